@@ -1,0 +1,100 @@
+# Vernier.  `make run` and `make test` install what is missing, build, and go; `make help` lists the rest.
+.DEFAULT_GOAL := all
+SHELL := /bin/sh
+
+PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpango1.0-dev libcjson-dev libpcre2-dev fonts-dejavu-core libcmocka-dev
+MODULES := gsl openblas cairo pangocairo libcjson libpcre2-8 cmocka
+
+MODE ?= release
+OUT := build/$(MODE)
+CC := gcc
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion \
+        -Wdouble-promotion -Wwrite-strings -Wundef
+BASE := -std=c17 -D_GNU_SOURCE -Isrc -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
+release_FLAGS := -O3 -g
+debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
+san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo pangocairo libcjson libpcre2-8 | sed 's/-I/-isystem /g')
+LIBS = $(shell pkg-config --libs gsl openblas cairo pangocairo libcjson libpcre2-8 | sed 's/-lgslcblas//') -lm
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
+HEADERS := $(sort $(wildcard src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
+OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
+LIBRARY := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
+TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
+
+# The same plain loops, compiled for two instruction sets; src/num/kernels.c chooses once at start.
+$(OUT)/src/num/fast_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
+$(OUT)/src/num/fast_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
+
+.PHONY: all run test check bench bench-peers headers layers style deps clean help
+all: build/vernier ## build the program at build/vernier
+
+build/vernier: $(OUT)/vernier
+	@ln -sf $(MODE)/vernier $@
+
+run: deps ## set up, build, and run the demonstration; ends in out/report.html
+	@$(MAKE) --no-print-directory -j2 all
+	@build/vernier demo --out out
+
+test: deps ## set up, build, and run every test; the last line counts them
+	@$(MAKE) --no-print-directory -j2 all tests
+	@tests/run $(OUT)
+
+tests: $(TESTS)
+.PHONY: tests
+
+check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers
+	@$(MAKE) --no-print-directory MODE=san -j2 san-all
+	@UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
+san-all: $(OUT)/vernier $(TESTS)
+.PHONY: san-all
+
+headers: ## every header compiles alone, twice included
+	@for h in $(HEADERS); do \
+	  printf '#include "%s"\n#include "%s"\nextern int unused;\n' $$h $$h | \
+	    $(CC) $(filter-out -MMD -MP,$(BASE)) $(LIB_CFLAGS) -I. -Werror -fsyntax-only -x c - || { echo "header $$h does not stand alone"; exit 1; }; \
+	done; echo "headers: $(words $(HEADERS)) stand alone"
+
+layers: ## every #include against the table of layers
+	@tests/layers
+
+style: ## formatting, line length, function length, allocation, tabs
+	@tests/style
+
+$(OUT)/vernier: $(OBJECTS)
+	@echo "  LD    $@"
+	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LIBS)
+
+$(OUT)/tests/%: $(OUT)/tests/%.o $(LIBRARY)
+	@echo "  LD    $@"
+	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LIBS) -lcmocka
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
+
+LIB_CFLAGS_CACHED := $(LIB_CFLAGS)
+$(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"'
+
+deps: ## install the packages that are missing (apt, with sudo when not root)
+	@if command -v pkg-config >/dev/null && pkg-config --exists $(MODULES); then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "These Debian packages, or what your system calls them, are needed: $(PACKAGES)" >&2; exit 2; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	if [ -n "$$sudo" ] && ! command -v sudo >/dev/null; then \
+	  echo "Not root and no sudo; please install: $(PACKAGES)" >&2; exit 2; fi; \
+	echo "installing: $(PACKAGES)"; \
+	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d)
+.SECONDARY:

@@ -1,0 +1,87 @@
+/* Reserve, then touch: one mmap of address space, a bump pointer, pages committed by the kernel on first
+ * write.  This is the only file that asks the system for memory. */
+#include "base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+enum { REDZONE = 64 };
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+enum { REDZONE = 0 };
+#endif
+
+enum { ALIGN = 64 };
+
+/* Where overcommit is refused (mode 2, ulimit -v) the reservation is halved until the system agrees. */
+Arena arena_open(size_t reserve)
+{
+    const char *limit = getenv("VERNIER_ARENA_MB");
+    if (!reserve) reserve = (size_t)1 << 36;
+    if (limit && strtoull(limit, NULL, 10)) {
+        size_t cap = (size_t)strtoull(limit, NULL, 10) << 20;
+        if (cap < reserve) reserve = cap;
+    }
+    for (; reserve >= (size_t)1 << 20; reserve /= 2) {
+        char *p = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED) continue;
+        madvise(p, reserve, MADV_HUGEPAGE); /* fewer page faults; harmless where refused */
+        ASAN_POISON_MEMORY_REGION(p, reserve);
+        return (Arena){p, p, p, p + reserve};
+    }
+    die(__FILE__, __LINE__, "the system grants no address space for an arena");
+}
+
+void *arena_take(Arena *a, size_t bytes)
+{
+    size_t room = (size_t)(a->end - a->top);
+    CHECK(bytes <= room && ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) + REDZONE <= room,
+          "memory exhausted: %zu bytes asked, %zu of %zu left (VERNIER_ARENA_MB sets the size)", bytes, room,
+          (size_t)(a->end - a->base));
+    char *block = a->top;
+    a->top += ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) + REDZONE;
+    if (a->top > a->peak) a->peak = a->top;
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+#ifdef VERNIER_DEBUG
+    static const uint64_t snan = 0x7ff4deadfff4dead; /* signalling as one F64 and as its upper F32 half */
+    for (size_t i = 0; i + 8 <= bytes; i += 8) memcpy(block + i, &snan, 8);
+#endif
+    return block;
+}
+
+void *arena_zero(Arena *a, size_t bytes)
+{
+    void *block = arena_take(a, bytes);
+    return bytes ? memset(block, 0, bytes) : block;
+}
+
+ArenaMark arena_mark(const Arena *a)
+{
+    return (ArenaMark){a->top};
+}
+
+void arena_drop(Arena *a, ArenaMark mark)
+{
+    CHECK(mark.top >= a->base && mark.top <= a->top, "arena mark dropped twice or out of order");
+    ASAN_POISON_MEMORY_REGION(mark.top, (size_t)(a->top - mark.top));
+    a->top = mark.top;
+}
+
+size_t arena_peak(const Arena *a)
+{
+    return (size_t)(a->peak - a->base);
+}
+
+void arena_close(Arena *a)
+{
+    ASAN_UNPOISON_MEMORY_REGION(a->base, (size_t)(a->end - a->base));
+    if (a->base) munmap(a->base, (size_t)(a->end - a->base));
+    *a = (Arena){0};
+}

@@ -1,0 +1,32 @@
+/* Memory has two lifetimes: a run (configuration, parameters, data) and a step (activations, gradients).
+ * Each is one arena: a huge reserved range of address space whose pages appear on first touch, and a bump
+ * pointer.  Blocks never move and are never freed singly; dropping a mark frees everything taken since.
+ *
+ * A pointer is valid until its arena's mark is dropped; headers say which arena.  Blocks are 64-byte aligned
+ * and are NOT cleared (debug builds fill them with signalling NaNs so that a read before a write shows).
+ * Exhausting a reservation is a programmer error: the arena dies with the number of bytes asked.
+ * Under AddressSanitizer blocks are separated by red zones and dropped memory is poisoned.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+
+typedef struct {
+    char *base, *top, *peak, *end; /* reserved range [base,end); top is the next free byte */
+} Arena;
+typedef struct {
+    char *top;
+} ArenaMark;
+
+Arena arena_open(size_t reserve);        /* reserves address space; 0 asks for the default size */
+void *arena_take(Arena *, size_t bytes); /* 64-byte aligned, not cleared */
+void *arena_zero(Arena *, size_t bytes); /* the same, cleared */
+ArenaMark arena_mark(const Arena *);
+void arena_drop(Arena *, ArenaMark); /* frees everything taken since the mark */
+size_t arena_peak(const Arena *);    /* the most bytes that were ever in use at once */
+void arena_close(Arena *);
+
+#define NEW(arena, type, n) ((type *)arena_zero((arena), sizeof(type) * (size_t)(n))) /* cleared array */
+
+#endif

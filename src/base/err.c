@@ -1,0 +1,61 @@
+/* The thread-local record behind fail() and TRY(): one message, one trace, both of fixed size so that an
+ * error can be reported when nothing else works. */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local char message[1024];
+static _Thread_local char trace[512];
+
+Status fail(Status status, const char *fmt, ...)
+{
+    if (message[0]) return status;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    return status;
+}
+
+Status fail_at(Status status, const char *file, int line)
+{
+    size_t used = strlen(trace);
+    snprintf(trace + used, sizeof trace - used, " <- %s:%d", file, line);
+    return status;
+}
+
+const char *err_message(void)
+{
+    return message;
+}
+
+const char *err_trace(void)
+{
+    return trace;
+}
+
+void err_clear(void)
+{
+    message[0] = trace[0] = 0;
+}
+
+int err_exit_status(Status status)
+{
+    static const int code[] = {
+        [OK] = 0, [E_IO] = 3, [E_FORMAT] = 3, [E_MISMATCH] = 3, [E_CONFIG] = 2, [E_NUMERIC] = 1, [E_INTERRUPT] = 130};
+    return code[status];
+}
+
+_Noreturn void die(const char *file, int line, const char *fmt, ...)
+{
+    va_list args;
+    fprintf(stderr, "%s:%d: ", file, line);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    abort();
+}

@@ -1,0 +1,44 @@
+/* Errors come in three kinds, each with one mechanism.
+ *
+ *   programmer errors    CHECK(cond, ...) prints the place and what was wrong, and aborts.
+ *   environment errors   return fail(E_FORMAT, "%s:%d: ...", path, line); callers wrap calls in TRY().
+ *   numerical events     are data: they travel in results; E_NUMERIC only where the caller must stop.
+ *
+ * The message lives in a thread-local record.  The first message wins; TRY appends one "file:line" frame
+ * per level.  Nobody prints but main(), once.  A message is one line, says what was found and what was
+ * expected, and does not say "failed to".
+ */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include <stdbool.h>
+
+typedef enum {
+    OK = 0,
+    E_IO,       /* a file or device would not do what was asked           -> exit 3 */
+    E_FORMAT,   /* a file's content is not what its format says           -> exit 3 */
+    E_MISMATCH, /* two inputs are each fine but do not fit each other      -> exit 3 */
+    E_CONFIG,   /* an option or hyperparameter is unknown or out of range  -> exit 2 */
+    E_NUMERIC,  /* a computation left the finite numbers and cannot go on  -> exit 1 */
+    E_INTERRUPT /* the user asked to stop                                  -> exit 130 */
+} Status;
+
+Status fail(Status, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* records; returns the code */
+Status fail_at(Status, const char *file, int line); /* appends one frame of trace; used by TRY only */
+const char *err_message(void);                      /* the first failure's message; "" when none */
+const char *err_trace(void);                        /* " <- file:line <- file:line"; "" when none */
+void err_clear(void);                               /* forget: the caller has dealt with it */
+int err_exit_status(Status);                        /* the process exit status for a code */
+_Noreturn void die(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#define TRY(call)                                                                                                    \
+    do {                                                                                                             \
+        Status s_ = (call);                                                                                          \
+        if (s_) return fail_at(s_, __FILE__, __LINE__);                                                              \
+    } while (0)
+#define CHECK(cond, ...)                                                                                             \
+    do {                                                                                                             \
+        if (!(cond)) die(__FILE__, __LINE__, __VA_ARGS__);                                                           \
+    } while (0)
+
+#endif

@@ -1,0 +1,134 @@
+/* Whole-file input and atomic output over POSIX. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+Status file_read(Bytes *out, Arena *a, const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return fail(E_IO, "%s: %s", path, strerror(errno));
+    struct stat st;
+    Status status = OK;
+    if (fstat(fileno(f), &st) || S_ISDIR(st.st_mode)) {
+        status = fail(E_IO, "%s: is a directory, expected a file", path);
+    } else { /* grows as it reads: pipes and /proc files report no size */
+        size_t room = st.st_size > 0 ? (size_t)st.st_size + 1 : 4096, len = 0;
+        char *text = arena_take(a, room);
+        for (size_t n; (n = fread(text + len, 1, room - 1 - len, f)) > 0;) {
+            len += n;
+            if (len + 1 < room) continue;
+            char *grown = arena_take(a, room * 2);
+            memcpy(grown, text, len);
+            text = grown;
+            room *= 2;
+        }
+        if (ferror(f)) status = fail(E_IO, "%s: %s", path, strerror(errno));
+        text[len] = 0;
+        *out = (Bytes){text, len};
+    }
+    fclose(f);
+    return status;
+}
+
+Status file_map(Bytes *out, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail(E_IO, "%s: %s", path, strerror(errno));
+    struct stat st;
+    Status status = OK;
+    *out = (Bytes){NULL, 0};
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+        status = fail(E_IO, "%s: is not a regular file", path);
+    } else if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+            status = fail(E_IO, "%s: %s", path, strerror(errno));
+        else
+            *out = (Bytes){p, (size_t)st.st_size};
+    }
+    close(fd);
+    return status;
+}
+
+void file_unmap(Bytes b)
+{
+    if (b.text) munmap(b.text, b.len);
+}
+
+Status file_make_dir(const char *path)
+{
+    char part[4096];
+    if (strlen(path) >= sizeof part)
+        return fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof part);
+    strcpy(part, path);
+    for (char *p = part + 1;; p++) {
+        if (*p && *p != '/') continue;
+        char saved = *p;
+        *p = 0;
+        if (mkdir(part, 0777) && errno != EEXIST) return fail(E_IO, "%s: %s", part, strerror(errno));
+        *p = saved;
+        if (!saved) break;
+    }
+    struct stat st;
+    if (stat(path, &st) || !S_ISDIR(st.st_mode)) return fail(E_IO, "%s: exists and is not a directory", path);
+    return OK;
+}
+
+Status writer_open(Writer *w, const char *path)
+{
+    *w = (Writer){0};
+    if (strlen(path) >= sizeof w->path)
+        return fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof w->path);
+    strcpy(w->path, path);
+    snprintf(w->temporary, sizeof w->temporary, "%s.part", path);
+    w->file = fopen(w->temporary, "wb");
+    if (!w->file) return fail(E_IO, "%s: %s", path, strerror(errno));
+    return OK;
+}
+
+void writer_add(Writer *w, const void *bytes, size_t n)
+{
+    if (!w->error && n && fwrite(bytes, 1, n, w->file) != n) w->error = errno;
+}
+
+void writer_print(Writer *w, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    if (!w->error && vfprintf(w->file, fmt, args) < 0) w->error = errno;
+    va_end(args);
+}
+
+Status writer_close(Writer *w)
+{
+    if (!w->error && (fflush(w->file) || fsync(fileno(w->file)))) {
+        if (errno != EINVAL) w->error = errno; /* a pipe or device cannot be synced */
+    }
+    if (fclose(w->file) && !w->error) w->error = errno;
+    w->file = NULL;
+    if (!w->error && rename(w->temporary, w->path)) w->error = errno;
+    if (!w->error) return OK;
+    unlink(w->temporary);
+    return fail(E_IO, "%s: %s", w->path, strerror(w->error));
+}
+
+void writer_abandon(Writer *w)
+{
+    if (w->file) fclose(w->file);
+    unlink(w->temporary);
+    w->file = NULL;
+}
+
+Status file_write(const char *path, const void *bytes, size_t n)
+{
+    Writer w;
+    TRY(writer_open(&w, path));
+    writer_add(&w, bytes, n);
+    return writer_close(&w);
+}

@@ -1,0 +1,34 @@
+/* Files: read whole, written whole.  A writer writes beside its target and renames on close, so that a
+ * reader, a full disk or Ctrl-C never sees half a file.  Writer errors are sticky: write freely, then TRY
+ * writer_close(), which reports the first one and leaves no temporary file behind. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+typedef struct {
+    char *text; /* len bytes and a final NUL */
+    size_t len;
+} Bytes;
+Status file_read(Bytes *out, Arena *, const char *path); /* E_IO names the path and the reason */
+Status file_map(Bytes *out, const char *path);           /* read-only mapping, no final NUL; text NULL if empty */
+void file_unmap(Bytes);
+Status file_make_dir(const char *path); /* with its parents; an existing one is fine */
+
+typedef struct {
+    FILE *file;
+    char path[4096], temporary[4104];
+    int error; /* the first errno, 0 while all is well */
+} Writer;
+Status writer_open(Writer *, const char *path);
+void writer_add(Writer *, const void *bytes, size_t n);
+void writer_print(Writer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+Status writer_close(Writer *);                                    /* flush, sync, rename */
+void writer_abandon(Writer *);                                    /* close and remove the temporary file */
+Status file_write(const char *path, const void *bytes, size_t n); /* the three calls above in one */
+
+#endif

@@ -1,0 +1,28 @@
+/* Strings: formatted on an arena, matched by glob, or grown in a buffer.  All text is UTF-8. */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+char *str_print(Arena *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* on the arena */
+char *str_copy(Arena *, const char *s, size_t n);                                     /* n bytes and a final NUL */
+bool str_glob(const char *pattern, const char *s); /* '*' any run, '?' one byte, '|' between alternatives */
+bool str_real(const char *s, double *out);         /* the whole string is one finite number */
+bool str_int(const char *s, int64_t *out);         /* the whole string is one decimal integer */
+const char *str_nearest(const char *word, const char *const *list); /* closest of a NULL-ended list, or NULL */
+
+/* A growing byte buffer on an arena; text[len] is always NUL. */
+typedef struct {
+    Arena *arena;
+    char *text;
+    size_t len, room;
+} Buf;
+Buf buf_open(Arena *);
+void buf_add(Buf *, const char *bytes, size_t n);
+void buf_print(Buf *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,164 @@
+/* Views over memory, element access for the outside world, and dtype conversion. */
+#include "num/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+
+static const struct {
+    size_t size;
+    const char *name;
+} DTYPES[] = {[F32] = {4, "F32"}, [F64] = {8, "F64"}, [BF16] = {2, "BF16"}, [I32] = {4, "I32"}};
+
+size_t dtype_size(DType d)
+{
+    return DTYPES[d].size;
+}
+
+const char *dtype_name(DType d)
+{
+    return DTYPES[d].name;
+}
+
+Tensor tensor_over(void *data, DType dtype, int rank, const int64_t *dim)
+{
+    CHECK(rank >= 0 && rank <= MAX_RANK, "tensor rank %d, at most %d", rank, MAX_RANK);
+    Tensor t = {.data = data, .rank = rank, .dtype = dtype};
+    for (int i = 0; i < rank; i++) {
+        CHECK(dim[i] >= 0, "tensor dimension %d is %lld", i, (long long)dim[i]);
+        t.dim[i] = dim[i];
+    }
+    return t;
+}
+
+Tensor tensor_new(Arena *a, DType dtype, int rank, const int64_t *dim)
+{
+    Tensor t = tensor_over(NULL, dtype, rank, dim);
+    t.data = arena_take(a, tensor_bytes(t));
+    return t;
+}
+
+Tensor tensor_zero(Arena *a, DType dtype, int rank, const int64_t *dim)
+{
+    Tensor t = tensor_new(a, dtype, rank, dim);
+    memset(t.data, 0, tensor_bytes(t));
+    return t;
+}
+
+Tensor tensor_copy(Arena *a, Tensor x)
+{
+    Tensor t = tensor_new(a, x.dtype, x.rank, x.dim);
+    memcpy(t.data, x.data, tensor_bytes(x));
+    return t;
+}
+
+Tensor tensor_cast(Arena *a, Tensor x, DType dtype)
+{
+    if (dtype == x.dtype) return tensor_copy(a, x);
+    Tensor t = tensor_new(a, dtype, x.rank, x.dim);
+    for (int64_t i = 0, n = tensor_count(x); i < n; i++) tensor_set(t, i, tensor_get(x, i));
+    return t;
+}
+
+int64_t tensor_count(Tensor t)
+{
+    int64_t n = 1;
+    for (int i = 0; i < t.rank; i++) n *= t.dim[i];
+    return n;
+}
+
+int64_t tensor_last(Tensor t)
+{
+    return t.rank ? t.dim[t.rank - 1] : 1;
+}
+
+size_t tensor_bytes(Tensor t)
+{
+    return (size_t)tensor_count(t) * dtype_size(t.dtype);
+}
+
+Tensor tensor_rows(Tensor t, int64_t first, int64_t n)
+{
+    CHECK(t.rank > 0 && first >= 0 && n >= 0 && first + n <= t.dim[0], "rows %lld..%lld of %s", (long long)first,
+          (long long)(first + n), tensor_shape(t));
+    size_t row = t.dim[0] ? tensor_bytes(t) / (size_t)t.dim[0] : 0;
+    t.data = (char *)t.data + row * (size_t)first;
+    t.dim[0] = n;
+    return t;
+}
+
+Tensor tensor_at(Tensor t, int64_t i)
+{
+    t = tensor_rows(t, i, 1);
+    memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
+    t.dim[MAX_RANK - 1] = 0;
+    t.rank--;
+    return t;
+}
+
+Tensor tensor_reshape(Tensor t, int rank, const int64_t *dim)
+{
+    Tensor r = tensor_over(t.data, t.dtype, rank, dim);
+    CHECK(tensor_count(r) == tensor_count(t), "%s cannot be read as %s", tensor_shape(t), tensor_shape(r));
+    return r;
+}
+
+double tensor_get(Tensor t, int64_t i)
+{
+    switch (t.dtype) {
+    case F32: return (double)((const float *)t.data)[i];
+    case F64: return ((const double *)t.data)[i];
+    case BF16: return (double)bf16_to_f32(((const Bf16 *)t.data)[i]);
+    case I32: return ((const int32_t *)t.data)[i];
+    }
+    return 0;
+}
+
+void tensor_set(Tensor t, int64_t i, double x)
+{
+    switch (t.dtype) {
+    case F32: ((float *)t.data)[i] = (float)x; break;
+    case F64: ((double *)t.data)[i] = x; break;
+    case BF16: ((Bf16 *)t.data)[i] = bf16_from_f32((float)x); break;
+    case I32: ((int32_t *)t.data)[i] = (int32_t)x; break;
+    }
+}
+
+void tensor_fill(Tensor t, double x)
+{
+    for (int64_t i = 0, n = tensor_count(t); i < n; i++) tensor_set(t, i, x);
+}
+
+bool tensor_same_shape(Tensor a, Tensor b)
+{
+    return a.rank == b.rank && !memcmp(a.dim, b.dim, sizeof a.dim[0] * (size_t)a.rank);
+}
+
+const char *tensor_shape(Tensor t)
+{
+    static _Thread_local char ring[8][96];
+    static _Thread_local int turn;
+    char *s = ring[turn++ & 7];
+    size_t used = (size_t)snprintf(s, sizeof ring[0], "(");
+    for (int i = 0; i < t.rank; i++)
+        used += (size_t)snprintf(s + used, sizeof ring[0] - used, i ? ",%lld" : "%lld", (long long)t.dim[i]);
+    snprintf(s + used, sizeof ring[0] - used, ")");
+    return s;
+}
+
+float bf16_to_f32(Bf16 x)
+{
+    uint32_t bits = (uint32_t)x.bits << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+Bf16 bf16_from_f32(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (Bf16){(uint16_t)(bits >> 16 | 0x40)};
+    return (Bf16){(uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}

@@ -1,0 +1,55 @@
+/* A tensor is a view passed by value: it never owns.  Row-major and contiguous, always; dim[0] is outermost.
+ * There are no strides: heads are split by arithmetic inside the attention kernels, a transposed matrix is a
+ * flag of gemm(), and slices of dim[0] are views.  Only src/num and src/ad dereference `data`; everyone else
+ * uses tensor_get/set, the statistics in num/stats.h, or hooks. */
+#ifndef NUM_TENSOR_H
+#define NUM_TENSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+typedef enum { F32, F64, BF16, I32 } DType; /* F32 computes; F64 is the oracle; BF16 stores; I32 holds ids */
+typedef struct {
+    uint16_t bits; /* upper half of an F32; a struct so that it cannot be added by accident */
+} Bf16;
+
+enum { MAX_RANK = 4 };
+typedef struct {
+    void *data;
+    int64_t dim[MAX_RANK];
+    int rank;
+    DType dtype;
+} Tensor;
+
+/* SHAPE(2, 3) stands for the two arguments (int rank, const int64_t *dim). */
+#define SHAPE(...)                                                                                                   \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[])                                     \
+    {                                                                                                                \
+        __VA_ARGS__                                                                                                  \
+    }
+
+Tensor tensor_new(Arena *, DType, int rank, const int64_t *dim); /* not cleared */
+Tensor tensor_zero(Arena *, DType, int rank, const int64_t *dim);
+Tensor tensor_copy(Arena *, Tensor);
+Tensor tensor_cast(Arena *, Tensor, DType);                          /* a converted copy; I32 truncates */
+Tensor tensor_over(void *data, DType, int rank, const int64_t *dim); /* a view of memory that lives elsewhere */
+Tensor tensor_at(Tensor, int64_t i);                                 /* slice i of dim[0], shares data */
+Tensor tensor_rows(Tensor, int64_t first, int64_t n);                /* slices first..first+n-1 of dim[0] */
+Tensor tensor_reshape(Tensor, int rank, const int64_t *dim);         /* same count, shares data */
+int64_t tensor_count(Tensor);                                        /* elements; 1 for rank 0 */
+int64_t tensor_last(Tensor);                                         /* size of the innermost dimension */
+size_t tensor_bytes(Tensor);
+double tensor_get(Tensor, int64_t i); /* flat index, any dtype */
+void tensor_set(Tensor, int64_t i, double);
+void tensor_fill(Tensor, double);
+bool tensor_same_shape(Tensor, Tensor);
+const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */
+size_t dtype_size(DType);
+const char *dtype_name(DType); /* "F32", ... as safetensors writes them */
+
+float bf16_to_f32(Bf16);
+Bf16 bf16_from_f32(float); /* round to nearest even; NaN stays NaN */
+
+#endif

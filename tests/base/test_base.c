@@ -1,0 +1,105 @@
+/* Arena, strings, random numbers, files. */
+#include "expect.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+
+/* The known answer of Philox4x32-10 for counter 0 and key 0 (Random123's kat_vectors). */
+static void philox_known_answer(void **state)
+{
+    (void)state;
+    RngBlock b = rng_block(0, 0);
+    assert_int_equal(b.v[0], 0x6627e8d5);
+    assert_int_equal(b.v[1], 0xe169c58d);
+    assert_int_equal(b.v[2], 0xbc57ac4c);
+    assert_int_equal(b.v[3], 0x9b00dbd8);
+}
+
+static void normal_moments(void **state)
+{
+    (void)state;
+    uint64_t s = rng_stream(7, "moments");
+    double m1 = 0, m2 = 0, m4 = 0;
+    enum { N = 100000 };
+    for (int i = 0; i < N; i++) {
+        double x = rng_normal(s, (uint64_t)i);
+        m1 += x / N;
+        m2 += x * x / N;
+        m4 += x * x * x * x / N;
+    }
+    EXPECT(fabs(m1) < 0.015 && fabs(m2 - 1) < 0.025 && fabs(m4 - 3) < 0.2, "moments %g %g %g", m1, m2, m4);
+}
+
+static void arena_marks(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    char *first = arena_take(&a, 3);
+    ArenaMark mark = arena_mark(&a);
+    char *second = arena_zero(&a, 1000);
+    assert_true((uintptr_t)second % 64 == 0 && second - first >= 64);
+    for (int i = 0; i < 1000; i++) assert_int_equal(second[i], 0);
+    arena_drop(&a, mark);
+    assert_ptr_equal(arena_take(&a, 8), second);
+    arena_close(&a);
+}
+
+static void globs(void **state)
+{
+    (void)state;
+    assert_true(str_glob("*.attn.c_?ttn|x", "h.0.attn.c_attn"));
+    assert_true(str_glob("x|*bias", "a.bias"));
+    assert_false(str_glob("*.bias", "a.bias.b"));
+    assert_true(str_glob("a*b*c", "a__b_b_c"));
+    assert_true(str_glob("", ""));
+    const char *list[] = {"prefix", "lora", "adapter", NULL};
+    assert_string_equal(str_nearest("prefx", list), "prefix");
+    assert_null(str_nearest("zzzzzz", list));
+}
+
+static void buffers_grow(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 24);
+    Buf b = buf_open(&a);
+    for (int i = 0; i < 1000; i++) buf_print(&b, "%d,", i);
+    char *wide = str_print(&a, "%2000d", 7);
+    buf_print(&b, "%s", wide);
+    assert_int_equal(b.len, 10 * 2 + 90 * 3 + 900 * 4 + 2000);
+    assert_int_equal(strlen(b.text), b.len);
+    arena_close(&a);
+}
+
+static void files_are_whole_or_absent(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/vernier-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    Arena a = arena_open(1 << 20);
+    char *path = str_print(&a, "%s/x/y/f", dir), *parent = str_print(&a, "%s/x/y", dir);
+    assert_int_equal(file_make_dir(parent), OK);
+    Writer w;
+    assert_int_equal(writer_open(&w, path), OK);
+    writer_print(&w, "%d", 42);
+    assert_int_not_equal(access(path, F_OK), 0); /* nothing there before the close */
+    assert_int_equal(writer_close(&w), OK);
+    Bytes b;
+    assert_int_equal(file_read(&b, &a, path), OK);
+    assert_string_equal(b.text, "42");
+    assert_int_equal(file_read(&b, &a, parent), E_IO);
+    assert_non_null(strstr(err_message(), "directory"));
+    err_clear();
+    assert_int_equal(file_write("/dev/full/x", "a", 1), E_IO);
+    err_clear();
+    char *rm = str_print(&a, "rm -r %s", dir);
+    assert_int_equal(system(rm), 0);
+    arena_close(&a);
+}
+
+SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
+      cmocka_unit_test(globs), cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent))
