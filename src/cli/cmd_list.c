@@ -1,0 +1,70 @@
+/* vernier list: every experiment with its claim and cost. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "cli/command.h"
+#include "cli/run.h"
+
+static int by_name(const void *a, const void *b)
+{
+    const Experiment *x = *(const Experiment *const *)a, *y = *(const Experiment *const *)b;
+    int group = strcmp(x->group, y->group);
+    return group ? group : strcmp(x->name, y->name);
+}
+
+const Experiment **experiments(Arena *a)
+{
+    size_t n = (size_t)(experiment_end() - experiment_begin());
+    const Experiment **list = NEW(a, const Experiment *, n + 1);
+    if (n) memcpy(list, experiment_begin(), n * sizeof *list);
+    qsort(list, n, sizeof *list, by_name);
+    return list;
+}
+
+static void print_json(const Experiment **list)
+{
+    cJSON *root = cJSON_CreateArray();
+    for (; *list; list++) {
+        const Experiment *e = *list;
+        cJSON *one = cJSON_CreateObject(), *settings = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "group", e->group);
+        cJSON_AddStringToObject(one, "name", e->name);
+        cJSON_AddStringToObject(one, "title", e->title);
+        cJSON_AddStringToObject(one, "claim", e->claim);
+        cJSON_AddStringToObject(one, "cost", e->cost);
+        cJSON_AddStringToObject(one, "source", e->source);
+        for (const Setting *s = e->settings; s && s->key; s++)
+            cJSON_AddStringToObject(settings, s->key, setting_value(s, QUICK));
+        cJSON_AddItemToObject(one, "settings", settings);
+        cJSON_AddItemToArray(root, one);
+    }
+    char *text = cJSON_Print(root);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+}
+
+static Status list(const Args *a)
+{
+    const Experiment **all = experiments(args_arena(a));
+    if (args_given(a, "json")) {
+        print_json(all);
+        return OK;
+    }
+    printf("experiments (vernier run GROUP/NAME)\n");
+    for (; *all; all++)
+        printf("\n  %s/%s: %s\n    claim  %s\n    cost   %s\n", (*all)->group, (*all)->name, (*all)->title,
+               (*all)->claim, (*all)->cost);
+    return OK;
+}
+
+static const Option OPTIONS[] = {{"json", NULL, "one JSON document in place of the text"}, {0}};
+static const Command LIST = {.name = "list",
+                             .summary = "every experiment with its claim and cost",
+                             .usage = "[options]",
+                             .example = "vernier list",
+                             .options = OPTIONS,
+                             .run = list};
+REGISTER(command, LIST)

@@ -1,0 +1,67 @@
+/* Commands of the one program.  A command is one file cmd_NAME.c that ends with REGISTER(command, SYMBOL); its
+ * options are a table from which both the parser and --help are made, so neither can forget the other.
+ *
+ *   static const Option OPTIONS[] = {{"model", "DIR", "the checkpoint to read"}, {"merge", NULL, "..."}, {0}};
+ *   static Status tune(const Args *a) { const char *dir = args_text(a, "model", NULL); ... }
+ *   static const Command TUNE = {.name = "tune", .summary = "...", .usage = "[options] FILE",
+ *                                .example = "vernier tune ...", .options = OPTIONS, .run = tune};
+ *   REGISTER(command, TUNE)
+ *
+ * Every command also takes the common options (--help, --quiet, --threads, --trap-fp), which are applied
+ * before it runs.  Data goes to stdout, messages to stderr; errors are returned, and main prints them.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/registry.h"
+
+typedef struct {
+    const char *name;     /* without the dashes */
+    const char *argument; /* "N", "FILE", as --help shows it; NULL: a switch */
+    const char *help;     /* a sentence; names the default */
+} Option;
+
+typedef struct Args Args;
+typedef struct {
+    const char *name, *summary; /* the summary is one line of `vernier --help` */
+    const char *usage;          /* what follows the name: "[options] DIR..." */
+    const char *about;          /* a paragraph; may be NULL */
+    const char *example;        /* one or more lines, each a command that works */
+    const Option *options;      /* ends with {0}; NULL: none */
+    bool settings;              /* options that are not in the table are kept: args_setting() */
+    int least, most;            /* operands; most < 0: any number */
+    Status (*run)(const Args *);
+    void (*more_help)(const Args *); /* adds to --help what depends on the operands; may be NULL */
+} Command;
+
+typedef struct {
+    const char *key, *value; /* value NULL: nothing followed the key */
+} Pair;
+
+Arena *args_arena(const Args *); /* lives until the program ends */
+int args_count(const Args *);    /* operands */
+const char *args_at(const Args *, int i);
+bool args_given(const Args *, const char *option);
+const char *args_text(const Args *, const char *option, const char *otherwise); /* the last one given counts */
+Status args_int(int64_t *out, const Args *, const char *option, int64_t otherwise, int64_t least, int64_t most);
+Status args_real(double *out, const Args *, const char *option, double otherwise, double least, double most);
+Status args_word(int *out, const Args *, const char *option, int otherwise, const char *const *words); /* its index */
+int args_all(const Args *, const char *option, const char **out, int most); /* every use of a repeated option */
+int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
+bool args_quiet(const Args *);
+int cli_threads(void); /* cores this process may use, or --threads */
+
+/* Used by main and by tests. */
+Status args_parse(Args **out, Arena *, const Command *, int argc,
+                  char **argv); /* argv[0] is the first after the name */
+bool args_help(const Args *);
+void command_help(const Command *, const Args *);
+const Command *command_find(const char *name); /* NULL when there is none */
+Status cli_apply(const Args *);                /* the common options take effect */
+
+#endif

@@ -1,0 +1,274 @@
+/* Options from tables.  --name VALUE and --name=VALUE are the same; `--` ends options; an option that no table
+ * names is an error that gives the nearest one, unless the command keeps settings: then --key VALUE is put
+ * aside until the experiment that declares the key is known. */
+#include "cli/command.h"
+
+#include <fenv.h>
+#include <omp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+REGISTRY(Command, command)
+
+static const Option COMMON[] = {
+    {"help", NULL, "show this text and stop"},
+    {"quiet", NULL, "no progress and no remarks on standard error"},
+    {"threads", "N", "use N cores; default: all this process may run on"},
+    {"trap-fp", NULL, "stop at the first invalid operation, overflow or division by zero"},
+    {0}};
+
+struct Args {
+    Arena *arena;
+    const Command *command;
+    Pair *given, *setting;
+    const char **operand;
+    int n_given, n_setting, n_operand;
+};
+
+const Command *command_find(const char *name)
+{
+    for (const Command *const *c = command_begin(); c < command_end(); c++)
+        if (!strcmp((*c)->name, name)) return *c;
+    return NULL;
+}
+
+static int threads; /* 0: not decided yet */
+
+int cli_threads(void)
+{
+    cpu_set_t set;
+    if (!threads) threads = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    return threads;
+}
+
+Status cli_apply(const Args *a)
+{
+    int64_t n;
+    TRY(args_int(&n, a, "threads", cli_threads(), 1, 1024));
+    threads = (int)n;
+    omp_set_num_threads(threads);
+    if (args_given(a, "trap-fp")) feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+    return OK;
+}
+
+static const Option *find_in(const Option *table, const char *name, size_t n)
+{
+    for (; table && table->name; table++)
+        if (strlen(table->name) == n && !strncmp(table->name, name, n)) return table;
+    return NULL;
+}
+
+static const Option *find(const Command *c, const char *name, size_t n)
+{
+    const Option *o = find_in(c->options, name, n);
+    return o ? o : find_in(COMMON, name, n);
+}
+
+static Status unknown(const Command *c, const char *name)
+{
+    const char *list[128];
+    int n = 0;
+    for (const Option *o = c->options; o && o->name && n < 100; o++) list[n++] = o->name;
+    for (const Option *o = COMMON; o->name; o++) list[n++] = o->name;
+    list[n] = NULL;
+    const char *near = str_nearest(name, list);
+    if (near) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", name, near);
+    return fail(E_CONFIG, "unknown option --%s; 'vernier %s --help' lists the options", name, c->name);
+}
+
+/* A word that may be the value of the option before it: anything but another option. */
+static bool is_value(const char *s)
+{
+    return s && strncmp(s, "--", 2) != 0;
+}
+
+static Status take_option(Args *a, char **argv, int argc, int *i)
+{
+    const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+    size_t n = equals ? (size_t)(equals - name) : strlen(name);
+    const Option *o = find(a->command, name, n);
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    if (!o && !a->command->settings) return unknown(a->command, str_copy(a->arena, name, n));
+    if (o && !o->argument) {
+        if (equals) return fail(E_CONFIG, "option --%s takes no value", o->name);
+        a->given[a->n_given++] = (Pair){o->name, ""};
+        return OK;
+    }
+    const char *value = equals ? equals + 1 : is_value(next) ? argv[++*i] : NULL;
+    if (!o) {
+        a->setting[a->n_setting++] = (Pair){str_copy(a->arena, name, n), value};
+    } else if (!value) {
+        return fail(E_CONFIG, "option --%s needs a value: --%s %s", o->name, o->name, o->argument);
+    } else if (a->command->settings && !strcmp(o->name, "set")) {
+        const char *sign = strchr(value, '=');
+        if (!sign || sign == value) return fail(E_CONFIG, "--set %s: expected key=value", value);
+        a->setting[a->n_setting++] = (Pair){str_copy(a->arena, value, (size_t)(sign - value)), sign + 1};
+    } else {
+        a->given[a->n_given++] = (Pair){o->name, value};
+    }
+    return OK;
+}
+
+Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **argv)
+{
+    Args *a = *out = NEW(arena, Args, 1);
+    *a = (Args){
+        arena, c, NEW(arena, Pair, argc + 1), NEW(arena, Pair, argc + 1), NEW(arena, const char *, argc + 1), 0,
+        0,     0};
+    bool options = true;
+    for (int i = 0; i < argc; i++) {
+        if (options && !strcmp(argv[i], "--"))
+            options = false;
+        else if (options && !strcmp(argv[i], "-h"))
+            a->given[a->n_given++] = (Pair){"help", ""};
+        else if (options && !strncmp(argv[i], "--", 2))
+            TRY(take_option(a, argv, argc, &i));
+        else if (options && argv[i][0] == '-' && argv[i][1])
+            return fail(E_CONFIG, "unknown option %s; options begin with two dashes", argv[i]);
+        else
+            a->operand[a->n_operand++] = argv[i];
+    }
+    if (args_help(a)) return OK;
+    if (a->n_operand < c->least || (c->most >= 0 && a->n_operand > c->most))
+        return fail(E_CONFIG, "%d operand%s given; usage: vernier %s %s", a->n_operand, a->n_operand == 1 ? "" : "s",
+                    c->name, c->usage);
+    return OK;
+}
+
+Arena *args_arena(const Args *a)
+{
+    return a->arena;
+}
+
+int args_count(const Args *a)
+{
+    return a->n_operand;
+}
+
+const char *args_at(const Args *a, int i)
+{
+    CHECK(i >= 0 && i < a->n_operand, "operand %d of %d", i, a->n_operand);
+    return a->operand[i];
+}
+
+const char *args_text(const Args *a, const char *option, const char *otherwise)
+{
+    CHECK(find(a->command, option, strlen(option)), "option --%s is not in the table of %s", option,
+          a->command->name);
+    for (int i = a->n_given; i-- > 0;)
+        if (!strcmp(a->given[i].key, option)) return a->given[i].value;
+    return otherwise;
+}
+
+bool args_given(const Args *a, const char *option)
+{
+    return args_text(a, option, NULL) != NULL;
+}
+
+bool args_help(const Args *a)
+{
+    return args_given(a, "help");
+}
+
+bool args_quiet(const Args *a)
+{
+    return args_given(a, "quiet");
+}
+
+Status args_int(int64_t *out, const Args *a, const char *option, int64_t otherwise, int64_t least, int64_t most)
+{
+    const char *text = args_text(a, option, NULL);
+    *out = otherwise;
+    if (!text) return OK;
+    if (!str_int(text, out)) return fail(E_CONFIG, "--%s %s: expected an integer", option, text);
+    if (*out < least || *out > most)
+        return fail(E_CONFIG, "--%s %s: expected %lld to %lld", option, text, (long long)least, (long long)most);
+    return OK;
+}
+
+Status args_real(double *out, const Args *a, const char *option, double otherwise, double least, double most)
+{
+    const char *text = args_text(a, option, NULL);
+    *out = otherwise;
+    if (!text) return OK;
+    if (!str_real(text, out)) return fail(E_CONFIG, "--%s %s: expected a number", option, text);
+    if (*out < least || *out > most) return fail(E_CONFIG, "--%s %s: expected %g to %g", option, text, least, most);
+    return OK;
+}
+
+Status args_word(int *out, const Args *a, const char *option, int otherwise, const char *const *words)
+{
+    const char *text = args_text(a, option, NULL);
+    *out = otherwise;
+    if (!text) return OK;
+    Buf list = buf_open(a->arena);
+    for (int i = 0; words[i]; i++) {
+        if (!strcmp(words[i], text)) {
+            *out = i;
+            return OK;
+        }
+        buf_print(&list, "%s%s", i ? ", " : "", words[i]);
+    }
+    return fail(E_CONFIG, "--%s %s: expected one of %s", option, text, list.text);
+}
+
+int args_all(const Args *a, const char *option, const char **out, int most)
+{
+    int n = 0;
+    CHECK(find(a->command, option, strlen(option)), "option --%s is not in the table of %s", option,
+          a->command->name);
+    for (int i = 0; i < a->n_given && n < most; i++)
+        if (!strcmp(a->given[i].key, option)) out[n++] = a->given[i].value;
+    return n;
+}
+
+int args_settings(const Args *a, const Pair **out)
+{
+    *out = a->setting;
+    return a->n_setting;
+}
+
+/* One entry of a two-column list: the text wraps at 100 columns and stays in its column. */
+static void print_entry(const char *left, const char *text)
+{
+    enum { COLUMN = 26, WIDTH = 100 };
+    int at = printf("  %s", left);
+    if (at > COLUMN - 2) at = (putchar('\n'), 0);
+    at += printf("%*s", COLUMN - at, "");
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (at > COLUMN && at + 1 + (int)n > WIDTH) {
+            printf("\n%*s", COLUMN, "");
+            at = COLUMN;
+        }
+        at += printf("%s%.*s", at > COLUMN ? " " : "", (int)n, text);
+        text += n + strspn(text + n, " ");
+    }
+    putchar('\n');
+}
+
+static void print_options(const Option *table)
+{
+    for (; table && table->name; table++) {
+        char left[80];
+        snprintf(left, sizeof left, "--%s%s%s", table->name, table->argument ? " " : "",
+                 table->argument ? table->argument : "");
+        print_entry(left, table->help);
+    }
+}
+
+void command_help(const Command *c, const Args *a)
+{
+    printf("usage: vernier %s %s\n\n%s\n", c->name, c->usage, c->about ? c->about : c->summary);
+    if (c->options) {
+        printf("\noptions\n");
+        print_options(c->options);
+    }
+    printf("\ncommon options\n");
+    print_options(COMMON);
+    if (c->more_help) c->more_help(a);
+    printf("\nexample\n  %s\n", c->example);
+}

@@ -1,0 +1,278 @@
+/* Small runs share the machine as one process per core: a toy model is too small for two threads to pay, and a
+ * process keeps a crash, a leak or a changed static to itself.  Results, errors and progress come back through
+ * one shared mapping; that a job has ended shows as the end of its pipe, whatever way it went.
+ *
+ * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
+ * index order.  The outcome of each finished job is kept as a file whose name holds a hash of everything that
+ * determined it, so --resume repeats only what is missing and never takes a stranger's result. */
+#include "cli/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <omp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/sha256.h"
+
+typedef struct {
+    Stage stage;
+    Status status;
+    char message[1024];
+} Slot;
+
+typedef struct {
+    pid_t pid;
+    int fd, job; /* the pipe's read end */
+} Worker;
+
+typedef struct {
+    Run *run;
+    int n, call, finished, next, n_workers;
+    size_t size;
+    RunJob *job;
+    void *user;
+    Slot *slot; /* (n), shared */
+    char *out;  /* (n, size), shared */
+    bool *done; /* (n) */
+    Worker *worker;
+    Sha256Hex key;
+    bool failing;
+} Pool;
+
+static Sha256Hex pool_key(const Run *r, int call, int n, size_t size)
+{
+    Sha256 s = sha256_begin();
+    const Experiment *e = r->experiment;
+    ArenaMark mark = arena_mark(&r->arena);
+    Arena *a = (Arena *)(uintptr_t)&r->arena;
+    const char *head = str_print(a, "%s|%s/%s|%d|%d|%zu|%llu|%d", vernier_version(), e->group, e->name, call, n, size,
+                                 (unsigned long long)r->seed, r->seeds);
+    sha256_add(&s, head, strlen(head) + 1);
+    for (int i = 0; e->settings && e->settings[i].key; i++) sha256_add(&s, r->value[i], strlen(r->value[i]) + 1);
+    arena_drop(a, mark);
+    return sha256_end(&s);
+}
+
+static const char *kept_path(Pool *p, int i)
+{
+    return run_path(p->run, "jobs/%d-%d-%.16s.bin", p->call, i, p->key.hex);
+}
+
+static const char *log_path(Pool *p, int i)
+{
+    return run_path(p->run, "jobs/%d-%d.jsonl", p->call, i);
+}
+
+/* ------------------------------------------------------------------------- in the job */
+
+static Status job_body(Pool *p, int i)
+{
+    Run *r = p->run;
+    const char *log = log_path(p, i);
+    r->job = i;
+    r->stage = &p->slot[i].stage;
+    r->log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
+    TRY(p->job(r, i, p->out + (size_t)i * p->size, p->user));
+    if (r->log_error) return fail(E_IO, "%s: %s", log, strerror(r->log_error));
+    return file_write(kept_path(p, i), p->out + (size_t)i * p->size, p->size);
+}
+
+static void job_report(Pool *p, int i, Status status)
+{
+    Slot *s = p->slot + i;
+    snprintf(s->message, sizeof s->message, "%s", err_message());
+    s->status = status;
+}
+
+static Status spawn(Pool *p, int i)
+{
+    int ends[2];
+    pid_t parent = getpid();
+    if (pipe2(ends, O_CLOEXEC)) return fail(E_IO, "pipe for a job: %s", strerror(errno));
+    fflush(NULL); /* what is buffered must not be printed once more by the child */
+    pid_t pid = fork();
+    if (pid < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return fail(E_IO, "process for a job: %s", strerror(errno));
+    }
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
+        omp_set_num_threads(1); /* the parent's threads do not exist here */
+        err_clear();
+        job_report(p, i, job_body(p, i));
+        _exit(0);
+    }
+    close(ends[1]);
+    p->worker[p->n_workers++] = (Worker){pid, ends[0], i};
+    return OK;
+}
+
+/* ---------------------------------------------------------------------- in the parent */
+
+static void collect(Pool *p, int w)
+{
+    Worker gone = p->worker[w];
+    int how = 0;
+    close(gone.fd);
+    while (waitpid(gone.pid, &how, 0) < 0 && errno == EINTR) continue;
+    p->worker[w] = p->worker[--p->n_workers];
+    Slot *s = p->slot + gone.job;
+    if (WIFSIGNALED(how) || WEXITSTATUS(how)) {
+        s->status = E_NUMERIC;
+        if (WIFSIGNALED(how))
+            snprintf(s->message, sizeof s->message, "job %d was ended by signal %d (%s)", gone.job, WTERMSIG(how),
+                     strsignal(WTERMSIG(how)));
+        else
+            snprintf(s->message, sizeof s->message, "job %d ended with exit code %d", gone.job, WEXITSTATUS(how));
+    }
+    p->done[gone.job] = true;
+    p->finished++;
+    if (s->status) p->failing = true;
+}
+
+static void show(Pool *p)
+{
+    double parts = p->finished;
+    Stage line = {"jobs", p->finished, p->n, NAN};
+    for (int w = 0; w < p->n_workers; w++) {
+        const Stage *s = &p->slot[p->worker[w].job].stage;
+        if (s->total > 0) parts += fmin(1, (double)s->done / (double)s->total);
+        if (isfinite(s->loss) && s->total > 0) line.loss = s->loss;
+    }
+    progress_show(p->run, &line, parts / p->n, false);
+}
+
+/* Waits until some worker ends or a moment has passed. */
+static void wait_workers(Pool *p)
+{
+    struct pollfd fds[256];
+    for (int w = 0; w < p->n_workers; w++) fds[w] = (struct pollfd){.fd = p->worker[w].fd, .events = POLLIN};
+    if (poll(fds, (nfds_t)p->n_workers, 100) > 0)
+        for (int w = p->n_workers; w-- > 0;) /* from the end: collect() moves the last one down */
+            if (fds[w].revents) collect(p, w);
+    show(p);
+}
+
+/* A finished job of an earlier attempt. */
+static bool take_kept(Pool *p, int i)
+{
+    Bytes kept;
+    if (!p->run->resume) return false;
+    const char *path = kept_path(p, i);
+    if (access(path, R_OK) || file_read(&kept, &p->run->arena, path)) {
+        err_clear();
+        return false;
+    }
+    if (kept.len != p->size) return false;
+    memcpy(p->out + (size_t)i * p->size, kept.text, p->size);
+    p->done[i] = true;
+    p->finished++;
+    return true;
+}
+
+static Status drive(Pool *p)
+{
+    int cores = p->run->threads < 256 ? p->run->threads : 256;
+    bool told = false;
+    while (p->n_workers || (p->next < p->n && !p->failing && !run_stopped())) {
+        bool stopping = p->failing || run_stopped();
+        while (!stopping && p->n_workers < cores && p->next < p->n) {
+            int i = p->next++;
+            if (take_kept(p, i)) continue;
+            Status status = spawn(p, i);
+            if (status) {
+                p->failing = stopping = true;
+                job_report(p, i, status);
+            }
+        }
+        if (stopping && !told) {
+            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, SIGTERM);
+            told = true;
+        }
+        if (p->n_workers) wait_workers(p);
+    }
+    for (int pass = 0; pass < 2; pass++) /* a true error before the interruptions that it caused */
+        for (int i = 0; i < p->n; i++)
+            if (p->slot[i].status && (pass || p->slot[i].status != E_INTERRUPT)) {
+                err_clear();
+                return fail(p->slot[i].status, "%s", p->slot[i].message);
+            }
+    return p->finished < p->n ? run_interrupted() : OK;
+}
+
+/* The jobs' parts of the log, in index order; of an interrupted run too. */
+static void append_logs(Pool *p)
+{
+    Run *r = p->run;
+    for (int i = 0; i < p->n; i++) {
+        Bytes part;
+        ArenaMark mark = arena_mark(&r->arena);
+        const char *path = log_path(p, i);
+        if (!access(path, R_OK) && !file_read(&part, &r->arena, path)) {
+            if (part.len && write(r->log, part.text, part.len) != (ssize_t)part.len)
+                r->log_error = errno ? errno : ENOSPC;
+            unlink(path);
+        }
+        arena_drop(&r->arena, mark);
+    }
+}
+
+static void *shared(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED, "%zu bytes of shared memory: %s", bytes, strerror(errno));
+    return p;
+}
+
+/* One job needs no process and may use every core. */
+static Status run_here(Pool *p)
+{
+    Run *r = p->run;
+    if (take_kept(p, 0)) return OK;
+    int log = r->log;
+    Slot slot = {0};
+    p->slot = &slot;
+    Status status = job_body(p, 0);
+    if (r->log >= 0) close(r->log);
+    r->job = -1;
+    r->stage = NULL;
+    r->log = log;
+    append_logs(p);
+    return status;
+}
+
+Status run_parallel(Run *r, int n, size_t size, RunJob *job, void *user, void *out)
+{
+    CHECK(r->job < 0, "run_parallel within a parallel job");
+    CHECK(n >= 0 && size > 0, "run_parallel: %d jobs of %zu bytes", n, size);
+    if (!n) return OK;
+    TRY(file_make_dir(run_path(r, "jobs")));
+    ArenaMark mark = arena_mark(&r->arena);
+    Pool p = {.run = r, .n = n, .call = r->calls++, .size = size, .job = job, .user = user};
+    p.key = pool_key(r, p.call, n, size);
+    size_t bytes = (size_t)n * size, slots = (size_t)n * sizeof *p.slot;
+    p.slot = shared(slots);
+    p.out = shared(bytes);
+    p.done = NEW(&r->arena, bool, n);
+    p.worker = NEW(&r->arena, Worker, 256);
+    Slot *mapped = p.slot;
+    Status status = n == 1 ? run_here(&p) : drive(&p);
+    p.slot = mapped;
+    if (n > 1) append_logs(&p);
+    if (!status) memcpy(out, p.out, bytes);
+    munmap(mapped, slots);
+    munmap(p.out, bytes);
+    arena_drop(&r->arena, mark);
+    return status;
+}

@@ -1,0 +1,138 @@
+/* What an experiment found, recorded in order.  A forked job may log and report progress; a metric, verdict or
+ * note that it recorded would die with it, so that is refused as the programming error it is. */
+#include "cli/run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <gsl/gsl_cdf.h>
+
+static void parent_only(const Run *r, const char *what)
+{
+    CHECK(r->job < 0, "%s: %s within a parallel job; record it in the parent, from what the job returns",
+          r->experiment->name, what);
+}
+
+static Note *append(Run *r, Note **list)
+{
+    while (*list) list = &(*list)->next;
+    return *list = NEW(&r->arena, Note, 1);
+}
+
+static Metric *metric_find(Run *r, const char *name, bool create)
+{
+    Metric **m = &r->metrics;
+    for (; *m; m = &(*m)->next)
+        if (!strcmp((*m)->name, name)) return *m;
+    if (!create) return NULL;
+    *m = NEW(&r->arena, Metric, 1);
+    (*m)->name = str_copy(&r->arena, name, strlen(name));
+    (*m)->value = NEW(&r->arena, double, r->seeds);
+    (*m)->given = NEW(&r->arena, bool, r->seeds);
+    for (int i = 0; i < r->seeds; i++) (*m)->value[i] = NAN;
+    return *m;
+}
+
+void run_metric(Run *r, const char *name, int seed_index, double value)
+{
+    parent_only(r, "run_metric");
+    CHECK(seed_index >= 0 && seed_index < r->seeds, "metric %s: seed %d of %d", name, seed_index, r->seeds);
+    Metric *m = metric_find(r, name, true);
+    CHECK(!m->given[seed_index], "metric %s: recorded twice for seed %d", name, seed_index);
+    m->value[seed_index] = value;
+    m->given[seed_index] = true;
+    if (seed_index >= m->n) m->n = seed_index + 1;
+    if (!isfinite(value))
+        run_note(r, "%s is not a finite number for seed %llu", name, (unsigned long long)run_seed(r, seed_index));
+}
+
+Summary metric_summary(const Metric *m)
+{
+    double sum = 0, squares = 0;
+    int n = 0;
+    for (int i = 0; i < m->n; i++)
+        if (isfinite(m->value[i])) sum += m->value[i], n++;
+    double mean = n ? sum / n : (double)NAN;
+    for (int i = 0; i < m->n; i++)
+        if (isfinite(m->value[i])) squares += (m->value[i] - mean) * (m->value[i] - mean);
+    if (n < 2) return (Summary){mean, NAN, NAN, NAN, n};
+    double sd = sqrt(squares / (n - 1)), half = gsl_cdf_tdist_Pinv(0.975, n - 1) * sd / sqrt(n);
+    return (Summary){mean, sd, mean - half, mean + half, n};
+}
+
+/* The t test of the mean difference against zero.  Without any spread the differences are all the same number:
+ * p is 1 when that is zero, 0 otherwise. */
+double run_compare(Run *r, const char *a, const char *b)
+{
+    parent_only(r, "run_compare");
+    const Metric *ma = metric_find(r, a, false), *mb = metric_find(r, b, false);
+    CHECK(ma && mb, "run_compare: %s is no metric", ma ? b : a);
+    int most = ma->n < mb->n ? ma->n : mb->n, n = 0;
+    Metric gap = {.value = NEW(&r->arena, double, most), .n = most};
+    for (int i = 0; i < most; i++) {
+        gap.value[i] = ma->given[i] && mb->given[i] ? ma->value[i] - mb->value[i] : (double)NAN;
+        n += isfinite(gap.value[i]);
+    }
+    Summary s = metric_summary(&gap);
+    double p = NAN;
+    if (n >= 2 && s.sd > 0) p = 2 * gsl_cdf_tdist_Q(fabs(s.mean) / (s.sd / sqrt(n)), n - 1);
+    if (n >= 2 && s.sd == 0) p = s.mean == 0;
+    Note *note = append(r, &r->compares);
+    *note = (Note){ma->name, mb->name, 0, 0, s.mean, s.lo, s.hi, p, n, NULL};
+    return p;
+}
+
+static const char *vtext(Arena *a, const char *fmt, va_list args)
+{
+    char text[2048];
+    vsnprintf(text, sizeof text, fmt, args);
+    return str_copy(a, text, strlen(text));
+}
+
+void run_verdict(Run *r, Verdict verdict, const char *fmt, ...)
+{
+    va_list args;
+    parent_only(r, "run_verdict");
+    va_start(args, fmt);
+    r->sentence = vtext(&r->arena, fmt, args);
+    va_end(args);
+    r->verdict = verdict;
+    r->judged = true;
+}
+
+void run_note(Run *r, const char *fmt, ...)
+{
+    va_list args;
+    parent_only(r, "run_note");
+    va_start(args, fmt);
+    const char *text = vtext(&r->arena, fmt, args);
+    va_end(args);
+    append(r, &r->notes)->text = text;
+}
+
+void run_params(Run *r, const char *what, int64_t total, int64_t trainable)
+{
+    parent_only(r, "run_params");
+    *append(r, &r->params) =
+        (Note){.text = str_copy(&r->arena, what, strlen(what)), .total = total, .trainable = trainable};
+}
+
+/* One line, one write: a run killed at any moment leaves whole lines. */
+void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *name, const double *value)
+{
+    cJSON *line = cJSON_CreateObject();
+    if (r->job >= 0) cJSON_AddNumberToObject(line, "job", r->job);
+    cJSON_AddStringToObject(line, "phase", phase);
+    cJSON_AddNumberToObject(line, "step", (double)step);
+    for (int i = 0; i < n; i++) cJSON_AddNumberToObject(line, name[i], value[i]); /* cJSON writes NaN as null */
+    char *text = cJSON_PrintUnformatted(line);
+    size_t len = strlen(text);
+    text[len] = '\n'; /* in the place of the final NUL */
+    if (!r->log_error && write(r->log, text, len + 1) != (ssize_t)(len + 1)) r->log_error = errno ? errno : ENOSPC;
+    cJSON_free(text);
+    cJSON_Delete(line);
+}

@@ -1,0 +1,171 @@
+/* The one shape of results.json, the same numbers as tidy CSV, and the table a person reads.
+ *
+ *   {"experiment", "title", "claim", "preset", "seeds": [..], "status", "verdict", "sentence",
+ *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
+ *    "figures": [{"name", "caption"}], "notes": [..]}
+ *
+ * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
+ * why; its verdict is then inconclusive, whatever was recorded before. */
+#include "cli/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/file.h"
+
+static void add_number_or_null(cJSON *array, double x)
+{
+    cJSON_AddItemToArray(array, isfinite(x) ? cJSON_CreateNumber(x) : cJSON_CreateNull());
+}
+
+static void add_pair(cJSON *object, const char *name, double a, double b)
+{
+    cJSON *pair = cJSON_AddArrayToObject(object, name);
+    add_number_or_null(pair, a);
+    add_number_or_null(pair, b);
+}
+
+static void add_metrics(cJSON *root, const Run *r)
+{
+    cJSON *metrics = cJSON_AddObjectToObject(root, "metrics");
+    for (const Metric *m = r->metrics; m; m = m->next) {
+        cJSON *one = cJSON_AddObjectToObject(metrics, m->name), *values = cJSON_AddArrayToObject(one, "values");
+        for (int i = 0; i < m->n; i++) add_number_or_null(values, m->value[i]);
+        Summary s = metric_summary(m);
+        cJSON_AddNumberToObject(one, "mean", s.mean); /* cJSON writes what is not finite as null */
+        cJSON_AddNumberToObject(one, "sd", s.sd);
+        add_pair(one, "ci95", s.lo, s.hi);
+    }
+}
+
+static void add_comparisons(cJSON *root, const Run *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "comparisons");
+    for (const Note *c = r->compares; c; c = c->next) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "a", c->text);
+        cJSON_AddStringToObject(one, "b", c->more);
+        cJSON_AddNumberToObject(one, "pairs", c->n);
+        cJSON_AddNumberToObject(one, "mean_difference", c->mean);
+        add_pair(one, "ci95", c->lo, c->hi);
+        cJSON_AddNumberToObject(one, "p", c->p);
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+static cJSON *results_json(const Run *r, Status status)
+{
+    const Experiment *e = r->experiment;
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "experiment", str_print((Arena *)(uintptr_t)&r->arena, "%s/%s", e->group, e->name));
+    cJSON_AddStringToObject(root, "title", e->title);
+    cJSON_AddStringToObject(root, "claim", e->claim);
+    cJSON_AddStringToObject(root, "preset", preset_name(r->preset));
+    cJSON *seeds = cJSON_AddArrayToObject(root, "seeds");
+    for (int i = 0; i < r->seeds; i++) cJSON_AddItemToArray(seeds, cJSON_CreateNumber((double)run_seed(r, i)));
+    cJSON_AddStringToObject(root, "status", status == E_INTERRUPT ? "interrupted" : status ? "failed" : "done");
+    cJSON_AddStringToObject(root, "verdict", verdict_name(status ? INCONCLUSIVE : r->verdict));
+    cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
+    add_metrics(root, r);
+    add_comparisons(root, r);
+    cJSON *figures = cJSON_AddArrayToObject(root, "figures");
+    for (const Note *f = r->figures; f; f = f->next) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "name", f->text);
+        cJSON_AddStringToObject(one, "caption", f->more);
+        cJSON_AddItemToArray(figures, one);
+    }
+    cJSON *notes = cJSON_AddArrayToObject(root, "notes");
+    for (const Note *n = r->notes; n; n = n->next) cJSON_AddItemToArray(notes, cJSON_CreateString(n->text));
+    return root;
+}
+
+/* RFC 4180: a field with a comma, a quote or a line end is quoted, quotes doubled, lines end in CR LF. */
+static void csv_field(Writer *w, const char *text)
+{
+    bool quote = strpbrk(text, ",\"\r\n") != NULL;
+    if (quote) writer_add(w, "\"", 1);
+    for (; *text; text++) {
+        if (*text == '"') writer_add(w, "\"", 1);
+        writer_add(w, text, 1);
+    }
+    if (quote) writer_add(w, "\"", 1);
+}
+
+static Status write_csv(Run *r)
+{
+    Writer w;
+    TRY(writer_open(&w, run_path(r, "results.csv")));
+    writer_print(&w, "experiment,preset,seed,metric,value\r\n");
+    for (const Metric *m = r->metrics; m; m = m->next) {
+        for (int i = 0; i < m->n; i++) {
+            if (!m->given[i]) continue;
+            writer_print(&w, "%s/%s,%s,%llu,", r->experiment->group, r->experiment->name, preset_name(r->preset),
+                         (unsigned long long)run_seed(r, i));
+            csv_field(&w, m->name);
+            if (isfinite(m->value[i]))
+                writer_print(&w, ",%.17g\r\n", m->value[i]);
+            else
+                writer_print(&w, ",\r\n"); /* an empty field: no value */
+        }
+    }
+    return writer_close(&w);
+}
+
+Status results_write(Run *r, Status status)
+{
+    cJSON *root = results_json(r, status);
+    char *text = cJSON_Print(root);
+    Writer w;
+    Status wrote = writer_open(&w, run_path(r, "results.json"));
+    if (!wrote) {
+        writer_print(&w, "%s\n", text);
+        wrote = writer_close(&w);
+    }
+    cJSON_free(text);
+    cJSON_Delete(root);
+    return wrote ? wrote : write_csv(r);
+}
+
+/* ------------------------------------------------------------------------ for a person */
+
+static bool colour(void)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static void print_metric(const Metric *m, int width)
+{
+    Summary s = metric_summary(m);
+    printf("  %-*s  %12.6g", width, m->name, s.mean);
+    if (s.n >= 2) printf("  %10.3g  [%.6g, %.6g]  %d", s.sd, s.lo, s.hi, s.n);
+    putchar('\n');
+}
+
+void results_print(const Run *r)
+{
+    static const char *const paint[] = {"\033[32m", "\033[31m", "\033[33m"};
+    const Experiment *e = r->experiment;
+    bool many = false;
+    int width = 10;
+    printf("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
+           r->seeds == 1 ? "" : "s");
+    printf("  claim    %s\n  verdict  %s%s%s: %s\n", e->claim, colour() ? paint[r->verdict] : "",
+           verdict_name(r->verdict), colour() ? "\033[0m" : "", r->sentence);
+    for (const Metric *m = r->metrics; m; m = m->next) {
+        if ((int)strlen(m->name) > width) width = (int)strlen(m->name);
+        many |= m->n > 1;
+    }
+    if (r->metrics) printf("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
+    for (const Metric *m = r->metrics; m; m = m->next) print_metric(m, width);
+    for (const Note *c = r->compares; c; c = c->next)
+        printf("  %s - %s: %.4g, p %.3g over %d pairs\n", c->text, c->more, c->mean, c->p, c->n);
+    for (const Note *n = r->notes; n; n = n->next) printf("  note     %s\n", n->text);
+    for (const Note *f = r->figures; f; f = f->next) printf("  figure   %s/figures/%s.svg\n", r->dir, f->text);
+    printf("  results  %s/results.json\n", r->dir);
+}

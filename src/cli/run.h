@@ -1,0 +1,104 @@
+/* The inside of a Run, for the files of this directory that open, record and report one. */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/experiment.h"
+
+REGISTRY(Experiment, experiment)
+
+typedef enum { FORM_INT, FORM_REAL, FORM_FLAG, FORM_LIST, FORM_TEXT } Form;
+Form setting_form(const Setting *);
+const char *setting_value(const Setting *, Preset); /* the default */
+const char *preset_name(Preset);
+const char *verdict_name(Verdict);
+
+/* What the user asked for; the strings outlive the run. */
+typedef struct {
+    const Experiment *experiment;
+    Preset preset;
+    int seeds; /* 0: the experiment's default */
+    uint64_t seed;
+    const char *dir;
+    bool resume, quiet;
+    const Pair *set;
+    int n_set;
+} Request;
+
+typedef struct Metric Metric;
+struct Metric {
+    const char *name;
+    double *value; /* (seeds) */
+    bool *given;   /* (seeds) */
+    int n;         /* one more than the largest seed index given */
+    Metric *next;
+};
+typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
+struct Note {
+    const char *text, *more; /* a note; a figure and its caption; an input and its SHA-256; what is counted */
+    int64_t total, trainable;
+    double mean, lo, hi, p;
+    int n;
+    Note *next;
+};
+
+/* Where the work stands; one in the parent and one per running job in shared memory. */
+typedef struct {
+    char phase[40];
+    int64_t done, total;
+    double loss;
+} Stage;
+
+struct Run {
+    Arena arena;
+    const Experiment *experiment;
+    Preset preset;
+    int seeds, threads;
+    uint64_t seed;
+    bool resume, quiet;
+    const char *dir;
+    const char **value; /* the resolved settings, in the order of experiment->settings */
+    Metric *metrics;
+    Note *notes, *figures, *inputs, *params, *compares;
+    bool judged;
+    Verdict verdict;
+    const char *sentence;
+    int log;          /* descriptor of metrics.jsonl, or of a job's part of it */
+    int log_error;    /* the first errno of writing it */
+    int job;          /* -1 in the parent */
+    int calls;        /* run_parallel calls so far */
+    Stage *stage;     /* in a forked job: its slot in shared memory */
+    double started;   /* seconds on the monotonic clock */
+    char when[2][32]; /* start and end, UTC */
+};
+
+const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
+const char *cpu_model(Arena *);
+Status run_open(Run **out, const Request *); /* resolves the settings, makes the directory, writes a manifest */
+Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
+void run_close(Run *);
+Status run_setting_check(const Setting *, const char *value);
+const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
+
+Status results_write(Run *, Status); /* results.json and results.csv */
+void results_print(const Run *);     /* the table on standard output */
+typedef struct {
+    double mean, sd, lo, hi;
+    int n; /* finite values; the interval is NaN below two */
+} Summary;
+Summary metric_summary(const Metric *);
+
+Status manifest_write(Run *, const char *status, const char *message);
+const char *vernier_version(void);
+const char *vernier_build(void); /* compiler and flags */
+
+double clock_now(void); /* seconds, monotonic */
+void progress_show(Run *, const Stage *, double fraction, bool force);
+void progress_clear(void); /* wipes the line before anything else is printed */
+void signals_watch(void);  /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
+void signals_note(void);   /* as if one had come */
+
+#endif
