@@ -1,0 +1,68 @@
+/* The ops.  One file each (op_NAME.c): the idea, the backward, the descriptor, the constructor with its shape
+ * check.  Inputs may have any number of leading dimensions; the kernels see them as rows.
+ *
+ * Legend: B batch, T query time, S key time, H heads, D head size, C channels, O outputs, F hidden, V vocabulary,
+ * L layers, P prefix, N classes.  dtype of the result is that of the inputs, which must agree. */
+#ifndef AD_OP_H
+#define AD_OP_H
+
+#include "ad/tape.h"
+#include "num/kernels.h"
+
+/* Weight layouts: y = x W' + b with W (O,C), as most checkpoints have it, or y = x W + b with W (C,O), GPT-2's. */
+typedef enum { OUT_IN, IN_OUT } Layout;
+
+Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (V,C) -> (B,T,C); id < 0: zeros */
+Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act(..,O); bias may be NULL */
+Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /* norm(x + residual); no bias: RMS */
+Var *op_act(Tape *, Act, Var *x);
+Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape equals y's or is a suffix of it */
+Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */
+Var *op_scale(Tape *, Var *x, double s);
+Var *op_scale_cols(Tape *, Var *x, Var *s);                 /* x_rc s_c, s (C) */
+Var *op_dropout(Tape *, Var *x, double p, uint64_t stream); /* p = 0 returns x */
+Var *op_prepend(Tape *, Var *prefix, Var *x,
+                int64_t skip); /* (P,C),(B,S,C) -> (B,P+S-skip,C): prefix, then x[skip:] */
+Var *op_rows(Tape *, Var *x, const int32_t *index, int64_t b,
+             int64_t k);                                /* (B,T,C) -> (B,K,C); index (B,K), < 0: zeros */
+Var *op_cols(Tape *, Var *x, int64_t first, int64_t n); /* (..,C) -> (..,n) */
+Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of the first len[b] rows; NULL: all */
+
+/* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,H*D) with heads side by side.
+ * The first `prefix` keys are virtual: visible to every query, bias 0, outside key lengths and masks.  The others
+ * are content, n = S - prefix of them; with `causal`, query i sits at content position n - T + i (a cache simply
+ * makes n larger than T) unless `qpos` says where.  A row that sees no key yields zeros. */
+typedef struct {
+    int heads, head_dim;
+    double scale; /* 1/sqrt(D), or 1 in T5 */
+    bool causal;
+    int64_t prefix;
+    const int32_t *klen; /* (B) content keys in row b, or NULL: all */
+    const uint8_t *mask; /* (B,n) 1 where the content key may be seen, or NULL */
+    const int32_t *qpos; /* (B,T) content position of each query, < 0 for padding, or NULL */
+    double dropout;      /* on the probabilities; 0 when not training */
+    uint64_t stream;     /* of that dropout: fused and open paths draw the same */
+} Attn;
+Var *op_attend(Tape *, Var *q, Var *k, Var *v, Var *bias,
+               Attn);                                    /* fused; bias (H,T,n) or NULL; keeps log-sums only */
+Var *op_scores(Tape *, Var *q, Var *k, Var *bias, Attn); /* the same map in observable steps: (B,H,T,S), */
+Var *op_softmax(Tape *, Var *scores);                    /*   -inf where unseen; */
+Var *op_mix(Tape *, Var *probs, Var *v, Attn);           /*   then dropout and the mixture (B,T,H*D) */
+
+/* T5's relative position bias: table (buckets,H) -> (H,T,n).  Query i sits at position n - T + i. */
+typedef struct {
+    int64_t t, n;
+    int max_distance;
+    bool bidirectional;
+    const int32_t *qpos; /* (T) positions of the queries, or NULL */
+} RelPos;
+Var *op_relpos(Tape *, Var *table, RelPos);
+int relpos_bucket(int64_t key_minus_query, int buckets, int max_distance, bool bidirectional);
+
+/* Losses, (1).  Means run over targets >= 0; without any, the loss is 0. */
+Var *op_xent(Tape *, Var *logits, const int32_t *target); /* (..,V) */
+Var *op_head_xent(Tape *, Var *x, Var *w, Layout, Var *bias, const int32_t *target, double *sum_loss);
+/* xent(linear(x)) in chunks: the logits never stand whole */
+Var *op_bce(Tape *, Var *logits, const float *label); /* (..,N) with logits; label < 0 is ignored */
+
+#endif

@@ -1,0 +1,38 @@
+/* Every trainable number lives here once, under its dotted checkpoint name ("encoder.layer.3.output.dense.weight").
+ * Parameters, their names and their gradients live on the set's arena.  A parameter starts frozen; making it
+ * trainable gives it a gradient buffer.  Initial values depend on (seed, name) only. */
+#ifndef AD_PARAM_H
+#define AD_PARAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "num/tensor.h"
+
+typedef struct {
+    const char *name;
+    Tensor val, grad; /* grad.data is NULL until the parameter is first made trainable */
+    bool trainable;
+    bool decay; /* takes weight decay: matrices do; biases and norm gains do not */
+} Param;
+
+typedef struct {
+    enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM } kind;
+    double scale; /* standard deviation, or half-width of the interval */
+} Init;
+
+typedef struct ParamSet ParamSet;
+ParamSet *params_open(Arena *, DType, uint64_t seed);
+Arena *params_arena(const ParamSet *);
+DType params_dtype(const ParamSet *);
+uint64_t params_seed(const ParamSet *);
+Param *param_add(ParamSet *, const char *name, Init, int rank, const int64_t *dim); /* CHECKs that the name is new */
+Param *param_find(const ParamSet *, const char *name);                              /* NULL when absent */
+int params_n(const ParamSet *);
+Param *params_at(const ParamSet *, int i);                      /* in the order added */
+int params_train(ParamSet *, const char *glob, bool trainable); /* number of names matched */
+void params_zero_grad(ParamSet *);
+int64_t params_count(const ParamSet *, const char *glob, bool trainable_only); /* elements; glob NULL: all */
+
+#endif

@@ -1,0 +1,81 @@
+/* Hooks: every change of a forward pass that is not the base model happens at a named join point.
+ *
+ * A join point sees what went into a module and what came out, and returns what the rest of the model will see.
+ * Return `out` to observe; return anything else, recorded on the tape, to intervene or to adapt.  A hook never
+ * writes into out->val.  Hooks run in the order added; methods attach before observers.  While a checkpointed
+ * segment is recomputed observers stay silent. */
+#ifndef NN_HOOK_H
+#define NN_HOOK_H
+
+#include "ad/op.h"
+
+/* Sites of one layer in the order of the forward pass.  "Linear" sites have in = x, out = W x + b: LoRA lives
+ * there.  JOIN sites have in = the residual x, out = the sublayer's output s after dropout, and return what is
+ * added to x: adapters live there. */
+#define SITES(X)                                                                                                     \
+    X(EMBED) /* word vectors before positions are added (B,T,C): prompt tuning */                                    \
+    X(QKV)   /* linear, GPT-2's fused projection (B,T,3C) */                                                         \
+    X(Q)                                                                                                             \
+    X(K) X(V)                  /* linear: (B,T,H*D), (B,S,H*D) */                                                    \
+        X(KEYS) X(VALUES)      /* as attention will read them, in = the projection's input: prefixes, IA3 */         \
+        X(SCORES) X(PROBS)     /* (B,H,T,S); asking for either selects the open attention path */                    \
+        X(HEADS)               /* mixed values, heads side by side (B,T,H*D) */                                      \
+        X(ATTN_OUT)            /* linear: output projection */                                                       \
+        X(ATTN_JOIN) X(FFN_UP) /* linear */                                                                          \
+        X(FFN_GATE)            /* linear, gated feed-forward only */                                                 \
+        X(FFN_ACT)             /* activation's output (B,T,F): IA3 */                                                \
+        X(FFN_OUT)             /* linear */                                                                          \
+        X(FFN_JOIN) X(RESID)   /* layer output (B,T,C); layer LAYER_EMBED: what enters the first layer */            \
+        X(LOGITS)              /* (B,T,V) or (B,1,N) */
+typedef enum {
+#define X(name) SITE_##name,
+    SITES(X)
+#undef X
+        SITE_COUNT
+} Site;
+
+/* Part tells encoder self-attention, decoder self-attention and cross-attention apart, so that no two join points
+ * share a Where.  A feed-forward block carries the part of its stack. */
+typedef enum { PART_ENCODER, PART_DECODER, PART_CROSS, PART_COUNT, PART_ANY = PART_COUNT } Part;
+enum { LAYER_EMBED = -1, LAYER_ANY = -2 };
+typedef struct {
+    Site site;
+    int layer; /* from 0 within its stack */
+    Part part;
+} Where;
+const char *site_name(Site);
+const char *part_name(Part); /* "encoder", "decoder", "cross" */
+
+struct Cache;
+typedef struct Hooks Hooks;
+typedef struct { /* one forward pass */
+    Tape *tape;
+    const Hooks *hooks;  /* NULL: the base model */
+    uint64_t seed;       /* of this pass: dropout streams are named under it */
+    bool train;          /* dropout on */
+    struct Cache *cache; /* decoding with a key/value cache, or NULL */
+} Pass;
+uint64_t pass_stream(const Pass *, Where, const char *purpose); /* a dropout stream for one place */
+
+typedef Var *HookFn(Pass *, Where, Var *in, Var *out, void *user);
+Hooks *hooks_new(Arena *run);
+void hook_add(Hooks *, Where rule, HookFn *, void *user);     /* an adapting or intervening hook */
+void hook_observe(Hooks *, Where rule, HookFn *, void *user); /* silent during recomputation */
+void hooks_clear_from(Hooks *, int n);                        /* drop all hooks added after the first n */
+int hooks_n(const Hooks *);
+bool hook_wants(const Hooks *, Where); /* does any rule match? */
+Var *hook_run(Pass *, Where, Var *in, Var *out);
+
+/* ---- the stock of analysis */
+typedef struct {
+    Arena *arena; /* the run arena the copies go to */
+    Tensor value; /* the last value seen; data NULL before */
+} Capture;
+HookFn hook_capture; /* user: Capture * */
+typedef struct {
+    void (*see)(Where, Tensor in, Tensor out, void *user); /* sees, keeps nothing */
+    void *user;
+} Peek;
+HookFn hook_peek; /* user: Peek * */
+
+#endif

@@ -1,0 +1,42 @@
+/* Tells OpenBLAS what processor it runs on before anyone multiplies.
+ *
+ * OpenBLAS picks its kernels from a table of CPU models compiled into it and falls back to SSE2 code on any
+ * model it does not know, which on a recent AVX-512 machine costs a factor of five.  The instruction sets are
+ * what matters, so ask for them and reselect; an OPENBLAS_CORETYPE in the environment wins.  Where the
+ * library has no run-time selection the weak symbols are absent and nothing happens. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cblas.h>
+
+extern void gotoblas_dynamic_init(void) __attribute__((weak));
+extern void gotoblas_dynamic_quit(void) __attribute__((weak));
+
+#if defined(__x86_64__)
+static const char *core_for_this_cpu(void)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+    return NULL;
+}
+#else
+static const char *core_for_this_cpu(void)
+{
+    return NULL;
+}
+#endif
+
+__attribute__((constructor)) static void choose_blas_core(void)
+{
+    const char *core = core_for_this_cpu();
+    if (core && gotoblas_dynamic_init && gotoblas_dynamic_quit && !getenv("OPENBLAS_CORETYPE") &&
+        strcmp(openblas_get_corename(), core)) {
+        setenv("OPENBLAS_CORETYPE", core, 1);
+        gotoblas_dynamic_quit();
+        gotoblas_dynamic_init();
+    }
+    openblas_set_num_threads(1); /* num/gemm.c slices and runs the slices in parallel itself */
+}
