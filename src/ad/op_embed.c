@@ -1,0 +1,32 @@
+/* y_i = table[id_i], zero where id_i < 0; dtable[id_i] += dy_i.  The ids are copied when the table learns, so the
+ * caller's array need not outlive the call. */
+#include "ad/op.h"
+
+#include "base/err.h"
+
+static void embed_backward(Tape *t, Var *out)
+{
+    Tensor d = tape_grad(t, out->in[0], NULL);
+    int64_t c = tensor_last(d), n = out->val.dim[0] * out->val.dim[1];
+    kernels(d.dtype)->embed_bwd(d.data, out->grad.data, out->saved, n, c);
+}
+
+static const Op EMBED = {"embed", embed_backward};
+
+Var *op_embed(Tape *t, Var *table, const int32_t *id, int64_t b, int64_t n)
+{
+    CHECK(table->val.rank == 2, "rows looked up in a table of shape %s", tensor_shape(table->val));
+    for (int64_t i = 0; i < b * n; i++)
+        CHECK(id[i] < table->val.dim[0], "id %d looked up in a table of %lld rows", id[i],
+              (long long)table->val.dim[0]);
+    int64_t c = table->val.dim[1];
+    Tensor y = tape_alloc(t, table->val.dtype, SHAPE(b, n, c));
+    kernels(y.dtype)->embed_fwd(y.data, table->val.data, id, b * n, c);
+    Var *out = tape_push(t, &EMBED, y, table, NULL, NULL, NULL, 0);
+    if (out->needs) {
+        int32_t *copy = NEW(tape_arena(t), int32_t, b * n);
+        for (int64_t i = 0; i < b * n; i++) copy[i] = id[i];
+        out->saved = copy;
+    }
+    return out;
+}

@@ -1,0 +1,64 @@
+/* LayerNorm (Ba, Kiros and Hinton 2016), or RMSNorm (Zhang and Sennrich 2019) when there is no bias, of a sum:
+ *
+ *   z = x + residual     xhat = (z - mean) rstd     y = xhat g + b
+ *   dz = rstd (h - mean(h) - xhat mean(h xhat)),  h = dy g     dg = sum_rows dy xhat     db = sum_rows dy
+ *
+ * The normalised rows are put aside rather than z: the backward reads them once and nothing else.  dz replaces dy
+ * in its own buffer, which then passes to x or to the residual, so that only the second of the two costs a copy. */
+#include "ad/op.h"
+#include "base/err.h"
+
+typedef struct {
+    Tensor xhat, rstd;
+} NormSaved;
+
+static void norm_backward(Tape *t, Var *out)
+{
+    const NormSaved *s = out->saved;
+    Var *x = out->in[0], *residual = out->in[1], *g = out->in[2], *b = out->in[3];
+    const Kernels *k = kernels(out->val.dtype);
+    Tensor d = out->grad; /* dy, then dz */
+    int64_t c = tensor_last(d), r = tensor_count(d) / (c ? c : 1);
+    bool down = x->needs || (residual && residual->needs);
+    void *dg = g->needs ? tape_grad(t, g, NULL).data : NULL, *db = b && b->needs ? tape_grad(t, b, NULL).data : NULL;
+    k->norm_bwd(down ? d.data : NULL, dg, db, d.data, s->xhat.data, s->rstd.data, g->val.data, !b, r, c, false);
+    tape_free(t, s->xhat);
+    tape_free(t, s->rstd);
+    if (x->needs && residual && residual->needs) {
+        bool fresh;
+        Tensor dx = tape_grad(t, x, &fresh);
+        k->scale(dx.data, 1, d.data, r * c, !fresh);
+        tape_pass(t, residual, out);
+    } else if (down) {
+        tape_pass(t, x->needs ? x : residual, out);
+    }
+}
+
+static const Op NORM = {"norm", norm_backward};
+
+Var *op_norm(Tape *t, Var *x, Var *residual, Var *gain, Var *bias, double eps)
+{
+    int64_t c = tensor_last(x->val), r = tensor_count(x->val) / (c ? c : 1);
+    CHECK(tensor_count(gain->val) == c && (!bias || tensor_count(bias->val) == c) &&
+              (!residual || tensor_same_shape(x->val, residual->val)),
+          "norm of %s + %s with gain %s and bias %s", tensor_shape(x->val),
+          residual ? tensor_shape(residual->val) : "nothing", tensor_shape(gain->val),
+          bias ? tensor_shape(bias->val) : "none");
+    DType dtype = x->val.dtype;
+    Tensor y = tape_alloc(t, dtype, x->val.rank, x->val.dim);
+    NormSaved s = {0};
+    bool recorded = tape_needs(t, x, residual, gain, bias);
+    if (recorded) {
+        s.xhat = tape_alloc(t, dtype, x->val.rank, x->val.dim);
+        s.rstd = tape_alloc(t, dtype, SHAPE(r));
+    }
+    kernels(dtype)->norm_fwd(y.data, s.xhat.data, s.rstd.data, x->val.data, residual ? residual->val.data : NULL,
+                             gain->val.data, bias ? bias->val.data : NULL, eps, r, c);
+    Var *out = tape_push(t, &NORM, y, x, residual, gain, bias, KEEP_2);
+    if (recorded) {
+        NormSaved *saved = NEW(tape_arena(t), NormSaved, 1);
+        *saved = s;
+        out->saved = saved;
+    }
+    return out;
+}

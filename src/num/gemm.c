@@ -1,0 +1,117 @@
+/* Cuts a product into slices, runs them in parallel, and lets OpenBLAS do each alone.
+ *
+ * The cut is a function of (m, n, k) only.  Rows of C are cut when there are enough of them, else columns; k is
+ * never cut, so every element of C is summed by one thread in one order.  Slices are about equal and at most
+ * SLICES; problems below GRAIN multiplications stay whole, because waking a thread costs microseconds. */
+#include "num/gemm.h"
+
+#include <omp.h>
+
+#include <cblas.h>
+
+#include "base/err.h"
+#include "num/kernels.h"
+
+enum { SLICES = 8, ALIGN = 48, GRAIN = 1 << 21 };
+
+/* ---- one slice */
+
+#define REFERENCE(name, REAL)                                                                                        \
+    static void name(int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, REAL *c, int64_t ldc) \
+    {                                                                                                                \
+        const REAL *x = a.data, *y = b.data;                                                                         \
+        for (int64_t i = 0; i < m; i++) {                                                                            \
+            for (int64_t j = 0; j < n; j++) {                                                                        \
+                double sum = 0;                                                                                      \
+                for (int64_t p = 0; p < k; p++)                                                                      \
+                    sum += (double)x[a.t ? p * a.stride + i : i * a.stride + p] *                                    \
+                           (double)y[b.t ? j * b.stride + p : p * b.stride + j];                                     \
+                c[i * ldc + j] = (REAL)(alpha * sum + (beta != 0 ? beta * (double)c[i * ldc + j] : 0));              \
+            }                                                                                                        \
+        }                                                                                                            \
+    }
+REFERENCE(reference_f32, float)
+REFERENCE(reference_f64, double)
+
+static void scale_c(DType dtype, int64_t m, int64_t n, double beta, void *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            if (dtype == F32) {
+                float *e = (float *)c + i * ldc + j;
+                *e = beta != 0 ? (float)beta * *e : 0;
+            } else {
+                double *e = (double *)c + i * ldc + j;
+                *e = beta != 0 ? beta * *e : 0;
+            }
+        }
+    }
+}
+
+/* BLAS wants strides of at least 1 even where nothing is read. */
+static blasint stride_of(int64_t stride)
+{
+    return stride > 0 ? (blasint)stride : 1;
+}
+
+void gemm_serial(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
+                 int64_t ldc)
+{
+    if (m <= 0 || n <= 0) return;
+    if (k <= 0) {
+        scale_c(dtype, m, n, beta, c, ldc);
+    } else if (kernels_are_reference()) {
+        if (dtype == F32)
+            reference_f32(m, n, k, alpha, a, b, beta, c, ldc);
+        else
+            reference_f64(m, n, k, alpha, a, b, beta, c, ldc);
+    } else {
+        enum CBLAS_TRANSPOSE ta = a.t ? CblasTrans : CblasNoTrans, tb = b.t ? CblasTrans : CblasNoTrans;
+        blasint M = (blasint)m, N = (blasint)n, K = (blasint)k;
+        blasint lda = stride_of(a.stride), ldb = stride_of(b.stride), ld = stride_of(ldc);
+        if (dtype == F32)
+            cblas_sgemm(CblasRowMajor, ta, tb, M, N, K, (float)alpha, a.data, lda, b.data, ldb, (float)beta, c, ld);
+        else
+            cblas_dgemm(CblasRowMajor, ta, tb, M, N, K, alpha, a.data, lda, b.data, ldb, beta, c, ld);
+    }
+}
+
+/* ---- the cut */
+
+static const void *skip(DType dtype, const void *data, int64_t elements)
+{
+    return data ? (const char *)data + (size_t)elements * dtype_size(dtype) : NULL;
+}
+
+static int64_t at_least_one(int64_t n)
+{
+    return n < 1 ? 1 : n;
+}
+
+static int64_t slice_count(int64_t m, int64_t n, int64_t k, int64_t length)
+{
+    int64_t by_work = (int64_t)((double)m * (double)n * (double)k / GRAIN), by_length = length / ALIGN;
+    int64_t s = by_work < by_length ? by_work : by_length;
+    return at_least_one(s < SLICES ? s : SLICES);
+}
+
+void gemm(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c, int64_t ldc)
+{
+    CHECK(dtype == F32 || dtype == F64, "no matrix product for %s", dtype_name(dtype));
+    bool rows = m >= n;
+    int64_t length = rows ? m : n, slices = slice_count(m, n, k, length);
+    int64_t each = (length + slices * ALIGN - 1) / (slices * ALIGN) * ALIGN;
+#pragma omp parallel for schedule(dynamic, 1) if (slices > 1 && omp_get_max_threads() > 1)
+    for (int64_t s = 0; s < slices; s++) {
+        int64_t first = s * each, len = first + each < length ? each : length - first;
+        if (len <= 0) continue;
+        Mat p = a, q = b;
+        if (rows) {
+            p.data = skip(dtype, a.data, a.t ? first : first * a.stride);
+            gemm_serial(dtype, len, n, k, alpha, p, q, beta, (void *)skip(dtype, c, first * ldc), ldc);
+        } else {
+            q.data = skip(dtype, b.data, b.t ? first * b.stride : first);
+            gemm_serial(dtype, m, len, k, alpha, p, q, beta, (void *)skip(dtype, c, first), ldc);
+        }
+    }
+}
