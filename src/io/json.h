@@ -1,0 +1,26 @@
+/* JSON files through cJSON: strict UTF-8, one value, positions in messages, and typed access with defaults.  The
+ * root belongs to the caller, who gives it to cJSON_Delete. */
+#ifndef IO_JSON_H
+#define IO_JSON_H
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* E_FORMAT tells line and column.  Text need not end with NUL; only white space may follow the value. */
+Status json_parse(cJSON **root, const char *text, size_t len, const char *path);
+Status json_read(cJSON **root, Arena *, const char *path);
+
+/* A member of an object into *out; where it is absent or null, *out keeps its value.  Another type is E_FORMAT, and
+ * so is a number outside [least, most]; `path` begins the message. */
+Status json_int(int *out, const cJSON *object, const char *key, int least, int most, const char *path);
+Status json_real(double *out, const cJSON *object, const char *key, double least, double most, const char *path);
+Status json_bool(bool *out, const cJSON *object, const char *key, const char *path);
+Status json_text(const char **out, const cJSON *object, const char *key, const char *path); /* lives with the root */
+bool json_has(const cJSON *object, const char *key);                                        /* present and not null */
+
+void json_quote(Buf *, const char *s); /* s as a JSON string */
+
+#endif
