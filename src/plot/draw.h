@@ -1,0 +1,73 @@
+/* What the drawing files share: the figure itself, text, and scales.  Not for users of plot.h. */
+#ifndef PLOT_DRAW_H
+#define PLOT_DRAW_H
+
+#include <cairo.h>
+#include <pango/pangocairo.h>
+
+#include "base/arena.h"
+#include "plot/plot.h"
+
+enum { MOST_TICKS = 64 };
+static const double TEXT = 7, TITLE = 8; /* points: body and title size */
+
+struct Fig {
+    Arena arena; /* holds the figure and everything it copies */
+    cairo_surface_t *record;
+    cairo_t *cr;
+    PangoLayout *layout;
+    const char *path;
+    double w, h;
+    Status status; /* of the arguments; cairo keeps its own */
+};
+
+/* Text.  The anchor is a point on the text: along it 0 start, 0.5 centre, 1 end; across it one of these. */
+typedef enum { MIDDLE, TOP, BASE } Across;
+typedef struct {
+    double size; /* 0: TEXT */
+    double along;
+    Across across;
+    Rgb colour;
+    double turn; /* degrees, anticlockwise */
+    double room; /* longest width before it is elided; 0: any */
+    bool bold;
+} Type;
+double text_width(Fig *, const char *, double size);
+void text_at(Fig *, double x, double y, const char *, Type);
+const char *text_clean(Arena *, const char *);        /* valid UTF-8 without control characters */
+const char *text_visible(Arena *, const char *token); /* the same, blanks shown as signs */
+void panel_title(Fig *, Rect, const char *letter, const char *title);
+double panel_title_height(const char *letter, const char *title);
+
+/* Moves n labels of given sizes from the centres they want, as little as possible, so that they do not
+ * overlap within [lo,hi]; false when they do not fit. */
+bool spread(int n, double *centre, const double *size, double lo, double hi);
+
+/* A scale maps data lo..hi onto points from..to. */
+typedef struct {
+    double lo, hi, from, to;
+    bool log;
+} Scale;
+typedef struct {
+    double at[MOST_TICKS];
+    char label[MOST_TICKS][32]; /* empty: a minor tick */
+    int n;
+} Ticks;
+double scale_at(const Scale *, double value);
+bool scale_has(const Scale *, double value); /* finite, and positive on a logarithmic scale */
+void ticks_choose(Ticks *, const Scale *, int most);
+
+/* Tensors that may be absent, and the finite range of their values. */
+typedef struct {
+    double lo, hi; /* lo > hi: nothing finite yet */
+} Range;
+bool given(Tensor);
+void range_add(Range *, double value, bool log);
+void range_add_all(Range *, Tensor, bool log);
+Scale scale_over(Axis, Range, double pad); /* limits only */
+
+void set_colour(cairo_t *, Rgb, double alpha);
+void box(cairo_t *, Rect);
+void segment(cairo_t *, double x0, double y0, double x1, double y1);
+
+#endif

@@ -1,0 +1,179 @@
+/* The figure: drawing is recorded once and replayed onto an SVG, a PDF and a PNG surface when the figure is
+ * closed.  Each file is rendered into memory first and then written whole, so an error in one leaves no half file.
+ *
+ * Bytes repeat: the PDF carries a fixed date, and the ids of the SVG, which cairo takes from a counter of the
+ * process, are renumbered in the order in which they appear. */
+#include "plot/draw.h"
+
+#include <cairo-pdf.h>
+#include <cairo-svg.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "plot/svg.h"
+
+static const double MARGIN = 5, GUTTER = 10, PNG_SCALE = 3;
+
+/* Text is laid out without hinting or rounding, so that all formats share one geometry. */
+static PangoLayout *layout_open(cairo_t *cr)
+{
+    PangoLayout *layout = pango_cairo_create_layout(cr);
+    PangoContext *context = pango_layout_get_context(layout);
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
+    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
+    pango_cairo_context_set_font_options(context, options);
+    cairo_font_options_destroy(options);
+    pango_context_set_round_glyph_positions(context, FALSE);
+    pango_layout_context_changed(layout);
+    pango_layout_set_single_paragraph_mode(layout, TRUE);
+    return layout;
+}
+
+Fig *fig_open(const char *path, double w, double h)
+{
+    Arena arena = arena_open((size_t)1 << 32);
+    Fig *f = NEW(&arena, Fig, 1);
+    f->path = str_copy(&arena, path, strlen(path));
+    f->w = w;
+    f->h = h;
+    if (!(w >= 10 && h >= 10 && w <= 5000 && h <= 5000)) { /* NaN included */
+        f->status = fail(E_CONFIG, "%s: a figure of %g x %g points; each side must be 10 to 5000", path, w, h);
+        f->w = f->h = 100;
+    }
+    f->record = cairo_recording_surface_create(CAIRO_CONTENT_COLOR_ALPHA, &(cairo_rectangle_t){0, 0, f->w, f->h});
+    f->cr = cairo_create(f->record);
+    f->layout = layout_open(f->cr);
+    f->arena = arena;
+    set_colour(f->cr, colour_grey(1), 1);
+    cairo_paint(f->cr);
+    return f;
+}
+
+Rect fig_whole(const Fig *f)
+{
+    return (Rect){MARGIN, MARGIN, f->w - 2 * MARGIN, f->h - 2 * MARGIN};
+}
+
+Rect fig_cell(const Fig *f, int rows, int cols, int i)
+{
+    CHECK(rows > 0 && cols > 0 && i >= 0 && i < rows * cols, "panel %d of a grid of %d x %d", i, rows, cols);
+    Rect page = fig_whole(f);
+    double w = (page.w - GUTTER * (cols - 1)) / cols, h = (page.h - GUTTER * (rows - 1)) / rows;
+    return (Rect){page.x + (i % cols) * (w + GUTTER), page.y + (i / cols) * (h + GUTTER), w, h};
+}
+
+static cairo_status_t add_bytes(void *buf, const unsigned char *bytes, unsigned n)
+{
+    buf_add(buf, (const char *)bytes, n);
+    return CAIRO_STATUS_SUCCESS;
+}
+
+static cairo_status_t replay(const Fig *f, cairo_surface_t *target, double scale)
+{
+    cairo_t *cr = cairo_create(target);
+    cairo_scale(cr, scale, scale);
+    cairo_set_source_surface(cr, f->record, 0, 0);
+    cairo_paint(cr);
+    cairo_show_page(cr);
+    cairo_status_t status = cairo_status(cr);
+    cairo_destroy(cr);
+    return status;
+}
+
+static cairo_status_t render_svg(const Fig *f, Buf *out)
+{
+    Buf raw = buf_open(out->arena);
+    cairo_surface_t *s = cairo_svg_surface_create_for_stream(add_bytes, &raw, f->w, f->h);
+    cairo_status_t status = replay(f, s, 1);
+    cairo_surface_finish(s);
+    if (!status) status = cairo_surface_status(s);
+    cairo_surface_destroy(s);
+    if (!status) svg_rename_ids(out, raw.text, raw.len, "v");
+    return status;
+}
+
+static cairo_status_t render_pdf(const Fig *f, Buf *out)
+{
+    cairo_surface_t *s = cairo_pdf_surface_create_for_stream(add_bytes, out, f->w, f->h);
+    cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATE_DATE, "2000-01-01T00:00:00Z");
+    cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATOR, "Vernier");
+    cairo_status_t status = replay(f, s, 1);
+    cairo_surface_finish(s);
+    if (!status) status = cairo_surface_status(s);
+    cairo_surface_destroy(s);
+    return status;
+}
+
+static cairo_status_t render_png(const Fig *f, Buf *out)
+{
+    int w = (int)ceil(f->w * PNG_SCALE), h = (int)ceil(f->h * PNG_SCALE);
+    cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, w, h);
+    cairo_status_t status = replay(f, s, PNG_SCALE);
+    if (!status) status = cairo_surface_write_to_png_stream(s, add_bytes, out);
+    cairo_surface_destroy(s);
+    return status;
+}
+
+typedef struct {
+    const char *suffix;
+    cairo_status_t (*render)(const Fig *, Buf *);
+} Format;
+static const Format FORMATS[] = {{".svg", render_svg}, {".pdf", render_pdf}, {".png", render_png}};
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+static Status write_one(Fig *f, const char *path, const Format *format)
+{
+    Buf bytes = buf_open(&f->arena);
+    cairo_status_t status = format->render(f, &bytes);
+    if (status) return fail(E_IO, "%s: cairo cannot draw it: %s", path, cairo_status_to_string(status));
+    return file_write(path, bytes.text, bytes.len);
+}
+
+static Status write_all(Fig *f)
+{
+    if (f->status) return f->status;
+    cairo_status_t status = cairo_status(f->cr);
+    if (status) return fail(E_IO, "%s: cairo cannot draw it: %s", f->path, cairo_status_to_string(status));
+    enum { N = sizeof FORMATS / sizeof FORMATS[0] };
+    for (int i = 0; i < N; i++)
+        if (ends_with(f->path, FORMATS[i].suffix)) return write_one(f, f->path, &FORMATS[i]);
+    for (int i = 0; i < N; i++)
+        TRY(write_one(f, str_print(&f->arena, "%s%s", f->path, FORMATS[i].suffix), &FORMATS[i]));
+    return OK;
+}
+
+Status fig_close(Fig *f)
+{
+    Status status = write_all(f);
+    g_object_unref(f->layout);
+    cairo_destroy(f->cr);
+    cairo_surface_destroy(f->record);
+    Arena arena = f->arena; /* the figure itself lives in it */
+    arena_close(&arena);
+    return status;
+}
+
+void set_colour(cairo_t *cr, Rgb c, double alpha)
+{
+    cairo_set_source_rgba(cr, c.r, c.g, c.b, alpha);
+}
+
+void box(cairo_t *cr, Rect r)
+{
+    cairo_rectangle(cr, r.x, r.y, r.w, r.h);
+}
+
+void segment(cairo_t *cr, double x0, double y0, double x1, double y1)
+{
+    cairo_move_to(cr, x0, y0);
+    cairo_line_to(cr, x1, y1);
+}

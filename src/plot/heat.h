@@ -1,0 +1,30 @@
+/* One heat map on its way to paper.  Not for users of plot.h. */
+#ifndef PLOT_HEAT_H
+#define PLOT_HEAT_H
+
+#include "plot/draw.h"
+
+typedef struct {
+    double size, length; /* of the text; the length a label may take */
+    int every;           /* 1: each position is labelled */
+    bool upright;        /* column labels read upwards */
+} Labels;
+
+typedef struct {
+    Tensor m;
+    HeatStyle style;
+    int rows, cols;
+    Rect area;                       /* of the cells */
+    double cw, ch;                   /* of one cell */
+    double left, top, bottom;        /* margins around the cells */
+    double row_longest, col_longest; /* widths at the full text size */
+    Labels row, col;
+} HeatMap;
+
+typedef struct {
+    ColourMap map;
+    double lo, hi;
+    bool below, above; /* some data lie beyond the ends */
+} HeatScale;
+
+#endif

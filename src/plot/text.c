@@ -1,0 +1,181 @@
+/* Text: any bytes in, valid UTF-8 out, set with pango on a baseline that is placed exactly.  Labels are cut to
+ * a sane number of characters before layout, then elided to the room they have. */
+#include "plot/draw.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const double CAP = 0.73; /* height of a capital of DejaVu Sans, in ems */
+
+/* Bytes of the well-formed character at s (Unicode table 3-7), or 0.  A NUL ends every sequence. */
+static int utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80) return 1;
+    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
+    int n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+    unsigned char lo = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char hi = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+    if (s[1] < lo || s[1] > hi) return 0;
+    for (int i = 2; i < n; i++)
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    return n;
+}
+
+static bool is_control(const unsigned char *s)
+{
+    return s[0] < 0x20 || s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0);
+}
+
+const char *text_clean(Arena *a, const char *text)
+{
+    Buf out = buf_open(a);
+    for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
+        int n = utf8_length(s);
+        if (!n)
+            buf_add(&out, "\xEF\xBF\xBD", 3);
+        else if (*s == '\n' || *s == '\t')
+            buf_add(&out, " ", 1);
+        else if (!is_control(s))
+            buf_add(&out, (const char *)s, (size_t)n);
+        s += n ? n : 1;
+    }
+    return out.text;
+}
+
+/* A token of nothing but blanks must still be seen, and so must the blanks at its ends. */
+const char *text_visible(Arena *a, const char *token)
+{
+    Buf out = buf_open(a);
+    size_t len = token ? strlen(token) : 0;
+    for (size_t i = 0; i < len; i++) {
+        bool edge = strspn(token, " ") >= i + 1 || strspn(token + i, " ") == len - i;
+        if (token[i] == '\n')
+            buf_print(&out, "\u21B5");
+        else if (token[i] == '\t')
+            buf_print(&out, "\u21E5");
+        else if (token[i] == ' ' && edge)
+            buf_print(&out, "\u2423");
+        else
+            buf_add(&out, token + i, 1);
+        if (i > 200) break; /* it is elided long before */
+    }
+    return text_clean(a, out.text);
+}
+
+/* Lays out one line; pango is given at most 400 bytes, cut between characters. */
+static PangoLayoutLine *layout_line(Fig *f, const char *text, double size, double room, bool bold)
+{
+    text = text_clean(&f->arena, text);
+    size_t n = strlen(text);
+    if (n > 400)
+        for (n = 400; n && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+    PangoFontDescription *font = pango_font_description_new();
+    pango_font_description_set_family_static(font, "DejaVu Sans");
+    pango_font_description_set_weight(font, bold ? PANGO_WEIGHT_BOLD : PANGO_WEIGHT_NORMAL);
+    pango_font_description_set_absolute_size(font, size * PANGO_SCALE);
+    pango_layout_set_font_description(f->layout, font);
+    pango_font_description_free(font);
+    pango_layout_set_width(f->layout, room > 0 ? (int)ceil(room * PANGO_SCALE) : -1);
+    pango_layout_set_ellipsize(f->layout, room > 0 ? PANGO_ELLIPSIZE_END : PANGO_ELLIPSIZE_NONE);
+    pango_layout_set_text(f->layout, text, (int)n);
+    return pango_layout_get_line_readonly(f->layout, 0);
+}
+
+static double line_width(PangoLayoutLine *line)
+{
+    PangoRectangle logical;
+    pango_layout_line_get_extents(line, NULL, &logical);
+    return (double)logical.width / PANGO_SCALE;
+}
+
+double text_width(Fig *f, const char *text, double size)
+{
+    if (!text || !*text) return 0;
+    return line_width(layout_line(f, text, size, 0, false));
+}
+
+void text_at(Fig *f, double x, double y, const char *text, Type t)
+{
+    if (!text || !*text) return;
+    if (!(t.size > 0)) t.size = TEXT;
+    PangoLayoutLine *line = layout_line(f, text, t.size, t.room, t.bold);
+    double down = t.across == BASE ? 0 : t.across == TOP ? CAP * t.size : CAP / 2 * t.size;
+    cairo_save(f->cr);
+    cairo_translate(f->cr, x, y);
+    cairo_rotate(f->cr, -t.turn * 3.14159265358979323846 / 180);
+    cairo_move_to(f->cr, -t.along * line_width(line), down);
+    set_colour(f->cr, t.colour, 1);
+    pango_cairo_show_layout_line(f->cr, line);
+    cairo_restore(f->cr);
+}
+
+double panel_title_height(const char *letter, const char *title)
+{
+    return (letter && *letter) || (title && *title) ? TITLE + 5 : 0;
+}
+
+void panel_title(Fig *f, Rect r, const char *letter, const char *title)
+{
+    double indent = 0;
+    if (letter && *letter) {
+        text_at(f, r.x, r.y + TITLE * 0.85, letter, (Type){.size = TITLE + 1, .across = BASE, .bold = true});
+        indent = 1.2 * text_width(f, letter, TITLE + 1) + 4;
+    }
+    text_at(f, r.x + indent, r.y + TITLE * 0.85, title,
+            (Type){.size = TITLE, .across = BASE, .room = fmax(r.w - indent, 1)});
+}
+
+void fig_text(Fig *f, Rect r, const char *utf8)
+{
+    layout_line(f, utf8, TEXT, r.w, false);
+    pango_layout_set_single_paragraph_mode(f->layout, FALSE);
+    pango_layout_set_height(f->layout, (int)(fmax(r.h, 1) * PANGO_SCALE));
+    pango_layout_set_text(f->layout, text_clean(&f->arena, utf8), -1);
+    cairo_move_to(f->cr, r.x, r.y);
+    set_colour(f->cr, colour_grey(0), 1);
+    pango_cairo_show_layout(f->cr, f->layout);
+    pango_layout_set_height(f->layout, -1);
+    pango_layout_set_single_paragraph_mode(f->layout, TRUE);
+}
+
+/* Pool adjacent violators: labels that would overlap form a block that is centred on the mean of what its
+ * members want; blocks merge until none overlap.  Labels keep the order of their wishes. */
+bool spread(int n, double *centre, const double *size, double lo, double hi)
+{
+    enum { MOST = 256 };
+    double total = 0, mid[MOST], len[MOST];
+    int order[MOST], first[MOST + 1], blocks = 0;
+    if (n > MOST) return false;
+    for (int i = 0; i < n; i++) {
+        int j = i;
+        for (; j > 0 && centre[order[j - 1]] > centre[i]; j--) order[j] = order[j - 1];
+        order[j] = i;
+        total += size[i];
+    }
+    if (total > hi - lo) return false;
+    for (int i = 0; i < n; i++) {
+        first[blocks] = i;
+        len[blocks] = size[order[i]];
+        mid[blocks] = fmin(fmax(centre[order[i]], lo + len[blocks] / 2), hi - len[blocks] / 2);
+        blocks++;
+        while (blocks > 1 && mid[blocks - 2] + len[blocks - 2] / 2 > mid[blocks - 1] - len[blocks - 1] / 2) {
+            double a = len[blocks - 2], b = len[blocks - 1];
+            /* Each half keeps its own best place relative to the merged block; the mean weighs by length. */
+            double m = ((mid[blocks - 2] + b / 2) * a + (mid[blocks - 1] - a / 2) * b) / (a + b);
+            blocks--;
+            len[blocks - 1] = a + b;
+            mid[blocks - 1] = fmin(fmax(m, lo + (a + b) / 2), hi - (a + b) / 2);
+        }
+    }
+    first[blocks] = n;
+    for (int b = 0; b < blocks; b++) {
+        double at = mid[b] - len[b] / 2;
+        for (int i = first[b]; i < first[b + 1]; i++) {
+            centre[order[i]] = at + size[order[i]] / 2;
+            at += size[order[i]];
+        }
+    }
+    return true;
+}
