@@ -1,0 +1,253 @@
+/* Gradients of the dense ops: linear, norm, act, add, mul, scale, scale_cols, dropout, embed. */
+#include "opcheck.h"
+
+#include "ad/op.h"
+
+static Arena run;
+
+static Tensor some(DType dtype, const char *name, int rank, const int64_t *dim)
+{
+    if (!run.base) run = arena_open(0);
+    return noise(&run, dtype, rng_stream(11, name), rank, dim);
+}
+
+static Tensor positive(Tensor x) /* values in 0.5 .. : for gains */
+{
+    for (int64_t i = 0; i < tensor_count(x); i++) tensor_set(x, i, 0.5 + fabs(tensor_get(x, i)));
+    return x;
+}
+
+/* ---- linear */
+
+typedef struct {
+    Layout layout;
+    Act act;
+    bool bias;
+} LinearCase;
+
+static Var *linear(Tape *t, Var *const *in, void *ctx)
+{
+    const LinearCase *c = ctx;
+    return op_linear(t, in[0], in[1], c->layout, c->bias ? in[2] : NULL, c->act);
+}
+
+static void linear_gradients(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2 * 2 * ACTS; i++) {
+        LinearCase c = {i & 1 ? IN_OUT : OUT_IN, (Act)(i / 4), i & 2};
+        Tensor w = c.layout == OUT_IN ? some(F64, "w", SHAPE(7, 5)) : some(F64, "w", SHAPE(5, 7));
+        Tensor in[] = {some(F64, "x", SHAPE(2, 3, 5)), w, some(F64, "b", SHAPE(7))};
+        char what[64];
+        snprintf(what, sizeof what, "linear %s%s%s", ACT_NAMES[c.act], c.layout == IN_OUT ? " in-out" : "",
+                 c.bias ? " bias" : "");
+        opcheck(what, linear, &c, c.bias ? 3 : 2, in);
+    }
+}
+
+static void linear_shapes(void **state)
+{
+    (void)state;
+    LinearCase c = {OUT_IN, ACT_GELU, true};
+    Tensor one[] = {some(F64, "x1", SHAPE(5)), some(F64, "w", SHAPE(7, 5)), some(F64, "b", SHAPE(7))};
+    Tensor four[] = {some(F64, "x4", SHAPE(2, 1, 3, 5)), one[1], one[2]};
+    Tensor none[] = {some(F64, "x0", SHAPE(0, 5)), one[1], one[2]};
+    opcheck("linear of a vector", linear, &c, 3, one);
+    opcheck("linear of rank 4", linear, &c, 3, four);
+    opcheck("linear of no rows", linear, &c, 3, none);
+}
+
+/* ---- norm */
+
+typedef struct {
+    bool residual, bias, same;
+} NormCase;
+
+static Var *norm(Tape *t, Var *const *in, void *ctx)
+{
+    const NormCase *c = ctx;
+    Var *residual = c->same ? in[0] : c->residual ? in[3] : NULL;
+    return op_norm(t, in[0], residual, in[1], c->bias ? in[2] : NULL, 1e-5);
+}
+
+static void norm_gradients(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        NormCase c = {i & 1, i & 2, i >= 4};
+        Tensor in[] = {some(F64, "x", SHAPE(2, 3, 9)), positive(some(F64, "g", SHAPE(9))), some(F64, "b", SHAPE(9)),
+                       some(F64, "res", SHAPE(2, 3, 9))};
+        char what[64];
+        snprintf(what, sizeof what, "%s norm%s", c.bias ? "layer" : "rms",
+                 c.same       ? " of x + x"
+                 : c.residual ? " of a sum"
+                              : "");
+        opcheck(what, norm, &c, 4, in);
+    }
+}
+
+/* ---- elementwise */
+
+static Var *act(Tape *t, Var *const *in, void *ctx)
+{
+    return op_act(t, *(const Act *)ctx, in[0]);
+}
+
+static void act_gradients(void **state)
+{
+    (void)state;
+    for (Act a = ACT_NONE; a < ACTS; a++) {
+        Tensor x = some(F64, "act", SHAPE(3, 17));
+        opcheck(ACT_NAMES[a], act, &a, 1, &x);
+    }
+}
+
+static Var *add(Tape *t, Var *const *in, void *ctx)
+{
+    return op_add(t, in[0], *(const double *)ctx, in[1]);
+}
+
+static Var *add_to_itself(Tape *t, Var *const *in, void *ctx)
+{
+    return op_add(t, in[0], *(const double *)ctx, in[0]);
+}
+
+static void add_gradients(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        double s = i ? -0.75 : 1;
+        Tensor y = some(F64, "y", SHAPE(2, 3, 5));
+        Tensor same[] = {y, some(F64, "x", SHAPE(2, 3, 5))}, rows[] = {y, some(F64, "x", SHAPE(3, 5))};
+        Tensor last[] = {y, some(F64, "x", SHAPE(5))};
+        opcheck("add", add, &s, 2, same);
+        opcheck("add of (T,C)", add, &s, 2, rows);
+        opcheck("add of (C)", add, &s, 2, last);
+        opcheck("add to itself", add_to_itself, &s, 1, same);
+    }
+}
+
+static Var *mul(Tape *t, Var *const *in, void *ctx)
+{
+    (void)ctx;
+    return op_mul(t, in[0], in[1]);
+}
+
+static Var *square(Tape *t, Var *const *in, void *ctx)
+{
+    (void)ctx;
+    return op_mul(t, in[0], in[0]);
+}
+
+static Var *scale(Tape *t, Var *const *in, void *ctx)
+{
+    return op_scale(t, in[0], *(const double *)ctx);
+}
+
+static Var *scale_cols(Tape *t, Var *const *in, void *ctx)
+{
+    (void)ctx;
+    return op_scale_cols(t, in[0], in[1]);
+}
+
+static void product_gradients(void **state)
+{
+    (void)state;
+    double s = -1.5;
+    Tensor in[] = {some(F64, "a", SHAPE(2, 3, 5)), some(F64, "b", SHAPE(2, 3, 5))};
+    Tensor cols[] = {in[0], some(F64, "s", SHAPE(5))};
+    opcheck("mul", mul, NULL, 2, in);
+    opcheck("square", square, NULL, 1, in);
+    opcheck("scale", scale, &s, 1, in);
+    opcheck("scale_cols", scale_cols, NULL, 2, cols);
+}
+
+static Var *dropout(Tape *t, Var *const *in, void *ctx)
+{
+    return op_dropout(t, in[0], *(const double *)ctx, 77);
+}
+
+static void dropout_gradients(void **state)
+{
+    (void)state;
+    double p[] = {0, 0.1, 0.5, 1};
+    for (int i = 0; i < 4; i++) {
+        Tensor x = some(F64, "x", SHAPE(3, 100));
+        opcheck("dropout", dropout, &p[i], 1, &x);
+    }
+}
+
+/* ---- embed */
+
+static Var *embed(Tape *t, Var *const *in, void *ctx)
+{
+    int32_t id[] = {3, 0, -1, 3, 6, 3};
+    Var *y = op_embed(t, in[0], id, 2, 3);
+    (void)ctx;
+    id[0] = 1; /* the op has read them */
+    return y;
+}
+
+static void embed_gradients(void **state)
+{
+    (void)state;
+    Tensor table = some(F64, "table", SHAPE(7, 4));
+    opcheck("embed", embed, NULL, 1, &table);
+    Arena step = arena_open(0);
+    Tape *t = tape_open(&step, false);
+    Var *in[] = {tape_leaf(t, table)}, *y = embed(t, in, NULL);
+    for (int j = 0; j < 4; j++) {
+        assert_true(tensor_get(y->val, 8 + j) == 0);
+        assert_true(tensor_get(y->val, j) == tensor_get(table, 12 + j));
+    }
+    arena_close(&step);
+}
+
+/* ---- economy: what a frozen or unrecorded op must not do */
+
+static void frozen_weights_cost_nothing(void **state)
+{
+    (void)state;
+    Arena step = arena_open(0);
+    Tape *t = tape_open(&step, true);
+    Var *x = tape_input(t, some(F32, "x", SHAPE(4, 5))), *w = tape_leaf(t, some(F32, "w", SHAPE(7, 5)));
+    Var *y = op_linear(t, x, w, OUT_IN, NULL, ACT_GELU);
+    assert_false(x->keep);
+    assert_true(w->keep);
+    tape_backward(t, opcheck_dot(t, y, y));
+    assert_non_null(x->grad.data);
+    assert_null(w->grad.data);
+
+    t = tape_open(&step, true);
+    x = tape_leaf(t, x->val);
+    y = op_norm(t, op_linear(t, x, w, OUT_IN, NULL, ACT_GELU), NULL, tape_leaf(t, some(F32, "g", SHAPE(7))), NULL,
+                1e-5);
+    assert_null(y->op);
+    assert_null(y->saved);
+    arena_close(&step);
+}
+
+/* ---- threads: sizes above every slicing limit */
+
+static Var *layer(Tape *t, Var *const *in, void *ctx)
+{
+    int mark = tape_enter(t);
+    (void)ctx;
+    Var *h = op_linear(t, in[0], in[1], OUT_IN, in[2], ACT_GELU);
+    Var *z = op_norm(t, op_dropout(t, h, 0.1, 5), in[0], in[3], in[2], 1e-5);
+    z = op_add(t, op_act(t, ACT_SILU, z), 0.5, op_mul(t, h, z));
+    return tape_leave(t, mark, op_scale(t, op_scale_cols(t, z, in[3]), 0.25));
+}
+
+static void same_bytes_for_any_threads(void **state)
+{
+    (void)state;
+    Tensor in[] = {some(F32, "x", SHAPE(2, 600, 256)), some(F32, "w", SHAPE(256, 256)), some(F32, "b", SHAPE(256)),
+                   positive(some(F32, "g", SHAPE(256)))};
+    opcheck_threads("layer", layer, NULL, 4, in);
+}
+
+SUITE(cmocka_unit_test(linear_gradients), cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients),
+      cmocka_unit_test(act_gradients), cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients),
+      cmocka_unit_test(dropout_gradients), cmocka_unit_test(embed_gradients),
+      cmocka_unit_test(frozen_weights_cost_nothing), cmocka_unit_test(same_bytes_for_any_threads))
