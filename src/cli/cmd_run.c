@@ -53,57 +53,82 @@ static Status choose(const Experiment **list, Arena *a, const char *pattern)
     return found ? OK : no_experiment(a, pattern);
 }
 
-static Status print_json(Arena *a, const char *dir, bool more, bool first)
+/* What a list of experiments has come to. */
+typedef struct {
+    int n, printed, failed;
+    bool holds; /* every claim so far */
+    Status first;
+} Tally;
+
+static Status print_json(Arena *a, const char *dir, Tally *t)
 {
     Bytes text;
     TRY(file_read(&text, a, str_print(a, "%s/results.json", dir)));
-    printf("%s%s", more && first ? "[\n" : more ? ",\n" : "", text.text);
+    printf("%s%s", t->n == 1 ? "" : t->printed ? ",\n" : "[\n", text.text);
+    t->printed++;
     return OK;
 }
 
-/* One experiment from settings to printed results; `holds` is cleared unless its claim holds. */
-static Status launch(const Args *a, const Request *q, bool several, bool first, bool *holds)
+/* One experiment from settings to printed results. */
+static Status launch(const Args *a, const Request *q, Tally *t)
 {
     Run *r;
     TRY(run_open(&r, q));
     Status status = run_go(r);
-    if (!status && r->verdict != HOLDS) *holds = false;
-    if (!status && args_given(a, "json"))
-        status = print_json(args_arena(a), q->dir, several, first);
-    else if (!status)
+    if (!status && r->verdict != HOLDS) t->holds = false;
+    if (!status && args_given(a, "json")) {
+        status = print_json(args_arena(a), q->dir, t);
+    } else if (!status) {
+        if (t->printed++) putchar('\n');
         results_print(r);
-    if (status == E_INTERRUPT && !args_quiet(a))
+    }
+    if (status == E_INTERRUPT && !q->quiet)
         fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", q->dir);
     run_close(r);
+    fflush(stdout);
     return status;
+}
+
+/* Of several, one that went wrong in its work or its files does not keep the others from running. */
+static Status launch_each(const Args *a, const Request *common, const Experiment **list, Tally *t)
+{
+    Arena *arena = args_arena(a);
+    const char *out = args_text(a, "out", NULL);
+    for (int i = 0; i < t->n; i++) {
+        Request q = *common;
+        q.experiment = list[i];
+        q.dir = !out        ? str_print(arena, "runs/%s", full_name(arena, list[i]))
+                : t->n == 1 ? out
+                            : str_print(arena, "%s/%s", out, list[i]->name);
+        Status status = launch(a, &q, t);
+        if (!status) continue;
+        if (t->n == 1 || status == E_CONFIG || status == E_INTERRUPT) return status;
+        fprintf(stderr, "%s: %s\n", full_name(arena, list[i]), err_message());
+        err_clear();
+        if (!t->failed++) t->first = status;
+    }
+    return OK;
 }
 
 static Status launch_all(const Args *a, const Experiment **list)
 {
     static const char *const presets[] = {"smoke", "quick", "paper", NULL};
-    Arena *arena = args_arena(a);
-    int preset, n = 0;
+    Tally t = {.holds = true};
+    int preset;
     int64_t seeds, seed;
-    bool holds = true, json = args_given(a, "json");
-    while (list[n]) n++;
+    while (list[t.n]) t.n++;
     TRY(args_word(&preset, a, "preset", QUICK, presets));
     TRY(args_int(&seeds, a, "seeds", 0, 1, 10000));
     TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53)); /* JSON readers keep 53 bits */
-    const char *out = args_text(a, "out", NULL);
-    for (int i = 0; i < n; i++) {
-        Request q = {.experiment = list[i], .preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
-        q.resume = args_given(a, "resume");
-        q.quiet = args_quiet(a);
-        q.n_set = args_settings(a, &q.set);
-        q.dir = !out     ? str_print(arena, "runs/%s", full_name(arena, list[i]))
-                : n == 1 ? out
-                         : str_print(arena, "%s/%s", out, list[i]->name);
-        TRY(launch(a, &q, n > 1, i == 0, &holds));
-        if (i + 1 < n && !json) putchar('\n');
-        fflush(stdout);
-    }
-    if (json && n > 1) printf("]\n");
-    return !holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;
+    Request q = {.preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
+    q.resume = args_given(a, "resume");
+    q.quiet = args_quiet(a);
+    q.n_set = args_settings(a, &q.set);
+    Status status = launch_each(a, &q, list, &t);
+    if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
+    if (status) return status;
+    if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
+    return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;
 }
 
 static Status chosen(const Experiment ***out, const Args *a, const char *group)

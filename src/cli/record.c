@@ -86,19 +86,12 @@ double run_compare(Run *r, const char *a, const char *b)
     return p;
 }
 
-static const char *vtext(Arena *a, const char *fmt, va_list args)
-{
-    char text[2048];
-    vsnprintf(text, sizeof text, fmt, args);
-    return str_copy(a, text, strlen(text));
-}
-
 void run_verdict(Run *r, Verdict verdict, const char *fmt, ...)
 {
     va_list args;
     parent_only(r, "run_verdict");
     va_start(args, fmt);
-    r->sentence = vtext(&r->arena, fmt, args);
+    r->sentence = text_of(&r->arena, fmt, args);
     va_end(args);
     r->verdict = verdict;
     r->judged = true;
@@ -109,7 +102,7 @@ void run_note(Run *r, const char *fmt, ...)
     va_list args;
     parent_only(r, "run_note");
     va_start(args, fmt);
-    const char *text = vtext(&r->arena, fmt, args);
+    const char *text = text_of(&r->arena, fmt, args);
     va_end(args);
     append(r, &r->notes)->text = text;
 }

@@ -321,7 +321,7 @@ bool run_resuming(const Run *r)
     return r->resume;
 }
 
-static const char *vtext(Arena *a, const char *fmt, va_list args)
+const char *text_of(Arena *a, const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -336,7 +336,7 @@ const char *run_path(Run *r, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    const char *tail = vtext(&r->arena, fmt, args);
+    const char *tail = text_of(&r->arena, fmt, args);
     va_end(args);
     return str_print(&r->arena, "%s/%s", r->dir, tail);
 }
