@@ -57,6 +57,7 @@ bool args_quiet(const Args *);
 int cli_threads(void); /* cores this process may use, or --threads */
 
 /* Used by main and by tests. */
+int cli_main(int argc, char **argv); /* the whole program; returns its exit code */
 Status args_parse(Args **out, Arena *, const Command *, int argc,
                   char **argv); /* argv[0] is the first after the name */
 bool args_help(const Args *);

@@ -108,6 +108,7 @@ static Status spawn(Pool *p, int i)
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) _exit(1);
+        signals_watch();
         omp_set_num_threads(1); /* the parent's threads do not exist here */
         err_clear();
         job_report(p, i, job_body(p, i));
@@ -129,7 +130,8 @@ static void collect(Pool *p, int w)
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
     if (WIFSIGNALED(how) || WEXITSTATUS(how)) {
-        s->status = E_NUMERIC;
+        bool asked = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
+        s->status = asked ? E_INTERRUPT : E_NUMERIC;
         if (WIFSIGNALED(how))
             snprintf(s->message, sizeof s->message, "job %d was ended by signal %d (%s)", gone.job, WTERMSIG(how),
                      strsignal(WTERMSIG(how)));

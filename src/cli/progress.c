@@ -20,14 +20,15 @@ double clock_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The first signal asks; a second one does not wait for the answer. */
+/* The first signal asks; the same one again does not wait for the answer.  (A job gets Ctrl-C from the terminal
+ * and then SIGTERM from its parent: that is one wish, not two.) */
 static void on_signal(int number)
 {
-    if (stopped) {
+    if (stopped == number) {
         signal(number, SIG_DFL);
         raise(number);
     }
-    stopped = 1;
+    stopped = number;
 }
 
 void signals_watch(void)
@@ -39,14 +40,9 @@ void signals_watch(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-void signals_note(void)
-{
-    stopped = 1;
-}
-
 bool run_stopped(void)
 {
-    return stopped;
+    return stopped != 0;
 }
 
 Status run_interrupted(void)

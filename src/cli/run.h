@@ -102,6 +102,5 @@ double clock_now(void); /* seconds, monotonic */
 void progress_show(Run *, const Stage *, double fraction, bool force);
 void progress_clear(void); /* wipes the line before anything else is printed */
 void signals_watch(void);  /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
-void signals_note(void);   /* as if one had come */
 
 #endif
