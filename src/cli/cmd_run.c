@@ -21,6 +21,10 @@
         0                                                                                                            \
     }
 
+static const Option OPTIONS[] = {RUN_OPTIONS};
+static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
+                                       RUN_OPTIONS};
+
 static const char *full_name(Arena *a, const Experiment *e)
 {
     return str_print(a, "%s/%s", e->group, e->name);
@@ -51,6 +55,24 @@ static Status choose(const Experiment **list, Arena *a, const char *pattern)
         *end = NULL;
     }
     return found ? OK : no_experiment(a, pattern);
+}
+
+/* A key that the experiment does not declare may be a misspelt option; if it is nearer to a setting, opening the
+ * run says so. */
+static Status check_keys(const Args *a, const Experiment *e)
+{
+    const Pair *set;
+    const char *names[128];
+    int n = 0, n_set = args_settings(a, &set);
+    for (const Option *o = OPTIONS; o->name; o++) names[n++] = o->name;
+    for (const Setting *s = e->settings; s && s->key && n < 127; s++) names[n++] = s->key;
+    names[n] = NULL;
+    for (int i = 0; i < n_set; i++) {
+        const char *near = str_nearest(set[i].key, names);
+        for (const Option *o = OPTIONS; o->name; o++)
+            if (near == o->name) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", set[i].key, near);
+    }
+    return OK;
 }
 
 /* What a list of experiments has come to. */
@@ -94,6 +116,7 @@ static Status launch_each(const Args *a, const Request *common, const Experiment
 {
     Arena *arena = args_arena(a);
     const char *out = args_text(a, "out", NULL);
+    for (int i = 0; i < t->n; i++) TRY(check_keys(a, list[i]));
     for (int i = 0; i < t->n; i++) {
         Request q = *common;
         q.experiment = list[i];
@@ -203,10 +226,6 @@ static void help_probe(const Args *a)
     const char *task = args_text(a, "task", NULL);
     if (task) settings_help(a, str_print(args_arena(a), "probes/%s", task));
 }
-
-static const Option OPTIONS[] = {RUN_OPTIONS};
-static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
-                                       RUN_OPTIONS};
 
 static const Command RUN = {.name = "run",
                             .summary = "run experiments by GROUP/NAME or a glob such as 'toy/*'",

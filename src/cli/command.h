@@ -7,8 +7,8 @@
  *                                .example = "vernier tune ...", .options = OPTIONS, .run = tune};
  *   REGISTER(command, TUNE)
  *
- * Every command also takes the common options (--help, --quiet, --threads, --trap-fp), which are applied
- * before it runs.  Data goes to stdout, messages to stderr; errors are returned, and main prints them.
+ * Every command also takes the common options (--help, --quiet, --threads, --kernels, --trap-fp), which are
+ * applied before it runs.  Data goes to stdout, messages to stderr; errors are returned, and main prints them.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H

@@ -26,7 +26,8 @@ expect 0 'holds: hello' 'a run' run test/quick --out "$t/a"
 result $? 'the run directory is complete'
 [ ! -s "$t/err" ]
 result $? 'a short run says nothing on stderr'
-(cd "$t" && "$OLDPWD/$program" run test/quick >out 2>err || "$program" run test/quick >out 2>err)
+case $program in /*) ;; *) program=$PWD/$program ;; esac
+(cd "$t" && "$program" run test/quick >out 2>err)
 [ -s "$t/runs/test/quick/results.json" ]
 result $? 'the default directory is runs/GROUP/NAME'
 expect 2 'did you mean scale' 'unknown setting, with the nearest' run test/quick --set scael=1 --out "$t/b"
@@ -38,6 +39,10 @@ expect 2 'smoke, quick, paper' 'unknown preset' run test/quick --preset slow --o
 expect 1 'not a finite number at step 3' 'a run that diverges' run test/broken --out "$t/c"
 grep -q '"status":.*"failed"' "$t/c/results.json" && grep -q '"failed"' "$t/c/manifest.json"
 result $? '... says so in its files'
+expect 2 'unknown option --prset; did you mean --preset' 'unknown option, with the nearest' run test/quick --prset smoke
+expect 2 'no setting "verbosity"; it has scale, wrong, text' 'unknown option far from any' run test/quick --verbosity
+expect 2 'expected an integer' 'seeds that are no number' run test/quick --seeds many
+expect 2 'expected 1 to' 'no seeds' run test/quick --seeds 0
 touch "$t/file"
 expect 3 "$t/file" 'the run directory is a file' run test/quick --out "$t/file"
 expect 3 '/proc/none' 'an unwritable place' run test/quick --out /proc/none
