@@ -1,6 +1,6 @@
 /* The one shape of results.json, the same numbers as tidy CSV, and the table a person reads.
  *
- *   {"experiment", "title", "claim", "preset", "seeds": [..], "status", "verdict", "sentence",
+ *   {"experiment", "title", "claim", "method", "expect", "source", "preset", "seeds": [..], "status", "verdict", "sentence",
  *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
  *    "figures": [{"name", "caption"}], "notes": [..]}
  *
@@ -64,6 +64,9 @@ static cJSON *results_json(const Run *r, Status status)
     cJSON_AddStringToObject(root, "experiment", str_print((Arena *)(uintptr_t)&r->arena, "%s/%s", e->group, e->name));
     cJSON_AddStringToObject(root, "title", e->title);
     cJSON_AddStringToObject(root, "claim", e->claim);
+    cJSON_AddStringToObject(root, "method", e->method);
+    cJSON_AddStringToObject(root, "expect", e->expect);
+    cJSON_AddStringToObject(root, "source", e->source);
     cJSON_AddStringToObject(root, "preset", preset_name(r->preset));
     cJSON *seeds = cJSON_AddArrayToObject(root, "seeds");
     for (int i = 0; i < r->seeds; i++) cJSON_AddItemToArray(seeds, cJSON_CreateNumber((double)run_seed(r, i)));
