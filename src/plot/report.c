@@ -176,8 +176,8 @@ void report_facts(Report *r, int n, const char *const (*pair)[2])
 /* What an inline drawing must not bring along: scripts, foreign content, and references out of the file. */
 static const char *forbidden_in(const char *svg)
 {
-    static const char *const word[] = {"<script",  "<foreignObject", "javascript:", "href=\"http",
-                                       "url(http", "<!ENTITY",       "<iframe",     "@import"};
+    static const char *const word[] = {"<script",  "<foreignObject", "javascript:", "href=\"http", "url(http",
+                                       "<!ENTITY", " onload",        "<iframe",     "@import"};
     for (size_t i = 0; i < sizeof word / sizeof word[0]; i++)
         if (strcasestr(svg, word[i])) return word[i];
     return NULL;

@@ -269,7 +269,7 @@ static void odd_plots_are_drawn(void **state)
                         filled(1, 5, INFINITY),
                         filled(1, 5, 1e30),
                         mixed,
-                        noise(&arena, F64, 10, SHAPE(20000)),
+                        noise(&arena, F64, 10, SHAPE(1500)),
                         filled(1, 50, -3),
                         filled(1, 3, 1e-300)};
     const char *const group[50] = {endless, "\xff", NULL, ""};
