@@ -1,6 +1,6 @@
 /* Central differences along directions.  A direction has independent N(0,1) entries, so an element moves by about h
- * whatever their number; with f of order 1 the rounding error of a slope is 1e-16/h and the truncation h^2 f'''/6. The
- * step 1e-5 leaves both near 1e-10. */
+ * whatever their number; with f of order 1 the rounding error of a slope is 1e-16/h and the truncation h^2 f'''/6.
+ * The step 1e-5 leaves both near 1e-10. */
 #include "ad/gradcheck.h"
 
 #include <math.h>
@@ -63,9 +63,9 @@ static double along(Run *r, uint64_t stream, int only, double *norm)
     return slope;
 }
 
-/* |difference quotient - g.u| over the larger of the two.  u has unit entries, so a typical slope is |g|; where chance
- * makes this one much smaller, or where nothing depends on the parameter at all, the yardstick is a tenth of |g| or
- * what rounding of the loss alone can produce. */
+/* |difference quotient - g.u| over the larger of the two.  u has unit entries, so a typical slope is |g|; where
+ * chance makes this one much smaller, or where nothing depends on the parameter at all, the yardstick is a tenth of
+ * |g| or what rounding of the loss alone can produce. */
 static double error_along(Run *r, uint64_t stream, int only, double loss)
 {
     double norm, tape = along(r, stream, only, &norm);
