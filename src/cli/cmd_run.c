@@ -1,34 +1,12 @@
 /* vernier run, theory, toy, probe: the same launcher under four names.  `run` takes GROUP/NAME or a glob of
  * them; `theory` and `toy` take names of their group, all of it when none is given; `probe` takes --task. */
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "cli/command.h"
-#include "cli/run.h"
+#include "cli/launch.h"
 
-#define RUN_OPTIONS                                                                                                  \
-    {"preset", "NAME", "smoke (seconds), quick (a minute or two; the default) or paper (published numbers)"},        \
-        {"seeds", "N", "number of seeds; default: the experiment's own for the preset"},                             \
-        {"seed", "S", "the first seed; default 1"},                                                                  \
-        {"set", "KEY=VALUE", "change a setting; may be repeated.  --KEY VALUE does the same"},                       \
-        {"out", "DIR", "the run directory; default runs/GROUP/NAME.  With several experiments, their parent"},       \
-        {"resume", NULL, "take up an interrupted run in its directory"},                                             \
-        {"json", NULL, "print results.json in place of the table"},                                                  \
-        {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
-    {                                                                                                                \
-        0                                                                                                            \
-    }
-
-static const Option OPTIONS[] = {RUN_OPTIONS};
+static const Option OPTIONS[] = {LAUNCH_OPTIONS};
 static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
-                                       RUN_OPTIONS};
-
-static const char *full_name(Arena *a, const Experiment *e)
-{
-    return str_print(a, "%s/%s", e->group, e->name);
-}
+                                       LAUNCH_OPTIONS};
 
 static Status no_experiment(Arena *a, const char *name)
 {
@@ -36,7 +14,7 @@ static Status no_experiment(Arena *a, const char *name)
     int n = 0;
     while (all[n]) n++;
     const char **names = NEW(a, const char *, n + 1);
-    for (int i = 0; i < n; i++) names[i] = full_name(a, all[i]);
+    for (int i = 0; i < n; i++) names[i] = experiment_name(a, all[i]);
     const char *near = str_nearest(name, names);
     if (near) return fail(E_CONFIG, "no experiment \"%s\"; did you mean %s?", name, near);
     return fail(E_CONFIG, "no experiment \"%s\"; 'vernier list' names them", name);
@@ -49,109 +27,12 @@ static Status choose(const Experiment **list, Arena *a, const char *pattern)
     bool found = false;
     while (*end) end++;
     for (; *all; all++) {
-        if (!str_glob(pattern, full_name(a, *all))) continue;
+        if (!str_glob(pattern, experiment_name(a, *all))) continue;
         found = true;
         *end++ = *all;
         *end = NULL;
     }
     return found ? OK : no_experiment(a, pattern);
-}
-
-/* A key that the experiment does not declare may be a misspelt option; if it is nearer to a setting, opening the
- * run says so. */
-static Status check_keys(const Args *a, const Experiment *e)
-{
-    const Pair *set;
-    const char *names[128];
-    int n = 0, n_set = args_settings(a, &set);
-    for (const Option *o = OPTIONS; o->name; o++) names[n++] = o->name;
-    for (const Setting *s = e->settings; s && s->key && n < 127; s++) names[n++] = s->key;
-    names[n] = NULL;
-    for (int i = 0; i < n_set; i++) {
-        const char *near = str_nearest(set[i].key, names);
-        for (const Option *o = OPTIONS; o->name; o++)
-            if (near == o->name) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", set[i].key, near);
-    }
-    return OK;
-}
-
-/* What a list of experiments has come to. */
-typedef struct {
-    int n, printed, failed;
-    bool holds; /* every claim so far */
-    Status first;
-} Tally;
-
-static Status print_json(Arena *a, const char *dir, Tally *t)
-{
-    Bytes text;
-    TRY(file_read(&text, a, str_print(a, "%s/results.json", dir)));
-    printf("%s%s", t->n == 1 ? "" : t->printed ? ",\n" : "[\n", text.text);
-    t->printed++;
-    return OK;
-}
-
-/* One experiment from settings to printed results. */
-static Status launch(const Args *a, const Request *q, Tally *t)
-{
-    Run *r;
-    TRY(run_open(&r, q));
-    Status status = run_go(r);
-    if (!status && r->verdict != HOLDS) t->holds = false;
-    if (!status && args_given(a, "json")) {
-        status = print_json(args_arena(a), q->dir, t);
-    } else if (!status) {
-        if (t->printed++) putchar('\n');
-        results_print(r);
-    }
-    if (status == E_INTERRUPT && !q->quiet)
-        fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", q->dir);
-    run_close(r);
-    fflush(stdout);
-    return status;
-}
-
-/* Of several, one that went wrong in its work or its files does not keep the others from running. */
-static Status launch_each(const Args *a, const Request *common, const Experiment **list, Tally *t)
-{
-    Arena *arena = args_arena(a);
-    const char *out = args_text(a, "out", NULL);
-    for (int i = 0; i < t->n; i++) TRY(check_keys(a, list[i]));
-    for (int i = 0; i < t->n; i++) {
-        Request q = *common;
-        q.experiment = list[i];
-        q.dir = !out        ? str_print(arena, "runs/%s", full_name(arena, list[i]))
-                : t->n == 1 ? out
-                            : str_print(arena, "%s/%s", out, list[i]->name);
-        Status status = launch(a, &q, t);
-        if (!status) continue;
-        if (t->n == 1 || status == E_CONFIG || status == E_INTERRUPT) return status;
-        fprintf(stderr, "%s: %s\n", full_name(arena, list[i]), err_message());
-        err_clear();
-        if (!t->failed++) t->first = status;
-    }
-    return OK;
-}
-
-static Status launch_all(const Args *a, const Experiment **list)
-{
-    static const char *const presets[] = {"smoke", "quick", "paper", NULL};
-    Tally t = {.holds = true};
-    int preset;
-    int64_t seeds, seed;
-    while (list[t.n]) t.n++;
-    TRY(args_word(&preset, a, "preset", QUICK, presets));
-    TRY(args_int(&seeds, a, "seeds", 0, 1, 10000));
-    TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53)); /* JSON readers keep 53 bits */
-    Request q = {.preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
-    q.resume = args_given(a, "resume");
-    q.quiet = args_quiet(a);
-    q.n_set = args_settings(a, &q.set);
-    Status status = launch_each(a, &q, list, &t);
-    if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
-    if (status) return status;
-    if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
-    return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;
 }
 
 static Status chosen(const Experiment ***out, const Args *a, const char *group)
@@ -172,21 +53,21 @@ static Status run_any(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, NULL));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 static Status run_theory(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "theory"));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 static Status run_toy(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "toy"));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 static Status run_probe(const Args *a)
@@ -196,14 +77,14 @@ static Status run_probe(const Args *a)
     const Experiment **list = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
     if (!task) return fail(E_CONFIG, "--task NAME is needed; 'vernier list' names the experiments below probes/");
     TRY(choose(list, arena, str_print(arena, "probes/%s", task)));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 /* --help with an experiment's name also shows its settings. */
 static void settings_help(const Args *a, const char *pattern)
 {
     for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++) {
-        if (!str_glob(pattern, full_name(args_arena(a), *e))) continue;
+        if (!str_glob(pattern, experiment_name(args_arena(a), *e))) continue;
         printf("\n%s/%s\n  claim    %s\n  method   %s\n  expect   %s\n  cost     %s\n  source   %s\n", (*e)->group,
                (*e)->name, (*e)->claim, (*e)->method, (*e)->expect, (*e)->cost, (*e)->source);
         const Setting *s = (*e)->settings;

@@ -146,13 +146,13 @@ static void collect(Pool *p, int w)
 static void show(Pool *p)
 {
     double parts = p->finished;
-    Stage line = {"jobs", p->finished, p->n, NAN};
+    Stage line = {"jobs", p->finished, p->n, NAN}; /* the loss is that of one of the jobs that train */
     for (int w = 0; w < p->n_workers; w++) {
         const Stage *s = &p->slot[p->worker[w].job].stage;
         if (s->total > 0) parts += fmin(1, (double)s->done / (double)s->total);
         if (isfinite(s->loss) && s->total > 0) line.loss = s->loss;
     }
-    progress_show(p->run, &line, parts / p->n, false);
+    progress_show(p->run, &line, parts / p->n);
 }
 
 /* Waits until some worker ends or a moment has passed. */

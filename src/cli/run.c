@@ -189,6 +189,14 @@ static Status prepare_dir(Run *r)
     return manifest_write(r, "running", NULL);
 }
 
+Status run_check(const Request *q)
+{
+    Run r = {.arena = arena_open(1 << 20), .experiment = q->experiment};
+    Status status = resolve(&r, q);
+    arena_close(&r.arena);
+    return status;
+}
+
 Status run_open(Run **out, const Request *q)
 {
     const Experiment *e = q->experiment;

@@ -78,6 +78,7 @@ struct Run {
 
 const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
 const char *cpu_model(Arena *);
+Status run_check(const Request *);           /* would its settings be accepted? */
 Status run_open(Run **out, const Request *); /* resolves the settings, makes the directory, writes a manifest */
 Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
@@ -99,7 +100,7 @@ const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
 
 double clock_now(void); /* seconds, monotonic */
-void progress_show(Run *, const Stage *, double fraction, bool force);
+void progress_show(const Run *, const Stage *, double fraction);
 void progress_clear(void); /* wipes the line before anything else is printed */
 void signals_watch(void);  /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
 

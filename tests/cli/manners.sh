@@ -31,7 +31,7 @@ for c in $("$VERNIER" --help | sed -n '/^commands/,/^$/s/^  \([a-z-]*\) .*/\1/p'
     result $? "$c --help says nothing on stderr"
     "$VERNIER" help "$c" | cmp -s - "$t/out"
     result $? "help $c is the same"
-    case $c in run | theory | toy | probe) continue ;; esac # whose settings depend on an experiment: runs.sh
+    case $c in run | theory | toy | probe | demo) continue ;; esac # whose settings depend on an experiment: runs.sh
     expect 2 'unknown option --prset' "$c refuses an unknown option" "$c" --prset
     one_line
     result $? "... in one line"

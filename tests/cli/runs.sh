@@ -43,6 +43,9 @@ expect 2 'unknown option --prset; did you mean --preset' 'unknown option, with t
 expect 2 'no setting "verbosity"; it has scale, wrong, text' 'unknown option far from any' run test/quick --verbosity
 expect 2 'expected an integer' 'seeds that are no number' run test/quick --seeds many
 expect 2 'expected 1 to' 'no seeds' run test/quick --seeds 0
+expect 2 'has no setting' 'a setting that one of several lacks' run test/quick test/broken --scale 2 --out "$t/b"
+[ ! -e "$t/b" ]
+result $? '... before any of them runs'
 touch "$t/file"
 expect 3 "$t/file" 'the run directory is a file' run test/quick --out "$t/file"
 expect 3 '/proc/none' 'an unwritable place' run test/quick --out /proc/none
@@ -50,6 +53,29 @@ expect 3 '/proc/none' 'an unwritable place' run test/quick --out /proc/none
 [ $? = 3 ]
 result $? 'full disk on stdout'
 expect 0 'settings \(smoke, quick, paper\)' 'help with an experiment shows its settings' run test/quick --help
+
+# Figures and reports.
+[ -s "$t/a/figures/words.svg" ] && [ -s "$t/a/figures/words.pdf" ] && [ -s "$t/a/figures/words.png" ]
+result $? 'a figure in three formats'
+expect 0 '^.*/a/report.html$' 'a report of one run' report "$t/a"
+grep -q '<svg' "$t/a/report.html" && grep -q 'What was &lt;said&gt;' "$t/a/report.html"
+result $? '... holds its figure and escapes its caption'
+expect 1 '1 of 2 experiments did not end' 'several runs, one of which fails' run test/quick test/broken --out "$t/g"
+grep -q 'test/quick' "$t/g/report.html" && grep -q 'failed: the loss is not a finite number' "$t/g/report.html"
+result $? '... have one report that says so'
+expect 0 'page.html' 'a report of all below a directory' report "$t" --out "$t/page.html"
+[ "$(grep -o 'id="[^"]*"' "$t/page.html" | wc -l)" -ge 4 ]
+result $? '... has a section for each'
+expect 3 'no run directory' 'a report of nothing' report "$t/a/figures"
+mkdir "$t/h" && echo '{"seeds": ["' >"$t/h/results.json"
+expect 3 "$t/h/results.json: byte 1[0-9]: expected a JSON object" 'a report of a broken file' report "$t/h"
+expect 3 "$t/i" 'a report that cannot be written' report "$t/a" --out "$t/i/j/k.html"
+for junk in '[]' '{"metrics":[1,2],"figures":{"a":3},"notes":"x","seeds":7}' '{"metrics":{"m":{"values":3,"ci95":{}}}}'; do
+    mkdir -p "$t/h" && echo "$junk" >"$t/h/results.json" && echo '{"time":[],"machine":3}' >"$t/h/manifest.json"
+    "$program" report "$t/h" >"$t/out" 2>"$t/err"
+    [ $? -le 3 ]
+    result $? "a report of strange files does not crash: $junk"
+done
 
 # Interrupting: a clean exit, the run marked, no half file, no process left.
 "$program" run test/slow --out "$t/e" >"$t/out" 2>"$t/err" &

@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/experiment.h"
+#include "plot/plot.h"
 
 /* --------------------------------------------------------------------- experiments */
 
@@ -39,6 +40,9 @@ static Status slow(Run *r)
 static Status quick(Run *r)
 {
     run_metric(r, "answer", 0, run_real(r, "scale") * 42);
+    Fig *f = run_figure(r, "words", "What was <said>.", 200, 100);
+    fig_text(f, fig_whole(f), run_text(r, "text"));
+    TRY(fig_close(f));
     run_note(r, "a note with \"quotes\" and a \\ backslash");
     run_verdict(r, run_flag(r, "wrong") ? FAILS : HOLDS, "%s", run_text(r, "text"));
     return OK;
