@@ -111,7 +111,7 @@ void report_text(Report *r, const char *text)
     }
 }
 
-void report_verdict(Report *r, Verdict v, const char *claim, const char *sentence)
+void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *sentence)
 {
     static const char *const word[] = {"holds", "fails", "inconclusive"};
     static const char *const sign[] = {"\u2713", "\u2717", "?"};

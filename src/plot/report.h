@@ -13,13 +13,13 @@
 
 #include "base/err.h"
 
-typedef enum { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_INCONCLUSIVE } Verdict;
+typedef enum { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_INCONCLUSIVE } ReportVerdict;
 typedef struct Report Report;
 
 Report *report_open(const char *path, const char *title);
 void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
-void report_verdict(Report *, Verdict, const char *claim, const char *sentence);
+void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
 
 /* cell[row * cols + col]; columns of numbers are set right.  NULL cells are empty; caption and head may be NULL. */
 void report_table(Report *, const char *caption, int cols, const char *const *head, int rows,
