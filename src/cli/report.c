@@ -154,10 +154,10 @@ static void add_run(Report *page, Arena *a, const Source *s)
     const cJSON *o = s->results, *note;
     const char *verdict = text(o, "verdict"), *status = text(o, "status");
     bool done = !strcmp(status, "done");
-    int level = !done                       ? VERDICT_INCONCLUSIVE
-                : !strcmp(verdict, "holds") ? VERDICT_HOLDS
-                : !strcmp(verdict, "fails") ? VERDICT_FAILS
-                                            : VERDICT_INCONCLUSIVE;
+    ReportVerdict level = !done                       ? VERDICT_INCONCLUSIVE
+                          : !strcmp(verdict, "holds") ? VERDICT_HOLDS
+                          : !strcmp(verdict, "fails") ? VERDICT_FAILS
+                                                      : VERDICT_INCONCLUSIVE;
     report_heading(page, 2, str_print(a, "%s: %s", text(o, "experiment"), text(o, "title")));
     report_verdict(page, level, text(o, "claim"),
                    done ? text(o, "sentence") : str_print(a, "%s: %s", status, text(o, "sentence")));
