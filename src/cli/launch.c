@@ -86,6 +86,7 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, con
         const char *name = experiment_name(args_arena(a), list[i]);
         q.experiment = list[i];
         q.dir = dir[i];
+        if (run_stopped()) return run_interrupted();
         if (t->n > 1 && !q.quiet) fprintf(stderr, "%d/%d %s\n", i + 1, t->n, name);
         Status status = launch(a, &q, t);
         if (!status) continue;

@@ -2,6 +2,7 @@
  * finds is kept in lists in the order of recording and written once at the end. */
 #include "cli/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -177,9 +178,21 @@ static void stamp(char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+/* Removes what an earlier run left below `name` and this one would not overwrite. */
+static void sweep(Run *r, const char *name, const char *pattern)
+{
+    DIR *dir = opendir(run_path(r, "%s", name));
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (str_glob(pattern, e->d_name)) unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+}
+
 static Status prepare_dir(Run *r)
 {
     TRY(file_make_dir(r->dir));
+    sweep(r, "figures", "*.svg|*.pdf|*.png");
+    if (!r->resume) sweep(r, "jobs", "*.bin|*.jsonl");
     const char *log = run_path(r, "metrics.jsonl");
     unlink(run_path(r, "results.json")); /* of an earlier run: must not be taken for this one's */
     unlink(run_path(r, "results.csv"));

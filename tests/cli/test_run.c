@@ -32,6 +32,10 @@ static Status square(Run *r, int i, void *out, void *user)
     const char *names[] = {"x"};
     const double values[] = {i};
     run_log(r, "squares", i, 1, names, values);
+    double sum = 0; /* a job may use OpenMP though its parent's threads stayed behind */
+#pragma omp parallel for reduction(+ : sum)
+    for (int k = 0; k < 100; k++) sum += i;
+    if (sum != 100 * i) return fail(E_NUMERIC, "the sum is %g", sum);
     *o = (Out){(double)i * i, getpid() != parent};
     return OK;
 }
@@ -48,6 +52,10 @@ static Status run(Run *r)
 {
     Out out[8];
     parent = getpid();
+    int threads = 0;
+#pragma omp parallel num_threads(3) reduction(+ : threads)
+    threads++;
+    if (threads != 3) return fail(E_NUMERIC, "%d threads", threads);
     TRY(run_parallel(r, 8, sizeof *out, square, NULL, out));
     for (int i = 0; i < run_seeds(r); i++) {
         run_metric(r, "square", i, out[i].square);
