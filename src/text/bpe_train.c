@@ -80,7 +80,7 @@ static void queue(Trainer *t, const Pair *p)
     heap_push(&t->heap, (HeapItem){UINT64_MAX - (uint64_t)p->count, tie, (uint64_t)(p - t->pair)});
 }
 
-/* Adds sign * count of a word to its pairs; with `fresh` >= 0 also lists the word with those that hold that symbol. */
+/* Adds sign * count of a word to its pairs; with `fresh` >= 0 also lists the word with those that hold it. */
 static void count_pairs(Trainer *t, int64_t w, int sign, int32_t fresh)
 {
     const Word *word = &t->word[w];
