@@ -25,9 +25,9 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 LIBRARY := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 
-# The same plain loops, compiled for two instruction sets; src/num/kernels.c chooses once at start.
-$(OUT)/src/num/fast_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
-$(OUT)/src/num/fast_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
+# The same plain loops, compiled for two instruction sets; kernels.c and attend.c in src/num choose at run time.
+$(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
+$(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
 
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
 all: build/vernier ## build the program at build/vernier
@@ -78,12 +78,7 @@ $(OUT)/%.o: %.c
 	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
 
 LIB_CFLAGS_CACHED := $(LIB_CFLAGS)
-$(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"' -DVERNIER_FLAGS='"$(MODE): $($(MODE)_FLAGS)"'
-$(OUT)/src/cli/manifest.o: $(OUT)/version
-$(OUT)/version: force # changes only when the version does, so that a manifest never names an older one
-	@mkdir -p $(@D)
-	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
-.PHONY: force
+$(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"'
 
 deps: ## install the packages that are missing (apt, with sudo when not root)
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(MODULES); then exit 0; fi; \

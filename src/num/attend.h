@@ -1,0 +1,67 @@
+/* Fused attention: y = dropout(softmax(scale q k' + bias)) v per head, and its backward, without the (T,S) map.
+ *
+ * q, y (B,T,H*D), k and v (B,S,H*D), heads side by side; bias (H,T,n) or NULL, n = S - prefix content keys;
+ * lse (B,H,T) the log of each row's sum of exponentials, -inf where the row sees no key.  What a query sees:
+ *
+ *   - nothing, when qpos says it is padding (< 0);
+ *   - else the `prefix` first keys, with bias 0, and content key j when j < klen[b], mask[b,j] is set, and, under
+ *     `causal`, j <= pos, where pos is qpos[b,i] or, without qpos, n - T + i.
+ *
+ * Element (b,h,i,j) of the map is dropped by dropout's decision number ((b*H + h)*T + i)*S + j, so that dropping
+ * a map that stands whole gives the same.  Keys beyond every query's reach are never read.
+ *
+ * As in kernels.h there is a reference (attend_ref.inc, in double) for both dtypes and a fast F32 version
+ * (attend_fast.inc) compiled per instruction set.  Slices (b,h) run in parallel and own their outputs; the bias's
+ * gradient is summed over b in order.  `void *` is float * or double *. */
+#ifndef NUM_ATTEND_H
+#define NUM_ATTEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "num/tensor.h"
+
+typedef struct {
+    int64_t b, t, s, heads, dim, prefix;
+    double scale;
+    bool causal;
+    const int32_t *klen; /* (B) or NULL */
+    const int32_t *qpos; /* (B,T) or NULL */
+    const uint8_t *mask; /* (B,n) or NULL */
+    double dropout;
+    uint64_t stream;
+    int threads;   /* of the parallel loop: attend_threads() */
+    void *scratch; /* attend_scratch() bytes, cut among the threads */
+} Attend;
+
+typedef struct { /* what the backward writes; NULL: not wanted */
+    void *dq, *dk, *dv;
+    bool add_q, add_k, add_v; /* add to what is there, or overwrite */
+    void *dbias;              /* always added to */
+} AttendGrads;
+
+typedef struct { /* what the forward read and wrote */
+    const void *q, *k, *v, *bias, *y, *lse;
+} AttendSaved;
+
+typedef struct {
+    void (*fwd)(const Attend *, void *y, void *lse, const void *q, const void *k, const void *v, const void *bias);
+    void (*bwd)(const Attend *, AttendGrads, const void *dy, AttendSaved); /* no two outputs may overlap */
+} AttendKernels;
+
+const AttendKernels *attend_kernels(DType); /* F32 or F64; heeds kernels_use() */
+int attend_threads(const Attend *);         /* 1 for small problems */
+size_t attend_scratch(const Attend *);      /* bytes, for a->threads threads, either direction */
+
+/* Query i of row b sees keys 0..reach-1 at most, all of them unless `mask` hides some. */
+int64_t attend_reach(const Attend *, int64_t b, int64_t i);
+static inline bool attend_masked(const Attend *a, int64_t b, int64_t key)
+{
+    return a->mask && key >= a->prefix && !a->mask[b * (a->s - a->prefix) + key - a->prefix];
+}
+
+extern const AttendKernels ATTEND_REF_F32, ATTEND_REF_F64, ATTEND_GENERIC; /* for tests */
+extern const AttendKernels *const ATTEND_AVX2, *const ATTEND_AVX512;       /* NULL where they cannot be compiled */
+
+#endif
