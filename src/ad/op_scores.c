@@ -1,0 +1,110 @@
+/* The first of attention's observable steps: every score of every head as a tensor that hooks can see.
+ *
+ *   z_bhij = scale q_bih . k_bjh + bias_hij      or -inf where query i does not see key j
+ *
+ * dq = scale dz k, dk = scale dz' q, dbias = sum_b dz, with dz taken as zero where nothing is seen: a hook that
+ * changes hidden scores changes nothing upstream.  Slices (b,h) run in parallel. */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "ad/attn.h"
+#include "num/gemm.h"
+
+static void *element(Tensor x, int64_t i)
+{
+    return (char *)x.data + (size_t)i * dtype_size(x.dtype);
+}
+
+/* One head's rows of q or k, and one slice of the map. */
+static Mat head(const Attend *a, Tensor x, int64_t b, int64_t h, bool t)
+{
+    int64_t width = a->heads * a->dim;
+    return (Mat){element(x, b * x.dim[1] * width + h * a->dim), width, t};
+}
+
+static Mat map_of(const Attend *a, Tensor z, int64_t slice, bool t)
+{
+    return (Mat){element(z, slice * a->t * a->s), a->s, t};
+}
+
+/* Row i of slice (b,h): the bias is added and what is not seen is overwritten with `unseen`. */
+#define FINISH(name, REAL)                                                                                           \
+    static void name(const Attend *a, REAL *z, const REAL *bias, REAL unseen, int64_t b, int64_t i)                  \
+    {                                                                                                                \
+        int64_t reach = attend_reach(a, b, i);                                                                       \
+        for (int64_t j = a->prefix; j < reach && bias; j++) z[j] += bias[j - a->prefix];                             \
+        for (int64_t j = a->prefix; j < reach && a->mask; j++)                                                       \
+            if (attend_masked(a, b, j)) z[j] = unseen;                                                               \
+        for (int64_t j = reach; j < a->s; j++) z[j] = unseen;                                                        \
+    }
+FINISH(finish_f32, float)
+FINISH(finish_f64, double)
+
+static void finish(const Attend *a, Tensor z, const Var *bias, double unseen, int64_t slice, int64_t i)
+{
+    int64_t b = slice / a->heads, row = slice % a->heads * a->t + i;
+    void *at = element(z, (slice * a->t + i) * a->s);
+    const void *extra = bias ? element(bias->val, row * (a->s - a->prefix)) : NULL;
+    if (z.dtype == F32)
+        finish_f32(a, at, extra, (float)unseen, b, i);
+    else
+        finish_f64(a, at, extra, unseen, b, i);
+}
+
+/* dbias += dz of one slice, its content columns. */
+static void add_bias(const Attend *a, Tensor dbias, Tensor dz, int64_t slice)
+{
+    int64_t n = a->s - a->prefix, h = slice % a->heads;
+    for (int64_t i = 0; i < a->t; i++) {
+        void *to = element(dbias, (h * a->t + i) * n);
+        kernels(dz.dtype)->add(to, to, 1, element(dz, (slice * a->t + i) * a->s + a->prefix), n);
+    }
+}
+
+static void scores_backward(Tape *t, Var *out)
+{
+    const Attend *a = out->saved;
+    Var *q = out->in[0], *k = out->in[1], *bias = out->in[2];
+    Tensor dz = out->grad, dq = q->needs ? tape_grad(t, q, NULL) : (Tensor){0};
+    Tensor dk = k->needs ? tape_grad(t, k, NULL) : (Tensor){0};
+    Tensor dbias = bias && bias->needs ? tape_grad(t, bias, NULL) : (Tensor){0};
+    int64_t width = a->heads * a->dim;
+#pragma omp parallel for num_threads(a->threads) if (a->threads > 1)
+    for (int64_t h = 0; h < a->heads; h++) {
+        for (int64_t b = 0; b < a->b; b++) { /* in order: dbias is a sum over b */
+            int64_t slice = b * a->heads + h;
+            for (int64_t i = 0; i < a->t; i++) finish(a, dz, NULL, 0, slice, i);
+            if (dbias.data) add_bias(a, dbias, dz, slice);
+            if (dq.data)
+                gemm_serial(dz.dtype, a->t, a->dim, a->s, a->scale, map_of(a, dz, slice, false),
+                            head(a, k->val, b, h, false), 1, (void *)head(a, dq, b, h, false).data, width);
+            if (dk.data)
+                gemm_serial(dz.dtype, a->s, a->dim, a->t, a->scale, map_of(a, dz, slice, true),
+                            head(a, q->val, b, h, false), 1, (void *)head(a, dk, b, h, false).data, width);
+        }
+    }
+}
+
+static const Op SCORES = {"scores", scores_backward};
+
+Var *op_scores(Tape *t, Var *q, Var *k, Var *bias, Attn n)
+{
+    Attend a = attn_shape(&n, q->val, k->val, k->val, bias);
+    a.threads = attend_threads(&a);
+    Tensor z = tape_alloc(t, q->val.dtype, SHAPE(a.b, a.heads, a.t, a.s));
+#pragma omp parallel for num_threads(a.threads) if (a.threads > 1)
+    for (int64_t slice = 0; slice < a.b * a.heads; slice++) {
+        int64_t b = slice / a.heads, h = slice % a.heads;
+        gemm_serial(z.dtype, a.t, a.s, a.dim, a.scale, head(&a, q->val, b, h, false), head(&a, k->val, b, h, true), 0,
+                    (void *)map_of(&a, z, slice, false).data, a.s);
+        for (int64_t i = 0; i < a.t; i++) finish(&a, z, bias, (double)-INFINITY, slice, i);
+    }
+    Var *out = tape_push(t, &SCORES, z, q, k, bias, NULL, (k->needs ? KEEP_0 : 0) | (q->needs ? KEEP_1 : 0));
+    if (out->needs) {
+        Attend *saved = NEW(tape_arena(t), Attend, 1);
+        *saved = a;
+        out->saved = saved;
+    }
+    return out;
+}
