@@ -1,5 +1,4 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures; all of it
- * read from the registries. */
+/* vernier list: every experiment with its claim and cost. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +6,6 @@
 
 #include "cli/command.h"
 #include "cli/run.h"
-#include "nn/model.h"
-#include "peft/peft.h"
 
 static int by_name(const void *a, const void *b)
 {
@@ -43,18 +40,10 @@ static void print_json(const Experiment **list)
         cJSON_AddItemToObject(one, "settings", settings);
         cJSON_AddItemToArray(root, one);
     }
-    cJSON *all = cJSON_CreateObject(), *methods = cJSON_CreateObject(), *archs = cJSON_CreateObject();
-    cJSON_AddItemToObject(all, "experiments", root);
-    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
-        cJSON_AddStringToObject(methods, (*p)->name, (*p)->summary);
-    for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
-        cJSON_AddStringToObject(archs, (*p)->name, (*p)->summary);
-    cJSON_AddItemToObject(all, "methods", methods);
-    cJSON_AddItemToObject(all, "architectures", archs);
-    char *text = cJSON_Print(all);
+    char *text = cJSON_Print(root);
     puts(text);
     cJSON_free(text);
-    cJSON_Delete(all);
+    cJSON_Delete(root);
 }
 
 static Status list(const Args *a)
@@ -68,16 +57,12 @@ static Status list(const Args *a)
     for (; *all; all++)
         printf("\n  %s/%s: %s\n    claim  %s\n    cost   %s\n", (*all)->group, (*all)->name, (*all)->title,
                (*all)->claim, (*all)->cost);
-    if (peft_begin() < peft_end()) printf("\ntuning methods\n");
-    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) printf("  %-10s %s\n", (*p)->name, (*p)->summary);
-    if (arch_begin() < arch_end()) printf("\narchitectures\n");
-    for (const Arch *const *p = arch_begin(); p < arch_end(); p++) printf("  %-10s %s\n", (*p)->name, (*p)->summary);
     return OK;
 }
 
 static const Option OPTIONS[] = {{"json", NULL, "one JSON document in place of the text"}, {0}};
 static const Command LIST = {.name = "list",
-                             .summary = "every experiment with its claim and cost, the methods and architectures",
+                             .summary = "every experiment with its claim and cost",
                              .usage = "[options]",
                              .example = "vernier list",
                              .options = OPTIONS,
