@@ -78,7 +78,12 @@ $(OUT)/%.o: %.c
 	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
 
 LIB_CFLAGS_CACHED := $(LIB_CFLAGS)
-$(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"'
+$(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"' -DVERNIER_FLAGS='"$(MODE): $($(MODE)_FLAGS)"'
+$(OUT)/src/cli/manifest.o: $(OUT)/version
+$(OUT)/version: force # changes only when the version does, so that a manifest never names an older one
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: force
 
 deps: ## install the packages that are missing (apt, with sudo when not root)
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(MODULES); then exit 0; fi; \

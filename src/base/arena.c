@@ -33,7 +33,6 @@ Arena arena_open(size_t reserve)
         char *p = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) continue;
         madvise(p, reserve, MADV_HUGEPAGE); /* fewer page faults; harmless where refused */
-        ASAN_POISON_MEMORY_REGION(p, reserve);
         return (Arena){p, p, p, p + reserve};
     }
     die(__FILE__, __LINE__, "the system grants no address space for an arena");
@@ -49,6 +48,7 @@ void *arena_take(Arena *a, size_t bytes)
     a->top += ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) + REDZONE;
     if (a->top > a->peak) a->peak = a->top;
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    ASAN_POISON_MEMORY_REGION(block + bytes, (size_t)(a->top - block) - bytes); /* the red zone, as it comes up */
 #ifdef VERNIER_DEBUG
     static const uint64_t snan = 0x7ff4deadfff4dead; /* signalling as one F64 and as its upper F32 half */
     for (size_t i = 0; i + 8 <= bytes; i += 8) memcpy(block + i, &snan, 8);
@@ -81,7 +81,7 @@ size_t arena_peak(const Arena *a)
 
 void arena_close(Arena *a)
 {
-    ASAN_UNPOISON_MEMORY_REGION(a->base, (size_t)(a->end - a->base));
+    ASAN_UNPOISON_MEMORY_REGION(a->base, (size_t)(a->peak - a->base));
     if (a->base) munmap(a->base, (size_t)(a->end - a->base));
     *a = (Arena){0};
 }

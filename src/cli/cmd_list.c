@@ -1,4 +1,5 @@
-/* vernier list: every experiment with its claim and cost. */
+/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures; all of it
+ * read from the registries. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,8 @@
 
 #include "cli/command.h"
 #include "cli/run.h"
+#include "nn/model.h"
+#include "peft/peft.h"
 
 static int by_name(const void *a, const void *b)
 {
@@ -40,10 +43,18 @@ static void print_json(const Experiment **list)
         cJSON_AddItemToObject(one, "settings", settings);
         cJSON_AddItemToArray(root, one);
     }
-    char *text = cJSON_Print(root);
+    cJSON *all = cJSON_CreateObject(), *methods = cJSON_CreateObject(), *archs = cJSON_CreateObject();
+    cJSON_AddItemToObject(all, "experiments", root);
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
+        cJSON_AddStringToObject(methods, (*p)->name, (*p)->summary);
+    for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
+        cJSON_AddStringToObject(archs, (*p)->name, (*p)->summary);
+    cJSON_AddItemToObject(all, "methods", methods);
+    cJSON_AddItemToObject(all, "architectures", archs);
+    char *text = cJSON_Print(all);
     puts(text);
     cJSON_free(text);
-    cJSON_Delete(root);
+    cJSON_Delete(all);
 }
 
 static Status list(const Args *a)
@@ -57,12 +68,16 @@ static Status list(const Args *a)
     for (; *all; all++)
         printf("\n  %s/%s: %s\n    claim  %s\n    cost   %s\n", (*all)->group, (*all)->name, (*all)->title,
                (*all)->claim, (*all)->cost);
+    if (peft_begin() < peft_end()) printf("\ntuning methods\n");
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) printf("  %-10s %s\n", (*p)->name, (*p)->summary);
+    if (arch_begin() < arch_end()) printf("\narchitectures\n");
+    for (const Arch *const *p = arch_begin(); p < arch_end(); p++) printf("  %-10s %s\n", (*p)->name, (*p)->summary);
     return OK;
 }
 
 static const Option OPTIONS[] = {{"json", NULL, "one JSON document in place of the text"}, {0}};
 static const Command LIST = {.name = "list",
-                             .summary = "every experiment with its claim and cost",
+                             .summary = "every experiment with its claim and cost, the methods and architectures",
                              .usage = "[options]",
                              .example = "vernier list",
                              .options = OPTIONS,

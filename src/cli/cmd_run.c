@@ -1,30 +1,12 @@
 /* vernier run, theory, toy, probe: the same launcher under four names.  `run` takes GROUP/NAME or a glob of
  * them; `theory` and `toy` take names of their group, all of it when none is given; `probe` takes --task. */
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "cli/command.h"
-#include "cli/run.h"
+#include "cli/launch.h"
 
-#define RUN_OPTIONS                                                                                                  \
-    {"preset", "NAME", "smoke (seconds), quick (a minute or two; the default) or paper (published numbers)"},        \
-        {"seeds", "N", "number of seeds; default: the experiment's own for the preset"},                             \
-        {"seed", "S", "the first seed; default 1"},                                                                  \
-        {"set", "KEY=VALUE", "change a setting; may be repeated.  --KEY VALUE does the same"},                       \
-        {"out", "DIR", "the run directory; default runs/GROUP/NAME.  With several experiments, their parent"},       \
-        {"resume", NULL, "take up an interrupted run in its directory"},                                             \
-        {"json", NULL, "print results.json in place of the table"},                                                  \
-        {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
-    {                                                                                                                \
-        0                                                                                                            \
-    }
-
-static const char *full_name(Arena *a, const Experiment *e)
-{
-    return str_print(a, "%s/%s", e->group, e->name);
-}
+static const Option OPTIONS[] = {LAUNCH_OPTIONS};
+static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
+                                       LAUNCH_OPTIONS};
 
 static Status no_experiment(Arena *a, const char *name)
 {
@@ -32,7 +14,7 @@ static Status no_experiment(Arena *a, const char *name)
     int n = 0;
     while (all[n]) n++;
     const char **names = NEW(a, const char *, n + 1);
-    for (int i = 0; i < n; i++) names[i] = full_name(a, all[i]);
+    for (int i = 0; i < n; i++) names[i] = experiment_name(a, all[i]);
     const char *near = str_nearest(name, names);
     if (near) return fail(E_CONFIG, "no experiment \"%s\"; did you mean %s?", name, near);
     return fail(E_CONFIG, "no experiment \"%s\"; 'vernier list' names them", name);
@@ -45,65 +27,12 @@ static Status choose(const Experiment **list, Arena *a, const char *pattern)
     bool found = false;
     while (*end) end++;
     for (; *all; all++) {
-        if (!str_glob(pattern, full_name(a, *all))) continue;
+        if (!str_glob(pattern, experiment_name(a, *all))) continue;
         found = true;
         *end++ = *all;
         *end = NULL;
     }
     return found ? OK : no_experiment(a, pattern);
-}
-
-static Status print_json(Arena *a, const char *dir, bool more, bool first)
-{
-    Bytes text;
-    TRY(file_read(&text, a, str_print(a, "%s/results.json", dir)));
-    printf("%s%s", more && first ? "[\n" : more ? ",\n" : "", text.text);
-    return OK;
-}
-
-/* One experiment from settings to printed results; `holds` is cleared unless its claim holds. */
-static Status launch(const Args *a, const Request *q, bool several, bool first, bool *holds)
-{
-    Run *r;
-    TRY(run_open(&r, q));
-    Status status = run_go(r);
-    if (!status && r->verdict != HOLDS) *holds = false;
-    if (!status && args_given(a, "json"))
-        status = print_json(args_arena(a), q->dir, several, first);
-    else if (!status)
-        results_print(r);
-    if (status == E_INTERRUPT && !args_quiet(a))
-        fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", q->dir);
-    run_close(r);
-    return status;
-}
-
-static Status launch_all(const Args *a, const Experiment **list)
-{
-    static const char *const presets[] = {"smoke", "quick", "paper", NULL};
-    Arena *arena = args_arena(a);
-    int preset, n = 0;
-    int64_t seeds, seed;
-    bool holds = true, json = args_given(a, "json");
-    while (list[n]) n++;
-    TRY(args_word(&preset, a, "preset", QUICK, presets));
-    TRY(args_int(&seeds, a, "seeds", 0, 1, 10000));
-    TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53)); /* JSON readers keep 53 bits */
-    const char *out = args_text(a, "out", NULL);
-    for (int i = 0; i < n; i++) {
-        Request q = {.experiment = list[i], .preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
-        q.resume = args_given(a, "resume");
-        q.quiet = args_quiet(a);
-        q.n_set = args_settings(a, &q.set);
-        q.dir = !out     ? str_print(arena, "runs/%s", full_name(arena, list[i]))
-                : n == 1 ? out
-                         : str_print(arena, "%s/%s", out, list[i]->name);
-        TRY(launch(a, &q, n > 1, i == 0, &holds));
-        if (i + 1 < n && !json) putchar('\n');
-        fflush(stdout);
-    }
-    if (json && n > 1) printf("]\n");
-    return !holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;
 }
 
 static Status chosen(const Experiment ***out, const Args *a, const char *group)
@@ -124,21 +53,21 @@ static Status run_any(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, NULL));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 static Status run_theory(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "theory"));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 static Status run_toy(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "toy"));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 static Status run_probe(const Args *a)
@@ -148,14 +77,14 @@ static Status run_probe(const Args *a)
     const Experiment **list = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
     if (!task) return fail(E_CONFIG, "--task NAME is needed; 'vernier list' names the experiments below probes/");
     TRY(choose(list, arena, str_print(arena, "probes/%s", task)));
-    return launch_all(a, list);
+    return launch_all(a, list, "runs");
 }
 
 /* --help with an experiment's name also shows its settings. */
 static void settings_help(const Args *a, const char *pattern)
 {
     for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++) {
-        if (!str_glob(pattern, full_name(args_arena(a), *e))) continue;
+        if (!str_glob(pattern, experiment_name(args_arena(a), *e))) continue;
         printf("\n%s/%s\n  claim    %s\n  method   %s\n  expect   %s\n  cost     %s\n  source   %s\n", (*e)->group,
                (*e)->name, (*e)->claim, (*e)->method, (*e)->expect, (*e)->cost, (*e)->source);
         const Setting *s = (*e)->settings;
@@ -178,10 +107,6 @@ static void help_probe(const Args *a)
     const char *task = args_text(a, "task", NULL);
     if (task) settings_help(a, str_print(args_arena(a), "probes/%s", task));
 }
-
-static const Option OPTIONS[] = {RUN_OPTIONS};
-static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
-                                       RUN_OPTIONS};
 
 static const Command RUN = {.name = "run",
                             .summary = "run experiments by GROUP/NAME or a glob such as 'toy/*'",

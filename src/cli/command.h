@@ -7,8 +7,8 @@
  *                                .example = "vernier tune ...", .options = OPTIONS, .run = tune};
  *   REGISTER(command, TUNE)
  *
- * Every command also takes the common options (--help, --quiet, --threads, --trap-fp), which are applied
- * before it runs.  Data goes to stdout, messages to stderr; errors are returned, and main prints them.
+ * Every command also takes the common options (--help, --quiet, --threads, --kernels, --trap-fp), which are
+ * applied before it runs.  Data goes to stdout, messages to stderr; errors are returned, and main prints them.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -57,6 +57,7 @@ bool args_quiet(const Args *);
 int cli_threads(void); /* cores this process may use, or --threads */
 
 /* Used by main and by tests. */
+int cli_main(int argc, char **argv); /* the whole program; returns its exit code */
 Status args_parse(Args **out, Arena *, const Command *, int argc,
                   char **argv); /* argv[0] is the first after the name */
 bool args_help(const Args *);

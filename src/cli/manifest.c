@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "cli/sha256.h"
+#include "num/kernels.h"
 
 #ifndef VERNIER_VERSION
 #define VERNIER_VERSION "unknown"
@@ -124,6 +125,7 @@ Status manifest_write(Run *r, const char *status, const char *message)
     cJSON *machine = cJSON_AddObjectToObject(root, "machine");
     cJSON_AddStringToObject(machine, "cpu", cpu_model(&r->arena));
     cJSON_AddNumberToObject(machine, "threads", r->threads);
+    cJSON_AddStringToObject(machine, "kernels", kernels_name());
     add_usage(root, r);
     char *text = cJSON_Print(root);
     Status wrote = file_write(run_path(r, "manifest.json"), text, strlen(text));

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "num/kernels.h"
 
 REGISTRY(Command, command)
 
@@ -17,6 +18,7 @@ static const Option COMMON[] = {
     {"help", NULL, "show this text and stop"},
     {"quiet", NULL, "no progress and no remarks on standard error"},
     {"threads", "N", "use N cores; default: all this process may run on"},
+    {"kernels", "WHICH", "fast, or ref: the plain reference loops; default fast"},
     {"trap-fp", NULL, "stop at the first invalid operation, overflow or division by zero"},
     {0}};
 
@@ -46,7 +48,11 @@ int cli_threads(void)
 
 Status cli_apply(const Args *a)
 {
+    static const char *const choices[] = {[KERNELS_FAST] = "fast", [KERNELS_REF] = "ref", NULL};
     int64_t n;
+    int choice;
+    TRY(args_word(&choice, a, "kernels", KERNELS_FAST, choices));
+    kernels_use((KernelChoice)choice);
     TRY(args_int(&n, a, "threads", cli_threads(), 1, 1024));
     threads = (int)n;
     omp_set_num_threads(threads);

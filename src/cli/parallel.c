@@ -16,11 +16,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "cli/sha256.h"
+#include "num/kernels.h"
 
 typedef struct {
     Stage stage;
@@ -47,14 +49,25 @@ typedef struct {
     bool failing;
 } Pool;
 
+/* The program itself is part of what determines a result: a rebuilt one takes no job of the old one's. */
+static void add_program(Sha256 *s)
+{
+    struct stat st = {0};
+    stat("/proc/self/exe", &st);
+    const int64_t id[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
+    sha256_add(s, vernier_version(), strlen(vernier_version()));
+    sha256_add(s, id, sizeof id);
+}
+
 static Sha256Hex pool_key(const Run *r, int call, int n, size_t size)
 {
     Sha256 s = sha256_begin();
     const Experiment *e = r->experiment;
     ArenaMark mark = arena_mark(&r->arena);
     Arena *a = (Arena *)(uintptr_t)&r->arena;
-    const char *head = str_print(a, "%s|%s/%s|%d|%d|%zu|%llu|%d", vernier_version(), e->group, e->name, call, n, size,
-                                 (unsigned long long)r->seed, r->seeds);
+    const char *head = str_print(a, "%s/%s|%d|%d|%zu|%llu|%d|%s", e->group, e->name, call, n, size,
+                                 (unsigned long long)r->seed, r->seeds, kernels_name());
+    add_program(&s);
     sha256_add(&s, head, strlen(head) + 1);
     for (int i = 0; e->settings && e->settings[i].key; i++) sha256_add(&s, r->value[i], strlen(r->value[i]) + 1);
     arena_drop(a, mark);
@@ -108,6 +121,7 @@ static Status spawn(Pool *p, int i)
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) _exit(1);
+        signals_watch();
         omp_set_num_threads(1); /* the parent's threads do not exist here */
         err_clear();
         job_report(p, i, job_body(p, i));
@@ -129,7 +143,8 @@ static void collect(Pool *p, int w)
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
     if (WIFSIGNALED(how) || WEXITSTATUS(how)) {
-        s->status = E_NUMERIC;
+        bool asked = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
+        s->status = asked ? E_INTERRUPT : E_NUMERIC;
         if (WIFSIGNALED(how))
             snprintf(s->message, sizeof s->message, "job %d was ended by signal %d (%s)", gone.job, WTERMSIG(how),
                      strsignal(WTERMSIG(how)));
@@ -144,13 +159,13 @@ static void collect(Pool *p, int w)
 static void show(Pool *p)
 {
     double parts = p->finished;
-    Stage line = {"jobs", p->finished, p->n, NAN};
+    Stage line = {"jobs", p->finished, p->n, NAN}; /* the loss is that of one of the jobs that train */
     for (int w = 0; w < p->n_workers; w++) {
         const Stage *s = &p->slot[p->worker[w].job].stage;
         if (s->total > 0) parts += fmin(1, (double)s->done / (double)s->total);
         if (isfinite(s->loss) && s->total > 0) line.loss = s->loss;
     }
-    progress_show(p->run, &line, parts / p->n, false);
+    progress_show(p->run, &line, parts / p->n);
 }
 
 /* Waits until some worker ends or a moment has passed. */

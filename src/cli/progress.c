@@ -2,16 +2,14 @@
  * Times come from the monotonic clock; the time left assumes that the rest goes as fast as the part done. */
 #include "cli/run.h"
 
-#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stopped;
-static double shown;   /* when the last line was printed */
-static bool line_open; /* a terminal line waits to be rewritten or wiped */
 
 double clock_now(void)
 {
@@ -20,14 +18,15 @@ double clock_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The first signal asks; a second one does not wait for the answer. */
+/* The first signal asks; the same one again does not wait for the answer.  (A job gets Ctrl-C from the terminal
+ * and then SIGTERM from its parent: that is one wish, not two.) */
 static void on_signal(int number)
 {
-    if (stopped) {
+    if (stopped == number) {
         signal(number, SIG_DFL);
         raise(number);
     }
-    stopped = 1;
+    stopped = number;
 }
 
 void signals_watch(void)
@@ -39,14 +38,9 @@ void signals_watch(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-void signals_note(void)
-{
-    stopped = 1;
-}
-
 bool run_stopped(void)
 {
-    return stopped;
+    return stopped != 0;
 }
 
 Status run_interrupted(void)
@@ -54,51 +48,75 @@ Status run_interrupted(void)
     return fail(E_INTERRUPT, "interrupted before the end");
 }
 
-void progress_clear(void)
-{
-    if (line_open) fputs("\r\033[K", stderr);
-    line_open = false;
-}
-
 static void print_span(char *out, size_t n, double seconds)
 {
-    long s = (long)(seconds + 0.5);
+    int s = (int)fmin(seconds + 0.5, 1e9);
     if (s < 60)
-        snprintf(out, n, "%lds", s);
+        snprintf(out, n, "%ds", s);
     else if (s < 3600)
-        snprintf(out, n, "%ldm%02lds", s / 60, s % 60);
+        snprintf(out, n, "%dm%02ds", s / 60, s % 60);
     else
-        snprintf(out, n, "%ldh%02ldm", s / 3600, s / 60 % 60);
+        snprintf(out, n, "%dh%02dm", s / 3600, s / 60 % 60);
+}
+
+static int columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || size.ws_col < 20 ? 80 : size.ws_col;
+}
+
+/* The state of the line: which stage it shows, since when, and from which step on. */
+static struct {
+    Stage stage;
+    double began, shown;
+    int64_t first;
+    bool open; /* a terminal line waits to be rewritten or wiped */
+} line;
+
+void progress_clear(void)
+{
+    if (line.open) fputs("\r\033[K", stderr);
+    line.open = false;
+}
+
+/* `part` of the work since `since` is done: what is left, at the same pace. */
+static const char *time_left(char out[32], double part, double since, double now)
+{
+    out[0] = 0;
+    if (now - since > 1 && part > 0.01 && part <= 1) {
+        memcpy(out, "  ", 2);
+        print_span(out + 2, 24, (now - since) * (1 - part) / part);
+        strcat(out, " left");
+    }
+    return out;
 }
 
 /* `fraction` is that of the whole run where it is known (parallel jobs), else negative: the stage's own. */
-void progress_show(Run *r, const Stage *s, double fraction, bool force)
+void progress_show(const Run *r, const Stage *s, double fraction)
 {
-    static double began; /* of the stage that is on the line */
-    static char phase[sizeof s->phase];
-    static int64_t first;
     double now = clock_now();
-    if (strcmp(phase, s->phase) != 0 || s->done < first) {
-        memcpy(phase, s->phase, sizeof phase);
-        began = now;
-        first = s->done;
+    if (strcmp(line.stage.phase, s->phase) != 0 || s->done < line.stage.done) {
+        line.began = now;
+        line.first = s->done;
     }
+    line.stage = *s;
     bool terminal = isatty(STDERR_FILENO);
-    if (r->quiet || (now - shown < (terminal ? 0.1 : 10) && !force)) return;
+    if (r->quiet || now - line.shown < (terminal ? 0.1 : 10)) return;
     if (!terminal && now - r->started < 10) return; /* short runs say nothing on the way */
-    shown = now;
-    char left[32] = "", loss[32] = "", rate[32] = "";
+    line.shown = now;
+    char text[256], left[32], loss[32] = "", rate[32] = "";
     double part = fraction >= 0 ? fraction : s->total > 0 ? (double)s->done / (double)s->total : 0;
-    double since = fraction >= 0 ? r->started : began;
-    if (now - since > 1 && part > 0.01) print_span(left, sizeof left, (now - since) * (1 - part) / part);
+    time_left(left, part, fraction >= 0 ? r->started : line.began, now);
     if (isfinite(s->loss)) snprintf(loss, sizeof loss, "  loss %.4f", s->loss);
-    if (now - began > 1 && s->done > first)
-        snprintf(rate, sizeof rate, "  %.3g/s", (double)(s->done - first) / (now - began));
-    fprintf(stderr, "%s%s/%s  %s %lld/%lld  %3.0f%%%s%s%s%s%s", terminal ? "\r\033[K" : "", r->experiment->group,
-            r->experiment->name, s->phase, (long long)s->done, (long long)s->total, 100 * part, rate, loss,
-            left[0] ? "  " : "", left, left[0] ? " left" : "");
-    if (!terminal) fputc('\n', stderr);
-    line_open = terminal;
+    if (now - line.began > 1 && s->done > line.first && fraction < 0)
+        snprintf(rate, sizeof rate, "  %.3g/s", (double)(s->done - line.first) / (now - line.began));
+    snprintf(text, sizeof text, "%s/%s  %s %lld/%lld  %.0f%%%s%s%s", r->experiment->group, r->experiment->name,
+             s->phase, (long long)s->done, (long long)s->total, 100 * part, rate, loss, left);
+    if (terminal)
+        fprintf(stderr, "\r%.*s\033[K", columns() - 1, text);
+    else
+        fprintf(stderr, "%s\n", text);
+    line.open = terminal;
 }
 
 /* In a job the stage goes to shared memory, which the parent reads; a torn read shows for a tenth of a second. */
@@ -109,5 +127,5 @@ void run_progress(Run *r, const char *phase, int64_t done, int64_t total, double
     if (r->stage)
         *r->stage = here;
     else
-        progress_show(r, &here, -1, false);
+        progress_show(r, &here, -1);
 }

@@ -11,6 +11,9 @@
 #include <cjson/cJSON.h>
 #include <gsl/gsl_cdf.h>
 
+#include "base/file.h"
+#include "plot/plot.h"
+
 static void parent_only(const Run *r, const char *what)
 {
     CHECK(r->job < 0, "%s: %s within a parallel job; record it in the parent, from what the job returns",
@@ -86,19 +89,12 @@ double run_compare(Run *r, const char *a, const char *b)
     return p;
 }
 
-static const char *vtext(Arena *a, const char *fmt, va_list args)
-{
-    char text[2048];
-    vsnprintf(text, sizeof text, fmt, args);
-    return str_copy(a, text, strlen(text));
-}
-
 void run_verdict(Run *r, Verdict verdict, const char *fmt, ...)
 {
     va_list args;
     parent_only(r, "run_verdict");
     va_start(args, fmt);
-    r->sentence = vtext(&r->arena, fmt, args);
+    r->sentence = text_of(&r->arena, fmt, args);
     va_end(args);
     r->verdict = verdict;
     r->judged = true;
@@ -109,9 +105,19 @@ void run_note(Run *r, const char *fmt, ...)
     va_list args;
     parent_only(r, "run_note");
     va_start(args, fmt);
-    const char *text = vtext(&r->arena, fmt, args);
+    const char *text = text_of(&r->arena, fmt, args);
     va_end(args);
     append(r, &r->notes)->text = text;
+}
+
+Fig *run_figure(Run *r, const char *name, const char *caption, double w, double h)
+{
+    parent_only(r, "run_figure");
+    CHECK(*name && !strpbrk(name, "./"), "figure \"%s\": a name has no dots or slashes", name);
+    file_make_dir(run_path(r, "figures")); /* what goes wrong here, fig_close reports */
+    *append(r, &r->figures) = (Note){.text = str_copy(&r->arena, name, strlen(name)),
+                                     .more = str_copy(&r->arena, caption, strlen(caption))};
+    return fig_open(run_path(r, "figures/%s", name), w, h);
 }
 
 void run_params(Run *r, const char *what, int64_t total, int64_t trainable)

@@ -1,7 +1,7 @@
 /* The one shape of results.json, the same numbers as tidy CSV, and the table a person reads.
  *
- *   {"experiment", "title", "claim", "preset", "seeds": [..], "status", "verdict", "sentence",
- *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
+ *   {"experiment", "title", "claim", "method", "expect", "source", "preset", "seeds": [..], "status", "verdict",
+ *    "sentence", "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
  *    "figures": [{"name", "caption"}], "notes": [..]}
  *
  * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
@@ -64,6 +64,9 @@ static cJSON *results_json(const Run *r, Status status)
     cJSON_AddStringToObject(root, "experiment", str_print((Arena *)(uintptr_t)&r->arena, "%s/%s", e->group, e->name));
     cJSON_AddStringToObject(root, "title", e->title);
     cJSON_AddStringToObject(root, "claim", e->claim);
+    cJSON_AddStringToObject(root, "method", e->method);
+    cJSON_AddStringToObject(root, "expect", e->expect);
+    cJSON_AddStringToObject(root, "source", e->source);
     cJSON_AddStringToObject(root, "preset", preset_name(r->preset));
     cJSON *seeds = cJSON_AddArrayToObject(root, "seeds");
     for (int i = 0; i < r->seeds; i++) cJSON_AddItemToArray(seeds, cJSON_CreateNumber((double)run_seed(r, i)));
@@ -142,6 +145,10 @@ static bool colour(void)
 static void print_metric(const Metric *m, int width)
 {
     Summary s = metric_summary(m);
+    if (!s.n) {
+        printf("  %-*s  %12s\n", width, m->name, "not finite");
+        return;
+    }
     printf("  %-*s  %12.6g", width, m->name, s.mean);
     if (s.n >= 2) printf("  %10.3g  [%.6g, %.6g]  %d", s.sd, s.lo, s.hi, s.n);
     putchar('\n');
@@ -163,8 +170,13 @@ void results_print(const Run *r)
     }
     if (r->metrics) printf("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(m, width);
-    for (const Note *c = r->compares; c; c = c->next)
-        printf("  %s - %s: %.4g, p %.3g over %d pairs\n", c->text, c->more, c->mean, c->p, c->n);
+    for (const Note *c = r->compares; c; c = c->next) {
+        printf("  %s - %s: ", c->text, c->more);
+        if (c->n < 2)
+            printf("too few pairs for a test\n");
+        else
+            printf("%.4g, p %.3g over %d pairs\n", c->mean, c->p, c->n);
+    }
     for (const Note *n = r->notes; n; n = n->next) printf("  note     %s\n", n->text);
     for (const Note *f = r->figures; f; f = f->next) printf("  figure   %s/figures/%s.svg\n", r->dir, f->text);
     printf("  results  %s/results.json\n", r->dir);

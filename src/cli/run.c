@@ -2,6 +2,7 @@
  * finds is kept in lists in the order of recording and written once at the end. */
 #include "cli/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -177,9 +178,21 @@ static void stamp(char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+/* Removes what an earlier run left below `name` and this one would not overwrite. */
+static void sweep(Run *r, const char *name, const char *pattern)
+{
+    DIR *dir = opendir(run_path(r, "%s", name));
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (str_glob(pattern, e->d_name)) unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+}
+
 static Status prepare_dir(Run *r)
 {
     TRY(file_make_dir(r->dir));
+    sweep(r, "figures", "*.svg|*.pdf|*.png");
+    if (!r->resume) sweep(r, "jobs", "*.bin|*.jsonl");
     const char *log = run_path(r, "metrics.jsonl");
     unlink(run_path(r, "results.json")); /* of an earlier run: must not be taken for this one's */
     unlink(run_path(r, "results.csv"));
@@ -187,6 +200,14 @@ static Status prepare_dir(Run *r)
     r->log = open(log, how, 0666);
     if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
     return manifest_write(r, "running", NULL);
+}
+
+Status run_check(const Request *q)
+{
+    Run r = {.arena = arena_open(1 << 20), .experiment = q->experiment};
+    Status status = resolve(&r, q);
+    arena_close(&r.arena);
+    return status;
 }
 
 Status run_open(Run **out, const Request *q)
@@ -321,7 +342,7 @@ bool run_resuming(const Run *r)
     return r->resume;
 }
 
-static const char *vtext(Arena *a, const char *fmt, va_list args)
+const char *text_of(Arena *a, const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -336,7 +357,7 @@ const char *run_path(Run *r, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    const char *tail = vtext(&r->arena, fmt, args);
+    const char *tail = text_of(&r->arena, fmt, args);
     va_end(args);
     return str_print(&r->arena, "%s/%s", r->dir, tail);
 }

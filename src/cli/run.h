@@ -2,6 +2,7 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -77,11 +78,14 @@ struct Run {
 
 const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
 const char *cpu_model(Arena *);
+Status run_check(const Request *);           /* would its settings be accepted? */
 Status run_open(Run **out, const Request *); /* resolves the settings, makes the directory, writes a manifest */
 Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
+
+const char *text_of(Arena *, const char *fmt, va_list);
 
 Status results_write(Run *, Status); /* results.json and results.csv */
 void results_print(const Run *);     /* the table on standard output */
@@ -96,9 +100,8 @@ const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
 
 double clock_now(void); /* seconds, monotonic */
-void progress_show(Run *, const Stage *, double fraction, bool force);
+void progress_show(const Run *, const Stage *, double fraction);
 void progress_clear(void); /* wipes the line before anything else is printed */
 void signals_watch(void);  /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
-void signals_note(void);   /* as if one had come */
 
 #endif

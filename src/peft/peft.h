@@ -1,42 +1,61 @@
 /* Parameter-efficient fine-tuning.  A method freezes the base, adds parameters under "peft.", and hangs hooks on
  * join points; nothing in src/nn mentions a method by name.  One file per method, which REGISTERs itself as `peft`;
- * lists, help and the test matrix read the registry. */
+ * lists, help and the test matrix read the registry.
+ *
+ *     const Peft *lora = peft_find("lora");
+ *     PeftConfig cfg = {0};
+ *     lora->defaults(&cfg, &model->config);
+ *     cfg.rank = 4;
+ *     TRY(peft_attach(lora, model, hooks, &cfg));      then train: the optimiser sees what is trainable
+ *     TRY(lora->merge(model, &cfg));                   the base now acts as the tuned model does: pass no hooks
+ *
+ * Methods combine: attach one after the other to the same Hooks (MAM is prefix and parallel).  Parameters are named
+ * peft.METHOD.PART.layer.L.WHAT, or peft.lora.LINEAR.A and .B; everything lives on the model's run arena. */
 #ifndef PEFT_PEFT_H
 #define PEFT_PEFT_H
 
 #include "nn/model.h"
 
+/* What a slot of a prefix is: its own key and value; a vector that goes through the layer's own norm (where that
+ * stands before attention) and its key and value projections; or a row of a table that an MLP maps to both. */
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
-typedef struct {        /* zero-initialise, call the method's defaults, then set what differs */
-    const char *target; /* LoRA: glob over Linear names, alternatives with '|' */
-    int rank;           /* LoRA */
-    double alpha;       /* LoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
-    bool rslora;
-    double dropout; /* LoRA, adapters */
-    int reduction;  /* adapters: bottleneck = dim / reduction, unless width is given */
-    int width;      /* adapters: bottleneck; prefix MLP: its width */
-    double scale;   /* parallel adapter */
-    Act act;        /* adapters */
-    int length;     /* prefix, prompt: virtual tokens */
-    PrefixKind kind;
-    bool on[PART_COUNT]; /* prefix: encoder, decoder self, cross */
-    int reserved;        /* tied prefix: the first `reserved` positions of every input are slots to overwrite */
-    double init_sd;      /* prefix, prompt */
+typedef struct {          /* zero-initialise, call the method's defaults, then set what differs */
+    bool on[PART_COUNT];  /* the parts to adapt: encoder, decoder, cross-attention; absent ones do not matter */
+    const char *target;   /* LoRA: glob over Linear names, alternatives with '|' */
+    int rank;             /* LoRA */
+    double alpha;         /* LoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
+    bool rslora;          /* LoRA */
+    double dropout;       /* LoRA: of the input; adapters: of the output */
+    int width, reduction; /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
+                             prefix MLP: width of its hidden layer */
+    double scale;         /* adapters: factor of the adapter's output */
+    Act act;              /* adapters */
+    int length;           /* prefix, prompt: virtual tokens */
+    PrefixKind kind;      /* prefix */
+    int reserved;         /* tied prefix: 0, or length: the input's first positions are slots to overwrite */
+    double init_sd;       /* prefix, prompt: of the start; adapters: of the up-projection, 0 starts at identity */
 } PeftConfig;
 
 typedef struct Peft {
     const char *name, *summary, *source; /* "lora", one line, the paper */
     void (*defaults)(PeftConfig *, const Config *);
-    Status (*attach)(Model *, Hooks *,
-                     const PeftConfig *);         /* E_CONFIG with a sentence where undefined on the shape */
-    Status (*merge)(Model *, const PeftConfig *); /* fold into the base weights; NULL when impossible */
-    Status (*unmerge)(Model *, const PeftConfig *);
-    int64_t (*count)(const Model *, const PeftConfig *); /* trainable numbers it will add or unfreeze, head apart */
+    Status (*attach)(Model *, Hooks *, const PeftConfig *); /* E_CONFIG with a sentence where impossible; checks
+                                                               before it adds */
+    Status (*merge)(Model *, const PeftConfig *);           /* fold into the base weights; NULL when impossible */
+    Status (*unmerge)(Model *, const PeftConfig *);         /* the way back, up to rounding */
+    int64_t (*count)(const Model *, const PeftConfig *);    /* trainable numbers it adds or unfreezes, head apart */
+    int *(*knob)(PeftConfig *); /* the setting that count grows with: rank, width, length; NULL: none */
 } Peft;
 REGISTRY(Peft, peft)
 
-const Peft *peft_find(const char *name);
-/* Freeze everything, attach, and make "peft.*" and the classification head trainable. */
+const Peft *peft_find(const char *name); /* NULL when unknown */
+/* Freeze everything, attach, and make "peft.*" (of this method and those attached before) and the classification
+ * head trainable. */
 Status peft_attach(const Peft *, Model *, Hooks *, const PeftConfig *);
+int64_t peft_head_count(const Model *);   /* numbers in the classification head: report counts with and without */
+bool peft_is_head(const char *parameter); /* belongs to the classification or language-model head */
+/* Choose the method's rank, width or length so that it has at most `budget` numbers and one more step would have
+ * more; E_CONFIG when the smallest choice has too many or the method has nothing to choose. */
+Status peft_fit(const Peft *, const Model *, PeftConfig *, int64_t budget);
 
 #endif

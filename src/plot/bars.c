@@ -115,9 +115,10 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
     spec.style.x.log = false;
     spec.style.x.lo = -0.5;
     spec.style.x.hi = fmax((double)groups, 1) - 0.5;
-    double most = style.values ? widest_height(f, n, s, &style) : 0;
     double slot = 0.78 * 0.85 * r.w / fmax((double)groups * n, 1);
-    bool upright = most > fmax(slot, n == 1 ? slot * 1.25 : 0) + 1, printed = style.values && slot > 0.8 * TEXT;
+    bool roomy = slot > 0.8 * TEXT;
+    double most = style.values && roomy ? widest_height(f, n, s, &style) : 0;
+    bool upright = most > fmax(slot, n == 1 ? slot * 1.25 : 0) + 1, printed = style.values && roomy;
     if (printed) raise_top(&spec, (upright ? most + 3 : TEXT + 2) / fmax(r.h - 40, 40));
 
     Frame p = frame_open(f, r, &spec);
@@ -131,7 +132,7 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
     for (int k = 0; k < n; k++)
         for (int64_t g = 0; g < groups; g++) {
             Bar b = bar_at(&p, &s[k], n, k, g);
-            if (printed || isnan(b.y)) draw_height(f, &p, b, upright && slot < most, &style);
+            if (printed || (roomy && isnan(b.y))) draw_height(f, &p, b, upright, &style);
         }
     frame_close(f, &p, &spec);
 }

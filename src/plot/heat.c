@@ -85,11 +85,11 @@ static void fit_margins(Fig *f, HeatMap *h, double cw, double ch, Rect r)
     }
     if (s->col) {
         fit_labels(&h->col, cw, h->cols, h->col_longest);
-        double level = h->col_longest * fmin(TEXT, 0.95 * cw + 3) / TEXT;
-        h->col.upright = level > cw - 1.5;
+        double level = fmin(TEXT, TEXT * (cw - 1.2) / fmax(h->col_longest, 0.1)); /* size that fits lying flat */
+        h->col.upright = level < LEAST_TEXT;
         if (!h->col.upright) {
             h->col.every = 1;
-            h->col.size = TEXT;
+            h->col.size = level;
             h->col.length = TEXT;
         } else {
             h->col.length = fmin(h->col.length, fmin(0.3 * r.h, 90));
@@ -177,7 +177,7 @@ static void hatch(Fig *f, const HeatMap *h)
 
 static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
 {
-    double hair = 0.12;
+    double hair = fmin(0.4, 0.3 * fmin(h->cw, h->ch)); /* more than a pixel of the PNG */
     for (int i = 0; i < h->rows; i++)
         for (int j = 0; j < h->cols; j++) {
             double v = cell_value(h, i, j);

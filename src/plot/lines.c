@@ -108,16 +108,28 @@ static void draw_line(Fig *f, const Frame *p, const Series *s, Rgb colour)
     cairo_restore(f->cr);
 }
 
+/* Adds to the path the outermost point of `edge` among n neighbours: the highest of them, or the lowest. */
+static void add_edge(cairo_t *cr, const Frame *p, const Series *s, Tensor edge, int64_t first, int64_t n, bool high)
+{
+    double x, y, at = 0, best = 0;
+    bool any = false;
+    for (int64_t i = first; i < first + n; i++) {
+        if (!point_of(p, s, i, edge, &x, &y) || (any && (high ? y >= best : y <= best))) continue;
+        any = true; /* y grows downwards on paper */
+        at = x;
+        best = y;
+    }
+    if (any) cairo_line_to(cr, at, best);
+}
+
 /* The band of one run without gaps: along the upper edge, back along the lower. */
 static void fill_band(Fig *f, const Frame *p, const Series *s, int64_t from, int64_t to, Rgb colour)
 {
-    double x, y;
     int64_t step = thinning(p, to - from);
     cairo_new_path(f->cr);
-    for (int64_t i = from; i < to; i += step)
-        if (point_of(p, s, i, s->hi, &x, &y)) cairo_line_to(f->cr, x, y);
+    for (int64_t i = from; i < to; i += step) add_edge(f->cr, p, s, s->hi, i, i + step < to ? step : to - i, true);
     for (int64_t i = from + (to - 1 - from) / step * step; i >= from; i -= step)
-        if (point_of(p, s, i, s->lo, &x, &y)) cairo_line_to(f->cr, x, y);
+        add_edge(f->cr, p, s, s->lo, i, i + step < to ? step : to - i, false);
     cairo_close_path(f->cr);
     set_colour(f->cr, colour, 0.2);
     cairo_fill(f->cr);

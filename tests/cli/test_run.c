@@ -32,6 +32,10 @@ static Status square(Run *r, int i, void *out, void *user)
     const char *names[] = {"x"};
     const double values[] = {i};
     run_log(r, "squares", i, 1, names, values);
+    double sum = 0; /* a job may use OpenMP though its parent's threads stayed behind */
+#pragma omp parallel for reduction(+ : sum)
+    for (int k = 0; k < 100; k++) sum += i;
+    if (sum != 100 * i) return fail(E_NUMERIC, "the sum is %g", sum);
     *o = (Out){(double)i * i, getpid() != parent};
     return OK;
 }
@@ -48,6 +52,10 @@ static Status run(Run *r)
 {
     Out out[8];
     parent = getpid();
+    int threads = 0;
+#pragma omp parallel num_threads(3) reduction(+ : threads)
+    threads++;
+    if (threads != 3) return fail(E_NUMERIC, "%d threads", threads);
     TRY(run_parallel(r, 8, sizeof *out, square, NULL, out));
     for (int i = 0; i < run_seeds(r); i++) {
         run_metric(r, "square", i, out[i].square);
@@ -132,4 +140,204 @@ static void results_have_their_shape(void **state)
     cJSON_Delete(o);
 }
 
-SUITE(cmocka_unit_test_setup_teardown(results_have_their_shape, setup, teardown))
+static void expect_refused(const char *key, const char *value, const char *why)
+{
+    err_clear();
+    assert_int_equal(go(&(Pair){key, value}, 1, false, NULL), E_CONFIG);
+    EXPECT(strstr(err_message(), why), "%s=%s: \"%s\" does not say \"%s\"", key, value, err_message(), why);
+    err_clear();
+}
+
+static void settings_are_checked_before_the_run(void **state)
+{
+    (void)state;
+    expect_refused("steps", "12x", "not an integer");
+    expect_refused("steps", "1.5", "not an integer");
+    expect_refused("steps", "101", "out of range");
+    expect_refused("rate", "nan", "not a finite number");
+    expect_refused("rate", "2", "out of range");
+    expect_refused("ranks", "1,x", "comma list");
+    expect_refused("ranks", "1,128", "out of range");
+    expect_refused("open", "maybe", "neither yes nor no");
+    expect_refused("methods", "lora,adapter", "not among lora|prefix|full");
+    expect_refused("stpes", "3", "did you mean steps?");
+    expect_refused("stpes", "3", "it has steps, rate, ranks, open, methods, text");
+    expect_refused("text", NULL, "needs a value");
+    char path[100];
+    snprintf(path, sizeof path, "%s/results.json", dir);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(go((Pair[]){{"methods", "full,lora"}, {"open", NULL}, {"rate", "1e-2"}}, 3, false, NULL), OK);
+}
+
+static void settings_answer_in_their_form(void **state)
+{
+    (void)state;
+    Run *r;
+    const Pair set[] = {{"open", NULL}, {"text", "a, b"}, {"steps", "7"}};
+    const Request q = {.experiment = &SQUARES, .preset = PAPER, .seed = 3, .dir = dir, .set = set, .n_set = 3};
+    double ranks[RUN_LIST];
+    assert_int_equal(run_open(&r, &q), OK);
+    assert_int_equal(run_int(r, "steps"), 7);
+    assert_true(run_real(r, "rate") == 1e-3 && run_real(r, "steps") == 7);
+    assert_int_equal(run_list(r, "ranks", ranks), 3); /* paper repeats quick */
+    assert_true(ranks[0] == 1 && ranks[2] == 4);
+    assert_true(run_flag(r, "open"));
+    assert_true(run_has(r, "methods", "lora") && run_has(r, "methods", "prefix") && !run_has(r, "methods", "full"));
+    assert_string_equal(run_text(r, "text"), "a, b");
+    assert_int_equal(run_seeds(r), 5);
+    assert_int_equal(run_seed(r, 4), 7);
+    run_close(r);
+}
+
+/* 95 % interval of 1,2,3,4: 2.5 +- t(0.975, 3) * sd / 2, with t = 3.182446305284263 from tables. */
+static void intervals_are_students(void **state)
+{
+    (void)state;
+    double value[] = {1, 2, 3, 4};
+    Summary s = metric_summary(&(Metric){.value = value, .n = 4});
+    double half = 3.182446305284263 * sqrt(5.0 / 3) / 2;
+    assert_true(s.mean == 2.5 && s.n == 4 && fabs(s.sd - sqrt(5.0 / 3)) < 1e-15);
+    EXPECT(fabs(s.lo - (2.5 - half)) < 1e-9 && fabs(s.hi - (2.5 + half)) < 1e-9, "[%g, %g]", s.lo, s.hi);
+    s = metric_summary(&(Metric){.value = value, .n = 1});
+    assert_true(s.mean == 1 && isnan(s.sd) && isnan(s.lo));
+}
+
+/* Differences 1,2,3 have mean 2, sd 1: t = 2 sqrt(3) on two degrees of freedom, where the tail has a closed form:
+ * p = 1 - t / sqrt(2 + t^2). */
+static void comparison_is_a_paired_t_test(void **state)
+{
+    (void)state;
+    Run *r;
+    assert_int_equal(run_open(&r, &(Request){.experiment = &SQUARES, .preset = QUICK, .dir = dir}), OK);
+    for (int i = 0; i < 3; i++) {
+        run_metric(r, "a", i, 10 * i + i + 1);
+        run_metric(r, "b", i, 10 * i);
+        run_metric(r, "c", i, 10 * i - 2);
+    }
+    double t = 2 * sqrt(3);
+    EXPECT(fabs(run_compare(r, "a", "b") - (1 - t / sqrt(2 + t * t))) < 1e-12, "p of a - b");
+    assert_true(run_compare(r, "b", "c") == 0 && run_compare(r, "b", "b") == 1);
+    run_close(r);
+}
+
+static void first_failing_job_decides(void **state)
+{
+    (void)state;
+    cJSON *o;
+    fail_at_job = 5;
+    assert_int_equal(go(NULL, 0, false, &o), E_FORMAT);
+    assert_string_equal(err_message(), "job 5 met a wrong file");
+    assert_string_equal(cJSON_GetObjectItem(o, "status")->valuestring, "failed");
+    assert_string_equal(cJSON_GetObjectItem(o, "verdict")->valuestring, "inconclusive");
+    cJSON_Delete(o);
+    err_clear();
+    fail_at_job = -1;
+    crash_at_job = 2;
+    assert_int_equal(go(NULL, 0, false, NULL), E_NUMERIC);
+    EXPECT(strstr(err_message(), "job 2 was ended by signal 6"), "%s", err_message());
+}
+
+/* A job that a finished one would fail in proves that finished jobs are not repeated. */
+static void resuming_repeats_no_finished_job(void **state)
+{
+    (void)state;
+    cJSON *o;
+    fail_at_job = 7; /* the last to start; the other seven are given the time to end */
+    assert_int_equal(go(NULL, 0, false, NULL), E_FORMAT);
+    err_clear();
+    fail_at_job = 3;
+    assert_int_equal(go(NULL, 0, true, &o), OK);
+    assert_true(number(o, "square", "mean") == 5.0 / 3);
+    cJSON_Delete(o);
+    const Pair other = {"steps", "4"}; /* other settings: the kept jobs are not its */
+    assert_int_equal(go(&other, 1, true, NULL), E_FORMAT);
+}
+
+static void logs_are_in_index_order(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    Bytes text;
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    assert_int_equal(file_read(&text, &a, str_print(&a, "%s/metrics.jsonl", dir)), OK);
+    char *line = text.text;
+    for (int i = 0; i < 8; i++) {
+        char *end = strchr(line, '\n');
+        assert_non_null(end);
+        *end = 0;
+        cJSON *o = cJSON_Parse(line);
+        assert_non_null(o);
+        assert_int_equal(cJSON_GetObjectItem(o, "job")->valueint, i);
+        assert_true(cJSON_GetObjectItem(o, "x")->valuedouble == i);
+        cJSON_Delete(o);
+        line = end + 1;
+    }
+    assert_int_equal(*line, 0);
+    arena_close(&a);
+}
+
+static void csv_is_tidy_and_quoted(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    Bytes text;
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    assert_int_equal(file_read(&text, &a, str_print(&a, "%s/results.csv", dir)), OK);
+    assert_int_equal(strncmp(text.text, "experiment,preset,seed,metric,value\r\n", 37), 0);
+    assert_non_null(strstr(text.text, "test/squares,quick,9,square,4\r\n"));
+    assert_non_null(strstr(text.text, "test/squares,quick,8,none,\r\n")); /* NaN: no value */
+    assert_non_null(strstr(text.text, "test/squares,quick,7,\"sum, \"\"of\"\" all\",140\r\n"));
+    arena_close(&a);
+}
+
+static void manifest_says_what_ran(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    Bytes text;
+    const Pair set = {"rate", "0.1"};
+    assert_int_equal(go(&set, 1, false, NULL), OK);
+    assert_int_equal(file_read(&text, &a, str_print(&a, "%s/manifest.json", dir)), OK);
+    cJSON *o = cJSON_Parse(text.text), *config = cJSON_GetObjectItem(o, "config");
+    assert_non_null(o);
+    assert_string_equal(cJSON_GetObjectItem(o, "status")->valuestring, "done");
+    assert_int_equal(cJSON_GetObjectItem(o, "seed")->valueint, 7);
+    assert_true(cJSON_GetObjectItem(config, "rate")->valuedouble == 0.1);
+    assert_int_equal(cJSON_GetObjectItem(config, "steps")->valueint, 3);
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(config, "open")));
+    assert_true(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "memory"), "peak_bytes")->valuedouble > 1e6);
+    cJSON_Delete(o);
+    arena_close(&a);
+}
+
+/* The vectors of FIPS 180-4's examples: empty, one block, two blocks, and a million letters in odd pieces. */
+static void sha256_known_answers(void **state)
+{
+    (void)state;
+    const char *two = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    const struct {
+        const char *text, *hex;
+    } known[] = {{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+                 {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+                 {two, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
+    for (int i = 0; i < 3; i++) {
+        Sha256 s = sha256_begin();
+        sha256_add(&s, known[i].text, strlen(known[i].text));
+        assert_string_equal(sha256_end(&s).hex, known[i].hex);
+    }
+    char letters[997];
+    memset(letters, 'a', sizeof letters);
+    Sha256 s = sha256_begin();
+    for (size_t left = 1000000; left;) {
+        size_t n = left < sizeof letters ? left : sizeof letters;
+        sha256_add(&s, letters, n);
+        left -= n;
+    }
+    assert_string_equal(sha256_end(&s).hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run), CASE(settings_answer_in_their_form),
+      CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(first_failing_job_decides),
+      CASE(resuming_repeats_no_finished_job), CASE(logs_are_in_index_order), CASE(csv_is_tidy_and_quoted),
+      CASE(manifest_says_what_ran), CASE(sha256_known_answers))

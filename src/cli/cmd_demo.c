@@ -1,0 +1,41 @@
+/* vernier demo: a first look at what the workbench does, on embedded data, in minutes; `make run` calls it. */
+#include <string.h>
+
+#include "cli/launch.h"
+
+/* One experiment of each kind, in the order in which their pages are best read. */
+static const char *const DEMO[] = {"theory/one-token", "theory/prefix-bias", "toy/e1", "probes/typ"};
+enum { DEMOS = sizeof DEMO / sizeof *DEMO };
+
+static const Experiment *find(Arena *a, const char *name)
+{
+    for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++)
+        if (!strcmp(experiment_name(a, *e), name)) return *e;
+    return NULL;
+}
+
+static Status demo(const Args *a)
+{
+    const Experiment *list[DEMOS + 1] = {0};
+    for (int i = 0, n = 0; i < DEMOS; i++) {
+        list[n] = find(args_arena(a), DEMO[i]);
+        if (list[n])
+            n++;
+        else
+            fprintf(stderr, "%s is not in this program: skipped\n", DEMO[i]);
+    }
+    return launch_all(a, list, "out");
+}
+
+static const Option OPTIONS[] = {LAUNCH_OPTIONS};
+static const Command DEMO_COMMAND = {.name = "demo",
+                                     .summary = "run a selection on embedded data and write out/report.html",
+                                     .usage = "[options]",
+                                     .about =
+                                         "Runs a few experiments of each kind on embedded data, with progress, and "
+                                         "ends in out/report.html with the figures beside it.",
+                                     .example = "vernier demo --out out",
+                                     .options = OPTIONS,
+                                     .settings = true,
+                                     .run = demo};
+REGISTER(command, DEMO_COMMAND)

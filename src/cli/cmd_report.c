@@ -1,0 +1,30 @@
+/* vernier report DIR...: run directories, or directories that hold some, as one HTML page. */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/report.h"
+
+static Status report(const Args *a)
+{
+    enum { MOST = 1000 };
+    Arena *arena = args_arena(a);
+    const char **dir = NEW(arena, const char *, MOST);
+    int n = 0;
+    for (int i = 0; i < args_count(a); i++) TRY(report_find(dir, &n, MOST, arena, args_at(a, i)));
+    const char *path = args_text(a, "out", str_print(arena, "%s/report.html", args_at(a, 0)));
+    TRY(report_runs(path, arena, n, dir));
+    printf("%s\n", path);
+    return OK;
+}
+
+static const Option OPTIONS[] = {{"out", "FILE", "the page; default report.html in the first DIR"}, {0}};
+static const Command REPORT = {.name = "report",
+                               .summary = "turn run directories into one self-contained HTML page",
+                               .usage = "[options] DIR...",
+                               .example = "vernier report runs --out report.html",
+                               .options = OPTIONS,
+                               .least = 1,
+                               .most = -1,
+                               .run = report};
+REGISTER(command, REPORT)

@@ -1,0 +1,135 @@
+/* Options are checked before the first experiment starts.  Of several, one that goes wrong in its work or its
+ * files does not keep the others from running; the report then says which did not end. */
+#include "cli/launch.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/report.h"
+
+static const Option OPTIONS[] = {LAUNCH_OPTIONS};
+
+const char *experiment_name(Arena *a, const Experiment *e)
+{
+    return str_print(a, "%s/%s", e->group, e->name);
+}
+
+/* A key that the experiment does not declare may be a misspelt option; if it is nearer to a setting, opening the
+ * run says so. */
+static Status check_keys(const Args *a, const Experiment *e)
+{
+    const Pair *set;
+    const char *names[128];
+    int n = 0, n_set = args_settings(a, &set);
+    for (const Option *o = OPTIONS; o->name; o++) names[n++] = o->name;
+    for (const Setting *s = e->settings; s && s->key && n < 127; s++) names[n++] = s->key;
+    names[n] = NULL;
+    for (int i = 0; i < n_set; i++) {
+        const char *near = str_nearest(set[i].key, names);
+        for (const Option *o = OPTIONS; o->name; o++)
+            if (near == o->name) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", set[i].key, near);
+    }
+    return OK;
+}
+
+/* What a list of experiments has come to. */
+typedef struct {
+    int n, printed, failed;
+    bool holds; /* every claim so far */
+    Status first;
+} Tally;
+
+static Status print_json(Arena *a, const char *dir, Tally *t)
+{
+    Bytes text;
+    TRY(file_read(&text, a, str_print(a, "%s/results.json", dir)));
+    printf("%s%s", t->n == 1 ? "" : t->printed ? ",\n" : "[\n", text.text);
+    t->printed++;
+    return OK;
+}
+
+/* One experiment from settings to printed results. */
+static Status launch(const Args *a, const Request *q, Tally *t)
+{
+    Run *r;
+    TRY(run_open(&r, q));
+    Status status = run_go(r);
+    if (!status && r->verdict != HOLDS) t->holds = false;
+    if (!status && args_given(a, "json")) {
+        status = print_json(args_arena(a), q->dir, t);
+    } else if (!status) {
+        if (t->printed++) putchar('\n');
+        results_print(r);
+    }
+    if (status == E_INTERRUPT && !q->quiet)
+        fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", q->dir);
+    run_close(r);
+    fflush(stdout);
+    return status;
+}
+
+static const char *directory(const Args *a, const Experiment *e, int n, const char *otherwise)
+{
+    const char *out = args_text(a, "out", NULL);
+    if (n == 1 && out) return out;
+    return str_print(args_arena(a), "%s/%s", out ? out : otherwise, experiment_name(args_arena(a), e));
+}
+
+static Status launch_each(const Args *a, Request q, const Experiment **list, const char **dir, Tally *t)
+{
+    for (int i = 0; i < t->n; i++) {
+        TRY(check_keys(a, list[i]));
+        q.experiment = list[i];
+        TRY(run_check(&q));
+    }
+    for (int i = 0; i < t->n; i++) {
+        const char *name = experiment_name(args_arena(a), list[i]);
+        q.experiment = list[i];
+        q.dir = dir[i];
+        if (run_stopped()) return run_interrupted();
+        if (t->n > 1 && !q.quiet) fprintf(stderr, "%d/%d %s\n", i + 1, t->n, name);
+        Status status = launch(a, &q, t);
+        if (!status) continue;
+        if (t->n == 1 || status == E_CONFIG || status == E_INTERRUPT) return status;
+        fprintf(stderr, "%s: %s\n", name, err_message());
+        err_clear();
+        if (!t->failed++) t->first = status;
+    }
+    return OK;
+}
+
+static Status request_from(Request *q, const Args *a)
+{
+    static const char *const presets[] = {"smoke", "quick", "paper", NULL};
+    int preset;
+    int64_t seeds, seed;
+    TRY(args_word(&preset, a, "preset", QUICK, presets));
+    TRY(args_int(&seeds, a, "seeds", 0, 1, 10000));
+    TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53)); /* JSON readers keep 53 bits */
+    *q = (Request){.preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
+    q->resume = args_given(a, "resume");
+    q->quiet = args_quiet(a);
+    q->n_set = args_settings(a, &q->set);
+    return OK;
+}
+
+Status launch_all(const Args *a, const Experiment **list, const char *otherwise)
+{
+    Arena *arena = args_arena(a);
+    Tally t = {.holds = true};
+    Request q;
+    while (list[t.n]) t.n++;
+    TRY(request_from(&q, a));
+    const char **dir = NEW(arena, const char *, t.n + 1);
+    for (int i = 0; i < t.n; i++) dir[i] = directory(a, list[i], t.n, otherwise);
+    Status status = launch_each(a, q, list, dir, &t);
+    if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
+    if (status) return status;
+    if (t.n > 1) {
+        const char *page = str_print(arena, "%s/report.html", args_text(a, "out", otherwise));
+        TRY(report_runs(page, arena, t.n, dir));
+        if (!args_given(a, "json")) printf("\nreport %s\n", page);
+    }
+    if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
+    return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;
+}

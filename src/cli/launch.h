@@ -1,0 +1,28 @@
+/* From a list of experiments and the user's options to finished run directories, printed results and, for several
+ * experiments, one report. */
+#ifndef CLI_LAUNCH_H
+#define CLI_LAUNCH_H
+
+#include "cli/run.h"
+
+/* The rows that every launching command has in its table of options. */
+#define LAUNCH_OPTIONS                                                                                               \
+    {"preset", "NAME", "smoke (seconds), quick (a minute or two; the default) or paper (published numbers)"},        \
+        {"seeds", "N", "number of seeds; default: the experiment's own for the preset"},                             \
+        {"seed", "S", "the first seed; default 1"},                                                                  \
+        {"set", "KEY=VALUE", "change a setting; may be repeated.  --KEY VALUE does the same"},                       \
+        {"out", "DIR", "the run directory; default runs/GROUP/NAME.  With several experiments, their parent"},       \
+        {"resume", NULL, "take up an interrupted run in its directory"},                                             \
+        {"json", NULL, "print results.json in place of the table"},                                                  \
+        {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
+    {                                                                                                                \
+        0                                                                                                            \
+    }
+
+const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
+
+/* Runs the NULL-ended list in order.  A single one writes to --out, by default runs/GROUP/NAME; several write to
+ * --out/GROUP/NAME, by default below `otherwise`, and one report beside them. */
+Status launch_all(const Args *, const Experiment **list, const char *otherwise);
+
+#endif

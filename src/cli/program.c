@@ -1,0 +1,109 @@
+/* The program: find the command, apply the common options, run it, say once what went wrong. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/run.h"
+
+REGISTRY(Command, command)
+
+static int by_name(const void *a, const void *b)
+{
+    const Command *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* The registered commands in alphabetical order; NULL-ended. */
+static const Command **commands(Arena *a)
+{
+    size_t n = (size_t)(command_end() - command_begin());
+    const Command **list = NEW(a, const Command *, n + 1);
+    memcpy(list, command_begin(), n * sizeof *list);
+    qsort(list, n, sizeof *list, by_name);
+    return list;
+}
+
+static void print_overview(Arena *a, FILE *to)
+{
+    fprintf(to, "vernier: measures what parameter-efficient fine-tuning can and cannot do to a transformer\n\n"
+                "usage: vernier COMMAND [options] [operands]\n\ncommands\n");
+    for (const Command **c = commands(a); *c; c++) fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
+    fprintf(to, "\n'vernier COMMAND --help' tells more; 'vernier --version' names the build\n"
+                "\nexit codes\n  0 done   1 the work failed   2 wrong usage   3 bad input file   130 interrupted\n"
+                "\nexample\n  vernier list\n");
+}
+
+static Status no_command(Arena *a, const char *name)
+{
+    const char *list[64];
+    int n = 0;
+    for (const Command **c = commands(a); *c && n < 63; c++) list[n++] = (*c)->name;
+    list[n] = NULL;
+    const char *near = str_nearest(name, list);
+    if (near) return fail(E_CONFIG, "unknown command \"%s\"; did you mean %s?", name, near);
+    return fail(E_CONFIG, "unknown command \"%s\"; 'vernier --help' lists the commands", name);
+}
+
+static Status run_command(Arena *a, const Command *c, int argc, char **argv)
+{
+    Args *args;
+    TRY(args_parse(&args, a, c, argc, argv));
+    if (args_help(args)) {
+        command_help(c, args);
+        return OK;
+    }
+    TRY(cli_apply(args));
+    return c->run(args);
+}
+
+static Status dispatch(Arena *a, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (!strcmp(name, "--version")) {
+        printf("vernier %s\n%s\n", vernier_version(), vernier_build());
+        return OK;
+    }
+    bool help = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
+    if (help && argc < 3) {
+        print_overview(a, stdout);
+        return OK;
+    }
+    if (!*name) {
+        print_overview(a, stderr);
+        return fail(E_CONFIG, "a command is needed");
+    }
+    if (help) name = argv[2];
+    const Command *c = command_find(name);
+    if (!c) return no_command(a, name);
+    char word[] = "--help", *ask[] = {word};
+    return help ? run_command(a, c, 1, ask) : run_command(a, c, argc - 2, argv + 2);
+}
+
+/* What was printed must have arrived, unless the reader went away: it has seen what it wanted. */
+static Status close_output(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout)) return OK;
+    int error = errno ? errno : EIO;
+    if (error == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))) return OK;
+    return fail(E_IO, "standard output: %s", strerror(error));
+}
+
+int cli_main(int argc, char **argv)
+{
+    Arena arena = arena_open((size_t)1 << 30);
+    signals_watch();
+    Status status = dispatch(&arena, argc, argv);
+    progress_clear();
+    Status wrote = close_output();
+    if (!status) status = wrote;
+    if (status) fprintf(stderr, "vernier: %s\n", err_message());
+    if (status && getenv("VERNIER_TRACE")) fprintf(stderr, "%s\n", err_trace());
+    return err_exit_status(status);
+}

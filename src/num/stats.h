@@ -1,0 +1,56 @@
+/* Statistics of a handful of runs or a few thousand examples, over GSL.
+ *
+ * Inputs are plain arrays of double in the caller's unit; results are in the same unit.  Nothing here removes
+ * non-finite values: a diverged run is NaN, and the mean over it is NaN.  An interval or test that the data are
+ * too few for is NaN, never zero.
+ *
+ * GSL's own error handler, which would abort the program, is switched off when the program starts; a function
+ * of GSL that fails returns a code, which stats_status() turns into a Status.  GSL's distributions can draw from
+ * the project's counter-based generator through stats_rng(). */
+#ifndef NUM_STATS_H
+#define NUM_STATS_H
+
+#include <gsl/gsl_rng.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+typedef struct {
+    double lo, hi;
+} Interval;
+
+typedef struct {
+    int64_t n;
+    double mean, sd; /* sd over n - 1; NaN for n < 2 */
+    Interval ci95;   /* of the mean, Student's t with n - 1 degrees of freedom; NaN for n < 2 */
+    double least, most;
+} Summary;
+Summary stats_summary(const double *x, int64_t n);
+
+/* Paired t-test of mean(a - b) = 0, two-sided.  Differences that are all equal give p = 0, or 1 when they are 0. */
+typedef struct {
+    double difference, t, p;
+    Interval ci95; /* of the difference */
+} Paired;
+Paired stats_paired(const double *a, const double *b, int64_t n);
+
+double stats_mcnemar(int64_t only_a, int64_t only_b); /* exact two-sided p; counts of items one alone got right */
+Interval stats_wilson(int64_t hits, int64_t n);       /* 95 % for a proportion (Wilson 1927) */
+void stats_holm(double *adjusted, const double *p, int n); /* step-down for n tests (Holm 1979); may be in place */
+double stats_pearson(const double *x, const double *y, int64_t n);  /* NaN when either is constant */
+double stats_spearman(const double *x, const double *y, int64_t n); /* the same on ranks, ties averaged */
+double stats_quantile(const double *x, int64_t n, double q);        /* interpolated between order statistics */
+
+/* Percentile bootstrap, 95 %: `stat` is called with n indices drawn with replacement from 0..n-1. */
+typedef double StatFn(const int64_t *index, int64_t n, void *user);
+Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_t stream);
+Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t stream);
+
+/* Counts of x in `bins` equal cells of [lo,hi); hi itself falls in the last.  Returns how many fell outside. */
+int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const double *x, int64_t n);
+
+gsl_rng *stats_rng(uint64_t stream); /* draw k of the generator is rng_bits(stream, k); gsl_rng_free() it */
+Status stats_status(int gsl_code, const char *doing); /* E_NUMERIC "doing: GSL's reason"; OK for GSL_SUCCESS */
+
+#endif

@@ -1,0 +1,32 @@
+/* A report: one HTML file that needs nothing else, no script, no font, no second file; it prints well.
+ *
+ *     Report *r = report_open("out/report.html", "What prefixes cannot do");
+ *     report_heading(r, 2, "E1. Three attention maps");
+ *     report_verdict(r, VERDICT_HOLDS, "A prefix leaves content attention unchanged", "gap 3e-16 over 20 seeds");
+ *     report_figure(r, "runs/e1/figures/attention.svg", "Attention of the probe input.");
+ *     TRY(report_close(r));
+ *
+ * All text is escaped; bytes that are not UTF-8 become U+FFFD and control characters are dropped.  Errors stick
+ * to the report and report_close returns the first.  Nothing is kept by reference after a call returns. */
+#ifndef PLOT_REPORT_H
+#define PLOT_REPORT_H
+
+#include "base/err.h"
+
+typedef enum { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_INCONCLUSIVE } ReportVerdict;
+typedef struct Report Report;
+
+Report *report_open(const char *path, const char *title);
+void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
+void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
+void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
+
+/* cell[row * cols + col]; columns of numbers are set right.  NULL cells are empty; caption and head may be NULL. */
+void report_table(Report *, const char *caption, int cols, const char *const *head, int rows,
+                  const char *const *cell);
+void report_facts(Report *, int n, const char *const (*pair)[2]); /* name and value: machine, time, seed */
+void report_figure(Report *, const char *svg_path, const char *caption);
+void report_details(Report *, const char *summary, const char *preformatted); /* folded away until asked for */
+Status report_close(Report *); /* E_IO; E_FORMAT: a figure that is not a plain SVG */
+
+#endif

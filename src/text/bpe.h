@@ -1,0 +1,71 @@
+/* Byte-level BPE, the tokenizer of GPT-2, RoBERTa, CodeBERT, UniXcoder and CodeT5: trained on a corpus or read
+ * from `vocab.json` + `merges.txt` or `tokenizer.json`, written as `vocab.json` + `merges.txt`.
+ *
+ * Every byte string has an encoding and decodes to itself, valid UTF-8 or not.  Each token carries the bytes
+ * [begin,end) of the source that it stands for.  Special tokens that occur in the text become their ids only
+ * when asked: source code may well contain the string "</s>"; bpe_specials_in() counts them for a warning.
+ * `<mask>` takes the white space on its left with it, as RoBERTa's does.
+ *
+ * A tokenizer lives on the arena it was opened on; bpe_close gives back its working memory.  One thread at a
+ * time may encode with one Bpe, because it remembers recent words; the functions that take it const may run
+ * beside each other.
+ *
+ *   Bpe *b;
+ *   TRY(bpe_open(&b, &run, "model/"));
+ *   BpeText t = bpe_encode(b, &step, text, len, false);
+ *   BpeText x = bpe_wrap(b, &step, &t, NULL, 512);          <s> ... </s>, at most 512 ids
+ *
+ * Source: Sennrich, Haddow, Birch, ACL 2016 (the merges); Radford et al. 2019 (bytes and pre-tokenisation). */
+#ifndef TEXT_BPE_H
+#define TEXT_BPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/file.h"
+
+typedef struct Bpe Bpe;
+
+typedef struct {
+    int64_t n;
+    int32_t *id;          /* (n) */
+    int64_t *begin, *end; /* (n) bytes of the source; -1 for a token that wrapping added */
+} BpeText;
+
+typedef struct {
+    int32_t bos, pad, eos, unk, mask; /* <s> <pad> </s> <unk> <mask>, or -1; bos = eos = <|endoftext|> in GPT-2 */
+} BpeSpecials;
+
+typedef struct {
+    int64_t size;               /* ids in all: specials, 256 bytes, merges; the corpus may yield fewer merges */
+    int64_t min_count;          /* a pair seen less often is not merged; 0 means 2 */
+    const char *const *special; /* further special tokens, NULL-ended, or NULL */
+} BpeTrain;
+
+/* Ids: <s> 0, <pad> 1, </s> 2, <unk> 3, the bytes, the merges, further specials, <mask> last.  Equal counts
+ * are merged in order of ids, so the same corpus gives the same tokenizer.  Words over 255 bytes are left out
+ * of the counts. E_CONFIG: the size has no room for the bytes and specials, or a special is empty or named twice. */
+Status bpe_train(Bpe **out, Arena *, const BpeTrain *, const Bytes *text, int64_t n);
+
+Status bpe_open(Bpe **out, Arena *, const char *dir); /* tokenizer.json, or else vocab.json and merges.txt */
+Status bpe_load(Bpe **out, Arena *, const char *vocab, const char *merges);
+Status bpe_load_json(Bpe **out, Arena *, const char *tokenizer_json); /* refuses what is not plain byte-level BPE */
+Status bpe_save(const Bpe *, const char *dir);                        /* vocab.json, merges.txt, added_tokens.json */
+void bpe_close(Bpe *);
+
+BpeText bpe_encode(Bpe *, Arena *, const char *text, size_t len, bool special_in_text);
+BpeText bpe_wrap(const Bpe *, Arena *, const BpeText *a, const BpeText *b, int64_t most);
+/* <s> A </s>, or <s> A </s></s> B </s>; when longer than `most` > 0 ids, the longer text loses its end first */
+char *bpe_decode(const Bpe *, Arena *, const int32_t *id, int64_t n, bool skip_special, size_t *len); /* NUL added */
+int64_t bpe_specials_in(const Bpe *, const char *text, size_t len); /* special tokens spelt out in the text */
+
+int64_t bpe_size(const Bpe *); /* largest id + 1 */
+BpeSpecials bpe_specials(const Bpe *);
+bool bpe_is_special(const Bpe *, int32_t id);
+const char *bpe_piece(const Bpe *, int32_t id); /* as the vocabulary spells it ("\u0120int"); NULL for an unused id */
+int32_t bpe_find(const Bpe *, const char *piece); /* its id, or -1 */
+
+#endif

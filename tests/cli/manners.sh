@@ -1,0 +1,63 @@
+# How the program behaves at its edges: help, version, wrong usage, full disks, gone readers.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() { # CONDITION-STATUS NAME
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
+    result $? "$name (exit $got)"
+}
+one_line() { [ "$(wc -l <"$t/err")" = 1 ] && [ ! -s "$t/out" ]; }
+
+expect 0 '^example' 'overview has an example' --help
+expect 0 '^usage: vernier COMMAND' 'help is --help' help
+expect 0 '^vernier [^ ]+$' 'version' --version
+expect 2 'a command is needed' 'no command at all'
+for c in $("$VERNIER" --help | sed -n '/^commands/,/^$/s/^  \([a-z-]*\) .*/\1/p'); do
+    expect 0 '^  vernier '"$c" "$c --help has an example" "$c" --help
+    [ ! -s "$t/err" ]
+    result $? "$c --help says nothing on stderr"
+    "$VERNIER" help "$c" | cmp -s - "$t/out"
+    result $? "help $c is the same"
+    case $c in run | theory | toy | probe | demo) continue ;; esac # whose settings depend on an experiment: runs.sh
+    expect 2 'unknown option --prset' "$c refuses an unknown option" "$c" --prset
+    one_line
+    result $? "... in one line"
+done
+expect 2 'did you mean list' 'unknown command, with the nearest' lst
+one_line
+result $? '... in one line'
+expect 2 "lists the commands" 'unknown command far from any' xyzzyxyzzy
+expect 2 'did you mean --json' 'unknown option, with the nearest' list --jsn
+expect 2 'needs a value' 'an option without its value' run x/y --out
+expect 2 'takes no value' 'a switch with a value' list --json=yes
+expect 2 'options begin with two dashes' 'a short option' list -j
+expect 2 'operand' 'too many operands' list theory
+expect 2 'operand' 'too few operands' run
+expect 2 'no experiment' 'unknown experiment' run no/such
+expect 2 'expected 1 to 1024' 'threads out of range' list --threads 0
+
+if [ -w /dev/full ]; then
+    "$VERNIER" list --json >/dev/full 2>"$t/err"
+    [ $? = 3 ] && grep -q 'standard output: No space left' "$t/err"
+    result $? 'full disk on stdout'
+else
+    echo "ok $((n += 1)) - full disk on stdout # SKIP no /dev/full"
+fi
+{ "$VERNIER" list --help; echo $? >"$t/code"; } 2>"$t/err" | true
+sleep 0.1
+[ "$(cat "$t/code")" = 0 ] && [ ! -s "$t/err" ]
+result $? 'a reader that goes away is no error'
+echo "1..$n"

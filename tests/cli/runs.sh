@@ -1,0 +1,104 @@
+# Runs and what they leave on disk, with the experiments that tests/cli/test_program.c adds.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+program=$(dirname "$VERNIER")/tests/cli/test_program
+if [ ! -x "$program" ]; then echo "ok 1 - runs # SKIP $program is not built"; exit 0; fi
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() {
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$program" "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
+    result $? "$name (exit $got)"
+}
+
+expect 0 'holds: hello' 'a run' run test/quick --out "$t/a"
+[ -s "$t/a/manifest.json" ] && [ -s "$t/a/results.json" ] && [ -s "$t/a/results.csv" ] && [ -f "$t/a/metrics.jsonl" ]
+result $? 'the run directory is complete'
+[ ! -s "$t/err" ]
+result $? 'a short run says nothing on stderr'
+case $program in /*) ;; *) program=$PWD/$program ;; esac
+(cd "$t" && "$program" run test/quick >out 2>err)
+[ -s "$t/runs/test/quick/results.json" ]
+result $? 'the default directory is runs/GROUP/NAME'
+expect 2 'did you mean scale' 'unknown setting, with the nearest' run test/quick --set scael=1 --out "$t/b"
+[ ! -e "$t/b" ]
+result $? '... before anything is written'
+expect 2 'out of range, expected 0 to 10' 'setting out of range' run test/quick --scale 11 --out "$t/b"
+expect 2 'expected key=value' 'set without a value' run test/quick --set scale --out "$t/b"
+expect 2 'smoke, quick, paper' 'unknown preset' run test/quick --preset slow --out "$t/b"
+expect 1 'not a finite number at step 3' 'a run that diverges' run test/broken --out "$t/c"
+grep -q '"status":.*"failed"' "$t/c/results.json" && grep -q '"failed"' "$t/c/manifest.json"
+result $? '... says so in its files'
+expect 2 'unknown option --prset; did you mean --preset' 'unknown option, with the nearest' run test/quick --prset smoke
+expect 2 'no setting "verbosity"; it has scale, wrong, text' 'unknown option far from any' run test/quick --verbosity
+expect 2 'expected an integer' 'seeds that are no number' run test/quick --seeds many
+expect 2 'expected 1 to' 'no seeds' run test/quick --seeds 0
+expect 2 'has no setting' 'a setting that one of several lacks' run test/quick test/broken --scale 2 --out "$t/b"
+[ ! -e "$t/b" ]
+result $? '... before any of them runs'
+touch "$t/file"
+expect 3 "$t/file" 'the run directory is a file' run test/quick --out "$t/file"
+expect 3 '/proc/none' 'an unwritable place' run test/quick --out /proc/none
+"$program" run test/quick --out "$t/d" >/dev/full 2>"$t/err"
+[ $? = 3 ]
+result $? 'full disk on stdout'
+expect 0 'settings \(smoke, quick, paper\)' 'help with an experiment shows its settings' run test/quick --help
+
+# Figures and reports.
+[ -s "$t/a/figures/words.svg" ] && [ -s "$t/a/figures/words.pdf" ] && [ -s "$t/a/figures/words.png" ]
+result $? 'a figure in three formats'
+expect 0 '^.*/a/report.html$' 'a report of one run' report "$t/a"
+grep -q '<svg' "$t/a/report.html" && grep -q 'What was &lt;said&gt;' "$t/a/report.html"
+result $? '... holds its figure and escapes its caption'
+expect 1 '1 of 2 experiments did not end' 'several runs, one of which fails' run test/quick test/broken --out "$t/g"
+grep -q 'test/quick' "$t/g/report.html" && grep -q 'failed: the loss is not a finite number' "$t/g/report.html"
+result $? '... have one report that says so'
+expect 0 'page.html' 'a report of all below a directory' report "$t" --out "$t/page.html"
+[ "$(grep -o 'id="[^"]*"' "$t/page.html" | wc -l)" -ge 4 ]
+result $? '... has a section for each'
+expect 3 'no run directory' 'a report of nothing' report "$t/a/figures"
+mkdir "$t/h" && echo '{"seeds": ["' >"$t/h/results.json"
+expect 3 "$t/h/results.json: byte 1[0-9]: expected a JSON object" 'a report of a broken file' report "$t/h"
+expect 3 "$t/i" 'a report that cannot be written' report "$t/a" --out "$t/i/j/k.html"
+for junk in '[]' '{"metrics":[1,2],"figures":{"a":3},"notes":"x","seeds":7}' '{"metrics":{"m":{"values":3,"ci95":{}}}}'; do
+    mkdir -p "$t/h" && echo "$junk" >"$t/h/results.json" && echo '{"time":[],"machine":3}' >"$t/h/manifest.json"
+    "$program" report "$t/h" >"$t/out" 2>"$t/err"
+    [ $? -le 3 ]
+    result $? "a report of strange files does not crash: $junk"
+done
+
+# Interrupting: a clean exit, the run marked, no half file, no process left.
+"$program" run test/slow --out "$t/e" >"$t/out" 2>"$t/err" &
+pid=$!
+sleep 0.6
+kill -INT $pid
+wait $pid
+got=$?
+[ $got = 130 ]
+result $? "SIGINT gives 130 ($got)"
+grep -q '"status":.*"interrupted"' "$t/e/results.json" && grep -q '"interrupted"' "$t/e/manifest.json"
+result $? '... and marks the run'
+[ -z "$(find "$t/e" -name '*.part')" ] && grep -q '"begin"' "$t/e/metrics.jsonl"
+result $? '... and leaves no half file'
+sleep 0.1
+! ps -eo args | grep -F "$t/e" | grep -v grep | grep -q .
+result $? '... and no process'
+"$program" run test/slow --out "$t/f" >"$t/out" 2>"$t/err" &
+pid=$!
+sleep 0.3
+kill -TERM $pid
+wait $pid
+got=$?
+[ $got = 130 ]
+result $? "so does SIGTERM ($got)"
+echo "1..$n"

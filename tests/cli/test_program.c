@@ -1,0 +1,172 @@
+/* The program as its user meets it.  With arguments this test program is vernier plus a few experiments of its
+ * own, which the scripts beside it also call; without, it runs itself that way and reads what comes back. */
+#include "expect.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+
+#include "cli/command.h"
+#include "cli/experiment.h"
+#include "plot/plot.h"
+
+/* --------------------------------------------------------------------- experiments */
+
+static Status wait_job(Run *r, int i, void *out, void *user)
+{
+    (void)user;
+    for (int k = 0; k < 1000; k++) {
+        if (run_stopped()) return run_interrupted();
+        run_progress(r, "waiting", k, 1000, 1.0 / (k + 1));
+        nanosleep(&(struct timespec){0, 20000000}, NULL);
+    }
+    *(int *)out = i;
+    return OK;
+}
+
+static Status slow(Run *r)
+{
+    int out[3];
+    run_log(r, "begin", 0, 0, NULL, NULL);
+    TRY(run_parallel(r, 3, sizeof *out, wait_job, NULL, out));
+    run_verdict(r, HOLDS, "waited");
+    return OK;
+}
+
+static Status quick(Run *r)
+{
+    run_metric(r, "answer", 0, run_real(r, "scale") * 42);
+    Fig *f = run_figure(r, "words", "What was <said>.", 200, 100);
+    fig_text(f, fig_whole(f), run_text(r, "text"));
+    TRY(fig_close(f));
+    run_note(r, "a note with \"quotes\" and a \\ backslash");
+    run_verdict(r, run_flag(r, "wrong") ? FAILS : HOLDS, "%s", run_text(r, "text"));
+    return OK;
+}
+
+static Status broken(Run *r)
+{
+    (void)r;
+    return fail(E_NUMERIC, "the loss is not a finite number at step 3");
+}
+
+static const Setting SETTINGS[] = {{"scale", "factor", {"1.0"}, 0, 10, NULL},
+                                   {"wrong", "lie", {"no"}, 0, 0, NULL},
+                                   {"text", "said", {"hello"}, 0, 0, NULL},
+                                   {0}};
+#define EXPERIMENT(symbol, g, n, s, f)                                                                               \
+    static const Experiment symbol = {.group = g,                                                                    \
+                                      .name = n,                                                                     \
+                                      .title = n,                                                                    \
+                                      .claim = "c",                                                                  \
+                                      .method = "m",                                                                 \
+                                      .expect = "e",                                                                 \
+                                      .cost = "t",                                                                   \
+                                      .source = "s",                                                                 \
+                                      .settings = s,                                                                 \
+                                      .run = f};                                                                     \
+    REGISTER(experiment, symbol)
+EXPERIMENT(SLOW, "test", "slow", NULL, slow)
+EXPERIMENT(QUICK_ONE, "test", "quick", SETTINGS, quick)
+EXPERIMENT(BROKEN, "test", "broken", NULL, broken)
+
+/* ---------------------------------------------------------------------------- tests */
+
+static char self[4096], dir[64], output[1 << 16];
+
+/* Runs `vernier WORDS` with the run directory at hand; what it printed is in `output`.  The exit code. */
+static int vernier(const char *words)
+{
+    char line[8192];
+    snprintf(line, sizeof line, "cd %s && %s %s 2>errors", dir, self, words);
+    FILE *f = popen(line, "r");
+    assert_non_null(f);
+    output[fread(output, 1, sizeof output - 1, f)] = 0;
+    int how = pclose(f);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/vernier-program-XXXXXX");
+    return !mkdtemp(dir);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char rm[100];
+    snprintf(rm, sizeof rm, "rm -r %s", dir);
+    return system(rm);
+}
+
+static void json_of_one_run_parses(void **state)
+{
+    (void)state;
+    assert_int_equal(vernier("run test/quick --json --scale 0.5 --text 'a \"b\"' --out r"), 0);
+    cJSON *o = cJSON_Parse(output);
+    assert_non_null(o);
+    assert_string_equal(cJSON_GetObjectItem(o, "experiment")->valuestring, "test/quick");
+    assert_string_equal(cJSON_GetObjectItem(o, "sentence")->valuestring, "a \"b\"");
+    const cJSON *answer = cJSON_GetObjectItem(cJSON_GetObjectItem(o, "metrics"), "answer");
+    assert_true(cJSON_GetObjectItem(answer, "mean")->valuedouble == 21);
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(answer, "sd")));
+    cJSON_Delete(o);
+}
+
+static void json_of_several_is_an_array_even_after_a_failure(void **state)
+{
+    (void)state;
+    assert_int_equal(vernier("run test/quick test/broken --json --out r"), 1);
+    cJSON *o = cJSON_Parse(output);
+    assert_true(cJSON_IsArray(o));
+    assert_int_equal(cJSON_GetArraySize(o), 1);
+    cJSON_Delete(o);
+    assert_int_equal(vernier("run test/broken test/broken --json --out r"), 1);
+    o = cJSON_Parse(output);
+    assert_true(cJSON_IsArray(o));
+    cJSON_Delete(o);
+}
+
+static void json_list_parses(void **state)
+{
+    (void)state;
+    assert_int_equal(vernier("list --json"), 0);
+    cJSON *o = cJSON_Parse(output);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(o, "experiments")) >= 3);
+    cJSON_Delete(o);
+}
+
+static void gate_turns_a_failed_claim_into_exit_1(void **state)
+{
+    (void)state;
+    assert_int_equal(vernier("run test/quick --wrong --out r"), 0);
+    assert_non_null(strstr(output, "fails: hello"));
+    assert_int_equal(vernier("run test/quick --wrong --gate --out r"), 1);
+    assert_int_equal(vernier("run test/quick --gate --out r"), 0);
+}
+
+static void a_later_option_wins_and_set_equals_key(void **state)
+{
+    (void)state;
+    assert_int_equal(vernier("run test/quick --set text=one --text=two --out r"), 0);
+    assert_non_null(strstr(output, "holds: two"));
+    assert_int_equal(vernier("run test/quick --text one --set text=two=2 --out r"), 0);
+    assert_non_null(strstr(output, "holds: two=2"));
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(int argc, char **argv)
+{
+    if (argc > 1) return cli_main(argc, argv);
+    if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return 1;
+    const struct CMUnitTest tests[] = {
+        CASE(json_of_one_run_parses), CASE(json_of_several_is_an_array_even_after_a_failure), CASE(json_list_parses),
+        CASE(gate_turns_a_failed_claim_into_exit_1), CASE(a_later_option_wins_and_set_equals_key)};
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

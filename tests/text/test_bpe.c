@@ -1,0 +1,551 @@
+/* The tokenizer: cuts, training, files, round trips on any bytes, refusals, and published vocabularies. */
+#include "expect.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "text/bpe.h"
+#include "text/heap.h"
+#include "text/pretoken.h"
+
+static Arena arena;
+
+static int begin(void **state)
+{
+    (void)state;
+    arena = arena_open((size_t)1 << 32);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    arena_close(&arena);
+    return 0;
+}
+
+/* ---- cutting ---- */
+
+static void expect_cut(const char *text, size_t len, const char *bars)
+{
+    Buf got = buf_open(&arena);
+    size_t last = 0;
+    Words w = words_open(text, len);
+    for (size_t a, b; words_next(&w, &a, &b); last = b) {
+        EXPECT(a == last && b > a, "a word [%zu,%zu) after %zu in \"%s\"", a, b, last, text);
+        if (got.len) buf_add(&got, "|", 1);
+        buf_add(&got, text + a, b - a);
+    }
+    words_close(&w);
+    assert_int_equal(last, len);
+    EXPECT(len == 0 || strcmp(got.text, bars) == 0, "\"%s\" is cut \"%s\", expected \"%s\"", text, got.text, bars);
+}
+
+static void cuts_as_published(void **state)
+{
+    (void)state;
+    static const char *const CASE[][2] = {
+        {"", ""},
+        {"Hello world", "Hello| world"},
+        {"int x=10;", "int| x|=|10|;"},
+        {"I'll don't 'sfoo", "I|'ll| don|'t| '|sfoo"},
+        {"a  b", "a| | b"},
+        {"a \n\t b  ", "a| \n\t| b|  "},
+        {"x\n", "x|\n"},
+        {"\n\nx", "\n|\n|x"},
+        {"caf\xc3\xa9 12\xc2\xbd!", "caf\xc3\xa9| 12\xc2\xbd|!"},
+        {"a\xc2\xa0\xc2\xa0z", "a|\xc2\xa0|\xc2\xa0|z"},
+        {"a\xe1\xa0\x8e z", "a|\xe1\xa0\x8e| z"}, /* U+180E is no white space */
+        {"a\xff\xfe z", "a|\xff\xfe| z"},
+        {"a \xc3 b", "a| |\xc3| b"},
+        {"\xed\xa0\x80", "\xed\xa0\x80"}, /* a surrogate is not UTF-8 */
+        {"// --- \xe2\x80\x94 it's", "//| ---| \xe2\x80\x94| it|'s"},
+    };
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) expect_cut(CASE[i][0], strlen(CASE[i][0]), CASE[i][1]);
+}
+
+static void spaces_on_either_side(void **state)
+{
+    (void)state;
+    const char *s = "a \xe2\x80\x83\n b";
+    size_t n = strlen(s);
+    assert_int_equal(space_back(s, 0, n - 1), 1);
+    assert_int_equal(space_back(s, 2, n - 1), 2);
+    assert_int_equal(space_skip(s, 1, n), n - 1);
+    assert_int_equal(space_skip(s, 0, n), 0);
+    assert_int_equal(space_back("\xff", 0, 1), 1);
+}
+
+static void heap_sorts(void **state)
+{
+    (void)state;
+    Heap h = heap_open(&arena, 0);
+    for (uint64_t i = 0; i < 1000; i++) heap_push(&h, (HeapItem){rng_bits(3, i) % 50, i * 7 % 1000, i});
+    HeapItem last = {0, 0, 0}, x;
+    int n = 0;
+    for (; heap_pop(&h, &x); n++, last = x)
+        assert_true(n == 0 || last.key < x.key || (last.key == x.key && last.tie < x.tie));
+    assert_int_equal(n, 1000);
+}
+
+/* ---- training ---- */
+
+static Bytes bytes_of(const char *s)
+{
+    return (Bytes){str_copy(&arena, s, strlen(s)), strlen(s)};
+}
+
+static Bpe *train(const char *text, int64_t size, int64_t min_count)
+{
+    Bytes corpus = bytes_of(text);
+    Bpe *b = NULL;
+    assert_int_equal(bpe_train(&b, &arena, &(BpeTrain){.size = size, .min_count = min_count}, &corpus, 1), OK);
+    return b;
+}
+
+static const char CODE[] =
+    "public static int sumOf ( int [ ] values ) { int total = 0 ; for ( int i = 0 ; i < values "
+    ". length ; i ++ ) { total += values [ i ] ; } return total ; }\n"
+    "private boolean isEmpty ( String name ) { return name == null || name . length ( ) == 0 ; }\n"
+    "double mean ( double [ ] values ) { return sum ( values ) / values . length ; }";
+
+/* Counted by hand: " ab" x 3 and " abc" x 2 give (a,b) 5, then (space,ab) 5, then (space ab,c) 2. */
+static void trains_by_hand(void **state)
+{
+    (void)state;
+    Bpe *b = train(" ab ab ab abc abc", 300, 2);
+    assert_int_equal(bpe_find(b, "<s>"), 0);
+    assert_int_equal(bpe_find(b, "<pad>"), 1);
+    assert_int_equal(bpe_find(b, "</s>"), 2);
+    assert_int_equal(bpe_find(b, "<unk>"), 3);
+    assert_int_equal(bpe_find(b, "!"), 4);                   /* byte 33 spells itself and comes first */
+    assert_int_equal(bpe_find(b, "\xc4\xa0"), 4 + 188 + 32); /* the space, among those that do not */
+    assert_int_equal(bpe_find(b, "ab"), 260);
+    assert_int_equal(bpe_find(b, "\xc4\xa0"
+                                 "ab"),
+                     261);
+    assert_int_equal(bpe_find(b, "\xc4\xa0"
+                                 "abc"),
+                     262);
+    assert_int_equal(bpe_find(b, "<mask>"), 263);
+    assert_int_equal(bpe_size(b), 264);
+    BpeText t = bpe_encode(b, &arena, "ab abc cab", 10, false);
+    const int32_t want[] = {260, 262, bpe_find(b, "\xc4\xa0"), bpe_find(b, "c"), 260};
+    assert_int_equal(t.n, 5);
+    assert_memory_equal(t.id, want, sizeof want);
+    bpe_close(b);
+}
+
+/* The definition, with no heap, no lists and no increments: recount everything, take the best, merge. */
+static void slow_train(Bpe *b, const char *text, char merges[][2][32], int *n_merges, int most)
+{
+    enum { WORDS = 400, LONGEST = 40 };
+    int32_t(*word)[LONGEST] = (void *)NEW(&arena, int32_t, WORDS * LONGEST);
+    int len[WORDS], n = 0;
+    Words w = words_open(text, strlen(text));
+    for (size_t from, to; words_next(&w, &from, &to); n++) {
+        assert_true(n < WORDS && to - from < LONGEST);
+        len[n] = 0;
+        for (size_t i = from; i < to; i++) {
+            const char one[] = {text[i], 0};
+            word[n][len[n]++] = bpe_find(b, text[i] == ' ' ? "\xc4\xa0" : text[i] == '\n' ? "\xc4\x8a" : one);
+        }
+    }
+    words_close(&w);
+    for (*n_merges = 0; *n_merges < most; ++*n_merges) {
+        int32_t best[2] = {0, 0};
+        int best_count = 1;
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k + 1 < len[i]; k++) {
+                int count = 0;
+                for (int j = 0; j < n; j++)
+                    for (int m = 0; m + 1 < len[j]; m++)
+                        count += word[j][m] == word[i][k] && word[j][m + 1] == word[i][k + 1];
+                bool lower = word[i][k] < best[0] || (word[i][k] == best[0] && word[i][k + 1] < best[1]);
+                if (count < best_count || (count == best_count && !lower)) continue;
+                if (count < 2) continue;
+                best_count = count;
+                memcpy(best, &word[i][k], sizeof best);
+            }
+        if (best_count < 2) return;
+        snprintf(merges[*n_merges][0], 32, "%s", bpe_piece(b, best[0]));
+        snprintf(merges[*n_merges][1], 32, "%s", bpe_piece(b, best[1]));
+        int32_t id = bpe_find(b, str_print(&arena, "%s%s", merges[*n_merges][0], merges[*n_merges][1]));
+        assert_true(id >= 0);
+        for (int j = 0; j < n; j++) {
+            int out = 0;
+            for (int m = 0; m < len[j]; m++) {
+                bool here = m + 1 < len[j] && word[j][m] == best[0] && word[j][m + 1] == best[1];
+                word[j][out++] = here ? id : word[j][m];
+                m += here;
+            }
+            len[j] = out;
+        }
+    }
+}
+
+static void trains_as_defined(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/vernier-test-XXXXXX", merges[80][2][32];
+    assert_non_null(mkdtemp(dir));
+    int n;
+    Bpe *b = train(CODE, 261 + 80, 2);
+    slow_train(b, CODE, merges, &n, 80);
+    assert_true(n > 50);
+    assert_int_equal(bpe_save(b, dir), OK);
+    Bytes file;
+    assert_int_equal(file_read(&file, &arena, str_print(&arena, "%s/merges.txt", dir)), OK);
+    char *line = strchr(file.text, '\n') + 1;
+    for (int i = 0; i < n; i++) {
+        char *want = str_print(&arena, "%s %s\n", merges[i][0], merges[i][1]);
+        EXPECT(strncmp(line, want, strlen(want)) == 0, "merge %d is %.20s, expected %s", i, line, want);
+        line += strlen(want);
+    }
+    assert_int_equal(*line, 0);
+    assert_int_equal(system(str_print(&arena, "rm -r %s", dir)), 0);
+    bpe_close(b);
+}
+
+static void refuses_small_vocabularies(void **state)
+{
+    (void)state;
+    Bytes none = bytes_of("");
+    Bpe *b = NULL;
+    assert_int_equal(bpe_train(&b, &arena, &(BpeTrain){.size = 260}, &none, 1), E_CONFIG);
+    err_clear();
+    const char *const twice[] = {"<add>", "<add>", NULL};
+    assert_int_equal(bpe_train(&b, &arena, &(BpeTrain){.size = 400, .special = twice}, &none, 1), E_CONFIG);
+    assert_non_null(strstr(err_message(), "<add>"));
+    err_clear();
+    assert_int_equal(bpe_train(&b, &arena, &(BpeTrain){.size = 261}, &none, 1), OK);
+    assert_int_equal(bpe_size(b), 261);
+    bpe_close(b);
+}
+
+/* ---- round trips ---- */
+
+static void expect_round_trip(Bpe *b, const char *text, size_t len)
+{
+    BpeText t = bpe_encode(b, &arena, text, len, false);
+    int64_t at = 0;
+    for (int64_t i = 0; i < t.n; i++) {
+        EXPECT(t.begin[i] == at && t.end[i] > at, "token %lld covers [%lld,%lld) after %lld", (long long)i,
+               (long long)t.begin[i], (long long)t.end[i], (long long)at);
+        at = t.end[i];
+        size_t n; /* a token decodes to the bytes that it covers */
+        char *part = bpe_decode(b, &arena, &t.id[i], 1, false, &n);
+        assert_int_equal(n, t.end[i] - t.begin[i]);
+        assert_memory_equal(part, text + t.begin[i], n);
+    }
+    assert_int_equal(at, len);
+    size_t n;
+    char *back = bpe_decode(b, &arena, t.id, t.n, false, &n);
+    assert_int_equal(n, len);
+    assert_memory_equal(back, text, len);
+}
+
+static void any_bytes_come_back(void **state)
+{
+    (void)state;
+    Bpe *b = train(CODE, 400, 2);
+    char text[300];
+    for (uint64_t round = 0; round < 400; round++) {
+        ArenaMark mark = arena_mark(&arena);
+        uint64_t s = rng_mix(11, round);
+        size_t len = (size_t)rng_below(s, 0, sizeof text);
+        for (size_t i = 0; i < len; i++) { /* bytes of every kind, or characters from a small alphabet */
+            static const char FEW[] = "aint  \n(=\xc3\xa9\xe2\x80\x83\xf0\x9f\x98\x80'";
+            uint64_t r = rng_bits(s, i + 1);
+            text[i] = round % 2 ? (char)r : FEW[r % (sizeof FEW - 1)];
+        }
+        expect_round_trip(b, text, len);
+        arena_drop(&arena, mark);
+    }
+    bpe_close(b);
+}
+
+/* A word of 300,000 letters and a run of as many spaces: quadratic time would take minutes. */
+static void long_words_are_fast(void **state)
+{
+    (void)state;
+    Bpe *b = train("aaaaaaaaaaaaaaaa bbbb abab aabb", 300, 1);
+    enum { N = 300000 };
+    char *text = arena_take(&arena, 2 * N);
+    for (int i = 0; i < N; i++) text[i] = rng_bits(5, (uint64_t)i) & 1 ? 'a' : 'b';
+    memset(text + N, ' ', N);
+    expect_round_trip(b, text, 2 * N);
+    bpe_close(b);
+}
+
+/* ---- files ---- */
+
+static void expect_same_encoding(Bpe *a, Bpe *b, const char *text)
+{
+    BpeText x = bpe_encode(a, &arena, text, strlen(text), true), y = bpe_encode(b, &arena, text, strlen(text), true);
+    assert_int_equal(x.n, y.n);
+    assert_memory_equal(x.id, y.id, sizeof(int32_t) * (size_t)x.n);
+}
+
+static void save_and_load_are_inverse(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/vernier-test-XXXXXX", again[] = "/tmp/vernier-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(again));
+    const char *const more[] = {"<add>", "<a\"\\b>", NULL};
+    Bytes corpus = bytes_of(CODE);
+    Bpe *a, *b;
+    assert_int_equal(bpe_train(&a, &arena, &(BpeTrain){.size = 350, .special = more}, &corpus, 1), OK);
+    assert_int_equal(bpe_save(a, dir), OK);
+    assert_int_equal(bpe_open(&b, &arena, dir), OK);
+    assert_int_equal(bpe_size(a), bpe_size(b));
+    for (int32_t i = 0; i < bpe_size(a); i++) {
+        assert_string_equal(bpe_piece(a, i), bpe_piece(b, i));
+        assert_int_equal(bpe_is_special(a, i), bpe_is_special(b, i));
+    }
+    assert_int_equal(bpe_specials(b).mask, bpe_size(b) - 1);
+    expect_same_encoding(a, b, CODE);
+    expect_same_encoding(a, b, "x <a\"\\b> y  <mask> <add><s>");
+    assert_int_equal(bpe_save(b, again), OK);
+    assert_int_equal(system(str_print(&arena, "diff -r %s %s && rm -r %s %s", dir, again, dir, again)), 0);
+    bpe_close(a);
+    bpe_close(b);
+}
+
+static void specials_in_text_are_a_choice(void **state)
+{
+    (void)state;
+    Bpe *b = train(CODE, 300, 2);
+    BpeSpecials s = bpe_specials(b);
+    const char *text = "a  <mask> b</s>";
+    assert_int_equal(bpe_specials_in(b, text, strlen(text)), 2);
+    BpeText t = bpe_encode(b, &arena, text, strlen(text), true);
+    assert_int_equal(t.id[1], s.mask); /* no token for the two spaces */
+    assert_int_equal(t.begin[1], 3);
+    assert_int_equal(t.id[t.n - 1], s.eos);
+    t = bpe_encode(b, &arena, text, strlen(text), false);
+    for (int64_t i = 0; i < t.n; i++) assert_false(bpe_is_special(b, t.id[i]));
+    bpe_close(b);
+}
+
+static void wraps_and_truncates(void **state)
+{
+    (void)state;
+    Bpe *b = train("", 261, 2);
+    BpeText x = bpe_encode(b, &arena, "abcdef", 6, false), y = bpe_encode(b, &arena, "xyz", 3, false);
+    BpeText t = bpe_wrap(b, &arena, &x, NULL, 5);
+    char *text = bpe_decode(b, &arena, t.id, t.n, false, NULL);
+    assert_string_equal(text, "<s>abc</s>");
+    assert_int_equal(t.begin[0], -1);
+    assert_int_equal(t.begin[3], 2);
+    static const struct {
+        int64_t most;
+        const char *text;
+    } CASE[] = {{0, "<s>abcdef</s></s>xyz</s>"}, {12, "<s>abcde</s></s>xyz</s>"}, {10, "<s>abc</s></s>xyz</s>"},
+                {9, "<s>abc</s></s>xy</s>"},     {8, "<s>ab</s></s>xy</s>"},      {4, "<s></s></s></s>"}};
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
+        t = bpe_wrap(b, &arena, &x, &y, CASE[i].most);
+        assert_string_equal(bpe_decode(b, &arena, t.id, t.n, false, NULL), CASE[i].text);
+    }
+    assert_string_equal(bpe_decode(b, &arena, t.id, t.n, true, NULL), "");
+    bpe_close(b);
+}
+
+static void expect_refused(const char *dir, const char *vocab, const char *merges, const char *word)
+{
+    char *v = str_print(&arena, "%s/vocab.json", dir), *m = str_print(&arena, "%s/merges.txt", dir);
+    assert_int_equal(file_write(v, vocab, strlen(vocab)), OK);
+    assert_int_equal(file_write(m, merges, strlen(merges)), OK);
+    Bpe *b = NULL;
+    Status s = bpe_open(&b, &arena, dir);
+    EXPECT(s == E_FORMAT, "accepted %.60s with %.60s", vocab, merges);
+    EXPECT(strstr(err_message(), word), "the message is \"%s\", expected it to say \"%s\"", err_message(), word);
+    assert_null(strchr(err_message(), '\n'));
+    err_clear();
+}
+
+static void bad_files_are_refused(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/vernier-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    Bpe *b = NULL;
+    assert_int_equal(bpe_open(&b, &arena, dir), E_IO);
+    err_clear();
+    const char *full = "{\"<unk>\": 0, \"a\": 1, \"b\": 2, \"ab\": 3}";
+    expect_refused(dir, "{\"a\": 1,\n \"b\"", "", "vocab.json:2: byte ");
+    expect_refused(dir, "", "", "vocab.json:1");
+    expect_refused(dir, "[1, 2]", "", "not an object");
+    expect_refused(dir, "{\"a\": 1} {}", "", "not valid JSON");
+    expect_refused(dir, "{\"a\": 1, \"b\": 1}", "", "\"a\" and \"b\" both have id 1");
+    expect_refused(dir, "{\"a\": 1, \"a\": 2}", "", "twice");
+    expect_refused(dir, "{\"a\": -1}", "", "whole number");
+    expect_refused(dir, "{\"a\": 1.5}", "", "whole number");
+    expect_refused(dir, "{\"a\": 1e300}", "", "whole number");
+    expect_refused(dir, "{\"a\": \"1\"}", "", "whole number");
+    expect_refused(dir, "{\"\": 1}", "", "empty piece");
+    expect_refused(dir, "{\"a\": 0}", "", "no <unk>");
+    expect_refused(dir, full, "#version: 0.2\na b\na c\n", "merges.txt:3: \"c\"");
+    expect_refused(dir, full, "b a\n", "merges.txt:1: makes \"ba\"");
+    expect_refused(dir, full, "a b\na b\n", "merges.txt:2: ");
+    expect_refused(dir, full, "a  b\n", "one space");
+    expect_refused(dir, full, "ab", "one space");
+    char *deep = arena_take(&arena, 100001);
+    memset(deep, '[', 100000);
+    deep[100000] = 0;
+    expect_refused(dir, deep, "", "not valid JSON");
+    static const char *const DOCUMENT[][2] = {
+        {"{}", "no model"},
+        {"{\"model\": {\"vocab\": {}, \"merges\": []}}", "ByteLevel"},
+        {"{\"normalizer\": {\"type\": \"NFC\"}, \"model\": {\"vocab\": {}, \"merges\": []}}", "normalizer"},
+        {"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"Unigram\", \"vocab\": {}, "
+         "\"merges\": []}}",
+         "BPE"},
+        {"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": {\"a\": 1}, \"merges\": [7]}}",
+         "merge 0"},
+        {"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": {\"a\": 1}, \"merges\": []}, "
+         "\"added_tokens\": [{\"content\": \"b\", \"id\": 1}]}",
+         "disagrees"},
+    };
+    char *path = str_print(&arena, "%s/tokenizer.json", dir);
+    for (size_t i = 0; i < sizeof DOCUMENT / sizeof *DOCUMENT; i++) {
+        assert_int_equal(file_write(path, DOCUMENT[i][0], strlen(DOCUMENT[i][0])), OK);
+        assert_int_equal(bpe_open(&b, &arena, dir), E_FORMAT);
+        EXPECT(strstr(err_message(), DOCUMENT[i][1]), "%s, expected %s", err_message(), DOCUMENT[i][1]);
+        err_clear();
+    }
+    assert_int_equal(system(str_print(&arena, "rm -r %s", dir)), 0);
+}
+
+/* Every prefix of a good pair of files is either good or refused; so is every file with one byte changed. */
+static void damaged_files_never_crash(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/vernier-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    Bpe *b = train("aa ab aab", 264, 1);
+    assert_int_equal(bpe_save(b, dir), OK);
+    bpe_close(b);
+    static const char *const NAME[] = {"vocab.json", "merges.txt", "added_tokens.json"};
+    int refused = 0;
+    for (uint64_t i = 0; i < 300; i++) {
+        ArenaMark mark = arena_mark(&arena);
+        char *path = str_print(&arena, "%s/%s", dir, NAME[i % 3]);
+        Bytes good;
+        assert_int_equal(file_read(&good, &arena, path), OK);
+        char *bad = str_copy(&arena, good.text, good.len);
+        size_t at = (size_t)rng_below(21, i, (int64_t)good.len), len = i % 2 ? at : good.len;
+        if (len == good.len) bad[at] = (char)rng_bits(22, i);
+        FILE *f = fopen(path, "wb");
+        fwrite(bad, 1, len, f);
+        fclose(f);
+        Status s = bpe_open(&b, &arena, dir);
+        refused += s != OK;
+        EXPECT(s == OK || s == E_FORMAT, "status %d: %s", s, err_message());
+        err_clear();
+        if (!s) bpe_close(b);
+        assert_int_equal(file_write(path, good.text, good.len), OK);
+        arena_drop(&arena, mark);
+    }
+    EXPECT(refused > 100, "only %d of 300 damaged files were refused", refused);
+    assert_int_equal(system(str_print(&arena, "rm -r %s", dir)), 0);
+}
+
+/* ---- published vocabularies ---- */
+
+static const char *shared(const char *name)
+{
+    const char *root = getenv("VERNIER_SHARED");
+    return str_print(&arena, "%s/golden/tokenizers/%s", root ? root : "../shared", name);
+}
+
+/* cJSON ends a string at a zero byte, so U+E123 stands for it while the file is parsed. */
+static void protect_zeros(char *json)
+{
+    for (char *p = json; (p = strstr(p, "\\u0000")); p += 6) memcpy(p, "\\uE123", 6);
+}
+
+static Bytes with_zeros(const char *text)
+{
+    Bytes b = bytes_of(text);
+    size_t n = 0;
+    for (size_t i = 0; i < b.len; i++) {
+        bool zero = strncmp(b.text + i, "\xee\x84\xa3", 3) == 0;
+        b.text[n++] = zero ? 0 : b.text[i];
+        i += zero ? 2 : 0;
+    }
+    b.len = n;
+    return b;
+}
+
+static void expect_ids(BpeText t, const cJSON *want, const char *text)
+{
+    int64_t n = cJSON_GetArraySize(want), i = 0;
+    bool same = n == t.n;
+    for (const cJSON *v = want->child; v && same; v = v->next) same = v->valueint == t.id[i++];
+    EXPECT(same, "\"%.60s\" gives %lld ids, expected %lld; the first difference is at %lld", text, (long long)t.n,
+           (long long)n, (long long)i - 1);
+}
+
+static void expect_golden(const char *name)
+{
+    if (access(shared(name), R_OK)) skip();
+    Bpe *b;
+    assert_int_equal(bpe_open(&b, &arena, shared(name)), OK);
+    Bytes file;
+    assert_int_equal(file_read(&file, &arena, shared(str_print(&arena, "%s/strings.A.json", name))), OK);
+    protect_zeros(file.text);
+    cJSON *json = cJSON_Parse(file.text);
+    assert_non_null(json);
+    int n = 0;
+    for (const cJSON *v = cJSON_GetObjectItem(json, "items")->child; v; v = v->next, n++) {
+        const cJSON *plain = cJSON_GetObjectItem(v, "ids_no_special_in_text");
+        const cJSON *wrapped = cJSON_GetObjectItem(v, "wrapped"), *decoded = cJSON_GetObjectItem(v, "decoded");
+        const Bytes text = with_zeros(cJSON_GetObjectItem(v, "text")->valuestring);
+        const Bytes want = decoded ? with_zeros(decoded->valuestring) : text;
+        BpeText t = bpe_encode(b, &arena, text.text, text.len, true);
+        expect_ids(t, cJSON_GetObjectItem(v, "ids"), text.text);
+        size_t len;
+        char *back = bpe_decode(b, &arena, t.id, t.n, false, &len);
+        EXPECT(len == want.len && memcmp(back, want.text, len) == 0, "\"%s\", expected \"%s\"", back, want.text);
+        if (wrapped) expect_ids(bpe_wrap(b, &arena, &t, NULL, 0), wrapped, text.text);
+        t = bpe_encode(b, &arena, text.text, text.len, false);
+        expect_ids(t, plain ? plain : cJSON_GetObjectItem(v, "ids"), text.text);
+    }
+    assert_true(n > 300);
+    for (const cJSON *v = cJSON_GetObjectItem(json, "pairs")->child; v; v = v->next) {
+        const char *x = cJSON_GetObjectItem(v, "a")->valuestring, *y = cJSON_GetObjectItem(v, "b")->valuestring;
+        BpeText s = bpe_encode(b, &arena, x, strlen(x), true), t = bpe_encode(b, &arena, y, strlen(y), true);
+        expect_ids(bpe_wrap(b, &arena, &s, &t, 0), cJSON_GetObjectItem(v, "ids"), x);
+    }
+    cJSON_Delete(json);
+    bpe_close(b);
+}
+
+static void roberta_ids(void **state)
+{
+    (void)state;
+    expect_golden("roberta");
+}
+
+static void codet5_ids(void **state)
+{
+    (void)state;
+    expect_golden("codet5");
+}
+
+static void gpt2_ids(void **state)
+{
+    (void)state;
+    expect_golden("gpt2");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+SUITE(T(cuts_as_published), T(spaces_on_either_side), T(heap_sorts), T(trains_by_hand), T(trains_as_defined),
+      T(refuses_small_vocabularies), T(any_bytes_come_back), T(long_words_are_fast), T(save_and_load_are_inverse),
+      T(specials_in_text_are_a_choice), T(wraps_and_truncates), T(bad_files_are_refused),
+      T(damaged_files_never_crash), T(roberta_ids), T(codet5_ids), T(gpt2_ids))
