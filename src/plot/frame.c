@@ -1,6 +1,6 @@
 /* Frames are laid out from the outside in: title, legend and names of vertical references take the top, tick
  * labels and the axis title the bottom and the left, names of lines and of horizontal references the right.
- * What remains is the data's.  Grid lines are faint and horizontal only; ticks stand at round numbers inside the limits. */
+ * What remains is the data's.  Grid lines are faint and horizontal only; ticks stand at round numbers. */
 #include "plot/frame.h"
 
 #include <math.h>
