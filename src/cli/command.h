@@ -54,7 +54,8 @@ Status args_word(int *out, const Args *, const char *option, int otherwise, cons
 int args_all(const Args *, const char *option, const char **out, int most); /* every use of a repeated option */
 int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
 bool args_quiet(const Args *);
-int cli_threads(void); /* cores this process may use, or --threads */
+int cli_threads(void);  /* cores this process may use, or --threads */
+Status cli_flush(void); /* standard output, after a long step: E_IO; a reader that went away is no error */
 
 /* Used by main and by tests. */
 int cli_main(int argc, char **argv); /* the whole program; returns its exit code */

@@ -64,8 +64,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     if (status == E_INTERRUPT && !q->quiet)
         fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", q->dir);
     run_close(r);
-    fflush(stdout);
-    return status;
+    return status ? status : cli_flush();
 }
 
 static const char *directory(const Args *a, const Experiment *e, int n, const char *otherwise)

@@ -85,7 +85,7 @@ static Status dispatch(Arena *a, int argc, char **argv)
 }
 
 /* What was printed must have arrived, unless the reader went away: it has seen what it wanted. */
-static Status close_output(void)
+Status cli_flush(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};
     errno = 0;
@@ -101,7 +101,7 @@ int cli_main(int argc, char **argv)
     signals_watch();
     Status status = dispatch(&arena, argc, argv);
     progress_clear();
-    Status wrote = close_output();
+    Status wrote = cli_flush();
     if (!status) status = wrote;
     if (status) fprintf(stderr, "vernier: %s\n", err_message());
     if (status && getenv("VERNIER_TRACE")) fprintf(stderr, "%s\n", err_trace());
