@@ -104,11 +104,15 @@ static void tick_label(char *out, size_t room, double v, double step, double lar
 static void linear_ticks(Ticks *t, const Scale *s, int most)
 {
     double raw = (s->hi / most - s->lo / most), ten = pow(10, floor(log10(raw)));
-    double step = 10 * ten;
-    static const double nice[] = {1, 2, 5};
-    for (int i = 2; i >= 0; i--)
-        if (nice[i] * ten >= raw * (1 - 1e-9)) step = nice[i] * ten;
-    double first = ceil(s->lo / step - 1e-9), last = floor(s->hi / step + 1e-9);
+    static const double nice[] = {0.5, 1, 2, 5, 10};
+    int i = 1;
+    while (i < 4 && nice[i] * ten < raw * (1 - 1e-9)) i++;
+    double step = nice[i] * ten, first = ceil(s->lo / step - 1e-9), last = floor(s->hi / step + 1e-9);
+    while (i > 0 && last - first < 1) { /* one tick gives no scale: rather too many than one */
+        step = nice[--i] * ten;
+        first = ceil(s->lo / step - 1e-9);
+        last = floor(s->hi / step + 1e-9);
+    }
     double largest = step * fmax(fabs(first), fabs(last));
     for (double k = first; k <= last && t->n < MOST_TICKS; k++, t->n++) {
         t->at[t->n] = k * step;
@@ -121,12 +125,13 @@ static void log_ticks(Ticks *t, const Scale *s, int most)
     int first = (int)floor(log10(s->lo)), last = (int)ceil(log10(s->hi));
     int inside = (int)floor(log10(s->hi) + 1e-9) - (int)ceil(log10(s->lo) - 1e-9) + 1;
     int stride = (inside + most - 1) / (most > 0 ? most : 1);
+    bool fine = inside < 2 || 3 * (log10(s->hi) - log10(s->lo)) <= most + 2; /* 2 and 5 are named, too */
     bool plain = s->lo >= 0.9e-3 && s->hi <= 1.1e4;
     if (stride < 1) stride = 1;
     for (int e = first; e <= last; e++) {
         for (int m = 1; m <= 9; m++) {
             double v = m * pow(10, e);
-            bool named = m == 1 ? (e % stride + stride) % stride == 0 : inside <= 2 && (m == 2 || m == 5);
+            bool named = m == 1 ? (e % stride + stride) % stride == 0 : fine && (m == 2 || m == 5);
             if (v < s->lo * (1 - 1e-9) || v > s->hi * (1 + 1e-9)) continue;
             if (t->n == MOST_TICKS || (!named && (stride > 1 || inside > 6))) continue;
             char *label = t->label[t->n];
@@ -152,7 +157,7 @@ void ticks_choose(Ticks *t, const Scale *s, int most)
     if (most < 2) most = 2;
     if (most > 20) most = 20;
     t->n = 0;
-    if (s->log)
+    if (s->log && log10(s->hi) - log10(s->lo) > 0.8) /* shorter: round numbers serve better than powers */
         log_ticks(t, s, most);
     else
         linear_ticks(t, s, most);

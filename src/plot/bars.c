@@ -119,7 +119,7 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
     bool roomy = slot > 0.8 * TEXT;
     double most = style.values && roomy ? widest_height(f, n, s, &style) : 0;
     bool upright = most > fmax(slot, n == 1 ? slot * 1.25 : 0) + 1, printed = style.values && roomy;
-    if (printed) raise_top(&spec, (upright ? most + 3 : TEXT + 2) / fmax(r.h - 40, 40));
+    if (printed) raise_top(&spec, (upright ? most + 3 : TEXT + 2) / fmax(0.5 * r.h, 30));
 
     Frame p = frame_open(f, r, &spec);
     cairo_save(f->cr);
@@ -129,6 +129,13 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
         for (int64_t g = 0; g < groups; g++)
             draw_bar(f, &p, bar_at(&p, &s[k], n, k, g), colour_class(s[k].colour > 0 ? s[k].colour - 1 : k));
     cairo_restore(f->cr);
+    if (!p.y.log && p.y.lo < 0 && p.y.hi > 0) {
+        double zero = scale_at(&p.y, 0);
+        segment(f->cr, p.area.x, zero, p.area.x + p.area.w, zero);
+        set_colour(f->cr, colour_grey(0.3), 1);
+        cairo_set_line_width(f->cr, 0.5);
+        cairo_stroke(f->cr);
+    }
     for (int k = 0; k < n; k++)
         for (int64_t g = 0; g < groups; g++) {
             Bar b = bar_at(&p, &s[k], n, k, g);

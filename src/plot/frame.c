@@ -139,6 +139,14 @@ static void choose_x(Fig *f, Frame *p)
         }
         if (apart) return;
     }
+    double end = -INFINITY; /* a very narrow plot: the first labels that fit */
+    for (int i = 0; i < p->xt.n; i++) {
+        double w = text_width(f, p->xt.label[i], TEXT), at = scale_at(&p->x, p->xt.at[i]);
+        if (at - w / 2 < end + 3)
+            p->xt.label[i][0] = 0;
+        else if (w > 0)
+            end = at + w / 2;
+    }
 }
 
 static void draw_axes(Fig *f, const Frame *p, const FrameSpec *spec)
@@ -213,13 +221,13 @@ static void draw_refs(Fig *f, const Frame *p, const FrameSpec *spec)
 
 /* ---- putting it together ---- */
 
-static double group_room(Fig *f, const FrameSpec *spec, double pitch, double *tilt)
+static double group_room(Fig *f, Rect r, const FrameSpec *spec, double *tilt)
 {
-    double most = 0;
+    double most = 0, pitch = 0.8 * r.w / (spec->groups > 0 ? spec->groups : 1);
     *tilt = 0;
     for (int g = 0; spec->group && g < spec->groups; g++) most = fmax(most, text_width(f, spec->group[g], TEXT));
     if (most > pitch - 3) *tilt = TILT;
-    return fmin(most, 80) + 0.5;
+    return fmin(most, fmin(80, 0.45 * r.h)) + 0.5;
 }
 
 static void choose_scales(Frame *p, FrameSpec *spec)
@@ -237,11 +245,11 @@ Frame frame_open(Fig *f, Rect r, FrameSpec *spec)
     const PlotStyle *s = &spec->style;
     Frame p = {.direct = spec->direct};
     int names, top_names = 0;
-    double tilt, room = group_room(f, spec, 0.8 * r.w / (spec->groups > 0 ? spec->groups : 1), &tilt);
+    double tilt, room = group_room(f, r, spec, &tilt);
     double bottom = (s->x.title ? 10 : 0) + (tilt > 0 ? room * sin(TILT * 3.14159 / 180) + 9 : TEXT + 6);
     double top = panel_title_height(s->letter, s->title);
     for (int k = 0; k < s->refs; k++) top_names += named(&s->ref[k], true);
-    if (top_names) bottom += 0, top += LINE;
+    if (top_names) top += LINE;
     p.tilt = tilt;
 
     double widest = names_width(f, spec, p.direct, &names);
@@ -255,7 +263,7 @@ Frame frame_open(Fig *f, Rect r, FrameSpec *spec)
     p.area.h = fmax(r.y + r.h - bottom - p.area.y, 4);
     p.y.from = p.area.y + p.area.h;
     p.y.to = p.area.y;
-    ticks_choose(&p.yt, &p.y, (int)(p.area.h / 24));
+    ticks_choose(&p.yt, &p.y, (int)(p.area.h / 20));
     double left = 0;
     for (int i = 0; i < p.yt.n; i++) left = fmax(left, text_width(f, p.yt.label[i], TEXT));
     left += 6 + (s->y.title ? 11 : 0);

@@ -102,9 +102,11 @@ static void fit_margins(Fig *f, HeatMap *h, double cw, double ch, Rect r)
 static double bar_width(Fig *f, const HeatScale *s, const char *title)
 {
     Ticks t;
-    ticks_choose(&t, &(Scale){.lo = s->lo, .hi = s->hi}, 5);
     double most = 0;
-    for (int i = 0; i < t.n; i++) most = fmax(most, text_width(f, t.label[i], TEXT));
+    for (int n = 2; n <= 20; n++) { /* the height, and with it the number of ticks, is not known yet */
+        ticks_choose(&t, &(Scale){.lo = s->lo, .hi = s->hi}, n);
+        for (int i = 0; i < t.n; i++) most = fmax(most, text_width(f, t.label[i], TEXT));
+    }
     return 8 + BAR + 5 + most + (title ? AXIS_TITLE + 1 : 0);
 }
 
@@ -315,7 +317,7 @@ static void draw_spans(Fig *f, const HeatMap *h, const Span *span, int n, bool u
 {
     enum { MOST = 64 };
     double cell = upright ? h->ch : h->cw, from = upright ? h->area.y : h->area.x, centre[MOST], size[MOST];
-    double length = upright ? h->area.h : h->area.w, total = 0;
+    double length = upright ? h->area.h : h->area.w;
     double at = upright ? h->area.x - 4 - (h->style.row ? h->row.length + 2 : 0)
                         : h->area.y + h->area.h + 4 + (h->style.col ? h->col.length + 2 : 0);
     if (n > MOST) n = MOST;
@@ -323,7 +325,6 @@ static void draw_spans(Fig *f, const HeatMap *h, const Span *span, int n, bool u
         double a = from + span[k].from * cell + 1, b = from + span[k].to * cell - 1;
         centre[k] = (a + b) / 2;
         size[k] = text_width(f, span[k].name, TEXT) + 4;
-        total += size[k];
         if (upright)
             segment(f->cr, at, a, at, b);
         else
@@ -332,7 +333,9 @@ static void draw_spans(Fig *f, const HeatMap *h, const Span *span, int n, bool u
     cairo_set_line_width(f->cr, 1);
     set_colour(f->cr, colour_grey(0.35), 1);
     cairo_stroke(f->cr);
-    if (!spread(n, centre, size, from - 12, from + length + 2)) /* too long together: each keeps to its share */
+    double corner = fmin(upright ? h->bottom : h->left, 60); /* below the row labels nothing else stands */
+    double before = upright ? 2 : corner, after = upright ? corner : 2;
+    if (!spread(n, centre, size, from - before, from + length + after)) /* each keeps to its share */
         for (int k = 0; k < n; k++) size[k] = fmin(size[k], (span[k].to - span[k].from) * cell);
     for (int k = 0; k < n; k++)
         text_at(f, upright ? at - 3 : centre[k], upright ? centre[k] : at + 2.5, span[k].name,
@@ -427,7 +430,7 @@ static void draw_bar(Fig *f, Rect r, const HeatScale *s, const char *title)
     if (s->above) bar_end(f->cr, s, r.x, top, 1, -arrow);
     if (s->below) bar_end(f->cr, s, r.x, bottom, 0, arrow);
     Ticks t;
-    ticks_choose(&t, &axis, (int)(r.h / 22));
+    ticks_choose(&t, &axis, (int)(r.h / 20));
     for (int i = 0; i < t.n; i++) {
         double y = scale_at(&axis, t.at[i]);
         segment(f->cr, r.x + BAR, y, r.x + BAR + 2.5, y);

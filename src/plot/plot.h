@@ -58,7 +58,8 @@ typedef struct {
 
 void fig_heatmap(Fig *, Rect, Tensor m, HeatStyle); /* m (rows,cols) */
 
-/* A row of n maps with cells of one size, one scale over all of them, and one bar where any style asks for it. */
+/* A row of n maps with cells of one size, one scale over all of them (the first style's limits and map), and one
+ * bar where any style asks for it.  Use it wherever maps are to be compared. */
 void fig_heatmaps(Fig *, Rect, int n, const Tensor *m, const HeatStyle *);
 
 /* ---- lines, points, bars ---- */

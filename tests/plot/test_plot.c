@@ -426,11 +426,12 @@ static void ticks_say_what_they_mark(void **state)
     (void)state;
     for (uint64_t i = 0; i < 3000; i++) {
         bool log = i % 3 == 0;
+        int most = 2 + (int)(i % 5);
         double size = pow(10, 12 * rng_uniform(1, i) - 6), lo = log ? size : size * rng_normal(2, i);
-        double hi = log ? lo * pow(10, 0.5 + 8 * rng_uniform(3, i)) : lo + size * pow(10, -3 * rng_uniform(3, i));
+        double hi = log ? lo * pow(10, 0.1 + 8 * rng_uniform(3, i)) : lo + size * pow(10, -3 * rng_uniform(3, i));
         Scale s = {.lo = lo, .hi = hi, .to = 1, .log = log};
         Ticks t;
-        ticks_choose(&t, &s, 6);
+        ticks_choose(&t, &s, most);
         int named = 0;
         for (int k = 0; k < t.n; k++) {
             double span = log ? t.at[k] * 1e-6 : (hi - lo) * 1e-6;
@@ -441,7 +442,8 @@ static void ticks_say_what_they_mark(void **state)
             EXPECT(fabs(says - t.at[k]) <= (log ? 1e-6 * t.at[k] : (hi - lo) * 1e-6), "'%s' at %.12g in %.12g..%.12g",
                    t.label[k], t.at[k], lo, hi);
         }
-        EXPECT(named >= (log ? 1 : 2) && named <= 9, "%d labels in %g..%g%s", named, lo, hi, log ? " log" : "");
+        EXPECT(named >= (log ? 1 : 2) && named <= most + 5, "%d labels in %g..%g%s", named, lo, hi,
+               log ? " log" : "");
     }
 }
 
