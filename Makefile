@@ -10,7 +10,7 @@ OUT := build/$(MODE)
 CC := gcc
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion \
-        -Wdouble-promotion -Wwrite-strings -Wundef
+        -Wdouble-promotion -Wwrite-strings -Wundef -Wno-missing-field-initializers
 BASE := -std=c17 -D_GNU_SOURCE -Isrc -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
 release_FLAGS := -O3 -g
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
