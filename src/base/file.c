@@ -86,8 +86,10 @@ Status writer_open(Writer *w, const char *path)
     if (strlen(path) >= sizeof w->path)
         return fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof w->path);
     strcpy(w->path, path);
-    snprintf(w->temporary, sizeof w->temporary, "%s.part", path);
-    w->file = fopen(w->temporary, "wb");
+    struct stat st;
+    bool special = !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    if (!special) snprintf(w->temporary, sizeof w->temporary, "%s.part", path);
+    w->file = fopen(special ? path : w->temporary, "wb"); /* a device or pipe is written to, never replaced */
     if (!w->file) return fail(E_IO, "%s: %s", path, strerror(errno));
     return OK;
 }
@@ -112,16 +114,16 @@ Status writer_close(Writer *w)
     }
     if (fclose(w->file) && !w->error) w->error = errno;
     w->file = NULL;
-    if (!w->error && rename(w->temporary, w->path)) w->error = errno;
+    if (!w->error && w->temporary[0] && rename(w->temporary, w->path)) w->error = errno;
     if (!w->error) return OK;
-    unlink(w->temporary);
+    if (w->temporary[0]) unlink(w->temporary);
     return fail(E_IO, "%s: %s", w->path, strerror(w->error));
 }
 
 void writer_abandon(Writer *w)
 {
     if (w->file) fclose(w->file);
-    unlink(w->temporary);
+    if (w->temporary[0]) unlink(w->temporary);
     w->file = NULL;
 }
 

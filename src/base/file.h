@@ -1,6 +1,7 @@
 /* Files: read whole, written whole.  A writer writes beside its target and renames on close, so that a
  * reader, a full disk or Ctrl-C never sees half a file.  Writer errors are sticky: write freely, then TRY
- * writer_close(), which reports the first one and leaves no temporary file behind. */
+ * writer_close(), which reports the first one and leaves no temporary file behind.  A path that names a device
+ * or a pipe is written to directly: renaming over it would replace it by a file. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -21,8 +22,8 @@ Status file_make_dir(const char *path); /* with its parents; an existing one is 
 
 typedef struct {
     FILE *file;
-    char path[4096], temporary[4104];
-    int error; /* the first errno, 0 while all is well */
+    char path[4096], temporary[4104]; /* temporary is empty for a device */
+    int error;                        /* the first errno, 0 while all is well */
 } Writer;
 Status writer_open(Writer *, const char *path);
 void writer_add(Writer *, const void *bytes, size_t n);

@@ -1,8 +1,10 @@
 /* Arena, strings, random numbers, files. */
 #include "expect.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -101,5 +103,32 @@ static void files_are_whole_or_absent(void **state)
     arena_close(&a);
 }
 
+/* The pipe comes first: where a writer replaces what it should write to, the devices are spared. */
+static void devices_are_written_to_and_stay_devices(void **state)
+{
+    (void)state;
+    struct stat st;
+    char folder[] = "/tmp/vernier-device-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int end = open(path, O_RDWR); /* so that the writer finds a reader */
+    char got = 0;
+    assert_int_equal(file_write(path, "a", 1), OK);
+    assert_int_equal(read(end, &got, 1), 1);
+    assert_int_equal(got, 'a');
+    assert_true(!stat(path, &st) && S_ISFIFO(st.st_mode));
+    close(end);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0); /* nothing was left beside it */
+    EXPECT(file_write("/dev/null", "a", 1) == OK, "%s", err_message());
+    assert_true(!stat("/dev/null", &st) && S_ISCHR(st.st_mode));
+    if (stat("/dev/full", &st)) return;
+    assert_int_equal(file_write("/dev/full", "a", 1), E_IO);
+    err_clear();
+    assert_true(!stat("/dev/full", &st) && S_ISCHR(st.st_mode));
+}
+
 SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
-      cmocka_unit_test(globs), cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent))
+      cmocka_unit_test(globs), cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent),
+      cmocka_unit_test(devices_are_written_to_and_stay_devices))
