@@ -16,7 +16,7 @@ Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (
 Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act(..,O); bias may be NULL */
 Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /* norm(x + residual); no bias: RMS */
 Var *op_act(Tape *, Act, Var *x);
-Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape equals y's or is a suffix of it */
+Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape is y's or a suffix of it, after ones */
 Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */
 Var *op_scale(Tape *, Var *x, double s);
 Var *op_scale_cols(Tape *, Var *x, Var *s);                 /* x_rc s_c, s (C) */

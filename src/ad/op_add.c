@@ -33,9 +33,12 @@ static void add_backward(Tape *t, Var *out)
 
 static const Op ADD = {"add", add_backward};
 
+/* Leading dimensions of size 1 do not count: one row of positions is added to every row of a batch. */
 static bool is_suffix(Tensor x, Tensor y)
 {
-    for (int i = 1; i <= x.rank; i++)
+    int skip = 0;
+    while (skip < x.rank && x.dim[skip] == 1) skip++;
+    for (int i = 1; i <= x.rank - skip; i++)
         if (i > y.rank || x.dim[x.rank - i] != y.dim[y.rank - i]) return false;
     return true;
 }

@@ -211,6 +211,17 @@ Var *tape_leave(Tape *t, int mark, Var *result)
     return result;
 }
 
+Var *tape_renew(Tape *t, int mark, Var *result)
+{
+    bool ours = false;
+    for (int i = mark; i < t->live.n; i++) ours |= t->live.at[i] == result;
+    tape_leave(t, mark, result);
+    t->live.n = mark; /* the new scope takes over from the enclosing one */
+    t->depth++;
+    if (ours) list_add(&t->live, t->step, result);
+    return result;
+}
+
 Tensor tape_grad(Tape *t, Var *v, bool *fresh)
 {
     CHECK(v->needs, "gradient asked of a %s that needs none", v->op ? v->op->name : "leaf");

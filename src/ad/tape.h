@@ -52,6 +52,8 @@ void tape_backward(Tape *, Var *scalar); /* once per tape */
 /* ---- for scopes */
 int tape_enter(Tape *);
 Var *tape_leave(Tape *, int mark, Var *result); /* result may be NULL */
+/* Leaves and enters again with the result inside: a loop that carries one Var from turn to turn. */
+Var *tape_renew(Tape *, int mark, Var *result);
 
 /* ---- for ops */
 enum { KEEP_0 = 1, KEEP_1 = 2, KEEP_2 = 4, KEEP_3 = 8, KEEP_OUT = 16 };
