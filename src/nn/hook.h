@@ -12,21 +12,26 @@
 /* Sites of one layer in the order of the forward pass.  "Linear" sites have in = x, out = W x + b: LoRA lives
  * there.  JOIN sites have in = the residual x, out = the sublayer's output s after dropout, and return what is
  * added to x: adapters live there. */
+/* clang-format off */
 #define SITES(X)                                                                                                     \
-    X(EMBED) /* word vectors before positions are added (B,T,C): prompt tuning */                                    \
-    X(QKV)   /* linear, GPT-2's fused projection (B,T,3C) */                                                         \
-    X(Q)                                                                                                             \
-    X(K) X(V)                  /* linear: (B,T,H*D), (B,S,H*D) */                                                    \
-        X(KEYS) X(VALUES)      /* as attention will read them, in = the projection's input: prefixes, IA3 */         \
-        X(SCORES) X(PROBS)     /* (B,H,T,S); asking for either selects the open attention path */                    \
-        X(HEADS)               /* mixed values, heads side by side (B,T,H*D) */                                      \
-        X(ATTN_OUT)            /* linear: output projection */                                                       \
-        X(ATTN_JOIN) X(FFN_UP) /* linear */                                                                          \
-        X(FFN_GATE)            /* linear, gated feed-forward only */                                                 \
-        X(FFN_ACT)             /* activation's output (B,T,F): IA3 */                                                \
-        X(FFN_OUT)             /* linear */                                                                          \
-        X(FFN_JOIN) X(RESID)   /* layer output (B,T,C); layer LAYER_EMBED: what enters the first layer */            \
-        X(LOGITS)              /* (B,T,V) or (B,1,N) */
+    X(EMBED)     /* word vectors before positions are added (B,T,C), layer LAYER_EMBED: prompt tuning may put        \
+                    virtual tokens in front */                                                                       \
+    X(QKV)       /* linear, GPT-2's fused projection (B,T,3C) */                                                     \
+    X(Q)         /* linear: (B,T,H*D) */                                                                             \
+    X(K) X(V)    /* linear: (B,S,H*D) */                                                                             \
+    X(KEYS) X(VALUES)  /* as attention will read them, in = the projection's input: prefixes, IA3 */                 \
+    X(SCORES) X(PROBS) /* (B,H,T,S); asking for either selects the open attention path */                            \
+    X(HEADS)     /* mixed values, heads side by side (B,T,H*D) */                                                    \
+    X(ATTN_OUT)  /* linear: output projection */                                                                     \
+    X(ATTN_JOIN) /* JOIN */                                                                                          \
+    X(FFN_UP)    /* linear */                                                                                        \
+    X(FFN_GATE)  /* linear, gated feed-forward only: its output multiplies the activation's */                       \
+    X(FFN_ACT)   /* activation's output (B,T,F), times the gate where there is one: IA3 */                           \
+    X(FFN_OUT)   /* linear */                                                                                        \
+    X(FFN_JOIN)  /* JOIN */                                                                                          \
+    X(RESID)     /* layer output (B,T,C); layer LAYER_EMBED: what enters the first layer */                          \
+    X(LOGITS)    /* (B,T,V), or (B,1,N) of a classification head; layer LAYER_EMBED, part of the last stack */
+/* clang-format on */
 typedef enum {
 #define X(name) SITE_##name,
     SITES(X)
@@ -54,6 +59,7 @@ typedef struct { /* one forward pass */
     uint64_t seed;       /* of this pass: dropout streams are named under it */
     bool train;          /* dropout on */
     struct Cache *cache; /* decoding with a key/value cache, or NULL */
+    bool checkpoint;     /* keep only each layer's input and run the layer again when going back */
 } Pass;
 uint64_t pass_stream(const Pass *, Where, const char *purpose); /* a dropout stream for one place */
 
@@ -63,6 +69,9 @@ void hook_add(Hooks *, Where rule, HookFn *, void *user);     /* an adapting or 
 void hook_observe(Hooks *, Where rule, HookFn *, void *user); /* silent during recomputation */
 void hooks_clear_from(Hooks *, int n);                        /* drop all hooks added after the first n */
 int hooks_n(const Hooks *);
+/* Counts every learned position of a part as if so many tokens came before: PEFT's prefixes take up positions. */
+void hooks_shift(Hooks *, Part, int64_t positions);
+int64_t hooks_shifted(const Hooks *, Part);
 bool hook_wants(const Hooks *, Where); /* does any rule match? */
 Var *hook_run(Pass *, Where, Var *in, Var *out);
 

@@ -8,24 +8,28 @@
 #include "base/registry.h"
 #include "nn/hook.h"
 
-typedef struct {                /* zero-initialise, call arch defaults, then set what differs */
+typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then set what differs */
     char arch[16];              /* "gpt2", "roberta", "bart", "t5" */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
-    int hidden;                 /* of the feed-forward */
-    int layers, decoder_layers; /* decoder_layers: encoder-decoders only */
-    int types;                  /* rows of RoBERTa's token type table */
-    int classes;                /* of the classification head; 0: none */
+    int hidden;                 /* of the feed-forward; 0: 4 dim */
+    int layers, decoder_layers; /* decoder_layers: encoder-decoders only; 0: layers */
+    int decoder_heads, decoder_hidden; /* BART; 0: as the encoder's */
+    int types;                         /* rows of RoBERTa's token type table */
+    int classes;                       /* of the classification head; 0: none */
     Act act;
     bool gated;                       /* T5 v1.1 feed-forward: act(wi_0 x) * wi_1 x */
     bool tie_head;                    /* LM head shares the token table */
     bool no_attn_norm;                /* GPT-2 without the norm before attention (a toy of the theory papers) */
     bool scale_embedding;             /* BART: token vectors times sqrt(dim) */
     bool no_lm_head;                  /* encoder features only */
+    bool pooler;                      /* RoBERTa: has the map of POOL_POOLER, tanh(dense(first token)) */
     int rel_buckets, rel_distance;    /* T5 */
-    int pad, bos, eos, decoder_start; /* token ids */
+    int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
     double eps;                       /* of the norms */
     double dropout, attn_dropout;
+    double act_dropout;  /* inside the feed-forward */
+    double head_dropout; /* of the classification head; < 0: dropout */
     double init_sd;
 } Config;
 
@@ -60,6 +64,7 @@ typedef struct {
 typedef struct Model Model;
 typedef struct Arch {
     const char *name, *summary;
+    const struct Format *format; /* of its config.json and tensor names, in nn/config.h */
     void (*defaults)(Config *);
     Status (*check)(const Config *);                             /* E_CONFIG says which field */
     void (*build)(Model *);                                      /* parameters, linears, norms */
@@ -69,6 +74,8 @@ typedef struct Arch {
     Var *(*logits)(Model *, Pass *, Var *hidden);                /* the LM head */
     Var *(*head_loss)(Model *, Pass *, Var *hidden, const int32_t *target); /* chunked cross-entropy of the LM head */
     Var *(*classify)(Model *, Pass *, const Batch *); /* (B,1,N), or NULL where there is no such head */
+    Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
+    Part last;                                        /* the stack its heads read: LOGITS carries it */
 } Arch;
 REGISTRY(Arch, arch)
 
@@ -79,19 +86,40 @@ struct Model {
     ParamSet *params;
     Linear *linears;
     int n_linears;
-    void *blocks; /* the architecture's own struct of layers */
-    const Norm *(*norm_at)(const Model *,
-                           Where join); /* the norm of the sublayer that ends at a JOIN or begins at KEYS */
+    void *blocks;                    /* the architecture's own struct */
+    struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
+    /* The norm that follows a JOIN (post-norm) or makes what KEYS projects (pre-norm); NULL where none does. */
+    const Norm *(*norm_at)(const Model *, Where);
+    bool blank; /* while a checkpoint is loaded: parameters start at zero, heads at random */
 };
 
 const Arch *arch_find(const char *name);                                          /* NULL when unknown */
 Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* random weights, all frozen */
 Var *model_hidden(Model *, Pass *, const Batch *);
 Var *model_logits(Model *, Pass *, const Batch *);
-Var *model_loss(Model *, Pass *, const Batch *);   /* (1): labels when given, else targets */
-const Linear *model_linear(const Model *, Where);  /* NULL when that site is not linear here */
-int model_layers(const Model *, Part);             /* 0 where the model has no such part */
-Status model_save(const Model *, const char *dir); /* config.json + model.safetensors */
+typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is RoBERTa's */
+Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,C); the batch brings no keep */
+Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
+Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
+const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
+int model_layers(const Model *, Part);                                  /* 0 where the model has no such part */
+
+/* Directories in the layout of Hugging Face: config.json and model.safetensors (or shards with an index).  Names
+ * may carry the family's prefix ("roberta.") or not; a tensor that is missing, has another shape, or has no place
+ * is E_MISMATCH with its name. */
+typedef struct { /* zero: as the files say, in F32 */
+    int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
+    bool no_lm_head;
+    DType dtype;
+    uint64_t seed; /* of what is random */
+} LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);
+Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *);
+Status model_save(const Model *, const char *dir);
+Status config_load(Config *, const char *dir); /* config.json alone */
+
+/* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and what
+ * follows become padding. */
+void shift_tokens_right(int32_t *out, const Config *, const int32_t *target, int64_t b, int64_t t);
 
 #endif

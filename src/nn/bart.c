@@ -1,0 +1,287 @@
+/* BART (Lewis et al. 2020) and PLBART, which has its shape: a post-norm encoder and decoder.
+ *
+ *     x_0 = dropout(LN(sqrt(d) shared[id] + position))            the factor only with scale_embedding
+ *     x   = LN(x + attn(x));  [x = LN(x + cross(x, memory));]  x = LN(x + ffn(x))
+ *     logits = h shared' + final_logits_bias
+ *
+ * Row 0 of a position table is position -2: two rows are left over from padding ids.  There is no norm after the last
+ * layer.  The classification head reads the decoder at the source's last end-of-text token, the decoder being fed the
+ * source itself, moved right. */
+#include <math.h>
+#include <string.h>
+
+#include "nn/build.h"
+#include "nn/config.h"
+
+enum { POSITION_OFFSET = 2 };
+typedef struct {
+    Param *shared, *position[2]; /* encoder's, decoder's */
+    Norm embed_norm[2];
+    Param *head, *head_bias;
+    Param *class_dense, *class_dense_bias, *class_out, *class_out_bias;
+} Bart;
+
+/* PLBART-base. */
+static void defaults(Config *c)
+{
+    *c = (Config){.arch = "bart",
+                  .vocab = 50005,
+                  .positions = 1024,
+                  .dim = 768,
+                  .heads = 12,
+                  .layers = 6,
+                  .decoder_layers = 6,
+                  .act = ACT_GELU,
+                  .tie_head = true,
+                  .scale_embedding = true,
+                  .pad = 1,
+                  .bos = 0,
+                  .eos = 2,
+                  .decoder_start = -1,
+                  .eps = 1e-5,
+                  .dropout = 0.1,
+                  .attn_dropout = 0.1,
+                  .head_dropout = 0,
+                  .init_sd = 0.02};
+}
+
+static Status check(const Config *c)
+{
+    if (c->decoder_layers < 1) return fail(E_CONFIG, "decoder_layers is %d, expected at least 1", c->decoder_layers);
+    if (c->positions < 1) return fail(E_CONFIG, "positions is %d, expected at least 1", c->positions);
+    if (c->gated) return fail(E_CONFIG, "bart has no gated feed-forward");
+    if (c->pad < 0) return fail(E_CONFIG, "pad is %d, expected a token id", c->pad);
+    return OK;
+}
+
+/* ---- parameters */
+
+static const Linear *map(Model *m, Where at, Site site, const char *name, int64_t in, int64_t out)
+{
+    const char *side = at.part == PART_ENCODER ? "encoder" : "decoder";
+    at.site = site;
+    return build_linear(m, NAMED(m, "%s.layers.%d.%s", side, at.layer, name), at,
+                        (Shape){in, out, OUT_IN, true, m->config.init_sd});
+}
+
+static Norm layer_norm(Model *m, Where at, const char *name)
+{
+    const char *side = at.part == PART_ENCODER ? "encoder" : "decoder";
+    return build_norm(m, NAMED(m, "%s.layers.%d.%s", side, at.layer, name), true);
+}
+
+static Attention build_attention(Model *m, const Stack *s, Where at, const char *name)
+{
+    const int64_t d = m->config.dim, inner = (int64_t)s->heads * s->head_dim;
+    return (Attention){.q = map(m, at, SITE_Q, NAMED(m, "%s.q_proj", name), d, inner),
+                       .k = map(m, at, SITE_K, NAMED(m, "%s.k_proj", name), d, inner),
+                       .v = map(m, at, SITE_V, NAMED(m, "%s.v_proj", name), d, inner),
+                       .out = map(m, at, SITE_ATTN_OUT, NAMED(m, "%s.out_proj", name), inner, d),
+                       .norm = layer_norm(m, at, NAMED(m, "%s_layer_norm", name))};
+}
+
+static void build_layers(Model *m, Part part)
+{
+    const Config *c = &m->config;
+    Stack *s = build_stack(m, part, false);
+    int64_t f = part == PART_DECODER && c->decoder_hidden ? c->decoder_hidden : c->hidden;
+    for (int i = 0; i < s->n; i++) {
+        Layer *l = &s->layer[i];
+        const Where at = {.layer = i, .part = part}, cross = {.layer = i, .part = PART_CROSS};
+        l->self = build_attention(m, s, at, "self_attn");
+        if (part == PART_DECODER) l->cross = build_attention(m, s, cross, "encoder_attn");
+        l->ffn.up = map(m, at, SITE_FFN_UP, "fc1", c->dim, f);
+        l->ffn.out = map(m, at, SITE_FFN_OUT, "fc2", f, c->dim);
+        l->ffn.norm = layer_norm(m, at, "final_layer_norm");
+    }
+}
+
+static void build(Model *m)
+{
+    static const char *const SIDE[] = {"encoder", "decoder"};
+    const Config *c = &m->config;
+    const Init normal = {INIT_NORMAL, c->init_sd}, zero = {INIT_ZERO, 0};
+    Bart *g = m->blocks = NEW(m->run, Bart, 1);
+    g->shared = build_param(m, "shared.weight", normal, SHAPE(c->vocab, c->dim));
+    for (int i = 0; i < 2; i++) {
+        g->position[i] = build_param(m, NAMED(m, "%s.embed_positions.weight", SIDE[i]), normal,
+                                     SHAPE(c->positions + POSITION_OFFSET, c->dim));
+        g->embed_norm[i] = build_norm(m, NAMED(m, "%s.layernorm_embedding", SIDE[i]), true);
+        build_layers(m, i ? PART_DECODER : PART_ENCODER);
+    }
+    if (!c->no_lm_head) {
+        g->head = c->tie_head ? g->shared : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
+        g->head_bias = build_param(m, "final_logits_bias", zero, SHAPE(1, c->vocab));
+    }
+    if (c->classes) {
+        g->class_dense = build_param(m, "classification_head.dense.weight", normal, SHAPE(c->dim, c->dim));
+        g->class_dense_bias = build_param(m, "classification_head.dense.bias", zero, SHAPE(c->dim));
+        g->class_out = build_param(m, "classification_head.out_proj.weight", normal, SHAPE(c->classes, c->dim));
+        g->class_out_bias = build_param(m, "classification_head.out_proj.bias", zero, SHAPE(c->classes));
+    }
+}
+
+/* ---- passes */
+
+static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, int64_t t, const int32_t *len,
+                  const uint8_t *mask, Rows *r)
+{
+    const Bart *g = m->blocks;
+    const Config *c = &m->config;
+    const Where at = {SITE_RESID, LAYER_EMBED, part};
+    int side = part == PART_DECODER, mark = tape_enter(p->tape);
+    double scale = c->scale_embedding ? sqrt((double)c->dim) : 1;
+    Var *h = embed_tokens(p, part, tape_param(p->tape, g->shared), scale, ids, b, t, r);
+    rows_limit(p, r, part, len, mask);
+    h = add_positions(p, part, h, g->position[side], POSITION_OFFSET, r);
+    h = dropout(p, c->dropout, at, norm(p, &g->embed_norm[side], h, NULL));
+    return tape_leave(p->tape, mark, hook_run(p, at, h, h));
+}
+
+static Var *encode(Model *m, Pass *p, const Batch *x)
+{
+    Rows r;
+    int mark = tape_enter(p->tape);
+    Var *h = embed(m, p, PART_ENCODER, x->src, x->b, x->s, x->src_len, NULL, &r);
+    return tape_leave(p->tape, mark, run_stack(p, m->encoder, h, &r));
+}
+
+static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
+{
+    Rows r;
+    int mark = tape_enter(p->tape);
+    Var *h = embed(m, p, PART_DECODER, x->ids, x->b, x->t, x->len, x->mask, &r);
+    rows_keep(p, &r, x->keep, x->k);
+    rows_memory(p, &r, memory, x);
+    h = run_stack(p, m->decoder, h, &r);
+    if (p->cache) cache_advance(p->cache, &r, x->len);
+    return tape_leave(p->tape, mark, h);
+}
+
+static Var *hidden(Model *m, Pass *p, const Batch *x)
+{
+    int mark = tape_enter(p->tape);
+    return tape_leave(p->tape, mark, decode(m, p, x, encode(m, p, x)));
+}
+
+/* A buffer of the checkpoint, not a parameter: it takes no gradient. */
+static Var *head_bias(Model *m, Pass *p)
+{
+    const Bart *g = m->blocks;
+    return tape_leaf(p->tape, tensor_reshape(g->head_bias->val, SHAPE(m->config.vocab)));
+}
+
+static Var *logits(Model *m, Pass *p, Var *h)
+{
+    const Bart *g = m->blocks;
+    return op_linear(p->tape, h, tape_param(p->tape, g->head), OUT_IN, head_bias(m, p), ACT_NONE);
+}
+
+static Var *head_loss(Model *m, Pass *p, Var *h, const int32_t *target)
+{
+    const Bart *g = m->blocks;
+    return op_head_xent(p->tape, h, tape_param(p->tape, g->head), OUT_IN, head_bias(m, p), target, NULL);
+}
+
+static Var *classify(Model *m, Pass *p, const Batch *x)
+{
+    const Bart *g = m->blocks;
+    const Config *c = &m->config;
+    Tape *t = p->tape;
+    double rate = c->head_dropout < 0 ? c->dropout : c->head_dropout;
+    Batch y = source_as_target(m, p, x);
+    Var *h = dropout(p, rate, (Where){SITE_LOGITS, 0, PART_DECODER}, hidden(m, p, &y));
+    h = op_linear(t, h, tape_param(t, g->class_dense), OUT_IN, tape_param(t, g->class_dense_bias), ACT_TANH);
+    h = dropout(p, rate, (Where){SITE_LOGITS, 1, PART_DECODER}, h);
+    return op_linear(t, h, tape_param(t, g->class_out), OUT_IN, tape_param(t, g->class_out_bias), ACT_NONE);
+}
+
+/* ---- files */
+
+static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
+                               FIELD("max_position_embeddings", INT, positions, 1, 1e8),
+                               FIELD("d_model", INT, dim, 1, 1e6),
+                               FIELD("encoder_layers", INT, layers, 1, 4096),
+                               FIELD("decoder_layers", INT, decoder_layers, 1, 4096),
+                               FIELD("encoder_attention_heads", INT, heads, 1, 4096),
+                               FIELD("decoder_attention_heads", INT, decoder_heads, 0, 4096),
+                               FIELD("encoder_ffn_dim", INT, hidden, 1, 1e7),
+                               FIELD("decoder_ffn_dim", INT, decoder_hidden, 0, 1e7),
+                               FIELD("activation_function", ACT, act, 0, 0),
+                               FIELD("dropout", REAL, dropout, 0, 1),
+                               FIELD("attention_dropout", REAL, attn_dropout, 0, 1),
+                               FIELD("activation_dropout", REAL, act_dropout, 0, 1),
+                               FIELD("classifier_dropout", REAL, head_dropout, 0, 1),
+                               FIELD("init_std", REAL, init_sd, 0, 1e3),
+                               FIELD("scale_embedding", BOOL, scale_embedding, 0, 0),
+                               FIELD("pad_token_id", INT, pad, 0, 1e8),
+                               FIELD("bos_token_id", INT, bos, -1, 1e8),
+                               FIELD("eos_token_id", INT, eos, -1, 1e8),
+                               FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
+                               {0}};
+
+static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
+                              {"shared.weight", "decoder.embed_tokens.weight"},
+                              {"shared.weight", "lm_head.weight"},
+                              {0}};
+
+/* BART proper differs from PLBART in three defaults, and its targets begin with a fixed token. */
+static Status read_config(Config *c, const cJSON *root, const char *path)
+{
+    const char *type = "";
+    TRY(json_text(&type, root, "model_type", path));
+    if (!strcmp(type, "bart")) {
+        c->decoder_start = 2;
+        TRY(json_int(&c->decoder_start, root, "decoder_start_token_id", 0, 100000000, path));
+        if (!json_has(root, "vocab_size")) c->vocab = 50265;
+        if (!json_has(root, "scale_embedding")) c->scale_embedding = false;
+        if (!json_has(root, "d_model")) c->dim = 1024;
+    }
+    return OK;
+}
+
+static void write_config(const Config *c, cJSON *root)
+{
+    bool plain = c->decoder_start >= 0;
+    config_put(root, "model_type", plain ? "bart" : "plbart");
+    config_put_architecture(root, c->classes
+                                      ? plain ? "BartForSequenceClassification" : "PLBartForSequenceClassification"
+                                  : plain ? "BartForConditionalGeneration"
+                                          : "PLBartForConditionalGeneration");
+    if (plain) cJSON_AddNumberToObject(root, "decoder_start_token_id", c->decoder_start);
+    cJSON_AddNumberToObject(root, "num_hidden_layers", c->layers);
+    cJSON_AddBoolToObject(root, "is_encoder_decoder", true);
+    if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
+}
+
+static void adapt(Config *c, const Weights *w)
+{
+    const Stored *out = weights_find(w, "classification_head.out_proj.weight");
+    c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
+    c->no_lm_head = c->classes && !weights_find(w, "lm_head.weight") && !weights_find(w, "final_logits_bias");
+    if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
+}
+
+static const Format FORMAT = {.types = "bart|plbart",
+                              .prefix = "model.",
+                              .fields = FIELDS,
+                              .alias = ALIAS,
+                              .ignore = "*embed_tokens.weight|lm_head.*|final_logits_bias",
+                              .read = read_config,
+                              .write = write_config,
+                              .adapt = adapt};
+
+const Arch ARCH_BART = {.name = "bart",
+                        .summary = "encoder-decoder, post-norm, learned positions",
+                        .format = &FORMAT,
+                        .defaults = defaults,
+                        .check = check,
+                        .build = build,
+                        .hidden = hidden,
+                        .encode = encode,
+                        .decode = decode,
+                        .logits = logits,
+                        .head_loss = head_loss,
+                        .classify = classify,
+                        .last = PART_DECODER};
+REGISTER(arch, ARCH_BART)

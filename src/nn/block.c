@@ -1,0 +1,386 @@
+/* One layer, written once for both places of the norm:
+ *
+ *     pre-norm    x + join(sublayer(norm(x)))          GPT-2, T5
+ *     post-norm   norm(x + join(sublayer(x)))          RoBERTa, BART
+ *
+ * Every sublayer is a scope of the tape, so its inner values are recycled as soon as it ends, and the run through the
+ * stack carries one Var from layer to layer.
+ *
+ * Where only some rows of the last layer are wanted, its queries, feed-forward and everything after are computed for
+ * those alone; keys and values still come from all rows.  T5 selects the rows after self-attention instead: its
+ * position bias is shared by the rows of a batch and cannot follow a selection that differs between them. */
+#include "nn/block.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+Var *at_site(Pass *p, Where at, Site site, Var *in, Var *out)
+{
+    at.site = site;
+    return hook_run(p, at, in, out);
+}
+
+Var *linear(Pass *p, const Linear *l, Var *x)
+{
+    Tape *t = p->tape;
+    return hook_run(p, l->at, x, op_linear(t, x, tape_param(t, l->w), l->layout, tape_param(t, l->b), ACT_NONE));
+}
+
+Var *norm(Pass *p, const Norm *n, Var *x, Var *residual)
+{
+    return op_norm(p->tape, x, residual, tape_param(p->tape, n->gain), tape_param(p->tape, n->bias), n->eps);
+}
+
+Var *dropout(Pass *p, double rate, Where at, Var *x)
+{
+    return p->train ? op_dropout(p->tape, x, rate, pass_stream(p, at, "dropout")) : x;
+}
+
+static bool wants(const Pass *p, Where at, Site site)
+{
+    at.site = site;
+    return hook_wants(p->hooks, at);
+}
+
+/* ---- attention */
+
+/* A projection's output that was computed for all rows of the batch is put into the cache; attention then reads the
+ * whole buffer, of which lengths show the filled part. */
+static Var *through_cache(Pass *p, Tensor into, Var *x)
+{
+    const Cache *c = p->cache;
+    int64_t t = x->val.dim[1];
+    for (int64_t b = 0; b < c->b; b++) {
+        CHECK(c->len[b] + t <= c->room, "a cache of %lld positions is given %lld", (long long)c->room,
+              (long long)(c->len[b] + t));
+        Tensor from = tensor_at(x->val, b), to = tensor_rows(tensor_at(into, b), c->len[b], t);
+        memcpy(to.data, from.data, tensor_bytes(from));
+    }
+    return tape_leaf(p->tape, into);
+}
+
+static Tensor cache_tensor(Cache *c, Tensor *slot, Var *like, int64_t rows)
+{
+    if (!slot->data) *slot = tensor_zero(c->arena, like->val.dtype, SHAPE(c->b, rows, tensor_last(like->val)));
+    return *slot;
+}
+
+typedef struct {
+    Var *q, *k, *v;
+} Projected;
+
+/* GPT-2: one product for all three, then the thirds, each a join point of its own. */
+static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
+{
+    Tape *t = p->tape;
+    Var *all = linear(p, w->qkv, x);
+    Var *q = op_cols(t, all, w->q->first, w->q->out);
+    Var *xq = x;
+    if (prune) {
+        q = op_rows(t, q, r->keep, r->b, r->k);
+        if (wants(p, at, SITE_Q)) xq = op_rows(t, x, r->keep, r->b, r->k);
+    }
+    return (Projected){
+        .q = hook_run(p, w->q->at, xq, q),
+        .k = hook_run(p, w->k->at, x, op_cols(t, all, w->k->first, w->k->out)),
+        .v = hook_run(p, w->v->at, x, op_cols(t, all, w->v->first, w->v->out)),
+    };
+}
+
+static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *source, const Rows *r, bool prune)
+{
+    if (w->qkv) return project_fused(p, w, at, x, r, prune);
+    Cache *c = p->cache;
+    Projected y = {.q = linear(p, w->q, prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x)};
+    bool cross = at.part == PART_CROSS, known = cross && c && c->memory_keys[at.layer].data;
+    if (known) {
+        y.k = tape_leaf(p->tape, c->memory_keys[at.layer]);
+        y.v = tape_leaf(p->tape, c->memory_values[at.layer]);
+        return y;
+    }
+    y.k = linear(p, w->k, source);
+    y.v = linear(p, w->v, source);
+    if (cross && c) {
+        c->memory_keys[at.layer] = tensor_copy(c->arena, y.k->val);
+        c->memory_values[at.layer] = tensor_copy(c->arena, y.v->val);
+    }
+    return y;
+}
+
+/* The positions of the queries: needed where they are not simply the last rows of the content. */
+static const int32_t *query_positions(Pass *p, const Rows *r, bool prune)
+{
+    if (!prune) return r->at;
+    if (!r->at) return r->keep;
+    int32_t *at = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
+    for (int64_t i = 0; i < r->b * r->k; i++) at[i] = r->keep[i] < 0 ? -1 : r->at[i / r->k * r->t + r->keep[i]];
+    return at;
+}
+
+static Var *attend(Pass *p, Where at, Projected x, Var *bias, Attn a)
+{
+    Tape *t = p->tape;
+    if (!wants(p, at, SITE_SCORES) && !wants(p, at, SITE_PROBS)) return op_attend(t, x.q, x.k, x.v, bias, a);
+    Var *scores = at_site(p, at, SITE_SCORES, x.q, op_scores(t, x.q, x.k, bias, a));
+    Var *probs = at_site(p, at, SITE_PROBS, scores, op_softmax(t, scores));
+    return op_mix(t, probs, x.v, a);
+}
+
+/* `prune`: x has all rows, but only r->keep of them ask. */
+static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
+{
+    bool cross = at.part == PART_CROSS;
+    Var *source = cross ? r->memory : x;
+    Projected y = project(p, w, at, x, source, r, prune);
+    if (p->cache && !cross) {
+        Cache *c = p->cache;
+        y.k = through_cache(p, cache_tensor(c, &c->keys[at.layer], y.k, c->room), y.k);
+        y.v = through_cache(p, cache_tensor(c, &c->values[at.layer], y.v, c->room), y.v);
+    }
+    int64_t n = cross ? source->val.dim[1] : content_keys(p, s->part, r);
+    y.k = at_site(p, at, SITE_KEYS, source, y.k);
+    y.v = at_site(p, at, SITE_VALUES, source, y.v);
+    CHECK(y.k->val.dim[1] >= n && y.v->val.dim[1] == y.k->val.dim[1],
+          "hooks made keys %s and values %s of %lld content rows", tensor_shape(y.k->val), tensor_shape(y.v->val),
+          (long long)n);
+    at.site = SITE_PROBS;
+    Attn a = {.heads = s->heads,
+              .head_dim = s->head_dim,
+              .scale = s->scale,
+              .causal = s->causal && !cross,
+              .prefix = y.k->val.dim[1] - n,
+              .klen = cross ? r->memory_len : r->len,
+              .mask = cross ? NULL : r->mask,
+              .qpos = cross ? NULL : query_positions(p, r, prune),
+              .dropout = p->train ? s->attn_dropout : 0,
+              .stream = pass_stream(p, at, "attention")};
+    Var *mixed = at_site(p, at, SITE_HEADS, y.q, attend(p, at, y, cross ? NULL : r->bias, a));
+    return linear(p, w->out, mixed);
+}
+
+/* ---- feed-forward */
+
+static Var *feed_forward(Pass *p, const Stack *s, const FeedForward *w, Where at, Var *x)
+{
+    Tape *t = p->tape;
+    const Linear *up = w->up;
+    Var *h;
+    if (wants(p, at, SITE_FFN_UP))
+        h = op_act(t, s->act, linear(p, up, x));
+    else
+        h = op_linear(t, x, tape_param(t, up->w), up->layout, tape_param(t, up->b), s->act);
+    if (w->gate) h = op_mul(t, h, linear(p, w->gate, x));
+    h = at_site(p, at, SITE_FFN_ACT, x, h);
+    at.site = SITE_FFN_ACT;
+    return linear(p, w->out, dropout(p, s->act_dropout, at, h));
+}
+
+/* ---- layers */
+
+static Var *begin(Pass *p, const Stack *s, const Norm *n, Var *x)
+{
+    return s->pre_norm && n->gain ? norm(p, n, x, NULL) : x;
+}
+
+static Var *finish(Pass *p, const Stack *s, const Norm *n, Where join, Var *x, Var *y)
+{
+    y = hook_run(p, join, x, dropout(p, s->dropout, join, y));
+    return s->pre_norm ? op_add(p->tape, x, 1, y) : norm(p, n, y, x);
+}
+
+static Var *attention_sublayer(Pass *p, const Stack *s, const Attention *w, Where at, Var *x, const Rows *r,
+                               bool prune)
+{
+    int mark = tape_enter(p->tape);
+    at.site = SITE_ATTN_JOIN;
+    Var *y = attention(p, s, w, at, begin(p, s, &w->norm, x), r, prune);
+    Var *residual = prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x;
+    return tape_leave(p->tape, mark, finish(p, s, &w->norm, at, residual, y));
+}
+
+static Var *ffn_sublayer(Pass *p, const Stack *s, const FeedForward *w, Where at, Var *x)
+{
+    int mark = tape_enter(p->tape);
+    at.site = SITE_FFN_JOIN;
+    Var *y = feed_forward(p, s, w, at, begin(p, s, &w->norm, x));
+    return tape_leave(p->tape, mark, finish(p, s, &w->norm, at, x, y));
+}
+
+typedef struct { /* a layer as a segment that can run again */
+    Pass pass;
+    const Stack *stack;
+    Rows rows;
+    int layer;
+} Call;
+
+static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
+{
+    const Call *c = ctx;
+    const Stack *s = c->stack;
+    const Layer *w = &s->layer[c->layer];
+    Pass pass = c->pass, *p = &pass;
+    Rows rows = c->rows, *r = &rows;
+    p->tape = t;
+    Var *x = in[0];
+    r->memory = in[1];
+    r->bias = in[2];
+    const Where self = {.layer = c->layer, .part = s->part}, cross = {.layer = c->layer, .part = PART_CROSS};
+    bool prune = r->keep && c->layer == s->n - 1;
+
+    int mark = tape_enter(t);
+    Var *y = attention_sublayer(p, s, &w->self, self, x, r, prune && !r->bias);
+    if (prune && r->bias) y = op_rows(t, y, r->keep, r->b, r->k);
+    if (w->cross.q) y = attention_sublayer(p, s, &w->cross, cross, y, r, false);
+    y = ffn_sublayer(p, s, &w->ffn, self, y);
+    return tape_leave(t, mark, at_site(p, self, SITE_RESID, x, y));
+}
+
+Var *run_stack(Pass *p, const Stack *s, Var *x, const Rows *r)
+{
+    Tape *t = p->tape;
+    Call *calls = NEW(tape_arena(t), Call, s->n);
+    int mark = tape_enter(t);
+    for (int l = 0; l < s->n; l++) {
+        calls[l] = (Call){*p, s, *r, l};
+        if (p->checkpoint && tape_records(t))
+            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, r->bias, NULL);
+        else
+            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, r->bias, NULL}, &calls[l]);
+        tape_renew(t, mark, x);
+    }
+    return tape_leave(t, mark, x);
+}
+
+/* ---- what enters a stack */
+
+Var *embed_tokens(Pass *p, Part part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r)
+{
+    Var *x = op_embed(p->tape, table, ids, b, t);
+    if (scale != 1) x = op_scale(p->tape, x, scale);
+    x = hook_run(p, (Where){SITE_EMBED, LAYER_EMBED, part}, x, x);
+    *r = (Rows){.b = b, .t = x->val.dim[1], .prompt = x->val.dim[1] - t};
+    CHECK(x->val.rank == 3 && x->val.dim[0] == b && r->prompt >= 0, "hooks made %s of %lld x %lld token vectors",
+          tensor_shape(x->val), (long long)b, (long long)t);
+    Cache *c = part == PART_DECODER ? p->cache : NULL;
+    if (!c || !r->prompt) return x;
+    if (!c->prompt) { /* the first pass: the prompt goes into the cache */
+        c->prompt = r->prompt;
+        return x;
+    }
+    int32_t *rows = NEW(tape_arena(p->tape), int32_t, b * t);
+    for (int64_t i = 0; i < b * t; i++) rows[i] = (int32_t)(r->prompt + i % t);
+    *r = (Rows){.b = b, .t = t};
+    return op_rows(p->tape, x, rows, b, t);
+}
+
+static const int32_t *all_but_prompt(Arena *a, const Rows *r)
+{
+    int64_t n = r->t - r->prompt;
+    int32_t *keep = NEW(a, int32_t, r->b * n);
+    for (int64_t i = 0; i < r->b * n; i++) keep[i] = (int32_t)(r->prompt + i % n);
+    return keep;
+}
+
+static const int32_t *behind_prompt(Arena *a, const Rows *r, const int32_t *keep, int64_t k)
+{
+    int32_t *moved = NEW(a, int32_t, r->b * k);
+    for (int64_t i = 0; i < r->b * k; i++) {
+        CHECK(keep[i] < r->t - r->prompt, "row %d kept of %lld", keep[i], (long long)(r->t - r->prompt));
+        moved[i] = keep[i] < 0 ? -1 : keep[i] + (int32_t)r->prompt;
+    }
+    return moved;
+}
+
+static const uint8_t *mask_with_prompt(Arena *a, const Rows *r, const uint8_t *mask)
+{
+    int64_t n = r->t - r->prompt;
+    uint8_t *wide = NEW(a, uint8_t, r->b * r->t);
+    for (int64_t b = 0; b < r->b; b++)
+        for (int64_t i = 0; i < r->t; i++) wide[b * r->t + i] = i < r->prompt || mask[b * n + i - r->prompt];
+    return wide;
+}
+
+void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *mask)
+{
+    Arena *a = tape_arena(p->tape);
+    const Cache *c = part == PART_DECODER ? p->cache : NULL;
+    CHECK(!c || (!mask && !tape_records(p->tape)), "decoding with a cache takes lengths and records nothing");
+    if (c || (len && r->prompt)) {
+        int32_t *longer = NEW(a, int32_t, r->b);
+        for (int64_t b = 0; b < r->b; b++)
+            longer[b] = (c ? c->len[b] : 0) + (int32_t)r->prompt + (len ? len[b] : (int32_t)(r->t - r->prompt));
+        r->len = longer;
+    } else {
+        r->len = len;
+    }
+    if (c) {
+        int32_t *at = NEW(a, int32_t, r->b * r->t);
+        for (int64_t i = 0; i < r->b * r->t; i++) at[i] = c->len[i / r->t] + (int32_t)(i % r->t);
+        r->at = at;
+    }
+    r->mask = mask && r->prompt ? mask_with_prompt(a, r, mask) : mask;
+}
+
+void rows_keep(Pass *p, Rows *r, const int32_t *keep, int64_t k)
+{
+    Arena *a = tape_arena(p->tape);
+    if (keep) {
+        r->keep = r->prompt ? behind_prompt(a, r, keep, k) : keep;
+        r->k = k;
+    } else if (r->prompt) {
+        r->keep = all_but_prompt(a, r);
+        r->k = r->t - r->prompt;
+    }
+}
+
+void rows_memory(Pass *p, Rows *r, Var *memory, const Batch *x)
+{
+    int64_t prompt = memory->val.dim[1] - x->s;
+    CHECK(prompt >= 0 && memory->val.dim[0] == x->b, "the encoder made %s of %lld x %lld tokens",
+          tensor_shape(memory->val), (long long)x->b, (long long)x->s);
+    r->memory = memory;
+    r->memory_len = x->src_len;
+    if (!x->src_len || !prompt) return;
+    int32_t *len = NEW(tape_arena(p->tape), int32_t, x->b);
+    for (int64_t b = 0; b < x->b; b++) len[b] = x->src_len[b] + (int32_t)prompt;
+    r->memory_len = len;
+}
+
+int64_t content_keys(const Pass *p, Part part, const Rows *r)
+{
+    return p->cache && part == PART_DECODER ? p->cache->room : r->t;
+}
+
+Var *add_positions(Pass *p, Part part, Var *x, Param *table, int64_t offset, const Rows *r)
+{
+    int64_t b = r->at ? r->b : 1;
+    int32_t *id = NEW(tape_arena(p->tape), int32_t, b * r->t);
+    offset += hooks_shifted(p->hooks, part);
+    for (int64_t i = 0; i < b * r->t; i++) id[i] = (int32_t)(offset + (r->at ? r->at[i] : i));
+    return op_add(p->tape, x, 1, op_embed(p->tape, tape_param(p->tape, table), id, b, r->t));
+}
+
+/* ---- the cache */
+
+Cache *cache_new(Arena *a, int layers, int64_t b, int64_t room)
+{
+    Cache *c = NEW(a, Cache, 1);
+    Tensor *t = NEW(a, Tensor, 4 * layers);
+    *c = (Cache){.arena = a,
+                 .b = b,
+                 .room = room,
+                 .len = NEW(a, int32_t, b),
+                 .layers = layers,
+                 .keys = t,
+                 .values = t + layers,
+                 .memory_keys = t + 2 * layers,
+                 .memory_values = t + 3 * layers};
+    return c;
+}
+
+void cache_advance(Cache *c, const Rows *r, const int32_t *len)
+{
+    int64_t fresh = r->t - r->prompt;
+    for (int64_t b = 0; b < c->b; b++) c->len[b] += (int32_t)r->prompt + (len ? len[b] : (int32_t)fresh);
+}

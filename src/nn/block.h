@@ -1,0 +1,83 @@
+/* What the four architectures share: linear maps, norms, attention, feed-forward and the run through a stack of
+ * layers, each with its join points.  An architecture says where the norms stand, what is added to token vectors,
+ * and how its head reads the last layer. */
+#ifndef NN_BLOCK_H
+#define NN_BLOCK_H
+
+#include "nn/model.h"
+
+typedef struct {
+    const Linear *q, *k, *v, *out;
+    const Linear *qkv; /* GPT-2: one map for all three; q, k and v then only name its thirds */
+    Norm norm;         /* gain NULL: none */
+} Attention;
+typedef struct {
+    const Linear *up, *gate, *out; /* gate NULL: plain */
+    Norm norm;
+} FeedForward;
+typedef struct {
+    Attention self, cross; /* cross.q NULL where there is no encoder */
+    FeedForward ffn;
+} Layer;
+
+/* The layers of one side of a model. */
+typedef struct Stack {
+    Part part;
+    int n;
+    Layer *layer;
+    bool pre_norm; /* norm -> sublayer -> add, or sublayer -> add -> norm */
+    bool causal;
+    int heads, head_dim;
+    double scale; /* of the attention scores */
+    Act act;
+    double dropout, attn_dropout, act_dropout;
+} Stack;
+
+/* The rows of one pass through a stack: `prompt` virtual ones that EMBED hooks put in front, then the tokens. */
+typedef struct {
+    int64_t b, t, prompt;
+    const int32_t *len;  /* (B) rows that may be seen as keys, the prompt included, or NULL: all */
+    const uint8_t *mask; /* (B,T) the same, row by row, or NULL */
+    const int32_t *at;   /* (B,T) positions when decoding with a cache, else NULL: 0 .. T-1 */
+    const int32_t *keep; /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
+    int64_t k;
+    Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
+    Var *memory;               /* the encoder's result (B,S,C), or NULL */
+    const int32_t *memory_len; /* (B) or NULL */
+} Rows;
+
+/* ---- parts */
+Var *linear(Pass *, const Linear *, Var *x);
+Var *norm(Pass *, const Norm *, Var *x, Var *residual); /* residual may be NULL */
+Var *dropout(Pass *, double p, Where, Var *x);
+Var *at_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this place */
+
+/* Token vectors of ids (B,T), times `scale`, through the EMBED hooks; starts `r` for a batch of this side. */
+Var *embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r);
+/* Sets the key lengths and mask of `r` from what the caller of the pass gave, the prompt added. */
+void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
+/* Sets the kept rows; NULL keeps all but the prompt. */
+void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
+/* What cross-attention reads: the encoder's result, whose virtual rows are visible. */
+void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
+/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks ask. */
+Var *add_positions(Pass *, Part, Var *x, Param *table, int64_t offset, const Rows *);
+
+/* All layers.  With r->keep the result has the kept rows only.  Ends with the RESID hook of the last layer. */
+Var *run_stack(Pass *, const Stack *, Var *x, const Rows *r);
+int64_t content_keys(const Pass *, Part, const Rows *); /* keys of self-attention before prefixes: n */
+
+/* ---- the key/value cache of a decoder; rows of a batch may have different lengths */
+typedef struct Cache {
+    Arena *arena;
+    int64_t b, room; /* rows of the batch; positions there is space for */
+    int64_t prompt;  /* virtual tokens of the first pass */
+    int32_t *len;    /* (B) positions filled */
+    int layers;
+    Tensor *keys, *values;               /* (B,room,H*D) per layer, as the projections made them */
+    Tensor *memory_keys, *memory_values; /* the same of cross-attention, data NULL until made */
+} Cache;
+Cache *cache_new(Arena *, int layers, int64_t b, int64_t room);
+void cache_advance(Cache *, const Rows *, const int32_t *len); /* after a pass: len new rows of each, NULL: all */
+
+#endif

@@ -1,0 +1,106 @@
+/* Registration of parameters, and the lookups every architecture shares. */
+#include "nn/build.h"
+
+#include <math.h>
+
+#include "base/str.h"
+
+bool is_class_head(const char *parameter)
+{
+    return str_glob("classifier.*|classification_head.*|score.*", parameter);
+}
+
+/* Drawing a hundred million normals that a file will overwrite costs seconds: while loading, only what a checkpoint
+ * may lack is drawn. */
+Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
+{
+    if (m->blank && !is_class_head(name)) init = (Init){INIT_ZERO, 0};
+    return param_add(m->params, name, init, rank, dim);
+}
+
+Norm build_norm(Model *m, const char *name, bool bias)
+{
+    Norm n = {.eps = m->config.eps};
+    n.gain = build_param(m, NAMED(m, "%s.weight", name), (Init){INIT_ONE, 0}, SHAPE(m->config.dim));
+    if (bias) n.bias = build_param(m, NAMED(m, "%s.bias", name), (Init){INIT_ZERO, 0}, SHAPE(m->config.dim));
+    return n;
+}
+
+/* The list has room for every map of every layer from the start: pointers into it stay. */
+static const Linear *add(Model *m, Linear l)
+{
+    const Config *c = &m->config;
+    int room = 16 * (c->layers + c->decoder_layers);
+    if (!m->linears) m->linears = NEW(m->run, Linear, room);
+    CHECK(m->n_linears < room, "%s: more than %d linear maps", l.name, room);
+    m->linears[m->n_linears] = l;
+    return &m->linears[m->n_linears++];
+}
+
+const Linear *build_linear(Model *m, const char *name, Where at, Shape s)
+{
+    int64_t rows = s.layout == OUT_IN ? s.out : s.in, cols = s.layout == OUT_IN ? s.in : s.out;
+    Linear l = {.name = str_print(m->run, "%s", name), .at = at, .layout = s.layout, .in = s.in, .out = s.out};
+    l.w = build_param(m, NAMED(m, "%s.weight", name), (Init){INIT_NORMAL, s.sd}, SHAPE(rows, cols));
+    if (s.bias) l.b = build_param(m, NAMED(m, "%s.bias", name), (Init){INIT_ZERO, 0}, SHAPE(s.out));
+    return add(m, l);
+}
+
+const Linear *build_part(Model *m, const Linear *whole, const char *name, Site site, int64_t first, int64_t n)
+{
+    Linear l = *whole;
+    l.name = str_print(m->run, "%s", name);
+    l.at.site = site;
+    l.first = first;
+    l.out = n;
+    return add(m, l);
+}
+
+Stack *build_stack(Model *m, Part part, bool pre_norm)
+{
+    const Config *c = &m->config;
+    bool second = part == PART_DECODER && c->decoder_layers;
+    Stack *s = NEW(m->run, Stack, 1);
+    *s = (Stack){.part = part,
+                 .n = second ? c->decoder_layers : c->layers,
+                 .pre_norm = pre_norm,
+                 .causal = part == PART_DECODER,
+                 .heads = second && c->decoder_heads ? c->decoder_heads : c->heads,
+                 .act = c->act,
+                 .dropout = c->dropout,
+                 .attn_dropout = c->attn_dropout,
+                 .act_dropout = c->act_dropout};
+    s->head_dim = c->head_dim ? c->head_dim : c->dim / s->heads;
+    s->scale = 1 / sqrt((double)s->head_dim);
+    s->layer = NEW(m->run, Layer, s->n);
+    *(part == PART_DECODER ? &m->decoder : &m->encoder) = s;
+    return s;
+}
+
+int32_t *rows_last(Pass *p, const Batch *x)
+{
+    int32_t *row = NEW(tape_arena(p->tape), int32_t, x->b);
+    for (int64_t b = 0; b < x->b; b++) row[b] = (x->len ? x->len[b] : (int32_t)x->t) - 1;
+    return row;
+}
+
+Batch source_as_target(const Model *m, Pass *p, const Batch *x)
+{
+    Arena *a = tape_arena(p->tape);
+    int32_t *ids = NEW(a, int32_t, x->b * x->s), *row = NEW(a, int32_t, x->b);
+    shift_tokens_right(ids, &m->config, x->src, x->b, x->s);
+    for (int64_t b = 0; b < x->b; b++) {
+        int32_t n = x->src_len ? x->src_len[b] : (int32_t)x->s;
+        row[b] = n - 1; /* where a source has no end-of-text token */
+        for (int32_t i = 0; i < n; i++)
+            if (x->src[b * x->s + i] == m->config.eos) row[b] = i;
+    }
+    Batch y = *x;
+    y.t = x->s;
+    y.ids = ids;
+    y.len = x->src_len;
+    y.mask = NULL;
+    y.keep = row;
+    y.k = 1;
+    return y;
+}

@@ -1,0 +1,33 @@
+/* Making a model's parameters: one call registers a parameter under its name, a linear map with its place, or a
+ * norm.  Used by the architectures' build functions only. */
+#ifndef NN_BUILD_H
+#define NN_BUILD_H
+
+#include "base/str.h"
+#include "nn/block.h"
+
+#define NAMED(m, ...) str_print((m)->run, __VA_ARGS__) /* a name on the model's arena */
+
+typedef struct {
+    int64_t in, out;
+    Layout layout;
+    bool bias;
+    double sd; /* of the weight; biases start at zero */
+} Shape;
+
+Param *build_param(Model *, const char *name, Init, int rank, const int64_t *dim);
+Norm build_norm(Model *, const char *name, bool bias); /* NAME.weight, and NAME.bias */
+const Linear *build_linear(Model *, const char *name, Where, Shape);
+/* A range of another map's outputs as a map of its own: GPT-2's query, key and value. */
+const Linear *build_part(Model *, const Linear *whole, const char *name, Site, int64_t first, int64_t n);
+/* A stack with no linears yet; its sizes from the config, the decoder's where the part is the decoder's. */
+Stack *build_stack(Model *, Part, bool pre_norm);
+Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* zeros but for new heads */
+bool is_class_head(const char *parameter);
+
+/* Rows for a classification head to read: (B,1) indices on the step arena. */
+int32_t *rows_last(Pass *, const Batch *); /* the last token */
+/* The batch of a classifier that reads a decoder: fed the source moved right, keeping its last end-of-text row. */
+Batch source_as_target(const Model *, Pass *, const Batch *);
+
+#endif

@@ -1,0 +1,186 @@
+/* Tables do the work: a Format lists the keys of its family, and reading, writing and range checks follow. */
+#include "nn/config.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const struct {
+    const char *name;
+    Act act;
+} ACTS_HF[] = {
+    {"relu", ACT_RELU}, {"gelu", ACT_GELU},  {"gelu_new", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH},
+    {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"tanh", ACT_TANH}};
+enum { N_ACTS_HF = sizeof ACTS_HF / sizeof *ACTS_HF };
+
+const char *act_to_hf(Act act)
+{
+    for (int i = 0; i < N_ACTS_HF; i++)
+        if (ACTS_HF[i].act == act) return ACTS_HF[i].name;
+    return "linear";
+}
+
+Status act_from_hf(Act *out, const char *name, const char *key, const char *path)
+{
+    for (int i = 0; i < N_ACTS_HF; i++) {
+        if (strcmp(ACTS_HF[i].name, name)) continue;
+        *out = ACTS_HF[i].act;
+        return OK;
+    }
+    return fail(E_FORMAT, "%s: %s is '%.30s', known are relu, gelu, gelu_new, silu, tanh", path, key, name);
+}
+
+static Status read_field(Config *c, const Field *f, const cJSON *root, const char *path)
+{
+    void *at = (char *)c + f->offset;
+    const char *text = NULL;
+    switch (f->kind) {
+    case FIELD_INT: return json_int(at, root, f->key, (int)f->least, (int)f->most, path);
+    case FIELD_REAL: return json_real(at, root, f->key, f->least, f->most, path);
+    case FIELD_BOOL: return json_bool(at, root, f->key, path);
+    case FIELD_ACT: TRY(json_text(&text, root, f->key, path)); return text ? act_from_hf(at, text, f->key, path) : OK;
+    }
+    return OK;
+}
+
+static const Arch *arch_of_type(const char *type)
+{
+    for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
+        if (str_glob((*a)->format->types, type)) return *a;
+    return NULL;
+}
+
+Status config_read(Config *c, const Arch **out, const cJSON *root, const char *path)
+{
+    if (!cJSON_IsObject(root)) return fail(E_FORMAT, "%s: is not a JSON object", path);
+    const char *type = NULL;
+    TRY(json_text(&type, root, "model_type", path));
+    if (!type) return fail(E_FORMAT, "%s: has no model_type; gpt2, roberta, bart, plbart and t5 are known", path);
+    const Arch *arch = arch_of_type(type);
+    if (!arch)
+        return fail(E_FORMAT, "%s: model_type is '%.30s'; gpt2, roberta, bart, plbart and t5 are known", path, type);
+    *c = (Config){0};
+    arch->defaults(c);
+    for (const Field *f = arch->format->fields; f->key; f++) TRY(read_field(c, f, root, path));
+    if (arch->format->read) TRY(arch->format->read(c, root, path));
+    *out = arch;
+    return OK;
+}
+
+void config_put(cJSON *root, const char *key, const char *value)
+{
+    cJSON_AddStringToObject(root, key, value);
+}
+
+void config_put_architecture(cJSON *root, const char *name)
+{
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "architectures"), cJSON_CreateString(name));
+}
+
+cJSON *config_write(const Config *c, const Arch *arch)
+{
+    cJSON *root = cJSON_CreateObject();
+    arch->format->write(c, root);
+    for (const Field *f = arch->format->fields; f->key; f++) {
+        const void *at = (const char *)c + f->offset;
+        switch (f->kind) {
+        case FIELD_INT:
+            if (*(const int *)at >= 0) cJSON_AddNumberToObject(root, f->key, *(const int *)at);
+            break;
+        case FIELD_REAL:
+            if (*(const double *)at >= 0) cJSON_AddNumberToObject(root, f->key, *(const double *)at);
+            break;
+        case FIELD_BOOL: cJSON_AddBoolToObject(root, f->key, *(const bool *)at); break;
+        case FIELD_ACT: config_put(root, f->key, act_to_hf(*(const Act *)at)); break;
+        }
+    }
+    return root;
+}
+
+double config_size(const Config *c)
+{
+    double d = c->dim, inner = c->head_dim ? (double)c->heads * c->head_dim : d;
+    double layer = 4 * d * inner + (c->gated ? 3 : 2) * d * c->hidden;
+    double second = 8 * d * inner + (c->gated ? 3 : 2) * d * (c->decoder_hidden ? c->decoder_hidden : c->hidden);
+    return ((double)c->vocab * (c->tie_head ? 1 : 2) + c->positions + c->types) * d + c->layers * layer +
+           c->decoder_layers * second;
+}
+
+static Status in_range(const char *what, int x, int least, int most)
+{
+    if (x < least || x > most) return fail(E_CONFIG, "%s is %d, expected %d to %d", what, x, least, most);
+    return OK;
+}
+
+static Status rate(const char *what, double p)
+{
+    if (!(p >= 0 && p < 1)) return fail(E_CONFIG, "%s is %g, expected at least 0 and below 1", what, p);
+    return OK;
+}
+
+static Status check_heads(const Config *c, const char *what, int heads)
+{
+    if (heads < 1 || heads > 4096) return fail(E_CONFIG, "%s is %d, expected 1 to 4096", what, heads);
+    if (!c->head_dim && c->dim % heads)
+        return fail(E_CONFIG, "dim %d is not a multiple of %s %d; set head_dim, or change one", c->dim, what, heads);
+    return OK;
+}
+
+Status config_check(Config *c)
+{
+    const Arch *arch = arch_find(c->arch);
+    if (!arch) return fail(E_CONFIG, "arch is '%.16s'; gpt2, roberta, bart and t5 are known", c->arch);
+    TRY(in_range("vocab", c->vocab, 1, 100000000));
+    TRY(in_range("dim", c->dim, 1, 1 << 20));
+    TRY(in_range("layers", c->layers, 1, 4096));
+    TRY(in_range("decoder_layers", c->decoder_layers, 0, 4096));
+    TRY(in_range("head_dim", c->head_dim, 0, 1 << 16));
+    TRY(in_range("hidden", c->hidden, 0, 1 << 24));
+    TRY(in_range("classes", c->classes, 0, 1 << 20));
+    TRY(in_range("positions", c->positions, 0, 1 << 28));
+    TRY(check_heads(c, "heads", c->heads));
+    if (c->decoder_heads) TRY(check_heads(c, "decoder_heads", c->decoder_heads));
+    if (c->act < 0 || c->act >= ACTS) return fail(E_CONFIG, "act is %d, expected 0 to %d", (int)c->act, ACTS - 1);
+    TRY(rate("dropout", c->dropout));
+    TRY(rate("attn_dropout", c->attn_dropout));
+    TRY(rate("act_dropout", c->act_dropout));
+    if (c->head_dropout >= 1) return fail(E_CONFIG, "head_dropout is %g, expected below 1", c->head_dropout);
+    if (!(c->eps > 0 && c->eps < 1)) return fail(E_CONFIG, "eps is %g, expected above 0 and below 1", c->eps);
+    if (!(c->init_sd >= 0 && c->init_sd < 1e6))
+        return fail(E_CONFIG, "init_sd is %g, expected at least 0", c->init_sd);
+    if (!c->hidden) c->hidden = 4 * c->dim;
+    TRY(arch->check(c));
+    if (!c->head_dim && (!c->decoder_heads || c->decoder_heads == c->heads)) c->head_dim = c->dim / c->heads;
+    if (config_size(c) > 4e10)
+        return fail(E_CONFIG, "these sizes make %.3g parameters, at most 4e10 are allowed", config_size(c));
+    return OK;
+}
+
+static const Stored *find_under(const Format *f, const Weights *w, const char *name)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s%s", f->prefix, name);
+    const Stored *s = weights_find(w, full);
+    return s ? s : weights_find(w, name);
+}
+
+/* Files of 2019 call a norm's parameters gamma and beta. */
+static const Stored *find_old_norm(const Format *f, const Weights *w, const char *name)
+{
+    char old[512];
+    bool gain = str_glob("*LayerNorm.weight", name);
+    if (!gain && !str_glob("*LayerNorm.bias", name)) return NULL;
+    snprintf(old, sizeof old, "%.*s%s", (int)(strrchr(name, '.') - name + 1), name, gain ? "gamma" : "beta");
+    return find_under(f, w, old);
+}
+
+const Stored *format_find(const Format *f, const Weights *w, const char *name)
+{
+    const Stored *s = find_under(f, w, name);
+    if (!s) s = find_old_norm(f, w, name);
+    for (const Alias *a = f->alias; !s && a && a->name; a++)
+        if (!strcmp(a->name, name)) s = find_under(f, w, a->file);
+    return s;
+}

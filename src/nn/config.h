@@ -1,0 +1,49 @@
+/* config.json, family by family: which key is which field, what else the family calls its parts, and which tensors
+ * of a file a model may leave aside.  Keys that a file lacks keep the family's published defaults. */
+#ifndef NN_CONFIG_H
+#define NN_CONFIG_H
+
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "nn/model.h"
+
+typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_ACT } FieldKind;
+typedef struct {
+    const char *key;
+    FieldKind kind;
+    size_t offset;      /* in Config */
+    double least, most; /* numbers */
+} Field;
+#define FIELD(key, kind, name, least, most)                                                                          \
+    {                                                                                                                \
+        key, FIELD_##kind, offsetof(Config, name), least, most                                                       \
+    }
+
+typedef struct {
+    const char *name, *file; /* a tensor that files also call `file` */
+} Alias;
+
+typedef struct Format {
+    const char *types;   /* glob over model_type */
+    const char *prefix;  /* of the base model's tensors: "roberta." */
+    const Field *fields; /* ends with {0} */
+    const Alias *alias;  /* ends with {0}, or NULL */
+    const char *ignore;  /* glob over tensors that have no place here and need none */
+    Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
+    void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
+    void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */
+} Format;
+
+Status config_read(Config *, const Arch **, const cJSON *, const char *path);
+cJSON *config_write(const Config *, const Arch *); /* the caller's, for cJSON_Delete */
+Status config_check(Config *);                     /* fills what 0 leaves open; E_CONFIG names the field */
+double config_size(const Config *);                /* about how many parameters; for refusing what cannot be */
+
+const char *act_to_hf(Act);
+Status act_from_hf(Act *, const char *name, const char *key, const char *path);
+void config_put(cJSON *, const char *key, const char *value);
+void config_put_architecture(cJSON *, const char *name);
+/* A tensor under its name, with the family's prefix, or by an alias; NULL when the file has none of them. */
+const Stored *format_find(const Format *, const Weights *, const char *name);
+
+#endif

@@ -1,0 +1,200 @@
+/* GPT-2 (Radford et al. 2019): a pre-norm decoder with learned positions.
+ *
+ *     x_0 = dropout(wte[id] + wpe[position])
+ *     x   = x + attn(ln_1(x));  x = x + mlp(ln_2(x))        in each layer, causal
+ *     h   = ln_f(x)             logits = h wte'              or an own head without bias
+ *
+ * Matrices are stored (in, out), and one map, c_attn, makes queries, keys and values; its thirds are linear maps with
+ * names and places of their own.  The classification head reads the last token (`score`, without bias).
+ * `no_attn_norm` leaves ln_1 out: a toy of the theory papers. */
+#include <math.h>
+#include <string.h>
+
+#include "nn/build.h"
+#include "nn/config.h"
+
+typedef struct {
+    Param *wte, *wpe, *head, *score;
+    Norm final;
+} Gpt2;
+
+static void defaults(Config *c)
+{
+    *c = (Config){.arch = "gpt2",
+                  .vocab = 50257,
+                  .positions = 1024,
+                  .dim = 768,
+                  .heads = 12,
+                  .layers = 12,
+                  .act = ACT_GELU_TANH,
+                  .tie_head = true,
+                  .pad = -1,
+                  .bos = 50256,
+                  .eos = 50256,
+                  .decoder_start = -1,
+                  .eps = 1e-5,
+                  .dropout = 0.1,
+                  .attn_dropout = 0.1,
+                  .head_dropout = 0,
+                  .init_sd = 0.02};
+}
+
+static Status check(const Config *c)
+{
+    if (c->positions < 1) return fail(E_CONFIG, "positions is %d, expected at least 1", c->positions);
+    if (c->decoder_layers) return fail(E_CONFIG, "decoder_layers is %d, gpt2 has one stack", c->decoder_layers);
+    if (c->gated) return fail(E_CONFIG, "gpt2 has no gated feed-forward");
+    if (c->head_dim && c->head_dim * c->heads != c->dim)
+        return fail(E_CONFIG, "head_dim %d times heads %d is not dim %d, as gpt2 needs", c->head_dim, c->heads,
+                    c->dim);
+    return OK;
+}
+
+/* ---- parameters */
+
+static void build_layer(Model *m, Layer *l, int i)
+{
+    const Config *c = &m->config;
+    const int64_t d = c->dim;
+    const Where at = {.layer = i, .part = PART_DECODER};
+#define AT(s) ((Where){SITE_##s, at.layer, at.part})
+    double residual_sd = c->init_sd / sqrt(2.0 * c->layers);
+    Attention *a = &l->self;
+    if (!c->no_attn_norm) a->norm = build_norm(m, NAMED(m, "h.%d.ln_1", i), true);
+    a->qkv = build_linear(m, NAMED(m, "h.%d.attn.c_attn", i), AT(QKV), (Shape){d, 3 * d, IN_OUT, true, c->init_sd});
+    a->q = build_part(m, a->qkv, NAMED(m, "h.%d.attn.c_attn.q", i), SITE_Q, 0, d);
+    a->k = build_part(m, a->qkv, NAMED(m, "h.%d.attn.c_attn.k", i), SITE_K, d, d);
+    a->v = build_part(m, a->qkv, NAMED(m, "h.%d.attn.c_attn.v", i), SITE_V, 2 * d, d);
+    a->out = build_linear(m, NAMED(m, "h.%d.attn.c_proj", i), AT(ATTN_OUT), (Shape){d, d, IN_OUT, true, residual_sd});
+    l->ffn.norm = build_norm(m, NAMED(m, "h.%d.ln_2", i), true);
+    l->ffn.up =
+        build_linear(m, NAMED(m, "h.%d.mlp.c_fc", i), AT(FFN_UP), (Shape){d, c->hidden, IN_OUT, true, c->init_sd});
+    l->ffn.out = build_linear(m, NAMED(m, "h.%d.mlp.c_proj", i), AT(FFN_OUT),
+                              (Shape){c->hidden, d, IN_OUT, true, residual_sd});
+#undef AT
+}
+
+static void build(Model *m)
+{
+    const Config *c = &m->config;
+    const Init normal = {INIT_NORMAL, c->init_sd};
+    Gpt2 *g = m->blocks = NEW(m->run, Gpt2, 1);
+    Stack *s = build_stack(m, PART_DECODER, true);
+    g->wte = build_param(m, "wte.weight", normal, SHAPE(c->vocab, c->dim));
+    g->wpe = build_param(m, "wpe.weight", normal, SHAPE(c->positions, c->dim));
+    for (int i = 0; i < s->n; i++) build_layer(m, &s->layer[i], i);
+    g->final = build_norm(m, "ln_f", true);
+    g->head = c->tie_head ? g->wte : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
+    if (c->classes) g->score = build_param(m, "score.weight", normal, SHAPE(c->classes, c->dim));
+}
+
+/* ---- passes */
+
+static Var *hidden(Model *m, Pass *p, const Batch *x)
+{
+    const Gpt2 *g = m->blocks;
+    const Stack *s = m->decoder;
+    const Where embed = {SITE_RESID, LAYER_EMBED, PART_DECODER};
+    Rows r;
+    int mark = tape_enter(p->tape);
+    Var *h = embed_tokens(p, PART_DECODER, tape_param(p->tape, g->wte), 1, x->ids, x->b, x->t, &r);
+    rows_limit(p, &r, PART_DECODER, x->len, x->mask);
+    rows_keep(p, &r, x->keep, x->k);
+    h = dropout(p, s->dropout, embed, add_positions(p, PART_DECODER, h, g->wpe, 0, &r));
+    h = run_stack(p, s, hook_run(p, embed, h, h), &r);
+    if (p->cache) cache_advance(p->cache, &r, x->len);
+    return tape_leave(p->tape, mark, norm(p, &g->final, h, NULL));
+}
+
+static Var *logits(Model *m, Pass *p, Var *h)
+{
+    const Gpt2 *g = m->blocks;
+    return op_linear(p->tape, h, tape_param(p->tape, g->head), OUT_IN, NULL, ACT_NONE);
+}
+
+static Var *head_loss(Model *m, Pass *p, Var *h, const int32_t *target)
+{
+    const Gpt2 *g = m->blocks;
+    return op_head_xent(p->tape, h, tape_param(p->tape, g->head), OUT_IN, NULL, target, NULL);
+}
+
+static Var *classify(Model *m, Pass *p, const Batch *x)
+{
+    const Gpt2 *g = m->blocks;
+    Batch last = *x;
+    last.keep = rows_last(p, x);
+    last.k = 1;
+    return op_linear(p->tape, hidden(m, p, &last), tape_param(p->tape, g->score), OUT_IN, NULL, ACT_NONE);
+}
+
+/* ---- files */
+
+static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
+                               FIELD("n_positions", INT, positions, 1, 1e8),
+                               FIELD("n_embd", INT, dim, 1, 1e6),
+                               FIELD("n_layer", INT, layers, 1, 4096),
+                               FIELD("n_head", INT, heads, 1, 4096),
+                               FIELD("n_inner", INT, hidden, 1, 1e7),
+                               FIELD("activation_function", ACT, act, 0, 0),
+                               FIELD("resid_pdrop", REAL, dropout, 0, 1),
+                               FIELD("attn_pdrop", REAL, attn_dropout, 0, 1),
+                               FIELD("layer_norm_epsilon", REAL, eps, 0, 1),
+                               FIELD("initializer_range", REAL, init_sd, 0, 1e3),
+                               FIELD("pad_token_id", INT, pad, -1, 1e8),
+                               FIELD("bos_token_id", INT, bos, -1, 1e8),
+                               FIELD("eos_token_id", INT, eos, -1, 1e8),
+                               FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
+                               FIELD("no_attn_norm", BOOL, no_attn_norm, 0, 0),
+                               {0}};
+
+static const Alias ALIAS[] = {{"wte.weight", "lm_head.weight"}, {0}};
+
+/* Two switches of the reference change the scores; a file that turns them from their defaults is not this model. */
+static Status read_config(Config *c, const cJSON *root, const char *path)
+{
+    (void)c;
+    bool scale = true, by_layer = false;
+    TRY(json_bool(&scale, root, "scale_attn_weights", path));
+    TRY(json_bool(&by_layer, root, "scale_attn_by_inverse_layer_idx", path));
+    if (!scale || by_layer)
+        return fail(E_FORMAT, "%s: scale_attn_weights false or scale_attn_by_inverse_layer_idx true is not supported",
+                    path);
+    return OK;
+}
+
+static void write_config(const Config *c, cJSON *root)
+{
+    config_put(root, "model_type", "gpt2");
+    config_put_architecture(root, c->classes ? "GPT2ForSequenceClassification" : "GPT2LMHeadModel");
+    cJSON_AddNumberToObject(root, "embd_pdrop", c->dropout);
+    if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
+}
+
+static void adapt(Config *c, const Weights *w)
+{
+    const Stored *head = weights_find(w, "score.weight");
+    c->classes = head && head->rank == 2 ? (int)head->dim[0] : 0;
+    if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
+}
+
+static const Format FORMAT = {.types = "gpt2",
+                              .prefix = "transformer.",
+                              .fields = FIELDS,
+                              .alias = ALIAS,
+                              .ignore = "*.attn.bias|*.attn.masked_bias",
+                              .read = read_config,
+                              .write = write_config,
+                              .adapt = adapt};
+
+const Arch ARCH_GPT2 = {.name = "gpt2",
+                        .summary = "decoder, pre-norm, learned positions",
+                        .format = &FORMAT,
+                        .defaults = defaults,
+                        .check = check,
+                        .build = build,
+                        .hidden = hidden,
+                        .logits = logits,
+                        .head_loss = head_loss,
+                        .classify = classify,
+                        .last = PART_DECODER};
+REGISTER(arch, ARCH_GPT2)

@@ -1,0 +1,146 @@
+/* Hooks are a list of rules.  A join point runs, in the order added, every hook whose rule matches its place, each on
+ * what the one before it returned. */
+#include "nn/hook.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/rng.h"
+
+typedef struct {
+    Where rule;
+    HookFn *fn;
+    void *user;
+    bool observes;
+} Hook;
+
+struct Hooks {
+    Arena *run;
+    Hook *at;
+    int n, room;
+    int64_t shift[PART_COUNT];
+};
+
+static const char *const SITE_NAMES[SITE_COUNT] = {
+#define X(name) #name,
+    SITES(X)
+#undef X
+};
+
+const char *site_name(Site s)
+{
+    return s < SITE_COUNT ? SITE_NAMES[s] : "?";
+}
+
+const char *part_name(Part p)
+{
+    static const char *const NAMES[] = {"encoder", "decoder", "cross", "any"};
+    return p <= PART_ANY ? NAMES[p] : "?";
+}
+
+Hooks *hooks_new(Arena *run)
+{
+    Hooks *h = NEW(run, Hooks, 1);
+    h->run = run;
+    return h;
+}
+
+static void add(Hooks *h, Hook hook)
+{
+    CHECK(hook.rule.site < SITE_COUNT && hook.rule.part <= PART_ANY && hook.rule.layer >= LAYER_ANY,
+          "a hook at site %d, layer %d, part %d", (int)hook.rule.site, hook.rule.layer, (int)hook.rule.part);
+    if (h->n == h->room) {
+        int room = h->room ? 2 * h->room : 32;
+        Hook *at = NEW(h->run, Hook, room);
+        if (h->n) memcpy(at, h->at, sizeof *at * (size_t)h->n);
+        h->at = at;
+        h->room = room;
+    }
+    h->at[h->n++] = hook;
+}
+
+void hook_add(Hooks *h, Where rule, HookFn *fn, void *user)
+{
+    add(h, (Hook){rule, fn, user, false});
+}
+
+void hook_observe(Hooks *h, Where rule, HookFn *fn, void *user)
+{
+    add(h, (Hook){rule, fn, user, true});
+}
+
+void hooks_clear_from(Hooks *h, int n)
+{
+    CHECK(n >= 0 && n <= h->n, "hooks cleared from %d of %d", n, h->n);
+    h->n = n;
+}
+
+int hooks_n(const Hooks *h)
+{
+    return h ? h->n : 0;
+}
+
+void hooks_shift(Hooks *h, Part part, int64_t positions)
+{
+    for (int p = 0; p < PART_COUNT; p++)
+        if (part == PART_ANY || (int)part == p) h->shift[p] = positions;
+}
+
+int64_t hooks_shifted(const Hooks *h, Part part)
+{
+    return h ? h->shift[part] : 0;
+}
+
+static bool matches(Where rule, Where at)
+{
+    return rule.site == at.site && (rule.layer == at.layer || rule.layer == LAYER_ANY) &&
+           (rule.part == at.part || rule.part == PART_ANY);
+}
+
+bool hook_wants(const Hooks *h, Where at)
+{
+    for (int i = 0; i < hooks_n(h); i++)
+        if (matches(h->at[i].rule, at)) return true;
+    return false;
+}
+
+Var *hook_run(Pass *p, Where at, Var *in, Var *out)
+{
+    bool silent = tape_replays(p->tape);
+    for (int i = 0; i < hooks_n(p->hooks); i++) {
+        const Hook *h = &p->hooks->at[i];
+        if (!matches(h->rule, at) || (h->observes && silent)) continue;
+        out = h->fn(p, at, in, out, h->user);
+        CHECK(out != NULL, "the hook at %s, layer %d, %s returned nothing", site_name(at.site), at.layer,
+              part_name(at.part));
+    }
+    return out;
+}
+
+uint64_t pass_stream(const Pass *p, Where at, const char *purpose)
+{
+    uint64_t place =
+        (uint64_t)at.site + (uint64_t)SITE_COUNT * ((uint64_t)at.part + PART_COUNT * (uint64_t)(at.layer + 1));
+    return rng_mix(rng_stream(p->seed, purpose), place);
+}
+
+/* ---- the stock of analysis */
+
+Var *hook_capture(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)p, (void)at, (void)in;
+    Capture *c = user;
+    if (c->value.data && c->value.dtype == out->val.dtype && tensor_same_shape(c->value, out->val))
+        memcpy(c->value.data, out->val.data, tensor_bytes(out->val));
+    else
+        c->value = tensor_copy(c->arena, out->val);
+    return out;
+}
+
+Var *hook_peek(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)p;
+    const Peek *k = user;
+    k->see(at, in ? in->val : (Tensor){0}, out->val, k->user);
+    return out;
+}

@@ -1,0 +1,151 @@
+/* A model from its config, the passes that every architecture shares, and lookups by place. */
+#include "nn/model.h"
+
+#include <string.h>
+
+#include "nn/build.h"
+#include "nn/config.h"
+
+const Arch *arch_find(const char *name)
+{
+    for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
+        if (!strcmp((*a)->name, name)) return *a;
+    return NULL;
+}
+
+/* The attention or feed-forward norm of a place, where the model has it on that side of the sublayer. */
+static const Norm *norm_at(const Model *m, Where at)
+{
+    const Stack *s = at.part == PART_ENCODER ? m->encoder : m->decoder;
+    if (!s || at.layer < 0 || at.layer >= s->n) return NULL;
+    const Layer *l = &s->layer[at.layer];
+    const Attention *a = at.part == PART_CROSS ? &l->cross : &l->self;
+    const Norm *n = NULL;
+    if (s->pre_norm)
+        n = (at.site == SITE_KEYS || at.site == SITE_VALUES) && at.part != PART_CROSS ? &a->norm : NULL;
+    else if (at.site == SITE_ATTN_JOIN)
+        n = &a->norm;
+    else if (at.site == SITE_FFN_JOIN && at.part != PART_CROSS)
+        n = &l->ffn.norm;
+    return n && n->gain ? n : NULL;
+}
+
+static Status open_model(Model **out, Arena *run, const Config *config, DType dtype, uint64_t seed, bool blank)
+{
+    Config c = *config;
+    TRY(config_check(&c));
+    if (dtype != F32 && dtype != F64)
+        return fail(E_CONFIG, "a model computes in F32 or F64, not %s", dtype_name(dtype));
+    Model *m = NEW(run, Model, 1);
+    *m = (Model){.run = run, .arch = arch_find(c.arch), .config = c, .norm_at = norm_at, .blank = blank};
+    m->params = params_open(run, dtype, seed);
+    m->arch->build(m);
+    m->blank = false;
+    *out = m;
+    return OK;
+}
+
+Status model_open(Model **out, Arena *run, const Config *config, DType dtype, uint64_t seed)
+{
+    return open_model(out, run, config, dtype, seed, false);
+}
+
+Status model_open_blank(Model **out, Arena *run, const Config *config, DType dtype, uint64_t seed)
+{
+    return open_model(out, run, config, dtype, seed, true);
+}
+
+const Linear *model_linear(const Model *m, Where at)
+{
+    for (int i = 0; i < m->n_linears; i++) {
+        const Where *w = &m->linears[i].at;
+        if (w->site == at.site && w->layer == at.layer && w->part == at.part) return &m->linears[i];
+    }
+    return NULL;
+}
+
+int model_layers(const Model *m, Part part)
+{
+    const Stack *s = part == PART_ENCODER ? m->encoder : m->decoder;
+    if (!s || (part == PART_CROSS && !m->encoder)) return 0;
+    return s->n;
+}
+
+/* ---- passes */
+
+Var *model_hidden(Model *m, Pass *p, const Batch *x)
+{
+    return m->arch->hidden(m, p, x);
+}
+
+static Var *logits_site(Model *m, Pass *p, Var *in, Var *out)
+{
+    return hook_run(p, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last}, in, out);
+}
+
+Var *model_logits(Model *m, Pass *p, const Batch *x)
+{
+    CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
+    int mark = tape_enter(p->tape);
+    Var *h = m->arch->hidden(m, p, x);
+    return tape_leave(p->tape, mark, logits_site(m, p, h, m->arch->logits(m, p, h)));
+}
+
+Var *model_classes(Model *m, Pass *p, const Batch *x)
+{
+    CHECK(m->config.classes > 0 && m->arch->classify, "this %s model has no classification head", m->config.arch);
+    int mark = tape_enter(p->tape);
+    Var *y = m->arch->classify(m, p, x);
+    return tape_leave(p->tape, mark, logits_site(m, p, y, y));
+}
+
+Var *model_loss(Model *m, Pass *p, const Batch *x)
+{
+    int mark = tape_enter(p->tape);
+    Var *loss;
+    if (x->label) {
+        loss = op_xent(p->tape, model_classes(m, p, x), x->label);
+    } else {
+        CHECK(x->target, "a loss is asked for a batch with neither labels nor targets");
+        CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
+        if (hook_wants(p->hooks, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last}))
+            loss = op_xent(p->tape, model_logits(m, p, x), x->target);
+        else
+            loss = m->arch->head_loss(m, p, m->arch->hidden(m, p, x), x->target);
+    }
+    return tape_leave(p->tape, mark, loss);
+}
+
+Var *model_pooled(Model *m, Pass *p, const Batch *x, Pooling how)
+{
+    CHECK(!x->keep, "pooling chooses the rows itself");
+    int mark = tape_enter(p->tape);
+    Batch kept = *x;
+    kept.k = 1;
+    kept.keep = how == POOL_LAST ? rows_last(p, x) : NEW(tape_arena(p->tape), int32_t, x->b);
+    Var *y;
+    if (how == POOL_MEAN)
+        y = op_pool(p->tape, m->arch->hidden(m, p, x), x->len);
+    else
+        y = m->arch->hidden(m, p, &kept);
+    if (how == POOL_POOLER) {
+        CHECK(m->config.pooler && m->arch->pool, "this %s model has no pooler", m->config.arch);
+        y = m->arch->pool(m, p, y);
+    }
+    return tape_leave(p->tape, mark, y);
+}
+
+void shift_tokens_right(int32_t *out, const Config *c, const int32_t *target, int64_t b, int64_t t)
+{
+    for (int64_t i = 0; i < b; i++) {
+        const int32_t *row = target + i * t;
+        int64_t n = 0; /* up to the last token of the row */
+        for (int64_t j = 0; j < t; j++)
+            if (row[j] >= 0 && row[j] != c->pad) n = j + 1;
+        int32_t start = c->decoder_start >= 0 ? c->decoder_start : n ? row[n - 1] : c->bos;
+        for (int64_t j = 0; j < t; j++) {
+            int32_t id = j ? row[j - 1] : start;
+            out[i * t + j] = id < 0 ? c->pad : id;
+        }
+    }
+}

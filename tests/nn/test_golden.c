@@ -1,0 +1,293 @@
+/* The four architectures against third-party implementations: embeddings, every layer, every attention map, logits,
+ * losses, gradients, classification heads.  Skipped where the golden files are not at hand. */
+#include "golden.h"
+
+#define OPEN(name, g)                                                                                                \
+    Golden g;                                                                                                        \
+    if (!golden_open(&g, name)) skip()
+
+static Model *load(Golden *g, const char *sub)
+{
+    Model *m;
+    Status s = model_load(&m, &g->run, *sub ? str_print(&g->run, "%s/%s", g->dir, sub) : g->dir);
+    EXPECT(s == OK, "%s%s", err_message(), err_trace());
+    return m;
+}
+
+/* Captures every map and layer output of a part. */
+typedef struct {
+    Capture probs[8], resid[8], embed;
+} Seen;
+
+static void watch(Golden *g, Hooks *h, Seen *seen, Part part)
+{
+    *seen = (Seen){.embed = {.arena = &g->run}};
+    hook_observe(h, (Where){SITE_RESID, LAYER_EMBED, part}, hook_capture, &seen->embed);
+    for (int l = 0; l < 8; l++) {
+        seen->probs[l].arena = seen->resid[l].arena = &g->run;
+        hook_observe(h, (Where){SITE_PROBS, l, part}, hook_capture, &seen->probs[l]);
+        hook_observe(h, (Where){SITE_RESID, l, part}, hook_capture, &seen->resid[l]);
+    }
+}
+
+/* prefix: "" or "encoder/"; the golden list of hidden states ends with the normed one, which is `last`. */
+static void compare_part(Golden *g, const char *name, const char *prefix, const Seen *seen, int layers, Tensor last,
+                         const int32_t *len)
+{
+    char key[64];
+    if (golden_get(g, name, "arrays", (snprintf(key, sizeof key, "%sembeddings", prefix), key)))
+        EXPECT_GOLDEN(seen->embed.value, g, name, key, len);
+    for (int l = 0; l < layers; l++) {
+        snprintf(key, sizeof key, "%sattention/%d", prefix, l);
+        EXPECT_GOLDEN(seen->probs[l].value, g, name, key, len);
+        snprintf(key, sizeof key, "%shidden/%d", prefix, l);
+        if (golden_get(g, name, "arrays", key))
+            EXPECT_GOLDEN(l == layers - 1 ? last : seen->resid[l].value, g, name, key, len);
+    }
+}
+
+static const char *bare(const Model *m, const char *name)
+{
+    static const char *const PREFIX[] = {"transformer.", "roberta.", "model."};
+    for (int i = 0; i < 3; i++)
+        if (!strncmp(name, PREFIX[i], strlen(PREFIX[i])) && !param_find(m->params, name))
+            return name + strlen(PREFIX[i]);
+    return name;
+}
+
+/* The reference's token table takes no gradient from looking up padding; ours does, so where padding is scored (as
+ * PLBART's own loss does) that row, and the norm with it, differs. */
+static void drop_padding_row(const Model *m, Tensor got, Tensor want)
+{
+    int64_t c = tensor_last(got);
+    for (int64_t i = 0; i < c; i++) {
+        tensor_set(got, m->config.pad * c + i, 0);
+        tensor_set(want, m->config.pad * c + i, 0);
+    }
+}
+
+static bool pads_scored(const Model *m, const char *name)
+{
+    return !strcmp(m->config.arch, "bart") && !strcmp(name, "seq2seq");
+}
+
+static void compare_gradients(Golden *g, Model *m, const char *name)
+{
+    const cJSON *j;
+    int arrays = 0, norms = 0;
+    cJSON_ArrayForEach(j, cJSON_GetObjectItem(cJSON_GetObjectItem(g->cases, name), "arrays"))
+    {
+        if (strncmp(j->string, "grad/", 5)) continue;
+        const Param *p = param_find(m->params, bare(m, j->string + 5));
+        EXPECT(p != NULL, "no parameter %s", j->string);
+        if (strstr(j->string, "key.bias")) continue; /* its gradient is zero but for rounding */
+        Tensor want = golden_array(g, name, j->string);
+        if (pads_scored(m, name) && !strcmp(p->name, "shared.weight")) drop_padding_row(m, p->grad, want);
+        double gap = golden_gap(p->grad, want, NULL);
+        EXPECT(gap <= 2e-5, "%s %s: off by %.3g of its largest value", name, j->string, gap);
+        arrays++;
+    }
+    cJSON_ArrayForEach(j, golden_get(g, name, "outputs", "grad_norms_f64"))
+    {
+        const Param *p = param_find(m->params, bare(m, j->string));
+        EXPECT(p != NULL, "no parameter %s", j->string);
+        if (pads_scored(m, name) && !strcmp(p->name, "shared.weight")) continue;
+        double sum = 0;
+        for (int64_t i = 0; i < tensor_count(p->grad); i++) sum += pow(tensor_get(p->grad, i), 2);
+        EXPECT(fabs(sqrt(sum) - j->valuedouble) <= 2e-4 * fabs(j->valuedouble) + 1e-6,
+               "%s: gradient norm %.9g, expected %.9g", j->string, sqrt(sum), j->valuedouble);
+        norms++;
+    }
+    EXPECT(arrays + norms > 3, "%s: only %d gradients compared", name, arrays + norms);
+}
+
+/* Loss and gradients of a case. */
+static void compare_loss(Golden *g, Model *m, const char *name, const Batch *x)
+{
+    params_train(m->params, "*", true);
+    params_zero_grad(m->params);
+    ArenaMark mark = arena_mark(&g->step);
+    Pass p = {.tape = tape_open(&g->step, true)};
+    Var *loss = model_loss(m, &p, x);
+    double want = golden_get(g, name, "outputs", "loss")->valuedouble;
+    EXPECT(fabs(tape_scalar(loss) - want) <= 1e-5 * want, "%s: loss %.9g, expected %.9g", name, tape_scalar(loss),
+           want);
+    tape_backward(p.tape, loss);
+    if (golden_get(g, name, "outputs", "grad_norms")) compare_gradients(g, m, name);
+    arena_drop(&g->step, mark);
+}
+
+/* HF's labels of a decoder-only model are its inputs: the target of a position is the next label. */
+static int32_t *next_labels(Golden *g, Ids labels)
+{
+    int32_t *target = NEW(&g->run, int32_t, labels.b * labels.t);
+    for (int64_t i = 0; i < labels.b * labels.t; i++) target[i] = (i + 1) % labels.t ? labels.id[i + 1] : -1;
+    return target;
+}
+
+static void gpt2(void **state)
+{
+    (void)state;
+    OPEN("gpt2", g);
+    Model *m = load(&g, "");
+    Ids x = golden_ids(&g, "lm", "inputs", "input_ids");
+    Batch batch = {.b = x.b, .t = x.t, .ids = x.id, .len = golden_len(&g, "lm", "attention_mask")};
+    Hooks *h = hooks_new(&g.run);
+    Seen seen;
+    watch(&g, h, &seen, PART_DECODER);
+    Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
+    Var *hidden = model_hidden(m, &p, &batch);
+    compare_part(&g, "lm", "", &seen, 3, hidden->val, batch.len);
+    EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, "lm", "logits", batch.len);
+    batch.target = next_labels(&g, golden_ids(&g, "lm", "inputs", "labels"));
+    compare_loss(&g, m, "lm", &batch);
+    golden_close(&g);
+}
+
+static void roberta(void **state)
+{
+    (void)state;
+    OPEN("roberta", g);
+    Model *m = load(&g, "");
+    Ids x = golden_ids(&g, "mlm", "inputs", "input_ids");
+    Batch batch = {.b = x.b, .t = x.t, .ids = x.id, .len = golden_len(&g, "mlm", "attention_mask")};
+    Hooks *h = hooks_new(&g.run);
+    Seen seen;
+    watch(&g, h, &seen, PART_ENCODER);
+    Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
+    Var *hidden = model_hidden(m, &p, &batch);
+    compare_part(&g, "mlm", "", &seen, 3, hidden->val, batch.len);
+    EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, "mlm", "logits", batch.len);
+    Batch all = batch;
+    all.len = NULL;
+    EXPECT_GOLDEN(model_logits(m, &p, &all)->val, &g, "mlm_no_mask", "logits", NULL);
+    batch.target = golden_ids(&g, "mlm", "inputs", "labels").id;
+    compare_loss(&g, m, "mlm", &batch);
+
+    Model *s = load(&g, "seqcls");
+    Tensor y = model_classes(s, &p, &batch)->val;
+    EXPECT_GOLDEN(tensor_reshape(y, SHAPE(y.dim[0], y.dim[2])), &g, "seqcls", "logits", NULL);
+    EXPECT_GOLDEN(model_hidden(s, &p, &batch)->val, &g, "seqcls", "last_hidden", batch.len);
+    batch.label = golden_ids(&g, "seqcls", "inputs", "labels").id;
+    compare_loss(&g, s, "seqcls", &batch);
+    golden_close(&g);
+}
+
+/* Encoder-decoder: inputs, encoder's mask, the reference's decoder ids. */
+static Batch pair(Golden *g, const char *name, const char *where)
+{
+    Ids s = golden_ids(g, name, "inputs", "input_ids"), d = golden_ids(g, name, where, "decoder_input_ids");
+    return (Batch){
+        .b = s.b, .s = s.t, .t = d.t, .src = s.id, .ids = d.id, .src_len = golden_len(g, name, "attention_mask")};
+}
+
+static void shifted_as_reference(Golden *g, const Model *m, const char *name, const Batch *x)
+{
+    Ids labels = golden_ids(g, name, "inputs", "labels");
+    int32_t *ids = NEW(&g->run, int32_t, labels.b * labels.t);
+    shift_tokens_right(ids, &m->config, labels.id, labels.b, labels.t);
+    for (int64_t i = 0; i < labels.b * labels.t; i++)
+        EXPECT(ids[i] == x->ids[i], "%s: decoder id %lld is %d, expected %d", name, (long long)i, ids[i], x->ids[i]);
+}
+
+static void compare_pair(Golden *g, Model *m, const char *name, Batch *x)
+{
+    Hooks *h = hooks_new(&g->run);
+    Seen e, d, c;
+    watch(g, h, &e, PART_ENCODER);
+    watch(g, h, &d, PART_DECODER);
+    watch(g, h, &c, PART_CROSS);
+    Pass p = {.tape = tape_open(&g->step, false), .hooks = h};
+    Var *memory = m->arch->encode(m, &p, x);
+    Var *hidden = m->arch->decode(m, &p, x, memory);
+    compare_part(g, name, "encoder/", &e, 2, memory->val, x->src_len);
+    compare_part(g, name, "decoder/", &d, 2, hidden->val, NULL);
+    compare_part(g, name, "cross/", &c, 2, hidden->val, NULL);
+    EXPECT_GOLDEN(model_logits(m, &p, x)->val, g, name, "logits", NULL);
+    shifted_as_reference(g, m, name, x);
+    x->target = golden_ids(g, name, "inputs", "labels").id;
+    compare_loss(g, m, name, x);
+}
+
+static void plbart(void **state)
+{
+    (void)state;
+    OPEN("plbart", g);
+    Model *m = load(&g, "");
+    Batch x = pair(&g, "seq2seq", "outputs");
+    compare_pair(&g, m, "seq2seq", &x);
+
+    Batch y = pair(&g, "seq2seq_ignore", "inputs");
+    y.len = golden_len(&g, "seq2seq_ignore", "decoder_attention_mask");
+    Pass p = {.tape = tape_open(&g.step, false)};
+    EXPECT_GOLDEN(model_logits(m, &p, &y)->val, &g, "seq2seq_ignore", "logits", y.len);
+    y.target = golden_ids(&g, "seq2seq_ignore", "inputs", "labels").id;
+    compare_loss(&g, m, "seq2seq_ignore", &y);
+
+    Model *s = load(&g, "seqcls");
+    Tensor c = model_classes(s, &p, &x)->val;
+    EXPECT_GOLDEN(tensor_reshape(c, SHAPE(c.dim[0], c.dim[2])), &g, "seqcls", "logits", NULL);
+    x.label = golden_ids(&g, "seqcls", "inputs", "labels").id;
+    compare_loss(&g, s, "seqcls", &x);
+    golden_close(&g);
+}
+
+static void t5(void **state)
+{
+    (void)state;
+    OPEN("t5", g);
+    Model *m = load(&g, "");
+    Batch x = pair(&g, "seq2seq", "outputs");
+    compare_pair(&g, m, "seq2seq", &x);
+
+    Model *v11 = load(&g, "gated_untied");
+    Ids labels = golden_ids(&g, "gated_untied", "inputs", "labels");
+    x.target = labels.id;
+    Pass p = {.tape = tape_open(&g.step, false)};
+    EXPECT_GOLDEN(model_logits(v11, &p, &x)->val, &g, "gated_untied", "logits", NULL);
+    compare_loss(&g, v11, "gated_untied", &x);
+    golden_close(&g);
+}
+
+/* CodeT5's defect model: the state at the last end of text, one linear map, a softmax. */
+static void codet5_classes(void **state)
+{
+    (void)state;
+    OPEN("t5", g);
+    Model *m;
+    EXPECT(model_load_as(&m, &g.run, g.dir, &(LoadOptions){.classes = 2}) == OK, "%s", err_message());
+    Weights *w;
+    EXPECT(safetensors_open(&w, &g.run, str_print(&g.run, "%s/codet5_heads.safetensors", g.dir)) == OK, "%s",
+           err_message());
+    for (int i = 0; i < weights_n(w); i++) {
+        const char *name = weights_at(w, i)->name;
+        if (!str_glob("defect*weight", name) && !str_glob("defect*bias", name)) continue;
+        Param *p = param_find(m->params, str_glob("*weight", name) ? "classifier.weight" : "classifier.bias");
+        EXPECT(stored_read(p->val, weights_at(w, i)) == OK, "%s", err_message());
+    }
+    weights_close(w);
+    Ids x = golden_ids(&g, "codet5_defect", "inputs", "source_ids");
+    int32_t *len = NEW(&g.run, int32_t, x.b);
+    for (int64_t i = 0; i < x.b * x.t; i++) len[i / x.t] += x.id[i] != m->config.pad;
+    Batch batch = {.b = x.b,
+                   .s = x.t,
+                   .src = x.id,
+                   .src_len = len,
+                   .label = golden_ids(&g, "codet5_defect", "inputs", "labels").id};
+    Pass p = {.tape = tape_open(&g.step, false)};
+    Tensor y = model_classes(m, &p, &batch)->val;
+    Tensor prob = tensor_copy(&g.run, tensor_reshape(y, SHAPE(x.b, 2)));
+    for (int64_t b = 0; b < x.b; b++) {
+        double e0 = exp(tensor_get(prob, 2 * b)), e1 = exp(tensor_get(prob, 2 * b + 1));
+        tensor_set(prob, 2 * b, e0 / (e0 + e1));
+        tensor_set(prob, 2 * b + 1, e1 / (e0 + e1));
+    }
+    EXPECT_GOLDEN(prob, &g, "codet5_defect", "prob", NULL);
+    double want = golden_get(&g, "codet5_defect", "outputs", "loss")->valuedouble;
+    double loss = tape_scalar(model_loss(m, &p, &batch));
+    EXPECT(fabs(loss - want) < 1e-5, "loss %.9g, expected %.9g", loss, want);
+    golden_close(&g);
+}
+
+SUITE(cmocka_unit_test(gpt2), cmocka_unit_test(roberta), cmocka_unit_test(plbart), cmocka_unit_test(t5),
+      cmocka_unit_test(codet5_classes))
