@@ -61,7 +61,7 @@ expect 0 '^.*/a/report.html$' 'a report of one run' report "$t/a"
 grep -q '<svg' "$t/a/report.html" && grep -q 'What was &lt;said&gt;' "$t/a/report.html"
 result $? '... holds its figure and escapes its caption'
 expect 1 '1 of 2 experiments did not end' 'several runs, one of which fails' run test/quick test/broken --out "$t/g"
-grep -q 'test/quick' "$t/g/report.html" && grep -q 'failed: the loss is not a finite number' "$t/g/report.html"
+grep -q 'test/quick' "$t/g/report.html" && grep -q '>failed<' "$t/g/report.html" && grep -q 'failed: the loss is not a finite number' "$t/g/report.html"
 result $? '... have one report that says so'
 expect 0 'page.html' 'a report of all below a directory' report "$t" --out "$t/page.html"
 [ "$(grep -o 'id="[^"]*"' "$t/page.html" | wc -l)" -ge 4 ]

@@ -1,6 +1,7 @@
 /* The runner, end to end, on tiny experiments registered here: settings, results, parallel jobs, resuming. */
 #include "expect.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,25 @@ static Status square(Run *r, int i, void *out, void *user)
     *o = (Out){(double)i * i, getpid() != parent};
     return OK;
 }
+
+/* The last of three jobs goes wrong while the others would wait for a minute; asked to stop, they save first. */
+static Status waits(Run *r, int i, void *out, void *user)
+{
+    (void)user;
+    *(int *)out = i;
+    if (i == 2) usleep(100000);
+    if (i == 2) return fail(E_FORMAT, "job 2 met a wrong file");
+    for (int k = 0; k < 6000 && !run_stopped(); k++) usleep(10000);
+    run_log(r, "saved", i, 0, NULL, NULL);
+    return run_interrupted();
+}
+
+static Status stopping(Run *r)
+{
+    int out[3];
+    return run_parallel(r, 3, sizeof *out, waits, NULL, out);
+}
+static const Experiment STOPPING = {.group = "test", .name = "stopping", .run = stopping};
 
 static const Setting SETTINGS[] = {{"steps", "how many", {"2", "3", NULL}, 1, 100, NULL},
                                    {"rate", "how fast", {"1", "0.5", "1e-3"}, 0, 1, NULL},
@@ -237,6 +257,46 @@ static void first_failing_job_decides(void **state)
     EXPECT(strstr(err_message(), "job 2 was ended by signal 6"), "%s", err_message());
 }
 
+static void a_failing_job_stops_the_others_and_is_the_one_named(void **state)
+{
+    (void)state;
+    Run *r;
+    Bytes text;
+    assert_int_equal(run_open(&r, &(Request){.experiment = &STOPPING, .dir = dir, .quiet = true}), OK);
+    r->threads = 3;
+    double began = clock_now();
+    assert_int_equal(run_go(r), E_FORMAT);
+    assert_true(clock_now() - began < 30);
+    assert_string_equal(err_message(), "job 2 met a wrong file");
+    err_clear();
+    assert_int_equal(file_read(&text, run_arena(r), run_path(r, "metrics.jsonl")), OK);
+    assert_non_null(strstr(text.text, "{\"job\":0,\"phase\":\"saved\""));
+    assert_non_null(strstr(text.text, "{\"job\":1,\"phase\":\"saved\""));
+    run_close(r);
+}
+
+static int count(const char *where)
+{
+    int n = 0;
+    char path[100];
+    snprintf(path, sizeof path, "%s/%s", dir, where);
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static void a_fresh_run_sweeps_what_an_earlier_one_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    assert_int_equal(go(&(Pair){"steps", "4"}, 1, true, NULL), OK);
+    assert_int_equal(count("jobs"), 16);
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    assert_int_equal(count("jobs"), 8);
+}
+
 /* A job that a finished one would fail in proves that finished jobs are not repeated. */
 static void resuming_repeats_no_finished_job(void **state)
 {
@@ -339,5 +399,6 @@ static void sha256_known_answers(void **state)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run), CASE(settings_answer_in_their_form),
       CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(first_failing_job_decides),
+      CASE(a_failing_job_stops_the_others_and_is_the_one_named), CASE(a_fresh_run_sweeps_what_an_earlier_one_kept),
       CASE(resuming_repeats_no_finished_job), CASE(logs_are_in_index_order), CASE(csv_is_tidy_and_quoted),
       CASE(manifest_says_what_ran), CASE(sha256_known_answers))
