@@ -70,7 +70,7 @@ bool run_resuming(const Run *);        /* --resume: take up a checkpoint below r
 const char *run_path(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* in the run directory */
 
 /* What was found. */
-void run_metric(Run *, const char *name, int seed_index, double value); /* at most one value per name and seed */
+void run_metric(Run *, const char *name, int seed_index, double value); /* once per name and seed; NaN: diverged */
 double run_compare(Run *, const char *a, const char *b); /* paired t test of two metrics over seeds: recorded;
                                                             the two-sided p, NaN with fewer than two pairs */
 void run_verdict(Run *, Verdict, const char *fmt, ...)

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
-#include <gsl/gsl_cdf.h>
 
 #include "base/file.h"
+#include "num/stats.h"
 #include "plot/plot.h"
 
 static void parent_only(const Run *r, const char *what)
@@ -53,40 +53,36 @@ void run_metric(Run *r, const char *name, int seed_index, double value)
         run_note(r, "%s is not a finite number for seed %llu", name, (unsigned long long)run_seed(r, seed_index));
 }
 
-Summary metric_summary(const Metric *m)
+/* Over the values that were recorded.  One that is not finite makes the mean so: a seed that diverged is a result,
+ * and an average over the survivors would hide it. */
+Summary metric_summary(Arena *a, const Metric *m)
 {
-    double sum = 0, squares = 0;
+    ArenaMark mark = arena_mark(a);
+    double *x = NEW(a, double, m->n);
     int n = 0;
     for (int i = 0; i < m->n; i++)
-        if (isfinite(m->value[i])) sum += m->value[i], n++;
-    double mean = n ? sum / n : (double)NAN;
-    for (int i = 0; i < m->n; i++)
-        if (isfinite(m->value[i])) squares += (m->value[i] - mean) * (m->value[i] - mean);
-    if (n < 2) return (Summary){mean, NAN, NAN, NAN, n};
-    double sd = sqrt(squares / (n - 1)), half = gsl_cdf_tdist_Pinv(0.975, n - 1) * sd / sqrt(n);
-    return (Summary){mean, sd, mean - half, mean + half, n};
+        if (m->given[i]) x[n++] = m->value[i];
+    Summary s = stats_summary(x, n);
+    arena_drop(a, mark);
+    return s;
 }
 
-/* The t test of the mean difference against zero.  Without any spread the differences are all the same number:
- * p is 1 when that is zero, 0 otherwise. */
 double run_compare(Run *r, const char *a, const char *b)
 {
     parent_only(r, "run_compare");
     const Metric *ma = metric_find(r, a, false), *mb = metric_find(r, b, false);
     CHECK(ma && mb, "run_compare: %s is no metric", ma ? b : a);
-    int most = ma->n < mb->n ? ma->n : mb->n, n = 0;
-    Metric gap = {.value = NEW(&r->arena, double, most), .n = most};
-    for (int i = 0; i < most; i++) {
-        gap.value[i] = ma->given[i] && mb->given[i] ? ma->value[i] - mb->value[i] : (double)NAN;
-        n += isfinite(gap.value[i]);
+    double *x = NEW(&r->arena, double, r->seeds), *y = NEW(&r->arena, double, r->seeds);
+    int n = 0;
+    for (int i = 0; i < ma->n && i < mb->n; i++) {
+        if (!ma->given[i] || !mb->given[i]) continue;
+        x[n] = ma->value[i];
+        y[n++] = mb->value[i];
     }
-    Summary s = metric_summary(&gap);
-    double p = NAN;
-    if (n >= 2 && s.sd > 0) p = 2 * gsl_cdf_tdist_Q(fabs(s.mean) / (s.sd / sqrt(n)), n - 1);
-    if (n >= 2 && s.sd == 0) p = s.mean == 0;
+    Paired test = stats_paired(x, y, n);
     Note *note = append(r, &r->compares);
-    *note = (Note){ma->name, mb->name, 0, 0, s.mean, s.lo, s.hi, p, n, NULL};
-    return p;
+    *note = (Note){ma->name, mb->name, 0, 0, test.difference, test.ci95.lo, test.ci95.hi, test.p, n, NULL};
+    return test.p;
 }
 
 void run_verdict(Run *r, Verdict verdict, const char *fmt, ...)

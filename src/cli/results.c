@@ -29,16 +29,16 @@ static void add_pair(cJSON *object, const char *name, double a, double b)
     add_number_or_null(pair, b);
 }
 
-static void add_metrics(cJSON *root, const Run *r)
+static void add_metrics(cJSON *root, Arena *a, const Run *r)
 {
     cJSON *metrics = cJSON_AddObjectToObject(root, "metrics");
     for (const Metric *m = r->metrics; m; m = m->next) {
         cJSON *one = cJSON_AddObjectToObject(metrics, m->name), *values = cJSON_AddArrayToObject(one, "values");
         for (int i = 0; i < m->n; i++) add_number_or_null(values, m->value[i]);
-        Summary s = metric_summary(m);
+        Summary s = metric_summary(a, m);
         cJSON_AddNumberToObject(one, "mean", s.mean); /* cJSON writes what is not finite as null */
         cJSON_AddNumberToObject(one, "sd", s.sd);
-        add_pair(one, "ci95", s.lo, s.hi);
+        add_pair(one, "ci95", s.ci95.lo, s.ci95.hi);
     }
 }
 
@@ -57,11 +57,11 @@ static void add_comparisons(cJSON *root, const Run *r)
     }
 }
 
-static cJSON *results_json(const Run *r, Status status)
+static cJSON *results_json(Run *r, Status status)
 {
     const Experiment *e = r->experiment;
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "experiment", str_print((Arena *)(uintptr_t)&r->arena, "%s/%s", e->group, e->name));
+    cJSON_AddStringToObject(root, "experiment", str_print(&r->arena, "%s/%s", e->group, e->name));
     cJSON_AddStringToObject(root, "title", e->title);
     cJSON_AddStringToObject(root, "claim", e->claim);
     cJSON_AddStringToObject(root, "method", e->method);
@@ -73,7 +73,7 @@ static cJSON *results_json(const Run *r, Status status)
     cJSON_AddStringToObject(root, "status", status == E_INTERRUPT ? "interrupted" : status ? "failed" : "done");
     cJSON_AddStringToObject(root, "verdict", verdict_name(status ? INCONCLUSIVE : r->verdict));
     cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
-    add_metrics(root, r);
+    add_metrics(root, &r->arena, r);
     add_comparisons(root, r);
     cJSON *figures = cJSON_AddArrayToObject(root, "figures");
     for (const Note *f = r->figures; f; f = f->next) {
@@ -142,19 +142,19 @@ static bool colour(void)
     return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
-static void print_metric(const Metric *m, int width)
+static void print_metric(Arena *a, const Metric *m, int width)
 {
-    Summary s = metric_summary(m);
-    if (!s.n) {
+    Summary s = metric_summary(a, m);
+    if (!isfinite(s.mean)) {
         printf("  %-*s  %12s\n", width, m->name, "not finite");
         return;
     }
     printf("  %-*s  %12.6g", width, m->name, s.mean);
-    if (s.n >= 2) printf("  %10.3g  [%.6g, %.6g]  %d", s.sd, s.lo, s.hi, s.n);
+    if (s.n >= 2) printf("  %10.3g  [%.6g, %.6g]  %lld", s.sd, s.ci95.lo, s.ci95.hi, (long long)s.n);
     putchar('\n');
 }
 
-void results_print(const Run *r)
+void results_print(Run *r)
 {
     static const char *const paint[] = {"\033[32m", "\033[31m", "\033[33m"};
     const Experiment *e = r->experiment;
@@ -169,7 +169,7 @@ void results_print(const Run *r)
         many |= m->n > 1;
     }
     if (r->metrics) printf("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
-    for (const Metric *m = r->metrics; m; m = m->next) print_metric(m, width);
+    for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
     for (const Note *c = r->compares; c; c = c->next) {
         printf("  %s - %s: ", c->text, c->more);
         if (c->n < 2)

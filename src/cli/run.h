@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/experiment.h"
+#include "num/stats.h"
 
 REGISTRY(Experiment, experiment)
 
@@ -88,12 +89,8 @@ const Setting *run_setting(const Run *, const char *key, int *index); /* NULL wh
 const char *text_of(Arena *, const char *fmt, va_list);
 
 Status results_write(Run *, Status); /* results.json and results.csv */
-void results_print(const Run *);     /* the table on standard output */
-typedef struct {
-    double mean, sd, lo, hi;
-    int n; /* finite values; the interval is NaN below two */
-} Summary;
-Summary metric_summary(const Metric *);
+void results_print(Run *);           /* the table on standard output */
+Summary metric_summary(Arena *, const Metric *);
 
 Status manifest_write(Run *, const char *status, const char *message);
 const char *vernier_version(void);

@@ -209,17 +209,26 @@ static void settings_answer_in_their_form(void **state)
     run_close(r);
 }
 
-/* 95 % interval of 1,2,3,4: 2.5 +- t(0.975, 3) * sd / 2, with t = 3.182446305284263 from tables. */
+/* 95 % interval of 1,2,3,4: 2.5 +- t(0.975, 3) * sd / 2, with t = 3.182446305284263 from tables.  The value that
+ * was never given does not count; one that is NaN does. */
 static void intervals_are_students(void **state)
 {
     (void)state;
-    double value[] = {1, 2, 3, 4};
-    Summary s = metric_summary(&(Metric){.value = value, .n = 4});
+    Arena a = arena_open(1 << 20);
+    double value[] = {1, 2, (double)NAN, 3, 4};
+    bool given[] = {true, true, false, true, true};
+    Metric m = {.value = value, .given = given, .n = 5};
+    Summary s = metric_summary(&a, &m);
     double half = 3.182446305284263 * sqrt(5.0 / 3) / 2;
     assert_true(s.mean == 2.5 && s.n == 4 && fabs(s.sd - sqrt(5.0 / 3)) < 1e-15);
-    EXPECT(fabs(s.lo - (2.5 - half)) < 1e-9 && fabs(s.hi - (2.5 + half)) < 1e-9, "[%g, %g]", s.lo, s.hi);
-    s = metric_summary(&(Metric){.value = value, .n = 1});
-    assert_true(s.mean == 1 && isnan(s.sd) && isnan(s.lo));
+    EXPECT(fabs(s.ci95.lo - (2.5 - half)) < 1e-9 && fabs(s.ci95.hi - (2.5 + half)) < 1e-9, "[%g, %g]", s.ci95.lo,
+           s.ci95.hi);
+    given[2] = true;
+    assert_true(isnan(metric_summary(&a, &m).mean));
+    m.n = 1;
+    s = metric_summary(&a, &m);
+    assert_true(s.mean == 1 && isnan(s.sd) && isnan(s.ci95.lo));
+    arena_close(&a);
 }
 
 /* Differences 1,2,3 have mean 2, sd 1: t = 2 sqrt(3) on two degrees of freedom, where the tail has a closed form:
