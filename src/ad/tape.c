@@ -166,6 +166,7 @@ Var *tape_push(Tape *t, const Op *op, Tensor val, Var *a, Var *b, Var *c, Var *d
     Var *v = NEW(t->step, Var, 1);
     v->val = val;
     v->owned = true;
+    v->loose = !t->depth;
     if (tape_needs(t, a, b, c, d)) {
         Var *in[MAX_IN] = {a, b, c, d};
         v->op = op;
@@ -208,6 +209,7 @@ Var *tape_leave(Tape *t, int mark, Var *result)
     t->live.n = mark;
     t->depth--;
     if (ours && t->depth) list_add(&t->live, t->step, result); /* the enclosing scope decides about it */
+    if (ours) result->loose = !t->depth;
     return result;
 }
 
@@ -257,7 +259,7 @@ static void go_back(Tape *t)
         if (v->grad.data) v->op->backward(t, v);
         if (v->grad.data && !v->lasting) tape_free(t, v->grad);
         if (!v->lasting) v->grad.data = NULL;
-        release_value(t, v);
+        if (!v->loose) release_value(t, v);
     }
     t->node.n = 0;
 }
@@ -315,11 +317,13 @@ Var *tape_checkpoint(Tape *t, SegmentFn *fn, void *ctx, Var *a, Var *b, Var *c, 
     int mark = tape_enter(t);
     Var *y = tape_leave(t, mark, fn(t, in, ctx));
     t->record = record;
+    for (int i = 0; i < MAX_IN; i++)
+        if (y == in[i]) return y; /* nothing was made: y belongs to whoever made it */
     if (!record || !y->owned) return y;
     /* Inputs that need no gradient still have to be there when the segment runs again; parameters inside the
      * segment may need gradients even if no input does, so the op is recorded whenever the tape records. */
     Var *out = NEW(t->step, Var, 1);
-    *out = (Var){.val = y->val, .op = &CHECKPOINT, .needs = true, .owned = true};
+    *out = (Var){.val = y->val, .op = &CHECKPOINT, .needs = true, .owned = true, .loose = !t->depth};
     y->owned = false;
     memcpy(out->in, in, sizeof in);
     for (int i = 0; i < MAX_IN; i++)

@@ -36,6 +36,7 @@ struct Var {
     bool keep;    /* a recorded backward will read val */
     bool owned;   /* val's buffer belongs to the tape's pool */
     bool lasting; /* grad outlives the backward of the Var's op: leaves and parameters */
+    bool loose;   /* no scope holds it: val lives until the step ends */
 };
 
 Tape *tape_open(Arena *step, bool record); /* record false: values only, nothing is kept */
