@@ -211,6 +211,27 @@ static void one_input_in_three_roles(void **state)
     }
 }
 
+/* One map mixes two sets of values, as a hook that looks at the map may do: every gradient arrives twice. */
+static Var *mix_twice(Tape *t, Var *const *in, void *ctx)
+{
+    const Case *c = ctx;
+    Var *z = op_scores(t, in[0], in[1], NULL, c->a), *p = op_softmax(t, z), *p2 = op_softmax(t, z);
+    Var *y = op_add(t, op_mix(t, p, in[2], c->a), -0.5, op_mix(t, p, in[1], c->a));
+    return op_add(t, y, 2, op_mix(t, p2, in[2], c->a));
+}
+
+static void one_map_used_twice(void **state)
+{
+    (void)state;
+    Case c = {NAMED("", 2, 4, 5), .a = {ATTN, .causal = true, .dropout = 0.3}};
+    Tensor in[4];
+    for (int i = 0; i < 2; i++) {
+        inputs(&c, F64, in);
+        opcheck("one map used twice", mix_twice, &c, 3, in);
+        c.a.dropout = 0;
+    }
+}
+
 static void rows_that_see_nothing(void **state)
 {
     (void)state;
@@ -432,6 +453,7 @@ static void thread_counts_do_not_show(void **state)
 
 SUITE(cmocka_unit_test(both_paths_follow_the_definition), cmocka_unit_test(paths_agree_to_rounding),
       cmocka_unit_test(fused_gradients), cmocka_unit_test(open_gradients), cmocka_unit_test(one_input_in_three_roles),
-      cmocka_unit_test(rows_that_see_nothing), cmocka_unit_test(a_prefix_only_scales_content_attention),
-      cmocka_unit_test(fast_kernels_match_the_reference), cmocka_unit_test(long_rows),
-      cmocka_unit_test(keys_beyond_the_length_are_never_read), cmocka_unit_test(thread_counts_do_not_show))
+      cmocka_unit_test(one_map_used_twice), cmocka_unit_test(rows_that_see_nothing),
+      cmocka_unit_test(a_prefix_only_scales_content_attention), cmocka_unit_test(fast_kernels_match_the_reference),
+      cmocka_unit_test(long_rows), cmocka_unit_test(keys_beyond_the_length_are_never_read),
+      cmocka_unit_test(thread_counts_do_not_show))

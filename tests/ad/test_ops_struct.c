@@ -1,0 +1,192 @@
+/* The ops that move rows and columns, and T5's relative positions. */
+#include "opcheck.h"
+
+#include <string.h>
+
+#include "ad/op.h"
+
+static Arena run;
+
+static Tensor some(DType dtype, const char *name, int rank, const int64_t *dim)
+{
+    if (!run.base) run = arena_open(0);
+    return noise(&run, dtype, rng_stream(23, name), rank, dim);
+}
+
+static Tensor value_of(OpcheckFn *fn, void *ctx, int n, const Tensor *in)
+{
+    Tape *t = tape_open(&run, false);
+    Var *v[OPCHECK_INPUTS];
+    for (int i = 0; i < n; i++) v[i] = tape_leaf(t, in[i]);
+    return fn(t, v, ctx)->val;
+}
+
+static double at3(Tensor x, int64_t i, int64_t j, int64_t k)
+{
+    return tensor_get(x, (i * x.dim[1] + j) * x.dim[2] + k);
+}
+
+/* ---- prepend */
+
+static Var *prepend(Tape *t, Var *const *in, void *ctx)
+{
+    return op_prepend(t, in[0], in[1], *(const int64_t *)ctx);
+}
+
+static void prefixes(void **state)
+{
+    (void)state;
+    for (int64_t skip = 0; skip <= 4; skip += 2) {
+        Tensor in[] = {some(F64, "p", SHAPE(2, 3)), some(F64, "x", SHAPE(3, 4, 3))};
+        Tensor y = value_of(prepend, &skip, 2, in);
+        assert_int_equal(y.dim[1], 2 + 4 - skip);
+        for (int64_t b = 0; b < 3; b++)
+            for (int64_t i = 0; i < y.dim[1]; i++)
+                for (int64_t c = 0; c < 3; c++)
+                    assert_true(at3(y, b, i, c) ==
+                                (i < 2 ? tensor_get(in[0], i * 3 + c) : at3(in[1], b, i - 2 + skip, c)));
+        opcheck("prepend", prepend, &skip, 2, in);
+    }
+}
+
+/* ---- rows */
+
+static Var *rows(Tape *t, Var *const *in, void *ctx)
+{
+    return op_rows(t, in[0], ctx, 2, 4);
+}
+
+static void chosen_rows(void **state)
+{
+    (void)state;
+    int32_t index[] = {0, 2, 2, -1, -1, 1, 0, 1}; /* repeated, absent, out of order */
+    Tensor x = some(F64, "x", SHAPE(2, 3, 5)), y = value_of(rows, index, 1, &x);
+    for (int64_t b = 0; b < 2; b++)
+        for (int64_t k = 0; k < 4; k++)
+            for (int64_t c = 0; c < 5; c++) {
+                int32_t i = index[b * 4 + k];
+                assert_true(at3(y, b, k, c) == (i < 0 ? 0 : at3(x, b, i, c)));
+            }
+    opcheck("rows", rows, index, 1, &x);
+}
+
+/* ---- cols */
+
+typedef struct {
+    int64_t first, n;
+} Range;
+
+static Var *cols(Tape *t, Var *const *in, void *ctx)
+{
+    const Range *r = ctx;
+    return op_cols(t, in[0], r->first, r->n);
+}
+
+static Var *all_cols(Tape *t, Var *const *in, void *ctx) /* several ranges of one Var: gradients add up */
+{
+    (void)ctx;
+    return op_add(t, op_mul(t, op_cols(t, in[0], 0, 3), op_cols(t, in[0], 3, 3)), 0.5, op_cols(t, in[0], 1, 3));
+}
+
+static void column_ranges(void **state)
+{
+    (void)state;
+    Tensor x = some(F64, "x", SHAPE(2, 3, 6));
+    Range ranges[] = {{0, 6}, {0, 1}, {2, 3}, {5, 1}, {4, 0}};
+    for (int i = 0; i < 5; i++) {
+        Tensor y = value_of(cols, &ranges[i], 1, &x);
+        for (int64_t r = 0; r < 6; r++)
+            for (int64_t c = 0; c < ranges[i].n; c++)
+                assert_true(tensor_get(y, r * ranges[i].n + c) == tensor_get(x, r * 6 + ranges[i].first + c));
+        opcheck("cols", cols, &ranges[i], 1, &x);
+    }
+    opcheck("three ranges", all_cols, NULL, 1, &x);
+}
+
+/* ---- pool */
+
+static Var *pool(Tape *t, Var *const *in, void *ctx)
+{
+    return op_pool(t, in[0], ctx);
+}
+
+static void pooled_means(void **state)
+{
+    (void)state;
+    int32_t len[] = {3, 0, 1};
+    for (int all = 0; all < 2; all++) {
+        Tensor x = some(F64, "x", SHAPE(3, 4, 5)), y = value_of(pool, all ? NULL : len, 1, &x);
+        for (int64_t b = 0; b < 3; b++)
+            for (int64_t c = 0; c < 5; c++) {
+                int64_t n = all ? 4 : len[b];
+                double sum = 0;
+                for (int64_t i = 0; i < n; i++) sum += at3(x, b, i, c);
+                EXPECT(fabs(at3(y, b, 0, c) - (n ? sum / (double)n : 0)) < 1e-15, "mean of row %d", (int)b);
+            }
+        opcheck("pool", pool, all ? NULL : len, 1, &x);
+    }
+}
+
+/* ---- relative positions */
+
+static Var *relpos(Tape *t, Var *const *in, void *ctx)
+{
+    return op_relpos(t, in[0], *(const RelPos *)ctx);
+}
+
+/* Distances at which a new bucket begins, as transformers on PyTorch computes them: float32 and truncation.  In
+ * double, or rounded, boundaries like 16, 32 and 64 would move. */
+static const int BOTH_32[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91};
+static const int PAST_32[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                              16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113};
+static const int BOTH_8[] = {0, 1, 2, 7}, PAST_8[] = {0, 1, 2, 3, 4, 6, 9, 14};
+
+static int bucket_by_table(const int *begin, int n, int r)
+{
+    int u = 0;
+    while (u + 1 < n && begin[u + 1] <= r) u++;
+    return u;
+}
+
+static void buckets_of(const int *both, const int *past, int n, int max_distance)
+{
+    for (int r = 0; r < 1024; r++) {
+        int near = bucket_by_table(both, n / 2, r), back = bucket_by_table(past, n, r),
+            ahead = near + (r ? n / 2 : 0);
+        EXPECT(relpos_bucket(-r, n, max_distance, true) == near, "distance -%d is in bucket %d", r, near);
+        EXPECT(relpos_bucket(r, n, max_distance, true) == ahead, "distance +%d is in bucket %d", r, ahead);
+        EXPECT(relpos_bucket(-r, n, max_distance, false) == back, "looking back %d is in bucket %d", r, back);
+        EXPECT(relpos_bucket(r, n, max_distance, false) == 0, "looking back, +%d is in bucket 0", r);
+    }
+}
+
+static void buckets(void **state)
+{
+    (void)state;
+    buckets_of(BOTH_32, PAST_32, 32, 128);
+    buckets_of(BOTH_8, PAST_8, 8, 20);
+}
+
+static void relative_positions(void **state)
+{
+    (void)state;
+    static const int32_t pos[] = {6, 0, 3};
+    RelPos cases[] = {{.t = 5, .n = 5, .max_distance = 6, .bidirectional = true},
+                      {.t = 2, .n = 9, .max_distance = 6},
+                      {.t = 3, .n = 7, .max_distance = 5, .bidirectional = true, .qpos = pos}};
+    for (int i = 0; i < 3; i++) {
+        const RelPos *r = &cases[i];
+        Tensor table = some(F64, "table", SHAPE(8, 3)), y = value_of(relpos, &cases[i], 1, &table);
+        for (int64_t h = 0; h < 3; h++)
+            for (int64_t q = 0; q < r->t; q++)
+                for (int64_t j = 0; j < r->n; j++) {
+                    int64_t at = r->qpos ? r->qpos[q] : r->n - r->t + q;
+                    int u = relpos_bucket(j - at, 8, r->max_distance, r->bidirectional);
+                    assert_true(at3(y, h, q, j) == tensor_get(table, u * 3 + h));
+                }
+        opcheck("relpos", relpos, &cases[i], 1, &table);
+    }
+}
+
+SUITE(cmocka_unit_test(prefixes), cmocka_unit_test(chosen_rows), cmocka_unit_test(column_ranges),
+      cmocka_unit_test(pooled_means), cmocka_unit_test(buckets), cmocka_unit_test(relative_positions))
