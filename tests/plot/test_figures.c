@@ -296,5 +296,6 @@ int main(void)
         cmocka_unit_test(displaced_clusters),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (!keep && !failed && system(str_print(&arena, "rm -rf %s", folder))) return 1;
     return failed != 0;
 }
