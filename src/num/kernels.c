@@ -2,6 +2,7 @@
 #include "num/kernels.h"
 
 #include "base/err.h"
+#include "num/fast.h"
 
 const char *const ACT_NAMES[ACTS] = {"none", "relu", "gelu", "gelu_tanh", "silu", "tanh"};
 
@@ -10,6 +11,25 @@ static struct {
     const char *name;
 } fast = {&KERNELS_REF_F32, "ref"};
 static bool reference;
+
+__attribute__((constructor)) static void choose_fast_table(void)
+{
+    fast.table = &KERNELS_GENERIC;
+    fast.name = "generic";
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (&KERNELS_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        fast.table = &KERNELS_AVX2;
+        fast.name = "avx2";
+    }
+    if (&KERNELS_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl")) {
+        fast.table = &KERNELS_AVX512;
+        fast.name = "avx512";
+    }
+#endif
+}
 
 void kernels_use(KernelChoice choice)
 {

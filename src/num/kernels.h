@@ -5,8 +5,10 @@
  * take the table for their dtype from kernels(); tests compare the tables; --kernels=ref selects references.
  *
  * Rules.  A gradient output `dx` is accumulated when `add` is true and overwritten otherwise; a NULL gradient
- * output is not computed.  Parameter gradients (dg, db, ...) always accumulate.  Work is cut by problem size
- * and partial sums are combined in index order, so results do not depend on the number of threads.
+ * output is not computed.  Parameter gradients (dg, db, ...) always accumulate.  Without `add`, dx, dz and da may be
+ * dy itself, and y may be x in the elementwise kernels.  Work is cut by problem size and partial sums are combined
+ * in index order, so results do not depend on the number of threads.  Fast activations agree with the reference to
+ * a few units in the last place (fastmath.h), sums over n elements to about sqrt(n) of them.
  * Letters: N elements, R rows, C columns, V vocabulary.  `void *` is REAL * of the table's dtype. */
 #ifndef NUM_KERNELS_H
 #define NUM_KERNELS_H
@@ -32,9 +34,11 @@ typedef struct {
     void (*scale_cols)(void *y, const void *x, const void *s, int64_t r, int64_t c, bool add); /* y_rc = x_rc s_c */
     void (*dot_cols)(void *ds, const void *dy, const void *x, int64_t r, int64_t c); /* ds_c += sum_r dy x */
     void (*sum_cols)(void *db, const void *dy, int64_t r, int64_t c);                /* db_c += sum_r dy */
-    /* y = x keep/(1-p); keep depends on (stream, index) only, so the same call is its own backward */
+    /* y = x keep/(1-p), p in steps of 2^-16; keep is a function of (stream, index) alone (num/dropout.h), the same in
+     * every table, so the same call is its own backward */
     void (*dropout)(void *y, const void *x, double p, uint64_t stream, int64_t n, bool add);
-    /* z = x + residual (NULL: x); LayerNorm when b is given, RMSNorm when NULL: xhat = (z - mean) rstd, y = xhat g + b.
+    /* z = x + residual (NULL: x); LayerNorm when b is given, RMSNorm when NULL:
+     * xhat = (z - mean) rstd, y = xhat g + b.
      * xhat (R,C) and rstd (R) are written when not NULL: they are what the backward needs. */
     void (*norm_fwd)(void *y, void *xhat, void *rstd, const void *x, const void *residual, const void *g,
                      const void *b, double eps, int64_t r, int64_t c);
@@ -49,8 +53,8 @@ typedef struct {
      * target_i < 0: loss 0 and gradient 0.  loss is double. */
     void (*xent)(double *loss, void *x, const int32_t *target, double scale, bool grad, int64_t r, int64_t v);
     double (*sum_squares)(const void *x, int64_t n); /* in double, fixed slices */
-    /* decoupled weight decay (Loshchilov and Hutter 2019): w -= lr (mhat / (sqrt(vhat) + eps) + decay w); step from 1;
-     * the gradient is multiplied by `clip` first */
+    /* decoupled weight decay (Loshchilov and Hutter 2019): w -= lr (mhat / (sqrt(vhat) + eps) + decay w);
+     * step from 1; the gradient is multiplied by `clip` first */
     void (*adamw)(void *w, const void *g, void *m, void *v, double lr, double beta1, double beta2, double eps,
                   double decay, double clip, int64_t step, int64_t n);
 } Kernels;

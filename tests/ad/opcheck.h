@@ -10,8 +10,8 @@
  * gradients, opcheck() compares the tape's F64 gradients with central differences along random directions (limit
  * OPCHECK_LIMIT, relative), the F32 gradients with the F64 ones (1e-5, relative L2 over each input), and the
  * recorded value with the unrecorded one (same bytes).  opcheck_threads() wants the same bytes from 1 and 2 threads.
- * Inputs that never take gradients, ids and options go through ctx; the F32 run hands fn F32 inputs, so a tensor in ctx
- * has to be cast to in[0]->val.dtype there. */
+ * Inputs that never take gradients, ids and options go through ctx; the F32 run hands fn F32 inputs, so a tensor
+ * in ctx has to be cast to in[0]->val.dtype there. */
 #ifndef TESTS_AD_OPCHECK_H
 #define TESTS_AD_OPCHECK_H
 
