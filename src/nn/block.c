@@ -265,7 +265,9 @@ Var *embed_tokens(Pass *p, Part part, Var *table, double scale, const int32_t *i
     Cache *c = part == PART_DECODER ? p->cache : NULL;
     if (!c || !r->prompt) return x;
     if (!c->prompt) { /* the first pass: the prompt goes into the cache */
+        CHECK(!c->layers || !c->keys[0].data, "a hook puts virtual tokens in front, but not in the first pass");
         c->prompt = r->prompt;
+        c->room += r->prompt;
         return x;
     }
     int32_t *rows = NEW(tape_arena(p->tape), int32_t, b * t);

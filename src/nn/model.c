@@ -83,12 +83,17 @@ static Var *logits_site(Model *m, Pass *p, Var *in, Var *out)
     return hook_run(p, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last}, in, out);
 }
 
-Var *model_logits(Model *m, Pass *p, const Batch *x)
+Var *model_logits_with(Model *m, Pass *p, const Batch *x, Var *memory)
 {
     CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
     int mark = tape_enter(p->tape);
-    Var *h = m->arch->hidden(m, p, x);
+    Var *h = memory ? m->arch->decode(m, p, x, memory) : m->arch->hidden(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, h, m->arch->logits(m, p, h)));
+}
+
+Var *model_logits(Model *m, Pass *p, const Batch *x)
+{
+    return model_logits_with(m, p, x, NULL);
 }
 
 Var *model_classes(Model *m, Pass *p, const Batch *x)

@@ -97,6 +97,7 @@ const Arch *arch_find(const char *name);                                        
 Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* random weights, all frozen */
 Var *model_hidden(Model *, Pass *, const Batch *);
 Var *model_logits(Model *, Pass *, const Batch *);
+Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory);    /* memory: encode()'s result, or NULL */
 typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is RoBERTa's */
 Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,C); the batch brings no keep */
 Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */

@@ -1,6 +1,7 @@
 /* The four architectures against third-party implementations: embeddings, every layer, every attention map, logits,
  * losses, gradients, classification heads.  Skipped where the golden files are not at hand. */
 #include "golden.h"
+#include "nn/generate.h"
 
 #define OPEN(name, g)                                                                                                \
     Golden g;                                                                                                        \
@@ -289,5 +290,82 @@ static void codet5_classes(void **state)
     golden_close(&g);
 }
 
+/* ---- greedy decoding, batched, with the cache */
+
+static void expect_row(const char *name, int64_t row, const int32_t *got, int32_t n, const cJSON *want,
+                       int skip_first, int eos)
+{
+    const cJSON *x;
+    int i = -skip_first;
+    cJSON_ArrayForEach(x, want)
+    {
+        if (i >= 0 && i < n)
+            EXPECT(got[i] == (int32_t)x->valuedouble, "%s row %lld: token %d is %d, expected %d", name,
+                   (long long)row, i, got[i], (int32_t)x->valuedouble);
+        if (i >= n) EXPECT(got[n - 1] == eos, "%s row %lld ends after %d tokens", name, (long long)row, n);
+        i++;
+    }
+}
+
+static void compare_greedy_pair(Golden *g, const char *name)
+{
+    Model *m = load(g, "");
+    Ids s = golden_ids(g, name, "inputs", "input_ids");
+    Batch x = {.b = s.b, .s = s.t, .src = s.id, .src_len = golden_len(g, name, "attention_mask")};
+    const cJSON *how = golden_get(g, name, "inputs", "generate"), *start, *row;
+    GenerateConfig c = generate_defaults(m, cJSON_GetObjectItem(how, "max_length")->valueint - 1);
+    if ((start = cJSON_GetObjectItem(how, "decoder_start_token_id")) != NULL) c.start = start->valueint;
+    int32_t *out = NEW(&g->run, int32_t, x.b * c.max_new), *len = NEW(&g->run, int32_t, x.b);
+    EXPECT(generate(out, len, m, NULL, &g->step, &x, &c) == OK, "%s", err_message());
+    int64_t b = 0;
+    cJSON_ArrayForEach(row, golden_get(g, name, "outputs", "sequences"))
+    {
+        expect_row(name, b, out + b * c.max_new, len[b], row, 1, c.eos);
+        b++;
+    }
+    assert_int_equal(b, x.b);
+}
+
+static void greedy(void **state)
+{
+    (void)state;
+    OPEN("t5", t);
+    compare_greedy_pair(&t, "generate_greedy");
+    golden_close(&t);
+    OPEN("plbart", b);
+    compare_greedy_pair(&b, "generate_greedy");
+    golden_close(&b);
+}
+
+/* Three prompts of different lengths in one batch, padded on the right. */
+static void greedy_ragged(void **state)
+{
+    (void)state;
+    OPEN("gpt2", g);
+    Model *m = load(&g, "");
+    const cJSON *prompts = golden_get(&g, "generate_greedy", "inputs", "prompts"), *row, *x;
+    enum { T = 16, NEW_TOKENS = 8 };
+    Batch batch = {.b = cJSON_GetArraySize(prompts), .t = T};
+    int32_t *ids = NEW(&g.run, int32_t, batch.b * T), *len = NEW(&g.run, int32_t, batch.b);
+    int64_t b = 0;
+    cJSON_ArrayForEach(row, prompts)
+    {
+        cJSON_ArrayForEach(x, row) ids[b * T + len[b]++] = (int32_t)x->valuedouble;
+        b++;
+    }
+    batch.ids = ids;
+    batch.len = len;
+    int32_t out[3 * NEW_TOKENS], n[3];
+    GenerateConfig c = generate_defaults(m, NEW_TOKENS);
+    EXPECT(generate(out, n, m, NULL, &g.step, &batch, &c) == OK, "%s", err_message());
+    b = 0;
+    cJSON_ArrayForEach(row, golden_get(&g, "generate_greedy", "outputs", "sequences"))
+    {
+        expect_row("gpt2", b, out + b * NEW_TOKENS, n[b], row, len[b], c.eos);
+        b++;
+    }
+    golden_close(&g);
+}
+
 SUITE(cmocka_unit_test(gpt2), cmocka_unit_test(roberta), cmocka_unit_test(plbart), cmocka_unit_test(t5),
-      cmocka_unit_test(codet5_classes))
+      cmocka_unit_test(codet5_classes), cmocka_unit_test(greedy), cmocka_unit_test(greedy_ragged))
