@@ -238,7 +238,7 @@ static ProbeConfig with_defaults(const ProbeConfig *given)
         c.penalty = GRID;
         c.n_penalties = sizeof GRID / sizeof *GRID;
     }
-    if (!c.most_iterations) c.most_iterations = 200;
+    if (!c.most_iterations) c.most_iterations = 1000;
     if (c.tolerance <= 0) c.tolerance = 1e-4;
     return c;
 }

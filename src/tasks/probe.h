@@ -25,7 +25,7 @@
 typedef struct {
     const double *penalty; /* the grid, or NULL: 1, 0.1, 0.01, 0.001, 0.0001 */
     int n_penalties;
-    int most_iterations; /* per penalty; 0: 200 */
+    int most_iterations; /* per penalty; 0: 1000 */
     double tolerance;    /* of the norm of the scaled gradient (the loss starts at log C); 0: 1e-4 */
 } ProbeConfig;
 
@@ -49,9 +49,9 @@ Status probe_fit(ProbeResult *out, Arena *, Tensor features, const Dataset *, co
 
 void probe_majority(ProbeResult *out, Arena *, const Dataset *); /* always the most frequent training label */
 
-/* Bag of tokens (N,K) F32: log(1 + count) of the K <= most tokens that occur in the most training texts, and in at least
- * two (frequency cut-off; ties in order of first appearance).  Tokens are BPE pieces, or, with bpe NULL, the words
- * between white space. */
+/* Bag of tokens (N,K) F32: log(1 + count) of the K <= most tokens that occur in the most training texts, and in
+ * at least two (frequency cut-off; ties in order of first appearance).  Tokens are BPE pieces, or, with bpe NULL,
+ * the words between white space. */
 Tensor probe_bag(Arena *, const Dataset *, Bpe *bpe, int most);
 
 void probe_shuffle_labels(int32_t *label, const Dataset *, uint64_t stream); /* (N) permuted within each split */

@@ -61,7 +61,7 @@ static void cuts_as_published(void **state)
         {"a\xe1\xa0\x8e z", "a|\xe1\xa0\x8e| z"}, /* U+180E is no white space */
         {"a\xff\xfe z", "a|\xff\xfe| z"},
         {"a \xc3 b", "a| |\xc3| b"},
-        {"\xed\xa0\x80", "\xed\xa0\x80"}, /* a surrogate is not UTF-8 */
+        {"- \xed\xa0\x80-", "-| |\xed\xa0\x80|-"}, /* a surrogate is not UTF-8 */
         {"// --- \xe2\x80\x94 it's", "//| ---| \xe2\x80\x94| it|'s"},
     };
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) expect_cut(CASE[i][0], strlen(CASE[i][0]), CASE[i][1]);
