@@ -65,13 +65,17 @@ static Status list(const Args *a)
         return OK;
     }
     printf("experiments (vernier run GROUP/NAME)\n");
-    for (; *all; all++)
-        printf("\n  %s/%s: %s\n    claim  %s\n    cost   %s\n", (*all)->group, (*all)->name, (*all)->title,
-               (*all)->claim, (*all)->cost);
+    for (; *all; all++) {
+        printf("\n  %s/%s: %s\n", (*all)->group, (*all)->name, (*all)->title);
+        print_item("    claim", 11, (*all)->claim);
+        print_item("    cost", 11, (*all)->cost);
+    }
     if (peft_begin() < peft_end()) printf("\ntuning methods\n");
-    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) printf("  %-10s %s\n", (*p)->name, (*p)->summary);
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
+        print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
     if (arch_begin() < arch_end()) printf("\narchitectures\n");
-    for (const Arch *const *p = arch_begin(); p < arch_end(); p++) printf("  %-10s %s\n", (*p)->name, (*p)->summary);
+    for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
+        print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
     return OK;
 }
 

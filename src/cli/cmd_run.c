@@ -80,18 +80,32 @@ static Status run_probe(const Args *a)
     return launch_all(a, list, "runs");
 }
 
-/* --help with an experiment's name also shows its settings. */
-static void settings_help(const Args *a, const char *pattern)
+static void print_setting(Arena *a, const Setting *s)
 {
+    const char *v[PRESETS];
+    for (Preset p = SMOKE; p < PRESETS; p++) v[p] = setting_value(s, p);
+    bool same = !strcmp(v[SMOKE], v[QUICK]) && !strcmp(v[QUICK], v[PAPER]);
+    const char *values = same ? v[SMOKE] : str_print(a, "%s / %s / %s", v[SMOKE], v[QUICK], v[PAPER]);
+    print_item(str_print(a, "    --%s", s->key), 24,
+               str_print(a, "%s%s%s%s; default %s", s->help, s->among ? " (" : "", s->among ? s->among : "",
+                         s->among ? ")" : "", values));
+}
+
+/* --help with an experiment's name also shows its claim and its settings. */
+static void settings_help(const Args *args, const char *pattern)
+{
+    Arena *a = args_arena(args);
     for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++) {
-        if (!str_glob(pattern, experiment_name(args_arena(a), *e))) continue;
-        printf("\n%s/%s\n  claim    %s\n  method   %s\n  expect   %s\n  cost     %s\n  source   %s\n", (*e)->group,
-               (*e)->name, (*e)->claim, (*e)->method, (*e)->expect, (*e)->cost, (*e)->source);
+        if (!str_glob(pattern, experiment_name(a, *e))) continue;
+        printf("\n%s\n", experiment_name(a, *e));
+        print_item("  claim", 11, (*e)->claim);
+        print_item("  method", 11, (*e)->method);
+        print_item("  expect", 11, (*e)->expect);
+        print_item("  cost", 11, (*e)->cost);
+        print_item("  source", 11, (*e)->source);
         const Setting *s = (*e)->settings;
-        if (s && s->key) printf("  settings (smoke, quick, paper)\n");
-        for (; s && s->key; s++)
-            printf("    --%-16s %s (%s, %s, %s)\n", s->key, s->help, setting_value(s, SMOKE), setting_value(s, QUICK),
-                   setting_value(s, PAPER));
+        if (s && s->key) printf("  settings (smoke / quick / paper where they differ)\n");
+        for (; s && s->key; s++) print_setting(a, s);
     }
 }
 

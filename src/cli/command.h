@@ -57,6 +57,9 @@ bool args_quiet(const Args *);
 int cli_threads(void);  /* cores this process may use, or --threads */
 Status cli_flush(void); /* standard output, after a long step: E_IO; a reader that went away is no error */
 
+/* `left`, then `text` from `column` on, wrapped at 100 columns and staying in its column. */
+void print_item(const char *left, int column, const char *text);
+
 /* Used by main and by tests. */
 int cli_main(int argc, char **argv); /* the whole program; returns its exit code */
 Status args_parse(Args **out, Arena *, const Command *, int argc,

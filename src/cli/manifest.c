@@ -3,13 +3,12 @@
  * (times, memory) sits in objects of its own, so that the rest can be compared byte by byte. */
 #include "cli/run.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <cjson/cJSON.h>
 
 #include "base/file.h"
-#include "cli/sha256.h"
 #include "num/kernels.h"
 
 #ifndef VERNIER_VERSION
@@ -42,18 +41,6 @@ const char *cpu_model(Arena *a)
     return str_copy(a, colon, strcspn(colon, "\n"));
 }
 
-Status run_input(Run *r, const char *path)
-{
-    Sha256Hex hash;
-    TRY(sha256_file(&hash, path));
-    Note **n = &r->inputs;
-    while (*n) n = &(*n)->next;
-    *n = NEW(&r->arena, Note, 1);
-    (*n)->text = str_copy(&r->arena, path, strlen(path));
-    (*n)->more = str_copy(&r->arena, hash.hex, sizeof hash.hex - 1);
-    return OK;
-}
-
 /* A setting keeps its type: numbers and flags are not strings. */
 static void add_setting(cJSON *config, const Setting *s, const char *value)
 {
@@ -83,27 +70,41 @@ static void add_inputs(cJSON *root, const Run *r)
     }
 }
 
-static double seconds(struct timeval t)
+double rusage_seconds(const struct rusage *u)
 {
-    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+    return (double)u->ru_utime.tv_sec + (double)u->ru_stime.tv_sec +
+           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
 }
 
-/* The peak of the children is that of the largest one, not their sum: that is what the system keeps. */
+double cpu_now(void)
+{
+    struct rusage self;
+    getrusage(RUSAGE_SELF, &self);
+    return rusage_seconds(&self);
+}
+
+/* Linux forgets the highest memory use so far when asked; where it does not, an earlier run's peak may show. */
+void memory_forget_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (!f) return;
+    fputs("5", f);
+    fclose(f);
+}
+
+/* This process, and the largest of its jobs: they share pages, so a sum would count those twice. */
 static void add_usage(cJSON *root, const Run *r)
 {
-    struct rusage self, children;
+    struct rusage self;
     getrusage(RUSAGE_SELF, &self);
-    getrusage(RUSAGE_CHILDREN, &children);
     cJSON *memory = cJSON_AddObjectToObject(root, "memory");
     cJSON_AddNumberToObject(memory, "peak_bytes", 1024.0 * (double)self.ru_maxrss);
-    cJSON_AddNumberToObject(memory, "largest_job_bytes", 1024.0 * (double)children.ru_maxrss);
+    cJSON_AddNumberToObject(memory, "largest_job_bytes", r->job_peak);
     cJSON *time = cJSON_AddObjectToObject(root, "time");
     cJSON_AddStringToObject(time, "start", r->when[0]);
     if (r->when[1][0]) cJSON_AddStringToObject(time, "end", r->when[1]);
     cJSON_AddNumberToObject(time, "wall_seconds", clock_now() - r->started);
-    cJSON_AddNumberToObject(time, "cpu_seconds",
-                            seconds(self.ru_utime) + seconds(self.ru_stime) + seconds(children.ru_utime) +
-                                seconds(children.ru_stime));
+    cJSON_AddNumberToObject(time, "cpu_seconds", rusage_seconds(&self) - r->cpu_started + r->job_cpu);
 }
 
 Status manifest_write(Run *r, const char *status, const char *message)

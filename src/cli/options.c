@@ -237,21 +237,18 @@ int args_settings(const Args *a, const Pair **out)
     return a->n_setting;
 }
 
-/* One entry of a two-column list: the text wraps at 100 columns and stays in its column. */
-static void print_entry(const char *left, const char *text)
+void print_item(const char *left, int column, const char *text)
 {
-    enum { COLUMN = 26, WIDTH = 100 };
-    int at = printf("  %s", left);
-    if (at > COLUMN - 2) at = (putchar('\n'), 0);
-    at += printf("%*s", COLUMN - at, "");
+    enum { WIDTH = 100 };
+    int at = printf("%s", left);
+    if (at >= column) at = (putchar('\n'), 0);
+    printf("%*s", column - at, "");
+    at = column;
     while (*text) {
-        size_t n = strcspn(text, " ");
-        if (at > COLUMN && at + 1 + (int)n > WIDTH) {
-            printf("\n%*s", COLUMN, "");
-            at = COLUMN;
-        }
-        at += printf("%s%.*s", at > COLUMN ? " " : "", (int)n, text);
-        text += n + strspn(text + n, " ");
+        int n = (int)strcspn(text, " ");
+        if (at > column && at + 1 + n > WIDTH) at = (printf("\n%*s", column, ""), column);
+        at += printf("%s%.*s", at > column ? " " : "", n, text);
+        text += n + (int)strspn(text + n, " ");
     }
     putchar('\n');
 }
@@ -260,9 +257,9 @@ static void print_options(const Option *table)
 {
     for (; table && table->name; table++) {
         char left[80];
-        snprintf(left, sizeof left, "--%s%s%s", table->name, table->argument ? " " : "",
+        snprintf(left, sizeof left, "  --%s%s%s", table->name, table->argument ? " " : "",
                  table->argument ? table->argument : "");
-        print_entry(left, table->help);
+        print_item(left, 26, table->help);
     }
 }
 

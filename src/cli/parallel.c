@@ -139,7 +139,10 @@ static void collect(Pool *p, int w)
     Worker gone = p->worker[w];
     int how = 0;
     close(gone.fd);
-    while (waitpid(gone.pid, &how, 0) < 0 && errno == EINTR) continue;
+    struct rusage usage = {0};
+    while (wait4(gone.pid, &how, 0, &usage) < 0 && errno == EINTR) continue;
+    p->run->job_cpu += rusage_seconds(&usage);
+    p->run->job_peak = fmax(p->run->job_peak, 1024.0 * (double)usage.ru_maxrss);
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
     if (WIFSIGNALED(how) || WEXITSTATUS(how)) {

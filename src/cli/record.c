@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/file.h"
+#include "cli/sha256.h"
 #include "num/stats.h"
 #include "plot/plot.h"
 
@@ -121,6 +122,16 @@ void run_params(Run *r, const char *what, int64_t total, int64_t trainable)
     parent_only(r, "run_params");
     *append(r, &r->params) =
         (Note){.text = str_copy(&r->arena, what, strlen(what)), .total = total, .trainable = trainable};
+}
+
+Status run_input(Run *r, const char *path)
+{
+    Sha256Hex hash;
+    parent_only(r, "run_input");
+    TRY(sha256_file(&hash, path));
+    *append(r, &r->inputs) = (Note){.text = str_copy(&r->arena, path, strlen(path)),
+                                    .more = str_copy(&r->arena, hash.hex, strlen(hash.hex))};
+    return OK;
 }
 
 /* One line, one write: a run killed at any moment leaves whole lines. */

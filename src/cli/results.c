@@ -162,8 +162,10 @@ void results_print(Run *r)
     int width = 10;
     printf("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
            r->seeds == 1 ? "" : "s");
-    printf("  claim    %s\n  verdict  %s%s%s: %s\n", e->claim, colour() ? paint[r->verdict] : "",
-           verdict_name(r->verdict), colour() ? "\033[0m" : "", r->sentence);
+    print_item("  claim", 11, e->claim);
+    if (colour()) fputs(paint[r->verdict], stdout);
+    print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
+    if (colour()) fputs("\033[0m", stdout);
     for (const Metric *m = r->metrics; m; m = m->next) {
         if ((int)strlen(m->name) > width) width = (int)strlen(m->name);
         many |= m->n > 1;
@@ -177,7 +179,7 @@ void results_print(Run *r)
         else
             printf("%.4g, p %.3g over %d pairs\n", c->mean, c->p, c->n);
     }
-    for (const Note *n = r->notes; n; n = n->next) printf("  note     %s\n", n->text);
+    for (const Note *n = r->notes; n; n = n->next) print_item("  note", 11, n->text);
     for (const Note *f = r->figures; f; f = f->next) printf("  figure   %s/figures/%s.svg\n", r->dir, f->text);
     printf("  results  %s/results.json\n", r->dir);
 }

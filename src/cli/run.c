@@ -222,6 +222,8 @@ Status run_open(Run **out, const Request *q)
     r->dir = q->dir;
     r->log = r->job = -1;
     r->started = clock_now();
+    r->cpu_started = cpu_now();
+    memory_forget_peak();
     stamp(r->when[0]);
     Status status = resolve(r, q);
     if (!status) status = prepare_dir(r);

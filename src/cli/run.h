@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "base/str.h"
 #include "cli/command.h"
@@ -68,13 +69,14 @@ struct Run {
     bool judged;
     Verdict verdict;
     const char *sentence;
-    int log;          /* descriptor of metrics.jsonl, or of a job's part of it */
-    int log_error;    /* the first errno of writing it */
-    int job;          /* -1 in the parent */
-    int calls;        /* run_parallel calls so far */
-    Stage *stage;     /* in a forked job: its slot in shared memory */
-    double started;   /* seconds on the monotonic clock */
-    char when[2][32]; /* start and end, UTC */
+    int log;                               /* descriptor of metrics.jsonl, or of a job's part of it */
+    int log_error;                         /* the first errno of writing it */
+    int job;                               /* -1 in the parent */
+    int calls;                             /* run_parallel calls so far */
+    Stage *stage;                          /* in a forked job: its slot in shared memory */
+    double started;                        /* seconds on the monotonic clock */
+    double cpu_started, job_cpu, job_peak; /* seconds before the run, and of its jobs; bytes of the largest job */
+    char when[2][32];                      /* start and end, UTC */
 };
 
 const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
@@ -96,7 +98,10 @@ Status manifest_write(Run *, const char *status, const char *message);
 const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
 
-double clock_now(void); /* seconds, monotonic */
+double rusage_seconds(const struct rusage *); /* user and system time */
+double cpu_now(void);                         /* of this process so far */
+void memory_forget_peak(void);                /* a run's peak is not that of the run before it */
+double clock_now(void);                       /* seconds, monotonic */
 void progress_show(const Run *, const Stage *, double fraction);
 void progress_clear(void); /* wipes the line before anything else is printed */
 void signals_watch(void);  /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */

@@ -52,7 +52,7 @@ expect 3 '/proc/none' 'an unwritable place' run test/quick --out /proc/none
 "$program" run test/quick --out "$t/d" >/dev/full 2>"$t/err"
 [ $? = 3 ]
 result $? 'full disk on stdout'
-expect 0 'settings \(smoke, quick, paper\)' 'help with an experiment shows its settings' run test/quick --help
+expect 0 'settings \(smoke / quick' 'help with an experiment shows its settings' run test/quick --help
 
 # Figures and reports.
 [ -s "$t/a/figures/words.svg" ] && [ -s "$t/a/figures/words.pdf" ] && [ -s "$t/a/figures/words.png" ]

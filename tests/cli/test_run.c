@@ -374,7 +374,10 @@ static void manifest_says_what_ran(void **state)
     assert_true(cJSON_GetObjectItem(config, "rate")->valuedouble == 0.1);
     assert_int_equal(cJSON_GetObjectItem(config, "steps")->valueint, 3);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItem(config, "open")));
-    assert_true(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "memory"), "peak_bytes")->valuedouble > 1e6);
+    const cJSON *memory = cJSON_GetObjectItem(o, "memory");
+    assert_true(cJSON_GetObjectItem(memory, "peak_bytes")->valuedouble > 1e6);
+    assert_true(cJSON_GetObjectItem(memory, "largest_job_bytes")->valuedouble > 1e5);
+    assert_true(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "time"), "wall_seconds")->valuedouble > 0.005);
     cJSON_Delete(o);
     arena_close(&a);
 }
