@@ -130,6 +130,18 @@ void tensor_fill(Tensor t, double x)
     for (int64_t i = 0, n = tensor_count(t); i < n; i++) tensor_set(t, i, x);
 }
 
+int64_t tensor_argmax(Tensor t)
+{
+    int64_t best = 0, n = tensor_count(t);
+    if (t.dtype == F32) { /* called for every row of logits, so without a conversion per element */
+        const float *x = t.data;
+        for (int64_t i = 1; i < n; i++) best = x[i] > x[best] ? i : best;
+    } else {
+        for (int64_t i = 1; i < n; i++) best = tensor_get(t, i) > tensor_get(t, best) ? i : best;
+    }
+    return best;
+}
+
 bool tensor_same_shape(Tensor a, Tensor b)
 {
     return a.rank == b.rank && !memcmp(a.dim, b.dim, sizeof a.dim[0] * (size_t)a.rank);

@@ -44,6 +44,7 @@ size_t tensor_bytes(Tensor);
 double tensor_get(Tensor, int64_t i); /* flat index, any dtype */
 void tensor_set(Tensor, int64_t i, double);
 void tensor_fill(Tensor, double);
+int64_t tensor_argmax(Tensor); /* flat index of the largest element, the first of equals; 0 when none compares */
 bool tensor_same_shape(Tensor, Tensor);
 const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */
 size_t dtype_size(DType);
