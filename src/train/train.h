@@ -19,35 +19,44 @@ typedef struct {
 } Group;
 typedef struct {
     OptimKind optim;
-    double lr, beta1, beta2, eps, decay, momentum; /* decay only where Param.decay */
-    double clip; /* global gradient norm; 0: off.  coefficient min(1, clip / (norm + 1e-6)) */
+    double lr, beta1, beta2, eps; /* AdamW (Loshchilov and Hutter 2019) */
+    double momentum;              /* SGD: v = momentum v + g + decay w, w -= lr v */
+    double decay;                 /* only where Param.decay */
+    double clip;                  /* global gradient norm; 0: off.  coefficient min(1, clip / (norm + 1e-6)) */
     Schedule schedule;
     int64_t warmup, total;
     uint64_t seed;
     bool no_dropout;     /* train in evaluation mode, as prefix and LoRA runs of the toy papers do */
-    const Group *groups; /* ended by {0}, or NULL */
+    const Group *groups; /* ended by {0}, or NULL; E_CONFIG when one takes no trainable parameter */
 } TrainConfig;
 TrainConfig train_defaults(void); /* AdamW 1e-3, betas .9 .999, eps 1e-8, decay 0, clip 1, constant */
 
 typedef struct {
-    int64_t step;
-    double loss, grad_norm, lr, seconds;
+    int64_t step; /* the one just done, from 0 */
+    double loss, grad_norm /* before clipping */, lr, seconds;
 } StepStats;
 typedef struct Trainer {
     Model *model;
     const Hooks *hooks;
     TrainConfig config;
-    int64_t step;        /* steps done */
-    struct Slots *slots; /* optimiser state per trainable parameter */
+    int64_t step;       /* steps done */
+    struct Slot *slots; /* optimiser state per trainable parameter; train/optim.h */
     int n_slots;
 } Trainer;
+/* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG says which setting. */
 Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const TrainConfig *);
-Status trainer_step(Trainer *, Arena *step, const Batch *,
-                    StepStats *out); /* E_NUMERIC: loss or gradient not finite */
+/* What the step needs lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
+ * is not finite: the parameters are then as they were before the step. */
+Status trainer_step(Trainer *, Arena *step, const Batch *, StepStats *out);
 /* Several batches as one step: gradients accumulate, losses average. */
 Status trainer_step_many(Trainer *, Arena *step, const Batch *batches, int n, StepStats *out);
-Status trainer_save(const Trainer *, const char *path); /* trainable parameters, optimiser state, step; atomic */
-Status trainer_load(Trainer *, const char *path);       /* E_MISMATCH names the first tensor that does not fit */
-double schedule_lr(const TrainConfig *, int64_t step);  /* the rate of step 0, 1, ... */
+/* A checkpoint is a safetensors file of the trainable parameters under their names, the optimiser state, the step
+ * and the settings; it replaces `path` in one rename.  Loading needs a trainer over the same trainable parameters
+ * with the same settings: E_MISMATCH names the first tensor or setting that differs, and nothing is changed then. */
+Status trainer_save(const Trainer *, const char *path);
+Status trainer_load(Trainer *, const char *path);
+/* The rate of step 0, 1, ...: rises linearly over the warm-up from 0, then falls to 0 at `total`, as Hugging Face's
+ * get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup have it. */
+double schedule_lr(const TrainConfig *, int64_t step);
 
 #endif

@@ -1,0 +1,94 @@
+/* One step: forward and backward over its batches, the norm of the gradient, the rate of this step, the update.
+ * Nothing is changed before loss and gradient are known to be finite, so a run that diverges ends in the last good
+ * parameters. */
+#include <math.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "train/optim.h"
+
+/* Written so that NaN fails. */
+static Status check_range(const char *name, double x, double low, double high)
+{
+    if (x >= low && x <= high) return OK;
+    return fail(E_CONFIG, "training: %s is %g, expected %g to %g", name, x, low, high);
+}
+
+static Status check_config(const TrainConfig *c)
+{
+    const double below1 = 1 - 0x1p-53, any = 1e300;
+    TRY(check_range("lr", c->lr, 0, any));
+    TRY(check_range("decay", c->decay, 0, any));
+    TRY(check_range("clip", c->clip, 0, any));
+    TRY(check_range("warmup", (double)c->warmup, 0, any));
+    if (c->optim == OPTIM_SGD) {
+        TRY(check_range("momentum", c->momentum, 0, below1));
+    } else {
+        TRY(check_range("beta1", c->beta1, 0, below1));
+        TRY(check_range("beta2", c->beta2, 0, below1));
+        TRY(check_range("eps", c->eps, 1e-300, any));
+    }
+    if (c->schedule != SCHEDULE_CONSTANT && c->total <= c->warmup)
+        return fail(E_CONFIG, "training: total is %lld steps, expected more than the %lld of the warm-up",
+                    (long long)c->total, (long long)c->warmup);
+    return OK;
+}
+
+Status trainer_open(Trainer **out, Arena *run, Model *model, const Hooks *hooks, const TrainConfig *config)
+{
+    TRY(check_config(config));
+    Trainer *t = NEW(run, Trainer, 1);
+    *t = (Trainer){.model = model, .hooks = hooks, .config = *config};
+    TRY(slots_new(&t->slots, &t->n_slots, run, model->params, config));
+    *out = t;
+    return OK;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Adds share times the gradient of one batch; returns its loss.  Dropout is drawn from (seed, step, part). */
+static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, double share)
+{
+    ArenaMark mark = arena_mark(step);
+    Tape *tape = tape_open(step, true);
+    uint64_t seed = rng_mix(rng_mix(rng_stream(t->config.seed, "train/pass"), (uint64_t)t->step), (uint64_t)part);
+    Pass pass = {.tape = tape, .hooks = t->hooks, .seed = seed, .train = !t->config.no_dropout};
+    Var *loss = model_loss(t->model, &pass, batch);
+    double value = tape_scalar(loss);
+    if (isfinite(value)) tape_backward(tape, share == 1 ? loss : op_scale(tape, loss, share));
+    arena_drop(step, mark);
+    return value;
+}
+
+Status trainer_step_many(Trainer *t, Arena *step, const Batch *batches, int n, StepStats *out)
+{
+    CHECK(n > 0, "a training step of %d batches", n);
+    const TrainConfig *c = &t->config;
+    StepStats s = {.step = t->step, .lr = schedule_lr(c, t->step)};
+    double start = now();
+
+    params_zero_grad(t->model->params);
+    for (int i = 0; i < n && isfinite(s.loss); i++) s.loss += accumulate(t, step, &batches[i], i, 1.0 / n) / n;
+    if (!isfinite(s.loss))
+        return fail(E_NUMERIC, "training diverged: the loss of step %lld is %g", (long long)s.step, s.loss);
+    s.grad_norm = slots_grad_norm(t->slots, t->n_slots);
+    if (!isfinite(s.grad_norm))
+        return fail(E_NUMERIC, "training diverged: the gradient norm of step %lld is %g at loss %g",
+                    (long long)s.step, s.grad_norm, s.loss);
+
+    double coefficient = c->clip > 0 ? fmin(1, c->clip / (s.grad_norm + 1e-6)) : 1;
+    slots_update(t->slots, t->n_slots, c, s.lr, coefficient, ++t->step);
+    s.seconds = now() - start;
+    if (out) *out = s;
+    return OK;
+}
+
+Status trainer_step(Trainer *t, Arena *step, const Batch *batch, StepStats *out)
+{
+    return trainer_step_many(t, step, batch, 1, out);
+}
