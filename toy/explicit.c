@@ -94,7 +94,7 @@ static void norm_back(double *dx, double *dgain, double *dbias, const double *dy
     }
 }
 
-/* ---- GELU, tanh form (Hendrycks and Gimpel 2016): x where x is large, 0 where it is very negative, smooth between */
+/* ---- GELU, tanh form (Hendrycks and Gimpel 2016): x where x is large, 0 where very negative, smooth between */
 
 static const double SQRT_2_OVER_PI = 0.79788456080286535588;
 

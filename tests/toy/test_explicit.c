@@ -75,4 +75,83 @@ static void descent_learns(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(parts_fill_theta), cmocka_unit_test(gradient_is_the_slope), cmocka_unit_test(descent_learns))
+/* A weight of the model in src/nn and the same one here. */
+typedef struct {
+    const char *name;
+    double *at;
+} Pair;
+
+static int pairs(Pair *p, Arena *a, ExplicitShape s, double *theta)
+{
+    ExplicitWeights w = explicit_view(s, theta);
+    int n = 0;
+    p[n++] = (Pair){"wte.weight", w.token};
+    p[n++] = (Pair){"wpe.weight", w.position};
+    p[n++] = (Pair){"ln_f.weight", w.gain};
+    p[n++] = (Pair){"ln_f.bias", w.bias};
+    p[n++] = (Pair){"lm_head.weight", w.head};
+    for (int l = 0; l < s.layers; l++) {
+        const ExplicitLayer *y = &w.layer[l];
+        const Pair layer[] = {
+            {"ln_1.weight", y->gain1},         {"ln_1.bias", y->bias1},        {"attn.c_attn.weight", y->qkv},
+            {"attn.c_attn.bias", y->qkv_bias}, {"attn.c_proj.weight", y->out}, {"attn.c_proj.bias", y->out_bias},
+            {"ln_2.weight", y->gain2},         {"ln_2.bias", y->bias2},        {"mlp.c_fc.weight", y->up},
+            {"mlp.c_fc.bias", y->up_bias},     {"mlp.c_proj.weight", y->down}, {"mlp.c_proj.bias", y->down_bias}};
+        for (int i = 0; i < 12; i++) p[n++] = (Pair){str_print(a, "h.%d.%s", l, layer[i].name), layer[i].at};
+    }
+    return n;
+}
+
+static Model *same_model(Arena *a, ExplicitShape s)
+{
+    Config c;
+    arch_find("gpt2")->defaults(&c);
+    c.vocab = s.vocab;
+    c.positions = s.positions;
+    c.dim = s.dim;
+    c.heads = s.heads;
+    c.hidden = s.hidden;
+    c.layers = s.layers;
+    c.tie_head = false;
+    Model *m;
+    assert_int_equal(model_open(&m, a, &c, F64, 1), OK);
+    params_train(m->params, "*", true);
+    return m;
+}
+
+/* The tape must find the loss and every gradient that the hand-written passes find. */
+static void tape_agrees(void **state)
+{
+    (void)state;
+    Arena run = arena_open(1 << 26), step = arena_open(1 << 26);
+    for (int layers = 1; layers <= 2; layers++) {
+        ExplicitShape s = SHAPE2;
+        s.layers = layers;
+        double *theta = random_weights(&run, s), *dtheta = zeros(&run, s);
+        Model *m = same_model(&run, s);
+        Pair weight[32], gradient[32];
+        int n = pairs(weight, &run, s, theta);
+        pairs(gradient, &run, s, dtheta);
+        assert_int_equal(n, params_n(m->params));
+        for (int i = 0; i < n; i++) {
+            Param *p = param_find(m->params, weight[i].name);
+            assert_non_null(p);
+            memcpy(p->val.data, weight[i].at, tensor_bytes(p->val));
+        }
+        Pass pass = {.tape = tape_open(&step, true)};
+        Var *loss = model_loss(m, &pass, &(Batch){.b = 2, .t = 6, .ids = IDS, .target = TARGET});
+        double value = tape_scalar(loss);
+        tape_backward(pass.tape, loss);
+        double expected = explicit_loss(s, theta, dtheta, 2, 6, IDS, TARGET, &step);
+        EXPECT(fabs(value - expected) < 1e-12, "loss %.17g, by hand %.17g", value, expected);
+        for (int i = 0; i < n; i++) {
+            Tensor g = param_find(m->params, gradient[i].name)->grad;
+            EXPECT_NEAR(g, tensor_over(gradient[i].at, F64, g.rank, g.dim), 1e-12);
+        }
+    }
+    arena_close(&run);
+    arena_close(&step);
+}
+
+SUITE(cmocka_unit_test(parts_fill_theta), cmocka_unit_test(gradient_is_the_slope), cmocka_unit_test(descent_learns),
+      cmocka_unit_test(tape_agrees))
