@@ -1,0 +1,45 @@
+/* The digit-sequence tasks of the toy experiments (Petrov, Torr and Bibi, ICLR 2024): data made on the fly, the
+ * layout a decoder sees, and the two measures.
+ *
+ * An input is LENGTH digits from 0..DIGITS-1.  With probability 1/2 a draw is rejected unless it has at most five
+ * distinct digits, which makes repeats common.  A fixed hash of the input modulo 4 puts a quarter of all inputs
+ * into the test split, the same for every seed and program.
+ *
+ * Layout of a row: `slots` pad tokens (id 0), the input, the output without its last token.  Position
+ * slots + LENGTH - 1 + i predicts output i; only those positions are scored. */
+#ifndef TOY_DIGITS_H
+#define TOY_DIGITS_H
+
+#include "nn/model.h"
+
+enum { DIGITS = 8, LENGTH = 10, DIGIT_VOCAB = 10 };
+
+typedef struct {
+    const char *name, *what;
+    void (*map)(const int32_t in[LENGTH], int32_t out[LENGTH]);
+} DigitTask;
+extern const DigitTask DIGIT_TASKS[];          /* asc, desc, add1, add2, asc-add1, histogram; ended by {0} */
+const DigitTask *digit_task(const char *name); /* NULL when unknown */
+
+bool digits_in_test(const int32_t in[LENGTH]);
+void digits_draw(int32_t in[LENGTH], uint64_t stream, uint64_t index, bool test); /* example `index` of a stream */
+
+/* A batch of b examples first..first+b-1 of a stream, on the arena; keep and target cover the output positions. */
+Batch digits_batch(Arena *, const DigitTask *, int64_t slots, int64_t b, uint64_t stream, uint64_t first, bool test);
+
+typedef struct {
+    double exact, token; /* fraction of outputs wholly right; of tokens right */
+} DigitScore;
+/* Greedy decoding of n test inputs, scored on each of `tasks` tasks (the output is compared with every one). */
+void digits_score(DigitScore *out, Arena *step, Model *, const Hooks *, const DigitTask *const *task, int tasks,
+                  int64_t slots, int64_t n, uint64_t stream);
+/* Greedy output for inputs (B,LENGTH) into out (B,LENGTH). */
+void digits_decode(int32_t *out, Arena *step, Model *, const Hooks *, const int32_t *in, int64_t b, int64_t slots);
+
+/* What can be reached without attention to the input, in nats per token: H(y_i | i) and H(y_i | i, y_{i-1}). */
+typedef struct {
+    double position, previous;
+} DigitFloors;
+DigitFloors digits_floors(const DigitTask *, int64_t samples, uint64_t stream);
+
+#endif
