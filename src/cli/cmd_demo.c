@@ -24,7 +24,7 @@ static Status demo(const Args *a)
         else
             fprintf(stderr, "%s is not in this program: skipped\n", DEMO[i]);
     }
-    return launch_all(a, list, "out");
+    return launch_all(a, list, "out", true);
 }
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS};

@@ -53,21 +53,21 @@ static Status run_any(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, NULL));
-    return launch_all(a, list, "runs");
+    return launch_all(a, list, "runs", false);
 }
 
 static Status run_theory(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "theory"));
-    return launch_all(a, list, "runs");
+    return launch_all(a, list, "runs", false);
 }
 
 static Status run_toy(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "toy"));
-    return launch_all(a, list, "runs");
+    return launch_all(a, list, "runs", false);
 }
 
 static Status run_probe(const Args *a)
@@ -77,7 +77,7 @@ static Status run_probe(const Args *a)
     const Experiment **list = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
     if (!task) return fail(E_CONFIG, "--task NAME is needed; 'vernier list' names the experiments below probes/");
     TRY(choose(list, arena, str_print(arena, "probes/%s", task)));
-    return launch_all(a, list, "runs");
+    return launch_all(a, list, "runs", false);
 }
 
 static void print_setting(Arena *a, const Setting *s)

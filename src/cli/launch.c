@@ -67,10 +67,10 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     return status ? status : cli_flush();
 }
 
-static const char *directory(const Args *a, const Experiment *e, int n, const char *otherwise)
+static const char *directory(const Args *a, const Experiment *e, bool page, const char *otherwise)
 {
     const char *out = args_text(a, "out", NULL);
-    if (n == 1 && out) return out;
+    if (out && !page) return out;
     return str_print(args_arena(a), "%s/%s", out ? out : otherwise, experiment_name(args_arena(a), e));
 }
 
@@ -112,22 +112,24 @@ static Status request_from(Request *q, const Args *a)
     return OK;
 }
 
-Status launch_all(const Args *a, const Experiment **list, const char *otherwise)
+Status launch_all(const Args *a, const Experiment **list, const char *otherwise, bool page)
 {
     Arena *arena = args_arena(a);
     Tally t = {.holds = true};
     Request q;
     while (list[t.n]) t.n++;
+    CHECK(t.n, "no experiment to launch");
+    page |= t.n > 1;
     TRY(request_from(&q, a));
     const char **dir = NEW(arena, const char *, t.n + 1);
-    for (int i = 0; i < t.n; i++) dir[i] = directory(a, list[i], t.n, otherwise);
+    for (int i = 0; i < t.n; i++) dir[i] = directory(a, list[i], page, otherwise);
     Status status = launch_each(a, q, list, dir, &t);
     if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
     if (status) return status;
-    if (t.n > 1) {
-        const char *page = str_print(arena, "%s/report.html", args_text(a, "out", otherwise));
-        TRY(report_runs(page, arena, t.n, dir));
-        if (!args_given(a, "json")) printf("\nreport %s\n", page);
+    if (page) {
+        const char *path = str_print(arena, "%s/report.html", args_text(a, "out", otherwise));
+        TRY(report_runs(path, arena, t.n, dir));
+        if (!args_given(a, "json")) printf("\nreport %s\n", path);
     }
     if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
     return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;

@@ -21,8 +21,8 @@
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
-/* Runs the NULL-ended list in order.  A single one writes to --out, by default runs/GROUP/NAME; several write to
- * --out/GROUP/NAME, by default below `otherwise`, and one report beside them. */
-Status launch_all(const Args *, const Experiment **list, const char *otherwise);
+/* Runs the NULL-ended list in order.  A single one writes to --out, by default runs/GROUP/NAME.  Several, or any
+ * number with `page`, write to --out/GROUP/NAME, by default below `otherwise`, and one report beside them. */
+Status launch_all(const Args *, const Experiment **list, const char *otherwise, bool page);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -59,6 +60,12 @@ static void print_span(char *out, size_t n, double seconds)
         snprintf(out, n, "%dh%02dm", s / 3600, s / 60 % 60);
 }
 
+static bool is_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
 static int columns(void)
 {
     struct winsize size;
@@ -100,9 +107,9 @@ void progress_show(const Run *r, const Stage *s, double fraction)
         line.first = s->done;
     }
     line.stage = *s;
-    bool terminal = isatty(STDERR_FILENO);
-    if (r->quiet || now - line.shown < (terminal ? 0.1 : 10)) return;
-    if (!terminal && now - r->started < 10) return; /* short runs say nothing on the way */
+    if (r->quiet || now - line.shown < 0.1) return; /* the common way out: no system call */
+    bool terminal = is_terminal();
+    if (!terminal && fmin(now - line.shown, now - r->started) < 10) return; /* short runs say nothing on the way */
     line.shown = now;
     char text[256], left[32], loss[32] = "", rate[32] = "";
     double part = fraction >= 0 ? fraction : s->total > 0 ? (double)s->done / (double)s->total : 0;
