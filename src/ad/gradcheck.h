@@ -1,5 +1,5 @@
 /* Is a whole model's gradient right?  Compares the tape's gradient g with central differences of the loss along
- * directions u: (f(w + h u) - f(w - h u)) / 2h against g.u, over all trainable parameters of a set.
+ * directions u: the slope of f(w + h u) at h = 0 against g.u, over all trainable parameters of a set.
  *
  * Two kinds of direction: random ones over everything at once, and one for each parameter alone, so that a wrong
  * small gradient cannot hide behind a large right one.  The error of a direction is the gap relative to the larger of
