@@ -1,0 +1,124 @@
+/* IA3: three learned vectors rescale keys, values and the feed-forward's activation,
+ *     k <- l_k * k,    v <- l_v * v,    h <- l_ff * act(W x),
+ * starting at 1.  Cross-attention has keys and values of its own and no feed-forward.
+ *
+ * Merging multiplies the rows (and biases) of the key and value projections and the columns of the second
+ * feed-forward matrix: the activation's scale reaches nothing else. */
+#include "peft/place.h"
+
+static const struct {
+    Site site, linear; /* where it acts; the map it folds into */
+    const char *what;
+    bool inputs; /* it scales that map's inputs, not its outputs */
+} KINDS[] = {{SITE_KEYS, SITE_K, "keys", false},
+             {SITE_VALUES, SITE_V, "values", false},
+             {SITE_FFN_ACT, SITE_FFN_OUT, "ffn", true}};
+enum { N_KINDS = sizeof KINDS / sizeof *KINDS };
+
+static bool is_there(Where at, int kind)
+{
+    return KINDS[kind].site != SITE_FFN_ACT || at.part != PART_CROSS;
+}
+
+static int64_t size_of(const Model *m, Where at, int kind)
+{
+    const Linear *l = place_linear(m, at, KINDS[kind].linear);
+    return KINDS[kind].inputs ? l->in : l->out;
+}
+
+static void defaults(PeftConfig *cfg, const Config *c)
+{
+    (void)c;
+    place_all(cfg, true);
+}
+
+static Var *ia3_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    return op_scale_cols(p->tape, out, tape_param(p->tape, user));
+}
+
+static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
+{
+    TRY(place_check(m, cfg, "ia3"));
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
+        for (int k = 0; k < N_KINDS; k++)
+            if (is_there(at, k))
+                hook_add(hooks, place_at(at, KINDS[k].site), ia3_hook,
+                         place_param(m, "ia3", at, KINDS[k].what, (Init){INIT_ONE, 0}, SHAPE(size_of(m, at, k))));
+    return OK;
+}
+
+static int64_t count(const Model *m, const PeftConfig *cfg)
+{
+    int64_t n = 0;
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
+        for (int k = 0; k < N_KINDS; k++)
+            if (is_there(at, k)) n += size_of(m, at, k);
+    return n;
+}
+
+/* Multiply, or divide, t[i] by l. */
+static void rescale(Tensor t, int64_t i, double l, bool undo)
+{
+    double x = tensor_get(t, i);
+    tensor_set(t, i, undo ? x / l : x * l);
+}
+
+/* Weight (o,i) of the map, wherever the layout and the thirds of GPT-2 put it. */
+static int64_t index_of(const Linear *l, int64_t o, int64_t i)
+{
+    return l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(l->w->val) + l->first + o;
+}
+
+static void fold(const Linear *l, const Param *scale, bool inputs, bool undo)
+{
+    for (int64_t o = 0; o < l->out; o++)
+        for (int64_t i = 0; i < l->in; i++)
+            rescale(l->w->val, index_of(l, o, i), tensor_get(scale->val, inputs ? i : o), undo);
+    if (!inputs && l->b)
+        for (int64_t o = 0; o < l->out; o++) rescale(l->b->val, l->first + o, tensor_get(scale->val, o), undo);
+}
+
+static bool has_zero(const Param *p)
+{
+    for (int64_t i = 0; i < tensor_count(p->val); i++)
+        if (tensor_get(p->val, i) == 0) return true;
+    return false;
+}
+
+static Status fold_all(Model *m, const PeftConfig *cfg, bool undo)
+{
+    for (int dry = 1; dry >= 0; dry--) /* look at everything before changing anything */
+        for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
+            for (int k = 0; k < N_KINDS; k++) {
+                if (!is_there(at, k)) continue;
+                const Param *l = place_find(m, "ia3", at, KINDS[k].what);
+                if (!l) return fail(E_CONFIG, "ia3 is not attached to this model, so there is nothing to fold");
+                if (undo && has_zero(l)) return fail(E_NUMERIC, "%s holds a 0, which cannot be unmerged", l->name);
+                if (!dry) fold(place_linear(m, at, KINDS[k].linear), l, KINDS[k].inputs, undo);
+            }
+    return OK;
+}
+
+static Status merge(Model *m, const PeftConfig *cfg)
+{
+    return fold_all(m, cfg, false);
+}
+
+static Status unmerge(Model *m, const PeftConfig *cfg)
+{
+    return fold_all(m, cfg, true);
+}
+
+const Peft PEFT_IA3 = {
+    .name = "ia3",
+    .summary = "rescale keys, values and feed-forward activations",
+    .source = "Liu et al., Few-Shot Parameter-Efficient Fine-Tuning (T-Few), NeurIPS 2022",
+    .defaults = defaults,
+    .attach = attach,
+    .merge = merge,
+    .unmerge = unmerge,
+    .count = count,
+};
+REGISTER(peft, PEFT_IA3)

@@ -1,0 +1,176 @@
+/* Prefix tuning: every attention of a part sees P more keys and values, its own in every layer.  Encoder
+ * self-attention, decoder self-attention and cross-attention have independent prefixes.  Queries and positions of the
+ * content are untouched, so the prefix takes attention away from content without reordering it.
+ *
+ *   free   keys and values are parameters: peft.prefix.PART.layer.L.{keys,values} (P,H*D)
+ *          (Li and Liang without reparameterisation; P-tuning v2)
+ *   tied   a slot is a vector (P,C) that passes through the layer's own norm, where that stands before attention,
+ *          and its frozen key and value projections: peft.prefix.PART.layer.L.slots (Petrov et al.)
+ *   mlp    keys and values = up_L(tanh(mlp(table))) with one table (P,C) and one mlp for a part and an `up` for the
+ *          keys and for the values of each layer; the MLP stays a parameter, so training can resume (Li and Liang)
+ *
+ * A tied prefix can own `reserved` positions: then inputs already start with that many filler tokens, whose keys and
+ * values are overwritten in every layer, so positions never shift and causality counts the slots as content.
+ *
+ * Positions of the content stay what they are, as in the papers and the adapters library; shift_positions moves the
+ * learned ones by P, as the PEFT library does, for prefixes trained there.
+ *
+ * The hidden layer of the MLP is recomputed where it is used, twice a layer: P rows cost nothing beside the B*T rows
+ * of the model, and nothing has to survive the scopes of the tape between layers. */
+#include "base/str.h"
+#include "peft/place.h"
+
+typedef struct { /* of one part */
+    Param *table, *weight, *bias;
+} Mlp;
+typedef struct {               /* of one attention */
+    Param *free[2];            /* keys, values */
+    Param *up[2], *up_bias[2]; /* mlp */
+    Param *slots;              /* tied */
+    const Linear *project[2];  /* tied: the layer's key and value projections */
+    const Norm *norm;          /* tied: the norm before them, or NULL */
+    const Mlp *mlp;
+    int64_t reserved;
+} Prefix;
+
+static void defaults(PeftConfig *cfg, const Config *c)
+{
+    (void)c;
+    place_all(cfg, true);
+    cfg->length = 20;
+    cfg->kind = PREFIX_FREE;
+    cfg->width = 512;
+    cfg->init_sd = 0.02;
+}
+
+static Var *tied(const Prefix *x, Tape *t, int which)
+{
+    const Linear *l = x->project[which];
+    Var *s = tape_param(t, x->slots);
+    if (x->norm) s = op_norm(t, s, NULL, tape_param(t, x->norm->gain), tape_param(t, x->norm->bias), x->norm->eps);
+    Var *y = op_linear(t, s, tape_param(t, l->w), l->layout, tape_param(t, l->b), ACT_NONE);
+    return tensor_last(y->val) == l->out ? y
+                                         : op_cols(t, y, l->first, l->out); /* GPT-2 projects all thirds at once */
+}
+
+static Var *through_mlp(const Prefix *x, Tape *t, int which)
+{
+    const Mlp *m = x->mlp;
+    Var *h =
+        op_linear(t, tape_param(t, m->table), tape_param(t, m->weight), OUT_IN, tape_param(t, m->bias), ACT_TANH);
+    return op_linear(t, h, tape_param(t, x->up[which]), OUT_IN, tape_param(t, x->up_bias[which]), ACT_NONE);
+}
+
+static Var *prefix_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)in;
+    const Prefix *x = user;
+    Tape *t = p->tape;
+    int which = at.site == SITE_VALUES, mark = tape_enter(t);
+    Var *rows = x->slots ? tied(x, t, which) : x->mlp ? through_mlp(x, t, which) : tape_param(t, x->free[which]);
+    return tape_leave(t, mark, op_prepend(t, rows, out, x->reserved));
+}
+
+static Status check(const Model *m, const PeftConfig *cfg)
+{
+    if (cfg->length < 1) return fail(E_CONFIG, "prefix: length is %d, expected at least 1", cfg->length);
+    if (cfg->kind == PREFIX_MLP && cfg->width < 1)
+        return fail(E_CONFIG, "prefix: the MLP's width is %d, expected at least 1", cfg->width);
+    if (!(cfg->init_sd >= 0)) return fail(E_CONFIG, "prefix: init_sd is %g, expected at least 0", cfg->init_sd);
+    if (cfg->reserved && cfg->kind != PREFIX_TIED)
+        return fail(E_CONFIG, "prefix: only a tied prefix can overwrite reserved positions");
+    if (cfg->reserved && cfg->reserved != cfg->length)
+        return fail(E_CONFIG,
+                    "prefix: %d slots cannot overwrite %d reserved positions; the two are equal or reserved is 0",
+                    cfg->length, cfg->reserved);
+    if (cfg->reserved && m->config.positions && cfg->reserved >= m->config.positions)
+        return fail(E_CONFIG, "prefix: %d reserved positions leave none of the model's %d for content", cfg->reserved,
+                    m->config.positions);
+    if (cfg->shift_positions && m->config.positions && cfg->length >= m->config.positions)
+        return fail(E_CONFIG, "prefix: moved by %d, no content fits the model's %d positions", cfg->length,
+                    m->config.positions);
+    return place_check(m, cfg, "prefix");
+}
+
+static Mlp *new_mlp(Model *m, const PeftConfig *cfg, Where at)
+{
+    const Where part = {.layer = -1, .part = at.part};
+    int64_t c = m->config.dim, w = cfg->width;
+    Mlp *x = NEW(m->run, Mlp, 1);
+    x->table = place_param(m, "prefix", part, "table", (Init){INIT_NORMAL, cfg->init_sd}, SHAPE(cfg->length, c));
+    x->weight = place_param(m, "prefix", part, "mlp.weight", init_fan_in(c), SHAPE(w, c));
+    x->bias = place_param(m, "prefix", part, "mlp.bias", (Init){INIT_ZERO, 0}, SHAPE(w));
+    return x;
+}
+
+static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *mlp)
+{
+    static const char *const WHAT[] = {"keys", "values"};
+    const Init normal = {INIT_NORMAL, cfg->init_sd};
+    int64_t hd = place_width(m, at), p = cfg->length;
+    Prefix *x = NEW(m->run, Prefix, 1);
+    x->reserved = cfg->reserved;
+    if (cfg->kind == PREFIX_TIED) {
+        x->slots = place_param(m, "prefix", at, "slots", normal, SHAPE(p, m->config.dim));
+        x->project[0] = place_linear(m, at, SITE_K);
+        x->project[1] = place_linear(m, at, SITE_V);
+        if (m->norm_at) x->norm = m->norm_at(m, place_at(at, SITE_KEYS));
+        return x;
+    }
+    x->mlp = mlp;
+    for (int i = 0; i < 2; i++) {
+        if (!mlp) {
+            x->free[i] = place_param(m, "prefix", at, WHAT[i], normal, SHAPE(p, hd));
+            continue;
+        }
+        x->up[i] = place_param(m, "prefix", at, str_print(m->run, "%s.weight", WHAT[i]), init_fan_in(cfg->width),
+                               SHAPE(hd, cfg->width));
+        x->up_bias[i] =
+            place_param(m, "prefix", at, str_print(m->run, "%s.bias", WHAT[i]), (Init){INIT_ZERO, 0}, SHAPE(hd));
+    }
+    return x;
+}
+
+static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
+{
+    TRY(check(m, cfg));
+    const Mlp *mlp = NULL;
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
+        if (cfg->kind == PREFIX_MLP && at.layer == 0) mlp = new_mlp(m, cfg, at);
+        Prefix *x = new_prefix(m, cfg, at, mlp);
+        hook_add(hooks, place_at(at, SITE_KEYS), prefix_hook, x);
+        hook_add(hooks, place_at(at, SITE_VALUES), prefix_hook, x);
+        if (cfg->shift_positions && at.part != PART_CROSS && at.layer == 0) hooks_shift(hooks, at.part, cfg->length);
+    }
+    return OK;
+}
+
+static int64_t count(const Model *m, const PeftConfig *cfg)
+{
+    int64_t c = m->config.dim, w = cfg->width, p = cfg->length, n = 0;
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
+        int64_t hd = place_width(m, at);
+        switch (cfg->kind) {
+        case PREFIX_FREE: n += 2 * p * hd; break;
+        case PREFIX_TIED: n += p * c; break;
+        case PREFIX_MLP: n += 2 * (w * hd + hd) + (at.layer == 0 ? p * c + c * w + w : 0); break;
+        }
+    }
+    return n;
+}
+
+static int *knob(PeftConfig *cfg)
+{
+    return &cfg->length;
+}
+
+const Peft PEFT_PREFIX = {
+    .name = "prefix",
+    .summary = "virtual keys and values before the content of every attention",
+    .source = "Li and Liang, Prefix-Tuning, ACL 2021; Liu et al., P-Tuning v2, ACL 2022; Petrov et al., ICLR 2024",
+    .defaults = defaults,
+    .attach = attach,
+    .count = count,
+    .knob = knob,
+};
+REGISTER(peft, PEFT_PREFIX)

@@ -1,0 +1,59 @@
+/* Prompt tuning: P trained vectors stand before the word vectors of the input, and positions are added to all of
+ * them alike, so the content moves by P places.  They stand before the encoder's input where there is an encoder,
+ * else before the decoder's.  The model sees that an EMBED hook put rows in front: it lengthens masks, drops those
+ * rows from its result, and while decoding with a cache uses them in the first pass only. */
+#include "peft/place.h"
+
+static Part part_of(const Model *m)
+{
+    return model_layers(m, PART_ENCODER) ? PART_ENCODER : PART_DECODER;
+}
+
+static void defaults(PeftConfig *cfg, const Config *c)
+{
+    place_all(cfg, false);
+    cfg->length = c->positions && c->positions < 80 ? (c->positions + 3) / 4 : 20;
+    cfg->init_sd = 0.02;
+}
+
+static Var *prompt_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    return op_prepend(p->tape, tape_param(p->tape, user), out, 0);
+}
+
+static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
+{
+    const Config *c = &m->config;
+    if (cfg->length < 1) return fail(E_CONFIG, "prompt: length is %d, expected at least 1", cfg->length);
+    if (c->positions && cfg->length >= c->positions)
+        return fail(E_CONFIG, "prompt: %d virtual tokens leave none of the model's %d positions for content",
+                    cfg->length, c->positions);
+    if (!(cfg->init_sd >= 0)) return fail(E_CONFIG, "prompt: init_sd is %g, expected at least 0", cfg->init_sd);
+    Where at = {.site = SITE_EMBED, .layer = LAYER_EMBED, .part = part_of(m)};
+    Param *table =
+        place_param(m, "prompt", at, "table", (Init){INIT_NORMAL, cfg->init_sd}, SHAPE(cfg->length, c->dim));
+    hook_add(hooks, at, prompt_hook, table);
+    return OK;
+}
+
+static int64_t count(const Model *m, const PeftConfig *cfg)
+{
+    return (int64_t)cfg->length * m->config.dim;
+}
+
+static int *knob(PeftConfig *cfg)
+{
+    return &cfg->length;
+}
+
+const Peft PEFT_PROMPT = {
+    .name = "prompt",
+    .summary = "virtual tokens before the input",
+    .source = "Lester et al., The Power of Scale for Parameter-Efficient Prompt Tuning, EMNLP 2021",
+    .defaults = defaults,
+    .attach = attach,
+    .count = count,
+    .knob = knob,
+};
+REGISTER(peft, PEFT_PROMPT)
