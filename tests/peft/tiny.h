@@ -1,0 +1,234 @@
+/* Tiny models of every architecture, batches for them, and method settings that fit them.  Every size differs from
+ * every other, heads x head size differs from the model width where the architecture allows it (T5), and no parameter
+ * is left at a value that hides something (biases of 0, gains of 1). */
+#ifndef TESTS_PEFT_TINY_H
+#define TESTS_PEFT_TINY_H
+
+#include "expect.h"
+
+#include <string.h>
+
+#include "ad/gradcheck.h"
+#include "base/str.h"
+#include "peft/peft.h"
+
+typedef struct {
+    Arena run, step;
+} Arenas;
+
+static inline Arenas arenas(void)
+{
+    return (Arenas){arena_open((size_t)1 << 30), arena_open((size_t)1 << 30)};
+}
+
+static inline void arenas_close(Arenas *a)
+{
+    arena_close(&a->run);
+    arena_close(&a->step);
+}
+
+static inline double narrow(double x)
+{
+    return (double)(float)x;
+}
+
+/* Add noise to every parameter whose name matches; values are rounded to F32 first, so that an F32 and an F64 model
+ * stirred alike are the same model. */
+static inline void stir(Model *m, const char *glob, double sd, uint64_t seed)
+{
+    for (int i = 0; i < params_n(m->params); i++) {
+        Param *p = params_at(m->params, i);
+        if (!str_glob(glob, p->name)) continue;
+        uint64_t s = rng_stream(seed, p->name);
+        for (int64_t j = 0; j < tensor_count(p->val); j++)
+            tensor_set(p->val, j, narrow(narrow(tensor_get(p->val, j)) + sd * rng_normal(s, (uint64_t)j)));
+    }
+}
+
+static inline Config tiny_config(const Arch *arch)
+{
+    Config c = {0};
+    arch->defaults(&c);
+    c.vocab = 17;
+    if (c.positions) c.positions = 40;
+    c.dim = 12;
+    c.heads = 3;
+    c.head_dim = strcmp(arch->name, "t5") == 0 ? 5 : 0;
+    c.hidden = 22;
+    c.layers = 2;
+    if (arch->decode) {
+        c.decoder_layers = 3;
+        c.decoder_hidden = 26;
+        c.decoder_heads = strcmp(arch->name, "bart") == 0 ? 2 : 0;
+    }
+    c.dropout = c.attn_dropout = c.act_dropout = c.head_dropout = 0;
+    c.init_sd = 0.3;
+    return c;
+}
+
+static inline Model *open_stirred(Arena *run, const Config *c, DType dtype)
+{
+    Model *m = NULL;
+    Status s = model_open(&m, run, c, dtype, 5);
+    EXPECT(s == OK, "%s: %s", c->arch, err_message());
+    stir(m, "*", 0.2, 6);
+    return m;
+}
+
+static inline Model *tiny(Arena *run, const Arch *arch, DType dtype)
+{
+    Config c = tiny_config(arch);
+    return open_stirred(run, &c, dtype);
+}
+
+enum { TINY_B = 2, TINY_T = 5, TINY_S = 6 };
+typedef struct {
+    Batch batch;
+    int32_t ids[TINY_B * TINY_T], src[TINY_B * TINY_S], target[TINY_B * TINY_T], len[TINY_B], src_len[TINY_B],
+        label[TINY_B];
+} TinyBatch;
+
+/* ragged: the second row is shorter and ends in padding.  labels: two classes instead of targets. */
+static inline Batch *tiny_batch(Arena *run, const Model *m, bool ragged, bool labels)
+{
+    TinyBatch *x = NEW(run, TinyBatch, 1);
+    bool decodes = m->arch->decode != NULL;
+    uint64_t s = rng_stream(9, "batch");
+    for (int b = 0; b < TINY_B; b++) {
+        x->len[b] = ragged && b ? TINY_T - 2 : TINY_T;
+        x->src_len[b] = ragged && !b ? TINY_S - 1 : TINY_S;
+        x->label[b] = b % 2;
+        for (int i = 0; i < TINY_T; i++) {
+            int at = b * TINY_T + i;
+            bool there = i < x->len[b];
+            x->ids[at] = there ? 4 + (int32_t)rng_below(s, (uint64_t)at, m->config.vocab - 4) : m->config.pad;
+            x->target[at] = there && i != 1 ? (int32_t)rng_below(s, (uint64_t)at + 100, m->config.vocab) : -1;
+        }
+        for (int i = 0; i < TINY_S; i++) {
+            int at = b * TINY_S + i;
+            x->src[at] = i < x->src_len[b] ? 4 + (int32_t)rng_below(s, (uint64_t)at + 200, m->config.vocab - 4)
+                                           : m->config.pad;
+        }
+    }
+    x->batch = (Batch){.b = TINY_B, .t = TINY_T, .ids = x->ids, .len = ragged ? x->len : NULL};
+    if (decodes) {
+        x->batch.s = TINY_S;
+        x->batch.src = x->src;
+        x->batch.src_len = ragged ? x->src_len : NULL;
+    }
+    if (labels)
+        x->batch.label = x->label;
+    else
+        x->batch.target = x->target;
+    return &x->batch;
+}
+
+/* What is tested: every registered method, and variants of some. */
+typedef struct {
+    const char *method, *name;
+    void (*set)(PeftConfig *, const Model *); /* NULL: the defaults, shrunk */
+} Variant;
+
+static inline void set_tied(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->kind = PREFIX_TIED;
+}
+
+static inline void set_reserved(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->kind = PREFIX_TIED;
+    cfg->length = cfg->reserved = 2;
+}
+
+static inline void set_mlp(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->kind = PREFIX_MLP;
+}
+
+static inline void set_all_linears(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->target = "*";
+    cfg->rslora = true;
+}
+
+static inline void set_thirds(PeftConfig *cfg, const Model *m)
+{
+    if (!strcmp(m->config.arch, "gpt2")) cfg->target = "*.c_attn.q|*.c_attn.v";
+}
+
+static inline void set_everywhere(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->on[PART_CROSS] = true;
+}
+
+enum { VARIANTS_MAX = 32 };
+/* Registered methods sorted by link order, then the variants.  Returns their number. */
+static inline int variants(Variant *v)
+{
+    static const Variant extra[] = {{"lora", "lora all", set_all_linears},        {"lora", "lora thirds", set_thirds},
+                                    {"houlsby", "houlsby cross", set_everywhere}, {"prefix", "prefix tied", set_tied},
+                                    {"prefix", "prefix reserved", set_reserved},  {"prefix", "prefix mlp", set_mlp}};
+    int n = 0;
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) v[n++] = (Variant){(*p)->name, (*p)->name, NULL};
+    for (size_t i = 0; i < sizeof extra / sizeof *extra; i++) v[n++] = extra[i];
+    return n;
+}
+
+static inline PeftConfig variant_config(const Variant *v, const Model *m)
+{
+    PeftConfig cfg = {0};
+    peft_find(v->method)->defaults(&cfg, &m->config);
+    if (cfg.rank) cfg.rank = 2;
+    cfg.alpha = 3;
+    if (cfg.reduction || cfg.width) cfg.width = 5;
+    if (cfg.length) cfg.length = 3;
+    if (v->set) v->set(&cfg, m);
+    return cfg;
+}
+
+/* Attach a variant; false where the method refuses the architecture (the message is left for the caller). */
+static inline bool attach_variant(const Variant *v, Model *m, Hooks *hooks)
+{
+    PeftConfig cfg = variant_config(v, m);
+    Status s = peft_attach(peft_find(v->method), m, hooks, &cfg);
+    EXPECT(s == OK || s == E_CONFIG, "%s on %s: %s", v->name, m->config.arch, err_message());
+    return s == OK;
+}
+
+static inline Var *see_nothing(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)p, (void)at, (void)in, (void)user;
+    return out;
+}
+
+/* Make every attention take the open path. */
+static inline void open_paths(Hooks *hooks)
+{
+    hook_observe(hooks, (Where){SITE_PROBS, LAYER_ANY, PART_ANY}, see_nothing, NULL);
+}
+
+static inline Tensor logits_of(Arenas *a, Model *m, const Hooks *hooks, const Batch *b)
+{
+    ArenaMark mark = arena_mark(&a->step);
+    Pass p = {.tape = tape_open(&a->step, false), .hooks = hooks};
+    Tensor y = tensor_copy(&a->run, model_logits(m, &p, b)->val);
+    arena_drop(&a->step, mark);
+    return y;
+}
+
+static inline double largest_gap(Tensor a, Tensor b)
+{
+    double worst = 0;
+    for (int64_t i = 0; i < tensor_count(a); i++) {
+        double gap = fabs(tensor_get(a, i) - tensor_get(b, i));
+        if (!(gap <= worst)) worst = gap;
+    }
+    return worst;
+}
+
+#endif
