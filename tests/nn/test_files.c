@@ -1,0 +1,206 @@
+/* Checkpoints on disk: what is saved loads to the same bytes, foreign names are understood, and everything that can be
+ * wrong with a directory is answered with a sentence. */
+#include "small.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "io/safetensors.h"
+
+static Arena A, STEP;
+static const char *DIR_NAME;
+
+static int set_up(void **state)
+{
+    (void)state;
+    A = arena_open((size_t)1 << 32);
+    STEP = arena_open((size_t)1 << 32);
+    DIR_NAME = str_print(&A, "/tmp/vernier-files-%d", (int)getpid());
+    return file_make_dir(DIR_NAME);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    unlink(str_print(&A, "%s/config.json", DIR_NAME));
+    unlink(str_print(&A, "%s/model.safetensors", DIR_NAME));
+    rmdir(DIR_NAME);
+    arena_close(&A);
+    arena_close(&STEP);
+    return 0;
+}
+
+static void save_and_load(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++)
+        for (int classes = 0; classes < 4; classes += 3) {
+            Config c = small_config(SHAPES[i]);
+            c.classes = classes;
+            c.pooler = !strcmp(c.arch, "roberta") && classes;
+            c.dropout = c.attn_dropout = c.act_dropout = 0.25;
+            if (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "gpt2")) c.act_dropout = 0;
+            Model *a, *b;
+            EXPECT(model_open(&a, &A, &c, F32, 3) == OK, "%s", err_message());
+            stir(a);
+            EXPECT(model_save(a, DIR_NAME) == OK, "%s", err_message());
+            EXPECT(model_load(&b, &A, DIR_NAME) == OK, "%s", err_message());
+            EXPECT(!memcmp(&a->config, &b->config, sizeof a->config), "%s: the config changes", SHAPES[i]);
+            assert_int_equal(params_n(a->params), params_n(b->params));
+            for (int j = 0; j < params_n(a->params); j++) {
+                const Param *p = params_at(a->params, j), *q = params_at(b->params, j);
+                assert_string_equal(p->name, q->name);
+                EXPECT(!memcmp(p->val.data, q->val.data, tensor_bytes(p->val)), "%s: %s changes", SHAPES[i], p->name);
+            }
+        }
+}
+
+/* Another head than the files have is drawn anew, and only the head. */
+static void new_head(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        Model *a = small_model(&A, SHAPES[i], F32), *b, *c;
+        assert_int_equal(model_save(a, DIR_NAME), OK);
+        EXPECT(model_load_as(&b, &A, DIR_NAME, &(LoadOptions){.classes = 5, .seed = 1, .dtype = F64}) == OK, "%s",
+               err_message());
+        EXPECT(model_load_as(&c, &A, DIR_NAME, &(LoadOptions){.classes = 5, .seed = 2}) == OK, "%s", err_message());
+        int fresh = 0;
+        for (int j = 0; j < params_n(b->params); j++) {
+            const Param *p = params_at(b->params, j), *q = params_at(c->params, j),
+                        *o = param_find(a->params, p->name);
+            assert_int_equal(p->val.dtype, F64);
+            bool same = true;
+            for (int64_t k = 0; k < tensor_count(p->val); k++)
+                same &= (float)tensor_get(p->val, k) == (float)tensor_get(q->val, k);
+            fresh += !same;
+            EXPECT(same == (o != NULL) || p->val.rank == 1, "%s: %s", SHAPES[i], p->name);
+            for (int64_t k = 0; o && k < tensor_count(p->val); k++)
+                assert_true(tensor_get(p->val, k) == tensor_get(o->val, k));
+        }
+        EXPECT(fresh >= 1, "%s: no fresh head", SHAPES[i]);
+    }
+}
+
+/* The same weights under the names of another tool: without the family's prefix, with gamma and beta, with copies. */
+static void other_names(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        Model *a = small_model(&A, SHAPES[i], F32), *b;
+        assert_int_equal(model_save(a, DIR_NAME), OK);
+        int n = params_n(a->params);
+        Named *named = NEW(&A, Named, n + 2);
+        for (int j = 0; j < n; j++) {
+            const char *name = params_at(a->params, j)->name, *norm = strstr(name, "LayerNorm.");
+            if (norm) /* of 2019 */
+                name =
+                    str_print(&A, "%.*s%s", (int)(norm - name + 10), name, strstr(norm, "weight") ? "gamma" : "beta");
+            named[j] = (Named){name, params_at(a->params, j)->val};
+        }
+        if (!strcmp(SHAPES[i], "roberta"))
+            named[n++] = (Named){"embeddings.position_ids", tensor_zero(&A, I32, SHAPE(1, 20))};
+        if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
+            named[n++] = (Named){"lm_head.weight", params_at(a->params, 0)->val};
+        EXPECT(safetensors_write(str_print(&A, "%s/model.safetensors", DIR_NAME), named, n, NULL, 0) == OK, "%s",
+               err_message());
+        EXPECT(model_load(&b, &A, DIR_NAME) == OK, "%s: %s", SHAPES[i], err_message());
+        Batch x = small_batch(&A, a);
+        Tensor y = run_logits(&A, &STEP, a, NULL, &x), z = run_logits(&A, &STEP, b, NULL, &x);
+        EXPECT(!memcmp(y.data, z.data, tensor_bytes(y)), "%s: other logits", SHAPES[i]);
+    }
+}
+
+static void expect_refused(const char *config, Status want, const char *says)
+{
+    const char *path = str_print(&A, "%s/config.json", DIR_NAME);
+    assert_int_equal(file_write(path, config, strlen(config)), OK);
+    Model *m;
+    Status s = model_load(&m, &A, DIR_NAME);
+    EXPECT(s == want && strstr(err_message(), says) && !m, "%s answered with %d '%s', expected '%s'", config, (int)s,
+           err_message(), says);
+    err_clear();
+}
+
+static void bad_configs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        Status status;
+        const char *says;
+    } CASES[] = {
+        {"{}", E_FORMAT, "has no model_type"},
+        {"[]", E_FORMAT, "not a JSON object"},
+        {"{\"model_type\": \"gpt2\"", E_FORMAT, "config.json:1:"},
+        {"{\"model_type\": 3}", E_FORMAT, "model_type is not a string"},
+        {"{\"model_type\": \"mbart\"}", E_FORMAT, "model_type is 'mbart'"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": \"8\"}", E_FORMAT, "n_embd is not a number"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 8.5}", E_FORMAT, "whole number"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": -8}", E_FORMAT, "n_embd is -8"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 1e12}", E_FORMAT, "n_embd is 1e+12"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 9, \"n_head\": 2}", E_CONFIG, "not a multiple"},
+        {"{\"model_type\": \"gpt2\", \"activation_function\": \"mish\"}", E_FORMAT, "'mish'"},
+        {"{\"model_type\": \"gpt2\", \"tie_word_embeddings\": 1}", E_FORMAT, "not true or false"},
+        {"{\"model_type\": \"gpt2\", \"scale_attn_weights\": false}", E_FORMAT, "not supported"},
+        {"{\"model_type\": \"gpt2\", \"resid_pdrop\": 1}", E_CONFIG, "dropout is 1"},
+        {"{\"model_type\": \"gpt2\", \"layer_norm_epsilon\": 0}", E_CONFIG, "eps is 0"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 1000000, \"n_head\": 1, \"n_layer\": 4000}", E_CONFIG, "parameters"},
+        {"{\"model_type\": \"gpt2\", \"vocab_size\": 90000}", E_MISMATCH, "describes about"},
+        {"{\"model_type\": \"roberta\", \"position_embedding_type\": \"relative_key\"}", E_FORMAT, "absolute"},
+        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 2}", E_CONFIG, "positions is 2"},
+        {"{\"model_type\": \"t5\", \"feed_forward_proj\": \"gated-mish\"}", E_FORMAT, "'mish'"},
+        {"{\"model_type\": \"t5\", \"relative_attention_num_buckets\": 7}", E_CONFIG, "rel_buckets is 7"},
+        {"{\"model_type\": \"t5\", \"relative_attention_max_distance\": 8}", E_CONFIG, "rel_distance is 8"},
+    };
+    Model *m = small_model(&A, "gpt2", F32);
+    assert_int_equal(model_save(m, DIR_NAME), OK);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        expect_refused(CASES[i].config, CASES[i].status, CASES[i].says);
+#define SMALL "{\"model_type\": \"gpt2\", \"vocab_size\": 23, \"n_embd\": 8, \"n_head\": 2, \"n_inner\": 12, "
+    expect_refused(SMALL "\"n_positions\": 20, \"n_layer\": 4}", E_MISMATCH,
+                   "has no tensor 'transformer.h.3.ln_1.weight'");
+    expect_refused(SMALL "\"n_positions\": 20, \"n_layer\": 2}", E_MISMATCH, "'transformer.h.2.");
+    expect_refused(SMALL "\"n_positions\": 21, \"n_layer\": 3}", E_MISMATCH, "[20, 8], expected (21,8)");
+    unlink(str_print(&A, "%s/model.safetensors", DIR_NAME));
+    expect_refused(SMALL "\"n_positions\": 20, \"n_layer\": 3}", E_IO, "model.safetensors");
+    unlink(str_print(&A, "%s/config.json", DIR_NAME));
+    assert_int_equal(model_load(&m, &A, DIR_NAME), E_IO);
+    err_clear();
+}
+
+/* The same refusals for configs made in code. */
+static void bad_fields(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        Config good = small_config(SHAPES[i]), c;
+        Model *m;
+#define REFUSES(change, says)                                                                                        \
+    do {                                                                                                             \
+        c = good;                                                                                                    \
+        change;                                                                                                      \
+        Status s = model_open(&m, &A, &c, F32, 1);                                                                   \
+        EXPECT(s == E_CONFIG && strstr(err_message(), says), "%s, %s: %d '%s'", SHAPES[i], #change, (int)s,          \
+               err_message());                                                                                       \
+        err_clear();                                                                                                 \
+    } while (0)
+        REFUSES(c.vocab = 0, "vocab");
+        REFUSES(c.layers = 0, "layers");
+        REFUSES(c.layers = 1 << 30, "layers");
+        REFUSES((c.heads = 3, c.head_dim = 0), "multiple");
+        REFUSES(c.heads = 0, "heads");
+        REFUSES(c.dropout = 1.5, "dropout");
+        REFUSES(c.eps = 0, "eps");
+        REFUSES(c.act = (Act)99, "act");
+        REFUSES((c.vocab = 100000000, c.dim = 1 << 20, c.head_dim = 0), "parameters");
+        REFUSES(strcpy(c.arch, "elmo"), "elmo");
+        EXPECT(model_open(&m, &A, &good, F32, 1) == OK, "%s", err_message());
+        EXPECT(model_open(&m, &A, &good, BF16, 1) == E_CONFIG, "a model in BF16");
+        err_clear();
+    }
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(bad_configs), TEST(bad_fields))
