@@ -2,7 +2,8 @@
  * check.  Inputs may have any number of leading dimensions; the kernels see them as rows.
  *
  * Legend: B batch, T query time, S key time, H heads, D head size, C channels, O outputs, F hidden, V vocabulary,
- * L layers, P prefix, N classes.  dtype of the result is that of the inputs, which must agree. */
+ * L layers, P prefix, N classes.  dtype of the result is that of the inputs, which must agree.
+ * Arrays given by pointer (ids, targets, lengths, masks) are read again by the backward: keep them for the step. */
 #ifndef AD_OP_H
 #define AD_OP_H
 
@@ -31,7 +32,8 @@ Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of
 /* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,H*D) with heads side by side.
  * The first `prefix` keys are virtual: visible to every query, bias 0, outside key lengths and masks.  The others
  * are content, n = S - prefix of them; with `causal`, query i sits at content position n - T + i (a cache simply
- * makes n larger than T) unless `qpos` says where.  A row that sees no key yields zeros. */
+ * makes n larger than T) unless `qpos` says where; a padding query (qpos < 0) sees nothing, not even the prefix.
+ * A row that sees no key yields zeros, and zero gradients. */
 typedef struct {
     int heads, head_dim;
     double scale; /* 1/sqrt(D), or 1 in T5 */

@@ -420,6 +420,20 @@ static void keys_beyond_the_length_are_never_read(void **state)
     }
 }
 
+/* The op runs what --kernels says: on references, the double-precision arithmetic of the reference shows. */
+static void the_kernel_choice_is_heeded(void **state)
+{
+    (void)state;
+    assert_ptr_equal(attend_kernels(F64), &ATTEND_REF_F64);
+    kernels_use(KERNELS_REF);
+    assert_ptr_equal(attend_kernels(F32), &ATTEND_REF_F32);
+    kernels_use(KERNELS_FAST);
+    Table table[3];
+    int n = tables(table);
+    EXPECT(attend_kernels(F32) == table[n - 1].kernels, "the widest of %d tables, %s, is for this processor", n,
+           table[n - 1].name);
+}
+
 /* ---- the same bytes for any number of threads */
 
 static void thread_counts_do_not_show(void **state)
@@ -456,4 +470,4 @@ SUITE(cmocka_unit_test(both_paths_follow_the_definition), cmocka_unit_test(paths
       cmocka_unit_test(one_map_used_twice), cmocka_unit_test(rows_that_see_nothing),
       cmocka_unit_test(a_prefix_only_scales_content_attention), cmocka_unit_test(fast_kernels_match_the_reference),
       cmocka_unit_test(long_rows), cmocka_unit_test(keys_beyond_the_length_are_never_read),
-      cmocka_unit_test(thread_counts_do_not_show))
+      cmocka_unit_test(the_kernel_choice_is_heeded), cmocka_unit_test(thread_counts_do_not_show))
