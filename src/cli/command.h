@@ -55,6 +55,7 @@ int args_all(const Args *, const char *option, const char **out, int most); /* e
 int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
 bool args_quiet(const Args *);
 int cli_threads(void);  /* cores this process may use, or --threads */
+void cli_trap(bool on); /* with --trap-fp: stop at invalid operations from here on, or no longer */
 Status cli_flush(void); /* standard output, after a long step: E_IO; a reader that went away is no error */
 
 /* `left`, then `text` from `column` on, wrapped at 100 columns and staying in its column. */

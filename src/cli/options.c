@@ -38,6 +38,19 @@ const Command *command_find(const char *name)
 }
 
 static int threads; /* 0: not decided yet */
+static bool trapping;
+
+/* Traps are for the experiment's own arithmetic: statistics and drawing use NaN on purpose. */
+void cli_trap(bool on)
+{
+    enum { TRAPS = FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW };
+    if (!trapping) return;
+    feclearexcept(FE_ALL_EXCEPT);
+    if (on)
+        feenableexcept(TRAPS);
+    else
+        fedisableexcept(TRAPS);
+}
 
 int cli_threads(void)
 {
@@ -56,7 +69,7 @@ Status cli_apply(const Args *a)
     TRY(args_int(&n, a, "threads", cli_threads(), 1, 1024));
     threads = (int)n;
     omp_set_num_threads(threads);
-    if (args_given(a, "trap-fp")) feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+    trapping = args_given(a, "trap-fp");
     return OK;
 }
 

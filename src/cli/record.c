@@ -80,7 +80,9 @@ double run_compare(Run *r, const char *a, const char *b)
         x[n] = ma->value[i];
         y[n++] = mb->value[i];
     }
+    cli_trap(false);
     Paired test = stats_paired(x, y, n);
+    cli_trap(true);
     Note *note = append(r, &r->compares);
     *note = (Note){ma->name, mb->name, 0, 0, test.difference, test.ci95.lo, test.ci95.hi, test.p, n, NULL};
     return test.p;
@@ -110,6 +112,7 @@ void run_note(Run *r, const char *fmt, ...)
 Fig *run_figure(Run *r, const char *name, const char *caption, double w, double h)
 {
     parent_only(r, "run_figure");
+    cli_trap(false); /* figures come last, and drawing computes with NaN */
     CHECK(*name && !strpbrk(name, "./"), "figure \"%s\": a name has no dots or slashes", name);
     file_make_dir(run_path(r, "figures")); /* what goes wrong here, fig_close reports */
     *append(r, &r->figures) = (Note){.text = str_copy(&r->arena, name, strlen(name)),

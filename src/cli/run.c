@@ -235,7 +235,9 @@ Status run_open(Run **out, const Request *q)
 /* The experiment's status is the run's, unless writing the results goes wrong first. */
 Status run_go(Run *r)
 {
+    cli_trap(true);
     Status status = r->experiment->run(r);
+    cli_trap(false);
     progress_clear();
     CHECK(status || r->judged, "%s ended without a verdict", r->experiment->name);
     if (!status && r->log_error) status = fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));

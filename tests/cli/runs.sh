@@ -77,6 +77,14 @@ for junk in '[]' '{"metrics":[1,2],"figures":{"a":3},"notes":"x","seeds":7}' '{"
     result $? "a report of strange files does not crash: $junk"
 done
 
+expect 0 'quotient +not finite' 'a quotient that is no number' run test/divides --out "$t/k"
+grep -q '"values":[^0-9]*null' "$t/k/results.json" && grep -q 'not a finite number for seed 1' "$t/k/results.json"
+result $? '... is null in the results, with a note'
+(ulimit -c 0 && "$program" run test/divides --trap-fp --out "$t/k") >"$t/out" 2>"$t/err"
+[ $? = 136 ]
+result $? '... and is trapped when that is wished'
+expect 0 'holds: hello' 'trapping spares statistics and drawing' run test/quick --trap-fp --out "$t/k"
+
 # Interrupting: a clean exit, the run marked, no half file, no process left.
 "$program" run test/slow --out "$t/e" >"$t/out" 2>"$t/err" &
 pid=$!

@@ -48,6 +48,14 @@ static Status quick(Run *r)
     return OK;
 }
 
+static Status divides(Run *r)
+{
+    volatile double zero = 0;
+    run_metric(r, "quotient", 0, zero / zero);
+    run_verdict(r, HOLDS, "survived");
+    return OK;
+}
+
 static Status broken(Run *r)
 {
     (void)r;
@@ -72,6 +80,7 @@ static const Setting SETTINGS[] = {{"scale", "factor", {"1.0"}, 0, 10, NULL},
     REGISTER(experiment, symbol)
 EXPERIMENT(SLOW, "test", "slow", NULL, slow)
 EXPERIMENT(QUICK_ONE, "test", "quick", SETTINGS, quick)
+EXPERIMENT(DIVIDES, "test", "divides", NULL, divides)
 EXPERIMENT(BROKEN, "test", "broken", NULL, broken)
 
 /* ---------------------------------------------------------------------------- tests */
