@@ -98,11 +98,10 @@ static void combinations(void **state)
     kernels_use(KERNELS_FAST);
 }
 
-/* Large enough to be cut, along either side, with a ragged last slice. */
+/* Large enough to be cut, along either side, with a ragged last slice (gemm.c tells where it cuts). */
 static void slices(void **state)
 {
-    static const int64_t SIZES[][3] = {
-        {1000, 96, 50}, {96, 1000, 50}, {640, 384, 24}, {700, 650, 20}, {2, 2400, 450}};
+    static const int64_t SIZES[][3] = {{1100, 96, 90}, {96, 1100, 90}, {200, 1100, 80}, {2100, 128, 70}};
     (void)state;
     omp_set_num_threads(2);
     for (int bits = 0; bits < 8; bits++) {
@@ -115,7 +114,8 @@ static void slices(void **state)
 
 static void same_bytes_for_any_threads(void **state)
 {
-    static const int64_t SIZES[][3] = {{768, 768, 200}, {1280, 96, 96}, {96, 96, 1280}, {8, 768, 500}, {500, 8, 768}};
+    static const int64_t SIZES[][3] = {
+        {768, 768, 200}, {1280, 96, 96}, {96, 96, 1280}, {2100, 64, 130}, {64, 2100, 130}};
     (void)state;
     for (size_t s = 0; s < sizeof SIZES / sizeof *SIZES; s++) {
         for (int bits = 0; bits < 8; bits++) {
