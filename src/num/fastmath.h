@@ -1,5 +1,6 @@
-/* Elementary functions in float as straight lines, so that a loop around them vectorises.  Every one is defined for
- * every input: NaN gives NaN, overflow gives inf, underflow goes through the subnormals to 0.
+/* Elementary functions in float as straight lines, so that a loop around them vectorises.  Overflow gives inf,
+ * underflow goes through the subnormals to 0, and exp, tanh and Phi keep NaN; sigmoid and bell take NaN for a large
+ * number, because whoever uses them multiplies with x.
  *
  *   exp      n = round(x / ln 2), r = x - n ln 2, 2^n (1 + r + r^2 P4(r)); below 1.1 units in the last place
  *   sigmoid  with e = exp(-|x|): 1/(1+e) or e/(1+e); no cancellation on either side; 3.5 units
@@ -29,12 +30,22 @@ static inline float float_of(uint32_t u)
     return x;
 }
 
-/* exp(x + low), low small enough not to change the binary exponent by more than a little */
+static inline float fast_abs(float x)
+{
+    return float_of(float_bits(x) & 0x7fffffffu);
+}
+
+/* min(|x|, cap), compared as integers, which is one instruction; NaN gives cap */
+static inline float fast_abs_below(float x, float cap)
+{
+    uint32_t u = float_bits(x) & 0x7fffffffu, c = float_bits(cap);
+    return float_of(u < c ? u : c);
+}
+
+/* exp(x + low) for -104 <= x <= 89 or NaN, and a low that does not move the binary exponent by more than a little */
 static inline float fast_exp_parts(float x, float low)
 {
     const float ROUND = 12582912.0f; /* 1.5 x 2^23: adding it leaves the nearest integer in the low bits */
-    x = x < -104.0f ? -104.0f : x;   /* exp there is 0, and inf at the other end; NaN passes both */
-    x = x > 89.0f ? 89.0f : x;
     float t = x * 1.44269504f + ROUND, n = t - ROUND;
     float r = x - n * 0.693359375f;
     r = r + n * 2.12194440e-4f + low;
@@ -50,31 +61,31 @@ static inline float fast_exp_parts(float x, float low)
     return p * float_of((half + 127u) << 23) * float_of((k - half + 127u) << 23);
 }
 
-static inline float fast_exp(float x)
+static inline float fast_exp_negative(float x) /* x <= 0, or NaN */
 {
-    return fast_exp_parts(x, 0.0f);
+    return fast_exp_parts(x < -104.0f ? -104.0f : x, 0.0f);
 }
 
-static inline float fast_abs(float x)
+static inline float fast_exp(float x)
 {
-    return float_of(float_bits(x) & 0x7fffffffu);
+    return fast_exp_negative(x > 89.0f ? 89.0f : x);
 }
 
 static inline float fast_sigmoid(float x)
 {
-    float e = fast_exp(-fast_abs(x)), q = 1.0f / (1.0f + e);
+    float e = fast_exp_parts(-fast_abs_below(x, 104.0f), 0.0f), q = 1.0f / (1.0f + e);
     return x >= 0.0f ? q : e * q;
 }
 
 static inline float fast_sigmoid_slope(float x) /* s (1-s) */
 {
-    float e = fast_exp(-fast_abs(x)), q = 1.0f / (1.0f + e);
+    float e = fast_exp_parts(-fast_abs_below(x, 104.0f), 0.0f), q = 1.0f / (1.0f + e);
     return e * q * q;
 }
 
 static inline float fast_tanh(float x)
 {
-    float z = fast_abs(x), u = x * x, e = fast_exp(-2.0f * z);
+    float u = x * x, e = fast_exp_parts(-2.0f * fast_abs_below(x, 52.0f), 0.0f);
     float p = -0.00570499226917f;
     p = p * u + 0.0206390934562f;
     p = p * u - 0.0537397176508f;
@@ -82,21 +93,19 @@ static inline float fast_tanh(float x)
     p = p * u - 0.33333281944f;
     float near = x + x * u * p, far = (1.0f - e) / (1.0f + e);
     far = x < 0.0f ? -far : far;
-    return z < 0.625f ? near : far;
+    return fast_abs(x) >= 0.625f ? far : near; /* NaN is near */
 }
 
 static inline float fast_tanh_slope(float x) /* 1 - tanh^2 */
 {
-    float e = fast_exp(-2.0f * fast_abs(x)), q = 1.0f / (1.0f + e);
+    float e = fast_exp_negative(-2.0f * fast_abs(x)), q = 1.0f / (1.0f + e);
     return 4.0f * e * q * q;
 }
 
 /* exp(-x^2/2): the upper half of x squares exactly, the rest goes in as a small second part. */
 static inline float fast_bell(float x)
 {
-    float z = fast_abs(x);
-    z = z > 15.0f ? 15.0f : z;
-    float high = float_of(float_bits(z) & 0xfffff000u);
+    float z = fast_abs_below(x, 14.4f), high = float_of(float_bits(z) & 0xfffff000u);
     return fast_exp_parts(-0.5f * high * high, -0.5f * (z - high) * (z + high));
 }
 
