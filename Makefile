@@ -73,7 +73,7 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(LIBRARY)
 	@echo "  LD    $@"
 	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LINK) $(LIBS) -lcmocka
 # This test counts how often a pass uses each parameter.
-$(OUT)/tests/peft/test_properties: LINK := -Wl,--wrap=tape_param
+$(OUT)/tests/peft/test_counts: LINK := -Wl,--wrap=tape_param
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

@@ -12,6 +12,8 @@
 #include "base/str.h"
 #include "peft/peft.h"
 
+#define EACH_ARCH(a) (const Arch *const *a = arch_begin(); a < arch_end(); a++)
+
 typedef struct {
     Arena run, step;
 } Arenas;

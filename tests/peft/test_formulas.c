@@ -1,0 +1,240 @@
+/* Each method's formula, recomputed with plain loops from what a join point saw before and after the method's hook.
+ * Gradient checks cannot find a wrong formula whose gradient is right. */
+#include "tiny.h"
+
+typedef struct {
+    Arena *arena;
+    Tensor in, out;
+} Ends;
+
+static Var *keep_ends(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)p, (void)at;
+    Ends *e = user;
+    e->in = tensor_copy(e->arena, in->val);
+    e->out = tensor_copy(e->arena, out->val);
+    return out;
+}
+
+/* y = W x + b on rows, W (O,C); b may be NULL. */
+static Tensor plain_linear(Arena *a, Tensor x, const Param *w, const Param *b)
+{
+    int64_t c = tensor_last(x), o = w->val.dim[0], rows = tensor_count(x) / c;
+    Tensor y = tensor_new(a, F64, SHAPE(rows, o));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < o; j++) {
+            double sum = b ? tensor_get(b->val, j) : 0;
+            for (int64_t i = 0; i < c; i++) sum += tensor_get(w->val, j * c + i) * tensor_get(x, r * c + i);
+            tensor_set(y, r * o + j, sum);
+        }
+    return y;
+}
+
+static Tensor plain_sum(Arena *a, Tensor x, double s, Tensor y)
+{
+    Tensor z = tensor_copy(a, x);
+    for (int64_t i = 0; i < tensor_count(z); i++) tensor_set(z, i, tensor_get(x, i) + s * tensor_get(y, i));
+    return z;
+}
+
+static Tensor plain_norm(Arena *a, Tensor x, const Norm *n)
+{
+    Tensor y = tensor_copy(a, x);
+    int64_t c = tensor_last(x);
+    for (int64_t r = 0; r < tensor_count(x) / c; r++) {
+        double mean = 0, var = 0;
+        for (int64_t i = 0; i < c && n->bias; i++) mean += tensor_get(x, r * c + i) / (double)c;
+        for (int64_t i = 0; i < c; i++) var += pow(tensor_get(x, r * c + i) - mean, 2) / (double)c;
+        for (int64_t i = 0; i < c; i++)
+            tensor_set(y, r * c + i,
+                       (tensor_get(x, r * c + i) - mean) / sqrt(var + n->eps) * tensor_get(n->gain->val, i) +
+                           (n->bias ? tensor_get(n->bias->val, i) : 0));
+    }
+    return y;
+}
+
+static void plain_each(Tensor x, double (*f)(double))
+{
+    for (int64_t i = 0; i < tensor_count(x); i++) tensor_set(x, i, f(tensor_get(x, i)));
+}
+
+static double relu(double x)
+{
+    return x > 0 ? x : 0;
+}
+
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+static const Param *named(const Model *m, const char *name)
+{
+    const Param *p = param_find(m->params, name);
+    EXPECT(p, "%s has no parameter %s", m->config.arch, name);
+    return p;
+}
+
+/* Observe one place before and after whatever a variant hangs there. */
+static bool both_sides(Arenas *a, Model *m, const Variant *v, Where at, Ends *before, Ends *after)
+{
+    Hooks *hooks = hooks_new(&a->run);
+    before->arena = after->arena = &a->run;
+    hook_observe(hooks, at, keep_ends, before);
+    if (!attach_variant(v, m, hooks)) return false;
+    stir(m, "peft.*", 0.4, 7);
+    hook_observe(hooks, at, keep_ends, after);
+    logits_of(a, m, hooks, tiny_batch(&a->run, m, false, false));
+    return before->in.data != NULL;
+}
+
+/* Spec of the adapters library, for the sublayer that ends at `at`. */
+static Tensor plain_adapter(Arena *a, const Model *m, const char *method, const char *sub, Where at, Ends e)
+{
+    const char *stem = str_print(a, "peft.%s.%s.layer.%d.%s", method, part_name(at.part), at.layer, sub);
+    bool houlsby = !strcmp(method, "houlsby"), parallel = !strcmp(method, "parallel");
+    const Norm *norm = m->norm_at(m, at);
+    Tensor z = houlsby ? e.out : parallel ? e.in : plain_sum(a, e.out, 1, e.in);
+    if (!houlsby && !parallel && norm) z = plain_norm(a, z, norm);
+    Tensor low = plain_linear(a, z, named(m, str_print(a, "%s.down.weight", stem)),
+                              named(m, str_print(a, "%s.down.bias", stem)));
+    plain_each(low, houlsby ? silu : relu);
+    Tensor o = plain_linear(a, low, named(m, str_print(a, "%s.up.weight", stem)),
+                            named(m, str_print(a, "%s.up.bias", stem)));
+    return plain_sum(a, e.out, parallel ? 4 : 1, o);
+}
+
+static void adapters_compute_their_formula(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *sub;
+        Site site;
+    } cases[] = {{"houlsby", "attn", SITE_ATTN_JOIN},
+                 {"houlsby", "ffn", SITE_FFN_JOIN},
+                 {"pfeiffer", "ffn", SITE_FFN_JOIN},
+                 {"parallel", "ffn", SITE_FFN_JOIN}};
+    for
+        EACH_ARCH(arch)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (Part part = 0; part < PART_CROSS; part++) {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F64);
+            const Where at = {cases[i].site, 1, part};
+            Ends before, after;
+            if (model_layers(m, part)) {
+                assert_true(
+                    both_sides(&a, m, &(Variant){cases[i].method, cases[i].method, NULL}, at, &before, &after));
+                Tensor expected = plain_adapter(&a.run, m, cases[i].method, cases[i].sub, at, before);
+                EXPECT_NEAR(after.out, expected, 1e-12);
+                assert_true(largest_gap(after.out, before.out) > 1e-2);
+            }
+            arenas_close(&a);
+        }
+}
+
+/* delta = (alpha / rank) B A x at every adapted map, whichever layout and third. */
+static void lora_computes_its_formula(void **state)
+{
+    (void)state;
+    static const Variant v[] = {
+        {"lora", "lora", NULL}, {"lora", "lora thirds", set_thirds}, {"lora", "all", set_all_linears}};
+    for
+        EACH_ARCH(arch)
+    for (int i = 0; i < 3; i++)
+        for (int j = 0;; j++) {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F64);
+            if (j == m->n_linears) {
+                arenas_close(&a);
+                break;
+            }
+            const Linear *l = &m->linears[j];
+            Ends before = {0}, after = {0};
+            assert_true(both_sides(&a, m, &v[i], l->at, &before, &after));
+            const Param *down = param_find(m->params, str_print(&a.run, "peft.lora.%s.A", l->name));
+            if (down) {
+                const Param *up = named(m, str_print(&a.run, "peft.lora.%s.B", l->name));
+                double scale = i == 2 ? 3 / sqrt(2) : 3.0 / 2; /* alpha 3, rank 2; the last is rank-stabilised */
+                Tensor low = plain_linear(&a.run, before.in, down, NULL);
+                Tensor expected = plain_sum(&a.run, before.out, scale, plain_linear(&a.run, low, up, NULL));
+                EXPECT_NEAR(after.out, expected, 1e-12);
+            } else {
+                EXPECT(largest_gap(after.out, before.out) == 0, "%s on %s changes %s, which it does not adapt",
+                       v[i].name, (*arch)->name, l->name);
+            }
+            arenas_close(&a);
+        }
+}
+
+/* GPT-2's fused map and its thirds are one matrix: a target that names both adapts it once. */
+static void a_matrix_is_adapted_once(void **state)
+{
+    (void)state;
+    Arenas a = arenas();
+    Model *m = tiny(&a.run, arch_find("gpt2"), F32);
+    assert_true(attach_variant(&(Variant){"lora", "lora all", set_all_linears}, m, hooks_new(&a.run)));
+    assert_non_null(param_find(m->params, "peft.lora.h.0.attn.c_attn.A"));
+    assert_null(param_find(m->params, "peft.lora.h.0.attn.c_attn.q.A"));
+    arenas_close(&a);
+}
+
+/* The prompt's table stands before unchanged word vectors, and the logits are those of the tokens. */
+static void a_prompt_stands_in_front(void **state)
+{
+    (void)state;
+    for
+        EACH_ARCH(arch)
+        {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F64);
+            const Part part = model_layers(m, PART_ENCODER) ? PART_ENCODER : PART_DECODER;
+            Ends before, after;
+            assert_true(both_sides(&a, m, &(Variant){"prompt", "prompt", NULL},
+                                   (Where){SITE_EMBED, LAYER_EMBED, part}, &before, &after));
+            const Param *table = named(m, str_print(&a.run, "peft.prompt.%s.table", part_name(part)));
+            for (int64_t b = 0; b < TINY_B; b++) {
+                Tensor got = tensor_at(after.out, b), content = tensor_at(before.out, b);
+                assert_int_equal(got.dim[0], content.dim[0] + 3);
+                EXPECT_NEAR(tensor_rows(got, 0, 3), table->val, 0);
+                EXPECT_NEAR(tensor_rows(got, 3, content.dim[0]), content, 0);
+            }
+            arenas_close(&a);
+        }
+}
+
+/* The first rows of keys and values are up(tanh(mlp(table))), the rest are untouched. */
+static void the_mlp_makes_keys_and_values(void **state)
+{
+    (void)state;
+    for
+        EACH_ARCH(arch)
+    for (Part part = 0; part < PART_COUNT; part++)
+        for (Site site = SITE_KEYS; site <= SITE_VALUES; site++) {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F64);
+            Ends before, after;
+            if (model_layers(m, part)) {
+                assert_true(
+                    both_sides(&a, m, &(Variant){"prefix", "mlp", set_mlp}, (Where){site, 1, part}, &before, &after));
+                const char *stem = str_print(&a.run, "peft.prefix.%s", part_name(part));
+                const char *up = str_print(&a.run, "%s.layer.1.%s", stem, site == SITE_KEYS ? "keys" : "values");
+                Tensor h = plain_linear(&a.run, named(m, str_print(&a.run, "%s.table", stem))->val,
+                                        named(m, str_print(&a.run, "%s.mlp.weight", stem)),
+                                        named(m, str_print(&a.run, "%s.mlp.bias", stem)));
+                plain_each(h, tanh);
+                Tensor rows = plain_linear(&a.run, h, named(m, str_print(&a.run, "%s.weight", up)),
+                                           named(m, str_print(&a.run, "%s.bias", up)));
+                for (int64_t b = 0; b < TINY_B; b++) {
+                    Tensor got = tensor_at(after.out, b), content = tensor_at(before.out, b);
+                    EXPECT_NEAR(tensor_rows(got, 0, 3), rows, 1e-13);
+                    EXPECT_NEAR(tensor_rows(got, 3, content.dim[0]), content, 0);
+                }
+            }
+            arenas_close(&a);
+        }
+}
+
+SUITE(cmocka_unit_test(adapters_compute_their_formula), cmocka_unit_test(lora_computes_its_formula),
+      cmocka_unit_test(a_matrix_is_adapted_once), cmocka_unit_test(a_prompt_stands_in_front),
+      cmocka_unit_test(the_mlp_makes_keys_and_values))
