@@ -1,7 +1,8 @@
 /* Prompt tuning: P trained vectors stand before the word vectors of the input, and positions are added to all of
  * them alike, so the content moves by P places.  They stand before the encoder's input where there is an encoder,
  * else before the decoder's.  The model sees that an EMBED hook put rows in front: it lengthens masks, drops those
- * rows from its result, and while decoding with a cache uses them in the first pass only. */
+ * rows from its result, and while decoding with a cache uses them in the first pass only.  So a classification head
+ * reads the first token of the text, where the PEFT library reads the first virtual token. */
 #include "peft/place.h"
 
 static Part part_of(const Model *m)
