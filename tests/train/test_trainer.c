@@ -232,6 +232,28 @@ static void halves_make_a_whole(void **state)
     for (int i = 0; i < 2; i++) run_close(r[i]);
 }
 
+/* One SGD step of rate 1 moves the parameters by the clipped gradient. */
+static void clipping_limits_the_step(void **state)
+{
+    (void)state;
+    const Config c = tiny(16);
+    for (int i = 0; i < 3; i++) {
+        const double clip[] = {0, 0.01, 1e6};
+        const TrainConfig t = {.optim = OPTIM_SGD, .lr = 1, .clip = clip[i]};
+        Run *r = run_open(&c, F64, &t), *still = run_open(&c, F64, &t);
+        double norm = run_steps(r, 1).grad_norm, moved = 0;
+        for (int k = 0; k < params_n(r->model->params); k++) {
+            Tensor a = params_at(r->model->params, k)->val, b = params_at(still->model->params, k)->val;
+            for (int64_t j = 0; j < tensor_count(a); j++) moved += pow(tensor_get(a, j) - tensor_get(b, j), 2);
+        }
+        double expected = i == 1 ? 0.01 * norm / (norm + 1e-6) : norm;
+        EXPECT(fabs(sqrt(moved) - expected) < 1e-9 && norm > 0.1, "clip %g: moved %.12g, expected %.12g", clip[i],
+               sqrt(moved), expected);
+        run_close(r);
+        run_close(still);
+    }
+}
+
 static void divergence_stops_before_the_update(void **state)
 {
     (void)state;
@@ -371,7 +393,37 @@ static void evaluation_by_hand(void **state)
     run_close(r);
 }
 
+/* With a vocabulary so large that logits come in pieces, pieces of one row give the same. */
+static void evaluation_in_pieces(void **state)
+{
+    (void)state;
+    Config c = tiny(4);
+    c.vocab = 300000;
+    const TrainConfig t = {.optim = OPTIM_SGD, .lr = 0};
+    Run *r = run_open(&c, F32, &t);
+    Examples x = echo_task(&r->run);
+    Evaluation e[2];
+    for (int i = 0; i < 2; i++) {
+        const BatchPlan plan = {.rows = i ? 1 : N};
+        assert_int_equal(batcher_open(&r->feed, &r->run, &x, &plan), OK);
+        evaluate(r->model, NULL, r->feed, &r->step, &e[i]);
+    }
+    EXPECT(fabs(e[0].loss - e[1].loss) < 1e-6, "loss %.9g in pieces, %.9g row by row", e[0].loss, e[1].loss);
+    run_close(r);
+}
+
+static void equal_logits_choose_the_first(void **state)
+{
+    (void)state;
+    const float x[] = {-3, 2, 1, 2, -INFINITY};
+    const double y[] = {-3, -4, -3};
+    assert_int_equal(tensor_argmax(tensor_over((void *)(uintptr_t)x, F32, SHAPE(5))), 1);
+    assert_int_equal(tensor_argmax(tensor_over((void *)(uintptr_t)y, F64, SHAPE(3))), 0);
+}
+
 SUITE(cmocka_unit_test(learns), cmocka_unit_test(resuming), cmocka_unit_test(dropout_is_drawn_anew),
       cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(halves_make_a_whole),
-      cmocka_unit_test(divergence_stops_before_the_update), cmocka_unit_test(settings_are_checked),
-      cmocka_unit_test(foreign_checkpoints_are_refused), cmocka_unit_test(evaluation_by_hand))
+      cmocka_unit_test(clipping_limits_the_step), cmocka_unit_test(evaluation_in_pieces),
+      cmocka_unit_test(equal_logits_choose_the_first), cmocka_unit_test(divergence_stops_before_the_update),
+      cmocka_unit_test(settings_are_checked), cmocka_unit_test(foreign_checkpoints_are_refused),
+      cmocka_unit_test(evaluation_by_hand))
