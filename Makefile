@@ -88,6 +88,14 @@ $(OUT)/version: force # changes only when the version does, so that a manifest n
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 .PHONY: force
 
+bench: $(OUT)/tests/bench/bench ## time training steps against this machine's own rate of matrix products
+	@$<
+
+bench-peers: $(OUT)/tests/bench/bench ## the same beside PyTorch; installs python3-torch where it is missing
+	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends python3-torch >/dev/null; }
+	@/usr/bin/python3 tests/bench/peers.py $<
+
 deps: ## install the packages that are missing (apt, with sudo when not root)
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(MODULES); then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \

@@ -1,0 +1,319 @@
+/* How fast the machine multiplies, and how fast a training step is on it.
+ *
+ *     bench [JOB...]             the table: each job in a process of its own, after the sgemm rates
+ *     bench --lines [JOB...]     its rows for programs: name, seconds, bound, arena MB, resident MB
+ *     bench --job JOB            one job: seconds, arena and resident peak in MB
+ *
+ * The bound of a job is what its matrix products (flops.h) would take at the rate at which OpenBLAS does products of
+ * the same shapes, measured here with nothing else going on.  Times are the best of several steps: on a machine that
+ * others use too, that is the one that says most about the program. */
+#include <cblas.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "bench/flops.h"
+#include "nn/model.h"
+#include "peft/peft.h"
+#include "train/train.h"
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- jobs */
+
+typedef struct {
+    const char *name;
+    bool toy;           /* the one-layer decoder, else RoBERTa-base */
+    const char *method; /* of peft_find; "forward": unrecorded hidden states */
+    int scored;         /* 0: class label; else scored positions in each row */
+    int threads;
+} Job;
+
+static const Job JOBS[] = {
+    {"roberta/forward", false, "forward", 0, 2},  {"roberta/lora", false, "lora", 0, 2},
+    {"roberta/adapter", false, "pfeiffer", 0, 2}, {"roberta/prefix", false, "prefix", 0, 2},
+    {"roberta/full", false, "full", 0, 2},        {"roberta/mlm-lora", false, "lora", 38, 2},
+    {"roberta/mlm-full", false, "full", 38, 2},   {"toy/e1", true, "full", 10, 1},
+};
+enum { N_JOBS = sizeof JOBS / sizeof *JOBS };
+
+static Config config_of(const Job *j)
+{
+    Config c = {0};
+    const char *arch = j->toy ? "gpt2" : "roberta";
+    arch_find(arch)->defaults(&c);
+    snprintf(c.arch, sizeof c.arch, "%s", arch);
+    if (j->toy) {
+        c.vocab = 10;
+        c.positions = 20;
+        c.dim = 96;
+        c.heads = 1;
+        c.hidden = 384;
+        c.layers = 1;
+        c.tie_head = false;
+    } else {
+        c.vocab = 50265;
+        c.positions = 514;
+        c.dim = 768;
+        c.heads = 12;
+        c.hidden = 3072;
+        c.layers = 12;
+        c.types = 1;
+        c.tie_head = true;
+        c.classes = j->scored ? 0 : 2;
+        c.no_lm_head = !j->scored;
+    }
+    c.dropout = c.attn_dropout = 0.1;
+    return c;
+}
+
+static Work work_of(const Job *j)
+{
+    Work w = {.b = 8, .t = 256, .dim = 768, .hidden = 3072, .layers = 12, .scored = 1, .method = j->method};
+    if (j->toy)
+        w = (Work){.b = 64, .t = 20, .dim = 96, .hidden = 384, .layers = 1, .method = j->method, .causal = true};
+    if (j->scored) w.scored = j->scored;
+    w.out = j->toy ? 10 : j->scored ? 50265 : 0;
+    w.tied = !j->toy;
+    if (!strcmp(j->method, "forward")) w.scored = w.t;
+    w.size = !strcmp(j->method, "lora") ? 8 : !strcmp(j->method, "prefix") ? 20 : 48;
+    return w;
+}
+
+static Batch batch_for(const Job *j, const Config *c, Arena *a)
+{
+    Work w = work_of(j);
+    Batch x = {.b = (int64_t)w.b, .t = (int64_t)w.t, .k = j->scored};
+    uint64_t s = rng_stream(1, "bench");
+    int32_t *ids = NEW(a, int32_t, x.b * x.t), *label = NEW(a, int32_t, x.b);
+    int32_t *keep = NEW(a, int32_t, x.b * x.k), *target = NEW(a, int32_t, x.b * x.k);
+    for (int64_t i = 0; i < x.b * x.t; i++) ids[i] = (int32_t)(3 + rng_below(s, (uint64_t)i, c->vocab - 3));
+    for (int64_t i = 0; i < x.b * x.k; i++) {
+        keep[i] = (int32_t)(j->toy ? x.t - x.k + i % x.k : i % x.k * x.t / x.k);
+        target[i] = (int32_t)rng_below(s, (uint64_t)(i + (1 << 20)), c->vocab);
+    }
+    for (int64_t i = 0; i < x.b; i++) label[i] = (int32_t)(i % 2);
+    x.ids = ids;
+    if (j->scored) {
+        x.keep = keep;
+        x.target = target;
+    } else if (strcmp(j->method, "forward")) {
+        x.label = label;
+    }
+    return x;
+}
+
+static Status make_trainer(const Job *j, Model *m, Hooks *hooks, Arena *run, Trainer **out)
+{
+    TrainConfig t = train_defaults();
+    const Peft *p = peft_find(j->method);
+    if (!p) return fail(E_CONFIG, "no method is called %s", j->method);
+    PeftConfig cfg = {0};
+    p->defaults(&cfg, &m->config);
+    if (!strcmp(j->method, "lora")) {
+        cfg.rank = 8;
+        cfg.target = "*.query|*.value";
+        cfg.dropout = 0;
+    }
+    if (!strcmp(j->method, "prefix")) cfg.length = 20;
+    TRY(peft_attach(p, m, hooks, &cfg));
+    t.lr = 5e-4;
+    t.decay = 0.01;
+    return trainer_open(out, run, m, hooks, &t);
+}
+
+/* The best time of `rounds` blocks of `block` steps each, after a first step that touches the memory. */
+static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
+{
+    Config c = config_of(j);
+    Model *m;
+    Trainer *t = NULL;
+    Hooks *hooks = hooks_new(run);
+    TRY(model_open(&m, run, &c, F32, 1));
+    Batch x = batch_for(j, &m->config, run);
+    if (strcmp(j->method, "forward")) TRY(make_trainer(j, m, hooks, run, &t));
+    *best = INFINITY;
+    for (int round = 0, block = j->toy ? 50 : 1; round < (j->toy ? 21 : 4); round++) {
+        double start = now();
+        for (int i = 0; i < block; i++) {
+            ArenaMark mark = arena_mark(step);
+            if (t)
+                TRY(trainer_step(t, step, &x, NULL));
+            else
+                model_hidden(m, &(Pass){.tape = tape_open(step, false)}, &x);
+            arena_drop(step, mark);
+        }
+        if (round) *best = fmin(*best, (now() - start) / block);
+    }
+    return OK;
+}
+
+static int one_job(const char *name)
+{
+    for (int i = 0; i < N_JOBS; i++) {
+        if (strcmp(JOBS[i].name, name)) continue;
+        if (!getenv("OMP_NUM_THREADS")) omp_set_num_threads(JOBS[i].threads);
+        Arena run = arena_open(0), step = arena_open(0);
+        double seconds = INFINITY;
+        Status status = run_job(&JOBS[i], &run, &step, &seconds);
+        if (status) {
+            fprintf(stderr, "%s: %s%s\n", name, err_message(), err_trace());
+            return 1;
+        }
+        struct rusage use;
+        getrusage(RUSAGE_SELF, &use);
+        printf("%.6g %.6g %.6g\n", seconds, (double)(arena_peak(&run) + arena_peak(&step)) / 1e6,
+               (double)use.ru_maxrss / 1e3);
+        return 0;
+    }
+    fprintf(stderr, "bench: no job is called %s\n", name);
+    return 2;
+}
+
+/* ---- the machine */
+
+typedef struct {
+    int m, n, k;
+} Product;
+typedef struct {
+    CBLAS_TRANSPOSE ta, tb;
+    Product of[4];
+} Family;
+
+/* The products of one layer: y = x W' and its two gradients, weighted by how often they occur (four of the first). */
+enum { ROBERTA_ROWS = 2048, TOY_ROWS = 1280 };
+static const Family ROBERTA[3] = {
+    {CblasNoTrans, CblasTrans, {{ROBERTA_ROWS, 768, 768}, {ROBERTA_ROWS, 3072, 768}, {ROBERTA_ROWS, 768, 3072}}},
+    {CblasNoTrans, CblasNoTrans, {{ROBERTA_ROWS, 768, 768}, {ROBERTA_ROWS, 768, 3072}, {ROBERTA_ROWS, 3072, 768}}},
+    {CblasTrans, CblasNoTrans, {{768, 768, ROBERTA_ROWS}, {3072, 768, ROBERTA_ROWS}, {768, 3072, ROBERTA_ROWS}}}};
+static const Family TOY[3] = {
+    {CblasNoTrans, CblasNoTrans, {{TOY_ROWS, 288, 96}, {TOY_ROWS, 384, 96}, {TOY_ROWS, 96, 384}}},
+    {CblasNoTrans, CblasTrans, {{TOY_ROWS, 96, 288}, {TOY_ROWS, 96, 384}, {TOY_ROWS, 384, 96}}},
+    {CblasTrans, CblasNoTrans, {{96, 288, TOY_ROWS}, {96, 384, TOY_ROWS}, {384, 96, TOY_ROWS}}}};
+
+static void multiply(const Family *f, Product p, const float *a, const float *b, float *c)
+{
+    bool ta = f->ta == CblasTrans, tb = f->tb == CblasTrans;
+    cblas_sgemm(CblasRowMajor, f->ta, f->tb, p.m, p.n, p.k, 1, a, ta ? p.m : p.k, b, tb ? p.k : p.n, 0, c, p.n);
+}
+
+typedef enum { ONE, BLAS_THREADS, SLICES } Way;
+
+/* `SLICES`: two halves of the rows on two OpenMP threads, each by a single-threaded OpenBLAS. */
+static double family_seconds(const Family *f, Way way, const float *a, const float *b, float *c, int times)
+{
+    double start = now();
+    for (int i = 0; i < times; i++)
+        for (int k = 0; f->of[k].m; k++) {
+            Product p = f->of[k];
+            if (way != SLICES) {
+                multiply(f, p, a, b, c);
+                continue;
+            }
+            p.m /= 2;
+#pragma omp parallel for num_threads(2) schedule(static)
+            for (int h = 0; h < 2; h++) multiply(f, p, a + h * p.m * p.k, b, c + h * p.m * p.n);
+        }
+    return (now() - start) / times;
+}
+
+/* GFLOP/s. */
+static double family_rate(const Family *f, Way way, Arena *a)
+{
+    ArenaMark mark = arena_mark(a);
+    size_t room = (size_t)3072 * 3072;
+    float *x = arena_zero(a, room * sizeof *x), *y = arena_zero(a, room * sizeof *y),
+          *z = arena_zero(a, room * sizeof *z);
+    for (size_t i = 0; i < room; i++) x[i] = y[i] = (float)(i % 17) - 8;
+    double work = 0, best = INFINITY;
+    for (int k = 0; f->of[k].m; k++) work += 2.0 * f->of[k].m * f->of[k].n * f->of[k].k;
+    openblas_set_num_threads(way == BLAS_THREADS ? 2 : 1);
+    int times = work > 1e9 ? 1 : (int)(1e9 / work) + 1;
+    for (int i = 0; i < 6; i++) best = fmin(best, family_seconds(f, way, x, y, z, times));
+    openblas_set_num_threads(1);
+    arena_drop(a, mark);
+    return work / best / 1e9;
+}
+
+typedef struct {
+    double of[3]; /* forward, dx, dw */
+} Rates;
+
+static Rates rates(const Family *f, Way way, const char *what, Arena *a, bool lines)
+{
+    Rates r;
+    for (int i = 0; i < 3; i++) r.of[i] = family_rate(&f[i], way, a);
+    if (!lines) printf("  %-44s %7.1f %7.1f %7.1f\n", what, r.of[0], r.of[1], r.of[2]);
+    return r;
+}
+
+static Rates faster(Rates x, Rates y)
+{
+    for (int i = 0; i < 3; i++) x.of[i] = fmax(x.of[i], y.of[i]);
+    return x;
+}
+
+/* ---- the table */
+
+static void print_row(const Job *j, const Rates *machine, const char *self, bool lines)
+{
+    char command[4096], line[256] = "";
+    snprintf(command, sizeof command, "'%s' --job %s", self, j->name);
+    FILE *p = popen(command, "r");
+    bool read = p && fgets(line, sizeof line, p);
+    double seconds, arena, resident;
+    if (p) pclose(p);
+    if (!read || sscanf(line, "%lf %lf %lf", &seconds, &arena, &resident) != 3) return;
+    Work w = work_of(j);
+    Flops f = flops_of(&w);
+    double bound = (f.fwd / machine->of[0] + f.dx / machine->of[1] + f.dw / machine->of[2]) / 1e9;
+    double work = (f.fwd + f.dx + f.dw) / 1e9;
+    if (lines)
+        printf("%s %.6g %.6g %.6g %.6g\n", j->name, seconds, bound, arena, resident);
+    else
+        printf("  %-18s %10.2f ms %9.2f %11.2f ms %7.0f %% %10.0f %10.0f\n", j->name, 1e3 * seconds, work,
+               1e3 * bound, 100 * bound / seconds, arena, resident);
+    fflush(stdout);
+}
+
+static bool wanted(const char *name, int n, char **list)
+{
+    bool found = n <= 0;
+    for (int i = 0; i < n; i++) found = found || !strcmp(list[i], name);
+    return found;
+}
+
+int main(int n, char **arg)
+{
+    bool lines = n > 1 && !strcmp(arg[1], "--lines");
+    if (n == 3 && !strcmp(arg[1], "--job")) return one_job(arg[2]);
+    int first = lines ? 2 : 1;
+    Arena a = arena_open((size_t)1 << 28);
+    if (!lines)
+        printf("OpenBLAS kernels: %s; our kernels: %s\n\nsgemm, GFLOP/s                                  forward"
+               "      dx      dw\n",
+               openblas_get_corename(), kernels_name());
+    rates(ROBERTA, ONE, "RoBERTa-base, one thread", &a, lines);
+    Rates threads = rates(ROBERTA, BLAS_THREADS, "RoBERTa-base, OpenBLAS on two threads", &a, lines);
+    Rates big = faster(threads, rates(ROBERTA, SLICES, "RoBERTa-base, two slices", &a, lines));
+    Rates small = rates(TOY, ONE, "toy, one thread", &a, lines);
+    if (!lines)
+        printf("\n  %-18s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share", "arena MB",
+               "peak MB");
+    fflush(stdout);
+    for (int i = 0; i < N_JOBS; i++)
+        if (wanted(JOBS[i].name, n - first, arg + first))
+            print_row(&JOBS[i], JOBS[i].toy ? &small : &big, arg[0], lines);
+    arena_close(&a);
+    return 0;
+}

@@ -1,0 +1,219 @@
+"""The steps of bench.c in PyTorch, side by side.
+
+    python3 tests/bench/peers.py build/release/tests/bench/bench [JOB...]     the table
+    python3 tests/bench/peers.py --job roberta/lora THREADS                   one job: seconds, peak MB
+
+Same shapes, same trainable parts, same dropout, same optimiser (clip 1, AdamW), float32, random weights and ids.
+The models are written as the Transformers library writes them.  Every job runs in a process of its own; PyTorch's
+is tried with one thread and two, and under OpenBLAS's own choice of kernels and OPENBLAS_CORETYPE=SkylakeX (OpenBLAS
+does not know every recent processor); the best counts.
+"""
+import math
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+
+
+def attention(q, k, v, heads, p, causal=False):
+    import torch
+    import torch.nn.functional as F
+    b, t, c = q.shape
+
+    def split(x):
+        return x.view(b, -1, heads, c // heads).transpose(1, 2)
+
+    q, k, v = split(q), split(k), split(v)
+    scores = q @ k.transpose(-1, -2) / math.sqrt(c // heads)
+    if causal:
+        seen = torch.ones(t, t, dtype=torch.bool).tril()
+        scores = scores.masked_fill(~seen, float("-inf"))
+    return (F.dropout(scores.softmax(-1), p) @ v).transpose(1, 2).reshape(b, t, c)
+
+
+def roberta(method, scored):
+    """Returns (step function of the loss, parameters)."""
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+    C, H, L, V, HIDDEN, B, T, P = 768, 12, 12, 50265, 3072, 8, 256, 0.1
+
+    class Layer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q, self.k, self.v, self.o = (nn.Linear(C, C) for _ in range(4))
+            self.up, self.down = nn.Linear(C, HIDDEN), nn.Linear(HIDDEN, C)
+            self.n1, self.n2 = nn.LayerNorm(C), nn.LayerNorm(C)
+            for p in self.parameters():
+                p.requires_grad_(method == "full")
+            if method == "lora":
+                self.qa, self.va = nn.Linear(C, 8, bias=False), nn.Linear(C, 8, bias=False)
+                self.qb, self.vb = nn.Linear(8, C, bias=False), nn.Linear(8, C, bias=False)
+            if method == "prefix":
+                self.pk, self.pv = nn.Parameter(torch.randn(20, C)), nn.Parameter(torch.randn(20, C))
+            if method == "pfeiffer":
+                self.ad, self.au = nn.Linear(C, 48), nn.Linear(48, C)
+
+        def forward(self, x):
+            q, k, v = self.q(x), self.k(x), self.v(x)
+            if method == "lora":
+                q, v = q + self.qb(self.qa(x)), v + self.vb(self.va(x))
+            if method == "prefix":
+                k = torch.cat([self.pk.expand(x.shape[0], -1, -1), k], 1)
+                v = torch.cat([self.pv.expand(x.shape[0], -1, -1), v], 1)
+            p = P if method != "forward" else 0.0
+            x = self.n1(x + F.dropout(self.o(attention(q, k, v, H, p)), p))
+            s = F.dropout(self.down(F.gelu(self.up(x))), p)
+            if method == "pfeiffer":
+                s = s + self.au(F.relu(self.ad(self.n2(s + x))))
+            return self.n2(x + s)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tok, self.pos = nn.Embedding(V, C), nn.Embedding(514, C)
+            self.typ, self.norm = nn.Embedding(1, C), nn.LayerNorm(C)
+            for p in self.parameters():
+                p.requires_grad_(method == "full")
+            self.layers = nn.ModuleList(Layer() for _ in range(L))
+            self.dense, self.out = nn.Linear(C, C), nn.Linear(C, 2)
+            if scored:
+                self.head_norm, self.bias = nn.LayerNorm(C), nn.Parameter(torch.zeros(V))
+                for p in [*self.dense.parameters(), *self.head_norm.parameters(), self.bias]:
+                    p.requires_grad_(method == "full")
+
+        def hidden(self, ids):
+            at = torch.arange(2, 2 + ids.shape[1])
+            x = self.norm(self.tok(ids) + self.pos(at) + self.typ.weight[0])
+            x = F.dropout(x, P if method != "forward" else 0.0)
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+        def loss(self, ids, target):
+            x = self.hidden(ids)
+            if scored:  # the head sees the masked positions only, as fairseq does it
+                x = self.head_norm(F.gelu(self.dense(x[target >= 0])))
+                return F.cross_entropy(F.linear(x, self.tok.weight, self.bias), target[target >= 0])
+            x = torch.tanh(self.dense(F.dropout(x[:, 0], P)))
+            return F.cross_entropy(self.out(F.dropout(x, P)), target)
+
+    model, ids = Model(), torch.randint(3, V, (B, T))
+    target = torch.arange(B) % 2
+    if scored:
+        target = torch.full((B, T), -1)
+        target[:, torch.arange(scored) * T // scored] = torch.randint(3, V, (B, scored))
+    if method == "forward":
+        return lambda: model.hidden(ids), None
+    return lambda: model.loss(ids, target), [p for p in model.parameters() if p.requires_grad]
+
+
+def toy():
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+    C, V, B, T, P = 96, 10, 64, 20, 0.1
+    m = nn.ModuleDict({
+        "tok": nn.Embedding(V, C), "pos": nn.Embedding(T, C), "n1": nn.LayerNorm(C), "qkv": nn.Linear(C, 3 * C),
+        "o": nn.Linear(C, C), "n2": nn.LayerNorm(C), "up": nn.Linear(C, 4 * C), "down": nn.Linear(4 * C, C),
+        "nf": nn.LayerNorm(C), "head": nn.Linear(C, V, bias=False)})
+    ids, target = torch.randint(0, V, (B, T)), torch.randint(0, V, (B, T))
+    target[:, :10] = -1
+    at = torch.arange(T)
+
+    def gelu(x):  # fused where this PyTorch has it
+        return F.gelu(x, approximate="tanh")
+
+    def loss():
+        x = F.dropout(m["tok"](ids) + m["pos"](at), P)
+        q, k, v = m["qkv"](m["n1"](x)).split(C, 2)
+        x = x + F.dropout(m["o"](attention(q, k, v, 1, P, True)), P)
+        x = x + F.dropout(m["down"](gelu(m["up"](m["n2"](x)))), P)
+        return F.cross_entropy(m["head"](m["nf"](x)).view(-1, V), target.view(-1), ignore_index=-1)
+
+    return loss, list(m.parameters())
+
+
+def run_job(name, threads, rounds):
+    import torch
+    torch.set_num_threads(threads)
+    kind, what = name.split("/")
+    scored = 38 if what.startswith("mlm-") else 0
+    method = {"adapter": "pfeiffer"}.get(what.replace("mlm-", ""), what.replace("mlm-", ""))
+    loss, params = toy() if kind == "toy" else roberta(method, scored)
+    block = 50 if kind == "toy" else 1
+    if kind == "toy":
+        rounds = 12
+    if params:  # one fused loop over all parameters is the faster of PyTorch's two on small ones
+        adamw = torch.optim.AdamW(params, lr=5e-4, weight_decay=0.01, foreach=kind == "toy")
+
+    def step():
+        if params is None:
+            with torch.inference_mode():
+                loss()
+            return
+        adamw.zero_grad(set_to_none=True)
+        loss().backward()
+        torch.nn.utils.clip_grad_norm_(params, 1.0)
+        adamw.step()
+
+    best = float("inf")
+    for i in range(rounds + 1):
+        start = time.perf_counter()
+        for _ in range(block):
+            step()
+        if i:
+            best = min(best, (time.perf_counter() - start) / block)
+    print(best, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def child(arguments, core):
+    env = dict(os.environ)
+    env.pop("OPENBLAS_CORETYPE", None)
+    if core:
+        env["OPENBLAS_CORETYPE"] = core
+    out = subprocess.run([sys.executable, __file__, *arguments], env=env, capture_output=True, text=True, check=True)
+    return out.stdout
+
+
+def gemm_rate():
+    import torch
+    torch.set_num_threads(2)
+    a, b = torch.randn(2048, 768), torch.randn(768, 3072)
+    best = float("inf")
+    for _ in range(6):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    libraries = {m for line in open("/proc/self/maps") for m in re.findall(r"/\S*(?:blas|mkl|dnnl)\S*\.so\S*", line)}
+    print(2 * 2048 * 768 * 3072 / best / 1e9, torch.__version__, *sorted(libraries))
+
+
+def main():
+    if sys.argv[1] == "--job":
+        return run_job(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    if sys.argv[1] == "--gemm":
+        return gemm_rate()
+    cores = {core: child(["--gemm"], core).split() for core in (None, "SkylakeX")}
+    core = max(cores, key=lambda c: float(cores[c][0]))
+    print("PyTorch", cores[None][1], "over", " ".join(cores[None][2:]) or "its own BLAS")
+    for c, found in cores.items():
+        print(f"  its product of (2048,768) and (768,3072), kernels {c or 'as it chooses'}: {float(found[0]):.0f} GFLOP/s")
+    print(f"  the steps below run with {'OPENBLAS_CORETYPE=' + core if core else 'its own choice'}\n")
+    print(f"  {'step':<18} {'vernier':>10} {'PyTorch':>10} {'threads':>8} {'faster':>8} {'peak MB':>9} {'PyTorch':>9}"
+          f" {'share':>7}", flush=True)
+    ours = subprocess.run([sys.argv[1], "--lines", *sys.argv[2:]], capture_output=True, text=True, check=True).stdout
+    for line in ours.splitlines():
+        name, seconds, _, _, peak = line.split()
+        tried = {}
+        for threads in (1,) if name.startswith("toy/") else (2, 1):
+            tried[threads] = tuple(map(float, child(["--job", name, str(threads), "3" if threads == 2 else "1"], core).split()))
+        threads = min(tried, key=lambda n: tried[n][0])
+        theirs, memory = tried[threads]
+        print(f"  {name:<18} {1e3 * float(seconds):>7.1f} ms {1e3 * theirs:>7.1f} ms {threads:>8} {theirs / float(seconds):>7.2f}x"
+              f" {float(peak):>9.0f} {memory:>9.0f} {float(peak) / memory:>6.0%}", flush=True)
+
+
+main()
