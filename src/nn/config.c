@@ -184,3 +184,86 @@ const Stored *format_find(const Format *f, const Weights *w, const char *name)
         if (!strcmp(a->name, name)) s = find_under(f, w, a->file);
     return s;
 }
+
+/* ---- fields by their own names, for command lines */
+
+#define OWN(name, kind)                                                                                              \
+    {                                                                                                                \
+#name, FIELD_##kind, offsetof(Config, name), 0, 0                                                            \
+    }
+static const Field OWN_FIELDS[] = {OWN(vocab, INT),
+                                   OWN(positions, INT),
+                                   OWN(dim, INT),
+                                   OWN(heads, INT),
+                                   OWN(head_dim, INT),
+                                   OWN(hidden, INT),
+                                   OWN(layers, INT),
+                                   OWN(decoder_layers, INT),
+                                   OWN(decoder_heads, INT),
+                                   OWN(decoder_hidden, INT),
+                                   OWN(types, INT),
+                                   OWN(classes, INT),
+                                   OWN(act, ACT),
+                                   OWN(gated, BOOL),
+                                   OWN(tie_head, BOOL),
+                                   OWN(no_attn_norm, BOOL),
+                                   OWN(no_lm_head, BOOL),
+                                   OWN(pooler, BOOL),
+                                   OWN(scale_embedding, BOOL),
+                                   OWN(rel_buckets, INT),
+                                   OWN(rel_distance, INT),
+                                   OWN(pad, INT),
+                                   OWN(bos, INT),
+                                   OWN(eos, INT),
+                                   OWN(decoder_start, INT),
+                                   OWN(eps, REAL),
+                                   OWN(dropout, REAL),
+                                   OWN(attn_dropout, REAL),
+                                   OWN(act_dropout, REAL),
+                                   OWN(head_dropout, REAL),
+                                   OWN(init_sd, REAL)};
+enum { N_OWN = sizeof OWN_FIELDS / sizeof *OWN_FIELDS };
+
+static Status set_act(Act *out, const char *value)
+{
+    for (int i = 0; i < ACTS; i++) {
+        if (strcmp(ACT_NAMES[i], value)) continue;
+        *out = (Act)i;
+        return OK;
+    }
+    return fail(E_CONFIG, "act is '%.30s', known are none, relu, gelu, gelu_tanh, silu, tanh", value);
+}
+
+static Status set_field(Config *c, const Field *f, const char *value)
+{
+    void *at = (char *)c + f->offset;
+    int64_t whole;
+    switch (f->kind) {
+    case FIELD_INT:
+        if (!str_int(value, &whole) || whole < -1 || whole > INT32_MAX)
+            return fail(E_CONFIG, "%s is '%.30s', expected a whole number", f->key, value);
+        *(int *)at = (int)whole;
+        return OK;
+    case FIELD_REAL:
+        if (!str_real(value, at)) return fail(E_CONFIG, "%s is '%.30s', expected a number", f->key, value);
+        return OK;
+    case FIELD_BOOL:
+        if (strcmp(value, "true") && strcmp(value, "false") && strcmp(value, "1") && strcmp(value, "0"))
+            return fail(E_CONFIG, "%s is '%.30s', expected true or false", f->key, value);
+        *(bool *)at = *value == 't' || *value == '1';
+        return OK;
+    case FIELD_ACT: return set_act(at, value);
+    }
+    return OK;
+}
+
+Status config_set(Config *c, const char *key, const char *value)
+{
+    char known[1024] = "";
+    for (int i = 0; i < N_OWN; i++) {
+        if (!strcmp(OWN_FIELDS[i].key, key)) return set_field(c, &OWN_FIELDS[i], value);
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", OWN_FIELDS[i].key);
+    }
+    return fail(E_CONFIG, "'%.30s' is no field of a model; known are %s", key, known);
+}

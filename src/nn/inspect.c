@@ -1,0 +1,186 @@
+/* Dotted names are paths, so the registry of parameters is the tree.  Three things make it short: a module that holds
+ * only parameters is one line, a chain of single children is one line, and layers that are alike are shown once. */
+#include "nn/inspect.h"
+
+#include <string.h>
+
+#include "nn/build.h"
+
+typedef struct Node {
+    const char *name;
+    struct Node *child, *last, *next;
+    const Param *param; /* of a leaf */
+    int64_t numbers, trainable;
+} Node;
+
+Status inspect_open(Model **out, Arena *run, const Config *c)
+{
+    return model_open_blank(out, run, c, F32, 0);
+}
+
+/* ---- the tree */
+
+static Node *child_of(Arena *a, Node *n, const char *name, size_t len)
+{
+    for (Node *c = n->child; c; c = c->next)
+        if (strlen(c->name) == len && !memcmp(c->name, name, len)) return c;
+    Node *c = NEW(a, Node, 1);
+    c->name = str_copy(a, name, len);
+    if (n->last)
+        n->last->next = c;
+    else
+        n->child = c;
+    return n->last = c;
+}
+
+static Node *tree_of(Arena *a, const ParamSet *params)
+{
+    Node *root = NEW(a, Node, 1);
+    root->name = "";
+    for (int i = 0; i < params_n(params); i++) {
+        const Param *p = params_at(params, i);
+        int64_t count = tensor_count(p->val), trainable = p->trainable ? count : 0;
+        Node *n = root;
+        for (const char *s = p->name;; s++) {
+            n->numbers += count;
+            n->trainable += trainable;
+            size_t len = strcspn(s, ".");
+            if (!len) break;
+            n = child_of(a, n, s, len);
+            s += len;
+            if (!*s) break;
+        }
+        n->param = p;
+        n->numbers = count;
+        n->trainable = trainable;
+    }
+    return root;
+}
+
+static bool is_number(const char *s)
+{
+    return *s && strspn(s, "0123456789") == strlen(s);
+}
+
+static bool alike(const Node *a, const Node *b)
+{
+    if ((a->param != NULL) != (b->param != NULL) || a->trainable != b->trainable) return false;
+    if (a->param && (!tensor_same_shape(a->param->val, b->param->val) || a->param->val.dtype != b->param->val.dtype))
+        return false;
+    const Node *x = a->child, *y = b->child;
+    for (; x && y; x = x->next, y = y->next)
+        if (strcmp(x->name, y->name) || !alike(x, y)) return false;
+    return !x && !y;
+}
+
+static bool only_leaves(const Node *n)
+{
+    for (const Node *c = n->child; c; c = c->next)
+        if (c->child) return false;
+    return n->child != NULL;
+}
+
+/* ---- printing */
+
+static const char *grouped(char *text, int64_t n)
+{
+    char digits[32];
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0) text[at++] = ',';
+        text[at++] = digits[i];
+    }
+    text[at] = 0;
+    return text;
+}
+
+enum { NAME_WIDTH = 44, SHAPE_WIDTH = 46 };
+static void print_line(FILE *f, int depth, const char *name, const char *what, int64_t numbers, int64_t trainable)
+{
+    char n[48], t[48];
+    int pad = NAME_WIDTH - 2 * depth;
+    fprintf(f, "%*s%-*s %-*s %14s", 2 * depth, "", pad > 0 ? pad : 0, name, SHAPE_WIDTH, what, grouped(n, numbers));
+    if (trainable) fprintf(f, " %14s", grouped(t, trainable));
+    fprintf(f, "\n");
+}
+
+static const Linear *linear_of(const Model *m, const Param *w)
+{
+    for (int i = 0; i < m->n_linears; i++)
+        if (m->linears[i].w == w) return &m->linears[i];
+    return NULL;
+}
+
+/* "weight (8,8), bias (8)", with the place of a linear map in front. */
+static const char *leaves(Arena *a, const Model *m, const Node *n)
+{
+    Buf b = buf_open(a);
+    const Linear *l = n->child ? linear_of(m, n->child->param) : NULL;
+    if (l) buf_print(&b, "%s: ", site_name(l->at.site));
+    if (n->param) buf_print(&b, "%s", tensor_shape(n->param->val));
+    for (const Node *c = n->child; c; c = c->next)
+        buf_print(&b, "%s%s %s", c == n->child ? "" : ", ", c->name, tensor_shape(c->param->val));
+    return b.text;
+}
+
+static void print_node(FILE *f, Arena *a, const Model *m, const Node *n, const char *above, int depth);
+
+static void print_children(FILE *f, Arena *a, const Model *m, const Node *n, int depth)
+{
+    for (const Node *c = n->child; c;) {
+        const Node *last = c, *next = c->next;
+        int same = 1;
+        for (; is_number(c->name) && next && is_number(next->name) && alike(c, next); next = next->next, same++)
+            last = next;
+        if (same == 1) {
+            print_node(f, a, m, c, "", depth);
+        } else {
+            const char *range = str_print(a, "%s to %s", c->name, last->name);
+            print_line(f, depth, range, str_print(a, "%d alike, together", same), c->numbers * same,
+                       c->trainable * same);
+            if (only_leaves(c))
+                print_line(f, depth + 1, "each", leaves(a, m, c), c->numbers, c->trainable);
+            else
+                print_children(f, a, m, c, depth + 1);
+        }
+        c = next;
+    }
+}
+
+static void print_node(FILE *f, Arena *a, const Model *m, const Node *n, const char *above, int depth)
+{
+    const char *name = *above ? str_print(a, "%s.%s", above, n->name) : n->name;
+    if (n->param || only_leaves(n)) {
+        print_line(f, depth, name, leaves(a, m, n), n->numbers, n->trainable);
+    } else if (!n->child->next) {
+        print_node(f, a, m, n->child, name, depth);
+    } else {
+        print_line(f, depth, name, "", n->numbers, n->trainable);
+        print_children(f, a, m, n, depth + 1);
+    }
+}
+
+static void print_head(FILE *f, const Model *m)
+{
+    static const char *const WHAT[] = {"encoder", "decoder", "cross-attention"};
+    const Config *c = &m->config;
+    fprintf(f, "%s: %s\n", c->arch, m->arch->summary);
+    for (Part p = 0; p < PART_COUNT; p++)
+        if (model_layers(m, p)) fprintf(f, "%d %s layers, ", model_layers(m, p), WHAT[p]);
+    fprintf(f, "width %d, %d heads of %d, feed-forward %d %s%s, vocabulary %d, %s\n\n", c->dim, c->heads,
+            c->head_dim ? c->head_dim : c->dim / c->heads, c->hidden, c->gated ? "gated " : "", ACT_NAMES[c->act],
+            c->vocab, dtype_name(params_dtype(m->params)));
+}
+
+void model_inspect(FILE *f, const Model *m)
+{
+    Arena a = arena_open((size_t)1 << 30);
+    const Node *root = tree_of(&a, m->params);
+    char n[48], t[48];
+    print_head(f, m);
+    fprintf(f, "%-*s %-*s %14s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "parameters", "numbers", "trainable");
+    print_children(f, &a, m, root, 0);
+    fprintf(f, "\n%s numbers, %s of them trainable (%.3g %%)\n", grouped(n, root->numbers),
+            grouped(t, root->trainable), root->numbers ? 100.0 * (double)root->trainable / (double)root->numbers : 0);
+    arena_close(&a);
+}

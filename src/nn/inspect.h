@@ -1,0 +1,15 @@
+/* Looking at a model: the tree of its modules with shapes, sizes, places of linear maps, and where the trainable
+ * numbers sit. */
+#ifndef NN_INSPECT_H
+#define NN_INSPECT_H
+
+#include <stdio.h>
+
+#include "nn/model.h"
+
+/* A model of zeros, quick to make at any size; a head or a method attached to it starts as usual. */
+Status inspect_open(Model **out, Arena *run, const Config *);
+/* Modules with the same shapes that differ only in their number are shown once. */
+void model_inspect(FILE *, const Model *);
+
+#endif
