@@ -8,11 +8,6 @@ typedef struct {
     double s;
 } AddSaved;
 
-static void *part(Tensor t, int64_t first)
-{
-    return (char *)t.data + (size_t)first * dtype_size(t.dtype);
-}
-
 static void add_backward(Tape *t, Var *out)
 {
     const AddSaved *s = out->saved;
@@ -26,7 +21,8 @@ static void add_backward(Tape *t, Var *out)
     if (x->needs && blocks) {
         bool fresh;
         Tensor dx = tape_grad(t, x, &fresh);
-        for (int64_t i = 0; i < blocks; i++) k->scale(dx.data, s->s, part(out->grad, i * n), n, i > 0 || !fresh);
+        for (int64_t i = 0; i < blocks; i++)
+            k->scale(dx.data, s->s, tensor_place(out->grad, i * n), n, i > 0 || !fresh);
     }
     tape_pass(t, y, out);
 }
@@ -49,7 +45,7 @@ Var *op_add(Tape *t, Var *y, double s, Var *x)
     Tensor sum = tape_alloc(t, y->val.dtype, y->val.rank, y->val.dim);
     int64_t n = tensor_count(x->val), blocks = n ? tensor_count(sum) / n : 0;
     for (int64_t i = 0; i < blocks; i++)
-        kernels(sum.dtype)->add(part(sum, i * n), part(y->val, i * n), s, x->val.data, n);
+        kernels(sum.dtype)->add(tensor_place(sum, i * n), tensor_place(y->val, i * n), s, x->val.data, n);
     Var *out = tape_push(t, &ADD, sum, y, x, NULL, NULL, 0);
     if (out->needs) {
         AddSaved *saved = NEW(tape_arena(t), AddSaved, 1);

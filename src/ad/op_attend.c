@@ -41,6 +41,17 @@ Attend attn_shape(const Attn *n, Tensor q, Tensor k, Tensor v, const Var *bias)
     return a;
 }
 
+Mat attn_head(const Attend *a, Tensor x, int64_t b, int64_t h, bool t)
+{
+    int64_t width = a->heads * a->dim;
+    return (Mat){tensor_place(x, b * x.dim[1] * width + h * a->dim), width, t};
+}
+
+Mat attn_map(const Attend *a, Tensor p, int64_t slice, bool t)
+{
+    return (Mat){tensor_place(p, slice * a->t * a->s), a->s, t};
+}
+
 static Tensor scratch_open(Tape *t, Attend *a)
 {
     a->threads = attend_threads(a);

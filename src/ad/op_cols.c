@@ -8,11 +8,6 @@ typedef struct {
     int64_t first;
 } ColsSaved;
 
-static void *element(Tensor x, int64_t i)
-{
-    return (char *)x.data + (size_t)i * dtype_size(x.dtype);
-}
-
 static void cols_backward(Tape *t, Var *out)
 {
     const ColsSaved *s = out->saved;
@@ -20,12 +15,12 @@ static void cols_backward(Tape *t, Var *out)
     Tensor dy = out->grad, dx = tape_grad(t, out->in[0], &fresh);
     int64_t c = tensor_last(dx), n = tensor_last(dy), rows = c ? tensor_count(dx) / c : 0;
     for (int64_t r = 0; r < rows; r++) {
-        void *to = element(dx, r * c + s->first), *from = element(dy, r * n);
+        void *to = tensor_place(dx, r * c + s->first), *from = tensor_place(dy, r * n);
         if (!fresh) {
             kernels(dx.dtype)->add(to, to, 1, from, n);
             continue;
         }
-        memset(element(dx, r * c), 0, (size_t)c * dtype_size(dx.dtype));
+        memset(tensor_place(dx, r * c), 0, (size_t)c * dtype_size(dx.dtype));
         memcpy(to, from, (size_t)n * dtype_size(dx.dtype));
     }
 }
@@ -42,7 +37,7 @@ Var *op_cols(Tape *t, Var *x, int64_t first, int64_t n)
     y = tape_alloc(t, y.dtype, y.rank, y.dim);
     int64_t rows = c ? tensor_count(x->val) / c : 0;
     for (int64_t r = 0; r < rows; r++)
-        memcpy(element(y, r * n), element(x->val, r * c + first), (size_t)n * dtype_size(y.dtype));
+        memcpy(tensor_place(y, r * n), tensor_place(x->val, r * c + first), (size_t)n * dtype_size(y.dtype));
     Var *out = tape_push(t, &COLS, y, x, NULL, NULL, NULL, 0);
     if (out->needs) {
         ColsSaved *s = NEW(tape_arena(t), ColsSaved, 1);

@@ -24,11 +24,6 @@ typedef struct {
     bool kept_is_dz;
 } HeadSaved;
 
-static void *element(Tensor x, int64_t i)
-{
-    return (char *)x.data + (size_t)i * dtype_size(x.dtype);
-}
-
 static Mat mat(const void *data, int64_t stride, bool t)
 {
     return (Mat){data, stride, t};
@@ -44,9 +39,10 @@ static int64_t chunk_rows(const HeadSaved *s)
 /* Rows first .. first+m of x that have a target, side by side. */
 static const void *gather(const HeadSaved *s, Tensor x, int64_t first, int64_t m, Tensor room)
 {
-    if (!room.data) return element(x, first * s->c); /* every row has one */
+    if (!room.data) return tensor_place(x, first * s->c); /* every row has one */
     size_t bytes = (size_t)s->c * dtype_size(x.dtype);
-    for (int64_t i = 0; i < m; i++) memcpy(element(room, i * s->c), element(x, s->row[first + i] * s->c), bytes);
+    for (int64_t i = 0; i < m; i++)
+        memcpy(tensor_place(room, i * s->c), tensor_place(x, s->row[first + i] * s->c), bytes);
     return room.data;
 }
 
@@ -99,7 +95,8 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
 {
     Tensor dx = tape_grad(t, x, NULL), rows = tensor_over((void *)d, dx.dtype, SHAPE(m, s->c));
     for (int64_t i = 0; i < m; i++)
-        kernels(dx.dtype)->scale(element(dx, s->row[first + i] * s->c), g, element(rows, i * s->c), s->c, true);
+        kernels(dx.dtype)->scale(tensor_place(dx, s->row[first + i] * s->c), g, tensor_place(rows, i * s->c), s->c,
+                                 true);
 }
 
 /* One chunk goes back from dz, or, where the forward kept none, from logits computed once more. */
@@ -177,7 +174,7 @@ static double sum_of_losses(Tape *t, HeadSaved *s, Var *x, Var *w, Var *bias)
         int64_t m = most < s->n - i ? most : s->n - i;
         sum += chunk_loss(t, s, z, gather(s, x->val, i, m, room), w, bias, i, m, 1 / (double)s->n,
                           early || s->kept_is_dz);
-        if (early) rows_gradient(s, element(s->kept, i * s->c), z, w->val.data, m);
+        if (early) rows_gradient(s, tensor_place(s->kept, i * s->c), z, w->val.data, m);
     }
     if (room.data) tape_free(t, room);
     if (s->kept_is_dz)

@@ -3,23 +3,9 @@
  *   y_ih = sum_j m_hij p_hij v_jh      dp = m (dy v')      dv = (m p)' dy
  *
  * m, 0 or 1/(1-p), is a function of (stream, element) and drawn again in the backward. */
-#include <omp.h>
 
 #include "ad/attn.h"
 #include "base/err.h"
-#include "num/gemm.h"
-
-static Mat head(const Attend *a, Tensor x, int64_t b, int64_t h, bool t)
-{
-    int64_t width = a->heads * a->dim;
-    size_t first = (size_t)(b * x.dim[1] * width + h * a->dim);
-    return (Mat){(char *)x.data + first * dtype_size(x.dtype), width, t};
-}
-
-static Mat map_of(const Attend *a, Tensor p, int64_t slice, bool t)
-{
-    return (Mat){(char *)p.data + (size_t)(slice * a->t * a->s) * dtype_size(p.dtype), a->s, t};
-}
 
 /* The map after dropout: a new buffer, or the map itself without dropout. */
 static Tensor dropped(Tape *t, const Attend *a, Tensor p)
@@ -46,13 +32,13 @@ static void mix_backward(Tape *t, Var *out)
 #pragma omp parallel for num_threads(a->threads) if (a->threads > 1)
     for (int64_t slice = 0; slice < a->b * a->heads; slice++) {
         int64_t b = slice / a->heads, h = slice % a->heads;
-        Mat d = head(a, dy, b, h, false);
+        Mat d = attn_head(a, dy, b, h, false);
         if (dv.data)
-            gemm_serial(dy.dtype, a->s, a->dim, a->t, 1, map_of(a, p, slice, true), d, 1,
-                        (void *)head(a, dv, b, h, false).data, width);
+            gemm_serial(dy.dtype, a->s, a->dim, a->t, 1, attn_map(a, p, slice, true), d, 1,
+                        (void *)attn_head(a, dv, b, h, false).data, width);
         if (dp.data)
-            gemm_serial(dy.dtype, a->t, a->s, a->dim, 1, d, head(a, v->val, b, h, true), beta,
-                        (void *)map_of(a, dp, slice, false).data, a->s);
+            gemm_serial(dy.dtype, a->t, a->s, a->dim, 1, d, attn_head(a, v->val, b, h, true), beta,
+                        (void *)attn_map(a, dp, slice, false).data, a->s);
     }
     if (aside && v->needs) tape_free(t, p);
     if (aside && probs->needs) {
@@ -77,8 +63,8 @@ Var *op_mix(Tape *t, Var *probs, Var *v, Attn n)
 #pragma omp parallel for num_threads(a.threads) if (a.threads > 1)
     for (int64_t slice = 0; slice < a.b * a.heads; slice++) {
         int64_t b = slice / a.heads, h = slice % a.heads;
-        gemm_serial(p.dtype, a.t, a.dim, a.s, 1, map_of(&a, m, slice, false), head(&a, v->val, b, h, false), 0,
-                    (void *)head(&a, y, b, h, false).data, a.heads * a.dim);
+        gemm_serial(p.dtype, a.t, a.dim, a.s, 1, attn_map(&a, m, slice, false), attn_head(&a, v->val, b, h, false), 0,
+                    (void *)attn_head(&a, y, b, h, false).data, a.heads * a.dim);
     }
     if (a.dropout != 0) tape_free(t, m);
     Var *out = tape_push(t, &MIX, y, probs, v, NULL, NULL, (v->needs ? KEEP_0 : 0) | (probs->needs ? KEEP_1 : 0));

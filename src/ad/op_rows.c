@@ -12,7 +12,7 @@ typedef struct {
 
 static void *row(Tensor x, int64_t i)
 {
-    return (char *)x.data + (size_t)(i * tensor_last(x)) * dtype_size(x.dtype);
+    return tensor_place(x, i * tensor_last(x));
 }
 
 static void rows_backward(Tape *t, Var *out)

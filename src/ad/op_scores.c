@@ -5,28 +5,9 @@
  * dq = scale dz k, dk = scale dz' q, dbias = sum_b dz, with dz taken as zero where nothing is seen: a hook that
  * changes hidden scores changes nothing upstream.  Slices (b,h) run in parallel. */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "ad/attn.h"
-#include "num/gemm.h"
-
-static void *element(Tensor x, int64_t i)
-{
-    return (char *)x.data + (size_t)i * dtype_size(x.dtype);
-}
-
-/* One head's rows of q or k, and one slice of the map. */
-static Mat head(const Attend *a, Tensor x, int64_t b, int64_t h, bool t)
-{
-    int64_t width = a->heads * a->dim;
-    return (Mat){element(x, b * x.dim[1] * width + h * a->dim), width, t};
-}
-
-static Mat map_of(const Attend *a, Tensor z, int64_t slice, bool t)
-{
-    return (Mat){element(z, slice * a->t * a->s), a->s, t};
-}
 
 /* Row i of slice (b,h): the bias is added and what is not seen is overwritten with `unseen`. */
 #define FINISH(name, REAL)                                                                                           \
@@ -44,8 +25,8 @@ FINISH(finish_f64, double)
 static void finish(const Attend *a, Tensor z, const Var *bias, double unseen, int64_t slice, int64_t i)
 {
     int64_t b = slice / a->heads, row = slice % a->heads * a->t + i;
-    void *at = element(z, (slice * a->t + i) * a->s);
-    const void *extra = bias ? element(bias->val, row * (a->s - a->prefix)) : NULL;
+    void *at = tensor_place(z, (slice * a->t + i) * a->s);
+    const void *extra = bias ? tensor_place(bias->val, row * (a->s - a->prefix)) : NULL;
     if (z.dtype == F32)
         finish_f32(a, at, extra, (float)unseen, b, i);
     else
@@ -57,8 +38,8 @@ static void add_bias(const Attend *a, Tensor dbias, Tensor dz, int64_t slice)
 {
     int64_t n = a->s - a->prefix, h = slice % a->heads;
     for (int64_t i = 0; i < a->t; i++) {
-        void *to = element(dbias, (h * a->t + i) * n);
-        kernels(dz.dtype)->add(to, to, 1, element(dz, (slice * a->t + i) * a->s + a->prefix), n);
+        void *to = tensor_place(dbias, (h * a->t + i) * n);
+        kernels(dz.dtype)->add(to, to, 1, tensor_place(dz, (slice * a->t + i) * a->s + a->prefix), n);
     }
 }
 
@@ -77,11 +58,11 @@ static void scores_backward(Tape *t, Var *out)
             for (int64_t i = 0; i < a->t; i++) finish(a, dz, NULL, 0, slice, i);
             if (dbias.data) add_bias(a, dbias, dz, slice);
             if (dq.data)
-                gemm_serial(dz.dtype, a->t, a->dim, a->s, a->scale, map_of(a, dz, slice, false),
-                            head(a, k->val, b, h, false), 1, (void *)head(a, dq, b, h, false).data, width);
+                gemm_serial(dz.dtype, a->t, a->dim, a->s, a->scale, attn_map(a, dz, slice, false),
+                            attn_head(a, k->val, b, h, false), 1, (void *)attn_head(a, dq, b, h, false).data, width);
             if (dk.data)
-                gemm_serial(dz.dtype, a->s, a->dim, a->t, a->scale, map_of(a, dz, slice, true),
-                            head(a, q->val, b, h, false), 1, (void *)head(a, dk, b, h, false).data, width);
+                gemm_serial(dz.dtype, a->s, a->dim, a->t, a->scale, attn_map(a, dz, slice, true),
+                            attn_head(a, q->val, b, h, false), 1, (void *)attn_head(a, dk, b, h, false).data, width);
         }
     }
 }
@@ -96,8 +77,8 @@ Var *op_scores(Tape *t, Var *q, Var *k, Var *bias, Attn n)
 #pragma omp parallel for num_threads(a.threads) if (a.threads > 1)
     for (int64_t slice = 0; slice < a.b * a.heads; slice++) {
         int64_t b = slice / a.heads, h = slice % a.heads;
-        gemm_serial(z.dtype, a.t, a.s, a.dim, a.scale, head(&a, q->val, b, h, false), head(&a, k->val, b, h, true), 0,
-                    (void *)map_of(&a, z, slice, false).data, a.s);
+        gemm_serial(z.dtype, a.t, a.s, a.dim, a.scale, attn_head(&a, q->val, b, h, false),
+                    attn_head(&a, k->val, b, h, true), 0, (void *)attn_map(&a, z, slice, false).data, a.s);
         for (int64_t i = 0; i < a.t; i++) finish(&a, z, bias, (double)-INFINITY, slice, i);
     }
     Var *out = tape_push(t, &SCORES, z, q, k, bias, NULL, (k->needs ? KEEP_0 : 0) | (q->needs ? KEEP_1 : 0));

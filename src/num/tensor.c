@@ -125,6 +125,11 @@ void tensor_set(Tensor t, int64_t i, double x)
     }
 }
 
+void *tensor_place(Tensor t, int64_t i)
+{
+    return (char *)t.data + (size_t)i * dtype_size(t.dtype);
+}
+
 void tensor_fill(Tensor t, double x)
 {
     for (int64_t i = 0, n = tensor_count(t); i < n; i++) tensor_set(t, i, x);

@@ -43,6 +43,7 @@ int64_t tensor_last(Tensor);                                         /* size of 
 size_t tensor_bytes(Tensor);
 double tensor_get(Tensor, int64_t i); /* flat index, any dtype */
 void tensor_set(Tensor, int64_t i, double);
+void *tensor_place(Tensor, int64_t i); /* address of element i, flat; for kernels' callers */
 void tensor_fill(Tensor, double);
 int64_t tensor_argmax(Tensor); /* flat index of the largest element, the first of equals; 0 when none compares */
 bool tensor_same_shape(Tensor, Tensor);
