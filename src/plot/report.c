@@ -16,6 +16,7 @@ struct Report {
     const char *path, *title;
     Buf contents, body;
     int headings, figures;
+    bool folded;
     Status status;
 };
 
@@ -224,6 +225,21 @@ void report_details(Report *r, const char *summary, const char *preformatted)
         preformatted += n + (preformatted[n] == '\n');
     }
     buf_print(&r->body, "</pre></details>\n");
+}
+
+void report_fold(Report *r, const char *summary)
+{
+    CHECK(!r->folded, "report_fold within report_fold");
+    r->folded = true;
+    buf_print(&r->body, "<details>");
+    add_element(r, "summary", "", summary);
+}
+
+void report_unfold(Report *r)
+{
+    CHECK(r->folded, "report_unfold without report_fold");
+    r->folded = false;
+    buf_print(&r->body, "</details>\n");
 }
 
 Status report_close(Report *r)

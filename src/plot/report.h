@@ -27,6 +27,8 @@ void report_table(Report *, const char *caption, int cols, const char *const *he
 void report_facts(Report *, int n, const char *const (*pair)[2]); /* name and value: machine, time, seed */
 void report_figure(Report *, const char *svg_path, const char *caption);
 void report_details(Report *, const char *summary, const char *preformatted); /* folded away until asked for */
+void report_fold(Report *, const char *summary); /* what follows is folded away, until report_unfold */
+void report_unfold(Report *);
 Status report_close(Report *); /* E_IO; E_FORMAT: a figure that is not a plain SVG */
 
 #endif

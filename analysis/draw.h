@@ -1,0 +1,44 @@
+/* Figures of attention: grids of maps that share one scale, base against tuned, and layers by heads at a glance.
+ * Widths suit a page of text (at most 500 points); heights follow from the maps. */
+#ifndef ANALYSIS_DRAW_H
+#define ANALYSIS_DRAW_H
+
+#include "plot/plot.h"
+
+/* How the maps of one reading are labelled. */
+typedef struct {
+    int64_t t, s, prefix;
+    const char **row, **col; /* (t), (s): tokens; prefix columns are numbered */
+    const char *row_title, *col_title;
+    bool causal;
+} MapLabels;
+
+typedef struct {
+    int n;
+    const Tensor *map;        /* (n) of (T,S) */
+    const char *const *title; /* (n) */
+    double limit;             /* the scale ends here */
+    bool difference;          /* and begins at -limit, diverging; otherwise at 0 */
+} MapGrid;
+
+/* A stem: .svg, .pdf and .png are written. */
+Status draw_grid(const char *stem, Arena *, const MapLabels *, const MapGrid *);
+
+/* One row each: map a, map b, and b - a on its own scale. */
+typedef struct {
+    Tensor a, b;
+    const char *title;
+} MapPair;
+Status draw_pairs(const char *stem, Arena *, const MapLabels *, const char *const name[2], int n, const MapPair *);
+
+/* Panels (layers,heads) side by side, each with its own scale. */
+typedef struct {
+    Tensor value;
+    const char *title, *unit;
+    bool difference;
+} Glance;
+Status draw_glances(const char *stem, Arena *, int n, const Glance *, const int *layer, const int *head);
+
+double draw_limit(double largest); /* the next round number: 0.37 -> 0.4 */
+
+#endif

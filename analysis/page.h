@@ -1,0 +1,29 @@
+/* What `vernier attend` found, on its way to a table, JSON and a page. */
+#ifndef ANALYSIS_PAGE_H
+#define ANALYSIS_PAGE_H
+
+#include "analysis/draw.h"
+#include "analysis/maps.h"
+#include "analysis/tokens.h"
+
+typedef struct { /* one head of one layer; head HEAD_MEAN: the mean over heads */
+    int layer, head;
+    Tensor map, base; /* (T,S); base: of the model compared with, or data NULL */
+    HeadStats stats, before;
+    double shift; /* between base and map */
+} HeadRow;
+
+typedef struct {
+    const char *model, *base, *arch; /* directories; base NULL: none */
+    Maps maps;
+    MapLabels labels;
+    Tokens tokens, source; /* source.n 0: none */
+    int *layer, *head;     /* what was chosen */
+    int layers, heads;
+    HeadRow *row; /* (layers * heads), by layer */
+} Attention;
+
+/* Figures below DIR/figures, maps.safetensors, heads.csv and report.html.  *figures: their names, NULL-ended. */
+Status attention_write(const Attention *, Arena *, const char *dir, const char ***figures);
+
+#endif

@@ -1,0 +1,25 @@
+/* What a model reads: ids and a label for each, from a text and a tokenizer or from ids as the user gives them. */
+#ifndef ANALYSIS_TOKENS_H
+#define ANALYSIS_TOKENS_H
+
+#include "nn/model.h"
+#include "text/bpe.h"
+
+typedef struct {
+    int64_t n;
+    int32_t *id;
+    const char **label; /* the token's own bytes, perhaps not UTF-8; its id where there is no tokenizer */
+    const char **piece; /* as the vocabulary spells it, always UTF-8 */
+} Tokens;
+
+/* A byte-level BPE in `dir`: *out is NULL when there are no such files. */
+Status tokens_open(Bpe **out, Arena *, const char *dir);
+/* Where the vocabulary has different tokens for begin and end the text is put between them. */
+Status tokens_of_text(Tokens *out, Arena *, Bpe *, const char *option, const char *text); /* E_CONFIG: empty */
+Status tokens_of_ids(Tokens *out, Arena *, const Bpe *, const char *option,
+                     const char *list); /* "1,2,3"; the tokenizer may be NULL and gives the labels */
+/* Ids the model has and no more tokens than it has positions for; E_CONFIG or E_MISMATCH. */
+Status tokens_check(const Tokens *, const Model *, Part, const char *option);
+Tokens tokens_shifted(Arena *, const Tokens *, const Config *, const Bpe *); /* as a decoder reads its target */
+
+#endif

@@ -1,0 +1,68 @@
+# vernier attend on the tiny models that tests/analysis/test_attend.c saves.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+maker=$(dirname "$VERNIER")/tests/analysis/test_attend
+if [ ! -x "$maker" ]; then echo "ok 1 - attend # SKIP $maker is not built"; exit 0; fi
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() {
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$VERNIER" attend --out "$t/o" "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
+    result $? "$name (exit $got)"
+    [ "$code" = 0 ] || { [ "$(wc -l <"$t/err")" = 1 ] && [ ! -s "$t/out" ] && [ ! -e "$t/o" ]; }
+    result $? '... in one line, before anything is written, or no error'
+}
+mkdir "$t/m"
+"$maker" "$t/m" >/dev/null || exit 1
+text='int x = 1 ; return y ;'
+
+expect 2 '--model DIR is needed' 'no model' --text "$text"
+expect 3 "$t/none/config.json: No such file" 'no such directory' --model "$t/none" --text "$text"
+expect 2 '--text TEXT or --ids 1,2,3 is needed' 'neither text nor ids' --model "$t/m/roberta"
+expect 2 'one is enough' 'both' --model "$t/m/roberta" --text "$text" --ids 1
+expect 2 '--text is empty' 'an empty text' --model "$t/m/roberta" --text ''
+expect 2 'encoder has layers 0 to 1' 'layer out of range' --model "$t/m/roberta" --text "$text" --layer 2
+expect 2 'encoder has heads 0 to 3' 'head out of range' --model "$t/m/roberta" --text "$text" --head 0,4
+expect 2 '1 is there twice' 'a layer twice' --model "$t/m/roberta" --text "$text" --layer 1,1
+expect 2 'expected a number, a list' 'a layer that is no number' --model "$t/m/roberta" --text "$text" --layer last
+expect 2 'positions for 22' 'a text that is too long' --model "$t/m/roberta" --text "$text $text $text $text $text"
+expect 2 'no tokenizer .*--tokenizer' 'a text without a tokenizer' --model "$t/m/gpt2" --text "$text"
+expect 3 'neither tokenizer.json nor' 'no tokenizer where one should be' --model "$t/m/gpt2" --text "$text" --tokenizer "$t"
+expect 2 '"x" is not a token id' 'ids that are none' --model "$t/m/gpt2" --ids 1,x
+expect 3 'token 1 is id 300; the model.s vocabulary ends at 299' 'an id too large' --model "$t/m/gpt2" --ids 1,300
+expect 2 'has no such part' 'a part that is not there' --model "$t/m/gpt2" --ids 1 --part encoder
+expect 2 'expected one of encoder, decoder, cross' 'an unknown part' --model "$t/m/gpt2" --ids 1 --part side
+expect 2 'needs --source' 'cross-attention without a source' --model "$t/m/bart" --ids 1,2 --part cross
+expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model "$t/m/gpt2" --ids 1 --source-ids 2
+expect 3 'roberta with 2 layers of 4 heads.*gpt2' 'a base of another kind' --model "$t/m/roberta" --text "$text" --base "$t/m/gpt2"
+
+expect 0 '^ +1 +3 +[0-9.]+ +[0-9.]+ +[0-9.]+$' 'all heads' --model "$t/m/roberta" --text "$text"
+[ "$(wc -l <"$t/out")" = 9 ] && [ "$(wc -l <"$t/err")" = 1 ]
+result $? '... a line for each, the path of the page on stderr'
+all=yes
+for f in layer-0 layer-1 heads; do for e in svg pdf png; do [ -s "$t/o/figures/$f.$e" ] || all=no; done; done
+[ $all = yes ] && [ -s "$t/o/maps.safetensors" ] && grep -q '<svg' "$t/o/report.html"
+result $? '... figures in three formats, the maps, a page'
+head -n 1 "$t/o/heads.csv" | grep -q '^layer,head,entropy,distance,first,prefix' && [ "$(wc -l <"$t/o/heads.csv")" = 9 ]
+result $? '... heads.csv'
+rm -r "$t/o"
+expect 0 '^ +1 +mean ' 'the mean of one layer' --model "$t/m/roberta" --text "$text" --layer 1 --head mean --quiet
+[ ! -s "$t/err" ] && [ "$(ls "$t/o/figures")" = "$(printf 'layer-1.pdf\nlayer-1.png\nlayer-1.svg')" ]
+result $? '... and no more, quietly'
+expect 0 '"part":.*"cross"' 'cross-attention as JSON' --model "$t/m/bart" --ids 1,2 --source-ids 5,6,7 --part cross --json
+expect 0 '^ +0 +0 ' 'a target text for a decoder' --model "$t/m/bart" --text 'int x' --source "$text" --part decoder --tokenizer "$t/m/roberta"
+expect 0 '^ +0 +0 ' "an encoder-decoder's encoder" --model "$t/m/bart" --text "$text" --tokenizer "$t/m/roberta"
+expect 0 '^ +0 +1 .* 0\.000 ' 'a head that did not move from the base' --model "$t/m/tuned" --base "$t/m/roberta" --text "$text"
+grep -Eq '^ +0 +0 .* 0\.[1-9]' "$t/out" && grep -q 'What changed most' "$t/o/report.html" && [ -s "$t/o/figures/layer-0-change.svg" ]
+result $? '... and one that did'
+echo "1..$n"
