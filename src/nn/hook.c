@@ -19,6 +19,7 @@ struct Hooks {
     Hook *at;
     int n, room;
     int64_t shift[PART_COUNT];
+    int shift_after[PART_COUNT]; /* hooks there were when the shift was asked for: it goes when they are cleared */
 };
 
 static const char *const SITE_NAMES[SITE_COUNT] = {
@@ -73,6 +74,8 @@ void hooks_clear_from(Hooks *h, int n)
 {
     CHECK(n >= 0 && n <= h->n, "hooks cleared from %d of %d", n, h->n);
     h->n = n;
+    for (int p = 0; p < PART_COUNT; p++)
+        if (n <= h->shift_after[p]) h->shift[p] = 0;
 }
 
 int hooks_n(const Hooks *h)
@@ -82,8 +85,11 @@ int hooks_n(const Hooks *h)
 
 void hooks_shift(Hooks *h, Part part, int64_t positions)
 {
-    for (int p = 0; p < PART_COUNT; p++)
-        if (part == PART_ANY || (int)part == p) h->shift[p] = positions;
+    for (int p = 0; p < PART_COUNT; p++) {
+        if (part != PART_ANY && (int)part != p) continue;
+        h->shift[p] = positions;
+        h->shift_after[p] = h->n;
+    }
 }
 
 int64_t hooks_shifted(const Hooks *h, Part part)
