@@ -50,27 +50,26 @@ static void each_parameter_is_used_as_often_as_promised(void **state)
     (void)state;
     Variant v[VARIANTS_MAX];
     int n = variants(v);
-    for
-        EACH_ARCH(arch)
-    for (int i = 0; i < n; i++) {
-        Arenas a = arenas();
-        Model *m = tiny(&a.run, *arch, F32);
-        Hooks *hooks = hooks_new(&a.run);
-        if (attach_variant(&v[i], m, hooks)) {
-            counter.n = 0;
-            counter.on = true;
-            logits_of(&a, m, hooks, tiny_batch(&a.run, m, false, false));
-            counter.on = false;
-            for (int j = 0; j < params_n(m->params); j++) {
-                const Param *p = params_at(m->params, j);
-                if (strncmp(p->name, "peft.", 5) != 0) continue;
-                EXPECT(uses_of(p) == promised_uses(m, p->name), "%s: %s is used %d times, expected %d", (*arch)->name,
-                       p->name, uses_of(p), promised_uses(m, p->name));
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < n; i++) {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F32);
+            Hooks *hooks = hooks_new(&a.run);
+            if (attach_variant(&v[i], m, hooks)) {
+                counter.n = 0;
+                counter.on = true;
+                logits_of(&a, m, hooks, tiny_batch(&a.run, m, false, false));
+                counter.on = false;
+                for (int j = 0; j < params_n(m->params); j++) {
+                    const Param *p = params_at(m->params, j);
+                    if (strncmp(p->name, "peft.", 5) != 0) continue;
+                    EXPECT(uses_of(p) == promised_uses(m, p->name), "%s: %s is used %d times, expected %d",
+                           (*arch)->name, p->name, uses_of(p), promised_uses(m, p->name));
+                }
             }
+            err_clear();
+            arenas_close(&a);
         }
-        err_clear();
-        arenas_close(&a);
-    }
 }
 
 /* ---- counts */
@@ -80,24 +79,25 @@ static void counts_agree_with_what_is_attached(void **state)
     (void)state;
     Variant v[VARIANTS_MAX];
     int n = variants(v);
-    for
-        EACH_ARCH(arch)
-    for (int i = 0; i < n; i++) {
-        Arenas a = arenas();
-        Config c = tiny_config(*arch);
-        c.classes = (*arch)->classify ? 3 : 0;
-        Model *m = open_stirred(&a.run, &c, F32);
-        Hooks *hooks = hooks_new(&a.run);
-        PeftConfig cfg = variant_config(&v[i], m);
-        if (attach_variant(&v[i], m, hooks)) {
-            int64_t counted = peft_find(v[i].method)->count(m, &cfg), trains = params_count(m->params, NULL, true);
-            EXPECT(counted + peft_head_count(m) == trains, "%s on %s counts %lld and a head of %lld, trains %lld",
-                   v[i].name, (*arch)->name, (long long)counted, (long long)peft_head_count(m), (long long)trains);
-            if (c.classes) EXPECT(peft_head_count(m) > 0, "%s: the head is not found", (*arch)->name);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < n; i++) {
+            Arenas a = arenas();
+            Config c = tiny_config(*arch);
+            c.classes = (*arch)->classify ? 3 : 0;
+            Model *m = open_stirred(&a.run, &c, F32);
+            Hooks *hooks = hooks_new(&a.run);
+            PeftConfig cfg = variant_config(&v[i], m);
+            if (attach_variant(&v[i], m, hooks)) {
+                int64_t counted = peft_find(v[i].method)->count(m, &cfg),
+                        trains = params_count(m->params, NULL, true);
+                EXPECT(counted + peft_head_count(m) == trains, "%s on %s counts %lld and a head of %lld, trains %lld",
+                       v[i].name, (*arch)->name, (long long)counted, (long long)peft_head_count(m),
+                       (long long)trains);
+                if (c.classes) EXPECT(peft_head_count(m) > 0, "%s: the head is not found", (*arch)->name);
+            }
+            err_clear();
+            arenas_close(&a);
         }
-        err_clear();
-        arenas_close(&a);
-    }
 }
 
 /* Published counts, on one layer of each stack at full width; all but the MLP prefix and BitFit grow with layers. */
@@ -176,26 +176,25 @@ static void published_counts(void **state)
 static void a_budget_is_met_from_below(void **state)
 {
     (void)state;
-    for
-        EACH_ARCH(arch)
-    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) {
-        Arenas a = arenas();
-        Model *m = tiny(&a.run, *arch, F32);
-        PeftConfig cfg = {0};
-        (*p)->defaults(&cfg, &m->config);
-        Status s = peft_fit(*p, m, &cfg, 5000);
-        if ((*p)->knob) {
-            assert_int_equal(s, OK);
-            int64_t fits = (*p)->count(m, &cfg);
-            ++*(*p)->knob(&cfg);
-            EXPECT(fits <= 5000 && (*p)->count(m, &cfg) > 5000, "%s on %s: %lld for a budget of 5000", (*p)->name,
-                   (*arch)->name, (long long)fits);
-            assert_int_equal(peft_fit(*p, m, &cfg, 3), E_CONFIG);
-        } else
-            assert_int_equal(s, E_CONFIG);
-        err_clear();
-        arenas_close(&a);
-    }
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (const Peft *const *p = peft_begin(); p < peft_end(); p++) {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F32);
+            PeftConfig cfg = {0};
+            (*p)->defaults(&cfg, &m->config);
+            Status s = peft_fit(*p, m, &cfg, 5000);
+            if ((*p)->knob) {
+                assert_int_equal(s, OK);
+                int64_t fits = (*p)->count(m, &cfg);
+                ++*(*p)->knob(&cfg);
+                EXPECT(fits <= 5000 && (*p)->count(m, &cfg) > 5000, "%s on %s: %lld for a budget of 5000", (*p)->name,
+                       (*arch)->name, (long long)fits);
+                assert_int_equal(peft_fit(*p, m, &cfg, 3), E_CONFIG);
+            } else
+                assert_int_equal(s, E_CONFIG);
+            err_clear();
+            arenas_close(&a);
+        }
 }
 
 /* ---- refusals */

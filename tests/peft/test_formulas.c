@@ -114,23 +114,22 @@ static void adapters_compute_their_formula(void **state)
                  {"houlsby", "ffn", SITE_FFN_JOIN},
                  {"pfeiffer", "ffn", SITE_FFN_JOIN},
                  {"parallel", "ffn", SITE_FFN_JOIN}};
-    for
-        EACH_ARCH(arch)
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (Part part = 0; part < PART_CROSS; part++) {
-            Arenas a = arenas();
-            Model *m = tiny(&a.run, *arch, F64);
-            const Where at = {cases[i].site, 1, part};
-            Ends before, after;
-            if (model_layers(m, part)) {
-                assert_true(
-                    both_sides(&a, m, &(Variant){cases[i].method, cases[i].method, NULL}, at, &before, &after));
-                Tensor expected = plain_adapter(&a.run, m, cases[i].method, cases[i].sub, at, before);
-                EXPECT_NEAR(after.out, expected, 1e-12);
-                assert_true(largest_gap(after.out, before.out) > 1e-2);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            for (Part part = 0; part < PART_CROSS; part++) {
+                Arenas a = arenas();
+                Model *m = tiny(&a.run, *arch, F64);
+                const Where at = {cases[i].site, 1, part};
+                Ends before, after;
+                if (model_layers(m, part)) {
+                    assert_true(
+                        both_sides(&a, m, &(Variant){cases[i].method, cases[i].method, NULL}, at, &before, &after));
+                    Tensor expected = plain_adapter(&a.run, m, cases[i].method, cases[i].sub, at, before);
+                    EXPECT_NEAR(after.out, expected, 1e-12);
+                    assert_true(largest_gap(after.out, before.out) > 1e-2);
+                }
+                arenas_close(&a);
             }
-            arenas_close(&a);
-        }
 }
 
 /* delta = (alpha / rank) B A x at every adapted map, whichever layout and third. */
@@ -139,32 +138,31 @@ static void lora_computes_its_formula(void **state)
     (void)state;
     static const Variant v[] = {
         {"lora", "lora", NULL}, {"lora", "lora thirds", set_thirds}, {"lora", "all", set_all_linears}};
-    for
-        EACH_ARCH(arch)
-    for (int i = 0; i < 3; i++)
-        for (int j = 0;; j++) {
-            Arenas a = arenas();
-            Model *m = tiny(&a.run, *arch, F64);
-            if (j == m->n_linears) {
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < 3; i++)
+            for (int j = 0;; j++) {
+                Arenas a = arenas();
+                Model *m = tiny(&a.run, *arch, F64);
+                if (j == m->n_linears) {
+                    arenas_close(&a);
+                    break;
+                }
+                const Linear *l = &m->linears[j];
+                Ends before = {0}, after = {0};
+                assert_true(both_sides(&a, m, &v[i], l->at, &before, &after));
+                const Param *down = param_find(m->params, str_print(&a.run, "peft.lora.%s.A", l->name));
+                if (down) {
+                    const Param *up = named(m, str_print(&a.run, "peft.lora.%s.B", l->name));
+                    double scale = i == 2 ? 3 / sqrt(2) : 3.0 / 2; /* alpha 3, rank 2; the last is rank-stabilised */
+                    Tensor low = plain_linear(&a.run, before.in, down, NULL);
+                    Tensor expected = plain_sum(&a.run, before.out, scale, plain_linear(&a.run, low, up, NULL));
+                    EXPECT_NEAR(after.out, expected, 1e-12);
+                } else {
+                    EXPECT(largest_gap(after.out, before.out) == 0, "%s on %s changes %s, which it does not adapt",
+                           v[i].name, (*arch)->name, l->name);
+                }
                 arenas_close(&a);
-                break;
             }
-            const Linear *l = &m->linears[j];
-            Ends before = {0}, after = {0};
-            assert_true(both_sides(&a, m, &v[i], l->at, &before, &after));
-            const Param *down = param_find(m->params, str_print(&a.run, "peft.lora.%s.A", l->name));
-            if (down) {
-                const Param *up = named(m, str_print(&a.run, "peft.lora.%s.B", l->name));
-                double scale = i == 2 ? 3 / sqrt(2) : 3.0 / 2; /* alpha 3, rank 2; the last is rank-stabilised */
-                Tensor low = plain_linear(&a.run, before.in, down, NULL);
-                Tensor expected = plain_sum(&a.run, before.out, scale, plain_linear(&a.run, low, up, NULL));
-                EXPECT_NEAR(after.out, expected, 1e-12);
-            } else {
-                EXPECT(largest_gap(after.out, before.out) == 0, "%s on %s changes %s, which it does not adapt",
-                       v[i].name, (*arch)->name, l->name);
-            }
-            arenas_close(&a);
-        }
 }
 
 /* GPT-2's fused map and its thirds are one matrix: a target that names both adapts it once. */
@@ -183,56 +181,53 @@ static void a_matrix_is_adapted_once(void **state)
 static void a_prompt_stands_in_front(void **state)
 {
     (void)state;
-    for
-        EACH_ARCH(arch)
-        {
-            Arenas a = arenas();
-            Model *m = tiny(&a.run, *arch, F64);
-            const Part part = model_layers(m, PART_ENCODER) ? PART_ENCODER : PART_DECODER;
-            Ends before, after;
-            assert_true(both_sides(&a, m, &(Variant){"prompt", "prompt", NULL},
-                                   (Where){SITE_EMBED, LAYER_EMBED, part}, &before, &after));
-            const Param *table = named(m, str_print(&a.run, "peft.prompt.%s.table", part_name(part)));
-            for (int64_t b = 0; b < TINY_B; b++) {
-                Tensor got = tensor_at(after.out, b), content = tensor_at(before.out, b);
-                assert_int_equal(got.dim[0], content.dim[0] + 3);
-                EXPECT_NEAR(tensor_rows(got, 0, 3), table->val, 0);
-                EXPECT_NEAR(tensor_rows(got, 3, content.dim[0]), content, 0);
-            }
-            arenas_close(&a);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++) {
+        Arenas a = arenas();
+        Model *m = tiny(&a.run, *arch, F64);
+        const Part part = model_layers(m, PART_ENCODER) ? PART_ENCODER : PART_DECODER;
+        Ends before, after;
+        assert_true(both_sides(&a, m, &(Variant){"prompt", "prompt", NULL}, (Where){SITE_EMBED, LAYER_EMBED, part},
+                               &before, &after));
+        const Param *table = named(m, str_print(&a.run, "peft.prompt.%s.table", part_name(part)));
+        for (int64_t b = 0; b < TINY_B; b++) {
+            Tensor got = tensor_at(after.out, b), content = tensor_at(before.out, b);
+            assert_int_equal(got.dim[0], content.dim[0] + 3);
+            EXPECT_NEAR(tensor_rows(got, 0, 3), table->val, 0);
+            EXPECT_NEAR(tensor_rows(got, 3, content.dim[0]), content, 0);
         }
+        arenas_close(&a);
+    }
 }
 
 /* The first rows of keys and values are up(tanh(mlp(table))), the rest are untouched. */
 static void the_mlp_makes_keys_and_values(void **state)
 {
     (void)state;
-    for
-        EACH_ARCH(arch)
-    for (Part part = 0; part < PART_COUNT; part++)
-        for (Site site = SITE_KEYS; site <= SITE_VALUES; site++) {
-            Arenas a = arenas();
-            Model *m = tiny(&a.run, *arch, F64);
-            Ends before, after;
-            if (model_layers(m, part)) {
-                assert_true(
-                    both_sides(&a, m, &(Variant){"prefix", "mlp", set_mlp}, (Where){site, 1, part}, &before, &after));
-                const char *stem = str_print(&a.run, "peft.prefix.%s", part_name(part));
-                const char *up = str_print(&a.run, "%s.layer.1.%s", stem, site == SITE_KEYS ? "keys" : "values");
-                Tensor h = plain_linear(&a.run, named(m, str_print(&a.run, "%s.table", stem))->val,
-                                        named(m, str_print(&a.run, "%s.mlp.weight", stem)),
-                                        named(m, str_print(&a.run, "%s.mlp.bias", stem)));
-                plain_each(h, tanh);
-                Tensor rows = plain_linear(&a.run, h, named(m, str_print(&a.run, "%s.weight", up)),
-                                           named(m, str_print(&a.run, "%s.bias", up)));
-                for (int64_t b = 0; b < TINY_B; b++) {
-                    Tensor got = tensor_at(after.out, b), content = tensor_at(before.out, b);
-                    EXPECT_NEAR(tensor_rows(got, 0, 3), rows, 1e-13);
-                    EXPECT_NEAR(tensor_rows(got, 3, content.dim[0]), content, 0);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (Part part = 0; part < PART_COUNT; part++)
+            for (Site site = SITE_KEYS; site <= SITE_VALUES; site++) {
+                Arenas a = arenas();
+                Model *m = tiny(&a.run, *arch, F64);
+                Ends before, after;
+                if (model_layers(m, part)) {
+                    assert_true(both_sides(&a, m, &(Variant){"prefix", "mlp", set_mlp}, (Where){site, 1, part},
+                                           &before, &after));
+                    const char *stem = str_print(&a.run, "peft.prefix.%s", part_name(part));
+                    const char *up = str_print(&a.run, "%s.layer.1.%s", stem, site == SITE_KEYS ? "keys" : "values");
+                    Tensor h = plain_linear(&a.run, named(m, str_print(&a.run, "%s.table", stem))->val,
+                                            named(m, str_print(&a.run, "%s.mlp.weight", stem)),
+                                            named(m, str_print(&a.run, "%s.mlp.bias", stem)));
+                    plain_each(h, tanh);
+                    Tensor rows = plain_linear(&a.run, h, named(m, str_print(&a.run, "%s.weight", up)),
+                                               named(m, str_print(&a.run, "%s.bias", up)));
+                    for (int64_t b = 0; b < TINY_B; b++) {
+                        Tensor got = tensor_at(after.out, b), content = tensor_at(before.out, b);
+                        EXPECT_NEAR(tensor_rows(got, 0, 3), rows, 1e-13);
+                        EXPECT_NEAR(tensor_rows(got, 3, content.dim[0]), content, 0);
+                    }
                 }
+                arenas_close(&a);
             }
-            arenas_close(&a);
-        }
 }
 
 SUITE(cmocka_unit_test(adapters_compute_their_formula), cmocka_unit_test(lora_computes_its_formula),

@@ -64,20 +64,17 @@ static void table(const char *title, double (*cell)(Setting, const Arch *, const
     Variant v[VARIANTS_MAX];
     int n = variants(v);
     printf("# %s\n# %-16s", title, "");
-    for
-        EACH_ARCH(a) printf(" %10s", (*a)->name);
+    for (const Arch *const *a = arch_begin(); a < arch_end(); a++) printf(" %10s", (*a)->name);
     printf("\n");
     for (int i = 0; i < n; i++) {
         printf("# %-16s", v[i].name);
-        for
-            EACH_ARCH(a)
-            {
-                double e = cell(s, *a, &v[i]);
-                if (e < 0)
-                    printf(" %10s", "-");
-                else
-                    printf(" %10.1e", e);
-            }
+        for (const Arch *const *a = arch_begin(); a < arch_end(); a++) {
+            double e = cell(s, *a, &v[i]);
+            if (e < 0)
+                printf(" %10s", "-");
+            else
+                printf(" %10.1e", e);
+        }
         printf("\n");
     }
 }
@@ -161,50 +158,47 @@ static void checkpointing_changes_nothing(void **state)
     (void)state;
     Variant v[VARIANTS_MAX];
     int n = variants(v);
-    for
-        EACH_ARCH(arch)
-    for (int i = 0; i < n; i++) {
-        Arenas a = arenas();
-        Problem x;
-        double limit = (*arch)->decode ? 1e-4 : 0;
-        if (open_setting((Setting){.ragged = true, .dropout = true}, &a, *arch, &v[i], F32, &x)) {
-            ParamSet *set = x.model->params;
-            Tensor *plain = NEW(&a.run, Tensor, params_n(set));
-            gradient(&x, &a.step);
-            for (int j = 0; j < params_n(set); j++)
-                if (params_at(set, j)->trainable) plain[j] = tensor_copy(&a.run, params_at(set, j)->grad);
-            x.checkpoint = true;
-            gradient(&x, &a.step);
-            for (int j = 0; j < params_n(set); j++)
-                if (params_at(set, j)->trainable)
-                    EXPECT(largest_gap(plain[j], params_at(set, j)->grad) <= limit,
-                           "%s on %s: the gradient of %s changes with checkpointing", v[i].name, (*arch)->name,
-                           params_at(set, j)->name);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < n; i++) {
+            Arenas a = arenas();
+            Problem x;
+            double limit = (*arch)->decode ? 1e-4 : 0;
+            if (open_setting((Setting){.ragged = true, .dropout = true}, &a, *arch, &v[i], F32, &x)) {
+                ParamSet *set = x.model->params;
+                Tensor *plain = NEW(&a.run, Tensor, params_n(set));
+                gradient(&x, &a.step);
+                for (int j = 0; j < params_n(set); j++)
+                    if (params_at(set, j)->trainable) plain[j] = tensor_copy(&a.run, params_at(set, j)->grad);
+                x.checkpoint = true;
+                gradient(&x, &a.step);
+                for (int j = 0; j < params_n(set); j++)
+                    if (params_at(set, j)->trainable)
+                        EXPECT(largest_gap(plain[j], params_at(set, j)->grad) <= limit,
+                               "%s on %s: the gradient of %s changes with checkpointing", v[i].name, (*arch)->name,
+                               params_at(set, j)->name);
+            }
+            arenas_close(&a);
         }
-        arenas_close(&a);
-    }
 }
 
 /* MAM: two methods on one Hooks. */
 static void methods_combine(void **state)
 {
     (void)state;
-    for
-        EACH_ARCH(arch)
-        {
-            Arenas a = arenas();
-            Problem x;
-            assert_true(
-                open_setting((Setting){.ragged = true}, &a, *arch, &(Variant){"prefix", "prefix", NULL}, F64, &x));
-            Hooks *both = (Hooks *)(uintptr_t)x.hooks;
-            assert_true(attach_variant(&(Variant){"parallel", "parallel", NULL}, x.model, both));
-            assert_true(attach_variant(&(Variant){"lora", "lora", NULL}, x.model, both));
-            stir(x.model, "peft.parallel.*|peft.lora.*", 0.4, 8);
-            GradCheck g = gradcheck(x.model->params, &a.step, loss_of, &x, 5, 3);
-            EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6, "prefix, parallel and lora on %s: %.2e, %.2e along %s",
-                   (*arch)->name, g.worst, g.worst_each, g.at);
-            arenas_close(&a);
-        }
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++) {
+        Arenas a = arenas();
+        Problem x;
+        assert_true(
+            open_setting((Setting){.ragged = true}, &a, *arch, &(Variant){"prefix", "prefix", NULL}, F64, &x));
+        Hooks *both = (Hooks *)(uintptr_t)x.hooks;
+        assert_true(attach_variant(&(Variant){"parallel", "parallel", NULL}, x.model, both));
+        assert_true(attach_variant(&(Variant){"lora", "lora", NULL}, x.model, both));
+        stir(x.model, "peft.parallel.*|peft.lora.*", 0.4, 8);
+        GradCheck g = gradcheck(x.model->params, &a.step, loss_of, &x, 5, 3);
+        EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6, "prefix, parallel and lora on %s: %.2e, %.2e along %s",
+               (*arch)->name, g.worst, g.worst_each, g.at);
+        arenas_close(&a);
+    }
 }
 
 SUITE(cmocka_unit_test(gradients_fused), cmocka_unit_test(gradients_fused_ragged),

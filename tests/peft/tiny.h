@@ -12,8 +12,6 @@
 #include "base/str.h"
 #include "peft/peft.h"
 
-#define EACH_ARCH(a) (const Arch *const *a = arch_begin(); a < arch_end(); a++)
-
 typedef struct {
     Arena run, step;
 } Arenas;
@@ -144,6 +142,12 @@ static inline void set_reserved(PeftConfig *cfg, const Model *m)
     cfg->length = cfg->reserved = 2;
 }
 
+static inline void set_shifted(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->shift_positions = true;
+}
+
 static inline void set_mlp(PeftConfig *cfg, const Model *m)
 {
     (void)m;
@@ -174,7 +178,8 @@ static inline int variants(Variant *v)
 {
     static const Variant extra[] = {{"lora", "lora all", set_all_linears},        {"lora", "lora thirds", set_thirds},
                                     {"houlsby", "houlsby cross", set_everywhere}, {"prefix", "prefix tied", set_tied},
-                                    {"prefix", "prefix reserved", set_reserved},  {"prefix", "prefix mlp", set_mlp}};
+                                    {"prefix", "prefix reserved", set_reserved},  {"prefix", "prefix mlp", set_mlp},
+                                    {"prefix", "prefix shifted", set_shifted}};
     int n = 0;
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++) v[n++] = (Variant){(*p)->name, (*p)->name, NULL};
     for (size_t i = 0; i < sizeof extra / sizeof *extra; i++) v[n++] = extra[i];
