@@ -113,4 +113,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
-.SECONDARY:
+.PRECIOUS: $(OUT)/tests/%.o
