@@ -2,7 +2,8 @@
  *
  *   z = x W' + b      loss = (1/n) sum_i xent(z_i, target_i)      dx = dz W     dW = dz' x     db = sum_i dz_i
  *
- * Only the n rows with a target are computed, in chunks of rows whose logits hold at most CHUNK elements.  What
+ * Only the n rows with a target are computed, in chunks of rows whose logits hold at most CHUNK elements or half as
+ * many as W, whichever is more: with fewer rows, moving W through the caches would cost more than multiplying.  What
  * the forward leaves for the backward depends on what that costs:
  *
  *   all logits fit one small chunk      dz is kept
@@ -31,8 +32,9 @@ static Mat mat(const void *data, int64_t stride, bool t)
 
 static int64_t chunk_rows(const HeadSaved *s)
 {
-    int64_t rows = CHUNK / (s->v ? s->v : 1) / 16 * 16;
-    rows = rows < 16 ? 16 : rows;
+    int64_t rows = CHUNK / (s->v ? s->v : 1);
+    if (rows < s->c / 2) rows = s->c / 2;
+    rows = rows < 16 ? 16 : rows / 16 * 16;
     return rows < s->n ? rows : s->n;
 }
 

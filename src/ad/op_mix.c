@@ -3,7 +3,6 @@
  *   y_ih = sum_j m_hij p_hij v_jh      dp = m (dy v')      dv = (m p)' dy
  *
  * m, 0 or 1/(1-p), is a function of (stream, element) and drawn again in the backward. */
-
 #include "ad/attn.h"
 #include "base/err.h"
 
