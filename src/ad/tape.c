@@ -220,8 +220,26 @@ Var *tape_renew(Tape *t, int mark, Var *result)
     tape_leave(t, mark, result);
     t->live.n = mark; /* the new scope takes over from the enclosing one */
     t->depth++;
-    if (ours) list_add(&t->live, t->step, result);
+    if (ours) {
+        list_add(&t->live, t->step, result);
+        result->loose = false;
+    }
     return result;
+}
+
+static void view_backward(Tape *t, Var *out)
+{
+    tape_pass(t, out->in[0], out);
+}
+
+static const Op VIEW = {"view", view_backward};
+
+Var *tape_view(Tape *t, Var *x)
+{
+    if (!tape_needs(t, x, NULL, NULL, NULL)) return x;
+    Var *v = tape_push(t, &VIEW, x->val, x, NULL, NULL, NULL, KEEP_0);
+    v->owned = false; /* the buffer stays x's */
+    return v;
 }
 
 Tensor tape_grad(Tape *t, Var *v, bool *fresh)

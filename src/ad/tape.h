@@ -50,6 +50,10 @@ Var *tape_param(Tape *, Param *);        /* its gradient adds into the Param's; 
 double tape_scalar(const Var *);         /* the value of a one-element Var */
 void tape_backward(Tape *, Var *scalar); /* once per tape */
 
+/* x again, with a gradient of its own that is added to x's when its users have gone back: users are grouped, so
+ * the order in which a shared value's gradient adds up does not depend on checkpointing. */
+Var *tape_view(Tape *, Var *x);
+
 /* ---- for scopes */
 int tape_enter(Tape *);
 Var *tape_leave(Tape *, int mark, Var *result); /* result may be NULL */
