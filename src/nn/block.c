@@ -229,6 +229,8 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
     bool prune = r->keep && c->layer == s->n - 1;
 
     int mark = tape_enter(t);
+    if (r->memory) r->memory = tape_view(t, r->memory); /* all layers share these two */
+    if (r->bias) r->bias = tape_view(t, r->bias);
     Var *y = attention_sublayer(p, s, &w->self, self, x, r, prune && !r->bias);
     if (prune && r->bias) y = op_rows(t, y, r->keep, r->b, r->k);
     if (w->cross.q) y = attention_sublayer(p, s, &w->cross, cross, y, r, false);

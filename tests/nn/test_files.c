@@ -1,5 +1,5 @@
-/* Checkpoints on disk: what is saved loads to the same bytes, foreign names are understood, and everything that can be
- * wrong with a directory is answered with a sentence. */
+/* Checkpoints on disk: what is saved loads to the same bytes, foreign names are understood, and everything that can
+ * be wrong with a directory is answered with a sentence. */
 #include "small.h"
 
 #include <stdlib.h>
