@@ -57,6 +57,7 @@ static void by_reference(Case c, Tensor a, Tensor b, Tensor y)
 {
     KernelChoice before = kernels_are_reference() ? KERNELS_REF : KERNELS_FAST;
     kernels_use(KERNELS_REF);
+    c.serial = true; /* uncut */
     multiply(c, a, b, y);
     kernels_use(before);
 }
