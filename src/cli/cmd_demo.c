@@ -11,19 +11,13 @@ static const Experiment *find(Arena *a, const char *name)
 {
     for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++)
         if (!strcmp(experiment_name(a, *e), name)) return *e;
-    return NULL;
+    die(__FILE__, __LINE__, "the demonstration names %s, which is not registered", name);
 }
 
 static Status demo(const Args *a)
 {
     const Experiment *list[DEMOS + 1] = {0};
-    for (int i = 0, n = 0; i < DEMOS; i++) {
-        list[n] = find(args_arena(a), DEMO[i]);
-        if (list[n])
-            n++;
-        else
-            fprintf(stderr, "%s is not in this program: skipped\n", DEMO[i]);
-    }
+    for (int i = 0; i < DEMOS; i++) list[i] = find(args_arena(a), DEMO[i]);
     return launch_all(a, list, "out", true);
 }
 
