@@ -118,6 +118,13 @@ static void padding_is_unseen(void **state)
                rows_gap(before, after, x.len));
         EXPECT(rows_gap(before, masked, x.len) < 1e-13, "%s: a mask is not a length: %g", SHAPES[i],
                rows_gap(before, masked, x.len));
+        Tensor prompt = random_tensor(&G.run, m, "prompt", SHAPE(2, m->config.dim));
+        Hooks *h = hooks_new(&G.run); /* virtual tokens are outside both */
+        hook_add(h, (Where){SITE_EMBED, LAYER_EMBED, PART_ANY}, prompt_hook, &prompt);
+        before = run_logits(&G.run, &G.step, m, h, &x);
+        masked = run_logits(&G.run, &G.step, m, h, &z);
+        EXPECT(rows_gap(before, masked, x.len) < 1e-13, "%s: with virtual tokens a mask is not a length: %g",
+               SHAPES[i], rows_gap(before, masked, x.len));
     }
 }
 
