@@ -308,15 +308,27 @@ static Status write_page(Out *o)
     return OK;
 }
 
+/* The last name of a path, for titles. */
+static const char *last_of(Arena *a, const char *path)
+{
+    size_t end = strlen(path), begin;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (begin = end; begin > 0 && path[begin - 1] != '/';) begin--;
+    return begin < end ? str_copy(a, path + begin, end - begin) : path;
+}
+
 Status attention_write(const Attention *x, Arena *a, const char *dir, const char ***figures)
 {
     Out o = {x, a, NULL, dir, NEW(a, const char *, 2 * x->layers + 3), 0};
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
     TRY(write_maps(&o));
-    const char *title = x->base ? str_print(a, "Attention of %s against %s", x->model, x->base)
-                                : str_print(a, "Attention of %s", x->model);
+    const char *name = last_of(a, x->model);
+    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, last_of(a, x->base))
+                                : str_print(a, "Attention of %s", name);
     o.page = report_open(str_print(a, "%s/report.html", dir), title);
+    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld queries, %lld keys", x->arch, part_title(x->maps.part),
+                                  (long long)x->maps.t, (long long)x->maps.s));
     Status drawn = write_page(&o), closed = report_close(o.page);
     *figures = o.name;
     return drawn ? drawn : closed;

@@ -156,11 +156,17 @@ static void draw_whiskers(Fig *f, const Frame *p, const Series *s, Rgb colour)
     cairo_stroke(f->cr);
 }
 
+static bool within(const Rect *r, double x, double y)
+{
+    const double hair = 1e-6;
+    return x >= r->x - hair && x <= r->x + r->w + hair && y >= r->y - hair && y <= r->y + r->h + hair;
+}
+
 static void draw_markers(Fig *f, const Frame *p, const Series *s, int shape, Rgb colour, double size)
 {
     double x, y;
     for (int64_t i = 0, n = series_count(s); i < n; i++)
-        if (point_of(p, s, i, s->y, &x, &y)) marker(f->cr, shape, x, y, size, colour);
+        if (point_of(p, s, i, s->y, &x, &y) && within(&p->area, x, y)) marker(f->cr, shape, x, y, size, colour);
 }
 
 static void draw_links(Fig *f, const Frame *p, Tensor links)
@@ -214,6 +220,11 @@ static void add_keys(FrameSpec *spec, Arena *a, int n, const Series *s, bool lin
     spec->direct = lines && spec->keys > 0 && ends >= right - 0.08 * (right - spec->xr.lo);
 }
 
+static Rect widened(Rect r, double by)
+{
+    return (Rect){r.x - by, r.y - by, r.w + 2 * by, r.h + 2 * by};
+}
+
 static void draw(Fig *f, Rect r, int n, const Series *s, PlotStyle style, bool lines)
 {
     FrameSpec spec = {.style = style};
@@ -221,20 +232,23 @@ static void draw(Fig *f, Rect r, int n, const Series *s, PlotStyle style, bool l
     spec.pad = lines ? 0 : 0.05;
     add_keys(&spec, &f->arena, n, s, lines);
     Frame p = frame_open(f, r, &spec);
-    cairo_save(f->cr);
-    box(f->cr, (Rect){p.area.x - 3, p.area.y - 3, p.area.w + 6, p.area.h + 6});
-    cairo_clip(f->cr);
-    if (!lines) draw_links(f, &p, style.links);
-    for (int k = 0; lines && k < n; k++) draw_band(f, &p, &s[k], series_colour(&s[k], k));
-    for (int k = 0; k < n; k++) {
-        Rgb colour = series_colour(&s[k], k);
-        if (lines)
-            draw_line(f, &p, &s[k], colour);
-        else
-            draw_whiskers(f, &p, &s[k], colour);
-        if (!lines || s[k].marked) draw_markers(f, &p, &s[k], k, colour, lines ? 2.0 : 2.3);
+    for (int pass = 0; pass < 2; pass++) { /* strokes end at the frame; a marker on it is drawn whole */
+        cairo_save(f->cr);
+        box(f->cr, widened(p.area, pass ? 3 : 0.6));
+        cairo_clip(f->cr);
+        if (!pass && !lines) draw_links(f, &p, style.links);
+        for (int k = 0; !pass && lines && k < n; k++) draw_band(f, &p, &s[k], series_colour(&s[k], k));
+        for (int k = 0; k < n; k++) {
+            Rgb colour = series_colour(&s[k], k);
+            if (pass && (!lines || s[k].marked))
+                draw_markers(f, &p, &s[k], k, colour, lines ? 2.0 : 2.3);
+            else if (!pass && lines)
+                draw_line(f, &p, &s[k], colour);
+            else if (!pass)
+                draw_whiskers(f, &p, &s[k], colour);
+        }
+        cairo_restore(f->cr);
     }
-    cairo_restore(f->cr);
     frame_close(f, &p, &spec);
 }
 

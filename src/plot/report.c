@@ -3,6 +3,7 @@
 #include "plot/report.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,41 +14,62 @@
 
 struct Report {
     Arena arena;
-    const char *path, *title;
+    const char *path, *title, *lead;
     Buf contents, body;
     int headings, figures;
-    bool folded;
+    bool folded, in_figures;
     Status status;
 };
 
+/* Screen: contents beside the text where there is room for both.  Figures are shown a fifth larger than on paper,
+ * where their text is 7 points; two of a column's width stand side by side. */
 static const char STYLE[] =
-    ":root{color-scheme:light}"
-    "body{font:16px/1.55 \"DejaVu Sans\",system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:52rem;"
-    "margin:2rem auto;padding:0 1.2rem}"
-    "h1{font-size:1.7rem;line-height:1.25;margin:0 0 1.2rem}h2{font-size:1.25rem;margin:2.4rem 0 .6rem;"
-    "border-bottom:1px solid #ccc;padding-bottom:.2rem}h3{font-size:1.05rem;margin:1.6rem 0 .4rem}"
-    "p{margin:.6rem 0}nav{font-size:.9rem;background:#f6f6f4;padding:.6rem 1rem;margin-bottom:1.5rem}"
-    "nav ol{list-style:none;margin:0;padding:0}nav .l3{padding-left:1.4rem}nav a{color:#0b4f86;text-decoration:none}"
-    "nav a:hover{text-decoration:underline}"
-    ".verdict{border-left:5px solid;padding:.5rem .9rem;margin:.9rem 0}.verdict b{margin-right:.6rem}"
-    ".verdict span{display:block;font-size:.92rem;color:#333}"
-    ".holds{border-color:#00704f;background:#eef8f4}.holds b{color:#00604a}"
-    ".fails{border-color:#b84300;background:#fdf1ea}.fails b{color:#a03a00}"
-    ".inconclusive{border-color:#666;background:#f3f3f3}.inconclusive b{color:#444}"
-    "figure{margin:1.2rem 0}figure svg{max-width:100%;height:auto;display:block}"
-    "figcaption,caption{font-size:.88rem;color:#333;text-align:left}figcaption{margin-top:.4rem}"
-    "caption{margin-bottom:.3rem}"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.88rem;margin:1rem 0}"
-    "th,td{padding:.22rem .8rem .22rem 0;text-align:left;vertical-align:top}"
-    "thead th{border-top:1.5px solid #222;border-bottom:1px solid #222}"
-    "tbody tr:last-child td{border-bottom:1.5px solid #222}"
-    ".n{text-align:right;font-variant-numeric:tabular-nums}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1.2rem;font-size:.88rem;margin:1rem 0}"
-    "dt{color:#555}dd{margin:0;overflow-wrap:anywhere}"
-    "details{margin:1rem 0;font-size:.88rem}summary{cursor:pointer;color:#0b4f86}"
-    "pre{background:#f6f6f4;padding:.7rem 1rem;overflow-x:auto;font:13px/1.45 \"DejaVu Sans Mono\",monospace}"
-    "@media print{body{font-size:10pt;max-width:none;margin:0}nav{background:none;padding:0}"
-    "figure,table,.verdict,dl{break-inside:avoid}h2,h3{break-after:avoid}pre{white-space:pre-wrap}}";
+    ":root{color-scheme:light;--ink:#1c1e21;--soft:#5b6066;--rule:#d9dcdf;--tint:#f6f7f8;--link:#0b4f86}"
+    "*{box-sizing:border-box}html{scroll-padding-top:1rem;-webkit-text-size-adjust:100%}"
+    "body{font:16px/1.6 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"DejaVu Sans\",sans-serif;"
+    "color:var(--ink);background:#fff;margin:0 auto;padding:2.5rem 1.5rem 4rem;max-width:55rem}"
+    "h1{font-size:1.9rem;line-height:1.2;letter-spacing:-.01em;margin:0;overflow-wrap:anywhere}"
+    "header p{color:var(--soft);margin:.4rem 0 0}header{padding-bottom:1.2rem;border-bottom:2px solid var(--ink)}"
+    "h2{font-size:1.35rem;line-height:1.3;margin:3.2rem 0 .8rem}h3{font-size:1.08rem;margin:2rem 0 .4rem}"
+    "main>h2:first-child{margin-top:1.6rem}p{margin:.7rem 0}a{color:var(--link)}"
+    "nav{font-size:.88rem;line-height:1.4;margin:1.2rem 0 0}nav ol{list-style:none;margin:0;padding:0}"
+    "nav li{margin:.35rem 0}nav .l3{padding-left:1rem}nav a{text-decoration:none}nav "
+    "a:hover{text-decoration:underline}"
+    "@media(min-width:78rem){body{max-width:76rem;display:grid;grid-template-columns:15rem minmax(0,52rem);"
+    "column-gap:3.5rem}header{grid-column:1/-1}nav{position:sticky;top:1.5rem;align-self:start;max-height:95vh;"
+    "overflow-y:auto;padding-top:1.2rem;margin:0}}"
+    ".verdict{border:1px solid var(--rule);border-left:6px solid;border-radius:4px;padding:.8rem 1.1rem;margin:1rem "
+    "0}"
+    ".verdict b{display:inline-block;font-size:.78rem;line-height:1;letter-spacing:.05em;text-transform:uppercase;"
+    "color:#fff;border-radius:3px;padding:.32rem .5rem;margin-right:.7rem;vertical-align:.12em}"
+    ".verdict span{display:block;margin-top:.4rem;font-size:.94rem;color:var(--soft)}"
+    ".holds{border-left-color:#00704f;background:#f2f9f6}.holds b{background:#00704f}"
+    ".fails{border-left-color:#b84300;background:#fdf4ee}.fails b{background:#b84300}"
+    ".inconclusive{border-left-color:#6b7076;background:var(--tint)}.inconclusive b{background:#5b6066}"
+    "td.v{font-weight:600;white-space:nowrap}td.good{color:#00604a}td.bad{color:#a03a00}td.open{color:var(--soft)}"
+    ".figures{display:flex;flex-wrap:wrap;gap:1.4rem 1.6rem;margin:1.6rem 0}"
+    "figure{margin:0;width:calc(var(--w)*1.6px);max-width:100%}figure svg{width:100%;height:auto;display:block}"
+    "figcaption,caption{font-size:.86rem;line-height:1.45;color:var(--soft);text-align:left}"
+    "figcaption{margin-top:.5rem;max-width:44rem}figcaption b{color:var(--ink)}caption{padding-bottom:.4rem}"
+    ".wide{overflow-x:auto;margin:1.2rem 0}table{border-collapse:collapse;font-size:.88rem;line-height:1.4}"
+    "th,td{padding:.3rem 1.4rem .3rem "
+    "0;text-align:left;vertical-align:top}th:last-child,td:last-child{padding-right:0}"
+    "td:first-child{white-space:nowrap}thead th{border-bottom:1.5px solid "
+    "var(--ink);font-weight:600;vertical-align:bottom}"
+    "tbody td{border-bottom:1px solid var(--rule)}"
+    ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    "dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.3rem "
+    "1.4rem;font-size:.92rem;margin:1.1rem 0}"
+    "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}"
+    "details{margin:.8rem 0;font-size:.92rem}details .wide,details dl{margin:.5rem 0 1rem}"
+    "summary{cursor:pointer;color:var(--link);width:max-content;max-width:100%}"
+    "pre{background:var(--tint);border-radius:4px;padding:.8rem 1rem;overflow-x:auto;"
+    "font:12.5px/1.5 ui-monospace,\"DejaVu Sans Mono\",Consolas,monospace}"
+    "@page{margin:18mm 16mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
+    "nav{position:static;max-height:none}h1{font-size:18pt}h2{font-size:13pt;margin-top:8mm}"
+    "figure{width:calc(var(--w)*1pt)}figure,tr,.verdict,dl{break-inside:avoid}h2,h3{break-after:avoid}"
+    "details:not([open]){display:none}pre{white-space:pre-wrap}.wide{overflow:visible}"
+    ".verdict,.verdict b{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
 
 Report *report_open(const char *path, const char *title)
 {
@@ -59,6 +81,11 @@ Report *report_open(const char *path, const char *title)
     r->contents = buf_open(&r->arena);
     r->body = buf_open(&r->arena);
     return r;
+}
+
+void report_lead(Report *r, const char *text)
+{
+    r->lead = text_clean(&r->arena, text);
 }
 
 /* Adds text that HTML will read as text, in an element or in a quoted attribute. */
@@ -82,6 +109,13 @@ static void add_text(Report *r, Buf *out, const char *text)
     add_clean(out, text_clean(&r->arena, text));
 }
 
+/* Figures that follow one another stand in one row while they fit; anything else ends the row. */
+static void set_in_figures(Report *r, bool on)
+{
+    if (on != r->in_figures) buf_print(&r->body, on ? "<div class=\"figures\">\n" : "</div>\n");
+    r->in_figures = on;
+}
+
 static void add_element(Report *r, const char *name, const char *attributes, const char *text)
 {
     buf_print(&r->body, "<%s%s>", name, attributes);
@@ -91,6 +125,7 @@ static void add_element(Report *r, const char *name, const char *attributes, con
 
 void report_heading(Report *r, int level, const char *text)
 {
+    set_in_figures(r, false);
     CHECK(level == 2 || level == 3, "headings have level 2 or 3, not %d; the title is level 1", level);
     int id = ++r->headings;
     buf_print(&r->contents, "<li class=\"l%d\"><a href=\"#h%d\">", level, id);
@@ -103,6 +138,7 @@ void report_heading(Report *r, int level, const char *text)
 
 void report_text(Report *r, const char *text)
 {
+    set_in_figures(r, false);
     while (*text) {
         const char *end = strstr(text, "\n\n");
         size_t n = end ? (size_t)(end - text) : strlen(text);
@@ -117,6 +153,7 @@ void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *s
     static const char *const word[] = {"holds", "fails", "inconclusive"};
     static const char *const sign[] = {"\u2713", "\u2717", "?"};
     CHECK((unsigned)v < 3, "verdict %d", (int)v);
+    set_in_figures(r, false);
     buf_print(&r->body, "<div class=\"verdict %s\"><b>%s %s</b>", word[v], sign[v], word[v]);
     add_text(r, &r->body, claim);
     if (sentence && *sentence) add_element(r, "span", "", sentence);
@@ -128,7 +165,7 @@ static bool is_numeric(const char *s)
 {
     if (!s || !*s || !strcmp(s, "-") || !strcmp(s, "n/a") || !strcasecmp(s, "nan")) return true;
     if (!strncmp(s, "\u2212", 3)) s += 3;
-    s += strspn(s, "+-<>\u2248\u2264\u2265 ");
+    s += strspn(s, "[+-<>\u2248\u2264\u2265 ");
     return isdigit((unsigned char)*s) || (*s == '.' && isdigit((unsigned char)s[1]));
 }
 
@@ -143,10 +180,26 @@ static bool is_column_of_numbers(int j, int cols, int rows, const char *const *c
     return any;
 }
 
+/* Words of a verdict stand out, so that a table of many can be scanned. */
+static const char *cell_class(const char *text, bool right)
+{
+    static const struct {
+        const char *word, *attribute;
+    } known[] = {{"holds", " class=\"v good\""},
+                 {"fails", " class=\"v bad\""},
+                 {"failed", " class=\"v bad\""},
+                 {"inconclusive", " class=\"v open\""},
+                 {"interrupted", " class=\"v open\""}};
+    for (size_t i = 0; text && i < sizeof known / sizeof *known; i++)
+        if (!strcmp(text, known[i].word)) return known[i].attribute;
+    return right ? " class=\"n\"" : "";
+}
+
 void report_table(Report *r, const char *caption, int cols, const char *const *head, int rows,
                   const char *const *cell)
 {
     bool *right = NEW(&r->arena, bool, cols + 1);
+    set_in_figures(r, false);
     buf_print(&r->body, "<div class=\"wide\"><table>");
     if (caption) add_element(r, "caption", "", caption);
     for (int j = 0; j < cols; j++) right[j] = is_column_of_numbers(j, cols, rows, cell);
@@ -158,7 +211,10 @@ void report_table(Report *r, const char *caption, int cols, const char *const *h
     buf_print(&r->body, "<tbody>\n");
     for (int i = 0; i < rows; i++) {
         buf_print(&r->body, "<tr>");
-        for (int j = 0; j < cols; j++) add_element(r, "td", right[j] ? " class=\"n\"" : "", cell[i * cols + j]);
+        for (int j = 0; j < cols; j++) {
+            const char *text = cell[i * cols + j];
+            add_element(r, "td", cell_class(text, right[j]), text);
+        }
         buf_print(&r->body, "</tr>\n");
     }
     buf_print(&r->body, "</tbody></table></div>\n");
@@ -166,6 +222,7 @@ void report_table(Report *r, const char *caption, int cols, const char *const *h
 
 void report_facts(Report *r, int n, const char *const (*pair)[2])
 {
+    set_in_figures(r, false);
     buf_print(&r->body, "<dl>\n");
     for (int i = 0; i < n; i++) {
         add_element(r, "dt", "", pair[i][0]);
@@ -182,6 +239,15 @@ static const char *forbidden_in(const char *svg)
     for (size_t i = 0; i < sizeof word / sizeof word[0]; i++)
         if (strcasestr(svg, word[i])) return word[i];
     return NULL;
+}
+
+/* In points, as the drawing itself says in its first tag. */
+static double width_of(const char *svg)
+{
+    enum { USUAL = 500 };
+    const char *end = strchr(svg, '>'), *at = strstr(svg, " width=\"");
+    double w = at && at < end ? strtod(at + 8, NULL) : 0;
+    return w > 0 && w < 1e5 ? w : USUAL;
 }
 
 static Status read_figure(Report *r, const char *path, const char **start, size_t *n)
@@ -204,7 +270,9 @@ void report_figure(Report *r, const char *svg_path, const char *caption)
     r->status = read_figure(r, svg_path, &svg, &n);
     if (r->status) return;
     r->figures++;
-    buf_print(&r->body, "<figure id=\"fig%d\">\n<svg role=\"img\" aria-label=\"", r->figures);
+    set_in_figures(r, true);
+    buf_print(&r->body, "<figure id=\"fig%d\" style=\"--w:%.0f\">\n<svg role=\"img\" aria-label=\"", r->figures,
+              width_of(svg));
     add_text(r, &r->body, caption);
     buf_print(&r->body, "\"");
     svg_rename_ids(&r->body, svg + 4, n - 4, str_print(&r->arena, "f%d-", r->figures));
@@ -215,6 +283,7 @@ void report_figure(Report *r, const char *svg_path, const char *caption)
 
 void report_details(Report *r, const char *summary, const char *preformatted)
 {
+    set_in_figures(r, false);
     buf_print(&r->body, "<details>");
     add_element(r, "summary", "", summary);
     buf_print(&r->body, "<pre>");
@@ -229,6 +298,7 @@ void report_details(Report *r, const char *summary, const char *preformatted)
 
 void report_fold(Report *r, const char *summary)
 {
+    set_in_figures(r, false);
     CHECK(!r->folded, "report_fold within report_fold");
     r->folded = true;
     buf_print(&r->body, "<details>");
@@ -237,6 +307,7 @@ void report_fold(Report *r, const char *summary)
 
 void report_unfold(Report *r)
 {
+    set_in_figures(r, false);
     CHECK(r->folded, "report_unfold without report_fold");
     r->folded = false;
     buf_print(&r->body, "</details>\n");
@@ -244,16 +315,24 @@ void report_unfold(Report *r)
 
 Status report_close(Report *r)
 {
+    set_in_figures(r, false);
     Buf out = buf_open(&r->arena);
     buf_print(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
     add_clean(&out, r->title);
-    buf_print(&out, "</title>\n<style>%s</style>\n</head>\n<body>\n<h1>", STYLE);
+    buf_print(&out, "</title>\n<style>%s</style>\n</head>\n<body>\n<header>\n<h1>", STYLE);
     add_clean(&out, r->title);
     buf_print(&out, "</h1>\n");
+    if (r->lead) {
+        buf_print(&out, "<p>");
+        add_clean(&out, r->lead);
+        buf_print(&out, "</p>\n");
+    }
+    buf_print(&out, "</header>\n");
     if (r->headings) buf_print(&out, "<nav aria-label=\"Contents\"><ol>\n%s</ol></nav>\n", r->contents.text);
+    buf_print(&out, "<main>\n");
     buf_add(&out, r->body.text, r->body.len);
-    buf_print(&out, "</body>\n</html>\n");
+    buf_print(&out, "</main>\n</body>\n</html>\n");
     Status status = r->status ? r->status : file_write(r->path, out.text, out.len);
     Arena arena = r->arena; /* the report itself lives in it */
     arena_close(&arena);

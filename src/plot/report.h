@@ -17,15 +17,16 @@ typedef enum { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_INCONCLUSIVE } ReportVerdic
 typedef struct Report Report;
 
 Report *report_open(const char *path, const char *title);
+void report_lead(Report *, const char *text);               /* a line below the title: what, where, when */
 void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
 void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
 
-/* cell[row * cols + col]; columns of numbers are set right.  NULL cells are empty; caption and head may be NULL. */
+/* cell[row * cols + col]; columns of numbers are set right, the words of verdicts stand out.  NULL cells are empty; caption and head may be NULL. */
 void report_table(Report *, const char *caption, int cols, const char *const *head, int rows,
                   const char *const *cell);
-void report_facts(Report *, int n, const char *const (*pair)[2]); /* name and value: machine, time, seed */
-void report_figure(Report *, const char *svg_path, const char *caption);
+void report_facts(Report *, int n, const char *const (*pair)[2]);        /* name and value: machine, time, seed */
+void report_figure(Report *, const char *svg_path, const char *caption); /* small ones side by side */
 void report_details(Report *, const char *summary, const char *preformatted); /* folded away until asked for */
 void report_fold(Report *, const char *summary); /* what follows is folded away, until report_unfold */
 void report_unfold(Report *);

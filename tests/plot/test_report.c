@@ -33,7 +33,7 @@ static void draw(const char *path, uint64_t seed)
 static const char *write_report(const char *name)
 {
     static const char *const head[] = {"method", "accuracy (%)", "note"};
-    static const char *const cell[] = {"LoRA", "92.4", "a < b & c", "prefix", "\u22120.6", NULL};
+    static const char *const cell[] = {"LoRA", "92.4", "a < b & c", "prefix", "\u22120.6", "holds"};
     static const char *const fact[][2] = {{"machine", "2 cores"}, {"bytes", "\xff\x02\xc3("}};
     const char *path = in_folder(name);
     draw(in_folder("a.svg"), 1);
@@ -51,6 +51,10 @@ static const char *write_report(const char *name)
     report_table(r, "Results", 3, head, 2, cell);
     report_table(r, NULL, 0, NULL, 0, NULL);
     report_facts(r, 2, fact);
+    report_lead(r, "2 cores & <more>");
+    report_fold(r, "More");
+    report_text(r, "Folded.");
+    report_unfold(r);
     report_details(r, "Configuration", "lr = 5e-5\n<seed> = 1234\x07\nlast");
     EXPECT(report_close(r) == OK, "%s", err_message());
     return path;
@@ -72,12 +76,16 @@ static void text_is_escaped_and_valid(void **state)
     for (const char *s = html; *s; s++) EXPECT((unsigned char)*s >= 32 || *s == '\n', "control character %d", *s);
     assert_null(strstr(html, "<script"));
     assert_non_null(strstr(html, "&lt;script&gt;alert(1)&lt;/script&gt; &amp; \uFFFD</title>"));
+    assert_non_null(strstr(html, "<p>2 cores &amp; &lt;more&gt;</p>\n</header>"));
     assert_non_null(strstr(html, "<p>First &lt;b&gt;paragraph&lt;/b&gt;.</p>\n<p>Second one.</p>\n<div"));
     assert_non_null(strstr(html, "a &lt; b &amp; c"));
     assert_non_null(strstr(html, "<dd>\uFFFD\uFFFD(</dd>"));
     assert_non_null(strstr(html, "lr = 5e-5\n&lt;seed&gt; = 1234\nlast\n</pre>"));
     assert_non_null(strstr(html, "<th>method</th>\n<th class=\"n\">accuracy (%)</th>"));
     assert_non_null(strstr(html, "<td class=\"n\">\u22120.6</td>"));
+    assert_non_null(strstr(html, "<td class=\"v good\">holds</td>"));
+    assert_non_null(strstr(html, "<summary>More</summary>\n<p>Folded.</p>\n</details>"));
+    assert_non_null(strstr(html, "style=\"--w:200\">")); /* the width of the drawing, in points */
     assert_non_null(strstr(html, "<b>\u2713 holds</b>Content"));
     assert_non_null(strstr(html, "<b>\u2717 fails</b>A prefix"));
     assert_non_null(strstr(html, "<b>? inconclusive</b>It composes"));
