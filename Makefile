@@ -17,6 +17,10 @@ debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo pangocairo libcjson libpcre2-8 | sed 's/-I/-isystem /g')
 LIBS = $(shell pkg-config --libs gsl openblas cairo pangocairo libcjson libpcre2-8 | sed 's/-lgslcblas//') -lm
+# oneDNN is optional and has no pkg-config file: F32 products go through it where its header is (libdnnl-dev);
+# make DNNL= leaves it out.
+DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+LIBS += $(DNNL)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
@@ -80,6 +84,7 @@ $(OUT)/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
 
+$(OUT)/src/num/gemm.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
 LIB_CFLAGS_CACHED := $(LIB_CFLAGS)
 $(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"' -DVERNIER_FLAGS='"$(MODE): $($(MODE)_FLAGS)"'
 $(OUT)/src/cli/manifest.o: $(OUT)/version

@@ -1,4 +1,5 @@
-/* Cuts a product into slices, runs them in parallel, and lets OpenBLAS do each alone.
+/* Cuts a product into slices, runs them in parallel, and lets a library do each alone: oneDNN in F32 where the build
+ * found it (a quarter faster than OpenBLAS on sides of a hundred, a sixth on those of RoBERTa), else OpenBLAS.
  *
  * The cut is a function of (m, n, k) only.  The longer side of C is cut and k never is, so every element of C is
  * summed by one thread in one order.  A slice makes OpenBLAS pack the uncut operand once more: slices of 256 rows
@@ -8,6 +9,10 @@
 #include "num/gemm.h"
 
 #include <cblas.h>
+#ifdef VERNIER_DNNL
+#include <dnnl.h>
+#include <omp.h>
+#endif
 
 #include "base/err.h"
 #include "num/kernels.h"
@@ -54,6 +59,44 @@ static blasint stride_of(int64_t stride)
     return stride > 0 ? (blasint)stride : 1;
 }
 
+#ifdef VERNIER_DNNL
+const char *gemm_name(void)
+{
+    return "oneDNN";
+}
+
+/* oneDNN starts threads of its own unless it is called on one of several; the setting below is the calling task's. */
+static void sgemm(int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, float *c, int64_t ldc)
+{
+    int threads = omp_get_max_threads();
+    if (threads > 1) omp_set_num_threads(1);
+    dnnl_status_t status = dnnl_sgemm(a.t ? 'T' : 'N', b.t ? 'T' : 'N', m, n, k, (float)alpha, a.data,
+                                      stride_of(a.stride), b.data, stride_of(b.stride), (float)beta, c, ldc);
+    CHECK(status == dnnl_success, "oneDNN refuses a product of (%lld,%lld) and (%lld,%lld): status %d", (long long)m,
+          (long long)k, (long long)k, (long long)n, (int)status);
+    if (threads > 1) omp_set_num_threads(threads);
+}
+#else
+const char *gemm_name(void)
+{
+    return "OpenBLAS";
+}
+
+static void sgemm(int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, float *c, int64_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, a.t ? CblasTrans : CblasNoTrans, b.t ? CblasTrans : CblasNoTrans, (blasint)m,
+                (blasint)n, (blasint)k, (float)alpha, a.data, stride_of(a.stride), b.data, stride_of(b.stride),
+                (float)beta, c, stride_of(ldc));
+}
+#endif
+
+static void dgemm(int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, double *c, int64_t ldc)
+{
+    cblas_dgemm(CblasRowMajor, a.t ? CblasTrans : CblasNoTrans, b.t ? CblasTrans : CblasNoTrans, (blasint)m,
+                (blasint)n, (blasint)k, alpha, a.data, stride_of(a.stride), b.data, stride_of(b.stride), beta, c,
+                stride_of(ldc));
+}
+
 void gemm_serial(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
                  int64_t ldc)
 {
@@ -65,14 +108,10 @@ void gemm_serial(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat
             reference_f32(m, n, k, alpha, a, b, beta, c, ldc);
         else
             reference_f64(m, n, k, alpha, a, b, beta, c, ldc);
+    } else if (dtype == F32) {
+        sgemm(m, n, k, alpha, a, b, beta, c, ldc);
     } else {
-        enum CBLAS_TRANSPOSE ta = a.t ? CblasTrans : CblasNoTrans, tb = b.t ? CblasTrans : CblasNoTrans;
-        blasint M = (blasint)m, N = (blasint)n, K = (blasint)k;
-        blasint lda = stride_of(a.stride), ldb = stride_of(b.stride), ld = stride_of(ldc);
-        if (dtype == F32)
-            cblas_sgemm(CblasRowMajor, ta, tb, M, N, K, (float)alpha, a.data, lda, b.data, ldb, (float)beta, c, ld);
-        else
-            cblas_dgemm(CblasRowMajor, ta, tb, M, N, K, alpha, a.data, lda, b.data, ldb, beta, c, ld);
+        dgemm(m, n, k, alpha, a, b, beta, c, ldc);
     }
 }
 

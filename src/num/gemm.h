@@ -25,4 +25,6 @@ void gemm(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, do
 void gemm_serial(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
                  int64_t c_stride);
 
+const char *gemm_name(void); /* the library behind F32 products, "oneDNN" or "OpenBLAS": for the manifest */
+
 #endif
