@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "bench/flops.h"
 #include "nn/model.h"
+#include "num/gemm.h"
 #include "peft/peft.h"
 #include "train/train.h"
 
@@ -300,9 +301,10 @@ int main(int n, char **arg)
     int first = lines ? 2 : 1;
     Arena a = arena_open((size_t)1 << 28);
     if (!lines)
-        printf("OpenBLAS kernels: %s; our kernels: %s\n\nsgemm, GFLOP/s                                  forward"
+        printf("products: %s (OpenBLAS kernels: %s); other kernels: %s\n\nsgemm, GFLOP/s                             "
+               "     forward"
                "      dx      dw\n",
-               openblas_get_corename(), kernels_name());
+               gemm_name(), openblas_get_corename(), kernels_name());
     rates(ROBERTA, ONE, "RoBERTa-base, one thread", &a, lines);
     Rates threads = rates(ROBERTA, BLAS_THREADS, "RoBERTa-base, OpenBLAS on two threads", &a, lines);
     Rates big = faster(threads, rates(ROBERTA, SLICES, "RoBERTa-base, two slices", &a, lines));
