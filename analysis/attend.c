@@ -289,6 +289,7 @@ static Status answer(Ask *k)
 {
     Batch batch;
     const char **figures, *dir = args_text(k->args, "out", "runs/attend");
+    TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));
     TRY(load_models(k));
     TRY(choose_maps(k));
     TRY(read_input(k, &batch));
@@ -323,6 +324,7 @@ static const Option OPTIONS[] = {
     {"part", "NAME", "encoder, decoder or cross; default: the encoder where there is one"},
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},
+    {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
     {"json", NULL, "print JSON in place of the table"},
     {0}};

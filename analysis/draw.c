@@ -10,8 +10,10 @@
 #include "base/str.h"
 
 static const double WIDTH = 500, LEAST_PITCH = 6.6, MOST_PITCH = 20, LEAST_MAP = 84, GAP = 10, BAR = 46;
-static const double LETTER = 4.7, LONGEST = 90, TITLE_SPACE = 14, AXIS_SPACE = 11, SPAN_SPACE = 12, MARGIN = 5,
-                    TALLEST = 4800;
+/* Space below a map is guessed small, so that its height decides the size of cells and all rows agree. */
+static const double FLAT = 11, UPRIGHT = 0.75;
+static const double LETTER = 4.7, LONGEST = 90, TITLE_SPACE = 14, ROW_GAP = 9, AXIS_SPACE = 11, SPAN_SPACE = 12,
+                    MARGIN = 5, TALLEST = 4800;
 
 static double label_length(const char *const *label, int64_t n)
 {
@@ -33,10 +35,10 @@ typedef struct {
 
 static Grid lay_out_in(const MapLabels *l, int across, double room)
 {
-    double left = label_length(l->row, l->t) + AXIS_SPACE, cols = (double)l->s;
-    double under = label_length(l->col, l->s) + AXIS_SPACE + (l->prefix ? SPAN_SPACE : 0);
+    double left = label_length(l->row, l->t) + AXIS_SPACE, cols = (double)l->s, names = label_length(l->col, l->s);
     double cell = fmin((room - left - GAP * (across - 1)) / across / cols, fmax(MOST_PITCH, LEAST_MAP / cols));
-    return (Grid){across, cell, left, cell * cols, TITLE_SPACE + cell * (double)l->t + under + 6};
+    double under = (names < cell ? FLAT : UPRIGHT * names) + AXIS_SPACE + (l->prefix ? SPAN_SPACE : 0);
+    return (Grid){across, cell, left, cell * cols, TITLE_SPACE + cell * (double)l->t + under};
 }
 
 /* Most maps in a row whose labels all have room; where not even one has, the text is long and two must do. */
@@ -51,7 +53,7 @@ static Grid lay_out(const MapLabels *l, int n)
     int least = y.cell < LEAST_PITCH && n > 1 ? LONG : y.across;
     for (int k = least; k <= n; k++) {
         y = lay_out_in(l, k, WIDTH - 2 * MARGIN - BAR);
-        if ((n + k - 1) / k * y.h <= TALLEST) break;
+        if ((n + k - 1) / k * (y.h + ROW_GAP) <= TALLEST) break;
     }
     return y;
 }
@@ -91,7 +93,7 @@ Status draw_grid(const char *stem, Arena *a, const MapLabels *l, const MapGrid *
     Grid y = lay_out(l, g->n);
     int rows = (g->n + y.across - 1) / y.across;
     double width = 2 * MARGIN + y.left + y.across * y.w + GAP * (y.across - 1) + BAR;
-    Fig *f = fig_open(stem, width, 2 * MARGIN + rows * y.h);
+    Fig *f = fig_open(stem, width, 2 * MARGIN + rows * (y.h + ROW_GAP) - ROW_GAP);
     HeatStyle *style = NEW(a, HeatStyle, y.across);
     for (int r = 0; r < rows; r++) {
         int from = r * y.across, n = g->n - from < y.across ? g->n - from : y.across;
@@ -101,7 +103,7 @@ Status draw_grid(const char *stem, Arena *a, const MapLabels *l, const MapGrid *
         }
         style[n - 1].bar = true;
         style[n - 1].bar_title = g->difference ? "difference" : "attention";
-        Rect row = {MARGIN, MARGIN + r * y.h, y.left + n * y.w + GAP * (n - 1) + BAR, y.h};
+        Rect row = {MARGIN, MARGIN + r * (y.h + ROW_GAP), y.left + n * y.w + GAP * (n - 1) + BAR, y.h};
         fig_heatmaps(f, row, n, g->map + from, style);
     }
     return fig_close(f);
@@ -110,11 +112,11 @@ Status draw_grid(const char *stem, Arena *a, const MapLabels *l, const MapGrid *
 Status draw_pairs(const char *stem, Arena *a, const MapLabels *l, const char *const name[2], int n, const MapPair *p)
 {
     const Spans spans = spans_of(l);
-    Grid y = lay_out_in(l, 3, WIDTH - 2 * MARGIN - 2 * BAR);
-    double shared = y.left + 2 * y.w + GAP + BAR, width = 2 * MARGIN + shared + GAP + y.w + BAR;
-    Fig *f = fig_open(stem, width, 2 * MARGIN + n * y.h);
+    Grid y = lay_out_in(l, 3, WIDTH - 2 * MARGIN - 2 * BAR - 2 * GAP);
+    double shared = y.left + 2 * y.w + GAP + BAR, alone = y.w + BAR + GAP, width = 2 * MARGIN + shared + GAP + alone;
+    Fig *f = fig_open(stem, width, 2 * MARGIN + n * (y.h + ROW_GAP) - ROW_GAP);
     for (int i = 0; i < n; i++, p++) {
-        double top = MARGIN + i * y.h;
+        double top = MARGIN + i * (y.h + ROW_GAP);
         const Tensor both[] = {p->a, p->b}, change = maps_difference(a, p->b, p->a);
         HeatStyle style[3];
         for (int k = 0; k < 3; k++) {
@@ -127,7 +129,7 @@ Status draw_pairs(const char *stem, Arena *a, const MapLabels *l, const char *co
             style[k].bar_title = last ? "difference" : "attention";
         }
         fig_heatmaps(f, (Rect){MARGIN, top, shared, y.h}, 2, both, style);
-        fig_heatmap(f, (Rect){MARGIN + shared + GAP, top, y.w + BAR, y.h}, change, style[2]);
+        fig_heatmap(f, (Rect){MARGIN + shared + GAP, top, alone, y.h}, change, style[2]);
     }
     return fig_close(f);
 }
@@ -142,8 +144,9 @@ static const char **numbers(Arena *a, const int *value, int64_t n)
 Status draw_glances(const char *stem, Arena *a, int n, const Glance *g, const int *layer, const int *head)
 {
     const int64_t layers = g->value.dim[0], heads = g->value.dim[1];
-    double cell = fmin(fmin((WIDTH - 60.0 * n) / n / (double)heads, MOST_PITCH), 240.0 / (double)layers);
-    double w = fmax(cell * (double)heads, LEAST_MAP) + 60, h = fmax(cell * (double)layers, 40) + 40;
+    const double SIDES = 82; /* labels and bar */
+    double cell = fmin(fmin((WIDTH - SIDES * n) / n / (double)heads, MOST_PITCH), 240.0 / (double)layers);
+    double w = fmax(cell * (double)heads, LEAST_MAP) + SIDES, h = fmax(cell * (double)layers, 40) + 40;
     Fig *f = fig_open(stem, 2 * MARGIN + n * w, 2 * MARGIN + h);
     for (int k = 0; k < n; k++, g++) {
         HeatStyle s = {

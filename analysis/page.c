@@ -189,22 +189,40 @@ static Status add_grid(Out *o, int l, bool difference, double limit)
     return OK;
 }
 
-static double largest(const Out *o, bool change)
+/* Where a scale ends: above 99 of 100 of all cells that are not zero, so that one token that takes everything does
+ * not leave the rest pale.  The colour bar tells that there is more. */
+static double limit_of(const Out *o, bool change)
 {
+    enum { BINS = 4096 };
+    const int n = o->x->layers * o->x->heads;
+    int64_t count[BINS] = {0}, all = 0, below = 0;
+    Tensor *map = NEW(o->a, Tensor, n);
     double most = 0;
-    for (int i = 0; i < o->x->layers * o->x->heads; i++) {
+    int bin = 0;
+    for (int i = 0; i < n; i++) {
         const HeadRow *r = &o->x->row[i];
-        most = fmax(most, maps_largest(change ? maps_difference(o->a, r->map, r->base) : r->map));
+        map[i] = change ? maps_difference(o->a, r->map, r->base) : r->map;
+        most = fmax(most, maps_largest(map[i]));
     }
-    return draw_limit(most);
+    if (!(most > 0)) return draw_limit(0);
+    for (int i = 0; i < n; i++)
+        for (int64_t k = 0; k < tensor_count(map[i]); k++) {
+            double v = fabs(tensor_get(map[i], k));
+            if (!(v > 0)) continue;
+            count[(int)fmin(v / most * BINS, BINS - 1)]++;
+            all++;
+        }
+    while (bin < BINS && (double)below < 0.99 * (double)all) below += count[bin++];
+    return draw_limit(most * bin / BINS);
 }
 
 static Status add_layers(Out *o)
 {
     const Attention *x = o->x;
-    double limit = largest(o, false), change = x->base ? largest(o, true) : 0;
+    double limit = x->limit > 0 ? x->limit : limit_of(o, false), change = x->base ? limit_of(o, true) : 0;
     report_heading(o->page, 2, "Maps");
-    report_text(o->page, "One colour scale serves all layers.");
+    report_text(o->page,
+                "One colour scale serves all layers; an arrow on it says that some cells lie beyond its end.");
     for (int l = 0; l < x->layers; l++) {
         report_heading(o->page, 3, str_print(o->a, "Layer %d", x->layer[l]));
         if (x->base) TRY(add_grid(o, l, true, change));

@@ -20,6 +20,7 @@ typedef struct {
     Tokens tokens, source; /* source.n 0: none */
     int *layer, *head;     /* what was chosen */
     int layers, heads;
+    double limit; /* where the colour scale of the maps ends; 0: as the maps ask */
     HeadRow *row; /* (layers * heads), by layer */
 } Attention;
 

@@ -32,7 +32,8 @@ static const char STYLE[] =
     "header p{color:var(--soft);margin:.4rem 0 0}header{padding-bottom:1.2rem;border-bottom:2px solid var(--ink)}"
     "h2{font-size:1.35rem;line-height:1.3;margin:3.2rem 0 .8rem}h3{font-size:1.08rem;margin:2rem 0 .4rem}"
     "main>h2:first-child{margin-top:1.6rem}p{margin:.7rem 0}a{color:var(--link)}"
-    "nav{font-size:.88rem;line-height:1.4;margin:1.2rem 0 0}nav ol{list-style:none;margin:0;padding:0}"
+    "nav{font-size:.88rem;line-height:1.4;margin:1.2rem 0 0}nav "
+    "ol{list-style:none;margin:0;padding:0}"
     "nav li{margin:.35rem 0}nav .l3{padding-left:1rem}nav a{text-decoration:none}nav "
     "a:hover{text-decoration:underline}"
     "@media(min-width:78rem){body{max-width:76rem;display:grid;grid-template-columns:15rem minmax(0,52rem);"
@@ -65,9 +66,10 @@ static const char STYLE[] =
     "summary{cursor:pointer;color:var(--link);width:max-content;max-width:100%}"
     "pre{background:var(--tint);border-radius:4px;padding:.8rem 1rem;overflow-x:auto;"
     "font:12.5px/1.5 ui-monospace,\"DejaVu Sans Mono\",Consolas,monospace}"
-    "@page{margin:18mm 16mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
+    "@page{margin:16mm 14mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
     "nav{position:static;max-height:none}h1{font-size:18pt}h2{font-size:13pt;margin-top:8mm}"
-    "figure{width:calc(var(--w)*1pt)}figure,tr,.verdict,dl{break-inside:avoid}h2,h3{break-after:avoid}"
+    ".figures{gap:8pt}figure{width:calc(var(--w)*1pt)}figure,tr,.verdict,dl{break-inside:avoid}h2,h3{break-after:"
+    "avoid}"
     "details:not([open]){display:none}pre{white-space:pre-wrap}.wide{overflow:visible}"
     ".verdict,.verdict b{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
 

@@ -44,6 +44,7 @@ expect 2 'has no such part' 'a part that is not there' --model "$t/m/gpt2" --ids
 expect 2 'expected one of encoder, decoder, cross' 'an unknown part' --model "$t/m/gpt2" --ids 1 --part side
 expect 2 'needs --source' 'cross-attention without a source' --model "$t/m/bart" --ids 1,2 --part cross
 expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model "$t/m/gpt2" --ids 1 --source-ids 2
+expect 2 'expected 1e-06 to 1' 'a colour scale without length' --model "$t/m/gpt2" --ids 1 --limit 0
 expect 3 'roberta with 2 layers of 4 heads.*gpt2' 'a base of another kind' --model "$t/m/roberta" --text "$text" --base "$t/m/gpt2"
 
 expect 0 '^ +1 +3 +[0-9.]+ +[0-9.]+ +[0-9.]+$' 'all heads' --model "$t/m/roberta" --text "$text"
