@@ -22,7 +22,8 @@ void report_heading(Report *, int level, const char *text); /* levels 2 and 3 en
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
 void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
 
-/* cell[row * cols + col]; columns of numbers are set right, the words of verdicts stand out.  NULL cells are empty; caption and head may be NULL. */
+/* cell[row * cols + col]; columns of numbers are set right, the words of verdicts stand out.  NULL cells are
+ * empty; caption and head may be NULL. */
 void report_table(Report *, const char *caption, int cols, const char *const *head, int rows,
                   const char *const *cell);
 void report_facts(Report *, int n, const char *const (*pair)[2]);        /* name and value: machine, time, seed */
