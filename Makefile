@@ -15,8 +15,8 @@ BASE := -std=c17 -D_GNU_SOURCE -Isrc -fno-math-errno -ffp-contract=fast -fopenmp
 release_FLAGS := -O3 -g
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo pangocairo libcjson libpcre2-8 | sed 's/-I/-isystem /g')
-LIBS = $(shell pkg-config --libs gsl openblas cairo pangocairo libcjson libpcre2-8 | sed 's/-lgslcblas//') -lm
+LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo pangocairo libcjson libpcre2-8 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS = $(shell pkg-config --libs gsl openblas cairo pangocairo libcjson libpcre2-8 2>/dev/null | sed 's/-lgslcblas//') -lm
 # oneDNN is optional and has no pkg-config file: F32 products go through it where its header is (libdnnl-dev);
 # make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)

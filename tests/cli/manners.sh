@@ -31,7 +31,7 @@ for c in $("$VERNIER" --help | sed -n '/^commands/,/^$/s/^  \([a-z-]*\) .*/\1/p'
     result $? "$c --help says nothing on stderr"
     "$VERNIER" help "$c" | cmp -s - "$t/out"
     result $? "help $c is the same"
-    case $c in run | theory | toy | probe | demo) continue ;; esac # whose settings depend on an experiment: runs.sh
+    case $c in run | theory | toy | probe | demo | model) continue ;; esac # which take settings: runs.sh, below
     expect 2 'unknown option --prset' "$c refuses an unknown option" "$c" --prset
     one_line
     result $? "... in one line"
@@ -47,6 +47,7 @@ expect 2 'options begin with two dashes' 'a short option' list -j
 expect 2 'operand' 'too many operands' list theory
 expect 2 'operand' 'too few operands' run
 expect 2 'no experiment' 'unknown experiment' run no/such
+expect 2 'no field of a model; known are vocab' 'unknown field of a model' model inspect --layrs 2
 expect 2 'expected 1 to 1024' 'threads out of range' list --threads 0
 
 if [ -w /dev/full ]; then
