@@ -3,15 +3,16 @@
  * Claim    Frozen, mean-pooled features of a small encoder pretrained by masked-language modelling on the task's own
  *          training code tell methods with misspelt primitive types from intact ones, linearly, better than the
  *          majority class and better than the same encoder with random weights.
- * Method   Train a byte-level BPE tokenizer and a RoBERTa-shaped encoder on the training texts; one forward pass gives
- *          the features of every layer; a logistic regression per layer, its penalty chosen on validation, is scored
- *          once on test.  Beside it: majority, a bag of tokens without any encoder, and the untrained encoder.
+ * Method   Train a byte-level BPE tokenizer and a RoBERTa-shaped encoder on the training texts; one forward pass
+ *          gives the features of every layer; a logistic regression per layer, its penalty chosen on validation, is
+ *          scored once on test.  Beside it: majority, a bag of tokens without any encoder, the untrained encoder.
  * Expect   Trained above random above majority.  A bag of tokens can do very well on this task: a few dozen
  *          misspellings give it away, and that bounds what a probe result here can mean.
  * Cost     seconds; a minute; a quarter of an hour.
  * Source   Karmakar and Robbes (ASE 2021) for the task; Hewitt and Liang (EMNLP 2019) for why controls are needed.
  *
- * By default the data are invented Java-like methods from a seeded generator; --data FILE reads the published format. */
+ * By default the data are invented Java-like methods from a seeded generator; --data FILE reads the published
+ * format. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,7 +163,9 @@ static Status one_seed(Run *r, int i, void *result, void *user)
     TRY(probe_layers(r, &run, m, d, RANDOM, out));
     TRY(pretrain(r, &run, m, d, run_seed(r, i), out));
     TRY(probe_layers(r, &run, m, d, TRAINED, out));
-    TRY(model_save(m, run_path(r, "encoder-seed%llu", (unsigned long long)run_seed(r, i))));
+    const char *dir = run_path(r, "encoder-seed%llu", (unsigned long long)run_seed(r, i));
+    TRY(model_save(m, dir));
+    TRY(bpe_save(d->bpe, dir)); /* so that the directory is a checkpoint that other commands can read text with */
     arena_close(&run);
     return OK;
 }

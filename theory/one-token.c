@@ -239,7 +239,7 @@ static Status draw_tangents(Run *r)
             tensor_set(x, e, e);
             tensor_set(y, e, (2 * at - 1) * e + 0.25 - at * at);
         }
-        line[j] = (Series){.x = x, .y = y, .colour = 1, .label = j ? NULL : "logit j"};
+        line[j] = (Series){.x = x, .y = y, .colour = 1, .label = j == V / 2 ? "logit j" : NULL};
         touch_x[j] = at, touch_y[j] = (at - 0.5) * (at - 0.5);
     }
     Tensor x = tensor_new(a, F64, SHAPE(BENDS)), y = tensor_new(a, F64, SHAPE(BENDS));

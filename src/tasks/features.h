@@ -11,7 +11,8 @@ typedef struct {
     Tensor *layer; /* layers tensors (N,C), F32, rows in the order of the examples */
 } Features;
 
-/* Hooks are run and left as they were found (hooks_new() for the bare model).  `each`, when not NULL, is told how many examples are done and may stop the work by returning false: E_INTERRUPT. */
+/* Hooks are run and left as they were found (hooks_new() for the bare model).  `each`, when not NULL, is told how
+ * many examples are done and may stop the work by returning false: E_INTERRUPT. */
 Status features_extract(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, Pooling,
                         bool (*each)(int64_t done, void *user), void *user);
 
