@@ -118,4 +118,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
-.PRECIOUS: $(OUT)/tests/%.o
+.PRECIOUS: $(OUT)/%.o

@@ -113,7 +113,7 @@ void progress_show(const Run *r, const Stage *s, double fraction)
     line.shown = now;
     char text[256], left[32], loss[32] = "", rate[32] = "";
     double part = fraction >= 0 ? fraction : s->total > 0 ? (double)s->done / (double)s->total : 0;
-    time_left(left, part, fraction >= 0 ? r->started : line.began, now);
+    time_left(left, part, line.began, now);
     if (isfinite(s->loss)) snprintf(loss, sizeof loss, "  loss %.4f", s->loss);
     if (now - line.began > 1 && s->done > line.first && fraction < 0)
         snprintf(rate, sizeof rate, "  %.3g/s", (double)(s->done - line.first) / (now - line.began));
