@@ -53,7 +53,7 @@ tests: $(TESTS)
 
 check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers
 	@$(MAKE) --no-print-directory MODE=san -j2 san-all
-	@UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
+	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
 
@@ -93,13 +93,13 @@ $(OUT)/version: force # changes only when the version does, so that a manifest n
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 .PHONY: force
 
-bench: $(OUT)/tests/bench/bench ## time training steps against this machine's own rate of matrix products
-	@$<
+bench: all ## time training steps against this machine's own rate of matrix products
+	@build/vernier bench
 
-bench-peers: $(OUT)/tests/bench/bench ## the same beside PyTorch; installs python3-torch where it is missing
+bench-peers: all ## the same beside PyTorch; installs python3-torch where it is missing
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends python3-torch >/dev/null; }
-	@/usr/bin/python3 tests/bench/peers.py $<
+	@/usr/bin/python3 tests/bench/peers.py build/vernier
 
 deps: ## install the packages that are missing (apt, with sudo when not root)
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(MODULES); then exit 0; fi; \

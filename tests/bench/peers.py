@@ -1,6 +1,6 @@
-"""The steps of bench.c in PyTorch, side by side.
+"""The steps of `vernier bench` in PyTorch, side by side.
 
-    python3 tests/bench/peers.py build/release/tests/bench/bench [JOB...]     the table
+    python3 tests/bench/peers.py build/vernier [JOB...]     the table
     python3 tests/bench/peers.py --job roberta/lora THREADS                   one job: seconds, peak MB
 
 Same shapes, same trainable parts, same dropout, same optimiser (clip 1, AdamW), float32, random weights and ids.
@@ -204,7 +204,7 @@ def main():
     print(f"  the steps below run with {'OPENBLAS_CORETYPE=' + core if core else 'its own choice'}\n")
     print(f"  {'step':<18} {'vernier':>10} {'PyTorch':>10} {'threads':>8} {'faster':>8} {'peak MB':>9} {'PyTorch':>9}"
           f" {'share':>7}", flush=True)
-    ours = subprocess.run([sys.argv[1], "--lines", *sys.argv[2:]], capture_output=True, text=True, check=True).stdout
+    ours = subprocess.run([sys.argv[1], "bench", "--lines", *sys.argv[2:]], capture_output=True, text=True, check=True).stdout
     for line in ours.splitlines():
         name, seconds, _, _, peak = line.split()
         tried = {}

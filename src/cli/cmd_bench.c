@@ -1,12 +1,9 @@
-/* How fast the machine multiplies, and how fast a training step is on it.
+/* vernier bench: how fast the machine multiplies, and how fast a training step is on it.
  *
- *     bench [JOB...]             the table: each job in a process of its own, after the sgemm rates
- *     bench --lines [JOB...]     its rows for programs: name, seconds, bound, arena MB, resident MB
- *     bench --job JOB            one job: seconds, arena and resident peak in MB
- *
- * The bound of a job is what its matrix products (flops.h) would take at the rate at which OpenBLAS does products of
- * the same shapes, measured here with nothing else going on.  Times are the best of several steps: on a machine that
- * others use too, that is the one that says most about the program. */
+ * Each job runs in a process of its own (--job), after the sgemm rates.  The bound of a job is what its matrix
+ * products (flops.h) would take at the rate at which OpenBLAS does products of the same shapes, measured here with
+ * nothing else going on.  Times are the best of several steps: on a machine that others use too, that is the one that
+ * says most about the program. */
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>
@@ -15,9 +12,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/rng.h"
-#include "bench/flops.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/flops.h"
 #include "nn/model.h"
 #include "num/gemm.h"
 #include "peft/peft.h"
@@ -159,7 +159,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
     return OK;
 }
 
-static int one_job(const char *name)
+static Status one_job(const char *name)
 {
     for (int i = 0; i < N_JOBS; i++) {
         if (strcmp(JOBS[i].name, name)) continue;
@@ -167,18 +167,14 @@ static int one_job(const char *name)
         Arena run = arena_open(0), step = arena_open(0);
         double seconds = INFINITY;
         Status status = run_job(&JOBS[i], &run, &step, &seconds);
-        if (status) {
-            fprintf(stderr, "%s: %s%s\n", name, err_message(), err_trace());
-            return 1;
-        }
+        if (status) return status;
         struct rusage use;
         getrusage(RUSAGE_SELF, &use);
         printf("%.6g %.6g %.6g\n", seconds, (double)(arena_peak(&run) + arena_peak(&step)) / 1e6,
                (double)use.ru_maxrss / 1e3);
-        return 0;
+        return OK;
     }
-    fprintf(stderr, "bench: no job is called %s\n", name);
-    return 2;
+    return fail(E_CONFIG, "no job is called '%.40s'; `vernier bench --help` lists them", name);
 }
 
 /* ---- the machine */
@@ -266,10 +262,12 @@ static Rates faster(Rates x, Rates y)
 
 /* ---- the table */
 
-static void print_row(const Job *j, const Rates *machine, const char *self, bool lines)
+static void print_row(const Job *j, const Rates *machine, bool lines)
 {
-    char command[4096], line[256] = "";
-    snprintf(command, sizeof command, "'%s' --job %s", self, j->name);
+    char self[3072], command[4096], line[256] = "";
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = 0;
+    snprintf(command, sizeof command, "'%s' bench --job %s", self, j->name);
     FILE *p = popen(command, "r");
     bool read = p && fgets(line, sizeof line, p);
     double seconds, arena, resident;
@@ -287,35 +285,64 @@ static void print_row(const Job *j, const Rates *machine, const char *self, bool
     fflush(stdout);
 }
 
-static bool wanted(const char *name, int n, char **list)
+static bool wanted(const Args *a, const char *name)
 {
-    bool found = n <= 0;
-    for (int i = 0; i < n; i++) found = found || !strcmp(list[i], name);
-    return found;
+    for (int i = 0; i < args_count(a); i++)
+        if (str_glob(args_at(a, i), name)) return true;
+    return !args_count(a);
 }
 
-int main(int n, char **arg)
+static bool matches(const char *glob)
 {
-    bool lines = n > 1 && !strcmp(arg[1], "--lines");
-    if (n == 3 && !strcmp(arg[1], "--job")) return one_job(arg[2]);
-    int first = lines ? 2 : 1;
-    Arena a = arena_open((size_t)1 << 28);
+    for (int i = 0; i < N_JOBS; i++)
+        if (str_glob(glob, JOBS[i].name)) return true;
+    return false;
+}
+
+static Status bench(const Args *a)
+{
+    if (args_given(a, "job")) return one_job(args_text(a, "job", ""));
+    for (int i = 0; i < args_count(a); i++)
+        if (!matches(args_at(a, i)))
+            return fail(E_CONFIG, "no job matches '%.40s'; `vernier bench --help` lists them", args_at(a, i));
+    bool lines = args_given(a, "lines");
+    Arena big_arrays = arena_open((size_t)1 << 28);
     if (!lines)
-        printf("products: %s (OpenBLAS kernels: %s); other kernels: %s\n\nsgemm, GFLOP/s                             "
-               "     forward"
-               "      dx      dw\n",
-               gemm_name(), openblas_get_corename(), kernels_name());
-    rates(ROBERTA, ONE, "RoBERTa-base, one thread", &a, lines);
-    Rates threads = rates(ROBERTA, BLAS_THREADS, "RoBERTa-base, OpenBLAS on two threads", &a, lines);
-    Rates big = faster(threads, rates(ROBERTA, SLICES, "RoBERTa-base, two slices", &a, lines));
-    Rates small = rates(TOY, ONE, "toy, one thread", &a, lines);
+        printf("products: %s (OpenBLAS kernels: %s); other kernels: %s\n\n  %-44s %7s %7s %7s\n", gemm_name(),
+               openblas_get_corename(), kernels_name(), "sgemm, GFLOP/s", "forward", "dx", "dw");
+    rates(ROBERTA, ONE, "RoBERTa-base, one thread", &big_arrays, lines);
+    Rates threads = rates(ROBERTA, BLAS_THREADS, "RoBERTa-base, OpenBLAS on two threads", &big_arrays, lines);
+    Rates big = faster(threads, rates(ROBERTA, SLICES, "RoBERTa-base, two slices", &big_arrays, lines));
+    Rates small = rates(TOY, ONE, "toy, one thread", &big_arrays, lines);
+    arena_close(&big_arrays);
     if (!lines)
         printf("\n  %-18s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share", "arena MB",
                "peak MB");
     fflush(stdout);
     for (int i = 0; i < N_JOBS; i++)
-        if (wanted(JOBS[i].name, n - first, arg + first))
-            print_row(&JOBS[i], JOBS[i].toy ? &small : &big, arg[0], lines);
-    arena_close(&a);
-    return 0;
+        if (wanted(a, JOBS[i].name)) print_row(&JOBS[i], JOBS[i].toy ? &small : &big, lines);
+    return OK;
 }
+
+static void list_jobs(const Args *a)
+{
+    (void)a;
+    printf("\njobs\n");
+    for (int i = 0; i < N_JOBS; i++) printf("  %s\n", JOBS[i].name);
+}
+
+static const Option OPTIONS[] = {{"job", "JOB", "run one job alone: seconds, arena and resident peak in MB"},
+                                 {"lines", NULL, "rows for programs: name, seconds, bound, arena MB, resident MB"},
+                                 {0}};
+static const Command BENCH = {
+    .name = "bench",
+    .summary = "time training steps against this machine's own rate of products",
+    .usage = "[options] [JOB|glob...]",
+    .about = "Steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in a process of its own. `share`\n"
+             "is the time their matrix products would take at OpenBLAS's rate over the time measured.",
+    .example = "vernier bench 'toy/*' roberta/lora",
+    .options = OPTIONS,
+    .most = -1,
+    .run = bench,
+    .more_help = list_jobs};
+REGISTER(command, BENCH)
