@@ -11,12 +11,24 @@
 typedef struct {
     Layout layout;
     Act act;
-    Tensor pre; /* no data where the slope needs none */
+    int64_t first; /* the first output of w that this map computes */
+    Tensor pre;    /* no data where the slope needs none */
 } LinearSaved;
 
 static Mat mat(Tensor x, bool t)
 {
     return (Mat){x.data, tensor_last(x), t};
+}
+
+/* Where the outputs from `first` on begin in a weight: a row of (O,C), a column of (C,O). */
+static void *part(Tensor w, Layout layout, int64_t first)
+{
+    return tensor_place(w, layout == OUT_IN ? first * tensor_last(w) : first);
+}
+
+static Mat part_mat(Tensor w, Layout layout, int64_t first, bool t)
+{
+    return (Mat){part(w, layout, first), tensor_last(w), t};
 }
 
 static void linear_backward(Tape *t, Var *out)
@@ -32,45 +44,55 @@ static void linear_backward(Tape *t, Var *out)
         k->act_bwd(s->act, d.data, d.data, at.data, r * o, false);
         tape_free(t, s->pre);
     }
-    if (bias && bias->needs) k->sum_cols(tape_grad(t, bias, NULL).data, d.data, r, o);
+    if (bias && bias->needs) k->sum_cols(tensor_place(tape_grad(t, bias, NULL), s->first), d.data, r, o);
     if (w->needs) {
-        Tensor dw = tape_grad(t, w, &fresh);
+        bool whole = tensor_count(w->val) == o * c;
+        Tensor dw = tape_grad(t, w, whole ? &fresh : NULL); /* the other parts of a new gradient are zero */
+        double beta = whole && fresh ? 0 : 1;
+        void *to = part(dw, s->layout, s->first);
         if (s->layout == OUT_IN)
-            gemm(d.dtype, o, c, r, 1, mat(d, true), mat(x->val, false), fresh ? 0 : 1, dw.data, c);
+            gemm(d.dtype, o, c, r, 1, mat(d, true), mat(x->val, false), beta, to, c);
         else
-            gemm(d.dtype, c, o, r, 1, mat(x->val, true), mat(d, false), fresh ? 0 : 1, dw.data, o);
+            gemm(d.dtype, c, o, r, 1, mat(x->val, true), mat(d, false), beta, to, tensor_last(dw));
     }
     if (x->needs) {
         Tensor dx = tape_grad(t, x, &fresh);
-        gemm(d.dtype, r, c, o, 1, mat(d, false), mat(w->val, s->layout == IN_OUT), fresh ? 0 : 1, dx.data, c);
+        Mat weight = part_mat(w->val, s->layout, s->first, s->layout == IN_OUT);
+        gemm(d.dtype, r, c, o, 1, mat(d, false), weight, fresh ? 0 : 1, dx.data, c);
     }
 }
 
 static const Op LINEAR = {"linear", linear_backward};
 
-Var *op_linear(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act)
+Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, int64_t first, int64_t o)
 {
-    int64_t c = tensor_last(x->val), o = w->val.dim[layout == OUT_IN ? 0 : 1];
-    CHECK(x->val.rank > 0 && w->val.rank == 2 && w->val.dim[layout == OUT_IN ? 1 : 0] == c &&
-              (!bias || tensor_count(bias->val) == o),
-          "linear of %s by %s (%s), bias %s", tensor_shape(x->val), tensor_shape(w->val),
-          layout == OUT_IN ? "out, in" : "in, out", bias ? tensor_shape(bias->val) : "none");
+    int64_t c = tensor_last(x->val), all = w->val.dim[layout == OUT_IN ? 0 : 1];
+    CHECK(x->val.rank > 0 && w->val.rank == 2 && w->val.dim[layout == OUT_IN ? 1 : 0] == c && first >= 0 && o >= 0 &&
+              first + o <= all && (!bias || tensor_count(bias->val) == all),
+          "linear of %s by %s (%s), outputs %lld..%lld, bias %s", tensor_shape(x->val), tensor_shape(w->val),
+          layout == OUT_IN ? "out, in" : "in, out", (long long)first, (long long)(first + o),
+          bias ? tensor_shape(bias->val) : "none");
     Tensor y = x->val;
     y.dim[y.rank - 1] = o;
     y = tape_alloc(t, y.dtype, y.rank, y.dim);
     int64_t r = c ? tensor_count(x->val) / c : tensor_count(y) / (o ? o : 1);
     bool recorded = tape_needs(t, x, w, bias, NULL), aside = recorded && act != ACT_NONE && act != ACT_RELU;
     Tensor pre = aside ? tape_alloc(t, y.dtype, y.rank, y.dim) : y;
-    gemm(y.dtype, r, o, c, 1, mat(x->val, false), mat(w->val, layout == OUT_IN), 0, pre.data, o);
+    gemm(y.dtype, r, o, c, 1, mat(x->val, false), part_mat(w->val, layout, first, layout == OUT_IN), 0, pre.data, o);
     if (bias || act != ACT_NONE)
-        kernels(y.dtype)->bias_act(act, y.data, pre.data, bias ? bias->val.data : NULL, r, o);
+        kernels(y.dtype)->bias_act(act, y.data, pre.data, bias ? tensor_place(bias->val, first) : NULL, r, o);
 
     unsigned keep = (w->needs ? KEEP_0 : 0) | (x->needs ? KEEP_1 : 0) | (act == ACT_RELU ? KEEP_OUT : 0);
     Var *out = tape_push(t, &LINEAR, y, x, w, bias, NULL, keep);
     if (recorded) {
         LinearSaved *s = NEW(tape_arena(t), LinearSaved, 1);
-        *s = (LinearSaved){layout, act, aside ? pre : (Tensor){0}};
+        *s = (LinearSaved){layout, act, first, aside ? pre : (Tensor){0}};
         out->saved = s;
     }
     return out;
+}
+
+Var *op_linear(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act)
+{
+    return op_linear_part(t, x, w, layout, bias, act, 0, w->val.dim[layout == OUT_IN ? 0 : 1]);
 }

@@ -24,7 +24,8 @@ Var *at_site(Pass *p, Where at, Site site, Var *in, Var *out)
 Var *linear(Pass *p, const Linear *l, Var *x)
 {
     Tape *t = p->tape;
-    return hook_run(p, l->at, x, op_linear(t, x, tape_param(t, l->w), l->layout, tape_param(t, l->b), ACT_NONE));
+    Var *w = tape_param(t, l->w), *b = tape_param(t, l->b);
+    return hook_run(p, l->at, x, op_linear_part(t, x, w, l->layout, b, ACT_NONE, l->first, l->out));
 }
 
 Var *norm(Pass *p, const Norm *n, Var *x, Var *residual)
@@ -70,7 +71,8 @@ typedef struct {
     Var *q, *k, *v;
 } Projected;
 
-/* GPT-2: one product for all three, then the thirds, each a join point of its own. */
+/* GPT-2 where somebody wants the fused projection: one product for all three, then the thirds, each a join point of
+ * its own.  Otherwise the thirds are maps like any others, and queries that nobody reads are not computed. */
 static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     Tape *t = p->tape;
@@ -90,7 +92,7 @@ static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, co
 
 static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *source, const Rows *r, bool prune)
 {
-    if (w->qkv) return project_fused(p, w, at, x, r, prune);
+    if (w->qkv && wants(p, at, SITE_QKV)) return project_fused(p, w, at, x, r, prune);
     Cache *c = p->cache;
     Projected y = {.q = linear(p, w->q, prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x)};
     bool cross = at.part == PART_CROSS, known = cross && c && c->memory_keys[at.layer].data;

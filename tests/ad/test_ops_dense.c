@@ -45,6 +45,43 @@ static void linear_gradients(void **state)
     }
 }
 
+/* Three parts of one map, added: each adds into its own rows or columns of the shared weight's gradient. */
+static Var *linear_parts(Tape *t, Var *const *in, void *ctx)
+{
+    const LinearCase *c = ctx;
+    Var *sum = op_linear_part(t, in[0], in[1], c->layout, in[2], c->act, 0, 2);
+    sum = op_add(t, sum, 2, op_linear_part(t, in[0], in[1], c->layout, in[2], c->act, 2, 2));
+    return op_add(t, sum, 3, op_linear_part(t, in[0], in[1], c->layout, in[2], c->act, 5, 2));
+}
+
+static void linear_part_gradients(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        LinearCase c = {i & 1 ? IN_OUT : OUT_IN, i & 2 ? ACT_GELU : ACT_NONE, true};
+        Tensor w = c.layout == OUT_IN ? some(F64, "w", SHAPE(7, 5)) : some(F64, "w", SHAPE(5, 7));
+        Tensor in[] = {some(F64, "x", SHAPE(2, 3, 5)), w, some(F64, "b", SHAPE(7))};
+        opcheck("parts of a linear map", linear_parts, &c, 3, in);
+    }
+}
+
+/* A part is what the columns of the whole are. */
+static void linear_part_is_columns(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 24);
+    for (int layout = 0; layout < 2; layout++) {
+        Tape *t = tape_open(&a, false);
+        Tensor w = layout == OUT_IN ? some(F64, "w", SHAPE(7, 5)) : some(F64, "w", SHAPE(5, 7));
+        Var *x = tape_leaf(t, some(F64, "x", SHAPE(4, 5))), *wv = tape_leaf(t, w),
+            *b = tape_leaf(t, some(F64, "b", SHAPE(7)));
+        Var *part = op_linear_part(t, x, wv, (Layout)layout, b, ACT_TANH, 3, 4);
+        Var *columns = op_cols(t, op_linear(t, x, wv, (Layout)layout, b, ACT_TANH), 3, 4);
+        EXPECT_NEAR(part->val, columns->val, 1e-14);
+    }
+    arena_close(&a);
+}
+
 static void linear_shapes(void **state)
 {
     (void)state;
@@ -247,7 +284,8 @@ static void same_bytes_for_any_threads(void **state)
     opcheck_threads("layer", layer, NULL, 4, in);
 }
 
-SUITE(cmocka_unit_test(linear_gradients), cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients),
+SUITE(cmocka_unit_test(linear_gradients), cmocka_unit_test(linear_part_gradients),
+      cmocka_unit_test(linear_part_is_columns), cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients),
       cmocka_unit_test(act_gradients), cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients),
       cmocka_unit_test(dropout_gradients), cmocka_unit_test(embed_gradients),
       cmocka_unit_test(frozen_weights_cost_nothing), cmocka_unit_test(same_bytes_for_any_threads))
