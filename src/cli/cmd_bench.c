@@ -38,13 +38,19 @@ typedef struct {
     const char *method; /* of peft_find; "forward": unrecorded hidden states */
     int scored;         /* 0: class label; else scored positions in each row */
     int threads;
+    bool checkpoint; /* layers run again when going back */
 } Job;
 
 static const Job JOBS[] = {
-    {"roberta/forward", false, "forward", 0, 2},  {"roberta/lora", false, "lora", 0, 2},
-    {"roberta/adapter", false, "pfeiffer", 0, 2}, {"roberta/prefix", false, "prefix", 0, 2},
-    {"roberta/full", false, "full", 0, 2},        {"roberta/mlm-lora", false, "lora", 38, 2},
-    {"roberta/mlm-full", false, "full", 38, 2},   {"toy/e1", true, "full", 10, 1},
+    {"roberta/forward", false, "forward", 0, 2},
+    {"roberta/lora", false, "lora", 0, 2},
+    {"roberta/adapter", false, "pfeiffer", 0, 2},
+    {"roberta/prefix", false, "prefix", 0, 2},
+    {"roberta/full", false, "full", 0, 2},
+    {"roberta/full-checkpointed", false, "full", 0, 2, true},
+    {"roberta/mlm-lora", false, "lora", 38, 2},
+    {"roberta/mlm-full", false, "full", 38, 2},
+    {"toy/e1", true, "full", 10, 1},
 };
 enum { N_JOBS = sizeof JOBS / sizeof *JOBS };
 
@@ -130,6 +136,7 @@ static Status make_trainer(const Job *j, Model *m, Hooks *hooks, Arena *run, Tra
     TRY(peft_attach(p, m, hooks, &cfg));
     t.lr = 5e-4;
     t.decay = 0.01;
+    t.checkpoint = j->checkpoint;
     return trainer_open(out, run, m, hooks, &t);
 }
 
@@ -280,7 +287,7 @@ static void print_row(const Job *j, const Rates *machine, bool lines)
     if (lines)
         printf("%s %.6g %.6g %.6g %.6g\n", j->name, seconds, bound, arena, resident);
     else
-        printf("  %-18s %10.2f ms %9.2f %11.2f ms %7.0f %% %10.0f %10.0f\n", j->name, 1e3 * seconds, work,
+        printf("  %-26s %10.2f ms %9.2f %11.2f ms %7.0f %% %10.0f %10.0f\n", j->name, 1e3 * seconds, work,
                1e3 * bound, 100 * bound / seconds, arena, resident);
     fflush(stdout);
 }
@@ -316,7 +323,7 @@ static Status bench(const Args *a)
     Rates small = rates(TOY, ONE, "toy, one thread", &big_arrays, lines);
     arena_close(&big_arrays);
     if (!lines)
-        printf("\n  %-18s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share", "arena MB",
+        printf("\n  %-26s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share", "arena MB",
                "peak MB");
     fflush(stdout);
     for (int i = 0; i < N_JOBS; i++)

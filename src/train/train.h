@@ -26,6 +26,7 @@ typedef struct {
     Schedule schedule;
     int64_t warmup, total;
     uint64_t seed;
+    bool checkpoint;     /* less memory for more time: layers run again when going back; the same gradients */
     bool no_dropout;     /* train in evaluation mode, as prefix and LoRA runs of the toy papers do */
     const Group *groups; /* ended by {0}, or NULL; E_CONFIG when one takes no trainable parameter */
 } TrainConfig;

@@ -57,7 +57,11 @@ static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, 
     ArenaMark mark = arena_mark(step);
     Tape *tape = tape_open(step, true);
     uint64_t seed = rng_mix(rng_mix(rng_stream(t->config.seed, "train/pass"), (uint64_t)t->step), (uint64_t)part);
-    Pass pass = {.tape = tape, .hooks = t->hooks, .seed = seed, .train = !t->config.no_dropout};
+    Pass pass = {.tape = tape,
+                 .hooks = t->hooks,
+                 .seed = seed,
+                 .train = !t->config.no_dropout,
+                 .checkpoint = t->config.checkpoint};
     Var *loss = model_loss(t->model, &pass, batch);
     double value = tape_scalar(loss);
     if (isfinite(value)) tape_backward(tape, share == 1 ? loss : op_scale(tape, loss, share));

@@ -207,6 +207,22 @@ static void threads_do_not_matter(void **state)
     for (int i = 0; i < 2; i++) run_close(r[i]);
 }
 
+/* Layers that run again when going back, dropout included, leave the same parameters. */
+static void checkpointing_changes_nothing(void **state)
+{
+    (void)state;
+    const Config c = tiny(32);
+    Run *r[2];
+    for (int i = 0; i < 2; i++) {
+        TrainConfig t = train_defaults();
+        t.checkpoint = i;
+        r[i] = run_open(&c, F32, &t);
+        run_steps(r[i], 5);
+    }
+    expect_same_parameters(r[0]->model, r[1]->model);
+    for (int i = 0; i < 2; i++) run_close(r[i]);
+}
+
 /* Two halves of a batch as one step are the step over the whole, where each half scores as many positions. */
 static void halves_make_a_whole(void **state)
 {
@@ -422,8 +438,8 @@ static void equal_logits_choose_the_first(void **state)
 }
 
 SUITE(cmocka_unit_test(learns), cmocka_unit_test(resuming), cmocka_unit_test(dropout_is_drawn_anew),
-      cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(halves_make_a_whole),
-      cmocka_unit_test(clipping_limits_the_step), cmocka_unit_test(evaluation_in_pieces),
-      cmocka_unit_test(equal_logits_choose_the_first), cmocka_unit_test(divergence_stops_before_the_update),
-      cmocka_unit_test(settings_are_checked), cmocka_unit_test(foreign_checkpoints_are_refused),
-      cmocka_unit_test(evaluation_by_hand))
+      cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(checkpointing_changes_nothing),
+      cmocka_unit_test(halves_make_a_whole), cmocka_unit_test(clipping_limits_the_step),
+      cmocka_unit_test(evaluation_in_pieces), cmocka_unit_test(equal_logits_choose_the_first),
+      cmocka_unit_test(divergence_stops_before_the_update), cmocka_unit_test(settings_are_checked),
+      cmocka_unit_test(foreign_checkpoints_are_refused), cmocka_unit_test(evaluation_by_hand))
