@@ -299,7 +299,7 @@ static const Setting SETTINGS[] = {
     {"dim", "width of the encoder", {"16", "96", "256"}, 8, 4096},
     {"heads", "attention heads", {"2", "4", "8"}, 1, 64},
     {"layers", "layers", {"1", "3", "6"}, 1, MOST_LAYERS - 1},
-    {"steps", "steps of masked-language modelling", {"8", "300", "4000"}, 1, 1e7},
+    {"steps", "steps of masked-language modelling", {"8", "400", "4000"}, 1, 1e7},
     {"batch-tokens", "tokens a step", {"512", "2048", "8192"}, 64, 1e6},
     {"lr", "peak learning rate", {"1e-3", "1e-3", "5e-4"}, 1e-7, 1},
     {0}};
@@ -318,6 +318,6 @@ static const Experiment TYP = {
     .cost = "smoke seconds, quick a minute, paper a quarter of an hour",
     .source = "Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019)",
     .settings = SETTINGS,
-    .seeds = {1, 2, 3},
+    .seeds = {1, 3, 3},
     .run = run};
 REGISTER(experiment, TYP)

@@ -371,6 +371,6 @@ static const Experiment E1 = {
     .cost = "smoke seconds, quick a minute and a half, paper a quarter of an hour",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 1",
     .settings = SETTINGS,
-    .seeds = {1, 2, 3},
+    .seeds = {1, 3, 3},
     .run = run};
 REGISTER(experiment, E1)
