@@ -91,7 +91,7 @@ static Status job_body(Pool *p, int i)
     Run *r = p->run;
     const char *log = log_path(p, i);
     r->job = i;
-    r->stage = &p->slot[i].stage;
+    r->stage = p->n > 1 ? &p->slot[i].stage : NULL; /* a job that runs here shows its own progress */
     r->log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
     if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
     TRY(p->job(r, i, p->out + (size_t)i * p->size, p->user));
@@ -264,7 +264,6 @@ static Status run_here(Pool *p)
     Status status = job_body(p, 0);
     if (r->log >= 0) close(r->log);
     r->job = -1;
-    r->stage = NULL;
     r->log = log;
     append_logs(p);
     return status;

@@ -68,6 +68,14 @@ static const Setting SETTINGS[] = {{"steps", "how many", {"2", "3", NULL}, 1, 10
                                    {"text", "words", {"hello"}, 0, 0, NULL},
                                    {0}};
 
+/* A single job runs in the program itself and has to show its own progress: no slot may swallow it. */
+static Status shows_itself(Run *r, int i, void *out, void *user)
+{
+    (void)i, (void)user;
+    *(bool *)out = !r->stage && getpid() == parent;
+    return OK;
+}
+
 static Status run(Run *r)
 {
     Out out[8];
@@ -76,6 +84,9 @@ static Status run(Run *r)
 #pragma omp parallel num_threads(3) reduction(+ : threads)
     threads++;
     if (threads != 3) return fail(E_NUMERIC, "%d threads", threads);
+    bool shown = false;
+    TRY(run_parallel(r, 1, sizeof shown, shows_itself, NULL, &shown));
+    if (!shown && !run_resuming(r)) return fail(E_NUMERIC, "the progress of a single job is not shown");
     TRY(run_parallel(r, 8, sizeof *out, square, NULL, out));
     for (int i = 0; i < run_seeds(r); i++) {
         run_metric(r, "square", i, out[i].square);
