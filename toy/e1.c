@@ -186,7 +186,6 @@ static Status tune(Run *r, int i, void *result, void *user)
     Arena run = arena_open(0);
     Model *m;
     TRY(model_load(&m, &run, run_path(r, "model-seed%llu", (unsigned long long)seed)));
-    m->config.dropout = m->config.attn_dropout = 0.1;
     Hooks *hooks = hooks_new(&run);
     const Peft *method = peft_find(arm == TUNED ? "full" : "prefix");
     PeftConfig c = {0};

@@ -1,8 +1,6 @@
 /* A hook at every layer's output pools as the pass goes by, so that no hidden states outlive their layer. */
 #include "tasks/features.h"
 
-#include "base/rng.h"
-
 typedef struct {
     Features *out;
     Pooling pooling;
