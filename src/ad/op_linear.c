@@ -2,8 +2,9 @@
  *
  *   pre = x W' + b     dpre = dy act'(pre)     dx = dpre W     dW = dpre' x     db = sum_rows dpre
  *
- * The pre-activation is put aside only when there is a slope to take and somebody wants the gradient; relu's slope
- * can be read off its output.  x is kept only for a W that learns, and a frozen W costs no product. */
+ * The pre-activation is put aside only when there is a slope to take and somebody wants the gradient, and y can
+ * then be had again from it; relu's slope can be read off its output.  x is kept only for a W that learns, and a
+ * frozen W costs no product. */
 #include "ad/op.h"
 #include "base/err.h"
 #include "num/gemm.h"
@@ -62,7 +63,15 @@ static void linear_backward(Tape *t, Var *out)
     }
 }
 
+static void linear_rebuild(Tape *t, Var *out)
+{
+    (void)t;
+    const LinearSaved *s = out->saved;
+    kernels(out->val.dtype)->act_fwd(s->act, out->val.data, s->pre.data, tensor_count(out->val));
+}
+
 static const Op LINEAR = {"linear", linear_backward};
+static const Op LINEAR_ACT = {"linear", linear_backward, linear_rebuild}; /* the pre-activation is put aside */
 
 Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, int64_t first, int64_t o)
 {
@@ -83,7 +92,7 @@ Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, 
         kernels(y.dtype)->bias_act(act, y.data, pre.data, bias ? tensor_place(bias->val, first) : NULL, r, o);
 
     unsigned keep = (w->needs ? KEEP_0 : 0) | (x->needs ? KEEP_1 : 0) | (act == ACT_RELU ? KEEP_OUT : 0);
-    Var *out = tape_push(t, &LINEAR, y, x, w, bias, NULL, keep);
+    Var *out = tape_push(t, aside ? &LINEAR_ACT : &LINEAR, y, x, w, bias, NULL, keep);
     if (recorded) {
         LinearSaved *s = NEW(tape_arena(t), LinearSaved, 1);
         *s = (LinearSaved){layout, act, first, aside ? pre : (Tensor){0}};

@@ -3,8 +3,9 @@
  *   z = x + residual     xhat = (z - mean) rstd     y = xhat g + b
  *   dz = rstd (h - mean(h) - xhat mean(h xhat)),  h = dy g     dg = sum_rows dy xhat     db = sum_rows dy
  *
- * The normalised rows are put aside rather than z: the backward reads them once and nothing else.  dz replaces dy
- * in its own buffer, which then passes to x or to the residual, so that only the second of the two costs a copy. */
+ * The normalised rows are put aside rather than z: the backward reads them once and nothing else, and y can be had
+ * again from them.  dz replaces dy in its own buffer, which then passes to x or to the residual, so that only the
+ * second of the two costs a copy. */
 #include "ad/op.h"
 #include "base/err.h"
 
@@ -34,7 +35,16 @@ static void norm_backward(Tape *t, Var *out)
     }
 }
 
-static const Op NORM = {"norm", norm_backward};
+static void norm_rebuild(Tape *t, Var *out)
+{
+    (void)t;
+    const NormSaved *s = out->saved;
+    const Var *g = out->in[2], *b = out->in[3];
+    int64_t c = tensor_last(out->val), r = tensor_count(out->val) / (c ? c : 1);
+    kernels(out->val.dtype)->affine(out->val.data, s->xhat.data, g->val.data, b ? b->val.data : NULL, r, c);
+}
+
+static const Op NORM = {"norm", norm_backward, norm_rebuild};
 
 Var *op_norm(Tape *t, Var *x, Var *residual, Var *gain, Var *bias, double eps)
 {
@@ -54,7 +64,7 @@ Var *op_norm(Tape *t, Var *x, Var *residual, Var *gain, Var *bias, double eps)
     }
     kernels(dtype)->norm_fwd(y.data, s.xhat.data, s.rstd.data, x->val.data, residual ? residual->val.data : NULL,
                              gain->val.data, bias ? bias->val.data : NULL, eps, r, c);
-    Var *out = tape_push(t, &NORM, y, x, residual, gain, bias, KEEP_2);
+    Var *out = tape_push(t, &NORM, y, x, residual, gain, bias, KEEP_2 | KEEP_3);
     if (recorded) {
         NormSaved *saved = NEW(tape_arena(t), NormSaved, 1);
         *saved = s;

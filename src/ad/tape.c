@@ -203,7 +203,7 @@ Var *tape_leave(Tape *t, int mark, Var *result)
         Var *v = t->live.at[i];
         if (v == result)
             ours = true;
-        else if (!v->keep)
+        else if (!v->keep || (v->op && v->op->rebuild && !v->shared))
             release_value(t, v);
     }
     t->live.n = mark;
@@ -239,6 +239,7 @@ Var *tape_view(Tape *t, Var *x)
     if (!tape_needs(t, x, NULL, NULL, NULL)) return x;
     Var *v = tape_push(t, &VIEW, x->val, x, NULL, NULL, NULL, KEEP_0);
     v->owned = false; /* the buffer stays x's */
+    x->shared = true;
     return v;
 }
 
@@ -270,11 +271,26 @@ void tape_pass(Tape *t, Var *in, Var *out)
         kernels(g.dtype)->add(g.data, g.data, 1, out->grad.data, tensor_count(g));
 }
 
+/* The kept inputs of an op as they were: those that were let go are computed again and stay until their own turn. */
+static void rebuild_inputs(Tape *t, const Var *v)
+{
+    for (int i = 0; i < MAX_IN; i++) {
+        Var *in = v->in[i];
+        if (!in || !in->keep || in->val.data) continue;
+        in->val = tape_alloc(t, in->val.dtype, in->val.rank, in->val.dim);
+        in->owned = true;
+        in->op->rebuild(t, in);
+    }
+}
+
 static void go_back(Tape *t)
 {
     for (int i = t->node.n; i-- > 0;) {
         Var *v = t->node.at[i];
-        if (v->grad.data) v->op->backward(t, v);
+        if (v->grad.data) {
+            rebuild_inputs(t, v);
+            v->op->backward(t, v);
+        }
         if (v->grad.data && !v->lasting) tape_free(t, v->grad);
         if (!v->lasting) v->grad.data = NULL;
         if (!v->loose) release_value(t, v);

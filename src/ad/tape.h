@@ -9,8 +9,9 @@
  *     return tape_leave(t, mark, y);      everything but y that no backward needs is recycled
  *
  * After tape_leave only the returned Var may be used.  An op says what its backward will read with the KEEP
- * bits; such values stay until that backward has run.  A gradient's buffer is recycled as soon as the op that
- * made the Var has gone back.  Vars made outside any scope live until the step ends.
+ * bits; such values stay until that backward has run, or, where their own op can write them again from what it put
+ * aside, go with their scope and come back when the first backward asks.  A gradient's buffer is recycled as soon
+ * as the op that made the Var has gone back.  Vars made outside any scope live until the step ends.
  *
  * Not thread-safe: one tape belongs to one thread (kernels inside it may be parallel). */
 #ifndef AD_TAPE_H
@@ -25,6 +26,8 @@ typedef struct Var Var;
 typedef struct {
     const char *name;
     void (*backward)(Tape *, Var *out); /* adds into tape_grad(in[i]) for every in[i] with needs */
+    /* Writes out->val again, with the same bytes, from what was put aside; NULL where that is not cheap. */
+    void (*rebuild)(Tape *, Var *out);
 } Op;
 enum { MAX_IN = 4 };
 struct Var {
@@ -37,6 +40,7 @@ struct Var {
     bool owned;   /* val's buffer belongs to the tape's pool */
     bool lasting; /* grad outlives the backward of the Var's op: leaves and parameters */
     bool loose;   /* no scope holds it: val lives until the step ends */
+    bool shared;  /* a view reads the same buffer: val is not let go while it is kept */
 };
 
 Tape *tape_open(Arena *step, bool record); /* record false: values only, nothing is kept */

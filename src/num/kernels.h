@@ -42,6 +42,8 @@ typedef struct {
      * xhat (R,C) and rstd (R) are written when not NULL: they are what the backward needs. */
     void (*norm_fwd)(void *y, void *xhat, void *rstd, const void *x, const void *residual, const void *g,
                      const void *b, double eps, int64_t r, int64_t c);
+    /* y = xhat g + b from what a norm_fwd put aside: the bytes of its y */
+    void (*affine)(void *y, const void *xhat, const void *g, const void *b, int64_t r, int64_t c);
     void (*norm_bwd)(void *dz, void *dg, void *db, const void *dy, const void *xhat, const void *rstd, const void *g,
                      bool rms, int64_t r, int64_t c, bool add);
     /* y_i = table[id_i], zero where id_i < 0; dtable[id_i] += dy_i, repeated ids summed in index order */

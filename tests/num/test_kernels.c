@@ -304,6 +304,10 @@ static void norms_of(Table t, int64_t r, int64_t c)
         agree(h, r * c, 16, 3, t.name, "norm_fwd xhat");
         agree(s, r, 16, 0, t.name, "norm_fwd rstd");
         if (!save) continue;
+        Pair again = noise_pair("again", r * c);
+        BOTH(t, k->affine(OUT(again), OUT(h), g, rms ? NULL : b, r, c));
+        for (int f = 0; f < 2; f++)
+            EXPECT(!memcmp(again.out[f], y.out[f], sizeof(float) * (size_t)(r * c)), "%s: affine is not y", t.name);
         for (int add = 0; add < 2; add++) {
             Pair dz = noise_pair("dz", r * c), dg = noise_pair("dg", c), db = noise_pair("db", c);
             const float *hat = h.out[0], *rstd = s.out[0];
