@@ -114,15 +114,26 @@ int params_train(ParamSet *ps, const char *glob, bool trainable)
         if (!str_glob(glob, p->name)) continue;
         matched++;
         p->trainable = trainable;
-        if (trainable && !p->grad.data) p->grad = tensor_zero(ps->arena, p->val.dtype, p->val.rank, p->val.dim);
     }
     return matched;
 }
 
 void params_zero_grad(ParamSet *ps)
 {
-    for (int i = 0; i < ps->n; i++)
-        if (ps->at[i]->trainable) memset(ps->at[i]->grad.data, 0, tensor_bytes(ps->at[i]->grad));
+    for (int i = 0; i < ps->n; i++) {
+        Param *p = ps->at[i];
+        if (!p->trainable) continue;
+        if (p->lasting.data)
+            memset(p->lasting.data, 0, tensor_bytes(p->lasting));
+        else
+            p->lasting = tensor_zero(ps->arena, p->val.dtype, p->val.rank, p->val.dim);
+        p->grad = p->lasting;
+    }
+}
+
+void params_drop_grad(ParamSet *ps)
+{
+    for (int i = 0; i < ps->n; i++) ps->at[i]->grad.data = NULL;
 }
 
 int64_t params_count(const ParamSet *ps, const char *glob, bool trainable_only)

@@ -1,6 +1,10 @@
 /* Every trainable number lives here once, under its dotted checkpoint name ("encoder.layer.3.output.dense.weight").
- * Parameters, their names and their gradients live on the set's arena.  A parameter starts frozen; making it
- * trainable gives it a gradient buffer.  Initial values depend on (seed, name) only. */
+ * Parameters and their names live on the set's arena.  A parameter starts frozen.  Initial values depend on
+ * (seed, name) only.
+ *
+ * A gradient is made by the first backward that has something to put there, in memory of its step that other
+ * values have left, and is gone with the step; or, after params_zero_grad, it stands on the set's arena and the
+ * backward of several steps adds to it. */
 #ifndef AD_PARAM_H
 #define AD_PARAM_H
 
@@ -12,9 +16,10 @@
 
 typedef struct {
     const char *name;
-    Tensor val, grad; /* grad.data is NULL until the parameter is first made trainable */
+    Tensor val, grad; /* grad.data is NULL where there is none */
     bool trainable;
-    bool decay; /* takes weight decay: matrices do; biases and norm gains do not */
+    Tensor lasting; /* a gradient's place on the set's arena, once it was asked for */
+    bool decay;     /* takes weight decay: matrices do; biases and norm gains do not */
 } Param;
 
 typedef struct {
@@ -32,7 +37,8 @@ Param *param_find(const ParamSet *, const char *name);                          
 int params_n(const ParamSet *);
 Param *params_at(const ParamSet *, int i);                      /* in the order added */
 int params_train(ParamSet *, const char *glob, bool trainable); /* number of names matched */
-void params_zero_grad(ParamSet *);
+void params_zero_grad(ParamSet *);                              /* lasting gradients, zero, for what is trainable */
+void params_drop_grad(ParamSet *);                              /* no gradients; lasting ones keep their memory */
 int64_t params_count(const ParamSet *, const char *glob, bool trainable_only); /* elements; glob NULL: all */
 
 #endif

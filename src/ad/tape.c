@@ -16,6 +16,8 @@ typedef struct {
     size_t bytes[CLASSES];
     Block *free[CLASSES];
     int n;
+    char *region; /* where gradients of parameters are laid, one behind the other: they stay to the end */
+    size_t left;
 } Pool;
 
 typedef struct {
@@ -83,6 +85,24 @@ static void pool_give(Tape *t, void *data, size_t bytes)
     p->free[c] = b;
 }
 
+/* Memory that is not given back before the step ends, out of the largest buffers that came free. */
+static void *pool_carve(Tape *t, size_t bytes)
+{
+    Pool *p = t->pool;
+    if (p->left < bytes) {
+        int best = -1;
+        for (int c = 0; c < p->n; c++)
+            if (p->free[c] && p->bytes[c] >= bytes && (best < 0 || p->bytes[c] > p->bytes[best])) best = c;
+        if (best < 0) return arena_take(t->step, bytes);
+        p->region = pool_take(t, p->bytes[best]);
+        p->left = p->bytes[best];
+    }
+    void *at = p->region;
+    p->region += bytes;
+    p->left -= bytes;
+    return at;
+}
+
 Tensor tape_alloc(Tape *t, DType dtype, int rank, const int64_t *dim)
 {
     Tensor x = tensor_over(NULL, dtype, rank, dim);
@@ -146,7 +166,7 @@ Var *tape_param(Tape *t, Param *p)
     if (!p) return NULL;
     Var *v = tape_input(t, p->val);
     v->needs = t->record && p->trainable;
-    v->grad = p->grad;
+    v->param = p;
     return v;
 }
 
@@ -243,11 +263,27 @@ Var *tape_view(Tape *t, Var *x)
     return v;
 }
 
+/* A parameter may have several Vars, on this tape and on others: they share what stands at the parameter. */
+static bool find_param_grad(Tape *t, Var *v)
+{
+    Param *p = v->param;
+    bool made = !p->grad.data;
+    if (made) {
+        p->grad = tensor_over(NULL, p->val.dtype, p->val.rank, p->val.dim);
+        p->grad.data = pool_carve(t, rounded(tensor_bytes(p->grad)));
+    }
+    v->grad = p->grad;
+    return made;
+}
+
 Tensor tape_grad(Tape *t, Var *v, bool *fresh)
 {
     CHECK(v->needs, "gradient asked of a %s that needs none", v->op ? v->op->name : "leaf");
     bool made = !v->grad.data;
-    if (made) v->grad = tape_alloc(t, v->val.dtype, v->val.rank, v->val.dim);
+    if (made && v->param)
+        made = find_param_grad(t, v);
+    else if (made)
+        v->grad = tape_alloc(t, v->val.dtype, v->val.rank, v->val.dim);
     if (fresh)
         *fresh = made;
     else if (made)
@@ -258,7 +294,7 @@ Tensor tape_grad(Tape *t, Var *v, bool *fresh)
 void tape_pass(Tape *t, Var *in, Var *out)
 {
     if (!in->needs) return;
-    if (!in->grad.data && !out->lasting) {
+    if (!in->grad.data && !in->param && !out->lasting) {
         in->grad = tensor_reshape(out->grad, in->val.rank, in->val.dim);
         out->grad.data = NULL;
         return;

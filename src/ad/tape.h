@@ -34,6 +34,7 @@ struct Var {
     Tensor val, grad; /* grad.data is NULL until someone asks for it */
     const Op *op;     /* NULL: a leaf, or nothing below it needs a gradient */
     Var *in[MAX_IN];
+    Param *param; /* whose gradient this is, or NULL */
     void *saved;  /* what the op put aside for its backward, on the step arena */
     bool needs;   /* a gradient is wanted here */
     bool keep;    /* a recorded backward will read val */

@@ -54,7 +54,6 @@ static double now(void)
 /* Adds share times the gradient of one batch; returns its loss.  Dropout is drawn from (seed, step, part). */
 static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, double share)
 {
-    ArenaMark mark = arena_mark(step);
     Tape *tape = tape_open(step, true);
     uint64_t seed = rng_mix(rng_mix(rng_stream(t->config.seed, "train/pass"), (uint64_t)t->step), (uint64_t)part);
     Pass pass = {.tape = tape,
@@ -65,31 +64,55 @@ static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, 
     Var *loss = model_loss(t->model, &pass, batch);
     double value = tape_scalar(loss);
     if (isfinite(value)) tape_backward(tape, share == 1 ? loss : op_scale(tape, loss, share));
-    arena_drop(step, mark);
     return value;
+}
+
+/* Gradients of one batch lie among the step's own values; those of several have to outlive each of them. */
+static double go_back(Trainer *t, Arena *step, const Batch *batches, int n)
+{
+    ParamSet *params = t->model->params;
+    params_drop_grad(params);
+    if (n > 1) params_zero_grad(params);
+    double loss = 0;
+    for (int i = 0; i < n && isfinite(loss); i++) {
+        ArenaMark mark = arena_mark(step);
+        loss += accumulate(t, step, &batches[i], i, 1.0 / n) / n;
+        if (n > 1) arena_drop(step, mark);
+    }
+    for (int i = 0; i < t->n_slots; i++) { /* what the loss does not depend on */
+        Param *p = t->slots[i].param;
+        if (!p->grad.data) p->grad = tensor_zero(step, p->val.dtype, p->val.rank, p->val.dim);
+    }
+    return loss;
+}
+
+static Status update(Trainer *t, StepStats *s)
+{
+    const TrainConfig *c = &t->config;
+    if (!isfinite(s->loss))
+        return fail(E_NUMERIC, "training diverged: the loss of step %lld is %g", (long long)s->step, s->loss);
+    s->grad_norm = slots_grad_norm(t->slots, t->n_slots);
+    if (!isfinite(s->grad_norm))
+        return fail(E_NUMERIC, "training diverged: the gradient norm of step %lld is %g at loss %g",
+                    (long long)s->step, s->grad_norm, s->loss);
+    double coefficient = c->clip > 0 ? fmin(1, c->clip / (s->grad_norm + 1e-6)) : 1;
+    slots_update(t->slots, t->n_slots, c, s->lr, coefficient, ++t->step);
+    return OK;
 }
 
 Status trainer_step_many(Trainer *t, Arena *step, const Batch *batches, int n, StepStats *out)
 {
     CHECK(n > 0, "a training step of %d batches", n);
-    const TrainConfig *c = &t->config;
-    StepStats s = {.step = t->step, .lr = schedule_lr(c, t->step)};
+    ArenaMark mark = arena_mark(step);
+    StepStats s = {.step = t->step, .lr = schedule_lr(&t->config, t->step)};
     double start = now();
-
-    params_zero_grad(t->model->params);
-    for (int i = 0; i < n && isfinite(s.loss); i++) s.loss += accumulate(t, step, &batches[i], i, 1.0 / n) / n;
-    if (!isfinite(s.loss))
-        return fail(E_NUMERIC, "training diverged: the loss of step %lld is %g", (long long)s.step, s.loss);
-    s.grad_norm = slots_grad_norm(t->slots, t->n_slots);
-    if (!isfinite(s.grad_norm))
-        return fail(E_NUMERIC, "training diverged: the gradient norm of step %lld is %g at loss %g",
-                    (long long)s.step, s.grad_norm, s.loss);
-
-    double coefficient = c->clip > 0 ? fmin(1, c->clip / (s.grad_norm + 1e-6)) : 1;
-    slots_update(t->slots, t->n_slots, c, s.lr, coefficient, ++t->step);
+    s.loss = go_back(t, step, batches, n);
+    Status status = update(t, &s);
+    params_drop_grad(t->model->params);
+    arena_drop(step, mark);
     s.seconds = now() - start;
-    if (out) *out = s;
-    return OK;
+    if (out && !status) *out = s;
+    return status;
 }
 
 Status trainer_step(Trainer *t, Arena *step, const Batch *batch, StepStats *out)

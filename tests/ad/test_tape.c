@@ -52,6 +52,7 @@ static void parameters_gather_gradients(void **state)
     Param *w = param_add(ps, "w", (Init){INIT_NORMAL, 1}, SHAPE(1, 1, N));
     Param *f = param_add(ps, "frozen", (Init){INIT_NORMAL, 1}, SHAPE(1, 1, N));
     params_train(ps, "w", true);
+    params_zero_grad(ps);
     for (int pass = 1; pass <= 2; pass++) { /* two tapes before one update: gradients accumulate */
         ArenaMark mark = arena_mark(&step);
         Tape *t = tape_open(&step, true);
@@ -63,6 +64,33 @@ static void parameters_gather_gradients(void **state)
         assert_null(f->grad.data);
         arena_drop(&step, mark);
     }
+    arena_close(&step);
+    arena_close(&run);
+}
+
+/* Without lasting gradients they stand in the step's memory, shared by all Vars of a parameter. */
+static void gradients_of_a_step_go_with_it(void **state)
+{
+    (void)state;
+    Arena run = arena_open(0), step = arena_open(0);
+    ParamSet *ps = params_open(&run, F64, 1);
+    Param *w = param_add(ps, "w", (Init){INIT_NORMAL, 1}, SHAPE(1, 1, N));
+    params_train(ps, "w", true);
+    size_t before = arena_peak(&run);
+    for (int pass = 0; pass < 2; pass++) {
+        ArenaMark mark = arena_mark(&step);
+        Tape *t = tape_open(&step, true);
+        assert_null(w->grad.data);
+        Var *square = op_mul(t, tape_param(t, w), tape_param(t, w)); /* two Vars of one parameter */
+        tape_backward(t, sum_of(t, op_add(t, square, 1, tape_param(t, w))));
+        for (int64_t i = 0; i < N; i++) {
+            double x = tensor_get(w->val, i);
+            assert_true(fabs(tensor_get(w->grad, i) - (2 * x + 1)) < 1e-12);
+        }
+        params_drop_grad(ps);
+        arena_drop(&step, mark);
+    }
+    assert_int_equal(arena_peak(&run), before);
     arena_close(&step);
     arena_close(&run);
 }
@@ -385,8 +413,8 @@ static void checkpoints_without_record(void **state)
 }
 
 SUITE(cmocka_unit_test(gradients_pass_and_add), cmocka_unit_test(parameters_gather_gradients),
-      cmocka_unit_test(nothing_is_recorded_without_need), cmocka_unit_test(scopes_recycle),
-      cmocka_unit_test(kept_values_survive), cmocka_unit_test(rebuilt_values_are_the_same),
-      cmocka_unit_test(passing_a_gradient_costs_no_memory), cmocka_unit_test(checkpoints_change_nothing),
-      cmocka_unit_test(checkpoints_save_memory), cmocka_unit_test(a_segment_may_return_its_input),
-      cmocka_unit_test(checkpoints_without_record))
+      cmocka_unit_test(gradients_of_a_step_go_with_it), cmocka_unit_test(nothing_is_recorded_without_need),
+      cmocka_unit_test(scopes_recycle), cmocka_unit_test(kept_values_survive),
+      cmocka_unit_test(rebuilt_values_are_the_same), cmocka_unit_test(passing_a_gradient_costs_no_memory),
+      cmocka_unit_test(checkpoints_change_nothing), cmocka_unit_test(checkpoints_save_memory),
+      cmocka_unit_test(a_segment_may_return_its_input), cmocka_unit_test(checkpoints_without_record))

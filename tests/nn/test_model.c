@@ -461,6 +461,7 @@ static size_t peak_of(const char *shape, int layers, bool train, bool checkpoint
     Model *m;
     assert_int_equal(model_open(&m, &G.run, &c, F32, 2), OK);
     params_train(m->params, "*", train);
+    params_zero_grad(m->params); /* gradients stand elsewhere: the peak is that of the values */
     Batch x = small_batch(&G.run, m);
     Arena step = arena_open((size_t)1 << 28);
     Pass p = {.tape = tape_open(&step, train), .checkpoint = checkpoint};

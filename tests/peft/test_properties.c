@@ -69,8 +69,10 @@ static void methods_start_at_the_base(void **state)
                 const Batch *b = tiny_batch(&a.run, m, true, false);
                 Hooks *hooks = hooks_new(&a.run);
                 Tensor base = logits_of(&a, m, NULL, b);
+                /* LoRA has GPT-2 compute its three projections as one product, which a BLAS may round otherwise. */
+                bool fused = !strcmp(exact[i], "lora") && !strcmp((*arch)->name, "gpt2");
                 if (attach_variant(&(Variant){exact[i], exact[i], NULL}, m, hooks))
-                    EXPECT(largest_gap(base, logits_of(&a, m, hooks, b)) == 0,
+                    EXPECT(largest_gap(base, logits_of(&a, m, hooks, b)) <= (fused ? d == F32 ? 1e-5 : 1e-13 : 0),
                            "%s on %s in %s does not start at the base", exact[i], (*arch)->name, dtype_name(d));
                 err_clear();
                 arenas_close(&a);

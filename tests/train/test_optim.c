@@ -17,6 +17,7 @@ static ParamSet *some_params(Arena *a, DType dtype)
     param_add(ps, "body.frozen", init, SHAPE(3, 3));
     param_add(ps, "head.w", init, SHAPE(7, 2));
     params_train(ps, "body.w|body.b|head.w", true);
+    params_zero_grad(ps);
     return ps;
 }
 
