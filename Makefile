@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 
 PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpango1.0-dev libcjson-dev libpcre2-dev fonts-dejavu-core libcmocka-dev
+FASTER := libdnnl-dev
 MODULES := gsl openblas cairo pangocairo libcjson libpcre2-8 cmocka
 
 MODE ?= release
@@ -17,8 +18,8 @@ debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo pangocairo libcjson libpcre2-8 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS = $(shell pkg-config --libs gsl openblas cairo pangocairo libcjson libpcre2-8 2>/dev/null | sed 's/-lgslcblas//') -lm
-# oneDNN is optional and has no pkg-config file: F32 products go through it where its header is (libdnnl-dev);
-# make DNNL= leaves it out.
+# oneDNN is optional and has no pkg-config file: F32 products go through it where its header is, which `make deps`
+# sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 LIBS += $(DNNL)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -85,6 +86,10 @@ $(OUT)/%.o: %.c
 	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
 
 $(OUT)/src/num/gemm.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
+$(OUT)/src/num/gemm.o: $(OUT)/products
+$(OUT)/products: force # changes only when the library does
+	@mkdir -p $(@D)
+	@echo '$(DNNL)' | cmp -s - $@ || echo '$(DNNL)' >$@
 LIB_CFLAGS_CACHED := $(LIB_CFLAGS)
 $(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"' -DVERNIER_FLAGS='"$(MODE): $($(MODE)_FLAGS)"'
 $(OUT)/src/cli/manifest.o: $(OUT)/version
@@ -109,7 +114,9 @@ deps: ## install the packages that are missing (apt, with sudo when not root)
 	if [ -n "$$sudo" ] && ! command -v sudo >/dev/null; then \
 	  echo "Not root and no sudo; please install: $(PACKAGES)" >&2; exit 2; fi; \
 	echo "installing: $(PACKAGES)"; \
-	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null || exit 1; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(FASTER) >/dev/null 2>&1 || \
+	  echo "no package $(FASTER) here: matrix products go through OpenBLAS alone"
 
 clean: ## remove what was built
 	rm -rf build

@@ -25,13 +25,15 @@
 #include "toy/digits.h"
 #include "train/train.h"
 
-enum { SLOTS = 1, POINTS = 256, SAVE_EVERY = 1000, T = SLOTS + 2 * LENGTH - 1, CONTENT = T - SLOTS };
+enum { SLOTS = 1, POINTS = 256, SAVE_EVERY = 1000, LATE = 5, T = SLOTS + 2 * LENGTH - 1, CONTENT = T - SLOTS };
 typedef enum { PRETRAINED, TUNED, PREFIXED, ARMS } Arm;
 static const char *const ARM_NAME[ARMS] = {"pretrain", "full", "prefix"};
 static const int32_t PROBE[LENGTH] = {2, 6, 0, 1, 4, 6, 3, 0, 1, 2};
 
 typedef struct {         /* what one arm of one seed found; travels between processes as bytes */
-    DigitScore score[2]; /* ascending, descending */
+    DigitScore score[2]; /* ascending, descending; after the last step, as published */
+    DigitScore late[LATE]
+                   [2]; /* the same at 92, 94, ... 100 % of the steps: at a constant rate end points fluctuate */
     int points;
     double step[POINTS], loss[POINTS]; /* loss: mean over the steps since the point before */
     float map[T][T];                   /* attention on the probe input and the model's own output */
@@ -95,8 +97,21 @@ static Status resume(Run *r, Trainer *tr, const char *path, Outcome *out)
     return OK;
 }
 
+static void score(Run *r, Arena *step, Model *m, const Hooks *hooks, const Tasks *tasks, DigitScore out[2])
+{
+    const DigitTask *both[] = {tasks->asc, tasks->desc};
+    digits_score(out, step, m, hooks, both, 2, SLOTS, run_int(r, "test"), rng_stream(1, "test"));
+}
+
+static void score_late(Run *r, Arena *step, const Trainer *tr, const Tasks *tasks, Outcome *out)
+{
+    for (int i = 0; i < LATE; i++)
+        if (tr->step == tr->config.total * (100 - 2 * (LATE - 1 - i)) / 100)
+            score(r, step, tr->model, tr->hooks, tasks, out->late[i]);
+}
+
 /* Trains to the end of the recipe, from a checkpoint when resuming, recording the loss curve. */
-static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, const DigitTask *task, Arm arm, uint64_t seed,
+static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, const Tasks *tasks, Arm arm, uint64_t seed,
                     Outcome *out)
 {
     TrainConfig c = recipe(r, arm, seed);
@@ -113,9 +128,11 @@ static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, const Digi
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&step);
         StepStats stats;
-        Batch b = digits_batch(&step, task, SLOTS, batch, data, (uint64_t)(tr->step * batch), false);
+        Batch b = digits_batch(&step, arm == PRETRAINED ? tasks->asc : tasks->desc, SLOTS, batch, data,
+                               (uint64_t)(tr->step * batch), false);
         TRY(trainer_step(tr, &step, &b, &stats));
         arena_drop(&step, mark);
+        score_late(r, &step, tr, tasks, out);
         sum += stats.loss;
         if (tr->step % every && tr->step != c.total) continue;
         int64_t since = tr->step % every ? tr->step % every : every;
@@ -147,8 +164,7 @@ static void look(float map[T][T], Arena *run, Model *m, Hooks *hooks, const int3
 static void judge(Run *r, Arena *run, Model *m, Hooks *hooks, const Tasks *tasks, Outcome *out)
 {
     Arena step = arena_open(0);
-    const DigitTask *both[] = {tasks->asc, tasks->desc};
-    digits_score(out->score, &step, m, hooks, both, 2, SLOTS, run_int(r, "test"), rng_stream(1, "test"));
+    score(r, &step, m, hooks, tasks, out->score);
     int32_t said[LENGTH], right[LENGTH], row[T + 1] = {0};
     digits_decode(said, &step, m, hooks, PROBE, 1, SLOTS);
     memcpy(row + SLOTS, PROBE, sizeof PROBE);
@@ -170,7 +186,7 @@ static Status pretrain(Run *r, int i, void *result, void *user)
     Model *m;
     TRY(open_model(&m, &run, r, run_seed(r, i)));
     params_train(m->params, "*", true);
-    TRY(train(r, &run, m, NULL, tasks->asc, PRETRAINED, run_seed(r, i), out));
+    TRY(train(r, &run, m, NULL, tasks, PRETRAINED, run_seed(r, i), out));
     judge(r, &run, m, hooks_new(&run), tasks, out);
     TRY(model_save(m, run_path(r, "model-seed%llu", (unsigned long long)run_seed(r, i))));
     arena_close(&run);
@@ -192,7 +208,7 @@ static Status tune(Run *r, int i, void *result, void *user)
     method->defaults(&c, &m->config);
     if (arm == PREFIXED) c.kind = PREFIX_TIED, c.length = c.reserved = SLOTS, c.init_sd = 1;
     TRY(peft_attach(method, m, hooks, &c));
-    TRY(train(r, &run, m, hooks, tasks->desc, arm, seed, out));
+    TRY(train(r, &run, m, hooks, tasks, arm, seed, out));
     judge(r, &run, m, hooks, tasks, out);
     arena_close(&run);
     return OK;
@@ -291,6 +307,10 @@ static void record(Run *r, const Outcome *all, int seeds)
                            100 * o->score[k].exact);
                 run_metric(r, str_print(run_arena(r), "%s: %s tokens right (%%)", ARM_NAME[arm], task[k]), i,
                            100 * o->score[k].token);
+                double late = 0;
+                for (int l = 0; l < LATE; l++) late += 100 * o->late[l][k].exact / LATE;
+                run_metric(r, str_print(run_arena(r), "%s: %s exact match, late mean (%%)", ARM_NAME[arm], task[k]),
+                           i, late);
             }
             run_metric(r, str_print(run_arena(r), "%s: final loss", ARM_NAME[arm]), i, o->last_loss);
         }

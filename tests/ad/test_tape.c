@@ -189,7 +189,7 @@ static void kept_values_survive(void **state)
     arena_close(&step);
 }
 
-/* Layers of norm, linear map with a slope, and square, each in a scope or none at all.  Returns the peak in values. */
+/* Layers of norm, linear map with a slope, and square, each in a scope or in none: the peak in values. */
 static double deep_pass(Arena *run, bool scoped, Tensor grad[4])
 {
     enum { C = 64, DEPTH = 10 };
