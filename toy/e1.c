@@ -22,7 +22,7 @@
 #include "cli/experiment.h"
 #include "peft/peft.h"
 #include "plot/plot.h"
-#include "toy/digits.h"
+#include "lab/digits.h"
 #include "train/train.h"
 
 enum { SLOTS = 1, POINTS = 256, SAVE_EVERY = 1000, LATE = 5, T = SLOTS + 2 * LENGTH - 1, CONTENT = T - SLOTS };

@@ -7,8 +7,8 @@
  *
  * Layout of a row: `slots` pad tokens (id 0), the input, the output without its last token.  Position
  * slots + LENGTH - 1 + i predicts output i; only those positions are scored. */
-#ifndef TOY_DIGITS_H
-#define TOY_DIGITS_H
+#ifndef LAB_DIGITS_H
+#define LAB_DIGITS_H
 
 #include "nn/model.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "toy/digits.h"
+#include "lab/digits.h"
 
 static void maps(void **state)
 {

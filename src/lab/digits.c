@@ -1,5 +1,5 @@
 /* Digit tasks: maps, sampler, batches, greedy scoring, entropy floors. */
-#include "toy/digits.h"
+#include "lab/digits.h"
 
 #include <math.h>
 #include <string.h>
