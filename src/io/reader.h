@@ -16,8 +16,7 @@ struct Weights {
     int n_meta;
 };
 
-size_t stored_size(StoredType);                           /* bytes of an element */
-bool stored_type_find(StoredType *out, const char *name); /* by the name that safetensors gives it */
+size_t stored_size(StoredType); /* bytes of an element */
 
 Weights *weights_new(Arena *run, const char *path, int maps); /* with room for so many mapped files */
 Status weights_sort(Weights *, Arena *run);                   /* by name, once all are there; E_FORMAT: one twice */

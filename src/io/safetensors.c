@@ -180,8 +180,8 @@ Status safetensors_open(Weights **out, Arena *run, const char *path)
 
 static int by_size_and_name(const void *a, const void *b)
 {
-    const Named *x = a, *y = b;
-    size_t m = dtype_size(x->value.dtype), n = dtype_size(y->value.dtype);
+    const Stored *x = a, *y = b;
+    size_t m = stored_size(x->type), n = stored_size(y->type);
     return m != n ? (m > n ? -1 : 1) : strcmp(x->name, y->name);
 }
 
@@ -198,21 +198,21 @@ static void put_meta(Buf *b, const Meta *meta, int n)
     buf_print(b, "}");
 }
 
-static void put_entry(Buf *b, const Named *t, size_t begin)
+static void put_entry(Buf *b, const Stored *t, size_t begin)
 {
     buf_print(b, ",");
     json_quote(b, t->name);
-    buf_print(b, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name(t->value.dtype));
-    for (int d = 0; d < t->value.rank; d++) buf_print(b, d ? ",%lld" : "%lld", (long long)t->value.dim[d]);
-    buf_print(b, "],\"data_offsets\":[%zu,%zu]}", begin, begin + tensor_bytes(t->value));
+    buf_print(b, ":{\"dtype\":\"%s\",\"shape\":[", stored_type(t));
+    for (int d = 0; d < t->rank; d++) buf_print(b, d ? ",%lld" : "%lld", (long long)t->dim[d]);
+    buf_print(b, "],\"data_offsets\":[%zu,%zu]}", begin, begin + t->n_bytes);
 }
 
-Status safetensors_write(const char *path, const Named *tensors, int n, const Meta *meta, int n_meta)
+Status safetensors_write_stored(const char *path, const Stored *tensors, int n, const Meta *meta, int n_meta)
 {
     Writer file;
     TRY(writer_open(&file, path));
     Arena scratch = arena_open((size_t)1 << 30);
-    Named *t = NEW(&scratch, Named, n);
+    Stored *t = NEW(&scratch, Stored, n);
     if (n) memcpy(t, tensors, sizeof *t * (size_t)n);
     qsort(t, (size_t)n, sizeof *t, by_size_and_name);
 
@@ -222,7 +222,7 @@ Status safetensors_write(const char *path, const Named *tensors, int n, const Me
     for (int i = 0; i < n; i++) {
         CHECK(!i || strcmp(t[i - 1].name, t[i].name), "%s: tensor '%s' is written twice", path, t[i].name);
         put_entry(&b, &t[i], at);
-        at += tensor_bytes(t[i].value);
+        at += t[i].n_bytes;
     }
     buf_print(&b, "}");
     while (b.len % 8) buf_add(&b, " ", 1);
@@ -231,7 +231,28 @@ Status safetensors_write(const char *path, const Named *tensors, int n, const Me
     for (int i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)b.len >> 8 * i);
     writer_add(&file, size, sizeof size);
     writer_add(&file, b.text, b.len);
-    for (int i = 0; i < n; i++) writer_add(&file, t[i].value.data, tensor_bytes(t[i].value));
+    for (int i = 0; i < n; i++) writer_add(&file, t[i].bytes, t[i].n_bytes);
     arena_close(&scratch);
     return writer_close(&file);
+}
+
+Status safetensors_write(const char *path, const Named *tensors, int n, const Meta *meta, int n_meta)
+{
+    static const StoredType types[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+    Arena scratch = arena_open((size_t)1 << 30);
+    Stored *t = NEW(&scratch, Stored, n);
+    for (int i = 0; i < n; i++) {
+        Tensor v = tensors[i].value;
+        t[i] = (Stored){.name = tensors[i].name,
+                        .type = types[v.dtype],
+                        .rank = v.rank,
+                        .count = tensor_count(v),
+                        .bytes = v.data,
+                        .n_bytes = tensor_bytes(v)};
+        for (int d = 0; d < v.rank; d++) t[i].dim[d] = v.dim[d];
+    }
+    Status status = safetensors_write_stored(path, t, n, meta, n_meta);
+    arena_close(&scratch);
+    return status;
 }

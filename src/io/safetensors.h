@@ -17,5 +17,7 @@ typedef struct {
 } Named;
 /* Ordered by dtype size and name; `meta` gains {"format":"pt"}, without which some readers refuse the file. */
 Status safetensors_write(const char *path, const Named *, int n, const Meta *meta, int n_meta);
+/* The same of tensors as files hold them, of any stored dtype. */
+Status safetensors_write_stored(const char *path, const Stored *, int n, const Meta *meta, int n_meta);
 
 #endif

@@ -1,6 +1,7 @@
 /* What all containers share: the list of tensors, looking them up, and converting their values. */
 #include "io/weights.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -224,6 +225,53 @@ double stored_get(const Stored *s, int64_t i)
     case STORED_F64: return x.f64;
     }
     return 0;
+}
+
+bool stored_same_bytes(const Stored *a, const Stored *b)
+{
+    return a->bytes == b->bytes && a->n_bytes == b->n_bytes && a->type == b->type && a->count > 0;
+}
+
+bool stored_is_float(const Stored *s)
+{
+    return s->type == STORED_F16 || s->type == STORED_BF16 || s->type == STORED_F32 || s->type == STORED_F64;
+}
+
+/* Round to nearest, ties to even.  A half has 11 significant bits down to 2^-14 and steps of 2^-24 below. */
+static uint16_t half_from(double x)
+{
+    uint16_t sign = (uint16_t)(signbit(x) ? 0x8000 : 0);
+    double size = fabs(x);
+    if (isnan(x)) return 0x7e00;
+    if (size >= 65520) return sign | 0x7c00;
+    int e;
+    frexp(size, &e); /* size = m 2^e with m in [1/2, 1) */
+    if (size < 0x1p-14) return sign | (uint16_t)nearbyint(size * 0x1p24);
+    long steps = lrint(ldexp(size, 11 - e)); /* 1024 to 2048: the last carries into the exponent by itself */
+    return sign | (uint16_t)(((e + 14) << 10) + (steps - 1024));
+}
+
+static void store(char *at, StoredType type, double x)
+{
+    float f = (float)x;
+    uint16_t h = type == STORED_F16 ? half_from(x) : bf16_from_f32(f).bits;
+    memcpy(at, type == STORED_F64 ? (void *)&x : type == STORED_F32 ? (void *)&f : (void *)&h, TYPES[type].size);
+}
+
+Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
+{
+    Stored to = *s;
+    if (!stored_is_float(s) || s->type == type) return to;
+    to.type = type;
+    to.n_bytes = (size_t)s->count * TYPES[type].size;
+    char *bytes = arena_take(a, to.n_bytes);
+    to.bytes = bytes;
+    for (int64_t i = 0; i < s->count; i++) {
+        double x = stored_get(s, i);
+        store(bytes + (size_t)i * TYPES[type].size, type, x);
+        if (worst && isfinite(x)) *worst = fmax(*worst, fabs(stored_get(&to, i) - x));
+    }
+    return to;
 }
 
 const char *stored_type(const Stored *s)

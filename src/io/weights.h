@@ -55,8 +55,15 @@ const char *weights_meta(const Weights *, const char *key); /* NULL when absent 
 const char *weights_path(const Weights *);                  /* what was opened */
 
 double stored_get(const Stored *, int64_t i);
-const char *stored_type(const Stored *);  /* "F16", ... */
-const char *stored_shape(const Stored *); /* "[2, 3]"; four live at a time per thread */
+bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
+/* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
+ * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; what overflows becomes
+ * infinite, as a conversion does anywhere. */
+Stored stored_convert(Arena *, const Stored *, StoredType, double *worst);
+bool stored_is_float(const Stored *);
+bool stored_type_find(StoredType *out, const char *name); /* by the name that safetensors gives it: "F16" */
+const char *stored_type(const Stored *);                  /* "F16", ... */
+const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live at a time per thread */
 /* Copies into a tensor of the same shape, converting; E_MISMATCH names both shapes, E_FORMAT an integer that I32
  * cannot hold. */
 Status stored_read(Tensor into, const Stored *);

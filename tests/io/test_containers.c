@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/rng.h"
 #include "base/str.h"
 #include "io/json.h"
 #include "io/torch.h"
@@ -124,6 +125,36 @@ static void others_model(void **state)
         weights_close(w);
     }
     weights_close(want);
+    arena_close(&a);
+}
+
+/* ---- conversion */
+
+__extension__ typedef _Float16 Half;
+
+/* Against the compiler's own _Float16, over every exponent and the ties between neighbours. */
+static void halves_are_rounded(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 24);
+    enum { N = 40000 };
+    double *x = NEW(&a, double, N);
+    for (int i = 0; i < N; i++) {
+        double u = rng_uniform(3, (uint64_t)i) + 0.5;
+        x[i] = ldexp(i % 3 ? u : floor(u * 2048) / 2048, i % 45 - 26) * (i & 1 ? -1 : 1);
+    }
+    x[0] = 0, x[1] = -0.0, x[2] = 65519.99, x[3] = 65520, x[4] = INFINITY, x[5] = NAN, x[6] = 0x1p-25,
+    x[7] = 0x1.8p-24;
+    Stored s = {.name = "x", .type = STORED_F64, .rank = 1, .dim = {N}, .count = N, .bytes = x, .n_bytes = 8 * N};
+    double worst = 0;
+    Stored h = stored_convert(&a, &s, STORED_F16, &worst);
+    for (int i = 0; i < N; i++) {
+        double want = (double)(Half)x[i], got = stored_get(&h, i);
+        EXPECT(want == got || (isnan(want) && isnan(got)), "%a becomes %a, not %a", x[i], got, want);
+    }
+    assert_true(worst > 0 && stored_get(&h, 1) == 0 && signbit(stored_get(&h, 1)));
+    Stored again = stored_convert(&a, &h, STORED_F32, NULL), b = stored_convert(&a, &again, STORED_F16, NULL);
+    assert_memory_equal(b.bytes, h.bytes, 2 * 6 - 2);
     arena_close(&a);
 }
 
@@ -252,5 +283,5 @@ static void refused_pickles(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(own_stream), cmocka_unit_test(refused_pickles), cmocka_unit_test(others_bad_files),
-      cmocka_unit_test(others_good_files), cmocka_unit_test(others_model))
+SUITE(cmocka_unit_test(halves_are_rounded), cmocka_unit_test(own_stream), cmocka_unit_test(refused_pickles),
+      cmocka_unit_test(others_bad_files), cmocka_unit_test(others_good_files), cmocka_unit_test(others_model))
