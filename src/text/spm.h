@@ -1,6 +1,6 @@
-/* SentencePiece models (Kudo and Richardson, EMNLP 2018): unigram (T5, mBART) and BPE (PLBART), read from the `.model`
- * file that the library writes.  The text is normalised first by the model's own map (NFKC and a few rules more),
- * then cut into pieces; each token carries the bytes [begin,end) of the source that it stands for.
+/* SentencePiece models (Kudo and Richardson, EMNLP 2018): unigram (T5, mBART) and BPE (PLBART), read from the
+ * `.model` file that the library writes.  The text is normalised first by the model's own map (NFKC and a few rules
+ * more), then cut into pieces; each token carries the bytes [begin,end) of the source that it stands for.
  *
  *   Spm *s;
  *   TRY(spm_open(&s, &run, "spiece.model"));
