@@ -73,6 +73,39 @@ char *tokenizer_decode(const Tokenizer *t, Arena *a, const int32_t *id, int64_t 
     return spm_decode(t->spm, a, own, kept, len);
 }
 
+static const char *const LANGUAGES[] = {"java", "python", "en_XX"}; /* PLBART's, behind the pieces in this order */
+
+int32_t tokenizer_language(const Tokenizer *t, const char *language)
+{
+    for (int i = 0; t->shift && language && i < 3; i++)
+        if (!strcmp(LANGUAGES[i], language)) return (int32_t)tokenizer_size(t) + i;
+    return -1;
+}
+
+Status tokenizer_source(BpeText *out, const Tokenizer *t, Arena *a, const char *text, size_t len,
+                        const char *language, int64_t most)
+{
+    BpeText x = tokenizer_encode(t, a, text, len, false);
+    if (t->bpe) {
+        *out = bpe_wrap(t->bpe, a, &x, NULL, most);
+        return OK;
+    }
+    int32_t code = tokenizer_language(t, language);
+    if (t->shift && code < 0)
+        return fail(E_CONFIG, "the text's language is %s; this model knows java, python and en_XX",
+                    language ? language : "not given");
+    int64_t extra = t->shift ? 2 : 1;
+    if (most > extra && x.n > most - extra) x.n = most - extra;
+    *out = (BpeText){0, NEW(a, int32_t, x.n + 2), NEW(a, int64_t, x.n + 2), NEW(a, int64_t, x.n + 2)};
+    for (; out->n < x.n; out->n++)
+        out->id[out->n] = x.id[out->n], out->begin[out->n] = x.begin[out->n], out->end[out->n] = x.end[out->n];
+    for (int64_t i = 0; i < extra; i++, out->n++) {
+        out->id[out->n] = i ? code : shifted(t, spm_specials(t->spm).eos);
+        out->begin[out->n] = out->end[out->n] = -1;
+    }
+    return OK;
+}
+
 const char *tokenizer_piece(const Tokenizer *t, int32_t id)
 {
     if (t->bpe) return id >= 0 && id < bpe_size(t->bpe) ? bpe_piece(t->bpe, id) : NULL;

@@ -22,7 +22,12 @@ void tokenizer_close(Tokenizer *);
 /* Without begin and end tokens.  special_in_text: byte-level BPE finds "</s>" in the text; SentencePiece never. */
 BpeText tokenizer_encode(const Tokenizer *, Arena *, const char *text, size_t len, bool special_in_text);
 char *tokenizer_decode(const Tokenizer *, Arena *, const int32_t *id, int64_t n, size_t *len);
-const char *tokenizer_piece(const Tokenizer *, int32_t id); /* NULL for an id without one */
+/* A text as its model's encoder reads it: <s> A </s> of byte-level BPE, A </s> of SentencePiece, and for PLBART also
+ * the token of its language ("java", "python", "en_XX"), which E_CONFIG asks for.  At most `most` ids when > 0. */
+Status tokenizer_source(BpeText *, const Tokenizer *, Arena *, const char *text, size_t len, const char *language,
+                        int64_t most);
+int32_t tokenizer_language(const Tokenizer *, const char *language); /* its id, or -1 */
+const char *tokenizer_piece(const Tokenizer *, int32_t id);          /* NULL for an id without one */
 int64_t tokenizer_size(const Tokenizer *);
 
 #endif
