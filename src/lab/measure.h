@@ -7,13 +7,14 @@
  *     Map a = {.seen = &with[l], .extra = n_slots}, b = {.seen = &without[l]};
  *     double largest = measure_change(a, b, -1).gap;         zero to rounding where the two layers had the same input
  *     Tensor d = measure_added(run, a, b);                   what the prefix added, per head
- *     TRY(linalg_singular(&s, run, measure_projected(run, m, (Where){.layer = l, .part = PART_DECODER}, d, -1)));
+ *     Tensor added = measure_projected(run, m, (Where){.layer = l, .part = PART_DECODER}, d, -1);
+ *     TRY(linalg_singular(&s, run, added));                  its directions in the residual stream
  *
  * Columns of a map of weights (B,H,T,S) are, in this order: `extra` virtual ones that hooks put in front of the keys,
  * `reserved` ones of the sequence itself that are no content (pad slots of the toy layout, overwritten by a tied
- * prefix or not), and the content, which is all the rest: n columns.  Two maps are compared over content columns alone,
- * each row divided by the mass its content has.  That mass is a sum over the content: one minus the mass of the
- * others would lose every digit when a prefix takes nearly everything.
+ * prefix or not), and the content, which is all the rest: n columns.  Two maps are compared over content columns
+ * alone, each row divided by the mass its content has.  That mass is a sum over the content: one minus the mass of
+ * the others would lose every digit when a prefix takes nearly everything.
  *
  * Rows that see no content (queries at reserved positions, padding) have no renormalised weights: NaN, left out of
  * every maximum and mean.  All results are F64, on the arena given; masses and weights are probabilities, divergences

@@ -12,7 +12,8 @@ static Seen by_hand(Arena *a, DType type, int64_t t, int64_t s, const double *pr
     return x;
 }
 
-/* One head, two queries, two content columns: (.5,.5) and (.25,.75) against (.8,.2) of half the mass and (.25,.75). */
+/* One head, two queries, two content columns: (.5,.5) and (.25,.75) against (.8,.2) of half the mass
+ * and (.25,.75). */
 static void known_change(void **state)
 {
     (void)state;
