@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "num/gemm.h"
+#include "num/linalg.h"
 
 /* ---- one pass */
 
@@ -19,6 +20,7 @@ static Tensor *slot(Seen *s, int i)
 void measure_pass(Seen *out, Arena *run, Arena *step, Model *m, Hooks *hooks, Part part, const Batch *batch)
 {
     int layers = model_layers(m, part), before = hooks_n(hooks);
+    CHECK(run != step, "what a pass leaves would go with its step");
     Capture *seen = NEW(run, Capture, layers * WATCHED);
     if (!hooks) hooks = hooks_new(run);
     for (int i = 0; i < layers * WATCHED; i++) {
@@ -208,4 +210,57 @@ Tensor measure_projected(Arena *a, const Model *m, Where at, Tensor d, int head)
     gemm(F64, d.dim[0], o->out, k, 1, (Mat){tensor_place(d, first), o->in, false},
          (Mat){tensor_place(w, t ? first : first * o->out), t ? o->in : o->out, t}, 0, out.data, o->out);
     return out;
+}
+
+/* ---- directions */
+
+static Tensor unit_rows(Arena *a, Tensor b)
+{
+    int64_t n = b.dim[0], c = b.dim[1];
+    Tensor u = tensor_cast(a, b, F64);
+    for (int64_t i = 0; i < n; i++) {
+        double norm = 0;
+        for (int64_t j = 0; j < c; j++) norm += tensor_get(u, i * c + j) * tensor_get(u, i * c + j);
+        for (int64_t j = 0; j < c; j++) tensor_set(u, i * c + j, tensor_get(u, i * c + j) / sqrt(norm));
+    }
+    return u;
+}
+
+/* |u_k - others' x| at its least, others (C,P-1) holding the rows but the k-th as columns. */
+static Status distance(double *out, Arena *a, Tensor u, int64_t k)
+{
+    int64_t n = u.dim[0] - 1, c = u.dim[1];
+    Tensor others = tensor_new(a, F64, SHAPE(c, n)), own = tensor_reshape(tensor_at(u, k), SHAPE(c, 1)), x;
+    for (int64_t j = 0; j < c; j++)
+        for (int64_t p = 0; p < n; p++) tensor_set(others, j * n + p, tensor_get(u, (p < k ? p : p + 1) * c + j));
+    TRY(linalg_least_squares(&x, NULL, a, others, own, -1));
+    double sum = 0;
+    for (int64_t j = 0; j < c; j++) {
+        double rest = tensor_get(own, j);
+        for (int64_t p = 0; p < n; p++) rest -= tensor_get(others, j * n + p) * tensor_get(x, p);
+        sum += rest * rest;
+    }
+    *out = sqrt(sum);
+    return OK;
+}
+
+Status measure_directions(Directions *out, Arena *step, Tensor b)
+{
+    CHECK(b.rank == 2 && b.dim[0] >= 2, "directions of %s", tensor_shape(b));
+    ArenaMark mark = arena_mark(step);
+    Tensor u = unit_rows(step, b);
+    *out = (Directions){.apart = 1};
+    for (int64_t k = 0; k < u.dim[0]; k++) {
+        double d = 0;
+        TRY(distance(&d, step, u, k));
+        if (d < out->apart) out->apart = d;
+        for (int64_t i = 0; i < k; i++) {
+            double dot = 0;
+            for (int64_t j = 0; j < u.dim[1]; j++)
+                dot += tensor_get(u, i * u.dim[1] + j) * tensor_get(u, k * u.dim[1] + j);
+            out->cosine = larger(out->cosine, fabs(dot));
+        }
+    }
+    arena_drop(step, mark);
+    return OK;
 }

@@ -34,7 +34,7 @@ typedef struct {          /* what one attention and its layer did; copies in the
 } Seen;
 
 /* Runs the model once with `hooks` (NULL: none) and fills out[0 .. model_layers(m, part)-1].  The observers it adds
- * are gone again when it returns.  T and S are those of the last dimension's owner: with batch->keep the last layer
+ * are gone again when it returns.  The copies go to `run`, which is another arena than `step`.  T and S are those of the last dimension's owner: with batch->keep the last layer
  * has K rows. */
 void measure_pass(Seen *out, Arena *run, Arena *step, Model *, Hooks *, Part, const Batch *);
 
@@ -72,5 +72,12 @@ double measure_residual(Arena *step, Map with, Map without);
 /* d (N, H*D) through the output projection of an attention (its bias left out): (N,C).  head >= 0: that head's share
  * alone; -1: the sum over heads, as it enters the residual stream. */
 Tensor measure_projected(Arena *, const Model *, Where, Tensor d, int head);
+
+typedef struct {
+    double cosine; /* the largest |cosine| of two rows */
+    double apart;  /* the least distance of a row, scaled to length 1, from the span of the others */
+} Directions;
+/* How different the rows of b (P,C), P >= 2, are as directions: biases of several prefixes, say. */
+Status measure_directions(Directions *out, Arena *step, Tensor b);
 
 #endif

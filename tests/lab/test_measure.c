@@ -178,5 +178,22 @@ static void projection(void **state)
     arena_close(&step);
 }
 
-SUITE(cmocka_unit_test(known_change), cmocka_unit_test(extremes), cmocka_unit_test(prefix_identity),
-      cmocka_unit_test(projection))
+/* (2,0,0) and (1,1,0): cosine 1/sqrt 2, distance sin 45; a third that is a mixture of them is at distance 0; an
+ * orthogonal one at 1. */
+static void directions(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    double two[] = {2, 0, 0, 1, 1, 0}, mixed[] = {2, 0, 0, 1, 1, 0, 3, 1, 0}, square[] = {2, 0, 0, 0, 0, 5};
+    Directions d;
+    assert_int_equal(measure_directions(&d, &a, tensor_over(two, F64, SHAPE(2, 3))), OK);
+    EXPECT(fabs(d.cosine - sqrt(0.5)) < 1e-15 && fabs(d.apart - sqrt(0.5)) < 1e-15, "%g %g", d.cosine, d.apart);
+    assert_int_equal(measure_directions(&d, &a, tensor_over(mixed, F64, SHAPE(3, 3))), OK);
+    EXPECT(fabs(d.cosine - 3 / sqrt(10)) < 1e-15 && d.apart < 1e-14, "%g %g", d.cosine, d.apart);
+    assert_int_equal(measure_directions(&d, &a, tensor_over(square, F64, SHAPE(2, 3))), OK);
+    EXPECT(d.cosine == 0 && d.apart == 1, "%g %g", d.cosine, d.apart);
+    arena_close(&a);
+}
+
+SUITE(cmocka_unit_test(directions), cmocka_unit_test(known_change), cmocka_unit_test(extremes),
+      cmocka_unit_test(prefix_identity), cmocka_unit_test(projection))
