@@ -43,7 +43,7 @@ Status subject_random(Subject *out, Arena *run, NetShape n, DType type, uint64_t
 {
     Config c = {0};
     arch_find("gpt2")->defaults(&c);
-    c.vocab = n.vocab, c.positions = n.tokens, c.dim = n.dim, c.heads = n.heads, c.layers = n.layers;
+    c.vocab = n.vocab, c.positions = n.tokens + n.spare, c.dim = n.dim, c.heads = n.heads, c.layers = n.layers;
     c.hidden = 2 * n.dim, c.init_sd = n.init_sd, c.no_attn_norm = n.bare;
     Model *m;
     TRY(model_open(&m, run, &c, type, seed));

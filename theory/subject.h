@@ -18,6 +18,7 @@ typedef struct {
 
 typedef struct {
     int dim, heads, layers, vocab, tokens, rows;
+    int spare;      /* learned positions beyond the tokens */
     bool bare;      /* without the norm before attention */
     double init_sd; /* of the weights; biases are N(0, 0.1) */
 } NetShape;
