@@ -97,3 +97,22 @@ Seen *subject_observe(const Subject *s, Arena *into, Arena *step)
     measure_pass(seen, into, step, s->m, s->hooks, s->part, &s->batch);
     return seen;
 }
+
+Var *append_vectors(Pass *p, Where at, Var *in, Var *out, void *vectors)
+{
+    (void)at, (void)in;
+    Tensor x = tensor_copy(tape_arena(p->tape), out->val), v = *(Tensor *)vectors;
+    int64_t b = x.dim[0], t = x.dim[1], c = x.dim[2], n = v.dim[1];
+    for (int64_t i = 0; i < b * n * c; i++)
+        tensor_set(x, (i / (n * c) * t + t - n + i / c % n) * c + i % c, tensor_get(v, i));
+    return tape_leaf(p->tape, x);
+}
+
+Batch longer_batch(Arena *run, Batch x, int64_t more)
+{
+    int32_t *ids = NEW(run, int32_t, x.b * (x.t + more));
+    for (int64_t i = 0; i < x.b; i++) memcpy(ids + i * (x.t + more), x.ids + i * x.t, sizeof *ids * (size_t)x.t);
+    x.ids = ids;
+    x.t += more;
+    return x;
+}

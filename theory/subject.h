@@ -34,4 +34,9 @@ Seen *subject_observe(const Subject *, Arena *into, Arena *step);
 
 void normal_fill(Model *, const char *glob, double sd, uint64_t seed); /* every parameter whose name matches */
 
+/* Tokens behind the content: a batch with `more` of them (token 0) at the end of each row, and a hook at EMBED that
+ * writes vectors (B,n,C), user: Tensor *, over the last n. */
+Batch longer_batch(Arena *run, Batch, int64_t more);
+HookFn append_vectors;
+
 #endif
