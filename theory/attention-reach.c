@@ -1,16 +1,16 @@
 /* theory/attention-reach: what attention patterns LoRA and tokens behind the content can ask for.
  *
- * Claim    (1) A virtual token behind the content has a query of its own: over n <= D + 1 content tokens it can attend
- *          as any distribution says, in every head at once, with all weights frozen.  (2) LoRA of rank r on W_Q and on
- *          W_K changes the form Q'K of the logits by rank 2r; the nearest that it comes to a target form, in spectral
- *          norm, is exactly sigma_{2r+1} of the difference; on W_Q alone, sigma_{r+1}.
+ * Claim    (1) A virtual token behind the content has a query of its own: over n <= D + 1 content tokens it can
+ *          attend as any distribution says, in every head at once, with all weights frozen.  (2) LoRA of rank r on
+ *          W_Q and on W_K changes the form Q'K of the logits by rank 2r; the nearest that it comes to a target form,
+ *          in spectral norm, is exactly sigma_{2r+1} of the difference; on W_Q alone, sigma_{r+1}.
  * Method   (1) A random one-layer GPT-2 without the norm before attention, F64: solve for the token's vector, put it
- *          into the input, run the net, compare.  (2) Random square W_Q, W_K and target: build the two updates, compare
- *          the error with the singular value.
+ *          into the input, run the net, compare.  (2) Random square W_Q, W_K and target: build the two updates,
+ *          compare the error with the singular value.
  * Expect   Both at rounding; (1) fails for n > D + 1.
  * Cost     a second; a few seconds; ten seconds.
- * Source   (1) Petrov, Torr and Bibi (ICLR 2024) note that suffixes are less bound than prefixes; the linear system is
- *          elementary.  (2) Zeng and Lee, The expressive power of low-rank adaptation, ICLR 2024.
+ * Source   (1) Petrov, Torr and Bibi (ICLR 2024) note that suffixes are less bound than prefixes; the linear system
+ *          is elementary.  (2) Zeng and Lee, The expressive power of low-rank adaptation, ICLR 2024.
  *
  * What it does not show: a suffix token behind a norm, whose queries are bounded, or reading the content is of use.
  * Rows of the content itself gain nothing from a suffix (theory/who-escapes). */
@@ -36,7 +36,7 @@ static Tensor minus(Arena *a, Tensor x, Tensor y)
 /* ---- suffix tokens have queries of their own */
 
 /* A suffix token behind n content tokens that attends to them, in every head, as `target` (H,n) says.  Its query must
- * meet s q.k_j = log p_j + c for all j, c being free: D + 1 unknowns, so n <= D + 1 independent rows [k_j, 1] suffice.
+ * meet s q.k_j = log p_j + c for all j, c being free: D + 1 unknowns, so n <= D + 1 independent rows [k_j, 1] do.
  * In a net without the norm before attention the query is W_Q (e + position) + b_Q for any e we like. */
 static Status suffix_vector(Tensor *out, Arena *a, const Model *m, Tensor keys, Tensor target)
 {
@@ -66,7 +66,7 @@ static Status suffix_vector(Tensor *out, Arena *a, const Model *m, Tensor keys, 
     return OK;
 }
 
-/* The largest gap between the attention asked for and that of the suffix token in the net, renormalised to content. */
+/* The largest gap between the attention asked for and that of the suffix token, renormalised to the content. */
 static Status suffix_gap(double *out, uint64_t seed, int64_t n)
 {
     Arena run = arena_open(0), step = arena_open(0);
@@ -139,9 +139,9 @@ static Tensor part_of(Arena *a, Svd e, int64_t from, int64_t to) /* sum of its t
     return out;
 }
 
-/* One head of full size, form Q'K, target Q'K + E.  With E = E1 + E2 + rest, E1 and E2 the next r singular terms each:
- * dQ' = E1 K^-1 has rank r and gives E1; then dK = (Q + dQ)'^-1 E2 has rank r and gives E2.  No change of rank 2r does
- * better (Eckart and Young), and rank r on both makes none of a higher one.  Q alone: E1 only. */
+/* One head of full size, form Q'K, target Q'K + E.  With E = E1 + E2 + rest, E1 and E2 the next r singular terms
+ * each: dQ' = E1 K^-1 has rank r and gives E1; then dK = (Q + dQ)'^-1 E2 has rank r and gives E2.  No change of rank
+ * 2r does better (Eckart and Young), and rank r on both makes none of a higher one.  Q alone: E1 only. */
 static Status lora_errors(double *one, double *both, Tensor *sigma, Arena *a, uint64_t seed, int64_t r)
 {
     Tensor w[3], kinv, qinv, left;

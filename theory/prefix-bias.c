@@ -1,14 +1,15 @@
 /* theory/prefix-bias: a prefix cannot reorder attention; it adds a bias.
  *
  * Claim    With frozen weights, a prefix leaves the ratios of content-to-content attention of a layer unchanged:
- *          A'_ij = (1 - a_i) A_ij for content j, and the head's output is t'_i = (1 - a_i) t_i + sum_p A'_ip v_p.
- *          So all that a prefix adds to the residual stream lies in n_H * n_S directions.
- * Method   Random pre-norm transformers, and any checkpoint (--set model=DIR), with strong random prefixes: free keys
- *          and values, vectors tied through the layer's norm and projections, and tied without the norm.
- *          Q1, Q3: change of renormalised content attention, prefixes everywhere against nowhere, by layer: largest
- *          gap, mean KL and total variation.  Q2: the same at every layer l when both runs carry the prefixes below
- *          l.  Q4: the mixture identity for t'.  Q5: singular values of what the prefix adds after the output
- *          projection.  Q6: the mass a_i by layer and position.  Q8: cosines between the biases of different prefixes.
+ *          A'_ij = (1 - a_i) A_ij for content j, and the head's output is t'_i = (1 - a_i) t_i + sum_p A'_ip v_p. So
+ *          all that a prefix adds to the residual stream lies in n_H * n_S directions.
+ * Method   Random pre-norm transformers, and any checkpoint (--set model=DIR), with strong random prefixes: free
+ *          keys and values, vectors tied through the layer's norm and projections, and tied without the norm. Q1,
+ *          Q3: change of renormalised content attention, prefixes everywhere against nowhere, by layer: largest gap,
+ *          mean KL and total variation.  Q2: the same at every layer l when both runs carry the prefixes below l.
+ *          Q4: the mixture identity for t'.  Q5: singular values of what the prefix adds after the output
+ *          projection.  Q6: the mass a_i by layer and position.  Q8: cosines between the biases of different
+ *          prefixes.
  * Expect   Q1 of layer 1, Q2 and Q4 of every layer at rounding; rank n_H * n_S, wherever that fits the width, in
  *          layer 1.  Total drift above layer 1 is NOT zero: the inputs of those layers have moved.
  * Cost     a second; half a minute; two minutes.
@@ -18,8 +19,8 @@
  *          Divide: every content weight shrinks by one factor (1 - a_i), a_i being the mass the prefix takes.
  *          Attention rows sum to 1, so biases of the projections only add constants: the proof covers them.
  *
- * What it does not show: that a task is out of reach.  Layers above the first do see new attention (theory/second-layer
- * takes that apart), and t_i may hold in small weights what a task needs. */
+ * What it does not show: that a task is out of reach.  Layers above the first do see new attention
+ * (theory/second-layer takes that apart), and t_i may hold in small weights what a task needs. */
 #include <float.h>
 #include <math.h>
 #include <string.h>

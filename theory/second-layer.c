@@ -5,8 +5,8 @@
  *          rescaling by known factors, is a change of rank at most 2 n_H n_S; a low-rank change dH of the second
  *          layer's form does rank r; training its weights does any rank.  Residual connections keep that bound.
  *          Layer norm and the feed-forward lift it, though most of the change stays in the first directions.
- * Method   Random two-layer nets in F64, one input of N tokens.  The logits of layer 2 with the prefix, without it, and
- *          with a prefix that takes its mass but whose values are zero.  The four terms below are added up and
+ * Method   Random two-layer nets in F64, one input of N tokens.  The logits of layer 2 with the prefix, without it,
+ *          and with a prefix that takes its mass but whose values are zero.  The four terms below are added up and
  *          compared; ranks are those of row-centred differences, since softmax ignores what is constant in a row.
  *          Then the residual connection, the norm and the feed-forward are switched on one after the other.
  * Expect   The terms add up to rounding; rank 2 n_H n_S for every head and slot count tried; 2 n_H (n_S - 1) + 1
@@ -15,22 +15,24 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5.2, says in words that deeper layers see a bias; the
  *          decomposition is elementary.
  *
- * Proof    Row i leaves layer 1 as y_i = c_i + b_i, with c_i = sum_h (1 - a^h_i) t^h_i the content's part, shrunk, and
- *          b_i = sum_h sum_p A^h_ip u^h_p the prefix's, u^h_p = W_O^h v^h_p fixed vectors.  With the form H of layer 2,
+ * Proof    Row i leaves layer 1 as y_i = c_i + b_i, with c_i = sum_h (1 - a^h_i) t^h_i the content's part, shrunk,
+ *          and b_i = sum_h sum_p A^h_ip u^h_p the prefix's, u^h_p = W_O^h v^h_p fixed vectors.  With the form H of
+ *          layer 2,
  *
  *              y_i'H y_j = c_i'H c_j + c_i'H b_j + b_i'H c_j + b_i'H b_j.
  *
  *          For one head the first term is (1 - a_i)(1 - a_j) times the logit without prefix.  The second and fourth
  *          together, y_i'H b_j = sum_p (y_i'H u_p) A_jp, have rank n_S per head: where the query says how much it
  *          likes keys that looked at slot p.  The third, sum_p A_ip (u_p'H c_j), has rank n_S per head: a preference
- *          for contents that does not depend on the query but for its mixture of slots.  If a head's mass
- *          sum_p A_jp is the same number for all j, its columns A_jp sum to a multiple of the ones: centring takes one
- *          of them from the second group, and in the third all heads share that direction.  Together
- *          2 n_H (n_S - 1) + 1, so 1 for one slot: the same vector added to every row.
- *          A residual connection adds x_i to c_i and leaves the count as it is.  Layer norm divides row i by a norm
- *          that the bias has changed, a factor of its own for every i and j.
+ *          for contents that does not depend on the query but for its mixture of slots.  If a head's mass sum_p A_jp
+ *          is the same number for all j, its columns A_jp sum to a multiple of the ones: centring takes one of them
+ *          from the second group, and in the third all heads share that direction.  Together 2 n_H (n_S - 1) + 1, so
+ *          1 for one slot: the same vector added to every row. A residual connection adds x_i to c_i and leaves the
+ *          count as it is.  Layer norm divides row i by a norm that the bias has changed, a factor of its own for
+ *          every i and j.
  *
- * What it does not show: which of these changes training would choose, or whether rank says anything of use to a task. */
+ * What it does not show: which of these changes training would choose, or whether rank says anything of use to a
+ * task. */
 #include <math.h>
 
 #include "ad/op.h"

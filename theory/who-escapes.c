@@ -1,22 +1,23 @@
 /* theory/who-escapes: which methods of fine-tuning a prefix's limits do not bind, and how each gets around them.
  *
- * Claim    A prefix, free, tied or a soft prompt, leaves content attention of layer 1 as it was and only adds vectors.
- *          LoRA on queries or keys changes the logits by a form of rank r, on both of rank 2r; on values, outputs or
- *          the feed-forward, and adapters after the sublayers, it leaves layer 1's attention alone and changes what is
- *          made of the content.  IA3 re-weights the coordinates of keys.  A bias of Q is not harmless, one of K is.
- *          Virtual tokens behind the content change nothing for the content, but have queries of their own.
- * Method   One random two-layer GPT-2 in F64.  Every method is attached and all that it may train is moved at random.
- *          Measured in layer 1: content attention; rank of the row-centred change of logits, per head; the attention
- *          sublayer's output when the base model's weights are imposed on it, its change split into a constant and what
- *          depends on content; the feed-forward's output for the base model's input; rank of all that attention
- *          adds beside (1 - a) times the base model's output.  In layer 2: content attention.
+ * Claim    A prefix, free, tied or a soft prompt, leaves content attention of layer 1 as it was and only adds
+ *          vectors.  LoRA on queries or keys changes the logits by a form of rank r, on both of rank 2r; on values,
+ *          outputs or the feed-forward, and adapters after the sublayers, it leaves layer 1's attention alone and
+ *          changes what is made of the content.  IA3 re-weights the coordinates of keys.  A bias of Q is not
+ *          harmless, one of K is. Virtual tokens behind the content change nothing for the content, but have queries
+ *          of their own.
+ * Method   One random two-layer GPT-2 in F64.  Every method is attached and all that it may train is moved at
+ *          random. Measured in layer 1: content attention; rank of the row-centred change of logits, per head; the
+ *          attention sublayer's output when the base model's weights are imposed on it, its change split into a
+ *          constant and what depends on content; the feed-forward's output for the base model's input; rank of all
+ *          that attention adds beside (1 - a) times the base model's output.  In layer 2: content attention.
  * Expect   The table below, cell by cell.  How far LoRA and a suffix's own queries reach: theory/attention-reach.
  * Cost     a second; ten seconds; a minute.
- * Source   Petrov, Torr and Bibi (ICLR 2024), section 4; the other rows follow from where each method's
- *          parameters sit.
+ * Source   Petrov, Torr and Bibi (ICLR 2024), section 4, for prefixes; the other rows follow from where each
+ *          method's parameters sit.
  *
- * What it does not show: what training finds, or which change a task needs.  A zero here is a theorem, a change only
- * says that the way is open. */
+ * What it does not show: what training finds, or which change a task needs.  A zero here is a theorem, a change
+ * only says that the way is open. */
 #include <math.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ typedef enum {
 typedef enum { LOGITS, ADDED, RANKS } Rank_; /* and as ranks */
 static const char *const CHANGE[CHANGES] = {"attention, layer 1", "attention, layer 2", "values, constant",
                                             "values, by content", "feed-forward"};
-static const char *const RANKED[RANKS] = {"logits", "added"};
+static const char *const RANKED[RANKS] = {"logits", "attention adds"};
 
 typedef struct {
     const char *name, *method; /* method NULL: done by hand below */
@@ -57,7 +58,7 @@ static const Row TABLE[] = {
     {"prefix, free", "prefix", NULL, {false, true, false, false, false}, {0, HEADS *SLOTS}},
     {"prefix, tied", "prefix", "tied", {false, true, false, false, false}, {0, HEADS *SLOTS}},
     {"soft prompt", "prompt", NULL, {false, true, false, false, false}, {0, HEADS *SLOTS}},
-    {"suffix, for the content", NULL, "suffix", {false, false, false, false, false}, {0, 0}},
+    {"suffix", NULL, "suffix", {false, false, false, false, false}, {0, 0}},
     {"LoRA Q", "lora", "*.q", {true, true, false, false, false}, {RANK, DIM}},
     {"LoRA K", "lora", "*.k", {true, true, false, false, false}, {RANK, DIM}},
     {"LoRA Q, K", "lora", "*.q|*.k", {true, true, false, false, false}, {2 * RANK, DIM}},
@@ -390,36 +391,51 @@ static double telling(const Found *found, int seeds, int method, int c)
     return x;
 }
 
-static Status draw_table(Run *r, const Found *found, int seeds)
+static Status draw_changes(Run *r, const Found *found, int seeds, const char *const *name)
 {
     Arena *a = run_arena(r);
-    Tensor change = tensor_new(a, F64, SHAPE(METHODS, CHANGES)), rank = tensor_new(a, F64, SHAPE(METHODS, RANKS));
-    const char *name[METHODS];
-    for (int m = 0; m < METHODS; m++) {
-        name[m] = TABLE[m].name;
+    Tensor change = tensor_new(a, F64, SHAPE(METHODS, CHANGES));
+    for (int m = 0; m < METHODS; m++)
         for (int c = 0; c < CHANGES; c++)
             tensor_set(change, m * CHANGES + c, log10(fmax(telling(found, seeds, m, c), 1e-17)));
+    Fig *f = run_figure(r, "changes",
+                        str_print(a,
+                                  "What changes, as log10, when all that a method trains is moved at random. "
+                                  "Attention: largest change of a weight among the content. The other columns are of "
+                                  "layer 1 with the base model's attention weights imposed: output of attention, its "
+                                  "constant part and what depends on content, and of the feed-forward for the base "
+                                  "model's input, relative to the largest entry. Exact zeros stand at -17. Of %d "
+                                  "seeds, the value nearest to contradicting the theory.",
+                                  seeds),
+                        400, 330);
+    fig_heatmap(f, fig_whole(f), change,
+                (HeatStyle){.lo = -17,
+                            .hi = 1,
+                            .row = name,
+                            .col = CHANGE,
+                            .values = true,
+                            .stretch = true,
+                            .bar = true,
+                            .bar_title = "log10 of the change"});
+    return fig_close(f);
+}
+
+static Status draw_ranks(Run *r, const Found *found, const char *const *name)
+{
+    Arena *a = run_arena(r);
+    Tensor rank = tensor_new(a, F64, SHAPE(METHODS, RANKS));
+    for (int m = 0; m < METHODS; m++)
         for (int k = 0; k < RANKS; k++) tensor_set(rank, m * RANKS + k, (double)found[m].rank[k]);
-    }
-    Fig *f =
-        run_figure(r, "table",
-                   str_print(a,
-                             "What each method changes when all that it trains is moved at random. (a) log10 of the "
-                             "change: attention to the content (largest change of a weight); in layer 1, under the "
-                             "base model's weights, the output of attention (constant part, and what depends on "
-                             "content) and of the feed-forward, relative to its largest entry. Exact zeros stand at "
-                             "-17. Of %d seeds, the value nearest to contradicting the theory. (b) Ranks in layer "
-                             "1: of the change of the logits, per head; of what attention adds beside the scaled "
-                             "output of the base model. %d heads of size %d, %d slots, LoRA of rank %d.",
-                             seeds, HEADS, HEAD_DIM, SLOTS, RANK),
-                   500, 400);
-    Rect all = fig_whole(f), left = all, right = all;
-    left.w = 0.62 * all.w, right.x += 0.64 * all.w, right.w = 0.36 * all.w;
-    HeatStyle style = {
-        .letter = "a", .lo = -17, .hi = 1, .row = name, .col = CHANGE, .values = true, .stretch = true};
-    fig_heatmap(f, left, change, style);
-    style.letter = "b", style.lo = 0, style.hi = DIM, style.col = RANKED;
-    fig_heatmap(f, right, rank, style);
+    Fig *f = run_figure(r, "ranks",
+                        str_print(a,
+                                  "Ranks in layer 1, first seed: of the change of a head's logits, rows centred; of "
+                                  "what attention adds to the residual stream beside the base model's output, scaled "
+                                  "by what the prefix leaves. Width %d, %d heads of size %d, %d slots, LoRA of rank "
+                                  "%d, bottleneck %d.",
+                                  DIM, HEADS, HEAD_DIM, SLOTS, RANK, BOTTLENECK),
+                        252, 300);
+    fig_heatmap(f, fig_whole(f), rank,
+                (HeatStyle){.hi = DIM, .row = name, .col = RANKED, .values = true, .whole = true, .stretch = true});
     return fig_close(f);
 }
 
@@ -454,7 +470,10 @@ static Status run(Run *r)
     int agree, cells;
     Found *found = NEW(run_arena(r), Found, run_seeds(r) * METHODS);
     TRY(table(r, found, &agree, &cells));
-    TRY(draw_table(r, found, run_seeds(r)));
+    const char *name[METHODS];
+    for (int m = 0; m < METHODS; m++) name[m] = TABLE[m].name;
+    TRY(draw_changes(r, found, run_seeds(r), name));
+    TRY(draw_ranks(r, found, name));
     run_note(
         r,
         "A causal net: the content does not see a suffix. Where it does, in an encoder, a suffix is a prefix to it.");
