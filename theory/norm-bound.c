@@ -1,21 +1,22 @@
 /* theory/norm-bound: a norm before attention bounds the mass that a tied prefix can take.
  *
  * Claim    A slot whose key comes from a vector through the layer's norm and W_K cannot be attended to at will: the
- *          norm fixes the vector's length, so the slot's logit for a query q is at most L(q) below, and m slots take at
- *          most m e^L / (m e^L + Z) of the attention, Z being what the content has.  The bound is reached.  Free keys,
- *          and tied ones without the norm, have none: their mass goes to 1 as the vector grows.
- * Method   Random one-layer decoders in F64.  For single queries the maximiser below is put into all slots, at lengths
- *          over six decades, for each kind of prefix; the mass is read from the running net and compared with the
- *          formula.  Random prefixes of all lengths are held against the bound of every query.
- * Expect   Tied: the measured mass is the formula's to rounding at every length that drowns the norm's eps; no random
- *          prefix exceeds it.  Free and bare: the mass exceeds the bound and reaches 1.
+ *          norm fixes the vector's length, so the slot's logit for a query q is at most L(q) below, and m slots take
+ *          at most m e^L / (m e^L + Z) of the attention, Z being what the content has.  The bound is reached.  Free
+ *          keys, and tied ones without the norm, have none: their mass goes to 1 as the vector grows.
+ * Method   Random one-layer decoders in F64.  For single queries the maximiser below is put into all slots, at
+ *          lengths over six decades, for each kind of prefix; the mass is read from the running net and compared
+ *          with the formula.  Random prefixes of all lengths are held against the bound of every query.
+ * Expect   Tied: the measured mass is the formula's to rounding at every length that drowns the norm's eps; no
+ *          random prefix exceeds it.  Free and bare: the mass exceeds the bound and reaches 1.
  * Cost     a second; ten seconds; a minute.
- * Source   The prefixes of Petrov, Torr and Bibi (ICLR 2024) pass through the norm in all of their experiments but one;
- *          the bound is elementary.
+ * Source   The prefixes of Petrov, Torr and Bibi (ICLR 2024) pass through the norm in all of their experiments but
+ *          one; the bound is elementary.
  *
  * Proof    The norm maps s to g * n + b with n = (s - mean) / sd: of mean 0 and length sqrt(d), any direction.  With
  *          u = g * W_K'q the logit is (n.u + q.(W_K b + b_K)) / sqrt(D), largest where n is along u less its mean,
- *          u_0:  L(q) = (sqrt(d) |u_0| + q.(W_K b + b_K)) / sqrt(D).  Every slot adds at most e^L to the denominator.
+ *          u_0:  L(q) = (sqrt(d) |u_0| + q.(W_K b + b_K)) / sqrt(D).  Every slot adds at most e^L to the
+ *          denominator.
  *
  * What it does not show: one vector serves one query and one head here; a prefix has to serve all of them at once. */
 #include <math.h>
@@ -252,12 +253,13 @@ static void draw_lengths(Fig *f, Rect where, Arena *a, const Grid *g)
                 const Found *x = at(g, s, g->scales / 2, 0);
                 sum += (k < KINDS ? x->mass[k][i] : x->bound) / g->seeds;
             }
-            tensor_set(line[k].x, i, log10(length_of(i)));
+            tensor_set(line[k].x, i, length_of(i));
             tensor_set(line[k].y, i, sum);
         }
-    fig_lines(
-        f, where, KINDS + 1, line,
-        (PlotStyle){.letter = "a", .x = {.title = "log10 of length"}, .y = {.title = "prefix mass", .hi = 1.05}});
+    fig_lines(f, where, KINDS + 1, line,
+              (PlotStyle){.letter = "a",
+                          .x = {.title = "length of the vector", .log = true},
+                          .y = {.title = "prefix mass", .hi = 1.05}});
 }
 
 /* Mass of the longest tied vector by number of slots, for each scale of the weights; the bound as a dashed line. */
@@ -342,7 +344,7 @@ static Status run(Run *r)
         "A tied prefix behind a norm takes exactly what the formula says (relative distance %.0e): with %g slot and "
         "weights of sd %g, %.2f of a query's attention on average, however long its vector. %lld of %lld masses "
         "of random prefixes exceed the bound (at most %.3f of it). Free keys, and slots without the norm, take at "
-        "least %.4f.",
+        "least %.6f.",
         off, g.slots[0], g.scale[g.scales / 2], mean, (long long)above, (long long)tried, nearest, least);
     return OK;
 }

@@ -1,5 +1,5 @@
-/* Model directories of every architecture as subjects of the prefix experiments: the part asked for, the identity in
- * each of its layers, and a sentence where a directory will not do.  Tokens behind the content, which only they see. */
+/* Model directories of every architecture as subjects of the prefix experiments: the part asked for, the identity
+ * in each of its layers, and a sentence where a directory will not do.  Tokens behind the content. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static void what_will_not_do(void **state)
     err_clear();
 }
 
-/* The vectors are what the first layer sees at the end of a row, before positions; the content's rows keep every bit. */
+/* The vectors are what stands at the end of a row, before positions; the content's rows stay as they were. */
 static void behind_the_content(void **state)
 {
     (void)state;
