@@ -442,7 +442,11 @@ static Status run(Run *r)
         for (int k = 0; k < nh * ns; k++) {
             if (run_stopped()) return run_interrupted();
             int h = (int)heads[k / ns], s = (int)slots[k % ns];
-            if (DIM % h) return fail(E_CONFIG, "heads=%d does not divide the width %d", h, DIM);
+            if (DIM % h || 2 * h * s > DIM)
+                return fail(E_CONFIG,
+                            "%d heads with %d slots: heads must divide the width %d, which must hold twice "
+                            "their product",
+                            h, s, DIM);
             Net net = random_net(run_arena(r), run_seed(r, i), run_int(r, "tokens"), h, s);
             bool show = i == 0 && k == ns / 2;
             if (show) shown = net;

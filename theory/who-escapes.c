@@ -485,7 +485,7 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"strength", "standard deviation of the move of every trained number", {"0.3"}, 1e-3, 10}, {0}};
+    {"strength", "standard deviation of the move of every trained number", {"0.3"}, 1e-3, 3}, {0}};
 
 static const Experiment WHO_ESCAPES = {
     .group = "theory",

@@ -96,22 +96,29 @@ Tensor measure_alpha(Arena *a, Map w)
     return out;
 }
 
+/* The least normal number of a dtype, and the least mass of which every share down to rounding is still normal. */
+static double least_normal(Tensor x)
+{
+    return x.dtype == F64 ? DBL_MIN : (double)FLT_MIN;
+}
+
+static double least_mass(Tensor x)
+{
+    return least_normal(x) / (x.dtype == F64 ? DBL_EPSILON : (double)FLT_EPSILON);
+}
+
 Tensor measure_content(Arena *a, Map w)
 {
     Sizes z = sizes(w);
     Tensor out = tensor_new(a, F64, SHAPE(z.b, z.h, z.t, z.n));
+    double least = least_mass(w.seen->probs);
     for (int64_t r = 0; r < z.b * z.h * z.t; r++) {
         double mass = counts(w, z, r) ? content_mass(w, z, r) : 0;
         for (int64_t j = 0; j < z.n; j++)
             tensor_set(out, r * z.n + j,
-                       mass > 0 ? tensor_get(w.seen->probs, r * z.s + z.skip + j) / mass : (double)NAN);
+                       mass > least ? tensor_get(w.seen->probs, r * z.s + z.skip + j) / mass : (double)NAN);
     }
     return out;
-}
-
-static double least_normal(Tensor x)
-{
-    return x.dtype == F64 ? DBL_MIN : (double)FLT_MIN;
 }
 
 Change measure_change(Map with, Map without, int head)
@@ -125,7 +132,7 @@ Change measure_change(Map with, Map without, int head)
     for (int64_t r = 0; r < x.b * x.h * x.t; r++) {
         if ((head >= 0 && r / x.t % x.h != head) || !counts(with, x, r) || !counts(without, y, r)) continue;
         double mass_x = content_mass(with, x, r), mass_y = content_mass(without, y, r);
-        if (mass_x <= 0 || mass_y <= 0) continue;
+        if (mass_x <= least_mass(with.seen->probs) || mass_y <= least_mass(without.seen->probs)) continue;
         for (int64_t j = 0; j < x.n; j++) {
             double q = tensor_get(with.seen->probs, r * x.s + x.skip + j) / mass_x;
             double p = tensor_get(without.seen->probs, r * y.s + y.skip + j) / mass_y;

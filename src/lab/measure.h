@@ -16,8 +16,8 @@
  * alone, each row divided by the mass its content has.  That mass is a sum over the content: one minus the mass of
  * the others would lose every digit when a prefix takes nearly everything.
  *
- * Rows that see no content (queries at reserved positions, padding) have no renormalised weights: NaN, left out of
- * every maximum and mean.  All results are F64, on the arena given; masses and weights are probabilities, divergences
+ * Rows that see no content (queries at reserved positions, padding), or whose content has so little mass that its
+ * weights underflow, have no renormalised weights: NaN, left out of every maximum and mean.  All results are F64, on the arena given; masses and weights are probabilities, divergences
  * are in nats. */
 #ifndef LAB_MEASURE_H
 #define LAB_MEASURE_H

@@ -35,8 +35,8 @@ static void known_change(void **state)
     arena_close(&a);
 }
 
-/* A prefix that takes all but 1e-30 of the mass leaves weights that can still be compared; one that takes all leaves
- * none, which is no agreement; a NaN is none either. */
+/* A prefix that takes all but 1e-30 of the mass leaves weights that can still be compared; one that takes all, or all
+ * but a few of the least numbers, leaves none, which is no agreement; a NaN is none either. */
 static void extremes(void **state)
 {
     (void)state;
@@ -44,6 +44,7 @@ static void extremes(void **state)
     Seen without = by_hand(&a, F32, 1, 2, (double[]){.25, .75});
     Seen nearly = by_hand(&a, F32, 1, 3, (double[]){1, .25e-30, .75e-30});
     Seen all = by_hand(&a, F32, 1, 3, (double[]){1, 0, 0});
+    Seen lost = by_hand(&a, F32, 1, 3, (double[]){1, 1.4e-45, 2.8e-45});
     Seen broken = by_hand(&a, F32, 1, 3, (double[]){NAN, NAN, NAN});
     Seen one_sided = by_hand(&a, F32, 1, 2, (double[]){0, 1});
     Map y = {.seen = &without};
@@ -51,6 +52,9 @@ static void extremes(void **state)
     EXPECT(c.rows == 1 && c.gap < 1e-7, "gap %g of %d rows", c.gap, (int)c.rows);
     c = measure_change((Map){.seen = &all, .extra = 1}, y, -1);
     EXPECT(c.rows == 0 && isnan(c.gap) && isnan(c.kl) && isnan(c.tv), "gap %g of %d rows", c.gap, (int)c.rows);
+    c = measure_change((Map){.seen = &lost, .extra = 1}, y, -1);
+    EXPECT(c.rows == 0 && isnan(tensor_get(measure_content(&a, (Map){.seen = &lost, .extra = 1}), 0)), "%d rows",
+           (int)c.rows);
     c = measure_change((Map){.seen = &broken, .extra = 1}, y, -1);
     assert_true(isnan(c.gap));
     c = measure_change((Map){.seen = &one_sided}, y, -1);
