@@ -17,8 +17,8 @@
  * the others would lose every digit when a prefix takes nearly everything.
  *
  * Rows that see no content (queries at reserved positions, padding), or whose content has so little mass that its
- * weights underflow, have no renormalised weights: NaN, left out of every maximum and mean.  All results are F64, on the arena given; masses and weights are probabilities, divergences
- * are in nats. */
+ * weights underflow, have no renormalised weights: NaN, left out of every maximum and mean.  All results are F64, on
+ * the arena given; masses and weights are probabilities, divergences are in nats. */
 #ifndef LAB_MEASURE_H
 #define LAB_MEASURE_H
 
