@@ -228,7 +228,7 @@ static Status draw_heads(Run *r, Arena *step)
                    "Attention of the two heads while the user's token b is answered. Row by row the first walks "
                    "through the virtual tokens, the second stays with the user's token; generated letters are never "
                    "looked at.",
-                   400, 150);
+                   400, 128);
     fig_heatmaps(f, fig_whole(f), 2, rows, style);
     return fig_close(f);
 }

@@ -7,7 +7,7 @@
  *          attention; random maps for V = 94, and over V in every format; the case flip of 94 characters.  Repeat
  *          over temperatures, with the logits scaled by length and by key size.
  * Expect   Every map exact, but none of V = 94 in F16, whose tangent unembedding ends at V = 36.  By length the
- *          temperature does not matter at all; by key size exactness starts at e^(-T/sqrt 2) - e^-T = 1/(2V).
+ *          temperature does not matter at all; by key size exactness starts where e^(-T/sqrt 2) - e^-T falls to 1/(2V-2).
  * Cost     a second; ten seconds; half a minute.
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, theorem 2.
  * Not      Existence, not learnability: the network was built to be steered.
@@ -18,8 +18,8 @@
  *
  * Why temperature cancels.  Row 1 gives head A's target the weight a = 1/(1 + e^-beta) and head F's the weight f, alike.
  * h = a x + (1 - a) s + f s + (1 - f) x, and where both heads have one scale, a = f and h = x + s whatever T > 0.  By
- * key size A has beta = T/sqrt 2 and F has T; with e = f - a, z = m(x)/V - e (1 - m(x)/V), so m(x) = 0 needs e < 1/(2V)
- * less whatever ReLU cuts off, and m(x) = 1 is the first to be lost: e (1 - 1/V) < 1/(2V). */
+ * key size A has beta = T/sqrt 2 and F has T; with e = f - a, z = m(x)/V - e (1 - m(x)/V).  ReLU saves m(x) = 0, so that
+ * m(x) = 1 is the first to be lost: it needs e (1 - 1/V) < 1/(2V), and e is about e^(-T/sqrt 2) - e^-T. */
 #include <math.h>
 #include <string.h>
 
@@ -156,7 +156,7 @@ static Status over_vocabulary(Run *r, int f, void *result, void *user)
     return OK;
 }
 
-/* Where e^(-T/sqrt 2) - e^-T falls to 1/(2V) / (1 - 1/V): the last root, by bisection. */
+/* Where e^(-T/sqrt 2) - e^-T falls to 1/(2V - 2): the last root, by bisection. */
 static double key_size_threshold(double v)
 {
     double low = 1, high = 100; /* the left side is largest at T = sqrt 2 ln 2 / (sqrt 2 - 1) < 3, then falls */
@@ -245,7 +245,7 @@ static Status draw_temperature(Run *r, const Curve *c)
                    str_print(a,
                              "Maps reproduced whole, of %lld random ones with V = %lld (F64). Where both heads share "
                              "one scale of the logits, temperature cancels; where each is scaled by its key size, "
-                             "it has to exceed the dashed value.",
+                             "T has to exceed the dashed value (or be so small that both weights are one half).",
                              (long long)run_int(r, "curve"), (long long)run_int(r, "v")),
                    252, 180);
     fig_lines(f, fig_whole(f), 2, line,

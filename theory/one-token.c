@@ -385,7 +385,7 @@ static Status draw_frontier(Run *r, const Frontier *found)
                                   "format. Downwards digits run out, to the right attention leaks. Vocabulary and "
                                   "length double from cell to cell.",
                                   TOKENS, run_real(r, "t")),
-                        500, 210);
+                        500, 178);
     fig_heatmaps(f, fig_whole(f), FORMATS, map, style);
     return fig_close(f);
 }

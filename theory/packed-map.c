@@ -324,8 +324,9 @@ static Status draw_limits(Run *r, const Limits *l, int n)
         r, "limits",
         str_print(a,
                   "Random rows of a map, packed into one number, that come back whole (about %lld rows for "
-                  "each V, hard-max attention). The clamp unpacker goes as far as rounding does; the "
-                  "difference unpacker loses digits to cancellation; truncation is never safe.",
+                  "each V, hard-max attention). The clamp unpacker goes as far as rounding does; "
+                  "differences lose digits to cancellation when they are weights of a layer, not when each "
+                  "pair is taken alone; truncation is safe only where V is a power of two.",
                   (long long)run_int(r, "rows")),
         500, 210);
     for (int panel = 0; panel < 2; panel++) {
