@@ -1,22 +1,23 @@
 /* theory/learn-the-token: gradient descent finds the virtual token of a constructed transformer.
  *
- * Claim    Through the network of theory/one-token with hard-max attention, the negative log-likelihood of a sequence is
- *          convex in the virtual token, and Adam finds a token for any sequence, provided that the logits are multiplied by
- *          about V^2.  At their own scale the softmax is so flat that the minimum lies off the grid.
- * Method   Convexity on random segments of the unit cube, and of a larger cube where it need not hold.  Adam from a uniform
- *          start towards random targets, kept in the unit cube, logits multiplied by 1, V, V^2; a target counts when every
- *          token is the arg max after the last step.  V^2 once more, free to leave the cube.
+ * Claim    Through the network of theory/one-token with hard-max attention, the negative log-likelihood of a sequence
+ *          is convex in the virtual token, and Adam finds a token for any sequence, provided that the logits are
+ *          multiplied by about V^2.  At their own scale the softmax is so flat that the minimum lies off the grid.
+ * Method   Convexity on random segments of the unit cube, and of a larger cube where it need not hold.  Adam from a
+ *          uniform start towards random targets, kept in the unit cube, logits multiplied by 1, V, V^2; a target
+ *          counts when every token is the arg max after the last step.  V^2 once more, free to leave the cube.
  * Expect   No segment of the unit cube above its chord; success 0, a few, and 100 %.
  * Cost     a second; half a minute; two minutes.
- * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1, made trainable; compare Kuratov et al. (ACL 2025), who train one
- *          vector of a pretrained model to say a text.
+ * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1, made trainable; compare Kuratov et al. (ACL 2025), who train
+ *          one vector of a pretrained model to say a text.
  * Not      The network was built to be steered.  Nothing follows for a transformer that was trained on data.
  *
- * Proof    On the unit cube s_j - 1 <= 0, so that ReLU(h - 1) leaves s_r alone at row r and z_r = s_r.  The logits are
- *          affine in z_r, l_k = (2k/V - 1) z_r + 1/4 - (k/V)^2, and the loss of row r is log sum_k exp(c l_k) - c l_y: a
- *          log-sum-exp of affine functions minus an affine function, hence convex.  Its derivative is zero where the
- *          softmax's mean of k is y.  The softmax is a normal of variance 1/(2 c) about z, cut to the grid 0..(V-1)/V, so
- *          for c >> V^2 it is narrower than a step, and for c << V^2 the cut ends pull the mean off. */
+ * Proof    On the unit cube s_j - 1 <= 0, so that ReLU(h - 1) leaves s_r alone at row r and z_r = s_r.  The logits
+ *          are affine in z_r, l_k = (2k/V - 1) z_r + 1/4 - (k/V)^2, and the loss of row r is
+ *          log sum_k exp(c l_k) - c l_y: a log-sum-exp of affine functions minus an affine function, hence convex.
+ *          Its derivative is zero where the softmax's mean of k is y.  The softmax is a normal of variance 1/(2 c)
+ *          about z, cut to the grid 0..(V-1)/V, so for c >> V^2 it is narrower than a step, and for c << V^2 the cut
+ *          ends pull the mean off. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -31,8 +32,9 @@
 
 static const Attention HARD = {HARD_MAX, 1};
 
-/* c times the logits (B,N,V) of all rows at once, from virtual tokens s (B,1,N).  The token embedding is zero, so a row
- * knows its position and the virtual token, and nothing of what was said: one pass is what greedy decoding does. */
+/* c times the logits (B,N,V) of all rows at once, from virtual tokens s (B,1,N).  The token embedding is zero, so a
+ * row knows its position and the virtual token, and nothing of what was said: one pass is what greedy decoding
+ * does. */
 static Var *scaled_logits(Tape *t, const Net *net, Var *s, double c)
 {
     int64_t b = s->val.dim[0], n = tensor_last(s->val);
@@ -151,8 +153,8 @@ static double median_step(Arena *a, const int64_t *first, int64_t b)
     return !n ? (double)NAN : n % 2 ? step[n / 2] : (step[n / 2 - 1] + step[n / 2]) / 2;
 }
 
-/* Back into the cube, a hair inside: at 0 and below ReLU passes no gradient, and above 1 a number leaks into the rows of
- * others. */
+/* Back into the cube, a hair inside: at 0 and below ReLU passes no gradient, and above 1 a number leaks into the rows
+ * of others. */
 static void project(Tensor s, int64_t v)
 {
     for (int64_t i = 0; i < tensor_count(s); i++)
@@ -170,8 +172,8 @@ static int64_t count_dead(Tensor s, const int32_t *target, int64_t b, int64_t n)
     return dead;
 }
 
-/* Job i: one seed, one scale; the last scale of each seed is V^2 again, without the projection.  All targets at once: Adam
- * treats every number alone, so they do not meet. */
+/* Job i: one seed, one scale; the last scale of each seed is V^2 again, without the projection.  All targets at once:
+ * Adam treats every number alone, so they do not meet. */
 static Status descend(Run *r, int i, void *result, void *user)
 {
     const Plan *plan = user;
@@ -264,8 +266,8 @@ static Status draw_curves(Run *r, const Descent *d, const Plan *plan)
     Fig *f = run_figure(
         r, "descent",
         str_print(run_arena(r),
-                  "Adam on the virtual token, logits multiplied by c: loss per token (a) and share of targets "
-                  "whose %lld tokens are all right (b). Mean and range over %d seeds of %lld targets each.",
+                  "Adam on the virtual token, logits multiplied by c: loss per token (a) and share of targets whose "
+                  "%lld tokens are all right (b). Mean and range over %d seeds of %lld targets each.",
                   (long long)run_int(r, "n"), run_seeds(r), (long long)run_int(r, "targets")),
         500, 200);
     fig_lines(
@@ -292,8 +294,8 @@ static Status draw_success(Run *r, const Descent *d, const Plan *plan)
     Fig *f = run_figure(
         r, "success",
         str_print(a,
-                  "Share of random targets that are right after %lld steps, mean of %d seeds of %lld targets "
-                  "each, over the factor on the logits (V = %lld, N = %lld).",
+                  "Share of random targets that are right after %lld steps, mean of %d seeds of %lld targets each, "
+                  "over the factor on the logits (V = %lld, N = %lld).",
                   (long long)run_int(r, "steps"), seeds, (long long)run_int(r, "targets"), (long long)run_int(r, "v"),
                   (long long)run_int(r, "n")),
         252, 180);
@@ -415,14 +417,11 @@ static const Experiment LEARN_THE_TOKEN = {
     .name = "learn-the-token",
     .title = "Gradient descent finds the virtual token of a constructed transformer",
     .claim = "Through the constructed network with hard-max attention the loss is convex in the virtual token, and "
-             "Adam finds "
-             "the token of any sequence once the logits are multiplied by about V^2.",
+             "Adam finds the token of any sequence once the logits are multiplied by about V^2.",
     .method = "Random segments against their chords; Adam on the virtual token towards random targets, logits "
-              "multiplied by "
-              "powers of V.",
+              "multiplied by powers of V.",
     .expect = "No segment above its chord; all targets right at V^2 within about a hundred steps, a few per cent at "
-              "V, none at "
-              "1.",
+              "V, none at 1.",
     .cost = "smoke a second, quick half a minute, paper two minutes",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025) for trained models",
     .settings = SETTINGS,

@@ -1,20 +1,21 @@
 /* theory/many-tokens-map: N0 virtual tokens can carry any map from a token to an answer of N0 tokens.
  *
- * Claim    For every V and N0 there is ONE fixed transformer (one attention layer with two heads, three linear layers)
- *          such that for every map m from {0..V-1} to {0..V-1}^N0 the virtual tokens s^p = (m(0)_p/V, ..., m(V-1)_p/V),
- *          p = 0..N0-1, make it answer m(x)_0, m(x)_1, ... to the user's token x.  N0 vectors have V^(V N0) behaviours.
- * Method   Build the network.  Every map of small (V, N0) in F64, F32, F16 (every operation rounded) and with hard-max
- *          attention; random maps of V = 94, N0 = 10; a table that completes an animal for each capital letter and a
- *          food for each small one.  The lowest inverse temperature that still works.
+ * Claim    For every V and N0 there is ONE fixed transformer (one attention layer with two heads, three linear
+ *          layers) such that for every map m from {0..V-1} to {0..V-1}^N0 the virtual tokens
+ *          s^p = (m(0)_p/V, ..., m(V-1)_p/V), p = 0..N0-1, make it answer m(x)_0, m(x)_1, ... to the user's token x.
+ *          N0 vectors have V^(V N0) behaviours.
+ * Method   Build the network.  Every map of small (V, N0) in F64, F32, F16 (every operation rounded) and with
+ *          hard-max attention; random maps of V = 94, N0 = 10; a table that completes an animal for each capital
+ *          letter and a food for each small one.  The lowest inverse temperature that still works.
  * Expect   Every map exact.
  * Cost     a second; ten seconds; twenty seconds.
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, section 3, longer answers.
  * Not      Existence, not learnability.  Generated tokens are never used: every answer token is looked up.
  *
- * How it works.  A row is [content (V) ; position e_r (2 N0)]: the virtual tokens in rows 0..N0-1, the user's token one-hot
- * in row N0, what was generated after it.  At row N0 + i, head "N0 back" asks for position i and returns s^i; head "user
- * token" asks for position N0 and returns one-hot(x).  Their sum exceeds 1 in coordinate x alone, so ReLU(h - 1) leaves
- * m(x)_i/V, which is read as in theory/one-token. */
+ * How it works.  A row is [content (V) ; position e_r (2 N0)]: the virtual tokens in rows 0..N0-1, the user's token
+ * one-hot in row N0, what was generated after it.  At row N0 + i, head "N0 back" asks for position i and returns s^i;
+ * head "user token" asks for position N0 and returns one-hot(x).  Their sum exceeds 1 in coordinate x alone, so
+ * ReLU(h - 1) leaves m(x)_i/V, which is read as in theory/one-token. */
 #include <math.h>
 #include <string.h>
 
@@ -258,9 +259,9 @@ static Status run(Run *r)
     run_note(r, "The random maps are not tried in F16, where V = 94 is beyond what the tangents can tell apart.");
     run_verdict(
         r, good == wanted && random == asked && spelt ? HOLDS : FAILS,
-        "%g %% of all %lld maps of (V,N0) = (2,1), (2,2), (2,3), (3,1), (3,2) come back in each of F64, F32, F16 "
-        "and hard-max; of %lld random maps with V = %lld, N0 = %lld %g %% in F64, F32 and hard-max; 'b' %s; T = %g "
-        "would do (T = %g used).",
+        "%g %% of all %lld maps of (V,N0) = (2,1), (2,2), (2,3), (3,1), (3,2) come back in each of F64, F32, F16 and "
+        "hard-max; of %lld random maps with V = %lld, N0 = %lld %g %% in F64, F32 and hard-max; 'b' %s; T = %g would "
+        "do (T = %g used).",
         100 * (double)good / (double)wanted, (long long)count[0].total, (long long)n, (long long)run_int(r, "v"),
         (long long)run_int(r, "answers"), 100 * (double)random / (double)asked,
         spelt ? "is continued by \"lueberries\"" : "is continued WRONGLY", lowest, run_real(r, "t"));

@@ -3,23 +3,24 @@
  * Claim    For every V there is ONE fixed transformer (context 2, one attention layer with two heads, three linear
  *          layers) such that for every map m of {0..V-1} into itself the virtual token s = (m(0)/V, ..., m(V-1)/V)
  *          makes it answer m(x) to the user's token x.  One vector has V^V behaviours.
- * Method   Build the network.  Try all V^V maps for small V in F64, F32, F16 (every operation rounded) and with hard-max
- *          attention; random maps for V = 94, and over V in every format; the case flip of 94 characters.  Repeat
- *          over temperatures, with the logits scaled by length and by key size.
+ * Method   Build the network.  Try all V^V maps for small V in F64, F32, F16 (every operation rounded) and with
+ *          hard-max attention; random maps for V = 94, and over V in every format; the case flip of 94 characters.
+ *          Repeat over temperatures, with the logits scaled by length and by key size.
  * Expect   Every map exact, but none of V = 94 in F16, whose tangent unembedding ends at V = 36.  By length the
- *          temperature does not matter at all; by key size exactness starts where e^(-T/sqrt 2) - e^-T falls to 1/(2V-2).
+ *          temperature does not matter at all; by key size exactness starts where e^(-T/sqrt 2) - e^-T falls to
+ *          1/(2V-2).
  * Cost     a second; ten seconds; half a minute.
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, theorem 2.
  * Not      Existence, not learnability: the network was built to be steered.
  *
- * How it works.  Row 0 is [s ; 1 0], row 1 is [one-hot(x) ; 0 1].  Head A looks at itself and returns one-hot(x); head F
- * looks at row 0 and returns s.  Their sum exceeds 1 in coordinate x alone, so ReLU(h - 1) leaves m(x)/V, which is
- * read as in theory/one-token.
+ * How it works.  Row 0 is [s ; 1 0], row 1 is [one-hot(x) ; 0 1].  Head A looks at itself and returns one-hot(x);
+ * head F looks at row 0 and returns s.  Their sum exceeds 1 in coordinate x alone, so ReLU(h - 1) leaves m(x)/V,
+ * which is read as in theory/one-token.
  *
- * Why temperature cancels.  Row 1 gives head A's target the weight a = 1/(1 + e^-beta) and head F's the weight f, alike.
- * h = a x + (1 - a) s + f s + (1 - f) x, and where both heads have one scale, a = f and h = x + s whatever T > 0.  By
- * key size A has beta = T/sqrt 2 and F has T; with e = f - a, z = m(x)/V - e (1 - m(x)/V).  ReLU saves m(x) = 0, so that
- * m(x) = 1 is the first to be lost: it needs e (1 - 1/V) < 1/(2V), and e is about e^(-T/sqrt 2) - e^-T. */
+ * Why temperature cancels.  Row 1 gives head A's target the weight a = 1/(1 + e^-beta) and head F's the weight f,
+ * alike.  h = a x + (1 - a) s + f s + (1 - f) x, and where both heads have one scale, a = f and h = x + s for every
+ * T > 0.  By key size A has beta = T/sqrt 2 and F has T; with e = f - a, z = m(x)/V - e (1 - m(x)/V).  ReLU saves 0,
+ * so that m(x) = 1 is the first to be lost: it needs e (1 - 1/V) < 1/(2V), and e is about e^(-T/sqrt 2) - e^-T. */
 #include <math.h>
 #include <string.h>
 
@@ -244,8 +245,8 @@ static Status draw_temperature(Run *r, const Curve *c)
         run_figure(r, "temperature",
                    str_print(a,
                              "Maps reproduced whole, of %lld random ones with V = %lld (F64). Where both heads share "
-                             "one scale of the logits, temperature cancels; where each is scaled by its key size, "
-                             "T has to exceed the dashed value (or be so small that both weights are one half).",
+                             "one scale of the logits, temperature cancels; where each is scaled by its key size, T "
+                             "has to exceed the dashed value (or be so small that both weights are one half).",
                              (long long)run_int(r, "curve"), (long long)run_int(r, "v")),
                    252, 180);
     fig_lines(f, fig_whole(f), 2, line,
@@ -299,8 +300,8 @@ static Status run(Run *r)
     run_note(r, "Not tested here: whether such a token exists for a transformer that was not built for it.");
     run_verdict(
         r, exact && cancels && flip ? HOLDS : FAILS,
-        "All %lld maps of V <= %lld: %g %% in F64, %g %% in F32, %g %% in F16, %g %% with hard-max; %lld random "
-        "maps of V = %lld: %g, %g, %g and %g %%; by length %s temperature matters; the case flip %s.",
+        "All %lld maps of V <= %lld: %g %% in F64, %g %% in F32, %g %% in F16, %g %% with hard-max; %lld random maps "
+        "of V = %lld: %g, %g, %g and %g %%; by length %s temperature matters; the case flip %s.",
         (long long)found[0].all.total, (long long)run_int(r, "max-v"), 100 * found[0].all.maps,
         100 * found[1].all.maps, 100 * found[2].all.maps, 100 * found[3].all.maps, (long long)run_int(r, "random"),
         (long long)run_int(r, "v"), 100 * found[0].large.maps, 100 * found[1].large.maps, 100 * found[2].large.maps,

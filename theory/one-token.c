@@ -4,14 +4,16 @@
  *          layers) such that every sequence Y in {0..V-1}^N is what greedy decoding emits after the single virtual
  *          token s = (Y_0/V, ..., Y_{N-1}/V).  One soft token has V^N behaviours; one hard token has at most V.
  * Method   Build the network from its formulas.  Decode all V^N sequences for small V and N: in F64, F32 and with
- *          hard-max attention on the library's ops, in F16 with every operation rounded.  Bisect for the lowest inverse
- *          temperature at which a set of sequences with all the extremes survives, for both scalings of the logits.
- *          Find, per number format, the first V of which some token is read back wrongly, for three unembeddings.
- * Expect   Every sequence reproduced in every column; measured temperature within 1 % of the formula where V >= 94; the
- *          first failures at V = 15 (BF16), 37 (F16), about 3 000 (F32) and none up to 200 000 (F64).
+ *          hard-max attention on the library's ops, in F16 with every operation rounded.  Bisect for the lowest
+ *          inverse temperature at which a set of sequences with all the extremes survives, for both scalings of the
+ *          logits.  Find, per number format, the first V of which some token is read back wrongly, for three
+ *          unembeddings.
+ * Expect   Every sequence reproduced in every column; measured temperature within 1 % of the formula where V >= 94;
+ *          the first failures at V = 15 (BF16), 37 (F16), about 3 000 (F32) and none up to 200 000 (F64).
  * Cost     a second; a quarter of a minute; a minute and a half.
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, theorem 1.
- * Not      Existence, not learnability: the network was built to be steered.  theory/learn-the-token trains the token.
+ * Not      Existence, not learnability: the network was built to be steered.  theory/learn-the-token trains the
+ *          token.
  *
  * How it works.  Row r of the input is [content (N) ; position e_r (N)].  Head P looks at itself and returns e_r;
  * head F looks at row 0 and returns s.  Their sum e_r + s exceeds 1 in coordinate r alone, so ReLU(h - 1) leaves
@@ -420,9 +422,9 @@ static Status draw_behaviours(Run *r, const Frontier *found)
                    str_print(a,
                              "(a) Behaviours of one prompt token, V = %d: V^N for the constructed network with a "
                              "soft token, at most V for a hard one. (b) The honest axis: bits of behaviour per bit "
-                             "that the soft token stores, at the largest V whose tokens all come back, for "
-                             "three unembeddings. A hard token cannot exceed 1. Where no failure was found the "
-                             "bar is a lower bound, V = %lld.",
+                             "that the soft token stores, at the largest V whose tokens all come back, for three "
+                             "unembeddings. A hard token cannot exceed 1. Where no failure was found the bar is a "
+                             "lower bound, V = %lld.",
                              V, (long long)run_int(r, "most")),
                    500, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), 2, line,
@@ -513,8 +515,8 @@ static Status run(Run *r)
     run_verdict(
         r, good == wanted && gap < 0.01 && spelt && noisy == SEQUENCES && digits ? HOLDS : FAILS,
         "%.6g %% of all %lld sequences (V <= %lld, N <= %lld) come back at T = %g, in each of F64, F32, F16 and "
-        "hard-max; \"%s\" %s; the lowest working temperature is within %.2g %% of the formulas; the first "
-        "vocabulary with a wrong token is %lld in BF16, %lld in F16, %lld in F32 (0: none tried).",
+        "hard-max; \"%s\" %s; the lowest working temperature is within %.2g %% of the formulas; the first vocabulary "
+        "with a wrong token is %lld in BF16, %lld in F16, %lld in F32 (0: none tried).",
         100 * (double)good / (double)wanted, (long long)count[0].total, (long long)run_int(r, "max-v"),
         (long long)run_int(r, "max-n"), run_real(r, "t"), run_text(r, "text"),
         spelt ? "comes back" : "does NOT come back", 100 * gap, (long long)bf16[READ_TANGENT],
@@ -544,14 +546,12 @@ static const Experiment ONE_TOKEN = {
         "There is one fixed transformer that emits every one of V^N sequences after a single virtual token; a hard "
         "token could select at most V of them.",
     .method = "A network built from the theorem's formulas decodes all sequences for small V and N in F64, F32, F16 "
-              "and with "
-              "hard-max attention; bisection finds the lowest inverse temperature that still works; rounding every "
-              "operation "
-              "finds the first vocabulary that a format cannot tell apart.",
+              "and with hard-max attention; bisection finds the lowest inverse temperature that still works; "
+              "rounding every operation finds the first vocabulary that a format cannot tell apart.",
     .expect =
-        "All sequences reproduced in every column; measured temperature within 1 % of sqrt(N) ln(4V(N-1)) for "
-        "logits by length and sqrt(N) ln(2V(N-1)) by key size; first failures at V = 15 in BF16, 37 in F16, about "
-        "3000 in F32, none in F64.",
+        "All sequences reproduced in every column; measured temperature within 1 % of sqrt(N) ln(4V(N-1)) for logits "
+        "by length and sqrt(N) ln(2V(N-1)) by key size; first failures at V = 15 in BF16, 37 in F16, about 3000 in "
+        "F32, none in F64.",
     .cost = "smoke a second, quick a quarter of a minute, paper a minute and a half",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1",
     .settings = SETTINGS,

@@ -1,24 +1,28 @@
 /* theory/packed-map: one virtual token can carry any map from two tokens to one.
  *
- * Claim    For every V there is ONE fixed transformer (context 4, two attention layers, ReLU layers between) such that for
- *          every map m(i,j) of two tokens to one, the virtual token s_i = sum_j m(i,j) V^-(j+1) makes it answer m(x1,x2)
- *          to the user's x1 x2.  One vector of V numbers has V^(V^2) behaviours: a row of the map sits in one number.
- * Method   Build the network, the unpacking of base-V digits included: it is made of ReLU layers, nothing happens outside.
- *          Every map of V = 2 and V = 3 in F64, F32 and with hard-max attention.  Random maps over V in all formats, for two
- *          unpackers in the network and, beside them, plain rounding and plain truncation of the number.
- * Expect   Every map exact.  Rounding ends at V = 13 in F64 and V = 7 in F32, where the half step V^-V/2 meets the last
- *          digit; truncation loses maps, 30 % of those of V = 3, and more once the number went through 1 + s - 1.
+ * Claim    For every V there is ONE fixed transformer (context 4, two attention layers, ReLU layers between) such
+ *          that for every map m(i,j) of two tokens to one, the virtual token s_i = sum_j m(i,j) V^-(j+1) makes it
+ *          answer m(x1,x2) to the user's x1 x2.  One vector of V numbers has V^(V^2) behaviours: a row of the map
+ *          sits in one number.
+ * Method   Build the network, the unpacking of base-V digits included: it is made of ReLU layers, nothing happens
+ *          outside.  Every map of V = 2 and V = 3 in F64, F32 and with hard-max attention.  Random maps over V in all
+ *          formats, for two unpackers in the network and, beside them, plain rounding and plain truncation of the
+ *          number.
+ * Expect   Every map exact.  Rounding ends at V = 13 in F64 and V = 7 in F32, where the half step V^-V/2 meets the
+ *          last digit; truncation loses maps, 30 % of those of V = 3, and more once the number went through
+ *          ReLU(1 + s - 1).
  * Cost     two seconds; half a minute; a minute and a half.
- * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, section 3, two user tokens; their
- *          code unpacks outside the network.
+ * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, section 3, two user tokens;
+ *          their code unpacks outside the network.
  * Not      Existence, not learnability: V^V levels in one number are nothing that gradient descent would find.
  *
  * How it works.  Rows: a zero sink, the virtual token, x1, x2.  Layer 1 gives row 2 [one-hot(x1) + s | 0] and row 3
- * [0 | 2 one-hot(x2)]; ReLU(h - 1) leaves s_x1 and one-hot(x2).  The unpacker turns the number into V digits / V.  Layer 2
- * adds at row 3 the digits of row 2 to its own one-hot(x2), and the digit x2 is read as in theory/one-token.
+ * [0 | 2 one-hot(x2)]; ReLU(h - 1) leaves s_x1 and one-hot(x2).  The unpacker turns the number into V digits / V.
+ * Layer 2 adds at row 3 the digits of row 2 to its own one-hot(x2), and the digit x2 is read as in theory/one-token.
  *
- * A digit by ReLU.  u = s + V^-V/2 stays half a lattice step away from every boundary.  w = V u; with delta below that
- * distance, (w - m)/delta is above 1 where the digit is at least m and below 0 elsewhere, m = 1..V-1.  So the digit is
+ * A digit by ReLU.  u = s + V^-V/2 stays half a lattice step away from every boundary.  w = V u; with delta below
+ * that distance, (w - m)/delta is above 1 where the digit is at least m and below 0 elsewhere, m = 1..V-1.  So the
+ * digit is
  *
  *   difference   sum_m ReLU((w-m)/delta) - ReLU((w-m)/delta - 1)        one layer; subtracts two large numbers
  *   clamp        sum_m 1 - ReLU(1 - ReLU(w-m)/delta)                    two layers; no large number survives
@@ -35,8 +39,8 @@
 
 /* ---- the network ---- */
 
-/* One head of layer 1: row `at` looks at row `to`, the other rows at the sink.  Its value is `size` times the content,
- * in outputs first..first+V-1. */
+/* One head of layer 1: row `at` looks at row `to`, the other rows at the sink.  Its value is `size` times the
+ * content, in outputs first..first+V-1. */
 static void route(Net *net, int at, int to, int64_t first, double size)
 {
     int64_t v = net->vocab;
@@ -47,8 +51,8 @@ static void route(Net *net, int at, int to, int64_t first, double size)
     matrix_identity(h->v, first, 0, v, size);
 }
 
-/* Digit k of the state (u ; V digits ; V others): two or three layers.  Each hidden layer holds the ReLUs first, then w
- * and what is only passed on; all of that is at least 0, so ReLU leaves it alone. */
+/* Digit k of the state (u ; V digits ; V others): two or three layers.  Each hidden layer holds the ReLUs first, then
+ * w and what is only passed on; all of that is at least 0, so ReLU leaves it alone. */
 static void unpack_digit(Net *net, Unpacker kind, int64_t k)
 {
     int64_t v = net->vocab, state = 1 + 2 * v, terms = v - 1, units = kind == UNPACK_CLAMP ? terms : 2 * terms;
@@ -152,8 +156,8 @@ static Right ask(Arena *step, const Net *net, const Column *column, Attention ho
     return right;
 }
 
-/* The same outside the network, every operation rounded to a format: rounding to the lattice, cutting off below it, and
- * the ReLU differences one pair at a time, where ReLU(x) - ReLU(x - 1) of one stored x is exact. */
+/* The same outside the network, every operation rounded to a format: rounding to the lattice, cutting off below it,
+ * and the ReLU differences one pair at a time, where ReLU(x) - ReLU(x - 1) of one stored x is exact. */
 typedef enum { ROUNDING, TRUNCATION, PAIRWISE, PLAIN_WAYS } Plain;
 
 static bool lattice_comes_back(Format f, double u, const int32_t *row, int64_t v, bool truncate)
@@ -323,10 +327,10 @@ static Status draw_limits(Run *r, const Limits *l, int n)
     Fig *f = run_figure(
         r, "limits",
         str_print(a,
-                  "Random rows of a map, packed into one number, that come back whole (about %lld rows for "
-                  "each V, hard-max attention). The clamp unpacker goes as far as rounding does; "
-                  "differences lose digits to cancellation when they are weights of a layer, not when each "
-                  "pair is taken alone; truncation is safe only where V is a power of two.",
+                  "Random rows of a map, packed into one number, that come back whole (about %lld rows for each V, "
+                  "hard-max attention). The clamp unpacker goes as far as rounding does; differences lose digits to "
+                  "cancellation when they are weights of a layer, not when each pair is taken alone; truncation is "
+                  "safe only where V is a power of two.",
                   (long long)run_int(r, "rows")),
         500, 210);
     for (int panel = 0; panel < 2; panel++) {
@@ -371,9 +375,9 @@ static Status draw_capacity(Run *r, const Limits *l, int n, const double *share)
     Fig *f = run_figure(
         r, "capacity",
         str_print(a,
-                  "(a) Bits that one number of the virtual token holds, the largest V of each format (dots, "
-                  "clamp unpacker), and the digits of the formats (dashed). (b) Maps of V = %lld that come "
-                  "back whole, of %lld random ones, over the inverse temperature.",
+                  "(a) Bits that one number of the virtual token holds, the largest V of each format (dots, clamp "
+                  "unpacker), and the digits of the formats (dashed). (b) Maps of V = %lld that come back whole, of "
+                  "%lld random ones, over the inverse temperature.",
                   (long long)run_int(r, "v"), (long long)run_int(r, "curve")),
         500, 200);
     fig_lines(f, fig_cell(f, 1, 2, 0), lines, line,
@@ -465,15 +469,13 @@ static const Experiment PACKED_MAP = {
     .name = "packed-map",
     .title = "One virtual token can carry any map from two tokens to one",
     .claim = "There is one fixed two-layer transformer that answers m(x1,x2) for every one of the V^(V^2) maps m, "
-             "each map "
-             "packed base V into the V numbers of a single virtual token.",
+             "each map packed base V into the V numbers of a single virtual token.",
     .method =
         "The construction, with the unpacking of digits as ReLU layers inside the network, answers every input of "
-        "every "
-        "map of V = 2 and 3; random rows find the largest V of each number format, beside rounding and truncation.",
+        "every map of V = 2 and 3; random rows find the largest V of each number format, beside rounding and "
+        "truncation.",
     .expect = "Every map exact; V up to 13 in F64 and 7 in F32, as for rounding; truncation gets about 70 % of the "
-              "maps of V = "
-              "3.",
+              "maps of V = 3.",
     .cost = "smoke two seconds, quick half a minute, paper a minute and a half",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 3",
     .settings = SETTINGS,

@@ -72,16 +72,16 @@ static void loops_answer_as_the_library_does(void **state)
     Net net = one_token_net(&a, V, N);
     Tensor x = questions(&a);
     int kinds = 0;
-    for (int t = 1; t <= 25; t += 3)
+    for (double t = 11; t <= 17; t += 0.25)
         for (int s = BY_LENGTH; s <= HARD_MAX; s++) {
             int32_t library[B], loops[B], right = 0;
             construct_answer(&a, &net, F64, x, (Attention){(Scaling)s, t}, library);
             construct_answer_rounded(&a, &net, FORMAT_F64, x, (Attention){(Scaling)s, t}, loops);
             for (int i = 0; i < B; i++) {
-                EXPECT(library[i] == loops[i], "T=%d, scaling %d, row %d: %d and %d", t, s, i, library[i], loops[i]);
+                EXPECT(library[i] == loops[i], "T=%g, scaling %d, row %d: %d and %d", t, s, i, library[i], loops[i]);
                 right += library[i] == lround(V * tensor_get(x, i * N * 2 * N + N - 1));
             }
-            kinds |= right == B ? 1 : right > B / 8 ? 2 : 4;
+            kinds |= right == B ? 1 : right > 2 ? 2 : 4;
         }
     assert_int_equal(kinds, 7); /* all, some, and nearly none of the answers were right */
     arena_close(&a);
@@ -142,7 +142,8 @@ static void gradient_reaches_the_virtual_token(void **state)
 
 /* ---- digits inside the network ---- */
 
-/* All 27 rows of a map of three tokens, in both forms of the unpacker; theory/packed-map itself checks one of them. */
+/* All 27 rows of a map of three tokens, in both forms of the unpacker; theory/packed-map itself checks one of
+ * them. */
 static void both_unpackers_know_every_row(void **state)
 {
     (void)state;
