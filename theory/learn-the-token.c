@@ -178,6 +178,7 @@ static Status descend(Run *r, int i, void *result, void *user)
 {
     const Plan *plan = user;
     Descent *out = result;
+    *out = (Descent){0};
     Arena run = arena_open(0), step = arena_open(0);
     uint64_t seed = run_seed(r, i / (plan->scales + 1));
     double c = plan->scale[i % (plan->scales + 1)];

@@ -118,6 +118,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
 {
     (void)user;
     Count *out = result;
+    *out = (Count){0};
     Arena step = arena_open(0);
     Attention how = {BY_LENGTH, run_real(r, "t")};
     for (int s = 0; s < (int)(sizeof SIZE / sizeof *SIZE); s++) {

@@ -108,6 +108,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
 {
     (void)user;
     Exhausted *out = result;
+    *out = (Exhausted){0};
     Arena step = arena_open(0);
     Attention how = {BY_LENGTH, run_real(r, "t")};
     double good = 0;
@@ -141,6 +142,7 @@ static Status over_vocabulary(Run *r, int f, void *result, void *user)
 {
     (void)user;
     Curve *out = result;
+    *out = (Curve){0};
     Arena step = arena_open(0);
     const Column column = {.rounded = true, .format = (Format)f};
     for (double v = 4; out->n < POINTS && v <= run_int(r, "v"); v = fmax(v + 1, floor(v * 1.3))) {
@@ -174,6 +176,7 @@ static Status over_temperature(Run *r, int s, void *result, void *user)
 {
     (void)user;
     Curve *out = result;
+    *out = (Curve){0};
     Arena step = arena_open(0);
     int64_t v = run_int(r, "v"), n = run_int(r, "curve");
     int32_t *map = random_maps(&step, run_seed(r, 0), v, n);

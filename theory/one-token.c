@@ -108,6 +108,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
 {
     (void)user;
     Count *out = result;
+    *out = (Count){0};
     Arena step = arena_open(0);
     Attention how = {BY_LENGTH, run_real(r, "t")};
     for (int64_t v = 2; v <= run_int(r, "max-v"); v++)
@@ -218,6 +219,7 @@ static Status frontier(Run *r, int f, void *result, void *user)
 {
     (void)user;
     Frontier *out = result;
+    *out = (Frontier){0};
     Arena step = arena_open(0);
     int64_t scan = run_int(r, "scan"), most = run_int(r, "most");
     for (int k = 0; k < READOUTS; k++) {

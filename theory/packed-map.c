@@ -217,6 +217,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
 {
     (void)user;
     Count *out = result;
+    *out = (Count){0};
     Arena step = arena_open(0);
     for (int64_t v = 2; v <= run_int(r, "max-v"); v++) {
         if (run_stopped()) return run_interrupted();
