@@ -181,16 +181,18 @@ static bool words(Run *r, Arena *step)
 
 /* ---- temperature ---- */
 
-static double lowest_temperature(Run *r, Arena *step)
+static Status lowest_temperature(double *lowest, Run *r, Arena *step)
 {
     int64_t v = run_int(r, "v"), answers = run_int(r, "answers"), n = run_int(r, "bisect");
     int32_t *map = random_maps(step, run_seed(r, 0), n, v, answers);
     double low = 0, high = run_real(r, "t");
-    while (high - low > 0.01 * high && !run_stopped()) {
+    while (high - low > 0.01 * high) {
+        if (run_stopped()) return run_interrupted();
         double t = (low + high) / 2;
         *(reproduced(step, &COLUMN[1], (Attention){BY_LENGTH, t}, map, n, v, answers) == n ? &high : &low) = t;
     }
-    return high;
+    *lowest = high;
+    return OK;
 }
 
 /* ---- the figure ---- */
@@ -253,7 +255,8 @@ static Status run(Run *r)
                    (double)count[i].random / (double)n);
     }
     bool spelt = words(r, &step);
-    double lowest = lowest_temperature(r, &step);
+    double lowest = 0;
+    TRY(lowest_temperature(&lowest, r, &step));
     run_metric(r, "lowest T", 0, lowest);
     TRY(draw_heads(r, &step));
     arena_close(&step);

@@ -244,8 +244,8 @@ static Status frontier(Run *r, int f, void *result, void *user)
 
 /* ---- a text of the user's choice ---- */
 
-/* Printable characters have id = byte - 32 and V = 94, as in the authors' example (T = 50 by length); a text with other
- * bytes has them as ids, V = 256. */
+/* Printable characters have id = byte - 32 and V = 94, as in the authors' example (T = 50 by length); a text with
+ * other bytes has them as ids, V = 256. */
 static int64_t ids_of(const char *text, int64_t n, int32_t *id, int *first)
 {
     bool printable = true;
@@ -255,8 +255,8 @@ static int64_t ids_of(const char *text, int64_t n, int32_t *id, int *first)
     return printable ? 94 : 256;
 }
 
-/* Once with the token embedding at zero; and the extremes with normal noise of standard deviation 10 in it, which must
- * not matter. */
+/* Once with the token embedding at zero; and the extremes with normal noise of standard deviation 10 in it, which
+ * must not matter. */
 static Status spell(Run *r, Arena *step, bool *exact, int64_t *noisy)
 {
     const char *text = run_text(r, "text");
