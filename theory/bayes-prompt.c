@@ -150,6 +150,7 @@ static Status open_model(Model **m, Arena *run, Run *r, uint64_t seed)
     arch_find("gpt2")->defaults(&c);
     c.vocab = VOCAB, c.positions = ROOM + SLOTS, c.dim = (int)run_int(r, "dim"), c.heads = (int)run_int(r, "heads");
     c.layers = 1, c.hidden = 4 * c.dim, c.tie_head = false, c.dropout = c.attn_dropout = 0;
+    c.init_sd = run_real(r, "init") / sqrt(c.dim);
     if (c.dim % c.heads) return fail(E_CONFIG, "%d heads do not divide the width %d", c.heads, c.dim);
     TRY(model_open(m, run, &c, F32, seed));
     Tensor at = param_find((*m)->params, "wpe.weight")->val;
@@ -563,6 +564,7 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"dim", "model width", {"16", "32", "128"}, 4, 1024},
     {"heads", "attention heads", {"4", "4", "4"}, 1, 64},
+    {"init", "size of the initial weights, times 1/sqrt(width)", {"1.0", "1.0", "1.0"}, 1e-3, 100},
     {"pretrain-steps", "steps of pretraining", {"40", "600", "1000"}, 1, 1e6},
     {"pretrain-batch", "sequences a step in pretraining", {"16", "48", "256"}, 1, 65536},
     {"pretrain-length", "tokens of a pretraining sequence", {"40", "100", "100"}, 2, ROOM - 2},
