@@ -17,6 +17,11 @@
  * "best Beta" line is that bound: the least regret over a and b, computed and not trained.  A network's prefix is not
  * bound by it, since the network is no exact conjugate predictor; what it reaches is measured.
  *
+ * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so its logit q.k is bounded by the
+ * size of W_Q and W_K.  Pretraining asks for no sharp attention and leaves them as small as they began; with GPT-2's
+ * .02 a slot, whatever it holds, weighs little more than a token, and six of them cannot outweigh fifty tokens
+ * (--set init=0.1 shows it).  The published network normalises queries and keys instead, which has the same effect.
+ *
  * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its table of
  * positions holds sinusoids and is frozen.  One learning rate for all methods, as published; no recurrent networks. */
 #include <math.h>
@@ -172,6 +177,7 @@ static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, Course c, 
 {
     TrainConfig config = train_defaults();
     config.lr = c.lr, config.total = c.steps, config.seed = seed, config.no_dropout = true;
+    config.schedule = SCHEDULE_LINEAR;
     params_train(m->params, "wpe.*", false);
     Trainer *tr;
     TRY(trainer_open(&tr, run, m, hooks, &config));
@@ -564,12 +570,12 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"dim", "model width", {"16", "32", "128"}, 4, 1024},
     {"heads", "attention heads", {"4", "4", "4"}, 1, 64},
-    {"init", "size of the initial weights, times 1/sqrt(width)", {"1.0", "1.0", "1.0"}, 1e-3, 100},
+    {"init", "standard deviation of the initial weights, times 1/sqrt(width)", {"1.0", "1.0", "1.0"}, 1e-3, 100},
     {"pretrain-steps", "steps of pretraining", {"40", "600", "1000"}, 1, 1e6},
     {"pretrain-batch", "sequences a step in pretraining", {"16", "48", "256"}, 1, 65536},
     {"pretrain-length", "tokens of a pretraining sequence", {"40", "100", "100"}, 2, ROOM - 2},
     {"pretrain-lr", "learning rate of pretraining", {"5e-3", "3e-3", "1e-3"}, 1e-7, 1},
-    {"tune-steps", "steps of tuning", {"30", "400", "1000"}, 1, 1e6},
+    {"tune-steps", "steps of tuning", {"30", "700", "1000"}, 1, 1e6},
     {"tune-batch", "sequences a step in tuning", {"16", "32", "256"}, 1, 65536},
     {"tune-length", "tokens of a tuning sequence", {"20", "50", "50"}, 2, ROOM - 2},
     {"lr", "learning rate of every tuning", {"5e-3", "5e-3", "5e-3"}, 1e-7, 1},
