@@ -227,7 +227,6 @@ static Status pretrain(Run *r, int i, void *out, void *user)
 
 typedef struct {
     float mean[ROOM], lo[ROOM], hi[ROOM]; /* cumulative regret after each token: mean and middle half of sequences */
-    int64_t params;
 } Regret;
 
 /* Turns log-probabilities (N,T) of the tokens drawn into cumulative regrets against the oracle. */
@@ -330,9 +329,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     int64_t n = run_int(r, "test"), t = run_int(r, "test-length");
     double *logp = NEW(&run, double, n *t);
     model_says(logp, &step, m, hooks, target, n, t, c.slots, test_stream(seed, target));
-    Regret *found = out;
-    settle(found, &run, logp, target, n, t, test_stream(seed, target));
-    found->params = params_count(m->params, NULL, true);
+    settle(out, &run, logp, target, n, t, test_stream(seed, target));
     arena_close(&step);
     arena_close(&run);
     return OK;
@@ -346,7 +343,6 @@ static const char *const BASE_NAME[BASES] = {"Bayes, knows the target", "Bayes, 
 typedef struct {
     double a, b;
 } Beta;
-
 static double beta_loss(Source s, Beta p, int64_t n, int64_t t, uint64_t stream)
 {
     double sum = 0, logp[ROOM];
@@ -542,8 +538,7 @@ static Status run(Run *r)
     int seeds = run_seeds(r);
     int64_t t = run_int(r, "test-length"), n = run_int(r, "test"), after = run_int(r, "tune-length");
     if (after > t) return fail(E_CONFIG, "tune-length %lld exceeds test-length %lld", (long long)after, (long long)t);
-    int *done = NEW(a, int, seeds);
-    TRY(run_parallel(r, seeds, sizeof *done, pretrain, NULL, done));
+    TRY(run_parallel(r, seeds, sizeof(int), pretrain, NULL, NEW(a, int, seeds)));
     Regret *all = NEW(a, Regret, 2 * WAYS * seeds), *exactly = NEW(a, Regret, 2 * BASES * seeds);
     TRY(run_parallel(r, 2 * WAYS * seeds, sizeof *all, tune, NULL, all));
     Found found = {{all, all + WAYS * seeds}, {exactly, exactly + BASES * seeds}};
@@ -558,8 +553,6 @@ static Status run(Run *r)
     }
     record(r, &found, after);
     if (t > after) record(r, &found, t);
-    for (int k = FIRST_PREFIX; k < WAYS; k++)
-        if (all[k * seeds].params) run_note(r, "%s: %lld numbers.", WAY[k].name, (long long)all[k * seeds].params);
     TRY(draw_curves(r, &found));
     TRY(draw_bars(r, &found));
     run_note(r, "Not tested: other learning rates per method, longer prefixes, untrained and recurrent networks.");

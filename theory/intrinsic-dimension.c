@@ -133,11 +133,12 @@ static double mean_exact(const Found *f, int task, int arm)
     return lab_mean(f->best[task][arm], f->seeds, 0);
 }
 
-/* The smallest d of the grid with 90 % of full tuning's exact match, or 0. */
+/* The smallest d of the grid with 90 % of full tuning's exact match; 0 where there is none, or nothing was learned. */
 static int64_t d90(const Found *f, int task)
 {
-    for (int k = 0; k < f->plan->dims; k++)
-        if (mean_exact(f, task, METHODS + k) >= 0.9 * mean_exact(f, task, FULL)) return (int64_t)f->plan->d[k];
+    double enough = 0.9 * mean_exact(f, task, FULL);
+    for (int k = 0; k < f->plan->dims && enough > 0; k++)
+        if (mean_exact(f, task, METHODS + k) >= enough) return (int64_t)f->plan->d[k];
     return 0;
 }
 

@@ -113,8 +113,9 @@ void table_attach(Model *m, Hooks *hooks)
     x->a = param_add(m->params, "table.mass", (Init){INIT_ZERO, 0}, SHAPE(v * p, 1));
     x->g = param_add(m->params, "table.value", (Init){INIT_NORMAL, 0.02}, SHAPE(v * p, c));
     x->a->trainable = x->g->trainable = true;
-    x->one = tensor_zero(m->run, F32, SHAPE(c, 2)), x->two = tensor_zero(m->run, F32, SHAPE(c, 2));
-    x->first = tensor_zero(m->run, F32, SHAPE(2, 1));
+    x->one = tensor_zero(m->run, params_dtype(m->params), SHAPE(c, 2)),
+    x->two = tensor_zero(m->run, params_dtype(m->params), SHAPE(c, 2));
+    x->first = tensor_zero(m->run, params_dtype(m->params), SHAPE(2, 1));
     tensor_set(x->first, 0, 1);
     for (int64_t i = 0; i < c; i++) tensor_set(x->one, 2 * i, 1), tensor_set(x->two, 2 * i + 1, 1);
     hook_observe(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, see_tokens, x);
