@@ -5,8 +5,9 @@
  *          function of the query alone and moves no attention, so in one layer it cannot do much more than all prefixes
  *          together, and stays far below LoRA.
  * Method   Equal parameters everywhere: M (d x d), a free prefix of d/2 slots, LoRA of rank d/16 on all linear maps.
- *          (i)  A model that finds two marked tokens among n is tuned at one length to report the first kind, and tested
- *               at others: the prefix's weight, and accuracy.
+ *          (i)  A model answers with the one digit k among n tokens, or with k + 1 if an instruction among them says so; it
+ *               is tuned at one length to do the second without instruction, and tested at others: the prefix's weight, and
+ *               accuracy.
  *          (ii) Covariance of what each method adds to the head's output in the sorter: eigenvalues.
  *          (iii) E1, ascending to descending sort, every method at its best rate, beside the table of all prefixes.
  * Expect   (i) odds of the prefix's weight fall like 1/n; (ii) M's spectrum decays more slowly than the prefix's;
@@ -157,25 +158,27 @@ static Status sort_job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- (i): one red and one blue token among n - 2 others ---- */
+/* ---- (i): a digit among fillers, with an instruction or without ---- */
 
-enum {
-    COLOURS = 8,
-    ASK = 3 * COLOURS
-}; /* red 0..7, blue 8..15, others 16..23; the answer to red k, or blue k, is k */
+/* Tokens: digits 0..7, fillers 8..15, two instructions, a question. */
+enum { ANSWERS = 8, FILLER = 8, PLAIN = 16, RAISE = 17, ASK = 18 };
 
-/* All rows have n tokens, then the question; the last position is scored: on red, or on a coin's choice. */
-static Batch marked_batch(Arena *a, int64_t b, int64_t n, bool red_only, uint64_t stream, uint64_t first)
+/* Rows of n tokens, then the question, which alone is scored.  Somewhere stands one digit k.  In pretraining half of the
+ * rows also hold an instruction, PLAIN (answer k) or RAISE (answer k + 1 mod 8); without one a coin decides.  In tuning
+ * there is no instruction and the answer is k + 1: a prefix has to stand in for the missing token. */
+static Batch marked_batch(Arena *a, int64_t b, int64_t n, bool tuning, uint64_t stream, uint64_t first)
 {
     int32_t *ids = NEW(a, int32_t, b * (n + 1)), *target = NEW(a, int32_t, b), *keep = NEW(a, int32_t, b);
     for (int64_t r = 0; r < b; r++) {
-        uint64_t mine = rng_mix(stream, first + (uint64_t)r);
+        uint64_t mine = rng_mix(stream, first + (uint64_t)r), coins = rng_bits(mine, 10000);
         int32_t *row = ids + r * (n + 1);
-        for (int64_t i = 0; i < n; i++) row[i] = 2 * COLOURS + (int32_t)rng_below(mine, (uint64_t)i, COLOURS);
-        int64_t red = rng_below(mine, 10000, n), blue = (red + 1 + rng_below(mine, 10001, n - 1)) % n;
-        row[red] -= 2 * COLOURS, row[blue] -= COLOURS;
+        for (int64_t i = 0; i < n; i++) row[i] = FILLER + (int32_t)rng_below(mine, (uint64_t)i, ANSWERS);
+        int64_t digit = rng_below(mine, 10001, n), other = (digit + 1 + rng_below(mine, 10002, n - 1)) % n;
+        bool raise = tuning || coins & 1, told = !tuning && coins & 2;
+        row[digit] = (int32_t)rng_below(mine, 10003, ANSWERS);
+        if (told) row[other] = raise ? RAISE : PLAIN;
         row[n] = ASK;
-        target[r] = red_only || rng_bits(mine, 10002) & 1 ? row[red] : row[blue] - COLOURS;
+        target[r] = (row[digit] + raise) % ANSWERS;
         keep[r] = (int32_t)n;
     }
     return (Batch){.b = b, .t = n + 1, .k = 1, .ids = ids, .target = target, .keep = keep};
@@ -265,7 +268,7 @@ static int lengths(const Run *r, int64_t n[SIZES])
     return k;
 }
 
-/* Tuned to report red at the shortest length, tested at all. */
+/* Tuned at the shortest length, tested at all. */
 static Status reach_job(Run *r, int i, void *out, void *user)
 {
     const Plan *plan = user;
@@ -342,9 +345,9 @@ static Status draw_lengths(Run *r, const Found *f)
     Fig *fig =
         run_figure(r, "length",
                    str_print(a,
-                             "Tuned at content length %lld to report one of two marked tokens. (a) weight of the "
-                             "prefix in the softmax; (b) accuracy, where the untuned model would be at 50. Mean "
-                             "and range of %d seeds.",
+                             "Tuned at content length %lld to follow an instruction that is not given. (a) weight "
+                             "of the prefix in the softmax; (b) accuracy, where without tuning a coin decides. "
+                             "Mean and range of %d seeds.",
                              (long long)f->length[0], f->seeds),
                    500, 190);
     Axis x = {.title = "content length n", .log = true};
@@ -359,7 +362,7 @@ static Status draw_spectra(Run *r, const Found *f, int d)
 {
     static const Arm shown[] = {PREFIX, MEMORY, LORA};
     Arena *a = run_arena(r);
-    int n = d < WIDEST ? d : WIDEST;
+    int n = d < 32 ? d : 32;
     Series line[3];
     for (int s = 0; s < 3; s++) {
         line[s] = blank(a, n, NAME[shown[s]], (int)shown[s] + 1);
@@ -367,23 +370,24 @@ static Status draw_spectra(Run *r, const Found *f, int d)
         for (int k = 0; k < n; k++) {
             double sum = 0, least = INFINITY, most = 0;
             for (int i = 0; i < f->seeds; i++) {
-                double x = fmax((double)f->sorted[shown[s]][i].share[k], 1e-8);
+                double x = (double)f->sorted[shown[s]][i].share[k];
                 sum += x / f->seeds, least = fmin(least, x), most = fmax(most, x);
             }
             tensor_set(line[s].x, k, k + 1), tensor_set(line[s].y, k, sum);
             tensor_set(line[s].lo, k, least), tensor_set(line[s].hi, k, most);
         }
     }
-    Fig *fig = run_figure(r, "spectrum",
-                          str_print(a,
-                                    "What each method adds to the head's output in the sorter, at equal numbers of "
-                                    "parameters: eigenvalues of its covariance over 1000 rows, as shares (below 1e-8 "
-                                    "drawn there). Mean and range of %d seeds.",
-                                    f->seeds),
-                          340, 190);
-    fig_lines(fig, fig_whole(fig), 3, line,
-              (PlotStyle){.x = {.title = "index"},
-                          .y = {.title = "share of the variance", .log = true, .lo = 1e-8, .hi = 1}});
+    Fig *fig =
+        run_figure(r, "spectrum",
+                   str_print(a,
+                             "What each method adds to the head's output in the sorter, at equal numbers of "
+                             "parameters: the largest eigenvalues of its covariance over 1000 rows, as shares. "
+                             "Mean and range of %d seeds.",
+                             f->seeds),
+                   340, 190);
+    PlotStyle style = {.x = {.title = "index"},
+                       .y = {.title = "share of the variance", .log = true, .lo = 1e-7, .hi = 1}};
+    fig_lines(fig, fig_whole(fig), 3, line, style);
     return fig_close(fig);
 }
 
@@ -409,12 +413,12 @@ static Status draw_scores(Run *r, const Found *f)
     return fig_close(fig);
 }
 
-/* How many directions hold 90 % of the variance. */
+/* How many directions hold 99 % of the variance. */
 static int directions(const Sorted *x)
 {
     double sum = 0;
     int k = 0;
-    while (k < WIDEST && sum < 0.9) sum += (double)x->share[k++];
+    while (k < WIDEST && sum < 0.99) sum += (double)x->share[k++];
     return k;
 }
 
@@ -441,7 +445,7 @@ static void record(Run *r, const Found *f)
             run_metric(r, str_print(a, "sorting, %s: final loss", NAME[k]), i, s->lab.last);
             run_metric(r, str_print(a, "sorting, %s: change of content attention", NAME[k]), i, s->gap);
             if (k == TABLE) continue;
-            run_metric(r, str_print(a, "directions with 90 %% of what %s adds", NAME[k]), i, directions(s));
+            run_metric(r, str_print(a, "directions with 99 %% of what %s adds", NAME[k]), i, directions(s));
             for (int n = 0; n < f->sizes; n++)
                 run_metric(r, str_print(a, "length %lld, %s: right (%%)", (long long)f->length[n], NAME[k]), i,
                            100 * f->reach[k][i].right[n]);
@@ -455,7 +459,7 @@ static void record(Run *r, const Found *f)
 }
 
 typedef struct {
-    double exact[ARMS], token[ARMS], directions[ARMS], far[ARMS], slope, gap;
+    double exact[ARMS], token[ARMS], directions[ARMS], close[ARMS], far[ARMS], slope, gap;
 } Means;
 
 static Means means_of(const Found *f)
@@ -467,7 +471,8 @@ static Means means_of(const Found *f)
             m.exact[k] += 100 * s->lab.score[0].exact / f->seeds,
                 m.token[k] += 100 * s->lab.score[0].token / f->seeds;
             m.directions[k] += (double)directions(s) / f->seeds;
-            if (k != TABLE) m.far[k] += 100 * f->reach[k][i].right[f->sizes - 1] / f->seeds;
+            m.close[k] += 100 * f->reach[k][i].right[0] / f->seeds;
+            m.far[k] += 100 * f->reach[k][i].right[f->sizes - 1] / f->seeds;
             if (k != LORA) m.gap = fmax(m.gap, s->gap);
         }
         m.slope += slope(&f->reach[PREFIX][i], f->sizes, f->length) / f->seeds;
@@ -475,25 +480,30 @@ static Means means_of(const Found *f)
     return m;
 }
 
+static const char *says(bool yes)
+{
+    return yes ? "holds" : "fails";
+}
+
 static void judge(Run *r, const Found *f)
 {
     Means m = means_of(f);
-    bool learned = m.token[LORA] > 70;
-    bool falls = m.slope<-0.5, broad = m.directions[MEMORY]> m.directions[PREFIX],
-         between = m.token[LORA] - m.token[MEMORY] > 2 * fabs(m.token[MEMORY] - m.token[TABLE]) && m.gap < 1e-5;
+    bool falls = m.slope < -0.5 && m.far[PREFIX]<m.far[MEMORY], broad = m.directions[MEMORY]> m.directions[PREFIX],
+         near = m.token[LORA] - m.token[MEMORY] > 2 * fabs(m.token[MEMORY] - m.token[TABLE]) && m.gap < 1e-5;
     run_verdict(
         r,
-        !learned                    ? INCONCLUSIVE
-        : falls && broad && between ? HOLDS
-                                    : FAILS,
-        "(i) The odds of the prefix's weight fall like n^%.2f, and accuracy at %lld tokens is %.0f %% (memory %.0f "
-        "%%, LoRA %.0f %%). (ii) 90 %% of what is added lies in %.1f directions for the prefix, %.1f for M, %.1f "
-        "for LoRA. (iii) Descending sort, exact and tokens right: prefix %.1f and %.1f %%, M %.1f and %.1f, all "
-        "prefixes %.1f and %.1f, LoRA %.1f and %.1f; content attention under the first three moves by at most "
-        "%.0e (%d seeds).",
-        m.slope, (long long)f->length[f->sizes - 1], m.far[PREFIX], m.far[MEMORY], m.far[LORA], m.directions[PREFIX],
-        m.directions[MEMORY], m.directions[LORA], m.exact[PREFIX], m.token[PREFIX], m.exact[MEMORY], m.token[MEMORY],
-        m.exact[TABLE], m.token[TABLE], m.exact[LORA], m.token[LORA], m.gap, f->seeds);
+        m.token[LORA] < 70       ? INCONCLUSIVE
+        : falls && broad && near ? HOLDS
+                                 : FAILS,
+        "(i) %s: the odds of the prefix's weight go like n^%.2f; accuracy at %lld and %lld tokens: prefix %.0f "
+        "and %.0f %%, M %.0f and %.0f, LoRA %.0f and %.0f. (ii) %s: 99 %% of what is added lies in %.1f "
+        "directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: descending sort, exact and tokens "
+        "right: prefix %.1f and %.1f %%, M %.1f and %.1f, all prefixes %.1f and %.1f, LoRA %.1f and %.1f; "
+        "content attention moves by at most %.0e but for LoRA (%d seeds).",
+        says(falls), m.slope, (long long)f->length[0], (long long)f->length[f->sizes - 1], m.close[PREFIX],
+        m.far[PREFIX], m.close[MEMORY], m.far[MEMORY], m.close[LORA], m.far[LORA], says(broad), m.directions[PREFIX],
+        m.directions[MEMORY], m.directions[LORA], says(near), m.exact[PREFIX], m.token[PREFIX], m.exact[MEMORY],
+        m.token[MEMORY], m.exact[TABLE], m.token[TABLE], m.exact[LORA], m.token[LORA], m.gap, f->seeds);
 }
 
 static Status run(Run *r)
@@ -549,13 +559,13 @@ static const Setting SETTINGS[] = {
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"pretrain-lr", "its learning rate", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
-    {"steps", "steps of tuning the sorter", {"20", "1200", "24000"}, 1, 1e7},
-    {"rates", "factors of each method's usual rate", {"1,", "0.4,1", "0.1,0.3,1,3"}, 1e-4, 1e4},
+    {"steps", "steps of tuning the sorter", {"20", "2000", "24000"}, 1, 1e7},
+    {"rates", "factors of each method's usual rate", {"1,", "0.4,1,2.5", "0.1,0.3,1,3"}, 1e-4, 1e4},
     {"test", "held-out inputs scored", {"50", "500", "3200"}, 1, 1e6},
     {"marked-dim", "width of the model of marked tokens", {"16", "32", "64"}, 16, WIDEST},
-    {"marked-steps", "steps of its pretraining", {"40", "1000", "5000"}, 1, 1e7},
+    {"marked-steps", "steps of its pretraining", {"40", "2000", "8000"}, 1, 1e7},
     {"marked-lr", "its learning rate", {"3e-3", "3e-3", "1e-3"}, 1e-7, 1},
-    {"tune-steps", "steps of tuning it", {"20", "400", "4000"}, 1, 1e7},
+    {"tune-steps", "steps of tuning it", {"20", "600", "4000"}, 1, 1e7},
     {"short", "content length of tuning, the shortest tested", {"4", "8", "8"}, 3, 1024},
     {"longest", "longest content", {"16", "256", "1024"}, 4, 4096},
     {"marked-test", "inputs scored at each length", {"40", "400", "2000"}, 1, 1e6},
