@@ -1,0 +1,139 @@
+/* The table really holds every prefix, the matrix adds what its formula says, and both have the gradient of their
+ * loss; neither moves attention. */
+#include "expect.h"
+
+#include "ad/gradcheck.h"
+#include "peft/peft.h"
+#include "theory/memory.h"
+
+enum { ROWS = 3, T = 5, V = 6, D = 8 };
+static const int32_t IDS[ROWS * T] = {3, 1, 4, 1, 5, 2, 0, 5, 3, 5, 0, 0, 4, 2, 1};
+static const int32_t TARGET[ROWS * T] = {1, 4, 1, 5, 0, -1, 5, 3, 5, 2, 0, 4, 2, 1, -1};
+static const Batch BATCH = {.b = ROWS, .t = T, .ids = IDS, .target = TARGET};
+
+static Model *small(Arena *run)
+{
+    Config c = {0};
+    Model *m;
+    arch_find("gpt2")->defaults(&c);
+    c.vocab = V, c.positions = T + 2, c.dim = D, c.heads = c.layers = 1, c.hidden = 12, c.init_sd = 0.5;
+    assert_int_equal(model_open(&m, run, &c, F64, 4), OK);
+    for (int i = 0; i < params_n(m->params); i++)
+        for (int64_t k = 0; k < tensor_count(params_at(m->params, i)->val); k++) {
+            Tensor w = params_at(m->params, i)->val;
+            tensor_set(w, k, tensor_get(w, k) + 0.3 * rng_normal(rng_mix(9, (uint64_t)i), (uint64_t)k));
+        }
+    return m;
+}
+
+static Tensor logits(Arena *run, Model *m, const Hooks *hooks)
+{
+    return tensor_copy(run, model_logits(m, &(Pass){.tape = tape_open(run, false), .hooks = hooks}, &BATCH)->val);
+}
+
+static Tensor captured(Arena *run, Model *m, Hooks *hooks, Site site)
+{
+    Capture c = {.arena = run};
+    hook_observe(hooks, (Where){site, 0, PART_DECODER}, hook_capture, &c);
+    logits(run, m, hooks);
+    hooks_clear_from(hooks, hooks_n(hooks) - 1);
+    return c.value;
+}
+
+static double prefix_term(Tensor q, int64_t row, Tensor keys, int64_t p)
+{
+    double sum = 0;
+    for (int64_t c = 0; c < D; c++) sum += tensor_get(q, row * D + c) * tensor_get(keys, p * D + c);
+    return exp(sum / sqrt(D));
+}
+
+/* For every cell that the batch visits: a = sum_p exp(q.k_p / sqrt(d)), g = the mean of v_p under those weights. */
+static void table_holds_a_prefix(void **state)
+{
+    (void)state;
+    Arena run = arena_open((size_t)1 << 28);
+    Model *m = small(&run), *other = small(&run);
+    Hooks *prefixed = hooks_new(&run), *tabled = hooks_new(&run);
+    const Peft *prefix = peft_find("prefix");
+    PeftConfig cfg = {0};
+    prefix->defaults(&cfg, &m->config);
+    cfg.length = 3, cfg.init_sd = 1;
+    assert_int_equal(peft_attach(prefix, m, prefixed, &cfg), OK);
+    table_attach(other, tabled);
+    Tensor q = captured(&run, m, prefixed, SITE_Q),
+           keys = param_find(m->params, "peft.prefix.decoder.layer.0.keys")->val,
+           values = param_find(m->params, "peft.prefix.decoder.layer.0.values")->val,
+           mass = param_find(other->params, "table.mass")->val, mean = param_find(other->params, "table.value")->val;
+    for (int64_t row = 0; row < ROWS * T; row++) {
+        int64_t cell = IDS[row] * other->config.positions + row % T;
+        double a = 0;
+        for (int64_t p = 0; p < 3; p++) a += prefix_term(q, row, keys, p);
+        tensor_set(mass, cell, log(a));
+        for (int64_t c = 0; c < D; c++) {
+            double g = 0;
+            for (int64_t p = 0; p < 3; p++) g += prefix_term(q, row, keys, p) / a * tensor_get(values, p * D + c);
+            tensor_set(mean, cell * D + c, g);
+        }
+    }
+    EXPECT_NEAR(logits(&run, other, tabled), logits(&run, m, prefixed), 1e-12);
+    arena_close(&run);
+}
+
+static void memory_adds_its_formula(void **state)
+{
+    (void)state;
+    Arena run = arena_open((size_t)1 << 28);
+    Model *m = small(&run);
+    Hooks *hooks = hooks_new(&run), *none = hooks_new(&run);
+    Tensor t = captured(&run, m, none, SITE_HEADS), q = captured(&run, m, none, SITE_Q),
+           map = captured(&run, m, none, SITE_PROBS), before = logits(&run, m, none);
+    memory_attach(m, hooks, "elu");
+    EXPECT_NEAR(logits(&run, m, hooks), before, 0);
+    Tensor w = param_find(m->params, "memory")->val;
+    for (int64_t i = 0; i < D * D; i++) tensor_set(w, i, rng_normal(3, (uint64_t)i));
+    for (int64_t row = 0; row < ROWS * T; row++)
+        for (int64_t c = 0; c < D; c++) {
+            double sum = tensor_get(t, row * D + c);
+            for (int64_t k = 0; k < D; k++) {
+                double x = tensor_get(q, row * D + k);
+                sum += (x > 0 ? x : exp(x) - 1) * tensor_get(w, k * D + c);
+            }
+            tensor_set(t, row * D + c, sum);
+        }
+    EXPECT_NEAR(captured(&run, m, hooks, SITE_HEADS), t, 1e-12);
+    EXPECT_NEAR(captured(&run, m, hooks, SITE_PROBS), map, 0);
+    arena_close(&run);
+}
+
+typedef struct {
+    Model *m;
+    Hooks *hooks;
+} Tuned;
+
+static Var *loss_of(Tape *t, void *ctx)
+{
+    const Tuned *x = ctx;
+    Pass *p = NEW(tape_arena(t), Pass, 1);
+    *p = (Pass){.tape = t, .hooks = x->hooks};
+    return model_loss(x->m, p, &BATCH);
+}
+
+static void gradients(void **state)
+{
+    (void)state;
+    for (int table = 0; table < 2; table++) {
+        Arena run = arena_open((size_t)1 << 28), step = arena_open((size_t)1 << 28);
+        Tuned x = {small(&run), hooks_new(&run)};
+        if (table)
+            table_attach(x.m, x.hooks);
+        else
+            memory_attach(x.m, x.hooks, "elu+1");
+        GradCheck g = gradcheck(x.m->params, &step, loss_of, &x, 5, 3);
+        EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6 && g.norm > 1e-3, "%s: %.2g, %.2g at %s, norm %.2g",
+               table ? "table" : "memory", g.worst, g.worst_each, g.at, g.norm);
+        arena_close(&step);
+        arena_close(&run);
+    }
+}
+
+SUITE(cmocka_unit_test(table_holds_a_prefix), cmocka_unit_test(memory_adds_its_formula), cmocka_unit_test(gradients))
