@@ -325,13 +325,13 @@ static Status draw_linear(Run *r, const Linear found[SIZES])
             tensor_set(e, k, found[s].error[k] > 1e-9 ? found[s].error[k] : 0);
             tensor_set(p, k, found[s].predicted[k]);
         }
-        Series line[] = {{.x = x, .y = e, .marked = true, .colour = 1, .label = s ? NULL : "constructed"},
-                         {.x = x, .y = p, .dashed = true, .colour = 2, .label = s ? NULL : "predicted"}};
+        Series line[] = {{.x = x, .y = e, .marked = true, .colour = 1},
+                         {.x = x, .y = p, .dashed = true, .colour = 2}};
         RefLine edge = {SIZE[s].dim / SIZE[s].layers, "D/L", true};
         fig_lines(f, fig_cell(f, 1, SIZES, s), 2, line,
                   (PlotStyle){.title = str_print(a, "D = %d, L = %d", SIZE[s].dim, SIZE[s].layers),
                               .x = {.title = "rank R", .lo = 0, .hi = SIZE[s].dim},
-                              .y = {.title = s ? NULL : "relative error", .lo = 1e-3, .hi = 1, .log = true},
+                              .y = {.title = s ? NULL : "relative error", .lo = 1e-2, .hi = 1, .log = true},
                               .ref = &edge,
                               .refs = 1});
     }
@@ -371,7 +371,7 @@ static Status draw_relu(Run *r, const Grid *g, const double *error, int seeds)
                          {pow(10, mean_log(g, error, seeds, d, LAST, 0, 1e-8)), "last layer", false}};
         fig_lines(f, fig_cell(f, 1, g->depths, d), 3, line,
                   (PlotStyle){.title = str_print(a, "target depth %g", g->depth[d]),
-                              .x = {.title = "rank per layer"},
+                              .x = {.title = "rank per layer", .lo = 0, .hi = WIDTH},
                               .y = {.title = d ? NULL : "mean squared error", .log = true},
                               .ref = ref,
                               .refs = 2});
