@@ -23,8 +23,7 @@
  * (d)      Let the inputs differ in the last token x by dx.  With k_H = |W_Q' W_K|/sqrt(d) and all tokens within D,
  *          |dt| <= |W_O W_V| (1 + 2 k_H D^2) |dx| =: c |dx|: the own value moves by at most |dx|, and the logits, of
  *          slope at most 2 k_H D, move weight between values of size D.  Then |f(X1) - f(X2)| >= (1 - c) |dx|.
- * Not shown  That c < 1 is necessary; universality, the paper's other half, which theory/universal-head covers for a
- *          single head. */
+ * Not shown  That c < 1 is necessary; universality, which theory/universal-head covers for a single head. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -164,8 +163,8 @@ static Var *pair_loss(Tape *t, int64_t step, void *user)
     return op_mse(t, last_row(t, &p->layer, &p->tuned, p->x), p->y);
 }
 
-typedef struct { /* of one job of (b) or (d) */
-    double reached, bound, left;
+typedef struct {                 /* of one job of (b) or (d) */
+    double reached, bound, left; /* left: how far the pair's sums are from each other */
 } Reached;
 
 static void add_lora(Tuned *z, ParamSet *ps, Arena *a, int rank)
