@@ -28,6 +28,7 @@
 enum { SLOTS = 1, POINTS = 256, SAVE_EVERY = 1000, LATE = 5, T = SLOTS + 2 * LENGTH - 1, CONTENT = T - SLOTS };
 typedef enum { PRETRAINED, TUNED, PREFIXED, ARMS } Arm;
 static const char *const ARM_NAME[ARMS] = {"pretrain", "full", "prefix"};
+static const DigitLayout LAYOUT = {SLOTS, 0};
 static const int32_t PROBE[LENGTH] = {2, 6, 0, 1, 4, 6, 3, 0, 1, 2};
 
 typedef struct {         /* what one arm of one seed found; travels between processes as bytes */
@@ -99,8 +100,8 @@ static Status resume(Run *r, Trainer *tr, const char *path, Outcome *out)
 
 static void score(Run *r, Arena *step, Model *m, const Hooks *hooks, const Tasks *tasks, DigitScore out[2])
 {
-    const DigitTask *both[] = {tasks->asc, tasks->desc};
-    digits_score(out, step, m, hooks, both, 2, SLOTS, run_int(r, "test"), rng_stream(1, "test"));
+    const DigitMix both = {{tasks->asc, tasks->desc}, 2};
+    digits_score(out, step, m, hooks, &both, LAYOUT, run_int(r, "test"), rng_stream(1, "test"));
 }
 
 static void score_late(Run *r, Arena *step, const Trainer *tr, const Tasks *tasks, Outcome *out)
@@ -123,13 +124,13 @@ static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, const Task
     uint64_t data = rng_stream(rng_mix(seed, arm), "data");
     int64_t batch = run_int(r, "batch"), every = (c.total + POINTS - 1) / POINTS;
     if (c.total > SAVE_EVERY) TRY(file_make_dir(run_path(r, "checkpoints")));
+    DigitMix mix = {{arm == PRETRAINED ? tasks->asc : tasks->desc}, 1};
     double sum = 0;
     while (tr->step < c.total) {
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&step);
         StepStats stats;
-        Batch b = digits_batch(&step, arm == PRETRAINED ? tasks->asc : tasks->desc, SLOTS, batch, data,
-                               (uint64_t)(tr->step * batch), false);
+        Batch b = digits_batch(&step, &mix, LAYOUT, batch, data, (uint64_t)(tr->step * batch), false);
         TRY(trainer_step(tr, &step, &b, &stats));
         arena_drop(&step, mark);
         score_late(r, &step, tr, tasks, out);
@@ -166,7 +167,7 @@ static void judge(Run *r, Arena *run, Model *m, Hooks *hooks, const Tasks *tasks
     Arena step = arena_open(0);
     score(r, &step, m, hooks, tasks, out->score);
     int32_t said[LENGTH], right[LENGTH], row[T + 1] = {0};
-    digits_decode(said, &step, m, hooks, PROBE, 1, SLOTS);
+    digits_decode(said, &step, m, hooks, PROBE, 1, LAYOUT);
     memcpy(row + SLOTS, PROBE, sizeof PROBE);
     memcpy(row + SLOTS + LENGTH, said, sizeof said);
     memcpy(out->token, row, sizeof out->token);

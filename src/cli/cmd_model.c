@@ -1,8 +1,9 @@
-/* vernier model inspect: the module tree of a checkpoint or of an architecture, and what a method adds to it. */
+/* vernier model: the module tree of a checkpoint or of an architecture and what a method adds to it (inspect), and
+ * checkpoints as files (list, convert, compare). */
 #include <string.h>
 
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/checkpoint.h"
 #include "nn/inspect.h"
 #include "peft/peft.h"
 
@@ -48,10 +49,11 @@ static Status attach(Model *m, const Args *a)
     return OK;
 }
 
-static Status model(const Args *a)
+static Status inspect(const Args *a)
 {
-    if (strcmp(args_at(a, 0), "inspect"))
-        return fail(E_CONFIG, "'%.30s' is nothing to do with a model; inspect is", args_at(a, 0));
+    if (args_count(a) > 2) return fail(E_CONFIG, "model inspect takes one DIR");
+    if (args_given(a, "pickle"))
+        return args_count(a) == 2 ? checkpoint_scan(a, args_at(a, 1)) : fail(E_CONFIG, "--pickle needs a FILE");
     Config c = {0};
     TRY(config_of(&c, a));
     int64_t classes;
@@ -64,23 +66,43 @@ static Status model(const Args *a)
     return OK;
 }
 
+static Status model(const Args *a)
+{
+    const char *what = args_at(a, 0);
+    int n = args_count(a) - 1;
+    if (!strcmp(what, "inspect")) return inspect(a);
+    if (!strcmp(what, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
+    if (!strcmp(what, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));
+    if (!strcmp(what, "compare") && n == 2) return checkpoint_compare(a, args_at(a, 1), args_at(a, 2));
+    if (str_glob("list|convert|compare", what))
+        return fail(E_CONFIG, "model %s takes %s", what, *what == 'l' ? "one PATH" : "two PATHs");
+    return fail(E_CONFIG, "'%.30s' is nothing to do with a model; inspect, list, convert and compare are", what);
+}
+
 static const Option OPTIONS[] = {
     {"arch", "NAME", "an architecture at its published size (default roberta), where no directory is given"},
     {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated"},
     {"classes", "N", "with a classification head for N classes"},
     {"method", "NAME", "attach a tuning method and show what it adds and trains; may be repeated"},
     {"size", "N", "the method's rank, width or length (default: the method's own)"},
+    {"pickle", NULL, "inspect: name what the pickles of a .bin FILE would import; nothing is loaded or run"},
+    {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)"},
+    {"dtype", "TYPE", "convert: F16, BF16, F32 or F64 for what is floating (default: as it is)"},
     {0}};
-static const Command MODEL = {.name = "model",
-                              .summary = "the module tree of a model, its sizes, and what a method would train",
-                              .usage = "inspect [options] [DIR]",
-                              .about = "DIR is a checkpoint directory, of which config.json is enough.",
-                              .example =
-                                  "vernier model inspect --arch roberta --set layers=2 --method lora --size 4\n"
-                                  "  vernier model inspect --arch t5 --method prefix --method parallel",
-                              .options = OPTIONS,
-                              .settings = true,
-                              .least = 1,
-                              .most = 2,
-                              .run = model};
+static const Command MODEL = {
+    .name = "model",
+    .summary = "look at a model: module tree and sizes; list, convert and compare checkpoints",
+    .usage = "inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
+    .about = "inspect shows the module tree; of a DIR config.json is enough.  The others "
+             "take a checkpoint directory, an index of shards, a .safetensors or a .bin: "
+             "list its tensors, convert it to safetensors, or show where two differ.",
+    .example = "vernier model inspect --arch roberta --set layers=2 --method lora --size 4\n"
+               "  vernier model inspect --arch t5 --method prefix --method parallel\n"
+               "  vernier model convert codebert codebert-f16 --dtype F16\n"
+               "  vernier model compare codebert codebert-f16",
+    .options = OPTIONS,
+    .settings = true,
+    .least = 1,
+    .most = 3,
+    .run = model};
 REGISTER(command, MODEL)

@@ -74,6 +74,18 @@ static const char *directory(const Args *a, const Experiment *e, bool page, cons
     return str_print(args_arena(a), "%s/%s", out ? out : otherwise, experiment_name(args_arena(a), e));
 }
 
+/* Before each of several: how long so far, and about how long the rest will take if it is like what was done. */
+static void announce(const char *name, int i, int n, double seconds)
+{
+    char spent[32], left[32];
+    print_span(spent, sizeof spent, seconds);
+    print_span(left, sizeof left, i ? seconds / i * (n - i) : 0);
+    if (i && seconds >= 1)
+        fprintf(stderr, "%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
+    else
+        fprintf(stderr, "%d/%d %s\n", i + 1, n, name);
+}
+
 static Status launch_each(const Args *a, Request q, const Experiment **list, const char **dir, Tally *t)
 {
     for (int i = 0; i < t->n; i++) {
@@ -81,12 +93,13 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, con
         q.experiment = list[i];
         TRY(run_check(&q));
     }
+    double began = clock_now();
     for (int i = 0; i < t->n; i++) {
         const char *name = experiment_name(args_arena(a), list[i]);
         q.experiment = list[i];
         q.dir = dir[i];
         if (run_stopped()) return run_interrupted();
-        if (t->n > 1 && !q.quiet) fprintf(stderr, "%d/%d %s\n", i + 1, t->n, name);
+        if (t->n > 1 && !q.quiet) announce(name, i, t->n, clock_now() - began);
         Status status = launch(a, &q, t);
         if (!status) continue;
         if (t->n == 1 || status == E_CONFIG || status == E_INTERRUPT) return status;

@@ -12,7 +12,7 @@
         {"seed", "S", "the first seed; default 1"},                                                                  \
         {"set", "KEY=VALUE", "change a setting; may be repeated.  --KEY VALUE does the same"},                       \
         {"out", "DIR", "the run directory; default runs/GROUP/NAME.  With several experiments, their parent"},       \
-        {"resume", NULL, "take up an interrupted run in its directory"},                                             \
+        {"resume", NULL, "take up an interrupted run in its directory; what is finished is not run again"},          \
         {"json", NULL, "print results.json in place of the table"},                                                  \
         {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
     {                                                                                                                \

@@ -5,10 +5,11 @@
 
 #include <stdio.h>
 #include <string.h>
-
-#include <cjson/cJSON.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "io/json.h"
 #include "num/kernels.h"
 
 #ifndef VERNIER_VERSION
@@ -107,21 +108,77 @@ static void add_usage(cJSON *root, const Run *r)
     cJSON_AddNumberToObject(time, "cpu_seconds", rusage_seconds(&self) - r->cpu_started + r->job_cpu);
 }
 
-Status manifest_write(Run *r, const char *status, const char *message)
+const char *program_id(Arena *a)
+{
+    struct stat st = {0};
+    stat("/proc/self/exe", &st);
+    return str_print(a, "%s %lld %lld.%09ld", vernier_version(), (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                     st.st_mtim.tv_nsec);
+}
+
+/* What decides the results, as far as a run knows beforehand. */
+static void add_question(cJSON *root, Run *r)
 {
     const Experiment *e = r->experiment;
-    cJSON *root = cJSON_CreateObject(), *tool = cJSON_AddObjectToObject(root, "tool");
-    cJSON_AddStringToObject(tool, "version", vernier_version());
-    cJSON_AddStringToObject(tool, "build", vernier_build());
     cJSON_AddStringToObject(root, "experiment", str_print(&r->arena, "%s/%s", e->group, e->name));
-    cJSON_AddStringToObject(root, "status", status);
-    if (message) cJSON_AddStringToObject(root, "message", message);
     cJSON_AddStringToObject(root, "preset", preset_name(r->preset));
     cJSON_AddRawToObject(root, "seed", str_print(&r->arena, "%llu", (unsigned long long)r->seed));
     cJSON_AddNumberToObject(root, "seeds", r->seeds);
-    cJSON_AddStringToObject(root, "rng", "philox4x32-10");
     cJSON *config = cJSON_AddObjectToObject(root, "config");
     for (int i = 0; e->settings && e->settings[i].key; i++) add_setting(config, e->settings + i, r->value[i]);
+}
+
+/* The same as a reader of the file sees it: numbers there are written as they were given. */
+static cJSON *question(Run *r)
+{
+    cJSON *written = cJSON_CreateObject();
+    add_question(written, r);
+    char *text = cJSON_PrintUnformatted(written);
+    cJSON *read = cJSON_Parse(text);
+    cJSON_free(text);
+    cJSON_Delete(written);
+    return read;
+}
+
+static bool same_member(const cJSON *a, const cJSON *b)
+{
+    char *x = cJSON_PrintUnformatted(a), *y = cJSON_PrintUnformatted(b);
+    bool same = x && y && !strcmp(x, y);
+    cJSON_free(x);
+    cJSON_free(y);
+    return same;
+}
+
+bool manifest_finished(Run *r)
+{
+    cJSON *found = NULL, *mine = question(r);
+    const char *status = "", *program = "";
+    bool same =
+        !json_read(&found, &r->arena, run_path(r, "manifest.json")) && !access(run_path(r, "results.json"), R_OK);
+    if (same) same = !json_text(&status, found, "status", "") && !strcmp(status, "done");
+    const cJSON *tool = same ? cJSON_GetObjectItem(found, "tool") : NULL;
+    if (same) same = tool && !json_text(&program, tool, "program", "") && !strcmp(program, program_id(&r->arena));
+    const cJSON *machine = same ? cJSON_GetObjectItem(found, "machine") : NULL;
+    const char *kernels = "";
+    if (same) same = machine && !json_text(&kernels, machine, "kernels", "") && !strcmp(kernels, kernels_name());
+    for (const cJSON *m = mine->child; m && same; m = m->next)
+        same = same_member(m, cJSON_GetObjectItem(found, m->string));
+    cJSON_Delete(found);
+    cJSON_Delete(mine);
+    err_clear();
+    return same;
+}
+
+Status manifest_write(Run *r, const char *status, const char *message)
+{
+    cJSON *root = cJSON_CreateObject(), *tool = cJSON_AddObjectToObject(root, "tool");
+    cJSON_AddStringToObject(tool, "version", vernier_version());
+    cJSON_AddStringToObject(tool, "build", vernier_build());
+    cJSON_AddStringToObject(tool, "program", program_id(&r->arena));
+    cJSON_AddStringToObject(root, "status", status);
+    if (message) cJSON_AddStringToObject(root, "message", message);
+    add_question(root, r);
+    cJSON_AddStringToObject(root, "rng", "philox4x32-10");
     add_inputs(root, r);
     cJSON *machine = cJSON_AddObjectToObject(root, "machine");
     cJSON_AddStringToObject(machine, "cpu", cpu_model(&r->arena));

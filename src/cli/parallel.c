@@ -49,25 +49,16 @@ typedef struct {
     bool failing;
 } Pool;
 
-/* The program itself is part of what determines a result: a rebuilt one takes no job of the old one's. */
-static void add_program(Sha256 *s)
-{
-    struct stat st = {0};
-    stat("/proc/self/exe", &st);
-    const int64_t id[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
-    sha256_add(s, vernier_version(), strlen(vernier_version()));
-    sha256_add(s, id, sizeof id);
-}
-
 static Sha256Hex pool_key(const Run *r, int call, int n, size_t size)
 {
     Sha256 s = sha256_begin();
     const Experiment *e = r->experiment;
     ArenaMark mark = arena_mark(&r->arena);
     Arena *a = (Arena *)(uintptr_t)&r->arena;
-    const char *head = str_print(a, "%s/%s|%d|%d|%zu|%llu|%d|%s", e->group, e->name, call, n, size,
+    const char *program = program_id(a),
+               *head = str_print(a, "%s/%s|%d|%d|%zu|%llu|%d|%s", e->group, e->name, call, n, size,
                                  (unsigned long long)r->seed, r->seeds, kernels_name());
-    add_program(&s);
+    sha256_add(&s, program, strlen(program));
     sha256_add(&s, head, strlen(head) + 1);
     for (int i = 0; e->settings && e->settings[i].key; i++) sha256_add(&s, r->value[i], strlen(r->value[i]) + 1);
     arena_drop(a, mark);

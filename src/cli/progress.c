@@ -49,7 +49,7 @@ Status run_interrupted(void)
     return fail(E_INTERRUPT, "interrupted before the end");
 }
 
-static void print_span(char *out, size_t n, double seconds)
+void print_span(char *out, size_t n, double seconds)
 {
     int s = (int)fmin(seconds + 0.5, 1e9);
     if (s < 60)

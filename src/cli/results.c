@@ -13,9 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cjson/cJSON.h>
-
 #include "base/file.h"
+#include "io/json.h"
 
 static void add_number_or_null(cJSON *array, double x)
 {
@@ -134,6 +133,21 @@ Status results_write(Run *r, Status status)
     return wrote ? wrote : write_csv(r);
 }
 
+/* Of a run that is finished already only the verdict is taken up: its files are what they are. */
+Status results_recall(Run *r)
+{
+    cJSON *root;
+    const char *path = run_path(r, "results.json"), *verdict = "", *sentence = "";
+    TRY(json_read(&root, &r->arena, path));
+    Status status = json_text(&verdict, root, "verdict", path);
+    if (!status) status = json_text(&sentence, root, "sentence", path);
+    for (Verdict v = HOLDS; v <= INCONCLUSIVE; v++)
+        if (!strcmp(verdict_name(v), verdict)) r->verdict = v;
+    r->sentence = str_copy(&r->arena, sentence, strlen(sentence));
+    cJSON_Delete(root);
+    return status;
+}
+
 /* ------------------------------------------------------------------------ for a person */
 
 static bool colour(void)
@@ -181,5 +195,5 @@ void results_print(Run *r)
     }
     for (const Note *n = r->notes; n; n = n->next) print_item("  note", 11, n->text);
     for (const Note *f = r->figures; f; f = f->next) printf("  figure   %s/figures/%s.svg\n", r->dir, f->text);
-    printf("  results  %s/results.json\n", r->dir);
+    printf("  results  %s/results.json%s\n", r->dir, r->finished ? " (finished before; not run again)" : "");
 }

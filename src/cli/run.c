@@ -226,7 +226,8 @@ Status run_open(Run **out, const Request *q)
     memory_forget_peak();
     stamp(r->when[0]);
     Status status = resolve(r, q);
-    if (!status) status = prepare_dir(r);
+    r->finished = !status && r->resume && manifest_finished(r);
+    if (!status && !r->finished) status = prepare_dir(r);
     if (status) run_close(r);
     *out = status ? NULL : r;
     return status;
@@ -235,6 +236,7 @@ Status run_open(Run **out, const Request *q)
 /* The experiment's status is the run's, unless writing the results goes wrong first. */
 Status run_go(Run *r)
 {
+    if (r->finished) return results_recall(r);
     cli_trap(true);
     Status status = r->experiment->run(r);
     cli_trap(false);

@@ -62,6 +62,7 @@ struct Run {
     int seeds, threads;
     uint64_t seed;
     bool resume, quiet;
+    bool finished; /* --resume found the results of this very run: it is not run again */
     const char *dir;
     const char **value; /* the resolved settings, in the order of experiment->settings */
     Metric *metrics;
@@ -91,10 +92,13 @@ const Setting *run_setting(const Run *, const char *key, int *index); /* NULL wh
 const char *text_of(Arena *, const char *fmt, va_list);
 
 Status results_write(Run *, Status); /* results.json and results.csv */
+Status results_recall(Run *);        /* the verdict of a run that was finished before */
 void results_print(Run *);           /* the table on standard output */
 Summary metric_summary(Arena *, const Metric *);
 
 Status manifest_write(Run *, const char *status, const char *message);
+bool manifest_finished(Run *);   /* does the directory hold the end of this very run? */
+const char *program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
 const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
 
@@ -103,7 +107,8 @@ double cpu_now(void);                         /* of this process so far */
 void memory_forget_peak(void);                /* a run's peak is not that of the run before it */
 double clock_now(void);                       /* seconds, monotonic */
 void progress_show(const Run *, const Stage *, double fraction);
-void progress_clear(void); /* wipes the line before anything else is printed */
-void signals_watch(void);  /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
+void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
+void progress_clear(void);                            /* wipes the line before anything else is printed */
+void signals_watch(void);                             /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
 
 #endif

@@ -1,8 +1,7 @@
 /* Reading, in three passes: the header's frame (size, UTF-8, JSON), each entry by itself (dtype, shape, offsets),
  * and the entries together (sorted by offset they must tile the data area exactly).  cJSON keeps both of two equal
  * keys and carries numbers as doubles, so duplicates are searched for and numbers must be integers below 2^53.
- *
- * A Weights gathers the entries of one or several mapped files behind one sorted list of names. */
+ */
 #include "io/safetensors.h"
 
 #include <cjson/cJSON.h>
@@ -12,28 +11,9 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "io/json.h"
+#include "io/reader.h"
 
 enum { HEADER_MAX = 100000000 };
-
-static const struct {
-    const char *name;
-    size_t size;
-} TYPES[] = {
-    [STORED_BOOL] = {"BOOL", 1}, [STORED_U8] = {"U8", 1},   [STORED_I8] = {"I8", 1},   [STORED_F16] = {"F16", 2},
-    [STORED_BF16] = {"BF16", 2}, [STORED_I16] = {"I16", 2}, [STORED_U16] = {"U16", 2}, [STORED_I32] = {"I32", 4},
-    [STORED_U32] = {"U32", 4},   [STORED_F32] = {"F32", 4}, [STORED_I64] = {"I64", 8}, [STORED_F64] = {"F64", 8}};
-enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
-
-struct Weights {
-    const char *path;
-    Bytes *map;
-    int n_maps;
-    Stored *at;            /* by place in the data */
-    const Stored **sorted; /* by name */
-    int n;
-    Meta *meta;
-    int n_meta;
-};
 
 /* ---- the header */
 
@@ -84,11 +64,7 @@ static Status read_shape(Stored *s, const cJSON *shape)
 static Status read_type(Stored *s, const cJSON *type)
 {
     if (!cJSON_IsString(type)) return fail(E_FORMAT, "%s: tensor '%s' has no dtype", s->file, s->name);
-    for (int t = 0; t < N_TYPES; t++) {
-        if (strcmp(TYPES[t].name, type->valuestring)) continue;
-        s->type = (StoredType)t;
-        return OK;
-    }
+    if (stored_type_find(&s->type, type->valuestring)) return OK;
     return fail(E_FORMAT,
                 "%s: tensor '%s' has dtype '%.20s', known are F64, F32, F16, BF16, I8 to I64, U8 to U32, BOOL",
                 s->file, s->name, type->valuestring);
@@ -107,7 +83,7 @@ static Status read_entry(Stored *s, const cJSON *j, const char *data, size_t roo
     if (end < begin || (uint64_t)end > room)
         return fail(E_FORMAT, "%s: tensor '%s' lies at [%lld, %lld], the data has %zu bytes", s->file, s->name,
                     (long long)begin, (long long)end, room);
-    if (__builtin_mul_overflow(s->count, (int64_t)TYPES[s->type].size, &bytes) || bytes != end - begin)
+    if (__builtin_mul_overflow(s->count, (int64_t)stored_size(s->type), &bytes) || bytes != end - begin)
         return fail(E_FORMAT, "%s: tensor '%s' of shape %s and dtype %s is given %lld bytes", s->file, s->name,
                     stored_shape(s), stored_type(s), (long long)(end - begin));
     s->bytes = data + begin;
@@ -140,11 +116,6 @@ static int by_place(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp((*(const Stored *const *)a)->name, (*(const Stored *const *)b)->name);
-}
-
 /* Sorted by place, each tensor must begin where the one before it ended. */
 static Status check_tiling(Stored *at, int n, const char *data, size_t room, const char *path)
 {
@@ -158,17 +129,6 @@ static Status check_tiling(Stored *at, int n, const char *data, size_t room, con
         end += at[i].n_bytes;
     }
     if (end != data + room) return fail(E_FORMAT, "%s: %td bytes follow the last tensor", path, data + room - end);
-    return OK;
-}
-
-static Status sort_names(Weights *w, Arena *run)
-{
-    w->sorted = NEW(run, const Stored *, w->n);
-    for (int i = 0; i < w->n; i++) w->sorted[i] = &w->at[i];
-    qsort(w->sorted, (size_t)w->n, sizeof *w->sorted, by_name);
-    for (int i = 1; i < w->n; i++)
-        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
-            return fail(E_FORMAT, "%s: tensor '%s' appears twice", w->sorted[i]->file, w->sorted[i]->name);
     return OK;
 }
 
@@ -192,10 +152,10 @@ static Status read_header(Weights *w, Arena *run, const cJSON *root, const char 
     TRY(check_tiling(at + w->n, n, data, room, path));
     w->at = at;
     w->n += n;
-    return sort_names(w, run);
+    return weights_sort(w, run);
 }
 
-static Status add_file(Weights *w, Arena *run, const char *path)
+Status safetensors_add(Weights *w, Arena *run, const char *path)
 {
     Bytes *map = &w->map[w->n_maps];
     TRY(file_map(map, path));
@@ -210,230 +170,18 @@ static Status add_file(Weights *w, Arena *run, const char *path)
     return status;
 }
 
-static Weights *weights_new(Arena *run, const char *path, int maps)
-{
-    Weights *w = NEW(run, Weights, 1);
-    *w = (Weights){.path = str_copy(run, path, strlen(path)), .map = NEW(run, Bytes, maps)};
-    return w;
-}
-
-static Status opened(Weights **out, Weights *w, Status status)
-{
-    *out = status ? NULL : w;
-    if (status) weights_close(w);
-    return status;
-}
-
 Status safetensors_open(Weights **out, Arena *run, const char *path)
 {
     Weights *w = weights_new(run, path, 1);
-    return opened(out, w, add_file(w, run, w->path));
-}
-
-/* ---- directories */
-
-static bool listed(const char *const *list, int n, const char *s)
-{
-    for (int i = 0; i < n; i++)
-        if (!strcmp(list[i], s)) return true;
-    return false;
-}
-
-/* Shards lie beside their index; a name with a slash would leave the directory. */
-static Status open_index(Weights **out, Arena *run, const cJSON *root, const char *dir, const char *path)
-{
-    const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map"), *j;
-    if (!cJSON_IsObject(map)) return fail(E_FORMAT, "%s: has no weight_map", path);
-    const char **file = NEW(run, const char *, cJSON_GetArraySize(map));
-    int n = 0;
-    cJSON_ArrayForEach(j, map)
-    {
-        if (!cJSON_IsString(j) || strchr(j->valuestring, '/') || !*j->valuestring)
-            return fail(E_FORMAT, "%s: weight_map '%s' names no file beside it", path, j->string);
-        if (!listed(file, n, j->valuestring)) file[n++] = j->valuestring;
-    }
-    Weights *w = weights_new(run, dir, n);
-    Status status = OK;
-    for (int i = 0; i < n && !status; i++) status = add_file(w, run, str_print(run, "%s/%s", dir, file[i]));
-    cJSON_ArrayForEach(j, map)
-    {
-        if (!status && !weights_find(w, j->string))
-            status = fail(E_FORMAT, "%s: lists tensor '%s', which %s does not hold", path, j->string, j->valuestring);
-    }
-    return opened(out, w, status);
-}
-
-Status safetensors_open_dir(Weights **out, Arena *run, const char *dir)
-{
-    const char *one = str_print(run, "%s/model.safetensors", dir);
-    const char *index = str_print(run, "%s/model.safetensors.index.json", dir);
-    FILE *probe = fopen(one, "rb");
-    if (probe) fclose(probe);
-    FILE *probe_index = probe ? NULL : fopen(index, "rb");
-    if (!probe_index) return safetensors_open(out, run, one); /* its message tells which file was expected */
-    fclose(probe_index);
-    cJSON *root;
-    TRY(json_read(&root, run, index));
-    Status status = open_index(out, run, root, dir, index);
-    cJSON_Delete(root);
-    return status;
-}
-
-void weights_close(Weights *w)
-{
-    if (!w) return;
-    for (int i = 0; i < w->n_maps; i++) file_unmap(w->map[i]);
-    w->n_maps = 0;
-}
-
-int weights_n(const Weights *w)
-{
-    return w->n;
-}
-
-const Stored *weights_at(const Weights *w, int i)
-{
-    return &w->at[i];
-}
-
-const Stored *weights_find(const Weights *w, const char *name)
-{
-    const Stored key = {.name = name}, *k = &key;
-    const Stored **hit = w->n ? bsearch(&k, w->sorted, (size_t)w->n, sizeof *w->sorted, by_name) : NULL;
-    return hit ? *hit : NULL;
-}
-
-const char *weights_meta(const Weights *w, const char *key)
-{
-    for (int i = 0; i < w->n_meta; i++)
-        if (!strcmp(w->meta[i].key, key)) return w->meta[i].value;
-    return NULL;
-}
-
-const char *weights_path(const Weights *w)
-{
-    return w->path;
-}
-
-/* ---- values */
-
-static double half(uint16_t h)
-{
-    int e = h >> 10 & 31, f = h & 1023;
-    double x = e == 31 ? (f ? __builtin_nan("") : __builtin_inf())
-               : e     ? __builtin_ldexp(1024 + f, e - 25)
-                       : __builtin_ldexp(f, -24);
-    return h >> 15 ? -x : x;
-}
-
-double stored_get(const Stored *s, int64_t i)
-{
-    union {
-        uint8_t u8;
-        int8_t i8;
-        int16_t i16;
-        uint32_t u32;
-        uint16_t u16;
-        int32_t i32;
-        float f32;
-        int64_t i64;
-        double f64;
-    } x;
-    CHECK(i >= 0 && i < s->count, "element %lld of tensor '%s' %s", (long long)i, s->name, stored_shape(s));
-    size_t size = TYPES[s->type].size;
-    memcpy(&x, (const char *)s->bytes + (size_t)i * size, size);
-    switch (s->type) {
-    case STORED_BOOL:
-    case STORED_U8: return x.u8;
-    case STORED_I8: return x.i8;
-    case STORED_I16: return x.i16;
-    case STORED_U16: return x.u16;
-    case STORED_U32: return x.u32;
-    case STORED_F16: return half(x.u16);
-    case STORED_BF16: return (double)bf16_to_f32((Bf16){x.u16});
-    case STORED_I32: return x.i32;
-    case STORED_F32: return (double)x.f32;
-    case STORED_I64: return (double)x.i64;
-    case STORED_F64: return x.f64;
-    }
-    return 0;
-}
-
-const char *stored_type(const Stored *s)
-{
-    return TYPES[s->type].name;
-}
-
-const char *stored_shape(const Stored *s)
-{
-    static _Thread_local char ring[4][24 * STORED_RANK];
-    static _Thread_local int turn;
-    char *text = ring[turn++ & 3];
-    size_t used = (size_t)snprintf(text, sizeof ring[0], "[");
-    for (int i = 0; i < s->rank; i++)
-        used += (size_t)snprintf(text + used, sizeof ring[0] - used, i ? ", %lld" : "%lld", (long long)s->dim[i]);
-    snprintf(text + used, sizeof ring[0] - used, "]");
-    return text;
-}
-
-/* The dtype whose memory is laid out as the file's, or -1. */
-static int same_dtype(StoredType type)
-{
-    switch (type) {
-    case STORED_F32: return F32;
-    case STORED_F64: return F64;
-    case STORED_BF16: return BF16;
-    case STORED_I32: return I32;
-    default: return -1;
-    }
-}
-
-Status stored_read(Tensor into, const Stored *s)
-{
-    bool same = into.rank == s->rank;
-    for (int i = 0; i < s->rank && same; i++) same = into.dim[i] == s->dim[i];
-    if (!same)
-        return fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
-                    tensor_shape(into));
-    if (same_dtype(s->type) == (int)into.dtype) {
-        memcpy(into.data, s->bytes, s->n_bytes);
-        return OK;
-    }
-    for (int64_t i = 0; i < s->count; i++) {
-        double x = stored_get(s, i);
-        if (into.dtype == I32 && !(x >= INT32_MIN && x <= INT32_MAX))
-            return fail(E_FORMAT, "%s: tensor '%s': element %lld is %.17g, which 32 bits do not hold", s->file,
-                        s->name, (long long)i, x);
-        tensor_set(into, i, x);
-    }
-    return OK;
-}
-
-Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
-{
-    if (s->rank > MAX_RANK)
-        return fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
-                    s->rank, MAX_RANK);
-    int dtype = same_dtype(s->type);
-    if (dtype >= 0 && (uintptr_t)s->bytes % TYPES[s->type].size == 0) {
-        union {
-            const void *in;
-            void *out;
-        } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
-        *out = tensor_over(data.out, (DType)dtype, s->rank, s->dim);
-        return OK;
-    }
-    if (dtype < 0) dtype = s->type == STORED_F16 ? F32 : I32;
-    *out = tensor_new(a, (DType)dtype, s->rank, s->dim);
-    return stored_read(*out, s);
+    return weights_opened(out, w, safetensors_add(w, run, w->path));
 }
 
 /* ---- writing */
 
 static int by_size_and_name(const void *a, const void *b)
 {
-    const Named *x = a, *y = b;
-    size_t m = dtype_size(x->value.dtype), n = dtype_size(y->value.dtype);
+    const Stored *x = a, *y = b;
+    size_t m = stored_size(x->type), n = stored_size(y->type);
     return m != n ? (m > n ? -1 : 1) : strcmp(x->name, y->name);
 }
 
@@ -450,21 +198,21 @@ static void put_meta(Buf *b, const Meta *meta, int n)
     buf_print(b, "}");
 }
 
-static void put_entry(Buf *b, const Named *t, size_t begin)
+static void put_entry(Buf *b, const Stored *t, size_t begin)
 {
     buf_print(b, ",");
     json_quote(b, t->name);
-    buf_print(b, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name(t->value.dtype));
-    for (int d = 0; d < t->value.rank; d++) buf_print(b, d ? ",%lld" : "%lld", (long long)t->value.dim[d]);
-    buf_print(b, "],\"data_offsets\":[%zu,%zu]}", begin, begin + tensor_bytes(t->value));
+    buf_print(b, ":{\"dtype\":\"%s\",\"shape\":[", stored_type(t));
+    for (int d = 0; d < t->rank; d++) buf_print(b, d ? ",%lld" : "%lld", (long long)t->dim[d]);
+    buf_print(b, "],\"data_offsets\":[%zu,%zu]}", begin, begin + t->n_bytes);
 }
 
-Status safetensors_write(const char *path, const Named *tensors, int n, const Meta *meta, int n_meta)
+Status safetensors_write_stored(const char *path, const Stored *tensors, int n, const Meta *meta, int n_meta)
 {
     Writer file;
     TRY(writer_open(&file, path));
     Arena scratch = arena_open((size_t)1 << 30);
-    Named *t = NEW(&scratch, Named, n);
+    Stored *t = NEW(&scratch, Stored, n);
     if (n) memcpy(t, tensors, sizeof *t * (size_t)n);
     qsort(t, (size_t)n, sizeof *t, by_size_and_name);
 
@@ -474,7 +222,7 @@ Status safetensors_write(const char *path, const Named *tensors, int n, const Me
     for (int i = 0; i < n; i++) {
         CHECK(!i || strcmp(t[i - 1].name, t[i].name), "%s: tensor '%s' is written twice", path, t[i].name);
         put_entry(&b, &t[i], at);
-        at += tensor_bytes(t[i].value);
+        at += t[i].n_bytes;
     }
     buf_print(&b, "}");
     while (b.len % 8) buf_add(&b, " ", 1);
@@ -483,7 +231,28 @@ Status safetensors_write(const char *path, const Named *tensors, int n, const Me
     for (int i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)b.len >> 8 * i);
     writer_add(&file, size, sizeof size);
     writer_add(&file, b.text, b.len);
-    for (int i = 0; i < n; i++) writer_add(&file, t[i].value.data, tensor_bytes(t[i].value));
+    for (int i = 0; i < n; i++) writer_add(&file, t[i].bytes, t[i].n_bytes);
     arena_close(&scratch);
     return writer_close(&file);
+}
+
+Status safetensors_write(const char *path, const Named *tensors, int n, const Meta *meta, int n_meta)
+{
+    static const StoredType types[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+    Arena scratch = arena_open((size_t)1 << 30);
+    Stored *t = NEW(&scratch, Stored, n);
+    for (int i = 0; i < n; i++) {
+        Tensor v = tensors[i].value;
+        t[i] = (Stored){.name = tensors[i].name,
+                        .type = types[v.dtype],
+                        .rank = v.rank,
+                        .count = tensor_count(v),
+                        .bytes = v.data,
+                        .n_bytes = tensor_bytes(v)};
+        for (int d = 0; d < v.rank; d++) t[i].dim[d] = v.dim[d];
+    }
+    Status status = safetensors_write_stored(path, t, n, meta, n_meta);
+    arena_close(&scratch);
+    return status;
 }

@@ -2,6 +2,7 @@
 #include "lab/digits.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -60,19 +61,123 @@ static void histogram(const int32_t in[LENGTH], int32_t out[LENGTH])
     for (int i = 0; i < LENGTH; i++) out[i] = count[in[i]] < DIGIT_VOCAB ? count[in[i]] : DIGIT_VOCAB - 1;
 }
 
-const DigitTask DIGIT_TASKS[] = {{"asc", "ascending sort", ascending},
-                                 {"desc", "descending sort", descending},
-                                 {"add1", "add 1 to each digit", add_one},
-                                 {"add2", "add 2 to each digit", add_two},
-                                 {"asc-add1", "ascending sort, then add 1", ascending_add_one},
-                                 {"histogram", "the count of each digit, in place", histogram},
-                                 {0}};
+static void descending_add_one(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    sorted(in, out, -1);
+    added(out, 1);
+}
+
+/* ---- tasks of this workbench: for questions of one's own */
+
+static void rotated(const int32_t in[LENGTH], int32_t out[LENGTH], int by)
+{
+    for (int i = 0; i < LENGTH; i++) out[i] = in[(i + by) % LENGTH];
+}
+
+static void copy(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    rotated(in, out, 0);
+}
+
+static void shift(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    rotated(in, out, 1);
+}
+
+static void shift_two(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    rotated(in, out, 2);
+}
+
+static void reverse(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    for (int i = 0; i < LENGTH; i++) out[i] = in[LENGTH - 1 - i];
+}
+
+static void reverse_add_one(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    reverse(in, out);
+    added(out, 1);
+}
+
+static void mode(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    int count[DIGITS] = {0}, best = 0;
+    for (int i = 0; i < LENGTH; i++) count[in[i]]++;
+    for (int k = 1; k < DIGITS; k++)
+        if (count[k] > count[best]) best = k;
+    for (int i = 0; i < LENGTH; i++) out[i] = best;
+}
+
+static void running_sum(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    for (int i = 0, sum = 0; i < LENGTH; i++) out[i] = sum = (sum + in[i]) % DIGITS;
+}
+
+static void running_maximum(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    for (int i = 0; i < LENGTH; i++) out[i] = i && out[i - 1] > in[i] ? out[i - 1] : in[i];
+}
+
+static void difference(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    for (int i = 0; i < LENGTH; i++) out[i] = (in[i] - in[(i + LENGTH - 1) % LENGTH] + DIGITS) % DIGITS;
+}
+
+static void palindrome(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    for (int i = 0; i < LENGTH; i++) out[i] = in[i] == in[LENGTH - 1 - i];
+}
+
+const DigitTask DIGIT_TASKS[] = {
+    {"asc", "ascending sort", ascending},
+    {"desc", "descending sort", descending},
+    {"add1", "add 1 to each digit", add_one},
+    {"add2", "add 2 to each digit", add_two},
+    {"asc-add1", "ascending sort, then add 1", ascending_add_one},
+    {"histogram", "the count of each digit, in place", histogram},
+    {"copy", "the input again", copy},
+    {"reverse", "the input backwards", reverse},
+    {"shift", "each place takes its right neighbour, the last the first", shift},
+    {"shift2", "the same by two places", shift_two},
+    {"mode", "the commonest digit (the least of equals), ten times", mode},
+    {"sum", "running sum modulo 8", running_sum},
+    {"max", "running maximum", running_maximum},
+    {"difference", "each digit less its left neighbour (cyclic), modulo 8", difference},
+    {"palindrome", "1 where the mirrored place holds the same digit, else 0", palindrome},
+    {"desc-add1", "descending sort, then add 1", descending_add_one},
+    {"reverse-add1", "the input backwards, then add 1", reverse_add_one},
+    {0}};
 
 const DigitTask *digit_task(const char *name)
 {
     for (const DigitTask *t = DIGIT_TASKS; t->name; t++)
         if (!strcmp(t->name, name)) return t;
     return NULL;
+}
+
+static Status unknown_task(const char *name)
+{
+    char known[512] = "";
+    for (const DigitTask *t = DIGIT_TASKS; t->name; t++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", t->name);
+    return fail(E_CONFIG, "there is no task \"%s\"; there are %s", name, known);
+}
+
+Status digits_mix(DigitMix *mix, const char *list)
+{
+    *mix = (DigitMix){0};
+    for (const char *at = list; *at;) {
+        char name[32];
+        size_t n = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)n, at);
+        const DigitTask *t = digit_task(name);
+        if (!t) return unknown_task(name);
+        if (mix->n == DIGIT_MIX) return fail(E_CONFIG, "a mixture of more than %d tasks", DIGIT_MIX);
+        mix->task[mix->n++] = t;
+        at += n + (at[n] == ',');
+    }
+    return mix->n ? OK : fail(E_CONFIG, "no task is named");
 }
 
 /* ---- data */
@@ -100,17 +205,24 @@ void digits_draw(int32_t in[LENGTH], uint64_t stream, uint64_t index, bool test)
     }
 }
 
-Batch digits_batch(Arena *a, const DigitTask *task, int64_t slots, int64_t b, uint64_t stream, uint64_t first,
+int64_t digits_positions(DigitLayout l)
+{
+    return l.slots + l.gap + 2 * LENGTH - 1;
+}
+
+Batch digits_batch(Arena *a, const DigitMix *mix, DigitLayout l, int64_t b, uint64_t stream, uint64_t first,
                    bool test)
 {
-    int64_t t = slots + 2 * LENGTH - 1;
+    int64_t t = digits_positions(l), start = l.slots + LENGTH + l.gap;
+    uint64_t coin = rng_stream(stream, "task");
     int32_t *ids = NEW(a, int32_t, b * t), *keep = NEW(a, int32_t, b * LENGTH), *target = NEW(a, int32_t, b * LENGTH);
     for (int64_t r = 0; r < b; r++) {
-        int32_t *row = ids + r * t + slots, *out = target + r * LENGTH;
-        digits_draw(row, stream, first + (uint64_t)r, test);
-        task->map(row, out);
-        memcpy(row + LENGTH, out, sizeof *out * (LENGTH - 1));
-        for (int i = 0; i < LENGTH; i++) keep[r * LENGTH + i] = (int32_t)(slots + LENGTH - 1 + i);
+        int32_t *row = ids + r * t + l.slots, *out = target + r * LENGTH;
+        uint64_t index = first + (uint64_t)r;
+        digits_draw(row, stream, index, test);
+        mix->task[mix->n > 1 ? rng_below(coin, index, mix->n) : 0]->map(row, out);
+        memcpy(ids + r * t + start, out, sizeof *out * (LENGTH - 1));
+        for (int i = 0; i < LENGTH; i++) keep[r * LENGTH + i] = (int32_t)(start - 1 + i);
     }
     return (Batch){.b = b, .t = t, .k = LENGTH, .ids = ids, .keep = keep, .target = target};
 }
@@ -118,47 +230,49 @@ Batch digits_batch(Arena *a, const DigitTask *task, int64_t slots, int64_t b, ui
 /* ---- measures */
 
 void digits_decode(int32_t *out, Arena *step, Model *m, const Hooks *hooks, const int32_t *in, int64_t b,
-                   int64_t slots)
+                   DigitLayout l)
 {
     for (int i = 0; i < LENGTH; i++) {
         ArenaMark mark = arena_mark(step);
-        int64_t t = slots + LENGTH + i;
+        int64_t start = l.slots + LENGTH + l.gap, t = start + i;
         int32_t *ids = NEW(step, int32_t, b * t), *keep = NEW(step, int32_t, b);
         for (int64_t r = 0; r < b; r++) {
-            memcpy(ids + r * t + slots, in + r * LENGTH, sizeof *in * LENGTH);
-            memcpy(ids + r * t + slots + LENGTH, out + r * LENGTH, sizeof *out * (size_t)i);
+            memcpy(ids + r * t + l.slots, in + r * LENGTH, sizeof *in * LENGTH);
+            memcpy(ids + r * t + start, out + r * LENGTH, sizeof *out * (size_t)i);
             keep[r] = (int32_t)(t - 1);
         }
         Batch batch = {.b = b, .t = t, .k = 1, .ids = ids, .keep = keep};
         Var *logits = model_logits(m, &(Pass){.tape = tape_open(step, false), .hooks = hooks}, &batch);
-        int64_t v = tensor_last(logits->val);
-        for (int64_t r = 0; r < b; r++) {
-            int32_t best = 0;
-            for (int32_t j = 1; j < v; j++)
-                if (tensor_get(logits->val, r * v + j) > tensor_get(logits->val, r * v + best)) best = j;
-            out[r * LENGTH + i] = best;
-        }
+        for (int64_t r = 0; r < b; r++) out[r * LENGTH + i] = (int32_t)tensor_argmax(tensor_at(logits->val, r));
         arena_drop(step, mark);
     }
 }
 
-void digits_score(DigitScore *out, Arena *step, Model *m, const Hooks *hooks, const DigitTask *const *task, int tasks,
-                  int64_t slots, int64_t n, uint64_t stream)
+static void count_right(DigitScore *s, const int32_t *said, const int32_t *want, double n)
+{
+    int right = 0;
+    for (int i = 0; i < LENGTH; i++) {
+        right += said[i] == want[i];
+        s->place[i] += (said[i] == want[i]) / n;
+    }
+    s->exact += (right == LENGTH) / n;
+    s->token += right / (n * LENGTH);
+}
+
+void digits_score(DigitScore *out, Arena *step, Model *m, const Hooks *hooks, const DigitMix *mix, DigitLayout l,
+                  int64_t n, uint64_t stream)
 {
     enum { CHUNK = 100 };
     int32_t in[CHUNK * LENGTH], said[CHUNK * LENGTH], want[LENGTH];
-    for (int k = 0; k < tasks; k++) out[k] = (DigitScore){0};
+    for (int k = 0; k < mix->n; k++) out[k] = (DigitScore){0};
     for (int64_t first = 0; first < n; first += CHUNK) {
         int64_t b = n - first < CHUNK ? n - first : CHUNK;
         for (int64_t r = 0; r < b; r++) digits_draw(in + r * LENGTH, stream, (uint64_t)(first + r), true);
-        digits_decode(said, step, m, hooks, in, b, slots);
+        digits_decode(said, step, m, hooks, in, b, l);
         for (int64_t r = 0; r < b; r++)
-            for (int k = 0; k < tasks; k++) {
-                int right = 0;
-                task[k]->map(in + r * LENGTH, want);
-                for (int i = 0; i < LENGTH; i++) right += said[r * LENGTH + i] == want[i];
-                out[k].exact += (right == LENGTH) / (double)n;
-                out[k].token += right / (double)(n * LENGTH);
+            for (int k = 0; k < mix->n; k++) {
+                mix->task[k]->map(in + r * LENGTH, want);
+                count_right(&out[k], said + r * LENGTH, want, (double)n);
             }
     }
 }

@@ -5,8 +5,8 @@
  * distinct digits, which makes repeats common.  A fixed hash of the input modulo 4 puts a quarter of all inputs
  * into the test split, the same for every seed and program.
  *
- * Layout of a row: `slots` pad tokens (id 0), the input, the output without its last token.  Position
- * slots + LENGTH - 1 + i predicts output i; only those positions are scored. */
+ * Layout of a row: `slots` filler tokens (id 0), the input, `gap` filler tokens, the output without its last token.
+ * Position slots + LENGTH + gap - 1 + i predicts output i; only those positions are scored. */
 #ifndef LAB_DIGITS_H
 #define LAB_DIGITS_H
 
@@ -18,23 +18,35 @@ typedef struct {
     const char *name, *what;
     void (*map)(const int32_t in[LENGTH], int32_t out[LENGTH]);
 } DigitTask;
-extern const DigitTask DIGIT_TASKS[];          /* asc, desc, add1, add2, asc-add1, histogram; ended by {0} */
+extern const DigitTask DIGIT_TASKS[];          /* the six of the paper come first; ended by {0} */
 const DigitTask *digit_task(const char *name); /* NULL when unknown */
+enum { DIGIT_MIX = 16 };
+typedef struct { /* tasks that share a stream: each example is labelled by one of them, and nothing says by which */
+    const DigitTask *task[DIGIT_MIX];
+    int n;
+} DigitMix;
+Status digits_mix(DigitMix *,
+                  const char *list); /* "asc,desc"; E_CONFIG names what is unknown and lists what is known */
 
 bool digits_in_test(const int32_t in[LENGTH]);
 void digits_draw(int32_t in[LENGTH], uint64_t stream, uint64_t index, bool test); /* example `index` of a stream */
 
+typedef struct {
+    int64_t slots, gap; /* filler tokens before the input, and between input and output */
+} DigitLayout;
+int64_t digits_positions(DigitLayout); /* tokens in a row */
 /* A batch of b examples first..first+b-1 of a stream, on the arena; keep and target cover the output positions. */
-Batch digits_batch(Arena *, const DigitTask *, int64_t slots, int64_t b, uint64_t stream, uint64_t first, bool test);
+Batch digits_batch(Arena *, const DigitMix *, DigitLayout, int64_t b, uint64_t stream, uint64_t first, bool test);
 
 typedef struct {
-    double exact, token; /* fraction of outputs wholly right; of tokens right */
+    double exact, token;  /* fraction of outputs wholly right; of tokens right */
+    double place[LENGTH]; /* of tokens right at each output position */
 } DigitScore;
-/* Greedy decoding of n test inputs, scored on each of `tasks` tasks (the output is compared with every one). */
-void digits_score(DigitScore *out, Arena *step, Model *, const Hooks *, const DigitTask *const *task, int tasks,
-                  int64_t slots, int64_t n, uint64_t stream);
+/* Greedy decoding of n test inputs; the one output is compared with what every task of the mix asks for. */
+void digits_score(DigitScore *out, Arena *step, Model *, const Hooks *, const DigitMix *, DigitLayout, int64_t n,
+                  uint64_t stream);
 /* Greedy output for inputs (B,LENGTH) into out (B,LENGTH). */
-void digits_decode(int32_t *out, Arena *step, Model *, const Hooks *, const int32_t *in, int64_t b, int64_t slots);
+void digits_decode(int32_t *out, Arena *step, Model *, const Hooks *, const int32_t *in, int64_t b, DigitLayout);
 
 /* What can be reached without attention to the input, in nats per token: H(y_i | i) and H(y_i | i, y_{i-1}). */
 typedef struct {

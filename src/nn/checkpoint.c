@@ -92,7 +92,7 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
     cJSON_Delete(root);
     TRY(s);
     Weights *w;
-    TRY(safetensors_open_dir(&w, run, dir));
+    TRY(weights_open(&w, run, dir));
     s = load_from(out, run, &c, arch, w, options);
     weights_close(w);
     if (s) *out = NULL;

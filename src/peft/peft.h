@@ -50,6 +50,8 @@ typedef struct Peft {
 REGISTRY(Peft, peft)
 
 const Peft *peft_find(const char *name); /* NULL when unknown */
+/* Sets fields by their names, "rank=4,target=*.c_fc|*.c_proj,kind=tied"; E_CONFIG names what is wrong. */
+Status peft_set(PeftConfig *, Arena *, const char *text); /* texts are copied to the arena */
 /* Freeze everything, attach, and make "peft.*" (of this method and those attached before) and the classification
  * head trainable. */
 Status peft_attach(const Peft *, Model *, Hooks *, const PeftConfig *);

@@ -85,6 +85,20 @@ result $? '... is null in the results, with a note'
 result $? '... and is trapped when that is wished'
 expect 0 'holds: hello' 'trapping spares statistics and drawing' run test/quick --trap-fp --out "$t/k"
 
+# Taking up: what is finished is not run again, unless something that decides the results differs.
+stamp() { sed -n 's/.*"start":.*"\(.*\)".*/\1/p' "$1/manifest.json"; }
+expect 0 'holds: hello' 'a run to take up' run test/quick --scale 2.50 --out "$t/r"
+sed -i 's/"start":.*/"start": "earlier",/' "$t/r/manifest.json"
+expect 0 'holds: hello' 'taken up' run test/quick --scale 2.50 --out "$t/r" --resume
+grep -q 'not run again' "$t/out" && [ "$(stamp "$t/r")" = earlier ]
+result $? '... it says so and leaves the files alone'
+expect 0 'holds: hello' 'taken up with another seed' run test/quick --scale 2.50 --seed 2 --out "$t/r" --resume
+[ "$(stamp "$t/r")" != earlier ]
+result $? '... it runs'
+expect 0 'holds: hello' 'finished, taken up with another setting' run test/quick --scale 3 --out "$t/r" --resume
+! grep -q 'not run again' "$t/out"
+result $? '... it runs'
+
 # Interrupting: a clean exit, the run marked, no half file, no process left.
 "$program" run test/slow --out "$t/e" >"$t/out" 2>"$t/err" &
 pid=$!

@@ -13,9 +13,18 @@ static void maps(void **state)
     static const struct {
         const char *task;
         int32_t out[LENGTH];
-    } want[] = {{"asc", {0, 0, 1, 1, 2, 2, 3, 4, 6, 6}},      {"desc", {6, 6, 4, 3, 2, 2, 1, 1, 0, 0}},
-                {"add1", {3, 7, 1, 2, 5, 7, 4, 1, 2, 3}},     {"add2", {4, 8, 2, 3, 6, 8, 5, 2, 3, 4}},
-                {"asc-add1", {1, 1, 2, 2, 3, 3, 4, 5, 7, 7}}, {"histogram", {2, 2, 2, 2, 1, 2, 1, 2, 2, 2}}};
+    } want[] = {{"asc", {0, 0, 1, 1, 2, 2, 3, 4, 6, 6}},         {"desc", {6, 6, 4, 3, 2, 2, 1, 1, 0, 0}},
+                {"add1", {3, 7, 1, 2, 5, 7, 4, 1, 2, 3}},        {"add2", {4, 8, 2, 3, 6, 8, 5, 2, 3, 4}},
+                {"asc-add1", {1, 1, 2, 2, 3, 3, 4, 5, 7, 7}},    {"histogram", {2, 2, 2, 2, 1, 2, 1, 2, 2, 2}},
+                {"copy", {2, 6, 0, 1, 4, 6, 3, 0, 1, 2}},        {"reverse", {2, 1, 0, 3, 6, 4, 1, 0, 6, 2}},
+                {"shift", {6, 0, 1, 4, 6, 3, 0, 1, 2, 2}},       {"shift2", {0, 1, 4, 6, 3, 0, 1, 2, 2, 6}},
+                {"mode", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},        {"sum", {2, 0, 0, 1, 5, 3, 6, 6, 7, 1}},
+                {"max", {2, 6, 6, 6, 6, 6, 6, 6, 6, 6}},         {"difference", {0, 4, 2, 1, 3, 2, 5, 5, 1, 1}},
+                {"palindrome", {1, 0, 1, 0, 0, 0, 0, 1, 0, 1}},  {"desc-add1", {7, 7, 5, 4, 3, 3, 2, 2, 1, 1}},
+                {"reverse-add1", {3, 2, 1, 4, 7, 5, 2, 1, 7, 3}}};
+    int tasks = 0;
+    while (DIGIT_TASKS[tasks].name) tasks++;
+    assert_int_equal(tasks, sizeof want / sizeof *want);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         int32_t out[LENGTH];
         digit_task(want[i].task)->map(in, out);
@@ -54,7 +63,7 @@ static void layout(void **state)
 {
     (void)state;
     Arena a = arena_open(1 << 20);
-    Batch b = digits_batch(&a, digit_task("desc"), 2, 3, 5, 100, false);
+    Batch b = digits_batch(&a, &(DigitMix){{digit_task("desc")}, 1}, (DigitLayout){2, 0}, 3, 5, 100, false);
     assert_int_equal(b.t, 2 + 2 * LENGTH - 1);
     for (int r = 0; r < 3; r++) {
         const int32_t *row = b.ids + r * b.t;
@@ -68,6 +77,38 @@ static void layout(void **state)
         assert_int_equal(b.keep[r * LENGTH], 2 + LENGTH - 1);
         assert_int_equal(b.keep[r * LENGTH + LENGTH - 1], b.t - 1);
     }
+    arena_close(&a);
+}
+
+/* A gap of filler stands between input and output; a mixture labels each example by one of its tasks. */
+static void gaps_and_mixtures(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 22);
+    enum { N = 400, GAP = 3, T = GAP + 2 * LENGTH - 1 };
+    DigitMix mix;
+    assert_int_equal(digits_mix(&mix, "add1,reverse"), OK);
+    Batch b = digits_batch(&a, &mix, (DigitLayout){0, GAP}, N, 5, 0, true);
+    assert_int_equal(b.t, T);
+    int added = 0;
+    for (int r = 0; r < N; r++) {
+        const int32_t *row = b.ids + r * T;
+        int32_t in[LENGTH], out[2][LENGTH];
+        digits_draw(in, 5, (uint64_t)r, true);
+        for (int k = 0; k < 2; k++) mix.task[k]->map(in, out[k]);
+        assert_memory_equal(row, in, sizeof in);
+        for (int g = 0; g < GAP; g++) assert_int_equal(row[LENGTH + g], 0);
+        bool first = !memcmp(b.target + r * LENGTH, out[0], sizeof *out);
+        assert_true(first || !memcmp(b.target + r * LENGTH, out[1], sizeof *out));
+        assert_memory_equal(row + LENGTH + GAP, b.target + r * LENGTH, sizeof *out * (LENGTH - 1) / LENGTH);
+        assert_int_equal(b.keep[r * LENGTH], LENGTH + GAP - 1);
+        added += first;
+    }
+    EXPECT(abs(added - N / 2) < N / 8, "%d of %d by the first task", added, N);
+    assert_int_equal(digits_mix(&mix, "asc,dsc"), E_CONFIG);
+    assert_non_null(strstr(err_message(), "\"dsc\""));
+    assert_int_equal(digits_mix(&mix, ""), E_CONFIG);
+    err_clear();
     arena_close(&a);
 }
 
@@ -86,4 +127,5 @@ static void floors(void **state)
            count.position, count.previous);
 }
 
-SUITE(cmocka_unit_test(maps), cmocka_unit_test(draws), cmocka_unit_test(layout), cmocka_unit_test(floors))
+SUITE(cmocka_unit_test(maps), cmocka_unit_test(draws), cmocka_unit_test(layout), cmocka_unit_test(gaps_and_mixtures),
+      cmocka_unit_test(floors))

@@ -79,6 +79,27 @@ static void methods_start_at_the_base(void **state)
             }
 }
 
+static void options_are_read_from_text(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    PeftConfig c = {.rank = 7};
+    assert_int_equal(
+        peft_set(&c, &a, "rank=4,alpha=0.5,target=*.c_fc|*.c_proj,kind=tied,act=silu,rslora=yes,cross=no"), OK);
+    assert_true(c.rank == 4 && c.alpha == 0.5 && c.kind == PREFIX_TIED && c.act == ACT_SILU && c.rslora);
+    assert_string_equal(c.target, "*.c_fc|*.c_proj");
+    assert_int_equal(peft_set(&c, &a, NULL), OK);
+    assert_int_equal(peft_set(&c, &a, ""), OK);
+    static const char *const wrong[] = {"rang=4",    "rank",     "rank=x",    "rank=-1", "kind=loose",
+                                        "act=none2", "rslora=1", "alpha=inf", "target=", "rank=99999999999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        EXPECT(peft_set(&c, &a, wrong[i]) == E_CONFIG, "\"%s\" is taken", wrong[i]);
+        err_clear();
+    }
+    assert_int_equal(c.rank, 4);
+    arena_close(&a);
+}
+
 static void merging_is_the_same_map(void **state)
 {
     (void)state;
@@ -333,6 +354,7 @@ static void decoding_with_a_cache_is_the_full_pass(void **state)
 }
 
 SUITE(cmocka_unit_test(parameters_act_where_their_names_say), cmocka_unit_test(methods_start_at_the_base),
-      cmocka_unit_test(merging_is_the_same_map), cmocka_unit_test(removing_hooks_restores_the_base),
-      cmocka_unit_test(a_prefix_keeps_content_ratios), cmocka_unit_test(a_prefix_mixes_into_the_output),
-      cmocka_unit_test(reserved_slots_are_inputs), cmocka_unit_test(decoding_with_a_cache_is_the_full_pass))
+      cmocka_unit_test(options_are_read_from_text), cmocka_unit_test(merging_is_the_same_map),
+      cmocka_unit_test(removing_hooks_restores_the_base), cmocka_unit_test(a_prefix_keeps_content_ratios),
+      cmocka_unit_test(a_prefix_mixes_into_the_output), cmocka_unit_test(reserved_slots_are_inputs),
+      cmocka_unit_test(decoding_with_a_cache_is_the_full_pass))

@@ -1,0 +1,215 @@
+/* Converting keeps every tensor and its name.  Tied weights, which a pickle holds as two names over one storage, are
+ * written once: safetensors forbids shared bytes, and every loader ties them again. */
+#include "cli/checkpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "io/safetensors.h"
+#include "io/torch.h"
+
+/* Of two names for one tensor, the one that is written: heads and copies of the embedding give way. */
+static bool gives_way(const char *name, const char *other)
+{
+    static const char *const second = "*lm_head.*|*embed_tokens.*|*.decoder.weight|*.decoder.bias";
+    bool mine = str_glob(second, name), its = str_glob(second, other);
+    if (mine != its) return mine;
+    size_t a = strlen(name), b = strlen(other);
+    return a != b ? a > b : strcmp(name, other) > 0;
+}
+
+/* The name under which a tensor's bytes are kept, or NULL when that is its own. */
+static const char *tied_to(const Weights *w, int i)
+{
+    const Stored *s = weights_at(w, i);
+    const char *keeper = s->name;
+    for (int j = 0; j < weights_n(w); j++)
+        if (j != i && stored_same_bytes(s, weights_at(w, j)) && gives_way(keeper, weights_at(w, j)->name))
+            keeper = weights_at(w, j)->name;
+    return keeper == s->name ? NULL : keeper;
+}
+
+static Status open_weights(Weights **w, const Args *a, const char *path)
+{
+    const char *key = args_text(a, "key", NULL);
+    return key ? torch_open(w, args_arena(a), path, key) : weights_open(w, args_arena(a), path);
+}
+
+Status checkpoint_list(const Args *a, const char *path)
+{
+    Weights *w;
+    TRY(open_weights(&w, a, path));
+    double numbers = 0, bytes = 0;
+    for (int i = 0; i < weights_n(w); i++) {
+        const Stored *s = weights_at(w, i);
+        const char *keeper = tied_to(w, i);
+        printf("%-5s %-20s %s%s%s\n", stored_type(s), stored_shape(s), s->name, keeper ? "  = " : "",
+               keeper ? keeper : "");
+        if (!keeper) numbers += (double)s->count, bytes += (double)s->n_bytes;
+    }
+    printf("%d tensors, %.0f numbers, %.0f bytes\n", weights_n(w), numbers, bytes);
+    weights_close(w);
+    return OK;
+}
+
+Status checkpoint_scan(const Args *a, const char *path)
+{
+    const char **name;
+    int n;
+    TRY(torch_globals(&name, &n, args_arena(a), path));
+    for (int i = 0; i < n; i++) printf("%s\n", name[i]);
+    return OK;
+}
+
+/* ---- converting */
+
+static Status write_converted(const Args *a, const Weights *w, const char *to)
+{
+    Arena *arena = args_arena(a);
+    const char *wanted = args_text(a, "dtype", NULL);
+    StoredType type = STORED_F32;
+    if (wanted && (!stored_type_find(&type, wanted) || !str_glob("F16|BF16|F32|F64", wanted)))
+        return fail(E_CONFIG, "--dtype is '%.20s', expected F16, BF16, F32 or F64", wanted);
+    Stored *out = NEW(arena, Stored, weights_n(w));
+    int n = 0, tied = 0;
+    double worst = 0;
+    for (int i = 0; i < weights_n(w); i++) {
+        const Stored *s = weights_at(w, i);
+        if (tied_to(w, i)) {
+            tied++;
+            continue;
+        }
+        out[n++] = wanted ? stored_convert(arena, s, type, &worst) : *s;
+    }
+    TRY(safetensors_write_stored(to, out, n, NULL, 0));
+    if (args_quiet(a)) return OK;
+    fprintf(stderr, "%s: %d tensors%s", to, n, tied ? str_print(arena, ", %d tied names written once", tied) : "");
+    if (wanted) fprintf(stderr, ", largest change %.3g", worst);
+    fputc('\n', stderr);
+    return OK;
+}
+
+/* What lies beside the weights goes along: configs, vocabularies, merges. */
+static Status copy_beside(Arena *a, const char *from, const char *to)
+{
+    static const char *const files[] = {"config.json",
+                                        "generation_config.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "tokenizer.json",
+                                        "spiece.model",
+                                        "sentencepiece.bpe.model"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        Bytes b;
+        const char *path = str_print(a, "%s/%s", from, files[i]);
+        if (access(path, F_OK)) continue;
+        TRY(file_read(&b, a, path));
+        TRY(file_write(str_print(a, "%s/%s", to, files[i]), b.text, b.len));
+    }
+    return OK;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+Status checkpoint_convert(const Args *a, const char *from, const char *to)
+{
+    Weights *w;
+    TRY(open_weights(&w, a, from));
+    Status status;
+    if (is_directory(from)) {
+        status = file_make_dir(to);
+        if (!status) status = copy_beside(args_arena(a), from, to);
+        to = str_print(args_arena(a), "%s/model.safetensors", to);
+    } else {
+        status =
+            str_glob("*.safetensors", to) ? OK : fail(E_CONFIG, "%s: the new file's name ends in .safetensors", to);
+    }
+    if (!status) status = write_converted(a, w, to);
+    weights_close(w);
+    return status;
+}
+
+/* ---- comparing */
+
+typedef struct {
+    double most, relative; /* largest |a - b|, and that over the largest |a| */
+    int64_t differing;
+} Gap;
+
+static Gap gap_of(const Stored *x, const Stored *y)
+{
+    Gap g = {0};
+    double largest = 0;
+    for (int64_t i = 0; i < x->count; i++) {
+        double p = stored_get(x, i), q = stored_get(y, i), d = fabs(p - q);
+        if (p == q || (isnan(p) && isnan(q))) continue;
+        g.differing++;
+        g.most = isnan(d) ? (double)INFINITY : fmax(g.most, d);
+        largest = fmax(largest, fabs(p));
+    }
+    for (int64_t i = 0; i < x->count && g.differing; i++) largest = fmax(largest, fabs(stored_get(x, i)));
+    g.relative = largest > 0 ? g.most / largest : g.most;
+    return g;
+}
+
+static bool same_shape(const Stored *x, const Stored *y)
+{
+    bool same = x->rank == y->rank;
+    for (int d = 0; same && d < x->rank; d++) same = x->dim[d] == y->dim[d];
+    return same;
+}
+
+/* One line per tensor that is not the same in both; returns how many there are. */
+static int compare(const Weights *a, const Weights *b)
+{
+    int differ = 0;
+    for (int i = 0; i < weights_n(a); i++) {
+        const Stored *x = weights_at(a, i), *y = weights_find(b, x->name);
+        Gap g = {0};
+        if (y && same_shape(x, y)) g = gap_of(x, y);
+        if (!y)
+            printf("only in the first    %-18s %s\n", stored_shape(x), x->name);
+        else if (!same_shape(x, y))
+            printf("shapes differ        %s against %s %s\n", stored_shape(x), stored_shape(y), x->name);
+        else if (g.differing)
+            printf("%.3g (%.2g of the largest), %lld of %lld values  %s\n", g.most, g.relative,
+                   (long long)g.differing, (long long)x->count, x->name);
+        else
+            continue;
+        differ++;
+    }
+    for (int i = 0; i < weights_n(b); i++) {
+        const Stored *y = weights_at(b, i);
+        if (weights_find(a, y->name)) continue;
+        printf("only in the second   %-18s %s\n", stored_shape(y), y->name);
+        differ++;
+    }
+    return differ;
+}
+
+Status checkpoint_compare(const Args *a, const char *first, const char *second)
+{
+    Weights *x, *y;
+    TRY(open_weights(&x, a, first));
+    Status status = open_weights(&y, a, second);
+    int differ = 0;
+    if (!status) {
+        differ = compare(x, y);
+        printf("%d of %d tensors differ\n", differ, weights_n(x));
+        weights_close(y);
+    }
+    weights_close(x);
+    return status ? status : OK;
+}

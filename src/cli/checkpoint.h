@@ -1,0 +1,12 @@
+/* Checkpoints as files: listing, converting and comparing them, whatever container they come in. */
+#ifndef CLI_CHECKPOINT_H
+#define CLI_CHECKPOINT_H
+
+#include "cli/command.h"
+
+Status checkpoint_list(const Args *, const char *path); /* names, shapes, dtypes, tied names; data on stdout */
+Status checkpoint_scan(const Args *, const char *path); /* what the pickles of a .bin would import */
+Status checkpoint_convert(const Args *, const char *from, const char *to);
+Status checkpoint_compare(const Args *, const char *a, const char *b);
+
+#endif

@@ -1,0 +1,29 @@
+/* The inside of a Weights, for the files of this directory that read a container into one. */
+#ifndef IO_READER_H
+#define IO_READER_H
+
+#include "base/file.h"
+#include "io/weights.h"
+
+struct Weights {
+    const char *path;
+    Bytes *map;
+    int n_maps;
+    Stored *at;            /* by place in the data */
+    const Stored **sorted; /* by name */
+    int n;
+    Meta *meta;
+    int n_meta;
+};
+
+size_t stored_size(StoredType); /* bytes of an element */
+
+Weights *weights_new(Arena *run, const char *path, int maps); /* with room for so many mapped files */
+Status weights_sort(Weights *, Arena *run);                   /* by name, once all are there; E_FORMAT: one twice */
+Status weights_opened(Weights **out, Weights *, Status);      /* hands it out, or closes it */
+
+/* Each adds the tensors of one more file; the caller sorts. */
+Status safetensors_add(Weights *, Arena *run, const char *path);
+Status torch_add(Weights *, Arena *run, const char *path);
+
+#endif

@@ -1,0 +1,20 @@
+/* What torch.save writes: pytorch_model.bin and *.pt, as the zip of torch 1.6 and later or as the stream of five
+ * pickles before it.  A zip is mapped and its tensors used in place; strided, expanded and overlapping views become
+ * copies.  Nothing in the file is ever run (io/pickle.h).
+ *
+ * The tensors are the state dict's: the top-level dict itself or, where that holds no tensor, its member `key` (NULL:
+ * "state_dict", "model" or "model_state_dict", the first there is).  A prefix "module." that all names have is
+ * dropped.  Tied weights are two names over the same bytes.
+ *
+ * Format: torch/serialization.py (containers), APPNOTE.TXT 6.3 of PKWARE (zip, zip64). */
+#ifndef IO_TORCH_H
+#define IO_TORCH_H
+
+#include "io/weights.h"
+
+Status torch_open(Weights **out, Arena *run, const char *path, const char *key); /* E_IO, E_FORMAT */
+bool torch_looks_like(const char *first, size_t n);                              /* by the first bytes of a file */
+/* The names of what the pickles of a file would import, "module name" each, known or not; nothing is loaded. */
+Status torch_globals(const char ***names, int *n, Arena *, const char *path);
+
+#endif

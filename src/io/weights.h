@@ -1,0 +1,74 @@
+/* The tensors of a checkpoint, whatever container they lie in: safetensors (io/safetensors.h), or what torch.save
+ * wrote (io/torch.h).  Files are mapped and values converted on the way out, so opening costs the header alone.
+ *
+ *     Weights *w;
+ *     TRY(weights_open(&w, run, path));                     a directory, an index, or a file of either kind
+ *     const Stored *s = weights_find(w, "wte.weight");
+ *     if (s) TRY(stored_read(param->val, s));
+ *     weights_close(w);                                     views into the files end here */
+#ifndef IO_WEIGHTS_H
+#define IO_WEIGHTS_H
+
+#include "base/err.h"
+#include "num/tensor.h"
+
+/* The dtypes whose elements are whole bytes, except the eight-bit floats, U64 and complex numbers. */
+typedef enum {
+    STORED_BOOL,
+    STORED_U8,
+    STORED_I8,
+    STORED_F16,
+    STORED_BF16,
+    STORED_I16,
+    STORED_U16,
+    STORED_I32,
+    STORED_U32,
+    STORED_F32,
+    STORED_I64,
+    STORED_F64
+} StoredType;
+enum { STORED_RANK = 8 };
+typedef struct { /* a tensor as it lies in a file */
+    const char *name;
+    StoredType type;
+    int rank;
+    int64_t dim[STORED_RANK];
+    int64_t count;     /* elements */
+    const void *bytes; /* in the mapping, possibly unaligned */
+    size_t n_bytes;
+    const char *file; /* for messages */
+} Stored;
+
+typedef struct {
+    const char *key, *value;
+} Meta;
+
+typedef struct Weights Weights;
+/* A directory holds model.safetensors or its index of shards, else pytorch_model.bin or its index; of a file the
+ * first bytes tell.  E_IO, E_FORMAT. */
+Status weights_open(Weights **out, Arena *run, const char *path);
+void weights_close(Weights *); /* NULL is fine */
+int weights_n(const Weights *);
+const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
+const Stored *weights_find(const Weights *, const char *name);
+const char *weights_meta(const Weights *, const char *key); /* NULL when absent */
+const char *weights_path(const Weights *);                  /* what was opened */
+
+double stored_get(const Stored *, int64_t i);
+bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
+/* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
+ * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; what overflows becomes
+ * infinite, as a conversion does anywhere. */
+Stored stored_convert(Arena *, const Stored *, StoredType, double *worst);
+bool stored_is_float(const Stored *);
+bool stored_type_find(StoredType *out, const char *name); /* by the name that safetensors gives it: "F16" */
+const char *stored_type(const Stored *);                  /* "F16", ... */
+const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live at a time per thread */
+/* Copies into a tensor of the same shape, converting; E_MISMATCH names both shapes, E_FORMAT an integer that I32
+ * cannot hold. */
+Status stored_read(Tensor into, const Stored *);
+/* A tensor of it: a view of the file where dtype and alignment allow, else a copy on the arena.  F16 becomes F32,
+ * and every integer I32. */
+Status stored_tensor(Tensor *out, Arena *, const Stored *);
+
+#endif

@@ -1,0 +1,316 @@
+/* The toy laboratory: recipes, kept models, and one loop of training for everybody. */
+#include "lab/lab.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "base/str.h"
+
+enum { SAVE_EVERY = 1000 };
+
+/* ---- recipes */
+
+LabModel lab_sorter(Preset p)
+{
+    return (LabModel){.tasks = "asc",
+                      .layers = 1,
+                      .heads = 1,
+                      .dim = p == SMOKE ? 32 : 96,
+                      .layout = {.slots = 1},
+                      .dropout = 0.1,
+                      .lr = (double[]){2e-3, 1.5e-3, 5e-4}[p],
+                      .steps = (int[]){60, 2400, 20000}[p],
+                      .batch = p == SMOKE ? 16 : 64,
+                      .test = (int[]){100, 1600, 3200}[p]};
+}
+
+LabModel lab_elicitor(Preset p)
+{
+    LabModel m = lab_sorter(p);
+    m.tasks = "asc,desc,add1,add2";
+    m.heads = 4;
+    m.dim = (int[]){32, 96, 256}[p];
+    m.no_attn_norm = true;
+    m.lr = (double[]){2e-3, 1.5e-3, 5e-4}[p];
+    return m;
+}
+
+LabModel lab_composer(Preset p)
+{
+    LabModel m = lab_elicitor(p);
+    m.layers = p == SMOKE ? 2 : 4;
+    m.dim = (int[]){32, 64, 256}[p];
+    m.layout.slots = p == SMOKE ? 2 : 10;
+    m.no_attn_norm = false;
+    m.steps = (int[]){60, 2400, 40000}[p];
+    return m;
+}
+
+static Config config_of(const LabModel *l)
+{
+    Config c = {0};
+    arch_find("gpt2")->defaults(&c);
+    c.vocab = DIGIT_VOCAB, c.positions = (int)digits_positions(l->layout);
+    c.dim = l->dim, c.heads = l->heads, c.layers = l->layers, c.hidden = 4 * l->dim;
+    c.tie_head = false, c.no_attn_norm = l->no_attn_norm;
+    c.dropout = c.attn_dropout = l->dropout;
+    return c;
+}
+
+Status lab_check(const LabModel *l)
+{
+    DigitMix mix;
+    TRY(digits_mix(&mix, l->tasks));
+    if (l->dim % l->heads) return fail(E_CONFIG, "%d heads do not divide the width %d", l->heads, l->dim);
+    return OK;
+}
+
+/* ---- training */
+
+/* Weight decay on the matrices of linear maps alone; token and position tables take none. */
+static const Group GROUPS[] = {{"wte.*|wpe.*", 1, 0}, {0}};
+
+static TrainConfig config_for(const LabArm *arm, uint64_t seed)
+{
+    TrainConfig c = train_defaults();
+    bool whole = !arm->method || !strcmp(arm->method, "full");
+    c.lr = arm->lr, c.decay = arm->decay, c.clip = 1, c.total = arm->steps, c.no_dropout = !arm->dropout;
+    c.seed = rng_mix(seed, rng_stream(0, arm->name));
+    if (whole && arm->decay > 0) c.beta2 = 0.95, c.groups = GROUPS;
+    return c;
+}
+
+/* A checkpoint is the trainer's state and, beside it, the curve so far.  The curve is written first: a run killed
+ * between the two has a curve that is ahead, and the points that the trainer has not reached are dropped. */
+static Status save(Arena *a, const Trainer *tr, const char *path, const LabResult *out)
+{
+    TRY(file_write(str_print(a, "%s.curve", path), out, sizeof *out));
+    return trainer_save(tr, path);
+}
+
+static Status resume(Run *r, Arena *a, Trainer *tr, const char *path, LabResult *out)
+{
+    if (!run_resuming(r) || access(path, R_OK)) return OK;
+    const char *curve = str_print(a, "%s.curve", path);
+    Bytes b;
+    TRY(trainer_load(tr, path));
+    TRY(file_read(&b, a, curve));
+    if (b.len != sizeof *out) return fail(E_FORMAT, "%s: %zu bytes, expected %zu", curve, b.len, sizeof *out);
+    memcpy(out, b.text, sizeof *out);
+    if (out->points < 0 || out->points > LAB_POINTS)
+        return fail(E_FORMAT, "%s: %d points, at most %d", curve, out->points, LAB_POINTS);
+    while (out->points && out->step[out->points - 1] > (float)tr->step) out->points--;
+    return OK;
+}
+
+static double late_loss(const LabResult *o)
+{
+    int late = o->points / 10 > 1 ? o->points / 10 : o->points ? 1 : 0;
+    double sum = 0;
+    for (int i = o->points - late; i < o->points; i++) sum += (double)o->loss[i] / late;
+    return late ? sum : (double)NAN;
+}
+
+static void add_point(Run *r, const LabArm *arm, uint64_t seed, int64_t step, double loss, LabResult *out)
+{
+    out->step[out->points] = (float)step;
+    out->loss[out->points++] = (float)loss;
+    run_progress(r, arm->name, step, arm->steps, loss);
+    run_log(r, arm->name, step, 2, (const char *const[]){"seed", "loss"}, (double[]){(double)seed, loss});
+}
+
+static Status diverged(LabResult *out)
+{
+    err_clear();
+    out->diverged = true;
+    out->last = NAN;
+    return OK;
+}
+
+Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabModel *l, const LabArm *arm,
+                 uint64_t seed, LabResult *out)
+{
+    TrainConfig c = config_for(arm, seed);
+    Trainer *tr;
+    DigitMix mix;
+    TRY(digits_mix(&mix, arm->target ? arm->target : l->tasks));
+    TRY(trainer_open(&tr, run, m, hooks, &c));
+    const char *path = run_path(r, "checkpoints/%s-seed%llu.safetensors", arm->name, (unsigned long long)seed);
+    out->params = params_count(m->params, NULL, true);
+    TRY(resume(r, run, tr, path, out));
+    bool saves = c.total > 4 * SAVE_EVERY;
+    if (saves) TRY(file_make_dir(run_path(r, "checkpoints")));
+    Arena step = arena_open(0);
+    uint64_t data = rng_stream(c.seed, "data");
+    int64_t every = (c.total + LAB_POINTS - 1) / LAB_POINTS;
+    double sum = 0;
+    while (tr->step < c.total) {
+        if (run_stopped()) return run_interrupted();
+        ArenaMark mark = arena_mark(&step);
+        StepStats s;
+        Batch b = digits_batch(&step, &mix, l->layout, l->batch, data, (uint64_t)(tr->step * l->batch), false);
+        Status status = trainer_step(tr, &step, &b, &s);
+        arena_drop(&step, mark);
+        if (status == E_NUMERIC) return diverged(out);
+        TRY(status);
+        sum += s.loss;
+        if (tr->step % every && tr->step != c.total) continue;
+        add_point(r, arm, seed, tr->step, sum / (double)(tr->step % every ? tr->step % every : every), out);
+        sum = 0;
+        if (saves && out->points % (1 + SAVE_EVERY / every) == 0) TRY(save(run, tr, path, out));
+    }
+    arena_close(&step);
+    out->last = late_loss(out);
+    return OK;
+}
+
+/* ---- pretrained models */
+
+static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
+{
+    Arena *a = run_arena(r);
+    const char *what = str_print(a, "%s %d %d %d %lld %lld %d %a %a %lld %lld", l->tasks, l->layers, l->heads, l->dim,
+                                 (long long)l->layout.slots, (long long)l->layout.gap, l->no_attn_norm, l->dropout,
+                                 l->lr, (long long)l->steps, (long long)l->batch);
+    return run_path(r, "pretrained/%016llx-seed%llu", (unsigned long long)rng_stream(0, what),
+                    (unsigned long long)seed);
+}
+
+static LabArm pretraining(const LabModel *l, const char *name)
+{
+    return (LabArm){.name = name, .lr = l->lr, .steps = l->steps, .decay = 0.1, .dropout = true};
+}
+
+static Status pretrain_job(Run *r, int i, void *out, void *user)
+{
+    int seeds = run_seeds(r);
+    const LabModel *l = (const LabModel *)user + i / seeds;
+    uint64_t seed = run_seed(r, i % seeds);
+    Arena run = arena_open(0);
+    Model *m;
+    Config c = config_of(l);
+    TRY(model_open(&m, &run, &c, F32, seed));
+    params_train(m->params, "*", true);
+    LabArm arm = pretraining(l, str_print(&run, "pretrain-%d", i / seeds));
+    LabResult *result = out;
+    TRY(lab_train(r, &run, m, NULL, l, &arm, seed, result));
+    if (result->diverged)
+        return fail(E_NUMERIC, "pretraining on %s diverged at seed %llu", l->tasks, (unsigned long long)seed);
+    TRY(model_save(m, kept_path(r, l, seed)));
+    arena_close(&run);
+    return OK;
+}
+
+Status lab_pretrain(Run *r, const LabModel *l, int n)
+{
+    for (int i = 0; i < n; i++) TRY(lab_check(&l[i]));
+    ArenaMark mark = arena_mark(run_arena(r));
+    TRY(file_make_dir(run_path(r, "pretrained")));
+    LabResult *all = NEW(run_arena(r), LabResult, n * run_seeds(r));
+    Status status = run_parallel(r, n * run_seeds(r), sizeof *all, pretrain_job, (void *)(uintptr_t)l, all);
+    arena_drop(run_arena(r), mark);
+    return status;
+}
+
+Status lab_open(Model **m, Arena *run, Run *r, const LabModel *l, uint64_t seed)
+{
+    return model_load(m, run, kept_path(r, l, seed));
+}
+
+/* ---- arms */
+
+static const LabArm ARMS[] = {
+    {.name = "none"},
+    {.name = "full", .method = "full", .lr = 1e-3, .decay = 0.1, .dropout = true},
+    {.name = "prefix", .method = "prefix", .options = "kind=free,length=10,init_sd=1", .lr = 5e-2, .decay = 0.01},
+    {.name = "prefix-tied", .method = "prefix", .options = "kind=tied,length=1,init_sd=1", .lr = 5e-3, .decay = 0.01},
+    {.name = "prompt", .method = "prompt", .options = "length=10,init_sd=1", .lr = 5e-2, .decay = 0.01},
+    {.name = "lora", .method = "lora", .options = "rank=4,alpha=4,target=*", .lr = 5e-3, .decay = 0.01},
+    {.name = "adapter", .method = "houlsby", .options = "width=8", .lr = 5e-3, .decay = 0.01},
+    {.name = "ia3", .method = "ia3", .lr = 2e-2, .decay = 0},
+    {.name = "bitfit", .method = "bitfit", .lr = 5e-3, .decay = 0},
+};
+
+LabArm lab_arm(const char *method)
+{
+    for (size_t i = 0; i < sizeof ARMS / sizeof *ARMS; i++)
+        if (!strcmp(ARMS[i].name, method)) return ARMS[i];
+    return (LabArm){.name = method, .method = method, .lr = 5e-3, .decay = 0.01};
+}
+
+Status lab_attach(Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm)
+{
+    if (!arm->method) return OK;
+    const Peft *method = peft_find(arm->method);
+    if (!method) return fail(E_CONFIG, "there is no method \"%s\"; vernier list names them", arm->method);
+    PeftConfig c = {0};
+    method->defaults(&c, &m->config);
+    TRY(peft_set(&c, m->run, arm->options));
+    if (c.kind == PREFIX_TIED && c.length == l->layout.slots) c.reserved = c.length;
+    return peft_attach(method, m, hooks, &c);
+}
+
+void lab_score(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *mix, DigitScore *out)
+{
+    Arena step = arena_open(0);
+    digits_score(out, &step, m, hooks, mix, l->layout, l->test, rng_stream(1, "test"));
+    arena_close(&step);
+}
+
+Status lab_tune(Run *r, Arena *run, Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm,
+                const DigitMix *scored, uint64_t seed, LabResult *out)
+{
+    DigitMix own;
+    TRY(digits_mix(&own, arm->target ? arm->target : l->tasks));
+    TRY(lab_attach(m, hooks, l, arm));
+    if (arm->steps && params_count(m->params, NULL, true)) TRY(lab_train(r, run, m, hooks, l, arm, seed, out));
+    lab_score(m, hooks, l, scored ? scored : &own, out->score);
+    return OK;
+}
+
+/* ---- results */
+
+static double mean_last(const LabResult *r, int seeds)
+{
+    double sum = 0;
+    for (int i = 0; i < seeds; i++) sum += r[i].last / seeds;
+    return sum;
+}
+
+int lab_best(const LabResult *r, int choices, int seeds)
+{
+    int best = 0;
+    for (int c = 1; c < choices; c++) {
+        double loss = mean_last(r + c * seeds, seeds), least = mean_last(r + best * seeds, seeds);
+        if (loss < least || (isnan(least) && !isnan(loss))) best = c;
+    }
+    return best;
+}
+
+double lab_mean(const LabResult *r, int seeds, int task)
+{
+    double sum = 0;
+    for (int i = 0; i < seeds; i++) sum += 100 * r[i].score[task].exact / seeds;
+    return sum;
+}
+
+Series lab_curve(Arena *a, const LabResult *r, int seeds, const char *label)
+{
+    int n = r->points;
+    Tensor x = tensor_new(a, F64, SHAPE(n)), mean = tensor_zero(a, F64, SHAPE(n)), lo = tensor_new(a, F64, SHAPE(n)),
+           hi = tensor_new(a, F64, SHAPE(n));
+    for (int p = 0; p < n; p++) {
+        double least = INFINITY, most = -INFINITY, sum = 0;
+        for (int i = 0; i < seeds; i++) {
+            double loss = p < r[i].points ? (double)r[i].loss[p] : (double)NAN; /* a diverged seed breaks the line */
+            sum += loss / seeds, least = fmin(least, loss), most = fmax(most, loss);
+        }
+        tensor_set(x, p, (double)r->step[p]);
+        tensor_set(mean, p, sum), tensor_set(lo, p, least), tensor_set(hi, p, most);
+    }
+    return (Series){.x = x, .y = mean, .lo = lo, .hi = hi, .label = label};
+}

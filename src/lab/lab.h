@@ -1,0 +1,82 @@
+/* The toy laboratory: a small decoder pretrained on digit tasks, tuned by one arm, scored.
+ *
+ *     LabModel recipe = lab_sorter(run_preset(r));                   asc, one layer, one head, width 96
+ *     TRY(lab_pretrain(r, &recipe, 1));                              all seeds, one process per core; kept in the run
+ *     ... in a job:
+ *     TRY(lab_open(&m, &arena, r, &recipe, seed));                   the kept model, all frozen
+ *     LabArm arm = lab_arm("lora"); arm.lr = 5e-3;
+ *     TRY(lab_tune(r, &arena, m, hooks, &recipe, &arm, seed, &out)); attaches, trains, scores
+ *
+ * Data never repeat, so the mean loss of the last steps is a loss on unseen inputs: choose rates by it, not by the
+ * scores.  A run that diverges is a result: `diverged` is set, its loss is NaN, and nothing fails. */
+#ifndef LAB_LAB_H
+#define LAB_LAB_H
+
+#include "cli/experiment.h"
+#include "lab/digits.h"
+#include "peft/peft.h"
+#include "plot/plot.h"
+#include "train/train.h"
+
+enum { LAB_POINTS = 200 };
+
+typedef struct {
+    const char *tasks; /* "asc", or "asc,desc,add1,add2" without a marker of which */
+    int layers, heads, dim;
+    DigitLayout layout; /* slots that a tied prefix may own, and a gap that a suffix may, are there from the start */
+    bool no_attn_norm;
+    double dropout, lr;
+    int64_t steps, batch, test; /* test: held-out inputs scored */
+} LabModel;
+/* The published recipes (Petrov, Torr and Bibi 2024): E1's sorter; E2's, E3's and E4's mixtures.  At QUICK and
+ * SMOKE they are smaller in steps, and E3's in width too. */
+LabModel lab_sorter(Preset);
+LabModel lab_elicitor(Preset);      /* E2: 1 layer, 4 heads, d 256, four tasks, no norm before attention */
+LabModel lab_composer(Preset);      /* E3: 4 layers, 4 heads, d 256, four tasks, 10 slots (E4: 12) */
+Status lab_check(const LabModel *); /* E_CONFIG with a sentence: an unknown task, a width its heads do not divide */
+
+/* Pretrains each recipe for every seed of the run, in parallel; models are kept below pretrained/ in the run
+ * directory, and --resume does not repeat them.  Call it in the parent, before the jobs that open them. */
+Status lab_pretrain(Run *, const LabModel *recipes, int n);
+Status lab_open(Model **, Arena *run, Run *, const LabModel *, uint64_t seed);
+
+typedef struct {
+    const char *name;    /* for labels, logs and checkpoints: unique in the run */
+    const char *method;  /* "full", "prefix", ... as vernier list names them; NULL: the caller has attached */
+    const char *options; /* fields of PeftConfig, "kind=tied,length=1", or NULL */
+    const char *target;  /* the task to learn, or several, mixed; NULL: those of pretraining */
+    double lr;
+    int64_t steps;
+    double decay;
+    bool dropout; /* as in pretraining and full fine-tuning; prefix and LoRA of the papers train without */
+} LabArm;
+/* Usual options, rate and decay of a method on these models: a start for a sweep.  The name of the method names
+ * the arm; "prefix-tied", "lora-all" (every linear map), "adapter" (Houlsby's) are known too. */
+LabArm lab_arm(const char *method);
+
+typedef struct { /* plain bytes: travels between processes */
+    int points;
+    float step[LAB_POINTS], loss[LAB_POINTS]; /* loss: mean over the steps since the point before */
+    double last;                              /* mean loss over the last tenth of the steps; NaN: diverged */
+    bool diverged;
+    int64_t params; /* trainable */
+    DigitScore score[DIGIT_MIX];
+} LabResult;
+
+/* lab_tune is these four; experiments with hooks of their own call them singly. */
+Status lab_attach(Model *, Hooks *, const LabModel *, const LabArm *);
+Status lab_train(Run *, Arena *run, Model *, const Hooks *, const LabModel *, const LabArm *, uint64_t seed,
+                 LabResult *); /* resumes from its checkpoint after --resume */
+void lab_score(Model *, const Hooks *, const LabModel *, const DigitMix *, DigitScore *out);
+/* Scores out->score[k] on task k of `scored` (NULL: the arm's target). */
+Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const LabArm *, const DigitMix *scored,
+                uint64_t seed, LabResult *);
+
+/* Of results laid out (choices, seeds): the choice whose mean last loss is least; those with a diverged seed lose. */
+int lab_best(const LabResult *, int choices, int seeds);
+double lab_mean(const LabResult *, int seeds, int task); /* exact match, in % */
+
+/* Loss curves for fig_lines, mean and range over seeds; results are `seeds` neighbours with the same steps. */
+Series lab_curve(Arena *, const LabResult *, int seeds, const char *label);
+
+#endif

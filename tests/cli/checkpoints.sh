@@ -1,0 +1,33 @@
+# Checkpoints as files: listed, converted and compared.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    n=$((n + 1))
+    if [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"; then echo "ok $n - $name"; else
+        echo "not ok $n - $name (exit $got)"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+"$VERNIER" toy transfer --preset smoke --quiet --out "$t/run" >/dev/null 2>&1
+m=$(ls -d "$t"/run/pretrained/*-seed1)
+expect 0 'F32 +\[96\] +transformer.h.0.attn.c_attn.bias' 'a checkpoint is listed' model list "$m"
+expect 0 'largest change (0.000|[0-9.]+e-0)[0-9]+' 'it is written in half precision' model convert "$m" "$t/half" --dtype F16
+expect 0 '^F16 +\[96\] +transformer.h.0.attn.c_attn.bias' '... which its list says' model list "$t/half"
+expect 0 '0 of [0-9]+ tensors differ' 'a model is itself' model compare "$m" "$m"
+expect 0 'of [0-9]+ values +transformer.h.1.mlp.c_fc.weight' 'the two differ by rounding' model compare "$m" "$t/half"
+expect 0 '2 decoder layers' 'the new directory is a model' model inspect "$t/half"
+expect 0 'tensors' 'one file becomes one file' model convert "$m/model.safetensors" "$t/one.safetensors"
+expect 2 'ends in .safetensors' 'of a known kind' model convert "$m/model.safetensors" "$t/one.bin"
+expect 2 "'F8', expected F16" 'an unknown dtype' model convert "$m" "$t/x" --dtype F8
+expect 3 'nowhere' 'a model that is not there' model list "$t/nowhere"
+printf 'PK\3\4 no zip at all' >"$t/bad.bin"
+expect 3 'bad.bin: a zip without its directory' 'a broken file' model list "$t/bad.bin"
+expect 3 'bad.bin: a zip without its directory' 'a broken file, scanned' model inspect --pickle "$t/bad.bin"
+expect 2 'two PATHs' 'too few paths' model compare "$m"
+echo "1..$n"

@@ -1,0 +1,206 @@
+/* toy/transfer: can method M teach task C to a model that was pretrained on A and B?
+ *
+ * Claim    Each of the methods asked about can teach the target task to the frozen pretrained model.
+ * Method   Pretrain one small decoder on the mixture of the pretraining tasks, without a marker of which.  From
+ *          there train each method on the target at several rates, over all seeds; the rate with the lowest late loss
+ *          counts (data never repeat, so this is a loss on unseen inputs).  Greedy exact match on held-out inputs.
+ * Expect   Nothing in particular: the question is the user's.  A method that stays below the threshold at every rate
+ *          tried is named, and so are the floors that need no attention to the input.
+ * Cost     seconds; about a minute; an hour.
+ * Source   The question generalises Petrov, Torr and Bibi (ICLR 2024), section 5.
+ *
+ *     vernier toy transfer --set pretrain=asc,desc --set target=reverse --set methods=prefix,lora,adapter,full
+ *
+ * What it does not show: that a method cannot learn a task.  It shows what it learned with these steps and rates. */
+#include <math.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/experiment.h"
+#include "lab/lab.h"
+#include "plot/plot.h"
+
+enum { METHODS = 12 };
+
+typedef struct {
+    LabModel recipe;
+    DigitMix mix; /* what is scored: the target, then the pretraining tasks */
+    char method[METHODS][24];
+    int methods, rates;
+    double scale[RUN_LIST]; /* of each method's usual rate */
+} Question;
+
+static Status ask(Run *r, Question *q)
+{
+    LabModel *l = &q->recipe;
+    *l = lab_composer(run_preset(r));
+    l->tasks = run_text(r, "pretrain");
+    l->layers = (int)run_int(r, "layers"), l->heads = (int)run_int(r, "heads"), l->dim = (int)run_int(r, "dim");
+    l->layout.slots = 1;
+    l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr"), l->test = run_int(r, "test");
+    TRY(lab_check(l));
+    TRY(digits_mix(&q->mix, str_print(run_arena(r), "%s,%s", run_text(r, "target"), l->tasks)));
+    q->rates = run_list(r, "rates", q->scale);
+    for (const char *at = run_text(r, "methods"); *at && q->methods < METHODS;) {
+        size_t n = strcspn(at, ",");
+        char *name = q->method[q->methods++];
+        if (n >= sizeof q->method[0]) return fail(E_CONFIG, "methods: \"%.*s\" is none", (int)n, at);
+        memcpy(name, at, n);
+        if (lab_arm(name).method && !peft_find(lab_arm(name).method))
+            return fail(E_CONFIG, "methods: \"%s\" is none; vernier list names them", name);
+        at += n + (at[n] == ',');
+    }
+    return OK;
+}
+
+/* Job (method, rate, seed). */
+static Status tune(Run *r, int i, void *out, void *user)
+{
+    const Question *q = user;
+    int seeds = run_seeds(r), rate = i / seeds % q->rates, method = i / seeds / q->rates;
+    uint64_t seed = run_seed(r, i % seeds);
+    Arena run = arena_open(0);
+    Model *m;
+    TRY(lab_open(&m, &run, r, &q->recipe, seed));
+    LabArm arm = lab_arm(q->method[method]);
+    arm.name = str_print(&run, "%s-%g", arm.name, q->scale[rate]);
+    arm.lr *= q->scale[rate], arm.steps = run_int(r, "steps"), arm.target = q->mix.task[0]->name;
+    TRY(lab_tune(r, &run, m, hooks_new(&run), &q->recipe, &arm, &q->mix, seed, out));
+    arena_close(&run);
+    return OK;
+}
+
+/* ---- what is made of it ---- */
+
+static Status draw_scores(Run *r, const Question *q, LabResult *const best[METHODS])
+{
+    Arena *a = run_arena(r);
+    const char *label[METHODS];
+    Series bar[2] = {{.label = "all ten right"}, {.label = "tokens right"}};
+    for (int s = 0; s < 2; s++) bar[s].y = tensor_zero(a, F64, SHAPE(q->methods));
+    for (int s = 0; s < 2; s++)
+        bar[s].lo = tensor_zero(a, F64, SHAPE(q->methods)), bar[s].hi = tensor_zero(a, F64, SHAPE(q->methods));
+    for (int k = 0; k < q->methods; k++) {
+        label[k] = q->method[k];
+        for (int s = 0; s < 2; s++) {
+            double sum = 0, least = 100, most = 0;
+            for (int i = 0; i < run_seeds(r); i++) {
+                const DigitScore *d = &best[k][i].score[0];
+                double x = 100 * (s ? d->token : d->exact);
+                sum += x / run_seeds(r), least = fmin(least, x), most = fmax(most, x);
+            }
+            tensor_set(bar[s].y, k, sum), tensor_set(bar[s].lo, k, least), tensor_set(bar[s].hi, k, most);
+        }
+    }
+    Fig *f = run_figure(r, "accuracy",
+                        str_print(a,
+                                  "Task \"%s\" from a model pretrained on %s: greedy accuracy on held-out inputs at "
+                                  "each method's best rate, mean and range of %d seeds.",
+                                  q->mix.task[0]->name, q->recipe.tasks, run_seeds(r)),
+                        340, 190);
+    fig_bars(f, fig_whole(f), 2, bar, label, (PlotStyle){.y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
+    return fig_close(f);
+}
+
+static Status draw_losses(Run *r, const Question *q, LabResult *const best[METHODS])
+{
+    DigitFloors floors = digits_floors(q->mix.task[0], 50000, 1);
+    RefLine ref[] = {{floors.position, "ignoring the input", false}, {floors.previous, "last output only", false}};
+    Series line[METHODS];
+    int n = 0;
+    for (int k = 0; k < q->methods; k++)
+        if (best[k]->points) line[n++] = lab_curve(run_arena(r), best[k], run_seeds(r), q->method[k]);
+    if (!n) return OK;
+    Fig *f =
+        run_figure(r, "loss",
+                   "Training loss on the target (data never repeat), mean and range over seeds, with what could be "
+                   "reached without looking at the input.",
+                   340, 200);
+    fig_lines(f, fig_whole(f), n, line,
+              (PlotStyle){.x = {.title = "step"},
+                          .y = {.title = "loss (nats per token)", .log = true},
+                          .ref = ref,
+                          .refs = floors.previous > 0 ? 2 : 0});
+    return fig_close(f);
+}
+
+static void record(Run *r, const Question *q, int k, const LabResult *best, double scale)
+{
+    Arena *a = run_arena(r);
+    for (int i = 0; i < run_seeds(r); i++) {
+        for (int t = 0; t < q->mix.n; t++)
+            run_metric(r, str_print(a, "%s: %s exact match (%%)", q->method[k], q->mix.task[t]->name), i,
+                       100 * best[i].score[t].exact);
+        run_metric(r, str_print(a, "%s: %s tokens right (%%)", q->method[k], q->mix.task[0]->name), i,
+                   100 * best[i].score[0].token);
+    }
+    run_note(r, "%s: %lld trainable numbers, best at rate %.3g.", q->method[k], (long long)best->params,
+             scale * lab_arm(q->method[k]).lr);
+}
+
+static Status run(Run *r)
+{
+    Question q = {0};
+    TRY(ask(r, &q));
+    TRY(lab_pretrain(r, &q.recipe, 1));
+    int seeds = run_seeds(r), each = q.rates * seeds;
+    LabResult *all = NEW(run_arena(r), LabResult, q.methods * each), *best[METHODS];
+    TRY(run_parallel(r, q.methods * each, sizeof *all, tune, &q, all));
+
+    Buf said = buf_open(run_arena(r));
+    double threshold = run_real(r, "threshold");
+    int learned = 0;
+    for (int k = 0; k < q.methods; k++) {
+        int choice = lab_best(all + k * each, q.rates, seeds);
+        best[k] = all + k * each + choice * seeds;
+        record(r, &q, k, best[k], q.scale[choice]);
+        double exact = lab_mean(best[k], seeds, 0);
+        learned += exact >= threshold;
+        buf_print(&said, "%s%s %.1f %%", k ? ", " : "", q.method[k], exact);
+    }
+    TRY(draw_scores(r, &q, best));
+    TRY(draw_losses(r, &q, best));
+    run_verdict(r,
+                learned == q.methods ? HOLDS
+                : learned            ? FAILS
+                                     : INCONCLUSIVE,
+                "\"%s\" after pretraining on %s, exact match at the best of %d rates (mean of %d seeds): %s.",
+                q.mix.task[0]->name, q.recipe.tasks, q.rates, seeds, said.text);
+    return OK;
+}
+
+static const Setting SETTINGS[] = {
+    {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc"}, 0, 0, NULL},
+    {"target", "the task to learn", {"reverse"}, 0, 0, NULL},
+    {"methods",
+     "methods to try: prefix,prefix-tied,lora,adapter,full,... or any that vernier list names",
+     {"prefix,lora", "prefix,lora,adapter,full", "prefix,lora,adapter,full"},
+     0,
+     0,
+     NULL},
+    {"rates", "factors of each method's usual learning rate", {"1,", "0.3,1", "0.1,0.3,1,3"}, 1e-6, 1e6},
+    {"steps", "steps of tuning", {"20", "400", "10000"}, 1, 1e7},
+    {"pretrain-steps", "steps of pretraining", {"30", "900", "20000"}, 1, 1e7},
+    {"lr", "learning rate of pretraining", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
+    {"layers", "layers", {"2"}, 1, 64},
+    {"heads", "heads", {"4"}, 1, 64},
+    {"dim", "width", {"32", "64", "256"}, 8, 4096},
+    {"test", "held-out inputs scored", {"50", "800", "3200"}, 1, 1e6},
+    {"threshold", "exact match that counts as learned (%)", {"50.0"}, 0, 100},
+    {0}};
+
+static const Experiment TRANSFER = {
+    .group = "toy",
+    .name = "transfer",
+    .title = "Your own question: can this method teach that task?",
+    .claim = "Each method asked about can teach the target task to the frozen pretrained model.",
+    .method =
+        "Pretrain on a mixture of digit tasks; tune every method at several rates; the rate with the lowest late "
+        "loss counts; greedy exact match on held-out inputs.",
+    .expect = "The question is the user's; a method that stays below the threshold at every rate is named.",
+    .cost = "smoke seconds, quick a minute, paper an hour",
+    .source = "after Petrov, Torr, Bibi (ICLR 2024), section 5",
+    .settings = SETTINGS,
+    .seeds = {1, 3, 3},
+    .run = run};
+REGISTER(experiment, TRANSFER)
