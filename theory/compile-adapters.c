@@ -5,7 +5,8 @@
  * Method   Pretrain the one-layer model of four digit tasks, train LoRA on its attention for another task, and for
  *          every readout (position, token), head and side (the update of Q, K, V or O alone, or all) compute the best
  *          prefix of any length exactly.  Uncompilable fraction: squared error left, over the squared effect.
- * Expect   More than 5 % left over for the whole adapter.  Published is only a table of assumed numbers (18 to 74 %).
+ * Expect   More than 1 % left over by every adapter: less would count as compiled.  How much is the measurement;
+ *          published is only a table of assumed numbers, 18 to 74 %.
  * Cost     two seconds; a minute; an hour.
  * Source   The theory is Mondal and Shihab's ("When can prefixes compile LoRA?", preprint 2026); the models are those
  *          of Petrov, Torr and Bibi (ICLR 2024).
@@ -515,9 +516,11 @@ static Status run(Run *r)
     TRY(draw_readouts(r, &p, all));
 
     double least = INFINITY, most = 0, side[SIDES] = {0}, below = INFINITY, exact = 0, shifted = 0;
+    int above = 0;
     for (int i = 0; i < jobs; i++) {
         double x = fraction(&all[i], ALL);
-        least = fmin(least, x), most = fmax(most, x), below = fmin(below, all[i].ratio), exact += all[i].exact / jobs;
+        above += x > 0.18, least = fmin(least, x), most = fmax(most, x), below = fmin(below, all[i].ratio),
+                           exact += all[i].exact / jobs;
         for (int s = 0; s < SIDES; s++) side[s] += fraction(&all[i], (Side)s) / jobs;
         shifted += after_constant(&all[i], ALL) / jobs;
     }
@@ -528,14 +531,16 @@ static Status run(Run *r)
     run_note(r,
              "Each readout has a prefix of its own here; one prefix for all of them can only do worse. Not tested: "
              "what the left-over share costs in accuracy, deeper layers, adapters trained on one side alone.");
-    run_verdict(r,
-                below < 1 - 1e-6 ? FAILS
-                : exact < 0.2    ? INCONCLUSIVE
-                : least > 0.05   ? HOLDS
-                                 : FAILS,
-                "Uncompilable fraction of whole adapters: %.2f to %.2f over %d adapters (mean exact match %.0f %%); "
-                "means by side: Q %.2f, K %.2f, V %.2f, O %.2f, all %.2f. A constant shift alone leaves %.2f of all.",
-                least, most, jobs, 100 * exact, side[Q], side[K], side[V], side[O], side[ALL], shifted);
+    bool sound = below > 1 - 1e-6;
+    run_verdict(
+        r,
+        !sound || (exact >= 0.2 && least <= 0.01) ? FAILS
+        : exact < 0.2                             ? INCONCLUSIVE
+                                                  : HOLDS,
+        "Uncompilable fraction of whole adapters: %.2f to %.2f, mean %.2f, over %d adapters, %d of them above "
+        "0.18 (mean exact match %.0f %%). Means by side: Q %.2f, K %.2f, V %.2f, O %.2f. The best constant "
+        "shift alone leaves %.2f of the whole.",
+        least, most, side[ALL], jobs, above, 100 * exact, side[Q], side[K], side[V], side[O], shifted);
     return OK;
 }
 
@@ -563,7 +568,7 @@ static const Experiment COMPILE_ADAPTERS = {
     .method =
         "LoRA trained on digit tasks; at every readout, head and side the exact optimum over all prefixes; squared "
         "error left over, as a share of the adapter's effect.",
-    .expect = "More than 5 % left over for every whole adapter; only assumed numbers were published (18 to 74 %).",
+    .expect = "More than 1 % left over by every adapter; how much is the measurement (assumed in print: 18 to 74 %).",
     .cost = "smoke two seconds, quick a minute, paper an hour",
     .source = "after Mondal, Shihab (preprint 2026)",
     .settings = SETTINGS,
