@@ -1,26 +1,26 @@
 /* theory/compile-adapters: how much of a trained adapter could a prefix have done?
  *
- * Claim    What a trained LoRA does to a first-layer head, at a fixed readout token and position, is only partly within
- *          reach of prefixes: a share of it is left over at every length.
+ * Claim    What a trained LoRA does to a first-layer head, at a fixed readout token and position, is only partly
+ *          within reach of prefixes: a share of it is left over at every length.
  * Method   Pretrain the one-layer model of four digit tasks, train LoRA on its attention for another task, and for
- *          every readout (position, token), head and side (the update of Q, K, V or O alone, or all) compute the best
- *          prefix of any length exactly.  Uncompilable fraction: squared error left, over the squared effect.
+ *          every readout (position, token), head and side (the update of Q, K, V or O alone, or all) compute the
+ *          best prefix of any length exactly.  Uncompilable fraction: squared error left, over the squared effect.
  * Expect   More than 1 % left over by every adapter: less would count as compiled.  How much is the measurement;
  *          published is only a table of assumed numbers, 18 to 74 %.
  * Cost     two seconds; a minute; an hour.
- * Source   The theory is Mondal and Shihab's ("When can prefixes compile LoRA?", preprint 2026); the models are those
- *          of Petrov, Torr and Bibi (ICLR 2024).
+ * Source   The theory is Mondal and Shihab's ("When can prefixes compile LoRA?", preprint 2026); the models are
+ *          those of Petrov, Torr and Bibi (ICLR 2024).
  *
- * Optimum  In layer 1 the query depends on token and position alone, so at one readout all inputs share it and a prefix
- *          of any length is a mass a > 0 and a numerator b: the head gives (N_i + b)/(Z_i + a) on input i.  With targets
- *          T_i the error sum |T_i - (N_i + b)/(Z_i + a)|^2 is quadratic in b: with g_i = 1/(Z_i + a) and
- *          u_i = T_i - g_i N_i, b = sum g u / sum g^2.  What remains is a search over the one number a.
+ * Optimum  In layer 1 the query depends on token and position alone, so at one readout all inputs share it and a
+ *          prefix of any length is a mass a > 0 and a numerator b: the head gives (N_i + b)/(Z_i + a) on input i.
+ *          With targets T_i the error sum |T_i - (N_i + b)/(Z_i + a)|^2 is quadratic in b: with g_i = 1/(Z_i + a)
+ *          and u_i = T_i - g_i N_i, b = sum g u / sum g^2.  What remains is a search over the one number a.
  * Metric   Everything is measured where it matters, after the output projection: W_O' t' of the adapted head against
- *          W_O times what the prefix makes.  What W_O' puts outside the range of this head's W_O the head's prefix cannot
- *          reach; its mean is left to the prefixes of the other heads, free of charge, and only the rest counts.
+ *          W_O times what the prefix makes.  What W_O' puts outside the range of this head's W_O the head's prefix
+ *          cannot reach; its mean is left to other heads' prefixes, free of charge, and only the rest counts.
  * Reading  Each readout gets a prefix of its own here, so the fraction is a lower bound for one prefix that has to
- *          serve them all.  It says what the head's output misses, not what the task loses: later parts of the
- *          model may not care, or may help. */
+ *          serve them all.  It says what the head's output misses, not what the task loses: later parts of the model
+ *          may not care, or may help. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -208,8 +208,8 @@ static double left_at(const Readout *r, double a)
     return fmax(0, total);
 }
 
-/* The same at the best a: the limit a -> 0 (slots of little weight and large values), a grid over twelve decades up to
- * a hundred times the mean of Z, then golden section in log a. */
+/* The same at the best a: the limit a -> 0 (slots of little weight and large values), a grid over twelve decades up
+ * to a hundred times the mean of Z, then golden section in log a. */
 static double left_over(const Readout *r)
 {
     enum { GRID = 25, ROUNDS = 30, LOWEST = -10, DECADES = 12 };
@@ -456,7 +456,7 @@ static Status draw_readouts(Run *r, const Plan *p, const Found *all)
     Arena *a = run_arena(r);
     Series bar[DIGIT_MIX];
     const char *label[BINS];
-    for (int b = 0; b < BINS; b++) label[b] = str_print(a, "%.1f", (b + 0.5) / BINS);
+    for (int b = 0; b < BINS; b++) label[b] = str_print(a, "%.1f", (double)b / BINS);
     for (int t = 0; t < p->tasks.n; t++) {
         double total = 0;
         bar[t] = (Series){.y = tensor_zero(a, F64, SHAPE(BINS)), .label = p->tasks.task[t]->name};
@@ -469,14 +469,16 @@ static Status draw_readouts(Run *r, const Plan *p, const Found *all)
                 }
         for (int b = 0; b < BINS; b++) tensor_set(bar[t].y, b, tensor_get(bar[t].y, b) / fmax(1, total));
     }
-    Fig *f = run_figure(r, "readouts",
-                        str_print(a,
-                                  "Uncompilable fraction of the whole adapter, readout by readout (position, token, "
-                                  "head): share of readouts in each tenth, over %d models and all ranks.",
-                                  run_seeds(r)),
-                        340, 180);
+    Fig *f =
+        run_figure(r, "readouts",
+                   str_print(a,
+                             "Uncompilable fraction of the whole adapter, readout by readout (position, token, "
+                             "head): share of readouts in each tenth, named by its lower end, over %d models and "
+                             "all ranks.",
+                             run_seeds(r)),
+                   340, 180);
     fig_bars(f, fig_whole(f), p->tasks.n, bar, label,
-             (PlotStyle){.x = {.title = "uncompilable fraction"}, .y = {.title = "share of readouts"}});
+             (PlotStyle){.x = {.title = "uncompilable fraction, from"}, .y = {.title = "share of readouts"}});
     return fig_close(f);
 }
 

@@ -4,23 +4,25 @@
  *          numerator.  Updates that contract and translate are compiled into slots exactly; updates that amplify, or
  *          that tell apart inputs with one Sigma, cannot be, at any length.  Where the query exposes the update's
  *          coordinates, 2r slots do compile a rank-r value update, at a price in precision.
- * Method   Two witnesses: closed forms, the head itself with the best slots, and trained prefixes of several lengths,
- *          free and with capped keys.  The signed-slot construction against its tolerance in four number formats.
+ * Method   Two witnesses: closed forms, the head itself with the best slots, and trained prefixes of several
+ *          lengths, free and with capped keys.  The signed-slot construction against its tolerance in four number
+ *          formats.
  * Expect   Capped amplification, K = 4 and 1, 4, 16, 64 slots: errors .5180 .5683 .7266 1.0396, contraction 0 0 0
  *          .0396.  Query updates of size .5 1 2 4: errors .3202 .5752 .8509 .9814.  Construction within tolerance in
  *          F64 and out of range in half precision.
  * Cost     a second; a second; ten seconds.
  * Source   Mondal and Shihab, "When can prefixes compile LoRA?", preprint 2026.
  *
- * Sigma    A slot adds exp(q.k) to Z and exp(q.k) v to N, so a prefix acts as (N + b)/(Z + a), a > 0.  Inputs with one
- *          Sigma get one output; if their targets differ by D, one of them is missed by D/2.
- * Affine   At constant Z the outputs are t h + c, t = Z/(Z + a) in (0,1): contraction and translation.  For two inputs
- *          the best error is min_t |dT - t dh|/2; keys capped at K leave 1/(1 + m e^K) <= t <= 1/(1 + m e^-K), so
- *          amplification (t > 1 wanted) gets WORSE with every slot.
- * Slots    With q = (1, Ax) and self-score s_0 = 0: keys beta u_0 +- h u_i, values +- gamma B_i, exp(beta) = delta/2r,
- *          gamma = r (1 + delta)/(delta h).  Then sum_i 2 gamma e^beta sinh(h z_i) B_i / (1 + delta) = B z up to h^2,
- *          and the own value v is divided by 1 + delta.  delta |v| and |B| |z|^3 h^2/6 are given half of the tolerance
- *          each, so delta is of order eps, h of order sqrt(eps), and gamma grows like eps^-3/2.
+ * Sigma    A slot adds exp(q.k) to Z and exp(q.k) v to N, so a prefix acts as (N + b)/(Z + a), a > 0.  Inputs with
+ *          one Sigma get one output; if their targets differ by D, one of them is missed by D/2.
+ * Affine   At constant Z the outputs are t h + c, t = Z/(Z + a) in (0,1): contraction and translation.  For two
+ *          inputs the best error is min_t |dT - t dh|/2; m slots with keys capped at K leave
+ *          1/(1 + m e^K) <= t <= 1/(1 + m e^-K), so amplification (t > 1 wanted) gets WORSE with every slot.
+ * Slots    With q = (1, Ax) and self-score 0: keys beta u_0 +- h u_i, values +- gamma B_i, where
+ *          exp(beta) = delta/2r and gamma = r (1 + delta)/(delta h).  Then
+ *          sum_i 2 gamma e^beta sinh(h z_i) B_i / (1 + delta) = B z up to h^2, and the own value v is divided by
+ *          1 + delta.  delta |v| and |B| |z|^3 h^2/6 are given half of the tolerance each, so delta is of order eps,
+ *          h of order sqrt(eps), and gamma grows like eps^-3/2.
  * Not shown  Trained adapters: theory/compile-adapters measures those. */
 #include <math.h>
 
@@ -343,8 +345,8 @@ static double longest(const double *m, int rows, int cols) /* largest sum of |en
     return most;
 }
 
-/* Largest error of the 2r signed slots for a random rank-2 value update on inputs with entries in [-1,1], every stored
- * number and every result of arithmetic rounded to the format. */
+/* Largest error of the 2r signed slots for a random rank-2 value update on inputs with entries in [-1,1], every
+ * stored number and every result of arithmetic rounded to the format. */
 static double signed_slots(const Format *f, double eps, uint64_t seed, double *gamma)
 {
     uint64_t stream = rng_stream(seed, "signed slots");

@@ -2,8 +2,8 @@
  *
  * Claim    (b) For a single layer there are pairs of inputs with a common last token whose targets no prompt of any
  *          length fits, while a low-rank update does.  (c) To memorise n random pairs with a common last token, a
- *          prompt needs far more numbers than LoRA.  (d) A layer that is injective on bounded sequences stays so under
- *          bounded prompts: two inputs cannot be made to give one output.
+ *          prompt needs far more numbers than LoRA.  (d) A layer that is injective on bounded sequences stays so
+ *          under bounded prompts: two inputs cannot be made to give one output.
  * Method   (b) A random layer (one head, residuals, feed-forward) and a pair found by Gauss-Newton whose attention
  *          sums agree; prompts of length 1..256 and LoRA of rank 1..8 trained on random targets.  (c) Random
  *          transformers of one and two layers, prompts and LoRA trained to give n random bags of tokens n random
@@ -18,8 +18,8 @@
  * (b)      A prompt adds a mass a and a numerator b to the last row's attention: t = (N + b)/(Z + a).  With a common
  *          query both are the same for all inputs, so inputs that agree in Z and N get one output y, and
  *          |y - Y1|^2 + |y - Y2|^2 >= |Y1 - Y2|^2/2.
- * (c)      One layer: (a, b) with a > 0 is all there is, and one token already reaches all of it, up to what its key
- *          and value projections span.  More tokens add nothing; in deeper layers they do.
+ * (c)      One layer: (a, b) with a > 0 is all there is, and one token already reaches all of it, up to what its
+ *          key and value projections span.  More tokens add nothing; in deeper layers they do.
  * (d)      Let the inputs differ in the last token x by dx.  With k_H = |W_Q' W_K|/sqrt(d) and all tokens within D,
  *          |dt| <= |W_O W_V| (1 + 2 k_H D^2) |dx| =: c |dx|: the own value moves by at most |dx|, and the logits, of
  *          slope at most 2 k_H D, move weight between values of size D.  Then |f(X1) - f(X2)| >= (1 - c) |dx|.
@@ -216,8 +216,8 @@ static Var *collapse_loss(Tape *t, int64_t step, void *user)
     return op_scale(t, op_mse(t, gap, tensor_zero(tape_arena(t), F64, 3, gap->val.dim)), 1 / (p->apart * p->apart));
 }
 
-/* A layer without feed-forward and two inputs in the box that differ in the last token.  W_O W_V = -values I: what the
- * last token sees of itself works against its residual, so a prompt that sets the right share of attention could
+/* A layer without feed-forward and two inputs in the box that differ in the last token.  W_O W_V = -values I: what
+ * the last token sees of itself works against its residual, so a prompt that sets the right share of attention could
  * cancel the two.  Returns c of the head comment. */
 static Status make_two(Two *p, double *c, Arena *a, double values, uint64_t seed)
 {
@@ -552,8 +552,7 @@ static Status run(Run *r)
              p.tokens[0], p.tokens[last], fraction_of(r, &p, memory, 0, 0), fraction_of(r, &p, memory, 0, last),
              fraction_of(r, &p, memory, 1, 0), fraction_of(r, &p, memory, 1, last), p.ranks[p.n_memory_ranks - 1],
              fraction_of(r, &p, memory, 0, top), fraction_of(r, &p, memory, 1, top));
-    run_note(r, "Not tested here: whether more steps or another start lets a two-layer prompt memorise more; (c) "
-                "compares trained methods, the bound of the theorem is not computed.");
+    run_note(r, "Not tested here: the theorem's bound on (c), which compares trained methods; more steps or starts.");
     bool exact = f.prompt_least > 1 - 1e-9 && f.margin > -1e-9 && f.left < 1e-9,
          reached = f.prompt_least < 1.02 && f.lora < 1e-3;
     run_verdict(r,

@@ -1,7 +1,7 @@
 /* theory/unified-view: a prefix is a gated parallel adapter with a softmax in it.
  *
- * Claim    A head with a prefix computes (1 - l(x)) Attn(x) + l(x) softmax(x W_q P_k') P_v.  So prefix-tuning and adapters
- *          differ along four axes only: function form, modified representation, insertion, composition.
+ * Claim    A head with a prefix computes (1 - l(x)) Attn(x) + l(x) softmax(x W_q P_k') P_v.  So prefix-tuning and
+ *          adapters differ along four axes only: function form, modified representation, insertion, composition.
  * Method   Identity: the library's prefix on random two-layer transformers against an adapter written by hand from
  *          W_1 = W_q P_k', W_2 = P_v and the gate l, F64 and F32, logits compared.  Walk: one frozen layer, a target
  *          layer with other weights, and at one parameter count every design from the prefix to a scaled parallel
@@ -14,7 +14,7 @@
  *
  * Identity  Let Z_p and Z_c be the sums of exponentials over prefix and content, l = Z_p/(Z_p + Z_c).  The head is
  *           (N_c + N_p)/(Z_c + Z_p) = (1 - l) N_c/Z_c + l N_p/Z_p, and N_p/Z_p is a softmax over the slots' logits
- *           x W_q P_k' times P_v: a bottleneck of width n_S whose non-linearity is softmax.  Each head has its own l.
+ *           x W_q P_k' times P_v: a bottleneck of width n_S whose non-linearity is softmax.  Every head has its l.
  * Not shown  The axes on trained models; several heads, where a prefix has one bottleneck per head. */
 #include <math.h>
 
@@ -105,7 +105,7 @@ static Var *adapt(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, y);
 }
 
-/* Largest difference of logits over the largest logit: library prefix against adapter; *effect: prefix against none. */
+/* Largest difference of logits, library prefix against adapter, over the largest logit; *effect: against no prefix. */
 static Status identity(double *gap, double *effect, DType type, uint64_t seed)
 {
     Arena a = arena_open(0);

@@ -3,21 +3,21 @@
  *
  * Claim    There is one fixed attention head such that for every continuous f on S^m a prefix of N slots brings the
  *          output at query x within any tolerance of f(x).  The same head with any prefix cannot reverse a sequence.
- * Method   The head below, its prefix set in three ways: values sampled from f, values by least squares, and keys and
- *          values by gradient descent.  Largest error over a fine grid against N.  Then ten tokens of content, whose
- *          leak the logit offset c suppresses.  Then sequences of three: an element-wise map, and reversal.
- * Expect   Error falls like N^{-1/m} for Lipschitz targets and N^{-2} for smooth ones on S^1; the best sharpness grows
- *          like N^2; reversal stays above its floor at every length while another W_K reverses exactly.
+ * Method   The head below, its prefix set in three ways: values sampled from f, values by least squares, and keys
+ *          and values by gradient descent.  Largest error over a fine grid against N.  Then ten tokens of content,
+ *          whose leak the logit offset c suppresses.  Then sequences of three: an element-wise map, and reversal.
+ * Expect   Error falls like N^{-1/m} for Lipschitz targets and N^{-2} for smooth ones on S^1; the best sharpness
+ *          grows like N^2; reversal stays above its floor at every length while another W_K reverses exactly.
  * Cost     a second; under a minute; some minutes.
  * Source   Petrov, Torr and Bibi, "Prompting a pretrained transformer can be a universal approximator", ICML 2024.
  *
- * Head     A content row is [x; 0; 1; 0], a prefix row [b; v; 0; c].  Queries read lambda x and the 1, keys the first
- *          block and the last coordinate, values the second block.  A prefix slot's logit is lambda <x,b_i> + c, so the
- *          head is a look-up table: a normalised von Mises-Fisher kernel at the control points b_i, with entries v_i.
- *          Content logits are lambda <x,x_j>, content values 0: large c leaves them no mass.
- * Floor    At the query x_1 the head sees x_2 and x_3 as a set: (x_1,x_2,x_3) and (x_1,x_3,x_2) give it the same sums
- *          Z and N, hence one output under any prefix, while reversal wants x_3 from the first and x_2 from the second.
- *          So the squared error averages at least |x_2 - x_3|^2/4 there: 1/2 on S^1, and 1/3 over the three positions.
+ * Head     A content row is [x; 0; 1; 0], a prefix row [b; v; 0; c].  Queries read lambda x and the 1, keys the
+ *          first block and the last coordinate, values the second block.  A slot's logit is lambda <x,b_i> + c, so
+ *          the head is a look-up table: a normalised von Mises-Fisher kernel at the control points b_i with entries
+ *          v_i.  Content logits are lambda <x,x_j>, content values 0: large c leaves them no mass.
+ * Floor    At the query x_1 the head sees x_2 and x_3 as a set: (x_1,x_2,x_3) and (x_1,x_3,x_2) give it the same
+ *          sums Z and N, hence one output under any prefix, while reversal wants x_3 from the first and x_2 from the
+ *          second.  So the squared error averages at least |x_2 - x_3|^2/4: 1/2 on S^1, 1/3 over three positions.
  * Not shown  The rate proved in the paper, whose exponent 10 + 14m + 4m^2 is far from what is measured here. */
 #include <math.h>
 
