@@ -105,7 +105,7 @@ static Var *adapt(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, y);
 }
 
-/* Largest difference of logits, library prefix against adapter, over the largest logit; *effect: against no prefix. */
+/* Largest difference of logits over the largest logit: library prefix against adapter; *effect: against none. */
 static Status identity(double *gap, double *effect, DType type, uint64_t seed)
 {
     Arena a = arena_open(0);
