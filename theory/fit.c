@@ -7,7 +7,8 @@
 #include "num/kernels.h"
 #include "train/train.h"
 
-typedef struct { /* of one parameter: running means of the gradient and its square */
+typedef struct
+{ /* of one parameter: running means of the gradient and its square; frozen ones never get a gradient */
     Param *param;
     Tensor m, v;
 } Slot;
@@ -24,7 +25,6 @@ static int open_slots(Slot *slots, Arena *a, ParamSet *params)
     int n = 0;
     for (int i = 0; i < params_n(params); i++) {
         Param *p = params_at(params, i);
-        if (!p->trainable) continue;
         Tensor w = p->val;
         slots[n++] = (Slot){p, tensor_zero(a, w.dtype, w.rank, w.dim), tensor_zero(a, w.dtype, w.rank, w.dim)};
     }

@@ -11,13 +11,15 @@ typedef struct {
     Param *x;
     Tensor target;
     int64_t steps, bad; /* the loss becomes NaN from step `bad` on */
+    double scale;       /* of the loss; 0: 1 */
 } Bowl;
 
 static Var *bowl(Tape *t, int64_t step, void *user)
 {
     Bowl *b = user;
     b->steps = step + 1;
-    return op_scale(t, op_mse(t, tape_param(t, b->x), b->target), b->bad && step >= b->bad ? (double)NAN : 1);
+    double scale = b->bad && step >= b->bad ? (double)NAN : b->scale > 0 ? b->scale : 1;
+    return op_scale(t, op_mse(t, tape_param(t, b->x), b->target), scale);
 }
 
 static Bowl new_bowl(ParamSet *ps)
@@ -74,6 +76,21 @@ static void ends_at_what_is_not_finite(void **state)
     assert_true(isnan(best));
 }
 
+/* A loss of 1e200 is a number; the square of its gradient's norm is not. */
+static void ends_at_a_gradient_out_of_range(void **state)
+{
+    (void)state;
+    ParamSet *ps = params_open(&run, F64, 5);
+    Bowl b = new_bowl(ps);
+    b.scale = 1e200;
+    Tensor before = tensor_copy(&run, b.x->val);
+    double best;
+    assert_int_equal(fit(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
+    assert_int_equal(b.steps, 1);
+    EXPECT(isfinite(best) && best > 1e190, "best %g", best);
+    EXPECT_NEAR(b.x->val, before, 0);
+}
+
 /* The first step of AdamW moves every entry by the rate, towards the target, whatever the gradient's size. */
 static void first_step_is_the_rate(void **state)
 {
@@ -123,5 +140,5 @@ static void solves(void **state)
 }
 
 SUITE(cmocka_unit_test(reaches_the_bottom), cmocka_unit_test(leaves_frozen_alone),
-      cmocka_unit_test(ends_at_what_is_not_finite), cmocka_unit_test(first_step_is_the_rate),
-      cmocka_unit_test(products), cmocka_unit_test(solves))
+      cmocka_unit_test(ends_at_what_is_not_finite), cmocka_unit_test(ends_at_a_gradient_out_of_range),
+      cmocka_unit_test(first_step_is_the_rate), cmocka_unit_test(products), cmocka_unit_test(solves))
