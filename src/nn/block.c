@@ -390,3 +390,28 @@ void cache_advance(Cache *c, const Rows *r, const int32_t *len)
     int64_t fresh = r->t - r->prompt;
     for (int64_t b = 0; b < c->b; b++) c->len[b] += (int32_t)r->prompt + (len ? len[b] : (int32_t)fresh);
 }
+
+/* The rows in use move; a row that stays where it is costs nothing. */
+static void reorder(Tensor t, const Cache *c, const int32_t *len, Arena *scratch, const int32_t *from)
+{
+    if (!t.data) return;
+    size_t row = tensor_bytes(t) / (size_t)c->b, step = row / (size_t)c->room;
+    char *data = t.data, *copy = arena_take(scratch, tensor_bytes(t));
+    for (int64_t b = 0; b < c->b; b++)
+        if (from[b] != b) memcpy(copy + (size_t)b * row, data + (size_t)from[b] * row, step * (size_t)len[from[b]]);
+    for (int64_t b = 0; b < c->b; b++)
+        if (from[b] != b) memcpy(data + (size_t)b * row, copy + (size_t)b * row, step * (size_t)len[from[b]]);
+}
+
+void cache_reorder(Cache *c, Arena *scratch, const int32_t *from)
+{
+    ArenaMark mark = arena_mark(scratch);
+    int32_t *len = NEW(scratch, int32_t, c->b);
+    memcpy(len, c->len, sizeof *len * (size_t)c->b);
+    for (int l = 0; l < c->layers; l++) {
+        reorder(c->keys[l], c, len, scratch, from);
+        reorder(c->values[l], c, len, scratch, from);
+    }
+    for (int64_t b = 0; b < c->b; b++) c->len[b] = len[from[b]];
+    arena_drop(scratch, mark);
+}

@@ -79,5 +79,7 @@ typedef struct Cache {
 } Cache;
 Cache *cache_new(Arena *, int layers, int64_t b, int64_t room);
 void cache_advance(Cache *, const Rows *, const int32_t *len); /* after a pass: len new rows of each, NULL: all */
+/* Row b goes on from what was row from[b]; both read the same source, whose keys stay.  Beam search. */
+void cache_reorder(Cache *, Arena *scratch, const int32_t *from);
 
 #endif

@@ -1,4 +1,5 @@
-/* Greedy generation with a key/value cache, for decoders (GPT-2) and encoder-decoders (BART, T5).
+/* Generation with a key/value cache, for decoders (GPT-2) and encoder-decoders (BART, T5): the likeliest token at
+ * each step, a sample, or a beam search.
  *
  * Rows of a batch may have prompts of different lengths, padded on the right: each row writes its keys and values
  * behind its own last token.  Hooks apply as in any pass: LoRA, IA3, prefixes and virtual tokens work unchanged. */
@@ -12,13 +13,29 @@ typedef struct {    /* zero-initialise, then set what differs; but see eos and s
     int eos;        /* ends a row; -1: none.  generate_defaults() takes the model's */
     int start;      /* first token of a decoder beside an encoder, where the batch brings no ids */
     bool force_eos; /* a row that reaches max_new ends with eos, as BART's and PLBART's do */
+    /* Sampling: on when temperature > 0.  Logits are divided by it, then cut to the top_k likeliest (0: all), then to
+     * the fewest whose probabilities reach top_p (0 or 1: all).  Row b at step i draws from (seed, b, i) alone. */
+    double temperature, top_p;
+    int top_k;
+    uint64_t seed;
+    /* Beam search (generate_beams): partial results kept a row, results wanted, and the exponent of the length by
+     * which a result's log-probability is divided. */
+    int beams, n_best;
+    double length_penalty;
+    bool early_stopping; /* stop a row at its first `beams` finished results, without asking whether more could win */
 } GenerateConfig;
 GenerateConfig generate_defaults(const Model *, int max_new);
 
-/* Prompts: x->ids (B,T) and x->len; with an encoder x->src and x->src_len, and ids only to begin with more than the
- * start token.  out (B,max_new) receives the new tokens, padded; out_len (B) how many, eos included.
- * E_CONFIG: no decoder, an empty prompt, more positions than the model has, T5 with prompts of different lengths. */
+/* Prompts: x->ids (B,T) and x->len; with an encoder x->src and x->src_len, and ids only to begin with more than
+ * the start token.  out (B,max_new) receives the new tokens, padded; out_len (B) how many, eos included.
+ * E_CONFIG: no decoder, an empty prompt, more positions than the model has, T5 with prompts of different lengths, a
+ * setting out of range. */
 Status generate(int32_t *out, int32_t *out_len, Model *, const Hooks *, Arena *step, const Batch *x,
                 const GenerateConfig *);
+/* The n_best results of each row, best first: out (B,n_best,max_new), out_len and score (B,n_best), where the score
+ * is the sum of log-probabilities over (tokens, eos included)^length_penalty.  It stops as the Transformers library
+ * does: when `beams` results are finished and the likeliest open one can no longer win at its present length. */
+Status generate_beams(int32_t *out, int32_t *out_len, double *score, Model *, const Hooks *, Arena *step,
+                      const Batch *x, const GenerateConfig *);
 
 #endif

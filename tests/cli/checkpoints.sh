@@ -30,4 +30,19 @@ printf 'PK\3\4 no zip at all' >"$t/bad.bin"
 expect 3 'bad.bin: a zip without its directory' 'a broken file' model list "$t/bad.bin"
 expect 3 'bad.bin: a zip without its directory' 'a broken file, scanned' model inspect --pickle "$t/bad.bin"
 expect 2 'two PATHs' 'too few paths' model compare "$m"
+
+# A tokenizer's ids, of one that the probe's smoke run trains.
+"$VERNIER" run probes/typ --preset smoke --quiet --out "$t/typ" >/dev/null 2>&1
+v=$(dirname "$(find "$t/typ" -name vocab.json | head -n 1)")
+expect 0 '^ +[0-9]+ +0 +[0-9]+  ' 'a text in tokens' tokenize "$v" --text 'int x = 1;'
+expect 0 'the same bytes' 'every byte comes back' tokenize "$v" "$VERNIER" --check
+expect 0 '"begin": 0' 'as JSON' tokenize "$v" --text 'a"b' --json
+expect 0 'spells 1 special' 'special tokens in the text are reported' tokenize "$v" --text 'a </s>'
+expect 3 'nowhere' 'a tokenizer that is not there' tokenize "$t/nowhere" --text x
+expect 0 '^ +4 +[0-9.]+ % +[0-9]+ +[^ ]' 'guesses for a mask' fill "$v" --text 'int <mask> = 0;'
+expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'
+expect 2 'no decoder' 'generating without a decoder' generate "$v" --text x
+expect 3 'nowhere' 'generating with a model that is not there' generate "$t/nowhere" --text x
+head -c 100 /dev/urandom >"$t/x.model"
+expect 3 'x.model: byte [0-9]+: ' 'a broken SentencePiece model' tokenize "$t/x.model" --text x
 echo "1..$n"

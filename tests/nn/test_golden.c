@@ -326,6 +326,70 @@ static void compare_greedy_pair(Golden *g, const char *name)
     assert_int_equal(b, x.b);
 }
 
+/* ---- beam search */
+
+static double number_or(const cJSON *how, const char *key, double otherwise)
+{
+    const cJSON *x = cJSON_GetObjectItem(how, key);
+    return cJSON_IsTrue(x) ? 1 : cJSON_IsNumber(x) ? x->valuedouble : otherwise;
+}
+
+static GenerateConfig beam_config(const Model *m, const cJSON *how, int max_new)
+{
+    GenerateConfig c = generate_defaults(m, max_new);
+    c.beams = (int)number_or(how, "num_beams", 1);
+    c.n_best = (int)number_or(how, "num_return_sequences", 1);
+    c.length_penalty = number_or(how, "length_penalty", 1);
+    c.early_stopping = number_or(how, "early_stopping", 0) > 0;
+    c.start = (int)number_or(how, "decoder_start_token_id", c.start);
+    c.eos = (int)number_or(how, "eos_token_id", c.eos);
+    return c;
+}
+
+static void compare_beams(Golden *g, const char *name, Model *m, const Batch *x, const GenerateConfig *c,
+                          const int32_t *prompt)
+{
+    int64_t n = x->b * c->n_best, b = 0;
+    int32_t *out = NEW(&g->run, int32_t, n * c->max_new), *len = NEW(&g->run, int32_t, n);
+    double *score = NEW(&g->run, double, n);
+    EXPECT(generate_beams(out, len, score, m, NULL, &g->step, x, c) == OK, "%s", err_message());
+    const cJSON *row, *scores = golden_get(g, name, "outputs", "sequences_scores");
+    cJSON_ArrayForEach(row, golden_get(g, name, "outputs", "sequences"))
+    {
+        expect_row(name, b, out + b * c->max_new, len[b], row, prompt ? prompt[b] : 1, c->eos);
+        if (scores) {
+            double want = cJSON_GetArrayItem(scores, (int)b)->valuedouble;
+            EXPECT(fabs(score[b] - want) < 1e-4, "%s: result %lld scores %g, expected %g", name, (long long)b,
+                   score[b], want);
+        }
+        b++;
+    }
+    assert_int_equal(b, n);
+}
+
+static void compare_beam_pair(Golden *g, const char *name)
+{
+    Model *m = load(g, "");
+    Ids s = golden_ids(g, name, "inputs", "input_ids");
+    Batch x = {.b = s.b, .s = s.t, .src = s.id, .src_len = golden_len(g, name, "attention_mask")};
+    const cJSON *how = golden_get(g, name, "inputs", "generate");
+    GenerateConfig c = beam_config(m, how, (int)number_or(how, "max_length", 0) - 1);
+    compare_beams(g, name, m, &x, &c, NULL);
+}
+
+static void beams(void **state)
+{
+    (void)state;
+    OPEN("t5", t);
+    compare_beam_pair(&t, "generate_beam4");
+    compare_beam_pair(&t, "generate_beam4_early");
+    golden_close(&t);
+    OPEN("plbart", b);
+    compare_beam_pair(&b, "generate_beam4");
+    compare_beam_pair(&b, "generate_beam4_early");
+    golden_close(&b);
+}
+
 static void greedy(void **state)
 {
     (void)state;
@@ -338,34 +402,53 @@ static void greedy(void **state)
 }
 
 /* Three prompts of different lengths in one batch, padded on the right. */
+enum { RAGGED_T = 16, NEW_TOKENS = 8 };
+static Batch ragged(Golden *g, const char *name)
+{
+    const cJSON *prompts = golden_get(g, name, "inputs", "prompts"), *row, *x;
+    Batch batch = {.b = cJSON_GetArraySize(prompts), .t = RAGGED_T};
+    int32_t *ids = NEW(&g->run, int32_t, batch.b * RAGGED_T), *len = NEW(&g->run, int32_t, batch.b);
+    int64_t b = 0;
+    cJSON_ArrayForEach(row, prompts)
+    {
+        cJSON_ArrayForEach(x, row) ids[b * RAGGED_T + len[b]++] = (int32_t)x->valuedouble;
+        b++;
+    }
+    batch.ids = ids;
+    batch.len = len;
+    return batch;
+}
+
 static void greedy_ragged(void **state)
 {
     (void)state;
     OPEN("gpt2", g);
     Model *m = load(&g, "");
-    const cJSON *prompts = golden_get(&g, "generate_greedy", "inputs", "prompts"), *row, *x;
-    enum { T = 16, NEW_TOKENS = 8 };
-    Batch batch = {.b = cJSON_GetArraySize(prompts), .t = T};
-    int32_t *ids = NEW(&g.run, int32_t, batch.b * T), *len = NEW(&g.run, int32_t, batch.b);
-    int64_t b = 0;
-    cJSON_ArrayForEach(row, prompts)
-    {
-        cJSON_ArrayForEach(x, row) ids[b * T + len[b]++] = (int32_t)x->valuedouble;
-        b++;
-    }
-    batch.ids = ids;
-    batch.len = len;
+    Batch batch = ragged(&g, "generate_greedy");
     int32_t out[3 * NEW_TOKENS], n[3];
     GenerateConfig c = generate_defaults(m, NEW_TOKENS);
     EXPECT(generate(out, n, m, NULL, &g.step, &batch, &c) == OK, "%s", err_message());
-    b = 0;
+    int64_t b = 0;
+    const cJSON *row;
     cJSON_ArrayForEach(row, golden_get(&g, "generate_greedy", "outputs", "sequences"))
     {
-        expect_row("gpt2", b, out + b * NEW_TOKENS, n[b], row, len[b], c.eos);
+        expect_row("generate_greedy", b, out + b * NEW_TOKENS, n[b], row, batch.len[b], c.eos);
         b++;
     }
     golden_close(&g);
 }
 
+static void beams_ragged(void **state)
+{
+    (void)state;
+    OPEN("gpt2", g);
+    Model *m = load(&g, "");
+    Batch batch = ragged(&g, "generate_beam4");
+    GenerateConfig c = beam_config(m, golden_get(&g, "generate_beam4", "inputs", "generate"), NEW_TOKENS);
+    compare_beams(&g, "generate_beam4", m, &batch, &c, batch.len);
+    golden_close(&g);
+}
+
 SUITE(cmocka_unit_test(gpt2), cmocka_unit_test(roberta), cmocka_unit_test(plbart), cmocka_unit_test(t5),
-      cmocka_unit_test(codet5_classes), cmocka_unit_test(greedy), cmocka_unit_test(greedy_ragged))
+      cmocka_unit_test(codet5_classes), cmocka_unit_test(greedy), cmocka_unit_test(greedy_ragged),
+      cmocka_unit_test(beams), cmocka_unit_test(beams_ragged))

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "text/bpe.h"
+#include "text/zeros.h"
 #include "text/heap.h"
 #include "text/pretoken.h"
 
@@ -463,25 +464,6 @@ static const char *shared(const char *name)
     return str_print(&arena, "%s/golden/tokenizers/%s", root ? root : "../shared", name);
 }
 
-/* cJSON ends a string at a zero byte, so U+E123 stands for it while the file is parsed. */
-static void protect_zeros(char *json)
-{
-    for (char *p = json; (p = strstr(p, "\\u0000")); p += 6) memcpy(p, "\\uE123", 6);
-}
-
-static Bytes with_zeros(const char *text)
-{
-    Bytes b = bytes_of(text);
-    size_t n = 0;
-    for (size_t i = 0; i < b.len; i++) {
-        bool zero = strncmp(b.text + i, "\xee\x84\xa3", 3) == 0;
-        b.text[n++] = zero ? 0 : b.text[i];
-        i += zero ? 2 : 0;
-    }
-    b.len = n;
-    return b;
-}
-
 static void expect_ids(BpeText t, const cJSON *want, const char *text)
 {
     int64_t n = cJSON_GetArraySize(want), i = 0;
@@ -505,8 +487,8 @@ static void expect_golden(const char *name)
     for (const cJSON *v = cJSON_GetObjectItem(json, "items")->child; v; v = v->next, n++) {
         const cJSON *plain = cJSON_GetObjectItem(v, "ids_no_special_in_text");
         const cJSON *wrapped = cJSON_GetObjectItem(v, "wrapped"), *decoded = cJSON_GetObjectItem(v, "decoded");
-        const Bytes text = with_zeros(cJSON_GetObjectItem(v, "text")->valuestring);
-        const Bytes want = decoded ? with_zeros(decoded->valuestring) : text;
+        const Bytes text = with_zeros(&arena, cJSON_GetObjectItem(v, "text")->valuestring);
+        const Bytes want = decoded ? with_zeros(&arena, decoded->valuestring) : text;
         BpeText t = bpe_encode(b, &arena, text.text, text.len, true);
         expect_ids(t, cJSON_GetObjectItem(v, "ids"), text.text);
         size_t len;

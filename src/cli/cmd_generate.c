@@ -1,0 +1,214 @@
+/* vernier generate and vernier fill: what a checkpoint says, by its decoder or at its masks. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "io/json.h"
+#include "nn/generate.h"
+#include "text/tokenizer.h"
+
+static Status read_text(Bytes *out, const Args *a)
+{
+    const char *text = args_text(a, "text", NULL);
+    if (text && args_count(a) > 1) return fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
+    if (text) *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
+    return text ? OK : file_read(out, args_arena(a), args_count(a) > 1 ? args_at(a, 1) : "/dev/stdin");
+}
+
+static Status open_both(Model **m, Tokenizer *t, const Args *a)
+{
+    TRY(model_load(m, args_arena(a), args_at(a, 0)));
+    TRY(tokenizer_open(t, args_arena(a), args_text(a, "tokenizer", args_at(a, 0))));
+    if (tokenizer_size(t) > (*m)->config.vocab)
+        return fail(E_MISMATCH, "the tokenizer has %lld ids, the model's vocabulary %d", (long long)tokenizer_size(t),
+                    (*m)->config.vocab);
+    return OK;
+}
+
+/* ---- generate */
+
+static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, const Args *a)
+{
+    int64_t most, beams, best, top_k, seed;
+    TRY(args_int(&most, a, "max", 64, 1, 100000));
+    *c = generate_defaults(m, (int)most);
+    TRY(args_int(&beams, a, "beams", 1, 1, 1000));
+    TRY(args_int(&best, a, "best", 1, 1, 1000));
+    TRY(args_int(&top_k, a, "top-k", 0, 0, 1 << 24));
+    TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53));
+    TRY(args_real(&c->temperature, a, "temperature", 0, 0, 1e6));
+    TRY(args_real(&c->top_p, a, "top-p", 0, 0, 1));
+    TRY(args_real(&c->length_penalty, a, "length-penalty", 1, -100, 100));
+    c->beams = (int)beams, c->n_best = (int)best, c->top_k = (int)top_k, c->seed = (uint64_t)seed;
+    c->early_stopping = args_given(a, "early-stopping");
+    if (c->beams > 1 && c->temperature > 0)
+        return fail(E_CONFIG, "--beams searches and --temperature samples; not both");
+    if ((c->top_k || c->top_p > 0) && !(c->temperature > 0)) c->temperature = 1;
+    const char *to = args_text(a, "to", NULL);
+    int32_t code = tokenizer_language(t, to);
+    if (to && code < 0) return fail(E_CONFIG, "--to is %s, which this model's tokenizer does not know", to);
+    if (code >= 0) c->start = code;
+    return OK;
+}
+
+/* The text is the prompt of a decoder, or the source of an encoder-decoder. */
+static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a, const GenerateConfig *c)
+{
+    Bytes text;
+    Arena *arena = args_arena(a);
+    TRY(read_text(&text, a));
+    int64_t room = m->config.positions;
+    if (m->arch->encode) {
+        BpeText s;
+        TRY(tokenizer_source(&s, t, arena, text.text, text.len, args_text(a, "from", NULL), room));
+        *x = (Batch){.b = 1, .s = s.n, .src = s.id};
+        return OK;
+    }
+    BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
+    int64_t most = room ? room - c->max_new + 1 : p.n, skip = p.n > most ? p.n - most : 0;
+    if (most < 1)
+        return fail(E_CONFIG, "--max %d leaves no place for a prompt in %lld positions", c->max_new, (long long)room);
+    if (skip && !args_quiet(a))
+        fprintf(stderr, "the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
+    *x = (Batch){.b = 1, .t = p.n - skip, .ids = p.id + skip};
+    return p.n ? OK : fail(E_CONFIG, "the prompt is empty");
+}
+
+static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n, int eos, double score, bool json)
+{
+    size_t len;
+    int told = n && id[n - 1] == eos ? n - 1 : n;
+    char *text = tokenizer_decode(t, a, id, told, &len);
+    if (!json) {
+        fwrite(text, 1, len, stdout);
+        putchar('\n');
+        return;
+    }
+    Buf b = buf_open(a);
+    json_quote(&b, text);
+    printf("{\"text\": %s, \"ids\": [", b.text);
+    for (int i = 0; i < n; i++) printf("%s%d", i ? ", " : "", id[i]);
+    printf("]");
+    if (isfinite(score)) printf(", \"score\": %.6f", score);
+    printf("}\n");
+}
+
+static Status run_generate(const Args *a)
+{
+    Model *m;
+    Tokenizer t;
+    GenerateConfig c;
+    Batch x;
+    Arena *arena = args_arena(a), step = arena_open(0);
+    TRY(open_both(&m, &t, a));
+    TRY(settings(&c, m, &t, a));
+    TRY(prompt(&x, m, &t, a, &c));
+    int32_t *out = NEW(arena, int32_t, c.n_best * c.max_new), *len = NEW(arena, int32_t, c.n_best);
+    double *score = NEW(arena, double, c.n_best);
+    bool searched = c.beams > 1;
+    if (searched) {
+        TRY(generate_beams(out, len, score, m, NULL, &step, &x, &c));
+        for (int i = 0; i < c.n_best; i++)
+            print_result(&t, arena, out + i * c.max_new, len[i], c.eos, score[i], args_given(a, "json"));
+    }
+    for (int i = 0; i < c.n_best && !searched; i++, c.seed++) {
+        TRY(generate(out, len, m, NULL, &step, &x, &c));
+        print_result(&t, arena, out, len[0], c.eos, NAN, args_given(a, "json"));
+    }
+    arena_close(&step);
+    tokenizer_close(&t);
+    return OK;
+}
+
+static const Option GENERATE_OPTIONS[] = {
+    {"text", "TEXT", "the text itself, in place of a FILE"},
+    {"max", "N", "new tokens at most; default 64"},
+    {"beams", "N", "beam search with N partial results; default 1, the likeliest token at each step"},
+    {"best", "N", "print N results: the best beams, or N samples; default 1"},
+    {"length-penalty", "X", "beam search: scores are divided by length^X; default 1"},
+    {"early-stopping", NULL, "beam search: stop at the first N finished results"},
+    {"temperature", "X", "sample from the softmax of logits / X; default 0, no sampling"},
+    {"top-k", "N", "sample among the N likeliest tokens"},
+    {"top-p", "P", "sample among the fewest tokens whose probabilities reach P"},
+    {"seed", "S", "of the samples; default 1"},
+    {"from", "LANG", "PLBART: language of the text (java, python, en_XX)"},
+    {"to", "LANG", "PLBART: language to write"},
+    {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
+    {"json", NULL, "a line of JSON for each result: text, ids and score"},
+    {0}};
+static const Command GENERATE = {.name = "generate",
+                                 .summary = "continue a text, or translate it, with a checkpoint's decoder",
+                                 .usage = "[options] MODEL [FILE]",
+                                 .about = "MODEL is a checkpoint directory of GPT-2, BART, PLBART, T5 or CodeT5 with "
+                                          "its tokenizer.  The text is a FILE, --text, or standard input.",
+                                 .example = "vernier generate codet5 --text 'def add(a, b):' --beams 4",
+                                 .options = GENERATE_OPTIONS,
+                                 .least = 1,
+                                 .most = 2,
+                                 .run = run_generate};
+REGISTER(command, GENERATE)
+
+/* ---- fill */
+
+static void print_guesses(const Tokenizer *t, Arena *a, Tensor logits, int64_t at, int top)
+{
+    int64_t v = tensor_count(logits);
+    double most = tensor_get(logits, tensor_argmax(logits)), total = 0;
+    for (int64_t i = 0; i < v; i++) total += exp(tensor_get(logits, i) - most);
+    for (int k = 0; k < top && k < v; k++) {
+        int64_t best = tensor_argmax(logits);
+        const char *piece = tokenizer_piece(t, (int32_t)best);
+        size_t len;
+        int32_t id = (int32_t)best;
+        const char *text = piece ? tokenizer_decode(t, a, &id, 1, &len) : "";
+        printf("%4lld  %8.4f %%  %6lld  %s\n", (long long)at, 100 * exp(tensor_get(logits, best) - most) / total,
+               (long long)best, text);
+        tensor_set(logits, best, -INFINITY);
+    }
+}
+
+static Status run_fill(const Args *a)
+{
+    Model *m;
+    Tokenizer t;
+    Bytes text;
+    int64_t top, found = 0;
+    Arena *arena = args_arena(a), step = arena_open(0);
+    TRY(args_int(&top, a, "top", 5, 1, 1000));
+    TRY(open_both(&m, &t, a));
+    int32_t mask = t.bpe ? bpe_specials(t.bpe).mask : -1;
+    if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
+        return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
+    TRY(read_text(&text, a));
+    BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
+    x = bpe_wrap(t.bpe, arena, &x, NULL, m->config.positions - 2);
+    Batch b = {.b = 1, .t = x.n, .ids = x.id};
+    Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false)}, &b)->val;
+    z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));
+    for (int64_t i = 0; i < x.n; i++) {
+        if (x.id[i] != mask) continue;
+        if (found++) putchar('\n');
+        print_guesses(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
+    }
+    arena_close(&step);
+    tokenizer_close(&t);
+    return found ? OK : fail(E_CONFIG, "the text has no <mask>");
+}
+
+static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},
+                                      {"top", "N", "guesses for each mask; default 5"},
+                                      {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
+                                      {0}};
+static const Command FILL = {.name = "fill",
+                             .summary = "what a masked language model puts at each <mask> of a text",
+                             .usage = "[options] MODEL [FILE]",
+                             .about = "Columns: byte of the text where the mask stands, probability, id, token.",
+                             .example = "vernier fill codebert --text 'int <mask> = 0;'",
+                             .options = FILL_OPTIONS,
+                             .least = 1,
+                             .most = 2,
+                             .run = run_fill};
+REGISTER(command, FILL)

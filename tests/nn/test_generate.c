@@ -1,0 +1,156 @@
+/* Beam search against enumeration of every continuation, and sampling against the distribution it draws from. */
+#include "small.h"
+
+#include "nn/generate.h"
+
+enum { NEW_TOKENS = 3 };
+static const char *const DECODERS[] = {"gpt2", "bart"};
+
+typedef struct {
+    Arena run, step;
+    Model *m;
+    Batch x;
+    int32_t start; /* the one token that every continuation begins with */
+} Setting;
+
+static Setting setting(const char *shape)
+{
+    Setting s = {.run = arena_open(0), .step = arena_open(0)};
+    s.m = small_model(&s.run, shape, F64);
+    s.x = small_batch(&s.run, s.m);
+    s.start = 5;
+    int32_t *ids = NEW(&s.run, int32_t, B);
+    for (int b = 0; b < B; b++) ids[b] = s.start + b;
+    s.x.ids = ids, s.x.t = 1, s.x.len = NULL, s.x.target = NULL, s.x.keep = NULL, s.x.k = 0;
+    return s;
+}
+
+static void setting_close(Setting *s)
+{
+    arena_close(&s->step);
+    arena_close(&s->run);
+}
+
+/* log p of every continuation of NEW_TOKENS tokens of row b, from passes without a cache. */
+static double *every_continuation(Setting *s, int b)
+{
+    int n = V * V * V;
+    double *logp = NEW(&s->run, double, n);
+    for (int first = 0; first < n; first += V) { /* the last token varies within a pass */
+        ArenaMark mark = arena_mark(&s->step);
+        int32_t ids[NEW_TOKENS] = {s->x.ids[b], first / (V * V), first / V % V};
+        Batch x = {.b = 1,
+                   .t = NEW_TOKENS,
+                   .ids = ids,
+                   .s = s->x.s,
+                   .src = s->x.src ? s->x.src + b * s->x.s : NULL,
+                   .src_len = s->x.src_len ? s->x.src_len + b : NULL};
+        Tensor z = model_logits(s->m, &(Pass){.tape = tape_open(&s->step, false)}, &x)->val;
+        double before = 0;
+        for (int t = 0; t < NEW_TOKENS; t++) {
+            double total = 0;
+            for (int v = 0; v < V; v++) total += exp(tensor_get(z, t * V + v));
+            if (t < NEW_TOKENS - 1)
+                before += tensor_get(z, t * V + ids[t + 1]) - log(total);
+            else
+                for (int v = 0; v < V; v++) logp[first + v] = before + tensor_get(z, t * V + v) - log(total);
+        }
+        arena_drop(&s->step, mark);
+    }
+    return logp;
+}
+
+static void wide_beams_find_the_best(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        Setting s = setting(DECODERS[k]);
+        GenerateConfig c = generate_defaults(s.m, NEW_TOKENS);
+        c.beams = V * V, c.n_best = 3, c.eos = -1, c.force_eos = false; /* nothing is ever pruned that could win */
+        int32_t out[B * 3 * NEW_TOKENS], len[B * 3];
+        double score[B * 3];
+        EXPECT(generate_beams(out, len, score, s.m, NULL, &s.step, &s.x, &c) == OK, "%s", err_message());
+        for (int b = 0; b < B; b++) {
+            double *logp = every_continuation(&s, b);
+            for (int n = 0; n < 3; n++) {
+                int best = 0;
+                for (int i = 1; i < V * V * V; i++)
+                    if (logp[i] > logp[best]) best = i;
+                const int32_t *got = out + (b * 3 + n) * NEW_TOKENS;
+                EXPECT(got[0] * V * V + got[1] * V + got[2] == best, "%s row %d result %d", DECODERS[k], b, n);
+                EXPECT(fabs(score[b * 3 + n] - logp[best] / NEW_TOKENS) < 1e-9, "score %g, expected %g",
+                       score[b * 3 + n], logp[best] / NEW_TOKENS);
+                logp[best] = -INFINITY;
+            }
+        }
+        setting_close(&s);
+    }
+}
+
+static void one_beam_is_greedy(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        Setting s = setting(DECODERS[k]);
+        GenerateConfig c = generate_defaults(s.m, 8);
+        int32_t out[2][B * 8], len[2][B];
+        double score[B];
+        assert_int_equal(generate(out[0], len[0], s.m, NULL, &s.step, &s.x, &c), OK);
+        assert_int_equal(generate_beams(out[1], len[1], score, s.m, NULL, &s.step, &s.x, &c), OK);
+        assert_memory_equal(out[0], out[1], sizeof out[0]);
+        assert_memory_equal(len[0], len[1], sizeof len[0]);
+        c.beams = 2, c.n_best = 3;
+        assert_int_equal(generate_beams(out[1], len[1], score, s.m, NULL, &s.step, &s.x, &c), E_CONFIG);
+        err_clear();
+        setting_close(&s);
+    }
+}
+
+/* The first token over many seeds, against the softmax that temperature, top-k and top-p leave. */
+static void samples_follow_the_distribution(void **state)
+{
+    (void)state;
+    enum { DRAWS = 3000 };
+    static const struct {
+        double temperature, top_p;
+        int top_k;
+    } how[] = {{1, 0, 0}, {0.5, 0, 0}, {1, 0, 4}, {1, 0.5, 0}, {1.5, 0.9, 10}, {1, 1e-9, 0}, {1, 0, 1}};
+    Setting s = setting("gpt2");
+    s.x.b = 1;
+    Tensor z = tensor_copy(&s.run, model_logits(s.m, &(Pass){.tape = tape_open(&s.step, false)}, &s.x)->val);
+    for (size_t h = 0; h < sizeof how / sizeof *how; h++) {
+        double p[V], total = 0;
+        int order[V], kept = V, count[V] = {0};
+        for (int v = 0; v < V; v++) p[v] = exp(tensor_get(z, v) / how[h].temperature), order[v] = v;
+        for (int i = 0; i < V; i++)
+            for (int j = i + 1; j < V; j++)
+                if (p[order[j]] > p[order[i]]) {
+                    int swap = order[i];
+                    order[i] = order[j], order[j] = swap;
+                }
+        if (how[h].top_k) kept = how[h].top_k;
+        for (int i = 0; i < kept; i++) total += p[order[i]];
+        if (how[h].top_p > 0) {
+            double sum = 0;
+            int n = 0;
+            while (n == 0 || sum < how[h].top_p * total) sum += p[order[n++]];
+            kept = n, total = sum;
+        }
+        for (int d = 0; d < DRAWS; d++) {
+            GenerateConfig c = generate_defaults(s.m, 1);
+            c.temperature = how[h].temperature, c.top_p = how[h].top_p, c.top_k = how[h].top_k, c.seed = (uint64_t)d;
+            int32_t out, len;
+            assert_int_equal(generate(&out, &len, s.m, NULL, &s.step, &s.x, &c), OK);
+            count[out]++;
+        }
+        for (int i = 0; i < V; i++) {
+            double want = i < kept ? p[order[i]] / total : 0, got = count[order[i]] / (double)DRAWS;
+            EXPECT(fabs(got - want) <= 4.5 * sqrt(want * (1 - want) / DRAWS),
+                   "case %zu: token of rank %d at %g, expected %g", h, i, got, want);
+        }
+    }
+    setting_close(&s);
+}
+
+SUITE(cmocka_unit_test(wide_beams_find_the_best), cmocka_unit_test(one_beam_is_greedy),
+      cmocka_unit_test(samples_follow_the_distribution))
