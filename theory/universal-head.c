@@ -65,7 +65,7 @@ static const Target TARGET[] = {{"|angle - pi| on S^1", 2, ridge, -1},
                                 {"|sin 2t| on S^1", 2, kinks, -1},
                                 {"sin 3t on S^1", 2, wave, -2},
                                 {"|x| + yz/2 on S^2", 3, fold, -0.5}};
-enum { TARGETS = sizeof TARGET / sizeof *TARGET, WAVE = 2 };
+enum { TARGETS = sizeof TARGET / sizeof *TARGET, KINKS = 1, WAVE = 2 };
 
 /* Point i of n on the circle, or of a Fibonacci lattice on the sphere, turned by `shift` of a step. */
 static void place(double x[MOST_DIM], int dim, int64_t i, int64_t n, double shift)
@@ -355,6 +355,7 @@ static Status rates(Run *r, Rates *out)
 {
     Arena a = arena_open(0);
     out->sizes = run_list(r, "n", out->n);
+    if (out->sizes < 2) return fail(E_CONFIG, "n: %d length, a slope needs at least two", out->sizes);
     for (int t = 0; t < TARGETS; t++) {
         Tensor x = points(&a, TARGET[t].dim, run_int(r, "grid"), 0.25), y = sampled(&a, &TARGET[t], x);
         for (int i = 0; i < out->sizes; i++) {
@@ -454,31 +455,54 @@ static Status leaks(Run *r, double lambda, double out[2])
     return OK;
 }
 
-static Status draw_sequences(Run *r, const Plan *p, const double *all, double none, double other)
+/* |sin 2t| (n = 0), or what the head makes of it with n sampled slots, over the angle. */
+static Series output(Arena *a, int64_t n, double lambda)
 {
-    static const char *const name[TASKS] = {"element-wise map", "reversal"};
+    enum { POINTS = 240 };
+    const Target *f = &TARGET[KINKS];
+    Tensor x = points(a, f->dim, POINTS, 0.5), b = points(a, f->dim, n, 0), at = tensor_new(a, F64, SHAPE(POINTS));
+    Tensor y = n ? dense_product(a, weights(a, x, b, lambda), sampled(a, f, b)) : sampled(a, f, x);
+    for (int i = 0; i < POINTS; i++) tensor_set(at, i, 2 * M_PI * (i + 0.5) / POINTS);
+    return (Series){.x = at,
+                    .y = tensor_reshape(y, SHAPE(POINTS)),
+                    .label = n ? str_print(a, "N = %lld", (long long)n) : "target",
+                    .dashed = !n};
+}
+
+/* Both sides of the matter on one page: the same head as a look-up table, and as a mixer of tokens. */
+static Status draw_page(Run *r, const Rates *rates, const Plan *p, const double *all, double none, double other)
+{
+    static const char *const name[TASKS] = {"element-wise", "reversal"};
     Arena *a = run_arena(r);
-    Series line[TASKS];
+    Series line[TASKS], curve[] = {output(a, 0, 0), output(a, (int64_t)rates->n[0], rates->lambda[KINKS][0]),
+                                   output(a, (int64_t)rates->n[1], rates->lambda[KINKS][1])};
     for (int t = 0; t < TASKS; t++) {
         double mean[RUN_LIST];
         for (int i = 0; i < p->lengths; i++)
             mean[i] = over_seeds(all, jobs_per_seed(p), p->sizes * TARGETS + t * p->lengths + i, run_seeds(r));
         line[t] = line_of(a, p->lengths, p->length, mean, name[t]);
     }
-    RefLine ref[] = {{1.0 / 3, "floor", false}};
-    Fig *f =
-        run_figure(r, "sequences",
-                   str_print(a,
-                             "Sequences of three tokens on the circle, one head, prefix trained (mean of %d "
-                             "seeds). The element-wise map gets better with every slot; reversal stays above "
-                             "1/3, which no prefix of any length passes. Without a prefix the error is %.2f; with "
-                             "another key matrix and no prefix it is %.0e.",
-                             run_seeds(r), none, other),
-                   340, 190);
-    fig_lines(f, fig_whole(f), TASKS, line,
-              (PlotStyle){.x = {.title = "slots N", .log = true},
+    RefLine ref = {1.0 / 3, "floor", false};
+    Fig *f = run_figure(r, "page",
+                        str_print(a,
+                                  "One head, two questions. (a) |sin 2t| on the circle and the head's output with N "
+                                  "sampled slots. (b) Maps of three tokens, prefix trained (mean of %d seeds): the "
+                                  "element-wise map improves with every slot; reversal stays above the floor that no "
+                                  "prefix passes. Without a prefix its error is %.2f; another key matrix brings "
+                                  "%.0e.",
+                                  run_seeds(r), none, other),
+                        500, 190);
+    fig_lines(f, fig_cell(f, 1, 2, 0), 3, curve,
+              (PlotStyle){.letter = "a",
+                          .title = "a function of the query",
+                          .x = {.title = "angle t", .lo = 0, .hi = 2 * M_PI},
+                          .y = {.title = "output", .lo = 0, .hi = 1.1}});
+    fig_lines(f, fig_cell(f, 1, 2, 1), TASKS, line,
+              (PlotStyle){.letter = "b",
+                          .title = "a map of tokens",
+                          .x = {.title = "slots N", .log = true},
                           .y = {.title = "mean squared error", .log = true},
-                          .ref = ref,
+                          .ref = &ref,
                           .refs = 1});
     return fig_close(f);
 }
@@ -513,7 +537,7 @@ static Status run(Run *r)
     run_metric(r, "reversal, no prefix: squared error", 0, none);
     run_metric(r, "reversal, another W_K: squared error", 0, other);
     TRY(draw_rates(r, &rate, &p, all));
-    TRY(draw_sequences(r, &p, all, none, other));
+    TRY(draw_page(r, &rate, &p, all, none, other));
 
     bool slopes = true;
     for (int t = 0; t < TARGETS; t++) slopes &= fabs(rate.slope[t] - TARGET[t].slope) < 0.25;
@@ -540,7 +564,11 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"n", "prefix lengths of the sampled construction", {"8,32,128", "8,32,128,512", "8,32,128,512,2048"}, 4, 8192},
+    {"n",
+     "prefix lengths of the sampled construction, at least two",
+     {"8,32,128", "8,32,128,512", "8,32,128,512,2048"},
+     4,
+     8192},
     {"grid", "queries over which the largest error is taken", {"1000", "4000", "10000"}, 100, 1e6},
     {"trained-n", "prefix lengths that are trained", {"8,", "8,16,32,64", "8,16,32,64,128"}, 1, 4096},
     {"lengths", "prefix lengths on sequences", {"8,", "4,16,64", "4,16,64,256"}, 1, 4096},
