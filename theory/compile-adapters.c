@@ -317,7 +317,7 @@ static Status measure(Run *r, Found *f, Model *m, const LabModel *recipe, const 
     Batch b = digits_batch(&a, mix, recipe->layout, run_int(r, "inputs"), rng_stream(1, "readouts"), 0, true);
     Layer l = look(&a, m, &(Batch){.b = b.b, .t = b.t, .ids = b.ids});
     f->heads = l.heads;
-    int64_t *input = NEW(&a, int64_t, b.b), first = b.t - LENGTH;
+    int64_t *input = NEW(&a, int64_t, b.b), first = b.t - LENGTH, readouts = 0;
     for (int64_t position = first; position < b.t; position++)
         for (int32_t token = 0; token < DIGIT_VOCAB; token++) {
             if (run_stopped()) return run_interrupted();
@@ -325,11 +325,12 @@ static Status measure(Run *r, Found *f, Model *m, const LabModel *recipe, const 
             for (int64_t i = 0; i < b.b; i++)
                 if (b.ids[i * b.t + position] == token) input[n++] = i;
             if (n < FEWEST) continue;
+            readouts++;
             for (int s = 0; s < SIDES; s++)
                 TRY(measure_side(r, f, &l, (Side)s, input, n, position, isnan(f->ratio) ? seed : 0));
         }
     arena_close(&a);
-    return OK;
+    return readouts ? OK : fail(E_CONFIG, "inputs: no token stands %d times at an output position", FEWEST);
 }
 
 typedef struct {

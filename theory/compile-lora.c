@@ -490,8 +490,10 @@ static Status run(Run *r)
                 "Witness tables: %s; heads and closed forms agree to %.0e; no trained prefix of 1 to 64 slots gets "
                 "below its bound (closest %.1e above), contraction is learnt to %.0e, a value update costs %.0e with "
                 "one slot. Signed slots stay within tolerance in F64 down to %g; F16 does not.",
-                t.off < 1e-9 ? "all published digits" : "NOT the published digits", t.formula_gap, t.below,
-                t.contraction, t.value_update, p.eps[p.n - 1]);
+                !published     ? "a cap that was not published"
+                : t.off < 1e-9 ? "all published digits"
+                               : "NOT the published digits",
+                t.formula_gap, t.below, t.contraction, t.value_update, p.eps[p.n - 1]);
     return OK;
 }
 

@@ -388,17 +388,20 @@ static Status run(Run *r)
     return OK;
 }
 
-static const Setting SETTINGS[] = {
-    {"width", "prefix slots, or width of the bottleneck", {"4", "8", "8"}, 1, 1024},
-    {"angle", "how far the target's weights are turned from the frozen ones (radians)", {"0.5", NULL, NULL}, 0, 1.6},
-    {"steps", "gradient steps", {"30", "800", "10000"}, 1, 1e7},
-    {"batch", "sequences a step", {"16", "32", "64"}, 1, 65536},
-    {"lr",
-     "learning rates; the best on other inputs counts",
-     {"3e-2,", "1e-2,5e-2", "3e-3,1e-2,3e-2,1e-1"},
-     1e-7,
-     10},
-    {0}};
+static const Setting SETTINGS[] = {{"width", "prefix slots, or width of the bottleneck", {"4", "8", "8"}, 1, 1024},
+                                   {"angle",
+                                    "how far the target's weights are turned from the frozen ones (radians)",
+                                    {"0.5", NULL, NULL},
+                                    0.01,
+                                    1.6},
+                                   {"steps", "gradient steps", {"30", "800", "10000"}, 1, 1e7},
+                                   {"batch", "sequences a step", {"16", "32", "64"}, 1, 65536},
+                                   {"lr",
+                                    "learning rates; the best on other inputs counts",
+                                    {"3e-2,", "1e-2,5e-2", "3e-3,1e-2,3e-2,1e-1"},
+                                    1e-7,
+                                    10},
+                                   {0}};
 
 static const Experiment UNIFIED_VIEW = {
     .group = "theory",
