@@ -244,10 +244,12 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
     cairo_surface_destroy(image);
 }
 
-/* Two decimals; `brief` drops the zero before the point, which makes small cells fit. */
-static const char *value_label(char out[32], double v, bool brief)
+/* Two decimals, or none in a map of counts; `brief` drops the zero before the point, which makes small cells fit. */
+static const char *value_label(char out[32], double v, bool whole, bool brief)
 {
-    if (brief && fabs(v) < 0.995) {
+    if (whole && fabs(v) < 1e5)
+        snprintf(out, 32, "%s%.0f", v < -0.5 ? "\u2212" : "", fabs(v));
+    else if (brief && fabs(v) < 0.995) {
         char full[24];
         snprintf(full, sizeof full, "%.2f", fabs(v));
         snprintf(out, 32, "%s%s", v < -0.005 ? "\u2212" : "", full + 1);
@@ -272,7 +274,7 @@ static double value_size(Fig *f, const HeatMap *h, bool brief)
             double v = cell_value(h, i, j);
             if (isnan(v)) continue;
             if (brief && !(fabs(v) < 1.005)) return 0; /* brief numbers are for maps of shares alone */
-            most = fmax(most, text_width(f, value_label(text, v, brief), TEXT));
+            most = fmax(most, text_width(f, value_label(text, v, h->style.whole, brief), TEXT));
         }
     double size = fmin(TEXT, fmin(TEXT * (h->cw - 1.5) / most, h->ch - 1.5));
     return size < LEAST_TEXT ? 0 : size;
@@ -291,7 +293,8 @@ static void print_values(Fig *f, const HeatMap *h, const HeatScale *s)
             double v = cell_value(h, i, j);
             if (isnan(v)) continue;
             bool dark = colour_lightness(colour_map(s->map, cell_place(s, v))) < 0.66;
-            text_at(f, h->area.x + (j + 0.5) * h->cw, h->area.y + (i + 0.5) * h->ch, value_label(text, v, brief),
+            text_at(f, h->area.x + (j + 0.5) * h->cw, h->area.y + (i + 0.5) * h->ch,
+                    value_label(text, v, h->style.whole, brief),
                     (Type){.size = size, .along = 0.5, .colour = colour_grey(dark ? 1 : 0.1)});
         }
 }

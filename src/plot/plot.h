@@ -51,6 +51,7 @@ typedef struct {
     int row_spans, col_spans;
     bool causal;  /* column j is masked in row i where j > i + cols - rows */
     bool values;  /* print each value with two decimals where the cells have room */
+    bool whole;   /* they are counts: without decimals */
     bool stretch; /* fill the rectangle; otherwise cells are square */
     bool bar;     /* a colour bar at the right; arrows say that data lie beyond its ends */
     const char *bar_title;

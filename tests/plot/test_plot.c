@@ -244,6 +244,7 @@ static void odd_heat_maps_are_drawn(void **state)
                            .bar = true,
                            .bar_title = endless,
                            .values = true,
+                           .whole = labels == 1,
                            .causal = labels == 2,
                            .stretch = labels == 2,
                            .map = labels == 1 ? MAP_DIVERGING : MAP_SEQUENTIAL,
