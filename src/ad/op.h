@@ -68,5 +68,6 @@ Var *op_xent(Tape *, Var *logits, const int32_t *target); /* (..,V) */
 Var *op_head_xent(Tape *, Var *x, Var *w, Layout, Var *bias, const int32_t *target, double *sum_loss);
 /* xent(linear(x)) in chunks: the logits never stand whole */
 Var *op_bce(Tape *, Var *logits, const float *label); /* (..,N) with logits; label < 0 is ignored */
+Var *op_mse(Tape *, Var *y, Tensor target);           /* (..,C): mean over rows of |y - target|^2 */
 
 #endif

@@ -201,6 +201,26 @@ static void binary_cross_entropy(void **state)
     EXPECT(fabs(got - 250) < 1e-4, "far logits give %g, expected 250", got); /* two right, two off by 500 */
 }
 
+/* ---- squared distance */
+
+static Var *mse(Tape *t, Var *const *in, void *ctx)
+{
+    return op_scale(t, op_mse(t, in[0], tensor_cast(tape_arena(t), *(Tensor *)ctx, in[0]->val.dtype)), 1.25);
+}
+
+static void squared_distance(void **state)
+{
+    (void)state;
+    Tensor y = some(F64, "y", SHAPE(2, 3, 4)), target = some(F64, "t", SHAPE(2, 3, 4));
+    double sum = 0;
+    for (int64_t i = 0; i < 24; i++) sum += pow(tensor_get(y, i) - tensor_get(target, i), 2);
+    Tape *t = tape_open(&run, false);
+    double got = tape_scalar(op_mse(t, tape_leaf(t, y), target));
+    EXPECT(fabs(got - sum / 6) < 1e-14, "loss %.17g, expected %.17g", got, sum / 6); /* six rows */
+    opcheck("mse", mse, &target, 1, &y);
+}
+
 SUITE(cmocka_unit_test(cross_entropy), cmocka_unit_test(far_logits_stay_finite), cmocka_unit_test(small_heads),
       cmocka_unit_test(chunked_heads), cmocka_unit_test(logits_never_stand_whole),
-      cmocka_unit_test(threads_do_not_show), cmocka_unit_test(binary_cross_entropy))
+      cmocka_unit_test(threads_do_not_show), cmocka_unit_test(binary_cross_entropy),
+      cmocka_unit_test(squared_distance))
