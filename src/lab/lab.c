@@ -176,6 +176,7 @@ static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
     const char *what = str_print(a, "%s %d %d %d %lld %lld %d %a %a %lld %lld", l->tasks, l->layers, l->heads, l->dim,
                                  (long long)l->layout.slots, (long long)l->layout.gap, l->no_attn_norm, l->dropout,
                                  l->lr, (long long)l->steps, (long long)l->batch);
+    if (l->layout.weave) what = str_print(a, "%s %lld", what, (long long)l->layout.weave);
     return run_path(r, "pretrained/%016llx-seed%llu", (unsigned long long)rng_stream(0, what),
                     (unsigned long long)seed);
 }
