@@ -50,6 +50,7 @@ Status sweep_run(Run *r, const Sweep *s, SweepBest *out)
             for (int x = 0; x < SWEEP_EXTRA; x++) extra[i][x] = all[k * each + best * seeds + i].extra[x];
         out[k] = (SweepBest){.result = result + best * seeds,
                              .extra = (const double(*)[SWEEP_EXTRA])extra,
+                             .all = result,
                              .lr = s->arm[k].arm.lr * s->scale[best],
                              .edge = s->rates > 1 && (!best || best == s->rates - 1)};
     }

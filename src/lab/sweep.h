@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {                        /* an arm at its best rate; lives on the run's arena */
     const LabResult *result;            /* one per seed; score[0] is the target's, or that of the first target */
     const double (*extra)[SWEEP_EXTRA]; /* one per seed */
+    const LabResult *all;               /* (rates, seeds) */
     double lr;
     bool edge; /* the best rate is the least or the greatest tried */
 } SweepBest;
