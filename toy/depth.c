@@ -146,13 +146,16 @@ static Status run(Run *r)
             control &= t || sweep_exact(&best[arm_at(&q, d, t, 1)], seeds) >= threshold;
         }
         learned |= !isnan(first);
-        run_metric(r,
-                   str_print(run_arena(r), "%s: least depth at which the prefix succeeds", q.targets.task[t]->name),
-                   0, first);
+        if (!isnan(first))
+            run_metric(r,
+                       str_print(run_arena(r), "%s: least depth with a successful prefix", q.targets.task[t]->name),
+                       0, first);
         buf_print(&said, "%s%s", t ? "; " : "", say(r, &q, best, t));
     }
-    run_note(r, "A depth of NaN: the prefix got fewer than %g %% of the inputs wholly right at every depth tried.",
-             threshold);
+    run_note(
+        r,
+        "A method succeeds from %g %% of the inputs wholly right on; the least such depth of the prefix is recorded.",
+        threshold);
     run_verdict(
         r,
         learned    ? FAILS
