@@ -269,7 +269,7 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"starts", "spread of the tables' starts; 0 is the pretrained model", {"0,", "0,0.3,1", "0,0.1,0.3,1,2"}, 0, 100},
     {"lengths", "slots of the trained free prefixes", {"1,4", "1,10,50", "1,10,50,200"}, 1, 4096},
-    {"rates", "factors of each arm's usual learning rate", {"1,", "0.5,2", "0.1,0.25,0.5,1,2,4"}, 1e-6, 1e6},
+    {"rates", "factors of each arm's usual learning rate", {"1,", "1,3,9", "0.1,0.3,1,3,9"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"20", "1200", "24000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"60", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
