@@ -4,17 +4,18 @@
  *          position) of the query a mass a > 0 and a mean value g.  The best table therefore bounds every prefix.
  * Method   The query of row i is q = W_Q LN(w[token] + p[position]), a function of (token, position).  With
  *              a(q) = sum_p exp(q k_p)     g(q) = sum_p exp(q k_p) v_p / a(q)     Z = sum over content of exp(q k_j)
- *          the head's output is (Z t + a g) / (Z + a), whatever the number of slots.  First the identity: strong random
- *          prefixes are read into a table and the logits of both compared.  Then the bound: on the ascending sorter,
- *          tables (several starts) and free prefixes are trained alike to sort descending, each at several rates.
+ *          the head's output is (Z t + a g) / (Z + a), whatever the number of slots.  First the identity: strong
+ *          random prefixes are read into a table and the logits of both compared.  Then the bound: on the ascending
+ *          sorter, tables (several starts) and free prefixes are trained alike to sort descending, each at several
+ *          rates.
  * Expect   Logits agree to rounding.  The table's loss is at most that of every prefix; what separates them is what a
  *          longer prefix could still gain.  LoRA of rank 1 everywhere, with a tenth of the numbers, is not in the
  *          class and shows whether the task itself is within reach of these steps.
  * Cost     a second; under two minutes; half an hour.
  * Source   The decomposition extends Petrov, Torr and Bibi (ICLR 2024), section 4, to all lengths at once.
  *
- * The table owns the reserved filler slot, so the slot is out of the content sums; a prefix beside the slot is still in
- * the class, because slot and prefix together are one (a, g).
+ * The table owns the reserved filler slot, so the slot is out of the content sums; a prefix beside the slot is
+ * still in the class, because slot and prefix together are one (a, g).
  *
  * What it does not show: the optimum of the class.  Training estimates it from above, so it is no certificate; and
  * some tables are prefixes only in the limit of many slots, or of none. */

@@ -7,11 +7,11 @@
  *          alpha is the mass on virtual keys and the reserved filler slot, by task, head and output position.  Then
  *          greedy accuracy with each row's weights rescaled so that this mass is (a) the mean of its head and output
  *          position, (b) the mean of its head; the shares within prefix and within content stay the row's own.
- * Expect   If all that matters is a constant bias and how far to go towards it, (a) costs nothing.  alpha near 1 means
- *          that the content is ignored.
+ * Expect   If all that matters is a constant bias and how far to go towards it, (a) costs nothing.  alpha near 1
+ *          means that the content is ignored.
  * Cost     seconds; two minutes; an hour.
- * Source   The gate of He et al. (ICLR 2022), section 3.1, and the alpha of Petrov, Torr and Bibi (ICLR 2024), section
- *          4, are this number; the models are those of the latter's section 5, experiment 2.
+ * Source   The gate of He et al. (ICLR 2022), section 3.1, and the alpha of Petrov, Torr and Bibi (ICLR 2024),
+ *          section 4, are this number; the models are those of the latter's section 5, experiment 2.
  *
  * What it does not show: what a prefix trained with a constant alpha would reach.  The clamp comes after training. */
 #include <math.h>

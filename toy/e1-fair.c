@@ -1,8 +1,8 @@
 /* toy/e1-fair: is it prefixes that cannot turn a sorter round, or one slot bounded by a norm, at one rate?
  *
- * Claim    The zero of E1 belongs to one slot that passes through the layer's norm: at every rate it stays above the
- *          loss of ignoring the input.  Free keys and values in many slots fall below that floor, so a prefix does use
- *          content through an unchanged attention pattern; but no prefix solves the task.
+ * Claim    The zero of E1 belongs to one slot that passes through the layer's norm: at every rate it stays above
+ *          the loss of ignoring the input.  Free keys and values in many slots fall below that floor, so a prefix
+ *          does use content through an unchanged attention pattern; but no prefix solves the task.
  * Method   E1's ascending sorter, descending as target.  Six parameterisations - a vector through norm and
  *          projections (E1's), past the norm, free keys and values, keys and values from an MLP, word vectors in
  *          reserved places (soft prompt) - times lengths times learning rates; the rate with the least late loss

@@ -1,13 +1,13 @@
 /* toy/length: does a longer prefix do more, and can it do harm when its norm is capped?
  *
  * Claim    With free norms a longer prefix never does worse.  With every coordinate of its keys and values capped,
- *          accuracy stops rising with length, for two reasons that pull against each other: n slots are needed to take
- *          enough mass (alpha <= n e^B / (Z + n e^B) for scores below B), and n slots take at least some
+ *          accuracy stops rising with length, for two reasons that pull against each other: n slots are needed to
+ *          take enough mass (alpha <= n e^B / (Z + n e^B) for scores below B), and n slots take at least some
  *          (alpha >= n e^-B / (Z + n e^-B)) whether that helps or not.
- * Method   E1's sorter, descending as target; free prefixes of 1 to 64 slots, uncapped and under two caps, rates swept.
- *          A capped key or value is c x rms x tanh(theta), where rms is the root mean square coordinate of the content's
- *          own keys or values: the cap holds at every step.  Beside the accuracy: how many slots are used (exp of the
- *          entropy of their shares) and the mass on them.
+ * Method   E1's sorter, descending as target; free prefixes of 1 to 64 slots, uncapped and under two caps, rates
+ *          swept.  A capped key or value is c x rms x tanh(theta), where rms is the root mean square coordinate of
+ *          the content's own keys or values: the cap holds at every step.  Beside the accuracy: how many slots are
+ *          used (exp of the entropy of their shares) and the mass on them.
  * Expect   Uncapped: loss falls with length, by less and less.  Capped: a least loss at some length, or a plateau.
  * Cost     seconds; two minutes; hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, find that prefixes of ten slots use fewer.

@@ -3,9 +3,10 @@
  * Claim    What an update can learn is not decided by whether it may change the attention pattern: on a one-layer
  *          sorter LoRA on the feed-forward maps alone, which leaves the pattern of the content exactly as it was,
  *          learns more of the new task than LoRA on queries and keys alone, and all maps together learn most.
- * Method   E1's ascending sorter; targets descending sort and the histogram; LoRA on {Q,K}, {V}, {O}, {V,O}, {O,MLP},
- *          {MLP} and all maps, several ranks, rates swept.  Beside accuracy the drift of layer 1's content attention on
- *          fixed tokens: the mean total variation of renormalised rows, and the largest change of one weight.
+ * Method   E1's ascending sorter; targets descending sort and the histogram; LoRA on {Q,K}, {V}, {O}, {V,O},
+ *          {O,MLP}, {MLP} and all maps, several ranks, rates swept.  Beside accuracy the drift of layer 1's content
+ *          attention on fixed tokens: the mean total variation of renormalised rows, and the largest change of one
+ *          weight.
  * Expect   Drift exactly 0 for V, O and MLP - what enters layer 1's queries and keys has not changed - and not for
  *          {Q,K} and all.  Descending: MLP above {Q,K}, all above both.
  * Cost     seconds; under two minutes; an hour.

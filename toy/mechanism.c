@@ -1,19 +1,21 @@
 /* toy/mechanism: how does a prefix use content through a frozen attention pattern?
  *
- * Claim    The ascending sorter's pattern, which a prefix cannot change, already carries what "repeat the digit or move
- *          on" needs: whether copies of the current digit remain can be read linearly off a head's output.  Which digit
- *          to move on to in descending order is read less well than in ascending order, and that is where the prefix
- *          fails.
- * Method   Train a free prefix on descending, rates swept.  On descending rows, for each output after the first, the
- *          attention output t_i without and with the prefix goes to a linear probe (least squares to one-hot classes,
- *          held-out accuracy) beside the token and the position of the row.  Classes: copies of the current digit still
- *          to come (0, 1, 2, more), next smaller digit of the input, next larger digit.  Reference: the probe that has
- *          token and position only, and the one that has the counts of all digits.  Then an intervention: the prefix's
- *          contribution to the head, alpha g, is replaced by its mean at the output position.
+ * Claim    The ascending sorter's pattern, which a prefix cannot change, already carries what "repeat the digit or
+ *          move on" needs: whether copies of the current digit remain can be read linearly off a head's output.
+ *          Which digit to move on to in descending order is read less well than in ascending order, and that is
+ *          where the prefix fails.
+ * Method   Train a free prefix on descending, rates swept.  On descending rows, for each output after the first,
+ *          the attention output t_i without and with the prefix goes to a linear probe (least squares to one-hot
+ *          classes, held-out accuracy) beside the token and the position of the row.  Classes: copies of the
+ *          current digit still to come (0, 1, 2, more), next smaller digit of the input, next larger digit.
+ *          Reference: the probe that has token and position only, and the one that has the counts of all digits.
+ *          Then an intervention: the prefix's contribution to the head, alpha g, is replaced by its mean at the
+ *          output position.
  * Expect   Copies: far above token and position alone, with and without the prefix.  Smaller: below larger.  If the
  *          prefix needs its (token, position) lookup, clamping its contribution costs what was learned.
  * Cost     seconds; a minute; half an hour.
- * Source   Follows a question that Petrov, Torr and Bibi (ICLR 2024) leave open; probes after Alain and Bengio (2016).
+ * Source   Follows a question that Petrov, Torr and Bibi (ICLR 2024) leave open; probes after Alain and
+ *          Bengio (2016).
  *
  * What it does not show: that the model uses what a probe can read. */
 #include <math.h>

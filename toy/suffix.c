@@ -1,19 +1,21 @@
 /* toy/suffix: virtual tokens before, behind and between the input.
  *
  * Claim    Virtual tokens behind the input are more expressive than a prefix with as many numbers: their rows have
- *          queries that are free, so they read the content by a pattern of their own, where a prefix only adds a bias.
- * Method   One sorter per depth, pretrained ascending on rows with filler tokens in all three places: before the input,
- *          behind it, and one behind each digit.  Then trained word vectors stand in place of the fillers of one kind
- *          (as many in each), positions added as ever, everything else frozen; a free prefix in every layer with at
- *          least as many numbers stands beside them.  Descending is the target; rates swept.
- * Expect   In one layer a suffix row's keys and values are functions of its token alone, so to the rows that follow it
- *          is a prefix; only the last one, which itself predicts the first output, reads by a new query.  So in one
- *          layer the places should differ at output 1 alone; with two layers the suffix should lead.
+ *          queries that are free, so they read the content by a pattern of their own, where a prefix only adds a
+ *          bias.
+ * Method   One sorter per depth, pretrained ascending on rows with filler tokens in all three places: before the
+ *          input, behind it, and one behind each digit.  Then trained word vectors stand in place of the fillers of
+ *          one kind (as many in each), positions added as ever, everything else frozen; a free prefix in every
+ *          layer with at least as many numbers stands beside them.  Descending is the target; rates swept.
+ * Expect   In one layer a suffix row's keys and values are functions of its token alone, so to the rows that follow
+ *          it is a prefix; only the last one, which itself predicts the first output, reads by a new query.  So in
+ *          one layer the places should differ at output 1 alone; with two layers the suffix should lead.
  * Cost     seconds; two minutes; hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024) argue for suffixes in their appendix; Li and Liang (ACL 2021) compared
  *          prefixes with infixes on language tasks.
  *
- * What it does not show: suffixes with keys and values of their own in each layer; these tokens enter at the bottom. */
+ * What it does not show: suffixes with keys and values of their own in each layer; these tokens enter at the
+ * bottom. */
 #include <math.h>
 #include <string.h>
 

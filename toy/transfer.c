@@ -2,8 +2,8 @@
  *
  * Claim    Each of the methods asked about can teach the target task to the frozen pretrained model.
  * Method   Pretrain one small decoder on the mixture of the pretraining tasks, without a marker of which.  From there
- *          train each method on the target at several rates, over all seeds; the rate with the lowest late loss counts
- *          (data never repeat, so this is a loss on unseen inputs).  Greedy exact match on held-out inputs.
+ *          train each method on the target at several rates, over all seeds; the rate with the lowest late loss
+ *          counts (data never repeat, so this is a loss on unseen inputs).  Greedy exact match on held-out inputs.
  * Expect   Nothing in particular: the question is the user's.  A method that stays below the threshold at every rate
  *          tried is named, and so are the floors that need no attention to the input.
  * Cost     seconds; about a minute; an hour.

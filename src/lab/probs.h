@@ -10,7 +10,7 @@ Tensor probs_of(Arena *run, Model *, Hooks *, const Batch *, int layer);
 
 /* Mass on virtual keys and reserved slots together, mean over the batch: out[h * LENGTH + i] for output i. */
 void probs_mass(double *out, Tensor probs, DigitLayout);
-/* Of the shares of virtual keys and slots within their mass: exp of the entropy, mean over batch, heads and outputs. */
+/* Of the shares of virtual keys and slots within their mass: exp of the entropy, mean over batch, heads, outputs. */
 double probs_slots_used(Tensor probs, DigitLayout);
 
 /* Content attention, renormalised in each row, of two maps on the same tokens. */

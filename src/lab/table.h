@@ -8,9 +8,9 @@
  *
  * So a table with a free a > 0 and a free g for each (token, position) and head contains every prefix.  Here the
  * table also takes over the reserved filler slots, which thereby leave the content sums: with a = a_0 exp(d), where
- * a_0 is the mass the pretrained model gives them, alpha = sigmoid(logit alpha_0 + d), and d = 0, g = their mean value
- * is the pretrained model.  What is trained is d, "peft.table.mass" (V*T,H), and g, "peft.table.value" (V*T,H*D), with
- * row token * positions + position.
+ * a_0 is the mass the pretrained model gives them, alpha = sigmoid(logit alpha_0 + d), and d = 0, g = their mean
+ * value is the pretrained model.  What is trained is d, "peft.table.mass" (V*T,H), and g, "peft.table.value"
+ * (V*T,H*D), with row token * positions + position.
  *
  * Training the table estimates the best loss of the class from above: a lower loss may exist. */
 #ifndef LAB_TABLE_H
@@ -19,8 +19,8 @@
 #include "lab/digits.h"
 
 typedef struct PrefixTable PrefixTable;
-/* Freezes the base and hangs a table on the first layer: d ~ N(0, sd^2), g = the slots' value + N(0, sd^2) times the
- * root mean square of the content's values.  `start` names one of several starts.  E_CONFIG without reserved slots. */
+/* Freezes the base and hangs a table on the first layer: d ~ N(0, sd^2), g = the first slot's value + N(0, sd^2) times
+ * the root mean square of all values.  `start` names one of several starts.  E_CONFIG without reserved slots. */
 Status table_attach(PrefixTable **, Model *, Hooks *, DigitLayout, double sd, uint64_t start);
 /* Fills the table with the prefix that hangs on `hooks`: what it does to each (token, position), read off rows of
  * random tokens.  `into` is attached to a model with the same base. */
