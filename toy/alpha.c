@@ -160,10 +160,13 @@ static Status draw_maps(Run *r, const Question *q, const SweepBest *best)
                                .bar = t == q->tasks.n - 1,
                                .bar_title = "alpha"};
     }
-    Fig *f = run_figure(r, "alpha",
-                        "Share of attention on the prefix and the filler slot, alpha, by task, head and output "
-                        "position; mean over 128 inputs, first seed. At 1 the head ignores the input.",
-                        500, 130);
+    Fig *f =
+        run_figure(r, "alpha",
+                   str_print(a,
+                             "Share of attention on the prefix and the filler slot, alpha, by task, head and "
+                             "output position; mean over %d inputs, first seed. At 1 the head ignores the input.",
+                             LOOK),
+                   500, 90);
     fig_heatmaps(f, fig_whole(f), q->tasks.n, map, style);
     return fig_close(f);
 }
@@ -257,7 +260,7 @@ static const Setting SETTINGS[] = {
     {"tasks", "tasks of pretraining, mixed", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"targets", "tasks to elicit or learn", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"length", "slots of each prefix", {"1", "4", "4"}, 1, 512},
-    {"rates", "factors of the usual rate, 5e-2", {"1,", "0.2,1", "0.02,0.1,0.2,1,4"}, 1e-6, 1e6},
+    {"rates", "factors of the usual rate, 5e-2", {"1,", "0.3,1,3", "0.02,0.1,0.3,1,3"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "1000", "30000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "3500", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
