@@ -205,22 +205,33 @@ void digits_draw(int32_t in[LENGTH], uint64_t stream, uint64_t index, bool test)
     }
 }
 
+int64_t digits_start(DigitLayout l)
+{
+    return l.slots + LENGTH * (1 + l.weave) + l.gap;
+}
+
 int64_t digits_positions(DigitLayout l)
 {
-    return l.slots + l.gap + 2 * LENGTH - 1;
+    return digits_start(l) + LENGTH - 1;
+}
+
+static void place_input(int32_t *row, const int32_t in[LENGTH], DigitLayout l)
+{
+    for (int i = 0; i < LENGTH; i++) row[l.slots + i * (1 + l.weave)] = in[i];
 }
 
 Batch digits_batch(Arena *a, const DigitMix *mix, DigitLayout l, int64_t b, uint64_t stream, uint64_t first,
                    bool test)
 {
-    int64_t t = digits_positions(l), start = l.slots + LENGTH + l.gap;
+    int64_t t = digits_positions(l), start = digits_start(l);
     uint64_t coin = rng_stream(stream, "task");
     int32_t *ids = NEW(a, int32_t, b * t), *keep = NEW(a, int32_t, b * LENGTH), *target = NEW(a, int32_t, b * LENGTH);
     for (int64_t r = 0; r < b; r++) {
-        int32_t *row = ids + r * t + l.slots, *out = target + r * LENGTH;
+        int32_t in[LENGTH], *out = target + r * LENGTH;
         uint64_t index = first + (uint64_t)r;
-        digits_draw(row, stream, index, test);
-        mix->task[mix->n > 1 ? rng_below(coin, index, mix->n) : 0]->map(row, out);
+        digits_draw(in, stream, index, test);
+        place_input(ids + r * t, in, l);
+        mix->task[mix->n > 1 ? rng_below(coin, index, mix->n) : 0]->map(in, out);
         memcpy(ids + r * t + start, out, sizeof *out * (LENGTH - 1));
         for (int i = 0; i < LENGTH; i++) keep[r * LENGTH + i] = (int32_t)(start - 1 + i);
     }
@@ -234,10 +245,10 @@ void digits_decode(int32_t *out, Arena *step, Model *m, const Hooks *hooks, cons
 {
     for (int i = 0; i < LENGTH; i++) {
         ArenaMark mark = arena_mark(step);
-        int64_t start = l.slots + LENGTH + l.gap, t = start + i;
+        int64_t start = digits_start(l), t = start + i;
         int32_t *ids = NEW(step, int32_t, b * t), *keep = NEW(step, int32_t, b);
         for (int64_t r = 0; r < b; r++) {
-            memcpy(ids + r * t + l.slots, in + r * LENGTH, sizeof *in * LENGTH);
+            place_input(ids + r * t, in + r * LENGTH, l);
             memcpy(ids + r * t + start, out + r * LENGTH, sizeof *out * (size_t)i);
             keep[r] = (int32_t)(t - 1);
         }

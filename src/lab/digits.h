@@ -5,8 +5,9 @@
  * distinct digits, which makes repeats common.  A fixed hash of the input modulo 4 puts a quarter of all inputs
  * into the test split, the same for every seed and program.
  *
- * Layout of a row: `slots` filler tokens (id 0), the input, `gap` filler tokens, the output without its last token.
- * Position slots + LENGTH + gap - 1 + i predicts output i; only those positions are scored. */
+ * Layout of a row: `slots` filler tokens (id 0), the input with `weave` filler tokens behind each digit, `gap` filler
+ * tokens, the output without its last token.  With start = digits_start(), position start - 1 + i predicts output i;
+ * only those positions are scored. */
 #ifndef LAB_DIGITS_H
 #define LAB_DIGITS_H
 
@@ -33,7 +34,9 @@ void digits_draw(int32_t in[LENGTH], uint64_t stream, uint64_t index, bool test)
 
 typedef struct {
     int64_t slots, gap; /* filler tokens before the input, and between input and output */
+    int64_t weave;      /* filler tokens behind each input digit */
 } DigitLayout;
+int64_t digits_start(DigitLayout);     /* position of the first output token */
 int64_t digits_positions(DigitLayout); /* tokens in a row */
 /* A batch of b examples first..first+b-1 of a stream, on the arena; keep and target cover the output positions. */
 Batch digits_batch(Arena *, const DigitMix *, DigitLayout, int64_t b, uint64_t stream, uint64_t first, bool test);

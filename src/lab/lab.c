@@ -74,10 +74,10 @@ Status lab_check(const LabModel *l)
 /* Weight decay on the matrices of linear maps alone; token and position tables take none. */
 static const Group GROUPS[] = {{"wte.*|wpe.*", 1, 0}, {0}};
 
-static TrainConfig config_for(const LabArm *arm, uint64_t seed)
+static TrainConfig config_for(const Model *m, const LabArm *arm, uint64_t seed)
 {
     TrainConfig c = train_defaults();
-    bool whole = !arm->method || !strcmp(arm->method, "full");
+    bool whole = param_find(m->params, "wte.weight")->trainable;
     c.lr = arm->lr, c.decay = arm->decay, c.clip = 1, c.total = arm->steps, c.no_dropout = !arm->dropout;
     c.seed = rng_mix(seed, rng_stream(0, arm->name));
     if (whole && arm->decay > 0) c.beta2 = 0.95, c.groups = GROUPS;
@@ -134,7 +134,7 @@ static Status diverged(LabResult *out)
 Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabModel *l, const LabArm *arm,
                  uint64_t seed, LabResult *out)
 {
-    TrainConfig c = config_for(arm, seed);
+    TrainConfig c = config_for(m, arm, seed);
     Trainer *tr;
     DigitMix mix;
     TRY(digits_mix(&mix, arm->target ? arm->target : l->tasks));
@@ -176,6 +176,7 @@ static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
     const char *what = str_print(a, "%s %d %d %d %lld %lld %d %a %a %lld %lld", l->tasks, l->layers, l->heads, l->dim,
                                  (long long)l->layout.slots, (long long)l->layout.gap, l->no_attn_norm, l->dropout,
                                  l->lr, (long long)l->steps, (long long)l->batch);
+    if (l->layout.weave) what = str_print(a, "%s %lld", what, (long long)l->layout.weave);
     return run_path(r, "pretrained/%016llx-seed%llu", (unsigned long long)rng_stream(0, what),
                     (unsigned long long)seed);
 }

@@ -32,6 +32,7 @@ typedef struct {          /* zero-initialise, call the method's defaults, then s
     Act act;              /* adapters */
     int length;           /* prefix, prompt: virtual tokens */
     PrefixKind kind;      /* prefix */
+    bool no_norm;         /* tied prefix: straight into the projections, past the layer's norm */
     int reserved;         /* tied prefix: 0, or length: the input's first positions are slots to overwrite */
     bool shift_positions; /* prefix: learned positions of the content move by length, as PEFT's do */
     double init_sd;       /* prefix, prompt: of the start; adapters: of the up-projection, 0 starts at identity */

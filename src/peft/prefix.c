@@ -5,7 +5,8 @@
  *   free   keys and values are parameters: peft.prefix.PART.layer.L.{keys,values} (P,H*D)
  *          (Li and Liang without reparameterisation; P-tuning v2)
  *   tied   a slot is a vector (P,C) that passes through the layer's own norm, where that stands before attention,
- *          and its frozen key and value projections: peft.prefix.PART.layer.L.slots (Petrov et al.)
+ *          (no_norm: past it) and its frozen key and value projections: peft.prefix.PART.layer.L.slots
+ *          (Petrov et al.)
  *   mlp    keys and values = up_L(tanh(mlp(table))) with one table (P,C) and one mlp for a part and an `up` for the
  *          keys and for the values of each layer; the MLP stays a parameter, so training can resume (Li and Liang)
  *
@@ -114,7 +115,7 @@ static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *
         x->slots = place_param(m, "prefix", at, "slots", normal, SHAPE(p, m->config.dim));
         x->project[0] = place_linear(m, at, SITE_K);
         x->project[1] = place_linear(m, at, SITE_V);
-        if (m->norm_at) x->norm = m->norm_at(m, place_at(at, SITE_KEYS));
+        if (m->norm_at && !cfg->no_norm) x->norm = m->norm_at(m, place_at(at, SITE_KEYS));
         return x;
     }
     x->mlp = mlp;

@@ -1,0 +1,361 @@
+/* toy/mechanism: how does a prefix use content through a frozen attention pattern?
+ *
+ * Claim    The ascending sorter's pattern, which a prefix cannot change, already carries what "repeat the digit or
+ *          move on" needs: whether copies of the current digit remain can be read linearly off a head's output.
+ *          Which digit to move on to in descending order is read less well than in ascending order, and that is
+ *          where the prefix fails.
+ * Method   Train a free prefix on descending, rates swept.  On descending rows, for each output after the first,
+ *          the attention output t_i without and with the prefix and the row's position go to a linear probe (least
+ *          squares to one-hot classes, one probe for each token, held-out accuracy).  Classes: copies of the
+ *          current digit still to come (0, 1, 2, more), next smaller digit of the input, next larger digit.
+ *          Reference: the probe that has token and position only, and the one that has the counts of all digits.
+ *          Then an intervention: the prefix's contribution to the head, alpha g, is replaced by its mean at the
+ *          output position.
+ * Expect   Copies: far above token and position alone, with and without the prefix.  Smaller: below larger.  If the
+ *          prefix needs its (token, position) lookup, clamping its contribution costs what was learned.
+ * Cost     seconds; a minute; half an hour.
+ * Source   Follows a question that Petrov, Torr and Bibi (ICLR 2024) leave open; probes after Alain and
+ *          Bengio (2016).
+ *
+ * What it does not show: that the model uses what a probe can read. */
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "lab/sweep.h"
+#include "num/linalg.h"
+
+enum { ROWS = LENGTH - 1, CLASSES = DIGITS + 1, MANY = 3 };
+typedef enum { COPIES, SMALLER, LARGER, QUESTIONS } Question;
+typedef enum { PLACE_ONLY, WITHOUT, WITH, COUNTS, SOURCES } Source;
+static const char *const QUESTION_NAME[QUESTIONS] = {"copies left", "next smaller digit", "next larger digit"};
+static const char *const SOURCE_NAME[SOURCES] = {"token and position", "and output without prefix",
+                                                 "and output with prefix", "and all counts"};
+enum { CLAMPED = QUESTIONS * SOURCES }; /* extra[]: probe accuracies, then tokens right with the bias clamped */
+
+typedef struct {
+    LabModel model;
+    SweepArm arm[1];
+    Sweep sweep;
+    int64_t examples;
+} Study;
+
+/* ---- labels: what a row of a descending output could want to know */
+
+static void label_rows(int32_t label[QUESTIONS][ROWS], const int32_t *out)
+{
+    int count[DIGITS] = {0};
+    for (int i = 0; i < LENGTH; i++) count[out[i]]++;
+    for (int i = 0; i < ROWS; i++) {
+        int now = out[i], written = 0, smaller = now - 1, larger = now + 1;
+        for (int j = 0; j <= i; j++) written += out[j] == now;
+        while (smaller >= 0 && !count[smaller]) smaller--;
+        while (larger < DIGITS && !count[larger]) larger++;
+        int left = count[now] - written;
+        label[COPIES][i] = left < MANY ? left : MANY;
+        label[SMALLER][i] = smaller < 0 ? DIGITS : smaller;
+        label[LARGER][i] = larger;
+    }
+}
+
+/* ---- probes: one for each token, since what a head's output means depends on the digit just written */
+
+typedef struct {
+    Tensor x;             /* (N, 1 + ROWS + width): a constant, the position, and what the source adds */
+    const int32_t *token; /* (N) */
+} Rows;
+
+static Rows features(Arena *a, const Batch *b, Tensor heads, Source source)
+{
+    int64_t wide = source == PLACE_ONLY ? 0 : source == COUNTS ? DIGITS : tensor_last(heads), first = b->t - ROWS;
+    int32_t *token = NEW(a, int32_t, b->b * ROWS);
+    Tensor x = tensor_zero(a, F64, SHAPE(b->b * ROWS, 1 + ROWS + wide));
+    for (int64_t r = 0; r < b->b; r++)
+        for (int64_t i = 0; i < ROWS; i++) {
+            int64_t at = (r * ROWS + i) * tensor_last(x), more = at + 1 + ROWS, row = r * b->t + first + i;
+            token[r * ROWS + i] = b->ids[row];
+            tensor_set(x, at, 1);
+            tensor_set(x, at + 1 + i, 1);
+            for (int64_t k = 0; k < wide && source != COUNTS; k++)
+                tensor_set(x, more + k, tensor_get(heads, row * wide + k));
+            for (int64_t k = 0; k < LENGTH && source == COUNTS; k++) {
+                int32_t digit = b->target[r * LENGTH + k];
+                tensor_set(x, more + digit, tensor_get(x, more + digit) + 1);
+            }
+        }
+    return (Rows){x, token};
+}
+
+static int64_t choose(Arena *a, const Rows *rows, const int32_t *label, int32_t token, int64_t from, int64_t to,
+                      Tensor *x, Tensor *y)
+{
+    int64_t n = 0, p = tensor_last(rows->x);
+    for (int64_t i = from; i < to; i++) n += rows->token[i] == token;
+    *x = tensor_zero(a, F64, SHAPE(n, p)), *y = tensor_zero(a, F64, SHAPE(n, CLASSES));
+    for (int64_t i = from, k = 0; i < to; i++) {
+        if (rows->token[i] != token) continue;
+        for (int64_t j = 0; j < p; j++) tensor_set(*x, k * p + j, tensor_get(rows->x, i * p + j));
+        tensor_set(*y, k++ * CLASSES + label[i], 1);
+    }
+    return n;
+}
+
+static int64_t hits(Tensor x, Tensor y, Tensor w)
+{
+    int64_t right = 0, p = tensor_last(x);
+    for (int64_t i = 0; i < x.dim[0]; i++) {
+        double score[CLASSES] = {0};
+        int best = 0;
+        for (int c = 0; c < CLASSES; c++)
+            for (int64_t k = 0; k < p; k++) score[c] += tensor_get(x, i * p + k) * tensor_get(w, k * CLASSES + c);
+        for (int c = 1; c < CLASSES; c++)
+            if (score[c] > score[best]) best = c;
+        right += tensor_get(y, i * CLASSES + best) > 0;
+    }
+    return right;
+}
+
+/* Fits on the first half of the rows, accuracy in % on the second. */
+static Status probe(double *accuracy, Arena *a, const Rows *rows, const int32_t *label)
+{
+    int64_t n = rows->x.dim[0], right = 0, seen = 0;
+    for (int32_t token = 0; token < DIGITS; token++) {
+        ArenaMark mark = arena_mark(a);
+        Tensor x, y, w, x2, y2;
+        int64_t fit = choose(a, rows, label, token, 0, n / 2, &x, &y),
+                held = choose(a, rows, label, token, n / 2, n, &x2, &y2);
+        if (fit && held) {
+            TRY(linalg_least_squares(&w, NULL, a, x, y, 1e-8));
+            right += hits(x2, y2, w), seen += held;
+        }
+        arena_drop(a, mark);
+    }
+    *accuracy = seen ? 100 * (double)right / (double)seen : (double)NAN;
+    return OK;
+}
+
+static Tensor heads_of(Arena *run, Model *m, Hooks *hooks, const Batch *b, Site site)
+{
+    int before = hooks_n(hooks);
+    Capture seen = {.arena = run};
+    Arena step = arena_open(0);
+    hook_observe(hooks, (Where){site, 0, PART_DECODER}, hook_capture, &seen);
+    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks},
+                 &(Batch){.b = b->b, .t = b->t, .ids = b->ids});
+    hooks_clear_from(hooks, before);
+    arena_close(&step);
+    return seen.value;
+}
+
+/* ---- the intervention */
+
+typedef struct {
+    DigitLayout layout;
+    int64_t slots;        /* virtual keys, the first of all */
+    Tensor probs, values; /* of the pass under way: (B,1,Q,S), (B,S,C) */
+    Tensor mean;          /* (LENGTH,C): the prefix's mean contribution at each output */
+    bool collect;         /* add to the mean and change nothing; else put the mean in place of each row's own */
+} Bias;
+
+static Var *keep_probs(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    ((Bias *)user)->probs = tensor_copy(tape_arena(p->tape), out->val);
+    return out;
+}
+
+static Var *keep_values(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    ((Bias *)user)->values = tensor_copy(tape_arena(p->tape), out->val);
+    return out;
+}
+
+/* alpha g of one row at coordinate k: the model has one head. */
+static double contribution(const Bias *x, int64_t b, int64_t row, int64_t k)
+{
+    double sum = 0;
+    int64_t s = x->probs.dim[3], c = tensor_last(x->values);
+    for (int64_t j = 0; j < x->slots; j++)
+        sum += tensor_get(x->probs, row * s + j) * tensor_get(x->values, (b * s + j) * c + k);
+    return sum;
+}
+
+static Var *swap_bias(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    Bias *x = user;
+    int64_t b = out->val.dim[0], q = out->val.dim[1], c = tensor_last(out->val), t = x->probs.dim[3] - x->slots;
+    Tensor y = tensor_copy(tape_arena(p->tape), out->val);
+    for (int64_t row = 0; row < b * q; row++) {
+        int64_t output = t - q + row % q - (digits_start(x->layout) - 1);
+        for (int64_t k = 0; k < c && output >= 0; k++) {
+            double own = contribution(x, row / q, row, k), mean = tensor_get(x->mean, output * c + k);
+            if (x->collect)
+                tensor_set(x->mean, output * c + k, mean + own / (double)b);
+            else
+                tensor_set(y, row * c + k, tensor_get(y, row * c + k) - own + mean);
+        }
+    }
+    return x->collect ? out : tape_leaf(p->tape, y);
+}
+
+static void score_clamped(double *tokens, Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, const Batch *b,
+                          int64_t slots)
+{
+    int before = hooks_n(hooks);
+    DigitMix desc = {{digit_task("desc")}, 1};
+    Bias x = {.layout = arm->model->layout, .slots = slots, .collect = true};
+    x.mean = tensor_zero(run, F64, SHAPE(LENGTH, m->config.dim));
+    hook_observe(hooks, (Where){SITE_VALUES, 0, PART_DECODER}, keep_values, &x);
+    hook_observe(hooks, (Where){SITE_PROBS, 0, PART_DECODER}, keep_probs, &x);
+    hook_add(hooks, (Where){SITE_HEADS, 0, PART_DECODER}, swap_bias, &x);
+    Arena step = arena_open(0);
+    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b);
+    arena_close(&step);
+    x.collect = false;
+    DigitScore score;
+    lab_score(m, hooks, arm->model, &desc, &score);
+    *tokens = 100 * score.token;
+    hooks_clear_from(hooks, before);
+}
+
+static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed,
+                      double extra[SWEEP_EXTRA], void *user)
+{
+    (void)seed;
+    const Study *s = user;
+    DigitMix desc = {{digit_task("desc")}, 1};
+    Batch b = digits_batch(run, &desc, arm->model->layout, s->examples, rng_stream(1, "probes"), 0, false);
+    Tensor heads[SOURCES] = {[WITHOUT] = heads_of(run, m, hooks_new(run), &b, SITE_HEADS),
+                             [WITH] = heads_of(run, m, hooks, &b, SITE_HEADS)};
+    int32_t *label[QUESTIONS];
+    for (int k = 0; k < QUESTIONS; k++) label[k] = NEW(run, int32_t, b.b * ROWS);
+    for (int64_t r = 0; r < b.b; r++) {
+        int32_t row[QUESTIONS][ROWS];
+        label_rows(row, b.target + r * LENGTH);
+        for (int k = 0; k < QUESTIONS; k++) memcpy(label[k] + r * ROWS, row[k], sizeof row[k]);
+    }
+    for (int f = 0; f < SOURCES; f++) {
+        Rows x = features(run, &b, heads[f], (Source)f);
+        for (int k = 0; k < QUESTIONS; k++) TRY(probe(&extra[k * SOURCES + f], run, &x, label[k]));
+    }
+    int64_t slots = tensor_at(heads_of(run, m, hooks, &b, SITE_VALUES), 0).dim[0] - b.t;
+    Batch some = digits_batch(run, &desc, arm->model->layout, 200, rng_stream(2, "probes"), 0, false);
+    score_clamped(&extra[CLAMPED], run, m, hooks, arm, &some, slots);
+    return OK;
+}
+
+/* ---- figure, verdict */
+
+static Status draw(Run *r, const SweepBest *best)
+{
+    Series bar[SOURCES];
+    for (int f = 0; f < SOURCES; f++) {
+        bar[f] = (Series){.label = SOURCE_NAME[f],
+                          .y = tensor_new(run_arena(r), F64, SHAPE(QUESTIONS)),
+                          .lo = tensor_new(run_arena(r), F64, SHAPE(QUESTIONS)),
+                          .hi = tensor_new(run_arena(r), F64, SHAPE(QUESTIONS))};
+        for (int k = 0; k < QUESTIONS; k++) {
+            double least = INFINITY, most = -INFINITY;
+            for (int i = 0; i < run_seeds(r); i++) {
+                double x = best->extra[i][k * SOURCES + f];
+                least = fmin(least, x), most = fmax(most, x);
+            }
+            tensor_set(bar[f].y, k, sweep_extra(best, run_seeds(r), k * SOURCES + f));
+            tensor_set(bar[f].lo, k, least), tensor_set(bar[f].hi, k, most);
+        }
+    }
+    Fig *f = run_figure(r, "probes",
+                        str_print(run_arena(r),
+                                  "What a linear probe reads off the attention output in descending rows, beside the "
+                                  "token and position of the row; held-out accuracy, mean and range of %d seeds.",
+                                  run_seeds(r)),
+                        440, 210);
+    fig_bars(f, fig_whole(f), SOURCES, bar, QUESTION_NAME,
+             (PlotStyle){.y = {.title = "probe accuracy (%)", .lo = 0, .hi = 100}});
+    return fig_close(f);
+}
+
+/* The share of the errors of token and position alone that the attention output removes. */
+static double removed(const SweepBest *b, int seeds, Question k, Source f)
+{
+    double base = sweep_extra(b, seeds, (int)k * SOURCES), with = sweep_extra(b, seeds, (int)k * SOURCES + (int)f);
+    return (with - base) / (100 - base);
+}
+
+static Status run(Run *r)
+{
+    Study s = {.model = lab_sorter(run_preset(r)), .examples = run_int(r, "examples")};
+    LabModel *l = &s.model;
+    l->dim = (int)run_int(r, "dim"), l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr");
+    l->test = run_int(r, "test");
+    LabArm arm = lab_arm("prefix");
+    arm.options = str_print(run_arena(r), "kind=free,init_sd=1,length=%lld", (long long)run_int(r, "length"));
+    arm.target = "desc", arm.steps = run_int(r, "steps");
+    s.arm[0] = (SweepArm){arm, l, 0};
+    s.sweep = (Sweep){.arm = s.arm, .arms = 1, .measure = measure, .user = &s};
+    s.sweep.rates = run_list(r, "rates", s.sweep.scale);
+    TRY(lab_pretrain(r, l, 1));
+    SweepBest best;
+    TRY(sweep_run(r, &s.sweep, &best));
+    sweep_record(r, &s.sweep, &best);
+    int seeds = run_seeds(r);
+    for (int i = 0; i < seeds; i++) {
+        for (int k = 0; k < QUESTIONS; k++)
+            for (int f = 0; f < SOURCES; f++)
+                run_metric(r,
+                           str_print(run_arena(r), "%s, from %s%s (%%)", QUESTION_NAME[k],
+                                     f ? "token, position " : "", SOURCE_NAME[f]),
+                           i, best.extra[i][k * SOURCES + f]);
+        run_metric(r, "tokens right with the prefix's contribution at its mean (%)", i, best.extra[i][CLAMPED]);
+    }
+    TRY(draw(r, &best));
+    double copies = removed(&best, seeds, COPIES, WITHOUT), smaller = removed(&best, seeds, SMALLER, WITHOUT),
+           larger = removed(&best, seeds, LARGER, WITHOUT), kept = removed(&best, seeds, COPIES, WITH);
+    run_note(r,
+             "Tokens right: %.1f %% with the prefix, %.1f %% with its contribution clamped to the mean of the output "
+             "position.",
+             sweep_token(&best, seeds), sweep_extra(&best, seeds, CLAMPED));
+    run_verdict(
+        r,
+        run_preset(r) == SMOKE                                 ? INCONCLUSIVE
+        : copies > 0.3 && kept > 0.3 && larger > smaller + 0.1 ? HOLDS
+                                                               : FAILS,
+        "Of the errors that token and position alone make, the pretrained attention output removes %.0f %% on "
+        "copies left (%.0f %% with the prefix), %.0f %% on the next smaller digit (%.0f %%), %.0f %% on the next "
+        "larger (%.0f %%); mean of %d seeds.",
+        100 * copies, 100 * kept, 100 * smaller, 100 * removed(&best, seeds, SMALLER, WITH), 100 * larger,
+        100 * removed(&best, seeds, LARGER, WITH), seeds);
+    return OK;
+}
+
+static const Setting SETTINGS[] = {
+    {"length", "free slots", {"4", "10", "50"}, 1, 512},
+    {"examples", "examples for the probes, half of them held out", {"60", "2000", "8000"}, 20, 1e5},
+    {"rates", "factors of the usual rate, 5e-2", {"1,", "0.5,1,3", "0.2,0.5,1,3,9"}, 1e-6, 1e6},
+    {"steps", "steps of tuning", {"10", "1200", "10000"}, 1, 1e7},
+    {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
+    {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
+    {"dim", "model width", {"32", "64", "96"}, 8, 4096},
+    {"test", "held-out inputs scored", {"50", "800", "3200"}, 1, 1e6},
+    {0}};
+
+static const Experiment MECHANISM = {
+    .group = "toy",
+    .name = "mechanism",
+    .title = "How a prefix uses content through a frozen pattern",
+    .claim = "The ascending pattern already carries whether copies of the current digit remain; which smaller digit "
+             "comes next is read less well than which larger one.",
+    .method = "Linear probes, one for each token, on the attention output of descending rows without and with a "
+              "trained prefix, beside the position; the prefix's contribution clamped to its mean.",
+    .expect =
+        "The output removes over 30 % of the errors on copies left, with and without the prefix, and at least 10 "
+        "points more on the next larger digit than on the next smaller.",
+    .cost = "smoke seconds, quick a minute, paper half an hour",
+    .source = "after Petrov, Torr, Bibi (ICLR 2024); probes after Alain and Bengio (2016)",
+    .settings = SETTINGS,
+    .seeds = {1, 3, 3},
+    .run = run};
+REGISTER(experiment, MECHANISM)

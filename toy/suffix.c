@@ -1,0 +1,248 @@
+/* toy/suffix: virtual tokens before, behind and between the input.
+ *
+ * Claim    Virtual tokens behind the input are more expressive than a prefix with as many numbers: their rows have
+ *          queries that are free, so they read the content by a pattern of their own, where a prefix only adds a
+ *          bias.
+ * Method   One sorter per depth, pretrained ascending on rows with filler tokens in all three places: before the
+ *          input, behind it, and one behind each digit.  Then trained word vectors stand in place of the fillers of
+ *          one kind (as many in each), positions added as ever, everything else frozen; a free prefix in every
+ *          layer with at least as many numbers stands beside them.  Descending is the target; rates swept.
+ * Expect   In one layer a suffix row's keys and values are functions of its token alone, so to the rows that follow
+ *          it is a prefix; only the last one, which itself predicts the first output, reads by a new query.  So in
+ *          one layer the places should differ at output 1 alone; with two layers the suffix should lead.
+ * Cost     seconds; two minutes; hours.
+ * Source   Petrov, Torr and Bibi (ICLR 2024) argue for suffixes in their appendix; Li and Liang (ACL 2021) compared
+ *          prefixes with infixes on language tasks.
+ *
+ * What it does not show: suffixes with keys and values of their own in each layer; these tokens enter at the
+ * bottom. */
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "lab/sweep.h"
+
+enum { DEPTHS = 4, ARMS = 32, N = LENGTH };
+typedef enum { BEFORE, BEHIND, BETWEEN, PLACES, DEEP = PLACES, LORA, NONE, EACH } Way;
+static const char *const WAY_NAME[EACH] = {"prefix", "suffix", "interleaved", "deep prefix", "LoRA 1", "ascending"};
+
+typedef struct {
+    LabModel model[DEPTHS];
+    double depth[RUN_LIST];
+    int depths;
+    SweepArm arm[ARMS];
+    Sweep sweep;
+} Question;
+
+/* Keys and values in every layer: the least number of slots that has at least N * dim numbers. */
+static int deep_length(const LabModel *l)
+{
+    return (N + 2 * l->layers - 1) / (2 * l->layers);
+}
+
+static void add_depth(Run *r, Question *q, int d)
+{
+    Arena *a = run_arena(r);
+    LabModel *l = &q->model[d];
+    *l = lab_sorter(run_preset(r));
+    l->layers = (int)q->depth[d], l->dim = (int)run_int(r, "dim"), l->heads = (int)run_int(r, "heads");
+    l->layout = (DigitLayout){.slots = N, .gap = N, .weave = 1};
+    l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr"), l->test = run_int(r, "test");
+    for (int w = 0; w < EACH; w++) {
+        LabArm arm = {.lr = 5e-2, .target = w == NONE ? "asc" : "desc", .steps = w == NONE ? 0 : run_int(r, "steps")};
+        arm.name = str_print(a, "%d layer%s: %s", l->layers, l->layers > 1 ? "s" : "", WAY_NAME[w]);
+        if (w == DEEP) {
+            arm.method = "prefix";
+            arm.options = str_print(a, "kind=free,init_sd=1,length=%d", deep_length(l));
+        }
+        if (w == LORA) arm.method = "lora", arm.options = "rank=1,alpha=1,target=*", arm.lr = 1e-2;
+        q->arm[q->sweep.arms++] = (SweepArm){arm, l, w};
+    }
+}
+
+static Status ask(Run *r, Question *q)
+{
+    q->depths = run_list(r, "depths", q->depth);
+    if (q->depths > DEPTHS) return fail(E_CONFIG, "at most %d depths", DEPTHS);
+    for (int d = 0; d < q->depths; d++) add_depth(r, q, d);
+    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    return OK;
+}
+
+/* ---- virtual tokens in place of fillers */
+
+static int64_t place_of(Way way, DigitLayout l, int i)
+{
+    return way == BEFORE ? i : way == BEHIND ? l.slots + LENGTH * (1 + l.weave) + i : l.slots + i * (1 + l.weave) + 1;
+}
+
+typedef struct {
+    Param *table;
+    DigitLayout layout;
+    Way way;
+} Virtual;
+
+/* Row i of (table; word vectors) is chosen for each place: (N,C) before (B,T,C), then a gather.  Rows that decoding
+ * has not reached are not there. */
+static Var *replace(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    const Virtual *v = user;
+    Tape *t = p->tape;
+    int64_t b = out->val.dim[0], n = out->val.dim[1];
+    int32_t *from = NEW(tape_arena(t), int32_t, b * n);
+    for (int64_t i = 0; i < b * n; i++) from[i] = (int32_t)(N + i % n);
+    for (int64_t r = 0; r < b; r++)
+        for (int i = 0; i < N; i++) from[r * n + place_of(v->way, v->layout, i)] = i;
+    return op_rows(t, op_prepend(t, tape_param(t, v->table), out, 0), from, b, n);
+}
+
+static Status attach(Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed, void *user)
+{
+    (void)seed, (void)user;
+    if (arm->tag >= PLACES) return lab_attach(m, hooks, arm->model, &arm->arm);
+    Virtual *v = NEW(m->run, Virtual, 1);
+    params_train(m->params, "*", false);
+    *v = (Virtual){.layout = arm->model->layout, .way = (Way)arm->tag};
+    v->table = param_add(m->params, "peft.virtual.table", (Init){INIT_NORMAL, 0.1}, SHAPE(N, m->config.dim));
+    params_train(m->params, "peft.*", true);
+    hook_add(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, replace, v);
+    return OK;
+}
+
+/* ---- figures */
+
+static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
+{
+    DigitFloors floor = digits_floors(digit_task("desc"), 50000, 1);
+    RefLine ref[] = {{floor.position, "ignoring the input", false}, {floor.previous, "last output only", false}};
+    const char *label[EACH];
+    Series bar[DEPTHS];
+    for (int w = 0; w < NONE; w++) label[w] = WAY_NAME[w];
+    for (int d = 0; d < q->depths; d++)
+        bar[d] = sweep_series(run_arena(r), &best[d * EACH], NONE, run_seeds(r), SWEEP_LOSS,
+                              str_print(run_arena(r), "%g layer%s", q->depth[d], q->depth[d] > 1 ? "s" : ""));
+    Fig *f = run_figure(r, "losses",
+                        str_print(run_arena(r),
+                                  "Late loss on descending with ten virtual tokens before, behind or between the "
+                                  "input, with a prefix in every layer, and with LoRA of rank 1; best of %d rates, "
+                                  "mean and range of %d seeds.",
+                                  q->sweep.rates, run_seeds(r)),
+                        340, 200);
+    fig_bars(f, fig_whole(f), q->depths, bar, label,
+             (PlotStyle){.y = {.title = "late loss (nats per token)"}, .ref = ref, .refs = 2});
+    return fig_close(f);
+}
+
+static Status draw_places(Run *r, const Question *q, const SweepBest *best)
+{
+    Fig *f =
+        run_figure(r, "places",
+                   str_print(run_arena(r),
+                             "Greedy tokens right by output position, mean of %d seeds. Output 1 is predicted by "
+                             "the last row before the output: a virtual token's own row where they stand behind.",
+                             run_seeds(r)),
+                   500, 190);
+    for (int d = 0; d < q->depths; d++) {
+        Series line[DEEP + 1];
+        for (int w = 0; w <= DEEP; w++) {
+            line[w] = (Series){.x = tensor_new(run_arena(r), F64, SHAPE(LENGTH)),
+                               .y = tensor_zero(run_arena(r), F64, SHAPE(LENGTH)),
+                               .label = WAY_NAME[w],
+                               .marked = true};
+            for (int i = 0; i < LENGTH; i++) {
+                double sum = 0;
+                for (int s = 0; s < run_seeds(r); s++)
+                    sum += 100 * best[d * EACH + w].result[s].score[0].place[i] / run_seeds(r);
+                tensor_set(line[w].x, i, i + 1), tensor_set(line[w].y, i, sum);
+            }
+        }
+        fig_lines(f, fig_cell(f, 1, q->depths, d), DEEP + 1, line,
+                  (PlotStyle){.title = str_print(run_arena(r), "%g layer%s", q->depth[d], q->depth[d] > 1 ? "s" : ""),
+                              .letter = (const char *const[]){"a", "b", "c", "d"}[d],
+                              .x = {.title = "output position"},
+                              .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+    }
+    return fig_close(f);
+}
+
+static double first_output(const SweepBest *b, int seeds)
+{
+    double sum = 0;
+    for (int i = 0; i < seeds; i++) sum += 100 * b->result[i].score[0].place[0] / seeds;
+    return sum;
+}
+
+static Status run(Run *r)
+{
+    Question q = {0};
+    TRY(ask(r, &q));
+    TRY(lab_pretrain(r, q.model, q.depths));
+    q.sweep.attach = attach;
+    SweepBest best[ARMS];
+    TRY(sweep_run(r, &q.sweep, best));
+    sweep_record(r, &q.sweep, best);
+    TRY(draw_losses(r, &q, best));
+    TRY(draw_places(r, &q, best));
+    int seeds = run_seeds(r), leads = 0, deep = 0;
+    bool sorts = true;
+    Buf said = buf_open(run_arena(r));
+    for (int d = 0; d < q.depths; d++) {
+        const SweepBest *b = &best[d * EACH];
+        for (int i = 0; i < seeds; i++)
+            for (int w = 0; w <= DEEP; w++)
+                run_metric(r, str_print(run_arena(r), "%s: first output right (%%)", q.arm[d * EACH + w].arm.name), i,
+                           100 * b[w].result[i].score[0].place[0]);
+        sorts &= sweep_exact(&b[NONE], seeds) >= 30;
+        deep += q.depth[d] > 1;
+        leads += q.depth[d] > 1 && sweep_loss(&b[BEHIND], seeds) < sweep_loss(&b[BEFORE], seeds) &&
+                 sweep_loss(&b[BEHIND], seeds) < sweep_loss(&b[DEEP], seeds);
+        buf_print(&said,
+                  "%s%g layer%s: prefix %.2f, suffix %.2f, interleaved %.2f, deep prefix %.2f, LoRA %.2f "
+                  "(first output %.0f and %.0f %% right with prefix and suffix; ascending before %.0f %%)",
+                  d ? "; " : "", q.depth[d], q.depth[d] > 1 ? "s" : "", sweep_loss(&b[BEFORE], seeds),
+                  sweep_loss(&b[BEHIND], seeds), sweep_loss(&b[BETWEEN], seeds), sweep_loss(&b[DEEP], seeds),
+                  sweep_loss(&b[LORA], seeds), first_output(&b[BEFORE], seeds), first_output(&b[BEHIND], seeds),
+                  sweep_exact(&b[NONE], seeds));
+    }
+    run_note(r,
+             "Prefix, suffix and interleaved have %d trained word vectors each; the deep prefix has at least as many "
+             "numbers. The verdict compares losses with two layers and more.",
+             N);
+    run_verdict(r,
+                !sorts || !deep ? INCONCLUSIVE
+                : leads == deep ? HOLDS
+                                : FAILS,
+                "Late loss on descending (mean of %d seeds), %s.", seeds, said.text);
+    return OK;
+}
+
+static const Setting SETTINGS[] = {
+    {"depths", "numbers of layers, up to four", {"1,2"}, 1, 64},
+    {"rates", "factors of the usual rates", {"1,", "0.2,1", "0.02,0.1,0.2,0.4,1,2,5"}, 1e-6, 1e6},
+    {"steps", "steps of tuning", {"8", "500", "10000"}, 1, 1e7},
+    {"pretrain-steps", "steps of ascending pretraining", {"30", "2000", "20000"}, 1, 1e7},
+    {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
+    {"heads", "heads", {"1"}, 1, 64},
+    {"dim", "model width", {"16", "48", "96"}, 8, 4096},
+    {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
+    {0}};
+
+static const Experiment SUFFIX = {
+    .group = "toy",
+    .name = "suffix",
+    .title = "Virtual tokens before, behind and between the input",
+    .claim =
+        "With two layers or more, virtual tokens behind the input learn more than as many before it, and more than "
+        "a prefix in every layer with as many numbers, because their rows have free queries.",
+    .method =
+        "Sorters pretrained with fillers in all places; trained word vectors in place of the fillers of one kind; "
+        "descending as target, rates swept.",
+    .expect = "One layer: no difference but at output 1. Two layers: the suffix has the least loss.",
+    .cost = "smoke seconds, quick two minutes, paper hours",
+    .source = "after Petrov, Torr, Bibi (ICLR 2024), appendix; Li and Liang (ACL 2021), infixes",
+    .settings = SETTINGS,
+    .seeds = {1, 3, 3},
+    .run = run};
+REGISTER(experiment, SUFFIX)
