@@ -39,7 +39,7 @@ static Status ask(Run *r, Elicitation *e)
     LabModel *l = &e->recipe;
     *l = lab_elicitor(run_preset(r));
     l->dim = (int)run_int(r, "dim"), l->batch = run_int(r, "batch"), l->test = run_int(r, "test");
-    l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr");
+    l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr"), l->init_sd = run_real(r, "init");
     TRY(lab_check(l));
     return digits_mix(&e->tasks, l->tasks);
 }
@@ -152,8 +152,8 @@ static Status draw_maps(Run *r, const Outcome *all, int seeds, const char *name,
 static Series points(Arena *a, const Outcome *o, const char *label, int colour, int first, int every)
 {
     int n = (SHOWN - first + every - 1) / every;
-    Series s = {.x = tensor_new(a, F64, SHAPE(n)), .y = tensor_new(a, F64, SHAPE(n)), .label = label,
-                .colour = colour};
+    Series s = {
+        .x = tensor_new(a, F64, SHAPE(n)), .y = tensor_new(a, F64, SHAPE(n)), .label = label, .colour = colour};
     for (int i = 0; i < n; i++) {
         tensor_set(s.x, i, o->output[first + i * every][0]);
         tensor_set(s.y, i, o->output[first + i * every][1]);
@@ -220,16 +220,17 @@ static void judge(Run *r, const Outcome *all, int seeds)
             if (k != t + 1) other = fmax(other, x);
         }
     for (int i = 0; i < MODELS * seeds; i++) gap = fmax(gap, all[i].probe.gap);
-    run_verdict(r,
-                known < 60                               ? INCONCLUSIVE
-                : own > 50 && other < 5 && gap < 5e-6 ? HOLDS
-                                                         : FAILS,
-                "Exact match (mean of %d seeds): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
-                "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
-                "change relative content attention by at most %.1e.",
-                seeds, exact(all, seeds, 1, 0), exact(all, seeds, 2, 1), exact(all, seeds, 3, 2),
-                exact(all, seeds, 4, 3), exact(all, seeds, 0, 0), exact(all, seeds, 0, 1), exact(all, seeds, 0, 2),
-                exact(all, seeds, 0, 3), other, gap);
+    run_verdict(
+        r,
+        known < 60                            ? INCONCLUSIVE
+        : own > 50 && other < 5 && gap < 5e-6 ? HOLDS
+                                              : FAILS,
+        "Exact match (mean of %d seeds): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
+        "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
+        "change relative content attention by at most %.1e.",
+        seeds, exact(all, seeds, 1, 0), exact(all, seeds, 2, 1), exact(all, seeds, 3, 2), exact(all, seeds, 4, 3),
+        exact(all, seeds, 0, 0), exact(all, seeds, 0, 1), exact(all, seeds, 0, 2), exact(all, seeds, 0, 3), other,
+        gap);
 }
 
 static Status run(Run *r)
@@ -242,12 +243,14 @@ static Status run(Run *r)
     TRY(run_parallel(r, MODELS * seeds, sizeof *all, elicit, &e, all));
     record(r, all, seeds);
     TRY(draw_matrix(r, all, seeds));
-    TRY(draw_maps(r, all, seeds, "attention", 1, 0,
-                  "Attention of the four heads on the probe input and the model's own output, with the prefix of each "
-                  "task (one seed)."));
-    TRY(draw_maps(r, all, seeds, "content", 0, 1,
-                  "The same without the prefix column, every row renormalised over its content, and the model without "
-                  "a prefix on top. Input rows are identical; output rows differ only because the tokens do."));
+    TRY(draw_maps(
+        r, all, seeds, "attention", 1, 0,
+        "Attention of the four heads on the probe input and the model's own output, with the prefix of each "
+        "task (one seed)."));
+    TRY(draw_maps(
+        r, all, seeds, "content", 0, 1,
+        "The same without the prefix column, every row renormalised over its content, and the model without "
+        "a prefix on top. Input rows are identical; output rows differ only because the tokens do."));
     TRY(draw_clusters(r, all, seeds));
     run_params(r, "prefix", 0, all[seeds].result.params);
     run_note(r, "Not tested here: the norm before attention, which the published recipe removes for this experiment "
@@ -261,6 +264,7 @@ static const Setting SETTINGS[] = {
     {"prefix-steps", "steps of each prefix", {"40", "1500", "30000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
     {"prefix-lr", "learning rate of the prefixes", {"2e-2", "2e-2", "5e-5"}, 1e-7, 10},
+    {"init", "standard deviation of the initial weights", {"0.02", "0.1", "0.02"}, 1e-6, 10},
     {"dim", "model width", {"32", "96", "256"}, 8, 4096},
     {"batch", "examples a step", {"16", "64", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "800", "3200"}, 1, 1000000},
@@ -272,10 +276,12 @@ static const Experiment E2 = {
     .title = "A prefix elicits one of the pretrained tasks",
     .claim = "A one-layer transformer trained on a mixture of four tasks does each of them, and none of the others, "
              "with a trained prefix of one slot.",
-    .method = "Pretrain on the mixture without a marker of the task; train one prefix for each task; greedy exact match "
-              "of every model on every task.",
-    .expect = "Published, one run: 94, 84, 99.6 and 99.8 % with the task's own prefix, at most 0.7 % with another's, 16 "
-              "to 31 % without.",
+    .method =
+        "Pretrain on the mixture without a marker of the task; train one prefix for each task; greedy exact match "
+        "of every model on every task.",
+    .expect =
+        "Published, one run: 94, 84, 99.6 and 99.8 % with the task's own prefix, at most 0.7 % with another's, 16 "
+        "to 31 % without.",
     .cost = "smoke seconds, quick two minutes, paper three hours",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 2",
     .settings = SETTINGS,

@@ -12,9 +12,9 @@
 #include "lab/lab.h"
 
 enum { PROBE_SLOTS = 1, PROBE_T = PROBE_SLOTS + 2 * LENGTH - 1, PROBE_HEADS = 4 };
-typedef struct {                             /* plain bytes */
+typedef struct {                              /* plain bytes */
     float map[PROBE_HEADS][PROBE_T][PROBE_T]; /* attention of each head */
-    int32_t token[PROBE_T];                  /* what it was looking at */
+    int32_t token[PROBE_T];                   /* what it was looking at */
     double gap; /* largest change against the base model of a content weight, renormalised, on one sequence of tokens:
                    the input and its ascending sort */
 } Probe;

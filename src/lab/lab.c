@@ -58,6 +58,7 @@ static Config config_of(const LabModel *l)
     c.dim = l->dim, c.heads = l->heads, c.layers = l->layers, c.hidden = 4 * l->dim;
     c.tie_head = false, c.no_attn_norm = l->no_attn_norm;
     c.dropout = c.attn_dropout = l->dropout;
+    if (l->init_sd > 0) c.init_sd = l->init_sd;
     return c;
 }
 
@@ -185,9 +186,9 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
 static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
 {
     Arena *a = run_arena(r);
-    const char *what = str_print(a, "%s %d %d %d %lld %lld %d %a %a %lld %lld", l->tasks, l->layers, l->heads, l->dim,
-                                 (long long)l->layout.slots, (long long)l->layout.gap, l->no_attn_norm, l->dropout,
-                                 l->lr, (long long)l->steps, (long long)l->batch);
+    const char *what = str_print(a, "%s %d %d %d %lld %lld %d %a %a %a %lld %lld", l->tasks, l->layers, l->heads,
+                                 l->dim, (long long)l->layout.slots, (long long)l->layout.gap, l->no_attn_norm,
+                                 l->init_sd, l->dropout, l->lr, (long long)l->steps, (long long)l->batch);
     return run_path(r, "pretrained/%016llx-seed%llu", (unsigned long long)rng_stream(0, what),
                     (unsigned long long)seed);
 }

@@ -25,6 +25,7 @@ typedef struct {
     int layers, heads, dim;
     DigitLayout layout; /* slots that a tied prefix may own, and a gap that a suffix may, are there from the start */
     bool no_attn_norm;
+    double init_sd; /* of the start; 0: the usual 0.02 */
     double dropout, lr;
     int64_t steps, batch, test; /* test: held-out inputs scored */
 } LabModel;
