@@ -136,7 +136,7 @@ static Series by_position(Arena *a, const Outcome *o, int seeds, bool former, co
         }
         tensor_set(x, p, p + 1), tensor_set(mean, p, sum), tensor_set(lo, p, least), tensor_set(hi, p, most);
     }
-    return (Series){.x = x, .y = mean, .lo = lo, .hi = hi, .label = label, .marked = true};
+    return (Series){.x = x, .y = mean, .lo = lo, .hi = hi, .label = label};
 }
 
 static Status draw_places(Run *r, const Outcome *all, int seeds)
