@@ -186,8 +186,8 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain-steps", "steps of pretraining on the mixture", {"60", "2400", "40000"}, 1, 1e7},
-    {"prefix-steps", "steps of a prefix for a pretraining task", {"30", "400", "20000"}, 1, 1e7},
+    {"pretrain-steps", "steps of pretraining on the mixture", {"60", "4000", "40000"}, 1, 1e7},
+    {"prefix-steps", "steps of a prefix for a pretraining task", {"30", "300", "20000"}, 1, 1e7},
     {"new-steps", "steps of a prefix for the composition and for the new task", {"30", "800", "500000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
     {"prefix-lr", "learning rate of the prefixes", {"5e-2", "5e-2", "5e-5"}, 1e-7, 10},
@@ -197,11 +197,11 @@ static const Setting SETTINGS[] = {
      0,
      0,
      "free|tied"},
-    {"layers", "layers", {"2", "2", "4"}, 1, 64},
+    {"layers", "layers", {"2", "3", "4"}, 1, 64},
     {"heads", "heads", {"4"}, 1, 64},
     {"dim", "model width", {"32", "64", "256"}, 8, 4096},
     {"slots", "slots of the prefix, reserved from pretraining on", {"2", "10", "10"}, 1, 256},
-    {"batch", "examples a step", {"16", "64", "64"}, 1, 65536},
+    {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "800", "3200"}, 1, 1000000},
     {0}};
 
