@@ -10,7 +10,9 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 4, and its public code; LoRA scaled by 1 / rank.
  *
  * Sizes    In a layer of width d: 12 slots have 12 d numbers; rank 1 has (d + d) + (d + 4d) + (4d + d) = 12 d; six
- *          pairs of a key and a value have 12 d.  At the published width that is 12 288 in four layers.
+ *          pairs of a key and a value have 12 d; and so in proportion for a rank r.  At the published width, with
+ *          rank 1, that is 12 288 in four layers.  At quick a narrow model needs a higher rank to learn in time, and
+ *          the prefixes grow with it.
  *
  * What it does not show: that attention must change.  This LoRA leaves the attention of the first layer as untouched
  * as a prefix does; what it adds is a change that depends on the content. */
@@ -21,12 +23,10 @@
 #include "base/str.h"
 #include "lab/lab.h"
 
-enum { SLOTS = 12, METHODS = 3, OWN = 0, CHOICES = RUN_LIST };
+enum { METHODS = 3, OWN = 0, CHOICES = RUN_LIST };
 typedef enum { TIED, LORA, FREE } Method;
 static const char *const NAME[METHODS] = {"prefix", "lora", "prefix-free"};
 static const char *const TITLE[METHODS] = {"prefix", "LoRA", "prefix, free keys and values"};
-static const char *const OPTIONS[METHODS] = {"kind=tied,length=12,init_sd=1", "rank=1,alpha=1,target=*.c_proj|*.c_fc",
-                                             "kind=free,length=6,init_sd=1"};
 static const char *const RATES[METHODS] = {"prefix-rates", "lora-rates", "free-rates"};
 
 typedef struct { /* every run is a choice: a method at a rate, for so many steps */
@@ -38,30 +38,47 @@ typedef struct { /* every run is a choice: a method at a rate, for so many steps
 typedef struct {
     LabModel recipe;
     DigitMix tasks; /* scored: the new one, then those of pretraining */
+    int rank;
     Choice choice[CHOICES];
-    int n, first[METHODS + 1]; /* choices 0 and 1 are the published ones; those of method k start at first[k] */
+    int n, first[METHODS + 1]; /* the sweep of method k: choices from first[k] on */
+    int recipe_of[2];          /* the choice that is the recipe of the tied prefix, and of LoRA */
 } Study;
+
+static int add(Study *s, Choice c)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->choice[i].method == c.method && s->choice[i].lr == c.lr && s->choice[i].steps == c.steps) return i;
+    s->choice[s->n] = c;
+    return s->n++;
+}
 
 static Status ask(Run *r, Study *s)
 {
     LabModel *l = &s->recipe;
     *l = lab_composer(run_preset(r));
     l->layers = (int)run_int(r, "layers"), l->heads = (int)run_int(r, "heads"), l->dim = (int)run_int(r, "dim");
-    l->layout.slots = SLOTS, l->batch = run_int(r, "batch"), l->test = run_int(r, "test");
-    l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr");
+    l->layout.slots = run_int(r, "reserved"), l->batch = run_int(r, "batch"), l->test = run_int(r, "test");
+    l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr"), s->rank = (int)run_int(r, "rank");
     TRY(lab_check(l));
     TRY(digits_mix(&s->tasks, "histogram,asc,desc,add1,add2"));
-    s->choice[s->n++] = (Choice){TIED, run_real(r, "prefix-lr"), run_int(r, "prefix-steps")};
-    s->choice[s->n++] = (Choice){LORA, run_real(r, "lora-lr"), run_int(r, "lora-steps")};
     for (int k = 0; k < METHODS; k++) {
         double rate[RUN_LIST];
         int n = run_list(r, RATES[k], rate);
+        if (s->n + n > CHOICES - 2) return fail(E_CONFIG, "more than %d learning rates in all", CHOICES - 2);
         s->first[k] = s->n;
-        for (int i = 0; i < n && s->n < CHOICES; i++)
-            s->choice[s->n++] = (Choice){(Method)k, rate[i], run_int(r, "fair-steps")};
+        for (int i = 0; i < n; i++) s->choice[s->n++] = (Choice){(Method)k, rate[i], run_int(r, "sweep-steps")};
     }
     s->first[METHODS] = s->n;
-    return s->n < CHOICES ? OK : fail(E_CONFIG, "more than %d learning rates in all", CHOICES - 3);
+    s->recipe_of[TIED] = add(s, (Choice){TIED, run_real(r, "prefix-lr"), run_int(r, "prefix-steps")});
+    s->recipe_of[LORA] = add(s, (Choice){LORA, run_real(r, "lora-lr"), run_int(r, "lora-steps")});
+    return OK;
+}
+
+static const char *options(Arena *a, const Study *s, Method k)
+{
+    if (k == LORA) return str_print(a, "rank=%d,alpha=%d,target=*.c_proj|*.c_fc", s->rank, s->rank);
+    if (k == TIED) return str_print(a, "kind=tied,length=%d,init_sd=1", 12 * s->rank);
+    return str_print(a, "kind=free,length=%d,init_sd=1", 6 * s->rank);
 }
 
 /* Job (choice, seed). */
@@ -75,12 +92,12 @@ static Status tune(Run *r, int i, void *out, void *user)
     Model *m;
     TRY(lab_open(&m, &run, r, &s->recipe, seed));
     LabArm arm = {.method = c->method == LORA ? "lora" : "prefix",
-                  .options = OPTIONS[c->method],
+                  .options = options(&run, s, c->method),
                   .target = "histogram",
                   .lr = c->lr,
                   .steps = c->steps,
                   .decay = 0.01};
-    arm.name = str_print(&run, "%s-%s%g", NAME[c->method], which < 2 ? "published-" : "", c->lr);
+    arm.name = str_print(&run, "%s-%g-%lld", NAME[c->method], c->lr, (long long)c->steps);
     TRY(lab_tune(r, &run, m, hooks_new(&run), &s->recipe, &arm, &s->tasks, seed, out));
     arena_close(&run);
     return OK;
@@ -93,23 +110,25 @@ static Status draw_losses(Run *r, const Study *s, const LabResult *all, int seed
 {
     Arena *a = run_arena(r);
     const RefLine ref[] = {{floors.position, "no input", false}, {floors.previous, "last output", false}};
-    Fig *f =
-        run_figure(r, "loss",
-                   str_print(a,
-                             "Loss on the new task (data never repeat), mean and range of %d seeds, with what can "
-                             "be reached without the input. (a) The published rates. (b) Each method at the best "
-                             "of the rates tried, for equally many steps.",
-                             seeds),
-                   500, 210);
+    Fig *f = run_figure(r, "loss",
+                        str_print(a,
+                                  "Loss on the new task (data never repeat), mean and range of %d seeds, with what "
+                                  "can be reached without the "
+                                  "input. (a) The recipe: prefix and LoRA at one rate each. (b) Each method at the "
+                                  "best of the rates tried, for "
+                                  "equally many steps.",
+                                  seeds),
+                        500, 210);
     Series line[METHODS];
-    PlotStyle style = {.title = "published rates",
+    PlotStyle style = {.title = "recipe",
                        .letter = "a",
                        .x = {.title = "step"},
                        .y = {.title = "loss (nats per token)", .log = true},
                        .ref = ref,
                        .refs = 2};
     for (int k = 0; k < 2; k++) {
-        line[k] = lab_curve(a, all + k * seeds, seeds, str_print(a, "%s, %g", TITLE[k], s->choice[k].lr));
+        int c = s->recipe_of[k];
+        line[k] = lab_curve(a, all + c * seeds, seeds, str_print(a, "%s, %g", TITLE[k], s->choice[c].lr));
         line[k].colour = k + 1;
     }
     fig_lines(f, fig_cell(f, 1, 2, 0), 2, line, style);
@@ -181,8 +200,8 @@ static void record(Run *r, const Study *s, const LabResult *all, int seeds)
     for (int c = 0; c < s->n; c++)
         for (int i = 0; i < seeds; i++) {
             const LabResult *o = &all[c * seeds + i];
-            const char *what =
-                str_print(a, "%s, %s%g", NAME[s->choice[c].method], c < 2 ? "published " : "rate ", s->choice[c].lr);
+            const char *what = str_print(a, "%s, rate %g, %lld steps", NAME[s->choice[c].method], s->choice[c].lr,
+                                         (long long)s->choice[c].steps);
             run_metric(r, str_print(a, "%s: exact match (%%)", what), i, 100 * o->score[OWN].exact);
             run_metric(r, str_print(a, "%s: tokens right (%%)", what), i, 100 * o->score[OWN].token);
             run_metric(r, str_print(a, "%s: final loss", what), i, o->last);
@@ -191,8 +210,8 @@ static void record(Run *r, const Study *s, const LabResult *all, int seeds)
 
 static void judge(Run *r, const Study *s, const LabResult *all, int seeds, const int best[METHODS])
 {
-    double prefix = lab_mean(all + TIED * seeds, seeds, OWN), lora = lab_mean(all + LORA * seeds, seeds, OWN),
-           fair[METHODS];
+    double prefix = lab_mean(all + s->recipe_of[TIED] * seeds, seeds, OWN),
+           lora = lab_mean(all + s->recipe_of[LORA] * seeds, seeds, OWN), fair[METHODS];
     bool equal = true;
     for (int c = 0; c < s->n; c++) equal &= all[c * seeds].params == all[0].params;
     for (int k = 0; k < METHODS; k++) fair[k] = lab_mean(all + best[k] * seeds, seeds, OWN);
@@ -202,10 +221,10 @@ static void judge(Run *r, const Study *s, const LabResult *all, int seeds, const
         fmax(lora, fair[LORA]) < 25                                       ? INCONCLUSIVE
         : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? HOLDS
                                                                           : FAILS,
-        "Exact match on the counts with %lld numbers to train (mean of %d seeds): at the published recipe "
+        "Exact match on the counts with %lld numbers to train (mean of %d seeds): by the recipe "
         "prefix %.2f %%, LoRA %.1f %%; each at its best rate for %lld steps: prefix %.2f %% (%g), free keys and "
         "values %.2f %% (%g), LoRA %.1f %% (%g).",
-        (long long)all[0].params, seeds, prefix, lora, (long long)s->choice[2].steps, fair[TIED],
+        (long long)all[0].params, seeds, prefix, lora, (long long)s->choice[0].steps, fair[TIED],
         s->choice[best[TIED]].lr, fair[FREE], s->choice[best[FREE]].lr, fair[LORA], s->choice[best[LORA]].lr);
 }
 
@@ -235,20 +254,26 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain-steps", "steps of pretraining on the mixture", {"60", "2400", "40000"}, 1, 1e7},
-    {"prefix-steps", "steps of the prefix at its published rate", {"30", "800", "100000"}, 1, 1e7},
-    {"lora-steps", "steps of LoRA at its published rate", {"30", "800", "10000"}, 1, 1e7},
-    {"fair-steps", "steps of each run of the sweep", {"30", "800", "10000"}, 1, 1e7},
+    {"pretrain-steps", "steps of pretraining on the mixture", {"60", "4000", "40000"}, 1, 1e7},
+    {"prefix-steps", "steps of the prefix by the recipe", {"30", "1500", "100000"}, 1, 1e7},
+    {"lora-steps", "steps of LoRA by the recipe", {"30", "1500", "10000"}, 1, 1e7},
+    {"sweep-steps", "steps of each run of the sweep", {"30", "1500", "10000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
-    {"prefix-lr", "published learning rate of the prefix", {"5e-3", "5e-3", "5e-5"}, 1e-7, 10},
-    {"lora-lr", "published learning rate of LoRA", {"2e-2", "2e-2", "5e-3"}, 1e-7, 10},
+    {"prefix-lr", "learning rate of the prefix by the recipe", {"5e-2", "5e-2", "5e-5"}, 1e-7, 10},
+    {"lora-lr", "learning rate of LoRA by the recipe", {"5e-3", "5e-3", "5e-3"}, 1e-7, 10},
     {"prefix-rates", "rates of the prefix that are swept", {"5e-2,", "5e-2,2e-1", "5e-4,5e-3,5e-2,5e-1"}, 1e-7, 10},
-    {"free-rates", "of a prefix of free keys and values", {"5e-2,", "5e-2,2e-1", "5e-4,5e-3,5e-2,5e-1"}, 1e-7, 10},
-    {"lora-rates", "of LoRA", {"2e-2,", "2e-2,5e-2", "5e-4,2e-3,5e-3,2e-2"}, 1e-7, 10},
-    {"layers", "layers", {"2", "2", "4"}, 1, 64},
+    {"free-rates", "of a prefix of free keys and values", {"5e-2,", "2e-2,5e-2", "5e-4,5e-3,5e-2,5e-1"}, 1e-7, 10},
+    {"lora-rates", "of LoRA", {"5e-3,", "2e-3,5e-3", "5e-4,2e-3,5e-3,2e-2"}, 1e-7, 10},
+    {"rank", "rank of LoRA; prefixes have 12 slots, or 6 keys and values, for each", {"1", "8", "1"}, 1, 64},
+    {"reserved",
+     "positions kept from pretraining on; as many slots take their place, others stand in front",
+     {"1", "1", "12"},
+     1,
+     768},
+    {"layers", "layers", {"2", "3", "4"}, 1, 64},
     {"heads", "heads", {"4"}, 1, 64},
     {"dim", "model width", {"32", "64", "256"}, 8, 4096},
-    {"batch", "examples a step", {"16", "64", "64"}, 1, 65536},
+    {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "800", "3200"}, 1, 1000000},
     {0}};
 
@@ -259,9 +284,8 @@ static const Experiment E4 = {
     .claim =
         "On a new task, the count of each digit, a prefix fails where LoRA of rank 1 on the output projection and "
         "the feed-forward, with exactly as many trainable numbers, succeeds.",
-    .method =
-        "Pretrain on four tasks mixed; train either on the counts at the published rates; then both, and free keys "
-        "and values, at the best of several rates for equally many steps.",
+    .method = "Pretrain on four tasks mixed; train either on the counts by the recipe; then both, and free keys "
+              "and values, at the best of several rates for equally many steps.",
     .expect = "Published, one run: prefix 0.31 %, LoRA 92.4 %.",
     .cost = "smoke seconds, quick two minutes, paper a day",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 4",
