@@ -123,7 +123,7 @@ static Status draw_losses(Run *r, const Outcome *all, int seeds, DigitFloors flo
     return fig_close(f);
 }
 
-/* By output position: mean and range over seeds of right tokens, and of the former task's among the wrong ones. */
+/* By output position: mean and range over seeds of right tokens, or of those that are the former task's instead. */
 static Series by_position(Arena *a, const Outcome *o, int seeds, bool former, const char *label)
 {
     Tensor x = tensor_new(a, F64, SHAPE(LENGTH)), mean = tensor_zero(a, F64, SHAPE(LENGTH)),
@@ -146,8 +146,8 @@ static Status draw_places(Run *r, const Outcome *all, int seeds)
         run_figure(r, "positions",
                    str_print(a,
                              "Greedy output by position, mean and range of %d seeds. (a) Tokens that are right for "
-                             "the task trained for: ascending before, descending after. (b) Of the wrong tokens "
-                             "after tuning, those that the ascending sort has at that position.",
+                             "the task trained for: ascending before, descending after. (b) Tokens "
+                             "that are wrong after tuning, and what the ascending sort has at that position.",
                              seeds),
                    430, 190);
     Series right[ARMS], former[ARMS - 1];
@@ -161,7 +161,7 @@ static Status draw_places(Run *r, const Outcome *all, int seeds)
                        .x = {.title = "output position", .lo = 1, .hi = LENGTH},
                        .y = {.title = "of tokens (%)", .lo = 0, .hi = 100}};
     fig_lines(f, fig_cell(f, 1, 2, 0), ARMS, right, style);
-    style.letter = "b", style.title = "ascending instead", style.y.title = "of wrong tokens (%)";
+    style.letter = "b", style.title = "ascending instead", style.y.title = "of tokens (%)";
     fig_lines(f, fig_cell(f, 1, 2, 1), ARMS - 1, former, style);
     return fig_close(f);
 }

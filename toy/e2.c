@@ -2,18 +2,18 @@
  *
  * Claim    A one-layer transformer that was trained on a mixture of four tasks, with nothing to say which one is
  *          meant, does each of them when a prefix of one slot is trained for it, and then does none of the others.
- * Method   The published recipe: pretrain on asc, desc, +1 and +2 in equal shares, four heads, no norm before attention;
- *          train a prefix for each task; greedy exact match of every model on every task, over all seeds.
- * Expect   Published, one run: without a prefix 16 to 31 % on each; with the task's own prefix 94, 84, 99.6 and 99.8 %;
- *          with another task's at most 0.7 %.  Content attention, renormalised, is the same in all five models.
- * Cost     seconds; two minutes; three hours.
+ * Method   The published recipe: pretrain on asc, desc, +1 and +2 in equal shares, with four heads and no norm before
+ *          attention; train a prefix for each task; greedy exact match of every model on every task, over all seeds.
+ * Expect   Published, one run: without a prefix 16 to 31 % on each; with the task's own prefix 94, 84, 99.6 and
+ *          99.8 %; with another task's at most 0.7 %.  Content attention, renormalised, is the same in all models.
+ * Cost     seconds; a minute; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 2, and its public code.
  *
  * A prefix that starts at N(0,1), as the published ones do, is far from any token of a model whose vectors are small,
  * and can sit for thousands of steps where the first token stays ambiguous; quick starts at N(0,0.1^2).
  *
- * What it does not show: that elicitation needs the norm before attention removed, as in the published recipe, or that
- * it works for tasks that are learned less well. */
+ * What it does not show: that elicitation needs the norm before attention removed, as in the published recipe, or
+ * that it works for tasks that are learned less well. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,8 +165,8 @@ static Series points(Arena *a, const Outcome *o, const char *label, int colour, 
     return s;
 }
 
-/* Left: each input is drawn as one of the tasks, for which nothing in it speaks.  Right: the same inputs moved by each
- * prefix, with lines from where they were. */
+/* Left: each input is drawn as one of the tasks, for which nothing in it speaks.  Right: the same inputs moved by
+ * each prefix, with lines from where they were. */
 static Status draw_clusters(Run *r, const Outcome *all, int seeds)
 {
     Arena *a = run_arena(r);
@@ -287,7 +287,7 @@ static const Experiment E2 = {
     .expect =
         "Published, one run: 94, 84, 99.6 and 99.8 % with the task's own prefix, at most 0.7 % with another's, 16 "
         "to 31 % without.",
-    .cost = "smoke seconds, quick two minutes, paper three hours",
+    .cost = "smoke seconds, quick a minute, paper an hour",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 2",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},

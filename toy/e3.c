@@ -1,7 +1,7 @@
 /* toy/e3: can a prefix compose two learned tasks, and can it teach a new one?
  *
- * Claim    A transformer of several layers, trained on asc, desc, +1 and +2 mixed, can be prefix-tuned to each of them
- *          and to a composition of two (ascending, then +1), but not to a new task (the count of each digit).
+ * Claim    A transformer of several layers, trained on asc, desc, +1 and +2 mixed, can be prefix-tuned to each of
+ *          them and to a composition of two (ascending, then +1), but not to a new task (the count of each digit).
  * Method   The published recipe: pretrain on the mixture; train a prefix for each of six tasks; greedy exact match of
  *          every model on every task, over all seeds; loss curves with what ignoring the input allows.
  * Expect   Published, one run: 99.7, 99.6, 100 and 100 % on the four old tasks, 71.6 % on the composition, 0.6 % on
@@ -9,11 +9,11 @@
  * Cost     seconds; two minutes; two days.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 3, and its public code.
  *
- * At quick the prefix has keys and values of its own: the published one, a vector that passes through the norm of each
- * layer, needs tens of thousands of steps for the composition even at high rates (--set kind=tied).
+ * At quick the prefix has keys and values of its own: with the published one, a vector that passes through the norm
+ * of each layer, the composition is still at 5 % where free ones have 95 % (--set kind=tied).
  *
- * What it does not show: that no prefix could.  These have one length, one rate and so many steps; see the loss of the
- * new task beside its floors. */
+ * What it does not show: that no prefix could.  These have one length, one rate and so many steps; see the loss of
+ * the new task beside its floors. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -102,7 +102,7 @@ void probe_places(Places *p, Model *m, const Hooks *hooks, const LabModel *l, co
     arena_close(&step);
     for (int i = 0; i < LENGTH; i++) {
         p->right[i] = 1 - (double)wrong[i] / (double)l->test;
-        p->former[i] = wrong[i] ? (double)old[i] / (double)wrong[i] : (double)NAN;
+        p->former[i] = (double)old[i] / (double)l->test;
         all += wrong[i], all_old += old[i];
     }
     p->wrong = all ? (double)all_old / (double)all : (double)NAN;

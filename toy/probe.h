@@ -26,11 +26,11 @@ Tensor probe_content(Arena *, const Probe *, int head); /* (PROBE_T-1, PROBE_T-1
 /* Labels and spans; skip 1: of maps without the slot. */
 HeatStyle probe_style(Arena *, const Probe *, int skip);
 
-/* By output position, over n held-out inputs: the fraction of tokens that are right for `task`, and of the wrong
- * ones, the fraction that are what `former` asks for there (NaN where none is wrong). */
+/* By output position, over the held-out inputs: the fraction of tokens that are right for `task`, and the fraction
+ * that are wrong and what `former` asks for there. */
 typedef struct {
     double right[LENGTH], former[LENGTH];
-    double wrong; /* of all wrong tokens, the fraction that are the former task's */
+    double wrong; /* of all wrong tokens, the fraction that are the former task's; NaN where none is wrong */
 } Places;
 void probe_places(Places *, Model *, const Hooks *, const LabModel *, const DigitTask *task, const DigitTask *former);
 

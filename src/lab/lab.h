@@ -81,7 +81,7 @@ Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const Lab
 /* Of results laid out (choices, seeds): the choice whose mean last loss is least; those with a diverged seed lose. */
 int lab_best(const LabResult *, int choices, int seeds);
 double lab_mean(const LabResult *, int seeds, int task); /* exact match, in % */
-/* One result's mean over the late scores, in %: at a constant rate the score after the last step is a matter of luck. */
+/* One result's mean over the late scores, in %: at a constant rate the score after the last step is partly luck. */
 double lab_late(const LabResult *, int task);
 
 /* Loss curves for fig_lines, mean and range over seeds; results are `seeds` neighbours with the same steps. */

@@ -87,7 +87,7 @@ static void places(void **state)
         wrong += 1 - p.right[i];
     }
     double former = 0;
-    for (int i = 0; i < LENGTH; i++) former += p.former[i] * (1 - p.right[i]) / wrong;
+    for (int i = 0; i < LENGTH; i++) former += p.former[i] / wrong;
     EXPECT(fabs(former - p.wrong) < 1e-12, "%g of all wrong tokens, the positions say %g", p.wrong, former);
     probe_places(&q, m, NULL, &l, copy, copy); /* nothing wrong can be right */
     assert_true(q.wrong == 0);
@@ -95,8 +95,8 @@ static void places(void **state)
     probe_places(&q, m, NULL, &l, mode, copy);
     double to_mode = 0, to_copy = 0;
     for (int i = 0; i < LENGTH; i++) {
-        to_mode += p.right[i] + p.former[i] * (1 - p.right[i]);
-        to_copy += q.right[i] + q.former[i] * (1 - q.right[i]);
+        to_mode += p.right[i] + p.former[i];
+        to_copy += q.right[i] + q.former[i];
     }
     EXPECT(fabs(to_mode - to_copy) < 1e-9, "right for either task: %g, and %g", to_mode, to_copy);
     arena_close(&run);
