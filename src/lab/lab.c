@@ -58,6 +58,7 @@ static Config config_of(const LabModel *l)
     c.dim = l->dim, c.heads = l->heads, c.layers = l->layers, c.hidden = 4 * l->dim;
     c.tie_head = false, c.no_attn_norm = l->no_attn_norm;
     c.dropout = c.attn_dropout = l->dropout;
+    if (l->init_sd > 0) c.init_sd = l->init_sd;
     return c;
 }
 
@@ -131,6 +132,17 @@ static Status diverged(LabResult *out)
     return OK;
 }
 
+/* Stored by place and not summed up: a resumed run scores again what the checkpoint had not reached. */
+static void score_late(const Trainer *tr, const LabModel *l, const LabArm *arm, LabResult *out)
+{
+    for (int i = 0; i < LAB_LATE && arm->late; i++) {
+        if (tr->step != arm->steps * (100 - 2 * (LAB_LATE - 1 - i)) / 100) continue;
+        DigitScore score[DIGIT_MIX];
+        lab_score(tr->model, tr->hooks, l, arm->late, score);
+        for (int k = 0; k < arm->late->n; k++) out->late[i][k] = score[k].exact;
+    }
+}
+
 Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabModel *l, const LabArm *arm,
                  uint64_t seed, LabResult *out)
 {
@@ -157,6 +169,7 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
         arena_drop(&step, mark);
         if (status == E_NUMERIC) return diverged(out);
         TRY(status);
+        score_late(tr, l, arm, out);
         sum += s.loss;
         if (tr->step % every && tr->step != c.total) continue;
         add_point(r, arm, seed, tr->step, sum / (double)(tr->step % every ? tr->step % every : every), out);
@@ -173,30 +186,36 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
 static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
 {
     Arena *a = run_arena(r);
-    const char *what = str_print(a, "%s %d %d %d %lld %lld %d %a %a %lld %lld", l->tasks, l->layers, l->heads, l->dim,
-                                 (long long)l->layout.slots, (long long)l->layout.gap, l->no_attn_norm, l->dropout,
-                                 l->lr, (long long)l->steps, (long long)l->batch);
-    if (l->layout.weave) what = str_print(a, "%s %lld", what, (long long)l->layout.weave);
+    const char *what = str_print(a, "%s %d %d %d %lld %lld %lld %d %a %a %a %lld %lld", l->tasks, l->layers, l->heads,
+                                 l->dim, (long long)l->layout.slots, (long long)l->layout.gap,
+                                 (long long)l->layout.weave, l->no_attn_norm, l->init_sd, l->dropout, l->lr,
+                                 (long long)l->steps, (long long)l->batch);
     return run_path(r, "pretrained/%016llx-seed%llu", (unsigned long long)rng_stream(0, what),
                     (unsigned long long)seed);
 }
 
-static LabArm pretraining(const LabModel *l, const char *name)
+typedef struct {
+    const LabModel *recipe;
+    const DigitMix *late;
+} Pretraining;
+
+static LabArm pretraining(const LabModel *l, const DigitMix *late, const char *name)
 {
-    return (LabArm){.name = name, .lr = l->lr, .steps = l->steps, .decay = 0.1, .dropout = true};
+    return (LabArm){.name = name, .lr = l->lr, .steps = l->steps, .decay = 0.1, .dropout = true, .late = late};
 }
 
 static Status pretrain_job(Run *r, int i, void *out, void *user)
 {
     int seeds = run_seeds(r);
-    const LabModel *l = (const LabModel *)user + i / seeds;
+    const Pretraining *p = user;
+    const LabModel *l = p->recipe + i / seeds;
     uint64_t seed = run_seed(r, i % seeds);
     Arena run = arena_open(0);
     Model *m;
     Config c = config_of(l);
     TRY(model_open(&m, &run, &c, F32, seed));
     params_train(m->params, "*", true);
-    LabArm arm = pretraining(l, str_print(&run, "pretrain-%d", i / seeds));
+    LabArm arm = pretraining(l, p->late, str_print(&run, "pretrain-%d", i / seeds));
     LabResult *result = out;
     TRY(lab_train(r, &run, m, NULL, l, &arm, seed, result));
     if (result->diverged)
@@ -206,13 +225,19 @@ static Status pretrain_job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
+Status lab_pretrain_watched(Run *r, const LabModel *l, int n, const DigitMix *late, LabResult *out)
+{
+    Pretraining p = {l, late};
+    for (int i = 0; i < n; i++) TRY(lab_check(&l[i]));
+    TRY(file_make_dir(run_path(r, "pretrained")));
+    return run_parallel(r, n * run_seeds(r), sizeof *out, pretrain_job, &p, out);
+}
+
 Status lab_pretrain(Run *r, const LabModel *l, int n)
 {
-    for (int i = 0; i < n; i++) TRY(lab_check(&l[i]));
     ArenaMark mark = arena_mark(run_arena(r));
-    TRY(file_make_dir(run_path(r, "pretrained")));
     LabResult *all = NEW(run_arena(r), LabResult, n * run_seeds(r));
-    Status status = run_parallel(r, n * run_seeds(r), sizeof *all, pretrain_job, (void *)(uintptr_t)l, all);
+    Status status = lab_pretrain_watched(r, l, n, NULL, all);
     arena_drop(run_arena(r), mark);
     return status;
 }
@@ -296,6 +321,13 @@ double lab_mean(const LabResult *r, int seeds, int task)
 {
     double sum = 0;
     for (int i = 0; i < seeds; i++) sum += 100 * r[i].score[task].exact / seeds;
+    return sum;
+}
+
+double lab_late(const LabResult *r, int task)
+{
+    double sum = 0;
+    for (int i = 0; i < LAB_LATE; i++) sum += 100 * r->late[i][task] / LAB_LATE;
     return sum;
 }
 

@@ -18,13 +18,14 @@
 #include "plot/plot.h"
 #include "train/train.h"
 
-enum { LAB_POINTS = 200 };
+enum { LAB_POINTS = 200, LAB_LATE = 5 };
 
 typedef struct {
     const char *tasks; /* "asc", or "asc,desc,add1,add2" without a marker of which */
     int layers, heads, dim;
     DigitLayout layout; /* slots that a tied prefix may own, and a gap that a suffix may, are there from the start */
     bool no_attn_norm;
+    double init_sd; /* of the start; 0: the usual 0.02 */
     double dropout, lr;
     int64_t steps, batch, test; /* test: held-out inputs scored */
 } LabModel;
@@ -35,9 +36,12 @@ LabModel lab_elicitor(Preset);      /* E2: 1 layer, 4 heads, d 256, four tasks, 
 LabModel lab_composer(Preset);      /* E3: 4 layers, 4 heads, d 256, four tasks, 10 slots (E4: 12) */
 Status lab_check(const LabModel *); /* E_CONFIG with a sentence: an unknown task, a width its heads do not divide */
 
+typedef struct LabResult LabResult;
 /* Pretrains each recipe for every seed of the run, in parallel; models are kept below pretrained/ in the run
  * directory, and --resume does not repeat them.  Call it in the parent, before the jobs that open them. */
 Status lab_pretrain(Run *, const LabModel *recipes, int n);
+/* The same, telling in out (n,seeds) how each went; tasks of `late`, or NULL, are scored on the way. */
+Status lab_pretrain_watched(Run *, const LabModel *recipes, int n, const DigitMix *late, LabResult *out);
 Status lab_open(Model **, Arena *run, Run *, const LabModel *, uint64_t seed);
 
 typedef struct {
@@ -48,20 +52,22 @@ typedef struct {
     double lr;
     int64_t steps;
     double decay;
-    bool dropout; /* as in pretraining and full fine-tuning; prefix and LoRA of the papers train without */
+    bool dropout;         /* as in pretraining and full fine-tuning; prefix and LoRA of the papers train without */
+    const DigitMix *late; /* tasks scored also on the way, at 92, 94, 96, 98 and 100 % of the steps; NULL: none */
 } LabArm;
 /* Usual options, rate and decay of a method on these models: a start for a sweep.  The name of the method names
  * the arm; "prefix-tied", "lora-all" (every linear map), "adapter" (Houlsby's) are known too. */
 LabArm lab_arm(const char *method);
 
-typedef struct { /* plain bytes: travels between processes */
+struct LabResult { /* plain bytes: travels between processes */
     int points;
     float step[LAB_POINTS], loss[LAB_POINTS]; /* loss: mean over the steps since the point before */
     double last;                              /* mean loss over the last tenth of the steps; NaN: diverged */
     bool diverged;
     int64_t params; /* trainable */
     DigitScore score[DIGIT_MIX];
-} LabResult;
+    double late[LAB_LATE][DIGIT_MIX]; /* exact match, 0 to 1, of the arm's `late` tasks */
+};
 
 /* lab_tune is these four; experiments with hooks of their own call them singly. */
 Status lab_attach(Model *, Hooks *, const LabModel *, const LabArm *);
@@ -75,6 +81,8 @@ Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const Lab
 /* Of results laid out (choices, seeds): the choice whose mean last loss is least; those with a diverged seed lose. */
 int lab_best(const LabResult *, int choices, int seeds);
 double lab_mean(const LabResult *, int seeds, int task); /* exact match, in % */
+/* One result's mean over the late scores, in %: at a constant rate the score after the last step is partly luck. */
+double lab_late(const LabResult *, int task);
 
 /* Loss curves for fig_lines, mean and range over seeds; results are `seeds` neighbours with the same steps. */
 Series lab_curve(Arena *, const LabResult *, int seeds, const char *label);

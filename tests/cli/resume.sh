@@ -1,0 +1,39 @@
+# An experiment of the toy laboratory, interrupted in the middle of training and taken up again, ends in the numbers of
+# the unbroken run.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() {
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" | head -n 20
+    fi
+}
+e1() {
+    out=$1
+    shift
+    exec "$VERNIER" run toy/e1 --preset smoke --quiet --set dim=8 --set batch=1 --set full-steps=6000 --out "$t/$out" "$@" >"$t/out" 2>&1
+}
+(e1 whole)
+result $? 'E1 unbroken'
+(e1 broken) &
+pid=$!
+checkpoint=$t/broken/checkpoints/full-seed1.safetensors
+i=0
+while [ $i -lt 300 ] && [ ! -e "$checkpoint" ]; do
+    sleep 0.05
+    i=$((i + 1))
+done
+kill -INT $pid
+wait $pid
+[ $? = 130 ] && [ -e "$checkpoint" ]
+result $? 'E1 interrupted behind a checkpoint'
+(e1 broken --resume)
+result $? 'E1 taken up'
+cmp "$t/whole/results.csv" "$t/broken/results.csv" >>"$t/out" 2>&1
+result $? '... has the same numbers'
+cmp "$t/whole/figures/loss.svg" "$t/broken/figures/loss.svg" >>"$t/out" 2>&1
+result $? '... and the same loss curves'
+echo "1..$n"

@@ -1,0 +1,144 @@
+/* The toy laboratory: late scores, what pretraining tells, and a training that takes up its checkpoint. */
+#include "expect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "cli/run.h"
+#include "lab/lab.h"
+
+static Status nothing(Run *r)
+{
+    run_verdict(r, HOLDS, "-");
+    return OK;
+}
+static const Experiment TRIAL = {.group = "test",
+                                 .name = "trial",
+                                 .title = "-",
+                                 .claim = "-",
+                                 .method = "-",
+                                 .expect = "-",
+                                 .cost = "-",
+                                 .source = "-",
+                                 .seeds = {1, 2, 1},
+                                 .run = nothing};
+REGISTER(experiment, TRIAL)
+
+static char dir[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/vernier-lab-XXXXXX");
+    return !mkdtemp(dir);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char rm[100];
+    snprintf(rm, sizeof rm, "rm -r %s", dir);
+    return system(rm);
+}
+
+static Run *open_run(Preset preset, bool resume)
+{
+    Run *r;
+    assert_int_equal(
+        run_open(&r,
+                 &(Request){
+                     .experiment = &TRIAL, .preset = preset, .seed = 1, .dir = dir, .quiet = true, .resume = resume}),
+        OK);
+    return r;
+}
+
+static LabModel tiny(int64_t steps)
+{
+    LabModel l = lab_sorter(SMOKE);
+    l.dim = 8, l.batch = 1, l.steps = steps, l.test = 60;
+    return l;
+}
+
+/* One arm from the kept model on. */
+static void tune(LabResult *out, Run *r, const LabModel *l, const LabArm *arm, const DigitMix *mix)
+{
+    Arena run = arena_open(0);
+    Model *m;
+    memset(out, 0, sizeof *out);
+    assert_int_equal(lab_open(&m, &run, r, l, 1), OK);
+    assert_int_equal(lab_tune(r, &run, m, hooks_new(&run), l, arm, mix, 1, out), OK);
+    arena_close(&run);
+}
+
+/* The score at 100 % of the steps is the score after training, the one before is of another model. */
+static void late_scores(void **state)
+{
+    (void)state;
+    Run *r = open_run(SMOKE, false);
+    LabModel l = tiny(50);
+    l.batch = 32, l.lr = 1e-2;
+    DigitMix mix;
+    assert_int_equal(digits_mix(&mix, "max,mode"), OK);
+    l.tasks = "mode";
+    LabResult learned, out;
+    assert_int_equal(lab_pretrain_watched(r, &l, 1, &mix, &learned), OK);
+    LabArm arm = lab_arm("none");
+    tune(&out, r, &l, &arm, &mix);
+    assert_true(learned.points > 0 && learned.params > 0);
+    for (int k = 0; k < 2; k++)
+        EXPECT(learned.late[LAB_LATE - 1][k] == out.score[k].exact, "task %d: late %g, after training %g", k,
+               learned.late[LAB_LATE - 1][k], out.score[k].exact);
+
+    arm = lab_arm("full");
+    arm.target = "max", arm.steps = 100, arm.lr = 2e-2, arm.late = &mix;
+    tune(&out, r, &l, &arm, &mix);
+    double sum = 0;
+    for (int i = 0; i < LAB_LATE; i++) sum += 20 * out.late[i][0];
+    EXPECT(fabs(lab_late(&out, 0) - sum) < 1e-12, "the mean of %d late scores is %g, said to be %g", LAB_LATE, sum,
+           lab_late(&out, 0));
+    assert_true(out.late[LAB_LATE - 1][0] == out.score[0].exact);
+    arm.late = NULL, arm.name = "unwatched";
+    tune(&out, r, &l, &arm, &mix);
+    assert_true(lab_late(&out, 0) == 0);
+    run_close(r);
+}
+
+/* A run taken up from its checkpoint ends in the bytes of the unbroken one, late scores before the checkpoint
+ * included.  A mark left in the checkpoint's curve tells that it was read. */
+static void resumed(void **state)
+{
+    (void)state;
+    Run *r = open_run(SMOKE, false);
+    LabModel l = tiny(20);
+    DigitMix mix;
+    assert_int_equal(digits_mix(&mix, "asc"), OK);
+    assert_int_equal(lab_pretrain(r, &l, 1), OK);
+    LabArm arm = lab_arm("full");
+    arm.target = "copy", arm.steps = 4400,
+    arm.late = &mix; /* checkpoints after 1012, ..., 4048 = 92 % of the steps */
+    LabResult whole, again;
+    tune(&whole, r, &l, &arm, &mix);
+
+    const char *curve = run_path(r, "checkpoints/full-seed1.safetensors.curve");
+    Bytes b;
+    assert_int_equal(file_read(&b, run_arena(r), curve), OK);
+    assert_int_equal(b.len, sizeof again);
+    memcpy(&again, b.text, sizeof again);
+    assert_true(again.late[0][0] == whole.late[0][0]);
+    again.loss[0] = 123;
+    again.late[0][0] = 0.75;
+    assert_int_equal(file_write(curve, &again, sizeof again), OK);
+    run_close(r);
+
+    r = open_run(SMOKE, true);
+    tune(&again, r, &l, &arm, &mix);
+    assert_true(again.loss[0] == 123 && again.late[0][0] == 0.75);
+    again.loss[0] = whole.loss[0], again.late[0][0] = whole.late[0][0];
+    assert_memory_equal(&again, &whole, sizeof again);
+    run_close(r);
+}
+
+SUITE(cmocka_unit_test_setup_teardown(late_scores, setup, teardown),
+      cmocka_unit_test_setup_teardown(resumed, setup, teardown))
