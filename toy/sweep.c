@@ -50,6 +50,23 @@ const void *sweep_best(Run *r, const Sweep *s, int arm, int *rate)
     return mine + s->size * (size_t)(best * seeds);
 }
 
+Status sweep_words(char word[][24], int most, int *n, const char *list)
+{
+    *n = 0;
+    for (const char *at = list; *at;) {
+        size_t len = strcspn(at, ",");
+        if (*n == most || len >= sizeof word[0])
+            return fail(E_CONFIG, "\"%s\": at most %d words of %zu bytes", list, most, sizeof word[0] - 1);
+        memcpy(word[*n], at, len), word[*n][len] = 0;
+        const char *method = lab_arm(word[*n]).method;
+        if (method && !peft_find(method))
+            return fail(E_CONFIG, "methods: \"%s\" is none; vernier list names them", word[*n]);
+        ++*n;
+        at += len + (at[len] == ',');
+    }
+    return *n ? OK : fail(E_CONFIG, "no method is named");
+}
+
 Series sweep_series(Arena *a, const double *values, int points, int seeds, const char *label)
 {
     Tensor mean = tensor_zero(a, F64, SHAPE(points)), lo = tensor_new(a, F64, SHAPE(points)),

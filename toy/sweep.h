@@ -44,6 +44,9 @@ typedef struct {
 Status sweep_run(Run *, Sweep *);
 const void *sweep_best(Run *, const Sweep *, int arm, int *rate); /* (seeds) outcomes; rate may be NULL */
 
+/* The words of a comma list of methods; E_CONFIG: too many, too long, or a method that there is not. */
+Status sweep_words(char word[][24], int most, int *n, const char *list);
+
 /* Mean of values (points, seeds) at each point, with the range over seeds. */
 Series sweep_series(Arena *, const double *values, int points, int seeds, const char *label);
 double sweep_mean(const double *values, int n);
