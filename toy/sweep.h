@@ -13,7 +13,7 @@
 
 #include "lab/lab.h"
 
-enum { SWEEP_ARMS = 32 };
+enum { SWEEP_ARMS = 48 };
 typedef struct {
     LabArm arm;            /* its rate is the usual one: the sweep multiplies it */
     const LabModel *model; /* pretrained before */
