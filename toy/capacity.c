@@ -334,9 +334,9 @@ static Status run(Run *r)
                  fmin(ends[TRAINED][0], ends[RANDOM][0]) > 5; /* bits */
     run_verdict(
         r,
-        !below                                             ? FAILS
-        : c.full || c.sizes < 2 || !(ends[TRAINED][0] > 0) ? INCONCLUSIVE
-                                                           : HOLDS,
+        !measured ? INCONCLUSIVE
+        : below   ? HOLDS
+                  : FAILS,
         "Bits stored with %d and %d slots: trained model %.0f and %.0f, random model %.0f and %.0f; at most %.2f "
         "times proportional to the slots, at most %.3f bits per number (constructed: log2 V = 3). Strings "
         "recalled whole from one slot: trained %d, random %d of %d.",
