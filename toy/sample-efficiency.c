@@ -22,6 +22,7 @@
 
 enum { FORMS = 4, COUNTS = 8 };
 static const char *const FORM[FORMS] = {"tied", "free", "mlp", "lora"};
+static const double RATE[FORMS] = {2e-2, 5e-2, 5e-3, 5e-3};
 
 typedef struct {
     LabResult result; /* `last`: loss on the held-out inputs by which the rate is chosen */
@@ -45,7 +46,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     TRY(lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, NULL, j->seed, &o->result));
     lab_held(&choose, j->m, j->hooks, j->model, &target, j->model->test, rng_stream(1, "choose"));
     lab_held(&judge, j->m, j->hooks, j->model, &target, j->model->test, rng_stream(1, "judge"));
-    o->train = o->result.last, o->result.last = o->result.diverged ? NAN : choose.loss;
+    o->train = o->result.last, o->result.last = o->result.diverged ? (double)NAN : choose.loss;
     o->loss = judge.loss, o->least = INFINITY, o->exact = 100 * o->result.score[0].exact;
     for (int p = 0; p < o->result.points; p++) o->least = fmin(o->least, (double)o->result.watched[p]);
     return OK;
@@ -144,7 +145,7 @@ static Status ask(Run *r, Question *q, Sweep *s)
             if (prefix)
                 arm.options =
                     str_print(run_arena(r), "kind=%s,length=%d,init_sd=1,width=%d", FORM[k], length, l->dim);
-            if (!strcmp(FORM[k], "mlp")) arm.lr = 5e-3;
+            arm.lr = RATE[k];
             arm.name = str_print(run_arena(r), "%s, n = %d", FORM[k], (int)q->examples[c]);
             arm.target = run_text(r, "target"), arm.steps = run_int(r, "steps");
             arm.examples = (int64_t)q->examples[c], arm.watch = lab_watch_loss;
@@ -207,7 +208,11 @@ static const Setting SETTINGS[] = {
      1e7},
     {"length", "slots of every prefix", {"2", "4", "10"}, 1, 64},
     {"norm", "a norm before attention", {"no"}, 0, 0, NULL},
-    {"rates", "factors of each method's usual learning rate", {"1,", "0.1,0.5", "0.03,0.1,0.3,1"}, 1e-6, 1e6},
+    {"rates",
+     "factors of the usual rates: tied 0.02, free 0.05, mlp and lora 0.005",
+     {"1,", "0.2,1", "0.05,0.2,1,3"},
+     1e-6,
+     1e6},
     {"steps", "steps of tuning", {"20", "300", "5000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},

@@ -308,9 +308,9 @@ void lab_held(LabHeld *out, Model *m, const Hooks *hooks, const LabModel *l, con
 
 static LabHeld watch(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *target)
 {
-    enum { INPUTS = 200 };
+    enum { INPUTS = 100 };
     LabHeld each[DIGIT_MIX], mean = {0};
-    lab_held(each, m, hooks, l, target, INPUTS / target->n + 1, rng_stream(1, "watch"));
+    lab_held(each, m, hooks, l, target, (INPUTS + target->n - 1) / target->n, rng_stream(1, "watch"));
     for (int k = 0; k < target->n; k++)
         mean.loss += each[k].loss / target->n, mean.token += each[k].token / target->n;
     return mean;

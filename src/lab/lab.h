@@ -81,7 +81,7 @@ typedef struct {
     double place_loss[LENGTH], place_token[LENGTH]; /* the same at each output position */
 } LabHeld;
 void lab_held(LabHeld *out, Model *, const Hooks *, const LabModel *, const DigitMix *, int64_t n, uint64_t stream);
-LabWatch lab_watch_token, lab_watch_loss; /* of 200 inputs of the target: mean fraction right; mean loss */
+LabWatch lab_watch_token, lab_watch_loss; /* of 100 inputs of the target: mean fraction right; mean loss */
 /* Scores out->score[k] on task k of `scored` (NULL: the arm's target). */
 Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const LabArm *, const DigitMix *scored,
                 uint64_t seed, LabResult *);
