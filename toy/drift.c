@@ -122,37 +122,47 @@ static void record(Run *r, const Question *q, const SweepArm *arm, const Outcome
                  arm->arm.name, run_seeds(r) - n, run_seeds(r), (long long)arm->arm.steps);
 }
 
-/* One panel per target; KL below a rounding of F32 is drawn at that floor. */
+static double kl(const Outcome *o, int l)
+{
+    return o->kl[l];
+}
+static double tv(const Outcome *o, int l)
+{
+    return o->tv[l];
+}
+
+/* Above total variation, below KL; a column for each target, bars in groups by layer. */
 static Status draw(Run *r, const Question *q, const Outcome *const best[SWEEP_ARMS], char method[][24])
 {
-    enum { LINES = 16 };
-    const double floor = 1e-12;
+    static const struct {
+        double (*value)(const Outcome *, int l);
+        const char *title;
+    } ROW[] = {{tv, "total variation"}, {kl, "KL (nats)"}};
     Arena *a = run_arena(r);
-    int layers = q->recipe.layers, seeds = run_seeds(r);
-    Tensor x = tensor_new(a, F64, SHAPE(layers));
-    for (int l = 0; l < layers; l++) tensor_set(x, l, l + 1);
+    int layers = q->recipe.layers, seeds = run_seeds(r), n = q->target.n;
+    const char *label[LAYERS];
+    for (int l = 0; l < layers; l++) label[l] = str_print(a, "layer %d", l + 1);
     Fig *f =
         run_figure(r, "drift",
                    str_print(a,
-                             "KL divergence of renormalised content attention, tuned from pretrained, by layer at "
-                             "matched accuracy (mean and range of %d seeds; values below 1e-12 are drawn there). "
-                             "The prefix leaves layer 1 as it was.",
+                             "How far renormalised content attention moved from the pretrained model's, at matched "
+                             "accuracy, by layer (mean and range of %d seeds). The prefix, like adapters, which act "
+                             "after it, leaves layer 1 exactly as it was.",
                              seeds),
-                   q->target.n > 1 ? 480 : 300, 200);
-    for (int t = 0; t < q->target.n; t++) {
-        Series line[LINES];
+                   n > 1 ? 500 : 300, 320);
+    for (int panel = 0; panel < 2 * n; panel++) {
+        Series bar[SWEEP_ARMS];
+        int t = panel % n, row = panel / n;
         for (int k = 0; k < q->methods; k++) {
-            double *kl = NEW(a, double, layers *seeds);
+            double *y = NEW(a, double, layers *seeds);
             for (int l = 0; l < layers; l++)
-                for (int i = 0; i < seeds; i++) kl[l * seeds + i] = fmax(floor, best[t * q->methods + k][i].kl[l]);
-            line[k] = sweep_series(a, kl, layers, seeds, method[k]);
-            line[k].x = x, line[k].marked = true;
+                for (int i = 0; i < seeds; i++) y[l * seeds + i] = ROW[row].value(&best[t * q->methods + k][i], l);
+            bar[k] = sweep_series(a, y, layers, seeds, method[k]);
         }
-        fig_lines(f, fig_cell(f, 1, q->target.n, t), q->methods, line,
-                  (PlotStyle){.title = str_print(a, "target: %s", q->target.task[t]->name),
-                              .letter = (const char *const[]){"a", "b", "c", "d"}[t],
-                              .x = {.title = "layer", .lo = 0.8, .hi = layers + 0.2},
-                              .y = {.title = "KL (nats)", .log = true, .lo = floor, .hi = 10}});
+        fig_bars(f, fig_cell(f, 2, n, panel), q->methods, bar, label,
+                 (PlotStyle){.title = row ? NULL : str_print(a, "target: %s", q->target.task[t]->name),
+                             .letter = str_print(a, "%c", 'a' + panel),
+                             .y = {.title = ROW[row].title}});
     }
     return fig_close(f);
 }
