@@ -188,11 +188,11 @@ static Status geometry(Geometry *out, Arena *run, const Model *base, const Quest
 
 /* ---- arithmetic and paths ---- */
 
-static double exact(Model *m, const Hooks *hooks, const Question *q, const DigitTask *task)
+static double tokens(Model *m, const Hooks *hooks, const Question *q, const DigitTask *task)
 {
     DigitScore s[DIGIT_MIX];
     lab_score(m, hooks, &q->recipe, &(DigitMix){{task}, 1}, s);
-    return 100 * s[0].exact;
+    return 100 * s[0].token;
 }
 
 static Status arithmetic(Geometry *out, Arena *run, Run *r, const Question *q, int seed, float *start)
@@ -211,20 +211,20 @@ static Status arithmetic(Geometry *out, Arena *run, Run *r, const Question *q, i
     } TERMS[] = {[SUM] = {1, 1, 0}, [SUM_LESS_START] = {1, 1, -1}, [MEAN] = {0.5, 0.5, 0}};
     for (int w = SUM; w <= MEAN; w++) {
         put(m, q->slots, 0, TERMS[w].a, a, TERMS[w].b, b, TERMS[w].start, start);
-        out->composed[w] = exact(m, hooks, q, q->composed);
+        out->composed[w] = tokens(m, hooks, q, q->composed);
     }
     put(m, q->slots, 0, 1, own, 0, own, 0, own);
-    out->composed[TRAINED] = exact(m, hooks, q, q->composed);
+    out->composed[TRAINED] = tokens(m, hooks, q, q->composed);
     for (int i = 0; i < STEPS; i++) {
         double x = (double)i / (STEPS - 1);
         put(m, q->slots, 0, 1 - x, from, x, to, 0, to);
-        for (int s = 0; s < 2; s++) out->path[i][s] = exact(m, hooks, q, q->task.task[q->path[s]]);
+        for (int s = 0; s < 2; s++) out->path[i][s] = tokens(m, hooks, q, q->task.task[q->path[s]]);
     }
     TRY(lab_open(&wide, run, r, &q->recipe, run_seed(r, seed)));
     TRY(lab_attach(wide, wide_hooks, &q->recipe, &twice));
     put(wide, q->slots, 0, 1, a, 0, a, 0, a);
     put(wide, q->slots, q->slots, 1, b, 0, b, 0, b);
-    out->composed[SIDE_BY_SIDE] = exact(wide, wide_hooks, q, q->composed);
+    out->composed[SIDE_BY_SIDE] = tokens(wide, wide_hooks, q, q->composed);
     return OK;
 }
 
@@ -317,19 +317,19 @@ static Status draw_arithmetic(Run *r, const Question *q, const Geometry *shape)
     }
     Fig *f = run_figure(r, "arithmetic",
                         str_print(a,
-                                  "(a) Exact match on \"%s\" of prefixes made from those for \"%s\" and \"%s\". (b) "
-                                  "Exact match on both tasks along the straight path between two prefixes. Mean and "
+                                  "(a) Tokens right on \"%s\" of prefixes made from those for \"%s\" and \"%s\". (b) "
+                                  "Tokens right on both tasks along the straight path between two prefixes. Mean and "
                                   "range of %d seeds.",
                                   q->composed->name, q->task.task[q->compose[0]]->name,
                                   q->task.task[q->compose[1]]->name, seeds),
                         500, 190);
     fig_bars(f, fig_cell(f, 1, 2, 0), 1, &bar, WAY,
-             (PlotStyle){.letter = "a", .title = "composed", .y = {.title = "exact match (%)", .lo = 0, .hi = 100}});
+             (PlotStyle){.letter = "a", .title = "composed", .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
     fig_lines(f, fig_cell(f, 1, 2, 1), 2, line,
               (PlotStyle){.letter = "b",
                           .title = "interpolated",
                           .x = {.title = "share of the second prefix"},
-                          .y = {.title = "exact match (%)", .lo = 0, .hi = 100}});
+                          .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
 }
 
@@ -358,6 +358,7 @@ static Status ask(Run *r, Question *q, Sweep *s)
     *l = lab_elicitor(run_preset(r));
     l->tasks = run_text(r, "pretrain"), l->layers = (int)run_int(r, "layers"), l->dim = (int)run_int(r, "dim");
     l->heads = (int)run_int(r, "heads"), l->steps = run_int(r, "pretrain-steps"), l->test = run_int(r, "test");
+    l->batch = run_int(r, "batch");
     q->slots = (int)run_int(r, "slots"), l->layout.slots = q->slots, q->probes = run_int(r, "probes");
     TRY(lab_check(l));
     TRY(digits_mix(&q->task, l->tasks));
@@ -397,9 +398,9 @@ static void record(Run *r, const Question *q, const Geometry *s, int i)
     for (int l = 0; l < q->recipe.layers; l++)
         run_metric(r, str_print(a, "layer %d: participation ratio", l + 1), i, s->participation[l]);
     for (int w = 0; w < WAYS; w++)
-        run_metric(r, str_print(a, "%s, %s: exact match (%%)", q->composed->name, WAY[w]), i, s->composed[w]);
+        run_metric(r, str_print(a, "%s, %s: tokens right (%%)", q->composed->name, WAY[w]), i, s->composed[w]);
     for (int k = 0; k < 2; k++)
-        run_metric(r, str_print(a, "half way: %s exact match (%%)", q->task.task[q->path[k]]->name), i,
+        run_metric(r, str_print(a, "half way: %s tokens right (%%)", q->task.task[q->path[k]]->name), i,
                    s->path[STEPS / 2][k]);
 }
 
@@ -450,15 +451,16 @@ static const Setting SETTINGS[] = {
     {"compose", "two of them whose prefixes are added", {"asc,add1"}, 0, 0, NULL},
     {"composed", "the task that would be their composition", {"asc-add1"}, 0, 0, NULL},
     {"path", "two of them to interpolate between", {"asc,desc"}, 0, 0, NULL},
-    {"slots", "slots of a prefix", {"1"}, 1, 16},
-    {"rates", "factors of the prefix's usual learning rate", {"1,", "1,4", "0.3,1,3,10"}, 1e-6, 1e6},
-    {"steps", "steps of tuning", {"20", "600", "20000"}, 1, 1e7},
-    {"pretrain-steps", "steps of pretraining", {"40", "1800", "20000"}, 1, 1e7},
+    {"slots", "slots of a prefix", {"1", "4", "4"}, 1, 16},
+    {"rates", "factors of the prefix's usual learning rate", {"1,", "2,8", "0.3,1,3,10"}, 1e-6, 1e6},
+    {"steps", "steps of tuning", {"20", "500", "20000"}, 1, 1e7},
+    {"pretrain-steps", "steps of pretraining", {"40", "2000", "20000"}, 1, 1e7},
+    {"batch", "examples a step", {"16", "48", "64"}, 1, 65536},
     {"layers", "layers", {"2"}, 1, LAYERS},
     {"heads", "heads", {"4"}, 1, 64},
     {"dim", "width", {"32", "64", "256"}, 8, WIDEST},
     {"probes", "inputs on which the bias is measured", {"8", "24", "64"}, 1, 1024},
-    {"test", "held-out inputs scored", {"50", "300", "3200"}, 1, 1e6},
+    {"test", "held-out inputs scored", {"50", "200", "3200"}, 1, 1e6},
     {0}};
 
 static const Experiment BIAS_GEOMETRY = {

@@ -208,7 +208,7 @@ static Status draw_capacity(Run *r, const Capacity *c)
     Tensor x = tensor_new(a, F64, SHAPE(c->sizes));
     for (int k = 0; k < c->sizes; k++) tensor_set(x, k, c->slots[k]);
     for (int w = 0; w < MODELS; w++) line[w] = sweep_series(a, c->most[w], c->sizes, seeds, WHICH[w]);
-    line[MODELS] = (Series){.y = tensor_new(a, F64, SHAPE(c->sizes)), .label = "linear", .dashed = true};
+    line[MODELS] = (Series){.y = tensor_new(a, F64, SHAPE(c->sizes)), .label = "proportional", .dashed = true};
     for (int k = 0; k < c->sizes; k++)
         tensor_set(line[MODELS].y, k, sweep_mean(c->most[TRAINED], seeds) * c->slots[k] / c->slots[0]);
     for (int i = 0; i <= MODELS; i++) line[i].x = x, line[i].marked = i < MODELS;
@@ -283,11 +283,15 @@ static Status ask(Run *r, Question *q, Sweep *s, Capacity *c)
     LabModel *l = &q->recipe;
     *l = lab_sorter(run_preset(r));
     l->layers = (int)run_int(r, "layers"), l->dim = (int)run_int(r, "dim"), l->heads = (int)run_int(r, "heads");
-    l->steps = run_int(r, "pretrain-steps");
+    l->steps = run_int(r, "pretrain-steps"), l->layout.gap = run_int(r, "gap");
     q->steps = run_int(r, "steps"), q->random_sd = run_real(r, "random-sd"), q->strings = (int)run_int(r, "strings");
     if (n > SIZES || MODELS * (n * m + t * v) > SWEEP_ARMS)
         return fail(E_CONFIG, "%d arms, at most %d; %d sizes of slots, at most %d", MODELS * (n * m + t * v),
                     SWEEP_ARMS, n, SIZES);
+    for (int i = 0; i < t; i++)
+        if (tokens[i] > (double)digits_positions(l->layout))
+            return fail(E_CONFIG, "tokens: %g do not fit %lld positions", tokens[i],
+                        (long long)digits_positions(l->layout));
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     c->sizes = n;
@@ -349,8 +353,9 @@ static Status run(Run *r)
 
 static const Setting SETTINGS[] = {
     {"slots", "lengths of the prefix", {"1,4", "1,4,16", "1,4,16,64"}, 1, 1024},
-    {"pairs", "sizes of the random maps", {"8,", "32,128", "32,128,512"}, 2, 4096},
-    {"tokens", "lengths of the random strings", {"4,", "5,10,20", "5,10,20"}, 1, 2 * LENGTH},
+    {"pairs", "sizes of the random maps", {"8,", "64,384", "64,384,2048"}, 2, 4096},
+    {"gap", "filler positions in pretraining: the longest string is 20 tokens more", {"0", "40"}, 0, 1000},
+    {"tokens", "lengths of the random strings", {"4,", "15,30,60", "15,30,60"}, 1, 1020},
     {"values", "alphabets of the strings", {"2,", "2,8", "2,8"}, 2, DIGIT_VOCAB},
     {"strings", "strings of each size and seed", {"1", "2", "4"}, 1, 64},
     {"rates", "factors of the prefix's usual learning rate", {"1,", "0.4,2", "0.1,0.4,2,6"}, 1e-6, 1e6},
