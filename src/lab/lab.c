@@ -143,6 +143,11 @@ static void score_late(const Trainer *tr, const LabModel *l, const LabArm *arm, 
     }
 }
 
+static int64_t rows_a_step(const LabModel *l, const LabArm *arm)
+{
+    return arm->examples && arm->examples < l->batch ? arm->examples : l->batch;
+}
+
 Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabModel *l, const LabArm *arm,
                  uint64_t seed, LabResult *out)
 {
@@ -150,6 +155,9 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
     Trainer *tr;
     DigitMix mix;
     TRY(digits_mix(&mix, arm->target ? arm->target : l->tasks));
+    if (arm->examples % rows_a_step(l, arm))
+        return fail(E_CONFIG, "%lld examples are neither fewer than a batch of %lld nor a multiple of it",
+                    (long long)arm->examples, (long long)l->batch);
     TRY(trainer_open(&tr, run, m, hooks, &c));
     const char *path = run_path(r, "checkpoints/%s-seed%llu.safetensors", arm->name, (unsigned long long)seed);
     out->params = params_count(m->params, NULL, true);
@@ -158,13 +166,14 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
     if (saves) TRY(file_make_dir(run_path(r, "checkpoints")));
     Arena step = arena_open(0);
     uint64_t data = rng_stream(c.seed, "data");
-    int64_t every = (c.total + LAB_POINTS - 1) / LAB_POINTS;
+    int64_t every = (c.total + LAB_POINTS - 1) / LAB_POINTS, rows = rows_a_step(l, arm);
     double sum = 0;
     while (tr->step < c.total) {
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&step);
         StepStats s;
-        Batch b = digits_batch(&step, &mix, l->layout, l->batch, data, (uint64_t)(tr->step * l->batch), false);
+        int64_t first = arm->examples ? tr->step * rows % arm->examples : tr->step * rows;
+        Batch b = digits_batch(&step, &mix, l->layout, rows, data, (uint64_t)first, false);
         Status status = trainer_step(tr, &step, &b, &s);
         arena_drop(&step, mark);
         if (status == E_NUMERIC) return diverged(out);
@@ -174,6 +183,8 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
         if (tr->step % every && tr->step != c.total) continue;
         add_point(r, arm, seed, tr->step, sum / (double)(tr->step % every ? tr->step % every : every), out);
         sum = 0;
+        if (arm->watch) out->watched[out->points - 1] = (float)arm->watch(m, hooks, l, &mix);
+        if (arm->until > 0 && (double)out->watched[out->points - 1] >= arm->until) break;
         if (saves && out->points % (1 + SAVE_EVERY / every) == 0) TRY(save(run, tr, path, out));
     }
     arena_close(&step);
@@ -186,10 +197,10 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
 static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
 {
     Arena *a = run_arena(r);
-    const char *what = str_print(a, "%s %d %d %d %lld %lld %lld %d %a %a %a %lld %lld", l->tasks, l->layers, l->heads,
-                                 l->dim, (long long)l->layout.slots, (long long)l->layout.gap,
-                                 (long long)l->layout.weave, l->no_attn_norm, l->init_sd, l->dropout, l->lr,
-                                 (long long)l->steps, (long long)l->batch);
+    const char *what =
+        str_print(a, "%s %d %d %d %lld %lld %lld %d %a %a %a %lld %lld", l->tasks, l->layers, l->heads, l->dim,
+                  (long long)l->layout.slots, (long long)l->layout.gap, (long long)l->layout.weave, l->no_attn_norm,
+                  l->init_sd, l->dropout, l->lr, (long long)l->steps, (long long)l->batch);
     return run_path(r, "pretrained/%016llx-seed%llu", (unsigned long long)rng_stream(0, what),
                     (unsigned long long)seed);
 }
@@ -285,6 +296,60 @@ void lab_score(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *
     Arena step = arena_open(0);
     digits_score(out, &step, m, hooks, mix, l->layout, l->test, rng_stream(1, "test"));
     arena_close(&step);
+}
+
+/* Adds what one batch of b inputs contributes to means over n. */
+static void add_held(LabHeld *out, Tensor logits, const Batch *batch, double n)
+{
+    for (int64_t i = 0; i < batch->b * LENGTH; i++) {
+        Tensor x = tensor_at(tensor_reshape(logits, SHAPE(batch->b * LENGTH, DIGIT_VOCAB)), i);
+        int32_t y = batch->target[i];
+        double top = tensor_get(x, tensor_argmax(x)), sum = 0;
+        for (int v = 0; v < DIGIT_VOCAB; v++) sum += exp(tensor_get(x, v) - top);
+        double loss = log(sum) + top - tensor_get(x, y), right = tensor_argmax(x) == y;
+        out->place_loss[i % LENGTH] += loss / n, out->place_token[i % LENGTH] += right / n;
+        out->loss += loss / (n * LENGTH), out->token += right / (n * LENGTH);
+    }
+}
+
+void lab_held(LabHeld *out, Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *mix, int64_t n,
+              uint64_t stream)
+{
+    enum { CHUNK = 100 };
+    Arena step = arena_open(0);
+    for (int k = 0; k < mix->n; k++) {
+        out[k] = (LabHeld){0};
+        for (int64_t first = 0; first < n; first += CHUNK) {
+            ArenaMark mark = arena_mark(&step);
+            int64_t b = n - first < CHUNK ? n - first : CHUNK;
+            Batch x =
+                digits_batch(&step, &(DigitMix){{mix->task[k]}, 1}, l->layout, b, stream, (uint64_t)first, true);
+            Var *logits = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &x);
+            add_held(&out[k], logits->val, &x, (double)n);
+            arena_drop(&step, mark);
+        }
+    }
+    arena_close(&step);
+}
+
+static LabHeld watch(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *target)
+{
+    enum { INPUTS = 100 };
+    LabHeld each[DIGIT_MIX], mean = {0};
+    lab_held(each, m, hooks, l, target, (INPUTS + target->n - 1) / target->n, rng_stream(1, "watch"));
+    for (int k = 0; k < target->n; k++)
+        mean.loss += each[k].loss / target->n, mean.token += each[k].token / target->n;
+    return mean;
+}
+
+double lab_watch_token(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *target)
+{
+    return watch(m, hooks, l, target).token;
+}
+
+double lab_watch_loss(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *target)
+{
+    return watch(m, hooks, l, target).loss;
 }
 
 Status lab_tune(Run *r, Arena *run, Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm,

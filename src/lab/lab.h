@@ -44,6 +44,8 @@ Status lab_pretrain(Run *, const LabModel *recipes, int n);
 Status lab_pretrain_watched(Run *, const LabModel *recipes, int n, const DigitMix *late, LabResult *out);
 Status lab_open(Model **, Arena *run, Run *, const LabModel *, uint64_t seed);
 
+/* A value of a model in training, on held-out inputs of the arm's target. */
+typedef double LabWatch(Model *, const Hooks *, const LabModel *, const DigitMix *target);
 typedef struct {
     const char *name;    /* for labels, logs and checkpoints: unique in the run */
     const char *method;  /* "full", "prefix", ... as vernier list names them; NULL: the caller has attached */
@@ -54,6 +56,10 @@ typedef struct {
     double decay;
     bool dropout;         /* as in pretraining and full fine-tuning; prefix and LoRA of the papers train without */
     const DigitMix *late; /* tasks scored also on the way, at 92, 94, 96, 98 and 100 % of the steps; NULL: none */
+    int64_t
+        examples; /* distinct training examples, repeated: fewer than a batch, or a multiple of it; 0: no repeats */
+    LabWatch *watch; /* its value is kept at every point of the curve, or NULL */
+    double until;    /* training ends at the first point where the watched value is at least this; 0: never */
 } LabArm;
 /* Usual options, rate and decay of a method on these models: a start for a sweep.  The name of the method names
  * the arm; "prefix-tied", "lora-all" (every linear map), "adapter" (Houlsby's) are known too. */
@@ -62,7 +68,8 @@ LabArm lab_arm(const char *method);
 struct LabResult { /* plain bytes: travels between processes */
     int points;
     float step[LAB_POINTS], loss[LAB_POINTS]; /* loss: mean over the steps since the point before */
-    double last;                              /* mean loss over the last tenth of the steps; NaN: diverged */
+    float watched[LAB_POINTS];
+    double last; /* mean loss over the last tenth of the steps; NaN: diverged */
     bool diverged;
     int64_t params; /* trainable */
     DigitScore score[DIGIT_MIX];
@@ -74,6 +81,13 @@ Status lab_attach(Model *, Hooks *, const LabModel *, const LabArm *);
 Status lab_train(Run *, Arena *run, Model *, const Hooks *, const LabModel *, const LabArm *, uint64_t seed,
                  LabResult *); /* resumes from its checkpoint after --resume */
 void lab_score(Model *, const Hooks *, const LabModel *, const DigitMix *, DigitScore *out);
+/* The same inputs with the right outputs as context (teacher forcing): n held-out inputs of a stream for each task. */
+typedef struct {
+    double loss, token;                             /* nats per token; fraction of tokens right */
+    double place_loss[LENGTH], place_token[LENGTH]; /* the same at each output position */
+} LabHeld;
+void lab_held(LabHeld *out, Model *, const Hooks *, const LabModel *, const DigitMix *, int64_t n, uint64_t stream);
+LabWatch lab_watch_token, lab_watch_loss; /* of 100 inputs of the target: mean fraction right; mean loss */
 /* Scores out->score[k] on task k of `scored` (NULL: the arm's target). */
 Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const LabArm *, const DigitMix *scored,
                 uint64_t seed, LabResult *);

@@ -1,0 +1,287 @@
+/* toy/forgetting: what is left of the old tasks, and does removing the method bring the old model back?
+ *
+ * Claim    Removing a prefix, an adapter or a LoRA hook restores the pretrained model exactly: its logits on any input
+ *          are the same bytes as before.  Merging a LoRA and taking it out again does so up to rounding only, and full
+ *          fine-tuning not at all.
+ * Method   Pretrain on a mixture of tasks without a marker of which; tune each method on one of them, at several rates;
+ *          the lowest late loss counts.  Old tasks are scored twice: greedy exact match, which must fall to zero on an
+ *          unmarked input whatever the method, since one input has one output; and tokens right, teacher-forced, at the
+ *          last outputs, where the context says which task it is.  The second is what was forgotten.  Then the hooks go
+ *          and the logits of a held-out batch are compared byte by byte with those of the pretrained model.
+ * Expect   Zeros after removal for every method that hangs on hooks; not for full tuning.
+ * Cost     seconds; two minutes; an hour.
+ * Source   The accuracy matrix is that of Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 2.
+ *
+ * What it does not show: forgetting of knowledge.  Four tasks on digits share nearly everything. */
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "toy/sweep.h"
+
+enum { TASKS = 6, LATE = LENGTH / 2 };
+
+typedef struct {
+    double exact[TASKS], late[TASKS]; /* % */
+    int64_t changed;                  /* logits whose bytes differ from the pretrained model's, with the method off */
+    double largest;                   /* and the largest of those differences */
+    double merged;                    /* the same after merging and unmerging; NaN where there is no merge */
+} Reading;
+typedef struct {
+    LabResult result;
+    Reading on;
+} Outcome;
+
+typedef struct {
+    LabModel recipe;
+    DigitMix old;
+    char method[SWEEP_ARMS][24];
+    int methods;
+} Question;
+
+/* ---- readings ---- */
+
+static void read_tasks(Reading *out, Model *m, const Hooks *hooks, const Question *q)
+{
+    DigitScore greedy[DIGIT_MIX];
+    LabHeld held[DIGIT_MIX];
+    lab_score(m, hooks, &q->recipe, &q->old, greedy);
+    lab_held(held, m, hooks, &q->recipe, &q->old, q->recipe.test, rng_stream(1, "held"));
+    for (int k = 0; k < q->old.n; k++) {
+        out->exact[k] = 100 * greedy[k].exact, out->late[k] = 0;
+        for (int i = LENGTH - LATE; i < LENGTH; i++) out->late[k] += 100 * held[k].place_token[i] / LATE;
+    }
+}
+
+static Tensor logits(Arena *run, Model *m, const Question *q)
+{
+    Arena step = arena_open(0);
+    Batch b = digits_batch(&step, &q->old, q->recipe.layout, 64, rng_stream(1, "restored"), 0, true);
+    Var *x = model_logits(m, &(Pass){.tape = tape_open(&step, false)}, &b);
+    Tensor copy = tensor_copy(run, x->val);
+    arena_close(&step);
+    return copy;
+}
+
+static int64_t differ(Tensor a, Tensor b, double *largest)
+{
+    int64_t n = 0;
+    *largest = 0;
+    for (int64_t i = 0; i < tensor_count(a); i++) {
+        n += memcmp(tensor_place(a, i), tensor_place(b, i), dtype_size(a.dtype)) != 0;
+        *largest = fmax(*largest, fabs(tensor_get(a, i) - tensor_get(b, i)));
+    }
+    return n;
+}
+
+static Status merge_and_back(Reading *out, SweepJob *j, Tensor before, const Question *q)
+{
+    const Peft *method = peft_find(j->arm.method);
+    out->merged = NAN;
+    if (!method->merge || !method->unmerge) return OK;
+    PeftConfig c = {0};
+    method->defaults(&c, &j->m->config);
+    TRY(peft_set(&c, j->run, j->arm.options));
+    TRY(method->merge(j->m, &c));
+    TRY(method->unmerge(j->m, &c));
+    differ(logits(j->run, j->m, q), before, &out->merged);
+    return OK;
+}
+
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
+{
+    const Question *q = user;
+    Outcome *o = out;
+    Tensor before = logits(j->run, j->m, q);
+    TRY(lab_attach(j->m, j->hooks, j->model, &j->arm));
+    TRY(lab_train(r, j->run, j->m, j->hooks, j->model, &j->arm, j->seed, &o->result));
+    read_tasks(&o->on, j->m, j->hooks, q);
+    o->on.changed = differ(logits(j->run, j->m, q), before, &o->on.largest);
+    return merge_and_back(&o->on, j, before, q);
+}
+
+/* Job i: the pretrained model of seed i. */
+static Status read_pretrained(Run *r, int i, void *out, void *user)
+{
+    const Question *q = user;
+    Arena run = arena_open(0);
+    Model *m;
+    TRY(lab_open(&m, &run, r, &q->recipe, run_seed(r, i)));
+    read_tasks(out, m, NULL, q);
+    arena_close(&run);
+    return OK;
+}
+
+/* ---- what is made of it ---- */
+
+static void record(Run *r, const Question *q, const char *name, int i, const Reading *x)
+{
+    Arena *a = run_arena(r);
+    for (int k = 0; k < q->old.n; k++) {
+        run_metric(r, str_print(a, "%s: %s exact match (%%)", name, q->old.task[k]->name), i, x->exact[k]);
+        run_metric(r, str_print(a, "%s: %s last tokens right in context (%%)", name, q->old.task[k]->name), i,
+                   x->late[k]);
+    }
+}
+
+static Status draw_matrix(Run *r, const Question *q, const Tensor map[2])
+{
+    Arena *a = run_arena(r);
+    const char *row[SWEEP_ARMS + 1] = {"pretrained"}, *col[TASKS];
+    for (int k = 0; k < q->methods; k++) row[k + 1] = q->method[k];
+    for (int k = 0; k < q->old.n; k++) col[k] = q->old.task[k]->name;
+    HeatStyle style[2];
+    for (int s = 0; s < 2; s++)
+        style[s] = (HeatStyle){.title = s ? "last tokens right, in context (%)" : "greedy exact match (%)",
+                               .letter = s ? "b" : "a",
+                               .hi = 100,
+                               .row = row,
+                               .col = col,
+                               .values = true,
+                               .stretch = true,
+                               .bar = s == 1};
+    Fig *f = run_figure(r, "matrix",
+                        str_print(a,
+                                  "Old tasks after tuning on \"%s\", mean of %d seeds. Greedily one input has one "
+                                  "answer, so the other tasks go (a); with their own first outputs as context, what "
+                                  "remains of them shows (b).",
+                                  run_text(r, "target"), run_seeds(r)),
+                        500, 40 + 22 * (q->methods + 2));
+    fig_heatmaps(f, fig_whole(f), 2, map, style);
+    return fig_close(f);
+}
+
+static Status draw_restored(Run *r, const Question *q, const double *largest)
+{
+    Arena *a = run_arena(r);
+    const char *label[SWEEP_ARMS];
+    Series bar = {.y = tensor_new(a, F64, SHAPE(q->methods))};
+    for (int k = 0; k < q->methods; k++) label[k] = q->method[k], tensor_set(bar.y, k, largest[k]);
+    Fig *f =
+        run_figure(r, "restored",
+                   "Largest change of a logit of the pretrained model once the method's hooks are gone, over all "
+                   "seeds: exactly zero for all that hang on hooks. Full tuning and bias tuning changed the model "
+                   "itself.",
+                   340, 170);
+    fig_bars(f, fig_whole(f), 1, &bar, label,
+             (PlotStyle){.y = {.title = "largest change of a logit"}, .values = true});
+    return fig_close(f);
+}
+
+/* ---- the experiment ---- */
+
+static Status ask(Run *r, Question *q, Sweep *s)
+{
+    LabModel *l = &q->recipe;
+    *l = lab_elicitor(run_preset(r));
+    l->tasks = run_text(r, "pretrain"), l->layers = (int)run_int(r, "layers"), l->dim = (int)run_int(r, "dim");
+    l->steps = run_int(r, "pretrain-steps"), l->test = run_int(r, "test");
+    TRY(lab_check(l));
+    TRY(digits_mix(&q->old, l->tasks));
+    if (q->old.n > TASKS) return fail(E_CONFIG, "pretrain: %d tasks, at most %d", q->old.n, TASKS);
+    TRY(sweep_words(q->method, SWEEP_ARMS, &q->methods, run_text(r, "methods")));
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
+    s->rates = run_list(r, "rates", s->scale);
+    for (int k = 0; k < q->methods; k++) {
+        LabArm arm = lab_arm(q->method[k]);
+        if (!arm.method) return fail(E_CONFIG, "methods: \"%s\" tunes nothing", q->method[k]);
+        arm.steps = run_int(r, "steps"), arm.target = run_text(r, "target");
+        s->arm[s->arms++] = (SweepArm){arm, l};
+    }
+    return digits_mix(&(DigitMix){0}, run_text(r, "target"));
+}
+
+static bool on_hooks(const char *method)
+{
+    return strcmp(method, "full") && strcmp(method, "bitfit");
+}
+
+static Status run(Run *r)
+{
+    Question q = {0};
+    Sweep s;
+    int seeds = run_seeds(r);
+    TRY(ask(r, &q, &s));
+    TRY(lab_pretrain(r, &q.recipe, 1));
+    Reading *pretrained = NEW(run_arena(r), Reading, seeds);
+    TRY(run_parallel(r, seeds, sizeof *pretrained, read_pretrained, &q, pretrained));
+    TRY(sweep_run(r, &s));
+
+    Tensor map[2];
+    double largest[SWEEP_ARMS] = {0}, merged = 0, moved = INFINITY;
+    int64_t changed = 0;
+    int restored = 0, hooked = 0;
+    for (int k = 0; k < 2; k++) map[k] = tensor_zero(run_arena(r), F64, SHAPE(q.methods + 1, q.old.n));
+    for (int k = 0; k <= q.methods; k++) {
+        const Outcome *best = k ? sweep_best(r, &s, k - 1, NULL) : NULL;
+        for (int i = 0; i < seeds; i++) {
+            const Reading *x = k ? &best[i].on : &pretrained[i];
+            record(r, &q, k ? q.method[k - 1] : "pretrained", i, x);
+            for (int t = 0; t < q.old.n; t++) {
+                int64_t at = k * q.old.n + t;
+                tensor_set(map[0], at, tensor_get(map[0], at) + x->exact[t] / seeds);
+                tensor_set(map[1], at, tensor_get(map[1], at) + x->late[t] / seeds);
+            }
+            if (!k) continue;
+            largest[k - 1] = fmax(largest[k - 1], x->largest);
+            run_metric(r, str_print(run_arena(r), "%s: logits changed after removal", q.method[k - 1]), i,
+                       (double)x->changed);
+            if (on_hooks(s.arm[k - 1].arm.method)) {
+                changed += x->changed;
+                if (!isnan(x->merged)) merged = fmax(merged, x->merged);
+            } else {
+                moved = fmin(moved, x->largest);
+            }
+        }
+        if (k && on_hooks(s.arm[k - 1].arm.method)) hooked++, restored += largest[k - 1] <= 0;
+    }
+    TRY(draw_matrix(r, &q, map));
+    TRY(draw_restored(r, &q, largest));
+    run_verdict(
+        r, !changed && restored == hooked ? HOLDS : FAILS,
+        "With its hooks gone %d of %d methods leave the pretrained model's logits byte for byte (%lld differ, "
+        "%d seeds); merging and unmerging (LoRA, IA3) leaves %.1e; the methods that change the model itself move a "
+        "logit by at least %.2g.",
+        restored, hooked, (long long)changed, seeds, merged, moved);
+    run_note(r,
+             "Greedy accuracy on an old task must fall when an unmarked input is answered with the new one; the "
+             "teacher-forced reading of the last %d outputs is the fairer measure of what was forgotten.",
+             LATE);
+    return OK;
+}
+
+static const Setting SETTINGS[] = {
+    {"pretrain", "tasks of pretraining, mixed without a marker: the old tasks", {"asc,desc,add1,add2"}, 0, 0, NULL},
+    {"target", "the task to tune on", {"desc"}, 0, 0, NULL},
+    {"methods",
+     "methods to compare",
+     {"prefix,lora,full", "prefix,prefix-tied,lora,adapter,ia3,bitfit,full",
+      "prefix,prefix-tied,lora,adapter,ia3,bitfit,full"},
+     0,
+     0,
+     NULL},
+    {"rates", "factors of each method's usual learning rate", {"1,", "0.4,1", "0.1,0.3,1,3"}, 1e-6, 1e6},
+    {"steps", "steps of tuning", {"20", "400", "10000"}, 1, 1e7},
+    {"pretrain-steps", "steps of pretraining", {"40", "1800", "20000"}, 1, 1e7},
+    {"layers", "layers", {"1", "1", "4"}, 1, 64},
+    {"dim", "width", {"32", "96", "256"}, 8, 4096},
+    {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
+    {0}};
+
+static const Experiment FORGETTING = {
+    .group = "toy",
+    .name = "forgetting",
+    .title = "Old tasks after tuning, and the way back",
+    .claim = "Removing the hooks of a prefix, adapter or LoRA restores the pretrained model's logits byte for byte; "
+             "merging and unmerging does up to rounding; full tuning does not.",
+    .method =
+        "Tune every method on one of several pretraining tasks; score all of them greedily and teacher-forced at "
+        "the last outputs; remove the hooks and compare logits byte by byte.",
+    .expect = "No byte differs after removal for any method that hangs on hooks.",
+    .cost = "smoke a second, quick two minutes, paper an hour",
+    .source = "after Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 2",
+    .settings = SETTINGS,
+    .seeds = {1, 3, 3},
+    .run = run};
+REGISTER(experiment, FORGETTING)
