@@ -7,7 +7,7 @@
  *          uniform start towards random targets, kept in the unit cube, logits multiplied by 1, V, V^2; a target
  *          counts when every token is the arg max after the last step.  V^2 once more, free to leave the cube.
  * Expect   No segment of the unit cube above its chord; success 0, a few, and 100 %.
- * Cost     a second; half a minute; two minutes.
+ * Cost     a second; a quarter of a minute; a minute.
  * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1, made trainable; compare Kuratov et al. (ACL 2025), who train
  *          one vector of a pretrained model to say a text.
  * Not      The network was built to be steered.  Nothing follows for a transformer that was trained on data.
@@ -423,7 +423,7 @@ static const Experiment LEARN_THE_TOKEN = {
               "multiplied by powers of V.",
     .expect = "No segment above its chord; all targets right at V^2 within about a hundred steps, a few per cent at "
               "V, none at 1.",
-    .cost = "smoke a second, quick half a minute, paper two minutes",
+    .cost = "smoke a second, quick a quarter of a minute, paper a minute",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025) for trained models",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},

@@ -10,7 +10,7 @@
  *          unembeddings.
  * Expect   Every sequence reproduced in every column; measured temperature within 1 % of the formula where V >= 94;
  *          the first failures at V = 15 (BF16), 37 (F16), about 3 000 (F32) and none up to 200 000 (F64).
- * Cost     a second; a quarter of a minute; a minute and a half.
+ * Cost     a second; five seconds; half a minute.
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, theorem 1.
  * Not      Existence, not learnability: the network was built to be steered.  theory/learn-the-token trains the
  *          token.
@@ -569,7 +569,7 @@ static const Experiment ONE_TOKEN = {
         "All sequences reproduced in every column; measured temperature within 1 % of sqrt(N) ln(4V(N-1)) for logits "
         "by length and sqrt(N) ln(2V(N-1)) by key size; first failures at V = 15 in BF16, 37 in F16, about 3000 in "
         "F32, none in F64.",
-    .cost = "smoke a second, quick a quarter of a minute, paper a minute and a half",
+    .cost = "smoke a second, quick five seconds, paper half a minute",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1",
     .settings = SETTINGS,
     .run = run};

@@ -11,7 +11,7 @@
  * Expect   Every map exact.  Rounding ends at V = 13 in F64 and V = 7 in F32, where the half step V^-V/2 meets the
  *          last digit; truncation loses maps, 30 % of those of V = 3, and more once the number went through
  *          ReLU(1 + s - 1).
- * Cost     two seconds; half a minute; a minute and a half.
+ * Cost     a second; five seconds; a quarter of a minute.
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, section 3, two user tokens;
  *          their code unpacks outside the network.
  * Not      Existence, not learnability: V^V levels in one number are nothing that gradient descent would find.
@@ -477,7 +477,7 @@ static const Experiment PACKED_MAP = {
         "truncation.",
     .expect = "Every map exact; V up to 13 in F64 and 7 in F32, as for rounding; truncation gets about 70 % of the "
               "maps of V = 3.",
-    .cost = "smoke two seconds, quick half a minute, paper a minute and a half",
+    .cost = "smoke a second, quick five seconds, paper a quarter of a minute",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 3",
     .settings = SETTINGS,
     .run = run};
