@@ -12,7 +12,7 @@
  * Expect   (b) Prompt loss at the floor |Y1 - Y2|^2/4 for every length; LoRA reaches 0.  (c) With one layer the
  *          memorised fraction does not depend on the prompt's length; with two it grows.  (d) Distance never below
  *          (1 - c) times that of the inputs, c as below.
- * Cost     two seconds; a minute; a quarter of an hour.
+ * Cost     a second; half a minute; half an hour.
  * Source   Wang, Chauhan, Wang and Hsieh, "Universality and limitations of prompt tuning", NeurIPS 2023.
  *
  * (b)      A prompt adds a mass a and a numerator b to the last row's attention: t = (N + b)/(Z + a).  With a common
@@ -592,7 +592,7 @@ static const Experiment PROMPT_LIMITS = {
               "memorised by random transformers; two inputs pushed together by bounded prompts.",
     .expect = "Prompt loss at the floor |Y1 - Y2|^2/4 for every length and LoRA at 0; distances never below (1 - c) "
               "times the inputs'.",
-    .cost = "smoke two seconds, quick a minute, paper a quarter of an hour",
+    .cost = "smoke a second, quick half a minute, paper half an hour",
     .source = "Wang, Chauhan, Wang, Hsieh (NeurIPS 2023)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},
