@@ -7,7 +7,7 @@
  *          best prefix of any length exactly.  Uncompilable fraction: squared error left, over the squared effect.
  * Expect   More than 1 % left over by every adapter: less would count as compiled.  How much is the measurement;
  *          published is only a table of assumed numbers, 18 to 74 %.
- * Cost     two seconds; a minute; an hour.
+ * Cost     two seconds; a minute; two hours.
  * Source   The theory is Mondal and Shihab's ("When can prefixes compile LoRA?", preprint 2026); the models are
  *          those of Petrov, Torr and Bibi (ICLR 2024).
  *
@@ -572,7 +572,7 @@ static const Experiment COMPILE_ADAPTERS = {
         "LoRA trained on digit tasks; at every readout, head and side the exact optimum over all prefixes; squared "
         "error left over, as a share of the adapter's effect.",
     .expect = "More than 1 % left over by every adapter; how much is the measurement (assumed in print: 18 to 74 %).",
-    .cost = "smoke two seconds, quick a minute, paper an hour",
+    .cost = "smoke two seconds, quick a minute, paper two hours",
     .source = "after Mondal, Shihab (preprint 2026)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},

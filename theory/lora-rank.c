@@ -9,7 +9,7 @@
  *          the last layer, each on fresh normal inputs.
  * Expect   Linear error equal to sigma_{RL+1} to 1e-6.  The ReLU construction is exact from the threshold on and not
  *          below it.  What gradient descent finds is reported, not promised.
- * Cost     a second; under a minute; half an hour.
+ * Cost     a second; under a minute; twenty minutes.
  * Source   Zeng and Lee, "The expressive power of low-rank adaptation", ICLR 2024.
  *
  * Linear   Let E = U S V' be the difference and E_l the l-th block of R singular directions.  Telescoping,
@@ -465,7 +465,7 @@ static const Experiment LORA_RANK = {
         "Updates written down from one SVD, for linear nets and, behind lifting biases, for ReLU nets; gradient "
         "LoRA and last-layer tuning beside them.",
     .expect = "Linear error equal to sigma_{RL+1} to 1e-6 at every R; ReLU construction exact from rank D/2 on.",
-    .cost = "smoke a second, quick under a minute, paper half an hour",
+    .cost = "smoke a second, quick under a minute, paper twenty minutes",
     .source = "Zeng, Lee (ICLR 2024)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},

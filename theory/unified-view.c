@@ -8,7 +8,7 @@
  *          adapter on the feed-forward, one axis at a time; fitted error on new inputs.
  * Expect   Identity to rounding.  The walk is a measurement: published experiments on language tasks find the
  *          feed-forward the better place and a scaled parallel adapter the best of single methods.
- * Cost     a second; under a minute; some minutes.
+ * Cost     a second; half a minute; ten minutes.
  * Source   He, Zhou, Ma, Berg-Kirkpatrick and Neubig, "Towards a unified view of parameter-efficient transfer
  *          learning", ICLR 2022.
  *
@@ -414,7 +414,7 @@ static const Experiment UNIFIED_VIEW = {
         "The library's prefix against an adapter written by hand, logits in F64 and F32; then every design between "
         "prefix and scaled parallel adapter fitted to one regression task at one parameter count.",
     .expect = "Agreement to rounding; the walk is a measurement.",
-    .cost = "smoke a second, quick under a minute, paper some minutes",
+    .cost = "smoke a second, quick half a minute, paper ten minutes",
     .source = "He et al. (ICLR 2022)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},

@@ -8,7 +8,7 @@
  *          whose leak the logit offset c suppresses.  Then sequences of three: an element-wise map, and reversal.
  * Expect   Error falls like N^{-1/m} for Lipschitz targets and N^{-2} for smooth ones on S^1; the best sharpness
  *          grows like N^2; reversal stays above its floor at every length while another W_K reverses exactly.
- * Cost     a second; under a minute; some minutes.
+ * Cost     a second; under a minute; half an hour.
  * Source   Petrov, Torr and Bibi, "Prompting a pretrained transformer can be a universal approximator", ICML 2024.
  *
  * Head     A content row is [x; 0; 1; 0], a prefix row [b; v; 0; c].  Queries read lambda x and the 1, keys the
@@ -586,7 +586,7 @@ static const Experiment UNIVERSAL_HEAD = {
               "content leak; element-wise and cross-token maps of three tokens.",
     .expect = "Slopes -1 (Lipschitz) and -2 (smooth) on S^1, -1/2 on S^2, each within 0.25; reversal above 1/3 at "
               "every length.",
-    .cost = "smoke a second, quick under a minute, paper some minutes",
+    .cost = "smoke a second, quick under a minute, paper half an hour",
     .source = "Petrov, Torr, Bibi (ICML 2024)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},
