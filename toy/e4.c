@@ -6,7 +6,7 @@
  *          variant: both, and a prefix of free keys and values of the same size, over a sweep of learning rates; the
  *          rate with the lowest late loss counts (data never repeat, so this is a loss on unseen inputs).
  * Expect   Published, one run: prefix 0.31 %, LoRA 92.4 %.
- * Cost     seconds; two minutes; a day.
+ * Cost     seconds; two minutes; five hours (one seed).
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 4, and its public code; LoRA scaled by 1 / rank.
  *
  * Sizes    In a layer of width d: 12 slots have 12 d numbers; rank 1 has (d + d) + (d + 4d) + (4d + d) = 12 d; six
@@ -287,7 +287,7 @@ static const Experiment E4 = {
     .method = "Pretrain on four tasks mixed; train either on the counts by the recipe; then both, and free keys "
               "and values, at the best of several rates for equally many steps.",
     .expect = "Published, one run: prefix 0.31 %, LoRA 92.4 %.",
-    .cost = "smoke seconds, quick two minutes, paper a day",
+    .cost = "smoke seconds, quick two minutes, paper five hours",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 4",
     .settings = SETTINGS,
     .seeds = {1, 3, 1},
