@@ -248,6 +248,10 @@ static Status run(Run *r)
              "reached without the input, %.2f from the output before.",
              all[best[TIED] * seeds].last, all[best[FREE] * seeds].last, all[best[LORA] * seeds].last,
              floors.position, floors.previous);
+    for (int k = 0; k < METHODS; k++)
+        if (best[k] == s.first[k] || best[k] == s.first[k + 1] - 1)
+            run_note(r, "The best of the rates tried for %s, %g, is at an edge of its %d; others may be better.",
+                     TITLE[k], s.choice[best[k]].lr, s.first[k + 1] - s.first[k]);
     run_note(r, "Not tested here: longer runs of the sweep, other ranks and places of LoRA, other lengths.");
     judge(r, &s, all, seeds, best);
     return OK;
