@@ -256,7 +256,6 @@ static Status run(Run *r)
         "The same without the prefix column, every row renormalised over its content, and the model without "
         "a prefix on top. Input rows are identical; output rows differ only because the tokens do."));
     TRY(draw_clusters(r, all, seeds));
-    run_params(r, "prefix", 0, all[seeds].result.params);
     run_note(r, "Not tested here: the norm before attention, which the published recipe removes for this experiment "
                 "alone; prefixes of more slots; a prefix's learning rate.");
     judge(r, all, seeds);

@@ -248,6 +248,8 @@ static Status run(Run *r)
              "reached without the input, %.2f from the output before.",
              all[best[TIED] * seeds].last, all[best[FREE] * seeds].last, all[best[LORA] * seeds].last,
              floors.position, floors.previous);
+    run_note(r, "LoRA of rank %d; a prefix of %d slots, or of %d keys and values, in each of %d layers.", s.rank,
+             12 * s.rank, 6 * s.rank, s.recipe.layers);
     for (int k = 0; k < METHODS; k++)
         if (best[k] == s.first[k] || best[k] == s.first[k + 1] - 1)
             run_note(r, "The best of the rates tried for %s, %g, is at an edge of its %d; others may be better.",
