@@ -10,7 +10,7 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 2, and its public code.
  *
  * A prefix that starts at N(0,1), as the published ones do, is far from any token of a model whose vectors are small,
- * and can sit for thousands of steps where the first token stays ambiguous; quick starts at N(0,0.1^2).
+ * and can sit for a thousand steps and more where the first token stays ambiguous; quick starts at N(0,0.1^2).
  *
  * What it does not show: that elicitation needs the norm before attention removed, as in the published recipe, or
  * that it works for tasks that are learned less well. */

@@ -10,7 +10,7 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 3, and its public code.
  *
  * At quick the prefix has keys and values of its own: with the published one, a vector that passes through the norm
- * of each layer, the composition is still at 5 % where free ones have 95 % (--set kind=tied).
+ * of each layer, one seed's composition reached 5 % in 1500 steps where free ones reached 96 % (--set kind=tied).
  *
  * What it does not show: that no prefix could.  These have one length, one rate and so many steps; see the loss of
  * the new task beside its floors. */
