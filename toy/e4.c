@@ -7,8 +7,8 @@
  *          rate with the lowest late loss counts (data never repeat, so this is a loss on unseen inputs).
  * Expect   Published, one run: prefix 0.31 %, LoRA 92.4 %.
  * Cost     seconds; two minutes; five hours (one seed).
- * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 4, and its public code, where LoRA is scaled by 1 / rank;
- *          here by 1, which is the same at its rank 1.
+ * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 4, and its public code. There LoRA is
+ *          scaled by 1 / rank, here by 1, which is the same at its rank 1.
  *
  * Sizes    In a layer of width d: 12 slots have 12 d numbers; rank 1 has (d + d) + (d + 4d) + (4d + d) = 12 d; six
  *          pairs of a key and a value have 12 d; and so in proportion for a rank r.  At the published width, with
