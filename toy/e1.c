@@ -6,7 +6,7 @@
  *          passes through the layer's norm and projections.  Greedy exact match on held-out inputs, all seeds.
  * Expect   Published: ascending 91 +- 5 % before, descending 85 +- 5 % after full tuning, 0 % with the prefix.
  *          On one token sequence, content attention renormalised is the same with and without the trained prefix.
- * Cost     seconds; a minute and a half; a quarter of an hour.
+ * Cost     seconds; half a minute; a quarter of an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 1, and its public code.
  *
  * What it does not show: one slot bounded by the norm at one learning rate is not every prefix.  Read the floors in
@@ -261,7 +261,7 @@ static const Experiment E1 = {
     .expect = "Published: 91 +- 5 % ascending, 85 +- 5 % descending after full tuning, 0 % with the prefix; relative "
               "content "
               "attention unchanged by the prefix.",
-    .cost = "smoke seconds, quick a minute and a half, paper a quarter of an hour",
+    .cost = "smoke seconds, quick half a minute, paper a quarter of an hour",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 1",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},
