@@ -555,7 +555,11 @@ static Status run(Run *r)
     if (t > after) record(r, &found, t);
     TRY(draw_curves(r, &found));
     TRY(draw_bars(r, &found));
-    run_note(r, "Not tested: other learning rates per method, longer prefixes, untrained and recurrent networks.");
+    run_note(r,
+             "Past the pretraining length of %lld the network extrapolates. Not tested: other learning rates, longer "
+             "prefixes, "
+             "untrained and recurrent networks.",
+             (long long)run_int(r, "pretrain-length"));
     judge(r, &found, after);
     return OK;
 }
