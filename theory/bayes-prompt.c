@@ -7,7 +7,7 @@
  *          .8: the best of all hard prefixes, a prefix on the simplex of token vectors, in their span, free; the
  *          embedding, the unembedding, both, LoRA, everything.  Cumulative regret (nats) against the oracle that
  *          knows the coin, on fresh sequences, beside exact Bayes predictors.
- * Expect   Coin: the free prefix reaches the optimum.  Mixture: prefixes stay above it, LoRA and full tuning reach it.
+ * Expect   Coin: the free prefix reaches the optimum.  Mixture: no prefix does, LoRA and full tuning do.
  * Cost     a second; a minute and a half; an hour.
  * Source   Genewein et al., "Understanding prompt tuning and in-context learning via meta-learning", NeurIPS 2025.
  *
@@ -17,13 +17,13 @@
  * "best Beta" line is that bound: the least regret over a and b, computed and not trained.  A network's prefix is not
  * bound by it, since the network is no exact conjugate predictor; what it reaches is measured.
  *
- * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so its logit q.k is bounded by the
- * size of W_Q and W_K.  Pretraining asks for no sharp attention and leaves them as small as they began; with GPT-2's
- * .02 a slot, whatever it holds, weighs little more than a token, and six of them cannot outweigh fifty tokens
- * (--set init=0.1 shows it).  The published network normalises queries and keys instead, which has the same effect.
+ * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so the sizes of W_Q and W_K bound
+ * its logit.  Pretraining needs no sharp attention and leaves them as they began; with GPT-2's .02 six slots, whatever
+ * they hold, weigh little more than six tokens and cannot outweigh fifty (--set init=0.1 shows it).  The published
+ * network normalises queries and keys instead.
  *
- * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its table of
- * positions holds sinusoids and is frozen.  One learning rate for all methods, as published; no recurrent networks. */
+ * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its positions
+ * are sinusoids and frozen.  One learning rate for all methods, as published; no recurrent networks. */
 #include <math.h>
 #include <string.h>
 
@@ -457,7 +457,7 @@ static Status draw_bars(Run *r, const Found *found)
         run_figure(r, "methods",
                    str_print(a,
                              "Mean cumulative regret after %lld (tuned on) and %lld tokens, mean and range of %d "
-                             "seeds. The two lowest groups are exact: no method can do better than the last.",
+                             "seeds. The two groups at the right are exact; none can do better than the last.",
                              (long long)after[0], (long long)after[1], seeds),
                    500, 230);
     for (int g = 0; g < 2; g++) {

@@ -1,11 +1,12 @@
 /* theory/cramming: how many tokens can one trained input vector make a frozen network say?
  *
- * Claim    In the network of theorem 1 gradient descent finds a vector of N numbers that says any N tokens: log2 V bits
- *          per number.  In ordinary networks one vector says far fewer random tokens, with random weights more as the
- *          width grows; a trained network says more of a text that it finds likely.
- * Method   Progressive cramming: train one vector on the first n tokens of a text; when all n are the arg max, remember
- *          n and go on to n + 1; stop after `patience` steps without success.  The last success is the text's horizon.
- *          Networks: the construction, random weights, and a small language model trained on a Markov chain.
+ * Claim    In the network of theorem 1 gradient descent finds a vector of N numbers that says any N tokens: log2 V
+ *          bits per number.  In ordinary networks one vector says far fewer random tokens, with random weights more
+ *          as the width grows; a trained network says more of a text that it finds likely.
+ * Method   Progressive cramming: train one vector on the first n tokens of a text; when all n are the arg max,
+ *          remember n and go on to n + 1; stop after `patience` steps without success.  The last success is the
+ *          text's horizon. Networks: the construction, random weights, and a small language model trained on a
+ *          Markov chain.
  * Expect   Construction: horizon N.  Others: below log2 V bits per number; own text further than random text.
  * Cost     a second; a minute and a half; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025); progressive cramming, arXiv

@@ -4,24 +4,26 @@
  *          dimensions; d_90 is the smallest with 90 % of full tuning's accuracy.  So few numbers are not what stops a
  *          prefix: on the same task a prefix with more numbers than d_90 falls short, since its numbers are the wrong
  *          ones.
- * Method   The ascending sorter of E1, tuned to sort descending, to add 1, and to count digits ("histogram"), with z of d numbers
- *          and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored.  Beside it full tuning,
- *          free prefixes, LoRA and adapters, each at its best rate (by late training loss; data never repeat).
+ * Method   The ascending sorter of E1, tuned to sort descending, to add 1, and to count digits ("histogram"), with
+ *          z of d numbers and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored.  Beside it
+ *          full tuning, free prefixes, LoRA and adapters, each at its best rate (by late training loss; data never
+ *          repeat).
  * Expect   d_90 well below D, and prefixes with more numbers than d_90 below 90 % of full tuning.
  * Cost     a second; a minute and a half; some hours.
- * Source   Aghajanyan et al., "Intrinsic dimensionality explains the effectiveness of language model fine-tuning", ACL
- *          2021; Li et al., ICLR 2018.
+ * Source   Aghajanyan et al., "Intrinsic dimensionality explains the effectiveness of language model fine-tuning",
+ *          ACL 2021; Li et al., ICLR 2018.
  *
  * The projection.  P_ij = s_i H(i, c_j) / sqrt(D): random signs s, and d distinct random columns c_j of the
- * Walsh-Hadamard matrix H(i, c) = (-1)^popcount(i & c) of the next power of two, N.  Every entry is +-1/sqrt(D), columns
- * have length 1 and, up to the rows that N has too many, right angles; P z and P'g cost N log N and not D d.
+ * Walsh-Hadamard matrix H(i, c) = (-1)^popcount(i & c) of the next power of two, N.  Every entry is +-1/sqrt(D),
+ * columns have length 1 and, up to the rows that N has too many, right angles; P z and P'g cost N log N and not D d.
  * --set projection=independent draws every sign by itself, for comparison: the same in all but cost.
  *
  * Learning rates.  Adam moves each z_j by about its rate, so a weight moves by rate * sqrt(d/D): the rates tried are
  * multiples of sqrt(D/d) times full tuning's usual one.
  *
- * What it does not show.  A layer-wise scale (SAID) and large models; d_90 is a number of the grid tried, at one length
- * of training.  A task that full tuning does not learn in that time says nothing; with one layer the histogram is one. */
+ * What it does not show.  A layer-wise scale (SAID) and large models; d_90 is a number of the grid tried, at one
+ * length of training.  A task that full tuning does not learn in that time says nothing; with one layer the
+ * histogram is one. */
 #include <math.h>
 #include <string.h>
 
@@ -130,7 +132,7 @@ static double mean_exact(const Found *f, int task, int arm)
     return lab_mean(f->best[task][arm], f->seeds, 0);
 }
 
-/* The smallest d of the grid with 90 % of full tuning's exact match; 0 where there is none, or nothing was learned. */
+/* The smallest d of the grid with 90 % of full tuning's exact match; 0: none, or full tuning learned nothing. */
 static int64_t d90(const Found *f, int task)
 {
     double enough = 0.9 * mean_exact(f, task, FULL);
@@ -161,6 +163,7 @@ static Series blank(Arena *a, int n, const char *label)
 static Status draw(Run *r, const Found *f)
 {
     Arena *a = run_arena(r);
+    int rows = (f->plan->tasks.n + 1) / 2;
     Fig *fig =
         run_figure(r, "dimension",
                    str_print(a,
@@ -168,7 +171,7 @@ static Status draw(Run *r, const Found *f)
                              "method's best rate: random subspaces of the sorter's %lld weights, and methods as "
                              "points. Dashed: 90 %% of full tuning. Mean and range of %d seeds.",
                              (long long)f->total, f->seeds),
-                   500, 210);
+                   500, 210 * rows);
     for (int task = 0; task < f->plan->tasks.n; task++) {
         Series line[METHODS];
         line[0] = blank(a, f->plan->dims, "subspace");

@@ -1,23 +1,24 @@
 /* theory/prefix-memory: take the prefix out of the softmax.
  *
- * Claim    A prefix shares the softmax with the content: its weight falls as the content grows.  o = attention + phi(q)' M
- *          with a trained matrix M has no such competition and adds a bias of a richer spectrum.  But it still adds a
- *          function of the query alone and moves no attention, so in one layer it cannot do much more than all prefixes
- *          together, and stays far below LoRA.
+ * Claim    A prefix shares the softmax with the content: its weight falls as the content grows.  o = attention +
+ *          phi(q)' M with a trained matrix M has no such competition and adds a bias of a richer spectrum.  But it
+ *          still adds a function of the query alone and moves no attention, so in one layer it cannot do much more
+ *          than all prefixes together, and stays far below LoRA.
  * Method   Equal parameters everywhere: M (d x d), a free prefix of d/2 slots, LoRA of rank d/16 on all linear maps.
- *          (i)  A model answers with the one digit k among n tokens, or with k + 1 if an instruction among them says so; it
- *               is tuned at one length to do the second without instruction, and tested at others: the prefix's weight, and
- *               accuracy.
+ *          (i)  A model answers with the one digit k among n tokens, or with k + 1 if an instruction among them
+ *          says so; it
+ *               is tuned at one length to do the second without instruction, and tested at others: the prefix's
+ *               weight, and accuracy.
  *          (ii) Covariance of what each method adds to the head's output in the sorter: eigenvalues.
  *          (iii) E1, ascending to descending sort, every method at its best rate, beside the table of all prefixes.
  * Expect   (i) odds of the prefix's weight fall like 1/n; (ii) M's spectrum decays more slowly than the prefix's;
  *          (iii) M lands near the table, LoRA far above; content attention unchanged under both but for rounding.
  * Cost     two seconds; a minute and a half; half an hour.
- * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and Bibi
- *          (ICLR 2024), experiment 1.
+ * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and
+ *          Bibi (ICLR 2024), experiment 1.
  *
- * The table of all prefixes (theory/memory.h) contains what any prefix of any length can do in this layer; trained, it
- * estimates that from below.  phi(q)' M is not in it: it does not shrink the attention's own term.
+ * The table of all prefixes (theory/memory.h) contains what any prefix of any length can do in this layer; trained,
+ * it estimates that from below.  phi(q)' M is not in it: it does not shrink the attention's own term.
  *
  * What it does not show: the claims of the source on deep language models; one head, one layer, one phi here. */
 #include <math.h>
@@ -163,9 +164,9 @@ static Status sort_job(Run *r, int i, void *out, void *user)
 /* Tokens: digits 0..7, fillers 8..15, two instructions, a question. */
 enum { ANSWERS = 8, FILLER = 8, PLAIN = 16, RAISE = 17, ASK = 18 };
 
-/* Rows of n tokens, then the question, which alone is scored.  Somewhere stands one digit k.  In pretraining half of the
- * rows also hold an instruction, PLAIN (answer k) or RAISE (answer k + 1 mod 8); without one a coin decides.  In tuning
- * there is no instruction and the answer is k + 1: a prefix has to stand in for the missing token. */
+/* Rows of n tokens, then the question, which alone is scored.  Somewhere stands one digit k.  In pretraining half
+ * of the rows also hold an instruction, PLAIN (answer k) or RAISE (answer k + 1 mod 8); without one a coin decides.
+ * In tuning there is no instruction and the answer is k + 1: a prefix has to stand in for the missing token. */
 static Batch marked_batch(Arena *a, int64_t b, int64_t n, bool tuning, uint64_t stream, uint64_t first)
 {
     int32_t *ids = NEW(a, int32_t, b * (n + 1)), *target = NEW(a, int32_t, b), *keep = NEW(a, int32_t, b);
