@@ -17,10 +17,9 @@
  * "best Beta" line is that bound: the least regret over a and b, computed and not trained.  A network's prefix is not
  * bound by it, since the network is no exact conjugate predictor; what it reaches is measured.
  *
- * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so the sizes of W_Q and W_K bound
- * its logit.  Pretraining needs no sharp attention and leaves them as they began; with GPT-2's .02 six slots, whatever
- * they hold, weigh little more than six tokens and cannot outweigh fifty (--set init=0.1 shows it).  The published
- * network normalises queries and keys instead.
+ * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so W_Q and W_K bound its logit.
+ * Pretraining needs no sharp attention and leaves them small; with GPT-2's .02 six slots weigh little more than six
+ * tokens (--set init=0.1 shows it).  The published network normalises queries and keys instead.
  *
  * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its positions
  * are sinusoids and frozen.  One learning rate for all methods, as published; no recurrent networks. */
