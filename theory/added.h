@@ -1,6 +1,6 @@
 /* What a method did inside the one head of a one-layer model: its attention map, and what it added to the head's
- * output.  A prefix takes the share a of a row's attention and leaves (1 - a) t of the content's own term t, so what it
- * adds is t' - (1 - a) t; for methods without a prefix a is 0 and this is the whole change. */
+ * output.  A prefix takes the share a of a row's attention and leaves (1 - a) t of the content's own term t, so what
+ * it adds is t' - (1 - a) t; for methods without a prefix a is 0 and this is the whole change. */
 #ifndef THEORY_ADDED_H
 #define THEORY_ADDED_H
 

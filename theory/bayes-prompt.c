@@ -195,11 +195,6 @@ static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, Course c, 
     return OK;
 }
 
-static const char *model_path(Run *r, uint64_t seed)
-{
-    return run_path(r, "model-seed%llu", (unsigned long long)seed);
-}
-
 static Status pretrain(Run *r, int i, void *out, void *user)
 {
     (void)user;
@@ -216,7 +211,7 @@ static Status pretrain(Run *r, int i, void *out, void *user)
                 0,
                 run_real(r, "pretrain-lr")};
     TRY(train(r, &run, m, NULL, c, seed));
-    TRY(model_save(m, model_path(r, seed)));
+    TRY(model_save(m, run_path(r, "model-seed%llu", (unsigned long long)seed)));
     *(int *)out = 1;
     arena_close(&run);
     return OK;
@@ -312,7 +307,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     uint64_t seed = run_seed(r, i % seeds);
     Arena run = arena_open(0), step = arena_open(0);
     Model *m;
-    TRY(model_load(&m, &run, model_path(r, seed)));
+    TRY(model_load(&m, &run, run_path(r, "model-seed%llu", (unsigned long long)seed)));
     Hooks *hooks = hooks_new(&run);
     Prefix *prefix;
     TRY(attach(r, m, hooks, way, &prefix));

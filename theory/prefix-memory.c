@@ -1,9 +1,9 @@
 /* theory/prefix-memory: take the prefix out of the softmax.
  *
- * Claim    A prefix shares the softmax with the content and loses weight as the content's mass grows.  o = attention +
- *          phi(q)' M with a trained matrix M has no such competition and adds a bias of a richer spectrum.  But it
- *          still adds a function of the query alone and moves no attention, so in one layer it cannot do much more
- *          than all prefixes together, and stays far below LoRA.
+ * Claim    A prefix shares the softmax with the content and loses weight as the content's mass grows.  A term
+ *          phi(q)' M beside the attention, with a trained matrix M, has no such competition and adds a bias of a
+ *          richer spectrum.  But it still adds a function of the query alone and moves no attention, so in one layer
+ *          it cannot do much more than all prefixes together, and stays far below LoRA.
  * Method   Equal parameters everywhere: M (d x d), a free prefix of d/2 slots, LoRA of rank d/16 on all linear maps.
  *          (i)  A model answers with the digit k of n tokens, or with k + 1 if an instruction among them says so;
  *               tuned at one length to do the second without instruction, it is tested at others.  Needle: one
