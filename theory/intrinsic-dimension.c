@@ -163,16 +163,22 @@ static Series blank(Arena *a, int n, const char *label)
 static Status draw(Run *r, const Found *f)
 {
     Arena *a = run_arena(r);
-    int rows = (f->plan->tasks.n + 1) / 2;
-    Fig *fig =
-        run_figure(r, "dimension",
-                   str_print(a,
-                             "Exact match on held-out inputs against the number of trained numbers, at each "
-                             "method's best rate: random subspaces of the sorter's %lld weights, and methods as "
-                             "points. Dashed: 90 %% of full tuning. Mean and range of %d seeds.",
-                             (long long)f->total, f->seeds),
-                   500, 210 * rows);
-    for (int task = 0; task < f->plan->tasks.n; task++) {
+    int shown[DIGIT_MIX], n = 0;
+    for (int task = 0; task < f->plan->tasks.n; task++)
+        if (mean_exact(f, task, FULL) >= run_real(r, "learned")) shown[n++] = task;
+    if (!n) shown[n++] = 0;
+    int rows = (n + 1) / 2;
+    Fig *fig = run_figure(
+        r, "dimension",
+        str_print(a,
+                  "Exact match on held-out inputs against the number of trained numbers, at each "
+                  "method's best rate: random subspaces of the sorter's %lld weights, and methods as "
+                  "points. Dashed: 90 %% of full tuning. Tasks that full tuning did not learn are left out. Mean "
+                  "and range of %d seeds.",
+                  (long long)f->total, f->seeds),
+        500, 210 * rows);
+    for (int i = 0; i < n; i++) {
+        int task = shown[i];
         Series line[METHODS];
         line[0] = blank(a, f->plan->dims, "subspace");
         for (int k = 0; k < f->plan->dims; k++) place(&line[0], k, f->best[task][METHODS + k], f->seeds);
@@ -181,9 +187,9 @@ static Status draw(Run *r, const Found *f)
             place(&line[k], 0, f->best[task][k], f->seeds);
         }
         RefLine ref = {0.9 * mean_exact(f, task, FULL), "90 % of full", false};
-        fig_lines(fig, fig_cell(fig, rows, 2, task), METHODS, line,
+        fig_lines(fig, fig_cell(fig, rows, 2, i), METHODS, line,
                   (PlotStyle){.title = f->plan->tasks.task[task]->name,
-                              .letter = str_print(a, "%c", 'a' + task),
+                              .letter = str_print(a, "%c", 'a' + i),
                               .x = {.title = "trained numbers", .log = true},
                               .y = {.title = "exact match (%)", .lo = 0, .hi = 100},
                               .ref = &ref,
