@@ -8,7 +8,7 @@
  *          embedding, the unembedding, both, LoRA, everything.  Cumulative regret (nats) against the oracle that
  *          knows the coin, on fresh sequences, beside exact Bayes predictors.
  * Expect   Coin: the free prefix reaches the optimum.  Mixture: no prefix does, LoRA and full tuning do.
- * Cost     a second; a minute and a half; an hour.
+ * Cost     a second; a minute; half a day (estimated).
  * Source   Genewein et al., "Understanding prompt tuning and in-context learning via meta-learning", NeurIPS 2025.
  *
  * Why.  The pretrained predictor is, in the ideal, p(1 | k ones in n) = (k + 1)/(n + 2): a Bayes mixture.  A prefix
@@ -589,7 +589,7 @@ static const Experiment BAYES_PROMPT = {
     .expect =
         "One coin: soft prefix at the optimum, hard tokens not. Two coins: all prefixes above it, LoRA and full "
         "tuning at it.",
-    .cost = "smoke a second, quick a minute and a half, paper an hour",
+    .cost = "smoke a second, quick a minute, paper half a day (estimated)",
     .source = "Genewein et al. (NeurIPS 2025)",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},

@@ -9,7 +9,7 @@
  *          full tuning, free prefixes, LoRA and adapters, each at its best rate (by late training loss; data never
  *          repeat).
  * Expect   d_90 well below D, and prefixes with more numbers than d_90 below 90 % of full tuning.
- * Cost     a second; a minute and a half; some hours.
+ * Cost     a second; a minute; some hours (estimated).
  * Source   Aghajanyan et al., "Intrinsic dimensionality explains the effectiveness of language model fine-tuning",
  *          ACL 2021; Li et al., ICLR 2018.
  *
@@ -321,7 +321,7 @@ static const Experiment INTRINSIC_DIMENSION = {
         "and adapters, on descending sort, adding 1 and the histogram.",
     .expect = "d_90 below half of the weights on every task that full tuning learns; a prefix with more numbers "
               "below 90 % of full tuning.",
-    .cost = "smoke a second, quick a minute and a half, paper some hours",
+    .cost = "smoke a second, quick a minute, paper some hours (estimated)",
     .source = "Aghajanyan et al. (ACL 2021); Li et al. (ICLR 2018)",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},

@@ -13,7 +13,7 @@
  * Expect   (i) The odds of the prefix's weight are its mass over the content's: where the content's mass grows like
  *          n they fall like 1/n, and accuracy with them.  (ii) M's spectrum decays more slowly than the prefix's.
  *          (iii) M near the table, LoRA far above; content attention unchanged but for rounding, except by LoRA.
- * Cost     two seconds; a minute and a half; half an hour.
+ * Cost     a second; a minute; some hours (estimated).
  * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and
  *          Bibi (ICLR 2024), experiment 1.
  *
@@ -546,7 +546,8 @@ static const Experiment PREFIX_MEMORY = {
     .name = "prefix-memory",
     .title = "Taking the prefix out of the softmax",
     .claim =
-        "A prefix loses its weight to long content; a matrix applied to the query's features does not, and adds a "
+        "A prefix loses weight as the mass of the content grows; a matrix applied to the query's features does not, "
+        "and adds a "
         "bias of a broader spectrum. Yet in one layer it moves no attention, stays near what all prefixes together "
         "can do, and far below LoRA.",
     .method =
@@ -555,7 +556,7 @@ static const Experiment PREFIX_MEMORY = {
     .expect = "Odds of the prefix's weight fall like 1/n in a crowd; more directions for the matrix; its sorting "
               "near the table's, "
               "LoRA far above.",
-    .cost = "smoke two seconds, quick a minute and a half, paper half an hour",
+    .cost = "smoke a second, quick a minute, paper some hours (estimated)",
     .source = "arXiv 2506.13674; Petrov, Torr, Bibi (ICLR 2024), experiment 1",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},
