@@ -316,7 +316,7 @@ static Status draw_spectra(Run *r, const Found *f, int d)
 {
     static const Arm shown[] = {PREFIX, MEMORY, LORA};
     Arena *a = run_arena(r);
-    int n = d < 32 ? d : 32;
+    int n = d < 20 ? d : 20;
     Series line[3];
     for (int s = 0; s < 3; s++) {
         line[s] = blank(a, n, NAME[shown[s]], (int)shown[s] + 1);
@@ -339,8 +339,7 @@ static Status draw_spectra(Run *r, const Found *f, int d)
                              "Mean and range of %d seeds.",
                              f->seeds),
                    340, 190);
-    PlotStyle style = {.x = {.title = "index"},
-                       .y = {.title = "share of the variance", .log = true, .lo = 1e-7, .hi = 1}};
+    PlotStyle style = {.x = {.title = "index"}, .y = {.title = "share of the variance", .log = true}};
     fig_lines(fig, fig_whole(fig), 3, line, style);
     return fig_close(fig);
 }
