@@ -7,8 +7,8 @@
  *          .8: the best of all hard prefixes, a prefix on the simplex of token vectors, in their span, free; the
  *          embedding, the unembedding, both, LoRA, everything.  Cumulative regret (nats) against the oracle that
  *          knows the coin, on fresh sequences, beside exact Bayes predictors.
- * Expect   Coin: the free prefix reaches the optimum.  Mixture: prefixes stay above it, LoRA and full tuning reach it.
- * Cost     a second; a minute and a half; an hour.
+ * Expect   Coin: the free prefix reaches the optimum.  Mixture: no prefix does, LoRA and full tuning do.
+ * Cost     a second; a minute; half a day (estimated).
  * Source   Genewein et al., "Understanding prompt tuning and in-context learning via meta-learning", NeurIPS 2025.
  *
  * Why.  The pretrained predictor is, in the ideal, p(1 | k ones in n) = (k + 1)/(n + 2): a Bayes mixture.  A prefix
@@ -17,13 +17,12 @@
  * "best Beta" line is that bound: the least regret over a and b, computed and not trained.  A network's prefix is not
  * bound by it, since the network is no exact conjugate predictor; what it reaches is measured.
  *
- * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so its logit q.k is bounded by the
- * size of W_Q and W_K.  Pretraining asks for no sharp attention and leaves them as small as they began; with GPT-2's
- * .02 a slot, whatever it holds, weighs little more than a token, and six of them cannot outweigh fifty tokens
- * (--set init=0.1 shows it).  The published network normalises queries and keys instead, which has the same effect.
+ * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so W_Q and W_K bound its logit.
+ * Pretraining needs no sharp attention and leaves them small; with GPT-2's .02 six slots weigh little more than six
+ * tokens (--set init=0.1 shows it).  The published network normalises queries and keys instead.
  *
- * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its table of
- * positions holds sinusoids and is frozen.  One learning rate for all methods, as published; no recurrent networks. */
+ * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its positions
+ * are sinusoids and frozen.  One learning rate for all methods, as published; no recurrent networks. */
 #include <math.h>
 #include <string.h>
 
@@ -196,11 +195,6 @@ static Status train(Run *r, Arena *run, Model *m, const Hooks *hooks, Course c, 
     return OK;
 }
 
-static const char *model_path(Run *r, uint64_t seed)
-{
-    return run_path(r, "model-seed%llu", (unsigned long long)seed);
-}
-
 static Status pretrain(Run *r, int i, void *out, void *user)
 {
     (void)user;
@@ -217,7 +211,7 @@ static Status pretrain(Run *r, int i, void *out, void *user)
                 0,
                 run_real(r, "pretrain-lr")};
     TRY(train(r, &run, m, NULL, c, seed));
-    TRY(model_save(m, model_path(r, seed)));
+    TRY(model_save(m, run_path(r, "model-seed%llu", (unsigned long long)seed)));
     *(int *)out = 1;
     arena_close(&run);
     return OK;
@@ -313,7 +307,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     uint64_t seed = run_seed(r, i % seeds);
     Arena run = arena_open(0), step = arena_open(0);
     Model *m;
-    TRY(model_load(&m, &run, model_path(r, seed)));
+    TRY(model_load(&m, &run, run_path(r, "model-seed%llu", (unsigned long long)seed)));
     Hooks *hooks = hooks_new(&run);
     Prefix *prefix;
     TRY(attach(r, m, hooks, way, &prefix));
@@ -457,7 +451,7 @@ static Status draw_bars(Run *r, const Found *found)
         run_figure(r, "methods",
                    str_print(a,
                              "Mean cumulative regret after %lld (tuned on) and %lld tokens, mean and range of %d "
-                             "seeds. The two lowest groups are exact: no method can do better than the last.",
+                             "seeds. The two groups at the right are exact; none can do better than the last.",
                              (long long)after[0], (long long)after[1], seeds),
                    500, 230);
     for (int g = 0; g < 2; g++) {
@@ -555,7 +549,11 @@ static Status run(Run *r)
     if (t > after) record(r, &found, t);
     TRY(draw_curves(r, &found));
     TRY(draw_bars(r, &found));
-    run_note(r, "Not tested: other learning rates per method, longer prefixes, untrained and recurrent networks.");
+    run_note(r,
+             "Past the pretraining length of %lld the network extrapolates. Not tested: other learning rates, longer "
+             "prefixes, "
+             "untrained and recurrent networks.",
+             (long long)run_int(r, "pretrain-length"));
     judge(r, &found, after);
     return OK;
 }
@@ -591,7 +589,7 @@ static const Experiment BAYES_PROMPT = {
     .expect =
         "One coin: soft prefix at the optimum, hard tokens not. Two coins: all prefixes above it, LoRA and full "
         "tuning at it.",
-    .cost = "smoke a second, quick a minute and a half, paper an hour",
+    .cost = "smoke a second, quick a minute, paper half a day (estimated)",
     .source = "Genewein et al. (NeurIPS 2025)",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},

@@ -1,13 +1,14 @@
 /* theory/cramming: how many tokens can one trained input vector make a frozen network say?
  *
- * Claim    In the network of theorem 1 gradient descent finds a vector of N numbers that says any N tokens: log2 V bits
- *          per number.  In ordinary networks one vector says far fewer random tokens, with random weights more as the
- *          width grows; a trained network says more of a text that it finds likely.
- * Method   Progressive cramming: train one vector on the first n tokens of a text; when all n are the arg max, remember
- *          n and go on to n + 1; stop after `patience` steps without success.  The last success is the text's horizon.
- *          Networks: the construction, random weights, and a small language model trained on a Markov chain.
+ * Claim    In the network of theorem 1 gradient descent finds a vector of N numbers that says any N tokens: log2 V
+ *          bits per number.  In ordinary networks one vector says far fewer random tokens, with random weights more
+ *          as the width grows; a trained network says more of a text that it finds likely.
+ * Method   Progressive cramming: train one vector on the first n tokens of a text; when all n are the arg max,
+ *          remember n and go on to n + 1; stop after `patience` steps without success.  The last success is the
+ *          text's horizon.  Networks: the construction, random weights, and a small language model trained on a
+ *          Markov chain.
  * Expect   Construction: horizon N.  Others: below log2 V bits per number; own text further than random text.
- * Cost     a second; a minute and a half; an hour.
+ * Cost     a second; half a minute; some hours (estimated).
  * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025); progressive cramming, arXiv
  *          2607.21231, for the horizon.
  *
@@ -557,7 +558,7 @@ static const Experiment CRAMMING = {
     .method = "Train one input vector on a text that grows by a token whenever it is reproduced exactly; the last "
               "success is the horizon.",
     .expect = "Construction: N tokens. Others: fewer than width tokens of random text; own text goes further.",
-    .cost = "smoke a second, quick a minute and a half, paper an hour",
+    .cost = "smoke a second, quick half a minute, paper some hours (estimated)",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025); arXiv 2607.21231",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},

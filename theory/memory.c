@@ -1,5 +1,5 @@
-/* What a query alone can add.  The queries of the only layer, its content's mass and its mean depend on frozen weights
- * alone, so features of the queries and log Z enter the tape as constants. */
+/* What a query alone can add.  The queries of the only layer, its content's mass and its mean depend on frozen
+ * weights alone, so features of the queries and log Z enter the tape as constants. */
 #include "theory/memory.h"
 
 #include <math.h>

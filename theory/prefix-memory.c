@@ -1,23 +1,24 @@
 /* theory/prefix-memory: take the prefix out of the softmax.
  *
- * Claim    A prefix shares the softmax with the content: its weight falls as the content grows.  o = attention + phi(q)' M
- *          with a trained matrix M has no such competition and adds a bias of a richer spectrum.  But it still adds a
- *          function of the query alone and moves no attention, so in one layer it cannot do much more than all prefixes
- *          together, and stays far below LoRA.
+ * Claim    A prefix shares the softmax with the content and loses weight as the content's mass grows.  A term
+ *          phi(q)' M beside the attention, with a trained matrix M, has no such competition and adds a bias of a
+ *          richer spectrum.  But it still adds a function of the query alone and moves no attention, so in one layer
+ *          it cannot do much more than all prefixes together, and stays far below LoRA.
  * Method   Equal parameters everywhere: M (d x d), a free prefix of d/2 slots, LoRA of rank d/16 on all linear maps.
- *          (i)  A model answers with the one digit k among n tokens, or with k + 1 if an instruction among them says so; it
- *               is tuned at one length to do the second without instruction, and tested at others: the prefix's weight, and
- *               accuracy.
+ *          (i)  A model answers with the digit k of n tokens, or with k + 1 if an instruction among them says so;
+ *               tuned at one length to do the second without instruction, it is tested at others.  Needle: one
+ *               token holds k, the others are fillers.  Crowd: half of the tokens hold k, the others any digit.
  *          (ii) Covariance of what each method adds to the head's output in the sorter: eigenvalues.
  *          (iii) E1, ascending to descending sort, every method at its best rate, beside the table of all prefixes.
- * Expect   (i) odds of the prefix's weight fall like 1/n; (ii) M's spectrum decays more slowly than the prefix's;
- *          (iii) M lands near the table, LoRA far above; content attention unchanged under both but for rounding.
- * Cost     two seconds; a minute and a half; half an hour.
- * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and Bibi
- *          (ICLR 2024), experiment 1.
+ * Expect   (i) The odds of the prefix's weight are its mass over the content's: where the content's mass grows like
+ *          n they fall like 1/n, and accuracy with them.  (ii) M's spectrum decays more slowly than the prefix's.
+ *          (iii) M near the table, LoRA far above; content attention unchanged but for rounding, except by LoRA.
+ * Cost     a second; a minute; some hours (estimated).
+ * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and
+ *          Bibi (ICLR 2024), experiment 1.
  *
- * The table of all prefixes (theory/memory.h) contains what any prefix of any length can do in this layer; trained, it
- * estimates that from below.  phi(q)' M is not in it: it does not shrink the attention's own term.
+ * The table of all prefixes (theory/memory.h) contains what any prefix of any length can do in this layer; trained,
+ * it estimates that from below.  phi(q)' M is not in it: it does not shrink the attention's own term.
  *
  * What it does not show: the claims of the source on deep language models; one head, one layer, one phi here. */
 #include <math.h>
@@ -26,7 +27,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "lab/lab.h"
-#include "num/linalg.h"
+#include "theory/added.h"
 #include "theory/memory.h"
 
 enum { WIDEST = 128, SIZES = 16 };
@@ -55,68 +56,6 @@ static Status attach(Run *r, Model *m, Hooks *hooks, const LabModel *recipe, con
     return lab_attach(m, hooks, recipe, x);
 }
 
-/* ---- what one pass did in the layer ---- */
-
-typedef struct {
-    Tensor probs, heads; /* (B,1,K,S), (B,K,C) */
-} Seen;
-
-static Seen look(Arena *run, Model *m, Hooks *hooks, const Batch *batch)
-{
-    int before = hooks_n(hooks);
-    Capture probs = {.arena = run}, heads = {.arena = run};
-    hook_observe(hooks, (Where){SITE_PROBS, 0, PART_DECODER}, hook_capture, &probs);
-    hook_observe(hooks, (Where){SITE_HEADS, 0, PART_DECODER}, hook_capture, &heads);
-    Arena step = arena_open(0);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, batch);
-    arena_close(&step);
-    hooks_clear_from(hooks, before);
-    return (Seen){probs.value, heads.value};
-}
-
-/* The mass that row i of a map leaves to its last n columns. */
-static double left(Tensor probs, int64_t i, int64_t n)
-{
-    int64_t s = tensor_last(probs);
-    double sum = 0;
-    for (int64_t j = s - n; j < s; j++) sum += tensor_get(probs, i * s + j);
-    return sum;
-}
-
-static double content_gap(const Seen *with, const Seen *without)
-{
-    int64_t n = tensor_last(without->probs), s = tensor_last(with->probs);
-    double worst = 0;
-    for (int64_t i = 0; i < tensor_count(without->probs) / n; i++)
-        for (int64_t j = 0; j < n; j++)
-            worst = fmax(worst, fabs(tensor_get(with->probs, i * s + s - n + j) / left(with->probs, i, n) -
-                                     tensor_get(without->probs, i * n + j)));
-    return worst;
-}
-
-/* Eigenvalues, as shares of the total, of the covariance of what was added to the head's output: t' - (1 - a) t. */
-static Status spectrum(float *share, Arena *run, const Seen *with, const Seen *without)
-{
-    int64_t c = tensor_last(with->heads), rows = tensor_count(with->heads) / c, n = tensor_last(without->probs);
-    Tensor added = tensor_new(run, F64, SHAPE(rows, c)), s;
-    for (int64_t k = 0; k < c; k++) {
-        double mean = 0;
-        for (int64_t i = 0; i < rows; i++) {
-            double x =
-                tensor_get(with->heads, i * c + k) - left(with->probs, i, n) * tensor_get(without->heads, i * c + k);
-            tensor_set(added, i * c + k, x);
-            mean += x / (double)rows;
-        }
-        for (int64_t i = 0; i < rows; i++) tensor_set(added, i * c + k, tensor_get(added, i * c + k) - mean);
-    }
-    TRY(linalg_singular(&s, run, added));
-    double total = 0;
-    for (int64_t k = 0; k < tensor_count(s); k++) total += tensor_get(s, k) * tensor_get(s, k);
-    for (int64_t k = 0; k < tensor_count(s) && k < WIDEST; k++)
-        share[k] = total > 0 ? (float)(tensor_get(s, k) * tensor_get(s, k) / total) : 0;
-    return OK;
-}
-
 /* ---- (ii), (iii): the sorter ---- */
 
 typedef struct {
@@ -142,7 +81,7 @@ static Status sort_job(Run *r, int i, void *out, void *user)
     DigitMix mix;
     TRY(digits_mix(&mix, "desc"));
     Batch probe = digits_batch(&run, &mix, plan->recipe.layout, 100, rng_stream(seed, "memory/probe"), 0, true);
-    Seen before = look(&run, m, hooks_new(&run), &probe);
+    Seen before = added_look(&run, m, hooks_new(&run), &probe);
     Hooks *hooks = hooks_new(&run);
     LabArm x = arm_of(&run, arm, plan->recipe.dim);
     TRY(attach(r, m, hooks, &plan->recipe, &x, arm));
@@ -151,9 +90,9 @@ static Status sort_job(Run *r, int i, void *out, void *user)
     Sorted *found = out;
     TRY(lab_train(r, &run, m, hooks, &plan->recipe, &x, seed, &found->lab));
     lab_score(m, hooks, &plan->recipe, &mix, found->lab.score);
-    Seen after = look(&run, m, hooks, &probe);
-    found->gap = content_gap(&after, &before);
-    TRY(spectrum(found->share, &run, &after, &before));
+    Seen after = added_look(&run, m, hooks, &probe);
+    found->gap = added_content_gap(&after, &before);
+    TRY(added_spectrum(found->share, WIDEST, &run, &after, &before));
     arena_close(&run);
     return OK;
 }
@@ -163,30 +102,38 @@ static Status sort_job(Run *r, int i, void *out, void *user)
 /* Tokens: digits 0..7, fillers 8..15, two instructions, a question. */
 enum { ANSWERS = 8, FILLER = 8, PLAIN = 16, RAISE = 17, ASK = 18 };
 
-/* Rows of n tokens, then the question, which alone is scored.  Somewhere stands one digit k.  In pretraining half of the
- * rows also hold an instruction, PLAIN (answer k) or RAISE (answer k + 1 mod 8); without one a coin decides.  In tuning
- * there is no instruction and the answer is k + 1: a prefix has to stand in for the missing token. */
-static Batch marked_batch(Arena *a, int64_t b, int64_t n, bool tuning, uint64_t stream, uint64_t first)
+/* Rows of n tokens, then the question, which alone is scored.  They hold a digit k once (needle) or in half of the
+ * places (crowd).  In pretraining half of the rows also hold an instruction, PLAIN (answer k) or RAISE (answer k + 1
+ * mod 8); without one a coin decides.  In tuning there is none and the answer is k + 1: a prefix stands in for it. */
+typedef enum { NEEDLE, CROWD, CONTENTS } Content;
+static const char *const CONTENT[CONTENTS] = {"needle", "crowd"};
+
+static Batch marked_batch(Arena *a, Content content, int64_t b, int64_t n, bool tuning, uint64_t stream,
+                          uint64_t first)
 {
     int32_t *ids = NEW(a, int32_t, b * (n + 1)), *target = NEW(a, int32_t, b), *keep = NEW(a, int32_t, b);
     for (int64_t r = 0; r < b; r++) {
         uint64_t mine = rng_mix(stream, first + (uint64_t)r), coins = rng_bits(mine, 10000);
         int32_t *row = ids + r * (n + 1);
-        for (int64_t i = 0; i < n; i++) row[i] = FILLER + (int32_t)rng_below(mine, (uint64_t)i, ANSWERS);
+        int32_t k = (int32_t)rng_below(mine, 10003, ANSWERS);
+        for (int64_t i = 0; i < n; i++) {
+            int32_t any = (int32_t)rng_below(mine, (uint64_t)i, 2 * ANSWERS);
+            row[i] = content == NEEDLE ? FILLER + any % ANSWERS : any < ANSWERS ? k : any - ANSWERS;
+        }
         int64_t digit = rng_below(mine, 10001, n), other = (digit + 1 + rng_below(mine, 10002, n - 1)) % n;
         bool raise = tuning || coins & 1, told = !tuning && coins & 2;
-        row[digit] = (int32_t)rng_below(mine, 10003, ANSWERS);
+        row[digit] = k;
         if (told) row[other] = raise ? RAISE : PLAIN;
         row[n] = ASK;
-        target[r] = (row[digit] + raise) % ANSWERS;
+        target[r] = (k + raise) % ANSWERS;
         keep[r] = (int32_t)n;
     }
     return (Batch){.b = b, .t = n + 1, .k = 1, .ids = ids, .target = target, .keep = keep};
 }
 
 /* length 0: a new one for every batch, from 4 to `longest`, its logarithm uniform. */
-static Status teach(Run *r, Arena *run, Model *m, const Hooks *hooks, int64_t length, int64_t steps, double lr,
-                    uint64_t seed)
+static Status teach(Run *r, Arena *run, Model *m, const Hooks *hooks, Content content, int64_t length, int64_t steps,
+                    double lr, uint64_t seed)
 {
     TrainConfig c = train_defaults();
     c.lr = lr, c.total = steps, c.seed = seed, c.no_dropout = true;
@@ -202,7 +149,7 @@ static Status teach(Run *r, Arena *run, Model *m, const Hooks *hooks, int64_t le
         ArenaMark mark = arena_mark(&step);
         double u = rng_uniform(rng_stream(seed, "marked/length"), (uint64_t)tr->step);
         int64_t n = length ? length : (int64_t)(4 * pow(longest / 4, u));
-        Batch x = marked_batch(&step, b, n, length > 0, stream, (uint64_t)(tr->step * b));
+        Batch x = marked_batch(&step, content, b, n, length > 0, stream, (uint64_t)(tr->step * b));
         StepStats s;
         TRY(trainer_step(tr, &step, &x, &s));
         arena_drop(&step, mark);
@@ -218,32 +165,34 @@ typedef struct {
         odds[SIZES]; /* by length: share right; mean weight of the prefix; of its odds */
 } Reach;
 
-static void test_length(Reach *out, int at, Arena *run, Model *m, Hooks *hooks, int64_t n, int64_t tests,
-                        uint64_t seed)
+static void test_length(Reach *out, int at, Arena *run, Model *m, Hooks *hooks, Content content, int64_t n,
+                        int64_t tests, uint64_t seed)
 {
     ArenaMark mark = arena_mark(run);
-    Batch x = marked_batch(run, tests, n, true, rng_stream(seed, "marked/test"), 0);
-    Seen seen = look(run, m, hooks, &x);
+    Batch x = marked_batch(run, content, tests, n, true, rng_stream(seed, "marked/test"), 0);
+    Seen seen = added_look(run, m, hooks, &x);
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(run, false), .hooks = hooks}, &x)->val;
     for (int64_t i = 0; i < tests; i++) {
         out->right[at] += (tensor_argmax(tensor_at(z, i)) == x.target[i]) / (double)tests;
-        double content = left(seen.probs, i, n + 1), prefix = left(seen.probs, i, tensor_last(seen.probs)) - content;
+        double rest = added_left(seen.probs, i, n + 1),
+               prefix = added_left(seen.probs, i, tensor_last(seen.probs)) - rest;
         out->alpha[at] += prefix / (double)tests;
-        out->odds[at] += log(fmax(prefix, 1e-30) / content) / (double)tests;
+        out->odds[at] += log(fmax(prefix, 1e-30) / rest) / (double)tests;
     }
     arena_drop(run, mark);
 }
 
-static const char *kept(Run *r, uint64_t seed)
+static const char *kept(Run *r, Content content, uint64_t seed)
 {
-    return run_path(r, "marked-seed%llu", (unsigned long long)seed);
+    return run_path(r, "%s-seed%llu", CONTENT[content], (unsigned long long)seed);
 }
 
 /* Without positions: the table is zero and stays so, and nothing but the content's length changes. */
 static Status teach_base(Run *r, int i, void *out, void *user)
 {
     (void)user;
-    uint64_t seed = run_seed(r, i);
+    uint64_t seed = run_seed(r, i % run_seeds(r));
+    Content content = (Content)(i / run_seeds(r));
     Arena run = arena_open(0);
     Config c = {0};
     arch_find("gpt2")->defaults(&c);
@@ -254,8 +203,8 @@ static Status teach_base(Run *r, int i, void *out, void *user)
     TRY(model_open(&m, &run, &c, F32, seed));
     tensor_fill(param_find(m->params, "wpe.weight")->val, 0);
     params_train(m->params, "*", true);
-    TRY(teach(r, &run, m, NULL, 0, run_int(r, "marked-steps"), run_real(r, "marked-lr"), seed));
-    TRY(model_save(m, kept(r, seed)));
+    TRY(teach(r, &run, m, NULL, content, 0, run_int(r, "marked-steps"), run_real(r, "marked-lr"), seed));
+    TRY(model_save(m, kept(r, content, seed)));
     *(int *)out = 1;
     arena_close(&run);
     return OK;
@@ -273,22 +222,23 @@ static Status reach_job(Run *r, int i, void *out, void *user)
 {
     const Plan *plan = user;
     int seeds = run_seeds(r), rate = i / seeds % plan->rates;
-    Arm arm = (Arm)(i / seeds / plan->rates);
+    Arm arm = (Arm)(i / seeds / plan->rates % ARMS);
+    Content content = (Content)(i / seeds / plan->rates / ARMS);
     if (arm == TABLE) return OK; /* it has no meaning for tokens and places that it was not trained on */
     uint64_t seed = run_seed(r, i % seeds);
     Arena run = arena_open(0);
     Model *m;
-    TRY(model_load(&m, &run, kept(r, seed)));
+    TRY(model_load(&m, &run, kept(r, content, seed)));
     Hooks *hooks = hooks_new(&run);
     LabArm x = arm_of(&run, arm, m->config.dim);
     TRY(attach(r, m, hooks, &plan->recipe, &x, arm));
     Reach *found = out;
     int64_t n[SIZES], tests = run_int(r, "marked-test");
     int sizes = lengths(r, n);
-    TRY(teach(r, &run, m, hooks, n[0], run_int(r, "tune-steps"), x.lr * plan->rate[rate], seed));
-    Batch held = marked_batch(&run, tests, n[0], true, rng_stream(seed, "marked/choice"), 0);
+    TRY(teach(r, &run, m, hooks, content, n[0], run_int(r, "tune-steps"), x.lr * plan->rate[rate], seed));
+    Batch held = marked_batch(&run, content, tests, n[0], true, rng_stream(seed, "marked/choice"), 0);
     found->loss = tape_scalar(model_loss(m, &(Pass){.tape = tape_open(&run, false), .hooks = hooks}, &held));
-    for (int k = 0; k < sizes; k++) test_length(found, k, &run, m, hooks, n[k], tests, seed);
+    for (int k = 0; k < sizes; k++) test_length(found, k, &run, m, hooks, content, n[k], tests, seed);
     arena_close(&run);
     return OK;
 }
@@ -297,7 +247,7 @@ static Status reach_job(Run *r, int i, void *out, void *user)
 
 typedef struct {
     const Sorted *sorted[ARMS]; /* at the best rate, one for each seed */
-    const Reach *reach[ARMS];
+    const Reach *reach[CONTENTS][ARMS];
     int seeds, sizes;
     int64_t length[SIZES];
 } Found;
@@ -326,32 +276,36 @@ static Status draw_lengths(Run *r, const Found *f)
 {
     static const Arm shown[] = {PREFIX, MEMORY, LORA};
     Arena *a = run_arena(r);
-    Series alpha = blank(a, f->sizes, "prefix", 1), right[3];
-    for (int k = 0; k < f->sizes; k++) tensor_set(alpha.x, k, (double)f->length[k]);
-    for (int k = 0; k < f->sizes; k++)
-        gather(&alpha, k, f->reach[PREFIX], sizeof(Reach), offsetof(Reach, alpha) + sizeof(double) * (size_t)k,
-               f->seeds, 1);
+    Series alpha[CONTENTS + 1], right[3];
+    for (int c = 0; c < CONTENTS; c++) {
+        alpha[c] = blank(a, f->sizes, CONTENT[c], c + 1);
+        for (int k = 0; k < f->sizes; k++) {
+            tensor_set(alpha[c].x, k, (double)f->length[k]);
+            gather(&alpha[c], k, f->reach[c][PREFIX], sizeof(Reach),
+                   offsetof(Reach, alpha) + sizeof(double) * (size_t)k, f->seeds, 1);
+        }
+    }
     for (int s = 0; s < 3; s++) {
         right[s] = blank(a, f->sizes, NAME[shown[s]], (int)shown[s] + 1);
-        right[s].x = alpha.x;
+        right[s].x = alpha[0].x;
         for (int k = 0; k < f->sizes; k++)
-            gather(&right[s], k, f->reach[shown[s]], sizeof(Reach),
+            gather(&right[s], k, f->reach[CROWD][shown[s]], sizeof(Reach),
                    offsetof(Reach, right) + sizeof(double) * (size_t)k, f->seeds, 100);
     }
-    Series law = {
-        .x = alpha.x, .y = tensor_new(a, F64, SHAPE(f->sizes)), .label = "1/n", .dashed = true, .colour = 6};
+    alpha[CONTENTS] =
+        (Series){.x = alpha[0].x, .y = tensor_new(a, F64, SHAPE(f->sizes)), .label = "1/n", .dashed = true};
     for (int k = 0; k < f->sizes; k++)
-        tensor_set(law.y, k, tensor_get(alpha.y, 0) * (double)f->length[0] / (double)f->length[k]);
-    Fig *fig =
-        run_figure(r, "length",
-                   str_print(a,
-                             "Tuned at content length %lld to follow an instruction that is not given. (a) weight "
-                             "of the prefix in the softmax; (b) accuracy, where without tuning a coin decides. "
-                             "Mean and range of %d seeds.",
-                             (long long)f->length[0], f->seeds),
-                   500, 190);
+        tensor_set(alpha[CONTENTS].y, k, (double)f->length[0] / (double)f->length[k] * tensor_get(alpha[CROWD].y, 0));
+    Fig *fig = run_figure(
+        r, "length",
+        str_print(a,
+                  "Tuned at content length %lld to follow an instruction that is not given. (a) weight "
+                  "of the prefix in the softmax; (b) accuracy on a crowd, where without tuning a coin decides. "
+                  "Mean and range of %d seeds.",
+                  (long long)f->length[0], f->seeds),
+        500, 190);
     Axis x = {.title = "content length n", .log = true};
-    fig_lines(fig, fig_cell(fig, 1, 2, 0), 2, (Series[]){alpha, law},
+    fig_lines(fig, fig_cell(fig, 1, 2, 0), CONTENTS + 1, alpha,
               (PlotStyle){.letter = "a", .x = x, .y = {.title = "weight of the prefix", .log = true}});
     fig_lines(fig, fig_cell(fig, 1, 2, 1), 3, right,
               (PlotStyle){.letter = "b", .x = x, .y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
@@ -362,7 +316,7 @@ static Status draw_spectra(Run *r, const Found *f, int d)
 {
     static const Arm shown[] = {PREFIX, MEMORY, LORA};
     Arena *a = run_arena(r);
-    int n = d < 32 ? d : 32;
+    int n = d < 20 ? d : 20;
     Series line[3];
     for (int s = 0; s < 3; s++) {
         line[s] = blank(a, n, NAME[shown[s]], (int)shown[s] + 1);
@@ -385,8 +339,7 @@ static Status draw_spectra(Run *r, const Found *f, int d)
                              "Mean and range of %d seeds.",
                              f->seeds),
                    340, 190);
-    PlotStyle style = {.x = {.title = "index"},
-                       .y = {.title = "share of the variance", .log = true, .lo = 1e-7, .hi = 1}};
+    PlotStyle style = {.x = {.title = "index"}, .y = {.title = "share of the variance", .log = true}};
     fig_lines(fig, fig_whole(fig), 3, line, style);
     return fig_close(fig);
 }
@@ -446,20 +399,25 @@ static void record(Run *r, const Found *f)
             run_metric(r, str_print(a, "sorting, %s: change of content attention", NAME[k]), i, s->gap);
             if (k == TABLE) continue;
             run_metric(r, str_print(a, "directions with 99 %% of what %s adds", NAME[k]), i, directions(s));
-            for (int n = 0; n < f->sizes; n++)
-                run_metric(r, str_print(a, "length %lld, %s: right (%%)", (long long)f->length[n], NAME[k]), i,
-                           100 * f->reach[k][i].right[n]);
+            for (int n = 0; n < CONTENTS * f->sizes; n++)
+                run_metric(r,
+                           str_print(a, "%s of %lld, %s: right (%%)", CONTENT[n / f->sizes],
+                                     (long long)f->length[n % f->sizes], NAME[k]),
+                           i, 100 * f->reach[n / f->sizes][k][i].right[n % f->sizes]);
         }
-        for (int n = 0; n < f->sizes; n++)
-            run_metric(r, str_print(a, "length %lld: weight of the prefix", (long long)f->length[n]), i,
-                       f->reach[PREFIX][i].alpha[n]);
-        run_metric(r, "slope of the prefix's log odds against log n", i,
-                   slope(&f->reach[PREFIX][i], f->sizes, f->length));
+        for (int c = 0; c < CONTENTS; c++) {
+            const Reach *x = &f->reach[c][PREFIX][i];
+            for (int n = 0; n < f->sizes; n++)
+                run_metric(r, str_print(a, "%s of %lld: weight of the prefix", CONTENT[c], (long long)f->length[n]),
+                           i, x->alpha[n]);
+            run_metric(r, str_print(a, "%s: slope of the prefix's log odds against log n", CONTENT[c]), i,
+                       slope(x, f->sizes, f->length));
+        }
     }
 }
 
 typedef struct {
-    double exact[ARMS], token[ARMS], directions[ARMS], close[ARMS], far[ARMS], slope, gap;
+    double exact[ARMS], token[ARMS], directions[ARMS], close[ARMS], far[ARMS], slope[CONTENTS], gap;
 } Means;
 
 static Means means_of(const Found *f)
@@ -471,11 +429,12 @@ static Means means_of(const Found *f)
             m.exact[k] += 100 * s->lab.score[0].exact / f->seeds,
                 m.token[k] += 100 * s->lab.score[0].token / f->seeds;
             m.directions[k] += (double)directions(s) / f->seeds;
-            m.close[k] += 100 * f->reach[k][i].right[0] / f->seeds;
-            m.far[k] += 100 * f->reach[k][i].right[f->sizes - 1] / f->seeds;
+            m.close[k] += 100 * f->reach[CROWD][k][i].right[0] / f->seeds;
+            m.far[k] += 100 * f->reach[CROWD][k][i].right[f->sizes - 1] / f->seeds;
             if (k != LORA) m.gap = fmax(m.gap, s->gap);
         }
-        m.slope += slope(&f->reach[PREFIX][i], f->sizes, f->length) / f->seeds;
+        for (int c = 0; c < CONTENTS; c++)
+            m.slope[c] += slope(&f->reach[c][PREFIX][i], f->sizes, f->length) / f->seeds;
     }
     return m;
 }
@@ -488,22 +447,38 @@ static const char *says(bool yes)
 static void judge(Run *r, const Found *f)
 {
     Means m = means_of(f);
-    bool falls = m.slope < -0.5 && m.far[PREFIX]<m.far[MEMORY], broad = m.directions[MEMORY]> m.directions[PREFIX],
+    bool falls =
+        m.slope[CROWD] < -0.5 && m.far[PREFIX]<m.far[MEMORY], broad = m.directions[MEMORY]> m.directions[PREFIX],
          near = m.token[LORA] - m.token[MEMORY] > 2 * fabs(m.token[MEMORY] - m.token[TABLE]) && m.gap < 1e-5;
     run_verdict(
         r,
         m.token[LORA] < 70       ? INCONCLUSIVE
         : falls && broad && near ? HOLDS
                                  : FAILS,
-        "(i) %s: the odds of the prefix's weight go like n^%.2f; accuracy at %lld and %lld tokens: prefix %.0f "
-        "and %.0f %%, M %.0f and %.0f, LoRA %.0f and %.0f. (ii) %s: 99 %% of what is added lies in %.1f "
-        "directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: descending sort, exact and tokens "
+        "(i) %s: the odds of the prefix's weight go like n^%.2f (needle) and n^%.2f (crowd); accuracy on a crowd of "
+        "%lld and of %lld: prefix %.0f and %.0f %%, M %.0f and %.0f, LoRA %.0f and %.0f. (ii) %s: 99 %% of what is "
+        "added lies in %.1f directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: descending sort, exact "
+        "and tokens "
         "right: prefix %.1f and %.1f %%, M %.1f and %.1f, all prefixes %.1f and %.1f, LoRA %.1f and %.1f; "
         "content attention moves by at most %.0e but for LoRA (%d seeds).",
-        says(falls), m.slope, (long long)f->length[0], (long long)f->length[f->sizes - 1], m.close[PREFIX],
-        m.far[PREFIX], m.close[MEMORY], m.far[MEMORY], m.close[LORA], m.far[LORA], says(broad), m.directions[PREFIX],
-        m.directions[MEMORY], m.directions[LORA], says(near), m.exact[PREFIX], m.token[PREFIX], m.exact[MEMORY],
-        m.token[MEMORY], m.exact[TABLE], m.token[TABLE], m.exact[LORA], m.token[LORA], m.gap, f->seeds);
+        says(falls), m.slope[NEEDLE], m.slope[CROWD], (long long)f->length[0], (long long)f->length[f->sizes - 1],
+        m.close[PREFIX], m.far[PREFIX], m.close[MEMORY], m.far[MEMORY], m.close[LORA], m.far[LORA], says(broad),
+        m.directions[PREFIX], m.directions[MEMORY], m.directions[LORA], says(near), m.exact[PREFIX], m.token[PREFIX],
+        m.exact[MEMORY], m.token[MEMORY], m.exact[TABLE], m.token[TABLE], m.exact[LORA], m.token[LORA], m.gap,
+        f->seeds);
+}
+
+/* Of results laid out (rates, seeds): the rate with the least held-out loss at the length of tuning. */
+static const Reach *best_reach(const Reach *x, int rates, int seeds)
+{
+    int best = 0;
+    double least = INFINITY;
+    for (int c = 0; c < rates; c++) {
+        double loss = 0;
+        for (int i = 0; i < seeds; i++) loss += x[c * seeds + i].loss;
+        if (loss < least) least = loss, best = c;
+    }
+    return x + best * seeds;
 }
 
 static Status run(Run *r)
@@ -520,26 +495,20 @@ static Status run(Run *r)
     TRY(lab_pretrain(r, l, 1));
     int n = ARMS * plan.rates * seeds;
     Sorted *sorted = NEW(a, Sorted, n);
-    Reach *reach = NEW(a, Reach, n);
+    Reach *reach = NEW(a, Reach, CONTENTS * n);
     TRY(run_parallel(r, n, sizeof *sorted, sort_job, &plan, sorted));
-    TRY(run_parallel(r, seeds, sizeof(int), teach_base, NULL, NEW(a, int, seeds)));
-    TRY(run_parallel(r, n, sizeof *reach, reach_job, &plan, reach));
+    TRY(run_parallel(r, CONTENTS * seeds, sizeof(int), teach_base, NULL, NEW(a, int, CONTENTS *seeds)));
+    TRY(run_parallel(r, CONTENTS * n, sizeof *reach, reach_job, &plan, reach));
 
     Found f = {.seeds = seeds};
     f.sizes = lengths(r, f.length);
     for (int k = 0; k < ARMS; k++) {
         LabResult *lab = NEW(a, LabResult, plan.rates * seeds);
-        int best = 0;
-        double least = INFINITY;
         for (int i = 0; i < plan.rates * seeds; i++) lab[i] = sorted[k * plan.rates * seeds + i].lab;
-        for (int c = 0; c < plan.rates; c++) {
-            double loss = 0;
-            for (int i = 0; i < seeds; i++) loss += reach[(k * plan.rates + c) * seeds + i].loss;
-            if (loss < least) least = loss, best = c;
-        }
         int choice = lab_best(lab, plan.rates, seeds);
         f.sorted[k] = sorted + (k * plan.rates + choice) * seeds;
-        f.reach[k] = reach + (k * plan.rates + best) * seeds;
+        for (int c = 0; c < CONTENTS; c++)
+            f.reach[c][k] = best_reach(reach + (c * ARMS + k) * plan.rates * seeds, plan.rates, seeds);
         run_note(r, "%s: %lld numbers in the sorter, best at rate %.3g.", NAME[k], (long long)f.sorted[k]->lab.params,
                  plan.rate[choice] * RATE[k]);
     }
@@ -576,16 +545,17 @@ static const Experiment PREFIX_MEMORY = {
     .name = "prefix-memory",
     .title = "Taking the prefix out of the softmax",
     .claim =
-        "A prefix loses its weight to long content; a matrix applied to the query's features does not, and adds a "
+        "A prefix loses weight as the mass of the content grows; a matrix applied to the query's features does not, "
+        "and adds a "
         "bias of a broader spectrum. Yet in one layer it moves no attention, stays near what all prefixes together "
         "can do, and far below LoRA.",
     .method =
         "Prefix, matrix and LoRA at equal parameters: weight and accuracy against content length, spectrum of the "
         "added bias, and ascending to descending sort beside the trained table of all prefixes.",
-    .expect =
-        "Odds of the prefix's weight fall like 1/n; more directions for the matrix; its sorting near the table's, "
-        "LoRA far above.",
-    .cost = "smoke two seconds, quick a minute and a half, paper half an hour",
+    .expect = "Odds of the prefix's weight fall like 1/n in a crowd; more directions for the matrix; its sorting "
+              "near the table's, "
+              "LoRA far above.",
+    .cost = "smoke a second, quick a minute, paper some hours (estimated)",
     .source = "arXiv 2506.13674; Petrov, Torr, Bibi (ICLR 2024), experiment 1",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},

@@ -1,5 +1,5 @@
-/* The weights are taken as one vector in the order of the set.  The transform is the in-place butterfly: log2 N rounds
- * of (a, b) -> (a + b, a - b). */
+/* The weights are taken as one vector in the order of the set.  The transform is the in-place butterfly: log2 N
+ * rounds of (a, b) -> (a + b, a - b). */
 #include "theory/subspace.h"
 
 #include <math.h>
