@@ -30,9 +30,13 @@ static void on_signal(int number)
     stopped = number;
 }
 
+/* The handler runs on a stack of its own: oneDNN's generated code keeps data below the stack pointer, where the
+ * kernel would lay the interrupted registers. */
 void signals_watch(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    static char stack[1 << 16];
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
