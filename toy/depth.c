@@ -156,6 +156,7 @@ static Status run(Run *r)
         r,
         "A method succeeds from %g %% of the inputs wholly right on; the least such depth of the prefix is recorded.",
         threshold);
+    run_note(r, "Where LoRA fails on a task too, these steps say nothing about prefixes on it.");
     run_verdict(
         r,
         learned    ? FAILS
