@@ -242,7 +242,7 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"lengths", "slots", {"1,8", "1,2,4,8,16,32,64", "1,2,4,8,16,32,64"}, 1, 1024},
     {"caps", "caps of a coordinate, times the content's; 0: none", {"0,1", "0,0.5,2", "0,0.25,0.5,1,2"}, 0, 1000},
-    {"rates", "factors of the usual rate, 5e-2", {"1,", "0.5,2", "0.05,0.2,0.5,1,2,5"}, 1e-6, 1e6},
+    {"rates", "factors of the usual rate, 5e-2", {"1,", "1,3,9", "0.05,0.2,0.5,1,2,5"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "600", "10000"}, 1, 1e7},
     {"tolerance", "rise of the loss that counts (nats)", {"0.03"}, 0, 10},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},

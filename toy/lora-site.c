@@ -231,7 +231,7 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"targets", "one or two tasks to learn", {"desc,histogram"}, 0, 0, NULL},
     {"ranks", "ranks", {"1,", "1,4", "1,2,4,8"}, 1, 64},
-    {"rates", "factors of LoRA's usual rate, 5e-3", {"2,", "1,4", "0.2,0.5,1,2,4,8"}, 1e-6, 1e6},
+    {"rates", "factors of LoRA's usual rate, 5e-3", {"2,", "1,3,9", "0.2,0.5,1,2,4,8"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "600", "10000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
