@@ -8,7 +8,7 @@
  *          random prefixes are read into a table and the logits of both compared.  Then the bound: on the ascending
  *          sorter, tables (several starts) and free prefixes are trained alike to sort descending, each at several
  *          rates.
- * Expect   Logits agree to rounding.  The table's loss is at most that of every prefix; what separates them is what a
+ * Expect   Logits agree to rounding.  No trained prefix ends clearly below the table; what separates them is what a
  *          longer prefix could still gain.  LoRA of rank 1 everywhere, with a tenth of the numbers, is not in the
  *          class and shows whether the task itself is within reach of these steps.
  * Cost     a second; under two minutes; half an hour.
@@ -253,12 +253,16 @@ static Status run(Run *r)
     TRY(draw_places(r, &q, best, table));
     double t = sweep_loss(&best[table], seeds), p = sweep_loss(&best[prefix], seeds),
            lora = sweep_loss(&best[prefixes], seeds);
-    run_note(r, "The optimum of the class is estimated by training, from above: with more steps the table's loss may "
-                "still fall.");
+    run_note(
+        r,
+        "The optimum of the class is estimated by training, from above: with more steps the table's loss may "
+        "still fall. Each trained prefix is in the class, so the estimate is the least of them all; tables ended "
+        "%.3f nats %s the best prefix, and %.2g count as equal.",
+        fabs(t - p), t <= p ? "below" : "above", run_real(r, "tolerance"));
     run_verdict(r,
-                gap > 1e-4 ? FAILS
-                : t <= p   ? HOLDS
-                           : INCONCLUSIVE,
+                gap > 1e-4                          ? FAILS
+                : t <= p + run_real(r, "tolerance") ? HOLDS
+                                                    : INCONCLUSIVE,
                 "Prefixes of 1 to 100 slots and the tables read off them give the same logits to %.1e. Late loss on "
                 "descending (mean of %d seeds): best table %.3f (exact match %.1f %%), best trained prefix %.3f "
                 "(\"%s\", %.1f %%), LoRA of rank 1 everywhere %.3f (%.1f %%).",
@@ -272,6 +276,7 @@ static const Setting SETTINGS[] = {
     {"lengths", "slots of the trained free prefixes", {"1,4", "1,10,50", "1,10,50,200"}, 1, 4096},
     {"rates", "factors of each arm's usual learning rate", {"1,", "1,3,9", "0.1,0.3,1,3,9"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"20", "1200", "24000"}, 1, 1e7},
+    {"tolerance", "a table this far above the best prefix counts as trained to the end (nats)", {"0.02"}, 0, 10},
     {"pretrain-steps", "steps of ascending pretraining", {"60", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
     {"dim", "model width", {"32", "64", "96"}, 8, 4096},
@@ -287,7 +292,7 @@ static const Experiment ALL_PREFIXES = {
         "so the best table bounds them all.",
     .method = "Strong random prefixes are read into tables and logits compared; tables from several starts and free "
               "prefixes of several lengths are trained to sort descending from an ascending sorter, rates swept.",
-    .expect = "Equal logits to rounding; no prefix below the table's loss.",
+    .expect = "Equal logits to rounding; no prefix clearly below the table's loss.",
     .cost = "smoke a second, quick under two minutes, paper half an hour",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), section 4",
     .settings = SETTINGS,

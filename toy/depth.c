@@ -21,6 +21,7 @@
 
 enum { DEPTHS = 8, ARMS = 64, WAYS = 2, TASKS = 3 };
 static const char *const WAY[WAYS] = {"prefix", "LoRA"};
+static const char *const LETTER[2 * TASKS] = {"a", "b", "c", "d", "e", "f"};
 
 typedef struct {
     LabModel model[DEPTHS];
@@ -73,11 +74,7 @@ static Series over_depth(Run *r, const Question *q, const SweepBest *best, int t
 {
     SweepBest of[DEPTHS];
     for (int d = 0; d < q->depths; d++) of[d] = best[arm_at(q, d, target, way)];
-    Series s = sweep_series(run_arena(r), of, q->depths, run_seeds(r), what, label);
-    s.x = tensor_new(run_arena(r), F64, SHAPE(q->depths));
-    for (int d = 0; d < q->depths; d++) tensor_set(s.x, d, q->depth[d]);
-    s.marked = true;
-    return s;
+    return sweep_series(run_arena(r), of, q->depths, run_seeds(r), what, label);
 }
 
 static Status draw(Run *r, const Question *q, const SweepBest *best)
@@ -90,6 +87,8 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
                              "range of %d seeds.",
                              q->sweep.rates, run_seeds(r)),
                    500, 340);
+    const char *label[DEPTHS];
+    for (int d = 0; d < q->depths; d++) label[d] = str_print(run_arena(r), "%g", q->depth[d]);
     for (int t = 0; t < q->targets.n; t++) {
         DigitFloors floor = digits_floors(q->targets.task[t], 50000, 1);
         RefLine ref[] = {{floor.position, "ignoring the input", false}, {floor.previous, "last output only", false}};
@@ -98,18 +97,17 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
                            over_depth(r, q, best, -1, 0, SWEEP_EXACT, "ascending, before")};
         Series loss[2] = {over_depth(r, q, best, t, 0, SWEEP_LOSS, "prefix"),
                           over_depth(r, q, best, t, 1, SWEEP_LOSS, "LoRA")};
-        exact[2].dashed = true;
-        fig_lines(f, fig_cell(f, 2, q->targets.n, t), 3, exact,
-                  (PlotStyle){.title = q->targets.task[t]->what,
-                              .letter = (const char *const[]){"a", "b", "c"}[t],
-                              .x = {.title = "layers"},
-                              .y = {.title = "exact match (%)", .lo = 0, .hi = 100}});
-        fig_lines(f, fig_cell(f, 2, q->targets.n, q->targets.n + t), 2, loss,
-                  (PlotStyle){.letter = (const char *const[]){"c", "d", "e"}[t],
-                              .x = {.title = "layers"},
-                              .y = {.title = "late loss (nats)", .log = true},
-                              .ref = ref,
-                              .refs = 2});
+        fig_bars(f, fig_cell(f, 2, q->targets.n, t), 3, exact, label,
+                 (PlotStyle){.title = q->targets.task[t]->what,
+                             .letter = LETTER[t],
+                             .x = {.title = "layers"},
+                             .y = {.title = "exact match (%)", .lo = 0, .hi = 100}});
+        fig_bars(f, fig_cell(f, 2, q->targets.n, q->targets.n + t), 2, loss, label,
+                 (PlotStyle){.letter = LETTER[q->targets.n + t],
+                             .x = {.title = "layers"},
+                             .y = {.title = "late loss (nats)"},
+                             .ref = ref,
+                             .refs = 2});
     }
     return fig_close(f);
 }
@@ -156,6 +154,7 @@ static Status run(Run *r)
         r,
         "A method succeeds from %g %% of the inputs wholly right on; the least such depth of the prefix is recorded.",
         threshold);
+    run_note(r, "Where LoRA fails on a task too, these steps say nothing about prefixes on it.");
     run_verdict(
         r,
         learned    ? FAILS

@@ -314,6 +314,9 @@ static Status run(Run *r)
     TRY(draw(r, &best));
     double copies = removed(&best, seeds, COPIES, WITHOUT), smaller = removed(&best, seeds, SMALLER, WITHOUT),
            larger = removed(&best, seeds, LARGER, WITHOUT), kept = removed(&best, seeds, COPIES, WITH);
+    run_note(r, "The counts of all digits would remove %.0f, %.0f and %.0f %% with such a probe.",
+             100 * removed(&best, seeds, COPIES, COUNTS), 100 * removed(&best, seeds, SMALLER, COUNTS),
+             100 * removed(&best, seeds, LARGER, COUNTS));
     run_note(r,
              "Tokens right: %.1f %% with the prefix, %.1f %% with its contribution clamped to the mean of the output "
              "position.",

@@ -14,6 +14,9 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024) argue for suffixes in their appendix; Li and Liang (ACL 2021) compared
  *          prefixes with infixes on language tasks.
  *
+ * The virtual tokens pass the first layer's norm and are bounded by it, the deep prefix is not: the places compare
+ * with each other, not with it.
+ *
  * What it does not show: suffixes with keys and values of their own in each layer; these tokens enter at the
  * bottom. */
 #include <math.h>
@@ -210,6 +213,9 @@ static Status run(Run *r)
              "Prefix, suffix and interleaved have %d trained word vectors each; the deep prefix has at least as many "
              "numbers. The verdict compares losses with two layers and more.",
              N);
+    run_note(r,
+             "Word vectors pass the norm of the first layer, so their keys and values are bounded there as E1's slot "
+             "is; the deep prefix is not bounded. Compare the three places with each other first.");
     run_verdict(r,
                 !sorts || !deep ? INCONCLUSIVE
                 : leads == deep ? HOLDS

@@ -20,7 +20,7 @@
 
 typedef struct PrefixTable PrefixTable;
 /* Freezes the base and hangs a table on the first layer: d ~ N(0, sd^2), g = the first slot's value + N(0, sd^2)
- * times the root mean square of all values.  `start` names one of several starts.  E_CONFIG without reserved slots. */
+ * times the root mean square of all values.  `start` names one of several starts.  E_CONFIG without such slots. */
 Status table_attach(PrefixTable **, Model *, Hooks *, DigitLayout, double sd, uint64_t start);
 /* Fills the table with the prefix that hangs on `hooks`: what it does to each (token, position), read off rows of
  * random tokens.  `into` is attached to a model with the same base. */

@@ -1,5 +1,5 @@
-/* The table of all prefixes against prefixes, what is read off attention maps of known shape, rows with fillers between
- * their digits, tied slots past the norm, and the summary of a sweep. */
+/* The table of all prefixes against prefixes, what is read off attention maps of known shape, rows with fillers
+ * between their digits, tied slots past the norm, and the summary of a sweep. */
 #include "expect.h"
 
 #include "lab/lab.h"
