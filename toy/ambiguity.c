@@ -1,15 +1,15 @@
 /* toy/ambiguity: how does a model pretrained on k tasks without a marker behave, and how soon does a prefix tell it
  * which is meant?
  *
- * Claim    A model pretrained on a mixture of k tasks without a marker gets each of them right on 1/k of the inputs, on
- *          average over tasks; a prefix for one of them settles the doubt at the first output.
- * Method   Pretrain one small decoder for each k.  Greedy exact match on every task of the mixture; its mean over tasks
- *          is compared with 1/k.  From each model train a prefix for a task that all mixtures share, at several rates;
- *          the lowest late loss counts.  At every point of the curve the first output is scored on held-out inputs: the
- *          task is told at the first point where it is right as often as `told` says.  The plateau is the longest
- *          stretch of the training loss within a tenth, above twice its final value.
- * Expect   k times the mean exact match near 1, and not above it but for inputs on which tasks agree.  The steps until
- *          the task is told have no prediction: they are measured against k.
+ * Claim    A model pretrained on a mixture of k tasks without a marker gets each of them right on 1/k of the inputs,
+ *          on average over tasks; a prefix for one of them settles the doubt at the first output.
+ * Method   Pretrain one small decoder for each k.  Greedy exact match on every task of the mixture; its mean over
+ *          tasks is compared with 1/k.  From each model train a prefix for a task that all mixtures share, at several
+ *          rates; the lowest late loss counts.  At every point of the curve the first output is scored on held-out
+ *          inputs: the task is told at the first point where it is right as often as `told` says.  The plateau is the
+ *          longest stretch of the training loss within a tenth, above twice its final value.
+ * Expect   k times the mean exact match near 1, and not above it but for inputs on which tasks agree.  The steps
+ *          until the task is told have no prediction: they are measured against k.
  * Cost     seconds; two minutes; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), experiment 2: k = 4, 15 to 31 % per task, and a prefix that stayed on a
  *          plateau for 17 000 steps.

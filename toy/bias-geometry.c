@@ -1,13 +1,13 @@
 /* toy/bias-geometry: what a prefix adds to the residual stream, as a shape.
  *
  * Claim    At layer 1 what a prefix adds spans n_H n_S directions, whatever it was trained for.
- * Method   Pretrain on a mixture of tasks without a marker; train one tied prefix per task, at several rates.  In F64,
- *          on one set of token sequences, D = t' - (1 - a) t per head and through the output projection: its singular
- *          values per layer.  At layer 1 the principal angles between the spans of two tasks' D, beside those of random
- *          spans of the same size.  Then arithmetic without training: the sum of the prefixes for two tasks, the sum
- *          less the common start, their mean, and both side by side, scored on the composition of the two tasks, with a
- *          prefix trained for it for comparison; and the straight path from one prefix to another, scored on both
- *          tasks.
+ * Method   Pretrain on a mixture of tasks without a marker; train one tied prefix per task, at several rates.  In
+ *          F64, on one set of token sequences, D = t' - (1 - a) t per head and through the output projection: its
+ *          singular values per layer.  At layer 1 the principal angles between the spans of two tasks' D, beside
+ *          those of random spans of the same size.  Then arithmetic without training: the sum of the prefixes for two
+ *          tasks, the sum less the common start, their mean, and both side by side, scored on the composition of the
+ *          two tasks, with a prefix trained for it for comparison; and the straight path from one prefix to another,
+ *          scored on both tasks.
  * Expect   Rank n_H n_S at layer 1 for every task and seed.  For the rest there is no prediction: it is measured.
  * Cost     seconds; two minutes; half an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 4 and experiments 2 and 3.
@@ -133,7 +133,8 @@ static Status random_basis(Tensor *out, Arena *step, int64_t k, int64_t c, uint6
     return OK;
 }
 
-/* What the prefix that is in place adds, per layer; k = number of tasks: the start, of which the span alone counts. */
+/* What the prefix that is in place adds, per layer; k = number of tasks: the start, of which the span alone counts.
+ * */
 static Status look(Geometry *out, Tensor *basis, Arena *run, Model *m, Hooks *hooks, const Batch *probe,
                    const Seen *before, const Question *q, int k)
 {

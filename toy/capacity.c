@@ -1,12 +1,12 @@
 /* toy/capacity: how many bits does a number of a prefix hold?
  *
- * Claim    What a frozen model can be made to recall through a prefix grows at most linearly with the number of slots,
- *          and, per number, stays far below the log2 V bits of the constructed transformer.
+ * Claim    What a frozen model can be made to recall through a prefix grows at most linearly with the number of
+ *          slots, and, per number, stays far below the log2 V bits of the constructed transformer.
  * Method   Two frozen models of one shape: trained (a sorter) and random.  Maps: M distinct random inputs, a random
  *          answer of V = 8 for each; a free prefix of n_S slots is trained on all of them at once, at several rates.
- *          With a fraction e wrong, M (log2 V - H(e) - e log2(V - 1)) bits are stored: the information that a symmetric
- *          channel with that error passes.  The capacity at n_S is the most over M.  Strings: N random tokens of V,
- *          from nothing but a prefix of one slot; recalled means every token right.
+ *          With a fraction e wrong, M (log2 V - H(e) - e log2(V - 1)) bits are stored: the information that a
+ *          symmetric channel with that error passes.  The capacity at n_S is the most over M.  Strings: N random
+ *          tokens of V, from nothing but a prefix of one slot; recalled means every token right.
  * Expect   Capacity over slots never above the line through the shortest prefix; the constructed transformer recalls
  *          every string of N tokens from N numbers.
  * Cost     seconds; two minutes; an hour.

@@ -11,8 +11,8 @@
  * Expect   Prefix: D_1 and the conditional drift at rounding, D_l > 0 above.  LoRA on all maps, adapters and full
  *          tuning: no zero except what the placement forces (adapters act after layer 1's attention).
  * Cost     seconds; two minutes; an hour.
- * Source   Petrov, Torr and Bibi (ICLR 2024) on invariance; the claim of PrefixMemory-Tuning (ICLR 2026) that prefixes
- *          do change attention patterns in deep models is about the layers above the first.
+ * Source   Petrov, Torr and Bibi (ICLR 2024) on invariance; the claim of PrefixMemory-Tuning (ICLR 2026) that
+ *          prefixes do change attention patterns in deep models is about the layers above the first.
  *
  * What it does not show: what the drift does.  A method can need drift or merely cause it. */
 #include <math.h>

@@ -1,22 +1,23 @@
 /* toy/fibre-pairs: inputs that no prefix can tell apart, whatever its length.
  *
  * Claim    In a one-layer sorter the content of an input reaches the next token through its summary (query, Z, h)
- *          alone, under every prefix.  There are pairs of inputs with one summary and different right answers; on them
- *          no prefix has a mean loss below log 2, nor answers both; LoRA does.
- * Method   Pretrain ascending; the task is descending.  Among many inputs take, for every output, the pairs with equal
- *          queries, different targets and the nearest summaries (data); exchange digits while that brings them nearer
- *          (climbed); then shift the content embeddings of the second input by the least that makes the summaries equal
- *          (met): a shift below 1 leaves every embedding nearest to its own digit.  Train prefixes of several lengths
- *          and LoRA on the task, each at several rates, and evaluate all in F64 on the pairs.
+ *          alone, under every prefix.  There are pairs of inputs with one summary and different right answers; on
+ *          them no prefix has a mean loss below log 2, nor answers both; LoRA does.
+ * Method   Pretrain ascending; the task is descending.  Among many inputs take, for every output, the pairs with
+ *          equal queries, different targets and the nearest summaries (data); exchange digits while that brings them
+ *          nearer (climbed); then shift the content embeddings of the second input by the least that makes the
+ *          summaries equal (met): a shift below 1 leaves every embedding nearest to its own digit.  Train prefixes of
+ *          several lengths and LoRA on the task, each at several rates, and evaluate all in F64 on the pairs.
  * Expect   Met pairs: every prefix gives both inputs one distribution p, so its mean loss is at least
  *          -(log p(y) + log p(y')) / 2 >= log 2.  All pairs: the head's two outputs differ by no more than the slack.
  * Cost     seconds; two minutes; an hour.
- * Source   The bound is the observability argument of Mondal and Shihab (2026), with Petrov, Torr and Bibi (ICLR 2024).
+ * Source   The bound is the observability argument of Mondal and Shihab (2026), with Petrov, Torr and Bibi (ICLR
+ *          2024).
  *
  * Proof of the slack: toy/fibre.h.
  *
- * What it does not show: that digits themselves collide.  Unshifted pairs are near, not equal, and a prefix with large
- * enough values could in principle pull them apart; the certificate is for the shifted ones. */
+ * What it does not show: that digits themselves collide.  Unshifted pairs are near, not equal, and a prefix with
+ * large enough values could in principle pull them apart; the certificate is for the shifted ones. */
 #include <math.h>
 #include <string.h>
 

@@ -12,10 +12,11 @@
  *
  *     |o - o'| <= (1 - alpha) |h - h'| + |alpha - alpha'| |g - h'| <= |h - h'| + (H + V)/4 |log Z - log Z'|
  *
- * since alpha is a logistic function of log a - log Z, whose slope is at most 1/4 (Mondal and Shihab 2026): the slack.
+ * since alpha is a logistic function of log a - log Z, whose slope is at most 1/4 (Mondal and Shihab 2026): the
+ * slack.
  *
- * Keys and values of layer 1 depend on token and position alone, so tables of them make a summary cheap.  The pad slot
- * in front is left out of the sums: it is the same for all inputs, one more fixed slot beside a prefix's. */
+ * Keys and values of layer 1 depend on token and position alone, so tables of them make a summary cheap.  The pad
+ * slot in front is left out of the sums: it is the same for all inputs, one more fixed slot beside a prefix's. */
 #ifndef TOY_FIBRE_H
 #define TOY_FIBRE_H
 

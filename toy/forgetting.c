@@ -1,13 +1,14 @@
 /* toy/forgetting: what is left of the old tasks, and does removing the method bring the old model back?
  *
- * Claim    Removing a prefix, an adapter or a LoRA hook restores the pretrained model exactly: its logits on any input
- *          are the same bytes as before.  Merging a LoRA and taking it out again does so up to rounding only, and full
- *          fine-tuning not at all.
- * Method   Pretrain on a mixture of tasks without a marker of which; tune each method on one of them, at several rates;
- *          the lowest late loss counts.  Old tasks are scored twice: greedy exact match, which must fall to zero on an
- *          unmarked input whatever the method, since one input has one output; and tokens right, teacher-forced, at the
- *          last outputs, where the context says which task it is.  The second is what was forgotten.  Then the hooks go
- *          and the logits of a held-out batch are compared byte by byte with those of the pretrained model.
+ * Claim    Removing a prefix, an adapter or a LoRA hook restores the pretrained model exactly: its logits on any
+ *          input are the same bytes as before.  Merging a LoRA and taking it out again does so up to rounding only,
+ *          and full fine-tuning not at all.
+ * Method   Pretrain on a mixture of tasks without a marker of which; tune each method on one of them, at several
+ *          rates; the lowest late loss counts.  Old tasks are scored twice: greedy exact match, which must fall to
+ *          zero on an unmarked input whatever the method, since one input has one output; and tokens right,
+ *          teacher-forced, at the last outputs, where the context says which task it is.  The second is what was
+ *          forgotten.  Then the hooks go and the logits of a held-out batch are compared byte by byte with those of
+ *          the pretrained model.
  * Expect   Zeros after removal for every method that hangs on hooks; not for full tuning.
  * Cost     seconds; two minutes; an hour.
  * Source   The accuracy matrix is that of Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 2.

@@ -6,8 +6,8 @@
  *     TRY(sweep_run(r, &s));
  *     const Outcome *best = sweep_best(r, &s, 0, NULL);            one per seed, at the arm's best rate
  *
- * An outcome is plain bytes and begins with its LabResult: the rate with the lowest mean `last` counts.  Names of arms
- * are unique in the run; every job's arm is named ARM-FACTOR. */
+ * An outcome is plain bytes and begins with its LabResult: the rate with the lowest mean `last` counts.  Names of
+ * arms are unique in the run; every job's arm is named ARM-FACTOR. */
 #ifndef TOY_SWEEP_H
 #define TOY_SWEEP_H
 

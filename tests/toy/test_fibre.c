@@ -27,7 +27,8 @@ static double norm(const double *x, int n)
     return sqrt(sum);
 }
 
-/* Of one random row: log Z is the log-sum of the scores over content, h their mixture, the pad slot left out of both. */
+/* Of one random row: log Z is the log-sum of the scores over content, h their mixture, the pad slot left out of both.
+ * */
 static void summary_is_attention(void **state)
 {
     (void)state;
@@ -65,8 +66,8 @@ static void mix(double out[DIM], const Sigma *s, double log_a, const double g[DI
     for (int i = 0; i < DIM; i++) out[i] = (1 - alpha) * s->h[i] + alpha * g[i];
 }
 
-/* Prefixes of every strength with values up to the cap: no two outputs are further apart than the slack, and some pair
- * of summaries uses more than half of it, so the bound says something. */
+/* Prefixes of every strength with values up to the cap: no two outputs are further apart than the slack, and some
+ * pair of summaries uses more than half of it, so the bound says something. */
 static void slack_bounds_every_prefix(void **state)
 {
     (void)state;
