@@ -17,7 +17,7 @@
  * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and
  *          Bibi (ICLR 2024), experiment 1.
  *
- * The table of all prefixes (theory/memory.h) contains what any prefix of any length can do in this layer; trained,
+ * The table of all prefixes (lab/table.h) contains what any prefix of any length can do in this layer; trained,
  * it estimates that from below.  phi(q)' M is not in it: it does not shrink the attention's own term.
  *
  * What it does not show: the claims of the source on deep language models; one head, one layer, one phi here. */
@@ -27,6 +27,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "lab/lab.h"
+#include "lab/table.h"
 #include "theory/added.h"
 #include "theory/memory.h"
 
@@ -52,7 +53,8 @@ static LabArm arm_of(Arena *a, Arm arm, int d)
 static Status attach(Run *r, Model *m, Hooks *hooks, const LabModel *recipe, const LabArm *x, Arm arm)
 {
     if (arm == MEMORY) memory_attach(m, hooks, run_text(r, "phi"));
-    if (arm == TABLE) table_attach(m, hooks);
+    PrefixTable *table;
+    if (arm == TABLE) TRY(table_attach(&table, m, hooks, recipe->layout, 0.02, 0));
     return lab_attach(m, hooks, recipe, x);
 }
 
@@ -516,7 +518,8 @@ static Status run(Run *r)
     TRY(draw_lengths(r, &f));
     TRY(draw_spectra(r, &f, l->dim));
     TRY(draw_scores(r, &f));
-    run_note(r, "The reserved filler slot counts as content, in the table too. Not tested: deep models, other phi "
+    run_note(r, "The table takes over the reserved filler slot; with the other methods that counts as content. Not "
+                "tested: deep models, other phi "
                 "(--set phi), normalised mixtures.");
     judge(r, &f);
     return OK;

@@ -1,5 +1,4 @@
-/* The table really holds every prefix, the matrix adds what its formula says, and both have the gradient of their
- * loss; neither moves attention. */
+/* The matrix adds what its formula says, has the gradient of its loss, and does not move attention. */
 #include "expect.h"
 
 #include "ad/gradcheck.h"
@@ -38,45 +37,6 @@ static Tensor captured(Arena *run, Model *m, Hooks *hooks, Site site)
     logits(run, m, hooks);
     hooks_clear_from(hooks, hooks_n(hooks) - 1);
     return c.value;
-}
-
-static double prefix_term(Tensor q, int64_t row, Tensor keys, int64_t p)
-{
-    double sum = 0;
-    for (int64_t c = 0; c < D; c++) sum += tensor_get(q, row * D + c) * tensor_get(keys, p * D + c);
-    return exp(sum / sqrt(D));
-}
-
-/* For every cell that the batch visits: a = sum_p exp(q.k_p / sqrt(d)), g = the mean of v_p under those weights. */
-static void table_holds_a_prefix(void **state)
-{
-    (void)state;
-    Arena run = arena_open((size_t)1 << 28);
-    Model *m = small(&run), *other = small(&run);
-    Hooks *prefixed = hooks_new(&run), *tabled = hooks_new(&run);
-    const Peft *prefix = peft_find("prefix");
-    PeftConfig cfg = {0};
-    prefix->defaults(&cfg, &m->config);
-    cfg.length = 3, cfg.init_sd = 1;
-    assert_int_equal(peft_attach(prefix, m, prefixed, &cfg), OK);
-    table_attach(other, tabled);
-    Tensor q = captured(&run, m, prefixed, SITE_Q),
-           keys = param_find(m->params, "peft.prefix.decoder.layer.0.keys")->val,
-           values = param_find(m->params, "peft.prefix.decoder.layer.0.values")->val,
-           mass = param_find(other->params, "table.mass")->val, mean = param_find(other->params, "table.value")->val;
-    for (int64_t row = 0; row < ROWS * T; row++) {
-        int64_t cell = IDS[row] * other->config.positions + row % T;
-        double a = 0;
-        for (int64_t p = 0; p < 3; p++) a += prefix_term(q, row, keys, p);
-        tensor_set(mass, cell, log(a));
-        for (int64_t c = 0; c < D; c++) {
-            double g = 0;
-            for (int64_t p = 0; p < 3; p++) g += prefix_term(q, row, keys, p) / a * tensor_get(values, p * D + c);
-            tensor_set(mean, cell * D + c, g);
-        }
-    }
-    EXPECT_NEAR(logits(&run, other, tabled), logits(&run, m, prefixed), 1e-12);
-    arena_close(&run);
 }
 
 static void memory_adds_its_formula(void **state)
@@ -121,19 +81,14 @@ static Var *loss_of(Tape *t, void *ctx)
 static void gradients(void **state)
 {
     (void)state;
-    for (int table = 0; table < 2; table++) {
-        Arena run = arena_open((size_t)1 << 28), step = arena_open((size_t)1 << 28);
-        Tuned x = {small(&run), hooks_new(&run)};
-        if (table)
-            table_attach(x.m, x.hooks);
-        else
-            memory_attach(x.m, x.hooks, "elu+1");
-        GradCheck g = gradcheck(x.m->params, &step, loss_of, &x, 5, 3);
-        EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6 && g.norm > 1e-3, "%s: %.2g, %.2g at %s, norm %.2g",
-               table ? "table" : "memory", g.worst, g.worst_each, g.at, g.norm);
-        arena_close(&step);
-        arena_close(&run);
-    }
+    Arena run = arena_open((size_t)1 << 28), step = arena_open((size_t)1 << 28);
+    Tuned x = {small(&run), hooks_new(&run)};
+    memory_attach(x.m, x.hooks, "elu+1");
+    GradCheck g = gradcheck(x.m->params, &step, loss_of, &x, 5, 3);
+    EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6 && g.norm > 1e-3, "%.2g, %.2g at %s, norm %.2g", g.worst,
+           g.worst_each, g.at, g.norm);
+    arena_close(&step);
+    arena_close(&run);
 }
 
-SUITE(cmocka_unit_test(table_holds_a_prefix), cmocka_unit_test(memory_adds_its_formula), cmocka_unit_test(gradients))
+SUITE(cmocka_unit_test(memory_adds_its_formula), cmocka_unit_test(gradients))

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/run.h"
-#include "toy/sweep.h"
+#include "toy/arms.h"
 
 typedef struct {
     LabResult result;
@@ -40,10 +40,10 @@ static void best_rate(void **state)
         all[i] = (Outcome){.arm = i / 6, .rate = i / 2 % 3, .seed = i % 2};
         all[i].result.last = loss(all[i].arm, all[i].rate, all[i].seed);
     }
-    Sweep s = {.arms = 2, .rates = 3, .size = sizeof *all, .all = (char *)all};
+    Arms s = {.arms = 2, .rates = 3, .size = sizeof *all, .all = (char *)all};
     for (int arm = 0; arm < 2; arm++) {
         int rate, want = arm ? 2 : 0;
-        const Outcome *best = sweep_best(r, &s, arm, &rate);
+        const Outcome *best = arms_best(r, &s, arm, &rate);
         for (int i = 0; i < 2; i++)
             EXPECT(rate == want && best[i].arm == arm && best[i].rate == want && best[i].seed == i,
                    "arm %d: rate %d, outcome of arm %d rate %d seed %d", arm, rate, best[i].arm, best[i].rate,
@@ -59,13 +59,13 @@ static void words(void **state)
     (void)state;
     char word[2][24];
     int n;
-    assert_int_equal(sweep_words(word, 2, &n, "prefix,lora"), OK);
+    assert_int_equal(arms_words(word, 2, &n, "prefix,lora"), OK);
     EXPECT(n == 2 && !strcmp(word[0], "prefix") && !strcmp(word[1], "lora"), "%d: %s, %s", n, word[0], word[1]);
-    assert_int_equal(sweep_words(word, 2, &n, "prefix,lora,full"), E_CONFIG);
+    assert_int_equal(arms_words(word, 2, &n, "prefix,lora,full"), E_CONFIG);
     err_clear();
-    assert_int_equal(sweep_words(word, 2, &n, "no-such-method"), E_CONFIG);
+    assert_int_equal(arms_words(word, 2, &n, "no-such-method"), E_CONFIG);
     err_clear();
-    assert_int_equal(sweep_words(word, 2, &n, ""), E_CONFIG);
+    assert_int_equal(arms_words(word, 2, &n, ""), E_CONFIG);
     err_clear();
 }
 
@@ -74,7 +74,7 @@ static void means(void **state)
     (void)state;
     Arena a = arena_open(1 << 20);
     const double values[] = {1, 5, 3, 2, NAN, 4};
-    Series s = sweep_series(&a, values, 2, 3, "x");
+    Series s = arms_series(&a, values, 2, 3, "x");
     EXPECT(fabs(tensor_get(s.y, 0) - 3) < 1e-12 && fabs(tensor_get(s.lo, 0) - 1) < 1e-12 &&
                fabs(tensor_get(s.hi, 0) - 5) < 1e-12,
            "mean %g, range %g to %g", tensor_get(s.y, 0), tensor_get(s.lo, 0), tensor_get(s.hi, 0));

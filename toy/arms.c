@@ -1,5 +1,5 @@
 /* Arms at several rates over all seeds. */
-#include "toy/sweep.h"
+#include "toy/arms.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,17 +8,17 @@
 
 static Status job(Run *r, int i, void *out, void *user)
 {
-    const Sweep *s = user;
+    const Arms *s = user;
     int seeds = run_seeds(r), rate = i / seeds % s->rates, index = i / seeds / s->rates;
-    const SweepArm *a = &s->arm[index];
+    const Arm *a = &s->arm[index];
     Arena run = arena_open(0);
-    SweepJob j = {.run = &run,
-                  .hooks = hooks_new(&run),
-                  .model = a->model,
-                  .arm = a->arm,
-                  .index = index,
-                  .seed_index = i % seeds,
-                  .seed = run_seed(r, i % seeds)};
+    ArmJob j = {.run = &run,
+                .hooks = hooks_new(&run),
+                .model = a->model,
+                .arm = a->arm,
+                .index = index,
+                .seed_index = i % seeds,
+                .seed = run_seed(r, i % seeds)};
     j.arm.name = str_print(&run, "%s-%g", a->arm.name, s->scale[rate]);
     j.arm.lr *= s->scale[rate];
     TRY(lab_open(&j.m, &run, r, j.model, j.seed));
@@ -30,16 +30,16 @@ static Status job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-Status sweep_run(Run *r, Sweep *s)
+Status arms_run(Run *r, Arms *s)
 {
     if (!s->size) s->size = sizeof(LabResult);
-    CHECK(s->arms <= SWEEP_ARMS && s->size >= sizeof(LabResult), "%d arms, outcomes of %zu bytes", s->arms, s->size);
+    CHECK(s->arms <= ARMS_MOST && s->size >= sizeof(LabResult), "%d arms, outcomes of %zu bytes", s->arms, s->size);
     int n = s->arms * s->rates * run_seeds(r);
     s->all = arena_zero(run_arena(r), s->size * (size_t)n);
     return run_parallel(r, n, s->size, job, s, s->all);
 }
 
-const void *sweep_best(Run *r, const Sweep *s, int arm, int *rate)
+const void *arms_best(Run *r, const Arms *s, int arm, int *rate)
 {
     int seeds = run_seeds(r), each = s->rates * seeds;
     const char *mine = s->all + s->size * (size_t)(arm * each);
@@ -50,7 +50,7 @@ const void *sweep_best(Run *r, const Sweep *s, int arm, int *rate)
     return mine + s->size * (size_t)(best * seeds);
 }
 
-Status sweep_words(char word[][24], int most, int *n, const char *list)
+Status arms_words(char word[][24], int most, int *n, const char *list)
 {
     *n = 0;
     for (const char *at = list; *at;) {
@@ -67,7 +67,7 @@ Status sweep_words(char word[][24], int most, int *n, const char *list)
     return *n ? OK : fail(E_CONFIG, "no method is named");
 }
 
-Series sweep_series(Arena *a, const double *values, int points, int seeds, const char *label)
+Series arms_series(Arena *a, const double *values, int points, int seeds, const char *label)
 {
     Tensor mean = tensor_zero(a, F64, SHAPE(points)), lo = tensor_new(a, F64, SHAPE(points)),
            hi = tensor_new(a, F64, SHAPE(points));
@@ -77,12 +77,12 @@ Series sweep_series(Arena *a, const double *values, int points, int seeds, const
             double x = values[p * seeds + i];
             least = x < least || isnan(x) ? x : least, most = x > most || isnan(x) ? x : most;
         }
-        tensor_set(mean, p, sweep_mean(values + p * seeds, seeds)), tensor_set(lo, p, least), tensor_set(hi, p, most);
+        tensor_set(mean, p, arms_mean(values + p * seeds, seeds)), tensor_set(lo, p, least), tensor_set(hi, p, most);
     }
     return (Series){.y = mean, .lo = lo, .hi = hi, .label = label};
 }
 
-double sweep_mean(const double *values, int n)
+double arms_mean(const double *values, int n)
 {
     double sum = 0;
     for (int i = 0; i < n; i++) sum += values[i] / n;
