@@ -5,7 +5,7 @@
  * Method   Pretrain the one-layer model of four digit tasks, train LoRA on its attention for another task, and for
  *          every readout (position, token), head and side (the update of Q, K, V or O alone, or all) compute the
  *          best prefix of any length exactly.  Uncompilable fraction: squared error left, over the squared effect.
- * Expect   More than 1 % left over by every adapter: less would count as compiled.  How much is the measurement;
+ * Expect   More than 5 % left over by every adapter: less would count as compiled.  How much is the measurement;
  *          published is only a table of assumed numbers, 18 to 74 %.
  * Cost     two seconds; a minute; two hours.
  * Source   The theory is Mondal and Shihab's ("When can prefixes compile LoRA?", preprint 2026); the models are
@@ -537,7 +537,7 @@ static Status run(Run *r)
     bool sound = below > 1 - 1e-6;
     run_verdict(
         r,
-        !sound || (exact >= 0.2 && least <= 0.01) ? FAILS
+        !sound || (exact >= 0.2 && least <= 0.05) ? FAILS
         : exact < 0.2                             ? INCONCLUSIVE
                                                   : HOLDS,
         "Uncompilable fraction of whole adapters: %.2f to %.2f, mean %.2f, over %d adapters, %d of them above "
@@ -571,7 +571,7 @@ static const Experiment COMPILE_ADAPTERS = {
     .method =
         "LoRA trained on digit tasks; at every readout, head and side the exact optimum over all prefixes; squared "
         "error left over, as a share of the adapter's effect.",
-    .expect = "More than 1 % left over by every adapter; how much is the measurement (assumed in print: 18 to 74 %).",
+    .expect = "More than 5 % left over by every adapter; how much is the measurement (assumed in print: 18 to 74 %).",
     .cost = "smoke two seconds, quick a minute, paper two hours",
     .source = "after Mondal, Shihab (preprint 2026)",
     .settings = SETTINGS,

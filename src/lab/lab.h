@@ -61,8 +61,8 @@ typedef struct {
     LabWatch *watch; /* its value is kept at every point of the curve, or NULL */
     double until;    /* training ends at the first point where the watched value is at least this; 0: never */
 } LabArm;
-/* Usual options, rate and decay of a method on these models: a start for a sweep.  The name of the method names
- * the arm; "prefix-tied", "lora-all" (every linear map), "adapter" (Houlsby's) are known too. */
+/* Usual options, rate and decay of a method on these models: a start for a sweep.  The name of the method names the
+ * arm; "prefix-tied" and "adapter" (Houlsby's) are known too, and "lora" wraps every linear map. */
 LabArm lab_arm(const char *method);
 
 struct LabResult { /* plain bytes: travels between processes */
