@@ -90,7 +90,8 @@ Status cli_flush(void)
     struct pollfd out = {.fd = STDOUT_FILENO};
     errno = 0;
     if (!fflush(stdout) && !ferror(stdout)) return OK;
-    int error = errno ? errno : EIO;
+    if (!errno && write(STDOUT_FILENO, "\n", 1) == 1) errno = EIO; /* an earlier write failed: ask again why */
+    int error = errno;
     if (error == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))) return OK;
     return fail(E_IO, "standard output: %s", strerror(error));
 }
