@@ -206,7 +206,8 @@ static Status drive(Pool *p)
             }
         }
         if (stopping && !told) {
-            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, SIGTERM);
+            int ask = signals_seen() == SIGTERM ? SIGINT : SIGTERM; /* not the one they may have got themselves */
+            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, ask);
             told = true;
         }
         if (p->n_workers) wait_workers(p);

@@ -19,8 +19,8 @@ double clock_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The first signal asks; the same one again does not wait for the answer.  (A job gets Ctrl-C from the terminal
- * and then SIGTERM from its parent: that is one wish, not two.) */
+/* The first signal asks; the same one again does not wait for the answer.  (A job gets Ctrl-C from the terminal, or
+ * SIGTERM from what ends the whole group, and then the other of the two from its parent: one wish, not two.) */
 static void on_signal(int number)
 {
     if (stopped == number) {
@@ -41,6 +41,11 @@ void signals_watch(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+int signals_seen(void)
+{
+    return stopped;
 }
 
 bool run_stopped(void)

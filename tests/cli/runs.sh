@@ -123,4 +123,10 @@ wait $pid
 got=$?
 [ $got = 130 ]
 result $? "so does SIGTERM ($got)"
+# A signal to the whole group, as timeout sends it, and one to the parent: the jobs still end by themselves.
+for how in TERM INT; do
+    timeout -s $how 0.5 "$program" run test/slow --out "$t/g-$how" >"$t/out" 2>"$t/err"
+    grep -q 'interrupted before the end' "$t/err" && grep -q '"interrupted"' "$t/g-$how/manifest.json"
+    result $? "SIG$how to the group"
+done
 echo "1..$n"
