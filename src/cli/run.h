@@ -110,5 +110,6 @@ void progress_show(const Run *, const Stage *, double fraction);
 void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
 void progress_clear(void);                            /* wipes the line before anything else is printed */
 void signals_watch(void);                             /* SIGINT and SIGTERM are noted, SIGPIPE is ignored */
+int signals_seen(void);                               /* the last one noted, or 0 */
 
 #endif
