@@ -123,10 +123,19 @@ wait $pid
 got=$?
 [ $got = 130 ]
 result $? "so does SIGTERM ($got)"
-# A signal to the whole group, as timeout sends it, and one to the parent: the jobs still end by themselves.
+# A signal to the whole group, as a terminal or timeout sends it: parent and jobs get it, and still end by themselves.
 for how in TERM INT; do
-    timeout -s $how 0.5 "$program" run test/slow --out "$t/g-$how" >"$t/out" 2>"$t/err"
-    grep -q 'interrupted before the end' "$t/err" && grep -q '"interrupted"' "$t/g-$how/manifest.json"
-    result $? "SIG$how to the group"
+    setsid "$program" run test/slow --out "$t/g-$how" >"$t/out" 2>"$t/err" &
+    pid=$!
+    tries=0
+    until [ "$(ls "$t/g-$how"/jobs/*.jsonl 2>/dev/null | wc -l)" -ge 1 ] || [ $tries -gt 200 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+    kill -$how -- -$pid
+    wait $pid
+    got=$?
+    [ $got = 130 ] && grep -q 'interrupted before the end' "$t/err" && grep -q '"interrupted"' "$t/g-$how/manifest.json"
+    result $? "SIG$how to the group gives 130 ($got)"
 done
 echo "1..$n"
