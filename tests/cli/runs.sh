@@ -132,7 +132,7 @@ for how in TERM INT; do
         tries=$((tries + 1))
         sleep 0.05
     done
-    kill -$how -- -$pid
+    kill -$how "-$pid"
     wait $pid
     got=$?
     [ $got = 130 ] && grep -q 'interrupted before the end' "$t/err" && grep -q '"interrupted"' "$t/g-$how/manifest.json"
