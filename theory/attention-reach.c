@@ -285,5 +285,6 @@ static const Experiment ATTENTION_REACH = {
     .cost = "smoke a second, quick a few seconds, paper ten seconds",
     .source = "Petrov, Torr, Bibi (ICLR 2024); Zeng, Lee (ICLR 2024)",
     .seeds = {1, 5, 20},
+    .exact = true,
     .run = run};
 REGISTER(experiment, ATTENTION_REACH)

@@ -521,5 +521,6 @@ static const Experiment COMPILE_LORA = {
     .source = "Mondal, Shihab (preprint 2026)",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},
+    .exact = true,
     .run = run};
 REGISTER(experiment, COMPILE_LORA)

@@ -469,5 +469,6 @@ static const Experiment LORA_RANK = {
     .source = "Zeng, Lee (ICLR 2024)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},
+    .exact = true,
     .run = run};
 REGISTER(experiment, LORA_RANK)

@@ -298,5 +298,6 @@ static const Experiment MANY_TOKENS_MAP = {
     .cost = "smoke a second, quick three seconds, paper six seconds",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 3",
     .settings = SETTINGS,
+    .exact = true,
     .run = run};
 REGISTER(experiment, MANY_TOKENS_MAP)

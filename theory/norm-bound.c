@@ -371,5 +371,6 @@ static const Experiment NORM_BOUND = {
     .source = "Petrov, Torr, Bibi (ICLR 2024) let prefixes pass through the norm; the bound is elementary",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},
+    .exact = true,
     .run = run};
 REGISTER(experiment, NORM_BOUND)

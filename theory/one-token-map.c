@@ -334,5 +334,6 @@ static const Experiment ONE_TOKEN_MAP = {
     .cost = "smoke a second, quick three seconds, paper five seconds",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 2",
     .settings = SETTINGS,
+    .exact = true,
     .run = run};
 REGISTER(experiment, ONE_TOKEN_MAP)

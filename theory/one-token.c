@@ -572,5 +572,6 @@ static const Experiment ONE_TOKEN = {
     .cost = "smoke a second, quick five seconds, paper half a minute",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1",
     .settings = SETTINGS,
+    .exact = true,
     .run = run};
 REGISTER(experiment, ONE_TOKEN)

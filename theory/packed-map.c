@@ -480,5 +480,6 @@ static const Experiment PACKED_MAP = {
     .cost = "smoke a second, quick five seconds, paper a quarter of a minute",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 3",
     .settings = SETTINGS,
+    .exact = true,
     .run = run};
 REGISTER(experiment, PACKED_MAP)

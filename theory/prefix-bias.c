@@ -7,9 +7,8 @@
  *          keys and values, vectors tied through the layer's norm and projections, and tied without the norm. Q1,
  *          Q3: change of renormalised content attention, prefixes everywhere against nowhere, by layer: largest gap,
  *          mean KL and total variation.  Q2: the same at every layer l when both runs carry the prefixes below l.
- *          Q4: the mixture identity for t'.  Q5: singular values of what the prefix adds after the output
- *          projection.  Q6: the mass a_i by layer and position.  Q8: cosines between the biases of different
- *          prefixes.
+ *          Q4: the mixture identity for t'.  Q5: singular values of what is added after the output projection.
+ *          Q6: the mass a_i by layer and position.  Q8: cosines between the biases of different prefixes.
  * Expect   Q1 of layer 1, Q2 and Q4 of every layer at rounding; rank n_H * n_S, wherever that fits the width, in
  *          layer 1.  Total drift above layer 1 is NOT zero: the inputs of those layers have moved.
  * Cost     a second; half a minute; three minutes.
@@ -596,5 +595,6 @@ static const Experiment PREFIX_BIAS = {
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 4",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},
+    .exact = true,
     .run = run};
 REGISTER(experiment, PREFIX_BIAS)

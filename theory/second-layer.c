@@ -496,5 +496,6 @@ static const Experiment SECOND_LAYER = {
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5.2",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},
+    .exact = true,
     .run = run};
 REGISTER(experiment, SECOND_LAYER)

@@ -418,5 +418,6 @@ static const Experiment UNIFIED_VIEW = {
     .source = "He et al. (ICLR 2022)",
     .settings = SETTINGS,
     .seeds = {1, 3, 5},
+    .exact = true,
     .run = run};
 REGISTER(experiment, UNIFIED_VIEW)

@@ -505,5 +505,6 @@ static const Experiment WHO_ESCAPES = {
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 4",
     .settings = SETTINGS,
     .seeds = {1, 5, 20},
+    .exact = true,
     .run = run};
 REGISTER(experiment, WHO_ESCAPES)

@@ -38,6 +38,7 @@ static void print_json(const Experiment **list)
         cJSON_AddStringToObject(one, "claim", e->claim);
         cJSON_AddStringToObject(one, "cost", e->cost);
         cJSON_AddStringToObject(one, "source", e->source);
+        cJSON_AddBoolToObject(one, "exact", e->exact);
         for (const Setting *s = e->settings; s && s->key; s++)
             cJSON_AddStringToObject(settings, s->key, setting_value(s, QUICK));
         cJSON_AddItemToObject(one, "settings", settings);

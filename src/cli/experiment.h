@@ -49,6 +49,7 @@ typedef struct {
     const char *cost;         /* time of the three presets on two cores */
     const char *source;       /* paper, theorem, table */
     const Setting *settings;  /* ends with {0}; NULL: none */
+    bool exact;               /* mathematics, not training: the claim holds at every preset; the tests insist */
     int seeds[PRESETS];       /* default number of seeds; 0 means 1 */
     Status (*run)(Run *);     /* gives a verdict before it returns OK */
 } Experiment;
