@@ -540,9 +540,9 @@ static Status run(Run *r)
         !sound || (exact >= 0.2 && least <= 0.05) ? FAILS
         : exact < 0.2                             ? INCONCLUSIVE
                                                   : HOLDS,
-        "Uncompilable fraction of whole adapters: %.2f to %.2f, mean %.2f, over %d adapters, %d of them above "
-        "0.18 (mean exact match %.0f %%). Means by side: Q %.2f, K %.2f, V %.2f, O %.2f. The best constant "
-        "shift alone leaves %.2f of the whole.",
+        "Uncompilable fraction of whole adapters: %.2f to %.2f (claimed: above 0.05 for each), mean %.2f, over %d "
+        "adapters, %d of them above 0.18 (mean exact match %.0f %%). Means by side: Q %.2f, K %.2f, V %.2f, O %.2f. "
+        "The best constant shift alone leaves %.2f of the whole.",
         least, most, side[ALL], jobs, above, 100 * exact, side[Q], side[K], side[V], side[O], shifted);
     return OK;
 }
