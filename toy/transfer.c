@@ -19,6 +19,7 @@
 #include "cli/experiment.h"
 #include "lab/lab.h"
 #include "plot/plot.h"
+#include "toy/arms.h"
 
 enum { METHODS = 12 };
 
@@ -41,38 +42,19 @@ static Status ask(Run *r, Question *q)
     TRY(lab_check(l));
     TRY(digits_mix(&q->mix, str_print(run_arena(r), "%s,%s", run_text(r, "target"), l->tasks)));
     q->rates = run_list(r, "rates", q->scale);
-    for (const char *at = run_text(r, "methods"); *at && q->methods < METHODS;) {
-        size_t n = strcspn(at, ",");
-        char *name = q->method[q->methods++];
-        if (n >= sizeof q->method[0]) return fail(E_CONFIG, "methods: \"%.*s\" is none", (int)n, at);
-        memcpy(name, at, n);
-        if (lab_arm(name).method && !peft_find(lab_arm(name).method))
-            return fail(E_CONFIG, "methods: \"%s\" is none; vernier list names them", name);
-        at += n + (at[n] == ',');
-    }
-    return OK;
+    return arms_words(q->method, METHODS, &q->methods, run_text(r, "methods"));
 }
 
-/* Job (method, rate, seed). */
-static Status tune(Run *r, int i, void *out, void *user)
+/* Scored on the target and on the tasks of pretraining. */
+static Status tune(Run *r, ArmJob *j, void *out, void *user)
 {
     const Question *q = user;
-    int seeds = run_seeds(r), rate = i / seeds % q->rates, method = i / seeds / q->rates;
-    uint64_t seed = run_seed(r, i % seeds);
-    Arena run = arena_open(0);
-    Model *m;
-    TRY(lab_open(&m, &run, r, &q->recipe, seed));
-    LabArm arm = lab_arm(q->method[method]);
-    arm.name = str_print(&run, "%s-%g", arm.name, q->scale[rate]);
-    arm.lr *= q->scale[rate], arm.steps = run_int(r, "steps"), arm.target = q->mix.task[0]->name;
-    TRY(lab_tune(r, &run, m, hooks_new(&run), &q->recipe, &arm, &q->mix, seed, out));
-    arena_close(&run);
-    return OK;
+    return lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, &q->mix, j->seed, out);
 }
 
 /* ---- what is made of it ---- */
 
-static Status draw_scores(Run *r, const Question *q, LabResult *const best[METHODS])
+static Status draw_scores(Run *r, const Question *q, const LabResult *const best[METHODS])
 {
     Arena *a = run_arena(r);
     const char *label[METHODS];
@@ -102,7 +84,7 @@ static Status draw_scores(Run *r, const Question *q, LabResult *const best[METHO
     return fig_close(f);
 }
 
-static Status draw_losses(Run *r, const Question *q, LabResult *const best[METHODS])
+static Status draw_losses(Run *r, const Question *q, const LabResult *const best[METHODS])
 {
     DigitFloors floors = digits_floors(q->mix.task[0], 50000, 1);
     RefLine ref[] = {{floors.position, "ignoring the input", false}, {floors.previous, "last output only", false}};
@@ -143,16 +125,22 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, &q.recipe, 1));
-    int seeds = run_seeds(r), each = q.rates * seeds;
-    LabResult *all = NEW(run_arena(r), LabResult, q.methods * each), *best[METHODS];
-    TRY(run_parallel(r, q.methods * each, sizeof *all, tune, &q, all));
+    int seeds = run_seeds(r);
+    const LabResult *best[METHODS];
+    Arms sweep = {.arms = q.methods, .rates = q.rates, .tune = tune, .user = &q};
+    memcpy(sweep.scale, q.scale, sizeof q.scale);
+    for (int k = 0; k < q.methods; k++) {
+        sweep.arm[k] = (Arm){lab_arm(q.method[k]), &q.recipe};
+        sweep.arm[k].arm.steps = run_int(r, "steps"), sweep.arm[k].arm.target = q.mix.task[0]->name;
+    }
+    TRY(arms_run(r, &sweep));
 
     Buf said = buf_open(run_arena(r));
     double threshold = run_real(r, "threshold");
     int learned = 0;
     for (int k = 0; k < q.methods; k++) {
-        int choice = lab_best(all + k * each, q.rates, seeds);
-        best[k] = all + k * each + choice * seeds;
+        int choice;
+        best[k] = arms_best(r, &sweep, k, &choice);
         record(r, &q, k, best[k], q.scale[choice]);
         double exact = lab_mean(best[k], seeds, 0);
         learned += exact >= threshold;

@@ -157,7 +157,6 @@ static Gap gap_of(const Stored *x, const Stored *y)
         if (p == q || (isnan(p) && isnan(q))) continue;
         g.differing++;
         g.most = isnan(d) ? (double)INFINITY : fmax(g.most, d);
-        largest = fmax(largest, fabs(p));
     }
     for (int64_t i = 0; i < x->count && g.differing; i++) largest = fmax(largest, fabs(stored_get(x, i)));
     g.relative = largest > 0 ? g.most / largest : g.most;
@@ -211,5 +210,5 @@ Status checkpoint_compare(const Args *a, const char *first, const char *second)
         weights_close(y);
     }
     weights_close(x);
-    return status ? status : OK;
+    return status;
 }

@@ -3,20 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/str.h"
 #include "cli/command.h"
 #include "io/json.h"
 #include "nn/generate.h"
 #include "text/tokenizer.h"
-
-static Status read_text(Bytes *out, const Args *a)
-{
-    const char *text = args_text(a, "text", NULL);
-    if (text && args_count(a) > 1) return fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
-    if (text) *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
-    return text ? OK : file_read(out, args_arena(a), args_count(a) > 1 ? args_at(a, 1) : "/dev/stdin");
-}
 
 static Status open_both(Model **m, Tokenizer *t, const Args *a)
 {
@@ -59,7 +50,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
 {
     Bytes text;
     Arena *arena = args_arena(a);
-    TRY(read_text(&text, a));
+    TRY(args_content(&text, a, 1));
     int64_t room = m->config.positions;
     if (m->arch->encode) {
         BpeText s;
@@ -182,7 +173,7 @@ static Status run_fill(const Args *a)
     int32_t mask = t.bpe ? bpe_specials(t.bpe).mask : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
         return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
-    TRY(read_text(&text, a));
+    TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
     x = bpe_wrap(t.bpe, arena, &x, NULL, m->config.positions - 2);
     Batch b = {.b = 1, .t = x.n, .ids = x.id};

@@ -2,20 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/str.h"
 #include "cli/command.h"
 #include "io/json.h"
 #include "text/tokenizer.h"
-
-/* The text of --text, of a file, or of standard input. */
-static Status read_text(Bytes *out, const Args *a)
-{
-    const char *text = args_text(a, "text", NULL);
-    if (text && args_count(a) > 1) return fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
-    if (text) *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
-    return text ? OK : file_read(out, args_arena(a), args_count(a) > 1 ? args_at(a, 1) : "/dev/stdin");
-}
 
 static void print_json(const Tokenizer *t, Arena *a, const BpeText *x)
 {
@@ -58,7 +48,7 @@ static Status tokenize(const Args *a)
     Bytes text;
     Arena *arena = args_arena(a);
     TRY(tokenizer_open(&t, arena, args_at(a, 0)));
-    TRY(read_text(&text, a));
+    TRY(args_content(&text, a, 1));
     bool special = args_given(a, "special-in-text");
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, special);
     int64_t spelt = t.bpe && !special ? bpe_specials_in(t.bpe, text.text, text.len) : 0;

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/registry.h"
 
 typedef struct {
@@ -53,6 +54,8 @@ Status args_real(double *out, const Args *, const char *option, double otherwise
 Status args_word(int *out, const Args *, const char *option, int otherwise, const char *const *words); /* its index */
 int args_all(const Args *, const char *option, const char **out, int most); /* every use of a repeated option */
 int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
+/* The text that a command reads: --text, the operand (a file), or standard input.  E_CONFIG: both are given. */
+Status args_content(Bytes *out, const Args *, int operand);
 bool args_quiet(const Args *);
 int cli_threads(void);  /* cores this process may use, or --threads */
 void cli_trap(bool on); /* with --trap-fp: stop at invalid operations from here on, or no longer */

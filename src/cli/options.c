@@ -192,6 +192,16 @@ bool args_help(const Args *a)
     return args_given(a, "help");
 }
 
+Status args_content(Bytes *out, const Args *a, int operand)
+{
+    const char *text = args_text(a, "text", NULL);
+    bool file = args_count(a) > operand;
+    if (text && file) return fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
+    if (!text) return file_read(out, args_arena(a), file ? args_at(a, operand) : "/dev/stdin");
+    *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
+    return OK;
+}
+
 bool args_quiet(const Args *a)
 {
     return args_given(a, "quiet");
