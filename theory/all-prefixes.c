@@ -28,21 +28,24 @@
 #include "lab/sweep.h"
 #include "lab/table.h"
 
-enum { ARMS = 16, LOOK = 64 };
+enum { LOOK = 64 };
 typedef enum { TABLE, PREFIX, OTHER } Kind;
 
 typedef struct {
+    LabResult result;
+    double mass[LENGTH]; /* mean a / (Z + a) by output position */
+} Outcome;
+
+typedef struct {
     LabModel model;
-    SweepArm arm[ARMS];
     Sweep sweep;
     double start_sd[RUN_LIST], length[RUN_LIST];
     int starts, lengths;
-    PrefixTable *table; /* of the job under way */
 } Question;
 
 static void add_arm(Question *q, LabArm arm, Kind kind)
 {
-    q->arm[q->sweep.arms++] = (SweepArm){arm, &q->model, (int)kind};
+    q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, &q->model, (int)kind};
 }
 
 static Status ask(Run *r, Question *q)
@@ -53,7 +56,8 @@ static Status ask(Run *r, Question *q)
     l->dim = (int)run_int(r, "dim"), l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr");
     l->test = run_int(r, "test");
     q->starts = run_list(r, "starts", q->start_sd), q->lengths = run_list(r, "lengths", q->length);
-    if (q->starts + q->lengths + 1 > ARMS) return fail(E_CONFIG, "starts and lengths: at most %d together", ARMS - 1);
+    if (q->starts + q->lengths + 1 > SWEEP_ARMS)
+        return fail(E_CONFIG, "starts and lengths: at most %d together", SWEEP_ARMS - 1);
     int64_t steps = run_int(r, "steps");
     for (int i = 0; i < q->starts; i++)
         add_arm(
@@ -70,16 +74,8 @@ static Status ask(Run *r, Question *q)
     LabArm lora = lab_arm("lora");
     lora.name = "LoRA 1", lora.options = "rank=1,alpha=1,target=*", lora.target = "desc", lora.steps = steps;
     add_arm(q, lora, OTHER);
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
-}
-
-static Status attach(Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed, void *user)
-{
-    Question *q = user;
-    if (arm->tag != TABLE) return lab_attach(m, hooks, arm->model, &arm->arm);
-    int start = (int)(arm - q->arm);
-    return table_attach(&q->table, m, hooks, arm->model->layout, q->start_sd[start], rng_mix(seed, (uint64_t)start));
 }
 
 static Batch look_at(Arena *a, const LabModel *l)
@@ -88,19 +84,27 @@ static Batch look_at(Arena *a, const LabModel *l)
     return digits_batch(a, &desc, l->layout, LOOK, rng_stream(1, "look"), 0, true);
 }
 
-/* Mean a / (Z + a) by output position into extra[0..9]. */
-static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed,
-                      double extra[SWEEP_EXTRA], void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    (void)seed;
     const Question *q = user;
-    Batch b = look_at(run, arm->model);
-    if (arm->tag == PREFIX) probs_mass(extra, probs_of(run, m, hooks, &b, 0), arm->model->layout);
-    if (arm->tag != TABLE) return OK;
-    model_loss(m, &(Pass){.tape = tape_open(run, false), .hooks = hooks}, &b);
-    Tensor alpha = table_alpha(q->table);
-    for (int64_t i = 0; i < LOOK * LENGTH; i++) extra[i % LENGTH] += tensor_get(alpha, i) / LOOK;
+    Outcome *o = out;
+    PrefixTable *table;
+    if (j->tag == TABLE)
+        TRY(table_attach(&table, j->m, j->hooks, j->model->layout, q->start_sd[j->index],
+                         rng_mix(j->seed, (uint64_t)j->index)));
+    TRY(sweep_train(r, j, &o->result));
+    Batch b = look_at(j->run, j->model);
+    if (j->tag == PREFIX) probs_mass(o->mass, probs_of(j->run, j->m, j->hooks, &b, 0), j->model->layout);
+    if (j->tag != TABLE) return OK;
+    model_loss(j->m, &(Pass){.tape = tape_open(j->run, false), .hooks = j->hooks}, &b);
+    Tensor alpha = table_alpha(table);
+    for (int64_t i = 0; i < LOOK * LENGTH; i++) o->mass[i % LENGTH] += tensor_get(alpha, i) / LOOK;
     return OK;
+}
+
+static const Outcome *seen(const SweepBest *b, int seed)
+{
+    return (const Outcome *)b->outcome + seed;
 }
 
 /* ---- the identity */
@@ -156,8 +160,8 @@ static Status identity(double *worst, Run *r, const Question *q)
 
 static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
 {
-    const char *label[ARMS];
-    for (int k = 0; k < q->sweep.arms; k++) label[k] = q->arm[k].arm.name;
+    const char *label[SWEEP_ARMS];
+    for (int k = 0; k < q->sweep.arms; k++) label[k] = q->sweep.arm[k].arm.name;
     DigitFloors floor = digits_floors(digit_task("desc"), 50000, 1);
     RefLine ref[] = {{floor.position, "ignoring the input", false}, {floor.previous, "last output only", false}};
     Series loss = sweep_series(run_arena(r), best, q->sweep.arms, run_seeds(r), SWEEP_LOSS, NULL),
@@ -187,7 +191,7 @@ static Series by_place(Run *r, const SweepBest *b, const char *label, bool mass)
     for (int i = 0; i < LENGTH; i++) {
         double sum = 0;
         for (int k = 0; k < run_seeds(r); k++)
-            sum += (mass ? b->extra[k][i] : 100 * b->result[k].score[0].place[i]) / run_seeds(r);
+            sum += (mass ? seen(b, k)->mass[i] : 100 * b->result[k].score[0].place[i]) / run_seeds(r);
         tensor_set(s.x, i, i + 1), tensor_set(s.y, i, sum);
     }
     return s;
@@ -195,11 +199,11 @@ static Series by_place(Run *r, const SweepBest *b, const char *label, bool mass)
 
 static Status draw_places(Run *r, const Question *q, const SweepBest *best, int table)
 {
-    Series mass[ARMS], right[ARMS];
+    Series mass[SWEEP_ARMS], right[SWEEP_ARMS];
     int n = 0;
     for (int k = table; k < q->sweep.arms; k = k == table ? q->starts : k + 1) {
-        if (q->arm[k].tag == OTHER) continue;
-        const char *label = k == table ? "table" : q->arm[k].arm.name;
+        if (q->sweep.arm[k].tag == OTHER) continue;
+        const char *label = k == table ? "table" : q->sweep.arm[k].arm.name;
         mass[n] = by_place(r, &best[k], label, true);
         right[n++] = by_place(r, &best[k], label, false);
     }
@@ -237,15 +241,16 @@ static Status run(Run *r)
     TRY(lab_pretrain(r, &q.model, 1));
     double gap = 0;
     TRY(identity(&gap, r, &q));
-    q.sweep.attach = attach, q.sweep.measure = measure, q.sweep.user = &q;
-    SweepBest best[ARMS];
+    q.sweep.tune = tune, q.sweep.size = sizeof(Outcome), q.sweep.user = &q;
+    SweepBest best[SWEEP_ARMS];
     TRY(sweep_run(r, &q.sweep, best));
     int seeds = run_seeds(r), prefixes = q.starts + q.lengths, table = least_loss(best, 0, q.starts, seeds),
         prefix = least_loss(best, q.starts, prefixes, seeds);
     sweep_record(r, &q.sweep, best);
     for (int p = 0; p < LENGTH; p++)
         for (int i = 0; i < seeds; i++) {
-            run_metric(r, str_print(run_arena(r), "table: mass at output %d", p + 1), i, best[table].extra[i][p]);
+            run_metric(r, str_print(run_arena(r), "table: mass at output %d", p + 1), i,
+                       seen(&best[table], i)->mass[p]);
             run_metric(r, str_print(run_arena(r), "table: tokens right at output %d (%%)", p + 1), i,
                        100 * best[table].result[i].score[0].place[p]);
         }
@@ -266,7 +271,7 @@ static Status run(Run *r)
                 "Prefixes of 1 to 100 slots and the tables read off them give the same logits to %.1e. Late loss on "
                 "descending (mean of %d seeds): best table %.3f (exact match %.1f %%), best trained prefix %.3f "
                 "(\"%s\", %.1f %%), LoRA of rank 1 everywhere %.3f (%.1f %%).",
-                gap, seeds, t, sweep_exact(&best[table], seeds), p, q.arm[prefix].arm.name,
+                gap, seeds, t, sweep_exact(&best[table], seeds), p, q.sweep.arm[prefix].arm.name,
                 sweep_exact(&best[prefix], seeds), lora, sweep_exact(&best[prefixes], seeds));
     return OK;
 }

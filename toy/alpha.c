@@ -26,14 +26,16 @@ enum { TASKS = 8, LOOK = 128, HEADS = 8 };
 typedef enum { TRAINED, BY_PLACE, BY_HEAD, CLAMPS } Clamping;
 static const char *const CLAMP_NAME[CLAMPS] = {"as trained", "mean of head and position", "mean of head"};
 
-/* extra[]: alpha of (head, output), then exact match under each clamp, then alpha's spread over inputs. */
-enum { EXACT = HEADS * LENGTH, SPREAD = EXACT + CLAMPS, EXTRAS };
-_Static_assert((int)EXTRAS <= (int)SWEEP_EXTRA, "extra[] holds what is measured");
+typedef struct {
+    LabResult result;
+    double alpha[HEADS * LENGTH]; /* of (head, output) */
+    double exact[CLAMPS];         /* exact match under each clamp, in % */
+    double spread;                /* of alpha over inputs */
+} Outcome;
 
 typedef struct {
     LabModel model;
     DigitMix tasks;
-    SweepArm arm[TASKS];
     Sweep sweep;
 } Question;
 
@@ -53,9 +55,9 @@ static Status ask(Run *r, Question *q)
         arm.name = q->tasks.task[t]->name;
         arm.options = str_print(a, "kind=free,init_sd=1,length=%lld", (long long)run_int(r, "length"));
         arm.target = arm.name, arm.steps = run_int(r, "steps");
-        q->arm[q->sweep.arms++] = (SweepArm){arm, l, t};
+        q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, l, t};
     }
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
@@ -109,33 +111,38 @@ static double spread(Tensor p, DigitLayout l, const double *mean)
     return sum;
 }
 
-static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed,
-                      double extra[SWEEP_EXTRA], void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    (void)seed;
     const Question *q = user;
-    const DigitLayout layout = arm->model->layout;
-    DigitMix task = {{q->tasks.task[arm->tag]}, 1};
-    Batch b = digits_batch(run, &task, layout, LOOK, rng_stream(1, "look"), 0, true);
-    Tensor probs = probs_of(run, m, hooks, &b, 0);
-    probs_mass(extra, probs, layout);
-    extra[SPREAD] = spread(probs, layout, extra);
-    int heads = arm->model->heads;
+    Outcome *o = out;
+    const DigitLayout layout = j->model->layout;
+    DigitMix task = {{q->tasks.task[j->tag]}, 1};
+    TRY(sweep_train(r, j, &o->result));
+    Batch b = digits_batch(j->run, &task, layout, LOOK, rng_stream(1, "look"), 0, true);
+    Tensor probs = probs_of(j->run, j->m, j->hooks, &b, 0);
+    probs_mass(o->alpha, probs, layout);
+    o->spread = spread(probs, layout, o->alpha);
+    int heads = j->model->heads;
     for (int k = 0; k < CLAMPS; k++) {
         Clamp c = {.layout = layout, .slots = probs.dim[3] - probs.dim[2] + layout.slots};
         for (int i = 0; i < heads * LENGTH; i++) {
             double mean = 0;
-            for (int o = 0; o < LENGTH; o++) mean += extra[i / LENGTH * LENGTH + o] / LENGTH;
-            c.alpha[i] = k == BY_PLACE ? extra[i] : mean;
+            for (int at = 0; at < LENGTH; at++) mean += o->alpha[i / LENGTH * LENGTH + at] / LENGTH;
+            c.alpha[i] = k == BY_PLACE ? o->alpha[i] : mean;
         }
-        int before = hooks_n(hooks);
-        if (k != TRAINED) hook_add(hooks, (Where){SITE_PROBS, 0, PART_DECODER}, clamp, &c);
+        int before = hooks_n(j->hooks);
+        if (k != TRAINED) hook_add(j->hooks, (Where){SITE_PROBS, 0, PART_DECODER}, clamp, &c);
         DigitScore score;
-        lab_score(m, hooks, arm->model, &task, &score);
-        hooks_clear_from(hooks, before);
-        extra[EXACT + k] = 100 * score.exact;
+        lab_score(j->m, j->hooks, j->model, &task, &score);
+        hooks_clear_from(j->hooks, before);
+        o->exact[k] = 100 * score.exact;
     }
     return OK;
+}
+
+static const Outcome *seen(const SweepBest *b, int seed)
+{
+    return (const Outcome *)b->outcome + seed;
 }
 
 /* ---- figures */
@@ -150,7 +157,7 @@ static Status draw_maps(Run *r, const Question *q, const SweepBest *best)
     for (int i = 0; i < LENGTH; i++) place[i] = str_print(a, "%d", i + 1);
     for (int t = 0; t < q->tasks.n; t++) {
         map[t] = tensor_new(a, F64, SHAPE(q->model.heads, LENGTH));
-        for (int i = 0; i < q->model.heads * LENGTH; i++) tensor_set(map[t], i, best[t].extra[0][i]);
+        for (int i = 0; i < q->model.heads * LENGTH; i++) tensor_set(map[t], i, seen(&best[t], 0)->alpha[i]);
         style[t] = (HeatStyle){.title = q->tasks.task[t]->name,
                                .hi = 1,
                                .row = head,
@@ -173,7 +180,9 @@ static Status draw_maps(Run *r, const Question *q, const SweepBest *best)
 
 static double clamped(const SweepBest *b, int seeds, int clamping)
 {
-    return sweep_extra(b, seeds, EXACT + clamping);
+    double sum = 0;
+    for (int i = 0; i < seeds; i++) sum += seen(b, i)->exact[clamping] / seeds;
+    return sum;
 }
 
 static Status draw_clamps(Run *r, const Question *q, const SweepBest *best)
@@ -189,7 +198,7 @@ static Status draw_clamps(Run *r, const Question *q, const SweepBest *best)
         for (int t = 0; t < q->tasks.n; t++) {
             double least = INFINITY, most = -INFINITY;
             for (int i = 0; i < run_seeds(r); i++) {
-                least = fmin(least, best[t].extra[i][EXACT + k]), most = fmax(most, best[t].extra[i][EXACT + k]);
+                least = fmin(least, seen(&best[t], i)->exact[k]), most = fmax(most, seen(&best[t], i)->exact[k]);
             }
             tensor_set(bar[k].y, t, clamped(&best[t], run_seeds(r), k));
             tensor_set(bar[k].lo, t, least), tensor_set(bar[k].hi, t, most);
@@ -214,13 +223,13 @@ static void record(Run *r, const Question *q, const SweepBest *best)
             const char *name = q->tasks.task[t]->name;
             double alpha = 0;
             for (int k = 0; k < q->model.heads * LENGTH; k++)
-                alpha += best[t].extra[i][k] / (q->model.heads * LENGTH);
+                alpha += seen(&best[t], i)->alpha[k] / (q->model.heads * LENGTH);
             run_metric(r, str_print(a, "%s: alpha, mean", name), i, alpha);
             run_metric(r, str_print(a, "%s: alpha, standard deviation over inputs", name), i,
-                       best[t].extra[i][SPREAD]);
+                       seen(&best[t], i)->spread);
             for (int k = 1; k < CLAMPS; k++)
                 run_metric(r, str_print(a, "%s: exact match with alpha at its %s (%%)", name, CLAMP_NAME[k]), i,
-                           best[t].extra[i][EXACT + k]);
+                           seen(&best[t], i)->exact[k]);
         }
 }
 
@@ -229,7 +238,7 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, &q.model, 1));
-    q.sweep.measure = measure, q.sweep.user = &q;
+    q.sweep.tune = tune, q.sweep.size = sizeof(Outcome), q.sweep.user = &q;
     SweepBest best[TASKS];
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);

@@ -20,7 +20,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "toy/arms.h"
+#include "lab/sweep.h"
 
 enum { COUNTS = 6 };
 
@@ -86,7 +86,7 @@ static double longest_plateau(const LabResult *x)
     return longest;
 }
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     Outcome *o = out;
@@ -111,9 +111,9 @@ static Status draw_pretrained(Run *r, const Question *q, const double *mean, con
 {
     Arena *a = run_arena(r);
     int seeds = run_seeds(r);
-    Series line[4] = {arms_series(a, mean, q->counts, seeds, "exact match"),
-                      arms_series(a, first, q->counts, seeds, "first output"),
-                      arms_series(a, late, q->counts, seeds, "last outputs, in context"),
+    Series line[4] = {seeds_series(a, mean, q->counts, seeds, "exact match"),
+                      seeds_series(a, first, q->counts, seeds, "first output"),
+                      seeds_series(a, late, q->counts, seeds, "last outputs, in context"),
                       {.y = tensor_new(a, F64, SHAPE(q->counts)), .label = "100 / k", .dashed = true}};
     for (int c = 0; c < q->counts; c++) tensor_set(line[3].y, c, 100.0 / q->mix[c].n);
     for (int i = 0; i < 4; i++) line[i].x = counts(a, q), line[i].marked = i < 3;
@@ -159,7 +159,7 @@ static Status draw_curves(Run *r, const Question *q, const Outcome *const *best)
 
 /* ---- the experiment ---- */
 
-static Status ask(Run *r, Question *q, Arms *s)
+static Status ask(Run *r, Question *q, Sweep *s)
 {
     double k[RUN_LIST];
     const char *tasks = run_text(r, "tasks");
@@ -167,7 +167,7 @@ static Status ask(Run *r, Question *q, Arms *s)
     if (q->counts > COUNTS) return fail(E_CONFIG, "counts: %d of them, at most %d", q->counts, COUNTS);
     TRY(digits_mix(&q->target, run_text(r, "targets")));
     if (q->target.n > 3) return fail(E_CONFIG, "targets: %d, at most 3", q->target.n);
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int c = 0; c < q->counts; c++) {
         LabModel *l = &q->recipe[c];
@@ -185,7 +185,7 @@ static Status ask(Run *r, Question *q, Arms *s)
             LabArm arm = lab_arm("prefix");
             arm.target = q->target.task[t]->name, arm.steps = run_int(r, "steps"), arm.watch = first_output;
             arm.name = str_print(run_arena(r), "%s of %d", arm.target, (int)k[c]);
-            s->arm[s->arms++] = (Arm){arm, l};
+            s->arm[s->arms++] = (SweepArm){arm, l};
         }
     }
     return OK;
@@ -206,14 +206,15 @@ static void record(Run *r, const char *name, const Outcome *o)
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
+    Sweep s;
     Arena *a = run_arena(r);
     int seeds = run_seeds(r);
     TRY(ask(r, &q, &s));
     TRY(lab_pretrain(r, q.recipe, q.counts));
     Pretrained *p = NEW(a, Pretrained, q.counts * seeds);
     TRY(run_parallel(r, q.counts * seeds, sizeof *p, read_pretrained, &q, p));
-    TRY(arms_run(r, &s));
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
 
     double *mean = NEW(a, double, q.counts *seeds), *first = NEW(a, double, q.counts *seeds),
            *late = NEW(a, double, q.counts *seeds);
@@ -225,18 +226,18 @@ static Status run(Run *r)
         int k = q.mix[c].n;
         for (int i = 0; i < seeds; i++) {
             const Pretrained *x = &p[c * seeds + i];
-            mean[c * seeds + i] = arms_mean(x->exact, k), first[c * seeds + i] = x->first;
+            mean[c * seeds + i] = seeds_mean(x->exact, k), first[c * seeds + i] = x->first;
             late[c * seeds + i] = x->late;
             run_metric(r, str_print(a, "k = %d: mean exact match (%%)", k), i, mean[c * seeds + i]);
             run_metric(r, str_print(a, "k = %d: k times mean exact match (%%)", k), i, k * mean[c * seeds + i]);
             run_metric(r, str_print(a, "k = %d: last tokens right in context (%%)", k), i, x->late);
         }
-        double share = k * arms_mean(mean + c * seeds, seeds);
+        double share = k * seeds_mean(mean + c * seeds, seeds);
         least = fmin(least, share), most = fmax(most, share);
         buf_print(&said, "%sk = %d %.0f %%", c ? ", " : "", k, share);
         for (int t = 0; t < q.target.n; t++) {
             int at = c * q.target.n + t;
-            best[at] = arms_best(r, &s, at, NULL);
+            best[at] = won[at].outcome;
             record(r, s.arm[at].arm.name, best[at]);
             double told = 0;
             for (int i = 0; i < seeds; i++) told += best[at][i].told / seeds, untold += isnan(best[at][i].told);

@@ -21,9 +21,9 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "lab/measure.h"
+#include "lab/sweep.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
-#include "toy/arms.h"
 
 enum { TASKS = 4, LAYERS = 6, NUMBERS = 8192, WIDEST = 256, STEPS = 9 };
 typedef enum { SUM, SUM_LESS_START, MEAN, SIDE_BY_SIDE, TRAINED, WAYS } Way;
@@ -86,7 +86,7 @@ static LabArm prefix_arm(Arena *a, int slots)
     return arm;
 }
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     Outcome *o = out;
@@ -255,7 +255,7 @@ static Status draw_spectrum(Run *r, const Question *q, const Geometry *shape)
         double *y = NEW(a, double, n *seeds);
         for (int i = 0; i < n; i++)
             for (int s = 0; s < seeds; s++) y[i * seeds + s] = fmax(1e-17, shape[s].spectrum[l][i]);
-        line[l] = arms_series(a, y, n, seeds, str_print(a, "layer %d", l + 1));
+        line[l] = seeds_series(a, y, n, seeds, str_print(a, "layer %d", l + 1));
         line[l].x = x;
     }
     RefLine edge = {q->slots * q->recipe.heads + 0.5, "heads x slots", true};
@@ -305,7 +305,7 @@ static Status draw_arithmetic(Run *r, const Question *q, const Geometry *shape)
     double *y = NEW(a, double, WAYS *seeds);
     for (int w = 0; w < WAYS; w++)
         for (int s = 0; s < seeds; s++) y[w * seeds + s] = shape[s].composed[w];
-    Series bar = arms_series(a, y, WAYS, seeds, NULL), line[2];
+    Series bar = seeds_series(a, y, WAYS, seeds, NULL), line[2];
     Tensor x = tensor_new(a, F64, SHAPE(STEPS));
     for (int k = 0; k < 2; k++) {
         double *p = NEW(a, double, STEPS *seeds);
@@ -313,7 +313,7 @@ static Status draw_arithmetic(Run *r, const Question *q, const Geometry *shape)
             tensor_set(x, i, (double)i / (STEPS - 1));
             for (int s = 0; s < seeds; s++) p[i * seeds + s] = shape[s].path[i][k];
         }
-        line[k] = arms_series(a, p, STEPS, seeds, q->task.task[q->path[k]]->name);
+        line[k] = seeds_series(a, p, STEPS, seeds, q->task.task[q->path[k]]->name);
         line[k].x = x, line[k].marked = true;
     }
     Fig *f = run_figure(r, "arithmetic",
@@ -353,7 +353,7 @@ static Status two_of(int out[2], const DigitMix *mix, const char *list)
     return OK;
 }
 
-static Status ask(Run *r, Question *q, Arms *s)
+static Status ask(Run *r, Question *q, Sweep *s)
 {
     LabModel *l = &q->recipe;
     *l = lab_elicitor(run_preset(r));
@@ -369,14 +369,14 @@ static Status ask(Run *r, Question *q, Arms *s)
     TRY(two_of(q->path, &q->task, run_text(r, "path")));
     q->composed = digit_task(run_text(r, "composed"));
     if (!q->composed) return fail(E_CONFIG, "composed: there is no task \"%s\"", run_text(r, "composed"));
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int k = 0; k <= q->task.n; k++) {
         LabArm arm = prefix_arm(run_arena(r), q->slots);
         arm.target = k < q->task.n ? q->task.task[k]->name : q->composed->name;
         arm.name = k < q->task.n ? arm.target : str_print(run_arena(r), "%s, composed", arm.target);
         arm.steps = run_int(r, "steps");
-        s->arm[s->arms++] = (Arm){arm, l};
+        s->arm[s->arms++] = (SweepArm){arm, l};
     }
     return OK;
 }
@@ -408,12 +408,13 @@ static void record(Run *r, const Question *q, const Geometry *s, int i)
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
+    Sweep s;
     int seeds = run_seeds(r), right = 0;
     TRY(ask(r, &q, &s));
     TRY(lab_pretrain(r, &q.recipe, 1));
-    TRY(arms_run(r, &s));
-    for (int k = 0; k < s.arms; k++) q.best[k] = arms_best(r, &s, k, NULL);
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
+    for (int k = 0; k < s.arms; k++) q.best[k] = won[k].outcome;
     Geometry *shape = NEW(run_arena(r), Geometry, seeds);
     TRY(run_parallel(r, seeds, sizeof *shape, measure, &q, shape));
 

@@ -19,7 +19,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "toy/arms.h"
+#include "lab/sweep.h"
 
 enum { VALUES = DIGITS, INPUT = 4, SIZES = 4 };
 typedef enum { TRAINED, RANDOM, MODELS } Which;
@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
     LabModel recipe;
-    Cell cell[ARMS_MOST];
+    Cell cell[SWEEP_ARMS];
     int64_t steps;
     double random_sd;
     int strings;
@@ -86,7 +86,7 @@ static double recalled(Model *m, const Hooks *hooks, const Batch *b)
 }
 
 /* Trains on the one batch until its loss is small. */
-static Status memorise(Run *r, ArmJob *j, const Batch *b, int64_t steps, double *loss)
+static Status memorise(Run *r, SweepJob *j, const Batch *b, int64_t steps, double *loss)
 {
     TrainConfig c = train_defaults();
     c.lr = j->arm.lr, c.total = steps, c.no_dropout = true, c.seed = j->seed;
@@ -114,7 +114,7 @@ static Status memorise(Run *r, ArmJob *j, const Batch *b, int64_t steps, double 
 }
 
 /* A model of the trained one's shape with fresh weights, the method attached. */
-static Status begin(ArmJob *j, const Question *q, uint64_t salt)
+static Status begin(SweepJob *j, const Question *q, uint64_t salt)
 {
     const Cell *c = &q->cell[j->index];
     Config config = j->m->config;
@@ -130,7 +130,7 @@ static Status begin(ArmJob *j, const Question *q, uint64_t salt)
     return OK;
 }
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     const Cell *c = &q->cell[j->index];
@@ -171,13 +171,13 @@ typedef struct {
     int64_t params[SIZES];
 } Capacity;
 
-static void collect(Run *r, const Question *q, const Arms *s, Capacity *c)
+static void collect(Run *r, const Question *q, const Sweep *s, const SweepBest *won, Capacity *c)
 {
     Arena *a = run_arena(r);
     int seeds = run_seeds(r);
     for (int k = 0; k < s->arms; k++) {
         const Cell *cell = &q->cell[k];
-        const Outcome *o = arms_best(r, s, k, NULL);
+        const Outcome *o = won[k].outcome;
         for (int i = 0; i < seeds; i++) {
             run_metric(
                 r, str_print(a, "%s: %s (%%)", s->arm[k].arm.name, cell->string ? "strings recalled" : "recalled"), i,
@@ -207,10 +207,10 @@ static Status draw_capacity(Run *r, const Capacity *c)
     Series line[MODELS + 1];
     Tensor x = tensor_new(a, F64, SHAPE(c->sizes));
     for (int k = 0; k < c->sizes; k++) tensor_set(x, k, c->slots[k]);
-    for (int w = 0; w < MODELS; w++) line[w] = arms_series(a, c->most[w], c->sizes, seeds, WHICH[w]);
+    for (int w = 0; w < MODELS; w++) line[w] = seeds_series(a, c->most[w], c->sizes, seeds, WHICH[w]);
     line[MODELS] = (Series){.y = tensor_new(a, F64, SHAPE(c->sizes)), .label = "proportional", .dashed = true};
     for (int k = 0; k < c->sizes; k++)
-        tensor_set(line[MODELS].y, k, arms_mean(c->most[TRAINED], seeds) * c->slots[k] / c->slots[0]);
+        tensor_set(line[MODELS].y, k, seeds_mean(c->most[TRAINED], seeds) * c->slots[k] / c->slots[0]);
     for (int i = 0; i <= MODELS; i++) line[i].x = x, line[i].marked = i < MODELS;
     Fig *f =
         run_figure(r, "capacity",
@@ -225,7 +225,7 @@ static Status draw_capacity(Run *r, const Capacity *c)
     return fig_close(f);
 }
 
-static Status draw_strings(Run *r, const Question *q, const Arms *s)
+static Status draw_strings(Run *r, const Question *q, const Sweep *s, const SweepBest *won)
 {
     Arena *a = run_arena(r);
     Series dots[MODELS];
@@ -238,7 +238,7 @@ static Status draw_strings(Run *r, const Question *q, const Arms *s)
         n = 0;
         for (int k = 0; k < s->arms; k++) {
             if (!q->cell[k].string || q->cell[k].which != (Which)w) continue;
-            const Outcome *o = arms_best(r, s, k, NULL);
+            const Outcome *o = won[k].outcome;
             double mean = 0;
             for (int i = 0; i < run_seeds(r); i++) mean += 100 * o[i].recalled / run_seeds(r);
             tensor_set(dots[w].x, n, q->cell[k].count * log2(q->cell[k].values));
@@ -264,7 +264,7 @@ static Status draw_strings(Run *r, const Question *q, const Arms *s)
 
 /* ---- the experiment ---- */
 
-static void add(Run *r, Question *q, Arms *s, Cell c)
+static void add(Run *r, Question *q, Sweep *s, Cell c)
 {
     Arena *a = run_arena(r);
     LabArm arm = lab_arm("prefix");
@@ -272,10 +272,10 @@ static void add(Run *r, Question *q, Arms *s, Cell c)
     arm.name = c.string ? str_print(a, "%s, %d tokens of %d", WHICH[c.which], c.count, c.values)
                         : str_print(a, "%s, %d pairs in %d slots", WHICH[c.which], c.count, c.slots);
     q->cell[s->arms] = c;
-    s->arm[s->arms++] = (Arm){arm, &q->recipe};
+    s->arm[s->arms++] = (SweepArm){arm, &q->recipe};
 }
 
-static Status ask(Run *r, Question *q, Arms *s, Capacity *c)
+static Status ask(Run *r, Question *q, Sweep *s, Capacity *c)
 {
     double slots[RUN_LIST], pairs[RUN_LIST], tokens[RUN_LIST], values[RUN_LIST];
     int n = run_list(r, "slots", slots), m = run_list(r, "pairs", pairs), t = run_list(r, "tokens", tokens),
@@ -285,14 +285,14 @@ static Status ask(Run *r, Question *q, Arms *s, Capacity *c)
     l->layers = (int)run_int(r, "layers"), l->dim = (int)run_int(r, "dim"), l->heads = (int)run_int(r, "heads");
     l->steps = run_int(r, "pretrain-steps"), l->layout.gap = run_int(r, "gap");
     q->steps = run_int(r, "steps"), q->random_sd = run_real(r, "random-sd"), q->strings = (int)run_int(r, "strings");
-    if (n > SIZES || MODELS * (n * m + t * v) > ARMS_MOST)
+    if (n > SIZES || MODELS * (n * m + t * v) > SWEEP_ARMS)
         return fail(E_CONFIG, "%d arms, at most %d; %d sizes of slots, at most %d", MODELS * (n * m + t * v),
-                    ARMS_MOST, n, SIZES);
+                    SWEEP_ARMS, n, SIZES);
     for (int i = 0; i < t; i++)
         if (tokens[i] > (double)digits_positions(l->layout))
             return fail(E_CONFIG, "tokens: %g do not fit %lld positions", tokens[i],
                         (long long)digits_positions(l->layout));
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     c->sizes = n;
     for (int k = 0; k < n; k++) c->slots[k] = (int)slots[k];
@@ -310,26 +310,27 @@ static Status ask(Run *r, Question *q, Arms *s, Capacity *c)
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
+    Sweep s;
     Capacity c = {0};
     int seeds = run_seeds(r), right[MODELS] = {0}, strings = 0;
     TRY(ask(r, &q, &s, &c));
     TRY(lab_pretrain(r, &q.recipe, 1));
-    TRY(arms_run(r, &s));
-    collect(r, &q, &s, &c);
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
+    collect(r, &q, &s, won, &c);
     TRY(draw_capacity(r, &c));
-    TRY(draw_strings(r, &q, &s));
+    TRY(draw_strings(r, &q, &s, won));
 
     double steepest = 0, densest = 0, ends[MODELS][2];
     for (int w = 0; w < MODELS; w++)
         for (int k = 0; k < c.sizes; k++) {
-            double mean = arms_mean(c.most[w] + k * seeds, seeds), first = arms_mean(c.most[w], seeds);
+            double mean = seeds_mean(c.most[w] + k * seeds, seeds), first = seeds_mean(c.most[w], seeds);
             steepest = fmax(steepest, mean / first / ((double)c.slots[k] / c.slots[0]));
             densest = fmax(densest, mean / (double)c.params[k]);
             ends[w][k > 0] = mean;
         }
     for (int k = 0; k < s.arms; k++) {
-        const Outcome *o = arms_best(r, &s, k, NULL);
+        const Outcome *o = won[k].outcome;
         if (!q.cell[k].string) continue;
         strings += q.strings * seeds * (q.cell[k].which == TRAINED);
         for (int i = 0; i < seeds; i++) right[q.cell[k].which] += (int)lround(o[i].recalled * q.strings);

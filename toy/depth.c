@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "lab/sweep.h"
 
-enum { DEPTHS = 8, ARMS = 64, WAYS = 2, TASKS = 3 };
+enum { DEPTHS = 8, WAYS = 2, TASKS = 3 };
 static const char *const WAY[WAYS] = {"prefix", "LoRA"};
 static const char *const LETTER[2 * TASKS] = {"a", "b", "c", "d", "e", "f"};
 
@@ -28,7 +28,6 @@ typedef struct {
     double depth[RUN_LIST];
     int depths;
     DigitMix targets;
-    SweepArm arm[ARMS];
     Sweep sweep;
 } Question;
 
@@ -46,7 +45,7 @@ static void add_depth(Run *r, Question *q, int d)
     l->layers = (int)q->depth[d], l->heads = (int)run_int(r, "heads"), l->dim = (int)run_int(r, "dim");
     l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr"), l->test = run_int(r, "test");
     LabArm none = {.name = str_print(a, "%d layers: pretrained, ascending", l->layers), .target = "asc"};
-    q->arm[q->sweep.arms++] = (SweepArm){none, l, 0};
+    q->sweep.arm[q->sweep.arms++] = (SweepArm){none, l, 0};
     for (int t = 0; t < q->targets.n; t++)
         for (int w = 0; w < WAYS; w++) {
             LabArm arm = lab_arm(w ? "lora" : "prefix");
@@ -54,7 +53,7 @@ static void add_depth(Run *r, Question *q, int d)
             arm.options = w ? "rank=4,alpha=4,target=*"
                             : str_print(a, "kind=free,init_sd=1,length=%lld", (long long)run_int(r, "length"));
             arm.target = q->targets.task[t]->name, arm.steps = run_int(r, "steps");
-            q->arm[q->sweep.arms++] = (SweepArm){arm, l, 0};
+            q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, l, 0};
         }
 }
 
@@ -65,7 +64,7 @@ static Status ask(Run *r, Question *q)
     if (q->depths > DEPTHS || q->targets.n > TASKS)
         return fail(E_CONFIG, "at most %d depths and %d targets", DEPTHS, TASKS);
     for (int d = 0; d < q->depths; d++) add_depth(r, q, d);
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
@@ -129,7 +128,7 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, q.model, q.depths));
-    SweepBest best[ARMS];
+    SweepBest best[SWEEP_ARMS];
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     TRY(draw(r, &q, best));

@@ -21,7 +21,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "lab/measure.h"
-#include "toy/arms.h"
+#include "lab/sweep.h"
 
 enum { LAYERS = 8, TARGETS = 4 };
 
@@ -47,7 +47,7 @@ static int64_t virtual_keys(const Seen *s)
 }
 
 /* Hooks of a prefix are added two a layer, from the first layer on: clearing from 2l leaves the layers below l. */
-static void toggle(Outcome *o, ArmJob *j, Arena *step, const Batch *probe, const Seen *all)
+static void toggle(Outcome *o, SweepJob *j, Arena *step, const Batch *probe, const Seen *all)
 {
     Seen with[LAYERS], without[LAYERS];
     int layers = j->model->layers;
@@ -63,7 +63,7 @@ static void toggle(Outcome *o, ArmJob *j, Arena *step, const Batch *probe, const
     }
 }
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     Outcome *o = out;
@@ -101,7 +101,7 @@ static int matched(const Outcome *o, int seeds)
     return n;
 }
 
-static void record(Run *r, const Question *q, const Arm *arm, const Outcome *o)
+static void record(Run *r, const Question *q, const SweepArm *arm, const Outcome *o)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
@@ -132,7 +132,7 @@ static double tv(const Outcome *o, int l)
 }
 
 /* Above total variation, below KL; a column for each target, bars in groups by layer. */
-static Status draw(Run *r, const Question *q, const Outcome *const best[ARMS_MOST], char method[][24])
+static Status draw(Run *r, const Question *q, const Outcome *const best[SWEEP_ARMS], char method[][24])
 {
     static const struct {
         double (*value)(const Outcome *, int l);
@@ -151,13 +151,13 @@ static Status draw(Run *r, const Question *q, const Outcome *const best[ARMS_MOS
                              seeds),
                    n > 1 ? 500 : 300, 320);
     for (int panel = 0; panel < 2 * n; panel++) {
-        Series bar[ARMS_MOST];
+        Series bar[SWEEP_ARMS];
         int t = panel % n, row = panel / n;
         for (int k = 0; k < q->methods; k++) {
             double *y = NEW(a, double, layers *seeds);
             for (int l = 0; l < layers; l++)
                 for (int i = 0; i < seeds; i++) y[l * seeds + i] = ROW[row].value(&best[t * q->methods + k][i], l);
-            bar[k] = arms_series(a, y, layers, seeds, method[k]);
+            bar[k] = seeds_series(a, y, layers, seeds, method[k]);
         }
         fig_bars(f, fig_cell(f, 2, n, panel), q->methods, bar, label,
                  (PlotStyle){.title = row ? NULL : str_print(a, "target: %s", q->target.task[t]->name),
@@ -169,7 +169,7 @@ static Status draw(Run *r, const Question *q, const Outcome *const best[ARMS_MOS
 
 /* ---- the experiment ---- */
 
-static Status ask(Run *r, Question *q, Arms *s, char method[][24])
+static Status ask(Run *r, Question *q, Sweep *s, char method[][24])
 {
     LabModel *l = &q->recipe;
     *l = lab_composer(run_preset(r));
@@ -179,11 +179,11 @@ static Status ask(Run *r, Question *q, Arms *s, char method[][24])
     l->test = run_int(r, "test"), q->probes = run_int(r, "probes");
     TRY(lab_check(l));
     TRY(digits_mix(&q->target, run_text(r, "targets")));
-    TRY(arms_words(method, ARMS_MOST, &q->methods, run_text(r, "methods")));
-    if (q->target.n > TARGETS || q->target.n * q->methods > ARMS_MOST)
+    TRY(sweep_methods(method, SWEEP_ARMS, &q->methods, run_text(r, "methods")));
+    if (q->target.n > TARGETS || q->target.n * q->methods > SWEEP_ARMS)
         return fail(E_CONFIG, "%d targets and %d methods: at most %d and %d arms", q->target.n, q->methods, TARGETS,
-                    ARMS_MOST);
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+                    SWEEP_ARMS);
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     double match[RUN_LIST];
     int matches = run_list(r, "match", match);
@@ -193,7 +193,7 @@ static Status ask(Run *r, Question *q, Arms *s, char method[][24])
             arm.name = str_print(run_arena(r), "%s, %s", method[k], q->target.task[t]->name);
             arm.target = q->target.task[t]->name, arm.steps = run_int(r, "steps");
             arm.watch = lab_watch_token, arm.until = match[t < matches ? t : matches - 1] / 100;
-            s->arm[s->arms++] = (Arm){arm, l};
+            s->arm[s->arms++] = (SweepArm){arm, l};
         }
     return OK;
 }
@@ -201,17 +201,18 @@ static Status ask(Run *r, Question *q, Arms *s, char method[][24])
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
-    char method[ARMS_MOST][24];
+    Sweep s;
+    char method[SWEEP_ARMS][24];
     TRY(ask(r, &q, &s, method));
     TRY(lab_pretrain(r, &q.recipe, 1));
-    TRY(arms_run(r, &s));
-    const Outcome *best[ARMS_MOST];
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
+    const Outcome *best[SWEEP_ARMS];
     int seeds = run_seeds(r), layers = q.recipe.layers, reached = 0;
     double first = 0, conditional = 0, above = INFINITY;
     Buf said = buf_open(run_arena(r));
     for (int k = 0; k < s.arms; k++) {
-        best[k] = arms_best(r, &s, k, NULL);
+        best[k] = won[k].outcome;
         record(r, &q, &s.arm[k], best[k]);
         double low = 0, high = 0;
         for (int i = 0; i < seeds; i++) low += best[k][i].tv[0] / seeds, high += best[k][i].tv[layers - 1] / seeds;

@@ -21,7 +21,6 @@
 #include "lab/sweep.h"
 #include "lab/table.h"
 
-enum { ARMS = 48 };
 typedef enum { TIED, BARE, FREE, MLP, PROMPT, KINDS, TABLE = KINDS, OTHER } Kind;
 static const char *const KIND_NAME[KINDS] = {"tied", "no norm", "free", "mlp", "prompt"};
 
@@ -29,19 +28,18 @@ typedef struct {
     LabModel model[RUN_LIST]; /* E1's, and for prompts of several places one with as many reserved */
     int models, lengths;
     double length[RUN_LIST];
-    SweepArm arm[ARMS];
-    double length_of[ARMS];
+    double length_of[SWEEP_ARMS];
     Sweep sweep;
     int64_t steps;
 } Question;
 
 static Status add_arm(Question *q, LabArm arm, const LabModel *model, Kind kind, double length)
 {
-    if (q->sweep.arms == ARMS) return fail(E_CONFIG, "more than %d arms", ARMS);
+    if (q->sweep.arms == SWEEP_ARMS) return fail(E_CONFIG, "more than %d arms", SWEEP_ARMS);
     arm.target = arm.target ? arm.target : "desc";
     arm.steps = kind == OTHER && !arm.method ? 0 : q->steps;
     q->length_of[q->sweep.arms] = length;
-    q->arm[q->sweep.arms++] = (SweepArm){arm, model, (int)kind};
+    q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, model, (int)kind};
     return OK;
 }
 
@@ -85,7 +83,7 @@ static Status ask(Run *r, Question *q)
         q, (LabArm){.name = "LoRA 1", .method = "lora", .options = "rank=1,alpha=1,target=*", .lr = 1, .decay = 0.01},
         l, OTHER, 0));
     TRY(add_arm(q, (LabArm){.name = "pretrained, ascending", .target = "asc"}, l, OTHER, 0));
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
@@ -97,19 +95,22 @@ static Var *replace(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_prepend(p->tape, tape_param(p->tape, table), out, table->val.dim[0]);
 }
 
-static Status attach(Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed, void *user)
+static void reserve(SweepJob *j)
+{
+    params_train(j->m->params, "*", false);
+    Param *p = param_add(j->m->params, "peft.reserved.table", (Init){INIT_NORMAL, 1},
+                         SHAPE(j->model->layout.slots, j->m->config.dim));
+    params_train(j->m->params, "peft.*", true);
+    hook_add(j->hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, replace, p);
+}
+
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     (void)user;
-    DigitLayout layout = arm->model->layout;
     PrefixTable *table;
-    if (arm->tag == TABLE) return table_attach(&table, m, hooks, layout, 0, seed);
-    if (arm->tag != PROMPT) return lab_attach(m, hooks, arm->model, &arm->arm);
-    params_train(m->params, "*", false);
-    Param *p =
-        param_add(m->params, "peft.reserved.table", (Init){INIT_NORMAL, 1}, SHAPE(layout.slots, m->config.dim));
-    params_train(m->params, "peft.*", true);
-    hook_add(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, replace, p);
-    return OK;
+    if (j->tag == TABLE) TRY(table_attach(&table, j->m, j->hooks, j->model->layout, 0, j->seed));
+    if (j->tag == PROMPT) reserve(j);
+    return sweep_train(r, j, out);
 }
 
 /* ---- figures */
@@ -151,9 +152,9 @@ static Status draw_rates(Run *r, const Question *q, const SweepBest *best, const
         Series line[KINDS];
         int n = 0;
         for (int k = 0; k < q->sweep.arms; k++) {
-            if (q->arm[k].tag >= KINDS || q->length_of[k] != q->length[c] || n == KINDS) continue;
-            line[n] = line_over(r, q->sweep.rates, KIND_NAME[q->arm[k].tag]);
-            line[n].colour = q->arm[k].tag + 1;
+            if (q->sweep.arm[k].tag >= KINDS || q->length_of[k] != q->length[c] || n == KINDS) continue;
+            line[n] = line_over(r, q->sweep.rates, KIND_NAME[q->sweep.arm[k].tag]);
+            line[n].colour = q->sweep.arm[k].tag + 1;
             for (int i = 0; i < q->sweep.rates; i++)
                 put(&line[n], i, q->sweep.scale[i], best[k].all + i * seeds, seeds);
             n++;
@@ -172,9 +173,9 @@ static Status draw_rates(Run *r, const Question *q, const SweepBest *best, const
 
 static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
 {
-    const char *label[ARMS];
+    const char *label[SWEEP_ARMS];
     int n = q->sweep.arms - 1;
-    for (int k = 0; k < n; k++) label[k] = q->arm[k].arm.name;
+    for (int k = 0; k < n; k++) label[k] = q->sweep.arm[k].arm.name;
     Series bar[] = {sweep_series(run_arena(r), best, n, run_seeds(r), SWEEP_EXACT, "all ten right"),
                     sweep_series(run_arena(r), best, n, run_seeds(r), SWEEP_TOKEN, "tokens right")};
     Fig *f =
@@ -191,7 +192,7 @@ static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
 static int find(const Question *q, Kind kind, double length)
 {
     for (int k = 0; k < q->sweep.arms; k++)
-        if (q->arm[k].tag == (int)kind && (length < 0 || q->length_of[k] == length)) return k;
+        if (q->sweep.arm[k].tag == (int)kind && (length < 0 || q->length_of[k] == length)) return k;
     return -1;
 }
 
@@ -201,7 +202,7 @@ static void judge(Run *r, const Question *q, const SweepBest *best, DigitFloors 
     double most = 0;
     for (int k = 0; k < table; k++) {
         most = fmax(most, sweep_exact(&best[k], seeds));
-        if (q->arm[k].tag == FREE && (free < 0 || sweep_loss(&best[k], seeds) < sweep_loss(&best[free], seeds)))
+        if (q->sweep.arm[k].tag == FREE && (free < 0 || sweep_loss(&best[k], seeds) < sweep_loss(&best[free], seeds)))
             free = k;
     }
     double asc = sweep_exact(&best[q->sweep.arms - 1], seeds);
@@ -217,7 +218,7 @@ static void judge(Run *r, const Question *q, const SweepBest *best, DigitFloors 
         "\"%s\" %.2f, all-prefixes table %.2f, LoRA of rank 1 everywhere %.2f; ignoring the input costs %.2f, "
         "knowing only the last output %.2f. Exact match: %.1f, %.1f, %.1f and %.1f %% (ascending before: "
         "%.1f %%).",
-        q->sweep.rates, seeds, one, q->arm[free].arm.name, many, sweep_loss(&best[table], seeds),
+        q->sweep.rates, seeds, one, q->sweep.arm[free].arm.name, many, sweep_loss(&best[table], seeds),
         sweep_loss(&best[table + 1], seeds), floor.position, floor.previous, sweep_exact(&best[tied], seeds),
         sweep_exact(&best[free], seeds), sweep_exact(&best[table], seeds), sweep_exact(&best[table + 1], seeds), asc);
 }
@@ -227,8 +228,8 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, q.model, q.models));
-    q.sweep.attach = attach;
-    SweepBest best[ARMS];
+    q.sweep.tune = tune;
+    SweepBest best[SWEEP_ARMS];
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     DigitFloors floor = digits_floors(digit_task("desc"), 50000, 1);

@@ -23,9 +23,9 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "lab/sweep.h"
 #include "num/stats.h"
 #include "toy/fibre.h"
-#include "toy/arms.h"
 
 enum { PAIRS = 60, LONGEST = 5 };
 typedef enum { DATA, CLIMBED, MET, KINDS } Kind;
@@ -151,7 +151,7 @@ static void judge(Outcome *out, Kind kind, int k, Arena *run, Model *m, Hooks *h
     arena_close(&step);
 }
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     const Pairs *p = &q->pairs[j->seed_index];
@@ -205,7 +205,7 @@ static void record(Run *r, const Question *q, const char *name, const Outcome *o
             double both = 0;
             int n = q->pairs[i].n;
             for (int k = 0; k < n; k++) both += 100.0 * o[i].both[kind][k] / n;
-            run_metric(r, str_print(a, "%s: mean loss, %s", name, KIND[kind]), i, arms_mean(o[i].loss[kind], n));
+            run_metric(r, str_print(a, "%s: mean loss, %s", name, KIND[kind]), i, seeds_mean(o[i].loss[kind], n));
             run_metric(r, str_print(a, "%s: both right, %s (%%)", name, KIND[kind]), i, both);
         }
         run_metric(r, str_print(a, "%s: largest value norm in front of the content", name), i, o[i].cap);
@@ -292,7 +292,7 @@ static Status draw_pairs(Run *r, const Question *q, const Outcome *prefix, const
 
 /* ---- the experiment ---- */
 
-static Status ask(Run *r, Question *q, Arms *s)
+static Status ask(Run *r, Question *q, Sweep *s)
 {
     Arena *a = run_arena(r);
     double length[RUN_LIST];
@@ -303,17 +303,17 @@ static Status ask(Run *r, Question *q, Arms *s)
     q->task = digit_task(run_text(r, "task"));
     if (!q->task) return fail(E_CONFIG, "task: there is none called \"%s\"", run_text(r, "task"));
     if (n > LONGEST) return fail(E_CONFIG, "lengths: %d of them, at most %d", n, LONGEST);
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
-    s->arm[s->arms++] = (Arm){lab_arm("prefix-tied"), &q->recipe};
+    s->arm[s->arms++] = (SweepArm){lab_arm("prefix-tied"), &q->recipe};
     for (int k = 0; k < n; k++) {
         LabArm arm = lab_arm("prefix");
         arm.name = str_print(a, "free-%d", (int)length[k]);
         arm.options = str_print(a, "kind=free,length=%d,init_sd=1", (int)length[k]);
-        s->arm[s->arms++] = (Arm){arm, &q->recipe};
+        s->arm[s->arms++] = (SweepArm){arm, &q->recipe};
     }
     q->prefixes = s->arms;
-    s->arm[s->arms++] = (Arm){lab_arm("lora"), &q->recipe};
+    s->arm[s->arms++] = (SweepArm){lab_arm("lora"), &q->recipe};
     for (int k = 0; k < s->arms; k++) s->arm[k].arm.steps = run_int(r, "steps"), s->arm[k].arm.target = q->task->name;
     return lab_check(&q->recipe);
 }
@@ -321,21 +321,22 @@ static Status ask(Run *r, Question *q, Arms *s)
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
+    Sweep s;
     int seeds = run_seeds(r);
     TRY(ask(r, &q, &s));
     TRY(lab_pretrain(r, &q.recipe, 1));
     Pairs *pairs = NEW(run_arena(r), Pairs, seeds);
     TRY(run_parallel(r, seeds, sizeof *pairs, find_pairs, &q, pairs));
     q.pairs = pairs;
-    TRY(arms_run(r, &s));
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
 
-    const char *name[ARMS_MOST];
-    const Outcome *best[ARMS_MOST];
-    Summed sum[ARMS_MOST];
+    const char *name[SWEEP_ARMS];
+    const Outcome *best[SWEEP_ARMS];
+    Summed sum[SWEEP_ARMS];
     double least = INFINITY, both = 0, excess = -INFINITY, moved, left;
     int strongest = 0, lora = q.prefixes;
-    for (int k = 0; k < s.arms; k++) best[k] = arms_best(r, &s, k, NULL), name[k] = s.arm[k].arm.name;
+    for (int k = 0; k < s.arms; k++) best[k] = won[k].outcome, name[k] = s.arm[k].arm.name;
     for (int k = 0; k < s.arms; k++) {
         sum[k] = sum_up(r, &q, best[k], best[lora]);
         record(r, &q, name[k], best[k]);

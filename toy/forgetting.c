@@ -19,7 +19,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "toy/arms.h"
+#include "lab/sweep.h"
 
 enum { TASKS = 6, LATE = LENGTH / 2 };
 
@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
     LabModel recipe;
     DigitMix old;
-    char method[ARMS_MOST][24];
+    char method[SWEEP_ARMS][24];
     int methods;
 } Question;
 
@@ -76,7 +76,7 @@ static int64_t differ(Tensor a, Tensor b, double *largest)
     return n;
 }
 
-static Status merge_and_back(Reading *out, ArmJob *j, Tensor before, const Question *q)
+static Status merge_and_back(Reading *out, SweepJob *j, Tensor before, const Question *q)
 {
     const Peft *method = peft_find(j->arm.method);
     out->merged = NAN;
@@ -90,7 +90,7 @@ static Status merge_and_back(Reading *out, ArmJob *j, Tensor before, const Quest
     return OK;
 }
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     Outcome *o = out;
@@ -129,7 +129,7 @@ static void record(Run *r, const Question *q, const char *name, int i, const Rea
 static Status draw_matrix(Run *r, const Question *q, const Tensor map[2])
 {
     Arena *a = run_arena(r);
-    const char *row[ARMS_MOST + 1] = {"pretrained"}, *col[TASKS];
+    const char *row[SWEEP_ARMS + 1] = {"pretrained"}, *col[TASKS];
     for (int k = 0; k < q->methods; k++) row[k + 1] = q->method[k];
     for (int k = 0; k < q->old.n; k++) col[k] = q->old.task[k]->name;
     HeatStyle style[2];
@@ -156,7 +156,7 @@ static Status draw_matrix(Run *r, const Question *q, const Tensor map[2])
 static Status draw_restored(Run *r, const Question *q, const double *largest)
 {
     Arena *a = run_arena(r);
-    const char *label[ARMS_MOST];
+    const char *label[SWEEP_ARMS];
     Series bar = {.y = tensor_new(a, F64, SHAPE(q->methods))};
     for (int k = 0; k < q->methods; k++) label[k] = q->method[k], tensor_set(bar.y, k, largest[k]);
     Fig *f =
@@ -172,7 +172,7 @@ static Status draw_restored(Run *r, const Question *q, const double *largest)
 
 /* ---- the experiment ---- */
 
-static Status ask(Run *r, Question *q, Arms *s)
+static Status ask(Run *r, Question *q, Sweep *s)
 {
     LabModel *l = &q->recipe;
     *l = lab_elicitor(run_preset(r));
@@ -181,14 +181,14 @@ static Status ask(Run *r, Question *q, Arms *s)
     TRY(lab_check(l));
     TRY(digits_mix(&q->old, l->tasks));
     if (q->old.n > TASKS) return fail(E_CONFIG, "pretrain: %d tasks, at most %d", q->old.n, TASKS);
-    TRY(arms_words(q->method, ARMS_MOST, &q->methods, run_text(r, "methods")));
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+    TRY(sweep_methods(q->method, SWEEP_ARMS, &q->methods, run_text(r, "methods")));
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int k = 0; k < q->methods; k++) {
         LabArm arm = lab_arm(q->method[k]);
         if (!arm.method) return fail(E_CONFIG, "methods: \"%s\" tunes nothing", q->method[k]);
         arm.steps = run_int(r, "steps"), arm.target = run_text(r, "target");
-        s->arm[s->arms++] = (Arm){arm, l};
+        s->arm[s->arms++] = (SweepArm){arm, l};
     }
     return digits_mix(&(DigitMix){0}, run_text(r, "target"));
 }
@@ -201,21 +201,22 @@ static bool on_hooks(const char *method)
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
+    Sweep s;
     int seeds = run_seeds(r);
     TRY(ask(r, &q, &s));
     TRY(lab_pretrain(r, &q.recipe, 1));
     Reading *pretrained = NEW(run_arena(r), Reading, seeds);
     TRY(run_parallel(r, seeds, sizeof *pretrained, read_pretrained, &q, pretrained));
-    TRY(arms_run(r, &s));
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
 
     Tensor map[2];
-    double largest[ARMS_MOST] = {0}, merged = 0, moved = INFINITY;
+    double largest[SWEEP_ARMS] = {0}, merged = 0, moved = INFINITY;
     int64_t changed = 0;
     int restored = 0, hooked = 0;
     for (int k = 0; k < 2; k++) map[k] = tensor_zero(run_arena(r), F64, SHAPE(q.methods + 1, q.old.n));
     for (int k = 0; k <= q.methods; k++) {
-        const Outcome *best = k ? arms_best(r, &s, k - 1, NULL) : NULL;
+        const Outcome *best = k ? won[k - 1].outcome : NULL;
         for (int i = 0; i < seeds; i++) {
             const Reading *x = k ? &best[i].on : &pretrained[i];
             record(r, &q, k ? q.method[k - 1] : "pretrained", i, x);

@@ -21,14 +21,17 @@
 #include "lab/probs.h"
 #include "lab/sweep.h"
 
-enum { ARMS = 64, CAPS = 8, LENGTHS = 16, LOOK = 64 };
-typedef enum { USED, MASS } Extra;
+enum { CAPS = 8, LENGTHS = 16, LOOK = 64 };
+
+typedef struct {
+    LabResult result;
+    double used, mass; /* slots; attention on them */
+} Outcome;
 
 typedef struct {
     LabModel model;
     double cap[RUN_LIST], length[RUN_LIST]; /* cap 0: none */
     int caps, lengths;
-    SweepArm arm[ARMS];
     Sweep sweep;
 } Question;
 
@@ -49,17 +52,17 @@ static Status ask(Run *r, Question *q)
     l->dim = (int)run_int(r, "dim"), l->steps = run_int(r, "pretrain-steps"), l->lr = run_real(r, "lr");
     l->test = run_int(r, "test");
     q->caps = run_list(r, "caps", q->cap), q->lengths = run_list(r, "lengths", q->length);
-    if (q->caps > CAPS || q->lengths > LENGTHS || q->caps * q->lengths > ARMS)
-        return fail(E_CONFIG, "at most %d caps, %d lengths, %d of both together", CAPS, LENGTHS, ARMS);
+    if (q->caps > CAPS || q->lengths > LENGTHS || q->caps * q->lengths > SWEEP_ARMS)
+        return fail(E_CONFIG, "at most %d caps, %d lengths, %d of both together", CAPS, LENGTHS, SWEEP_ARMS);
     for (int c = 0; c < q->caps; c++)
         for (int n = 0; n < q->lengths; n++) {
             LabArm arm = {.name = str_print(run_arena(r), "%g slots, %s", q->length[n], cap_name(r, q, c)),
                           .target = "desc",
                           .lr = 5e-2,
                           .steps = run_int(r, "steps")};
-            q->arm[q->sweep.arms++] = (SweepArm){arm, l, c * LENGTHS + n};
+            q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, l, c * LENGTHS + n};
         }
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
@@ -99,38 +102,34 @@ static double content_rms(Arena *run, Model *m, const LabModel *l, Site site)
     return rms(seen.value);
 }
 
-static Status attach(Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    (void)seed;
     const Question *q = user;
+    Outcome *o = out;
+    Model *m = j->m;
     static const Site SITE[] = {SITE_KEYS, SITE_VALUES};
-    double cap = q->cap[arm->tag / LENGTHS];
-    int64_t n = (int64_t)q->length[arm->tag % LENGTHS];
+    double cap = q->cap[j->tag / LENGTHS];
+    int64_t n = (int64_t)q->length[j->tag % LENGTHS];
     params_train(m->params, "*", false);
     for (int i = 0; i < 2; i++) {
         Capped *c = NEW(m->run, Capped, 1);
         c->row = param_add(m->params, i ? "peft.capped.values" : "peft.capped.keys", (Init){INIT_NORMAL, 1},
                            SHAPE(n, m->config.dim));
-        c->scale = cap * content_rms(m->run, m, arm->model, SITE[i]);
-        hook_add(hooks, (Where){SITE[i], 0, PART_DECODER}, prepend, c);
+        c->scale = cap * content_rms(m->run, m, j->model, SITE[i]);
+        hook_add(j->hooks, (Where){SITE[i], 0, PART_DECODER}, prepend, c);
     }
     params_train(m->params, "peft.*", true);
-    return OK;
-}
+    TRY(sweep_train(r, j, &o->result));
 
-static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed,
-                      double extra[SWEEP_EXTRA], void *user)
-{
-    (void)seed, (void)user;
     DigitMix desc = {{digit_task("desc")}, 1};
-    Batch b = digits_batch(run, &desc, arm->model->layout, LOOK, rng_stream(1, "look"), 0, true);
-    Tensor probs = probs_of(run, m, hooks, &b, 0);
-    DigitLayout none = arm->model->layout;
-    none.slots = 0, none.gap += arm->model->layout.slots; /* the same rows, and virtual keys alone as slots */
-    extra[USED] = probs_slots_used(probs, none);
+    Batch b = digits_batch(j->run, &desc, j->model->layout, LOOK, rng_stream(1, "look"), 0, true);
+    Tensor probs = probs_of(j->run, m, j->hooks, &b, 0);
+    DigitLayout none = j->model->layout;
+    none.slots = 0, none.gap += j->model->layout.slots; /* the same rows, and virtual keys alone as slots */
+    o->used = probs_slots_used(probs, none);
     double mass[LENGTH];
     probs_mass(mass, probs, none);
-    for (int i = 0; i < LENGTH; i++) extra[MASS] += mass[i] / LENGTH;
+    for (int i = 0; i < LENGTH; i++) o->mass += mass[i] / LENGTH;
     return OK;
 }
 
@@ -144,11 +143,19 @@ static Series with_x(Run *r, const Question *q, Series s)
     return s;
 }
 
-static Series extra_over(Run *r, const Question *q, const SweepBest *best, int cap, Extra which)
+static const Outcome *seen(const SweepBest *b, int seed)
 {
-    Series s = {.y = tensor_new(run_arena(r), F64, SHAPE(q->lengths)), .label = cap_name(r, q, cap)};
+    return (const Outcome *)b->outcome + seed;
+}
+
+static Series seen_over(Run *r, const Question *q, const SweepBest *best, int cap, bool mass)
+{
+    Series s = {.y = tensor_zero(run_arena(r), F64, SHAPE(q->lengths)), .label = cap_name(r, q, cap)};
     for (int n = 0; n < q->lengths; n++)
-        tensor_set(s.y, n, sweep_extra(&best[arm_at(q, cap, n)], run_seeds(r), (int)which));
+        for (int i = 0; i < run_seeds(r); i++) {
+            const Outcome *o = seen(&best[arm_at(q, cap, n)], i);
+            tensor_set(s.y, n, tensor_get(s.y, n) + (mass ? o->mass : o->used) / run_seeds(r));
+        }
     return with_x(r, q, s);
 }
 
@@ -163,7 +170,7 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
             with_x(r, q, sweep_series(run_arena(r), b, q->lengths, run_seeds(r), SWEEP_LOSS, cap_name(r, q, c)));
         token[c] =
             with_x(r, q, sweep_series(run_arena(r), b, q->lengths, run_seeds(r), SWEEP_TOKEN, cap_name(r, q, c)));
-        used[c] = extra_over(r, q, best, c, USED), mass[c] = extra_over(r, q, best, c, MASS);
+        used[c] = seen_over(r, q, best, c, false), mass[c] = seen_over(r, q, best, c, true);
     }
     Fig *f =
         run_figure(r, "length",
@@ -203,15 +210,16 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, &q.model, 1));
-    q.sweep.attach = attach, q.sweep.measure = measure, q.sweep.user = &q;
-    SweepBest best[ARMS];
+    q.sweep.tune = tune, q.sweep.size = sizeof(Outcome), q.sweep.user = &q;
+    SweepBest best[SWEEP_ARMS];
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     int seeds = run_seeds(r);
     for (int k = 0; k < q.sweep.arms; k++)
         for (int i = 0; i < seeds; i++) {
-            run_metric(r, str_print(run_arena(r), "%s: slots used", q.arm[k].arm.name), i, best[k].extra[i][USED]);
-            run_metric(r, str_print(run_arena(r), "%s: mass", q.arm[k].arm.name), i, best[k].extra[i][MASS]);
+            run_metric(r, str_print(run_arena(r), "%s: slots used", q.sweep.arm[k].arm.name), i,
+                       seen(&best[k], i)->used);
+            run_metric(r, str_print(run_arena(r), "%s: mass", q.sweep.arm[k].arm.name), i, seen(&best[k], i)->mass);
         }
     TRY(draw(r, &q, best));
     Buf said = buf_open(run_arena(r));

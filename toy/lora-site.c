@@ -22,8 +22,11 @@
 #include "lab/probs.h"
 #include "lab/sweep.h"
 
-enum { ARMS = 96, LOOK = 64, TASKS = 2 };
-typedef enum { DRIFT_MEAN, DRIFT_WORST } Extra;
+enum { LOOK = 64, TASKS = 2 };
+typedef struct {
+    LabResult result;
+    ProbsDrift drift;
+} Outcome;
 
 static const struct {
     const char *name, *target;
@@ -39,7 +42,6 @@ enum { SITES_N = sizeof SITE / sizeof *SITE, QK = 0, MLP = 5, ALL = 6 };
 
 typedef struct {
     LabModel model;
-    SweepArm arm[ARMS];
     Sweep sweep;
     double rank[RUN_LIST];
     int ranks;
@@ -60,8 +62,8 @@ static Status ask(Run *r, Question *q)
     l->test = run_int(r, "test");
     q->ranks = run_list(r, "ranks", q->rank);
     TRY(digits_mix(&q->targets, run_text(r, "targets")));
-    if (q->targets.n > TASKS || q->ranks * q->targets.n * SITES_N > ARMS)
-        return fail(E_CONFIG, "at most %d targets and %d ranks", TASKS, ARMS / TASKS / SITES_N);
+    if (q->targets.n > TASKS || q->ranks * q->targets.n * SITES_N > SWEEP_ARMS)
+        return fail(E_CONFIG, "at most %d targets and %d ranks", TASKS, SWEEP_ARMS / TASKS / SITES_N);
     for (int t = 0; t < q->targets.n; t++)
         for (int s = 0; s < SITES_N; s++)
             for (int k = 0; k < q->ranks; k++) {
@@ -69,22 +71,28 @@ static Status ask(Run *r, Question *q)
                 arm.name = str_print(a, "%s: LoRA %g on %s", q->targets.task[t]->name, q->rank[k], SITE[s].name);
                 arm.options = str_print(a, "rank=%g,alpha=%g,target=%s", q->rank[k], q->rank[k], SITE[s].target);
                 arm.target = q->targets.task[t]->name, arm.steps = run_int(r, "steps");
-                q->arm[q->sweep.arms++] = (SweepArm){arm, l, s};
+                q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, l, s};
             }
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
 /* The tuned map against that of the model without hooks, on the same tokens. */
-static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed,
-                      double extra[SWEEP_EXTRA], void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    (void)seed, (void)user;
+    (void)user;
+    Outcome *o = out;
     DigitMix asc = {{digit_task("asc")}, 1};
-    Batch b = digits_batch(run, &asc, arm->model->layout, LOOK, rng_stream(1, "look"), 0, true);
-    ProbsDrift d = probs_drift(probs_of(run, m, NULL, &b, 0), probs_of(run, m, hooks, &b, 0), arm->model->layout);
-    extra[DRIFT_MEAN] = d.variation, extra[DRIFT_WORST] = d.worst;
+    TRY(sweep_train(r, j, &o->result));
+    Batch b = digits_batch(j->run, &asc, j->model->layout, LOOK, rng_stream(1, "look"), 0, true);
+    o->drift =
+        probs_drift(probs_of(j->run, j->m, NULL, &b, 0), probs_of(j->run, j->m, j->hooks, &b, 0), j->model->layout);
     return OK;
+}
+
+static const Outcome *seen(const SweepBest *b, int seed)
+{
+    return (const Outcome *)b->outcome + seed;
 }
 
 /* ---- figures */
@@ -157,7 +165,7 @@ static Status draw_drift(Run *r, const Question *q, const SweepBest *best)
             (Series){.x = tensor_new(a, F64, SHAPE(n)), .y = tensor_new(a, F64, SHAPE(n)), .label = SITE[s].name};
         for (int i = 0; i < n; i++) {
             const SweepBest *b = &best[arm_at(q, 0, s, i / run_seeds(r))];
-            tensor_set(point[s].x, i, b->extra[i % run_seeds(r)][DRIFT_MEAN]);
+            tensor_set(point[s].x, i, seen(b, i % run_seeds(r))->drift.variation);
             tensor_set(point[s].y, i, 100 * b->result[i % run_seeds(r)].score[0].token);
         }
     }
@@ -194,18 +202,18 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, &q.model, 1));
-    q.sweep.measure = measure;
-    SweepBest best[ARMS];
+    q.sweep.tune = tune, q.sweep.size = sizeof(Outcome);
+    SweepBest best[SWEEP_ARMS];
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     int seeds = run_seeds(r);
     double still = 0, moved = INFINITY;
     for (int k = 0; k < q.sweep.arms; k++)
         for (int i = 0; i < seeds; i++) {
-            double worst = best[k].extra[i][DRIFT_WORST];
-            run_metric(r, str_print(run_arena(r), "%s: attention drift", q.arm[k].arm.name), i,
-                       best[k].extra[i][DRIFT_MEAN]);
-            if (SITE[q.arm[k].tag].moves)
+            double worst = seen(&best[k], i)->drift.worst;
+            run_metric(r, str_print(run_arena(r), "%s: attention drift", q.sweep.arm[k].arm.name), i,
+                       seen(&best[k], i)->drift.variation);
+            if (SITE[q.sweep.arm[k].tag].moves)
                 moved = fmin(moved, worst);
             else
                 still = fmax(still, worst);

@@ -32,11 +32,15 @@ typedef enum { PLACE_ONLY, WITHOUT, WITH, COUNTS, SOURCES } Source;
 static const char *const QUESTION_NAME[QUESTIONS] = {"copies left", "next smaller digit", "next larger digit"};
 static const char *const SOURCE_NAME[SOURCES] = {"token and position", "and output without prefix",
                                                  "and output with prefix", "and all counts"};
-enum { CLAMPED = QUESTIONS * SOURCES }; /* extra[]: probe accuracies, then tokens right with the bias clamped */
+
+typedef struct {
+    LabResult result;
+    double right[QUESTIONS][SOURCES]; /* accuracy of each probe, in % */
+    double clamped;                   /* tokens right with the bias at its mean, in % */
+} Outcome;
 
 typedef struct {
     LabModel model;
-    SweepArm arm[1];
     Sweep sweep;
     int64_t examples;
 } Study;
@@ -201,50 +205,56 @@ static Var *swap_bias(Pass *p, Where at, Var *in, Var *out, void *user)
     return x->collect ? out : tape_leaf(p->tape, y);
 }
 
-static void score_clamped(double *tokens, Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, const Batch *b,
-                          int64_t slots)
+static double score_clamped(SweepJob *j, const Batch *b, int64_t slots)
 {
+    Hooks *hooks = j->hooks;
     int before = hooks_n(hooks);
     DigitMix desc = {{digit_task("desc")}, 1};
-    Bias x = {.layout = arm->model->layout, .slots = slots, .collect = true};
-    x.mean = tensor_zero(run, F64, SHAPE(LENGTH, m->config.dim));
+    Bias x = {.layout = j->model->layout, .slots = slots, .collect = true};
+    x.mean = tensor_zero(j->run, F64, SHAPE(LENGTH, j->m->config.dim));
     hook_observe(hooks, (Where){SITE_VALUES, 0, PART_DECODER}, keep_values, &x);
     hook_observe(hooks, (Where){SITE_PROBS, 0, PART_DECODER}, keep_probs, &x);
     hook_add(hooks, (Where){SITE_HEADS, 0, PART_DECODER}, swap_bias, &x);
     Arena step = arena_open(0);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b);
+    model_hidden(j->m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b);
     arena_close(&step);
     x.collect = false;
     DigitScore score;
-    lab_score(m, hooks, arm->model, &desc, &score);
-    *tokens = 100 * score.token;
+    lab_score(j->m, hooks, j->model, &desc, &score);
     hooks_clear_from(hooks, before);
+    return 100 * score.token;
 }
 
-static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed,
-                      double extra[SWEEP_EXTRA], void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    (void)seed;
     const Study *s = user;
+    Outcome *o = out;
+    Arena *run = j->run;
     DigitMix desc = {{digit_task("desc")}, 1};
-    Batch b = digits_batch(run, &desc, arm->model->layout, s->examples, rng_stream(1, "probes"), 0, false);
-    Tensor heads[SOURCES] = {[WITHOUT] = heads_of(run, m, hooks_new(run), &b, SITE_HEADS),
-                             [WITH] = heads_of(run, m, hooks, &b, SITE_HEADS)};
+    TRY(sweep_train(r, j, &o->result));
+    Batch b = digits_batch(run, &desc, j->model->layout, s->examples, rng_stream(1, "probes"), 0, false);
+    Tensor heads[SOURCES] = {[WITHOUT] = heads_of(run, j->m, hooks_new(run), &b, SITE_HEADS),
+                             [WITH] = heads_of(run, j->m, j->hooks, &b, SITE_HEADS)};
     int32_t *label[QUESTIONS];
     for (int k = 0; k < QUESTIONS; k++) label[k] = NEW(run, int32_t, b.b * ROWS);
-    for (int64_t r = 0; r < b.b; r++) {
+    for (int64_t i = 0; i < b.b; i++) {
         int32_t row[QUESTIONS][ROWS];
-        label_rows(row, b.target + r * LENGTH);
-        for (int k = 0; k < QUESTIONS; k++) memcpy(label[k] + r * ROWS, row[k], sizeof row[k]);
+        label_rows(row, b.target + i * LENGTH);
+        for (int k = 0; k < QUESTIONS; k++) memcpy(label[k] + i * ROWS, row[k], sizeof row[k]);
     }
     for (int f = 0; f < SOURCES; f++) {
         Rows x = features(run, &b, heads[f], (Source)f);
-        for (int k = 0; k < QUESTIONS; k++) TRY(probe(&extra[k * SOURCES + f], run, &x, label[k]));
+        for (int k = 0; k < QUESTIONS; k++) TRY(probe(&o->right[k][f], run, &x, label[k]));
     }
-    int64_t slots = tensor_at(heads_of(run, m, hooks, &b, SITE_VALUES), 0).dim[0] - b.t;
-    Batch some = digits_batch(run, &desc, arm->model->layout, 200, rng_stream(2, "probes"), 0, false);
-    score_clamped(&extra[CLAMPED], run, m, hooks, arm, &some, slots);
+    int64_t slots = tensor_at(heads_of(run, j->m, j->hooks, &b, SITE_VALUES), 0).dim[0] - b.t;
+    Batch some = digits_batch(run, &desc, j->model->layout, 200, rng_stream(2, "probes"), 0, false);
+    o->clamped = score_clamped(j, &some, slots);
     return OK;
+}
+
+static const Outcome *seen(const SweepBest *b, int seed)
+{
+    return (const Outcome *)b->outcome + seed;
 }
 
 /* ---- figure, verdict */
@@ -252,26 +262,18 @@ static Status measure(Arena *run, Model *m, Hooks *hooks, const SweepArm *arm, u
 static Status draw(Run *r, const SweepBest *best)
 {
     Series bar[SOURCES];
+    int seeds = run_seeds(r);
+    double *right = NEW(run_arena(r), double, QUESTIONS *seeds);
     for (int f = 0; f < SOURCES; f++) {
-        bar[f] = (Series){.label = SOURCE_NAME[f],
-                          .y = tensor_new(run_arena(r), F64, SHAPE(QUESTIONS)),
-                          .lo = tensor_new(run_arena(r), F64, SHAPE(QUESTIONS)),
-                          .hi = tensor_new(run_arena(r), F64, SHAPE(QUESTIONS))};
-        for (int k = 0; k < QUESTIONS; k++) {
-            double least = INFINITY, most = -INFINITY;
-            for (int i = 0; i < run_seeds(r); i++) {
-                double x = best->extra[i][k * SOURCES + f];
-                least = fmin(least, x), most = fmax(most, x);
-            }
-            tensor_set(bar[f].y, k, sweep_extra(best, run_seeds(r), k * SOURCES + f));
-            tensor_set(bar[f].lo, k, least), tensor_set(bar[f].hi, k, most);
-        }
+        for (int k = 0; k < QUESTIONS; k++)
+            for (int i = 0; i < seeds; i++) right[k * seeds + i] = seen(best, i)->right[k][f];
+        bar[f] = seeds_series(run_arena(r), right, QUESTIONS, seeds, SOURCE_NAME[f]);
     }
     Fig *f = run_figure(r, "probes",
                         str_print(run_arena(r),
                                   "What a linear probe reads off the attention output in descending rows, beside the "
                                   "token and position of the row; held-out accuracy, mean and range of %d seeds.",
-                                  run_seeds(r)),
+                                  seeds),
                         440, 210);
     fig_bars(f, fig_whole(f), SOURCES, bar, QUESTION_NAME,
              (PlotStyle){.y = {.title = "probe accuracy (%)", .lo = 0, .hi = 100}});
@@ -281,7 +283,8 @@ static Status draw(Run *r, const SweepBest *best)
 /* The share of the errors of token and position alone that the attention output removes. */
 static double removed(const SweepBest *b, int seeds, Question k, Source f)
 {
-    double base = sweep_extra(b, seeds, (int)k * SOURCES), with = sweep_extra(b, seeds, (int)k * SOURCES + (int)f);
+    double base = 0, with = 0;
+    for (int i = 0; i < seeds; i++) base += seen(b, i)->right[k][0] / seeds, with += seen(b, i)->right[k][f] / seeds;
     return (with - base) / (100 - base);
 }
 
@@ -294,22 +297,24 @@ static Status run(Run *r)
     LabArm arm = lab_arm("prefix");
     arm.options = str_print(run_arena(r), "kind=free,init_sd=1,length=%lld", (long long)run_int(r, "length"));
     arm.target = "desc", arm.steps = run_int(r, "steps");
-    s.arm[0] = (SweepArm){arm, l, 0};
-    s.sweep = (Sweep){.arm = s.arm, .arms = 1, .measure = measure, .user = &s};
+    s.sweep = (Sweep){.arm = {{arm, l, 0}}, .arms = 1, .tune = tune, .size = sizeof(Outcome), .user = &s};
     s.sweep.rates = run_list(r, "rates", s.sweep.scale);
     TRY(lab_pretrain(r, l, 1));
     SweepBest best;
     TRY(sweep_run(r, &s.sweep, &best));
     sweep_record(r, &s.sweep, &best);
     int seeds = run_seeds(r);
+    double clamped = 0;
     for (int i = 0; i < seeds; i++) {
         for (int k = 0; k < QUESTIONS; k++)
             for (int f = 0; f < SOURCES; f++)
                 run_metric(r,
                            str_print(run_arena(r), "%s, from %s%s (%%)", QUESTION_NAME[k],
                                      f ? "token, position " : "", SOURCE_NAME[f]),
-                           i, best.extra[i][k * SOURCES + f]);
-        run_metric(r, "tokens right with the prefix's contribution at its mean (%)", i, best.extra[i][CLAMPED]);
+                           i, seen(&best, i)->right[k][f]);
+        double clamped_now = seen(&best, i)->clamped;
+        run_metric(r, "tokens right with the prefix's contribution at its mean (%)", i, clamped_now);
+        clamped += clamped_now / seeds;
     }
     TRY(draw(r, &best));
     double copies = removed(&best, seeds, COPIES, WITHOUT), smaller = removed(&best, seeds, SMALLER, WITHOUT),
@@ -320,7 +325,7 @@ static Status run(Run *r)
     run_note(r,
              "Tokens right: %.1f %% with the prefix, %.1f %% with its contribution clamped to the mean of the output "
              "position.",
-             sweep_token(&best, seeds), sweep_extra(&best, seeds, CLAMPED));
+             sweep_token(&best, seeds), clamped);
     run_verdict(
         r,
         run_preset(r) == SMOKE                                 ? INCONCLUSIVE

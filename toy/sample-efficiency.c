@@ -18,7 +18,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "toy/arms.h"
+#include "lab/sweep.h"
 
 enum { FORMS = 4, COUNTS = 8 };
 static const char *const FORM[FORMS] = {"tied", "free", "mlp", "lora"};
@@ -37,7 +37,7 @@ typedef struct {
     int counts;
 } Question;
 
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     (void)user;
     Outcome *o = out;
@@ -98,8 +98,8 @@ static Status draw(Run *r, const Question *q, const Outcome *const *best)
     for (int p = 0; p < 3; p++) {
         Series line[FORMS];
         for (int k = 0; k < FORMS; k++) {
-            line[k] =
-                arms_series(a, values(a, q, best, k, run_seeds(r), PANEL[p].value), q->counts, run_seeds(r), FORM[k]);
+            line[k] = seeds_series(a, values(a, q, best, k, run_seeds(r), PANEL[p].value), q->counts, run_seeds(r),
+                                   FORM[k]);
             line[k].x = x, line[k].marked = true;
         }
         fig_lines(f, fig_cell(f, 1, 3, p), FORMS, line,
@@ -111,7 +111,7 @@ static Status draw(Run *r, const Question *q, const Outcome *const *best)
     return fig_close(f);
 }
 
-static void record(Run *r, const Arm *arm, const Outcome *o)
+static void record(Run *r, const SweepArm *arm, const Outcome *o)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
@@ -124,7 +124,7 @@ static void record(Run *r, const Arm *arm, const Outcome *o)
 
 /* ---- the experiment ---- */
 
-static Status ask(Run *r, Question *q, Arms *s)
+static Status ask(Run *r, Question *q, Sweep *s)
 {
     LabModel *l = &q->recipe;
     int length = (int)run_int(r, "length");
@@ -136,7 +136,7 @@ static Status ask(Run *r, Question *q, Arms *s)
     TRY(digits_mix(&(DigitMix){0}, run_text(r, "target")));
     q->counts = run_list(r, "examples", q->examples);
     if (q->counts > COUNTS) return fail(E_CONFIG, "examples: %d counts, at most %d", q->counts, COUNTS);
-    *s = (Arms){.size = sizeof(Outcome), .tune = tune, .user = q};
+    *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int c = 0; c < q->counts; c++)
         for (int k = 0; k < FORMS; k++) {
@@ -149,7 +149,7 @@ static Status ask(Run *r, Question *q, Arms *s)
             arm.name = str_print(run_arena(r), "%s, n = %d", FORM[k], (int)q->examples[c]);
             arm.target = run_text(r, "target"), arm.steps = run_int(r, "steps");
             arm.examples = (int64_t)q->examples[c], arm.watch = lab_watch_loss;
-            s->arm[s->arms++] = (Arm){arm, l};
+            s->arm[s->arms++] = (SweepArm){arm, l};
         }
     return OK;
 }
@@ -157,15 +157,16 @@ static Status ask(Run *r, Question *q, Arms *s)
 static Status run(Run *r)
 {
     Question q = {0};
-    Arms s;
+    Sweep s;
     TRY(ask(r, &q, &s));
     TRY(lab_pretrain(r, &q.recipe, 1));
-    TRY(arms_run(r, &s));
-    const Outcome *best[ARMS_MOST];
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &s, won));
+    const Outcome *best[SWEEP_ARMS];
     int seeds = run_seeds(r), few = 0, wins = 0;
     Buf said = buf_open(run_arena(r));
     for (int k = 0; k < s.arms; k++) {
-        best[k] = arms_best(r, &s, k, NULL);
+        best[k] = won[k].outcome;
         record(r, &s.arm[k], best[k]);
     }
     TRY(draw(r, &q, best));
@@ -173,7 +174,7 @@ static Status run(Run *r)
         buf_print(&said, "%sn = %d", c ? "; " : "", (int)q.examples[c]);
         double mean[FORMS];
         for (int k = 0; k < FORMS; k++) {
-            mean[k] = arms_mean(values(run_arena(r), &q, best, k, seeds, least_loss) + c * seeds, seeds);
+            mean[k] = seeds_mean(values(run_arena(r), &q, best, k, seeds, least_loss) + c * seeds, seeds);
             buf_print(&said, " %s %.3f", FORM[k], mean[k]);
         }
         if (c >= (q.counts + 1) / 2) continue;

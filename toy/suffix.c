@@ -26,7 +26,7 @@
 #include "base/str.h"
 #include "lab/sweep.h"
 
-enum { DEPTHS = 4, ARMS = 32, N = LENGTH };
+enum { DEPTHS = 4, N = LENGTH };
 typedef enum { BEFORE, BEHIND, BETWEEN, PLACES, DEEP = PLACES, LORA, NONE, EACH } Way;
 static const char *const WAY_NAME[EACH] = {"prefix", "suffix", "interleaved", "deep prefix", "LoRA 1", "ascending"};
 
@@ -34,7 +34,6 @@ typedef struct {
     LabModel model[DEPTHS];
     double depth[RUN_LIST];
     int depths;
-    SweepArm arm[ARMS];
     Sweep sweep;
 } Question;
 
@@ -60,7 +59,7 @@ static void add_depth(Run *r, Question *q, int d)
             arm.options = str_print(a, "kind=free,init_sd=1,length=%d", deep_length(l));
         }
         if (w == LORA) arm.method = "lora", arm.options = "rank=1,alpha=1,target=*", arm.lr = 1e-2;
-        q->arm[q->sweep.arms++] = (SweepArm){arm, l, w};
+        q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, l, w};
     }
 }
 
@@ -69,7 +68,7 @@ static Status ask(Run *r, Question *q)
     q->depths = run_list(r, "depths", q->depth);
     if (q->depths > DEPTHS) return fail(E_CONFIG, "at most %d depths", DEPTHS);
     for (int d = 0; d < q->depths; d++) add_depth(r, q, d);
-    q->sweep.arm = q->arm, q->sweep.rates = run_list(r, "rates", q->sweep.scale);
+    q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
@@ -101,17 +100,18 @@ static Var *replace(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_rows(t, op_prepend(t, tape_param(t, v->table), out, 0), from, b, n);
 }
 
-static Status attach(Model *m, Hooks *hooks, const SweepArm *arm, uint64_t seed, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    (void)seed, (void)user;
-    if (arm->tag >= PLACES) return lab_attach(m, hooks, arm->model, &arm->arm);
+    (void)user;
+    if (j->tag >= PLACES) return sweep_train(r, j, out);
+    Model *m = j->m;
     Virtual *v = NEW(m->run, Virtual, 1);
     params_train(m->params, "*", false);
-    *v = (Virtual){.layout = arm->model->layout, .way = (Way)arm->tag};
+    *v = (Virtual){.layout = j->model->layout, .way = (Way)j->tag};
     v->table = param_add(m->params, "peft.virtual.table", (Init){INIT_NORMAL, 0.1}, SHAPE(N, m->config.dim));
     params_train(m->params, "peft.*", true);
-    hook_add(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, replace, v);
-    return OK;
+    hook_add(j->hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, replace, v);
+    return sweep_train(r, j, out);
 }
 
 /* ---- figures */
@@ -182,8 +182,8 @@ static Status run(Run *r)
     Question q = {0};
     TRY(ask(r, &q));
     TRY(lab_pretrain(r, q.model, q.depths));
-    q.sweep.attach = attach;
-    SweepBest best[ARMS];
+    q.sweep.tune = tune;
+    SweepBest best[SWEEP_ARMS];
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     TRY(draw_losses(r, &q, best));
@@ -195,8 +195,9 @@ static Status run(Run *r)
         const SweepBest *b = &best[d * EACH];
         for (int i = 0; i < seeds; i++)
             for (int w = 0; w <= DEEP; w++)
-                run_metric(r, str_print(run_arena(r), "%s: first output right (%%)", q.arm[d * EACH + w].arm.name), i,
-                           100 * b[w].result[i].score[0].place[0]);
+                run_metric(r,
+                           str_print(run_arena(r), "%s: first output right (%%)", q.sweep.arm[d * EACH + w].arm.name),
+                           i, 100 * b[w].result[i].score[0].place[0]);
         sorts &= sweep_exact(&b[NONE], seeds) >= 30;
         deep += q.depth[d] > 1;
         leads += q.depth[d] > 1 && sweep_loss(&b[BEHIND], seeds) < sweep_loss(&b[BEFORE], seeds) &&

@@ -17,9 +17,8 @@
 
 #include "base/str.h"
 #include "cli/experiment.h"
-#include "lab/lab.h"
+#include "lab/sweep.h"
 #include "plot/plot.h"
-#include "toy/arms.h"
 
 enum { METHODS = 12 };
 
@@ -42,11 +41,11 @@ static Status ask(Run *r, Question *q)
     TRY(lab_check(l));
     TRY(digits_mix(&q->mix, str_print(run_arena(r), "%s,%s", run_text(r, "target"), l->tasks)));
     q->rates = run_list(r, "rates", q->scale);
-    return arms_words(q->method, METHODS, &q->methods, run_text(r, "methods"));
+    return sweep_methods(q->method, METHODS, &q->methods, run_text(r, "methods"));
 }
 
 /* Scored on the target and on the tasks of pretraining. */
-static Status tune(Run *r, ArmJob *j, void *out, void *user)
+static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     return lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, &q->mix, j->seed, out);
@@ -106,8 +105,9 @@ static Status draw_losses(Run *r, const Question *q, const LabResult *const best
     return fig_close(f);
 }
 
-static void record(Run *r, const Question *q, int k, const LabResult *best, double scale)
+static void record(Run *r, const Question *q, int k, const SweepBest *won)
 {
+    const LabResult *best = won->result;
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
         for (int t = 0; t < q->mix.n; t++)
@@ -116,8 +116,7 @@ static void record(Run *r, const Question *q, int k, const LabResult *best, doub
         run_metric(r, str_print(a, "%s: %s tokens right (%%)", q->method[k], q->mix.task[0]->name), i,
                    100 * best[i].score[0].token);
     }
-    run_note(r, "%s: %lld trainable numbers, best at rate %.3g.", q->method[k], (long long)best->params,
-             scale * lab_arm(q->method[k]).lr);
+    run_note(r, "%s: %lld trainable numbers, best at rate %.3g.", q->method[k], (long long)best->params, won->lr);
 }
 
 static Status run(Run *r)
@@ -127,21 +126,21 @@ static Status run(Run *r)
     TRY(lab_pretrain(r, &q.recipe, 1));
     int seeds = run_seeds(r);
     const LabResult *best[METHODS];
-    Arms sweep = {.arms = q.methods, .rates = q.rates, .tune = tune, .user = &q};
+    Sweep sweep = {.arms = q.methods, .rates = q.rates, .tune = tune, .user = &q};
     memcpy(sweep.scale, q.scale, sizeof q.scale);
     for (int k = 0; k < q.methods; k++) {
-        sweep.arm[k] = (Arm){lab_arm(q.method[k]), &q.recipe};
+        sweep.arm[k] = (SweepArm){lab_arm(q.method[k]), &q.recipe};
         sweep.arm[k].arm.steps = run_int(r, "steps"), sweep.arm[k].arm.target = q.mix.task[0]->name;
     }
-    TRY(arms_run(r, &sweep));
+    SweepBest won[SWEEP_ARMS];
+    TRY(sweep_run(r, &sweep, won));
 
     Buf said = buf_open(run_arena(r));
     double threshold = run_real(r, "threshold");
     int learned = 0;
     for (int k = 0; k < q.methods; k++) {
-        int choice;
-        best[k] = arms_best(r, &sweep, k, &choice);
-        record(r, &q, k, best[k], q.scale[choice]);
+        best[k] = won[k].result;
+        record(r, &q, k, &won[k]);
         double exact = lab_mean(best[k], seeds, 0);
         learned += exact >= threshold;
         buf_print(&said, "%s%s %.1f %%", k ? ", " : "", q.method[k], exact);

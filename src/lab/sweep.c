@@ -1,59 +1,62 @@
-/* Sweeps: one job per (arm, rate, seed), seeds innermost, so the results of one rate are neighbours. */
+/* Sweeps: one job per (arm, rate, seed), seeds innermost, so the outcomes of one rate are neighbours. */
 #include "lab/sweep.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/str.h"
 
-typedef struct {
-    LabResult result;
-    double extra[SWEEP_EXTRA];
-} Cell;
+Status sweep_train(Run *r, const SweepJob *j, LabResult *out)
+{
+    return lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, NULL, j->seed, out);
+}
 
 static Status job(Run *r, int i, void *out, void *user)
 {
     const Sweep *s = user;
-    Cell *cell = out;
-    int seeds = run_seeds(r), rate = i / seeds % s->rates;
-    const SweepArm *a = &s->arm[i / seeds / s->rates];
-    uint64_t seed = run_seed(r, i % seeds);
+    int seeds = run_seeds(r), rate = i / seeds % s->rates, index = i / seeds / s->rates;
+    const SweepArm *a = &s->arm[index];
     Arena run = arena_open(0);
-    Hooks *hooks = hooks_new(&run);
-    Model *m;
-    DigitMix target;
-    TRY(digits_mix(&target, a->arm.target ? a->arm.target : a->model->tasks));
-    TRY(lab_open(&m, &run, r, a->model, seed));
-    LabArm arm = a->arm;
-    arm.name = str_print(&run, "%s, rate %g", arm.name, s->scale[rate]);
-    arm.lr *= s->scale[rate];
-    TRY(s->attach ? s->attach(m, hooks, a, seed, s->user) : lab_attach(m, hooks, a->model, &arm));
-    if (arm.steps && params_count(m->params, NULL, true))
-        TRY(lab_train(r, &run, m, hooks, a->model, &arm, seed, &cell->result));
-    lab_score(m, hooks, a->model, &target, cell->result.score);
-    if (s->measure) TRY(s->measure(&run, m, hooks, a, seed, cell->extra, s->user));
+    SweepJob j = {.run = &run,
+                  .hooks = hooks_new(&run),
+                  .model = a->model,
+                  .arm = a->arm,
+                  .index = index,
+                  .tag = a->tag,
+                  .seed_index = i % seeds,
+                  .seed = run_seed(r, i % seeds)};
+    j.arm.name = str_print(&run, "%s, rate %g", a->arm.name, s->scale[rate]);
+    j.arm.lr *= s->scale[rate];
+    TRY(lab_open(&j.m, &run, r, j.model, j.seed));
+    TRY(s->tune ? s->tune(r, &j, out, s->user) : sweep_train(r, &j, out));
     arena_close(&run);
     return OK;
 }
 
-Status sweep_run(Run *r, const Sweep *s, SweepBest *out)
+void sweep_choose(Arena *a, const Sweep *s, const void *all, int seeds, SweepBest *out)
 {
-    Arena *a = run_arena(r);
-    int seeds = run_seeds(r), each = s->rates * seeds;
-    Cell *all = NEW(a, Cell, s->arms * each);
-    TRY(run_parallel(r, s->arms * each, sizeof *all, job, (void *)(uintptr_t)s, all));
+    int each = s->rates * seeds;
     for (int k = 0; k < s->arms; k++) {
+        const char *mine = (const char *)all + s->size * (size_t)(k * each);
         LabResult *result = NEW(a, LabResult, each);
-        double(*extra)[SWEEP_EXTRA] = (double(*)[SWEEP_EXTRA])NEW(a, double, seeds *SWEEP_EXTRA);
-        for (int i = 0; i < each; i++) result[i] = all[k * each + i].result;
+        for (int i = 0; i < each; i++) memcpy(&result[i], mine + s->size * (size_t)i, sizeof *result);
         int best = lab_best(result, s->rates, seeds);
-        for (int i = 0; i < seeds; i++)
-            for (int x = 0; x < SWEEP_EXTRA; x++) extra[i][x] = all[k * each + best * seeds + i].extra[x];
         out[k] = (SweepBest){.result = result + best * seeds,
-                             .extra = (const double(*)[SWEEP_EXTRA])extra,
+                             .outcome = mine + s->size * (size_t)(best * seeds),
                              .all = result,
                              .lr = s->arm[k].arm.lr * s->scale[best],
                              .edge = s->rates > 1 && (!best || best == s->rates - 1)};
     }
+}
+
+Status sweep_run(Run *r, Sweep *s, SweepBest *best)
+{
+    if (!s->size) s->size = sizeof(LabResult);
+    CHECK(s->arms <= SWEEP_ARMS && s->size >= sizeof(LabResult), "%d arms, outcomes of %zu bytes", s->arms, s->size);
+    int n = s->arms * s->rates * run_seeds(r);
+    void *all = arena_zero(run_arena(r), s->size * (size_t)n);
+    TRY(run_parallel(r, n, s->size, job, s, all));
+    sweep_choose(run_arena(r), s, all, run_seeds(r), best);
     return OK;
 }
 
@@ -87,13 +90,6 @@ double sweep_token(const SweepBest *b, int seeds)
     return mean(b, seeds, SWEEP_TOKEN);
 }
 
-double sweep_extra(const SweepBest *b, int seeds, int which)
-{
-    double sum = 0;
-    for (int i = 0; i < seeds; i++) sum += b->extra[i][which] / seeds;
-    return sum;
-}
-
 void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
 {
     static const char *const WHAT[] = {"late loss (nats per token)", "exact match (%)", "tokens right (%)"};
@@ -115,17 +111,47 @@ void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
 
 Series sweep_series(Arena *a, const SweepBest *best, int n, int seeds, SweepWhat what, const char *label)
 {
-    Series s = {.y = tensor_new(a, F64, SHAPE(n)),
-                .lo = tensor_new(a, F64, SHAPE(n)),
-                .hi = tensor_new(a, F64, SHAPE(n)),
-                .label = label};
-    for (int k = 0; k < n; k++) {
+    double *values = NEW(a, double, n *seeds);
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < seeds; i++) values[k * seeds + i] = value(&best[k], i, what);
+    return seeds_series(a, values, n, seeds, label);
+}
+
+Series seeds_series(Arena *a, const double *values, int points, int seeds, const char *label)
+{
+    Tensor at = tensor_new(a, F64, SHAPE(points)), lo = tensor_new(a, F64, SHAPE(points)),
+           hi = tensor_new(a, F64, SHAPE(points));
+    for (int p = 0; p < points; p++) {
         double least = INFINITY, most = -INFINITY;
         for (int i = 0; i < seeds; i++) {
-            double x = value(&best[k], i, what);
-            least = fmin(least, x), most = fmax(most, x);
+            double x = values[p * seeds + i];
+            least = x < least || isnan(x) ? x : least, most = x > most || isnan(x) ? x : most;
         }
-        tensor_set(s.y, k, mean(&best[k], seeds, what)), tensor_set(s.lo, k, least), tensor_set(s.hi, k, most);
+        tensor_set(at, p, seeds_mean(values + p * seeds, seeds)), tensor_set(lo, p, least), tensor_set(hi, p, most);
     }
-    return s;
+    return (Series){.y = at, .lo = lo, .hi = hi, .label = label};
+}
+
+double seeds_mean(const double *values, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += values[i] / n;
+    return sum;
+}
+
+Status sweep_methods(char word[][24], int most, int *n, const char *list)
+{
+    *n = 0;
+    for (const char *at = list; *at;) {
+        size_t len = strcspn(at, ",");
+        if (*n == most || len >= sizeof word[0])
+            return fail(E_CONFIG, "\"%s\": at most %d words of %zu bytes", list, most, sizeof word[0] - 1);
+        memcpy(word[*n], at, len), word[*n][len] = 0;
+        const char *method = lab_arm(word[*n]).method;
+        if (method && !peft_find(method))
+            return fail(E_CONFIG, "methods: \"%s\" is none; vernier list names them", word[*n]);
+        ++*n;
+        at += len + (at[len] == ',');
+    }
+    return *n ? OK : fail(E_CONFIG, "no method is named");
 }

@@ -4,7 +4,6 @@
 
 #include "lab/lab.h"
 #include "lab/probs.h"
-#include "lab/sweep.h"
 #include "lab/table.h"
 
 static const LabModel SMALL = {.tasks = "asc", .layers = 1, .heads = 2, .dim = 12, .layout = {.slots = 2}};
@@ -168,21 +167,6 @@ static void a_woven_row(void **state)
     arena_close(&a);
 }
 
-static void series_have_mean_and_range(void **state)
-{
-    (void)state;
-    Arena a = arena_open(1 << 20);
-    LabResult result[3] = {0};
-    for (int i = 0; i < 3; i++) result[i].last = 1 + i * i, result[i].score[0].exact = 0.1 * i;
-    SweepBest best = {.result = result};
-    Series s = sweep_series(&a, &best, 1, 3, SWEEP_LOSS, "x");
-    EXPECT(fabs(tensor_get(s.y, 0) - 8.0 / 3) < 1e-12 && tensor_get(s.lo, 0) == 1 && tensor_get(s.hi, 0) == 5,
-           "%g in %g..%g", tensor_get(s.y, 0), tensor_get(s.lo, 0), tensor_get(s.hi, 0));
-    EXPECT(fabs(sweep_exact(&best, 3) - 10) < 1e-9, "%g", sweep_exact(&best, 3));
-    arena_close(&a);
-}
-
 SUITE(cmocka_unit_test(an_empty_table_changes_nothing), cmocka_unit_test(a_prefix_is_a_table),
       cmocka_unit_test(mass_saturates), cmocka_unit_test(no_norm_goes_past_the_norm),
-      cmocka_unit_test(readings_of_a_flat_map), cmocka_unit_test(a_woven_row),
-      cmocka_unit_test(series_have_mean_and_range))
+      cmocka_unit_test(readings_of_a_flat_map), cmocka_unit_test(a_woven_row))
