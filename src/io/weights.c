@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "io/json.h"
+#include "io/npy.h"
 #include "io/reader.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
@@ -85,6 +86,7 @@ static Status add_file(Weights *w, Arena *run, const char *path)
     FILE *f = fopen(path, "rb");
     size_t n = f ? fread(first, 1, sizeof first, f) : 0;
     if (f) fclose(f);
+    if (npy_looks_like(first, n)) return npy_add(w, run, path);
     return torch_looks_like(first, n) ? torch_add(w, run, path) : safetensors_add(w, run, path);
 }
 

@@ -151,6 +151,8 @@ static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_DECODER, x->ids, x->b, x->t, x->len, x->mask, &r);
+    CHECK(!x->position && !x->span, "a batch gives %s positions or spans", m->config.arch);
+    rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     rows_memory(p, &r, memory, x);
     h = run_stack(p, m->decoder, h, &r);

@@ -191,37 +191,15 @@ const Stored *format_find(const Format *f, const Weights *w, const char *name)
     {                                                                                                                \
 #name, FIELD_##kind, offsetof(Config, name), 0, 0                                                            \
     }
-static const Field OWN_FIELDS[] = {OWN(vocab, INT),
-                                   OWN(positions, INT),
-                                   OWN(dim, INT),
-                                   OWN(heads, INT),
-                                   OWN(head_dim, INT),
-                                   OWN(hidden, INT),
-                                   OWN(layers, INT),
-                                   OWN(decoder_layers, INT),
-                                   OWN(decoder_heads, INT),
-                                   OWN(decoder_hidden, INT),
-                                   OWN(types, INT),
-                                   OWN(classes, INT),
-                                   OWN(act, ACT),
-                                   OWN(gated, BOOL),
-                                   OWN(tie_head, BOOL),
-                                   OWN(no_attn_norm, BOOL),
-                                   OWN(no_lm_head, BOOL),
-                                   OWN(pooler, BOOL),
-                                   OWN(scale_embedding, BOOL),
-                                   OWN(rel_buckets, INT),
-                                   OWN(rel_distance, INT),
-                                   OWN(pad, INT),
-                                   OWN(bos, INT),
-                                   OWN(eos, INT),
-                                   OWN(decoder_start, INT),
-                                   OWN(eps, REAL),
-                                   OWN(dropout, REAL),
-                                   OWN(attn_dropout, REAL),
-                                   OWN(act_dropout, REAL),
-                                   OWN(head_dropout, REAL),
-                                   OWN(init_sd, REAL)};
+static const Field OWN_FIELDS[] = {
+    OWN(vocab, INT),         OWN(positions, INT),      OWN(dim, INT),           OWN(heads, INT),
+    OWN(head_dim, INT),      OWN(hidden, INT),         OWN(layers, INT),        OWN(decoder_layers, INT),
+    OWN(decoder_heads, INT), OWN(decoder_hidden, INT), OWN(types, INT),         OWN(classes, INT),
+    OWN(act, ACT),           OWN(gated, BOOL),         OWN(tie_head, BOOL),     OWN(no_attn_norm, BOOL),
+    OWN(no_lm_head, BOOL),   OWN(plain_head, BOOL),    OWN(pooler, BOOL),       OWN(scale_embedding, BOOL),
+    OWN(rel_buckets, INT),   OWN(rel_distance, INT),   OWN(pad, INT),           OWN(bos, INT),
+    OWN(eos, INT),           OWN(decoder_start, INT),  OWN(eps, REAL),          OWN(dropout, REAL),
+    OWN(attn_dropout, REAL), OWN(act_dropout, REAL),   OWN(head_dropout, REAL), OWN(init_sd, REAL)};
 enum { N_OWN = sizeof OWN_FIELDS / sizeof *OWN_FIELDS };
 
 static Status set_act(Act *out, const char *value)

@@ -99,6 +99,8 @@ static Var *hidden(Model *m, Pass *p, const Batch *x)
     int mark = tape_enter(p->tape);
     Var *h = embed_tokens(p, PART_DECODER, tape_param(p->tape, g->wte), 1, x->ids, x->b, x->t, &r);
     rows_limit(p, &r, PART_DECODER, x->len, x->mask);
+    CHECK(!x->span, "a batch gives gpt2 spans");
+    rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     h = dropout(p, s->dropout, embed, add_positions(p, PART_DECODER, h, g->wpe, 0, &r));
     h = run_stack(p, s, hook_run(p, embed, h, h), &r);
