@@ -120,6 +120,19 @@ static const uint8_t *query_sees(Pass *p, const Rows *r, int64_t n, bool prune)
     return kept;
 }
 
+/* The queries, zero for rows that attend evenly. */
+static Var *quiet(Pass *p, const Rows *r, Var *q, bool prune)
+{
+    if (!r->even) return q;
+    int64_t n = prune ? r->k : r->t;
+    int32_t *index = NEW(tape_arena(p->tape), int32_t, r->b * n);
+    for (int64_t i = 0; i < r->b * n; i++) {
+        int64_t row = prune ? r->keep[i] : i % n;
+        index[i] = row >= 0 && r->even[i / n * r->t + row] ? -1 : (int32_t)(i % n);
+    }
+    return op_rows(p->tape, q, index, r->b, n);
+}
+
 /* The positions of the queries: needed where they are not simply the last rows of the content. */
 static const int32_t *query_positions(Pass *p, const Rows *r, bool prune)
 {
@@ -145,6 +158,7 @@ static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var
     bool cross = at.part == PART_CROSS;
     Var *source = cross ? r->memory : x;
     Projected y = project(p, w, at, x, source, r, prune);
+    if (!cross) y.q = quiet(p, r, y.q, prune);
     if (p->cache && !cross) {
         Cache *c = p->cache;
         y.k = through_cache(p, cache_tensor(c, &c->keys[at.layer], y.k, c->room), y.k);
@@ -350,21 +364,39 @@ void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *
     r->mask = mask && r->prompt ? mask_with_prompt(a, r, mask) : mask;
 }
 
+/* One row of the mask: what is there already is visible, and so is, of this pass, what the row and the limits let it
+ * see.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose masks
+ * add a number so low that all scores become the same. */
+static bool see_row(uint8_t *to, int64_t before, int64_t own, const uint8_t *sees, int64_t len, const uint8_t *mask)
+{
+    bool any = before > 0;
+    memset(to, 1, (size_t)before);
+    for (int64_t j = 0; j < own; j++) any |= to[before + j] = sees[j] && j < len && (!mask || mask[j]);
+    if (!any) memset(to, 1, (size_t)own);
+    return any;
+}
+
 void rows_see(Pass *p, Rows *r, Part part, const Batch *x)
 {
     const Cache *c = cache_of(p, part);
+    Arena *a = tape_arena(p->tape);
     r->causal = x->causal;
     r->position = x->position;
-    r->sees = x->sees;
-    if (!x->sees || (!c && !r->prompt)) return;
+    if (!x->sees) return;
     int64_t n = content_keys(p, part, r), own = r->t - r->prompt;
-    uint8_t *wide = NEW(tape_arena(p->tape), uint8_t, r->b * r->t * n);
+    uint8_t *wide = NEW(a, uint8_t, r->b * r->t * n), *even = NEW(a, uint8_t, r->b * r->t);
     for (int64_t i = 0; i < r->b * r->t; i++) {
         int64_t b = i / r->t, row = i % r->t - r->prompt, before = (c ? c->len[b] : 0) + r->prompt;
-        memset(wide + i * n, 1, (size_t)(row < 0 ? n : before));
-        if (row >= 0) memcpy(wide + i * n + before, x->sees + (b * own + row) * own, (size_t)own);
+        if (row < 0)
+            memset(wide + i * n, 1, (size_t)n);
+        else
+            even[i] = !see_row(wide + i * n, before, own, x->sees + (b * own + row) * own, x->len ? x->len[b] : own,
+                               x->mask ? x->mask + b * own : NULL);
     }
     r->sees = wide;
+    r->even = even;
+    r->mask = NULL;
+    if (!c && !r->prompt) r->len = NULL; /* said in the mask */
 }
 
 void rows_keep(Pass *p, Rows *r, const int32_t *keep, int64_t k)

@@ -39,6 +39,7 @@ typedef struct {
     const int32_t *len;      /* (B) rows that may be seen as keys, the prompt included, or NULL: all */
     const uint8_t *mask;     /* (B,T) the same, row by row, or NULL */
     const uint8_t *sees;     /* (B,T,n) the keys that each row may see, n as content_keys() has it, or NULL */
+    const uint8_t *even;     /* (B,T) 1 for a row that sees nothing and attends to all evenly, or NULL */
     bool causal;             /* no row sees what comes after it, whatever the stack's habit */
     const int32_t *position; /* rows of the position table for the tokens, or NULL: as they come */
     const int32_t *at;       /* (B,T) positions when decoding with a cache, else NULL: 0 .. T-1 */
@@ -60,8 +61,8 @@ Var *embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, in
 Var *embed_vectors(Pass *, Part, Var *x, Rows *r); /* the same of vectors (B,T,C) that are there */
 /* Sets the key lengths and mask of `r` from what the caller of the pass gave, the prompt added. */
 void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
-/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: what a cache holds and virtual rows are seen by all, and
- * virtual rows see all.  Call it after rows_limit(). */
+/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: what a cache holds
+ * and virtual rows are seen by all, and virtual rows see all.  Call it after rows_limit(). */
 void rows_see(Pass *, Rows *r, Part, const Batch *);
 /* Sets the kept rows; NULL keeps all but the prompt. */
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);

@@ -42,7 +42,8 @@ typedef struct {
     const int32_t *ids,
         *len;            /* (B,T) tokens of the encoder, or of the decoder where there is a decoder; (B) or NULL */
     const uint8_t *mask; /* (B,T) key mask for special layouts, or NULL */
-    const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all */
+    const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
+                            sees nothing attends to all T evenly, as the references' do */
     bool causal;         /* rows of an encoder see what stands before them only, as a decoder's do */
     const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
     const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */

@@ -118,4 +118,18 @@ static inline void compare_loss(Golden *g, Model *m, const char *name, const Bat
     arena_drop(&g->step, mark);
 }
 
+/* A comparison as two tests, in F32 and in F64. */
+#define BOTH(family)                                                                                                 \
+    static void family##_f32(void **state)                                                                           \
+    {                                                                                                                \
+        (void)state;                                                                                                 \
+        family(F32);                                                                                                 \
+    }                                                                                                                \
+    static void family##_f64(void **state)                                                                           \
+    {                                                                                                                \
+        (void)state;                                                                                                 \
+        family(F64);                                                                                                 \
+    }
+#define TWO(family) cmocka_unit_test(family##_f32), cmocka_unit_test(family##_f64)
+
 #endif

@@ -353,23 +353,11 @@ static void beams_ragged(void **state)
     golden_close(&g);
 }
 
-#define BOTH(family)                                                                                                 \
-    static void family##_f32(void **state)                                                                           \
-    {                                                                                                                \
-        (void)state;                                                                                                 \
-        family(F32);                                                                                                 \
-    }                                                                                                                \
-    static void family##_f64(void **state)                                                                           \
-    {                                                                                                                \
-        (void)state;                                                                                                 \
-        family(F64);                                                                                                 \
-    }
 BOTH(gpt2)
 BOTH(roberta)
 BOTH(plbart)
 BOTH(t5)
 BOTH(codet5_classes)
-#define TWO(family) cmocka_unit_test(family##_f32), cmocka_unit_test(family##_f64)
 
 SUITE(TWO(gpt2), TWO(roberta), TWO(plbart), TWO(t5), TWO(codet5_classes), cmocka_unit_test(greedy),
       cmocka_unit_test(greedy_ragged), cmocka_unit_test(beams), cmocka_unit_test(beams_ragged))
