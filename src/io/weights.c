@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "io/hub.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/reader.h"
@@ -137,6 +138,7 @@ Status weights_open(Weights **out, Arena *run, const char *path)
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
     struct stat st;
+    TRY(hub_find(&path, run, path));
     if (str_glob("*.index.json", path)) {
         const char *slash = strrchr(path, '/');
         return open_index(out, run, slash ? str_copy(run, path, (size_t)(slash - path)) : ".", path);

@@ -44,7 +44,7 @@ typedef struct {
 } Meta;
 
 typedef struct Weights Weights;
-/* A directory holds model.safetensors or its index of shards, else pytorch_model.bin or its index; of a file the
+/* A hub name (io/hub.h) stands for its directory.  A directory holds model.safetensors or its index of shards, else pytorch_model.bin or its index; of a file the
  * first bytes tell.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */

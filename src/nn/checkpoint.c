@@ -6,15 +6,24 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "io/hub.h"
 #include "nn/build.h"
 #include "nn/config.h"
+
+/* config.json of a directory, or of the directory that a hub name stands for. */
+static Status open_config(cJSON **root, const char **path, Arena *a, const char **dir)
+{
+    TRY(hub_find(dir, a, *dir));
+    *path = str_print(a, "%s/config.json", *dir);
+    return json_read(root, a, *path);
+}
 
 Status config_load(Config *out, const char *dir)
 {
     Arena scratch = arena_open((size_t)1 << 30);
-    char *path = str_print(&scratch, "%s/config.json", dir);
-    cJSON *root;
-    Status s = json_read(&root, &scratch, path);
+    cJSON *root = NULL;
+    const char *path = dir;
+    Status s = open_config(&root, &path, &scratch, &dir);
     const Arch *arch;
     if (!s) s = config_read(out, &arch, root, path);
     cJSON_Delete(root);
@@ -84,9 +93,9 @@ static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, co
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *options)
 {
     *out = NULL;
-    const char *path = str_print(run, "%s/config.json", dir);
+    const char *path = dir;
     cJSON *root;
-    TRY(json_read(&root, run, path));
+    TRY(open_config(&root, &path, run, &dir));
     Config c;
     const Arch *arch = NULL;
     Status s = config_read(&c, &arch, root, path);
