@@ -1,9 +1,11 @@
 /* What all containers share: the list of tensors, looking them up, and converting their values. */
 #include "io/weights.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -158,6 +160,27 @@ void weights_close(Weights *w)
     w->n_maps = 0;
 }
 
+Status weights_keep(Weights *w, Arena *a)
+{
+    for (int i = 0; i < w->n_maps; i++)
+        if (w->map[i].text && mprotect(w->map[i].text, w->map[i].len, PROT_READ | PROT_WRITE))
+            return fail(E_IO, "%s: %s", w->path, strerror(errno));
+    for (int i = 0; i < w->n_maps; i++)
+        if (w->map[i].text) arena_adopt(a, w->map[i].text, w->map[i].len);
+    w->n_maps = 0;
+    return OK;
+}
+
+void weights_release(const Weights *w, const Stored *s)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)s->bytes, end = first + s->n_bytes;
+    for (int i = 0; i < w->n_maps; i++) {
+        uintptr_t map = (uintptr_t)w->map[i].text, skip = (page - first % page) % page;
+        if (first < map || end > map + w->map[i].len || skip + page > s->n_bytes) continue;
+        madvise(w->map[i].text + (first + skip - map), (s->n_bytes - skip) / page * page, MADV_DONTNEED);
+    }
+}
+
 int weights_n(const Weights *w)
 {
     return w->n;
@@ -307,11 +330,28 @@ static int same_dtype(StoredType type)
     }
 }
 
+static bool same_shape(Tensor t, const Stored *s)
+{
+    bool same = t.rank == s->rank;
+    for (int i = 0; i < s->rank && same; i++) same = t.dim[i] == s->dim[i];
+    return same;
+}
+
+bool stored_lend(Tensor *into, const Stored *s)
+{
+    union {
+        const void *in;
+        void *out;
+    } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
+    CHECK(same_shape(*into, s), "'%s' %s is lent as %s", s->name, stored_shape(s), tensor_shape(*into));
+    if (same_dtype(s->type) != (int)into->dtype || (uintptr_t)s->bytes % TYPES[s->type].size) return false;
+    into->data = data.out;
+    return true;
+}
+
 Status stored_read(Tensor into, const Stored *s)
 {
-    bool same = into.rank == s->rank;
-    for (int i = 0; i < s->rank && same; i++) same = into.dim[i] == s->dim[i];
-    if (!same)
+    if (!same_shape(into, s))
         return fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
                     tensor_shape(into));
     if (same_dtype(s->type) == (int)into.dtype) {
@@ -334,13 +374,9 @@ Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
         return fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
                     s->rank, MAX_RANK);
     int dtype = same_dtype(s->type);
-    if (dtype >= 0 && (uintptr_t)s->bytes % TYPES[s->type].size == 0) {
-        union {
-            const void *in;
-            void *out;
-        } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
-        *out = tensor_over(data.out, (DType)dtype, s->rank, s->dim);
-        return OK;
+    if (dtype >= 0) {
+        *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
+        if (stored_lend(out, s)) return OK;
     }
     if (dtype < 0) dtype = s->type == STORED_F16 ? F32 : I32;
     *out = tensor_new(a, (DType)dtype, s->rank, s->dim);

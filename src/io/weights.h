@@ -48,6 +48,11 @@ typedef struct Weights Weights;
  * first bytes tell.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
+/* What was lent stays: the mappings go over to the arena, private and writable; a page is copied when it is written
+ * to, so the file never changes.  weights_close() then has nothing to do. */
+Status weights_keep(Weights *, Arena *);
+/* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again. */
+void weights_release(const Weights *, const Stored *);
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
 const Stored *weights_find(const Weights *, const char *name);
@@ -67,6 +72,9 @@ const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live
 /* Copies into a tensor of the same shape, converting; E_MISMATCH names both shapes, E_FORMAT an integer that I32
  * cannot hold. */
 Status stored_read(Tensor into, const Stored *);
+/* into->data becomes the file's own bytes; false where dtype or alignment do not allow it.  The shape must be the same.
+ * Such a value may be written to once weights_keep() was called. */
+bool stored_lend(Tensor *into, const Stored *);
 /* A tensor of it: a view of the file where dtype and alignment allow, else a copy on the arena.  F16 becomes F32,
  * and every integer I32. */
 Status stored_tensor(Tensor *out, Arena *, const Stored *);

@@ -1,6 +1,9 @@
 /* Directories in Hugging Face's layout.  A model's own list of parameters is the schema: each looks up its tensor,
  * and a tensor that nothing asked for must be one that the family is known to carry along.  Tied weights are written
- * once, under the name that holds them. */
+ * once, under the name that holds them.
+ *
+ * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
+ * itself, which the run arena keeps, and the system copies a page when training first writes to it. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,22 +41,59 @@ static double stored_count(const Weights *w)
     return n;
 }
 
-/* A random head stays where the file has none that fits; everything else must be there. */
-static Status read_param(Model *m, const Weights *w, Param *p, bool *used)
+typedef struct {
+    Model *m;
+    Weights *w;
+    bool *used; /* by place in w */
+    bool lent;  /* some parameter lies in the file */
+} Loading;
+
+/* Two parameters must not share memory, though a file may tie what the config does not. */
+static bool is_lent(const Model *m, const Stored *s)
 {
-    const Stored *s = format_find(m->arch->format, w, p->name);
-    if (s) used[s - weights_at(w, 0)] = true;
-    if (is_class_head(p->name)) {
-        bool fits = s && s->rank == p->val.rank;
-        for (int i = 0; fits && i < s->rank; i++) fits = s->dim[i] == p->val.dim[i];
-        if (!fits) return OK;
-    } else if (!s && !strcmp(p->name, "final_logits_bias")) {
-        return OK; /* a buffer of zeros that some files omit */
+    const char *first = s->bytes, *end = first + s->n_bytes;
+    for (int i = 0; i < params_n(m->params); i++) {
+        Tensor v = params_at(m->params, i)->val;
+        if (v.data && (const char *)v.data < end && first < (const char *)v.data + tensor_bytes(v)) return true;
+    }
+    return false;
+}
+
+static bool fits(const Param *p, const Stored *s)
+{
+    bool same = s && s->rank == p->val.rank;
+    for (int i = 0; same && i < s->rank; i++) same = s->dim[i] == p->val.dim[i];
+    return same;
+}
+
+/* Uses the file's own memory where that can be, else copies and lets the file's pages go. */
+static Status take_value(Loading *l, Param *p, const Stored *s)
+{
+    if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
+        l->lent = true;
+        return OK;
+    }
+    if (!p->val.data) p->val = tensor_new(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
+    TRY(stored_read(p->val, s));
+    weights_release(l->w, s);
+    return OK;
+}
+
+/* A random head stays where the file has none that fits; everything else must be there. */
+static Status read_param(Loading *l, Param *p)
+{
+    const Format *f = l->m->arch->format;
+    const Stored *s = format_find(f, l->w, p->name);
+    if (s) l->used[s - weights_at(l->w, 0)] = true;
+    if (is_class_head(p->name) && !fits(p, s)) return OK;
+    if (!s && !strcmp(p->name, "final_logits_bias")) { /* a buffer of zeros that some files omit */
+        p->val = tensor_zero(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
+        return OK;
     }
     if (!s)
-        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json asks for", weights_path(w),
-                    m->arch->format->prefix, p->name);
-    return stored_read(p->val, s);
+        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json asks for", weights_path(l->w), f->prefix,
+                    p->name);
+    return take_value(l, p, s);
 }
 
 /* What nothing asked for is refused: a config with too few layers would otherwise load in silence. */
@@ -74,7 +114,7 @@ static Status check_unused(const Model *m, const Weights *w, const bool *used)
     return OK;
 }
 
-static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, const Weights *w, const LoadOptions *o)
+static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, Weights *w, const LoadOptions *o)
 {
     if (o->plain_head) c->plain_head = true;
     if (arch->format->adapt) arch->format->adapt(c, w);
@@ -85,9 +125,10 @@ static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, co
         return fail(E_MISMATCH, "%s: holds %.0f numbers, but config.json describes about %.0f", weights_path(w),
                     stored_count(w), config_size(c));
     TRY(model_open_blank(out, run, c, o->dtype, o->seed));
-    bool *used = NEW(run, bool, weights_n(w));
-    for (int i = 0; i < params_n((*out)->params); i++) TRY(read_param(*out, w, params_at((*out)->params, i), used));
-    return check_unused(*out, w, used);
+    Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};
+    for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
+    TRY(check_unused(l.m, w, l.used));
+    return l.lent ? weights_keep(w, run) : OK;
 }
 
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *options)

@@ -96,7 +96,7 @@ struct Model {
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
     /* The norm that follows a JOIN (post-norm) or makes what KEYS projects (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
-    bool blank; /* while a checkpoint is loaded: parameters start at zero, heads at random */
+    bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
 
 const Arch *arch_find(const char *name);                                          /* NULL when unknown */

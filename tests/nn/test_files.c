@@ -112,6 +112,113 @@ static void other_names(void **state)
     }
 }
 
+/* ---- weights in place */
+
+static bool on_arena(const Arena *a, const void *p)
+{
+    return (const char *)p >= a->base && (const char *)p < a->end;
+}
+
+static int in_file(const Model *m, const Arena *a)
+{
+    int n = 0;
+    for (int i = 0; i < params_n(m->params); i++) n += !on_arena(a, params_at(m->params, i)->val.data);
+    return n;
+}
+
+/* safetensors whose header moves the values off four bytes, as nothing forbids. */
+static void misalign(const char *path)
+{
+    Bytes f;
+    assert_int_equal(file_read(&f, &A, path), OK);
+    char *moved = arena_take(&A, f.len + 1);
+    uint64_t n;
+    memcpy(&n, f.text, 8);
+    memcpy(moved + 8, f.text + 8, n);
+    moved[8 + n] = ' ';
+    memcpy(moved + 9 + n, f.text + 8 + n, f.len - 8 - n);
+    n++;
+    memcpy(moved, &n, 8);
+    assert_int_equal(file_write(path, moved, f.len + 1), OK);
+}
+
+/* F32 is used where it lies; writing to it leaves the file alone; saving over the file leaves the model alone. */
+static void in_place(void **state)
+{
+    (void)state;
+    const char *path = str_print(&A, "%s/model.safetensors", DIR_NAME);
+    for (int i = 0; i < N_SHAPES; i++) {
+        Model *a = small_model(&A, SHAPES[i], F32), *b, *c;
+        assert_int_equal(model_save(a, DIR_NAME), OK);
+        Arena own = arena_open((size_t)1 << 30);
+        EXPECT(model_load(&b, &own, DIR_NAME) == OK, "%s", err_message());
+        EXPECT(in_file(b, &own) == params_n(b->params), "%s: %d of %d parameters lie in the file", SHAPES[i],
+               in_file(b, &own), params_n(b->params));
+        Bytes before, after;
+        assert_int_equal(file_read(&before, &A, path), OK);
+        for (int j = 0; j < params_n(b->params); j++) tensor_fill(params_at(b->params, j)->val, 0.5);
+        assert_int_equal(file_read(&after, &A, path), OK);
+        assert_memory_equal(before.text, after.text, before.len);
+        assert_int_equal(model_save(b, DIR_NAME), OK);
+        EXPECT(model_load(&c, &A, DIR_NAME) == OK, "%s", err_message());
+        assert_true(tensor_get(params_at(c->params, 0)->val, 0) == 0.5);
+        assert_int_equal(model_save(a, DIR_NAME), OK);
+        assert_true(tensor_get(params_at(c->params, 0)->val, 0) == 0.5);
+
+        EXPECT(model_load_as(&b, &own, DIR_NAME, &(LoadOptions){.dtype = F64}) == OK, "%s", err_message());
+        assert_int_equal(in_file(b, &own), 0);
+        misalign(path);
+        EXPECT(model_load(&b, &own, DIR_NAME) == OK, "%s", err_message());
+        assert_int_equal(in_file(b, &own), 0);
+        for (int j = 0; j < params_n(a->params); j++)
+            assert_memory_equal(params_at(a->params, j)->val.data, params_at(b->params, j)->val.data,
+                                tensor_bytes(params_at(a->params, j)->val));
+        arena_close(&own);
+    }
+}
+
+static long resident(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
+    if (f) fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* A loaded model takes the memory of its file, whether its values lie in it or had to be copied out of it. */
+static void memory_of_the_file(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* its shadow counts too */
+#endif
+    Config c = small_config("roberta");
+    c.vocab = 20000;
+    c.dim = 256;
+    Model *m;
+    Arena make = arena_open((size_t)1 << 30);
+    assert_int_equal(model_open(&m, &make, &c, F32, 1), OK);
+    assert_int_equal(model_save(m, DIR_NAME), OK);
+    long size = (long)(4 * params_count(m->params, NULL, false));
+    arena_close(&make);
+    for (int moved = 0; moved < 2; moved++) {
+        if (moved) misalign(str_print(&A, "%s/model.safetensors", DIR_NAME));
+        Arena own = arena_open((size_t)1 << 30);
+        long before = resident();
+        EXPECT(model_load(&m, &own, DIR_NAME) == OK, "%s", err_message());
+        double sum = 0;
+        for (int i = 0; i < params_n(m->params); i++)
+            for (int64_t j = 0; j < tensor_count(params_at(m->params, i)->val); j++)
+                sum += tensor_get(params_at(m->params, i)->val, j);
+        long grown = resident() - before;
+        EXPECT(isfinite(sum) && grown < size + size / 10 + (4 << 20), "%s: %ld bytes of a file of %ld",
+               moved ? "copied" : "in place", grown, size);
+        arena_close(&own);
+        EXPECT(resident() - before < size / 2, "the arena is closed and %ld bytes stay", resident() - before);
+    }
+}
+
 static void expect_refused(const char *config, Status want, const char *says)
 {
     const char *path = str_print(&A, "%s/config.json", DIR_NAME);
@@ -203,4 +310,5 @@ static void bad_fields(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(bad_configs), TEST(bad_fields))
+SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(in_place), TEST(memory_of_the_file),
+      TEST(bad_configs), TEST(bad_fields))
