@@ -171,13 +171,17 @@ Status weights_keep(Weights *w, Arena *a)
     return OK;
 }
 
+/* The system maps a file in steps of up to 2 MB, so neighbours go too; who reads them has them again. */
 void weights_release(const Weights *w, const Stored *s)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)s->bytes, end = first + s->n_bytes;
+    const uintptr_t step = 1 << 21;
     for (int i = 0; i < w->n_maps; i++) {
-        uintptr_t map = (uintptr_t)w->map[i].text, skip = (page - first % page) % page;
-        if (first < map || end > map + w->map[i].len || skip + page > s->n_bytes) continue;
-        madvise(w->map[i].text + (first + skip - map), (s->n_bytes - skip) / page * page, MADV_DONTNEED);
+        uintptr_t map = (uintptr_t)w->map[i].text, end = map + w->map[i].len, at = (uintptr_t)s->bytes;
+        if (!map || at < map || at >= end) continue;
+        uintptr_t first = at / step * step, last = (at + s->n_bytes + step - 1) / step * step;
+        if (first < map) first = map;
+        if (last > end) last = end;
+        madvise(w->map[i].text + (first - map), last - first, MADV_DONTNEED);
     }
 }
 

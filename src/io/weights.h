@@ -51,7 +51,8 @@ void weights_close(Weights *); /* NULL is fine */
 /* What was lent stays: the mappings go over to the arena, private and writable; a page is copied when it is written
  * to, so the file never changes.  weights_close() then has nothing to do. */
 Status weights_keep(Weights *, Arena *);
-/* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again. */
+/* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again.  Not after
+ * weights_keep(): what was written to a lent value would be lost. */
 void weights_release(const Weights *, const Stored *);
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */

@@ -66,7 +66,24 @@ static bool fits(const Param *p, const Stored *s)
     return same;
 }
 
-/* Uses the file's own memory where that can be, else copies and lets the file's pages go. */
+/* A copy in pieces, each letting the file's pages go, so that no large tensor is in memory twice. */
+static Status copy_value(const Weights *w, Tensor into, const Stored *s)
+{
+    if (!into.rank || !s->count) return stored_read(into, s);
+    int64_t row = (int64_t)s->n_bytes / s->dim[0], step = 1 + (4 << 20) / row;
+    for (int64_t first = 0; first < s->dim[0]; first += step) {
+        Stored part = *s;
+        part.dim[0] = s->dim[0] - first < step ? s->dim[0] - first : step;
+        part.count = s->count / s->dim[0] * part.dim[0];
+        part.n_bytes = (size_t)(row * part.dim[0]);
+        part.bytes = (const char *)s->bytes + first * row;
+        TRY(stored_read(tensor_rows(into, first, part.dim[0]), &part));
+        weights_release(w, &part);
+    }
+    return OK;
+}
+
+/* Uses the file's own memory where that can be, else a copy. */
 static Status take_value(Loading *l, Param *p, const Stored *s)
 {
     if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
@@ -74,9 +91,7 @@ static Status take_value(Loading *l, Param *p, const Stored *s)
         return OK;
     }
     if (!p->val.data) p->val = tensor_new(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
-    TRY(stored_read(p->val, s));
-    weights_release(l->w, s);
-    return OK;
+    return fits(p, s) ? copy_value(l->w, p->val, s) : stored_read(p->val, s); /* which says what does not fit */
 }
 
 /* A random head stays where the file has none that fits; everything else must be there. */
