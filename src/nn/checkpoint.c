@@ -21,6 +21,17 @@ static Status open_config(cJSON **root, const char **path, Arena *a, const char 
     return json_read(root, a, *path);
 }
 
+/* A config that a file holds and no model can have is the file's fault. */
+static Status check_read(Config *c, const char *path)
+{
+    Status s = config_check(c);
+    if (s != E_CONFIG) return s;
+    char why[512];
+    snprintf(why, sizeof why, "%s", err_message());
+    err_clear();
+    return fail(E_FORMAT, "%s: %s", path, why);
+}
+
 Status config_load(Config *out, const char *dir)
 {
     Arena scratch = arena_open((size_t)1 << 30);
@@ -29,6 +40,8 @@ Status config_load(Config *out, const char *dir)
     Status s = open_config(&root, &path, &scratch, &dir);
     const Arch *arch;
     if (!s) s = config_read(out, &arch, root, path);
+    Config copy = *out;
+    if (!s) s = check_read(&copy, path); /* 0 stays 0: what follows another field, when that is set later */
     cJSON_Delete(root);
     arena_close(&scratch);
     return s;
@@ -111,6 +124,26 @@ static Status read_param(Loading *l, Param *p)
     return take_value(l, p, s);
 }
 
+static bool same_values(const Stored *a, const Stored *b)
+{
+    if (stored_same_bytes(a, b)) return true;
+    bool same = a->count == b->count;
+    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
+    return same;
+}
+
+/* Where the config unties tables that this family has once, a file may hold them apart. */
+static Status check_tied(const Format *f, const Weights *w, const bool *used)
+{
+    for (const Alias *a = f->alias; a && a->name; a++) {
+        const Stored *own = format_find(f, w, a->name), *twin = format_find(f, w, a->file);
+        if (own && twin && own != twin && !used[twin - weights_at(w, 0)] && !same_values(own, twin))
+            return fail(E_MISMATCH, "%s: tensor '%s' is not '%s', and one table for both is all that is supported",
+                        weights_path(w), twin->name, own->name);
+    }
+    return OK;
+}
+
 /* What nothing asked for is refused: a config with too few layers would otherwise load in silence. */
 static Status check_unused(const Model *m, const Weights *w, const bool *used)
 {
@@ -129,13 +162,14 @@ static Status check_unused(const Model *m, const Weights *w, const bool *used)
     return OK;
 }
 
-static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, Weights *w, const LoadOptions *o)
+static Status load_from(Model **out, Arena *run, Config *c, const char *path, const Arch *arch, Weights *w,
+                        const LoadOptions *o)
 {
     if (o->plain_head) c->plain_head = true;
     if (arch->format->adapt) arch->format->adapt(c, w);
     if (o->classes > 0) c->classes = o->classes;
     if (o->no_lm_head) c->no_lm_head = true;
-    TRY(config_check(c));
+    TRY(check_read(c, path));
     if (config_size(c) > 2 * stored_count(w) + 1e6)
         return fail(E_MISMATCH, "%s: holds %.0f numbers, but config.json describes about %.0f", weights_path(w),
                     stored_count(w), config_size(c));
@@ -143,6 +177,7 @@ static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, We
     Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};
     for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
     TRY(check_unused(l.m, w, l.used));
+    if (!c->tie_head) TRY(check_tied(arch->format, w, l.used));
     return l.lent ? weights_keep(w, run) : OK;
 }
 
@@ -159,7 +194,7 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
     TRY(s);
     Weights *w;
     TRY(weights_open(&w, run, dir));
-    s = load_from(out, run, &c, arch, w, options);
+    s = load_from(out, run, &c, path, arch, w, options);
     weights_close(w);
     if (s) *out = NULL;
     return s;

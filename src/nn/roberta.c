@@ -238,14 +238,15 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
 static const Alias ALIAS[] = {
     {"lm_head.bias", "lm_head.decoder.bias"}, {"embeddings.word_embeddings.weight", "lm_head.decoder.weight"}, {0}};
 
-static Status read_config(Config *c, const cJSON *root, const char *path)
+static const Fixed FIXED[] = {{"is_encoder_decoder", "false"}, {0}};
+
+static void absent(Config *c, const char *type)
 {
-    (void)c;
-    const char *kind = "absolute";
-    TRY(json_text(&kind, root, "position_embedding_type", path));
-    if (strcmp(kind, "absolute"))
-        return fail(E_FORMAT, "%s: position_embedding_type is '%.30s', only absolute is supported", path, kind);
-    return OK;
+    (void)type;
+    c->positions = 512;
+    c->types = 2;
+    c->hidden = 3072;
+    c->eps = 1e-12;
 }
 
 static void write_config(const Config *c, cJSON *root)
@@ -269,9 +270,10 @@ static void adapt(Config *c, const Weights *w)
 static const Format FORMAT = {.types = "roberta",
                               .prefix = "roberta.",
                               .fields = FIELDS,
+                              .fixed = FIXED,
+                              .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*position_ids|*token_type_ids|*pooler.*|lm_head.*",
-                              .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
 

@@ -249,6 +249,15 @@ static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
                               {0}};
 
+static const Fixed FIXED[] = {{"is_encoder_decoder", "true"}, {0}};
+
+static void absent(Config *c, const char *type)
+{
+    (void)type;
+    c->hidden = 2048;
+    c->head_dim = 64;
+}
+
 static Status read_config(Config *c, const cJSON *root, const char *path)
 {
     const char *form = "relu";
@@ -283,6 +292,8 @@ static void adapt(Config *c, const Weights *w)
 static const Format FORMAT = {.types = "t5",
                               .prefix = "",
                               .fields = FIELDS,
+                              .fixed = FIXED,
+                              .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*embed_tokens.weight|lm_head.weight|"
                                         "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "io/safetensors.h"
+#include "nn/build.h"
 
 static Arena A, STEP;
 static const char *DIR_NAME;
@@ -247,19 +248,31 @@ static void bad_configs(void **state)
         {"{\"model_type\": \"gpt2\", \"n_embd\": 8.5}", E_FORMAT, "whole number"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": -8}", E_FORMAT, "n_embd is -8"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": 1e12}", E_FORMAT, "n_embd is 1e+12"},
-        {"{\"model_type\": \"gpt2\", \"n_embd\": 9, \"n_head\": 2}", E_CONFIG, "not a multiple"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 9, \"n_head\": 2}", E_FORMAT, "not a multiple"},
         {"{\"model_type\": \"gpt2\", \"activation_function\": \"mish\"}", E_FORMAT, "'mish'"},
         {"{\"model_type\": \"gpt2\", \"tie_word_embeddings\": 1}", E_FORMAT, "not true or false"},
-        {"{\"model_type\": \"gpt2\", \"scale_attn_weights\": false}", E_FORMAT, "not supported"},
-        {"{\"model_type\": \"gpt2\", \"resid_pdrop\": 1}", E_CONFIG, "dropout is 1"},
-        {"{\"model_type\": \"gpt2\", \"layer_norm_epsilon\": 0}", E_CONFIG, "eps is 0"},
-        {"{\"model_type\": \"gpt2\", \"n_embd\": 1000000, \"n_head\": 1, \"n_layer\": 4000}", E_CONFIG, "parameters"},
+        {"{\"model_type\": \"gpt2\", \"scale_attn_weights\": false}", E_FORMAT, "only true is supported"},
+        {"{\"model_type\": \"gpt2\", \"resid_pdrop\": 1}", E_FORMAT, "dropout is 1"},
+        {"{\"model_type\": \"gpt2\", \"layer_norm_epsilon\": 0}", E_FORMAT, "eps is 0"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 1000000, \"n_head\": 1, \"n_layer\": 4000}", E_FORMAT, "parameters"},
         {"{\"model_type\": \"gpt2\", \"vocab_size\": 90000}", E_MISMATCH, "describes about"},
         {"{\"model_type\": \"roberta\", \"position_embedding_type\": \"relative_key\"}", E_FORMAT, "absolute"},
-        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 2}", E_CONFIG, "positions is 2"},
+        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 2}", E_FORMAT, "positions is 2"},
         {"{\"model_type\": \"t5\", \"feed_forward_proj\": \"gated-mish\"}", E_FORMAT, "'mish'"},
-        {"{\"model_type\": \"t5\", \"relative_attention_num_buckets\": 7}", E_CONFIG, "rel_buckets is 7"},
-        {"{\"model_type\": \"t5\", \"relative_attention_max_distance\": 8}", E_CONFIG, "rel_distance is 8"},
+        {"{\"model_type\": \"t5\", \"relative_attention_num_buckets\": 7}", E_FORMAT, "rel_buckets is 7"},
+        {"{\"model_type\": \"t5\", \"relative_attention_max_distance\": 8}", E_FORMAT, "rel_distance is 8"},
+        {"{\"model_type\": \"roberta\", \"is_decoder\": true}", E_FORMAT, "is_decoder is true, only false"},
+        {"{\"model_type\": \"roberta\", \"add_cross_attention\": true}", E_FORMAT, "add_cross_attention is true"},
+        {"{\"model_type\": \"roberta\", \"is_encoder_decoder\": true}", E_FORMAT, "is_encoder_decoder is true"},
+        {"{\"model_type\": \"roberta\", \"hidden_act\": \"quick_gelu\"}", E_FORMAT, "hidden_act is 'quick_gelu'"},
+        {"{\"model_type\": \"roberta\", \"hidden_act\": [1]}", E_FORMAT, "hidden_act is not a string"},
+        {"{\"model_type\": \"roberta\", \"pruned_heads\": {\"0\": [1]}}", E_FORMAT, "pruned_heads is {"},
+        {"{\"model_type\": \"gpt2\", \"quantization_config\": {\"bits\": 4}}", E_FORMAT, "has a quantization_config"},
+        {"{\"model_type\": \"gpt2\", \"scale_attn_by_inverse_layer_idx\": true}", E_FORMAT, "idx is true, only"},
+        {"{\"model_type\": \"gpt2\", \"add_cross_attention\": 1}", E_FORMAT, "add_cross_attention is 1"},
+        {"{\"model_type\": \"bart\", \"normalize_before\": true}", E_FORMAT, "normalize_before is true"},
+        {"{\"model_type\": \"plbart\", \"is_encoder_decoder\": false}", E_FORMAT, "is_encoder_decoder is false"},
+        {"{\"model_type\": \"t5\", \"tie_encoder_decoder\": true}", E_FORMAT, "tie_encoder_decoder is true"},
     };
     Model *m = small_model(&A, "gpt2", F32);
     assert_int_equal(model_save(m, DIR_NAME), OK);
@@ -275,6 +288,47 @@ static void bad_configs(void **state)
     unlink(str_print(&A, "%s/config.json", DIR_NAME));
     assert_int_equal(model_load(&m, &A, DIR_NAME), E_IO);
     err_clear();
+}
+
+/* What a config means that leaves keys out: the reference's own defaults.  Counts are the published models'. */
+static void published_configs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        int64_t total;
+        bool pooler, head;
+    } KNOWN[] = {
+        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 514, \"type_vocab_size\": 1}", 124645632, true},
+        {"{\"model_type\": \"roberta\", \"vocab_size\": 51416, \"max_position_embeddings\": 1026, "
+         "\"type_vocab_size\": 10}",
+         125929728, true},
+        {"{\"model_type\": \"plbart\"}", 139220736 + 50005, false, true},
+        {"{\"model_type\": \"t5\", \"vocab_size\": 32100}", 60492288, false, true},
+        {"{\"model_type\": \"t5\", \"vocab_size\": 32100, \"d_model\": 768, \"d_ff\": 3072, \"num_layers\": 12, "
+         "\"num_heads\": 12}",
+         222882048, false, true},
+        {"{\"model_type\": \"gpt2\"}", 124439808, false, true},
+        {"{\"model_type\": \"bart\"}", 406291456 + 50265, false, true}};
+    const char *path = str_print(&A, "%s/config.json", DIR_NAME);
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
+        Config c;
+        Model *m;
+        assert_int_equal(file_write(path, KNOWN[i].config, strlen(KNOWN[i].config)), OK);
+        EXPECT(config_load(&c, DIR_NAME) == OK, "%s", err_message());
+        c.pooler = KNOWN[i].pooler;
+        c.no_lm_head = !KNOWN[i].head;
+        size_t before = arena_peak(&A);
+        EXPECT(model_open_blank(&m, &A, &c, F32, 1) == OK, "%s", err_message());
+        EXPECT(params_count(m->params, NULL, false) == KNOWN[i].total, "%s: %lld parameters, expected %lld",
+               KNOWN[i].config, (long long)params_count(m->params, NULL, false), (long long)KNOWN[i].total);
+        assert_true(arena_peak(&A) - before < 1 << 22);
+    }
+    const char *bare = "{\"model_type\": \"roberta\"}";
+    Config c;
+    assert_int_equal(file_write(path, bare, strlen(bare)), OK);
+    assert_int_equal(config_load(&c, DIR_NAME), OK);
+    assert_true(c.positions == 512 && c.types == 2 && c.eps == 1e-12);
 }
 
 /* The same refusals for configs made in code. */
@@ -311,4 +365,4 @@ static void bad_fields(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(in_place), TEST(memory_of_the_file),
-      TEST(bad_configs), TEST(bad_fields))
+      TEST(published_configs), TEST(bad_configs), TEST(bad_fields))
