@@ -26,7 +26,8 @@ typedef struct {
 /* A folder with a golden.json, below root/models; false where it is not at hand. */
 static inline bool golden_open_in(Golden *g, const char *root, const char *name)
 {
-    *g = (Golden){.run = arena_open((size_t)1 << 32), .step = arena_open((size_t)1 << 34), .name = name};
+    *g = (Golden){.run = arena_open((size_t)1 << 32), .step = arena_open((size_t)1 << 34)};
+    g->name = str_copy(&g->run, name, strlen(name));
     g->dir = str_print(&g->run, "%s/models/%s", root ? root : golden_root(&g->run), name);
     if (json_read(&g->root, &g->run, str_print(&g->run, "%s/golden.json", g->dir))) {
         err_clear();

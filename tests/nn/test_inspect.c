@@ -1,4 +1,4 @@
-/* The module tree, published sizes, and config fields by name. */
+/* The module tree, and config fields by name. */
 #include "small.h"
 
 #include <stdio.h>
