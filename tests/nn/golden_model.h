@@ -114,7 +114,7 @@ static inline void compare_loss(Golden *g, Model *m, const char *name, const Bat
     Var *loss = model_loss(m, &p, x);
     golden_number(g, name, "loss", tape_scalar(loss));
     tape_backward(p.tape, loss);
-    if (golden_get(g, name, "outputs", "grad_norms")) compare_gradients(g, m, name);
+    if (golden_get(g, name, "outputs", "grad_norms_f64")) compare_gradients(g, m, name);
     arena_drop(&g->step, mark);
 }
 
