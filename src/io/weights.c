@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hub.h"
 #include "base/str.h"
-#include "io/hub.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/reader.h"

@@ -44,8 +44,8 @@ typedef struct {
 } Meta;
 
 typedef struct Weights Weights;
-/* A hub name (io/hub.h) stands for its directory.  A directory holds model.safetensors or its index of shards, else pytorch_model.bin or its index; of a file the
- * first bytes tell.  E_IO, E_FORMAT. */
+/* A hub name (base/hub.h) stands for its directory.  A directory holds model.safetensors or its index of shards, else
+ * pytorch_model.bin or its index; of a file the first bytes tell.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
 /* What was lent stays: the mappings go over to the arena, private and writable; a page is copied when it is written
@@ -73,8 +73,8 @@ const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live
 /* Copies into a tensor of the same shape, converting; E_MISMATCH names both shapes, E_FORMAT an integer that I32
  * cannot hold. */
 Status stored_read(Tensor into, const Stored *);
-/* into->data becomes the file's own bytes; false where dtype or alignment do not allow it.  The shape must be the same.
- * Such a value may be written to once weights_keep() was called. */
+/* into->data becomes the file's own bytes; false where dtype or alignment do not allow it.  The shape must be the
+ * same.  Such a value may be written to once weights_keep() was called. */
 bool stored_lend(Tensor *into, const Stored *);
 /* A tensor of it: a view of the file where dtype and alignment allow, else a copy on the arena.  F16 becomes F32,
  * and every integer I32. */

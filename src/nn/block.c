@@ -365,8 +365,8 @@ void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *
 }
 
 /* One row of the mask: what is there already is visible, and so is, of this pass, what the row and the limits let it
- * see.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose masks
- * add a number so low that all scores become the same. */
+ * see.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose
+ * masks add a number so low that all scores become the same. */
 static bool see_row(uint8_t *to, int64_t before, int64_t own, const uint8_t *sees, int64_t len, const uint8_t *mask)
 {
     bool any = before > 0;

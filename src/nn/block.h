@@ -61,8 +61,8 @@ Var *embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, in
 Var *embed_vectors(Pass *, Part, Var *x, Rows *r); /* the same of vectors (B,T,C) that are there */
 /* Sets the key lengths and mask of `r` from what the caller of the pass gave, the prompt added. */
 void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
-/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: what a cache holds
- * and virtual rows are seen by all, and virtual rows see all.  Call it after rows_limit(). */
+/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: what a cache
+ * holds and virtual rows are seen by all, and virtual rows see all.  Call it after rows_limit(). */
 void rows_see(Pass *, Rows *r, Part, const Batch *);
 /* Sets the kept rows; NULL keeps all but the prompt. */
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);

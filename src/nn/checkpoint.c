@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "io/hub.h"
+#include "base/hub.h"
 #include "nn/build.h"
 #include "nn/config.h"
 

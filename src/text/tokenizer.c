@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hub.h"
 #include "base/str.h"
-#include "io/hub.h"
 
 static const char *const FAIRSEQ[] = {"<s>", "<pad>", "</s>", "<unk>"};
 enum { FAIRSEQ_UNK = 3 };

@@ -4,8 +4,8 @@
  * The cache is $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
  * ~/.cache/huggingface/hub; "org/name" is models--org--name/snapshots/HASH there, HASH being what refs/main says
  * (huggingface_hub, constants.py and file_download.py). */
-#ifndef IO_HUB_H
-#define IO_HUB_H
+#ifndef BASE_HUB_H
+#define BASE_HUB_H
 
 #include "base/arena.h"
 #include "base/err.h"

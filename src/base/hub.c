@@ -1,5 +1,5 @@
 /* Names are checked before they become paths: what comes from a command line or a file must not leave the cache. */
-#include "io/hub.h"
+#include "base/hub.h"
 
 #include <stdlib.h>
 #include <string.h>

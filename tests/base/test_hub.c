@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "io/hub.h"
+#include "base/hub.h"
 
 static Arena A;
 static const char *ROOT;
