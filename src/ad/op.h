@@ -28,8 +28,8 @@ Var *op_prepend(Tape *, Var *prefix, Var *x,
                 int64_t skip); /* (P,C),(B,S,C) -> (B,P+S-skip,C): prefix, then x[skip:] */
 Var *op_rows(Tape *, Var *x, const int32_t *index, int64_t b,
              int64_t k); /* (B,T,C) -> (B,K,C); index (B,K), < 0: zeros */
-/* Row i of b becomes the mean of x's rows [span_bi0, span_bi1), zeros when there are none, or stays where the first is
- * negative; span (B,T,2). */
+/* Row i of b becomes the mean of x's rows [span_bi0, span_bi1), zeros when there are none, or stays where the first
+ * is negative; span (B,T,2). */
 Var *op_spans(Tape *, Var *x, const int32_t *span);
 Var *op_cols(Tape *, Var *x, int64_t first, int64_t n); /* (..,C) -> (..,n) */
 Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of the first len[b] rows; NULL: all */

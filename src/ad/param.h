@@ -24,8 +24,7 @@ typedef struct {
 
 typedef struct {
     enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM, INIT_LATER } kind;
-    double
-        scale; /* standard deviation, or half-width of the interval; LATER: val has no memory until someone gives it */
+    double scale; /* standard deviation, or half-width of the interval; LATER: val waits for its memory */
 } Init;
 
 typedef struct ParamSet ParamSet;

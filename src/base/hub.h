@@ -10,8 +10,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* *out is `name` itself where that exists, or cannot be a hub name (whoever opens it will say what is wrong); else the
- * snapshot's directory, on the arena.  E_IO tells where a name was looked for. */
+/* *out is `name` itself where that exists, or cannot be a hub name (whoever opens it will say what is wrong); else
+ * the snapshot's directory, on the arena.  E_IO tells where a name was looked for. */
 Status hub_find(const char **out, Arena *, const char *name);
 
 #endif

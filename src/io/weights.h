@@ -1,5 +1,6 @@
 /* The tensors of a checkpoint, whatever container they lie in: safetensors (io/safetensors.h), or what torch.save
- * wrote (io/torch.h), or the one array of an .npy file (io/npy.h).  Files are mapped and values converted on the way out, so opening costs the header alone.
+ * wrote (io/torch.h), or the one array of an .npy file (io/npy.h).  Files are mapped and values converted on the way
+ * out, so opening costs the header alone.
  *
  *     Weights *w;
  *     TRY(weights_open(&w, run, path));                     a directory, an index, or a file of either kind

@@ -1,5 +1,6 @@
 /* config.json, family by family: which key is which field, which values are refused, what else the family calls its
- * parts, and which tensors of a file a model may leave aside.  Keys that a file lacks have the reference's defaults. */
+ * parts, and which tensors of a file a model may leave aside.  Keys that a file lacks have the reference's
+ * defaults. */
 #ifndef NN_CONFIG_H
 #define NN_CONFIG_H
 
