@@ -1,6 +1,7 @@
 /* The four architectures against third-party implementations: embeddings, every layer, every attention map, logits,
  * losses, gradients, classification heads.  Skipped where the golden files are not at hand. */
 #include "golden_model.h"
+#include "nn/build.h"
 #include "nn/generate.h"
 
 #define OPEN(name, g, type)                                                                                          \
@@ -48,7 +49,7 @@ static void gpt2(DType dtype)
     watch(&g, h, &seen, PART_DECODER);
     Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
     Var *hidden = model_hidden(m, &p, &batch);
-    compare_part(&g, "lm", "", &seen, 3, hidden->val, batch.len);
+    compare_part(&g, "lm", "", &seen, model_layers(m, PART_DECODER), hidden->val, batch.len);
     EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, "lm", "logits", batch.len);
     batch.target = next_labels(&g, golden_ids(&g, "lm", "inputs", "labels"));
     compare_loss(&g, m, "lm", &batch);
@@ -67,13 +68,18 @@ static void roberta(DType dtype)
     watch(&g, h, &seen, PART_ENCODER);
     Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
     Var *hidden = model_hidden(m, &p, &batch);
-    compare_part(&g, "mlm", "", &seen, 3, hidden->val, batch.len);
+    compare_part(&g, "mlm", "", &seen, model_layers(m, PART_ENCODER), hidden->val, batch.len);
     EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, "mlm", "logits", batch.len);
     Batch all = batch;
     all.len = NULL;
     EXPECT_GOLDEN(model_logits(m, &p, &all)->val, &g, "mlm_no_mask", "logits", NULL);
     batch.target = golden_ids(&g, "mlm", "inputs", "labels").id;
     compare_loss(&g, m, "mlm", &batch);
+
+    Model *bare = load(&g, "bare"); /* in the legacy container, without prefix */
+    EXPECT_GOLDEN(model_hidden(bare, &p, &batch)->val, &g, "bare", "last_hidden", batch.len);
+    Tensor pooled = model_pooled(bare, &p, &batch, POOL_POOLER)->val;
+    EXPECT_GOLDEN(tensor_reshape(pooled, SHAPE(x.b, m->config.dim)), &g, "bare", "pooler", NULL);
 
     Model *s = load(&g, "seqcls");
     Tensor y = model_classes(s, &p, &batch)->val;
@@ -111,9 +117,9 @@ static void compare_pair(Golden *g, Model *m, const char *name, Batch *x)
     Pass p = {.tape = tape_open(&g->step, false), .hooks = h};
     Var *memory = m->arch->encode(m, &p, x);
     Var *hidden = m->arch->decode(m, &p, x, memory);
-    compare_part(g, name, "encoder/", &e, 2, memory->val, x->src_len);
-    compare_part(g, name, "decoder/", &d, 2, hidden->val, NULL);
-    compare_part(g, name, "cross/", &c, 2, hidden->val, NULL);
+    compare_part(g, name, "encoder/", &e, model_layers(m, PART_ENCODER), memory->val, x->src_len);
+    compare_part(g, name, "decoder/", &d, model_layers(m, PART_DECODER), hidden->val, NULL);
+    compare_part(g, name, "cross/", &c, model_layers(m, PART_CROSS), hidden->val, NULL);
     EXPECT_GOLDEN(model_logits(m, &p, x)->val, g, name, "logits", NULL);
     shifted_as_reference(g, m, name, x);
     x->target = golden_ids(g, name, "inputs", "labels").id;
@@ -158,6 +164,65 @@ static void t5(DType dtype)
     golden_close(&g);
 }
 
+/* CodeT5's own way to a vector of a text, and what its authors' models make of it. */
+static Tensor eos_vectors(Golden *g, Model *m, const Batch *x)
+{
+    Pass p = {.tape = tape_open(&g->step, false)};
+    Batch y = source_as_target(m, &p, x);
+    return tensor_copy(&g->run, tensor_reshape(m->arch->hidden(m, &p, &y)->val, SHAPE(x->b, m->config.dim)));
+}
+
+static void softmax_pairs(Tensor z)
+{
+    for (int64_t b = 0; b < z.dim[0]; b++) {
+        double e0 = exp(tensor_get(z, 2 * b)), e1 = exp(tensor_get(z, 2 * b + 1));
+        tensor_set(z, 2 * b, e0 / (e0 + e1));
+        tensor_set(z, 2 * b + 1, e1 / (e0 + e1));
+    }
+}
+
+/* y = x W' + b of a head in the file, through tanh where asked. */
+static Tensor head(Golden *g, const Weights *w, const char *name, Tensor x, bool squash)
+{
+    const Stored *weight = weights_find(w, str_print(&g->run, "%s.weight", name));
+    const Stored *bias = weights_find(w, str_print(&g->run, "%s.bias", name));
+    Tensor y = tensor_new(&g->run, F64, SHAPE(x.dim[0], weight->dim[0]));
+    for (int64_t i = 0; i < tensor_count(y); i++) {
+        int64_t b = i / y.dim[1], o = i % y.dim[1], n = x.dim[1];
+        double sum = stored_get(bias, o);
+        for (int64_t k = 0; k < n; k++) sum += tensor_get(x, b * n + k) * stored_get(weight, o * n + k);
+        tensor_set(y, i, squash ? tanh(sum) : sum);
+    }
+    return y;
+}
+
+/* The clone model reads two texts side by side: the vector of one, then of the other. */
+static void codet5_clone(Golden *g, Model *m, const Weights *w)
+{
+    Ids both = golden_ids(g, "codet5_clone", "inputs", "source_ids");
+    Ids x = {both.b * 2, both.t / 2, both.id};
+    int32_t *len = NEW(&g->run, int32_t, x.b);
+    for (int64_t i = 0; i < x.b * x.t; i++) len[i / x.t] += x.id[i] != m->config.pad;
+    Batch batch = {.b = x.b, .s = x.t, .src = x.id, .src_len = len};
+    Tensor v = tensor_reshape(eos_vectors(g, m, &batch), SHAPE(both.b, (int64_t)2 * m->config.dim));
+    Tensor prob = head(g, w, "clone.out_proj", head(g, w, "clone.dense", v, true), false);
+    softmax_pairs(prob);
+    EXPECT_GOLDEN(prob, g, "codet5_clone", "prob", NULL);
+}
+
+static void self_labels(Golden *g, Model *m)
+{
+    Ids x = golden_ids(g, "self_labels", "inputs", "input_ids");
+    Batch batch = {.b = x.b, .s = x.t, .src = x.id, .src_len = golden_len(g, "self_labels", "attention_mask")};
+    EXPECT_GOLDEN(eos_vectors(g, m, &batch), g, "self_labels", "eos_vector", NULL);
+    Ids labels = golden_ids(g, "self_labels", "inputs", "labels");
+    int32_t *ids = NEW(&g->run, int32_t, labels.b * labels.t);
+    shift_tokens_right(ids, &m->config, labels.id, labels.b, labels.t);
+    batch.t = labels.t, batch.ids = ids, batch.target = labels.id;
+    batch.len = golden_len(g, "self_labels", "decoder_attention_mask");
+    compare_loss(g, m, "self_labels", &batch);
+}
+
 /* CodeT5's defect model: the state at the last end of text, one linear map, a softmax. */
 static void codet5_classes(DType dtype)
 {
@@ -172,6 +237,8 @@ static void codet5_classes(DType dtype)
         Param *p = param_find(m->params, str_glob("*weight", name) ? "classifier.weight" : "classifier.bias");
         EXPECT(stored_read(p->val, weights_at(w, i)) == OK, "%s", err_message());
     }
+    codet5_clone(&g, m, w);
+    self_labels(&g, m);
     weights_close(w);
     Ids x = golden_ids(&g, "codet5_defect", "inputs", "source_ids");
     int32_t *len = NEW(&g.run, int32_t, x.b);
@@ -184,13 +251,57 @@ static void codet5_classes(DType dtype)
     Pass p = {.tape = tape_open(&g.step, false)};
     Tensor y = model_classes(m, &p, &batch)->val;
     Tensor prob = tensor_copy(&g.run, tensor_reshape(y, SHAPE(x.b, 2)));
-    for (int64_t b = 0; b < x.b; b++) {
-        double e0 = exp(tensor_get(prob, 2 * b)), e1 = exp(tensor_get(prob, 2 * b + 1));
-        tensor_set(prob, 2 * b, e0 / (e0 + e1));
-        tensor_set(prob, 2 * b + 1, e1 / (e0 + e1));
-    }
+    softmax_pairs(prob);
     EXPECT_GOLDEN(prob, &g, "codet5_defect", "prob", NULL);
     golden_number(&g, "codet5_defect", "loss", tape_scalar(model_loss(m, &p, &batch)));
+    golden_close(&g);
+}
+
+static void buckets(void **state)
+{
+    (void)state;
+    OPEN("t5", g, F32);
+    cJSON *root;
+    const cJSON *list, *x;
+    EXPECT(json_read(&root, &g.run, str_print(&g.run, "%s/relative_buckets.json", g.dir)) == OK, "%s", err_message());
+    int seen = 0;
+    cJSON_ArrayForEach(list, root)
+    {
+        int n, far, at = -1023;
+        char way[32];
+        if (sscanf(list->string, "buckets%d_max%d_%31s", &n, &far, way) != 3) continue;
+        cJSON_ArrayForEach(x, list)
+        {
+            int got = relpos_bucket(at, n, far, !strcmp(way, "bidirectional"));
+            EXPECT(got == x->valueint, "%s: distance %d is in %d, expected %d", list->string, at, got, x->valueint);
+            at++, seen++;
+        }
+    }
+    EXPECT(seen >= 2047, "only %d distances", seen);
+    cJSON_Delete(root);
+    golden_close(&g);
+}
+
+/* What torch.save wrote holds the same values as the safetensors, whatever strides and offsets it has. */
+static void containers(void **state)
+{
+    (void)state;
+    OPEN("roberta", g, F32);
+    Weights *plain;
+    EXPECT(weights_open(&plain, &g.run, str_print(&g.run, "%s/model.safetensors", g.dir)) == OK, "%s", err_message());
+    for (int legacy = 0; legacy < 2; legacy++) {
+        Weights *w;
+        const char *path = str_print(&g.run, "%s/pytorch_model%s.bin", g.dir, legacy ? ".legacy" : "");
+        EXPECT(weights_open(&w, &g.run, path) == OK, "%s", err_message());
+        for (int i = 0; i < weights_n(plain); i++) {
+            const Stored *a = weights_at(plain, i), *b = weights_find(w, a->name);
+            EXPECT(b && b->count == a->count, "%s: %s", path, a->name);
+            for (int64_t j = 0; j < a->count; j++)
+                EXPECT(stored_get(a, j) == stored_get(b, j), "%s: %s element %lld", path, a->name, (long long)j);
+        }
+        weights_close(w);
+    }
+    weights_close(plain);
     golden_close(&g);
 }
 
@@ -305,17 +416,17 @@ static void greedy(void **state)
     golden_close(&b);
 }
 
-/* Three prompts of different lengths in one batch, padded on the right. */
-enum { RAGGED_T = 16, NEW_TOKENS = 8 };
+/* Prompts of different lengths in one batch, padded on the right. */
 static Batch ragged(Golden *g, const char *name)
 {
     const cJSON *prompts = golden_get(g, name, "inputs", "prompts"), *row, *x;
-    Batch batch = {.b = cJSON_GetArraySize(prompts), .t = RAGGED_T};
-    int32_t *ids = NEW(&g->run, int32_t, batch.b * RAGGED_T), *len = NEW(&g->run, int32_t, batch.b);
+    Batch batch = {.b = cJSON_GetArraySize(prompts)};
+    cJSON_ArrayForEach(row, prompts) batch.t = cJSON_GetArraySize(row) > batch.t ? cJSON_GetArraySize(row) : batch.t;
+    int32_t *ids = NEW(&g->run, int32_t, batch.b * batch.t), *len = NEW(&g->run, int32_t, batch.b);
     int64_t b = 0;
     cJSON_ArrayForEach(row, prompts)
     {
-        cJSON_ArrayForEach(x, row) ids[b * RAGGED_T + len[b]++] = (int32_t)x->valuedouble;
+        cJSON_ArrayForEach(x, row) ids[b * batch.t + len[b]++] = (int32_t)x->valuedouble;
         b++;
     }
     batch.ids = ids;
@@ -329,14 +440,16 @@ static void greedy_ragged(void **state)
     OPEN("gpt2", g, F32);
     Model *m = load(&g, "");
     Batch batch = ragged(&g, "generate_greedy");
-    int32_t out[3 * NEW_TOKENS], n[3];
-    GenerateConfig c = generate_defaults(m, NEW_TOKENS);
+    const cJSON *how = golden_get(&g, "generate_greedy", "inputs", "generate");
+    GenerateConfig c = generate_defaults(m, (int)number_or(how, "new_tokens", 0));
+    c.eos = (int)number_or(how, "eos_token_id", c.eos);
+    int32_t *out = NEW(&g.run, int32_t, batch.b * c.max_new), *n = NEW(&g.run, int32_t, batch.b);
     EXPECT(generate(out, n, m, NULL, &g.step, &batch, &c) == OK, "%s", err_message());
     int64_t b = 0;
     const cJSON *row;
     cJSON_ArrayForEach(row, golden_get(&g, "generate_greedy", "outputs", "sequences"))
     {
-        expect_row("generate_greedy", b, out + b * NEW_TOKENS, n[b], row, batch.len[b], c.eos);
+        expect_row("generate_greedy", b, out + b * c.max_new, n[b], row, batch.len[b], c.eos);
         b++;
     }
     golden_close(&g);
@@ -348,7 +461,8 @@ static void beams_ragged(void **state)
     OPEN("gpt2", g, F32);
     Model *m = load(&g, "");
     Batch batch = ragged(&g, "generate_beam4");
-    GenerateConfig c = beam_config(m, golden_get(&g, "generate_beam4", "inputs", "generate"), NEW_TOKENS);
+    const cJSON *how = golden_get(&g, "generate_beam4", "inputs", "generate");
+    GenerateConfig c = beam_config(m, how, (int)number_or(how, "new_tokens", 0));
     compare_beams(&g, "generate_beam4", m, &batch, &c, batch.len);
     golden_close(&g);
 }
@@ -359,5 +473,6 @@ BOTH(plbart)
 BOTH(t5)
 BOTH(codet5_classes)
 
-SUITE(TWO(gpt2), TWO(roberta), TWO(plbart), TWO(t5), TWO(codet5_classes), cmocka_unit_test(greedy),
-      cmocka_unit_test(greedy_ragged), cmocka_unit_test(beams), cmocka_unit_test(beams_ragged))
+SUITE(TWO(gpt2), TWO(roberta), TWO(plbart), TWO(t5), TWO(codet5_classes), cmocka_unit_test(buckets),
+      cmocka_unit_test(containers), cmocka_unit_test(greedy), cmocka_unit_test(greedy_ragged),
+      cmocka_unit_test(beams), cmocka_unit_test(beams_ragged))
