@@ -40,8 +40,10 @@ Status config_load(Config *out, const char *dir)
     Status s = open_config(&root, &path, &scratch, &dir);
     const Arch *arch;
     if (!s) s = config_read(out, &arch, root, path);
-    Config copy = *out;
-    if (!s) s = check_read(&copy, path); /* 0 stays 0: what follows another field, when that is set later */
+    if (!s) {
+        Config copy = *out; /* whose zeros stay: they follow other fields, which may be set later */
+        s = check_read(&copy, path);
+    }
     cJSON_Delete(root);
     arena_close(&scratch);
     return s;

@@ -1,5 +1,7 @@
 /* The four architectures against third-party implementations: embeddings, every layer, every attention map, logits,
  * losses, gradients, classification heads.  Skipped where the golden files are not at hand. */
+#include <unistd.h>
+
 #include "golden_model.h"
 #include "nn/build.h"
 #include "nn/generate.h"
@@ -282,6 +284,35 @@ static void buckets(void **state)
     golden_close(&g);
 }
 
+/* A model from one of the .bin files: the same logits; untied, two tables that tied weights in the file do not join. */
+static void load_bin(Golden *g, const char *bin, const Batch *x, Tensor want)
+{
+    const char *dir = str_print(&g->run, "/tmp/vernier-golden-%d", (int)getpid());
+    cJSON *config;
+    Bytes file;
+    EXPECT(file_make_dir(dir) == OK && file_read(&file, &g->run, bin) == OK, "%s", err_message());
+    EXPECT(file_write(str_print(&g->run, "%s/pytorch_model.bin", dir), file.text, file.len) == OK, "%s",
+           err_message());
+    EXPECT(json_read(&config, &g->run, str_print(&g->run, "%s/config.json", g->dir)) == OK, "%s", err_message());
+    for (int untied = 0; untied < 2; untied++) {
+        if (untied) cJSON_AddBoolToObject(config, "tie_word_embeddings", false);
+        char *text = cJSON_Print(config);
+        EXPECT(file_write(str_print(&g->run, "%s/config.json", dir), text, strlen(text)) == OK, "%s", err_message());
+        cJSON_free(text);
+        Model *m;
+        EXPECT(model_load(&m, &g->run, dir) == OK, "%s: %s", bin, err_message());
+        Tensor got = model_logits(m, &(Pass){.tape = tape_open(&g->step, false)}, x)->val;
+        EXPECT(!memcmp(got.data, want.data, tensor_bytes(want)), "%s: other logits", bin);
+        const Param *head = param_find(m->params, "lm_head.decoder.weight");
+        assert_true((head != NULL) == untied);
+        if (head) assert_true(head->val.data != params_at(m->params, 0)->val.data);
+    }
+    cJSON_Delete(config);
+    unlink(str_print(&g->run, "%s/config.json", dir));
+    unlink(str_print(&g->run, "%s/pytorch_model.bin", dir));
+    rmdir(dir);
+}
+
 /* What torch.save wrote holds the same values as the safetensors, whatever strides and offsets it has. */
 static void containers(void **state)
 {
@@ -289,6 +320,9 @@ static void containers(void **state)
     OPEN("roberta", g, F32);
     Weights *plain;
     EXPECT(weights_open(&plain, &g.run, str_print(&g.run, "%s/model.safetensors", g.dir)) == OK, "%s", err_message());
+    Ids x = golden_ids(&g, "mlm", "inputs", "input_ids");
+    Batch batch = {.b = x.b, .t = x.t, .ids = x.id};
+    Tensor want = model_logits(load(&g, ""), &(Pass){.tape = tape_open(&g.step, false)}, &batch)->val;
     for (int legacy = 0; legacy < 2; legacy++) {
         Weights *w;
         const char *path = str_print(&g.run, "%s/pytorch_model%s.bin", g.dir, legacy ? ".legacy" : "");
@@ -300,6 +334,7 @@ static void containers(void **state)
                 EXPECT(stored_get(a, j) == stored_get(b, j), "%s: %s element %lld", path, a->name, (long long)j);
         }
         weights_close(w);
+        load_bin(&g, path, &batch, want);
     }
     weights_close(plain);
     golden_close(&g);
