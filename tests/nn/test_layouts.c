@@ -1,5 +1,7 @@
 /* Special layouts of a batch: a mask for each row, positions and spans that the caller gives, encoders that write.
  * Each is tied to a pass that needs none of it. */
+#include <stdlib.h>
+
 #include "small.h"
 
 #include "ad/gradcheck.h"
@@ -250,6 +252,115 @@ static void generation_is_argmax(void **state)
     }
 }
 
+/* The search of UniXcoder's own class, one prompt at a time and without a cache.  `sum` ranks the open beams, and what
+ * ends is kept aside while its beam stays, childless. */
+enum { K = 3, MOST = 12, ROOM = T + MOST };
+typedef struct {
+    double score;
+    int n;
+    int32_t token[MOST];
+} Found;
+
+static int better(const void *a, const void *b)
+{
+    const Found *x = a, *y = b;
+    return (x->score < y->score) - (x->score > y->score);
+}
+
+static void log_probs(Model *m, const int32_t *prompt, int n, const Found *f, double *out)
+{
+    int32_t text[ROOM];
+    memcpy(text, prompt, sizeof *text * (size_t)n);
+    memcpy(text + n, f->token, sizeof *text * (size_t)f->n);
+    Batch one = {.b = 1, .t = n + f->n, .ids = text, .causal = true};
+    Tensor z = run_logits(&RUN, &STEP, m, NULL, &one);
+    double sum = 0;
+    for (int v = 0; v < V; v++) sum += exp(tensor_get(z, (one.t - 1) * V + v));
+    for (int v = 0; v < V; v++) out[v] = tensor_get(z, (one.t - 1) * V + v) - log(sum);
+}
+
+static int plain_search(Model *m, const int32_t *prompt, int n, Found *done, int *late)
+{
+    Found beam[K] = {{0}}, *next = NEW(&RUN, Found, K * V);
+    int live = 1, ended = 0;
+    bool led = false;
+    for (int step = 0; step < MOST && !(led && ended >= K); step++) {
+        int found = 0;
+        for (int k = 0; k < live; k++) {
+            if (beam[k].n && beam[k].token[beam[k].n - 1] == m->config.eos) continue;
+            double p[V];
+            log_probs(m, prompt, n, &beam[k], p);
+            for (int v = 0; v < V; v++) {
+                next[found] = beam[k];
+                next[found].token[next[found].n++] = v;
+                next[found++].score += p[v];
+            }
+        }
+        qsort(next, (size_t)found, sizeof *next, better);
+        live = K;
+        for (int k = 0; k < K; k++) {
+            beam[k] = next[k];
+            bool ends = beam[k].token[beam[k].n - 1] == m->config.eos;
+            if (ends) done[ended++] = beam[k];
+            led |= ends && !k;
+        }
+        *late += ended >= K && !led && step < MOST - 1;
+    }
+    qsort(done, (size_t)ended, sizeof *done, better);
+    for (int k = 0; k < K; k++)
+        if (ended < K && beam[k].token[beam[k].n - 1] != m->config.eos) done[ended++] = beam[k];
+    return ended;
+}
+
+static void search_is_the_plain_one(void **state)
+{
+    (void)state;
+    Model *m = unixcoder();
+    int late = 0; /* steps after which a search goes on though K results are there */
+    for (int eos = 4; eos < V; eos++) {
+        Tensor table = params_at(m->params, 0)->val; /* sharper with every turn */
+        for (int64_t i = 0; i < tensor_count(table); i++) tensor_set(table, i, 1.25 * tensor_get(table, i));
+        m->config.eos = eos;
+        Batch x = small_batch(&RUN, m);
+        GenerateConfig c = generate_defaults(m, MOST);
+        c.beams = c.n_best = K;
+        int32_t out[B * K * MOST], len[B * K];
+        double score[B * K];
+        EXPECT(generate_beams(out, len, score, m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
+        for (int b = 0; b < B; b++) {
+            Found done[K * MOST + K];
+            int n = plain_search(m, x.ids + b * T, x.len[b], done, &late);
+            for (int k = 0; k < K && k < n; k++) {
+                int at = b * K + k;
+                EXPECT(len[at] == done[k].n && !memcmp(out + at * MOST, done[k].token, 4 * (size_t)len[at]),
+                       "eos %d row %d: result %d is another", eos, b, k);
+                EXPECT(fabs(score[at] - done[k].score) < 1e-9, "eos %d row %d: result %d scores %g, expected %g", eos,
+                       b, k, score[at], done[k].score);
+            }
+        }
+    }
+    EXPECT(late > 0, "no search had to go on");
+}
+
+/* A row that sees nothing looks at all alike, on both paths; what it passes on differs from what nothing would. */
+static void nothing_seen_is_all_alike(void **state)
+{
+    (void)state;
+    Model *m = small_model(&RUN, "roberta", F64);
+    Batch x = small_flow(m);
+    Hooks *h = hooks_new(&RUN);
+    Capture probs = {.arena = &RUN};
+    hook_observe(h, (Where){SITE_PROBS, 0, PART_ENCODER}, hook_capture, &probs);
+    Tensor open = run_logits(&RUN, &STEP, m, h, &x), fused = run_logits(&RUN, &STEP, m, NULL, &x);
+    EXPECT_NEAR(open, fused, 1e-12);
+    const int row = 1, node = 5; /* the second text's third node: names nothing, comes from nothing */
+    for (int head = 0; head < 2; head++)
+        for (int j = 0; j < T; j++) {
+            double p = tensor_get(probs.value, (((int64_t)row * 2 + head) * T + node) * T + j);
+            EXPECT(fabs(p - 1.0 / T) < 1e-15, "head %d key %d has %g", head, j, p);
+        }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -287,4 +398,4 @@ static void refused(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 SUITE(TEST(triangle_is_causal), TEST(packed_is_apart), TEST(kept_is_whole), TEST(gradients), TEST(cached_is_whole),
-      TEST(generation_is_argmax), TEST(refused))
+      TEST(generation_is_argmax), TEST(search_is_the_plain_one), TEST(nothing_seen_is_all_alike), TEST(refused))
