@@ -1,6 +1,5 @@
 /* Generation with a key/value cache, for decoders (GPT-2), encoder-decoders (BART, T5) and UniXcoder, an encoder that
- * writes behind its prompt: the likeliest token at
- * each step, a sample, or a beam search.
+ * writes behind its prompt: the likeliest token at each step, a sample, or a beam search.
  *
  * Rows of a batch may have prompts of different lengths, padded on the right: each row writes its keys and values
  * behind its own last token.  Hooks apply as in any pass: LoRA, IA3, prefixes and virtual tokens work unchanged. */

@@ -4,7 +4,7 @@
  *     x   = LN(x + attn(x));  x = LN(x + ffn(x))            in each layer
  *
  * UniXcoder writes too: causal rows continue a prompt that was read causally, or both ways, through a cache, and its
- * LM head is the token table alone.  GraphCodeBERT's data flow is a matter of the batch (nn/graph.h).
+ * LM head is the token table alone.  GraphCodeBERT's data flow is a matter of the batch (nn/flow.h).
  *
  * Positions count the tokens that are not padding, from pad + 1 on; padding sits at row `pad`.  With virtual tokens
  * in front they run on through all rows, as the reference's do for ready-made vectors.

@@ -284,7 +284,7 @@ static void buckets(void **state)
     golden_close(&g);
 }
 
-/* A model from one of the .bin files: the same logits; untied, two tables that tied weights in the file do not join. */
+/* A model from one of the .bin files: the same logits.  Untied it has two tables, though the file ties them. */
 static void load_bin(Golden *g, const char *bin, const Batch *x, Tensor want)
 {
     const char *dir = str_print(&g->run, "/tmp/vernier-golden-%d", (int)getpid());

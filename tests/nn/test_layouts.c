@@ -252,8 +252,8 @@ static void generation_is_argmax(void **state)
     }
 }
 
-/* The search of UniXcoder's own class, one prompt at a time and without a cache.  `sum` ranks the open beams, and what
- * ends is kept aside while its beam stays, childless. */
+/* The search of UniXcoder's own class, one prompt at a time and without a cache: what ends is put aside, and its beam
+ * stays, childless. */
 enum { K = 3, MOST = 12, ROOM = T + MOST };
 typedef struct {
     double score;
