@@ -52,6 +52,14 @@ test: deps ## set up, build, and run every test; the last line counts them
 tests: $(TESTS)
 .PHONY: tests
 
+GOLDEN ?= ../shared/golden
+test-golden: deps ## compare with third-party implementations whose answers lie below GOLDEN (default ../shared/golden)
+	@[ -d '$(GOLDEN)' ] || { echo "GOLDEN is $(GOLDEN), which is no folder" >&2; exit 2; }
+	@named=$$(grep -li golden tests/*/test_*.c tests/cli/*.sh); \
+	$(MAKE) --no-print-directory -j2 all $$(for t in $$named; do case $$t in *.c) echo "$(OUT)/$${t%.c}" ;; esac; done) && \
+	GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $$named
+.PHONY: test-golden
+
 check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers
 	@$(MAKE) --no-print-directory MODE=san -j2 san-all
 	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san

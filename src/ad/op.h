@@ -27,7 +27,10 @@ Var *op_dropout(Tape *, Var *x, double p, uint64_t stream); /* p = 0 returns x *
 Var *op_prepend(Tape *, Var *prefix, Var *x,
                 int64_t skip); /* (P,C),(B,S,C) -> (B,P+S-skip,C): prefix, then x[skip:] */
 Var *op_rows(Tape *, Var *x, const int32_t *index, int64_t b,
-             int64_t k);                                /* (B,T,C) -> (B,K,C); index (B,K), < 0: zeros */
+             int64_t k); /* (B,T,C) -> (B,K,C); index (B,K), < 0: zeros */
+/* Row i of b becomes the mean of x's rows [span_bi0, span_bi1), zeros when there are none, or stays where the first
+ * is negative; span (B,T,2). */
+Var *op_spans(Tape *, Var *x, const int32_t *span);
 Var *op_cols(Tape *, Var *x, int64_t first, int64_t n); /* (..,C) -> (..,n) */
 Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of the first len[b] rows; NULL: all */
 
@@ -43,6 +46,7 @@ typedef struct {
     int64_t prefix;
     const int32_t *klen; /* (B) content keys in row b, or NULL: all */
     const uint8_t *mask; /* (B,n) 1 where the content key may be seen, or NULL */
+    const uint8_t *sees; /* (B,T,n) 1 where that query may see that content key, or NULL */
     const int32_t *qpos; /* (B,T) content position of each query, < 0 for padding, or NULL */
     double dropout;      /* on the probabilities; 0 when not training */
     uint64_t stream;     /* of that dropout: fused and open paths draw the same */

@@ -23,6 +23,7 @@ Attend attn_shape(const Attn *n, Tensor q, Tensor k, Tensor v, const Var *bias)
                 .klen = n->klen,
                 .qpos = n->qpos,
                 .mask = n->mask,
+                .sees = n->sees,
                 .dropout = n->dropout,
                 .stream = n->stream};
     int64_t width = a.heads * a.dim, content = a.s - a.prefix;

@@ -15,8 +15,8 @@
     {                                                                                                                \
         int64_t reach = attend_reach(a, b, i);                                                                       \
         for (int64_t j = a->prefix; j < reach && bias; j++) z[j] += bias[j - a->prefix];                             \
-        for (int64_t j = a->prefix; j < reach && a->mask; j++)                                                       \
-            if (attend_masked(a, b, j)) z[j] = unseen;                                                               \
+        for (int64_t j = a->prefix; j < reach && (a->mask || a->sees); j++)                                          \
+            if (attend_masked(a, b, i, j)) z[j] = unseen;                                                            \
         for (int64_t j = reach; j < a->s; j++) z[j] = unseen;                                                        \
     }
 FINISH(finish_f32, float)

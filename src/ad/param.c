@@ -48,6 +48,7 @@ static void grow(ParamSet *ps)
 static double draw(Init init, uint64_t stream, uint64_t i)
 {
     switch (init.kind) {
+    case INIT_LATER:
     case INIT_ZERO: return 0;
     case INIT_ONE: return 1;
     case INIT_NORMAL: return init.scale * rng_normal(stream, i);
@@ -63,10 +64,11 @@ Param *param_add(ParamSet *ps, const char *name, Init init, int rank, const int6
     CHECK(!*slot, "parameter %s is added twice", name);
     Param *p = NEW(ps->arena, Param, 1);
     p->name = str_copy(ps->arena, name, strlen(name));
-    p->val = tensor_new(ps->arena, ps->dtype, rank, dim);
+    bool later = init.kind == INIT_LATER;
+    p->val = later ? tensor_over(NULL, ps->dtype, rank, dim) : tensor_new(ps->arena, ps->dtype, rank, dim);
     p->decay = rank > 1;
     uint64_t stream = rng_stream(ps->seed, name);
-    int64_t n = tensor_count(p->val);
+    int64_t n = later ? 0 : tensor_count(p->val);
 #pragma omp parallel for schedule(static) if (n > 100000)
     for (int64_t i = 0; i < n; i++) tensor_set(p->val, i, draw(init, stream, (uint64_t)i));
     ps->at[ps->n++] = p;

@@ -1,6 +1,6 @@
 /* Every trainable number lives here once, under its dotted checkpoint name ("encoder.layer.3.output.dense.weight").
  * Parameters and their names live on the set's arena.  A parameter starts frozen.  Initial values depend on
- * (seed, name) only.
+ * (seed, name) only.  A value may lie elsewhere than on the arena: in the file it was read from.
  *
  * A gradient is made by the first backward that has something to put there, in memory of its step that other
  * values have left, and is gone with the step; or, after params_zero_grad, it stands on the set's arena and the
@@ -23,8 +23,8 @@ typedef struct {
 } Param;
 
 typedef struct {
-    enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM } kind;
-    double scale; /* standard deviation, or half-width of the interval */
+    enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM, INIT_LATER } kind;
+    double scale; /* standard deviation, or half-width of the interval; LATER: val waits for its memory */
 } Init;
 
 typedef struct ParamSet ParamSet;

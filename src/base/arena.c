@@ -33,7 +33,7 @@ Arena arena_open(size_t reserve)
         char *p = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) continue;
         madvise(p, reserve, MADV_HUGEPAGE); /* fewer page faults; harmless where refused */
-        return (Arena){p, p, p, p + reserve};
+        return (Arena){p, p, p, p + reserve, NULL};
     }
     die(__FILE__, __LINE__, "the system grants no address space for an arena");
 }
@@ -62,6 +62,24 @@ void *arena_zero(Arena *a, size_t bytes)
     return bytes ? memset(block, 0, bytes) : block;
 }
 
+typedef struct ArenaMap {
+    void *at;
+    size_t bytes;
+    struct ArenaMap *next;
+} ArenaMap;
+
+void arena_adopt(Arena *a, void *map, size_t bytes)
+{
+    ArenaMap *m = NEW(a, ArenaMap, 1);
+    *m = (ArenaMap){map, bytes, a->maps};
+    a->maps = m;
+}
+
+static void unmap_from(Arena *a, const char *top)
+{
+    for (; a->maps && (char *)a->maps >= top; a->maps = a->maps->next) munmap(a->maps->at, a->maps->bytes);
+}
+
 ArenaMark arena_mark(const Arena *a)
 {
     return (ArenaMark){a->top};
@@ -70,6 +88,7 @@ ArenaMark arena_mark(const Arena *a)
 void arena_drop(Arena *a, ArenaMark mark)
 {
     CHECK(mark.top >= a->base && mark.top <= a->top, "arena mark dropped twice or out of order");
+    unmap_from(a, mark.top);
     ASAN_POISON_MEMORY_REGION(mark.top, (size_t)(a->top - mark.top));
     a->top = mark.top;
 }
@@ -81,6 +100,7 @@ size_t arena_peak(const Arena *a)
 
 void arena_close(Arena *a)
 {
+    unmap_from(a, a->base);
     ASAN_UNPOISON_MEMORY_REGION(a->base, (size_t)(a->peak - a->base));
     if (a->base) munmap(a->base, (size_t)(a->end - a->base));
     *a = (Arena){0};

@@ -14,6 +14,7 @@
 
 typedef struct {
     char *base, *top, *peak, *end; /* reserved range [base,end); top is the next free byte */
+    struct ArenaMap *maps;         /* adopted, the last first */
 } Arena;
 typedef struct {
     char *top;
@@ -22,6 +23,8 @@ typedef struct {
 Arena arena_open(size_t reserve);        /* reserves address space; 0 asks for the default size */
 void *arena_take(Arena *, size_t bytes); /* 64-byte aligned, not cleared */
 void *arena_zero(Arena *, size_t bytes); /* the same, cleared */
+/* A mapping of a file becomes as good as a block taken now: it is unmapped when that would be freed. */
+void arena_adopt(Arena *, void *map, size_t bytes);
 ArenaMark arena_mark(const Arena *);
 void arena_drop(Arena *, ArenaMark); /* frees everything taken since the mark */
 size_t arena_peak(const Arena *);    /* the most bytes that were ever in use at once */

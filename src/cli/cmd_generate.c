@@ -9,9 +9,9 @@
 #include "nn/generate.h"
 #include "text/tokenizer.h"
 
-static Status open_both(Model **m, Tokenizer *t, const Args *a)
+static Status open_both(Model **m, Tokenizer *t, const Args *a, const LoadOptions *options)
 {
-    TRY(model_load(m, args_arena(a), args_at(a, 0)));
+    TRY(model_load_as(m, args_arena(a), args_at(a, 0), options));
     TRY(tokenizer_open(t, args_arena(a), args_text(a, "tokenizer", args_at(a, 0))));
     if (tokenizer_size(t) > (*m)->config.vocab)
         return fail(E_MISMATCH, "the tokenizer has %lld ids, the model's vocabulary %d", (long long)tokenizer_size(t),
@@ -21,18 +21,22 @@ static Status open_both(Model **m, Tokenizer *t, const Args *a)
 
 /* ---- generate */
 
-static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, const Args *a)
+enum { NO_MODE, DECODER_ONLY, ENCODER_DECODER };
+static const char *const MODES[] = {"none", "decoder-only", "encoder-decoder", NULL};
+
+static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, const Args *a, int mode)
 {
     int64_t most, beams, best, top_k, seed;
     TRY(args_int(&most, a, "max", 64, 1, 100000));
     *c = generate_defaults(m, (int)most);
+    c->both_ways = mode == ENCODER_DECODER;
     TRY(args_int(&beams, a, "beams", 1, 1, 1000));
     TRY(args_int(&best, a, "best", 1, 1, 1000));
     TRY(args_int(&top_k, a, "top-k", 0, 0, 1 << 24));
     TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53));
     TRY(args_real(&c->temperature, a, "temperature", 0, 0, 1e6));
     TRY(args_real(&c->top_p, a, "top-p", 0, 0, 1));
-    TRY(args_real(&c->length_penalty, a, "length-penalty", 1, -100, 100));
+    TRY(args_real(&c->length_penalty, a, "length-penalty", c->length_penalty, -100, 100));
     c->beams = (int)beams, c->n_best = (int)best, c->top_k = (int)top_k, c->seed = (uint64_t)seed;
     c->early_stopping = args_given(a, "early-stopping");
     if (c->beams > 1 && c->temperature > 0)
@@ -45,6 +49,31 @@ static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, co
     return OK;
 }
 
+/* UniXcoder's prompt: <s> <mode> </s> text, of which the end is kept, and </s> behind a text to be read both ways, of
+ * which the beginning is. */
+static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a, const GenerateConfig *c,
+                          Bytes text)
+{
+    Arena *arena = args_arena(a);
+    char name[32];
+    snprintf(name, sizeof name, "<%s>", MODES[c->both_ways ? ENCODER_DECODER : DECODER_ONLY]);
+    int32_t word = t->bpe ? bpe_find(t->bpe, name) : -1;
+    if (word < 0) return fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", name);
+    BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
+    int64_t most = m->config.positions - m->config.pad - 1 - c->max_new + 1 - 3 - c->both_ways;
+    int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
+    if (most < 1) return fail(E_CONFIG, "--max %d leaves no place for a text", c->max_new);
+    if (n < p.n && !args_quiet(a))
+        fprintf(stderr, "the text has %lld tokens; its %s %lld fit\n", (long long)p.n, skip ? "last" : "first",
+                (long long)n);
+    int32_t *id = NEW(arena, int32_t, n + 4);
+    id[at++] = m->config.bos, id[at++] = word, id[at++] = m->config.eos;
+    for (int64_t i = 0; i < n; i++) id[at++] = p.id[skip + i];
+    if (c->both_ways) id[at++] = m->config.eos;
+    *x = (Batch){.b = 1, .t = at, .ids = id};
+    return OK;
+}
+
 /* The text is the prompt of a decoder, or the source of an encoder-decoder. */
 static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a, const GenerateConfig *c)
 {
@@ -52,6 +81,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     Arena *arena = args_arena(a);
     TRY(args_content(&text, a, 1));
     int64_t room = m->config.positions;
+    if (m->config.plain_head) return mode_prompt(x, m, t, a, c, text);
     if (m->arch->encode) {
         BpeText s;
         TRY(tokenizer_source(&s, t, arena, text.text, text.len, args_text(a, "from", NULL), room));
@@ -94,8 +124,14 @@ static Status run_generate(const Args *a)
     GenerateConfig c;
     Batch x;
     Arena *arena = args_arena(a), step = arena_open(0);
-    TRY(open_both(&m, &t, a));
-    TRY(settings(&c, m, &t, a));
+    int mode;
+    TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
+    TRY(open_both(&m, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
+    if (!mode && !m->decoder && !m->config.plain_head)
+        return fail(E_CONFIG, "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
+    if (mode && strcmp(m->config.arch, "roberta") != 0)
+        return fail(E_CONFIG, "--mode is for UniXcoder, a roberta; this model is a %s", m->config.arch);
+    TRY(settings(&c, m, &t, a, mode));
     TRY(prompt(&x, m, &t, a, &c));
     int32_t *out = NEW(arena, int32_t, c.n_best * c.max_new), *len = NEW(arena, int32_t, c.n_best);
     double *score = NEW(arena, double, c.n_best);
@@ -116,10 +152,11 @@ static Status run_generate(const Args *a)
 
 static const Option GENERATE_OPTIONS[] = {
     {"text", "TEXT", "the text itself, in place of a FILE"},
+    {"mode", "MODE", "UniXcoder: decoder-only continues the text, encoder-decoder reads it both ways first"},
     {"max", "N", "new tokens at most; default 64"},
     {"beams", "N", "beam search with N partial results; default 1, the likeliest token at each step"},
     {"best", "N", "print N results: the best beams, or N samples; default 1"},
-    {"length-penalty", "X", "beam search: scores are divided by length^X; default 1"},
+    {"length-penalty", "X", "beam search: scores are divided by length^X; default 1, UniXcoder 0"},
     {"early-stopping", NULL, "beam search: stop at the first N finished results"},
     {"temperature", "X", "sample from the softmax of logits / X; default 0, no sampling"},
     {"top-k", "N", "sample among the N likeliest tokens"},
@@ -133,8 +170,9 @@ static const Option GENERATE_OPTIONS[] = {
 static const Command GENERATE = {.name = "generate",
                                  .summary = "continue a text, or translate it, with a checkpoint's decoder",
                                  .usage = "[options] MODEL [FILE]",
-                                 .about = "MODEL is a checkpoint directory of GPT-2, BART, PLBART, T5 or CodeT5 with "
-                                          "its tokenizer.  The text is a FILE, --text, or standard input.",
+                                 .about = "MODEL is a checkpoint of GPT-2, BART, PLBART, T5, CodeT5 or "
+                                          "UniXcoder (with --mode) and its tokenizer, a directory or a name "
+                                          "in the hub's cache.  The text is a FILE, --text, or standard input.",
                                  .example = "vernier generate codet5 --text 'def add(a, b):' --beams 4",
                                  .options = GENERATE_OPTIONS,
                                  .least = 1,
@@ -169,7 +207,7 @@ static Status run_fill(const Args *a)
     int64_t top, found = 0;
     Arena *arena = args_arena(a), step = arena_open(0);
     TRY(args_int(&top, a, "top", 5, 1, 1000));
-    TRY(open_both(&m, &t, a));
+    TRY(open_both(&m, &t, a, &(LoadOptions){0}));
     int32_t mask = t.bpe ? bpe_specials(t.bpe).mask : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
         return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");

@@ -54,6 +54,7 @@ static Status inspect(const Args *a)
     if (args_count(a) > 2) return fail(E_CONFIG, "model inspect takes one DIR");
     if (args_given(a, "pickle"))
         return args_count(a) == 2 ? checkpoint_scan(a, args_at(a, 1)) : fail(E_CONFIG, "--pickle needs a FILE");
+    if (args_count(a) == 2 && str_glob("*.npy", args_at(a, 1))) return checkpoint_list(a, args_at(a, 1));
     Config c = {0};
     TRY(config_of(&c, a));
     int64_t classes;
@@ -93,8 +94,9 @@ static const Command MODEL = {
     .name = "model",
     .summary = "look at a model: module tree and sizes; list, convert and compare checkpoints",
     .usage = "inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
-    .about = "inspect shows the module tree; of a DIR config.json is enough.  The others "
-             "take a checkpoint directory, an index of shards, a .safetensors or a .bin: "
+    .about = "inspect shows the module tree; of a DIR config.json is enough, and a name such as "
+             "microsoft/codebert-base is looked up in the hub's local cache.  The others "
+             "take a checkpoint directory, an index of shards, a .safetensors, .bin or .npy file: "
              "list its tensors, convert it to safetensors, or show where two differ.",
     .example = "vernier model inspect --arch roberta --set layers=2 --method lora --size 4\n"
                "  vernier model inspect --arch t5 --method prefix --method parallel\n"

@@ -73,16 +73,16 @@ static const Option OPTIONS[] = {
     {"special-in-text", NULL, "take \"</s>\" and the like in the text as special tokens; default: as text"},
     {"json", NULL, "ids, byte offsets and pieces as JSON"},
     {0}};
-static const Command TOKENIZE = {.name = "tokenize",
-                                 .summary = "ids, byte offsets and pieces that a model's tokenizer makes of a text",
-                                 .usage = "[options] MODEL [FILE]",
-                                 .about =
-                                     "MODEL is a directory with tokenizer.json, vocab.json and merges.txt, or a "
-                                     "SentencePiece model; or one of these files.  The text is a FILE, --text, or "
-                                     "standard input.  Columns: id, first byte, byte after the last, piece.",
-                                 .example = "vernier tokenize codet5 --text 'int x = 1;'",
-                                 .options = OPTIONS,
-                                 .least = 1,
-                                 .most = 2,
-                                 .run = tokenize};
+static const Command TOKENIZE = {
+    .name = "tokenize",
+    .summary = "ids, byte offsets and pieces that a model's tokenizer makes of a text",
+    .usage = "[options] MODEL [FILE]",
+    .about = "MODEL is a directory or a name in the hub's cache with tokenizer.json, vocab.json and merges.txt, or a "
+             "SentencePiece model; or one of these files.  The text is a FILE, --text, or "
+             "standard input.  Columns: id, first byte, byte after the last, piece.",
+    .example = "vernier tokenize codet5 --text 'int x = 1;'",
+    .options = OPTIONS,
+    .least = 1,
+    .most = 2,
+    .run = tokenize};
 REGISTER(command, TOKENIZE)

@@ -25,5 +25,6 @@ Status weights_opened(Weights **out, Weights *, Status);      /* hands it out, o
 /* Each adds the tensors of one more file; the caller sorts. */
 Status safetensors_add(Weights *, Arena *run, const char *path);
 Status torch_add(Weights *, Arena *run, const char *path);
+Status npy_add(Weights *, Arena *run, const char *path);
 
 #endif

@@ -1,14 +1,18 @@
 /* What all containers share: the list of tensors, looking them up, and converting their values. */
 #include "io/weights.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hub.h"
 #include "base/str.h"
 #include "io/json.h"
+#include "io/npy.h"
 #include "io/reader.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
@@ -85,6 +89,7 @@ static Status add_file(Weights *w, Arena *run, const char *path)
     FILE *f = fopen(path, "rb");
     size_t n = f ? fread(first, 1, sizeof first, f) : 0;
     if (f) fclose(f);
+    if (npy_looks_like(first, n)) return npy_add(w, run, path);
     return torch_looks_like(first, n) ? torch_add(w, run, path) : safetensors_add(w, run, path);
 }
 
@@ -135,6 +140,7 @@ Status weights_open(Weights **out, Arena *run, const char *path)
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
     struct stat st;
+    TRY(hub_find(&path, run, path));
     if (str_glob("*.index.json", path)) {
         const char *slash = strrchr(path, '/');
         return open_index(out, run, slash ? str_copy(run, path, (size_t)(slash - path)) : ".", path);
@@ -152,6 +158,31 @@ void weights_close(Weights *w)
     if (!w) return;
     for (int i = 0; i < w->n_maps; i++) file_unmap(w->map[i]);
     w->n_maps = 0;
+}
+
+Status weights_keep(Weights *w, Arena *a)
+{
+    for (int i = 0; i < w->n_maps; i++)
+        if (w->map[i].text && mprotect(w->map[i].text, w->map[i].len, PROT_READ | PROT_WRITE))
+            return fail(E_IO, "%s: %s", w->path, strerror(errno));
+    for (int i = 0; i < w->n_maps; i++)
+        if (w->map[i].text) arena_adopt(a, w->map[i].text, w->map[i].len);
+    w->n_maps = 0;
+    return OK;
+}
+
+/* The system maps a file in steps of up to 2 MB, so neighbours go too; who reads them has them again. */
+void weights_release(const Weights *w, const Stored *s)
+{
+    const uintptr_t step = 1 << 21;
+    for (int i = 0; i < w->n_maps; i++) {
+        uintptr_t map = (uintptr_t)w->map[i].text, end = map + w->map[i].len, at = (uintptr_t)s->bytes;
+        if (!map || at < map || at >= end) continue;
+        uintptr_t first = at / step * step, last = (at + s->n_bytes + step - 1) / step * step;
+        if (first < map) first = map;
+        if (last > end) last = end;
+        madvise(w->map[i].text + (first - map), last - first, MADV_DONTNEED);
+    }
 }
 
 int weights_n(const Weights *w)
@@ -303,11 +334,28 @@ static int same_dtype(StoredType type)
     }
 }
 
+static bool same_shape(Tensor t, const Stored *s)
+{
+    bool same = t.rank == s->rank;
+    for (int i = 0; i < s->rank && same; i++) same = t.dim[i] == s->dim[i];
+    return same;
+}
+
+bool stored_lend(Tensor *into, const Stored *s)
+{
+    union {
+        const void *in;
+        void *out;
+    } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
+    CHECK(same_shape(*into, s), "'%s' %s is lent as %s", s->name, stored_shape(s), tensor_shape(*into));
+    if (same_dtype(s->type) != (int)into->dtype || (uintptr_t)s->bytes % TYPES[s->type].size) return false;
+    into->data = data.out;
+    return true;
+}
+
 Status stored_read(Tensor into, const Stored *s)
 {
-    bool same = into.rank == s->rank;
-    for (int i = 0; i < s->rank && same; i++) same = into.dim[i] == s->dim[i];
-    if (!same)
+    if (!same_shape(into, s))
         return fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
                     tensor_shape(into));
     if (same_dtype(s->type) == (int)into.dtype) {
@@ -330,13 +378,9 @@ Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
         return fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
                     s->rank, MAX_RANK);
     int dtype = same_dtype(s->type);
-    if (dtype >= 0 && (uintptr_t)s->bytes % TYPES[s->type].size == 0) {
-        union {
-            const void *in;
-            void *out;
-        } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
-        *out = tensor_over(data.out, (DType)dtype, s->rank, s->dim);
-        return OK;
+    if (dtype >= 0) {
+        *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
+        if (stored_lend(out, s)) return OK;
     }
     if (dtype < 0) dtype = s->type == STORED_F16 ? F32 : I32;
     *out = tensor_new(a, (DType)dtype, s->rank, s->dim);

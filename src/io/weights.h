@@ -1,5 +1,6 @@
 /* The tensors of a checkpoint, whatever container they lie in: safetensors (io/safetensors.h), or what torch.save
- * wrote (io/torch.h).  Files are mapped and values converted on the way out, so opening costs the header alone.
+ * wrote (io/torch.h), or the one array of an .npy file (io/npy.h).  Files are mapped and values converted on the way
+ * out, so opening costs the header alone.
  *
  *     Weights *w;
  *     TRY(weights_open(&w, run, path));                     a directory, an index, or a file of either kind
@@ -44,10 +45,16 @@ typedef struct {
 } Meta;
 
 typedef struct Weights Weights;
-/* A directory holds model.safetensors or its index of shards, else pytorch_model.bin or its index; of a file the
- * first bytes tell.  E_IO, E_FORMAT. */
+/* A hub name (base/hub.h) stands for its directory.  A directory holds model.safetensors or its index of shards, else
+ * pytorch_model.bin or its index; of a file the first bytes tell.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
+/* What was lent stays: the mappings go over to the arena, private and writable; a page is copied when it is written
+ * to, so the file never changes.  weights_close() then has nothing to do. */
+Status weights_keep(Weights *, Arena *);
+/* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again.  Not after
+ * weights_keep(): what was written to a lent value would be lost. */
+void weights_release(const Weights *, const Stored *);
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
 const Stored *weights_find(const Weights *, const char *name);
@@ -67,6 +74,9 @@ const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live
 /* Copies into a tensor of the same shape, converting; E_MISMATCH names both shapes, E_FORMAT an integer that I32
  * cannot hold. */
 Status stored_read(Tensor into, const Stored *);
+/* into->data becomes the file's own bytes; false where dtype or alignment do not allow it.  The shape must be the
+ * same.  Such a value may be written to once weights_keep() was called. */
+bool stored_lend(Tensor *into, const Stored *);
 /* A tensor of it: a view of the file where dtype and alignment allow, else a copy on the arena.  F16 becomes F32,
  * and every integer I32. */
 Status stored_tensor(Tensor *out, Arena *, const Stored *);

@@ -151,6 +151,8 @@ static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_DECODER, x->ids, x->b, x->t, x->len, x->mask, &r);
+    CHECK(!x->position && !x->span, "a batch gives %s positions or spans", m->config.arch);
+    rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     rows_memory(p, &r, memory, x);
     h = run_stack(p, m->decoder, h, &r);
@@ -225,19 +227,32 @@ static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
                               {0}};
 
-/* BART proper differs from PLBART in three defaults, and its targets begin with a fixed token. */
+/* Switches of the first BARTs that make other models of them. */
+static const Fixed FIXED[] = {{"is_encoder_decoder", "true"},          {"normalize_before", "false"},
+                              {"normalize_embedding", "true"},         {"add_final_layer_norm", "false"},
+                              {"static_position_embeddings", "false"}, {"add_bias_logits", "false"},
+                              {"extra_pos_embeddings", "2"},           {0}};
+
+/* BART proper is larger than PLBART, and its targets begin with a fixed token. */
+static void absent(Config *c, const char *type)
+{
+    c->hidden = c->decoder_hidden = 3072;
+    c->decoder_heads = 12;
+    if (strcmp(type, "bart") != 0) return;
+    c->vocab = 50265;
+    c->dim = 1024;
+    c->layers = c->decoder_layers = 12;
+    c->heads = c->decoder_heads = 16;
+    c->hidden = c->decoder_hidden = 4096;
+    c->attn_dropout = 0;
+    c->scale_embedding = false;
+    c->decoder_start = 2;
+}
+
 static Status read_config(Config *c, const cJSON *root, const char *path)
 {
-    const char *type = "";
-    TRY(json_text(&type, root, "model_type", path));
-    if (!strcmp(type, "bart")) {
-        c->decoder_start = 2;
-        TRY(json_int(&c->decoder_start, root, "decoder_start_token_id", 0, 100000000, path));
-        if (!json_has(root, "vocab_size")) c->vocab = 50265;
-        if (!json_has(root, "scale_embedding")) c->scale_embedding = false;
-        if (!json_has(root, "d_model")) c->dim = 1024;
-    }
-    return OK;
+    if (c->decoder_start < 0) return OK; /* PLBART */
+    return json_int(&c->decoder_start, root, "decoder_start_token_id", 0, 100000000, path);
 }
 
 static void write_config(const Config *c, cJSON *root)
@@ -265,6 +280,8 @@ static void adapt(Config *c, const Weights *w)
 static const Format FORMAT = {.types = "bart|plbart",
                               .prefix = "model.",
                               .fields = FIELDS,
+                              .fixed = FIXED,
+                              .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*embed_tokens.weight|lm_head.*|final_logits_bias",
                               .read = read_config,

@@ -110,6 +110,29 @@ static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *sou
     return y;
 }
 
+/* The rows of the batch's own mask that ask. */
+static const uint8_t *query_sees(Pass *p, const Rows *r, int64_t n, bool prune)
+{
+    if (!prune || !r->sees) return r->sees;
+    uint8_t *kept = NEW(tape_arena(p->tape), uint8_t, r->b * r->k * n);
+    for (int64_t i = 0; i < r->b * r->k; i++)
+        if (r->keep[i] >= 0) memcpy(kept + i * n, r->sees + (i / r->k * r->t + r->keep[i]) * n, (size_t)n);
+    return kept;
+}
+
+/* The queries, zero for rows that attend evenly. */
+static Var *quiet(Pass *p, const Rows *r, Var *q, bool prune)
+{
+    if (!r->even) return q;
+    int64_t n = prune ? r->k : r->t;
+    int32_t *index = NEW(tape_arena(p->tape), int32_t, r->b * n);
+    for (int64_t i = 0; i < r->b * n; i++) {
+        int64_t row = prune ? r->keep[i] : i % n;
+        index[i] = row >= 0 && r->even[i / n * r->t + row] ? -1 : (int32_t)(i % n);
+    }
+    return op_rows(p->tape, q, index, r->b, n);
+}
+
 /* The positions of the queries: needed where they are not simply the last rows of the content. */
 static const int32_t *query_positions(Pass *p, const Rows *r, bool prune)
 {
@@ -135,6 +158,7 @@ static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var
     bool cross = at.part == PART_CROSS;
     Var *source = cross ? r->memory : x;
     Projected y = project(p, w, at, x, source, r, prune);
+    if (!cross) y.q = quiet(p, r, y.q, prune);
     if (p->cache && !cross) {
         Cache *c = p->cache;
         y.k = through_cache(p, cache_tensor(c, &c->keys[at.layer], y.k, c->room), y.k);
@@ -150,10 +174,11 @@ static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var
     Attn a = {.heads = s->heads,
               .head_dim = s->head_dim,
               .scale = s->scale,
-              .causal = s->causal && !cross,
+              .causal = (s->causal || r->causal) && !cross,
               .prefix = y.k->val.dim[1] - n,
               .klen = cross ? r->memory_len : r->len,
               .mask = cross ? NULL : r->mask,
+              .sees = cross ? NULL : query_sees(p, r, n, prune),
               .qpos = cross ? NULL : query_positions(p, r, prune),
               .dropout = p->train ? s->attn_dropout : 0,
               .stream = pass_stream(p, at, "attention")};
@@ -258,15 +283,26 @@ Var *run_stack(Pass *p, const Stack *s, Var *x, const Rows *r)
 
 /* ---- what enters a stack */
 
+/* The cache, where it is this side's. */
+static Cache *cache_of(const Pass *p, Part part)
+{
+    return p->cache && p->cache->part == part ? p->cache : NULL;
+}
+
 Var *embed_tokens(Pass *p, Part part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r)
 {
     Var *x = op_embed(p->tape, table, ids, b, t);
-    if (scale != 1) x = op_scale(p->tape, x, scale);
+    return embed_vectors(p, part, scale == 1 ? x : op_scale(p->tape, x, scale), r);
+}
+
+Var *embed_vectors(Pass *p, Part part, Var *x, Rows *r)
+{
+    int64_t b = x->val.dim[0], t = x->val.dim[1];
     x = hook_run(p, (Where){SITE_EMBED, LAYER_EMBED, part}, x, x);
     *r = (Rows){.b = b, .t = x->val.dim[1], .prompt = x->val.dim[1] - t};
     CHECK(x->val.rank == 3 && x->val.dim[0] == b && r->prompt >= 0, "hooks made %s of %lld x %lld token vectors",
           tensor_shape(x->val), (long long)b, (long long)t);
-    Cache *c = part == PART_DECODER ? p->cache : NULL;
+    Cache *c = cache_of(p, part);
     if (!c || !r->prompt) return x;
     if (!c->prompt) { /* the first pass: the prompt goes into the cache */
         CHECK(!c->layers || !c->keys[0].data, "a hook puts virtual tokens in front, but not in the first pass");
@@ -310,7 +346,7 @@ static const uint8_t *mask_with_prompt(Arena *a, const Rows *r, const uint8_t *m
 void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *mask)
 {
     Arena *a = tape_arena(p->tape);
-    const Cache *c = part == PART_DECODER ? p->cache : NULL;
+    const Cache *c = cache_of(p, part);
     CHECK(!c || (!mask && !tape_records(p->tape)), "decoding with a cache takes lengths and records nothing");
     if (c || (len && r->prompt)) {
         int32_t *longer = NEW(a, int32_t, r->b);
@@ -326,6 +362,41 @@ void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *
         r->at = at;
     }
     r->mask = mask && r->prompt ? mask_with_prompt(a, r, mask) : mask;
+}
+
+/* One row of the mask: what is there already is visible, and so is, of this pass, what the row and the limits let it
+ * see.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose
+ * masks add a number so low that all scores become the same. */
+static bool see_row(uint8_t *to, int64_t before, int64_t own, const uint8_t *sees, int64_t len, const uint8_t *mask)
+{
+    bool any = before > 0;
+    memset(to, 1, (size_t)before);
+    for (int64_t j = 0; j < own; j++) any |= to[before + j] = sees[j] && j < len && (!mask || mask[j]);
+    if (!any) memset(to, 1, (size_t)own);
+    return any;
+}
+
+void rows_see(Pass *p, Rows *r, Part part, const Batch *x)
+{
+    const Cache *c = cache_of(p, part);
+    Arena *a = tape_arena(p->tape);
+    r->causal = x->causal;
+    r->position = x->position;
+    if (!x->sees) return;
+    int64_t n = content_keys(p, part, r), own = r->t - r->prompt;
+    uint8_t *wide = NEW(a, uint8_t, r->b * r->t * n), *even = NEW(a, uint8_t, r->b * r->t);
+    for (int64_t i = 0; i < r->b * r->t; i++) {
+        int64_t b = i / r->t, row = i % r->t - r->prompt, before = (c ? c->len[b] : 0) + r->prompt;
+        if (row < 0)
+            memset(wide + i * n, 1, (size_t)n);
+        else
+            even[i] = !see_row(wide + i * n, before, own, x->sees + (b * own + row) * own, x->len ? x->len[b] : own,
+                               x->mask ? x->mask + b * own : NULL);
+    }
+    r->sees = wide;
+    r->even = even;
+    r->mask = NULL;
+    if (!c && !r->prompt) r->len = NULL; /* said in the mask */
 }
 
 void rows_keep(Pass *p, Rows *r, const int32_t *keep, int64_t k)
@@ -355,15 +426,20 @@ void rows_memory(Pass *p, Rows *r, Var *memory, const Batch *x)
 
 int64_t content_keys(const Pass *p, Part part, const Rows *r)
 {
-    return p->cache && part == PART_DECODER ? p->cache->room : r->t;
+    const Cache *c = cache_of(p, part);
+    return c ? c->room : r->t;
 }
 
 Var *add_positions(Pass *p, Part part, Var *x, Param *table, int64_t offset, const Rows *r)
 {
-    int64_t b = r->at ? r->b : 1;
+    int64_t b = r->at || r->position ? r->b : 1, own = r->t - r->prompt;
     int32_t *id = NEW(tape_arena(p->tape), int32_t, b * r->t);
     offset += hooks_shifted(p->hooks, part);
-    for (int64_t i = 0; i < b * r->t; i++) id[i] = (int32_t)(offset + (r->at ? r->at[i] : i));
+    for (int64_t i = 0; i < b * r->t; i++) {
+        int64_t row = i % r->t - r->prompt;
+        bool given = r->position && row >= 0;
+        id[i] = given ? r->position[i / r->t * own + row] : (int32_t)(offset + (r->at ? r->at[i] : i % r->t));
+    }
     return op_add(p->tape, x, 1, op_embed(p->tape, tape_param(p->tape, table), id, b, r->t));
 }
 
@@ -374,6 +450,7 @@ Cache *cache_new(Arena *a, int layers, int64_t b, int64_t room)
     Cache *c = NEW(a, Cache, 1);
     Tensor *t = NEW(a, Tensor, 4 * layers);
     *c = (Cache){.arena = a,
+                 .part = PART_DECODER,
                  .b = b,
                  .room = room,
                  .len = NEW(a, int32_t, b),

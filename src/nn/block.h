@@ -36,10 +36,14 @@ typedef struct Stack {
 /* The rows of one pass through a stack: `prompt` virtual ones that EMBED hooks put in front, then the tokens. */
 typedef struct {
     int64_t b, t, prompt;
-    const int32_t *len;  /* (B) rows that may be seen as keys, the prompt included, or NULL: all */
-    const uint8_t *mask; /* (B,T) the same, row by row, or NULL */
-    const int32_t *at;   /* (B,T) positions when decoding with a cache, else NULL: 0 .. T-1 */
-    const int32_t *keep; /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
+    const int32_t *len;      /* (B) rows that may be seen as keys, the prompt included, or NULL: all */
+    const uint8_t *mask;     /* (B,T) the same, row by row, or NULL */
+    const uint8_t *sees;     /* (B,T,n) the keys that each row may see, n as content_keys() has it, or NULL */
+    const uint8_t *even;     /* (B,T) 1 for a row that sees nothing and attends to all evenly, or NULL */
+    bool causal;             /* no row sees what comes after it, whatever the stack's habit */
+    const int32_t *position; /* rows of the position table for the tokens, or NULL: as they come */
+    const int32_t *at;       /* (B,T) positions when decoding with a cache, else NULL: 0 .. T-1 */
+    const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
     int64_t k;
     Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
     Var *memory;               /* the encoder's result (B,S,C), or NULL */
@@ -54,22 +58,28 @@ Var *at_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this 
 
 /* Token vectors of ids (B,T), times `scale`, through the EMBED hooks; starts `r` for a batch of this side. */
 Var *embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r);
+Var *embed_vectors(Pass *, Part, Var *x, Rows *r); /* the same of vectors (B,T,C) that are there */
 /* Sets the key lengths and mask of `r` from what the caller of the pass gave, the prompt added. */
 void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
+/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: what a cache
+ * holds and virtual rows are seen by all, and virtual rows see all.  Call it after rows_limit(). */
+void rows_see(Pass *, Rows *r, Part, const Batch *);
 /* Sets the kept rows; NULL keeps all but the prompt. */
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
 /* What cross-attention reads: the encoder's result, whose virtual rows are visible. */
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
-/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks ask. */
+/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks ask;
+ * rows that the batch names are taken as they are. */
 Var *add_positions(Pass *, Part, Var *x, Param *table, int64_t offset, const Rows *);
 
 /* All layers.  With r->keep the result has the kept rows only.  Ends with the RESID hook of the last layer. */
 Var *run_stack(Pass *, const Stack *, Var *x, const Rows *r);
 int64_t content_keys(const Pass *, Part, const Rows *); /* keys of self-attention before prefixes: n */
 
-/* ---- the key/value cache of a decoder; rows of a batch may have different lengths */
+/* ---- the key/value cache of a stack that writes; rows of a batch may have different lengths */
 typedef struct Cache {
     Arena *arena;
+    Part part;       /* of the stack; a decoder's unless set otherwise */
     int64_t b, room; /* rows of the batch; positions there is space for */
     int64_t prompt;  /* virtual tokens of the first pass */
     int32_t *len;    /* (B) positions filled */

@@ -10,11 +10,11 @@ bool is_class_head(const char *parameter)
     return str_glob("classifier.*|classification_head.*|score.*", parameter);
 }
 
-/* Drawing a hundred million normals that a file will overwrite costs seconds: while loading, only what a checkpoint
- * may lack is drawn. */
+/* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
+ * loading, only what a checkpoint may lack is drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
-    if (m->blank && !is_class_head(name)) init = (Init){INIT_ZERO, 0};
+    if (m->blank && !is_class_head(name)) init = (Init){INIT_LATER, 0};
     return param_add(m->params, name, init, rank, dim);
 }
 

@@ -22,7 +22,7 @@ const Linear *build_linear(Model *, const char *name, Where, Shape);
 const Linear *build_part(Model *, const Linear *whole, const char *name, Site, int64_t first, int64_t n);
 /* A stack with no linears yet; its sizes from the config, the decoder's where the part is the decoder's. */
 Stack *build_stack(Model *, Part, bool pre_norm);
-Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* zeros but for new heads */
+Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* no memory but for heads */
 bool is_class_head(const char *parameter);
 
 /* Rows for a classification head to read: (B,1) indices on the step arena. */

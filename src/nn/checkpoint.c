@@ -1,22 +1,49 @@
 /* Directories in Hugging Face's layout.  A model's own list of parameters is the schema: each looks up its tensor,
  * and a tensor that nothing asked for must be one that the family is known to carry along.  Tied weights are written
- * once, under the name that holds them. */
+ * once, under the name that holds them.
+ *
+ * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
+ * itself, which the run arena keeps, and the system copies a page when training first writes to it. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hub.h"
 #include "nn/build.h"
 #include "nn/config.h"
+
+/* config.json of a directory, or of the directory that a hub name stands for. */
+static Status open_config(cJSON **root, const char **path, Arena *a, const char **dir)
+{
+    TRY(hub_find(dir, a, *dir));
+    *path = str_print(a, "%s/config.json", *dir);
+    return json_read(root, a, *path);
+}
+
+/* A config that a file holds and no model can have is the file's fault. */
+static Status check_read(Config *c, const char *path)
+{
+    Status s = config_check(c);
+    if (s != E_CONFIG) return s;
+    char why[512];
+    snprintf(why, sizeof why, "%s", err_message());
+    err_clear();
+    return fail(E_FORMAT, "%s: %s", path, why);
+}
 
 Status config_load(Config *out, const char *dir)
 {
     Arena scratch = arena_open((size_t)1 << 30);
-    char *path = str_print(&scratch, "%s/config.json", dir);
-    cJSON *root;
-    Status s = json_read(&root, &scratch, path);
+    cJSON *root = NULL;
+    const char *path = dir;
+    Status s = open_config(&root, &path, &scratch, &dir);
     const Arch *arch;
     if (!s) s = config_read(out, &arch, root, path);
+    if (!s) {
+        Config copy = *out; /* whose zeros stay: they follow other fields, which may be set later */
+        s = check_read(&copy, path);
+    }
     cJSON_Delete(root);
     arena_close(&scratch);
     return s;
@@ -29,22 +56,94 @@ static double stored_count(const Weights *w)
     return n;
 }
 
-/* A random head stays where the file has none that fits; everything else must be there. */
-static Status read_param(Model *m, const Weights *w, Param *p, bool *used)
+typedef struct {
+    Model *m;
+    Weights *w;
+    bool *used; /* by place in w */
+    bool lent;  /* some parameter lies in the file */
+} Loading;
+
+/* Two parameters must not share memory, though a file may tie what the config does not. */
+static bool is_lent(const Model *m, const Stored *s)
 {
-    const Stored *s = format_find(m->arch->format, w, p->name);
-    if (s) used[s - weights_at(w, 0)] = true;
-    if (is_class_head(p->name)) {
-        bool fits = s && s->rank == p->val.rank;
-        for (int i = 0; fits && i < s->rank; i++) fits = s->dim[i] == p->val.dim[i];
-        if (!fits) return OK;
-    } else if (!s && !strcmp(p->name, "final_logits_bias")) {
-        return OK; /* a buffer of zeros that some files omit */
+    const char *first = s->bytes, *end = first + s->n_bytes;
+    for (int i = 0; i < params_n(m->params); i++) {
+        Tensor v = params_at(m->params, i)->val;
+        if (v.data && (const char *)v.data < end && first < (const char *)v.data + tensor_bytes(v)) return true;
+    }
+    return false;
+}
+
+static bool fits(const Param *p, const Stored *s)
+{
+    bool same = s && s->rank == p->val.rank;
+    for (int i = 0; same && i < s->rank; i++) same = s->dim[i] == p->val.dim[i];
+    return same;
+}
+
+/* A copy in pieces, each letting the file's pages go, so that no large tensor is in memory twice. */
+static Status copy_value(const Weights *w, Tensor into, const Stored *s)
+{
+    if (!into.rank || !s->count) return stored_read(into, s);
+    int64_t row = (int64_t)s->n_bytes / s->dim[0], step = 1 + (4 << 20) / row;
+    for (int64_t first = 0; first < s->dim[0]; first += step) {
+        Stored part = *s;
+        part.dim[0] = s->dim[0] - first < step ? s->dim[0] - first : step;
+        part.count = s->count / s->dim[0] * part.dim[0];
+        part.n_bytes = (size_t)(row * part.dim[0]);
+        part.bytes = (const char *)s->bytes + first * row;
+        TRY(stored_read(tensor_rows(into, first, part.dim[0]), &part));
+        weights_release(w, &part);
+    }
+    return OK;
+}
+
+/* Uses the file's own memory where that can be, else a copy. */
+static Status take_value(Loading *l, Param *p, const Stored *s)
+{
+    if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
+        l->lent = true;
+        return OK;
+    }
+    if (!p->val.data) p->val = tensor_new(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
+    return fits(p, s) ? copy_value(l->w, p->val, s) : stored_read(p->val, s); /* which says what does not fit */
+}
+
+/* A random head stays where the file has none that fits; everything else must be there. */
+static Status read_param(Loading *l, Param *p)
+{
+    const Format *f = l->m->arch->format;
+    const Stored *s = format_find(f, l->w, p->name);
+    if (s) l->used[s - weights_at(l->w, 0)] = true;
+    if (is_class_head(p->name) && !fits(p, s)) return OK;
+    if (!s && !strcmp(p->name, "final_logits_bias")) { /* a buffer of zeros that some files omit */
+        p->val = tensor_zero(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
+        return OK;
     }
     if (!s)
-        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json asks for", weights_path(w),
-                    m->arch->format->prefix, p->name);
-    return stored_read(p->val, s);
+        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json asks for", weights_path(l->w), f->prefix,
+                    p->name);
+    return take_value(l, p, s);
+}
+
+static bool same_values(const Stored *a, const Stored *b)
+{
+    if (stored_same_bytes(a, b)) return true;
+    bool same = a->count == b->count;
+    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
+    return same;
+}
+
+/* Where the config unties tables that this family has once, a file may hold them apart. */
+static Status check_tied(const Format *f, const Weights *w, const bool *used)
+{
+    for (const Alias *a = f->alias; a && a->name; a++) {
+        const Stored *own = format_find(f, w, a->name), *twin = format_find(f, w, a->file);
+        if (own && twin && own != twin && !used[twin - weights_at(w, 0)] && !same_values(own, twin))
+            return fail(E_MISMATCH, "%s: tensor '%s' is not '%s', and one table for both is all that is supported",
+                        weights_path(w), twin->name, own->name);
+    }
+    return OK;
 }
 
 /* What nothing asked for is refused: a config with too few layers would otherwise load in silence. */
@@ -65,27 +164,31 @@ static Status check_unused(const Model *m, const Weights *w, const bool *used)
     return OK;
 }
 
-static Status load_from(Model **out, Arena *run, Config *c, const Arch *arch, const Weights *w, const LoadOptions *o)
+static Status load_from(Model **out, Arena *run, Config *c, const char *path, const Arch *arch, Weights *w,
+                        const LoadOptions *o)
 {
+    if (o->plain_head) c->plain_head = true;
     if (arch->format->adapt) arch->format->adapt(c, w);
     if (o->classes > 0) c->classes = o->classes;
     if (o->no_lm_head) c->no_lm_head = true;
-    TRY(config_check(c));
+    TRY(check_read(c, path));
     if (config_size(c) > 2 * stored_count(w) + 1e6)
         return fail(E_MISMATCH, "%s: holds %.0f numbers, but config.json describes about %.0f", weights_path(w),
                     stored_count(w), config_size(c));
     TRY(model_open_blank(out, run, c, o->dtype, o->seed));
-    bool *used = NEW(run, bool, weights_n(w));
-    for (int i = 0; i < params_n((*out)->params); i++) TRY(read_param(*out, w, params_at((*out)->params, i), used));
-    return check_unused(*out, w, used);
+    Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};
+    for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
+    TRY(check_unused(l.m, w, l.used));
+    if (!c->tie_head) TRY(check_tied(arch->format, w, l.used));
+    return l.lent ? weights_keep(w, run) : OK;
 }
 
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *options)
 {
     *out = NULL;
-    const char *path = str_print(run, "%s/config.json", dir);
+    const char *path = dir;
     cJSON *root;
-    TRY(json_read(&root, run, path));
+    TRY(open_config(&root, &path, run, &dir));
     Config c;
     const Arch *arch = NULL;
     Status s = config_read(&c, &arch, root, path);
@@ -93,7 +196,7 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
     TRY(s);
     Weights *w;
     TRY(weights_open(&w, run, dir));
-    s = load_from(out, run, &c, arch, w, options);
+    s = load_from(out, run, &c, path, arch, w, options);
     weights_close(w);
     if (s) *out = NULL;
     return s;

@@ -10,9 +10,11 @@
 static const struct {
     const char *name;
     Act act;
-} ACTS_HF[] = {
-    {"relu", ACT_RELU}, {"gelu", ACT_GELU},  {"gelu_new", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH},
-    {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"tanh", ACT_TANH}};
+} ACTS_HF[] = {{"relu", ACT_RELU},           {"gelu", ACT_GELU},
+               {"gelu_new", ACT_GELU_TANH},  {"gelu_pytorch_tanh", ACT_GELU_TANH},
+               {"silu", ACT_SILU},           {"swish", ACT_SILU},
+               {"tanh", ACT_TANH},           {"gelu_python", ACT_GELU},
+               {"gelu_fast", ACT_GELU_TANH}, {"linear", ACT_NONE}};
 enum { N_ACTS_HF = sizeof ACTS_HF / sizeof *ACTS_HF };
 
 const char *act_to_hf(Act act)
@@ -29,7 +31,7 @@ Status act_from_hf(Act *out, const char *name, const char *key, const char *path
         *out = ACTS_HF[i].act;
         return OK;
     }
-    return fail(E_FORMAT, "%s: %s is '%.30s', known are relu, gelu, gelu_new, silu, tanh", path, key, name);
+    return fail(E_FORMAT, "%s: %s is '%.30s', known are relu, gelu, gelu_new, silu, tanh, linear", path, key, name);
 }
 
 static Status read_field(Config *c, const Field *f, const cJSON *root, const char *path)
@@ -41,6 +43,32 @@ static Status read_field(Config *c, const Field *f, const cJSON *root, const cha
     case FIELD_REAL: return json_real(at, root, f->key, f->least, f->most, path);
     case FIELD_BOOL: return json_bool(at, root, f->key, path);
     case FIELD_ACT: TRY(json_text(&text, root, f->key, path)); return text ? act_from_hf(at, text, f->key, path) : OK;
+    }
+    return OK;
+}
+
+/* Whatever the family, these change what the weights mean. */
+static const Fixed COMMON[] = {{"quantization_config", ""},
+                               {"is_decoder", "false"},
+                               {"add_cross_attention", "false"},
+                               {"tie_encoder_decoder", "false"},
+                               {"position_embedding_type", "absolute"},
+                               {"pruned_heads", "{}"},
+                               {0}};
+
+static Status check_fixed(const Fixed *f, const cJSON *root, const char *path)
+{
+    for (; f && f->key; f++) {
+        const cJSON *j = cJSON_GetObjectItemCaseSensitive(root, f->key);
+        if (!j || cJSON_IsNull(j)) continue;
+        char *value = cJSON_IsString(j) ? NULL : cJSON_PrintUnformatted(j);
+        const char *text = value ? value : j->valuestring;
+        Status s = OK;
+        if (strcmp(text, f->only) != 0)
+            s = *f->only ? fail(E_FORMAT, "%s: %s is %.40s, only %s is supported", path, f->key, text, f->only)
+                         : fail(E_FORMAT, "%s: has a %s, which is not supported", path, f->key);
+        cJSON_free(value);
+        TRY(s);
     }
     return OK;
 }
@@ -62,7 +90,10 @@ Status config_read(Config *c, const Arch **out, const cJSON *root, const char *p
     if (!arch)
         return fail(E_FORMAT, "%s: model_type is '%.30s'; gpt2, roberta, bart, plbart and t5 are known", path, type);
     *c = (Config){0};
+    TRY(check_fixed(COMMON, root, path));
+    TRY(check_fixed(arch->format->fixed, root, path));
     arch->defaults(c);
+    if (arch->format->absent) arch->format->absent(c, type);
     for (const Field *f = arch->format->fields; f->key; f++) TRY(read_field(c, f, root, path));
     if (arch->format->read) TRY(arch->format->read(c, root, path));
     *out = arch;
@@ -153,6 +184,8 @@ Status config_check(Config *c)
     if (!c->hidden) c->hidden = 4 * c->dim;
     TRY(arch->check(c));
     if (!c->head_dim && (!c->decoder_heads || c->decoder_heads == c->heads)) c->head_dim = c->dim / c->heads;
+    if (c->decoder_layers && !c->decoder_heads) c->decoder_heads = c->heads;
+    if (c->decoder_layers && !c->decoder_hidden) c->decoder_hidden = c->hidden;
     if (config_size(c) > 4e10)
         return fail(E_CONFIG, "these sizes make %.3g parameters, at most 4e10 are allowed", config_size(c));
     return OK;
@@ -191,37 +224,15 @@ const Stored *format_find(const Format *f, const Weights *w, const char *name)
     {                                                                                                                \
 #name, FIELD_##kind, offsetof(Config, name), 0, 0                                                            \
     }
-static const Field OWN_FIELDS[] = {OWN(vocab, INT),
-                                   OWN(positions, INT),
-                                   OWN(dim, INT),
-                                   OWN(heads, INT),
-                                   OWN(head_dim, INT),
-                                   OWN(hidden, INT),
-                                   OWN(layers, INT),
-                                   OWN(decoder_layers, INT),
-                                   OWN(decoder_heads, INT),
-                                   OWN(decoder_hidden, INT),
-                                   OWN(types, INT),
-                                   OWN(classes, INT),
-                                   OWN(act, ACT),
-                                   OWN(gated, BOOL),
-                                   OWN(tie_head, BOOL),
-                                   OWN(no_attn_norm, BOOL),
-                                   OWN(no_lm_head, BOOL),
-                                   OWN(pooler, BOOL),
-                                   OWN(scale_embedding, BOOL),
-                                   OWN(rel_buckets, INT),
-                                   OWN(rel_distance, INT),
-                                   OWN(pad, INT),
-                                   OWN(bos, INT),
-                                   OWN(eos, INT),
-                                   OWN(decoder_start, INT),
-                                   OWN(eps, REAL),
-                                   OWN(dropout, REAL),
-                                   OWN(attn_dropout, REAL),
-                                   OWN(act_dropout, REAL),
-                                   OWN(head_dropout, REAL),
-                                   OWN(init_sd, REAL)};
+static const Field OWN_FIELDS[] = {
+    OWN(vocab, INT),         OWN(positions, INT),      OWN(dim, INT),           OWN(heads, INT),
+    OWN(head_dim, INT),      OWN(hidden, INT),         OWN(layers, INT),        OWN(decoder_layers, INT),
+    OWN(decoder_heads, INT), OWN(decoder_hidden, INT), OWN(types, INT),         OWN(classes, INT),
+    OWN(act, ACT),           OWN(gated, BOOL),         OWN(tie_head, BOOL),     OWN(no_attn_norm, BOOL),
+    OWN(no_lm_head, BOOL),   OWN(plain_head, BOOL),    OWN(pooler, BOOL),       OWN(scale_embedding, BOOL),
+    OWN(rel_buckets, INT),   OWN(rel_distance, INT),   OWN(pad, INT),           OWN(bos, INT),
+    OWN(eos, INT),           OWN(decoder_start, INT),  OWN(eps, REAL),          OWN(dropout, REAL),
+    OWN(attn_dropout, REAL), OWN(act_dropout, REAL),   OWN(head_dropout, REAL), OWN(init_sd, REAL)};
 enum { N_OWN = sizeof OWN_FIELDS / sizeof *OWN_FIELDS };
 
 static Status set_act(Act *out, const char *value)

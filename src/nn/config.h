@@ -1,5 +1,6 @@
-/* config.json, family by family: which key is which field, what else the family calls its parts, and which tensors
- * of a file a model may leave aside.  Keys that a file lacks keep the family's published defaults. */
+/* config.json, family by family: which key is which field, which values are refused, what else the family calls its
+ * parts, and which tensors of a file a model may leave aside.  Keys that a file lacks have the reference's
+ * defaults. */
 #ifndef NN_CONFIG_H
 #define NN_CONFIG_H
 
@@ -23,12 +24,20 @@ typedef struct {
     const char *name, *file; /* a tensor that files also call `file` */
 } Alias;
 
+typedef struct {
+    const char *key, *only; /* a key of the reference that may be absent, null, or have this value ("" for none) */
+} Fixed;
+
 typedef struct Format {
     const char *types;   /* glob over model_type */
     const char *prefix;  /* of the base model's tensors: "roberta." */
     const Field *fields; /* ends with {0} */
-    const Alias *alias;  /* ends with {0}, or NULL */
-    const char *ignore;  /* glob over tensors that have no place here and need none */
+    const Fixed *fixed;  /* what else changes the model and is not supported; ends with {0} */
+    void (*absent)(Config *,
+                   const char *type); /* what a file means that leaves keys out: the reference's own defaults,
+                                                   where they are not the published sizes; may be NULL */
+    const Alias *alias;               /* ends with {0}, or NULL */
+    const char *ignore;               /* glob over tensors that have no place here and need none */
     Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
     void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */

@@ -18,7 +18,8 @@ GenerateConfig generate_defaults(const Model *m, int max_new)
                             .force_eos = !strcmp(c->arch, "bart"),
                             .beams = 1,
                             .n_best = 1,
-                            .length_penalty = 1};
+                            .ends_hold = c->plain_head,
+                            .length_penalty = c->plain_head ? 0 : 1};
 }
 
 typedef struct {
@@ -34,6 +35,12 @@ typedef struct {
     int32_t token;
 } Scored;
 
+/* The stack that writes: the decoder, or UniXcoder's encoder. */
+static const Stack *writer(const Model *m)
+{
+    return m->decoder ? m->decoder : m->encoder;
+}
+
 static int32_t prompt_length(const Batch *x, int64_t b)
 {
     return x->len ? x->len[b] : (int32_t)x->t;
@@ -42,7 +49,7 @@ static int32_t prompt_length(const Batch *x, int64_t b)
 static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
 {
     const Config *k = &m->config;
-    if (!m->decoder || k->no_lm_head)
+    if ((!m->decoder && !k->plain_head) || k->no_lm_head)
         return fail(E_CONFIG, "this %s model has no decoder with a language-model head", k->arch);
     if (c->max_new < 1) return fail(E_CONFIG, "max_new is %d, expected at least 1", c->max_new);
     if (c->eos >= k->vocab) return fail(E_CONFIG, "eos is %d, the vocabulary has %d tokens", c->eos, k->vocab);
@@ -51,12 +58,13 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
                     c->temperature, c->top_k, c->top_p);
     if (!x->ids && (c->start < 0 || c->start >= k->vocab))
         return fail(E_CONFIG, "start is %d, expected a token id below %d", c->start, k->vocab);
+    int most = m->decoder ? k->positions : k->positions - k->pad - 1;
     for (int64_t b = 0; x->ids && b < x->b; b++) {
         int32_t n = prompt_length(x, b);
         if (n < 1) return fail(E_CONFIG, "prompt %lld is empty", (long long)b);
-        if (k->positions && n + c->max_new - 1 > k->positions)
+        if (k->positions && n + c->max_new - 1 > most)
             return fail(E_CONFIG, "prompt %lld of %d tokens and %d new ones exceed the model's %d positions",
-                        (long long)b, n, c->max_new, k->positions);
+                        (long long)b, n, c->max_new, most);
         if (!strcmp(k->arch, "t5") && n != prompt_length(x, 0))
             return fail(E_CONFIG, "t5's decoder takes prompts of one length; prompt %lld has %d tokens, the first %d",
                         (long long)b, n, prompt_length(x, 0));
@@ -112,7 +120,7 @@ static void choose(int32_t *next, Decoder *d, const Batch *x, const GenerateConf
 }
 
 /* The prompt as a pass over all of it that keeps each row's last position. */
-static Batch first_batch(Arena *a, const Batch *x, const GenerateConfig *c)
+static Batch first_batch(Arena *a, const Model *m, const Batch *x, const GenerateConfig *c)
 {
     Batch y = *x;
     int32_t *keep = NEW(a, int32_t, x->b);
@@ -126,8 +134,23 @@ static Batch first_batch(Arena *a, const Batch *x, const GenerateConfig *c)
     for (int64_t b = 0; b < x->b; b++) keep[b] = prompt_length(&y, b) - 1;
     y.keep = keep;
     y.k = 1;
-    y.mask = NULL;
+    y.mask = y.sees = NULL; /* generation takes no layouts but lengths */
+    y.position = y.span = NULL;
+    y.causal = !m->decoder && !c->both_ways;
     return y;
+}
+
+static Batch next_batch(const Model *m, const Batch *x, int64_t b, const int32_t *next)
+{
+    return (Batch){
+        .b = b, .t = 1, .ids = next, .s = x->s, .src = x->src, .src_len = x->src_len, .causal = !m->decoder};
+}
+
+static Cache *cache_for(Arena *a, const Model *m, int64_t b, int64_t room)
+{
+    Cache *c = cache_new(a, writer(m)->n, b, room);
+    c->part = writer(m)->part;
+    return c;
 }
 
 static void run_encoder(Decoder *d, Arena *keep, const Batch *x)
@@ -145,8 +168,8 @@ Status generate(int32_t *out, int32_t *out_len, Model *m, const Hooks *hooks, Ar
     TRY(check(m, x, c));
     Arena keep = arena_open((size_t)1 << 36);
     Decoder d = {.model = m, .hooks = hooks, .step = step};
-    Batch y = first_batch(&keep, x, c);
-    d.cache = cache_new(&keep, m->decoder->n, x->b, y.t + c->max_new);
+    Batch y = first_batch(&keep, m, x, c);
+    d.cache = cache_for(&keep, m, x->b, y.t + c->max_new);
     int32_t *next = NEW(&keep, int32_t, x->b), pad = m->config.pad >= 0 ? m->config.pad : c->eos;
     for (int64_t i = 0; i < x->b * c->max_new; i++) out[i] = pad;
     memset(out_len, 0, sizeof *out_len * (size_t)x->b);
@@ -167,7 +190,7 @@ Status generate(int32_t *out, int32_t *out_len, Model *m, const Hooks *hooks, Ar
             ended[b] = next[b] == c->eos;
             open -= ended[b];
         }
-        y = (Batch){.b = x->b, .t = 1, .ids = next, .s = x->s, .src = x->src, .src_len = x->src_len};
+        y = next_batch(m, x, x->b, next);
     }
     arena_close(&keep);
     return OK;
@@ -183,7 +206,7 @@ typedef struct {
 typedef struct {  /* one row of the batch: its open beams and what is finished */
     Result *done; /* (beams + 1) */
     int n;
-    bool closed;
+    bool closed, led; /* led: the likeliest beam has ended */
 } Row;
 typedef struct {
     Decoder d;
@@ -271,6 +294,26 @@ static void extend(Beams *b, int64_t row, int i, const Scored *best, int32_t *ol
     if (full && (b->c->early_stopping || worst_of(r) >= penalised(b->c, best[0].score, i + 1))) r->closed = true;
 }
 
+/* The same where a result that ends keeps its beam. */
+static void extend_holding(Beams *b, int64_t row, int i, const Scored *best, int32_t *old)
+{
+    int k = b->c->beams, most = b->c->max_new;
+    Row *r = &b->row[row];
+    for (int j = 0; j < k; j++) {
+        int beam = best[j].token / (int)b->v, token = best[j].token % (int)b->v;
+        const int32_t *so_far = old + (row * k + beam) * most;
+        int64_t to = row * k + j;
+        bool ends = token == b->c->eos;
+        if (ends && !r->closed && isfinite(best[j].score)) finish(b, r, so_far, i, i + 1, best[j].score);
+        memcpy(b->tokens + to * most, so_far, sizeof *old * (size_t)i);
+        b->tokens[to * most + i] = b->next[to] = token;
+        b->from[to] = (int32_t)(row * k + beam);
+        b->sum[to] = ends ? (double)-INFINITY : best[j].score;
+        r->led |= ends && !j;
+    }
+    if (r->led && r->n >= k) r->closed = true;
+}
+
 /* Each prompt stands once for every beam; only the first of them counts in the first step. */
 static Batch spread(Beams *b, const Batch *y)
 {
@@ -316,10 +359,11 @@ static void close_rows(Beams *b, int steps, int32_t *out, int32_t *out_len, doub
     int32_t pad = b->d.model->config.pad >= 0 ? b->d.model->config.pad : c->eos;
     for (int64_t i = 0; i < b->rows; i++) {
         Row *r = &b->row[i];
+        if (c->ends_hold) qsort(r->done, (size_t)r->n, sizeof *r->done, by_score);
         for (int j = 0; j < c->beams && !r->closed; j++)
-            if (isfinite(b->sum[i * c->beams + j]))
+            if (isfinite(b->sum[i * c->beams + j]) && !(c->ends_hold && r->n == c->beams))
                 finish(b, r, b->tokens + (i * c->beams + j) * c->max_new, steps, steps, b->sum[i * c->beams + j]);
-        qsort(r->done, (size_t)r->n, sizeof *r->done, by_score);
+        if (!c->ends_hold) qsort(r->done, (size_t)r->n, sizeof *r->done, by_score);
         for (int n = 0; n < c->n_best; n++) {
             int64_t at = i * c->n_best + n;
             const Result *d = n < r->n ? &r->done[n] : NULL;
@@ -346,12 +390,12 @@ static void search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *sc
         open = 0;
         for (int64_t row = 0; row < b->rows; row++) {
             candidates(b, logits, row, i, best);
-            extend(b, row, i, best, old);
+            (c->ends_hold ? extend_holding : extend)(b, row, i, best, old);
             open += !b->row[row].closed;
         }
         arena_drop(b->d.step, mark);
         cache_reorder(b->d.cache, b->d.step, b->from);
-        y = (Batch){.b = n, .t = 1, .ids = b->next, .s = y.s, .src = y.src, .src_len = y.src_len};
+        y = next_batch(b->d.model, &y, n, b->next);
     }
     close_rows(b, i, out, out_len, score);
 }
@@ -373,8 +417,8 @@ Status generate_beams(int32_t *out, int32_t *out_len, double *score, Model *m, c
     b.tokens = NEW(&keep, int32_t, n * c->max_new);
     b.next = NEW(&keep, int32_t, n);
     b.from = NEW(&keep, int32_t, n);
-    Batch first = first_batch(&keep, x, c), y = spread(&b, &first);
-    b.d.cache = cache_new(&keep, m->decoder->n, n, y.t + c->max_new);
+    Batch first = first_batch(&keep, m, x, c), y = spread(&b, &first);
+    b.d.cache = cache_for(&keep, m, n, y.t + c->max_new);
     run_encoder(&b.d, &keep, x);
     spread_memory(&b);
     search(&b, y, out, out_len, score);

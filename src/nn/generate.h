@@ -1,5 +1,5 @@
-/* Generation with a key/value cache, for decoders (GPT-2) and encoder-decoders (BART, T5): the likeliest token at
- * each step, a sample, or a beam search.
+/* Generation with a key/value cache, for decoders (GPT-2), encoder-decoders (BART, T5) and UniXcoder, an encoder that
+ * writes behind its prompt: the likeliest token at each step, a sample, or a beam search.
  *
  * Rows of a batch may have prompts of different lengths, padded on the right: each row writes its keys and values
  * behind its own last token.  Hooks apply as in any pass: LoRA, IA3, prefixes and virtual tokens work unchanged. */
@@ -12,6 +12,7 @@ typedef struct {    /* zero-initialise, then set what differs; but see eos and s
     int max_new;    /* new tokens of a row at most, the end-of-text token included */
     int eos;        /* ends a row; -1: none.  generate_defaults() takes the model's */
     int start;      /* first token of a decoder beside an encoder, where the batch brings no ids */
+    bool both_ways; /* UniXcoder's encoder-decoder mode: the rows of the prompt see each other, not only backwards */
     bool force_eos; /* a row that reaches max_new ends with eos, as BART's and PLBART's do */
     /* Sampling: on when temperature > 0.  Logits are divided by it, then cut to the top_k likeliest (0: all), then to
      * the fewest whose probabilities reach top_p (0 or 1: all).  Row b at step i draws from (seed, b, i) alone. */
@@ -22,6 +23,9 @@ typedef struct {    /* zero-initialise, then set what differs; but see eos and s
      * which a result's log-probability is divided. */
     int beams, n_best;
     double length_penalty;
+    /* UniXcoder's search: a result that ends keeps its beam and nothing follows it; a row is over once the likeliest
+     * beam has ended and `beams` results are there; finished results come before those that were still open. */
+    bool ends_hold;
     bool early_stopping; /* stop a row at its first `beams` finished results, without asking whether more could win */
 } GenerateConfig;
 GenerateConfig generate_defaults(const Model *, int max_new);

@@ -99,6 +99,8 @@ static Var *hidden(Model *m, Pass *p, const Batch *x)
     int mark = tape_enter(p->tape);
     Var *h = embed_tokens(p, PART_DECODER, tape_param(p->tape, g->wte), 1, x->ids, x->b, x->t, &r);
     rows_limit(p, &r, PART_DECODER, x->len, x->mask);
+    CHECK(!x->span, "a batch gives gpt2 spans");
+    rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     h = dropout(p, s->dropout, embed, add_positions(p, PART_DECODER, h, g->wpe, 0, &r));
     h = run_stack(p, s, hook_run(p, embed, h, h), &r);
@@ -149,18 +151,11 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
 
 static const Alias ALIAS[] = {{"wte.weight", "lm_head.weight"}, {0}};
 
-/* Two switches of the reference change the scores; a file that turns them from their defaults is not this model. */
-static Status read_config(Config *c, const cJSON *root, const char *path)
-{
-    (void)c;
-    bool scale = true, by_layer = false;
-    TRY(json_bool(&scale, root, "scale_attn_weights", path));
-    TRY(json_bool(&by_layer, root, "scale_attn_by_inverse_layer_idx", path));
-    if (!scale || by_layer)
-        return fail(E_FORMAT, "%s: scale_attn_weights false or scale_attn_by_inverse_layer_idx true is not supported",
-                    path);
-    return OK;
-}
+/* Two switches of the reference change the scores. */
+static const Fixed FIXED[] = {{"scale_attn_weights", "true"},
+                              {"scale_attn_by_inverse_layer_idx", "false"},
+                              {"is_encoder_decoder", "false"},
+                              {0}};
 
 static void write_config(const Config *c, cJSON *root)
 {
@@ -180,9 +175,9 @@ static void adapt(Config *c, const Weights *w)
 static const Format FORMAT = {.types = "gpt2",
                               .prefix = "transformer.",
                               .fields = FIELDS,
+                              .fixed = FIXED,
                               .alias = ALIAS,
                               .ignore = "*.attn.bias|*.attn.masked_bias",
-                              .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
 

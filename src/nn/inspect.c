@@ -15,7 +15,12 @@ typedef struct Node {
 
 Status inspect_open(Model **out, Arena *run, const Config *c)
 {
-    return model_open_blank(out, run, c, F32, 0);
+    TRY(model_open_blank(out, run, c, F32, 0));
+    for (int i = 0; i < params_n((*out)->params); i++) {
+        Param *p = params_at((*out)->params, i);
+        if (!p->val.data) p->val = tensor_zero(run, F32, p->val.rank, p->val.dim);
+    }
+    return OK;
 }
 
 /* ---- the tree */

@@ -23,6 +23,7 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool no_attn_norm;                /* GPT-2 without the norm before attention (a toy of the theory papers) */
     bool scale_embedding;             /* BART: token vectors times sqrt(dim) */
     bool no_lm_head;                  /* encoder features only */
+    bool plain_head;                  /* RoBERTa: the LM head is the token table alone, as UniXcoder's */
     bool pooler;                      /* RoBERTa: has the map of POOL_POOLER, tanh(dense(first token)) */
     int rel_buckets, rel_distance;    /* T5 */
     int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
@@ -41,6 +42,11 @@ typedef struct {
     const int32_t *ids,
         *len;            /* (B,T) tokens of the encoder, or of the decoder where there is a decoder; (B) or NULL */
     const uint8_t *mask; /* (B,T) key mask for special layouts, or NULL */
+    const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
+                            sees nothing attends to all T evenly, as the references' do */
+    bool causal;         /* rows of an encoder see what stands before them only, as a decoder's do */
+    const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
+    const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
     const int32_t *src, *src_len; /* (B,S), (B): the encoder's side of an encoder-decoder */
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
     const int32_t *target;        /* (B,T) or (B,K); -1: not scored */
@@ -90,7 +96,7 @@ struct Model {
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
     /* The norm that follows a JOIN (post-norm) or makes what KEYS projects (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
-    bool blank; /* while a checkpoint is loaded: parameters start at zero, heads at random */
+    bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
 
 const Arch *arch_find(const char *name);                                          /* NULL when unknown */
@@ -105,12 +111,13 @@ Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): 
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
 int model_layers(const Model *, Part);                                  /* 0 where the model has no such part */
 
-/* Directories in the layout of Hugging Face: config.json and model.safetensors (or shards with an index).  Names
- * may carry the family's prefix ("roberta.") or not; a tensor that is missing, has another shape, or has no place
- * is E_MISMATCH with its name. */
+/* Directories in the layout of Hugging Face, or hub names (base/hub.h): config.json and model.safetensors (or shards
+ * with an index).  Tensor names may carry the family's prefix ("roberta.") or not; a tensor that is missing, has
+ * another shape, or has no place is E_MISMATCH with its name. */
 typedef struct { /* zero: as the files say, in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
+    bool plain_head; /* RoBERTa: with UniXcoder's head over the token table */
     DType dtype;
     uint64_t seed; /* of what is random */
 } LoadOptions;

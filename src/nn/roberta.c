@@ -3,6 +3,9 @@
  *     x_0 = dropout(LN(word[id] + position + type[0]))
  *     x   = LN(x + attn(x));  x = LN(x + ffn(x))            in each layer
  *
+ * UniXcoder writes too: causal rows continue a prompt that was read causally, or both ways, through a cache, and its
+ * LM head is the token table alone.  GraphCodeBERT's data flow is a matter of the batch (nn/flow.h).
+ *
  * Positions count the tokens that are not padding, from pad + 1 on; padding sits at row `pad`.  With virtual tokens
  * in front they run on through all rows, as the reference's do for ready-made vectors.
  * Heads: masked tokens (dense, gelu, LN, tied decoder with a bias), classes (token 0: dropout, dense, tanh, dropout,
@@ -50,6 +53,8 @@ static Status check(const Config *c)
     if (c->positions < c->pad + 2)
         return fail(E_CONFIG, "positions is %d; roberta's begin at pad + 1, so it needs at least %d", c->positions,
                     c->pad + 2);
+    if (c->plain_head && !c->tie_head)
+        return fail(E_CONFIG, "plain_head shares the token table, so tie_head is true");
     if (c->types < 1 || c->types > 1 << 16) return fail(E_CONFIG, "types is %d, expected 1 to 65536", c->types);
     return OK;
 }
@@ -94,7 +99,8 @@ static void build(Model *m)
     g->embed_norm = build_norm(m, "embeddings.LayerNorm", true);
     for (int i = 0; i < s->n; i++) build_layer(m, s, &s->layer[i], i);
     if (c->pooler) dense(m, "pooler.dense", &g->pooler, &g->pooler_bias, c->dim);
-    if (!c->no_lm_head) {
+    if (c->plain_head) g->decoder = g->word;
+    if (!c->no_lm_head && !c->plain_head) {
         dense(m, "lm_head.dense", &g->head_dense, &g->head_dense_bias, c->dim);
         g->head_norm = build_norm(m, "lm_head.layer_norm", true);
         g->head_bias = build_param(m, "lm_head.bias", (Init){INIT_ZERO, 0}, SHAPE(c->vocab));
@@ -109,13 +115,13 @@ static void build(Model *m)
 
 /* ---- passes */
 
-/* Rows of the position table: pad + 1, pad + 2, ... for tokens, pad for padding. */
+/* Rows of the position table: pad + 1, pad + 2, ... for tokens, behind what a cache holds, and pad for padding. */
 static int32_t *position_ids(Pass *p, const Config *c, const Batch *x)
 {
     int32_t *id = NEW(tape_arena(p->tape), int32_t, x->b * x->t);
     int32_t shift = (int32_t)hooks_shifted(p->hooks, PART_ENCODER);
     for (int64_t b = 0; b < x->b; b++) {
-        int32_t n = 0;
+        int32_t n = p->cache ? p->cache->len[b] : 0;
         for (int64_t i = b * x->t; i < (b + 1) * x->t; i++)
             id[i] = x->ids[i] == c->pad ? c->pad : c->pad + shift + ++n;
     }
@@ -136,8 +142,11 @@ static Var *embed(Model *m, Pass *p, const Batch *x, Rows *r)
     const Where at = {SITE_RESID, LAYER_EMBED, PART_ENCODER};
     Tape *t = p->tape;
     int mark = tape_enter(t);
-    Var *h = embed_tokens(p, PART_ENCODER, tape_param(t, g->word), 1, x->ids, x->b, x->t, r);
-    if (!r->prompt && has_padding(c, x))
+    Var *h = op_embed(t, tape_param(t, g->word), x->ids, x->b, x->t);
+    h = embed_vectors(p, PART_ENCODER, x->span ? op_spans(t, h, x->span) : h, r);
+    rows_limit(p, r, PART_ENCODER, x->len, x->mask);
+    rows_see(p, r, PART_ENCODER, x);
+    if (!x->position && !r->prompt && has_padding(c, x))
         h = op_add(t, h, 1, op_embed(t, tape_param(t, g->position), position_ids(p, c, x), x->b, x->t));
     else
         h = add_positions(p, PART_ENCODER, h, g->position, c->pad + 1, r);
@@ -152,9 +161,10 @@ static Var *hidden(Model *m, Pass *p, const Batch *x)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, x, &r);
-    rows_limit(p, &r, PART_ENCODER, x->len, x->mask);
     rows_keep(p, &r, x->keep, x->k);
-    return tape_leave(p->tape, mark, run_stack(p, m->encoder, h, &r));
+    h = run_stack(p, m->encoder, h, &r);
+    if (p->cache) cache_advance(p->cache, &r, x->len);
+    return tape_leave(p->tape, mark, h);
 }
 
 static Var *layer(Tape *t, Var *x, Param *w, Param *b, Act act)
@@ -165,6 +175,7 @@ static Var *layer(Tape *t, Var *x, Param *w, Param *b, Act act)
 static Var *transform(Model *m, Pass *p, Var *h)
 {
     const Roberta *g = m->blocks;
+    if (m->config.plain_head) return h;
     return norm(p, &g->head_norm, layer(p->tape, h, g->head_dense, g->head_dense_bias, ACT_GELU), NULL);
 }
 
@@ -221,27 +232,29 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("bos_token_id", INT, bos, -1, 1e8),
                                FIELD("eos_token_id", INT, eos, -1, 1e8),
                                FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
+                               FIELD("plain_head", BOOL, plain_head, 0, 0),
                                {0}};
 
 static const Alias ALIAS[] = {
     {"lm_head.bias", "lm_head.decoder.bias"}, {"embeddings.word_embeddings.weight", "lm_head.decoder.weight"}, {0}};
 
-static Status read_config(Config *c, const cJSON *root, const char *path)
+static const Fixed FIXED[] = {{"is_encoder_decoder", "false"}, {0}};
+
+static void absent(Config *c, const char *type)
 {
-    (void)c;
-    const char *kind = "absolute";
-    TRY(json_text(&kind, root, "position_embedding_type", path));
-    if (strcmp(kind, "absolute"))
-        return fail(E_FORMAT, "%s: position_embedding_type is '%.30s', only absolute is supported", path, kind);
-    return OK;
+    (void)type;
+    c->positions = 512;
+    c->types = 2;
+    c->hidden = 3072;
+    c->eps = 1e-12;
 }
 
 static void write_config(const Config *c, cJSON *root)
 {
     config_put(root, "model_type", "roberta");
-    config_put_architecture(root, c->classes      ? "RobertaForSequenceClassification"
-                                  : c->no_lm_head ? "RobertaModel"
-                                                  : "RobertaForMaskedLM");
+    config_put_architecture(root, c->classes                       ? "RobertaForSequenceClassification"
+                                  : c->no_lm_head || c->plain_head ? "RobertaModel"
+                                                                   : "RobertaForMaskedLM");
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
@@ -249,7 +262,7 @@ static void adapt(Config *c, const Weights *w)
 {
     const Stored *out = weights_find(w, "classifier.out_proj.weight");
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
-    c->no_lm_head = !weights_find(w, "lm_head.dense.weight");
+    c->no_lm_head = !c->plain_head && !weights_find(w, "lm_head.dense.weight");
     c->pooler = weights_find(w, "pooler.dense.weight") || weights_find(w, "roberta.pooler.dense.weight");
     if (!weights_find(w, "lm_head.decoder.weight")) c->tie_head = true;
 }
@@ -257,9 +270,10 @@ static void adapt(Config *c, const Weights *w)
 static const Format FORMAT = {.types = "roberta",
                               .prefix = "roberta.",
                               .fields = FIELDS,
+                              .fixed = FIXED,
+                              .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*position_ids|*token_type_ids|*pooler.*|lm_head.*",
-                              .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
 

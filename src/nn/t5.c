@@ -182,6 +182,8 @@ static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_DECODER, x->ids, x->b, x->t, x->len, x->mask, &r);
+    CHECK(!x->position && !x->span, "a batch gives %s positions or spans", m->config.arch);
+    rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     rows_memory(p, &r, memory, x);
     h = run(m, p, m->decoder, h, &r);
@@ -247,6 +249,15 @@ static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
                               {0}};
 
+static const Fixed FIXED[] = {{"is_encoder_decoder", "true"}, {0}};
+
+static void absent(Config *c, const char *type)
+{
+    (void)type;
+    c->hidden = 2048;
+    c->head_dim = 64;
+}
+
 static Status read_config(Config *c, const cJSON *root, const char *path)
 {
     const char *form = "relu";
@@ -281,6 +292,8 @@ static void adapt(Config *c, const Weights *w)
 static const Format FORMAT = {.types = "t5",
                               .prefix = "",
                               .fields = FIELDS,
+                              .fixed = FIXED,
+                              .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*embed_tokens.weight|lm_head.weight|"
                                         "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",

@@ -5,7 +5,7 @@
  *
  *   - nothing, when qpos says it is padding (< 0);
  *   - else the `prefix` first keys, with bias 0, and content key j when j < klen[b], mask[b,j] is set, and, under
- *     `causal`, j <= pos, where pos is qpos[b,i] or, without qpos, n - T + i.
+ *     `causal`, j <= pos, where pos is qpos[b,i] or, without qpos, n - T + i; and, with `sees`, sees[b,i,j] is set.
  *
  * Element (b,h,i,j) of the map is dropped by dropout's decision number ((b*H + h)*T + i)*S + j, so that dropping
  * a map that stands whole gives the same.  Keys beyond every query's reach are never read.
@@ -29,6 +29,7 @@ typedef struct {
     const int32_t *klen; /* (B) or NULL */
     const int32_t *qpos; /* (B,T) or NULL */
     const uint8_t *mask; /* (B,n) or NULL */
+    const uint8_t *sees; /* (B,T,n) or NULL */
     double dropout;
     uint64_t stream;
     int threads;   /* of the parallel loop: attend_threads() */
@@ -54,11 +55,12 @@ const AttendKernels *attend_kernels(DType); /* F32 or F64; heeds kernels_use() *
 int attend_threads(const Attend *);         /* 1 for small problems */
 size_t attend_scratch(const Attend *);      /* bytes, for a->threads threads, either direction */
 
-/* Query i of row b sees keys 0..reach-1 at most, all of them unless `mask` hides some. */
+/* Query i of row b sees keys 0..reach-1 at most, all of them unless `mask` or `sees` hides some. */
 int64_t attend_reach(const Attend *, int64_t b, int64_t i);
-static inline bool attend_masked(const Attend *a, int64_t b, int64_t key)
+static inline bool attend_masked(const Attend *a, int64_t b, int64_t i, int64_t key)
 {
-    return a->mask && key >= a->prefix && !a->mask[b * (a->s - a->prefix) + key - a->prefix];
+    int64_t n = a->s - a->prefix, j = key - a->prefix;
+    return j >= 0 && ((a->mask && !a->mask[b * n + j]) || (a->sees && !a->sees[(b * a->t + i) * n + j]));
 }
 
 extern const AttendKernels ATTEND_REF_F32, ATTEND_REF_F64, ATTEND_GENERIC; /* for tests */

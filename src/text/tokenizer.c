@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hub.h"
 #include "base/str.h"
 
 static const char *const FAIRSEQ[] = {"<s>", "<pad>", "</s>", "<unk>"};
@@ -32,6 +33,7 @@ static Status open_dir(Tokenizer *t, Arena *a, const char *dir)
 Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
 {
     *t = (Tokenizer){0};
+    TRY(hub_find(&path, a, path));
     struct stat st;
     if (!stat(path, &st) && S_ISDIR(st.st_mode)) return open_dir(t, a, path);
     if (str_glob("*.model", path)) return open_spm(t, a, path);

@@ -16,7 +16,8 @@ typedef struct {
     int32_t shift; /* what a SentencePiece id is moved by: 1 with fairseq's four in front */
 } Tokenizer;
 
-/* `path` is a directory, a tokenizer.json, or a .model file.  E_IO when nothing of the kind is there, E_FORMAT. */
+/* `path` is a hub name (base/hub.h), a directory, a tokenizer.json, or a .model file.  E_IO when nothing of the kind
+ * is there, E_FORMAT. */
 Status tokenizer_open(Tokenizer *, Arena *, const char *path);
 void tokenizer_close(Tokenizer *);
 /* Without begin and end tokens.  special_in_text: byte-level BPE finds "</s>" in the text; SentencePiece never. */

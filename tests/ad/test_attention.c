@@ -23,6 +23,9 @@ static const uint8_t MASK_2_7[] = {1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1, 0};
 static const uint8_t MASK_2_6[] = {0, 0, 1, 0, 1, 1,
                                    1, 1, 0, 1, 1, 1}; /* row 0, causal: queries 0 and 1 see nothing */
 static const int32_t QPOS_2_3[] = {1, 6, -1, -1, 0, 4};
+/* Query 1 of row 0 sees nothing of its own, query 2 of row 1 all. */
+static const uint8_t SEES_2_3_7[] = {1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 0,
+                                     1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
 enum { H = 2, D = 3 };
 #define ATTN .heads = H, .head_dim = D, .scale = 0.6
 #define NAMED(name_, b_, t_, s_) .name = name_, .b = b_, .t = t_, .s = s_
@@ -47,12 +50,15 @@ static const Case CASES[] = {
     {NAMED("query positions", 2, 3, 7), .a = {ATTN, .qpos = QPOS_2_3, .causal = true}},
     {NAMED("query positions and a prefix", 2, 3, 9), .a = {ATTN, .qpos = QPOS_2_3, .causal = true, .prefix = 2}},
     {NAMED("padding queries", 2, 3, 7), .a = {ATTN, .qpos = QPOS_2_3}},
+    {NAMED("a mask for each query", 2, 3, 7), .a = {ATTN, .sees = SEES_2_3_7}},
+    {NAMED("a mask for each query and a prefix", 2, 3, 9),
+     .a = {ATTN, .sees = SEES_2_3_7, .klen = LEN_4_7, .prefix = 2}},
     {NAMED("bias", 2, 3, 7), .a = {ATTN}, .bias = true},
     {NAMED("bias, causal and prefix", 2, 5, 7), .a = {ATTN, .causal = true, .prefix = 2}, .bias = true},
     {NAMED("dropout", 2, 5, 7), .a = {ATTN, .dropout = 0.3, .stream = 5}},
     {NAMED("everything", 2, 3, 9),
-     .a = {ATTN, .causal = true, .prefix = 2, .klen = LEN_4_7, .mask = MASK_2_7, .qpos = QPOS_2_3, .dropout = 0.25,
-           .stream = 9},
+     .a = {ATTN, .causal = true, .prefix = 2, .klen = LEN_4_7, .mask = MASK_2_7, .sees = SEES_2_3_7, .qpos = QPOS_2_3,
+           .dropout = 0.25, .stream = 9},
      .bias = true},
 };
 enum { CASE_COUNT = sizeof CASES / sizeof CASES[0] };
@@ -92,6 +98,7 @@ static bool sees(const Case *c, int64_t b, int64_t i, int64_t j)
     if (content < 0) return true;
     if (c->a.klen && content >= c->a.klen[b]) return false;
     if (c->a.mask && !c->a.mask[b * n + content]) return false;
+    if (c->a.sees && !c->a.sees[(b * c->t + i) * n + content]) return false;
     return !c->a.causal || content <= pos;
 }
 
@@ -329,6 +336,7 @@ static Attend shape_of(const Case *c)
     a.klen = c->a.klen;
     a.qpos = c->a.qpos;
     a.mask = c->a.mask;
+    a.sees = c->a.sees;
     a.dropout = c->a.dropout;
     a.stream = c->a.stream;
     a.threads = 1;

@@ -103,6 +103,29 @@ static void column_ranges(void **state)
     opcheck("three ranges", all_cols, NULL, 1, &x);
 }
 
+/* ---- spans */
+
+static Var *spans(Tape *t, Var *const *in, void *ctx)
+{
+    return op_spans(t, in[0], ctx);
+}
+
+static void means_of_runs(void **state)
+{
+    (void)state;
+    int32_t span[2 * 4 * 2] = {-1, -1, 0, 3, 1, 1, 3, 4, 0, 4, -1, -1, 2, 3, -1, -1};
+    Tensor x = some(F64, "x", SHAPE(2, 4, 5)), y = value_of(spans, span, 1, &x);
+    for (int64_t b = 0; b < 2; b++)
+        for (int64_t i = 0; i < 4; i++)
+            for (int64_t c = 0; c < 5; c++) {
+                int32_t lo = span[2 * (b * 4 + i)], hi = span[2 * (b * 4 + i) + 1];
+                double want = lo < 0 ? at3(x, b, i, c) : 0;
+                for (int32_t j = lo; j < hi && lo >= 0; j++) want += at3(x, b, j, c) / (hi - lo);
+                assert_true(fabs(at3(y, b, i, c) - want) < 1e-15);
+            }
+    opcheck("spans", spans, span, 1, &x);
+}
+
 /* ---- pool */
 
 static Var *pool(Tape *t, Var *const *in, void *ctx)
@@ -189,4 +212,5 @@ static void relative_positions(void **state)
 }
 
 SUITE(cmocka_unit_test(prefixes), cmocka_unit_test(chosen_rows), cmocka_unit_test(column_ranges),
-      cmocka_unit_test(pooled_means), cmocka_unit_test(buckets), cmocka_unit_test(relative_positions))
+      cmocka_unit_test(means_of_runs), cmocka_unit_test(pooled_means), cmocka_unit_test(buckets),
+      cmocka_unit_test(relative_positions))

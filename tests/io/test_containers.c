@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "golden_root.h"
 #include "io/json.h"
 #include "io/torch.h"
 
@@ -15,8 +16,7 @@
 
 static const char *containers(Arena *a)
 {
-    const char *shared = getenv("VERNIER_SHARED");
-    return str_print(a, "%s/golden/containers", shared ? shared : "../shared");
+    return str_print(a, "%s/containers", golden_root(a));
 }
 
 static void others_bad_files(void **state)

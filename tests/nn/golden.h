@@ -1,4 +1,5 @@
-/* Reading the golden files of third-party implementations: JSON of inputs, .npy arrays of outputs. */
+/* Reading the golden files of third-party implementations: JSON of inputs, .npy arrays of outputs (or one
+ * outputs.safetensors with all of them). */
 #ifndef TESTS_NN_GOLDEN_H
 #define TESTS_NN_GOLDEN_H
 
@@ -9,31 +10,39 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "expect.h"
+#include "golden_root.h"
 #include "io/json.h"
+#include "io/npy.h"
 #include "io/safetensors.h"
 #include "nn/model.h"
 
 typedef struct {
     Arena run, step;
-    const char *dir;
+    const char *name, *dir;
+    DType dtype; /* that models are loaded in; F32 unless set */
     cJSON *root;
     const cJSON *cases;
 } Golden;
 
-/* False where the files are not at hand. */
-static inline bool golden_open(Golden *g, const char *name)
+/* The folder `name` below `parent`, NULL: models/ of golden_root(), with its golden.json; false where it is not at
+ * hand. */
+static inline bool golden_open_in(Golden *g, const char *parent, const char *name)
 {
-    const char *shared = getenv("VERNIER_SHARED"), *golden = getenv("GOLDEN");
-    g->run = arena_open((size_t)1 << 32);
-    g->step = arena_open((size_t)1 << 34);
-    g->dir = golden ? str_print(&g->run, "%s/models/%s", golden, name)
-                    : str_print(&g->run, "%s/golden/models/%s", shared ? shared : "../shared", name);
+    *g = (Golden){.run = arena_open((size_t)1 << 32), .step = arena_open((size_t)1 << 34)};
+    g->name = str_copy(&g->run, name, strlen(name));
+    if (!parent) parent = str_print(&g->run, "%s/models", golden_root(&g->run));
+    g->dir = str_print(&g->run, "%s/%s", parent, name);
     if (json_read(&g->root, &g->run, str_print(&g->run, "%s/golden.json", g->dir))) {
         err_clear();
         return false;
     }
     g->cases = cJSON_GetObjectItem(g->root, "cases");
     return true;
+}
+
+static inline bool golden_open(Golden *g, const char *name)
+{
+    return golden_open_in(g, NULL, name);
 }
 
 static inline void golden_close(Golden *g)
@@ -87,22 +96,33 @@ static inline Tensor golden_array(Golden *g, const char *name, const char *key)
 {
     const cJSON *entry = golden_get(g, name, "arrays", key), *d;
     EXPECT(entry != NULL, "%s/arrays/%s is missing", name, key);
-    Bytes file;
-    const char *path = str_print(&g->run, "%s/%s", g->dir, cJSON_GetObjectItem(entry, "file")->valuestring);
-    EXPECT(file_read(&file, &g->run, path) == OK, "%s", err_message());
-    EXPECT(strstr(file.text + 10, "'<f4'") && strstr(file.text + 10, "'fortran_order': False"), "%s: %.100s", path,
-           file.text + 10);
-    size_t header = 10 + (size_t)((unsigned char)file.text[8] + 256 * (unsigned char)file.text[9]);
-    Tensor t = {.dtype = F32};
-    cJSON_ArrayForEach(d, cJSON_GetObjectItem(entry, "shape")) t.dim[t.rank++] = (int64_t)d->valuedouble;
-    assert_int_equal(tensor_bytes(t), file.len - header);
-    t.data = arena_take(&g->run, tensor_bytes(t));
-    memcpy(t.data, file.text + header, tensor_bytes(t));
+    const cJSON *file = cJSON_GetObjectItem(entry, "file");
+    const char *path = str_print(&g->run, "%s/%s", g->dir, file ? file->valuestring : "outputs.safetensors");
+    Tensor t;
+    if (file) {
+        EXPECT(npy_read(&t, &g->run, path) == OK, "%s", err_message());
+    } else { /* all in one file, by their keys */
+        Weights *w;
+        EXPECT(safetensors_open(&w, &g->run, path) == OK, "%s", err_message());
+        const Stored *s = weights_find(w, key);
+        EXPECT(s && stored_tensor(&t, &g->run, s) == OK, "%s holds no %s", path, key);
+        t = tensor_copy(&g->run, t);
+        weights_close(w);
+    }
+    int i = 0;
+    cJSON_ArrayForEach(d, cJSON_GetObjectItem(entry, "shape"))
+    {
+        EXPECT(i < t.rank && t.dim[i] == (int64_t)d->valuedouble, "%s has shape %s", path, tensor_shape(t));
+        i++;
+    }
     return t;
 }
 
-/* Largest gap over the largest value, rows past len[b] of the second-last dimension left out. */
-static inline double golden_gap(Tensor got, Tensor want, const int32_t *len)
+/* The largest difference, and over the largest value; rows past len[b] of the second-last dimension left out. */
+typedef struct {
+    double abs, rel;
+} Gap;
+static inline Gap golden_gap(Tensor got, Tensor want, const int32_t *len)
 {
     EXPECT(tensor_same_shape(got, want), "shape %s, expected %s", tensor_shape(got), tensor_shape(want));
     double gap = 0, most = 0;
@@ -114,14 +134,42 @@ static inline double golden_gap(Tensor got, Tensor want, const int32_t *len)
         if (!(d <= gap)) gap = d;
         most = fmax(most, fabs(tensor_get(want, i)));
     }
-    return gap / most;
+    return (Gap){gap, gap / most};
 }
 
-#define EXPECT_GOLDEN(got, g, name, key, len)                                                                        \
-    do {                                                                                                             \
-        double gap_ = golden_gap(got, golden_array(g, name, key), len);                                              \
-        EXPECT(gap_ <= 2e-5, "%s %s: off by %.3g of its largest value", name, key, gap_);                            \
-        if (getenv("VERBOSE")) print_message("# %s %s: %.2g\n", name, key, gap_);                                    \
-    } while (0)
+/* With VERBOSE a line of each comparison, from which tests/golden/gaps makes tables. */
+static inline void golden_tell(const Golden *g, const char *name, const char *key, Gap gap)
+{
+    if (getenv("VERBOSE"))
+        print_message("# gap %s %s %s %s %.3g %.3g\n", g->name, name, key, dtype_name(g->dtype), gap.abs, gap.rel);
+}
+
+/* In F32 within 2e-5 of the array's largest value.  In F64 what is left is the reference's own rounding to F32, of
+ * which the files say how large it is; of arrays in F64 nothing. */
+static inline void golden_compare(Golden *g, const char *name, const char *key, Tensor got, Tensor want,
+                                  const int32_t *len)
+{
+    Gap gap = golden_gap(got, want, len);
+    const cJSON *told = cJSON_GetObjectItem(golden_get(g, name, "f64", key), "max_abs");
+    double own = want.dtype == F64 ? 0 : told ? told->valuedouble : (double)INFINITY;
+    golden_tell(g, name, key, gap);
+    EXPECT(gap.rel <= 2e-5, "%s %s %s: off by %.3g of its largest value", g->name, name, key, gap.rel);
+    if (g->dtype == F64)
+        EXPECT(gap.abs <= own * 1.001 + (want.dtype == F64 ? 1e-12 : 1e-9),
+               "%s %s %s: off by %.4g, the reference by %.4g", g->name, name, key, gap.abs, own);
+}
+
+/* A number of `outputs`: `key`, or its F64 twin where the model is F64 and there is one. */
+static inline void golden_number(Golden *g, const char *name, const char *key, double got)
+{
+    const cJSON *twin = golden_get(g, name, "outputs", str_print(&g->run, "%s_f64", key));
+    bool exact = g->dtype == F64 && twin;
+    double want = (exact ? twin : golden_get(g, name, "outputs", key))->valuedouble, gap = fabs(got - want);
+    golden_tell(g, name, key, (Gap){gap, gap / fabs(want)});
+    EXPECT(gap <= (exact ? 1e-9 : 1e-5) * fabs(want), "%s %s: %s is %.12g, expected %.12g", g->name, name, key, got,
+           want);
+}
+
+#define EXPECT_GOLDEN(got, g, name, key, len) golden_compare(g, name, key, got, golden_array(g, name, key), len)
 
 #endif

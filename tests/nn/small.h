@@ -99,6 +99,26 @@ static inline Tensor run_logits(Arena *run, Arena *step, Model *m, const Hooks *
     return y;
 }
 
+/* Loss and all gradients of a pass, on the run arena, one after the other. */
+static inline Tensor loss_and_gradients(Arena *run, Arena *step, Model *m, Pass p, const Batch *x)
+{
+    params_train(m->params, "*", true);
+    params_zero_grad(m->params);
+    ArenaMark mark = arena_mark(step);
+    p.tape = tape_open(step, true);
+    Var *loss = model_loss(m, &p, x);
+    tape_backward(p.tape, loss);
+    int64_t n = params_count(m->params, NULL, false), at = 0;
+    Tensor all = tensor_new(run, params_dtype(m->params), SHAPE(n + 1));
+    for (int i = 0; i < params_n(m->params); i++) {
+        Tensor g = params_at(m->params, i)->grad;
+        for (int64_t j = 0; j < tensor_count(g); j++) tensor_set(all, at++, tensor_get(g, j));
+    }
+    tensor_set(all, at, tape_scalar(loss));
+    arena_drop(step, mark);
+    return all;
+}
+
 /* Largest gap between rows i < len[b] of two (B,T,V); `shift` is how much further right b's row stands. */
 static inline double rows_gap(Tensor a, Tensor b, const int32_t *len)
 {

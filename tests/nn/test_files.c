@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "io/safetensors.h"
+#include "nn/build.h"
 
 static Arena A, STEP;
 static const char *DIR_NAME;
@@ -112,6 +113,151 @@ static void other_names(void **state)
     }
 }
 
+/* BART has one table; a config that unties it is believed as long as the file has one table too. */
+static void untied_tables(void **state)
+{
+    (void)state;
+    Config c = small_config("bart");
+    c.tie_head = false;
+    Model *a, *b;
+    assert_int_equal(model_open(&a, &A, &c, F32, 3), OK);
+    assert_int_equal(model_save(a, DIR_NAME), OK);
+    EXPECT(model_load(&b, &A, DIR_NAME) == OK, "%s", err_message());
+    int n = params_n(a->params);
+    Named *named = NEW(&A, Named, n + 1);
+    for (int j = 0; j < n; j++) named[j] = (Named){params_at(a->params, j)->name, params_at(a->params, j)->val};
+    Tensor twin = tensor_copy(&A, param_find(a->params, "shared.weight")->val);
+    named[n] = (Named){"model.decoder.embed_tokens.weight", twin};
+    for (int other = 0; other < 2; other++) {
+        if (other) tensor_set(twin, 5, 9);
+        assert_int_equal(safetensors_write(str_print(&A, "%s/model.safetensors", DIR_NAME), named, n + 1, NULL, 0),
+                         OK);
+        Status s = model_load(&b, &A, DIR_NAME);
+        EXPECT(s == (other ? E_MISMATCH : OK), "%d '%s'", (int)s, err_message());
+        EXPECT(!other || strstr(err_message(), "decoder.embed_tokens.weight' is not 'shared.weight'"), "%s",
+               err_message());
+        err_clear();
+    }
+}
+
+/* ---- weights in place */
+
+static bool on_arena(const Arena *a, const void *p)
+{
+    return (const char *)p >= a->base && (const char *)p < a->end;
+}
+
+static int in_file(const Model *m, const Arena *a)
+{
+    int n = 0;
+    for (int i = 0; i < params_n(m->params); i++) n += !on_arena(a, params_at(m->params, i)->val.data);
+    return n;
+}
+
+/* safetensors whose header moves the values off four bytes, as nothing forbids. */
+static void misalign(const char *path)
+{
+    Bytes f;
+    assert_int_equal(file_read(&f, &A, path), OK);
+    char *moved = arena_take(&A, f.len + 1);
+    uint64_t n;
+    memcpy(&n, f.text, 8);
+    memcpy(moved + 8, f.text + 8, n);
+    moved[8 + n] = ' ';
+    memcpy(moved + 9 + n, f.text + 8 + n, f.len - 8 - n);
+    n++;
+    memcpy(moved, &n, 8);
+    assert_int_equal(file_write(path, moved, f.len + 1), OK);
+}
+
+/* F32 is used where it lies; writing to it leaves the file alone; saving over the file leaves the model alone. */
+static void in_place(void **state)
+{
+    (void)state;
+    const char *path = str_print(&A, "%s/model.safetensors", DIR_NAME);
+    for (int i = 0; i < N_SHAPES; i++) {
+        Model *a = small_model(&A, SHAPES[i], F32), *b, *c;
+        assert_int_equal(model_save(a, DIR_NAME), OK);
+        Arena own = arena_open((size_t)1 << 30);
+        EXPECT(model_load(&b, &own, DIR_NAME) == OK, "%s", err_message());
+        EXPECT(in_file(b, &own) == params_n(b->params), "%s: %d of %d parameters lie in the file", SHAPES[i],
+               in_file(b, &own), params_n(b->params));
+        Bytes before, after;
+        assert_int_equal(file_read(&before, &A, path), OK);
+        for (int j = 0; j < params_n(b->params); j++) tensor_fill(params_at(b->params, j)->val, 0.5);
+        assert_int_equal(file_read(&after, &A, path), OK);
+        assert_memory_equal(before.text, after.text, before.len);
+        assert_int_equal(model_save(b, DIR_NAME), OK);
+        EXPECT(model_load(&c, &A, DIR_NAME) == OK, "%s", err_message());
+        assert_true(tensor_get(params_at(c->params, 0)->val, 0) == 0.5);
+        assert_int_equal(model_save(a, DIR_NAME), OK);
+        assert_true(tensor_get(params_at(c->params, 0)->val, 0) == 0.5);
+
+        EXPECT(model_load_as(&b, &own, DIR_NAME, &(LoadOptions){.dtype = F64}) == OK, "%s", err_message());
+        assert_int_equal(in_file(b, &own), 0);
+        misalign(path);
+        EXPECT(model_load(&b, &own, DIR_NAME) == OK, "%s", err_message());
+        assert_int_equal(in_file(b, &own), 0);
+        for (int j = 0; j < params_n(a->params); j++)
+            assert_memory_equal(params_at(a->params, j)->val.data, params_at(b->params, j)->val.data,
+                                tensor_bytes(params_at(a->params, j)->val));
+        arena_close(&own);
+    }
+}
+
+/* Bytes in memory now, or the most since `forget` last asked; 0 where the system does not say. */
+static long resident(const char *line)
+{
+    long kb = 0;
+    char text[256];
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(text, sizeof text, f))
+        if (!strncmp(text, line, strlen(line))) kb = strtol(text + strlen(line) + 1, NULL, 10);
+    if (f) fclose(f);
+    return kb * 1024;
+}
+
+static bool forget(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    return f && (fputs("5", f) >= 0) & !fclose(f);
+}
+
+/* A loaded model takes the memory of its file, whether its values lie in it or had to be copied out of it. */
+static void memory_of_the_file(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* its shadow counts too */
+#endif
+    Config c = small_config("roberta");
+    c.vocab = 20000;
+    c.dim = 256;
+    Model *m;
+    Arena make = arena_open((size_t)1 << 30);
+    assert_int_equal(model_open(&m, &make, &c, F32, 1), OK);
+    assert_int_equal(model_save(m, DIR_NAME), OK);
+    long size = (long)(4 * params_count(m->params, NULL, false));
+    arena_close(&make);
+    for (int moved = 0; moved < 2; moved++) {
+        if (moved) misalign(str_print(&A, "%s/model.safetensors", DIR_NAME));
+        Arena own = arena_open((size_t)1 << 30);
+        long before = resident("VmRSS");
+        if (!before || !forget()) skip();
+        EXPECT(model_load(&m, &own, DIR_NAME) == OK, "%s", err_message());
+        double sum = 0;
+        for (int i = 0; i < params_n(m->params); i++)
+            for (int64_t j = 0; j < tensor_count(params_at(m->params, i)->val); j++)
+                sum += tensor_get(params_at(m->params, i)->val, j);
+        long grown = resident("VmHWM") - before;
+        EXPECT(isfinite(sum) && grown < size + size / 10 + (4 << 20), "%s: %ld bytes of a file of %ld",
+               moved ? "copied" : "in place", grown, size);
+        arena_close(&own);
+        long left = resident("VmRSS") - before;
+        EXPECT(left < size / 2, "the arena is closed and %ld bytes stay", left);
+    }
+}
+
 static void expect_refused(const char *config, Status want, const char *says)
 {
     const char *path = str_print(&A, "%s/config.json", DIR_NAME);
@@ -140,19 +286,31 @@ static void bad_configs(void **state)
         {"{\"model_type\": \"gpt2\", \"n_embd\": 8.5}", E_FORMAT, "whole number"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": -8}", E_FORMAT, "n_embd is -8"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": 1e12}", E_FORMAT, "n_embd is 1e+12"},
-        {"{\"model_type\": \"gpt2\", \"n_embd\": 9, \"n_head\": 2}", E_CONFIG, "not a multiple"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 9, \"n_head\": 2}", E_FORMAT, "not a multiple"},
         {"{\"model_type\": \"gpt2\", \"activation_function\": \"mish\"}", E_FORMAT, "'mish'"},
         {"{\"model_type\": \"gpt2\", \"tie_word_embeddings\": 1}", E_FORMAT, "not true or false"},
-        {"{\"model_type\": \"gpt2\", \"scale_attn_weights\": false}", E_FORMAT, "not supported"},
-        {"{\"model_type\": \"gpt2\", \"resid_pdrop\": 1}", E_CONFIG, "dropout is 1"},
-        {"{\"model_type\": \"gpt2\", \"layer_norm_epsilon\": 0}", E_CONFIG, "eps is 0"},
-        {"{\"model_type\": \"gpt2\", \"n_embd\": 1000000, \"n_head\": 1, \"n_layer\": 4000}", E_CONFIG, "parameters"},
+        {"{\"model_type\": \"gpt2\", \"scale_attn_weights\": false}", E_FORMAT, "only true is supported"},
+        {"{\"model_type\": \"gpt2\", \"resid_pdrop\": 1}", E_FORMAT, "dropout is 1"},
+        {"{\"model_type\": \"gpt2\", \"layer_norm_epsilon\": 0}", E_FORMAT, "eps is 0"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 1000000, \"n_head\": 1, \"n_layer\": 4000}", E_FORMAT, "parameters"},
         {"{\"model_type\": \"gpt2\", \"vocab_size\": 90000}", E_MISMATCH, "describes about"},
         {"{\"model_type\": \"roberta\", \"position_embedding_type\": \"relative_key\"}", E_FORMAT, "absolute"},
-        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 2}", E_CONFIG, "positions is 2"},
+        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 2}", E_FORMAT, "positions is 2"},
         {"{\"model_type\": \"t5\", \"feed_forward_proj\": \"gated-mish\"}", E_FORMAT, "'mish'"},
-        {"{\"model_type\": \"t5\", \"relative_attention_num_buckets\": 7}", E_CONFIG, "rel_buckets is 7"},
-        {"{\"model_type\": \"t5\", \"relative_attention_max_distance\": 8}", E_CONFIG, "rel_distance is 8"},
+        {"{\"model_type\": \"t5\", \"relative_attention_num_buckets\": 7}", E_FORMAT, "rel_buckets is 7"},
+        {"{\"model_type\": \"t5\", \"relative_attention_max_distance\": 8}", E_FORMAT, "rel_distance is 8"},
+        {"{\"model_type\": \"roberta\", \"is_decoder\": true}", E_FORMAT, "is_decoder is true, only false"},
+        {"{\"model_type\": \"roberta\", \"add_cross_attention\": true}", E_FORMAT, "add_cross_attention is true"},
+        {"{\"model_type\": \"roberta\", \"is_encoder_decoder\": true}", E_FORMAT, "is_encoder_decoder is true"},
+        {"{\"model_type\": \"roberta\", \"hidden_act\": \"quick_gelu\"}", E_FORMAT, "hidden_act is 'quick_gelu'"},
+        {"{\"model_type\": \"roberta\", \"hidden_act\": [1]}", E_FORMAT, "hidden_act is not a string"},
+        {"{\"model_type\": \"roberta\", \"pruned_heads\": {\"0\": [1]}}", E_FORMAT, "pruned_heads is {"},
+        {"{\"model_type\": \"gpt2\", \"quantization_config\": {\"bits\": 4}}", E_FORMAT, "has a quantization_config"},
+        {"{\"model_type\": \"gpt2\", \"scale_attn_by_inverse_layer_idx\": true}", E_FORMAT, "idx is true, only"},
+        {"{\"model_type\": \"gpt2\", \"add_cross_attention\": 1}", E_FORMAT, "add_cross_attention is 1"},
+        {"{\"model_type\": \"bart\", \"normalize_before\": true}", E_FORMAT, "normalize_before is true"},
+        {"{\"model_type\": \"plbart\", \"is_encoder_decoder\": false}", E_FORMAT, "is_encoder_decoder is false"},
+        {"{\"model_type\": \"t5\", \"tie_encoder_decoder\": true}", E_FORMAT, "tie_encoder_decoder is true"},
     };
     Model *m = small_model(&A, "gpt2", F32);
     assert_int_equal(model_save(m, DIR_NAME), OK);
@@ -168,6 +326,52 @@ static void bad_configs(void **state)
     unlink(str_print(&A, "%s/config.json", DIR_NAME));
     assert_int_equal(model_load(&m, &A, DIR_NAME), E_IO);
     err_clear();
+}
+
+/* What a config means that leaves keys out: the reference's own defaults.  Counts are the published models'. */
+static void published_configs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        int64_t total;
+        bool pooler, head;
+    } KNOWN[] = {
+        {"{\"model_type\": \"roberta\", \"max_position_embeddings\": 514, \"type_vocab_size\": 1}", 124645632, true},
+        {"{\"model_type\": \"roberta\", \"vocab_size\": 51416, \"max_position_embeddings\": 1026, "
+         "\"type_vocab_size\": 10}",
+         125929728, true},
+        {"{\"model_type\": \"plbart\"}", 139220736 + 50005, false, true},
+        {"{\"model_type\": \"t5\", \"vocab_size\": 32100}", 60492288, false, true},
+        {"{\"model_type\": \"t5\", \"vocab_size\": 32100, \"d_model\": 768, \"d_ff\": 3072, \"num_layers\": 12, "
+         "\"num_heads\": 12}",
+         222882048, false, true},
+        {"{\"model_type\": \"gpt2\"}", 124439808, false, true},
+        {"{\"model_type\": \"bart\"}", 406291456 + 50265, false, true}};
+    const char *path = str_print(&A, "%s/config.json", DIR_NAME);
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
+        Config c;
+        Model *m;
+        assert_int_equal(file_write(path, KNOWN[i].config, strlen(KNOWN[i].config)), OK);
+        EXPECT(config_load(&c, DIR_NAME) == OK, "%s", err_message());
+        c.pooler = KNOWN[i].pooler;
+        c.no_lm_head = !KNOWN[i].head;
+        size_t before = arena_peak(&A);
+        EXPECT(model_open_blank(&m, &A, &c, F32, 1) == OK, "%s", err_message());
+        EXPECT(params_count(m->params, NULL, false) == KNOWN[i].total, "%s: %lld parameters, expected %lld",
+               KNOWN[i].config, (long long)params_count(m->params, NULL, false), (long long)KNOWN[i].total);
+        assert_true(arena_peak(&A) - before < 1 << 22);
+    }
+    Config c;
+#define READS(config)                                                                                                \
+    assert_int_equal(file_write(path, config, strlen(config)), OK);                                                  \
+    EXPECT(config_load(&c, DIR_NAME) == OK, "%s", err_message())
+    READS("{\"model_type\": \"roberta\", \"hidden_size\": 1024, \"num_attention_heads\": 16}");
+    assert_true(c.positions == 512 && c.types == 2 && c.eps == 1e-12 && c.hidden == 3072);
+    READS("{\"model_type\": \"t5\", \"d_model\": 768}");
+    assert_true(c.hidden == 2048 && c.head_dim == 64 && c.heads == 8);
+    READS("{\"model_type\": \"plbart\", \"encoder_attention_heads\": 16, \"encoder_ffn_dim\": 4096}");
+    assert_true(c.decoder_heads == 12 && c.decoder_hidden == 3072 && c.scale_embedding);
 }
 
 /* The same refusals for configs made in code. */
@@ -203,4 +407,5 @@ static void bad_fields(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(bad_configs), TEST(bad_fields))
+SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(untied_tables), TEST(in_place),
+      TEST(memory_of_the_file), TEST(published_configs), TEST(bad_configs), TEST(bad_fields))

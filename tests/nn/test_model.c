@@ -128,26 +128,6 @@ static void padding_is_unseen(void **state)
     }
 }
 
-/* Loss and all gradients of a pass, on the run arena, one after the other. */
-static Tensor loss_and_gradients(Model *m, Pass p, const Batch *x)
-{
-    params_train(m->params, "*", true);
-    params_zero_grad(m->params);
-    ArenaMark mark = arena_mark(&G.step);
-    p.tape = tape_open(&G.step, true);
-    Var *loss = model_loss(m, &p, x);
-    tape_backward(p.tape, loss);
-    int64_t n = params_count(m->params, NULL, false), at = 0;
-    Tensor all = tensor_new(&G.run, params_dtype(m->params), SHAPE(n + 1));
-    for (int i = 0; i < params_n(m->params); i++) {
-        Tensor g = params_at(m->params, i)->grad;
-        for (int64_t j = 0; j < tensor_count(g); j++) tensor_set(all, at++, tensor_get(g, j));
-    }
-    tensor_set(all, at, tape_scalar(loss));
-    arena_drop(&G.step, mark);
-    return all;
-}
-
 static bool same_bytes(Tensor a, Tensor b)
 {
     return tensor_same_shape(a, b) && !memcmp(a.data, b.data, tensor_bytes(a));
@@ -162,9 +142,9 @@ static void fused_is_open(void **state)
             Batch x = small_batch(&G.run, m);
             Hooks *h = with ? adapted(&G.run, m) : hooks_new(&G.run);
             Pass p = {.hooks = h, .seed = 4, .train = true};
-            Tensor fused = loss_and_gradients(m, p, &x);
+            Tensor fused = loss_and_gradients(&G.run, &G.step, m, p, &x);
             hook_observe(h, (Where){SITE_PROBS, LAYER_ANY, PART_ANY}, look, NULL);
-            Tensor open = loss_and_gradients(m, p, &x);
+            Tensor open = loss_and_gradients(&G.run, &G.step, m, p, &x);
             EXPECT_NEAR(fused, open, 1e-11);
         }
 }
@@ -197,8 +177,8 @@ static void kept_is_whole(void **state)
                     double gap = tensor_get(c, j * V + v) - tensor_get(a, (j / 3 * T + KEEP[j]) * V + v);
                     EXPECT(fabs(gap) < 1e-12, "%s: kept row %d differs by %g", SHAPES[i], j, gap);
                 }
-            EXPECT_NEAR(loss_and_gradients(m, (Pass){.hooks = h}, &k), loss_and_gradients(m, (Pass){.hooks = h}, &x),
-                        1e-11);
+            EXPECT_NEAR(loss_and_gradients(&G.run, &G.step, m, (Pass){.hooks = h}, &k),
+                        loss_and_gradients(&G.run, &G.step, m, (Pass){.hooks = h}, &x), 1e-11);
         }
 }
 
@@ -354,10 +334,11 @@ static void checkpointed_is_plain(void **state)
         Model *m = small_model(&G.run, SHAPES[i], F32);
         Batch x = small_batch(&G.run, m);
         Hooks *h = adapted(&G.run, m);
-        Tensor plain = loss_and_gradients(m, (Pass){.hooks = h, .seed = 8, .train = true}, &x);
-        Tensor again = loss_and_gradients(m, (Pass){.hooks = h, .seed = 8, .train = true, .checkpoint = true}, &x);
+        Tensor plain = loss_and_gradients(&G.run, &G.step, m, (Pass){.hooks = h, .seed = 8, .train = true}, &x);
+        Tensor again = loss_and_gradients(&G.run, &G.step, m,
+                                          (Pass){.hooks = h, .seed = 8, .train = true, .checkpoint = true}, &x);
         EXPECT(same_bytes(plain, again), "%s: checkpointing changes gradients", SHAPES[i]);
-        Tensor other = loss_and_gradients(m, (Pass){.hooks = h, .seed = 9, .train = true}, &x);
+        Tensor other = loss_and_gradients(&G.run, &G.step, m, (Pass){.hooks = h, .seed = 9, .train = true}, &x);
         EXPECT(!same_bytes(plain, other), "%s: dropout does not depend on the seed", SHAPES[i]);
     }
 }
@@ -376,7 +357,7 @@ static void threads_do_not_matter(void **state)
         Tensor y[2];
         for (int k = 0; k < 2; k++) {
             omp_set_num_threads(k + 1);
-            y[k] = loss_and_gradients(m, (Pass){.seed = 8, .train = true}, &x);
+            y[k] = loss_and_gradients(&G.run, &G.step, m, (Pass){.seed = 8, .train = true}, &x);
         }
         EXPECT(same_bytes(y[0], y[1]), "%s: two threads give other bytes", SHAPES[i]);
     }
