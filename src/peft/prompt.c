@@ -2,7 +2,7 @@
  * them alike, so the content moves by P places.  They stand before the encoder's input where there is an encoder,
  * else before the decoder's.  The model sees that an EMBED hook put rows in front: it lengthens masks, drops those
  * rows from its result, and while decoding with a cache uses them in the first pass only.  So a classification head
- * reads the first token of the text, where the PEFT library reads the first virtual token. */
+ * reads the first token of the text; with read_prompt it reads the first virtual token, as in the PEFT library. */
 #include "peft/place.h"
 
 static Part part_of(const Model *m)
@@ -34,6 +34,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     Where at = {.site = SITE_EMBED, .layer = LAYER_EMBED, .part = part_of(m)};
     Param *table =
         place_param(m, "prompt", at, "table", (Init){INIT_NORMAL, cfg->init_sd}, SHAPE(cfg->length, c->dim));
+    if (cfg->read_prompt) hooks_read_virtual(hooks);
     hook_add(hooks, at, prompt_hook, table);
     return OK;
 }
