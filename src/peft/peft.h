@@ -53,6 +53,7 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     bool shift_positions; /* prefix: positions of the content move by length, as PEFT's do; relative ones (T5) then
                              see the prefix at the positions before the content */
     bool displaced;       /* prefix on T5: the adapters library's, content keys seem length further right */
+    bool late;            /* prompt: joins after the embeddings' positions and norm, as the adapters library's does */
     bool read_prompt;     /* prompt: a classification head reads the first virtual token, as PEFT's does */
     double init_sd;       /* prefix, prompt: of the start; adapters: of the up-projection, 0 starts at identity */
 } PeftConfig;

@@ -178,6 +178,12 @@ static inline void set_displaced(PeftConfig *cfg, const Model *m)
     cfg->displaced = true;
 }
 
+static inline void set_late(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->late = cfg->read_prompt = true;
+}
+
 static inline void set_rules(PeftConfig *cfg, const Model *m)
 {
     static const LoraRule rules[] = {{"*.0.*", 3, 5}, {"*", 1, 2}};
@@ -256,6 +262,7 @@ static inline int variants(Variant *v)
                                     {"dora", "dora exact", set_exact},
                                     {"dora", "dora thirds", set_exact_thirds},
                                     {"vera", "vera all", set_all_maps},
+                                    {"prompt", "late", set_late},
                                     {"ia3", "ia3 all", set_every_scale},
                                     {"houlsby", "houlsby norms", set_norms_and_channels},
                                     {"pfeiffer", "pfeiffer sum", set_sum},
