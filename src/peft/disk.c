@@ -192,6 +192,12 @@ static Status check_size(const Adapter *a, const Model *m)
     return OK;
 }
 
+/* A bare encoder's names have none. */
+static const char *default_prefix(const Model *m)
+{
+    return m->config.no_lm_head && !m->config.classes ? "" : m->arch->format->prefix;
+}
+
 /* The prefix of the base model's names, where some tensor shows it. */
 static const char *prefix_of(const Adapter *a, const Model *m)
 {
@@ -204,7 +210,7 @@ static const char *prefix_of(const Adapter *a, const Model *m)
             if (str_glob(bare, weights_at(a->weights, j)->name)) return "";
         }
     }
-    return m->config.no_lm_head && !m->config.classes ? "" : prefix;
+    return default_prefix(m);
 }
 
 /* Base parameters that the file brings along: heads, biases, modules saved whole. */
@@ -298,6 +304,12 @@ Status adapter_load_model(Model **m, Hooks **hooks, Arena *run, const char *dir,
 Adapter *adapter_of(Model *m, const Peft *method, const PeftConfig *cfg, const char *name)
 {
     Adapter *a = NEW(m->run, Adapter, 1);
-    *a = (Adapter){.run = m->run, .path = name, .name = name, .model = m, .method = method, .cfg = *cfg};
+    *a = (Adapter){.run = m->run,
+                   .path = name,
+                   .name = name,
+                   .model = m,
+                   .method = method,
+                   .cfg = *cfg,
+                   .prefix = default_prefix(m)};
     return a;
 }

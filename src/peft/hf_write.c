@@ -207,6 +207,9 @@ static Status describe_prefix(Adapter *a, cJSON *root)
 
 static Status describe_prompt(Adapter *a, cJSON *root)
 {
+    if (a->cfg.late && a->model->config.positions)
+        return fail(E_CONFIG,
+                    "prompt: PEFT's passes the embedding's positions and norm, this one joins behind them (late)");
     if (!a->stride) a->stride = a->model->arch->encode ? 2 : 1;
     if (a->model->config.classes && !a->cfg.read_prompt && model_layers(a->model, PART_ENCODER) && !a->model->decoder)
         adapter_remark(a, "prompt: PEFT's classification head reads the first virtual token, not the text's first");

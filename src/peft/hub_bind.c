@@ -67,8 +67,9 @@ static Status bind_bottleneck(Adapter *a)
         const char *name =
             n == 4 ? str_print(a->run, "%s.scaling", module) : str_print(a->run, "%s.%s.%s", module, theirs, kind);
         adapter_bind(a, p, name, p->val.rank, p->val.dim);
-        if (a->writing && !strcmp(what, "norm_before"))
-            adapter_bind(a, p, str_print(a->run, "%s.adapter_down.0.%s", module, kind), p->val.rank, p->val.dim);
+        const char *alias = str_print(a->run, "%s.adapter_down.0.%s", module, n == 5 ? kind : "");
+        if (!strcmp(what, "norm_before") && (a->writing || adapter_stored(a, alias)))
+            adapter_bind(a, p, alias, p->val.rank, p->val.dim);
     }
     return OK;
 }

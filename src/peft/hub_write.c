@@ -258,6 +258,8 @@ static Status describe_prefix(Adapter *a, cJSON *c)
 
 static Status describe_prompt(Adapter *a, cJSON *c)
 {
+    if (!a->cfg.late && a->model->config.positions)
+        return fail(E_CONFIG, "prompt: the adapters library's joins behind the embedding (late), this one passes it");
     config_put(c, "architecture", "prompt_tuning");
     config_put(c, "combine", "prefix");
     config_put(c, "prompt_init", "random_uniform");
