@@ -25,7 +25,7 @@ typedef struct {
 /* A lossy step: refused, or done with a remark. */
 static Status lossy(Move *v, const char *what)
 {
-    if (!v->lossy) return fail(E_CONFIG, "%s; --allow-lossy does it all the same", what);
+    if (!v->lossy) return fail(E_MISMATCH, "%s; --allow-lossy does it all the same", what);
     adapter_remark(v->to, "%s", what);
     return OK;
 }
@@ -114,7 +114,7 @@ static Status lora_to_whole(Move *v)
         while (!linear_is_whole(now)) now--;
         if (now == whole) { /* one more third */
             if (scale * rules[n - 1].rank != rules[n - 1].alpha)
-                return fail(E_CONFIG, "%s: thirds of one matrix have different scales, and PEFT has one", l->name);
+                return fail(E_MISMATCH, "%s: thirds of one matrix have different scales, and PEFT has one", l->name);
             rank += rules[--n].rank;
         } else {
             buf_print(&target, "%s%s", n ? "|" : "", now->name);
@@ -176,7 +176,7 @@ static Status check_scale(Move *v, const Param *p, const char *what)
 {
     const Config *c = &v->from->model->config;
     if (v->to->library != &LIBRARY_HUB || strcmp(what, "ffn") != 0) return OK;
-    if (c->gated) return fail(E_CONFIG, "ia3: the adapters library has no scale after a gated activation");
+    if (c->gated) return fail(E_MISMATCH, "ia3: the adapters library has no scale after a gated activation");
     if (c->act == ACT_RELU && all_positive(p)) return OK;
     if (!v->lossy || !v->to->n_remarks)
         return lossy(v, str_print(v->to->run,

@@ -54,7 +54,7 @@ bool json_is_set(const cJSON *object, const char *key)
 
 Status adapter_refuse(const Adapter *a, const cJSON *object, const char *key, const char *why)
 {
-    return json_is_set(object, key) ? fail(E_CONFIG, "%s: %s is set: %s", a->path, key, why) : OK;
+    return json_is_set(object, key) ? fail(E_MISMATCH, "%s: %s is set: %s", a->path, key, why) : OK;
 }
 
 void adapter_unknown(Adapter *a, const cJSON *object, const char *const *known)
@@ -279,7 +279,8 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
     a->prefix = prefix_of(a, m);
     TRY(a->library->configure(a, m));
     TRY(check_size(a, m));
-    TRY(peft_attach(a->method, m, hooks, &a->cfg));
+    Status s = peft_attach(a->method, m, hooks, &a->cfg);
+    if (s) return s == E_CONFIG ? E_MISMATCH : s; /* it is a file's setting, not the user's */
     a->model = m;
     a->binding = NEW(a->run, Binding, 2 * params_n(m->params) + 2);
     TRY(a->library->bind(a));
@@ -287,18 +288,6 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
     for (int i = 0; i < a->n_bindings; i++) TRY(fill(a, &a->binding[i]));
     TRY(check_unused(a, a->weights));
     return check_unused(a, a->head);
-}
-
-Status adapter_load_model(Model **m, Hooks **hooks, Arena *run, const char *dir, const char *path)
-{
-    *hooks = hooks_new(run);
-    if (!path) return model_load(m, run, dir);
-    Adapter *a;
-    TRY(adapter_open(&a, run, path));
-    Status s = model_load_as(m, run, dir, &(LoadOptions){.classes = adapter_classes(a)});
-    if (!s) s = adapter_attach(a, *m, *hooks);
-    adapter_close(a);
-    return s;
 }
 
 Adapter *adapter_of(Model *m, const Peft *method, const PeftConfig *cfg, const char *name)

@@ -11,7 +11,7 @@
  *     adapter_close(a);
  *
  * The config says how and where to adapt, and every tensor it asks for must be there; a tensor that nothing asked for is
- * E_MISMATCH with its name.  A field that asks for what is not done here is E_CONFIG with its name; unknown fields that
+ * E_MISMATCH with its name, and so is a field that asks for what is not done here; unknown fields that
  * are set leave a remark.  Files are not trusted: sizes are checked against the file before anything is made. */
 #ifndef PEFT_DISK_H
 #define PEFT_DISK_H
@@ -61,12 +61,9 @@ Status adapter_open(Adapter **out, Arena *run,
 void adapter_close(Adapter *);        /* NULL is fine; the model stays */
 int adapter_classes(const Adapter *); /* of the head it brings, 0: none */
 Status adapter_attach(Adapter *, Model *, Hooks *);
-/* A model as `dir` has it, with the adapter in `adapter` (NULL: none, and *hooks is empty) and the head it brings. */
-Status adapter_load_model(Model **, Hooks **, Arena *run, const char *dir, const char *adapter);
-
 /* A method attached here, to be saved; `name` names it in the adapters library's files. */
 Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name);
-/* The same adapter as the other library has it, with remarks; E_CONFIG names what that cannot say.  Where `lossy`, what
+/* The same adapter as the other library has it, with remarks; E_MISMATCH names what that cannot say.  Where `lossy`, what
  * only part of it can say is done in part, with a remark.  May leave the adapter on a new model. */
 Status adapter_convert(Adapter **out, Adapter *, const Library *to, bool lossy);
 Status adapter_save(Adapter *, const char *dir);

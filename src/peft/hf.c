@@ -80,7 +80,7 @@ Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
     }
     if (*n) return OK;
     if (!json_is_set(a->root, "target_modules"))
-        return fail(E_CONFIG, "%s: target_modules is missing: which linear maps were adapted is not told", a->path);
+        return fail(E_MISMATCH, "%s: target_modules is missing: which linear maps were adapted is not told", a->path);
     return fail(E_MISMATCH, "%s: target_modules matches no linear map of this %s model, whose names are like %s%s",
                 a->path, m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
 }
@@ -159,7 +159,7 @@ static Status check_start(const Adapter *a)
 {
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(a->root, "init_lora_weights");
     if (!cJSON_IsString(start) || str_glob("gaussian|eva|orthogonal", start->valuestring)) return OK;
-    return fail(E_CONFIG,
+    return fail(E_MISMATCH,
                 "%s: init_lora_weights is '%.30s': the adapter is relative to a base that was changed at the start",
                 a->path, start->valuestring);
 }
@@ -243,7 +243,7 @@ static Status configure_vera(Adapter *a, const Model *m)
     bool saved = true;
     TRY(json_bool(&saved, a->root, "save_projection", a->path));
     if (!saved)
-        return fail(E_CONFIG,
+        return fail(E_MISMATCH,
                     "%s: save_projection is false: the shared projections come from another generator and are not "
                     "in the file",
                     a->path);
@@ -251,7 +251,7 @@ static Status configure_vera(Adapter *a, const Model *m)
     TRY(json_int(&a->cfg.rank, a->root, "r", 1, MOST_RANK, a->path));
     TRY(json_real(&a->cfg.dropout, a->root, "vera_dropout", 0, 0.999, a->path));
     TRY(set_bias(a));
-    if (a->cfg.bias) return fail(E_CONFIG, "%s: bias is not none, which VeRA has no place for here", a->path);
+    if (a->cfg.bias) return fail(E_MISMATCH, "%s: bias is not none, which VeRA has no place for here", a->path);
     a->cfg.target = all_names(a, target, n);
     const Stored *shared = adapter_stored(a, "base_model.vera_A");
     if (!shared || shared->rank != 2 || shared->dim[0] != a->cfg.rank) /* it is frozen, so nothing else counts it */
@@ -273,7 +273,7 @@ static Status configure_ia3(Adapter *a, const Model *m)
         TRY(match_modules(&input, a->root, "feedforward_modules", full, a->path));
         const char *what = ia3_what(l->at.site, input);
         if (!what)
-            return fail(E_CONFIG, "%s: feedforward_modules holds %s, whose input others read, too", a->path, full);
+            return fail(E_MISMATCH, "%s: feedforward_modules holds %s, whose input others read, too", a->path, full);
         name[i] = str_print(a->run, "%s.layer.%d.%s", part_name(l->at.part), l->at.layer, what);
     }
     a->cfg.target = name_list(a->run, name, n);
@@ -413,7 +413,7 @@ static Status configure(Adapter *a, const Model *m)
         adapter_unknown(a, a->root, KINDS[i].known);
         return OK;
     }
-    return fail(E_CONFIG,
+    return fail(E_MISMATCH,
                 "%s: peft_type is %.40s; read here are LORA, ADALORA, VERA, IA3, PREFIX_TUNING, PROMPT_TUNING "
                 "and P_TUNING",
                 a->path, a->kind);

@@ -40,7 +40,7 @@ static Status bind_lora(Adapter *a)
 {
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
         if (!linear_is_whole(l))
-            return fail(E_CONFIG, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
+            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
                         l->name);
         Param *down = param(a, l, "A"), *up = param(a, l, "B"), *m = param(a, l, "magnitude");
         Binding *b = adapter_bind(a, down, spelt(a, l, "lora_A.weight"), 2, down->val.dim);
@@ -58,7 +58,7 @@ static Status bind_vera(Adapter *a)
         adapter_bind(a, shared[i], i ? "base_model.vera_B" : "base_model.vera_A", 2, shared[i]->val.dim);
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
         if (!linear_is_whole(l))
-            return fail(E_CONFIG, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
+            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
                         l->name);
         Param *d = param(a, l, "d"), *b = param(a, l, "b");
         adapter_bind(a, d, spelt(a, l, "vera_lambda_d"), 1, d->val.dim);
@@ -81,7 +81,7 @@ static Status bind_ia3(Adapter *a)
         const Linear *l = ia3_linear(a->model, (Where){.layer = layer, .part = part}, what, &inputs);
         int64_t n = tensor_count(p->val);
         if (!linear_is_whole(l))
-            return fail(E_CONFIG, "%s: a third of a matrix is no module of its own, so PEFT cannot scale it",
+            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot scale it",
                         l->name);
         if (inputs)
             adapter_bind(a, p, spelt(a, l, "ia3_l"), SHAPE(1, n));
@@ -97,7 +97,7 @@ static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;
     if (a->cfg.kind != PREFIX_FREE)
-        return fail(E_CONFIG, "PEFT keeps a prefix as its keys and values: an MLP or tied slots have no place");
+        return fail(E_MISMATCH, "PEFT keeps a prefix as its keys and values: an MLP or tied slots have no place");
     for (Where at = PLACE_FIRST; place_next(m, &a->cfg, &at);)
         for (int i = 0; i < 2; i++) {
             Param *p = place_find(m, "prefix", at, i ? "values" : "keys");
@@ -128,7 +128,7 @@ Status hf_bind(Adapter *a)
 {
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
-    return fail(E_CONFIG,
+    return fail(E_MISMATCH,
                 "Hugging Face PEFT has no method like %s; it knows lora, dora, vera, ia3, prefix and prompt",
                 a->method->name);
 }

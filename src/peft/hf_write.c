@@ -147,7 +147,7 @@ static Status describe_ia3(Adapter *a, cJSON *root)
                 continue;
             Set *s = input ? &in : &out;
             if (input && holds(&out, l))
-                return fail(E_CONFIG, "%s: PEFT scales a map's output or its input, not both", l->name);
+                return fail(E_MISMATCH, "%s: PEFT scales a map's output or its input, not both", l->name);
             s->in[s->n++] = l;
         }
     config_put(root, "peft_type", "IA3");
@@ -176,15 +176,15 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     const PeftConfig *c = &a->cfg;
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
     if (c->kind != PREFIX_FREE)
-        return fail(E_CONFIG,
+        return fail(E_MISMATCH,
                     "prefix: PEFT's files hold keys and values; an MLP or tied slots have no place in them");
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p) && c->on[p] != (p == part))
-            return fail(E_CONFIG, "prefix: %s, but PEFT's speaks to the %s's self-attention alone",
+            return fail(E_MISMATCH, "prefix: %s, but PEFT's speaks to the %s's self-attention alone",
                         c->on[p] ? str_print(a->run, "there is one for %s", part_name(p)) : "there is none for it",
                         part_name(part));
     if (c->displaced)
-        return fail(E_CONFIG, "prefix: displaced positions (the adapters library on T5) are not PEFT's");
+        return fail(E_MISMATCH, "prefix: displaced positions (the adapters library on T5) are not PEFT's");
     if (!c->shift_positions)
         adapter_remark(
             a,
@@ -208,7 +208,7 @@ static Status describe_prefix(Adapter *a, cJSON *root)
 static Status describe_prompt(Adapter *a, cJSON *root)
 {
     if (a->cfg.late && a->model->config.positions)
-        return fail(E_CONFIG,
+        return fail(E_MISMATCH,
                     "prompt: PEFT's passes the embedding's positions and norm, this one joins behind them (late)");
     if (!a->stride) a->stride = a->model->arch->encode ? 2 : 1;
     if (a->model->config.classes && !a->cfg.read_prompt && model_layers(a->model, PART_ENCODER) && !a->model->decoder)
@@ -266,7 +266,7 @@ Status hf_describe(Adapter *a, cJSON *root)
         cJSON_AddBoolToObject(root, "inference_mode", true);
         return OK;
     }
-    return fail(E_CONFIG,
+    return fail(E_MISMATCH,
                 "Hugging Face PEFT has no method like %s; it knows lora, dora, vera, ia3, prefix and prompt",
                 a->method->name);
 }

@@ -109,14 +109,14 @@ static Status read_act(Act *out, const Adapter *a)
             *out = old && !strcmp(name, "gelu") ? ACT_GELU_TANH : h->act;
             return OK;
         }
-    return fail(E_CONFIG, "%s: non_linearity is '%.30s', which is not known here", a->path, name);
+    return fail(E_MISMATCH, "%s: non_linearity is '%.30s', which is not known here", a->path, name);
 }
 
 static Status read_width(int *out, const Adapter *a, const Model *m)
 {
     double factor = 16;
     if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config_of(a), "reduction_factor")))
-        return fail(E_CONFIG, "%s: reduction_factor differs between layers; here all have one", a->path);
+        return fail(E_MISMATCH, "%s: reduction_factor differs between layers; here all have one", a->path);
     TRY(json_real(&factor, config_of(a), "reduction_factor", 1e-3, 1e9, a->path));
     double width = m->config.dim / factor;
     *out = width < 1 ? 1 : width > 1 << 24 ? 1 << 24 : (int)width;
@@ -141,7 +141,7 @@ static Status read_residual(PeftConfig *c, const Adapter *a, bool reads_sum)
     bool before = true, post_add = cJSON_IsString(j) && !strcmp(j->valuestring, "post_add");
     if (!post_add) TRY(flag(&before, a, "residual_before_ln"));
     if (post_add && !reads_sum)
-        return fail(E_CONFIG, "%s: residual_before_ln is post_add, which needs original_ln_before", a->path);
+        return fail(E_MISMATCH, "%s: residual_before_ln is post_add, which needs original_ln_before", a->path);
     c->residual = post_add ? RESIDUAL_SUM : reads_sum && !before ? RESIDUAL_INPUT : RESIDUAL_OUTPUT;
     return OK;
 }
@@ -156,7 +156,7 @@ static Status refuse_bottleneck(const Adapter *a)
                        "a residual inside the adapter's norm is not done here"));
     TRY(flag(&after, a, "original_ln_after"));
     return after ? OK
-                 : fail(E_CONFIG, "%s: original_ln_after is false: leaving out the layer's norm is not done here",
+                 : fail(E_MISMATCH, "%s: original_ln_after is false: leaving out the layer's norm is not done here",
                         a->path);
 }
 
@@ -206,7 +206,7 @@ static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Line
     TRY(left_out(&skipped, a, m, l->at));
     *out = (l->at.site == SITE_FFN_UP && up) || (l->at.site == SITE_FFN_OUT && down);
     if (*out && m->config.gated)
-        return fail(E_CONFIG, "%s: intermediate_lora and output_lora on a gated feed-forward are not done here",
+        return fail(E_MISMATCH, "%s: intermediate_lora and output_lora on a gated feed-forward are not done here",
                     a->path);
     const char *letter = l->at.site == SITE_Q ? "q" : l->at.site == SITE_K ? "k" : l->at.site == SITE_V ? "v" : NULL;
     if (letters && !cJSON_IsArray(letters)) return fail(E_FORMAT, "%s: attn_matrices is not a list", a->path);
@@ -229,7 +229,7 @@ static Status configure_ia3(Adapter *a, const Model *m)
     a->method->defaults(&a->cfg, &m->config);
     TRY(json_real(&alpha, config_of(a), "alpha", -1e9, 1e9, a->path));
     if (alpha != 1)
-        return fail(E_CONFIG, "%s: alpha is %g beside composition_mode scale, expected 1", a->path, alpha);
+        return fail(E_MISMATCH, "%s: alpha is %g beside composition_mode scale, expected 1", a->path, alpha);
     for (int i = 0; i < m->n_linears; i++) {
         bool adapted;
         TRY(is_adapted(&adapted, a, m, &m->linears[i]));
@@ -293,7 +293,7 @@ static Status configure_prefix(Adapter *a, const Model *m)
     TRY(json_real(&rate, config_of(a), "dropout", 0, 1, a->path));
     if (rate > 0) adapter_remark(a, "dropout %g acts in training only, and not on a prefix here", rate);
     if (!flat && strcmp(act, "tanh") != 0)
-        return fail(E_CONFIG, "%s: non_linearity is '%.30s', and a prefix's MLP has tanh here", a->path, act);
+        return fail(E_MISMATCH, "%s: non_linearity is '%.30s', and a prefix's MLP has tanh here", a->path, act);
     c->kind = flat ? PREFIX_FREE : PREFIX_MLP;
     c->on[PART_ENCODER] = !m->arch->encode || encoder;
     c->on[PART_CROSS] = cross;
@@ -309,7 +309,7 @@ static Status configure_prompt(Adapter *a, const Model *m)
     a->cfg.length = 10;
     TRY(json_text(&combine, config_of(a), "combine", a->path));
     if (strcmp(combine, "prefix") != 0)
-        return fail(E_CONFIG, "%s: combine is '%.30s': a prompt stands in front here, and nowhere else", a->path,
+        return fail(E_MISMATCH, "%s: combine is '%.30s': a prompt stands in front here, and nowhere else", a->path,
                     combine);
 
     a->cfg.late = true;
@@ -411,7 +411,7 @@ static Status configure(Adapter *a, const Model *m)
         adapter_unknown(a, config_of(a), KINDS[i].known);
         return OK;
     }
-    return fail(E_CONFIG,
+    return fail(E_MISMATCH,
                 "%s: architecture is %.40s; read here are bottlenecks (null), lora, prefix_tuning and "
                 "prompt_tuning",
                 a->path, a->kind);

@@ -60,7 +60,7 @@ static Status bind_bottleneck(Adapter *a)
         int layer, n = sscanf(p->name, form, side, &layer, sub, what, kind);
         if (n < 4) continue;
         const char *module = module_of(a, part_of(side), layer, sub), *theirs = NULL;
-        if (!module) return fail(E_CONFIG, "%s: the adapters library has no such place", p->name);
+        if (!module) return fail(E_MISMATCH, "%s: the adapters library has no such place", p->name);
         for (size_t j = 0; j < sizeof WHAT / sizeof *WHAT; j++)
             if (!strcmp(WHAT[j].ours, what)) theirs = WHAT[j].theirs;
         if (!strcmp(what, "down")) theirs = a->cfg.norm_before ? "adapter_down.1" : "adapter_down.0";
@@ -116,14 +116,14 @@ static Status bind_lora(Adapter *a)
 {
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
         if (l->at.site == SITE_QKV)
-            return fail(E_CONFIG, "%s: the adapters library adapts thirds of this matrix, not the whole", l->name);
+            return fail(E_MISMATCH, "%s: the adapters library adapts thirds of this matrix, not the whole", l->name);
         Block b = block_of(a, l, has_lora);
         Param *down = param_find(a->model->params, lora_name(a->model, a->method->name, l, "A"));
         Param *up = param_find(a->model->params, lora_name(a->model, a->method->name, l, "B"));
         Param *m = param_find(a->model->params, lora_name(a->model, a->method->name, l, "magnitude"));
         int64_t r = down->val.dim[0];
         if (m && !linear_is_whole(l))
-            return fail(E_CONFIG, "%s: DoRA on thirds of a matrix is not known of the adapters library", l->name);
+            return fail(E_MISMATCH, "%s: DoRA on thirds of a matrix is not known of the adapters library", l->name);
         adapter_bind(a, down, str_print(a->run, "%s.lora_A", b.module), SHAPE(b.of * r, l->in))->first =
             b.at * r * l->in;
         adapter_bind(a, up, str_print(a->run, "%s.lora_B", b.module), SHAPE(b.of * l->out, r))->first =
@@ -140,7 +140,7 @@ static Status bind_ia3(Adapter *a)
         const Linear *l = &m->linears[i];
         const char *input = ia3_what(l->at.site, true);
         if (input && place_find(m, "ia3", l->at, input))
-            return fail(E_CONFIG, "%s: the adapters library scales what maps make, not what they read", l->name);
+            return fail(E_MISMATCH, "%s: the adapters library scales what maps make, not what they read", l->name);
         if (!has_ia3(a, l)) continue;
         Block b = block_of(a, l, has_ia3);
         Param *p = place_find(m, "ia3", l->at, ia3_what(l->at.site, false));
@@ -155,7 +155,7 @@ static Status bind_ia3(Adapter *a)
 static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;
-    if (a->cfg.kind == PREFIX_TIED) return fail(E_CONFIG, "the adapters library has no tied prefixes");
+    if (a->cfg.kind == PREFIX_TIED) return fail(E_MISMATCH, "the adapters library has no tied prefixes");
     for (Where at = PLACE_FIRST; place_next(m, &a->cfg, &at);) {
         const char *stem = str_print(a->run, "%sprefix_tuning.prefix_tunings.%s.%s", a->prefix, a->name,
                                      hub_prefix_part(m, at.part));
@@ -209,7 +209,7 @@ Status hub_bind(Adapter *a)
 {
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
-    return fail(E_CONFIG, "the adapters library has no method like %s", a->method->name);
+    return fail(E_MISMATCH, "the adapters library has no method like %s", a->method->name);
 }
 
 /* Only heads come along here. */

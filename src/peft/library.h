@@ -13,7 +13,7 @@ struct Library {
     Status (*bind)(Adapter *);                     /* a binding for every parameter of the method */
     const char *(*carried)(const Adapter *, const Param *base,
                            int which);                   /* names of a base parameter; NULL: no more */
-    Status (*describe)(Adapter *, cJSON *root);          /* the config to write; E_CONFIG: what it cannot say */
+    Status (*describe)(Adapter *, cJSON *root);          /* the config to write; E_MISMATCH: what it cannot say */
     void (*describe_head)(const Adapter *, cJSON *root); /* head_config.json; NULL where head is */
 };
 extern const Library LIBRARY_HF, LIBRARY_HUB;
@@ -25,7 +25,7 @@ Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const in
 const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */
 /* A remark for each member that is set and not in the list, which ends with NULL. */
 void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
-/* E_CONFIG when the member is set to anything but null, false, an empty list or an empty object. */
+/* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */
 Status adapter_refuse(const Adapter *, const cJSON *object, const char *key, const char *why);
 bool json_is_set(const cJSON *object, const char *key);
 

@@ -161,7 +161,7 @@ static void a_directory_is_converted(void **state)
     Status s = adapter_convert(&b, w.a, to, false);
     if (!s) s = adapter_save(b, dir);
     if (s) {
-        EXPECT(s == E_CONFIG && err_message()[0], "%s: %d, %s", w.g.dir, (int)s, err_message());
+        EXPECT(s == E_MISMATCH && err_message()[0], "%s: %d, %s", w.g.dir, (int)s, err_message());
         printf("# %s: %s\n", (const char *)*state + 8, err_message());
         err_clear();
     } else {
@@ -183,8 +183,45 @@ static void a_directory_is_converted(void **state)
     walk_close(&w);
 }
 
-int main(void)
+/* ---- for tests of the command: tiny models and adapters, below `dir` */
+
+static void make(const char *dir, const char *arch, const char *name, const char *method, const char *library,
+                 int classes)
 {
+    Arenas a = arenas();
+    Config c = tiny_config(arch_find(arch));
+    Model *m = open_stirred(&a.run, &c, F32);
+    Status s = model_save(m, str_print(&a.run, "%s/%s", dir, arch));
+    c.classes = classes;
+    m = open_stirred(&a.run, &c, F32);
+    Variant v = {method, method, NULL};
+    PeftConfig cfg = variant_config(&v, m);
+    if (!s) s = peft_attach(peft_find(method), m, hooks_new(&a.run), &cfg);
+    stir(m, "peft.*", 0.4, 8);
+    Adapter *x = adapter_of(m, peft_find(method), &cfg, "mine");
+    if (!s) s = adapter_convert(&x, x, library_find(library), false);
+    if (!s) s = adapter_save(x, str_print(&a.run, "%s/%s", dir, name));
+    if (s) fprintf(stderr, "%s: %s\n", name, err_message());
+    arenas_close(&a);
+}
+
+static int make_all(const char *dir)
+{
+    make(dir, "roberta", "lora", "lora", "hf", 0);
+    make(dir, "roberta", "tagged", "lora", "hf", 3);
+    make(dir, "roberta", "dora", "dora", "adapters", 0);
+    make(dir, "roberta", "ia3", "ia3", "hf", 0);
+    make(dir, "roberta", "vera", "vera", "hf", 0);
+    make(dir, "roberta", "houlsby", "houlsby", "adapters", 0);
+    make(dir, "gpt2", "gpt2-lora", "lora", "hf", 0);
+    make(dir, "gpt2", "gpt2-prefix", "prefix", "adapters", 0);
+    make(dir, "t5", "t5-prefix", "prefix", "adapters", 0);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2) return make_all(argv[1]);
     static struct CMUnitTest tests[2 * WALK_MOST + 1];
     Arena a = arena_open(1 << 26);
     int n = walk(&a, tests, a_directory_is_written_again);

@@ -1,0 +1,42 @@
+#include "cli/adapter.h"
+
+#include <stdio.h>
+
+#include "nn/inspect.h"
+
+void print_remarks(const Adapter *a, const Args *args)
+{
+    for (int i = 0; i < a->n_remarks && !args_quiet(args); i++) fprintf(stderr, "%s: %s\n", a->dir, a->remark[i]);
+}
+
+static Status attach(Adapter *a, Model *m, Hooks *hooks, const Args *args)
+{
+    TRY(adapter_attach(a, m, hooks));
+    print_remarks(a, args);
+    return OK;
+}
+
+Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir)
+{
+    const char *path = args_text(args, "adapter", NULL);
+    *hooks = hooks_new(arena);
+    if (!path) return model_load(m, arena, dir);
+    Adapter *a;
+    TRY(adapter_open(&a, arena, path));
+    Status s = model_load_as(m, arena, dir, &(LoadOptions){.classes = adapter_classes(a)});
+    if (!s) s = attach(a, *m, *hooks, args);
+    adapter_close(a);
+    return s;
+}
+
+Status shape_with_adapter(Model **m, const Args *args, const Config *config, const char *path)
+{
+    Adapter *a;
+    Config c = *config;
+    TRY(adapter_open(&a, args_arena(args), path));
+    if (adapter_classes(a)) c.classes = adapter_classes(a);
+    Status s = inspect_open(m, args_arena(args), &c);
+    if (!s) s = attach(a, *m, hooks_new(args_arena(args)), args);
+    adapter_close(a);
+    return s;
+}
