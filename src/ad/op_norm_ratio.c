@@ -2,8 +2,8 @@
  *
  *   dm_o = dy_o / n_o     dV_oi = -dy_o m_o v_oi / n_o^3     dW = dV     dB = s dV A'     dA = s B' dV
  *
- * DoRA's gain.  To save memory it takes n as a constant when going back (`held`): then only dm is left.  V is made again
- * for the backward, not kept.  A zero row has gain 0 and no gradient. */
+ * DoRA's gain.  To save memory it takes n as a constant when going back (`held`): then only dm is left.  V is made
+ * again for the backward, not kept.  A zero row has gain 0 and no gradient. */
 #include <math.h>
 #include <string.h>
 

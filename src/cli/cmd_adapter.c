@@ -1,5 +1,5 @@
-/* vernier adapter: adapters as directories.  What is in one (inspect), the same as the other library has it (convert), and
- * a model with it folded in (merge). */
+/* vernier adapter: adapters as directories.  What is in one (inspect), the same as the other library has it
+ * (convert), and a model with it folded in (merge). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,9 +6,9 @@
  *     ADAPT_PARALLEL  s + scale A(x)            He
  *
  * which the model adds to x (and, post-norm, normalises: Pfeiffer passes the same norm twice).  These are the exact
- * forms of the adapters library.  Its variants, too: what ADAPT_SUM adds A to may be s + x or the adapter's own input in
- * place of s; A may begin and end with a LayerNorm of its own; its scale may be learned, one number or one a channel; and
- * `target` chooses the layers and sublayers (PART.layer.L.attn, .ffn).
+ * forms of the adapters library.  Its variants, too: what ADAPT_SUM adds A to may be s + x or the adapter's own input
+ * in place of s; A may begin and end with a LayerNorm of its own; its scale may be learned, one number or one a
+ * channel; and `target` chooses the layers and sublayers (PART.layer.L.attn, .ffn).
  *
  * Start: down is kaiming-uniform, biases are zero, up is zero (init_sd 0, the default) so that the start equals the
  * base exactly, or N(0, init_sd^2), the near-identity start of the Houlsby paper.

@@ -2,8 +2,8 @@
  * places is moved to a new model of the same shape, with the method attached as the other library has it:
  *
  *   LoRA on GPT-2   the whole projection with one A, or its thirds with an A each: either way exact
- *   IA3             PEFT scales what the feed-forward's second map reads, adapters what its first makes: the same under a
- *                   ReLU and positive scales only; GPT-2's projection whole, or its thirds
+ *   IA3             PEFT scales what the feed-forward's second map reads, adapters what its first makes: the same
+ *                   under a ReLU and positive scales only; GPT-2's projection whole, or its thirds
  *   prefix          PEFT has the decoder's (or the only) self-attention and no MLP
  *   prompt          PEFT's passes the embedding's positions and norm, adapters' does not */
 #include <math.h>

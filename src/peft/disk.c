@@ -1,5 +1,5 @@
-/* Opening and attaching: what both libraries need done around their own part.  A list of bindings says which number of
- * which tensor is which number of which parameter; reading, writing and checking all go by it. */
+/* Opening and attaching: what both libraries need done around their own part.  A list of bindings says which number
+ * of which tensor is which number of which parameter; reading, writing and checking all go by it. */
 #include "peft/disk.h"
 
 #include <stdarg.h>

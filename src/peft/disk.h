@@ -1,7 +1,7 @@
 /* Adapters as directories, in the layouts of the two libraries that everybody reads:
  *
  *   hf         Hugging Face PEFT        adapter_config.json, adapter_model.safetensors or .bin
- *   adapters   adapter-hub/adapters     adapter_config.json, adapter.safetensors or pytorch_adapter.bin, and a head in
+ *   adapters   adapter-hub/adapters     adapter_config.json, adapter.safetensors or pytorch_adapter.bin; a head in
  *                                       head_config.json, model_head.safetensors or pytorch_model_head.bin
  *
  *     Adapter *a;
@@ -10,9 +10,9 @@
  *     TRY(adapter_save(a, dir));                          the same back
  *     adapter_close(a);
  *
- * The config says how and where to adapt, and every tensor it asks for must be there; a tensor that nothing asked for is
- * E_MISMATCH with its name, and so is a field that asks for what is not done here; unknown fields that
- * are set leave a remark.  Files are not trusted: sizes are checked against the file before anything is made. */
+ * The config says how and where to adapt, and every tensor it asks for must be there; a tensor that nothing asked for
+ * is E_MISMATCH with its name, and so is a field that asks for what is not done here; unknown fields that are set
+ * leave a remark.  Files are not trusted: sizes are checked against the file before anything is made. */
 #ifndef PEFT_DISK_H
 #define PEFT_DISK_H
 
@@ -63,8 +63,8 @@ int adapter_classes(const Adapter *); /* of the head it brings, 0: none */
 Status adapter_attach(Adapter *, Model *, Hooks *);
 /* A method attached here, to be saved; `name` names it in the adapters library's files. */
 Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name);
-/* The same adapter as the other library has it, with remarks; E_MISMATCH names what that cannot say.  Where `lossy`, what
- * only part of it can say is done in part, with a remark.  May leave the adapter on a new model. */
+/* The same adapter as the other library has it, with remarks; E_MISMATCH names what that cannot say.  Where `lossy`,
+ * what only part of it can say is done in part, with a remark.  May leave the adapter on a new model. */
 Status adapter_convert(Adapter **out, Adapter *, const Library *to, bool lossy);
 Status adapter_save(Adapter *, const char *dir);
 

@@ -1,5 +1,5 @@
-/* Writing: bindings gather parameters into tensors.  What no parameter fills (halves of a table that nothing reads) keeps
- * the numbers of the file it was read from, or is zero. */
+/* Writing: bindings gather parameters into tensors.  What no parameter fills (halves of a table that nothing reads)
+ * keeps the numbers of the file it was read from, or is zero. */
 #include <string.h>
 
 #include "base/file.h"

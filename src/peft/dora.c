@@ -2,8 +2,8 @@
  *
  *     y = (m / n) (W x + s B A dropout(x)) + b,      n = |W + s B A|
  *
- * m starts at the norms of W and B at zero, so attaching changes nothing.  The norm is a constant in the backward pass,
- * as the paper proposes and the PEFT library does, unless norm_gradient asks for the exact gradient.
+ * m starts at the norms of W and B at zero, so attaching changes nothing.  The norm is a constant in the backward
+ * pass, as the paper proposes and the PEFT library does, unless norm_gradient asks for the exact gradient.
  *
  * Merging writes W' and puts n where m was, with m's sign: |W'| is |m|, so unmerging can restore both. */
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Hugging Face PEFT, reading.  Which modules a config means is decided on the names that the library sees, the base
- * model's prefix included; every adapted map then has tensors under its own name.  AdaLoRA is read as the LoRA that it
- * has become, B diag(E) A with ranks as the tensors show them.
+ * model's prefix included; every adapted map then has tensors under its own name.  AdaLoRA is read as the LoRA that
+ * it has become, B diag(E) A with ranks as the tensors show them.
  *
  * Format: huggingface/peft, src/peft/utils/save_and_load.py and the tuners' configs. */
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Hugging Face PEFT in three files: hf.c reads configs, hf_bind.c knows the tensors' names, hf_write.c writes configs. */
+/* Hugging Face PEFT in three files: hf.c reads configs, hf_bind.c knows the tensors' names, hf_write.c writes
+ * configs. */
 #ifndef PEFT_HF_H
 #define PEFT_HF_H
 

@@ -1,5 +1,5 @@
-/* The names of PEFT's tensors.  Tuners that wrap modules write base_model.model.<module>.<what>; virtual tokens are one
- * tensor, prompt_embeddings, and a head beside them is base_model.<name>. */
+/* The names of PEFT's tensors.  Tuners that wrap modules write base_model.model.<module>.<what>; virtual tokens are
+ * one tensor, prompt_embeddings, and a head beside them is base_model.<name>. */
 #include <stdio.h>
 #include <string.h>
 
@@ -91,8 +91,9 @@ static Status bind_ia3(Adapter *a)
     return OK;
 }
 
-/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer it speaks to
- * and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start over. */
+/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer it speaks
+ * to and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
+ * over. */
 static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;

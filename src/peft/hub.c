@@ -1,7 +1,8 @@
-/* adapter-hub/adapters, reading.  One kind of config describes all bottlenecks by flags; a LoRA config also stands for
- * IA3 (composition_mode scale); a prefix may be flat or come through an MLP that stays in the file.
+/* adapter-hub/adapters, reading.  One kind of config describes all bottlenecks by flags; a LoRA config also stands
+ * for IA3 (composition_mode scale); a prefix may be flat or come through an MLP that stays in the file.
  *
- * Releases before 1.1.0 ignored a LoRA's alpha, and the oldest, which wrote no version, meant the tanh form by "gelu".
+ * Releases before 1.1.0 ignored a LoRA's alpha, and the oldest, which wrote no version, meant the tanh form by
+ * "gelu".
  *
  * Format: adapter-hub/adapters, src/adapters/configuration/adapter_config.py and methods. */
 #include "peft/hub.h"

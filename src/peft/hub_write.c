@@ -1,5 +1,6 @@
-/* adapter-hub/adapters, writing configs.  The library's flags adapt the same maps in every layer but those of leave_out:
- * what is adapted here is looked at layer by layer and refused, by the name of the place, where flags cannot say it. */
+/* adapter-hub/adapters, writing configs.  The library's flags adapt the same maps in every layer but those of
+ * leave_out: what is adapted here is looked at layer by layer and refused, by the name of the place, where flags
+ * cannot say it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

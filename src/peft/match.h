@@ -6,8 +6,8 @@
 
 /* Absent or null matches nothing.  E_FORMAT: neither a text nor a list of texts, or no regular expression. */
 Status match_modules(bool *out, const cJSON *object, const char *key, const char *name, const char *path);
-/* Python's re.match(pattern, text), or with `whole` re.fullmatch; *group: where its first group begins, or -1.  Patterns
- * come from files: matching gives up, E_FORMAT, after a bounded number of steps. */
+/* Python's re.match(pattern, text), or with `whole` re.fullmatch; *group: where its first group begins, or -1.
+ * Patterns come from files: matching gives up, E_FORMAT, after a bounded number of steps. */
 Status match_regex(bool *out, int *group, const char *pattern, bool whole, const char *text, const char *path,
                    const char *key);
 

@@ -30,7 +30,8 @@ typedef struct {
 typedef struct {           /* zero-initialise, call the method's defaults, then set what differs */
     bool on[PART_COUNT];   /* the parts to adapt: encoder, decoder, cross-attention; absent ones do not matter */
     const char *target;    /* a glob, alternatives with '|'.  LoRA, DoRA, VeRA: over Linear names; IA3: over
-                             PART.layer.L.{keys,values,ffn,...}; adapters: PART.layer.L.{attn,ffn}, NULL: the preset's */
+                              PART.layer.L.{keys,values,ffn,...}; adapters: over PART.layer.L.{attn,ffn}, where NULL
+                              is the preset's */
     int rank;              /* LoRA, DoRA, VeRA */
     double alpha;          /* LoRA, DoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
     bool rslora;           /* LoRA, DoRA */

@@ -16,9 +16,10 @@
  * Positions of the content stay what they are, as in the papers and the adapters library; shift_positions moves the
  * learned ones by P, as the PEFT library does, for prefixes trained there.
  *
- * T5's relative positions give prefix columns a bias of 0.  Where a prefix was trained with another library, its scores are
- * corrected on the open attention path: with shift_positions prefix slot j stands at position j - P, and with `displaced`
- * at j, which moves every content key P to the right of where the queries think it is (the adapters library).
+ * T5's relative positions give prefix columns a bias of 0.  Where a prefix was trained with another library, its
+ * scores are corrected on the open attention path: with shift_positions prefix slot j stands at position j - P, and
+ * with `displaced` at j, which moves every content key P to the right of where the queries think it is (the adapters
+ * library).
  *
  * The hidden layer of the MLP is recomputed where it is used, twice a layer: P rows cost nothing beside the B*T rows
  * of the model, and nothing has to survive the scopes of the tape between layers. */

@@ -4,8 +4,9 @@
  * rows from its result, and while decoding with a cache uses them in the first pass only.  So a classification head
  * reads the first token of the text; with read_prompt it reads the first virtual token, as in the PEFT library.
  *
- * A `late` prompt joins behind the whole embedding: it has no positions and passes no norm, and the content stays where it
- * was.  Its rows are held open by an EMBED hook, at positions before the first, and filled where the first layer begins. */
+ * A `late` prompt joins behind the whole embedding: it has no positions and passes no norm, and the content stays
+ * where it was.  Its rows are held open by an EMBED hook, at positions before the first, and filled where the first
+ * layer begins. */
 #include "nn/block.h"
 #include "peft/place.h"
 

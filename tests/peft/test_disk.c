@@ -1,5 +1,5 @@
-/* Adapters as directories: what is written is read back to the bit, what a library wrote is written again as it was, and
- * what is carried from one library to the other acts as before or says why not. */
+/* Adapters as directories: what is written is read back to the bit, what a library wrote is written again as it was,
+ * and what is carried from one library to the other acts as before or says why not. */
 #include "golden_walk.h"
 
 #include <unistd.h>

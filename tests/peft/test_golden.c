@@ -1,5 +1,6 @@
-/* Adapters of the libraries that defined the methods, opened from their directories: the same base gives their logits,
- * losses and gradient norms.  Every directory of the golden files is a test; none are run where these are not at hand. */
+/* Adapters of the libraries that defined the methods, opened from their directories: the same base gives their
+ * logits, losses and gradient norms.  Every directory of the golden files is a test; none are run where these are not
+ * at hand. */
 #include "golden_walk.h"
 
 static Batch inputs(Walked *w)
@@ -50,8 +51,8 @@ static void cut(char *name, const char *what)
     for (char *at; (at = strstr(name, what));) memmove(at, at + strlen(what), strlen(at + strlen(what)) + 1);
 }
 
-/* A tensor's name whatever the library calls it while it trains: without the adapter's own name where a file has none, and
- * without the module through which a shared prefix was reached. */
+/* A tensor's name whatever the library calls it while it trains: without the adapter's own name where a file has
+ * none, and without the module through which a shared prefix was reached. */
 static const char *common(Arena *a, const char *name)
 {
     const char *shared = strstr(name, "prefix_tunings.");
@@ -95,8 +96,8 @@ static double tensor_norm(Walked *w, const char *golden_name, bool *found)
     return *found ? norm(p->grad) : 0;
 }
 
-/* Not comparable: AdaLoRA's loss has a penalty that belongs to its training; a prefix that came through an MLP is saved as
- * what the MLP made. */
+/* Not comparable: AdaLoRA's loss has a penalty that belongs to its training; a prefix that came through an MLP is
+ * saved as what the MLP made. */
 static bool has_gradients(const Walked *w, const cJSON *norms)
 {
     const cJSON *j;
