@@ -70,8 +70,7 @@ static const char *split_name(Arena *a, const char *name, const char **module)
         if (!digits || at[1 + digits] != '.') continue;
         const char *rest = at + 2 + digits;
         *module = rest < name + n ? str_copy(a, rest, n - (size_t)(rest - name)) : "";
-        return str_print(a, "%s %.*s",
-                         !strncmp(name, "decoder", 7) || !strncmp(name, "transformer", 11) ? "decoder" : "encoder",
+        return str_print(a, "%s %.*s", str_glob("decoder*|transformer*|h.*", name) ? "decoder" : "encoder",
                          (int)digits, at + 1);
     }
     *module = "";

@@ -89,7 +89,7 @@ static Status check(const Bottleneck *b, const Model *m, const PeftConfig *cfg)
                                        : fail(E_CONFIG,
                                               "%s: target \"%s\" names no place of this %s model; its names are "
                                               "like encoder.layer.0.attn and .ffn",
-                                              b->method, cfg->target, m->config.arch);
+                                              b->method, cfg->target ? cfg->target : "", m->config.arch);
 }
 
 /* The sublayers of a place: 0 attention, 1 feed-forward. */

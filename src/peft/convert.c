@@ -55,11 +55,6 @@ static Status attach_anew(Move *v, const PeftConfig *cfg)
 
 /* ---- LoRA on GPT-2 */
 
-static bool has_parts(const Model *m, const Linear *whole)
-{
-    return linear_is_whole(whole) && whole->at.site == SITE_QKV && m->n_linears;
-}
-
 static Param *factor(const Model *m, const Linear *l, const char *what)
 {
     return param_find(m->params, lora_name(m, "lora", l, what));
@@ -82,7 +77,7 @@ static Status lora_to_thirds(Move *v)
     LoraRule *rules = NEW(v->to->run, LoraRule, m->n_linears);
     int n = 0;
     for (const Linear *l = NULL; (l = lora_next(m, &v->from->cfg, l));) {
-        buf_print(&target, has_parts(m, l) ? "%s%s.?" : "%s%s", n ? "|" : "", l->name);
+        buf_print(&target, l->at.site == SITE_QKV ? "%s%s.?" : "%s%s", n ? "|" : "", l->name);
         rules[n++] = (LoraRule){str_print(v->to->run, "%s*", l->name), lora_rank(&v->from->cfg, l),
                                 lora_scale(&v->from->cfg, l) * lora_rank(&v->from->cfg, l)};
     }

@@ -167,7 +167,7 @@ int adapter_classes(const Adapter *a)
         const Weights *w = which ? a->head : a->weights;
         for (int i = 0; w && i < weights_n(w); i++) {
             const Stored *s = weights_at(w, i);
-            if (str_glob(last, s->name) && s->rank == 2 && s->dim[0] < 1 << 20) return (int)s->dim[0];
+            if (str_glob(last, s->name) && s->rank == 2 && s->dim[0] <= 1 << 16) return (int)s->dim[0];
         }
     }
     return 0;
@@ -198,17 +198,17 @@ static const char *default_prefix(const Model *m)
     return m->config.no_lm_head && !m->config.classes ? "" : m->arch->format->prefix;
 }
 
-/* The prefix of the base model's names, where some tensor shows it. */
+/* The prefix of the base model's names, as the first tensor that shows it has it. */
 static const char *prefix_of(const Adapter *a, const Model *m)
 {
+    static const char *const BARE = "encoder.*|decoder.*|h.*|prefix_tuning.*|prompt_tuning.*";
     const char *prefix = m->arch->format->prefix;
-    const char *with = str_print(a->run, "%s%s*", a->library->stem, prefix);
-    for (int i = 0; i < m->n_linears && *prefix; i++) {
-        const char *bare = str_print(a->run, "%s%s.*", a->library->stem, m->linears[i].name);
-        for (int j = 0; j < weights_n(a->weights); j++) {
-            if (str_glob(with, weights_at(a->weights, j)->name)) return prefix;
-            if (str_glob(bare, weights_at(a->weights, j)->name)) return "";
-        }
+    size_t stem = strlen(a->library->stem), n = strlen(prefix);
+    for (int i = 0; i < weights_n(a->weights) && n; i++) {
+        const char *name = weights_at(a->weights, i)->name;
+        if (strncmp(name, a->library->stem, stem) != 0) continue;
+        if (!strncmp(name + stem, prefix, n)) return prefix;
+        if (str_glob(BARE, name + stem)) return "";
     }
     return default_prefix(m);
 }

@@ -317,6 +317,7 @@ static Status configure_prompt(Adapter *a, const Model *m)
         return fail(E_MISMATCH, "%s: token_dim is %d, this %s model has %d", a->path, dim, m->config.arch,
                     m->config.dim);
     a->cfg.read_prompt = m->config.classes > 0;
+    if (!strcmp(a->kind, "P_TUNING")) adapter_remark(a, "P-tuning is read as the prompt that its encoder has made");
     return OK;
 }
 

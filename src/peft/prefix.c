@@ -198,12 +198,12 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     TRY(check(m, cfg));
     const Mlp *mlp = NULL;
     for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
+        if (cfg->shift_positions && at.part != PART_CROSS && at.layer == 0) hooks_shift(hooks, at.part, cfg->length);
         if (cfg->kind == PREFIX_MLP && at.layer == 0) mlp = new_mlp(m, cfg, at);
         Prefix *x = new_prefix(m, cfg, at, mlp);
         hook_add(hooks, place_at(at, SITE_KEYS), prefix_hook, x);
         hook_add(hooks, place_at(at, SITE_VALUES), prefix_hook, x);
         if (at.layer == 0 && (cfg->shift_positions || cfg->displaced)) correct_positions(m, hooks, cfg, at.part);
-        if (cfg->shift_positions && at.part != PART_CROSS && at.layer == 0) hooks_shift(hooks, at.part, cfg->length);
     }
     return OK;
 }

@@ -61,8 +61,8 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
         hook_add(hooks, at, prompt_hook, table);
         return OK;
     }
-    hook_add(hooks, at, hold_rows, table);
     hooks_shift(hooks, at.part, -cfg->length);
+    hook_add(hooks, at, hold_rows, table);
     hook_add(hooks, place_at(at, SITE_RESID), fill_rows, table);
     return OK;
 }

@@ -99,6 +99,38 @@ static void what_is_written_is_read(void **state)
     arenas_close(&a);
 }
 
+/* A bare encoder's file fits a model with a head, whose names have a prefix, and the other way round. */
+static void the_prefix_of_names_does_not_matter(void **state)
+{
+    (void)state;
+    static const char *const method[] = {"lora", "houlsby", "prefix", "ia3"};
+    for (int l = 0; l < 2; l++)
+        for (int i = 0; i < 4; i++)
+            for (int bare = 0; bare < 2; bare++) {
+                Arenas a = arenas();
+                Config c = tiny_config(arch_find("roberta"));
+                c.no_lm_head = bare;
+                Model *m = open_stirred(&a.run, &c, F32), *k;
+                c.no_lm_head = !bare;
+                k = open_stirred(&a.run, &c, F32);
+                Variant v = {method[i], method[i], NULL};
+                PeftConfig cfg = variant_config(&v, m);
+                const char *dir = new_dir(&a.run);
+                assert_int_equal(peft_attach(peft_find(v.method), m, hooks_new(&a.run), &cfg), OK);
+                stir(m, "peft.*", 0.4, 8);
+                Adapter *x = adapter_of(m, peft_find(v.method), &cfg, "mine"), *y;
+                if (!adapter_convert(&x, x, library_find(LIBRARY[l]), true) && !adapter_save(x, dir)) {
+                    assert_int_equal(adapter_open(&y, &a.run, dir), OK);
+                    EXPECT(adapter_attach(y, k, hooks_new(&a.run)) == OK, "%s: %s", v.name, err_message());
+                    expect_same_params(x->model, k, v.name);
+                    adapter_close(y);
+                }
+                err_clear();
+                remove_dir(&a.run, dir);
+                arenas_close(&a);
+            }
+}
+
 /* ---- the libraries' */
 
 static bool is_double(const char *name)
@@ -222,10 +254,11 @@ static int make_all(const char *dir)
 int main(int argc, char **argv)
 {
     if (argc == 2) return make_all(argv[1]);
-    static struct CMUnitTest tests[2 * WALK_MOST + 1];
+    static struct CMUnitTest tests[2 * WALK_MOST + 2];
     Arena a = arena_open(1 << 26);
     int n = walk(&a, tests, a_directory_is_written_again);
     n += walk(&a, tests + n, a_directory_is_converted);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(what_is_written_is_read);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_prefix_of_names_does_not_matter);
     return _cmocka_run_group_tests("adapters on disk", tests, (size_t)n, NULL, NULL) != 0;
 }

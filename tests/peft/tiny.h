@@ -200,6 +200,11 @@ static inline void set_every_scale(PeftConfig *cfg, const Model *m)
     cfg->target = "*";
 }
 
+static inline void set_fused(PeftConfig *cfg, const Model *m)
+{
+    if (!strcmp(m->config.arch, "gpt2")) cfg->target = "*.qkv";
+}
+
 static inline void set_norms_and_channels(PeftConfig *cfg, const Model *m)
 {
     (void)m;
@@ -264,6 +269,7 @@ static inline int variants(Variant *v)
                                     {"vera", "vera all", set_all_maps},
                                     {"prompt", "late", set_late},
                                     {"ia3", "ia3 all", set_every_scale},
+                                    {"ia3", "ia3 fused", set_fused},
                                     {"houlsby", "houlsby norms", set_norms_and_channels},
                                     {"pfeiffer", "pfeiffer sum", set_sum},
                                     {"pfeiffer", "one layer", set_second_layer}};
