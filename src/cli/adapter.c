@@ -16,6 +16,19 @@ static Status attach(Adapter *a, Model *m, Hooks *hooks, const Args *args)
     return OK;
 }
 
+/* What the text can be shrinks by what virtual tokens take: every check of a length then knows. */
+static Status take_positions(Model *m, const Adapter *a)
+{
+    enum { LEAST = 4 };
+    int taken = adapter_positions(a), left = m->config.positions - taken;
+    if (!m->config.positions || !taken) return OK;
+    if (left < LEAST + m->config.pad)
+        return fail(E_MISMATCH, "%s: its %d virtual tokens leave none of the model's %d positions for a text", a->dir,
+                    taken, m->config.positions);
+    m->config.positions = left;
+    return OK;
+}
+
 Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir)
 {
     const char *path = args_text(args, "adapter", NULL);
@@ -25,6 +38,7 @@ Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *are
     TRY(adapter_open(&a, arena, path));
     Status s = model_load_as(m, arena, dir, &(LoadOptions){.classes = adapter_classes(a)});
     if (!s) s = attach(a, *m, *hooks, args);
+    if (!s) s = take_positions(*m, a);
     adapter_close(a);
     return s;
 }

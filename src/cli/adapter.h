@@ -10,7 +10,8 @@
         "adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters"                       \
     }
 
-/* The model in `dir`, with --adapter's where that is given and the head that it brings; else *hooks is empty. */
+/* The model in `dir`, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The
+ * model is for running, not for saving: its config has the positions that virtual tokens leave to a text. */
 Status model_with_adapter(Model **, Hooks **, const Args *, Arena *, const char *dir);
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with_adapter(Model **, const Args *, const Config *, const char *adapter);

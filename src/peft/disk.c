@@ -290,6 +290,12 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
     return check_unused(a, a->head);
 }
 
+int adapter_positions(const Adapter *a)
+{
+    bool prompt = !strcmp(a->method->name, "prompt"), prefix = !strcmp(a->method->name, "prefix");
+    return (prompt && !a->cfg.late) || (prefix && a->cfg.shift_positions) ? a->cfg.length : 0;
+}
+
 Adapter *adapter_of(Model *m, const Peft *method, const PeftConfig *cfg, const char *name)
 {
     Adapter *a = NEW(m->run, Adapter, 1);

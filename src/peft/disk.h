@@ -61,6 +61,7 @@ Status adapter_open(Adapter **out, Arena *run,
 void adapter_close(Adapter *);        /* NULL is fine; the model stays */
 int adapter_classes(const Adapter *); /* of the head it brings, 0: none */
 Status adapter_attach(Adapter *, Model *, Hooks *);
+int adapter_positions(const Adapter *); /* learned positions that its virtual tokens take from the text */
 /* A method attached here, to be saved; `name` names it in the adapters library's files. */
 Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name);
 /* The same adapter as the other library has it, with remarks; E_MISMATCH names what that cannot say.  Where `lossy`,

@@ -82,6 +82,22 @@ result $? '... and its head'
 expect 2 'one attaches at a time' 'not beside a method' model inspect "$t/roberta" --adapter "$t/lora" --method ia3
 expect 0 '  prefix$' 'a prefix in the maps' attend --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
 expect 3 '3 columns that --base has not' 'which the base has not' attend --model "$t/gpt2" --base "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
+ids=4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15
+expect 2 '38 tokens; the decoder has positions for 37' 'virtual tokens take positions' attend --model "$t/gpt2" --adapter "$t/y" --ids "$ids" --out "$t/o"
+expect 0 '  prefix$' '... but where they do not' attend --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids "$ids" --out "$t/o"
+"$VERNIER" run probes/typ --preset smoke --quiet --out "$t/typ" >/dev/null 2>&1
+v=$(dirname "$(find "$t/typ" -name vocab.json | head -n 1)")
+"$maker" "$t" "$v" 2>"$t/err"
+result $? 'adapters on a model with a tokenizer are made'
+differs() { # NAME ADAPTER COMMAND...
+    name=$1 a=$2
+    shift 2
+    "$VERNIER" "$@" >"$t/out" 2>"$t/err" && "$VERNIER" "$@" --adapter "$a" >"$t/adapted" 2>>"$t/err" &&
+        [ -s "$t/adapted" ] && ! cmp -s "$t/out" "$t/adapted"
+    result $? "$name"
+}
+differs 'fills with its adapter' "$t/filling" fill "$v" --text 'int <mask> = 0;'
+differs 'generates with its adapter' "$t/wide-prefix" generate "$t/wide" --tokenizer "$v" --text 'int x' --max 12
 expect 3 'nowhere' 'generating with one that is not there' generate "$t/gpt2" --adapter "$t/nowhere" --text x
 expect 3 'nowhere' 'filling with one that is not there' fill "$t/roberta" --adapter "$t/nowhere" --text x
 

@@ -217,23 +217,27 @@ static void a_directory_is_converted(void **state)
 
 /* ---- for tests of the command: tiny models and adapters, below `dir` */
 
+static void make_on(Arenas *a, Model *m, const char *out, const char *method, const char *library)
+{
+    Variant v = {method, method, NULL};
+    PeftConfig cfg = variant_config(&v, m);
+    Status s = peft_attach(peft_find(method), m, hooks_new(&a->run), &cfg);
+    stir(m, "peft.*", 0.4, 8);
+    Adapter *x = adapter_of(m, peft_find(method), &cfg, "mine");
+    if (!s) s = adapter_convert(&x, x, library_find(library), false);
+    if (!s) s = adapter_save(x, out);
+    if (s) fprintf(stderr, "%s: %s\n", out, err_message());
+}
+
 static void make(const char *dir, const char *arch, const char *name, const char *method, const char *library,
                  int classes)
 {
     Arenas a = arenas();
     Config c = tiny_config(arch_find(arch));
-    Model *m = open_stirred(&a.run, &c, F32);
-    Status s = model_save(m, str_print(&a.run, "%s/%s", dir, arch));
+    if (model_save(open_stirred(&a.run, &c, F32), str_print(&a.run, "%s/%s", dir, arch)))
+        fprintf(stderr, "%s: %s\n", arch, err_message());
     c.classes = classes;
-    m = open_stirred(&a.run, &c, F32);
-    Variant v = {method, method, NULL};
-    PeftConfig cfg = variant_config(&v, m);
-    if (!s) s = peft_attach(peft_find(method), m, hooks_new(&a.run), &cfg);
-    stir(m, "peft.*", 0.4, 8);
-    Adapter *x = adapter_of(m, peft_find(method), &cfg, "mine");
-    if (!s) s = adapter_convert(&x, x, library_find(library), false);
-    if (!s) s = adapter_save(x, str_print(&a.run, "%s/%s", dir, name));
-    if (s) fprintf(stderr, "%s: %s\n", name, err_message());
+    make_on(&a, open_stirred(&a.run, &c, F32), str_print(&a.run, "%s/%s", dir, name), method, library);
     arenas_close(&a);
 }
 
@@ -251,9 +255,31 @@ static int make_all(const char *dir)
     return 0;
 }
 
+/* For a model that has a tokenizer: an adapter on it, and a GPT-2 of the same vocabulary with one. */
+static int make_for(const char *dir, const char *model)
+{
+    Arenas a = arenas();
+    Model *m;
+    if (model_load(&m, &a.run, model)) {
+        fprintf(stderr, "%s: %s\n", model, err_message());
+        return 1;
+    }
+    Config c = tiny_config(arch_find("gpt2"));
+    c.vocab = m->config.vocab;
+    c.bos = 0;
+    c.eos = 2;
+    make_on(&a, m, str_print(&a.run, "%s/filling", dir), "houlsby", "adapters");
+    m = open_stirred(&a.run, &c, F32);
+    Status s = model_save(m, str_print(&a.run, "%s/wide", dir));
+    make_on(&a, m, str_print(&a.run, "%s/wide-prefix", dir), "prefix", "adapters");
+    arenas_close(&a);
+    return s != OK;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2) return make_all(argv[1]);
+    if (argc == 3) return make_for(argv[1], argv[2]);
     static struct CMUnitTest tests[2 * WALK_MOST + 2];
     Arena a = arena_open(1 << 26);
     int n = walk(&a, tests, a_directory_is_written_again);
