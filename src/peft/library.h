@@ -20,7 +20,7 @@ extern const Library LIBRARY_HF, LIBRARY_HUB;
 
 /* ---- for those files */
 void adapter_remark(Adapter *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Adds a binding to a tensor of that shape, from its first number on and row by row; the caller moves it elsewhere. */
+/* Adds a binding to a tensor of that shape, from its first number on, row by row; the caller may move it. */
 Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const int64_t *dim);
 const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */
 /* A remark for each member that is set and not in the list, which ends with NULL. */
