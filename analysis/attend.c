@@ -8,13 +8,14 @@
 
 #include "analysis/page.h"
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/adapter.h"
 
 typedef struct {
     const Args *args;
     Arena *arena;
     Attention x;
     Model *model, *other;
+    Hooks *hooks; /* of an adapter on the model */
     Bpe *bpe;
 } Ask;
 
@@ -38,7 +39,7 @@ static Status load_models(Ask *k)
     k->x.base = args_text(k->args, "base", NULL);
     if (!k->x.model)
         return fail(E_CONFIG, "--model DIR is needed: a directory with config.json and model.safetensors");
-    TRY(model_load(&k->model, k->arena, k->x.model));
+    TRY(model_with_adapter(&k->model, &k->hooks, k->args, k->arena, k->x.model, &(LoadOptions){0}));
     k->x.arch = k->model->arch->name;
     TRY(part_of(k));
     if (!k->x.base) return OK;
@@ -175,12 +176,18 @@ static void label_maps(Ask *k)
         x->labels.col[j] = j < m->prefix ? str_print(k->arena, "%lld", (long long)j) : keys->label[j - m->prefix];
 }
 
-static void read_maps(Ask *k, const Batch *b)
+static Status read_maps(Ask *k, const Batch *b)
 {
     Attention *x = &k->x;
     Maps base;
-    maps_read(&x->maps, k->arena, k->model, hooks_new(k->arena), b, x->maps.part);
+    maps_read(&x->maps, k->arena, k->model, k->hooks, b, x->maps.part);
+    if (x->maps.t != x->tokens.n)
+        return fail(E_MISMATCH,
+                    "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
     if (k->other) maps_read(&base, k->arena, k->other, hooks_new(k->arena), b, x->maps.part);
+    if (k->other && base.s != x->maps.s)
+        return fail(E_MISMATCH, "the adapter's prefix adds %lld columns that --base has not",
+                    (long long)(x->maps.s - base.s));
     x->row = NEW(k->arena, HeadRow, x->layers * x->heads);
     for (int i = 0; i < x->layers * x->heads; i++) {
         HeadRow *r = &x->row[i];
@@ -194,6 +201,7 @@ static void read_maps(Ask *k, const Batch *b)
         r->shift = maps_shift(r->map, r->base);
     }
     label_maps(k);
+    return OK;
 }
 
 /* ---- answers */
@@ -293,7 +301,7 @@ static Status answer(Ask *k)
     TRY(load_models(k));
     TRY(choose_maps(k));
     TRY(read_input(k, &batch));
-    read_maps(k, &batch);
+    TRY(read_maps(k, &batch));
     TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
         print_json(&k->x, k->arena, dir, figures);
@@ -315,6 +323,7 @@ static Status attend(const Args *args)
 
 static const Option OPTIONS[] = {
     {"model", "DIR", "the model: config.json and model.safetensors"},
+    ADAPTER_OPTION,
     {"base", "DIR", "another model of the same shape; figures then show what differs from it"},
     {"text", "TEXT", "what the model reads; for --part decoder and cross the target that the decoder is given"},
     {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},

@@ -18,6 +18,9 @@ Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act
 /* Outputs first..first+n-1 of such a map, as if w and bias held no others: a third of GPT-2's fused projection. */
 Var *op_linear_part(Tape *, Var *x, Var *w, Layout, Var *bias, Act, int64_t first, int64_t n);
 Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /* norm(x + residual); no bias: RMS */
+/* m / |row of W + s b a|, for W's outputs first..first+n-1; m (n), b (n,R), a (R,C) -> (n).  held: the norm is a
+ * constant when going back. */
+Var *op_norm_ratio(Tape *, Var *m, Var *w, Layout, int64_t first, Var *a, Var *b, double s, bool held);
 Var *op_act(Tape *, Act, Var *x);
 Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape is y's or a suffix of it, after ones */
 Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */

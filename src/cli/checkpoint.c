@@ -95,7 +95,7 @@ static Status write_converted(const Args *a, const Weights *w, const char *to)
 }
 
 /* What lies beside the weights goes along: configs, vocabularies, merges. */
-static Status copy_beside(Arena *a, const char *from, const char *to)
+Status checkpoint_copy_beside(Arena *a, const char *from, const char *to)
 {
     static const char *const files[] = {"config.json",
                                         "generation_config.json",
@@ -130,7 +130,7 @@ Status checkpoint_convert(const Args *a, const char *from, const char *to)
     Status status;
     if (is_directory(from)) {
         status = file_make_dir(to);
-        if (!status) status = copy_beside(args_arena(a), from, to);
+        if (!status) status = checkpoint_copy_beside(args_arena(a), from, to);
         to = str_print(args_arena(a), "%s/model.safetensors", to);
     } else {
         status =

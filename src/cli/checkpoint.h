@@ -7,6 +7,7 @@
 Status checkpoint_list(const Args *, const char *path); /* names, shapes, dtypes, tied names; data on stdout */
 Status checkpoint_scan(const Args *, const char *path); /* what the pickles of a .bin would import */
 Status checkpoint_convert(const Args *, const char *from, const char *to);
+Status checkpoint_copy_beside(Arena *, const char *from, const char *to); /* configs, vocabularies, merges */
 Status checkpoint_compare(const Args *, const char *a, const char *b);
 
 #endif

@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/adapter.h"
 #include "io/json.h"
 #include "nn/generate.h"
 #include "text/tokenizer.h"
 
-static Status open_both(Model **m, Tokenizer *t, const Args *a, const LoadOptions *options)
+static Status open_both(Model **m, Hooks **hooks, Tokenizer *t, const Args *a, const LoadOptions *options)
 {
-    TRY(model_load_as(m, args_arena(a), args_at(a, 0), options));
+    TRY(model_with_adapter(m, hooks, a, args_arena(a), args_at(a, 0), options));
     TRY(tokenizer_open(t, args_arena(a), args_text(a, "tokenizer", args_at(a, 0))));
     if (tokenizer_size(t) > (*m)->config.vocab)
         return fail(E_MISMATCH, "the tokenizer has %lld ids, the model's vocabulary %d", (long long)tokenizer_size(t),
@@ -120,13 +120,14 @@ static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n,
 static Status run_generate(const Args *a)
 {
     Model *m;
+    Hooks *hooks;
     Tokenizer t;
     GenerateConfig c;
     Batch x;
     Arena *arena = args_arena(a), step = arena_open(0);
     int mode;
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
-    TRY(open_both(&m, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
+    TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
     if (!mode && !m->decoder && !m->config.plain_head)
         return fail(E_CONFIG, "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
     if (mode && strcmp(m->config.arch, "roberta") != 0)
@@ -137,12 +138,12 @@ static Status run_generate(const Args *a)
     double *score = NEW(arena, double, c.n_best);
     bool searched = c.beams > 1;
     if (searched) {
-        TRY(generate_beams(out, len, score, m, NULL, &step, &x, &c));
+        TRY(generate_beams(out, len, score, m, hooks, &step, &x, &c));
         for (int i = 0; i < c.n_best; i++)
             print_result(&t, arena, out + i * c.max_new, len[i], c.eos, score[i], args_given(a, "json"));
     }
     for (int i = 0; i < c.n_best && !searched; i++, c.seed++) {
-        TRY(generate(out, len, m, NULL, &step, &x, &c));
+        TRY(generate(out, len, m, hooks, &step, &x, &c));
         print_result(&t, arena, out, len[0], c.eos, NAN, args_given(a, "json"));
     }
     arena_close(&step);
@@ -165,6 +166,7 @@ static const Option GENERATE_OPTIONS[] = {
     {"from", "LANG", "PLBART: language of the text (java, python, en_XX)"},
     {"to", "LANG", "PLBART: language to write"},
     {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
+    ADAPTER_OPTION,
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
 static const Command GENERATE = {.name = "generate",
@@ -202,12 +204,13 @@ static void print_guesses(const Tokenizer *t, Arena *a, Tensor logits, int64_t a
 static Status run_fill(const Args *a)
 {
     Model *m;
+    Hooks *hooks;
     Tokenizer t;
     Bytes text;
     int64_t top, found = 0;
     Arena *arena = args_arena(a), step = arena_open(0);
     TRY(args_int(&top, a, "top", 5, 1, 1000));
-    TRY(open_both(&m, &t, a, &(LoadOptions){0}));
+    TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){0}));
     int32_t mask = t.bpe ? bpe_specials(t.bpe).mask : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
         return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
@@ -215,7 +218,7 @@ static Status run_fill(const Args *a)
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
     x = bpe_wrap(t.bpe, arena, &x, NULL, m->config.positions - 2);
     Batch b = {.b = 1, .t = x.n, .ids = x.id};
-    Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false)}, &b)->val;
+    Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
@@ -230,6 +233,7 @@ static Status run_fill(const Args *a)
 static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},
                                       {"top", "N", "guesses for each mask; default 5"},
                                       {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
+                                      ADAPTER_OPTION,
                                       {0}};
 static const Command FILL = {.name = "fill",
                              .summary = "what a masked language model puts at each <mask> of a text",

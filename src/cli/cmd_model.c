@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "cli/checkpoint.h"
 #include "nn/inspect.h"
 #include "peft/peft.h"
@@ -61,8 +62,15 @@ static Status inspect(const Args *a)
     TRY(args_int(&classes, a, "classes", c.classes, 0, 1 << 20));
     c.classes = (int)classes;
     Model *m;
-    TRY(inspect_open(&m, args_arena(a), &c));
-    TRY(attach(m, a));
+    const char *path = args_text(a, "adapter", NULL);
+    if (!path) {
+        TRY(model_open_zeros(&m, args_arena(a), &c, F32));
+        TRY(attach(m, a));
+    } else {
+        if (args_given(a, "method"))
+            return fail(E_CONFIG, "--method and --adapter are both given; one attaches at a time");
+        TRY(shape_with_adapter(&m, a, &c, path));
+    }
     model_inspect(stdout, m);
     return OK;
 }
@@ -86,6 +94,7 @@ static const Option OPTIONS[] = {
     {"classes", "N", "with a classification head for N classes"},
     {"method", "NAME", "attach a tuning method and show what it adds and trains; may be repeated"},
     {"size", "N", "the method's rank, width or length (default: the method's own)"},
+    ADAPTER_OPTION,
     {"pickle", NULL, "inspect: name what the pickles of a .bin FILE would import; nothing is loaded or run"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)"},
     {"dtype", "TYPE", "convert: F16, BF16, F32 or F64 for what is floating (default: as it is)"},

@@ -324,12 +324,13 @@ static const int32_t *all_but_prompt(Arena *a, const Rows *r)
     return keep;
 }
 
-static const int32_t *behind_prompt(Arena *a, const Rows *r, const int32_t *keep, int64_t k)
+static const int32_t *behind_prompt(Arena *a, const Rows *r, const int32_t *keep, int64_t k, bool first_is_virtual)
 {
     int32_t *moved = NEW(a, int32_t, r->b * k);
     for (int64_t i = 0; i < r->b * k; i++) {
         CHECK(keep[i] < r->t - r->prompt, "row %d kept of %lld", keep[i], (long long)(r->t - r->prompt));
-        moved[i] = keep[i] < 0 ? -1 : keep[i] + (int32_t)r->prompt;
+        bool stays = keep[i] < 0 || (keep[i] == 0 && first_is_virtual);
+        moved[i] = stays ? keep[i] : keep[i] + (int32_t)r->prompt;
     }
     return moved;
 }
@@ -403,7 +404,7 @@ void rows_keep(Pass *p, Rows *r, const int32_t *keep, int64_t k)
 {
     Arena *a = tape_arena(p->tape);
     if (keep) {
-        r->keep = r->prompt ? behind_prompt(a, r, keep, k) : keep;
+        r->keep = r->prompt ? behind_prompt(a, r, keep, k, hooks_reads_virtual(p->hooks)) : keep;
         r->k = k;
     } else if (r->prompt) {
         r->keep = all_but_prompt(a, r);

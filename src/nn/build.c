@@ -10,6 +10,11 @@ bool is_class_head(const char *parameter)
     return str_glob("classifier.*|classification_head.*|score.*", parameter);
 }
 
+bool is_any_head(const char *parameter)
+{
+    return is_class_head(parameter) || str_glob("lm_head.*|final_logits_bias", parameter);
+}
+
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
  * loading, only what a checkpoint may lack is drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)

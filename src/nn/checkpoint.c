@@ -207,11 +207,6 @@ Status model_load(Model **out, Arena *run, const char *dir)
     return model_load_as(out, run, dir, &(LoadOptions){0});
 }
 
-static bool is_head(const char *name)
-{
-    return is_class_head(name) || str_glob("lm_head.*|final_logits_bias", name);
-}
-
 Status model_save(const Model *m, const char *dir)
 {
     TRY(file_make_dir(dir));
@@ -221,7 +216,7 @@ Status model_save(const Model *m, const char *dir)
     for (int i = 0; i < params_n(m->params); i++) {
         const Param *p = params_at(m->params, i);
         if (str_glob("peft.*", p->name)) continue; /* adapters have files of their own */
-        const char *prefix = is_head(p->name) ? "" : m->arch->format->prefix;
+        const char *prefix = is_any_head(p->name) ? "" : m->arch->format->prefix;
         named[n++] = (Named){str_print(&scratch, "%s%s", prefix, p->name), p->val};
     }
     Status s = safetensors_write(str_print(&scratch, "%s/model.safetensors", dir), named, n, NULL, 0);

@@ -20,6 +20,8 @@ struct Hooks {
     int n, room;
     int64_t shift[PART_COUNT];
     int shift_after[PART_COUNT]; /* hooks there were when the shift was asked for: it goes when they are cleared */
+    bool read_virtual;
+    int read_after; /* likewise */
 };
 
 static const char *const SITE_NAMES[SITE_COUNT] = {
@@ -76,6 +78,7 @@ void hooks_clear_from(Hooks *h, int n)
     h->n = n;
     for (int p = 0; p < PART_COUNT; p++)
         if (n <= h->shift_after[p]) h->shift[p] = 0;
+    if (n <= h->read_after) h->read_virtual = false;
 }
 
 int hooks_n(const Hooks *h)
@@ -95,6 +98,17 @@ void hooks_shift(Hooks *h, Part part, int64_t positions)
 int64_t hooks_shifted(const Hooks *h, Part part)
 {
     return h ? h->shift[part] : 0;
+}
+
+void hooks_read_virtual(Hooks *h)
+{
+    h->read_virtual = true;
+    h->read_after = h->n;
+}
+
+bool hooks_reads_virtual(const Hooks *h)
+{
+    return h && h->read_virtual;
 }
 
 static bool matches(Where rule, Where at)

@@ -72,6 +72,10 @@ int hooks_n(const Hooks *);
 /* Counts every learned position of a part as if so many tokens came before: PEFT's prefixes take up positions. */
 void hooks_shift(Hooks *, Part, int64_t positions);
 int64_t hooks_shifted(const Hooks *, Part);
+/* Row 0, where it is among the rows kept, then is the first of the virtual rows that EMBED hooks put in front: what
+ * PEFT's classification heads read. */
+void hooks_read_virtual(Hooks *);
+bool hooks_reads_virtual(const Hooks *);
 bool hook_wants(const Hooks *, Where); /* does any rule match? */
 Var *hook_run(Pass *, Where, Var *in, Var *out);
 

@@ -13,16 +13,6 @@ typedef struct Node {
     int64_t numbers, trainable;
 } Node;
 
-Status inspect_open(Model **out, Arena *run, const Config *c)
-{
-    TRY(model_open_blank(out, run, c, F32, 0));
-    for (int i = 0; i < params_n((*out)->params); i++) {
-        Param *p = params_at((*out)->params, i);
-        if (!p->val.data) p->val = tensor_zero(run, F32, p->val.rank, p->val.dim);
-    }
-    return OK;
-}
-
 /* ---- the tree */
 
 static Node *child_of(Arena *a, Node *n, const char *name, size_t len)

@@ -7,8 +7,6 @@
 
 #include "nn/model.h"
 
-/* A model of zeros, quick to make at any size; a head or a method attached to it starts as usual. */
-Status inspect_open(Model **out, Arena *run, const Config *);
 /* Modules with the same shapes that differ only in their number are shown once. */
 void model_inspect(FILE *, const Model *);
 

@@ -55,6 +55,16 @@ Status model_open_blank(Model **out, Arena *run, const Config *config, DType dty
     return open_model(out, run, config, dtype, seed, true);
 }
 
+Status model_open_zeros(Model **out, Arena *run, const Config *config, DType dtype)
+{
+    TRY(open_model(out, run, config, dtype, 0, true));
+    for (int i = 0; i < params_n((*out)->params); i++) {
+        Param *p = params_at((*out)->params, i);
+        if (!p->val.data) p->val = tensor_zero(run, dtype, p->val.rank, p->val.dim);
+    }
+    return OK;
+}
+
 const Linear *model_linear(const Model *m, Where at)
 {
     for (int i = 0; i < m->n_linears; i++) {

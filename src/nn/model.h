@@ -101,6 +101,8 @@ struct Model {
 
 const Arch *arch_find(const char *name);                                          /* NULL when unknown */
 Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* random weights, all frozen */
+/* Of zeros, quick to make at any size; a head or a method attached to it starts as usual. */
+Status model_open_zeros(Model **out, Arena *run, const Config *, DType);
 Var *model_hidden(Model *, Pass *, const Batch *);
 Var *model_logits(Model *, Pass *, const Batch *);
 Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory);    /* memory: encode()'s result, or NULL */

@@ -6,12 +6,14 @@
  *     ADAPT_PARALLEL  s + scale A(x)            He
  *
  * which the model adds to x (and, post-norm, normalises: Pfeiffer passes the same norm twice).  These are the exact
- * forms of the adapters library.
+ * forms of the adapters library.  Its variants, too: what ADAPT_SUM adds A to may be s + x or the adapter's own input
+ * in place of s; A may begin and end with a LayerNorm of its own; its scale may be learned, one number or one a
+ * channel; and `target` chooses the layers and sublayers (PART.layer.L.attn, .ffn).
  *
  * Start: down is kaiming-uniform, biases are zero, up is zero (init_sd 0, the default) so that the start equals the
  * base exactly, or N(0, init_sd^2), the near-identity start of the Houlsby paper.
  *
- * Parameters: peft.METHOD.PART.layer.L.{attn,ffn}.{down,up}.{weight,bias}. */
+ * Parameters: peft.METHOD.PART.layer.L.{attn,ffn}.{down,up,norm_before,norm_after}.{weight,bias} and .scale. */
 #ifndef PEFT_BOTTLENECK_H
 #define PEFT_BOTTLENECK_H
 
@@ -21,7 +23,7 @@ typedef enum { ADAPT_OUTPUT, ADAPT_SUM, ADAPT_PARALLEL } AdaptForm;
 typedef struct {
     const char *method;
     AdaptForm form;
-    bool attn, ffn; /* the sublayers adapted; cross-attention has no feed-forward */
+    bool attn, ffn; /* the sublayers adapted where no target says; cross-attention has no feed-forward */
 } Bottleneck;
 
 Status bottleneck_attach(const Bottleneck *, Model *, Hooks *, const PeftConfig *);

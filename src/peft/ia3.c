@@ -1,9 +1,15 @@
-/* IA3: three learned vectors rescale keys, values and the feed-forward's activation,
- *     k <- l_k * k,    v <- l_v * v,    h <- l_ff * act(W x),
- * starting at 1.  Cross-attention has keys and values of its own and no feed-forward.
+/* IA3: learned vectors rescale what chosen maps make or read, starting at 1.  The paper's three, the default:
+ *     k <- l_k * k,    v <- l_v * v,    h <- l_ff * act(W x).
+ * Cross-attention has keys and values of its own and no feed-forward.  Others stand for what the libraries do: PEFT's
+ * default for RoBERTa also scales what the attention's output projection reads (heads), and the adapters library
+ * scales the feed-forward before its activation (up).
  *
- * Merging multiplies the rows (and biases) of the key and value projections and the columns of the second
- * feed-forward matrix: the activation's scale reaches nothing else. */
+ * `target` is a glob over PART.layer.L.WHAT.  Merging multiplies the rows (and biases) of a map whose output is
+ * scaled, or the columns of one whose input is: such an input reaches nothing else. */
+#include "peft/ia3.h"
+
+#include <string.h>
+
 #include "peft/place.h"
 
 static const struct {
@@ -12,12 +18,38 @@ static const struct {
     bool inputs; /* it scales that map's inputs, not its outputs */
 } KINDS[] = {{SITE_KEYS, SITE_K, "keys", false},
              {SITE_VALUES, SITE_V, "values", false},
-             {SITE_FFN_ACT, SITE_FFN_OUT, "ffn", true}};
+             {SITE_FFN_ACT, SITE_FFN_OUT, "ffn", true},
+             {SITE_HEADS, SITE_ATTN_OUT, "heads", true},
+             {SITE_Q, SITE_Q, "queries", false},
+             {SITE_QKV, SITE_QKV, "qkv", false},
+             {SITE_ATTN_OUT, SITE_ATTN_OUT, "attn_out", false},
+             {SITE_FFN_UP, SITE_FFN_UP, "up", false},
+             {SITE_FFN_GATE, SITE_FFN_GATE, "gate", false},
+             {SITE_FFN_OUT, SITE_FFN_OUT, "ffn_out", false}};
 enum { N_KINDS = sizeof KINDS / sizeof *KINDS };
 
-static bool is_there(Where at, int kind)
+static const char *const PAPER = "*.keys|*.values|*.ffn";
+
+const char *ia3_what(Site linear, bool inputs)
 {
-    return KINDS[kind].site != SITE_FFN_ACT || at.part != PART_CROSS;
+    for (int k = 0; k < N_KINDS; k++)
+        if (KINDS[k].linear == linear && KINDS[k].inputs == inputs) return KINDS[k].what;
+    return NULL;
+}
+
+const Linear *ia3_linear(const Model *m, Where at, const char *what, bool *inputs)
+{
+    for (int k = 0; k < N_KINDS; k++)
+        if (!strcmp(KINDS[k].what, what)) {
+            *inputs = KINDS[k].inputs;
+            return model_linear(m, place_at(at, KINDS[k].linear));
+        }
+    return NULL;
+}
+
+static bool is_there(const Model *m, const PeftConfig *cfg, Where at, int kind)
+{
+    return model_linear(m, place_at(at, KINDS[kind].linear)) && place_wants(cfg, at, KINDS[kind].what);
 }
 
 static int64_t size_of(const Model *m, Where at, int kind)
@@ -30,6 +62,7 @@ static void defaults(PeftConfig *cfg, const Config *c)
 {
     (void)c;
     place_all(cfg, true);
+    cfg->target = PAPER;
 }
 
 static Var *ia3_hook(Pass *p, Where at, Var *in, Var *out, void *user)
@@ -38,24 +71,29 @@ static Var *ia3_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_scale_cols(p->tape, out, tape_param(p->tape, user));
 }
 
-static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
-{
-    TRY(place_check(m, cfg, "ia3"));
-    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
-        for (int k = 0; k < N_KINDS; k++)
-            if (is_there(at, k))
-                hook_add(hooks, place_at(at, KINDS[k].site), ia3_hook,
-                         place_param(m, "ia3", at, KINDS[k].what, (Init){INIT_ONE, 0}, SHAPE(size_of(m, at, k))));
-    return OK;
-}
-
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
     int64_t n = 0;
     for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
         for (int k = 0; k < N_KINDS; k++)
-            if (is_there(at, k)) n += size_of(m, at, k);
+            if (is_there(m, cfg, at, k)) n += size_of(m, at, k);
     return n;
+}
+
+static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
+{
+    TRY(place_check(m, cfg, "ia3"));
+    if (!count(m, cfg))
+        return fail(E_CONFIG,
+                    "ia3: target \"%s\" names nothing to rescale in this %s model; its names are like "
+                    "encoder.layer.0.keys, .values, .ffn, .heads, .up",
+                    cfg->target, m->config.arch);
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
+        for (int k = 0; k < N_KINDS; k++)
+            if (is_there(m, cfg, at, k))
+                hook_add(hooks, place_at(at, KINDS[k].site), ia3_hook,
+                         place_param(m, "ia3", at, KINDS[k].what, (Init){INIT_ONE, 0}, SHAPE(size_of(m, at, k))));
+    return OK;
 }
 
 /* Multiply, or divide, t[i] by l. */
@@ -92,7 +130,7 @@ static Status fold_all(Model *m, const PeftConfig *cfg, bool undo)
     for (int dry = 1; dry >= 0; dry--) /* look at everything before changing anything */
         for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
             for (int k = 0; k < N_KINDS; k++) {
-                if (!is_there(at, k)) continue;
+                if (!is_there(m, cfg, at, k)) continue;
                 const Param *l = place_find(m, "ia3", at, KINDS[k].what);
                 if (!l) return fail(E_CONFIG, "ia3 is not attached to this model, so there is nothing to fold");
                 if (undo && has_zero(l)) return fail(E_NUMERIC, "%s holds a 0, which cannot be unmerged", l->name);

@@ -5,10 +5,13 @@
  * GPT-2 computes queries, keys and values with one matrix: "*.c_attn" adapts it as a whole (one A, a B of 3C rows,
  * as Hugging Face PEFT does), "*.c_attn.q" a third of it.  A glob that matches both adapts the whole only.
  * A and B keep their shapes whatever the layout of W; merging transposes where W is stored (in,out). */
+#include "peft/lora.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "nn/build.h"
 #include "num/gemm.h"
 #include "peft/place.h"
 
@@ -22,7 +25,7 @@ static const struct {
 } TARGETS[] = {
     {"roberta", "*.query|*.value"}, {"bart", "*.q_proj|*.v_proj"}, {"t5", "*.q|*.v"}, {"gpt2", "*.c_attn"}};
 
-static void defaults(PeftConfig *cfg, const Config *c)
+void lora_defaults(PeftConfig *cfg, const Config *c)
 {
     place_all(cfg, true);
     cfg->rank = 8;
@@ -32,9 +35,26 @@ static void defaults(PeftConfig *cfg, const Config *c)
         if (!strcmp(TARGETS[i].arch, c->arch)) cfg->target = TARGETS[i].target;
 }
 
-static double scale_of(const PeftConfig *cfg)
+/* ---- which maps */
+
+static const LoraRule *rule_of(const PeftConfig *cfg, const Linear *l)
 {
-    return cfg->alpha / (cfg->rslora ? sqrt(cfg->rank) : cfg->rank);
+    for (int i = 0; i < cfg->n_rules; i++)
+        if (str_glob(cfg->rules[i].target, l->name)) return &cfg->rules[i];
+    return NULL;
+}
+
+int lora_rank(const PeftConfig *cfg, const Linear *l)
+{
+    const LoraRule *r = rule_of(cfg, l);
+    return r ? r->rank : cfg->rank;
+}
+
+double lora_scale(const PeftConfig *cfg, const Linear *l)
+{
+    const LoraRule *r = rule_of(cfg, l);
+    double rank = lora_rank(cfg, l);
+    return (r ? r->alpha : cfg->alpha) / (cfg->rslora ? sqrt(rank) : rank);
 }
 
 static bool matches(const PeftConfig *cfg, const Linear *l)
@@ -55,16 +75,19 @@ static bool adapts(const Model *m, const PeftConfig *cfg, const Linear *l)
     return true;
 }
 
-static Var *lora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+const Linear *lora_next(const Model *m, const PeftConfig *cfg, const Linear *after)
 {
-    const Lora *r = user;
-    Tape *t = p->tape;
-    int mark = tape_enter(t);
-    Var *x = p->train ? op_dropout(t, in, r->dropout, pass_stream(p, at, "lora")) : in;
-    Var *low = op_linear(t, x, tape_param(t, r->a), OUT_IN, NULL, ACT_NONE);
-    Var *delta = op_linear(t, low, tape_param(t, r->b), OUT_IN, NULL, ACT_NONE);
-    return tape_leave(t, mark, op_add(t, out, r->scale, delta));
+    for (int i = after ? (int)(after - m->linears) + 1 : 0; i < m->n_linears; i++)
+        if (adapts(m, cfg, &m->linears[i])) return &m->linears[i];
+    return NULL;
 }
+
+const char *lora_name(const Model *m, const char *method, const Linear *l, const char *what)
+{
+    return str_print(m->run, "peft.%s.%s.%s", method, l->name, what);
+}
+
+/* ---- what can be wrong */
 
 /* What the maps' names end in: the vocabulary in which a target is written. */
 static const char *endings(const Model *m, const char **list, int room)
@@ -84,55 +107,102 @@ static const char *endings(const Model *m, const char **list, int room)
     return text.text;
 }
 
-static Status check(const Model *m, const PeftConfig *cfg)
+Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
 {
-    if (cfg->rank < 1) return fail(E_CONFIG, "lora: rank is %d, expected at least 1", cfg->rank);
+    if (cfg->rank < 1) return fail(E_CONFIG, "%s: rank is %d, expected at least 1", method, cfg->rank);
     if (!(cfg->dropout >= 0 && cfg->dropout < 1))
-        return fail(E_CONFIG, "lora: dropout is %g, expected at least 0 and below 1", cfg->dropout);
-    if (!isfinite(cfg->alpha)) return fail(E_CONFIG, "lora: alpha is not a finite number");
-    TRY(place_check(m, cfg, "lora"));
-    for (int i = 0; i < m->n_linears; i++)
-        if (adapts(m, cfg, &m->linears[i])) return OK;
+        return fail(E_CONFIG, "%s: dropout is %g, expected at least 0 and below 1", method, cfg->dropout);
+    if (!isfinite(cfg->alpha)) return fail(E_CONFIG, "%s: alpha is not a finite number", method);
+    for (int i = 0; i < cfg->n_rules; i++)
+        if (cfg->rules[i].rank < 1 || !isfinite(cfg->rules[i].alpha))
+            return fail(E_CONFIG, "%s: rank %d and alpha %g for \"%s\", expected at least 1 and a number", method,
+                        cfg->rules[i].rank, cfg->rules[i].alpha, cfg->rules[i].target);
+    TRY(place_check(m, cfg, method));
+    if (lora_next(m, cfg, NULL)) return OK;
     const char *list[32], *known = endings(m, list, 32);
     const char *dot = strrchr(cfg->target, '.'), *near = str_nearest(dot ? dot + 1 : cfg->target, list);
-    return fail(E_CONFIG, "lora: target \"%s\" matches no linear map of this %s model%s%s%s; their names end in %s",
-                cfg->target, m->config.arch, near ? ", nearest is \"*." : "", near ? near : "", near ? "\"" : "",
-                known);
+    return fail(E_CONFIG, "%s: target \"%s\" matches no linear map of this %s model%s%s%s; their names end in %s",
+                method, cfg->target, m->config.arch, near ? ", nearest is \"*." : "", near ? near : "",
+                near ? "\"" : "", known);
 }
 
-static const char *factor_name(const Model *m, const Linear *l, char factor)
+/* ---- biases; those of a classification head train anyway and count with it */
+
+bool lora_trains_bias(const Model *m, const PeftConfig *cfg, const Param *p)
 {
-    return str_print(m->run, "peft.lora.%s.%c", l->name, factor);
+    if (cfg->bias == BIAS_ALL)
+        return str_glob("*.bias", p->name) && !str_glob("peft.*", p->name) && !is_class_head(p->name);
+    for (const Linear *l = NULL; cfg->bias == BIAS_TARGETS && (l = lora_next(m, cfg, l));)
+        if (l->b == p) return true;
+    return false;
+}
+
+int64_t lora_bias_count(const Model *m, const PeftConfig *cfg)
+{
+    int64_t n = 0;
+    for (int i = 0; i < params_n(m->params) && cfg->bias; i++)
+        if (lora_trains_bias(m, cfg, params_at(m->params, i))) n += tensor_count(params_at(m->params, i)->val);
+    return n;
+}
+
+void lora_bias_train(Model *m, const PeftConfig *cfg)
+{
+    for (int i = 0; i < params_n(m->params) && cfg->bias; i++) {
+        Param *p = params_at(m->params, i);
+        if (lora_trains_bias(m, cfg, p)) p->trainable = true;
+    }
+}
+
+/* ---- the method */
+
+static Var *lora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    const Lora *r = user;
+    Tape *t = p->tape;
+    int mark = tape_enter(t);
+    Var *x = p->train ? op_dropout(t, in, r->dropout, pass_stream(p, at, "lora")) : in;
+    Var *low = op_linear(t, x, tape_param(t, r->a), OUT_IN, NULL, ACT_NONE);
+    Var *delta = op_linear(t, low, tape_param(t, r->b), OUT_IN, NULL, ACT_NONE);
+    return tape_leave(t, mark, op_add(t, out, r->scale, delta));
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
-    TRY(check(m, cfg));
-    for (int i = 0; i < m->n_linears; i++) {
-        const Linear *l = &m->linears[i];
-        if (!adapts(m, cfg, l)) continue;
+    TRY(lora_check(m, cfg, "lora"));
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
+        int64_t rank = lora_rank(cfg, l);
         Lora *r = NEW(m->run, Lora, 1);
-        r->a = param_add(m->params, factor_name(m, l, 'A'), init_fan_in(l->in), SHAPE(cfg->rank, l->in));
-        r->b = param_add(m->params, factor_name(m, l, 'B'), (Init){INIT_ZERO, 0}, SHAPE(l->out, cfg->rank));
-        r->scale = scale_of(cfg);
+        r->a = param_add(m->params, lora_name(m, "lora", l, "A"), init_fan_in(l->in), SHAPE(rank, l->in));
+        r->b = param_add(m->params, lora_name(m, "lora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
+        r->scale = lora_scale(cfg, l);
         r->dropout = cfg->dropout;
         hook_add(hooks, l->at, lora_hook, r);
     }
+    lora_bias_train(m, cfg);
     return OK;
 }
 
-/* W += s B A, on the rows (out,in) or columns (in,out) of W that the map owns. */
-static void fold(const Linear *l, const Param *a, const Param *b, double s)
+/* On the rows (out,in) or columns (in,out) of W that the map owns. */
+void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
 {
     Tensor w = l->w->val;
-    int64_t r = a->val.dim[0];
+    int64_t r = a.dim[0];
     char *at = w.data;
     if (l->layout == OUT_IN)
-        gemm(w.dtype, l->out, l->in, r, s, (Mat){b->val.data, r, false}, (Mat){a->val.data, l->in, false}, 1,
+        gemm(w.dtype, l->out, l->in, r, s, (Mat){b.data, r, false}, (Mat){a.data, l->in, false}, 1,
              at + (size_t)(l->first * l->in) * dtype_size(w.dtype), l->in);
     else
-        gemm(w.dtype, l->in, l->out, r, s, (Mat){a->val.data, l->in, true}, (Mat){b->val.data, r, true}, 1,
+        gemm(w.dtype, l->in, l->out, r, s, (Mat){a.data, l->in, true}, (Mat){b.data, r, true}, 1,
              at + (size_t)l->first * dtype_size(w.dtype), tensor_last(w));
+}
+
+void lora_scale_output(const Linear *l, int64_t o, double c)
+{
+    Tensor w = l->w->val;
+    for (int64_t i = 0; i < l->in; i++) {
+        int64_t at = l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(w) + l->first + o;
+        tensor_set(w, at, c * tensor_get(w, at));
+    }
 }
 
 static Status fold_all(Model *m, const PeftConfig *cfg, double sign)
@@ -140,10 +210,10 @@ static Status fold_all(Model *m, const PeftConfig *cfg, double sign)
     int folded = 0;
     for (int i = 0; i < m->n_linears; i++) {
         const Linear *l = &m->linears[i];
-        const Param *a = param_find(m->params, factor_name(m, l, 'A'));
-        const Param *b = param_find(m->params, factor_name(m, l, 'B'));
+        const Param *a = param_find(m->params, lora_name(m, "lora", l, "A"));
+        const Param *b = param_find(m->params, lora_name(m, "lora", l, "B"));
         if (!a || !b) continue;
-        fold(l, a, b, sign * scale_of(cfg));
+        lora_fold(l, a->val, b->val, sign * lora_scale(cfg, l));
         folded++;
     }
     return folded ? OK : fail(E_CONFIG, "lora is not attached to this model, so there is nothing to fold");
@@ -161,9 +231,8 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
 
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
-    int64_t n = 0;
-    for (int i = 0; i < m->n_linears; i++)
-        if (adapts(m, cfg, &m->linears[i])) n += cfg->rank * (m->linears[i].in + m->linears[i].out);
+    int64_t n = lora_bias_count(m, cfg);
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) n += lora_rank(cfg, l) * (l->in + l->out);
     return n;
 }
 
@@ -176,7 +245,7 @@ const Peft PEFT_LORA = {
     .name = "lora",
     .summary = "add a low-rank product to chosen linear maps",
     .source = "Hu et al., LoRA, ICLR 2022; rank stabilisation: Kalajdzievski 2023",
-    .defaults = defaults,
+    .defaults = lora_defaults,
     .attach = attach,
     .merge = merge,
     .unmerge = unmerge,

@@ -40,6 +40,8 @@ Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig 
     params_train(m->params, "*", false);
     TRY(method->attach(m, hooks, cfg));
     params_train(m->params, "peft.*", true);
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
+        if ((*p)->frozen) params_train(m->params, (*p)->frozen, false);
     for (int i = 0; i < params_n(m->params); i++)
         if (is_class_head(params_at(m->params, i)->name))
             params_train(m->params, params_at(m->params, i)->name, true);
@@ -72,6 +74,11 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(no_norm, FLAG),
                                      OPTION(reserved, INT),
                                      OPTION(shift_positions, FLAG),
+                                     OPTION(displaced, FLAG),
+                                     OPTION(late, FLAG),
+                                     OPTION(norm_gradient, FLAG),
+                                     OPTION(norm_before, FLAG),
+                                     OPTION(norm_after, FLAG),
                                      OPTION(init_sd, REAL),
                                      {"encoder", OPTION_PART, offsetof(PeftConfig, on[PART_ENCODER])},
                                      {"decoder", OPTION_PART, offsetof(PeftConfig, on[PART_DECODER])},

@@ -19,22 +19,43 @@
 /* What a slot of a prefix is: its own key and value; a vector that goes through the layer's own norm (where that
  * stands before attention) and its key and value projections; or a row of a table that an MLP maps to both. */
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
-typedef struct {          /* zero-initialise, call the method's defaults, then set what differs */
-    bool on[PART_COUNT];  /* the parts to adapt: encoder, decoder, cross-attention; absent ones do not matter */
-    const char *target;   /* LoRA: glob over Linear names, alternatives with '|' */
-    int rank;             /* LoRA */
-    double alpha;         /* LoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
-    bool rslora;          /* LoRA */
-    double dropout;       /* LoRA: of the input; adapters: of the output */
-    int width, reduction; /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
+typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted maps */
+typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode; /* a factor, one number, one a channel */
+typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* what A(z) is added to: s, s + x, z */
+typedef struct {
+    const char *target; /* glob over Linear names */
+    int rank;
+    double alpha;
+} LoraRule;
+typedef struct {           /* zero-initialise, call the method's defaults, then set what differs */
+    bool on[PART_COUNT];   /* the parts to adapt: encoder, decoder, cross-attention; absent ones do not matter */
+    const char *target;    /* a glob, alternatives with '|'.  LoRA, DoRA, VeRA: over Linear names; IA3: over
+                              PART.layer.L.{keys,values,ffn,...}; adapters: over PART.layer.L.{attn,ffn}, where NULL
+                              is the preset's */
+    int rank;              /* LoRA, DoRA, VeRA */
+    double alpha;          /* LoRA, DoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
+    bool rslora;           /* LoRA, DoRA */
+    const LoraRule *rules; /* LoRA, DoRA: maps with a rank and alpha of their own; the first that matches counts */
+    int n_rules;
+    BiasMode bias;         /* LoRA, DoRA: biases that train along */
+    bool norm_gradient;    /* DoRA: the gradient goes through the norm, too, which costs a map's size in memory */
+    double dropout;        /* LoRA: of the input; adapters: of the output */
+    int width, reduction;  /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
                              prefix MLP: width of its hidden layer */
-    double scale;         /* adapters: factor of the adapter's output */
-    Act act;              /* adapters */
-    int length;           /* prefix, prompt: virtual tokens */
-    PrefixKind kind;      /* prefix */
-    bool no_norm;         /* tied prefix: straight into the projections, past the layer's norm */
-    int reserved;         /* tied prefix: 0, or length: the input's first positions are slots to overwrite */
-    bool shift_positions; /* prefix: learned positions of the content move by length, as PEFT's do */
+    double scale;          /* adapters: factor of the adapter's output */
+    ScaleMode scaling;     /* adapters: where it is learned, it starts at 1 */
+    ResidualMode residual; /* adapters that read the sum */
+    bool norm_before, norm_after; /* adapters: a LayerNorm of their own, before down and after up */
+    Act act;                      /* adapters */
+    int length;                   /* prefix, prompt: virtual tokens */
+    PrefixKind kind;              /* prefix */
+    bool no_norm;                 /* tied prefix: straight into the projections, past the layer's norm */
+    int reserved;                 /* tied prefix: 0, or length: the input's first positions are slots to overwrite */
+    bool shift_positions; /* prefix: positions of the content move by length, as PEFT's do; relative ones (T5) then
+                             see the prefix at the positions before the content */
+    bool displaced;       /* prefix on T5: the adapters library's, content keys seem length further right */
+    bool late;            /* prompt: joins after the embeddings' positions and norm, as the adapters library's does */
+    bool read_prompt;     /* prompt: a classification head reads the first virtual token, as PEFT's does */
     double init_sd;       /* prefix, prompt: of the start; adapters: of the up-projection, 0 starts at identity */
 } PeftConfig;
 
@@ -47,6 +68,7 @@ typedef struct Peft {
     Status (*unmerge)(Model *, const PeftConfig *);         /* the way back, up to rounding */
     int64_t (*count)(const Model *, const PeftConfig *);    /* trainable numbers it adds or unfreezes, head apart */
     int *(*knob)(PeftConfig *); /* the setting that count grows with: rank, width, length; NULL: none */
+    const char *frozen;         /* glob over its parameters that never train; NULL: all do */
 } Peft;
 REGISTRY(Peft, peft)
 

@@ -3,6 +3,7 @@
 #include "peft/place.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -18,6 +19,13 @@ Where place_at(Where at, Site site)
 {
     at.site = site;
     return at;
+}
+
+bool place_wants(const PeftConfig *cfg, Where at, const char *what)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.layer.%d.%s", part_name(at.part), at.layer, what);
+    return !cfg->target || str_glob(cfg->target, name);
 }
 
 void place_all(PeftConfig *cfg, bool cross)

@@ -10,6 +10,7 @@
 #define PLACE_FIRST ((Where){.layer = -1, .part = PART_ENCODER})
 bool place_next(const Model *, const PeftConfig *, Where *at); /* at->site is left alone */
 Where place_at(Where, Site);                                   /* the same place, another site */
+bool place_wants(const PeftConfig *, Where, const char *what); /* `target` matches PART.layer.L.what, or is NULL */
 void place_all(PeftConfig *, bool cross);                      /* turn on every part, cross-attention as told */
 Status place_check(const Model *, const PeftConfig *, const char *method); /* E_CONFIG unless some part is there */
 int place_count(const Model *, const PeftConfig *);                        /* places with a config's parts on */

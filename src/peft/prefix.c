@@ -16,9 +16,15 @@
  * Positions of the content stay what they are, as in the papers and the adapters library; shift_positions moves the
  * learned ones by P, as the PEFT library does, for prefixes trained there.
  *
+ * T5's relative positions give prefix columns a bias of 0.  Where a prefix was trained with another library, its
+ * scores are corrected on the open attention path: with shift_positions prefix slot j stands at position j - P, and
+ * with `displaced` at j, which moves every content key P to the right of where the queries think it is (the adapters
+ * library).
+ *
  * The hidden layer of the MLP is recomputed where it is used, twice a layer: P rows cost nothing beside the B*T rows
  * of the model, and nothing has to survive the scopes of the tape between layers. */
 #include "base/str.h"
+#include "nn/block.h"
 #include "peft/place.h"
 
 typedef struct { /* of one part */
@@ -72,6 +78,59 @@ static Var *prefix_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leave(t, mark, op_prepend(t, rows, out, x->reserved));
 }
 
+/* ---- relative positions */
+
+typedef struct {
+    const Param *table; /* (buckets,H) */
+    int64_t length, distance;
+    bool displaced;
+} Relative;
+
+static double bias_at(const Relative *r, int64_t distance, bool bidirectional, int64_t head)
+{
+    int buckets = (int)r->table->val.dim[0];
+    int bucket = relpos_bucket((int)distance, buckets, (int)r->distance, bidirectional);
+    return tensor_get(r->table->val, bucket * r->table->val.dim[1] + head);
+}
+
+/* What the other library adds to a score and the model did not. */
+static Var *relative_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)in;
+    const Relative *r = user;
+    bool both = at.part == PART_ENCODER;
+    int64_t h = out->val.dim[1], t = out->val.dim[2], s = out->val.dim[3], len = r->length;
+    int64_t past = p->cache && !both ? p->cache->len[0] : 0;
+    Tensor more = tensor_zero(tape_arena(p->tape), out->val.dtype, SHAPE(h, t, s));
+    for (int64_t i = 0; i < h * t; i++)
+        for (int64_t j = 0; j < (r->displaced ? s : len); j++) {
+            int64_t query = past + i % t, head = i / t, key = j - len;
+            double x = r->displaced ? bias_at(r, j - query, both, head) : bias_at(r, key - query, both, head);
+            if (j >= len) x -= bias_at(r, key - query, both, head);
+            tensor_set(more, i * s + j, x);
+        }
+    return op_add(p->tape, out, 1, tape_leaf(p->tape, more));
+}
+
+static const Param *relative_table(const Model *m, Part part)
+{
+    const char *name = str_print(m->run, "%s.*relative_attention_bias.weight", part_name(part));
+    for (int i = 0; i < params_n(m->params); i++)
+        if (str_glob(name, params_at(m->params, i)->name)) return params_at(m->params, i);
+    return NULL;
+}
+
+static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Part part)
+{
+    const Param *table = part == PART_CROSS ? NULL : relative_table(m, part);
+    if (!table) return;
+    Relative *r = NEW(m->run, Relative, 1);
+    *r = (Relative){table, cfg->length, m->config.rel_distance, cfg->displaced};
+    hook_add(hooks, (Where){SITE_SCORES, LAYER_ANY, part}, relative_hook, r);
+}
+
+/* ---- attaching */
+
 static Status check(const Model *m, const PeftConfig *cfg)
 {
     if (cfg->length < 1) return fail(E_CONFIG, "prefix: length is %d, expected at least 1", cfg->length);
@@ -90,6 +149,8 @@ static Status check(const Model *m, const PeftConfig *cfg)
     if (cfg->shift_positions && m->config.positions && cfg->length >= m->config.positions)
         return fail(E_CONFIG, "prefix: moved by %d, no content fits the model's %d positions", cfg->length,
                     m->config.positions);
+    if (cfg->shift_positions && cfg->displaced)
+        return fail(E_CONFIG, "prefix: shift_positions and displaced are two libraries' ways; one of them at a time");
     return place_check(m, cfg, "prefix");
 }
 
@@ -137,11 +198,12 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     TRY(check(m, cfg));
     const Mlp *mlp = NULL;
     for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
+        if (cfg->shift_positions && at.part != PART_CROSS && at.layer == 0) hooks_shift(hooks, at.part, cfg->length);
         if (cfg->kind == PREFIX_MLP && at.layer == 0) mlp = new_mlp(m, cfg, at);
         Prefix *x = new_prefix(m, cfg, at, mlp);
         hook_add(hooks, place_at(at, SITE_KEYS), prefix_hook, x);
         hook_add(hooks, place_at(at, SITE_VALUES), prefix_hook, x);
-        if (cfg->shift_positions && at.part != PART_CROSS && at.layer == 0) hooks_shift(hooks, at.part, cfg->length);
+        if (at.layer == 0 && (cfg->shift_positions || cfg->displaced)) correct_positions(m, hooks, cfg, at.part);
     }
     return OK;
 }

@@ -181,6 +181,38 @@ static Var *scale(Tape *t, Var *const *in, void *ctx)
     return op_scale(t, in[0], *(const double *)ctx);
 }
 
+static Var *norm_ratio(Tape *t, Var *const *in, void *ctx)
+{
+    Layout layout = *(const Layout *)ctx;
+    return op_norm_ratio(t, in[3], in[0], layout, 1, in[1], in[2], 0.7, false);
+}
+
+/* Three of five outputs, in both layouts; of a held norm only the numerator's gradient is left. */
+static void norm_ratio_gradients(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 26);
+    for (Layout l = OUT_IN; l <= IN_OUT; l++) {
+        Tensor in[] = {l == OUT_IN ? noise(&a, F64, 60, SHAPE(5, 4)) : noise(&a, F64, 60, SHAPE(4, 5)),
+                       noise(&a, F64, 61, SHAPE(2, 4)), noise(&a, F64, 62, SHAPE(3, 2)),
+                       noise(&a, F64, 63, SHAPE(3))};
+        opcheck("norm_ratio", norm_ratio, &l, 4, in);
+        Tape *t = tape_open(&a, true);
+        Var *w = tape_leaf(t, in[0]), *down = tape_input(t, in[1]), *up = tape_input(t, in[2]);
+        assert_false(op_norm_ratio(t, tape_leaf(t, in[3]), w, l, 1, down, up, 0.7, true)->needs);
+        Var *y = op_norm_ratio(t, tape_input(t, in[3]), w, l, 1, down, up, 0.7, true);
+        assert_true(y->needs);
+        double sum = 0;
+        for (int64_t i = 0; i < 4; i++) {
+            double x = tensor_get(in[0], l == OUT_IN ? 2 * 4 + i : i * 5 + 2);
+            for (int64_t r = 0; r < 2; r++) x += 0.7 * tensor_get(in[2], 2 + r) * tensor_get(in[1], r * 4 + i);
+            sum += x * x;
+        }
+        assert_true(fabs(tensor_get(y->val, 1) - tensor_get(in[3], 1) / sqrt(sum)) < 1e-14);
+    }
+    arena_close(&a);
+}
+
 static Var *scale_cols(Tape *t, Var *const *in, void *ctx)
 {
     (void)ctx;
@@ -284,8 +316,9 @@ static void same_bytes_for_any_threads(void **state)
     opcheck_threads("layer", layer, NULL, 4, in);
 }
 
-SUITE(cmocka_unit_test(linear_gradients), cmocka_unit_test(linear_part_gradients),
-      cmocka_unit_test(linear_part_is_columns), cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients),
-      cmocka_unit_test(act_gradients), cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients),
-      cmocka_unit_test(dropout_gradients), cmocka_unit_test(embed_gradients),
-      cmocka_unit_test(frozen_weights_cost_nothing), cmocka_unit_test(same_bytes_for_any_threads))
+SUITE(cmocka_unit_test(norm_ratio_gradients), cmocka_unit_test(linear_gradients),
+      cmocka_unit_test(linear_part_gradients), cmocka_unit_test(linear_part_is_columns),
+      cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients), cmocka_unit_test(act_gradients),
+      cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients), cmocka_unit_test(dropout_gradients),
+      cmocka_unit_test(embed_gradients), cmocka_unit_test(frozen_weights_cost_nothing),
+      cmocka_unit_test(same_bytes_for_any_threads))

@@ -35,14 +35,14 @@ static int uses_of(const Param *p)
 }
 
 /* How often one pass uses a parameter: once, except that a tied slot makes a key and a value, and the MLP of a part
- * serves the keys and values of all its layers. */
+ * serves the keys and values of all its layers.  VeRA's shared pair is a constant. */
 static int promised_uses(const Model *m, const char *name)
 {
     if (str_glob("peft.prefix.*.slots", name)) return 2;
     if (str_glob("peft.prefix.*.table|peft.prefix.*.mlp.*", name))
         for (Part p = 0; p < PART_COUNT; p++)
             if (str_glob(str_print(m->run, "peft.prefix.%s.*", part_name(p)), name)) return 2 * model_layers(m, p);
-    return 1;
+    return !str_glob("peft.vera.A|peft.vera.B", name);
 }
 
 static void each_parameter_is_used_as_often_as_promised(void **state)
@@ -109,9 +109,15 @@ static const struct {
     const char *method;
     int width;
     int64_t count[3]; /* CodeBERT, PLBART, CodeT5-base; 0: not listed */
-} PUBLISHED[] = {{"lora", 0, {294912, 442368, 884736}},       {"pfeiffer", 0, {894528, 894528, 1789056}},
-                 {"houlsby", 0, {1789056, 1789056, 3578112}}, {"parallel", 0, {7091712, 7091712, 14183424}},
-                 {"prefix", 0, {368640, 552960, 1105920}},    {"ia3", 0, {55296, 0, 0}}};
+} PUBLISHED[] = {
+    {"lora", 0, {294912, 442368, 884736}},
+    {"pfeiffer", 0, {894528, 894528, 1789056}},
+    {"houlsby", 0, {1789056, 1789056, 3578112}},
+    {"parallel", 0, {7091712, 7091712, 14183424}},
+    {"prefix", 0, {368640, 552960, 1105920}},
+    {"ia3", 0, {55296, 0, 0}},
+    {"dora", 0, {294912 + 24 * 768, 442368 + 36 * 768, 884736 + 72 * 768}}, /* LoRA and a magnitude a row */
+    {"vera", 0, {24 * (768 + 256), 36 * (768 + 256), 72 * (768 + 256)}}};
 
 static Model *one_layer(Arena *run, int i, int layers)
 {

@@ -165,6 +165,61 @@ static void lora_computes_its_formula(void **state)
             }
 }
 
+/* DoRA with the norm held is LoRA on a base whose rows, and whose B, are scaled by m/n: the same logits, and the same
+ * gradient of A; B's is m/n times that of the scaled B. */
+static void dora_is_lora_on_a_scaled_base(void **state)
+{
+    (void)state;
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++) {
+        Arenas a = arenas();
+        Model *m = tiny(&a.run, *arch, F64), *scaled = tiny(&a.run, *arch, F64);
+        Hooks *hooks = hooks_new(&a.run), *plain = hooks_new(&a.run);
+        assert_true(attach_variant(&(Variant){"dora", "dora", NULL}, m, hooks));
+        assert_true(attach_variant(&(Variant){"lora", "lora", NULL}, scaled, plain));
+        stir(m, "peft.*", 0.3, 4);
+        for (int i = 0; i < m->n_linears; i++) {
+            const Linear *l = &m->linears[i], *k = &scaled->linears[i];
+            const Param *mag = param_find(m->params, str_print(&a.run, "peft.dora.%s.magnitude", l->name));
+            if (!mag) continue;
+            const Param *down = named(m, str_print(&a.run, "peft.dora.%s.A", l->name));
+            const Param *up = named(m, str_print(&a.run, "peft.dora.%s.B", l->name));
+            Tensor da = named(scaled, str_print(&a.run, "peft.lora.%s.A", l->name))->val;
+            Tensor db = named(scaled, str_print(&a.run, "peft.lora.%s.B", l->name))->val;
+            for (int64_t j = 0; j < tensor_count(da); j++) tensor_set(da, j, tensor_get(down->val, j));
+            for (int64_t o = 0; o < l->out; o++) {
+                double sum = 0;
+                for (int64_t c = 0; c < l->in; c++) {
+                    int64_t at = l->layout == OUT_IN ? o * l->in + c : c * tensor_last(l->w->val) + o;
+                    double v = tensor_get(l->w->val, at);
+                    for (int64_t r = 0; r < 2; r++)
+                        v += 1.5 * tensor_get(up->val, o * 2 + r) * tensor_get(down->val, r * l->in + c);
+                    sum += v * v;
+                }
+                double gain = tensor_get(mag->val, o) / sqrt(sum);
+                for (int64_t c = 0; c < l->in; c++) {
+                    int64_t at = l->layout == OUT_IN ? o * l->in + c : c * tensor_last(l->w->val) + o;
+                    tensor_set(k->w->val, at, gain * tensor_get(l->w->val, at));
+                }
+                for (int64_t r = 0; r < 2; r++) tensor_set(db, o * 2 + r, gain * tensor_get(up->val, o * 2 + r));
+            }
+        }
+        const Batch *b = tiny_batch(&a.run, m, true, false);
+        EXPECT_NEAR(logits_of(&a, m, hooks, b), logits_of(&a, scaled, plain, b), 1e-11);
+        for (int i = 0; i < 2; i++) {
+            Model *x = i ? scaled : m;
+            Tape *t = tape_open(&a.step, true);
+            params_zero_grad(x->params);
+            tape_backward(t, model_loss(x, &(Pass){.tape = t, .hooks = i ? plain : hooks}, b));
+        }
+        for (int i = 0; i < params_n(m->params); i++) {
+            const Param *p = params_at(m->params, i);
+            if (!str_glob("peft.dora.*.A", p->name)) continue;
+            EXPECT_NEAR(p->grad, named(scaled, str_print(&a.run, "peft.lora.%s", p->name + 10))->grad, 1e-11);
+        }
+        arenas_close(&a);
+    }
+}
+
 /* GPT-2's fused map and its thirds are one matrix: a target that names both adapts it once. */
 static void a_matrix_is_adapted_once(void **state)
 {
@@ -231,5 +286,5 @@ static void the_mlp_makes_keys_and_values(void **state)
 }
 
 SUITE(cmocka_unit_test(adapters_compute_their_formula), cmocka_unit_test(lora_computes_its_formula),
-      cmocka_unit_test(a_matrix_is_adapted_once), cmocka_unit_test(a_prompt_stands_in_front),
-      cmocka_unit_test(the_mlp_makes_keys_and_values))
+      cmocka_unit_test(dora_is_lora_on_a_scaled_base), cmocka_unit_test(a_matrix_is_adapted_once),
+      cmocka_unit_test(a_prompt_stands_in_front), cmocka_unit_test(the_mlp_makes_keys_and_values))

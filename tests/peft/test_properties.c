@@ -59,8 +59,8 @@ static void parameters_act_where_their_names_say(void **state)
 static void methods_start_at_the_base(void **state)
 {
     (void)state;
-    static const char *const exact[] = {"full",     "bitfit",   "norms", "lora", "houlsby",
-                                        "pfeiffer", "parallel", "ia3",   NULL};
+    static const char *const exact[] = {"full",     "bitfit", "norms", "lora", "houlsby", "pfeiffer",
+                                        "parallel", "ia3",    "dora",  "vera", NULL};
     for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
         for (int i = 0; exact[i]; i++)
             for (DType d = F32; d <= F64; d++) {
@@ -70,7 +70,7 @@ static void methods_start_at_the_base(void **state)
                 Hooks *hooks = hooks_new(&a.run);
                 Tensor base = logits_of(&a, m, NULL, b);
                 /* LoRA has GPT-2 compute its three projections as one product, which a BLAS may round otherwise. */
-                bool fused = !strcmp(exact[i], "lora") && !strcmp((*arch)->name, "gpt2");
+                bool fused = str_glob("lora|dora|vera", exact[i]) && !strcmp((*arch)->name, "gpt2");
                 if (attach_variant(&(Variant){exact[i], exact[i], NULL}, m, hooks))
                     EXPECT(largest_gap(base, logits_of(&a, m, hooks, b)) <= (fused ? d == F32 ? 1e-5 : 1e-13 : 0),
                            "%s on %s in %s does not start at the base", exact[i], (*arch)->name, dtype_name(d));

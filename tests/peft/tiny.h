@@ -172,14 +172,107 @@ static inline void set_everywhere(PeftConfig *cfg, const Model *m)
     cfg->on[PART_CROSS] = true;
 }
 
-enum { VARIANTS_MAX = 32 };
+static inline void set_displaced(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->displaced = true;
+}
+
+static inline void set_late(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->late = cfg->read_prompt = true;
+}
+
+static inline void set_rules(PeftConfig *cfg, const Model *m)
+{
+    static const LoraRule rules[] = {{"*.0.*", 3, 5}, {"*", 1, 2}};
+    (void)m;
+    cfg->rules = rules;
+    cfg->n_rules = 2;
+    cfg->bias = BIAS_TARGETS;
+}
+
+/* Everything that PEFT and the adapters library know beyond the paper's three. */
+static inline void set_every_scale(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->target = "*";
+}
+
+static inline void set_fused(PeftConfig *cfg, const Model *m)
+{
+    if (!strcmp(m->config.arch, "gpt2")) cfg->target = "*.qkv";
+}
+
+static inline void set_norms_and_channels(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->norm_before = cfg->norm_after = true;
+    cfg->scaling = SCALE_CHANNEL;
+}
+
+static inline void set_sum(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->residual = RESIDUAL_SUM;
+    cfg->scaling = SCALE_LEARNED;
+}
+
+static inline void set_second_layer(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->target = "*.layer.1.attn";
+    cfg->residual = RESIDUAL_INPUT;
+}
+
+static inline void set_exact(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->norm_gradient = true;
+}
+
+static inline void set_exact_thirds(PeftConfig *cfg, const Model *m)
+{
+    set_exact(cfg, m);
+    set_thirds(cfg, m);
+}
+
+static inline void set_all_maps(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->target = "*";
+}
+
+static inline void set_biases(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->bias = BIAS_ALL;
+}
+
+enum { VARIANTS_MAX = 48 };
 /* Registered methods sorted by link order, then the variants.  Returns their number. */
 static inline int variants(Variant *v)
 {
-    static const Variant extra[] = {{"lora", "lora all", set_all_linears},        {"lora", "lora thirds", set_thirds},
-                                    {"houlsby", "houlsby cross", set_everywhere}, {"prefix", "prefix tied", set_tied},
-                                    {"prefix", "prefix reserved", set_reserved},  {"prefix", "prefix mlp", set_mlp},
-                                    {"prefix", "prefix shifted", set_shifted}};
+    static const Variant extra[] = {{"lora", "lora all", set_all_linears},
+                                    {"lora", "lora thirds", set_thirds},
+                                    {"houlsby", "houlsby cross", set_everywhere},
+                                    {"prefix", "prefix tied", set_tied},
+                                    {"prefix", "prefix reserved", set_reserved},
+                                    {"prefix", "prefix mlp", set_mlp},
+                                    {"prefix", "prefix shifted", set_shifted},
+                                    {"prefix", "displaced", set_displaced},
+                                    {"lora", "lora biases", set_biases},
+                                    {"lora", "lora rules", set_rules},
+                                    {"dora", "dora exact", set_exact},
+                                    {"dora", "dora thirds", set_exact_thirds},
+                                    {"vera", "vera all", set_all_maps},
+                                    {"prompt", "late", set_late},
+                                    {"ia3", "ia3 all", set_every_scale},
+                                    {"ia3", "ia3 fused", set_fused},
+                                    {"houlsby", "houlsby norms", set_norms_and_channels},
+                                    {"pfeiffer", "pfeiffer sum", set_sum},
+                                    {"pfeiffer", "one layer", set_second_layer}};
     int n = 0;
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++) v[n++] = (Variant){(*p)->name, (*p)->name, NULL};
     for (size_t i = 0; i < sizeof extra / sizeof *extra; i++) v[n++] = extra[i];

@@ -1,0 +1,20 @@
+/* --adapter DIR, on every command that takes a model. */
+#ifndef CLI_ADAPTER_H
+#define CLI_ADAPTER_H
+
+#include "cli/command.h"
+#include "peft/disk.h"
+
+#define ADAPTER_OPTION                                                                                               \
+    {                                                                                                                \
+        "adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters"                       \
+    }
+
+/* The model in `dir`, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The
+ * model is for running, not for saving: its config has the positions that virtual tokens leave to a text. */
+Status model_with_adapter(Model **, Hooks **, const Args *, Arena *, const char *dir, const LoadOptions *);
+/* The same from the model's shape alone: its weights are zero. */
+Status shape_with_adapter(Model **, const Args *, const Config *, const char *adapter);
+void print_remarks(const Adapter *, const Args *); /* on standard error, unless --quiet */
+
+#endif

@@ -1,0 +1,304 @@
+/* vernier adapter: adapters as directories.  What is in one (inspect), the same as the other library has it
+ * (convert), and a model with it folded in (merge). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "cli/adapter.h"
+#include "cli/checkpoint.h"
+#include "nn/inspect.h"
+
+/* ---- inspect: from the files alone */
+
+static void print_value(const cJSON *j)
+{
+    const cJSON *one;
+    if (cJSON_IsString(j))
+        printf("%s", j->valuestring);
+    else if (cJSON_IsNumber(j))
+        printf("%.10g", j->valuedouble);
+    else if (cJSON_IsBool(j))
+        printf("%s", cJSON_IsTrue(j) ? "yes" : "no");
+    cJSON_ArrayForEach(one, j)
+    {
+        if (one != j->child) printf(", ");
+        if (cJSON_IsObject(j)) printf("%s ", one->string);
+        print_value(one);
+    }
+}
+
+/* Fields that are set; what is null, false or empty says nothing. */
+static void print_fields(const cJSON *object)
+{
+    const cJSON *j;
+    cJSON_ArrayForEach(j, object)
+    {
+        bool empty = cJSON_IsNull(j) || cJSON_IsFalse(j) || ((cJSON_IsArray(j) || cJSON_IsObject(j)) && !j->child);
+        if (empty || !strcmp(j->string, "config")) continue;
+        printf("%-26s ", j->string);
+        print_value(j);
+        printf("\n");
+    }
+}
+
+typedef struct {
+    const char *where; /* "encoder 3" or what stands outside the layers */
+    Buf modules;
+    int tensors;
+    int64_t numbers;
+} Row;
+
+/* "roberta.encoder.layer.3.attention.self.query.lora_A.weight": where "encoder 3", module "attention.self.query". */
+static const char *split_name(Arena *a, const char *name, const char **module)
+{
+    static const char *const ENDS[] = {
+        ".adapters.",       ".loras.",          ".lora_",      ".ia3_l",  ".vera_lambda_",
+        ".prefix_tunings.", ".prompt_tunings.", ".base_layer", ".weight", ".bias"};
+    for (const char *stem = "base_model."; !strncmp(name, stem, strlen(stem)) || !strncmp(name, "model.", 6);)
+        name += strncmp(name, stem, strlen(stem)) ? 6 : strlen(stem);
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+        const char *end = strstr(name, ENDS[i]);
+        if (end && (size_t)(end - name) < n) n = (size_t)(end - name);
+    }
+    for (const char *at = name; (at = strchr(at, '.')) && at < name + n; at++) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (!digits || at[1 + digits] != '.') continue;
+        const char *rest = at + 2 + digits;
+        *module = rest < name + n ? str_copy(a, rest, n - (size_t)(rest - name)) : "";
+        return str_print(a, "%s %.*s", str_glob("decoder*|transformer*|h.*", name) ? "decoder" : "encoder",
+                         (int)digits, at + 1);
+    }
+    *module = "";
+    return str_copy(a, name, n);
+}
+
+static void add_module(Row *r, const char *module)
+{
+    if (!*module || str_glob(str_print(r->modules.arena, "*, %s,*", module),
+                             str_print(r->modules.arena, ", %s,", r->modules.text)))
+        return;
+    buf_print(&r->modules, "%s%s", r->modules.len ? ", " : "", module);
+}
+
+static bool is_alias(const Weights *w, int i)
+{
+    for (int j = 0; j < weights_n(w); j++)
+        if (j != i && stored_same_bytes(weights_at(w, i), weights_at(w, j)) &&
+            strlen(weights_at(w, j)->name) < strlen(weights_at(w, i)->name))
+            return true;
+    return false;
+}
+
+static int table(Arena *a, const Weights *w, Row *row, int n)
+{
+    for (int i = 0; w && i < weights_n(w); i++) {
+        const Stored *s = weights_at(w, i);
+        if (is_alias(w, i)) continue;
+        const char *module, *where = split_name(a, s->name, &module);
+        int r = 0;
+        while (r < n && strcmp(row[r].where, where) != 0) r++;
+        if (r == n) row[n++] = (Row){.where = where, .modules = buf_open(a)};
+        add_module(&row[r], module);
+        row[r].tensors++;
+        row[r].numbers += s->count;
+    }
+    return n;
+}
+
+static int by_place(const void *x, const void *y)
+{
+    const char *a = ((const Row *)x)->where, *b = ((const Row *)y)->where;
+    const char *m = strchr(a, ' '), *n = strchr(b, ' ');
+    if (!m != !n) return m ? -1 : 1;
+    int side = m ? strncmp(b, a, 3) : strcmp(a, b); /* encoder before decoder */
+    return side || !m ? side : atoi(m) - atoi(n);
+}
+
+static Status inspect(const Args *args)
+{
+    Arena *arena = args_arena(args);
+    Adapter *a;
+    TRY(adapter_open(&a, arena, args_at(args, 1)));
+    int room = weights_n(a->weights) + (a->head ? weights_n(a->head) : 0);
+    Row *row = NEW(arena, Row, room + 1), sum = {0};
+    int n = table(arena, a->head, row, table(arena, a->weights, row, 0));
+    qsort(row, (size_t)n, sizeof *row, by_place);
+    printf("%s: %s\n\n", library_title(a->library), a->kind);
+    print_fields(a->root);
+    print_fields(cJSON_GetObjectItemCaseSensitive(a->root, "config"));
+    printf("\n%-36s %8s %12s  %s\n", "place", "tensors", "numbers", "modules");
+    for (int i = 0; i < n; i++) {
+        printf("%-36s %8d %12lld  %s\n", row[i].where, row[i].tensors, (long long)row[i].numbers,
+               row[i].modules.text);
+        sum.tensors += row[i].tensors;
+        sum.numbers += row[i].numbers;
+    }
+    printf("%-36s %8d %12lld\n", "all", sum.tensors, (long long)sum.numbers);
+    adapter_close(a);
+    return OK;
+}
+
+/* ---- convert */
+
+/* The base's weights are read where they are there: they tell which heads it has.  Its shape is enough otherwise. */
+static Status open_base(Model **m, const Args *args, const Adapter *a)
+{
+    const char *dir = args_text(args, "base", a->base);
+    Arena *arena = args_arena(args);
+    if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
+        return fail(args_given(args, "base") ? E_IO : E_CONFIG,
+                    "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
+                    a->dir, dir ? dir : "its base");
+    Weights *w;
+    Config c;
+    if (!weights_open(&w, arena, dir)) {
+        weights_close(w);
+        return model_load_as(m, arena, dir, &(LoadOptions){.classes = adapter_classes(a)});
+    }
+    err_clear();
+    TRY(config_load(&c, dir));
+    if (adapter_classes(a)) c.classes = adapter_classes(a);
+    return model_open_zeros(m, arena, &c, F32);
+}
+
+static Status converted(Adapter *a, const Args *args, const Library *to, const char *out)
+{
+    Model *m;
+    Adapter *b;
+    TRY(open_base(&m, args, a));
+    TRY(adapter_attach(a, m, hooks_new(args_arena(args))));
+    print_remarks(a, args);
+    TRY(adapter_convert(&b, a, to, args_given(args, "allow-lossy")));
+    if (b == a) b->n_remarks = 0;
+    TRY(adapter_save(b, out));
+    b->dir = out;
+    print_remarks(b, args);
+    if (!args_quiet(args)) fprintf(stderr, "%s: %s of %s, for %s\n", out, b->method->name, a->dir, library_title(to));
+    return OK;
+}
+
+static bool same_place(const char *a, const char *b)
+{
+    char x[4096], y[4096];
+    return realpath(a, x) && realpath(b, y) && !strcmp(x, y);
+}
+
+static Status convert(const Args *args)
+{
+    const char *in = args_at(args, 1), *out = args_at(args, 2), *name = args_text(args, "to", NULL);
+    const Library *to = name ? library_find(name) : NULL;
+    if (!to) return fail(E_CONFIG, "--to is %s, expected hf or adapters", name ? name : "missing");
+    if (same_place(in, out)) return fail(E_CONFIG, "%s is both where from and where to", in);
+    Adapter *a;
+    TRY(adapter_open(&a, args_arena(args), in));
+    Status s = converted(a, args, to, out);
+    adapter_close(a);
+    return s;
+}
+
+/* ---- merge */
+
+enum { PROBE = 8 };
+/* What the model makes of a few random tokens. */
+static Tensor probe(Model *m, const Hooks *hooks, Arena *arena)
+{
+    static int32_t ids[PROBE];
+    uint64_t s = rng_stream(1, "adapter/merge");
+    int64_t n = m->config.positions && m->config.positions < 4 * PROBE ? 2 : PROBE;
+    for (int i = 0; i < n; i++) do {
+            s++;
+            ids[i] = (int32_t)rng_below(s, (uint64_t)i, m->config.vocab);
+        } while (ids[i] == m->config.pad);
+    Batch b = {.b = 1, .t = n, .ids = ids, .s = m->arch->encode ? n : 0, .src = ids};
+    Arena step = arena_open(0);
+    Tensor y = tensor_copy(arena, model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val);
+    arena_close(&step);
+    return y;
+}
+
+static double relative_gap(Tensor a, Tensor b)
+{
+    double gap = 0, most = 0;
+    for (int64_t i = 0; i < tensor_count(a); i++) {
+        gap = fmax(gap, fabs(tensor_get(a, i) - tensor_get(b, i)));
+        most = fmax(most, fabs(tensor_get(a, i)));
+    }
+    return most > 0 ? gap / most : gap;
+}
+
+static Status merged(Adapter *a, const Args *args)
+{
+    Arena *arena = args_arena(args);
+    const char *dir = args_at(args, 1), *out = args_at(args, 3);
+    Model *m;
+    Hooks *hooks = hooks_new(arena);
+    TRY(model_load_as(&m, arena, dir, &(LoadOptions){.classes = adapter_classes(a)}));
+    TRY(adapter_attach(a, m, hooks));
+    print_remarks(a, args);
+    if (!a->method->merge)
+        return fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
+    Tensor before = probe(m, hooks, arena);
+    TRY(a->method->merge(m, &a->cfg));
+    double gap = relative_gap(before, probe(m, NULL, arena));
+    TRY(file_make_dir(out));
+    TRY(checkpoint_copy_beside(arena, dir, out));
+    TRY(model_save(m, out));
+    if (!args_quiet(args))
+        fprintf(stderr, "%s: %s merged; on a few tokens its states are within %.1e of the adapted model's\n", out,
+                a->method->name, gap);
+    return OK;
+}
+
+static Status merge(const Args *args)
+{
+    if (same_place(args_at(args, 1), args_at(args, 3)))
+        return fail(E_CONFIG, "%s is both the base and where to", args_at(args, 1));
+    Adapter *a;
+    TRY(adapter_open(&a, args_arena(args), args_at(args, 2)));
+    Status s = merged(a, args);
+    adapter_close(a);
+    return s;
+}
+
+static Status adapter(const Args *a)
+{
+    const char *what = args_at(a, 0);
+    int n = args_count(a) - 1;
+    if (!strcmp(what, "inspect") && n == 1) return inspect(a);
+    if (!strcmp(what, "convert") && n == 2) return convert(a);
+    if (!strcmp(what, "merge") && n == 3) return merge(a);
+    if (str_glob("inspect|convert|merge", what))
+        return fail(E_CONFIG, "adapter %s takes %s", what,
+                    *what == 'i'   ? "one DIR"
+                    : *what == 'c' ? "IN and OUT"
+                                   : "MODEL, ADAPTER and OUT");
+    return fail(E_CONFIG, "'%.30s' is nothing to do with an adapter; inspect, convert and merge are", what);
+}
+
+static const Option OPTIONS[] = {
+    {"to", "LIBRARY", "convert: hf (Hugging Face PEFT) or adapters (adapter-hub)"},
+    {"base", "MODEL", "convert: the adapter's base model (default: the one its config names)"},
+    {"allow-lossy", NULL, "convert: also what the other library can only say in part, with a remark"},
+    {0}};
+static const Command ADAPTER = {
+    .name = "adapter",
+    .summary = "adapters of Hugging Face PEFT and of adapters: look, convert, merge",
+    .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT  [options]",
+    .about =
+        "inspect shows what a directory says and holds. convert writes the same adapter as the other library has "
+        "it;\n"
+        "what that cannot say is refused by name. merge writes MODEL with the adapter folded in: LoRA, DoRA, VeRA\n"
+        "and IA3 can be. --adapter DIR attaches one in generate, fill, attend and model inspect.",
+    .example = "vernier adapter inspect my-lora\n"
+               "  vernier adapter convert my-lora my-lora-hub --to adapters --base codebert\n"
+               "  vernier adapter merge codebert my-lora codebert-tuned",
+    .options = OPTIONS,
+    .least = 1,
+    .most = 4,
+    .run = adapter};
+REGISTER(command, ADAPTER)

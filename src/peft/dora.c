@@ -1,0 +1,164 @@
+/* DoRA: W' = m (W + s B A) / |W + s B A|, with a magnitude m and a norm for each output, so
+ *
+ *     y = (m / n) (W x + s B A dropout(x)) + b,      n = |W + s B A|
+ *
+ * m starts at the norms of W and B at zero, so attaching changes nothing.  The norm is a constant in the backward
+ * pass, as the paper proposes and the PEFT library does, unless norm_gradient asks for the exact gradient.
+ *
+ * Merging writes W' and puts n where m was, with m's sign: |W'| is |m|, so unmerging can restore both. */
+#include <math.h>
+
+#include "peft/lora.h"
+#include "peft/place.h"
+
+typedef struct {
+    const Linear *linear;
+    Param *a, *b, *m;
+    double scale, dropout;
+    bool held;
+} Dora;
+
+/* b as the map's output has it: GPT-2's thirds own a part of theirs. */
+static Var *bias_of(Tape *t, const Linear *l)
+{
+    Var *b = tape_param(t, l->b);
+    return b && tensor_count(b->val) != l->out ? op_cols(t, b, l->first, l->out) : b;
+}
+
+static Var *minus_one(Tape *t, Var *x)
+{
+    Tensor one = tensor_new(tape_arena(t), x->val.dtype, x->val.rank, x->val.dim);
+    tensor_fill(one, 1);
+    return op_add(t, x, -1, tape_leaf(t, one));
+}
+
+/* y = z + (m/n - 1) (z - b) with z = W x + b + s B A x: exactly W x + b where m is n and B zero. */
+static Var *dora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    const Dora *d = user;
+    const Linear *l = d->linear;
+    Tape *t = p->tape;
+    int mark = tape_enter(t);
+    Var *a = tape_param(t, d->a), *b = tape_param(t, d->b), *bias = bias_of(t, l);
+    Var *x = p->train ? op_dropout(t, in, d->dropout, pass_stream(p, at, "dora")) : in;
+    Var *low = op_linear(t, x, a, OUT_IN, NULL, ACT_NONE);
+    Var *z = op_add(t, out, d->scale, op_linear(t, low, b, OUT_IN, NULL, ACT_NONE));
+    Var *gain =
+        op_norm_ratio(t, tape_param(t, d->m), tape_param(t, l->w), l->layout, l->first, a, b, d->scale, d->held);
+    Var *change = op_scale_cols(t, bias ? op_add(t, z, -1, bias) : z, minus_one(t, gain));
+    return tape_leave(t, mark, op_add(t, z, 1, change));
+}
+
+static double weight(const Linear *l, int64_t o, int64_t i)
+{
+    Tensor w = l->w->val;
+    return tensor_get(w, l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(w) + l->first + o);
+}
+
+static double norm_of(const Linear *l, int64_t o)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < l->in; i++) sum += weight(l, o, i) * weight(l, o, i);
+    return sqrt(sum);
+}
+
+static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
+{
+    TRY(lora_check(m, cfg, "dora"));
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
+        int64_t rank = lora_rank(cfg, l);
+        Dora *d = NEW(m->run, Dora, 1);
+        *d = (Dora){.linear = l, .scale = lora_scale(cfg, l), .dropout = cfg->dropout, .held = !cfg->norm_gradient};
+        d->a = param_add(m->params, lora_name(m, "dora", l, "A"), init_fan_in(l->in), SHAPE(rank, l->in));
+        d->b = param_add(m->params, lora_name(m, "dora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
+        d->m = param_add(m->params, lora_name(m, "dora", l, "magnitude"), (Init){INIT_ONE, 0}, SHAPE(l->out));
+        for (int64_t o = 0; o < l->out; o++) tensor_set(d->m->val, o, norm_of(l, o));
+        hook_add(hooks, l->at, dora_hook, d);
+    }
+    lora_bias_train(m, cfg);
+    return OK;
+}
+
+/* ---- merging */
+
+typedef struct {
+    const Param *a, *b;
+    Param *m;
+} Factors;
+
+static bool factors_of(Factors *f, const Model *m, const Linear *l)
+{
+    *f = (Factors){param_find(m->params, lora_name(m, "dora", l, "A")),
+                   param_find(m->params, lora_name(m, "dora", l, "B")),
+                   param_find(m->params, lora_name(m, "dora", l, "magnitude"))};
+    return f->a && f->b && f->m;
+}
+
+static void fold(const Linear *l, const Factors *f, double s)
+{
+    lora_fold(l, f->a->val, f->b->val, s);
+    for (int64_t o = 0; o < l->out; o++) {
+        double m = tensor_get(f->m->val, o), n = norm_of(l, o);
+        lora_scale_output(l, o, n > 0 ? m / n : 0);
+        tensor_set(f->m->val, o, copysign(n, m));
+    }
+}
+
+static void unfold(const Linear *l, const Factors *f, double s)
+{
+    for (int64_t o = 0; o < l->out; o++) {
+        double n = tensor_get(f->m->val, o), m = copysign(norm_of(l, o), n);
+        if (m != 0) lora_scale_output(l, o, fabs(n) / m);
+        tensor_set(f->m->val, o, m);
+    }
+    lora_fold(l, f->a->val, f->b->val, -s);
+}
+
+static Status merge(Model *m, const PeftConfig *cfg)
+{
+    int folded = 0;
+    Factors f;
+    for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++)
+        if (factors_of(&f, m, l)) fold(l, &f, lora_scale(cfg, l)), folded++;
+    return folded ? OK : fail(E_CONFIG, "dora is not attached to this model, so there is nothing to fold");
+}
+
+static Status unmerge(Model *m, const PeftConfig *cfg)
+{
+    int folded = 0;
+    Factors f;
+    for (int dry = 1; dry >= 0; dry--) /* look at everything before changing anything */
+        for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++) {
+            if (!factors_of(&f, m, l)) continue;
+            for (int64_t o = 0; o < l->out; o++)
+                if (dry && (norm_of(l, o) == 0) != (tensor_get(f.m->val, o) == 0))
+                    return fail(E_NUMERIC, "%s: a magnitude of 0 cannot be unmerged", f.m->name);
+            if (!dry) unfold(l, &f, lora_scale(cfg, l)), folded++;
+        }
+    return folded ? OK : fail(E_CONFIG, "dora is not attached to this model, so there is nothing to unfold");
+}
+
+static int64_t count(const Model *m, const PeftConfig *cfg)
+{
+    int64_t n = lora_bias_count(m, cfg);
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) n += lora_rank(cfg, l) * (l->in + l->out) + l->out;
+    return n;
+}
+
+static int *knob(PeftConfig *cfg)
+{
+    return &cfg->rank;
+}
+
+const Peft PEFT_DORA = {
+    .name = "dora",
+    .summary = "low-rank change of a map's directions, and a magnitude for each output",
+    .source = "Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, ICML 2024",
+    .defaults = lora_defaults,
+    .attach = attach,
+    .merge = merge,
+    .unmerge = unmerge,
+    .count = count,
+    .knob = knob,
+};
+REGISTER(peft, PEFT_DORA)

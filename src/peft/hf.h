@@ -1,0 +1,15 @@
+/* Hugging Face PEFT in three files: hf.c reads configs, hf_bind.c knows the tensors' names, hf_write.c writes
+ * configs. */
+#ifndef PEFT_HF_H
+#define PEFT_HF_H
+
+#include "peft/library.h"
+
+const char *hf_tensor(const Adapter *, const Linear *, const char *what); /* "base_model.model.<module>.<what>" */
+/* The linear maps that a config's target_modules and its like mean, on the adapter's arena. */
+Status hf_targets(const Linear ***out, int *n, const Adapter *, const Model *);
+Status hf_bind(Adapter *);
+const char *hf_carried(const Adapter *, const Param *, int which);
+Status hf_describe(Adapter *, cJSON *root);
+
+#endif
