@@ -342,7 +342,7 @@ static Status write_merges(const Bpe *b, const char *path)
     Writer w;
     TRY(writer_open(&w, path));
     writer_print(&w, "#version: 0.2\n");
-    for (int64_t i = 0; i < b->n_merges; i++)
+    for (int64_t i = 0; i < b->merges.n; i++)
         writer_print(&w, "%s %s\n", b->piece[b->left[i]], b->piece[b->right[i]]);
     return writer_close(&w);
 }
@@ -351,10 +351,10 @@ static Status write_added(const Bpe *b, const char *path)
 {
     Writer w;
     TRY(writer_open(&w, path));
-    for (int64_t i = 0; i < b->n_special; i++) {
+    for (int64_t i = 0; i < b->special.n; i++) {
         writer_print(&w, "%s\n", i ? "," : "{");
-        write_quoted(&w, b->special[i].text);
-        writer_print(&w, ": %d", b->special[i].id);
+        write_quoted(&w, b->special.at[i].text);
+        writer_print(&w, ": %d", b->special.at[i].id);
     }
     writer_print(&w, "\n}\n");
     return writer_close(&w);
@@ -370,5 +370,5 @@ Status bpe_save(const Bpe *b, const char *dir)
     TRY(file_make_dir(dir));
     TRY(write_vocab(b, vocab));
     TRY(write_merges(b, merges));
-    return b->n_special ? write_added(b, added) : OK;
+    return b->special.n ? write_added(b, added) : OK;
 }

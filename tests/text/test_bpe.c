@@ -40,7 +40,6 @@ static void expect_cut(const char *text, size_t len, const char *bars)
         if (got.len) buf_add(&got, "|", 1);
         buf_add(&got, text + a, b - a);
     }
-    words_close(&w);
     assert_int_equal(last, len);
     EXPECT(len == 0 || strcmp(got.text, bars) == 0, "\"%s\" is cut \"%s\", expected \"%s\"", text, got.text, bars);
 }
@@ -155,7 +154,6 @@ static void slow_train(Bpe *b, const char *text, char merges[][2][32], int *n_me
             word[n][len[n]++] = bpe_find(b, text[i] == ' ' ? "\xc4\xa0" : text[i] == '\n' ? "\xc4\x8a" : one);
         }
     }
-    words_close(&w);
     for (*n_merges = 0; *n_merges < most; ++*n_merges) {
         int32_t best[2] = {0, 0};
         int best_count = 1;
