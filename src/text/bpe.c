@@ -49,7 +49,7 @@ void bpe_close(Bpe *b)
 
 bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)
 {
-    CHECK(id >= 0 && id < BPE_MOST_IDS, "a token id of %lld", (long long)id);
+    CHECK(id >= 0 && id < MOST_IDS, "a token id of %lld", (long long)id);
     if (id >= b->room) {
         int64_t room = b->room ? b->room : 512;
         while (room <= id) room *= 2;

@@ -7,11 +7,12 @@
 
 #include "base/table.h"
 #include "text/bpe.h"
+#include "text/document.h"
 #include "text/memo.h"
 #include "text/merges.h"
 #include "text/special.h"
 
-enum { BPE_MOST_IDS = 1 << 24, MEMO_WORDS = 1 << 14 };
+enum { MEMO_WORDS = 1 << 14 };
 
 struct Bpe {
     Arena *arena;
@@ -35,6 +36,8 @@ void bpe_add_special(Bpe *, const char *text, size_t len, int32_t id, bool strip
 void bpe_add_known_specials(Bpe *);      /* those of the published tokenizers that the vocabulary has */
 int bpe_finish(Bpe *);                   /* -1, or a byte that neither the vocabulary nor an <unk> can stand for */
 size_t bpe_spell(char out[2], int byte); /* the byte as a vocabulary spells it; its length, 1 or 2 */
+bool bpe_reads(const cJSON *doc);        /* a tokenizer.json of byte-level BPE */
+Status bpe_from_document(Bpe **out, Arena *, const cJSON *doc, const char *path);
 const char *bpe_join(const Bpe *, Arena *, int32_t left, int32_t right, size_t *len);
 
 #endif

@@ -217,9 +217,9 @@ Status bpe_train(Bpe **out, Arena *run, const BpeTrain *how, const Bytes *text, 
 {
     int64_t more = 1, least = 4 + 256 + 1;
     for (const char *const *s = how->special; s && *s; s++) more++, least++;
-    if (how->size < least || how->size >= BPE_MOST_IDS)
+    if (how->size < least || how->size >= MOST_IDS)
         return fail(E_CONFIG, "a vocabulary of %lld ids: expected %lld (256 bytes and the special tokens) to %d",
-                    (long long)how->size, (long long)least, BPE_MOST_IDS - 1);
+                    (long long)how->size, (long long)least, MOST_IDS - 1);
     Arena scratch = arena_open(0);
     Bpe *b = bpe_new(run, how->size);
     add_alphabet(b);

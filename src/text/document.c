@@ -77,6 +77,28 @@ Status refuse(const char *path, const char *field, const cJSON *value, const cha
     return s;
 }
 
+bool split_pair(char *line, char **right)
+{
+    char *space = strchr(line, ' ');
+    if (!space || space == line || !space[1] || strchr(space + 1, ' ')) return false;
+    *space = 0;
+    *right = space + 1;
+    return true;
+}
+
+bool merge_sides(cJSON *m, const char **left, const char **right)
+{
+    char *second = NULL;
+    *left = *right = NULL;
+    if (cJSON_IsString(m)) {
+        if (split_pair(m->valuestring, &second)) *left = m->valuestring, *right = second;
+    } else if (cJSON_GetArraySize(m) == 2) {
+        *left = cJSON_GetStringValue(m->child);
+        *right = cJSON_GetStringValue(m->child->next);
+    }
+    return *left && *right;
+}
+
 Status added_tokens(const cJSON *doc, AddedFn *add, void *to, const char *path)
 {
     const cJSON *list = member(doc, "added_tokens");

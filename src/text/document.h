@@ -10,8 +10,6 @@
 #include "text/frame.h"
 #include "text/special.h"
 
-enum { MOST_IDS = 1 << 24 };
-
 Status document_bytes(Bytes *out, Arena *, const char *path);  /* E_FORMAT: larger than any tokenizer file */
 Status document_read(cJSON **out, Arena *, const char *path);  /* one JSON object; the caller deletes it */
 const cJSON *member(const cJSON *object, const char *key);     /* NULL when absent or null */
@@ -21,6 +19,9 @@ bool is_id(const cJSON *);       /* a whole number from 0 to MOST_IDS - 1 */
 const char *shown(const char *); /* text for a message, short and printable; two live at a time */
 /* E_FORMAT: "path: field is value, expected ...", the value as the file spells it ("absent" when NULL). */
 Status refuse(const char *path, const char *field, const cJSON *value, const char *expected);
+
+bool split_pair(char *line, char **right); /* "left right" at its one space; false: none, two, or an empty side */
+bool merge_sides(cJSON *merge, const char **left, const char **right); /* "left right" or ["left", "right"] */
 
 /* Hands over each of added_tokens; stops at the first failure. */
 typedef Status AddedFn(void *to, Special, bool special, const char *path);

@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+enum { MOST_IDS = 1 << 24 }; /* of any vocabulary */
+
 typedef struct {
     int64_t n;
     int32_t *id;          /* (n) */

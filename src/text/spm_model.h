@@ -4,6 +4,7 @@
 #define TEXT_SPM_MODEL_H
 
 #include "base/table.h"
+#include "text/document.h"
 #include "text/merges.h"
 #include "text/spm.h"
 
@@ -88,6 +89,8 @@ struct Spm {
     Pipeline *json;       /* NULL: of the library's own file */
 };
 
+/* A tokenizer.json that is not byte-level BPE; its added tokens go into the list. */
+Status spm_from_document(Spm **out, Specials *added, Arena *, const cJSON *doc, const char *path);
 /* Once pieces, types and map are there: the rest.  E_FORMAT. */
 Status spm_index(Spm *, Arena *, const char *path);
 Status spm_read_map(Spm *, Arena *, const char *bytes, size_t n, const char *path);
