@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "text/pretoken.h"
+
 enum { MOST_BYTES = 1 << 28 };
 
 const char *shown(const char *s)
@@ -27,10 +29,27 @@ Status document_bytes(Bytes *out, Arena *a, const char *path)
     return file_read(out, a, path);
 }
 
+static int line_of(Bytes file, size_t byte)
+{
+    int line = 1;
+    for (size_t i = 0; i < byte; i++) line += file.text[i] == '\n';
+    return line;
+}
+
+/* cJSON takes any bytes for text. */
+static Status check_utf8(Bytes file, const char *path)
+{
+    size_t at = 0;
+    for (size_t n; at < file.len && (n = utf8_length(file.text + at, file.len - at)) > 0;) at += n;
+    if (at == file.len) return OK;
+    return fail(E_FORMAT, "%s:%d: byte %zu of %zu: not UTF-8 here", path, line_of(file, at), at, file.len);
+}
+
 Status document_read(cJSON **out, Arena *a, const char *path)
 {
     Bytes file;
     TRY(document_bytes(&file, a, path));
+    TRY(check_utf8(file, path));
     const char *end = file.text;
     cJSON *json = cJSON_ParseWithLengthOpts(file.text, file.len + 1, &end, 1);
     if (json && cJSON_IsObject(json) && end == file.text + file.len) {
@@ -41,9 +60,7 @@ Status document_read(cJSON **out, Arena *a, const char *path)
     cJSON_Delete(json);
     if (whole) return fail(E_FORMAT, "%s: line 1: the document is not an object", path);
     size_t byte = end < file.text || end > file.text + file.len ? file.len : (size_t)(end - file.text);
-    int line = 1;
-    for (size_t i = 0; i < byte; i++) line += file.text[i] == '\n';
-    return fail(E_FORMAT, "%s:%d: byte %zu of %zu: not valid JSON here", path, line, byte, file.len);
+    return fail(E_FORMAT, "%s:%d: byte %zu of %zu: not valid JSON here", path, line_of(file, byte), byte, file.len);
 }
 
 const cJSON *member(const cJSON *o, const char *key)

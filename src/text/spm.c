@@ -36,6 +36,8 @@ int32_t spm_find(const Spm *s, const char *piece)
     return -1;
 }
 
+enum { MOST_WORDS = 1 << 14 };
+
 typedef struct {
     Cutter cut;
     BpeText out;
@@ -112,7 +114,7 @@ static Memo memory_for(const Spm *s, Arena *a, int64_t len)
 {
     int64_t words = 16;
     if (s->kind != SPM_BPE || len < 256) return (Memo){0};
-    while (words < len / 16 && words < 1 << 14) words *= 2;
+    while (words < len / 16 && words < MOST_WORDS) words *= 2;
     return memo_open(a, words);
 }
 
@@ -123,6 +125,10 @@ BpeText spm_encode_part(const Spm *s, Arena *a, const char *text, size_t len, bo
     Encoder e = {.cut = {.s = s, .a = a, .x = &x, .at = arena_take(a, sizeof(Cutting) * (size_t)most)},
                  .out = text_new(a, most)};
     Memo memo = memory_for(s, a, x.len);
+    if (memo.mask == MOST_WORDS / 2 - 1) { /* worth its clearing */
+        e.cut.pair = arena_take(a, sizeof(Merge) * PAIRS);
+        memset(e.cut.pair, 0xff, sizeof(Merge) * PAIRS);
+    }
     e.out.n = 0;
     for (int64_t at = 0, end; at < x.len; at = end) {
         end = word_end(s, &x, at);

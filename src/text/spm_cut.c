@@ -12,9 +12,11 @@
 static const double UNKNOWN_PENALTY = 10;
 enum { SHORT_WORD = 48 };
 
-static int64_t one_character(const char *at, int64_t left) /* normalised text has no other bytes */
+/* What a character map or a user-defined symbol put there need not be UTF-8. */
+static int64_t one_character(const char *at, int64_t left)
 {
-    return (int64_t)utf8_length(at, (size_t)left);
+    int64_t n = (int64_t)utf8_length(at, (size_t)left);
+    return n ? n : 1;
 }
 
 static int32_t piece_at(const Spm *s, const char *at, int64_t len)
@@ -78,19 +80,29 @@ typedef struct {
     int64_t prev, next;
 } Symbol;
 
-/* Order << 32 | piece of two neighbours, NO_MERGE when they do not join; equal orders are equal scores. */
-static uint64_t joined(const Spm *s, const char *word, const Symbol *l, const Symbol *r)
+static uint64_t by_text(const Spm *s, const char *both, int64_t len)
 {
-    if (l->frozen || r->frozen) return NO_MERGE;
-    if (s->json && s->json->pairs)
-        return l->id < 0 || r->id < 0 ? NO_MERGE : merge_of(&s->json->merges, l->id, r->id);
-    int32_t id = piece_at(s, word + l->at, (int64_t)l->len + r->len);
+    int32_t id = piece_at(s, both, len);
     if (id < 0) return NO_MERGE;
     float score = s->piece[id].score + 0.0F; /* no negative zero */
     uint32_t bits;
     memcpy(&bits, &score, 4);
     uint32_t down = bits >> 31 ? bits : ~bits ^ 0x80000000U; /* falls as the score rises */
     return (uint64_t)down << 32 | (uint32_t)id;
+}
+
+/* Order << 32 | piece of two neighbours, NO_MERGE when they do not join; equal orders are equal scores. */
+static uint64_t joined(const Cutter *c, const char *word, const Symbol *l, const Symbol *r)
+{
+    const Spm *s = c->s;
+    bool known = l->id >= 0 && r->id >= 0;
+    if (l->frozen || r->frozen) return NO_MERGE;
+    if (s->json && s->json->pairs) return known ? merge_of(&s->json->merges, l->id, r->id) : NO_MERGE;
+    if (!c->pair || !known) return by_text(s, word + l->at, (int64_t)l->len + r->len);
+    uint64_t key = merge_pair(l->id, r->id);
+    Merge *m = &c->pair[key * 0x9E3779B97F4A7C15u >> 51 & (PAIRS - 1)];
+    if (m->pair != key) *m = (Merge){key, by_text(s, word + l->at, (int64_t)l->len + r->len)};
+    return m->value;
 }
 
 static int64_t split(const Spm *s, const char *word, int64_t len, Symbol *symbol)
@@ -107,10 +119,10 @@ static int64_t split(const Spm *s, const char *word, int64_t len, Symbol *symbol
     return n;
 }
 
-static int64_t join_short(const Spm *s, const char *word, Symbol *symbol, int64_t n)
+static int64_t join_short(const Cutter *c, const char *word, Symbol *symbol, int64_t n)
 {
     uint64_t pair[SHORT_WORD];
-    for (int64_t i = 0; i + 1 < n; i++) pair[i] = joined(s, word, &symbol[i], &symbol[i + 1]);
+    for (int64_t i = 0; i + 1 < n; i++) pair[i] = joined(c, word, &symbol[i], &symbol[i + 1]);
     for (;;) {
         uint64_t best = NO_MERGE;
         int64_t at = 0;
@@ -122,26 +134,26 @@ static int64_t join_short(const Spm *s, const char *word, Symbol *symbol, int64_
         n--;
         for (int64_t i = at + 1; i < n; i++) symbol[i] = symbol[i + 1];
         for (int64_t i = at + 1; i + 1 < n; i++) pair[i] = pair[i + 1];
-        if (at) pair[at - 1] = joined(s, word, &symbol[at - 1], &symbol[at]);
-        if (at + 1 < n) pair[at] = joined(s, word, &symbol[at], &symbol[at + 1]);
+        if (at) pair[at - 1] = joined(c, word, &symbol[at - 1], &symbol[at]);
+        if (at + 1 < n) pair[at] = joined(c, word, &symbol[at], &symbol[at + 1]);
     }
 }
 
-static void queue(const Spm *s, Heap *h, const char *word, const Symbol *symbol, int64_t left)
+static void queue(const Cutter *c, Heap *h, const char *word, const Symbol *symbol, int64_t left)
 {
     if (left < 0 || symbol[left].next < 0) return;
     const Symbol *l = &symbol[left], *r = &symbol[l->next];
-    uint64_t join = joined(s, word, l, r);
+    uint64_t join = joined(c, word, l, r);
     if (join == NO_MERGE) return;
     uint64_t len = (uint64_t)((int64_t)l->len + r->len);
     heap_push(h, (HeapItem){join >> 32, (uint64_t)left, len << 32 | (uint32_t)join});
 }
 
 /* A candidate is stale when its symbols have grown: their lengths no longer give its own. */
-static int64_t join_long(const Spm *s, Arena *a, const char *word, Symbol *symbol, int64_t n)
+static int64_t join_long(const Cutter *c, const char *word, Symbol *symbol, int64_t n)
 {
-    Heap h = heap_open(a, n);
-    for (int64_t i = 0; i + 1 < n; i++) queue(s, &h, word, symbol, i);
+    Heap h = heap_open(c->a, n);
+    for (int64_t i = 0; i + 1 < n; i++) queue(c, &h, word, symbol, i);
     for (HeapItem x; heap_pop(&h, &x);) {
         Symbol *left = &symbol[x.tie];
         if (!left->len || left->next < 0) continue;
@@ -152,8 +164,8 @@ static int64_t join_long(const Spm *s, Arena *a, const char *word, Symbol *symbo
         right->len = 0;
         left->next = right->next;
         if (left->next >= 0) symbol[left->next].prev = (int64_t)x.tie;
-        queue(s, &h, word, symbol, left->prev);
-        queue(s, &h, word, symbol, (int64_t)x.tie);
+        queue(c, &h, word, symbol, left->prev);
+        queue(c, &h, word, symbol, (int64_t)x.tie);
     }
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++)
@@ -187,7 +199,7 @@ static void cut_bpe(Cutter *c, const char *word, int64_t len)
 {
     Symbol *symbol = arena_take(c->a, sizeof *symbol * (size_t)(len + 1));
     int64_t n = split(c->s, word, len, symbol);
-    n = n <= SHORT_WORD ? join_short(c->s, word, symbol, n) : join_long(c->s, c->a, word, symbol, n);
+    n = n <= SHORT_WORD ? join_short(c, word, symbol, n) : join_long(c, word, symbol, n);
     for (int64_t i = 0; i < n; i++) add_cut(c, word + symbol[i].at, symbol[i].len, symbol[i].id);
 }
 

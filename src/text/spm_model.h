@@ -121,9 +121,11 @@ typedef struct {
     Arena *a;
     const Normal *x;
     double score; /* of the best path so far */
+    Merge *pair;  /* (PAIRS) joins asked for before, NULL: not remembered */
     Cutting *at;  /* the pieces of the last word */
     int64_t n;
 } Cutter;
+enum { PAIRS = 1 << 13 };
 void cut_word(Cutter *, int64_t from, int64_t to);
 
 #endif

@@ -23,6 +23,12 @@ static Normal valid(Arena *a, const char *text, int64_t len)
     return w.out;
 }
 
+static int64_t character(const Normal *x, int64_t at) /* what a character map put there need not be UTF-8 */
+{
+    int64_t n = (int64_t)utf8_length(x->text + at, (size_t)(x->len - at));
+    return n ? n : 1;
+}
+
 /* How many bytes at the place the step takes, 0: it leaves the character alone; and what they become. */
 static int64_t taken(const Spm *s, const Step *step, const Normal *x, int64_t at, const char **to)
 {
@@ -48,7 +54,7 @@ static Normal replaced(const Spm *s, Arena *a, const Step *step, const Normal *x
         if (n) {
             normal_put(&w, to, (int64_t)strlen(to), x->from[at], x->to[at + n - 1]);
         } else {
-            n = (int64_t)utf8_length(x->text + at, (size_t)(x->len - at));
+            n = character(x, at);
             copy(&w, x, at, n);
         }
     }
@@ -109,7 +115,7 @@ Normal pipeline_run(const Spm *s, Arena *a, const char *text, int64_t len, bool 
         size_t blank = 0;
         while (end < x.len &&
                !(p->blanks && (blank = space_skip(x.text, (size_t)end, (size_t)x.len) - (size_t)end) > 0))
-            end += (int64_t)utf8_length(x.text + end, (size_t)(x.len - end));
+            end += character(&x, end);
         put_words(p, &w, &starts, &x, at, end, first);
         at = end + (int64_t)blank;
     }

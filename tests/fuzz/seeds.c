@@ -143,7 +143,36 @@ static void field(Buf *to, int number, const char *bytes, size_t n)
     buf_add(to, bytes, n);
 }
 
-static void spm(const char *name, int kind, bool fallback)
+/* A double array of 256 units that maps "A" to "a " and a byte of no UTF-8, and the two strings. */
+static Buf character_map(void)
+{
+    uint32_t unit[256] = {1 << 10};
+    unit[1 ^ 'A'] = 'A' | 1 << 8 | 0x80 << 10; /* its value lies at 0x40 ^ 0x80 */
+    unit[1 ^ 'i'] = 'i' | 1 << 8 | 0x80 << 10;
+    unit[1 ^ 'i' ^ 0x80] = 3;
+    Buf b = buf_open(&arena);
+    little(&b, sizeof unit, 4);
+    for (int i = 0; i < 256; i++) little(&b, unit[i], 4);
+    ADD(&b, "a \0\xff\xe2\0");
+    return b;
+}
+
+static void mapped_tokenizer(void)
+{
+    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    Buf map = character_map(), b = buf_open(&arena);
+    while (map.len % 3) ADD(&map, "\0");
+    ADD(&b, "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
+    for (size_t i = 0; i < map.len; i += 3) {
+        const unsigned char *p = (const unsigned char *)map.text + i;
+        uint32_t x = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+        for (int k = 18; k >= 0; k -= 6) buf_add(&b, &DIGITS[x >> k & 63], 1);
+    }
+    ADD(&b, "\"},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1],[\"n\",-2]]}}");
+    put("tokenizer", "mapped", b.text, b.len);
+}
+
+static void spm(const char *name, int kind, bool fallback, bool mapped)
 {
     static const struct {
         const char *text;
@@ -170,7 +199,17 @@ static void spm(const char *name, int kind, bool fallback)
     field(&b, 2, t.text, t.len);
     Buf n = buf_open(&arena);
     ADD(&n, "\x18\1\x20\1\x28\1");
-    field(&b, 3, n.text, n.len);
+    if (mapped) {
+        Buf map = character_map();
+        ADD(&n, "\x12");
+        little(&n, (map.len & 127) | 128, 1);
+        little(&n, map.len >> 7, 1);
+        buf_add(&n, map.text, map.len);
+    }
+    ADD(&b, "\x1a");
+    little(&b, (n.len & 127) | 128, 1);
+    little(&b, n.len >> 7, 1);
+    buf_add(&b, n.text, n.len);
     put("spm", name, b.text, b.len);
 }
 
@@ -199,14 +238,35 @@ int main(void)
     safetensors("bf16", "{\"a\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}  ", 4);
     torch();
     zip64();
-    spm("unigram", 1, false);
-    spm("bpe", 2, true);
+    spm("unigram", 1, false, false);
+    spm("bpe", 2, true, false);
+    spm("mapped", 1, false, true);
+    mapped_tokenizer();
     text("tokenizer", "bpe",
          "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":5,\"content\":\"<mask>\",\"lstrip\":true}],\"normalizer\":"
          "null,"
          "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"unk_"
          "token\":"
          "\"<unk>\",\"vocab\":{\"<unk>\":3,\"i\":0,\"n\":1,\"in\":2,\"\\u0120\":4},\"merges\":[\"i n\"]}}");
+    text("tokenizer", "unigram",
+         "{\"added_tokens\":[{\"id\":1,\"content\":\"</s>\",\"special\":true}],\"normalizer\":{\"type\":\"Sequence\","
+         "\"normalizers\":[{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" "
+         "\"},{\"type\":\"Strip\","
+         "\"strip_left\":true}]},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"first\",\"split\":"
+         "false},"
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}},{"
+         "\"SpecialToken\":"
+         "{\"id\":\"</s>\"}}],\"special_tokens\":{\"</"
+         "s>\":{\"ids\":[1]}}},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,"
+         "\"vocab\":[[\"<unk>\",0],[\"</s>\",0],[\"\xe2\x96\x81i\",-2.5],[\"n\",-3],[\"t\",-3.5],[\"nt\",-4]]}}");
+    text("tokenizer", "characters",
+         "{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},\"pre_tokenizer\":{\"type\":"
+         "\"Sequence\","
+         "\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{\"type\":\"Metaspace\"}]},\"decoder\":{\"type\":"
+         "\"Fuse\"},\"model\":"
+         "{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":true,\"vocab\":{\"<unk>\":0,\"\xe2\x96\x81\":1,"
+         "\"i\":2,\"n\":3,"
+         "\"\xe2\x96\x81i\":4},\"merges\":[[\"\xe2\x96\x81\",\"i\"]]}}");
     arena_close(&arena);
     return 0;
 }

@@ -4,7 +4,7 @@
 
 static void fuzz_spm(const char *bytes, size_t n)
 {
-    static const char TEXT[] = "  int abb<tag> = \xef\xac\x81\xc3\xa9;\t\xff </s>\xe2\x96\x81 ";
+    static const char TEXT[] = "  int Aabb<tag> = \xef\xac\x81\xc3\xa9;\t\xff </s>\xe2\x96\x81 ";
     Spm *s;
     if (!spm_open(&s, fuzz_arena(), fuzz_file(bytes, n))) {
         size_t len;

@@ -4,7 +4,7 @@
 
 static void fuzz_tokenizer(const char *bytes, size_t n)
 {
-    static const char TEXT[] = "int <mask>x = \"a\xc3\xa9\";\n\t\xff </s>  // 'll 12\xe2\x96\x81 ";
+    static const char TEXT[] = "int <mask>Ax = \"a\xc3\xa9\";\n\t\xff </s>  // 'll 12\xe2\x96\x81 ";
     Tokenizer t;
     if (!tokenizer_open(&t, fuzz_arena(), fuzz_file(bytes, n))) {
         for (int special = 0; special < 2; special++) {
