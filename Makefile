@@ -70,7 +70,7 @@ fuzz-seeds: build/fuzz/seeds ## write the seeds of the fuzzers again
 	@build/fuzz/seeds
 fuzz-%: build/fuzz/%
 	@mkdir -p build/fuzz/grown/$*
-	build/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 \
+	build/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=25 -print_final_stats=1 -verbosity=0 \
 	  -artifact_prefix=build/fuzz/$*- build/fuzz/grown/$* tests/fuzz/corpus/$*
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)

@@ -80,14 +80,17 @@ Status bench_text(const Args *args, bool lines)
         double first = encode_seconds(&t, text, true, true, &tokens),
                again = encode_seconds(&t, text, true, false, &tokens),
                without = encode_seconds(&t, text, false, true, &tokens);
-        if (lines)
+        if (lines) {
             printf("text/encode %.6g %.6g %.6g %.6g %.6g\n", mb, mb / first, mb / again, mb / without,
                    (double)tokens / first);
-        else
-            printf("  %-26s %s, %.1f MB, %.2f bytes a token: %.1f MB/s and %.2f million tokens/s on one core;\n"
-                   "  %-26s %.1f MB/s once the words are known, %.1f MB/s with none remembered\n",
+        } else {
+            printf("  %-26s %s, %.1f MB, %.2f bytes a token: %.1f MB/s and %.2f million tokens/s on one core%s\n",
                    "text/encode", t.kind, mb, (double)text.len / (double)tokens, mb / first,
-                   (double)tokens / first / 1e6, "", mb / again, mb / without);
+                   (double)tokens / first / 1e6, t.bpe ? ";" : "");
+            if (t.bpe)
+                printf("  %-26s %.1f MB/s once the words are known, %.1f MB/s with none remembered\n", "", mb / again,
+                       mb / without);
+        }
         tokenizer_close(&t);
     }
     arena_close(&a);

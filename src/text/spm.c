@@ -1,5 +1,6 @@
-/* A text in words, words in pieces, pieces in ids.  Words are cut apart only where no piece can reach across, so that a
- * BPE may remember them: the memory is one call's, as large as the text deserves. */
+/* A text in words, words in pieces, pieces in ids.  Words end only where no piece can reach across, so that cutting them
+ * one by one changes nothing, keeps a text without blanks fast, and lets a BPE remember them: the memory is one call's,
+ * as large as the text deserves. */
 #include "text/spm.h"
 
 #include <stdio.h>
@@ -77,11 +78,14 @@ static bool is_space(const Normal *x, int64_t at)
     return at + 3 <= x->len && !memcmp(x->text + at, SPACE, 3);
 }
 
-/* Where the word that begins at `from` ends: before the next U+2581 that no piece reaches, or a word of the file. */
+/* Where the word that begins at `from` ends: before a character, or before a U+2581, that no piece has behind the one
+ * before it; or where a tokenizer.json says. */
 static int64_t word_end(const Spm *s, const Normal *x, int64_t from)
 {
     for (int64_t at = from + 1; at < x->len; at++) {
+        unsigned char a = (unsigned char)x->text[at - 1], b = (unsigned char)x->text[at];
         if (x->start && x->start[at]) return at;
+        if ((b & 0xC0) != 0x80 && !(s->inside[a][b >> 3] >> (b & 7) & 1)) return at;
         if (s->words == WORDS_NONE || x->text[at] != SPACE[0] || !is_space(x, at)) continue;
         bool after_space = at - 3 >= from && is_space(x, at - 3);
         if (s->words == WORDS_EACH || !after_space) return at;

@@ -45,6 +45,14 @@ static WordsAt words_of(const Piece *p)
     return w;
 }
 
+static void note_inside(Spm *s, const Piece *p)
+{
+    for (int32_t i = 1; i < p->len; i++) {
+        unsigned char a = (unsigned char)p->text[i - 1], b = (unsigned char)p->text[i];
+        s->inside[a][b >> 3] |= (uint8_t)(1 << (b & 7));
+    }
+}
+
 /* A character is plain when the map has no key of it alone nor of it and another ASCII character. */
 static void find_plain(Spm *s)
 {
@@ -72,6 +80,7 @@ Status spm_index(Spm *s, Arena *a, const char *path)
         if (p->type == PIECE_UNKNOWN) s->special.unk = i;
         if (p->type == PIECE_NORMAL) s->least = fminf(s->least, p->score), s->most = fmaxf(s->most, p->score);
         bool cuts = p->type == PIECE_NORMAL || p->type == PIECE_USER || p->type == PIECE_UNUSED;
+        if (cuts || s->json) note_inside(s, p); /* merges may lead to any piece */
         if (!cuts) continue;
         if (trie_add(&s->normal, a, p, i) >= 0)
             return fail(E_FORMAT, "%s: piece \"%.100s\" appears twice", path, p->text);

@@ -79,14 +79,15 @@ struct Spm {
     int64_t map_units;
     const char *replacement;
     int64_t replacements;
-    Trie normal, user;    /* pieces that text is cut into; user-defined symbols */
-    Table by_text;        /* the pieces of `normal` */
-    int32_t longest;      /* bytes of the longest of them */
-    WordsAt words;        /* before which U+2581 no piece can reach: none, those after something else, each */
-    bool plain[256];      /* characters that normalising leaves alone before an ASCII character */
-    int32_t byte_id[256]; /* pieces "<0x41>", -1 where absent */
-    float least, most;    /* scores of normal pieces */
-    Pipeline *json;       /* NULL: of the library's own file */
+    Trie normal, user;       /* pieces that text is cut into; user-defined symbols */
+    Table by_text;           /* the pieces of `normal` */
+    int32_t longest;         /* bytes of the longest of them */
+    WordsAt words;           /* before which U+2581 no piece can reach: none, those after something else, each */
+    uint8_t inside[256][32]; /* bit b of [a]: some piece has byte b behind byte a, so that words do not end between */
+    bool plain[256];         /* characters that normalising leaves alone before an ASCII character */
+    int32_t byte_id[256];    /* pieces "<0x41>", -1 where absent */
+    float least, most;       /* scores of normal pieces */
+    Pipeline *json;          /* NULL: of the library's own file */
 };
 
 /* A tokenizer.json that is not byte-level BPE; its added tokens go into the list. */

@@ -64,6 +64,11 @@ static void compare_spm(Case *c, const cJSON *item, Bytes text)
     const cJSON *framed = cJSON_GetObjectItem(item, "hf_ids"), *pieces = cJSON_GetObjectItem(item, "pieces");
     BpeText t = spm_encode(c->t.spm, &arena, text.text, text.len);
     expect_ids(c, &t, cJSON_GetObjectItem(item, "spm_ids"), "the model's ids", text.text);
+    Spm whole = *c->t.spm; /* cut as one word it gives the same */
+    memset(whole.inside, 0xff, sizeof whole.inside);
+    whole.words = WORDS_NONE;
+    BpeText w = spm_encode(&whole, &arena, text.text, text.len);
+    if (w.n != t.n || memcmp(w.id, t.id, sizeof *t.id * (size_t)t.n) != 0) c->wrong++;
     int same = !pieces || cJSON_GetArraySize(pieces) == t.n;
     for (int i = 0; same && pieces && i < t.n; i++) /* of an unknown piece it is the text */
         same = t.id[i] == spm_specials(c->t.spm).unk ||
