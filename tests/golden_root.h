@@ -1,4 +1,5 @@
-/* Where the golden files of third-party implementations are: $GOLDEN, else golden/ below $VERNIER_SHARED or ../shared. */
+/* Where the golden files of third-party implementations are: $GOLDEN, else golden/ below $VERNIER_SHARED or
+ * ../shared. */
 #ifndef TESTS_GOLDEN_ROOT_H
 #define TESTS_GOLDEN_ROOT_H
 

@@ -1,4 +1,5 @@
-/* vernier bench: how fast the machine multiplies, and how fast a training step is on it; further, text and generation.
+/* vernier bench: how fast the machine multiplies, and how fast a training step is on it; further, text and
+ * generation.
  *
  * Each job runs in a process of its own (--job), after the sgemm rates.  The bound of a job is what its matrix
  * products (flops.h) would take at the rate at which OpenBLAS does products of the same shapes, measured here with

@@ -1,9 +1,8 @@
-/* A text in words, words in pieces, pieces in ids.  Words end only where no piece can reach across, so that cutting them
- * one by one changes nothing, keeps a text without blanks fast, and lets a BPE remember them: the memory is one call's,
- * as large as the text deserves. */
+/* A text in words, words in pieces, pieces in ids.  Words end only where no piece can reach across, so that
+ * cutting them one by one changes nothing, keeps a text without blanks fast, and lets a BPE remember them: the
+ * memory is one call's, as large as the text deserves. */
 #include "text/spm.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -153,9 +152,9 @@ char *spm_decode(const Spm *s, Arena *a, const int32_t *id, int64_t n, size_t *l
     for (int64_t i = 0; i < n; i++) {
         if (id[i] < 0 || id[i] >= s->n) continue;
         const Piece *p = &s->piece[id[i]];
-        unsigned byte;
+        int byte = p->type == PIECE_BYTE ? spm_byte(p->text) : -1;
         if (p->type == PIECE_CONTROL) continue;
-        if (p->type == PIECE_BYTE && sscanf(p->text, "<0x%2X>", &byte) == 1) {
+        if (byte >= 0) {
             buf_add(&b, &(char){(char)byte}, 1);
             continue;
         }

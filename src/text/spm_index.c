@@ -1,7 +1,6 @@
 /* What both kinds of file lead to: tries and a table over the pieces, where words can be cut apart, and the character
  * map. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -67,6 +66,18 @@ static void find_plain(Spm *s)
     }
 }
 
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int spm_byte(const char *piece)
+{
+    if (strlen(piece) != 6 || strncmp(piece, "<0x", 3) != 0 || piece[5] != '>') return -1;
+    int high = hex(piece[3]), low = hex(piece[4]);
+    return high < 0 || low < 0 ? -1 : 16 * high + low;
+}
+
 Status spm_index(Spm *s, Arena *a, const char *path)
 {
     s->by_text = table_open(a, s->n);
@@ -75,8 +86,8 @@ Status spm_index(Spm *s, Arena *a, const char *path)
     memset(s->byte_id, 0xff, sizeof s->byte_id);
     for (int32_t i = 0; i < s->n; i++) {
         const Piece *p = &s->piece[i];
-        unsigned byte;
-        if (p->type == PIECE_BYTE && sscanf(p->text, "<0x%2X>", &byte) == 1) s->byte_id[byte] = i;
+        int byte = p->type == PIECE_BYTE ? spm_byte(p->text) : -1;
+        if (byte >= 0) s->byte_id[byte] = i;
         if (p->type == PIECE_UNKNOWN) s->special.unk = i;
         if (p->type == PIECE_NORMAL) s->least = fminf(s->least, p->score), s->most = fmaxf(s->most, p->score);
         bool cuts = p->type == PIECE_NORMAL || p->type == PIECE_USER || p->type == PIECE_UNUSED;

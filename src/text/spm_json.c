@@ -1,5 +1,5 @@
-/* SentencePiece models as a tokenizer.json tells them: Unigram, or BPE over characters.  Every field that changes ids is
- * understood or refused by name and value; truncation and padding are the caller's affair here. */
+/* SentencePiece models as a tokenizer.json tells them: Unigram, or BPE over characters.  Every field that changes
+ * ids is understood or refused by name and value; truncation and padding are the caller's affair here. */
 #include <math.h>
 #include <string.h>
 
@@ -156,9 +156,7 @@ static Status put_piece(Reader *r, int64_t id, const char *text, double score)
     if (p->len) return fail(E_FORMAT, "%s: model.vocab: two pieces have id %lld", r->path, (long long)id);
     if (!isfinite((float)score))
         return fail(E_FORMAT, "%s: model.vocab: the score of \"%s\" is not finite", r->path, shown(text));
-    unsigned byte;
-    char end;
-    bool is_byte = r->s->byte_fallback && sscanf(text, "<0x%2X>%c", &byte, &end) == 1 && strlen(text) == 6;
+    bool is_byte = r->s->byte_fallback && spm_byte(text) >= 0;
     *p = (Piece){kept(r, text), (int32_t)strlen(text), (float)score, is_byte ? PIECE_BYTE : PIECE_NORMAL};
     return OK;
 }

@@ -1,5 +1,5 @@
-/* The inside of a SentencePiece model: its pieces, tries over them, the normaliser, and the cutter.  A model comes from
- * the library's own file (spm_file.c) or from a tokenizer.json (spm_json.c), whose steps it then follows. */
+/* The inside of a SentencePiece model: its pieces, tries over them, the normaliser, and the cutter.  A model comes
+ * from the library's own file (spm_file.c) or from a tokenizer.json (spm_json.c), whose steps it then follows. */
 #ifndef TEXT_SPM_MODEL_H
 #define TEXT_SPM_MODEL_H
 
@@ -94,6 +94,7 @@ struct Spm {
 Status spm_from_document(Spm **out, Specials *added, Arena *, const cJSON *doc, const char *path);
 /* Once pieces, types and map are there: the rest.  E_FORMAT. */
 Status spm_index(Spm *, Arena *, const char *path);
+int spm_byte(const char *piece); /* of "<0x41>", else -1 */
 Status spm_read_map(Spm *, Arena *, const char *bytes, size_t n, const char *path);
 
 typedef struct {

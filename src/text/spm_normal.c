@@ -1,5 +1,5 @@
-/* Normalising as the library does: the model's double array is walked for the longest prefix at each place; blanks are
- * squeezed and become U+2581. */
+/* Normalising as the library does: the model's double array is walked for the longest prefix at each place; blanks
+ * are squeezed and become U+2581. */
 #include <string.h>
 
 #include "text/pretoken.h"

@@ -1,5 +1,5 @@
-/* The steps of a tokenizer.json, each a pass over the text as the one before left it.  The character map is applied as
- * SentencePiece applies it, to the longest prefix at each place. */
+/* The steps of a tokenizer.json, each a pass over the text as the one before left it.  The character map is
+ * applied as SentencePiece applies it, to the longest prefix at each place. */
 #include <string.h>
 
 #include "base/str.h"

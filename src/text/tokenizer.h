@@ -39,8 +39,8 @@ char *tokenizer_decode(const Tokenizer *, Arena *, const int32_t *id, int64_t n,
 Status tokenizer_no_special(const Tokenizer *, const char *text, size_t len); /* E_CONFIG: the text spells one */
 
 /* One or two texts as the model's encoder reads them: <s> A </s> or <s> A </s></s> B </s> of RoBERTa, A </s> of
- * SentencePiece, what a tokenizer.json says; for PLBART the token of the language ("java", "python", "en_XX") follows,
- * which E_CONFIG asks for.  b may be NULL. */
+ * SentencePiece, what a tokenizer.json says; for PLBART the token of the language ("java", "python", "en_XX")
+ * follows, which E_CONFIG asks for.  b may be NULL. */
 Status tokenizer_wrap(BpeText *out, const Tokenizer *, Arena *, const BpeText *a, const BpeText *b,
                       const char *language, Limit);
 /* Both in one, of one text, special tokens as text; at most `most` ids when > 0. */

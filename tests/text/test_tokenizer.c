@@ -284,8 +284,8 @@ static double total(const Spm *s, const BpeText *t)
     return sum;
 }
 
-/* The same pieces through the other reader and its steps give the same ids, or another path of the same score, because
- * the two sum in float and in double. */
+/* The same pieces through the other reader and its steps give the same ids, or another path of the same score,
+ * because the two sum in float and in double. */
 static void compare_document(const char *folder, const char *model)
 {
     const char *dir = str_print(&arena, "%s/tokenizers/%s", golden_root(&arena), folder);
