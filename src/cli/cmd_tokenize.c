@@ -60,13 +60,18 @@ static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
 static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
 {
     static const char *const sides[] = {"right", "left", NULL};
+    static const char *const cuts[] = {
+        [CUT_LONGEST] = "longest", [CUT_FIRST] = "first", [CUT_SECOND] = "second", NULL};
     const char *second = args_text(a, "pair", NULL);
     Limit limit = {0};
-    int side = 0;
+    int side = 0, cut = CUT_LONGEST;
     TRY(args_int(&limit.most, a, "most", 0, 0, INT32_MAX));
     TRY(args_word(&side, a, "side", 0, sides));
-    TRY(cut_find(&limit.cut, args_text(a, "cut", "longest")));
+    TRY(args_word(&cut, a, "cut", cut, cuts));
+    limit.cut = (Cut)cut;
     limit.left = side;
+    if (args_given(a, "language") && !t->shift)
+        return fail(E_CONFIG, "--language is for PLBART's tokenizer; this one is %s", t->kind);
     BpeText y;
     if (second) TRY(encode(&y, t, a, (Bytes){(char *)(uintptr_t)second, strlen(second)}));
     if (args_given(a, "wrap") || second)

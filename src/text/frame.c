@@ -17,17 +17,6 @@ void text_put(BpeText *to, int64_t at, const BpeText *from, int64_t first, int64
     memcpy(to->end + at, from->end + first, sizeof *to->end * (size_t)n);
 }
 
-Status cut_find(Cut *out, const char *name)
-{
-    static const char *const NAME[] = {[CUT_LONGEST] = "longest", [CUT_FIRST] = "first", [CUT_SECOND] = "second"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(name, NAME[i])) {
-            *out = (Cut)i;
-            return OK;
-        }
-    return fail(E_CONFIG, "which text is cut is '%.20s', expected longest, first or second", name);
-}
-
 /* How many ids of each text remain when `excess` have to go. */
 static Status shorten(int64_t *n, int64_t *m, int64_t excess, Cut how)
 {

@@ -38,6 +38,5 @@ typedef struct {
 /* CUT_LONGEST levels the longer with the shorter, then takes from both in turn, the second first.  E_CONFIG: the
  * limit does not hold the frame, or the text that shall give way is too short. */
 Status frame_put(BpeText *out, Arena *, const Frame *, const BpeText *a, const BpeText *b, Limit);
-Status cut_find(Cut *out, const char *name); /* longest, first, second; E_CONFIG */
 
 #endif

@@ -58,17 +58,26 @@ static void expect_ids(Case *c, const BpeText *t, const cJSON *want, const char 
                   cJSON_GetArraySize(want));
 }
 
+/* A text cut as one word, with nothing remembered, gives the same. */
+static void expect_whole(Case *c, Bytes text)
+{
+    Spm whole = *c->t.spm;
+    memset(whole.inside, 0xff, sizeof whole.inside);
+    whole.words = WORDS_NONE;
+    BpeText t = spm_encode(c->t.spm, &arena, text.text, text.len),
+            w = spm_encode(&whole, &arena, text.text, text.len);
+    bool same = w.n == t.n && !memcmp(w.id, t.id, sizeof *t.id * (size_t)t.n) &&
+                !memcmp(w.begin, t.begin, sizeof *t.begin * (size_t)t.n);
+    if (!same && !c->wrong++) print_message("# %s: \"%.60s\": words change it\n", c->file, text.text);
+}
+
 /* What is golden of SentencePiece are the model's own ids; hf_ids are the tokenizer's, with </s> and the language. */
 static void compare_spm(Case *c, const cJSON *item, Bytes text)
 {
     const cJSON *framed = cJSON_GetObjectItem(item, "hf_ids"), *pieces = cJSON_GetObjectItem(item, "pieces");
     BpeText t = spm_encode(c->t.spm, &arena, text.text, text.len);
     expect_ids(c, &t, cJSON_GetObjectItem(item, "spm_ids"), "the model's ids", text.text);
-    Spm whole = *c->t.spm; /* cut as one word it gives the same */
-    memset(whole.inside, 0xff, sizeof whole.inside);
-    whole.words = WORDS_NONE;
-    BpeText w = spm_encode(&whole, &arena, text.text, text.len);
-    if (w.n != t.n || memcmp(w.id, t.id, sizeof *t.id * (size_t)t.n) != 0) c->wrong++;
+    expect_whole(c, text);
     int same = !pieces || cJSON_GetArraySize(pieces) == t.n;
     for (int i = 0; same && pieces && i < t.n; i++) /* of an unknown piece it is the text */
         same = t.id[i] == spm_specials(c->t.spm).unk ||
@@ -140,6 +149,7 @@ static void compare_file(const char *dir, const char *name)
 {
     Case c = {.file = str_print(&arena, "%s/%s", dir, name)};
     Bytes file;
+    Buf all = buf_open(&arena);
     EXPECT(!file_read(&file, &arena, c.file) && !tokenizer_open(&c.t, &arena, dir), "%s", err_message());
     protect_zeros(file.text);
     cJSON *root = cJSON_Parse(file.text);
@@ -152,8 +162,11 @@ static void compare_file(const char *dir, const char *name)
         else
             compare_spm(&c, j, text);
         compare_offsets(&c, j, text);
+        buf_add(&all, text.text, text.len);
         c.texts++;
     }
+    for (int i = 0; i < 3; i++) buf_add(&all, all.text, all.len);
+    if (c.t.spm) expect_whole(&c, (Bytes){all.text, all.len}); /* long enough to remember words in */
     cJSON_ArrayForEach(j, cJSON_GetObjectItem(root, "pairs")) compare_pair(&c, j);
     cJSON_ArrayForEach(j, cJSON_GetObjectItem(root, "raw_bytes")) compare_raw(&c, j);
     EXPECT(c.texts && !c.wrong, "%s: of %d texts %d differ", c.file, c.texts, c.wrong);
