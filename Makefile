@@ -66,6 +66,31 @@ check: deps headers layers style ## what a careful engineer wants before pushing
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
 
+# Fuzzers: the readers compiled by clang with libFuzzer, the address and the undefined-behaviour sanitizer; the rest,
+# which parses nothing, is linked as the release has it.  An input that breaks one belongs into tests/fuzz/corpus.
+FUZZ_SECONDS ?= 60
+FUZZERS := $(filter-out test_corpus seeds,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
+FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/%,$(SOURCES))
+FUZZ_FLAGS := -std=c17 -D_GNU_SOURCE -Isrc -I. -Itests -O1 -g -DFUZZER -D__SANITIZE_ADDRESS__ -fno-omit-frame-pointer -fno-math-errno -MMD \
+              -Wno-unknown-pragmas -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+fuzz: $(FUZZERS:%=fuzz-%) ## fuzz every reader of files, FUZZ_SECONDS each (60); needs clang
+fuzz-seeds: build/fuzz/seeds ## write the seeds of the fuzzers again
+	@build/fuzz/seeds
+fuzz-%: build/fuzz/%
+	@mkdir -p build/fuzz/grown/$*
+	build/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=25 -print_final_stats=1 -verbosity=0 \
+	  -artifact_prefix=build/fuzz/$*- build/fuzz/grown/$* tests/fuzz/corpus/$*
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@clang $(FUZZ_FLAGS) $(LIB_CFLAGS_CACHED) -c -o $@ $<
+build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZED:%.c=build/fuzz/%.o) $(filter-out $(FUZZED:%.c=$(OUT)/%.o),$(LIBRARY))
+	@clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS) -l:libgomp.so.1
+build/fuzz/seeds: tests/fuzz/seeds.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(filter-out -MMD -MP,$(BASE)) $(release_FLAGS) -o $@ $^ $(LIBS)
+.PHONY: fuzz fuzz-seeds
+.PRECIOUS: build/fuzz/%.o
+
 headers: ## every header compiles alone, twice included
 	@for h in $(HEADERS); do \
 	  printf '#include "%s"\n#include "%s"\nextern int unused;\n' $$h $$h | \
@@ -132,5 +157,5 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(wildcard build/fuzz/*/*/*.d)
 .PRECIOUS: $(OUT)/%.o

@@ -16,7 +16,7 @@ typedef struct {
     Attention x;
     Model *model, *other;
     Hooks *hooks; /* of an adapter on the model */
-    Bpe *bpe;
+    Tokenizer *tokenizer;
 } Ask;
 
 /* ---- the two models */
@@ -59,8 +59,10 @@ static Status load_models(Ask *k)
 static Status open_tokenizer(Ask *k)
 {
     const char *dir = args_text(k->args, "tokenizer", NULL);
-    TRY(tokens_open(&k->bpe, k->arena, dir ? dir : k->x.model));
-    if (dir && !k->bpe) return fail(E_IO, "%s: has neither tokenizer.json nor vocab.json and merges.txt", dir);
+    TRY(tokens_open(&k->tokenizer, k->arena, dir ? dir : k->x.model));
+    if (dir && !k->tokenizer)
+        return fail(
+            E_IO, "%s: has no tokenizer (tokenizer.json, vocab.json and merges.txt, or a SentencePiece model)", dir);
     return OK;
 }
 
@@ -71,14 +73,15 @@ static Status read_tokens(Ask *k, Tokens *out, const char *text_option, const ch
     *out = (Tokens){0};
     *used = text ? text_option : ids_option;
     if (text && ids) return fail(E_CONFIG, "--%s and --%s are both given; one is enough", text_option, ids_option);
-    if (ids) return tokens_of_ids(out, k->arena, k->bpe, ids_option, ids);
+    if (ids) return tokens_of_ids(out, k->arena, k->tokenizer, ids_option, ids);
     if (!text) return OK;
-    if (!k->bpe)
-        return fail(E_CONFIG,
-                    "%s has no tokenizer (tokenizer.json, or vocab.json and merges.txt); name one with --tokenizer "
-                    "DIR or give --%s",
-                    k->x.model, ids_option);
-    return tokens_of_text(out, k->arena, k->bpe, text_option, text);
+    if (!k->tokenizer)
+        return fail(
+            E_CONFIG,
+            "%s has no tokenizer (tokenizer.json, vocab.json and merges.txt, or a SentencePiece model); name one "
+            "with --tokenizer DIR or give --%s",
+            k->x.model, ids_option);
+    return tokens_of_text(out, k->arena, k->tokenizer, text_option, text, args_text(k->args, "language", NULL));
 }
 
 static Status check_tokens(Ask *k, const Tokens *t, Part part, const char *option)
@@ -109,7 +112,8 @@ static Status read_input(Ask *k, Batch *b)
         if (!x->source.n)
             return fail(E_CONFIG, "--part %s needs --source TEXT or --source-ids: what the encoder reads",
                         part_name(part));
-        if (args_given(k->args, "text")) x->tokens = tokens_shifted(k->arena, &x->tokens, &k->model->config, k->bpe);
+        if (args_given(k->args, "text"))
+            x->tokens = tokens_shifted(k->arena, &x->tokens, &k->model->config, k->tokenizer);
         TRY(check_tokens(k, &x->source, PART_ENCODER, source_option));
     }
     TRY(check_tokens(k, &x->tokens, part, option));
@@ -316,7 +320,7 @@ static Status attend(const Args *args)
     Arena arena = arena_open(0);
     Ask k = {.args = args, .arena = &arena};
     Status status = answer(&k);
-    if (k.bpe) bpe_close(k.bpe);
+    if (k.tokenizer) tokenizer_close(k.tokenizer);
     arena_close(&arena);
     return status;
 }
@@ -329,7 +333,8 @@ static const Option OPTIONS[] = {
     {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},
     {"source", "TEXT", "what the encoder of an encoder-decoder reads"},
     {"source-ids", "LIST", "the same as ids"},
-    {"tokenizer", "DIR", "vocab.json and merges.txt, or tokenizer.json; default: the model's directory"},
+    {"tokenizer", "DIR", "tokenizer.json, vocab.json and merges.txt, or a SentencePiece model; default: the model's"},
+    {"language", "NAME", "of the text, where the model is PLBART: java, python or en_XX"},
     {"part", "NAME", "encoder, decoder or cross; default: the encoder where there is one"},
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},

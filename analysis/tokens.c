@@ -3,45 +3,59 @@
 #include "analysis/tokens.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
 
-Status tokens_open(Bpe **out, Arena *a, const char *dir)
+Status tokens_open(Tokenizer **out, Arena *a, const char *dir)
 {
-    bool pair =
-        !access(str_print(a, "%s/vocab.json", dir), F_OK) && !access(str_print(a, "%s/merges.txt", dir), F_OK);
     *out = NULL;
-    if (!pair && access(str_print(a, "%s/tokenizer.json", dir), F_OK) != 0) return OK;
-    return bpe_open(out, a, dir);
+    if (!tokenizer_there(dir)) return OK;
+    Tokenizer *t = NEW(a, Tokenizer, 1);
+    TRY(tokenizer_open(t, a, dir));
+    *out = t;
+    return OK;
 }
 
-static Tokens labelled(Arena *a, const Bpe *b, const int32_t *id, int64_t n)
+/* A SentencePiece token with its blanks, which decoding it alone would drop in front. */
+static const char *spaced(Arena *a, const char *piece)
+{
+    Buf b = buf_open(a);
+    for (const char *c = piece; *c;) {
+        bool space = !strncmp(c, "\xe2\x96\x81", 3);
+        buf_add(&b, space ? " " : c, 1);
+        c += space ? 3 : 1;
+    }
+    return b.text;
+}
+
+static Tokens labelled(Arena *a, const Tokenizer *k, const int32_t *id, int64_t n)
 {
     Tokens t = {n, NEW(a, int32_t, n), NEW(a, const char *, n), NEW(a, const char *, n)};
     for (int64_t i = 0; i < n; i++) {
         size_t len;
         t.id[i] = id[i];
-        t.piece[i] = b && id[i] < bpe_size(b) ? bpe_piece(b, id[i]) : NULL;
+        t.piece[i] = k ? tokenizer_piece(k, id[i]) : NULL;
         if (!t.piece[i])
             t.label[i] = t.piece[i] = str_print(a, "%d", id[i]);
+        else if (tokenizer_is_special(k, id[i]))
+            t.label[i] = t.piece[i];
         else
-            t.label[i] = bpe_is_special(b, id[i]) ? t.piece[i] : bpe_decode(b, a, &id[i], 1, false, &len);
+            t.label[i] = k->bpe ? tokenizer_decode(k, a, &id[i], 1, &len) : spaced(a, t.piece[i]);
     }
     return t;
 }
 
-Status tokens_of_text(Tokens *out, Arena *a, Bpe *b, const char *option, const char *text)
+Status tokens_of_text(Tokens *out, Arena *a, const Tokenizer *k, const char *option, const char *text,
+                      const char *language)
 {
+    BpeText t;
     if (!*text) return fail(E_CONFIG, "--%s is empty", option);
-    BpeText t = bpe_encode(b, a, text, strlen(text), false);
-    BpeSpecials s = bpe_specials(b);
-    if (s.bos >= 0 && s.eos >= 0 && s.bos != s.eos) t = bpe_wrap(b, a, &t, NULL, 0);
-    *out = labelled(a, b, t.id, t.n);
+    TRY(tokenizer_source(&t, k, a, text, strlen(text), language, 0));
+    *out = labelled(a, k, t.id, t.n);
     return OK;
 }
 
-Status tokens_of_ids(Tokens *out, Arena *a, const Bpe *b, const char *option, const char *list)
+Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *option, const char *list)
 {
     int64_t n = 0, value;
     int32_t *id = NEW(a, int32_t, strlen(list) + 1);
@@ -56,7 +70,7 @@ Status tokens_of_ids(Tokens *out, Arena *a, const Bpe *b, const char *option, co
         s += len + (s[len] != 0);
     }
     if (!n) return fail(E_CONFIG, "--%s is empty; expected a list such as 1,2,3", option);
-    *out = labelled(a, b, id, n);
+    *out = labelled(a, k, id, n);
     return OK;
 }
 
@@ -81,9 +95,9 @@ Status tokens_check(const Tokens *t, const Model *m, Part part, const char *opti
     return OK;
 }
 
-Tokens tokens_shifted(Arena *a, const Tokens *t, const Config *c, const Bpe *b)
+Tokens tokens_shifted(Arena *a, const Tokens *t, const Config *c, const Tokenizer *k)
 {
     int32_t *id = NEW(a, int32_t, t->n);
     shift_tokens_right(id, c, t->id, 1, t->n);
-    return labelled(a, b, id, t->n);
+    return labelled(a, k, id, t->n);
 }

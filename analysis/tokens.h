@@ -3,7 +3,7 @@
 #define ANALYSIS_TOKENS_H
 
 #include "nn/model.h"
-#include "text/bpe.h"
+#include "text/tokenizer.h"
 
 typedef struct {
     int64_t n;
@@ -12,14 +12,15 @@ typedef struct {
     const char **piece; /* as the vocabulary spells it, always UTF-8 */
 } Tokens;
 
-/* A byte-level BPE in `dir`: *out is NULL when there are no such files. */
-Status tokens_open(Bpe **out, Arena *, const char *dir);
-/* Where the vocabulary has different tokens for begin and end the text is put between them. */
-Status tokens_of_text(Tokens *out, Arena *, Bpe *, const char *option, const char *text); /* E_CONFIG: empty */
-Status tokens_of_ids(Tokens *out, Arena *, const Bpe *, const char *option,
+/* The tokenizer in `dir`, of any kind: *out is NULL when there are no such files. */
+Status tokens_open(Tokenizer **out, Arena *, const char *dir);
+/* With the tokens that the model wants around a text; E_CONFIG: empty, or PLBART without its language. */
+Status tokens_of_text(Tokens *out, Arena *, const Tokenizer *, const char *option, const char *text,
+                      const char *language);
+Status tokens_of_ids(Tokens *out, Arena *, const Tokenizer *, const char *option,
                      const char *list); /* "1,2,3"; the tokenizer may be NULL and gives the labels */
 /* Ids the model has and no more tokens than it has positions for; E_CONFIG or E_MISMATCH. */
 Status tokens_check(const Tokens *, const Model *, Part, const char *option);
-Tokens tokens_shifted(Arena *, const Tokens *, const Config *, const Bpe *); /* as a decoder reads its target */
+Tokens tokens_shifted(Arena *, const Tokens *, const Config *, const Tokenizer *); /* as a decoder reads its target */
 
 #endif

@@ -1,4 +1,5 @@
-/* vernier bench: how fast the machine multiplies, and how fast a training step is on it.
+/* vernier bench: how fast the machine multiplies, and how fast a training step is on it; further, text and
+ * generation.
  *
  * Each job runs in a process of its own (--job), after the sgemm rates.  The bound of a job is what its matrix
  * products (flops.h) would take at the rate at which OpenBLAS does products of the same shapes, measured here with
@@ -11,24 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/bench.h"
 #include "cli/flops.h"
 #include "nn/model.h"
 #include "num/gemm.h"
 #include "peft/peft.h"
 #include "train/train.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- jobs */
 
@@ -152,7 +145,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
     if (strcmp(j->method, "forward")) TRY(make_trainer(j, m, hooks, run, &t));
     *best = INFINITY;
     for (int round = 0, block = j->toy ? 50 : 1; round < (j->toy ? 21 : 4); round++) {
-        double start = now();
+        double start = bench_now();
         for (int i = 0; i < block; i++) {
             ArenaMark mark = arena_mark(step);
             if (t)
@@ -161,7 +154,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
                 model_hidden(m, &(Pass){.tape = tape_open(step, false)}, &x);
             arena_drop(step, mark);
         }
-        if (round) *best = fmin(*best, (now() - start) / block);
+        if (round) *best = fmin(*best, (bench_now() - start) / block);
     }
     return OK;
 }
@@ -216,7 +209,7 @@ typedef enum { ONE, BLAS_THREADS, SLICES } Way;
 /* `SLICES`: two halves of the rows on two OpenMP threads, each by a single-threaded OpenBLAS. */
 static double family_seconds(const Family *f, Way way, const float *a, const float *b, float *c, int times)
 {
-    double start = now();
+    double start = bench_now();
     for (int i = 0; i < times; i++)
         for (int k = 0; f->of[k].m; k++) {
             Product p = f->of[k];
@@ -228,7 +221,7 @@ static double family_seconds(const Family *f, Way way, const float *a, const flo
 #pragma omp parallel for num_threads(2) schedule(static)
             for (int h = 0; h < 2; h++) multiply(f, p, a + h * p.m * p.k, b, c + h * p.m * p.n);
         }
-    return (now() - start) / times;
+    return (bench_now() - start) / times;
 }
 
 /* GFLOP/s. */
@@ -299,20 +292,23 @@ static bool wanted(const Args *a, const char *name)
     return !args_count(a);
 }
 
+static const char *const OTHERS[] = {"text/encode", "generate/gpt2"};
+enum { N_OTHERS = sizeof OTHERS / sizeof *OTHERS };
+
+static const char *name_of(int i)
+{
+    return i < N_JOBS ? JOBS[i].name : OTHERS[i - N_JOBS];
+}
+
 static bool matches(const char *glob)
 {
-    for (int i = 0; i < N_JOBS; i++)
-        if (str_glob(glob, JOBS[i].name)) return true;
+    for (int i = 0; i < N_JOBS + N_OTHERS; i++)
+        if (str_glob(glob, name_of(i))) return true;
     return false;
 }
 
-static Status bench(const Args *a)
+static void bench_steps(const Args *a, bool lines)
 {
-    if (args_given(a, "job")) return one_job(args_text(a, "job", ""));
-    for (int i = 0; i < args_count(a); i++)
-        if (!matches(args_at(a, i)))
-            return fail(E_CONFIG, "no job matches '%.40s'; `vernier bench --help` lists them", args_at(a, i));
-    bool lines = args_given(a, "lines");
     Arena big_arrays = arena_open((size_t)1 << 28);
     if (!lines)
         printf("products: %s (OpenBLAS kernels: %s); other kernels: %s\n\n  %-44s %7s %7s %7s\n", gemm_name(),
@@ -328,25 +324,40 @@ static Status bench(const Args *a)
     fflush(stdout);
     for (int i = 0; i < N_JOBS; i++)
         if (wanted(a, JOBS[i].name)) print_row(&JOBS[i], JOBS[i].toy ? &small : &big, lines);
-    return OK;
+}
+
+static Status bench(const Args *a)
+{
+    if (args_given(a, "job")) return one_job(args_text(a, "job", ""));
+    for (int i = 0; i < args_count(a); i++)
+        if (!matches(args_at(a, i)))
+            return fail(E_CONFIG, "no job matches '%.40s'; `vernier bench --help` lists them", args_at(a, i));
+    bool lines = args_given(a, "lines"), steps = false;
+    for (int i = 0; i < N_JOBS; i++) steps |= wanted(a, JOBS[i].name);
+    if (steps) bench_steps(a, lines);
+    if (wanted(a, "text/encode")) TRY(bench_text(a, lines));
+    return wanted(a, "generate/gpt2") ? bench_generate(lines) : OK;
 }
 
 static void list_jobs(const Args *a)
 {
     (void)a;
     printf("\njobs\n");
-    for (int i = 0; i < N_JOBS; i++) printf("  %s\n", JOBS[i].name);
+    for (int i = 0; i < N_JOBS + N_OTHERS; i++) printf("  %s\n", name_of(i));
 }
 
 static const Option OPTIONS[] = {{"job", "JOB", "run one job alone: seconds, arena and resident peak in MB"},
                                  {"lines", NULL, "rows for programs: name, seconds, bound, arena MB, resident MB"},
+                                 {"tokenizer", "PATH", "text/encode: a model's, not one trained on invented Java"},
+                                 {"text", "FILE", "text/encode: cut this file, not invented Java"},
                                  {0}};
 static const Command BENCH = {
     .name = "bench",
     .summary = "time training steps against this machine's own rate of products",
     .usage = "[options] [JOB|glob...]",
     .about = "Steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in a process of its own. `share`\n"
-             "is the time their matrix products would take at OpenBLAS's rate over the time measured.",
+             "is the time their matrix products would take at OpenBLAS's rate over the time measured.\n"
+             "Then text cut into tokens, and tokens generated.",
     .example = "vernier bench 'toy/*' roberta/lora",
     .options = OPTIONS,
     .most = -1,

@@ -211,12 +211,13 @@ static Status run_fill(const Args *a)
     Arena *arena = args_arena(a), step = arena_open(0);
     TRY(args_int(&top, a, "top", 5, 1, 1000));
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){0}));
-    int32_t mask = t.bpe ? bpe_specials(t.bpe).mask : -1;
+    const Special *special = special_find(tokenizer_specials(&t), "<mask>", strlen("<mask>"));
+    int32_t mask = special ? special->id : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
         return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
     TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
-    x = bpe_wrap(t.bpe, arena, &x, NULL, m->config.positions - 2);
+    TRY(tokenizer_wrap(&x, &t, arena, &x, NULL, NULL, (Limit){.most = m->config.positions - 2}));
     Batch b = {.b = 1, .t = x.n, .ids = x.id};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));

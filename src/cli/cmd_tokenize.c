@@ -42,27 +42,69 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
     return same || t->spm ? OK : fail(E_NUMERIC, "the round trip fails");
 }
 
-static Status tokenize(const Args *a)
+/* The tokens of one text, with special tokens in it treated as the options say. */
+static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
 {
-    Tokenizer t;
-    Bytes text;
-    Arena *arena = args_arena(a);
-    TRY(tokenizer_open(&t, arena, args_at(a, 0)));
-    TRY(args_content(&text, a, 1));
     bool special = args_given(a, "special-in-text");
-    BpeText x = tokenizer_encode(&t, arena, text.text, text.len, special);
-    int64_t spelt = t.bpe && !special ? bpe_specials_in(t.bpe, text.text, text.len) : 0;
+    if (args_given(a, "no-special")) TRY(tokenizer_no_special(t, text.text, text.len));
+    *x = tokenizer_encode(t, args_arena(a), text.text, text.len, special);
+    int64_t spelt = special ? 0 : special_count(tokenizer_specials(t), text.text, text.len);
     if (spelt && !args_quiet(a))
         fprintf(stderr,
                 "the text spells %lld special tokens, taken as plain text; --special-in-text takes them as such\n",
                 (long long)spelt);
-    Status status = OK;
-    if (args_given(a, "check"))
-        status = check(&t, arena, &x, text);
+    return OK;
+}
+
+/* Around one text or two what the model wants there, cut to length. */
+static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
+{
+    static const char *const sides[] = {"right", "left", NULL};
+    static const char *const cuts[] = {
+        [CUT_LONGEST] = "longest", [CUT_FIRST] = "first", [CUT_SECOND] = "second", NULL};
+    const char *second = args_text(a, "pair", NULL);
+    Limit limit = {0};
+    int side = 0, cut = CUT_LONGEST;
+    TRY(args_int(&limit.most, a, "most", 0, 0, INT32_MAX));
+    TRY(args_word(&side, a, "side", 0, sides));
+    TRY(args_word(&cut, a, "cut", cut, cuts));
+    limit.cut = (Cut)cut;
+    limit.left = side;
+    if (args_given(a, "language") && !t->shift)
+        return fail(E_CONFIG, "--language is for PLBART's tokenizer; this one is %s", t->kind);
+    BpeText y;
+    if (second) TRY(encode(&y, t, a, (Bytes){(char *)(uintptr_t)second, strlen(second)}));
+    if (args_given(a, "wrap") || second)
+        return tokenizer_wrap(x, t, args_arena(a), x, second ? &y : NULL, args_text(a, "language", NULL), limit);
+    return frame_put(x, args_arena(a), &(Frame){0}, x, NULL, limit);
+}
+
+static Status print(const Tokenizer *t, const Args *a, const BpeText *x, Bytes text)
+{
+    if (args_given(a, "check")) return check(t, args_arena(a), x, text);
+    if (args_given(a, "count"))
+        printf("%lld\n", (long long)x->n);
     else if (args_given(a, "json"))
-        print_json(&t, arena, &x);
+        print_json(t, args_arena(a), x);
     else
-        print_table(&t, &x);
+        print_table(t, x);
+    return OK;
+}
+
+static Status tokenize(const Args *a)
+{
+    Tokenizer t;
+    Bytes text;
+    BpeText x;
+    if (args_given(a, "special-in-text") && args_given(a, "no-special"))
+        return fail(E_CONFIG, "--special-in-text and --no-special are both given; they exclude each other");
+    if (args_given(a, "check") && (args_given(a, "wrap") || args_given(a, "pair") || args_given(a, "most")))
+        return fail(E_CONFIG, "--check is of a whole text alone, without --wrap, --pair and --most");
+    TRY(tokenizer_open(&t, args_arena(a), args_at(a, 0)));
+    Status status = args_content(&text, a, 1);
+    if (!status) status = encode(&x, &t, a, text);
+    if (!status && !args_given(a, "check")) status = wrap(&x, &t, a);
+    if (!status) status = print(&t, a, &x, text);
     tokenizer_close(&t);
     return status;
 }
@@ -71,6 +113,14 @@ static const Option OPTIONS[] = {
     {"text", "TEXT", "the text itself, in place of a FILE"},
     {"check", NULL, "decode again and say whether the bytes came back; exit 1 when byte-level BPE loses one"},
     {"special-in-text", NULL, "take \"</s>\" and the like in the text as special tokens; default: as text"},
+    {"no-special", NULL, "refuse a text that spells a special token"},
+    {"wrap", NULL, "with the tokens that the model wants around a text, such as <s> and </s>"},
+    {"pair", "TEXT", "a second text behind the first, wrapped as the model wants two; its offsets are its own"},
+    {"language", "NAME", "of the texts, where the model is PLBART: java, python or en_XX"},
+    {"most", "N", "at most N tokens in all"},
+    {"cut", "WHICH", "which of two texts is cut: longest (the default), first or second"},
+    {"side", "SIDE", "where a text is cut: right (the default) or left"},
+    {"count", NULL, "the number of tokens alone"},
     {"json", NULL, "ids, byte offsets and pieces as JSON"},
     {0}};
 static const Command TOKENIZE = {

@@ -138,7 +138,7 @@ static Status take_marked(Machine *m, Pickled ***item, int *n)
     if (!m->marks) return fail(E_FORMAT, "%s: byte %zu: there is no mark", m->f->path, m->f->at);
     int from = m->mark[--m->marks];
     *n = m->n - from;
-    *item = m->stack + from;
+    *item = m->stack ? m->stack + from : NULL; /* nothing was ever pushed */
     m->n = from;
     return OK;
 }

@@ -1,15 +1,10 @@
-/* Encoding and decoding.
+/* The vocabulary and its merges as they are filled in and asked for, and decoding.
  *
  * A vocabulary spells bytes as printable characters: 33-126, 161-172 and 174-255 stand for themselves, the
- * other 68 in increasing order for U+0100 and up, so a space is U+0120.  A word starts as one symbol per byte;
- * then the adjacent pair of lowest merge rank is replaced, leftmost first, until no pair has a rank.  Symbols
- * form a doubly linked list and candidate pairs wait in a heap, so a word of n bytes costs n log n.  A
- * candidate is checked when it comes out, because a neighbouring merge may have used one of its symbols. */
+ * other 68 in increasing order for U+0100 and up, so a space is U+0120. */
 #include <string.h>
 
 #include "text/bpe_core.h"
-#include "text/heap.h"
-#include "text/pretoken.h"
 
 /* ---- filling ---- */
 
@@ -43,8 +38,7 @@ Bpe *bpe_new(Arena *a, int64_t expected)
     Bpe *b = NEW(a, Bpe, 1);
     *b = (Bpe){.arena = a, .scratch = arena_open((size_t)1 << 34), .named = {-1, -1, -1, -1, -1}};
     b->vocab = table_open(a, expected);
-    b->merge = table_open(a, expected);
-    b->cache = NEW(a, CachedWord, CACHE_SLOTS);
+    b->memo = memo_open(a, MEMO_WORDS);
     return b;
 }
 
@@ -55,7 +49,7 @@ void bpe_close(Bpe *b)
 
 bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)
 {
-    CHECK(id >= 0 && id < BPE_MOST_IDS, "a token id of %lld", (long long)id);
+    CHECK(id >= 0 && id < MOST_IDS, "a token id of %lld", (long long)id);
     if (id >= b->room) {
         int64_t room = b->room ? b->room : 512;
         while (room <= id) room *= 2;
@@ -76,41 +70,28 @@ bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)
 
 bool bpe_add_merge(Bpe *b, int32_t left, int32_t right, int32_t id)
 {
-    const int32_t pair[2] = {left, right};
-    bool added;
-    int64_t *value = table_add(&b->merge, pair, sizeof pair, &added);
-    if (!added) return false;
-    *value = b->n_merges << 32 | id;
-    if (b->n_merges == b->merge_room) {
+    int64_t rank = b->merges.n;
+    if (!merges_add(&b->merges, b->arena, left, right, id)) return false;
+    if (rank == b->merge_room) {
         int64_t room = b->merge_room ? b->merge_room * 2 : 512;
         int32_t *l = arena_take(b->arena, sizeof *l * (size_t)room),
                 *r = arena_take(b->arena, sizeof *r * (size_t)room);
-        if (b->n_merges) {
-            memcpy(l, b->left, sizeof *l * (size_t)b->n_merges);
-            memcpy(r, b->right, sizeof *r * (size_t)b->n_merges);
+        if (rank) {
+            memcpy(l, b->left, sizeof *l * (size_t)rank);
+            memcpy(r, b->right, sizeof *r * (size_t)rank);
         }
         b->left = l;
         b->right = r;
         b->merge_room = room;
     }
-    b->left[b->n_merges] = left;
-    b->right[b->n_merges++] = right;
+    b->left[rank] = left;
+    b->right[rank] = right;
     return true;
 }
 
 void bpe_add_special(Bpe *b, const char *text, size_t len, int32_t id, bool strip_left, bool strip_right)
 {
-    for (int64_t i = 0; i < b->n_special; i++)
-        if (b->special[i].len == len && memcmp(b->special[i].text, text, len) == 0) return;
-    Special *more = arena_take(b->arena, sizeof *more * (size_t)(b->n_special + 1));
-    int64_t at = 0; /* keeps them longest first */
-    while (at < b->n_special && b->special[at].len >= len) at++;
-    if (at) memcpy(more, b->special, sizeof *more * (size_t)at);
-    if (at < b->n_special) memcpy(more + at + 1, b->special + at, sizeof *more * (size_t)(b->n_special - at));
-    more[at] = (Special){b->piece[id], len, id, strip_left, strip_right};
-    b->special = more;
-    b->n_special++;
-    b->starts_special[(unsigned char)text[0]] = true;
+    special_add(&b->special, b->arena, (Special){text, len, id, strip_left, strip_right});
 }
 
 void bpe_add_known_specials(Bpe *b)
@@ -147,189 +128,6 @@ const char *bpe_join(const Bpe *b, Arena *a, int32_t left, int32_t right, size_t
     memcpy(both + n, b->piece[right], m + 1);
     *len = n + m;
     return both;
-}
-
-/* ---- one word ---- */
-
-typedef struct {
-    int32_t id;         /* -1 once merged into its left neighbour */
-    int32_t width;      /* bytes */
-    int64_t prev, next; /* -1 at the ends */
-} Symbol;
-
-/* Queues the pair that begins at symbol i, if it has a rank. */
-static void offer(const Bpe *b, Heap *h, const Symbol *s, int64_t i)
-{
-    if (i < 0 || s[i].next < 0) return;
-    const int32_t pair[2] = {s[i].id, s[s[i].next].id};
-    int64_t m = table_get(&b->merge, pair, sizeof pair, -1);
-    if (m < 0) return;
-    uint64_t both = (uint64_t)(uint32_t)pair[0] << 32 | (uint32_t)pair[1];
-    heap_push(h, (HeapItem){(uint64_t)m, (uint64_t)i, both}); /* the rank is the upper half of m */
-}
-
-/* Merges the n bytes of a word in place; the surviving symbols are linked from s[0]. */
-static void merge_word(Bpe *b, Symbol *s, const char *word, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        s[i] = (Symbol){b->byte_id[(unsigned char)word[i]], 1, (int64_t)i - 1, i + 1 < n ? (int64_t)i + 1 : -1};
-    Heap h = heap_open(&b->scratch, (int64_t)n);
-    for (size_t i = 0; i < n; i++) offer(b, &h, s, (int64_t)i);
-    for (HeapItem x; heap_pop(&h, &x);) {
-        Symbol *left = &s[x.tie];
-        if (left->next < 0 || left->id != (int32_t)(x.value >> 32) || s[left->next].id != (int32_t)x.value) continue;
-        Symbol *right = &s[left->next];
-        left->id = (int32_t)x.key;
-        left->width += right->width;
-        left->next = right->next;
-        right->id = -1;
-        if (left->next >= 0) s[left->next].prev = (int64_t)x.tie;
-        offer(b, &h, s, left->prev);
-        offer(b, &h, s, (int64_t)x.tie);
-    }
-}
-
-typedef struct {
-    Bpe *bpe;
-    BpeText out; /* arrays with room for one token per byte of the text, on the scratch arena */
-} Encoder;
-
-static void emit(Encoder *e, int32_t id, size_t begin, size_t end)
-{
-    e->out.id[e->out.n] = id;
-    e->out.begin[e->out.n] = (int64_t)begin;
-    e->out.end[e->out.n++] = (int64_t)end;
-}
-
-static CachedWord *slot_of(Bpe *b, const char *word, size_t n)
-{
-    uint64_t h = n;
-    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)word[i]) * 0x9E3779B97F4A7C15u;
-    return &b->cache[h >> 51 & (CACHE_SLOTS - 1)];
-}
-
-/* Remembers the last n tokens as those of a word, when both are small enough for a slot. */
-static void remember(CachedWord *c, const char *word, size_t len, const BpeText *t, int64_t first)
-{
-    int64_t n = t->n - first;
-    if (len > WORD_BYTES || n > WORD_IDS) return;
-    c->len = (uint8_t)len;
-    c->n = (uint8_t)n;
-    memcpy(c->word, word, len);
-    for (int64_t i = 0; i < n; i++) {
-        c->id[i] = t->id[first + i];
-        c->width[i] = (uint8_t)(t->end[first + i] - t->begin[first + i]);
-    }
-}
-
-static void encode_word(Encoder *e, const char *word, size_t n, size_t begin)
-{
-    CachedWord *c = slot_of(e->bpe, word, n < WORD_BYTES ? n : WORD_BYTES);
-    if (c->len == n && memcmp(c->word, word, n) == 0) {
-        for (int i = 0; i < c->n; begin += c->width[i++]) emit(e, c->id[i], begin, begin + c->width[i]);
-        return;
-    }
-    ArenaMark mark = arena_mark(&e->bpe->scratch);
-    Symbol *s = arena_take(&e->bpe->scratch, sizeof *s * n);
-    merge_word(e->bpe, s, word, n);
-    int64_t first = e->out.n;
-    for (int64_t i = 0; i >= 0; i = s[i].next) {
-        emit(e, s[i].id, begin, begin + (size_t)s[i].width);
-        begin += (size_t)s[i].width;
-    }
-    remember(c, word, n, &e->out, first);
-    arena_drop(&e->bpe->scratch, mark);
-}
-
-static void encode_plain(Encoder *e, const char *text, size_t from, size_t to)
-{
-    Words w = words_open(text + from, to - from);
-    for (size_t begin, end; words_next(&w, &begin, &end);)
-        encode_word(e, text + from + begin, end - begin, from + begin);
-    words_close(&w);
-}
-
-/* ---- texts ---- */
-
-/* The first special token spelt out in [from,len), the longest where several begin; NULL when there is none. */
-static const Special *next_special(const Bpe *b, const char *text, size_t from, size_t len, size_t *at)
-{
-    for (size_t i = from; i < len; i++) {
-        if (!b->starts_special[(unsigned char)text[i]]) continue;
-        for (int64_t k = 0; k < b->n_special; k++) {
-            const Special *s = &b->special[k];
-            if (s->len > len - i || memcmp(s->text, text + i, s->len)) continue;
-            *at = i;
-            return s;
-        }
-    }
-    return NULL;
-}
-
-int64_t bpe_specials_in(const Bpe *b, const char *text, size_t len)
-{
-    int64_t n = 0;
-    size_t from = 0, at;
-    for (const Special *s; (s = next_special(b, text, from, len, &at)); from = at + s->len) n++;
-    return n;
-}
-
-static BpeText text_new(Arena *a, int64_t n)
-{
-    size_t room = (size_t)n;
-    return (BpeText){n, arena_take(a, sizeof(int32_t) * room), arena_take(a, sizeof(int64_t) * room),
-                     arena_take(a, sizeof(int64_t) * room)};
-}
-
-static void text_put(BpeText *to, int64_t at, const BpeText *from, int64_t n)
-{
-    if (n == 0) return;
-    memcpy(to->id + at, from->id, sizeof *to->id * (size_t)n);
-    memcpy(to->begin + at, from->begin, sizeof *to->begin * (size_t)n);
-    memcpy(to->end + at, from->end, sizeof *to->end * (size_t)n);
-}
-
-BpeText bpe_encode(Bpe *b, Arena *a, const char *text, size_t len, bool special_in_text)
-{
-    ArenaMark mark = arena_mark(&b->scratch);
-    Encoder e = {b, text_new(&b->scratch, (int64_t)len)};
-    e.out.n = 0;
-    size_t from = 0, at;
-    const Special *s = NULL;
-    while (special_in_text && (s = next_special(b, text, from, len, &at))) {
-        encode_plain(&e, text, from, s->strip_left ? space_back(text, from, at) : at);
-        emit(&e, s->id, at, at + s->len);
-        from = at + s->len;
-        if (s->strip_right) from = space_skip(text, from, len);
-    }
-    encode_plain(&e, text, from, len);
-    BpeText out = text_new(a, e.out.n);
-    text_put(&out, 0, &e.out, e.out.n);
-    arena_drop(&b->scratch, mark);
-    return out;
-}
-
-BpeText bpe_wrap(const Bpe *b, Arena *arena, const BpeText *x, const BpeText *y, int64_t most)
-{
-    CHECK(b->named.bos >= 0 && b->named.eos >= 0, "the vocabulary has no <s> and </s> to wrap a text in");
-    int64_t frame = y ? 4 : 2, n = x->n, m = y ? y->n : 0;
-    CHECK(most == 0 || most >= frame, "%lld ids do not hold the %lld of the frame", (long long)most,
-          (long long)frame);
-    int64_t excess = most ? n + m + frame - most : 0;
-    if (excess > 0) { /* level the longer with the shorter, then take from both in turn, the second first */
-        int64_t gap = n > m ? n - m : m - n, cut = excess < gap ? excess : gap;
-        *(n > m ? &n : &m) -= cut;
-        m -= (excess - cut + 1) / 2;
-        n -= (excess - cut) / 2;
-    }
-    BpeText t = text_new(arena, n + m + frame);
-    for (int64_t i = 0; i < t.n; i++) {
-        t.id[i] = i ? b->named.eos : b->named.bos;
-        t.begin[i] = t.end[i] = -1;
-    }
-    text_put(&t, 1, x, n);
-    if (y) text_put(&t, n + 3, y, m);
-    return t;
 }
 
 /* Turns the spelling of a piece back into bytes; a character that spells no byte is copied as it is. */
@@ -380,6 +178,17 @@ char *bpe_decode(const Bpe *b, Arena *a, const int32_t *id, int64_t n, bool skip
     return text;
 }
 
+BpeText bpe_wrap(const Bpe *b, Arena *arena, const BpeText *x, const BpeText *y, int64_t most)
+{
+    CHECK(b->named.bos >= 0 && b->named.eos >= 0, "the vocabulary has no <s> and </s> to wrap a text in");
+    int32_t eos = b->named.eos;
+    const Frame f = {{{b->named.bos}, {eos, eos}, {eos}}, {1, y ? 2 : 1, 1}};
+    BpeText t;
+    Status s = frame_put(&t, arena, &f, x, y, (Limit){.most = most});
+    CHECK(!s, "%s", err_message());
+    return t;
+}
+
 /* ---- questions ---- */
 
 int64_t bpe_size(const Bpe *b)
@@ -394,9 +203,12 @@ BpeSpecials bpe_specials(const Bpe *b)
 
 bool bpe_is_special(const Bpe *b, int32_t id)
 {
-    for (int64_t i = 0; i < b->n_special; i++)
-        if (b->special[i].id == id) return true;
-    return false;
+    return special_of(&b->special, id) != NULL;
+}
+
+int64_t bpe_specials_in(const Bpe *b, const char *text, size_t len)
+{
+    return special_count(&b->special, text, len);
 }
 
 const char *bpe_piece(const Bpe *b, int32_t id)

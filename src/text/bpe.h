@@ -26,14 +26,9 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "text/frame.h"
 
 typedef struct Bpe Bpe;
-
-typedef struct {
-    int64_t n;
-    int32_t *id;          /* (n) */
-    int64_t *begin, *end; /* (n) bytes of the source; -1 for a token that wrapping added */
-} BpeText;
 
 typedef struct {
     int32_t bos, pad, eos, unk, mask; /* <s> <pad> </s> <unk> <mask>, or -1; bos = eos = <|endoftext|> in GPT-2 */
@@ -57,6 +52,7 @@ Status bpe_save(const Bpe *, const char *dir);                        /* vocab.j
 void bpe_close(Bpe *);
 
 BpeText bpe_encode(Bpe *, Arena *, const char *text, size_t len, bool special_in_text);
+void bpe_remember(Bpe *, bool words); /* whether recent words are remembered (they are); the ids are the same */
 BpeText bpe_wrap(const Bpe *, Arena *, const BpeText *a, const BpeText *b, int64_t most);
 /* <s> A </s>, or <s> A </s></s> B </s>; when longer than `most` > 0 ids, the longer text loses its end first */
 char *bpe_decode(const Bpe *, Arena *, const int32_t *id, int64_t n, bool skip_special, size_t *len); /* NUL added */

@@ -1,67 +1,14 @@
-/* The tokenizer's files.
+/* The files of byte-level BPE.
  *
  * vocab.json is one object, piece to id; merges.txt has one pair a line, best first, after a `#version` line;
  * added_tokens.json is one object, special token to id.  tokenizer.json (Hugging Face tokenizers) holds all of
  * it in one document, with a description of the pipeline; a pipeline that is not plain byte-level BPE is
- * refused rather than read wrongly.  Children of a JSON object are visited in order, never looked up by name in
- * a loop: cJSON's lookup is linear and a vocabulary has 50,000 entries. */
-#include <cjson/cJSON.h>
-#include <ctype.h>
+ * refused rather than read wrongly. */
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "text/bpe_core.h"
-
-enum { MOST_BYTES = 1 << 28 };
-
-/* Text for a message: at most 40 bytes, control characters shown as '?'.  Two live at a time. */
-static const char *shown(const char *s)
-{
-    static _Thread_local char text[2][48];
-    static _Thread_local int turn;
-    char *out = text[turn ^= 1];
-    size_t n = 0;
-    for (; s[n] && n < 40; n++) out[n] = iscntrl((unsigned char)s[n]) ? '?' : s[n];
-    strcpy(out + n, s[n] ? "..." : "");
-    return out;
-}
-
-static Status read_limited(Bytes *out, Arena *a, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && st.st_size > MOST_BYTES)
-        return fail(E_FORMAT, "%s: has %lld bytes; a tokenizer file has at most %d", path, (long long)st.st_size,
-                    MOST_BYTES);
-    return file_read(out, a, path);
-}
-
-/* Parses a whole file as one JSON object; the caller deletes it. */
-static Status read_object(cJSON **out, Arena *a, const char *path)
-{
-    Bytes file;
-    TRY(read_limited(&file, a, path));
-    const char *end = file.text;
-    cJSON *json = cJSON_ParseWithLengthOpts(file.text, file.len + 1, &end, 1);
-    if (json && cJSON_IsObject(json) && end == file.text + file.len) {
-        *out = json;
-        return OK;
-    }
-    bool whole = json && end == file.text + file.len;
-    cJSON_Delete(json);
-    if (whole) return fail(E_FORMAT, "%s: line 1: the document is not an object", path);
-    size_t byte = end < file.text || end > file.text + file.len ? file.len : (size_t)(end - file.text);
-    int line = 1;
-    for (size_t i = 0; i < byte; i++) line += file.text[i] == '\n';
-    return fail(E_FORMAT, "%s:%d: byte %zu of %zu: not valid JSON here", path, line, byte, file.len);
-}
-
-static bool is_id(const cJSON *v)
-{
-    return cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < BPE_MOST_IDS &&
-           v->valuedouble == (double)(int64_t)v->valuedouble;
-}
 
 /* ---- reading the parts ---- */
 
@@ -70,7 +17,7 @@ static Status add_pieces(Bpe *b, const cJSON *vocab, const char *path)
     for (const cJSON *v = vocab->child; v; v = v->next) {
         if (!is_id(v))
             return fail(E_FORMAT, "%s: the id of \"%s\" is not a whole number from 0 to %d", path, shown(v->string),
-                        BPE_MOST_IDS - 1);
+                        MOST_IDS - 1);
         if (!*v->string) return fail(E_FORMAT, "%s: id %d has an empty piece", path, v->valueint);
         if (bpe_add_piece(b, v->string, strlen(v->string), v->valueint)) continue;
         const char *other = bpe_piece(b, v->valueint);
@@ -96,16 +43,6 @@ static Status add_merge(Bpe *b, Arena *a, const char *left, const char *right, c
     return OK;
 }
 
-/* Splits "left right" at its one space; false when it has none, two, or an empty side. */
-static bool split_pair(char *line, char **right)
-{
-    char *space = strchr(line, ' ');
-    if (!space || space == line || !space[1] || strchr(space + 1, ' ')) return false;
-    *space = 0;
-    *right = space + 1;
-    return true;
-}
-
 static Status add_merge_lines(Bpe *b, Arena *a, Bytes file, const char *path)
 {
     int number = 0;
@@ -128,16 +65,15 @@ static Status add_merge_lines(Bpe *b, Arena *a, Bytes file, const char *path)
     return OK;
 }
 
-/* A special token: new to the vocabulary, or there already under the same id. */
-static Status add_special(Bpe *b, const char *text, const cJSON *id, bool left, bool right, const char *path)
+/* New to the vocabulary, or there already under the same id. */
+static Status add_token(void *to, Special s, bool special, const char *path)
 {
-    if (!is_id(id) || !*text)
-        return fail(E_FORMAT, "%s: the special token \"%s\" has no text or no whole number from 0 to %d as id", path,
-                    shown(text), BPE_MOST_IDS - 1);
-    if (bpe_find(b, text) != id->valueint && !bpe_add_piece(b, text, strlen(text), id->valueint))
+    (void)special; /* whatever is added is looked for first */
+    Bpe *b = to;
+    if (bpe_find(b, s.text) != s.id && !bpe_add_piece(b, s.text, s.len, s.id))
         return fail(E_FORMAT, "%s: the special token \"%s\" has id %d, and the vocabulary disagrees", path,
-                    shown(text), id->valueint);
-    bpe_add_special(b, text, strlen(text), id->valueint, left, right);
+                    shown(s.text), s.id);
+    special_add(&b->special, b->arena, s);
     return OK;
 }
 
@@ -156,7 +92,7 @@ static Status finish(Bpe *b, const char *path)
 static Status load_vocab(Bpe *b, Arena *a, const char *path)
 {
     cJSON *json = NULL;
-    TRY(read_object(&json, a, path));
+    TRY(document_read(&json, a, path));
     Status s = add_pieces(b, json, path);
     cJSON_Delete(json);
     return s;
@@ -165,10 +101,15 @@ static Status load_vocab(Bpe *b, Arena *a, const char *path)
 static Status load_added(Bpe *b, Arena *a, const char *path)
 {
     cJSON *json = NULL;
-    TRY(read_object(&json, a, path));
+    TRY(document_read(&json, a, path));
     Status s = OK;
     for (const cJSON *v = json->child; v && !s; v = v->next)
-        s = add_special(b, v->string, v, strcmp(v->string, "<mask>") == 0, false, path);
+        s = is_id(v) && *v->string
+                ? add_token(b,
+                            (Special){v->string, strlen(v->string), v->valueint, !strcmp(v->string, "<mask>"), false},
+                            true, path)
+                : fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id", path, shown(v->string),
+                       MOST_IDS - 1);
     cJSON_Delete(json);
     return s;
 }
@@ -177,7 +118,7 @@ static Status load_parts(Bpe *b, Arena *a, const char *vocab, const char *merges
 {
     TRY(load_vocab(b, a, vocab));
     Bytes lines;
-    TRY(read_limited(&lines, a, merges));
+    TRY(document_bytes(&lines, a, merges));
     TRY(add_merge_lines(b, a, lines, merges));
     if (added) TRY(load_added(b, a, added));
     bpe_add_known_specials(b);
@@ -186,34 +127,29 @@ static Status load_parts(Bpe *b, Arena *a, const char *vocab, const char *merges
 
 /* ---- tokenizer.json ---- */
 
-static const char *text_of(const cJSON *o, const char *key)
+/* Refuses what the document asks for and this reader lacks. */
+static Status supported(const cJSON *doc, const char *path)
 {
-    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
-    return s ? s : "";
-}
-
-static bool is_true(const cJSON *o, const char *key)
-{
-    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, key));
-}
-
-/* Names the first feature that the document asks for and this reader lacks, or returns NULL. */
-static const char *unsupported(const cJSON *doc, const cJSON *model)
-{
-    const cJSON *normalizer = cJSON_GetObjectItemCaseSensitive(doc, "normalizer");
-    const cJSON *pre = cJSON_GetObjectItemCaseSensitive(doc, "pre_tokenizer");
-    const cJSON *dropout = cJSON_GetObjectItemCaseSensitive(model, "dropout");
-    const cJSON *regex = cJSON_GetObjectItemCaseSensitive(pre, "use_regex");
-    if (normalizer && !cJSON_IsNull(normalizer)) return "a normalizer";
-    if (strcmp(text_of(pre, "type"), "ByteLevel")) return "a pre_tokenizer other than ByteLevel";
-    if (is_true(pre, "add_prefix_space")) return "add_prefix_space";
-    if (regex && !cJSON_IsTrue(regex)) return "use_regex false";
-    if (*text_of(model, "type") && strcmp(text_of(model, "type"), "BPE")) return "a model other than BPE";
-    if (*text_of(model, "continuing_subword_prefix")) return "a continuing_subword_prefix";
-    if (*text_of(model, "end_of_word_suffix")) return "an end_of_word_suffix";
-    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0) return "merge dropout";
-    if (is_true(model, "ignore_merges")) return "ignore_merges";
-    return NULL;
+    const cJSON *model = member(doc, "model"), *pre = member(doc, "pre_tokenizer"), *decoder = member(doc, "decoder");
+    const cJSON *dropout = member(model, "dropout"), *type = member(model, "type");
+    static const char *const MUST_BE_EMPTY[] = {"continuing_subword_prefix", "end_of_word_suffix"};
+    if (member(doc, "normalizer")) return refuse(path, "normalizer", member(doc, "normalizer"), "null");
+    if (strcmp(member_text(pre, "type"), "ByteLevel") != 0)
+        return refuse(path, "pre_tokenizer", pre, "one of type ByteLevel");
+    if (member_true(pre, "add_prefix_space"))
+        return refuse(path, "pre_tokenizer.add_prefix_space", member(pre, "add_prefix_space"), "false");
+    if (member(pre, "use_regex") && !member_true(pre, "use_regex"))
+        return refuse(path, "pre_tokenizer.use_regex", member(pre, "use_regex"), "true");
+    if (type && strcmp(member_text(model, "type"), "BPE") != 0) return refuse(path, "model.type", type, "\"BPE\"");
+    for (int i = 0; i < 2; i++)
+        if (*member_text(model, MUST_BE_EMPTY[i]))
+            return refuse(path, MUST_BE_EMPTY[i], member(model, MUST_BE_EMPTY[i]), "none");
+    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0) return refuse(path, "model.dropout", dropout, "null");
+    if (member_true(model, "ignore_merges"))
+        return refuse(path, "model.ignore_merges", member(model, "ignore_merges"), "false");
+    if (decoder && strcmp(member_text(decoder, "type"), "ByteLevel") != 0)
+        return refuse(path, "decoder.type", member(decoder, "type"), "\"ByteLevel\"");
+    return OK;
 }
 
 static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char *path)
@@ -221,15 +157,8 @@ static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char 
     int number = 0;
     for (cJSON *m = merges->child; m; m = m->next, number++) {
         ArenaMark mark = arena_mark(a);
-        const char *where = str_print(a, "%s: merge %d", path, number);
-        char *left = cJSON_GetStringValue(cJSON_GetArrayItem(m, 0)), *right = NULL;
-        if (cJSON_IsString(m)) {
-            left = m->valuestring;
-            if (!split_pair(left, &right)) left = NULL;
-        } else if (cJSON_GetArraySize(m) == 2) {
-            right = cJSON_GetStringValue(cJSON_GetArrayItem(m, 1));
-        }
-        if (!left || !right) return fail(E_FORMAT, "%s: is not a pair of pieces", where);
+        const char *where = str_print(a, "%s: merge %d", path, number), *left, *right;
+        if (!merge_sides(m, &left, &right)) return fail(E_FORMAT, "%s: is not a pair of pieces", where);
         TRY(add_merge(b, a, left, right, where));
         arena_drop(a, mark);
     }
@@ -238,70 +167,75 @@ static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char 
 
 static Status read_document(Bpe *b, Arena *a, const cJSON *doc, const char *path)
 {
-    const cJSON *model = cJSON_GetObjectItemCaseSensitive(doc, "model");
-    const cJSON *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab");
-    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(model, "merges");
-    const cJSON *added = cJSON_GetObjectItemCaseSensitive(doc, "added_tokens");
+    const cJSON *model = member(doc, "model"), *vocab = member(model, "vocab"), *merges = member(model, "merges");
     if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
         return fail(E_FORMAT, "%s: has no model with an object \"vocab\" and an array \"merges\"", path);
-    const char *lack = unsupported(doc, model);
-    if (lack) return fail(E_FORMAT, "%s: asks for %s, expected plain byte-level BPE", path, lack);
+    TRY(supported(doc, path));
     TRY(add_pieces(b, vocab, path));
     TRY(add_json_merges(b, a, merges, path));
-    for (const cJSON *t = added ? added->child : NULL; t; t = t->next) {
-        const char *text = text_of(t, "content");
-        if (is_true(t, "single_word"))
-            return fail(E_FORMAT, "%s: the special token \"%s\" asks for single_word, which is not offered", path,
-                        shown(text));
-        TRY(add_special(b, text, cJSON_GetObjectItemCaseSensitive(t, "id"), is_true(t, "lstrip"),
-                        is_true(t, "rstrip"), path));
-    }
+    TRY(added_tokens(doc, add_token, b, path));
     return finish(b, path);
 }
 
-static Status load_document(Bpe *b, Arena *a, const char *path)
+bool bpe_reads(const cJSON *doc)
 {
-    cJSON *doc = NULL;
-    TRY(read_object(&doc, a, path));
-    Status s = read_document(b, a, doc, path);
-    cJSON_Delete(doc);
-    return s;
+    return !strcmp(member_text(member(doc, "pre_tokenizer"), "type"), "ByteLevel");
 }
 
-/* Runs one loader with a private arena for what only reading needs. */
-static Status open_with(Bpe **out, Arena *run, const char *json, const char *vocab, const char *merges,
-                        const char *added)
+static Status finish_open(Bpe **out, Arena *run, ArenaMark mark, Bpe *b, Status status)
+{
+    if (status) {
+        bpe_close(b);
+        arena_drop(run, mark);
+    } else {
+        *out = b;
+    }
+    return status;
+}
+
+/* Each loader has a private arena for what only reading needs. */
+Status bpe_from_document(Bpe **out, Arena *run, const cJSON *doc, const char *path)
 {
     Arena scratch = arena_open((size_t)1 << 34);
     ArenaMark mark = arena_mark(run);
     Bpe *b = bpe_new(run, 1 << 10);
-    Status s = json ? load_document(b, &scratch, json) : load_parts(b, &scratch, vocab, merges, added);
+    Status s = read_document(b, &scratch, doc, path);
     arena_close(&scratch);
-    if (s) {
-        bpe_close(b);
-        arena_drop(run, mark);
-        return s;
-    }
-    *out = b;
-    return OK;
+    return finish_open(out, run, mark, b, s);
+}
+
+static Status open_parts(Bpe **out, Arena *run, const char *vocab, const char *merges, const char *added)
+{
+    Arena scratch = arena_open((size_t)1 << 34);
+    ArenaMark mark = arena_mark(run);
+    Bpe *b = bpe_new(run, 1 << 10);
+    Status s = load_parts(b, &scratch, vocab, merges, added);
+    arena_close(&scratch);
+    return finish_open(out, run, mark, b, s);
 }
 
 Status bpe_load(Bpe **out, Arena *run, const char *vocab, const char *merges)
 {
-    return open_with(out, run, NULL, vocab, merges, NULL);
+    return open_parts(out, run, vocab, merges, NULL);
 }
 
 Status bpe_load_json(Bpe **out, Arena *run, const char *path)
 {
-    return open_with(out, run, path, NULL, NULL, NULL);
+    Arena scratch = arena_open((size_t)1 << 30);
+    cJSON *doc = NULL;
+    Status s = document_read(&doc, &scratch, path);
+    if (!s) s = bpe_from_document(out, run, doc, path);
+    cJSON_Delete(doc);
+    arena_close(&scratch);
+    return s;
 }
 
 Status bpe_open(Bpe **out, Arena *run, const char *dir)
 {
     char *json = str_print(run, "%s/tokenizer.json", dir), *added = str_print(run, "%s/added_tokens.json", dir);
     if (access(json, F_OK) == 0) return bpe_load_json(out, run, json);
-    return open_with(out, run, NULL, str_print(run, "%s/vocab.json", dir), str_print(run, "%s/merges.txt", dir),
-                     access(added, F_OK) == 0 ? added : NULL);
+    return open_parts(out, run, str_print(run, "%s/vocab.json", dir), str_print(run, "%s/merges.txt", dir),
+                      access(added, F_OK) == 0 ? added : NULL);
 }
 
 /* ---- writing ---- */
@@ -342,7 +276,7 @@ static Status write_merges(const Bpe *b, const char *path)
     Writer w;
     TRY(writer_open(&w, path));
     writer_print(&w, "#version: 0.2\n");
-    for (int64_t i = 0; i < b->n_merges; i++)
+    for (int64_t i = 0; i < b->merges.n; i++)
         writer_print(&w, "%s %s\n", b->piece[b->left[i]], b->piece[b->right[i]]);
     return writer_close(&w);
 }
@@ -351,10 +285,10 @@ static Status write_added(const Bpe *b, const char *path)
 {
     Writer w;
     TRY(writer_open(&w, path));
-    for (int64_t i = 0; i < b->n_special; i++) {
+    for (int64_t i = 0; i < b->special.n; i++) {
         writer_print(&w, "%s\n", i ? "," : "{");
-        write_quoted(&w, b->special[i].text);
-        writer_print(&w, ": %d", b->special[i].id);
+        write_quoted(&w, b->special.at[i].text);
+        writer_print(&w, ": %d", b->special.at[i].id);
     }
     writer_print(&w, "\n}\n");
     return writer_close(&w);
@@ -370,5 +304,5 @@ Status bpe_save(const Bpe *b, const char *dir)
     TRY(file_make_dir(dir));
     TRY(write_vocab(b, vocab));
     TRY(write_merges(b, merges));
-    return b->n_special ? write_added(b, added) : OK;
+    return b->special.n ? write_added(b, added) : OK;
 }

@@ -120,7 +120,6 @@ static void read_corpus(Trainer *t, const Bytes *text, int64_t n)
         Words w = words_open(text[i].text, text[i].len);
         for (size_t begin, end; words_next(&w, &begin, &end);)
             if (end - begin <= LONGEST_WORD) ++*counter(t, &seen, text[i].text + begin, end - begin, &room);
-        words_close(&w);
     }
     t->pair_room = 1024;
     t->pair = arena_take(t->arena, sizeof *t->pair * (size_t)t->pair_room);
@@ -169,13 +168,6 @@ static void apply(Trainer *t, int64_t pair, int32_t id)
     for (int64_t i = t->first_new; i < t->n_pairs; i++) queue(t, &t->pair[i]);
 }
 
-static bool is_special(const Bpe *b, const char *piece, size_t len)
-{
-    for (int64_t i = 0; i < b->n_special; i++)
-        if (b->special[i].len == len && memcmp(b->special[i].text, piece, len) == 0) return true;
-    return false;
-}
-
 /* Merges until `limit` ids are used or no pair is frequent enough. */
 static void merge_all(Trainer *t, int64_t limit, int64_t min_count)
 {
@@ -191,7 +183,7 @@ static void merge_all(Trainer *t, int64_t limit, int64_t min_count)
         if (then < min_count) break;
         size_t len;
         const char *piece = bpe_join(b, t->arena, p->left, p->right, &len);
-        if (is_special(b, piece, len)) continue;
+        if (special_find(&b->special, piece, len)) continue;
         int64_t id = table_get(&b->vocab, piece, len, -1); /* two merges may spell the same piece */
         if (id < 0) bpe_add_piece(b, piece, len, id = b->size);
         bpe_add_merge(b, p->left, p->right, (int32_t)id);
@@ -225,9 +217,9 @@ Status bpe_train(Bpe **out, Arena *run, const BpeTrain *how, const Bytes *text, 
 {
     int64_t more = 1, least = 4 + 256 + 1;
     for (const char *const *s = how->special; s && *s; s++) more++, least++;
-    if (how->size < least || how->size >= BPE_MOST_IDS)
+    if (how->size < least || how->size >= MOST_IDS)
         return fail(E_CONFIG, "a vocabulary of %lld ids: expected %lld (256 bytes and the special tokens) to %d",
-                    (long long)how->size, (long long)least, BPE_MOST_IDS - 1);
+                    (long long)how->size, (long long)least, MOST_IDS - 1);
     Arena scratch = arena_open(0);
     Bpe *b = bpe_new(run, how->size);
     add_alphabet(b);

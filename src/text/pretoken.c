@@ -1,32 +1,61 @@
-/* The published regular expression, compiled once by PCRE2 with its just-in-time compiler.  White space is
- * spelt as a class because PCRE2's \s also takes U+180E, which Unicode no longer counts as white space.
- *
- * PCRE2 validates a whole subject on every call, which would make cutting quadratic.  The cursor therefore
- * finds stretches of valid UTF-8 itself, once, and matches inside them with the check switched off. */
+/* A scanner over classes of characters.  PCRE2 is asked what class a character is, once for each block of 256 that a
+ * text uses; matching its pattern word by word would cost several times what the merges cost.  White space is spelt
+ * as a class because PCRE2's \s also takes U+180E, which Unicode no longer counts as white space. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pretoken.h"
 
 #include <pcre2.h>
 #include <pthread.h>
-#include <stdint.h>
+#include <stdatomic.h>
 
 #include "base/err.h"
 
-#define SPACE "\\p{Z}\\t-\\r\\x{85}"
-static const char PATTERN[] = "'(?:s|t|re|ve|m|ll|d)| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE "\\p{L}\\p{N}]+"
-                              "|[" SPACE "]+(?![^" SPACE "])|[" SPACE "]+";
+enum { OTHER, LETTER, NUMBER, BLANK, MALFORMED, BLOCK = 256, BLOCKS = 0x110000 / BLOCK };
+static const char CLASSES[] = "(\\p{L})|(\\p{N})|([\\p{Z}\\t-\\r\\x{85}])";
 
-static pcre2_code *pattern; /* a constant, shared by all threads once compiled */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static uint8_t class_of[BLOCKS * BLOCK]; /* constants, shared by all threads once their block is filled */
+static atomic_bool filled[BLOCKS];
+static pthread_mutex_t filling = PTHREAD_MUTEX_INITIALIZER;
 
-static void compile(void)
+static size_t put_utf8(char *out, uint32_t c)
+{
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const uint8_t first[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = n; i-- > 1; c >>= 6) out[i] = (char)(0x80 | (c & 63));
+    out[0] = (char)(first[n] | c);
+    return n;
+}
+
+static void fill(uint32_t block)
 {
     int code;
     PCRE2_SIZE at;
-    pattern = pcre2_compile((PCRE2_SPTR)PATTERN, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &code,
-                            &at, NULL);
-    CHECK(pattern, "the pre-tokeniser's pattern does not compile: code %d at byte %zu", code, at);
-    pcre2_jit_compile(pattern, PCRE2_JIT_COMPLETE); /* where there is no compiler, the interpreter serves */
+    pcre2_code *p =
+        pcre2_compile((PCRE2_SPTR)CLASSES, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
+    CHECK(p, "the classes of characters do not compile: code %d at byte %zu", code, at);
+    pcre2_match_data *m = pcre2_match_data_create(4, NULL);
+    CHECK(m, "PCRE2 has no memory left");
+    for (uint32_t c = block * BLOCK; c < (block + 1) * BLOCK; c++) {
+        char text[4];
+        size_t n = put_utf8(text, c);
+        bool surrogate = c >= 0xD800 && c < 0xE000;
+        int group = surrogate ? 0 : pcre2_match(p, (PCRE2_SPTR)text, n, 0, PCRE2_NO_UTF_CHECK, m, NULL);
+        class_of[c] = (uint8_t)(group > 0 ? group - 1 : OTHER);
+    }
+    pcre2_match_data_free(m);
+    pcre2_code_free(p);
+}
+
+static int class_at(uint32_t c)
+{
+    uint32_t block = c / BLOCK;
+    if (!atomic_load_explicit(&filled[block], memory_order_acquire)) {
+        pthread_mutex_lock(&filling);
+        if (!filled[block]) fill(block);
+        atomic_store_explicit(&filled[block], true, memory_order_release);
+        pthread_mutex_unlock(&filling);
+    }
+    return class_of[c];
 }
 
 /* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */
@@ -79,38 +108,66 @@ size_t space_back(const char *text, size_t from, size_t to)
     return to;
 }
 
+/* The class of the character at p < end, and its bytes; of malformed text one byte. */
+static int next_class(const char *p, const char *end, size_t *n)
+{
+    unsigned char c = (unsigned char)*p;
+    *n = 1;
+    if (c < 0x80) return class_of[c];
+    size_t len = utf8_length(p, (size_t)(end - p));
+    if (!len) return MALFORMED;
+    uint32_t u = c & (0x7FU >> len);
+    for (size_t i = 1; i < len; i++) u = u << 6 | ((unsigned char)p[i] & 63);
+    *n = len;
+    return class_at(u);
+}
+
+static const char *skip_class(const char *p, const char *end, int class)
+{
+    for (size_t n; p < end && next_class(p, end, &n) == class;) p += n;
+    return p;
+}
+
+/* The last character of white space stays with what follows; malformed bytes end a text as its end does. */
+static const char *skip_blanks(const char *p, const char *end)
+{
+    const char *last = p;
+    size_t n = 0;
+    int class = BLANK, count = 0;
+    for (; p < end && (class = next_class(p, end, &n)) == BLANK; p += n, count++) last = p;
+    return p == end || class == MALFORMED || count == 1 ? p : last;
+}
+
+static size_t contraction(const char *p, size_t left)
+{
+    if (left < 2 || *p != '\'') return 0;
+    if (p[1] == 's' || p[1] == 't' || p[1] == 'm' || p[1] == 'd') return 2;
+    bool two =
+        left > 2 && ((p[1] == 'r' && p[2] == 'e') || (p[1] == 'v' && p[2] == 'e') || (p[1] == 'l' && p[2] == 'l'));
+    return two ? 3 : 0;
+}
+
 Words words_open(const char *text, size_t len)
 {
-    pthread_once(&once, compile);
-    pcre2_match_data *m = pcre2_match_data_create(1, NULL);
-    CHECK(m, "PCRE2 has no memory left");
-    return (Words){.text = text, .len = len, .match = m};
+    class_at(0);
+    return (Words){.text = text, .len = len};
 }
 
 bool words_next(Words *w, size_t *begin, size_t *end)
 {
     *begin = *end = w->at;
     if (w->at == w->len) return false;
-    if (w->at == w->valid_end) { /* how far is the text valid from here? */
-        size_t p = w->at;
-        for (size_t n; p < w->len && (n = utf8_length(w->text + p, w->len - p)) > 0;) p += n;
-        w->valid_end = p;
-    }
-    if (w->at == w->valid_end) { /* not at all: the malformed run is the word */
-        while (*end < w->len && utf8_length(w->text + *end, w->len - *end) == 0) ++*end;
-        w->valid_end = *end;
+    const char *p = w->text + w->at, *stop = w->text + w->len, *q;
+    size_t n, m;
+    int class = next_class(p, stop, &n);
+    if (class == OTHER && (m = contraction(p, w->len - w->at)) > 0) {
+        q = p + m;
+    } else if (class != BLANK) {
+        q = skip_class(p + n, stop, class);
     } else {
-        int found = pcre2_match(pattern, (PCRE2_SPTR)w->text + w->at, w->valid_end - w->at, 0, PCRE2_NO_UTF_CHECK,
-                                w->match, NULL);
-        /* The pattern matches every character, so anything else is one of PCRE2's limits: cut after one. */
-        *end += found > 0 ? pcre2_get_ovector_pointer(w->match)[1] : utf8_length(w->text + w->at, w->len - w->at);
+        class = *p == ' ' && p + 1 < stop ? next_class(p + 1, stop, &m) : BLANK;
+        q = class == BLANK || class == MALFORMED ? skip_blanks(p, stop) : skip_class(p + 1 + m, stop, class);
     }
-    w->at = *end;
+    *end = w->at = (size_t)(q - w->text);
     return true;
-}
-
-void words_close(Words *w)
-{
-    pcre2_match_data_free(w->match);
-    w->match = NULL;
 }

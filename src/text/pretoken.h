@@ -9,23 +9,21 @@
  *
  *   Words w = words_open(text, len);
  *   for (size_t begin, end; words_next(&w, &begin, &end);) ...
- *   words_close(&w);
  */
 #ifndef TEXT_PRETOKEN_H
 #define TEXT_PRETOKEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct {
     const char *text;
-    size_t len, at, valid_end; /* the next word begins at `at`; [at,valid_end) is valid UTF-8 */
-    void *match;               /* PCRE2's working memory */
+    size_t len, at; /* the next word begins at `at` */
 } Words;
 
 Words words_open(const char *text, size_t len);       /* the text must outlive the cursor */
 bool words_next(Words *, size_t *begin, size_t *end); /* false at the end of the text */
-void words_close(Words *);
 
 size_t utf8_length(const char *text, size_t n); /* bytes of the character that begins there; 0: malformed */
 size_t space_back(const char *text, size_t from, size_t to); /* where the white space that ends at `to` begins */

@@ -23,6 +23,8 @@ typedef struct {
 
 Status spm_open(Spm **out, Arena *, const char *path); /* E_FORMAT tells the byte and what was expected */
 BpeText spm_encode(const Spm *, Arena *, const char *text, size_t len);
+/* A stretch of a longer text; only the first may get a mark in front where the file says "first". */
+BpeText spm_encode_part(const Spm *, Arena *, const char *text, size_t len, bool first);
 char *spm_decode(const Spm *, Arena *, const int32_t *id, int64_t n, size_t *len); /* NUL added */
 
 SpmKind spm_kind(const Spm *);

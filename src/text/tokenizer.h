@@ -1,34 +1,57 @@
-/* One tokenizer of whatever kind a model directory holds: byte-level BPE (tokenizer.json, or vocab.json and
- * merges.txt) or a SentencePiece model.
+/* One tokenizer of whatever kind a model directory holds: a SentencePiece model, or byte-level BPE, or what a
+ * tokenizer.json tells: either of the two.
  *
- * PLBART's ids are fairseq's: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces in order; a file named
- * sentencepiece.bpe.model is read that way, as its own tokenizer does.  spiece.model (T5) keeps its own ids. */
+ * PLBART's ids are fairseq's: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces in order, "__java__", "__python__",
+ * "__en_XX__" and <mask>; a file named sentencepiece.bpe.model is read that way, as its own tokenizer does.
+ * spiece.model (T5) keeps its own ids.
+ *
+ *   Tokenizer t;
+ *   TRY(tokenizer_open(&t, &run, "model/"));
+ *   BpeText x = tokenizer_encode(&t, &step, text, len, false);
+ *   TRY(tokenizer_wrap(&x, &t, &step, &x, NULL, NULL, (Limit){.most = 512}));
+ *
+ * Each token carries the bytes [begin,end) of the source that it stands for. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
 #include "text/bpe.h"
+#include "text/special.h"
 #include "text/spm.h"
 
 typedef struct {
     const char *kind; /* "byte-level BPE", "SentencePiece BPE", "SentencePiece unigram" */
     Bpe *bpe;         /* one of the two */
     Spm *spm;
-    int32_t shift; /* what a SentencePiece id is moved by: 1 with fairseq's four in front */
+    int32_t shift;      /* what a SentencePiece id is moved by: 1 with fairseq's four in front */
+    Frame single, pair; /* what the model wants around one text, and around two */
+    Specials own;       /* of a SentencePiece model */
 } Tokenizer;
 
 /* `path` is a hub name (base/hub.h), a directory, a tokenizer.json, or a .model file.  E_IO when nothing of the kind
  * is there, E_FORMAT. */
 Status tokenizer_open(Tokenizer *, Arena *, const char *path);
+Tokenizer tokenizer_of(Bpe *); /* one at hand, with RoBERTa's frame; closing it closes the Bpe */
 void tokenizer_close(Tokenizer *);
-/* Without begin and end tokens.  special_in_text: byte-level BPE finds "</s>" in the text; SentencePiece never. */
+bool tokenizer_there(const char *dir); /* whether the directory has files of any kind of tokenizer */
+/* Without begin and end tokens.  special_in_text: "</s>" in the text becomes the token, and the stretches between are
+ * texts of their own; else it is text like any other. */
 BpeText tokenizer_encode(const Tokenizer *, Arena *, const char *text, size_t len, bool special_in_text);
 char *tokenizer_decode(const Tokenizer *, Arena *, const int32_t *id, int64_t n, size_t *len);
-/* A text as its model's encoder reads it: <s> A </s> of byte-level BPE, A </s> of SentencePiece, and for PLBART also
- * the token of its language ("java", "python", "en_XX"), which E_CONFIG asks for.  At most `most` ids when > 0. */
+Status tokenizer_no_special(const Tokenizer *, const char *text, size_t len); /* E_CONFIG: the text spells one */
+
+/* One or two texts as the model's encoder reads them: <s> A </s> or <s> A </s></s> B </s> of RoBERTa, A </s> of
+ * SentencePiece, what a tokenizer.json says; for PLBART the token of the language ("java", "python", "en_XX")
+ * follows, which E_CONFIG asks for.  b may be NULL. */
+Status tokenizer_wrap(BpeText *out, const Tokenizer *, Arena *, const BpeText *a, const BpeText *b,
+                      const char *language, Limit);
+/* Both in one, of one text, special tokens as text; at most `most` ids when > 0. */
 Status tokenizer_source(BpeText *, const Tokenizer *, Arena *, const char *text, size_t len, const char *language,
                         int64_t most);
 int32_t tokenizer_language(const Tokenizer *, const char *language); /* its id, or -1 */
 const char *tokenizer_piece(const Tokenizer *, int32_t id);          /* NULL for an id without one */
-int64_t tokenizer_size(const Tokenizer *);
+const Specials *tokenizer_specials(const Tokenizer *);               /* what may be spelt out in a text */
+bool tokenizer_is_special(const Tokenizer *, int32_t id);
+int64_t tokenizer_size(
+    const Tokenizer *); /* PLBART's languages and <mask>, which a model may lack, are not counted */
 
 #endif

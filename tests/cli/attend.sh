@@ -37,7 +37,7 @@ expect 2 '1 is there twice' 'a layer twice' --model "$t/m/roberta" --text "$text
 expect 2 'expected a number, a list' 'a layer that is no number' --model "$t/m/roberta" --text "$text" --layer last
 expect 2 'positions for 22' 'a text that is too long' --model "$t/m/roberta" --text "$text $text $text $text $text"
 expect 2 'no tokenizer .*--tokenizer' 'a text without a tokenizer' --model "$t/m/gpt2" --text "$text"
-expect 3 'neither tokenizer.json nor' 'no tokenizer where one should be' --model "$t/m/gpt2" --text "$text" --tokenizer "$t"
+expect 3 'has no tokenizer .tokenizer.json' 'no tokenizer where one should be' --model "$t/m/gpt2" --text "$text" --tokenizer "$t"
 expect 2 '"x" is not a token id' 'ids that are none' --model "$t/m/gpt2" --ids 1,x
 expect 3 'token 1 is id 300; the model.s vocabulary ends at 299' 'an id too large' --model "$t/m/gpt2" --ids 1,300
 expect 2 'has no such part' 'a part that is not there' --model "$t/m/gpt2" --ids 1 --part encoder

@@ -38,6 +38,13 @@ expect 0 '^ +[0-9]+ +0 +[0-9]+  ' 'a text in tokens' tokenize "$v" --text 'int x
 expect 0 'the same bytes' 'every byte comes back' tokenize "$v" "$VERNIER" --check
 expect 0 '"begin": 0' 'as JSON' tokenize "$v" --text 'a"b' --json
 expect 0 'spells 1 special' 'special tokens in the text are reported' tokenize "$v" --text 'a </s>'
+expect 0 '^4$' 'special tokens taken as such, and counted' tokenize "$v" --text 'a</s><s>b' --special-in-text --count
+expect 2 'byte 2 of the text begins the special token </s>' 'special tokens refused' tokenize "$v" --text 'a </s>' --no-special
+expect 2 'exclude each other' 'both at once' tokenize "$v" --text a --no-special --special-in-text
+expect 0 '^ +0 +-1 +-1  <s>' 'with what the model wants around a text' tokenize "$v" --text a --wrap
+expect 0 '^4$' 'two texts cut to nothing but their frame' tokenize "$v" --text 'a b' --pair 'c d' --most 4 --count
+expect 2 'the second text has 2 ids' 'a text that is too short to be cut' tokenize "$v" --text 'a b c d e f' --pair 'c d' --most 5 --cut second
+expect 2 'whole text alone' 'checking what is cut' tokenize "$v" --text a --check --wrap
 expect 3 'nowhere' 'a tokenizer that is not there' tokenize "$t/nowhere" --text x
 expect 0 '^ +4 +[0-9.]+ % +[0-9]+ +[^ ]' 'guesses for a mask' fill "$v" --text 'int <mask> = 0;'
 expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'

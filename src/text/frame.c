@@ -1,0 +1,71 @@
+#include "text/frame.h"
+
+#include <string.h>
+
+BpeText text_new(Arena *a, int64_t n)
+{
+    size_t room = (size_t)n;
+    return (BpeText){n, arena_take(a, sizeof(int32_t) * room), arena_take(a, sizeof(int64_t) * room),
+                     arena_take(a, sizeof(int64_t) * room)};
+}
+
+void text_put(BpeText *to, int64_t at, const BpeText *from, int64_t first, int64_t n)
+{
+    if (n == 0) return;
+    memcpy(to->id + at, from->id + first, sizeof *to->id * (size_t)n);
+    memcpy(to->begin + at, from->begin + first, sizeof *to->begin * (size_t)n);
+    memcpy(to->end + at, from->end + first, sizeof *to->end * (size_t)n);
+}
+
+/* How many ids of each text remain when `excess` have to go. */
+static Status shorten(int64_t *n, int64_t *m, int64_t excess, Cut how)
+{
+    if (excess <= 0) return OK;
+    if (how != CUT_LONGEST) {
+        int64_t *one = how == CUT_FIRST ? n : m;
+        if (*one < excess)
+            return fail(E_CONFIG, "the %s text has %lld ids, and %lld would have to go",
+                        how == CUT_FIRST ? "first" : "second", (long long)*one, (long long)excess);
+        *one -= excess;
+        return OK;
+    }
+    int64_t gap = *n > *m ? *n - *m : *m - *n, cut = excess < gap ? excess : gap;
+    *(*n > *m ? n : m) -= cut;
+    *m -= (excess - cut + 1) / 2;
+    *n -= (excess - cut) / 2;
+    return OK;
+}
+
+static void put_part(BpeText *t, const Frame *f, int part)
+{
+    for (int i = 0; i < f->n[part]; i++, t->n++) {
+        t->id[t->n] = f->id[part][i];
+        t->begin[t->n] = t->end[t->n] = -1;
+    }
+}
+
+static void put_text(BpeText *t, const BpeText *from, int64_t n, bool left)
+{
+    text_put(t, t->n, from, left ? from->n - n : 0, n);
+    t->n += n;
+}
+
+Status frame_put(BpeText *out, Arena *arena, const Frame *f, const BpeText *a, const BpeText *b, Limit limit)
+{
+    int64_t around = f->n[0] + f->n[1] + (b ? f->n[2] : 0), n = a->n, m = b ? b->n : 0;
+    if (limit.most && limit.most < around)
+        return fail(E_CONFIG, "%lld ids do not hold the %lld that go around a text", (long long)limit.most,
+                    (long long)around);
+    TRY(shorten(&n, &m, limit.most ? n + m + around - limit.most : 0, b ? limit.cut : CUT_FIRST));
+    BpeText t = text_new(arena, n + m + around);
+    t.n = 0;
+    put_part(&t, f, 0);
+    put_text(&t, a, n, limit.left);
+    put_part(&t, f, 1);
+    if (b) {
+        put_text(&t, b, m, limit.left);
+        put_part(&t, f, 2);
+    }
+    *out = t;
+    return OK;
+}

@@ -1,0 +1,272 @@
+/* Writes the first inputs of the fuzzers into corpus/, each a small file of its kind, well or nearly well formed.
+ * `make fuzz-seeds` runs it; inputs that once broke a reader stand beside them under names that say what broke. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+
+static Arena arena;
+
+static void put(const char *target, const char *name, const char *bytes, size_t n)
+{
+    char *dir = str_print(&arena, "tests/fuzz/corpus/%s", target);
+    Status s = file_make_dir(dir);
+    if (!s) s = file_write(str_print(&arena, "%s/%s", dir, name), bytes, n);
+    CHECK(!s, "%s", err_message());
+}
+
+static void text(const char *target, const char *name, const char *s)
+{
+    put(target, name, s, strlen(s));
+}
+
+static void little(Buf *b, uint64_t x, int n)
+{
+    for (int i = 0; i < n; i++) buf_add(b, &(char){(char)(x >> 8 * i)}, 1);
+}
+
+#define ADD(b, literal) buf_add(b, literal, sizeof(literal) - 1)
+
+/* ---- safetensors */
+
+static void safetensors(const char *name, const char *header, size_t data)
+{
+    Buf b = buf_open(&arena);
+    little(&b, strlen(header), 8);
+    buf_add(&b, header, strlen(header));
+    little(&b, 0x4048f5c33f800000, 8);
+    for (size_t i = 8; i < data; i++) little(&b, i, 1);
+    put("safetensors", name, b.text, b.len - (data < 8 ? 8 - data : 0));
+}
+
+/* ---- zip and torch */
+
+typedef struct {
+    const char *name, *bytes;
+    size_t n;
+} Entry;
+
+static Buf zip_of(const Entry *e, int n)
+{
+    Buf b = buf_open(&arena), central = buf_open(&arena);
+    for (int i = 0; i < n; i++) {
+        size_t at = b.len, name = strlen(e[i].name);
+        ADD(&b, "PK\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        little(&b, e[i].n, 4);
+        little(&b, e[i].n, 4);
+        little(&b, name, 2);
+        little(&b, 0, 2);
+        buf_add(&b, e[i].name, name);
+        buf_add(&b, e[i].bytes, e[i].n);
+        ADD(&central, "PK\1\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        little(&central, e[i].n, 4);
+        little(&central, e[i].n, 4);
+        little(&central, name, 2);
+        little(&central, 0, 8);
+        little(&central, 0, 4);
+        little(&central, at, 4);
+        buf_add(&central, e[i].name, name);
+    }
+    size_t at = b.len;
+    buf_add(&b, central.text, central.len);
+    ADD(&b, "PK\5\6\0\0\0\0");
+    little(&b, (uint64_t)n, 2);
+    little(&b, (uint64_t)n, 2);
+    little(&b, central.len, 4);
+    little(&b, at, 4);
+    little(&b, 0, 2);
+    return b;
+}
+
+#define STORAGE                                                                                                      \
+    "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"                                                              \
+    "7X\3\0\0\0cpuK\4tQ"
+#define TENSOR                                                                                                       \
+    "ctorch._utils\n_rebuild_tensor_v2\n" STORAGE "K\0K\2K\2\x86K\2K\1\x86\x89"                                      \
+    "ccollections\nOrderedDict\n)RtR"
+#define DICT                                                                                                         \
+    "\x80\2"                                                                                                         \
+    "ccollections\nOrderedDict\n)R(X\1\0\0\0w" TENSOR "X\1\0\0\0vq\1h\1\x30X\1\0\0\0v" TENSOR "u."
+static const char PROTOCOL4[] =
+    "\x80\4\x95\x10\0\0\0\0\0\0\0}\x94\x8c\3lr1G?\x50\x62\x4d\xd2\xf1\xa9\xfc\x8c\5steps]\x94(M\xe9\3\x8a\1\7\x88"
+    "Neu\x8c\2os\x94\x8c\6system\x94\x93\x94.";
+
+static void torch(void)
+{
+    Buf b = buf_open(&arena);
+    const char values[16] = {0, 0, (char)128, 63};
+    ADD(&b, "\x80\2\x8a\x0al\xfc\x9c"
+            "F\xf9 j\xa8P\x19.");
+    ADD(&b, "\x80\2M\xe9\3."
+            "\x80\2}X\15\0\0\0little_endian\x88s.");
+    ADD(&b, DICT);
+    ADD(&b, "\x80\2]X\1\0\0\0"
+            "7a.");
+    little(&b, 4, 8);
+    buf_add(&b, values, 16);
+    put("torch", "legacy", b.text, b.len);
+    const Entry e[] = {{"m/data.pkl", DICT, sizeof DICT - 1}, {"m/byteorder", "little", 6}, {"m/data/7", values, 16}};
+    Buf z = zip_of(e, 3);
+    put("torch", "zip", z.text, z.len);
+    put("zip", "three", z.text, z.len);
+    put("torch", "pickle", DICT, sizeof DICT - 1);
+    put("torch", "protocol4", PROTOCOL4, sizeof PROTOCOL4 - 1);
+}
+
+static void zip64(void)
+{
+    Buf b = zip_of(&(Entry){"a", "x", 1}, 1);
+    size_t end = b.len - 22, central = end - 47;
+    Buf c = buf_open(&arena);
+    buf_add(&c, b.text, end);
+    ADD(&c, "PK\6\6");
+    little(&c, 44, 8);
+    for (int i = 0; i < 12; i++) little(&c, 0, 1);
+    little(&c, 1, 8);
+    little(&c, 1, 8);
+    little(&c, 47, 8);
+    little(&c, central, 8);
+    ADD(&c, "PK\6\7\0\0\0\0");
+    little(&c, end, 8);
+    little(&c, 1, 4);
+    buf_add(&c, b.text + end, 22);
+    put("zip", "zip64", c.text, c.len);
+}
+
+/* ---- SentencePiece */
+
+static void field(Buf *to, int number, const char *bytes, size_t n)
+{
+    little(to, (uint64_t)number << 3 | 2, 1);
+    little(to, n, 1); /* below 128 */
+    buf_add(to, bytes, n);
+}
+
+/* A double array of 256 units that maps "A" to "a " and a byte of no UTF-8, and the two strings. */
+static Buf character_map(void)
+{
+    uint32_t unit[256] = {1 << 10};
+    unit[1 ^ 'A'] = 'A' | 1 << 8 | 0x80 << 10; /* its value lies at 0x40 ^ 0x80 */
+    unit[1 ^ 'i'] = 'i' | 1 << 8 | 0x80 << 10;
+    unit[1 ^ 'i' ^ 0x80] = 3;
+    Buf b = buf_open(&arena);
+    little(&b, sizeof unit, 4);
+    for (int i = 0; i < 256; i++) little(&b, unit[i], 4);
+    ADD(&b, "a \0\xff\xe2\0");
+    return b;
+}
+
+static void mapped_tokenizer(void)
+{
+    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    Buf map = character_map(), b = buf_open(&arena);
+    while (map.len % 3) ADD(&map, "\0");
+    ADD(&b, "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
+    for (size_t i = 0; i < map.len; i += 3) {
+        const unsigned char *p = (const unsigned char *)map.text + i;
+        uint32_t x = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+        for (int k = 18; k >= 0; k -= 6) buf_add(&b, &DIGITS[x >> k & 63], 1);
+    }
+    ADD(&b, "\"},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1],[\"n\",-2]]}}");
+    put("tokenizer", "mapped", b.text, b.len);
+}
+
+static void spm(const char *name, int kind, bool fallback, bool mapped)
+{
+    static const struct {
+        const char *text;
+        float score;
+        int type;
+    } piece[] = {{"<unk>", 0, 2}, {"<s>", 0, 3},  {"</s>", 0, 3},        {"\xe2\x96\x81", -1, 1},
+                 {"a", -2, 1},    {"b", -2, 1},   {"ab", -1, 1},         {"bb", -1, 1},
+                 {"<tag>", 0, 4}, {"abb", -9, 5}, {"\xe2\x96\x81i", -1}, {"<0xFF>", 0, 6}};
+    Buf b = buf_open(&arena);
+    for (size_t i = 0; i < sizeof piece / sizeof *piece; i++) {
+        Buf p = buf_open(&arena);
+        field(&p, 1, piece[i].text, strlen(piece[i].text));
+        little(&p, 2 << 3 | 5, 1);
+        buf_add(&p, (const char *)&piece[i].score, 4);
+        if (piece[i].type) little(&p, 3 << 3, 1);
+        if (piece[i].type) little(&p, (uint64_t)piece[i].type, 1);
+        field(&b, 1, p.text, p.len);
+    }
+    Buf t = buf_open(&arena);
+    ADD(&t, "\x18"); /* field 3 */
+    little(&t, (uint64_t)kind, 1);
+    ADD(&t, "\x98\2"); /* field 35 */
+    little(&t, fallback, 1);
+    field(&b, 2, t.text, t.len);
+    Buf n = buf_open(&arena);
+    ADD(&n, "\x18\1\x20\1\x28\1");
+    if (mapped) {
+        Buf map = character_map();
+        ADD(&n, "\x12");
+        little(&n, (map.len & 127) | 128, 1);
+        little(&n, map.len >> 7, 1);
+        buf_add(&n, map.text, map.len);
+    }
+    ADD(&b, "\x1a");
+    little(&b, (n.len & 127) | 128, 1);
+    little(&b, n.len >> 7, 1);
+    buf_add(&b, n.text, n.len);
+    put("spm", name, b.text, b.len);
+}
+
+int main(void)
+{
+    arena = arena_open((size_t)1 << 30);
+    text("json", "object", "{\"a\": 1, \"b\": -2.5e3, \"c\": [true, null, {\"d\": \"x\\u00e9\\n\"}], \"e\": false}");
+    text("json", "cut", "{\"a\": [1, 2");
+    text("config", "roberta",
+         "{\"model_type\": \"roberta\", \"vocab_size\": 99, \"hidden_size\": 32, \"num_hidden_layers\": 2,"
+         "\"num_attention_heads\": 4, \"intermediate_size\": 64, \"hidden_act\": \"gelu\", \"type_vocab_size\": 1}");
+    text("config", "gpt2",
+         "{\"model_type\": \"gpt2\", \"n_embd\": 32, \"n_layer\": 2, \"n_head\": 4, \"n_inner\": null,"
+         "\"activation_function\": \"gelu_new\", \"layer_norm_epsilon\": 1e-5, \"id2label\": {\"0\": \"no\"}}");
+    text("config", "t5",
+         "{\"model_type\": \"t5\", \"d_model\": 32, \"d_kv\": 8, \"d_ff\": 64, \"num_layers\": 2, \"num_heads\": 4,"
+         "\"feed_forward_proj\": \"gated-gelu\", \"relative_attention_num_buckets\": 8, \"tie_word_embeddings\": "
+         "false}");
+    text("config", "plbart",
+         "{\"model_type\": \"plbart\", \"d_model\": 32, \"encoder_layers\": 2, \"decoder_layers\": 1,"
+         "\"encoder_attention_heads\": 4, \"decoder_ffn_dim\": 48, \"scale_embedding\": true, \"dropout\": 0.1}");
+    safetensors("two",
+                "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F16\",\"shape\":[2,1],"
+                "\"data_offsets\":[8,12]},\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}",
+                12);
+    safetensors("bf16", "{\"a\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}  ", 4);
+    torch();
+    zip64();
+    spm("unigram", 1, false, false);
+    spm("bpe", 2, true, false);
+    spm("mapped", 1, false, true);
+    mapped_tokenizer();
+    text("tokenizer", "bpe",
+         "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":5,\"content\":\"<mask>\",\"lstrip\":true}],\"normalizer\":"
+         "null,"
+         "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"unk_"
+         "token\":"
+         "\"<unk>\",\"vocab\":{\"<unk>\":3,\"i\":0,\"n\":1,\"in\":2,\"\\u0120\":4},\"merges\":[\"i n\"]}}");
+    text("tokenizer", "unigram",
+         "{\"added_tokens\":[{\"id\":1,\"content\":\"</s>\",\"special\":true}],\"normalizer\":{\"type\":\"Sequence\","
+         "\"normalizers\":[{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" "
+         "\"},{\"type\":\"Strip\","
+         "\"strip_left\":true}]},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"first\",\"split\":"
+         "false},"
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}},{"
+         "\"SpecialToken\":"
+         "{\"id\":\"</s>\"}}],\"special_tokens\":{\"</"
+         "s>\":{\"ids\":[1]}}},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,"
+         "\"vocab\":[[\"<unk>\",0],[\"</s>\",0],[\"\xe2\x96\x81i\",-2.5],[\"n\",-3],[\"t\",-3.5],[\"nt\",-4]]}}");
+    text("tokenizer", "characters",
+         "{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},\"pre_tokenizer\":{\"type\":"
+         "\"Sequence\","
+         "\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{\"type\":\"Metaspace\"}]},\"decoder\":{\"type\":"
+         "\"Fuse\"},\"model\":"
+         "{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":true,\"vocab\":{\"<unk>\":0,\"\xe2\x96\x81\":1,"
+         "\"i\":2,\"n\":3,"
+         "\"\xe2\x96\x81i\":4},\"merges\":[[\"\xe2\x96\x81\",\"i\"]]}}");
+    arena_close(&arena);
+    return 0;
+}
