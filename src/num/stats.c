@@ -159,6 +159,11 @@ int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const do
 
 /* ---- the bootstrap ---- */
 
+static void draw_rows(int64_t *index, int64_t n, uint64_t stream, int draw)
+{
+    for (int64_t i = 0; i < n; i++) index[i] = rng_below(stream, (uint64_t)draw * (uint64_t)n + (uint64_t)i, n);
+}
+
 Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_t stream)
 {
     if (n < 1 || draws < 2) return (Interval){NAN, NAN};
@@ -166,7 +171,7 @@ Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_
     int64_t *index = arena_take(&scratch, sizeof *index * (size_t)n);
     double *value = arena_take(&scratch, sizeof *value * (size_t)draws);
     for (int d = 0; d < draws; d++) {
-        for (int64_t i = 0; i < n; i++) index[i] = rng_below(stream, (uint64_t)d * (uint64_t)n + (uint64_t)i, n);
+        draw_rows(index, n, stream, d);
         value[d] = stat(index, n, user);
     }
     gsl_sort(value, 1, (size_t)draws);
@@ -191,6 +196,43 @@ Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t st
         void *out;
     } user = {.in = x};
     return stats_bootstrap(n, mean_at, user.out, draws, stream);
+}
+
+Contrast stats_bootstrap_paired(int64_t n, StatFn *stat, void *a, void *b, int draws, uint64_t stream)
+{
+    Contrast r = {NAN, NAN, {NAN, NAN}};
+    if (n < 1 || draws < 2) return r;
+    Arena scratch = arena_open((size_t)(n + draws) * 16 + ((size_t)1 << 20));
+    int64_t *index = arena_take(&scratch, sizeof *index * (size_t)n), below = 0, above = 0;
+    double *value = arena_take(&scratch, sizeof *value * (size_t)draws);
+    for (int64_t i = 0; i < n; i++) index[i] = i;
+    r.difference = stat(index, n, a) - stat(index, n, b);
+    for (int d = 0; d < draws; d++) {
+        draw_rows(index, n, stream, d);
+        value[d] = stat(index, n, a) - stat(index, n, b);
+        below += value[d] <= 0, above += value[d] >= 0;
+    }
+    r.p = fmin(1, 2 * (double)((below < above ? below : above) + 1) / (draws + 1));
+    gsl_sort(value, 1, (size_t)draws);
+    r.ci95 = (Interval){gsl_stats_quantile_from_sorted_data(value, 1, (size_t)draws, 0.025),
+                        gsl_stats_quantile_from_sorted_data(value, 1, (size_t)draws, 0.975)};
+    arena_close(&scratch);
+    return r;
+}
+
+double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_t stream)
+{
+    if (n < 1 || draws < 1) return NAN;
+    Arena scratch = arena_open((size_t)n + ((size_t)1 << 20));
+    bool *exchanged = arena_zero(&scratch, (size_t)n);
+    double found = fabs(gap(exchanged, n, user));
+    int64_t as_far = 1;
+    for (int d = 0; d < draws; d++) {
+        for (int64_t i = 0; i < n; i++) exchanged[i] = rng_bits(stream, (uint64_t)d * (uint64_t)n + (uint64_t)i) & 1;
+        as_far += fabs(gap(exchanged, n, user)) >= found * (1 - 1e-12); /* sums in another order are equals */
+    }
+    arena_close(&scratch);
+    return (double)as_far / (draws + 1);
 }
 
 /* ---- our generator as one of GSL's ---- */

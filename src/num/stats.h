@@ -11,6 +11,7 @@
 #define NUM_STATS_H
 
 #include <gsl/gsl_rng.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -46,6 +47,20 @@ double stats_quantile(const double *x, int64_t n, double q);        /* interpola
 typedef double StatFn(const int64_t *index, int64_t n, void *user);
 Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_t stream);
 Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t stream);
+
+/* stat of `a` less stat of `b`, both on the same drawn indices: for two systems scored on the same rows.  p is twice
+ * the smaller share of draws on either side of 0, two-sided, at least 2 / (draws + 1). */
+typedef struct {
+    double difference, p;
+    Interval ci95;
+} Contrast;
+Contrast stats_bootstrap_paired(int64_t n, StatFn *stat, void *a, void *b, int draws, uint64_t stream);
+
+/* Randomisation test (Fisher; Noreen 1989): under the null hypothesis the two systems' outputs may be exchanged in any
+ * row.  `gap` gives the difference when the marked rows are exchanged; p is the share of random exchanges, and the
+ * outcome itself, that differ at least as much as no exchange. */
+typedef double GapFn(const bool *exchanged, int64_t n, void *user);
+double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_t stream);
 
 /* Counts of x in `bins` equal cells of [lo,hi); hi itself falls in the last.  Returns how many fell outside. */
 int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const double *x, int64_t n);
