@@ -55,7 +55,7 @@ static Status at_path(double *out, const Reader *r, const cJSON *object, const c
             break;
         }
     }
-    if (!cJSON_IsNumber(item) && !cJSON_IsBool(item))
+    if (!(cJSON_IsNumber(item) && isfinite(item->valuedouble)) && !cJSON_IsBool(item))
         return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a number", r->path, (long long)r->line, path,
                     item ? "something else" : "absent");
     *out = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item);

@@ -236,106 +236,110 @@ static Stage all_matches(Meteor *m, int stages, Words h, Words r)
     return s;
 }
 
-/* ---- the search */
+/* ---- the search.  A step over one word of the reference lists how each path may go on, as candidates, and only the
+ * best of them become paths: a candidate is small, a path holds the whole alignment. */
 
 typedef struct {
     int64_t exact, chunks, displaced, last; /* last: one past the hypothesis' word of the open chunk, or -1 */
-    int64_t order;                          /* in the queue: sorting keeps it among equals */
-    const Match **of;                       /* (r.n) */
-    bool *used;                             /* (h.n) */
+    int64_t order;                          /* in the list: sorting keeps it among equals */
+    int64_t parent;
+    const Match *match; /* NULL: the word is passed over */
+} Candidate;
+typedef struct {
+    Candidate at;
+    const Match **of; /* (r.n) */
+    bool *used;       /* (h.n) */
 } Path;
+enum { BEAM = 40 };
 
 static int better(const void *a, const void *b)
 {
-    const Path *x = *(Path *const *)a, *y = *(Path *const *)b;
+    const Candidate *x = a, *y = b;
     if (x->exact != y->exact) return x->exact > y->exact ? -1 : 1;
     if (x->chunks != y->chunks) return x->chunks < y->chunks ? -1 : 1;
     if (x->displaced != y->displaced) return x->displaced < y->displaced ? -1 : 1;
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static Path *copy_of(Arena *a, const Path *p, const Stage *s)
+static Candidate follow(Candidate c, const Match *m)
 {
-    Path *q = arena_take(a, sizeof *q);
-    *q = *p;
-    q->of = arena_zero(a, sizeof *q->of * (size_t)(s->r.n + 1));
-    q->used = arena_zero(a, (size_t)s->h.n + 1);
-    memcpy(q->of, p->of, sizeof *q->of * (size_t)s->r.n);
-    memcpy(q->used, p->used, (size_t)s->h.n);
-    return q;
+    c.exact += m->stage == METEOR_EXACT; /* the program adds half a match to a whole number */
+    c.chunks += c.last >= 0 && m->at != c.last;
+    c.last = m->at + 1;
+    c.match = m;
+    return c;
 }
 
-static void follow(Path *p, const Match *m)
+/* Lists how one path may go on over word j of the reference; returns the new length of the list. */
+static int64_t extend(Candidate *list, int64_t n, const Path *p, int64_t parent, const Stage *s, int64_t j)
 {
-    p->exact += m->stage == METEOR_EXACT; /* the program adds half a match to a whole number */
-    p->chunks += p->last >= 0 && m->at != p->last;
-    p->last = m->at + 1;
-}
-
-/* Matches without any rival are certain. */
-static Path *certain(Arena *a, const Stage *s)
-{
-    Path *p = NEW(a, Path, 1);
-    p->last = -1;
-    p->of = arena_zero(a, sizeof *p->of * (size_t)(s->r.n + 1));
-    p->used = arena_zero(a, (size_t)s->h.n + 1);
-    for (int64_t j = 0; j < s->r.n; j++)
-        if (s->n[j] == 1 && s->covered[0][s->match[j][0].at] == 1) {
-            p->of[j] = &s->match[j][0];
-            p->used[s->match[j][0].at] = true;
-        }
-    return p;
-}
-
-enum { BEAM = 40 };
-
-/* Extends one path over word j of the reference; the new ones are queued. */
-static int64_t extend(Path **next, int64_t n, Arena *a, Path *p, const Stage *s, int64_t j)
-{
+    Candidate c = p->at;
+    c.parent = parent;
     if (p->of[j]) { /* certain */
-        follow(p, p->of[j]);
-        p->displaced += labs((long)(j - p->of[j]->at));
-        next[n++] = p;
+        c = follow(c, p->of[j]);
+        c.displaced += labs((long)(j - c.match->at));
+        list[n++] = c;
         return n;
     }
     for (int64_t k = 0; k < s->n[j]; k++) {
         const Match *m = &s->match[j][k];
         if (p->used[m->at]) continue;
-        Path *q = copy_of(a, p, s);
-        q->used[m->at] = true;
-        q->of[j] = m;
-        follow(q, m);
-        p->displaced += labs((long)(j - m->at)); /* of p, not q: as the program does it */
-        next[n++] = q;
+        list[n++] = follow(c, m);
+        c.displaced += labs((long)(j - m->at)); /* of those that come after, as the program does it */
     }
-    p->chunks += p->last >= 0;
-    p->last = -1;
-    next[n++] = p;
+    c.chunks += c.last >= 0;
+    c.last = -1;
+    c.match = NULL;
+    list[n++] = c;
     return n;
 }
 
-static const Path *search(Arena *a, const Stage *s)
+static void become(Path *out, const Path *parent, Candidate c, const Stage *s, int64_t j)
 {
-    int64_t n = 1, widest = 1;
-    for (int64_t j = 0; j < s->r.n; j++)
+    out->at = c;
+    memcpy(out->of, parent->of, sizeof *out->of * (size_t)s->r.n);
+    memcpy(out->used, parent->used, (size_t)s->h.n);
+    if (!c.match) return;
+    out->of[j] = c.match;
+    out->used[c.match->at] = true;
+}
+
+/* The alignment, (r.n) matches or NULL.  Matches without any rival are certain from the start. */
+static const Match **search(Arena *a, const Stage *s)
+{
+    int64_t n = 1, widest = 0;
+    Path beam[2][BEAM], *now = beam[0], *next = beam[1];
+    for (int i = 0; i < 2 * BEAM; i++)
+        beam[i / BEAM][i % BEAM] =
+            (Path){.of = NEW(a, const Match *, s->r.n + 1), .used = arena_zero(a, (size_t)s->h.n + 1)};
+    now[0].at.last = -1;
+    for (int64_t j = 0; j < s->r.n; j++) {
         if (s->n[j] > widest) widest = s->n[j];
-    Path **now = arena_take(a, sizeof *now * (size_t)(BEAM * (widest + 1))),
-         **next = arena_take(a, sizeof *now * (size_t)(BEAM * (widest + 1)));
-    now[0] = certain(a, s);
-    for (int64_t j = 0; j <= s->r.n; j++) {
-        for (int64_t i = 0; i < n; i++) now[i]->order = i;
-        qsort(now, (size_t)n, sizeof *now, better);
-        int64_t kept = n < BEAM ? n : BEAM, m = 0;
-        for (int64_t i = 0; i < kept && j < s->r.n; i++) m = extend(next, m, a, now[i], s, j);
-        if (j == s->r.n) { /* close the last chunk, and sort once more */
-            for (int64_t i = 0; i < kept; i++) now[i]->chunks += now[i]->last >= 0, now[i]->order = i;
-            qsort(now, (size_t)kept, sizeof *now, better);
-            break;
-        }
-        Path **other = now;
-        now = next, next = other, n = m;
+        if (s->n[j] != 1 || s->covered[0][s->match[j][0].at] != 1) continue;
+        now[0].of[j] = &s->match[j][0];
+        now[0].used[s->match[j][0].at] = true;
     }
-    return now[0];
+    Candidate *list = arena_take(a, sizeof *list * (size_t)(BEAM * (widest + 1)));
+    for (int64_t j = 0; j <= s->r.n; j++) {
+        int64_t m = 0;
+        for (int64_t i = 0; i < n; i++) {
+            if (j < s->r.n) {
+                m = extend(list, m, &now[i], i, s, j);
+                continue;
+            }
+            list[m] = now[i].at; /* at the end the open chunks are closed */
+            list[m].chunks += now[i].at.last >= 0;
+            list[m++].parent = i;
+        }
+        for (int64_t i = 0; i < m; i++) list[i].order = i;
+        qsort(list, (size_t)m, sizeof *list, better);
+        if (j == s->r.n) break;
+        n = m < BEAM ? m : BEAM;
+        for (int64_t i = 0; i < n; i++) become(&next[i], &now[list[i].parent], list[i], s, j);
+        Path *other = now;
+        now = next, next = other;
+    }
+    return now[list[0].parent].of;
 }
 
 /* ---- counts and scores */
@@ -346,13 +350,13 @@ void meteor_count(MeteorCounts *out, Meteor *m, int stages, Bytes hypothesis, By
     if (!m->synonyms && stages > METEOR_SYNONYM) stages = METEOR_SYNONYM;
     Words h = normalised(m, hypothesis), r = normalised(m, reference);
     Stage s = all_matches(m, stages, h, r);
-    const Path *best = search(&m->scratch, &s);
+    const Match **best = search(&m->scratch, &s);
     MeteorCounts c = {.words = {h.n, r.n}};
     for (int64_t i = 0; i < h.n; i++) c.function_words[0] += facts_of(m, h.id[i])->function;
     for (int64_t j = 0; j < r.n; j++) c.function_words[1] += facts_of(m, r.id[j])->function;
     int64_t last = -1;
     for (int64_t j = 0; j < r.n; j++) {
-        const Match *x = best->of[j];
+        const Match *x = best[j];
         c.chunks += last >= 0 && (!x || x->at != last);
         last = x ? x->at + 1 : -1;
         if (!x) continue;

@@ -17,7 +17,7 @@
 #include "tasks/synonyms.h"
 #include "tasks/words.h"
 
-enum { METEOR_EXACT, METEOR_STEM, METEOR_SYNONYM, METEOR_STAGES, METEOR_WORDS = 1000 };
+enum { METEOR_EXACT, METEOR_STEM, METEOR_SYNONYM, METEOR_STAGES, METEOR_WORDS = 400 };
 typedef struct { /* [0] hypothesis, [1] reference */
     int64_t words[2], function_words[2], content[2][METEOR_STAGES], function[2][METEOR_STAGES];
     int64_t chunks;

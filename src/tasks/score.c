@@ -105,6 +105,7 @@ BinaryScores score_binary(const int32_t *label, const double *score, int64_t n, 
         score_confusion(confusion, 2, &label[i], &said, 1);
         s.positives += label[i];
         s.brier += (score[i] - label[i]) * (score[i] - label[i]) / (double)n;
+        if (!(score[i] >= 0 && score[i] <= 1)) s.brier = NAN;
     }
     Counts c = counts_of(confusion, 2, 1);
     ClassScores both = score_classes(confusion, 2);

@@ -6,7 +6,7 @@
  *   MCC                     Matthews' correlation for any number of classes (Gorodkin 2004)
  *   AUC                     the chance that a row of 1 scores above a row of 0; a tie counts half
  *   average precision       sum over distinct scores of (recall gained) x precision there
- *   Brier                   mean (score - label)^2, for scores that are probabilities */
+ *   Brier                   mean (score - label)^2; NaN unless every score is in [0,1] */
 #ifndef TASKS_SCORE_H
 #define TASKS_SCORE_H
 

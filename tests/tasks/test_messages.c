@@ -1,10 +1,8 @@
 /* Message metrics: by hand, against the published programs' values, and on rows whose scores are known. */
-#include "tasks/messages.h"
+#include "tasks/shared.h"
 
 #include "io/json.h"
-#include "tasks/bleu.h"
-#include "tasks/meteor.h"
-#include "tasks/rouge.h"
+#include "tasks/messages.h"
 #include "text/stem.h"
 
 static Arena arena;
@@ -34,34 +32,24 @@ static Words norm_words(Lexicon *x, Bytes text)
     return words_and_signs(x, text.text, text.len);
 }
 
+static MessageRows rows;
 typedef struct {
-    int64_t n, used;
-    double norm, moses, cc, rouge;
-} Scores;
+    double of[MESSAGE_METRICS];
+} Scores; /* in % */
 
-static Scores score_rows(const Bytes *hyp, const Bytes *ref, int64_t n, bool lower)
+static Scores score_rows(const Bytes *h, const Bytes *r, int64_t n, Meteor *meteor)
 {
-    Lexicon x = lexicon_open(&arena);
-    Arena scratch = arena_open(0);
-    Scores s = {.n = n};
-    BleuCounts all = {0};
-    for (int64_t i = 0; i < n; i++) {
-        BleuCounts row = {0}, plain = {0};
-        Words h = norm_words(&x, hyp[i]), r = norm_words(&x, ref[i]);
-        bleu_count(&row, &scratch, h, r);
-        if (h.n) s.norm += bleu_norm(&row), s.used++;
-        h = words_split(&x, hyp[i].text, hyp[i].len), r = words_split(&x, ref[i].text, ref[i].len);
-        bleu_count(&plain, &scratch, h, r);
-        bleu_count(&all, &scratch, h, r);
-        s.cc += bleu_cc(&plain) / (double)n;
-        Bytes a = lower ? words_lower(&arena, hyp[i].text, hyp[i].len) : hyp[i],
-              b = lower ? words_lower(&arena, ref[i].text, ref[i].len) : ref[i];
-        s.rouge += rouge_l(&scratch, words_blanks(&x, a.text, a.len), words_blanks(&x, b.text, b.len)) / (double)n;
-    }
-    s.norm /= (double)s.used;
-    s.moses = bleu_moses(&all);
-    arena_close(&scratch);
+    Scores s;
+    int64_t *index = NEW(&arena, int64_t, n + 1);
+    for (int64_t i = 0; i < n; i++) index[i] = i;
+    messages_score(&rows, &arena, n, h, r, meteor, NULL);
+    messages_stats(s.of, index, n, &rows);
     return s;
+}
+
+static void near(double got, double want, double tolerance, const char *what)
+{
+    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
 }
 
 /* "the cat sat" against "the cat sat down": matches 3,2,1,0 of 3,2,1,0; brevity 1 - 5/4. */
@@ -77,18 +65,18 @@ static void by_hand(void **state)
     Bytes low = words_lower(&arena, "ÀÉŽŸΣЖЁ×", strlen("ÀÉŽŸΣЖЁ×"));
     assert_string_equal(low.text, "àéžŸσжё×");
     h = bytes("the cat sat"), r = bytes("the cat sat down");
-    Scores s = score_rows(&h, &r, 1, false);
+    Scores s = score_rows(&h, &r, 1, NULL);
     double want = exp((log(2.0 / 2) * 3 + log(1)) / 4 - 0.25);
-    EXPECT(fabs(s.norm - want) < 1e-12, "B-Norm %.15g, expected %.15g", s.norm, want);
-    EXPECT(s.moses == 0, "no 4-gram: B-Moses %g", s.moses);
-    EXPECT(fabs(s.rouge - 2.44 * 0.75 / (0.75 + 1.44)) < 1e-12, "ROUGE-L %g", s.rouge);
+    near(s.of[B_NORM], 100 * want, 1e-10, "B-Norm");
+    near(s.of[B_MOSES], 0, 0, "B-Moses without a common 4-gram");
+    near(s.of[ROUGE_L], 244 * 0.75 / (0.75 + 1.44), 1e-10, "ROUGE-L");
     const double p = exp(1 - 4.0 / 3), a = (2 + 1 + 1) / 3.0, b = (a + 1 + 1) / 3, c = (b + 1 + 0) / 3, d = c / 3;
     want = p * pow(a * b * c * d, 0.25);
-    EXPECT(fabs(s.cc - want) < 1e-12, "B-CC %.15g, expected %.15g", s.cc, want);
+    near(s.of[B_CC], 100 * want, 1e-10, "B-CC");
     h = bytes("the the the the"), r = bytes("the cat"); /* clipped: one match of four */
-    s = score_rows(&h, &r, 1, false);
+    s = score_rows(&h, &r, 1, NULL);
     want = exp((log(0.25) + log(1.0 / 4) + log(1.0 / 3) + log(1.0 / 2)) / 4);
-    EXPECT(fabs(s.norm - want) < 1e-12, "clipped: %.15g, expected %.15g", s.norm, want);
+    near(s.of[B_NORM], 100 * want, 1e-10, "clipped matches");
 }
 
 static void stems(void **state)
@@ -152,24 +140,20 @@ static bool each_case(const char *name, void (*f)(const cJSON *expected, const B
     return true;
 }
 
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
-}
-
 static void check_bleu(const cJSON *e, const Bytes *h, const Bytes *r, int64_t n)
 {
-    Scores s = score_rows(h, r, n, false);
+    Scores s = score_rows(h, r, n, NULL);
     const cJSON *norm = member(e, "b_norm");
-    assert_int_equal(s.used, member(norm, "rows_used")->valueint);
-    near(100 * s.norm, member(norm, "score_x100")->valuedouble, 1e-7, "B-Norm");
-    near(100 * s.moses, atof(member(e, "b_moses")->valuestring), 0.00501, "B-Moses");
-    near(100 * s.cc, member(e, "b_cc_mean_x100")->valuedouble, 1e-7, "B-CC");
+    assert_int_equal(n - rows.empty, member(norm, "rows_used")->valueint);
+    near(s.of[B_NORM], member(norm, "score_x100")->valuedouble, 1e-7, "B-Norm");
+    near(s.of[B_MOSES], atof(member(e, "b_moses")->valuestring), 0.00501, "B-Moses");
+    near(s.of[B_CC], member(e, "b_cc_mean_x100")->valuedouble, 1e-7, "B-CC");
 }
 
 static void check_rouge(const cJSON *e, const Bytes *h, const Bytes *r, int64_t n)
 {
-    near(score_rows(h, r, n, false).rouge, member(e, "rouge_l_beta1.2_mean")->valuedouble, 1e-9, "ROUGE-L");
+    near(score_rows(h, r, n, NULL).of[ROUGE_L], 100 * member(e, "rouge_l_beta1.2_mean")->valuedouble, 1e-7,
+         "ROUGE-L");
 }
 
 static Synonyms wordnet;
@@ -197,63 +181,73 @@ static void goldens(void **state)
         skip();
 }
 
-/* A row's METEOR with one, two and three stages. */
-static void meteor_rows(MeteorCounts sum[METEOR_STAGES], MeteorCounts row[METEOR_STAGES], Meteor *m, Bytes h, Bytes r)
-{
-    for (int k = 0; k < METEOR_STAGES; k++) {
-        meteor_count(&row[k], m, k + 1, h, r);
-        meteor_add(&sum[k], &row[k]);
-    }
-}
-
 static void known_rows(void **state)
 {
     (void)state;
     Bytes *gold = NULL, *pred = NULL, *table = NULL;
-    int64_t n = 0, m = 0, rows = 0;
+    int64_t n = 0, m = 0, lines = 0;
     if (!lines_of(&gold, &n, &arena, "data/cmg/metric_ref/race_java.gold") ||
         !lines_of(&pred, &m, &arena, "data/cmg/metric_ref/race_java.pred") ||
-        !lines_of(&table, &rows, &arena, "data/cmg/metric_ref/race_java_first500.scores.tsv"))
+        !lines_of(&table, &lines, &arena, "data/cmg/metric_ref/race_java_first500.scores.tsv"))
         skip();
-    assert_int_equal(n, 20159);
-    assert_int_equal(m, n);
+    assert_true(n == 20159 && m == n);
     Synonyms synonyms;
     Meteor *meteor;
     const char *folder = shared_path(&arena, "data/meteor");
     assert_int_equal(synonyms_open(&synonyms, &arena, folder), OK);
     assert_int_equal(meteor_open(&meteor, &arena, folder, &synonyms), OK);
-    MeteorCounts sum[METEOR_STAGES] = {0}, row[METEOR_STAGES];
+    Scores s = score_rows(pred, gold, n, meteor);
+    static const double ALL
+        [MESSAGE_METRICS] = {[B_NORM] = 25.6644,  [ROUGE_L_LOWER] = 32.0166, [METEOR_1] = 15.032,
+                             [METEOR_2] = 15.435, [METEOR_3] = 15.453,       [EXACT_LOWER] = 11.62},
+     FIRST[MESSAGE_METRICS] = {
+         [B_NORM] = 25.649, [ROUGE_L_LOWER] = 32.221, [METEOR_1] = 14.799, [METEOR_2] = 15.165, [METEOR_3] = 15.195};
+    for (int k = 0; k < MESSAGE_METRICS; k++)
+        if (ALL[k] > 0)
+            near(s.of[k], ALL[k], k == EXACT_LOWER ? 0.005 : k < METEOR_1 ? 0.00005 : 0.0005, MESSAGE_METRIC[k].name);
+    s = score_rows(pred, gold, 500, meteor);
+    for (int k = 0; k < MESSAGE_METRICS; k++)
+        if (FIRST[k] > 0) near(s.of[k], FIRST[k], 0.0005, MESSAGE_METRIC[k].name);
     for (int64_t i = 0; i < 500; i++) {
         double want[5];
         assert_int_equal(
             sscanf(table[i + 1].text, "%*d %lf %lf %lf %lf %lf", &want[0], &want[1], &want[2], &want[3], &want[4]),
             5);
-        Scores s = score_rows(&pred[i], &gold[i], 1, false);
-        near(s.norm, want[0], 1e-6, "B-Norm of a row");
-        near(s.rouge, want[1], 1e-6, "ROUGE-L of a row");
-        meteor_rows(sum, row, meteor, pred[i], gold[i]);
+        near(rows.norm[i], want[0], 1e-6, "B-Norm of a row");
+        near(rows.rouge[i], want[1], 1e-6, "ROUGE-L of a row");
         for (int k = 0; k < METEOR_STAGES; k++)
-            near(meteor_score(&row[k]), want[2 + k], 1e-9,
+            near(meteor_score(&rows.meteor[k][i]), want[2 + k], 1e-9,
                  str_print(&arena, "METEOR of row %lld with %d stages", (long long)i, k + 1));
     }
-    static const double FIRST[METEOR_STAGES] = {14.799, 15.165, 15.195},
-                        ALL[METEOR_STAGES] = {15.032, 15.435, 15.453};
-    for (int k = 0; k < METEOR_STAGES; k++) near(100 * meteor_score(&sum[k]), FIRST[k], 0.0006, "METEOR of 500 rows");
-    Scores s = score_rows(pred, gold, 500, true);
-    near(100 * s.norm, 25.649, 0.0006, "B-Norm of 500 rows");
-    near(100 * s.rouge, 32.221, 0.0006, "ROUGE-L of 500 rows");
-    s = score_rows(pred, gold, n, true);
-    near(100 * s.norm, 25.6644, 0.00006, "B-Norm");
-    near(100 * s.rouge, 32.0166, 0.00006, "ROUGE-L");
-    for (int64_t i = 500; i < n; i++) meteor_rows(sum, row, meteor, pred[i], gold[i]);
-    for (int k = 0; k < METEOR_STAGES; k++) near(100 * meteor_score(&sum[k]), ALL[k], 0.0006, "METEOR");
     assert_true(lines_of(&gold, &n, &arena, "data/cmg/metric_ref/nngen_test.gold"));
     assert_true(lines_of(&pred, &m, &arena, "data/cmg/metric_ref/nngen_test.pred"));
     assert_true(n == 2521 && m == n);
-    s = score_rows(pred, gold, n, true);
-    near(100 * s.norm, 23.0375, 0.00006, "B-Norm, nngen");
-    near(100 * s.rouge, 28.5945, 0.00006, "ROUGE-L, nngen");
+    s = score_rows(pred, gold, n, NULL);
+    near(s.of[B_NORM], 23.0375, 0.00005, "B-Norm, nngen");
+    near(s.of[ROUGE_L_LOWER], 28.5945, 0.00005, "ROUGE-L, nngen");
+    assert_true(isnan(s.of[METEOR_1]));
+}
+
+/* Text that no one would write: nothing but signs, bytes that are not UTF-8, far too long. */
+static void odd_text(void **state)
+{
+    (void)state;
+    Buf same = buf_open(&arena);
+    for (int i = 0; i < 3000; i++) buf_add(&same, "bugs. ", 6);
+    Bytes h[] = {bytes(""), bytes("..."), bytes("\xff\xfe a"), {same.text, same.len}, bytes("U.S. don't, 1,2--x")},
+          r[] = {bytes("a"), bytes("... ."), bytes("\xc3"), {same.text, same.len - 6}, bytes("us do n't 1,2 - x")};
+    Meteor *meteor = NULL;
+    if (meteor_open(&meteor, &arena, shared_path(&arena, "data/meteor"), NULL)) err_clear(), meteor = NULL;
+    Scores s = score_rows(h, r, 5, meteor);
+    assert_int_equal(rows.empty, 1);
+    assert_true(isfinite(s.of[B_NORM]) && isfinite(s.of[METEOR_NLTK]));
+    if (meteor) near(meteor_score(&rows.meteor[0][3]), 1, 0, "both sides cut at the same word");
+    static const double LOSS[] = {3, 5}, TOKENS[] = {2, 2};
+    near(messages_perplexity(LOSS, TOKENS, 2), exp(2), 1e-12, "perplexity");
+    Bytes *line;
+    assert_int_equal(messages_lines(&line, &arena, bytes(" a b \r\n\n\t\n c")), 4);
+    assert_true(line[0].len == 3 && line[1].len == 0 && line[2].len == 0 && line[3].len == 1);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(by_hand), T(stems), T(goldens), T(known_rows))
+SUITE(T(by_hand), T(stems), T(goldens), T(known_rows), T(odd_text))

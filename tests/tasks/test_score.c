@@ -1,5 +1,5 @@
 /* Measures of predicted classes and scores: by hand, against recorded values, and on a published model's scores. */
-#include "tasks/messages.h"
+#include "tasks/shared.h"
 
 #include "io/columns.h"
 #include "io/json.h"
@@ -189,11 +189,10 @@ typedef struct {
     const double *a, *b;
 } Pair;
 
-static double mean_of(const int64_t *index, int64_t n, void *user)
+static void mean_of(double *out, const int64_t *index, int64_t n, void *user)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += ((const double *)user)[index[i]];
-    return sum / (double)n;
+    *out = 0;
+    for (int64_t i = 0; i < n; i++) *out += ((const double *)user)[index[i]] / (double)n;
 }
 
 static double mean_gap(const bool *exchanged, int64_t n, void *user)
@@ -213,13 +212,17 @@ static void paired(void **state)
     for (int i = 0; i < N; i++) a[i] = i, b[i] = i - 0.5;
     Pair both = {a, b};
     near(stats_randomisation(N, mean_gap, &both, DRAWS, 1), 2.0 / 1024, 4 * sqrt(2.0 / 1024 / DRAWS), "all one way");
-    Contrast c = stats_bootstrap_paired(N, mean_of, a, b, 2000, 2);
+    Contrast c;
+    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, 2000, 2);
     near(c.difference, 0.5, 1e-12, "difference");
     near(c.ci95.lo, 0.5, 1e-12, "a difference without spread");
+    Interval all, one = stats_bootstrap_mean(a, N, 500, 5);
+    stats_bootstrap_all(&all, 1, N, mean_of, a, 500, 5);
+    near(all.lo, one.lo, 1e-12, "the same draws"), near(all.hi, one.hi, 1e-12, "the same draws");
     near(c.p, 2.0 / 2001, 1e-12, "its p");
     for (int i = 0; i < N; i++) b[i] = a[i] + (i % 2 ? 1 : -1);
     EXPECT(stats_randomisation(N, mean_gap, &both, 2000, 3) == 1, "no difference: p below 1");
-    c = stats_bootstrap_paired(N, mean_of, a, b, 2000, 4);
+    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, 2000, 4);
     EXPECT(c.p > 0.5 && c.ci95.lo < 0 && c.ci95.hi > 0, "no difference: p %g", c.p);
 }
 

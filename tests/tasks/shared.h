@@ -1,6 +1,6 @@
-/* Rows of gold and predicted messages whose scores are known, for the tests of metrics; absent where ../shared is. */
-#ifndef TESTS_TASKS_MESSAGES_H
-#define TESTS_TASKS_MESSAGES_H
+/* Files of known content that lie beside the repository, for tests of metrics; absent elsewhere. */
+#ifndef TESTS_TASKS_SHARED_H
+#define TESTS_TASKS_SHARED_H
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "expect.h"
+#include "tasks/messages.h"
 
 static inline const char *shared_path(Arena *a, const char *below)
 {
@@ -24,17 +25,7 @@ static inline bool lines_of(Bytes **line, int64_t *n, Arena *a, const char *belo
         err_clear();
         return false;
     }
-    int64_t rows = 0;
-    for (size_t i = 0; i < text.len; i++) rows += text.text[i] == '\n';
-    *line = NEW(a, Bytes, rows + 1);
-    *n = 0;
-    for (char *at = text.text; *at;) {
-        size_t k = strcspn(at, "\n");
-        Bytes row = {at + strspn(at, " \t\r"), 0};
-        for (row.len = (size_t)(at + k - row.text); row.len && strchr(" \t\r", row.text[row.len - 1]);) row.len--;
-        (*line)[(*n)++] = row;
-        at += k + (at[k] == '\n');
-    }
+    *n = messages_lines(line, a, text);
     return true;
 }
 
