@@ -86,13 +86,16 @@ void classifier_note(ProbeResult *r, const Minimum *m)
     r->converged = m->converged;
 }
 
-double classifier_selection(Tensor probability, const Dataset *d, const int32_t *label)
+double classifier_selection(Tensor probability, const Dataset *d, const int32_t *label, bool by_loss)
 {
     Split s = d->size[SPLIT_VALID] ? SPLIT_VALID : SPLIT_TRAIN;
-    int64_t hits = 0;
-    for (int64_t i = 0; i < d->n; i++)
-        hits += d->example[i].split == s && tensor_argmax(tensor_at(probability, i)) == label[i];
-    return (double)hits / (double)d->size[s];
+    double sum = 0;
+    for (int64_t i = 0; i < d->n; i++) {
+        Tensor p = tensor_at(probability, i);
+        if (d->example[i].split != s) continue;
+        sum += by_loss ? log(tensor_get(p, label[i]) + 1e-300) : tensor_argmax(p) == label[i];
+    }
+    return sum / (double)d->size[s];
 }
 
 void classifier_measure(ProbeResult *r, Arena *a, const Dataset *d, const int32_t *label)

@@ -32,8 +32,9 @@ void classifier_softmax(Tensor logits);                        /* (N,C) F64, in 
 void classifier_note(ProbeResult *, const Minimum *);          /* loss, gradient, iterations, converged */
 int32_t *classifier_labels(Arena *, const Dataset *);          /* (N) the dataset's own */
 int64_t classifier_rows(int32_t *row, const Dataset *, Split); /* the examples of a split; how many */
-/* Share of correct rows on validation, or on training where there is no validation. */
-double classifier_selection(Tensor probability, const Dataset *, const int32_t *label);
+/* What a choice is made by, more is better: the share of correct rows on validation (training where there is none), or
+ * by_loss, their mean log-probability. */
+double classifier_selection(Tensor probability, const Dataset *, const int32_t *label, bool by_loss);
 /* Fills predicted, accuracy, F1, interval and confusion from the probabilities. */
 void classifier_measure(ProbeResult *, Arena *, const Dataset *, const int32_t *label);
 

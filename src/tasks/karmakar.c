@@ -115,7 +115,7 @@ static Status fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d,
         for (size_t k = 0; k < sizeof DECAY / sizeof *DECAY; k++) {
             train(&l, DECAY[k], BATCH, rng_mix(stream, k + 1));
             predict(r.probability, &l);
-            double score = classifier_selection(r.probability, d, label);
+            double score = classifier_selection(r.probability, d, label, false);
             if (score <= highest) continue;
             highest = score;
             r.penalty = DECAY[k];

@@ -1,7 +1,8 @@
 /* One hidden layer, p = softmax(V tanh(W x + b) + c), on standardised rows; the objective is the probe's, with the
  * penalty on V and W, minimised by the same BFGS from the same small random start for each penalty of the grid.  What it
  * finds above the linear probe is there but not in a straight line; what it can memorise is more, so its control task
- * counts for more too. */
+ * counts for more too.  Products run on one thread: they are too
+ * small to share, and probes of several layers run side by side. */
 #include <math.h>
 #include <string.h>
 
@@ -29,10 +30,12 @@ static int64_t weights(const Net *q)
 static void forward(const Net *q, const double *w)
 {
     const double *v = w + q->hidden * q->dim, *b = w + weights(q), *c = b + q->hidden;
-    gemm(F64, q->n, q->hidden, q->dim, 1, (Mat){q->x, q->dim, false}, (Mat){w, q->dim, true}, 0, q->h, q->hidden);
+    gemm_serial(F64, q->n, q->hidden, q->dim, 1, (Mat){q->x, q->dim, false}, (Mat){w, q->dim, true}, 0, q->h,
+                q->hidden);
     for (int64_t i = 0; i < q->n; i++)
         for (int64_t j = 0; j < q->hidden; j++) q->h[i * q->hidden + j] = tanh(q->h[i * q->hidden + j] + b[j]);
-    gemm(F64, q->n, q->c, q->hidden, 1, (Mat){q->h, q->hidden, false}, (Mat){v, q->hidden, true}, 0, q->p, q->c);
+    gemm_serial(F64, q->n, q->c, q->hidden, 1, (Mat){q->h, q->hidden, false}, (Mat){v, q->hidden, true}, 0, q->p,
+                q->c);
     for (int64_t i = 0; i < q->n * q->c; i++) q->p[i] += c[i % q->c];
     classifier_softmax(tensor_over(q->p, F64, SHAPE(q->n, q->c)));
 }
@@ -57,10 +60,13 @@ static double objective(const double *w, double *g, void *user)
     double *gv = g + q->hidden * q->dim, *gb = g + weights(q), *gc = gb + q->hidden;
     for (int64_t i = 0; i < q->n; i++) /* p becomes the gradient by the logits */
         for (int64_t k = 0; k < q->c; k++) q->p[i * q->c + k] = (q->p[i * q->c + k] - (k == q->y[i])) / rows;
-    gemm(F64, q->c, q->hidden, q->n, 1, (Mat){q->p, q->c, true}, (Mat){q->h, q->hidden, false}, 0, gv, q->hidden);
-    gemm(F64, q->n, q->hidden, q->c, 1, (Mat){q->p, q->c, false}, (Mat){v, q->hidden, false}, 0, q->dh, q->hidden);
+    gemm_serial(F64, q->c, q->hidden, q->n, 1, (Mat){q->p, q->c, true}, (Mat){q->h, q->hidden, false}, 0, gv,
+                q->hidden);
+    gemm_serial(F64, q->n, q->hidden, q->c, 1, (Mat){q->p, q->c, false}, (Mat){v, q->hidden, false}, 0, q->dh,
+                q->hidden);
     for (int64_t i = 0; i < q->n * q->hidden; i++) q->dh[i] *= 1 - q->h[i] * q->h[i];
-    gemm(F64, q->hidden, q->dim, q->n, 1, (Mat){q->dh, q->hidden, true}, (Mat){q->x, q->dim, false}, 0, g, q->dim);
+    gemm_serial(F64, q->hidden, q->dim, q->n, 1, (Mat){q->dh, q->hidden, true}, (Mat){q->x, q->dim, false}, 0, g,
+                q->dim);
     for (int64_t i = 0; i < weights(q); i++) g[i] += q->penalty * w[i];
     sum_rows(gb, q->dh, q->n, q->hidden);
     sum_rows(gc, q->p, q->n, q->c);
@@ -90,7 +96,7 @@ static Status search(ProbeResult *r, Arena *a, Tensor x, const Dataset *d, const
     Net q = training_net(a, x, d, label, how->hidden > 0 ? how->hidden : HIDDEN), all = q;
     all.n = d->n, all.x = x.data;
     int64_t size = weights(&q) + q.hidden + q.c;
-    double *w = arena_take(a, sizeof *w * (size_t)size), highest = -1;
+    double *w = arena_take(a, sizeof *w * (size_t)size), highest = -INFINITY;
     const double *grid = how->penalty ? how->penalty : GRID;
     uint64_t stream = rng_stream(how->seed, "mlp");
     for (int t = 0; t < (how->penalty ? how->n_penalties : (int)(sizeof GRID / sizeof *GRID)); t++) {
@@ -104,7 +110,7 @@ static Status search(ProbeResult *r, Arena *a, Tensor x, const Dataset *d, const
                      how->most_iterations ? how->most_iterations : ITERATIONS));
         forward(&all, w);
         Tensor p = tensor_over(all.p, F64, SHAPE(all.n, all.c));
-        double score = classifier_selection(p, d, label);
+        double score = classifier_selection(p, d, label, how->by_loss);
         if (score <= highest) continue;
         highest = score;
         r->penalty = grid[t];

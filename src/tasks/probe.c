@@ -141,7 +141,7 @@ static ProbeConfig with_defaults(const ProbeConfig *given)
 static Status search(ProbeResult *best, Arena *scratch, Problem *q, Tensor vt, Tensor x, const Dataset *d,
                      const int32_t *label, const ProbeConfig *how)
 {
-    double last = INFINITY, highest = -1, *w = arena_zero(scratch, sizeof *w * (size_t)(q->c * (q->k + 1)));
+    double last = INFINITY, highest = -INFINITY, *w = arena_zero(scratch, sizeof *w * (size_t)(q->c * (q->k + 1)));
     ProbeResult now = *best;
     now.weight = tensor_copy(scratch, best->weight);
     now.bias = tensor_copy(scratch, best->bias);
@@ -156,7 +156,7 @@ static Status search(ProbeResult *best, Arena *scratch, Problem *q, Tensor vt, T
         rescale(q, penalty);
         TRY(fit_weights(&fit, q, w, how));
         predict(&now, q, w, vt, x);
-        double score = classifier_selection(now.probability, d, label);
+        double score = classifier_selection(now.probability, d, label, how->by_loss);
         if (score <= highest) continue;
         highest = score;
         best->penalty = penalty;

@@ -29,6 +29,7 @@ typedef struct {
     double tolerance;    /* of the norm of the scaled gradient (the loss starts at log C); 0: 1e-4 */
     int hidden;          /* units of the multi-layer perceptron; 0: 32 */
     uint64_t seed;       /* of what is drawn: starting weights, the order of rows */
+    bool by_loss; /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
 } ProbeConfig;
 
 typedef struct {
