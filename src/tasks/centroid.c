@@ -3,8 +3,9 @@
  *
  *     p(k) = softmax_k(-|x - m_k|^2 / (2 t v)),
  *
- * the posterior of equal round Gaussians, which sit too surely where dimensions are many and correlated: t >= 1 is the
- * one of a grid with the least loss on validation.  It has no weights to fit, so what it finds lies in the features. */
+ * the posterior of equal round Gaussians, which sit too surely where dimensions are many and correlated: t >= 1 is
+ * the one of a grid with the least loss on validation.  It has no weights to fit, so what it finds lies in the
+ * features. */
 #include <math.h>
 #include <string.h>
 

@@ -2,8 +2,8 @@
  *
  * Two sets of predictions on the same test examples are compared by McNemar's exact test (1947): of the examples that
  * one alone gets right, is one's share more than a coin's?  Several seeds are averaged, and the interval of the mean
- * comes from a bootstrap that draws test rows and seeds, each with replacement: with 200 test rows the rows are most of
- * it, and an interval over seeds alone would hide that. */
+ * comes from a bootstrap that draws test rows and seeds, each with replacement: with 200 test rows the rows are most
+ * of it, and an interval over seeds alone would hide that. */
 #ifndef TASKS_COMPARE_H
 #define TASKS_COMPARE_H
 
@@ -21,8 +21,8 @@ Comparison compare_predictions(const int32_t *a, const int32_t *b, const Dataset
 Interval compare_interval(const int32_t *const *predicted, int seeds, const Dataset *, const int32_t *label, Split,
                           int draws, uint64_t stream);
 
-/* "above the word-overlap rule (84.0 % against 81.5 %, p = 0.03)", "not above the ..." where p >= alpha, "below the ..."
- * where the difference is as certain the other way; on the arena. */
+/* "above the word-overlap rule (84.0 % against 81.5 %, p = 0.03)", "not above the ..." where p >= alpha, "below the
+ * ..." where the difference is as certain the other way; on the arena. */
 const char *compare_sentence(Arena *, const Comparison *, const char *rule, double alpha);
 
 #endif

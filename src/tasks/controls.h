@@ -2,8 +2,8 @@
  *
  * Every key gets one random label, drawn from the labels' shares in training; all examples with that key share it, in
  * every split.  There is nothing to know about such labels, so whatever a probe scores on them it has memorised.  The
- * key is what the task is about: the token or identifier in focus, so that test examples hold keys seen in training; or,
- * where there is no such thing, the whole text, and then only training accuracy can exceed chance.  Say which.
+ * key is what the task is about: the token or identifier in focus, so that test examples hold keys seen in training;
+ * or, where there is no such thing, the whole text, and then only training accuracy can exceed chance.  Say which.
  *
  *     selectivity = accuracy on the task - accuracy on the control task
  *
@@ -14,7 +14,8 @@
 #include "base/file.h"
 #include "tasks/classifier.h"
 
-/* label (N) by key (N), or by text where key is NULL.  The label of a key depends on its bytes and the stream alone. */
+/* label (N) by key (N), or by text where key is NULL.  The label of a key depends on its bytes and the stream alone.
+ * */
 void control_labels(int32_t *label, const Dataset *, const Bytes *key, uint64_t stream);
 
 typedef struct {

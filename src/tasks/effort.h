@@ -1,11 +1,11 @@
 /* Effort-aware defect prediction: how many defects does a reviewer find who reads commits in the order of
- * score / effort, the highest first (no effort at all first of all, equals in the order given)?  Effort is lines added
- * plus deleted.
+ * score / effort, the highest first (no effort at all first of all, equals in the order given)?  Effort is lines
+ * added plus deleted.
  *
  *   recall at 20 % effort    defects among the commits whose cumulative effort stays within a fifth of the total
  *   effort at 20 % recall    cumulative effort, whole lines, up to the ceil(B/5)-th of the B defects, over the total
- *   Popt                     1 - (A_opt - A) / (A_opt - A_worst), A the area (trapezoids) under recall at 10, 20 .. 100 %
- *                            of the effort; the best order is by label / effort, the worst its reverse
+ *   Popt                     1 - (A_opt - A) / (A_opt - A_worst), A the area (trapezoids) under recall at 10, 20 ..
+ *                            100 % of the effort; the best order is by label / effort, the worst its reverse
  *   IFA                      clean commits before the first defect ("initial false alarms")
  *
  * Random scores give Popt around .80 and recall around .59 on JIT-Defects4J, not a half: small commits come early.

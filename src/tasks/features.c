@@ -11,35 +11,37 @@ typedef struct {
     FeaturePooling pooling;
     const int32_t *rows;   /* of the batch under way: example numbers */
     const int32_t *len[2]; /* tokens of each example in the encoder, in the decoder */
+    int64_t padded[2];     /* the length of the batch's rows there, without what a method puts in front */
     Arena *step;
     double *weight; /* (B,T) of the layer under way, or NULL */
 } Pooler;
 
-/* Mean attention that each token of a row receives from its tokens, (B,T); a prefix stands before the tokens. */
+/* Mean attention that each token of a row receives from its tokens, (B,T); prefixes and prompts stand in front. */
 static void see_probs(Where at, Tensor in, Tensor x, void *user)
 {
     (void)in;
     Pooler *p = user;
-    int64_t heads = x.dim[1], t = x.dim[2], keys = x.dim[3], skip = keys - t;
+    int64_t heads = x.dim[1], rows = x.dim[2], keys = x.dim[3], t = p->padded[at.part];
     p->weight = NEW(p->step, double, x.dim[0] * t);
     for (int64_t b = 0; b < x.dim[0]; b++) {
         int64_t n = p->len[at.part][p->rows[b]];
         double *w = p->weight + b * t, all = 0;
         for (int64_t h = 0; h < heads; h++)
             for (int64_t i = 0; i < n; i++)
-                for (int64_t j = 0; j < n; j++) w[j] += tensor_get(x, ((b * heads + h) * t + i) * keys + skip + j);
+                for (int64_t j = 0; j < n; j++)
+                    w[j] += tensor_get(x, ((b * heads + h) * rows + rows - t + i) * keys + keys - t + j);
         for (int64_t j = 0; j < n; j++) all += w[j];
         for (int64_t j = 0; j < n; j++) w[j] = all > 0 ? w[j] / all : 1 / (double)n;
     }
 }
 
-static double pooled(const Pooler *p, Tensor x, int64_t b, int64_t n, int64_t i)
+static double pooled(const Pooler *p, Tensor x, int64_t b, int64_t t, int64_t n, int64_t i)
 {
-    int64_t t = x.dim[1], c = x.dim[2];
+    int64_t c = x.dim[2], before = (b + 1) * x.dim[1] - t; /* positions before the row's first token */
     int64_t from = p->pooling == FEATURE_LAST ? n - 1 : 0, to = p->pooling == FEATURE_FIRST ? 1 : n;
     double sum = 0, most = -INFINITY;
     for (int64_t k = from; k < to; k++) {
-        double v = tensor_get(x, (b * t + k) * c + i);
+        double v = tensor_get(x, (before + k) * c + i);
         sum += p->weight ? p->weight[b * t + k] * v : v / (double)(to - from);
         if (v > most) most = v;
     }
@@ -53,7 +55,7 @@ static void pool(Where at, Tensor in, Tensor x, void *user)
     Tensor to = (at.part == PART_ENCODER ? p->out->layer : p->out->decoder)[at.layer - LAYER_EMBED];
     for (int64_t b = 0, c = x.dim[2]; b < x.dim[0]; b++)
         for (int64_t i = 0; i < c; i++)
-            tensor_set(to, p->rows[b] * c + i, pooled(p, x, b, p->len[at.part][p->rows[b]], i));
+            tensor_set(to, p->rows[b] * c + i, pooled(p, x, b, p->padded[at.part], p->len[at.part][p->rows[b]], i));
     p->weight = NULL; /* of that layer alone */
 }
 
@@ -91,6 +93,8 @@ Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks 
         Batch batch;
         Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
         batcher_next(feed, step, &batch, &pooler.rows);
+        pooler.padded[PART_ENCODER] = batch.src ? batch.s : batch.t;
+        pooler.padded[PART_DECODER] = batch.t;
         if (encode)
             m->arch->encode(m, &pass, &batch);
         else

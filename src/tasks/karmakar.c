@@ -1,8 +1,8 @@
-/* The published protocol, to the letter: a linear layer on the features as they come, not standardised, trained by Adam
- * (lr 1e-3) on the cross-entropy.  For each weight decay of the grid 20 epochs in batches of 64; the one with the best
- * validation accuracy, of equals the smallest, is trained again from scratch, 20 epochs in batches of one row.  There
- * is no early stopping: the loop that was to do it returns after one block of 20 epochs.  Weight decay adds to the
- * gradient, of weights and bias alike; both start uniform within 1/sqrt(D).
+/* The published protocol, to the letter: a linear layer on the features as they come, not standardised, trained by
+ * Adam (lr 1e-3) on the cross-entropy.  For each weight decay of the grid 20 epochs in batches of 64; the one with
+ * the best validation accuracy, of equals the smallest, is trained again from scratch, 20 epochs in batches of one
+ * row.  There is no early stopping: the loop that was to do it returns after one block of 20 epochs.  Weight decay
+ * adds to the gradient, of weights and bias alike; both start uniform within 1/sqrt(D).
  * Source: Karmakar and Robbes (ASE 2021) and their code, after SentEval (Conneau and Kiela 2018).  PyTorch's random
  * numbers are not reproduced, so a single run agrees in distribution only. */
 #include <math.h>

@@ -1,5 +1,6 @@
-/* Every message metric on rows of a hypothesis and a reference, in one pass; then any of them on any choice of rows, so
- * that an interval or a paired test costs no second pass (num/stats.h: stats_bootstrap_all, stats_bootstrap_paired).
+/* Every message metric on rows of a hypothesis and a reference, in one pass; then any of them on any choice of rows,
+ * so that an interval or a paired test costs no second pass (num/stats.h: stats_bootstrap_all,
+ * stats_bootstrap_paired).
  *
  *     messages_score(&rows, arena, n, hypothesis, reference, meteor, synonyms);
  *     stats_bootstrap_all(ci, MESSAGE_METRICS, n, messages_stats, &rows, 1000, stream);

@@ -1,7 +1,7 @@
 /* One hidden layer, p = softmax(V tanh(W x + b) + c), on standardised rows; the objective is the probe's, with the
- * penalty on V and W, minimised by the same BFGS from the same small random start for each penalty of the grid.  What it
- * finds above the linear probe is there but not in a straight line; what it can memorise is more, so its control task
- * counts for more too.  Products run on one thread: they are too
+ * penalty on V and W, minimised by the same BFGS from the same small random start for each penalty of the grid. 
+ * What it finds above the linear probe is there but not in a straight line; what it can memorise is more, so its
+ * control task counts for more too.  Products run on one thread: they are too
  * small to share, and probes of several layers run side by side. */
 #include <math.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Synonyms from WordNet, as two metrics ask for them.
  *
  * The folder is one of WordNet 3 (index.noun, data.noun, noun.exc and so on: Debian's wordnet-base puts them into
- * /usr/share/wordnet) or one with METEOR's tables (english.synsets, english.exceptions), which answer METEOR's question
- * alone. */
+ * /usr/share/wordnet) or one with METEOR's tables (english.synsets, english.exceptions), which answer METEOR's
+ * question alone. */
 #ifndef TASKS_SYNONYMS_H
 #define TASKS_SYNONYMS_H
 

@@ -89,6 +89,10 @@ static void every_classifier(void **state)
         err_clear();
     }
     assert_int_equal(n, 4);
+    ProbeResult most;
+    probe_majority(&most, &arena, &d);
+    double share = (double)d.count[SPLIT_TRAIN][1] / (double)d.size[SPLIT_TRAIN];
+    near(tensor_get(most.probability, 7 * 3 + 1), share, 1e-15, "the majority's probabilities are the shares");
     assert_null(classifier_find("oracle"));
 }
 
@@ -127,7 +131,7 @@ static void centroid_by_hand(void **state)
     near(tensor_get(r.probability, 9), 1 / (1 + exp((0.75 * 0.75 - 1.25 * 1.25) / (2 * 0.25))), 1e-12, "posterior");
 }
 
-/* The published protocol again, by plain loops over the formulas, on one training row, where order does not matter. */
+/* The published protocol again, by plain loops over its formulas, on one training row: there is no order. */
 static void karmakar_by_formula(void **state)
 {
     (void)state;
@@ -140,7 +144,6 @@ static void karmakar_by_formula(void **state)
     assert_int_equal(classifier_find("karmakar-compat")->fit(&r, &arena, x, &d, NULL, NULL), OK);
     near(r.penalty, 1e-5, 0, "of equal decays the smallest");
     assert_int_equal(r.iterations, 20);
-    /* by symmetry the two labels' weights move by opposite amounts; go back from the end with the same start */
     double w[4], m[4] = {0}, v[4] = {0};
     uint64_t stream = rng_mix(rng_stream(42, "karmakar"), 0);
     for (int i = 0; i < 4; i++) w[i] = 2 * rng_uniform(stream, (uint64_t)i) - 1; /* w0 b0 w1 b1, within 1/sqrt(1) */
@@ -191,6 +194,14 @@ static void control_tasks(void **state)
     EXPECT(s.accuracy[SPLIT_TEST] < 0.7 && s.selectivity[SPLIT_TEST] < -0.3, "selectivity %g",
            s.selectivity[SPLIT_TEST]);
     assert_int_equal(control_selectivity(&s, classifier_find("logistic"), x, &d, NULL, NULL, NULL, 3, 11), OK);
+    double mean = 0;
+    for (uint64_t k = 0; k < 3; k++) { /* each draw has labels of its own */
+        ProbeResult r;
+        control_labels(by_text, &d, NULL, rng_mix(11, k));
+        assert_int_equal(probe_fit(&r, &arena, x, &d, by_text, NULL), OK);
+        mean += r.accuracy[SPLIT_TRAIN] / 3;
+    }
+    near(s.control[SPLIT_TRAIN], mean, 1e-12, "mean over draws");
     EXPECT(fabs(s.control[SPLIT_TEST] - 0.5) < 0.12, "a task by text has nothing to know: %g", s.control[SPLIT_TEST]);
 }
 
@@ -287,7 +298,7 @@ static void comparisons(void **state)
     c = compare_predictions(b, a, &d, NULL, SPLIT_TEST);
     assert_string_equal(compare_sentence(&arena, &c, "rule", 0.05),
                         "below the rule (95.0 % against 100.0 %, p = 0.002)");
-    /* one seed: rows alone, sd sqrt(.05 .95 / 200); a seed that is always right beside one that is never: seeds count */
+    /* equal seeds: rows alone, sd sqrt(.05 .95 / 200); then one that is always right beside one that never is */
     const int32_t *const one[] = {b, b};
     Interval i = compare_interval(one, 2, &d, NULL, SPLIT_TEST, 2000, 3);
     double sd = sqrt(0.05 * 0.95 / 200);

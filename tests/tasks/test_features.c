@@ -33,14 +33,18 @@ static Examples examples_of(const Batch *x, bool pair)
     return e;
 }
 
+static Hooks *adapters; /* NULL: the bare model */
+
 typedef struct {
     Tensor state, probs;
-} Seen; /* of one layer, from one row alone: there is no padding to get wrong */
+    int64_t n; /* the row's own tokens; virtual ones may stand before them, though not in every layer */
+} Seen;        /* of one layer, from one row alone: there is no padding to get wrong */
 
 static Seen look(Model *m, const Batch *x, Part part, int layer, int row, bool encoder_only)
 {
     Capture state = {.arena = &run}, probs = {.arena = &run};
-    Hooks *h = hooks_new(&run);
+    Hooks *h = adapters ? adapters : hooks_new(&run);
+    int before = hooks_n(h);
     hook_observe(h, (Where){SITE_RESID, layer, part}, hook_capture, &state);
     if (layer >= 0) hook_observe(h, (Where){SITE_PROBS, layer, part}, hook_capture, &probs);
     ArenaMark mark = arena_mark(&step);
@@ -53,25 +57,34 @@ static Seen look(Model *m, const Batch *x, Part part, int layer, int row, bool e
     else
         model_hidden(m, &pass, &one);
     arena_drop(&step, mark);
-    return (Seen){state.value, probs.value};
+    hooks_clear_from(h, before);
+    return (Seen){state.value, probs.value, part == PART_ENCODER && one.src ? one.s : one.t};
 }
 
 static double by_hand(const Seen *s, FeaturePooling how, int64_t i)
 {
-    int64_t n = s->state.dim[1], c = s->state.dim[2];
+    int64_t n = s->n, ahead = s->state.dim[1] - n, c = s->state.dim[2];
     double sum = 0, most = -INFINITY;
     for (int64_t k = 0; k < n; k++) {
-        double v = tensor_get(s->state, k * c + i), w = 1 / (double)n;
+        double v = tensor_get(s->state, (ahead + k) * c + i), w = 1 / (double)n;
         if (how == FEATURE_ATTENDED && s->probs.data) {
-            int64_t heads = s->probs.dim[1];
+            int64_t heads = s->probs.dim[1], rows = s->probs.dim[2], keys = s->probs.dim[3];
+            double all = 0;
             w = 0;
-            for (int64_t q = 0; q < heads * n; q++) w += tensor_get(s->probs, q * n + k) / (double)(heads * n);
+            for (int64_t h = 0; h < heads; h++)
+                for (int64_t q = 0; q < n; q++)
+                    for (int64_t j = 0; j < n; j++) {
+                        int64_t from = ((h + 1) * rows - n + q) * keys + keys - n;
+                        w += j == k ? tensor_get(s->probs, from + j) : 0;
+                        all += tensor_get(s->probs, from + j);
+                    }
+            w /= all;
         }
         sum += w * v;
         if (v > most) most = v;
     }
-    if (how == FEATURE_FIRST) return tensor_get(s->state, i);
-    if (how == FEATURE_LAST) return tensor_get(s->state, (n - 1) * c + i);
+    if (how == FEATURE_FIRST) return tensor_get(s->state, ahead * c + i);
+    if (how == FEATURE_LAST) return tensor_get(s->state, (ahead + n - 1) * c + i);
     return how == FEATURE_MAX ? most : sum;
 }
 
@@ -79,10 +92,11 @@ static void check(Model *m, const Batch *x, bool pair, FeaturePooling how)
 {
     Features f;
     Examples e = examples_of(x, pair);
-    Hooks *hooks = hooks_new(&run);
+    Hooks *hooks = adapters ? adapters : hooks_new(&run);
+    int before = hooks_n(hooks);
     bool encoder_only = m->arch->encode && !pair;
     assert_int_equal(features_extract(&f, &run, &step, m, hooks, &e, how, NULL, NULL), OK);
-    assert_int_equal(hooks_n(hooks), 0);
+    assert_int_equal(hooks_n(hooks), before);
     assert_int_equal(f.layers, m->encoder ? 4 : 0);
     assert_int_equal(f.decoder_layers, encoder_only || !m->decoder ? 0 : m->encoder ? 3 : 4);
     for (int l = 0; l < f.layers + f.decoder_layers; l++) {
@@ -111,6 +125,21 @@ static void every_shape_and_pooling(void **state)
             if (x.src) check(m, &x, false, (FeaturePooling)how);
         }
     }
+}
+
+/* With a method attached: prefixes lengthen the keys, a prompt lengthens the rows. */
+static void adapted_models(void **state)
+{
+    (void)state;
+    Model *m = small_model(&run, "roberta", F32), *bart = small_model(&run, "bart", F32);
+    Batch x = small_batch(&run, m), y = small_batch(&run, bart);
+    adapters = adapted(&run, bart);
+    for (int how = 0; how < FEATURE_POOLINGS; how++) check(bart, &y, true, (FeaturePooling)how);
+    Tensor prompt = random_tensor(&run, m, "prompt", SHAPE(2, 8));
+    adapters = hooks_new(&run);
+    hook_add(adapters, (Where){SITE_EMBED, LAYER_EMBED, PART_ENCODER}, prompt_hook, &prompt);
+    for (int how = 0; how < FEATURE_POOLINGS; how++) check(m, &x, false, (FeaturePooling)how);
+    adapters = NULL;
 }
 
 static bool count(int64_t done, void *user)
@@ -161,11 +190,11 @@ static void caches(void **state)
     assert_int_equal(file_read(&file, &run, str_print(&run, "%s/decoder-02.npy", dir)), OK);
     assert_int_equal(file.len, 128 + 4 * B * 8);
     assert_memory_equal(file.text, "\x93NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (3, 8), }",
-                        70);
+                        69);
     assert_true(file.text[127] == '\n');
     assert_memory_equal(file.text + 128, first.decoder[2].data, 4 * B * 8);
     assert_int_equal(system(str_print(&run, "rm -r %s", dir)), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(TEST(every_shape_and_pooling), TEST(caches))
+SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(caches))

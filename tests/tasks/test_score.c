@@ -39,7 +39,7 @@ static void effort_by_hand(void **state)
     near(s.recall_at_20, 0.5, 0, "recall at 20 %");
     near(s.effort_at_20, 0.1, 0, "effort at 20 % recall");
     near(s.ifa, 0, 0, "false alarms");
-    /* recall at 10, 20 .. 100 %: ours .5 from 10 %, 1 from 80 %; best .5 from 10 %, 1 from 60 %; worst 0 to 80 %, then
+    /* recall at 10 to 100 %: ours .5 from 10 %, 1 from 80 %; best .5 from 10 %, 1 from 60 %; worst 0 to 80 %, then
      * .5 (order 1 3 4 5 2: cumulative 1 4 8 18 20) from 90 %, 1 at 100 % */
     double ours = 0.1 * (0.5 * 6 + 0.75 + 2), best = 0.1 * (0.5 * 4 + 0.75 + 4), worst = 0.1 * (0.25 + 0.75);
     near(s.popt, 1 - (best - ours) / (best - worst), 1e-12, "Popt");
