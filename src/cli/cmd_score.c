@@ -126,6 +126,14 @@ static void defect_stats(double *out, const int64_t *index, int64_t n, void *use
     memcpy(out, all, sizeof all);
 }
 
+static Status check_labels(const double *label, int64_t n, const char *path)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (label[i] > 1 || label[i] < 0 || (label[i] > 0 && label[i] < 1))
+            return fail(E_FORMAT, "%s: row %lld: label %g, expected 0 or 1", path, (long long)i + 1, label[i]);
+    return OK;
+}
+
 static Status read_defects(Defects *d, Defects *other, const Args *a, const char *path)
 {
     Arena *arena = args_arena(a);
@@ -140,15 +148,14 @@ static Status read_defects(Defects *d, Defects *other, const Args *a, const char
         if (args_given(a, "effort")) return E_FORMAT;
         err_clear();
         TRY(columns_read(column, &n, arena, path, 3, wanted));
-        fprintf(stderr, "%s has no column 'effort': no effort-aware measures (--effort names one)\n", path);
+        if (!args_quiet(a))
+            fprintf(stderr, "%s has no column 'effort': no effort-aware measures (--effort names one)\n", path);
     }
-    for (int64_t i = 0; i < n; i++) {
-        if (column[0][i] > 1 || column[0][i] < 0 || (column[0][i] > 0 && column[0][i] < 1))
-            return fail(E_FORMAT, "%s: row %lld: label %g, expected 0 or 1", path, (long long)i + 1, column[0][i]);
-        if (effort && column[3][i] < 0)
+    TRY(check_labels(column[0], n, path));
+    for (int64_t i = 0; i < n && effort; i++)
+        if (column[3][i] < 0)
             return fail(E_FORMAT, "%s: row %lld: effort %g, expected 0 or more", path, (long long)i + 1,
                         column[3][i]);
-    }
     *d = (Defects){.n = n, .label = column[0], .score = column[1], .effort = effort ? column[3] : NULL};
     TRY(args_real(&d->threshold, a, "threshold", 0.5, -1e300, 1e300));
     d->l = NEW(arena, int32_t, n), d->s = NEW(arena, double, n), d->e = NEW(arena, double, n);
@@ -189,6 +196,64 @@ static Status score_defects(const Args *a)
     }
     printf("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)positives);
     print_table(&t, args_text(a, "against", ""));
+    return OK;
+}
+
+/* ---- lines of defective commits */
+
+enum { LINE_METRICS = 5 };
+
+static void line_stats(double *out, const int64_t *index, int64_t n, void *user)
+{
+    const LineScores *commit = user;
+    for (int k = 0; k < LINE_METRICS; k++) out[k] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const LineScores *c = &commit[index[i]];
+        const double all[LINE_METRICS] = {c->ifa, c->top_5, c->top_10, c->recall_at_20, c->effort_at_20};
+        for (int k = 0; k < LINE_METRICS; k++) out[k] += all[k] / (double)n;
+    }
+}
+
+static Status score_lines(const Args *a)
+{
+    Arena *arena = args_arena(a);
+    if (args_count(a) != 1) return fail(E_CONFIG, "--task lines scores one FILE with a row per line of code");
+    const char *path = args_at(a, 0), *other = args_text(a, "against", NULL);
+    const char *score = args_text(a, "score", "score");
+    const char *wanted[] = {args_text(a, "label", "label"), args_text(a, "commit", "commit"), score,
+                            other ? other : score};
+    double *column[4];
+    int64_t rows, n = 0, clean = 0;
+    TRY(columns_read(column, &rows, arena, path, 4, wanted));
+    TRY(check_labels(column[0], rows, path));
+    int32_t *label = NEW(arena, int32_t, rows);
+    LineScores *of[2] = {NEW(arena, LineScores, rows), NEW(arena, LineScores, rows)};
+    for (int64_t i = 0, j; i < rows; i = j) { /* rows i..j-1 are a commit's */
+        bool faulty = false;
+        for (j = i; j < rows && column[1][j] == column[1][i]; j++) faulty |= label[j] = (int32_t)column[0][j];
+        clean += !faulty;
+        for (int k = 0; k < 2 && faulty; k++) of[k][n] = effort_lines(label + i, column[2 + k] + i, j - i);
+        n += faulty;
+    }
+    if (!n) return fail(E_MISMATCH, "%s: no commit has a faulty line, expected label 1 somewhere", path);
+    Sheet t = {.n = LINE_METRICS,
+               .name = {{"IFA", "clean lines before the first faulty one, mean over commits; lower is better"},
+                        {"top-5 accuracy", "faulty lines among the first 5"},
+                        {"top-10 accuracy", "faulty lines among the first 10"},
+                        {"recall at 20 % effort", "faulty lines in the first fifth"},
+                        {"effort at 20 % recall", "share of lines until a fifth is found; lower is better"}}};
+    TRY(measure(&t, a, n, line_stats, of[0], other ? of[1] : NULL));
+    if (args_given(a, "json")) {
+        cJSON *root = cJSON_CreateObject();
+        cJSON_AddStringToObject(root, "task", "lines");
+        cJSON_AddNumberToObject(root, "rows", (double)rows);
+        cJSON_AddNumberToObject(root, "commits", (double)n);
+        print_json(&t, root);
+        return OK;
+    }
+    printf("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
+           (long long)n, (long long)clean);
+    print_table(&t, other);
     return OK;
 }
 
@@ -266,6 +331,7 @@ static Status score_messages(const Args *a)
     Sheet t = {.n = MESSAGE_METRICS};
     memcpy(t.name, MESSAGE_METRIC, sizeof MESSAGE_METRIC);
     if (!wordnet) t.name[METEOR_NLTK].variant = "nltk's own, exact matches and stems alone: no WordNet here";
+    meteor_close(meteor);
     TRY(measure(&t, a, n[0], messages_stats, &rows, path[2] ? &other : NULL));
     TRY(add_perplexity(&t, a, n[0]));
     if (args_given(a, "json")) {
@@ -279,7 +345,7 @@ static Status score_messages(const Args *a)
     printf("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
     print_table(&t, path[2]);
     if (rows.empty) printf("%lld empty predictions, which B-Norm leaves out\n", (long long)rows.empty);
-    if (!meteor) printf("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
+    if (!rows.meteor[0]) printf("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
     return OK;
 }
 
@@ -287,17 +353,19 @@ static Status score_messages(const Args *a)
 
 static Status score(const Args *a)
 {
-    static const char *const TASKS[] = {"defect", "messages", NULL};
+    static const char *const TASKS[] = {"defect", "messages", "lines", NULL};
+    static Status (*const RUN[])(const Args *) = {score_defects, score_messages, score_lines};
     int task;
-    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: defect or messages");
+    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: defect, lines or messages");
     TRY(args_word(&task, a, "task", 0, TASKS));
-    return task ? score_messages(a) : score_defects(a);
+    return RUN[task](a);
 }
 
 static const Option OPTIONS[] = {
-    {"task", "TASK", "defect: a table of labels and scores; messages: texts, line by line"},
-    {"label", "COLUMN", "defect: 0 or 1; default: label"},
-    {"score", "COLUMN", "defect: higher means 1; default: score"},
+    {"task", "TASK", "defect: commits with labels and scores; lines: lines of code; messages: texts, line by line"},
+    {"label", "COLUMN", "defect, lines: 0 or 1; default: label"},
+    {"score", "COLUMN", "defect, lines: higher means 1; default: score"},
+    {"commit", "COLUMN", "lines: a number that neighbouring rows of one commit share; default: commit"},
     {"effort", "COLUMN", "defect: lines to read, as in la+ld; default: effort, where there is one"},
     {"threshold", "X", "defect: a row counts as 1 from this score on; default: 0.5"},
     {"against", "OTHER", "a second COLUMN of scores or file of predictions: differences on the same rows"},
@@ -313,12 +381,13 @@ static const Command SCORE = {
     .summary = "predictions against the truth: defect and message metrics with intervals",
     .usage = "--task TASK [options] FILE | GOLD PRED",
     .about =
-        "defect: FILE is CSV with a line of names, or JSON Lines, where a name may be a path (features.la) and a sum "
+        "defect, lines: FILE is CSV with a line of names, or JSON Lines, where a name may be a path (features.la) "
+        "and a sum "
         "(la+ld).  messages: two text files with a message a line.  Every measure is named with its variant, since "
         "several go by one name.  Intervals are percentile bootstrap over rows; p is two-sided, of the paired "
         "bootstrap.",
     .example = "vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
-               "vernier score --task messages --against other.txt gold.txt predicted.txt",
+               "  vernier score --task messages --against other.txt gold.txt predicted.txt",
     .options = OPTIONS,
     .least = 1,
     .most = 2,

@@ -132,6 +132,8 @@ static Status place_of(int *out, Reader *r, const Bytes *name, int names, const 
     Buf known = buf_open(r->arena);
     for (int k = 0; k < names && k < 40; k++)
         buf_print(&known, "%s%.*s", k ? ", " : "", (int)name[k].len, name[k].text);
+    for (size_t i = 0; i < known.len; i++) /* it may be no table at all */
+        if (known.text[i] < ' ' || known.text[i] > '~') known.text[i] = '?';
     return fail(E_FORMAT, "%s:1: no column is called '%s'; there are %.900s", r->path, wanted, known.text);
 }
 

@@ -91,6 +91,14 @@ Status meteor_open(Meteor **out, Arena *a, const char *folder, const Synonyms *s
     return OK;
 }
 
+void meteor_close(Meteor *m)
+{
+    if (!m) return;
+    for (int i = 0; i < N_RULES; i++) pcre2_code_free(m->rule[i]);
+    pcre2_code_free(m->letter);
+    arena_close(&m->scratch);
+}
+
 /* ---- a text to words */
 
 static Bytes substitute(Arena *a, const pcre2_code *rule, Bytes in, const char *by)

@@ -27,6 +27,7 @@ typedef struct Meteor Meteor;
 /* `folder` holds METEOR's function.english.words and nonbreaking.english.prefixes; synonyms may be NULL: exact and
  * stem matches alone.  E_IO. */
 Status meteor_open(Meteor **out, Arena *, const char *folder, const Synonyms *);
+void meteor_close(Meteor *); /* NULL is fine */
 /* Counts of one row, with the first `stages` stages. */
 void meteor_count(MeteorCounts *out, Meteor *, int stages, Bytes hypothesis, Bytes reference);
 void meteor_add(MeteorCounts *sum, const MeteorCounts *row);

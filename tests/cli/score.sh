@@ -40,6 +40,13 @@ expect 3 'row 1: label 0\.1, expected 0 or 1' 'labels that are none' --task defe
 expect 3 "no column is called 'cost'" 'a missing effort that was named' --task defect --label buggy --score p \
     --effort cost "$t/d.csv"
 
+printf 'commit,label,score\n1,0,.9\n1,1,.8\n2,0,.5\n3,1,.1\n3,0,.2\n3,0,.3\n' >"$t/l.csv"
+expect 0 '^IFA +1\.5000' 'lines by hand: one and two clean ones first' --task lines --draws 10 "$t/l.csv"
+grep -q '2 commits with a faulty one (1 without' "$t/out"
+result $? '... commits without a faulty line are left out'
+printf 'commit,label,score\n1,0,.9\n' >"$t/c.csv"
+expect 3 'no commit has a faulty line' 'nothing to find' --task lines "$t/c.csv"
+
 printf 'fix the bug\nadd a test\n' >"$t/gold"
 printf 'fix the bug\nremove a test\n' >"$t/pred"
 printf 'fix the bug\n\n' >"$t/short"

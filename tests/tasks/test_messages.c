@@ -222,6 +222,7 @@ static void known_rows(void **state)
     assert_true(lines_of(&gold, &n, &arena, "data/cmg/metric_ref/nngen_test.gold"));
     assert_true(lines_of(&pred, &m, &arena, "data/cmg/metric_ref/nngen_test.pred"));
     assert_true(n == 2521 && m == n);
+    meteor_close(meteor);
     s = score_rows(pred, gold, n, NULL);
     near(s.of[B_NORM], 23.0375, 0.00005, "B-Norm, nngen");
     near(s.of[ROUGE_L_LOWER], 28.5945, 0.00005, "ROUGE-L, nngen");
@@ -242,6 +243,7 @@ static void odd_text(void **state)
     assert_int_equal(rows.empty, 1);
     assert_true(isfinite(s.of[B_NORM]) && isfinite(s.of[METEOR_NLTK]));
     if (meteor) near(meteor_score(&rows.meteor[0][3]), 1, 0, "both sides cut at the same word");
+    meteor_close(meteor);
     static const double LOSS[] = {3, 5}, TOKENS[] = {2, 2};
     near(messages_perplexity(LOSS, TOKENS, 2), exp(2), 1e-12, "perplexity");
     Bytes *line;
