@@ -101,7 +101,7 @@ static Status measure(Sheet *t, const Args *args, int64_t n, StatsFn *stat, void
 
 /* ---- defects */
 
-enum { PRECISION, RECALL, F1, MCC, AUC, AVERAGE, BRIER, RECALL_20, EFFORT_20, POPT, IFA, DEFECT_METRICS };
+enum { DEFECT_METRICS = 11 };
 typedef struct {
     int64_t n;
     double *label, *score, *effort; /* effort NULL: unknown */
@@ -143,9 +143,12 @@ static Status read_defects(Defects *d, Defects *other, const Args *a, const char
     bool against = wanted[2];
     if (!against) wanted[2] = wanted[1];
     int64_t n;
-    bool effort = columns_read(column, &n, arena, path, 4, wanted) == OK;
-    if (!effort) { /* a file without efforts is no error unless the column was named */
-        if (args_given(a, "effort")) return E_FORMAT;
+    Status read = columns_read(column, &n, arena, path, 4, wanted);
+    bool effort = !read;
+    if (read) { /* a file without that column is no error unless the column was named */
+        bool lacking =
+            strstr(err_message(), "no column is called 'effort'") || strstr(err_message(), "'effort' is absent");
+        if (args_given(a, "effort") || !lacking) return read;
         err_clear();
         TRY(columns_read(column, &n, arena, path, 3, wanted));
         if (!args_quiet(a))
@@ -275,8 +278,9 @@ static Status open_tools(Meteor **meteor, Synonyms **wordnet, const Args *a)
     const char *folder = args_text(a, "meteor", NULL);
     *meteor = NULL;
     *wordnet = NEW(arena, Synonyms, 1);
-    if (synonyms_open(*wordnet, arena, args_text(a, "wordnet", DEBIAN))) {
-        if (args_given(a, "wordnet")) return E_IO;
+    Status opened = synonyms_open(*wordnet, arena, args_text(a, "wordnet", DEBIAN));
+    if (opened) {
+        if (args_given(a, "wordnet")) return opened;
         err_clear();
         *wordnet = NULL;
     }

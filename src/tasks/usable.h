@@ -12,9 +12,9 @@
 #ifndef TASKS_USABLE_H
 #define TASKS_USABLE_H
 
-#include "tasks/dataset.h"
 #include "num/stats.h"
 #include "num/tensor.h"
+#include "tasks/dataset.h"
 
 typedef struct {
     int64_t n;         /* examples of the split */

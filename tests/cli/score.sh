@@ -40,6 +40,8 @@ expect 3 'row 1: label 0\.1, expected 0 or 1' 'labels that are none' --task defe
 expect 3 "no column is called 'cost'" 'a missing effort that was named' --task defect --label buggy --score p \
     --effort cost "$t/d.csv"
 
+printf 'label,score,effort\n1,.5,3\n0,.4,x\n' >"$t/e.csv"
+expect 3 ":3: 'x' in column 3" 'an effort that is no number' --task defect "$t/e.csv"
 printf 'commit,label,score\n1,0,.9\n1,1,.8\n2,0,.5\n3,1,.1\n3,0,.2\n3,0,.3\n' >"$t/l.csv"
 expect 0 '^IFA +1\.5000' 'lines by hand: one and two clean ones first' --task lines --draws 10 "$t/l.csv"
 grep -q '2 commits with a faulty one (1 without' "$t/out"
