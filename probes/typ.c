@@ -136,7 +136,7 @@ static Status probe_layers(Run *r, Arena *run, Model *m, const Data *d, Kind kin
 {
     Arena step = arena_open(0);
     Features f;
-    TRY(features_extract(&f, run, &step, m, hooks_new(run), &d->examples, POOL_MEAN, NULL, NULL));
+    TRY(features_extract(&f, run, &step, m, hooks_new(run), &d->examples, FEATURE_MEAN, NULL, NULL));
     out->layers = f.layers;
     for (int l = 0; l < f.layers; l++) {
         if (run_stopped()) return run_interrupted();

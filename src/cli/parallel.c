@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/sha256.h"
+#include "base/sha256.h"
 #include "num/kernels.h"
 
 typedef struct {

@@ -11,7 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/file.h"
-#include "cli/sha256.h"
+#include "base/sha256.h"
 #include "num/stats.h"
 #include "plot/plot.h"
 

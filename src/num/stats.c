@@ -159,6 +159,21 @@ int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const do
 
 /* ---- the bootstrap ---- */
 
+static void draw_rows(int64_t *index, int64_t n, uint64_t stream, int draw)
+{
+    for (int64_t i = 0; i < n; i++) index[i] = rng_below(stream, (uint64_t)draw * (uint64_t)n + (uint64_t)i, n);
+}
+
+/* value (draws) is sorted in place; NaN somewhere is NaN at both ends. */
+static Interval middle(double *value, int draws)
+{
+    for (int d = 0; d < draws; d++)
+        if (isnan(value[d])) return (Interval){NAN, NAN};
+    gsl_sort(value, 1, (size_t)draws);
+    return (Interval){gsl_stats_quantile_from_sorted_data(value, 1, (size_t)draws, 0.025),
+                      gsl_stats_quantile_from_sorted_data(value, 1, (size_t)draws, 0.975)};
+}
+
 Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_t stream)
 {
     if (n < 1 || draws < 2) return (Interval){NAN, NAN};
@@ -166,12 +181,10 @@ Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_
     int64_t *index = arena_take(&scratch, sizeof *index * (size_t)n);
     double *value = arena_take(&scratch, sizeof *value * (size_t)draws);
     for (int d = 0; d < draws; d++) {
-        for (int64_t i = 0; i < n; i++) index[i] = rng_below(stream, (uint64_t)d * (uint64_t)n + (uint64_t)i, n);
+        draw_rows(index, n, stream, d);
         value[d] = stat(index, n, user);
     }
-    gsl_sort(value, 1, (size_t)draws);
-    Interval r = {gsl_stats_quantile_from_sorted_data(value, 1, (size_t)draws, 0.025),
-                  gsl_stats_quantile_from_sorted_data(value, 1, (size_t)draws, 0.975)};
+    Interval r = middle(value, draws);
     arena_close(&scratch);
     return r;
 }
@@ -191,6 +204,69 @@ Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t st
         void *out;
     } user = {.in = x};
     return stats_bootstrap(n, mean_at, user.out, draws, stream);
+}
+
+/* value (k,draws) of stat on drawn rows, less that of b where there is a b. */
+static void draw_all(double *value, Arena *a, int k, int64_t n, StatsFn *stat, void *user, void *other, int draws,
+                     uint64_t stream)
+{
+    int64_t *index = arena_take(a, sizeof *index * (size_t)n);
+    double *mine = arena_zero(a, sizeof *mine * (size_t)k), *theirs = arena_zero(a, sizeof *mine * (size_t)k);
+    for (int d = 0; d < draws; d++) {
+        draw_rows(index, n, stream, d);
+        stat(mine, index, n, user);
+        if (other) stat(theirs, index, n, other);
+        for (int i = 0; i < k; i++) value[i * draws + d] = mine[i] - theirs[i];
+    }
+}
+
+void stats_bootstrap_all(Interval *ci95, int k, int64_t n, StatsFn *stat, void *user, int draws, uint64_t stream)
+{
+    for (int i = 0; i < k; i++) ci95[i] = (Interval){NAN, NAN};
+    if (n < 1 || draws < 2) return;
+    Arena scratch = arena_open(0);
+    double *value = arena_take(&scratch, sizeof *value * (size_t)k * (size_t)draws);
+    draw_all(value, &scratch, k, n, stat, user, NULL, draws, stream);
+    for (int i = 0; i < k; i++) ci95[i] = middle(value + i * draws, draws);
+    arena_close(&scratch);
+}
+
+void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void *a, void *b, int draws,
+                            uint64_t stream)
+{
+    for (int i = 0; i < k; i++) out[i] = (Contrast){NAN, NAN, {NAN, NAN}};
+    if (n < 1) return;
+    Arena scratch = arena_open(0);
+    int64_t *all = arena_take(&scratch, sizeof *all * (size_t)n);
+    double *mine = arena_take(&scratch, sizeof *mine * (size_t)k),
+           *theirs = arena_take(&scratch, sizeof *mine * (size_t)k);
+    for (int64_t i = 0; i < n; i++) all[i] = i;
+    stat(mine, all, n, a), stat(theirs, all, n, b);
+    for (int i = 0; i < k; i++) out[i].difference = mine[i] - theirs[i];
+    double *value = arena_take(&scratch, sizeof *value * (size_t)k * (size_t)draws);
+    if (draws >= 2) draw_all(value, &scratch, k, n, stat, a, b, draws, stream);
+    for (int i = 0; i < k && draws >= 2; i++) {
+        out[i].ci95 = middle(value + i * draws, draws);
+        int below = 0, above = 0;
+        for (int d = 0; d < draws; d++) below += value[i * draws + d] <= 0, above += value[i * draws + d] >= 0;
+        if (!isnan(out[i].ci95.lo)) out[i].p = fmin(1, 2.0 * ((below < above ? below : above) + 1) / (draws + 1));
+    }
+    arena_close(&scratch);
+}
+
+double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_t stream)
+{
+    if (n < 1 || draws < 1) return NAN;
+    Arena scratch = arena_open((size_t)n + ((size_t)1 << 20));
+    bool *exchanged = arena_zero(&scratch, (size_t)n);
+    double found = fabs(gap(exchanged, n, user));
+    int64_t as_far = 1;
+    for (int d = 0; d < draws; d++) {
+        for (int64_t i = 0; i < n; i++) exchanged[i] = rng_bits(stream, (uint64_t)d * (uint64_t)n + (uint64_t)i) & 1;
+        as_far += fabs(gap(exchanged, n, user)) >= found * (1 - 1e-12); /* sums in another order are equals */
+    }
+    arena_close(&scratch);
+    return (double)as_far / (draws + 1);
 }
 
 /* ---- our generator as one of GSL's ---- */

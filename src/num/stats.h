@@ -11,6 +11,7 @@
 #define NUM_STATS_H
 
 #include <gsl/gsl_rng.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -46,6 +47,26 @@ double stats_quantile(const double *x, int64_t n, double q);        /* interpola
 typedef double StatFn(const int64_t *index, int64_t n, void *user);
 Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_t stream);
 Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t stream);
+
+/* The same for k statistics of the same drawn rows at once: out[0..k-1] of `stat`.  A statistic that is NaN in some
+ * draw has no interval. */
+typedef void StatsFn(double *out, const int64_t *index, int64_t n, void *user);
+void stats_bootstrap_all(Interval *ci95, int k, int64_t n, StatsFn *stat, void *user, int draws, uint64_t stream);
+
+/* Two systems scored on the same rows: k statistics of `a` less those of `b`, both on the same draws.  p is
+ * two-sided, twice the smaller share of draws on either side of 0, at least 2 / (draws + 1). */
+typedef struct {
+    double difference, p;
+    Interval ci95;
+} Contrast;
+void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void *a, void *b, int draws,
+                            uint64_t stream);
+
+/* Randomisation test (Fisher; Noreen 1989): under the null hypothesis the two systems' outputs may be exchanged in
+ * any row.  `gap` gives the difference when the marked rows are exchanged; p is the share of random exchanges, and
+ * the outcome itself, that differ at least as much as no exchange. */
+typedef double GapFn(const bool *exchanged, int64_t n, void *user);
+double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_t stream);
 
 /* Counts of x in `bins` equal cells of [lo,hi); hi itself falls in the last.  Returns how many fell outside. */
 int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const double *x, int64_t n);

@@ -27,6 +27,9 @@ typedef struct {
     int n_penalties;
     int most_iterations; /* per penalty; 0: 1000 */
     double tolerance;    /* of the norm of the scaled gradient (the loss starts at log C); 0: 1e-4 */
+    int hidden;          /* units of the multi-layer perceptron; 0: 32 */
+    uint64_t seed;       /* of what is drawn: starting weights, the order of rows */
+    bool by_loss; /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
 } ProbeConfig;
 
 typedef struct {
@@ -35,10 +38,12 @@ typedef struct {
     int n_labels;
     int64_t *confusion;   /* (C,C) on test: row the true label, column the predicted */
     int32_t *predicted;   /* (N) every example, for stats_mcnemar between two probes */
+    Tensor probability;   /* (N,C) F64 of every label for every example; `predicted` is the likeliest */
     double penalty, loss; /* the chosen one; the objective there */
+    double gradient;      /* the norm of the objective's gradient there */
     int iterations;       /* of the chosen fit */
     bool converged;       /* the chosen fit reached the tolerance */
-    Tensor weight, bias;  /* (C,D) and (C) F64, for standardised features */
+    Tensor weight, bias;  /* (C,D) and (C) F64, for standardised features: of linear classifiers */
     Tensor mean, sd;      /* (D) F64 of the training rows; sd 0 marks a constant column */
 } ProbeResult;
 
@@ -47,7 +52,8 @@ typedef struct {
 Status probe_fit(ProbeResult *out, Arena *, Tensor features, const Dataset *, const int32_t *label,
                  const ProbeConfig *);
 
-void probe_majority(ProbeResult *out, Arena *, const Dataset *); /* always the most frequent training label */
+/* Always the most frequent training label; its probabilities are the labels' training shares. */
+void probe_majority(ProbeResult *out, Arena *, const Dataset *);
 
 /* Bag of tokens (N,K) F32: log(1 + count) of the K <= most tokens that occur in the most training texts, and in
  * at least two (frequency cut-off; ties in order of first appearance).  Tokens are BPE pieces, or, with bpe NULL,

@@ -9,10 +9,10 @@
 #include <cjson/cJSON.h>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "cli/experiment.h"
 #include "cli/run.h"
-#include "cli/sha256.h"
 
 static int fail_at_job = -1, crash_at_job = -1;
 

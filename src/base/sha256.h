@@ -1,6 +1,6 @@
-/* SHA-256 (FIPS 180-4), for the manifest's hashes of input files and the names of kept jobs. */
-#ifndef CLI_SHA256_H
-#define CLI_SHA256_H
+/* SHA-256 (FIPS 180-4), for hashes of input files and the names of what is kept. */
+#ifndef BASE_SHA256_H
+#define BASE_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* FIPS 180-4 as written: message schedule, 64 rounds, big-endian words.  The round constants are the first 32
  * bits of the fractional parts of the cube roots of the first 64 primes. */
-#include "cli/sha256.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,0 +1,16 @@
+/* Columns of numbers from a table: CSV with a line of names (RFC 4180: fields may be quoted), or JSON Lines, one
+ * object a row, for which a name may be a path ("features.la").  "la+ld" is the sum of two columns.  Booleans are 0
+ * and 1. */
+#ifndef IO_COLUMNS_H
+#define IO_COLUMNS_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+/* column[k] (rows) for each of the n wanted.  The format is read off the file: one that begins with `{` is JSON
+ * Lines. E_IO; E_FORMAT names the line and the column and, for CSV, the names that there are. */
+Status columns_read(double **column, int64_t *rows, Arena *, const char *path, int n, const char *const *wanted);
+
+#endif

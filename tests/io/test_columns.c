@@ -1,0 +1,89 @@
+/* Columns of numbers from CSV and JSON Lines, good and bad. */
+#include "expect.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "io/columns.h"
+
+static Arena arena;
+static char dir[] = "/tmp/vernier-columns-XXXXXX", path[64];
+
+static int begin(void **state)
+{
+    (void)state;
+    arena = arena_open((size_t)1 << 30);
+    strcpy(dir + strlen(dir) - 6, "XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/t", dir);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    unlink(path);
+    rmdir(dir);
+    arena_close(&arena);
+    return 0;
+}
+
+static double *column[2];
+static int64_t rows;
+
+static Status read_text(const char *text, const char *a, const char *b)
+{
+    assert_int_equal(file_write(path, text, strlen(text)), OK);
+    const char *const wanted[] = {a, b};
+    return columns_read(column, &rows, &arena, path, 2, wanted);
+}
+
+static void reads(void **state)
+{
+    (void)state;
+    assert_int_equal(read_text("x,\"y,\"\"q\"\r\n1,2\r\n\"3\",\"-4e1\"\n\n", "x", "y,\"q"), OK);
+    assert_true(rows == 2 && column[0][1] == 3 && column[1][0] == 2 && column[1][1] == -40);
+    assert_int_equal(read_text("a,b\nTrue,1\nfalse,2", "a", "a+b"), OK);
+    assert_true(rows == 2 && column[0][0] == 1 && column[1][0] == 2 && column[1][1] == 2);
+    assert_int_equal(
+        read_text("{\"f\": {\"a\": 1, \"b\": 2}, \"l\": true}\n\n{\"f\": {\"a\": 3, \"b\": 4}, \"l\": 0}", "l",
+                  "f.a+f.b"),
+        OK);
+    assert_true(rows == 2 && column[0][0] == 1 && column[0][1] == 0 && column[1][0] == 3 && column[1][1] == 7);
+    Buf many = buf_open(&arena);
+    buf_print(&many, "a,b\n");
+    for (int i = 0; i < 3000; i++) buf_print(&many, "%d,%d\n", i, -i);
+    assert_int_equal(read_text(many.text, "b", "a"), OK);
+    assert_true(rows == 3000 && column[0][2999] == -2999 && column[1][1500] == 1500);
+}
+
+static void refuses(const char *text, const char *a, const char *said)
+{
+    assert_int_equal(read_text(text, a, a), E_FORMAT);
+    EXPECT(strstr(err_message(), said), "'%s' does not say '%s'", err_message(), said);
+    err_clear();
+}
+
+static void bad_files(void **state)
+{
+    (void)state;
+    refuses("a,b\n1,2\n", "c", "no column is called 'c'; there are a, b");
+    refuses("a,b\n1,2\n3\n", "a", ":3: 1 fields, expected the 2");
+    refuses("a,b\n1,x\n", "b", ":2: 'x' in column 2");
+    refuses("a,b\n1,nan\n", "b", "expected a number");
+    refuses("a\n\"1\n", "a", "has no end");
+    refuses("a,b\n\"1\"2,3\n", "a", "expected a comma");
+    refuses("a\n", "a", "has no rows");
+    refuses("", "a", "no column");
+    refuses("{\"a\": \"x\"}\n", "a", "'a' is something else");
+    refuses("{\"a\": 1}\n{\"b\": 1}\n", "a", ":2: 'a' is absent");
+    refuses("{\"a\": 1}\n{\"a\": \n", "a", "line 2");
+    assert_int_equal(columns_read(column, &rows, &arena, "/nonexistent", 0, NULL), E_IO);
+    err_clear();
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+SUITE(T(reads), T(bad_files))
