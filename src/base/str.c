@@ -88,6 +88,45 @@ bool str_int(const char *s, int64_t *out)
     return true;
 }
 
+/* No overlong forms, no surrogates, at most U+10FFFF. */
+size_t utf8_sequence(const char *text, size_t left)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t n = s[0] < 0x80                   ? 1
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+               : s[0] >> 4 == 0xe            ? 3
+               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                             : 0;
+    if (!n || n > left) return 0;
+    for (size_t i = 1; i < n; i++)
+        if (s[i] >> 6 != 2) return 0;
+    if (s[0] == 0xe0 && s[1] < 0xa0) return 0;
+    if (s[0] == 0xed && s[1] > 0x9f) return 0;
+    if (s[0] == 0xf0 && s[1] < 0x90) return 0;
+    if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
+    return n;
+}
+
+char *utf8_repair(Arena *a, const char *s, size_t n, size_t *len, int64_t *replaced)
+{
+    static const char MARK[] = "\xef\xbf\xbd";
+    size_t bad = 0, to = 0;
+    for (size_t i = 0, step; i < n; i += step ? step : 1) {
+        step = s[i] ? utf8_sequence(s + i, n - i) : 0;
+        bad += !step;
+    }
+    char *out = arena_take(a, n + 2 * bad + 1);
+    for (size_t i = 0, step; i < n; i += step ? step : 1) {
+        step = s[i] ? utf8_sequence(s + i, n - i) : 0;
+        memcpy(out + to, step ? s + i : MARK, step ? step : 3);
+        to += step ? step : 3;
+    }
+    out[to] = 0;
+    *len = to;
+    *replaced += (int64_t)bad;
+    return out;
+}
+
 static size_t distance(const char *a, const char *b)
 {
     enum { MOST = 63 };
