@@ -9,7 +9,7 @@
 static size_t valid_length(const char *text, size_t len)
 {
     size_t at = 0;
-    for (size_t n; at < len && (n = utf8_sequence(text + at, len - at)) > 0;) at += n;
+    for (size_t n; at < len && (n = utf8_length(text + at, len - at)) > 0;) at += n;
     return at;
 }
 
