@@ -31,6 +31,7 @@ static const Option OPTIONS[] = {
     {"features", NULL, "mine: add the 14 measures of each commit's history"},
     {"repo", "NAME", "mine: what the records call the repository (default: its directory)"},
     {"resume", NULL, "mine: go on where a killed run of the same options stopped"},
+    {"task", "TASK", "sheet: typ, ccm or ltp"},
     {"n", "N", "mine: stop after N records; make changes: how many (default 2000)"},
     {0}};
 static const Command DATA = {.name = "data",
