@@ -27,7 +27,7 @@ static const Option OPTIONS[] = {
     {"max-files", "N", "mine: most files of a change (default 3; 0: no limit)"},
     {"max-chars", "N", "mine: most characters of a change's lines (default 2000; 0: no limit)"},
     {"max-bytes", "N", "mine: most bytes of a file (default 1048576)"},
-    {"context", "N", "mine: kept lines around each change (default 1)"},
+    {"context", "N", "mine: kept lines around each change (default 1; typ wants whole methods: 1000)"},
     {"features", NULL, "mine: add the 14 measures of each commit's history"},
     {"repo", "NAME", "mine: what the records call the repository (default: its directory)"},
     {"resume", NULL, "mine: go on where a killed run of the same options stopped"},

@@ -49,21 +49,30 @@ static Status study(Maker *m, const Pool *p)
     return OK;
 }
 
+/* The two measures of the rules: whole words, and stems. */
+enum { MEASURES = 2 };
+static const struct {
+    int least, stem;
+} MEASURE[MEASURES] = {{3, 0}, {4, 5}};
+
 typedef struct {
     const PoolItem *item;
-    WordSet said, done; /* stems of the message and of the change */
-    double own;         /* their overlap */
+    WordSet said[MEASURES], done[MEASURES]; /* words of the message and of the change */
+    double own[MEASURES];                   /* their overlap */
     bool spent;
 } Side;
 
 static void measure(Side *s, Arena *a, Table *vocabulary, const PoolItem *item)
 {
     Buf b = buf_open(a);
-    for (int64_t k = 0; k < item->n; k++) buf_print(&b, "%s\n", item->line[k].text);
+    for (int64_t k = 0; k < item->n; k++) buf_print(&b, "%s%s\n", MARK_TEXT[item->line[k].mark], item->line[k].text);
     *s = (Side){.item = item};
-    s->said = word_set(a, vocabulary, item->message, strlen(item->message), 4, 5);
-    s->done = word_set(a, vocabulary, b.text, b.len, 4, 5);
-    s->own = word_overlap(s->said, s->done);
+    for (int i = 0; i < MEASURES; i++) {
+        const char *message = item->message;
+        s->said[i] = word_set(a, vocabulary, message, strlen(message), MEASURE[i].least, MEASURE[i].stem);
+        s->done[i] = word_set(a, vocabulary, b.text, b.len, MEASURE[i].least, MEASURE[i].stem);
+        s->own[i] = word_overlap(s->said[i], s->done[i]);
+    }
 }
 
 static bool near(double x, double y, double factor, double slack)
@@ -71,46 +80,54 @@ static bool near(double x, double y, double factor, double slack)
     return x <= factor * y + slack && y <= factor * x + slack;
 }
 
-/* The best partner's message for the change `done`, so that the pair overlaps as `like` does. */
-static Side *message_for(Side *side, int64_t n, const Side *like, const Side *done, const bool *in_done, double *gap)
+/* How far from the overlap of `like` this message and the change `done` are, in shares of what is allowed: a tenth. */
+static double gap(const Side *like, const Side *said, const Side *done, bool *const in_done[MEASURES])
 {
-    Side *best = NULL;
+    double worst = 0;
+    for (int i = 0; i < MEASURES; i++) {
+        int64_t shared = 0;
+        for (int64_t k = 0; k < said->said[i].n; k++) shared += in_done[i][said->said[i].id[k]];
+        int64_t all = said->said[i].n + done->done[i].n - shared;
+        double here = all ? (double)shared / (double)all : 0;
+        worst = fmax(worst, fabs(here - like->own[i]) / (0.005 + 0.1 * like->own[i]));
+    }
+    return worst;
+}
+
+/* The first unused message of the same repository and language and of like length that makes a like pair, or NULL. */
+static Side *message_for(Side *side, int64_t n, const Side *like, const Side *done, bool *const in_done[MEASURES])
+{
     for (int64_t i = 0; i < n; i++) {
         Side *s = &side[i];
         if (s->spent || s == like || s == done || s->item->lang != done->item->lang ||
-            strcmp(s->item->repo, done->item->repo) || !near((double)s->said.n, (double)like->said.n, 1, 1))
+            strcmp(s->item->repo, done->item->repo) || !near((double)s->said[0].n, (double)like->said[0].n, 1, 1))
             continue;
-        int64_t shared = 0;
-        for (int64_t k = 0; k < s->said.n; k++) shared += in_done[s->said.id[k]];
-        int64_t all = s->said.n + done->done.n - shared;
-        double here = fabs((all ? (double)shared / (double)all : 0) - like->own);
-        if (best && here >= *gap) continue;
-        best = s;
-        *gap = here;
-        if (here < 0.002 + 0.02 * like->own) break;
+        if (gap(like, s, done, in_done) <= 1) return s;
     }
-    return best;
+    return NULL;
 }
 
-/* Finds change and message for a False row like `like`: true when the overlaps agree to a tenth. */
-static bool partner(Side *side, int64_t n, const Side *like, bool *in_done, Side **said, Side **done)
+static void mark_words(bool *const in_done[MEASURES], const Side *s, bool on)
 {
-    double least = 0.005 + 0.1 * like->own;
+    for (int i = 0; i < MEASURES; i++)
+        for (int64_t k = 0; k < s->done[i].n; k++) in_done[i][s->done[i].id[k]] = on;
+}
+
+/* Finds change and message for a False row like `like`. */
+static bool partner(Side *side, int64_t n, const Side *like, bool *const in_done[MEASURES], Side **said, Side **done)
+{
     int tried = 0;
-    for (int64_t i = 0; i < n && tried < MOST_TRIED; i++) {
+    *said = NULL;
+    for (int64_t i = 0; i < n && tried < MOST_TRIED && !*said; i++) {
         Side *d = &side[i];
-        if (d->spent || d == like || !near((double)d->done.n, (double)like->done.n, 1.25, 1)) continue;
+        if (d->spent || d == like || !near((double)d->done[0].n, (double)like->done[0].n, 1.25, 1)) continue;
         tried++;
-        double gap = 2;
-        for (int64_t k = 0; k < d->done.n; k++) in_done[d->done.id[k]] = true;
-        Side *s = message_for(side, n, like, d, in_done, &gap);
-        for (int64_t k = 0; k < d->done.n; k++) in_done[d->done.id[k]] = false;
-        if (!s || gap > least) continue;
-        *said = s;
+        mark_words(in_done, d, true);
+        *said = message_for(side, n, like, d, in_done);
+        mark_words(in_done, d, false);
         *done = d;
-        return true;
     }
-    return false;
+    return *said != NULL;
 }
 
 Status make_ccm(Maker *m, const Pool *p)
@@ -119,7 +136,8 @@ Status make_ccm(Maker *m, const Pool *p)
     Table vocabulary = table_open(m->arena, 1 << 14);
     Side *side = NEW(m->arena, Side, p->n + 1);
     for (int64_t i = 0; i < p->n; i++) measure(&side[i], m->arena, &vocabulary, &p->item[i]);
-    bool *in_done = NEW(m->arena, bool, vocabulary.count + 1);
+    bool *in_done[MEASURES];
+    for (int i = 0; i < MEASURES; i++) in_done[i] = NEW(m->arena, bool, vocabulary.count + 1);
     for (int64_t i = 0; i < p->n; i++) {
         Side *like = &side[i], *said, *done;
         int split = maker_split(m, 2);

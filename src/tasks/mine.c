@@ -218,9 +218,18 @@ static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const cha
     return subject_readable(c->message) ? MINE_written : MINE_unreadable_message;
 }
 
+/* A header (.h) is C++ beside C++ files, and where C++ is wanted and C is not. */
+static Lang language(const Mine *m, const RepoDelta *d, bool beside_cpp)
+{
+    const char *dot = strrchr(d->new_path, '.');
+    Lang lang = lang_of_path(d->new_path);
+    bool cpp = m->options.lang[LANG_CPP] && (beside_cpp || !m->options.lang[LANG_C]);
+    return lang == LANG_C && cpp && !strcmp(dot, ".h") ? LANG_CPP : lang;
+}
+
 static bool is_taken(const Mine *m, const RepoDelta *d)
 {
-    return m->options.lang[lang_of_path(d->new_path)];
+    return m->options.lang[language(m, d, false)];
 }
 
 /* Lines without the blanks at their ends. */
@@ -239,9 +248,11 @@ static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
     const MineOptions *o = &m->options;
     int64_t chars = 0, lines = 0;
     Lang lang = LANG_NONE;
+    bool cpp = false;
+    for (int64_t i = 0; i < n; i++) cpp |= lang_of_path(delta[i].new_path) == LANG_CPP;
     for (int64_t i = 0; i < n; i++) {
         if (!is_taken(m, &delta[i])) continue;
-        Lang this = lang_of_path(delta[i].new_path);
+        Lang this = language(m, &delta[i], cpp);
         if (lang && this != lang && !o->mixed) return MINE_languages;
         lang = this;
         c->n_files++;
@@ -255,9 +266,12 @@ static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
         ChangeFile *f = &c->file[c->n_files++];
         LinesResult got = repo_lines(m->repo, &m->step, &delta[i], o->context, o->max_bytes, f, &m->stats.replaced);
         if (got) return REASON[got];
+        f->lang = language(m, &delta[i], cpp);
         for (int64_t k = 0; k < f->n; k++) {
-            chars += visible(&f->line[k]);
-            lines += f->line[k].kind != LINE_KEEP;
+            bool changed = f->line[k].kind != LINE_KEEP, before = k > 0 && f->line[k - 1].kind != LINE_KEEP;
+            bool after = k + 1 < f->n && f->line[k + 1].kind != LINE_KEEP;
+            if (changed || before || after) chars += visible(&f->line[k]); /* context beyond one line is free */
+            lines += changed;
         }
         if (o->max_chars && chars > o->max_chars) return MINE_chars;
     }

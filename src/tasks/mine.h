@@ -29,7 +29,7 @@ typedef struct {
     int context; /* kept lines around a change */
     int min_words, max_words;
     int64_t max_files;    /* of a change; 0 in any of these: no limit */
-    int64_t max_chars;    /* of a change's lines without the blanks at their ends */
+    int64_t max_chars;    /* of a change's lines and one line of context, without the blanks at their ends */
     int64_t max_bytes;    /* of a file */
     int64_t since, until; /* seconds since 1970; until is exclusive */
     int64_t most;         /* stop after so many records */

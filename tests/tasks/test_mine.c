@@ -253,6 +253,9 @@ static void make_odd_commits(void)
     put_text("m.py", "m = 2\n");
     put_text("Top.java", "t1\nt2\n");
     commit_as("Ann", t + 7, "change two languages at once", NULL);
+    put_text("x.h", "int x;\n");
+    put_text("x.cc", "int x = 1;\n");
+    commit_as("Ann", t + 7, "add a header and its source", NULL); /* one language: C++ */
     put_text("README", "more words\n");
     commit_as("Ann", t + 8, "write down some more words", NULL);
     put_text("Top.java", "t1\nt2\nt3\nt4\n");
@@ -270,7 +273,7 @@ static void passes_over_the_odd(void **state)
                               MINE_huge,  MINE_languages, MINE_no_code, MINE_unreadable_message};
     for (size_t i = 0; i < sizeof ONE / sizeof *ONE; i++)
         EXPECT(s.count[ONE[i]] == 1, "%s: %lld", MINE_NAME[ONE[i]], (long long)s.count[ONE[i]]);
-    assert_int_equal(s.count[MINE_written], 5);
+    assert_int_equal(s.count[MINE_written], 6);
     assert_int_equal(s.replaced, 1);
     int64_t sum = 0;
     for (int i = 0; i < MINE_REASONS; i++) sum += s.count[i];
@@ -278,7 +281,7 @@ static void passes_over_the_odd(void **state)
     for (int k = 0; k < SUBJECT_KINDS; k++) o.keep[k] = true;
     o.out = str_print(&arena, "%s/o2.jsonl", dir);
     s = mine(&o, 100);
-    assert_int_equal(s.count[MINE_written], 9);
+    assert_int_equal(s.count[MINE_written], 10);
 }
 
 /* An object that is gone or damaged costs its commit, not the run. */
