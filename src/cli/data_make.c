@@ -86,9 +86,13 @@ static Status make_changes(const Args *a, const char *out)
         arena_drop(&step, mark);
     }
     arena_close(&step);
-    if (!signals_seen()) return writer_close(&w);
-    writer_abandon(&w);
-    return fail(E_INTERRUPT, "interrupted; nothing was written to %s", out);
+    if (signals_seen()) {
+        writer_abandon(&w);
+        return fail(E_INTERRUPT, "interrupted; nothing was written to %s", out);
+    }
+    TRY(writer_close(&w));
+    if (!args_quiet(a)) fprintf(stderr, "%lld invented changes in %s\n", (long long)n, out);
+    return OK;
 }
 
 static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)

@@ -3,17 +3,18 @@
  * A record holds the change in diff order: per file its lines, each kept, added or removed.  The file format is JSON
  * Lines, one change a row:
  *
- *   {"repo": "a/b", "id": "0c1f...", "parents": ["..."], "author": "A. N. Other", "time": 1202059522, "message": "...",
+ *   {"repo": "a/b", "id": "0c1f...", "parents": ["..."], "author": "Ann", "time": 1202059522, "message": "...",
  *    "files": [{"old": "src/A.java", "new": "src/A.java", "status": "modified", "lang": "java",
  *               "lines": [" kept", "-removed", "+added"]}],
  *    "label": 1, "kind": "rename", "features": {"la": 3, ...}}
  *
- * label (1: the change introduced a defect), kind (of a generated change) and features are there where they are known.
- * Text is UTF-8; bytes that are not become U+FFFD and are counted.
+ * label (1: the change introduced a defect), kind (of a generated change) and features are there where they are
+ * known.  Text is UTF-8; bytes that are not become U+FFFD and are counted.
  *
  * Two other layouts are read, told apart by their fields: a mined commit with `diff` ("<keep>path<add>line<del>line"
- * ...; a kept segment that is a path opens a file) and `msg`, and a defect-prediction commit with `added` and `removed`
- * line lists, whose paths and interleaving are unknown (`ordered` is false, one Java file with an empty path).
+ * ...; a kept segment that is a path opens a file) and `msg`, and a defect-prediction commit with `added` and
+ * `removed` line lists, whose paths and interleaving are unknown (`ordered` is false, one Java file with an empty
+ * path).
  *
  *   ChangeReader in;
  *   TRY(changes_open(&in, path));

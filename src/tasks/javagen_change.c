@@ -1,5 +1,5 @@
-/* A method's shape is a list of lines.  "$x" stands for a drawn name, and "good~bad~what" for a line with a wrong form:
- * `what` is how a message speaks of it.  An edit marks lines as removed and added, so the diff is exact. */
+/* A method's shape is a list of lines.  "$x" stands for a drawn name, and "good~bad~what" for a line with a wrong
+ * form: `what` is how a message speaks of it.  An edit marks lines as removed and added, so the diff is exact. */
 #include "tasks/javagen_change.h"
 
 #include <ctype.h>
@@ -60,19 +60,6 @@ static const char *const SHAPE[][MOST_LINES] = {
     {"public $N $m($N $l, $N $t) {", "    boolean $f = $t != 0;", "    String $s = \"$l\";",
      "    if (!$f) {~    if ($f) {~check for zero", "        throw new ArithmeticException($s);", "    }",
      "    return $l / $t;~    return $t / $l;~order of the operands", "}"}};
-
-typedef enum {
-    EDIT_RENAME,
-    EDIT_CHECK,
-    EDIT_LOG,
-    EDIT_METHOD,
-    EDIT_CONSTANT,
-    EDIT_TYPE,
-    EDIT_FIX,
-    EDIT_PLANT,
-    EDITS
-} Edit;
-static const char *const EDIT_NAME[EDITS] = {"rename", "check", "log", "method", "constant", "type", "fix", "plant"};
 
 typedef struct {
     char text[LINE];
@@ -303,91 +290,129 @@ static void say(Gen *g, const char *verb, const char *identifier, const char *ge
         put(g->message, sizeof g->message, "%s %s %s", verb, *general ? general : "a name", PICK(g, PLACE));
 }
 
-static int edit(Gen *g, Edit e, const char *const *shape)
+/* What an edit works on: the method's shape, and one of its lines with a wrong form. */
+typedef struct {
+    const char *const *shape;
+    int line;
+    char what[LINE]; /* how a message speaks of that line */
+} Target;
+typedef const char *const Words[];
+
+static int rename_variable(Gen *g, const Target *t)
 {
-    static const char *const FIX[] = {"Fix", "Correct", "Repair"}, *const CHANGE[] = {"Rework", "Simplify", "Adjust",
-                                                                                      "Clean up"};
-    int flaws = 0, label = 0, first = g->n;
-    char what[LINE], text[LINE], name[32];
-    while (flawed_line(shape, flaws) >= 0) flaws++;
-    int line = flawed_line(shape, below(g, flaws));
-    fill(g, what, shape[line], 2);
-    switch (e) {
-    case EDIT_RENAME: {
-        char *const old[] = {g->number, g->flag};
-        const char *word = PICK(g, old);
-        plain(g, shape, LINE_KEEP, -1);
-        name_of(g, name, "");
-        substitute(g, first, word, name);
-        put(text, sizeof text, "%s to %s", word, name);
-        say(g, "Rename", text, g->difficulty > 1 ? "a variable" : "");
-        break;
-    }
-    case EDIT_CHECK: {
-        bool array = strstr(shape[0], "$a") != NULL, string = strstr(shape[0], "$s") != NULL;
-        const char *object = array ? g->array : string ? g->string : g->number;
-        put(text, sizeof text, array || string ? "if (%s == null) {" : "if (%s < 0) {", object);
-        const char *const lines[] = {text, "    throw new IllegalArgumentException();", "}"};
-        insert(g, shape, lines, 3);
-        say(g, PICK(g, ((const char *const[]){"Check", "Validate", "Guard against missing"})), object, "the input");
-        break;
-    }
-    case EDIT_LOG: {
-        put(text, sizeof text, "logger.debug(\"%s: \" + %s);", g->method,
-            strstr(shape[0], "$l") ? g->number : "this");
-        const char *const lines[] = {text};
-        insert(g, shape, lines, 1);
-        say(g, PICK(g, ((const char *const[]){"Log", "Trace", "Report"})), g->number, "what is done");
-        break;
-    }
-    case EDIT_METHOD:
-        label = below(g, 4) == 0;
-        add_line(g, LINE_ADD, "");
-        plain(g, shape, LINE_ADD, label ? line : -1);
-        say(g, PICK(g, ((const char *const[]){"Add", "Introduce", "Implement"})), g->method, "a new operation");
-        break;
-    case EDIT_CONSTANT: {
-        char from[16], to[16];
-        plain(g, shape, LINE_KEEP, -1);
-        put(from, sizeof from, "%d", g->constant);
-        put(to, sizeof to, "%d", g->constant * (2 + below(g, 4)));
-        substitute(g, first, from, to);
-        put(text, sizeof text, "limit from %s to %s", from, to);
-        say(g, PICK(g, ((const char *const[]){"Raise", "Increase", "Change"})), text, "the limit");
-        break;
-    }
-    case EDIT_TYPE: {
-        plain(g, shape, LINE_KEEP, -1);
-        const char *wide = strcmp(g->type, "double") && strcmp(g->type, "float") ? "long" : "double";
-        if (!strcmp(wide, g->type)) wide = "int";
-        substitute(g, first, g->type, wide);
-        put(text, sizeof text, "%s for %s", wide, g->number);
-        say(g, "Use", text, "another type");
-        break;
-    }
-    case EDIT_FIX:
-        turn(g, shape, line, false);
-        say(g, PICK(g, FIX), what, what);
-        break;
-    default:
-        label = 1;
-        turn(g, shape, line, true);
-        say(g,
-            g->difficulty ? PICK(g, CHANGE)
-                          : PICK(g, ((const char *const[]){"Quick change of", "Hurried update of"})),
-            what, what);
-        break;
-    }
+    const char *const old[] = {g->number, g->flag}, *word = PICK(g, old);
+    char name[32], text[LINE];
+    int first = g->n;
+    plain(g, t->shape, LINE_KEEP, -1);
+    name_of(g, name, "");
+    substitute(g, first, word, name);
+    put(text, sizeof text, "%s to %s", word, name);
+    say(g, "Rename", text, g->difficulty > 1 ? "a variable" : "");
+    return 0;
+}
+
+static int add_check(Gen *g, const Target *t)
+{
+    static Words VERB = {"Check", "Validate", "Guard against missing"};
+    bool array = strstr(t->shape[0], "$a") != NULL, string = strstr(t->shape[0], "$s") != NULL;
+    const char *object = array ? g->array : string ? g->string : g->number;
+    char text[LINE];
+    put(text, sizeof text, "if (%s %s) {", object, array || string ? "== null" : "< 0");
+    const char *const lines[] = {text, "    throw new IllegalArgumentException();", "}"};
+    insert(g, t->shape, lines, COUNT(lines));
+    say(g, PICK(g, VERB), object, "the input");
+    return 0;
+}
+
+static int add_log(Gen *g, const Target *t)
+{
+    static Words VERB = {"Log", "Trace", "Report"};
+    const char *object = strstr(t->shape[0], "$l") ? g->number : "this";
+    char text[LINE];
+    put(text, sizeof text, "logger.debug(\"%s: \" + %s);", g->method, object);
+    const char *const lines[] = {text};
+    insert(g, t->shape, lines, COUNT(lines));
+    say(g, PICK(g, VERB), object, "what is done");
+    return 0;
+}
+
+static int add_method(Gen *g, const Target *t)
+{
+    static Words VERB = {"Add", "Introduce", "Implement"};
+    int label = below(g, 4) == 0;
+    add_line(g, LINE_ADD, "");
+    plain(g, t->shape, LINE_ADD, label ? t->line : -1);
+    say(g, PICK(g, VERB), g->method, "a new operation");
     return label;
 }
 
-/* Does the edit fit the shape?  A constant and a number type must occur in it. */
-static bool fits(Edit e, const char *const *shape)
+static int raise_constant(Gen *g, const Target *t)
 {
-    const char *needs = e == EDIT_CONSTANT ? "$K" : e == EDIT_TYPE ? "$N" : e == EDIT_RENAME ? "$l" : "";
+    static Words VERB = {"Raise", "Increase", "Change"};
+    char from[16], to[16], text[LINE];
+    int first = g->n;
+    plain(g, t->shape, LINE_KEEP, -1);
+    put(from, sizeof from, "%d", g->constant);
+    put(to, sizeof to, "%d", g->constant * (2 + below(g, 4)));
+    substitute(g, first, from, to);
+    put(text, sizeof text, "limit from %s to %s", from, to);
+    say(g, PICK(g, VERB), text, "the limit");
+    return 0;
+}
+
+static int change_type(Gen *g, const Target *t)
+{
+    bool real = !strcmp(g->type, "double") || !strcmp(g->type, "float");
+    const char *other = real ? "double" : "long";
+    if (!strcmp(other, g->type)) other = "int";
+    char text[LINE];
+    int first = g->n;
+    plain(g, t->shape, LINE_KEEP, -1);
+    substitute(g, first, g->type, other);
+    put(text, sizeof text, "%s for %s", other, g->number);
+    say(g, "Use", text, "another type");
+    return 0;
+}
+
+static int fix_defect(Gen *g, const Target *t)
+{
+    static Words VERB = {"Fix", "Correct", "Repair"};
+    turn(g, t->shape, t->line, false);
+    say(g, PICK(g, VERB), t->what, t->what);
+    return 0;
+}
+
+static int plant_defect(Gen *g, const Target *t)
+{
+    static Words VERB = {"Rework", "Simplify", "Adjust", "Clean up"},
+                 HASTE = {"Quick change of", "Hurried update of"};
+    turn(g, t->shape, t->line, true);
+    say(g, g->difficulty ? PICK(g, VERB) : PICK(g, HASTE), t->what, t->what);
+    return 1;
+}
+
+static const struct {
+    const char *name, *needs;           /* needs: what must occur in the shape */
+    int (*make)(Gen *, const Target *); /* writes the method, says the message, returns the label */
+} EDIT[] = {{"rename", "$l", rename_variable}, {"check", "", add_check},           {"log", "", add_log},
+            {"method", "", add_method},        {"constant", "$K", raise_constant}, {"type", "$N", change_type},
+            {"fix", "", fix_defect},           {"plant", "", plant_defect}};
+
+static bool fits(const char *needs, const char *const *shape)
+{
     for (int k = 0; k < MOST_LINES && shape[k]; k++)
         if (strstr(shape[k], needs)) return true;
     return false;
+}
+
+static int edit(Gen *g, int which, const char *const *shape)
+{
+    Target t = {.shape = shape};
+    int flaws = 0;
+    while (flawed_line(shape, flaws) >= 0) flaws++;
+    t.line = flawed_line(shape, below(g, flaws));
+    fill(g, t.what, shape[t.line], 2);
+    return EDIT[which].make(g, &t);
 }
 
 /* The whole class: all that is not changed is context. */
@@ -409,7 +434,7 @@ void javagen_change(CodeChange *out, Arena *a, uint64_t seed, int64_t i, int dif
     camel(g.class, sizeof g.class, PICK(&g, JAVA_NOUN), PICK(&g, ROLE));
     g.class[0] = (char)toupper((unsigned char)g.class[0]);
     int methods = 1 + below(&g, MOST_METHODS - 1), edited = below(&g, methods);
-    Edit e = (Edit)below(&g, EDITS);
+    int which = below(&g, COUNT(EDIT));
     char text[LINE];
     put(text, sizeof text, "public class %s {", g.class);
     add_line(&g, LINE_KEEP, text);
@@ -418,14 +443,14 @@ void javagen_change(CodeChange *out, Arena *a, uint64_t seed, int64_t i, int dif
         int shape = below(&g, COUNT(SHAPE));
         draw_names(&g);
         if (m == edited) {
-            while (!fits(e, SHAPE[shape])) shape = below(&g, COUNT(SHAPE));
-            label = edit(&g, e, SHAPE[shape]);
+            while (!fits(EDIT[which].needs, SHAPE[shape])) shape = below(&g, COUNT(SHAPE));
+            label = edit(&g, which, SHAPE[shape]);
         } else {
             plain(&g, SHAPE[shape], LINE_KEEP, -1);
         }
     }
     add_line(&g, LINE_KEEP, "}");
-    *out = (CodeChange){.repo = "generated", .author = "", .kind = EDIT_NAME[e], .label = label, .ordered = true};
+    *out = (CodeChange){.repo = "generated", .author = "", .kind = EDIT[which].name, .label = label, .ordered = true};
     out->id = str_print(a, "%llx-%lld-%d", (unsigned long long)seed, (long long)i, difficulty);
     out->message = str_copy(a, g.message, strlen(g.message));
     out->time = 1577836800 + 3600 * i;

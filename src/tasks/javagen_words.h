@@ -1,4 +1,5 @@
-/* The words that invented Java is made of: methods are a verb and a noun, variables a noun, perhaps with an adjective. */
+/* The words that invented Java is made of: methods are a verb and a noun, variables a noun, perhaps with an
+ * adjective. */
 #ifndef TASKS_JAVAGEN_WORDS_H
 #define TASKS_JAVAGEN_WORDS_H
 

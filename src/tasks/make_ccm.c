@@ -1,8 +1,8 @@
 /* Which message belongs to which change.  See make.h.
  *
- * Matching: for a True pair with overlap x, the unused changes of like size are tried with all unused messages of like
- * length, until one shares about as many words.  Change and message of a False row, and the partners that they were
- * taken from, are then spent. */
+ * Matching: for a True pair with overlap x, the unused changes of like size are tried with all unused messages of
+ * like length, until one shares about as many words.  Change and message of a False row, and the partners that they
+ * were taken from, are then spent. */
 #include <math.h>
 #include <string.h>
 
@@ -80,7 +80,8 @@ static bool near(double x, double y, double factor, double slack)
     return x <= factor * y + slack && y <= factor * x + slack;
 }
 
-/* How far from the overlap of `like` this message and the change `done` are, in shares of what is allowed: a tenth. */
+/* How far from the overlap of `like` this message and the change `done` are, in shares of what is allowed: a tenth.
+ * */
 static double gap(const Side *like, const Side *said, const Side *done, bool *const in_done[MEASURES])
 {
     double worst = 0;

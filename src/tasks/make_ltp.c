@@ -44,8 +44,8 @@ typedef struct {
     int64_t next; /* in the queue, plus 1 */
 } Waiting;
 
-/* Every change offers its lines in random order: the first that has a partner waiting with the other label and the same
- * key makes two rows of one split; else one of its lines waits. */
+/* Every change offers its lines in random order: the first that has a partner waiting with the other label and the
+ * same key makes two rows of one split; else one of its lines waits. */
 Status make_ltp(Maker *m, const Pool *p)
 {
     const MakeOptions *o = m->options;

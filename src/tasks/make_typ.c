@@ -66,8 +66,8 @@ static char *exchanged(Arena *a, const char *text, uint64_t stream)
     return b.text;
 }
 
-/* Methods in turn, ORIG and FAULT.  Both labels are drawn from the methods that could be made faulty.  The study's ORIG
- * and FAULT methods are two draws from one pool: a few meet. */
+/* Methods in turn, ORIG and FAULT.  Both labels are drawn from the methods that could be made faulty.  The study's
+ * ORIG and FAULT methods are two draws from one pool: a few meet. */
 Status make_typ(Maker *m, const Pool *p)
 {
     const MakeOptions *o = m->options;

@@ -170,6 +170,7 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *o)
     m->step = arena_open((size_t)1 << 34);
     Status status = m->stats.complete ? OK : open_parts(m, resume);
     if (status) {
+        if (m->history) history_close(m->history);
         repo_close(m->repo);
         arena_close(&m->step);
         return status;

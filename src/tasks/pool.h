@@ -25,8 +25,8 @@ typedef struct {
 } Pool;
 
 Status pool_read(Pool *, Arena *, const MakeOptions *, MakeStats *);
-/* The longest whole method in the text, as tokens; with `fragments` the whole text where there is none; NULL when there
- * is no primitive type in it, or fewer than 15 tokens. */
+/* The longest whole method in the text, as tokens; with `fragments` the whole text where there is none; NULL when
+ * there is no primitive type in it, or fewer than 15 tokens. */
 char *pool_method(Arena *, const char *text, size_t len, bool fragments);
 
 /* The recipes: each appends rows until `size` is filled.  Rows of a split are put in random order afterwards. */

@@ -61,8 +61,8 @@ static bool lower(char c)
     return c >= 'a' && c <= 'z';
 }
 
-/* The end of the word that begins at the letter s[i]: a capital and small letters, or a run of capitals whose last one
- * belongs to the small letters after it. */
+/* The end of the word that begins at the letter s[i]: a capital and small letters, or a run of capitals whose last
+ * one belongs to the small letters after it. */
 static size_t word_end(const char *s, size_t i, size_t len)
 {
     size_t end = i + 1;

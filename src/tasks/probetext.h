@@ -1,8 +1,8 @@
 /* What the rows of the three probing tasks are made of.
  *
  *   typ   a method, its tokens with single blanks between; ORIG, or FAULT: with a wrong primitive type
- *   ccm   a commit message and a change, <add> before each added and <del> before each removed line; True: they belong
- *         together
+ *   ccm   a commit message and a change, <add> before each added and <del> before each removed line; True: they
+ *         belong together
  *   ltp   a change with one mark replaced by <mask>: was the line added (add) or removed (del)? */
 #ifndef TASKS_PROBETEXT_H
 #define TASKS_PROBETEXT_H
@@ -26,8 +26,8 @@ typedef struct {
 int64_t text_segments(Segment **out, Arena *, const char *text, size_t len, size_t *message);
 int64_t text_masked(const Segment *, int64_t n); /* the place of the <mask>, or -1 */
 
-/* A set of words: runs of letters cut where the case says (parseHTTPLine: parse, http, line), in lower case, of `least`
- * letters or more, and (stem > 0) their first `stem` letters.  Numbers come from the vocabulary; sorted. */
+/* A set of words: runs of letters cut where the case says (parseHTTPLine: parse, http, line), in lower case, of
+ * `least` letters or more, and (stem > 0) their first `stem` letters.  Numbers come from the vocabulary; sorted. */
 typedef struct {
     int64_t n;
     int32_t *id;

@@ -132,7 +132,8 @@ static int32_t place(Repo *r, Graph *g, const git_oid *id)
     return (int32_t)at;
 }
 
-/* Appends the parents of commit i to the edges.  Commits are taken in the order of discovery, so `first` grows too. */
+/* Appends the parents of commit i to the edges.  Commits are taken in the order of discovery, so `first` grows too.
+ * */
 static void add_parents(Repo *r, Graph *g, int64_t i)
 {
     git_commit *c;

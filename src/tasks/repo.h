@@ -1,10 +1,10 @@
 /* A git repository to read from: its commits in order, and what each one changed, through libgit2.
  *
  * A worktree, its .git directory or a bare repository; a shallow one ends where its history was cut.  Nothing of the
- * repository is run or obeyed: libgit2 executes no hooks, the configuration of the user and of the system is not read,
- * and lines are compared without looking at attributes, so neither drivers nor filters have a say.  That is also why a
- * repository that belongs to another user is read all the same (`foreign`).  Objects that are missing or damaged are
- * counted and passed over. */
+ * repository is run or obeyed: libgit2 executes no hooks, the configuration of the user and of the system is not
+ * read, and lines are compared without looking at attributes, so neither drivers nor filters have a say.  That is
+ * also why a repository that belongs to another user is read all the same (`foreign`).  Objects that are missing or
+ * damaged are counted and passed over. */
 #ifndef TASKS_REPO_H
 #define TASKS_REPO_H
 
@@ -36,11 +36,11 @@ typedef enum { LINES_OK, LINES_BINARY, LINES_HUGE, LINES_UNREADABLE, LINES_RESUL
 
 Status repo_open(Repo **out, Arena *run, const char *path); /* E_IO: there is no repository at the path */
 const RepoAbout *repo_about(const Repo *);
-/* Every commit that `range` (A..B, B, or NULL for HEAD) can reach, parents first and the older before the younger: the
- * order depends on the commits alone.  E_CONFIG: the range names nothing; E_INTERRUPT does not happen here. */
+/* Every commit that `range` (A..B, B, or NULL for HEAD) can reach, parents first and the older before the younger:
+ * the order depends on the commits alone.  E_CONFIG: the range names nothing; E_INTERRUPT does not happen here. */
 Status repo_history(Repo *, const char *range, const RepoCommit **out, int64_t *n);
-/* Id, parents, time, author and message of a commit; false when it cannot be read.  *email may be NULL; bytes that are
- * no UTF-8 are replaced and counted. */
+/* Id, parents, time, author and message of a commit; false when it cannot be read.  *email may be NULL; bytes that
+ * are no UTF-8 are replaced and counted. */
 bool repo_describe(Repo *, Arena *, const RepoCommit *, CodeChange *out, const char **email, int64_t *replaced);
 /* The regular files that a commit changed against its first parent, or all of a root's; renames are followed by
  * similarity (git's one half) unless more than `most_renames` files changed.  False when a tree cannot be read. */

@@ -19,7 +19,8 @@ double rule_accuracy(const Dataset *, const int32_t *guess, Split);
 /* The label whose name is `name`; E_MISMATCH names the file and the labels of the task. */
 Status label_named(int32_t *out, const Dataset *, const char *name);
 
-/* What the neighbours rule sees of segment p: where it stands and the marks beside it, as one number below LTP_PLACES. */
+/* What the neighbours rule sees of segment p: where it stands and the marks beside it, as one number below
+ * LTP_PLACES. */
 enum { LTP_PLACES = 4 * (MARKS + 1) * (MARKS + 1) };
 int64_t ltp_place(const Segment *, int64_t n, int64_t p);
 

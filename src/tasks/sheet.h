@@ -1,8 +1,8 @@
 /* A probing set's datasheet: what is in it, what leaks between its splits, and how far one gets without a model.
  *
- * Rows are duplicates when their texts are equal, and near-duplicates when they share four fifths of their token triples
- * (neardup.h).  Leaks are counted over subjects (text_subject): the method, the change, the lines, without what the task
- * hides. */
+ * Rows are duplicates when their texts are equal, and near-duplicates when they share four fifths of their token
+ * triples (neardup.h).  Leaks are counted over subjects (text_subject): the method, the change, the lines, without
+ * what the task hides. */
 #ifndef TASKS_SHEET_H
 #define TASKS_SHEET_H
 

@@ -39,8 +39,8 @@ static size_t after(const Lexer *x, size_t at, const char *close, size_t n, bool
     return p ? (size_t)(p - x->text) + n : x->len;
 }
 
-/* The end of a string whose opening mark ends at `at`.  In a template's ${ } only braces count, so a template inside it
- * closes nothing; a brace in a string in there would be miscounted. */
+/* The end of a string whose opening mark ends at `at`.  In a template's ${ } only braces count, so a template inside
+ * it closes nothing; a brace in a string in there would be miscounted. */
 static size_t string_end(const Lexer *x, size_t at, const StringForm *f, bool *open)
 {
     size_t n = strlen(f->close);

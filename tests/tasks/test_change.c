@@ -1,4 +1,5 @@
-/* Change records: what is written is read again, the two other layouts, what is refused and where, and the real sets. */
+/* Change records: what is written is read again, the two other layouts, what is refused and where, and the real sets.
+ * */
 #include "expect.h"
 
 #include <stdlib.h>

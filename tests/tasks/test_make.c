@@ -233,7 +233,8 @@ static void groups_near_duplicates(void **state)
     }
     near_duplicates(group, &arena, text, N, 0.8);
     for (int i = 0; i < N; i++) assert_int_equal(group[i], i >= 40 ? i : i % 20);
-    for (int i = 0; i < N; i++) text[i] = (Bytes){(char[]){"a b"}, i % 2 ? 3 : 0};
+    static char two_words[] = "a b";
+    for (int i = 0; i < N; i++) text[i] = (Bytes){two_words, i % 2 ? 3 : 0};
     near_duplicates(group, &arena, text, N, 0.8);
     for (int i = 0; i < N; i++) assert_int_equal(group[i], i % 2);
 }
