@@ -35,7 +35,7 @@ static int end(void **state)
 static MakeOptions options(ProbeTask task)
 {
     return (MakeOptions){
-        .task = task, .generated = 3000, .difficulty = 1, .size = {200, 60, 60}, .max_chars = 2000, .seed = 3};
+        .task = task, .generated = 2000, .difficulty = 1, .size = {160, 60, 60}, .max_chars = 2000, .seed = 3};
 }
 
 static Sheet sheet_of(Dataset *d, const MakeOptions *o)
