@@ -87,7 +87,8 @@ static Status open_temporary(Writer *w, const char *path, const char *mode)
         return fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof w->path);
     strcpy(w->path, path);
     struct stat st;
-    bool special = !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    bool there = !stat(path, &st), special = there && !S_ISREG(st.st_mode);
+    if (there && S_ISDIR(st.st_mode)) return fail(E_IO, "%s: is a directory, expected a file", path);
     if (!special) snprintf(w->temporary, sizeof w->temporary, "%s.part", path);
     w->file = fopen(special ? path : w->temporary, mode); /* a device or pipe is written to, never replaced */
     if (!w->file) return fail(E_IO, "%s: %s", path, strerror(errno));

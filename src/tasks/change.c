@@ -2,7 +2,6 @@
 #include "tasks/change.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/json.h"
@@ -18,14 +17,45 @@ enum { LONGEST_ROW = 1 << 26 }; /* 64 MiB; parsed it takes several times that */
 Status changes_open(ChangeReader *r, const char *path)
 {
     *r = (ChangeReader){.path = path, .file = fopen(path, "rb")};
-    return r->file ? OK : fail(E_IO, "%s: %s", path, strerror(errno));
+    if (!r->file) return fail(E_IO, "%s: %s", path, strerror(errno));
+    r->arena = arena_open((size_t)4 * LONGEST_ROW); /* a row that grows by doubling, and one more row */
+    r->row = buf_open(&r->arena);
+    return OK;
 }
 
 void changes_close(ChangeReader *r)
 {
     if (r->file) fclose(r->file);
-    free(r->row); /* getline's */
+    arena_close(&r->arena);
     *r = (ChangeReader){0};
+}
+
+/* The next line that is not blank into r->row; *more is false at the end. */
+static Status next_line(ChangeReader *r, bool *more)
+{
+    char part[4096];
+    size_t n = 0;
+    bool blank = true;
+    int c = 0;
+    r->row.len = 0;
+    while (blank && c != EOF) {
+        n = r->row.len = 0;
+        r->line++;
+        while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
+            part[n++] = (char)c;
+            blank &= c == ' ' || c == '\t' || c == '\r';
+            if (n < sizeof part) continue;
+            buf_add(&r->row, part, n);
+            n = 0;
+            if (r->row.len > LONGEST_ROW)
+                return fail(E_FORMAT, "%s:%lld: the row has more than %d bytes", r->path, (long long)r->line,
+                            LONGEST_ROW);
+        }
+    }
+    if (ferror(r->file)) return fail(E_IO, "%s: %s", r->path, strerror(errno));
+    buf_add(&r->row, part, n);
+    *more = !blank;
+    return OK;
 }
 
 /* ---- one row ---- */
@@ -216,20 +246,12 @@ static Status read_row(CodeChange *c, const Row *r, const cJSON *j)
 Status changes_next(ChangeReader *in, Arena *a, CodeChange *out, bool *more)
 {
     Row r = {.arena = a};
-    ssize_t n;
     size_t len;
+    TRY(next_line(in, more));
+    if (!*more) return OK;
     *more = false;
-    do {
-        errno = 0;
-        n = getline(&in->row, &in->room, in->file);
-        if (n < 0 && ferror(in->file)) return fail(E_IO, "%s: %s", in->path, strerror(errno));
-        if (n < 0) return OK;
-        in->line++;
-    } while (strspn(in->row, " \t\r\n") == (size_t)n);
     snprintf(r.where, sizeof r.where, "%s:%lld", in->path, (long long)in->line);
-    if (n > LONGEST_ROW)
-        return fail(E_FORMAT, "%s: the row has %zd bytes, at most %d are read", r.where, n, LONGEST_ROW);
-    const char *row = utf8_repair(a, in->row, (size_t)n, &len, &in->replaced), *end = row;
+    const char *row = utf8_repair(a, in->row.text, in->row.len, &len, &in->replaced), *end = row;
     cJSON *j = cJSON_ParseWithOpts(row, &end, 1);
     if (!j) return fail(E_FORMAT, "%s: is not JSON at byte %lld", r.where, (long long)(end ? end - row : 0) + 1);
     Status status = read_row(out, &r, j);

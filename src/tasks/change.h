@@ -74,8 +74,8 @@ typedef struct {
 typedef struct {
     FILE *file;
     const char *path; /* for messages; the caller keeps it */
-    char *row;
-    size_t room;
+    Arena arena;
+    Buf row;
     int64_t line;     /* of the row read last, from 1 */
     int64_t replaced; /* bytes that were no UTF-8 */
 } ChangeReader;

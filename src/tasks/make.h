@@ -35,12 +35,13 @@ typedef struct {
 } MakeOptions;
 
 typedef struct {
-    int64_t read;     /* records */
-    int64_t unfit;    /* nothing in them for the task: no lines, too long, no method, no order, marks in the text */
-    int64_t repeated; /* a change or message that came before */
-    int64_t near;     /* near-duplicates of one that came before */
-    int64_t unpaired; /* looked at, but without a partner that matches */
-    int64_t replaced; /* bytes that were no UTF-8 */
+    int64_t read;      /* records */
+    int64_t unfit;     /* nothing in them for the task: no lines, too long, no method, marks in the text */
+    int64_t unordered; /* typ, ltp: how their added and removed lines alternate is not known */
+    int64_t repeated;  /* a change or message that came before */
+    int64_t near;      /* near-duplicates of one that came before */
+    int64_t unpaired;  /* looked at, but without a partner that matches */
+    int64_t replaced;  /* bytes that were no UTF-8 */
 } MakeStats;
 
 /* E_MISMATCH: the files hold too few usable changes; the message says how many. */

@@ -127,7 +127,7 @@ char *pool_method(Arena *a, const char *text, size_t len, bool fragments)
 static char *method_of(Arena *a, const CodeChange *c, bool fragments)
 {
     char *best = NULL;
-    for (int64_t i = 0; i < c->n_files && c->ordered; i++) {
+    for (int64_t i = 0; i < c->n_files; i++) {
         if (c->file[i].lang != LANG_JAVA) continue;
         Buf b = buf_open(a);
         for (int64_t k = 0; k < c->file[i].n; k++) {
@@ -178,8 +178,7 @@ static bool cut(PoolItem *p, Arena *a, const CodeChange *c, const MakeOptions *o
         return p->method && (int64_t)strlen(p->method) <= o->max_chars;
     }
     if (p->chars > o->max_chars || body == 0) return false;
-    if (o->task == TASK_CCM) return *p->message && !has_mark(p->message);
-    return c->ordered;
+    return o->task == TASK_LTP || (*p->message && !has_mark(p->message));
 }
 
 /* Words in lower case alone: what two messages must not share. */
@@ -195,24 +194,36 @@ static bool is_new(Table *seen, Arena *a, const char *text)
     return !b.len || added;
 }
 
+/* What near-duplicates are sought in: the row's subject as the datasheet sees it, and (pass 1) the lines alone, which
+ * a short change in another file has in common. */
+static Bytes compared(Arena *a, const PoolItem *p, ProbeTask task, int pass)
+{
+    Buf b = buf_open(a);
+    if (task == TASK_TYP) return text_subject(a, task, &(Example){.text = p->method, .len = strlen(p->method)});
+    for (int mark = MARK_ADD; mark <= MARK_DEL; mark++)
+        for (int64_t k = 0; k < p->n; k++) {
+            const PoolLine *l = &p->line[k];
+            bool turn = task == TASK_LTP ? mark == MARK_ADD : l->mark == (Mark)mark; /* diff order, or sides */
+            if (!turn || (pass && l->header)) continue;
+            buf_print(&b, "%s%s\n", task == TASK_CCM && !pass ? MARK_TEXT[mark] : "", l->text);
+        }
+    return (Bytes){b.text, b.len};
+}
+
 static void drop_near(Pool *p, Arena *a, const MakeOptions *o, MakeStats *stats)
 {
-    ArenaMark mark = arena_mark(a);
-    Bytes *text = arena_take(a, sizeof *text * (size_t)(p->n + 1));
-    int64_t *group = arena_take(a, sizeof *group * (size_t)(p->n + 1)), n = 0;
-    for (int64_t i = 0; i < p->n; i++) {
-        Buf b = buf_open(a);
-        for (int64_t k = 0; k < p->item[i].n && o->task != TASK_TYP; k++)
-            if (!p->item[i].line[k].header) buf_print(&b, "%s\n", p->item[i].line[k].text);
-        if (o->task == TASK_TYP) buf_print(&b, "%s", p->item[i].method);
-        text[i] = (Bytes){b.text, b.len};
+    for (int pass = 0; pass < (o->task == TASK_TYP ? 1 : 2); pass++) {
+        ArenaMark mark = arena_mark(a);
+        Bytes *text = arena_take(a, sizeof *text * (size_t)(p->n + 1));
+        int64_t *group = arena_take(a, sizeof *group * (size_t)(p->n + 1)), n = 0;
+        for (int64_t i = 0; i < p->n; i++) text[i] = compared(a, &p->item[i], o->task, pass);
+        near_duplicates(group, a, text, p->n, NEAR);
+        for (int64_t i = 0; i < p->n; i++)
+            if (group[i] == i) p->item[n++] = p->item[i];
+        stats->near += p->n - n;
+        p->n = n;
+        arena_drop(a, mark);
     }
-    near_duplicates(group, a, text, p->n, NEAR);
-    for (int64_t i = 0; i < p->n; i++)
-        if (group[i] == i) p->item[n++] = p->item[i];
-    stats->near = p->n - n;
-    p->n = n;
-    arena_drop(a, mark);
 }
 
 typedef struct {
@@ -238,11 +249,12 @@ static void take(Pool *p, Reading *r, const MakeOptions *o, MakeStats *stats, co
     bool added;
     ArenaMark before = arena_mark(r->arena);
     const char *id = str_print(&r->row, "%s/%s", c->repo, c->id);
-    bool fit = cut(&item, r->arena, c, o);
+    bool order = c->ordered || o->task == TASK_CCM, fit = order && cut(&item, r->arena, c, o);
     if (fit) table_add(&r->ids, id, strlen(id), &added);
     bool fresh = fit && added && (o->study || is_new(&r->messages, &r->row, item.message));
     stats->read++;
-    stats->unfit += !fit;
+    stats->unordered += !order;
+    stats->unfit += order && !fit;
     stats->repeated += fit && !fresh;
     if (fresh)
         keep(p, r, &item);

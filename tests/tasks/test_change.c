@@ -183,6 +183,29 @@ static void replaces_what_is_no_utf8(void **state)
     changes_close(&in);
 }
 
+/* Rows longer than any piece that is read at once, and one without a newline at the end of the file. */
+static void reads_long_rows(void **state)
+{
+    (void)state;
+    CodeChange c;
+    int rows;
+    char *text = arena_take(&arena, 100001);
+    memset(text, 'x', 100000);
+    text[100000] = 0;
+    for (int n = 4000; n < 100000; n = n * 2 + 1)
+        for (int d = 0; d < 3; d++) {
+            const char *row =
+                str_print(&arena, "\n \t\r\n{\"id\":\"1\",\"msg\":\"%.*s\",\"files\":[]}", n + 40 * d, text);
+            assert_int_equal(read_text(&c, &rows, row), OK);
+            assert_int_equal(rows, 1);
+            assert_int_equal(strlen(c.message), n + 40 * d);
+        }
+    assert_int_equal(read_text(&c, &rows, ""), OK);
+    assert_int_equal(rows, 0);
+    assert_int_equal(read_text(&c, &rows, "\n\n"), OK);
+    assert_int_equal(rows, 0);
+}
+
 /* Rows, and rows with label 1, of a real set. */
 static void check_set(const char *name, int64_t rows, int64_t buggy)
 {
@@ -224,9 +247,9 @@ static void reads_the_mined_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_it_writes),     cmocka_unit_test(reads_other_layouts),
-        cmocka_unit_test(refuses_bad_rows),         cmocka_unit_test(survives_damage),
-        cmocka_unit_test(replaces_what_is_no_utf8), cmocka_unit_test(reads_the_defect_set),
-        cmocka_unit_test(reads_the_mined_set)};
+        cmocka_unit_test(reads_what_it_writes), cmocka_unit_test(reads_other_layouts),
+        cmocka_unit_test(refuses_bad_rows),     cmocka_unit_test(survives_damage),
+        cmocka_unit_test(reads_long_rows),      cmocka_unit_test(replaces_what_is_no_utf8),
+        cmocka_unit_test(reads_the_defect_set), cmocka_unit_test(reads_the_mined_set)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -275,6 +275,8 @@ static void passes_over_the_odd(void **state)
         EXPECT(s.count[ONE[i]] == 1, "%s: %lld", MINE_NAME[ONE[i]], (long long)s.count[ONE[i]]);
     assert_int_equal(s.count[MINE_written], 6);
     assert_int_equal(s.replaced, 1);
+    CodeChange c[16];
+    assert_int_equal(read_all(c, 16, o.out), 6); /* and nothing else was written */
     int64_t sum = 0;
     for (int i = 0; i < MINE_REASONS; i++) sum += s.count[i];
     assert_int_equal(sum, s.total);

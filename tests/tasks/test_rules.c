@@ -76,6 +76,54 @@ static void refuses_other_labels(void **state)
     assert_true(isnan(rule_accuracy(&d, guess, SPLIT_TEST)));
 }
 
+enum { ROWS = 12 };
+
+/* What a rule guesses on rows "split label text"; the labels are the guesses that it should make. */
+static void guesses(const char *name, const char *const *label, const char *const text[ROWS],
+                    const int expected[ROWS], int train)
+{
+    Example e[ROWS];
+    int n = 0;
+    for (; n < ROWS && text[n]; n++)
+        e[n] = (Example){n < train ? SPLIT_TRAIN : SPLIT_TEST, expected[n], text[n], strlen(text[n])};
+    Dataset d = {.name = name, .n = n, .example = e, .n_labels = 2, .label = label};
+    int32_t guess[ROWS];
+    dataset_count(&d, &arena);
+    assert_int_equal(rule(name)->guess(guess, &arena, &d), OK);
+    for (int i = 0; i < n; i++)
+        EXPECT(guess[i] == expected[i], "%s on \"%s\": %d, expected %d", name, text[i], guess[i], expected[i]);
+}
+
+static void guess_plain_rows(void **state)
+{
+    (void)state;
+    static const char *const TYP[] = {"FAULT", "ORIG"}, *const CCM[] = {"False", "True"},
+                             *const LTP[] = {"add", "del"};
+    guesses("misspelling", TYP,
+            (const char *const[ROWS]){"int a", "itn a", "( boolaen ) a", "tin . flaot", "short", "", "chra"},
+            (const int[ROWS]){1, 0, 0, 0, 1, 1, 0}, 4);
+    /* training: two thirds and more of the words shared, or a quarter and less */
+    static const char *const PAIRS[ROWS] = {"Fix userName<add>userName();fix",
+                                            "drop the cache<add>cache drop the",
+                                            "parse lines<del>parse(lines)",
+                                            "write text<add>one two three four",
+                                            "sort names<del>other things",
+                                            "read cache<add>cache of words now",
+                                            "close the socket<del>socket.close(the)",
+                                            "close the socket<add>names.sort(all)"};
+    guesses("stems", CCM, PAIRS, (const int[ROWS]){1, 1, 1, 0, 0, 0, 1, 0}, 6);
+    guesses("position", LTP,
+            (const char *const[ROWS]){"<mask>a<add>a<del>x", "<del>a<mask>a<add>x", "<del>a<add>a<mask>x<del>y",
+                                      "<del>a<add>a<mask>x<add>y", "<del>a<add>a<del>x<mask>y", "<del>a<add>a<mask>x",
+                                      "<del>a<add>a<add>x<mask>y<del>z", "<del>a<add>a<del>x<mask>y<add>z"},
+            (const int[ROWS]){1, 0, 1, 0, 0, 0, 0, 1}, 4);
+    guesses("neighbours", LTP,
+            (const char *const[ROWS]){"<del>a<add>a<mask>x", "<del>b<add>b<mask>y", "<del>a<add>a<del>x<mask>y<del>z",
+                                      "<del>c<add>c<mask>z", "<del>a<add>a<del>x<add>z<del>u<mask>y<del>z",
+                                      "<del>a<add>a<del>x<mask>y<add>z"},
+            (const int[ROWS]){1, 1, 0, 1, 0, 1}, 3); /* the last place is unknown: the majority */
+}
+
 /* Accuracies in % of a rule on training, validation and test of a published set. */
 static void published(const char *set, const char *name, double train, double valid, double test)
 {
@@ -110,6 +158,7 @@ static void solve_the_published_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cuts_words_and_rows), cmocka_unit_test(refuses_other_labels),
+                                       cmocka_unit_test(guess_plain_rows),
                                        cmocka_unit_test(solve_the_published_sets)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
