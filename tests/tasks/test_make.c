@@ -249,7 +249,7 @@ static bool has_capital_inside(const char *s)
 static void invents_changes(void **state)
 {
     (void)state;
-    int64_t kinds[8] = {0}, buggy = 0;
+    int64_t kinds[8] = {0}, buggy = 0, bounds = 0;
     static const char *const KIND[] = {"rename", "check", "log", "method", "constant", "type", "fix", "plant"};
     for (int64_t i = 0; i < 3000; i++) {
         CodeChange c, again;
@@ -270,6 +270,13 @@ static void invents_changes(void **state)
         if (strcmp(c.kind, "plant") && strcmp(c.kind, "method")) assert_int_equal(c.label, 0);
         if (k == 0 || k >= 4) assert_int_equal(added, removed);
         if (k >= 1 && k <= 3) assert_int_equal(removed, 0);
+        for (int64_t l = 0; l < c.file->n; l++) { /* a bound one too far comes in with a defect and goes with a fix */
+            const ChangeLine *x = &c.file->line[l];
+            if (!strstr(x->text, "; i <= ")) continue;
+            if (x->kind == LINE_ADD) assert_int_equal(c.label, 1);
+            if (x->kind == LINE_DEL) assert_string_equal(c.kind, "fix");
+            bounds++;
+        }
         if (difficulty == 2) assert_false(has_capital_inside(c.message));
         for (int64_t l = 0; l + 1 < c.file->n; l++) /* what is removed is not what is added */
             if (c.file->line[l].kind == LINE_DEL && c.file->line[l + 1].kind == LINE_ADD)
@@ -277,7 +284,35 @@ static void invents_changes(void **state)
         arena_drop(&arena, mark);
     }
     for (int k = 0; k < 8; k++) assert_true(kinds[k] > 250);
+    assert_true(bounds > 20);
     assert_true(buggy > kinds[7] && buggy < kinds[7] + kinds[3]);
+}
+
+/* One change in three splits and one in two, a message under two changes, a text twice and under both labels. */
+static void counts_leaks(void **state)
+{
+    (void)state;
+    static const char *const LABEL[] = {"False", "True"};
+    Example e[] = {{SPLIT_TRAIN, 1, "m<add>one two three four", 0}, {SPLIT_TRAIN, 0, "n<add>five<del>six", 0},
+                   {SPLIT_VALID, 0, "o<add>one two three four", 0}, {SPLIT_VALID, 1, "n<add>seven<del>eight", 0},
+                   {SPLIT_TEST, 1, "p<add>one two three four", 0},  {SPLIT_TEST, 0, "q<add>five<del>six", 0},
+                   {SPLIT_TEST, 1, "q<add>five<del>six", 0}};
+    Dataset d = {.name = "x", .n = 7, .example = e, .n_labels = 2, .label = LABEL};
+    for (int i = 0; i < 7; i++) e[i].len = strlen(e[i].text);
+    dataset_count(&d, &arena);
+    Sheet s;
+    assert_int_equal(sheet_make(&s, &d, TASK_CCM), OK);
+    assert_int_equal(s.subjects, 3);
+    assert_int_equal(s.shared_subjects, 2);
+    assert_int_equal(s.messages, 5);
+    assert_int_equal(s.shared_messages, 1);
+    assert_int_equal(s.duplicates, 1);
+    assert_int_equal(s.contradictions, 1);
+    assert_int_equal(s.near_rows, 6);
+    assert_int_equal(s.near_across, 6);
+    assert_int_equal(s.chars[SPLIT_TRAIN].most, 24);
+    assert_int_equal(s.words[SPLIT_TRAIN].least, 1);
+    assert_int_equal(s.words[SPLIT_TEST].most, 4);
 }
 
 /* The published sets, as their authors' texts count. */
@@ -317,6 +352,7 @@ int main(void)
                                        cmocka_unit_test(finds_methods),
                                        cmocka_unit_test(groups_near_duplicates),
                                        cmocka_unit_test(invents_changes),
+                                       cmocka_unit_test(counts_leaks),
                                        cmocka_unit_test(describes_the_published_sets)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
