@@ -39,10 +39,10 @@ static int declarations(Declared *out, const char *text, const Lexeme *t, int64_
 }
 
 /* The method with two types of different sorts in each other's place; NULL when it has no such two. */
-static char *exchanged(Arena *a, const char *text, uint64_t stream)
+static char *exchanged(Arena *a, Arena *scratch, const char *text, uint64_t stream)
 {
     size_t len = strlen(text);
-    Lexeme *t = arena_take(a, sizeof *t * (len + 1));
+    Lexeme *t = arena_take(scratch, sizeof *t * (len + 1));
     Declared d[MOST_DECLARED], *pair[MOST_DECLARED * MOST_DECLARED / 2][2];
     Lexer lexer = lex_open(LANG_JAVA, text, len);
     int64_t n = 0, pairs = 0;
@@ -72,6 +72,8 @@ Status make_typ(Maker *m, const Pool *p)
 {
     const MakeOptions *o = m->options;
     uint64_t faults = rng_stream(o->seed, "make/faults"), draws = rng_stream(o->seed, "make/draws");
+    Arena scratch = arena_open((size_t)1 << 32);
+    ArenaMark mark = arena_mark(&scratch);
     int label = ORIG;
     for (int64_t i = 0; i < p->n; i++) {
         int split = maker_split(m, 1);
@@ -80,7 +82,8 @@ Status make_typ(Maker *m, const Pool *p)
         uint64_t stream = rng_mix(faults, (uint64_t)i);
         if (o->study && label == FAULT) text = p->item[rng_below(draws, (uint64_t)i, p->n)].method;
         const char *bad = o->study || o->spelling ? javagen_misspell(m->arena, text, stream, NULL)
-                                                  : exchanged(m->arena, text, stream);
+                                                  : exchanged(m->arena, &scratch, text, stream);
+        arena_drop(&scratch, mark);
         if (!bad) {
             m->stats->unpaired++;
             continue;
@@ -89,5 +92,6 @@ Status make_typ(Maker *m, const Pool *p)
         maker_add(m, (Split)split, label, text, strlen(text));
         label = !label;
     }
+    arena_close(&scratch);
     return OK;
 }

@@ -8,7 +8,7 @@
 #include "tasks/javagen_change.h"
 #include "tasks/neardup.h"
 
-enum { SHORTEST_METHOD = 15 };
+enum { SHORTEST_METHOD = 15, MOST_TOKENS = 20000 };
 static const double NEAR = 0.8;
 
 /* White space becomes one blank, none at the ends. */
@@ -58,11 +58,11 @@ static bool is(const Tokens *x, int64_t i, const char *s)
            !memcmp(x->text + x->t[i].begin, s, strlen(s));
 }
 
-/* The token after the bracket that closes the one at i, or -1. */
+/* The token after the bracket that closes the one at i; -1 when it is not among the next MOST_TOKENS. */
 static int64_t after_match(const Tokens *x, int64_t i, const char *open, const char *close)
 {
-    int64_t depth = 0;
-    for (; i < x->n; i++) {
+    int64_t depth = 0, last = i + MOST_TOKENS;
+    for (; i < x->n && i < last; i++) {
         depth += is(x, i, open) - is(x, i, close);
         if (depth == 0) return i + 1;
     }
@@ -150,7 +150,7 @@ static void add_line(PoolItem *p, Mark mark, bool header, const char *text, size
 }
 
 /* False when the change has nothing for the task. */
-static bool cut(PoolItem *p, Arena *a, const CodeChange *c, const MakeOptions *o)
+static bool cut(PoolItem *p, Arena *a, Arena *scratch, const CodeChange *c, const MakeOptions *o)
 {
     int64_t most = 2 * c->n_files, body = 0;
     size_t len;
@@ -174,8 +174,9 @@ static bool cut(PoolItem *p, Arena *a, const CodeChange *c, const MakeOptions *o
         }
     }
     if (o->task == TASK_TYP) {
-        p->method = method_of(a, c, o->fragments);
-        return p->method && (int64_t)strlen(p->method) <= o->max_chars;
+        const char *method = method_of(scratch, c, o->fragments);
+        p->method = method ? str_copy(a, method, strlen(method)) : NULL;
+        return method && (int64_t)strlen(method) <= o->max_chars;
     }
     if (p->chars > o->max_chars || body == 0) return false;
     return o->task == TASK_LTP || (*p->message && !has_mark(p->message));
@@ -249,7 +250,7 @@ static void take(Pool *p, Reading *r, const MakeOptions *o, MakeStats *stats, co
     bool added;
     ArenaMark before = arena_mark(r->arena);
     const char *id = str_print(&r->row, "%s/%s", c->repo, c->id);
-    bool order = c->ordered || o->task == TASK_CCM, fit = order && cut(&item, r->arena, c, o);
+    bool order = c->ordered || o->task == TASK_CCM, fit = order && cut(&item, r->arena, &r->row, c, o);
     if (fit) table_add(&r->ids, id, strlen(id), &added);
     bool fresh = fit && added && (o->study || is_new(&r->messages, &r->row, item.message));
     stats->read++;

@@ -8,8 +8,6 @@
 #include "base/table.h"
 #include "text/heap.h"
 
-enum { NO_REPOSITORY_ABOVE = GIT_REPOSITORY_OPEN_NO_SEARCH };
-
 struct Repo {
     Arena *arena;
     const char *path;
@@ -57,11 +55,11 @@ Status repo_open(Repo **out, Arena *run, const char *path)
     r->arena = run;
     r->path = path;
     set_up();
-    int code = git_repository_open_ext(&r->git, path, NO_REPOSITORY_ABOVE, NULL);
+    int code = git_repository_open_ext(&r->git, path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
     if (code == GIT_EOWNER) { /* git refuses because it would run what the owner configured; nothing is run here */
         r->about.foreign = true;
         git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
-        code = git_repository_open_ext(&r->git, path, NO_REPOSITORY_ABOVE, NULL);
+        code = git_repository_open_ext(&r->git, path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
     }
     if (!code) code = git_repository_odb(&r->objects, r->git);
     if (code) {

@@ -37,7 +37,7 @@ typedef enum { LINES_OK, LINES_BINARY, LINES_HUGE, LINES_UNREADABLE, LINES_RESUL
 Status repo_open(Repo **out, Arena *run, const char *path); /* E_IO: there is no repository at the path */
 const RepoAbout *repo_about(const Repo *);
 /* Every commit that `range` (A..B, B, or NULL for HEAD) can reach, parents first and the older before the younger:
- * the order depends on the commits alone.  E_CONFIG: the range names nothing; E_INTERRUPT does not happen here. */
+ * the order depends on the commits alone.  E_CONFIG: the range names nothing. */
 Status repo_history(Repo *, const char *range, const RepoCommit **out, int64_t *n);
 /* Id, parents, time, author and message of a commit; false when it cannot be read.  *email may be NULL; bytes that
  * are no UTF-8 are replaced and counted. */
