@@ -17,7 +17,7 @@ typedef enum {
  * dependency robots and other machines. */
 SubjectKind subject_kind(const char *message, const char *author, const char *email);
 
-/* The first line without issue numbers, signatures and the brackets they leave; addresses become <url> and <email>,
+/* The first line without ticket numbers, signatures and the brackets they leave; addresses become <url> and <email>,
  * hashes <hash>; white space is one blank.  On the arena. */
 char *subject_clean(Arena *, const char *message);
 int subject_words(const char *subject);

@@ -22,7 +22,7 @@ static int begin(void **state)
     strcpy(dir, "/tmp/vernier-test-XXXXXX");
     if (!mkdtemp(dir)) return 1;
     git_libgit2_init();
-    return git_repository_init(&git, str_print(&arena, "%s/work", dir), 0);
+    return git_repository_init(&git, str_print(&arena, "%s/tree", dir), 0);
 }
 
 static int end(void **state)
@@ -102,9 +102,9 @@ static MineOptions options(const char *out)
 {
     MineOptions o;
     mine_defaults(&o);
-    o.path = str_print(&arena, "%s/work", dir);
+    o.path = str_print(&arena, "%s/tree", dir);
     o.out = str_print(&arena, "%s/%s", dir, out);
-    o.repo = "work";
+    o.repo = "tree";
     return o;
 }
 
@@ -303,7 +303,7 @@ static void survives_damage(void **state)
     git_tree_free(tree);
     git_commit_free(c);
     git_oid_tostr(hex, 41, &blob);
-    const char *object = str_print(&arena, "%s/work/.git/objects/%.2s/%s", dir, hex, hex + 2);
+    const char *object = str_print(&arena, "%s/tree/.git/objects/%.2s/%s", dir, hex, hex + 2);
     const char *copy = str_print(&arena, "%s/copy", dir);
     assert_int_equal(rename(object, copy), 0);
     MineOptions o = options("d.jsonl");
@@ -317,7 +317,7 @@ static void survives_damage(void **state)
     assert_int_equal(rename(copy, object), 0);
     /* now a commit in the middle: what is older cannot be found, the next one has lost its parent */
     git_oid_tostr(hex, 41, &four[1]);
-    object = str_print(&arena, "%s/work/.git/objects/%.2s/%s", dir, hex, hex + 2);
+    object = str_print(&arena, "%s/tree/.git/objects/%.2s/%s", dir, hex, hex + 2);
     assert_int_equal(rename(object, copy), 0);
     o = options("d3.jsonl");
     Mine *m;
