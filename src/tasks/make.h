@@ -1,13 +1,13 @@
 /* Probing sets from code changes.
  *
- * The default recipes leave no known short cut open: a change, a message and (neardup.h) a near-duplicate occur once
- * in the whole set; labels are even in every split; and what the rules of rules.h look at is the same under both
+ * The default recipes leave no known short cut open: a change, a message and (neardup.h) a near-duplicate are in
+ * one split alone; labels are even in every split; and what the rules of rules.h look at is the same under both
  * labels:
  *
  *   typ   FAULT: the types of two variables of different sorts (a number, a truth value, a text) have changed places,
  *         so that every word of the method stays.  `spelling`: the published fault, all primitives misspelt.
- *   ccm   False: another change of the same repository with another message, matched to a True row in the length of
- *         the message, the size of the change and the share of words in common.
+ *   ccm   False: a change with another one's message, of the same repository, about as long, and with as large a share
+ *         of words in common.  Each change and each message of a split is in one True and one False row.
  *   ltp   the mark of a file's name is never hidden; with `balance` the rows pair up so that the place and the
  *         neighbouring marks say nothing.
  *

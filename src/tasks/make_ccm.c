@@ -1,15 +1,15 @@
 /* Which message belongs to which change.  See make.h.
  *
- * Matching: for a True pair with overlap x, the unused changes of like size are tried with all unused messages of
- * like length, until one shares about as many words.  Change and message of a False row, and the partners that they
- * were taken from, are then spent. */
+ * False rows come in cycles: each change of a cycle takes the message of the next, which is about as long as its own
+ * and shares about as many words with it.  So every change and every message of a split is in one True and one False
+ * row, and neither alone says anything. */
 #include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "tasks/pool.h"
 
-enum { FALSE_PAIR, TRUE_PAIR, MOST_TRIED = 60 };
+enum { FALSE_PAIR, TRUE_PAIR, MOST_STEPS = 300 };
 
 /* The message, all added lines, all removed lines. */
 static void add_pair(Maker *m, int split, int label, const PoolItem *said, const PoolItem *done)
@@ -60,6 +60,7 @@ typedef struct {
     WordSet said[MEASURES], done[MEASURES]; /* words of the message and of the change */
     double own[MEASURES];                   /* their overlap */
     bool spent;
+    int64_t left_out; /* the search that it led nowhere in */
 } Side;
 
 static void measure(Side *s, Arena *a, Table *vocabulary, const PoolItem *item)
@@ -75,82 +76,76 @@ static void measure(Side *s, Arena *a, Table *vocabulary, const PoolItem *item)
     }
 }
 
-static bool near(double x, double y, double factor, double slack)
-{
-    return x <= factor * y + slack && y <= factor * x + slack;
-}
-
-/* How far from the overlap of `like` this message and the change `done` are, in shares of what is allowed: a tenth.
- * */
-static double gap(const Side *like, const Side *said, const Side *done, bool *const in_done[MEASURES])
-{
-    double worst = 0;
-    for (int i = 0; i < MEASURES; i++) {
-        int64_t shared = 0;
-        for (int64_t k = 0; k < said->said[i].n; k++) shared += in_done[i][said->said[i].id[k]];
-        int64_t all = said->said[i].n + done->done[i].n - shared;
-        double here = all ? (double)shared / (double)all : 0;
-        worst = fmax(worst, fabs(here - like->own[i]) / (0.005 + 0.1 * like->own[i]));
-    }
-    return worst;
-}
-
-/* The first unused message of the same repository and language and of like length that makes a like pair, or NULL. */
-static Side *message_for(Side *side, int64_t n, const Side *like, const Side *done, bool *const in_done[MEASURES])
-{
-    for (int64_t i = 0; i < n; i++) {
-        Side *s = &side[i];
-        if (s->spent || s == like || s == done || s->item->lang != done->item->lang ||
-            strcmp(s->item->repo, done->item->repo) || !near((double)s->said[0].n, (double)like->said[0].n, 1, 1))
-            continue;
-        if (gap(like, s, done, in_done) <= 1) return s;
-    }
-    return NULL;
-}
-
 static void mark_words(bool *const in_done[MEASURES], const Side *s, bool on)
 {
     for (int i = 0; i < MEASURES; i++)
         for (int64_t k = 0; k < s->done[i].n; k++) in_done[i][s->done[i].id[k]] = on;
 }
 
-/* Finds change and message for a False row like `like`. */
-static bool partner(Side *side, int64_t n, const Side *like, bool *const in_done[MEASURES], Side **said, Side **done)
+/* Could the message of `said` pass for that of `done`, whose words are marked: same repository and language, about as
+ * long, and sharing as many words with the change, to a tenth? */
+static bool passes(const Side *said, const Side *done, bool *const in_done[MEASURES])
 {
-    int tried = 0;
-    *said = NULL;
-    for (int64_t i = 0; i < n && tried < MOST_TRIED && !*said; i++) {
-        Side *d = &side[i];
-        if (d->spent || d == like || !near((double)d->done[0].n, (double)like->done[0].n, 1.25, 1)) continue;
-        tried++;
-        mark_words(in_done, d, true);
-        *said = message_for(side, n, like, d, in_done);
-        mark_words(in_done, d, false);
-        *done = d;
+    double longer = fabs((double)(said->said[0].n - done->said[0].n));
+    if (longer > 1 || said->item->lang != done->item->lang || strcmp(said->item->repo, done->item->repo))
+        return false;
+    for (int i = 0; i < MEASURES; i++) {
+        int64_t shared = 0;
+        for (int64_t k = 0; k < said->said[i].n; k++) shared += in_done[i][said->said[i].id[k]];
+        int64_t all = said->said[i].n + done->done[i].n - shared;
+        double here = all ? (double)shared / (double)all : 0;
+        if (fabs(here - done->own[i]) > 0.005 + 0.1 * done->own[i]) return false;
     }
-    return *said != NULL;
+    return true;
+}
+
+/* Grows a chain from its first member, each next one with a message that passes for the one before it, until the
+ * first one's passes for the last: then its length, 2 to `most` but not one less; 0 when none was found.  Whoever
+ * leads nowhere is left out for the rest of this search (`number`). */
+static int64_t find_cycle(Side **chain, Side *side, int64_t n, int64_t most, int64_t number,
+                          bool *const in_done[MEASURES])
+{
+    int64_t len = 1;
+    chain[0]->spent = true;
+    for (int steps = 0; len > 0; steps++) {
+        Side *last = chain[len - 1], *next = NULL;
+        mark_words(in_done, last, true);
+        bool closes = len > 1 && most - len != 1 && passes(chain[0], last, in_done);
+        for (int64_t i = 0; i < n && !closes && !next && len < most && steps < MOST_STEPS; i++)
+            if (!side[i].spent && side[i].left_out != number && passes(&side[i], last, in_done)) next = &side[i];
+        mark_words(in_done, last, false);
+        if (closes) return len;
+        if (next) {
+            next->spent = true;
+            chain[len++] = next;
+        } else {
+            last->spent = false;
+            last->left_out = number;
+            len--;
+        }
+    }
+    return 0;
 }
 
 Status make_ccm(Maker *m, const Pool *p)
 {
     if (m->options->study) return study(m, p);
     Table vocabulary = table_open(m->arena, 1 << 14);
-    Side *side = NEW(m->arena, Side, p->n + 1);
-    for (int64_t i = 0; i < p->n; i++) measure(&side[i], m->arena, &vocabulary, &p->item[i]);
+    Side *side = NEW(m->arena, Side, p->n + 1), **chain = NEW(m->arena, Side *, p->n + 1);
     bool *in_done[MEASURES];
+    for (int64_t i = 0; i < p->n; i++) measure(&side[i], m->arena, &vocabulary, &p->item[i]);
     for (int i = 0; i < MEASURES; i++) in_done[i] = NEW(m->arena, bool, vocabulary.count + 1);
     for (int64_t i = 0; i < p->n; i++) {
-        Side *like = &side[i], *said, *done;
-        int split = maker_split(m, 2);
+        int split = maker_split(m, 4);
         if (split == SPLITS) break;
-        if (like->spent) continue;
-        if (!partner(side, p->n, like, in_done, &said, &done)) {
-            m->stats->unpaired++;
-            continue;
+        if (side[i].spent) continue;
+        chain[0] = &side[i];
+        int64_t most = m->left[split] / 2, len = find_cycle(chain, side, p->n, most, i + 1, in_done);
+        m->stats->unpaired += !len;
+        for (int64_t k = 0; k < len; k++) {
+            add_pair(m, split, TRUE_PAIR, chain[k]->item, chain[k]->item);
+            add_pair(m, split, FALSE_PAIR, chain[(k + 1) % len]->item, chain[k]->item);
         }
-        like->spent = said->spent = done->spent = true;
-        add_pair(m, split, TRUE_PAIR, like->item, like->item);
-        add_pair(m, split, FALSE_PAIR, said->item, done->item);
     }
     return OK;
 }
