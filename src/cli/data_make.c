@@ -104,6 +104,10 @@ static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
     TRY(args_word(&recipe, a, "recipe", 0, RECIPE));
     TRY(args_word(&fault, a, "fault", 0, FAULT));
     TRY(sizes(o->size, a, !recipe));
+    for (int k = 0; k < SPLITS && task == TASK_CCM && !recipe; k++)
+        if (o->size[k] == 2)
+            return fail(E_CONFIG,
+                        "--sizes: two changes exchange their messages, so a split of ccm has 0 or 4 rows or more");
     TRY(args_int(&o->max_chars, a, "max-chars", 2000, 1, 1 << 24));
     TRY(seed_and_difficulty(&o->seed, &o->difficulty, a));
     o->study = recipe;

@@ -4,10 +4,10 @@
  * one split alone; labels are even in every split; and what the rules of rules.h look at is the same under both
  * labels:
  *
- *   typ   FAULT: the types of two variables of different sorts (a number, a truth value, a text) have changed places,
- *         so that every word of the method stays.  `spelling`: the published fault, all primitives misspelt.
- *   ccm   False: a change with another one's message, of the same repository, about as long, and with as large a share
- *         of words in common.  Each change and each message of a split is in one True and one False row.
+ *   typ   FAULT: two variables of different sorts (number, truth value, text) have exchanged types, so that every
+ *         word of the method stays.  `spelling`: the published fault, all primitives misspelt.
+ *   ccm   False: a change with another one's message, of the same repository, about as long, and with as large
+ *         a share of words in common.  Each change and each message of a split is in one True and one False row.
  *   ltp   the mark of a file's name is never hidden; with `balance` the rows pair up so that the place and the
  *         neighbouring marks say nothing.
  *
