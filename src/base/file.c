@@ -80,18 +80,60 @@ Status file_make_dir(const char *path)
     return OK;
 }
 
-Status writer_open(Writer *w, const char *path)
+static Status open_temporary(Writer *w, const char *path, const char *mode)
 {
     *w = (Writer){0};
     if (strlen(path) >= sizeof w->path)
         return fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof w->path);
     strcpy(w->path, path);
     struct stat st;
-    bool special = !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    bool there = !stat(path, &st), special = there && !S_ISREG(st.st_mode);
+    if (there && S_ISDIR(st.st_mode)) return fail(E_IO, "%s: is a directory, expected a file", path);
     if (!special) snprintf(w->temporary, sizeof w->temporary, "%s.part", path);
-    w->file = fopen(special ? path : w->temporary, "wb"); /* a device or pipe is written to, never replaced */
+    w->file = fopen(special ? path : w->temporary, mode); /* a device or pipe is written to, never replaced */
     if (!w->file) return fail(E_IO, "%s: %s", path, strerror(errno));
     return OK;
+}
+
+Status writer_open(Writer *w, const char *path)
+{
+    return open_temporary(w, path, "wb");
+}
+
+static void flush(Writer *w)
+{
+    if (!w->error && (fflush(w->file) || fsync(fileno(w->file)))) {
+        if (errno != EINVAL) w->error = errno; /* a pipe or device cannot be synced */
+    }
+}
+
+Status writer_save(Writer *w, int64_t *bytes)
+{
+    flush(w);
+    *bytes = w->error ? 0 : (int64_t)ftell(w->file);
+    return w->error ? fail(E_IO, "%s: %s", w->path, strerror(w->error)) : OK;
+}
+
+Status writer_keep(Writer *w)
+{
+    if (fclose(w->file) && !w->error) w->error = errno;
+    w->file = NULL;
+    return w->error ? fail(E_IO, "%s: %s", w->path, strerror(w->error)) : OK;
+}
+
+Status writer_resume(Writer *w, const char *path, int64_t bytes)
+{
+    TRY(open_temporary(w, path, "r+b"));
+    struct stat st;
+    const char *what = NULL;
+    if (fstat(fileno(w->file), &st) || !S_ISREG(st.st_mode) || st.st_size < bytes)
+        what = "is shorter than what was saved of it";
+    else if (ftruncate(fileno(w->file), bytes) || fseeko(w->file, bytes, SEEK_SET))
+        what = strerror(errno);
+    if (!what) return OK;
+    fclose(w->file);
+    w->file = NULL;
+    return fail(E_IO, "%s: %s", w->temporary, what);
 }
 
 void writer_add(Writer *w, const void *bytes, size_t n)
@@ -109,9 +151,7 @@ void writer_print(Writer *w, const char *fmt, ...)
 
 Status writer_close(Writer *w)
 {
-    if (!w->error && (fflush(w->file) || fsync(fileno(w->file)))) {
-        if (errno != EINVAL) w->error = errno; /* a pipe or device cannot be synced */
-    }
+    flush(w);
     if (fclose(w->file) && !w->error) w->error = errno;
     w->file = NULL;
     if (!w->error && w->temporary[0] && rename(w->temporary, w->path)) w->error = errno;

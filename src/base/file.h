@@ -6,6 +6,7 @@
 #define BASE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -28,7 +29,12 @@ typedef struct {
 Status writer_open(Writer *, const char *path);
 void writer_add(Writer *, const void *bytes, size_t n);
 void writer_print(Writer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-Status writer_close(Writer *);                                    /* flush, sync, rename */
+Status writer_close(Writer *); /* flush, sync, rename */
+/* A long writing that may be killed: writer_save makes what was written so far safe and tells its length, which the
+ * caller records; writer_keep closes and leaves the temporary file; writer_resume goes on after its first `bytes`. */
+Status writer_save(Writer *, int64_t *bytes);
+Status writer_keep(Writer *);
+Status writer_resume(Writer *, const char *path, int64_t bytes);
 void writer_abandon(Writer *);                                    /* close and remove the temporary file */
 Status file_write(const char *path, const void *bytes, size_t n); /* the three calls above in one */
 

@@ -88,6 +88,45 @@ bool str_int(const char *s, int64_t *out)
     return true;
 }
 
+/* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */
+size_t utf8_length(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    if (n == 0) return 0;
+    if (p[0] < 0x80) return 1;
+    size_t need = p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
+    if (need == 0 || need > n) return 0;
+    unsigned char low = 0x80, high = 0xBF; /* what the second byte may be */
+    if (p[0] == 0xE0) low = 0xA0;
+    if (p[0] == 0xED) high = 0x9F;
+    if (p[0] == 0xF0) low = 0x90;
+    if (p[0] == 0xF4) high = 0x8F;
+    if (p[1] < low || p[1] > high) return 0;
+    for (size_t i = 2; i < need; i++)
+        if ((p[i] & 0xC0) != 0x80) return 0;
+    return need;
+}
+
+char *utf8_repair(Arena *a, const char *s, size_t n, size_t *len, int64_t *replaced)
+{
+    static const char MARK[] = "\xef\xbf\xbd";
+    size_t bad = 0, to = 0;
+    for (size_t i = 0, step; i < n; i += step ? step : 1) {
+        step = s[i] ? utf8_length(s + i, n - i) : 0;
+        bad += !step;
+    }
+    char *out = arena_take(a, n + 2 * bad + 1);
+    for (size_t i = 0, step; i < n; i += step ? step : 1) {
+        step = s[i] ? utf8_length(s + i, n - i) : 0;
+        memcpy(out + to, step ? s + i : MARK, step ? step : 3);
+        to += step ? step : 3;
+    }
+    out[to] = 0;
+    *len = to;
+    *replaced += (int64_t)bad;
+    return out;
+}
+
 static size_t distance(const char *a, const char *b)
 {
     enum { MOST = 63 };

@@ -5,29 +5,11 @@
 
 #include "base/file.h"
 
-/* Length of the UTF-8 sequence at s, 0 where there is none: no overlong forms, no surrogates, at most U+10FFFF. */
-static size_t sequence(const unsigned char *s, size_t left)
-{
-    size_t n = s[0] < 0x80                   ? 1
-               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-               : s[0] >> 4 == 0xe            ? 3
-               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                             : 0;
-    if (!n || n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if (s[i] >> 6 != 2) return 0;
-    if (s[0] == 0xe0 && s[1] < 0xa0) return 0;
-    if (s[0] == 0xed && s[1] > 0x9f) return 0;
-    if (s[0] == 0xf0 && s[1] < 0x90) return 0;
-    if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
-    return n;
-}
-
 /* The first byte that is not UTF-8, or len. */
 static size_t valid_length(const char *text, size_t len)
 {
     size_t at = 0;
-    for (size_t n; at < len && (n = sequence((const unsigned char *)text + at, len - at)) > 0;) at += n;
+    for (size_t n; at < len && (n = utf8_length(text + at, len - at)) > 0;) at += n;
     return at;
 }
 
@@ -117,16 +99,24 @@ Status json_text(const char **out, const cJSON *object, const char *key, const c
     return OK;
 }
 
+void json_escape(Buf *b, const char *s)
+{
+    for (size_t n; *s; s += n) {
+        n = 0;
+        while ((unsigned char)s[n] >= 32 && s[n] != '"' && s[n] != '\\') n++;
+        buf_add(b, s, n);
+        if (!s[n]) break;
+        if ((unsigned char)s[n] < 32)
+            buf_print(b, "\\u%04x", (unsigned)s[n]);
+        else
+            buf_print(b, "\\%c", s[n]);
+        n++;
+    }
+}
+
 void json_quote(Buf *b, const char *s)
 {
     buf_add(b, "\"", 1);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            buf_print(b, "\\%c", *s);
-        else if ((unsigned char)*s < 32)
-            buf_print(b, "\\u%04x", (unsigned)*s);
-        else
-            buf_add(b, s, 1);
-    }
+    json_escape(b, s);
     buf_add(b, "\"", 1);
 }

@@ -21,6 +21,7 @@ Status json_bool(bool *out, const cJSON *object, const char *key, const char *pa
 Status json_text(const char **out, const cJSON *object, const char *key, const char *path); /* lives with the root */
 bool json_has(const cJSON *object, const char *key);                                        /* present and not null */
 
-void json_quote(Buf *, const char *s); /* s as a JSON string */
+void json_quote(Buf *, const char *s);  /* s as a JSON string */
+void json_escape(Buf *, const char *s); /* the same without the quotation marks around it */
 
 #endif

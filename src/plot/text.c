@@ -9,20 +9,6 @@
 
 static const double CAP = 0.73; /* height of a capital of DejaVu Sans, in ems */
 
-/* Bytes of the well-formed character at s (Unicode table 3-7), or 0.  A NUL ends every sequence. */
-static int utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80) return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
-    int n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    unsigned char lo = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned char hi = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
-    if (s[1] < lo || s[1] > hi) return 0;
-    for (int i = 2; i < n; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    return n;
-}
-
 static bool is_control(const unsigned char *s)
 {
     return s[0] < 0x20 || s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0);
@@ -32,13 +18,13 @@ const char *text_clean(Arena *a, const char *text)
 {
     Buf out = buf_open(a);
     for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-        int n = utf8_length(s);
+        size_t n = utf8_length((const char *)s, strnlen((const char *)s, 4));
         if (!n)
             buf_add(&out, "\xEF\xBF\xBD", 3);
         else if (*s == '\n' || *s == '\t')
             buf_add(&out, " ", 1);
         else if (!is_control(s))
-            buf_add(&out, (const char *)s, (size_t)n);
+            buf_add(&out, (const char *)s, n);
         s += n ? n : 1;
     }
     return out.text;

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "base/table.h"
+#include "tasks/javagen_words.h"
 
 const int64_t JAVAGEN_TYP_SIZES[SPLITS] = {600, 200, 200};
 
@@ -65,24 +66,6 @@ __attribute__((format(printf, 2, 3))) static void put(Gen *g, const char *fmt, .
 #define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 #define PICK(g, list) ((list)[below((g), COUNT(list))])
 
-static const char *const VERB[] = {"get",    "set",    "compute", "find",    "update", "check", "is",     "has",
-                                   "add",    "remove", "read",    "write",   "parse",  "build", "create", "count",
-                                   "load",   "copy",   "reset",   "convert", "merge",  "apply", "handle", "print",
-                                   "encode", "decode", "sort",    "search",  "scale",  "fill",  "draw",   "next",
-                                   "to",     "from",   "insert",  "validate"};
-static const char *const NOUN[] = {
-    "value",  "index",  "size",  "width", "height",  "total",   "count",  "sum",      "offset",   "length",
-    "node",   "name",   "key",   "item",  "list",    "array",   "buffer", "data",     "line",     "token",
-    "price",  "rate",   "score", "level", "limit",   "weight",  "time",   "date",     "row",      "column",
-    "cell",   "point",  "angle", "speed", "color",   "state",   "status", "flag",     "mode",     "code",
-    "type",   "id",     "user",  "file",  "path",    "message", "result", "input",    "output",   "matrix",
-    "vector", "factor", "step",  "range", "average", "error",   "hash",   "position", "distance", "byte"};
-static const char *const ADJECTIVE[] = {"max",     "min",   "first", "last",    "next",  "old",    "new",
-                                        "current", "start", "end",   "left",    "right", "total",  "base",
-                                        "raw",     "valid", "empty", "default", "local", "remote", "temp",
-                                        "final",   "inner", "outer", "prev",    "best",  "upper"};
-static const char *const FLAG[] = {"found",   "done",   "valid",  "enabled", "visible", "ready",   "empty",  "active",
-                                   "changed", "sorted", "closed", "running", "success", "reverse", "strict", "debug"};
 static const char *const SHORT_NAME[] = {"i", "j", "k", "n", "m", "x", "y", "a",
                                          "b", "c", "d", "p", "q", "r", "t", "w"};
 static const char *const WORD[] = {
@@ -118,13 +101,13 @@ static const Variable *declare(Gen *g, int type, bool array, bool loop)
             snprintf(v->name, sizeof v->name, "%s",
                      loop && kind < 70 ? SHORT_NAME[below(g, 3)] : PICK(g, SHORT_NAME));
         else if (type == BOOLEAN && !array)
-            snprintf(v->name, sizeof v->name, "%s", PICK(g, FLAG));
+            snprintf(v->name, sizeof v->name, "%s", PICK(g, JAVA_FLAG));
         else if (array)
-            snprintf(v->name, sizeof v->name, "%ss", PICK(g, NOUN));
+            snprintf(v->name, sizeof v->name, "%ss", PICK(g, JAVA_NOUN));
         else if (kind < 65)
-            snprintf(v->name, sizeof v->name, "%s", PICK(g, NOUN));
+            snprintf(v->name, sizeof v->name, "%s", PICK(g, JAVA_NOUN));
         else
-            camel(v->name, sizeof v->name, PICK(g, ADJECTIVE), PICK(g, NOUN));
+            camel(v->name, sizeof v->name, PICK(g, JAVA_ADJECTIVE), PICK(g, JAVA_NOUN));
     } while (taken(g, v->name));
     g->n_vars++;
     return v;
@@ -410,7 +393,7 @@ static void call(Gen *g)
 {
     static const char *const ON[] = {"this", "logger", "list", "builder", "helper", "cache", "out"};
     char name[64];
-    camel(name, sizeof name, PICK(g, VERB), PICK(g, NOUN));
+    camel(name, sizeof name, PICK(g, JAVA_VERB), PICK(g, JAVA_NOUN));
     if (chance(g, 30))
         put(g, "System . out . println (");
     else
@@ -488,7 +471,7 @@ static void header(Gen *g)
     char name[64];
     g->returns = chance(g, 25) ? VOID : any_type(g);
     g->returns_array = g->returns != VOID && chance(g, 12);
-    camel(name, sizeof name, PICK(g, VERB), PICK(g, NOUN));
+    camel(name, sizeof name, PICK(g, JAVA_VERB), PICK(g, JAVA_NOUN));
     put(g, "%s %s%s %s (", PICK(g, MODIFIER), TYPE[g->returns], g->returns_array ? " [ ]" : "", name);
     int n = 1 + below(g, 3);
     for (int i = 0; i < n; i++) {

@@ -58,25 +58,6 @@ static int class_at(uint32_t c)
     return class_of[c];
 }
 
-/* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */
-size_t utf8_length(const char *text, size_t n)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    if (n == 0) return 0;
-    if (p[0] < 0x80) return 1;
-    size_t need = p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
-    if (need == 0 || need > n) return 0;
-    unsigned char low = 0x80, high = 0xBF; /* what the second byte may be */
-    if (p[0] == 0xE0) low = 0xA0;
-    if (p[0] == 0xED) high = 0x9F;
-    if (p[0] == 0xF0) low = 0x90;
-    if (p[0] == 0xF4) high = 0x8F;
-    if (p[1] < low || p[1] > high) return 0;
-    for (size_t i = 2; i < need; i++)
-        if ((p[i] & 0xC0) != 0x80) return 0;
-    return need;
-}
-
 /* Bytes of the white-space character at p, or 0. */
 static size_t space_length(const char *text, size_t n)
 {

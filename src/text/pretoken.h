@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 typedef struct {
     const char *text;
     size_t len, at; /* the next word begins at `at` */
@@ -25,7 +27,6 @@ typedef struct {
 Words words_open(const char *text, size_t len);       /* the text must outlive the cursor */
 bool words_next(Words *, size_t *begin, size_t *end); /* false at the end of the text */
 
-size_t utf8_length(const char *text, size_t n); /* bytes of the character that begins there; 0: malformed */
 size_t space_back(const char *text, size_t from, size_t to); /* where the white space that ends at `to` begins */
 size_t space_skip(const char *text, size_t from, size_t to); /* where the white space that begins at `from` ends */
 

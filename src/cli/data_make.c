@@ -1,0 +1,161 @@
+/* vernier data make and data sheet: probing sets from change records, generated changes, and datasheets. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/data.h"
+#include "cli/run.h"
+#include "tasks/javagen_change.h"
+#include "tasks/make.h"
+#include "tasks/sheet.h"
+
+enum { MOST_FILES = 256 };
+
+static Status print_sheet(const Sheet *s, bool json)
+{
+    Arena a = arena_open((size_t)1 << 30);
+    Buf b = buf_open(&a);
+    if (json)
+        sheet_json(&b, s);
+    else
+        sheet_text(&b, s);
+    fputs(b.text, stdout);
+    arena_close(&a);
+    return cli_flush();
+}
+
+Status data_sheet(const Args *a)
+{
+    int task;
+    Dataset d;
+    Sheet s;
+    if (args_count(a) != 2) return fail(E_CONFIG, "data sheet takes one FILE, the probing set");
+    TRY(args_word(&task, a, "task", TASKS, TASK_NAMES));
+    if (task == TASKS) return fail(E_CONFIG, "data sheet needs --task: typ, ccm or ltp");
+    TRY(dataset_read(&d, args_arena(a), args_at(a, 1)));
+    TRY(sheet_make(&s, &d, (ProbeTask)task));
+    return print_sheet(&s, args_given(a, "json"));
+}
+
+/* Three counts with commas between. */
+static Status sizes(int64_t out[SPLITS], const Args *a, bool even)
+{
+    const char *text = args_text(a, "sizes", "600,200,200");
+    long long n[SPLITS];
+    char more;
+    if (sscanf(text, "%lld,%lld,%lld%c", &n[0], &n[1], &n[2], &more) != SPLITS)
+        return fail(E_CONFIG, "--sizes %s: expected three counts, of training, validation and test: 600,200,200",
+                    text);
+    for (int s = 0; s < SPLITS; s++) {
+        if (n[s] < (s == SPLIT_TRAIN ? 2 : 0) || n[s] > 10000000)
+            return fail(E_CONFIG, "--sizes %s: expected 2 to 10000000 training rows, and 0 to 10000000 of the others",
+                        text);
+        if (even && n[s] % 2)
+            return fail(E_CONFIG, "--sizes %s: the labels are even in every split, so the counts must be, too", text);
+        out[s] = n[s];
+    }
+    return OK;
+}
+
+static Status seed_and_difficulty(uint64_t *seed, int *difficulty, const Args *a)
+{
+    int64_t n;
+    TRY(args_int(&n, a, "seed", 1, 0, INT64_MAX));
+    *seed = (uint64_t)n;
+    TRY(args_int(&n, a, "difficulty", 1, 0, HARDEST));
+    *difficulty = (int)n;
+    return OK;
+}
+
+static Status make_changes(const Args *a, const char *out)
+{
+    uint64_t seed = 0;
+    int difficulty = 0;
+    int64_t n;
+    Writer w;
+    Arena step = arena_open((size_t)1 << 28);
+    TRY(seed_and_difficulty(&seed, &difficulty, a));
+    TRY(args_int(&n, a, "n", 2000, 1, 100000000));
+    TRY(writer_open(&w, out));
+    for (int64_t i = 0; i < n && !signals_seen(); i++) {
+        CodeChange c;
+        ArenaMark mark = arena_mark(&step);
+        Buf row = buf_open(&step);
+        javagen_change(&c, &step, seed, i, difficulty);
+        change_print(&row, &c);
+        writer_add(&w, row.text, row.len);
+        arena_drop(&step, mark);
+    }
+    arena_close(&step);
+    if (signals_seen()) {
+        writer_abandon(&w);
+        return fail(E_INTERRUPT, "interrupted; nothing was written to %s", out);
+    }
+    TRY(writer_close(&w));
+    if (!args_quiet(a)) fprintf(stderr, "%lld invented changes in %s\n", (long long)n, out);
+    return OK;
+}
+
+static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
+{
+    static const char *const RECIPE[] = {"clean", "study", NULL}, *const FAULT[] = {"type", "spelling", NULL};
+    const char **from = NEW(args_arena(a), const char *, MOST_FILES);
+    int recipe, fault;
+    *o = (MakeOptions){.task = task, .from = from, .n_from = args_all(a, "from", from, MOST_FILES)};
+    TRY(args_word(&recipe, a, "recipe", 0, RECIPE));
+    TRY(args_word(&fault, a, "fault", 0, FAULT));
+    TRY(sizes(o->size, a, !recipe));
+    for (int k = 0; k < SPLITS && task == TASK_CCM && !recipe; k++)
+        if (o->size[k] == 2)
+            return fail(E_CONFIG,
+                        "--sizes: two changes exchange their messages, so a split of ccm has 0 or 4 rows or more");
+    TRY(args_int(&o->max_chars, a, "max-chars", 2000, 1, 1 << 24));
+    TRY(seed_and_difficulty(&o->seed, &o->difficulty, a));
+    o->study = recipe;
+    o->spelling = fault;
+    o->balance = args_given(a, "balance");
+    o->fragments = args_given(a, "fragments");
+    if (!o->n_from) o->generated = 12 * (o->size[0] + o->size[1] + o->size[2]);
+    if (task != TASK_TYP && (fault || o->fragments)) return fail(E_CONFIG, "--fault and --fragments are for typ");
+    if (task != TASK_LTP && o->balance) return fail(E_CONFIG, "--balance is for ltp");
+    if (o->study && (o->balance || args_given(a, "fault")))
+        return fail(E_CONFIG, "the study's recipe knows neither --fault nor --balance");
+    return OK;
+}
+
+static Status make_set(const Args *a, const char *out, ProbeTask task)
+{
+    MakeOptions o;
+    MakeStats stats;
+    Dataset d;
+    Sheet s;
+    Arena *arena = args_arena(a), big = arena_open((size_t)1 << 36);
+    TRY(probe_options(&o, a, task));
+    TRY(make_probe(&d, &big, &o, &stats));
+    TRY(dataset_write(&d, out));
+    d.name = out;
+    TRY(sheet_make(&s, &d, task));
+    TRY(sheet_write(arena, &s, out));
+    if (!args_quiet(a)) {
+        fprintf(stderr, "of %lld changes: %lld unfit, %lld repeated, %lld near-duplicates, %lld without a partner\n",
+                (long long)stats.read, (long long)stats.unfit, (long long)stats.repeated, (long long)stats.near,
+                (long long)stats.unpaired);
+        if (!o.n_from)
+            fprintf(stderr, "no --from FILE: the changes are invented, and so is what a probe learns from them\n");
+        if (stats.replaced)
+            fprintf(stderr, "%lld bytes were no UTF-8 and became U+FFFD\n", (long long)stats.replaced);
+    }
+    Status status = print_sheet(&s, args_given(a, "json"));
+    arena_close(&big);
+    return status;
+}
+
+Status data_make(const Args *a)
+{
+    const char *out = args_text(a, "out", NULL), *what = args_count(a) == 2 ? args_at(a, 1) : "";
+    int task = 0;
+    while (task < TASKS && strcmp(TASK_NAMES[task], what)) task++;
+    if (task == TASKS && strcmp(what, "changes"))
+        return fail(E_CONFIG, "data make: '%.30s' is none of typ, ccm, ltp and changes", what);
+    if (!out) return fail(E_CONFIG, "data make needs --out FILE");
+    return task == TASKS ? make_changes(a, out) : make_set(a, out, (ProbeTask)task);
+}

@@ -1,0 +1,36 @@
+/* Kamei's fourteen measures of a commit, computed from the history before it.
+ *
+ * Give every commit that is not a merge, oldest first, with the source files it touched (of the languages under
+ * study).  A file keeps its past when it is renamed or deleted and made again.
+ *
+ *   la, ld    lines added, removed            nf, ns, nd   files; distinct first directories; distinct directories
+ *   entropy   -sum p log2 p of the files' shares of the changed lines
+ *   ndev      distinct authors so far of the files, a new file counting its maker; files touched together share
+ *   lt        size (lines added - removed so far) of the known files, summed, over nf; can be negative
+ *   nuc       the files' earlier changes, summed
+ *   age       days since the known files' last change, summed, over nf
+ *   exp       the author's earlier commits (with or without source files)
+ *   rexp      the same, each weighing 1 / (1 + years since)
+ *   sexp      the author's earlier commits in each touched subsystem (first directory), averaged over ns
+ *   fix       1 when the message holds bug, fix, wrong, error, fail, problem or patch
+ *
+ * "root" stands for the directory of a file at the top.  A commit without source files has zeros but for exp, rexp
+ * and fix.  An author is the e-mail in lower case, or the name.  Source: Kamei et al., "A large-scale empirical study
+ * of just-in-time quality assurance", 2013, in the form that reproduces JIT-Defects4J's published values. */
+#ifndef TASKS_HISTORY_H
+#define TASKS_HISTORY_H
+
+#include "tasks/change.h"
+
+typedef struct {
+    const char *old_path, *new_path;
+    int64_t added, removed;
+} Touched;
+
+typedef struct History History;
+History *history_open(Arena *);
+void history_add(History *, double out[N_FEATURES], const char *author, int64_t time, const char *message,
+                 const Touched *file, int64_t n);
+void history_close(History *); /* the arena keeps the rest */
+
+#endif

@@ -1,0 +1,99 @@
+# vernier data: mining a repository, probing sets, datasheets, and what is said about bad input.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() { # CONDITION-STATUS NAME
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$VERNIER" data "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
+    result $? "$name (exit $got)"
+}
+
+expect 2 'nothing to do with data; mine, make and sheet are' 'an unknown verb' dig
+expect 2 'operand' 'no verb'
+expect 2 'none of typ, ccm, ltp and changes' 'an unknown set' make xyz --out "$t/x"
+expect 2 'needs --out FILE' 'make without --out' make typ
+expect 2 'expected three counts' 'sizes that are none' make typ --sizes 600,200 --out "$t/x"
+expect 2 'counts must be' 'odd sizes' make typ --sizes 7,2,2 --out "$t/x"
+expect 2 'expected one of clean, study' 'an unknown recipe' make typ --recipe best --out "$t/x"
+expect 2 '--balance is for ltp' 'an option of another set' make typ --balance --out "$t/x"
+expect 2 'knows neither' 'the study has one fault' make typ --recipe study --fault type --out "$t/x"
+expect 2 'expected 0 to 2' 'a difficulty out of range' make changes --difficulty 3 --out "$t/x"
+expect 2 'needs --task' 'a sheet of what?' sheet "$t/x"
+expect 3 'No such file' 'a file that is not there' make ccm --from "$t/none" --out "$t/x"
+printf '{"id": "1", "files": []}\n{"id": 2}\n' >"$t/bad.jsonl"
+expect 3 'bad.jsonl:2: id is not a string' 'a bad row, by its line' make ccm --from "$t/bad.jsonl" --out "$t/x"
+printf '{"id": "1", "files": []}\n' >"$t/few.jsonl"
+expect 3 '0 of 1000 rows can be made from 0 usable changes' 'too few changes' make ccm --from "$t/few.jsonl" --out "$t/x"
+[ ! -e "$t/x" ] && [ ! -e "$t/x.part" ]
+result $? 'none of these wrote anything'
+
+expect 0 '600 invented changes' 'invented changes' make changes --n 600 --seed 4 --out "$t/c.jsonl"
+[ "$(wc -l <"$t/c.jsonl")" = 600 ] && grep -q '"kind": "rename"' "$t/c.jsonl"
+result $? '... as many as asked for'
+for set in typ ccm ltp; do
+    expect 0 '50\.0 +50\.0 +50\.0   the training' "$set from them" \
+        make $set --from "$t/c.jsonl" --sizes 60,20,20 --out "$t/$set.txt"
+    [ "$(cut -f1 "$t/$set.txt" | sort | uniq -c | tr -d '\n ')" = 20te60tr20va ]
+    result $? '... of the sizes asked for'
+    grep -q '"subjects_in_several_splits": 0,' "$t/$set.txt.sheet.json" && [ -s "$t/$set.txt.sheet.txt" ]
+    result $? '... with a datasheet that names no leak'
+    "$VERNIER" data sheet "$t/$set.txt" --task $set --json >"$t/out" 2>"$t/err" &&
+        cmp -s "$t/out" "$t/$set.txt.sheet.json"
+    result $? '... which sheet makes again'
+done
+expect 3 'no row is labelled ORIG' 'a sheet of another task' sheet "$t/ccm.txt" --task typ
+expect 0 'invented' 'without files, invented changes and a remark' make ltp --balance --sizes 40,10,10 --out "$t/l.txt"
+
+expect 2 'mine takes one PATH' 'mine without a path' mine --out "$t/x"
+expect 2 'needs --out FILE' 'mine without --out' mine "$t"
+expect 3 'expected a git repository' 'a directory that is no repository' mine "$t" --out "$t/x"
+expect 2 "'cobol' is none of java, c, cpp" 'an unknown language' mine "$t" --lang java,cobol --out "$t/x"
+expect 2 'expected a day' 'a day that is none' mine "$t" --since yesterday --out "$t/x"
+if ! command -v git >/dev/null; then
+    echo "ok $((n += 1)) - mining # SKIP no git"
+    echo "1..$n"
+    exit
+fi
+G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"
+git init -q "$t/r" && mkdir "$t/r/src"
+expect 3 'has no commits' 'an empty repository' mine "$t/r" --out "$t/x"
+i=0
+while [ $i -lt 6 ]; do
+    i=$((i + 1))
+    printf 'int f%s() { return %s; }\n' $i $i >>"$t/r/src/a.c"
+    $G add . && $G commit -q -m "Add the function f$i" --date="2020-01-0${i}T00:00:00Z"
+done
+# what the repository says must not be obeyed
+printf '#!/bin/sh\ntouch %s/ran\n' "$t" >"$t/r/.git/hooks/post-checkout" && chmod +x "$t/r/.git/hooks/post-checkout"
+$G config diff.external "touch $t/ran" && $G config core.fsmonitor "touch $t/ran"
+printf '*.c binary diff=evil\n' >"$t/r/.git/info/attributes" && $G config diff.evil.textconv "touch $t/ran"
+expect 0 '6 +records' 'a worktree' mine "$t/r" --out "$t/m.jsonl"
+[ "$(grep -c '"status": "modified".*"+int f' "$t/m.jsonl")" = 5 ] && [ ! -e "$t/ran" ]
+result $? '... with its lines, and nothing of it was run'
+git clone -q --bare "$t/r" "$t/b.git"
+expect 0 '"written": 6' 'a bare one, summary as JSON' mine "$t/b.git" --repo r --json --out "$t/b.jsonl"
+cmp -s "$t/m.jsonl" "$t/b.jsonl"
+result $? '... gives the same records'
+git clone -q --depth 3 "file://$t/r" "$t/s"
+expect 0 'shallow clone' 'a shallow one says what it lacks' mine "$t/s" --out "$t/s.jsonl"
+grep -q '1  left out: parent not there' "$t/out" && [ "$(wc -l <"$t/s.jsonl")" = 2 ]
+result $? '... and leaves out the commit whose parent is not there'
+expect 0 '2 +records' 'a range' mine "$t/r" --range HEAD~2..HEAD --features --out "$t/x.jsonl"
+[ "$(grep -c '"nuc": [45],' "$t/x.jsonl")" = 2 ]
+result $? '... whose measures know what came before it'
+expect 2 'has no commit' 'a range of nothing' mine "$t/r" --range HEAD~99..HEAD --out "$t/x"
+expect 0 'is complete' 'nothing to resume' mine "$t/r" --resume --out "$t/m.jsonl"
+expect 0 '6 +records' 'a pipe' mine "$t/r" --out /dev/null
+echo "1..$n"
