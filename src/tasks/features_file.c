@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "io/npy.h"
 #include "io/safetensors.h"
 #include "tasks/features.h"
 
@@ -95,22 +96,6 @@ Status features_cached(Features *out, Arena *run, Arena *step, const char *dir, 
     return safetensors_write(path, all, n, NULL, 0);
 }
 
-/* NumPy's format, version 1.0: the header ends at a multiple of 64 bytes. */
-static Status write_array(const char *path, Tensor x)
-{
-    char head[128];
-    int n = snprintf(head, sizeof head, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }",
-                     (long long)x.dim[0], (long long)x.dim[1]);
-    memset(head + n, ' ', sizeof head - (size_t)n);
-    head[117] = '\n';
-    Writer w;
-    TRY(writer_open(&w, path));
-    writer_add(&w, "\x93NUMPY\x01\x00\x76\x00", 10); /* 118 bytes follow */
-    writer_add(&w, head, 118);
-    writer_add(&w, x.data, tensor_bytes(x));
-    return writer_close(&w);
-}
-
 Status features_export(const Features *f, const char *dir)
 {
     char path[4096];
@@ -119,7 +104,7 @@ Status features_export(const Features *f, const char *dir)
         bool decoder = l >= f->layers;
         int at = decoder ? l - f->layers : l;
         snprintf(path, sizeof path, "%s/%s-%02d.npy", dir, decoder ? "decoder" : "encoder", at);
-        TRY(write_array(path, decoder ? f->decoder[at] : f->layer[at]));
+        TRY(npy_write(path, decoder ? f->decoder[at] : f->layer[at]));
     }
     return OK;
 }
