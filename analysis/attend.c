@@ -346,8 +346,8 @@ static const Command ATTEND = {
     .name = "attend",
     .summary = "draw the attention maps of a model on a text, or what differs between two models",
     .usage = "--model DIR --text TEXT [options]",
-    .about = "Runs a model on one text and draws the attention of every head chosen: figures as SVG, PDF and PNG, a\n"
-             "page to read, the maps as safetensors. The table gives, as means over the rows of a map, the entropy\n"
+    .about = "Runs a model on one text and draws the attention of every head chosen: figures as SVG, PDF and PNG, a "
+             "page to read, the maps as safetensors. The table gives, as means over the rows of a map, the entropy "
              "in nats, the distance in tokens between query and key, and the mass on the first token.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,

@@ -288,12 +288,10 @@ static const Option OPTIONS[] = {
 static const Command ADAPTER = {
     .name = "adapter",
     .summary = "adapters of Hugging Face PEFT and of adapters: look, convert, merge",
-    .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT  [options]",
-    .about =
-        "inspect shows what a directory says and holds. convert writes the same adapter as the other library has "
-        "it;\n"
-        "what that cannot say is refused by name. merge writes MODEL with the adapter folded in: LoRA, DoRA, VeRA\n"
-        "and IA3 can be. --adapter DIR attaches one in generate, fill, attend and model inspect.",
+    .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT",
+    .about = "inspect shows what a directory says and holds. convert writes the same adapter as the other library "
+             "has it; what that cannot say is refused by name. merge writes MODEL with the adapter folded in: LoRA, "
+             "DoRA, VeRA and IA3 can be. --adapter DIR attaches one in generate, fill, attend and model inspect.",
     .example = "vernier adapter inspect my-lora\n"
                "  vernier adapter convert my-lora my-lora-hub --to adapters --base codebert\n"
                "  vernier adapter merge codebert my-lora codebert-tuned",

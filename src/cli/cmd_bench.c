@@ -351,16 +351,16 @@ static const Option OPTIONS[] = {{"job", "JOB", "run one job alone: seconds, are
                                  {"tokenizer", "PATH", "text/encode: a model's, not one trained on invented Java"},
                                  {"text", "FILE", "text/encode: cut this file, not invented Java"},
                                  {0}};
-static const Command BENCH = {
-    .name = "bench",
-    .summary = "time training steps against this machine's own rate of products",
-    .usage = "[options] [JOB|glob...]",
-    .about = "Steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in a process of its own. `share`\n"
-             "is the time their matrix products would take at OpenBLAS's rate over the time measured.\n"
-             "Then text cut into tokens, and tokens generated.",
-    .example = "vernier bench 'toy/*' roberta/lora",
-    .options = OPTIONS,
-    .most = -1,
-    .run = bench,
-    .more_help = list_jobs};
+static const Command BENCH = {.name = "bench",
+                              .summary = "time training steps against this machine's own rate of products",
+                              .usage = "[options] [JOB|glob...]",
+                              .about =
+                                  "Steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in a process of "
+                                  "its own. `share` is the time their matrix products would take at OpenBLAS's rate "
+                                  "over the time measured. Then text cut into tokens, and tokens generated.",
+                              .example = "vernier bench 'toy/*' roberta/lora",
+                              .options = OPTIONS,
+                              .most = -1,
+                              .run = bench,
+                              .more_help = list_jobs};
 REGISTER(command, BENCH)

@@ -288,7 +288,8 @@ static void print_options(const Option *table)
 
 void command_help(const Command *c, const Args *a)
 {
-    printf("usage: vernier %s %s\n\n%s\n", c->name, c->usage, c->about ? c->about : c->summary);
+    printf("usage: vernier %s %s\n", c->name, c->usage);
+    print_item("", 0, c->about ? c->about : c->summary);
     if (c->options) {
         printf("\noptions\n");
         print_options(c->options);

@@ -29,6 +29,8 @@ for c in $("$VERNIER" --help | sed -n '/^commands/,/^$/s/^  \([a-z-]*\) .*/\1/p'
     expect 0 '^  vernier '"$c" "$c --help has an example" "$c" --help
     [ ! -s "$t/err" ]
     result $? "$c --help says nothing on stderr"
+    ! LC_ALL=C grep -n '.\{101,\}' "$t/out" >"$t/err"
+    result $? "... in lines of 100 columns"
     "$VERNIER" help "$c" | cmp -s - "$t/out"
     result $? "help $c is the same"
     case $c in run | theory | toy | probe | demo | model) continue ;; esac # which take settings: runs.sh, below
