@@ -61,6 +61,12 @@ void file_unmap(Bytes b)
     if (b.text) munmap(b.text, b.len);
 }
 
+bool file_is_dir(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 Status file_make_dir(const char *path)
 {
     char part[4096];

@@ -5,6 +5,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ typedef struct {
 Status file_read(Bytes *out, Arena *, const char *path); /* E_IO names the path and the reason */
 Status file_map(Bytes *out, const char *path);           /* read-only mapping, no final NUL; text NULL if empty */
 void file_unmap(Bytes);
+bool file_is_dir(const char *path);
 Status file_make_dir(const char *path); /* with its parents; an existing one is fine */
 
 typedef struct {

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
+#include "nn/inspect.h"
 
 /* Of two names for one tensor, the one that is written: heads and copies of the embedding give way. */
 static bool gives_way(const char *name, const char *other)
@@ -53,6 +54,46 @@ Status checkpoint_list(const Args *a, const char *path)
         if (!keeper) numbers += (double)s->count, bytes += (double)s->n_bytes;
     }
     printf("%d tensors, %.0f numbers, %.0f bytes\n", weights_n(w), numbers, bytes);
+    weights_close(w);
+    return OK;
+}
+
+static bool own_bytes(const Weights *w, int i)
+{
+    return !tied_to(w, i);
+}
+
+static void print_tied(const Weights *w)
+{
+    for (int i = 0; i < weights_n(w); i++)
+        if (tied_to(w, i)) printf("%s = %s\n", weights_at(w, i)->name, tied_to(w, i));
+}
+
+Status checkpoint_tree(const Args *a, const char *path)
+{
+    Weights *w;
+    TRY(open_weights(&w, a, path));
+    weights_inspect(stdout, w, own_bytes);
+    print_tied(w);
+    weights_close(w);
+    return OK;
+}
+
+Status checkpoint_types(const Args *a, const char *path)
+{
+    Weights *w;
+    if (open_weights(&w, a, path)) return err_clear(), OK;
+    static const char *const TYPE[] = {"F64", "F32", "F16", "BF16"};
+    double bytes = 0;
+    printf("stored as");
+    for (int t = 0, n; t < 4; t++) {
+        n = 0;
+        for (int i = 0; i < weights_n(w); i++) n += !strcmp(stored_type(weights_at(w, i)), TYPE[t]);
+        if (n) printf(" %s (%d tensors)", TYPE[t], n);
+    }
+    for (int i = 0; i < weights_n(w); i++) bytes += own_bytes(w, i) ? (double)weights_at(w, i)->n_bytes : 0;
+    printf(", %.0f bytes in %s\n", bytes, weights_path(w));
+    print_tied(w);
     weights_close(w);
     return OK;
 }
@@ -117,18 +158,12 @@ Status checkpoint_copy_beside(Arena *a, const char *from, const char *to)
     return OK;
 }
 
-static bool is_directory(const char *path)
-{
-    struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
 Status checkpoint_convert(const Args *a, const char *from, const char *to)
 {
     Weights *w;
     TRY(open_weights(&w, a, from));
     Status status;
-    if (is_directory(from)) {
+    if (file_is_dir(from)) {
         status = file_make_dir(to);
         if (!status) status = checkpoint_copy_beside(args_arena(a), from, to);
         to = str_print(args_arena(a), "%s/model.safetensors", to);

@@ -4,8 +4,10 @@
 
 #include "cli/command.h"
 
-Status checkpoint_list(const Args *, const char *path); /* names, shapes, dtypes, tied names; data on stdout */
-Status checkpoint_scan(const Args *, const char *path); /* what the pickles of a .bin would import */
+Status checkpoint_list(const Args *, const char *path);  /* names, shapes, dtypes, tied names; data on stdout */
+Status checkpoint_tree(const Args *, const char *path);  /* the tree that the names of a file's tensors make */
+Status checkpoint_types(const Args *, const char *path); /* dtypes, size and tied names; nothing without weights */
+Status checkpoint_scan(const Args *, const char *path);  /* what the pickles of a .bin would import */
 Status checkpoint_convert(const Args *, const char *from, const char *to);
 Status checkpoint_copy_beside(Arena *, const char *from, const char *to); /* configs, vocabularies, merges */
 Status checkpoint_compare(const Args *, const char *a, const char *b);

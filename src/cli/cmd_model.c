@@ -1,6 +1,7 @@
 /* vernier model: the module tree of a checkpoint or of an architecture and what a method adds to it (inspect), and
  * checkpoints as files (list, convert, compare). */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "cli/adapter.h"
@@ -55,7 +56,8 @@ static Status inspect(const Args *a)
     if (args_count(a) > 2) return fail(E_CONFIG, "model inspect takes one DIR");
     if (args_given(a, "pickle"))
         return args_count(a) == 2 ? checkpoint_scan(a, args_at(a, 1)) : fail(E_CONFIG, "--pickle needs a FILE");
-    if (args_count(a) == 2 && str_glob("*.npy", args_at(a, 1))) return checkpoint_list(a, args_at(a, 1));
+    if (args_count(a) == 2 && !access(args_at(a, 1), F_OK) && !file_is_dir(args_at(a, 1)))
+        return checkpoint_tree(a, args_at(a, 1));
     Config c = {0};
     TRY(config_of(&c, a));
     int64_t classes;
@@ -72,7 +74,7 @@ static Status inspect(const Args *a)
         TRY(shape_with_adapter(&m, a, &c, path));
     }
     model_inspect(stdout, m);
-    return OK;
+    return args_count(a) == 2 ? checkpoint_types(a, args_at(a, 1)) : OK;
 }
 
 static Status model(const Args *a)
@@ -103,7 +105,8 @@ static const Command MODEL = {
     .name = "model",
     .summary = "look at a model: module tree and sizes; list, convert and compare checkpoints",
     .usage = "inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
-    .about = "inspect shows the module tree; of a DIR config.json is enough, and a name such as "
+    .about = "inspect shows the module tree; of a DIR config.json is enough, a file's is made of its tensors' names; "
+             "a name such as "
              "microsoft/codebert-base is looked up in the hub's local cache.  The others "
              "take a checkpoint directory, an index of shards, a .safetensors, .bin or .npy file: "
              "list its tensors, convert it to safetensors, or show where two differ.",

@@ -1,15 +1,17 @@
-/* Dotted names are paths, so the registry of parameters is the tree.  Three things make it short: a module that holds
+/* Dotted names are paths, so the registry of parameters, or the list of a file's tensors, is the tree.  Three things make it short: a module that holds
  * only parameters is one line, a chain of single children is one line, and layers that are alike are shown once. */
 #include "nn/inspect.h"
 
 #include <string.h>
 
+#include "base/str.h"
 #include "nn/build.h"
 
 typedef struct Node {
     const char *name;
     struct Node *child, *last, *next;
-    const Param *param; /* of a leaf */
+    const char *shape; /* of a leaf, as it is printed; NULL for modules */
+    const Param *param;
     int64_t numbers, trainable;
 } Node;
 
@@ -28,26 +30,33 @@ static Node *child_of(Arena *a, Node *n, const char *name, size_t len)
     return n->last = c;
 }
 
+static Node *add_leaf(Arena *a, Node *root, const char *name, const char *shape, int64_t count, int64_t trainable)
+{
+    Node *n = root;
+    for (const char *s = name;; s++) {
+        n->numbers += count;
+        n->trainable += trainable;
+        size_t len = strcspn(s, ".");
+        if (!len) break;
+        n = child_of(a, n, s, len);
+        s += len;
+        if (!*s) break;
+    }
+    n->shape = shape;
+    n->numbers = count;
+    n->trainable = trainable;
+    return n;
+}
+
 static Node *tree_of(Arena *a, const ParamSet *params)
 {
     Node *root = NEW(a, Node, 1);
     root->name = "";
     for (int i = 0; i < params_n(params); i++) {
         const Param *p = params_at(params, i);
-        int64_t count = tensor_count(p->val), trainable = p->trainable ? count : 0;
-        Node *n = root;
-        for (const char *s = p->name;; s++) {
-            n->numbers += count;
-            n->trainable += trainable;
-            size_t len = strcspn(s, ".");
-            if (!len) break;
-            n = child_of(a, n, s, len);
-            s += len;
-            if (!*s) break;
-        }
-        n->param = p;
-        n->numbers = count;
-        n->trainable = trainable;
+        int64_t count = tensor_count(p->val);
+        const char *shape = str_print(a, "%s", tensor_shape(p->val));
+        add_leaf(a, root, p->name, shape, count, p->trainable ? count : 0)->param = p;
     }
     return root;
 }
@@ -59,9 +68,8 @@ static bool is_number(const char *s)
 
 static bool alike(const Node *a, const Node *b)
 {
-    if ((a->param != NULL) != (b->param != NULL) || a->trainable != b->trainable) return false;
-    if (a->param && (!tensor_same_shape(a->param->val, b->param->val) || a->param->val.dtype != b->param->val.dtype))
-        return false;
+    if ((a->shape != NULL) != (b->shape != NULL) || a->trainable != b->trainable) return false;
+    if (a->shape && strcmp(a->shape, b->shape) != 0) return false;
     const Node *x = a->child, *y = b->child;
     for (; x && y; x = x->next, y = y->next)
         if (strcmp(x->name, y->name) || !alike(x, y)) return false;
@@ -110,11 +118,11 @@ static const Linear *linear_of(const Model *m, const Param *w)
 static const char *leaves(Arena *a, const Model *m, const Node *n)
 {
     Buf b = buf_open(a);
-    const Linear *l = n->child ? linear_of(m, n->child->param) : NULL;
+    const Linear *l = m && n->child ? linear_of(m, n->child->param) : NULL;
     if (l) buf_print(&b, "%s: ", site_name(l->at.site));
-    if (n->param) buf_print(&b, "%s", tensor_shape(n->param->val));
+    if (n->shape) buf_print(&b, "%s", n->shape);
     for (const Node *c = n->child; c; c = c->next)
-        buf_print(&b, "%s%s %s", c == n->child ? "" : ", ", c->name, tensor_shape(c->param->val));
+        buf_print(&b, "%s%s %s", c == n->child ? "" : ", ", c->name, c->shape);
     return b.text;
 }
 
@@ -145,7 +153,7 @@ static void print_children(FILE *f, Arena *a, const Model *m, const Node *n, int
 static void print_node(FILE *f, Arena *a, const Model *m, const Node *n, const char *above, int depth)
 {
     const char *name = *above ? str_print(a, "%s.%s", above, n->name) : n->name;
-    if (n->param || only_leaves(n)) {
+    if (n->shape || only_leaves(n)) {
         print_line(f, depth, name, leaves(a, m, n), n->numbers, n->trainable);
     } else if (!n->child->next) {
         print_node(f, a, m, n->child, name, depth);
@@ -177,5 +185,24 @@ void model_inspect(FILE *f, const Model *m)
     print_children(f, &a, m, root, 0);
     fprintf(f, "\n%s numbers, %s of them trainable (%.3g %%)\n", grouped(n, root->numbers),
             grouped(t, root->trainable), root->numbers ? 100.0 * (double)root->trainable / (double)root->numbers : 0);
+    arena_close(&a);
+}
+
+void weights_inspect(FILE *f, const Weights *w, bool (*counts)(const Weights *, int i))
+{
+    Arena a = arena_open((size_t)1 << 30);
+    Node *root = NEW(&a, Node, 1);
+    root->name = "";
+    for (int i = 0; i < weights_n(w); i++) {
+        const Stored *s = weights_at(w, i);
+        Buf shape = buf_open(&a);
+        for (int d = 0; d < s->rank; d++) buf_print(&shape, "%s%lld", d ? "," : "(", (long long)s->dim[d]);
+        buf_print(&shape, "%s %s", s->rank ? ")" : "()", stored_type(s));
+        add_leaf(&a, root, s->name, shape.text, counts(w, i) ? s->count : 0, 0);
+    }
+    char n[48];
+    fprintf(f, "%-*s %-*s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "numbers");
+    print_children(f, &a, NULL, root, 0);
+    fprintf(f, "\n%d tensors, %s numbers\n", weights_n(w), grouped(n, root->numbers));
     arena_close(&a);
 }

@@ -144,8 +144,7 @@ Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
 {
     *t = (Tokenizer){0};
     TRY(hub_find(&path, a, path));
-    struct stat st;
-    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return open_dir(t, a, path);
+    if (file_is_dir(path)) return open_dir(t, a, path);
     return str_glob("*.model", path) ? open_spm(t, a, path, NULL) : open_json(t, a, path);
 }
 
