@@ -24,7 +24,7 @@ expect 0 'of [0-9]+ values +transformer.h.1.mlp.c_fc.weight' 'the two differ by 
 expect 0 '2 decoder layers' 'the new directory is a model' model inspect "$t/half"
 expect 0 '^stored as F16 .[0-9]+ tensors., [0-9]+ bytes' '... stored in halves' model inspect "$t/half"
 expect 0 '0 to 1 +2 alike' 'the tree of a file, by the names of its tensors' model inspect "$t/half/model.safetensors"
-expect 0 'c_attn +weight .32,96. F16, bias .96. F16' '... with shapes and types' model inspect "$t/half/model.safetensors"
+expect 0 'c_attn +bias .96. F16, weight .32,96. F16' '... with shapes and types' model inspect "$t/half/model.safetensors"
 expect 0 'tensors' 'one file becomes one file' model convert "$m/model.safetensors" "$t/one.safetensors"
 expect 2 'ends in .safetensors' 'of a known kind' model convert "$m/model.safetensors" "$t/one.bin"
 expect 2 "'F8', expected F16" 'an unknown dtype' model convert "$m" "$t/x" --dtype F8
