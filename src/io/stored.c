@@ -255,6 +255,20 @@ Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
     return to;
 }
 
+Stored stored_of(const char *name, Tensor v)
+{
+    static const StoredType types[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+    Stored s = {.name = name,
+                .type = types[v.dtype],
+                .rank = v.rank,
+                .count = tensor_count(v),
+                .bytes = v.data,
+                .n_bytes = tensor_bytes(v)};
+    for (int d = 0; d < v.rank; d++) s.dim[d] = v.dim[d];
+    return s;
+}
+
 /* The dtype whose memory is laid out as the file's, or -1. */
 static int same_dtype(StoredType type)
 {

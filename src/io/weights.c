@@ -160,6 +160,12 @@ void weights_release(const Weights *w, const Stored *s)
     }
 }
 
+Status weights_write(const char *path, const Stored *tensors, int n)
+{
+    if (str_glob("*.bin", path)) return torch_write(path, tensors, n);
+    return safetensors_write_stored(path, tensors, n, NULL, 0);
+}
+
 int weights_n(const Weights *w)
 {
     return w->n;

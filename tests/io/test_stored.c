@@ -12,7 +12,7 @@ __extension__ typedef _Float16 Half;
 enum { ALL = 1 << 16 };
 
 /* Bytes at an odd address, as files may have them. */
-static Stored stored_of(Arena *a, StoredType type, const void *x, int64_t n, size_t size)
+static Stored odd_of(Arena *a, StoredType type, const void *x, int64_t n, size_t size)
 {
     char *odd = arena_take(a, (size_t)n * size + 1);
     memcpy(odd + 1, x, (size_t)n * size);
@@ -50,7 +50,7 @@ static void every_short_float_widens(void **state)
     uint16_t *x = NEW(&a, uint16_t, ALL);
     for (int i = 0; i < ALL; i++) x[i] = (uint16_t)i;
     for (int k = 0; k < 2; k++) {
-        Stored s = stored_of(&a, k ? STORED_BF16 : STORED_F16, x, ALL, 2);
+        Stored s = odd_of(&a, k ? STORED_BF16 : STORED_F16, x, ALL, 2);
         Tensor f = tensor_new(&a, F32, SHAPE(ALL)), d = tensor_new(&a, F64, SHAPE(ALL));
         assert_int_equal(stored_read(f, &s), OK);
         assert_int_equal(stored_read(d, &s), OK);
@@ -109,7 +109,7 @@ static void floats_round_to_the_nearest(void **state)
     float *x = floats_of_all_sizes(&a, &n);
     double *wide = NEW(&a, double, n), largest[2] = {0}, worst[3] = {0};
     for (int i = 0; i < n; i++) wide[i] = (double)x[i];
-    Stored f = stored_of(&a, STORED_F32, x, n, 4), d = stored_of(&a, STORED_F64, wide, n, 8);
+    Stored f = odd_of(&a, STORED_F32, x, n, 4), d = odd_of(&a, STORED_F64, wide, n, 8);
     Stored h = stored_convert(&a, &f, STORED_F16, &worst[0]), g = stored_convert(&a, &d, STORED_F16, &worst[1]),
            b = stored_convert(&a, &f, STORED_BF16, &worst[2]);
     Tensor t = tensor_new(&a, BF16, SHAPE(n));
@@ -140,7 +140,7 @@ static void doubles_round_once(void **state)
         x[i] = (i & 1 ? -1 : 1) * (i % 3 ? nextafter(tie, i % 3 == 1 ? 0 : 1e9) : tie);
     }
     x[0] = 1e300, x[1] = -1e-300, x[2] = 65519.999999999, x[3] = -65520;
-    Stored d = stored_of(&a, STORED_F64, x, 4000, 8), h = stored_convert(&a, &d, STORED_F16, NULL),
+    Stored d = odd_of(&a, STORED_F64, x, 4000, 8), h = stored_convert(&a, &d, STORED_F16, NULL),
            f = stored_convert(&a, &d, STORED_F32, &worst);
     for (int i = 0; i < 4000; i++) {
         EXPECT(same(stored_get(&h, i), (double)(Half)x[i]), "%a becomes %a, not %a", x[i], stored_get(&h, i),
