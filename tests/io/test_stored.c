@@ -1,4 +1,4 @@
-/* Numbers of files by rows: every half and every bfloat16 there is, what rounds to them, and the three ways of reading
+/* Numbers of files by rows: every half and every bfloat16 there is, what rounds to them, and the ways of reading them
  * agree to the bit. */
 #include "expect.h"
 

@@ -1,5 +1,5 @@
-/* Saving and loading is the identity in both containers and from each to the other: names, order, types, shapes, bytes
- * and, in torch's, what is tied. */
+/* Saving and loading is the identity in both containers and from each to the other: names, types, shapes, bytes and,
+ * in torch's, order and what is tied. */
 #include "expect.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
+#include "io/zip.h"
 
 static const StoredType TYPES[] = {STORED_F32, STORED_I8,  STORED_F64, STORED_U8,   STORED_F16,
                                    STORED_I64, STORED_I32, STORED_I16, STORED_BF16, STORED_BOOL};
@@ -134,6 +135,29 @@ static void tied_tensors_share(void **state)
     arena_close(&a);
 }
 
+/* The published check value of the CRC that zip has: of "123456789". */
+static void the_checksum_is_zips(void **state)
+{
+    (void)state;
+    Arena a = arena_open((size_t)1 << 24);
+    const char *path = path_of(&a, ".zip");
+    Writer file;
+    Bytes whole;
+    Zip z;
+    assert_int_equal(writer_open(&file, path), OK);
+    ZipWriter to = zip_begin(&a, &file);
+    zip_add(&to, "a", "123456789", 9);
+    zip_add(&to, "b", "", 0);
+    zip_end(&to);
+    assert_int_equal(writer_close(&file), OK);
+    assert_int_equal(file_read(&whole, &a, path), OK);
+    assert_memory_equal(whole.text + 14, "\x26\x39\xf4\xcb\x09\0\0\0\x09\0\0\0", 12);
+    EXPECT(zip_open(&z, &a, whole, path) == OK && z.n == 2, "%s", err_message());
+    assert_memory_equal(z.at[0].bytes, "123456789", 9);
+    unlink(path);
+    arena_close(&a);
+}
+
 static void what_torch_lacks(void **state)
 {
     (void)state;
@@ -148,4 +172,5 @@ static void what_torch_lacks(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(both_ways), cmocka_unit_test(tied_tensors_share), cmocka_unit_test(what_torch_lacks))
+SUITE(cmocka_unit_test(both_ways), cmocka_unit_test(tied_tensors_share), cmocka_unit_test(the_checksum_is_zips),
+      cmocka_unit_test(what_torch_lacks))
