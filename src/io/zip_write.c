@@ -98,7 +98,7 @@ void zip_add(ZipWriter *z, const char *name, const void *bytes, size_t n)
     buf_add(c, "PK\1\2", 4);
     little(c, 45, 2);
     put_entry(c, wide > 0, crc, n, len, wide ? 4 + wide : 0);
-    little(c, 0, 10);
+    buf_add(c, "\0\0\0\0\0\0\0\0\0", 10); /* no comment, first disk, no attributes */
     little(c, capped(from), 4);
     buf_add(c, name, len);
     if (wide) {
