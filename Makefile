@@ -35,6 +35,9 @@ $(OUT)/src/num/fast_generic.o: FLAGS := -fno-trapping-math
 $(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
 $(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
 
+# Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
+$(OUT)/src/io/stored.o: FLAGS := -fno-trapping-math
+
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
 all: build/vernier ## build the program at build/vernier
 
@@ -70,7 +73,7 @@ san-all: $(OUT)/vernier $(TESTS)
 # which parses nothing, is linked as the release has it.  An input that breaks one belongs into tests/fuzz/corpus.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(filter-out test_corpus seeds,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
-FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/%,$(SOURCES))
+FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/% src/peft/%,$(SOURCES))
 FUZZ_FLAGS := -std=c17 -D_GNU_SOURCE -Isrc -I. -Itests -O1 -g -DFUZZER -D__SANITIZE_ADDRESS__ -fno-omit-frame-pointer -fno-math-errno -MMD \
               -Wno-unknown-pragmas -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 fuzz: $(FUZZERS:%=fuzz-%) ## fuzz every reader of files, FUZZ_SECONDS each (60); needs clang

@@ -1,5 +1,6 @@
-/* Converting keeps every tensor and its name.  Tied weights, which a pickle holds as two names over one storage, are
- * written once: safetensors forbids shared bytes, and every loader ties them again. */
+/* Converting keeps every tensor and its name.  Tied weights, which a pickle holds as two names over one storage, stay
+ * so in a .bin.  In safetensors, which forbids shared bytes, they are written once, and every loader ties them
+ * again. */
 #include "cli/checkpoint.h"
 
 #include <math.h>
@@ -109,6 +110,29 @@ Status checkpoint_scan(const Args *a, const char *path)
 
 /* ---- converting */
 
+/* The tensors to write, in the wanted type; a tied one has its keeper's bytes. */
+static int convert_all(Stored *out, Arena *arena, const Weights *w, const StoredType *type, bool tied, double *worst)
+{
+    int n = 0;
+    for (int i = 0; i < weights_n(w); i++) {
+        const Stored *s = weights_at(w, i);
+        if (tied_to(w, i)) {
+            if (tied) out[n++] = *s;
+            continue;
+        }
+        out[n++] = type ? stored_convert(arena, s, *type, worst) : *s;
+    }
+    for (int i = 0; i < n && tied; i++) {
+        Stored *s = &out[i];
+        const Stored *own = weights_find(w, s->name);
+        const char *keeper = tied_to(w, (int)(own - weights_at(w, 0)));
+        for (int j = 0; j < n && keeper; j++)
+            if (!strcmp(out[j].name, keeper))
+                s->type = out[j].type, s->bytes = out[j].bytes, s->n_bytes = out[j].n_bytes;
+    }
+    return n;
+}
+
 static Status write_converted(const Args *a, const Weights *w, const char *to)
 {
     Arena *arena = args_arena(a);
@@ -117,19 +141,12 @@ static Status write_converted(const Args *a, const Weights *w, const char *to)
     if (wanted && (!stored_type_find(&type, wanted) || !str_glob("F16|BF16|F32|F64", wanted)))
         return fail(E_CONFIG, "--dtype is '%.20s', expected F16, BF16, F32 or F64", wanted);
     Stored *out = NEW(arena, Stored, weights_n(w));
-    int n = 0, tied = 0;
+    bool tied = str_glob("*.bin", to);
     double worst = 0;
-    for (int i = 0; i < weights_n(w); i++) {
-        const Stored *s = weights_at(w, i);
-        if (tied_to(w, i)) {
-            tied++;
-            continue;
-        }
-        out[n++] = wanted ? stored_convert(arena, s, type, &worst) : *s;
-    }
-    TRY(safetensors_write_stored(to, out, n, NULL, 0));
+    int n = convert_all(out, arena, w, wanted ? &type : NULL, tied, &worst), gone = weights_n(w) - n;
+    TRY(weights_write(to, out, n));
     if (args_quiet(a)) return OK;
-    fprintf(stderr, "%s: %d tensors%s", to, n, tied ? str_print(arena, ", %d tied names written once", tied) : "");
+    fprintf(stderr, "%s: %d tensors%s", to, n, gone ? str_print(arena, ", %d tied names written once", gone) : "");
     if (wanted) fprintf(stderr, ", largest change %.3g", worst);
     fputc('\n', stderr);
     return OK;
@@ -163,13 +180,14 @@ Status checkpoint_convert(const Args *a, const char *from, const char *to)
     Weights *w;
     TRY(open_weights(&w, a, from));
     Status status;
-    if (file_is_dir(from)) {
+    if (str_glob("*.safetensors|*.bin", to) && !file_is_dir(to)) {
+        status = OK;
+    } else if (file_is_dir(from)) {
         status = file_make_dir(to);
         if (!status) status = checkpoint_copy_beside(args_arena(a), from, to);
         to = str_print(args_arena(a), "%s/model.safetensors", to);
     } else {
-        status =
-            str_glob("*.safetensors", to) ? OK : fail(E_CONFIG, "%s: the new file's name ends in .safetensors", to);
+        status = fail(E_CONFIG, "%s: the new file's name ends in .safetensors or .bin", to);
     }
     if (!status) status = write_converted(a, w, to);
     weights_close(w);

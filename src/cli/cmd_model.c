@@ -109,7 +109,8 @@ static const Command MODEL = {
              "a name such as "
              "microsoft/codebert-base is looked up in the hub's local cache.  The others "
              "take a checkpoint directory, an index of shards, a .safetensors, .bin or .npy file: "
-             "list its tensors, convert it to safetensors, or show where two differ.",
+             "list its tensors, convert it, or show where two differ.  convert writes a file where TO ends in "
+             ".safetensors or .bin, else a directory with what lies beside the weights.",
     .example = "vernier model inspect --arch roberta --set layers=2 --method lora --size 4\n"
                "  vernier model inspect --arch t5 --method prefix --method parallel\n"
                "  vernier model convert codebert codebert-f16 --dtype F16\n"

@@ -30,7 +30,18 @@ static void on_signal(int number)
     stopped = number;
 }
 
-/* The handler runs on a stack of its own: oneDNN's generated code keeps data below the stack pointer, where the
+/* Files are used where the system maps them, so one that another program cuts ends in this signal. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    static const char said[] =
+        "vernier: a file in use can no longer be read: another program has cut it, or its disk has failed\n";
+    (void)context;
+    signal(number, SIG_DFL); /* any other reason meets it again on return */
+    if (info->si_code == BUS_ADRERR)
+        _exit(write(STDERR_FILENO, said, sizeof said - 1) < 0 ? 1 : err_exit_status(E_IO));
+}
+
+/* The handlers run on a stack of their own: oneDNN's generated code keeps data below the stack pointer, where the
  * kernel would lay the interrupted registers. */
 void signals_watch(void)
 {
@@ -40,6 +51,9 @@ void signals_watch(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    action.sa_sigaction = on_bus_error;
+    sigaction(SIGBUS, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 

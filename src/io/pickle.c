@@ -32,6 +32,13 @@ static const struct {
     {"torch ShortStorage", GLOBAL_STORAGE, STORED_I16},    {"torch CharStorage", GLOBAL_STORAGE, STORED_I8},
     {"torch ByteStorage", GLOBAL_STORAGE, STORED_U8},      {"torch BoolStorage", GLOBAL_STORAGE, STORED_BOOL}};
 
+const char *pickle_storage(StoredType type)
+{
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
+        if (KNOWN[i].global == GLOBAL_STORAGE && KNOWN[i].type == type) return KNOWN[i].name + strlen("torch ");
+    return NULL;
+}
+
 /* ---- reading */
 
 static Status cut(const Machine *m)

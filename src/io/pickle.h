@@ -45,6 +45,8 @@ typedef struct {
     int n_globals, room;
 } PickleFile;
 
+const char *pickle_storage(StoredType); /* "FloatStorage" for F32; NULL where torch has none */
+
 Status pickle_read(Pickled **out, Arena *, PickleFile *);         /* one object, to its STOP */
 const Pickled *pickled_get(const Pickled *dict, const char *key); /* NULL when absent or no dict */
 

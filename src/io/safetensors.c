@@ -238,20 +238,9 @@ Status safetensors_write_stored(const char *path, const Stored *tensors, int n, 
 
 Status safetensors_write(const char *path, const Named *tensors, int n, const Meta *meta, int n_meta)
 {
-    static const StoredType types[] = {
-        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
     Arena scratch = arena_open((size_t)1 << 30);
     Stored *t = NEW(&scratch, Stored, n);
-    for (int i = 0; i < n; i++) {
-        Tensor v = tensors[i].value;
-        t[i] = (Stored){.name = tensors[i].name,
-                        .type = types[v.dtype],
-                        .rank = v.rank,
-                        .count = tensor_count(v),
-                        .bytes = v.data,
-                        .n_bytes = tensor_bytes(v)};
-        for (int d = 0; d < v.rank; d++) t[i].dim[d] = v.dim[d];
-    }
+    for (int i = 0; i < n; i++) t[i] = stored_of(tensors[i].name, tensors[i].value);
     Status status = safetensors_write_stored(path, t, n, meta, n_meta);
     arena_close(&scratch);
     return status;

@@ -16,5 +16,8 @@ Status torch_open(Weights **out, Arena *run, const char *path, const char *key);
 bool torch_looks_like(const char *first, size_t n);                              /* by the first bytes of a file */
 /* The names of what the pickles of a file would import, "module name" each, known or not; nothing is loaded. */
 Status torch_globals(const char ***names, int *n, Arena *, const char *path);
+/* A state dict of these tensors, in their order, as torch.save writes it today; what lies over the same bytes shares
+ * a storage.  Through a temporary file.  E_MISMATCH: a dtype that torch has no storage for (U16, U32). */
+Status torch_write(const char *path, const Stored *, int n);
 
 #endif

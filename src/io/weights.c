@@ -1,12 +1,10 @@
-/* What all containers share: the list of tensors, looking them up, and converting their values. */
+/* What all containers share: the list of tensors and looking them up.  Their values are stored.c's. */
 #include "io/weights.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hub.h"
@@ -16,30 +14,6 @@
 #include "io/reader.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
-
-static const struct {
-    const char *name;
-    size_t size;
-} TYPES[] = {
-    [STORED_BOOL] = {"BOOL", 1}, [STORED_U8] = {"U8", 1},   [STORED_I8] = {"I8", 1},   [STORED_F16] = {"F16", 2},
-    [STORED_BF16] = {"BF16", 2}, [STORED_I16] = {"I16", 2}, [STORED_U16] = {"U16", 2}, [STORED_I32] = {"I32", 4},
-    [STORED_U32] = {"U32", 4},   [STORED_F32] = {"F32", 4}, [STORED_I64] = {"I64", 8}, [STORED_F64] = {"F64", 8}};
-enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
-
-size_t stored_size(StoredType type)
-{
-    return TYPES[type].size;
-}
-
-bool stored_type_find(StoredType *out, const char *name)
-{
-    for (int t = 0; t < N_TYPES; t++)
-        if (!strcmp(TYPES[t].name, name)) {
-            *out = (StoredType)t;
-            return true;
-        }
-    return false;
-}
 
 /* ---- the list */
 
@@ -139,13 +113,12 @@ Status weights_open(Weights **out, Arena *run, const char *path)
 {
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
-    struct stat st;
     TRY(hub_find(&path, run, path));
     if (str_glob("*.index.json", path)) {
         const char *slash = strrchr(path, '/');
         return open_index(out, run, slash ? str_copy(run, path, (size_t)(slash - path)) : ".", path);
     }
-    if (stat(path, &st) || !S_ISDIR(st.st_mode)) return open_file(out, run, path);
+    if (!file_is_dir(path)) return open_file(out, run, path);
     for (int i = 0; i < 4; i++) {
         const char *file = str_print(run, "%s/%s", path, usual[i]);
         if (!access(file, F_OK)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
@@ -185,6 +158,12 @@ void weights_release(const Weights *w, const Stored *s)
     }
 }
 
+Status weights_write(const char *path, const Stored *tensors, int n)
+{
+    if (str_glob("*.bin", path)) return torch_write(path, tensors, n);
+    return safetensors_write_stored(path, tensors, n, NULL, 0);
+}
+
 int weights_n(const Weights *w)
 {
     return w->n;
@@ -212,177 +191,4 @@ const char *weights_meta(const Weights *w, const char *key)
 const char *weights_path(const Weights *w)
 {
     return w->path;
-}
-
-/* ---- values */
-
-static double half(uint16_t h)
-{
-    int e = h >> 10 & 31, f = h & 1023;
-    double x = e == 31 ? (f ? __builtin_nan("") : __builtin_inf())
-               : e     ? __builtin_ldexp(1024 + f, e - 25)
-                       : __builtin_ldexp(f, -24);
-    return h >> 15 ? -x : x;
-}
-
-double stored_get(const Stored *s, int64_t i)
-{
-    union {
-        uint8_t u8;
-        int8_t i8;
-        int16_t i16;
-        uint32_t u32;
-        uint16_t u16;
-        int32_t i32;
-        float f32;
-        int64_t i64;
-        double f64;
-    } x;
-    CHECK(i >= 0 && i < s->count, "element %lld of tensor '%s' %s", (long long)i, s->name, stored_shape(s));
-    size_t size = TYPES[s->type].size;
-    memcpy(&x, (const char *)s->bytes + (size_t)i * size, size);
-    switch (s->type) {
-    case STORED_BOOL:
-    case STORED_U8: return x.u8;
-    case STORED_I8: return x.i8;
-    case STORED_I16: return x.i16;
-    case STORED_U16: return x.u16;
-    case STORED_U32: return x.u32;
-    case STORED_F16: return half(x.u16);
-    case STORED_BF16: return (double)bf16_to_f32((Bf16){x.u16});
-    case STORED_I32: return x.i32;
-    case STORED_F32: return (double)x.f32;
-    case STORED_I64: return (double)x.i64;
-    case STORED_F64: return x.f64;
-    }
-    return 0;
-}
-
-bool stored_same_bytes(const Stored *a, const Stored *b)
-{
-    return a->bytes == b->bytes && a->n_bytes == b->n_bytes && a->type == b->type && a->count > 0;
-}
-
-bool stored_is_float(const Stored *s)
-{
-    return s->type == STORED_F16 || s->type == STORED_BF16 || s->type == STORED_F32 || s->type == STORED_F64;
-}
-
-/* Round to nearest, ties to even.  A half has 11 significant bits down to 2^-14 and steps of 2^-24 below. */
-static uint16_t half_from(double x)
-{
-    uint16_t sign = (uint16_t)(signbit(x) ? 0x8000 : 0);
-    double size = fabs(x);
-    if (isnan(x)) return 0x7e00;
-    if (size >= 65520) return sign | 0x7c00;
-    int e;
-    frexp(size, &e); /* size = m 2^e with m in [1/2, 1) */
-    if (size < 0x1p-14) return sign | (uint16_t)nearbyint(size * 0x1p24);
-    long steps = lrint(ldexp(size, 11 - e)); /* 1024 to 2048: the last carries into the exponent by itself */
-    return sign | (uint16_t)(((e + 14) << 10) + (steps - 1024));
-}
-
-static void store(char *at, StoredType type, double x)
-{
-    float f = (float)x;
-    uint16_t h = type == STORED_F16 ? half_from(x) : bf16_from_f32(f).bits;
-    memcpy(at, type == STORED_F64 ? (void *)&x : type == STORED_F32 ? (void *)&f : (void *)&h, TYPES[type].size);
-}
-
-Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
-{
-    Stored to = *s;
-    if (!stored_is_float(s) || s->type == type) return to;
-    to.type = type;
-    to.n_bytes = (size_t)s->count * TYPES[type].size;
-    char *bytes = arena_take(a, to.n_bytes);
-    to.bytes = bytes;
-    for (int64_t i = 0; i < s->count; i++) {
-        double x = stored_get(s, i);
-        store(bytes + (size_t)i * TYPES[type].size, type, x);
-        if (worst && isfinite(x)) *worst = fmax(*worst, fabs(stored_get(&to, i) - x));
-    }
-    return to;
-}
-
-const char *stored_type(const Stored *s)
-{
-    return TYPES[s->type].name;
-}
-
-const char *stored_shape(const Stored *s)
-{
-    static _Thread_local char ring[4][24 * STORED_RANK];
-    static _Thread_local int turn;
-    char *text = ring[turn++ & 3];
-    size_t used = (size_t)snprintf(text, sizeof ring[0], "[");
-    for (int i = 0; i < s->rank; i++)
-        used += (size_t)snprintf(text + used, sizeof ring[0] - used, i ? ", %lld" : "%lld", (long long)s->dim[i]);
-    snprintf(text + used, sizeof ring[0] - used, "]");
-    return text;
-}
-
-/* The dtype whose memory is laid out as the file's, or -1. */
-static int same_dtype(StoredType type)
-{
-    switch (type) {
-    case STORED_F32: return F32;
-    case STORED_F64: return F64;
-    case STORED_BF16: return BF16;
-    case STORED_I32: return I32;
-    default: return -1;
-    }
-}
-
-static bool same_shape(Tensor t, const Stored *s)
-{
-    bool same = t.rank == s->rank;
-    for (int i = 0; i < s->rank && same; i++) same = t.dim[i] == s->dim[i];
-    return same;
-}
-
-bool stored_lend(Tensor *into, const Stored *s)
-{
-    union {
-        const void *in;
-        void *out;
-    } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
-    CHECK(same_shape(*into, s), "'%s' %s is lent as %s", s->name, stored_shape(s), tensor_shape(*into));
-    if (same_dtype(s->type) != (int)into->dtype || (uintptr_t)s->bytes % TYPES[s->type].size) return false;
-    into->data = data.out;
-    return true;
-}
-
-Status stored_read(Tensor into, const Stored *s)
-{
-    if (!same_shape(into, s))
-        return fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
-                    tensor_shape(into));
-    if (same_dtype(s->type) == (int)into.dtype) {
-        memcpy(into.data, s->bytes, s->n_bytes);
-        return OK;
-    }
-    for (int64_t i = 0; i < s->count; i++) {
-        double x = stored_get(s, i);
-        if (into.dtype == I32 && !(x >= INT32_MIN && x <= INT32_MAX))
-            return fail(E_FORMAT, "%s: tensor '%s': element %lld is %.17g, which 32 bits do not hold", s->file,
-                        s->name, (long long)i, x);
-        tensor_set(into, i, x);
-    }
-    return OK;
-}
-
-Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
-{
-    if (s->rank > MAX_RANK)
-        return fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
-                    s->rank, MAX_RANK);
-    int dtype = same_dtype(s->type);
-    if (dtype >= 0) {
-        *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
-        if (stored_lend(out, s)) return OK;
-    }
-    if (dtype < 0) dtype = s->type == STORED_F16 ? F32 : I32;
-    *out = tensor_new(a, (DType)dtype, s->rank, s->dim);
-    return stored_read(*out, s);
 }

@@ -61,12 +61,17 @@ const Stored *weights_find(const Weights *, const char *name);
 const char *weights_meta(const Weights *, const char *key); /* NULL when absent */
 const char *weights_path(const Weights *);                  /* what was opened */
 
+/* Written through a temporary file; where the name ends in .bin as torch.save does, else as safetensors. */
+Status weights_write(const char *path, const Stored *, int n);
+
 double stored_get(const Stored *, int64_t i);
 bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
 /* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
  * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; what overflows becomes
  * infinite, as a conversion does anywhere. */
 Stored stored_convert(Arena *, const Stored *, StoredType, double *worst);
+/* A tensor as a file would hold it; the values stay where they are. */
+Stored stored_of(const char *name, Tensor);
 bool stored_is_float(const Stored *);
 bool stored_type_find(StoredType *out, const char *name); /* by the name that safetensors gives it: "F16" */
 const char *stored_type(const Stored *);                  /* "F16", ... */

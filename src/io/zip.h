@@ -5,7 +5,10 @@
 #ifndef IO_ZIP_H
 #define IO_ZIP_H
 
+#include <stdint.h>
+
 #include "base/file.h"
+#include "base/str.h"
 
 typedef struct {
     const char *name; /* on the arena */
@@ -17,5 +20,18 @@ typedef struct {
     int n;
 } Zip;
 Status zip_open(Zip *, Arena *, Bytes file, const char *path);
+
+/* Writing: entries in the order given, each aligned to 64 bytes; the same entries make the same bytes.  The writer's
+ * errors are the caller's to close and hear of. */
+typedef struct {
+    Writer *to;
+    Buf central;
+    uint64_t at;
+    int n;
+    uint32_t crc[8][256];
+} ZipWriter;
+ZipWriter zip_begin(Arena *, Writer *);
+void zip_add(ZipWriter *, const char *name, const void *bytes, size_t n);
+void zip_end(ZipWriter *);
 
 #endif

@@ -1,8 +1,8 @@
 /* Adapters as directories, in the layouts of the two libraries that everybody reads:
  *
  *   hf         Hugging Face PEFT        adapter_config.json, adapter_model.safetensors or .bin
- *   adapters   adapter-hub/adapters     adapter_config.json, adapter.safetensors or pytorch_adapter.bin; a head in
- *                                       head_config.json, model_head.safetensors or pytorch_model_head.bin
+ *   adapters   adapter-hub/adapters     adapter_config.json, pytorch_adapter.bin or adapter.safetensors; a head in
+ *                                       head_config.json, pytorch_model_head.bin or model_head.safetensors
  *
  *     Adapter *a;
  *     TRY(adapter_open(&a, run, dir));                    which library, which method

@@ -61,7 +61,9 @@ static Status write_tensors(const Adapter *a, const char *path, bool head)
         if (a->binding[i].head == head) put(a, &out, &a->binding[i]);
     for (int i = 0; i < a->n_bindings; i++)
         if (a->binding[i].head == head) TRY(check(&out, &a->binding[i]));
-    return safetensors_write(path, out.at, out.n, NULL, 0);
+    Stored *t = NEW(a->run, Stored, out.n);
+    for (int i = 0; i < out.n; i++) t[i] = stored_of(out.at[i].name, out.at[i].value);
+    return weights_write(path, t, out.n);
 }
 
 static Status write_json(const cJSON *root, const char *path)

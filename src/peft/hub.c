@@ -420,8 +420,8 @@ static Status configure(Adapter *a, const Model *m)
 
 const Library LIBRARY_HUB = {.name = "adapters",
                              .title = "adapters",
-                             .weights = {"adapter.safetensors", "pytorch_adapter.bin"},
-                             .head = {"model_head.safetensors", "pytorch_model_head.bin"},
+                             .weights = {"pytorch_adapter.bin", "adapter.safetensors"},
+                             .head = {"pytorch_model_head.bin", "model_head.safetensors"},
                              .stem = "",
                              .identify = identify,
                              .configure = configure,

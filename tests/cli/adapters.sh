@@ -141,10 +141,14 @@ broken 'another hidden size' 'hidden_size is 99' 's/"hidden_size":.*/"hidden_siz
 broken 'no name' 'has no name' 's/"name":.*/"nome": "x"/' houlsby
 broken 'a prefix of no length' 'prefix_length is 0' 's/"prefix_length":.*/"prefix_length": 0,/' gpt2-prefix gpt2
 broken 'a prefix far too long' 'asks for about' 's/"prefix_length":.*/"prefix_length": 1000000,/' gpt2-prefix gpt2
-rm "$t/b/adapter.safetensors"
-expect 3 'holds neither adapter.safetensors' 'no weights' adapter inspect "$t/b"
-head -c 100 "$t/gpt2-prefix/adapter.safetensors" >"$t/b/adapter.safetensors"
-expect 3 'adapter.safetensors: ' 'broken weights' adapter inspect "$t/b"
+rm "$t/b/pytorch_adapter.bin"
+expect 3 'holds neither pytorch_adapter.bin' 'no weights' adapter inspect "$t/b"
+head -c 100 "$t/gpt2-prefix/pytorch_adapter.bin" >"$t/b/pytorch_adapter.bin"
+expect 3 'pytorch_adapter.bin: ' 'broken weights' adapter inspect "$t/b"
+rm "$t/b/pytorch_adapter.bin"
+cp "$t/gpt2-prefix/adapter_config.json" "$t/b"
+"$VERNIER" model convert "$t/gpt2-prefix/pytorch_adapter.bin" "$t/b/adapter.safetensors" --quiet
+expect 0 'adapters: prefix_tuning' 'weights in safetensors' adapter inspect "$t/b"
 rm -rf "$t/b"
 cp -r "$t/lora" "$t/b"
 sed 's/"r":/"new_idea": 3, "other": null, "r":/' "$t/lora/adapter_config.json" >"$t/b/adapter_config.json"

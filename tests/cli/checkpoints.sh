@@ -26,7 +26,18 @@ expect 0 '^stored as F16 .[0-9]+ tensors., [0-9]+ bytes' '... stored in halves' 
 expect 0 '0 to 1 +2 alike' 'the tree of a file, by the names of its tensors' model inspect "$t/half/model.safetensors"
 expect 0 'c_attn +bias .96. F16, weight .32,96. F16' '... with shapes and types' model inspect "$t/half/model.safetensors"
 expect 0 'tensors' 'one file becomes one file' model convert "$m/model.safetensors" "$t/one.safetensors"
-expect 2 'ends in .safetensors' 'of a known kind' model convert "$m/model.safetensors" "$t/one.bin"
+expect 2 'ends in .safetensors or .bin' 'of a known kind' model convert "$m/model.safetensors" "$t/one.npy"
+expect 0 'tensors' 'a .bin, as torch.save has them' model convert "$m/model.safetensors" "$t/one.bin"
+expect 0 '^collections OrderedDict$' '... with nothing unusual in its pickle' model inspect --pickle "$t/one.bin"
+expect 0 '0 of [0-9]+ tensors differ' '... which holds the same' model compare "$t/one.safetensors" "$t/one.bin"
+expect 0 'tensors' '... and becomes safetensors again' model convert "$t/one.bin" "$t/back.safetensors"
+n=$((n + 1))
+if cmp -s "$t/one.safetensors" "$t/back.safetensors"; then echo "ok $n - ... byte for byte"; else echo "not ok $n - ... byte for byte"; fi
+mkdir "$t/bin"
+expect 0 'pytorch_model.bin: ' 'a directory becomes a .bin' model convert "$m" "$t/bin/pytorch_model.bin"
+cp "$m/config.json" "$t/bin"
+expect 0 '0 of [0-9]+ tensors differ' '... which is a model' model compare "$m" "$t/bin"
+expect 3 'nowhere' 'a .bin in no directory' model convert "$m" "$t/nowhere/x.bin"
 expect 2 "'F8', expected F16" 'an unknown dtype' model convert "$m" "$t/x" --dtype F8
 expect 3 'nowhere' 'a model that is not there' model list "$t/nowhere"
 printf 'PK\3\4 no zip at all' >"$t/bad.bin"

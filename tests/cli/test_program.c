@@ -10,6 +10,8 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/file.h"
+#include "base/str.h"
 #include "cli/command.h"
 #include "cli/experiment.h"
 #include "plot/plot.h"
@@ -62,6 +64,18 @@ static Status broken(Run *r)
     return fail(E_NUMERIC, "the loss is not a finite number at step 3");
 }
 
+/* Looks at a page of a mapped file that is not there any more. */
+static Status cut(Run *r)
+{
+    static const char zeros[8192];
+    Bytes map;
+    (void)r;
+    TRY(file_write("cut", zeros, sizeof zeros));
+    TRY(file_map(&map, "cut"));
+    if (truncate("cut", 1)) return fail(E_IO, "cut: is not cut");
+    return ((volatile char *)map.text)[4096] ? OK : fail(E_NUMERIC, "a page that is not there is read");
+}
+
 static const Setting SETTINGS[] = {{"scale", "factor", {"1.0"}, 0, 10, NULL},
                                    {"wrong", "lie", {"no"}, 0, 0, NULL},
                                    {"text", "said", {"hello"}, 0, 0, NULL},
@@ -82,6 +96,7 @@ EXPERIMENT(SLOW, "test", "slow", NULL, slow)
 EXPERIMENT(QUICK_ONE, "test", "quick", SETTINGS, quick)
 EXPERIMENT(DIVIDES, "test", "divides", NULL, divides)
 EXPERIMENT(BROKEN, "test", "broken", NULL, broken)
+EXPERIMENT(CUT, "test", "cut", NULL, cut)
 
 /* ---------------------------------------------------------------------------- tests */
 
@@ -169,13 +184,27 @@ static void a_later_option_wins_and_set_equals_key(void **state)
     assert_non_null(strstr(output, "holds: two=2"));
 }
 
+static void a_file_that_is_cut_is_one_sentence(void **state)
+{
+    (void)state;
+    assert_int_equal(vernier("run test/cut --out r --quiet"), 3);
+    Arena a = arena_open(1 << 20);
+    Bytes said;
+    assert_int_equal(file_read(&said, &a, str_print(&a, "%s/errors", dir)), OK);
+    EXPECT(str_glob("vernier: a file in use can no longer be read: *\n", said.text), "%s", said.text);
+    arena_close(&a);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(int argc, char **argv)
 {
     if (argc > 1) return cli_main(argc, argv);
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return 1;
-    const struct CMUnitTest tests[] = {
-        CASE(json_of_one_run_parses), CASE(json_of_several_is_an_array_even_after_a_failure), CASE(json_list_parses),
-        CASE(gate_turns_a_failed_claim_into_exit_1), CASE(a_later_option_wins_and_set_equals_key)};
+    const struct CMUnitTest tests[] = {CASE(json_of_one_run_parses),
+                                       CASE(json_of_several_is_an_array_even_after_a_failure),
+                                       CASE(json_list_parses),
+                                       CASE(gate_turns_a_failed_claim_into_exit_1),
+                                       CASE(a_later_option_wins_and_set_equals_key),
+                                       CASE(a_file_that_is_cut_is_one_sentence)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -213,6 +213,74 @@ static void spm(const char *name, int kind, bool fallback, bool mapped)
     put("spm", name, b.text, b.len);
 }
 
+/* ---- .npy */
+
+static void npy(const char *name, int version, const char *dict, const char *values, size_t n)
+{
+    Buf b = buf_open(&arena);
+    ADD(&b, "\x93NUMPY");
+    little(&b, (uint64_t)version, 2);
+    little(&b, strlen(dict), version == 1 ? 2 : 4);
+    buf_add(&b, dict, strlen(dict));
+    buf_add(&b, values, n);
+    put("npy", name, b.text, b.len);
+}
+
+static void npys(void)
+{
+    static const char values[48] = {0, 0, (char)128, 63, 1, 2, 3, 4, 5, 6, 7, 8, 0, 124, 0, 126};
+    npy("floats", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n", values, 24);
+    npy("fortran", 2, "{'descr': '<f2', 'fortran_order': True, 'shape': (2, 3, 2), }\n", values, 24);
+    npy("wholes", 3, "{\"descr\": \"<i8\", 'shape': (2L,), 'fortran_order': False}", values, 16);
+    npy("scalar", 1, "{'descr': '|b1', 'fortran_order': False, 'shape': ()}\n", values + 4, 1);
+}
+
+/* ---- adapters; the length modulo 4 chooses the architecture (adapter.c) */
+
+static void adapter(const char *name, int arch, const char *config)
+{
+    Buf b = buf_open(&arena);
+    buf_add(&b, config, strlen(config));
+    while (b.len % 4 != (size_t)arch) ADD(&b, " ");
+    put("adapter", name, b.text, b.len);
+}
+
+#define TUNED "\"base_model_name_or_path\":null,\"bias\":\"none\",\"fan_in_fan_out\":false,\"inference_mode\":true,"
+static void adapters(void)
+{
+    enum { ROBERTA, GPT2, T5, BART };
+    adapter("lora", ROBERTA,
+            "{" TUNED "\"peft_type\":\"LORA\",\"r\":16,\"lora_alpha\":4,\"lora_dropout\":0.1,\"target_modules\":"
+            "[\"query\",\"value\"],\"task_type\":null,\"rank_pattern\":{},\"alpha_pattern\":{},\"use_dora\":false}");
+    adapter("lora-pattern", BART,
+            "{" TUNED "\"peft_type\":\"LORA\",\"r\":1,\"lora_alpha\":1,\"use_rslora\":true,\"target_modules\":"
+            "\".*encoder.*(q|v)_proj\",\"layers_to_transform\":[0],\"rank_pattern\":{\"q_proj\":2}}");
+    adapter("vera", GPT2,
+            "{" TUNED "\"peft_type\":\"VERA\",\"r\":2,\"target_modules\":[\"c_attn\"],\"save_projection\":true}");
+    adapter("ia3", T5,
+            "{" TUNED
+            "\"peft_type\":\"IA3\",\"target_modules\":[\"k\",\"v\",\"wo\"],\"feedforward_modules\":[\"wo\"],"
+            "\"modules_to_save\":[\"classifier\"]}");
+    adapter("prefix", T5,
+            "{\"peft_type\":\"PREFIX_TUNING\",\"num_virtual_tokens\":1,\"token_dim\":15,\"num_layers\":2,"
+            "\"num_transformer_submodules\":2,\"num_attention_heads\":3,\"prefix_projection\":false}");
+    adapter("prompt", GPT2, "{\"peft_type\":\"PROMPT_TUNING\",\"num_virtual_tokens\":3,\"token_dim\":12}");
+    adapter(
+        "bottleneck", ROBERTA,
+        "{\"config\":{\"mh_adapter\":false,\"output_adapter\":true,\"reduction_factor\":0.5,\"non_linearity\":"
+        "\"relu\","
+        "\"original_ln_before\":true,\"original_ln_after\":true,\"residual_before_ln\":true,\"ln_before\":false,"
+        "\"leave_out\":[],\"scaling\":1.0,\"is_parallel\":false},\"hidden_size\":12,\"model_name\":\"x\",\"name\":"
+        "\"mine\",\"version\":\"adapters.1.1.0\"}");
+    adapter("hub-lora", T5,
+            "{\"config\":{\"architecture\":\"lora\",\"r\":2,\"alpha\":2,\"attn_matrices\":[\"q\",\"v\"],\"selfattn_"
+            "lora\":"
+            "true,\"intermediate_lora\":true,\"composition_mode\":\"add\",\"leave_out\":[1]},\"name\":\"mine\"}");
+    adapter("hub-prefix", BART,
+            "{\"config\":{\"architecture\":\"prefix_tuning\",\"prefix_length\":1,\"bottleneck_size\":2,\"flat\":true,"
+            "\"encoder_prefix\":true,\"cross_prefix\":false},\"name\":\"mine\",\"version\":\"adapters.1.1.0\"}");
+}
+
 int main(void)
 {
     arena = arena_open((size_t)1 << 30);
@@ -242,6 +310,8 @@ int main(void)
     spm("bpe", 2, true, false);
     spm("mapped", 1, false, true);
     mapped_tokenizer();
+    npys();
+    adapters();
     text("tokenizer", "bpe",
          "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":5,\"content\":\"<mask>\",\"lstrip\":true}],\"normalizer\":"
          "null,"

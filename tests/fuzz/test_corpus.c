@@ -3,8 +3,10 @@
 
 #include <dirent.h>
 
+#include "fuzz/adapter.c"
 #include "fuzz/config.c"
 #include "fuzz/json.c"
+#include "fuzz/npy.c"
 #include "fuzz/safetensors.c"
 #include "fuzz/spm.c"
 #include "fuzz/tokenizer.c"
@@ -36,14 +38,16 @@ static void replay(const char *name, void (*target)(const char *, size_t))
         (void)state;                                                                                                 \
         replay(#name, fuzz_##name);                                                                                  \
     }
+REPLAY(adapter)
 REPLAY(config)
 REPLAY(json)
+REPLAY(npy)
 REPLAY(safetensors)
 REPLAY(spm)
 REPLAY(tokenizer)
 REPLAY(torch)
 REPLAY(zip)
 
-SUITE(cmocka_unit_test(replay_config), cmocka_unit_test(replay_json), cmocka_unit_test(replay_safetensors),
-      cmocka_unit_test(replay_spm), cmocka_unit_test(replay_tokenizer), cmocka_unit_test(replay_torch),
-      cmocka_unit_test(replay_zip))
+SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_json),
+      cmocka_unit_test(replay_npy), cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm),
+      cmocka_unit_test(replay_tokenizer), cmocka_unit_test(replay_torch), cmocka_unit_test(replay_zip))

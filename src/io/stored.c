@@ -1,0 +1,341 @@
+/* The values of tensors as files hold them: one at a time, and by rows.
+ *
+ * Rows go through plain loops without branches, which the compiler turns into vectors (where it may compute what a
+ * choice then drops: the Makefile tells it so), a piece at a time: a piece becomes F32 and then what is wanted. */
+#include "io/weights.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "io/reader.h"
+
+static const struct {
+    const char *name;
+    size_t size;
+} TYPES[] = {
+    [STORED_BOOL] = {"BOOL", 1}, [STORED_U8] = {"U8", 1},   [STORED_I8] = {"I8", 1},   [STORED_F16] = {"F16", 2},
+    [STORED_BF16] = {"BF16", 2}, [STORED_I16] = {"I16", 2}, [STORED_U16] = {"U16", 2}, [STORED_I32] = {"I32", 4},
+    [STORED_U32] = {"U32", 4},   [STORED_F32] = {"F32", 4}, [STORED_I64] = {"I64", 8}, [STORED_F64] = {"F64", 8}};
+enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
+
+size_t stored_size(StoredType type)
+{
+    return TYPES[type].size;
+}
+
+bool stored_type_find(StoredType *out, const char *name)
+{
+    for (int t = 0; t < N_TYPES; t++)
+        if (!strcmp(TYPES[t].name, name)) {
+            *out = (StoredType)t;
+            return true;
+        }
+    return false;
+}
+
+/* ---- one number
+
+ * A half has 11 significant bits down to 2^-14 and steps of 2^-24 below.  Normal ones keep their bits, with another
+ * exponent; a step is what the last bit of a number just above 2^-14 is worth. */
+
+static inline float as_float(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline uint32_t bits_of(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+static inline float half_to_float(uint16_t h)
+{
+    uint32_t all = (uint32_t)(h & 0x7fff) << 13, e = all & 0x0f800000, sign = (uint32_t)(h & 0x8000) << 16;
+    uint32_t below = bits_of(as_float(all + (113u << 23)) - as_float(113u << 23));
+    uint32_t beyond = all > 0x0f800000 ? 0x7fc00000 : 0x7f800000;
+    uint32_t x = e ? all + (112u << 23) : below;
+    return as_float((e == 0x0f800000 ? beyond : x) | sign);
+}
+
+/* Round to nearest, ties to even; the last bit of a number just above 1/2 is a step. */
+static inline uint16_t half_from_float(float f)
+{
+    int32_t all = (int32_t)bits_of(f), size = all & 0x7fffffff, sign = all >> 16 & 0x8000;
+    int32_t below = (int32_t)(bits_of(as_float((uint32_t)size) + 0.5f) - bits_of(0.5f));
+    int32_t normal = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+    int32_t h = size < 113 << 23 ? below : normal;
+    h = size >= 143 << 23 ? 0x7c00 : h; /* 2^16; what rounds up to it has carried into the exponent by itself */
+    return (uint16_t)(size > 0x7f800000 ? 0x7e00 : h | sign);
+}
+
+/* The same of an F64, rounded once. */
+static inline uint16_t half_from(double x)
+{
+    double size = fabs(x);
+    float f = (float)x;
+    uint32_t bits = bits_of(f);
+    /* Rounding to odd on the way, where bits are lost, keeps the second rounding from mistaking a tie. */
+    if (fabs((double)f) > size) bits--;
+    if (fabs((double)as_float(bits)) < size) bits |= 1;
+    return half_from_float(as_float(bits));
+}
+
+static inline float bfloat_to_float(uint16_t h)
+{
+    uint32_t x = (uint32_t)h << 16;
+    return as_float((x & 0x7fffffff) > 0x7f800000 ? x | 0x400000 : x);
+}
+
+static inline uint16_t bfloat_from_float(float f)
+{
+    uint32_t x = bits_of(f), rounded = (x + 0x7fff + (x >> 16 & 1)) >> 16;
+    return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? x >> 16 | 0x40 : rounded);
+}
+
+/* ---- what a tensor is */
+
+double stored_get(const Stored *s, int64_t i)
+{
+    union {
+        uint8_t u8;
+        int8_t i8;
+        int16_t i16;
+        uint32_t u32;
+        uint16_t u16;
+        int32_t i32;
+        float f32;
+        int64_t i64;
+        double f64;
+    } x;
+    CHECK(i >= 0 && i < s->count, "element %lld of tensor '%s' %s", (long long)i, s->name, stored_shape(s));
+    size_t size = TYPES[s->type].size;
+    memcpy(&x, (const char *)s->bytes + (size_t)i * size, size);
+    switch (s->type) {
+    case STORED_BOOL:
+    case STORED_U8: return x.u8;
+    case STORED_I8: return x.i8;
+    case STORED_I16: return x.i16;
+    case STORED_U16: return x.u16;
+    case STORED_U32: return x.u32;
+    case STORED_F16: return (double)half_to_float(x.u16);
+    case STORED_BF16: return (double)bfloat_to_float(x.u16);
+    case STORED_I32: return x.i32;
+    case STORED_F32: return (double)x.f32;
+    case STORED_I64: return (double)x.i64;
+    case STORED_F64: return x.f64;
+    }
+    return 0;
+}
+
+bool stored_same_bytes(const Stored *a, const Stored *b)
+{
+    return a->bytes == b->bytes && a->n_bytes == b->n_bytes && a->type == b->type && a->count > 0;
+}
+
+bool stored_is_float(const Stored *s)
+{
+    return s->type == STORED_F16 || s->type == STORED_BF16 || s->type == STORED_F32 || s->type == STORED_F64;
+}
+
+const char *stored_type(const Stored *s)
+{
+    return TYPES[s->type].name;
+}
+
+const char *stored_shape(const Stored *s)
+{
+    static _Thread_local char ring[4][24 * STORED_RANK];
+    static _Thread_local int turn;
+    char *text = ring[turn++ & 3];
+    size_t used = (size_t)snprintf(text, sizeof ring[0], "[");
+    for (int i = 0; i < s->rank; i++)
+        used += (size_t)snprintf(text + used, sizeof ring[0] - used, i ? ", %lld" : "%lld", (long long)s->dim[i]);
+    snprintf(text + used, sizeof ring[0] - used, "]");
+    return text;
+}
+
+/* ---- rows; what lies in a file need not be aligned */
+
+enum { PIECE = 1024 };
+
+#define ROW(name, from_type, to_type, expression)                                                                    \
+    static void name(void *restrict to, const void *restrict from, int64_t n)                                        \
+    {                                                                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                                            \
+            from_type x;                                                                                             \
+            memcpy(&x, (const char *)from + (size_t)i * sizeof x, sizeof x);                                         \
+            to_type y = expression;                                                                                  \
+            memcpy((char *)to + (size_t)i * sizeof y, &y, sizeof y);                                                 \
+        }                                                                                                            \
+    }
+ROW(halves_to_floats, uint16_t, float, half_to_float(x))
+ROW(bfloats_to_floats, uint16_t, float, bfloat_to_float(x))
+ROW(doubles_to_floats, double, float, (float)x)
+ROW(floats_to_halves, float, uint16_t, half_from_float(x))
+ROW(floats_to_bfloats, float, uint16_t, bfloat_from_float(x))
+ROW(floats_to_doubles, float, double, (double)x)
+ROW(doubles_to_halves, double, uint16_t, half_from(x))
+
+static void to_floats(float *to, StoredType type, const void *from, int64_t n)
+{
+    switch (type) {
+    case STORED_F16: halves_to_floats(to, from, n); break;
+    case STORED_BF16: bfloats_to_floats(to, from, n); break;
+    case STORED_F64: doubles_to_floats(to, from, n); break;
+    default: memcpy(to, from, (size_t)n * sizeof *to);
+    }
+}
+
+static void from_floats(void *to, StoredType type, const float *from, int64_t n)
+{
+    switch (type) {
+    case STORED_F16: floats_to_halves(to, from, n); break;
+    case STORED_BF16: floats_to_bfloats(to, from, n); break;
+    case STORED_F64: floats_to_doubles(to, from, n); break;
+    default: memcpy(to, from, (size_t)n * sizeof *from);
+    }
+}
+
+/* Any floating type to any other, at most PIECE numbers. */
+static void turn(void *to, StoredType to_type, const void *from, StoredType type, int64_t n)
+{
+    float x[PIECE];
+    if (type == STORED_F64 && to_type == STORED_F16) {
+        doubles_to_halves(to, from, n);
+    } else if (to_type == STORED_F32) {
+        to_floats(to, type, from, n);
+    } else {
+        to_floats(x, type, from, n);
+        from_floats(to, to_type, x, n);
+    }
+}
+
+/* The largest difference where `from` is finite, at most PIECE numbers. */
+static double largest_change(const void *to, StoredType to_type, const void *from, StoredType type, int64_t n)
+{
+    double x[PIECE] = {0}, y[PIECE] = {0}, most[8] = {0}, all = 0;
+    if (type == STORED_F64)
+        memcpy(x, from, (size_t)n * sizeof *x);
+    else
+        turn(x, STORED_F64, from, type, n);
+    if (to_type == STORED_F64)
+        memcpy(y, to, (size_t)n * sizeof *y);
+    else
+        turn(y, STORED_F64, to, to_type, n);
+    for (int64_t i = 0; i < PIECE; i += 8) /* eight maxima, so that none waits for the one before it */
+        for (int k = 0; k < 8; k++) {
+            double d = fabs(y[i + k] - x[i + k]), finite = fabs(x[i + k]) <= DBL_MAX ? d : 0;
+            most[k] = finite > most[k] ? finite : most[k];
+        }
+    for (int k = 0; k < 8; k++) all = fmax(all, most[k]);
+    return all;
+}
+
+Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
+{
+    Stored to = *s;
+    if (!stored_is_float(s) || s->type == type) return to;
+    size_t size = TYPES[s->type].size, to_size = TYPES[type].size;
+    to.type = type;
+    to.n_bytes = (size_t)s->count * to_size;
+    char *bytes = arena_take(a, to.n_bytes);
+    to.bytes = bytes;
+    for (int64_t i = 0; i < s->count; i += PIECE) {
+        int64_t n = s->count - i < PIECE ? s->count - i : PIECE;
+        const char *from = (const char *)s->bytes + (size_t)i * size;
+        char *at = bytes + (size_t)i * to_size;
+        turn(at, type, from, s->type, n);
+        if (worst) *worst = fmax(*worst, largest_change(at, type, from, s->type, n));
+    }
+    return to;
+}
+
+Stored stored_of(const char *name, Tensor v)
+{
+    static const StoredType types[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+    Stored s = {.name = name,
+                .type = types[v.dtype],
+                .rank = v.rank,
+                .count = tensor_count(v),
+                .bytes = v.data,
+                .n_bytes = tensor_bytes(v)};
+    for (int d = 0; d < v.rank; d++) s.dim[d] = v.dim[d];
+    return s;
+}
+
+/* The dtype whose memory is laid out as the file's, or -1. */
+static int same_dtype(StoredType type)
+{
+    switch (type) {
+    case STORED_F32: return F32;
+    case STORED_F64: return F64;
+    case STORED_BF16: return BF16;
+    case STORED_I32: return I32;
+    default: return -1;
+    }
+}
+
+static bool same_shape(Tensor t, const Stored *s)
+{
+    bool same = t.rank == s->rank;
+    for (int i = 0; i < s->rank && same; i++) same = t.dim[i] == s->dim[i];
+    return same;
+}
+
+bool stored_lend(Tensor *into, const Stored *s)
+{
+    union {
+        const void *in;
+        void *out;
+    } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
+    CHECK(same_shape(*into, s), "'%s' %s is lent as %s", s->name, stored_shape(s), tensor_shape(*into));
+    if (same_dtype(s->type) != (int)into->dtype || (uintptr_t)s->bytes % TYPES[s->type].size) return false;
+    into->data = data.out;
+    return true;
+}
+
+Status stored_read(Tensor into, const Stored *s)
+{
+    if (!same_shape(into, s))
+        return fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
+                    tensor_shape(into));
+    if (same_dtype(s->type) == (int)into.dtype) {
+        memcpy(into.data, s->bytes, s->n_bytes);
+        return OK;
+    }
+    static const StoredType stored[] = {[F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16};
+    bool rows = into.dtype != I32 && stored_is_float(s);
+    size_t size = TYPES[s->type].size;
+    for (int64_t i = 0; rows && i < s->count; i += PIECE)
+        turn(tensor_place(into, i), stored[into.dtype], (const char *)s->bytes + (size_t)i * size, s->type,
+             s->count - i < PIECE ? s->count - i : PIECE);
+    for (int64_t i = 0; !rows && i < s->count; i++) {
+        double x = stored_get(s, i);
+        if (into.dtype == I32 && !(x >= INT32_MIN && x <= INT32_MAX))
+            return fail(E_FORMAT, "%s: tensor '%s': element %lld is %.17g, which 32 bits do not hold", s->file,
+                        s->name, (long long)i, x);
+        tensor_set(into, i, x);
+    }
+    return OK;
+}
+
+Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
+{
+    if (s->rank > MAX_RANK)
+        return fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
+                    s->rank, MAX_RANK);
+    int dtype = same_dtype(s->type);
+    if (dtype >= 0) {
+        *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
+        if (stored_lend(out, s)) return OK;
+    }
+    if (dtype < 0) dtype = s->type == STORED_F16 ? F32 : I32;
+    *out = tensor_new(a, (DType)dtype, s->rank, s->dim);
+    return stored_read(*out, s);
+}
