@@ -1,5 +1,6 @@
-/* Dotted names are paths, so the registry of parameters, or the list of a file's tensors, is the tree.  Three things make it short: a module that holds
- * only parameters is one line, a chain of single children is one line, and layers that are alike are shown once. */
+/* Dotted names are paths, so the registry of parameters, or the list of a file's tensors, is the tree.  Three things
+ * make it short: a module that holds only parameters is one line, a chain of single children is one line, and layers
+ * that are alike are shown once. */
 #include "nn/inspect.h"
 
 #include <string.h>
