@@ -57,7 +57,7 @@ static Var *dropped(const JitModel *j, Pass *p, Var *x, const char *purpose)
 static Var *features_of(const JitModel *j, Pass *p, const Batch *x)
 {
     Tape *t = p->tape;
-    Tensor f = tape_alloc(t, params_dtype(j->model->params), SHAPE(x->b, 1, N_FEATURES));
+    Tensor f = tensor_zero(tape_arena(t), params_dtype(j->model->params), SHAPE(x->b, 1, N_FEATURES));
     for (int64_t i = 0; i < x->b; i++)
         for (int k = 0; k < N_FEATURES; k++)
             tensor_set(f, i * N_FEATURES + k, j->feature[x->row[i] * N_FEATURES + k]);
