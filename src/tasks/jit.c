@@ -164,6 +164,7 @@ JitScores jit_random(const JitSet *s, uint64_t seed)
         sum.at.recall += x.at.recall / JIT_RANDOM_DRAWS;
         sum.at.f1 += x.at.f1 / JIT_RANDOM_DRAWS;
         sum.at.auc += x.at.auc / JIT_RANDOM_DRAWS;
+        sum.at.average_precision += x.at.average_precision / JIT_RANDOM_DRAWS;
         arena_drop(&a, mark);
     }
     sum.at.n = s->n, sum.at.positives = s->positives;

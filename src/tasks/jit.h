@@ -75,7 +75,7 @@ typedef struct {
     EffortScores effort;
 } JitScores;
 JitScores jit_scores(const JitSet *, const double *score, double threshold);
-/* What uniform random scores get, mean over draws: measures of effort are far from a half. */
+/* What uniform random scores get at 0.5, mean over draws: measures of effort are far from a half. */
 JitScores jit_random(const JitSet *, uint64_t seed);
 
 #endif
