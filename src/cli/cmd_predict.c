@@ -146,6 +146,22 @@ static bool risky(const Prediction *w, int64_t i)
     return w->score[i] >= w->p.threshold;
 }
 
+/* At most `most` characters, none of them a control character: what others wrote goes to a terminal here. */
+static void print_text(const char *s, size_t n, int most)
+{
+    for (size_t i = 0, k; i < n && most-- > 0; i += k) {
+        k = utf8_length(s + i, n - i);
+        bool plain =
+            k && (unsigned char)s[i] >= 32 && s[i] != 127 && !(s[i] == (char)0xc2 && (unsigned char)s[i + 1] < 160);
+        if (plain)
+            fwrite(s + i, 1, k, stdout);
+        else
+            putchar(s[i] == '\t' ? ' ' : '?');
+        if (!k) k = 1;
+    }
+    putchar('\n');
+}
+
 static int subject(const CodeChange *c)
 {
     return (int)strcspn(c->message, "\r\n");
@@ -158,9 +174,10 @@ static void print_lines(const CodeChange *c, const RiskyLine *line, int64_t n, i
     for (int64_t k = 0; k < n && k < most; k++) {
         const ChangeFile *f = &c->file[line[k].file];
         const ChangeLine *l = &f->line[line[k].line];
-        int blanks = (int)strspn(l->text, " \t");
-        printf("    %7.4f  %s%s%c %.*s\n", line[k].score, f->new_path, *f->new_path ? ": " : "",
-               l->kind == LINE_ADD ? '+' : '-', 100, l->text + blanks);
+        size_t blanks = strspn(l->text, " \t");
+        printf("    %7.4f  %s%s%c ", line[k].score, f->new_path, *f->new_path ? ": " : "",
+               l->kind == LINE_ADD ? '+' : '-');
+        print_text(l->text + blanks, l->len > blanks ? l->len - blanks : 0, 100);
     }
 }
 
@@ -176,7 +193,8 @@ static Status print_table(Prediction *w)
         const CodeChange *c = &w->set.change[i];
         printf("%5lld %7.4f", (long long)r + 1, w->score[i]);
         if (w->labelled) printf(" %5d", c->label);
-        printf(" %7.0f  %-10.10s  %.*s\n", jit_effort(c), c->id, subject(c) < 72 ? subject(c) : 72, c->message);
+        printf(" %7.0f  %-10.10s  ", jit_effort(c), c->id);
+        print_text(c->message, (size_t)subject(c), 72);
         if (!w->most_lines || !risky(w, i)) continue;
         RiskyLine *line;
         int64_t lines;

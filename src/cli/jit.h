@@ -42,6 +42,8 @@ const char *predictor_path(const Predictor *, Arena *, const char *path); /* res
 Status predictor_save(const Predictor *, const JitScores *valid, Arena *);     /* jit.json */
 Status predictor_open(Predictor *, Arena *run, const char *dir, const Args *); /* all of it; remarks unless --quiet */
 void predictor_close(Predictor *);
+/* A network's input.  E_MISMATCH: the tokenizer has ids that the model has no rows for. */
+Status predictor_tokens(Examples *out, const Predictor *, Arena *, const JitSet *);
 /* Probabilities (N).  E_MISMATCH: a commit lacks features that the head reads. */
 Status predictor_score(double *out, Predictor *, Arena *run, Arena *step, const JitSet *,
                        bool (*each)(int64_t, void *), void *user);

@@ -17,8 +17,7 @@ Status predictor_method(const char **name, const Peft **method)
     if (floor_plan(&plan, *name, false)) return OK;
     *method = peft_find(*name);
     if (*method) return OK;
-    return fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names",
-                *name);
+    return fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
 }
 
 bool predictor_whole(const Peft *method)
@@ -206,6 +205,18 @@ static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *
     return OK;
 }
 
+Status predictor_tokens(Examples *out, const Predictor *p, Arena *a, const JitSet *s)
+{
+    int vocab = p->net->config.vocab;
+    TRY(jit_tokens(out, a, s, &p->text, &p->plan));
+    for (int64_t i = 0; i < s->n; i++)
+        for (int32_t k = 0; k < out->len[i]; k++)
+            if (out->ids[i][k] < 0 || out->ids[i][k] >= vocab)
+                return fail(E_MISMATCH, "%s: gives token %d, but the model's table has %d rows", p->tokenizer,
+                            out->ids[i][k], vocab);
+    return OK;
+}
+
 Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const JitSet *s,
                        bool (*each)(int64_t, void *), void *user)
 {
@@ -217,7 +228,7 @@ Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const
                         "commit %.40s lacks the features that the head reads (vernier data mine --features)",
                         s->change[i].id);
     Examples tokens;
-    TRY(jit_tokens(&tokens, run, s, &p->text, &p->plan));
+    TRY(predictor_tokens(&tokens, p, run, s));
     JitScale own = p->per_split ? jit_scale(s, false) : p->scale;
     jit_model_show(&p->j, run, s, &tokens, concat ? &own : NULL);
     return jit_predict(out, &p->j, p->hooks, step, each, user);

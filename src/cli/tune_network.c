@@ -243,8 +243,8 @@ static Status prepare(Work *w)
     TrainConfig c = train_defaults();
     p->scale = jit_scale(&t->train, false);
     JitScale own = p->per_split ? jit_scale(&t->valid, false) : p->scale;
-    TRY(jit_tokens(&train_tokens, t->run, &t->train, &p->text, &p->plan));
-    TRY(jit_tokens(&valid_tokens, t->run, &t->valid, &p->text, &p->plan));
+    TRY(predictor_tokens(&train_tokens, p, t->run, &t->train));
+    TRY(predictor_tokens(&valid_tokens, p, t->run, &t->valid));
     jit_model_show(&p->j, t->run, &t->train, &train_tokens, &p->scale);
     w->valid = p->j;
     jit_model_show(&w->valid, t->run, &t->valid, &valid_tokens, &own);

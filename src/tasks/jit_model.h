@@ -33,7 +33,7 @@ void jit_model_open(JitModel *, Model *, JitHead);
 /* The commits that batches are of.  The arena holds their features; scale may be NULL for JIT_SINGLE. */
 void jit_model_show(JitModel *, Arena *, const JitSet *, const Examples *tokens, const JitScale *);
 Var *jit_logits(JitModel *, Pass *, const Batch *); /* (B,1,1) */
-LossFn jit_loss;                                    /* user: JitModel * */
+BatchLossFn jit_loss;                               /* user: JitModel * */
 /* Probabilities (N) of the set shown.  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
 Status jit_predict(double *out, JitModel *, const Hooks *, Arena *step, bool (*each)(int64_t done, void *), void *);
 /* How much attention the pooled token of commit i of the set shown pays to each line, in the last layer: the mean
