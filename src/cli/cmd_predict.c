@@ -102,12 +102,16 @@ static Status read_repository(Prediction *w, const char *repository, const char 
 
 /* ---- scores */
 
-static const double *by; /* of the sort */
+typedef struct {
+    double score;
+    int64_t i;
+} Ranked;
+
 static int descending(const void *a, const void *b)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    if (by[x] < by[y] || by[x] > by[y]) return by[x] > by[y] ? -1 : 1;
-    return (x > y) - (x < y);
+    const Ranked *x = a, *y = b;
+    if (x->score < y->score || x->score > y->score) return x->score > y->score ? -1 : 1;
+    return (x->i > y->i) - (x->i < y->i);
 }
 
 typedef struct {
@@ -134,9 +138,10 @@ static Status score(Prediction *w)
     Status s = predictor_score(w->score, &w->p, w->run, &w->step, &w->set, watch, &watched);
     progress_clear();
     TRY(s);
-    for (int64_t i = 0; i < n; i++) w->order[i] = i;
-    by = w->score;
-    qsort(w->order, (size_t)n, sizeof *w->order, descending);
+    Ranked *rank = NEW(w->run, Ranked, n);
+    for (int64_t i = 0; i < n; i++) rank[i] = (Ranked){w->score[i], i};
+    qsort(rank, (size_t)n, sizeof *rank, descending);
+    for (int64_t r = 0; r < n; r++) w->order[r] = rank[r].i;
     w->labelled = !w->set.unlabelled && w->set.positives && w->set.positives < n;
     return OK;
 }

@@ -179,6 +179,7 @@ static Status tune(const Args *a)
     TRY(predictor_method(&t.p.method, &t.method));
     if (!t.method && *t.p.options)
         return fail(E_CONFIG, "--options are for the methods of peft; %s has none", t.p.method);
+    TRY(peft_set(&(PeftConfig){0}, t.run, t.p.options)); /* a slip is told before any work */
     TRY(numbers(&t, a));
     TRY(check_directory(&t, t.p.dir, &finished));
     if (finished) {

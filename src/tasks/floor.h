@@ -1,8 +1,8 @@
 /* Floors for defect prediction: logistic regression on what is cheap to read off a commit.
  *
- *   words      hashed words of message, added and removed lines, each field with a space of its own, as log(1 + count)
- *              scaled to length 1 a field, with the fourteen features (log, standardised) beside them
- *   la         the added lines alone, raw
+ *   words      hashed words of message, added and removed lines, each field with a space of its own, as
+ *              log(1 + count) scaled to length 1 a field, with the fourteen features (log, standardised) beside them
+ *   la         the added lines alone (Zeng et al., ISSTA 2021: hard to beat by much)
  *
  * With weights w and bias b, over training commits of class weights c (the defective class's is the root of the
  * imbalance, or 1)
@@ -32,7 +32,7 @@ typedef struct Floor Floor;
 /* E_MISMATCH: a commit lacks the features asked for. */
 Status floor_fit(Floor **out, Arena *, const JitSet *, const FloorPlan *);
 Status floor_score(double *out, const Floor *, Arena *step, const CodeChange *);
-/* Adds each word's share of the log-odds of one line: how much the line itself speaks for a defect; 0 without words. */
+/* The sum of its words' weights: how much a line speaks for a defect, whatever else the commit holds. */
 double floor_line(const Floor *, Arena *step, const ChangeLine *);
 /* The published practice: features are standardised by the very set that is scored, too. */
 void floor_rescale(Floor *, const JitSet *);
