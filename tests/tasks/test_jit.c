@@ -172,8 +172,8 @@ static JitScores floor_on(const JitSet *train, const JitSet *test, const char *n
     return jit_scores(test, score, 0.5);
 }
 
-/* la: to four digits what is known of it, features standardised split by split; the words: what another program's
- * hashed words reached, .7792 and .3084. */
+/* la: to four digits what is known of it, features standardised split by split; the words: above what another
+ * program's hashed words reached, .7792 and .3084, by as much as they were when this was written. */
 static void floors_reach_their_known_figures(void **state)
 {
     (void)state;
@@ -187,8 +187,8 @@ static void floors_reach_their_known_figures(void **state)
     static const double WANT[] = {0.0588, 0.6936, 0.6253, 0.0197, 0.8129};
     for (int k = 0; k < 5; k++) EXPECT(fabs(got[k] - WANT[k]) < 6e-5, "%d: %.5f, expected %.4f", k, got[k], WANT[k]);
     JitScores words = floor_on(&train, &test, "words", false);
-    EXPECT(words.at.auc > 0.779, "AUC %.4f", words.at.auc);
-    EXPECT(words.at.f1 > 0.30, "F1 %.4f", words.at.f1);
+    EXPECT(fabs(words.at.auc - 0.7883) < 1e-3, "AUC %.4f", words.at.auc);
+    EXPECT(fabs(words.at.f1 - 0.3123) < 5e-3, "F1 %.4f", words.at.f1);
     JitScores random = jit_random(&test, 1);
     EXPECT(fabs(random.effort.popt - 0.8) < 0.02 && fabs(random.effort.recall_at_20 - 0.59) < 0.03 &&
                fabs(random.at.auc - 0.5) < 0.02,
@@ -209,6 +209,30 @@ static void words_find_a_planted_signal(void **state)
     assert_int_equal(floor_fit(&f, &run, &train, &plan), E_MISMATCH);
     err_clear();
     assert_false(floor_plan(&plan, "trees", true));
+}
+
+/* The same word is one thing when added and another when removed. */
+static void each_field_has_its_own_words(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    JitSet s = {.n = N, .change = NEW(&run, CodeChange, N)};
+    ChangeLine line[3] = {{LINE_ADD, "alpha", 5}, {LINE_DEL, "alpha", 5}, {LINE_KEEP, "alpha", 5}};
+    ChangeFile file[3] = {{.n = 1, .line = line}, {.n = 1, .line = line + 1}, {.n = 1, .line = line + 2}};
+    static const int DEFECT[3] = {1, 0, 0};
+    for (int i = 0; i < N; i++) {
+        int k = i % 3;
+        s.change[i] = (CodeChange){.id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
+    }
+    jit_count(&s);
+    JitScores x = floor_on(&s, &s, "words", false);
+    EXPECT(x.at.auc >= 1 && x.at.f1 >= 1, "AUC %.3f, F1 %.3f", x.at.auc, x.at.f1);
+    FloorPlan plan;
+    Floor *f;
+    floor_plan(&plan, "words", false);
+    assert_int_equal(floor_fit(&f, &run, &s, &plan), OK);
+    assert_true(floor_line(f, &step, &line[0]) > 0 && floor_line(f, &step, &line[1]) < 0);
+    EXPECT(fabs(floor_line(f, &step, &line[2])) <= 0, "a kept line says something");
 }
 
 static void floors_come_back(void **state)
@@ -406,5 +430,6 @@ static void heads_come_back(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(TEST(the_last_of_each_project_and_class_are_cut), TEST(features_are_standard_on_their_own_set),
       TEST(sequences_are_message_added_removed), TEST(floors_reach_their_known_figures),
-      TEST(words_find_a_planted_signal), TEST(floors_come_back), TEST(heads_are_their_formulae_on_every_shape),
-      TEST(the_head_has_its_gradient), TEST(lines_share_the_attention), TEST(heads_come_back))
+      TEST(words_find_a_planted_signal), TEST(each_field_has_its_own_words), TEST(floors_come_back),
+      TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient), TEST(lines_share_the_attention),
+      TEST(heads_come_back))
