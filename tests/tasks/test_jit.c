@@ -375,6 +375,54 @@ static void the_head_has_its_gradient(void **state)
     assert_int_equal(seen, 8 + 1 + 8 * N_FEATURES + 8 + 8 + 8);
 }
 
+/* The label is in one token, or, where that says nothing, in one feature: what is trained then ranks other commits by
+ * it.  The body trains for the first and stays frozen for the second. */
+static void training_finds_what_was_planted(void **state)
+{
+    (void)state;
+    enum { N = 96, LEN = 5, SEEN = 64, STEPS = 120 };
+    for (int head = 0; head < JIT_HEADS; head++) {
+        JitSet all = invented(9, N, 1), train = {.n = SEEN, .change = all.change};
+        int32_t len[N];
+        const int32_t **ids = NEW(&run, const int32_t *, N);
+        for (int i = 0; i < N; i++) {
+            int32_t *id = NEW(&run, int32_t, LEN);
+            int label = i % 3 == 0;
+            for (int k = 0; k < LEN; k++) id[k] = 4 + (int32_t)rng_below(2, (uint64_t)(i * LEN + k), 10);
+            if (head == JIT_SINGLE) id[2] = label ? 20 : 21;
+            if (head == JIT_CONCAT) all.change[i].feature[FEATURE_exp] = label ? -3 : 3;
+            all.change[i].label = label;
+            ids[i] = id, len[i] = LEN;
+        }
+        jit_count(&all), jit_count(&train);
+        JitScale scale = jit_scale(&train, false);
+        Model *m = small_model(&run, "roberta", F32);
+        JitModel j, test;
+        jit_model_open(&j, m, (JitHead)head);
+        params_train(m->params, head == JIT_SINGLE ? "*" : "peft.jit.*", true);
+        const Examples seen = {.n = SEEN, .ids = ids, .len = len}, whole = {.n = N, .ids = ids, .len = len};
+        jit_model_show(&j, &run, &train, &seen, &scale);
+        test = j;
+        jit_model_show(&test, &run, &all, &whole, &scale);
+        TrainConfig c = train_defaults();
+        c.lr = 1e-2, c.loss = jit_loss, c.user = &j;
+        Trainer *t;
+        Batcher *feed;
+        assert_int_equal(trainer_open(&t, &run, m, NULL, &c), OK);
+        assert_int_equal(batcher_open(&feed, &run, &seen, &(BatchPlan){.rows = 16, .shuffle = true}), OK);
+        for (int i = 0; i < STEPS; i++) {
+            Batch x;
+            batcher_next(feed, &run, &x, NULL);
+            EXPECT(trainer_step(t, &step, &x, NULL) == OK, "%s", err_message());
+        }
+        double score[N];
+        assert_int_equal(jit_predict(score, &test, NULL, &step, NULL, NULL), OK);
+        const JitSet unseen = {.n = N - SEEN, .change = all.change + SEEN};
+        JitScores x = jit_scores(&unseen, score + SEEN, 0.5);
+        EXPECT(x.at.auc > 0.95 && x.at.f1 > 0.9, "%s: AUC %.3f, F1 %.3f", JIT_HEAD[head], x.at.auc, x.at.f1);
+    }
+}
+
 /* Lines that share out a row's tokens get all of its attention, whichever shape the model has. */
 static void lines_share_the_attention(void **state)
 {
@@ -431,5 +479,5 @@ static void heads_come_back(void **state)
 SUITE(TEST(the_last_of_each_project_and_class_are_cut), TEST(features_are_standard_on_their_own_set),
       TEST(sequences_are_message_added_removed), TEST(floors_reach_their_known_figures),
       TEST(words_find_a_planted_signal), TEST(each_field_has_its_own_words), TEST(floors_come_back),
-      TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient), TEST(lines_share_the_attention),
-      TEST(heads_come_back))
+      TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient),
+      TEST(training_finds_what_was_planted), TEST(lines_share_the_attention), TEST(heads_come_back))
