@@ -51,6 +51,7 @@ typedef struct {
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
     const int32_t *target;        /* (B,T) or (B,K); -1: not scored */
     const int32_t *label;         /* (B) class labels: model_loss then trains the classification head */
+    const int32_t *row;           /* (B) which examples of a set these are, for a loss that knows more of them */
 } Batch;
 
 /* The linear maps of a model, for methods that wrap them by name. */

@@ -211,7 +211,7 @@ static void keep_scored(Batch *x, Arena *a)
 
 Batch batch_of(Arena *a, const Examples *set, const BatchPlan *plan, const int32_t *rows, int64_t b)
 {
-    Batch x = {.b = b, .t = longest(set->len, rows, b)};
+    Batch x = {.b = b, .t = longest(set->len, rows, b), .row = rows};
     x.ids = gather(a, set->ids, set->len, rows, b, x.t, plan->pad);
     x.len = gather_lengths(a, set->len, rows, b);
     if (set->src) {

@@ -40,7 +40,7 @@ void batcher_seek(Batcher *, int64_t batches); /* as if so many had been taken f
 int64_t batcher_epoch(const Batcher *);        /* of the batch to come, from 0 */
 int64_t batcher_in_epoch(const Batcher *);     /* batches in that epoch */
 int64_t batcher_left(const Batcher *);         /* and how many of them are still to come */
-/* One batch of the examples rows[0..b-1], padded to the longest. */
+/* One batch of the examples rows[0..b-1], padded to the longest; it points at the rows. */
 Batch batch_of(Arena *step, const Examples *, const BatchPlan *, const int32_t *rows, int64_t b);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct {
     double lr_scale;  /* times the scheduled rate */
     double decay;     /* < 0: the config's */
 } Group;
+typedef Var *BatchLossFn(Model *, Pass *, const Batch *, void *user); /* (1) */
 typedef struct {
     OptimKind optim;
     double lr, beta1, beta2, eps; /* AdamW (Loshchilov and Hutter 2019) */
@@ -28,6 +29,8 @@ typedef struct {
     uint64_t seed;
     bool checkpoint;     /* less memory for more time: layers run again when going back; the same gradients */
     bool no_dropout;     /* train in evaluation mode, as prefix and LoRA runs of the toy papers do */
+    BatchLossFn *loss;   /* NULL: model_loss */
+    void *user;          /* of that */
     const Group *groups; /* ended by {0}, or NULL; E_CONFIG when one takes no trainable parameter */
 } TrainConfig;
 TrainConfig train_defaults(void); /* AdamW 1e-3, betas .9 .999, eps 1e-8, decay 0, clip 1, constant */

@@ -61,7 +61,8 @@ static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, 
                  .seed = seed,
                  .train = !t->config.no_dropout,
                  .checkpoint = t->config.checkpoint};
-    Var *loss = model_loss(t->model, &pass, batch);
+    Var *loss =
+        t->config.loss ? t->config.loss(t->model, &pass, batch, t->config.user) : model_loss(t->model, &pass, batch);
     double value = tape_scalar(loss);
     if (isfinite(value)) tape_backward(tape, share == 1 ? loss : op_scale(tape, loss, share));
     return value;

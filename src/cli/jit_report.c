@@ -1,0 +1,64 @@
+/* How good a predictor is, as a table and as JSON. */
+#include <math.h>
+#include <stdio.h>
+
+#include "cli/jit.h"
+
+enum { COLUMNS = 9 };
+static const struct {
+    const char *name, *key;
+} COLUMN[COLUMNS] = {{"F1", "f1"},
+                     {"precis.", "precision"},
+                     {"recall", "recall"},
+                     {"AUC", "auc"},
+                     {"AP", "average_precision"},
+                     {"R@20%E", "recall_at_20_effort"},
+                     {"E@20%R", "effort_at_20_recall"},
+                     {"Popt", "popt"},
+                     {"IFA", "ifa"}};
+
+static void values(double out[COLUMNS], const JitScores *s)
+{
+    const double all[COLUMNS] = {s->at.f1,
+                                 s->at.precision,
+                                 s->at.recall,
+                                 s->at.auc,
+                                 s->at.average_precision,
+                                 s->effort.recall_at_20,
+                                 s->effort.effort_at_20,
+                                 s->effort.popt,
+                                 s->effort.ifa};
+    for (int k = 0; k < COLUMNS; k++) out[k] = all[k];
+}
+
+static void print_row(const char *name, const JitScores *s)
+{
+    double v[COLUMNS];
+    values(v, s);
+    printf("%-10s", name);
+    for (int k = 0; k < COLUMNS; k++) printf(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
+    printf("\n");
+}
+
+void jit_print_scores(const char *what, const JitScores *s, const JitScores *random)
+{
+    printf("%s: %lld commits, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
+           (long long)s->at.positives, s->at.threshold);
+    printf("%-10s", "");
+    for (int k = 0; k < COLUMNS; k++) printf(" %8s", COLUMN[k].name);
+    printf("\n");
+    print_row("model", s);
+    print_row("random", random);
+}
+
+cJSON *jit_scores_json(const JitScores *s)
+{
+    double v[COLUMNS];
+    cJSON *o = cJSON_CreateObject();
+    values(v, s);
+    cJSON_AddNumberToObject(o, "commits", (double)s->at.n);
+    cJSON_AddNumberToObject(o, "defective", (double)s->at.positives);
+    for (int k = 0; k < COLUMNS; k++)
+        cJSON_AddItemToObject(o, COLUMN[k].key, isfinite(v[k]) ? cJSON_CreateNumber(v[k]) : cJSON_CreateNull());
+    return o;
+}

@@ -1,0 +1,152 @@
+/* A small encoder for those who have no pretrained one: byte-level BPE and a RoBERTa, from the training text alone.
+ * Labels are not looked at.  A checkpoint stands beside it while it trains. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "cli/jit.h"
+#include "cli/run.h"
+#include "tasks/mlm.h"
+
+enum { SAVE_EVERY = 100 };
+
+typedef struct {
+    Config config;
+    int64_t steps, vocab;
+    double lr;
+} Small;
+
+/* Fields of the model's config, and steps, vocab and lr. */
+static Status settings(Small *s, const Tuning *t)
+{
+    *s = (Small){.steps = 1500, .vocab = 4000, .lr = 1e-3};
+    Config *c = &s->config;
+    snprintf(c->arch, sizeof c->arch, "roberta");
+    arch_find("roberta")->defaults(c);
+    c->dim = 128, c->layers = 4, c->heads = 4, c->hidden = 512, c->positions = 256 + 2, c->types = 1;
+    const char *text = args_text(t->args, "encoder", "");
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, ","), k = strcspn(p, "=");
+        if (k >= n) return fail(E_CONFIG, "--encoder %s: expected key=value pairs with commas between", text);
+        const char *key = str_copy(t->run, p, k), *value = str_copy(t->run, p + k + 1, n - k - 1);
+        int64_t whole = 0;
+        bool steps = !strcmp(key, "steps");
+        if (steps || !strcmp(key, "vocab")) {
+            if (!str_int(value, &whole) || whole < (steps ? 0 : 300) || whole > 10000000)
+                return fail(E_CONFIG, "--encoder %s=%s: expected a number from %d on", key, value, steps ? 0 : 300);
+            *(steps ? &s->steps : &s->vocab) = whole;
+        } else if (!strcmp(key, "lr")) {
+            if (!str_real(value, &s->lr) || s->lr <= 0) return fail(E_CONFIG, "--encoder lr=%s: expected > 0", value);
+        } else if (!strcmp(key, "length")) {
+            if (!str_int(value, &whole) || whole < 16 || whole > 4096)
+                return fail(E_CONFIG, "--encoder length=%s: expected 16 to 4096", value);
+            c->positions = (int)whole + 2;
+        } else {
+            TRY(config_set(c, key, value));
+        }
+        p += n + (p[n] == ',');
+    }
+    return OK;
+}
+
+static Bytes *texts(Arena *a, const JitSet *s)
+{
+    Bytes *text = NEW(a, Bytes, s->n);
+    for (int64_t i = 0; i < s->n; i++) {
+        const CodeChange *c = &s->change[i];
+        Buf b = buf_open(a);
+        buf_print(&b, "%s\n", c->message);
+        for (int64_t f = 0; f < c->n_files; f++)
+            for (int64_t l = 0; l < c->file[f].n; l++)
+                if (c->file[f].line[l].kind != LINE_KEEP) {
+                    buf_add(&b, c->file[f].line[l].text, c->file[f].line[l].len);
+                    buf_add(&b, "\n", 1);
+                }
+        text[i] = (Bytes){b.text, b.len};
+    }
+    return text;
+}
+
+static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
+{
+    Arena scratch = arena_open(0);
+    Bpe *b;
+    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab}, texts(&scratch, &t->train), t->train.n);
+    if (!status) {
+        status = bpe_save(b, dir);
+        bpe_close(b);
+    }
+    arena_close(&scratch);
+    return status;
+}
+
+static Status pretrain(Tuning *t, Model *m, const Tokenizer *text, const Small *s, const char *checkpoint)
+{
+    Arena step = arena_open((size_t)1 << 36);
+    Examples x;
+    Batcher *feed;
+    Trainer *tr;
+    TrainConfig c = train_defaults();
+    JitPlan plan = jit_plan(text, m->config.vocab, jit_positions(m));
+    c.lr = s->lr, c.schedule = SCHEDULE_LINEAR, c.warmup = s->steps / 20, c.total = s->steps;
+    c.seed = (uint64_t)t->seed, c.decay = 0.01;
+    params_train(m->params, "*", true);
+    TRY(jit_tokens(&x, t->run, &t->train, text, &plan));
+    x.label = NULL;
+    TRY(batcher_open(&feed, t->run, &x,
+                     &(BatchPlan){.tokens = 4096, .shuffle = true, .seed = c.seed, .pad = m->config.pad}));
+    TRY(trainer_open(&tr, t->run, m, NULL, &c));
+    if (t->resume && !access(checkpoint, R_OK)) TRY(trainer_load(tr, checkpoint));
+    batcher_seek(feed, tr->step);
+    BpeSpecials special = bpe_specials(text->bpe);
+    const MlmPlan mlm = {.share = 0.15, .mask = special.mask, .first = special.unk + 1, .last = special.mask};
+    const Run line = {.experiment = &(Experiment){.group = "tune", .name = "encoder"},
+                      .quiet = args_quiet(t->args),
+                      .started = clock_now()};
+    Status status = OK;
+    while (!status && tr->step < s->steps && !signals_seen()) {
+        ArenaMark mark = arena_mark(&step);
+        Batch clean, batch;
+        StepStats stats = {.loss = NAN};
+        batcher_next(feed, &step, &clean, NULL);
+        batch = mlm_corrupt(&step, &clean, &mlm, rng_stream(c.seed, "tune/mlm"), (uint64_t)tr->step);
+        status = trainer_step(tr, &step, &batch, &stats);
+        arena_drop(&step, mark);
+        if (!status && tr->step % SAVE_EVERY == 0) status = trainer_save(tr, checkpoint);
+        progress_show(&line, &(Stage){"pretraining", tr->step, s->steps, stats.loss}, -1);
+    }
+    progress_clear();
+    if (!status && tr->step < s->steps) status = trainer_save(tr, checkpoint);
+    arena_close(&step);
+    if (!status && tr->step < s->steps)
+        return fail(E_INTERRUPT,
+                    "interrupted at step %lld of %lld of pretraining; the same command with --resume goes on",
+                    (long long)tr->step, (long long)s->steps);
+    return status;
+}
+
+Status tune_encoder(Tuning *t)
+{
+    Small s;
+    Tokenizer text;
+    const char *dir = str_print(t->run, "%s/encoder", t->p.dir);
+    const char *checkpoint = str_print(t->run, "%s/encoder.train.safetensors", t->p.dir);
+    TRY(settings(&s, t));
+    if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) return OK;
+    TRY(file_make_dir(dir));
+    if (!t->resume || !tokenizer_there(dir)) TRY(learn_tokens(t, &s, dir));
+    TRY(tokenizer_open(&text, t->run, dir));
+    s.config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
+    Model *m;
+    Status status = model_open(&m, t->run, &s.config, F32, (uint64_t)t->seed);
+    if (!status) status = pretrain(t, m, &text, &s, checkpoint);
+    tokenizer_close(&text);
+    TRY(status);
+    TRY(model_save(m, dir));
+    unlink(checkpoint);
+    return OK;
+}

@@ -1,0 +1,173 @@
+/* Sets of commits, features, scores; token sequences are in jit_tokens.c. */
+#include "tasks/jit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+void jit_count(JitSet *s)
+{
+    s->positives = s->unlabelled = 0;
+    s->features = s->n > 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        s->positives += s->change[i].label == 1;
+        s->unlabelled += s->change[i].label < 0;
+        s->features &= s->change[i].has_features;
+    }
+}
+
+static Status read_all(JitSet *out, Arena *a, ChangeReader *in)
+{
+    int64_t room = 0;
+    for (bool more = true;;) {
+        CodeChange c;
+        TRY(changes_next(in, a, &c, &more));
+        if (!more) return OK;
+        if (out->n == room) {
+            CodeChange *old = out->change;
+            room = room ? 2 * room : 256;
+            out->change = arena_take(a, sizeof *old * (size_t)room);
+            if (out->n) memcpy(out->change, old, sizeof *old * (size_t)out->n);
+        }
+        out->change[out->n++] = c;
+    }
+}
+
+Status jit_read(JitSet *out, Arena *a, const char *path)
+{
+    ChangeReader in;
+    *out = (JitSet){0};
+    TRY(changes_open(&in, path));
+    Status s = read_all(out, a, &in);
+    changes_close(&in);
+    TRY(s);
+    if (!out->n) return fail(E_MISMATCH, "%s: holds no commit, expected one a line", path);
+    jit_count(out);
+    return OK;
+}
+
+Status jit_labelled(const JitSet *s, const char *path)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->change[i].label < 0)
+            return fail(E_MISMATCH, "%s: commit %.40s has no label, expected 0 or 1", path, s->change[i].id);
+    if (s->positives && s->positives < s->n) return OK;
+    return fail(E_MISMATCH, "%s: all %lld commits are labelled %d, expected both classes", path, (long long)s->n,
+                s->positives ? 1 : 0);
+}
+
+double jit_effort(const CodeChange *c)
+{
+    if (c->has_features) return c->feature[FEATURE_la] + c->feature[FEATURE_ld];
+    return (double)(change_count(c, LINE_ADD) + change_count(c, LINE_DEL));
+}
+
+/* ---- the cut */
+
+typedef struct {
+    const CodeChange *c;
+    int64_t i;
+} Dated;
+
+static int by_group_and_time(const void *a, const void *b)
+{
+    const Dated *x = a, *y = b;
+    int order = strcmp(x->c->repo, y->c->repo);
+    if (!order) order = (x->c->label > y->c->label) - (x->c->label < y->c->label);
+    if (!order) order = (x->c->time > y->c->time) - (x->c->time < y->c->time);
+    return order ? order : (x->i > y->i) - (x->i < y->i);
+}
+
+void jit_cut(JitSet *train, JitSet *valid, Arena *a, const JitSet *s, double share)
+{
+    Dated *d = NEW(a, Dated, s->n);
+    bool *late = NEW(a, bool, s->n);
+    for (int64_t i = 0; i < s->n; i++) d[i] = (Dated){&s->change[i], i};
+    qsort(d, (size_t)s->n, sizeof *d, by_group_and_time);
+    for (int64_t i = 0, j; i < s->n; i = j) {
+        for (j = i; j < s->n && d[j].c->label == d[i].c->label && !strcmp(d[j].c->repo, d[i].c->repo);) j++;
+        int64_t cut = j - (int64_t)floor((double)(j - i) * share + 0.5);
+        for (int64_t k = cut > i ? cut : i + 1; k < j; k++) late[d[k].i] = true;
+    }
+    *train = *valid = (JitSet){0};
+    train->change = NEW(a, CodeChange, s->n), valid->change = NEW(a, CodeChange, s->n);
+    for (int64_t i = 0; i < s->n; i++) {
+        JitSet *to = late[i] ? valid : train;
+        to->change[to->n++] = s->change[i];
+    }
+    jit_count(train), jit_count(valid);
+}
+
+/* ---- features */
+
+static double raw(const CodeChange *c, int i, bool log)
+{
+    double x = c->feature[i];
+    return log ? copysign(log1p(fabs(x)), x) : x;
+}
+
+JitScale jit_scale(const JitSet *s, bool log)
+{
+    JitScale f = {.log = log};
+    for (int k = 0; k < N_FEATURES; k++) {
+        double sum = 0, squares = 0;
+        for (int64_t i = 0; i < s->n; i++) sum += raw(&s->change[i], k, log);
+        f.mean[k] = sum / (double)s->n;
+        for (int64_t i = 0; i < s->n; i++) squares += pow(raw(&s->change[i], k, log) - f.mean[k], 2);
+        f.sd[k] = sqrt(squares / (double)s->n);
+    }
+    return f;
+}
+
+void jit_features(double out[N_FEATURES], const CodeChange *c, const JitScale *f)
+{
+    for (int k = 0; k < N_FEATURES; k++) {
+        bool constant = f->sd[k] <= 1e-12 * (1 + fabs(f->mean[k]));
+        out[k] = constant || !c->has_features ? 0 : (raw(c, k, f->log) - f->mean[k]) / f->sd[k];
+    }
+}
+
+/* ---- scores */
+
+static JitScores scores_of(Arena *a, const JitSet *s, const double *score, double threshold)
+{
+    int32_t *label = NEW(a, int32_t, s->n);
+    double *effort = NEW(a, double, s->n);
+    for (int64_t i = 0; i < s->n; i++) label[i] = s->change[i].label == 1, effort[i] = jit_effort(&s->change[i]);
+    return (JitScores){score_binary(label, score, s->n, threshold), effort_scores(label, score, effort, s->n)};
+}
+
+JitScores jit_scores(const JitSet *s, const double *score, double threshold)
+{
+    Arena a = arena_open(0);
+    JitScores out = scores_of(&a, s, score, threshold);
+    arena_close(&a);
+    return out;
+}
+
+JitScores jit_random(const JitSet *s, uint64_t seed)
+{
+    Arena a = arena_open(0);
+    JitScores sum = {0};
+    double *score = NEW(&a, double, s->n);
+    uint64_t stream = rng_stream(seed, "jit/random");
+    for (int d = 0; d < JIT_RANDOM_DRAWS; d++) {
+        ArenaMark mark = arena_mark(&a);
+        for (int64_t i = 0; i < s->n; i++) score[i] = rng_uniform(rng_mix(stream, (uint64_t)d), (uint64_t)i);
+        JitScores x = scores_of(&a, s, score, 0.5);
+        const double *from = (const double *)&x.effort;
+        double *to = (double *)&sum.effort;
+        for (size_t k = 0; k < sizeof x.effort / sizeof(double); k++) to[k] += from[k] / JIT_RANDOM_DRAWS;
+        sum.at.precision += x.at.precision / JIT_RANDOM_DRAWS;
+        sum.at.recall += x.at.recall / JIT_RANDOM_DRAWS;
+        sum.at.f1 += x.at.f1 / JIT_RANDOM_DRAWS;
+        sum.at.auc += x.at.auc / JIT_RANDOM_DRAWS;
+        sum.at.average_precision += x.at.average_precision / JIT_RANDOM_DRAWS;
+        arena_drop(&a, mark);
+    }
+    sum.at.n = s->n, sum.at.positives = s->positives;
+    arena_close(&a);
+    return sum;
+}

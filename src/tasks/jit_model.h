@@ -1,0 +1,47 @@
+/* A transformer that tells whether a commit introduces a defect: one logit from its last hidden state of the first
+ * token (the last one in a decoder; an encoder-decoder's encoder alone runs), as JIT-Fine and PEFT4CC have it.
+ *
+ *   single    logit = u' drop(h) + b
+ *   concat    logit = u' drop([h, tanh(V f + c)]) + b            f: the fourteen features, standardised
+ *
+ * The loss is binary cross-entropy, the same for every commit.  Parameters are "peft.jit.*": they train with every
+ * method of peft/ that is attached after them, and are saved apart from the base model.
+ *
+ *   JitModel j;
+ *   jit_model_open(&j, model, JIT_CONCAT);  peft_attach(...);
+ *   jit_model_show(&j, &run, &train, &tokens, &scale);
+ *   config.loss = jit_loss, config.user = &j;  trainer_open(...);      batches come from the set shown */
+#ifndef TASKS_JIT_MODEL_H
+#define TASKS_JIT_MODEL_H
+
+#include "tasks/jit.h"
+#include "train/train.h"
+
+typedef enum { JIT_SINGLE, JIT_CONCAT, JIT_HEADS } JitHead;
+extern const char *const JIT_HEAD[JIT_HEADS + 1]; /* "single", "concat"; ends with NULL */
+
+typedef struct {
+    Model *model;
+    JitHead head;
+    double dropout;
+    Param *u, *b, *v, *c, *u_features; /* (1,C) (1) (C,14) (C) (1,C); the last three NULL without features */
+    Examples tokens;                   /* the set shown */
+    float *label;                      /* (N) */
+    double *feature;                   /* (N,14) */
+} JitModel;
+void jit_model_open(JitModel *, Model *, JitHead);
+/* The commits that batches are of.  The arena holds their features; scale may be NULL for JIT_SINGLE. */
+void jit_model_show(JitModel *, Arena *, const JitSet *, const Examples *tokens, const JitScale *);
+Var *jit_logits(JitModel *, Pass *, const Batch *); /* (B,1,1) */
+BatchLossFn jit_loss;                               /* user: JitModel * */
+/* Probabilities (N) of the set shown.  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
+Status jit_predict(double *out, JitModel *, const Hooks *, Arena *step, bool (*each)(int64_t done, void *), void *);
+/* How much attention the pooled token of commit i of the set shown pays to each line, in the last layer: the mean
+ * over heads, summed over the line's tokens; out (lines->n). */
+void jit_line_attention(double *out, JitModel *, Hooks *, Arena *step, int32_t i, const JitLines *);
+Status jit_head_save(const JitModel *, const char *path); /* safetensors */
+Status jit_head_load(JitModel *, const char *path);
+/* The longest text that the model has positions for, 0: any. */
+int jit_positions(const Model *);
+
+#endif

@@ -1,0 +1,117 @@
+# vernier tune and vernier predict: a defect predictor from invented changes, stopped and resumed; bad input.  TAP.
+: "${VERNIER:=build/release/vernier}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() { # CONDITION-STATUS NAME
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
+    result $? "$name (exit $got)"
+}
+# number KEY: its value in the JSON of the last command, first occurrence
+number() { sed -n "s/.*\"$1\":[[:space:]]*\([0-9.e-]*\).*/\1/p" "$t/out" | head -n 1; }
+small=layers=1,dim=32,heads=2,hidden=64,vocab=400,length=64,steps=3
+
+"$VERNIER" data make changes --n 240 --seed 3 --difficulty 0 --quiet --out "$t/c.jsonl" >"$t/out" 2>"$t/err"
+"$VERNIER" data make changes --n 120 --seed 4 --difficulty 0 --quiet --out "$t/new.jsonl" >"$t/out" 2>"$t/err"
+sed 's/"label": [01]/"label": 0/' "$t/c.jsonl" >"$t/clean.jsonl"
+sed 's/"label": [01], //' "$t/c.jsonl" >"$t/nolabel.jsonl"
+printf '{"id": "1", "files": []}\n{"id": 2}\n' >"$t/bad.jsonl"
+: >"$t/empty.jsonl"
+
+expect 2 'task is needed' 'no task' tune --out "$t/x"
+expect 2 'expected .*jit' 'an unknown task' tune --task naming --out "$t/x"
+expect 2 'needs --out DIR' 'no directory' tune --task jit --train "$t/c.jsonl"
+expect 2 'needs --train FILE' 'nothing to train on' tune --task jit --out "$t/x"
+expect 2 'neither words nor la nor a method' 'an unknown method' \
+    tune --task jit --train "$t/c.jsonl" --method trees --out "$t/x"
+expect 2 'words has none' 'options for a floor' \
+    tune --task jit --train "$t/c.jsonl" --method words --options rank=2 --out "$t/x"
+expect 3 'No such file' 'a file that is not there' tune --task jit --train "$t/none" --out "$t/x"
+expect 3 'bad.jsonl:2: id is not a string' 'a bad row, by its line' tune --task jit --train "$t/bad.jsonl" --out "$t/x"
+expect 3 'holds no commit' 'an empty file' tune --task jit --train "$t/empty.jsonl" --out "$t/x"
+expect 3 'labelled 0, expected both classes' 'one class' tune --task jit --train "$t/clean.jsonl" --out "$t/x"
+expect 3 'has no label' 'no labels' tune --task jit --train "$t/nolabel.jsonl" --out "$t/x"
+expect 3 'head concat reads' 'features that are not there' \
+    tune --task jit --train "$t/c.jsonl" --head concat --out "$t/x"
+expect 2 'expected key=value' 'an encoder that is none' \
+    tune --task jit --train "$t/c.jsonl" --encoder layers --out "$t/x"
+expect 2 'rank' 'a bad option of the method' \
+    tune --task jit --train "$t/c.jsonl" --encoder $small --options rank=-1 --out "$t/y" --quiet
+expect 3 'jit.json' 'predict without a predictor' predict "$t" "$t/new.jsonl"
+
+expect 0 'written to' 'words' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
+expect 2 'finished predictor' '... are not overwritten' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
+expect 0 'nothing to resume' '... nor resumed' \
+    tune --task jit --train "$t/c.jsonl" --method words --out "$t/words" --resume
+expect 0 '\+ ' 'predict lists lines' predict "$t/words" "$t/new.jsonl" --top 3
+"$VERNIER" predict "$t/words" "$t/new.jsonl" --json >"$t/out" 2>"$t/err"
+awk "BEGIN { exit !($(number auc) > 0.9) }"
+result $? "a planted signal is found in words: AUC $(number auc)"
+"$VERNIER" predict "$t/words" "$t/nolabel.jsonl" --csv >"$t/out" 2>"$t/err"
+[ "$(wc -l <"$t/out")" = 241 ] && head -n 1 "$t/out" | grep -qx 'rank,score,effort,id,repo,subject'
+result $? 'a row per commit as CSV, without labels none'
+"$VERNIER" predict "$t/words" "$t/new.jsonl" --csv >"$t/new.csv" 2>"$t/err"
+expect 0 'AUC' '... that score reads' score --task defect --draws 0 "$t/new.csv"
+expect 2 'give one' 'two forms' predict "$t/words" "$t/new.jsonl" --json --csv
+expect 2 'needs a FILE' 'nothing to predict' predict "$t/words"
+expect 3 'expected a git repository' 'a repository that is none' predict "$t/words" --repo "$t"
+
+tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 --evaluations 1 --quiet"
+# shellcheck disable=SC2086
+{
+    expect 0 'model +' 'a transformer' $tune --out "$t/lora"
+    [ -s "$t/lora/adapter_config.json" ] && [ -s "$t/lora/head.safetensors" ] && [ ! -e "$t/lora/train.json" ]
+    result $? '... an adapter, a head and no leftovers'
+    cp -r "$t/lora" "$t/half" && rm "$t/half/jit.json"
+    : >"$t/half/train.json"
+    expect 3 'has not finished' 'half a predictor' predict "$t/half" "$t/new.jsonl"
+    expect 2 'half-trained' '... is not overwritten' $tune --out "$t/half"
+    expect 3 'train.json' '... nor resumed from nonsense' $tune --out "$t/half" --resume
+    expect 2 'length is 4|length.*16' 'a length that holds nothing' $tune --out "$t/z" --length 4
+    sed 's/"length":.*/"length": 500,/' "$t/lora/jit.json" >"$t/half/jit.json"
+    expect 3 'has positions for 64' 'a card that does not fit its model' predict "$t/half" "$t/new.jsonl"
+    "$VERNIER" $tune --out "$t/cut" >"$t/out" 2>"$t/err" &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ ! -e "$t/cut/train.json" ]; do sleep 0.05; done
+    kill -INT $pid 2>/dev/null
+    wait $pid
+    "$VERNIER" $tune --out "$t/cut" --resume >"$t/out" 2>"$t/err" # has nothing to say where it came too late
+    result $? 'a run that was stopped goes on'
+    cmp -s "$t/lora/head.safetensors" "$t/cut/head.safetensors" &&
+        cmp -s "$t/lora/adapter_model.safetensors" "$t/cut/adapter_model.safetensors"
+    result $? '... and ends in the same bytes'
+}
+"$VERNIER" predict "$t/lora" "$t/new.jsonl" --json --threshold 0 --top 5 >"$t/out" 2>"$t/err"
+[ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"
+result $? 'lines by attention'
+
+if command -v git >/dev/null; then
+    G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"
+    git init -q "$t/r"
+    for i in 1 2 3; do
+        echo "int f$i() { return $i; }" >>"$t/r/A.java"
+        $G add A.java && $G commit -qm "Step $i"
+    done
+    for p in words lora; do
+        "$VERNIER" predict "$t/$p" --repo "$t/r" HEAD~2..HEAD --csv --quiet >"$t/out" 2>"$t/err"
+        [ "$(cut -d, -f3,6 "$t/out" | sort | tr '\n' ' ')" = '1,"Step 2" 1,"Step 3" effort,subject ' ] && [ ! -s "$t/err" ]
+        result $? "$p: the commits of a range"
+    done
+    expect 3 'no commit with source code' '... or none' predict "$t/words" --repo "$t/r" HEAD..HEAD --quiet
+    expect 2 "is no language" 'an unknown language' predict "$t/words" --repo "$t/r" --lang cobol
+else
+    echo "ok $((n = n + 1)) - the commits of a range # SKIP no git"
+fi
+echo "1..$n"
