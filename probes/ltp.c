@@ -2,11 +2,12 @@
  *
  * Claim    Frozen features of an encoder tell whether a line whose mark is hidden was added or removed, linearly,
  *          better than its place among the other marks, a bag of words, and the same encoder with random weights.
- * Method   probes/probing.h.  Invented rows: the mark of a file's name is never hidden, and place and neighbouring marks
- *          are alike under both labels.  <mask> is the model's own mask where it has one.
+ * Method   probes/probing.h.  Invented rows: the mark of a file's name is never hidden, and place and neighbouring
+ *          marks are alike under both labels.  Words are not: a replaced line looks like the one that replaces it.
+ *          <mask> is the model's own mask where it has one.
  * Expect   On the published rows place and neighbours decide four of five.
  * Cost     seconds; a minute or two; an hour.
- * Source   the LTP set of the PEFT study on code changes (SANER 2024); Hewitt and Liang (EMNLP 2019). */
+ * Source   Liu et al. (SANER 2024), their LTP set; Hewitt and Liang (EMNLP 2019). */
 #include "probes/probing.h"
 
 static Status run(Run *r)
@@ -25,7 +26,7 @@ static const Experiment LTP = {
               "weights, control task, description length, usable information beside it.",
     .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
     .cost = "smoke seconds, quick a minute or two, paper an hour",
-    .source = "Liu et al., PEFT on code changes (SANER 2024); Hewitt and Liang (EMNLP 2019)",
+    .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},
     .run = run};

@@ -1,7 +1,7 @@
 /* The probing laboratory: what every probing task is run through.  A task is one file: a descriptor whose `run` is
  * probing_run() on its ProbeTask.
  *
- *   data      --data FILE, or invented rows by the recipe that leaves no known short cut open (tasks/make.h)
+ *   data      --data FILE, or invented rows by the recipe in which no rule of the task helps (tasks/make.h)
  *   arms      one encoder each: the subject, which is --model DIR or a small encoder pretrained by masked-language
  *             modelling on the training texts, and its twin of the same shape with random weights, for every seed
  *   probes    one forward pass gives the features of all layers; a classifier a layer, fitted on training rows; the
@@ -101,7 +101,7 @@ Status probing_report(Run *, Outcomes);
 Status probing_run(Run *, ProbeTask);
 
 /* clang-format off */
-#define PROBING_SETTINGS                                                                                                 \
+#define PROBING_SETTINGS                                                                                             \
     {"data", "a file of split, label, text rows; empty: invented rows", {"", NULL, NULL}},                           \
     {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL}},                   \
     {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}},                                 \
@@ -116,7 +116,7 @@ Status probing_run(Run *, ProbeTask);
     {"controls", "draws of the control task", {"1", "3", "5"}, 1, 100},                                              \
     {"shuffles", "orders of the online code", {"1", "1", "5"}, 1, 100},                                              \
     {"examples", "invented rows, 60/20/20 %", {"100", "1000", "1000"}, 40, 1e6},                                     \
-    {"recipe", "of invented rows: without known short cuts, or as published", {"clean", NULL, NULL},                 \
+    {"recipe", "of invented rows: no rule helps, or as published", {"clean", NULL, NULL},                            \
      .among = "clean|study"},                                                                                        \
     {"data-seed", "seed of the invented rows", {"1", NULL, NULL}, 0, 1e9},                                           \
     {"vocab", "size of the tokenizer to train", {"300", "600", "1000"}, 264, 100000},                                \

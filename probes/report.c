@@ -123,7 +123,7 @@ static Status describe_data(Run *r, const Probing *lab)
                  "vernier data makes them from a repository.",
                  lab->set.name,
                  *run_text(r, "recipe") == 's' ? "the published recipe, short cuts included"
-                                               : "no known short cut leads to the label");
+                                               : "the rules of the task lead nowhere");
     if (*run_text(r, "data") || *run_text(r, "recipe") == 's') note_data(r, &s);
     if (lab->cut)
         run_note(r, "%lld of %lld texts are longer than the %lld tokens that are read; the rest of them is not seen.",

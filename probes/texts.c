@@ -165,7 +165,7 @@ static bool is_cut(const BpeText *framed, const BpeText *text)
     return text->n > 0 && end < text->end[text->n - 1];
 }
 
-/* Marks are the tokenizer's own tokens where it has them: <mask> of a model that knows one, <add> and <del> of ours. */
+/* Marks are the tokenizer's own tokens where it has them: <mask> of a model that knows one, <add>, <del> of ours. */
 static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how, int64_t row)
 {
     const Example *e = &lab->set.example[row];
