@@ -97,6 +97,9 @@ static void a_saved_encoder_is_the_model(void **state)
             loaded = metric(y, str_print(&arena, "random weights, %s", END[e]));
             EXPECT(own > -1 && own == loaded, "%s, random twin, %s: %g and %g", task, END[e], own, loaded);
         }
+        /* before any layer the first token is the same one in every text: a constant tells nothing */
+        double constant = metric(x, "pretrained, layer 0, karmakar-compat (%)");
+        EXPECT(constant == 50, "%s: the first token's vector is right on %g %%", task, constant);
         EXPECT(metric(x, "bag of words (%)") == metric(y, "bag of words (%)"), "the floors differ");
         EXPECT(metric(y, "pretrained, layer 0 (%)") == -1, "nothing was pretrained");
         cJSON_Delete(x);
