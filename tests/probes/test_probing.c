@@ -157,7 +157,7 @@ static void an_adapter_changes_the_features(void **state)
     (void)state;
     const char *path = str_print(&arena, "%s/tiny-roberta", dir), *to = str_print(&arena, "%s/lora", dir);
     Model *m;
-    PeftConfig cfg;
+    PeftConfig cfg = {0};
     const Peft *lora = peft_find("lora");
     assert_int_equal(model_load(&m, &arena, path), OK);
     lora->defaults(&cfg, &m->config);
