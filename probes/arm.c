@@ -1,8 +1,8 @@
 /* One arm: an encoder, the features of all its layers, a classifier on each, and the controls at the chosen one. */
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/rng.h"
 #include "base/str.h"
@@ -12,14 +12,14 @@
 #include "tasks/mdl.h"
 #include "tasks/usable.h"
 
-static int subjects(const Probing *lab)
+int probing_encoders(const Probing *lab, Kind kind)
 {
-    return lab->model ? 1 : lab->seeds;
+    return kind == SUBJECT && lab->model ? 1 : lab->seeds;
 }
 
 int probing_arms(const Probing *lab)
 {
-    return subjects(lab) + lab->seeds;
+    return probing_encoders(lab, SUBJECT) + probing_encoders(lab, RANDOM);
 }
 
 size_t outcome_size(const Probing *lab)
@@ -30,7 +30,7 @@ size_t outcome_size(const Probing *lab)
 
 Outcome *outcome_of(Outcomes o, Kind kind, int seed)
 {
-    int arm = kind == RANDOM ? subjects(o.lab) + seed : o.lab->model ? 0 : seed;
+    int arm = kind == RANDOM ? probing_encoders(o.lab, SUBJECT) + seed : o.lab->model ? 0 : seed;
     return (Outcome *)(void *)(o.all + (size_t)arm * outcome_size(o.lab));
 }
 
@@ -83,30 +83,25 @@ static const Classifier *classifier(const Run *r, Protocol how)
     return classifier_find(how == COMPAT ? "karmakar-compat" : run_text(r, "classifier"));
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Tensor *layer)
 {
     static const char *const LOGGED[] = {"layer", "valid", "test", "seconds"};
     const Probing *lab = arm->lab;
     Curve *c = &out->curve[how];
+    const Classifier *by = classifier(arm->r, how);
+    bool ends = strcmp(by->name, "karmakar-compat") != 0; /* that one stops where its epochs end */
     Arena scratch = arena_open(0);
     ProbeConfig config = {.seed = arm->seed};
     for (int l = 0; l < lab->layers; l++) {
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&scratch);
         ProbeResult p;
-        double began = now();
-        TRY(classifier(arm->r, how)->fit(&p, &scratch, layer[l], &lab->set, NULL, &config));
-        double seconds = now() - began;
+        double began = omp_get_wtime();
+        TRY(by->fit(&p, &scratch, layer[l], &lab->set, NULL, &config));
+        double seconds = omp_get_wtime() - began;
         memcpy(c->accuracy[l], p.accuracy, sizeof p.accuracy);
         memcpy(predictions(lab, out, how, l), p.predicted, sizeof *p.predicted * (size_t)lab->set.n);
-        c->unconverged += how == CORRECT && !p.converged;
+        c->unconverged += ends && !p.converged;
         if (c->accuracy[l][SPLIT_VALID] > c->accuracy[c->best][SPLIT_VALID]) c->best = l;
         arena_drop(&scratch, mark);
         run_log(arm->r, arm->kind == SUBJECT ? "probe" : "probe, random weights", l, 4, LOGGED,
@@ -188,7 +183,7 @@ Status probing_arm(Run *r, int i, void *result, void *user)
 {
     const Probing *lab = user;
     Outcome *out = result;
-    int n = subjects(lab);
+    int n = probing_encoders(lab, SUBJECT);
     Arm arm = {r, lab, "features", run_seed(r, i < n ? i : i - n), i < n ? SUBJECT : RANDOM};
     Arena run = arena_open(0), step = arena_open(0);
     Model *m;

@@ -5,7 +5,7 @@
  * Method   probes/probing.h.  Invented rows: a wrong message is another change's, about as long, with as many words
  *          in common; changes and messages come under both labels equally often.
  * Expect   On the published rows the overlap of words decides four of five, more than any probe that was published.
- * Cost     seconds; a minute or two; an hour.
+ * Cost     seconds; a minute or two; hours (estimated, not run).
  * Source   Liu et al. (SANER 2024), their CCM set; Hewitt and Liang (EMNLP 2019). */
 #include "probes/probing.h"
 
@@ -24,7 +24,7 @@ static const Experiment CCM = {
     .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random "
               "weights, control task, description length, usable information beside it.",
     .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
-    .cost = "smoke seconds, quick a minute or two, paper an hour",
+    .cost = "smoke seconds, quick a minute or two, paper hours (estimated)",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},

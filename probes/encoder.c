@@ -15,10 +15,9 @@ static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, co
     Buf b = buf_open(run);
     for (int i = 0; i < a->n_remarks; i++) buf_print(&b, "%s%s", i ? "; " : "", a->remark[i]);
     if (a->n_remarks) *remark = b.text;
-    int64_t room = lab->config.positions - (strcmp(lab->config.arch, "roberta") ? 0 : lab->config.pad + 1);
-    if (adapter_positions(a) && lab->config.positions && lab->most + adapter_positions(a) > room)
+    if (lab->room && lab->most + adapter_positions(a) > lab->room)
         return fail(E_MISMATCH, "%s: its %d virtual tokens and --tokens %lld exceed the model's %lld positions",
-                    a->dir, adapter_positions(a), (long long)lab->most, (long long)room);
+                    a->dir, adapter_positions(a), (long long)lab->most, (long long)lab->room);
     return OK;
 }
 

@@ -7,11 +7,6 @@
 #include "probes/probing.h"
 #include "tasks/compare.h"
 
-static int encoders(Outcomes o, Kind kind)
-{
-    return kind == SUBJECT && o.lab->model ? 1 : o.lab->seeds;
-}
-
 static int at_layer(Outcomes o, Kind kind, int seed, Protocol how, int layer)
 {
     return layer < 0 ? outcome_of(o, kind, seed)->curve[how].best : layer;
@@ -25,7 +20,7 @@ const char *kind_name(const Probing *lab, Kind kind)
 double layer_mean(Outcomes o, Kind kind, Protocol how, int layer)
 {
     double sum = 0;
-    int n = encoders(o, kind);
+    int n = probing_encoders(o.lab, kind);
     for (int i = 0; i < n; i++)
         sum += outcome_of(o, kind, i)->curve[how].accuracy[at_layer(o, kind, i, how, layer)][SPLIT_TEST];
     return sum / n;
@@ -34,12 +29,17 @@ double layer_mean(Outcomes o, Kind kind, Protocol how, int layer)
 Interval layer_interval(Outcomes o, Kind kind, Protocol how, int layer)
 {
     const int32_t *guess[10000]; /* the most seeds of a run */
-    int n = encoders(o, kind);
+    int n = probing_encoders(o.lab, kind);
     for (int i = 0; i < n; i++) guess[i] = predicted_by(o, kind, i, how, at_layer(o, kind, i, how, layer));
     return compare_interval(guess, n, &o.lab->set, NULL, SPLIT_TEST, DRAWS, rng_stream(1, "layer"));
 }
 
 /* ---- by layer ---- */
+
+static const char *published(const Probing *lab, Kind kind)
+{
+    return kind == RANDOM ? "random, published" : lab->model ? "model, published" : "pretrained, published";
+}
 
 static Series curve(Run *r, Outcomes o, Kind kind, Protocol how)
 {
@@ -55,7 +55,7 @@ static Series curve(Run *r, Outcomes o, Kind kind, Protocol how)
     }
     Series s = {.x = x, .y = mean, .label = kind_name(o.lab, kind), .colour = (int)kind + 1, .marked = true};
     if (leading) s.lo = lo, s.hi = hi;
-    if (!leading) s.dashed = true, s.label = str_print(a, "%s, published protocol", s.label);
+    if (!leading) s.dashed = true, s.label = published(o.lab, kind);
     return s;
 }
 
@@ -76,9 +76,10 @@ static Status draw_layers(Run *r, Outcomes o)
         run_figure(r, "layers",
                    str_print(a,
                              "Test accuracy of a %s probe on each layer (0: embeddings); mean of %d encoder%s and "
-                             "95 %% over encoders and test rows.  The layer is chosen on validation, not here.",
+                             "95 %% over encoders and test rows.  The layer is chosen on validation, not here.%s",
                              probing_leading(lab) == COMPAT ? "karmakar-compat" : run_text(r, "classifier"),
-                             encoders(o, RANDOM), encoders(o, RANDOM) == 1 ? "" : "s"),
+                             probing_encoders(o.lab, RANDOM), probing_encoders(o.lab, RANDOM) == 1 ? "" : "s",
+                             lab->wanted[CORRECT] && lab->wanted[COMPAT] ? "  Published: karmakar-compat." : ""),
                    340, 210);
     fig_lines(f, fig_whole(f), n, line,
               (PlotStyle){.x = {.title = "layer"}, .y = {.title = "test accuracy (%)"}, .ref = ref, .refs = refs});
@@ -93,7 +94,7 @@ typedef struct {
     Interval ci;
 } Bar;
 
-static int bars(Bar *out, Arena *a, Outcomes o)
+static int bars(Bar *out, Outcomes o)
 {
     const Probing *lab = o.lab;
     int n = 0;
@@ -105,7 +106,7 @@ static int bars(Bar *out, Arena *a, Outcomes o)
     for (Protocol how = CORRECT; how < PROTOCOLS; how++)
         for (Kind kind = KINDS; lab->wanted[how] && kind-- > 0;) {
             const char *name = kind_name(lab, kind);
-            if (how != probing_leading(lab)) name = str_print(a, "%s, published", name);
+            if (how != probing_leading(lab)) name = published(lab, kind);
             out[n++] = (Bar){name, layer_mean(o, kind, how, -1), layer_interval(o, kind, how, -1)};
         }
     return n;
@@ -115,7 +116,7 @@ static Status draw_floors(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);
     Bar bar[MOST_FLOORS + PROTOCOLS * KINDS];
-    int n = bars(bar, a, o);
+    int n = bars(bar, o);
     Tensor y = tensor_new(a, F64, SHAPE(n)), lo = tensor_new(a, F64, SHAPE(n)), hi = tensor_new(a, F64, SHAPE(n));
     const char **label = NEW(a, const char *, n);
     for (int k = 0; k < n; k++) {
@@ -129,7 +130,7 @@ static Status draw_floors(Run *r, Outcomes o)
                         "test rows, and encoders where there are several.",
                         48 + 58.0 * n, 190);
     fig_bars(f, fig_whole(f), 1, &s, label,
-             (PlotStyle){.y = {.title = "test accuracy (%)", .lo = 0, .hi = 100}, .values = true, .decimals = 1});
+             (PlotStyle){.y = {.title = "test accuracy (%)"}, .values = true, .decimals = 1});
     return fig_close(f);
 }
 

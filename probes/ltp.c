@@ -6,7 +6,7 @@
  *          marks are alike under both labels.  Words are not: a replaced line looks like the one that replaces it.
  *          <mask> is the model's own mask where it has one.
  * Expect   On the published rows place and neighbours decide four of five.
- * Cost     seconds; a minute or two; an hour.
+ * Cost     seconds; a minute or two; hours (estimated, not run).
  * Source   Liu et al. (SANER 2024), their LTP set; Hewitt and Liang (EMNLP 2019). */
 #include "probes/probing.h"
 
@@ -25,7 +25,7 @@ static const Experiment LTP = {
     .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random "
               "weights, control task, description length, usable information beside it.",
     .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
-    .cost = "smoke seconds, quick a minute or two, paper an hour",
+    .cost = "smoke seconds, quick a minute or two, paper hours (estimated)",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},

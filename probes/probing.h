@@ -40,7 +40,7 @@ typedef struct {
     Config config;     /* of the subject and of its twin */
     int layers;        /* layers of features: the encoder's, or else the decoder's, and the embeddings */
     Tokenizer tokenizer;
-    int64_t most, cut;            /* tokens of a text that are read; texts that are longer */
+    int64_t room, most, cut; /* positions, 0: any number; tokens of a text that are read; texts that are longer */
     Examples examples[PROTOCOLS]; /* token ids of all texts */
     Examples training;            /* of the training texts alone */
     Floor floor[MOST_FLOORS];
@@ -80,7 +80,8 @@ const Floor *probing_best_rule(const Probing *); /* by validation accuracy; the 
 /* ---- arm.c: the encoders and their probes */
 size_t outcome_size(const Probing *);
 int probing_arms(const Probing *);
-RunJob probing_arm; /* user: the Probing */
+int probing_encoders(const Probing *, Kind); /* one for every seed; a given model is one for all */
+RunJob probing_arm;                          /* user: the Probing */
 Protocol probing_leading(const Probing *);
 /* Of a seed (a given model has one subject for all of them), and what it predicted for the N rows. */
 Outcome *outcome_of(Outcomes, Kind, int seed);

@@ -10,11 +10,6 @@
 static const double ALPHA = 0.05;
 static const char *const MODE[PROTOCOLS] = {"", ", karmakar-compat"};
 
-static int encoders(Outcomes o, Kind kind)
-{
-    return kind == SUBJECT && o.lab->model ? 1 : o.lab->seeds;
-}
-
 /* ---- metrics ---- */
 
 static void record_curves(Run *r, Outcomes o)
@@ -24,7 +19,7 @@ static void record_curves(Run *r, Outcomes o)
     for (Kind kind = SUBJECT; kind < KINDS; kind++)
         for (int l = 0; l <= o.lab->layers; l++)
             for (Protocol how = CORRECT; how < PROTOCOLS; how++)
-                for (int i = 0; o.lab->wanted[how] && i < encoders(o, kind); i++) {
+                for (int i = 0; o.lab->wanted[how] && i < probing_encoders(o.lab, kind); i++) {
                     const Curve *c = &outcome_of(o, kind, i)->curve[how];
                     const char *name = kind_name(o.lab, kind);
                     if (l < o.lab->layers) {
@@ -44,7 +39,7 @@ static void record_controls(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);
     for (Kind kind = SUBJECT; kind < KINDS; kind++)
-        for (int i = 0; i < encoders(o, kind); i++) {
+        for (int i = 0; i < probing_encoders(o.lab, kind); i++) {
             const Outcome *x = outcome_of(o, kind, i);
             const char *name = kind_name(o.lab, kind);
             run_metric(r, str_print(a, "%s, random labels, train (%%)", name), i, 100 * x->control[SPLIT_TRAIN]);
@@ -66,7 +61,7 @@ static Comparison against(Outcomes o, const Floor *f)
     const Probing *lab = o.lab;
     Protocol how = probing_leading(lab);
     Comparison all = {0};
-    int seeds = f ? encoders(o, SUBJECT) : lab->seeds, sides[2] = {0};
+    int seeds = f ? probing_encoders(o.lab, SUBJECT) : lab->seeds, sides[2] = {0};
     for (int i = 0; i < seeds; i++) {
         const int32_t *own = predicted_by(o, SUBJECT, i, how, outcome_of(o, SUBJECT, i)->curve[how].best);
         const int32_t *other =
@@ -176,7 +171,7 @@ static void judge(Run *r, Outcomes o)
         holds &= above(&c[k]);
         fails |= c[k].a <= c[k].b;
     }
-    int n = encoders(o, SUBJECT);
+    int n = probing_encoders(o.lab, SUBJECT);
     Interval ci = layer_interval(o, SUBJECT, how, -1);
     const char *mean = n > 1 ? str_print(a, ", mean of %d encoders", n) : "";
     if (lab->seeds > 1)

@@ -103,7 +103,8 @@ static Status find_model(Probing *lab, Run *r)
 {
     static const char *const FILES[] = {"config.json", "model.safetensors", "pytorch_model.bin", NULL},
                              *const ADAPTER[] = {"adapter_config.json", "adapter_model.safetensors",
-                                                 "adapter_model.bin", NULL};
+                                                 "adapter_model.bin",   "adapter.safetensors",
+                                                 "pytorch_adapter.bin", NULL};
     const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer");
     TRY(hub_find(&lab->model, &lab->arena, given));
     TRY(config_load(&lab->config, lab->model));
@@ -127,10 +128,11 @@ static Status open_encoder_text(Probing *lab, Run *r)
         return fail(E_MISMATCH, "%s: the model has %d layers, expected at most %d", lab->model, c->layers,
                     MOST_LAYERS - 1);
     bool roberta = !strcmp(c->arch, "roberta"), learned = strcmp(c->arch, "t5") != 0;
-    int64_t room = c->positions - (roberta ? c->pad + 1 : 0); /* RoBERTa's positions begin at pad + 1 */
+    lab->room = !learned ? 0 : c->positions - (roberta ? c->pad + 1 : 0); /* RoBERTa's begin at pad + 1 */
     lab->most = run_int(r, "tokens");
-    if (learned && lab->most > room) lab->most = room;
-    return lab->most >= 4 ? OK : fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)room);
+    if (learned && lab->most > lab->room) lab->most = lab->room;
+    return lab->most >= 4 ? OK
+                          : fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
 }
 
 /* ---- tokens ---- */

@@ -6,7 +6,7 @@
  *          every word stays; --recipe study misspells them as published, and then the words give it away.
  * Expect   On rows with misspellings no probe can rise above the lookup, which is right on all of them.  On exchanged
  *          types a small encoder that has seen a few hundred methods is not expected to know.
- * Cost     seconds; a minute or two; an hour.
+ * Cost     seconds; a minute or two; hours (estimated, not run).
  * Source   Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019). */
 #include "probes/probing.h"
 
@@ -25,7 +25,7 @@ static const Experiment TYP = {
     .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random "
               "weights, control task, description length, usable information beside it.",
     .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
-    .cost = "smoke seconds, quick a minute or two, paper an hour",
+    .cost = "smoke seconds, quick a minute or two, paper hours (estimated)",
     .source = "Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019)",
     .settings = SETTINGS,
     .seeds = {1, 3, 3},
