@@ -155,6 +155,17 @@ void writer_print(Writer *w, const char *fmt, ...)
     va_end(args);
 }
 
+void writer_csv(Writer *w, const char *text)
+{
+    bool quote = strpbrk(text, ",\"\r\n") != NULL;
+    if (quote) writer_add(w, "\"", 1);
+    for (; *text; text++) {
+        if (*text == '"') writer_add(w, "\"", 1);
+        writer_add(w, text, 1);
+    }
+    if (quote) writer_add(w, "\"", 1);
+}
+
 Status writer_close(Writer *w)
 {
     flush(w);

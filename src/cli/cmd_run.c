@@ -153,7 +153,9 @@ static const Command TOY = {.name = "toy",
 static const Command PROBE = {.name = "probe",
                               .summary = "probe a model's layers on a code-change task",
                               .usage = "--task NAME [options]",
-                              .example = "vernier probe --task typ --preset smoke",
+                              .example = "vernier probe --task typ --preset smoke\n"
+                                         "  vernier probe --task ccm --data ccm.txt --model codebert/ --adapter "
+                                         "lora/ --mode both --seeds 1",
                               .options = PROBE_OPTIONS,
                               .settings = true,
                               .run = run_probe,

@@ -86,18 +86,7 @@ static cJSON *results_json(Run *r, Status status)
     return root;
 }
 
-/* RFC 4180: a field with a comma, a quote or a line end is quoted, quotes doubled, lines end in CR LF. */
-static void csv_field(Writer *w, const char *text)
-{
-    bool quote = strpbrk(text, ",\"\r\n") != NULL;
-    if (quote) writer_add(w, "\"", 1);
-    for (; *text; text++) {
-        if (*text == '"') writer_add(w, "\"", 1);
-        writer_add(w, text, 1);
-    }
-    if (quote) writer_add(w, "\"", 1);
-}
-
+/* RFC 4180: lines end in CR LF. */
 static Status write_csv(Run *r)
 {
     Writer w;
@@ -108,7 +97,7 @@ static Status write_csv(Run *r)
             if (!m->given[i]) continue;
             writer_print(&w, "%s/%s,%s,%llu,", r->experiment->group, r->experiment->name, preset_name(r->preset),
                          (unsigned long long)run_seed(r, i));
-            csv_field(&w, m->name);
+            writer_csv(&w, m->name);
             if (isfinite(m->value[i]))
                 writer_print(&w, ",%.17g\r\n", m->value[i]);
             else

@@ -1,0 +1,133 @@
+/* The probing laboratory: what every probing task is run through.  A task is one file: a descriptor whose `run` is
+ * probing_run() on its ProbeTask.
+ *
+ *   data      --data FILE, or invented rows by the recipe in which no rule of the task helps (tasks/make.h)
+ *   arms      one encoder each: the subject, which is --model DIR or a small encoder pretrained by masked-language
+ *             modelling on the training texts, and its twin of the same shape with random weights, for every seed
+ *   probes    one forward pass gives the features of all layers; a classifier a layer, fitted on training rows; the
+ *             layer is chosen on validation, and its test rows are looked at once
+ *   beside    majority, the task's rules, a bag of words, the random twin; at the chosen layer a control task, the
+ *             description length of the labels, and pointwise usable information
+ *   protocol  "correct", or "karmakar-compat": the published one, with "[CLS]" and "[SEP]" as words of the text, the
+ *             first token's state, and its own training loop */
+#ifndef PROBES_PROBING_H
+#define PROBES_PROBING_H
+
+#include "cli/experiment.h"
+#include "num/stats.h"
+#include "tasks/rules.h"
+#include "text/tokenizer.h"
+#include "train/batch.h"
+
+enum { MOST_LAYERS = 129, POINTS = 128, MOST_FLOORS = 6, LISTED = 3, DRAWS = 1000 };
+typedef enum { CORRECT, COMPAT, PROTOCOLS } Protocol;
+typedef enum { SUBJECT, RANDOM, KINDS } Kind;
+
+typedef struct { /* what needs no encoder */
+    const char *name;
+    bool rule;      /* one of the task's own */
+    int32_t *guess; /* (N) */
+    double accuracy[SPLITS];
+} Floor;
+
+typedef struct {
+    ProbeTask task;
+    Arena arena; /* data and tokens; the run's arena holds what is reported */
+    int seeds;
+    bool wanted[PROTOCOLS];
+    Dataset set;
+    const char *model; /* its directory, or NULL: pretrain one */
+    Config config;     /* of the subject and of its twin */
+    int layers;        /* layers of features: the encoder's, or else the decoder's, and the embeddings */
+    Tokenizer tokenizer;
+    int64_t room, most, cut; /* positions, 0: any number; tokens of a text that are read; texts that are longer */
+    Examples examples[PROTOCOLS]; /* token ids of all texts */
+    Examples training;            /* of the training texts alone */
+    Floor floor[MOST_FLOORS];
+    int floors;
+} Probing;
+
+typedef struct { /* under one protocol */
+    double accuracy[MOST_LAYERS][SPLITS];
+    int best; /* the layer with the highest validation accuracy, the lowest of equals */
+    int unconverged;
+} Curve;
+
+typedef struct { /* of one arm; travels between processes as bytes, its predictions behind it */
+    Curve curve[PROTOCOLS];
+    double control[SPLITS], selectivity[SPLITS]; /* at the chosen layer of the first protocol that is wanted */
+    double compression, bits;                    /* of the online code: uniform over its length; bits a label */
+    double usable, entropy;                      /* bits a test row */
+    int64_t negatives, listed[LISTED];           /* test rows with negative PVI; the lowest of them */
+    double pvi[LISTED];
+    int points; /* of the pretraining's loss */
+    double step[POINTS], loss[POINTS];
+    char remark[400]; /* about an adapter */
+} Outcome;
+
+typedef struct {
+    const Probing *lab;
+    char *all;
+} Outcomes;
+
+/* ---- texts.c: rows to token ids */
+Status probing_texts(Probing *, Run *);
+
+/* ---- floors.c */
+Status probing_floors(Probing *, Run *);
+const Floor *probing_best_rule(const Probing *); /* by validation accuracy; the majority where a task has no rule */
+
+/* ---- arm.c: the encoders and their probes */
+size_t outcome_size(const Probing *);
+int probing_arms(const Probing *);
+int probing_encoders(const Probing *, Kind); /* one for every seed; a given model is one for all */
+RunJob probing_arm;                          /* user: the Probing */
+Protocol probing_leading(const Probing *);
+/* Of a seed (a given model has one subject for all of them), and what it predicted for the N rows. */
+Outcome *outcome_of(Outcomes, Kind, int seed);
+const int32_t *predicted_by(Outcomes, Kind, int seed, Protocol, int layer);
+
+/* ---- encoder.c */
+/* *remark, for an adapter, on the arena or NULL. */
+Status encoder_open(Model **, Hooks **, const char **remark, const Probing *, Run *, Arena *, Kind, uint64_t seed);
+Status encoder_pretrain(Model *, const Probing *, Run *, Arena *, uint64_t seed, Outcome *);
+
+/* ---- figures.c and report.c */
+const char *kind_name(const Probing *, Kind);
+Interval layer_interval(Outcomes, Kind, Protocol, int layer); /* 95 % over seeds and test rows; layer -1: the best */
+double layer_mean(Outcomes, Kind, Protocol, int layer);       /* of test accuracies */
+Status probing_figures(Run *, Outcomes);
+Status probing_report(Run *, Outcomes);
+
+Status probing_run(Run *, ProbeTask);
+
+/* clang-format off */
+#define PROBING_SETTINGS                                                                                             \
+    {"data", "a file of split, label, text rows; empty: invented rows", {"", NULL, NULL}},                           \
+    {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL}},                   \
+    {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}},                                 \
+    {"tokenizer", "where its tokenizer is; empty: in the model's directory", {"", NULL, NULL}},                      \
+    {"language", "of the code, for tokenizers that want to know", {"java", NULL, NULL}},                             \
+    {"classifier", "what reads labels off features", {"logistic", NULL, NULL},                                       \
+     .among = "logistic|mlp|centroid|karmakar-compat"},                                                              \
+    {"pooling", "how the tokens of a text become one vector", {"mean", NULL, NULL},                                  \
+     .among = "first|mean|max|last|attention"},                                                                      \
+    {"mode", "the protocol", {"correct", NULL, NULL}, .among = "correct|karmakar-compat|both"},                      \
+    {"tokens", "tokens of a text that are read", {"64", "192", "512"}, 8, 1e5},                                      \
+    {"controls", "draws of the control task", {"1", "3", "5"}, 1, 100},                                              \
+    {"shuffles", "orders of the online code", {"1", "1", "5"}, 1, 100},                                              \
+    {"examples", "invented rows, 60/20/20 %", {"100", "1000", "1000"}, 40, 1e6},                                     \
+    {"recipe", "of invented rows: no rule helps, or as published", {"clean", NULL, NULL},                            \
+     .among = "clean|study"},                                                                                        \
+    {"data-seed", "seed of the invented rows", {"1", NULL, NULL}, 0, 1e9},                                           \
+    {"vocab", "size of the tokenizer to train", {"300", "600", "1000"}, 264, 100000},                                \
+    {"dim", "width of the encoder to pretrain", {"16", "96", "256"}, 8, 4096},                                       \
+    {"heads", "its attention heads", {"2", "4", "8"}, 1, 64},                                                        \
+    {"layers", "its layers", {"1", "3", "6"}, 1, MOST_LAYERS - 1},                                                   \
+    {"steps", "steps of masked-language modelling", {"8", "400", "4000"}, 1, 1e7},                                   \
+    {"batch-tokens", "tokens a step", {"512", "2048", "8192"}, 64, 1e6},                                             \
+    {"lr", "peak learning rate", {"1e-3", "1e-3", "5e-4"}, 1e-7, 1},                                                 \
+    {0}
+/* clang-format on */
+
+#endif

@@ -1,0 +1,200 @@
+/* What is said: metrics, findings about the data, and the verdict. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "probes/probing.h"
+#include "tasks/compare.h"
+#include "tasks/sheet.h"
+
+static const double ALPHA = 0.05;
+static const char *const MODE[PROTOCOLS] = {"", ", karmakar-compat"};
+
+/* ---- metrics ---- */
+
+static void record_curves(Run *r, Outcomes o)
+{
+    Arena *a = run_arena(r);
+    int unconverged = 0;
+    for (Kind kind = SUBJECT; kind < KINDS; kind++)
+        for (int l = 0; l <= o.lab->layers; l++)
+            for (Protocol how = CORRECT; how < PROTOCOLS; how++)
+                for (int i = 0; o.lab->wanted[how] && i < probing_encoders(o.lab, kind); i++) {
+                    const Curve *c = &outcome_of(o, kind, i)->curve[how];
+                    const char *name = kind_name(o.lab, kind);
+                    if (l < o.lab->layers) {
+                        run_metric(r, str_print(a, "%s, layer %d%s (%%)", name, l, MODE[how]), i,
+                                   100 * c->accuracy[l][SPLIT_TEST]);
+                        continue;
+                    }
+                    unconverged += c->unconverged;
+                    run_metric(r, str_print(a, "%s, layer chosen on validation%s (%%)", name, MODE[how]), i,
+                               100 * c->accuracy[c->best][SPLIT_TEST]);
+                    run_metric(r, str_print(a, "%s, which layer%s", name, MODE[how]), i, c->best);
+                }
+    run_metric(r, "probe fits that did not converge", 0, unconverged);
+}
+
+static void record_controls(Run *r, Outcomes o)
+{
+    Arena *a = run_arena(r);
+    for (Kind kind = SUBJECT; kind < KINDS; kind++)
+        for (int i = 0; i < probing_encoders(o.lab, kind); i++) {
+            const Outcome *x = outcome_of(o, kind, i);
+            const char *name = kind_name(o.lab, kind);
+            run_metric(r, str_print(a, "%s, random labels, train (%%)", name), i, 100 * x->control[SPLIT_TRAIN]);
+            run_metric(r, str_print(a, "%s, random labels, test (%%)", name), i, 100 * x->control[SPLIT_TEST]);
+            run_metric(r, str_print(a, "%s, selectivity, test (points)", name), i, 100 * x->selectivity[SPLIT_TEST]);
+            run_metric(r, str_print(a, "%s, compression of the labels", name), i, x->compression);
+            run_metric(r, str_print(a, "%s, usable information (bits a row)", name), i, x->usable);
+            run_metric(r, str_print(a, "%s, test rows with negative PVI", name), i, (double)x->negatives);
+            if (x->points) run_metric(r, "final MLM loss (nats)", i, x->loss[x->points - 1]);
+        }
+}
+
+/* ---- comparisons ---- */
+
+/* The subject against a floor, or (NULL) its random twin, at its chosen layer: accuracies are means over seeds, p is
+ * the largest of the seeds', and 1 where they disagree which of the two is better. */
+static Comparison against(Outcomes o, const Floor *f)
+{
+    const Probing *lab = o.lab;
+    Protocol how = probing_leading(lab);
+    Comparison all = {0};
+    int seeds = f ? probing_encoders(o.lab, SUBJECT) : lab->seeds, sides[2] = {0};
+    for (int i = 0; i < seeds; i++) {
+        const int32_t *own = predicted_by(o, SUBJECT, i, how, outcome_of(o, SUBJECT, i)->curve[how].best);
+        const int32_t *other =
+            f ? f->guess : predicted_by(o, RANDOM, i, how, outcome_of(o, RANDOM, i)->curve[how].best);
+        Comparison c = compare_predictions(own, other, &lab->set, NULL, SPLIT_TEST);
+        all.n = c.n, all.only_a += c.only_a, all.only_b += c.only_b;
+        all.a += c.a / seeds, all.b += c.b / seeds, all.p = fmax(all.p, c.p);
+        sides[c.only_a > c.only_b]++;
+    }
+    if (sides[0] && sides[1]) all.p = 1;
+    return all;
+}
+
+static bool above(const Comparison *c)
+{
+    return c->only_a > c->only_b && c->p < ALPHA;
+}
+
+/* ---- notes ---- */
+
+static void note_data(Run *r, const Sheet *s)
+{
+    static const char *const SUBJECT_NAME[TASKS] = {"methods", "changes", "line lists"};
+    if (s->shared_subjects)
+        run_note(r,
+                 "Data: %lld of %lld %s are in more than one split, so a probe is partly tested on what it was "
+                 "fitted on.",
+                 (long long)s->shared_subjects, (long long)s->subjects, SUBJECT_NAME[s->task]);
+    if (s->shared_messages)
+        run_note(r, "Data: %lld of %lld messages are in more than one split.", (long long)s->shared_messages,
+                 (long long)s->messages);
+    if (s->near_across)
+        run_note(r, "Data: %lld rows have a near-duplicate in another split.", (long long)s->near_across);
+    if (s->duplicates)
+        run_note(r, "Data: %lld rows repeat an earlier one; %lld texts are there under two labels.",
+                 (long long)s->duplicates, (long long)s->contradictions);
+    if (s->header_rows)
+        run_note(r, "Data: %lld rows (%.0f %%) hide the mark of a file's name, which its place gives away.",
+                 (long long)s->header_rows, 100.0 * (double)s->header_rows / (double)s->set->n);
+    if (s->correct_type_rows)
+        run_note(r, "Data: %lld rows labelled FAULT hold a correct primitive type, too.",
+                 (long long)s->correct_type_rows);
+}
+
+static Status describe_data(Run *r, const Probing *lab)
+{
+    Sheet s;
+    Arena *a = run_arena(r);
+    TRY(sheet_make(&s, &lab->set, lab->task));
+    TRY(sheet_write(a, &s, run_path(r, "data")));
+    if (!*run_text(r, "data"))
+        run_note(r,
+                 "The rows are invented (%s; %s): what is found is about them.  --data FILE reads real ones, and "
+                 "vernier data makes them from a repository.",
+                 lab->set.name,
+                 *run_text(r, "recipe") == 's' ? "the published recipe, short cuts included"
+                                               : "the rules of the task lead nowhere");
+    if (*run_text(r, "data") || *run_text(r, "recipe") == 's') note_data(r, &s);
+    if (lab->cut)
+        run_note(r, "%lld of %lld texts are longer than the %lld tokens that are read; the rest of them is not seen.",
+                 (long long)lab->cut, (long long)lab->set.n, (long long)lab->most);
+    return OK;
+}
+
+static void note_controls(Run *r, Outcomes o)
+{
+    const Outcome *x = outcome_of(o, SUBJECT, 0), *y = outcome_of(o, RANDOM, 0);
+    Arena *a = run_arena(r);
+    const Probing *lab = o.lab;
+    const char *who = kind_name(lab, SUBJECT), *seed = lab->seeds > 1 ? "first seed: " : "";
+    run_note(
+        r,
+        "Memory, %sone random label a text, which nothing tells: the same classifier gets %.1f %% of training and "
+        "%.1f %% of test rows right (selectivity on test %.1f points).",
+        seed, 100 * x->control[SPLIT_TRAIN], 100 * x->control[SPLIT_TEST], 100 * x->selectivity[SPLIT_TEST]);
+    run_note(r,
+             "Description length, %s%.3f bits a label (compression %.2f; 1: as without features), with random "
+             "weights %.3f (%.2f).",
+             seed, x->bits, x->compression, y->bits, y->compression);
+    Buf b = buf_open(a);
+    for (int64_t i = 0; i < x->negatives && i < LISTED; i++)
+        buf_print(&b, "%s line %lld (%s, %.1f)", i ? "," : "; the lowest:", (long long)x->listed[i] + 1,
+                  lab->set.label[lab->set.example[x->listed[i]].label], x->pvi[i]);
+    run_note(
+        r,
+        "Usable information, %s%s %.3f of %.3f bits, random weights %.3f.  %lld of %lld test rows are harder with "
+        "their features than without (negative-pvi-seed%llu.csv)%s.",
+        seed, who, x->usable, x->entropy, y->usable, (long long)x->negatives, (long long)lab->set.size[SPLIT_TEST],
+        (unsigned long long)run_seed(r, 0), x->negatives ? b.text : "");
+    if (*x->remark) run_note(r, "The adapter: %s.", x->remark);
+}
+
+/* ---- the verdict ---- */
+
+static void judge(Run *r, Outcomes o)
+{
+    Arena *a = run_arena(r);
+    const Probing *lab = o.lab;
+    Protocol how = probing_leading(lab);
+    const Floor *rule = probing_best_rule(lab), *bag = &lab->floor[lab->floors - 1];
+    Comparison c[] = {against(o, rule), against(o, bag), against(o, NULL)};
+    const char *name[] = {rule->name, bag->name, "same encoder with random weights"}, *said[3];
+    bool holds = true, fails = false;
+    for (int k = 0; k < 3; k++) {
+        said[k] = compare_sentence(a, &c[k], name[k], ALPHA);
+        run_metric(r, str_print(a, "p against the %s", name[k]), 0, c[k].p);
+        holds &= above(&c[k]);
+        fails |= c[k].a <= c[k].b;
+    }
+    int n = probing_encoders(o.lab, SUBJECT);
+    Interval ci = layer_interval(o, SUBJECT, how, -1);
+    const char *mean = n > 1 ? str_print(a, ", mean of %d encoders", n) : "";
+    if (lab->seeds > 1)
+        run_note(r, "p is McNemar's, the largest over seeds, and 1 where seeds disagree which is better.");
+    run_verdict(r,
+                holds   ? HOLDS
+                : fails ? FAILS
+                        : INCONCLUSIVE,
+                "%s, layer chosen on validation: %.1f %% of %lld test rows (95 %%: %.1f to %.1f%s), %s, %s, and %s.",
+                kind_name(lab, SUBJECT), 100 * layer_mean(o, SUBJECT, how, -1), (long long)lab->set.size[SPLIT_TEST],
+                100 * ci.lo, 100 * ci.hi, mean, said[0], said[1], said[2]);
+}
+
+Status probing_report(Run *r, Outcomes o)
+{
+    const Probing *lab = o.lab;
+    Arena *a = run_arena(r);
+    for (int k = 0; k < lab->floors; k++)
+        run_metric(r, str_print(a, "%s (%%)", lab->floor[k].name), 0, 100 * lab->floor[k].accuracy[SPLIT_TEST]);
+    record_curves(r, o);
+    record_controls(r, o);
+    TRY(describe_data(r, lab));
+    note_controls(r, o);
+    judge(r, o);
+    return OK;
+}

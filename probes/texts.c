@@ -1,0 +1,210 @@
+/* Rows: read or invented, checked, and cut into tokens under each protocol. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hub.h"
+#include "base/str.h"
+#include "nn/config.h"
+#include "probes/probing.h"
+#include "tasks/make.h"
+
+/* ---- rows ---- */
+
+/* A probe needs rows of two labels in every split; what is wrong is named with the line where it shows. */
+static Status check_splits(const Dataset *d)
+{
+    static const char *const CODE[SPLITS] = {"tr", "va", "te"};
+    for (int s = 0; s < SPLITS; s++) {
+        if (!d->size[s])
+            return fail(E_FORMAT,
+                        "%s:%lld: the file ends without a row of the %s split (%s), expected rows of all three",
+                        d->name, (long long)d->n, split_name((Split)s), CODE[s]);
+        for (int64_t i = 0; i < d->n; i++) {
+            const Example *e = &d->example[i];
+            if (e->split != (Split)s) continue;
+            if (d->count[s][e->label] == d->size[s])
+                return fail(E_FORMAT,
+                            "%s:%lld: the %s split begins here and all its %lld rows are labelled %s, expected two "
+                            "labels or more",
+                            d->name, (long long)i + 1, split_name((Split)s), (long long)d->size[s],
+                            d->label[e->label]);
+            break;
+        }
+    }
+    return OK;
+}
+
+/* The invented rows are left in the run directory, where line numbers can be looked up. */
+static Status invent(Probing *lab, Run *r)
+{
+    enum { CHANGES_A_ROW = 12 };
+    int64_t n = run_int(r, "examples"), part = 2 * (n / 10), rest = 2 * ((n - 2 * part) / 2);
+    MakeStats stats;
+    MakeOptions o = {.task = lab->task,
+                     .generated = CHANGES_A_ROW * (rest + 2 * part),
+                     .difficulty = 1,
+                     .study = !strcmp(run_text(r, "recipe"), "study"),
+                     .size = {rest, part, part},
+                     .max_chars = 2000,
+                     .seed = (uint64_t)run_int(r, "data-seed")};
+    o.balance = lab->task == TASK_LTP && !o.study;
+    TRY(make_probe(&lab->set, &lab->arena, &o, &stats));
+    lab->set.name = run_path(r, "data.txt");
+    return dataset_write(&lab->set, lab->set.name);
+}
+
+static Status read_rows(Probing *lab, Run *r)
+{
+    const char *path = run_text(r, "data");
+    if (!*path) return invent(lab, r);
+    TRY(run_input(r, path));
+    TRY(dataset_read(&lab->set, &lab->arena, path));
+    return check_splits(&lab->set);
+}
+
+/* ---- the tokenizer and the shape of the encoder ---- */
+
+static Status train_tokenizer(Probing *lab, const Run *r)
+{
+    static const char *const MARKS_TOO[] = {"<add>", "<del>", NULL};
+    Arena *a = &lab->arena;
+    Bytes *text = NEW(a, Bytes, lab->set.n);
+    int64_t n = 0;
+    for (int64_t i = 0; i < lab->set.n; i++) {
+        const Example *e = &lab->set.example[i];
+        if (e->split == SPLIT_TRAIN) text[n++] = (Bytes){(char *)(uintptr_t)e->text, e->len};
+    }
+    Bpe *bpe;
+    TRY(bpe_train(&bpe, a,
+                  &(BpeTrain){.size = run_int(r, "vocab"), .special = lab->task == TASK_TYP ? NULL : MARKS_TOO}, text,
+                  n));
+    lab->tokenizer = tokenizer_of(bpe);
+    BpeSpecials special = bpe_specials(bpe);
+    Config c = {0};
+    arch_find("roberta")->defaults(&c);
+    c.vocab = (int)bpe_size(bpe), c.positions = (int)run_int(r, "tokens") + 2, c.types = 1;
+    c.dim = (int)run_int(r, "dim"), c.heads = (int)run_int(r, "heads"), c.layers = (int)run_int(r, "layers");
+    c.hidden = 4 * c.dim, c.pad = special.pad, c.bos = special.bos, c.eos = special.eos;
+    lab->config = c;
+    return OK;
+}
+
+/* Hashes those of the files that are there. */
+static Status note_files(Run *r, const char *dir, const char *const *names)
+{
+    for (; *names; names++) {
+        const char *path = str_print(run_arena(r), "%s/%s", dir, *names);
+        if (!access(path, R_OK)) TRY(run_input(r, path));
+    }
+    return OK;
+}
+
+static Status find_model(Probing *lab, Run *r)
+{
+    static const char *const FILES[] = {"config.json", "model.safetensors", "pytorch_model.bin", NULL},
+                             *const ADAPTER[] = {"adapter_config.json", "adapter_model.safetensors",
+                                                 "adapter_model.bin",   "adapter.safetensors",
+                                                 "pytorch_adapter.bin", NULL};
+    const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer");
+    TRY(hub_find(&lab->model, &lab->arena, given));
+    TRY(config_load(&lab->config, lab->model));
+    lab->config.no_lm_head = true;
+    TRY(note_files(r, lab->model, FILES));
+    if (*run_text(r, "adapter")) TRY(note_files(r, run_text(r, "adapter"), ADAPTER));
+    return tokenizer_open(&lab->tokenizer, &lab->arena, *tokenizer ? tokenizer : lab->model);
+}
+
+static Status open_encoder_text(Probing *lab, Run *r)
+{
+    if (*run_text(r, "model"))
+        TRY(find_model(lab, r));
+    else if (*run_text(r, "adapter") || *run_text(r, "tokenizer"))
+        return fail(E_CONFIG, "--adapter and --tokenizer need --model");
+    else
+        TRY(train_tokenizer(lab, r));
+    const Config *c = &lab->config;
+    lab->layers = c->layers + 1;
+    if (lab->layers > MOST_LAYERS)
+        return fail(E_MISMATCH, "%s: the model has %d layers, expected at most %d", lab->model, c->layers,
+                    MOST_LAYERS - 1);
+    bool roberta = !strcmp(c->arch, "roberta"), learned = strcmp(c->arch, "t5") != 0;
+    lab->room = !learned ? 0 : c->positions - (roberta ? c->pad + 1 : 0); /* RoBERTa's begin at pad + 1 */
+    lab->most = run_int(r, "tokens");
+    if (learned && lab->most > lab->room) lab->most = lab->room;
+    return lab->most >= 4 ? OK
+                          : fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
+}
+
+/* ---- tokens ---- */
+
+/* The id of a word as a vocabulary of words would have it: its own, or that of what is unknown. */
+static int32_t word_id(const Probing *lab, const char *word)
+{
+    const Tokenizer *t = &lab->tokenizer;
+    enum { FAIRSEQ_UNK = 3 };
+    int32_t id = t->bpe ? bpe_find(t->bpe, word) : -1;
+    if (id < 0) id = t->bpe ? bpe_specials(t->bpe).unk : t->shift ? FAIRSEQ_UNK : spm_specials(t->spm).unk;
+    return id >= 0 ? id : lab->config.eos;
+}
+
+/* Published: the words "[CLS]" and "[SEP]" around, whatever the model would have there. */
+static BpeText compat_frame(const Probing *lab, Arena *a, const BpeText *text)
+{
+    int64_t n = text->n < lab->most - 2 ? text->n : lab->most - 2;
+    BpeText out = text_new(a, n + 2);
+    out.n = n + 2;
+    text_put(&out, 1, text, 0, n);
+    out.id[0] = word_id(lab, "[CLS]"), out.id[n + 1] = word_id(lab, "[SEP]");
+    out.begin[0] = out.end[0] = out.begin[n + 1] = out.end[n + 1] = -1;
+    return out;
+}
+
+static bool is_cut(const BpeText *framed, const BpeText *text)
+{
+    int64_t end = -1;
+    for (int64_t i = 0; i < framed->n; i++)
+        if (framed->end[i] > end) end = framed->end[i];
+    return text->n > 0 && end < text->end[text->n - 1];
+}
+
+/* Marks are the tokenizer's own tokens where it has them: <mask> of a model that knows one, <add>, <del> of ours. */
+static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how, int64_t row)
+{
+    const Example *e = &lab->set.example[row];
+    Arena *a = &lab->arena;
+    BpeText t = tokenizer_encode(&lab->tokenizer, a, e->text, e->len, lab->task != TASK_TYP);
+    if (how == COMPAT)
+        *out = compat_frame(lab, a, &t);
+    else
+        TRY(tokenizer_wrap(out, &lab->tokenizer, a, &t, NULL, run_text(r, "language"), (Limit){.most = lab->most}));
+    lab->cut += how == probing_leading(lab) && is_cut(out, &t);
+    if (out->n < 1) return fail(E_FORMAT, "%s:%lld: the text has no tokens", lab->set.name, (long long)row + 1);
+    for (int64_t i = 0; i < out->n; i++)
+        if (out->id[i] < 0 || out->id[i] >= lab->config.vocab)
+            return fail(E_MISMATCH, "%s:%lld: the tokenizer gives id %d, the model's vocabulary has %d",
+                        lab->set.name, (long long)row + 1, out->id[i], lab->config.vocab);
+    return OK;
+}
+
+Status probing_texts(Probing *lab, Run *r)
+{
+    TRY(read_rows(lab, r));
+    TRY(open_encoder_text(lab, r));
+    int64_t n = lab->set.n;
+    for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
+        bool train = how == CORRECT && !lab->model; /* pretraining reads the correct frame in any case */
+        if (!lab->wanted[how] && !train) continue;
+        const int32_t **ids = NEW(&lab->arena, const int32_t *, n), **some = NEW(&lab->arena, const int32_t *, n);
+        int32_t *len = NEW(&lab->arena, int32_t, n), *some_len = NEW(&lab->arena, int32_t, n);
+        int64_t trained = 0;
+        for (int64_t i = 0; i < n; i++) {
+            BpeText t;
+            TRY(encode_row(&t, lab, r, how, i));
+            ids[i] = t.id, len[i] = (int32_t)t.n;
+            if (lab->set.example[i].split == SPLIT_TRAIN) some[trained] = t.id, some_len[trained++] = (int32_t)t.n;
+        }
+        lab->examples[how] = (Examples){.n = n, .ids = ids, .len = len};
+        if (train) lab->training = (Examples){.n = trained, .ids = some, .len = some_len};
+    }
+    return OK;
+}

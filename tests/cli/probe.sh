@@ -1,0 +1,84 @@
+# vernier probe: data, what is said about them, and what is said about bad ones.  TAP on stdout.
+: "${VERNIER:=build/release/vernier}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+n=0
+result() { # CONDITION-STATUS NAME
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
+    fi
+}
+# expect CODE PATTERN NAME WORDS...: exit code, a pattern in the output joined to one line; an error is one line
+expect() {
+    code=$1 pattern=$2 name=$3
+    shift 3
+    "$VERNIER" probe --preset smoke --quiet --out "$t/run" "$@" >"$t/out" 2>"$t/err"
+    got=$?
+    [ $got = "$code" ] && cat "$t/out" "$t/err" | tr -s '\n ' ' ' | grep -Eq -- "$pattern" &&
+        { [ "$code" = 0 ] || [ "$(wc -l <"$t/err")" = 1 ]; }
+    result $? "$name (exit $got)"
+}
+rows() { # FILE SPLIT LABEL COUNT
+    i=0
+    while [ $i -lt "$4" ]; do
+        i=$((i + 1))
+        printf '%s\t%s\tint %s = %s ;\n' "$2" "$3" "$3" $i >>"$1"
+    done
+}
+
+expect 2 'task NAME is needed' 'no task'
+expect 2 'no experiment .probes/xyz' 'an unknown task' --task xyz
+expect 2 'not among logistic' 'an unknown classifier' --task typ --classifier forest
+expect 2 'need --model' 'an adapter without a model' --task typ --adapter "$t"
+expect 3 'none.txt' 'data that are not there' --task typ --data "$t/none.txt"
+expect 3 'none/config.json' 'a model that is not there' --task typ --model "$t/none"
+printf 'tr\tORIG\tint a ;\ntr FAULT\n' >"$t/a.txt"
+expect 3 'a.txt:2: found no tab' 'a malformed line' --task typ --data "$t/a.txt"
+rows "$t/b.txt" tr ORIG 8
+rows "$t/b.txt" tr FAULT 8
+cp "$t/b.txt" "$t/c.txt"
+expect 3 'b.txt:16: the file ends without a row of the valid split' 'no validation' --task typ --data "$t/b.txt"
+rows "$t/b.txt" va ORIG 2
+rows "$t/b.txt" va FAULT 2
+expect 3 'b.txt:20: the file ends without a row of the test split' 'no test' --task typ --data "$t/b.txt"
+rows "$t/b.txt" te FAULT 3
+expect 3 'b.txt:21: the test split begins here and all its 3 rows are labelled FAULT' 'a test of one label' \
+    --task typ --data "$t/b.txt"
+rows "$t/c.txt" va FAULT 2
+expect 3 'c.txt:17: the valid split begins here and all its 2' 'a validation of one label' --task typ --data "$t/c.txt" &&
+    rows "$t/c.txt" va ORIG 1 && rows "$t/c.txt" te OTHER 1
+expect 3 'c.txt:20: the label .OTHER. does not occur' 'a label that training lacks' --task typ --data "$t/c.txt"
+rows "$t/d.txt" tr ORIG 4
+expect 3 'd.txt: the training split has 1 label' 'training of one label' --task typ --data "$t/d.txt"
+: >"$t/e.txt"
+expect 3 'e.txt: the training split has 0 labels' 'an empty file' --task typ --data "$t/e.txt"
+rows "$t/b.txt" te ORIG 3
+expect 3 'no row is labelled False' 'data of another task' --task ccm --data "$t/b.txt"
+[ ! -e "$t/run/figures" ] && ! ls "$t/run" | grep -q part
+result $? 'none of these left half a result'
+expect 0 'not above the misspelling rule' 'the least that can be probed' --task typ --data "$t/b.txt"
+cp -r "$t/run" "$t/small" && mkdir "$t/wide" && cp "$t"/small/encoder-seed1/* "$t/wide"
+sed -i 's/"vocab_size":[ \t]*[0-9]*/"vocab_size": 7/' "$t/wide/config.json"
+expect 3 'b.txt:1: the tokenizer gives id [0-9]+, the model.s vocabulary has 7' 'a tokenizer of another model' \
+    --task typ --data "$t/b.txt" --model "$t/wide"
+
+for set in typ ccm ltp; do
+    "$VERNIER" data make $set --recipe study --sizes 60,20,20 --out "$t/$set.txt" --quiet >/dev/null 2>"$t/err"
+    rm -r "$t/run"
+    expect 0 'layer 1, karmakar-compat .*p against the bag of words' "$set, both protocols" \
+        --task $set --data "$t/$set.txt" --mode both
+    [ -s "$t/run/negative-pvi-seed1.csv" ] && [ -s "$t/run/data.sheet.json" ] && [ -s "$t/run/figures/layers.svg" ] &&
+        [ -s "$t/run/figures/floors.svg" ]
+    result $? '... leaves its lists and figures'
+    sed '1d; s/,.*//' "$t/run/negative-pvi-seed1.csv" >"$t/lines"
+    ! grep -vqE '^(8[1-9]|9[0-9]|100)$' "$t/lines"
+    result $? '... whose lines are those of test rows'
+done
+expect 0 'hide the mark of a file.s name' 'what leaks is said' --task ltp --data "$t/ltp.txt"
+cp "$t/run/results.json" "$t/first.json"
+expect 0 'verdict' 'the same again' --task ltp --data "$t/ltp.txt"
+cmp -s "$t/first.json" "$t/run/results.json"
+result $? '... gives the same numbers'
+echo "1..$n"
