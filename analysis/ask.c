@@ -26,11 +26,15 @@ Status ask_models(Ask *k)
     k->x.base = args_text(k->args, "base", NULL);
     if (!k->x.model)
         return fail(E_CONFIG, "--model DIR is needed: a directory with config.json and model.safetensors");
-    TRY(model_with_adapter(&k->model, &k->hooks, k->args, k->arena, k->x.model, &(LoadOptions){0}));
+    static const char *const words[] = {"f32", "f64", NULL};
+    int dtype;
+    TRY(args_word(&dtype, k->args, "dtype", 0, words));
+    k->load.dtype = dtype ? F64 : F32;
+    TRY(model_with_adapter(&k->model, &k->hooks, k->args, k->arena, k->x.model, &k->load));
     k->x.arch = k->model->arch->name;
     TRY(part_of(k));
     if (!k->x.base) return OK;
-    TRY(model_load(&k->other, k->arena, k->x.base));
+    TRY(model_load_as(&k->other, k->arena, k->x.base, &k->load));
     Part p = k->x.maps.part;
     int layers = model_layers(k->model, p), heads = maps_heads(k->model, p), base_layers = model_layers(k->other, p);
     if (strcmp(k->model->arch->name, k->other->arch->name) != 0 || layers != base_layers ||

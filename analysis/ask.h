@@ -12,11 +12,12 @@ typedef struct {
     Model *model, *other;
     Hooks *hooks; /* of an adapter on the model */
     Tokenizer *tokenizer;
+    LoadOptions load;      /* --dtype */
     Batch batch;           /* what the model reads */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
 } Ask;
 
-Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --part */
+Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */
 Status ask_maps(Ask *);   /* --layer, --head */
 Status ask_input(Ask *);  /* the tokenizer; --text or --ids, --source */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/ask.h"
+#include "analysis/compare.h"
 #include "analysis/importance.h"
 #include "analysis/patterns.h"
 #include "analysis/rollout.h"
@@ -129,6 +130,9 @@ static Status answer(Ask *k)
     static const char *const sweeps[] = {"heads", NULL};
     const char **figures, *dir = args_text(k->args, "out", "runs/attend");
     int sweep;
+    if (args_given(k->args, "compare")) return compare_answer(k, dir);
+    if (args_count(k->args))
+        return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
     TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));
     TRY(args_word(&sweep, k->args, "sweep", 0, sweeps));
     TRY(number_of(k));
@@ -141,7 +145,6 @@ static Status answer(Ask *k)
         attention_json(&k->x, k->arena, dir, figures);
     else
         attention_print(&k->x);
-    if (!args_quiet(k->args)) fprintf(stderr, "report %s/report.html\n", dir);
     return OK;
 }
 
@@ -150,6 +153,8 @@ static Status attend(const Args *args)
     Arena arena = arena_open(0);
     Ask k = {.args = args, .arena = &arena};
     Status status = answer(&k);
+    if (!status && !args_quiet(args))
+        fprintf(stderr, "report %s/report.html\n", args_text(args, "out", "runs/attend"));
     if (k.tokenizer) tokenizer_close(k.tokenizer);
     arena_close(&arena);
     return status;
@@ -169,6 +174,7 @@ static const Option OPTIONS[] = {
     {"part", "NAME", "encoder, decoder or cross; default: the encoder where there is one"},
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},
+    {"dtype", "NAME", "f32 (the default), or f64 to tell a change from rounding"},
     {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
@@ -178,7 +184,7 @@ static const Option OPTIONS[] = {
 static const Command ATTEND = {
     .name = "attend",
     .summary = "draw the attention maps of a model on a text, or what differs between two models",
-    .usage = "--model DIR --text TEXT [options]",
+    .usage = "--model DIR --text TEXT [options]\n       vernier attend --compare BASE --text TEXT [options] TUNED...",
     .about =
         "Runs a model on one text and draws the attention of every head chosen: figures as SVG, PDF and PNG, a "
         "page to read, the maps as safetensors. The table gives, as means over the rows of a map, the entropy "
@@ -188,5 +194,6 @@ static const Command ATTEND = {
         "repeat (r.).",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,
+    .most = -1,
     .run = attend};
 REGISTER(command, ATTEND)

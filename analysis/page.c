@@ -427,7 +427,7 @@ static Status write_page(Out *o)
 }
 
 /* The last name of a path, for titles. */
-static const char *last_of(Arena *a, const char *path)
+const char *path_name(Arena *a, const char *path)
 {
     size_t end = strlen(path), begin;
     while (end > 1 && path[end - 1] == '/') end--;
@@ -441,8 +441,8 @@ Status attention_write(const Attention *x, Arena *a, const char *dir, const char
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
     TRY(write_maps(&o));
-    const char *name = last_of(a, x->model);
-    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, last_of(a, x->base))
+    const char *name = path_name(a, x->model);
+    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
                                 : str_print(a, "Attention of %s", name);
     o.page = report_open(str_print(a, "%s/report.html", dir), title);
     report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld queries, %lld keys", x->arch, part_title(x->maps.part),

@@ -31,4 +31,6 @@ void attention_columns(bool has[STATS], const Attention *); /* the numbers that 
 /* Figures below DIR/figures, maps.safetensors, heads.csv and report.html.  *figures: their names, NULL-ended. */
 Status attention_write(const Attention *, Arena *, const char *dir, const char ***figures);
 
+const char *path_name(Arena *, const char *path); /* its last name, for titles */
+
 #endif
