@@ -35,7 +35,7 @@ static Status check_room(const Ask *k, const Adapter *a, const Model *m)
     return OK;
 }
 
-static Status measure(const Ask *k, Tuned *t, const Passed *base, Model *m, Hooks *hooks)
+static Status measure(const Ask *k, Tuned *t, const Seen *base, Model *m, Hooks *hooks)
 {
     Part p = k->x.maps.part;
     bool f64 = k->load.dtype == F64;
@@ -51,7 +51,7 @@ static Status weigh(const Ask *k, Tuned *t, const Model *m)
     return pair_weights(t->weight, &t->weights, WEIGHTS, k->arena, k->model, m, k->x.maps.part);
 }
 
-static Status measure_adapter(const Ask *k, Tuned *t, const Passed *base, Arena *run)
+static Status measure_adapter(const Ask *k, Tuned *t, const Seen *base, Arena *run)
 {
     Adapter *a;
     Model *m;
@@ -71,7 +71,7 @@ static Status measure_adapter(const Ask *k, Tuned *t, const Passed *base, Arena 
     return s;
 }
 
-static Status measure_tuned(const Ask *k, Tuned *t, const Passed *base)
+static Status measure_tuned(const Ask *k, Tuned *t, const Seen *base)
 {
     Arena run = arena_open(0);
     Model *m;
@@ -90,23 +90,32 @@ static Status measure_tuned(const Ask *k, Tuned *t, const Passed *base)
 
 /* ---- what it says */
 
-const char *comparison_verdict(const Tuned *t, bool f64, Arena *a, bool *holds)
+ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64, Arena *a)
 {
     const Compared *p = &t->pair;
-    double limit = f64 ? 1e-14 : 5e-7, worst = 0;
+    double limit = f64 ? 1e-14 : 5e-7, same = f64 ? 1e-12 : 1e-5, worst = 0;
+    const char *begin = str_print(a, "%s: %lld virtual keys", t->name, (long long)p->virtual_keys);
     for (int l = 0; l < p->layers; l++) worst = fmax(worst, p->layer[l].conditional);
-    double gap = p->input > 0 ? p->layer[0].conditional : p->layer[0].change.gap;
-    *holds = gap <= limit && worst <= limit;
-    const char *first =
-        p->input > 0
-            ? str_print(a, "what enters layer 0 moved by %.3g (%lld positions), so that its own keys are toggled",
-                        p->input, (long long)t->shifted)
-            : "layer 0 reads the same as the base";
-    return str_print(
-        a,
-        "%s: %lld virtual keys; %s: predicted change of its content attention 0, measured %.2g; each layer "
-        "toggled alone %.2g (limit %.0e)",
-        t->name, (long long)p->virtual_keys, first, gap, worst, limit);
+    if (p->own > same) {
+        *sentence = str_print(a,
+                              "%s that also move the text's own logits, by %.2g of the largest, as by other "
+                              "positions: the theorem is not about these",
+                              begin, p->own);
+        return VERDICT_INCONCLUSIVE;
+    }
+    const char *each = str_print(a, "with each layer's own taken away %.2g (limit %.0e)", worst, limit);
+    if (p->moved > same) {
+        *sentence = str_print(a,
+                              "%s; predicted change of the attention over the text 0, measured %s; between the two "
+                              "models layer 0 differs by %.2g, because its input does%s",
+                              begin, each, p->layer[0].change.gap,
+                              t->shifted ? str_print(a, ": positions moved by %lld", (long long)t->shifted) : "");
+        return worst <= limit ? VERDICT_HOLDS : VERDICT_FAILS;
+    }
+    double gap = p->layer[0].change.gap;
+    *sentence = str_print(a, "%s; predicted change of layer 0's attention over the text 0, measured %.2g; %s", begin,
+                          gap, each);
+    return gap <= limit && worst <= limit ? VERDICT_HOLDS : VERDICT_FAILS;
 }
 
 bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int layer)
@@ -124,6 +133,9 @@ bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int l
     err_clear(); /* a prefix that adds nothing has no direction */
     return false;
 }
+
+static const char *const VERDICT[] = {
+    [VERDICT_HOLDS] = "holds", [VERDICT_FAILS] = "fails", [VERDICT_INCONCLUSIVE] = "inconclusive"};
 
 static void print_short(double v, int width)
 {
@@ -241,11 +253,11 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
         cJSON_AddStringToObject(o, "dir", t->dir);
         cJSON_AddStringToObject(o, "kind", t->kind);
         cJSON_AddNumberToObject(o, "virtual_keys", (double)t->pair.virtual_keys);
-        cJSON_AddNumberToObject(o, "input_change", t->pair.input);
+        cJSON_AddNumberToObject(o, "logits_moved", t->pair.moved);
         if (t->pair.virtual_keys) {
-            bool holds;
-            cJSON_AddStringToObject(o, "theorem", comparison_verdict(t, c->f64, a, &holds));
-            cJSON_AddBoolToObject(o, "holds", holds);
+            const char *sentence;
+            cJSON_AddStringToObject(o, "verdict", VERDICT[comparison_verdict(&sentence, t, c->f64, a)]);
+            cJSON_AddStringToObject(o, "theorem", sentence);
         }
         add_layers(o, &t->pair);
         add_weights(o, t);
@@ -263,13 +275,13 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
 static void print_text(const Comparison *c, Arena *a)
 {
     Directions d;
-    bool holds;
+    const char *sentence;
     print_layers(c);
     print_weights(c);
     for (int i = 0, first = 1; i < c->n; i++) {
         if (!c->tuned[i].pair.virtual_keys) continue;
-        const char *sentence = comparison_verdict(&c->tuned[i], c->f64, a, &holds);
-        printf("%s%s: %s\n", first ? "\n" : "", sentence, holds ? "holds" : "fails");
+        ReportVerdict v = comparison_verdict(&sentence, &c->tuned[i], c->f64, a);
+        printf("%s%s: %s\n", first ? "\n" : "", sentence, VERDICT[v]);
         first = 0;
     }
     if (comparison_directions(&d, c, a, 0))
@@ -292,12 +304,14 @@ Status compare_answer(Ask *k, const char *dir)
     TRY(ask_input(k));
     Comparison c = {k->x.model,           k->x.arch, k->x.maps.part,         &k->x.tokens,
                     k->load.dtype == F64, n,         NEW(k->arena, Tuned, n)};
-    Passed base;
-    pair_pass(&base, k->arena, k->model, hooks_new(k->arena), k->x.maps.part, &k->batch);
+    Seen *base = NEW(k->arena, Seen, model_layers(k->model, c.part));
+    Arena step = arena_open(0);
+    measure_pass(base, k->arena, &step, k->model, NULL, c.part, &k->batch);
+    arena_close(&step);
     for (int i = 0; i < n; i++) {
         c.tuned[i].dir = args_at(k->args, i);
         c.tuned[i].name = path_name(k->arena, c.tuned[i].dir);
-        TRY(measure_tuned(k, &c.tuned[i], &base));
+        TRY(measure_tuned(k, &c.tuned[i], base));
     }
     TRY(comparison_write(&c, k->arena, dir, &figures));
     if (args_given(k->args, "json"))

@@ -4,6 +4,7 @@
 
 #include "analysis/ask.h"
 #include "analysis/pair.h"
+#include "plot/report.h"
 
 enum { COMPARED = 16, WEIGHTS = 512 };
 typedef struct {
@@ -24,9 +25,8 @@ typedef struct {
     Tuned *tuned; /* (n) */
 } Comparison;
 
-/* What the theorem says of this one, and what was measured: a sentence, and whether it holds.  Only where there are
- * virtual keys. */
-const char *comparison_verdict(const Tuned *, bool f64, Arena *, bool *holds);
+/* What the theorem says of one with virtual keys, and what was measured; inconclusive where it is not about these. */
+ReportVerdict comparison_verdict(const char **sentence, const Tuned *, bool f64, Arena *);
 /* Cosines and distances of the mean directions that the virtual keys of several add at layer `layer`; false: fewer
  * than two have any. */
 bool comparison_directions(Directions *out, const Comparison *, Arena *, int layer);

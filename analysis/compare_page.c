@@ -68,25 +68,30 @@ typedef struct {
     bool log;
 } Curve;
 
-/* One panel a curve, one line a tuned model; those without the number are left out but keep their colour. */
+/* One line a tuned model; those without the number are left out, and the others keep their colours. */
+static int curve_series(Series *s, const Out *o, OfLayer *of)
+{
+    int lines = 0;
+    for (int i = 0; i < o->c->n; i++) {
+        const Compared *p = &o->c->tuned[i].pair;
+        Tensor y = tensor_new(o->a, F64, SHAPE(p->layers));
+        bool any = false;
+        for (int l = 0; l < p->layers; l++) {
+            tensor_set(y, l, of(&p->layer[l]));
+            any |= isfinite(tensor_get(y, l));
+        }
+        if (any) s[lines++] = (Series){.y = y, .label = o->c->tuned[i].name, .colour = i + 1, .marked = true};
+    }
+    return lines;
+}
+
 static Status draw_curves(Out *o, const char *name, int n, const Curve *curve)
 {
     const Comparison *c = o->c;
     Fig *f = fig_open(stem(o, name), 500, 175);
     for (int k = 0; k < n; k++) {
         Series *s = NEW(o->a, Series, c->n);
-        int lines = 0;
-        for (int i = 0; i < c->n; i++) {
-            const Compared *p = &c->tuned[i].pair;
-            Tensor y = tensor_new(o->a, F64, SHAPE(p->layers));
-            bool any = false;
-            for (int l = 0; l < p->layers; l++) {
-                double v = curve[k].of(&p->layer[l]);
-                any |= isfinite(v);
-                tensor_set(y, l, v);
-            }
-            if (any) s[lines++] = (Series){.y = y, .label = c->tuned[i].name, .colour = i + 1, .marked = true};
-        }
+        int lines = curve_series(s, o, curve[k].of);
         if (lines)
             fig_lines(f, fig_cell(f, 1, n, k), lines, s,
                       (PlotStyle){.x = {.title = "layer"}, .y = {.title = curve[k].title, .log = curve[k].log}});
@@ -174,25 +179,28 @@ static Status add_spectra(Out *o)
                 (Series){.y = relative_spectrum(o->a, most->s), .label = t->name, .colour = i + 1, .marked = true};
     }
     if (!lines && !changed) return OK;
+    Series *d = NEW(o->a, Series, c->n);
+    int shared = curve_series(d, o, participation);
     Fig *f = fig_open(stem(o, "spectrum"), 500, 175);
-    const char *const title[] = {"added at layer 0", "largest weight change"};
-    const Series *const series[] = {s, w};
-    const int n[] = {lines, changed};
-    for (int k = 0; k < 2; k++)
+    const char *const title[] = {"Added at layer 0", "Largest weight change", "Directions added"};
+    const Series *const series[] = {s, w, d};
+    const int n[] = {lines, changed, shared};
+    for (int k = 0, at = 0; k < 3; k++) {
+        PlotStyle style = {.title = title[k],
+                           .x = {.title = "direction"},
+                           .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}};
+        if (k == 2) style.x = (Axis){.title = "layer"}, style.y = (Axis){.title = "participation ratio"};
         if (n[k])
-            fig_lines(f, fig_cell(f, 1, 2, k), n[k], series[k],
-                      (PlotStyle){.title = title[k],
-                                  .x = {.title = "direction"},
-                                  .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}});
+            fig_lines(f, fig_cell(f, 1, (lines > 0) + (changed > 0) + (shared > 0), at++), n[k], series[k], style);
+    }
     TRY(fig_close(f));
     report_heading(o->page, 2, "Spectra");
     show(
         o, "spectrum",
         "Singular values over the largest: of what layer 0's attention adds to the residual stream beyond the base's "
-        "(scaled, where virtual keys take a share), and of the weight change that is largest relative to its map.");
-    const Curve directions[] = {{participation, "directions (participation)", false}};
-    TRY(draw_curves(o, "added", 1, directions));
-    show(o, "added", "How many directions share what each layer's attention adds (participation ratio).");
+        "(scaled, where virtual keys take a share), and of the weight change that is largest relative to its map; "
+        "and "
+        "how many directions share what each layer's attention adds.");
     return OK;
 }
 
@@ -207,11 +215,10 @@ static void add_verdicts(Out *o)
 {
     const Comparison *c = o->c;
     for (int i = 0; i < c->n; i++) {
-        bool holds;
+        const char *sentence;
         if (!c->tuned[i].pair.virtual_keys) continue;
-        const char *sentence = comparison_verdict(&c->tuned[i], c->f64, o->a, &holds);
-        report_verdict(o->page, holds ? VERDICT_HOLDS : VERDICT_FAILS,
-                       "A prefix leaves attention over the content as it was", sentence);
+        ReportVerdict v = comparison_verdict(&sentence, &c->tuned[i], c->f64, o->a);
+        report_verdict(o->page, v, "A prefix leaves attention over the content as it was", sentence);
     }
     Directions d;
     if (comparison_directions(&d, c, o->a, 0))

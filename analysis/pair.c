@@ -10,20 +10,6 @@
 
 /* ---- passes */
 
-void pair_pass(Passed *out, Arena *run, Model *m, Hooks *hooks, Part part, const Batch *b)
-{
-    Arena step = arena_open(0);
-    Capture input = {.arena = run};
-    int before = hooks_n(hooks);
-    hook_observe(hooks, (Where){SITE_RESID, LAYER_EMBED, part == PART_CROSS ? PART_DECODER : part}, hook_capture,
-                 &input);
-    out->layer = NEW(run, Seen, model_layers(m, part));
-    measure_pass(out->layer, run, &step, m, hooks, part, b);
-    hooks_clear_from(hooks, before);
-    out->input = input.value;
-    arena_close(&step);
-}
-
 static Var *without_virtual(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)at, (void)in;
@@ -33,19 +19,41 @@ static Var *without_virtual(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_rows(p->tape, out, index, b, n);
 }
 
+static void pass(Seen *out, Arena *run, Model *m, Hooks *hooks, Part part, const Batch *b)
+{
+    Arena step = arena_open(0);
+    measure_pass(out, run, &step, m, hooks, part, b);
+    arena_close(&step);
+}
+
 /* The pass again with the virtual keys of one layer taken away: inputs of that layer are the same. */
 static Seen toggled(Arena *run, Model *m, Hooks *hooks, Part part, const Batch *b, int layer, int64_t skip)
 {
     int before = hooks_n(hooks);
-    Passed p;
+    Seen *seen = NEW(run, Seen, model_layers(m, part));
     hook_add(hooks, (Where){SITE_KEYS, layer, part}, without_virtual, &skip);
     hook_add(hooks, (Where){SITE_VALUES, layer, part}, without_virtual, &skip);
-    pair_pass(&p, run, m, hooks, part, b);
+    pass(seen, run, m, hooks, part, b);
     hooks_clear_from(hooks, before);
-    return p.layer[layer];
+    return seen[layer];
 }
 
 /* ---- one layer */
+
+/* Largest change of a content logit that both see, over the largest of them. */
+static double moved_logits(Map x, Map y)
+{
+    Tensor a = x.seen->scores, b = y.seen->scores;
+    int64_t s = tensor_last(a), n = s - x.extra, t = tensor_last(b);
+    double worst = 0, largest = 0;
+    for (int64_t k = 0; k < tensor_count(a) / s * n; k++) {
+        double u = tensor_get(a, k / n * s + x.extra + k % n), v = tensor_get(b, k / n * t + y.extra + k % n);
+        if (!isfinite(u) || !isfinite(v)) continue;
+        worst = fmax(worst, fabs(u - v));
+        largest = fmax(largest, fabs(v));
+    }
+    return largest > 0 ? worst / largest : worst;
+}
 
 static void alphas(LayerPair *l, Arena *a, Map with)
 {
@@ -139,8 +147,7 @@ typedef struct {
     double relative;
 } Job;
 
-static Status measure_layer(LayerPair *l, const Job *j, const Compared *p, const Seen *tuned, const Seen *base,
-                            int at)
+static Status measure_layer(LayerPair *l, const Job *j, Compared *p, const Seen *tuned, const Seen *base, int at)
 {
     Map with = {.seen = tuned, .extra = p->virtual_keys}, without = {.seen = base};
     *l = (LayerPair){.head = NEW(j->run, Change, p->heads), .head_alpha = NEW(j->run, double, p->heads)};
@@ -157,19 +164,20 @@ static Status measure_layer(LayerPair *l, const Job *j, const Compared *p, const
         without.seen = &off;
         l->conditional = measure_change(with, without, -1).gap;
         l->residual = measure_residual(j->run, with, without);
+        p->own = fmax(p->own, moved_logits(with, without));
         l->most = p->heads * p->virtual_keys;
         alphas(l, j->run, with);
     }
     return added(l, j->run, j->m, (Where){.layer = at, .part = j->part}, with, without, j->relative);
 }
 
-Status pair_measure(Compared *out, Arena *run, const Passed *base, Model *tuned, Hooks *hooks, Part part,
+Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, Hooks *hooks, Part part,
                     const Batch *b, double relative)
 {
-    Passed with;
-    pair_pass(&with, run, tuned, hooks, part, b);
-    Tensor p = with.layer[0].probs, q = base->layer[0].probs;
-    if (p.dim[2] != q.dim[2] || !tensor_same_shape(with.input, base->input))
+    Seen *with = NEW(run, Seen, model_layers(tuned, part));
+    pass(with, run, tuned, hooks, part, b);
+    Tensor p = with[0].probs, q = base[0].probs;
+    if (p.dim[2] != q.dim[2] || !tensor_same_shape(with[0].resid, base[0].resid))
         return fail(E_MISMATCH,
                     "the tuned model has %lld rows and the base %lld: virtual tokens among the text's own "
                     "cannot be compared row by row",
@@ -179,11 +187,10 @@ Status pair_measure(Compared *out, Arena *run, const Passed *base, Model *tuned,
                       .virtual_keys = p.dim[3] - q.dim[3],
                       .rows = p.dim[0] * p.dim[2]};
     out->layer = NEW(run, LayerPair, out->layers);
-    for (int64_t k = 0; k < tensor_count(with.input); k++)
-        out->input = fmax(out->input, fabs(tensor_get(with.input, k) - tensor_get(base->input, k)));
+    out->moved = moved_logits((Map){.seen = &with[0], .extra = out->virtual_keys}, (Map){.seen = &base[0]});
+    out->own = out->virtual_keys ? 0 : (double)NAN;
     const Job j = {run, tuned, hooks, part, b, relative};
-    for (int l = 0; l < out->layers; l++)
-        TRY(measure_layer(&out->layer[l], &j, out, &with.layer[l], &base->layer[l], l));
+    for (int l = 0; l < out->layers; l++) TRY(measure_layer(&out->layer[l], &j, out, &with[l], &base[l], l));
     return OK;
 }
 

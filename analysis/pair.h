@@ -30,19 +30,15 @@ typedef struct {
 typedef struct {
     int layers, heads;
     int64_t virtual_keys, rows;
-    double input; /* largest change of what enters the first layer: the theorem is about 0 */
+    double moved; /* largest change of a content logit in layer 0, over the largest: the theorem is about 0 */
+    double own;   /* the same where a layer's own virtual keys are taken away, over all layers: not 0 where the method
+                     moves the content's logits itself, as by relative positions; NaN without virtual keys */
     LayerPair *layer;
 } Compared;
 
-typedef struct {  /* one pass */
-    Seen *layer;  /* (layers) */
-    Tensor input; /* (B,T,C) of the first layer */
-} Passed;
-void pair_pass(Passed *out, Arena *run, Model *, Hooks *, Part, const Batch *);
-
-/* relative: singular values below that share of the largest count as zero.  E_MISMATCH: rows of the two passes
+/* base (layers): measure_pass() of the base.  relative: singular values below that share of the largest count as zero.  E_MISMATCH: rows of the two passes
  * differ, as where virtual tokens stand among the text's own. */
-Status pair_measure(Compared *out, Arena *run, const Passed *base, Model *tuned, Hooks *, Part, const Batch *,
+Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, Hooks *, Part, const Batch *,
                     double relative);
 
 typedef struct { /* one linear map's change; nothing where |change| is 0 */

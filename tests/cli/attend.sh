@@ -66,4 +66,43 @@ expect 0 '^ +0 +0 ' "an encoder-decoder's encoder" --model "$t/m/bart" --text "$
 expect 0 '^ +0 +1 .* 0\.000 ' 'a head that did not move from the base' --model "$t/m/tuned" --base "$t/m/roberta" --text "$text"
 grep -Eq '^ +0 +0 .* 0\.[1-9]' "$t/out" && grep -q 'What changed most' "$t/o/report.html" && [ -s "$t/o/figures/layer-0-change.svg" ]
 result $? '... and one that did'
+grep -q 'base_induction.*,shift' "$t/o/heads.csv"
+result $? '... with the numbers of both'
+
+# What the loss says of each head.
+rm -rf "$t/o"
+mkdir "$t/bare" && cp "$t/m/roberta/config.json" "$t/m/roberta/model.safetensors" "$t/bare"
+expect 2 'has no <mask>' 'a loss without a mask token' --model "$t/bare" --ids 1,2 --sweep heads
+expect 2 'expected one of heads' 'an unknown sweep' --model "$t/m/gpt2" --ids 1,2 --sweep layers
+expect 2 'no next one to predict' 'one token' --model "$t/m/gpt2" --ids 1 --sweep heads
+expect 2 'needs a target' "an encoder-decoder's loss without a target" --model "$t/m/bart" --source-ids 1,2 --sweep heads
+expect 2 'expected one of entropy, distance' 'an unknown number' --model "$t/m/gpt2" --ids 1,2 --number size
+for m in gpt2 roberta; do
+    rm -rf "$t/o"
+    [ $m = gpt2 ] && in='--ids 3,4,5,3,4' || in='--text x=1;'
+    expect 0 'zeroed  gradient' "$m: heads set to zero" --model "$t/m/$m" $in --sweep heads --number zeroed
+    [ -s "$t/o/figures/importance.svg" ] && [ -s "$t/o/figures/number-zeroed.png" ] && [ -s "$t/o/figures/through.pdf" ]
+    result $? '... with their figures'
+done
+
+# One base, several tuned models.
+rm -rf "$t/o"
+expect 2 'needs what to compare' 'nothing to compare' --compare "$t/m/roberta" --text "$text"
+expect 2 '--model does not go with --compare' 'a model and a base' --compare "$t/m/roberta" --text "$text" --model "$t/m/tuned" "$t/m/tuned"
+expect 2 'one directory too many' 'an operand without --compare' --model "$t/m/roberta" --text "$text" "$t/m/tuned"
+expect 3 'is gpt2 with 0 layers' 'another kind' --compare "$t/m/roberta" --text "$text" "$t/m/gpt2"
+expect 3 "$t/none/config.json: No such file" 'no such model' --compare "$t/m/roberta" --text "$text" "$t/none"
+expect 0 '^tuned +0 ' 'a tuned model and the base itself' --compare "$t/m/roberta" --text "$text" "$t/m/tuned" "$t/m/roberta"
+grep -Eq '^roberta +1 +0 +- +0 +0 ' "$t/out" && grep -Eq ' 4 .* encoder.layer.0.attention.self.query, tuned$' "$t/out"
+result $? '... the base did not move, and the changed map has the rank of one head'
+[ -s "$t/o/figures/drift.svg" ] && [ -s "$t/o/figures/similarity.svg" ] && [ -s "$t/o/compare.csv" ] && grep -q '<svg' "$t/o/report.html"
+result $? '... figures, table and page'
+peft=$(dirname "$VERNIER")/tests/peft/test_disk
+mkdir "$t/p"
+if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
+    expect 0 'gpt2-prefix: 3 virtual keys; predicted.*holds' 'the theorem of a prefix' --compare "$t/p/gpt2" --ids 0,5,6,7,8 --dtype f64 "$t/p/gpt2-prefix" "$t/p/gpt2-lora"
+    grep -Eq '^gpt2-prefix +0 +[0-9.]+e-1[5-9] ' "$t/out" && grep -Eq ' 2 .* h.0.attn.c_attn.q, gpt2-lora$' "$t/out"
+    result $? "... nothing moved in layer 0, and LoRA's change has its rank"
+    expect 0 '"verdict":.*"inconclusive"' 'a prefix that moves positions, as JSON' --compare "$t/p/t5" --source-ids 4,5,6 --json "$t/p/t5-prefix"
+fi
 echo "1..$n"
