@@ -6,6 +6,7 @@
 
 #include "analysis/ask.h"
 #include "analysis/compare.h"
+#include "analysis/effect.h"
 #include "analysis/importance.h"
 #include "analysis/patterns.h"
 #include "analysis/rollout.h"
@@ -133,6 +134,7 @@ static Status answer(Ask *k)
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
     if (args_count(k->args))
         return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
+    if (args_given(k->args, "do")) return effect_answer(k, dir);
     TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));
     TRY(args_word(&sweep, k->args, "sweep", 0, sweeps));
     TRY(number_of(k));
@@ -174,6 +176,9 @@ static const Option OPTIONS[] = {
     {"part", "NAME", "encoder, decoder or cross; default: the encoder where there is one"},
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},
+    {"do", "WHAT",
+     "change the pass: head:L.H=0 (or a factor), prefix=scale:S, mass:A (of the prefix), patch:SITE:L=TEXT or "
+     "patch:SITE:L.T=TEXT (what SITE gives on another text, ids:1,2 or @FILE); may be repeated"},
     {"dtype", "NAME", "f32 (the default), or f64 to tell a change from rounding"},
     {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
@@ -191,7 +196,9 @@ static const Command ATTEND = {
         "in nats, the distance in tokens between query and key, and the mass on the first token, on special "
         "tokens and on patterns: the token itself, the one before, the next, others with the query's id, earlier "
         "ones, and what stands behind an earlier one (induction), the last two also on random sequences that "
-        "repeat (r.).",
+        "repeat (r.). --compare measures what tuning changed against one base: drift of the attention over the "
+        "text, what a prefix added, similarity of representations, and the change of every weight. --do "
+        "intervenes, and tells what that does to the output, the loss and the attention.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,
     .most = -1,

@@ -293,7 +293,8 @@ static void print_text(const Comparison *c, Arena *a)
 
 Status compare_answer(Ask *k, const char *dir)
 {
-    static const char *const not_here[] = {"model", "adapter", "base", "layer", "head", "number", "sweep", NULL};
+    static const char *const not_here[] = {"model",  "adapter", "base", "layer", "head",
+                                           "number", "sweep",   "do",   NULL};
     int n = args_count(k->args);
     const char **figures;
     for (const char *const *o = not_here; *o; o++)
