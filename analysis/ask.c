@@ -47,7 +47,7 @@ Status ask_models(Ask *k)
 
 /* ---- what they read */
 
-static Status open_tokenizer(Ask *k)
+Status ask_tokenizer(Ask *k)
 {
     const char *dir = args_text(k->args, "tokenizer", NULL);
     TRY(tokens_open(&k->tokenizer, k->arena, dir ? dir : k->x.model));
@@ -89,7 +89,7 @@ Status ask_input(Ask *k)
     Attention *x = &k->x;
     Part part = x->maps.part;
     const char *option, *source_option;
-    TRY(open_tokenizer(k));
+    TRY(ask_tokenizer(k));
     TRY(read_tokens(k, &x->tokens, "text", "ids", &option));
     TRY(read_tokens(k, &x->source, "source", "source-ids", &source_option));
     bool pair = k->model->arch->encode, encoder_alone = pair && part == PART_ENCODER;
@@ -155,4 +155,12 @@ Status ask_maps(Ask *k)
         return OK;
     }
     return choose(&x->head, &x->heads, k->arena, "head", head, heads, part);
+}
+
+Status ask_number(Ask *k)
+{
+    const char *name[STATS + 1];
+    for (int i = 0; i < STATS; i++) name[i] = STAT[i].name;
+    name[STATS] = NULL;
+    return args_word(&k->x.number, k->args, "number", -1, name);
 }

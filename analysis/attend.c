@@ -6,6 +6,7 @@
 
 #include "analysis/ask.h"
 #include "analysis/compare.h"
+#include "analysis/corpus.h"
 #include "analysis/effect.h"
 #include "analysis/importance.h"
 #include "analysis/patterns.h"
@@ -55,7 +56,7 @@ static Status read_more(Ask *k, HeadStats *more)
     for (int i = 0; i < n + x->maps.layers; i++)
         more[i] = (HeadStats){
             .repeat_previous = NAN, .repeat_duplicate = NAN, .repeat_induction = NAN, .zeroed = NAN, .gradient = NAN};
-    pattern_repeats(more, k->arena, k->model, k->hooks, part, k->tokenizer);
+    pattern_repeats(more, k->model, k->hooks, part, k->tokenizer);
     if (part != PART_CROSS) {
         x->rollout = rollout(k->arena, &x->maps);
         if (x->maps.t <= FLOW_MOST) x->flow = attention_flow(k->arena, &x->maps);
@@ -118,14 +119,6 @@ static Status read_maps(Ask *k)
 
 /* ---- answers */
 
-static Status number_of(Ask *k)
-{
-    const char *name[STATS + 1];
-    for (int i = 0; i < STATS; i++) name[i] = STAT[i].name;
-    name[STATS] = NULL;
-    return args_word(&k->x.number, k->args, "number", -1, name);
-}
-
 static Status answer(Ask *k)
 {
     static const char *const sweeps[] = {"heads", NULL};
@@ -135,9 +128,10 @@ static Status answer(Ask *k)
     if (args_count(k->args))
         return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
     if (args_given(k->args, "do")) return effect_answer(k, dir);
+    if (args_given(k->args, "texts")) return corpus_answer(k, dir);
     TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));
     TRY(args_word(&sweep, k->args, "sweep", 0, sweeps));
-    TRY(number_of(k));
+    TRY(ask_number(k));
     TRY(ask_models(k));
     TRY(ask_maps(k));
     TRY(ask_input(k));
@@ -168,6 +162,8 @@ static const Option OPTIONS[] = {
     {"base", "DIR", "another model of the same shape; figures then show what differs from it"},
     {"compare", "DIR", "the base against every operand: directories of the same shape, or adapters on it"},
     {"text", "TEXT", "what the model reads; for --part decoder and cross the target that the decoder is given"},
+    {"texts", "FILE",
+     "many texts, one a line or JSON Lines with \"text\": means with intervals, and where a number is most"},
     {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},
     {"source", "TEXT", "what the encoder of an encoder-decoder reads"},
     {"source-ids", "LIST", "the same as ids"},
@@ -198,7 +194,8 @@ static const Command ATTEND = {
         "ones, and what stands behind an earlier one (induction), the last two also on random sequences that "
         "repeat (r.). --compare measures what tuning changed against one base: drift of the attention over the "
         "text, what a prefix added, similarity of representations, and the change of every weight. --do "
-        "intervenes, and tells what that does to the output, the loss and the attention.",
+        "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "
+        "over many texts.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,
     .most = -1,

@@ -304,11 +304,12 @@ static Effect measure(const Effects *x, int from, int to)
 
 Status effect_answer(Ask *k, const char *dir)
 {
-    static const char *const not_here[] = {"base", "layer", "head", "number", "sweep", NULL};
+    static const char *const not_here[] = {"base", "layer", "head", "number", "sweep", "texts", NULL};
     static const char *figures[] = {"effects", NULL};
-    const char *words[MOST];
-    Effects x = {.k = k, .n = args_all(k->args, "do", words, MOST)};
+    const char *words[MOST + 1];
+    Effects x = {.k = k, .n = args_all(k->args, "do", words, MOST + 1)};
     Batch scored;
+    if (x.n > MOST) return fail(E_CONFIG, "--do is given more than %d times", MOST);
     for (const char *const *o = not_here; *o; o++)
         if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --do", *o);
     TRY(ask_models(k));

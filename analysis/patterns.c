@@ -64,7 +64,7 @@ static void add(HeadStats *s, Tensor map, const Maps *x)
     s->repeat_induction += pattern_mass(PATTERN_INDUCTION, map, x->prefix, x->query, x->key) / SEQUENCES;
 }
 
-bool pattern_repeats(HeadStats *out, Arena *run, Model *m, Hooks *hooks, Part part, const Tokenizer *k)
+bool pattern_repeats(HeadStats *out, Model *m, Hooks *hooks, Part part, const Tokenizer *k)
 {
     int layers = model_layers(m, part), heads = maps_heads(m, part);
     int64_t room = tokens_most(m), half = room && room < 2 * HALF + FRAME ? (room - FRAME) / 2 : HALF;
@@ -72,18 +72,18 @@ bool pattern_repeats(HeadStats *out, Arena *run, Model *m, Hooks *hooks, Part pa
     for (int i = 0; i < layers * (heads + 1); i++)
         out[i].repeat_previous = out[i].repeat_duplicate = out[i].repeat_induction = 0;
     for (int r = 0; r < SEQUENCES; r++) {
-        ArenaMark mark = arena_mark(run);
-        int32_t *id = NEW(run, int32_t, 2 * HALF + FRAME);
+        Arena run = arena_open(0);
+        int32_t *id = NEW(&run, int32_t, 2 * HALF + FRAME);
         int64_t n = draw(id, half, m, part, k, rng_mix(rng_stream(1, "attend/repeats"), (uint64_t)r));
         Batch b = {.b = 1, .t = n, .ids = id, .s = m->arch->encode ? n : 0, .src = m->arch->encode ? id : NULL};
         Maps x;
-        maps_read(&x, run, m, hooks, &b, part);
+        maps_read(&x, &run, m, hooks, &b, part);
         x.query = x.key = id;
         bool drawn = x.t == n; /* virtual tokens of the text's own kind would move the rows */
         for (int l = 0; drawn && l < layers; l++)
             for (int h = HEAD_MEAN; h < heads; h++)
-                add(&out[h == HEAD_MEAN ? layers * heads + l : l * heads + h], maps_head(&x, run, l, h), &x);
-        arena_drop(run, mark);
+                add(&out[h == HEAD_MEAN ? layers * heads + l : l * heads + h], maps_head(&x, &run, l, h), &x);
+        arena_close(&run);
         if (!drawn) return false;
     }
     return true;

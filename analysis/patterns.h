@@ -32,6 +32,6 @@ double pattern_mass(Pattern, Tensor map, int64_t prefix, const int32_t *query, c
  * repeat_* numbers of out[layer * heads + head] (the head HEAD_MEAN is out[layers * heads + layer]).  Special tokens
  * are not drawn where the tokenizer (or NULL) tells them.  Self-attention; false: no room for such a sequence, or
  * cross-attention, and nothing is filled. */
-bool pattern_repeats(HeadStats *out, Arena *run, Model *, Hooks *, Part, const Tokenizer *);
+bool pattern_repeats(HeadStats *out, Model *, Hooks *, Part, const Tokenizer *);
 
 #endif

@@ -78,7 +78,7 @@ static void planted_heads_are_found(void **state)
     maps_read(&x, &a, m, hooks, &b, PART_DECODER);
     x.query = x.key = ids;
     HeadStats more[HEADS + 1] = {{0}};
-    assert_true(pattern_repeats(more, &a, m, hooks, PART_DECODER, NULL));
+    assert_true(pattern_repeats(more, m, hooks, PART_DECODER, NULL));
     for (int h = 0; h < HEADS; h++) {
         HeadStats s = maps_stats(&x, maps_head(&x, &a, 0, h));
         EXPECT((h == 0) == (s.previous > 0.99) && (h == 0 || s.previous < 0.6), "head %d: previous %g", h,
@@ -272,7 +272,7 @@ static void looking_changes_nothing(void **state)
     Tensor weighted[2];
     maps_read(&x, &a, m, hooks, &b, PART_DECODER);
     EXPECT(!loss_batch(&scored, &a, m, NULL, &b, NULL), "%s", err_message());
-    pattern_repeats(s, &a, m, hooks, PART_DECODER, NULL);
+    pattern_repeats(s, m, hooks, PART_DECODER, NULL);
     head_importance(s, m, hooks, &scored, PART_DECODER);
     attention_gradient(weighted, &a, m, hooks, &scored, PART_DECODER);
     EXPECT_NEAR(logits(&a, m, hooks, &b), before, 0);

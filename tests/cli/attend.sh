@@ -103,6 +103,36 @@ if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
     expect 0 'gpt2-prefix: 3 virtual keys; predicted.*holds' 'the theorem of a prefix' --compare "$t/p/gpt2" --ids 0,5,6,7,8 --dtype f64 "$t/p/gpt2-prefix" "$t/p/gpt2-lora"
     grep -Eq '^gpt2-prefix +0 +[0-9.]+e-1[5-9] ' "$t/out" && grep -Eq ' 2 .* h.0.attn.c_attn.q, gpt2-lora$' "$t/out"
     result $? "... nothing moved in layer 0, and LoRA's change has its rank"
+    rm -r "$t/o"
+    expect 0 '0\.[0-9]+  mass:0$' 'a prefix without mass' --model "$t/p/gpt2" --adapter "$t/p/gpt2-prefix" --ids 0,5,6,7 --do mass:0 --do prefix=scale:2
     expect 0 '"verdict":.*"inconclusive"' 'a prefix that moves positions, as JSON' --compare "$t/p/t5" --source-ids 4,5,6 --json "$t/p/t5-prefix"
 fi
+
+# Interventions.
+rm -rf "$t/o"
+expect 2 'head:L.H=NUMBER' 'something else to do' --model "$t/m/gpt2" --ids 1,2 --do dance
+expect 2 'has no virtual keys' 'a mass without a prefix' --model "$t/m/gpt2" --ids 1,2 --do mass:0.5
+expect 3 'its text has 3 tokens and what the model reads 2' 'a patch of another length' --model "$t/m/gpt2" --ids 1,2 --do patch:resid:0=ids:1,2,3
+expect 3 "$t/none: No such file" 'a patch from no file' --model "$t/m/roberta" --text x --do "patch:resid:0=@$t/none"
+expect 2 '--sweep does not go with --do' 'a sweep besides' --model "$t/m/gpt2" --ids 1,2 --do head:0.0=0 --sweep heads
+expect 0 '^.* 0\.000 +0\.0000 +0\.0000  head:0.0=1$' 'nothing, a head and a patch' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=1 --do head:1.1=0 --do patch:resid:0=ids:3,4,6
+grep -q 'all together$' "$t/out" && [ "$(wc -l <"$t/o/effects.csv")" = 5 ] && [ -s "$t/o/figures/effects.svg" ] && grep -q '<svg' "$t/o/report.html"
+result $? '... each alone and all together, as figure, table and page'
+printf 'int y = 1 ;' >"$t/text"
+expect 0 '"change":' 'a patch from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "patch:values:1=@$t/text" --json
+
+# Many texts.
+rm -rf "$t/o"
+printf 'int x = 1 ;\n\nreturn x ; return x ;\nint x int x\n' >"$t/texts"
+{ cat "$t/texts" && echo "$text $text $text $text"; } >"$t/long"
+expect 3 "$t/none: No such file" 'no file of texts' --model "$t/m/roberta" --texts "$t/none"
+expect 3 'has no text' 'a file without a text' --model "$t/m/roberta" --texts /dev/null
+expect 2 'has no tokenizer' 'texts without a tokenizer' --model "$t/m/gpt2" --texts "$t/texts"
+expect 2 '--ids does not go with --texts' 'ids besides' --model "$t/m/roberta" --texts "$t/texts" --ids 1
+expect 0 '^1 of 4 texts are too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
+grep -Eq '^ +1 +3 +[0-9.]+ \[-?[0-9.]+, [0-9.]+\] +[0-9.]+ (int|return) x' "$t/out" && grep -q '^0,0,entropy,3,' "$t/o/corpus.csv"
+result $? '... means with intervals, and where a number is most'
+[ -s "$t/o/figures/corpus.svg" ] && grep -q 'over 3 texts' "$t/o/report.html"
+result $? '... figure and page'
+expect 0 '"zeroed":' 'importance over texts, as JSON' --model "$t/m/roberta" --texts "$t/texts" --sweep heads --layer 0 --json
 echo "1..$n"
