@@ -207,7 +207,7 @@ static Status write_csv(const Effects *x, const char *dir)
     return writer_close(&w);
 }
 
-static Status write(const Effects *x, const char *dir)
+static Status write_files(const Effects *x, const char *dir)
 {
     static const char *const head[] = {"do", "loss", "change", "KL (nats)", "top changed", "output", "attention"};
     Arena *a = x->k->arena;
@@ -327,7 +327,7 @@ Status effect_answer(Ask *k, const char *dir)
     x.effect = NEW(k->arena, Effect, x.rows);
     for (int i = 0; i < x.n; i++) x.effect[i] = measure(&x, i, i + 1);
     if (x.n > 1) x.effect[x.n] = measure(&x, 0, x.n);
-    TRY(write(&x, dir));
+    TRY(write_files(&x, dir));
     if (args_given(k->args, "json"))
         print_json(&x, dir, figures);
     else

@@ -36,8 +36,8 @@ typedef struct {
     LayerPair *layer;
 } Compared;
 
-/* base (layers): measure_pass() of the base.  relative: singular values below that share of the largest count as zero.
- * E_MISMATCH: rows of the two passes differ, as where virtual tokens stand among the text's own. */
+/* base (layers): measure_pass() of the base.  relative: singular values below that share of the largest count as
+ * zero.  E_MISMATCH: rows of the two passes differ, as where virtual tokens stand among the text's own. */
 Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, Hooks *, Part, const Batch *,
                     double relative);
 

@@ -1,4 +1,4 @@
-/* Interventions whose result is known: the other text's own output, a prefix that is not there, a mass that is set. */
+/* Interventions of which the result is known: the other text's own output, no prefix, a mass that is set. */
 #include "expect.h"
 
 #include <string.h>

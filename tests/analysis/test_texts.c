@@ -6,7 +6,7 @@
 
 #include "analysis/corpus.h"
 
-static Status read(const char ***text, int64_t *n, Arena *a, const char *content)
+static Status read_from(const char ***text, int64_t *n, Arena *a, const char *content)
 {
     const char *path = "/tmp/vernier-test-texts";
     EXPECT(!file_write(path, content, strlen(content)), "%s", err_message());
@@ -21,18 +21,18 @@ static void texts_are_read(void **state)
     Arena a = arena_open(0);
     const char **text;
     int64_t n;
-    EXPECT(!read(&text, &n, &a, "one\r\n\n  \n two \nthree"), "%s", err_message());
+    EXPECT(!read_from(&text, &n, &a, "one\r\n\n  \n two \nthree"), "%s", err_message());
     assert_int_equal(n, 3);
     assert_string_equal(text[0], "one");
     assert_string_equal(text[1], " two ");
     assert_string_equal(text[2], "three");
-    EXPECT(!read(&text, &n, &a, "\n{\"text\": \"a\\nb\", \"x\": 1}\n{\"text\": \"{\"}\n"), "%s", err_message());
+    EXPECT(!read_from(&text, &n, &a, "\n{\"text\": \"a\\nb\", \"x\": 1}\n{\"text\": \"{\"}\n"), "%s", err_message());
     assert_int_equal(n, 2);
     assert_string_equal(text[0], "a\nb");
     assert_string_equal(text[1], "{");
     static const char *const bad[] = {"", "\n \n", "{\"text\": \"a\"}\n{\"text\": 1}\n", "{\"text\": \"a\"}\nb", "{"};
     for (int i = 0; i < 5; i++) {
-        EXPECT(read(&text, &n, &a, bad[i]) == E_FORMAT, "%s", bad[i]);
+        EXPECT(read_from(&text, &n, &a, bad[i]) == E_FORMAT, "%s", bad[i]);
         assert_true((strstr(err_message(), ":2:") != NULL) == (i == 2 || i == 3));
         err_clear();
     }
