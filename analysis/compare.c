@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analysis/similar.h"
 #include "analysis/table.h"
 #include "base/str.h"
 #include "cli/adapter.h"
@@ -132,6 +133,19 @@ bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int l
     if (!measure_directions(out, a, tensor_rows(b, 0, n))) return true;
     err_clear(); /* a prefix that adds nothing has no direction */
     return false;
+}
+
+double comparison_angle(const Comparison *c, Arena *a, int i, int k, int layer)
+{
+    Tensor u = c->tuned[i].pair.layer[layer].space, v = c->tuned[k].pair.layer[layer].space, angle;
+    if (!c->tuned[i].pair.virtual_keys || !c->tuned[k].pair.virtual_keys || !u.dim[1] || !v.dim[1]) return NAN;
+    if (similar_angles(&angle, a, u, v)) {
+        err_clear();
+        return NAN;
+    }
+    double sum = 0;
+    for (int64_t n = 0; n < tensor_count(angle); n++) sum += tensor_get(angle, n);
+    return sum / (double)tensor_count(angle);
 }
 
 static const char *const VERDICT[] = {
@@ -268,6 +282,17 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
         cJSON *o = cJSON_AddObjectToObject(root, "directions");
         cJSON_AddNumberToObject(o, "largest_cosine", d.cosine);
         cJSON_AddNumberToObject(o, "least_distance", d.apart);
+        list = cJSON_AddArrayToObject(o, "angles");
+        for (int i = 0; i < c->n; i++)
+            for (int k = i + 1; k < c->n; k++) {
+                double angle = comparison_angle(c, a, i, k, 0);
+                if (!isfinite(angle)) continue;
+                cJSON *one = cJSON_CreateObject();
+                cJSON_AddStringToObject(one, "a", c->tuned[i].name);
+                cJSON_AddStringToObject(one, "b", c->tuned[k].name);
+                cJSON_AddNumberToObject(one, "degrees", angle);
+                cJSON_AddItemToArray(list, one);
+            }
     }
     json_done(root, a, dir, figures);
 }
@@ -287,6 +312,13 @@ static void print_text(const Comparison *c, Arena *a)
     if (comparison_directions(&d, c, a, 0))
         printf("directions added at layer 0: largest cosine %.3f, least distance from the others' span %.3f\n",
                d.cosine, d.apart);
+    for (int i = 0; i < c->n; i++)
+        for (int k = i + 1; k < c->n; k++) {
+            double angle = comparison_angle(c, a, i, k, 0);
+            if (isfinite(angle))
+                printf("spaces added at layer 0: %s and %s, mean principal angle %.1f degrees\n", c->tuned[i].name,
+                       c->tuned[k].name, angle);
+        }
 }
 
 /* ---- the answer */

@@ -78,14 +78,25 @@ static void alphas(LayerPair *l, Arena *a, Map with)
     l->alpha_hi = stats_quantile(all, known, 0.99);
 }
 
-static Status added(LayerPair *l, Arena *run, const Model *m, Where at, Map with, Map without, double relative)
+typedef struct {
+    Arena *run, *work; /* for results; for what a layer needs */
+    Model *m;
+    Hooks *hooks;
+    Part part;
+    const Batch *batch;
+    double relative;
+} Job;
+
+static Status added(LayerPair *l, const Job *j, int layer, Map with, Map without)
 {
-    Tensor d = measure_projected(run, m, at, measure_added(run, with, without), -1);
+    Where at = {.layer = layer, .part = j->part};
+    Arena *run = j->run;
+    Tensor d = measure_projected(j->work, j->m, at, measure_added(j->work, with, without), -1);
     int64_t n = d.dim[0], c = d.dim[1];
     Svd s;
-    TRY(linalg_svd(&s, run, d));
-    l->spectrum = s.s;
-    l->rank = linalg_rank(s.s, relative);
+    TRY(linalg_svd(&s, j->work, d));
+    l->spectrum = tensor_copy(run, s.s);
+    l->rank = linalg_rank(s.s, j->relative);
     l->participation = l->rank ? linalg_participation(s.s) : (double)NAN;
     l->space = tensor_new(run, F64, SHAPE(c, l->rank));
     for (int64_t k = 0; k < c * l->rank; k++)
@@ -138,15 +149,6 @@ static Tensor rows_of(Tensor x)
     return tensor_reshape(x, SHAPE(tensor_count(x) / c, c));
 }
 
-typedef struct {
-    Arena *run;
-    Model *m;
-    Hooks *hooks;
-    Part part;
-    const Batch *batch;
-    double relative;
-} Job;
-
 static Status measure_layer(LayerPair *l, const Job *j, Compared *p, const Seen *tuned, const Seen *base, int at)
 {
     Map with = {.seen = tuned, .extra = p->virtual_keys}, without = {.seen = base};
@@ -154,44 +156,57 @@ static Status measure_layer(LayerPair *l, const Job *j, Compared *p, const Seen 
     l->change = measure_change(with, without, -1);
     for (int h = 0; h < p->heads; h++) l->head[h] = measure_change(with, without, h), l->head_alpha[h] = NAN;
     l->conditional = l->residual = l->alpha = l->alpha_lo = l->alpha_hi = NAN;
-    l->cka = similar_cka(j->run, rows_of(tuned->resid), rows_of(base->resid));
-    TRY(similar_procrustes(&l->procrustes, j->run, rows_of(tuned->resid), rows_of(base->resid)));
+    l->cka = similar_cka(j->work, rows_of(tuned->resid), rows_of(base->resid));
+    TRY(similar_procrustes(&l->procrustes, j->work, rows_of(tuned->resid), rows_of(base->resid)));
     l->logits = -1;
-    if (at) TRY(logit_rank(&l->logits, j->run, with, without, j->relative));
+    if (at) TRY(logit_rank(&l->logits, j->work, with, without, j->relative));
     Seen off;
     if (p->virtual_keys) {
-        off = toggled(j->run, j->m, j->hooks, j->part, j->batch, at, p->virtual_keys);
+        off = toggled(j->work, j->m, j->hooks, j->part, j->batch, at, p->virtual_keys);
         without.seen = &off;
         l->conditional = measure_change(with, without, -1).gap;
-        l->residual = measure_residual(j->run, with, without);
+        l->residual = measure_residual(j->work, with, without);
         p->own = fmax(p->own, moved_logits(with, without));
         l->most = p->heads * p->virtual_keys;
-        alphas(l, j->run, with);
+        alphas(l, j->work, with);
     }
-    return added(l, j->run, j->m, (Where){.layer = at, .part = j->part}, with, without, j->relative);
+    return added(l, j, at, with, without);
 }
 
-Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, Hooks *hooks, Part part,
-                    const Batch *b, double relative)
+static Status measure_layers(Compared *out, const Job *j, const Seen *base)
 {
-    Seen *with = NEW(run, Seen, model_layers(tuned, part));
-    pass(with, run, tuned, hooks, part, b);
+    int layers = model_layers(j->m, j->part);
+    Seen *with = NEW(j->work, Seen, layers);
+    pass(with, j->work, j->m, j->hooks, j->part, j->batch);
     Tensor p = with[0].probs, q = base[0].probs;
     if (p.dim[2] != q.dim[2] || !tensor_same_shape(with[0].resid, base[0].resid))
         return fail(E_MISMATCH,
                     "the tuned model has %lld rows and the base %lld: virtual tokens among the text's own "
                     "cannot be compared row by row",
                     (long long)p.dim[2], (long long)q.dim[2]);
-    *out = (Compared){.layers = model_layers(tuned, part),
+    *out = (Compared){.layers = layers,
                       .heads = (int)p.dim[1],
                       .virtual_keys = p.dim[3] - q.dim[3],
-                      .rows = p.dim[0] * p.dim[2]};
-    out->layer = NEW(run, LayerPair, out->layers);
+                      .rows = p.dim[0] * p.dim[2],
+                      .layer = NEW(j->run, LayerPair, layers)};
     out->moved = moved_logits((Map){.seen = &with[0], .extra = out->virtual_keys}, (Map){.seen = &base[0]});
     out->own = out->virtual_keys ? 0 : (double)NAN;
-    const Job j = {run, tuned, hooks, part, b, relative};
-    for (int l = 0; l < out->layers; l++) TRY(measure_layer(&out->layer[l], &j, out, &with[l], &base[l], l));
+    ArenaMark mark = arena_mark(j->work);
+    for (int l = 0; l < layers; l++) {
+        TRY(measure_layer(&out->layer[l], j, out, &with[l], &base[l], l));
+        arena_drop(j->work, mark);
+    }
     return OK;
+}
+
+Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, Hooks *hooks, Part part,
+                    const Batch *b, double relative)
+{
+    Arena work = arena_open(0);
+    const Job j = {run, &work, tuned, hooks, part, b, relative};
+    Status s = measure_layers(out, &j, base);
+    arena_close(&work);
+    return s;
 }
 
 /* ---- weights */
