@@ -228,6 +228,17 @@ static void add_verdicts(Out *o)
                               "is %.3f, the least distance of one, scaled to length 1, from the span of the "
                               "others %.3f.",
                               d.cosine, d.apart));
+    for (int i = 0; i < c->n; i++)
+        for (int k = i + 1; k < c->n; k++) {
+            double angle = comparison_angle(c, o->a, i, k, 0);
+            if (isfinite(angle))
+                report_text(
+                    o->page,
+                    str_print(o->a,
+                              "What %s and %s add at layer 0 spans spaces with a mean principal angle of %.1f "
+                              "degrees.",
+                              c->tuned[i].name, c->tuned[k].name, angle));
+        }
 }
 
 static void add_table(Out *o)

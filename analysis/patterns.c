@@ -39,6 +39,11 @@ double pattern_mass(Pattern p, Tensor map, int64_t prefix, const int32_t *query,
 
 enum { SEQUENCES = 4, HALF = 24, LEAST_HALF = 3, FRAME = 2 };
 
+static bool is_special(const Config *c, const Tokenizer *k, int32_t id)
+{
+    return id == c->pad || id == c->bos || id == c->eos || (k && tokenizer_is_special(k, id));
+}
+
 /* [bos] x x [eos of an encoder], x being `half` random ids; returns the length. */
 static int64_t draw(int32_t *id, int64_t half, const Model *m, Part part, const Tokenizer *k, uint64_t stream)
 {
@@ -49,7 +54,7 @@ static int64_t draw(int32_t *id, int64_t half, const Model *m, Part part, const 
         int32_t one;
         do {
             one = (int32_t)rng_below(stream, (uint64_t)at, c->vocab);
-        } while (at++ < 100 * HALF && k && tokenizer_is_special(k, one));
+        } while (at++ < 100 * HALF && is_special(c, k, one));
         id[n + i] = id[n + half + i] = one;
     }
     n += 2 * half;

@@ -18,7 +18,7 @@
 #include "analysis/maps.h"
 
 Tensor rollout(Arena *, const Maps *); /* (T,T), F64, rows sum to 1 */
-enum { FLOW_MOST = 64 };               /* tokens: the work grows as T^4 L */
+enum { FLOW_MOST = 32 };               /* tokens; twice as many take fifteen times as long */
 Tensor attention_flow(Arena *, const Maps *);
 Tensor relevance(Arena *, const Maps *, const Tensor *times_gradient); /* (layers) of (H,T,S): A * dL/dA */
 
