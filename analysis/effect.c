@@ -180,6 +180,8 @@ static Status draw(const Effects *x, const char *stem)
                             .stretch = true});
     fig_heatmap(f, (Rect){365, 5, 130, h - 10}, out,
                 (HeatStyle){.title = "Output",
+                            .col = (const char *const[]){"last"},
+                            .col_title = "layer",
                             .hi = draw_limit(maps_largest(out)),
                             .bar = true,
                             .bar_title = "relative change",
