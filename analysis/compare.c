@@ -17,8 +17,10 @@ static Status check_shape(const Ask *k, const Model *m, const char *dir)
 {
     const Model *b = k->model;
     Part p = k->x.maps.part;
+    const Linear *q = model_linear(b, (Where){SITE_ATTN_OUT, 0, p}),
+                 *r = model_linear(m, (Where){SITE_ATTN_OUT, 0, p});
     if (strcmp(b->arch->name, m->arch->name) != 0 || model_layers(b, p) != model_layers(m, p) ||
-        maps_heads(b, p) != maps_heads(m, p) || b->config.dim != m->config.dim)
+        maps_heads(b, p) != maps_heads(m, p) || b->config.dim != m->config.dim || q->in != r->in)
         return fail(E_MISMATCH,
                     "%s is %s with %d layers of %d heads, width %d, in its %s; %s is %s with %d of %d, "
                     "width %d",
