@@ -31,8 +31,8 @@ ReportVerdict comparison_verdict(const char **sentence, const Tuned *, bool f64,
  * than two have any. */
 bool comparison_directions(Directions *out, const Comparison *, Arena *, int layer);
 
-/* Mean principal angle, in degrees, between the spaces that the virtual keys of two add at a layer; NaN where one adds
- * nothing. */
+/* Mean principal angle, in degrees, between the spaces that the virtual keys of two add at a layer; NaN where one
+ * adds nothing. */
 double comparison_angle(const Comparison *, Arena *, int i, int k, int layer);
 
 Status comparison_write(const Comparison *, Arena *, const char *dir, const char ***figures);
