@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "analysis/patterns.h"
+
 int maps_heads(const Model *m, Part part)
 {
     const Config *c = &m->config;
@@ -59,7 +61,31 @@ Tensor maps_head(const Maps *a, Arena *arena, int layer, int head)
     return mean;
 }
 
-HeadStats maps_stats(const Maps *a, Tensor map)
+const Stat STAT[STATS] = {{"entropy", "entropy", "Entropy", "nats", false},
+                          {"distance", "distance", "Distance", "tokens", false},
+                          {"first", "first", "First token", "mass", false},
+                          {"prefix", "prefix", "Prefix", "mass", false},
+                          {"special", "special", "Special tokens", "mass", false},
+                          {"diagonal", "diag", "Itself", "mass", false},
+                          {"previous", "prev", "Previous token", "mass", false},
+                          {"next", "next", "Next token", "mass", false},
+                          {"identical", "ident", "Identical tokens", "mass", false},
+                          {"duplicate", "dup", "Earlier copies", "mass", false},
+                          {"induction", "induct", "Induction", "mass", false},
+                          {"repeat_previous", "r.prev", "Previous, repeated", "mass", false},
+                          {"repeat_duplicate", "r.dup", "Duplicate, repeated", "mass", false},
+                          {"repeat_induction", "r.induct", "Induction, repeated", "mass", false},
+                          {"zeroed", "zeroed", "Loss when zeroed", "\u0394 nats", true},
+                          {"gradient", "gradient", "Gradient of the mask", "nats", false}};
+
+double stat_of(const HeadStats *s, int k)
+{
+    CHECK(k >= 0 && k < STATS, "number %d of %d", k, STATS);
+    return ((const double *)s)[k];
+}
+
+/* Entropy, distance and masses that need no ids; sums over rows. */
+static HeadStats row_sums(const Maps *a, Tensor map)
 {
     HeadStats sum = {0};
     for (int64_t i = 0; i < a->t; i++) {
@@ -72,14 +98,43 @@ HeadStats maps_stats(const Maps *a, Tensor map)
             } else {
                 text += p;
                 away += p * fabs((double)(i - (j - a->prefix)));
+                if (a->special && a->special[j - a->prefix]) sum.special += p;
             }
             if (j == a->prefix) sum.first += p;
         }
         if (text > 0) sum.distance += away / text;
     }
-    double n = (double)a->t;
-    return (HeadStats){sum.entropy / n, a->part == PART_CROSS ? (double)NAN : sum.distance / n, sum.first / n,
-                       sum.prefix / n};
+    return sum;
+}
+
+HeadStats maps_stats(const Maps *a, Tensor map)
+{
+    HeadStats sum = row_sums(a, map);
+    double n = (double)a->t, none = NAN;
+    const Pattern of[] = {PATTERN_DIAGONAL,  PATTERN_PREVIOUS,  PATTERN_NEXT,
+                          PATTERN_IDENTICAL, PATTERN_DUPLICATE, PATTERN_INDUCTION};
+    double p[6];
+    for (int k = 0; k < 6; k++) {
+        bool places = of[k] <= PATTERN_NEXT, cross = a->part == PART_CROSS;
+        bool known = places ? !cross : a->query && a->key && (!cross || of[k] == PATTERN_IDENTICAL);
+        p[k] = known ? pattern_mass(of[k], map, a->prefix, a->query, a->key) : none;
+    }
+    return (HeadStats){.entropy = sum.entropy / n,
+                       .distance = a->part == PART_CROSS ? none : sum.distance / n,
+                       .first = sum.first / n,
+                       .prefix = sum.prefix / n,
+                       .special = a->special ? sum.special / n : none,
+                       .diagonal = p[0],
+                       .previous = p[1],
+                       .next = p[2],
+                       .identical = p[3],
+                       .duplicate = p[4],
+                       .induction = p[5],
+                       .repeat_previous = none,
+                       .repeat_duplicate = none,
+                       .repeat_induction = none,
+                       .zeroed = none,
+                       .gradient = none};
 }
 
 double maps_shift(Tensor a, Tensor b)

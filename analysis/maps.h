@@ -12,6 +12,9 @@ typedef struct {
     int layers, heads;
     int64_t t, s, prefix; /* queries; keys; keys in front of the text */
     Tensor *probs;        /* (layers) of (H,T,S) */
+    const int32_t *query; /* (T) ids, or NULL: numbers that ask for them are NaN */
+    const int32_t *key;   /* (S - prefix) */
+    const bool *special;  /* (S - prefix) the key is a special token, or NULL */
 } Maps;
 
 /* Runs the model once on a batch of one row.  The part must exist.  Observers are added to `hooks` and taken away
@@ -22,13 +25,28 @@ int maps_heads(const Model *, Part); /* per layer */
 enum { HEAD_MEAN = -1 };
 Tensor maps_head(const Maps *, Arena *, int layer, int head); /* (T,S), F64; HEAD_MEAN: the mean over heads */
 
+/* Each the mean over rows.  Masses are of the row's own sum, which is 1.  A pattern's number is the mass on the keys
+ * of the pattern (analysis/patterns.h), mean over the rows that have such a key; NaN where none has. */
 typedef struct {
     double entropy;  /* of a row over all keys, in nats */
     double distance; /* |query - key| in tokens, weighted by attention within the text; NaN for cross-attention */
     double first;    /* mass on the first token of the text */
     double prefix;   /* mass in front of the text */
-} HeadStats;         /* each the mean over rows */
+    double special;  /* mass on special tokens of the text */
+    double diagonal, previous, next, identical, duplicate, induction; /* patterns on the text */
+    double repeat_previous, repeat_duplicate, repeat_induction;       /* on random sequences that repeat */
+    double zeroed;   /* loss without this head less the loss (Michel et al. 2019, section 3) */
+    double gradient; /* |d loss / d mask of the head| (the same, section 4.1) */
+} HeadStats;
 HeadStats maps_stats(const Maps *, Tensor map);
+
+typedef struct {
+    const char *name, *brief, *title, *unit; /* of a column, of a narrow column, of a figure */
+    bool sign;                               /* can be negative */
+} Stat;
+enum { STATS = sizeof(HeadStats) / sizeof(double) };
+extern const Stat STAT[STATS]; /* in the order of HeadStats */
+double stat_of(const HeadStats *, int k);
 
 /* Total variation distance between two rows, the share of mass that would have to move, in [0,1]: mean over rows. */
 double maps_shift(Tensor a, Tensor b);

@@ -75,37 +75,125 @@ static void add_facts(Out *o)
 
 /* ---- at a glance */
 
-typedef double Measure(const HeadRow *);
-static double entropy(const HeadRow *r)
-{
-    return r->stats.entropy;
-}
-static double distance(const HeadRow *r)
-{
-    return r->stats.distance;
-}
-static double first(const HeadRow *r)
-{
-    return r->stats.first;
-}
-static double shift(const HeadRow *r)
-{
-    return r->shift;
-}
-static double entropy_change(const HeadRow *r)
-{
-    return r->stats.entropy - r->before.entropy;
-}
-static double first_change(const HeadRow *r)
-{
-    return r->stats.first - r->before.first;
-}
-
-static Tensor measured(const Out *o, Measure *of)
+/* Number k of every head; less: the base's taken away. */
+static Tensor measured(const Out *o, int k, bool less)
 {
     Tensor t = tensor_new(o->a, F64, SHAPE(o->x->layers, o->x->heads));
-    for (int i = 0; i < o->x->layers * o->x->heads; i++) tensor_set(t, i, of(&o->x->row[i]));
+    for (int i = 0; i < o->x->layers * o->x->heads; i++) {
+        const HeadRow *r = &o->x->row[i];
+        tensor_set(t, i, stat_of(&r->stats, k) - (less ? stat_of(&r->before, k) : 0));
+    }
     return t;
+}
+
+static Tensor shifts(const Out *o)
+{
+    Tensor t = tensor_new(o->a, F64, SHAPE(o->x->layers, o->x->heads));
+    for (int i = 0; i < o->x->layers * o->x->heads; i++) tensor_set(t, i, o->x->row[i].shift);
+    return t;
+}
+
+static int number(const char *name)
+{
+    for (int k = 0; k < STATS; k++)
+        if (!strcmp(STAT[k].name, name)) return k;
+    CHECK(false, "no number %s", name);
+    return 0;
+}
+
+static Glance glance(const Out *o, const char *name)
+{
+    const int k = number(name);
+    return (Glance){measured(o, k, false), STAT[k].title, STAT[k].unit, STAT[k].sign};
+}
+
+/* The patterns that heads are known by, where there was room to ask for them, and what the loss says. */
+static Status add_more_glances(Out *o)
+{
+    const Attention *x = o->x;
+    bool has[STATS];
+    attention_columns(has, x);
+    if (has[number("repeat_induction")]) {
+        const Glance g[] = {glance(o, "repeat_previous"), glance(o, "repeat_duplicate"),
+                            glance(o, "repeat_induction")};
+        TRY(draw_glances(stem(o, "patterns"), o->a, 3, g, x->layer, x->head));
+        show(o, "patterns",
+             "On random sequences that repeat once: mass on the previous token, on an earlier copy of the query, and "
+             "on what stands behind an earlier copy (induction), each the mean over the rows that have such a key.");
+    }
+    if (has[number("zeroed")]) {
+        const Glance g[] = {glance(o, "zeroed"), glance(o, "gradient")};
+        TRY(draw_glances(stem(o, "importance"), o->a, 2, g, x->layer, x->head));
+        show(o, "importance",
+             "What the loss says: its change when the head's output is zero, and the size of its derivative by a "
+             "factor of the head's output.");
+    }
+    if (x->number >= 0 && has[x->number]) {
+        const Glance g = {measured(o, x->number, x->base), STAT[x->number].title, STAT[x->number].unit,
+                          STAT[x->number].sign || x->base};
+        const char *name = str_print(o->a, "number-%s", STAT[x->number].name);
+        TRY(draw_glances(stem(o, name), o->a, 1, &g, x->layer, x->head));
+        show(o, name,
+             str_print(o->a, "%s of every head%s.", STAT[x->number].title, x->base ? ", less the base's" : ""));
+    }
+    return OK;
+}
+
+/* Mass on the prefix at each position: rows are layers, mean over the heads chosen. */
+static Status add_prefix(Out *o)
+{
+    const Attention *x = o->x;
+    if (!x->maps.prefix) return OK;
+    Tensor t = tensor_zero(o->a, F64, SHAPE(x->layers, x->maps.t));
+    const char **row = NEW(o->a, const char *, x->layers);
+    for (int l = 0; l < x->layers; l++) {
+        row[l] = str_print(o->a, "%d", x->layer[l]);
+        for (int h = 0; h < x->heads; h++)
+            for (int64_t i = 0; i < x->maps.t; i++) {
+                double mass = tensor_get(t, l * x->maps.t + i);
+                for (int64_t j = 0; j < x->maps.prefix; j++)
+                    mass += tensor_get(x->row[l * x->heads + h].map, i * x->maps.s + j) / x->heads;
+                tensor_set(t, l * x->maps.t + i, mass);
+            }
+    }
+    Fig *f = fig_open(stem(o, "prefix"), 500, 110 + 16.0 * x->layers);
+    fig_heatmap(f, fig_whole(f), t,
+                (HeatStyle){.title = "Mass on the prefix",
+                            .hi = 1,
+                            .row = row,
+                            .col = x->labels.row,
+                            .row_title = "layer",
+                            .col_title = "query",
+                            .bar = true,
+                            .bar_title = "mass",
+                            .stretch = true});
+    TRY(fig_close(f));
+    show(o, "prefix", "Attention to the prefix at each position of the text, mean over heads.");
+    return OK;
+}
+
+static Status add_through(Out *o)
+{
+    const Attention *x = o->x;
+    Tensor map[3];
+    const char *title[3];
+    int n = 0;
+    if (!x->rollout.data) return OK;
+    MapLabels l = x->labels;
+    l.s = l.t, l.prefix = 0, l.col = l.row, l.row_title = "last layer", l.col_title = "input";
+    map[n] = x->rollout, title[n++] = "Rollout";
+    if (x->flow.data) map[n] = x->flow, title[n++] = "Flow";
+    if (x->relevance.data) map[n] = x->relevance, title[n++] = "Relevance to the loss";
+    double most = 0;
+    for (int k = 0; k < n; k++) most = fmax(most, maps_largest(map[k]));
+    const MapGrid grid = {n, map, title, draw_limit(most), false};
+    TRY(draw_grid(stem(o, "through"), o->a, &l, &grid));
+    report_heading(o->page, 2, "Through all layers");
+    show(o, "through",
+         "How much of each input reaches each position of the last layer, by rows that sum to one: attention rollout"
+         " and attention flow (Abnar and Zuidema 2020), and weighted by the loss's gradient where that was asked for "
+         "(Chefer et al. 2021).");
+    return OK;
 }
 
 static Status add_glances(Out *o)
@@ -113,25 +201,23 @@ static Status add_glances(Out *o)
     const Attention *x = o->x;
     if (x->layers * x->heads < 4 || x->head[0] == HEAD_MEAN) return OK;
     if (x->base) {
-        const Glance g[] = {{measured(o, shift), "Shift", "of mass", false},
-                            {measured(o, entropy_change), "\u0394 entropy", "nats", true},
-                            {measured(o, first_change), "\u0394 first token", "mass", true}};
+        const Glance g[] = {{shifts(o), "Shift", "of mass", false},
+                            {measured(o, number("entropy"), true), "\u0394 entropy", "nats", true},
+                            {measured(o, number("first"), true), "\u0394 first token", "mass", true}};
         TRY(draw_glances(stem(o, "heads"), o->a, 3, g, x->layer, x->head));
         show(o, "heads",
              "How far each head moved from the base: the share of attention that had to move (total variation "
              "distance), and the change of its entropy and of its mass on the first token, each the mean over rows.");
-        return OK;
+        return add_more_glances(o);
     }
-    const Glance g[] = {{measured(o, entropy), "Entropy", "nats", false},
-                        {measured(o, first), "First token", "mass", false},
-                        {measured(o, distance), "Distance", "tokens", false}};
+    const Glance g[] = {glance(o, "entropy"), glance(o, "first"), glance(o, "distance")};
     TRY(draw_glances(stem(o, "heads"), o->a, x->maps.part == PART_CROSS ? 2 : 3, g, x->layer, x->head));
     show(o, "heads",
          x->maps.part == PART_CROSS
              ? "Every head in two numbers: entropy of its rows and mass on the first token."
              : "Every head in three numbers: entropy of its rows, mass on the first token, and mean distance between "
                "query and key.");
-    return OK;
+    return add_more_glances(o);
 }
 
 static int by_shift(const void *a, const void *b)
@@ -238,33 +324,45 @@ static const char *decimal(Arena *a, double v)
     return isfinite(v) ? str_print(a, "%.3f", v) : "";
 }
 
+void attention_columns(bool has[STATS], const Attention *x)
+{
+    for (int k = 0; k < STATS; k++) {
+        has[k] = false;
+        for (int i = 0; i < x->layers * x->heads; i++) has[k] |= isfinite(stat_of(&x->row[i].stats, k));
+        if (!strcmp(STAT[k].name, "prefix")) has[k] = x->maps.prefix > 0;
+        if (!strcmp(STAT[k].name, "next") && x->maps.part == PART_DECODER) has[k] = false; /* masked */
+    }
+}
+
 static void add_numbers(Out *o)
 {
-    const char *const head[] = {"layer", "head", "entropy (nats)", "distance", "first", "prefix", "shift"};
-    enum { COLS = sizeof head / sizeof *head };
     const Attention *x = o->x;
-    bool has[COLS] = {true, true, true, x->maps.part != PART_CROSS, true, x->maps.prefix > 0, x->base != NULL};
-    int rows = x->layers * x->heads, cols = 0;
-    const char **cell = NEW(o->a, const char *, rows *COLS), *name[COLS];
-    for (int j = 0; j < COLS; j++)
-        if (has[j]) name[cols++] = head[j];
-    for (int i = 0, k = 0; i < rows; i++) {
+    const char *name[STATS + 3] = {"layer", "head"};
+    bool has[STATS];
+    attention_columns(has, x);
+    int rows = x->layers * x->heads, cols = 2;
+    for (int k = 0; k < STATS; k++)
+        if (has[k]) name[cols++] = STAT[k].brief;
+    if (x->base) name[cols++] = "shift";
+    const char **cell = NEW(o->a, const char *, rows *cols), **c = cell;
+    for (int i = 0; i < rows; i++) {
         const HeadRow *r = &x->row[i];
-        const double value[COLS] = {0,       0, r->stats.entropy, r->stats.distance, r->stats.first, r->stats.prefix,
-                                    r->shift};
-        for (int j = 0; j < COLS; j++) {
-            if (!has[j]) continue;
-            cell[k++] = !j       ? str_print(o->a, "%d", r->layer)
-                        : j == 1 ? head_name(o->a, r->head)
-                                 : decimal(o->a, value[j]);
-        }
+        *c++ = str_print(o->a, "%d", r->layer);
+        *c++ = head_name(o->a, r->head);
+        for (int k = 0; k < STATS; k++)
+            if (has[k]) *c++ = decimal(o->a, stat_of(&r->stats, k));
+        if (x->base) *c++ = decimal(o->a, r->shift);
     }
     report_heading(o->page, 2, "Numbers");
     report_text(
         o->page,
-        "Means over rows. Entropy: of a row over all keys. Distance: between query and key in tokens, weighted "
-        "by attention. First: mass on the first token. Shift: share of mass that would have to move to turn "
-        "the base's row into the model's.");
+        "Means over rows. entropy: of a row over all keys, in nats. distance: between query and key in tokens, "
+        "weighted by attention. first, special, prefix: mass on the first token, on special tokens, on the "
+        "prefix. diag, prev, next: mass on the token itself and its neighbours. ident, dup: on other tokens "
+        "with the query's id, on earlier ones; induct: behind an earlier one; r.: the same on random sequences "
+        "that repeat. zeroed: the loss without the head less the loss; gradient: the loss's derivative by a "
+        "factor of the head. shift: share of mass that would have to move to turn the base's row into the "
+        "model's.");
     if (rows > 24) report_fold(o->page, str_print(o->a, "All %d heads", rows));
     report_table(o->page, NULL, cols, name, rows, cell);
     if (rows > 24) report_unfold(o->page);
@@ -283,18 +381,15 @@ static Status write_csv(const Out *o)
     const Attention *x = o->x;
     Writer w;
     TRY(writer_open(&w, str_print(o->a, "%s/heads.csv", o->dir)));
-    writer_print(&w, "layer,head,entropy,distance,first,prefix%s\r\n",
-                 x->base ? ",base_entropy,base_distance,base_first,base_prefix,shift" : "");
+    writer_print(&w, "layer,head");
+    for (int base = 0; base < (x->base ? 2 : 1); base++)
+        for (int k = 0; k < STATS; k++) writer_print(&w, ",%s%s", base ? "base_" : "", STAT[k].name);
+    writer_print(&w, "%s\r\n", x->base ? ",shift" : "");
     for (int i = 0; i < x->layers * x->heads; i++) {
         const HeadRow *r = &x->row[i];
         writer_print(&w, "%d,%s", r->layer, head_name(o->a, r->head));
-        const HeadStats *s[] = {&r->stats, &r->before};
-        for (int k = 0; k < (x->base ? 2 : 1); k++) {
-            write_number(&w, s[k]->entropy);
-            write_number(&w, s[k]->distance);
-            write_number(&w, s[k]->first);
-            write_number(&w, s[k]->prefix);
-        }
+        for (int base = 0; base < (x->base ? 2 : 1); base++)
+            for (int k = 0; k < STATS; k++) write_number(&w, stat_of(base ? &r->before : &r->stats, k));
         if (x->base) write_number(&w, r->shift);
         writer_print(&w, "\r\n");
     }
@@ -306,13 +401,16 @@ static Status write_maps(const Out *o)
 {
     const Attention *x = o->x;
     int rows = x->layers * x->heads, n = 0;
-    Named *out = NEW(o->a, Named, 2 * rows);
+    Named *out = NEW(o->a, Named, 2 * rows + 3);
     for (int i = 0; i < rows; i++) {
         const HeadRow *r = &x->row[i];
         const char *name = str_print(o->a, "layer.%d.head.%s", r->layer, head_name(o->a, r->head));
         out[n++] = (Named){name, tensor_cast(o->a, r->map, F32)};
         if (x->base) out[n++] = (Named){str_print(o->a, "base.%s", name), tensor_cast(o->a, r->base, F32)};
     }
+    if (x->rollout.data) out[n++] = (Named){"rollout", tensor_cast(o->a, x->rollout, F32)};
+    if (x->flow.data) out[n++] = (Named){"flow", tensor_cast(o->a, x->flow, F32)};
+    if (x->relevance.data) out[n++] = (Named){"relevance", tensor_cast(o->a, x->relevance, F32)};
     return safetensors_write(str_print(o->a, "%s/maps.safetensors", o->dir), out, n, NULL, 0);
 }
 
@@ -321,13 +419,15 @@ static Status write_page(Out *o)
     add_facts(o);
     TRY(add_glances(o));
     if (o->x->base) TRY(add_most_changed(o));
+    TRY(add_prefix(o));
+    TRY(add_through(o));
     TRY(add_layers(o));
     add_numbers(o);
     return OK;
 }
 
 /* The last name of a path, for titles. */
-static const char *last_of(Arena *a, const char *path)
+const char *path_name(Arena *a, const char *path)
 {
     size_t end = strlen(path), begin;
     while (end > 1 && path[end - 1] == '/') end--;
@@ -337,12 +437,12 @@ static const char *last_of(Arena *a, const char *path)
 
 Status attention_write(const Attention *x, Arena *a, const char *dir, const char ***figures)
 {
-    Out o = {x, a, NULL, dir, NEW(a, const char *, 2 * x->layers + 3), 0};
+    Out o = {x, a, NULL, dir, NEW(a, const char *, 2 * x->layers + 8), 0};
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
     TRY(write_maps(&o));
-    const char *name = last_of(a, x->model);
-    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, last_of(a, x->base))
+    const char *name = path_name(a, x->model);
+    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
                                 : str_print(a, "Attention of %s", name);
     o.page = report_open(str_print(a, "%s/report.html", dir), title);
     report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld queries, %lld keys", x->arch, part_title(x->maps.part),

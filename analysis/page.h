@@ -20,11 +20,17 @@ typedef struct {
     Tokens tokens, source; /* source.n 0: none */
     int *layer, *head;     /* what was chosen */
     int layers, heads;
-    double limit; /* where the colour scale of the maps ends; 0: as the maps ask */
-    HeadRow *row; /* (layers * heads), by layer */
+    double limit;                    /* where the colour scale of the maps ends; 0: as the maps ask */
+    HeadRow *row;                    /* (layers * heads), by layer */
+    int number;                      /* a number of HeadStats to draw by itself, -1: none */
+    Tensor rollout, flow, relevance; /* (T,T) each, or data NULL */
 } Attention;
+
+void attention_columns(bool has[STATS], const Attention *); /* the numbers that some head has */
 
 /* Figures below DIR/figures, maps.safetensors, heads.csv and report.html.  *figures: their names, NULL-ended. */
 Status attention_write(const Attention *, Arena *, const char *dir, const char ***figures);
+
+const char *path_name(Arena *, const char *path); /* its last name, for titles */
 
 #endif

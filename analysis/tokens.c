@@ -74,8 +74,7 @@ Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *opti
     return OK;
 }
 
-/* How many tokens the part has positions for; 0: any number. */
-static int64_t positions(const Model *m)
+int64_t tokens_most(const Model *m)
 {
     const Config *c = &m->config;
     if (!strcmp(m->arch->name, "roberta")) return c->positions - c->pad - 1; /* they begin at pad + 1 */
@@ -84,7 +83,7 @@ static int64_t positions(const Model *m)
 
 Status tokens_check(const Tokens *t, const Model *m, Part part, const char *option)
 {
-    int64_t most = positions(m);
+    int64_t most = tokens_most(m);
     if (most && t->n > most)
         return fail(E_CONFIG, "--%s has %lld tokens; the %s has positions for %lld", option, (long long)t->n,
                     part == PART_ENCODER ? "encoder" : "decoder", (long long)most);

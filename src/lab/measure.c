@@ -30,7 +30,11 @@ void measure_pass(Seen *out, Arena *run, Arena *step, Model *m, Hooks *hooks, Pa
         hook_observe(hooks, (Where){site, i / WATCHED, of}, hook_capture, &seen[i]);
     }
     ArenaMark mark = arena_mark(step);
-    model_hidden(m, &(Pass){.tape = tape_open(step, false), .hooks = hooks}, batch);
+    Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
+    if (m->arch->encode && !batch->t)
+        m->arch->encode(m, &pass, batch);
+    else
+        model_hidden(m, &pass, batch);
     arena_drop(step, mark);
     hooks_clear_from(hooks, before);
     for (int i = 0; i < layers * WATCHED; i++) *slot(&out[i / WATCHED], i % WATCHED) = seen[i].value;

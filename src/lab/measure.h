@@ -35,7 +35,7 @@ typedef struct {          /* what one attention and its layer did; copies in the
 
 /* Runs the model once with `hooks` (NULL: none) and fills out[0 .. model_layers(m, part)-1].  The observers it adds
  * are gone again when it returns.  The copies go to `run`, which is another arena than `step`.  With
- * batch->keep the last layer has K rows of queries. */
+ * batch->keep the last layer has K rows of queries.  A batch with a source alone (t = 0) runs the encoder alone. */
 void measure_pass(Seen *out, Arena *run, Arena *step, Model *, Hooks *, Part, const Batch *);
 
 /* ---- weights over the content */

@@ -47,18 +47,18 @@ expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model 
 expect 2 'expected 1e-06 to 1' 'a colour scale without length' --model "$t/m/gpt2" --ids 1 --limit 0
 expect 3 'roberta with 2 layers of 4 heads.*gpt2' 'a base of another kind' --model "$t/m/roberta" --text "$text" --base "$t/m/gpt2"
 
-expect 0 '^ +1 +3 +[0-9.]+ +[0-9.]+ +[0-9.]+$' 'all heads' --model "$t/m/roberta" --text "$text"
+expect 0 '^ +1 +3( +[0-9.]+){13}$' 'all heads' --model "$t/m/roberta" --text "$text"
 [ "$(wc -l <"$t/out")" = 9 ] && [ "$(wc -l <"$t/err")" = 1 ]
 result $? '... a line for each, the path of the page on stderr'
 all=yes
 for f in layer-0 layer-1 heads; do for e in svg pdf png; do [ -s "$t/o/figures/$f.$e" ] || all=no; done; done
 [ $all = yes ] && [ -s "$t/o/maps.safetensors" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... figures in three formats, the maps, a page'
-head -n 1 "$t/o/heads.csv" | grep -q '^layer,head,entropy,distance,first,prefix' && [ "$(wc -l <"$t/o/heads.csv")" = 9 ]
+head -n 1 "$t/o/heads.csv" | grep -q '^layer,head,entropy,distance,first,prefix,special,.*,repeat_induction,zeroed,gradient' && [ "$(wc -l <"$t/o/heads.csv")" = 9 ]
 result $? '... heads.csv'
 rm -r "$t/o"
 expect 0 '^ +1 +mean ' 'the mean of one layer' --model "$t/m/roberta" --text "$text" --layer 1 --head mean --quiet
-[ ! -s "$t/err" ] && [ "$(ls "$t/o/figures")" = "$(printf 'layer-1.pdf\nlayer-1.png\nlayer-1.svg')" ]
+[ ! -s "$t/err" ] && [ "$(cd "$t/o/figures" && echo *.svg)" = 'layer-1.svg through.svg' ]
 result $? '... and no more, quietly'
 expect 0 '"part":.*"cross"' 'cross-attention as JSON' --model "$t/m/bart" --ids 1,2 --source-ids 5,6,7 --part cross --json
 expect 0 '^ +0 +0 ' 'a target text for a decoder' --model "$t/m/bart" --text 'int x' --source "$text" --part decoder --tokenizer "$t/m/roberta"
@@ -66,4 +66,73 @@ expect 0 '^ +0 +0 ' "an encoder-decoder's encoder" --model "$t/m/bart" --text "$
 expect 0 '^ +0 +1 .* 0\.000 ' 'a head that did not move from the base' --model "$t/m/tuned" --base "$t/m/roberta" --text "$text"
 grep -Eq '^ +0 +0 .* 0\.[1-9]' "$t/out" && grep -q 'What changed most' "$t/o/report.html" && [ -s "$t/o/figures/layer-0-change.svg" ]
 result $? '... and one that did'
+grep -q 'base_induction.*,shift' "$t/o/heads.csv"
+result $? '... with the numbers of both'
+
+# What the loss says of each head.
+rm -rf "$t/o"
+mkdir "$t/bare" && cp "$t/m/roberta/config.json" "$t/m/roberta/model.safetensors" "$t/bare"
+expect 2 'has no <mask>' 'a loss without a mask token' --model "$t/bare" --ids 1,2 --sweep heads
+expect 2 'expected one of heads' 'an unknown sweep' --model "$t/m/gpt2" --ids 1,2 --sweep layers
+expect 2 'no next one to predict' 'one token' --model "$t/m/gpt2" --ids 1 --sweep heads
+expect 2 'needs a target' "an encoder-decoder's loss without a target" --model "$t/m/bart" --source-ids 1,2 --sweep heads
+expect 2 'expected one of entropy, distance' 'an unknown number' --model "$t/m/gpt2" --ids 1,2 --number size
+for m in gpt2 roberta; do
+    rm -rf "$t/o"
+    [ $m = gpt2 ] && in='--ids 3,4,5,3,4' || in='--text x=1;'
+    expect 0 'zeroed  gradient' "$m: heads set to zero" --model "$t/m/$m" $in --sweep heads --number zeroed
+    [ -s "$t/o/figures/importance.svg" ] && [ -s "$t/o/figures/number-zeroed.png" ] && [ -s "$t/o/figures/through.pdf" ]
+    result $? '... with their figures'
+done
+
+# One base, several tuned models.
+rm -rf "$t/o"
+expect 2 'needs what to compare' 'nothing to compare' --compare "$t/m/roberta" --text "$text"
+expect 2 '--model does not go with --compare' 'a model and a base' --compare "$t/m/roberta" --text "$text" --model "$t/m/tuned" "$t/m/tuned"
+expect 2 'one directory too many' 'an operand without --compare' --model "$t/m/roberta" --text "$text" "$t/m/tuned"
+expect 3 'is gpt2 with 0 layers' 'another kind' --compare "$t/m/roberta" --text "$text" "$t/m/gpt2"
+expect 3 "$t/none/config.json: No such file" 'no such model' --compare "$t/m/roberta" --text "$text" "$t/none"
+expect 0 '^tuned +0 ' 'a tuned model and the base itself' --compare "$t/m/roberta" --text "$text" "$t/m/tuned" "$t/m/roberta"
+grep -Eq '^roberta +1 +0 +- +0 +0 ' "$t/out" && grep -Eq ' 4 .* encoder.layer.0.attention.self.query, tuned$' "$t/out"
+result $? '... the base did not move, and the changed map has the rank of one head'
+[ -s "$t/o/figures/drift.svg" ] && [ -s "$t/o/figures/similarity.svg" ] && [ -s "$t/o/compare.csv" ] && grep -q '<svg' "$t/o/report.html"
+result $? '... figures, table and page'
+peft=$(dirname "$VERNIER")/tests/peft/test_disk
+mkdir "$t/p"
+if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
+    expect 0 'gpt2-prefix: 3 virtual keys; predicted.*holds' 'the theorem of a prefix' --compare "$t/p/gpt2" --ids 0,5,6,7,8 --dtype f64 "$t/p/gpt2-prefix" "$t/p/gpt2-lora"
+    grep -Eq '^gpt2-prefix +0 +[0-9.]+e-1[5-9] ' "$t/out" && grep -Eq ' 2 .* h.0.attn.c_attn.q, gpt2-lora$' "$t/out"
+    result $? "... nothing moved in layer 0, and LoRA's change has its rank"
+    rm -r "$t/o"
+    expect 0 '0\.[0-9]+  mass:0$' 'a prefix without mass' --model "$t/p/gpt2" --adapter "$t/p/gpt2-prefix" --ids 0,5,6,7 --do mass:0 --do prefix=scale:2
+    expect 0 '"verdict":.*"inconclusive"' 'a prefix that moves positions, as JSON' --compare "$t/p/t5" --source-ids 4,5,6 --json "$t/p/t5-prefix"
+fi
+
+# Interventions.
+rm -rf "$t/o"
+expect 2 'head:L.H=NUMBER' 'something else to do' --model "$t/m/gpt2" --ids 1,2 --do dance
+expect 2 'has no virtual keys' 'a mass without a prefix' --model "$t/m/gpt2" --ids 1,2 --do mass:0.5
+expect 3 'its text has 3 tokens and what the model reads 2' 'a patch of another length' --model "$t/m/gpt2" --ids 1,2 --do patch:resid:0=ids:1,2,3
+expect 3 "$t/none: No such file" 'a patch from no file' --model "$t/m/roberta" --text x --do "patch:resid:0=@$t/none"
+expect 2 '--sweep does not go with --do' 'a sweep besides' --model "$t/m/gpt2" --ids 1,2 --do head:0.0=0 --sweep heads
+expect 0 '^.* 0\.000 +0\.0000 +0\.0000  head:0.0=1$' 'nothing, a head and a patch' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=1 --do head:1.1=0 --do patch:resid:0=ids:3,4,6
+grep -q 'all together$' "$t/out" && [ "$(wc -l <"$t/o/effects.csv")" = 5 ] && [ -s "$t/o/figures/effects.svg" ] && grep -q '<svg' "$t/o/report.html"
+result $? '... each alone and all together, as figure, table and page'
+printf 'int y = 1 ;' >"$t/text"
+expect 0 '"change":' 'a patch from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "patch:values:1=@$t/text" --json
+
+# Many texts.
+rm -rf "$t/o"
+printf 'int x = 1 ;\n\nreturn x ; return x ;\nint x int x\n' >"$t/texts"
+{ cat "$t/texts" && echo "$text $text $text $text"; } >"$t/long"
+expect 3 "$t/none: No such file" 'no file of texts' --model "$t/m/roberta" --texts "$t/none"
+expect 3 'has no text' 'a file without a text' --model "$t/m/roberta" --texts /dev/null
+expect 2 'has no tokenizer' 'texts without a tokenizer' --model "$t/m/gpt2" --texts "$t/texts"
+expect 2 '--ids does not go with --texts' 'ids besides' --model "$t/m/roberta" --texts "$t/texts" --ids 1
+expect 0 '^1 of 4 texts are too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
+grep -Eq '^ +1 +3 +[0-9.]+ \[-?[0-9.]+, [0-9.]+\] +[0-9.]+ (int|return) x' "$t/out" && grep -q '^0,0,entropy,3,' "$t/o/corpus.csv"
+result $? '... means with intervals, and where a number is most'
+[ -s "$t/o/figures/corpus.svg" ] && grep -q 'over 3 texts' "$t/o/report.html"
+result $? '... figure and page'
+expect 0 '"zeroed":' 'importance over texts, as JSON' --model "$t/m/roberta" --texts "$t/texts" --sweep heads --layer 0 --json
 echo "1..$n"

@@ -1,0 +1,26 @@
+/* A question to `vernier attend`: the options that every kind of answer shares, read and checked. */
+#ifndef ANALYSIS_ASK_H
+#define ANALYSIS_ASK_H
+
+#include "analysis/page.h"
+#include "cli/command.h"
+
+typedef struct {
+    const Args *args;
+    Arena *arena;
+    Attention x;
+    Model *model, *other;
+    Hooks *hooks; /* of an adapter on the model */
+    Tokenizer *tokenizer;
+    LoadOptions load;      /* --dtype */
+    Batch batch;           /* what the model reads */
+    const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
+} Ask;
+
+Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */
+Status ask_maps(Ask *);   /* --layer, --head */
+Status ask_number(Ask *); /* --number */
+Status ask_tokenizer(Ask *);
+Status ask_input(Ask *); /* the same; --text or --ids, --source */
+
+#endif

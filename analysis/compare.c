@@ -1,0 +1,357 @@
+/* Each tuned model is loaded, measured and gone again before the next: only numbers stay. */
+#include "analysis/compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analysis/similar.h"
+#include "analysis/table.h"
+#include "base/str.h"
+#include "cli/adapter.h"
+
+/* ---- measuring */
+
+static Status check_shape(const Ask *k, const Model *m, const char *dir)
+{
+    const Model *b = k->model;
+    Part p = k->x.maps.part;
+    const Linear *q = model_linear(b, (Where){SITE_ATTN_OUT, 0, p}),
+                 *r = model_linear(m, (Where){SITE_ATTN_OUT, 0, p});
+    if (strcmp(b->arch->name, m->arch->name) != 0 || model_layers(b, p) != model_layers(m, p) ||
+        maps_heads(b, p) != maps_heads(m, p) || b->config.dim != m->config.dim || q->in != r->in)
+        return fail(E_MISMATCH,
+                    "%s is %s with %d layers of %d heads, width %d, in its %s; %s is %s with %d of %d, "
+                    "width %d",
+                    dir, m->arch->name, model_layers(m, p), model_layers(m, p) ? maps_heads(m, p) : 0, m->config.dim,
+                    part_name(p), k->x.model, b->arch->name, model_layers(b, p), maps_heads(b, p), b->config.dim);
+    return OK;
+}
+
+static Status check_room(const Ask *k, const Adapter *a, const Model *m)
+{
+    int64_t most = tokens_most(m), taken = adapter_positions(a);
+    if (most && taken && k->x.tokens.n > most - taken)
+        return fail(E_CONFIG, "the text has %lld tokens; %s leaves positions for %lld", (long long)k->x.tokens.n,
+                    a->dir, (long long)(most - taken));
+    return OK;
+}
+
+static Status measure(const Ask *k, Tuned *t, const Seen *base, Model *m, Hooks *hooks)
+{
+    Part p = k->x.maps.part;
+    bool f64 = k->load.dtype == F64;
+    TRY(check_shape(k, m, t->dir));
+    TRY(tokens_check(&k->x.tokens, m, p, "text"));
+    t->shifted = hooks_shifted(hooks, p);
+    return pair_measure(&t->pair, k->arena, base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
+}
+
+static Status weigh(const Ask *k, Tuned *t, const Model *m)
+{
+    t->weight = NEW(k->arena, WeightChange, WEIGHTS);
+    return pair_weights(t->weight, &t->weights, WEIGHTS, k->arena, k->model, m, k->x.maps.part);
+}
+
+static Status measure_adapter(const Ask *k, Tuned *t, const Seen *base, Arena *run)
+{
+    Adapter *a;
+    Model *m;
+    Hooks *hooks = hooks_new(run);
+    TRY(adapter_open(&a, run, t->dir));
+    LoadOptions with = k->load;
+    if (adapter_classes(a)) with.classes = adapter_classes(a);
+    Status s = model_load_as(&m, run, k->x.model, &with);
+    if (!s) s = adapter_attach(a, m, hooks);
+    if (!s) print_remarks(a, k->args);
+    if (!s) s = check_room(k, a, m);
+    if (!s) s = measure(k, t, base, m, hooks);
+    t->kind = str_print(k->arena, "%s", a->kind);
+    if (!s && a->method->merge) s = a->method->merge(m, &a->cfg);
+    if (!s) s = weigh(k, t, m);
+    adapter_close(a);
+    return s;
+}
+
+static Status measure_tuned(const Ask *k, Tuned *t, const Seen *base)
+{
+    Arena run = arena_open(0);
+    Model *m;
+    Status s;
+    if (!access(str_print(&run, "%s/adapter_config.json", t->dir), F_OK)) {
+        s = measure_adapter(k, t, base, &run);
+    } else {
+        t->kind = "model";
+        s = model_load_as(&m, &run, t->dir, &k->load);
+        if (!s) s = measure(k, t, base, m, hooks_new(&run));
+        if (!s) s = weigh(k, t, m);
+    }
+    arena_close(&run);
+    return s;
+}
+
+/* ---- what it says */
+
+ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64, Arena *a)
+{
+    const Compared *p = &t->pair;
+    double limit = f64 ? 1e-14 : 5e-7, same = f64 ? 1e-12 : 1e-5, worst = 0;
+    const char *begin = str_print(a, "%s: %lld virtual keys", t->name, (long long)p->virtual_keys);
+    for (int l = 0; l < p->layers; l++) worst = fmax(worst, p->layer[l].conditional);
+    if (p->own > same) {
+        *sentence = str_print(a,
+                              "%s that also move the text's own logits, by %.2g of the largest, as by other "
+                              "positions: the theorem is not about these",
+                              begin, p->own);
+        return VERDICT_INCONCLUSIVE;
+    }
+    const char *each = str_print(a, "with each layer's own taken away %.2g (limit %.0e)", worst, limit);
+    if (p->moved > same) {
+        *sentence = str_print(a,
+                              "%s; predicted change of the attention over the text 0, measured %s; between the two "
+                              "models layer 0 differs by %.2g, because its input does%s",
+                              begin, each, p->layer[0].change.gap,
+                              t->shifted ? str_print(a, ": positions moved by %lld", (long long)t->shifted) : "");
+        return worst <= limit ? VERDICT_HOLDS : VERDICT_FAILS;
+    }
+    double gap = p->layer[0].change.gap;
+    *sentence = str_print(a, "%s; predicted change of layer 0's attention over the text 0, measured %.2g; %s", begin,
+                          gap, each);
+    return gap <= limit && worst <= limit ? VERDICT_HOLDS : VERDICT_FAILS;
+}
+
+bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int layer)
+{
+    Tensor b = tensor_new(a, F64, SHAPE(c->n, tensor_count(c->tuned[0].pair.layer[layer].mean)));
+    int64_t n = 0, width = b.dim[1];
+    for (int i = 0; i < c->n; i++) {
+        if (!c->tuned[i].pair.virtual_keys) continue;
+        for (int64_t k = 0; k < width; k++)
+            tensor_set(b, n * width + k, tensor_get(c->tuned[i].pair.layer[layer].mean, k));
+        n++;
+    }
+    if (n < 2) return false;
+    if (!measure_directions(out, a, tensor_rows(b, 0, n))) return true;
+    err_clear(); /* a prefix that adds nothing has no direction */
+    return false;
+}
+
+double comparison_angle(const Comparison *c, Arena *a, int i, int k, int layer)
+{
+    Tensor u = c->tuned[i].pair.layer[layer].space, v = c->tuned[k].pair.layer[layer].space, angle;
+    if (!c->tuned[i].pair.virtual_keys || !c->tuned[k].pair.virtual_keys || !u.dim[1] || !v.dim[1]) return NAN;
+    if (similar_angles(&angle, a, u, v)) {
+        err_clear();
+        return NAN;
+    }
+    double sum = 0;
+    for (int64_t n = 0; n < tensor_count(angle); n++) sum += tensor_get(angle, n);
+    return sum / (double)tensor_count(angle);
+}
+
+static const char *const VERDICT[] = {
+    [VERDICT_HOLDS] = "holds", [VERDICT_FAILS] = "fails", [VERDICT_INCONCLUSIVE] = "inconclusive"};
+
+static void print_short(double v, int width)
+{
+    if (isfinite(v))
+        printf("%*.3g", width, v);
+    else
+        printf("%*s", width, "-");
+}
+
+static void print_layers(const Comparison *c)
+{
+    int name = 5;
+    for (int i = 0; i < c->n; i++) name = (int)fmax(name, (double)strlen(c->tuned[i].name));
+    printf("%-*s  layer       gap  conditional      kl      tv  residual   alpha  rank    cka  procrustes\n", name,
+           "tuned");
+    for (int i = 0; i < c->n; i++)
+        for (int l = 0; l < c->tuned[i].pair.layers; l++) {
+            const LayerPair *p = &c->tuned[i].pair.layer[l];
+            printf("%-*s  %5d", name, c->tuned[i].name, l);
+            print_short(p->change.gap, 10);
+            print_short(p->conditional, 13);
+            print_short(p->change.kl, 10);
+            print_short(p->change.tv, 10);
+            print_short(p->residual, 10);
+            print_short(p->alpha, 8);
+            printf("%6lld", (long long)p->rank);
+            print_short(p->cka, 8);
+            print_short(p->procrustes, 12);
+            putchar('\n');
+        }
+}
+
+static void print_weights(const Comparison *c)
+{
+    bool any = false;
+    for (int i = 0; i < c->n; i++) {
+        const Tuned *t = &c->tuned[i];
+        for (int k = 0; k < t->weights; k++) {
+            if (!any) printf("\nrelative   rank  participation  angle  changed map\n");
+            any = true;
+            printf("%8.3g %6lld %14.2f %6.1f  %s, %s\n", t->weight[k].relative, (long long)t->weight[k].rank,
+                   t->weight[k].participation, t->weight[k].angle, t->weight[k].name, t->name);
+        }
+    }
+}
+
+static void add_layers(cJSON *o, const Compared *p)
+{
+    cJSON *layers = cJSON_AddArrayToObject(o, "layers");
+    for (int l = 0; l < p->layers; l++) {
+        const LayerPair *y = &p->layer[l];
+        cJSON *one = cJSON_CreateObject(), *heads;
+        const struct {
+            const char *name;
+            double value;
+        } of[] = {{"gap", y->change.gap},
+                  {"conditional", y->conditional},
+                  {"kl", y->change.kl},
+                  {"tv", y->change.tv},
+                  {"residual", y->residual},
+                  {"alpha", y->alpha},
+                  {"alpha_lo", y->alpha_lo},
+                  {"alpha_hi", y->alpha_hi},
+                  {"rank", (double)y->rank},
+                  {"rank_predicted", (double)y->most},
+                  {"participation", y->participation},
+                  {"logit_rank", (double)y->logits},
+                  {"cka", y->cka},
+                  {"procrustes", y->procrustes}};
+        for (size_t k = 0; k < sizeof of / sizeof *of; k++) cJSON_AddNumberToObject(one, of[k].name, of[k].value);
+        heads = cJSON_AddArrayToObject(one, "heads");
+        for (int h = 0; h < p->heads; h++) {
+            cJSON *head = cJSON_CreateObject();
+            cJSON_AddNumberToObject(head, "gap", y->head[h].gap);
+            cJSON_AddNumberToObject(head, "kl", y->head[h].kl);
+            cJSON_AddNumberToObject(head, "tv", y->head[h].tv);
+            cJSON_AddNumberToObject(head, "alpha", y->head_alpha[h]);
+            cJSON_AddItemToArray(heads, head);
+        }
+        cJSON_AddItemToArray(layers, one);
+    }
+}
+
+static void add_weights(cJSON *o, const Tuned *t)
+{
+    enum { SHOWN = 16 };
+    cJSON *list = cJSON_AddArrayToObject(o, "weights");
+    for (int k = 0; k < t->weights; k++) {
+        const WeightChange *w = &t->weight[k];
+        cJSON *one = cJSON_CreateObject(), *s;
+        cJSON_AddStringToObject(one, "map", w->name);
+        cJSON_AddNumberToObject(one, "relative", w->relative);
+        cJSON_AddNumberToObject(one, "rank", (double)w->rank);
+        cJSON_AddNumberToObject(one, "participation", w->participation);
+        cJSON_AddNumberToObject(one, "effective_rank", w->effective);
+        cJSON_AddNumberToObject(one, "angle", w->angle);
+        s = cJSON_AddArrayToObject(one, "singular");
+        for (int64_t i = 0; i < tensor_count(w->s) && i < SHOWN; i++)
+            cJSON_AddItemToArray(s, cJSON_CreateNumber(tensor_get(w->s, i)));
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+static void print_json(const Comparison *c, Arena *a, const char *dir, const char **figures)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "base", c->base);
+    cJSON_AddStringToObject(root, "architecture", c->arch);
+    cJSON_AddStringToObject(root, "part", part_name(c->part));
+    json_tokens(root, "tokens", c->tokens);
+    cJSON *list = cJSON_AddArrayToObject(root, "tuned");
+    for (int i = 0; i < c->n; i++) {
+        const Tuned *t = &c->tuned[i];
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "dir", t->dir);
+        cJSON_AddStringToObject(o, "kind", t->kind);
+        cJSON_AddNumberToObject(o, "virtual_keys", (double)t->pair.virtual_keys);
+        cJSON_AddNumberToObject(o, "logits_moved", t->pair.moved);
+        if (t->pair.virtual_keys) {
+            const char *sentence;
+            cJSON_AddStringToObject(o, "verdict", VERDICT[comparison_verdict(&sentence, t, c->f64, a)]);
+            cJSON_AddStringToObject(o, "theorem", sentence);
+        }
+        add_layers(o, &t->pair);
+        add_weights(o, t);
+        cJSON_AddItemToArray(list, o);
+    }
+    Directions d;
+    if (comparison_directions(&d, c, a, 0)) {
+        cJSON *o = cJSON_AddObjectToObject(root, "directions");
+        cJSON_AddNumberToObject(o, "largest_cosine", d.cosine);
+        cJSON_AddNumberToObject(o, "least_distance", d.apart);
+        list = cJSON_AddArrayToObject(o, "angles");
+        for (int i = 0; i < c->n; i++)
+            for (int k = i + 1; k < c->n; k++) {
+                double angle = comparison_angle(c, a, i, k, 0);
+                if (!isfinite(angle)) continue;
+                cJSON *one = cJSON_CreateObject();
+                cJSON_AddStringToObject(one, "a", c->tuned[i].name);
+                cJSON_AddStringToObject(one, "b", c->tuned[k].name);
+                cJSON_AddNumberToObject(one, "degrees", angle);
+                cJSON_AddItemToArray(list, one);
+            }
+    }
+    json_done(root, a, dir, figures);
+}
+
+static void print_text(const Comparison *c, Arena *a)
+{
+    Directions d;
+    const char *sentence;
+    print_layers(c);
+    print_weights(c);
+    for (int i = 0, first = 1; i < c->n; i++) {
+        if (!c->tuned[i].pair.virtual_keys) continue;
+        ReportVerdict v = comparison_verdict(&sentence, &c->tuned[i], c->f64, a);
+        printf("%s%s: %s\n", first ? "\n" : "", sentence, VERDICT[v]);
+        first = 0;
+    }
+    if (comparison_directions(&d, c, a, 0))
+        printf("directions added at layer 0: largest cosine %.3f, least distance from the others' span %.3f\n",
+               d.cosine, d.apart);
+    for (int i = 0; i < c->n; i++)
+        for (int k = i + 1; k < c->n; k++) {
+            double angle = comparison_angle(c, a, i, k, 0);
+            if (isfinite(angle))
+                printf("spaces added at layer 0: %s and %s, mean principal angle %.1f degrees\n", c->tuned[i].name,
+                       c->tuned[k].name, angle);
+        }
+}
+
+/* ---- the answer */
+
+Status compare_answer(Ask *k, const char *dir)
+{
+    static const char *const not_here[] = {"model",  "adapter", "base", "layer", "head",
+                                           "number", "sweep",   "do",   NULL};
+    int n = args_count(k->args);
+    const char **figures;
+    for (const char *const *o = not_here; *o; o++)
+        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --compare", *o);
+    if (!n) return fail(E_CONFIG, "--compare BASE needs what to compare: directories of tuned models or of adapters");
+    if (n > COMPARED) return fail(E_CONFIG, "%d are to be compared; at most %d", n, COMPARED);
+    TRY(ask_models(k));
+    TRY(ask_input(k));
+    Comparison c = {k->x.model,           k->x.arch, k->x.maps.part,         &k->x.tokens,
+                    k->load.dtype == F64, n,         NEW(k->arena, Tuned, n)};
+    Seen *base = NEW(k->arena, Seen, model_layers(k->model, c.part));
+    Arena step = arena_open(0);
+    measure_pass(base, k->arena, &step, k->model, NULL, c.part, &k->batch);
+    arena_close(&step);
+    for (int i = 0; i < n; i++) {
+        c.tuned[i].dir = args_at(k->args, i);
+        c.tuned[i].name = path_name(k->arena, c.tuned[i].dir);
+        TRY(measure_tuned(k, &c.tuned[i], base));
+    }
+    TRY(comparison_write(&c, k->arena, dir, &figures));
+    if (args_given(k->args, "json"))
+        print_json(&c, k->arena, dir, figures);
+    else
+        print_text(&c, k->arena);
+    return OK;
+}

@@ -1,0 +1,41 @@
+/* vernier attend --compare: one base, several tuned models, the same tokens. */
+#ifndef ANALYSIS_COMPARE_H
+#define ANALYSIS_COMPARE_H
+
+#include "analysis/ask.h"
+#include "analysis/pair.h"
+#include "plot/report.h"
+
+enum { COMPARED = 16, WEIGHTS = 512 };
+typedef struct {
+    const char *dir, *name; /* name: the last of the path */
+    const char *kind;       /* of the adapter, as its library calls it; "model" for a directory of weights */
+    int64_t shifted;        /* learned positions that the content moved by */
+    Compared pair;
+    WeightChange *weight; /* (weights) */
+    int weights;
+} Tuned;
+
+typedef struct {
+    const char *base, *arch;
+    Part part;
+    const Tokens *tokens;
+    bool f64;
+    int n;
+    Tuned *tuned; /* (n) */
+} Comparison;
+
+/* What the theorem says of one with virtual keys, and what was measured; inconclusive where it is not about these. */
+ReportVerdict comparison_verdict(const char **sentence, const Tuned *, bool f64, Arena *);
+/* Cosines and distances of the mean directions that the virtual keys of several add at layer `layer`; false: fewer
+ * than two have any. */
+bool comparison_directions(Directions *out, const Comparison *, Arena *, int layer);
+
+/* Mean principal angle, in degrees, between the spaces that the virtual keys of two add at a layer; NaN where one
+ * adds nothing. */
+double comparison_angle(const Comparison *, Arena *, int i, int k, int layer);
+
+Status comparison_write(const Comparison *, Arena *, const char *dir, const char ***figures);
+Status compare_answer(Ask *, const char *dir);
+
+#endif

@@ -1,0 +1,356 @@
+/* Figures, tables and the page of a comparison. */
+#include <math.h>
+
+#include "analysis/compare.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "plot/report.h"
+
+typedef struct {
+    const Comparison *c;
+    Arena *a;
+    Report *page;
+    const char *dir;
+    const char **name;
+    int n;
+} Out;
+
+static const char *stem(const Out *o, const char *name)
+{
+    return str_print(o->a, "%s/figures/%s", o->dir, name);
+}
+
+static void show(Out *o, const char *name, const char *caption)
+{
+    o->name[o->n++] = name;
+    report_figure(o->page, str_print(o->a, "%s.svg", stem(o, name)), caption);
+}
+
+/* ---- curves over layers */
+
+typedef double OfLayer(const LayerPair *);
+static double gap(const LayerPair *p)
+{
+    return p->change.gap;
+}
+static double kl(const LayerPair *p)
+{
+    return p->change.kl;
+}
+static double tv(const LayerPair *p)
+{
+    return p->change.tv;
+}
+static double conditional(const LayerPair *p)
+{
+    return p->conditional;
+}
+static double cka(const LayerPair *p)
+{
+    return p->cka;
+}
+static double procrustes(const LayerPair *p)
+{
+    return p->procrustes;
+}
+static double alpha(const LayerPair *p)
+{
+    return p->alpha;
+}
+static double participation(const LayerPair *p)
+{
+    return p->participation;
+}
+
+typedef struct {
+    OfLayer *of;
+    const char *title;
+    bool log;
+} Curve;
+
+/* One line a tuned model; those without the number are left out, and the others keep their colours. */
+static int curve_series(Series *s, const Out *o, OfLayer *of)
+{
+    int lines = 0;
+    for (int i = 0; i < o->c->n; i++) {
+        const Compared *p = &o->c->tuned[i].pair;
+        Tensor y = tensor_new(o->a, F64, SHAPE(p->layers));
+        bool any = false;
+        for (int l = 0; l < p->layers; l++) {
+            tensor_set(y, l, of(&p->layer[l]));
+            any |= isfinite(tensor_get(y, l));
+        }
+        if (any) s[lines++] = (Series){.y = y, .label = o->c->tuned[i].name, .colour = i + 1, .marked = true};
+    }
+    return lines;
+}
+
+static Status draw_curves(Out *o, const char *name, int n, const Curve *curve)
+{
+    const Comparison *c = o->c;
+    Fig *f = fig_open(stem(o, name), 500, 175);
+    for (int k = 0; k < n; k++) {
+        Series *s = NEW(o->a, Series, c->n);
+        int lines = curve_series(s, o, curve[k].of);
+        if (lines)
+            fig_lines(f, fig_cell(f, 1, n, k), lines, s,
+                      (PlotStyle){.x = {.title = "layer"}, .y = {.title = curve[k].title, .log = curve[k].log}});
+    }
+    return fig_close(f);
+}
+
+static Status add_curves(Out *o)
+{
+    const Comparison *c = o->c;
+    const Curve drift[] = {{gap, "largest change", true}, {kl, "KL (nats)", false}, {tv, "total variation", false}};
+    const Curve alike[] = {{cka, "linear CKA", false}, {procrustes, "Procrustes distance", false}};
+    const Curve prefix[] = {{conditional, "toggled alone", true}, {alpha, "prefix mass", false}};
+    bool virtual_keys = false;
+    for (int i = 0; i < c->n; i++) virtual_keys |= c->tuned[i].pair.virtual_keys > 0;
+    report_heading(o->page, 2, "Drift of attention");
+    TRY(draw_curves(o, "drift", 3, drift));
+    show(o, "drift",
+         "Attention over the content, renormalised, against the base's, layer by layer: largest change of a weight "
+         "(zeros are not drawn), mean KL divergence, mean total variation.");
+    if (virtual_keys) {
+        TRY(draw_curves(o, "prefix", 2, prefix));
+        show(o, "prefix",
+             "Virtual keys: change of the content attention when one layer's alone are taken away, its inputs being "
+             "the "
+             "same, which the theorem says is zero; and their mass, mean over rows and heads.");
+    }
+    report_heading(o->page, 2, "Representations");
+    TRY(draw_curves(o, "similarity", 2, alike));
+    show(o, "similarity", "Outputs of the layers against the base's: linear CKA and orthogonal Procrustes distance.");
+    return OK;
+}
+
+static Status add_heads(Out *o)
+{
+    enum { ACROSS = 3 };
+    const Comparison *c = o->c;
+    const Compared *p = &c->tuned[0].pair;
+    int *number = NEW(o->a, int, p->layers > p->heads ? p->layers : p->heads);
+    for (int k = 0; k < p->layers || k < p->heads; k++) number[k] = k;
+    for (int from = 0; from < c->n; from += ACROSS) {
+        Glance g[ACROSS];
+        int n = c->n - from < ACROSS ? c->n - from : ACROSS;
+        for (int i = 0; i < n; i++) {
+            const Tuned *t = &c->tuned[from + i];
+            Tensor v = tensor_new(o->a, F64, SHAPE(p->layers, p->heads));
+            for (int k = 0; k < p->layers * p->heads; k++)
+                tensor_set(v, k, t->pair.layer[k / p->heads].head[k % p->heads].kl);
+            g[i] = (Glance){v, t->name, "KL (nats)", false};
+        }
+        const char *name = from ? str_print(o->a, "heads-%d", from / ACROSS + 1) : "heads";
+        TRY(draw_glances(stem(o, name), o->a, n, g, number, number));
+        show(o, name, "KL divergence of each head's content attention from the base's.");
+    }
+    return OK;
+}
+
+/* ---- spectra */
+
+static Tensor relative_spectrum(Arena *a, Tensor s)
+{
+    enum { SHOWN = 32 };
+    int64_t n = tensor_count(s) < SHOWN ? tensor_count(s) : SHOWN;
+    Tensor y = tensor_new(a, F64, SHAPE(n));
+    for (int64_t k = 0; k < n; k++) tensor_set(y, k, tensor_get(s, k) / tensor_get(s, 0));
+    return y;
+}
+
+static Status add_spectra(Out *o)
+{
+    const Comparison *c = o->c;
+    Series *s = NEW(o->a, Series, c->n), *w = NEW(o->a, Series, c->n);
+    int lines = 0, changed = 0;
+    for (int i = 0; i < c->n; i++) {
+        const Tuned *t = &c->tuned[i];
+        const LayerPair *p = &t->pair.layer[0];
+        const WeightChange *most = NULL;
+        if (p->rank)
+            s[lines++] = (Series){
+                .y = relative_spectrum(o->a, p->spectrum), .label = t->name, .colour = i + 1, .marked = true};
+        for (int k = 0; k < t->weights; k++)
+            if (!most || t->weight[k].relative > most->relative) most = &t->weight[k];
+        if (most)
+            w[changed++] =
+                (Series){.y = relative_spectrum(o->a, most->s), .label = t->name, .colour = i + 1, .marked = true};
+    }
+    if (!lines && !changed) return OK;
+    Series *d = NEW(o->a, Series, c->n);
+    int shared = curve_series(d, o, participation);
+    Fig *f = fig_open(stem(o, "spectrum"), 500, 175);
+    const char *const title[] = {"Added at layer 0", "Largest weight change", "Directions added"};
+    const Series *const series[] = {s, w, d};
+    const int n[] = {lines, changed, shared};
+    for (int k = 0, at = 0; k < 3; k++) {
+        PlotStyle style = {.title = title[k],
+                           .x = {.title = "direction"},
+                           .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}};
+        if (k == 2) style.x = (Axis){.title = "layer"}, style.y = (Axis){.title = "participation ratio"};
+        if (n[k])
+            fig_lines(f, fig_cell(f, 1, (lines > 0) + (changed > 0) + (shared > 0), at++), n[k], series[k], style);
+    }
+    TRY(fig_close(f));
+    report_heading(o->page, 2, "Spectra");
+    show(
+        o, "spectrum",
+        "Singular values over the largest: of what layer 0's attention adds to the residual stream beyond the base's "
+        "(scaled, where virtual keys take a share), and of the weight change that is largest relative to its map; "
+        "and "
+        "how many directions share what each layer's attention adds.");
+    return OK;
+}
+
+/* ---- tables */
+
+static const char *number(Arena *a, double v)
+{
+    return isfinite(v) ? str_print(a, "%.3g", v) : "";
+}
+
+static void add_verdicts(Out *o)
+{
+    const Comparison *c = o->c;
+    for (int i = 0; i < c->n; i++) {
+        const char *sentence;
+        if (!c->tuned[i].pair.virtual_keys) continue;
+        ReportVerdict v = comparison_verdict(&sentence, &c->tuned[i], c->f64, o->a);
+        report_verdict(o->page, v, "A prefix leaves attention over the content as it was", sentence);
+    }
+    Directions d;
+    if (comparison_directions(&d, c, o->a, 0))
+        report_text(o->page,
+                    str_print(o->a,
+                              "Mean directions that the virtual keys add at layer 0: the largest cosine of two "
+                              "is %.3f, the least distance of one, scaled to length 1, from the span of the "
+                              "others %.3f.",
+                              d.cosine, d.apart));
+    for (int i = 0; i < c->n; i++)
+        for (int k = i + 1; k < c->n; k++) {
+            double angle = comparison_angle(c, o->a, i, k, 0);
+            if (isfinite(angle))
+                report_text(
+                    o->page,
+                    str_print(o->a,
+                              "What %s and %s add at layer 0 spans spaces with a mean principal angle of %.1f "
+                              "degrees.",
+                              c->tuned[i].name, c->tuned[k].name, angle));
+        }
+}
+
+static void add_table(Out *o)
+{
+    static const char *const head[] = {
+        "tuned", "layer", "gap",     "conditional",   "KL",         "TV",  "residual",
+        "alpha", "rank",  "n_H n_S", "participation", "logit rank", "CKA", "Procrustes"};
+    enum { COLS = sizeof head / sizeof *head };
+    const Comparison *c = o->c;
+    int layers = c->tuned[0].pair.layers, rows = 0;
+    const char **cell = NEW(o->a, const char *, c->n *layers *COLS), **x = cell;
+    for (int i = 0; i < c->n; i++)
+        for (int l = 0; l < layers; l++, rows++) {
+            const LayerPair *p = &c->tuned[i].pair.layer[l];
+            *x++ = c->tuned[i].name;
+            *x++ = str_print(o->a, "%d", l);
+            const double v[] = {p->change.gap, p->conditional, p->change.kl, p->change.tv, p->residual, p->alpha};
+            for (int k = 0; k < 6; k++) *x++ = number(o->a, v[k]);
+            *x++ = str_print(o->a, "%lld", (long long)p->rank);
+            *x++ = p->most ? str_print(o->a, "%lld", (long long)p->most) : "";
+            *x++ = number(o->a, p->participation);
+            *x++ = p->logits >= 0 ? str_print(o->a, "%lld", (long long)p->logits) : "";
+            *x++ = number(o->a, p->cka);
+            *x++ = number(o->a, p->procrustes);
+        }
+    report_heading(o->page, 2, "Numbers");
+    report_text(
+        o->page,
+        "gap, KL, TV: change of the content attention, renormalised. conditional: the gap with this layer's "
+        "virtual keys alone taken away. residual: what they added against the theorem's mixture, relative. "
+        "alpha: mass on them. rank, participation: of what attention adds to the residual stream; n_H n_S is the "
+        "most that heads times virtual keys can span, and no rank exceeds the number of tokens. logit rank: of "
+        "the change of the attention logits, where none is masked.");
+    report_table(o->page, NULL, COLS, head, rows, cell);
+}
+
+static void add_weights(Out *o)
+{
+    static const char *const head[] = {"map", "tuned", "relative", "rank", "participation", "angle"};
+    const Comparison *c = o->c;
+    int rows = 0;
+    for (int i = 0; i < c->n; i++) rows += c->tuned[i].weights;
+    if (!rows) return;
+    const char **cell = NEW(o->a, const char *, rows * 6), **x = cell;
+    for (int i = 0; i < c->n; i++)
+        for (int k = 0; k < c->tuned[i].weights; k++) {
+            const WeightChange *w = &c->tuned[i].weight[k];
+            *x++ = w->name;
+            *x++ = c->tuned[i].name;
+            *x++ = number(o->a, w->relative);
+            *x++ = str_print(o->a, "%lld", (long long)w->rank);
+            *x++ = number(o->a, w->participation);
+            *x++ = number(o->a, w->angle);
+        }
+    report_heading(o->page, 2, "Weights");
+    report_text(
+        o->page,
+        "Change of each linear map: its norm over the map's, rank, participation ratio, and the mean principal "
+        "angle in degrees between its leading directions (at most 8) and as many of the map's own.");
+    if (rows > 24) report_fold(o->page, str_print(o->a, "All %d maps", rows));
+    report_table(o->page, NULL, 6, head, rows, cell);
+    if (rows > 24) report_unfold(o->page);
+}
+
+static void csv_number(Writer *w, double v)
+{
+    if (isfinite(v))
+        writer_print(w, ",%.9g", v);
+    else
+        writer_print(w, ",");
+}
+
+static Status write_csv(const Out *o)
+{
+    const Comparison *c = o->c;
+    Writer w;
+    TRY(writer_open(&w, str_print(o->a, "%s/compare.csv", o->dir)));
+    writer_print(&w, "tuned,layer,head,gap,conditional,kl,tv,residual,alpha,rank,participation,cka,procrustes\r\n");
+    for (int i = 0; i < c->n; i++)
+        for (int l = 0; l < c->tuned[i].pair.layers; l++) {
+            const LayerPair *p = &c->tuned[i].pair.layer[l];
+            writer_print(&w, "\"%s\",%d,all", c->tuned[i].name, l);
+            const double v[] = {p->change.gap, p->conditional,  p->change.kl,     p->change.tv, p->residual,
+                                p->alpha,      (double)p->rank, p->participation, p->cka,       p->procrustes};
+            for (int k = 0; k < 10; k++) csv_number(&w, v[k]);
+            writer_print(&w, "\r\n");
+            for (int h = 0; h < c->tuned[i].pair.heads; h++) {
+                writer_print(&w, "\"%s\",%d,%d", c->tuned[i].name, l, h);
+                const double u[] = {p->head[h].gap, NAN, p->head[h].kl, p->head[h].tv, NAN, p->head_alpha[h]};
+                for (int k = 0; k < 6; k++) csv_number(&w, u[k]);
+                writer_print(&w, ",,,,\r\n");
+            }
+        }
+    return writer_close(&w);
+}
+
+Status comparison_write(const Comparison *c, Arena *a, const char *dir, const char ***figures)
+{
+    Out o = {c, a, NULL, dir, NEW(a, const char *, 8 + COMPARED), 0};
+    TRY(file_make_dir(str_print(a, "%s/figures", dir)));
+    TRY(write_csv(&o));
+    o.page =
+        report_open(str_print(a, "%s/report.html", dir), str_print(a, "Attention against %s", path_name(a, c->base)));
+    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld tokens", c->arch, part_name(c->part),
+                                  (long long)c->tokens->n));
+    add_verdicts(&o);
+    Status s = add_curves(&o);
+    if (!s) s = add_heads(&o);
+    if (!s) s = add_spectra(&o);
+    add_table(&o);
+    add_weights(&o);
+    Status closed = report_close(o.page);
+    *figures = o.name;
+    return s ? s : closed;
+}

@@ -1,0 +1,338 @@
+#include "analysis/effect.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analysis/table.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "plot/report.h"
+
+/* ---- measuring */
+
+void outcome_read(Outcome *out, Arena *run, Model *m, Hooks *hooks, const Batch *b, const Batch *scored, Part part)
+{
+    Part stack = part == PART_ENCODER ? PART_ENCODER : PART_DECODER;
+    Capture last = {.arena = run};
+    int before = hooks_n(hooks);
+    hook_observe(hooks, (Where){SITE_RESID, model_layers(m, stack) - 1, stack}, hook_capture, &last);
+    *out = (Outcome){.loss = NAN};
+    maps_read(&out->maps, run, m, hooks, b, part);
+    hooks_clear_from(hooks, before);
+    out->last = last.value;
+    if (b->t && !m->config.no_lm_head) {
+        Arena step = arena_open(0);
+        out->logits =
+            tensor_copy(run, model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b)->val);
+        arena_close(&step);
+    }
+    if (scored) out->loss = loss_of(m, hooks, scored);
+}
+
+static double log_sum(Tensor x, int64_t row, int64_t v)
+{
+    double most = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < v; j++) most = fmax(most, tensor_get(x, row * v + j));
+    for (int64_t j = 0; j < v; j++) sum += exp(tensor_get(x, row * v + j) - most);
+    return most + log(sum);
+}
+
+static int64_t top(Tensor x, int64_t row, int64_t v)
+{
+    int64_t best = 0;
+    for (int64_t j = 1; j < v; j++)
+        if (tensor_get(x, row * v + j) > tensor_get(x, row * v + best)) best = j;
+    return best;
+}
+
+static void compare_logits(Effect *e, Tensor x, Tensor y)
+{
+    int64_t v = tensor_last(x), rows = tensor_count(x) / v;
+    e->kl = e->top = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        double a = log_sum(x, r, v), b = log_sum(y, r, v);
+        for (int64_t j = 0; j < v; j++) {
+            double p = tensor_get(x, r * v + j) - a, q = tensor_get(y, r * v + j) - b;
+            e->kl += exp(p) * (p - q) / (double)rows;
+        }
+        e->top += (double)(top(x, r, v) != top(y, r, v)) / (double)rows;
+    }
+    e->kl = fmax(e->kl, 0); /* rounding can leave -1e-17 */
+}
+
+Effect effect_of(Arena *a, const Outcome *before, const Outcome *after)
+{
+    const Maps *x = &before->maps, *y = &after->maps;
+    Effect e = {.loss = after->loss,
+                .change = after->loss - before->loss,
+                .kl = NAN,
+                .top = NAN,
+                .shift = NEW(a, double, x->layers)};
+    double moved = 0, size = 0;
+    for (int64_t k = 0; k < tensor_count(before->last); k++) {
+        double u = tensor_get(before->last, k), d = tensor_get(after->last, k) - u;
+        moved += d * d;
+        size += u * u;
+    }
+    e.output = sqrt(moved / size);
+    if (before->logits.data) compare_logits(&e, before->logits, after->logits);
+    for (int l = 0; l < x->layers; l++)
+        for (int h = 0; h < x->heads; h++)
+            e.shift[l] += maps_shift(tensor_at(x->probs[l], h), tensor_at(y->probs[l], h)) / x->heads;
+    return e;
+}
+
+/* ---- answers */
+
+enum { MOST = 64 };
+typedef struct {
+    Ask *k;
+    Outcome before;
+    const Batch *scored;
+    Do *what;
+    int n;
+    Effect *effect; /* (rows): each alone, and where there are several all together */
+    int rows;
+} Effects;
+
+static void print_number(double v, int width, const char *format)
+{
+    if (isfinite(v))
+        printf(format, width, v);
+    else
+        printf("%*s", width, "-");
+}
+
+static void print_effects(const Effects *x)
+{
+    int layers = x->before.maps.layers;
+    printf("   loss   change       kl   top  output  ");
+    for (int l = 0; l < layers; l++) printf(" shift.%-3d", l);
+    printf(" do\n");
+    if (isfinite(x->before.loss)) printf("%7.4f  (nothing done)\n", x->before.loss);
+    for (int i = 0; i < x->rows; i++) {
+        const Effect *e = &x->effect[i];
+        print_number(e->loss, 7, "%*.4f");
+        print_number(e->change, 9, "%*.4f");
+        print_number(e->kl, 9, "%*.4f");
+        print_number(e->top, 6, "%*.2f");
+        print_number(e->output, 8, "%*.3f");
+        printf("  ");
+        for (int l = 0; l < layers; l++) print_number(e->shift[l], 10, "%*.4f");
+        printf("  %s\n", e->words);
+    }
+}
+
+static void print_json(const Effects *x, const char *dir, const char **figures)
+{
+    cJSON *root = cJSON_CreateObject(), *list;
+    cJSON_AddStringToObject(root, "model", x->k->x.model);
+    cJSON_AddStringToObject(root, "part", part_name(x->k->x.maps.part));
+    json_tokens(root, "tokens", &x->k->x.tokens);
+    cJSON_AddNumberToObject(root, "loss", x->before.loss);
+    list = cJSON_AddArrayToObject(root, "done");
+    for (int i = 0; i < x->rows; i++) {
+        const Effect *e = &x->effect[i];
+        cJSON *one = cJSON_CreateObject(), *shift;
+        cJSON_AddStringToObject(one, "do", e->words);
+        cJSON_AddNumberToObject(one, "loss", e->loss);
+        cJSON_AddNumberToObject(one, "change", e->change);
+        cJSON_AddNumberToObject(one, "kl", e->kl);
+        cJSON_AddNumberToObject(one, "top", e->top);
+        cJSON_AddNumberToObject(one, "output", e->output);
+        shift = cJSON_AddArrayToObject(one, "shift");
+        for (int l = 0; l < x->before.maps.layers; l++) cJSON_AddItemToArray(shift, cJSON_CreateNumber(e->shift[l]));
+        cJSON_AddItemToArray(list, one);
+    }
+    json_done(root, x->k->arena, dir, figures);
+}
+
+static const char *cell(Arena *a, double v)
+{
+    return isfinite(v) ? str_print(a, "%.4f", v) : "";
+}
+
+static Status draw(const Effects *x, const char *stem)
+{
+    enum { LONGEST = 28 };
+    Arena *a = x->k->arena;
+    int layers = x->before.maps.layers;
+    Tensor shift = tensor_new(a, F64, SHAPE(x->rows, layers)), out = tensor_new(a, F64, SHAPE(x->rows, 1));
+    const char **row = NEW(a, const char *, x->rows), **col = NEW(a, const char *, layers);
+    for (int l = 0; l < layers; l++) col[l] = str_print(a, "%d", l);
+    for (int i = 0; i < x->rows; i++) {
+        const char *w = x->effect[i].words;
+        row[i] = strlen(w) > LONGEST ? str_print(a, "%.*s...", LONGEST - 3, w) : w;
+        tensor_set(out, i, x->effect[i].output);
+        for (int l = 0; l < layers; l++) tensor_set(shift, i * layers + l, x->effect[i].shift[l]);
+    }
+    double h = 90 + 16.0 * x->rows;
+    Fig *f = fig_open(stem, 500, h);
+    fig_heatmap(f, (Rect){5, 5, 355, h - 10}, shift,
+                (HeatStyle){.title = "Attention that moved",
+                            .row = row,
+                            .col = col,
+                            .col_title = "layer",
+                            .hi = draw_limit(maps_largest(shift)),
+                            .bar = true,
+                            .bar_title = "of mass",
+                            .stretch = true});
+    fig_heatmap(f, (Rect){365, 5, 130, h - 10}, out,
+                (HeatStyle){.title = "Output",
+                            .col = (const char *const[]){"last"},
+                            .col_title = "layer",
+                            .hi = draw_limit(maps_largest(out)),
+                            .bar = true,
+                            .bar_title = "relative change",
+                            .stretch = true});
+    return fig_close(f);
+}
+
+static Status write_csv(const Effects *x, const char *dir)
+{
+    Writer w;
+    TRY(writer_open(&w, str_print(x->k->arena, "%s/effects.csv", dir)));
+    writer_print(&w, "do,loss,change,kl,top,output");
+    for (int l = 0; l < x->before.maps.layers; l++) writer_print(&w, ",shift.%d", l);
+    writer_print(&w, "\r\n");
+    for (int i = 0; i < x->rows; i++) {
+        const Effect *e = &x->effect[i];
+        writer_print(&w, "\"");
+        for (const char *s = e->words; *s; s++) writer_print(&w, *s == '"' ? "\"\"" : "%c", *s);
+        writer_print(&w, "\"");
+        const double v[] = {e->loss, e->change, e->kl, e->top, e->output};
+        for (int k = 0; k < 5; k++) writer_print(&w, isfinite(v[k]) ? ",%.9g" : ",", v[k]);
+        for (int l = 0; l < x->before.maps.layers; l++) writer_print(&w, ",%.9g", e->shift[l]);
+        writer_print(&w, "\r\n");
+    }
+    return writer_close(&w);
+}
+
+static Status write_files(const Effects *x, const char *dir)
+{
+    static const char *const head[] = {"do", "loss", "change", "KL (nats)", "top changed", "output", "attention"};
+    Arena *a = x->k->arena;
+    const char **c = NEW(a, const char *, x->rows * 7), *stem = str_print(a, "%s/figures/effects", dir);
+    TRY(file_make_dir(str_print(a, "%s/figures", dir)));
+    TRY(write_csv(x, dir));
+    TRY(draw(x, stem));
+    for (int i = 0; i < x->rows; i++) {
+        const Effect *e = &x->effect[i];
+        double shift = 0;
+        for (int l = 0; l < x->before.maps.layers; l++) shift = fmax(shift, e->shift[l]);
+        c[7 * i] = e->words;
+        const double v[] = {e->loss, e->change, e->kl, e->top, e->output, shift};
+        for (int k = 0; k < 6; k++) c[7 * i + 1 + k] = cell(a, v[k]);
+    }
+    Report *r = report_open(str_print(a, "%s/report.html", dir),
+                            str_print(a, "Interventions on %s", path_name(a, x->k->x.model)));
+    report_lead(r, str_print(a, "%s \u00B7 %s \u00B7 %lld tokens \u00B7 loss %s", x->k->x.arch,
+                             part_name(x->k->x.maps.part), (long long)x->k->x.tokens.n,
+                             isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
+    report_figure(
+        r, str_print(a, "%s.svg", stem),
+        "What each intervention (row) does: the share of attention that moved in each layer, mean over rows "
+        "and heads, and the relative change of the last layer's output.");
+    report_table(
+        r,
+        "loss: in nats a token, and its change; KL: of the predicted token's distribution; top changed: share "
+        "of positions whose most likely token is another; output: relative change of the last layer's output; "
+        "attention: the most that moved in a layer.",
+        7, head, x->rows, c);
+    return report_close(r);
+}
+
+/* ---- asking */
+
+static Status patch_batch(const Ask *k, const Do *d, Batch *out)
+{
+    Tokens t;
+    const char *text = d->text;
+    if (!strncmp(text, "ids:", 4)) {
+        TRY(tokens_of_ids(&t, k->arena, k->tokenizer, "do", text + 4));
+    } else {
+        Bytes file;
+        if (*text == '@') {
+            TRY(file_read(&file, k->arena, text + 1));
+            text = file.text;
+        }
+        if (!k->tokenizer) return fail(E_CONFIG, "--do %s: there is no tokenizer; give ids:1,2,3", d->words);
+        TRY(tokens_of_text(&t, k->arena, k->tokenizer, "do", text, args_text(k->args, "language", NULL)));
+        if (k->target) t = tokens_shifted(k->arena, &t, &k->model->config, k->tokenizer);
+    }
+    TRY(tokens_check(&t, k->model, k->x.maps.part, "do"));
+    if (t.n != k->x.tokens.n)
+        return fail(E_MISMATCH, "--do %s: its text has %lld tokens and what the model reads %lld", d->words,
+                    (long long)t.n, (long long)k->x.tokens.n);
+    *out = k->batch;
+    if (out->t)
+        out->ids = t.id;
+    else
+        out->src = t.id;
+    return OK;
+}
+
+static Status read_all(Effects *x, const char *const *words)
+{
+    Ask *k = x->k;
+    for (int i = 0; i < x->n; i++) {
+        Batch other;
+        TRY(do_parse(&x->what[i], k->arena, words[i], k->model, k->x.maps.part, x->before.maps.prefix));
+        if (x->what[i].kind != DO_PATCH) continue;
+        TRY(patch_batch(k, &x->what[i], &other));
+        TRY(do_read(&x->what[i], k->arena, k->model, k->hooks, &other, k->x.tokens.n));
+    }
+    return OK;
+}
+
+static Effect measure(const Effects *x, int from, int to)
+{
+    const Ask *k = x->k;
+    int before = hooks_n(k->hooks);
+    const Batch *scored = x->scored;
+    for (int i = from; i < to; i++) {
+        do_attach(&x->what[i], k->hooks);
+        /* A patch is of one row, and an encoder's loss has a row for each token masked. */
+        if (x->what[i].kind == DO_PATCH && scored && scored->b != k->batch.b) scored = NULL;
+    }
+    Outcome after;
+    outcome_read(&after, k->arena, k->model, k->hooks, &k->batch, scored, k->x.maps.part);
+    hooks_clear_from(k->hooks, before);
+    Effect e = effect_of(k->arena, &x->before, &after);
+    e.words = to - from > 1 ? "all together" : x->what[from].words;
+    return e;
+}
+
+Status effect_answer(Ask *k, const char *dir)
+{
+    static const char *const not_here[] = {"base", "layer", "head", "number", "sweep", "texts", NULL};
+    static const char *figures[] = {"effects", NULL};
+    const char *words[MOST + 1];
+    Effects x = {.k = k, .n = args_all(k->args, "do", words, MOST + 1)};
+    Batch scored;
+    if (x.n > MOST) return fail(E_CONFIG, "--do is given more than %d times", MOST);
+    for (const char *const *o = not_here; *o; o++)
+        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --do", *o);
+    TRY(ask_models(k));
+    TRY(ask_input(k));
+    if (!loss_batch(&scored, k->arena, k->model, k->tokenizer, &k->batch, k->target))
+        x.scored = &scored;
+    else
+        err_clear(); /* what the other numbers say needs no loss */
+    outcome_read(&x.before, k->arena, k->model, k->hooks, &k->batch, x.scored, k->x.maps.part);
+    if (x.before.maps.t != k->x.tokens.n)
+        return fail(E_MISMATCH, "the adapter puts virtual tokens among the text's own, and --do counts the text's");
+    x.what = NEW(k->arena, Do, x.n);
+    TRY(read_all(&x, words));
+    x.rows = x.n > 1 ? x.n + 1 : 1;
+    x.effect = NEW(k->arena, Effect, x.rows);
+    for (int i = 0; i < x.n; i++) x.effect[i] = measure(&x, i, i + 1);
+    if (x.n > 1) x.effect[x.n] = measure(&x, 0, x.n);
+    TRY(write_files(&x, dir));
+    if (args_given(k->args, "json"))
+        print_json(&x, dir, figures);
+    else
+        print_effects(&x);
+    return OK;
+}

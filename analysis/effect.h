@@ -1,0 +1,29 @@
+/* vernier attend --do: what an intervention does to the output, the loss and the attention downstream. */
+#ifndef ANALYSIS_EFFECT_H
+#define ANALYSIS_EFFECT_H
+
+#include "analysis/ask.h"
+#include "analysis/intervene.h"
+
+typedef struct { /* of one pass */
+    Maps maps;
+    Tensor logits, last; /* (B,T,V), or data NULL without a head; (B,T,C) output of the last layer */
+    double loss;         /* NaN: none */
+} Outcome;
+
+typedef struct {
+    const char *words;
+    double loss, change; /* after; after less before; NaN where there is no loss */
+    double kl;           /* mean over positions of KL(before, after) of the next token's distribution, nats */
+    double top;          /* share of positions whose most likely token is another */
+    double output;       /* |after - before| / |before| of the last layer's output */
+    double *shift;       /* (layers) mass of attention that moved, mean over rows and heads */
+} Effect;
+
+/* `scored`: the batch of the loss, or NULL. */
+void outcome_read(Outcome *out, Arena *run, Model *, Hooks *, const Batch *, const Batch *scored, Part);
+Effect effect_of(Arena *, const Outcome *before, const Outcome *after);
+
+Status effect_answer(Ask *, const char *dir);
+
+#endif

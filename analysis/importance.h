@@ -1,0 +1,32 @@
+/* What a loss says about heads.  The loss of one text, in nats a token:
+ *
+ *   decoder            of each token given those before it; an encoder-decoder's: of its target
+ *   encoder            of each token that is no special one, masked alone (pseudo-likelihood, Salazar et al. 2020)
+ *
+ *   zeroed     the loss with the head's output set to zero, less the loss (Michel et al. 2019, "Are sixteen heads
+ *              really better than one?", section 3)
+ *   gradient   |d loss / d m|, m = 1 the factor of the head's output: |Att_h . d loss / d Att_h| (section 4.1) */
+#ifndef ANALYSIS_IMPORTANCE_H
+#define ANALYSIS_IMPORTANCE_H
+
+#include "analysis/maps.h"
+#include "analysis/tokens.h"
+
+/* The batch whose loss is asked for: `read` as maps were read from, `target` (read->t) what a decoder should say or
+ * NULL: its own next tokens.  E_CONFIG: the model has no head to predict tokens with, no mask token, or one token. */
+Status loss_batch(Batch *out, Arena *, const Model *, const Tokenizer *, const Batch *read, const int32_t *target);
+double loss_of(Model *, Hooks *, const Batch *);
+
+/* Fills zeroed and gradient of out[layer * heads + head]. */
+void head_importance(HeadStats *out, Model *, Hooks *, const Batch *, Part);
+/* (layers) of (H,T,S), F64: A * d loss / d A, summed over the batch's rows. */
+void attention_gradient(Tensor *out, Arena *run, Model *, Hooks *, const Batch *, Part);
+
+/* A hook that multiplies a head's output, for SITE_HEADS of the layer. */
+typedef struct {
+    int head, heads;
+    double factor;
+} HeadScale;
+HookFn hook_scale_head;
+
+#endif

@@ -1,0 +1,107 @@
+#include "analysis/table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static void print_number(double v, int width)
+{
+    if (isfinite(v))
+        printf("%*.3f", width, v);
+    else
+        printf("%*s", width, "-");
+}
+
+static int width(int k)
+{
+    int n = (int)strlen(STAT[k].brief);
+    return 2 + (n > 5 ? n : 5);
+}
+
+void attention_print(const Attention *x)
+{
+    bool has[STATS];
+    attention_columns(has, x);
+    printf("layer  head");
+    for (int k = 0; k < STATS; k++)
+        if (has[k]) printf("%*s", width(k), STAT[k].brief);
+    printf("%s\n", x->base ? "  shift  base_entropy  base_distance  base_first" : "");
+    for (int i = 0; i < x->layers * x->heads; i++) {
+        const HeadRow *r = &x->row[i];
+        printf("%5d", r->layer);
+        if (r->head == HEAD_MEAN)
+            printf("  %4s", "mean");
+        else
+            printf("  %4d", r->head);
+        for (int k = 0; k < STATS; k++)
+            if (has[k]) print_number(stat_of(&r->stats, k), width(k));
+        if (x->base) {
+            print_number(r->shift, 7);
+            print_number(r->before.entropy, 14);
+            print_number(r->before.distance, 15);
+            print_number(r->before.first, 12);
+        }
+        putchar('\n');
+    }
+}
+
+static void add_stats(cJSON *o, const bool has[STATS], const HeadStats *s)
+{
+    for (int k = 0; k < STATS; k++) /* cJSON writes what is not finite as null */
+        if (has[k]) cJSON_AddNumberToObject(o, STAT[k].name, stat_of(s, k));
+}
+
+void json_tokens(cJSON *root, const char *key, const Tokens *t)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, key);
+    for (int64_t i = 0; i < t->n; i++) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddNumberToObject(one, "id", t->id[i]);
+        cJSON_AddStringToObject(one, "token", t->piece[i]);
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+void json_done(cJSON *root, Arena *a, const char *dir, const char **figures)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "figures");
+    for (; *figures; figures++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(str_print(a, "%s/figures/%s.svg", dir, *figures)));
+    cJSON_AddStringToObject(root, "report", str_print(a, "%s/report.html", dir));
+    char *text = cJSON_Print(root);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+}
+
+void attention_json(const Attention *x, Arena *a, const char *dir, const char **figures)
+{
+    cJSON *root = cJSON_CreateObject();
+    bool has[STATS];
+    attention_columns(has, x);
+    cJSON_AddStringToObject(root, "model", x->model);
+    if (x->base) cJSON_AddStringToObject(root, "base", x->base);
+    cJSON_AddStringToObject(root, "architecture", x->arch);
+    cJSON_AddStringToObject(root, "part", part_name(x->maps.part));
+    json_tokens(root, "tokens", &x->tokens);
+    if (x->maps.part == PART_CROSS) json_tokens(root, "source", &x->source);
+    cJSON *heads = cJSON_AddArrayToObject(root, "heads");
+    for (int i = 0; i < x->layers * x->heads; i++) {
+        const HeadRow *r = &x->row[i];
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddNumberToObject(one, "layer", r->layer);
+        if (r->head == HEAD_MEAN)
+            cJSON_AddStringToObject(one, "head", "mean");
+        else
+            cJSON_AddNumberToObject(one, "head", r->head);
+        add_stats(one, has, &r->stats);
+        if (x->base) {
+            cJSON_AddNumberToObject(one, "shift", r->shift);
+            add_stats(cJSON_AddObjectToObject(one, "base"), has, &r->before);
+        }
+        cJSON_AddItemToArray(heads, one);
+    }
+    json_done(root, a, dir, figures);
+}
