@@ -3,7 +3,7 @@
  * Claim    Frozen features of an encoder tell whether a line whose mark is hidden was added or removed, linearly,
  *          better than its place among the other marks, a bag of words, and the same encoder with random weights.
  * Method   probes/probing.h.  Invented rows: the mark of a file's name is never hidden, and place and neighbouring
- *          marks are alike under both labels.  Words are not: a replaced line looks like the one that replaces it.
+ *          marks are alike under both labels.  Words may not be: a replaced line resembles the one that replaces it.
  *          <mask> is the model's own mask where it has one.
  * Expect   On the published rows place and neighbours decide four of five.
  * Cost     seconds; a minute or two; hours (estimated, not run).
