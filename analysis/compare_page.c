@@ -94,7 +94,8 @@ static Status draw_curves(Out *o, const char *name, int n, const Curve *curve)
         int lines = curve_series(s, o, curve[k].of);
         if (lines)
             fig_lines(f, fig_cell(f, 1, n, k), lines, s,
-                      (PlotStyle){.x = {.title = "layer"}, .y = {.title = curve[k].title, .log = curve[k].log}});
+                      (PlotStyle){.x = {.title = "layer", .whole = true},
+                                  .y = {.title = curve[k].title, .log = curve[k].log}});
     }
     return fig_close(f);
 }
@@ -189,7 +190,8 @@ static Status add_spectra(Out *o)
         PlotStyle style = {.title = title[k],
                            .x = {.title = "direction"},
                            .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}};
-        if (k == 2) style.x = (Axis){.title = "layer"}, style.y = (Axis){.title = "participation ratio"};
+        if (k == 2)
+            style.x = (Axis){.title = "layer", .whole = true}, style.y = (Axis){.title = "participation ratio"};
         if (n[k])
             fig_lines(f, fig_cell(f, 1, (lines > 0) + (changed > 0) + (shared > 0), at++), n[k], series[k], style);
     }

@@ -81,8 +81,10 @@ static Status draw_layers(Run *r, Outcomes o)
                              probing_encoders(o.lab, RANDOM), probing_encoders(o.lab, RANDOM) == 1 ? "" : "s",
                              lab->wanted[CORRECT] && lab->wanted[COMPAT] ? "  Published: karmakar-compat." : ""),
                    340, 210);
-    fig_lines(f, fig_whole(f), n, line,
-              (PlotStyle){.x = {.title = "layer"}, .y = {.title = "test accuracy (%)"}, .ref = ref, .refs = refs});
+    fig_lines(
+        f, fig_whole(f), n, line,
+        (PlotStyle){
+            .x = {.title = "layer", .whole = true}, .y = {.title = "test accuracy (%)"}, .ref = ref, .refs = refs});
     return fig_close(f);
 }
 

@@ -39,7 +39,7 @@ void range_add_all(Range *r, Tensor t, bool log)
 /* The axis's own limits where it has any; otherwise the data's, widened by a fraction of the span. */
 Scale scale_over(Axis a, Range r, double pad)
 {
-    Scale s = {.lo = a.lo, .hi = a.hi, .log = a.log};
+    Scale s = {.lo = a.lo, .hi = a.hi, .log = a.log, .whole = a.whole};
     bool own = isfinite(a.lo) && isfinite(a.hi) && a.lo < a.hi && (!a.log || a.lo > 0);
     if (own) return s;
     if (r.lo > r.hi) r = a.log ? (Range){0.1, 1} : (Range){0, 1};
@@ -64,7 +64,7 @@ Axis axis_over(const char *title, bool log, int n, const Tensor *t)
     Range r = {INFINITY, -INFINITY};
     for (int i = 0; i < n; i++) range_add_all(&r, t[i], log);
     Scale s = scale_over((Axis){.log = log}, r, 0.06);
-    return (Axis){title, s.lo, s.hi, log};
+    return (Axis){.title = title, .lo = s.lo, .hi = s.hi, .log = log};
 }
 
 static void power_of_ten(char *out, size_t room, int e)
@@ -107,9 +107,11 @@ static void linear_ticks(Ticks *t, const Scale *s, int most)
     static const double nice[] = {0.5, 1, 2, 5, 10};
     int i = 1;
     while (i < 4 && nice[i] * ten < raw * (1 - 1e-9)) i++;
-    double step = nice[i] * ten, first = ceil(s->lo / step - 1e-9), last = floor(s->hi / step + 1e-9);
-    while (i > 0 && last - first < 1) { /* one tick gives no scale: rather too many than one */
-        step = nice[--i] * ten;
+    double step = s->whole ? fmax(1, nice[i] * ten) : nice[i] * ten;
+    double first = ceil(s->lo / step - 1e-9), last = floor(s->hi / step + 1e-9);
+    while (i > 0 && last - first < 1 &&
+           !(s->whole && step <= 1)) { /* one tick gives no scale: rather too many than one */
+        step = s->whole ? fmax(1, nice[--i] * ten) : nice[--i] * ten;
         first = ceil(s->lo / step - 1e-9);
         last = floor(s->hi / step + 1e-9);
     }

@@ -46,7 +46,7 @@ bool spread(int n, double *centre, const double *size, double lo, double hi);
 /* A scale maps data lo..hi onto points from..to. */
 typedef struct {
     double lo, hi, from, to;
-    bool log;
+    bool log, whole; /* whole: ticks at whole numbers only */
 } Scale;
 typedef struct {
     double at[MOST_TICKS];

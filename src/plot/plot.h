@@ -77,6 +77,7 @@ typedef struct {
     const char *title; /* with its unit: "time (s)" */
     double lo, hi;     /* both 0: from the data */
     bool log;          /* values at or below 0 are not drawn */
+    bool whole;        /* linear: no ticks between whole numbers, which are all there is */
 } Axis;
 
 typedef struct {

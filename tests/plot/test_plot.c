@@ -448,6 +448,20 @@ static void ticks_say_what_they_mark(void **state)
     }
 }
 
+static void whole_axes_have_whole_ticks(void **state)
+{
+    (void)state;
+    static const double hi[] = {0.4, 1, 2, 3, 12, 96};
+    for (size_t i = 0; i < sizeof hi / sizeof *hi; i++) {
+        Scale s = {.lo = -0.4, .hi = hi[i], .to = 1, .whole = true};
+        Ticks t;
+        ticks_choose(&t, &s, 6);
+        EXPECT(t.n >= 1, "no tick up to %g", hi[i]);
+        for (int k = 0; k < t.n; k++)
+            EXPECT(fabs(t.at[k] - round(t.at[k])) < 1e-9, "a tick at %g up to %g", t.at[k], hi[i]);
+    }
+}
+
 static void spread_labels_do_not_overlap(void **state)
 {
     (void)state;
@@ -529,6 +543,7 @@ int main(void)
         cmocka_unit_test(maps_are_even_in_lightness),
         cmocka_unit_test(maps_stay_inside_srgb),
         cmocka_unit_test(ticks_say_what_they_mark),
+        cmocka_unit_test(whole_axes_have_whole_ticks),
         cmocka_unit_test(spread_labels_do_not_overlap),
         cmocka_unit_test(cells_tile_the_page),
         cmocka_unit_test(broken_text_becomes_valid),
