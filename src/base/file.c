@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 Status file_read(Bytes *out, Arena *a, const char *path)
 {
     FILE *f = fopen(path, "rb");
@@ -65,6 +67,14 @@ bool file_is_dir(const char *path)
 {
     struct stat st;
     return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+const char *file_folder(Arena *a, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) || S_ISDIR(st.st_mode)) return path;
+    const char *slash = strrchr(path, '/');
+    return slash ? str_copy(a, path, slash > path ? (size_t)(slash - path) : 1) : ".";
 }
 
 Status file_make_dir(const char *path)

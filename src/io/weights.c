@@ -114,10 +114,7 @@ Status weights_open(Weights **out, Arena *run, const char *path)
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
     TRY(hub_find(&path, run, path));
-    if (str_glob("*.index.json", path)) {
-        const char *slash = strrchr(path, '/');
-        return open_index(out, run, slash ? str_copy(run, path, (size_t)(slash - path)) : ".", path);
-    }
+    if (str_glob("*.index.json", path)) return open_index(out, run, file_folder(run, path), path);
     if (!file_is_dir(path)) return open_file(out, run, path);
     for (int i = 0; i < 4; i++) {
         const char *file = str_print(run, "%s/%s", path, usual[i]);

@@ -144,6 +144,7 @@ Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
 {
     *t = (Tokenizer){0};
     TRY(hub_find(&path, a, path));
+    if (str_glob("*.safetensors|*.bin|*.index.json|*vocab.json|*merges.txt", path)) path = file_folder(a, path);
     if (file_is_dir(path)) return open_dir(t, a, path);
     return str_glob("*.model", path) ? open_spm(t, a, path, NULL) : open_json(t, a, path);
 }

@@ -61,6 +61,7 @@ expect 2 'the second text has 2 ids' 'a text that is too short to be cut' tokeni
 expect 2 'whole text alone' 'checking what is cut' tokenize "$v" --text a --check --wrap
 expect 3 'nowhere' 'a tokenizer that is not there' tokenize "$t/nowhere" --text x
 expect 0 '^ +4 +[0-9.]+ % +[0-9]+ +[^ ]' 'guesses for a mask' fill "$v" --text 'int <mask> = 0;'
+expect 0 '^ +4 +[0-9.]+ % ' '... by a file of weights, its config and tokenizer beside it' fill "$v/model.safetensors" --text 'int <mask> = 0;'
 expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'
 expect 2 'no decoder' 'generating without a decoder' generate "$v" --text x
 expect 3 'nowhere' 'generating with a model that is not there' generate "$t/nowhere" --text x
