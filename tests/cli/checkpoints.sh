@@ -1,19 +1,5 @@
 # Checkpoints as files: listed, converted and compared.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    n=$((n + 1))
-    if [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"; then echo "ok $n - $name"; else
-        echo "not ok $n - $name (exit $got)"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
+. tests/cli/tap
 "$VERNIER" toy transfer --preset smoke --quiet --out "$t/run" >/dev/null 2>&1
 m=$(ls -d "$t"/run/pretrained/*-seed1)
 expect 0 'F32 +\[96\] +transformer.h.0.attn.c_attn.bias' 'a checkpoint is listed' model list "$m"

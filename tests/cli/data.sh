@@ -1,24 +1,6 @@
 # vernier data: mining a repository, probing sets, datasheets, and what is said about bad input.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() { # CONDITION-STATUS NAME
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
-# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$VERNIER" data "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
-    result $? "$name (exit $got)"
-}
+. tests/cli/tap
+ask() { "$VERNIER" data "$@"; }
 
 expect 2 'nothing to do with data; mine, make and sheet are' 'an unknown verb' dig
 expect 2 'operand' 'no verb'

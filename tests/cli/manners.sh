@@ -1,24 +1,5 @@
 # How the program behaves at its edges: help, version, wrong usage, full disks, gone readers.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() { # CONDITION-STATUS NAME
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
-# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
-    result $? "$name (exit $got)"
-}
+. tests/cli/tap
 one_line() { [ "$(wc -l <"$t/err")" = 1 ] && [ ! -s "$t/out" ]; }
 
 expect 0 '^example' 'overview has an example' --help

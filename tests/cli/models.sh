@@ -1,19 +1,5 @@
 # Models by path and by hub name, their refusals, and UniXcoder's modes.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    n=$((n + 1))
-    if [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"; then echo "ok $n - $name"; else
-        echo "not ok $n - $name (exit $got)"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
+. tests/cli/tap
 unset HF_HUB_CACHE
 HF_HOME=$t
 export HF_HOME

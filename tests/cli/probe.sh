@@ -1,20 +1,11 @@
 # vernier probe: data, what is said about them, and what is said about bad ones.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() { # CONDITION-STATUS NAME
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
+. tests/cli/tap
+ask() { "$VERNIER" probe --preset smoke --quiet --out "$t/run" "$@"; }
 # expect CODE PATTERN NAME WORDS...: exit code, a pattern in the output joined to one line; an error is one line
 expect() {
     code=$1 pattern=$2 name=$3
     shift 3
-    "$VERNIER" probe --preset smoke --quiet --out "$t/run" "$@" >"$t/out" 2>"$t/err"
+    ask "$@" >"$t/out" 2>"$t/err"
     got=$?
     [ $got = "$code" ] && cat "$t/out" "$t/err" | tr -s '\n ' ' ' | grep -Eq -- "$pattern" &&
         { [ "$code" = 0 ] || [ "$(wc -l <"$t/err")" = 1 ]; }

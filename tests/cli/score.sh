@@ -1,24 +1,6 @@
 # vernier score by hand: small files whose measures are known, and files that are wrong.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() { # CONDITION-STATUS NAME
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
-# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$VERNIER" score "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
-    result $? "$name (exit $got)"
-}
+. tests/cli/tap
+ask() { "$VERNIER" score "$@"; }
 
 printf 'id,buggy,p,q,la,ld\nx,0,.1,.2,1,0\ny,1,.9,.1,1,1\nz,0,.6,.3,3,0\nu,0,.1,.4,2,2\nv,1,.9,.5,10,0\n' >"$t/d.csv"
 expect 0 '^recall at 20 % effort +0\.5000 ' 'recall at 20 % effort by hand' --task defect --label buggy --score p \

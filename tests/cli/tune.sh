@@ -1,24 +1,5 @@
 # vernier tune and vernier predict: a defect predictor from invented changes, stopped and resumed; bad input.  TAP.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() { # CONDITION-STATUS NAME
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
-# expect CODE PATTERN NAME WORDS...: exit code, an extended pattern in both outputs together
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$VERNIER" "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
-    result $? "$name (exit $got)"
-}
+. tests/cli/tap
 # number KEY: its value in the JSON of the last command, first occurrence
 number() { sed -n "s/.*\"$1\":[[:space:]]*\([0-9.e-]*\).*/\1/p" "$t/out" | head -n 1; }
 small=layers=1,dim=32,heads=2,hidden=64,vocab=400,length=64,steps=3
