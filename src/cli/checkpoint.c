@@ -83,7 +83,9 @@ Status checkpoint_tree(const Args *a, const char *path)
 Status checkpoint_types(const Args *a, const char *path)
 {
     Weights *w;
-    if (open_weights(&w, a, path)) return err_clear(), OK;
+    Status s = open_weights(&w, a, path);
+    if (s == E_IO) return err_clear(), OK; /* config.json alone is enough */
+    TRY(s);
     static const char *const TYPE[] = {"F64", "F32", "F16", "BF16"};
     double bytes = 0;
     printf("stored as");
