@@ -305,14 +305,6 @@ static void add_weights(Out *o)
     if (rows > 24) report_unfold(o->page);
 }
 
-static void csv_number(Writer *w, double v)
-{
-    if (isfinite(v))
-        writer_print(w, ",%.9g", v);
-    else
-        writer_print(w, ",");
-}
-
 static Status write_csv(const Out *o)
 {
     const Comparison *c = o->c;
@@ -325,12 +317,12 @@ static Status write_csv(const Out *o)
             writer_print(&w, "\"%s\",%d,all", c->tuned[i].name, l);
             const double v[] = {p->change.gap, p->conditional,  p->change.kl,     p->change.tv, p->residual,
                                 p->alpha,      (double)p->rank, p->participation, p->cka,       p->procrustes};
-            for (int k = 0; k < 10; k++) csv_number(&w, v[k]);
+            for (int k = 0; k < 10; k++) writer_csv_number(&w, v[k]);
             writer_print(&w, "\r\n");
             for (int h = 0; h < c->tuned[i].pair.heads; h++) {
                 writer_print(&w, "\"%s\",%d,%d", c->tuned[i].name, l, h);
                 const double u[] = {p->head[h].gap, NAN, p->head[h].kl, p->head[h].tv, NAN, p->head_alpha[h]};
-                for (int k = 0; k < 6; k++) csv_number(&w, u[k]);
+                for (int k = 0; k < 6; k++) writer_csv_number(&w, u[k]);
                 writer_print(&w, ",,,,\r\n");
             }
         }

@@ -368,14 +368,6 @@ static void add_numbers(Out *o)
     if (rows > 24) report_unfold(o->page);
 }
 
-static void write_number(Writer *w, double v)
-{
-    if (isfinite(v))
-        writer_print(w, ",%.9g", v);
-    else
-        writer_print(w, ",");
-}
-
 static Status write_csv(const Out *o)
 {
     const Attention *x = o->x;
@@ -389,8 +381,8 @@ static Status write_csv(const Out *o)
         const HeadRow *r = &x->row[i];
         writer_print(&w, "%d,%s", r->layer, head_name(o->a, r->head));
         for (int base = 0; base < (x->base ? 2 : 1); base++)
-            for (int k = 0; k < STATS; k++) write_number(&w, stat_of(base ? &r->before : &r->stats, k));
-        if (x->base) write_number(&w, r->shift);
+            for (int k = 0; k < STATS; k++) writer_csv_number(&w, stat_of(base ? &r->before : &r->stats, k));
+        if (x->base) writer_csv_number(&w, r->shift);
         writer_print(&w, "\r\n");
     }
     return writer_close(&w);

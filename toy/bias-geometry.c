@@ -88,10 +88,9 @@ static LabArm prefix_arm(Arena *a, int slots)
 
 static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
-    const Question *q = user;
+    (void)user;
     Outcome *o = out;
     const DigitMix scored = {{digit_task(j->arm.target)}, 1};
-    (void)q;
     TRY(lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, &scored, j->seed, &o->result));
     get(o->slots, j->m);
     return OK;

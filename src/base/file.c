@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -174,6 +175,14 @@ void writer_csv(Writer *w, const char *text)
         writer_add(w, text, 1);
     }
     if (quote) writer_add(w, "\"", 1);
+}
+
+void writer_csv_number(Writer *w, double v)
+{
+    if (isfinite(v))
+        writer_print(w, ",%.9g", v);
+    else
+        writer_print(w, ",");
 }
 
 Status writer_close(Writer *w)

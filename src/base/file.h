@@ -33,6 +33,7 @@ Status writer_open(Writer *, const char *path);
 void writer_add(Writer *, const void *bytes, size_t n);
 void writer_print(Writer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void writer_csv(Writer *, const char *text); /* one field of a CSV (RFC 4180), quoted where it must be */
+void writer_csv_number(Writer *, double);    /* a comma and the number; what is not finite is empty */
 Status writer_close(Writer *);               /* flush, sync, rename */
 /* A long writing that may be killed: writer_save makes what was written so far safe and tells its length, which the
  * caller records; writer_keep closes and leaves the temporary file; writer_resume goes on after its first `bytes`. */
