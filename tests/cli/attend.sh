@@ -1,17 +1,7 @@
 # vernier attend on the tiny models that tests/analysis/test_attend.c saves.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
+. tests/cli/tap
 maker=$(dirname "$VERNIER")/tests/analysis/test_attend
 if [ ! -x "$maker" ]; then echo "ok 1 - attend # SKIP $maker is not built"; exit 0; fi
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
 expect() {
     code=$1 pattern=$2 name=$3
     shift 3

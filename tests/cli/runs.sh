@@ -1,25 +1,8 @@
 # Runs and what they leave on disk, with the experiments that tests/cli/test_program.c adds.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
+. tests/cli/tap
 program=$(dirname "$VERNIER")/tests/cli/test_program
 if [ ! -x "$program" ]; then echo "ok 1 - runs # SKIP $program is not built"; exit 0; fi
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | head -n 20
-    fi
-}
-expect() {
-    code=$1 pattern=$2 name=$3
-    shift 3
-    "$program" "$@" >"$t/out" 2>"$t/err"
-    got=$?
-    [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
-    result $? "$name (exit $got)"
-}
+ask() { "$program" "$@"; }
 
 expect 0 'holds: hello' 'a run' run test/quick --out "$t/a"
 [ -s "$t/a/manifest.json" ] && [ -s "$t/a/results.json" ] && [ -s "$t/a/results.csv" ] && [ -f "$t/a/metrics.jsonl" ]

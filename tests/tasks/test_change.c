@@ -7,25 +7,7 @@
 #include <unistd.h>
 
 #include "tasks/change.h"
-
-static Arena arena;
-static char dir[] = "/tmp/vernier-test-XXXXXX";
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 30);
-    strcpy(dir, "/tmp/vernier-test-XXXXXX");
-    return mkdtemp(dir) == NULL;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    int code = system(str_print(&arena, "rm -r %s", dir));
-    arena_close(&arena);
-    return code;
-}
+#include "tasks/scratch.h"
 
 /* Reads every row of a text; the status of the first bad one, the last good one in *c. */
 static Status read_text(CodeChange *c, int *rows, const char *text)

@@ -10,25 +10,7 @@
 #include "base/table.h"
 #include "tasks/dataset.h"
 #include "tasks/javagen.h"
-
-static Arena arena;
-static char dir[] = "/tmp/vernier-test-XXXXXX";
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 30);
-    strcpy(dir, "/tmp/vernier-test-XXXXXX");
-    return mkdtemp(dir) == NULL;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    int code = system(str_print(&arena, "rm -r %s", dir));
-    arena_close(&arena);
-    return code;
-}
+#include "tasks/scratch.h"
 
 static Status read_text(Dataset *d, const char *text)
 {

@@ -12,25 +12,7 @@
 #include "tasks/neardup.h"
 #include "tasks/pool.h"
 #include "tasks/sheet.h"
-
-static Arena arena;
-static char dir[] = "/tmp/vernier-test-XXXXXX";
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 34);
-    strcpy(dir, "/tmp/vernier-test-XXXXXX");
-    return mkdtemp(dir) == NULL;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    int code = system(str_print(&arena, "rm -r %s", dir));
-    arena_close(&arena);
-    return code;
-}
+#include "tasks/scratch.h"
 
 static MakeOptions options(ProbeTask task)
 {
