@@ -1,0 +1,46 @@
+/* Training with evaluations at even distances: the best one is what counts, and a run stops when it has not improved
+ * for a while.  What "best" means, where it is kept and what is written down are the caller's.
+ *
+ *     FitPlan plan = {.every = 100, .patience = 25, .evaluate = auc, .better = keep, .user = &work};
+ *     FitStand stand = fit_begin();
+ *     TRY(fit(trainer, feed, &plan, &stand));                a run stopped by `each` ends with E_INTERRUPT
+ *     kept_restore(&kept);
+ */
+#ifndef TRAIN_FIT_H
+#define TRAIN_FIT_H
+
+#include "train/batch.h"
+#include "train/train.h"
+
+typedef struct {
+    int64_t step, best_step;
+    int evaluations, since; /* done; without gain */
+    double score, tie;      /* of the best; score -INFINITY: none */
+} FitStand;
+FitStand fit_begin(void);
+
+typedef struct {
+    int64_t every;    /* steps from one evaluation to the next; the last step is evaluated in any case */
+    int64_t patience; /* evaluations without gain that end the run; 0: no number does */
+    /* Larger is better; of equal scores the larger tie is. */
+    Status (*evaluate)(double *score, double *tie, Arena *step, void *user);
+    Status (*better)(void *user);                              /* the parameters of this moment are the best */
+    Status (*told)(const FitStand *, bool better, void *user); /* after each evaluation, or NULL */
+    bool (*each)(int64_t step, double loss, void *user); /* after each step, or NULL; false: stop, E_INTERRUPT */
+    Batch (*batch)(Arena *step, const Batch *, int64_t index, void *user); /* what a step trains on, NULL: as it comes */
+    void *user;
+} FitPlan;
+/* From trainer->step to its config.total. */
+Status fit(Trainer *, Batcher *, const FitPlan *, FitStand *);
+
+/* The trainable parameters as they are, in memory. */
+typedef struct {
+    Param **param;
+    Tensor *value;
+    int n;
+} Kept;
+Kept kept_open(Arena *, const ParamSet *);
+void kept_take(Kept *);
+void kept_restore(const Kept *);
+
+#endif
