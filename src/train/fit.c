@@ -42,7 +42,7 @@ static Status run(Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p, Fit
 {
     int64_t total = tr->config.total;
     while (tr->step < total && !(p->patience && s->since >= p->patience)) {
-        double loss;
+        double loss = NAN;
         TRY(one_step(&loss, tr, feed, step, p));
         if (tr->step % p->every == 0 || tr->step == total) TRY(evaluate_now(tr, step, p, s));
         if (p->each && !p->each(tr->step, loss, p->user) && tr->step < total)
@@ -51,7 +51,7 @@ static Status run(Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p, Fit
     return OK;
 }
 
-Status fit(Trainer *tr, Batcher *feed, const FitPlan *p, FitStand *s)
+Status fit_run(Trainer *tr, Batcher *feed, const FitPlan *p, FitStand *s)
 {
     CHECK(p->every > 0 && p->evaluate && p->better, "a fit needs evaluations and somewhere to keep the best");
     Arena step = arena_open((size_t)1 << 36);

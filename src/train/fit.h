@@ -3,7 +3,7 @@
  *
  *     FitPlan plan = {.every = 100, .patience = 25, .evaluate = auc, .better = keep, .user = &work};
  *     FitStand stand = fit_begin();
- *     TRY(fit(trainer, feed, &plan, &stand));                a run stopped by `each` ends with E_INTERRUPT
+ *     TRY(fit_run(trainer, feed, &plan, &stand));                a run stopped by `each` ends with E_INTERRUPT
  *     kept_restore(&kept);
  */
 #ifndef TRAIN_FIT_H
@@ -27,11 +27,12 @@ typedef struct {
     Status (*better)(void *user);                              /* the parameters of this moment are the best */
     Status (*told)(const FitStand *, bool better, void *user); /* after each evaluation, or NULL */
     bool (*each)(int64_t step, double loss, void *user); /* after each step, or NULL; false: stop, E_INTERRUPT */
-    Batch (*batch)(Arena *step, const Batch *, int64_t index, void *user); /* what a step trains on, NULL: as it comes */
+    Batch (*batch)(Arena *step, const Batch *, int64_t index,
+                   void *user); /* what a step trains on, NULL: as it comes */
     void *user;
 } FitPlan;
 /* From trainer->step to its config.total. */
-Status fit(Trainer *, Batcher *, const FitPlan *, FitStand *);
+Status fit_run(Trainer *, Batcher *, const FitPlan *, FitStand *);
 
 /* The trainable parameters as they are, in memory. */
 typedef struct {
