@@ -27,14 +27,16 @@
 #include "base/registry.h"
 
 typedef enum { HOLDS, FAILS, INCONCLUSIVE } Verdict;
-typedef enum { SMOKE, QUICK, PAPER, PRESETS } Preset; /* seconds; a minute or two; the published numbers */
+/* Seconds; a minute or two; the published numbers; the user's data at a size that this machine can bear, for the few
+ * experiments that say what it is. */
+typedef enum { SMOKE, QUICK, PAPER, REAL_DATA, PRESETS } Preset;
 
 /* The form of the defaults is the type of a setting: "8" an integer, "1.0" or "1e-3" a real number, "yes" or
  * "no" a flag, "1,2,4" or "8," a list of numbers, anything else text.  What the user gives must have the same
  * form and keep the range or the choice, or the run does not start. */
 typedef struct {
     const char *key, *help;
-    const char *value[PRESETS]; /* smoke, quick, paper; NULL repeats the one before */
+    const char *value[PRESETS]; /* smoke, quick, paper, real; NULL repeats the one before, for real: quick */
     double least, most;         /* inclusive range of a number, and of each in a list; both 0: any */
     const char *among;          /* "lora|prefix|full": the words that text, or a comma list of words, may use */
 } Setting;
@@ -77,6 +79,9 @@ double run_compare(Run *, const char *a, const char *b); /* paired t test of two
 void run_verdict(Run *, Verdict, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))); /* the last one counts */
 void run_note(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* cell[row * cols + col], texts that outlive the run; the first column names the rows.  A run with tables shows them
+ * in place of its metrics, which are in its files in any case. */
+void run_table(Run *, const char *caption, int cols, const char *const *head, int rows, const char *const *cell);
 void run_params(Run *, const char *what, int64_t total, int64_t trainable); /* parameter counts, for the manifest */
 Status run_input(Run *, const char *path); /* hashes a file the run reads into the manifest; E_IO */
 void run_log(Run *, const char *phase, int64_t step, int n, const char *const *name, const double *value);

@@ -112,7 +112,7 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, con
 
 static Status request_from(Request *q, const Args *a)
 {
-    static const char *const presets[] = {"smoke", "quick", "paper", NULL};
+    static const char *const presets[] = {"smoke", "quick", "paper", "real", NULL};
     int preset;
     int64_t seeds, seed;
     TRY(args_word(&preset, a, "preset", QUICK, presets));

@@ -98,7 +98,7 @@ static int columns(void)
 /* The state of the line: which stage it shows, since when, and from which step on. */
 static struct {
     Stage stage;
-    double began, shown;
+    double began, shown, part; /* part: what was done then, of a run that was taken up */
     int64_t first;
     bool open; /* a terminal line waits to be rewritten or wiped */
 } line;
@@ -109,13 +109,13 @@ void progress_clear(void)
     line.open = false;
 }
 
-/* `part` of the work since `since` is done: what is left, at the same pace. */
-static const char *time_left(char out[32], double part, double since, double now)
+/* The work stood at `from` when it was `since`, and now at `part`: what is left, at the same pace. */
+static const char *time_left(char out[32], double from, double part, double since, double now)
 {
     out[0] = 0;
-    if (now - since > 1 && part > 0.01 && part <= 1) {
+    if (now - since > 1 && part - from > 0.01 * (1 - from) && part <= 1) {
         memcpy(out, "  ", 2);
-        print_span(out + 2, 24, (now - since) * (1 - part) / part);
+        print_span(out + 2, 24, (now - since) * (1 - part) / (part - from));
         strcat(out, " left");
     }
     return out;
@@ -125,9 +125,11 @@ static const char *time_left(char out[32], double part, double since, double now
 void progress_show(const Run *r, const Stage *s, double fraction)
 {
     double now = clock_now();
+    double part = fraction >= 0 ? fraction : s->total > 0 ? (double)s->done / (double)s->total : 0;
     if (strcmp(line.stage.phase, s->phase) != 0 || s->done < line.stage.done) {
         line.began = now;
         line.first = s->done;
+        line.part = part;
     }
     line.stage = *s;
     if (r->quiet || now - line.shown < 0.1) return; /* the common way out: no system call */
@@ -135,8 +137,7 @@ void progress_show(const Run *r, const Stage *s, double fraction)
     if (!terminal && fmin(now - line.shown, now - r->started) < 10) return; /* short runs say nothing on the way */
     line.shown = now;
     char text[256], left[32], loss[32] = "", rate[32] = "";
-    double part = fraction >= 0 ? fraction : s->total > 0 ? (double)s->done / (double)s->total : 0;
-    time_left(left, part, line.began, now);
+    time_left(left, line.part, part, line.began, now);
     if (isfinite(s->loss)) snprintf(loss, sizeof loss, "  loss %.4f", s->loss);
     if (now - line.began > 1 && s->done > line.first && fraction < 0)
         snprintf(rate, sizeof rate, "  %.3g/s", (double)(s->done - line.first) / (now - line.began));

@@ -109,6 +109,15 @@ void run_note(Run *r, const char *fmt, ...)
     append(r, &r->notes)->text = text;
 }
 
+void run_table(Run *r, const char *caption, int cols, const char *const *head, int rows, const char *const *cell)
+{
+    parent_only(r, "run_table");
+    Grid **list = &r->tables;
+    while (*list) list = &(*list)->next;
+    *list = NEW(&r->arena, Grid, 1);
+    **list = (Grid){.caption = caption, .cols = cols, .rows = rows, .head = head, .cell = cell};
+}
+
 Fig *run_figure(Run *r, const char *name, const char *caption, double w, double h)
 {
     parent_only(r, "run_figure");

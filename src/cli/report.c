@@ -159,10 +159,10 @@ static void add_metrics(Report *page, Arena *a, const cJSON *o)
 {
     enum { SHOWN = 10, LONG = 14 };
     const cJSON *metrics = field(o, "metrics");
-    int rows = cJSON_GetArraySize(metrics), shown = rows > LONG ? SHOWN : rows;
-    add_metric_rows(page, a, metrics, 0, shown);
+    int rows = cJSON_GetArraySize(metrics), shown = field(o, "tables") ? 0 : rows > LONG ? SHOWN : rows;
+    if (shown) add_metric_rows(page, a, metrics, 0, shown);
     if (shown == rows) return;
-    report_fold(page, str_print(a, "%d more metrics", rows - shown));
+    report_fold(page, str_print(a, "%d %smetrics", rows - shown, shown ? "more " : ""));
     add_metric_rows(page, a, metrics, shown, rows);
     report_unfold(page);
 }
@@ -182,6 +182,28 @@ static void add_comparisons(Report *page, Arena *a, const cJSON *o)
         memcpy(cell + i++ * COLS, row, sizeof row);
     }
     if (rows) report_table(page, "Paired t tests over seeds", COLS, head, rows, cell);
+}
+
+static int texts(const char **out, int most, const cJSON *list)
+{
+    int n = 0;
+    const cJSON *x;
+    cJSON_ArrayForEach(x, list) if (n < most) out[n++] = cJSON_IsString(x) ? x->valuestring : "";
+    return n;
+}
+
+static void add_tables(Report *page, Arena *a, const cJSON *o)
+{
+    const cJSON *t, *row;
+    cJSON_ArrayForEach(t, field(o, "tables"))
+    {
+        int cols = cJSON_GetArraySize(field(t, "head")), rows = cJSON_GetArraySize(field(t, "rows")), i = 0;
+        if (!cols || !rows) continue;
+        const char **head = NEW(a, const char *, cols), **cell = NEW(a, const char *, rows *cols);
+        texts(head, cols, field(t, "head"));
+        cJSON_ArrayForEach(row, field(t, "rows")) texts(cell + cols * i++, cols, row);
+        report_table(page, text(t, "caption"), cols, head, rows, cell);
+    }
 }
 
 static void add_figures(Report *page, Arena *a, const Source *s)
@@ -240,6 +262,7 @@ static void add_run(Report *page, Arena *a, const Source *s)
     const char *const about[][2] = {
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
     report_facts(page, *about[2][1] ? 3 : 2, about);
+    add_tables(page, a, o);
     add_metrics(page, a, o);
     add_comparisons(page, a, o);
     add_figures(page, a, s);

@@ -2,7 +2,8 @@
  *
  *   {"experiment", "title", "claim", "method", "expect", "source", "preset", "seeds": [..], "status", "verdict",
  *    "sentence", "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
- *    "figures": [{"name", "caption"}], "notes": [..]}
+ *    "tables": [{"caption", "head": [..], "rows": [[..]]}] where there are any, "figures": [{"name", "caption"}],
+ *    "notes": [..]}
  *
  * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
  * why; its verdict is then inconclusive, whatever was recorded before. */
@@ -56,6 +57,26 @@ static void add_comparisons(cJSON *root, const Run *r)
     }
 }
 
+static cJSON *words(int n, const char *const *word)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateString(word[i] ? word[i] : ""));
+    return list;
+}
+
+static void add_tables(cJSON *root, const Run *r)
+{
+    cJSON *list = r->tables ? cJSON_AddArrayToObject(root, "tables") : NULL;
+    for (const Grid *t = r->tables; t; t = t->next) {
+        cJSON *one = cJSON_CreateObject(), *rows = cJSON_CreateArray();
+        cJSON_AddStringToObject(one, "caption", t->caption);
+        cJSON_AddItemToObject(one, "head", words(t->cols, t->head));
+        for (int i = 0; i < t->rows; i++) cJSON_AddItemToArray(rows, words(t->cols, t->cell + i * t->cols));
+        cJSON_AddItemToObject(one, "rows", rows);
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
 static cJSON *results_json(Run *r, Status status)
 {
     const Experiment *e = r->experiment;
@@ -74,6 +95,7 @@ static cJSON *results_json(Run *r, Status status)
     cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
     add_metrics(root, &r->arena, r);
     add_comparisons(root, r);
+    add_tables(root, r);
     cJSON *figures = cJSON_AddArrayToObject(root, "figures");
     for (const Note *f = r->figures; f; f = f->next) {
         cJSON *one = cJSON_CreateObject();
@@ -157,24 +179,61 @@ static void print_metric(Arena *a, const Metric *m, int width)
     putchar('\n');
 }
 
-void results_print(Run *r)
+/* Characters, not bytes. */
+static int wide(const char *s)
 {
-    static const char *const paint[] = {"\033[32m", "\033[31m", "\033[33m"};
-    const Experiment *e = r->experiment;
+    int n = 0;
+    for (; s && *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
+    return n;
+}
+
+static void print_cell(const char *s, int width, bool left)
+{
+    int pad = width - wide(s);
+    printf("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
+}
+
+static void print_table(Arena *a, const Grid *t)
+{
+    int *width = NEW(a, int, t->cols);
+    for (int c = 0; c < t->cols; c++) {
+        width[c] = wide(t->head[c]);
+        for (int i = 0; i < t->rows; i++)
+            if (wide(t->cell[i * t->cols + c]) > width[c]) width[c] = wide(t->cell[i * t->cols + c]);
+    }
+    printf("\n");
+    print_item("  table", 11, t->caption);
+    for (int i = -1; i < t->rows; i++) {
+        for (int c = 0; c < t->cols; c++) print_cell(i < 0 ? t->head[c] : t->cell[i * t->cols + c], width[c], !c);
+        putchar('\n');
+    }
+}
+
+static void print_metrics(Run *r)
+{
     bool many = false;
     int width = 10;
-    printf("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
-           r->seeds == 1 ? "" : "s");
-    print_item("  claim", 11, e->claim);
-    if (colour()) fputs(paint[r->verdict], stdout);
-    print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
-    if (colour()) fputs("\033[0m", stdout);
     for (const Metric *m = r->metrics; m; m = m->next) {
         if ((int)strlen(m->name) > width) width = (int)strlen(m->name);
         many |= m->n > 1;
     }
     if (r->metrics) printf("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
+}
+
+void results_print(Run *r)
+{
+    static const char *const paint[] = {"\033[32m", "\033[31m", "\033[33m"};
+    const Experiment *e = r->experiment;
+    printf("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
+           r->seeds == 1 ? "" : "s");
+    print_item("  claim", 11, e->claim);
+    if (colour()) fputs(paint[r->verdict], stdout);
+    print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
+    if (colour()) fputs("\033[0m", stdout);
+    for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
+    if (r->tables) printf("\n");
+    if (!r->tables) print_metrics(r);
     for (const Note *c = r->compares; c; c = c->next) {
         printf("  %s - %s: ", c->text, c->more);
         if (c->n < 2)

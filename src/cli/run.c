@@ -15,7 +15,7 @@
 
 const char *preset_name(Preset p)
 {
-    static const char *const name[] = {"smoke", "quick", "paper"};
+    static const char *const name[] = {"smoke", "quick", "paper", "real"};
     return name[p];
 }
 
@@ -27,8 +27,15 @@ const char *verdict_name(Verdict v)
 
 const char *setting_value(const Setting *s, Preset p)
 {
-    while (p > SMOKE && !s->value[p]) p--;
+    while (p > SMOKE && !s->value[p]) p = p == REAL_DATA ? QUICK : p - 1;
     return s->value[p];
+}
+
+bool preset_offered(const Experiment *e, Preset p)
+{
+    const Setting *s = e->settings;
+    while (p == REAL_DATA && s && s->key && !s->value[REAL_DATA]) s++;
+    return p != REAL_DATA || (s && s->key);
 }
 
 /* Calls `each` with the pieces between commas; an empty last piece ("8,") is none.  The count, or -1. */
@@ -150,6 +157,9 @@ static Status resolve(Run *r, const Request *q)
 {
     const Setting *s = q->experiment->settings;
     int n = 0, index;
+    if (!preset_offered(q->experiment, q->preset))
+        return fail(E_CONFIG, "%s/%s has no preset %s; it has smoke, quick and paper", q->experiment->group,
+                    q->experiment->name, preset_name(q->preset));
     while (s && s[n].key) n++;
     r->value = NEW(&r->arena, const char *, n + 1);
     for (int i = 0; i < n; i++) {

@@ -17,6 +17,7 @@ typedef enum { FORM_INT, FORM_REAL, FORM_FLAG, FORM_LIST, FORM_TEXT } Form;
 Form setting_form(const Setting *);
 const char *setting_value(const Setting *, Preset); /* the default */
 const char *preset_name(Preset);
+bool preset_offered(const Experiment *, Preset); /* REAL_DATA: one of its settings says what that is */
 const char *verdict_name(Verdict);
 
 /* What the user asked for; the strings outlive the run. */
@@ -38,6 +39,13 @@ struct Metric {
     bool *given;   /* (seeds) */
     int n;         /* one more than the largest seed index given */
     Metric *next;
+};
+typedef struct Grid Grid;
+struct Grid { /* a table of texts */
+    const char *caption;
+    int cols, rows;
+    const char *const *head, *const *cell;
+    Grid *next;
 };
 typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
 struct Note {
@@ -66,6 +74,7 @@ struct Run {
     const char *dir;
     const char **value; /* the resolved settings, in the order of experiment->settings */
     Metric *metrics;
+    Grid *tables;
     Note *notes, *figures, *inputs, *params, *compares;
     bool judged;
     Verdict verdict;
