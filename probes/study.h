@@ -1,0 +1,143 @@
+/* The study: what does each way of tuning do to a model that has read code changes?
+ *
+ *   bases      models that are tuned: an encoder-decoder pretrained here (span corruption on the training changes),
+ *              one given by --base, or those of the five published ones that --models has
+ *   tasks      JIT-DP (does the commit introduce a defect?) with and without the 14 expert features; CMG (write the
+ *              message of a change) language by language
+ *   methods    full fine-tuning, LoRA, adapters, prefixes; each at the rate that is best on validation
+ *   then       the tuned model is frozen, and every layer is probed for TYP, CCM and LTP (tasks/probe.h), beside the
+ *              untuned base, the same shape with random weights, a bag of words and the rules of rules.h
+ *   beside     cost; loss on the pretraining text (what was forgotten); few training examples; other projects and
+ *              languages than those trained on
+ *
+ * Source: Liu et al., "Delving into Parameter-Efficient Fine-Tuning in Code Change Learning", SANER 2024; tables VI and
+ * VII are the published ones. */
+#ifndef PROBES_STUDY_H
+#define PROBES_STUDY_H
+
+#include "cli/experiment.h"
+#include "nn/model.h"
+#include "num/stats.h"
+#include "peft/peft.h"
+#include "tasks/cmg.h"
+#include "tasks/denoise.h"
+#include "tasks/jit_model.h"
+#include "tasks/messages.h"
+#include "tasks/rules.h"
+#include "text/tokenizer.h"
+
+enum {
+    MOST_METHODS = 8,
+    MOST_LANGUAGES = 6,
+    MOST_BASES = 6,
+    STUDY_LAYERS = 65, /* of features, the embeddings among them */
+    STUDY_ROWS = 2048, /* test rows of a probing set */
+    KINDS_OF_FLOOR = 4
+};
+
+typedef struct {
+    const char *name; /* as the user says it and tables show it */
+    const Peft *peft;
+    const char *options;
+    const char *rate; /* the setting that holds its learning rate */
+} StudyMethod;
+
+typedef struct {
+    const char *name;
+    int64_t n[SPLITS];
+    CodeChange *change[SPLITS];
+    Bytes *reference; /* (n[SPLIT_TEST]) messages */
+} StudyLanguage;
+
+typedef struct { /* what needs no network, on a probing set */
+    const char *name;
+    int32_t *guess; /* (N) */
+} StudyFloor;
+
+typedef struct {
+    const char *name, *dir;
+    Config config;
+    Tokenizer text;
+    JitPlan jit;
+    CmgPlan cmg;
+    DenoisePlan denoise; /* sentinels 0: what it forgets is not measured */
+    int layers;          /* of features */
+    bool writes;         /* has a decoder that CMG can train */
+    Examples commits[SPLITS], pairs[MOST_LANGUAGES][SPLITS], rows[TASKS];
+    Examples kept_apart; /* pretraining text that it was not trained on */
+} StudyBase;
+
+typedef struct {
+    Arena arena;
+    int seeds;
+    StudyMethod method[MOST_METHODS];
+    int methods;
+    JitHead head[JIT_HEADS];
+    int heads;
+    JitSet commits[SPLITS];
+    bool *other; /* (n of the test commits) its project is not among those that a cross-project run trains on */
+    bool *home;  /* (n of the training commits) its project is among them */
+    StudyLanguage language[MOST_LANGUAGES];
+    int languages;
+    Dataset set[TASKS];
+    StudyFloor floor[TASKS][KINDS_OF_FLOOR];
+    int floors[TASKS];
+    StudyBase base[MOST_BASES];
+    int bases;
+    double scale[MOST_BASES][2][MOST_METHODS]; /* of the learning rate, as chosen; by base, task, method */
+    const char *absent;                        /* published models that --models lacks; NULL */
+} Study;
+
+typedef enum { STUDY_JIT, STUDY_CMG, STUDY_UNTUNED, STUDY_RANDOM } StudyTask;
+typedef struct {
+    StudyTask task;
+    int base, method, seed;
+    JitHead head;
+    int language;
+    int64_t size;   /* training examples; 0: all */
+    bool away;      /* JIT-DP: trained on half of the projects */
+    double scale;   /* of the method's learning rate */
+    bool rate_only; /* only the validation score is wanted */
+} StudyJob;
+
+typedef struct {                                            /* of a job; plain bytes */
+    double valid;                                           /* what its rate is chosen by: AUC, or minus the loss */
+    double f1, f1_best, auc, auc_other, recall_at_20, popt; /* JIT-DP, on test; f1_best: at validation's threshold */
+    double loss;                                            /* CMG, on validation: nats a token */
+    double written[MOST_LANGUAGES][MESSAGE_METRICS];        /* CMG, in %; by test language */
+    double accuracy[TASKS][STUDY_LAYERS][SPLITS];
+    int best[TASKS];                       /* the layer chosen on validation */
+    uint8_t guess[TASKS][STUDY_ROWS];      /* at that layer, of the test rows in order */
+    double forgot;                         /* loss on the pretraining text kept apart, nats; NaN: not measured */
+    int64_t trained, all, steps, examples; /* numbers; steps taken; training examples */
+    double seconds, megabytes; /* of processor time a step of training; peak memory above what it began with */
+} StudyOutcome;
+
+/* ---- study_data.c */
+Status study_data(Study *, Run *);
+Status study_floors(Study *, Run *);
+
+/* ---- study_base.c */
+Status study_bases(Study *, Run *); /* opens, or pretrains */
+Status study_tokens(Study *, Run *, StudyBase *);
+double study_denoising_loss(const StudyBase *, Model *, const Hooks *, Arena *step);
+
+/* ---- study_tune.c */
+typedef struct {
+    const Study *study;
+    const StudyJob *job;
+} StudyJobs;
+RunJob study_job; /* user: StudyJobs */
+
+/* ---- study_tables.c, study_figures.c */
+typedef struct {
+    const StudyJob *job;
+    const StudyOutcome *out;
+    int n;
+} StudyResults;
+/* Outcomes of a cell, one a seed (at most 64); the count.  method < 0: any; size and away as asked. */
+int study_cell(const StudyOutcome *out[64], const StudyResults *, StudyJob like);
+Status study_tables(Run *, const Study *, const StudyResults *);
+Status study_figures(Run *, const Study *, const StudyResults *);
+
+#endif

@@ -1,0 +1,310 @@
+/* The models that are tuned: pretrained here, or opened. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hub.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "nn/config.h"
+#include "probes/study.h"
+#include "train/evaluate.h"
+#include "train/train.h"
+
+enum { SENTINELS = 32, APART = 300 };
+static const char *const PUBLISHED[] = {"codebert", "graphcodebert", "plbart", "unixcoder", "codet5"};
+
+/* ---- token sequences ---- */
+
+static int64_t positions_of(const Config *c)
+{
+    if (!strcmp(c->arch, "t5")) return 0;
+    return strcmp(c->arch, "roberta") ? c->positions : c->positions - c->pad - 1; /* RoBERTa's begin at pad + 1 */
+}
+
+static Status encode_rows(Examples *out, Study *s, const StudyBase *b, ProbeTask task, int64_t most)
+{
+    Arena *a = &s->arena;
+    const Dataset *d = &s->set[task];
+    const int32_t **ids = NEW(a, const int32_t *, d->n);
+    int32_t *len = NEW(a, int32_t, d->n);
+    for (int64_t i = 0; i < d->n; i++) {
+        const Example *e = &d->example[i];
+        BpeText x, t = tokenizer_encode(&b->text, a, e->text, e->len, task != TASK_TYP);
+        TRY(tokenizer_wrap(&x, &b->text, a, &t, NULL, "java", (Limit){.most = most}));
+        if (x.n < 1) return fail(E_FORMAT, "%s:%lld: the text has no tokens", d->name, (long long)i + 1);
+        for (int64_t k = 0; k < x.n; k++)
+            if (x.id[k] < 0 || x.id[k] >= b->config.vocab)
+                return fail(E_MISMATCH, "%s: the tokenizer gives id %d, the model's vocabulary has %d", b->dir,
+                            x.id[k], b->config.vocab);
+        ids[i] = x.id, len[i] = (int32_t)x.n;
+    }
+    *out = (Examples){.n = d->n, .ids = ids, .len = len};
+    return OK;
+}
+
+/* Appends the sources or ids of some examples. */
+static void append(Examples *x, const Examples *more, bool sources, int64_t most)
+{
+    const int32_t **ids = (const int32_t **)(uintptr_t)x->ids;
+    int32_t *len = (int32_t *)(uintptr_t)x->len;
+    for (int64_t i = 0; i < more->n && i < most; i++) {
+        ids[x->n] = sources ? more->src[i] : more->ids[i];
+        len[x->n++] = sources ? more->src_len[i] : more->len[i];
+    }
+}
+
+/* What a model reads of changes, without labels and messages' decoders: training texts or those kept apart. */
+static Examples plain(Study *s, const StudyBase *b, Split split, int64_t most, const Examples *weak)
+{
+    int64_t n = b->commits[split].n + (weak ? weak->n : 0);
+    for (int l = 0; l < s->languages; l++) n += b->pairs[l][split].n;
+    Examples x = {.ids = NEW(&s->arena, const int32_t *, n), .len = NEW(&s->arena, int32_t, n)};
+    int parts = 1 + s->languages;
+    int64_t share = most ? most / parts : INT64_MAX;
+    append(&x, &b->commits[split], false, share);
+    for (int l = 0; l < s->languages; l++) append(&x, &b->pairs[l][split], true, share);
+    if (weak) append(&x, weak, false, INT64_MAX);
+    return x;
+}
+
+static int64_t virtual_tokens(const Study *s, Arena *a)
+{
+    int64_t most = 0;
+    for (int m = 0; m < s->methods; m++) {
+        PeftConfig c = {0};
+        if (!str_glob("prefix|prompt", s->method[m].peft->name)) continue;
+        if (!peft_set(&c, a, s->method[m].options) && c.length > most) most = c.length;
+    }
+    return most;
+}
+
+Status study_tokens(Study *s, Run *r, StudyBase *b)
+{
+    Arena *a = &s->arena;
+    Model *m; /* of no weight: what plans ask a model */
+    TRY(model_open_zeros(&m, a, &b->config, F32));
+    int64_t room = positions_of(&b->config), most = run_int(r, "tokens");
+    if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
+    if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
+    b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
+    b->writes = m->arch->encode != NULL;
+    if (b->layers > STUDY_LAYERS)
+        return fail(E_MISMATCH, "%s: has %d layers, expected at most %d", b->dir, b->layers - 1, STUDY_LAYERS - 1);
+    b->jit = jit_plan(&b->text, b->config.vocab, (int)room);
+    b->jit.length = (int)most;
+    if (b->jit.message > most / 2) b->jit.message = (int)most / 2;
+    b->cmg = cmg_plan(m, &b->text);
+    b->cmg.source = (int)most;
+    b->cmg.target = (int)run_int(r, "message-tokens");
+    if (tokenizer_language(&b->text, "java") >= 0) b->jit.language = b->cmg.language = "java";
+    for (int k = 0; k < SPLITS; k++) {
+        TRY(jit_tokens(&b->commits[k], a, &s->commits[k], &b->text, &b->jit));
+        b->commits[k].label = NULL;
+        for (int l = 0; b->writes && l < s->languages; l++)
+            TRY(cmg_tokens(&b->pairs[l][k], a, s->language[l].n[k], s->language[l].change[k], m, &b->text, &b->cmg));
+    }
+    for (ProbeTask t = 0; t < TASKS; t++) TRY(encode_rows(&b->rows[t], s, b, t, most));
+    b->kept_apart = plain(s, b, SPLIT_VALID, APART, NULL);
+    b->denoise = (DenoisePlan){.share = 0.15, .mean = 3, .eos = b->config.eos};
+    while (b->text.bpe && b->writes && b->denoise.sentinels < MOST_SENTINELS) {
+        int32_t id = bpe_find(b->text.bpe, str_print(a, "<extra_id_%d>", b->denoise.sentinels));
+        if (id < 0 || id >= b->config.vocab) break;
+        b->denoise.sentinel[b->denoise.sentinels++] = id;
+    }
+    return OK;
+}
+
+double study_denoising_loss(const StudyBase *b, Model *m, const Hooks *hooks, Arena *step)
+{
+    if (!b->denoise.sentinels) return NAN;
+    Evaluation sum = {0};
+    Batcher *feed;
+    ArenaMark mark = arena_mark(step);
+    const BatchPlan plan = {.tokens = 4096, .pad = b->config.pad};
+    CHECK(!batcher_open(&feed, step, &b->kept_apart, &plan), "no text is kept apart");
+    for (int64_t i = 0, n = batcher_in_epoch(feed); i < n; i++) {
+        ArenaMark inner = arena_mark(step);
+        Batch clean, x;
+        batcher_next(feed, step, &clean, NULL);
+        x = denoise_corrupt(step, m, &clean, &b->denoise, rng_stream(1, "kept apart"), (uint64_t)i);
+        evaluate_batch(m, hooks, step, &x, NULL, &sum);
+        arena_drop(step, inner);
+    }
+    evaluation_end(&sum);
+    arena_drop(step, mark);
+    return sum.loss;
+}
+
+/* ---- pretraining ---- */
+
+static Status train_tokenizer(StudyBase *b, Study *s, Run *r)
+{
+    Arena *a = &s->arena, scratch = arena_open((size_t)1 << 34);
+    const char **special = NEW(a, const char *, SENTINELS + 4);
+    int n = 0;
+    special[n++] = "<add>", special[n++] = "<del>", special[n++] = "<keep>";
+    for (int k = 0; k < SENTINELS; k++) special[n++] = str_print(a, "<extra_id_%d>", k);
+    int64_t texts = s->commits[SPLIT_TRAIN].n, most = texts;
+    for (int l = 0; l < s->languages; l++) most += s->language[l].n[SPLIT_TRAIN];
+    Bytes *text = NEW(&scratch, Bytes, most);
+    for (int64_t i = 0; i < most; i++) {
+        int64_t k = i;
+        const CodeChange *c = s->commits[SPLIT_TRAIN].change;
+        if (k >= texts) {
+            k -= texts;
+            int l = 0;
+            while (k >= s->language[l].n[SPLIT_TRAIN]) k -= s->language[l++].n[SPLIT_TRAIN];
+            c = s->language[l].change[SPLIT_TRAIN];
+        }
+        Buf buf = buf_open(&scratch);
+        buf_print(&buf, "%s\n", c[k].message);
+        for (int64_t f = 0; f < c[k].n_files; f++)
+            for (int64_t line = 0; line < c[k].file[f].n; line++) {
+                buf_add(&buf, c[k].file[f].line[line].text, c[k].file[f].line[line].len);
+                buf_add(&buf, "\n", 1);
+            }
+        text[i] = (Bytes){buf.text, buf.len};
+    }
+    Bpe *bpe;
+    Status status = bpe_train(&bpe, a, &(BpeTrain){.size = run_int(r, "vocab"), .special = special}, text, most);
+    arena_close(&scratch);
+    TRY(status);
+    TRY(bpe_save(bpe, b->dir));
+    b->text = tokenizer_of(bpe);
+    return OK;
+}
+
+static void shape(Config *c, const Run *r, const Bpe *bpe)
+{
+    BpeSpecials special = bpe_specials(bpe);
+    arch_find("t5")->defaults(c);
+    c->vocab = (int)bpe_size(bpe) + 2; /* defect prediction's markers */
+    c->dim = (int)run_int(r, "dim"), c->heads = (int)run_int(r, "heads-of-attention"), c->hidden = 4 * c->dim;
+    c->layers = (int)run_int(r, "layers"), c->decoder_layers = (int)run_int(r, "decoder-layers");
+    c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
+}
+
+static Status pretrain_steps(Trainer *tr, StudyBase *b, Run *r, Batcher *feed, const char *checkpoint)
+{
+    enum { SAVE_EVERY = 200, LOG_EVERY = 20 };
+    static const char *const LOGGED[] = {"loss", "lr"};
+    Arena step = arena_open((size_t)1 << 36);
+    Status status = OK;
+    double sum = 0;
+    while (!status && tr->step < tr->config.total && !run_stopped()) {
+        ArenaMark mark = arena_mark(&step);
+        Batch clean, x;
+        StepStats stats = {.loss = NAN};
+        batcher_next(feed, &step, &clean, NULL);
+        x = denoise_corrupt(&step, tr->model, &clean, &b->denoise, rng_stream(tr->config.seed, "denoise"),
+                            (uint64_t)tr->step);
+        status = trainer_step(tr, &step, &x, &stats);
+        arena_drop(&step, mark);
+        sum += stats.loss;
+        if (!status && tr->step % SAVE_EVERY == 0) status = trainer_save(tr, checkpoint);
+        run_progress(r, "pretraining", tr->step, tr->config.total, stats.loss);
+        if (tr->step % LOG_EVERY) continue;
+        run_log(r, "pretraining", tr->step, 2, LOGGED, (const double[]){sum / LOG_EVERY, stats.lr});
+        sum = 0;
+    }
+    arena_close(&step);
+    if (status || tr->step == tr->config.total) return status;
+    TRY(trainer_save(tr, checkpoint));
+    return run_interrupted();
+}
+
+/* Commits without trusted labels are read here alone, where no label is looked at. */
+static Status read_weak(Examples *out, Study *s, StudyBase *b, Run *r)
+{
+    JitSet weak;
+    const char *path = str_print(&s->arena, "%s/jit/train_weak.jsonl", run_text(r, "data"));
+    *out = (Examples){0};
+    if (!*run_text(r, "data") || access(path, R_OK)) return OK;
+    TRY(run_input(r, path));
+    TRY(jit_read(&weak, &s->arena, path));
+    return jit_tokens(out, &s->arena, &weak, &b->text, &b->jit);
+}
+
+static Status pretrain(StudyBase *b, Study *s, Run *r)
+{
+    Arena *a = &s->arena;
+    const char *checkpoint = run_path(r, "base.train.safetensors");
+    TrainConfig c = train_defaults();
+    c.lr = run_real(r, "lr"), c.total = run_int(r, "steps"), c.warmup = c.total / 20, c.schedule = SCHEDULE_LINEAR;
+    c.decay = 0.01, c.seed = run_seed(r, 0), c.no_dropout = true;
+    Model *m;
+    Examples weak;
+    Batcher *feed;
+    Trainer *tr;
+    TRY(read_weak(&weak, s, b, r));
+    Examples text = plain(s, b, SPLIT_TRAIN, 0, &weak);
+    TRY(model_open(&m, a, &b->config, F32, c.seed));
+    params_train(m->params, "*", true);
+    const BatchPlan plan = {
+        .tokens = run_int(r, "batch-tokens"), .shuffle = true, .seed = c.seed, .pad = b->config.pad};
+    TRY(batcher_open(&feed, a, &text, &plan));
+    TRY(trainer_open(&tr, a, m, NULL, &c));
+    if (run_resuming(r) && !access(checkpoint, R_OK)) TRY(trainer_load(tr, checkpoint));
+    batcher_seek(feed, tr->step);
+    TRY(pretrain_steps(tr, b, r, feed, checkpoint));
+    TRY(model_save(m, b->dir));
+    unlink(checkpoint);
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < text.n; i++) tokens += text.len[i];
+    run_note(r, "The base was pretrained here by span corruption on %lld texts of %lld tokens, %lld steps of %lld.",
+             (long long)text.n, (long long)tokens, (long long)c.total, (long long)run_int(r, "batch-tokens"));
+    return OK;
+}
+
+static Status make_base(Study *s, Run *r)
+{
+    StudyBase *b = &s->base[s->bases++];
+    *b = (StudyBase){.name = "ours", .dir = run_path(r, "base")};
+    TRY(file_make_dir(b->dir));
+    bool there = run_resuming(r) && !access(str_print(&s->arena, "%s/model.safetensors", b->dir), R_OK);
+    if (run_resuming(r) && tokenizer_there(b->dir))
+        TRY(tokenizer_open(&b->text, &s->arena, b->dir));
+    else
+        TRY(train_tokenizer(b, s, r));
+    shape(&b->config, r, b->text.bpe);
+    TRY(study_tokens(s, r, b));
+    return there ? OK : pretrain(b, s, r);
+}
+
+/* ---- given ones ---- */
+
+static Status open_base(Study *s, Run *r, const char *name, const char *dir)
+{
+    StudyBase *b = &s->base[s->bases++];
+    *b = (StudyBase){.name = name};
+    TRY(hub_find(&b->dir, &s->arena, dir));
+    TRY(run_input(r, str_print(&s->arena, "%s/config.json", b->dir)));
+    TRY(config_load(&b->config, b->dir));
+    TRY(tokenizer_open(&b->text, &s->arena, b->dir));
+    return study_tokens(s, r, b);
+}
+
+static Status open_published(Study *s, Run *r, const char *dir)
+{
+    Buf absent = buf_open(&s->arena);
+    for (size_t k = 0; k < sizeof PUBLISHED / sizeof *PUBLISHED; k++) {
+        const char *path = str_print(&s->arena, "%s/%s", dir, PUBLISHED[k]);
+        if (access(str_print(&s->arena, "%s/config.json", path), R_OK))
+            buf_print(&absent, "%s%s", absent.len ? ", " : "", PUBLISHED[k]);
+        else
+            TRY(open_base(s, r, PUBLISHED[k], path));
+    }
+    if (!s->bases)
+        return fail(E_IO, "%s: holds none of the folders codebert, graphcodebert, plbart, unixcoder, codet5", dir);
+    s->absent = absent.len ? absent.text : NULL;
+    return OK;
+}
+
+Status study_bases(Study *s, Run *r)
+{
+    const char *models = run_text(r, "models"), *base = run_text(r, "base");
+    if (*models && *base) return fail(E_CONFIG, "--models and --base exclude each other");
+    if (*models) return open_published(s, r, models);
+    return *base ? open_base(s, r, "given", base) : make_base(s, r);
+}

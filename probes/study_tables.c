@@ -1,0 +1,652 @@
+/* What is said of the outcomes: tables in the shape of the published ones, tests between methods, the verdict. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "probes/study.h"
+#include "tasks/compare.h"
+#include "tasks/floor.h"
+
+enum { MOST_SEEDS = 64, MOST_COLUMNS = 12, MOST_ROWS = 256 };
+
+int study_cell(const StudyOutcome *out[MOST_SEEDS], const StudyResults *x, StudyJob like)
+{
+    int n = 0;
+    for (int i = 0; i < x->n && n < MOST_SEEDS; i++) {
+        const StudyJob *j = &x->job[i];
+        bool tuned = like.task == STUDY_JIT || like.task == STUDY_CMG;
+        if (j->task != like.task || j->base != like.base || (tuned && j->method != like.method)) continue;
+        if (like.task == STUDY_JIT && j->head != like.head) continue;
+        if (like.task == STUDY_CMG && j->language != like.language) continue;
+        if (j->size == like.size && j->away == like.away) out[n++] = &x->out[i];
+    }
+    return n;
+}
+
+/* ---- cells ---- */
+
+/* "81.2 [79.0, 83.4]": mean and 95 % (t) over seeds. */
+static const char *mean_text(Arena *a, const double *x, int n, double times, int decimals)
+{
+    Summary s = stats_summary(x, n);
+    if (!n || !isfinite(s.mean)) return "n/a";
+    const char *mean = str_print(a, "%.*f", decimals, times * s.mean);
+    if (n < 2) return mean;
+    return str_print(a, "%s [%.*f, %.*f]", mean, decimals, times * s.ci95.lo, decimals, times * s.ci95.hi);
+}
+
+typedef double Value(const StudyOutcome *, const void *user);
+
+static const char *cell(Arena *a, const StudyResults *x, StudyJob like, Value *value, const void *user, double times,
+                        int decimals)
+{
+    const StudyOutcome *out[MOST_SEEDS];
+    double v[MOST_SEEDS];
+    int n = study_cell(out, x, like);
+    for (int i = 0; i < n; i++) v[i] = value(out[i], user);
+    return mean_text(a, v, n, times, decimals);
+}
+
+#define VALUE(name, what)                                                                                            \
+    static double name(const StudyOutcome *o, const void *user)                                                      \
+    {                                                                                                                \
+        (void)user;                                                                                                  \
+        return what;                                                                                                 \
+    }
+VALUE(value_f1, o->f1)
+VALUE(value_f1_best, o->f1_best)
+VALUE(value_auc, o->auc)
+VALUE(value_auc_other, o->auc_other)
+VALUE(value_recall, o->recall_at_20)
+VALUE(value_popt, o->popt)
+VALUE(value_loss, exp(o->loss))
+VALUE(value_forgot, o->forgot)
+VALUE(value_seconds, o->seconds)
+VALUE(value_megabytes, o->megabytes)
+
+typedef struct {
+    int language, metric;
+} Written;
+static double value_written(const StudyOutcome *o, const void *user)
+{
+    const Written *w = user;
+    return o->written[w->language][w->metric];
+}
+
+static double accuracy_at_best(const StudyOutcome *o, ProbeTask t)
+{
+    return o->accuracy[t][o->best[t]][SPLIT_TEST];
+}
+
+static double value_probing(const StudyOutcome *o, const void *user) /* mean over the three tasks, in % */
+{
+    (void)user;
+    return 100 * (accuracy_at_best(o, TASK_TYP) + accuracy_at_best(o, TASK_CCM) + accuracy_at_best(o, TASK_LTP)) /
+           TASKS;
+}
+
+/* Mean over seeds at the layer chosen on validation, 95 % over seeds and test rows. */
+static const char *probing_text(Arena *a, const Study *s, const StudyResults *x, StudyJob like, ProbeTask t)
+{
+    const StudyOutcome *out[MOST_SEEDS];
+    const Dataset *d = &s->set[t];
+    const int32_t *guess[MOST_SEEDS];
+    int n = study_cell(out, x, like);
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        int32_t *all = NEW(a, int32_t, d->n);
+        int64_t k = 0;
+        for (int64_t row = 0; row < d->n; row++)
+            if (d->example[row].split == SPLIT_TEST) all[row] = out[i]->guess[t][k++];
+        guess[i] = all;
+        sum += accuracy_at_best(out[i], t);
+    }
+    if (!n) return "n/a";
+    Interval ci = compare_interval(guess, n, d, NULL, SPLIT_TEST, 500, rng_stream(1, "study"));
+    return str_print(a, "%.1f [%.1f, %.1f]", 100 * sum / n, 100 * ci.lo, 100 * ci.hi);
+}
+
+/* ---- tables under way ---- */
+
+typedef struct {
+    Arena *a;
+    const char **cell;
+    int cols, rows, at;
+    const char *head[MOST_COLUMNS];
+} Grid;
+
+static Grid grid_open(Arena *a, int cols, const char *const *head)
+{
+    Grid g = {.a = a, .cols = cols, .cell = NEW(a, const char *, MOST_ROWS *MOST_COLUMNS)};
+    memcpy(g.head, head, sizeof *head * (size_t)cols);
+    return g;
+}
+
+static void put(Grid *g, const char *text)
+{
+    CHECK(g->rows < MOST_ROWS, "a table of more than %d rows", MOST_ROWS);
+    g->cell[g->rows * g->cols + g->at++] = text;
+    if (g->at == g->cols) g->at = 0, g->rows++;
+}
+
+static void grid_close(Grid *g, Run *r, const char *caption)
+{
+    CHECK(!g->at, "a row of %d cells, expected %d", g->at, g->cols);
+    const char **head = NEW(g->a, const char *, g->cols);
+    memcpy(head, g->head, sizeof *head * (size_t)g->cols);
+    if (g->rows) run_table(r, caption, g->cols, head, g->rows, g->cell);
+}
+
+/* ---- probing: tables VI and VII ---- */
+
+typedef struct {
+    const char *row, *method;
+    double accuracy[TASKS];
+} Published;
+static const Published TABLE_VI[] = {
+    {"codebert", "full", {54.0, 50.0, 62.5}},        {"codebert", "lora", {91.0, 50.5, 72.5}},
+    {"codebert", "adapter", {91.0, 56.0, 65.0}},     {"graphcodebert", "full", {78.5, 58.0, 71.5}},
+    {"graphcodebert", "lora", {97.5, 61.5, 71.5}},   {"graphcodebert", "adapter", {94.0, 61.0, 71.0}},
+    {"plbart", "full", {80.0, 62.0, 73.5}},          {"plbart", "lora", {87.5, 55.5, 73.5}},
+    {"plbart", "adapter", {84.5, 63.0, 76.5}},       {"unixcoder", "full", {89.0, 52.5, 65.5}},
+    {"unixcoder", "lora", {95.5, 58.5, 67.5}},       {"unixcoder", "adapter", {93.5, 55.5, 70.5}},
+    {"codet5", "full", {91.5, 70.0, 79.5}},          {"codet5", "lora", {92.5, 64.5, 77.0}},
+    {"codet5", "adapter", {95.5, 72.0, 80.5}},       {"average of five", "full", {78.6, 58.5, 70.5}},
+    {"average of five", "lora", {92.8, 58.1, 72.4}}, {"average of five", "adapter", {91.7, 61.5, 72.7}}};
+static const Published TABLE_VII[] = {
+    {"java", "full", {86.0, 55.5, 77.5}},          {"java", "lora", {84.5, 65.0, 80.0}},
+    {"java", "adapter", {80.5, 59.0, 79.0}},       {"csharp", "full", {88.0, 57.0, 78.0}},
+    {"csharp", "lora", {91.0, 54.5, 77.5}},        {"csharp", "adapter", {83.5, 62.0, 83.5}},
+    {"cpp", "full", {85.5, 57.5, 79.0}},           {"cpp", "lora", {90.0, 58.0, 77.5}},
+    {"cpp", "adapter", {84.0, 68.5, 81.0}},        {"python", "full", {86.0, 51.0, 75.5}},
+    {"python", "lora", {88.5, 58.5, 76.5}},        {"python", "adapter", {81.5, 65.0, 83.5}},
+    {"javascript", "full", {88.5, 54.0, 79.0}},    {"javascript", "lora", {86.5, 60.5, 73.5}},
+    {"javascript", "adapter", {92.0, 63.0, 84.0}}, {"average", "full", {86.8, 55.0, 77.8}},
+    {"average", "lora", {88.1, 59.3, 77.0}},       {"average", "adapter", {84.3, 63.5, 82.2}}};
+
+static void put_published(Grid *g, const Published *p, const char *row, const char *what)
+{
+    put(g, what);
+    put(g, p->method);
+    put(g, str_print(g->a, "published%s%s", *row ? ", " : "", row));
+    for (ProbeTask t = 0; t < TASKS; t++) put(g, str_print(g->a, "%.1f", p->accuracy[t]));
+}
+
+static void put_probing(Grid *g, const Study *s, const StudyResults *x, StudyJob like, const char *what,
+                        const char *method, const char *source)
+{
+    put(g, what), put(g, method), put(g, source);
+    for (ProbeTask t = 0; t < TASKS; t++) put(g, probing_text(g->a, s, x, like, t));
+}
+
+static double floor_accuracy(const Study *s, ProbeTask t, int k)
+{
+    return rule_accuracy(&s->set[t], s->floor[t][k].guess, SPLIT_TEST);
+}
+
+/* The task's rule that validation likes best; the majority where it has none. */
+static int best_rule(const Study *s, ProbeTask t)
+{
+    int best = 0;
+    for (int k = 1; k < s->floors[t] - 1; k++) {
+        double here = rule_accuracy(&s->set[t], s->floor[t][k].guess, SPLIT_VALID);
+        if (here > rule_accuracy(&s->set[t], s->floor[t][best].guess, SPLIT_VALID)) best = k;
+    }
+    return best;
+}
+
+static void put_floors(Grid *g, const Study *s)
+{
+    static const char *const NAME[] = {"majority", "best rule", "bag of words"};
+    for (int f = 0; f < 3; f++) {
+        put(g, "floor"), put(g, NAME[f]), put(g, "");
+        for (ProbeTask t = 0; t < TASKS; t++)
+            put(g, str_print(g->a, "%.1f",
+                             100 * floor_accuracy(s, t,
+                                                  f == 0   ? 0
+                                                  : f == 1 ? best_rule(s, t)
+                                                           : s->floors[t] - 1)));
+    }
+}
+
+static void put_untuned(Grid *g, const Study *s, const StudyResults *x, int b)
+{
+    const char *name = s->base[b].name;
+    put_probing(g, s, x, (StudyJob){.task = STUDY_UNTUNED, .base = b}, name, "untuned", "measured");
+    put_probing(g, s, x, (StudyJob){.task = STUDY_RANDOM, .base = b}, name, "random weights", "measured");
+}
+
+static const char *const PROBING_HEAD[] = {"what", "method", "source", "TYP (%)", "CCM (%)", "LTP (%)"};
+
+static void table_after_jit(Run *r, const Study *s, const StudyResults *x)
+{
+    Grid g = grid_open(run_arena(r), 6, PROBING_HEAD);
+    bool real = *run_text(r, "data") != 0;
+    for (int b = 0; b < s->bases; b++) {
+        for (int h = 0; h < s->heads; h++)
+            for (int m = 0; m < s->methods; m++)
+                put_probing(&g, s, x, (StudyJob){.task = STUDY_JIT, .base = b, .method = m, .head = s->head[h]},
+                            str_print(g.a, "%s, %s", s->base[b].name, JIT_HEAD[s->head[h]]), s->method[m].name,
+                            "measured");
+        put_untuned(&g, s, x, b);
+        for (size_t k = 0; k < sizeof TABLE_VI / sizeof *TABLE_VI; k++)
+            if (!strcmp(TABLE_VI[k].row, s->base[b].name)) put_published(&g, &TABLE_VI[k], "", s->base[b].name);
+    }
+    put_floors(&g, s);
+    for (size_t k = 0; real && k < sizeof TABLE_VI / sizeof *TABLE_VI; k++)
+        if (!strcmp(TABLE_VI[k].row, "average of five")) put_published(&g, &TABLE_VI[k], "", "average of five");
+    grid_close(&g, r,
+               "Probing after tuning on JIT-DP (shape of table VI): test accuracy at the layer chosen on validation, "
+               "mean over seeds, 95 % over seeds and test rows.");
+}
+
+static void table_after_cmg(Run *r, const Study *s, const StudyResults *x)
+{
+    Grid g = grid_open(run_arena(r), 6, PROBING_HEAD);
+    bool real = *run_text(r, "data") != 0;
+    for (int b = 0; b < s->bases; b++) {
+        if (!s->base[b].writes) continue;
+        for (int l = 0; l < s->languages; l++)
+            for (int m = 0; m < s->methods; m++) {
+                const char *name = s->language[l].name;
+                if (s->bases > 1) name = str_print(g.a, "%s, %s", s->base[b].name, name);
+                put_probing(&g, s, x, (StudyJob){.task = STUDY_CMG, .base = b, .method = m, .language = l}, name,
+                            s->method[m].name, "measured");
+            }
+    }
+    if (!g.rows) return;
+    put_floors(&g, s);
+    for (size_t k = 0; real && k < sizeof TABLE_VII / sizeof *TABLE_VII; k++)
+        put_published(&g, &TABLE_VII[k], "CodeT5", TABLE_VII[k].row);
+    grid_close(
+        &g, r,
+        "Probing after tuning on CMG (shape of table VII): test accuracy at the layer chosen on validation, mean "
+        "over seeds, 95 % over seeds and test rows.");
+}
+
+/* ---- the two tasks ---- */
+
+static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool features)
+{
+    Arena run = arena_open(0), step = arena_open(0);
+    const JitSet *test = &s->commits[SPLIT_TEST], *train = &s->commits[SPLIT_TRAIN],
+                 *valid = &s->commits[SPLIT_VALID];
+    FloorPlan plan;
+    Floor *f;
+    floor_plan(&plan, name, features);
+    double *score = NEW(&run, double, test->n), *before = NEW(&run, double, valid->n);
+    int32_t *label = NEW(&run, int32_t, valid->n);
+    TRY(floor_fit(&f, &run, train, &plan));
+    for (int64_t i = 0; i < valid->n; i++) {
+        label[i] = valid->change[i].label;
+        TRY(floor_score(&before[i], f, &step, &valid->change[i]));
+    }
+    for (int64_t i = 0; i < test->n; i++) TRY(floor_score(&score[i], f, &step, &test->change[i]));
+    JitScores x = jit_scores(test, score, 0.5),
+              y = jit_scores(test, score, score_best_threshold(label, before, valid->n, NULL));
+    put(g, "floor"), put(g, !strcmp(name, "la") ? "added lines" : features ? "words, features" : "words");
+    const double v[] = {x.at.f1, y.at.f1, x.at.auc, x.effort.recall_at_20, x.effort.popt};
+    for (int k = 0; k < 5; k++) put(g, str_print(g->a, "%.3f", v[k]));
+    arena_close(&step);
+    arena_close(&run);
+    return OK;
+}
+
+static Status table_jit(Run *r, const Study *s, const StudyResults *x)
+{
+    static const char *const HEAD[] = {"model, head",           "method", "F1", "F1, best threshold", "AUC",
+                                       "recall at 20 % effort", "Popt"};
+    static Value *const VALUES[] = {value_f1, value_f1_best, value_auc, value_recall, value_popt};
+    Grid g = grid_open(run_arena(r), 7, HEAD);
+    for (int b = 0; b < s->bases; b++)
+        for (int h = 0; h < s->heads; h++)
+            for (int m = 0; m < s->methods; m++) {
+                StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[h]};
+                put(&g, str_print(g.a, "%s, %s", s->base[b].name, JIT_HEAD[like.head])), put(&g, s->method[m].name);
+                for (int k = 0; k < 5; k++) put(&g, cell(g.a, x, like, VALUES[k], NULL, 1, 3));
+            }
+    TRY(put_jit_floor(&g, s, "words", true));
+    TRY(put_jit_floor(&g, s, "words", false));
+    TRY(put_jit_floor(&g, s, "la", true));
+    JitScores random = jit_random(&s->commits[SPLIT_TEST], 1);
+    put(&g, "floor"), put(&g, "random scores");
+    const double v[] = {random.at.f1, NAN, random.at.auc, random.effort.recall_at_20, random.effort.popt};
+    for (int k = 0; k < 5; k++) put(&g, isfinite(v[k]) ? str_print(g.a, "%.3f", v[k]) : "n/a");
+    grid_close(
+        &g, r,
+        str_print(g.a,
+                  "JIT-DP on %lld test commits, %lld of them defective; trained on %lld; mean [95 %% over seeds].",
+                  (long long)s->commits[SPLIT_TEST].n, (long long)s->commits[SPLIT_TEST].positives,
+                  (long long)s->commits[SPLIT_TRAIN].n));
+    return OK;
+}
+
+static Status put_cmg_floor(Grid *g, const StudyLanguage *l, bool nearest)
+{
+    Arena a = arena_open(0);
+    int64_t n = l->n[SPLIT_TEST], *index = NEW(&a, int64_t, n);
+    Bytes *message = NEW(&a, Bytes, n);
+    MessageRows rows;
+    double v[MESSAGE_METRICS];
+    if (nearest) TRY(cmg_nearest(index, &a, l->n[SPLIT_TRAIN], l->change[SPLIT_TRAIN], n, l->change[SPLIT_TEST]));
+    int64_t common = nearest ? 0 : cmg_commonest(l->n[SPLIT_TRAIN], l->change[SPLIT_TRAIN]);
+    for (int64_t i = 0; i < n; i++) {
+        const char *text = l->change[SPLIT_TRAIN][nearest ? index[i] : common].message;
+        message[i] = (Bytes){(char *)(uintptr_t)text, strlen(text)};
+        index[i] = i;
+    }
+    messages_score(&rows, &a, n, message, l->reference, NULL, NULL);
+    messages_stats(v, index, n, &rows);
+    put(g, l->name), put(g, nearest ? "nearest (NNGen)" : "commonest message"), put(g, "n/a");
+    static const int METRIC[] = {B_NORM, ROUGE_L, METEOR_NLTK, EXACT};
+    for (int k = 0; k < 4; k++) put(g, str_print(g->a, "%.2f", v[METRIC[k]]));
+    arena_close(&a);
+    return OK;
+}
+
+static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
+{
+    static const char *const HEAD[] = {"language",      "method",   "perplexity (validation)", "B-Norm", "ROUGE-L",
+                                       "METEOR (nltk)", "exact (%)"};
+    static const int METRIC[] = {B_NORM, ROUGE_L, METEOR_NLTK, EXACT};
+    Grid g = grid_open(run_arena(r), 7, HEAD);
+    for (int b = 0; b < s->bases; b++)
+        for (int l = 0; l < s->languages && s->base[b].writes; l++)
+            for (int m = 0; m < s->methods; m++) {
+                StudyJob like = {.task = STUDY_CMG, .base = b, .method = m, .language = l};
+                const char *name = s->language[l].name;
+                put(&g, s->bases > 1 ? str_print(g.a, "%s, %s", s->base[b].name, name) : name);
+                put(&g, s->method[m].name), put(&g, cell(g.a, x, like, value_loss, NULL, 1, 1));
+                for (int k = 0; k < 4; k++)
+                    put(&g, cell(g.a, x, like, value_written, &(Written){l, METRIC[k]}, 1, 2));
+            }
+    if (!g.rows) return OK;
+    for (int l = 0; l < s->languages; l++)
+        for (int k = 0; k < 2; k++) TRY(put_cmg_floor(&g, &s->language[l], !k));
+    grid_close(&g, r,
+               str_print(g.a,
+                         "CMG on %lld test changes a language, greedy, %lld tokens at most; mean [95 %% over seeds].",
+                         (long long)s->language[0].n[SPLIT_TEST], (long long)run_int(r, "message-tokens")));
+    return OK;
+}
+
+/* ---- cost, few examples, away ---- */
+
+static void table_cost(Run *r, const Study *s, const StudyResults *x)
+{
+    static const char *const HEAD[] = {"model, task",
+                                       "method",
+                                       "numbers trained",
+                                       "of all (%)",
+                                       "CPU s a step",
+                                       "peak MB",
+                                       "loss on pretraining text (nats)"};
+    Grid g = grid_open(run_arena(r), 7, HEAD);
+    for (int b = 0; b < s->bases; b++)
+        for (StudyTask t = STUDY_JIT; t <= STUDY_RANDOM; t++) {
+            bool tuned = t == STUDY_JIT || t == STUDY_CMG;
+            for (int m = 0; m < (tuned ? s->methods : 1); m++) {
+                const StudyOutcome *out[MOST_SEEDS];
+                StudyJob like = {.task = t, .base = b, .method = m, .head = s->head[s->heads - 1]};
+                if (!study_cell(out, x, like)) continue;
+                put(&g, !tuned ? s->base[b].name
+                               : str_print(g.a, "%s, %s", s->base[b].name, t == STUDY_JIT ? "JIT-DP" : "CMG"));
+                put(&g, tuned ? s->method[m].name : t == STUDY_UNTUNED ? "untuned" : "random weights");
+                put(&g, tuned ? str_print(g.a, "%lld", (long long)out[0]->trained) : "");
+                put(&g, tuned ? str_print(g.a, "%.2f", 100 * (double)out[0]->trained / (double)out[0]->all) : "");
+                put(&g, tuned ? cell(g.a, x, like, value_seconds, NULL, 1, 3) : "");
+                put(&g, tuned ? cell(g.a, x, like, value_megabytes, NULL, 1, 0) : "");
+                put(&g, cell(g.a, x, like, value_forgot, NULL, 1, 3));
+            }
+        }
+    grid_close(
+        &g, r,
+        "Cost of tuning (batches as set, one core, processor time), and what is forgotten: the denoising loss on "
+        "pretraining text that was kept apart, after tuning and before it.");
+}
+
+static void table_few(Run *r, const Study *s, const StudyResults *x)
+{
+    static const char *const HEAD[] = {"model, examples", "method", "JIT-DP AUC", "CMG B-Norm"};
+    double size[RUN_LIST + 1];
+    int sizes = run_list(r, "sizes", size);
+    Grid g = grid_open(run_arena(r), 4, HEAD);
+    size[sizes++] = 0;
+    for (int b = 0; b < s->bases; b++)
+        for (int k = 0; k < sizes; k++)
+            for (int m = 0; m < s->methods; m++) {
+                StudyJob jit = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[s->heads - 1]}, cmg = jit;
+                jit.size = cmg.size = (int64_t)size[k], cmg.task = STUDY_CMG;
+                put(&g,
+                    str_print(g.a, "%s, %s", s->base[b].name, size[k] > 0 ? str_print(g.a, "%g", size[k]) : "all"));
+                put(&g, s->method[m].name), put(&g, cell(g.a, x, jit, value_auc, NULL, 1, 3));
+                put(&g, cell(g.a, x, cmg, value_written, &(Written){0, B_NORM}, 1, 2));
+            }
+    grid_close(&g, r,
+               str_print(g.a, "Few training examples: JIT-DP (%s head) and CMG (%s); mean [95 %% over seeds].",
+                         JIT_HEAD[s->head[s->heads - 1]], s->language[0].name));
+}
+
+/* B-Norm on the other languages, mean over them and over the languages trained on; of a seed's runs. */
+static double elsewhere(const Study *s, const StudyResults *x, int b, int m, int seed, bool own)
+{
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < x->n; i++) {
+        const StudyJob *j = &x->job[i];
+        if (j->task != STUDY_CMG || j->base != b || j->method != m || j->seed != seed || j->size) continue;
+        for (int l = 0; l < s->languages; l++)
+            if ((l == j->language) == own) sum += x->out[i].written[l][B_NORM], n++;
+    }
+    return sum / n;
+}
+
+static void table_away(Run *r, const Study *s, const StudyResults *x)
+{
+    static const char *const HEAD[] = {
+        "model",          "method", "JIT-DP AUC, all projects seen", "others' only", "CMG B-Norm, own language",
+        "other languages"};
+    Grid g = grid_open(run_arena(r), 6, HEAD);
+    for (int b = 0; b < s->bases; b++)
+        for (int m = 0; m < s->methods; m++) {
+            StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[s->heads - 1]};
+            put(&g, s->base[b].name), put(&g, s->method[m].name);
+            put(&g, cell(g.a, x, like, value_auc_other, NULL, 1, 3));
+            like.away = true;
+            put(&g, cell(g.a, x, like, value_auc_other, NULL, 1, 3));
+            for (int own = 1; own >= 0; own--) {
+                double v[MOST_SEEDS];
+                bool there = s->base[b].writes && (own || s->languages > 1);
+                for (int i = 0; i < s->seeds && i < MOST_SEEDS; i++) v[i] = elsewhere(s, x, b, m, i, own);
+                put(&g, there ? mean_text(g.a, v, s->seeds < MOST_SEEDS ? s->seeds : MOST_SEEDS, 1, 2) : "n/a");
+            }
+        }
+    grid_close(&g, r,
+               "Away from home: AUC on the test commits of half of the projects, trained on all projects or on the "
+               "other half alone; B-Norm on the language trained on and, mean, on the others.");
+}
+
+/* ---- tests between methods, and the verdict ---- */
+
+typedef struct {
+    Run *r;
+    const Study *s;
+    const StudyResults *x;
+    Buf said[4];
+    int below[4], above[4], pairs[4]; /* of tests at 5 %, by finding */
+} Findings;
+
+/* One value a seed, as a metric; the name. */
+static const char *metric(Findings *f, const char *what, int b, int m, const double *v)
+{
+    Arena *a = run_arena(f->r);
+    const char *name = str_print(a, "%s, %s%s%s", what, f->s->bases > 1 ? f->s->base[b].name : "",
+                                 f->s->bases > 1 ? ", " : "", f->s->method[m].name);
+    for (int i = 0; i < f->s->seeds; i++) run_metric(f->r, name, i, v[i]);
+    return name;
+}
+
+static double mean_of(const double *v, int n)
+{
+    return stats_summary(v, n).mean;
+}
+
+typedef double SeedValue(const Findings *, StudyJob like, const void *user); /* like.seed counts */
+
+static double of_job(const Findings *f, StudyJob like, Value *value, const void *user)
+{
+    for (int i = 0; i < f->x->n; i++) {
+        const StudyJob *j = &f->x->job[i];
+        if (j->task == like.task && j->base == like.base && j->method == like.method && j->seed == like.seed &&
+            j->head == like.head && j->language == like.language && j->size == like.size && j->away == like.away)
+            return value(&f->x->out[i], user);
+    }
+    return NAN;
+}
+
+static double over_languages(const Findings *f, StudyJob like, Value *value)
+{
+    double sum = 0;
+    for (like.language = 0; like.language < f->s->languages; like.language++)
+        sum += of_job(f, like, value, &(Written){like.language, B_NORM});
+    return sum / f->s->languages;
+}
+
+/* Every method against full fine-tuning, paired by seed. */
+static void contrast(Findings *f, int finding, const char *what, int b, StudyJob like, Value *value, bool languages,
+                     const void *user)
+{
+    const Study *s = f->s;
+    double *v[MOST_METHODS];
+    const char *name[MOST_METHODS];
+    int full = -1;
+    like.base = b;
+    for (int m = 0; m < s->methods; m++) {
+        v[m] = NEW(run_arena(f->r), double, s->seeds);
+        like.method = m;
+        for (like.seed = 0; like.seed < s->seeds; like.seed++)
+            v[m][like.seed] = languages ? over_languages(f, like, value) : of_job(f, like, value, user);
+        name[m] = metric(f, what, b, m, v[m]);
+        if (!strcmp(s->method[m].name, "full")) full = m;
+    }
+    Buf *said = &f->said[finding];
+    for (int m = 0; m < s->methods && full >= 0; m++) {
+        if (m == full) continue;
+        double p = run_compare(f->r, name[m], name[full]), d = mean_of(v[m], s->seeds) - mean_of(v[full], s->seeds);
+        f->pairs[finding]++;
+        f->below[finding] += d < 0 && p < 0.05;
+        f->above[finding] += d > 0 && p < 0.05;
+        buf_print(said, "%s%s %s %+.3g (p %.2g)", said->len ? "; " : "", what, s->method[m].name, d, p);
+    }
+}
+
+static void all_contrasts(Findings *f)
+{
+    const Study *s = f->s;
+    double size[RUN_LIST];
+    run_list(f->r, "sizes", size);
+    JitHead last = s->head[s->heads - 1];
+    StudyJob jit = {.task = STUDY_JIT, .head = last}, cmg = {.task = STUDY_CMG};
+    for (int b = 0; b < s->bases; b++) {
+        bool writes = s->base[b].writes;
+        for (int h = 0; h < s->heads; h++)
+            contrast(f, 0, str_print(run_arena(f->r), "AUC, %s", JIT_HEAD[s->head[h]]), b,
+                     (StudyJob){.task = STUDY_JIT, .head = s->head[h]}, value_auc, false, NULL);
+        if (writes) contrast(f, 1, "B-Norm", b, cmg, value_written, true, NULL);
+        StudyJob few = jit, away = jit, few_pairs = cmg;
+        few.size = few_pairs.size = (int64_t)size[0], away.away = true;
+        contrast(f, 2, str_print(run_arena(f->r), "AUC, %g commits", size[0]), b, few, value_auc, false, NULL);
+        if (writes)
+            contrast(f, 2, str_print(run_arena(f->r), "B-Norm, %g pairs", size[0]), b, few_pairs, value_written,
+                     false, &(Written){0, B_NORM});
+        contrast(f, 2, "AUC, other projects", b, away, value_auc_other, false, NULL);
+        contrast(f, 3, "probing after JIT-DP (%)", b, jit, value_probing, false, NULL);
+        if (writes) contrast(f, 3, "probing after CMG (%)", b, cmg, value_probing, true, NULL);
+    }
+}
+
+/* Do the features help?  Mean over methods of AUC with them less AUC without, paired by seed. */
+static void note_features(Findings *f)
+{
+    const Study *s = f->s;
+    if (s->heads < 2) return;
+    for (int b = 0; b < s->bases; b++) {
+        double *with = NEW(run_arena(f->r), double, s->seeds), *without = NEW(run_arena(f->r), double, s->seeds);
+        for (int i = 0; i < s->seeds; i++)
+            for (int m = 0; m < s->methods; m++) {
+                StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .seed = i, .head = JIT_CONCAT};
+                with[i] += of_job(f, like, value_auc, NULL) / s->methods;
+                like.head = JIT_SINGLE;
+                without[i] += of_job(f, like, value_auc, NULL) / s->methods;
+            }
+        Paired p = stats_paired(with, without, s->seeds);
+        run_note(f->r,
+                 "Expert features, %s: AUC %.3f with, %.3f without (mean over methods; difference %+.3f, p %.2g).",
+                 s->base[b].name, mean_of(with, s->seeds), mean_of(without, s->seeds), p.difference, p.p);
+    }
+}
+
+/* Cells of the probing tables above the task's best rule. */
+static int above_rule(const Study *s, const StudyResults *x, int *cells)
+{
+    int above = 0;
+    *cells = 0;
+    for (int i = 0; i < x->n; i++) {
+        const StudyJob *j = &x->job[i];
+        if ((j->task != STUDY_JIT && j->task != STUDY_CMG) || j->size || j->away) continue;
+        for (ProbeTask t = 0; t < TASKS; t++) {
+            above += accuracy_at_best(&x->out[i], t) > floor_accuracy(s, t, best_rule(s, t));
+            ++*cells;
+        }
+    }
+    return above;
+}
+
+static void judge(Findings *f)
+{
+    static const char *const SAYS[] = {
+        "Finding 1 (defects, against full fine-tuning)", "Finding 2 (messages, against full fine-tuning)",
+        "Finding 4 (few examples, away from home)", "Probing (mean of the three tasks)"};
+    bool holds = true, fails = false;
+    int cells, above = above_rule(f->s, f->x, &cells);
+    for (int k = 0; k < 4; k++) {
+        if (!f->pairs[k]) continue;
+        run_note(f->r, "%s: %s.", SAYS[k], f->said[k].text);
+        holds &= k < 2 ? !f->below[k] : f->above[k] == f->pairs[k];
+        fails |= f->below[k] > 0;
+    }
+    run_note(f->r, "p is the paired t test's over %d seeds, not corrected for the number of comparisons.",
+             f->s->seeds);
+    run_verdict(
+        f->r,
+        fails   ? FAILS
+        : holds ? HOLDS
+                : INCONCLUSIVE,
+        "against full fine-tuning, tests at 5 %% find methods below, above, of how many: defects %d, %d, %d; "
+        "messages %d, %d, %d; few examples and away %d, %d, %d; probing %d, %d, %d.  %d of %d probed cells are "
+        "above the task's best rule.",
+        f->below[0], f->above[0], f->pairs[0], f->below[1], f->above[1], f->pairs[1], f->below[2], f->above[2],
+        f->pairs[2], f->below[3], f->above[3], f->pairs[3], above, cells);
+}
+
+Status study_tables(Run *r, const Study *s, const StudyResults *x)
+{
+    Findings f = {.r = r, .s = s, .x = x};
+    for (int k = 0; k < 4; k++) f.said[k] = buf_open(run_arena(r));
+    table_after_jit(r, s, x);
+    table_after_cmg(r, s, x);
+    TRY(table_jit(r, s, x));
+    TRY(table_cmg(r, s, x));
+    table_cost(r, s, x);
+    table_few(r, s, x);
+    table_away(r, s, x);
+    all_contrasts(&f);
+    note_features(&f);
+    if (s->absent) run_note(r, "Not in %s, and not run: %s.", run_text(r, "models"), s->absent);
+    for (int b = 0; b < s->bases; b++)
+        if (!s->base[b].writes) run_note(r, "%s has no decoder; CMG is not run with it.", s->base[b].name);
+    judge(&f);
+    return OK;
+}

@@ -1,0 +1,350 @@
+/* One job: a fresh copy of a base, a method, a task, a seed.  It is tuned, tested, frozen and probed. */
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "probes/study.h"
+#include "tasks/classifier.h"
+#include "tasks/features.h"
+#include "train/evaluate.h"
+#include "train/fit.h"
+
+typedef struct {
+    Run *r;
+    const Study *s;
+    const StudyJob *job;
+    const StudyBase *base;
+    StudyOutcome *out;
+    Arena run, step;
+    uint64_t seed;
+    Model *m;
+    Hooks *hooks;
+    JitModel jit, valid;
+    JitSet commits; /* to train on */
+    Examples train;
+    Trainer *trainer;
+    Batcher *feed, *valid_feed;
+    Kept kept;
+    double *score;        /* of the validation commits */
+    double began, paused; /* processor time when training began; spent on evaluation since */
+} Work;
+
+static double cpu(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static double peak_megabytes(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_maxrss / 1024;
+}
+
+/* ---- what is trained on ---- */
+
+/* A sample of the commits: as many of each class as their share says, at least one of each. */
+static int64_t choose_commits(int32_t *index, const Work *w)
+{
+    const JitSet *all = &w->s->commits[SPLIT_TRAIN];
+    int64_t n[2] = {0}, kept = 0, want[2], total = 0;
+    for (int64_t i = 0; i < all->n; i++) {
+        if (w->job->away && !w->s->home[i]) continue;
+        index[kept++] = (int32_t)i;
+        n[all->change[i].label == 1]++;
+    }
+    if (!w->job->size || w->job->size >= kept) return kept;
+    want[1] = llround((double)w->job->size * (double)n[1] / (double)kept);
+    if (want[1] < 1) want[1] = 1;
+    want[0] = w->job->size - want[1];
+    rng_shuffle(rng_stream(w->seed, "sample"), kept, index);
+    for (int64_t i = 0; i < kept; i++) {
+        int label = all->change[index[i]].label == 1;
+        if (want[label]-- > 0) index[total++] = index[i];
+    }
+    return total;
+}
+
+static void take_commits(Work *w)
+{
+    const JitSet *all = &w->s->commits[SPLIT_TRAIN];
+    const Examples *tokens = &w->base->commits[SPLIT_TRAIN];
+    int32_t *index = NEW(&w->run, int32_t, all->n);
+    int64_t n = choose_commits(index, w);
+    const int32_t **ids = NEW(&w->run, const int32_t *, n);
+    int32_t *len = NEW(&w->run, int32_t, n);
+    w->commits = (JitSet){.n = n, .change = NEW(&w->run, CodeChange, n)};
+    for (int64_t i = 0; i < n; i++) {
+        w->commits.change[i] = all->change[index[i]];
+        ids[i] = tokens->ids[index[i]], len[i] = tokens->len[index[i]];
+    }
+    jit_count(&w->commits);
+    w->train = (Examples){.n = n, .ids = ids, .len = len};
+}
+
+static void take_pairs(Work *w)
+{
+    const Examples *all = &w->base->pairs[w->job->language][SPLIT_TRAIN];
+    int64_t n = w->job->size && w->job->size < all->n ? w->job->size : all->n;
+    int32_t *index = NEW(&w->run, int32_t, all->n);
+    for (int64_t i = 0; i < all->n; i++) index[i] = (int32_t)i;
+    rng_shuffle(rng_stream(w->seed, "sample"), all->n, index);
+    Examples x = {.n = n};
+    const int32_t **ids = NEW(&w->run, const int32_t *, n), **src = NEW(&w->run, const int32_t *, n),
+                  **target = NEW(&w->run, const int32_t *, n);
+    int32_t *len = NEW(&w->run, int32_t, n), *src_len = NEW(&w->run, int32_t, n);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = index[i];
+        ids[i] = all->ids[k], src[i] = all->src[k], target[i] = all->target[k];
+        len[i] = all->len[k], src_len[i] = all->src_len[k];
+    }
+    x.ids = ids, x.src = src, x.target = target, x.len = len, x.src_len = src_len;
+    w->train = x;
+}
+
+/* ---- tuning ---- */
+
+static Status attach(Work *w)
+{
+    const StudyMethod *how = &w->s->method[w->job->method];
+    bool jit = w->job->task == STUDY_JIT;
+    PeftConfig c = {0};
+    how->peft->defaults(&c, &w->m->config);
+    TRY(peft_set(&c, &w->run, how->options));
+    if (jit) jit_model_open(&w->jit, w->m, w->job->head);
+    if (jit && w->m->encoder && w->m->arch->encode) c.on[PART_DECODER] = c.on[PART_CROSS] = false;
+    TRY(peft_attach(how->peft, w->m, w->hooks, &c));
+    if (jit && w->m->arch->encode) /* the encoder alone runs */
+        for (int i = 0; i < params_n(w->m->params); i++) {
+            Param *p = params_at(w->m->params, i);
+            if (str_glob("decoder.*|lm_head*", p->name)) p->trainable = false;
+        }
+    w->out->all = params_count(w->m->params, NULL, false);
+    w->out->trained = params_count(w->m->params, NULL, true);
+    return OK;
+}
+
+static Status judge_commits(double *score, double *tie, Arena *step, void *user)
+{
+    Work *w = user;
+    double began = cpu();
+    TRY(jit_predict(w->score, &w->valid, w->hooks, step, NULL, NULL));
+    JitScores x = jit_scores(&w->s->commits[SPLIT_VALID], w->score, 0.5);
+    *score = x.at.auc, *tie = x.at.f1;
+    w->paused += cpu() - began;
+    return OK;
+}
+
+static Status judge_messages(double *score, double *tie, Arena *step, void *user)
+{
+    Work *w = user;
+    double began = cpu();
+    Evaluation e;
+    evaluate(w->m, w->hooks, w->valid_feed, step, &e);
+    *score = -e.loss, *tie = 0;
+    w->paused += cpu() - began;
+    return OK;
+}
+
+static Status keep(void *user)
+{
+    kept_take(&((Work *)user)->kept);
+    return OK;
+}
+
+static bool told_step(int64_t step, double loss, void *user)
+{
+    Work *w = user;
+    run_progress(w->r, "tuning", step, w->trainer->config.total, loss);
+    return !run_stopped();
+}
+
+static Status prepare_commits(Work *w, TrainConfig *c)
+{
+    const StudyBase *b = w->base;
+    take_commits(w);
+    JitScale *scale = NEW(&w->run, JitScale, 1);
+    *scale = jit_scale(&w->commits, false);
+    w->score = NEW(&w->run, double, w->s->commits[SPLIT_VALID].n);
+    jit_model_show(&w->jit, &w->run, &w->commits, &w->train, scale);
+    w->valid = w->jit;
+    jit_model_show(&w->valid, &w->run, &w->s->commits[SPLIT_VALID], &b->commits[SPLIT_VALID], scale);
+    c->loss = jit_loss, c->user = &w->jit;
+    return OK;
+}
+
+static Status prepare_pairs(Work *w)
+{
+    take_pairs(w);
+    const BatchPlan plan = {.tokens = 4096, .pad = w->base->config.pad};
+    return batcher_open(&w->valid_feed, &w->run, &w->base->pairs[w->job->language][SPLIT_VALID], &plan);
+}
+
+static Status tune(Work *w)
+{
+    bool jit = w->job->task == STUDY_JIT;
+    TrainConfig c = train_defaults();
+    TRY(attach(w));
+    TRY(jit ? prepare_commits(w, &c) : prepare_pairs(w));
+    int64_t batch = run_int(w->r, "batch"), epochs = run_int(w->r, jit ? "epochs" : "epochs-messages"),
+            per_epoch = (w->train.n + batch - 1) / batch;
+    c.total = epochs * per_epoch;
+    if (c.total < run_int(w->r, "least-steps")) c.total = run_int(w->r, "least-steps");
+    c.lr = run_real(w->r, w->s->method[w->job->method].rate) * w->job->scale;
+    c.schedule = SCHEDULE_LINEAR, c.seed = w->seed;
+    const BatchPlan plan = {.rows = batch, .shuffle = true, .seed = w->seed, .pad = w->base->config.pad};
+    TRY(batcher_open(&w->feed, &w->run, &w->train, &plan));
+    TRY(trainer_open(&w->trainer, &w->run, w->m, w->hooks, &c));
+    w->kept = kept_open(&w->run, w->m->params);
+    int64_t evaluations = run_int(w->r, "evaluations");
+    const FitPlan fit = {.every = c.total > evaluations ? c.total / evaluations : 1,
+                         .evaluate = jit ? judge_commits : judge_messages,
+                         .better = keep,
+                         .each = told_step,
+                         .user = w};
+    FitStand stand = fit_begin();
+    w->began = cpu();
+    Status status = fit_run(w->trainer, w->feed, &fit, &stand);
+    if (status == E_NUMERIC) { /* a rate that is too high is a result, like any other */
+        err_clear();
+        status = OK;
+    }
+    TRY(status);
+    w->out->seconds = (cpu() - w->began - w->paused) / (double)w->trainer->step;
+    w->out->steps = w->trainer->step, w->out->examples = w->train.n;
+    w->out->valid = stand.score;
+    if (stand.evaluations) kept_restore(&w->kept);
+    return OK;
+}
+
+/* ---- testing ---- */
+
+static Status test_commits(Work *w)
+{
+    StudyOutcome *out = w->out;
+    const JitSet *valid = &w->s->commits[SPLIT_VALID], *test = &w->s->commits[SPLIT_TEST];
+    JitModel j = w->jit;
+    JitScale scale = jit_scale(&w->commits, false);
+    double *score = NEW(&w->run, double, test->n), *some = NEW(&w->run, double, test->n);
+    int32_t *label = NEW(&w->run, int32_t, test->n > valid->n ? test->n : valid->n);
+    TRY(jit_predict(w->score, &w->valid, w->hooks, &w->step, NULL, NULL));
+    for (int64_t i = 0; i < valid->n; i++) label[i] = valid->change[i].label;
+    double at = score_best_threshold(label, w->score, valid->n, NULL);
+    jit_model_show(&j, &w->run, test, &w->base->commits[SPLIT_TEST], &scale);
+    TRY(jit_predict(score, &j, w->hooks, &w->step, NULL, NULL));
+    JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, at);
+    out->f1 = x.at.f1, out->f1_best = y.at.f1, out->auc = x.at.auc;
+    out->recall_at_20 = x.effort.recall_at_20, out->popt = x.effort.popt;
+    int64_t n = 0;
+    for (int64_t i = 0; i < test->n; i++)
+        if (w->s->other[i]) label[n] = test->change[i].label, some[n++] = score[i];
+    out->auc_other = score_auc(label, some, n);
+    return OK;
+}
+
+static bool told_row(int64_t done, void *user)
+{
+    Work *w = user;
+    run_progress(w->r, "writing", done, w->s->language[0].n[SPLIT_TEST], (double)NAN);
+    return !run_stopped();
+}
+
+static Status test_messages(Work *w)
+{
+    w->out->loss = -w->out->valid;
+    GenerateConfig how = generate_defaults(w->m, w->base->cmg.target);
+    for (int l = 0; l < w->s->languages; l++) {
+        const StudyLanguage *lang = &w->s->language[l];
+        int64_t n = lang->n[SPLIT_TEST], *index = NEW(&w->run, int64_t, n);
+        Bytes *message = NEW(&w->run, Bytes, n);
+        MessageRows rows;
+        TRY(cmg_write(message, &w->run, &w->step, w->m, w->hooks, &w->base->text, &w->base->pairs[l][SPLIT_TEST],
+                      &how, told_row, w));
+        for (int64_t i = 0; i < n; i++) index[i] = i;
+        messages_score(&rows, &w->run, n, message, lang->reference, NULL, NULL);
+        messages_stats(w->out->written[l], index, n, &rows);
+    }
+    return OK;
+}
+
+/* ---- probing ---- */
+
+static FeaturePooling pooling(const Run *r)
+{
+    for (int k = 0; k < FEATURE_POOLINGS; k++)
+        if (!strcmp(run_text(r, "pooling"), FEATURE_POOLING[k])) return (FeaturePooling)k;
+    return FEATURE_MEAN;
+}
+
+static bool told_features(int64_t done, void *user)
+{
+    Work *w = user;
+    run_progress(w->r, "features", done, w->s->set[0].n, (double)NAN);
+    return !run_stopped();
+}
+
+static Status probe_task(Work *w, ProbeTask t)
+{
+    const Dataset *d = &w->s->set[t];
+    StudyOutcome *out = w->out;
+    Arena a = arena_open(0);
+    Features f;
+    Status status =
+        features_extract(&f, &a, &w->step, w->m, w->hooks, &w->base->rows[t], pooling(w->r), told_features, w);
+    for (int l = 0; !status && l < w->base->layers; l++) {
+        ArenaMark mark = arena_mark(&a);
+        ProbeResult p;
+        if (run_stopped()) status = run_interrupted();
+        if (!status) status = probe_fit(&p, &a, f.layers ? f.layer[l] : f.decoder[l], d, NULL, NULL);
+        if (status) break;
+        memcpy(out->accuracy[t][l], p.accuracy, sizeof p.accuracy);
+        if (!l || p.accuracy[SPLIT_VALID] > out->accuracy[t][out->best[t]][SPLIT_VALID]) {
+            int64_t n = 0;
+            out->best[t] = l;
+            for (int64_t i = 0; i < d->n; i++)
+                if (d->example[i].split == SPLIT_TEST) out->guess[t][n++] = (uint8_t)p.predicted[i];
+        }
+        arena_drop(&a, mark);
+    }
+    arena_close(&a);
+    return status;
+}
+
+static Status work(Work *w)
+{
+    const StudyJob *job = w->job;
+    const StudyBase *b = w->base;
+    double megabytes = peak_megabytes();
+    w->hooks = hooks_new(&w->run);
+    TRY(job->task == STUDY_RANDOM ? model_open(&w->m, &w->run, &b->config, F32, w->seed)
+                                  : model_load_as(&w->m, &w->run, b->dir, &(LoadOptions){.seed = w->seed}));
+    bool tuned = job->task == STUDY_JIT || job->task == STUDY_CMG;
+    if (tuned) {
+        TRY(tune(w));
+        w->out->megabytes = peak_megabytes() - megabytes;
+        if (job->rate_only) return OK;
+        TRY(job->task == STUDY_JIT ? test_commits(w) : test_messages(w));
+        if (job->size || job->away) return OK;
+    }
+    w->out->forgot = study_denoising_loss(b, w->m, w->hooks, &w->step);
+    for (ProbeTask t = 0; t < TASKS; t++) TRY(probe_task(w, t));
+    return OK;
+}
+
+Status study_job(Run *r, int i, void *result, void *user)
+{
+    const StudyJobs *jobs = user;
+    const StudyJob *job = &jobs->job[i];
+    Work w = {.r = r, .s = jobs->study, .job = job, .base = &jobs->study->base[job->base], .out = result};
+    w.run = arena_open(0);
+    w.step = arena_open((size_t)1 << 36);
+    w.seed = run_seed(r, job->seed);
+    w.out->forgot = NAN;
+    Status status = work(&w);
+    arena_close(&w.step);
+    arena_close(&w.run);
+    return status;
+}
