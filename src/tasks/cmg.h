@@ -6,9 +6,9 @@
  *   <keep> path <keep> line <del> line <add> line ...
  *
  * with at most `source` tokens, the end cut; white space in a line is collapsed.  The decoder writes the subject (the
- * message up to its first newline), at most `target` tokens with its frame.  The marks are vocabulary entries of their
- * own where the tokenizer has them ("<add>") or where the model's token table has room behind the tokenizer's ids,
- * else they are text.
+ * message up to its first newline), at most `target` tokens with its frame.  The marks are vocabulary entries of
+ * their own where the tokenizer has them ("<add>") or where the model's token table has room behind the tokenizer's
+ * ids, else they are text.
  *
  *   CmgPlan plan = cmg_plan(model, &tokenizer);
  *   TRY(cmg_tokens(&x, &run, n, change, model, &tokenizer, &plan));   examples for the trainer and for evaluate()
@@ -47,8 +47,8 @@ Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *, const Hooks *
 
 /* ---- floors, which need no network */
 
-/* NNGen (Liu et al., ASE 2018): of the five training changes nearest by the cosine of their word counts, the one whose
- * diff has the highest BLEU-4 with the test change's (smoothed as in B-Norm: plain BLEU-4 is mostly 0 here); its
+/* NNGen (Liu et al., ASE 2018): of the five training changes nearest by the cosine of their word counts, the one
+ * whose diff has the highest BLEU-4 with the test change's (smoothed as in B-Norm: plain BLEU-4 is mostly 0 here); its
  * message is the guess.  nearest (m): an index into train. */
 Status cmg_nearest(int64_t *nearest, Arena *, int64_t n, const CodeChange *train, int64_t m, const CodeChange *test);
 /* The index of a training change with the most frequent subject, letter case apart, the first of equals. */

@@ -227,8 +227,8 @@ static void floors_choose_by_hand(void **state)
     assert_int_equal(cmg_commonest(5, train), 1);
 }
 
-/* The figures are of another program, which cut the diffs into words in its own way: retrieval agrees to a quarter of a point, and
- * one message for all exactly. */
+/* The figures are of another program, which cut the diffs into words in its own way: retrieval agrees to a quarter of
+ * a point, and one message for all exactly. */
 static void floors_reach_the_known_figures(void **state)
 {
     (void)state;
