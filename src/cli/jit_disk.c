@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/jit.h"
+#include "tasks/sequence.h"
 
 Status predictor_method(const char **name, const Peft **method)
 {
@@ -207,13 +208,8 @@ static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *
 
 Status predictor_tokens(Examples *out, const Predictor *p, Arena *a, const JitSet *s)
 {
-    int vocab = p->net->config.vocab;
     TRY(jit_tokens(out, a, s, &p->text, &p->plan));
-    for (int64_t i = 0; i < s->n; i++)
-        for (int32_t k = 0; k < out->len[i]; k++)
-            if (out->ids[i][k] < 0 || out->ids[i][k] >= vocab)
-                return fail(E_MISMATCH, "%s: gives token %d, but the model's table has %d rows", p->tokenizer,
-                            out->ids[i][k], vocab);
+    for (int64_t i = 0; i < s->n; i++) TRY(sequence_fits(out->ids[i], out->len[i], p->net->config.vocab));
     return OK;
 }
 

@@ -260,6 +260,34 @@ Status changes_next(ChangeReader *in, Arena *a, CodeChange *out, bool *more)
     return status;
 }
 
+static Status read_all(CodeChange **out, int64_t *n, Arena *a, ChangeReader *in)
+{
+    int64_t room = 0;
+    for (bool more = true;;) {
+        CodeChange c;
+        TRY(changes_next(in, a, &c, &more));
+        if (!more) return OK;
+        if (*n == room) {
+            CodeChange *old = *out;
+            room = room ? 2 * room : 256;
+            *out = arena_take(a, sizeof *old * (size_t)room);
+            if (*n) memcpy(*out, old, sizeof *old * (size_t)*n);
+        }
+        (*out)[(*n)++] = c;
+    }
+}
+
+Status changes_read(CodeChange **out, int64_t *n, Arena *a, const char *path)
+{
+    ChangeReader in;
+    *out = NULL, *n = 0;
+    TRY(changes_open(&in, path));
+    Status s = read_all(out, n, a, &in);
+    changes_close(&in);
+    TRY(s);
+    return *n ? OK : fail(E_MISMATCH, "%s: holds no commit, expected one a line", path);
+}
+
 /* ---- writing ---- */
 
 static void print_text(Buf *b, const char *key, const char *value)

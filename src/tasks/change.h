@@ -85,6 +85,8 @@ Status changes_open(ChangeReader *, const char *path);
  * and what was expected there.  Memory is that of the longest row. */
 Status changes_next(ChangeReader *, Arena *, CodeChange *out, bool *more);
 void changes_close(ChangeReader *);
+/* All rows of a file at once.  E_MISMATCH: it has none. */
+Status changes_read(CodeChange **out, int64_t *n, Arena *, const char *path);
 
 void change_print(Buf *, const CodeChange *); /* one row with its newline */
 int64_t change_count(const CodeChange *, LineKind);

@@ -18,32 +18,10 @@ void jit_count(JitSet *s)
     }
 }
 
-static Status read_all(JitSet *out, Arena *a, ChangeReader *in)
-{
-    int64_t room = 0;
-    for (bool more = true;;) {
-        CodeChange c;
-        TRY(changes_next(in, a, &c, &more));
-        if (!more) return OK;
-        if (out->n == room) {
-            CodeChange *old = out->change;
-            room = room ? 2 * room : 256;
-            out->change = arena_take(a, sizeof *old * (size_t)room);
-            if (out->n) memcpy(out->change, old, sizeof *old * (size_t)out->n);
-        }
-        out->change[out->n++] = c;
-    }
-}
-
 Status jit_read(JitSet *out, Arena *a, const char *path)
 {
-    ChangeReader in;
     *out = (JitSet){0};
-    TRY(changes_open(&in, path));
-    Status s = read_all(out, a, &in);
-    changes_close(&in);
-    TRY(s);
-    if (!out->n) return fail(E_MISMATCH, "%s: holds no commit, expected one a line", path);
+    TRY(changes_read(&out->change, &out->n, a, path));
     jit_count(out);
     return OK;
 }

@@ -1,0 +1,202 @@
+/* Changes as sources and targets of an encoder-decoder, and what it writes; the floors are in cmg_floor.c. */
+#include "tasks/cmg.h"
+
+#include <string.h>
+
+#include "tasks/jit_model.h"
+#include "tasks/sequence.h"
+
+static const char *const MARK[] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
+static const char MESSAGE_LANGUAGE[] = "en_XX"; /* of PLBART */
+enum { ROWS = 16 };                             /* written at a time */
+
+CmgPlan cmg_plan(const Model *m, const Tokenizer *t)
+{
+    int most = jit_positions(m);
+    CmgPlan p = {.source = most && most < 512 ? most : 512, .target = most && most < 128 ? most : 128};
+    int32_t *mark[] = {[LINE_KEEP] = &p.keep, [LINE_ADD] = &p.add, [LINE_DEL] = &p.del};
+    int32_t own = sequence_free_id(t);
+    for (int32_t k = 0; k < 3; k++) {
+        const Special *s = special_find(tokenizer_specials(t), MARK[k], strlen(MARK[k]));
+        *mark[k] = s ? s->id : own + 3 <= m->config.vocab ? own + k : -1;
+    }
+    return p;
+}
+
+Bytes cmg_subject(const CodeChange *c)
+{
+    static const char WHITE[] = " \t\r\n\v\f";
+    char *from = (char *)c->message + strspn(c->message, WHITE);
+    size_t n = strcspn(from, "\r\n");
+    while (n && strchr(WHITE, from[n - 1])) n--;
+    return (Bytes){from, n};
+}
+
+/* ---- tokens */
+
+typedef struct {
+    const Model *model;
+    const Tokenizer *tokenizer;
+    const CmgPlan *plan;
+} Reader;
+
+static void put_change(Sequence *s, const CodeChange *c, const CmgPlan *p)
+{
+    const int32_t id[] = {[LINE_KEEP] = p->keep, [LINE_ADD] = p->add, [LINE_DEL] = p->del};
+    for (int64_t f = 0; f < c->n_files && s->text.n < s->room; f++) {
+        const ChangeFile *file = &c->file[f];
+        if (*file->new_path) {
+            sequence_mark(s, id[LINE_KEEP], MARK[LINE_KEEP]);
+            sequence_add(s, file->new_path, strlen(file->new_path), s->room);
+        }
+        for (int64_t l = 0; l < file->n && s->text.n < s->room; l++) {
+            sequence_mark(s, id[file->line[l].kind], MARK[file->line[l].kind]);
+            sequence_add(s, file->line[l].text, file->line[l].len, s->room);
+        }
+    }
+}
+
+/* The sequence in the tokenizer's frame, as ids on `a`. */
+static Status take(int32_t **id, int32_t *n, Arena *a, const Reader *r, const Sequence *s, const char *language)
+{
+    BpeText whole;
+    TRY(tokenizer_wrap(&whole, r->tokenizer, s->arena, &s->text, NULL, language, (Limit){.most = s->room}));
+    *n = (int32_t)whole.n;
+    *id = arena_take(a, sizeof **id * (size_t)(whole.n + 1));
+    memcpy(*id, whole.id, sizeof **id * (size_t)whole.n);
+    return sequence_fits(*id, *n, r->model->config.vocab);
+}
+
+static bool has_lines(const CodeChange *c)
+{
+    int64_t n = 0;
+    for (int64_t f = 0; f < c->n_files; f++) n += c->file[f].n;
+    return n > 0;
+}
+
+static Status source(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
+{
+    if (!has_lines(c)) return fail(E_MISMATCH, "commit %.40s has no lines, expected a diff", c->id);
+    Arena scratch = arena_open(0);
+    Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->source);
+    put_change(&s, c, r->plan);
+    Status status = take(id, n, a, r, &s, r->plan->language);
+    arena_close(&scratch);
+    return status;
+}
+
+static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
+{
+    Bytes subject = cmg_subject(c);
+    if (!subject.len) return fail(E_MISMATCH, "commit %.40s has no message, expected the one to learn", c->id);
+    Arena scratch = arena_open(0);
+    Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->target);
+    sequence_add(&s, subject.text, subject.len, s.room);
+    Status status = take(id, n, a, r, &s, MESSAGE_LANGUAGE);
+    arena_close(&scratch);
+    return status;
+}
+
+static Status check_model(const Model *m)
+{
+    if (m->arch->encode && m->decoder && !m->config.no_lm_head) return OK;
+    return fail(E_CONFIG, "a %s model cannot write messages: expected an encoder-decoder, bart or t5, with its head",
+                m->config.arch);
+}
+
+static int32_t start_of(const Model *m, const Tokenizer *t)
+{
+    if (m->config.decoder_start >= 0) return m->config.decoder_start;
+    int32_t language = tokenizer_language(t, MESSAGE_LANGUAGE);
+    return language >= 0 ? language : m->config.bos;
+}
+
+static Status examples(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Reader *r, bool targets)
+{
+    TRY(check_model(r->model));
+    int32_t **src = NEW(a, int32_t *, n), *src_len = NEW(a, int32_t, n), *start = NEW(a, int32_t, 1);
+    int32_t **goal = NEW(a, int32_t *, n), **ids = NEW(a, int32_t *, n), *len = NEW(a, int32_t, n);
+    *start = start_of(r->model, r->tokenizer);
+    for (int64_t i = 0; i < n; i++) {
+        TRY(source(&src[i], &src_len[i], a, r, &c[i]));
+        ids[i] = start, len[i] = 1;
+        if (!targets) continue;
+        TRY(target(&goal[i], &len[i], a, r, &c[i]));
+        ids[i] = NEW(a, int32_t, len[i]);
+        shift_tokens_right(ids[i], &r->model->config, goal[i], 1, len[i]);
+    }
+    *out = (Examples){.n = n,
+                      .ids = (const int32_t *const *)ids,
+                      .len = len,
+                      .src = (const int32_t *const *)src,
+                      .src_len = src_len,
+                      .target = targets ? (const int32_t *const *)goal : NULL};
+    return OK;
+}
+
+Status cmg_tokens(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Model *m, const Tokenizer *t,
+                  const CmgPlan *p)
+{
+    return examples(out, a, n, c, &(Reader){m, t, p}, true);
+}
+
+Status cmg_sources(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Model *m, const Tokenizer *t,
+                   const CmgPlan *p)
+{
+    return examples(out, a, n, c, &(Reader){m, t, p}, false);
+}
+
+/* ---- writing */
+
+/* The text of the tokens that stand for text. */
+static Bytes told(Arena *run, Arena *step, const Tokenizer *t, const int32_t *id, int32_t n)
+{
+    int32_t *kept = NEW(step, int32_t, n + 1);
+    int64_t k = 0;
+    size_t len;
+    for (int32_t i = 0; i < n; i++)
+        if (!tokenizer_is_special(t, id[i]) && id[i] < tokenizer_size(t)) kept[k++] = id[i];
+    const char *text = tokenizer_decode(t, step, kept, k, &len);
+    while (len && strchr(" \t\r\n", text[len - 1])) len--;
+    size_t from = 0;
+    while (from < len && strchr(" \t\r\n", text[from])) from++;
+    return (Bytes){str_copy(run, text + from, len - from), len - from};
+}
+
+static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks *hooks, const Tokenizer *t,
+                          Batch *x, const int32_t *rows, const GenerateConfig *how)
+{
+    int32_t *out = NEW(step, int32_t, x->b * how->max_new), *len = NEW(step, int32_t, x->b);
+    *x = (Batch){.b = x->b, .s = x->s, .src = x->src, .src_len = x->src_len};
+    if (how->beams > 1) {
+        double *score = NEW(step, double, x->b);
+        TRY(generate_beams(out, len, score, m, hooks, step, x, how));
+    } else {
+        TRY(generate(out, len, m, hooks, step, x, how));
+    }
+    for (int64_t b = 0; b < x->b; b++) message[rows[b]] = told(run, step, t, out + b * how->max_new, len[b]);
+    return OK;
+}
+
+Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks *hooks, const Tokenizer *t,
+                 const Examples *x, const GenerateConfig *how, bool (*each)(int64_t, void *), void *user)
+{
+    Batcher *feed;
+    Arena plan = arena_open(0);
+    GenerateConfig c = *how;
+    Status s = check_model(m);
+    c.start = start_of(m, t), c.n_best = 1;
+    if (!s) s = batcher_open(&feed, &plan, x, &(BatchPlan){.rows = ROWS, .pad = m->config.pad});
+    for (int64_t done = 0; !s && done < x->n;) {
+        const int32_t *rows;
+        Batch batch;
+        ArenaMark mark = arena_mark(step);
+        batcher_next(feed, step, &batch, &rows);
+        s = write_batch(message, run, step, m, hooks, t, &batch, rows, &c);
+        done += batch.b;
+        arena_drop(step, mark);
+        if (!s && each && !each(done, user)) s = fail(E_INTERRUPT, "interrupted before the end");
+    }
+    arena_close(&plan);
+    return s;
+}
