@@ -42,7 +42,7 @@ static Status what_was_asked(Study *s, Run *r)
         return fail(E_CONFIG, "--preset real reads real changes: --data DIR with jit/, cmg/mined/ and probing/");
     for (const char *p = list; *p;) {
         size_t n = strcspn(p, ",");
-        if (n) TRY(add_method(s, r, str_copy(&s->arena, p, n)));
+        if (n) TRY(add_method(s, r, str_copy(run_arena(r), p, n)));
         p += n + (p[n] == ',');
     }
     for (int h = 0; h < JIT_HEADS; h++)

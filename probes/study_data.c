@@ -159,7 +159,7 @@ static Status read_languages(Study *s, Run *r, const char *dir)
     for (const char *p = list; *p;) {
         size_t n = strcspn(p, ",");
         if (s->languages == MOST_LANGUAGES) return fail(E_CONFIG, "--languages: at most %d", MOST_LANGUAGES);
-        if (n) TRY(read_language(s, r, dir, str_copy(&s->arena, p, n), 0));
+        if (n) TRY(read_language(s, r, dir, str_copy(run_arena(r), p, n), 0));
         p += n + (p[n] == ',');
     }
     return OK;
