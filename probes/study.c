@@ -1,7 +1,7 @@
 /* probes/study: what full fine-tuning, LoRA, adapters and prefixes do to a model of code changes.
  *
- * Claim    Parameter-efficient tuning is as good as full fine-tuning at finding defects and at writing commit messages,
- *          better with few examples, and leaves more of what probes can read in the layers.
+ * Claim    Parameter-efficient tuning is as good as full fine-tuning at finding defects and at writing commit
+ *          messages, better with few examples, and leaves more of what probes can read in the layers.
  * Method   probes/study.h: every method on JIT-DP and CMG from one base, then probes of every layer, with floors.
  * Expect   On JIT-DP (AUC) and CMG (B-Norm) no method below full fine-tuning; with few examples and across projects
  *          and languages above it; probing accuracy above it, and above the rules.
@@ -160,6 +160,7 @@ static Status run_study(Study *s, Run *r)
     TRY(run_parallel(r, j.n, sizeof *out, study_job, &all, out));
     const StudyResults results = {j.job, out, j.n};
     TRY(study_tables(r, s, &results));
+    study_findings(r, s, &results);
     return study_figures(r, s, &results);
 }
 
@@ -179,35 +180,38 @@ static const Setting SETTINGS[] = {
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
      {"", NULL, NULL, NULL}},
     {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}},
-    {"methods", "of tuning, as vernier list names them; adapter is houlsby", {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
-    {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL}, .among = "single|concat"},
+    {"methods", "of tuning, as vernier list names them; adapter is houlsby",
+     {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
+    {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},
+     .among = "single|concat"},
     {"languages", "of CMG, below --data", {"java,csharp,cpp,python,javascript", NULL, NULL, NULL}},
     {"levels", "invented: levels of wording in the place of languages", {"1", "2", "2", NULL}, 1, 3},
     {"commits", "invented commits of JIT-DP; the last two fifths test", {"200", "1200", "2000", NULL}, 50, 1e6},
-    {"pairs", "training pairs of a language of CMG; 0: all", {"40", "400", "0", "1000"}, 0, 1e7},
+    {"pairs", "training pairs of a language that CMG sees; 0: all", {"40", "400", "0", "1000"}, 0, 1e7},
     {"pairs-valid", "its pairs to select by; 0: all", {"20", "60", "0", "150"}, 0, 1e7},
     {"pairs-test", "and to test on; 0: all", {"10", "60", "0", "200"}, 0, 1e7},
     {"rows", "invented rows of a probing task, 60/20/20 %", {"60", "300", "1000", NULL}, 40, 1e6},
     {"data-seed", "seed of what is invented", {"1", NULL, NULL, NULL}, 0, 1e9},
     {"tokens", "of a change or a text that are read", {"32", "64", "512", "128"}, 16, 1e5},
     {"message-tokens", "of a message at most", {"8", "16", "128", "24"}, 4, 1e5},
-    {"vocab", "size of the tokenizer to train", {"400", "600", "8000", "8000"}, 320, 1e6},
-    {"dim", "width of the model to pretrain", {"16", "48", "256", "256"}, 8, 4096},
+    {"vocab", "size of the tokenizer to train", {"400", "600", "8000", "4000"}, 320, 1e6},
+    {"dim", "width of the model to pretrain", {"16", "48", "256", "128"}, 8, 4096},
     {"heads-of-attention", "its attention heads", {"2", "4", "4", NULL}, 1, 64},
     {"layers", "of its encoder", {"1", "3", "4", "4"}, 1, STUDY_LAYERS - 1},
     {"decoder-layers", "of its decoder", {"1", "1", "2", "2"}, 1, STUDY_LAYERS - 1},
-    {"steps", "of pretraining", {"10", "400", "20000", "4000"}, 1, 1e7},
+    {"steps", "of pretraining", {"10", "300", "20000", "4000"}, 1, 1e7},
     {"batch-tokens", "tokens a step of pretraining", {"512", "2048", "8192", "4096"}, 64, 1e6},
     {"lr", "peak learning rate of pretraining", {"1e-3", "2e-3", "1e-3", NULL}, 1e-7, 1},
     {"batch", "examples a step of tuning", {"16", "32", "32", NULL}, 1, 65536},
-    {"epochs", "of JIT-DP", {"1", "3", "10", "3"}, 1, 1e5},
-    {"epochs-messages", "of CMG", {"1", "4", "10", "3"}, 1, 1e5},
-    {"least-steps", "of tuning, however few the examples", {"4", "20", "0", "60"}, 0, 1e7},
+    {"epochs", "of JIT-DP", {"1", "3", "10", "2"}, 1, 1e5},
+    {"epochs-messages", "of CMG", {"1", "10", "10", "4"}, 1, 1e5},
+    {"least-steps", "of tuning, however few the examples", {"4", "20", "0", "40"}, 0, 1e7},
     {"evaluations", "on validation in a run; the best one is kept", {"1", "4", "50", "4"}, 1, 1e4},
-    {"sizes", "training examples of the runs with few", {"16,", "50,200", "50,200,1000,4000", "50,200,1000"}, 1, 1e7},
-    {"rates", "factors of the learning rates to choose from on validation", {"1,", "0.3,1,3", "1,", "0.3,1,3"}, 1e-6, 1e6},
+    {"sizes", "training examples of the runs with few", {"16,", "50,", "50,200,1000,4000", "50,200,1000"}, 1, 1e7},
+    {"rates", "factors of the learning rates to choose from on validation",
+     {"1,", "1,3,10", "1,", "0.3,1,3,10"}, 1e-6, 1e6},
     {"rate-size", "examples of the runs that choose", {"16", "200", "1000", "600"}, 1, 1e7},
-    {"lr-full", "learning rate of full fine-tuning", {"3e-4", NULL, "2e-5", "3e-4"}, 0, 100},
+    {"lr-full", "learning rate of full fine-tuning", {"1e-3", NULL, "2e-5", "1e-3"}, 0, 100},
     {"lr-lora", "of LoRA", {"3e-3", NULL, "1e-4", "3e-3"}, 0, 100},
     {"lr-adapter", "of adapters", {"3e-3", NULL, "2e-5", "3e-3"}, 0, 100},
     {"lr-prefix", "of prefixes", {"3e-2", NULL, "1e-2", "3e-2"}, 0, 100},

@@ -5,13 +5,12 @@
  *   tasks      JIT-DP (does the commit introduce a defect?) with and without the 14 expert features; CMG (write the
  *              message of a change) language by language
  *   methods    full fine-tuning, LoRA, adapters, prefixes; each at the rate that is best on validation
- *   then       the tuned model is frozen, and every layer is probed for TYP, CCM and LTP (tasks/probe.h), beside the
- *              untuned base, the same shape with random weights, a bag of words and the rules of rules.h
+ *   then       the tuned model is frozen, and every layer is probed for TYP, CCM and LTP (tasks/probe.h), beside
+ *              the untuned base, the same shape with random weights, a bag of words and the rules of rules.h
  *   beside     cost; loss on the pretraining text (what was forgotten); few training examples; other projects and
  *              languages than those trained on
  *
- * Source: Liu et al., "Delving into Parameter-Efficient Fine-Tuning in Code Change Learning", SANER 2024; tables VI and
- * VII are the published ones. */
+ * Source: Liu et al., SANER 2024; tables VI and VII are the published ones. */
 #ifndef PROBES_STUDY_H
 #define PROBES_STUDY_H
 
@@ -79,6 +78,7 @@ typedef struct {
     bool *home;  /* (n of the training commits) its project is among them */
     StudyLanguage language[MOST_LANGUAGES];
     int languages;
+    int64_t pairs; /* of a language that tuning sees at most; pretraining sees them all */
     Dataset set[TASKS];
     StudyFloor floor[TASKS][KINDS_OF_FLOOR];
     int floors[TASKS];
@@ -129,7 +129,7 @@ typedef struct {
 } StudyJobs;
 RunJob study_job; /* user: StudyJobs */
 
-/* ---- study_tables.c, study_figures.c */
+/* ---- study_tables.c, study_findings.c, study_figures.c */
 typedef struct {
     const StudyJob *job;
     const StudyOutcome *out;
@@ -137,7 +137,16 @@ typedef struct {
 } StudyResults;
 /* Outcomes of a cell, one a seed (at most 64); the count.  method < 0: any; size and away as asked. */
 int study_cell(const StudyOutcome *out[64], const StudyResults *, StudyJob like);
+double study_accuracy(const StudyOutcome *, ProbeTask);  /* on test, at the layer chosen on validation */
+int study_rule(const Study *, ProbeTask);                /* the task's rule that validation likes best, else 0 */
+double study_floor(const Study *, ProbeTask, int floor); /* on test */
+typedef double StudyValue(const StudyOutcome *, const void *user);
+typedef struct {
+    int language, metric; /* the user of study_written */
+} Written;
+StudyValue study_auc, study_auc_other, study_written;
 Status study_tables(Run *, const Study *, const StudyResults *);
+void study_findings(Run *, const Study *, const StudyResults *); /* study_findings.c: tests, notes, verdict */
 Status study_figures(Run *, const Study *, const StudyResults *);
 
 #endif

@@ -257,16 +257,43 @@ static Status pretrain(StudyBase *b, Study *s, Run *r)
     return OK;
 }
 
+/* What a pretrained base depends on; a base of other settings is not taken up. */
+static const char *settings_of(Study *s, const Run *r)
+{
+    static const char *const KEY[] = {
+        "steps",  "batch-tokens",   "vocab",  "tokens",  "dim",      "heads-of-attention",
+        "layers", "decoder-layers", "levels", "commits", "data-seed"};
+    Buf b = buf_open(&s->arena);
+    for (size_t k = 0; k < sizeof KEY / sizeof *KEY; k++)
+        buf_print(&b, "%s %lld\n", KEY[k], (long long)run_int(r, KEY[k]));
+    buf_print(&b, "lr %.17g\nseed %llu\ndata %s\nlanguages %s\n", run_real(r, "lr"),
+              (unsigned long long)run_seed(r, 0), run_text(r, "data"), run_text(r, "languages"));
+    return b.text;
+}
+
+/* Whether DIR/settings.txt is of this very base. */
+static bool same_base(Study *s, const Run *r, const char *path)
+{
+    Bytes before;
+    if (!run_resuming(r) || access(path, R_OK) || file_read(&before, &s->arena, path)) return false;
+    return !strcmp(before.text, settings_of(s, r));
+}
+
 static Status make_base(Study *s, Run *r)
 {
     StudyBase *b = &s->base[s->bases++];
     *b = (StudyBase){.name = "ours", .dir = run_path(r, "base")};
     TRY(file_make_dir(b->dir));
-    bool there = run_resuming(r) && !access(str_print(&s->arena, "%s/model.safetensors", b->dir), R_OK);
-    if (run_resuming(r) && tokenizer_there(b->dir))
+    const char *model = str_print(&s->arena, "%s/model.safetensors", b->dir),
+               *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *text = settings_of(s, r);
+    bool same = same_base(s, r, settings), there = same && !access(model, R_OK);
+    if (!there) unlink(model);
+    if (!same) unlink(run_path(r, "base.train.safetensors"));
+    if (same && tokenizer_there(b->dir))
         TRY(tokenizer_open(&b->text, &s->arena, b->dir));
     else
         TRY(train_tokenizer(b, s, r));
+    TRY(file_write(settings, text, strlen(text)));
     shape(&b->config, r, b->text.bpe);
     TRY(study_tokens(s, r, b));
     return there ? OK : pretrain(b, s, r);

@@ -1,11 +1,11 @@
 /* What the study is about: files below --data, in the layout
  *
- *   jit/valid.jsonl, jit/test.jsonl       commits with labels and features; the last fifth by time of the first selects
+ *   jit/valid.jsonl, jit/test.jsonl       commits with labels and features; of the first the last fifth selects
  *   cmg/mined/LANGUAGE_{train,valid,test}.jsonl       commits with diff and message
  *   probing/{typ,ccm,ltp}.txt             rows of split, label, text
  *
- * or, without --data, invented: commits of javagen_change.h in six packages that stand for projects, the generator's
- * levels of wording in the place of languages, probing rows by the recipes in which no rule helps. */
+ * or, without --data, invented: commits of javagen_change.h in six packages that stand for projects, the
+ * generator's levels of wording in the place of languages, probing rows by the recipes in which no rule helps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +132,7 @@ static Status read_language(Study *s, Run *r, const char *dir, const char *name,
     *l = (StudyLanguage){.name = name};
     for (int k = 0; k < SPLITS; k++) {
         int64_t n = run_int(r, SIZE[k]);
+        if (dir && k == SPLIT_TRAIN) n = 0; /* pretraining reads them all */
         if (dir) {
             TRY(read_pairs(l, a, r, dir, (Split)k, n));
         } else {
@@ -151,6 +152,7 @@ static Status read_language(Study *s, Run *r, const char *dir, const char *name,
 static Status read_languages(Study *s, Run *r, const char *dir)
 {
     static const char *const LEVEL[] = {"named", "in words", "vague"};
+    s->pairs = run_int(r, "pairs") ? run_int(r, "pairs") : INT64_MAX;
     if (!dir) {
         for (int k = 0; k < (int)run_int(r, "levels"); k++) TRY(read_language(s, r, NULL, LEVEL[k], k));
         return OK;

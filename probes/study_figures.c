@@ -91,6 +91,7 @@ static Status draw_few(Run *r, const Study *s, const StudyResults *x, int b)
     for (int panel = 0; panel < panels; panel++) {
         bool jit = !panel;
         int64_t all = jit ? s->commits[SPLIT_TRAIN].n : s->language[0].n[SPLIT_TRAIN];
+        if (!jit && s->pairs < all) all = s->pairs;
         Series line[MOST_METHODS];
         for (int m = 0; m < s->methods; m++) {
             Tensor at = tensor_new(a, F64, SHAPE(sizes + 1)), y = tensor_new(a, F64, SHAPE(sizes + 1));
@@ -143,7 +144,7 @@ static Status draw_languages(Run *r, const Study *s, const StudyResults *x, int 
         }
     }
     Fig *f = run_figure(r, file_name(r, s, b, "languages"),
-                        "B-Norm of messages by language trained on and tested on; mean over seeds.", 520, 190);
+                        "B-Norm of messages by language trained on and tested on; mean over seeds.", 520, 150);
     fig_heatmaps(f, fig_whole(f), s->methods, map, style);
     return fig_close(f);
 }

@@ -37,10 +37,8 @@ static const char *mean_text(Arena *a, const double *x, int n, double times, int
     return str_print(a, "%s [%.*f, %.*f]", mean, decimals, times * s.ci95.lo, decimals, times * s.ci95.hi);
 }
 
-typedef double Value(const StudyOutcome *, const void *user);
-
-static const char *cell(Arena *a, const StudyResults *x, StudyJob like, Value *value, const void *user, double times,
-                        int decimals)
+static const char *cell(Arena *a, const StudyResults *x, StudyJob like, StudyValue *value, const void *user,
+                        double times, int decimals)
 {
     const StudyOutcome *out[MOST_SEEDS];
     double v[MOST_SEEDS];
@@ -57,8 +55,6 @@ static const char *cell(Arena *a, const StudyResults *x, StudyJob like, Value *v
     }
 VALUE(value_f1, o->f1)
 VALUE(value_f1_best, o->f1_best)
-VALUE(value_auc, o->auc)
-VALUE(value_auc_other, o->auc_other)
 VALUE(value_recall, o->recall_at_20)
 VALUE(value_popt, o->popt)
 VALUE(value_loss, exp(o->loss))
@@ -66,25 +62,27 @@ VALUE(value_forgot, o->forgot)
 VALUE(value_seconds, o->seconds)
 VALUE(value_megabytes, o->megabytes)
 
-typedef struct {
-    int language, metric;
-} Written;
-static double value_written(const StudyOutcome *o, const void *user)
+double study_auc(const StudyOutcome *o, const void *user)
+{
+    (void)user;
+    return o->auc;
+}
+
+double study_auc_other(const StudyOutcome *o, const void *user)
+{
+    (void)user;
+    return o->auc_other;
+}
+
+double study_written(const StudyOutcome *o, const void *user)
 {
     const Written *w = user;
     return o->written[w->language][w->metric];
 }
 
-static double accuracy_at_best(const StudyOutcome *o, ProbeTask t)
+double study_accuracy(const StudyOutcome *o, ProbeTask t)
 {
     return o->accuracy[t][o->best[t]][SPLIT_TEST];
-}
-
-static double value_probing(const StudyOutcome *o, const void *user) /* mean over the three tasks, in % */
-{
-    (void)user;
-    return 100 * (accuracy_at_best(o, TASK_TYP) + accuracy_at_best(o, TASK_CCM) + accuracy_at_best(o, TASK_LTP)) /
-           TASKS;
 }
 
 /* Mean over seeds at the layer chosen on validation, 95 % over seeds and test rows. */
@@ -101,7 +99,7 @@ static const char *probing_text(Arena *a, const Study *s, const StudyResults *x,
         for (int64_t row = 0; row < d->n; row++)
             if (d->example[row].split == SPLIT_TEST) all[row] = out[i]->guess[t][k++];
         guess[i] = all;
-        sum += accuracy_at_best(out[i], t);
+        sum += study_accuracy(out[i], t);
     }
     if (!n) return "n/a";
     Interval ci = compare_interval(guess, n, d, NULL, SPLIT_TEST, 500, rng_stream(1, "study"));
@@ -181,13 +179,12 @@ static void put_probing(Grid *g, const Study *s, const StudyResults *x, StudyJob
     for (ProbeTask t = 0; t < TASKS; t++) put(g, probing_text(g->a, s, x, like, t));
 }
 
-static double floor_accuracy(const Study *s, ProbeTask t, int k)
+double study_floor(const Study *s, ProbeTask t, int floor)
 {
-    return rule_accuracy(&s->set[t], s->floor[t][k].guess, SPLIT_TEST);
+    return rule_accuracy(&s->set[t], s->floor[t][floor].guess, SPLIT_TEST);
 }
 
-/* The task's rule that validation likes best; the majority where it has none. */
-static int best_rule(const Study *s, ProbeTask t)
+int study_rule(const Study *s, ProbeTask t)
 {
     int best = 0;
     for (int k = 1; k < s->floors[t] - 1; k++) {
@@ -204,10 +201,10 @@ static void put_floors(Grid *g, const Study *s)
         put(g, "floor"), put(g, NAME[f]), put(g, "");
         for (ProbeTask t = 0; t < TASKS; t++)
             put(g, str_print(g->a, "%.1f",
-                             100 * floor_accuracy(s, t,
-                                                  f == 0   ? 0
-                                                  : f == 1 ? best_rule(s, t)
-                                                           : s->floors[t] - 1)));
+                             100 * study_floor(s, t,
+                                               f == 0   ? 0
+                                               : f == 1 ? study_rule(s, t)
+                                                        : s->floors[t] - 1)));
     }
 }
 
@@ -298,7 +295,7 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
 {
     static const char *const HEAD[] = {"model, head",           "method", "F1", "F1, best threshold", "AUC",
                                        "recall at 20 % effort", "Popt"};
-    static Value *const VALUES[] = {value_f1, value_f1_best, value_auc, value_recall, value_popt};
+    static StudyValue *const VALUES[] = {value_f1, value_f1_best, study_auc, value_recall, value_popt};
     Grid g = grid_open(run_arena(r), 7, HEAD);
     for (int b = 0; b < s->bases; b++)
         for (int h = 0; h < s->heads; h++)
@@ -360,7 +357,7 @@ static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
                 put(&g, s->bases > 1 ? str_print(g.a, "%s, %s", s->base[b].name, name) : name);
                 put(&g, s->method[m].name), put(&g, cell(g.a, x, like, value_loss, NULL, 1, 1));
                 for (int k = 0; k < 4; k++)
-                    put(&g, cell(g.a, x, like, value_written, &(Written){l, METRIC[k]}, 1, 2));
+                    put(&g, cell(g.a, x, like, study_written, &(Written){l, METRIC[k]}, 1, 2));
             }
     if (!g.rows) return OK;
     for (int l = 0; l < s->languages; l++)
@@ -421,8 +418,8 @@ static void table_few(Run *r, const Study *s, const StudyResults *x)
                 jit.size = cmg.size = (int64_t)size[k], cmg.task = STUDY_CMG;
                 put(&g,
                     str_print(g.a, "%s, %s", s->base[b].name, size[k] > 0 ? str_print(g.a, "%g", size[k]) : "all"));
-                put(&g, s->method[m].name), put(&g, cell(g.a, x, jit, value_auc, NULL, 1, 3));
-                put(&g, cell(g.a, x, cmg, value_written, &(Written){0, B_NORM}, 1, 2));
+                put(&g, s->method[m].name), put(&g, cell(g.a, x, jit, study_auc, NULL, 1, 3));
+                put(&g, cell(g.a, x, cmg, study_written, &(Written){0, B_NORM}, 1, 2));
             }
     grid_close(&g, r,
                str_print(g.a, "Few training examples: JIT-DP (%s head) and CMG (%s); mean [95 %% over seeds].",
@@ -453,9 +450,9 @@ static void table_away(Run *r, const Study *s, const StudyResults *x)
         for (int m = 0; m < s->methods; m++) {
             StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[s->heads - 1]};
             put(&g, s->base[b].name), put(&g, s->method[m].name);
-            put(&g, cell(g.a, x, like, value_auc_other, NULL, 1, 3));
+            put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
             like.away = true;
-            put(&g, cell(g.a, x, like, value_auc_other, NULL, 1, 3));
+            put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
             for (int own = 1; own >= 0; own--) {
                 double v[MOST_SEEDS];
                 bool there = s->base[b].writes && (own || s->languages > 1);
@@ -468,173 +465,8 @@ static void table_away(Run *r, const Study *s, const StudyResults *x)
                "other half alone; B-Norm on the language trained on and, mean, on the others.");
 }
 
-/* ---- tests between methods, and the verdict ---- */
-
-typedef struct {
-    Run *r;
-    const Study *s;
-    const StudyResults *x;
-    Buf said[4];
-    int below[4], above[4], pairs[4]; /* of tests at 5 %, by finding */
-} Findings;
-
-/* One value a seed, as a metric; the name. */
-static const char *metric(Findings *f, const char *what, int b, int m, const double *v)
-{
-    Arena *a = run_arena(f->r);
-    const char *name = str_print(a, "%s, %s%s%s", what, f->s->bases > 1 ? f->s->base[b].name : "",
-                                 f->s->bases > 1 ? ", " : "", f->s->method[m].name);
-    for (int i = 0; i < f->s->seeds; i++) run_metric(f->r, name, i, v[i]);
-    return name;
-}
-
-static double mean_of(const double *v, int n)
-{
-    return stats_summary(v, n).mean;
-}
-
-typedef double SeedValue(const Findings *, StudyJob like, const void *user); /* like.seed counts */
-
-static double of_job(const Findings *f, StudyJob like, Value *value, const void *user)
-{
-    for (int i = 0; i < f->x->n; i++) {
-        const StudyJob *j = &f->x->job[i];
-        if (j->task == like.task && j->base == like.base && j->method == like.method && j->seed == like.seed &&
-            j->head == like.head && j->language == like.language && j->size == like.size && j->away == like.away)
-            return value(&f->x->out[i], user);
-    }
-    return NAN;
-}
-
-static double over_languages(const Findings *f, StudyJob like, Value *value)
-{
-    double sum = 0;
-    for (like.language = 0; like.language < f->s->languages; like.language++)
-        sum += of_job(f, like, value, &(Written){like.language, B_NORM});
-    return sum / f->s->languages;
-}
-
-/* Every method against full fine-tuning, paired by seed. */
-static void contrast(Findings *f, int finding, const char *what, int b, StudyJob like, Value *value, bool languages,
-                     const void *user)
-{
-    const Study *s = f->s;
-    double *v[MOST_METHODS];
-    const char *name[MOST_METHODS];
-    int full = -1;
-    like.base = b;
-    for (int m = 0; m < s->methods; m++) {
-        v[m] = NEW(run_arena(f->r), double, s->seeds);
-        like.method = m;
-        for (like.seed = 0; like.seed < s->seeds; like.seed++)
-            v[m][like.seed] = languages ? over_languages(f, like, value) : of_job(f, like, value, user);
-        name[m] = metric(f, what, b, m, v[m]);
-        if (!strcmp(s->method[m].name, "full")) full = m;
-    }
-    Buf *said = &f->said[finding];
-    for (int m = 0; m < s->methods && full >= 0; m++) {
-        if (m == full) continue;
-        double p = run_compare(f->r, name[m], name[full]), d = mean_of(v[m], s->seeds) - mean_of(v[full], s->seeds);
-        f->pairs[finding]++;
-        f->below[finding] += d < 0 && p < 0.05;
-        f->above[finding] += d > 0 && p < 0.05;
-        buf_print(said, "%s%s %s %+.3g (p %.2g)", said->len ? "; " : "", what, s->method[m].name, d, p);
-    }
-}
-
-static void all_contrasts(Findings *f)
-{
-    const Study *s = f->s;
-    double size[RUN_LIST];
-    run_list(f->r, "sizes", size);
-    JitHead last = s->head[s->heads - 1];
-    StudyJob jit = {.task = STUDY_JIT, .head = last}, cmg = {.task = STUDY_CMG};
-    for (int b = 0; b < s->bases; b++) {
-        bool writes = s->base[b].writes;
-        for (int h = 0; h < s->heads; h++)
-            contrast(f, 0, str_print(run_arena(f->r), "AUC, %s", JIT_HEAD[s->head[h]]), b,
-                     (StudyJob){.task = STUDY_JIT, .head = s->head[h]}, value_auc, false, NULL);
-        if (writes) contrast(f, 1, "B-Norm", b, cmg, value_written, true, NULL);
-        StudyJob few = jit, away = jit, few_pairs = cmg;
-        few.size = few_pairs.size = (int64_t)size[0], away.away = true;
-        contrast(f, 2, str_print(run_arena(f->r), "AUC, %g commits", size[0]), b, few, value_auc, false, NULL);
-        if (writes)
-            contrast(f, 2, str_print(run_arena(f->r), "B-Norm, %g pairs", size[0]), b, few_pairs, value_written,
-                     false, &(Written){0, B_NORM});
-        contrast(f, 2, "AUC, other projects", b, away, value_auc_other, false, NULL);
-        contrast(f, 3, "probing after JIT-DP (%)", b, jit, value_probing, false, NULL);
-        if (writes) contrast(f, 3, "probing after CMG (%)", b, cmg, value_probing, true, NULL);
-    }
-}
-
-/* Do the features help?  Mean over methods of AUC with them less AUC without, paired by seed. */
-static void note_features(Findings *f)
-{
-    const Study *s = f->s;
-    if (s->heads < 2) return;
-    for (int b = 0; b < s->bases; b++) {
-        double *with = NEW(run_arena(f->r), double, s->seeds), *without = NEW(run_arena(f->r), double, s->seeds);
-        for (int i = 0; i < s->seeds; i++)
-            for (int m = 0; m < s->methods; m++) {
-                StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .seed = i, .head = JIT_CONCAT};
-                with[i] += of_job(f, like, value_auc, NULL) / s->methods;
-                like.head = JIT_SINGLE;
-                without[i] += of_job(f, like, value_auc, NULL) / s->methods;
-            }
-        Paired p = stats_paired(with, without, s->seeds);
-        run_note(f->r,
-                 "Expert features, %s: AUC %.3f with, %.3f without (mean over methods; difference %+.3f, p %.2g).",
-                 s->base[b].name, mean_of(with, s->seeds), mean_of(without, s->seeds), p.difference, p.p);
-    }
-}
-
-/* Cells of the probing tables above the task's best rule. */
-static int above_rule(const Study *s, const StudyResults *x, int *cells)
-{
-    int above = 0;
-    *cells = 0;
-    for (int i = 0; i < x->n; i++) {
-        const StudyJob *j = &x->job[i];
-        if ((j->task != STUDY_JIT && j->task != STUDY_CMG) || j->size || j->away) continue;
-        for (ProbeTask t = 0; t < TASKS; t++) {
-            above += accuracy_at_best(&x->out[i], t) > floor_accuracy(s, t, best_rule(s, t));
-            ++*cells;
-        }
-    }
-    return above;
-}
-
-static void judge(Findings *f)
-{
-    static const char *const SAYS[] = {
-        "Finding 1 (defects, against full fine-tuning)", "Finding 2 (messages, against full fine-tuning)",
-        "Finding 4 (few examples, away from home)", "Probing (mean of the three tasks)"};
-    bool holds = true, fails = false;
-    int cells, above = above_rule(f->s, f->x, &cells);
-    for (int k = 0; k < 4; k++) {
-        if (!f->pairs[k]) continue;
-        run_note(f->r, "%s: %s.", SAYS[k], f->said[k].text);
-        holds &= k < 2 ? !f->below[k] : f->above[k] == f->pairs[k];
-        fails |= f->below[k] > 0;
-    }
-    run_note(f->r, "p is the paired t test's over %d seeds, not corrected for the number of comparisons.",
-             f->s->seeds);
-    run_verdict(
-        f->r,
-        fails   ? FAILS
-        : holds ? HOLDS
-                : INCONCLUSIVE,
-        "against full fine-tuning, tests at 5 %% find methods below, above, of how many: defects %d, %d, %d; "
-        "messages %d, %d, %d; few examples and away %d, %d, %d; probing %d, %d, %d.  %d of %d probed cells are "
-        "above the task's best rule.",
-        f->below[0], f->above[0], f->pairs[0], f->below[1], f->above[1], f->pairs[1], f->below[2], f->above[2],
-        f->pairs[2], f->below[3], f->above[3], f->pairs[3], above, cells);
-}
-
 Status study_tables(Run *r, const Study *s, const StudyResults *x)
 {
-    Findings f = {.r = r, .s = s, .x = x};
-    for (int k = 0; k < 4; k++) f.said[k] = buf_open(run_arena(r));
     table_after_jit(r, s, x);
     table_after_cmg(r, s, x);
     TRY(table_jit(r, s, x));
@@ -642,11 +474,5 @@ Status study_tables(Run *r, const Study *s, const StudyResults *x)
     table_cost(r, s, x);
     table_few(r, s, x);
     table_away(r, s, x);
-    all_contrasts(&f);
-    note_features(&f);
-    if (s->absent) run_note(r, "Not in %s, and not run: %s.", run_text(r, "models"), s->absent);
-    for (int b = 0; b < s->bases; b++)
-        if (!s->base[b].writes) run_note(r, "%s has no decoder; CMG is not run with it.", s->base[b].name);
-    judge(&f);
     return OK;
 }

@@ -88,8 +88,9 @@ static void take_commits(Work *w)
 static void take_pairs(Work *w)
 {
     const Examples *all = &w->base->pairs[w->job->language][SPLIT_TRAIN];
-    int64_t n = w->job->size && w->job->size < all->n ? w->job->size : all->n;
+    int64_t n = w->job->size ? w->job->size : w->s->pairs;
     int32_t *index = NEW(&w->run, int32_t, all->n);
+    if (n > all->n) n = all->n;
     for (int64_t i = 0; i < all->n; i++) index[i] = (int32_t)i;
     rng_shuffle(rng_stream(w->seed, "sample"), all->n, index);
     Examples x = {.n = n};

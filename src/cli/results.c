@@ -193,18 +193,31 @@ static void print_cell(const char *s, int width, bool left)
     printf("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
 }
 
+/* Of words, not of numbers (with what stands for one that is missing). */
+static bool is_wordy(const Grid *t, int c)
+{
+    for (int i = 0; i < t->rows; i++) {
+        const char *s = t->cell[i * t->cols + c];
+        if (s && *s && strcmp(s, "n/a") != 0 && !strchr("0123456789+-", *s)) return true;
+    }
+    return false;
+}
+
 static void print_table(Arena *a, const Grid *t)
 {
     int *width = NEW(a, int, t->cols);
+    bool *wordy = NEW(a, bool, t->cols);
     for (int c = 0; c < t->cols; c++) {
         width[c] = wide(t->head[c]);
+        wordy[c] = is_wordy(t, c);
         for (int i = 0; i < t->rows; i++)
             if (wide(t->cell[i * t->cols + c]) > width[c]) width[c] = wide(t->cell[i * t->cols + c]);
     }
     printf("\n");
     print_item("  table", 11, t->caption);
     for (int i = -1; i < t->rows; i++) {
-        for (int c = 0; c < t->cols; c++) print_cell(i < 0 ? t->head[c] : t->cell[i * t->cols + c], width[c], !c);
+        for (int c = 0; c < t->cols; c++)
+            print_cell(i < 0 ? t->head[c] : t->cell[i * t->cols + c], width[c], wordy[c]);
         putchar('\n');
     }
 }

@@ -1,0 +1,197 @@
+/* Tests between methods, what they say about the published findings, and the verdict. */
+#include <math.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "probes/study.h"
+
+enum { FINDINGS = 4, MOST_TESTS = 128 };
+static const double ALPHA = 0.05;
+
+typedef struct {
+    Buf said;
+    int n;
+    double difference[MOST_TESTS], p[MOST_TESTS];
+} Finding;
+
+typedef struct {
+    Run *r;
+    const Study *s;
+    const StudyResults *x;
+    Finding of[FINDINGS];
+} Findings;
+
+/* Mean over the three tasks, in %. */
+static double probing(const StudyOutcome *o, const void *user)
+{
+    double sum = 0;
+    (void)user;
+    for (ProbeTask t = 0; t < TASKS; t++) sum += study_accuracy(o, t);
+    return 100 * sum / TASKS;
+}
+
+/* One value a seed, as a metric; its name. */
+static const char *metric(Findings *f, const char *what, int b, int m, const double *v)
+{
+    Arena *a = run_arena(f->r);
+    const char *base = f->s->bases > 1 ? str_print(a, "%s, ", f->s->base[b].name) : "";
+    const char *name = str_print(a, "%s, %s%s", what, base, f->s->method[m].name);
+    for (int i = 0; i < f->s->seeds; i++) run_metric(f->r, name, i, v[i]);
+    return name;
+}
+
+static double mean_of(const double *v, int n)
+{
+    return stats_summary(v, n).mean;
+}
+
+static double of_job(const Findings *f, StudyJob like, StudyValue *value, const void *user)
+{
+    for (int i = 0; i < f->x->n; i++) {
+        const StudyJob *j = &f->x->job[i];
+        if (j->task == like.task && j->base == like.base && j->method == like.method && j->seed == like.seed &&
+            j->head == like.head && j->language == like.language && j->size == like.size && j->away == like.away)
+            return value(&f->x->out[i], user);
+    }
+    return NAN;
+}
+
+static double over_languages(const Findings *f, StudyJob like, StudyValue *value)
+{
+    double sum = 0;
+    for (like.language = 0; like.language < f->s->languages; like.language++)
+        sum += of_job(f, like, value, &(Written){like.language, B_NORM});
+    return sum / f->s->languages;
+}
+
+/* Every method against full fine-tuning, paired by seed; of the languages the mean where `languages`. */
+static void contrast(Findings *f, int finding, const char *what, StudyJob like, StudyValue *value, bool languages)
+{
+    const Study *s = f->s;
+    Finding *to = &f->of[finding];
+    double *v[MOST_METHODS];
+    const char *name[MOST_METHODS];
+    int full = -1, b = like.base;
+    for (int m = 0; m < s->methods; m++) {
+        v[m] = NEW(run_arena(f->r), double, s->seeds);
+        like.method = m;
+        for (like.seed = 0; like.seed < s->seeds; like.seed++)
+            v[m][like.seed] = languages ? over_languages(f, like, value)
+                                        : of_job(f, like, value, &(Written){like.language, B_NORM});
+        name[m] = metric(f, what, b, m, v[m]);
+        if (!strcmp(s->method[m].name, "full")) full = m;
+    }
+    for (int m = 0; m < s->methods && full >= 0 && to->n < MOST_TESTS; m++) {
+        if (m == full) continue;
+        double p = run_compare(f->r, name[m], name[full]), d = mean_of(v[m], s->seeds) - mean_of(v[full], s->seeds);
+        to->difference[to->n] = d, to->p[to->n++] = isfinite(p) && s->seeds > 2 ? p : 1;
+        buf_print(&to->said, "%s%s, %s %+.3g", to->said.len ? "; " : "", what, s->method[m].name,
+                  fabs(d) < 1e-9 ? 0 : d);
+        if (isfinite(p) && s->seeds > 2) buf_print(&to->said, " (p %.2g)", p);
+    }
+}
+
+static void contrasts(Findings *f, int b)
+{
+    const Study *s = f->s;
+    Arena *a = run_arena(f->r);
+    double size[RUN_LIST];
+    run_list(f->r, "sizes", size);
+    StudyJob jit = {.task = STUDY_JIT, .base = b, .head = s->head[s->heads - 1]},
+             cmg = {.task = STUDY_CMG, .base = b}, few = jit, away = jit, few_pairs = cmg;
+    few.size = few_pairs.size = (int64_t)size[0], away.away = true;
+    for (int h = 0; h < s->heads; h++)
+        contrast(f, 0, str_print(a, "AUC, %s head", JIT_HEAD[s->head[h]]),
+                 (StudyJob){.task = STUDY_JIT, .base = b, .head = s->head[h]}, study_auc, false);
+    contrast(f, 2, str_print(a, "AUC, %g commits", size[0]), few, study_auc, false);
+    contrast(f, 2, "AUC, other projects", away, study_auc_other, false);
+    contrast(f, 3, "probing after JIT-DP (%)", jit, probing, false);
+    if (!s->base[b].writes) return;
+    contrast(f, 1, "B-Norm", cmg, study_written, true);
+    contrast(f, 2, str_print(a, "B-Norm, %g pairs", size[0]), few_pairs, study_written, false);
+    contrast(f, 3, "probing after CMG (%)", cmg, probing, true);
+}
+
+/* Do the features help?  Mean over methods of AUC with them less AUC without, paired by seed. */
+static void note_features(const Findings *f, int b)
+{
+    const Study *s = f->s;
+    double *with = NEW(run_arena(f->r), double, s->seeds), *without = NEW(run_arena(f->r), double, s->seeds);
+    for (int i = 0; i < s->seeds; i++)
+        for (int m = 0; m < s->methods; m++) {
+            StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .seed = i, .head = JIT_CONCAT};
+            with[i] += of_job(f, like, study_auc, NULL) / s->methods;
+            like.head = JIT_SINGLE;
+            without[i] += of_job(f, like, study_auc, NULL) / s->methods;
+        }
+    Paired p = stats_paired(with, without, s->seeds);
+    run_note(f->r, "Expert features, %s: AUC %.3f with, %.3f without, mean over methods; difference %+.3f%s.",
+             s->base[b].name, mean_of(with, s->seeds), mean_of(without, s->seeds), p.difference,
+             isfinite(p.p) ? str_print(run_arena(f->r), " (p %.2g)", p.p) : "");
+}
+
+/* Probed cells, of a job and a task, that are above the task's best rule. */
+static int above_rule(const Findings *f, int *cells)
+{
+    int above = 0;
+    *cells = 0;
+    for (int i = 0; i < f->x->n; i++) {
+        const StudyJob *j = &f->x->job[i];
+        if ((j->task != STUDY_JIT && j->task != STUDY_CMG) || j->size || j->away) continue;
+        for (ProbeTask t = 0; t < TASKS; t++) {
+            above += study_accuracy(&f->x->out[i], t) > study_floor(f->s, t, study_rule(f->s, t));
+            ++*cells;
+        }
+    }
+    return above;
+}
+
+static void judge(Findings *f)
+{
+    static const char *const SAYS[FINDINGS] = {"Finding 1, defects", "Finding 2, messages",
+                                               "Finding 4, few examples and away from home",
+                                               "Probing, mean of the three tasks"},
+                             *const SHORT[FINDINGS] = {"defects", "messages", "few examples and away", "probing"};
+    Buf b = buf_open(run_arena(f->r));
+    bool holds = f->s->seeds > 1, fails = false;
+    int cells, above = above_rule(f, &cells);
+    for (int k = 0; k < FINDINGS; k++) {
+        Finding *x = &f->of[k];
+        int less = 0, more = 0;
+        double adjusted[MOST_TESTS];
+        if (!x->n) continue;
+        run_note(f->r, "%s, less full fine-tuning: %s.", SAYS[k], x->said.text);
+        stats_holm(adjusted, x->p, x->n);
+        for (int i = 0; i < x->n; i++) {
+            less += x->difference[i] < 0 && adjusted[i] < ALPHA;
+            more += x->difference[i] > 0 && adjusted[i] < ALPHA;
+        }
+        holds &= k < 2 ? !less : more == x->n;
+        fails |= less > 0;
+        buf_print(&b, "%s%s %d below and %d above of %d", b.len ? ", " : "", SHORT[k], less, more, x->n);
+    }
+    run_note(f->r,
+             "p is the paired t test's over %d seed%s; the verdict counts after Holm's correction within a "
+             "finding.  What no test tells apart is not shown to be equal.",
+             f->s->seeds, f->s->seeds == 1 ? "" : "s");
+    run_verdict(
+        f->r,
+        fails   ? FAILS
+        : holds ? HOLDS
+                : INCONCLUSIVE,
+        "against full fine-tuning the tests find %s.  A probe is above its task's best rule in %d of %d cells.",
+        b.len ? b.text : "nothing to compare", above, cells);
+}
+
+void study_findings(Run *r, const Study *s, const StudyResults *x)
+{
+    Findings f = {.r = r, .s = s, .x = x};
+    for (int k = 0; k < FINDINGS; k++) f.of[k].said = buf_open(run_arena(r));
+    for (int b = 0; b < s->bases; b++) {
+        contrasts(&f, b);
+        if (s->heads > 1) note_features(&f, b);
+        if (!s->base[b].writes) run_note(r, "%s has no decoder; CMG is not run with it.", s->base[b].name);
+    }
+    if (s->absent) run_note(r, "Not in %s, and not run: %s.", run_text(r, "models"), s->absent);
+    judge(&f);
+}
