@@ -113,11 +113,9 @@ typedef struct {                                            /* of a job; plain b
     double seconds, megabytes; /* of processor time a step of training; peak memory above what it began with */
 } StudyOutcome;
 
-/* ---- study_data.c */
+/* ---- study_data.c, study_base.c */
 Status study_data(Study *, Run *);
 Status study_floors(Study *, Run *);
-
-/* ---- study_base.c */
 Status study_bases(Study *, Run *); /* opens, or pretrains */
 Status study_tokens(Study *, Run *, StudyBase *);
 double study_denoising_loss(const StudyBase *, Model *, const Hooks *, Arena *step);
@@ -127,7 +125,7 @@ typedef struct {
     const Study *study;
     const StudyJob *job;
 } StudyJobs;
-RunJob study_job; /* user: StudyJobs */
+RunJob study_job; /* user: StudyJobs * */
 
 /* ---- study_tables.c, study_findings.c, study_figures.c */
 typedef struct {
@@ -135,7 +133,7 @@ typedef struct {
     const StudyOutcome *out;
     int n;
 } StudyResults;
-/* Outcomes of a cell, one a seed (at most 64); the count.  method < 0: any; size and away as asked. */
+/* Outcomes of a cell, one a seed (at most 64); the count. */
 int study_cell(const StudyOutcome *out[64], const StudyResults *, StudyJob like);
 double study_accuracy(const StudyOutcome *, ProbeTask);  /* on test, at the layer chosen on validation */
 int study_rule(const Study *, ProbeTask);                /* the task's rule that validation likes best, else 0 */
