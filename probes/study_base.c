@@ -16,12 +16,6 @@ static const char *const PUBLISHED[] = {"codebert", "graphcodebert", "plbart", "
 
 /* ---- token sequences ---- */
 
-static int64_t positions_of(const Config *c)
-{
-    if (!strcmp(c->arch, "t5")) return 0;
-    return strcmp(c->arch, "roberta") ? c->positions : c->positions - c->pad - 1; /* RoBERTa's begin at pad + 1 */
-}
-
 static Status encode_rows(Examples *out, Study *s, const StudyBase *b, ProbeTask task, int64_t most)
 {
     Arena *a = &s->arena;
@@ -84,7 +78,7 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     Arena *a = &s->arena;
     Model *m; /* of no weight: what plans ask a model */
     TRY(model_open_zeros(&m, a, &b->config, F32));
-    int64_t room = positions_of(&b->config), most = run_int(r, "tokens");
+    int64_t room = jit_positions(m), most = run_int(r, "tokens");
     if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
     if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
     b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
