@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/jit.h"
 #include "cli/run.h"
+#include "cli/tune.h"
 #include "tasks/mine.h"
 
 typedef struct {

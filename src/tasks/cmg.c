@@ -97,7 +97,7 @@ static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
     return status;
 }
 
-static Status check_model(const Model *m)
+Status cmg_writes(const Model *m)
 {
     if (m->arch->encode && m->decoder && !m->config.no_lm_head) return OK;
     return fail(E_CONFIG, "a %s model cannot write messages: expected an encoder-decoder, bart or t5, with its head",
@@ -113,7 +113,7 @@ static int32_t start_of(const Model *m, const Tokenizer *t)
 
 static Status examples(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Reader *r, bool targets)
 {
-    TRY(check_model(r->model));
+    TRY(cmg_writes(r->model));
     int32_t **src = NEW(a, int32_t *, n), *src_len = NEW(a, int32_t, n), *start = NEW(a, int32_t, 1);
     int32_t **goal = NEW(a, int32_t *, n), **ids = NEW(a, int32_t *, n), *len = NEW(a, int32_t, n);
     *start = start_of(r->model, r->tokenizer);
@@ -184,7 +184,7 @@ Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks 
     Batcher *feed;
     Arena plan = arena_open(0);
     GenerateConfig c = *how;
-    Status s = check_model(m);
+    Status s = cmg_writes(m);
     c.start = start_of(m, t), c.n_best = 1;
     if (!s) s = batcher_open(&feed, &plan, x, &(BatchPlan){.rows = ROWS, .pad = m->config.pad});
     for (int64_t done = 0; !s && done < x->n;) {

@@ -28,6 +28,7 @@ typedef struct {
 } CmgPlan;
 /* source 512 and target 128, or what the model has positions for. */
 CmgPlan cmg_plan(const Model *, const Tokenizer *);
+Status cmg_writes(const Model *);      /* E_CONFIG: it is no encoder-decoder with a language-model head */
 Bytes cmg_subject(const CodeChange *); /* points into the message; len 0 where there is none */
 
 /* Columns over n changes: src, src_len, ids (the target moved right), len, target.  E_CONFIG: the model is no
