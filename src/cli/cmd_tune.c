@@ -69,7 +69,8 @@ static Status tune_model(Tuning *t)
         TRY(p->task->begin(t));
         p->model = p->task->base;
     }
-    p->tokenizer = args_text(t->args, "tokenizer", p->model);
+    p->tokenizer = args_text(t->args, "tokenizer", NULL);
+    p->tokenizer = p->tokenizer ? absolute(t->run, p->tokenizer) : p->model;
     TRY(tune_network(t));
     return p->task->finish(t);
 }

@@ -81,17 +81,22 @@ static Status measure(Writing *w)
     return OK;
 }
 
-static Status compare(Writing *w)
+/* What the authors wrote; told before any writing if it is lacking where it is needed. */
+static Status references(Writing *w)
 {
-    const char *train = args_text(w->of->args, "train", NULL);
     w->reference = NEW(w->of->run, Bytes, w->n);
     w->compared = true;
     for (int64_t i = 0; i < w->n; i++) {
         w->reference[i] = cmg_subject(&w->change[i]);
         w->compared &= w->reference[i].len > 0;
     }
-    if (train && !w->compared)
-        return fail(E_MISMATCH, "not every commit has a message to compare with, so --train has no use");
+    if (w->compared || !args_given(w->of->args, "train")) return OK;
+    return fail(E_MISMATCH, "not every commit has a message to compare with, so --train has no use");
+}
+
+static Status compare(Writing *w)
+{
+    const char *train = args_text(w->of->args, "train", NULL);
     if (train) TRY(floors(w, train));
     return w->compared ? measure(w) : OK;
 }
@@ -185,6 +190,7 @@ Status predict_messages(Prediction *of)
             return fail(E_CONFIG, "--%s is for defects; %s writes messages", OTHERS[k], of->p.dir);
     TRY(args_int(&top, of->args, "top", 0, 0, INT32_MAX));
     if (top && top < w.n) w.n = top;
+    TRY(references(&w));
     TRY(write_all(&w));
     TRY(compare(&w));
     if (of->json)
