@@ -1,7 +1,7 @@
 /* A predictor as a directory, which `vernier tune` writes and `vernier predict` reads:
  *
- *   jit.json or cmg.json  the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit) head
- *                         and statistics of the features too
+ *   jit.json or cmg.json  the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit)
+ *                         head and statistics of the features too
  *   floor.safetensors     of the methods words and la (jit)
  *   head.safetensors      the head of a transformer (jit), and beside it
  *   adapter_config.json   with its weights: the adapter, as either library reads it; or

@@ -49,8 +49,8 @@ Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *, const Hooks *
 /* ---- floors, which need no network */
 
 /* NNGen (Liu et al., ASE 2018): of the five training changes nearest by the cosine of their word counts, the one
- * whose diff has the highest BLEU-4 with the test change's (smoothed as in B-Norm: plain BLEU-4 is mostly 0 here); its
- * message is the guess.  nearest (m): an index into train. */
+ * whose diff has the highest BLEU-4 with the test change's (smoothed as in B-Norm: plain BLEU-4 is mostly 0 here);
+ * its message is the guess.  nearest (m): an index into train. */
 Status cmg_nearest(int64_t *nearest, Arena *, int64_t n, const CodeChange *train, int64_t m, const CodeChange *test);
 /* The index of a training change with the most frequent subject, letter case apart, the first of equals. */
 int64_t cmg_commonest(int64_t n, const CodeChange *train);
