@@ -66,9 +66,9 @@ typedef struct {
 typedef struct Task {
     const char *name; /* as --task has it; NAME.json is the card */
     const char *base; /* where the small model of `begin` goes, "./" in front */
-    bool no_lm_head;  /* how its model is loaded */
     void (*put)(const Predictor *, cJSON *card);
     Status (*get)(Predictor *, Arena *, const cJSON *card, const char *path);
+    LoadOptions (*load)(const Predictor *);        /* how its model is loaded; the tokenizer is open */
     Status (*begin)(Tuning *);                     /* makes the small model */
     Status (*open_head)(Predictor *);              /* on a model just loaded; E_CONFIG: it is of no use here */
     Status (*load_head)(Predictor *, Arena *);     /* once the adapter is there */

@@ -1,11 +1,10 @@
-/* Commit messages as a task of tune: an encoder-decoder; selection by the perplexity of the validation messages. */
+/* Commit messages as a task of tune: an encoder-decoder, or UniXcoder; selection by the perplexity of the validation messages. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "cli/tune.h"
-#include "train/evaluate.h"
 
 enum { LEAST = 8, EVALUATION_TOKENS = 8192 };
 
@@ -38,6 +37,12 @@ static Status get(Predictor *p, Arena *a, const cJSON *root, const char *path)
     return OK;
 }
 
+/* UniXcoder: a change and its message share the positions. */
+static bool together(const Predictor *p)
+{
+    return !p->net->arch->encode;
+}
+
 static Status check(const Predictor *p, int taken)
 {
     const CmgPlan *c = &p->cmg;
@@ -50,6 +55,11 @@ static Status check(const Predictor *p, int taken)
                     "%s/cmg.json: lengths %d and %d and %d virtual tokens, but the model has positions for %d",
                     p->dir, c->source, c->target, taken, most);
     return OK;
+}
+
+static LoadOptions load(const Predictor *p)
+{
+    return (LoadOptions){.plain_head = cmg_prompts(&p->text)};
 }
 
 static Status open_head(Predictor *p)
@@ -93,12 +103,14 @@ static Status plan(Tuning *t, int taken)
     int most = jit_positions(p->net), left = most ? most - taken : 1 << 16;
     int64_t source, target;
     *c = cmg_plan(p->net, &p->text);
-    c->source = c->source < left ? c->source : left, c->target = c->target < left ? c->target : left;
+    c->target = c->target < left ? c->target : left;
+    TRY(args_int(&target, t->args, "target", c->target, LEAST, left));
+    if (together(p)) left -= (int)target;
+    c->source = c->source < left ? c->source : left;
     if (c->source < LEAST || c->target < LEAST)
         return fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a change", taken, left,
                     most);
     TRY(args_int(&source, t->args, "length", c->source, LEAST, left));
-    TRY(args_int(&target, t->args, "target", c->target, LEAST, left));
     c->source = (int)source, c->target = (int)target;
     c->language = args_text(t->args, "language", NULL);
     snprintf(t->shape, sizeof t->shape, "lengths %d and %d", c->source, c->target);
@@ -123,6 +135,7 @@ static Status prepare(Tuning *t)
     TRY(tokens(&valid, t, &t->valid));
     TRY(open_valid(&feed, t->run, &t->p, &valid));
     t->own = feed;
+    t->loss = cmg_loss;
     return OK;
 }
 
@@ -135,7 +148,7 @@ static double rate(const Tuning *t)
 static Status evaluate_cmg(double *score, double *tie, Arena *step, Tuning *t)
 {
     Evaluation e;
-    evaluate(t->p.net, t->p.hooks, t->own, step, &e);
+    cmg_evaluate(t->p.net, t->p.hooks, t->own, step, &e);
     *score = isfinite(e.loss) ? -e.loss : -HUGE_VAL;
     *tie = e.accuracy;
     snprintf(t->measured, sizeof t->measured, "validation perplexity %.4g, %.1f %% of the tokens", e.perplexity,
@@ -152,7 +165,7 @@ static Status measure(Evaluation *e, Tuning *t, Predictor *p)
     TRY(cmg_tokens(&x, t->run, t->valid.n, t->valid.change, p->net, &p->text, &p->cmg));
     TRY(open_valid(&feed, t->run, p, &x));
     Arena step = arena_open((size_t)1 << 36);
-    evaluate(p->net, p->hooks, feed, &step, e);
+    cmg_evaluate(p->net, p->hooks, feed, &step, e);
     arena_close(&step);
     return OK;
 }
@@ -191,6 +204,7 @@ static Status finish(Tuning *t)
 
 const Task TASK_CMG = {.name = "cmg",
                        .base = "./writer",
+                       .load = load,
                        .put = put,
                        .get = get,
                        .begin = tune_writer,

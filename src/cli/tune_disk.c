@@ -104,7 +104,8 @@ static Status open_network(Predictor *p, Arena *run, const Args *args)
     bool whole = predictor_whole(p->peft);
     TRY(tokenizer_open(&p->text, run, predictor_path(p, run, p->tokenizer)));
     const char *model = predictor_path(p, run, whole ? "./model" : p->model);
-    TRY(model_load_as(&p->net, run, model, &(LoadOptions){.no_lm_head = p->task->no_lm_head}));
+    LoadOptions how = p->task->load(p);
+    TRY(model_load_as(&p->net, run, model, &how));
     p->hooks = hooks_new(run);
     TRY(p->task->open_head(p));
     TRY(whole ? p->task->check(p, 0) : attach(p, run, args));

@@ -88,6 +88,12 @@ static Status check(const Predictor *p, int taken)
     return OK;
 }
 
+static LoadOptions load(const Predictor *p)
+{
+    (void)p;
+    return (LoadOptions){.no_lm_head = true};
+}
+
 static Status open_head(Predictor *p)
 {
     jit_model_open(&p->j, p->net, p->head);
@@ -291,7 +297,7 @@ Status tune_floor(Tuning *t)
 
 const Task TASK_JIT = {.name = "jit",
                        .base = "./encoder",
-                       .no_lm_head = true,
+                       .load = load,
                        .put = put,
                        .get = get,
                        .begin = tune_encoder,

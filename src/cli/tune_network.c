@@ -187,8 +187,9 @@ static Status attach(Work *w)
     Tuning *t = w->t;
     Predictor *p = &t->p;
     TRY(tokenizer_open(&p->text, t->run, predictor_path(p, t->run, p->tokenizer)));
-    TRY(model_load_as(&p->net, t->run, predictor_path(p, t->run, p->model),
-                      &(LoadOptions){.no_lm_head = p->task->no_lm_head, .seed = (uint64_t)t->seed}));
+    LoadOptions how = p->task->load(p);
+    how.seed = (uint64_t)t->seed;
+    TRY(model_load_as(&p->net, t->run, predictor_path(p, t->run, p->model), &how));
     p->hooks = hooks_new(t->run);
     p->peft->defaults(&w->cfg, &p->net->config);
     TRY(peft_set(&w->cfg, t->run, p->options));
