@@ -276,7 +276,9 @@ static Bytes told(Arena *run, Arena *step, const Tokenizer *t, const int32_t *id
     while (len && strchr(" \t\r\n", text[len - 1])) len--;
     size_t from = 0;
     while (from < len && strchr(" \t\r\n", text[from])) from++;
-    return (Bytes){str_copy(run, text + from, len - from), len - from};
+    int64_t replaced = 0; /* a token may be half a character */
+    char *clean = utf8_repair(run, text + from, len - from, &len, &replaced);
+    return (Bytes){clean, len};
 }
 
 static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks *hooks, const Tokenizer *t,
