@@ -252,7 +252,6 @@ static Status finish(Tuning *t)
     Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(t->run, double, t->valid.n);
     Status s = predictor_open(&p, t->run, t->p.dir, t->args);
-    if (args_given(t->args, "best-threshold")) p.threshold = t->best_at;
     if (!s) s = predictor_score(score, &p, t->run, &step, &t->valid, tune_each, NULL);
     if (!s) {
         valid = jit_scores(&t->valid, score, p.threshold);

@@ -239,6 +239,7 @@ Status tune_network(Tuning *t)
     batcher_seek(w.feed, w.trainer->step);
     if (!args_quiet(t->args)) say_what(&w);
     TRY(train(&w));
+    if (args_given(t->args, "best-threshold")) t->p.threshold = t->best_at;
     TRY(predictor_save(&t->p, NULL, t->run));
     unlink(stand_path(&w));
     unlink(checkpoint_path(&w, w.saved));
