@@ -58,7 +58,8 @@ static Model *writer(const char *shape, const Tokenizer *t, int spare)
     c.plain_head = prompts;
     Model *m;
     c.vocab = (int)tokenizer_size(t) + spare;
-    c.dim = 32, c.heads = 4, c.head_dim = 8, c.hidden = c.decoder_hidden = 64, c.layers = 1;
+    c.dim = 32, c.heads = 4, c.head_dim = 8, c.hidden = c.decoder_hidden = 64,
+    c.layers = prompts ? 2 : 1; /* what a prompt sees counts from the second on */
     if (c.decoder_layers) c.decoder_layers = 1;
     c.positions = c.positions ? 162 : 0;
     c.pad = 1, c.bos = 0, c.eos = 2, c.decoder_start = 2;
@@ -135,6 +136,22 @@ static void unixcoder_reads_a_prompt(void **state)
     assert_string_equal(decoded(&t, x.ids[0], x.len[0]), str_print(&run, "%sFix it", text));
     for (int32_t i = 0; i < x.len[0]; i++)
         assert_int_equal(x.target[0][i], i < n - 1 ? -1 : i + 1 < x.len[0] ? x.ids[0][i + 1] : 2);
+    /* the loss is that of the prompt read both ways and the rest backwards */
+    int64_t len = x.len[0];
+    uint8_t *sees = NEW(&run, uint8_t, len * len);
+    for (int64_t i = 0; i < len * len; i++) sees[i] = i % len <= i / len || (i % len < n && i / len < n);
+    Batch whole = {.b = 1, .t = len, .ids = x.ids[0], .target = x.target[0], .sees = sees}, batch;
+    Batcher *feed;
+    Evaluation e;
+    EXPECT(batcher_open(&feed, &run, &x, &(BatchPlan){.rows = 1, .pad = 1}) == OK, "%s", err_message());
+    batcher_next(feed, &run, &batch, NULL);
+    Pass pass = {.tape = tape_open(&step, false)};
+    double want = tape_scalar(model_loss(m, &pass, &whole)), got = tape_scalar(cmg_loss(m, &pass, &batch, NULL));
+    whole.sees = NULL, whole.causal = true;
+    double causal = tape_scalar(model_loss(m, &pass, &whole));
+    cmg_evaluate(m, NULL, feed, &step, &e);
+    EXPECT(fabs(got - want) < 1e-5 && fabs(e.loss - want) < 1e-5 && fabs(causal - want) > 1e-3,
+           "loss %g and %g, expected %g, not %g", got, e.loss, want, causal);
     p.source = 9, p.target = 3;
     assert_int_equal(cmg_tokens(&x, &run, 1, &one, m, &t, &p), OK);
     assert_true(x.len[0] <= 9 + 3 - 1 && x.ids[0][8] == 2);
