@@ -67,6 +67,19 @@ expect 2 'beams is for messages' '... and the other way about' predict "$t/jit" 
 sed 's/"keep":.*/"keep": 5000,/' "$t/full/cmg.json" >"$t/card" && mv "$t/card" "$t/full/cmg.json"
 expect 3 'marks 5000' 'a card that does not fit its model' predict "$t/full" "$t/c.jsonl"
 
+u=${VERNIER_SHARED:-../shared}/golden/models/unixcoder
+if [ -d "$u" ]; then
+    # shellcheck disable=SC2086
+    expect 0 'perplexity' 'UniXcoder' $tune --train "$t/c.jsonl" --valid "$t/c.jsonl" --model "$u" --length 28 --target 10 \
+        --epochs 1 --out "$t/u"
+    expect 0 'B-Norm' '... writes' predict "$t/u" "$t/c.jsonl" --max 4 --top 2
+    # shellcheck disable=SC2086
+    expect 2 'length 40: expected 8 to' '... what fits into its positions' \
+        $tune --train "$t/c.jsonl" --model "$u" --length 40 --target 40 --out "$t/x"
+else
+    echo "ok $((n = n + 1)) - UniXcoder # SKIP no $u"
+fi
+
 if command -v git >/dev/null; then
     G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"
     git init -q "$t/r"
