@@ -17,9 +17,9 @@ enum { SAVE_EVERY = 100 };
 
 typedef struct {
     Config config;
-    int64_t steps, vocab; /* lr 0: it is not pretrained */
-    double lr;
-    int room; /* positions that no text gets */
+    int64_t steps, vocab;
+    double lr; /* of the pretraining; 0: there is none */
+    int room;  /* positions that no text gets */
 } Small;
 
 static Status set_number(Small *s, const char *key, const char *value)

@@ -6,7 +6,6 @@
 #include "tasks/jit_model.h"
 #include "tasks/sequence.h"
 
-static const char *const MARK[] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
 static const char MODE[] = "<encoder-decoder>"; /* of UniXcoder */
 static const char MESSAGE_LANGUAGE[] = "en_XX"; /* of PLBART */
 enum { ROWS = 16 };                             /* written at a time */
@@ -37,8 +36,8 @@ CmgPlan cmg_plan(const Model *m, const Tokenizer *t)
     }
     int32_t *mark[] = {[LINE_KEEP] = &p.keep, [LINE_ADD] = &p.add, [LINE_DEL] = &p.del};
     int32_t own = sequence_free_id(t);
-    for (int32_t k = 0; k < 3; k++) {
-        const Special *s = special_find(tokenizer_specials(t), MARK[k], strlen(MARK[k]));
+    for (int32_t k = 0; k < LINE_KINDS; k++) {
+        const Special *s = special_find(tokenizer_specials(t), LINE_MARK[k], strlen(LINE_MARK[k]));
         *mark[k] = s ? s->id : own + 3 <= m->config.vocab ? own + k : -1;
     }
     return p;
@@ -67,11 +66,11 @@ static void put_change(Sequence *s, const CodeChange *c, const CmgPlan *p)
     for (int64_t f = 0; f < c->n_files && s->text.n < s->room; f++) {
         const ChangeFile *file = &c->file[f];
         if (*file->new_path) {
-            sequence_mark(s, id[LINE_KEEP], MARK[LINE_KEEP]);
+            sequence_mark(s, id[LINE_KEEP], LINE_MARK[LINE_KEEP]);
             sequence_add(s, file->new_path, strlen(file->new_path), s->room);
         }
         for (int64_t l = 0; l < file->n && s->text.n < s->room; l++) {
-            sequence_mark(s, id[file->line[l].kind], MARK[file->line[l].kind]);
+            sequence_mark(s, id[file->line[l].kind], LINE_MARK[file->line[l].kind]);
             sequence_add(s, file->line[l].text, file->line[l].len, s->room);
         }
     }
