@@ -1,4 +1,5 @@
-/* Commit messages as a task of tune: an encoder-decoder, or UniXcoder; selection by the perplexity of the validation messages. */
+/* Commit messages as a task of tune: an encoder-decoder, or UniXcoder; selection by the perplexity of the validation
+ * messages. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -11,8 +11,8 @@
  * ids, else they are text.
  *
  * UniXcoder, an encoder that writes behind its prompt, reads <s> <encoder-decoder> </s> diff </s> with rows that see
- * each other, and goes on with the subject, whose rows see what stands before them.  (Its authors begin a subject with
- * <mask0>; nothing stands in its place here, as generate() has it.)
+ * each other, and goes on with the subject, whose rows see what stands before them.  (Its authors begin a subject
+ * with <mask0>; nothing stands in its place here, as generate() has it.)
  *
  *   CmgPlan plan = cmg_plan(model, &tokenizer);
  *   TRY(cmg_tokens(&x, &run, n, change, model, &tokenizer, &plan));
@@ -39,8 +39,8 @@ Status cmg_writes(const Model *);      /* E_CONFIG: it is neither an encoder-dec
 Bytes cmg_subject(const CodeChange *); /* points into the message; len 0 where there is none */
 
 /* Columns over n changes: src, src_len, ids (the target moved right), len, target; of UniXcoder ids (prompt and
- * target), len and target alone.  E_CONFIG: the model does not write.  E_MISMATCH, naming the change: no lines, or no message; or the tokenizer has ids that the model
- * has no rows for. */
+ * target), len and target alone.  E_CONFIG: the model does not write.  E_MISMATCH, naming the change: no lines, or no
+ * message; or the tokenizer has ids that the model has no rows for. */
 Status cmg_tokens(Examples *out, Arena *, int64_t n, const CodeChange *, const Model *, const Tokenizer *,
                   const CmgPlan *);
 /* The same of changes that need no message: no target, and ids hold the start token or the prompt.  For cmg_write. */
