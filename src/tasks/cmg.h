@@ -47,8 +47,8 @@ Status cmg_tokens(Examples *out, Arena *, int64_t n, const CodeChange *, const M
 Status cmg_sources(Examples *out, Arena *, int64_t n, const CodeChange *, const Model *, const Tokenizer *,
                    const CmgPlan *);
 
-BatchLossFn
-    cmg_loss; /* of a batch of cmg_tokens(): model_loss, with UniXcoder's prompt read both ways; user unused */
+/* model_loss of a batch of cmg_tokens(), with UniXcoder's prompt read both ways; `user` is not used. */
+BatchLossFn cmg_loss;
 /* As evaluate() does, one epoch of the batcher. */
 void cmg_evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
 
