@@ -6,12 +6,11 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/predict.h"
 #include "io/columns.h"
 #include "io/json.h"
 #include "num/stats.h"
 #include "tasks/effort.h"
-#include "tasks/messages.h"
 #include "tasks/score.h"
 
 enum { MOST = 16 };
@@ -270,8 +269,7 @@ static Status read_lines(Bytes **line, int64_t *n, Arena *a, const char *path)
     return OK;
 }
 
-/* The tables of METEOR and WordNet, as far as they are there. */
-static Status open_tools(Meteor **meteor, Synonyms **wordnet, const Args *a)
+Status message_tools(Meteor **meteor, Synonyms **wordnet, const Args *a)
 {
     static const char *const DEBIAN = "/usr/share/wordnet";
     Arena *arena = args_arena(a);
@@ -328,7 +326,7 @@ static Status score_messages(const Args *a)
     if (!n[0]) return fail(E_FORMAT, "%s: is empty, expected a message a line", path[0]);
     Meteor *meteor;
     Synonyms *wordnet;
-    TRY(open_tools(&meteor, &wordnet, a));
+    TRY(message_tools(&meteor, &wordnet, a));
     MessageRows rows, other;
     messages_score(&rows, arena, n[0], line[1], line[0], meteor, wordnet);
     if (path[2]) messages_score(&other, arena, n[0], line[2], line[0], meteor, wordnet);
@@ -357,11 +355,11 @@ static Status score_messages(const Args *a)
 
 static Status score(const Args *a)
 {
-    static const char *const TASKS[] = {"defect", "messages", "lines", NULL};
+    static const char *const NAMES[] = {"defect", "messages", "lines", NULL};
     static Status (*const RUN[])(const Args *) = {score_defects, score_messages, score_lines};
     int task;
     if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: defect, lines or messages");
-    TRY(args_word(&task, a, "task", 0, TASKS));
+    TRY(args_word(&task, a, "task", 0, NAMES));
     return RUN[task](a);
 }
 

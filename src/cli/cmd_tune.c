@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/jit.h"
 #include "cli/run.h"
+#include "cli/tune.h"
 
 bool tune_each(int64_t done, void *user)
 {
@@ -15,6 +15,11 @@ bool tune_each(int64_t done, void *user)
 }
 
 /* ---- what the options say */
+
+Status tune_features(int64_t *out, const Args *a, int64_t otherwise)
+{
+    return args_int(out, a, "features", otherwise, N_FEATURES - 1, N_FEATURES);
+}
 
 static Status numbers(Tuning *t, const Args *a)
 {
@@ -25,109 +30,65 @@ static Status numbers(Tuning *t, const Args *a)
     TRY(args_int(&t->seed, a, "seed", 33, 0, INT64_MAX));
     TRY(args_real(&t->lr, a, "lr", -1, 0, 100));
     t->resume = args_given(a, "resume");
-    t->p.per_split = args_given(a, "per-split");
-    t->p.threshold = 0.5;
     return OK;
 }
 
-static Status read_data(Tuning *t, const Args *a)
+/* The commits to learn from and those to select by: --valid, or the last of the others by time. */
+static Status read_data(Tuning *t)
 {
-    const char *valid = args_text(a, "valid", NULL);
-    t->train_path = args_text(a, "train", NULL);
-    if (!t->train_path) return fail(E_CONFIG, "tune needs --train FILE: labelled change records, one a line");
+    const char *valid = args_text(t->args, "valid", NULL);
+    double share;
+    t->train_path = args_text(t->args, "train", NULL);
+    if (!t->train_path) return fail(E_CONFIG, "tune needs --train FILE: change records, one a line");
+    TRY(args_real(&share, t->args, "cut", 0.2, 0.01, 0.9));
     TRY(jit_read(&t->train, t->run, t->train_path));
-    TRY(jit_labelled(&t->train, t->train_path));
     if (valid) {
         TRY(jit_read(&t->valid, t->run, valid));
-        return jit_labelled(&t->valid, valid);
+    } else {
+        t->all = t->train;
+        jit_cut(&t->train, &t->valid, t->run, &t->all, share);
     }
-    double share;
-    TRY(args_real(&share, a, "cut", 0.2, 0.01, 0.9));
-    t->all = t->train;
-    jit_cut(&t->train, &t->valid, t->run, &t->all, share);
-    if (t->valid.positives && t->valid.positives < t->valid.n) return OK;
-    return fail(E_MISMATCH,
-                "%s: its last %g by time hold %lld commits, %lld defective; expected both classes (--valid)",
-                t->train_path, share, (long long)t->valid.n, (long long)t->valid.positives);
+    return t->p.task->read(t);
 }
 
-static Status choose_head(Tuning *t, const Args *a)
+static const char *absolute(Arena *a, const char *path)
 {
-    int head;
-    bool there = t->train.features && t->valid.features;
-    TRY(args_word(&head, a, "head", there ? JIT_CONCAT : JIT_SINGLE, JIT_HEAD));
-    if (head == JIT_CONCAT && !there)
-        return fail(E_MISMATCH,
-                    "%s: not every commit has the 14 features that --head concat reads (vernier data mine "
-                    "--features)",
-                    t->train.features ? args_text(a, "valid", "") : t->train_path);
-    t->p.head = (JitHead)head;
-    return OK;
+    char *whole = realpath(path, NULL); /* a hub name stays as it is */
+    const char *out = whole ? str_copy(a, whole, strlen(whole)) : path;
+    free(whole);
+    return out;
 }
 
-/* ---- floors */
-
-static Status score_floor(JitScores *out, Tuning *t, Floor *f)
-{
-    Arena step = arena_open(0);
-    double *score = NEW(t->run, double, t->valid.n);
-    t->p.floor = f;
-    Status s = predictor_score(score, &t->p, t->run, &step, &t->valid, tune_each, NULL);
-    if (!s) *out = jit_scores(&t->valid, score, t->p.threshold);
-    arena_close(&step);
-    return s;
-}
-
-/* The validation commits judge a fit on the others; where they were cut from the training file, the fit that is kept
- * sees them, too: nothing was chosen by them. */
-static Status tune_floor(JitScores *valid, Tuning *t)
-{
-    FloorPlan plan;
-    Floor *f;
-    floor_plan(&plan, t->p.method, t->p.head == JIT_CONCAT);
-    TRY(floor_fit(&f, t->run, &t->train, &plan));
-    TRY(score_floor(valid, t, f));
-    if (t->all.n) TRY(floor_fit(&f, t->run, &t->all, &plan));
-    if (!floor_converged(f) && !args_quiet(t->args))
-        fprintf(stderr, "the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
-    TRY(floor_save(f, t->p.dir));
-    return predictor_save(&t->p, valid, t->run);
-}
-
-/* ---- networks */
-
-/* The measures of what is on disk, which so is read once before anybody relies on it. */
-static Status score_network(JitScores *valid, Tuning *t, const char *dir)
-{
-    Predictor p;
-    Arena step = arena_open((size_t)1 << 36);
-    double *score = NEW(t->run, double, t->valid.n);
-    Status s = predictor_open(&p, t->run, dir, t->args);
-    if (!s) s = predictor_score(score, &p, t->run, &step, &t->valid, tune_each, NULL);
-    if (!s) {
-        *valid = jit_scores(&t->valid, score, p.threshold);
-        s = predictor_save(&p, valid, t->run);
-    }
-    predictor_close(&p);
-    arena_close(&step);
-    return s;
-}
-
-static Status tune_model(JitScores *valid, Tuning *t)
+static Status tune_model(Tuning *t)
 {
     Predictor *p = &t->p;
     p->model = args_text(t->args, "model", NULL);
-    if (!p->model) {
-        TRY(tune_encoder(t));
-        p->model = "./encoder";
+    if (p->model) {
+        p->model = absolute(t->run, p->model);
     } else {
-        char *whole = realpath(p->model, NULL); /* a hub name stays as it is */
-        if (whole) p->model = str_copy(t->run, whole, strlen(whole));
-        free(whole);
+        TRY(p->task->begin(t));
+        p->model = p->task->base;
     }
-    p->tokenizer = args_text(t->args, "tokenizer", p->model);
+    p->tokenizer = args_text(t->args, "tokenizer", NULL);
+    p->tokenizer = p->tokenizer ? absolute(t->run, p->tokenizer) : p->model;
     TRY(tune_network(t));
-    return score_network(valid, t, p->dir);
+    return p->task->finish(t);
+}
+
+static Status choose_method(Tuning *t)
+{
+    Predictor *p = &t->p;
+    bool messages = p->task == &TASK_CMG, given = args_given(t->args, "model");
+    p->method = args_text(t->args, "method", messages && !given ? "full" : "lora");
+    p->options = args_text(t->args, "options", "");
+    TRY(predictor_method(&p->method, &p->peft));
+    if (!p->peft && *p->options)
+        return fail(E_CONFIG, "--options are for the methods of peft; %s has none", p->method);
+    if (messages && !p->peft) return fail(E_CONFIG, "--method %s is for --task jit", p->method);
+    if (messages && !given && strcmp(p->method, "full") != 0)
+        return fail(E_CONFIG, "without --model the weights are random and all of them train: --method full, not %s",
+                    p->method);
+    return peft_set(&(PeftConfig){0}, t->run, p->options); /* a slip is told before any work */
 }
 
 /* ---- the command */
@@ -136,101 +97,94 @@ static Status check_directory(const Tuning *t, const char *dir, bool *finished)
 {
     bool half = !access(str_print(t->run, "%s/train.json", dir), F_OK) ||
                 !access(str_print(t->run, "%s/encoder.train.safetensors", dir), F_OK);
-    *finished = !access(str_print(t->run, "%s/jit.json", dir), F_OK);
+    *finished = false;
+    for (const Task *const *k = TASKS; *k; k++) *finished |= !access(predictor_card(*k, t->run, dir), F_OK);
     if (t->resume || (!half && !*finished)) return file_make_dir(dir);
     return fail(E_CONFIG, "%s holds a %s predictor; choose another directory%s", dir,
                 *finished ? "finished" : "half-trained", *finished ? "" : ", or go on with --resume");
 }
 
-static Status finish(Tuning *t, const JitScores *valid)
+void tune_end(Tuning *t, cJSON *root)
 {
-    JitScores random = jit_random(&t->valid, 1);
-    if (!args_given(t->args, "json")) {
-        jit_print_scores("validation", valid, &random);
-        printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t->p.dir, t->p.dir);
-        return OK;
-    }
-    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "task", t->p.task->name);
     cJSON_AddStringToObject(root, "method", t->p.method);
     cJSON_AddStringToObject(root, "directory", t->p.dir);
-    cJSON_AddNumberToObject(root, "threshold", valid->at.threshold);
-    cJSON_AddItemToObject(root, "validation", jit_scores_json(valid));
-    cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
     char *text = cJSON_Print(root);
     puts(text);
     cJSON_free(text);
     cJSON_Delete(root);
-    return OK;
 }
 
 static Status tune(const Args *a)
 {
-    static const char *const TASKS[] = {"jit", NULL};
+    static const char *const NAMES[] = {"jit", "cmg", NULL};
     Tuning t = {.args = a, .run = args_arena(a)};
-    JitScores valid;
     int task;
     bool finished;
-    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: jit");
-    TRY(args_word(&task, a, "task", 0, TASKS));
-    t.p.method = args_text(a, "method", "lora");
-    t.p.options = args_text(a, "options", "");
+    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: jit or cmg");
+    TRY(args_word(&task, a, "task", 0, NAMES));
+    t.p.task = TASKS[task];
     t.p.dir = args_text(a, "out", NULL);
     if (!t.p.dir) return fail(E_CONFIG, "tune needs --out DIR for what it learns");
-    TRY(predictor_method(&t.p.method, &t.method));
-    if (!t.method && *t.p.options)
-        return fail(E_CONFIG, "--options are for the methods of peft; %s has none", t.p.method);
-    TRY(peft_set(&(PeftConfig){0}, t.run, t.p.options)); /* a slip is told before any work */
+    TRY(choose_method(&t));
     TRY(numbers(&t, a));
     TRY(check_directory(&t, t.p.dir, &finished));
     if (finished) {
         if (!args_quiet(a)) fprintf(stderr, "%s is finished; there is nothing to resume\n", t.p.dir);
         return OK;
     }
-    TRY(read_data(&t, a));
-    TRY(choose_head(&t, a));
-    Status s = t.method ? tune_model(&valid, &t) : tune_floor(&valid, &t);
+    TRY(read_data(&t));
+    Status s = t.p.peft ? tune_model(&t) : tune_floor(&t);
     predictor_close(&t.p);
-    TRY(s);
-    return finish(&t, &valid);
+    if (!s && !args_given(a, "json")) printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.p.dir, t.p.dir);
+    return s;
 }
 
 static const Option OPTIONS[] = {
-    {"task", "TASK", "jit: does a commit introduce a defect?"},
-    {"train", "FILE", "labelled change records, JSON Lines (vernier data mine, or with added and removed lists)"},
-    {"valid", "FILE", "commits to select by; default: the last fifth of each project and class by time"},
+    {"task", "TASK", "jit: does a commit introduce a defect?  cmg: what would its author write about it?"},
+    {"train", "FILE",
+     "change records, JSON Lines (vernier data mine, or with added and removed lists): jit with labels"},
+    {"valid", "FILE", "commits to select by; default: the last fifth of each project (and class) by time"},
     {"cut", "SHARE", "how much of --train that is (default 0.2)"},
     {"out", "DIR", "where the predictor goes"},
     {"method", "NAME",
-     "lora (default), adapter, prefix, full, ... (vernier list); words or la: logistic regressions"},
+     "lora (default), adapter, prefix, full, ... (vernier list); jit: words or la, logistic regressions"},
     {"options", "K=V,..", "of the method: rank=8,alpha=16"},
-    {"head", "HEAD", "single, or concat: beside the 14 features (default where every commit has them)"},
-    {"model", "DIR", "the pretrained model; default: a small encoder, pretrained here on the training text"},
+    {"head", "HEAD", "jit: single, or concat: beside the features (default where every commit has them)"},
+    {"features", "N", "jit: 14, or 13 without fix, which the published code loses (default 14)"},
+    {"model", "DIR",
+     "the pretrained model; default: jit: a small encoder, pretrained here on the training text; cmg: a small "
+     "encoder-decoder in T5's shape that starts from random weights and all of which the messages train"},
     {"tokenizer", "DIR", "default: the model's"},
     {"language", "NAME", "PLBART's language token"},
-    {"encoder", "K=V,..", "of the small encoder: layers, dim, heads, hidden, vocab, length, steps, lr"},
+    {"encoder", "K=V,..", "of the small model: layers, dim, heads, hidden, vocab; jit: length, steps, lr"},
     {"length", "N", "tokens of a commit at most (default 512, less the virtual ones, or what the model has)"},
+    {"target", "N", "cmg: tokens of a message at most (default 128)"},
     {"epochs", "N", "default 10"},
     {"batch", "N", "commits in a step (default 32)"},
-    {"lr", "RATE", "peak of the linear schedule; the default depends on the method"},
+    {"lr", "RATE", "peak of the linear schedule; the default depends on task and method"},
     {"evaluations", "N", "in an epoch (default 5)"},
     {"patience", "N", "stop after so many evaluations without gain (default 25; 0: never)"},
-    {"best-threshold", NULL, "call a commit defective from the score on that is best on validation, not from 0.5"},
-    {"per-split", NULL, "standardise features by the statistics of the set that is scored, as published"},
+    {"best-threshold", NULL,
+     "jit: call a commit defective from the score on that is best on validation, not from 0.5"},
+    {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
     {"seed", "N", "default 33"},
     {"resume", NULL, "go on where a killed run of the same options stopped"},
     {"json", NULL, "the measures as JSON"},
     {0}};
 static const Command TUNE = {
     .name = "tune",
-    .summary = "a model for a task from your own data: defect prediction",
-    .usage = "--task jit --train FILE --out DIR [options]",
+    .summary = "a model for a task from your own data: defect prediction, commit messages",
+    .usage = "--task jit|cmg --train FILE --out DIR [options]",
     .about =
-        "Trains a defect predictor on labelled commits.  The method's evaluation with the best validation F1 is what "
-        "stays in DIR: an adapter with its head, or the whole model with --method full, and all that vernier predict "
-        "needs.  words (hashed words and the 14 features) and la (added lines) are floors: a network should beat "
-        "them.",
+        "Trains a defect predictor on labelled commits, or a writer of commit messages on any.  The method's "
+        "evaluation with the best validation F1, or the lowest validation perplexity of the messages, is what stays "
+        "in DIR: an adapter with its head, or the whole model with --method full, and all that vernier predict "
+        "needs.  words (hashed words and the features) and la (added lines) are floors of defect prediction: a "
+        "network should beat them; vernier predict shows those of messages.",
     .example = "vernier tune --task jit --train commits.jsonl --method words --out floor\n"
                "  vernier tune --task jit --train commits.jsonl --model codebert --options rank=8 --out defects\n"
+               "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"
                "  vernier predict defects new.jsonl",
     .options = OPTIONS,
     .run = tune};

@@ -11,6 +11,7 @@ const char *const FEATURE_NAME[N_FEATURES] = {
     FEATURES(X)
 #undef X
 };
+const char *const LINE_MARK[LINE_KINDS] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
 static const char *const STATUS_NAME[FILE_STATUSES] = {"modified", "added", "deleted", "renamed"};
 enum { LONGEST_ROW = 1 << 26 }; /* 64 MiB; parsed it takes several times that */
 
@@ -162,13 +163,11 @@ static Status read_files(CodeChange *c, const Row *r, const cJSON *j)
 
 /* ---- the mined layout ---- */
 
-static const char *const MARK[] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
-
 /* The kind of the mark at s, or -1. */
 static int mark_at(const char *s)
 {
-    for (int k = 0; k < 3; k++)
-        if (!strncmp(s, MARK[k], strlen(MARK[k]))) return k;
+    for (int k = 0; k < LINE_KINDS; k++)
+        if (!strncmp(s, LINE_MARK[k], strlen(LINE_MARK[k]))) return k;
     return -1;
 }
 
@@ -188,7 +187,7 @@ static Status read_diff(CodeChange *c, const Row *r, const char *diff)
     c->ordered = true;
     for (const char *p = diff; *p;) {
         int kind = mark_at(p);
-        p += strlen(MARK[kind]);
+        p += strlen(LINE_MARK[kind]);
         const char *end = p + strcspn(p, "<");
         while (*end && mark_at(end) < 0) end += 1 + strcspn(end + 1, "<");
         ChangeLine l = line_of(r, (LineKind)kind, p, (size_t)(end - p));

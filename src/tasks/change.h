@@ -32,7 +32,8 @@
 #include "base/str.h"
 #include "text/lex.h"
 
-typedef enum { LINE_KEEP, LINE_ADD, LINE_DEL } LineKind;
+typedef enum { LINE_KEEP, LINE_ADD, LINE_DEL, LINE_KINDS } LineKind;
+extern const char *const LINE_MARK[LINE_KINDS]; /* "<keep>", "<add>", "<del>", as the mined layout has them */
 typedef struct {
     LineKind kind;
     const char *text; /* len bytes and a final NUL, no newline */

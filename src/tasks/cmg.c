@@ -1,4 +1,4 @@
-/* Changes as sources and targets of an encoder-decoder, and what it writes; the floors are in cmg_floor.c. */
+/* Changes as sources and targets of a model that writes, and what it writes; the floors are in cmg_floor.c. */
 #include "tasks/cmg.h"
 
 #include <string.h>
@@ -6,18 +6,38 @@
 #include "tasks/jit_model.h"
 #include "tasks/sequence.h"
 
-static const char *const MARK[] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
+static const char MODE[] = "<encoder-decoder>"; /* of UniXcoder */
 static const char MESSAGE_LANGUAGE[] = "en_XX"; /* of PLBART */
 enum { ROWS = 16 };                             /* written at a time */
+
+/* An encoder that writes behind its prompt. */
+static bool by_prompt(const Model *m)
+{
+    return m->config.plain_head && !m->arch->encode;
+}
+
+static int32_t mode_of(const Tokenizer *t)
+{
+    return t->bpe ? bpe_find(t->bpe, MODE) : -1;
+}
+
+bool cmg_prompts(const Tokenizer *t)
+{
+    return mode_of(t) >= 0;
+}
 
 CmgPlan cmg_plan(const Model *m, const Tokenizer *t)
 {
     int most = jit_positions(m);
     CmgPlan p = {.source = most && most < 512 ? most : 512, .target = most && most < 128 ? most : 128};
+    if (by_prompt(m)) {
+        p.target = most / 4 < 128 ? most / 4 : 128;
+        p.source = most - p.target < 512 ? most - p.target : 512;
+    }
     int32_t *mark[] = {[LINE_KEEP] = &p.keep, [LINE_ADD] = &p.add, [LINE_DEL] = &p.del};
     int32_t own = sequence_free_id(t);
-    for (int32_t k = 0; k < 3; k++) {
-        const Special *s = special_find(tokenizer_specials(t), MARK[k], strlen(MARK[k]));
+    for (int32_t k = 0; k < LINE_KINDS; k++) {
+        const Special *s = special_find(tokenizer_specials(t), LINE_MARK[k], strlen(LINE_MARK[k]));
         *mark[k] = s ? s->id : own + 3 <= m->config.vocab ? own + k : -1;
     }
     return p;
@@ -46,11 +66,11 @@ static void put_change(Sequence *s, const CodeChange *c, const CmgPlan *p)
     for (int64_t f = 0; f < c->n_files && s->text.n < s->room; f++) {
         const ChangeFile *file = &c->file[f];
         if (*file->new_path) {
-            sequence_mark(s, id[LINE_KEEP], MARK[LINE_KEEP]);
+            sequence_mark(s, id[LINE_KEEP], LINE_MARK[LINE_KEEP]);
             sequence_add(s, file->new_path, strlen(file->new_path), s->room);
         }
         for (int64_t l = 0; l < file->n && s->text.n < s->room; l++) {
-            sequence_mark(s, id[file->line[l].kind], MARK[file->line[l].kind]);
+            sequence_mark(s, id[file->line[l].kind], LINE_MARK[file->line[l].kind]);
             sequence_add(s, file->line[l].text, file->line[l].len, s->room);
         }
     }
@@ -74,15 +94,38 @@ static bool has_lines(const CodeChange *c)
     return n > 0;
 }
 
+static Status no_lines(const CodeChange *c)
+{
+    return fail(E_MISMATCH, "commit %.40s has no lines, expected a diff", c->id);
+}
+
 static Status source(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
 {
-    if (!has_lines(c)) return fail(E_MISMATCH, "commit %.40s has no lines, expected a diff", c->id);
+    if (!has_lines(c)) return no_lines(c);
     Arena scratch = arena_open(0);
     Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->source);
     put_change(&s, c, r->plan);
     Status status = take(id, n, a, r, &s, r->plan->language);
     arena_close(&scratch);
     return status;
+}
+
+/* <s> <encoder-decoder> </s> diff </s> */
+static Status prompt(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
+{
+    const Config *k = &r->model->config;
+    if (!has_lines(c)) return no_lines(c);
+    if (!cmg_prompts(r->tokenizer)) return fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", MODE);
+    Arena scratch = arena_open(0);
+    Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->source - 1);
+    sequence_mark(&s, k->bos, ""), sequence_mark(&s, mode_of(r->tokenizer), MODE), sequence_mark(&s, k->eos, "");
+    put_change(&s, c, r->plan);
+    *n = (int32_t)s.text.n + 1;
+    *id = arena_take(a, sizeof **id * (size_t)*n);
+    memcpy(*id, s.text.id, sizeof **id * (size_t)s.text.n);
+    (*id)[*n - 1] = k->eos;
+    arena_close(&scratch);
+    return sequence_fits(*id, *n, k->vocab);
 }
 
 static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
@@ -97,10 +140,12 @@ static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
     return status;
 }
 
-static Status check_model(const Model *m)
+Status cmg_writes(const Model *m)
 {
-    if (m->arch->encode && m->decoder && !m->config.no_lm_head) return OK;
-    return fail(E_CONFIG, "a %s model cannot write messages: expected an encoder-decoder, bart or t5, with its head",
+    if ((m->decoder && m->arch->encode && !m->config.no_lm_head) || by_prompt(m)) return OK;
+    return fail(E_CONFIG,
+                "this %s model cannot write messages: expected an encoder-decoder (bart, t5) with its head, or "
+                "UniXcoder",
                 m->config.arch);
 }
 
@@ -111,26 +156,57 @@ static int32_t start_of(const Model *m, const Tokenizer *t)
     return language >= 0 ? language : m->config.bos;
 }
 
+/* Columns as they grow. */
+typedef struct {
+    int32_t **src, *src_len, **ids, *len, **target;
+} Columns;
+
+/* The encoder's side, and the decoder's: the target moved right. */
+static Status put_pair(Columns *x, int64_t i, Arena *a, const Reader *r, const CodeChange *c, bool targets)
+{
+    TRY(source(&x->src[i], &x->src_len[i], a, r, c));
+    if (!targets) {
+        x->ids[i] = NEW(a, int32_t, 1), x->len[i] = 1;
+        x->ids[i][0] = start_of(r->model, r->tokenizer);
+        return OK;
+    }
+    TRY(target(&x->target[i], &x->len[i], a, r, c));
+    x->ids[i] = NEW(a, int32_t, x->len[i]);
+    shift_tokens_right(x->ids[i], &r->model->config, x->target[i], 1, x->len[i]);
+    return OK;
+}
+
+/* The prompt and the target behind it; the prompt's last row says the first token of the target. */
+static Status put_prompt(Columns *x, int64_t i, Arena *a, const Reader *r, const CodeChange *c, bool targets)
+{
+    int32_t *goal, m, n;
+    TRY(prompt(&x->ids[i], &x->len[i], a, r, c));
+    if (!targets) return OK;
+    TRY(target(&goal, &m, a, r, c));
+    if (goal[0] == r->model->config.bos) goal++, m--;
+    n = x->len[i];
+    int32_t *ids = NEW(a, int32_t, n + m), *wanted = NEW(a, int32_t, n + m);
+    for (int32_t k = 0; k < n + m - 1; k++) {
+        ids[k] = k < n ? x->ids[i][k] : goal[k - n];
+        wanted[k] = k < n - 1 ? -1 : goal[k - n + 1];
+    }
+    x->ids[i] = ids, x->target[i] = wanted, x->len[i] = n + m - 1;
+    return OK;
+}
+
 static Status examples(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Reader *r, bool targets)
 {
-    TRY(check_model(r->model));
-    int32_t **src = NEW(a, int32_t *, n), *src_len = NEW(a, int32_t, n), *start = NEW(a, int32_t, 1);
-    int32_t **goal = NEW(a, int32_t *, n), **ids = NEW(a, int32_t *, n), *len = NEW(a, int32_t, n);
-    *start = start_of(r->model, r->tokenizer);
-    for (int64_t i = 0; i < n; i++) {
-        TRY(source(&src[i], &src_len[i], a, r, &c[i]));
-        ids[i] = start, len[i] = 1;
-        if (!targets) continue;
-        TRY(target(&goal[i], &len[i], a, r, &c[i]));
-        ids[i] = NEW(a, int32_t, len[i]);
-        shift_tokens_right(ids[i], &r->model->config, goal[i], 1, len[i]);
-    }
+    TRY(cmg_writes(r->model));
+    bool prompts = by_prompt(r->model);
+    Columns x = {NEW(a, int32_t *, n), NEW(a, int32_t, n), NEW(a, int32_t *, n), NEW(a, int32_t, n),
+                 NEW(a, int32_t *, n)};
+    for (int64_t i = 0; i < n; i++) TRY((prompts ? put_prompt : put_pair)(&x, i, a, r, &c[i], targets));
     *out = (Examples){.n = n,
-                      .ids = (const int32_t *const *)ids,
-                      .len = len,
-                      .src = (const int32_t *const *)src,
-                      .src_len = src_len,
-                      .target = targets ? (const int32_t *const *)goal : NULL};
+                      .ids = (const int32_t *const *)x.ids,
+                      .len = x.len,
+                      .src = prompts ? NULL : (const int32_t *const *)x.src,
+                      .src_len = prompts ? NULL : x.src_len,
+                      .target = targets ? (const int32_t *const *)x.target : NULL};
     return OK;
 }
 
@@ -144,6 +220,45 @@ Status cmg_sources(Examples *out, Arena *a, int64_t n, const CodeChange *c, cons
                    const CmgPlan *p)
 {
     return examples(out, a, n, c, &(Reader){m, t, p}, false);
+}
+
+/* ---- training */
+
+/* UniXcoder's rows: those of the prompt, up to the first that is scored, see each other; the others look back. */
+static Batch seeing(Arena *a, const Model *m, const Batch *x)
+{
+    Batch y = *x;
+    if (!by_prompt(m)) return y;
+    CHECK(x->keep, "a batch of prompts comes without the positions that are scored");
+    int64_t t = x->t;
+    uint8_t *sees = NEW(a, uint8_t, x->b * t * t);
+    for (int64_t b = 0; b < x->b; b++)
+        for (int64_t i = 0, first = x->keep[b * x->k]; i < t; i++)
+            memset(sees + (b * t + i) * t, 1, (size_t)((i > first ? i : first) + 1));
+    y.sees = sees;
+    return y;
+}
+
+Var *cmg_loss(Model *m, Pass *p, const Batch *x, void *user)
+{
+    (void)user;
+    Batch y = seeing(tape_arena(p->tape), m, x);
+    return model_loss(m, p, &y);
+}
+
+void cmg_evaluate(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
+{
+    *out = (Evaluation){0};
+    batcher_seek(feed, 0);
+    for (int64_t left = batcher_in_epoch(feed); left; left--) {
+        ArenaMark mark = arena_mark(step);
+        Batch x;
+        batcher_next(feed, step, &x, NULL);
+        x = seeing(step, m, &x);
+        evaluate_batch(m, hooks, step, &x, NULL, out);
+        arena_drop(step, mark);
+    }
+    evaluation_end(out);
 }
 
 /* ---- writing */
@@ -160,14 +275,19 @@ static Bytes told(Arena *run, Arena *step, const Tokenizer *t, const int32_t *id
     while (len && strchr(" \t\r\n", text[len - 1])) len--;
     size_t from = 0;
     while (from < len && strchr(" \t\r\n", text[from])) from++;
-    return (Bytes){str_copy(run, text + from, len - from), len - from};
+    int64_t replaced = 0; /* a token may be half a character */
+    char *clean = utf8_repair(run, text + from, len - from, &len, &replaced);
+    return (Bytes){clean, len};
 }
 
 static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks *hooks, const Tokenizer *t,
                           Batch *x, const int32_t *rows, const GenerateConfig *how)
 {
     int32_t *out = NEW(step, int32_t, x->b * how->max_new), *len = NEW(step, int32_t, x->b);
-    *x = (Batch){.b = x->b, .s = x->s, .src = x->src, .src_len = x->src_len};
+    if (m->arch->encode)
+        *x = (Batch){.b = x->b, .s = x->s, .src = x->src, .src_len = x->src_len};
+    else
+        *x = (Batch){.b = x->b, .t = x->t, .ids = x->ids, .len = x->len};
     if (how->beams > 1) {
         double *score = NEW(step, double, x->b);
         TRY(generate_beams(out, len, score, m, hooks, step, x, how));
@@ -184,8 +304,8 @@ Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks 
     Batcher *feed;
     Arena plan = arena_open(0);
     GenerateConfig c = *how;
-    Status s = check_model(m);
-    c.start = start_of(m, t), c.n_best = 1;
+    Status s = cmg_writes(m);
+    c.start = start_of(m, t), c.n_best = 1, c.both_ways = by_prompt(m);
     if (!s) s = batcher_open(&feed, &plan, x, &(BatchPlan){.rows = ROWS, .pad = m->config.pad});
     for (int64_t done = 0; !s && done < x->n;) {
         const int32_t *rows;

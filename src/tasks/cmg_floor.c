@@ -12,12 +12,11 @@ enum { NEAREST = 5 };
 
 static Bytes diff_text(Arena *a, const CodeChange *c)
 {
-    static const char *const MARK[] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
     Buf b = buf_open(a);
     for (int64_t f = 0; f < c->n_files; f++) {
-        buf_print(&b, "%s %s ", MARK[LINE_KEEP], c->file[f].new_path);
+        buf_print(&b, "%s %s ", LINE_MARK[LINE_KEEP], c->file[f].new_path);
         for (int64_t l = 0; l < c->file[f].n; l++)
-            buf_print(&b, "%s %s ", MARK[c->file[f].line[l].kind], c->file[f].line[l].text);
+            buf_print(&b, "%s %s ", LINE_MARK[c->file[f].line[l].kind], c->file[f].line[l].text);
     }
     return (Bytes){b.text, b.len};
 }

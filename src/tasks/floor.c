@@ -228,6 +228,11 @@ void floor_rescale(Floor *m, const JitSet *s)
     m->scale = jit_scale(s, m->scale.log);
 }
 
+void floor_ignore(Floor *m, int feature)
+{
+    m->plan.use[feature] = false;
+}
+
 bool floor_has_words(const Floor *m)
 {
     return m->plan.bits > 0;

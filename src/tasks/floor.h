@@ -36,6 +36,7 @@ Status floor_score(double *out, const Floor *, Arena *step, const CodeChange *);
 double floor_line(const Floor *, Arena *step, const ChangeLine *);
 /* The published practice: features are standardised by the very set that is scored, too. */
 void floor_rescale(Floor *, const JitSet *);
+void floor_ignore(Floor *, int feature); /* counts as its mean from now on */
 bool floor_has_words(const Floor *);
 bool floor_converged(const Floor *);
 Status floor_save(const Floor *, const char *dir);

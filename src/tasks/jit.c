@@ -99,6 +99,11 @@ JitScale jit_scale(const JitSet *s, bool log)
     return f;
 }
 
+void jit_scale_drop(JitScale *f, int feature)
+{
+    f->mean[feature] = f->sd[feature] = 0;
+}
+
 void jit_features(double out[N_FEATURES], const CodeChange *c, const JitScale *f)
 {
     for (int k = 0; k < N_FEATURES; k++) {

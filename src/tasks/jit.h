@@ -45,6 +45,7 @@ typedef struct {
     double mean[N_FEATURES], sd[N_FEATURES];
 } JitScale;
 JitScale jit_scale(const JitSet *, bool log); /* statistics of that set: give it the training commits */
+void jit_scale_drop(JitScale *, int feature); /* as if constant: JIT-Fine, whose code loses `fix`, has 13 */
 void jit_features(double out[N_FEATURES], const CodeChange *, const JitScale *); /* constant columns become 0 */
 
 /* ---- token sequences */

@@ -78,6 +78,30 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
 [ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"
 result $? 'lines by attention'
 
+# thirteen features: fix, which here gives the label away, is not read
+others=$(for f in la ld nf ns nd entropy ndev lt nuc age exp rexp sexp; do printf '"%s": 1, ' $f; done)
+for f in c new; do
+    sed "s/\"label\": \([01]\)/\"features\": {$others\"fix\": \1}, &/" "$t/$f.jsonl" >"$t/$f.fix.jsonl"
+done
+sed 's/"fix": [01]/"fix": 0/' "$t/new.fix.jsonl" >"$t/flat.jsonl"
+said() { # DIR FILE [OPTION...]
+    "$VERNIER" predict "$@" --csv --quiet >"$t/out" 2>"$t/err" && cut -d, -f2-5 <"$t/out" | sort
+}
+for m in words lora; do
+    for k in 13 14; do
+        "$VERNIER" tune --task jit --train "$t/c.fix.jsonl" --method $m --features $k --encoder $small,steps=2 --epochs 2 \
+            --batch 16 --lr 0.05 --quiet --out "$t/$m.$k" >"$t/out" 2>"$t/err"
+        said "$t/$m.$k" "$t/new.fix.jsonl" >"$t/$k.a" && said "$t/$m.$k" "$t/flat.jsonl" >"$t/$k.b"
+        result $? "$m with $k features"
+    done
+    [ -s "$t/13.a" ] && cmp -s "$t/13.a" "$t/13.b" && ! cmp -s "$t/14.a" "$t/14.b"
+    result $? "$m: the fourteenth feature counts for one, and not for the other"
+    grep -q '"features":.*13' "$t/$m.13/jit.json" && said "$t/$m.14" "$t/new.fix.jsonl" --features 13 >"$t/14.a" &&
+        said "$t/$m.14" "$t/flat.jsonl" --features 13 >"$t/14.b" && cmp -s "$t/14.a" "$t/14.b"
+    result $? '... and predict can leave it out'
+done
+expect 2 'features.*13' 'twelve features' tune --task jit --train "$t/c.jsonl" --features 12 --out "$t/x"
+
 if command -v git >/dev/null; then
     G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"
     git init -q "$t/r"

@@ -4,6 +4,7 @@
 
 #include "tasks/cmg.h"
 #include "tasks/javagen_change.h"
+#include "tasks/jit.h"
 #include "tasks/shared.h"
 #include "train/train.h"
 
@@ -37,6 +38,7 @@ static void invent(CodeChange c[PAIRS])
 
 static Tokenizer small_tokenizer(const CodeChange *c, int64_t n)
 {
+    static const char *const SPECIAL[] = {"<encoder-decoder>", NULL};
     Bytes *text = NEW(&run, Bytes, n);
     for (int64_t i = 0; i < n; i++) {
         Buf b = buf_open(&run);
@@ -44,18 +46,22 @@ static Tokenizer small_tokenizer(const CodeChange *c, int64_t n)
         text[i] = (Bytes){b.text, b.len};
     }
     Bpe *b;
-    EXPECT(bpe_train(&b, &run, &(BpeTrain){.size = 320}, text, n) == OK, "%s", err_message());
+    EXPECT(bpe_train(&b, &run, &(BpeTrain){.size = 320, .special = SPECIAL}, text, n) == OK, "%s", err_message());
     return tokenizer_of(b);
 }
 
+/* "unixcoder" is a roberta that writes behind its prompt. */
 static Model *writer(const char *shape, const Tokenizer *t, int spare)
 {
-    Config c = small_config(shape);
+    bool prompts = !strcmp(shape, "unixcoder");
+    Config c = small_config(prompts ? "roberta" : shape);
+    c.plain_head = prompts;
     Model *m;
     c.vocab = (int)tokenizer_size(t) + spare;
-    c.dim = 32, c.heads = 4, c.head_dim = 8, c.hidden = c.decoder_hidden = 64, c.layers = 1;
+    c.dim = 32, c.heads = 4, c.head_dim = 8, c.hidden = c.decoder_hidden = 64,
+    c.layers = prompts ? 2 : 1; /* what a prompt sees counts from the second on */
     if (c.decoder_layers) c.decoder_layers = 1;
-    c.positions = c.positions ? 160 : 0;
+    c.positions = c.positions ? 162 : 0;
     c.pad = 1, c.bos = 0, c.eos = 2, c.decoder_start = 2;
     c.dropout = c.attn_dropout = 0;
     c.init_sd = strcmp(c.arch, "t5") ? 0.1 : 0.5;
@@ -87,7 +93,7 @@ static void a_diff_and_its_subject_become_tokens(void **state)
     Tokenizer t = small_tokenizer(c, PAIRS);
     Model *text = writer("bart", &t, 2), *own = writer("t5", &t, 3);
     CmgPlan p = cmg_plan(text, &t);
-    assert_true(p.keep == -1 && p.add == -1 && p.del == -1 && p.source == 160 && p.target == 128);
+    assert_true(p.keep == -1 && p.add == -1 && p.del == -1 && p.source == 162 && p.target == 128);
     assert_int_equal(cmg_tokens(&x, &run, 1, &one, text, &t, &p), OK);
     assert_string_equal(decoded(&t, x.src[0], x.src_len[0]),
                         "<s><keep>src/A.java<keep>int a;<del>old one ;<add>new();<keep>B.java<add>b</s>");
@@ -110,6 +116,76 @@ static void a_diff_and_its_subject_become_tokens(void **state)
     tokenizer_close(&t);
 }
 
+static void unixcoder_reads_a_prompt(void **state)
+{
+    (void)state;
+    CodeChange c[PAIRS], one = by_hand();
+    Examples x, prompt;
+    invent(c);
+    Tokenizer t = small_tokenizer(c, PAIRS);
+    Model *m = writer("unixcoder", &t, 0);
+    CmgPlan p = cmg_plan(m, &t);
+    assert_true(cmg_prompts(&t) && p.target == 40 && p.source == 120); /* of 160 positions */
+    assert_int_equal(cmg_tokens(&x, &run, 1, &one, m, &t, &p), OK);
+    assert_int_equal(cmg_sources(&prompt, &run, 1, &one, m, &t, &p), OK);
+    assert_true(!x.src && !prompt.src && !prompt.target);
+    const char *text = "<s><encoder-decoder></s><keep>src/A.java<keep>int a;<del>old one ;<add>new();"
+                       "<keep>B.java<add>b</s>";
+    int32_t n = prompt.len[0];
+    assert_string_equal(decoded(&t, prompt.ids[0], n), text);
+    assert_string_equal(decoded(&t, x.ids[0], x.len[0]), str_print(&run, "%sFix it", text));
+    for (int32_t i = 0; i < x.len[0]; i++)
+        assert_int_equal(x.target[0][i], i < n - 1 ? -1 : i + 1 < x.len[0] ? x.ids[0][i + 1] : 2);
+    /* the loss is that of the prompt read both ways and the rest backwards */
+    int64_t len = x.len[0];
+    uint8_t *sees = NEW(&run, uint8_t, len * len);
+    for (int64_t i = 0; i < len * len; i++) sees[i] = i % len <= i / len || (i % len < n && i / len < n);
+    Batch whole = {.b = 1, .t = len, .ids = x.ids[0], .target = x.target[0], .sees = sees}, batch;
+    Batcher *feed;
+    Evaluation e;
+    EXPECT(batcher_open(&feed, &run, &x, &(BatchPlan){.rows = 1, .pad = 1}) == OK, "%s", err_message());
+    batcher_next(feed, &run, &batch, NULL);
+    Pass pass = {.tape = tape_open(&step, false)};
+    double want = tape_scalar(model_loss(m, &pass, &whole)), got = tape_scalar(cmg_loss(m, &pass, &batch, NULL));
+    whole.sees = NULL, whole.causal = true;
+    double causal = tape_scalar(model_loss(m, &pass, &whole));
+    cmg_evaluate(m, NULL, feed, &step, &e);
+    EXPECT(fabs(got - want) < 1e-5 && fabs(e.loss - want) < 1e-5 && fabs(causal - want) > 1e-3,
+           "loss %g and %g, expected %g, not %g", got, e.loss, want, causal);
+    p.source = 9, p.target = 3;
+    assert_int_equal(cmg_tokens(&x, &run, 1, &one, m, &t, &p), OK);
+    assert_true(x.len[0] <= 9 + 3 - 1 && x.ids[0][8] == 2);
+    tokenizer_close(&t);
+}
+
+static void plbart_has_languages(void **state)
+{
+    (void)state;
+    Tokenizer t;
+    Examples x;
+    CodeChange one = by_hand();
+    if (tokenizer_open(&t, &run, shared_path(&run, "golden/tokenizers/plbart"))) {
+        err_clear();
+        skip();
+    }
+    int size = (int)tokenizer_size(&t);
+    Model *full = writer("bart", &t, 4), *roomy = writer("bart", &t, 7);
+    full->config.decoder_start = -1;
+    CmgPlan p = cmg_plan(full, &t), own = cmg_plan(roomy, &t);
+    EXPECT(p.add == -1 && own.keep == size + 4, "marks are no languages: %d, %d", p.add, own.keep);
+    assert_int_equal(jit_plan(&t, size + 4, 0).add, -1);
+    assert_int_equal(cmg_tokens(&x, &run, 1, &one, full, &t, &p), E_CONFIG); /* which language? */
+    err_clear();
+    p.language = "java";
+    EXPECT(cmg_tokens(&x, &run, 1, &one, full, &t, &p) == OK, "%s", err_message());
+    int32_t english = tokenizer_language(&t, "en_XX"), n = x.len[0];
+    assert_int_equal(x.src[0][x.src_len[0] - 1], tokenizer_language(&t, "java"));
+    assert_true(x.target[0][n - 1] == english && x.target[0][n - 2] == 2 && x.ids[0][0] == english);
+    assert_int_equal(cmg_sources(&x, &run, 1, &one, full, &t, &p), OK);
+    assert_true(x.len[0] == 1 && x.ids[0][0] == english);
+    tokenizer_close(&t);
+}
+
 static void what_cannot_be_read_is_refused(void **state)
 {
     (void)state;
@@ -129,6 +205,15 @@ static void what_cannot_be_read_is_refused(void **state)
     err_clear();
     assert_int_equal(cmg_tokens(&x, &run, 1, &one, encoder, &t, &p), E_CONFIG);
     err_clear();
+    Model *code = writer("unixcoder", &t, 3);
+    Bpe *bare;
+    char some[] = "abc";
+    Bytes any = {some, 3};
+    EXPECT(bpe_train(&bare, &run, &(BpeTrain){.size = 300}, &any, 1) == OK, "%s", err_message());
+    Tokenizer plain = tokenizer_of(bare);
+    assert_int_equal(cmg_tokens(&x, &run, 1, &one, code, &plain, &p), E_MISMATCH); /* no <encoder-decoder> */
+    err_clear();
+    tokenizer_close(&plain);
     CmgPlan text = cmg_plan(narrow, &t);
     assert_int_equal(cmg_tokens(&x, &run, 1, &one, narrow, &t, &text), E_MISMATCH);
     err_clear();
@@ -151,8 +236,9 @@ static void a_model_learns_to_write_the_messages(void **state)
     CodeChange c[PAIRS];
     invent(c);
     Tokenizer t = small_tokenizer(c, PAIRS);
-    for (int s = 0; s < 2; s++) {
-        Model *m = writer(s ? "t5" : "bart", &t, 3);
+    static const char *const SHAPE[] = {"bart", "t5", "unixcoder"};
+    for (int s = 0; s < 3; s++) {
+        Model *m = writer(SHAPE[s], &t, 3);
         CmgPlan p = cmg_plan(m, &t);
         Examples x, unseen;
         Batcher *feed;
@@ -161,7 +247,7 @@ static void a_model_learns_to_write_the_messages(void **state)
         p.source = 80;
         EXPECT(cmg_tokens(&x, &run, PAIRS, c, m, &t, &p) == OK, "%s", err_message());
         params_train(m->params, "*", true);
-        k.lr = 5e-3, k.total = 150;
+        k.lr = 5e-3, k.total = 150, k.loss = cmg_loss;
         EXPECT(batcher_open(&feed, &run, &x, &(BatchPlan){.rows = PAIRS, .pad = 1}) == OK, "%s", err_message());
         EXPECT(trainer_open(&tr, &run, m, NULL, &k) == OK, "%s", err_message());
         while (tr->step < k.total) {
@@ -172,6 +258,9 @@ static void a_model_learns_to_write_the_messages(void **state)
             EXPECT(trainer_step(tr, &step, &b, &stats) == OK, "%s", err_message());
             arena_drop(&step, mark);
         }
+        Evaluation e;
+        cmg_evaluate(m, NULL, feed, &step, &e);
+        EXPECT(e.examples == PAIRS && e.accuracy > 0.999, "%s: accuracy %g", m->config.arch, e.accuracy);
         for (int beams = 1; beams <= 2; beams++) { /* sources alone are enough to write */
             Bytes said[PAIRS];
             GenerateConfig how = generate_defaults(m, 24);
@@ -265,5 +354,6 @@ static void floors_reach_the_known_figures(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-SUITE(TEST(a_diff_and_its_subject_become_tokens), TEST(what_cannot_be_read_is_refused),
-      TEST(a_model_learns_to_write_the_messages), TEST(floors_choose_by_hand), TEST(floors_reach_the_known_figures))
+SUITE(TEST(a_diff_and_its_subject_become_tokens), TEST(unixcoder_reads_a_prompt), TEST(plbart_has_languages),
+      TEST(what_cannot_be_read_is_refused), TEST(a_model_learns_to_write_the_messages), TEST(floors_choose_by_hand),
+      TEST(floors_reach_the_known_figures))

@@ -1,5 +1,6 @@
-/* A small encoder for those who have no pretrained one: byte-level BPE and a RoBERTa, from the training text alone.
- * Labels are not looked at.  A checkpoint stands beside it while it trains. */
+/* Small models for those who have no pretrained one, with byte-level BPE of the training text: a RoBERTa that is
+ * pretrained on that text, where labels are not looked at and a checkpoint stands beside it while it trains; and a T5
+ * whose weights are random, as the task itself trains it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +9,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/jit.h"
 #include "cli/run.h"
+#include "cli/tune.h"
 #include "tasks/mlm.h"
 
 enum { SAVE_EVERY = 100 };
@@ -17,40 +18,57 @@ enum { SAVE_EVERY = 100 };
 typedef struct {
     Config config;
     int64_t steps, vocab;
-    double lr;
+    double lr; /* of the pretraining; 0: there is none */
+    int room;  /* positions that no text gets */
 } Small;
 
-/* Fields of the model's config, and steps, vocab and lr. */
+static Status set_number(Small *s, const char *key, const char *value)
+{
+    int64_t whole = 0, least = !strcmp(key, "vocab") ? 300 : 0;
+    if (!strcmp(key, "lr")) {
+        if (str_real(value, &s->lr) && s->lr > 0) return OK;
+        return fail(E_CONFIG, "--encoder lr=%s: expected > 0", value);
+    }
+    if (!str_int(value, &whole) || whole < least || whole > 10000000)
+        return fail(E_CONFIG, "--encoder %s=%s: expected a number from %lld on", key, value, (long long)least);
+    *(least ? &s->vocab : &s->steps) = whole;
+    return OK;
+}
+
+static Status set_length(Small *s, const char *value)
+{
+    int64_t whole;
+    if (!str_int(value, &whole) || whole < 16 || whole > 4096)
+        return fail(E_CONFIG, "--encoder length=%s: expected 16 to 4096", value);
+    s->config.positions = (int)whole + s->room;
+    return OK;
+}
+
+/* Fields of the model's config, and length, steps, vocab and lr. */
 static Status settings(Small *s, const Tuning *t)
 {
-    *s = (Small){.steps = 1500, .vocab = 4000, .lr = 1e-3};
-    Config *c = &s->config;
-    snprintf(c->arch, sizeof c->arch, "roberta");
-    arch_find("roberta")->defaults(c);
-    c->dim = 128, c->layers = 4, c->heads = 4, c->hidden = 512, c->positions = 256 + 2, c->types = 1;
     const char *text = args_text(t->args, "encoder", "");
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, ","), k = strcspn(p, "=");
         if (k >= n) return fail(E_CONFIG, "--encoder %s: expected key=value pairs with commas between", text);
         const char *key = str_copy(t->run, p, k), *value = str_copy(t->run, p + k + 1, n - k - 1);
-        int64_t whole = 0;
-        bool steps = !strcmp(key, "steps");
-        if (steps || !strcmp(key, "vocab")) {
-            if (!str_int(value, &whole) || whole < (steps ? 0 : 300) || whole > 10000000)
-                return fail(E_CONFIG, "--encoder %s=%s: expected a number from %d on", key, value, steps ? 0 : 300);
-            *(steps ? &s->steps : &s->vocab) = whole;
-        } else if (!strcmp(key, "lr")) {
-            if (!str_real(value, &s->lr) || s->lr <= 0) return fail(E_CONFIG, "--encoder lr=%s: expected > 0", value);
-        } else if (!strcmp(key, "length")) {
-            if (!str_int(value, &whole) || whole < 16 || whole > 4096)
-                return fail(E_CONFIG, "--encoder length=%s: expected 16 to 4096", value);
-            c->positions = (int)whole + 2;
-        } else {
-            TRY(config_set(c, key, value));
-        }
+        if (!strcmp(key, "vocab") || (s->lr > 0 && str_glob("steps|lr", key)))
+            TRY(set_number(s, key, value));
+        else if (!strcmp(key, "length") && s->config.positions)
+            TRY(set_length(s, value));
+        else
+            TRY(config_set(&s->config, key, value));
         p += n + (p[n] == ',');
     }
     return OK;
+}
+
+static Config small_config(const char *arch)
+{
+    Config c = {0};
+    arch_find(arch)->defaults(&c);
+    c.dim = 128, c.layers = 4, c.heads = 4, c.hidden = 512;
+    return c;
 }
 
 static Bytes *texts(Arena *a, const JitSet *s)
@@ -131,10 +149,11 @@ static Status pretrain(Tuning *t, Model *m, const Tokenizer *text, const Small *
 
 Status tune_encoder(Tuning *t)
 {
-    Small s;
+    Small s = {.config = small_config("roberta"), .steps = 1500, .vocab = 4000, .lr = 1e-3, .room = 2};
     Tokenizer text;
-    const char *dir = str_print(t->run, "%s/encoder", t->p.dir);
+    const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
     const char *checkpoint = str_print(t->run, "%s/encoder.train.safetensors", t->p.dir);
+    s.config.positions = 256 + s.room, s.config.types = 1;
     TRY(settings(&s, t));
     if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) return OK;
     TRY(file_make_dir(dir));
@@ -149,4 +168,25 @@ Status tune_encoder(Tuning *t)
     TRY(model_save(m, dir));
     unlink(checkpoint);
     return OK;
+}
+
+Status tune_writer(Tuning *t)
+{
+    Small s = {.config = small_config("t5"), .vocab = 4000};
+    Tokenizer text;
+    Model *m;
+    Config *c = &s.config;
+    const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
+    c->layers = c->decoder_layers = 2, c->head_dim = 0;
+    TRY(settings(&s, t));
+    if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) return OK;
+    TRY(file_make_dir(dir));
+    TRY(learn_tokens(t, &s, dir));
+    TRY(tokenizer_open(&text, t->run, dir));
+    BpeSpecials special = bpe_specials(text.bpe);
+    c->vocab = (int)tokenizer_size(&text) + 3; /* the marks */
+    c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
+    tokenizer_close(&text);
+    TRY(model_open(&m, t->run, c, F32, (uint64_t)t->seed));
+    return model_save(m, dir);
 }

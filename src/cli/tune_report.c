@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "cli/jit.h"
+#include "cli/tune.h"
 
 enum { COLUMNS = 9 };
 static const struct {

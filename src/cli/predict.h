@@ -1,0 +1,36 @@
+/* The parts of vernier predict: the commits that were asked about, and what each task makes of them. */
+#ifndef CLI_PREDICT_H
+#define CLI_PREDICT_H
+
+#include "cli/tune.h"
+#include "tasks/messages.h"
+
+typedef struct {
+    const Args *args;
+    Arena *run;
+    Predictor p;
+    JitSet set;
+    Arena step;
+    bool json, csv;
+} Prediction;
+Status predict_defects(Prediction *);  /* jit: ranks the commits by their risk */
+Status predict_messages(Prediction *); /* cmg: writes one message a commit */
+
+/* Progress over `total` commits, as a callback with a PredictWatch; false once a signal was seen. */
+typedef struct {
+    const Prediction *prediction;
+    const char *phase;
+    int64_t total;
+    double started;
+} PredictWatch;
+PredictWatch predict_watch_open(const Prediction *, const char *phase, int64_t total);
+bool predict_watch(int64_t done, void *watch);
+
+/* At most `most` characters and a newline, none of them a control character: what others wrote goes to a terminal. */
+void predict_text(const char *s, size_t n, int most);
+void predict_csv(const char *s, size_t n); /* one field */
+
+/* The tables of METEOR (--meteor) and WordNet (--wordnet), as far as they are there; NULL where not. */
+Status message_tools(Meteor **, Synonyms **, const Args *);
+
+#endif

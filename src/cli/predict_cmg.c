@@ -1,0 +1,203 @@
+/* A message for each commit, and how near it comes to the one that the author wrote. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/predict.h"
+#include "cli/run.h"
+
+enum { WRITERS = 3 }; /* the model and two floors */
+typedef struct {
+    Prediction *of;
+    int64_t n; /* commits written for */
+    CodeChange *change;
+    const char *name[WRITERS];
+    Bytes *message[WRITERS]; /* (n) by the model, the nearest change, the commonest message; NULL: not wanted */
+    bool compared;           /* every commit has a message of its own */
+    Bytes *reference;        /* (n) */
+    double score[WRITERS][MESSAGE_METRICS];
+    bool wordnet;
+} Writing;
+
+static const MessageMetric SHOWN[] = {B_NORM, METEOR_3, METEOR_NLTK, ROUGE_L, EXACT};
+static const char *const KEY[] = {"b_norm", "meteor", "meteor_nltk", "rouge_l", "exact_match"};
+enum { N_SHOWN = sizeof SHOWN / sizeof *SHOWN };
+
+/* ---- the model */
+
+static Status write_all(Writing *w)
+{
+    Prediction *of = w->of;
+    Predictor *p = &of->p;
+    int64_t beams, most;
+    Examples x;
+    TRY(args_int(&beams, of->args, "beams", 1, 1, 1000));
+    TRY(args_int(&most, of->args, "max", p->cmg.target < 64 ? p->cmg.target : 64, 1, p->cmg.target));
+    TRY(cmg_sources(&x, of->run, w->n, w->change, p->net, &p->text, &p->cmg));
+    GenerateConfig how = generate_defaults(p->net, (int)most);
+    how.beams = (int)beams;
+    w->message[0] = NEW(of->run, Bytes, w->n);
+    PredictWatch watch = predict_watch_open(of, "writing", w->n);
+    Status s =
+        cmg_write(w->message[0], of->run, &of->step, p->net, p->hooks, &p->text, &x, &how, predict_watch, &watch);
+    progress_clear();
+    return s;
+}
+
+/* ---- floors and measures */
+
+static Status floors(Writing *w, const char *path)
+{
+    JitSet train;
+    Arena *a = w->of->run;
+    TRY(jit_read(&train, a, path));
+    int64_t *nearest = NEW(a, int64_t, w->n);
+    TRY(cmg_nearest(nearest, a, train.n, train.change, w->n, w->change));
+    Bytes common = cmg_subject(&train.change[cmg_commonest(train.n, train.change)]);
+    for (int k = 1; k < WRITERS; k++) w->message[k] = NEW(a, Bytes, w->n);
+    for (int64_t i = 0; i < w->n; i++) {
+        w->message[1][i] = cmg_subject(&train.change[nearest[i]]);
+        w->message[2][i] = common;
+    }
+    return OK;
+}
+
+static Status measure(Writing *w)
+{
+    Arena *a = w->of->run;
+    Meteor *meteor;
+    Synonyms *wordnet;
+    int64_t *all = NEW(a, int64_t, w->n);
+    for (int64_t i = 0; i < w->n; i++) all[i] = i;
+    TRY(message_tools(&meteor, &wordnet, w->of->args));
+    w->wordnet = wordnet;
+    for (int k = 0; k < WRITERS && w->message[k]; k++) {
+        MessageRows rows;
+        messages_score(&rows, a, w->n, w->message[k], w->reference, meteor, wordnet);
+        messages_stats(w->score[k], all, w->n, &rows);
+    }
+    meteor_close(meteor);
+    return OK;
+}
+
+/* What the authors wrote; told before any writing if it is lacking where it is needed. */
+static Status references(Writing *w)
+{
+    w->reference = NEW(w->of->run, Bytes, w->n);
+    w->compared = true;
+    for (int64_t i = 0; i < w->n; i++) {
+        w->reference[i] = cmg_subject(&w->change[i]);
+        w->compared &= w->reference[i].len > 0;
+    }
+    if (w->compared || !args_given(w->of->args, "train")) return OK;
+    return fail(E_MISMATCH, "not every commit has a message to compare with, so --train has no use");
+}
+
+static Status compare(Writing *w)
+{
+    const char *train = args_text(w->of->args, "train", NULL);
+    if (train) TRY(floors(w, train));
+    return w->compared ? measure(w) : OK;
+}
+
+/* ---- what is printed */
+
+static void print_measures(const Writing *w)
+{
+    printf("\nagainst their own messages, in %%\n%-10s", "");
+    for (int m = 0; m < N_SHOWN; m++)
+        if (!isnan(w->score[0][SHOWN[m]])) printf(" %12s", MESSAGE_METRIC[SHOWN[m]].name);
+    for (int k = 0; k < WRITERS && w->message[k]; k++) {
+        printf("\n%-10s", w->name[k]);
+        for (int m = 0; m < N_SHOWN; m++)
+            if (!isnan(w->score[k][SHOWN[m]])) printf(" %12.4f", w->score[k][SHOWN[m]]);
+    }
+    printf("\n");
+    if (!w->wordnet) printf("METEOR nltk: exact matches and stems alone, no WordNet here\n");
+    if (isnan(w->score[0][METEOR_3]))
+        printf("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
+}
+
+static void print_list(const Writing *w)
+{
+    for (int64_t i = 0; i < w->n; i++) {
+        printf("%-10.10s  ", w->change[i].id);
+        predict_text(w->message[0][i].text, w->message[0][i].len, 200);
+        if (!w->compared) continue;
+        printf("%10s  ", "was:");
+        predict_text(w->reference[i].text, w->reference[i].len, 200);
+    }
+    if (w->compared) print_measures(w);
+}
+
+static void print_csv(const Writing *w)
+{
+    printf("id,repo,message%s\n", w->compared ? ",reference" : "");
+    for (int64_t i = 0; i < w->n; i++) {
+        const CodeChange *c = &w->change[i];
+        predict_csv(c->id, strlen(c->id)), putchar(',');
+        predict_csv(c->repo, strlen(c->repo)), putchar(',');
+        predict_csv(w->message[0][i].text, w->message[0][i].len);
+        if (w->compared) putchar(','), predict_csv(w->reference[i].text, w->reference[i].len);
+        putchar('\n');
+    }
+}
+
+static cJSON *measures_json(const double *score)
+{
+    cJSON *o = cJSON_CreateObject();
+    for (int m = 0; m < N_SHOWN; m++) {
+        double x = score[SHOWN[m]];
+        cJSON_AddItemToObject(o, KEY[m], isfinite(x) ? cJSON_CreateNumber(x) : cJSON_CreateNull());
+    }
+    return o;
+}
+
+static void print_json(const Writing *w)
+{
+    cJSON *root = cJSON_CreateObject();
+    if (w->compared) {
+        cJSON *measures = cJSON_AddObjectToObject(root, "measures");
+        for (int k = 0; k < WRITERS && w->message[k]; k++)
+            cJSON_AddItemToObject(measures, w->name[k], measures_json(w->score[k]));
+    }
+    cJSON *list = cJSON_AddArrayToObject(root, "commits");
+    for (int64_t i = 0; i < w->n; i++) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "id", w->change[i].id);
+        cJSON_AddStringToObject(o, "repo", w->change[i].repo);
+        cJSON_AddStringToObject(o, "message", w->message[0][i].text);
+        Bytes own = w->reference[i];
+        if (own.len) cJSON_AddStringToObject(o, "reference", str_copy(w->of->run, own.text, own.len));
+        cJSON_AddItemToArray(list, o);
+    }
+    char *text = cJSON_Print(root);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+}
+
+/* ---- the task */
+
+Status predict_messages(Prediction *of)
+{
+    static const char *const OTHERS[] = {"lines", "threshold", "per-split", "features"};
+    int64_t top;
+    Writing w = {.of = of, .n = of->set.n, .change = of->set.change, .name = {"model", "nearest", "commonest"}};
+    for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
+        if (args_given(of->args, OTHERS[k]))
+            return fail(E_CONFIG, "--%s is for defects; %s writes messages", OTHERS[k], of->p.dir);
+    TRY(args_int(&top, of->args, "top", 0, 0, INT32_MAX));
+    if (top && top < w.n) w.n = top;
+    TRY(references(&w));
+    TRY(write_all(&w));
+    TRY(compare(&w));
+    if (of->json)
+        print_json(&w);
+    else if (of->csv)
+        print_csv(&w);
+    else
+        print_list(&w);
+    return OK;
+}

@@ -1,0 +1,192 @@
+/* Which commits introduce a defect, the likeliest first, and which of their lines speak for it most. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/predict.h"
+#include "cli/run.h"
+
+typedef struct {
+    Prediction *of;
+    const JitSet *set;
+    double *score;
+    int64_t *order; /* (N) by score, descending */
+    bool labelled;  /* all of them, of both classes */
+    int64_t top, most_lines;
+} Ranking;
+
+/* ---- scores */
+
+typedef struct {
+    double score;
+    int64_t i;
+} Ranked;
+
+static int descending(const void *a, const void *b)
+{
+    const Ranked *x = a, *y = b;
+    if (x->score < y->score || x->score > y->score) return x->score > y->score ? -1 : 1;
+    return (x->i > y->i) - (x->i < y->i);
+}
+
+static Status score(Ranking *w)
+{
+    Predictor *p = &w->of->p;
+    Arena *run = w->of->run;
+    int64_t n = w->set->n;
+    w->score = NEW(run, double, n);
+    w->order = NEW(run, int64_t, n);
+    PredictWatch watch = predict_watch_open(w->of, "scoring", n);
+    Status s = predictor_score(w->score, p, run, &w->of->step, w->set, predict_watch, &watch);
+    progress_clear();
+    TRY(s);
+    Ranked *rank = NEW(run, Ranked, n);
+    for (int64_t i = 0; i < n; i++) rank[i] = (Ranked){w->score[i], i};
+    qsort(rank, (size_t)n, sizeof *rank, descending);
+    for (int64_t r = 0; r < n; r++) w->order[r] = rank[r].i;
+    w->labelled = !w->set->unlabelled && w->set->positives && w->set->positives < n;
+    return OK;
+}
+
+static bool risky(const Ranking *w, int64_t i)
+{
+    return w->score[i] >= w->of->p.threshold;
+}
+
+static int subject(const CodeChange *c)
+{
+    return (int)strcspn(c->message, "\r\n");
+}
+
+/* ---- what is printed */
+
+static void print_lines(const CodeChange *c, const RiskyLine *line, int64_t n, int64_t most)
+{
+    for (int64_t k = 0; k < n && k < most; k++) {
+        const ChangeFile *f = &c->file[line[k].file];
+        const ChangeLine *l = &f->line[line[k].line];
+        size_t blanks = strspn(l->text, " \t");
+        printf("    %7.4f  %s%s%c ", line[k].score, f->new_path, *f->new_path ? ": " : "",
+               l->kind == LINE_ADD ? '+' : '-');
+        predict_text(l->text + blanks, l->len > blanks ? l->len - blanks : 0, 100);
+    }
+}
+
+static Status print_table(Ranking *w)
+{
+    int64_t called = 0, n = w->set->n;
+    for (int64_t i = 0; i < n; i++) called += risky(w, i);
+    printf("%lld commits, %lld called defective (score from %.4g on)\n\n", (long long)n, (long long)called,
+           w->of->p.threshold);
+    printf("%5s %7s%s %7s  %-10s  %s\n", "", "score", w->labelled ? " label" : "", "lines", "id", "subject");
+    for (int64_t r = 0; r < n && (!w->top || r < w->top); r++) {
+        int64_t i = w->order[r];
+        const CodeChange *c = &w->set->change[i];
+        printf("%5lld %7.4f", (long long)r + 1, w->score[i]);
+        if (w->labelled) printf(" %5d", c->label);
+        printf(" %7.0f  %-10.10s  ", jit_effort(c), c->id);
+        predict_text(c->message, (size_t)subject(c), 72);
+        if (!w->most_lines || !risky(w, i)) continue;
+        RiskyLine *line;
+        int64_t lines;
+        ArenaMark mark = arena_mark(w->of->run);
+        TRY(predictor_lines(&line, &lines, &w->of->p, w->of->run, &w->of->step, c, (int32_t)i));
+        print_lines(c, line, lines, w->most_lines);
+        arena_drop(w->of->run, mark);
+    }
+    if (w->top && n > w->top) printf("... and %lld more (--top 0 lists all)\n", (long long)(n - w->top));
+    if (!w->labelled) return OK;
+    JitScores s = jit_scores(w->set, w->score, w->of->p.threshold), random = jit_random(w->set, 1);
+    printf("\n");
+    jit_print_scores("against the labels", &s, &random);
+    return OK;
+}
+
+static void print_csv(const Ranking *w)
+{
+    printf("rank,score,%seffort,id,repo,subject\n", w->set->unlabelled ? "" : "label,");
+    for (int64_t r = 0; r < w->set->n && (!w->top || r < w->top); r++) {
+        int64_t i = w->order[r];
+        const CodeChange *c = &w->set->change[i];
+        printf("%lld,%.9g,", (long long)r + 1, w->score[i]);
+        if (!w->set->unlabelled) printf("%d,", c->label);
+        printf("%.0f,", jit_effort(c));
+        predict_csv(c->id, strlen(c->id)), putchar(',');
+        predict_csv(c->repo, strlen(c->repo)), putchar(',');
+        predict_csv(c->message, (size_t)subject(c)), putchar('\n');
+    }
+}
+
+static Status commit_json(cJSON **out, Ranking *w, int64_t i)
+{
+    const CodeChange *c = &w->set->change[i];
+    cJSON *o = *out = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "score", w->score[i]);
+    cJSON_AddBoolToObject(o, "defective", risky(w, i));
+    if (c->label >= 0) cJSON_AddNumberToObject(o, "label", c->label);
+    cJSON_AddNumberToObject(o, "effort", jit_effort(c));
+    cJSON_AddStringToObject(o, "id", c->id);
+    cJSON_AddStringToObject(o, "repo", c->repo);
+    cJSON_AddStringToObject(o, "subject", str_copy(w->of->run, c->message, (size_t)subject(c)));
+    if (!w->most_lines || !risky(w, i)) return OK;
+    RiskyLine *line;
+    int64_t n;
+    TRY(predictor_lines(&line, &n, &w->of->p, w->of->run, &w->of->step, c, (int32_t)i));
+    cJSON *list = cJSON_AddArrayToObject(o, "lines");
+    for (int64_t k = 0; k < n && k < w->most_lines; k++) {
+        const ChangeFile *f = &c->file[line[k].file];
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddNumberToObject(one, "score", line[k].score);
+        cJSON_AddStringToObject(one, "file", f->new_path);
+        cJSON_AddStringToObject(one, "kind", f->line[line[k].line].kind == LINE_ADD ? "added" : "removed");
+        cJSON_AddStringToObject(one, "text", f->line[line[k].line].text);
+        cJSON_AddItemToArray(list, one);
+    }
+    return OK;
+}
+
+static Status print_json(Ranking *w)
+{
+    Status s = OK;
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddNumberToObject(root, "threshold", w->of->p.threshold);
+    if (w->labelled) {
+        JitScores x = jit_scores(w->set, w->score, w->of->p.threshold), random = jit_random(w->set, 1);
+        cJSON_AddItemToObject(root, "measures", jit_scores_json(&x));
+        cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
+    }
+    cJSON *list = cJSON_AddArrayToObject(root, "commits");
+    for (int64_t r = 0; !s && r < w->set->n && (!w->top || r < w->top); r++) {
+        cJSON *one;
+        s = commit_json(&one, w, w->order[r]);
+        cJSON_AddItemToArray(list, one);
+    }
+    if (!s) {
+        char *text = cJSON_Print(root);
+        puts(text);
+        cJSON_free(text);
+    }
+    cJSON_Delete(root);
+    return s;
+}
+
+/* ---- the task */
+
+Status predict_defects(Prediction *of)
+{
+    static const char *const OTHERS[] = {"train", "beams", "max", "meteor", "wordnet"};
+    const Args *a = of->args;
+    Ranking w = {.of = of, .set = &of->set};
+    for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
+        if (args_given(a, OTHERS[k]))
+            return fail(E_CONFIG, "--%s is for messages; %s predicts defects", OTHERS[k], of->p.dir);
+    TRY(args_int(&w.top, a, "top", of->json || of->csv ? 0 : 20, 0, INT32_MAX));
+    TRY(args_int(&w.most_lines, a, "lines", 3, 0, INT32_MAX));
+    TRY(args_real(&of->p.threshold, a, "threshold", of->p.threshold, 0, 1));
+    TRY(tune_features(&of->p.features, a, of->p.features));
+    if (args_given(a, "per-split")) of->p.per_split = true;
+    TRY(score(&w));
+    if (of->csv) print_csv(&w);
+    return of->json ? print_json(&w) : of->csv ? OK : print_table(&w);
+}

@@ -1,0 +1,147 @@
+/* Predictors to and from directories, whatever their task. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/str.h"
+#include "cli/adapter.h"
+#include "cli/tune.h"
+
+const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
+
+Status predictor_method(const char **name, const Peft **method)
+{
+    FloorPlan plan;
+    *method = NULL;
+    if (!strcmp(*name, "adapter")) *name = "houlsby";
+    if (floor_plan(&plan, *name, false)) return OK;
+    *method = peft_find(*name);
+    if (*method) return OK;
+    return fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
+}
+
+bool predictor_whole(const Peft *method)
+{
+    return str_glob("full|bitfit|norms", method->name);
+}
+
+const char *predictor_path(const Predictor *p, Arena *a, const char *path)
+{
+    return strncmp(path, "./", 2) ? path : str_print(a, "%s/%s", p->dir, path + 2);
+}
+
+const char *predictor_card(const Task *t, Arena *a, const char *dir)
+{
+    return str_print(a, "%s/%s.json", dir, t->name);
+}
+
+/* ---- the card */
+
+Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "task", p->task->name);
+    cJSON_AddStringToObject(root, "method", p->method);
+    if (p->model) {
+        cJSON_AddStringToObject(root, "options", p->options);
+        cJSON_AddStringToObject(root, "model", p->model);
+        cJSON_AddStringToObject(root, "tokenizer", p->tokenizer);
+    }
+    p->task->put(p, root);
+    if (valid) cJSON_AddItemToObject(root, "validation", valid);
+    char *text = cJSON_Print(root);
+    const char *line = str_print(a, "%s\n", text);
+    Status s = file_write(predictor_card(p->task, a, p->dir), line, strlen(line));
+    cJSON_free(text);
+    cJSON_Delete(root);
+    return s;
+}
+
+Status card_text(const char **out, const cJSON *root, const char *key, Arena *a, const char *path)
+{
+    const char *s = NULL;
+    TRY(json_text(&s, root, key, path));
+    if (!s) return fail(E_FORMAT, "%s: has no %s", path, key);
+    *out = str_copy(a, s, strlen(s));
+    return OK;
+}
+
+static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *path)
+{
+    const char *task = "";
+    TRY(card_text(&task, root, "task", a, path));
+    if (strcmp(task, p->task->name) != 0)
+        return fail(E_FORMAT, "%s: the task is '%.30s', expected %s", path, task, p->task->name);
+    TRY(card_text(&p->method, root, "method", a, path));
+    if (predictor_method(&p->method, &p->peft)) {
+        err_clear();
+        return fail(E_FORMAT, "%s: method '%.40s' is unknown", path, p->method);
+    }
+    if (p->peft) {
+        TRY(card_text(&p->options, root, "options", a, path));
+        TRY(card_text(&p->model, root, "model", a, path));
+        TRY(card_text(&p->tokenizer, root, "tokenizer", a, path));
+    }
+    return p->task->get(p, a, root, path);
+}
+
+/* ---- opening */
+
+static Status attach(Predictor *p, Arena *a, const Args *args)
+{
+    Adapter *x;
+    TRY(adapter_open(&x, a, p->dir));
+    Status s = adapter_attach(x, p->net, p->hooks);
+    if (!s) print_remarks(x, args);
+    if (!s) s = p->task->check(p, adapter_positions(x));
+    adapter_close(x);
+    return s;
+}
+
+static Status open_network(Predictor *p, Arena *run, const Args *args)
+{
+    bool whole = predictor_whole(p->peft);
+    TRY(tokenizer_open(&p->text, run, predictor_path(p, run, p->tokenizer)));
+    const char *model = predictor_path(p, run, whole ? "./model" : p->model);
+    LoadOptions how = p->task->load(p);
+    TRY(model_load_as(&p->net, run, model, &how));
+    p->hooks = hooks_new(run);
+    TRY(p->task->open_head(p));
+    TRY(whole ? p->task->check(p, 0) : attach(p, run, args));
+    return p->task->load_head(p, run);
+}
+
+/* The task whose card lies in the directory. */
+static Status find_task(const Task **task, Arena *a, const char *dir)
+{
+    struct stat there;
+    for (const Task *const *t = TASKS; *t; t++)
+        if (!stat(predictor_card(*t, a, dir), &there)) {
+            *task = *t;
+            return OK;
+        }
+    if (!stat(str_print(a, "%s/train.json", dir), &there))
+        return fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
+                    dir);
+    return fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
+}
+
+Status predictor_open(Predictor *p, Arena *run, const char *dir, const Args *args)
+{
+    cJSON *root;
+    *p = (Predictor){.dir = dir, .features = N_FEATURES};
+    TRY(find_task(&p->task, run, dir));
+    const char *path = predictor_card(p->task, run, dir);
+    TRY(json_read(&root, run, path));
+    Status s = read_card(p, run, root, path);
+    cJSON_Delete(root);
+    TRY(s);
+    return p->peft ? open_network(p, run, args) : floor_open(&p->floor, run, dir);
+}
+
+void predictor_close(Predictor *p)
+{
+    if (p->net) tokenizer_close(&p->text);
+    p->net = NULL;
+}
