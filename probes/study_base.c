@@ -151,14 +151,7 @@ static Status train_tokenizer(StudyBase *b, Study *s, Run *r)
             while (k >= s->language[l].n[SPLIT_TRAIN]) k -= s->language[l++].n[SPLIT_TRAIN];
             c = s->language[l].change[SPLIT_TRAIN];
         }
-        Buf buf = buf_open(&scratch);
-        buf_print(&buf, "%s\n", c[k].message);
-        for (int64_t f = 0; f < c[k].n_files; f++)
-            for (int64_t line = 0; line < c[k].file[f].n; line++) {
-                buf_add(&buf, c[k].file[f].line[line].text, c[k].file[f].line[line].len);
-                buf_add(&buf, "\n", 1);
-            }
-        text[i] = (Bytes){buf.text, buf.len};
+        text[i] = change_text(&scratch, &c[k]);
     }
     Bpe *bpe;
     Status status = bpe_train(&bpe, a, &(BpeTrain){.size = run_int(r, "vocab"), .special = special}, text, most);

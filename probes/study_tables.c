@@ -274,15 +274,10 @@ static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool feat
     Floor *f;
     floor_plan(&plan, name, features);
     double *score = NEW(&run, double, test->n), *before = NEW(&run, double, valid->n);
-    int32_t *label = NEW(&run, int32_t, valid->n);
     TRY(floor_fit(&f, &run, train, &plan));
-    for (int64_t i = 0; i < valid->n; i++) {
-        label[i] = valid->change[i].label;
-        TRY(floor_score(&before[i], f, &step, &valid->change[i]));
-    }
+    for (int64_t i = 0; i < valid->n; i++) TRY(floor_score(&before[i], f, &step, &valid->change[i]));
     for (int64_t i = 0; i < test->n; i++) TRY(floor_score(&score[i], f, &step, &test->change[i]));
-    JitScores x = jit_scores(test, score, 0.5),
-              y = jit_scores(test, score, score_best_threshold(label, before, valid->n, NULL));
+    JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, jit_best_threshold(valid, before));
     put(g, "floor"), put(g, !strcmp(name, "la") ? "added lines" : features ? "words, features" : "words");
     const double v[] = {x.at.f1, y.at.f1, x.at.auc, x.effort.recall_at_20, x.effort.popt};
     for (int k = 0; k < 5; k++) put(g, str_print(g->a, "%.3f", v[k]));

@@ -230,10 +230,9 @@ static Status test_commits(Work *w)
     JitModel j = w->jit;
     JitScale scale = jit_scale(&w->commits, false);
     double *score = NEW(&w->run, double, test->n), *some = NEW(&w->run, double, test->n);
-    int32_t *label = NEW(&w->run, int32_t, test->n > valid->n ? test->n : valid->n);
+    int32_t *label = NEW(&w->run, int32_t, test->n);
     TRY(jit_predict(w->score, &w->valid, w->hooks, &w->step, NULL, NULL));
-    for (int64_t i = 0; i < valid->n; i++) label[i] = valid->change[i].label;
-    double at = score_best_threshold(label, w->score, valid->n, NULL);
+    double at = jit_best_threshold(valid, w->score);
     jit_model_show(&j, &w->run, test, &w->base->commits[SPLIT_TEST], &scale);
     TRY(jit_predict(score, &j, w->hooks, &w->step, NULL, NULL));
     JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, at);

@@ -192,30 +192,13 @@ static double rate(const Tuning *t)
     return str_glob("lora|dora", method) ? 1e-4 : str_glob("ia3|vera|bitfit|norms", method) ? 1e-3 : 2e-5;
 }
 
-/* The threshold with the largest F1: one of the scores of the defective commits. */
-static double best_threshold(const JitSet *set, const double *score)
-{
-    double best = 0, at = 0.5;
-    for (int64_t i = 0; i < set->n; i++) {
-        if (set->change[i].label != 1) continue;
-        int64_t hits = 0, called = 0;
-        for (int64_t k = 0; k < set->n; k++) {
-            called += score[k] >= score[i];
-            hits += score[k] >= score[i] && set->change[k].label == 1;
-        }
-        double f1 = 2 * (double)hits / (double)(called + set->positives);
-        if (f1 > best) best = f1, at = score[i];
-    }
-    return at;
-}
-
 static Status evaluate_jit(double *score, double *tie, Arena *step, Tuning *t)
 {
     Own *own = t->own;
     TRY(jit_predict(own->score, &own->valid, t->p.hooks, step, NULL, NULL));
     JitScores x = jit_scores(&t->valid, own->score, 0.5);
     *score = x.at.f1, *tie = x.at.auc;
-    own->at = best_threshold(&t->valid, own->score);
+    own->at = jit_best_threshold(&t->valid, own->score);
     snprintf(t->measured, sizeof t->measured, "validation F1 %.4f, AUC %.4f", x.at.f1, x.at.auc);
     return OK;
 }

@@ -71,29 +71,13 @@ static Config small_config(const char *arch)
     return c;
 }
 
-static Bytes *texts(Arena *a, const JitSet *s)
-{
-    Bytes *text = NEW(a, Bytes, s->n);
-    for (int64_t i = 0; i < s->n; i++) {
-        const CodeChange *c = &s->change[i];
-        Buf b = buf_open(a);
-        buf_print(&b, "%s\n", c->message);
-        for (int64_t f = 0; f < c->n_files; f++)
-            for (int64_t l = 0; l < c->file[f].n; l++)
-                if (c->file[f].line[l].kind != LINE_KEEP) {
-                    buf_add(&b, c->file[f].line[l].text, c->file[f].line[l].len);
-                    buf_add(&b, "\n", 1);
-                }
-        text[i] = (Bytes){b.text, b.len};
-    }
-    return text;
-}
-
 static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
 {
     Arena scratch = arena_open(0);
     Bpe *b;
-    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab}, texts(&scratch, &t->train), t->train.n);
+    Bytes *text = NEW(&scratch, Bytes, t->train.n);
+    for (int64_t i = 0; i < t->train.n; i++) text[i] = change_text(&scratch, &t->train.change[i]);
+    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab}, text, t->train.n);
     if (!status) {
         status = bpe_save(b, dir);
         bpe_close(b);

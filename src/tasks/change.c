@@ -350,3 +350,17 @@ int64_t change_count(const CodeChange *c, LineKind kind)
         for (int64_t k = 0; k < c->file[i].n; k++) n += c->file[i].line[k].kind == kind;
     return n;
 }
+
+Bytes change_text(Arena *a, const CodeChange *c)
+{
+    Buf b = buf_open(a);
+    buf_print(&b, "%s\n", c->message);
+    for (int64_t f = 0; f < c->n_files; f++)
+        for (int64_t l = 0; l < c->file[f].n; l++) {
+            const ChangeLine *line = &c->file[f].line[l];
+            if (line->kind == LINE_KEEP) continue;
+            buf_add(&b, line->text, line->len);
+            buf_add(&b, "\n", 1);
+        }
+    return (Bytes){b.text, b.len};
+}

@@ -91,5 +91,6 @@ Status changes_read(CodeChange **out, int64_t *n, Arena *, const char *path);
 
 void change_print(Buf *, const CodeChange *); /* one row with its newline */
 int64_t change_count(const CodeChange *, LineKind);
+Bytes change_text(Arena *, const CodeChange *); /* for a tokenizer to learn from: the message, the changed lines */
 
 #endif

@@ -154,3 +154,19 @@ JitScores jit_random(const JitSet *s, uint64_t seed)
     arena_close(&a);
     return sum;
 }
+
+double jit_best_threshold(const JitSet *set, const double *score)
+{
+    double best = 0, at = 0.5;
+    for (int64_t i = 0; i < set->n; i++) {
+        if (set->change[i].label != 1) continue;
+        int64_t hits = 0, called = 0;
+        for (int64_t k = 0; k < set->n; k++) {
+            called += score[k] >= score[i];
+            hits += score[k] >= score[i] && set->change[k].label == 1;
+        }
+        double f1 = 2 * (double)hits / (double)(called + set->positives);
+        if (f1 > best) best = f1, at = score[i];
+    }
+    return at;
+}

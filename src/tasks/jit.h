@@ -76,6 +76,8 @@ typedef struct {
     EffortScores effort;
 } JitScores;
 JitScores jit_scores(const JitSet *, const double *score, double threshold);
+/* The threshold with the largest F1: one of the scores of the defective commits. */
+double jit_best_threshold(const JitSet *, const double *score);
 /* What uniform random scores get at 0.5, mean over draws: measures of effort are far from a half. */
 JitScores jit_random(const JitSet *, uint64_t seed);
 

@@ -115,22 +115,3 @@ BinaryScores score_binary(const int32_t *label, const double *score, int64_t n, 
     ranked(&s.auc, &s.average_precision, label, score, n);
     return s;
 }
-
-double score_best_threshold(const int32_t *label, const double *score, int64_t n, double *f1)
-{
-    double best = 0, at = 0.5;
-    int64_t positives = 0;
-    for (int64_t i = 0; i < n; i++) positives += label[i] == 1;
-    for (int64_t i = 0; i < n; i++) {
-        if (label[i] != 1) continue;
-        int64_t hits = 0, called = 0;
-        for (int64_t k = 0; k < n; k++) {
-            called += score[k] >= score[i];
-            hits += score[k] >= score[i] && label[k] == 1;
-        }
-        double here = 2 * (double)hits / (double)(called + positives);
-        if (here > best) best = here, at = score[i];
-    }
-    if (f1) *f1 = best;
-    return at;
-}

@@ -30,8 +30,6 @@ typedef struct {
     double accuracy, precision, recall, f1, mcc, auc, average_precision, brier;
 } BinaryScores;
 BinaryScores score_binary(const int32_t *label, const double *score, int64_t n, double threshold);
-/* The threshold with the largest F1, one of the scores of the rows of 1; *f1 may be NULL.  0.5 without such a row. */
-double score_best_threshold(const int32_t *label, const double *score, int64_t n, double *f1);
 double score_auc(const int32_t *label, const double *score, int64_t n); /* labels 0 and 1 */
 
 #endif
