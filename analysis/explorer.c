@@ -256,6 +256,7 @@ Status explorer_open(Explorer **out, Ask *k, const char *path)
     writer_print(&e->w, "{");
     write_member(e, a, "title", title);
     write_member(e, a, "model", x->model);
+    write_member(e, a, "adapter", args_text(k->args, "adapter", NULL));
     write_member(e, a, "base", x->base);
     write_member(e, a, "architecture", x->arch);
     write_member(e, a, "part", part_name(x->maps.part));

@@ -1,6 +1,6 @@
 'use strict';
-/* Data are inputs, each with the parts of the model that read it, each with one coded map a head.  What is shown is in
- * `at`.  This file turns them into numbers, names, colours and pictures; explorer.js is what a reader works with. */
+/* Data are inputs, each with the parts of the model that read it, each with one coded map a head.  What is shown is
+ * in `at`.  This file makes numbers, names, colours and pictures of them; explorer.js is what a reader works with. */
 const data = JSON.parse(document.getElementById('data').textContent);
 const byId = id => document.getElementById(id);
 const STEP = data.step, ONE = data.one;
@@ -10,12 +10,12 @@ const MONO = '"DejaVu Sans Mono",ui-monospace,Consolas,monospace';
 
 /* ---- maps */
 
-/* One symbol of the 90 printable ones: values below ONE stand for themselves; others begin a second symbol, together a
- * larger value or, above STEP, a run of zeros. */
+/* Symbols are printable characters.  One below ONE is a value; another makes, with the next, a larger value or, above
+ * STEP, a run of zeros. */
 const CODE = new Uint8Array(128), SYMBOLS = 90;
 for (let c = 35, n = 0; c < 127; c++) if (c !== 60 && c !== 92) CODE[c] = n++;
 
-/* Rows hold the mass on the prefix, where there is one, then the prefix and the text, each by itself summing to one. */
+/* A row holds its mass on the prefix, where there is one, then the prefix and the text, each summing to one. */
 function decode(text, p) {
     const n = p.rows.length, m = p.width, out = {mass: new Float32Array(n), share: new Float32Array(n * m)};
     let pos = 0, zeros = 0;
@@ -76,8 +76,9 @@ const masked = (p, i, j) => p.causal && j > i + p.prefix - skipped(p);
 /* ---- tokens */
 
 const BLANK = {'\n': '↵', '\t': '⇥', '\r': '␍'};
-const COMBINING = new RegExp('^[\\u0300-\\u036f\\u0483-\\u0489\\u0591-\\u05bd\\u0610-\\u061a\\u064b-\\u065f\\u0900-\\u0903' +
-    '\\u093a-\\u094f\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u200d\\u20d0-\\u20ff\\ufe00-\\ufe0f\\ufe20-\\ufe2f]');
+const COMBINING = new RegExp('^[\\u0300-\\u036f\\u0483-\\u0489\\u0591-\\u05bd\\u0610-\\u061a\\u064b-\\u065f' +
+    '\\u0900-\\u0903\\u093a-\\u094f\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u200d\\u20d0-\\u20ff' +
+    '\\ufe00-\\ufe0f\\ufe20-\\ufe2f]');
 
 /* What cannot be seen gets a sign; what would turn the text around it gets its number. */
 function visible(token) {
@@ -87,13 +88,13 @@ function visible(token) {
             c => '⟨' + c.charCodeAt(0).toString(16).toUpperCase() + '⟩');
     return COMBINING.test(t) ? '◌' + t : t;
 }
-const isolated = token => '\u2068' + visible(token) + '\u2069';
+const quoted = token => '“\u2068' + visible(token) + '\u2069”'; /* whatever its direction */
 const keyLabel = (p, j) => (j += skipped(p)) < p.prefix ? String(j) : visible(p.cols[j - p.prefix]);
 function keyName(p, j) {
     j += skipped(p);
-    return j < p.prefix ? 'prefix ' + j : 'key ' + (j - p.prefix) + ' ' + isolated(p.cols[j - p.prefix]);
+    return j < p.prefix ? 'prefix ' + j : 'key ' + (j - p.prefix) + ' ' + quoted(p.cols[j - p.prefix]);
 }
-const queryName = (p, i) => 'query ' + i + ' ' + isolated(p.rows[i]);
+const queryName = (p, i) => 'query ' + i + ' ' + quoted(p.rows[i]);
 
 /* ---- colours */
 
@@ -121,7 +122,8 @@ function inkOn(c) {
 
 /* ---- drawing */
 
-/* Cells r0..r1, c0..c1 onto W by H pixels; a pixel that covers several shows the one furthest from zero. */
+/* Cells r0..r1, c0..c1 onto W by H pixels.  A pixel that covers several takes from each row the one furthest from
+ * zero, and of these the mean: both a key that all look at and a diagonal stay what they are. */
 function paint(ctx, x0, y0, W, H, v, p, r0, r1, c0, c1, s) {
     const m = columns(p), image = ctx.createImageData(W, H), to = image.data;
     const left = new Int32Array(W), right = new Int32Array(W);
@@ -130,15 +132,19 @@ function paint(ctx, x0, y0, W, H, v, p, r0, r1, c0, c1, s) {
         right[x] = Math.max(left[x] + 1, c0 + Math.floor((x + 1) * (c1 - c0) / W));
     }
     for (let y = 0, k = 0; y < H; y++) {
-        const top = r0 + Math.floor(y * (r1 - r0) / H), end = Math.max(top + 1, r0 + Math.floor((y + 1) * (r1 - r0) / H));
+        const top = r0 + Math.floor(y * (r1 - r0) / H);
+        const end = Math.max(top + 1, r0 + Math.floor((y + 1) * (r1 - r0) / H));
         for (let x = 0; x < W; x++, k += 4) {
-            let best = 0;
-            for (let i = top; i < end; i++)
+            let sum = 0;
+            for (let i = top; i < end; i++) {
+                let best = 0;
                 for (let j = left[x]; j < right[x]; j++) {
                     const one = v[i * m + j];
                     if (Math.abs(one) > Math.abs(best)) best = one;
                 }
-            const c = masked(p, end - 1, left[x]) ? HIDDEN : colourOf(s, best);
+                sum += best;
+            }
+            const c = masked(p, end - 1, left[x]) ? HIDDEN : colourOf(s, sum / (end - top));
             to[k] = c[0]; to[k + 1] = c[1]; to[k + 2] = c[2]; to[k + 3] = 255;
         }
     }
@@ -176,7 +182,8 @@ function drawLabels(ctx, g, p) {
     ctx.textAlign = 'right';
     for (let i = g.r0; i < g.r1; i++) {
         if (rows > 1 && i % rows) continue;
-        ctx.fillText(rows > 1 ? String(i) : shorten(ctx, visible(p.rows[i]), g.left - 8), g.left - 5, g.top + (i - g.r0 + 0.5) * g.h);
+        const name = rows > 1 ? String(i) : shorten(ctx, visible(p.rows[i]), g.left - 8);
+        ctx.fillText(name, g.left - 5, g.top + (i - g.r0 + 0.5) * g.h);
     }
     for (let j = g.c0; j < g.c1; j++) {
         const number = j + skipped(p) - p.prefix;
@@ -191,7 +198,9 @@ function drawLabels(ctx, g, p) {
     }
     ctx.fillStyle = '#5b6066';
     ctx.textAlign = 'left';
-    ctx.fillText('key →', g.left, 7);
+    const border = Math.max(0, p.prefix - skipped(p) - g.c0) * g.w;
+    if (border > 45) ctx.fillText('prefix', g.left, 7);
+    ctx.fillText('key →', g.left + border, 7);
     ctx.save();
     ctx.translate(7, g.top);
     ctx.rotate(-Math.PI / 2);
@@ -212,14 +221,20 @@ function drawHits(ctx, g) {
 
 /* A map with its labels; returns where its cells are. */
 function drawMap(canvas, v, p, room, r0, r1, c0, c1, most) {
-    const ctx = sized(canvas, 1, 1), font = '11.5px ' + MONO, n = r1 - r0, m = c1 - c0, ratio = window.devicePixelRatio || 1;
+    const ctx = sized(canvas, 1, 1), font = '11.5px ' + MONO, n = r1 - r0, m = c1 - c0;
+    const ratio = window.devicePixelRatio || 1, cross = p.part === 'cross';
     ctx.font = font;
     const longest = Math.min(110, room * 0.28), names = [];
     for (let j = c0; j < c1; j++) names.push(keyLabel(p, j));
-    let left = labelRoom(ctx, p.rows.slice(r0, r1).map(visible), longest) + 14, top = labelRoom(ctx, names, longest) + 18;
-    const cross = p.part === 'cross';
+    let left = labelRoom(ctx, p.rows.slice(r0, r1).map(visible), longest) + 14;
+    let top = labelRoom(ctx, names, longest) + 18;
     let w = Math.min(most, (room - left - 2) / m), h = cross ? Math.min(most, Math.max(3, 760 / n)) : w;
-    if (w < 10) { top = 32; if (h < 10) left = 44; w = Math.min(most, (room - left - 2) / m); if (!cross) h = w; }
+    if (w < 10) { /* numbers will do */
+        top = 32;
+        if (h < 10) left = 44;
+        w = Math.min(most, (room - left - 2) / m);
+        if (!cross) h = w;
+    }
     if (w > 6) w = Math.floor(w * ratio) / ratio;
     if (h > 6) h = Math.floor(h * ratio) / ratio;
     const g = {left: left, top: top, w: w, h: h, r0: r0, r1: r1, c0: c0, c1: c1};
@@ -227,7 +242,8 @@ function drawMap(canvas, v, p, room, r0, r1, c0, c1, most) {
     const x = Math.round(left * ratio), y = Math.round(top * ratio);
     g.left = x / ratio;
     g.top = y / ratio;
-    paint(out, x, y, Math.max(1, Math.round(w * m * ratio)), Math.max(1, Math.round(h * n * ratio)), v, p, r0, r1, c0, c1, scale(p));
+    const W = Math.max(1, Math.round(w * m * ratio)), H = Math.max(1, Math.round(h * n * ratio));
+    paint(out, x, y, W, H, v, p, r0, r1, c0, c1, scale(p));
     out.font = font;
     out.strokeStyle = '#767b81';
     out.lineWidth = 1;

@@ -2,7 +2,7 @@
 
 /* ---- small maps */
 
-/* A canvas of `rows` by `cols` small maps, drawn a few at a time; item(row, col) tells which map that is, or null. */
+/* A canvas of `rows` by `cols` small maps, drawn a few at a time; item(row, col) gives that map. */
 function small(id, item, chosen, choose, label) {
     const canvas = byId(id), self = {};
     let g = null, run = 0;
@@ -13,29 +13,34 @@ function small(id, item, chosen, choose, label) {
         ctx.strokeStyle = clear ? '#fff' : '#b84300';
         ctx.strokeRect(x - 1.5, y - 1.5, g.pitch - 1, g.pitch - 1);
     }
-    self.draw = function (rows, cols, rowName, colName) {
+    self.draw = function (count, cols, rowName, colName) {
+        const rows = Math.ceil(count / cols);
         const room = canvas.parentNode.clientWidth, ratio = window.devicePixelRatio || 1;
         const pitch = Math.max(10, Math.min(66, Math.floor((room - left - 4) / cols))), mine = ++run;
-        g = {rows: rows, cols: cols, pitch: pitch, was: null};
-        const ctx = sized(canvas, left + cols * pitch + 4, top + rows * pitch + 4), side = Math.max(1, Math.round((pitch - 4) * ratio));
+        g = {count: count, rows: rows, cols: cols, pitch: pitch, was: null};
+        const ctx = sized(canvas, left + cols * pitch + 4, top + rows * pitch + 4);
+        const side = Math.max(1, Math.round((pitch - 4) * ratio)), middle = pitch / 2 - 2;
         ctx.font = '11px system-ui,sans-serif';
         ctx.fillStyle = '#5b6066';
         ctx.textBaseline = 'middle';
         ctx.textAlign = 'center';
         const step = pitch < 18 ? 5 : 1;
-        for (let c = 0; c < cols; c++) if (c % step === 0) ctx.fillText(colName(c), left + c * pitch + pitch / 2 - 2, 8);
+        for (let c = 0; c < cols; c += step) ctx.fillText(colName(c), left + c * pitch + middle, 8);
         ctx.textAlign = 'right';
-        for (let r = 0; r < rows; r++) if (r % step === 0) ctx.fillText(rowName(r), left - 6, top + r * pitch + pitch / 2 - 2);
+        for (let r = 0; r < rows; r += step) ctx.fillText(rowName(r), left - 6, top + r * pitch + middle);
+        const xOf = k => left + (k % cols) * pitch, yOf = k => top + Math.floor(k / cols) * pitch;
+        ctx.strokeStyle = '#d9dcdf';
+        for (let k = 0; k < count; k++)
+            ctx.strokeRect(xOf(k) - 0.5, yOf(k) - 0.5, pitch - 3, pitch - 3);
         let k = 0;
         (function some() {
             if (mine !== run) return;
-            for (const end = Date.now() + 15; k < rows * cols && Date.now() < end; k++) {
+            for (const end = Date.now() + 15; k < count && Date.now() < end; k++) {
                 const one = item(Math.floor(k / cols), k % cols);
-                if (!one) continue;
-                const x = Math.round((left + (k % cols) * pitch) * ratio), y = Math.round((top + Math.floor(k / cols) * pitch) * ratio);
-                paint(ctx, x, y, side, side, one.v, one.p, 0, one.p.rows.length, 0, columns(one.p), scale(one.p));
+                paint(ctx, Math.round(xOf(k) * ratio), Math.round(yOf(k) * ratio), side, side, one.v, one.p, 0,
+                    one.p.rows.length, 0, columns(one.p), scale(one.p));
             }
-            if (k < rows * cols) setTimeout(some, 0);
+            if (k < count) setTimeout(some, 0);
         })();
         self.mark();
     };
@@ -48,12 +53,13 @@ function small(id, item, chosen, choose, label) {
     };
     canvas.addEventListener('click', e => {
         const b = canvas.getBoundingClientRect();
-        const c = Math.floor((e.clientX - b.left - left) / g.pitch), r = Math.floor((e.clientY - b.top - top) / g.pitch);
-        if (r >= 0 && c >= 0 && r < g.rows && c < g.cols && item(r, c)) choose(r, c);
+        const c = Math.floor((e.clientX - b.left - left) / g.pitch);
+        const r = Math.floor((e.clientY - b.top - top) / g.pitch);
+        if (r >= 0 && c >= 0 && c < g.cols && r * g.cols + c < g.count) choose(r, c);
     });
     canvas.addEventListener('keydown', e => {
         const c = moved(e, chosen()[0], chosen()[1], g.rows, g.cols);
-        if (c && item(c[0], c[1])) choose(c[0], c[1]);
+        if (c && c[0] * g.cols + c[1] < g.count) choose(c[0], c[1]);
     });
     return self;
 }
@@ -61,7 +67,8 @@ function small(id, item, chosen, choose, label) {
 /* Where an arrow key leads from row r, column c; null: no such key. */
 function moved(e, r, c, rows, cols) {
     if (e.altKey || e.ctrlKey || e.metaKey) return null;
-    const to = {ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], Home: [r, 0], End: [r, cols - 1]}[e.key];
+    const to = {ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c],
+        Home: [r, 0], End: [r, cols - 1]}[e.key];
     if (!to) return null;
     e.preventDefault();
     return [Math.max(0, Math.min(rows - 1, to[0])), Math.max(0, Math.min(cols - 1, to[1]))];
@@ -73,9 +80,10 @@ const heads = small('heads', (r, c) => ({v: view(at.input, at.part, r, c), p: pa
     () => 'Layers by heads, ' + where() + '. Arrow keys choose another.');
 const texts = small('texts', (r, c) => {
     const k = r * ACROSS + c;
-    return k < data.inputs.length ? {v: view(k, at.part, at.layer, at.head), p: data.inputs[k].parts[at.part]} : null;
+    return {v: view(k, at.part, at.layer, at.head), p: data.inputs[k].parts[at.part]};
 }, () => [Math.floor(at.input / ACROSS), at.input % ACROSS], (r, c) => { at.input = r * ACROSS + c; render(); },
-    () => 'This head on every text, text ' + (at.input + 1) + ' of ' + data.inputs.length + '. Arrow keys choose another.');
+    () => 'This head on every text, text ' + (at.input + 1) + ' of ' + data.inputs.length +
+        '. Arrow keys choose another.');
 
 /* ---- texts */
 
@@ -88,7 +96,8 @@ function textView(id, top, ofKeys) {
     const chosen = () => ofKeys ? at.j : at.i;
     function build(p) {
         const n = count(p);
-        from = n <= MOST ? 0 : Math.max(0, Math.min(n - MOST, Math.floor(chosen() / (MOST / 4)) * (MOST / 4) - MOST / 2));
+        const quarter = MOST / 4, first = (Math.floor(chosen() / quarter) - 2) * quarter;
+        from = Math.max(0, Math.min(n - MOST, first));
         const key = [at.input, at.part, at.prefix, from].join();
         if (key === built) return;
         built = key;
@@ -111,6 +120,11 @@ function textView(id, top, ofKeys) {
         }
         if (from + MOST < n) box.appendChild(document.createTextNode(' …'));
     }
+    function mark(on) {
+        marked.classList.toggle('at', on);
+        marked.setAttribute('aria-selected', String(on));
+        marked.tabIndex = on ? 0 : -1;
+    }
     /* value(k): of token k, NaN where it is masked */
     self.show = function (p, value, name) {
         build(p);
@@ -122,17 +136,16 @@ function textView(id, top, ofKeys) {
             span.classList.toggle('masked', hidden);
             span.classList.toggle('hit', hit.has(from + k));
         });
-        if (marked) { marked.classList.remove('at'); marked.setAttribute('aria-selected', 'false'); marked.tabIndex = -1; }
+        if (marked) mark(false);
         marked = spans[chosen() - from];
-        marked.classList.add('at');
-        marked.setAttribute('aria-selected', 'true');
-        marked.tabIndex = 0;
+        mark(true);
         if (!box.matches(':hover')) {
-            const y = marked.offsetTop;
-            if (y < box.scrollTop || y + marked.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = y - box.clientHeight / 2;
+            const y = marked.offsetTop, end = y + marked.offsetHeight;
+            const seen = y >= box.scrollTop && end <= box.scrollTop + box.clientHeight;
+            if (!seen) box.scrollTop = y - box.clientHeight / 2;
         }
         const order = [];
-        for (let k = 0; k < count(p); k++) if (!isNaN(value(k)) && Math.abs(value(k)) >= 0.0005) order.push(k);
+        for (let k = 0; k < count(p); k++) if (Math.abs(value(k)) >= 0.0005) order.push(k);
         order.sort((a, b) => Math.abs(value(b)) - Math.abs(value(a)) || a - b);
         list.textContent = '';
         order.slice(0, 8).forEach(k => {
@@ -164,8 +177,15 @@ const keys = textView('keys', 'top-keys', true), queries = textView('queries', '
 
 /* ---- the cell */
 
-const shown = v => (at.mode === 'difference' && v > 0 ? '+' : '') + v.toFixed(3).replace(/^-(0\.0+)$/, '$1').replace('-', '\u2212');
-const where = () => 'layer ' + part().layers[at.layer] + (part().heads[at.head] === 'mean' ? ', mean of heads' : ', head ' + part().heads[at.head]);
+function number(v, signed) {
+    const text = Math.abs(v).toFixed(3);
+    return (Number(text) === 0 ? '' : v < 0 ? '\u2212' : signed ? '+' : '') + text;
+}
+const shown = v => number(v, at.mode === 'difference');
+function where() {
+    const p = part(), head = p.heads[at.head];
+    return 'layer ' + p.layers[at.layer] + (head === 'mean' ? ', mean of heads' : ', head ' + head);
+}
 
 let mapCopy = null, cellGeometry = null, pinned = [0, 0], waiting = false;
 function pin(i, j) { pinned = [i, j]; at.i = i; at.j = j; renderSoon(); }
@@ -186,13 +206,14 @@ function valueAt(mode, i, j) {
 }
 
 function renderCell() {
-    const p = part(), m = columns(p), v = view(at.input, at.part, at.layer, at.head), i = at.i, j = at.j, hidden = masked(p, i, j);
+    const p = part(), m = columns(p), v = view(at.input, at.part, at.layer, at.head), i = at.i, j = at.j;
+    const hidden = masked(p, i, j);
     byId('where').textContent = queryName(p, i) + ' → ' + keyName(p, j) + ':';
     byId('shown').textContent = hidden ? 'masked' : shown(v[i * m + j]);
     let rest = '';
     if (p.base && !hidden) {
-        const tuned = valueAt('model', i, j), base = valueAt('base', i, j), change = tuned - base;
-        rest = 'model ' + tuned.toFixed(3) + ', base ' + base.toFixed(3) + ', difference ' + (change > 0 ? '+' : '') + change.toFixed(3);
+        const tuned = valueAt('model', i, j), base = valueAt('base', i, j);
+        rest = 'model ' + number(tuned) + ', base ' + number(base) + ', difference ' + number(tuned - base, true);
     }
     byId('rest').textContent = rest;
     byId('h-keys').textContent = 'Where ' + queryName(p, i) + ' looks';
@@ -202,14 +223,16 @@ function renderCell() {
     const canvas = byId('map'), ctx = canvas.getContext('2d');
     ctx.save();
     ctx.setTransform(1, 0, 0, 1, 0, 0);
+    ctx.globalCompositeOperation = 'copy';
     ctx.drawImage(mapCopy, 0, 0);
     ctx.restore();
     drawCross(ctx, cellGeometry, i, j);
     const close = cellGeometry.w < 10 || cellGeometry.h < 10;
     byId('close-up').hidden = !close;
     if (!close) return;
-    const near = 8, r0 = Math.max(0, Math.min(i - near, p.rows.length - 2 * near - 1)), c0 = Math.max(0, Math.min(j - near, m - 2 * near - 1));
-    const g = drawMap(byId('lens'), v, p, Math.min(560, byId('map').parentNode.clientWidth), r0, Math.min(p.rows.length, r0 + 2 * near + 1), c0, Math.min(m, c0 + 2 * near + 1), 26);
+    const near = 17, n = p.rows.length, room = Math.min(560, canvas.parentNode.clientWidth);
+    const from = (k, all) => Math.max(0, Math.min(k - (near - 1) / 2, all - near)), r0 = from(i, n), c0 = from(j, m);
+    const g = drawMap(byId('lens'), v, p, room, r0, Math.min(n, r0 + near), c0, Math.min(m, c0 + near), 26);
     drawCross(byId('lens').getContext('2d'), g, i, j);
 }
 
@@ -248,26 +271,30 @@ function renderControls(p) {
     const s = scale(p);
     if (document.activeElement !== byId('limit')) byId('limit').value = s.hi;
     byId('bar-lo').textContent = s.lo ? '\u2212' + s.hi : '0';
-    byId('bar-hi').textContent = (s.lo ? '+' : '') + s.hi + ' and beyond';
-    byId('bar-colours').style.background = 'linear-gradient(to right,' + s.lut.filter((c, k) => k % 16 === 0).map(css).join() + ')';
+    byId('bar-hi').textContent = (s.lo ? '+' : '') + s.hi + (s.hi < 1 ? ' and beyond' : '');
+    const stops = s.lut.filter((c, k) => k % 16 === 0).map(css);
+    byId('bar-colours').style.background = 'linear-gradient(to right,' + stops.join() + ')';
 }
 
 function render() {
     clamp();
-    const p = part(), n = p.rows.length, m = columns(p), what = {model: '', base: ' of the base', difference: ', model less base'}[at.mode];
+    const p = part(), n = p.rows.length, m = columns(p);
+    const what = {model: '', base: ' of the base', difference: ', model less base'}[at.mode];
     search();
     renderControls(p);
     byId('h-map').textContent = p.title + ', ' + where() + what + (p.prefix && !at.prefix ? ', prefix removed' : '');
     const canvas = byId('map'), v = view(at.input, at.part, at.layer, at.head);
-    canvas.setAttribute('aria-label', 'Attention map of ' + where() + ': ' + n + ' queries by ' + m + ' keys. Arrow keys move from cell to cell.');
+    canvas.setAttribute('aria-label', 'Attention map of ' + where() + ': ' + n + ' queries by ' + m +
+        ' keys. Arrow keys move from cell to cell.');
     cellGeometry = drawMap(canvas, v, p, canvas.parentNode.clientWidth, 0, n, 0, m, 34);
     mapCopy = document.createElement('canvas');
     mapCopy.width = canvas.width;
     mapCopy.height = canvas.height;
     mapCopy.getContext('2d').drawImage(canvas, 0, 0);
     renderCell();
-    heads.draw(p.layers.length, p.heads.length, r => 'L' + p.layers[r], c => p.heads[c] === 'mean' ? 'mean' : String(p.heads[c]));
-    if (data.inputs.length > 1) texts.draw(Math.ceil(data.inputs.length / ACROSS), Math.min(ACROSS, data.inputs.length), r => String(r * ACROSS + 1), () => '');
+    heads.draw(p.layers.length * p.heads.length, p.heads.length, r => 'L' + p.layers[r], c => String(p.heads[c]));
+    const many = data.inputs.length;
+    if (many > 1) texts.draw(many, Math.min(ACROSS, many), r => String(r * ACROSS + 1), () => '');
 }
 
 /* ---- search */
@@ -297,8 +324,8 @@ function toHit(step) {
 /* ---- events */
 
 function cellOf(e) {
-    const g = cellGeometry, b = byId('map').getBoundingClientRect(), k = parseFloat(byId('map').style.width) / b.width;
-    const i = Math.floor(((e.clientY - b.top) * k - g.top) / g.h), j = Math.floor(((e.clientX - b.left) * k - g.left) / g.w);
+    const g = cellGeometry, b = byId('map').getBoundingClientRect();
+    const i = Math.floor((e.clientY - b.top - g.top) / g.h), j = Math.floor((e.clientX - b.left - g.left) / g.w);
     return i >= 0 && j >= 0 && i < g.r1 && j < g.c1 ? [i, j] : null;
 }
 byId('map').addEventListener('mousemove', e => { const c = cellOf(e); if (c) hover(c[0], c[1]); });
@@ -309,10 +336,18 @@ byId('map').addEventListener('keydown', e => {
     if (c) pin(c[0], c[1]);
 });
 
-['input', 'part', 'layer', 'head'].forEach(name => byId(name).addEventListener('change', e => { at[name] = Number(e.target.value); at.ends = name === 'part' ? null : at.ends; render(); }));
+['input', 'part', 'layer', 'head'].forEach(name => byId(name).addEventListener('change', e => {
+    at[name] = Number(e.target.value);
+    render();
+}));
 document.querySelectorAll('[name=mode]').forEach(x => x.addEventListener('change', () => { setMode(x.value); }));
 byId('prefix').addEventListener('change', () => setPrefix(byId('prefix').checked));
-byId('limit').addEventListener('change', () => { const v = Number(byId('limit').value); at.ends = v > 0 && v <= 1 ? v : null; byId('limit').blur(); render(); });
+byId('limit').addEventListener('change', e => {
+    const v = Number(e.target.value);
+    at.ends = v > 0 && v <= 1 ? v : null;
+    render();
+    e.target.value = scale(part()).hi;
+});
 byId('find').addEventListener('input', e => { at.find = e.target.value; render(); });
 byId('find').addEventListener('keydown', e => {
     if (e.key === 'Enter') toHit(e.shiftKey ? -1 : 1);
@@ -332,7 +367,7 @@ const LETTER = {
     l: step => { at.layer += step; wrap('layer', part().layers.length); },
     h: step => { at.head += step; wrap('head', part().heads.length); },
     t: step => { at.input += step; wrap('input', data.inputs.length); },
-    m: () => { const all = ['model', 'base', 'difference']; if (part().base) setMode(all[(all.indexOf(at.mode) + 1) % 3]); },
+    m: () => { if (part().base) setMode({model: 'base', base: 'difference', difference: 'model'}[at.mode]); },
     p: () => { if (part().prefix) setPrefix(!at.prefix); },
     n: step => toHit(step),
     '/': () => byId('find').focus(),
@@ -348,23 +383,31 @@ document.addEventListener('keydown', e => {
     act(e.shiftKey ? -1 : 1);
 });
 let width = window.innerWidth;
-window.addEventListener('resize', () => { if (window.innerWidth !== width) { width = window.innerWidth; render(); } });
+window.addEventListener('resize', () => {
+    if (window.innerWidth !== width) render();
+    width = window.innerWidth;
+});
 
 /* ---- start */
 
 data.inputs.forEach(x => x.parts.forEach(p => {
     p.cols = p.cols || p.rows;
     p.width = p.prefix + p.cols.length;
-    p.title = {encoder: 'Encoder self-attention', decoder: 'Decoder self-attention', cross: 'Cross-attention'}[p.part];
+    p.title = {encoder: 'Encoder self-attention', decoder: 'Decoder self-attention',
+        cross: 'Cross-attention'}[p.part];
 }));
 at.part = Math.max(0, data.inputs[0].parts.findIndex(p => p.part === data.part));
 at.j = part().prefix;
 document.title = byId('title').textContent = data.title;
-byId('lead').textContent = data.model + (data.base ? ' against ' + data.base : '') + ' · ' + data.architecture +
+byId('lead').textContent = data.model + (data.adapter ? ' with ' + data.adapter : '') +
+    (data.base ? ' against ' + data.base : '') + ' · ' + data.architecture +
     (data.left_out ? ' · the first ' + data.inputs.length + ' of ' + (data.inputs.length + data.left_out) + ' texts'
         : '');
 byId('field-input').hidden = byId('follow').hidden = data.inputs.length < 2;
 byId('field-part').hidden = data.inputs.every(x => x.parts.length < 2);
 byId('field-mode').hidden = !data.base;
-byId('about').textContent = 'Rows are queries, columns keys; a row sums to one. Values are kept in steps of 1/' + STEP + ', so that one shown is within 0.001 of the exact value and a difference within 0.0015; maps.safetensors beside the report has them exactly. Where cells are smaller than a pixel, the one furthest from zero is shown. Grey cells are masked.';
+byId('about').textContent =
+    'Rows are queries, columns keys; a row sums to one. Values are kept in steps of 1/' + STEP +
+    ': what is shown, a difference too, is within 0.001 of the exact value. Where a pixel covers several cells it ' +
+    'shows the mean over rows of the one furthest from zero. Grey cells are masked.';
 render();
