@@ -73,8 +73,8 @@ async function pointer(name) {
     choose('layer', 0);
     choose('head', 0);
     const box = $('map').getBoundingClientRect(), ratio = window.devicePixelRatio, found = {};
-    for (let y = 2; y < box.height; y += 7)
-        for (let x = 2; x < box.width; x += 7) {
+    for (let y = 2; y < box.height; y += 11)
+        for (let x = 2; x < box.width; x += 11) {
             $('shown').textContent = '';
             mouse($('map'), 'mousemove', box.left + x, box.top + y);
             await wait();
