@@ -28,8 +28,8 @@ struct Explorer {
 
 /* ---- numbers as text
  *
- * SYMBOLS printable characters without `<`, `"` before them and `\`.  A value below ONE is one symbol; a larger one is
- * two, and so is a run of zeros, which stands behind the largest value. */
+ * Symbols are printable characters behind `"`, without `<` and `\`.  A value below ONE is one symbol; a larger one is
+ * two, and so is a run of zeros, which is written as what lies above the largest value. */
 
 enum { STEP = 2048, SYMBOLS = 90, ONE = 66, LONGEST_RUN = ONE + (SYMBOLS - ONE) * SYMBOLS - 1 - STEP };
 

@@ -221,9 +221,9 @@ function drawHits(ctx, g) {
 
 /* A map with its labels; returns where its cells are. */
 function drawMap(canvas, v, p, room, r0, r1, c0, c1, most) {
-    const ctx = sized(canvas, 1, 1), font = '11.5px ' + MONO, n = r1 - r0, m = c1 - c0;
+    const ctx = sized(canvas, 1, 1), font = size => size + 'px ' + MONO, n = r1 - r0, m = c1 - c0;
     const ratio = window.devicePixelRatio || 1, cross = p.part === 'cross';
-    ctx.font = font;
+    ctx.font = font(11.5);
     const longest = Math.min(110, room * 0.28), names = [];
     for (let j = c0; j < c1; j++) names.push(keyLabel(p, j));
     let left = labelRoom(ctx, p.rows.slice(r0, r1).map(visible), longest) + 14;
@@ -244,7 +244,7 @@ function drawMap(canvas, v, p, room, r0, r1, c0, c1, most) {
     g.top = y / ratio;
     const W = Math.max(1, Math.round(w * m * ratio)), H = Math.max(1, Math.round(h * n * ratio));
     paint(out, x, y, W, H, v, p, r0, r1, c0, c1, scale(p));
-    out.font = font;
+    out.font = font(Math.min(11.5, 0.92 * (w < 10 ? 12.5 : w), 0.92 * (h < 10 ? 12.5 : h)));
     out.strokeStyle = '#767b81';
     out.lineWidth = 1;
     out.strokeRect(g.left - 0.5, g.top - 0.5, w * m + 1, h * n + 1);
