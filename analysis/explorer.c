@@ -274,13 +274,13 @@ static int64_t cells_of(const Explorer *e, int64_t t, int64_t s)
 
 Status explorer_add(Explorer *e, Arena *a, const Batch *b, const Tokens *tokens, const Tokens *source)
 {
-    enum { FIRST = 200000000, ALL = 8000000 };
+    enum { FIRST = 100000000, ALL = 8000000, TEXTS = 400 };
     const Model *m = e->k->model;
     int64_t cells = cells_of(e, b->t, b->s);
     if (!e->texts && cells > FIRST)
         return fail(E_CONFIG, "--html: %lld cells are more than a page can hold (%d); choose fewer with --layer",
                     (long long)cells, FIRST);
-    if (e->texts && e->cells + cells > ALL) {
+    if (e->texts && (e->cells + cells > ALL || e->texts == TEXTS)) {
         e->left_out++;
         return OK;
     }

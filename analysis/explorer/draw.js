@@ -164,7 +164,7 @@ function sized(canvas, w, h) {
 
 function shorten(ctx, text, room) {
     if (ctx.measureText(text).width <= room) return text;
-    let all = Array.from(text);
+    const all = Array.from(text);
     while (all.length > 1 && ctx.measureText(all.join('') + '…').width > room) all.pop();
     return all.join('') + '…';
 }
@@ -212,9 +212,9 @@ function drawLabels(ctx, g, p) {
 function drawHits(ctx, g) {
     ctx.fillStyle = '#b84300';
     at.hits.forEach(hit => {
-        const key = hit.key, k = hit.at - (key ? g.c0 : g.r0);
-        if (k < 0 || hit.at >= (key ? g.c1 : g.r1)) return;
-        if (key) ctx.fillRect(g.left + k * g.w, g.top - 4, Math.max(2, g.w), 3);
+        const k = hit.at - (hit.key ? g.c0 : g.r0);
+        if (k < 0 || hit.at >= (hit.key ? g.c1 : g.r1)) return;
+        if (hit.key) ctx.fillRect(g.left + k * g.w, g.top - 4, Math.max(2, g.w), 3);
         else ctx.fillRect(g.left - 4, g.top + k * g.h, 3, Math.max(2, g.h));
     });
 }

@@ -2,7 +2,7 @@
 
 /* ---- small maps */
 
-/* A canvas of `rows` by `cols` small maps, drawn a few at a time; item(row, col) gives that map. */
+/* A canvas of small maps in rows, drawn a few at a time; item(row, col) gives that map. */
 function small(id, item, chosen, choose, label) {
     const canvas = byId(id), self = {};
     let g = null, run = 0;
@@ -74,7 +74,7 @@ function moved(e, r, c, rows, cols) {
     return [Math.max(0, Math.min(rows - 1, to[0])), Math.max(0, Math.min(cols - 1, to[1]))];
 }
 
-const ACROSS = 5;
+const ACROSS = Math.max(5, Math.min(20, Math.ceil(Math.sqrt(data.inputs.length)))); /* texts in a row */
 const heads = small('heads', (r, c) => ({v: view(at.input, at.part, r, c), p: part()}), () => [at.layer, at.head],
     (r, c) => { at.layer = r; at.head = c; render(); },
     () => 'Layers by heads, ' + where() + '. Arrow keys choose another.');
@@ -163,6 +163,7 @@ function textView(id, top, ofKeys) {
         const to = moved(e, 0, chosen() + (vertical || 0), 1, count(part()));
         if (!to) return;
         pin(...pair(to[1]));
+        renderCell();
         marked.focus();
     });
     /* A token of a text that reads itself is query and key at once. */
@@ -409,5 +410,6 @@ byId('field-mode').hidden = !data.base;
 byId('about').textContent =
     'Rows are queries, columns keys; a row sums to one. Values are kept in steps of 1/' + STEP +
     ': what is shown, a difference too, is within 0.001 of the exact value. Where a pixel covers several cells it ' +
-    'shows the mean over rows of the one furthest from zero. Grey cells are masked.';
+    'shows the mean over rows of the one furthest from zero. Grey cells are masked. The exact maps of a single ' +
+    'text are in maps.safetensors beside the report.';
 render();

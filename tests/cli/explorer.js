@@ -120,6 +120,13 @@ async function tokens() {
         'a token under the pointer is the query');
     say(Math.abs(parseFloat($('top-keys').firstChild.textContent) - best) < 0.001, 'what it looks at most is first');
     mouse($('queries'), 'mouseleave', 0, 0);
+    key('map', 'Home');
+    await wait();
+    const chosen = () => $('queries').querySelector('.at');
+    chosen().dispatchEvent(new KeyboardEvent('keydown', {key: 'Home', bubbles: true}));
+    chosen().dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}));
+    say(chosen() === token && document.activeElement === token && token.tabIndex === 0,
+        'arrow keys go from token to token, and the focus with them');
     $('find').value = given.word;
     $('find').dispatchEvent(new Event('input'));
     say($('found').textContent === given.times && document.querySelectorAll('.hit').length === given.hits,
