@@ -121,6 +121,9 @@ $(OUT)/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
 
+# The assembler puts the page into the object.
+$(OUT)/analysis/explorer.o: $(wildcard analysis/explorer/*)
+
 $(OUT)/src/num/gemm.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
 $(OUT)/src/num/gemm.o: $(OUT)/products
 $(OUT)/products: force # changes only when the library does

@@ -116,6 +116,21 @@ Status ask_input(Ask *k)
     return OK;
 }
 
+Status ask_read(Ask *k, Arena *a, const Batch *b, Part part, int64_t rows, Maps *model, Maps *base)
+{
+    maps_read(model, a, k->model, k->hooks, b, part);
+    if (model->t != rows)
+        return fail(E_MISMATCH,
+                    "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
+    if (!k->other) return OK;
+    maps_read(base, a, k->other, hooks_new(a), b, part);
+    if (base->s != model->s && base->prefix)
+        return fail(E_MISMATCH, "the prefix of --base has %lld columns and the model's %lld", (long long)base->prefix,
+                    (long long)model->prefix);
+    if (base->s != model->s) maps_widen(base, a, model->prefix);
+    return OK;
+}
+
 /* ---- which maps */
 
 /* "all" or a list of numbers below `n`; the numbers, ascending as given. */

@@ -23,4 +23,8 @@ Status ask_number(Ask *); /* --number */
 Status ask_tokenizer(Ask *);
 Status ask_input(Ask *); /* the same; --text or --ids, --source */
 
+/* The maps of the model and, with --base, of that one: a base that lacks the model's prefix gives it no attention.
+ * rows: queries that have labels.  E_MISMATCH. */
+Status ask_read(Ask *, Arena *, const Batch *, Part, int64_t rows, Maps *model, Maps *base);
+
 #endif

@@ -8,6 +8,7 @@
 #include "analysis/compare.h"
 #include "analysis/corpus.h"
 #include "analysis/effect.h"
+#include "analysis/explorer.h"
 #include "analysis/importance.h"
 #include "analysis/patterns.h"
 #include "analysis/rollout.h"
@@ -87,15 +88,8 @@ static Status read_maps(Ask *k)
 {
     Attention *x = &k->x;
     Maps base;
-    maps_read(&x->maps, k->arena, k->model, k->hooks, &k->batch, x->maps.part);
+    TRY(ask_read(k, k->arena, &k->batch, x->maps.part, x->tokens.n, &x->maps, &base));
     name_ids(k, &x->maps);
-    if (x->maps.t != x->tokens.n)
-        return fail(E_MISMATCH,
-                    "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
-    if (k->other) maps_read(&base, k->arena, k->other, hooks_new(k->arena), &k->batch, x->maps.part);
-    if (k->other && base.s != x->maps.s)
-        return fail(E_MISMATCH, "the adapter's prefix adds %lld columns that --base has not",
-                    (long long)(x->maps.s - base.s));
     if (k->other) name_ids(k, &base);
     HeadStats *more = NEW(k->arena, HeadStats, x->maps.layers * (x->maps.heads + 1));
     TRY(read_more(k, more));
@@ -124,6 +118,8 @@ static Status answer(Ask *k)
     static const char *const sweeps[] = {"heads", NULL};
     const char **figures, *dir = args_text(k->args, "out", "runs/attend");
     int sweep;
+    if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
+        return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
     if (args_count(k->args))
         return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
@@ -136,6 +132,7 @@ static Status answer(Ask *k)
     TRY(ask_maps(k));
     TRY(ask_input(k));
     TRY(read_maps(k));
+    if (args_given(k->args, "html")) TRY(explorer_write(k, args_text(k->args, "html", NULL)));
     TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
         attention_json(&k->x, k->arena, dir, figures);
@@ -151,6 +148,8 @@ static Status attend(const Args *args)
     Status status = answer(&k);
     if (!status && !args_quiet(args))
         fprintf(stderr, "report %s/report.html\n", args_text(args, "out", "runs/attend"));
+    if (!status && !args_quiet(args) && args_given(args, "html"))
+        fprintf(stderr, "page %s\n", args_text(args, "html", NULL));
     if (k.tokenizer) tokenizer_close(k.tokenizer);
     arena_close(&arena);
     return status;
@@ -179,6 +178,9 @@ static const Option OPTIONS[] = {
     {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
+    {"html", "FILE",
+     "also one page to explore: every map, token by token, with base and prefix to switch; of --texts the first "
+     "ones"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
     {"json", NULL, "print JSON in place of the table"},
     {0}};

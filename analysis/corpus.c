@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/explorer.h"
 #include "analysis/importance.h"
 #include "analysis/table.h"
 #include "base/file.h"
@@ -65,6 +66,7 @@ typedef struct {
     int64_t n, skipped;
     double *value;    /* (heads chosen, STATS, n) */
     Summary *summary; /* (heads chosen, STATS) */
+    Explorer *page;   /* --html, or NULL */
 } Corpus;
 
 static double *values(const Corpus *c, int row, int stat)
@@ -92,6 +94,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     if (x->maps.t != t.n)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
+    if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
     bool *special = NEW(scratch, bool, t.n);
     for (int64_t i = 0; i < t.n; i++) special[i] = tokenizer_is_special(k->tokenizer, t.id[i]);
     x->maps.query = x->maps.key = t.id;
@@ -320,7 +323,11 @@ Status corpus_answer(Ask *k, const char *dir)
         return fail(E_CONFIG, "--texts are read by an encoder-decoder's encoder; --part %s needs two texts",
                     part_name(k->x.maps.part));
     TRY(corpus_texts(&c.text, &c.n, k->arena, args_text(k->args, "texts", NULL)));
-    TRY(measure(&c));
+    if (args_given(k->args, "html")) TRY(explorer_open(&c.page, k, args_text(k->args, "html", NULL)));
+    Status measured = measure(&c);
+    if (c.page && measured) explorer_abandon(c.page);
+    TRY(measured);
+    if (c.page) TRY(explorer_close(c.page));
     int stat = number_shown(&c);
     TRY(file_make_dir(str_print(k->arena, "%s/figures", dir)));
     TRY(write_csv(&c, dir));

@@ -166,3 +166,22 @@ double draw_limit(double largest)
     if (largest < 5 * step) step /= 2;
     return ceil(largest / step - 1e-9) * step;
 }
+
+double draw_limit_of(int n, const Tensor *map)
+{
+    enum { BINS = 4096 };
+    int64_t count[BINS] = {0}, all = 0, below = 0;
+    double most = 0;
+    int bin = 0;
+    for (int i = 0; i < n; i++) most = fmax(most, maps_largest(map[i]));
+    if (!(most > 0)) return draw_limit(0);
+    for (int i = 0; i < n; i++)
+        for (int64_t k = 0; k < tensor_count(map[i]); k++) {
+            double v = fabs(tensor_get(map[i], k));
+            if (!(v > 0)) continue;
+            count[(int)fmin(v / most * BINS, BINS - 1)]++;
+            all++;
+        }
+    while (bin < BINS && (double)below < 0.99 * (double)all) below += count[bin++];
+    return draw_limit(most * bin / BINS);
+}

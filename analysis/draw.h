@@ -40,5 +40,8 @@ typedef struct {
 Status draw_glances(const char *stem, Arena *, int n, const Glance *, const int *layer, const int *head);
 
 double draw_limit(double largest); /* the next round number: 0.37 -> 0.4 */
+/* Where a scale ends: above 99 of 100 of the cells of all n maps that are not zero, so that one token that takes
+ * everything does not leave the rest pale. */
+double draw_limit_of(int n, const Tensor *map);
 
 #endif

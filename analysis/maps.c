@@ -47,6 +47,20 @@ void maps_read(Maps *out, Arena *run, Model *m, Hooks *hooks, const Batch *x, Pa
     out->prefix = part == PART_CROSS ? out->s - x->s : out->s - out->t;
 }
 
+void maps_widen(Maps *m, Arena *a, int64_t prefix)
+{
+    CHECK(!m->prefix, "the maps have a prefix");
+    for (int l = 0; l < m->layers; l++) {
+        Tensor wide = tensor_zero(a, m->probs[l].dtype, SHAPE(m->heads, m->t, prefix + m->s));
+        for (int64_t i = 0; i < m->heads * m->t; i++)
+            for (int64_t j = 0; j < m->s; j++)
+                tensor_set(wide, i * (prefix + m->s) + prefix + j, tensor_get(m->probs[l], i * m->s + j));
+        m->probs[l] = wide;
+    }
+    m->s += prefix;
+    m->prefix = prefix;
+}
+
 Tensor maps_head(const Maps *a, Arena *arena, int layer, int head)
 {
     CHECK(layer >= 0 && layer < a->layers && head >= HEAD_MEAN && head < a->heads, "layer %d, head %d", layer, head);

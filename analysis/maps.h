@@ -20,7 +20,8 @@ typedef struct {
 /* Runs the model once on a batch of one row.  The part must exist.  Observers are added to `hooks` and taken away
  * again. */
 void maps_read(Maps *out, Arena *run, Model *, Hooks *, const Batch *, Part);
-int maps_heads(const Model *, Part); /* per layer */
+int maps_heads(const Model *, Part);              /* per layer */
+void maps_widen(Maps *, Arena *, int64_t prefix); /* columns in front that nothing looks at; there must be none */
 
 enum { HEAD_MEAN = -1 };
 Tensor maps_head(const Maps *, Arena *, int layer, int head); /* (T,S), F64; HEAD_MEAN: the mean over heads */

@@ -275,31 +275,16 @@ static Status add_grid(Out *o, int l, bool difference, double limit)
     return OK;
 }
 
-/* Where a scale ends: above 99 of 100 of all cells that are not zero, so that one token that takes everything does
- * not leave the rest pale.  The colour bar tells that there is more. */
+/* Where a scale ends; the colour bar tells that there is more. */
 static double limit_of(const Out *o, bool change)
 {
-    enum { BINS = 4096 };
     const int n = o->x->layers * o->x->heads;
-    int64_t count[BINS] = {0}, all = 0, below = 0;
     Tensor *map = NEW(o->a, Tensor, n);
-    double most = 0;
-    int bin = 0;
     for (int i = 0; i < n; i++) {
         const HeadRow *r = &o->x->row[i];
         map[i] = change ? maps_difference(o->a, r->map, r->base) : r->map;
-        most = fmax(most, maps_largest(map[i]));
     }
-    if (!(most > 0)) return draw_limit(0);
-    for (int i = 0; i < n; i++)
-        for (int64_t k = 0; k < tensor_count(map[i]); k++) {
-            double v = fabs(tensor_get(map[i], k));
-            if (!(v > 0)) continue;
-            count[(int)fmin(v / most * BINS, BINS - 1)]++;
-            all++;
-        }
-    while (bin < BINS && (double)below < 0.99 * (double)all) below += count[bin++];
-    return draw_limit(most * bin / BINS);
+    return draw_limit_of(n, map);
 }
 
 static Status add_layers(Out *o)

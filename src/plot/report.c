@@ -22,7 +22,8 @@ struct Report {
 };
 
 /* Screen: contents beside the text where there is room for both.  Figures are shown a fifth larger than on paper,
- * where their text is 7 points; two of a column's width stand side by side. */
+ * where their text is 7 points; two of a column's width stand side by side.  On a phone they keep a size that can be
+ * read, as do columns of sentences, and scroll. */
 static const char STYLE[] =
     ":root{color-scheme:light;--ink:#1c1e21;--soft:#5b6066;--rule:#d9dcdf;--tint:#f6f7f8;--link:#0b4f86}"
     "*{box-sizing:border-box}html{scroll-padding-top:1rem;-webkit-text-size-adjust:100%}"
@@ -66,6 +67,9 @@ static const char STYLE[] =
     "summary{cursor:pointer;color:var(--link);width:max-content;max-width:100%}"
     "pre{background:var(--tint);border-radius:4px;padding:.8rem 1rem;overflow-x:auto;"
     "font:12.5px/1.5 ui-monospace,\"DejaVu Sans Mono\",Consolas,monospace}"
+    "td.t{min-width:15rem}@media screen and (max-width:40rem){th,td{padding-right:.8rem}"
+    "td:first-child{white-space:normal}dl{display:block}dd{margin:0 0 .5rem}"
+    "figure{overflow-x:auto}figure svg{min-width:calc(var(--w)*1.2px)}figcaption{position:sticky;left:0}}"
     "@page{margin:16mm 14mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
     "nav{position:static;max-height:none}h1{font-size:18pt}h2{font-size:13pt;margin-top:8mm}"
     ".figures{gap:8pt}figure{width:calc(var(--w)*1pt)}figure,tr,.verdict,dl{break-inside:avoid}h2,h3{break-after:"
@@ -182,7 +186,7 @@ static bool is_column_of_numbers(int j, int cols, int rows, const char *const *c
     return any;
 }
 
-/* Words of a verdict stand out, so that a table of many can be scanned. */
+/* Words of a verdict stand out, so that a table of many can be scanned; sentences are given room. */
 static const char *cell_class(const char *text, bool right)
 {
     static const struct {
@@ -194,6 +198,7 @@ static const char *cell_class(const char *text, bool right)
                  {"interrupted", " class=\"v open\""}};
     for (size_t i = 0; text && i < sizeof known / sizeof *known; i++)
         if (!strcmp(text, known[i].word)) return known[i].attribute;
+    if (text && strlen(text) > 60) return " class=\"t\"";
     return right ? " class=\"n\"" : "";
 }
 

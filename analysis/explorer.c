@@ -1,0 +1,323 @@
+/* The page is analysis/explorer/page.html with the style, the scripts and the data put where it names them.  Data are
+ * JSON in which `<` is always escaped, so that no token ends the element they stand in. */
+#include "analysis/explorer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "io/json.h"
+#include "plot/colour.h"
+
+/* The assembler puts the files in as they are, each with a final NUL. */
+#define FILE_TEXT(name, path)                                                                                        \
+    extern const char name[];                                                                                        \
+    __asm__(".pushsection .rodata\n.global " #name "\n" #name ":\n.incbin \"" path "\"\n.byte 0\n.popsection\n")
+FILE_TEXT(explorer_page, "analysis/explorer/page.html");
+FILE_TEXT(explorer_style, "analysis/explorer/style.css");
+FILE_TEXT(explorer_draw, "analysis/explorer/draw.js");
+FILE_TEXT(explorer_script, "analysis/explorer/explorer.js");
+
+struct Explorer {
+    Ask *k;
+    Writer w;
+    const char *rest; /* of the page, behind the data */
+    int64_t cells, texts, left_out;
+};
+
+/* ---- numbers as text
+ *
+ * Symbols are printable characters behind `"`, without `<` and `\`.  A value below ONE is one symbol; a larger one is
+ * two, and so is a run of zeros, which is written as what lies above the largest value. */
+
+enum { STEP = 2048, SYMBOLS = 90, ONE = 66, LONGEST_RUN = ONE + (SYMBOLS - ONE) * SYMBOLS - 1 - STEP };
+
+typedef struct {
+    char text[8192];
+    size_t n;
+    int zeros;
+    Writer *w;
+} Code;
+
+static char symbol(int k)
+{
+    int c = '#' + k;
+    c += c >= '<';
+    return (char)(c + (c >= '\\'));
+}
+
+static void put(Code *c, int v)
+{
+    if (c->n + 2 > sizeof c->text) {
+        writer_add(c->w, c->text, c->n);
+        c->n = 0;
+    }
+    if (v >= ONE) {
+        c->text[c->n++] = symbol(ONE + (v - ONE) / SYMBOLS);
+        v = (v - ONE) % SYMBOLS;
+    }
+    c->text[c->n++] = symbol(v);
+}
+
+/* Decoding reads a run of n zeros at the first of them: n is 1 where there is no run. */
+static void put_zeros(Code *c)
+{
+    if (c->zeros) put(c, c->zeros == 1 ? 0 : STEP + c->zeros - 1);
+    c->zeros = 0;
+}
+
+static void put_value(Code *c, int v)
+{
+    if (v) {
+        put_zeros(c);
+        put(c, v);
+    } else if (++c->zeros == LONGEST_RUN) {
+        put_zeros(c);
+    }
+}
+
+static void put_share(Code *c, Tensor map, int64_t from, int64_t to, double whole)
+{
+    for (int64_t i = from; i < to; i++) {
+        double v = whole > 0 ? tensor_get(map, i) / whole : 0;
+        put_value(c, (int)lrint(fmin(fmax(v, 0), 1) * STEP));
+    }
+}
+
+static double sum(Tensor map, int64_t from, int64_t to)
+{
+    double s = 0;
+    for (int64_t i = from; i < to; i++) s += tensor_get(map, i);
+    return s;
+}
+
+/* Masked cells are left out. */
+static void write_map(Writer *w, const Maps *m, Tensor map)
+{
+    Code c = {.w = w};
+    writer_add(w, "\"", 1);
+    for (int64_t i = 0; i < m->t; i++) {
+        int64_t row = i * m->s, text = row + m->prefix, end = row + m->s;
+        if (m->part == PART_DECODER && text + i + 1 < end) end = text + i + 1;
+        double prefix = sum(map, row, text), content = sum(map, text, end);
+        if (m->prefix) {
+            double mass = prefix + content > 0 ? prefix / (prefix + content) * STEP : 0;
+            put_value(&c, (int)floor(mass));
+            put_value(&c, (int)lrint((mass - floor(mass)) * STEP));
+            put_share(&c, map, row, text, prefix);
+        }
+        put_share(&c, map, text, end, content);
+    }
+    put_zeros(&c);
+    writer_add(w, c.text, c.n);
+    writer_add(w, "\"", 1);
+}
+
+/* ---- the rest of the data */
+
+static void write_text(Explorer *e, Arena *a, const char *s)
+{
+    size_t len;
+    int64_t replaced = 0;
+    Buf b = buf_open(a);
+    json_quote(&b, utf8_repair(a, s, strlen(s), &len, &replaced));
+    for (const char *c = b.text; *c; c++) {
+        if (*c == '<')
+            writer_print(&e->w, "\\u003c");
+        else
+            writer_add(&e->w, c, 1);
+    }
+}
+
+static void write_member(Explorer *e, Arena *a, const char *name, const char *text)
+{
+    writer_print(&e->w, "\"%s\":", name);
+    if (text)
+        write_text(e, a, text);
+    else
+        writer_print(&e->w, "null");
+    writer_print(&e->w, ",");
+}
+
+static void write_tokens(Explorer *e, Arena *a, const char *name, const Tokens *t)
+{
+    writer_print(&e->w, ",\"%s\":[", name);
+    for (int64_t i = 0; i < t->n; i++) {
+        writer_print(&e->w, i ? "," : "");
+        write_text(e, a, t->label[i]);
+    }
+    writer_print(&e->w, "]");
+}
+
+static void write_colours(Explorer *e, const char *name, ColourMap map)
+{
+    enum { COLOURS = 129 };
+    writer_print(&e->w, "\"%s\":\"", name);
+    for (int i = 0; i < COLOURS; i++) {
+        Rgb c = colour_map(map, i / (COLOURS - 1.0));
+        writer_print(&e->w, "%02lx%02lx%02lx", lrint(255 * c.r), lrint(255 * c.g), lrint(255 * c.b));
+    }
+    writer_print(&e->w, "\",");
+}
+
+/* Those chosen that the part has, which may be fewer than another part's; *n: how many. */
+static int *chosen_of(Arena *a, const int *chosen, int all, int most, int *n)
+{
+    int *out = NEW(a, int, all);
+    *n = 0;
+    for (int i = 0; i < all; i++)
+        if (chosen[i] < most) out[(*n)++] = chosen[i];
+    return out;
+}
+
+static void write_numbers(Explorer *e, const char *name, const int *value, int n)
+{
+    writer_print(&e->w, ",\"%s\":[", name);
+    for (int i = 0; i < n; i++) {
+        writer_print(&e->w, i ? "," : "");
+        if (value[i] == HEAD_MEAN)
+            writer_print(&e->w, "\"mean\"");
+        else
+            writer_print(&e->w, "%d", value[i]);
+    }
+    writer_print(&e->w, "]");
+}
+
+static void write_heads(Explorer *e, const char *name, const Maps *m, const Tensor *map, int n)
+{
+    writer_print(&e->w, ",\"%s\":[", name);
+    for (int i = 0; i < n; i++) {
+        if (i) writer_print(&e->w, ",\n");
+        write_map(&e->w, m, map[i]);
+    }
+    writer_print(&e->w, "]");
+}
+
+static Status write_part(Explorer *e, Arena *a, const Batch *b, Part part, const Tokens *rows, const Tokens *cols,
+                         int *parts)
+{
+    const Attention *x = &e->k->x;
+    Maps m, base;
+    TRY(ask_read(e->k, a, b, part, rows->n, &m, &base));
+    int layers, heads;
+    const int *layer = chosen_of(a, x->layer, x->layers, m.layers, &layers),
+              *head = chosen_of(a, x->head, x->heads, m.heads, &heads);
+    const int n = layers * heads;
+    if (!n) return OK;
+    writer_print(&e->w, "%s{\"part\":\"%s\",\"prefix\":%lld,\"causal\":%s", (*parts)++ ? ",\n" : "", part_name(part),
+                 (long long)m.prefix, part == PART_DECODER ? "true" : "false");
+    write_tokens(e, a, "rows", rows);
+    if (part == PART_CROSS) write_tokens(e, a, "cols", cols);
+    write_numbers(e, "layers", layer, layers);
+    write_numbers(e, "heads", head, heads);
+    Tensor *map = NEW(a, Tensor, 3 * n), *before = map + n, *change = before + n;
+    for (int i = 0; i < n; i++) {
+        map[i] = maps_head(&m, a, layer[i / heads], head[i % heads]);
+        if (!e->k->other) continue;
+        before[i] = maps_head(&base, a, layer[i / heads], head[i % heads]);
+        change[i] = maps_difference(a, map[i], before[i]);
+    }
+    double most = x->limit > 0 ? x->limit : draw_limit_of(n, map);
+    writer_print(&e->w, ",\"limit\":[%.6g,%.6g]", most, e->k->other ? draw_limit_of(n, change) : 1);
+    write_heads(e, "maps", &m, map, n);
+    if (e->k->other) write_heads(e, "base", &base, before, n);
+    writer_print(&e->w, "}");
+    return OK;
+}
+
+/* ---- the page */
+
+/* Writes the page up to a mark, which it passes over. */
+static void write_until(Explorer *e, const char *mark)
+{
+    const char *at = strstr(e->rest, mark);
+    CHECK(at, "page.html has no %s", mark);
+    writer_add(&e->w, e->rest, (size_t)(at - e->rest));
+    e->rest = at + strlen(mark);
+}
+
+Status explorer_open(Explorer **out, Ask *k, const char *path)
+{
+    Arena *a = k->arena;
+    const Attention *x = &k->x;
+    const char *name = path_name(a, x->model);
+    Explorer *e = *out = NEW(a, Explorer, 1);
+    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
+                                : str_print(a, "Attention of %s", name);
+    const char *slash = strrchr(path, '/');
+    if (slash && slash > path) TRY(file_make_dir(str_copy(a, path, (size_t)(slash - path))));
+    e->k = k;
+    e->rest = explorer_page;
+    TRY(writer_open(&e->w, path));
+    write_until(e, "@STYLE@");
+    writer_print(&e->w, "%s", explorer_style);
+    write_until(e, "@DATA@");
+    writer_print(&e->w, "{");
+    write_member(e, a, "title", title);
+    write_member(e, a, "model", x->model);
+    write_member(e, a, "adapter", args_text(k->args, "adapter", NULL));
+    write_member(e, a, "base", x->base);
+    write_member(e, a, "architecture", x->arch);
+    write_member(e, a, "part", part_name(x->maps.part));
+    write_colours(e, "sequential", MAP_SEQUENTIAL);
+    write_colours(e, "diverging", MAP_DIVERGING);
+    writer_print(&e->w, "\"step\":%d,\"one\":%d,\"inputs\":[", STEP, ONE);
+    return OK;
+}
+
+static int64_t cells_of(const Explorer *e, int64_t t, int64_t s)
+{
+    const Attention *x = &e->k->x;
+    return (int64_t)x->layers * x->heads * (t * (t + s) + s * s) * (e->k->other ? 2 : 1);
+}
+
+Status explorer_add(Explorer *e, Arena *a, const Batch *b, const Tokens *tokens, const Tokens *source)
+{
+    enum { FIRST = 100000000, ALL = 8000000, TEXTS = 400 };
+    const Model *m = e->k->model;
+    int64_t cells = cells_of(e, b->t, b->s);
+    if (!e->texts && cells > FIRST)
+        return fail(E_CONFIG, "--html: %lld cells are more than a page can hold (%d); choose fewer with --layer",
+                    (long long)cells, FIRST);
+    if (e->texts && (e->cells + cells > ALL || e->texts == TEXTS)) {
+        e->left_out++;
+        return OK;
+    }
+    e->cells += cells;
+    int parts = 0;
+    writer_print(&e->w, "%s{\"parts\":[", e->texts++ ? ",\n" : "\n");
+    if (!m->arch->encode) {
+        TRY(write_part(e, a, b, e->k->x.maps.part, tokens, tokens, &parts));
+    } else {
+        const Tokens *read = b->t ? source : tokens;
+        TRY(write_part(e, a, b, PART_ENCODER, read, read, &parts));
+        if (b->t) TRY(write_part(e, a, b, PART_DECODER, tokens, tokens, &parts));
+        if (b->t) TRY(write_part(e, a, b, PART_CROSS, tokens, source, &parts));
+    }
+    writer_print(&e->w, "]}");
+    return OK;
+}
+
+Status explorer_close(Explorer *e)
+{
+    writer_print(&e->w, "],\"left_out\":%lld}", (long long)e->left_out);
+    write_until(e, "@SCRIPT@");
+    writer_print(&e->w, "%s%s%s", explorer_draw, explorer_script, e->rest);
+    return writer_close(&e->w);
+}
+
+void explorer_abandon(Explorer *e)
+{
+    writer_abandon(&e->w);
+}
+
+Status explorer_write(Ask *k, const char *path)
+{
+    Explorer *e;
+    TRY(explorer_open(&e, k, path));
+    Status s = explorer_add(e, k->arena, &k->batch, &k->x.tokens, &k->x.source);
+    if (!s) return explorer_close(e);
+    explorer_abandon(e);
+    return s;
+}
