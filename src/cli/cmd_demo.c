@@ -4,7 +4,7 @@
 #include "cli/launch.h"
 
 /* One experiment of each kind, in the order in which their pages are best read. */
-static const char *const DEMO[] = {"theory/one-token", "theory/prefix-bias", "toy/e1", "probes/typ"};
+static const char *const DEMO[] = {"theory/one-token", "theory/prefix-bias", "toy/e1", "probes/typ", "probes/study"};
 enum { DEMOS = sizeof DEMO / sizeof *DEMO };
 
 static const Experiment *find(Arena *a, const char *name)

@@ -16,7 +16,7 @@ result $? 'the demonstration ends well'
 result $? 'the last line names the page'
 grep -q '<svg' "$t/o/report.html" && ! grep -Eq '(src|href)="(https?:|/)' "$t/o/report.html"
 result $? 'the page has figures and needs no other file'
-[ "$(find "$t/o" -name results.json | wc -l)" = 4 ] && [ "$(grep -c "^  results" "$t/out")" = 4 ]
+[ "$(find "$t/o" -name results.json | wc -l)" = 5 ] && [ "$(grep -c "^  results" "$t/out")" = 5 ]
 result $? 'each experiment left its results'
 for f in "$t/o"/theory/*/results.json; do # the trained ones need more steps than smoke has
     grep -q '"verdict":.*"holds"' "$f"
