@@ -206,6 +206,28 @@ static Status add_spectra(Out *o)
     return OK;
 }
 
+static Status add_floors(Out *o)
+{
+    const Comparison *c = o->c;
+    if (!c->texts) return OK;
+    const Floors *f = &c->texts->floors;
+    const Reached *r = comparison_reached(c, o->a);
+    TRY(floors_csv(str_print(o->a, "%s/floors.csv", o->dir), f));
+    TRY(floors_draw(stem(o, "floors"), o->a, f, c->n + 1, r));
+    report_heading(o->page, 2, "Loss floors");
+    show(o, "floors",
+         "Left: loss on the texts, and what is reached at best without reading them, by the place of a token alone "
+         "and by the token before as well (what attention that a prefix takes whole leaves a decoder). Right: that "
+         "entropy at each place.");
+    for (int i = 0; i <= c->n; i++) report_text(o->page, floors_sentence(o->a, f, &r[i]));
+    report_text(o->page,
+                str_print(o->a,
+                          "Counted from %lld tokens of %lld texts, %.1f for each entropy; where they are few "
+                          "the floors are too low.",
+                          (long long)f->tokens, (long long)f->texts, f->each));
+    return OK;
+}
+
 /* ---- tables */
 
 static const char *number(Arena *a, double v)
@@ -331,7 +353,7 @@ static Status write_csv(const Out *o)
 
 Status comparison_write(const Comparison *c, Arena *a, const char *dir, const char ***figures)
 {
-    Out o = {c, a, NULL, dir, NEW(a, const char *, 8 + COMPARED), 0};
+    Out o = {c, a, NULL, dir, NEW(a, const char *, 9 + COMPARED), 0};
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
     o.page =
@@ -342,6 +364,7 @@ Status comparison_write(const Comparison *c, Arena *a, const char *dir, const ch
     Status s = add_curves(&o);
     if (!s) s = add_heads(&o);
     if (!s) s = add_spectra(&o);
+    if (!s) s = add_floors(&o);
     add_table(&o);
     add_weights(&o);
     Status closed = report_close(o.page);
