@@ -227,10 +227,24 @@ static double pixel_value(const HeatMap *m, int x, int y, int w, int h)
     return n ? sum / n : (double)NAN;
 }
 
+/* Colours of an image: a table, finer than what eight bits a channel tell apart. */
+enum { SHADES = 2048 };
+
 static uint32_t pixel(Rgb c)
 {
-    return 0xFF000000u | (uint32_t)lrint(c.r * 255) << 16 | (uint32_t)lrint(c.g * 255) << 8 |
-           (uint32_t)lrint(c.b * 255);
+    return (uint32_t)lrint(c.r * 255) << 16 | (uint32_t)lrint(c.g * 255) << 8 | (uint32_t)lrint(c.b * 255);
+}
+
+static const uint32_t *shades(Arena *a, ColourMap map)
+{
+    uint32_t *t = NEW(a, uint32_t, SHADES + 1);
+    for (int i = 0; i <= SHADES; i++) t[i] = pixel(colour_map(map, (double)i / SHADES));
+    return t;
+}
+
+static uint32_t shade(const uint32_t *table, const HeatScale *s, double v)
+{
+    return table[lrint(fmin(fmax(cell_place(s, v), 0), 1) * SHADES)];
 }
 
 /* A pixel of the hatching; `step` pixels apart. */
@@ -241,15 +255,18 @@ static uint32_t hatch_pixel(const HeatMap *m, int x, int y, int w, int h, int st
     return pixel(colour_grey(line ? HATCH : PAPER));
 }
 
-/* Many cells: an image, each cell a block of whole pixels so that smoothing viewers stay sharp. */
+/* Many cells: an image.  Cells that can be told apart are blocks of a few pixels, so that viewers which smooth images
+ * stay sharp; more pixels than that, or than cells too small to tell apart, cost time and bytes and show nothing. */
 static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
 {
     enum { MOST = 2048 };
-    int zoom = (int)ceil(3 * fmax(h->cw, h->ch));
+    double cell = fmin(h->cw, h->ch);
+    int zoom = cell < 1.5 ? 1 : (int)fmin(2 * cell, 4);
     int64_t w = (int64_t)h->cols * zoom, tall = (int64_t)h->rows * zoom;
     if (w > MOST) w = h->cols > MOST ? MOST : h->cols * (MOST / h->cols);
     if (tall > MOST) tall = h->rows > MOST ? MOST : h->rows * (MOST / h->rows);
-    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, (int)w, (int)tall);
+    const uint32_t *colour = shades(&f->arena, s->map);
+    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)w, (int)tall);
     if (!cairo_surface_status(image)) {
         unsigned char *data = cairo_image_surface_get_data(image);
         int stride = cairo_image_surface_get_stride(image),
@@ -257,8 +274,7 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
         for (int y = 0; y < tall; y++)
             for (int x = 0; x < w; x++) {
                 double v = pixel_value(h, x, y, (int)w, (int)tall);
-                uint32_t p = isnan(v) ? hatch_pixel(h, x, y, (int)w, (int)tall, step)
-                                      : pixel(colour_map(s->map, cell_place(s, v)));
+                uint32_t p = isnan(v) ? hatch_pixel(h, x, y, (int)w, (int)tall, step) : shade(colour, s, v);
                 memcpy(data + (int64_t)y * stride + 4 * x, &p, sizeof p);
             }
         cairo_surface_mark_dirty(image);
