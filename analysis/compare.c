@@ -165,7 +165,7 @@ double comparison_angle(const Comparison *c, Arena *a, int i, int k, int layer)
 const Reached *comparison_reached(const Comparison *c, Arena *a)
 {
     Reached *r = NEW(a, Reached, c->n + 1);
-    r[0] = (Reached){path_name(a, c->base), c->loss};
+    r[0] = (Reached){str_print(a, "%s (base)", path_name(a, c->base)), c->loss};
     for (int i = 0; i < c->n; i++) r[i + 1] = (Reached){c->tuned[i].name, c->tuned[i].loss};
     return r;
 }

@@ -156,8 +156,9 @@ Status floors_draw(const char *stem, Arena *a, const Floors *f, int n, const Rea
         at[c] = tensor_new(a, F64, SHAPE(f->at.dim[0]));
         for (int64_t i = 0; i < f->at.dim[0]; i++) tensor_set(at[c], i, tensor_get(f->at, 2 * i + c));
     }
-    const Series bars = {.y = loss}, line[] = {{.y = at[0], .label = "place", .marked = true},
-                                               {.y = at[1], .label = "token before", .marked = true}};
+    bool few = f->at.dim[0] <= 40;
+    const Series bars = {.y = loss}, line[] = {{.y = at[0], .label = "place", .marked = few},
+                                               {.y = at[1], .label = "token before", .marked = few}};
     Fig *fig = fig_open(stem, 500, 175);
     fig_bars(fig, fig_cell(fig, 1, 2, 0), 1, &bars, name,
              (PlotStyle){.title = "Loss and its floors",

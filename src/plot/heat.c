@@ -194,6 +194,17 @@ static void hatch(Fig *f, const HeatMap *h, bool masked)
     cairo_new_path(f->cr);
 }
 
+/* Under an image, which is clear where there is no value: single cells would make a long path. */
+static void hatch_under(Fig *f, const HeatMap *h, const HeatScale *s)
+{
+    if (s->none) {
+        box(f->cr, h->area);
+        hatch_path(f->cr, h->area, hatch_step(h->cw), true);
+        cairo_new_path(f->cr);
+    }
+    hatch(f, h, true);
+}
+
 static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
 {
     double hair = fmin(0.4, 0.3 * fmin(h->cw, h->ch)); /* more than a pixel of the PNG */
@@ -232,7 +243,8 @@ enum { SHADES = 2048 };
 
 static uint32_t pixel(Rgb c)
 {
-    return (uint32_t)lrint(c.r * 255) << 16 | (uint32_t)lrint(c.g * 255) << 8 | (uint32_t)lrint(c.b * 255);
+    return 0xFF000000u | (uint32_t)lrint(c.r * 255) << 16 | (uint32_t)lrint(c.g * 255) << 8 |
+           (uint32_t)lrint(c.b * 255);
 }
 
 static const uint32_t *shades(Arena *a, ColourMap map)
@@ -247,14 +259,6 @@ static uint32_t shade(const uint32_t *table, const HeatScale *s, double v)
     return table[lrint(fmin(fmax(cell_place(s, v), 0), 1) * SHADES)];
 }
 
-/* A pixel of the hatching; `step` pixels apart. */
-static uint32_t hatch_pixel(const HeatMap *m, int x, int y, int w, int h, int step)
-{
-    int i = (int)((int64_t)y * m->rows / h), j = (int)((int64_t)x * m->cols / w);
-    bool line = (x + y) % step == 0 || (!is_masked(m, i, j) && (x - y) % step == 0);
-    return pixel(colour_grey(line ? HATCH : PAPER));
-}
-
 /* Many cells: an image.  Cells that can be told apart are blocks of a few pixels, so that viewers which smooth images
  * stay sharp; more pixels than that, or than cells too small to tell apart, cost time and bytes and show nothing. */
 static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
@@ -266,15 +270,16 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
     if (w > MOST) w = h->cols > MOST ? MOST : h->cols * (MOST / h->cols);
     if (tall > MOST) tall = h->rows > MOST ? MOST : h->rows * (MOST / h->rows);
     const uint32_t *colour = shades(&f->arena, s->map);
-    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)w, (int)tall);
+    cairo_format_t format = h->style.causal || s->none ? CAIRO_FORMAT_ARGB32 : CAIRO_FORMAT_RGB24;
+    cairo_surface_t *image = cairo_image_surface_create(format, (int)w, (int)tall);
     if (!cairo_surface_status(image)) {
         unsigned char *data = cairo_image_surface_get_data(image);
-        int stride = cairo_image_surface_get_stride(image),
-            step = (int)fmax(2, round(hatch_step(h->cw) * (double)w / h->area.w));
+        int stride = cairo_image_surface_get_stride(image);
         for (int y = 0; y < tall; y++)
             for (int x = 0; x < w; x++) {
                 double v = pixel_value(h, x, y, (int)w, (int)tall);
-                uint32_t p = isnan(v) ? hatch_pixel(h, x, y, (int)w, (int)tall, step) : shade(colour, s, v);
+                if (isnan(v)) continue;
+                uint32_t p = shade(colour, s, v);
                 memcpy(data + (int64_t)y * stride + 4 * x, &p, sizeof p);
             }
         cairo_surface_mark_dirty(image);
@@ -423,6 +428,7 @@ static void draw_map(Fig *f, HeatMap *h, const HeatScale *s)
     panel_title(f, (Rect){a.x, a.y - h->top, a.w, h->top}, st->letter, st->title);
     if (h->rows && h->cols) {
         if ((int64_t)h->rows * h->cols > 4096) {
+            hatch_under(f, h, s);
             paint_image(f, h, s);
         } else {
             hatch(f, h, true);
