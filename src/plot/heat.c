@@ -448,8 +448,7 @@ static void draw_map(Fig *f, HeatMap *h, const HeatScale *s)
     cairo_stroke(f->cr);
     draw_spans(f, h, st->row_span, st->row_spans, true);
     draw_spans(f, h, st->col_span, st->col_spans, false);
-    text_at(f, a.x - h->left + 2, a.y + a.h / 2, st->row_title,
-            (Type){.along = 0.5, .across = TOP, .turn = 90, .room = a.h + h->bottom});
+    text_upward(f, a.x - h->left + 2, a.y + a.h / 2, a.y, a.y + a.h + h->bottom, st->row_title);
     text_at(f, a.x + a.w / 2, a.y + a.h + h->bottom - 2, st->col_title,
             (Type){.along = 0.5, .across = BASE, .room = a.w + h->left});
 }
