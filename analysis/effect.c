@@ -198,20 +198,18 @@ static const char *cell(Arena *a, double v)
     return isfinite(v) ? str_print(a, "%.4f", v) : "";
 }
 
-static Status draw(const Effects *x, const char *stem)
+Status effects_draw(const char *stem, Arena *a, int rows, const Effect *effect, int layers)
 {
     enum { LONGEST = 28 };
-    Arena *a = x->k->arena;
-    int layers = x->before.maps.layers;
-    Tensor shift = tensor_new(a, F64, SHAPE(x->rows, layers)), out = tensor_new(a, F64, SHAPE(x->rows, 1));
-    const char **row = NEW(a, const char *, x->rows), **col = NEW(a, const char *, layers);
+    Tensor shift = tensor_new(a, F64, SHAPE(rows, layers)), out = tensor_new(a, F64, SHAPE(rows, 1));
+    const char **row = NEW(a, const char *, rows), **col = NEW(a, const char *, layers);
     for (int l = 0; l < layers; l++) col[l] = str_print(a, "%d", l);
-    for (int i = 0; i < x->rows; i++) {
-        row[i] = brief(a, x->effect[i].words, LONGEST);
-        tensor_set(out, i, x->effect[i].output);
-        for (int l = 0; l < layers; l++) tensor_set(shift, i * layers + l, x->effect[i].shift[l]);
+    for (int i = 0; i < rows; i++) {
+        row[i] = brief(a, effect[i].words, LONGEST);
+        tensor_set(out, i, effect[i].output);
+        for (int l = 0; l < layers; l++) tensor_set(shift, i * layers + l, effect[i].shift[l]);
     }
-    double h = 90 + 16.0 * x->rows;
+    double h = 90 + 16.0 * rows;
     Fig *f = fig_open(stem, 500, h);
     fig_heatmap(f, (Rect){5, 5, 355, h - 10}, shift,
                 (HeatStyle){.title = "Attention that moved",
@@ -260,7 +258,7 @@ static Status write_files(const Effects *x, const char *dir)
     const char **c = NEW(a, const char *, x->rows * 7), *stem = str_print(a, "%s/figures/effects", dir);
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(x, dir));
-    TRY(draw(x, stem));
+    TRY(effects_draw(stem, a, x->rows, x->effect, x->before.maps.layers));
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
         double shift = 0;
