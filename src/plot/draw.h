@@ -10,6 +10,7 @@
 
 enum { MOST_TICKS = 64 };
 static const double TEXT = 7, TITLE = 8; /* points: body and title size */
+static const double PNG_SCALE = 3;       /* pixels a point */
 
 struct Fig {
     Arena arena; /* holds the figure and everything it copies */

@@ -23,7 +23,7 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-static const double MARGIN = 5, GUTTER = 10, PNG_SCALE = 3;
+static const double MARGIN = 5, GUTTER = 10;
 
 /* Text is laid out without hinting or rounding, so that all formats share one geometry. */
 static PangoLayout *layout_open(cairo_t *cr)

@@ -288,7 +288,9 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
     cairo_translate(f->cr, h->area.x, h->area.y);
     cairo_scale(f->cr, h->area.w / (double)w, h->area.h / (double)tall);
     cairo_set_source_surface(f->cr, image, 0, 0);
-    cairo_pattern_set_filter(cairo_get_source(f->cr), CAIRO_FILTER_NEAREST);
+    bool finer =
+        (double)w > PNG_SCALE * h->area.w || (double)tall > PNG_SCALE * h->area.h; /* than the PNG's pixels */
+    cairo_pattern_set_filter(cairo_get_source(f->cr), finer ? CAIRO_FILTER_GOOD : CAIRO_FILTER_NEAREST);
     cairo_rectangle(f->cr, 0, 0, (double)w, (double)tall);
     cairo_fill(f->cr);
     cairo_restore(f->cr);

@@ -136,6 +136,7 @@ static void any_text_is_drawn(void **state)
         EXPECT(!draw_pairs(stem, &arena, &l, (const char *const[]){"a", odd_label(&arena, 1)}, 1, &pair), "%s",
                err_message());
         expect_drawn_whole(&arena, stem, 3000000);
+        if (n == 512) expect_picture(stem, "attend-512");
     }
     static const int64_t size[][2] = {{1, 1}, {48, 1}, {1, 64}};
     for (int i = 0; i < 3; i++)
