@@ -85,7 +85,7 @@ static int curve_series(Series *s, const Out *o, OfLayer *of)
     return lines;
 }
 
-/* None of these numbers is negative: where all are the same the axis begins at zero, and a logarithm needs one above. */
+/* None of these numbers is negative: an axis of equal ones begins at zero, and a logarithm needs one above it. */
 static Axis curve_axis(const char *title, bool log, int n, const Series *s)
 {
     double least = INFINITY, most = -INFINITY;

@@ -3,7 +3,7 @@
  * counted from the texts, in nats a token:
  *
  *   place      H(y_i | i)            knows where it is: all that an encoder has left of a token that is masked
- *   previous   H(y_i | i, y_{i-1})   and the token before, which a decoder's residual stream carries without attention
+ *   previous   H(y_i | i, y_{i-1})   and the token before, which a decoder's residual stream carries by itself
  *
  * Counting makes them too low where a place (and a token before) is seen a few times only: `each` tells. */
 #ifndef ANALYSIS_FLOORS_H

@@ -9,7 +9,7 @@
  *     maps_read(&x, run, m, hooks_new(run), &(Batch){.b = 1, .t = t.n, .ids = t.id}, PART_ENCODER);
  *     for (int h = 0; h < x.heads; h++) entropy[h] = maps_stats(&x, maps_head(&x, run, 0, h)).entropy;
  *     Fig *f = fig_open("map", 300, 300);                                          plot/plot.h
- *     fig_heatmap(f, fig_whole(f), maps_head(&x, run, 0, 1), (HeatStyle){.row = t.label, .col = t.label, .bar = true});
+ *     fig_heatmap(f, fig_whole(f), maps_head(&x, run, 0, 1), (HeatStyle){.row = t.label, .col = t.label});
  *     TRY(fig_close(f)); */
 #ifndef ANALYSIS_MAPS_H
 #define ANALYSIS_MAPS_H

@@ -1,4 +1,4 @@
-/* Whether the three files of a figure are whole: an SVG that is well-formed XML, a PDF with its end, a PNG that opens. */
+/* Whether the three files of a figure are whole: an SVG that is well-formed, a PDF with its end, a PNG that opens. */
 #ifndef TESTS_DRAWN_H
 #define TESTS_DRAWN_H
 

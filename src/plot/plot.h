@@ -11,7 +11,8 @@
  *
  * Data are tensors of any dtype.  A Tensor of zeros ({0}) means "not given".  NaN and infinities are never
  * errors: a heat map hatches NaN, which its colour bar then names "n/a", a line breaks, a bar says "n/a".  Text is
- * UTF-8; bytes that are not become U+FFFD.  A wrong rank or two lengths that disagree are programmer errors and abort. */
+ * UTF-8; bytes that are not become U+FFFD.  A wrong rank or two lengths that disagree are programmer errors and
+ * abort. */
 #ifndef PLOT_PLOT_H
 #define PLOT_PLOT_H
 

@@ -1,5 +1,5 @@
-/* Figures of attention with known content, against their stored pictures, and with tokens that are hard to draw.  With
- * VERNIER_FIGURES=DIR they stay in DIR. */
+/* Figures of attention with known content, against their stored pictures, and with tokens that are hard to draw.
+ * With VERNIER_FIGURES=DIR they stay in DIR. */
 #include "drawn.h"
 
 #include "analysis/compare.h"

@@ -1,5 +1,5 @@
-/* Attention maps against third-party implementations, within 1e-5 of a weight: of a whole padded batch, and of one text
- * as `vernier attend` reads it.  Capturing takes the open path, and the output is the fused path's to rounding.
+/* Attention maps against third-party implementations, within 1e-5 of a weight: of a whole padded batch, and of one
+ * text as `vernier attend` reads it.  Capturing takes the open path, and the output is the fused path's to rounding.
  * Skipped where the golden files are not at hand. */
 #include "nn/golden_model.h"
 
