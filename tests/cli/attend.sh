@@ -116,6 +116,9 @@ expect 2 '--sweep does not go with --do' 'a sweep besides' --model "$t/m/gpt2" -
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  head:0.0=1$' 'nothing, a head and a patch' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=1 --do head:1.1=0 --do patch:resid:0=ids:3,4,6
 grep -q 'all together$' "$t/out" && [ "$(wc -l <"$t/o/effects.csv")" = 5 ] && [ -s "$t/o/figures/effects.svg" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... each alone and all together, as figure, table and page'
+expect 0 '^shift +0 +1$' 'words too long for one line' --model "$t/m/gpt2" --ids 3,4,5 --do "patch:resid:0=ids:3,                              4,6" --do head:0.0=0
+[ "$(awk 'length > 100' "$t/out" | wc -l)" = 0 ] && grep -Eq '^ +3 +[0-9.]+ +[0-9.]+$' "$t/out"
+result $? '... give a second table by number, and 100 columns at most'
 printf 'int y = 1 ;' >"$t/text"
 expect 0 '"change":' 'a patch from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "patch:values:1=@$t/text" --json
 
