@@ -1,7 +1,7 @@
 /* Stored pictures of figures.  A PNG is reduced to means over square blocks, at most 64 x 48 of them, and compared
- * with those in tests/plot/pictures: letters that another rasteriser draws a little otherwise, or half a pixel
- * beside, move a mean by less than what is allowed; an axis that is missing, a map turned over or another scale by more.
- * With VERNIER_PICTURES set (`make pictures`) the stored ones are written anew instead: look at what changed. */
+ * with those in tests/plot/pictures.  Letters that another rasteriser draws a little otherwise, or half a pixel
+ * beside, move a mean by less than what is allowed; an axis that is missing, a map turned over or another scale by
+ * more.  With VERNIER_PICTURES set (`make pictures`) they are written anew instead: look at what changed. */
 #ifndef TESTS_PICTURE_H
 #define TESTS_PICTURE_H
 
