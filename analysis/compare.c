@@ -55,7 +55,8 @@ static Status measure(const Job *j, Tuned *t, Model *m, Hooks *hooks)
     TRY(check_shape(k, m, t->dir));
     TRY(tokens_check(&k->x.tokens, m, p, "text"));
     t->shifted = hooks_shifted(hooks, p);
-    t->loss = j->texts ? floor_loss(j->texts, m, hooks) : (double)NAN;
+    t->loss = NAN;
+    if (j->texts) TRY(floor_loss(&t->loss, j->texts, m, hooks));
     return pair_measure(&t->pair, k->arena, j->base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
 }
 
@@ -343,6 +344,8 @@ static void print_floors(const Comparison *c, Arena *a)
            (long long)f->tokens, (long long)f->texts, f->place);
     if (isfinite(f->previous)) printf(",\n%.4f by place and token before", f->previous);
     printf(" (counted from %.1f tokens each; few make it too low)\n", f->each);
+    if (c->texts->left_out)
+        printf("%lld texts are left out, too long for the model or of one token\n", (long long)c->texts->left_out);
     for (int i = 0; i <= c->n; i++) printf("%s\n", floors_sentence(a, f, &r[i]));
 }
 
@@ -397,7 +400,7 @@ Status compare_answer(Ask *k, const char *dir)
     if (args_given(k->args, "texts")) {
         TRY(floor_texts(&texts, k));
         c.texts = &texts;
-        c.loss = floor_loss(&texts, k->model, NULL);
+        TRY(floor_loss(&c.loss, &texts, k->model, NULL));
     }
     Seen *base = NEW(k->arena, Seen, model_layers(k->model, c.part));
     Arena step = arena_open(0);

@@ -107,8 +107,8 @@ static void draw_single(const Out *o, Fig *f, Rect r, int n, const Series *s, Pl
     for (int k = 0; k < n; k++) tensor_set(y, k, tensor_get(s[k].y, 0)), name[k] = s[k].label;
     style.x = (Axis){0};
     style.y.log = false;
-    style.y.hi = draw_limit(1.15 * maps_largest(y)); /* room for what is printed above */
-    style.values = true;
+    style.y.hi = draw_limit(1.15 * maps_largest(y));                 /* room for what is printed above */
+    style.values = maps_largest(y) >= 0.001 || maps_largest(y) <= 0; /* else the axis tells */
     style.decimals = 3;
     fig_bars(f, r, 1, &(Series){.y = y}, name, style);
 }

@@ -79,22 +79,22 @@ Floors floors_of(Arena *a, int64_t n, const Target *text, bool previous)
 static Status read_text(FloorTexts *x, Ask *k, Target *target, const char *text)
 {
     Tokens t;
-    int64_t most = tokens_most(k->model), at = x->floors.texts;
+    int64_t most = tokens_most(k->model), at = x->floors.texts, count;
     TRY(tokens_of_text(&t, k->arena, k->tokenizer, "texts", text, args_text(k->args, "language", NULL)));
-    if ((most && t.n > most) || t.n < 2) {
+    count = t.n - 1;
+    bool *scored = NULL, fits = !most || t.n <= most;
+    if (fits) TRY(tokens_check(&t, k->model, k->x.maps.part, "texts"));
+    if (!k->model->decoder) {
+        scored = NEW(k->arena, bool, t.n);
+        count = 0;
+        for (int64_t i = 0; i < t.n; i++) count += scored[i] = !tokenizer_is_special(k->tokenizer, t.id[i]);
+    }
+    if (!fits || !count) {
         x->left_out++;
         return OK;
     }
-    TRY(tokens_check(&t, k->model, k->x.maps.part, "texts"));
-    const Batch b = {.b = 1, .t = t.n, .ids = t.id};
-    TRY(loss_batch(&x->scored[at], k->arena, k->model, k->tokenizer, &b, NULL));
-    bool *scored = NULL;
-    x->count[at] = t.n - 1;
-    if (!k->model->decoder) {
-        scored = NEW(k->arena, bool, t.n);
-        for (int64_t i = 0; i < t.n; i++) scored[i] = !tokenizer_is_special(k->tokenizer, t.id[i]);
-        x->count[at] = x->scored[at].b;
-    }
+    x->read[at] = (Batch){.b = 1, .t = t.n, .ids = t.id};
+    x->count[at] = count;
     target[at] = (Target){t.n, t.id, scored};
     x->most = t.n > x->most ? t.n : x->most;
     x->floors.texts++;
@@ -105,28 +105,36 @@ Status floor_texts(FloorTexts *out, Ask *k)
 {
     const char **text, *path = args_text(k->args, "texts", NULL);
     int64_t n;
-    *out = (FloorTexts){0};
+    *out = (FloorTexts){.tokenizer = k->tokenizer};
     if (k->model->arch->encode)
         return fail(E_CONFIG, "--texts with --compare tells what is reached without reading, and %s reads two texts",
                     k->model->arch->name);
     if (!k->tokenizer) return fail(E_CONFIG, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     TRY(corpus_texts(&text, &n, k->arena, path));
-    out->scored = NEW(k->arena, Batch, n);
+    out->read = NEW(k->arena, Batch, n);
     out->count = NEW(k->arena, int64_t, n);
     Target *target = NEW(k->arena, Target, n);
     for (int64_t i = 0; i < n; i++) TRY(read_text(out, k, target, text[i]));
     if (!out->floors.texts)
-        return fail(E_CONFIG, "%s: none of its %lld texts has two tokens or more and room in the model", path,
+        return fail(E_CONFIG, "%s: none of its %lld texts has a token to predict and room in the model", path,
                     (long long)n);
     out->floors = floors_of(k->arena, out->floors.texts, target, k->model->decoder);
     return OK;
 }
 
-double floor_loss(const FloorTexts *x, Model *m, Hooks *hooks)
+Status floor_loss(double *out, const FloorTexts *x, Model *m, Hooks *hooks)
 {
     double sum = 0;
-    for (int64_t i = 0; i < x->floors.texts; i++) sum += loss_of(m, hooks, &x->scored[i]) * (double)x->count[i];
-    return sum / (double)x->floors.tokens;
+    for (int64_t i = 0; i < x->floors.texts; i++) {
+        Arena scratch = arena_open(0); /* an encoder's batch has a row for each token */
+        Batch scored;
+        Status s = loss_batch(&scored, &scratch, m, x->tokenizer, &x->read[i], NULL);
+        if (!s) sum += loss_of(m, hooks, &scored) * (double)x->count[i];
+        arena_close(&scratch);
+        TRY(s);
+    }
+    *out = sum / (double)x->floors.tokens;
+    return OK;
 }
 
 /* ---- answers */

@@ -30,13 +30,14 @@ Floors floors_of(Arena *, int64_t n, const Target *, bool previous);
 /* The texts of --texts and their floors, and what a model makes of them. */
 typedef struct {
     Floors floors;
-    Batch *scored;    /* (floors.texts) */
+    const Tokenizer *tokenizer;
+    Batch *read;      /* (floors.texts) one row each */
     int64_t *count;   /* of tokens scored */
     int64_t left_out; /* texts of one token, or with more than the model has positions for */
     int64_t most;     /* tokens in a text */
 } FloorTexts;
-Status floor_texts(FloorTexts *out, Ask *);              /* E_CONFIG: an encoder-decoder, no tokenizer, no loss */
-double floor_loss(const FloorTexts *, Model *, Hooks *); /* nats a token */
+Status floor_texts(FloorTexts *out, Ask *); /* E_CONFIG: an encoder-decoder, no tokenizer, no loss */
+Status floor_loss(double *out, const FloorTexts *, Model *, Hooks *); /* nats a token */
 
 /* The losses of n models beside the floors. */
 typedef struct {
