@@ -339,13 +339,14 @@ static void print_floors(const Comparison *c, Arena *a)
 {
     const Floors *f = &c->texts->floors;
     const Reached *r = comparison_reached(c, a);
-    printf("\nloss in nats a token, %lld tokens of %lld texts; what is reached without reading them: %.4f by the "
-           "place",
-           (long long)f->tokens, (long long)f->texts, f->place);
-    if (isfinite(f->previous)) printf(",\n%.4f by place and token before", f->previous);
-    printf(" (counted from %.1f tokens each; few make it too low)\n", f->each);
+    printf("\nloss in nats a token (%lld tokens of %lld texts); what is reached at best without reading them:\n",
+           (long long)f->tokens, (long long)f->texts);
+    printf("%8.4f  by the place\n", f->place);
+    if (isfinite(f->previous)) printf("%8.4f  by place and token before\n", f->previous);
+    printf("(entropies counted from %.1f tokens each; few make them too low)\n", f->each);
     if (c->texts->left_out)
-        printf("%lld texts are left out, too long for the model or of one token\n", (long long)c->texts->left_out);
+        printf("(left out, too long for the model or with nothing to predict: %lld texts)\n",
+               (long long)c->texts->left_out);
     for (int i = 0; i <= c->n; i++) printf("%s\n", floors_sentence(a, f, &r[i]));
 }
 

@@ -33,7 +33,7 @@ typedef struct {
     const Tokenizer *tokenizer;
     Batch *read;      /* (floors.texts) one row each */
     int64_t *count;   /* of tokens scored */
-    int64_t left_out; /* texts of one token, or with more than the model has positions for */
+    int64_t left_out; /* texts with nothing to predict, or with more tokens than the model has positions for */
     int64_t most;     /* tokens in a text */
 } FloorTexts;
 Status floor_texts(FloorTexts *out, Ask *); /* E_CONFIG: an encoder-decoder, no tokenizer, no loss */
