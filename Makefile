@@ -69,6 +69,12 @@ check: deps headers layers style ## what a careful engineer wants before pushing
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
 
+PICTURED := tests/plot/test_figures tests/analysis/test_figures
+pictures: $(PICTURED:%=$(OUT)/%) ## write the stored pictures of figures (tests/plot/pictures) anew; then look at what changed
+	@for t in $^; do VERNIER_PICTURES=1 $$t >$(OUT)/tests/out 2>&1 || { cat $(OUT)/tests/out; exit 1; }; done
+	@git status --short tests/plot/pictures
+.PHONY: pictures
+
 # Fuzzers: the readers compiled by clang with libFuzzer, the address and the undefined-behaviour sanitizer; the rest,
 # which parses nothing, is linked as the release has it.  An input that breaks one belongs into tests/fuzz/corpus.
 FUZZ_SECONDS ?= 60

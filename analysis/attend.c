@@ -162,7 +162,8 @@ static const Option OPTIONS[] = {
     {"compare", "DIR", "the base against every operand: directories of the same shape, or adapters on it"},
     {"text", "TEXT", "what the model reads; for --part decoder and cross the target that the decoder is given"},
     {"texts", "FILE",
-     "many texts, one a line or JSON Lines with \"text\": means with intervals, and where a number is most"},
+     "many texts, one a line or JSON Lines with \"text\": means with intervals, and where a number is most; with "
+     "--compare the losses on them beside what is reached without reading (loss floors)"},
     {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},
     {"source", "TEXT", "what the encoder of an encoder-decoder reads"},
     {"source-ids", "LIST", "the same as ids"},

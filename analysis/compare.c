@@ -29,23 +29,35 @@ static Status check_shape(const Ask *k, const Model *m, const char *dir)
     return OK;
 }
 
-static Status check_room(const Ask *k, const Adapter *a, const Model *m)
+static Status check_room(const Ask *k, const Adapter *a, const Model *m, const FloorTexts *x)
 {
     int64_t most = tokens_most(m), taken = adapter_positions(a);
+    if (x && most && taken && x->most > most - taken)
+        return fail(E_CONFIG, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
+                    (long long)x->most, a->dir, (long long)(most - taken));
     if (most && taken && k->x.tokens.n > most - taken)
         return fail(E_CONFIG, "the text has %lld tokens; %s leaves positions for %lld", (long long)k->x.tokens.n,
                     a->dir, (long long)(most - taken));
     return OK;
 }
 
-static Status measure(const Ask *k, Tuned *t, const Seen *base, Model *m, Hooks *hooks)
+typedef struct { /* what every tuned model is measured with */
+    const Ask *k;
+    const Seen *base;
+    const FloorTexts *texts; /* or NULL */
+} Job;
+
+static Status measure(const Job *j, Tuned *t, Model *m, Hooks *hooks)
 {
+    const Ask *k = j->k;
     Part p = k->x.maps.part;
     bool f64 = k->load.dtype == F64;
     TRY(check_shape(k, m, t->dir));
     TRY(tokens_check(&k->x.tokens, m, p, "text"));
     t->shifted = hooks_shifted(hooks, p);
-    return pair_measure(&t->pair, k->arena, base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
+    t->loss = NAN;
+    if (j->texts) TRY(floor_loss(&t->loss, j->texts, m, hooks));
+    return pair_measure(&t->pair, k->arena, j->base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
 }
 
 static Status weigh(const Ask *k, Tuned *t, const Model *m)
@@ -54,8 +66,9 @@ static Status weigh(const Ask *k, Tuned *t, const Model *m)
     return pair_weights(t->weight, &t->weights, WEIGHTS, k->arena, k->model, m, k->x.maps.part);
 }
 
-static Status measure_adapter(const Ask *k, Tuned *t, const Seen *base, Arena *run)
+static Status measure_adapter(const Job *j, Tuned *t, Arena *run)
 {
+    const Ask *k = j->k;
     Adapter *a;
     Model *m;
     Hooks *hooks = hooks_new(run);
@@ -65,8 +78,8 @@ static Status measure_adapter(const Ask *k, Tuned *t, const Seen *base, Arena *r
     Status s = model_load_as(&m, run, k->x.model, &with);
     if (!s) s = adapter_attach(a, m, hooks);
     if (!s) print_remarks(a, k->args);
-    if (!s) s = check_room(k, a, m);
-    if (!s) s = measure(k, t, base, m, hooks);
+    if (!s) s = check_room(k, a, m, j->texts);
+    if (!s) s = measure(j, t, m, hooks);
     t->kind = str_print(k->arena, "%s", a->kind);
     if (!s && a->method->merge) s = a->method->merge(m, &a->cfg);
     if (!s) s = weigh(k, t, m);
@@ -74,18 +87,18 @@ static Status measure_adapter(const Ask *k, Tuned *t, const Seen *base, Arena *r
     return s;
 }
 
-static Status measure_tuned(const Ask *k, Tuned *t, const Seen *base)
+static Status measure_tuned(const Job *j, Tuned *t)
 {
     Arena run = arena_open(0);
     Model *m;
     Status s;
     if (!access(str_print(&run, "%s/adapter_config.json", t->dir), F_OK)) {
-        s = measure_adapter(k, t, base, &run);
+        s = measure_adapter(j, t, &run);
     } else {
         t->kind = "model";
-        s = model_load_as(&m, &run, t->dir, &k->load);
-        if (!s) s = measure(k, t, base, m, hooks_new(&run));
-        if (!s) s = weigh(k, t, m);
+        s = model_load_as(&m, &run, t->dir, &j->k->load);
+        if (!s) s = measure(j, t, m, hooks_new(&run));
+        if (!s) s = weigh(j->k, t, m);
     }
     arena_close(&run);
     return s;
@@ -148,6 +161,14 @@ double comparison_angle(const Comparison *c, Arena *a, int i, int k, int layer)
     double sum = 0;
     for (int64_t n = 0; n < tensor_count(angle); n++) sum += tensor_get(angle, n);
     return sum / (double)tensor_count(angle);
+}
+
+const Reached *comparison_reached(const Comparison *c, Arena *a)
+{
+    Reached *r = NEW(a, Reached, c->n + 1);
+    r[0] = (Reached){str_print(a, "%s (base)", path_name(a, c->base)), c->loss};
+    for (int i = 0; i < c->n; i++) r[i + 1] = (Reached){c->tuned[i].name, c->tuned[i].loss};
+    return r;
 }
 
 static const char *const VERDICT[] = {
@@ -255,6 +276,19 @@ static void add_weights(cJSON *o, const Tuned *t)
     }
 }
 
+static void add_floors(cJSON *root, const Comparison *c)
+{
+    const Floors *f = &c->texts->floors;
+    cJSON *o = cJSON_AddObjectToObject(root, "floors");
+    cJSON_AddNumberToObject(o, "texts", (double)f->texts);
+    cJSON_AddNumberToObject(o, "left_out", (double)c->texts->left_out);
+    cJSON_AddNumberToObject(o, "tokens", (double)f->tokens);
+    cJSON_AddNumberToObject(o, "place", f->place);
+    cJSON_AddNumberToObject(o, "previous", f->previous);
+    cJSON_AddNumberToObject(o, "each", f->each);
+    cJSON_AddNumberToObject(o, "base", c->loss);
+}
+
 static void print_json(const Comparison *c, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();
@@ -262,6 +296,7 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
     cJSON_AddStringToObject(root, "architecture", c->arch);
     cJSON_AddStringToObject(root, "part", part_name(c->part));
     json_tokens(root, "tokens", c->tokens);
+    if (c->texts) add_floors(root, c);
     cJSON *list = cJSON_AddArrayToObject(root, "tuned");
     for (int i = 0; i < c->n; i++) {
         const Tuned *t = &c->tuned[i];
@@ -270,6 +305,7 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
         cJSON_AddStringToObject(o, "kind", t->kind);
         cJSON_AddNumberToObject(o, "virtual_keys", (double)t->pair.virtual_keys);
         cJSON_AddNumberToObject(o, "logits_moved", t->pair.moved);
+        if (c->texts) cJSON_AddNumberToObject(o, "loss", t->loss);
         if (t->pair.virtual_keys) {
             const char *sentence;
             cJSON_AddStringToObject(o, "verdict", VERDICT[comparison_verdict(&sentence, t, c->f64, a)]);
@@ -299,6 +335,21 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
     json_done(root, a, dir, figures);
 }
 
+static void print_floors(const Comparison *c, Arena *a)
+{
+    const Floors *f = &c->texts->floors;
+    const Reached *r = comparison_reached(c, a);
+    printf("\nloss in nats a token (%lld tokens of %lld texts); what is reached at best without reading them:\n",
+           (long long)f->tokens, (long long)f->texts);
+    printf("%8.4f  by the place\n", f->place);
+    if (isfinite(f->previous)) printf("%8.4f  by place and token before\n", f->previous);
+    printf("(entropies counted from %.1f tokens each; few make them too low)\n", f->each);
+    if (c->texts->left_out)
+        printf("(left out, too long for the model or with nothing to predict: %lld texts)\n",
+               (long long)c->texts->left_out);
+    for (int i = 0; i <= c->n; i++) printf("%s\n", floors_sentence(a, f, &r[i]));
+}
+
 static void print_text(const Comparison *c, Arena *a)
 {
     Directions d;
@@ -321,6 +372,7 @@ static void print_text(const Comparison *c, Arena *a)
                 printf("spaces added at layer 0: %s and %s, mean principal angle %.1f degrees\n", c->tuned[i].name,
                        c->tuned[k].name, angle);
         }
+    if (c->texts) print_floors(c, a);
 }
 
 /* ---- the answer */
@@ -337,16 +389,29 @@ Status compare_answer(Ask *k, const char *dir)
     if (n > COMPARED) return fail(E_CONFIG, "%d are to be compared; at most %d", n, COMPARED);
     TRY(ask_models(k));
     TRY(ask_input(k));
-    Comparison c = {k->x.model,           k->x.arch, k->x.maps.part,         &k->x.tokens,
-                    k->load.dtype == F64, n,         NEW(k->arena, Tuned, n)};
+    Comparison c = {.base = k->x.model,
+                    .arch = k->x.arch,
+                    .part = k->x.maps.part,
+                    .tokens = &k->x.tokens,
+                    .f64 = k->load.dtype == F64,
+                    .n = n,
+                    .tuned = NEW(k->arena, Tuned, n),
+                    .loss = NAN};
+    FloorTexts texts;
+    if (args_given(k->args, "texts")) {
+        TRY(floor_texts(&texts, k));
+        c.texts = &texts;
+        TRY(floor_loss(&c.loss, &texts, k->model, NULL));
+    }
     Seen *base = NEW(k->arena, Seen, model_layers(k->model, c.part));
     Arena step = arena_open(0);
     measure_pass(base, k->arena, &step, k->model, NULL, c.part, &k->batch);
     arena_close(&step);
+    const Job j = {k, base, c.texts};
     for (int i = 0; i < n; i++) {
         c.tuned[i].dir = args_at(k->args, i);
         c.tuned[i].name = path_name(k->arena, c.tuned[i].dir);
-        TRY(measure_tuned(k, &c.tuned[i], base));
+        TRY(measure_tuned(&j, &c.tuned[i]));
     }
     TRY(comparison_write(&c, k->arena, dir, &figures));
     if (args_given(k->args, "json"))

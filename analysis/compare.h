@@ -2,15 +2,15 @@
 #ifndef ANALYSIS_COMPARE_H
 #define ANALYSIS_COMPARE_H
 
-#include "analysis/ask.h"
+#include "analysis/floors.h"
 #include "analysis/pair.h"
-#include "plot/report.h"
 
 enum { COMPARED = 16, WEIGHTS = 512 };
 typedef struct {
     const char *dir, *name; /* name: the last of the path */
     const char *kind;       /* of the adapter, as its library calls it; "model" for a directory of weights */
     int64_t shifted;        /* learned positions that the content moved by */
+    double loss;            /* on --texts, nats a token; NaN without */
     Compared pair;
     WeightChange *weight; /* (weights) */
     int weights;
@@ -22,7 +22,9 @@ typedef struct {
     const Tokens *tokens;
     bool f64;
     int n;
-    Tuned *tuned; /* (n) */
+    Tuned *tuned;      /* (n) */
+    FloorTexts *texts; /* NULL: none were given */
+    double loss;       /* of the base on them */
 } Comparison;
 
 /* What the theorem says of one with virtual keys, and what was measured; inconclusive where it is not about these. */
@@ -34,6 +36,9 @@ bool comparison_directions(Directions *out, const Comparison *, Arena *, int lay
 /* Mean principal angle, in degrees, between the spaces that the virtual keys of two add at a layer; NaN where one
  * adds nothing. */
 double comparison_angle(const Comparison *, Arena *, int i, int k, int layer);
+
+/* The base and then the tuned models (n + 1). */
+const Reached *comparison_reached(const Comparison *, Arena *);
 
 Status comparison_write(const Comparison *, Arena *, const char *dir, const char ***figures);
 Status compare_answer(Ask *, const char *dir);

@@ -85,18 +85,49 @@ static int curve_series(Series *s, const Out *o, OfLayer *of)
     return lines;
 }
 
+/* None of these numbers is negative: an axis of equal ones begins at zero, and a logarithm needs one above it. */
+static Axis curve_axis(const char *title, bool log, int n, const Series *s)
+{
+    double least = INFINITY, most = -INFINITY;
+    for (int k = 0; k < n; k++)
+        for (int64_t i = 0; i < tensor_count(s[k].y); i++) {
+            least = fmin(least, tensor_get(s[k].y, i));
+            most = fmax(most, tensor_get(s[k].y, i));
+        }
+    Axis y = {.title = title, .log = log && most > 0};
+    if (!y.log && most <= least) y.hi = draw_limit(most);
+    return y;
+}
+
+/* Of one layer there is no curve: a bar a tuned model. */
+static void draw_single(const Out *o, Fig *f, Rect r, int n, const Series *s, PlotStyle style)
+{
+    Tensor y = tensor_new(o->a, F64, SHAPE(n));
+    const char **name = NEW(o->a, const char *, n);
+    for (int k = 0; k < n; k++) tensor_set(y, k, tensor_get(s[k].y, 0)), name[k] = s[k].label;
+    style.x = (Axis){0};
+    style.y.log = false;
+    style.y.hi = draw_limit(1.15 * maps_largest(y));                 /* room for what is printed above */
+    style.values = maps_largest(y) >= 0.001 || maps_largest(y) <= 0; /* else the axis tells */
+    style.decimals = 3;
+    fig_bars(f, r, 1, &(Series){.y = y}, name, style);
+}
+
+static void draw_curve(const Out *o, Fig *f, Rect r, const Curve *curve)
+{
+    Series *s = NEW(o->a, Series, o->c->n);
+    int n = curve_series(s, o, curve->of);
+    PlotStyle style = {.x = {.title = "layer", .whole = true}, .y = curve_axis(curve->title, curve->log, n, s)};
+    if (n && o->c->tuned[0].pair.layers == 1)
+        draw_single(o, f, r, n, s, style);
+    else if (n)
+        fig_lines(f, r, n, s, style);
+}
+
 static Status draw_curves(Out *o, const char *name, int n, const Curve *curve)
 {
-    const Comparison *c = o->c;
     Fig *f = fig_open(stem(o, name), 500, 175);
-    for (int k = 0; k < n; k++) {
-        Series *s = NEW(o->a, Series, c->n);
-        int lines = curve_series(s, o, curve[k].of);
-        if (lines)
-            fig_lines(f, fig_cell(f, 1, n, k), lines, s,
-                      (PlotStyle){.x = {.title = "layer", .whole = true},
-                                  .y = {.title = curve[k].title, .log = curve[k].log}});
-    }
+    for (int k = 0; k < n; k++) draw_curve(o, f, fig_cell(f, 1, n, k), &curve[k]);
     return fig_close(f);
 }
 
@@ -181,20 +212,16 @@ static Status add_spectra(Out *o)
     }
     if (!lines && !changed) return OK;
     Series *d = NEW(o->a, Series, c->n);
-    int shared = curve_series(d, o, participation);
+    const Curve directions = {participation, "participation ratio", false};
+    int shared = curve_series(d, o, participation), panels = (lines > 0) + (changed > 0) + (shared > 0), at = 0;
     Fig *f = fig_open(stem(o, "spectrum"), 500, 175);
-    const char *const title[] = {"Added at layer 0", "Largest weight change", "Directions added"};
-    const Series *const series[] = {s, w, d};
-    const int n[] = {lines, changed, shared};
-    for (int k = 0, at = 0; k < 3; k++) {
-        PlotStyle style = {.title = title[k],
-                           .x = {.title = "direction"},
-                           .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}};
-        if (k == 2)
-            style.x = (Axis){.title = "layer", .whole = true}, style.y = (Axis){.title = "participation ratio"};
-        if (n[k])
-            fig_lines(f, fig_cell(f, 1, (lines > 0) + (changed > 0) + (shared > 0), at++), n[k], series[k], style);
-    }
+    PlotStyle style = {.title = "Added at layer 0",
+                       .x = {.title = "direction", .whole = true},
+                       .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}};
+    if (lines) fig_lines(f, fig_cell(f, 1, panels, at++), lines, s, style);
+    style.title = "Largest weight change";
+    if (changed) fig_lines(f, fig_cell(f, 1, panels, at++), changed, w, style);
+    if (shared) draw_curve(o, f, fig_cell(f, 1, panels, at), &directions);
     TRY(fig_close(f));
     report_heading(o->page, 2, "Spectra");
     show(
@@ -203,6 +230,28 @@ static Status add_spectra(Out *o)
         "(scaled, where virtual keys take a share), and of the weight change that is largest relative to its map; "
         "and "
         "how many directions share what each layer's attention adds.");
+    return OK;
+}
+
+static Status add_floors(Out *o)
+{
+    const Comparison *c = o->c;
+    if (!c->texts) return OK;
+    const Floors *f = &c->texts->floors;
+    const Reached *r = comparison_reached(c, o->a);
+    TRY(floors_csv(str_print(o->a, "%s/floors.csv", o->dir), f));
+    TRY(floors_draw(stem(o, "floors"), o->a, f, c->n + 1, r));
+    report_heading(o->page, 2, "Loss floors");
+    show(o, "floors",
+         "Left: loss on the texts, and what is reached at best without reading them, by the place of a token alone "
+         "and by the token before as well (what attention that a prefix takes whole leaves a decoder). Right: that "
+         "entropy at each place.");
+    for (int i = 0; i <= c->n; i++) report_text(o->page, floors_sentence(o->a, f, &r[i]));
+    report_text(o->page,
+                str_print(o->a,
+                          "Counted from %lld tokens of %lld texts, %.1f for each entropy; where they are few "
+                          "the floors are too low.",
+                          (long long)f->tokens, (long long)f->texts, f->each));
     return OK;
 }
 
@@ -331,7 +380,7 @@ static Status write_csv(const Out *o)
 
 Status comparison_write(const Comparison *c, Arena *a, const char *dir, const char ***figures)
 {
-    Out o = {c, a, NULL, dir, NEW(a, const char *, 8 + COMPARED), 0};
+    Out o = {c, a, NULL, dir, NEW(a, const char *, 9 + COMPARED), 0};
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
     o.page =
@@ -342,6 +391,7 @@ Status comparison_write(const Comparison *c, Arena *a, const char *dir, const ch
     Status s = add_curves(&o);
     if (!s) s = add_heads(&o);
     if (!s) s = add_spectra(&o);
+    if (!s) s = add_floors(&o);
     add_table(&o);
     add_weights(&o);
     Status closed = report_close(o.page);

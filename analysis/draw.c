@@ -141,6 +141,17 @@ static const char **numbers(Arena *a, const int *value, int64_t n)
     return text;
 }
 
+/* No two numbers differ: a scale of their own would have no length. */
+static bool all_same(Tensor t)
+{
+    double least = INFINITY, most = -INFINITY;
+    for (int64_t k = 0; k < tensor_count(t); k++) {
+        least = fmin(least, tensor_get(t, k));
+        most = fmax(most, tensor_get(t, k));
+    }
+    return !(least < most) && least >= 0;
+}
+
 Status draw_glances(const char *stem, Arena *a, int n, const Glance *g, const int *layer, const int *head)
 {
     const int64_t layers = g->value.dim[0], heads = g->value.dim[1];
@@ -153,7 +164,7 @@ Status draw_glances(const char *stem, Arena *a, int n, const Glance *g, const in
             .title = g->title, .bar_title = g->unit, .bar = true, .row_title = "layer", .col_title = "head"};
         s.row = numbers(a, layer, layers);
         s.col = numbers(a, head, heads);
-        if (g->difference) set_scale(&s, true, draw_limit(maps_largest(g->value)));
+        if (g->difference || all_same(g->value)) set_scale(&s, g->difference, draw_limit(maps_largest(g->value)));
         fig_heatmap(f, (Rect){MARGIN + k * w, MARGIN, w, h}, g->value, s);
     }
     return fig_close(f);

@@ -104,24 +104,69 @@ static void print_number(double v, int width, const char *format)
         printf("%*s", width, "-");
 }
 
+/* On one line and no longer than `most` characters. */
+static const char *brief(Arena *a, const char *words, int most)
+{
+    Buf out = buf_open(a);
+    int n = 0, all = 0;
+    for (const char *s = words; *s; s++) all += (*s & 0xC0) != 0x80;
+    for (const char *s = words; *s; s++) {
+        n += (*s & 0xC0) != 0x80;
+        if (all > most && n > most - 3) break;
+        buf_add(&out, (unsigned char)*s < 0x20 || *s == 0x7F ? " " : s, 1);
+    }
+    if (all > most) buf_add(&out, "...", 3);
+    return out.text;
+}
+
+static void print_means(const Effect *e)
+{
+    print_number(e->loss, 7, "%*.4f");
+    print_number(e->change, 9, "%*.4f");
+    print_number(e->kl, 9, "%*.4f");
+    print_number(e->top, 6, "%*.2f");
+    print_number(e->output, 8, "%*.3f");
+}
+
+enum { LINE = 100, MEANS = 41, SHIFT = 10, BLOCK = 12 }; /* columns of a line and of its parts; layers in a block */
+
+/* Shifts by layer below the rest, rows numbered as there. */
+static void print_shifts(const Effects *x)
+{
+    int layers = x->before.maps.layers;
+    for (int from = 0; from < layers; from += BLOCK) {
+        int to = from + BLOCK < layers ? from + BLOCK : layers;
+        printf("\nshift");
+        for (int l = from; l < to; l++) printf("%7d", l);
+        printf("\n");
+        for (int i = 0; i < x->rows; i++) {
+            printf("%4d ", i + 1);
+            for (int l = from; l < to; l++) print_number(x->effect[i].shift[l], 7, "%*.3f");
+            printf("\n");
+        }
+    }
+}
+
 static void print_effects(const Effects *x)
 {
     int layers = x->before.maps.layers;
-    printf("   loss   change       kl   top  output  ");
-    for (int l = 0; l < layers; l++) printf(" shift.%-3d", l);
+    size_t longest = 0;
+    for (int i = 0; i < x->rows; i++)
+        longest = longest > strlen(x->effect[i].words) ? longest : strlen(x->effect[i].words);
+    bool narrow = layers == 1 || MEANS + SHIFT * (size_t)layers + longest <= LINE, numbered = !narrow;
+    printf("%s   loss   change       kl   top  output  ", numbered ? "     " : "");
+    for (int l = 0; narrow && l < layers; l++) printf(" shift.%-3d", l);
     printf(" do\n");
-    if (isfinite(x->before.loss)) printf("%7.4f  (nothing done)\n", x->before.loss);
+    if (isfinite(x->before.loss)) printf("%s%7.4f  (nothing done)\n", numbered ? "     " : "", x->before.loss);
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
-        print_number(e->loss, 7, "%*.4f");
-        print_number(e->change, 9, "%*.4f");
-        print_number(e->kl, 9, "%*.4f");
-        print_number(e->top, 6, "%*.2f");
-        print_number(e->output, 8, "%*.3f");
+        if (numbered) printf("%4d ", i + 1);
+        print_means(e);
         printf("  ");
-        for (int l = 0; l < layers; l++) print_number(e->shift[l], 10, "%*.4f");
-        printf("  %s\n", e->words);
+        for (int l = 0; narrow && l < layers; l++) print_number(e->shift[l], SHIFT, "%*.4f");
+        printf("  %s\n", brief(x->k->arena, e->words, LINE - MEANS - (numbered ? 7 : 2 + SHIFT * layers)));
     }
+    if (numbered) print_shifts(x);
 }
 
 static void print_json(const Effects *x, const char *dir, const char **figures)
@@ -153,21 +198,18 @@ static const char *cell(Arena *a, double v)
     return isfinite(v) ? str_print(a, "%.4f", v) : "";
 }
 
-static Status draw(const Effects *x, const char *stem)
+Status effects_draw(const char *stem, Arena *a, int rows, const Effect *effect, int layers)
 {
     enum { LONGEST = 28 };
-    Arena *a = x->k->arena;
-    int layers = x->before.maps.layers;
-    Tensor shift = tensor_new(a, F64, SHAPE(x->rows, layers)), out = tensor_new(a, F64, SHAPE(x->rows, 1));
-    const char **row = NEW(a, const char *, x->rows), **col = NEW(a, const char *, layers);
+    Tensor shift = tensor_new(a, F64, SHAPE(rows, layers)), out = tensor_new(a, F64, SHAPE(rows, 1));
+    const char **row = NEW(a, const char *, rows), **col = NEW(a, const char *, layers);
     for (int l = 0; l < layers; l++) col[l] = str_print(a, "%d", l);
-    for (int i = 0; i < x->rows; i++) {
-        const char *w = x->effect[i].words;
-        row[i] = strlen(w) > LONGEST ? str_print(a, "%.*s...", LONGEST - 3, w) : w;
-        tensor_set(out, i, x->effect[i].output);
-        for (int l = 0; l < layers; l++) tensor_set(shift, i * layers + l, x->effect[i].shift[l]);
+    for (int i = 0; i < rows; i++) {
+        row[i] = brief(a, effect[i].words, LONGEST);
+        tensor_set(out, i, effect[i].output);
+        for (int l = 0; l < layers; l++) tensor_set(shift, i * layers + l, effect[i].shift[l]);
     }
-    double h = 90 + 16.0 * x->rows;
+    double h = 90 + 16.0 * rows;
     Fig *f = fig_open(stem, 500, h);
     fig_heatmap(f, (Rect){5, 5, 355, h - 10}, shift,
                 (HeatStyle){.title = "Attention that moved",
@@ -216,7 +258,7 @@ static Status write_files(const Effects *x, const char *dir)
     const char **c = NEW(a, const char *, x->rows * 7), *stem = str_print(a, "%s/figures/effects", dir);
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(x, dir));
-    TRY(draw(x, stem));
+    TRY(effects_draw(stem, a, x->rows, x->effect, x->before.maps.layers));
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
         double shift = 0;

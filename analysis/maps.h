@@ -1,7 +1,16 @@
 /* Attention maps of one part of a model on one input, and what a map says in a few numbers.
  *
  * Rows are queries, columns keys, each row sums to 1.  Where self-attention has more keys than queries, the first
- * keys are a prefix; the numbers below treat it apart from the text.  Maps live on the arena given. */
+ * keys are a prefix; the numbers below treat it apart from the text.  Maps live on the arena given.
+ *
+ *     TRY(model_load(&m, run, dir));
+ *     TRY(tokens_open(&k, run, dir));                                              analysis/tokens.h
+ *     TRY(tokens_of_text(&t, run, k, "text", "int x = 1 ;", NULL));
+ *     maps_read(&x, run, m, hooks_new(run), &(Batch){.b = 1, .t = t.n, .ids = t.id}, PART_ENCODER);
+ *     for (int h = 0; h < x.heads; h++) entropy[h] = maps_stats(&x, maps_head(&x, run, 0, h)).entropy;
+ *     Fig *f = fig_open("map", 300, 300);                                          plot/plot.h
+ *     fig_heatmap(f, fig_whole(f), maps_head(&x, run, 0, 1), (HeatStyle){.row = t.label, .col = t.label});
+ *     TRY(fig_close(f)); */
 #ifndef ANALYSIS_MAPS_H
 #define ANALYSIS_MAPS_H
 

@@ -62,7 +62,7 @@ static const char *height_label(char out[32], double v, const PlotStyle *style)
 static void draw_height(Fig *f, const Frame *p, Bar b, bool upright, const PlotStyle *style)
 {
     char text[32];
-    bool missing = isnan(b.y), down = b.value < 0;
+    bool missing = isnan(b.y), down = b.value < 0 && !missing;
     double y = missing ? (p->y.log ? p->y.from : scale_at(&p->y, 0)) - 2 : b.tip + (down ? 2.5 : -2.5);
     Type t = {.along = 0.5, .across = down ? TOP : BASE, .colour = colour_grey(missing ? 0.4 : 0.1)};
     if (upright) t = (Type){.along = down ? 1 : 0, .turn = 90, .colour = t.colour};

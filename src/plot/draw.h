@@ -10,6 +10,7 @@
 
 enum { MOST_TICKS = 64 };
 static const double TEXT = 7, TITLE = 8; /* points: body and title size */
+static const double PNG_SCALE = 3;       /* pixels a point */
 
 struct Fig {
     Arena arena; /* holds the figure and everything it copies */
@@ -34,7 +35,9 @@ typedef struct {
 } Type;
 double text_width(Fig *, const char *, double size);
 void text_at(Fig *, double x, double y, const char *, Type);
-const char *text_clean(Arena *, const char *);        /* valid UTF-8 without control characters */
+/* An axis title that reads upwards, to the right of x: around `want`, elided and moved to stay within lo..hi. */
+void text_upward(Fig *, double x, double want, double lo, double hi, const char *);
+const char *text_clean(Arena *, const char *);        /* valid UTF-8, no control characters, few accents a letter */
 const char *text_visible(Arena *, const char *token); /* the same, blanks shown as signs */
 void panel_title(Fig *, Rect, const char *letter, const char *title);
 double panel_title_height(const char *letter, const char *title);

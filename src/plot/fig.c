@@ -23,7 +23,7 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-static const double MARGIN = 5, GUTTER = 10, PNG_SCALE = 3;
+static const double MARGIN = 5, GUTTER = 10;
 
 /* Text is laid out without hinting or rounding, so that all formats share one geometry. */
 static PangoLayout *layout_open(cairo_t *cr)
@@ -93,6 +93,23 @@ static cairo_status_t replay(const Fig *f, cairo_surface_t *target, double scale
     return status;
 }
 
+/* cairo 1.16 does not say in an SVG that an image's pixels stay squares, as they do in a PDF. */
+static Buf with_square_pixels(Arena *a, const Buf *svg)
+{
+    static const char tag[] = "<image ";
+    Buf out = buf_open(a);
+    const char *s = svg->text, *end = svg->text + svg->len, *image;
+    if (memmem(s, svg->len, "image-rendering", 15)) return *svg;
+    while ((image = memmem(s, (size_t)(end - s), tag, sizeof tag - 1)) != NULL) {
+        image += sizeof tag - 1;
+        buf_add(&out, s, (size_t)(image - s));
+        buf_print(&out, "image-rendering=\"pixelated\" ");
+        s = image;
+    }
+    buf_add(&out, s, (size_t)(end - s));
+    return out;
+}
+
 /* The SVG surface of cairo 1.16 never gives back its reference to what it painted; counting takes it back. */
 static cairo_status_t render_svg(const Fig *f, Buf *out)
 {
@@ -104,6 +121,7 @@ static cairo_status_t render_svg(const Fig *f, Buf *out)
     if (!status) status = cairo_surface_status(s);
     cairo_surface_destroy(s);
     while (cairo_surface_get_reference_count(f->record) > held) cairo_surface_destroy(f->record);
+    raw = with_square_pixels(out->arena, &raw);
     if (!status) svg_rename_ids(out, raw.text, raw.len, "v");
     return status;
 }

@@ -281,8 +281,7 @@ Frame frame_open(Fig *f, Rect r, FrameSpec *spec)
     if (spec->group) draw_groups(f, &p, spec, room);
     text_at(f, p.area.x + p.area.w / 2, r.y + r.h - 1.5, s->x.title,
             (Type){.along = 0.5, .across = BASE, .room = r.w});
-    text_at(f, r.x + 1, p.area.y + p.area.h / 2, s->y.title,
-            (Type){.along = 0.5, .across = TOP, .turn = 90, .room = r.h - top - key});
+    text_upward(f, r.x + 1, p.area.y + p.area.h / 2, r.y + top + key, r.y + r.h, s->y.title);
     if (!spec->from_zero) draw_refs(f, &p, spec);
     return p;
 }

@@ -3,7 +3,7 @@
  * the labels, whose size depends on it, are found by iterating a few times from a guess.
  *
  * Cells overlap their right and lower neighbours by a hair, so that no viewer shows seams; large maps become one
- * image.  NaN and masked cells are hatched over the paper and never take a colour. */
+ * image.  Cells without a colour are hatched: masked ones one way, NaN both ways, which the colour bar then says. */
 #include "plot/heat.h"
 
 #include <math.h>
@@ -11,11 +11,17 @@
 #include <string.h>
 
 static const double SPAN = 12, AXIS_TITLE = 10.5, BAR = 7, GAP = 10, LEAST_TEXT = 5.8;
+static const double PAPER = 0.975, HATCH = 0.80; /* greys of cells without a colour */
+static const char NONE[] = "n/a";
+
+static bool is_masked(const HeatMap *h, int i, int j)
+{
+    return h->style.causal && j > i + h->cols - h->rows;
+}
 
 static double cell_value(const HeatMap *h, int i, int j)
 {
-    if (h->style.causal && j > i + h->cols - h->rows) return NAN;
-    return tensor_get(h->m, (int64_t)i * h->cols + j);
+    return is_masked(h, i, j) ? (double)NAN : tensor_get(h->m, (int64_t)i * h->cols + j);
 }
 
 static double cell_place(const HeatScale *s, double v)
@@ -52,6 +58,7 @@ static HeatScale scale_of(int n, const HeatMap *h)
                 double v = cell_value(&h[k], i, j), hair = 1e-6 * (s.hi - s.lo);
                 s.below |= v < s.lo - hair;
                 s.above |= v > s.hi + hair;
+                s.none |= isnan(v) && !is_masked(&h[k], i, j);
             }
     return s;
 }
@@ -102,7 +109,7 @@ static void fit_margins(Fig *f, HeatMap *h, double cw, double ch, Rect r)
 static double bar_width(Fig *f, const HeatScale *s, const char *title)
 {
     Ticks t;
-    double most = 0;
+    double most = s->none ? text_width(f, NONE, TEXT) : 0;
     for (int n = 2; n <= 20; n++) { /* the height, and with it the number of ticks, is not known yet */
         ticks_choose(&t, &(Scale){.lo = s->lo, .hi = s->hi}, n);
         for (int i = 0; i < t.n; i++) most = fmax(most, text_width(f, t.label[i], TEXT));
@@ -150,31 +157,52 @@ static void lay_out(Fig *f, Rect r, int n, HeatMap *h, double bar)
 
 /* ---- cells ---- */
 
-static void hatch(Fig *f, const HeatMap *h)
+static double hatch_step(double cell)
 {
-    cairo_t *cr = f->cr;
-    bool any = false;
+    return fmin(fmax(0.45 * cell, 2.6), 4.5);
+}
+
+/* Over the current path, which ends with it. */
+static void hatch_path(cairo_t *cr, Rect r, double step, bool both)
+{
     cairo_save(cr);
-    cairo_new_path(cr);
+    set_colour(cr, colour_grey(PAPER), 1);
+    cairo_clip_preserve(cr);
+    cairo_fill(cr);
+    for (double k = step / 2; k < r.w + r.h; k += step) {
+        segment(cr, r.x + k, r.y, r.x + k - r.h, r.y + r.h);
+        if (both) segment(cr, r.x + r.w - k, r.y, r.x + r.w - k + r.h, r.y + r.h);
+    }
+    set_colour(cr, colour_grey(HATCH), 1);
+    cairo_set_line_width(cr, 0.35);
+    cairo_stroke(cr);
+    cairo_restore(cr);
+}
+
+static void hatch(Fig *f, const HeatMap *h, bool masked)
+{
+    bool any = false;
+    cairo_new_path(f->cr);
     for (int i = 0; i < h->rows; i++)
-        for (int j = 0, from; j < h->cols; j++) { /* runs of NaN in a row share one rectangle */
-            for (from = j; j < h->cols && isnan(cell_value(h, i, j));) j++;
+        for (int j = 0, from; j < h->cols; j++) { /* runs in a row share one rectangle */
+            for (from = j; j < h->cols && isnan(cell_value(h, i, j)) && is_masked(h, i, j) == masked;) j++;
             if (j == from) continue;
             any = true;
-            box(cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch, (j - from) * h->cw, h->ch});
+            box(f->cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch, (j - from) * h->cw, h->ch});
         }
-    if (any) {
-        set_colour(cr, colour_grey(0.975), 1);
-        cairo_clip_preserve(cr);
-        cairo_fill(cr);
-        double d = fmin(fmax(0.45 * h->cw, 2.6), 4.5);
-        for (double k = d / 2; k < h->area.w + h->area.h; k += d)
-            segment(cr, h->area.x + k, h->area.y, h->area.x + k - h->area.h, h->area.y + h->area.h);
-        set_colour(cr, colour_grey(0.80), 1);
-        cairo_set_line_width(cr, 0.35);
-        cairo_stroke(cr);
+    if (any) hatch_path(f->cr, h->area, hatch_step(h->cw), !masked);
+    cairo_new_path(f->cr);
+}
+
+/* Under an image, which is clear where there is no value: single cells would make a long path. */
+static void hatch_under(Fig *f, const HeatMap *h, const HeatScale *s)
+{
+    if (s->none) {
+        box(f->cr, h->area);
+        hatch_path(f->cr, h->area, hatch_step(h->cw), true);
+        cairo_new_path(f->cr);
     }
-    cairo_restore(cr);
+    hatch(f, h, true);
 }
 
 static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
@@ -210,15 +238,40 @@ static double pixel_value(const HeatMap *m, int x, int y, int w, int h)
     return n ? sum / n : (double)NAN;
 }
 
-/* Many cells: an image, each cell a block of whole pixels so that smoothing viewers stay sharp. */
+/* Colours of an image: a table, finer than what eight bits a channel tell apart. */
+enum { SHADES = 2048 };
+
+static uint32_t pixel(Rgb c)
+{
+    return 0xFF000000u | (uint32_t)lrint(c.r * 255) << 16 | (uint32_t)lrint(c.g * 255) << 8 |
+           (uint32_t)lrint(c.b * 255);
+}
+
+static const uint32_t *shades(Arena *a, ColourMap map)
+{
+    uint32_t *t = NEW(a, uint32_t, SHADES + 1);
+    for (int i = 0; i <= SHADES; i++) t[i] = pixel(colour_map(map, (double)i / SHADES));
+    return t;
+}
+
+static uint32_t shade(const uint32_t *table, const HeatScale *s, double v)
+{
+    return table[lrint(fmin(fmax(cell_place(s, v), 0), 1) * SHADES)];
+}
+
+/* Many cells: an image.  Cells that can be told apart are blocks of a few pixels, so that viewers which smooth images
+ * stay sharp; more pixels than that, or than cells too small to tell apart, cost time and bytes and show nothing. */
 static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
 {
     enum { MOST = 2048 };
-    int zoom = (int)ceil(3 * fmax(h->cw, h->ch));
+    double cell = fmin(h->cw, h->ch);
+    int zoom = cell < 1.5 ? 1 : (int)fmin(2 * cell, 4);
     int64_t w = (int64_t)h->cols * zoom, tall = (int64_t)h->rows * zoom;
     if (w > MOST) w = h->cols > MOST ? MOST : h->cols * (MOST / h->cols);
     if (tall > MOST) tall = h->rows > MOST ? MOST : h->rows * (MOST / h->rows);
-    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, (int)w, (int)tall);
+    const uint32_t *colour = shades(&f->arena, s->map);
+    cairo_format_t format = h->style.causal || s->none ? CAIRO_FORMAT_ARGB32 : CAIRO_FORMAT_RGB24;
+    cairo_surface_t *image = cairo_image_surface_create(format, (int)w, (int)tall);
     if (!cairo_surface_status(image)) {
         unsigned char *data = cairo_image_surface_get_data(image);
         int stride = cairo_image_surface_get_stride(image);
@@ -226,9 +279,7 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
             for (int x = 0; x < w; x++) {
                 double v = pixel_value(h, x, y, (int)w, (int)tall);
                 if (isnan(v)) continue;
-                Rgb c = colour_map(s->map, cell_place(s, v));
-                uint32_t p = 0xFF000000u | (uint32_t)lrint(c.r * 255) << 16 | (uint32_t)lrint(c.g * 255) << 8 |
-                             (uint32_t)lrint(c.b * 255);
+                uint32_t p = shade(colour, s, v);
                 memcpy(data + (int64_t)y * stride + 4 * x, &p, sizeof p);
             }
         cairo_surface_mark_dirty(image);
@@ -237,7 +288,9 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
     cairo_translate(f->cr, h->area.x, h->area.y);
     cairo_scale(f->cr, h->area.w / (double)w, h->area.h / (double)tall);
     cairo_set_source_surface(f->cr, image, 0, 0);
-    cairo_pattern_set_filter(cairo_get_source(f->cr), CAIRO_FILTER_NEAREST);
+    bool finer =
+        (double)w > PNG_SCALE * h->area.w || (double)tall > PNG_SCALE * h->area.h; /* than the PNG's pixels */
+    cairo_pattern_set_filter(cairo_get_source(f->cr), finer ? CAIRO_FILTER_GOOD : CAIRO_FILTER_NEAREST);
     cairo_rectangle(f->cr, 0, 0, (double)w, (double)tall);
     cairo_fill(f->cr);
     cairo_restore(f->cr);
@@ -376,11 +429,14 @@ static void draw_map(Fig *f, HeatMap *h, const HeatScale *s)
     Rect a = h->area;
     panel_title(f, (Rect){a.x, a.y - h->top, a.w, h->top}, st->letter, st->title);
     if (h->rows && h->cols) {
-        hatch(f, h);
-        if ((int64_t)h->rows * h->cols > 4096)
+        if ((int64_t)h->rows * h->cols > 4096) {
+            hatch_under(f, h, s);
             paint_image(f, h, s);
-        else
+        } else {
+            hatch(f, h, true);
+            hatch(f, h, false);
             paint_cells(f, h, s);
+        }
         if (st->values) print_values(f, h, s);
         draw_rules(f, h);
         draw_labels(f, h);
@@ -394,8 +450,7 @@ static void draw_map(Fig *f, HeatMap *h, const HeatScale *s)
     cairo_stroke(f->cr);
     draw_spans(f, h, st->row_span, st->row_spans, true);
     draw_spans(f, h, st->col_span, st->col_spans, false);
-    text_at(f, a.x - h->left + 2, a.y + a.h / 2, st->row_title,
-            (Type){.along = 0.5, .across = TOP, .turn = 90, .room = a.h + h->bottom});
+    text_upward(f, a.x - h->left + 2, a.y + a.h / 2, a.y, a.y + a.h + h->bottom, st->row_title);
     text_at(f, a.x + a.w / 2, a.y + a.h + h->bottom - 2, st->col_title,
             (Type){.along = 0.5, .across = BASE, .room = a.w + h->left});
 }
@@ -414,8 +469,25 @@ static void bar_end(cairo_t *cr, const HeatScale *s, double x, double y, double 
     cairo_stroke(cr);
 }
 
+/* What has no value, below the colours; returns what is left of the bar. */
+static Rect draw_none(Fig *f, Rect r)
+{
+    const double tall = BAR, gap = 4;
+    if (r.h < 3 * (tall + gap)) return r;
+    Rect key = {r.x, r.y + r.h - tall, BAR, tall};
+    box(f->cr, key);
+    hatch_path(f->cr, key, 2.6, true);
+    box(f->cr, key);
+    set_colour(f->cr, colour_grey(0.3), 1);
+    cairo_set_line_width(f->cr, 0.5);
+    cairo_stroke(f->cr);
+    text_at(f, r.x + BAR + 4.5, key.y + tall / 2, NONE, (Type){0});
+    return (Rect){r.x, r.y, r.w, r.h - tall - gap};
+}
+
 static void draw_bar(Fig *f, Rect r, const HeatScale *s, const char *title)
 {
+    if (s->none) r = draw_none(f, r);
     double arrow = 5, top = r.y + (s->above ? arrow : 0), bottom = r.y + r.h - (s->below ? arrow : 0);
     Scale axis = {.lo = s->lo, .hi = s->hi, .from = bottom, .to = top};
     cairo_pattern_t *ramp = cairo_pattern_create_linear(0, bottom, 0, top);

@@ -25,6 +25,7 @@ typedef struct {
     ColourMap map;
     double lo, hi;
     bool below, above; /* some data lie beyond the ends */
+    bool none;         /* some are NaN */
 } HeatScale;
 
 #endif

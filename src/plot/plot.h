@@ -10,8 +10,9 @@
  * kept by reference after a call returns.  The same input gives the same bytes in all three formats.
  *
  * Data are tensors of any dtype.  A Tensor of zeros ({0}) means "not given".  NaN and infinities are never
- * errors: a heat map hatches NaN, a line breaks, a bar says "n/a".  Text is UTF-8; bytes that are not become
- * U+FFFD.  A wrong rank or two lengths that disagree are programmer errors and abort. */
+ * errors: a heat map hatches NaN, which its colour bar then names "n/a", a line breaks, a bar says "n/a".  Text is
+ * UTF-8; bytes that are not become U+FFFD.  A wrong rank or two lengths that disagree are programmer errors and
+ * abort. */
 #ifndef PLOT_PLOT_H
 #define PLOT_PLOT_H
 

@@ -14,16 +14,26 @@ static bool is_control(const unsigned char *s)
     return s[0] < 0x20 || s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0);
 }
 
+/* Marks that turn the direction of what follows would turn a label's neighbours as well. */
+static bool turns(gunichar c)
+{
+    return c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
 const char *text_clean(Arena *a, const char *text)
 {
+    enum { ACCENTS = 3 }; /* on one letter: they stack, and more would reach into other lines */
     Buf out = buf_open(a);
+    int accents = 0;
     for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
         size_t n = utf8_length((const char *)s, strnlen((const char *)s, 4));
+        gunichar c = n ? g_utf8_get_char((const char *)s) : 0;
+        accents = n && g_unichar_ismark(c) ? accents + 1 : 0;
         if (!n)
             buf_add(&out, "\xEF\xBF\xBD", 3);
         else if (*s == '\n' || *s == '\t')
             buf_add(&out, " ", 1);
-        else if (!is_control(s))
+        else if (!is_control(s) && !turns(c) && accents <= ACCENTS)
             buf_add(&out, (const char *)s, n);
         s += n ? n : 1;
     }
@@ -36,6 +46,7 @@ const char *text_visible(Arena *a, const char *token)
     Buf out = buf_open(a);
     size_t len = token ? strlen(token) : 0;
     for (size_t i = 0; i < len; i++) {
+        if (i > 200 && ((unsigned char)token[i] & 0xC0) != 0x80) break; /* it is elided long before */
         bool edge = strspn(token, " ") >= i + 1 || strspn(token + i, " ") == len - i;
         if (token[i] == '\n')
             buf_print(&out, "\u21B5");
@@ -45,7 +56,6 @@ const char *text_visible(Arena *a, const char *token)
             buf_print(&out, "\u2423");
         else
             buf_add(&out, token + i, 1);
-        if (i > 200) break; /* it is elided long before */
     }
     return text_clean(a, out.text);
 }
@@ -95,6 +105,13 @@ void text_at(Fig *f, double x, double y, const char *text, Type t)
     set_colour(f->cr, t.colour, 1);
     pango_cairo_show_layout_line(f->cr, line);
     cairo_restore(f->cr);
+}
+
+void text_upward(Fig *f, double x, double want, double lo, double hi, const char *text)
+{
+    double half = fmin(text_width(f, text, TEXT), hi - lo) / 2;
+    text_at(f, x, fmin(fmax(want, lo + half), hi - half), text,
+            (Type){.along = 0.5, .across = TOP, .turn = 90, .room = hi - lo});
 }
 
 double panel_title_height(const char *letter, const char *title)

@@ -87,6 +87,14 @@ grep -Eq '^roberta +1 +0 +- +0 +0 ' "$t/out" && grep -Eq ' 4 .* encoder.layer.0.
 result $? '... the base did not move, and the changed map has the rank of one head'
 [ -s "$t/o/figures/drift.svg" ] && [ -s "$t/o/figures/similarity.svg" ] && [ -s "$t/o/compare.csv" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... figures, table and page'
+rm -r "$t/o"
+printf 'int x\nint y\n' >"$t/pair"
+expect 2 'has no tokenizer' 'floors without a tokenizer' --compare "$t/m/gpt2" --ids 1,2 --texts "$t/pair" "$t/m/gpt2"
+expect 2 'reads two texts' "an encoder-decoder's floors" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
+expect 0 '^ +0\.3466  by the place$' 'floors of texts with one token of two' --compare "$t/m/roberta" --text "$text" --texts "$t/pair" "$t/m/tuned"
+grep -q 'counted from 2.0 tokens' "$t/out" && grep -Eq '^roberta .base.: [0-9.]+, not below what the place alone tells$' "$t/out" && [ -s "$t/o/figures/floors.svg" ] && [ "$(tail -n 1 "$t/o/floors.csv" | cut -c1-8)" = 2,0.6931 ]
+result $? '... the losses beside them, figure and table'
+expect 0 '^ +0\.[0-9]+  by place and token before$' "a decoder's floors" --compare "$t/m/gpt2" --tokenizer "$t/m/roberta" --text x --texts "$t/pair" "$t/m/gpt2"
 peft=$(dirname "$VERNIER")/tests/peft/test_disk
 mkdir "$t/p"
 if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
@@ -108,6 +116,9 @@ expect 2 '--sweep does not go with --do' 'a sweep besides' --model "$t/m/gpt2" -
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  head:0.0=1$' 'nothing, a head and a patch' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=1 --do head:1.1=0 --do patch:resid:0=ids:3,4,6
 grep -q 'all together$' "$t/out" && [ "$(wc -l <"$t/o/effects.csv")" = 5 ] && [ -s "$t/o/figures/effects.svg" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... each alone and all together, as figure, table and page'
+expect 0 '^shift +0 +1$' 'words too long for one line' --model "$t/m/gpt2" --ids 3,4,5 --do "patch:resid:0=ids:3,                              4,6" --do head:0.0=0
+[ "$(awk 'length > 100' "$t/out" | wc -l)" = 0 ] && grep -Eq '^ +3 +[0-9.]+ +[0-9.]+$' "$t/out"
+result $? '... give a second table by number, and 100 columns at most'
 printf 'int y = 1 ;' >"$t/text"
 expect 0 '"change":' 'a patch from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "patch:values:1=@$t/text" --json
 

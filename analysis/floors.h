@@ -1,0 +1,51 @@
+/* Loss floors of a set of texts (Q9 of the limitation theorem): what a model reaches at best when its attention reads
+ * nothing, as with a prefix that takes all of it (alpha = 1).  Entropies of the token y_i at place i of a text, as
+ * counted from the texts, in nats a token:
+ *
+ *   place      H(y_i | i)            knows where it is: all that an encoder has left of a token that is masked
+ *   previous   H(y_i | i, y_{i-1})   and the token before, which a decoder's residual stream carries by itself
+ *
+ * Counting makes them too low where a place (and a token before) is seen a few times only: `each` tells. */
+#ifndef ANALYSIS_FLOORS_H
+#define ANALYSIS_FLOORS_H
+
+#include "analysis/ask.h"
+#include "plot/report.h"
+
+typedef struct {
+    int64_t n; /* tokens */
+    const int32_t *id;
+    const bool *scored; /* (n), or NULL: all but the first, as a decoder is scored */
+} Target;
+
+typedef struct {
+    double place, previous; /* previous: NaN for an encoder */
+    Tensor at;              /* (P,2) F64: both at each place; NaN where nothing is scored */
+    int64_t texts, tokens;  /* tokens: scored */
+    double each;            /* tokens for each place, and token before where there is `previous` */
+} Floors;
+
+Floors floors_of(Arena *, int64_t n, const Target *, bool previous);
+
+/* The texts of --texts and their floors, and what a model makes of them. */
+typedef struct {
+    Floors floors;
+    const Tokenizer *tokenizer;
+    Batch *read;      /* (floors.texts) one row each */
+    int64_t *count;   /* of tokens scored */
+    int64_t left_out; /* texts with nothing to predict, or with more tokens than the model has positions for */
+    int64_t most;     /* tokens in a text */
+} FloorTexts;
+Status floor_texts(FloorTexts *out, Ask *); /* E_CONFIG: an encoder-decoder, no tokenizer, no loss */
+Status floor_loss(double *out, const FloorTexts *, Model *, Hooks *); /* nats a token */
+
+/* The losses of n models beside the floors. */
+typedef struct {
+    const char *name;
+    double loss;
+} Reached;
+Status floors_draw(const char *stem, Arena *, const Floors *, int n, const Reached *);
+Status floors_csv(const char *path, const Floors *);
+const char *floors_sentence(Arena *, const Floors *, const Reached *); /* how the model stands to them */
+
+#endif
