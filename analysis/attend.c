@@ -113,6 +113,12 @@ static Status read_maps(Ask *k)
 
 /* ---- answers */
 
+/* Of one text, --html without --out and --json: the page is all that was asked for. */
+static bool page_alone(const Args *a)
+{
+    return args_given(a, "html") && !args_given(a, "out") && !args_given(a, "json") && !args_given(a, "texts");
+}
+
 static Status answer(Ask *k)
 {
     static const char *const sweeps[] = {"heads", NULL};
@@ -133,7 +139,7 @@ static Status answer(Ask *k)
     TRY(ask_input(k));
     TRY(read_maps(k));
     if (args_given(k->args, "html")) TRY(explorer_write(k, args_text(k->args, "html", NULL)));
-    TRY(attention_write(&k->x, k->arena, dir, &figures));
+    if (!page_alone(k->args)) TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
         attention_json(&k->x, k->arena, dir, figures);
     else
@@ -146,7 +152,7 @@ static Status attend(const Args *args)
     Arena arena = arena_open(0);
     Ask k = {.args = args, .arena = &arena};
     Status status = answer(&k);
-    if (!status && !args_quiet(args))
+    if (!status && !args_quiet(args) && !page_alone(args))
         fprintf(stderr, "report %s/report.html\n", args_text(args, "out", "runs/attend"));
     if (!status && !args_quiet(args) && args_given(args, "html"))
         fprintf(stderr, "page %s\n", args_text(args, "html", NULL));
@@ -180,8 +186,8 @@ static const Option OPTIONS[] = {
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
     {"html", "FILE",
-     "also one page to explore: every map, token by token, with base and prefix to switch; of --texts the first "
-     "ones"},
+     "one page to explore: every map, token by token, with base and prefix to switch; of --texts the first ones; "
+     "with --out, --json or --texts beside the rest, else alone"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
     {"json", NULL, "print JSON in place of the table"},
     {0}};

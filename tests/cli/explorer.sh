@@ -15,6 +15,11 @@ expect 3 'is not a directory' 'a page below a file' $gpt2 --html "$t/m/gpt2/conf
 expect 3 'is a directory, expected a file' 'a page where a directory is' $gpt2 --html "$t/m"
 [ "$(ls -A "$t")" = "$(printf 'err\nm\nout\np')" ]
 result $? '... and nothing is left behind'
+vernier=$(realpath "$VERNIER")
+mkdir "$t/alone" && (cd "$t/alone" && "$vernier" attend $gpt2 --html x.html) >"$t/out" 2>"$t/err" &&
+    [ "$(ls -A "$t/alone")" = x.html ] && ! grep -q report "$t/err"
+result $? 'a page alone comes without figures'
+rm -r "$t/alone"
 
 # A name and texts that would end the script, break the line, turn it, or are no text.
 hard='</script><i>'
