@@ -6,6 +6,8 @@
 #include <pango/pangocairo.h>
 
 #include "base/arena.h"
+#include "base/str.h"
+#include "base/table.h"
 #include "plot/plot.h"
 
 enum { MOST_TICKS = 64 };
@@ -17,10 +19,15 @@ struct Fig {
     cairo_surface_t *record;
     cairo_t *cr;
     PangoLayout *layout;
+    Table widths; /* of texts measured before, in Pango's units, by size and text */
     const char *path;
     double w, h;
     Status status; /* of the arguments; cairo keeps its own */
 };
+
+/* PNG files in memory; false: libpng cannot.  Colours are 0xAARRGGBB, and only the first may be clear. */
+bool png_of_indices(Buf *, int w, int h, const uint8_t *index, const uint32_t *colour, int colours);
+bool png_of_surface(Buf *, cairo_surface_t *); /* CAIRO_FORMAT_RGB24 */
 
 /* Text.  The anchor is a point on the text: along it 0 start, 0.5 centre, 1 end; across it one of these. */
 typedef enum { MIDDLE, TOP, BASE } Across;

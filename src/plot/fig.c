@@ -57,6 +57,7 @@ Fig *fig_open(const char *path, double w, double h)
     f->cr = cairo_create(f->record);
     f->layout = layout_open(f->cr);
     f->arena = arena;
+    f->widths = table_open(&f->arena, 256);
     set_colour(f->cr, colour_grey(1), 1);
     cairo_paint(f->cr);
     return f;
@@ -143,7 +144,7 @@ static cairo_status_t render_png(const Fig *f, Buf *out)
     int w = (int)ceil(f->w * PNG_SCALE), h = (int)ceil(f->h * PNG_SCALE);
     cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, w, h);
     cairo_status_t status = replay(f, s, PNG_SCALE);
-    if (!status) status = cairo_surface_write_to_png_stream(s, add_bytes, out);
+    if (!status && !png_of_surface(out, s)) status = CAIRO_STATUS_PNG_ERROR;
     cairo_surface_destroy(s);
     return status;
 }

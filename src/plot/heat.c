@@ -238,8 +238,8 @@ static double pixel_value(const HeatMap *m, int x, int y, int w, int h)
     return n ? sum / n : (double)NAN;
 }
 
-/* Colours of an image: a table, finer than what eight bits a channel tell apart. */
-enum { SHADES = 2048 };
+/* Colours of an image: a palette, its first entry clear. */
+enum { SHADES = 255 };
 
 static uint32_t pixel(Rgb c)
 {
@@ -250,13 +250,32 @@ static uint32_t pixel(Rgb c)
 static const uint32_t *shades(Arena *a, ColourMap map)
 {
     uint32_t *t = NEW(a, uint32_t, SHADES + 1);
-    for (int i = 0; i <= SHADES; i++) t[i] = pixel(colour_map(map, (double)i / SHADES));
+    for (int i = 0; i < SHADES; i++) t[i + 1] = pixel(colour_map(map, (double)i / (SHADES - 1)));
     return t;
 }
 
-static uint32_t shade(const uint32_t *table, const HeatScale *s, double v)
+static uint8_t shade(const HeatScale *s, double v)
 {
-    return table[lrint(fmin(fmax(cell_place(s, v), 0), 1) * SHADES)];
+    return isnan(v) ? 0 : (uint8_t)(1 + lrint(fmin(fmax(cell_place(s, v), 0), 1) * (SHADES - 1)));
+}
+
+/* The image as cairo has it, with the PNG that an SVG takes over as it is. */
+static cairo_surface_t *image_of(Fig *f, const uint8_t *index, const uint32_t *colour, int w, int tall, bool clear)
+{
+    cairo_surface_t *image = cairo_image_surface_create(clear ? CAIRO_FORMAT_ARGB32 : CAIRO_FORMAT_RGB24, w, tall);
+    if (cairo_surface_status(image)) return image;
+    unsigned char *data = cairo_image_surface_get_data(image);
+    int stride = cairo_image_surface_get_stride(image);
+    for (int y = 0; y < tall; y++)
+        for (int x = 0; x < w; x++) {
+            uint32_t p = colour[index[(int64_t)y * w + x]];
+            memcpy(data + (int64_t)y * stride + 4 * x, &p, sizeof p);
+        }
+    cairo_surface_mark_dirty(image);
+    Buf png = buf_open(&f->arena);
+    if (png_of_indices(&png, w, tall, index, colour, SHADES + 1))
+        cairo_surface_set_mime_data(image, CAIRO_MIME_TYPE_PNG, (const unsigned char *)png.text, png.len, NULL, NULL);
+    return image;
 }
 
 /* Many cells: an image.  Cells that can be told apart are blocks of a few pixels, so that viewers which smooth images
@@ -270,20 +289,10 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
     if (w > MOST) w = h->cols > MOST ? MOST : h->cols * (MOST / h->cols);
     if (tall > MOST) tall = h->rows > MOST ? MOST : h->rows * (MOST / h->rows);
     const uint32_t *colour = shades(&f->arena, s->map);
-    cairo_format_t format = h->style.causal || s->none ? CAIRO_FORMAT_ARGB32 : CAIRO_FORMAT_RGB24;
-    cairo_surface_t *image = cairo_image_surface_create(format, (int)w, (int)tall);
-    if (!cairo_surface_status(image)) {
-        unsigned char *data = cairo_image_surface_get_data(image);
-        int stride = cairo_image_surface_get_stride(image);
-        for (int y = 0; y < tall; y++)
-            for (int x = 0; x < w; x++) {
-                double v = pixel_value(h, x, y, (int)w, (int)tall);
-                if (isnan(v)) continue;
-                uint32_t p = shade(colour, s, v);
-                memcpy(data + (int64_t)y * stride + 4 * x, &p, sizeof p);
-            }
-        cairo_surface_mark_dirty(image);
-    }
+    uint8_t *index = NEW(&f->arena, uint8_t, w * tall);
+    for (int y = 0; y < tall; y++)
+        for (int x = 0; x < w; x++) index[y * w + x] = shade(s, pixel_value(h, x, y, (int)w, (int)tall));
+    cairo_surface_t *image = image_of(f, index, colour, (int)w, (int)tall, h->style.causal || s->none);
     cairo_save(f->cr);
     cairo_translate(f->cr, h->area.x, h->area.y);
     cairo_scale(f->cr, h->area.w / (double)w, h->area.h / (double)tall);

@@ -86,10 +86,19 @@ static double line_width(PangoLayoutLine *line)
     return (double)logical.width / PANGO_SCALE;
 }
 
+/* The labels of a grid of maps are the same ones in every map. */
 double text_width(Fig *f, const char *text, double size)
 {
-    if (!text || !*text) return 0;
-    return line_width(layout_line(f, text, size, 0, false));
+    char key[256];
+    size_t n = text ? strlen(text) : 0;
+    if (!n) return 0;
+    if (n > sizeof key - sizeof size) return line_width(layout_line(f, text, size, 0, false));
+    memcpy(key, &size, sizeof size);
+    memcpy(key + sizeof size, text, n);
+    bool added;
+    int64_t *width = table_add(&f->widths, key, sizeof size + n, &added);
+    if (added) *width = llround(PANGO_SCALE * line_width(layout_line(f, text, size, 0, false)));
+    return (double)*width / PANGO_SCALE;
 }
 
 void text_at(Fig *f, double x, double y, const char *text, Type t)
