@@ -201,7 +201,7 @@ static const Setting SETTINGS[] = {
     {"decoder-layers", "of its decoder", {"1", "1", "2", "2"}, 1, STUDY_LAYERS - 1},
     {"steps", "of pretraining", {"10", "300", "20000", "4000"}, 1, 1e7},
     {"batch-tokens", "tokens a step of pretraining", {"512", "2048", "8192", "4096"}, 64, 1e6},
-    {"lr", "peak learning rate of pretraining", {"1e-3", "2e-3", "1e-3", NULL}, 1e-7, 1},
+    {"lr", "peak learning rate of pretraining", {"1e-3", "2e-3", "1e-3", "2e-3"}, 1e-7, 1},
     {"batch", "examples a step of tuning", {"16", "32", "32", "16"}, 1, 65536},
     {"epochs", "of JIT-DP", {"1", "3", "10", "2"}, 1, 1e5},
     {"epochs-messages", "of CMG", {"1", "10", "10", "3"}, 1, 1e5},

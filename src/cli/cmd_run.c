@@ -83,10 +83,10 @@ static Status run_probe(const Args *a)
 static void print_setting(Arena *a, const Setting *s)
 {
     const char *v[PRESETS];
-    for (Preset p = SMOKE; p < PRESETS; p++) v[p] = setting_value(s, p);
+    for (Preset p = SMOKE; p < PRESETS; p++) v[p] = *setting_value(s, p) ? setting_value(s, p) : "none";
     bool same = !strcmp(v[SMOKE], v[QUICK]) && !strcmp(v[QUICK], v[PAPER]);
     const char *values = same ? v[SMOKE] : str_print(a, "%s / %s / %s", v[SMOKE], v[QUICK], v[PAPER]);
-    if (s->value[REAL_DATA]) values = str_print(a, "%s; real: %s", values, *v[REAL_DATA] ? v[REAL_DATA] : "none");
+    if (s->value[REAL_DATA]) values = str_print(a, "%s; real: %s", values, v[REAL_DATA]);
     print_item(str_print(a, "    --%s", s->key), 24,
                str_print(a, "%s%s%s%s; default %s", s->help, s->among ? " (" : "", s->among ? s->among : "",
                          s->among ? ")" : "", values));
