@@ -76,6 +76,12 @@ void json_done(cJSON *root, Arena *a, const char *dir, const char **figures)
     cJSON_Delete(root);
 }
 
+static void add_labels(cJSON *root, const char *key, const char *const *label, int64_t n)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, key);
+    for (int64_t i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateString(label[i]));
+}
+
 void attention_json(const Attention *x, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();
@@ -87,6 +93,9 @@ void attention_json(const Attention *x, Arena *a, const char *dir, const char **
     cJSON_AddStringToObject(root, "part", part_name(x->maps.part));
     json_tokens(root, "tokens", &x->tokens);
     if (x->maps.part == PART_CROSS) json_tokens(root, "source", &x->source);
+    cJSON_AddStringToObject(root, "rows", rows_name(x, a));
+    if (x->by) add_labels(root, "queries", x->labels.row, x->maps.t);
+    if (x->by) add_labels(root, "keys", x->labels.col, x->maps.s);
     cJSON *heads = cJSON_AddArrayToObject(root, "heads");
     for (int i = 0; i < x->layers * x->heads; i++) {
         const HeadRow *r = &x->row[i];
