@@ -89,45 +89,18 @@ static void expect_sides(const char *text, const char *expected)
 static void sides_in_both_notations(void **state)
 {
     (void)state;
-    expect_sides("fix <keep>p<del>a<add>b", "mmmm"
-                                            "kkkkkkk"
-                                            "------"
-                                            "++++++");
-    expect_sides("fix\n  <del>a", "mmmm"
-                                  "--"
-                                  "------");
+    expect_sides("fix <keep>p<del>a<add>b", "mmmmkkkkkkk------++++++");
+    expect_sides("fix\n  <del>a", "mmmm--------");
     expect_sides("int x;\n", "mmmmmmm");
     expect_sides("", "");
-    expect_sides("fix\n\n a\n-b\r\n+c\n", "mmmm"
-                                          "m"
-                                          "kkk"
-                                          "----"
-                                          "+++");
-    expect_sides("a - b\n+ c\nd\n", "mmmmmm"
-                                    "mmmm"
-                                    "mm"); /* not every line to the end has a sign */
-    expect_sides("-a\n\n+b", "---"
-                             "k"
-                             "++");
-    expect_sides("fix\n--- a\n+++ b\n@@ -1,2 +1,2 @@\n-- x\n+y\n z\n-- \n2\n", "mmmm"
-                                                                               "kkkkkk"
-                                                                               "kkkkkk"
-                                                                               "kkkkkkkkkkkkkkkk"
-                                                                               "-----"
-                                                                               "+++"
-                                                                               "kkk"
-                                                                               "kkkk"
-                                                                               "kk");
-    expect_sides("diff --git a b\n@@ -3 +3 @@ f\n-a\n+b\n\\ No\ndiff --git c d\n", "kkkkkkkkkkkkkkk"
-                                                                                   "kkkkkkkkkkkkk"
-                                                                                   "---"
-                                                                                   "+++"
-                                                                                   "kkkkk"
-                                                                                   "kkkkkkkkkkkkkkk");
-    expect_sides("@@ @@\n-a\n\n b", "kkkkkk"
-                                    "---"
-                                    "k"
-                                    "kk");
+    expect_sides("fix\n\n a\n-b\r\n+c\n", "mmmmmkkk----+++");
+    expect_sides("a - b\n+ c\nd\n", "mmmmmmmmmmmm"); /* not every line to the end has a sign */
+    expect_sides("-a\n\n+b", "---k++");
+    expect_sides("fix\n--- a\n+++ b\n@@ -1,2 +1,2 @@\n-- x\n+y\n z\n-- \n2\n",
+                 "mmmmkkkkkkkkkkkkkkkkkkkkkkkkkkkk-----+++kkkkkkkkk");
+    expect_sides("diff --git a b\n@@ -3 +3 @@ f\n-a\n+b\n\\ No\ndiff --git c d\n",
+                 "kkkkkkkkkkkkkkkkkkkkkkkkkkkkk---+++kkkkkkkkkkkkkkkkkkkk");
+    expect_sides("@@ @@\n-a\n\n b", "kkkkkk---kkk");
     expect_sides("@@ -", "kkkk");
 }
 
