@@ -77,7 +77,7 @@ static const char *label(Arena *a, By by, const Tokens *t, const Scan *s, int64_
     char *text = utf8_repair(a, from, (size_t)(end - from), &len, &odd);
     for (int chars = 0; n < len && chars < MOST; chars++) n += utf8_length(text + n, len - n);
     const char *beginning = str_print(a, "%.*s%s", (int)n, text, n < len ? "\xe2\x80\xa6" : "");
-    return line ? str_print(a, "%lld %s", (long long)unit + 1, beginning) : beginning;
+    return line ? str_print(a, "%lld%s%s", (long long)unit + 1, n ? " " : "", beginning) : beginning;
 }
 
 /* Sides in their order, those that have a token. */

@@ -381,8 +381,9 @@ static void add_numbers(Out *o)
         o->page,
         str_print(o->a,
                   "Means over rows, which are %s. entropy: of a row over all keys, in nats. distance: between query "
-                  "and key in %s, weighted by attention. first: mass on the first %s.",
-                  rows_name(x, o->a), BY_NAME[x->by], BY_ONE[x->by]));
+                  "and key in %s, weighted by attention. first: mass on the first %s%s.",
+                  rows_name(x, o->a), BY_NAME[x->by], BY_ONE[x->by],
+                  x->by ? "; a token around the text counts as one" : ""));
     report_text(
         o->page,
         "special, changed, prefix: mass on special tokens, on added and removed lines of a change, on the "

@@ -24,6 +24,8 @@ void attention_print(const Attention *x)
 {
     bool has[STATS];
     attention_columns(has, x);
+    if (x->by) printf("rows are %ss: queries averaged, keys added up\n", BY_ONE[x->by]);
+    if (x->without_prefix) printf("without the prefix, each row divided by what is left\n");
     printf("layer  head");
     for (int k = 0; k < STATS; k++)
         if (has[k]) printf("%*s", width(k), STAT[k].brief);

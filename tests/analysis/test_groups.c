@@ -65,7 +65,7 @@ static void lines_keep_their_numbers(void **state)
     (void)state;
     expect_groups(BY_LINES, "if| x|\n|  y|;|\n", false, "0 0 0 1 1 1 [1 if x][2 y;]");
     expect_groups(BY_LINES, "a|\r\n|b|\r|\n|c", false, "0 0 1 1 1 2 [1 a][2 b][3 c]");
-    expect_groups(BY_LINES, "a|\n|\n|b", true, "0 1 1 2 3 4 [<s>][1 a][2 ][3 b][</s>]");
+    expect_groups(BY_LINES, "a|\n|\n|b", true, "0 1 1 2 3 4 [<s>][1 a][2][3 b][</s>]");
     expect_groups(BY_LINES, "a|\n\n|b", false, "0 0 1 [1 a][3 b]");   /* no token begins in line 2 */
     expect_groups(BY_LINES, "a|\n  b|\n", false, "0 1 1 [1 a][2 b]"); /* a token over two lines: where its b is */
     expect_groups(BY_LINES, "fix| <del>| a| <add>| b", false, "0 1 1 2 2 [1 fix][2 <del> a][3 <add> b]");
