@@ -70,6 +70,7 @@ static void view_maps(const Ask *k, const View *v, Maps *m)
 {
     if (k->x.without_prefix) m->s -= m->prefix, m->prefix = 0;
     if (!k->x.by) return;
+    m->probs = NULL; /* those of tokens */
     m->t = v->row.n, m->s = m->prefix + v->col.n;
     m->query = m->key = NULL;
     m->special = v->col.special, m->changed = v->col.changed;
@@ -183,7 +184,7 @@ static bool page_alone(const Args *a)
     return args_given(a, "html") && !args_given(a, "out") && !args_given(a, "json") && !args_given(a, "texts");
 }
 
-enum { READABLE = 128 }; /* keys whose labels find room */
+enum { READABLE = 128 }; /* rows or keys whose labels find room */
 
 static Status answer(Ask *k)
 {
@@ -205,9 +206,10 @@ static Status answer(Ask *k)
     TRY(ask_maps(k));
     TRY(ask_input(k));
     TRY(read_maps(k));
-    if (!k->x.by && !args_quiet(k->args) && !page_alone(k->args) && k->x.maps.s > READABLE)
-        fprintf(stderr, "%lld keys are too many to label them all; --by lines (or words, sides) aggregates them\n",
-                (long long)k->x.maps.s);
+    int64_t most = k->x.maps.s > k->x.maps.t ? k->x.maps.s : k->x.maps.t;
+    if (!k->x.by && !args_quiet(k->args) && !page_alone(k->args) && most > READABLE)
+        fprintf(stderr, "%lld tokens are too many to label each of them; --by lines aggregates the maps\n",
+                (long long)most);
     if (args_given(k->args, "html")) TRY(explorer_write(k, args_text(k->args, "html", NULL)));
     if (!page_alone(k->args)) TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
@@ -249,9 +251,8 @@ static const Option OPTIONS[] = {
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},
     {"by", "NAME",
-     "words, lines or sides (message, added, removed, kept) of a change: the maps with the queries of a group "
-     "averaged "
-     "and its keys added up, in figures, numbers and files"},
+     "words, lines, or the sides of a change (message, added, removed, kept, special): the queries of each are "
+     "averaged and its keys added up, in figures, numbers and files"},
     {"no-prefix", NULL, "take the columns of a prefix away and divide each row by what is left"},
     {"do", "WHAT",
      "change the pass: head:L.H=0 (or a factor), prefix=scale:S, mass:A (of the prefix), patch:SITE:L=TEXT or "
@@ -277,10 +278,8 @@ static const Command ATTEND = {
         "tokens and on patterns: the token itself, the one before, the next, others with the query's id, earlier "
         "ones, and what stands behind an earlier one (induction), the last two also on random sequences that "
         "repeat (r.); where the text is a change, in <add> and <del> or as a unified diff, on its changed lines. "
-        "--by "
-        "lines gathers long texts. --compare measures what tuning changed against one base: drift of the attention "
-        "over the "
-        "text, what a prefix added, similarity of representations, and the change of every weight. --do "
+        "--compare measures what tuning changed against one base: drift of the attention over the text, what a "
+        "prefix added, similarity of representations, and the change of every weight. --do "
         "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "
         "over many texts.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",

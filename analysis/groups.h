@@ -17,8 +17,8 @@ extern const char *const BY_ONE[BYS];      /* "token", ... */
 
 /* Of the bytes of a text that shows a change, marks and signs on the side they open.  Two notations are read:
  *   message <keep> line <del> line <add> line     of the data sets of changes; the first mark ends the message
- *   a unified diff, its lines after `+`, `-` or a blank; its headers count as kept.  Without a header ("diff --git", "---",
- *     "@@") it begins where all further lines are of that kind, one of them added or removed. */
+ *   a unified diff, its lines after `+`, `-` or a blank; its headers count as kept.  Without a header ("diff --git",
+ *     "---", "@@") it begins where all further lines are of that kind, one of them added or removed. */
 typedef enum { SIDE_MESSAGE, SIDE_ADDED, SIDE_REMOVED, SIDE_KEPT, SIDES } Side;
 bool sides_of_text(Side *side, const char *text, size_t len); /* (len); false: no such marks, all is message */
 

@@ -39,8 +39,9 @@ Tensor maps_head(const Maps *, Arena *, int layer, int head); /* (T,S), F64; HEA
 /* (T,S - prefix): the columns of the text, each row divided by their sum; a row where that is 0 is NaN. */
 Tensor maps_text(Arena *, Tensor map, int64_t prefix);
 
-/* Each the mean over rows that are not NaN; NaN where all are.  Masses are of the row's own sum, which is 1.  A pattern's number is the mass on the keys
- * of the pattern (analysis/patterns.h), mean over the rows that have such a key; NaN where none has. */
+/* Each the mean over rows that are not NaN; NaN where all are.  Masses are of the row's own sum, which is 1.  A
+ * pattern's number is the mass on the keys of the pattern (analysis/patterns.h), mean over the rows that have such a
+ * key; NaN where none has. */
 typedef struct {
     double entropy;  /* of a row over all keys, in nats */
     double distance; /* |query - key| in tokens, weighted by attention within the text; NaN for cross-attention */
