@@ -100,7 +100,7 @@ static void sides_in_both_notations(void **state)
                  "mmmmkkkkkkkkkkkkkkkkkkkkkkkkkkkk-----+++kkkkkkkkk");
     expect_sides("diff --git a b\n@@ -3 +3 @@ f\n-a\n+b\n\\ No\ndiff --git c d\n",
                  "kkkkkkkkkkkkkkkkkkkkkkkkkkkkk---+++kkkkkkkkkkkkkkkkkkkk");
-    expect_sides("@@ -1,2 +1 @@\n-a\n\\ No\n-b\n+c\n", "kkkkkkkkkkkkk---kkkkk---+++"); /* no line of either */
+    expect_sides("@@ -1,2 +1 @@\n-a\n\\ No\n-b\n+c\n", "kkkkkkkkkkkkkk---kkkkk---+++"); /* no line of either */
     expect_sides("@@ @@\n-a\n\n b", "kkkkkk---kkk");
     expect_sides("@@ -", "kkkk");
 }

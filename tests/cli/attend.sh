@@ -80,7 +80,9 @@ tr -d '\n\t' <"$t/out" | grep -q '"rows":"sides","queries":\["message", "added",
 result $? '... which have no distance'
 expect 0 ' special  changed  ' 'the mass on changed lines without groups' --model "$t/m/roberta" --text "$diff"
 expect 0 '"1 [^"]*"' 'ids, which spell lines' --model "$t/m/roberta" --ids 0,92,80,5,2 --by lines --json
-expect 0 '^rows are words' 'a target and its source by words' --model "$t/m/bart" --tokenizer "$t/m/roberta" --text 'int x' --source "$text" --part cross --by words
+expect 0 '"rows":.*"words"' 'a target and its source by words' --model "$t/m/bart" --tokenizer "$t/m/roberta" --text 'int x' --source "$text" --part cross --by words --json
+tr -d '\n\t' <"$t/out" | grep -q '"queries":\["</s>", "<s>", "int", "x"\],"keys":\["<s>", "int", "x", "="'
+result $? '... the target as the decoder reads it'
 
 # What the loss says of each head.
 rm -rf "$t/o"
