@@ -16,28 +16,82 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 
-static void label_maps(Ask *k)
+/* How the maps are looked at: which rows and columns are one, and whether a prefix is among these. */
+typedef struct {
+    Groups row, col; /* with --by; else their labels alone */
+    int64_t prefix;  /* that the model has */
+} View;
+
+/* --by and --no-prefix, before the model is read. */
+static Status ask_view(Ask *k)
+{
+    static const char *const not_here[] = {"compare", "do", "texts", "html", NULL};
+    int by = -1;
+    for (const char *const *o = not_here; *o; o++)
+        for (int i = 0; i < 2; i++) {
+            const char *mine = i ? "no-prefix" : "by";
+            if (args_given(k->args, mine) && args_given(k->args, *o))
+                return fail(E_CONFIG, "--%s does not go with --%s", mine, *o);
+        }
+    TRY(args_word(&by, k->args, "by", by, BY_NAME + 1));
+    k->x.by = (By)(by + 1);
+    k->x.without_prefix = args_given(k->args, "no-prefix");
+    return OK;
+}
+
+static Status view_open(View *v, Ask *k)
+{
+    Attention *x = &k->x;
+    const Tokens *keys = x->maps.part == PART_CROSS ? &x->source : &x->tokens;
+    v->prefix = x->maps.prefix;
+    v->row.label = x->tokens.label, v->col.label = keys->label;
+    if (x->without_prefix && !v->prefix)
+        return fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys", part_name(x->maps.part));
+    if (!x->by) return OK;
+    if (!k->tokenizer)
+        return fail(E_CONFIG, "--by %s needs a tokenizer to tell what the ids spell; name one with --tokenizer DIR",
+                    BY_NAME[x->by]);
+    v->row = groups_of(k->arena, x->by, &x->tokens);
+    v->col = keys == &x->tokens ? v->row : groups_of(k->arena, x->by, keys);
+    if (x->by == BY_SIDES && !v->row.changed && !v->col.changed)
+        return fail(E_CONFIG, "--by sides: the text has neither <add>, <del> or <keep> nor the lines of a diff");
+    return OK;
+}
+
+/* What stands in the place of `map`, whose first columns are `prefix` ones. */
+static Tensor seen(const Ask *k, const View *v, Tensor map, int64_t prefix)
+{
+    if (k->x.without_prefix && prefix) map = maps_text(k->arena, map, prefix), prefix = 0;
+    return k->x.by ? map_grouped(k->arena, map, prefix, &v->row, &v->col) : map;
+}
+
+/* The maps' size and what is known of their rows, once each map is seen that way. */
+static void view_maps(const Ask *k, const View *v, Maps *m)
+{
+    if (k->x.without_prefix) m->s -= m->prefix, m->prefix = 0;
+    if (!k->x.by) return;
+    m->probs = NULL; /* those of tokens */
+    m->t = v->row.n, m->s = m->prefix + v->col.n;
+    m->query = m->key = NULL;
+    m->special = v->col.special, m->changed = v->col.changed;
+    m->unordered = k->x.by == BY_SIDES;
+}
+
+static void label_maps(Ask *k, const View *v)
 {
     Attention *x = &k->x;
     const Maps *m = &x->maps;
-    const Tokens *keys = m->part == PART_CROSS ? &x->source : &x->tokens;
+    const char *one = x->by ? str_print(k->arena, " %s", BY_ONE[x->by]) : "";
     x->labels = (MapLabels){.t = m->t,
                             .s = m->s,
                             .prefix = m->prefix,
-                            .row = x->tokens.label,
+                            .row = v->row.label,
                             .col = NEW(k->arena, const char *, m->s),
-                            .row_title = "query",
-                            .col_title = "key",
-                            .causal = m->part == PART_DECODER};
+                            .row_title = str_print(k->arena, "query%s", one),
+                            .col_title = str_print(k->arena, "key%s", one),
+                            .causal = m->part == PART_DECODER && !m->unordered};
     for (int64_t j = 0; j < m->s; j++)
-        x->labels.col[j] = j < m->prefix ? str_print(k->arena, "%lld", (long long)j) : keys->label[j - m->prefix];
-}
-
-static const bool *specials(const Ask *k, const Tokens *t)
-{
-    bool *is = NEW(k->arena, bool, t->n);
-    for (int64_t i = 0; i < t->n; i++) is[i] = tokenizer_is_special(k->tokenizer, t->id[i]);
-    return is;
+        x->labels.col[j] = j < m->prefix ? str_print(k->arena, "%lld", (long long)j) : v->col.label[j - m->prefix];
 }
 
 static void name_ids(Ask *k, Maps *m)
@@ -45,7 +99,8 @@ static void name_ids(Ask *k, Maps *m)
     const Tokens *keys = m->part == PART_CROSS ? &k->x.source : &k->x.tokens;
     m->query = k->x.tokens.id;
     m->key = keys->id;
-    m->special = k->tokenizer ? specials(k, keys) : NULL;
+    m->special = keys->special;
+    m->changed = tokens_changed(k->arena, keys);
 }
 
 /* Numbers that take passes of their own: on sequences that repeat, and of the loss. */
@@ -57,7 +112,7 @@ static Status read_more(Ask *k, HeadStats *more)
     for (int i = 0; i < n + x->maps.layers; i++)
         more[i] = (HeadStats){
             .repeat_previous = NAN, .repeat_duplicate = NAN, .repeat_induction = NAN, .zeroed = NAN, .gradient = NAN};
-    pattern_repeats(more, k->model, k->hooks, part, k->tokenizer);
+    if (!x->without_prefix) pattern_repeats(more, k->model, k->hooks, part, k->tokenizer);
     if (part != PART_CROSS) {
         x->rollout = rollout(k->arena, &x->maps);
         if (x->maps.t <= FLOW_MOST) x->flow = attention_flow(k->arena, &x->maps);
@@ -88,26 +143,36 @@ static Status read_maps(Ask *k)
 {
     Attention *x = &k->x;
     Maps base;
+    View v;
     TRY(ask_read(k, k->arena, &k->batch, x->maps.part, x->tokens.n, &x->maps, &base));
     name_ids(k, &x->maps);
     if (k->other) name_ids(k, &base);
     HeadStats *more = NEW(k->arena, HeadStats, x->maps.layers * (x->maps.heads + 1));
+    TRY(view_open(&v, k));
     TRY(read_more(k, more));
+    Tensor *through[] = {&x->rollout, &x->flow, &x->relevance};
+    for (int i = 0; i < 3; i++)
+        if (through[i]->data) *through[i] = seen(k, &v, *through[i], 0);
+    Maps all = x->maps, base_all = k->other ? base : all;
+    view_maps(k, &v, &x->maps);
+    if (k->other) view_maps(k, &v, &base);
     x->row = NEW(k->arena, HeadRow, x->layers * x->heads);
     for (int i = 0; i < x->layers * x->heads; i++) {
         HeadRow *r = &x->row[i];
         r->layer = x->layer[i / x->heads];
         r->head = x->head[i % x->heads];
-        r->map = maps_head(&x->maps, k->arena, r->layer, r->head);
+        r->map = seen(k, &v, maps_head(&all, k->arena, r->layer, r->head), v.prefix);
         int at =
             r->head == HEAD_MEAN ? x->maps.layers * x->maps.heads + r->layer : r->layer * x->maps.heads + r->head;
         r->stats = stats_of(&x->maps, r->map, &more[at]);
+        if (x->without_prefix) r->stats.prefix = NAN;
         if (!k->other) continue;
-        r->base = maps_head(&base, k->arena, r->layer, r->head);
+        r->base = seen(k, &v, maps_head(&base_all, k->arena, r->layer, r->head), v.prefix);
         r->before = maps_stats(&base, r->base);
+        if (x->without_prefix) r->before.prefix = NAN;
         r->shift = maps_shift(r->map, r->base);
     }
-    label_maps(k);
+    label_maps(k, &v);
     return OK;
 }
 
@@ -119,11 +184,14 @@ static bool page_alone(const Args *a)
     return args_given(a, "html") && !args_given(a, "out") && !args_given(a, "json") && !args_given(a, "texts");
 }
 
+enum { READABLE = 128 }; /* rows or keys whose labels find room */
+
 static Status answer(Ask *k)
 {
     static const char *const sweeps[] = {"heads", NULL};
     const char **figures, *dir = args_text(k->args, "out", "runs/attend");
     int sweep;
+    TRY(ask_view(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
         return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
@@ -138,6 +206,10 @@ static Status answer(Ask *k)
     TRY(ask_maps(k));
     TRY(ask_input(k));
     TRY(read_maps(k));
+    int64_t most = k->x.maps.s > k->x.maps.t ? k->x.maps.s : k->x.maps.t;
+    if (!k->x.by && !args_quiet(k->args) && !page_alone(k->args) && most > READABLE)
+        fprintf(stderr, "%lld tokens are too many to label each of them; --by lines aggregates the maps\n",
+                (long long)most);
     if (args_given(k->args, "html")) TRY(explorer_write(k, args_text(k->args, "html", NULL)));
     if (!page_alone(k->args)) TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
@@ -178,6 +250,10 @@ static const Option OPTIONS[] = {
     {"part", "NAME", "encoder, decoder or cross; default: the encoder where there is one"},
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},
+    {"by", "NAME",
+     "words, lines, or the sides of a change (message, added, removed, kept, special): the queries of each are "
+     "averaged and its keys added up, in figures, numbers and files"},
+    {"no-prefix", NULL, "take the columns of a prefix away and divide each row by what is left"},
     {"do", "WHAT",
      "change the pass: head:L.H=0 (or a factor), prefix=scale:S, mass:A (of the prefix), patch:SITE:L=TEXT or "
      "patch:SITE:L.T=TEXT (what SITE gives on another text, ids:1,2 or @FILE); may be repeated"},
@@ -201,8 +277,9 @@ static const Command ATTEND = {
         "in nats, the distance in tokens between query and key, and the mass on the first token, on special "
         "tokens and on patterns: the token itself, the one before, the next, others with the query's id, earlier "
         "ones, and what stands behind an earlier one (induction), the last two also on random sequences that "
-        "repeat (r.). --compare measures what tuning changed against one base: drift of the attention over the "
-        "text, what a prefix added, similarity of representations, and the change of every weight. --do "
+        "repeat (r.); where the text is a change, in <add> and <del> or as a unified diff, on its changed lines. "
+        "--compare measures what tuning changed against one base: drift of the attention over the text, what a "
+        "prefix added, similarity of representations, and the change of every weight. --do "
         "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "
         "over many texts.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/explorer.h"
+#include "analysis/groups.h"
 #include "analysis/importance.h"
 #include "analysis/table.h"
 #include "base/file.h"
@@ -95,10 +96,9 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
     if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
-    bool *special = NEW(scratch, bool, t.n);
-    for (int64_t i = 0; i < t.n; i++) special[i] = tokenizer_is_special(k->tokenizer, t.id[i]);
     x->maps.query = x->maps.key = t.id;
-    x->maps.special = special;
+    x->maps.special = t.special;
+    x->maps.changed = tokens_changed(scratch, &t);
     HeadStats *more = NEW(scratch, HeadStats, x->maps.layers * x->maps.heads);
     bool sweep = args_given(k->args, "sweep");
     if (sweep) {

@@ -75,11 +75,25 @@ Tensor maps_head(const Maps *a, Arena *arena, int layer, int head)
     return mean;
 }
 
+Tensor maps_text(Arena *a, Tensor map, int64_t prefix)
+{
+    int64_t t = map.dim[0], s = tensor_last(map), n = s - prefix;
+    Tensor text = tensor_new(a, F64, SHAPE(t, n));
+    for (int64_t i = 0; i < t; i++) {
+        double mass = 0;
+        for (int64_t j = 0; j < n; j++) mass += tensor_get(map, i * s + prefix + j);
+        for (int64_t j = 0; j < n; j++)
+            tensor_set(text, i * n + j, mass > 0 ? tensor_get(map, i * s + prefix + j) / mass : (double)NAN);
+    }
+    return text;
+}
+
 const Stat STAT[STATS] = {{"entropy", "entropy", "Entropy", "nats", false},
                           {"distance", "distance", "Distance", "tokens", false},
                           {"first", "first", "First token", "mass", false},
                           {"prefix", "prefix", "Prefix", "mass", false},
                           {"special", "special", "Special tokens", "mass", false},
+                          {"changed", "changed", "Changed lines", "mass", false},
                           {"diagonal", "diag", "Itself", "mass", false},
                           {"previous", "prev", "Previous token", "mass", false},
                           {"next", "next", "Next token", "mass", false},
@@ -98,12 +112,15 @@ double stat_of(const HeadStats *s, int k)
     return ((const double *)s)[k];
 }
 
-/* Entropy, distance and masses that need no ids; sums over rows. */
-static HeadStats row_sums(const Maps *a, Tensor map)
+/* Entropy, distance and masses that need no ids; sums over *rows that are not NaN. */
+static HeadStats row_sums(const Maps *a, Tensor map, int64_t *rows)
 {
     HeadStats sum = {0};
+    *rows = 0;
     for (int64_t i = 0; i < a->t; i++) {
         double text = 0, away = 0;
+        if (isnan(tensor_get(map, i * a->s))) continue;
+        ++*rows;
         for (int64_t j = 0; j < a->s; j++) {
             double p = tensor_get(map, i * a->s + j);
             if (p > 0) sum.entropy -= p * log(p);
@@ -113,6 +130,7 @@ static HeadStats row_sums(const Maps *a, Tensor map)
                 text += p;
                 away += p * fabs((double)(i - (j - a->prefix)));
                 if (a->special && a->special[j - a->prefix]) sum.special += p;
+                if (a->changed && a->changed[j - a->prefix]) sum.changed += p;
             }
             if (j == a->prefix) sum.first += p;
         }
@@ -123,21 +141,25 @@ static HeadStats row_sums(const Maps *a, Tensor map)
 
 HeadStats maps_stats(const Maps *a, Tensor map)
 {
-    HeadStats sum = row_sums(a, map);
-    double n = (double)a->t, none = NAN;
+    int64_t rows;
+    HeadStats sum = row_sums(a, map, &rows);
+    double n = rows ? (double)rows : (double)NAN, none = NAN;
+    bool order = a->part != PART_CROSS && !a->unordered;
     const Pattern of[] = {PATTERN_DIAGONAL,  PATTERN_PREVIOUS,  PATTERN_NEXT,
                           PATTERN_IDENTICAL, PATTERN_DUPLICATE, PATTERN_INDUCTION};
     double p[6];
     for (int k = 0; k < 6; k++) {
         bool places = of[k] <= PATTERN_NEXT, cross = a->part == PART_CROSS;
-        bool known = places ? !cross : a->query && a->key && (!cross || of[k] == PATTERN_IDENTICAL);
+        bool known = places ? !cross && (order || of[k] == PATTERN_DIAGONAL)
+                            : a->query && a->key && (!cross || of[k] == PATTERN_IDENTICAL);
         p[k] = known ? pattern_mass(of[k], map, a->prefix, a->query, a->key) : none;
     }
     return (HeadStats){.entropy = sum.entropy / n,
-                       .distance = a->part == PART_CROSS ? none : sum.distance / n,
-                       .first = sum.first / n,
+                       .distance = order ? sum.distance / n : none,
+                       .first = a->unordered ? none : sum.first / n,
                        .prefix = sum.prefix / n,
                        .special = a->special ? sum.special / n : none,
+                       .changed = a->changed ? sum.changed / n : none,
                        .diagonal = p[0],
                        .previous = p[1],
                        .next = p[2],
@@ -154,9 +176,14 @@ HeadStats maps_stats(const Maps *a, Tensor map)
 double maps_shift(Tensor a, Tensor b)
 {
     double sum = 0;
+    int64_t s = tensor_last(a), rows = 0;
     CHECK(tensor_same_shape(a, b), "maps%s and %s", tensor_shape(a), tensor_shape(b));
-    for (int64_t i = 0, n = tensor_count(a); i < n; i++) sum += fabs(tensor_get(a, i) - tensor_get(b, i));
-    return sum / (2 * (double)a.dim[0]);
+    for (int64_t i = 0; i < a.dim[0]; i++) {
+        if (isnan(tensor_get(a, i * s)) || isnan(tensor_get(b, i * s))) continue;
+        rows++;
+        for (int64_t j = i * s; j < (i + 1) * s; j++) sum += fabs(tensor_get(a, j) - tensor_get(b, j));
+    }
+    return rows ? sum / (2 * (double)rows) : (double)NAN;
 }
 
 Tensor maps_difference(Arena *arena, Tensor a, Tensor b)

@@ -24,6 +24,8 @@ typedef struct {
     const int32_t *query; /* (T) ids, or NULL: numbers that ask for them are NaN */
     const int32_t *key;   /* (S - prefix) */
     const bool *special;  /* (S - prefix) the key is a special token, or NULL */
+    const bool *changed;  /* (S - prefix) the key is on a line added or removed, or NULL */
+    bool unordered;       /* rows and keys have no order: numbers that ask for places are NaN */
 } Maps;
 
 /* Runs the model once on a batch of one row.  The part must exist.  Observers are added to `hooks` and taken away
@@ -34,15 +36,19 @@ void maps_widen(Maps *, Arena *, int64_t prefix); /* columns in front that nothi
 
 enum { HEAD_MEAN = -1 };
 Tensor maps_head(const Maps *, Arena *, int layer, int head); /* (T,S), F64; HEAD_MEAN: the mean over heads */
+/* (T,S - prefix): the columns of the text, each row divided by their sum; a row where that is 0 is NaN. */
+Tensor maps_text(Arena *, Tensor map, int64_t prefix);
 
-/* Each the mean over rows.  Masses are of the row's own sum, which is 1.  A pattern's number is the mass on the keys
- * of the pattern (analysis/patterns.h), mean over the rows that have such a key; NaN where none has. */
+/* Each the mean over rows that are not NaN; NaN where all are.  Masses are of the row's own sum, which is 1.  A
+ * pattern's number is the mass on the keys of the pattern (analysis/patterns.h), mean over the rows that have such a
+ * key; NaN where none has. */
 typedef struct {
     double entropy;  /* of a row over all keys, in nats */
     double distance; /* |query - key| in tokens, weighted by attention within the text; NaN for cross-attention */
     double first;    /* mass on the first token of the text */
     double prefix;   /* mass in front of the text */
     double special;  /* mass on special tokens of the text */
+    double changed;  /* mass on added and removed lines of a change, their marks too */
     double diagonal, previous, next, identical, duplicate, induction; /* patterns on the text */
     double repeat_previous, repeat_duplicate, repeat_induction;       /* on random sequences that repeat */
     double zeroed;   /* loss without this head less the loss (Michel et al. 2019, section 3) */
@@ -58,7 +64,8 @@ enum { STATS = sizeof(HeadStats) / sizeof(double) };
 extern const Stat STAT[STATS]; /* in the order of HeadStats */
 double stat_of(const HeadStats *, int k);
 
-/* Total variation distance between two rows, the share of mass that would have to move, in [0,1]: mean over rows. */
+/* Total variation distance between two rows, the share of mass that would have to move, in [0,1]: mean over rows
+ * that are NaN in neither. */
 double maps_shift(Tensor a, Tensor b);
 Tensor maps_difference(Arena *, Tensor a, Tensor b); /* a - b */
 double maps_largest(Tensor);                         /* of the absolute values */

@@ -56,6 +56,17 @@ static const char *sentence(Arena *a, const Tokens *t)
     return b.text;
 }
 
+const char *rows_name(const Attention *x, Arena *a)
+{
+    return x->without_prefix ? str_print(a, "%s without prefix", BY_NAME[x->by]) : BY_NAME[x->by];
+}
+
+static const char *aggregated(const Out *o)
+{
+    return str_print(o->a, "by %s: queries of a %s are averaged, keys of one added up", BY_NAME[o->x->by],
+                     BY_ONE[o->x->by]);
+}
+
 static void add_facts(Out *o)
 {
     const Attention *x = o->x;
@@ -70,6 +81,9 @@ static void add_facts(Out *o)
     memcpy(fact[n], more, sizeof more);
     n += 3;
     if (m->part == PART_CROSS) memcpy(fact[n++], (const char *[]){"keys", sentence(o->a, &x->source)}, sizeof *fact);
+    if (x->by) memcpy(fact[n++], (const char *[]){"aggregated", aggregated(o)}, sizeof *fact);
+    if (x->without_prefix)
+        memcpy(fact[n++], (const char *[]){"prefix", "taken away; each row divided by what is left"}, sizeof *fact);
     report_facts(o->page, n, (const char *const(*)[2])fact);
 }
 
@@ -101,10 +115,25 @@ static int number(const char *name)
     return 0;
 }
 
+/* "First token" is the first word where rows are words. */
+static const char *title_of(const Out *o, int k)
+{
+    static const char END[] = " token";
+    const char *title = STAT[k].title, *one = BY_ONE[o->x->by];
+    size_t n = strlen(title), end = sizeof END - 1;
+    bool token = n > end && !strcmp(title + n - end, END);
+    return token ? str_print(o->a, "%.*s %s", (int)(n - end), title, one) : title;
+}
+
+static const char *unit_of(const Out *o, int k)
+{
+    return strcmp(STAT[k].unit, BY_NAME[BY_TOKENS]) != 0 ? STAT[k].unit : BY_NAME[o->x->by];
+}
+
 static Glance glance(const Out *o, const char *name)
 {
     const int k = number(name);
-    return (Glance){measured(o, k, false), STAT[k].title, STAT[k].unit, STAT[k].sign};
+    return (Glance){measured(o, k, false), title_of(o, k), unit_of(o, k), STAT[k].sign};
 }
 
 /* The patterns that heads are known by, where there was room to ask for them, and what the loss says. */
@@ -129,12 +158,12 @@ static Status add_more_glances(Out *o)
              "factor of the head's output.");
     }
     if (x->number >= 0 && has[x->number]) {
-        const Glance g = {measured(o, x->number, x->base), STAT[x->number].title, STAT[x->number].unit,
+        const Glance g = {measured(o, x->number, x->base), title_of(o, x->number), unit_of(o, x->number),
                           STAT[x->number].sign || x->base};
         const char *name = str_print(o->a, "number-%s", STAT[x->number].name);
         TRY(draw_glances(stem(o, name), o->a, 1, &g, x->layer, x->head));
         show(o, name,
-             str_print(o->a, "%s of every head%s.", STAT[x->number].title, x->base ? ", less the base's" : ""));
+             str_print(o->a, "%s of every head%s.", title_of(o, x->number), x->base ? ", less the base's" : ""));
     }
     return OK;
 }
@@ -201,22 +230,28 @@ static Status add_glances(Out *o)
     const Attention *x = o->x;
     if (x->layers * x->heads < 4 || x->head[0] == HEAD_MEAN) return OK;
     if (x->base) {
-        const Glance g[] = {{shifts(o), "Shift", "of mass", false},
-                            {measured(o, number("entropy"), true), "\u0394 entropy", "nats", true},
-                            {measured(o, number("first"), true), "\u0394 first token", "mass", true}};
-        TRY(draw_glances(stem(o, "heads"), o->a, 3, g, x->layer, x->head));
+        const Glance g[] = {
+            {shifts(o), "Shift", "of mass", false},
+            {measured(o, number("entropy"), true), "\u0394 entropy", "nats", true},
+            {measured(o, number("first"), true), str_print(o->a, "\u0394 first %s", BY_ONE[x->by]), "mass", true}};
+        TRY(draw_glances(stem(o, "heads"), o->a, x->maps.unordered ? 2 : 3, g, x->layer, x->head));
         show(o, "heads",
-             "How far each head moved from the base: the share of attention that had to move (total variation "
-             "distance), and the change of its entropy and of its mass on the first token, each the mean over rows.");
+             str_print(o->a,
+                       "How far each head moved from the base: the share of attention that had to move (total "
+                       "variation distance), and the change of its entropy%s, each the mean over rows.",
+                       x->maps.unordered ? "" : str_print(o->a, " and of its mass on the first %s", BY_ONE[x->by])));
         return add_more_glances(o);
     }
-    const Glance g[] = {glance(o, "entropy"), glance(o, "first"), glance(o, "distance")};
-    TRY(draw_glances(stem(o, "heads"), o->a, x->maps.part == PART_CROSS ? 2 : 3, g, x->layer, x->head));
+    const Glance g[] = {glance(o, "entropy"), glance(o, x->maps.unordered ? "special" : "first"),
+                        glance(o, x->maps.unordered ? "changed" : "distance")};
+    bool two = x->maps.unordered ? !x->maps.changed : x->maps.part == PART_CROSS;
+    TRY(draw_glances(stem(o, "heads"), o->a, two ? 2 : 3, g, x->layer, x->head));
+    const char *second = x->maps.unordered ? "special tokens" : str_print(o->a, "the first %s", BY_ONE[x->by]);
+    const char *third = x->maps.unordered ? "mass on changed lines" : "mean distance between query and key";
     show(o, "heads",
-         x->maps.part == PART_CROSS
-             ? "Every head in two numbers: entropy of its rows and mass on the first token."
-             : "Every head in three numbers: entropy of its rows, mass on the first token, and mean distance between "
-               "query and key.");
+         two ? str_print(o->a, "Every head in two numbers: entropy of its rows and mass on %s.", second)
+             : str_print(o->a, "Every head in three numbers: entropy of its rows, mass on %s, and %s.", second,
+                         third));
     return add_more_glances(o);
 }
 
@@ -267,11 +302,14 @@ static Status add_grid(Out *o, int l, bool difference, double limit)
     const char *name = str_print(o->a, "layer-%d%s", x->layer[l], difference ? "-change" : "");
     const MapGrid grid = {x->heads, map, title, limit, difference};
     TRY(draw_grid(stem(o, name), o->a, &x->labels, &grid));
-    const char *what = x->head[0] == HEAD_MEAN ? ", mean over heads" : "";
+    const char *what = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
+    const char *query = x->by ? str_print(o->a, "query %s (row: the mean of its tokens)", one) : "query (row)";
+    const char *key =
+        x->by ? str_print(o->a, "key %s (columns: the sum over its tokens)", BY_NAME[x->by]) : "keys (columns)";
     show(o, name,
          difference ? str_print(o->a, "Layer %d%s: model minus base.", x->layer[l], what)
-                    : str_print(o->a, "Layer %d%s: attention of each query (row) over the keys (columns).%s",
-                                x->layer[l], what, x->maps.part == PART_DECODER ? "  Hatched: masked." : ""));
+                    : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", x->layer[l], what, query,
+                                key, x->labels.causal ? "  Hatched: masked." : ""));
     return OK;
 }
 
@@ -341,8 +379,14 @@ static void add_numbers(Out *o)
     report_heading(o->page, 2, "Numbers");
     report_text(
         o->page,
-        "Means over rows. entropy: of a row over all keys, in nats. distance: between query and key in tokens, "
-        "weighted by attention. first, special, prefix: mass on the first token, on special tokens, on the "
+        str_print(o->a,
+                  "Means over rows, which are %s. entropy: of a row over all keys, in nats. distance: between query "
+                  "and key in %s, weighted by attention. first: mass on the first %s%s.",
+                  rows_name(x, o->a), BY_NAME[x->by], BY_ONE[x->by],
+                  x->by ? "; a token around the text counts as one" : ""));
+    report_text(
+        o->page,
+        "special, changed, prefix: mass on special tokens, on added and removed lines of a change, on the "
         "prefix. diag, prev, next: mass on the token itself and its neighbours. ident, dup: on other tokens "
         "with the query's id, on earlier ones; induct: behind an earlier one; r.: the same on random sequences "
         "that repeat. zeroed: the loss without the head less the loss; gradient: the loss's derivative by a "
@@ -361,14 +405,14 @@ static Status write_csv(const Out *o)
     writer_print(&w, "layer,head");
     for (int base = 0; base < (x->base ? 2 : 1); base++)
         for (int k = 0; k < STATS; k++) writer_print(&w, ",%s%s", base ? "base_" : "", STAT[k].name);
-    writer_print(&w, "%s\r\n", x->base ? ",shift" : "");
+    writer_print(&w, "%s,rows\r\n", x->base ? ",shift" : "");
     for (int i = 0; i < x->layers * x->heads; i++) {
         const HeadRow *r = &x->row[i];
         writer_print(&w, "%d,%s", r->layer, head_name(o->a, r->head));
         for (int base = 0; base < (x->base ? 2 : 1); base++)
             for (int k = 0; k < STATS; k++) writer_csv_number(&w, stat_of(base ? &r->before : &r->stats, k));
         if (x->base) writer_csv_number(&w, r->shift);
-        writer_print(&w, "\r\n");
+        writer_print(&w, ",%s\r\n", rows_name(x, o->a));
     }
     return writer_close(&w);
 }
@@ -388,7 +432,8 @@ static Status write_maps(const Out *o)
     if (x->rollout.data) out[n++] = (Named){"rollout", tensor_cast(o->a, x->rollout, F32)};
     if (x->flow.data) out[n++] = (Named){"flow", tensor_cast(o->a, x->flow, F32)};
     if (x->relevance.data) out[n++] = (Named){"relevance", tensor_cast(o->a, x->relevance, F32)};
-    return safetensors_write(str_print(o->a, "%s/maps.safetensors", o->dir), out, n, NULL, 0);
+    return safetensors_write(str_print(o->a, "%s/maps.safetensors", o->dir), out, n,
+                             &(Meta){"rows", rows_name(x, o->a)}, 1);
 }
 
 static Status write_page(Out *o)
@@ -422,8 +467,10 @@ Status attention_write(const Attention *x, Arena *a, const char *dir, const char
     const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
                                 : str_print(a, "Attention of %s", name);
     o.page = report_open(str_print(a, "%s/report.html", dir), title);
-    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld queries, %lld keys", x->arch, part_title(x->maps.part),
-                                  (long long)x->maps.t, (long long)x->maps.s));
+    const char *by = x->by ? str_print(a, " by %s", BY_NAME[x->by]) : "",
+               *bare = x->without_prefix ? ", no prefix" : "";
+    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld queries, %lld keys%s%s", x->arch,
+                                  part_title(x->maps.part), (long long)x->maps.t, (long long)x->maps.s, by, bare));
     Status drawn = write_page(&o), closed = report_close(o.page);
     *figures = o.name;
     return drawn ? drawn : closed;

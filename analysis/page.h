@@ -3,8 +3,8 @@
 #define ANALYSIS_PAGE_H
 
 #include "analysis/draw.h"
+#include "analysis/groups.h"
 #include "analysis/maps.h"
-#include "analysis/tokens.h"
 
 typedef struct { /* one head of one layer; head HEAD_MEAN: the mean over heads */
     int layer, head;
@@ -17,6 +17,8 @@ typedef struct {
     const char *model, *base, *arch; /* directories; base NULL: none */
     Maps maps;
     MapLabels labels;
+    By by;                 /* what a row and a column of the maps are; their labels say which */
+    bool without_prefix;   /* its columns were taken away, and each row divided by what was left */
     Tokens tokens, source; /* source.n 0: none */
     int *layer, *head;     /* what was chosen */
     int layers, heads;
@@ -31,6 +33,7 @@ void attention_columns(bool has[STATS], const Attention *); /* the numbers that 
 /* Figures below DIR/figures, maps.safetensors, heads.csv and report.html.  *figures: their names, NULL-ended. */
 Status attention_write(const Attention *, Arena *, const char *dir, const char ***figures);
 
-const char *path_name(Arena *, const char *path); /* its last name, for titles */
+const char *rows_name(const Attention *, Arena *); /* "lines", "lines without prefix" */
+const char *path_name(Arena *, const char *path);  /* its last name, for titles */
 
 #endif

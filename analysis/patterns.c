@@ -25,6 +25,7 @@ double pattern_mass(Pattern p, Tensor map, int64_t prefix, const int32_t *query,
     CHECK(p <= PATTERN_NEXT || (query && key), "a pattern of ids without ids");
     for (int64_t i = 0; i < map.dim[0]; i++) {
         bool any = false;
+        if (isnan(tensor_get(map, i * s))) continue;
         for (int64_t j = 0; j < n; j++) {
             if (!follows(p, i, j, query, key)) continue;
             any = true;

@@ -24,6 +24,8 @@ void attention_print(const Attention *x)
 {
     bool has[STATS];
     attention_columns(has, x);
+    if (x->by) printf("rows are %ss: queries averaged, keys added up\n", BY_ONE[x->by]);
+    if (x->without_prefix) printf("without the prefix, each row divided by what is left\n");
     printf("layer  head");
     for (int k = 0; k < STATS; k++)
         if (has[k]) printf("%*s", width(k), STAT[k].brief);
@@ -76,6 +78,12 @@ void json_done(cJSON *root, Arena *a, const char *dir, const char **figures)
     cJSON_Delete(root);
 }
 
+static void add_labels(cJSON *root, const char *key, const char *const *label, int64_t n)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, key);
+    for (int64_t i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateString(label[i]));
+}
+
 void attention_json(const Attention *x, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();
@@ -87,6 +95,9 @@ void attention_json(const Attention *x, Arena *a, const char *dir, const char **
     cJSON_AddStringToObject(root, "part", part_name(x->maps.part));
     json_tokens(root, "tokens", &x->tokens);
     if (x->maps.part == PART_CROSS) json_tokens(root, "source", &x->source);
+    cJSON_AddStringToObject(root, "rows", rows_name(x, a));
+    if (x->by) add_labels(root, "queries", x->labels.row, x->maps.t);
+    if (x->by) add_labels(root, "keys", x->labels.col, x->maps.s);
     cJSON *heads = cJSON_AddArrayToObject(root, "heads");
     for (int i = 0; i < x->layers * x->heads; i++) {
         const HeadRow *r = &x->row[i];

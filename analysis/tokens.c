@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "tasks/change.h"
 
 Status tokens_open(Tokenizer **out, Arena *a, const char *dir)
 {
@@ -31,13 +32,16 @@ static const char *spaced(Arena *a, const char *piece)
 static Tokens labelled(Arena *a, const Tokenizer *k, const int32_t *id, int64_t n)
 {
     Tokens t = {n, NEW(a, int32_t, n), NEW(a, const char *, n), NEW(a, const char *, n)};
+    bool *special = NEW(a, bool, n);
+    t.special = k ? special : NULL;
     for (int64_t i = 0; i < n; i++) {
         size_t len;
         t.id[i] = id[i];
+        special[i] = k && tokenizer_is_special(k, id[i]);
         t.piece[i] = k ? tokenizer_piece(k, id[i]) : NULL;
         if (!t.piece[i])
             t.label[i] = t.piece[i] = str_print(a, "%d", id[i]);
-        else if (tokenizer_is_special(k, id[i]))
+        else if (special[i])
             t.label[i] = t.piece[i];
         else
             t.label[i] = k->bpe ? tokenizer_decode(k, a, &id[i], 1, &len) : spaced(a, t.piece[i]);
@@ -52,7 +56,30 @@ Status tokens_of_text(Tokens *out, Arena *a, const Tokenizer *k, const char *opt
     if (!*text) return fail(E_CONFIG, "--%s is empty", option);
     TRY(tokenizer_source(&t, k, a, text, strlen(text), language, 0));
     *out = labelled(a, k, t.id, t.n);
+    out->text = text, out->len = strlen(text);
+    out->begin = t.begin, out->end = t.end;
     return OK;
+}
+
+static bool is_mark(const char *piece)
+{
+    for (int k = 0; k < LINE_KINDS; k++)
+        if (!strcmp(piece, LINE_MARK[k])) return true;
+    return false;
+}
+
+/* The text that ids spell, for what is asked of texts.  Marks of changes are text even where they are special. */
+static void spell(Tokens *t, Arena *a)
+{
+    Buf b = buf_open(a);
+    t->begin = NEW(a, int64_t, t->n), t->end = NEW(a, int64_t, t->n);
+    for (int64_t i = 0; i < t->n; i++) {
+        bool frame = t->special[i] && !is_mark(t->piece[i]);
+        t->begin[i] = frame ? -1 : (int64_t)b.len;
+        if (!frame) buf_add(&b, t->label[i], strlen(t->label[i]));
+        t->end[i] = frame ? -1 : (int64_t)b.len;
+    }
+    t->text = b.text ? b.text : "", t->len = b.len;
 }
 
 Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *option, const char *list)
@@ -71,6 +98,7 @@ Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *opti
     }
     if (!n) return fail(E_CONFIG, "--%s is empty; expected a list such as 1,2,3", option);
     *out = labelled(a, k, id, n);
+    if (k) spell(out, a);
     return OK;
 }
 
@@ -98,5 +126,13 @@ Tokens tokens_shifted(Arena *a, const Tokens *t, const Config *c, const Tokenize
 {
     int32_t *id = NEW(a, int32_t, t->n);
     shift_tokens_right(id, c, t->id, 1, t->n);
-    return labelled(a, k, id, t->n);
+    Tokens out = labelled(a, k, id, t->n);
+    if (!t->text) return out;
+    out.text = t->text, out.len = t->len;
+    out.begin = NEW(a, int64_t, t->n), out.end = NEW(a, int64_t, t->n);
+    for (int64_t i = 0; i < t->n; i++) {
+        out.begin[i] = i ? t->begin[i - 1] : -1;
+        out.end[i] = i ? t->end[i - 1] : -1;
+    }
+    return out;
 }

@@ -8,8 +8,13 @@
 typedef struct {
     int64_t n;
     int32_t *id;
-    const char **label; /* the token's own bytes, perhaps not UTF-8; its id where there is no tokenizer */
-    const char **piece; /* as the vocabulary spells it, always UTF-8 */
+    const char **label;  /* the token's own bytes, perhaps not UTF-8; its id where there is no tokenizer */
+    const char **piece;  /* as the vocabulary spells it, always UTF-8 */
+    const bool *special; /* (n), or NULL where there is no tokenizer */
+    const char *text;    /* `len` bytes: what was read, or the labels of ids in a row; NULL without a tokenizer */
+    size_t len;
+    int64_t *begin,
+        *end; /* (n) the bytes of it that a token stands for; -1: none, the model wants it around a text */
 } Tokens;
 
 /* The tokenizer in `dir`, of any kind: *out is NULL when there are no such files. */

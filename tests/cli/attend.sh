@@ -59,6 +59,31 @@ result $? '... and one that did'
 grep -q 'base_induction.*,shift' "$t/o/heads.csv"
 result $? '... with the numbers of both'
 
+# By words, lines and sides of a change.
+rm -rf "$t/o"
+expect 2 'expected one of words, lines, sides' 'an unknown kind of group' --model "$t/m/roberta" --text "$text" --by files
+expect 2 'neither <add>, <del> or <keep> nor the lines of a diff' 'sides of a text without' --model "$t/m/roberta" --text "$text" --by sides
+expect 2 'needs a tokenizer' 'words of bare ids' --model "$t/m/gpt2" --ids 1,2 --by words
+expect 2 '--by does not go with --texts' 'groups of many texts' --model "$t/m/roberta" --texts "$t/m" --by lines
+expect 2 '--no-prefix does not go with --compare' 'a comparison without prefix' --compare "$t/m/roberta" --text x --no-prefix "$t/m/tuned"
+expect 2 "no prefix in front of the encoder's keys" 'no prefix to take away' --model "$t/m/roberta" --text "$text" --no-prefix
+diff='fix
+-int x ;
++int y ;'
+expect 0 '^rows are lines' 'a diff by lines' --model "$t/m/tuned" --base "$t/m/roberta" --text "$diff" --by lines --number changed
+sed -n 2p "$t/out" | grep -q ' special  changed  .*shift' && sed -n 2p "$t/o/heads.csv" | tr -d '\r' | grep -Eq ',0\.[0-9]+,lines$' && [ -s "$t/o/figures/number-changed.svg" ]
+result $? '... with the mass on changed lines, and what the rows are'
+grep -q 'queries of a line are averaged' "$t/o/report.html" && grep -q 'query line (row' "$t/o/report.html"
+result $? '... on the page too'
+expect 0 '"rows":.*"sides"' 'sides as JSON' --model "$t/m/roberta" --text "$diff" --by sides --json
+tr -d '\n\t' <"$t/out" | grep -q '"rows":"sides","queries":\["message", "added", "removed", "special"\],"keys":\["message",' && ! grep -q distance "$t/out"
+result $? '... which have no distance'
+expect 0 ' special  changed  ' 'the mass on changed lines without groups' --model "$t/m/roberta" --text "$diff"
+expect 0 '"1 [^"]*"' 'ids, which spell lines' --model "$t/m/roberta" --ids 0,92,80,5,2 --by lines --json
+expect 0 '"rows":.*"words"' 'a target and its source by words' --model "$t/m/bart" --tokenizer "$t/m/roberta" --text 'int x' --source "$text" --part cross --by words --json
+tr -d '\n\t' <"$t/out" | grep -q '"queries":\["</s>", "<s>", "int", "x"\],"keys":\["<s>", "int", "x", "="'
+result $? '... the target as the decoder reads it'
+
 # What the loss says of each head.
 rm -rf "$t/o"
 mkdir "$t/bare" && cp "$t/m/roberta/config.json" "$t/m/roberta/model.safetensors" "$t/bare"
@@ -102,6 +127,10 @@ if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
     grep -Eq '^gpt2-prefix +0 +[0-9.]+e-1[5-9] ' "$t/out" && grep -Eq ' 2 .* h.0.attn.c_attn.q, gpt2-lora$' "$t/out"
     result $? "... nothing moved in layer 0, and LoRA's change has its rank"
     rm -r "$t/o"
+    expect 0 '^without the prefix' 'maps without a prefix' --model "$t/p/gpt2" --adapter "$t/p/gpt2-prefix" --ids 0,5,6,7 --no-prefix
+    ! grep -q ' prefix ' "$t/out" && [ ! -e "$t/o/figures/prefix.svg" ] && sed -n 2p "$t/o/heads.csv" | tr -d '\r' | grep -Eq '^0,0,[0-9.]+,[0-9.]+,[0-9.]+,,.*,tokens without prefix$'
+    result $? '... have none in figures and numbers'
+    rm -r "$t/o"
     expect 0 '0\.[0-9]+  mass:0$' 'a prefix without mass' --model "$t/p/gpt2" --adapter "$t/p/gpt2-prefix" --ids 0,5,6,7 --do mass:0 --do prefix=scale:2
     expect 0 '"verdict":.*"inconclusive"' 'a prefix that moves positions, as JSON' --compare "$t/p/t5" --source-ids 4,5,6 --json "$t/p/t5-prefix"
 fi
@@ -135,5 +164,9 @@ grep -Eq '^ +1 +3 +[0-9.]+ \[-?[0-9.]+, [0-9.]+\] +[0-9.]+ (int|return) x' "$t/o
 result $? '... means with intervals, and where a number is most'
 [ -s "$t/o/figures/corpus.svg" ] && grep -q 'over 3 texts' "$t/o/report.html"
 result $? '... figure and page'
+printf '{"text": "fix <add> x"}\n{"text": "x ;"}\n' >"$t/changes"
+expect 0 '^changed: mean' 'the mass on changed lines over texts' --model "$t/m/roberta" --texts "$t/changes" --number changed
+grep -q '^0,0,changed,1,' "$t/o/corpus.csv"
+result $? '... of those that show a change'
 expect 0 '"zeroed":' 'importance over texts, as JSON' --model "$t/m/roberta" --texts "$t/texts" --sweep heads --layer 0 --json
 echo "1..$n"
