@@ -225,18 +225,13 @@ static Status capture(Tensor *out, const Do *d, Arena *run, Model *m, Hooks *hoo
     return OK;
 }
 
-static Status check_position(const Do *d, Tensor value, int64_t t)
-{
-    if (d->position >= 0 && (value.rank != 3 || d->position >= t || value.dim[1] != t))
-        return fail(E_CONFIG, "--do %s: positions are 0 to %lld, at sites with a row for each", d->words,
-                    (long long)t - 1);
-    return OK;
-}
-
 Status do_read(Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *b, int64_t t)
 {
     TRY(capture(&d->value, d, run, m, hooks, b));
-    return check_position(d, d->value, t);
+    if (d->position >= 0 && (d->value.rank != 3 || d->position >= t || d->value.dim[1] != t))
+        return fail(E_CONFIG, "--do %s: positions are 0 to %lld, at sites with a row for each", d->words,
+                    (long long)t - 1);
+    return OK;
 }
 
 /* ---- means */
