@@ -59,7 +59,8 @@ static void compare_logits(Effect *e, Tensor x, Tensor y)
         }
         e->top += (double)(top(x, r, v) != top(y, r, v)) / (double)rows;
     }
-    e->kl = fmax(e->kl, 0); /* rounding can leave -1e-17 */
+    if (e->kl < 0) e->kl = 0;       /* rounding can leave -1e-17 */
+    if (isnan(e->kl)) e->top = NAN; /* logits that are no numbers have no largest */
 }
 
 Effect effect_of(Arena *a, const Outcome *before, const Outcome *after)

@@ -248,7 +248,8 @@ static Status read_mean(Var **out, const Do *d, Tape *tape, Model *m, Hooks *hoo
     Tensor x;
     TRY(capture(&x, d, tape_arena(tape), m, hooks, b));
     if (x.rank != 3 || x.dim[1] != (b->t ? b->t : b->s) || rows_are_of_the_source(d->at))
-        return fail(E_CONFIG, "--do %s: %s has not a row for each token of a text, and steering takes their mean",
+        return fail(E_CONFIG,
+                    "--do %s: %s does not have a row for each token of a text, and steering takes their mean",
                     d->words, site_name(d->at.site));
     *out = op_pool(tape, tape_leaf(tape, x), NULL);
     return OK;
@@ -324,13 +325,13 @@ Status do_read_keys(Do *d, Arena *run, Model *m, Hooks *hooks, Model *other, Hoo
         for (int l = 0; l < model_layers(m, (Part)p); l++) {
             int64_t had = keys_at(&own, p, l), has = keys_at(&d->keys, p, l);
             if (has != had)
-                return fail(E_MISMATCH, "--do %s: it has %lld virtual keys in layer %d of %s, and the model %lld",
+                return fail(E_MISMATCH, "--do %s: it has %lld virtual keys in layer %d of the %s, and the model %lld",
                             d->words, (long long)has, l, part_name((Part)p), (long long)had);
         }
     for (int p = 0; p < PART_COUNT; p++)
         if (hooks_shifted(theirs, (Part)p) != hooks_shifted(hooks, (Part)p))
-            return fail(E_MISMATCH, "--do %s: it moves positions by %lld in %s, and the model's by %lld", d->words,
-                        (long long)hooks_shifted(theirs, (Part)p), part_name((Part)p),
+            return fail(E_MISMATCH, "--do %s: it moves positions by %lld in the %s, and the model's by %lld",
+                        d->words, (long long)hooks_shifted(theirs, (Part)p), part_name((Part)p),
                         (long long)hooks_shifted(hooks, (Part)p));
     return OK;
 }

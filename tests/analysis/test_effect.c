@@ -129,6 +129,10 @@ static void steering_adds_the_difference_of_means(void **state)
         assert_true(e.output > 1.5 * last && e.kl > 0 && e.shift[0] == 0 && e.shift[1] > 0);
         last = e.output;
     }
+    Outcome far = one; /* steering can go past the largest number */
+    far.logits = tensor_copy(&a, one.logits);
+    tensor_set(far.logits, 0, NAN);
+    assert_true(isnan(effect_of(&a, &one, &far).kl) && isnan(effect_of(&a, &one, &far).top));
     arena_close(&a);
 }
 
@@ -260,7 +264,7 @@ static void prefixes_of_other_shapes_do_not_swap(void **state)
         const char *one, *two;
         Status status;
         const char *says;
-    } c[] = {{"length=2", "length=3", E_MISMATCH, "3 virtual keys in layer 0 of decoder, and the model 2"},
+    } c[] = {{"length=2", "length=3", E_MISMATCH, "3 virtual keys in layer 0 of the decoder, and the model 2"},
              {"length=2", NULL, E_MISMATCH, "it has 0 virtual keys"},
              {NULL, "length=2", E_CONFIG, "no virtual keys to swap"},
              {"length=2", "length=2,shift_positions=yes", E_MISMATCH, "moves positions by 2"}};
