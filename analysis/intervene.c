@@ -315,6 +315,9 @@ static int64_t keys_at(const VirtualKeys *k, int part, int layer)
 
 Status do_read_keys(Do *d, Arena *run, Model *m, Hooks *hooks, Model *other, Hooks *theirs, const Batch *b)
 {
+    if (other->config.positions < m->config.positions) /* too few for the pass, perhaps */
+        return fail(E_MISMATCH, "--do %s: it leaves %d positions for a text, and the model %d", d->words,
+                    other->config.positions, m->config.positions);
     VirtualKeys own = read_keys(run, m, hooks, b);
     int64_t all = 0;
     d->keys = read_keys(run, other, theirs, b);

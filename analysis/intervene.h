@@ -22,9 +22,8 @@
 #include "analysis/importance.h"
 
 typedef enum { DO_HEAD, DO_PREFIX, DO_MASS, DO_PATCH, DO_STEER, DO_SWAP } DoKind;
-typedef struct {
-    Tensor
-        *rows[PART_COUNT][2]; /* (layers) of (P,H*D), keys and values; data NULL: not reached, or no virtual keys */
+typedef struct {                 /* and their values */
+    Tensor *rows[PART_COUNT][2]; /* (layers) of (P,H*D); data NULL: not reached, or none */
 } VirtualKeys;
 typedef struct {
     const char *words; /* as given */
@@ -49,8 +48,8 @@ Status do_read(Do *, Arena *run, Model *, Hooks *, const Batch *b, int64_t t);
  * have a row for each token. */
 Status do_read_means(Do *, Arena *run, Model *, Hooks *, const Batch *text, const Batch *less, int64_t t);
 /* The same for a swap: `theirs` are the hooks of the other adapter, on `other`, which can then go.  E_CONFIG: the
- * model has no virtual keys in what a pass over `b` reaches; E_MISMATCH: others in number or in how they move
- * positions. */
+ * model has no virtual keys in what a pass over `b` reaches; E_MISMATCH: the other's differ in number or in how they
+ * move positions. */
 Status do_read_keys(Do *, Arena *run, Model *, Hooks *, Model *other, Hooks *theirs, const Batch *b);
 void do_attach(Do *, Hooks *); /* `Do` lives as long as the hooks */
 

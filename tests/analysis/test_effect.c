@@ -277,6 +277,10 @@ static void prefixes_of_other_shapes_do_not_swap(void **state)
         assert_int_equal(do_read_keys(&d, &a, x.m, x.hooks, y.m, y.hooks, &READ), c[i].status);
         EXPECT(strstr(err_message(), c[i].says), "%s", err_message());
         err_clear();
+        y.m->config.positions = T - 1; /* the text does not fit */
+        assert_int_equal(do_read_keys(&d, &a, x.m, x.hooks, y.m, y.hooks, &READ), E_MISMATCH);
+        EXPECT(strstr(err_message(), "it leaves 4 positions"), "%s", err_message());
+        err_clear();
     }
     arena_close(&a);
 }
