@@ -255,8 +255,10 @@ static const Option OPTIONS[] = {
      "averaged and its keys added up, in figures, numbers and files"},
     {"no-prefix", NULL, "take the columns of a prefix away and divide each row by what is left"},
     {"do", "WHAT",
-     "change the pass: head:L.H=0 (or a factor), prefix=scale:S, mass:A (of the prefix), patch:SITE:L=TEXT or "
-     "patch:SITE:L.T=TEXT (what SITE gives on another text, ids:1,2 or @FILE); may be repeated"},
+     "change the pass: head:L.H=0 (or a factor), prefix=scale:S, prefix=swap:DIR (another adapter's), mass:A (of the "
+     "prefix), patch:SITE:L=TEXT (what SITE gives on another text, ids:1,2 or @FILE), 'steer:SITE:L=S*TEXT minus "
+     "TEXT' (plus S times the difference of the means of what SITE gives on two texts, or one text's mean), "
+     "SITE:L.T for position T alone; may be repeated"},
     {"dtype", "NAME", "f32 (the default), or f64 to tell a change from rounding"},
     {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},

@@ -7,6 +7,7 @@
 #include "analysis/table.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "plot/report.h"
 
 /* ---- measuring */
@@ -58,7 +59,8 @@ static void compare_logits(Effect *e, Tensor x, Tensor y)
         }
         e->top += (double)(top(x, r, v) != top(y, r, v)) / (double)rows;
     }
-    e->kl = fmax(e->kl, 0); /* rounding can leave -1e-17 */
+    if (e->kl < 0) e->kl = 0;       /* rounding can leave -1e-17 */
+    if (isnan(e->kl)) e->top = NAN; /* logits that are no numbers have no largest */
 }
 
 Effect effect_of(Arena *a, const Outcome *before, const Outcome *after)
@@ -287,10 +289,10 @@ static Status write_files(const Effects *x, const char *dir)
 
 /* ---- asking */
 
-static Status patch_batch(const Ask *k, const Do *d, Batch *out)
+/* As the batch that is read, with another text. */
+static Status other_batch(const Ask *k, const Do *d, const char *text, Batch *out)
 {
     Tokens t;
-    const char *text = d->text;
     if (!strncmp(text, "ids:", 4)) {
         TRY(tokens_of_ids(&t, k->arena, k->tokenizer, "do", text + 4));
     } else {
@@ -304,26 +306,55 @@ static Status patch_batch(const Ask *k, const Do *d, Batch *out)
         if (k->target) t = tokens_shifted(k->arena, &t, &k->model->config, k->tokenizer);
     }
     TRY(tokens_check(&t, k->model, k->x.maps.part, "do"));
-    if (t.n != k->x.tokens.n)
-        return fail(E_MISMATCH, "--do %s: its text has %lld tokens and what the model reads %lld", d->words,
-                    (long long)t.n, (long long)k->x.tokens.n);
     *out = k->batch;
-    if (out->t)
+    if (out->t) {
         out->ids = t.id;
-    else
+        out->t = t.n;
+    } else {
         out->src = t.id;
+        out->s = t.n;
+    }
     return OK;
+}
+
+static Status read_patch(const Ask *k, Do *d)
+{
+    Batch other;
+    TRY(other_batch(k, d, d->text, &other));
+    if (other.t != k->batch.t || other.s != k->batch.s)
+        return fail(E_MISMATCH, "--do %s: its text has %lld tokens and what the model reads %lld", d->words,
+                    (long long)(other.t ? other.t : other.s), (long long)k->x.tokens.n);
+    return do_read(d, k->arena, k->model, k->hooks, &other, k->x.tokens.n);
+}
+
+static Status read_steering(const Ask *k, Do *d)
+{
+    Batch text, less;
+    TRY(other_batch(k, d, d->text, &text));
+    if (d->less) TRY(other_batch(k, d, d->less, &less));
+    return do_read_means(d, k->arena, k->model, k->hooks, &text, d->less ? &less : NULL, k->x.tokens.n);
+}
+
+static Status read_swap(const Ask *k, Do *d)
+{
+    Arena run = arena_open(0);
+    Model *other;
+    Hooks *hooks;
+    Status s = model_adapted(&other, &hooks, k->args, &run, k->x.model, d->text, &k->load);
+    if (!s) s = do_read_keys(d, k->arena, k->model, k->hooks, other, hooks, &k->batch);
+    arena_close(&run);
+    return s;
 }
 
 static Status read_all(Effects *x, const char *const *words)
 {
     Ask *k = x->k;
     for (int i = 0; i < x->n; i++) {
-        Batch other;
-        TRY(do_parse(&x->what[i], k->arena, words[i], k->model, k->x.maps.part, x->before.maps.prefix));
-        if (x->what[i].kind != DO_PATCH) continue;
-        TRY(patch_batch(k, &x->what[i], &other));
-        TRY(do_read(&x->what[i], k->arena, k->model, k->hooks, &other, k->x.tokens.n));
+        Do *d = &x->what[i];
+        TRY(do_parse(d, k->arena, words[i], k->model, k->x.maps.part, x->before.maps.prefix));
+        if (d->kind == DO_PATCH) TRY(read_patch(k, d));
+        if (d->kind == DO_STEER) TRY(read_steering(k, d));
+        if (d->kind == DO_SWAP) TRY(read_swap(k, d));
     }
     return OK;
 }

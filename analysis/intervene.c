@@ -51,11 +51,27 @@ static Var *patch(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, y);
 }
 
+static Var *steer(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    const Do *d = user;
+    return op_add(p->tape, out, d->number, tape_leaf(p->tape, d->value));
+}
+
+static Var *swap_keys(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)in;
+    const Do *d = user;
+    Tensor rows = d->keys.rows[at.part][at.site == SITE_VALUES][at.layer];
+    return rows.data ? op_prepend(p->tape, tape_leaf(p->tape, rows), out, rows.dim[0]) : out;
+}
+
 void do_attach(Do *d, Hooks *hooks)
 {
-    static HookFn *const fn[] = {
-        [DO_HEAD] = hook_scale_head, [DO_PREFIX] = scale_prefix, [DO_MASS] = set_mass, [DO_PATCH] = patch};
+    static HookFn *const fn[] = {[DO_HEAD] = hook_scale_head, [DO_PREFIX] = scale_prefix, [DO_MASS] = set_mass,
+                                 [DO_PATCH] = patch,          [DO_STEER] = steer,         [DO_SWAP] = swap_keys};
     hook_add(hooks, d->at, fn[d->kind], d->kind == DO_HEAD ? (void *)&d->head : d);
+    if (d->kind == DO_SWAP) hook_add(hooks, (Where){SITE_VALUES, LAYER_ANY, PART_ANY}, swap_keys, d);
 }
 
 /* ---- what is asked for */
@@ -63,7 +79,8 @@ void do_attach(Do *d, Hooks *hooks)
 static Status not_understood(const char *words)
 {
     return fail(E_CONFIG,
-                "--do %s: expected head:L.H=NUMBER, prefix=scale:S, mass:A, patch:SITE:L=TEXT or patch:SITE:L.T=TEXT",
+                "--do %s: expected head:L.H=NUMBER, prefix=scale:S, prefix=swap:DIR, mass:A, patch:SITE:L=TEXT or "
+                "steer:SITE:L=S*TEXT minus TEXT, the last two also with L.T for one position",
                 words);
 }
 
@@ -111,21 +128,47 @@ static Status parse_head(Do *d, Arena *a, const char *what, const char *value, c
     return OK;
 }
 
-static Status parse_patch(Do *d, Arena *a, const char *what, const char *value, const Model *m, Part part)
+/* "S*TEXT" or "S*TEXT minus TEXT" */
+static Status parse_steering(Do *d, Arena *a, const char *value)
+{
+    static const char between[] = " minus ";
+    const char *times, *texts, *at;
+    cut(a, value, strlen(value), '*', &times, &texts);
+    if (!texts || !str_real(times, &d->number)) return not_understood(d->words);
+    d->kind = DO_STEER;
+    d->text = texts;
+    if (!(at = strstr(texts, between))) return OK;
+    d->text = str_copy(a, texts, (size_t)(at - texts));
+    d->less = at + strlen(between);
+    if (strstr(d->less, between))
+        return fail(E_CONFIG, "--do %s: \" minus \" stands between two texts; a text that has it comes from @FILE",
+                    d->words);
+    return OK;
+}
+
+/* SITE:L=TEXT or SITE:L.T=TEXT; `what` starts there. */
+static Status parse_place(Do *d, Arena *a, const char *what, const Model *m, Part part)
 {
     const char *site, *place, *l, *t;
-    cut(a, what + 6, strlen(what) - 6, ':', &site, &place);
+    cut(a, what, strlen(what), ':', &site, &place);
     if (!place) return not_understood(d->words);
     cut(a, place, strlen(place), '.', &l, &t);
     int k = 0;
     while (k < SITE_COUNT && strcasecmp(site, site_name((Site)k)) != 0) k++;
     if (k == SITE_COUNT) return fail(E_CONFIG, "--do %s: %s is no site of nn/hook.h, such as resid", d->words, site);
-    d->kind = DO_PATCH;
     d->at = (Where){(Site)k, 0, part};
     if (k == SITE_RESID || k == SITE_EMBED || k == SITE_LOGITS || (k >= SITE_FFN_UP && k <= SITE_FFN_JOIN))
         d->at.part = part == PART_CROSS ? PART_DECODER : part; /* of the stack */
     TRY(layer_of(&d->at.layer, d->words, l, m, part));
     if (t && (!str_int(t, &d->position) || d->position < 0)) return not_understood(d->words);
+    return OK;
+}
+
+static Status parse_texts(Do *d, Arena *a, const char *what, const char *value, const Model *m, Part part)
+{
+    TRY(parse_place(d, a, what + strlen("patch:"), m, part));
+    if (!strncmp(what, "steer:", 6)) return parse_steering(d, a, value);
+    d->kind = DO_PATCH;
     d->text = value;
     return OK;
 }
@@ -136,7 +179,14 @@ Status do_parse(Do *d, Arena *a, const char *words, const Model *m, Part part, i
     *d = (Do){.words = words, .position = -1, .extra = extra};
     cut(a, words, strlen(words), '=', &what, &value);
     if (!strncmp(what, "head:", 5) && value) return parse_head(d, a, what, value, m, part);
-    if (!strncmp(what, "patch:", 6) && value) return parse_patch(d, a, what, value, m, part);
+    if ((!strncmp(what, "patch:", 6) || !strncmp(what, "steer:", 6)) && value)
+        return parse_texts(d, a, what, value, m, part);
+    if (!strcmp(what, "prefix") && value && !strncmp(value, "swap:", 5) && value[5]) {
+        d->kind = DO_SWAP;
+        d->at = (Where){SITE_KEYS, LAYER_ANY, PART_ANY};
+        d->text = value + 5;
+        return OK;
+    }
     bool mass = !strncmp(what, "mass:", 5) && !value;
     if (!mass && (strcmp(what, "prefix") != 0 || !value)) return not_understood(words);
     if (!number(&d->number, mass ? what + 5 : value)) return not_understood(words);
@@ -147,26 +197,144 @@ Status do_parse(Do *d, Arena *a, const char *words, const Model *m, Part part, i
     return OK;
 }
 
-Status do_read(Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *b, int64_t t)
+/* ---- what it takes from other passes */
+
+static void run_once(Model *m, Hooks *hooks, const Batch *b, bool logits)
 {
-    Capture seen = {.arena = run};
-    int before = hooks_n(hooks);
-    hook_observe(hooks, d->at, hook_capture, &seen);
     Arena step = arena_open(0);
     Pass p = {.tape = tape_open(&step, false), .hooks = hooks};
     if (m->arch->encode && !b->t)
         m->arch->encode(m, &p, b);
-    else if (d->at.site == SITE_LOGITS && !m->config.no_lm_head)
+    else if (logits && !m->config.no_lm_head)
         model_logits(m, &p, b);
     else
         model_hidden(m, &p, b);
     arena_close(&step);
+}
+
+static Status capture(Tensor *out, const Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *b)
+{
+    Capture seen = {.arena = run};
+    int before = hooks_n(hooks);
+    hook_observe(hooks, d->at, hook_capture, &seen);
+    run_once(m, hooks, b, d->at.site == SITE_LOGITS);
     hooks_clear_from(hooks, before);
+    *out = seen.value;
     if (!seen.value.data)
         return fail(E_CONFIG, "--do %s: %s has no %s there", d->words, m->arch->name, site_name(d->at.site));
-    if (d->position >= 0 && (seen.value.rank != 3 || d->position >= t || seen.value.dim[1] != t))
+    return OK;
+}
+
+Status do_read(Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *b, int64_t t)
+{
+    TRY(capture(&d->value, d, run, m, hooks, b));
+    if (d->position >= 0 && (d->value.rank != 3 || d->position >= t || d->value.dim[1] != t))
         return fail(E_CONFIG, "--do %s: positions are 0 to %lld, at sites with a row for each", d->words,
                     (long long)t - 1);
-    d->value = seen.value;
+    return OK;
+}
+
+/* ---- means */
+
+/* Cross-attention's keys and values have the source's rows, which can be as many as the text's. */
+static bool rows_are_of_the_source(Where at)
+{
+    return at.part == PART_CROSS &&
+           (at.site == SITE_K || at.site == SITE_V || at.site == SITE_KEYS || at.site == SITE_VALUES);
+}
+
+static Status read_mean(Var **out, const Do *d, Tape *tape, Model *m, Hooks *hooks, const Batch *b)
+{
+    Tensor x;
+    TRY(capture(&x, d, tape_arena(tape), m, hooks, b));
+    if (x.rank != 3 || x.dim[1] != (b->t ? b->t : b->s) || rows_are_of_the_source(d->at))
+        return fail(E_CONFIG,
+                    "--do %s: %s does not have a row for each token of a text, and steering takes their mean",
+                    d->words, site_name(d->at.site));
+    *out = op_pool(tape, tape_leaf(tape, x), NULL);
+    return OK;
+}
+
+Status do_read_means(Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *text, const Batch *less, int64_t t)
+{
+    Tape *tape = tape_open(run, false);
+    Var *mean, *other;
+    TRY(read_mean(&mean, d, tape, m, hooks, text));
+    if (less) {
+        TRY(read_mean(&other, d, tape, m, hooks, less));
+        mean = op_add(tape, mean, -1, other);
+    }
+    if (d->position >= t) return fail(E_CONFIG, "--do %s: positions are 0 to %lld", d->words, (long long)t - 1);
+    int64_t c = tensor_last(mean->val), rows = d->position < 0 ? 1 : t, at = d->position < 0 ? 0 : d->position;
+    d->value = tensor_zero(run, mean->val.dtype, SHAPE(rows, c));
+    for (int64_t j = 0; j < c; j++) tensor_set(d->value, at * c + j, tensor_get(mean->val, j));
+    return OK;
+}
+
+/* ---- virtual keys */
+
+typedef struct {
+    VirtualKeys *keys;
+    Arena *run;
+} Seen;
+
+static Var *see_keys(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)p;
+    const Seen *s = user;
+    int64_t n = out->val.dim[1] - in->val.dim[1], c = tensor_last(out->val);
+    if (n < 1) return out;
+    Tensor *rows = &s->keys->rows[at.part][at.site == SITE_VALUES][at.layer];
+    *rows = tensor_new(s->run, out->val.dtype, SHAPE(n, c));
+    for (int64_t k = 0; k < n * c; k++) tensor_set(*rows, k, tensor_get(out->val, k));
+    return out;
+}
+
+static VirtualKeys read_keys(Arena *run, Model *m, Hooks *hooks, const Batch *b)
+{
+    VirtualKeys keys;
+    int before = hooks_n(hooks);
+    for (int p = 0; p < PART_COUNT; p++)
+        for (int i = 0; i < 2; i++) {
+            int layers = model_layers(m, (Part)p);
+            keys.rows[p][i] = layers ? NEW(run, Tensor, layers) : NULL;
+        }
+    Seen seen = {&keys, run};
+    hook_observe(hooks, (Where){SITE_KEYS, LAYER_ANY, PART_ANY}, see_keys, &seen);
+    hook_observe(hooks, (Where){SITE_VALUES, LAYER_ANY, PART_ANY}, see_keys, &seen);
+    run_once(m, hooks, b, false);
+    hooks_clear_from(hooks, before);
+    return keys;
+}
+
+static int64_t keys_at(const VirtualKeys *k, int part, int layer)
+{
+    Tensor rows = k->rows[part][0][layer];
+    return rows.data ? rows.dim[0] : 0;
+}
+
+Status do_read_keys(Do *d, Arena *run, Model *m, Hooks *hooks, Model *other, Hooks *theirs, const Batch *b)
+{
+    if (other->config.positions < m->config.positions) /* too few for the pass, perhaps */
+        return fail(E_MISMATCH, "--do %s: it leaves %d positions for a text, and the model %d", d->words,
+                    other->config.positions, m->config.positions);
+    VirtualKeys own = read_keys(run, m, hooks, b);
+    int64_t all = 0;
+    d->keys = read_keys(run, other, theirs, b);
+    for (int p = 0; p < PART_COUNT; p++)
+        for (int l = 0; l < model_layers(m, (Part)p); l++) all += keys_at(&own, p, l);
+    if (!all) return fail(E_CONFIG, "--do %s: the model has no virtual keys to swap", d->words);
+    for (int p = 0; p < PART_COUNT; p++)
+        for (int l = 0; l < model_layers(m, (Part)p); l++) {
+            int64_t had = keys_at(&own, p, l), has = keys_at(&d->keys, p, l);
+            if (has != had)
+                return fail(E_MISMATCH, "--do %s: it has %lld virtual keys in layer %d of the %s, and the model %lld",
+                            d->words, (long long)has, l, part_name((Part)p), (long long)had);
+        }
+    for (int p = 0; p < PART_COUNT; p++)
+        if (hooks_shifted(theirs, (Part)p) != hooks_shifted(hooks, (Part)p))
+            return fail(E_MISMATCH, "--do %s: it moves positions by %lld in the %s, and the model's by %lld",
+                        d->words, (long long)hooks_shifted(theirs, (Part)p), part_name((Part)p),
+                        (long long)hooks_shifted(hooks, (Part)p));
     return OK;
 }

@@ -30,7 +30,12 @@ static Status take_positions(Model *m, const Adapter *a)
 Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir,
                           const LoadOptions *options)
 {
-    const char *path = args_text(args, "adapter", NULL);
+    return model_adapted(m, hooks, args, arena, dir, args_text(args, "adapter", NULL), options);
+}
+
+Status model_adapted(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir, const char *path,
+                     const LoadOptions *options)
+{
     *hooks = hooks_new(arena);
     if (!path) return model_load_as(m, arena, dir, options);
     Adapter *a;

@@ -13,6 +13,9 @@
 /* The model in `dir`, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The
  * model is for running, not for saving: its config has the positions that virtual tokens leave to a text. */
 Status model_with_adapter(Model **, Hooks **, const Args *, Arena *, const char *dir, const LoadOptions *);
+/* The same with the adapter in `path`; NULL: none. */
+Status model_adapted(Model **, Hooks **, const Args *, Arena *, const char *dir, const char *path,
+                     const LoadOptions *);
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with_adapter(Model **, const Args *, const Config *, const char *adapter);
 void print_remarks(const Adapter *, const Args *); /* on standard error, unless --quiet */

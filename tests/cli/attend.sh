@@ -148,8 +148,32 @@ result $? '... each alone and all together, as figure, table and page'
 expect 0 '^shift +0 +1$' 'words too long for one line' --model "$t/m/gpt2" --ids 3,4,5 --do "patch:resid:0=ids:3,                              4,6" --do head:0.0=0
 [ "$(awk 'length > 100' "$t/out" | wc -l)" = 0 ] && grep -Eq '^ +3 +[0-9.]+ +[0-9.]+$' "$t/out"
 result $? '... give a second table by number, and 100 columns at most'
+rm -rf "$t/o"
+expect 2 'steer:SITE:L=S.TEXT minus TEXT' 'steering without a factor' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=int *x'
+expect 2 'a text that has it comes from @FILE' 'three texts' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=1*a minus b minus c'
+expect 2 'positions are 0 to 1' 'a position that is not there' --model "$t/m/gpt2" --ids 1,2 --do steer:resid:0.2=1*ids:1
+expect 2 'PROBS does not have a row for each token' 'the mean of a map' --model "$t/m/gpt2" --ids 1,2 --do steer:probs:0=1*ids:1
+expect 0 '^.* 0\.000 +0\.0000 +0\.0000  steer:resid:0=0.ids:5,6,7 minus ids:8$' 'steering by nothing, by a difference' --model "$t/m/gpt2" --ids 3,4 --do 'steer:resid:0=0*ids:5,6,7 minus ids:8' --do 'steer:resid:0=2*ids:5,6,7 minus ids:8'
+grep -Eq ' 0\.0000 +0\.[0-9]*[1-9][0-9]*  steer:resid:0=2' "$t/out" && grep -q '^"steer:resid:0=2' "$t/o/effects.csv" && grep -q 'steer:resid:0=2' "$t/o/report.html" && [ -s "$t/o/figures/effects.svg" ]
+result $? '... moves the next layer, in table and page'
 printf 'int y = 1 ;' >"$t/text"
+expect 0 '"do":.*"steer:resid:1=1.int y minus @' 'two texts, one from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "steer:resid:1=1*int y minus @$t/text" --json
 expect 0 '"change":' 'a patch from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "patch:values:1=@$t/text" --json
+
+# Another adapter's prefix.
+prefixes=$(dirname "$VERNIER")/tests/analysis/test_effect
+mkdir "$t/s"
+if [ -x "$prefixes" ] && "$prefixes" "$t/s" 2>/dev/null; then
+    rm -rf "$t/o"
+    one="--model $t/s/base --adapter $t/s/one --ids 3,4,5,6"
+    expect 3 '3 virtual keys in layer 0 of the decoder, and the model 2$' 'a longer prefix' $one --do "prefix=swap:$t/s/long"
+    expect 3 "$t/s/none/adapter_config.json: No such file" 'no such adapter' $one --do "prefix=swap:$t/s/none"
+    expect 2 'prefix=swap:DIR' 'a swap with nothing' $one --do prefix=swap:
+    expect 2 'no virtual keys to swap' 'a swap without a prefix' --model "$t/s/base" --ids 3,4 --do "prefix=swap:$t/s/one"
+    expect 0 '^.* 0\.000 +0\.0000 +0\.0000  prefix=swap:.*/one$' 'itself and another' $one --do "prefix=swap:$t/s/one" --do "prefix=swap:$t/s/two"
+    loss=$(awk '/two$/ {print $1}' "$t/out")
+    expect 0 "^ *$loss  .nothing done.$" '... is as if that were attached' --model "$t/s/base" --adapter "$t/s/two" --ids 3,4,5,6 --do mass:0
+fi
 
 # Many texts.
 rm -rf "$t/o"
