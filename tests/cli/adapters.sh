@@ -71,7 +71,7 @@ grep -q 'out_proj  *weight (3,12)' "$t/out"
 result $? '... and its head'
 expect 2 'one attaches at a time' 'not beside a method' model inspect "$t/roberta" --adapter "$t/lora" --method ia3
 expect 0 '  prefix  ' 'a prefix in the maps' attend --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
-expect 3 '3 columns that --base has not' 'which the base has not' attend --model "$t/gpt2" --base "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
+expect 0 'shift' 'and beside a base, which pays it nothing' attend --model "$t/gpt2" --base "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
 ids=4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15
 expect 2 '38 tokens; the decoder has positions for 37' 'virtual tokens take positions' attend --model "$t/gpt2" --adapter "$t/y" --ids "$ids" --out "$t/o"
 expect 0 '  prefix  ' '... but where they do not' attend --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids "$ids" --out "$t/o"
