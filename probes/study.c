@@ -5,7 +5,7 @@
  * Method   probes/study.h: every method on JIT-DP and CMG from one base, then probes of every layer, with floors.
  * Expect   On JIT-DP (AUC) and CMG (B-Norm) no method below full fine-tuning; with few examples and across projects
  *          and languages above it; probing accuracy above it, and above the rules.
- * Cost     seconds; two to three minutes; days (estimated, not run); under three hours on two cores.
+ * Cost     seconds; a minute; days (estimated, not run); real: under two hours on two cores.
  * Source   Liu et al., SANER 2024, tables VI and VII, findings 1, 2 and 4. */
 #include "probes/study.h"
 
@@ -88,8 +88,8 @@ static void choose_rates(Study *s, Run *r, const Jobs *j, const StudyOutcome *ou
         for (int k = 1; k < scales; k++)
             if (out[i + k].valid > out[i + best].valid) best = k;
         s->scale[job->base][job->task][job->method] = scale[best];
-        buf_print(&said, "%s%s %s %s x %g", said.len ? ", " : "", job->task == STUDY_JIT ? "JIT-DP" : "CMG",
-                  s->method[job->method].name, "", scale[best]);
+        buf_print(&said, "%s%s %s x %g", said.len ? ", " : "", job->task == STUDY_JIT ? "JIT-DP" : "CMG",
+                  s->method[job->method].name, scale[best]);
     }
     if (scales > 1)
         run_note(r,
@@ -237,7 +237,7 @@ static const Experiment STUDY = {
     .expect =
         "No method below full fine-tuning in AUC and B-Norm, above it with few examples and across projects and "
         "languages; probing accuracy above its and above the rules.",
-    .cost = "smoke seconds, quick two to three minutes, real under three hours, paper days (estimated)",
+    .cost = "smoke seconds, quick a minute, real under two hours, paper days (estimated)",
     .source = "Liu et al., \"Delving into Parameter-Efficient Fine-Tuning in Code Change Learning\", SANER 2024",
     .settings = SETTINGS,
     .seeds = {1, 3, 5, 3},
