@@ -57,7 +57,14 @@ Tensor tensor_cast(Arena *a, Tensor x, DType dtype)
 {
     if (dtype == x.dtype) return tensor_copy(a, x);
     Tensor t = tensor_new(a, dtype, x.rank, x.dim);
-    for (int64_t i = 0, n = tensor_count(x); i < n; i++) tensor_set(t, i, tensor_get(x, i));
+    int64_t n = tensor_count(x);
+    if (dtype == F64 && x.dtype == F32) { /* the common way, from a model to whoever counts or draws */
+        const float *from = x.data;
+        double *to = t.data;
+        for (int64_t i = 0; i < n; i++) to[i] = (double)from[i];
+        return t;
+    }
+    for (int64_t i = 0; i < n; i++) tensor_set(t, i, tensor_get(x, i));
     return t;
 }
 

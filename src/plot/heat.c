@@ -21,7 +21,7 @@ static bool is_masked(const HeatMap *h, int i, int j)
 
 static double cell_value(const HeatMap *h, int i, int j)
 {
-    return is_masked(h, i, j) ? (double)NAN : tensor_get(h->m, (int64_t)i * h->cols + j);
+    return is_masked(h, i, j) ? (double)NAN : h->value[(int64_t)i * h->cols + j];
 }
 
 static double cell_place(const HeatScale *s, double v)
@@ -34,14 +34,14 @@ static HeatScale scale_of(int n, const HeatMap *h)
 {
     const HeatStyle *first = &h[0].style;
     Range r = {INFINITY, -INFINITY};
-    for (int k = 0; k < n; k++)
+    HeatScale s = {.map = first->map, .lo = first->lo, .hi = first->hi};
+    bool own = isfinite(s.lo) && isfinite(s.hi) && s.lo < s.hi;
+    for (int k = 0; k < n && !own; k++)
         for (int i = 0; i < h[k].rows; i++)
             for (int j = 0; j < h[k].cols; j++) {
                 double v = cell_value(&h[k], i, j);
                 if (!isnan(v)) range_add(&r, v, false);
             }
-    HeatScale s = {.map = first->map, .lo = first->lo, .hi = first->hi};
-    bool own = isfinite(s.lo) && isfinite(s.hi) && s.lo < s.hi;
     if (!own) {
         Scale fit = scale_over((Axis){0}, r, 0);
         s.lo = fit.lo;
@@ -224,6 +224,7 @@ static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
 /* Mean of the non-NaN cells that fall on pixel (x,y) of a w x h image; one cell when it is no smaller. */
 static double pixel_value(const HeatMap *m, int x, int y, int w, int h)
 {
+    if (w == m->cols && h == m->rows) return cell_value(m, y, x);
     int i0 = (int)((int64_t)y * m->rows / h), i1 = (int)((int64_t)(y + 1) * m->rows / h);
     int j0 = (int)((int64_t)x * m->cols / w), j1 = (int)((int64_t)(x + 1) * m->cols / w);
     double sum = 0;
@@ -532,7 +533,8 @@ void fig_heatmaps(Fig *f, Rect r, int n, const Tensor *m, const HeatStyle *style
     for (int k = 0; k < n; k++) {
         CHECK(m[k].rank == 2, "a heat map is a matrix, not %s", tensor_shape(m[k]));
         CHECK(m[k].dim[0] < INT32_MAX / 2 && m[k].dim[1] < INT32_MAX / 2, "heat map %s", tensor_shape(m[k]));
-        h[k] = (HeatMap){.m = m[k], .style = style[k], .rows = (int)m[k].dim[0], .cols = (int)m[k].dim[1]};
+        Tensor wide = m[k].dtype == F64 ? m[k] : tensor_cast(&f->arena, m[k], F64);
+        h[k] = (HeatMap){.value = wide.data, .style = style[k], .rows = (int)m[k].dim[0], .cols = (int)m[k].dim[1]};
         if (style[k].bar) barred = &style[k];
     }
     HeatScale s = scale_of(n, h);

@@ -11,7 +11,7 @@ typedef struct {
 } Labels;
 
 typedef struct {
-    Tensor m;
+    const double *value; /* (rows,cols) */
     HeatStyle style;
     int rows, cols;
     Rect area;                       /* of the cells */
