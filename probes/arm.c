@@ -68,14 +68,7 @@ static bool each(int64_t done, void *user)
 
 static FeaturePooling pooling(const Run *r, Protocol how)
 {
-    static const struct {
-        const char *name;
-        FeaturePooling is;
-    } POOLING[] = {
-        {"first", FEATURE_FIRST}, {"last", FEATURE_LAST}, {"max", FEATURE_MAX}, {"attention", FEATURE_ATTENDED}};
-    for (size_t k = 0; k < sizeof POOLING / sizeof *POOLING; k++)
-        if (!strcmp(how == COMPAT ? "first" : run_text(r, "pooling"), POOLING[k].name)) return POOLING[k].is;
-    return FEATURE_MEAN;
+    return how == COMPAT ? FEATURE_FIRST : feature_pooling(run_text(r, "pooling"));
 }
 
 static const Classifier *classifier(const Run *r, Protocol how)

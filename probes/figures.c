@@ -68,7 +68,8 @@ static Status draw_layers(Run *r, Outcomes o)
     int n = 0, refs = 0;
     for (Protocol how = CORRECT; how < PROTOCOLS; how++)
         for (Kind kind = SUBJECT; lab->wanted[how] && kind < KINDS; kind++) line[n++] = curve(r, o, kind, how);
-    const Floor *shown[] = {&lab->floor[0], probing_best_rule(lab), &lab->floor[lab->floors - 1]};
+    const ProbeFloor *shown[] = {&lab->floor[0], probe_best_rule(lab->floor, lab->floors),
+                                 &lab->floor[lab->floors - 1]};
     for (int k = 0; k < 3; k++)
         if (!k || shown[k] != shown[0])
             ref[refs++] = (RefLine){100 * shown[k]->accuracy[SPLIT_TEST], shown[k]->name, false};

@@ -10,7 +10,7 @@ Status probing_run(Run *r, ProbeTask task)
     lab.wanted[CORRECT] = mode[0] != 'k';
     lab.wanted[COMPAT] = mode[0] != 'c';
     Status s = probing_texts(&lab, r);
-    if (!s) s = probing_floors(&lab, r);
+    if (!s) s = probe_floors(lab.floor, &lab.floors, &lab.arena, run_arena(r), &lab.set, task);
     Outcomes all = {&lab, NULL};
     size_t size = outcome_size(&lab);
     if (!s) {

@@ -15,20 +15,13 @@
 
 #include "cli/experiment.h"
 #include "num/stats.h"
-#include "tasks/rules.h"
+#include "probes/floors.h"
 #include "text/tokenizer.h"
 #include "train/batch.h"
 
-enum { MOST_LAYERS = 129, POINTS = 128, MOST_FLOORS = 6, LISTED = 3, DRAWS = 1000 };
+enum { MOST_LAYERS = 129, POINTS = 128, LISTED = 3, DRAWS = 1000 };
 typedef enum { CORRECT, COMPAT, PROTOCOLS } Protocol;
 typedef enum { SUBJECT, RANDOM, KINDS } Kind;
-
-typedef struct { /* what needs no encoder */
-    const char *name;
-    bool rule;      /* one of the task's own */
-    int32_t *guess; /* (N) */
-    double accuracy[SPLITS];
-} Floor;
 
 typedef struct {
     ProbeTask task;
@@ -43,7 +36,7 @@ typedef struct {
     int64_t room, most, cut; /* positions, 0: any number; tokens of a text that are read; texts that are longer */
     Examples examples[PROTOCOLS]; /* token ids of all texts */
     Examples training;            /* of the training texts alone */
-    Floor floor[MOST_FLOORS];
+    ProbeFloor floor[MOST_FLOORS];
     int floors;
 } Probing;
 
@@ -72,10 +65,6 @@ typedef struct {
 
 /* ---- texts.c: rows to token ids */
 Status probing_texts(Probing *, Run *);
-
-/* ---- floors.c */
-Status probing_floors(Probing *, Run *);
-const Floor *probing_best_rule(const Probing *); /* by validation accuracy; the majority where a task has no rule */
 
 /* ---- arm.c: the encoders and their probes */
 size_t outcome_size(const Probing *);

@@ -56,7 +56,7 @@ static void record_controls(Run *r, Outcomes o)
 
 /* The subject against a floor, or (NULL) its random twin, at its chosen layer: accuracies are means over seeds, p is
  * the largest of the seeds', and 1 where they disagree which of the two is better. */
-static Comparison against(Outcomes o, const Floor *f)
+static Comparison against(Outcomes o, const ProbeFloor *f)
 {
     const Probing *lab = o.lab;
     Protocol how = probing_leading(lab);
@@ -161,7 +161,7 @@ static void judge(Run *r, Outcomes o)
     Arena *a = run_arena(r);
     const Probing *lab = o.lab;
     Protocol how = probing_leading(lab);
-    const Floor *rule = probing_best_rule(lab), *bag = &lab->floor[lab->floors - 1];
+    const ProbeFloor *rule = probe_best_rule(lab->floor, lab->floors), *bag = &lab->floor[lab->floors - 1];
     Comparison c[] = {against(o, rule), against(o, bag), against(o, NULL)};
     const char *name[] = {rule->name, bag->name, "same encoder with random weights"}, *said[3];
     bool holds = true, fails = false;

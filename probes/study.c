@@ -151,7 +151,6 @@ static Status run_study(Study *s, Run *r)
 {
     TRY(what_was_asked(s, r));
     TRY(study_data(s, r));
-    TRY(study_floors(s, r));
     TRY(study_bases(s, r));
     TRY(rates(s, r));
     Jobs j = all_jobs(s, r);

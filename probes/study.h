@@ -18,11 +18,11 @@
 #include "nn/model.h"
 #include "num/stats.h"
 #include "peft/peft.h"
+#include "probes/floors.h"
 #include "tasks/cmg.h"
 #include "tasks/denoise.h"
 #include "tasks/jit_model.h"
 #include "tasks/messages.h"
-#include "tasks/rules.h"
 #include "text/tokenizer.h"
 
 enum {
@@ -30,8 +30,7 @@ enum {
     MOST_LANGUAGES = 6,
     MOST_BASES = 6,
     STUDY_LAYERS = 65, /* of features, the embeddings among them */
-    STUDY_ROWS = 2048, /* test rows of a probing set */
-    KINDS_OF_FLOOR = 4
+    STUDY_ROWS = 2048  /* test rows of a probing set */
 };
 
 typedef struct {
@@ -47,11 +46,6 @@ typedef struct {
     CodeChange *change[SPLITS];
     Bytes *reference; /* (n[SPLIT_TEST]) messages */
 } StudyLanguage;
-
-typedef struct { /* what needs no network, on a probing set */
-    const char *name;
-    int32_t *guess; /* (N) */
-} StudyFloor;
 
 typedef struct {
     const char *name, *dir;
@@ -80,7 +74,7 @@ typedef struct {
     int languages;
     int64_t pairs; /* of a language that tuning sees at most; pretraining sees them all */
     Dataset set[TASKS];
-    StudyFloor floor[TASKS][KINDS_OF_FLOOR];
+    ProbeFloor floor[TASKS][MOST_FLOORS];
     int floors[TASKS];
     StudyBase base[MOST_BASES];
     int bases;
@@ -115,7 +109,6 @@ typedef struct {                                            /* of a job; plain b
 
 /* ---- study_data.c, study_base.c */
 Status study_data(Study *, Run *);
-Status study_floors(Study *, Run *);
 Status study_bases(Study *, Run *); /* opens, or pretrains */
 Status study_tokens(Study *, Run *, StudyBase *);
 double study_denoising_loss(const StudyBase *, Model *, const Hooks *, Arena *step);
@@ -135,9 +128,8 @@ typedef struct {
 } StudyResults;
 /* Outcomes of a cell, one a seed (at most 64); the count. */
 int study_cell(const StudyOutcome *out[64], const StudyResults *, StudyJob like);
-double study_accuracy(const StudyOutcome *, ProbeTask);  /* on test, at the layer chosen on validation */
-int study_rule(const Study *, ProbeTask);                /* the task's rule that validation likes best, else 0 */
-double study_floor(const Study *, ProbeTask, int floor); /* on test */
+double study_accuracy(const StudyOutcome *, ProbeTask); /* on test, at the layer chosen on validation */
+const ProbeFloor *study_rule(const Study *, ProbeTask);
 typedef double StudyValue(const StudyOutcome *, const void *user);
 typedef struct {
     int language, metric; /* the user of study_written */

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "nn/config.h"
 #include "probes/study.h"
+#include "tasks/sequence.h"
 #include "train/evaluate.h"
 #include "train/train.h"
 
@@ -27,10 +28,7 @@ static Status encode_rows(Examples *out, Study *s, const StudyBase *b, ProbeTask
         BpeText x, t = tokenizer_encode(&b->text, a, e->text, e->len, task != TASK_TYP);
         TRY(tokenizer_wrap(&x, &b->text, a, &t, NULL, "java", (Limit){.most = most}));
         if (x.n < 1) return fail(E_FORMAT, "%s:%lld: the text has no tokens", d->name, (long long)i + 1);
-        for (int64_t k = 0; k < x.n; k++)
-            if (x.id[k] < 0 || x.id[k] >= b->config.vocab)
-                return fail(E_MISMATCH, "%s: the tokenizer gives id %d, the model's vocabulary has %d", b->dir,
-                            x.id[k], b->config.vocab);
+        TRY(sequence_fits(x.id, x.n, b->config.vocab));
         ids[i] = x.id, len[i] = (int32_t)x.n;
     }
     *out = (Examples){.n = d->n, .ids = ids, .len = len};

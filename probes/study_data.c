@@ -15,7 +15,6 @@
 #include "tasks/history.h"
 #include "tasks/javagen_change.h"
 #include "tasks/make.h"
-#include "tasks/probe.h"
 
 /* ---- defect prediction ---- */
 
@@ -100,27 +99,9 @@ static Status read_commits(Study *s, Run *r, const char *dir)
 static Status read_pairs(StudyLanguage *l, Arena *a, Run *r, const char *dir, Split split, int64_t most)
 {
     const char *path = str_print(a, "%s/cmg/mined/%s_%s.jsonl", dir, l->name, split_name(split));
-    ChangeReader in;
-    int64_t room = 64;
-    CodeChange *c = NEW(a, CodeChange, room);
     TRY(run_input(r, path));
-    TRY(changes_open(&in, path));
-    Status status = OK;
-    bool more = true;
-    int64_t n = 0;
-    while (!status && more && (!most || n < most)) {
-        if (n == room) {
-            CodeChange *larger = NEW(a, CodeChange, 2 * room);
-            memcpy(larger, c, sizeof *c * (size_t)n);
-            c = larger, room *= 2;
-        }
-        status = changes_next(&in, a, &c[n], &more);
-        n += !status && more;
-    }
-    changes_close(&in);
-    TRY(status);
-    if (!n) return fail(E_MISMATCH, "%s: no changes", path);
-    l->change[split] = c, l->n[split] = n;
+    TRY(changes_read(&l->change[split], &l->n[split], a, path));
+    if (most && l->n[split] > most) l->n[split] = most;
     return OK;
 }
 
@@ -201,27 +182,9 @@ Status study_data(Study *s, Run *r)
     const char *dir = *run_text(r, "data") ? run_text(r, "data") : NULL;
     TRY(read_commits(s, r, dir));
     TRY(read_languages(s, r, dir));
-    for (ProbeTask t = 0; t < TASKS; t++) TRY(read_rows(s, r, dir, t));
-    return OK;
-}
-
-/* ---- floors of the probing sets ---- */
-
-Status study_floors(Study *s, Run *r)
-{
-    enum { COLUMNS = 2000 };
     for (ProbeTask t = 0; t < TASKS; t++) {
-        Dataset *d = &s->set[t];
-        for (const Rule *rule = RULES; rule->name; rule++) {
-            if (rule->task != TASKS && rule->task != t) continue;
-            int32_t *guess = NEW(&s->arena, int32_t, d->n);
-            TRY(rule->guess(guess, &s->arena, d));
-            const char *name = rule->task == TASKS ? rule->name : str_print(run_arena(r), "%s rule", rule->name);
-            if (s->floors[t] < KINDS_OF_FLOOR - 1) s->floor[t][s->floors[t]++] = (StudyFloor){name, guess};
-        }
-        ProbeResult bag;
-        TRY(probe_fit(&bag, &s->arena, probe_bag(&s->arena, d, NULL, COLUMNS), d, NULL, NULL));
-        s->floor[t][s->floors[t]++] = (StudyFloor){"bag of words", bag.predicted};
+        TRY(read_rows(s, r, dir, t));
+        TRY(probe_floors(s->floor[t], &s->floors[t], &s->arena, run_arena(r), &s->set[t], t));
     }
     return OK;
 }

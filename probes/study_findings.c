@@ -139,7 +139,7 @@ static int above_rule(const Findings *f, int *cells)
         const StudyJob *j = &f->x->job[i];
         if ((j->task != STUDY_JIT && j->task != STUDY_CMG) || j->size || j->away) continue;
         for (ProbeTask t = 0; t < TASKS; t++) {
-            above += study_accuracy(&f->x->out[i], t) > study_floor(f->s, t, study_rule(f->s, t));
+            above += study_accuracy(&f->x->out[i], t) > study_rule(f->s, t)->accuracy[SPLIT_TEST];
             ++*cells;
         }
     }

@@ -179,19 +179,9 @@ static void put_probing(Grid *g, const Study *s, const StudyResults *x, StudyJob
     for (ProbeTask t = 0; t < TASKS; t++) put(g, probing_text(g->a, s, x, like, t));
 }
 
-double study_floor(const Study *s, ProbeTask t, int floor)
+const ProbeFloor *study_rule(const Study *s, ProbeTask t)
 {
-    return rule_accuracy(&s->set[t], s->floor[t][floor].guess, SPLIT_TEST);
-}
-
-int study_rule(const Study *s, ProbeTask t)
-{
-    int best = 0;
-    for (int k = 1; k < s->floors[t] - 1; k++) {
-        double here = rule_accuracy(&s->set[t], s->floor[t][k].guess, SPLIT_VALID);
-        if (here > rule_accuracy(&s->set[t], s->floor[t][best].guess, SPLIT_VALID)) best = k;
-    }
-    return best;
+    return probe_best_rule(s->floor[t], s->floors[t]);
 }
 
 static void put_floors(Grid *g, const Study *s)
@@ -199,12 +189,10 @@ static void put_floors(Grid *g, const Study *s)
     static const char *const NAME[] = {"majority", "best rule", "bag of words"};
     for (int f = 0; f < 3; f++) {
         put(g, "floor"), put(g, NAME[f]), put(g, "");
-        for (ProbeTask t = 0; t < TASKS; t++)
-            put(g, str_print(g->a, "%.1f",
-                             100 * study_floor(s, t,
-                                               f == 0   ? 0
-                                               : f == 1 ? study_rule(s, t)
-                                                        : s->floors[t] - 1)));
+        for (ProbeTask t = 0; t < TASKS; t++) {
+            const ProbeFloor *shown = f == 1 ? study_rule(s, t) : &s->floor[t][f ? s->floors[t] - 1 : 0];
+            put(g, str_print(g->a, "%.1f", 100 * shown->accuracy[SPLIT_TEST]));
+        }
     }
 }
 

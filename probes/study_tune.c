@@ -24,6 +24,7 @@ typedef struct {
     Hooks *hooks;
     JitModel jit, valid;
     JitSet commits; /* to train on */
+    JitScale scale; /* of their features */
     Examples train;
     Trainer *trainer;
     Batcher *feed, *valid_feed;
@@ -167,12 +168,11 @@ static Status prepare_commits(Work *w, TrainConfig *c)
 {
     const StudyBase *b = w->base;
     take_commits(w);
-    JitScale *scale = NEW(&w->run, JitScale, 1);
-    *scale = jit_scale(&w->commits, false);
+    w->scale = jit_scale(&w->commits, false);
     w->score = NEW(&w->run, double, w->s->commits[SPLIT_VALID].n);
-    jit_model_show(&w->jit, &w->run, &w->commits, &w->train, scale);
+    jit_model_show(&w->jit, &w->run, &w->commits, &w->train, &w->scale);
     w->valid = w->jit;
-    jit_model_show(&w->valid, &w->run, &w->s->commits[SPLIT_VALID], &b->commits[SPLIT_VALID], scale);
+    jit_model_show(&w->valid, &w->run, &w->s->commits[SPLIT_VALID], &b->commits[SPLIT_VALID], &w->scale);
     c->loss = jit_loss, c->user = &w->jit;
     return OK;
 }
@@ -228,12 +228,11 @@ static Status test_commits(Work *w)
     StudyOutcome *out = w->out;
     const JitSet *valid = &w->s->commits[SPLIT_VALID], *test = &w->s->commits[SPLIT_TEST];
     JitModel j = w->jit;
-    JitScale scale = jit_scale(&w->commits, false);
     double *score = NEW(&w->run, double, test->n), *some = NEW(&w->run, double, test->n);
     int32_t *label = NEW(&w->run, int32_t, test->n);
     TRY(jit_predict(w->score, &w->valid, w->hooks, &w->step, NULL, NULL));
     double at = jit_best_threshold(valid, w->score);
-    jit_model_show(&j, &w->run, test, &w->base->commits[SPLIT_TEST], &scale);
+    jit_model_show(&j, &w->run, test, &w->base->commits[SPLIT_TEST], &w->scale);
     TRY(jit_predict(score, &j, w->hooks, &w->step, NULL, NULL));
     JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, at);
     out->f1 = x.at.f1, out->f1_best = y.at.f1, out->auc = x.at.auc;
@@ -272,13 +271,6 @@ static Status test_messages(Work *w)
 
 /* ---- probing ---- */
 
-static FeaturePooling pooling(const Run *r)
-{
-    for (int k = 0; k < FEATURE_POOLINGS; k++)
-        if (!strcmp(run_text(r, "pooling"), FEATURE_POOLING[k])) return (FeaturePooling)k;
-    return FEATURE_MEAN;
-}
-
 static bool told_features(int64_t done, void *user)
 {
     Work *w = user;
@@ -292,8 +284,8 @@ static Status probe_task(Work *w, ProbeTask t)
     StudyOutcome *out = w->out;
     Arena a = arena_open(0);
     Features f;
-    Status status =
-        features_extract(&f, &a, &w->step, w->m, w->hooks, &w->base->rows[t], pooling(w->r), told_features, w);
+    Status status = features_extract(&f, &a, &w->step, w->m, w->hooks, &w->base->rows[t],
+                                     feature_pooling(run_text(w->r, "pooling")), told_features, w);
     for (int l = 0; !status && l < w->base->layers; l++) {
         ArenaMark mark = arena_mark(&a);
         ProbeResult p;

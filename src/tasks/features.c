@@ -4,7 +4,14 @@
 #include <math.h>
 #include <string.h>
 
-const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1] = {"first", "last", "mean", "max", "attended", NULL};
+const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1] = {"first", "last", "mean", "max", "attention", NULL};
+
+FeaturePooling feature_pooling(const char *name)
+{
+    for (int k = 0; k < FEATURE_POOLINGS; k++)
+        if (!strcmp(name, FEATURE_POOLING[k])) return (FeaturePooling)k;
+    return FEATURE_MEAN;
+}
 
 typedef struct {
     Features *out;

@@ -20,6 +20,7 @@ typedef enum {
     FEATURE_POOLINGS
 } FeaturePooling;
 extern const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1]; /* their names; ends with NULL */
+FeaturePooling feature_pooling(const char *name);               /* the mean for a name that is none of them */
 
 typedef struct {        /* a part that the model lacks, or that did not run, has 0 layers */
     int layers;         /* the encoder's layers + 1 */

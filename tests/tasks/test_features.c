@@ -196,5 +196,16 @@ static void caches(void **state)
     assert_int_equal(system(str_print(&run, "rm -r %s", dir)), 0);
 }
 
+/* The words of the settings: "first|mean|max|last|attention". */
+static void poolings_have_names(void **state)
+{
+    (void)state;
+    assert_int_equal(feature_pooling("first"), FEATURE_FIRST);
+    assert_int_equal(feature_pooling("last"), FEATURE_LAST);
+    assert_int_equal(feature_pooling("mean"), FEATURE_MEAN);
+    assert_int_equal(feature_pooling("max"), FEATURE_MAX);
+    assert_int_equal(feature_pooling("attention"), FEATURE_ATTENDED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(caches))
+SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(caches), TEST(poolings_have_names))
