@@ -64,7 +64,7 @@ void maps_widen(Maps *m, Arena *a, int64_t prefix)
 Tensor maps_head(const Maps *a, Arena *arena, int layer, int head)
 {
     CHECK(layer >= 0 && layer < a->layers && head >= HEAD_MEAN && head < a->heads, "layer %d, head %d", layer, head);
-    if (head >= 0) return tensor_cast(arena, tensor_at(a->probs[layer], head), F64);
+    if (head >= 0) return tensor_at(a->probs[layer], head);
     Tensor mean = tensor_zero(arena, F64, SHAPE(a->t, a->s));
     int64_t n = a->t * a->s;
     for (int64_t i = 0; i < n; i++) {

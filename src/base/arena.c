@@ -38,22 +38,42 @@ Arena arena_open(size_t reserve)
     die(__FILE__, __LINE__, "the system grants no address space for an arena");
 }
 
-void *arena_take(Arena *a, size_t bytes)
+static size_t with_margins(size_t bytes)
 {
-    size_t room = (size_t)(a->end - a->top);
-    CHECK(bytes <= room && ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) + REDZONE <= room,
+    return ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) + REDZONE;
+}
+
+/* From `bytes` bytes at `block`, of which the first `was` are in use already, to the top. */
+static void hand_out(Arena *a, char *block, size_t was, size_t bytes)
+{
+    size_t room = (size_t)(a->end - block);
+    CHECK(bytes <= room && with_margins(bytes) <= room,
           "memory exhausted: %zu bytes asked, %zu of %zu left (VERNIER_ARENA_MB sets the size)", bytes, room,
           (size_t)(a->end - a->base));
-    char *block = a->top;
-    a->top += ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) + REDZONE;
+    a->top = block + with_margins(bytes);
     if (a->top > a->peak) a->peak = a->top;
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
     ASAN_POISON_MEMORY_REGION(block + bytes, (size_t)(a->top - block) - bytes); /* the red zone, as it comes up */
 #ifdef VERNIER_DEBUG
     static const uint64_t snan = 0x7ff4deadfff4dead; /* signalling as one F64 and as its upper F32 half */
-    for (size_t i = 0; i + 8 <= bytes; i += 8) memcpy(block + i, &snan, 8);
+    for (size_t i = (was + 7) & ~(size_t)7; i + 8 <= bytes; i += 8) memcpy(block + i, &snan, 8);
+#else
+    (void)was;
 #endif
+}
+
+void *arena_take(Arena *a, size_t bytes)
+{
+    char *block = a->top;
+    hand_out(a, block, 0, bytes);
     return block;
+}
+
+bool arena_stretch(Arena *a, void *block, size_t was, size_t bytes)
+{
+    if (bytes < was || (char *)block + with_margins(was) != a->top) return false;
+    hand_out(a, block, was, bytes);
+    return true;
 }
 
 void *arena_zero(Arena *a, size_t bytes)

@@ -10,6 +10,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct {
@@ -23,6 +24,8 @@ typedef struct {
 Arena arena_open(size_t reserve);        /* reserves address space; 0 asks for the default size */
 void *arena_take(Arena *, size_t bytes); /* 64-byte aligned, not cleared */
 void *arena_zero(Arena *, size_t bytes); /* the same, cleared */
+/* The block taken last grows in place, to `bytes` from `was`; false, and nothing changes, when another was taken since. */
+bool arena_stretch(Arena *, void *block, size_t was, size_t bytes);
 /* A mapping of a file becomes as good as a block taken now: it is unmapped when that would be freed. */
 void arena_adopt(Arena *, void *map, size_t bytes);
 ArenaMark arena_mark(const Arena *);

@@ -171,9 +171,11 @@ void buf_add(Buf *b, const char *bytes, size_t n)
 {
     if (b->len + n + 1 > b->room) {
         size_t room = 2 * b->room > b->len + n + 1 ? 2 * b->room : b->len + n + 256;
-        char *text = arena_take(b->arena, room);
-        if (b->len) memcpy(text, b->text, b->len);
-        b->text = text;
+        if (!b->room || !arena_stretch(b->arena, b->text, b->room, room)) {
+            char *text = arena_take(b->arena, room);
+            if (b->len) memcpy(text, b->text, b->len);
+            b->text = text;
+        }
         b->room = room;
     }
     if (n) memcpy(b->text + b->len, bytes, n);

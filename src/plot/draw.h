@@ -18,8 +18,9 @@ struct Fig {
     Arena arena; /* holds the figure and everything it copies */
     cairo_surface_t *record;
     cairo_t *cr;
-    PangoLayout *layout;
-    Table widths; /* of texts measured before, in Pango's units, by size and text */
+    PangoContext *text;
+    Table lines; /* of text laid out so far, by text and how it is set */
+    struct Line *last;
     const char *path;
     double w, h;
     Status status; /* of the arguments; cairo keeps its own */
@@ -40,11 +41,14 @@ typedef struct {
     double room; /* longest width before it is elided; 0: any */
     bool bold;
 } Type;
+void text_open(Fig *); /* before the first text; text_close after the last */
+void text_close(Fig *);
 double text_width(Fig *, const char *, double size);
 void text_at(Fig *, double x, double y, const char *, Type);
 /* An axis title that reads upwards, to the right of x: around `want`, elided and moved to stay within lo..hi. */
 void text_upward(Fig *, double x, double want, double lo, double hi, const char *);
-const char *text_clean(Arena *, const char *);        /* valid UTF-8, no control characters, few accents a letter */
+/* Valid UTF-8, no control characters, few accents a letter; the text itself where it is so already. */
+const char *text_clean(Arena *, const char *);
 const char *text_visible(Arena *, const char *token); /* the same, blanks shown as signs */
 void panel_title(Fig *, Rect, const char *letter, const char *title);
 double panel_title_height(const char *letter, const char *title);

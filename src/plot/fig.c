@@ -25,23 +25,6 @@ const char *__lsan_default_suppressions(void)
 
 static const double MARGIN = 5, GUTTER = 10;
 
-/* Text is laid out without hinting or rounding, so that all formats share one geometry. */
-static PangoLayout *layout_open(cairo_t *cr)
-{
-    PangoLayout *layout = pango_cairo_create_layout(cr);
-    PangoContext *context = pango_layout_get_context(layout);
-    cairo_font_options_t *options = cairo_font_options_create();
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    pango_cairo_context_set_font_options(context, options);
-    cairo_font_options_destroy(options);
-    pango_context_set_round_glyph_positions(context, FALSE);
-    pango_layout_context_changed(layout);
-    pango_layout_set_single_paragraph_mode(layout, TRUE);
-    return layout;
-}
-
 Fig *fig_open(const char *path, double w, double h)
 {
     Arena arena = arena_open((size_t)1 << 32);
@@ -55,9 +38,8 @@ Fig *fig_open(const char *path, double w, double h)
     }
     f->record = cairo_recording_surface_create(CAIRO_CONTENT_COLOR_ALPHA, &(cairo_rectangle_t){0, 0, f->w, f->h});
     f->cr = cairo_create(f->record);
-    f->layout = layout_open(f->cr);
     f->arena = arena;
-    f->widths = table_open(&f->arena, 256);
+    text_open(f);
     set_colour(f->cr, colour_grey(1), 1);
     cairo_paint(f->cr);
     return f;
@@ -185,7 +167,7 @@ static Status write_all(Fig *f)
 Status fig_close(Fig *f)
 {
     Status status = write_all(f);
-    g_object_unref(f->layout);
+    text_close(f);
     cairo_destroy(f->cr);
     cairo_surface_destroy(f->record);
     Arena arena = f->arena; /* the figure itself lives in it */

@@ -19,14 +19,37 @@ static bool is_masked(const HeatMap *h, int i, int j)
     return h->style.causal && j > i + h->cols - h->rows;
 }
 
+static bool is_large(const HeatMap *h) /* drawn as an image */
+{
+    return (int64_t)h->rows * h->cols > 4096;
+}
+
 static double cell_value(const HeatMap *h, int i, int j)
 {
-    return is_masked(h, i, j) ? (double)NAN : h->value[(int64_t)i * h->cols + j];
+    int64_t at = (int64_t)i * h->cols + j;
+    if (is_masked(h, i, j)) return (double)NAN;
+    return h->wide ? ((const double *)h->value)[at] : (double)((const float *)h->value)[at];
 }
 
 static double cell_place(const HeatScale *s, double v)
 {
-    return s->hi > s->lo ? (v - s->lo) / (s->hi - s->lo) : 0.5;
+    return s->hi > s->lo ? (v - s->lo) * s->per : 0.5;
+}
+
+/* What the scale does not show: values beyond its ends, and NaN.  Masked cells do not count. */
+static void look_beyond(HeatScale *s, int n, const HeatMap *h)
+{
+    double least = INFINITY, most = -INFINITY, hair = 1e-6 * (s->hi - s->lo);
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < h[k].rows; i++)
+            for (int j = 0; j < h[k].cols && !is_masked(&h[k], i, j); j++) {
+                double v = cell_value(&h[k], i, j);
+                if (v < least) least = v;
+                if (v > most) most = v;
+                s->none |= isnan(v);
+            }
+    s->below = least < s->lo - hair;
+    s->above = most > s->hi + hair;
 }
 
 /* The scale over all maps: the first style's own limits, or the finite data's. */
@@ -38,10 +61,7 @@ static HeatScale scale_of(int n, const HeatMap *h)
     bool own = isfinite(s.lo) && isfinite(s.hi) && s.lo < s.hi;
     for (int k = 0; k < n && !own; k++)
         for (int i = 0; i < h[k].rows; i++)
-            for (int j = 0; j < h[k].cols; j++) {
-                double v = cell_value(&h[k], i, j);
-                if (!isnan(v)) range_add(&r, v, false);
-            }
+            for (int j = 0; j < h[k].cols; j++) range_add(&r, cell_value(&h[k], i, j), false);
     if (!own) {
         Scale fit = scale_over((Axis){0}, r, 0);
         s.lo = fit.lo;
@@ -52,21 +72,15 @@ static HeatScale scale_of(int n, const HeatMap *h)
         s.lo = first->centre - half;
         s.hi = first->centre + half;
     }
-    for (int k = 0; k < n; k++)
-        for (int i = 0; i < h[k].rows; i++)
-            for (int j = 0; j < h[k].cols; j++) {
-                double v = cell_value(&h[k], i, j), hair = 1e-6 * (s.hi - s.lo);
-                s.below |= v < s.lo - hair;
-                s.above |= v > s.hi + hair;
-                s.none |= isnan(v) && !is_masked(&h[k], i, j);
-            }
+    s.per = 1 / (s.hi - s.lo);
+    look_beyond(&s, n, h);
     return s;
 }
 
 static double widest(Fig *f, const char *const *label, int n, double size)
 {
     double most = 0;
-    for (int i = 0; label && i < n; i++) most = fmax(most, text_width(f, text_visible(&f->arena, label[i]), size));
+    for (int i = 0; label && i < n; i++) most = fmax(most, text_width(f, label[i], size));
     return most;
 }
 
@@ -182,6 +196,7 @@ static void hatch_path(cairo_t *cr, Rect r, double step, bool both)
 static void hatch(Fig *f, const HeatMap *h, bool masked)
 {
     bool any = false;
+    if (masked && !h->style.causal) return;
     cairo_new_path(f->cr);
     for (int i = 0; i < h->rows; i++)
         for (int j = 0, from; j < h->cols; j++) { /* runs in a row share one rectangle */
@@ -221,24 +236,6 @@ static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
         }
 }
 
-/* Mean of the non-NaN cells that fall on pixel (x,y) of a w x h image; one cell when it is no smaller. */
-static double pixel_value(const HeatMap *m, int x, int y, int w, int h)
-{
-    if (w == m->cols && h == m->rows) return cell_value(m, y, x);
-    int i0 = (int)((int64_t)y * m->rows / h), i1 = (int)((int64_t)(y + 1) * m->rows / h);
-    int j0 = (int)((int64_t)x * m->cols / w), j1 = (int)((int64_t)(x + 1) * m->cols / w);
-    double sum = 0;
-    int n = 0;
-    for (int i = i0; i < i1 || i == i0; i++)
-        for (int j = j0; j < j1 || j == j0; j++) {
-            double v = cell_value(m, i, j);
-            if (isnan(v)) continue;
-            sum += v;
-            n++;
-        }
-    return n ? sum / n : (double)NAN;
-}
-
 /* Colours of an image: a palette, its first entry clear. */
 enum { SHADES = 255 };
 
@@ -257,7 +254,44 @@ static const uint32_t *shades(Arena *a, ColourMap map)
 
 static uint8_t shade(const HeatScale *s, double v)
 {
-    return isnan(v) ? 0 : (uint8_t)(1 + lrint(fmin(fmax(cell_place(s, v), 0), 1) * (SHADES - 1)));
+    double at = cell_place(s, v) * (SHADES - 1);
+    if (isnan(v)) return 0;
+    return (uint8_t)(1.5 + (at < 0 ? 0 : at > SHADES - 1 ? SHADES - 1 : at));
+}
+
+/* Mean of the non-NaN cells that fall on pixel (x,y) of a w x h image that has fewer pixels than the map has cells. */
+static double pixel_value(const HeatMap *m, int x, int y, int w, int h)
+{
+    int i0 = (int)((int64_t)y * m->rows / h), i1 = (int)((int64_t)(y + 1) * m->rows / h);
+    int j0 = (int)((int64_t)x * m->cols / w), j1 = (int)((int64_t)(x + 1) * m->cols / w);
+    double sum = 0;
+    int n = 0;
+    for (int i = i0; i < i1 || i == i0; i++)
+        for (int j = j0; j < j1 || j == j0; j++) {
+            double v = cell_value(m, i, j);
+            if (isnan(v)) continue;
+            sum += v;
+            n++;
+        }
+    return n ? sum / n : (double)NAN;
+}
+
+/* The y-th of h rows of w pixels, which lie one after the other: cells as blocks, or means where there are more cells than pixels. */
+static void shade_row(uint8_t *out, const HeatMap *m, const HeatScale *s, int y, int w, int h)
+{
+    if (w < m->cols || h < m->rows) {
+        for (int x = 0; x < w; x++) out[x] = shade(s, pixel_value(m, x, y, w, h));
+        return;
+    }
+    int wide = w / m->cols, high = h / m->rows, i = y / high;
+    if (y % high) {
+        memcpy(out, out - w, (size_t)w);
+        return;
+    }
+    for (int j = 0; j < m->cols; j++) {
+        uint8_t one = shade(s, cell_value(m, i, j));
+        for (int k = 0; k < wide; k++) *out++ = one;
+    }
 }
 
 /* The image as cairo has it, with the PNG that an SVG takes over as it is. */
@@ -289,11 +323,9 @@ static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
     int64_t w = (int64_t)h->cols * zoom, tall = (int64_t)h->rows * zoom;
     if (w > MOST) w = h->cols > MOST ? MOST : h->cols * (MOST / h->cols);
     if (tall > MOST) tall = h->rows > MOST ? MOST : h->rows * (MOST / h->rows);
-    const uint32_t *colour = shades(&f->arena, s->map);
-    uint8_t *index = NEW(&f->arena, uint8_t, w * tall);
-    for (int y = 0; y < tall; y++)
-        for (int x = 0; x < w; x++) index[y * w + x] = shade(s, pixel_value(h, x, y, (int)w, (int)tall));
-    cairo_surface_t *image = image_of(f, index, colour, (int)w, (int)tall, h->style.causal || s->none);
+    uint8_t *index = arena_take(&f->arena, (size_t)(w * tall));
+    for (int y = 0; y < tall; y++) shade_row(index + y * w, h, s, y, (int)w, (int)tall);
+    cairo_surface_t *image = image_of(f, index, s->shade, (int)w, (int)tall, h->style.causal || s->none);
     cairo_save(f->cr);
     cairo_translate(f->cr, h->area.x, h->area.y);
     cairo_scale(f->cr, h->area.w / (double)w, h->area.h / (double)tall);
@@ -369,12 +401,12 @@ static void draw_labels(Fig *f, const HeatMap *h)
     const HeatStyle *s = &h->style;
     double bottom = h->area.y + h->area.h;
     for (int i = 0; s->row && i < h->rows; i += h->row.every)
-        text_at(f, h->area.x - 3, h->area.y + (i + 0.5) * h->ch, text_visible(&f->arena, s->row[i]),
+        text_at(f, h->area.x - 3, h->area.y + (i + 0.5) * h->ch, s->row[i],
                 (Type){.size = h->row.size, .along = 1, .room = h->row.length + 0.5});
     for (int j = 0; s->col && j < h->cols; j += h->col.every) {
         Type t = {.size = h->col.size, .along = 0.5, .across = TOP};
         if (h->col.upright) t = (Type){.size = h->col.size, .along = 1, .turn = 90, .room = h->col.length + 0.5};
-        text_at(f, h->area.x + (j + 0.5) * h->cw, bottom + 3, text_visible(&f->arena, s->col[j]), t);
+        text_at(f, h->area.x + (j + 0.5) * h->cw, bottom + 3, s->col[j], t);
     }
 }
 
@@ -439,7 +471,7 @@ static void draw_map(Fig *f, HeatMap *h, const HeatScale *s)
     Rect a = h->area;
     panel_title(f, (Rect){a.x, a.y - h->top, a.w, h->top}, st->letter, st->title);
     if (h->rows && h->cols) {
-        if ((int64_t)h->rows * h->cols > 4096) {
+        if (is_large(h)) {
             hatch_under(f, h, s);
             paint_image(f, h, s);
         } else {
@@ -525,19 +557,42 @@ static void draw_bar(Fig *f, Rect r, const HeatScale *s, const char *title)
     text_at(f, r.x + r.w - 2, r.y + r.h / 2, title, (Type){.along = 0.5, .across = BASE, .turn = 90, .room = r.h});
 }
 
+static const char *const *visible(Fig *f, const char *const *label, int n)
+{
+    if (!label) return NULL;
+    const char **out = NEW(&f->arena, const char *, n);
+    for (int i = 0; i < n; i++) out[i] = text_visible(&f->arena, label[i]);
+    return out;
+}
+
+/* Labels as they are shown; maps beside each other mostly have the same. */
+static void show_labels(Fig *f, int n, HeatMap *h, const HeatStyle *style)
+{
+    for (int k = 0; k < n; k++) {
+        bool row = k && style[k].row == style[k - 1].row && h[k].rows == h[k - 1].rows;
+        bool col = k && style[k].col == style[k - 1].col && h[k].cols == h[k - 1].cols;
+        h[k].style.row = row ? h[k - 1].style.row : visible(f, style[k].row, h[k].rows);
+        h[k].style.col = col ? h[k - 1].style.col : visible(f, style[k].col, h[k].cols);
+    }
+}
+
 void fig_heatmaps(Fig *f, Rect r, int n, const Tensor *m, const HeatStyle *style)
 {
     CHECK(n > 0, "fig_heatmaps: no map");
     HeatMap *h = NEW(&f->arena, HeatMap, n);
     const HeatStyle *barred = NULL;
+    bool large = false;
     for (int k = 0; k < n; k++) {
         CHECK(m[k].rank == 2, "a heat map is a matrix, not %s", tensor_shape(m[k]));
         CHECK(m[k].dim[0] < INT32_MAX / 2 && m[k].dim[1] < INT32_MAX / 2, "heat map %s", tensor_shape(m[k]));
-        Tensor wide = m[k].dtype == F64 ? m[k] : tensor_cast(&f->arena, m[k], F64);
-        h[k] = (HeatMap){.value = wide.data, .style = style[k], .rows = (int)m[k].dim[0], .cols = (int)m[k].dim[1]};
+        Tensor x = m[k].dtype == F64 || m[k].dtype == F32 ? m[k] : tensor_cast(&f->arena, m[k], F64);
+        h[k] = (HeatMap){x.data, x.dtype == F64, style[k], .rows = (int)x.dim[0], .cols = (int)x.dim[1]};
         if (style[k].bar) barred = &style[k];
+        large |= is_large(&h[k]);
     }
+    show_labels(f, n, h, style);
     HeatScale s = scale_of(n, h);
+    if (large) s.shade = shades(&f->arena, s.map);
     double bar = barred ? bar_width(f, &s, barred->bar_title) : 0;
     lay_out(f, r, n, h, bar);
     for (int k = 0; k < n; k++) draw_map(f, &h[k], &s);

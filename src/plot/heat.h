@@ -11,8 +11,9 @@ typedef struct {
 } Labels;
 
 typedef struct {
-    const double *value; /* (rows,cols) */
-    HeatStyle style;
+    const void *value; /* (rows,cols) */
+    bool wide;         /* F64, else F32 */
+    HeatStyle style;   /* its labels as they are shown */
     int rows, cols;
     Rect area;                       /* of the cells */
     double cw, ch;                   /* of one cell */
@@ -23,9 +24,10 @@ typedef struct {
 
 typedef struct {
     ColourMap map;
-    double lo, hi;
-    bool below, above; /* some data lie beyond the ends */
-    bool none;         /* some are NaN */
+    double lo, hi, per;    /* 1 / (hi - lo) */
+    bool below, above;     /* some data lie beyond the ends */
+    bool none;             /* some are NaN */
+    const uint32_t *shade; /* the map as a palette, its first entry clear; where a map is drawn as an image */
 } HeatScale;
 
 #endif

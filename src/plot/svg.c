@@ -1,6 +1,7 @@
 /* Two passes over the text: collect what id="..." declares, then copy, replacing each declaration and each
  * reference.  cairo writes attributes with double quotes and references as href="#id" or url(#id); nothing
- * else in its files starts with those marks, because text is drawn as glyphs. */
+ * else in its files starts with those marks, because text is drawn as glyphs.  Images, most of a large file, are
+ * leapt over. */
 #include "plot/svg.h"
 
 #include <string.h>
@@ -52,6 +53,13 @@ static Ids collect(Arena *a, const char *svg, const char *end)
     return ids;
 }
 
+/* The last byte of an image's data that begins at s, or s. */
+static const char *past_data(const char *s, const char *end)
+{
+    Piece data = name_after(s, end, "href=\"data:", '"');
+    return data.text ? data.text + data.len : s;
+}
+
 void svg_rename_ids(Buf *out, const char *svg, size_t n, const char *prefix)
 {
     static const struct {
@@ -62,6 +70,7 @@ void svg_rename_ids(Buf *out, const char *svg, size_t n, const char *prefix)
     Ids ids = collect(out->arena, svg, end);
     for (const char *s = svg; s < end; s++) {
         if (*s != ' ' && *s != 'h' && *s != 'u') continue;
+        s = past_data(s, end);
         for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
             Piece p = name_after(s, end, forms[i].mark, forms[i].close);
             if (!p.len) continue;

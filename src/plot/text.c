@@ -20,12 +20,19 @@ static bool turns(gunichar c)
     return c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
+static bool is_plain(const char *s)
+{
+    while (*s >= 0x20 && *s < 0x7F) s++;
+    return !*s;
+}
+
 const char *text_clean(Arena *a, const char *text)
 {
     enum { ACCENTS = 3 }; /* on one letter: they stack, and more would reach into other lines */
+    if (!text || is_plain(text)) return text ? text : "";
     Buf out = buf_open(a);
     int accents = 0;
-    for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
         size_t n = utf8_length((const char *)s, strnlen((const char *)s, 4));
         gunichar c = n ? g_utf8_get_char((const char *)s) : 0;
         accents = n && g_unichar_ismark(c) ? accents + 1 : 0;
@@ -43,16 +50,17 @@ const char *text_clean(Arena *a, const char *text)
 /* A token of nothing but blanks must still be seen, and so must the blanks at its ends. */
 const char *text_visible(Arena *a, const char *token)
 {
+    size_t len = token ? strlen(token) : 0, lead = token ? strspn(token, " ") : 0, trail = len;
+    while (trail > lead && token[trail - 1] == ' ') trail--;
+    if (len <= 200 && !lead && trail == len && is_plain(token ? token : "")) return text_clean(a, token);
     Buf out = buf_open(a);
-    size_t len = token ? strlen(token) : 0;
     for (size_t i = 0; i < len; i++) {
         if (i > 200 && ((unsigned char)token[i] & 0xC0) != 0x80) break; /* it is elided long before */
-        bool edge = strspn(token, " ") >= i + 1 || strspn(token + i, " ") == len - i;
         if (token[i] == '\n')
             buf_print(&out, "\u21B5");
         else if (token[i] == '\t')
             buf_print(&out, "\u21E5");
-        else if (token[i] == ' ' && edge)
+        else if (token[i] == ' ' && (i < lead || i >= trail))
             buf_print(&out, "\u2423");
         else
             buf_add(&out, token + i, 1);
@@ -60,59 +68,97 @@ const char *text_visible(Arena *a, const char *token)
     return text_clean(a, out.text);
 }
 
-/* Lays out one line; pango is given at most 400 bytes, cut between characters. */
-static PangoLayoutLine *layout_line(Fig *f, const char *text, double size, double room, bool bold)
+/* ---- lines of text ---- */
+
+typedef struct Line {
+    PangoLayout *layout;
+    double width; /* points */
+    struct Line *before;
+} Line;
+
+/* Text is laid out without hinting or rounding, so that all formats share one geometry. */
+void text_open(Fig *f)
+{
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
+    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
+    f->text = pango_cairo_create_context(f->cr);
+    pango_cairo_context_set_font_options(f->text, options);
+    cairo_font_options_destroy(options);
+    pango_context_set_round_glyph_positions(f->text, FALSE);
+    f->lines = table_open(&f->arena, 256);
+}
+
+void text_close(Fig *f)
+{
+    for (Line *l = f->last; l; l = l->before) g_object_unref(l->layout);
+    g_object_unref(f->text);
+}
+
+/* Pango is given at most 400 bytes, cut between characters. */
+static PangoLayout *layout_of(Fig *f, const char *text, double size, double room, bool bold)
 {
     text = text_clean(&f->arena, text);
     size_t n = strlen(text);
     if (n > 400)
         for (n = 400; n && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+    PangoLayout *layout = pango_layout_new(f->text);
     PangoFontDescription *font = pango_font_description_new();
     pango_font_description_set_family_static(font, "DejaVu Sans");
     pango_font_description_set_weight(font, bold ? PANGO_WEIGHT_BOLD : PANGO_WEIGHT_NORMAL);
     pango_font_description_set_absolute_size(font, size * PANGO_SCALE);
-    pango_layout_set_font_description(f->layout, font);
+    pango_layout_set_font_description(layout, font);
     pango_font_description_free(font);
-    pango_layout_set_width(f->layout, room > 0 ? (int)ceil(room * PANGO_SCALE) : -1);
-    pango_layout_set_ellipsize(f->layout, room > 0 ? PANGO_ELLIPSIZE_END : PANGO_ELLIPSIZE_NONE);
-    pango_layout_set_text(f->layout, text, (int)n);
-    return pango_layout_get_line_readonly(f->layout, 0);
+    pango_layout_set_single_paragraph_mode(layout, TRUE);
+    pango_layout_set_width(layout, room > 0 ? (int)ceil(room * PANGO_SCALE) : -1);
+    pango_layout_set_ellipsize(layout, room > 0 ? PANGO_ELLIPSIZE_END : PANGO_ELLIPSIZE_NONE);
+    pango_layout_set_text(layout, text, (int)n);
+    return layout;
 }
 
-static double line_width(PangoLayoutLine *line)
+/* A text set the same way is laid out once: the labels of a grid of maps are the same ones in every map. */
+static const Line *line_of(Fig *f, const char *text, double size, double room, bool bold)
 {
+    const double how[] = {size, room, bold};
+    char key[256];
+    size_t n = strlen(text);
+    int64_t *known = NULL;
+    if (n <= sizeof key - sizeof how) {
+        bool added;
+        memcpy(key, how, sizeof how);
+        memcpy(key + sizeof how, text, n);
+        known = table_add(&f->lines, key, sizeof how + n, &added);
+        if (!added) return (const Line *)(intptr_t)*known;
+    }
+    Line *l = NEW(&f->arena, Line, 1);
     PangoRectangle logical;
-    pango_layout_line_get_extents(line, NULL, &logical);
-    return (double)logical.width / PANGO_SCALE;
+    l->layout = layout_of(f, text, size, room, bold);
+    pango_layout_line_get_extents(pango_layout_get_line_readonly(l->layout, 0), NULL, &logical);
+    l->width = (double)logical.width / PANGO_SCALE;
+    l->before = f->last;
+    f->last = l;
+    if (known) *known = (intptr_t)l;
+    return l;
 }
 
-/* The labels of a grid of maps are the same ones in every map. */
 double text_width(Fig *f, const char *text, double size)
 {
-    char key[256];
-    size_t n = text ? strlen(text) : 0;
-    if (!n) return 0;
-    if (n > sizeof key - sizeof size) return line_width(layout_line(f, text, size, 0, false));
-    memcpy(key, &size, sizeof size);
-    memcpy(key + sizeof size, text, n);
-    bool added;
-    int64_t *width = table_add(&f->widths, key, sizeof size + n, &added);
-    if (added) *width = llround(PANGO_SCALE * line_width(layout_line(f, text, size, 0, false)));
-    return (double)*width / PANGO_SCALE;
+    return text && *text ? line_of(f, text, size, 0, false)->width : 0;
 }
 
 void text_at(Fig *f, double x, double y, const char *text, Type t)
 {
     if (!text || !*text) return;
     if (!(t.size > 0)) t.size = TEXT;
-    PangoLayoutLine *line = layout_line(f, text, t.size, t.room, t.bold);
+    const Line *line = line_of(f, text, t.size, t.room, t.bold);
     double down = t.across == BASE ? 0 : t.across == TOP ? CAP * t.size : CAP / 2 * t.size;
     cairo_save(f->cr);
     cairo_translate(f->cr, x, y);
     cairo_rotate(f->cr, -t.turn * 3.14159265358979323846 / 180);
-    cairo_move_to(f->cr, -t.along * line_width(line), down);
+    cairo_move_to(f->cr, -t.along * line->width, down);
     set_colour(f->cr, t.colour, 1);
-    pango_cairo_show_layout_line(f->cr, line);
+    pango_cairo_show_layout_line(f->cr, pango_layout_get_line_readonly(line->layout, 0));
     cairo_restore(f->cr);
 }
 
@@ -141,15 +187,14 @@ void panel_title(Fig *f, Rect r, const char *letter, const char *title)
 
 void fig_text(Fig *f, Rect r, const char *utf8)
 {
-    layout_line(f, utf8, TEXT, r.w, false);
-    pango_layout_set_single_paragraph_mode(f->layout, FALSE);
-    pango_layout_set_height(f->layout, (int)(fmax(r.h, 1) * PANGO_SCALE));
-    pango_layout_set_text(f->layout, text_clean(&f->arena, utf8), -1);
+    PangoLayout *layout = layout_of(f, utf8 ? utf8 : "", TEXT, r.w, false);
+    pango_layout_set_single_paragraph_mode(layout, FALSE);
+    pango_layout_set_height(layout, (int)(fmax(r.h, 1) * PANGO_SCALE));
+    pango_layout_set_text(layout, text_clean(&f->arena, utf8), -1);
     cairo_move_to(f->cr, r.x, r.y);
     set_colour(f->cr, colour_grey(0), 1);
-    pango_cairo_show_layout(f->cr, f->layout);
-    pango_layout_set_height(f->layout, -1);
-    pango_layout_set_single_paragraph_mode(f->layout, TRUE);
+    pango_cairo_show_layout(f->cr, layout);
+    g_object_unref(layout);
 }
 
 /* Pool adjacent violators: labels that would overlap form a block that is centred on the mean of what its

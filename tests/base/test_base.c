@@ -51,6 +51,23 @@ static void arena_marks(void **state)
     arena_close(&a);
 }
 
+static void the_last_block_stretches(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    char *first = arena_take(&a, 100), *last = arena_take(&a, 100);
+    memset(first, 1, 100);
+    memset(last, 2, 100);
+    assert_false(arena_stretch(&a, first, 100, 200)); /* another lies behind it */
+    assert_true(arena_stretch(&a, last, 100, 5000));
+    memset(last + 100, 3, 4900);
+    char *next = arena_take(&a, 8);
+    assert_true(next >= last + 5000);
+    for (int i = 0; i < 100; i++) assert_true(first[i] == 1 && last[i] == 2);
+    assert_false(arena_stretch(&a, last, 5000, 6000));
+    arena_close(&a);
+}
+
 static void globs(void **state)
 {
     (void)state;
@@ -70,9 +87,12 @@ static void buffers_grow(void **state)
     Arena a = arena_open(1 << 24);
     Buf b = buf_open(&a);
     for (int i = 0; i < 1000; i++) buf_print(&b, "%d,", i);
-    char *wide = str_print(&a, "%2000d", 7);
+    char *wide = str_print(&a, "%2000d", 7), *at = b.text; /* in the way: what follows goes elsewhere */
     buf_print(&b, "%s", wide);
+    assert_ptr_not_equal(b.text, at);
     assert_int_equal(b.len, 10 * 2 + 90 * 3 + 900 * 4 + 2000);
+    assert_memory_equal(b.text, "0,1,2,", 6);
+    assert_string_equal(wide + 1999, "7");
     assert_int_equal(strlen(b.text), b.len);
     arena_close(&a);
 }
@@ -130,5 +150,5 @@ static void devices_are_written_to_and_stay_devices(void **state)
 }
 
 SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
-      cmocka_unit_test(globs), cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent),
-      cmocka_unit_test(devices_are_written_to_and_stay_devices))
+      cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(globs), cmocka_unit_test(buffers_grow),
+      cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(devices_are_written_to_and_stay_devices))

@@ -254,6 +254,12 @@ static void odd_heat_maps_are_drawn(void **state)
             fig_heatmap(f, fig_whole(f), m[i], s);
             EXPECT(fig_close(f) == OK, "map %zu, labels %d: %s", i, labels, err_message());
         }
+    const Tensor grows[] = {filled(2, 3, 0),
+                            filled(10, 10, 0)}; /* one array of labels, read as far as each map goes */
+    const HeatStyle same[] = {{.row = odd, .col = odd}, {.row = odd, .col = odd}};
+    Fig *f = fig_open(in_folder("odd"), 400, 200);
+    fig_heatmaps(f, fig_whole(f), 2, grows, same);
+    assert_int_equal(fig_close(f), OK);
 }
 
 static void odd_plots_are_drawn(void **state)
