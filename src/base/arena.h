@@ -24,7 +24,7 @@ typedef struct {
 Arena arena_open(size_t reserve);        /* reserves address space; 0 asks for the default size */
 void *arena_take(Arena *, size_t bytes); /* 64-byte aligned, not cleared */
 void *arena_zero(Arena *, size_t bytes); /* the same, cleared */
-/* The block taken last grows in place, to `bytes` from `was`; false, and nothing changes, when another was taken since. */
+/* The block taken last grows in place from `was` to `bytes`; false, and nothing changes, when it is not the last. */
 bool arena_stretch(Arena *, void *block, size_t was, size_t bytes);
 /* A mapping of a file becomes as good as a block taken now: it is unmapped when that would be freed. */
 void arena_adopt(Arena *, void *map, size_t bytes);

@@ -2,7 +2,11 @@
 #ifndef PLOT_HEAT_H
 #define PLOT_HEAT_H
 
+#include <math.h>
+
 #include "plot/draw.h"
+
+static const double LEAST_TEXT = 5.8; /* points: smaller labels and numbers are left out */
 
 typedef struct {
     double size, length; /* of the text; the length a label may take */
@@ -29,5 +33,29 @@ typedef struct {
     bool none;             /* some are NaN */
     const uint32_t *shade; /* the map as a palette, its first entry clear; where a map is drawn as an image */
 } HeatScale;
+
+/* ---- cells ---- */
+
+bool is_image(const HeatMap *);             /* so many cells that they are drawn as an image */
+const uint32_t *shades(Arena *, ColourMap); /* HeatScale.shade */
+void draw_cells(Fig *, const HeatMap *, const HeatScale *);
+void hatch_path(cairo_t *, Rect, double step, bool both); /* over the current path, which ends with it */
+
+static inline bool is_masked(const HeatMap *h, int i, int j)
+{
+    return h->style.causal && j > i + h->cols - h->rows;
+}
+
+static inline double cell_value(const HeatMap *h, int i, int j) /* NaN where it is masked */
+{
+    int64_t at = (int64_t)i * h->cols + j;
+    if (is_masked(h, i, j)) return (double)NAN;
+    return h->wide ? ((const double *)h->value)[at] : (double)((const float *)h->value)[at];
+}
+
+static inline double cell_place(const HeatScale *s, double v) /* on the scale: 0 at lo, 1 at hi */
+{
+    return s->hi > s->lo ? (v - s->lo) * s->per : 0.5;
+}
 
 #endif
