@@ -25,7 +25,7 @@ static bool encode(Buf *out, int w, int h, const unsigned char *data, int stride
         return false;
     }
     png_set_write_fn(png, out, add, flush);
-    png_set_compression_level(png, colours ? 1 : 4);
+    png_set_compression_level(png, colours ? 1 : 3);
     png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
     png_set_IHDR(png, info, (png_uint_32)w, (png_uint_32)h, 8, colours ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
