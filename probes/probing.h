@@ -79,7 +79,7 @@ const int32_t *predicted_by(Outcomes, Kind, int seed, Protocol, int layer);
 /* ---- encoder.c */
 /* *remark, for an adapter, on the arena or NULL. */
 Status encoder_open(Model **, Hooks **, const char **remark, const Probing *, Run *, Arena *, Kind, uint64_t seed);
-Status encoder_pretrain(Model *, const Probing *, Run *, Arena *, uint64_t seed, Outcome *);
+Status encoder_pretrain(Model *, const Probing *, Run *, uint64_t seed, Outcome *);
 
 /* ---- figures.c and report.c */
 const char *kind_name(const Probing *, Kind);

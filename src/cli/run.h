@@ -118,6 +118,7 @@ double clock_now(void);                       /* seconds, monotonic */
 void progress_show(const Run *, const Stage *, double fraction);
 void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
 void progress_clear(void);                            /* wipes the line before anything else is printed */
+void say_kept(const char *dir);                       /* of an interrupted run */
 void signals_watch(void);                             /* SIGINT and SIGTERM are noted, SIGPIPE is ignored,
                                                          SIGBUS of a file is told and ends the program */
 int signals_seen(void);                               /* the last one noted, or 0 */
