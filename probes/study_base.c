@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "nn/config.h"
@@ -275,7 +275,7 @@ static Status open_base(Study *s, Run *r, const char *name, const char *dir)
 {
     StudyBase *b = &s->base[s->bases++];
     *b = (StudyBase){.name = name};
-    TRY(hub_find(&b->dir, &s->arena, dir));
+    TRY(hf_cache_find(&b->dir, &s->arena, dir));
     TRY(run_input(r, str_print(&s->arena, "%s/config.json", b->dir)));
     TRY(config_load(&b->config, b->dir));
     TRY(tokenizer_open(&b->text, &s->arena, b->dir));

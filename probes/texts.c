@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "base/str.h"
 #include "nn/config.h"
 #include "probes/probing.h"
@@ -106,7 +106,7 @@ static Status find_model(Probing *lab, Run *r)
                                                  "adapter_model.bin",   "adapter.safetensors",
                                                  "pytorch_adapter.bin", NULL};
     const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer");
-    TRY(hub_find(&lab->model, &lab->arena, given));
+    TRY(hf_cache_find(&lab->model, &lab->arena, given));
     TRY(config_load(&lab->config, lab->model));
     lab->config.no_lm_head = true;
     TRY(note_files(r, lab->model, FILES));

@@ -36,7 +36,7 @@ static Status save(void *user)
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
     const PretrainPlan *p = ((const Work *)user)->plan;
-    return p->each(tr, stats, p->user);
+    return !p->each || p->each(tr, stats, p->user);
 }
 
 Status pretrain(Model *m, const char *dir, const Examples *texts, const PretrainPlan *p)

@@ -19,7 +19,7 @@ typedef struct {
     uint64_t stream;
     const char *checkpoint; /* a file that stands there while the model trains; NULL: none */
     bool resume;            /* take it up where there is one */
-    bool (*each)(const Trainer *, const StepStats *, void *user); /* after each step; false: stop, E_INTERRUPT */
+    bool (*each)(const Trainer *, const StepStats *, void *user); /* after each step, or NULL; false: E_INTERRUPT */
     void *user;
 } PretrainPlan;
 

@@ -2,27 +2,12 @@
  * known figures. */
 #include "nn/small.h"
 
+#include "arenas.h"
 #include "tasks/cmg.h"
 #include "tasks/javagen_change.h"
 #include "tasks/jit.h"
 #include "tasks/shared.h"
 #include "train/train.h"
-
-static Arena run, step;
-
-static int begin(void **state)
-{
-    (void)state;
-    run = arena_open((size_t)1 << 34), step = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&run), arena_close(&step);
-    return 0;
-}
 
 enum { PAIRS = 5 };
 

@@ -1,25 +1,10 @@
 /* Message metrics: by hand, against the published programs' values, and on rows whose scores are known. */
 #include "tasks/shared.h"
 
+#include "arena.h"
 #include "io/json.h"
 #include "tasks/messages.h"
 #include "text/stem.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
 
 static Bytes bytes(const char *s)
 {

@@ -1,27 +1,12 @@
 /* Measures of predicted classes and scores: by hand, against recorded values, and on a published model's scores. */
 #include "tasks/shared.h"
 
+#include "arena.h"
 #include "io/columns.h"
 #include "io/json.h"
 #include "num/stats.h"
 #include "tasks/effort.h"
 #include "tasks/score.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
 
 static void near(double got, double want, double tolerance, const char *what)
 {
