@@ -2,7 +2,6 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -97,8 +96,6 @@ Status run_go(Run *);                        /* runs, then writes everything; th
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
-
-const char *text_of(Arena *, const char *fmt, va_list);
 
 Status results_write(Run *, Status); /* results.json and results.csv */
 Status results_recall(Run *);        /* the verdict of a run that was finished before */

@@ -114,8 +114,8 @@ Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): 
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
 int model_layers(const Model *, Part);                                  /* 0 where the model has no such part */
 
-/* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json beside
- * it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
+/* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
+ * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
  * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
 typedef struct { /* zero: as the files say, in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */

@@ -1,5 +1,5 @@
-/* Pretraining of a whole model on texts without labels: of an encoder by masks (tasks/mlm.h), of an encoder-decoder by
- * spans (tasks/denoise.h).
+/* Pretraining of a whole model on texts without labels: of an encoder by masks (tasks/mlm.h), of an encoder-decoder
+ * by spans (tasks/denoise.h).
  *
  *     PretrainPlan plan = {.train = pretrain_defaults(1e-3, 4000, seed), .tokens = 4096, .mlm = &masks, ...};
  *     TRY(pretrain(model, "out/base", &texts, &plan)); */

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "tasks/change.h"
-#include "tasks/scratch.h"
 
 /* Reads every row of a text; the status of the first bad one, the last good one in *c. */
 static Status read_text(CodeChange *c, int *rows, const char *text)

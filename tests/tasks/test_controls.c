@@ -11,11 +11,6 @@
 #include "tasks/mdl.h"
 #include "tasks/usable.h"
 
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
-}
-
 static const char *const NAME[] = {"a", "b", "c", "d"};
 
 /* n examples with random labels of c and texts of their number; of every ten, six train, two validate, two test. */

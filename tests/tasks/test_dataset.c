@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/table.h"
+#include "scratch.h"
 #include "tasks/dataset.h"
 #include "tasks/javagen.h"
-#include "tasks/scratch.h"
 
 static Status read_text(Dataset *d, const char *text)
 {

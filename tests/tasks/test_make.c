@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "tasks/javagen_change.h"
 #include "tasks/make.h"
 #include "tasks/neardup.h"
 #include "tasks/pool.h"
 #include "tasks/sheet.h"
-#include "tasks/scratch.h"
 
 static MakeOptions options(ProbeTask task)
 {

@@ -32,11 +32,6 @@ static Scores score_rows(const Bytes *h, const Bytes *r, int64_t n, Meteor *mete
     return s;
 }
 
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
-}
-
 /* "the cat sat" against "the cat sat down": matches 3,2,1,0 of 3,2,1,0; brevity 1 - 5/4. */
 static void by_hand(void **state)
 {

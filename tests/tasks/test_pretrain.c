@@ -4,8 +4,8 @@
 
 #include <unistd.h>
 
+#include "scratch.h"
 #include "tasks/pretrain.h"
-#include "tasks/scratch.h"
 
 enum { N = 20, LENGTH = 12, STEPS = 130, SAVED = 100 };
 

@@ -8,11 +8,6 @@
 #include "tasks/effort.h"
 #include "tasks/score.h"
 
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
-}
-
 /* Commits of effort 1 2 3 4 10, defects are the second and the last; scores put them first and fourth by density. */
 static void effort_by_hand(void **state)
 {
