@@ -76,7 +76,7 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     Arena *a = &s->arena;
     Model *m; /* of no weight: what plans ask a model */
     TRY(model_open_zeros(&m, a, &b->config, F32));
-    int64_t room = jit_positions(m), most = run_int(r, "tokens");
+    int64_t room = config_room(&b->config), most = run_int(r, "tokens");
     if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
     if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
     b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
@@ -292,8 +292,7 @@ static Status open_published(Study *s, Run *r, const char *dir)
         else
             TRY(open_base(s, r, PUBLISHED[k], path));
     }
-    if (!s->bases)
-        return fail(E_IO, "%s: holds none of the folders codebert, graphcodebert, plbart, unixcoder, codet5", dir);
+    if (!s->bases) return fail(E_IO, "%s: holds none of the folders %s", dir, absent.text);
     s->absent = absent.len ? absent.text : NULL;
     return OK;
 }

@@ -91,7 +91,7 @@ static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const S
 {
     Examples x;
     const MlmPlan mlm = mlm_plan(text->bpe);
-    const JitPlan plan = jit_plan(text, m->config.vocab, jit_positions(m));
+    const JitPlan plan = jit_plan(text, m->config.vocab, config_room(&m->config));
     const uint64_t seed = (uint64_t)t->seed;
     TRY(jit_tokens(&x, t->run, &t->train, text, &plan));
     x.label = NULL;

@@ -129,6 +129,7 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
 Status model_save(const Model *, const char *dir);
 Status config_load(Config *, const char *dir);                   /* config.json alone */
 Status config_set(Config *, const char *key, const char *value); /* a field by its name; E_CONFIG lists them */
+int config_room(const Config *); /* tokens that there are positions for; 0: any number */
 
 /* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and what
  * follows become padding. */
