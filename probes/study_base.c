@@ -247,7 +247,7 @@ static Status make_base(Study *s, Run *r)
     *b = (StudyBase){.name = "ours", .dir = run_path(r, "base")};
     TRY(file_make_dir(b->dir));
     const char *model = str_print(&s->arena, "%s/model.safetensors", b->dir),
-               *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *text = settings_of(s, r);
+               *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *wanted = settings_of(s, r);
     bool same = same_base(s, r, settings), there = same && !access(model, R_OK);
     Examples weak, texts;
     if (!there) unlink(model);
@@ -255,7 +255,7 @@ static Status make_base(Study *s, Run *r)
         TRY(tokenizer_open(&b->text, &s->arena, b->dir));
     else
         TRY(train_tokenizer(b, s, r));
-    TRY(file_write(settings, text, strlen(text)));
+    TRY(file_write(settings, wanted, strlen(wanted)));
     shape(&b->config, r, b->text.bpe);
     TRY(study_tokens(s, r, b));
     TRY(read_weak(&weak, s, b, r));

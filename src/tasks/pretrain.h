@@ -13,10 +13,10 @@
 
 typedef struct {
     TrainConfig train;
-    int64_t tokens;             /* padded positions of a clean batch at most */
-    const MlmPlan *mlm;         /* one of the two */
-    const DenoisePlan *denoise; /* step n is corrupted by draw n of the stream */
-    uint64_t stream;
+    int64_t tokens;     /* padded positions of a clean batch at most */
+    const MlmPlan *mlm; /* how its tokens are hidden: one of the two */
+    const DenoisePlan *denoise;
+    uint64_t stream;        /* of the draws; those of step n depend on (stream, n) alone */
     const char *checkpoint; /* a file that stands there while the model trains; NULL: none */
     bool resume;            /* take it up where there is one */
     bool (*each)(const Trainer *, const StepStats *, void *user); /* after each step, or NULL; false: E_INTERRUPT */
