@@ -1,5 +1,5 @@
-/* Tables of the outcomes, two of them in the shape of Liu et al.'s tables VI and VII (SANER 2024), whose numbers stand
- * beside ours. */
+/* Tables of the outcomes, two of them in the shape of tables VI and VII of Liu et al. (SANER 2024), whose numbers
+ * stand beside ours. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,10 +3,11 @@
 #include "nn/small.h"
 
 #include "arenas.h"
+#include "shared.h"
 #include "tasks/cmg.h"
 #include "tasks/javagen_change.h"
 #include "tasks/jit.h"
-#include "tasks/shared.h"
+#include "tasks/messages.h"
 #include "train/train.h"
 
 enum { PAIRS = 5 };
@@ -149,7 +150,7 @@ static void plbart_has_languages(void **state)
     Tokenizer t;
     Examples x;
     CodeChange one = by_hand();
-    if (tokenizer_open(&t, &run, shared_path(&run, "golden/tokenizers/plbart"))) {
+    if (tokenizer_open(&t, &run, str_print(&run, "%s/tokenizers/plbart", golden_root(&run)))) {
         err_clear();
         skip();
     }

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "arenas.h"
+#include "shared.h"
 #include "tasks/floor.h"
 #include "tasks/javagen_change.h"
 #include "tasks/jit_model.h"
-#include "tasks/shared.h"
 
 /* Generated changes, with features that say nothing but la and ld. */
 static JitSet invented(uint64_t seed, int64_t n, int difficulty)

@@ -1,10 +1,13 @@
 /* Measures of predicted classes and scores: by hand, against recorded values, and on a published model's scores. */
-#include "tasks/shared.h"
+#include "expect.h"
+
+#include <string.h>
 
 #include "arena.h"
 #include "io/columns.h"
 #include "io/json.h"
 #include "num/stats.h"
+#include "shared.h"
 #include "tasks/effort.h"
 #include "tasks/score.h"
 
@@ -56,7 +59,7 @@ static void classes_by_hand(void **state)
 
 static const cJSON *cases_of(cJSON **root, const char *name)
 {
-    if (json_read(root, &arena, shared_path(&arena, str_print(&arena, "golden/metrics/%s.json", name)))) {
+    if (json_read(root, &arena, str_print(&arena, "%s/metrics/%s.json", golden_root(&arena), name))) {
         err_clear();
         return NULL;
     }
