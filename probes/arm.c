@@ -184,7 +184,7 @@ Status probing_arm(Run *r, int i, void *result, void *user)
     const char *remark;
     TRY(encoder_open(&m, &hooks, &remark, lab, r, &run, arm.kind, arm.seed));
     if (remark) snprintf(out->remark, sizeof out->remark, "%s", remark);
-    if (!lab->model && arm.kind == SUBJECT) TRY(encoder_pretrain(m, lab, r, &run, arm.seed, out));
+    if (!lab->model && arm.kind == SUBJECT) TRY(encoder_pretrain(m, lab, r, arm.seed, out));
     for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
         if (!lab->wanted[how]) continue;
         Features f;

@@ -14,19 +14,12 @@ static Status run(Run *r)
     return probing_run(r, TASK_CCM);
 }
 
-static const Setting SETTINGS[] = {PROBING_SETTINGS};
 static const Experiment CCM = {
-    .group = "probes",
+    PROBING,
     .name = "ccm",
     .title = "Code change match from frozen features",
     .claim = "The encoder's features tell whether a message belongs to a change better than the words that both "
              "share, a bag of words, and the same encoder with random weights.",
-    .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random "
-              "weights, control task, description length, usable information beside it.",
-    .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
-    .cost = "smoke seconds, quick a minute or two, paper hours (estimated)",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
-    .settings = SETTINGS,
-    .seeds = {1, 3, 3},
     .run = run};
 REGISTER(experiment, CCM)

@@ -6,8 +6,7 @@
 #include "base/str.h"
 #include "peft/disk.h"
 #include "probes/probing.h"
-#include "tasks/mlm.h"
-#include "train/train.h"
+#include "tasks/pretrain.h"
 
 static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, const Probing *lab, Arena *run)
 {
@@ -39,43 +38,39 @@ Status encoder_open(Model **m, Hooks **hooks, const char **remark, const Probing
     return s;
 }
 
-Status encoder_pretrain(Model *m, const Probing *lab, Run *r, Arena *run, uint64_t seed, Outcome *out)
+typedef struct {
+    Run *r;
+    Outcome *out;
+    double sum; /* of the losses since the last point */
+} Course;
+
+static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
 {
-    TrainConfig c = train_defaults();
-    c.lr = run_real(r, "lr"), c.total = run_int(r, "steps"), c.warmup = c.total / 10, c.schedule = SCHEDULE_LINEAR;
-    c.decay = 0.01, c.seed = seed;
-    params_train(m->params, "*", true);
-    Trainer *tr;
-    Batcher *feed;
-    TRY(trainer_open(&tr, run, m, NULL, &c));
-    TRY(batcher_open(
-        &feed, run, &lab->training,
-        &(BatchPlan){.tokens = run_int(r, "batch-tokens"), .shuffle = true, .seed = seed, .pad = m->config.pad}));
-    BpeSpecials special = bpe_specials(lab->tokenizer.bpe);
-    MlmPlan plan = {.share = 0.15, .mask = special.mask, .first = special.unk + 1, .last = special.mask};
-    uint64_t stream = rng_stream(seed, "mask");
-    int64_t every = (c.total + POINTS - 1) / POINTS;
-    double sum = 0;
-    Arena step = arena_open(0);
-    while (tr->step < c.total) {
-        if (run_stopped()) return run_interrupted();
-        ArenaMark mark = arena_mark(&step);
-        Batch clean;
-        StepStats stats;
-        batcher_next(feed, &step, &clean, NULL);
-        Batch masked = mlm_corrupt(&step, &clean, &plan, stream, (uint64_t)tr->step);
-        TRY(trainer_step(tr, &step, &masked, &stats));
-        arena_drop(&step, mark);
-        sum += stats.loss;
-        if (tr->step % every && tr->step != c.total) continue;
-        out->step[out->points] = (double)tr->step;
-        out->loss[out->points++] = sum / (double)(tr->step % every ? tr->step % every : every);
-        sum = 0;
-        run_progress(r, "masked-language modelling", tr->step, c.total, out->loss[out->points - 1]);
+    Course *c = user;
+    Outcome *out = c->out;
+    int64_t step = tr->step, total = tr->config.total, every = (total + POINTS - 1) / POINTS, last = step % every;
+    run_progress(c->r, "masked-language modelling", step, total, stats->loss);
+    c->sum += stats->loss;
+    if (!last || step == total) {
+        out->step[out->points] = (double)step;
+        out->loss[out->points++] = c->sum / (double)(last ? last : every);
+        c->sum = 0;
     }
-    arena_close(&step);
-    /* with its tokenizer, so that the directory is a checkpoint that other commands can read text with */
+    return !run_stopped();
+}
+
+Status encoder_pretrain(Model *m, const Probing *lab, Run *r, uint64_t seed, Outcome *out)
+{
+    const Bpe *bpe = lab->tokenizer.bpe;
+    const MlmPlan mlm = mlm_plan(bpe);
     const char *dir = run_path(r, "encoder-seed%llu", (unsigned long long)seed);
-    TRY(model_save(m, dir));
-    return bpe_save(lab->tokenizer.bpe, dir);
+    PretrainPlan plan = {.train = pretrain_defaults(run_real(r, "lr"), run_int(r, "steps"), seed),
+                         .tokens = run_int(r, "batch-tokens"),
+                         .mlm = &mlm,
+                         .stream = rng_stream(seed, "mask"),
+                         .each = told_step,
+                         .user = &(Course){.r = r, .out = out}};
+    plan.train.warmup = plan.train.total / 10;
+    TRY(pretrain(m, dir, &lab->training, &plan));
+    return bpe_save(bpe, dir); /* so that other commands can read text with it */
 }

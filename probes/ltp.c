@@ -15,19 +15,12 @@ static Status run(Run *r)
     return probing_run(r, TASK_LTP);
 }
 
-static const Setting SETTINGS[] = {PROBING_SETTINGS};
 static const Experiment LTP = {
-    .group = "probes",
+    PROBING,
     .name = "ltp",
     .title = "Line type prediction from frozen features",
     .claim = "The encoder's features tell whether a line with a hidden mark was added or removed better than its "
              "place among the other marks, a bag of words, and the same encoder with random weights.",
-    .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random "
-              "weights, control task, description length, usable information beside it.",
-    .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
-    .cost = "smoke seconds, quick a minute or two, paper hours (estimated)",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
-    .settings = SETTINGS,
-    .seeds = {1, 3, 3},
     .run = run};
 REGISTER(experiment, LTP)

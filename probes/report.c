@@ -84,12 +84,11 @@ static bool above(const Comparison *c)
 
 static void note_data(Run *r, const Sheet *s)
 {
-    static const char *const SUBJECT_NAME[TASKS] = {"methods", "changes", "line lists"};
     if (s->shared_subjects)
         run_note(r,
                  "Data: %lld of %lld %s are in more than one split, so a probe is partly tested on what it was "
                  "fitted on.",
-                 (long long)s->shared_subjects, (long long)s->subjects, SUBJECT_NAME[s->task]);
+                 (long long)s->shared_subjects, (long long)s->subjects, SHEET_SUBJECT[s->task]);
     if (s->shared_messages)
         run_note(r, "Data: %lld of %lld messages are in more than one split.", (long long)s->shared_messages,
                  (long long)s->messages);

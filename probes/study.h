@@ -30,7 +30,8 @@ enum {
     MOST_LANGUAGES = 6,
     MOST_BASES = 6,
     STUDY_LAYERS = 65, /* of features, the embeddings among them */
-    STUDY_ROWS = 2048  /* test rows of a probing set */
+    STUDY_ROWS = 2048, /* test rows of a probing set */
+    STUDY_SEEDS = 64   /* shown in tables and figures */
 };
 
 typedef struct {
@@ -126,8 +127,8 @@ typedef struct {
     const StudyOutcome *out;
     int n;
 } StudyResults;
-/* Outcomes of a cell, one a seed (at most 64); the count. */
-int study_cell(const StudyOutcome *out[64], const StudyResults *, StudyJob like);
+/* Outcomes of a cell, one a seed; the count. */
+int study_cell(const StudyOutcome *out[STUDY_SEEDS], const StudyResults *, StudyJob like);
 double study_accuracy(const StudyOutcome *, ProbeTask); /* on test, at the layer chosen on validation */
 const ProbeFloor *study_rule(const Study *, ProbeTask);
 typedef double StudyValue(const StudyOutcome *, const void *user);

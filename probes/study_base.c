@@ -3,14 +3,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "nn/config.h"
 #include "probes/study.h"
+#include "tasks/pretrain.h"
 #include "tasks/sequence.h"
 #include "train/evaluate.h"
-#include "train/train.h"
 
 enum { SENTINELS = 32, APART = 300 };
 static const char *const PUBLISHED[] = {"codebert", "graphcodebert", "plbart", "unixcoder", "codet5"};
@@ -76,7 +76,7 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     Arena *a = &s->arena;
     Model *m; /* of no weight: what plans ask a model */
     TRY(model_open_zeros(&m, a, &b->config, F32));
-    int64_t room = jit_positions(m), most = run_int(r, "tokens");
+    int64_t room = config_room(&b->config), most = run_int(r, "tokens");
     if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
     if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
     b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
@@ -170,33 +170,24 @@ static void shape(Config *c, const Run *r, const Bpe *bpe)
     c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
 }
 
-static Status pretrain_steps(Trainer *tr, StudyBase *b, Run *r, Batcher *feed, const char *checkpoint)
+typedef struct {
+    Run *r;
+    double sum; /* of the losses since the log was written */
+    int n;
+} Course;
+
+static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
 {
-    enum { SAVE_EVERY = 200, LOG_EVERY = 20 };
+    enum { LOG_EVERY = 20 };
     static const char *const LOGGED[] = {"loss", "lr"};
-    Arena step = arena_open((size_t)1 << 36);
-    Status status = OK;
-    double sum = 0;
-    while (!status && tr->step < tr->config.total && !run_stopped()) {
-        ArenaMark mark = arena_mark(&step);
-        Batch clean, x;
-        StepStats stats = {.loss = NAN};
-        batcher_next(feed, &step, &clean, NULL);
-        x = denoise_corrupt(&step, tr->model, &clean, &b->denoise, rng_stream(tr->config.seed, "denoise"),
-                            (uint64_t)tr->step);
-        status = trainer_step(tr, &step, &x, &stats);
-        arena_drop(&step, mark);
-        sum += stats.loss;
-        if (!status && tr->step % SAVE_EVERY == 0) status = trainer_save(tr, checkpoint);
-        run_progress(r, "pretraining", tr->step, tr->config.total, stats.loss);
-        if (tr->step % LOG_EVERY) continue;
-        run_log(r, "pretraining", tr->step, 2, LOGGED, (const double[]){sum / LOG_EVERY, stats.lr});
-        sum = 0;
+    Course *c = user;
+    run_progress(c->r, "pretraining", tr->step, tr->config.total, stats->loss);
+    c->sum += stats->loss, c->n++;
+    if (tr->step % LOG_EVERY == 0) {
+        run_log(c->r, "pretraining", tr->step, 2, LOGGED, (const double[]){c->sum / c->n, stats->lr});
+        c->sum = c->n = 0;
     }
-    arena_close(&step);
-    if (status || tr->step == tr->config.total) return status;
-    TRY(trainer_save(tr, checkpoint));
-    return run_interrupted();
+    return !run_stopped();
 }
 
 /* Commits without trusted labels are read here alone, where no label is looked at. */
@@ -211,35 +202,21 @@ static Status read_weak(Examples *out, Study *s, StudyBase *b, Run *r)
     return jit_tokens(out, &s->arena, &weak, &b->text, &b->jit);
 }
 
-static Status pretrain(StudyBase *b, Study *s, Run *r)
+static Status pretrain_base(StudyBase *b, Study *s, Run *r, const Examples *text, bool resume)
 {
-    Arena *a = &s->arena;
-    const char *checkpoint = run_path(r, "base.train.safetensors");
-    TrainConfig c = train_defaults();
-    c.lr = run_real(r, "lr"), c.total = run_int(r, "steps"), c.warmup = c.total / 20, c.schedule = SCHEDULE_LINEAR;
-    c.decay = 0.01, c.seed = run_seed(r, 0), c.no_dropout = true;
     Model *m;
-    Examples weak;
-    Batcher *feed;
-    Trainer *tr;
-    TRY(read_weak(&weak, s, b, r));
-    Examples text = plain(s, b, SPLIT_TRAIN, 0, &weak);
-    TRY(model_open(&m, a, &b->config, F32, c.seed));
-    params_train(m->params, "*", true);
-    const BatchPlan plan = {
-        .tokens = run_int(r, "batch-tokens"), .shuffle = true, .seed = c.seed, .pad = b->config.pad};
-    TRY(batcher_open(&feed, a, &text, &plan));
-    TRY(trainer_open(&tr, a, m, NULL, &c));
-    if (run_resuming(r) && !access(checkpoint, R_OK)) TRY(trainer_load(tr, checkpoint));
-    batcher_seek(feed, tr->step);
-    TRY(pretrain_steps(tr, b, r, feed, checkpoint));
-    TRY(model_save(m, b->dir));
-    unlink(checkpoint);
-    int64_t tokens = 0;
-    for (int64_t i = 0; i < text.n; i++) tokens += text.len[i];
-    run_note(r, "The base was pretrained here by span corruption on %lld texts of %lld tokens, %lld steps of %lld.",
-             (long long)text.n, (long long)tokens, (long long)c.total, (long long)run_int(r, "batch-tokens"));
-    return OK;
+    Course course = {.r = r};
+    PretrainPlan plan = {.train = pretrain_defaults(run_real(r, "lr"), run_int(r, "steps"), run_seed(r, 0)),
+                         .tokens = run_int(r, "batch-tokens"),
+                         .denoise = &b->denoise,
+                         .stream = rng_stream(run_seed(r, 0), "denoise"),
+                         .checkpoint = run_path(r, "base.train.safetensors"),
+                         .resume = resume,
+                         .each = told_step,
+                         .user = &course};
+    plan.train.no_dropout = true;
+    TRY(model_open(&m, &s->arena, &b->config, F32, plan.train.seed));
+    return pretrain(m, b->dir, text, &plan);
 }
 
 /* What a pretrained base depends on; a base of other settings is not taken up. */
@@ -270,18 +247,26 @@ static Status make_base(Study *s, Run *r)
     *b = (StudyBase){.name = "ours", .dir = run_path(r, "base")};
     TRY(file_make_dir(b->dir));
     const char *model = str_print(&s->arena, "%s/model.safetensors", b->dir),
-               *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *text = settings_of(s, r);
+               *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *wanted = settings_of(s, r);
     bool same = same_base(s, r, settings), there = same && !access(model, R_OK);
+    Examples weak, texts;
     if (!there) unlink(model);
-    if (!same) unlink(run_path(r, "base.train.safetensors"));
     if (same && tokenizer_there(b->dir))
         TRY(tokenizer_open(&b->text, &s->arena, b->dir));
     else
         TRY(train_tokenizer(b, s, r));
-    TRY(file_write(settings, text, strlen(text)));
+    TRY(file_write(settings, wanted, strlen(wanted)));
     shape(&b->config, r, b->text.bpe);
     TRY(study_tokens(s, r, b));
-    return there ? OK : pretrain(b, s, r);
+    TRY(read_weak(&weak, s, b, r));
+    texts = plain(s, b, SPLIT_TRAIN, 0, &weak);
+    if (!there) TRY(pretrain_base(b, s, r, &texts, same));
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < texts.n; i++) tokens += texts.len[i];
+    run_note(r, "The base was pretrained here by span corruption on %lld texts of %lld tokens, %lld steps of %lld.",
+             (long long)texts.n, (long long)tokens, (long long)run_int(r, "steps"),
+             (long long)run_int(r, "batch-tokens"));
+    return OK;
 }
 
 /* ---- given ones ---- */
@@ -290,7 +275,7 @@ static Status open_base(Study *s, Run *r, const char *name, const char *dir)
 {
     StudyBase *b = &s->base[s->bases++];
     *b = (StudyBase){.name = name};
-    TRY(hub_find(&b->dir, &s->arena, dir));
+    TRY(hf_cache_find(&b->dir, &s->arena, dir));
     TRY(run_input(r, str_print(&s->arena, "%s/config.json", b->dir)));
     TRY(config_load(&b->config, b->dir));
     TRY(tokenizer_open(&b->text, &s->arena, b->dir));
@@ -307,8 +292,7 @@ static Status open_published(Study *s, Run *r, const char *dir)
         else
             TRY(open_base(s, r, PUBLISHED[k], path));
     }
-    if (!s->bases)
-        return fail(E_IO, "%s: holds none of the folders codebert, graphcodebert, plbart, unixcoder, codet5", dir);
+    if (!s->bases) return fail(E_IO, "%s: holds none of the folders %s", dir, absent.text);
     s->absent = absent.len ? absent.text : NULL;
     return OK;
 }

@@ -158,16 +158,8 @@ static Status read_rows(Study *s, Run *r, const char *dir, ProbeTask task)
         TRY(run_input(r, path));
         TRY(dataset_read(d, &s->arena, path));
     } else {
-        enum { CHANGES_A_ROW = 12 };
-        int64_t n = run_int(r, "rows"), part = 2 * (n / 10), rest = 2 * ((n - 2 * part) / 2);
         MakeStats stats;
-        const MakeOptions o = {.task = task,
-                               .generated = CHANGES_A_ROW * (rest + 2 * part),
-                               .difficulty = 1,
-                               .size = {rest, part, part},
-                               .max_chars = 2000,
-                               .balance = task == TASK_LTP,
-                               .seed = (uint64_t)run_int(r, "data-seed") + 1};
+        const MakeOptions o = make_invented(task, run_int(r, "rows"), (uint64_t)run_int(r, "data-seed") + 1);
         TRY(make_probe(d, &s->arena, &o, &stats));
         d->name = TASK_NAMES[task];
     }

@@ -15,7 +15,7 @@ static const char *file_name(Run *r, const Study *s, int b, const char *name)
 /* Mean test accuracy of a layer over the seeds of a cell, CMG: and languages; NaN where there is none. */
 static double at_layer(const Study *s, const StudyResults *x, StudyJob like, ProbeTask t, int layer)
 {
-    const StudyOutcome *out[64];
+    const StudyOutcome *out[STUDY_SEEDS];
     double sum = 0;
     int n = 0;
     for (like.language = 0; like.language < (like.task == STUDY_CMG ? s->languages : 1); like.language++) {
@@ -72,7 +72,7 @@ static Status draw_layers(Run *r, const Study *s, const StudyResults *x, int b, 
 
 static double mean_at(const StudyResults *x, StudyJob like, bool jit)
 {
-    const StudyOutcome *out[64];
+    const StudyOutcome *out[STUDY_SEEDS];
     double sum = 0;
     int n = study_cell(out, x, like);
     for (int i = 0; i < n; i++) sum += jit ? out[i]->auc : out[i]->written[0][B_NORM];
@@ -134,7 +134,7 @@ static Status draw_languages(Run *r, const Study *s, const StudyResults *x, int 
                                .bar = m == s->methods - 1,
                                .bar_title = "B-Norm"};
         for (int l = 0; l < n; l++) {
-            const StudyOutcome *out[64];
+            const StudyOutcome *out[STUDY_SEEDS];
             int seeds = study_cell(out, x, (StudyJob){.task = STUDY_CMG, .base = b, .method = m, .language = l});
             for (int to = 0; to < n; to++) {
                 double sum = 0;
@@ -154,7 +154,7 @@ static Status draw_languages(Run *r, const Study *s, const StudyResults *x, int 
 static Status draw_forgetting(Run *r, const Study *s, const StudyResults *x, int b)
 {
     Arena *a = run_arena(r);
-    const StudyOutcome *out[64];
+    const StudyOutcome *out[STUDY_SEEDS];
     if (!study_cell(out, x, (StudyJob){.task = STUDY_UNTUNED, .base = b}) || !isfinite(out[0]->forgot)) return OK;
     double before = out[0]->forgot;
     const char **name = NEW(a, const char *, s->methods);

@@ -85,8 +85,8 @@ static void contrast(Findings *f, int finding, const char *what, StudyJob like, 
         if (m == full) continue;
         double p = run_compare(f->r, name[m], name[full]), d = mean_of(v[m], s->seeds) - mean_of(v[full], s->seeds);
         to->difference[to->n] = d, to->p[to->n++] = isfinite(p) && s->seeds > 2 ? p : 1;
-        buf_print(&to->said, "%s%s, %s %+.3g", to->said.len ? "; " : "", what, s->method[m].name,
-                  fabs(d) < 1e-9 ? 0 : d);
+        buf_print(&to->said, "%s%s, %s ", to->said.len ? "; " : "", what, s->method[m].name);
+        buf_print(&to->said, isfinite(d) ? "%+.3g" : "not measured", fabs(d) < 1e-9 ? 0 : d);
         if (isfinite(p) && s->seeds > 2) buf_print(&to->said, " (p %.2g)", p);
     }
 }

@@ -1,4 +1,5 @@
-/* What is said of the outcomes: tables in the shape of the published ones, tests between methods, the verdict. */
+/* Tables of the outcomes, two of them in the shape of tables VI and VII of Liu et al. (SANER 2024), whose numbers
+ * stand beside ours. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,12 +10,12 @@
 #include "tasks/compare.h"
 #include "tasks/floor.h"
 
-enum { MOST_SEEDS = 64, MOST_COLUMNS = 12, MOST_ROWS = 256 };
+enum { MOST_COLUMNS = 12, MOST_ROWS = 256 };
 
-int study_cell(const StudyOutcome *out[MOST_SEEDS], const StudyResults *x, StudyJob like)
+int study_cell(const StudyOutcome *out[STUDY_SEEDS], const StudyResults *x, StudyJob like)
 {
     int n = 0;
-    for (int i = 0; i < x->n && n < MOST_SEEDS; i++) {
+    for (int i = 0; i < x->n && n < STUDY_SEEDS; i++) {
         const StudyJob *j = &x->job[i];
         bool tuned = like.task == STUDY_JIT || like.task == STUDY_CMG;
         if (j->task != like.task || j->base != like.base || (tuned && j->method != like.method)) continue;
@@ -40,8 +41,8 @@ static const char *mean_text(Arena *a, const double *x, int n, double times, int
 static const char *cell(Arena *a, const StudyResults *x, StudyJob like, StudyValue *value, const void *user,
                         double times, int decimals)
 {
-    const StudyOutcome *out[MOST_SEEDS];
-    double v[MOST_SEEDS];
+    const StudyOutcome *out[STUDY_SEEDS];
+    double v[STUDY_SEEDS];
     int n = study_cell(out, x, like);
     for (int i = 0; i < n; i++) v[i] = value(out[i], user);
     return mean_text(a, v, n, times, decimals);
@@ -88,9 +89,9 @@ double study_accuracy(const StudyOutcome *o, ProbeTask t)
 /* Mean over seeds at the layer chosen on validation, 95 % over seeds and test rows. */
 static const char *probing_text(Arena *a, const Study *s, const StudyResults *x, StudyJob like, ProbeTask t)
 {
-    const StudyOutcome *out[MOST_SEEDS];
+    const StudyOutcome *out[STUDY_SEEDS];
     const Dataset *d = &s->set[t];
-    const int32_t *guess[MOST_SEEDS];
+    const int32_t *guess[STUDY_SEEDS];
     int n = study_cell(out, x, like);
     double sum = 0;
     for (int i = 0; i < n; i++) {
@@ -368,7 +369,7 @@ static void table_cost(Run *r, const Study *s, const StudyResults *x)
         for (StudyTask t = STUDY_JIT; t <= STUDY_RANDOM; t++) {
             bool tuned = t == STUDY_JIT || t == STUDY_CMG;
             for (int m = 0; m < (tuned ? s->methods : 1); m++) {
-                const StudyOutcome *out[MOST_SEEDS];
+                const StudyOutcome *out[STUDY_SEEDS];
                 StudyJob like = {.task = t, .base = b, .method = m, .head = s->head[s->heads - 1]};
                 if (!study_cell(out, x, like)) continue;
                 put(&g, !tuned ? s->base[b].name
@@ -437,10 +438,10 @@ static void table_away(Run *r, const Study *s, const StudyResults *x)
             like.away = true;
             put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
             for (int own = 1; own >= 0; own--) {
-                double v[MOST_SEEDS];
+                double v[STUDY_SEEDS];
                 bool there = s->base[b].writes && (own || s->languages > 1);
-                for (int i = 0; i < s->seeds && i < MOST_SEEDS; i++) v[i] = elsewhere(s, x, b, m, i, own);
-                put(&g, there ? mean_text(g.a, v, s->seeds < MOST_SEEDS ? s->seeds : MOST_SEEDS, 1, 2) : "n/a");
+                for (int i = 0; i < s->seeds && i < STUDY_SEEDS; i++) v[i] = elsewhere(s, x, b, m, i, own);
+                put(&g, there ? mean_text(g.a, v, s->seeds < STUDY_SEEDS ? s->seeds : STUDY_SEEDS, 1, 2) : "n/a");
             }
         }
     grid_close(&g, r,

@@ -157,10 +157,9 @@ static Status keep(void *user)
     return OK;
 }
 
-static bool told_step(int64_t step, double loss, void *user)
+static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
 {
-    Work *w = user;
-    run_progress(w->r, "tuning", step, w->trainer->config.total, loss);
+    run_progress(((Work *)user)->r, "tuning", tr->step, tr->config.total, stats->loss);
     return !run_stopped();
 }
 

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "base/str.h"
 #include "nn/config.h"
 #include "probes/probing.h"
@@ -37,17 +37,10 @@ static Status check_splits(const Dataset *d)
 /* The invented rows are left in the run directory, where line numbers can be looked up. */
 static Status invent(Probing *lab, Run *r)
 {
-    enum { CHANGES_A_ROW = 12 };
-    int64_t n = run_int(r, "examples"), part = 2 * (n / 10), rest = 2 * ((n - 2 * part) / 2);
     MakeStats stats;
-    MakeOptions o = {.task = lab->task,
-                     .generated = CHANGES_A_ROW * (rest + 2 * part),
-                     .difficulty = 1,
-                     .study = !strcmp(run_text(r, "recipe"), "study"),
-                     .size = {rest, part, part},
-                     .max_chars = 2000,
-                     .seed = (uint64_t)run_int(r, "data-seed")};
-    o.balance = lab->task == TASK_LTP && !o.study;
+    MakeOptions o = make_invented(lab->task, run_int(r, "examples"), (uint64_t)run_int(r, "data-seed"));
+    o.study = !strcmp(run_text(r, "recipe"), "study");
+    o.balance &= !o.study;
     TRY(make_probe(&lab->set, &lab->arena, &o, &stats));
     lab->set.name = run_path(r, "data.txt");
     return dataset_write(&lab->set, lab->set.name);
@@ -106,7 +99,7 @@ static Status find_model(Probing *lab, Run *r)
                                                  "adapter_model.bin",   "adapter.safetensors",
                                                  "pytorch_adapter.bin", NULL};
     const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer");
-    TRY(hub_find(&lab->model, &lab->arena, given));
+    TRY(hf_cache_find(&lab->model, &lab->arena, given));
     TRY(config_load(&lab->config, lab->model));
     lab->config.no_lm_head = true;
     TRY(note_files(r, lab->model, FILES));
@@ -127,10 +120,9 @@ static Status open_encoder_text(Probing *lab, Run *r)
     if (lab->layers > MOST_LAYERS)
         return fail(E_MISMATCH, "%s: the model has %d layers, expected at most %d", lab->model, c->layers,
                     MOST_LAYERS - 1);
-    bool roberta = !strcmp(c->arch, "roberta"), learned = strcmp(c->arch, "t5") != 0;
-    lab->room = !learned ? 0 : c->positions - (roberta ? c->pad + 1 : 0); /* RoBERTa's begin at pad + 1 */
+    lab->room = config_room(c);
     lab->most = run_int(r, "tokens");
-    if (learned && lab->most > lab->room) lab->most = lab->room;
+    if (lab->room && lab->most > lab->room) lab->most = lab->room;
     return lab->most >= 4 ? OK
                           : fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
 }

@@ -15,19 +15,12 @@ static Status run(Run *r)
     return probing_run(r, TASK_TYP);
 }
 
-static const Setting SETTINGS[] = {PROBING_SETTINGS};
 static const Experiment TYP = {
-    .group = "probes",
+    PROBING,
     .name = "typ",
     .title = "Invalid type detection from frozen features",
     .claim = "The encoder's features tell methods with invalid types from intact ones better than a lookup of "
              "misspellings, a bag of words, and the same encoder with random weights.",
-    .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random "
-              "weights, control task, description length, usable information beside it.",
-    .expect = "Above all three at p < 0.05 (McNemar) in every seed.",
-    .cost = "smoke seconds, quick a minute or two, paper hours (estimated)",
     .source = "Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019)",
-    .settings = SETTINGS,
-    .seeds = {1, 3, 3},
     .run = run};
 REGISTER(experiment, TYP)

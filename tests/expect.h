@@ -32,6 +32,11 @@
         }                                                                                                            \
     } while (0)
 
+static inline void near(double got, double want, double tolerance, const char *what)
+{
+    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
+}
+
 /* Largest |a-b| must not exceed tol times the larger of 1 and the largest |b|; NaN never passes. */
 static inline void expect_near(Tensor a, Tensor b, double tol, const char *what, const char *file, int line)
 {

@@ -69,8 +69,8 @@ Status subject_load(Subject *out, Arena *run, const char *dir, const char *part,
     for (int p = 0; p < PART_COUNT; p++)
         if (!strcmp(part, part_name((Part)p))) at = (Part)p;
     if (!model_layers(m, at)) return fail(E_CONFIG, "part is %s, and this %s has none", part, m->config.arch);
-    int learned = c.positions - (strcmp(c.arch, "roberta") ? 0 : c.pad + 1);
-    if (c.positions && tokens > learned) tokens = learned;
+    int room = config_room(&c);
+    if (room && tokens > room) tokens = room;
     *out = over(run, m, at, seed, rows, tokens);
     return OK;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *vprint(Arena *a, const char *fmt, va_list args, size_t *len)
+char *str_vprint(Arena *a, const char *fmt, va_list args, size_t *len)
 {
     va_list again;
     va_copy(again, args);
@@ -24,7 +24,7 @@ char *str_print(Arena *a, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    char *s = vprint(a, fmt, args, NULL);
+    char *s = str_vprint(a, fmt, args, NULL);
     va_end(args);
     return s;
 }
@@ -195,7 +195,7 @@ void buf_print(Buf *b, const char *fmt, ...)
         buf_add(b, text, (size_t)n);
     } else {
         size_t len;
-        char *longer = vprint(b->arena, fmt, again, &len);
+        char *longer = str_vprint(b->arena, fmt, again, &len);
         buf_add(b, longer, len);
     }
     va_end(again);

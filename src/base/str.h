@@ -2,6 +2,7 @@
 #ifndef BASE_STR_H
 #define BASE_STR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include "base/arena.h"
 
 char *str_print(Arena *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* on the arena */
+char *str_vprint(Arena *, const char *fmt, va_list, size_t *len);                     /* the same; len may be NULL */
 char *str_copy(Arena *, const char *s, size_t n);                                     /* n bytes and a final NUL */
 bool str_glob(const char *pattern, const char *s); /* '*' any run, '?' one byte, '|' between alternatives */
 bool str_real(const char *s, double *out);         /* the whole string is one finite number */

@@ -60,7 +60,7 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     int32_t word = t->bpe ? bpe_find(t->bpe, name) : -1;
     if (word < 0) return fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", name);
     BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
-    int64_t most = m->config.positions - m->config.pad - 1 - c->max_new + 1 - 3 - c->both_ways;
+    int64_t most = config_room(&m->config) - c->max_new + 1 - 3 - c->both_ways;
     int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
     if (most < 1) return fail(E_CONFIG, "--max %d leaves no place for a text", c->max_new);
     if (n < p.n && !args_quiet(a))

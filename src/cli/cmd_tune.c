@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/run.h"
 #include "cli/tune.h"
 
 bool tune_each(int64_t done, void *user)
@@ -134,8 +133,12 @@ static Status tune(const Args *a)
         return OK;
     }
     TRY(read_data(&t));
+    t.line = (Run){.experiment = &(Experiment){.group = "tune", .name = t.p.method},
+                   .quiet = args_quiet(a),
+                   .started = clock_now()};
     Status s = t.p.peft ? tune_model(&t) : tune_floor(&t);
     predictor_close(&t.p);
+    if (s == E_INTERRUPT && !args_quiet(a)) say_kept(t.p.dir);
     if (!s && !args_given(a, "json")) printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.p.dir, t.p.dir);
     return s;
 }

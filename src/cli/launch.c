@@ -61,8 +61,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
         if (t->printed++) putchar('\n');
         results_print(r);
     }
-    if (status == E_INTERRUPT && !q->quiet)
-        fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", q->dir);
+    if (status == E_INTERRUPT && !q->quiet) say_kept(q->dir);
     run_close(r);
     return status ? status : cli_flush();
 }

@@ -109,6 +109,12 @@ void progress_clear(void)
     line.open = false;
 }
 
+void say_kept(const char *dir)
+{
+    progress_clear();
+    fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", dir);
+}
+
 /* The work stood at `from` when it was `since`, and now at `part`: what is left, at the same pace. */
 static const char *time_left(char out[32], double from, double part, double since, double now)
 {

@@ -93,7 +93,7 @@ void run_verdict(Run *r, Verdict verdict, const char *fmt, ...)
     va_list args;
     parent_only(r, "run_verdict");
     va_start(args, fmt);
-    r->sentence = text_of(&r->arena, fmt, args);
+    r->sentence = str_vprint(&r->arena, fmt, args, NULL);
     va_end(args);
     r->verdict = verdict;
     r->judged = true;
@@ -104,7 +104,7 @@ void run_note(Run *r, const char *fmt, ...)
     va_list args;
     parent_only(r, "run_note");
     va_start(args, fmt);
-    const char *text = text_of(&r->arena, fmt, args);
+    const char *text = str_vprint(&r->arena, fmt, args, NULL);
     va_end(args);
     append(r, &r->notes)->text = text;
 }

@@ -358,22 +358,11 @@ bool run_resuming(const Run *r)
     return r->resume;
 }
 
-const char *text_of(Arena *a, const char *fmt, va_list args)
-{
-    va_list again;
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    char *text = arena_take(a, (size_t)n + 1);
-    vsnprintf(text, (size_t)n + 1, fmt, args);
-    return text;
-}
-
 const char *run_path(Run *r, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    const char *tail = text_of(&r->arena, fmt, args);
+    const char *tail = str_vprint(&r->arena, fmt, args, NULL);
     va_end(args);
     return str_print(&r->arena, "%s/%s", r->dir, tail);
 }

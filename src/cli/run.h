@@ -2,7 +2,6 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -98,8 +97,6 @@ void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
-const char *text_of(Arena *, const char *fmt, va_list);
-
 Status results_write(Run *, Status); /* results.json and results.csv */
 Status results_recall(Run *);        /* the verdict of a run that was finished before */
 void results_print(Run *);           /* the table on standard output */
@@ -118,6 +115,7 @@ double clock_now(void);                       /* seconds, monotonic */
 void progress_show(const Run *, const Stage *, double fraction);
 void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
 void progress_clear(void);                            /* wipes the line before anything else is printed */
+void say_kept(const char *dir);                       /* of an interrupted run */
 void signals_watch(void);                             /* SIGINT and SIGTERM are noted, SIGPIPE is ignored,
                                                          SIGBUS of a file is told and ends the program */
 int signals_seen(void);                               /* the last one noted, or 0 */

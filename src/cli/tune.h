@@ -14,7 +14,7 @@
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
-#include "cli/command.h"
+#include "cli/run.h"
 #include "io/json.h"
 #include "peft/disk.h"
 #include "tasks/cmg.h"
@@ -48,6 +48,7 @@ typedef struct {
     const Args *args;
     Arena *run;
     Predictor p;
+    Run line;                 /* of progress */
     JitSet train, valid, all; /* all: what train and valid were cut from; n 0 when --valid was given */
     const char *train_path;
     int64_t epochs, batch, evaluations, patience, seed;

@@ -47,7 +47,7 @@ static bool together(const Predictor *p)
 static Status check(const Predictor *p, int taken)
 {
     const CmgPlan *c = &p->cmg;
-    int most = jit_positions(p->net), rows = p->net->config.vocab;
+    int most = config_room(&p->net->config), rows = p->net->config.vocab;
     if (c->keep >= rows || c->add >= rows || c->del >= rows)
         return fail(E_MISMATCH, "%s/cmg.json: marks %d, %d and %d lie behind the %d rows of the model's token table",
                     p->dir, c->keep, c->add, c->del, rows);
@@ -101,7 +101,7 @@ static Status plan(Tuning *t, int taken)
 {
     Predictor *p = &t->p;
     CmgPlan *c = &p->cmg;
-    int most = jit_positions(p->net), left = most ? most - taken : 1 << 16;
+    int most = config_room(&p->net->config), left = most ? most - taken : 1 << 16;
     int64_t source, target;
     *c = cmg_plan(p->net, &p->text);
     c->target = c->target < left ? c->target : left;

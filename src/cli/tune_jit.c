@@ -78,7 +78,7 @@ static Status get(Predictor *p, Arena *a, const cJSON *root, const char *path)
 
 static Status check(const Predictor *p, int taken)
 {
-    int most = jit_positions(p->net);
+    int most = config_room(&p->net->config);
     if (p->plan.add >= p->net->config.vocab || p->plan.del >= p->net->config.vocab)
         return fail(E_MISMATCH, "%s/jit.json: markers %d and %d lie behind the %d rows of the model's token table",
                     p->dir, p->plan.add, p->plan.del, p->net->config.vocab);
@@ -148,7 +148,7 @@ typedef struct {
 static Status plan(Tuning *t, int taken)
 {
     Predictor *p = &t->p;
-    int most = jit_positions(p->net);
+    int most = config_room(&p->net->config);
     int64_t length;
     p->plan = jit_plan(&p->text, p->net->config.vocab, most);
     if (most && p->plan.length > most - taken) p->plan.length = most - taken;

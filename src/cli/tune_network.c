@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/run.h"
 #include "cli/tune.h"
 #include "train/fit.h"
 
@@ -22,7 +21,6 @@ typedef struct {
     FitStand stand;
     int64_t saved;        /* step of the checkpoint on disk; -1: none */
     const char *settings; /* what a resumed run must share */
-    Run line;
 } Work;
 
 /* ---- what is kept */
@@ -72,8 +70,9 @@ static const char *checkpoint_path(const Work *w, int64_t step)
     return str_print(w->t->run, "%s/train-%lld.safetensors", w->t->p.dir, (long long)step);
 }
 
-static Status save_stand(Work *w)
+static Status save_stand(void *user)
 {
+    Work *w = user;
     const FitStand *s = &w->stand;
     TRY(trainer_save(w->trainer, checkpoint_path(w, w->trainer->step)));
     Buf b = buf_open(w->t->run);
@@ -147,13 +146,13 @@ static Status told(const FitStand *s, bool better, void *user)
     if (!args_quiet(w->t->args))
         fprintf(stderr, "step %lld of %lld: %s%s\n", (long long)s->step, (long long)w->trainer->config.total,
                 w->t->measured, better ? ", the best so far" : "");
-    return save_stand(w);
+    return OK;
 }
 
-static bool each(int64_t step, double loss, void *user)
+static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
-    Work *w = user;
-    progress_show(&w->line, &(Stage){"tuning", step, w->trainer->config.total, loss}, -1);
+    const Work *w = user;
+    progress_show(&w->t->line, &(Stage){"tuning", tr->step, tr->config.total, stats->loss}, -1);
     return !signals_seen();
 }
 
@@ -166,18 +165,12 @@ static Status train(Work *w)
                           .evaluate = evaluate_now,
                           .better = better,
                           .told = told,
+                          .save = save_stand,
                           .each = each,
                           .user = w};
-    w->line = (Run){.experiment = &(Experiment){.group = "tune", .name = t->p.method},
-                    .quiet = args_quiet(t->args),
-                    .started = clock_now()};
     Status status = fit_run(w->trainer, w->feed, &plan, &w->stand);
     progress_clear();
-    if (status != E_INTERRUPT) return status;
-    err_clear();
-    TRY(save_stand(w));
-    return fail(E_INTERRUPT, "interrupted at step %lld of %lld; the same command with --resume goes on there",
-                (long long)w->trainer->step, (long long)w->trainer->config.total);
+    return status;
 }
 
 /* ---- preparation */

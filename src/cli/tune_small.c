@@ -1,19 +1,13 @@
 /* Small models for those who have no pretrained one, with byte-level BPE of the training text: a RoBERTa that is
  * pretrained on that text, where labels are not looked at and a checkpoint stands beside it while it trains; and a T5
  * whose weights are random, as the task itself trains it. */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/run.h"
 #include "cli/tune.h"
-#include "tasks/mlm.h"
-
-enum { SAVE_EVERY = 100 };
+#include "tasks/pretrain.h"
 
 typedef struct {
     Config config;
@@ -86,48 +80,31 @@ static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
     return status;
 }
 
-static Status pretrain(Tuning *t, Model *m, const Tokenizer *text, const Small *s, const char *checkpoint)
+static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
-    Arena step = arena_open((size_t)1 << 36);
+    const Tuning *t = user;
+    progress_show(&t->line, &(Stage){"pretraining", tr->step, tr->config.total, stats->loss}, -1);
+    return !signals_seen();
+}
+
+static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const Small *s, const char *dir)
+{
     Examples x;
-    Batcher *feed;
-    Trainer *tr;
-    TrainConfig c = train_defaults();
-    JitPlan plan = jit_plan(text, m->config.vocab, jit_positions(m));
-    c.lr = s->lr, c.schedule = SCHEDULE_LINEAR, c.warmup = s->steps / 20, c.total = s->steps;
-    c.seed = (uint64_t)t->seed, c.decay = 0.01;
-    params_train(m->params, "*", true);
+    const MlmPlan mlm = mlm_plan(text->bpe);
+    const JitPlan plan = jit_plan(text, m->config.vocab, config_room(&m->config));
+    const uint64_t seed = (uint64_t)t->seed;
     TRY(jit_tokens(&x, t->run, &t->train, text, &plan));
     x.label = NULL;
-    TRY(batcher_open(&feed, t->run, &x,
-                     &(BatchPlan){.tokens = 4096, .shuffle = true, .seed = c.seed, .pad = m->config.pad}));
-    TRY(trainer_open(&tr, t->run, m, NULL, &c));
-    if (t->resume && !access(checkpoint, R_OK)) TRY(trainer_load(tr, checkpoint));
-    batcher_seek(feed, tr->step);
-    BpeSpecials special = bpe_specials(text->bpe);
-    const MlmPlan mlm = {.share = 0.15, .mask = special.mask, .first = special.unk + 1, .last = special.mask};
-    const Run line = {.experiment = &(Experiment){.group = "tune", .name = "encoder"},
-                      .quiet = args_quiet(t->args),
-                      .started = clock_now()};
-    Status status = OK;
-    while (!status && tr->step < s->steps && !signals_seen()) {
-        ArenaMark mark = arena_mark(&step);
-        Batch clean, batch;
-        StepStats stats = {.loss = NAN};
-        batcher_next(feed, &step, &clean, NULL);
-        batch = mlm_corrupt(&step, &clean, &mlm, rng_stream(c.seed, "tune/mlm"), (uint64_t)tr->step);
-        status = trainer_step(tr, &step, &batch, &stats);
-        arena_drop(&step, mark);
-        if (!status && tr->step % SAVE_EVERY == 0) status = trainer_save(tr, checkpoint);
-        progress_show(&line, &(Stage){"pretraining", tr->step, s->steps, stats.loss}, -1);
-    }
+    Status status = pretrain(m, dir, &x,
+                             &(PretrainPlan){.train = pretrain_defaults(s->lr, s->steps, seed),
+                                             .tokens = 4096,
+                                             .mlm = &mlm,
+                                             .stream = rng_stream(seed, "tune/mlm"),
+                                             .checkpoint = str_print(t->run, "%s.train.safetensors", dir),
+                                             .resume = t->resume,
+                                             .each = each,
+                                             .user = t});
     progress_clear();
-    if (!status && tr->step < s->steps) status = trainer_save(tr, checkpoint);
-    arena_close(&step);
-    if (!status && tr->step < s->steps)
-        return fail(E_INTERRUPT,
-                    "interrupted at step %lld of %lld of pretraining; the same command with --resume goes on",
-                    (long long)tr->step, (long long)s->steps);
     return status;
 }
 
@@ -136,7 +113,6 @@ Status tune_encoder(Tuning *t)
     Small s = {.config = small_config("roberta"), .steps = 1500, .vocab = 4000, .lr = 1e-3, .room = 2};
     Tokenizer text;
     const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
-    const char *checkpoint = str_print(t->run, "%s/encoder.train.safetensors", t->p.dir);
     s.config.positions = 256 + s.room, s.config.types = 1;
     TRY(settings(&s, t));
     if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) return OK;
@@ -146,12 +122,9 @@ Status tune_encoder(Tuning *t)
     s.config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
     Model *m;
     Status status = model_open(&m, t->run, &s.config, F32, (uint64_t)t->seed);
-    if (!status) status = pretrain(t, m, &text, &s, checkpoint);
+    if (!status) status = pretrain_small(t, m, &text, &s, dir);
     tokenizer_close(&text);
-    TRY(status);
-    TRY(model_save(m, dir));
-    unlink(checkpoint);
-    return OK;
+    return status;
 }
 
 Status tune_writer(Tuning *t)

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "base/str.h"
 #include "io/json.h"
 #include "io/npy.h"
@@ -113,7 +113,7 @@ Status weights_open(Weights **out, Arena *run, const char *path)
 {
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
-    TRY(hub_find(&path, run, path));
+    TRY(hf_cache_find(&path, run, path));
     if (str_glob("*.index.json", path)) return open_index(out, run, file_folder(run, path), path);
     if (!file_is_dir(path)) return open_file(out, run, path);
     for (int i = 0; i < 4; i++) {

@@ -45,8 +45,8 @@ typedef struct {
 } Meta;
 
 typedef struct Weights Weights;
-/* A hub name (base/hub.h) stands for its directory.  A directory holds model.safetensors or its index of shards, else
- * pytorch_model.bin or its index; of a file the first bytes tell.  E_IO, E_FORMAT. */
+/* A hub name (base/hf_cache.h) stands for its directory.  A directory holds model.safetensors or its index of shards,
+ * else pytorch_model.bin or its index; of a file the first bytes tell.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
 /* What was lent stays: the mappings go over to the arena, private and writable; a page is copied when it is written

@@ -9,14 +9,14 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "nn/build.h"
 #include "nn/config.h"
 
 /* config.json of a directory, of the one that a hub name stands for, or of the one that a file of weights lies in. */
 static Status open_config(cJSON **root, const char **path, Arena *a, const char **dir)
 {
-    TRY(hub_find(dir, a, *dir));
+    TRY(hf_cache_find(dir, a, *dir));
     *path = str_print(a, "%s/config.json", file_folder(a, *dir));
     return json_read(root, a, *path);
 }

@@ -8,9 +8,9 @@ static Status check(const Flow *f, const Config *c, int64_t row, int64_t width)
     if (f->tokens < 1 || f->nodes < 0 || f->edges < 0)
         return fail(E_FORMAT, "text %lld has %d tokens, %d nodes and %d edges", (long long)row, f->tokens, f->nodes,
                     f->edges);
-    if (f->tokens > c->positions - c->pad - 1)
+    if (f->tokens > config_room(c))
         return fail(E_FORMAT, "text %lld has %d tokens, the model has positions for %d", (long long)row, f->tokens,
-                    c->positions - c->pad - 1);
+                    config_room(c));
     if (width > 0 && (int64_t)f->tokens + f->nodes > width)
         return fail(E_FORMAT, "text %lld has %d tokens and %d nodes, %lld rows are wanted", (long long)row, f->tokens,
                     f->nodes, (long long)width);

@@ -58,11 +58,11 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
                     c->temperature, c->top_k, c->top_p);
     if (!x->ids && (c->start < 0 || c->start >= k->vocab))
         return fail(E_CONFIG, "start is %d, expected a token id below %d", c->start, k->vocab);
-    int most = m->decoder ? k->positions : k->positions - k->pad - 1;
+    int most = config_room(k);
     for (int64_t b = 0; x->ids && b < x->b; b++) {
         int32_t n = prompt_length(x, b);
         if (n < 1) return fail(E_CONFIG, "prompt %lld is empty", (long long)b);
-        if (k->positions && n + c->max_new - 1 > most)
+        if (most && n + c->max_new - 1 > most)
             return fail(E_CONFIG, "prompt %lld of %d tokens and %d new ones exceed the model's %d positions",
                         (long long)b, n, c->max_new, most);
         if (!strcmp(k->arch, "t5") && n != prompt_length(x, 0))

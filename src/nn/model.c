@@ -83,6 +83,12 @@ int model_layers(const Model *m, Part part)
 
 /* ---- passes */
 
+int config_room(const Config *c)
+{
+    if (!strcmp(c->arch, "t5")) return 0;
+    return strcmp(c->arch, "roberta") ? c->positions : c->positions - c->pad - 1; /* RoBERTa's begin at pad + 1 */
+}
+
 Var *model_hidden(Model *m, Pass *p, const Batch *x)
 {
     return m->arch->hidden(m, p, x);

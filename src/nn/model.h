@@ -114,8 +114,8 @@ Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): 
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
 int model_layers(const Model *, Part);                                  /* 0 where the model has no such part */
 
-/* Directories in the layout of Hugging Face, hub names (base/hub.h), or a file of weights with config.json beside it:
- * config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
+/* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
+ * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
  * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
 typedef struct { /* zero: as the files say, in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
@@ -129,6 +129,7 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
 Status model_save(const Model *, const char *dir);
 Status config_load(Config *, const char *dir);                   /* config.json alone */
 Status config_set(Config *, const char *key, const char *value); /* a field by its name; E_CONFIG lists them */
+int config_room(const Config *); /* tokens that there are positions for; 0: any number */
 
 /* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and what
  * follows become padding. */

@@ -140,14 +140,9 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
 
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
-    int64_t n = lora_bias_count(m, cfg);
-    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) n += lora_rank(cfg, l) * (l->in + l->out) + l->out;
+    int64_t n = lora_count(m, cfg);
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) n += l->out;
     return n;
-}
-
-static int *knob(PeftConfig *cfg)
-{
-    return &cfg->rank;
 }
 
 const Peft PEFT_DORA = {
@@ -159,6 +154,6 @@ const Peft PEFT_DORA = {
     .merge = merge,
     .unmerge = unmerge,
     .count = count,
-    .knob = knob,
+    .knob = lora_knob,
 };
 REGISTER(peft, PEFT_DORA)

@@ -137,7 +137,7 @@ bool lora_trains_bias(const Model *m, const PeftConfig *cfg, const Param *p)
     return false;
 }
 
-int64_t lora_bias_count(const Model *m, const PeftConfig *cfg)
+static int64_t bias_count(const Model *m, const PeftConfig *cfg)
 {
     int64_t n = 0;
     for (int i = 0; i < params_n(m->params) && cfg->bias; i++)
@@ -229,14 +229,14 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
     return fold_all(m, cfg, -1);
 }
 
-static int64_t count(const Model *m, const PeftConfig *cfg)
+int64_t lora_count(const Model *m, const PeftConfig *cfg)
 {
-    int64_t n = lora_bias_count(m, cfg);
+    int64_t n = bias_count(m, cfg);
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) n += lora_rank(cfg, l) * (l->in + l->out);
     return n;
 }
 
-static int *knob(PeftConfig *cfg)
+int *lora_knob(PeftConfig *cfg)
 {
     return &cfg->rank;
 }
@@ -249,7 +249,7 @@ const Peft PEFT_LORA = {
     .attach = attach,
     .merge = merge,
     .unmerge = unmerge,
-    .count = count,
-    .knob = knob,
+    .count = lora_count,
+    .knob = lora_knob,
 };
 REGISTER(peft, PEFT_LORA)

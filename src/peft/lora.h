@@ -20,7 +20,8 @@ void lora_fold(const Linear *, Tensor a, Tensor b, double s);
 /* Output o of the map times c: its weights, and not its bias. */
 void lora_scale_output(const Linear *, int64_t o, double c);
 
-int64_t lora_bias_count(const Model *, const PeftConfig *);
+int64_t lora_count(const Model *, const PeftConfig *); /* numbers of A, B and biases */
+int *lora_knob(PeftConfig *);                          /* the rank */
 void lora_bias_train(Model *, const PeftConfig *);
 bool lora_trains_bias(const Model *, const PeftConfig *, const Param *);
 

@@ -99,11 +99,6 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
     return n;
 }
 
-static int *knob(PeftConfig *cfg)
-{
-    return &cfg->rank;
-}
-
 const Peft PEFT_VERA = {
     .name = "vera",
     .summary = "two vectors a map around one frozen random low-rank pair",
@@ -113,7 +108,7 @@ const Peft PEFT_VERA = {
     .merge = merge,
     .unmerge = unmerge,
     .count = count,
-    .knob = knob,
+    .knob = lora_knob,
     .frozen = "peft.vera.A|peft.vera.B",
 };
 REGISTER(peft, PEFT_VERA)

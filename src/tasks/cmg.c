@@ -28,7 +28,7 @@ bool cmg_prompts(const Tokenizer *t)
 
 CmgPlan cmg_plan(const Model *m, const Tokenizer *t)
 {
-    int most = jit_positions(m);
+    int most = config_room(&m->config);
     CmgPlan p = {.source = most && most < 512 ? most : 512, .target = most && most < 128 ? most : 128};
     if (by_prompt(m)) {
         p.target = most / 4 < 128 ? most / 4 : 128;

@@ -137,13 +137,6 @@ void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int
     arena_close(&keep);
 }
 
-int jit_positions(const Model *m)
-{
-    const Config *c = &m->config;
-    if (!strcmp(c->arch, "t5")) return 0;
-    return strcmp(c->arch, "roberta") ? c->positions : c->positions - c->pad - 1; /* roberta's begin at pad + 1 */
-}
-
 /* ---- on disk */
 
 enum { HEAD_TENSORS = 5 };

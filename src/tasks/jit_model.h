@@ -41,7 +41,5 @@ Status jit_predict(double *out, JitModel *, const Hooks *, Arena *step, bool (*e
 void jit_line_attention(double *out, JitModel *, Hooks *, Arena *step, int32_t i, const JitLines *);
 Status jit_head_save(const JitModel *, const char *path); /* safetensors */
 Status jit_head_load(JitModel *, const char *path);
-/* The longest text that the model has positions for, 0: any. */
-int jit_positions(const Model *);
 
 #endif

@@ -36,6 +36,18 @@ static void shuffle(Dataset *d, Arena *a, uint64_t stream)
     d->example = out;
 }
 
+MakeOptions make_invented(ProbeTask task, int64_t rows, uint64_t seed)
+{
+    int64_t part = 2 * (rows / 10), rest = 2 * ((rows - 2 * part) / 2);
+    return (MakeOptions){.task = task,
+                         .generated = MAKE_CHANGES_A_ROW * (rest + 2 * part),
+                         .difficulty = 1,
+                         .balance = task == TASK_LTP,
+                         .size = {rest, part, part},
+                         .max_chars = 2000,
+                         .seed = seed};
+}
+
 Status make_probe(Dataset *out, Arena *a, const MakeOptions *o, MakeStats *stats)
 {
     static Status (*const RECIPE[TASKS])(Maker *, const Pool *) = {make_typ, make_ccm, make_ltp};

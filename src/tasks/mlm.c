@@ -5,6 +5,12 @@
 
 #include "base/rng.h"
 
+MlmPlan mlm_plan(const Bpe *b)
+{
+    BpeSpecials special = bpe_specials(b);
+    return (MlmPlan){.share = 0.15, .mask = special.mask, .first = special.unk + 1, .last = special.mask};
+}
+
 static bool eligible(const MlmPlan *p, int32_t id)
 {
     return id >= p->first && id < p->last;

@@ -9,7 +9,7 @@
 #include "tasks/neardup.h"
 
 static const double NEAR = 0.8;
-static const char *const SUBJECT[TASKS] = {"methods", "changes", "line lists"};
+const char *const SHEET_SUBJECT[TASKS] = {"methods", "changes", "line lists"};
 
 static Status apply_rules(Sheet *s, Arena *a)
 {
@@ -247,7 +247,7 @@ void sheet_text(Buf *b, const Sheet *s)
     buf_print(b, "%s: %s, %lld rows\n", d->name, TASK_NAMES[s->task], (long long)d->n);
     text_splits(b, s);
     buf_print(b, "\nwhat leaks\n%8lld  of %lld %s are in more than one split\n", (long long)s->shared_subjects,
-              (long long)s->subjects, SUBJECT[s->task]);
+              (long long)s->subjects, SHEET_SUBJECT[s->task]);
     if (s->task == TASK_CCM)
         buf_print(b, "%8lld  of %lld messages are in more than one split\n", (long long)s->shared_messages,
                   (long long)s->messages);

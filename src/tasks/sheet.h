@@ -9,6 +9,7 @@
 #include "tasks/rules.h"
 
 enum { MOST_RULES = 4 };
+extern const char *const SHEET_SUBJECT[TASKS]; /* "methods", "changes", "line lists" */
 typedef struct {
     double mean;
     int64_t least, median, most;

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/hub.h"
+#include "base/hf_cache.h"
 #include "base/str.h"
 #include "text/bpe_core.h"
 #include "text/pretoken.h"
@@ -143,7 +143,7 @@ static Status open_dir(Tokenizer *t, Arena *a, const char *dir)
 Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
 {
     *t = (Tokenizer){0};
-    TRY(hub_find(&path, a, path));
+    TRY(hf_cache_find(&path, a, path));
     if (str_glob("*.safetensors|*.bin|*.index.json|*vocab.json|*merges.txt", path)) path = file_folder(a, path);
     if (file_is_dir(path)) return open_dir(t, a, path);
     return str_glob("*.model", path) ? open_spm(t, a, path, NULL) : open_json(t, a, path);

@@ -27,8 +27,8 @@ typedef struct {
     Specials own;       /* of a SentencePiece model */
 } Tokenizer;
 
-/* `path` is a hub name (base/hub.h), a directory, a tokenizer.json, a .model file, or a file of weights, beside which
- * the tokenizer lies.  E_IO when nothing of the kind is there, E_FORMAT. */
+/* `path` is a hub name (base/hf_cache.h), a directory, a tokenizer.json, a .model file, or a file of weights, beside
+ * which the tokenizer lies.  E_IO when nothing of the kind is there, E_FORMAT. */
 Status tokenizer_open(Tokenizer *, Arena *, const char *path);
 Tokenizer tokenizer_of(Bpe *); /* one at hand, with RoBERTa's frame; closing it closes the Bpe */
 void tokenizer_close(Tokenizer *);

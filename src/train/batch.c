@@ -142,19 +142,9 @@ void batcher_seek(Batcher *f, int64_t batches)
     f->next = batches;
 }
 
-int64_t batcher_epoch(const Batcher *f)
-{
-    return f->epoch;
-}
-
 int64_t batcher_in_epoch(const Batcher *f)
 {
     return f->n_batches;
-}
-
-int64_t batcher_left(const Batcher *f)
-{
-    return f->n_batches - f->next;
 }
 
 /* ---- collation */

@@ -2,7 +2,7 @@
  *
  *     TRY(batcher_open(&feed, run, &examples, &(BatchPlan){.rows = 16, .shuffle = true, .seed = 1}));
  *     batcher_seek(feed, tr->step);                       after loading a checkpoint
- *     batcher_next(feed, &step, &batch);                  endless: the next epoch follows
+ *     batcher_next(feed, &step, &batch, NULL);            endless: the next epoch follows
  *
  * Bucketing: an epoch's shuffled order is cut into pools of many batches, each pool is sorted by length and cut into
  * batches, and the batches of the epoch are shuffled.  Without shuffling all examples are one pool.  Rows of one
@@ -37,9 +37,7 @@ Status batcher_open(Batcher **out, Arena *run, const Examples *, const BatchPlan
 /* The next batch, on `step`.  *rows, when wanted, lists the examples in it, on `step` too. */
 void batcher_next(Batcher *, Arena *step, Batch *out, const int32_t **rows);
 void batcher_seek(Batcher *, int64_t batches); /* as if so many had been taken from the start */
-int64_t batcher_epoch(const Batcher *);        /* of the batch to come, from 0 */
-int64_t batcher_in_epoch(const Batcher *);     /* batches in that epoch */
-int64_t batcher_left(const Batcher *);         /* and how many of them are still to come */
+int64_t batcher_in_epoch(const Batcher *);     /* batches in the epoch of the one to come */
 /* One batch of the examples rows[0..b-1], padded to the longest; it points at the rows. */
 Batch batch_of(Arena *step, const Examples *, const BatchPlan *, const int32_t *rows, int64_t b);
 

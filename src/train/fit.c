@@ -10,6 +10,7 @@ FitStand fit_begin(void)
 
 static Status evaluate_now(const Trainer *tr, Arena *step, const FitPlan *p, FitStand *s)
 {
+    if (!p->evaluate) return OK;
     double score = NAN, tie = 0;
     ArenaMark mark = arena_mark(step);
     TRY(p->evaluate(&score, &tie, step, p->user));
@@ -25,16 +26,19 @@ static Status evaluate_now(const Trainer *tr, Arena *step, const FitPlan *p, Fit
     return p->told ? p->told(s, better, p->user) : OK;
 }
 
-static Status one_step(double *loss, Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p)
+static Status save_now(const FitPlan *p)
+{
+    return p->save ? p->save(p->user) : OK;
+}
+
+static Status one_step(StepStats *out, Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p)
 {
     ArenaMark mark = arena_mark(step);
     Batch x;
-    StepStats stats = {.loss = NAN};
     batcher_next(feed, step, &x, NULL);
     if (p->batch) x = p->batch(step, &x, tr->step, p->user);
-    TRY(trainer_step(tr, step, &x, &stats));
+    TRY(trainer_step(tr, step, &x, out));
     arena_drop(step, mark);
-    *loss = stats.loss;
     return OK;
 }
 
@@ -42,18 +46,22 @@ static Status run(Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p, Fit
 {
     int64_t total = tr->config.total;
     while (tr->step < total && !(p->patience && s->since >= p->patience)) {
-        double loss = NAN;
-        TRY(one_step(&loss, tr, feed, step, p));
-        if (tr->step % p->every == 0 || tr->step == total) TRY(evaluate_now(tr, step, p, s));
-        if (p->each && !p->each(tr->step, loss, p->user) && tr->step < total)
-            return fail(E_INTERRUPT, "interrupted at step %lld of %lld", (long long)tr->step, (long long)total);
+        StepStats stats;
+        TRY(one_step(&stats, tr, feed, step, p));
+        if (tr->step % p->every == 0 || tr->step == total) {
+            TRY(evaluate_now(tr, step, p, s));
+            TRY(save_now(p));
+        }
+        if (!p->each || p->each(tr, &stats, p->user) || tr->step == total) continue;
+        TRY(save_now(p));
+        return fail(E_INTERRUPT, "interrupted at step %lld of %lld", (long long)tr->step, (long long)total);
     }
     return OK;
 }
 
 Status fit_run(Trainer *tr, Batcher *feed, const FitPlan *p, FitStand *s)
 {
-    CHECK(p->every > 0 && p->evaluate && p->better, "a fit needs evaluations and somewhere to keep the best");
+    CHECK(p->every > 0 && !p->evaluate == !p->better, "a fit needs pauses, and somewhere to keep the best");
     Arena step = arena_open((size_t)1 << 36);
     Status status = run(tr, feed, &step, p, s);
     arena_close(&step);

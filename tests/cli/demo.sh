@@ -1,15 +1,5 @@
 # The demonstration at its smallest: what `make run` does, in seconds.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" "$t/err" | tail -n 20
-    fi
-}
+. tests/cli/tap
 "$VERNIER" demo --preset smoke --out "$t/o" >"$t/out" 2>"$t/err"
 result $? 'the demonstration ends well'
 [ "$(tail -n 1 "$t/out")" = "report $t/o/report.html" ]

@@ -81,12 +81,7 @@ else
 fi
 
 if command -v git >/dev/null; then
-    G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"
-    git init -q "$t/r"
-    for i in 1 2 3; do
-        echo "int f$i() { return $i; }" >>"$t/r/A.java"
-        $G add A.java && $G commit -qm "Step $i"
-    done
+    three_commits
     "$VERNIER" predict "$t/lora" --repo "$t/r" HEAD~2..HEAD --csv --quiet >"$t/out" 2>"$t/err"
     [ "$(sed 's/.*,//' "$t/out" | sort | tr '\n' ' ')" = '"Step 2" "Step 3" reference ' ] && [ ! -s "$t/err" ]
     result $? 'the commits of a range'

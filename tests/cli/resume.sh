@@ -1,20 +1,10 @@
 # An experiment of the toy laboratory, interrupted in the middle of training and taken up again, ends in the numbers of
 # the unbroken run.  TAP on stdout.
-: "${VERNIER:=build/release/vernier}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-n=0
-result() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$t/out" | head -n 20
-    fi
-}
+. tests/cli/tap
 e1() {
     out=$1
     shift
-    exec "$VERNIER" run toy/e1 --preset smoke --quiet --set dim=8 --set batch=1 --set full-steps=6000 --out "$t/$out" "$@" >"$t/out" 2>&1
+    exec "$VERNIER" run toy/e1 --preset smoke --quiet --set dim=8 --set batch=1 --set full-steps=6000 --out "$t/$out" "$@" >"$t/out" 2>"$t/err"
 }
 (e1 whole)
 result $? 'E1 unbroken'

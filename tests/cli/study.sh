@@ -33,6 +33,8 @@ rm "$t/a/results.json" "$t/a/manifest.json"
 expect 0 'shape of table VI' 'taken up again' $small --out "$t/a" --resume
 cmp -s "$t/a/base/model.safetensors" "$t/model"
 result $? 'the base is taken up'
+cmp -s "$t/out" "$t/first"
+result $? '... and says what it said before'
 expect 0 'shape of table VI' 'taken up with other steps' $small --out "$t/a" --resume --steps 3
 cmp -s "$t/a/base/model.safetensors" "$t/model"
 [ $? = 1 ]

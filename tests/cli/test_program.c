@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/experiment.h"
 #include "plot/plot.h"
+#include "scratch.h"
 
 /* --------------------------------------------------------------------- experiments */
 
@@ -100,7 +101,7 @@ EXPERIMENT(CUT, "test", "cut", NULL, cut)
 
 /* ---------------------------------------------------------------------------- tests */
 
-static char self[4096], dir[64], output[1 << 16];
+static char self[4096], output[1 << 16];
 
 /* Runs `vernier WORDS` with the run directory at hand; what it printed is in `output`.  The exit code. */
 static int vernier(const char *words)
@@ -112,21 +113,6 @@ static int vernier(const char *words)
     output[fread(output, 1, sizeof output - 1, f)] = 0;
     int how = pclose(f);
     return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/vernier-program-XXXXXX");
-    return !mkdtemp(dir);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    char rm[100];
-    snprintf(rm, sizeof rm, "rm -r %s", dir);
-    return system(rm);
 }
 
 static void json_of_one_run_parses(void **state)
@@ -195,7 +181,7 @@ static void a_file_that_is_cut_is_one_sentence(void **state)
     arena_close(&a);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 int main(int argc, char **argv)
 {
     if (argc > 1) return cli_main(argc, argv);

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "cli/experiment.h"
 #include "cli/run.h"
+#include "scratch.h"
 
 static int fail_at_job = -1, crash_at_job = -1;
 
@@ -112,8 +113,6 @@ static const Experiment SQUARES = {.group = "test",
                                    .run = run};
 REGISTER(experiment, SQUARES)
 
-static char dir[64];
-
 static Status go(const Pair *set, int n, bool resume, cJSON **results)
 {
     Run *r;
@@ -132,19 +131,9 @@ static Status go(const Pair *set, int n, bool resume, cJSON **results)
 
 static int setup(void **state)
 {
-    (void)state;
-    strcpy(dir, "/tmp/vernier-run-XXXXXX");
     fail_at_job = crash_at_job = -1;
     err_clear();
-    return !mkdtemp(dir);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    char rm[100];
-    snprintf(rm, sizeof rm, "rm -r %s", dir);
-    return system(rm);
+    return begin(state);
 }
 
 static double number(const cJSON *o, const char *metric, const char *field)
@@ -419,7 +408,7 @@ static void sha256_known_answers(void **state)
     assert_string_equal(sha256_end(&s).hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, end)
 SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run), CASE(settings_answer_in_their_form),
       CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(first_failing_job_decides),
       CASE(a_failing_job_stops_the_others_and_is_the_one_named), CASE(a_fresh_run_sweeps_what_an_earlier_one_kept),

@@ -103,12 +103,7 @@ done
 expect 2 'features.*13' 'twelve features' tune --task jit --train "$t/c.jsonl" --features 12 --out "$t/x"
 
 if command -v git >/dev/null; then
-    G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"
-    git init -q "$t/r"
-    for i in 1 2 3; do
-        echo "int f$i() { return $i; }" >>"$t/r/A.java"
-        $G add A.java && $G commit -qm "Step $i"
-    done
+    three_commits
     for p in words lora; do
         "$VERNIER" predict "$t/$p" --repo "$t/r" HEAD~2..HEAD --csv --quiet >"$t/out" 2>"$t/err"
         [ "$(cut -d, -f3,6 "$t/out" | sort | tr '\n' ' ')" = '1,"Step 2" 1,"Step 3" effort,subject ' ] && [ ! -s "$t/err" ]

@@ -8,27 +8,15 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "io/columns.h"
+#include "scratch.h"
 
-static Arena arena;
-static char dir[] = "/tmp/vernier-columns-XXXXXX", path[64];
+static const char *path;
 
-static int begin(void **state)
+static int setup(void **state)
 {
-    (void)state;
-    arena = arena_open((size_t)1 << 30);
-    strcpy(dir + strlen(dir) - 6, "XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/t", dir);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    unlink(path);
-    rmdir(dir);
-    arena_close(&arena);
-    return 0;
+    int bad = begin(state);
+    path = str_print(&arena, "%s/t", dir);
+    return bad;
 }
 
 static double *column[2];
@@ -85,5 +73,5 @@ static void bad_files(void **state)
     err_clear();
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, end)
 SUITE(T(reads), T(bad_files))

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/run.h"
 #include "lab/lab.h"
+#include "scratch.h"
 
 static Status nothing(Run *r)
 {
@@ -25,23 +26,6 @@ static const Experiment TRIAL = {.group = "test",
                                  .seeds = {1, 2, 1},
                                  .run = nothing};
 REGISTER(experiment, TRIAL)
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/vernier-lab-XXXXXX");
-    return !mkdtemp(dir);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    char rm[100];
-    snprintf(rm, sizeof rm, "rm -r %s", dir);
-    return system(rm);
-}
 
 static Run *open_run(Preset preset, bool resume)
 {
@@ -140,5 +124,4 @@ static void resumed(void **state)
     run_close(r);
 }
 
-SUITE(cmocka_unit_test_setup_teardown(late_scores, setup, teardown),
-      cmocka_unit_test_setup_teardown(resumed, setup, teardown))
+SUITE(cmocka_unit_test_setup_teardown(late_scores, begin, end), cmocka_unit_test_setup_teardown(resumed, begin, end))

@@ -10,11 +10,11 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "expect.h"
-#include "golden_root.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "nn/model.h"
+#include "shared.h"
 
 typedef struct {
     Arena run, step;

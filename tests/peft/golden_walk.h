@@ -30,8 +30,7 @@ static inline int walk_entries(Arena *a, const char *dir, const char **out, int 
 static inline int walk(Arena *a, struct CMUnitTest *tests, CMUnitTestFunction run)
 {
     static const char *const LIBRARY[] = {"hf-peft", "adapters-lib"};
-    const char *shared = getenv("VERNIER_SHARED"), *golden = getenv("GOLDEN");
-    const char *root = golden ? golden : str_print(a, "%s/golden", shared ? shared : "../shared");
+    const char *root = golden_root(a);
     int n = 0;
     for (int l = 0; l < 2; l++) {
         const char *family[64], *name[64];

@@ -11,27 +11,8 @@
 #include "cli/command.h"
 #include "nn/small.h"
 #include "peft/disk.h"
+#include "scratch.h"
 #include "text/bpe.h"
-
-static Arena arena;
-static char dir[64];
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 32);
-    snprintf(dir, sizeof dir, "/tmp/vernier-probing-XXXXXX");
-    return mkdtemp(dir) ? 0 : 1;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    arena_close(&arena);
-    return system(command);
-}
 
 /* Runs a probe at smoke into DIR/NAME; words are split at blanks. */
 static int probe(const char *name, const char *words)

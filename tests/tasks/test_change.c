@@ -6,8 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "scratch.h"
+#include "shared.h"
 #include "tasks/change.h"
-#include "tasks/scratch.h"
 
 /* Reads every row of a text; the status of the first bad one, the last good one in *c. */
 static Status read_text(CodeChange *c, int *rows, const char *text)
@@ -191,8 +192,7 @@ static void reads_long_rows(void **state)
 /* Rows, and rows with label 1, of a real set. */
 static void check_set(const char *name, int64_t rows, int64_t buggy)
 {
-    const char *root = getenv("VERNIER_SHARED");
-    const char *path = str_print(&arena, "%s/data/%s", root ? root : "../shared", name);
+    const char *path = shared_path(&arena, str_print(&arena, "data/%s", name));
     if (access(path, R_OK)) skip();
     ChangeReader in;
     CodeChange c;

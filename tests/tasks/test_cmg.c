@@ -2,27 +2,13 @@
  * known figures. */
 #include "nn/small.h"
 
+#include "arenas.h"
+#include "shared.h"
 #include "tasks/cmg.h"
 #include "tasks/javagen_change.h"
 #include "tasks/jit.h"
-#include "tasks/shared.h"
+#include "tasks/messages.h"
 #include "train/train.h"
-
-static Arena run, step;
-
-static int begin(void **state)
-{
-    (void)state;
-    run = arena_open((size_t)1 << 34), step = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&run), arena_close(&step);
-    return 0;
-}
 
 enum { PAIRS = 5 };
 
@@ -164,7 +150,7 @@ static void plbart_has_languages(void **state)
     Tokenizer t;
     Examples x;
     CodeChange one = by_hand();
-    if (tokenizer_open(&t, &run, shared_path(&run, "golden/tokenizers/plbart"))) {
+    if (tokenizer_open(&t, &run, str_print(&run, "%s/tokenizers/plbart", golden_root(&run)))) {
         err_clear();
         skip();
     }

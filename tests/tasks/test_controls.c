@@ -3,33 +3,13 @@
 
 #include <string.h>
 
+#include "arena.h"
 #include "base/str.h"
 #include "tasks/classifier.h"
 #include "tasks/compare.h"
 #include "tasks/controls.h"
 #include "tasks/mdl.h"
 #include "tasks/usable.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 33);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
-
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
-}
 
 static const char *const NAME[] = {"a", "b", "c", "d"};
 

@@ -8,9 +8,10 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/table.h"
+#include "scratch.h"
+#include "shared.h"
 #include "tasks/dataset.h"
 #include "tasks/javagen.h"
-#include "tasks/scratch.h"
 
 static Status read_text(Dataset *d, const char *text)
 {
@@ -187,11 +188,10 @@ static void written_and_read_again(void **state)
 static void published_sets(void **state)
 {
     (void)state;
-    const char *root = getenv("VERNIER_SHARED");
     static const char *const NAME[] = {"typ", "ccm", "ltp"};
     static const int64_t TRAIN[][2] = {{300, 300}, {307, 293}, {350, 250}}; /* FAULT ORIG, False True, add del */
     for (int i = 0; i < 3; i++) {
-        char *path = str_print(&arena, "%s/data/probing/%s.txt", root ? root : "../shared", NAME[i]);
+        const char *path = shared_path(&arena, str_print(&arena, "data/probing/%s.txt", NAME[i]));
         if (access(path, R_OK)) skip();
         Dataset d;
         assert_int_equal(dataset_read(&d, &arena, path), OK);

@@ -4,24 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "arenas.h"
 #include "base/file.h"
 #include "tasks/features.h"
-
-static Arena run, step;
-
-static int begin(void **state)
-{
-    (void)state;
-    run = arena_open((size_t)1 << 32), step = arena_open((size_t)1 << 32);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&run), arena_close(&step);
-    return 0;
-}
 
 /* The small batch as examples; without `pair` an encoder-decoder gets ids alone. */
 static Examples examples_of(const Batch *x, bool pair)

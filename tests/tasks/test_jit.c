@@ -5,26 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "arenas.h"
+#include "shared.h"
 #include "tasks/floor.h"
 #include "tasks/javagen_change.h"
 #include "tasks/jit_model.h"
-#include "tasks/shared.h"
-
-static Arena run, step;
-
-static int begin(void **state)
-{
-    (void)state;
-    run = arena_open((size_t)1 << 34), step = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&run), arena_close(&step);
-    return 0;
-}
 
 /* Generated changes, with features that say nothing but la and ld. */
 static JitSet invented(uint64_t seed, int64_t n, int difficulty)

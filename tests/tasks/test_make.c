@@ -7,12 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "scratch.h"
+#include "shared.h"
 #include "tasks/javagen_change.h"
 #include "tasks/make.h"
 #include "tasks/neardup.h"
 #include "tasks/pool.h"
 #include "tasks/sheet.h"
-#include "tasks/scratch.h"
 
 static MakeOptions options(ProbeTask task)
 {
@@ -311,11 +312,10 @@ static void counts_leaks(void **state)
 static void describes_the_published_sets(void **state)
 {
     (void)state;
-    const char *root = getenv("VERNIER_SHARED");
     Sheet s[TASKS];
     for (int t = 0; t < TASKS; t++) {
         Dataset *d = NEW(&arena, Dataset, 1);
-        const char *path = str_print(&arena, "%s/data/probing/%s.txt", root ? root : "../shared", TASK_NAMES[t]);
+        const char *path = shared_path(&arena, str_print(&arena, "data/probing/%s.txt", TASK_NAMES[t]));
         if (access(path, R_OK)) skip();
         assert_int_equal(dataset_read(d, &arena, path), OK);
         assert_int_equal(sheet_make(&s[t], d, (ProbeTask)t), OK);

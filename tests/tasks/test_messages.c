@@ -1,24 +1,24 @@
 /* Message metrics: by hand, against the published programs' values, and on rows whose scores are known. */
-#include "tasks/shared.h"
+#include "expect.h"
 
+#include <string.h>
+
+#include "arena.h"
 #include "io/json.h"
+#include "shared.h"
 #include "tasks/messages.h"
 #include "text/stem.h"
 
-static Arena arena;
-
-static int begin(void **state)
+/* The lines of a file without blanks at their ends; false where it is absent. */
+static bool lines_of(Bytes **line, int64_t *n, const char *below)
 {
-    (void)state;
-    arena = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
+    Bytes text;
+    if (file_read(&text, &arena, shared_path(&arena, below))) {
+        err_clear();
+        return false;
+    }
+    *n = messages_lines(line, &arena, text);
+    return true;
 }
 
 static Bytes bytes(const char *s)
@@ -45,11 +45,6 @@ static Scores score_rows(const Bytes *h, const Bytes *r, int64_t n, Meteor *mete
     messages_score(&rows, &arena, n, h, r, meteor, NULL);
     messages_stats(s.of, index, n, &rows);
     return s;
-}
-
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
 }
 
 /* "the cat sat" against "the cat sat down": matches 3,2,1,0 of 3,2,1,0; brevity 1 - 5/4. */
@@ -121,7 +116,7 @@ static int64_t texts(Bytes **out, const cJSON *list)
 static bool each_case(const char *name, void (*f)(const cJSON *expected, const Bytes *h, const Bytes *r, int64_t n))
 {
     cJSON *root;
-    if (json_read(&root, &arena, shared_path(&arena, str_print(&arena, "golden/metrics/%s.json", name)))) {
+    if (json_read(&root, &arena, str_print(&arena, "%s/metrics/%s.json", golden_root(&arena), name))) {
         err_clear();
         return false;
     }
@@ -186,9 +181,9 @@ static void known_rows(void **state)
     (void)state;
     Bytes *gold = NULL, *pred = NULL, *table = NULL;
     int64_t n = 0, m = 0, lines = 0;
-    if (!lines_of(&gold, &n, &arena, "data/cmg/metric_ref/race_java.gold") ||
-        !lines_of(&pred, &m, &arena, "data/cmg/metric_ref/race_java.pred") ||
-        !lines_of(&table, &lines, &arena, "data/cmg/metric_ref/race_java_first500.scores.tsv"))
+    if (!lines_of(&gold, &n, "data/cmg/metric_ref/race_java.gold") ||
+        !lines_of(&pred, &m, "data/cmg/metric_ref/race_java.pred") ||
+        !lines_of(&table, &lines, "data/cmg/metric_ref/race_java_first500.scores.tsv"))
         skip();
     assert_true(n == 20159 && m == n);
     Synonyms synonyms;
@@ -219,8 +214,8 @@ static void known_rows(void **state)
             near(meteor_score(&rows.meteor[k][i]), want[2 + k], 1e-9,
                  str_print(&arena, "METEOR of row %lld with %d stages", (long long)i, k + 1));
     }
-    assert_true(lines_of(&gold, &n, &arena, "data/cmg/metric_ref/nngen_test.gold"));
-    assert_true(lines_of(&pred, &m, &arena, "data/cmg/metric_ref/nngen_test.pred"));
+    assert_true(lines_of(&gold, &n, "data/cmg/metric_ref/nngen_test.gold"));
+    assert_true(lines_of(&pred, &m, "data/cmg/metric_ref/nngen_test.pred"));
     assert_true(n == 2521 && m == n);
     meteor_close(meteor);
     s = score_rows(pred, gold, n, NULL);

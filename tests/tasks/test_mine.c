@@ -7,32 +7,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "tasks/history.h"
 #include "tasks/mine.h"
 
-static Arena arena;
-static char dir[] = "/tmp/vernier-test-XXXXXX";
 static git_repository *git;
 static const int64_t START = 1000000000, DAY = 86400;
 
-static int begin(void **state)
+static int begin_tree(void **state)
 {
-    (void)state;
-    arena = arena_open((size_t)1 << 30);
-    strcpy(dir, "/tmp/vernier-test-XXXXXX");
-    if (!mkdtemp(dir)) return 1;
+    if (begin(state)) return 1;
     git_libgit2_init();
     return git_repository_init(&git, str_print(&arena, "%s/tree", dir), 0);
 }
 
-static int end(void **state)
+static int end_tree(void **state)
 {
-    (void)state;
     git_repository_free(git);
     git_libgit2_shutdown();
-    int code = system(str_print(&arena, "rm -rf %s", dir));
-    arena_close(&arena);
-    return code;
+    return end(state);
 }
 
 /* Puts a file into the index, or (text NULL) takes it out. */
@@ -416,5 +409,5 @@ int main(void)
                                        cmocka_unit_test(survives_damage),
                                        cmocka_unit_test(goes_on_after_a_kill),
                                        cmocka_unit_test(knows_subjects)};
-    return cmocka_run_group_tests(tests, begin, end) != 0;
+    return cmocka_run_group_tests(tests, begin_tree, end_tree) != 0;
 }

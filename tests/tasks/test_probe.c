@@ -6,25 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "base/str.h"
 #include "tasks/javagen.h"
 #include "tasks/probe.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 32);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
 
 static const char *const NAME[] = {"a", "b", "c"};
 

@@ -6,24 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "base/str.h"
+#include "shared.h"
 #include "tasks/rules.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 32);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
 
 static const Rule *rule(const char *name)
 {
@@ -127,8 +113,7 @@ static void guess_plain_rows(void **state)
 /* Accuracies in % of a rule on training, validation and test of a published set. */
 static void published(const char *set, const char *name, double train, double valid, double test)
 {
-    const char *root = getenv("VERNIER_SHARED");
-    const char *path = str_print(&arena, "%s/data/probing/%s.txt", root ? root : "../shared", set);
+    const char *path = shared_path(&arena, str_print(&arena, "data/probing/%s.txt", set));
     if (access(path, R_OK)) skip();
     Dataset d;
     assert_int_equal(dataset_read(&d, &arena, path), OK);

@@ -1,32 +1,15 @@
 /* Measures of predicted classes and scores: by hand, against recorded values, and on a published model's scores. */
-#include "tasks/shared.h"
+#include "expect.h"
 
+#include <string.h>
+
+#include "arena.h"
 #include "io/columns.h"
 #include "io/json.h"
 #include "num/stats.h"
+#include "shared.h"
 #include "tasks/effort.h"
 #include "tasks/score.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 34);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
-
-static void near(double got, double want, double tolerance, const char *what)
-{
-    EXPECT(fabs(got - want) <= tolerance, "%s: %.12g, expected %.12g", what, got, want);
-}
 
 /* Commits of effort 1 2 3 4 10, defects are the second and the last; scores put them first and fourth by density. */
 static void effort_by_hand(void **state)
@@ -76,7 +59,7 @@ static void classes_by_hand(void **state)
 
 static const cJSON *cases_of(cJSON **root, const char *name)
 {
-    if (json_read(root, &arena, shared_path(&arena, str_print(&arena, "golden/metrics/%s.json", name)))) {
+    if (json_read(root, &arena, str_print(&arena, "%s/metrics/%s.json", golden_root(&arena), name))) {
         err_clear();
         return NULL;
     }

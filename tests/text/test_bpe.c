@@ -8,26 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "base/str.h"
 #include "text/bpe_core.h"
 #include "text/heap.h"
 #include "text/pretoken.h"
-
-static Arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena = arena_open((size_t)1 << 32);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_close(&arena);
-    return 0;
-}
 
 /* ---- cutting ---- */
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "golden_root.h"
 #include "io/json.h"
+#include "shared.h"
 #include "text/spm_model.h"
 #include "text/tokenizer.h"
 #include "text/zeros.h"

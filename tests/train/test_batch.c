@@ -40,10 +40,9 @@ static double check_epoch(Arena *a, Batcher *f, const Examples *x, const BatchPl
     char seen[N] = {0};
     double padded = 0, real = 0;
     int64_t taken = 0;
-    for (int64_t left = batcher_left(f); left > 0; left--) {
+    for (int64_t left = batcher_in_epoch(f); left > 0; left--) {
         Batch b;
         const int32_t *rows;
-        assert_int_equal(batcher_left(f), left);
         batcher_next(f, a, &b, &rows);
         assert_true(b.b == 1 || !plan->rows || b.b <= plan->rows);
         assert_true(b.b == 1 || !plan->tokens || b.b * (b.t + b.s) <= plan->tokens);
@@ -84,7 +83,6 @@ static void each_example_once_per_epoch(void **state)
             Batcher *f;
             assert_int_equal(batcher_open(&f, &a, &x, &plans[i]), OK);
             double waste = check_epoch(&a, f, &x, &plans[i], first);
-            assert_int_equal(batcher_epoch(f), 1);
             check_epoch(&a, f, &x, &plans[i], second);
             EXPECT(waste < (pairs ? 1.25 : 1.05), "plan %zu pads %.3f-fold", i, waste);
             assert_true(plans[i].shuffle == !!memcmp(first, second, sizeof first)); /* epochs differ */
@@ -104,7 +102,7 @@ static void seeking_finds_the_same_batches(void **state)
     Batch batch[TAKE];
     assert_int_equal(batcher_open(&f, &a, &x, &plan), OK);
     for (int i = 0; i < TAKE; i++) batcher_next(f, &a, &batch[i], NULL);
-    assert_true(batcher_epoch(f) > 1);
+    assert_true(TAKE > 2 * batcher_in_epoch(f));
     assert_int_equal(batcher_open(&g, &a, &x, &plan), OK);
     for (int at = TAKE - 1; at > 0; at = at * 3 / 4) {
         Batch b;

@@ -1,5 +1,5 @@
-/* Training with evaluations: which one counts as the best and what is kept of it, when patience ends a run, and that
- * an interrupted run goes on to the same bytes. */
+/* Training with pauses: which evaluation counts as the best and what is kept of it, when patience ends a run, that an
+ * interrupted run goes on to the same bytes, and when a run without evaluations saves. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -16,8 +16,8 @@ typedef struct {
     Batcher *feed;
     Kept kept, when; /* as fit's caller keeps it, and as the test saw the parameters at the best */
     const double *score, *tie;
-    int evaluations, better, told, stop_at, batches;
-    int64_t best_step;
+    int evaluations, better, told, saved, stop_at, batches;
+    int64_t best_step, saved_at;
 } Work;
 
 static Work *work_open(const double *score, const double *tie)
@@ -81,11 +81,19 @@ static Status told(const FitStand *s, bool is_better, void *user)
     return OK;
 }
 
-static bool each(int64_t step, double loss, void *user)
+static Status save(void *user)
+{
+    Work *w = user;
+    w->saved++;
+    w->saved_at = w->trainer->step;
+    return OK;
+}
+
+static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
     const Work *w = user;
-    EXPECT(isfinite(loss), "loss %g", loss);
-    return step != w->stop_at;
+    EXPECT(isfinite(stats->loss) && stats->step == tr->step - 1, "loss %g", stats->loss);
+    return tr->step != w->stop_at;
 }
 
 static Batch count(Arena *step, const Batch *x, int64_t index, void *user)
@@ -104,6 +112,7 @@ static FitPlan plan_of(Work *w, int64_t patience)
                      .evaluate = evaluate_now,
                      .better = better,
                      .told = told,
+                     .save = save,
                      .each = each,
                      .batch = count,
                      .user = w};
@@ -126,7 +135,7 @@ static void the_best_is_kept_and_comes_back(void **state)
     assert_int_equal(fit_run(w->trainer, w->feed, &plan, &s), OK);
     assert_int_equal(w->trainer->step, TOTAL);
     assert_int_equal(w->batches, TOTAL);
-    assert_true(w->evaluations == EVALUATIONS && w->told == EVALUATIONS && w->better == 3);
+    assert_true(w->evaluations == EVALUATIONS && w->told == EVALUATIONS && w->saved == EVALUATIONS && w->better == 3);
     assert_true(s.best_step == 12 && w->best_step == 12 && s.since == 3); /* the tie decides between equals */
     assert_true(fabs(s.score - 0.5) < 1e-12 && fabs(s.tie - 2) < 1e-12);
     Kept last = kept_open(&w->run, w->model->params);
@@ -175,6 +184,7 @@ static void an_interrupted_run_goes_on(void **state)
         err_clear();
         assert_int_equal(w->trainer->step, AT[i]);
         assert_int_equal(s.evaluations, AT[i] / EVERY);
+        assert_int_equal(w->saved_at, AT[i]);
         w->stop_at = TOTAL; /* after the last step there is nothing to interrupt */
         assert_int_equal(fit_run(w->trainer, w->feed, &plan, &s), OK);
         Kept a = kept_open(&whole->run, whole->model->params), b = kept_open(&w->run, w->model->params);
@@ -185,5 +195,22 @@ static void an_interrupted_run_goes_on(void **state)
     work_close(whole);
 }
 
+static void without_evaluations_it_saves(void **state)
+{
+    (void)state;
+    Work *w = work_open(NULL, NULL);
+    FitPlan plan = {.every = EVERY, .patience = 1, .save = save, .each = each, .user = w};
+    FitStand s = fit_begin();
+    w->stop_at = 4;
+    assert_int_equal(fit_run(w->trainer, w->feed, &plan, &s), E_INTERRUPT);
+    err_clear();
+    assert_true(w->saved == 2 && w->saved_at == 4);
+    assert_int_equal(fit_run(w->trainer, w->feed, &plan, &s), OK);
+    assert_true(w->trainer->step == TOTAL && w->saved == 8 && w->saved_at == TOTAL);
+    assert_true(s.evaluations == 0 && isinf(s.score));
+    work_close(w);
+}
+
 #define TEST(name) cmocka_unit_test(name)
-SUITE(TEST(the_best_is_kept_and_comes_back), TEST(patience_ends_a_run), TEST(an_interrupted_run_goes_on))
+SUITE(TEST(the_best_is_kept_and_comes_back), TEST(patience_ends_a_run), TEST(an_interrupted_run_goes_on),
+      TEST(without_evaluations_it_saves))

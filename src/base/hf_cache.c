@@ -1,5 +1,5 @@
 /* Names are checked before they become paths: what comes from a command line or a file must not leave the cache. */
-#include "base/hub.h"
+#include "base/hf_cache.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static const char *cache_dir(Arena *a)
     return str_print(a, "%s/.cache/huggingface/hub", dir ? dir : "");
 }
 
-Status hub_find(const char **out, Arena *a, const char *name)
+Status hf_cache_find(const char **out, Arena *a, const char *name)
 {
     *out = name;
     if (!access(name, F_OK) || !is_name(name)) return OK;

@@ -4,14 +4,14 @@
  * The cache is $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
  * ~/.cache/huggingface/hub; "org/name" is models--org--name/snapshots/HASH there, HASH being what refs/main says
  * (huggingface_hub, constants.py and file_download.py). */
-#ifndef BASE_HUB_H
-#define BASE_HUB_H
+#ifndef BASE_HF_CACHE_H
+#define BASE_HF_CACHE_H
 
 #include "base/arena.h"
 #include "base/err.h"
 
 /* *out is `name` itself where that exists, or cannot be a hub name (whoever opens it will say what is wrong); else
  * the snapshot's directory, on the arena.  E_IO tells where a name was looked for. */
-Status hub_find(const char **out, Arena *, const char *name);
+Status hf_cache_find(const char **out, Arena *, const char *name);
 
 #endif

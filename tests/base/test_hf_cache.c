@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hf_cache.h"
 #include "base/str.h"
-#include "base/hub.h"
 
 static Arena A;
 static const char *ROOT;
@@ -56,7 +56,7 @@ static int tear_down(void **state)
 static void finds(const char *name, const char *want)
 {
     const char *got;
-    EXPECT(hub_find(&got, &A, name) == OK, "%s: %s", name, err_message());
+    EXPECT(hf_cache_find(&got, &A, name) == OK, "%s: %s", name, err_message());
     want = *want == '/' || !strcmp(want, name) ? want : str_print(&A, "%s/%s", ROOT, want);
     EXPECT(!strcmp(got, want), "%s: %s, expected %s", name, got, want);
 }
@@ -64,7 +64,7 @@ static void finds(const char *name, const char *want)
 static void refuses(const char *name, Status status, const char *says)
 {
     const char *got;
-    Status s = hub_find(&got, &A, name);
+    Status s = hf_cache_find(&got, &A, name);
     EXPECT(s == status && strstr(err_message(), says), "%s: %d '%s', expected '%s'", name, (int)s, err_message(),
            says);
     err_clear();

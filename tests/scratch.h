@@ -1,6 +1,6 @@
 /* A fixture: an arena and a directory of the test's own, which `end` removes. */
-#ifndef TESTS_TASKS_SCRATCH_H
-#define TESTS_TASKS_SCRATCH_H
+#ifndef TESTS_SCRATCH_H
+#define TESTS_SCRATCH_H
 
 #include <stdlib.h>
 #include <string.h>

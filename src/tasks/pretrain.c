@@ -1,0 +1,59 @@
+#include "tasks/pretrain.h"
+
+#include <unistd.h>
+
+#include "train/fit.h"
+
+enum { SAVE_EVERY = 100 };
+
+typedef struct {
+    const PretrainPlan *plan;
+    Trainer *trainer;
+} Work;
+
+TrainConfig pretrain_defaults(double lr, int64_t steps, uint64_t seed)
+{
+    TrainConfig c = train_defaults();
+    c.lr = lr, c.total = steps, c.warmup = steps / 20, c.schedule = SCHEDULE_LINEAR;
+    c.decay = 0.01, c.seed = seed;
+    return c;
+}
+
+static Batch corrupt(Arena *step, const Batch *clean, int64_t index, void *user)
+{
+    const Work *w = user;
+    const PretrainPlan *p = w->plan;
+    return p->mlm ? mlm_corrupt(step, clean, p->mlm, p->stream, (uint64_t)index)
+                  : denoise_corrupt(step, w->trainer->model, clean, p->denoise, p->stream, (uint64_t)index);
+}
+
+static Status save(void *user)
+{
+    const Work *w = user;
+    return w->plan->checkpoint ? trainer_save(w->trainer, w->plan->checkpoint) : OK;
+}
+
+static bool each(const Trainer *tr, const StepStats *stats, void *user)
+{
+    const PretrainPlan *p = ((const Work *)user)->plan;
+    return !p->each || p->each(tr, stats, p->user);
+}
+
+Status pretrain(Model *m, const char *dir, const Examples *texts, const PretrainPlan *p)
+{
+    Work w = {.plan = p};
+    Batcher *feed;
+    FitStand stand = fit_begin();
+    const BatchPlan batches = {.tokens = p->tokens, .shuffle = true, .seed = p->train.seed, .pad = m->config.pad};
+    const FitPlan fit = {.every = SAVE_EVERY, .save = save, .each = each, .batch = corrupt, .user = &w};
+    params_train(m->params, "*", true);
+    TRY(trainer_open(&w.trainer, m->run, m, NULL, &p->train));
+    TRY(batcher_open(&feed, m->run, texts, &batches));
+    if (p->checkpoint && !p->resume) unlink(p->checkpoint); /* another run's */
+    if (p->checkpoint && !access(p->checkpoint, R_OK)) TRY(trainer_load(w.trainer, p->checkpoint));
+    batcher_seek(feed, w.trainer->step);
+    TRY(fit_run(w.trainer, feed, &fit, &stand));
+    TRY(model_save(m, dir));
+    if (p->checkpoint) unlink(p->checkpoint);
+    return OK;
+}
