@@ -20,6 +20,7 @@ typedef struct {
 Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */
 Status ask_maps(Ask *);   /* --layer, --head */
 Status ask_number(Ask *); /* --number */
+Status ask_format(Ask *); /* --format */
 Status ask_tokenizer(Ask *);
 Status ask_input(Ask *); /* the same; --text or --ids, --source */
 

@@ -178,10 +178,13 @@ static Status read_maps(Ask *k)
 
 /* ---- answers */
 
-/* Of one text, --html without --out and --json: the page is all that was asked for. */
+/* Of one text, --html without --out, --format and --json: the page is all that was asked for. */
 static bool page_alone(const Args *a)
 {
-    return args_given(a, "html") && !args_given(a, "out") && !args_given(a, "json") && !args_given(a, "texts");
+    static const char *const more[] = {"out", "format", "json", "texts", NULL};
+    bool alone = args_given(a, "html");
+    for (const char *const *o = more; *o; o++) alone &= !args_given(a, *o);
+    return alone;
 }
 
 enum { READABLE = 128 }; /* rows or keys whose labels find room */
@@ -192,6 +195,7 @@ static Status answer(Ask *k)
     const char **figures, *dir = args_text(k->args, "out", "runs/attend");
     int sweep;
     TRY(ask_view(k));
+    TRY(ask_format(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
         return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
@@ -262,10 +266,11 @@ static const Option OPTIONS[] = {
     {"dtype", "NAME", "f32 (the default), or f64 to tell a change from rounding"},
     {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
+    {"format", "LIST", "of the figures: svg, pdf, png, or some of them with commas between; default: all three"},
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
     {"html", "FILE",
      "one page to explore: every map, token by token, with base and prefix to switch; of --texts the first ones; "
-     "with --out, --json or --texts beside the rest, else alone"},
+     "with --out, --format, --json or --texts beside the rest, else alone"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
     {"json", NULL, "print JSON in place of the table"},
     {0}};
@@ -274,7 +279,7 @@ static const Command ATTEND = {
     .summary = "draw the attention maps of a model on a text, or what differs between two models",
     .usage = "--model DIR --text TEXT [options]\n       vernier attend --compare BASE --text TEXT [options] TUNED...",
     .about =
-        "Runs a model on one text and draws the attention of every head chosen: figures as SVG, PDF and PNG, a "
+        "Runs a model on one text and draws the attention of every head chosen: figures, a "
         "page to read, the maps as safetensors. The table gives, as means over the rows of a map, the entropy "
         "in nats, the distance in tokens between query and key, and the mass on the first token, on special "
         "tokens and on patterns: the token itself, the one before, the next, others with the query's id, earlier "

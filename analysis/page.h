@@ -22,6 +22,7 @@ typedef struct {
     Tokens tokens, source; /* source.n 0: none */
     int *layer, *head;     /* what was chosen */
     int layers, heads;
+    const char *format;              /* of the figures: a list that fig_formats() takes; NULL: all */
     double limit;                    /* where the colour scale of the maps ends; 0: as the maps ask */
     HeadRow *row;                    /* (layers * heads), by layer */
     int number;                      /* a number of HeadStats to draw by itself, -1: none */

@@ -269,13 +269,8 @@ static Status read_figure(Report *r, const char *path, const char **start, size_
     return OK;
 }
 
-void report_figure(Report *r, const char *svg_path, const char *caption)
+static void add_figure(Report *r, const char *svg, size_t n, const char *caption)
 {
-    const char *svg = "";
-    size_t n = 0;
-    if (r->status) return;
-    r->status = read_figure(r, svg_path, &svg, &n);
-    if (r->status) return;
     r->figures++;
     set_in_figures(r, true);
     buf_print(&r->body, "<figure id=\"fig%d\" style=\"--w:%.0f\">\n<svg role=\"img\" aria-label=\"", r->figures,
@@ -286,6 +281,28 @@ void report_figure(Report *r, const char *svg_path, const char *caption)
     buf_print(&r->body, "<figcaption><b>Figure %d.</b> ", r->figures);
     add_text(r, &r->body, caption);
     buf_print(&r->body, "</figcaption>\n</figure>\n");
+}
+
+void report_figure(Report *r, const char *svg_path, const char *caption)
+{
+    const char *svg = "";
+    size_t n = 0;
+    if (r->status) return;
+    r->status = read_figure(r, svg_path, &svg, &n);
+    if (!r->status) add_figure(r, svg, n, caption);
+}
+
+Status report_drawn(Report *r, Fig *f, const char *caption)
+{
+    Status drawn = fig_render(f, FORMAT_SVG);
+    if (!drawn && !r->status) {
+        const Buf *b = &f->bytes[FORMAT_SVG];
+        const char *svg = strstr(b->text, "<svg");
+        add_figure(r, svg, b->len - (size_t)(svg - b->text), caption);
+    }
+    Status closed = fig_close(f);
+    if (!r->status) r->status = closed;
+    return closed;
 }
 
 void report_details(Report *r, const char *summary, const char *preformatted)
