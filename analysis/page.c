@@ -11,6 +11,9 @@
 #include "io/safetensors.h"
 #include "plot/report.h"
 
+/* Bytes of the page that maps may fill: what a browser opens without a wait. */
+enum { MOST = 20000000 };
+
 typedef struct {
     const Attention *x;
     Arena *a;
@@ -290,17 +293,14 @@ static Status add_most_changed(Out *o)
 
 /* ---- every map */
 
-static Status add_grid(Out *o, int l, bool difference, double limit)
+static Status add_grid(Out *o, int l, bool difference, const Tensor *map, double limit)
 {
     const Attention *x = o->x;
     const HeadRow *row = x->row + l * x->heads;
-    Tensor *map = NEW(o->a, Tensor, x->heads);
     const char **title = NEW(o->a, const char *, x->heads);
-    for (int h = 0; h < x->heads; h++) {
-        map[h] = difference ? maps_difference(o->a, row[h].map, row[h].base) : row[h].map;
+    for (int h = 0; h < x->heads; h++)
         title[h] = row[h].head == HEAD_MEAN ? str_print(o->a, "Layer %d, mean", row[h].layer)
                                             : str_print(o->a, "Layer %d, head %d", row[h].layer, row[h].head);
-    }
     const char *name = str_print(o->a, "layer-%d%s", x->layer[l], difference ? "-change" : "");
     const MapGrid grid = {x->heads, map, title, limit, difference};
     Fig *f = draw_grid(path(o, name), o->a, &x->labels, &grid);
@@ -315,29 +315,25 @@ static Status add_grid(Out *o, int l, bool difference, double limit)
     return OK;
 }
 
-/* Where a scale ends; the colour bar tells that there is more. */
-static double limit_of(const Out *o, bool change)
-{
-    const int n = o->x->layers * o->x->heads;
-    Tensor *map = NEW(o->a, Tensor, n);
-    for (int i = 0; i < n; i++) {
-        const HeadRow *r = &o->x->row[i];
-        map[i] = change ? maps_difference(o->a, r->map, r->base) : r->map;
-    }
-    return draw_limit_of(n, map);
-}
-
+/* The limits of the scales, beyond which there may be more, as the colour bars then tell. */
 static Status add_layers(Out *o)
 {
     const Attention *x = o->x;
-    double limit = x->limit > 0 ? x->limit : limit_of(o, false), change = x->base ? limit_of(o, true) : 0;
+    const int n = x->layers * x->heads;
+    Tensor *map = NEW(o->a, Tensor, 2 * n), *change = map + n;
+    for (int i = 0; i < n; i++) {
+        map[i] = x->row[i].map;
+        if (x->base) change[i] = maps_difference(o->a, x->row[i].map, x->row[i].base);
+    }
+    double limit = x->limit > 0 ? x->limit : draw_limit_of(n, map), moved = x->base ? draw_limit_of(n, change) : 0;
     report_heading(o->page, 2, "Maps");
     report_text(o->page,
                 "One colour scale serves all layers; an arrow on it says that some cells lie beyond its end.");
+    report_limit(o->page, x->most ? x->most : MOST);
     for (int l = 0; l < x->layers; l++) {
         report_heading(o->page, 3, str_print(o->a, "Layer %d", x->layer[l]));
-        if (x->base) TRY(add_grid(o, l, true, change));
-        TRY(add_grid(o, l, false, limit));
+        if (x->base) TRY(add_grid(o, l, true, change + l * x->heads, moved));
+        TRY(add_grid(o, l, false, map + l * x->heads, limit));
     }
     return OK;
 }

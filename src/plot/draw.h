@@ -27,7 +27,8 @@ struct Fig {
     Buf bytes[FORMATS]; /* what was rendered so far */
 };
 
-Status fig_render(Fig *, int format); /* into bytes[], once */
+Status fig_render(Fig *, int format);                   /* into bytes[], once */
+const char *fig_file(const Fig *, Arena *, int format); /* that closing writes; NULL: not in that format */
 
 /* PNG files in memory; false: libpng cannot.  Colours are 0xAARRGGBB, and only the first may be clear. */
 bool png_of_indices(Buf *, int w, int h, const uint8_t *index, const uint32_t *colour, int colours);

@@ -184,16 +184,22 @@ Status fig_render(Fig *f, int format)
     return f->status;
 }
 
-static Status write_all(Fig *f)
+const char *fig_file(const Fig *f, Arena *a, int format)
 {
     const char *dot = strrchr(f->path, '.');
     unsigned formats = dot ? formats_in(dot + 1) : 0;
-    int stem = (int)(formats ? (size_t)(dot - f->path) : strlen(f->path));
+    size_t stem = formats ? (size_t)(dot - f->path) : strlen(f->path);
+    if (formats && !(formats >> format & 1)) return NULL;
+    return str_print(a, "%.*s.%s", (int)stem, f->path, FORMAT[format].name);
+}
+
+static Status write_all(Fig *f)
+{
     for (int k = 0; k < FORMATS; k++) {
-        if (formats && !(formats >> k & 1)) continue;
+        const char *path = fig_file(f, &f->arena, k);
+        if (!path) continue;
         TRY(fig_render(f, k));
-        TRY(file_write(str_print(&f->arena, "%.*s.%s", stem, f->path, FORMAT[k].name), f->bytes[k].text,
-                       f->bytes[k].len));
+        TRY(file_write(path, f->bytes[k].text, f->bytes[k].len));
     }
     return f->status;
 }

@@ -31,6 +31,9 @@ void report_facts(Report *, int n, const char *const (*pair)[2]);        /* name
 void report_figure(Report *, const char *svg_path, const char *caption); /* small ones side by side */
 /* The same of a figure just drawn, whatever formats it is written in; closes it.  Its error, which sticks as well. */
 Status report_drawn(Report *, Fig *, const char *caption);
+/* From here on a figure drawn that would make the page larger than that is a link to its file, the first of its
+ * formats; its caption says so. */
+void report_limit(Report *, size_t bytes);
 void report_details(Report *, const char *summary, const char *preformatted); /* folded away until asked for */
 void report_fold(Report *, const char *summary); /* what follows is folded away, until report_unfold */
 void report_unfold(Report *);

@@ -65,6 +65,12 @@ static void a_page_of_one_model_against_another(void **state)
                                        "through", "layer-0",    "layer-1-change"};
     for (int k = 0; k < 7; k++)
         expect_picture(str_print(&arena, "%s/figures/%s", folder, name[k]), str_print(&arena, "attend-%s", name[k]));
+    Bytes page;
+    x.most = 1, x.format = "svg";
+    EXPECT(!attention_write(&x, &arena, in_folder("few"), &figures), "%s", err_message());
+    EXPECT(!file_read(&page, &arena, in_folder("few/report.html")), "%s", err_message());
+    assert_non_null(strstr(page.text, "<a href=\"figures/layer-2-change.svg\">"));
+    assert_null(strstr(page.text, "figures/changed.svg"));
 }
 
 static Tuned tuned(const char *name, int layers, double much)

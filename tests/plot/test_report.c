@@ -189,6 +189,29 @@ static void a_figure_is_shown_in_whatever_format_it_is_written(void **state)
     err_clear();
 }
 
+static void a_figure_too_many_is_a_link(void **state)
+{
+    (void)state;
+    const char *path = in_folder("limited.html");
+    Report *r = report_open(path, "t");
+    assert_int_equal(report_drawn(r, figure(in_folder("l0.svg"), 1), "first"), OK);
+    size_t most = strlen(text_of(in_folder("l0.svg"))) * 5 / 2; /* two have room */
+    report_limit(r, most);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(
+            report_drawn(r, figure(in_folder(str_print(&arena, "l%d.png,pdf", i)), 1), i == 2 ? "<third>" : "c"), OK);
+    assert_int_equal(report_close(r), OK);
+    const char *html = text_of(path),
+               *link = strstr(html, "<p id=\"fig3\"><b>Figure 3.</b> &lt;third&gt; Not on this");
+    assert_non_null(strstr(html, "<figure id=\"fig2\""));
+    assert_null(strstr(html, "<figure id=\"fig3\""));
+    assert_non_null(link);
+    assert_non_null(strstr(link, "<a href=\"l2.pdf\">l2.pdf</a>"));
+    assert_non_null(strstr(link, "<a href=\"l3.pdf\">"));
+    struct stat st;
+    assert_int_equal(stat(in_folder("l3.pdf"), &st), 0);
+}
+
 static Status report_with(const char *svg, const char *path)
 {
     Report *r = report_open(path, "t");
@@ -247,6 +270,7 @@ int main(void)
         cmocka_unit_test(tags_close),
         cmocka_unit_test(same_report_same_bytes),
         cmocka_unit_test(a_figure_is_shown_in_whatever_format_it_is_written),
+        cmocka_unit_test(a_figure_too_many_is_a_link),
         cmocka_unit_test(broken_figures_and_targets_are_reported),
         cmocka_unit_test(renaming_touches_ids_alone),
     };
