@@ -14,6 +14,7 @@ typedef struct {
     Tokenizer *tokenizer;
     LoadOptions load;      /* --dtype */
     Batch batch;           /* what the model reads */
+    Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
 } Ask;
 
