@@ -242,8 +242,7 @@ static const Option OPTIONS[] = {
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
     {"html", "FILE",
      "one page to explore: every map, by tokens or as --by says, with base and prefix to switch; of --texts the "
-     "first ones; "
-     "with --out, --format, --json or --texts beside the rest, else alone"},
+     "first ones; with --out, --format, --json or --texts beside the rest, else alone"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
     {"json", NULL, "print JSON in place of the table"},
     {0}};
@@ -252,12 +251,12 @@ static const Command ATTEND = {
     .summary = "draw the attention maps of a model on a text, or what differs between two models",
     .usage = "--model DIR --text TEXT [options]\n       vernier attend --compare BASE --text TEXT [options] TUNED...",
     .about =
-        "Runs a model on one text and draws the attention of every head chosen: figures, a "
-        "page to read, the maps as safetensors. The table gives, as means over the rows of a map, the entropy "
-        "in nats, the distance in tokens between query and key, and the mass on the first token, on special "
-        "tokens and on patterns: the token itself, the one before, the next, others with the query's id, earlier "
-        "ones, and what stands behind an earlier one (induction), the last two also on random sequences that "
-        "repeat (r.); where the text is a change, in <add> and <del> or as a unified diff, on its changed lines. "
+        "Runs a model on one text and draws the attention of every head chosen: figures, a page to read, the maps "
+        "as safetensors. The table gives, as means over the rows of a map, the entropy in nats, the distance in "
+        "tokens between query and key, and the mass on the first token, on special tokens and on patterns: the "
+        "token itself, the one before, the next, others with the query's id, earlier ones, and what stands behind "
+        "an earlier one (induction), the last two also on random sequences that repeat (r.); where the text is a "
+        "change, in <add> and <del> or as a unified diff, on its changed lines. "
         "--compare measures what tuning changed against one base: drift of the attention over the text, what a "
         "prefix added, similarity of representations, and the change of every weight. --do "
         "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "

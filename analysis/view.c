@@ -27,8 +27,3 @@ void view_maps(const View *v, Maps *m)
     m->special = v->col.special, m->changed = v->col.changed;
     m->unordered = v->by == BY_SIDES;
 }
-
-bool maps_causal(const Maps *m)
-{
-    return m->part == PART_DECODER && !m->unordered;
-}

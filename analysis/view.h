@@ -19,6 +19,5 @@ View view_of(Arena *, const Attention *, const Tokens *rows, const Tokens *cols)
 Tensor view_map(Arena *, const View *, Tensor map, int64_t prefix); /* whose first columns are `prefix` ones */
 /* The sizes, and what is known of the keys, once each map is seen that way; with --by no more probs. */
 void view_maps(const View *, Maps *);
-bool maps_causal(const Maps *); /* keys behind the query are masked */
 
 #endif

@@ -43,6 +43,9 @@ diff='fix
 expect 0 '' 'sides of a change' --model "$t/m/roberta" --text "$diff" --by sides --html "$t/sides.html"
 grep -q '"rows":\["message","added","removed","special"\],"layers"' "$t/sides.html"
 result $? '... by their names'
+expect 0 '' 'a decoder by sides' --model "$t/m/gpt2" --tokenizer "$t/m/roberta" --text "$diff" --by sides --html "$t/sides.html"
+grep -q '"part":"decoder","prefix":0,"causal":false,"rows":\["message",' "$t/sides.html"
+result $? '... where all may look at all'
 
 if ! command -v chromium >/dev/null; then
     result 0 'the page in a browser # SKIP no chromium'
