@@ -179,3 +179,10 @@ Status ask_number(Ask *k)
     name[STATS] = NULL;
     return args_word(&k->x.number, k->args, "number", -1, name);
 }
+
+Status ask_format(Ask *k)
+{
+    k->x.format = args_text(k->args, "format", NULL);
+    if (!k->x.format || fig_formats(k->x.format)) return OK;
+    return fail(E_CONFIG, "--format %s: expected svg, pdf or png, or some of them with commas between", k->x.format);
+}

@@ -14,12 +14,14 @@ typedef struct {
     Tokenizer *tokenizer;
     LoadOptions load;      /* --dtype */
     Batch batch;           /* what the model reads */
+    Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
 } Ask;
 
 Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */
 Status ask_maps(Ask *);   /* --layer, --head */
 Status ask_number(Ask *); /* --number */
+Status ask_format(Ask *); /* --format */
 Status ask_tokenizer(Ask *);
 Status ask_input(Ask *); /* the same; --text or --ids, --source */
 

@@ -13,19 +13,14 @@
 #include "analysis/patterns.h"
 #include "analysis/rollout.h"
 #include "analysis/table.h"
+#include "analysis/view.h"
 #include "base/str.h"
 #include "cli/adapter.h"
-
-/* How the maps are looked at: which rows and columns are one, and whether a prefix is among these. */
-typedef struct {
-    Groups row, col; /* with --by; else their labels alone */
-    int64_t prefix;  /* that the model has */
-} View;
 
 /* --by and --no-prefix, before the model is read. */
 static Status ask_view(Ask *k)
 {
-    static const char *const not_here[] = {"compare", "do", "texts", "html", NULL};
+    static const char *const not_here[] = {"compare", "do", "texts", NULL};
     int by = -1;
     for (const char *const *o = not_here; *o; o++)
         for (int i = 0; i < 2; i++) {
@@ -42,39 +37,15 @@ static Status ask_view(Ask *k)
 static Status view_open(View *v, Ask *k)
 {
     Attention *x = &k->x;
-    const Tokens *keys = x->maps.part == PART_CROSS ? &x->source : &x->tokens;
-    v->prefix = x->maps.prefix;
-    v->row.label = x->tokens.label, v->col.label = keys->label;
-    if (x->without_prefix && !v->prefix)
+    if (x->without_prefix && !x->maps.prefix)
         return fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys", part_name(x->maps.part));
-    if (!x->by) return OK;
-    if (!k->tokenizer)
+    if (x->by && !k->tokenizer)
         return fail(E_CONFIG, "--by %s needs a tokenizer to tell what the ids spell; name one with --tokenizer DIR",
                     BY_NAME[x->by]);
-    v->row = groups_of(k->arena, x->by, &x->tokens);
-    v->col = keys == &x->tokens ? v->row : groups_of(k->arena, x->by, keys);
+    *v = view_of(k->arena, x, &x->tokens, x->maps.part == PART_CROSS ? &x->source : &x->tokens);
     if (x->by == BY_SIDES && !v->row.changed && !v->col.changed)
         return fail(E_CONFIG, "--by sides: the text has neither <add>, <del> or <keep> nor the lines of a diff");
     return OK;
-}
-
-/* What stands in the place of `map`, whose first columns are `prefix` ones. */
-static Tensor seen(const Ask *k, const View *v, Tensor map, int64_t prefix)
-{
-    if (k->x.without_prefix && prefix) map = maps_text(k->arena, map, prefix), prefix = 0;
-    return k->x.by ? map_grouped(k->arena, map, prefix, &v->row, &v->col) : map;
-}
-
-/* The maps' size and what is known of their rows, once each map is seen that way. */
-static void view_maps(const Ask *k, const View *v, Maps *m)
-{
-    if (k->x.without_prefix) m->s -= m->prefix, m->prefix = 0;
-    if (!k->x.by) return;
-    m->probs = NULL; /* those of tokens */
-    m->t = v->row.n, m->s = m->prefix + v->col.n;
-    m->query = m->key = NULL;
-    m->special = v->col.special, m->changed = v->col.changed;
-    m->unordered = k->x.by == BY_SIDES;
 }
 
 static void label_maps(Ask *k, const View *v)
@@ -89,7 +60,7 @@ static void label_maps(Ask *k, const View *v)
                             .col = NEW(k->arena, const char *, m->s),
                             .row_title = str_print(k->arena, "query%s", one),
                             .col_title = str_print(k->arena, "key%s", one),
-                            .causal = m->part == PART_DECODER && !m->unordered};
+                            .causal = maps_causal(m)};
     for (int64_t j = 0; j < m->s; j++)
         x->labels.col[j] = j < m->prefix ? str_print(k->arena, "%lld", (long long)j) : v->col.label[j - m->prefix];
 }
@@ -142,7 +113,7 @@ static HeadStats stats_of(const Maps *m, Tensor map, const HeadStats *more)
 static Status read_maps(Ask *k)
 {
     Attention *x = &k->x;
-    Maps base;
+    Maps base = {0};
     View v;
     TRY(ask_read(k, k->arena, &k->batch, x->maps.part, x->tokens.n, &x->maps, &base));
     name_ids(k, &x->maps);
@@ -152,22 +123,23 @@ static Status read_maps(Ask *k)
     TRY(read_more(k, more));
     Tensor *through[] = {&x->rollout, &x->flow, &x->relevance};
     for (int i = 0; i < 3; i++)
-        if (through[i]->data) *through[i] = seen(k, &v, *through[i], 0);
-    Maps all = x->maps, base_all = k->other ? base : all;
-    view_maps(k, &v, &x->maps);
-    if (k->other) view_maps(k, &v, &base);
+        if (through[i]->data) *through[i] = view_map(k->arena, &v, *through[i], 0);
+    k->read[0] = x->maps, k->read[1] = base;
+    const int64_t prefix = x->maps.prefix;
+    view_maps(&v, &x->maps);
+    if (k->other) view_maps(&v, &base);
     x->row = NEW(k->arena, HeadRow, x->layers * x->heads);
     for (int i = 0; i < x->layers * x->heads; i++) {
         HeadRow *r = &x->row[i];
         r->layer = x->layer[i / x->heads];
         r->head = x->head[i % x->heads];
-        r->map = seen(k, &v, maps_head(&all, k->arena, r->layer, r->head), v.prefix);
+        r->map = view_map(k->arena, &v, maps_head(&k->read[0], k->arena, r->layer, r->head), prefix);
         int at =
             r->head == HEAD_MEAN ? x->maps.layers * x->maps.heads + r->layer : r->layer * x->maps.heads + r->head;
         r->stats = stats_of(&x->maps, r->map, &more[at]);
         if (x->without_prefix) r->stats.prefix = NAN;
         if (!k->other) continue;
-        r->base = seen(k, &v, maps_head(&base_all, k->arena, r->layer, r->head), v.prefix);
+        r->base = view_map(k->arena, &v, maps_head(&k->read[1], k->arena, r->layer, r->head), prefix);
         r->before = maps_stats(&base, r->base);
         if (x->without_prefix) r->before.prefix = NAN;
         r->shift = maps_shift(r->map, r->base);
@@ -178,10 +150,13 @@ static Status read_maps(Ask *k)
 
 /* ---- answers */
 
-/* Of one text, --html without --out and --json: the page is all that was asked for. */
+/* Of one text, --html without --out, --format and --json: the page is all that was asked for. */
 static bool page_alone(const Args *a)
 {
-    return args_given(a, "html") && !args_given(a, "out") && !args_given(a, "json") && !args_given(a, "texts");
+    static const char *const more[] = {"out", "format", "json", "texts", NULL};
+    bool alone = args_given(a, "html");
+    for (const char *const *o = more; *o; o++) alone &= !args_given(a, *o);
+    return alone;
 }
 
 enum { READABLE = 128 }; /* rows or keys whose labels find room */
@@ -192,6 +167,7 @@ static Status answer(Ask *k)
     const char **figures, *dir = args_text(k->args, "out", "runs/attend");
     int sweep;
     TRY(ask_view(k));
+    TRY(ask_format(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
         return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
@@ -262,10 +238,11 @@ static const Option OPTIONS[] = {
     {"dtype", "NAME", "f32 (the default), or f64 to tell a change from rounding"},
     {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
+    {"format", "LIST", "of the figures: svg, pdf, png, or some of them with commas between; default: all three"},
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
     {"html", "FILE",
-     "one page to explore: every map, token by token, with base and prefix to switch; of --texts the first ones; "
-     "with --out, --json or --texts beside the rest, else alone"},
+     "one page to explore: every map, by tokens or as --by says, with base and prefix to switch; of --texts the "
+     "first ones; with --out, --format, --json or --texts beside the rest, else alone"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
     {"json", NULL, "print JSON in place of the table"},
     {0}};
@@ -274,12 +251,12 @@ static const Command ATTEND = {
     .summary = "draw the attention maps of a model on a text, or what differs between two models",
     .usage = "--model DIR --text TEXT [options]\n       vernier attend --compare BASE --text TEXT [options] TUNED...",
     .about =
-        "Runs a model on one text and draws the attention of every head chosen: figures as SVG, PDF and PNG, a "
-        "page to read, the maps as safetensors. The table gives, as means over the rows of a map, the entropy "
-        "in nats, the distance in tokens between query and key, and the mass on the first token, on special "
-        "tokens and on patterns: the token itself, the one before, the next, others with the query's id, earlier "
-        "ones, and what stands behind an earlier one (induction), the last two also on random sequences that "
-        "repeat (r.); where the text is a change, in <add> and <del> or as a unified diff, on its changed lines. "
+        "Runs a model on one text and draws the attention of every head chosen: figures, a page to read, the maps "
+        "as safetensors. The table gives, as means over the rows of a map, the entropy in nats, the distance in "
+        "tokens between query and key, and the mass on the first token, on special tokens and on patterns: the "
+        "token itself, the one before, the next, others with the query's id, earlier ones, and what stands behind "
+        "an earlier one (induction), the last two also on random sequences that repeat (r.); where the text is a "
+        "change, in <add> and <del> or as a unified diff, on its changed lines. "
         "--compare measures what tuning changed against one base: drift of the attention over the text, what a "
         "prefix added, similarity of representations, and the change of every weight. --do "
         "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "

@@ -332,7 +332,7 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
                 cJSON_AddItemToArray(list, one);
             }
     }
-    json_done(root, a, dir, figures);
+    json_done(root, a, dir, figures, c->format);
 }
 
 static void print_floors(const Comparison *c, Arena *a)
@@ -396,7 +396,8 @@ Status compare_answer(Ask *k, const char *dir)
                     .f64 = k->load.dtype == F64,
                     .n = n,
                     .tuned = NEW(k->arena, Tuned, n),
-                    .loss = NAN};
+                    .loss = NAN,
+                    .format = k->x.format};
     FloorTexts texts;
     if (args_given(k->args, "texts")) {
         TRY(floor_texts(&texts, k));

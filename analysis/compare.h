@@ -22,9 +22,10 @@ typedef struct {
     const Tokens *tokens;
     bool f64;
     int n;
-    Tuned *tuned;      /* (n) */
-    FloorTexts *texts; /* NULL: none were given */
-    double loss;       /* of the base on them */
+    Tuned *tuned;       /* (n) */
+    FloorTexts *texts;  /* NULL: none were given */
+    double loss;        /* of the base on them */
+    const char *format; /* as Attention has it */
 } Comparison;
 
 /* What the theorem says of one with virtual keys, and what was measured; inconclusive where it is not about these. */

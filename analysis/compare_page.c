@@ -15,15 +15,16 @@ typedef struct {
     int n;
 } Out;
 
-static const char *stem(const Out *o, const char *name)
+static const char *path(const Out *o, const char *name)
 {
-    return str_print(o->a, "%s/figures/%s", o->dir, name);
+    return figure_path(o->a, o->dir, name, o->c->format);
 }
 
-static void show(Out *o, const char *name, const char *caption)
+/* Writes the figure `name`, and puts it on the page. */
+static Status show(Out *o, const char *name, Fig *f, const char *caption)
 {
     o->name[o->n++] = name;
-    report_figure(o->page, str_print(o->a, "%s.svg", stem(o, name)), caption);
+    return report_drawn(o->page, f, caption);
 }
 
 /* ---- curves over layers */
@@ -124,11 +125,11 @@ static void draw_curve(const Out *o, Fig *f, Rect r, const Curve *curve)
         fig_lines(f, r, n, s, style);
 }
 
-static Status draw_curves(Out *o, const char *name, int n, const Curve *curve)
+static Fig *draw_curves(const Out *o, const char *name, int n, const Curve *curve)
 {
-    Fig *f = fig_open(stem(o, name), 500, 175);
+    Fig *f = fig_open(path(o, name), 500, 175);
     for (int k = 0; k < n; k++) draw_curve(o, f, fig_cell(f, 1, n, k), &curve[k]);
-    return fig_close(f);
+    return f;
 }
 
 static Status add_curves(Out *o)
@@ -140,20 +141,22 @@ static Status add_curves(Out *o)
     bool virtual_keys = false;
     for (int i = 0; i < c->n; i++) virtual_keys |= c->tuned[i].pair.virtual_keys > 0;
     report_heading(o->page, 2, "Drift of attention");
-    TRY(draw_curves(o, "drift", 3, drift));
-    show(o, "drift",
-         "Attention over the content, renormalised, against the base's, layer by layer: largest change of a weight "
-         "(zeros are not drawn), mean KL divergence, mean total variation.");
+    Fig *f = draw_curves(o, "drift", 3, drift);
+    TRY(show(
+        o, "drift", f,
+        "Attention over the content, renormalised, against the base's, layer by layer: largest change of a weight "
+        "(zeros are not drawn), mean KL divergence, mean total variation."));
     if (virtual_keys) {
-        TRY(draw_curves(o, "prefix", 2, prefix));
-        show(o, "prefix",
-             "Virtual keys: change of the content attention when one layer's alone are taken away, its inputs being "
-             "the "
-             "same, which the theorem says is zero; and their mass, mean over rows and heads.");
+        f = draw_curves(o, "prefix", 2, prefix);
+        TRY(show(
+            o, "prefix", f,
+            "Virtual keys: change of the content attention when one layer's alone are taken away, its inputs being "
+            "the same, which the theorem says is zero; and their mass, mean over rows and heads."));
     }
     report_heading(o->page, 2, "Representations");
-    TRY(draw_curves(o, "similarity", 2, alike));
-    show(o, "similarity", "Outputs of the layers against the base's: linear CKA and orthogonal Procrustes distance.");
+    f = draw_curves(o, "similarity", 2, alike);
+    TRY(show(o, "similarity", f,
+             "Outputs of the layers against the base's: linear CKA and orthogonal Procrustes distance."));
     return OK;
 }
 
@@ -175,8 +178,8 @@ static Status add_heads(Out *o)
             g[i] = (Glance){v, t->name, "KL (nats)", false};
         }
         const char *name = from ? str_print(o->a, "heads-%d", from / ACROSS + 1) : "heads";
-        TRY(draw_glances(stem(o, name), o->a, n, g, number, number));
-        show(o, name, "KL divergence of each head's content attention from the base's.");
+        Fig *f = draw_glances(path(o, name), o->a, n, g, number, number);
+        TRY(show(o, name, f, "KL divergence of each head's content attention from the base's."));
     }
     return OK;
 }
@@ -214,7 +217,7 @@ static Status add_spectra(Out *o)
     Series *d = NEW(o->a, Series, c->n);
     const Curve directions = {participation, "participation ratio", false};
     int shared = curve_series(d, o, participation), panels = (lines > 0) + (changed > 0) + (shared > 0), at = 0;
-    Fig *f = fig_open(stem(o, "spectrum"), 500, 175);
+    Fig *f = fig_open(path(o, "spectrum"), 500, 175);
     PlotStyle style = {.title = "Added at layer 0",
                        .x = {.title = "direction", .whole = true},
                        .y = {.title = "over the largest", .lo = 1e-9, .hi = 1, .log = true}};
@@ -222,14 +225,12 @@ static Status add_spectra(Out *o)
     style.title = "Largest weight change";
     if (changed) fig_lines(f, fig_cell(f, 1, panels, at++), changed, w, style);
     if (shared) draw_curve(o, f, fig_cell(f, 1, panels, at), &directions);
-    TRY(fig_close(f));
     report_heading(o->page, 2, "Spectra");
-    show(
-        o, "spectrum",
+    TRY(show(
+        o, "spectrum", f,
         "Singular values over the largest: of what layer 0's attention adds to the residual stream beyond the base's "
         "(scaled, where virtual keys take a share), and of the weight change that is largest relative to its map; "
-        "and "
-        "how many directions share what each layer's attention adds.");
+        "and how many directions share what each layer's attention adds."));
     return OK;
 }
 
@@ -237,21 +238,22 @@ static Status add_floors(Out *o)
 {
     const Comparison *c = o->c;
     if (!c->texts) return OK;
-    const Floors *f = &c->texts->floors;
+    const Floors *floors = &c->texts->floors;
     const Reached *r = comparison_reached(c, o->a);
-    TRY(floors_csv(str_print(o->a, "%s/floors.csv", o->dir), f));
-    TRY(floors_draw(stem(o, "floors"), o->a, f, c->n + 1, r));
+    TRY(floors_csv(str_print(o->a, "%s/floors.csv", o->dir), floors));
+    Fig *f = floors_draw(path(o, "floors"), o->a, floors, c->n + 1, r);
     report_heading(o->page, 2, "Loss floors");
-    show(o, "floors",
-         "Left: loss on the texts, and what is reached at best without reading them, by the place of a token alone "
-         "and by the token before as well (what attention that a prefix takes whole leaves a decoder). Right: that "
-         "entropy at each place.");
-    for (int i = 0; i <= c->n; i++) report_text(o->page, floors_sentence(o->a, f, &r[i]));
+    TRY(show(
+        o, "floors", f,
+        "Left: loss on the texts, and what is reached at best without reading them, by the place of a token alone "
+        "and by the token before as well (what attention that a prefix takes whole leaves a decoder). Right: that "
+        "entropy at each place."));
+    for (int i = 0; i <= c->n; i++) report_text(o->page, floors_sentence(o->a, floors, &r[i]));
     report_text(o->page,
                 str_print(o->a,
                           "Counted from %lld tokens of %lld texts, %.1f for each entropy; where they are few "
                           "the floors are too low.",
-                          (long long)f->tokens, (long long)f->texts, f->each));
+                          (long long)floors->tokens, (long long)floors->texts, floors->each));
     return OK;
 }
 

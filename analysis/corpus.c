@@ -95,6 +95,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     if (x->maps.t != t.n)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
+    k->read[0] = x->maps;
     if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
     x->maps.query = x->maps.key = t.id;
     x->maps.special = t.special;
@@ -204,10 +205,8 @@ static Status draw(const Corpus *c, Report *r, const char *dir, int stat)
     }
     const Glance g[] = {{mean, STAT[stat].title, STAT[stat].unit, STAT[stat].sign},
                         {half, "Half interval", STAT[stat].unit, false}};
-    const char *stem = str_print(a, "%s/figures/corpus", dir);
-    TRY(draw_glances(stem, a, 2, g, x->layer, x->head));
-    report_figure(r, str_print(a, "%s.svg", stem), "Mean over texts, and half of its 95 % interval (Student's t).");
-    return OK;
+    Fig *f = draw_glances(figure_path(a, dir, "corpus", x->format), a, 2, g, x->layer, x->head);
+    return report_drawn(r, f, "Mean over texts, and half of its 95 % interval (Student's t).");
 }
 
 static const char *interval(Arena *a, const Summary *s)
@@ -292,7 +291,7 @@ static void print_json(const Corpus *c, const char *dir, int stat, const char **
         }
         cJSON_AddItemToArray(list, one);
     }
-    json_done(root, c->k->arena, dir, figures);
+    json_done(root, c->k->arena, dir, figures, x->format);
 }
 
 /* Induction where no number is asked for; entropy where no text has a token twice. */

@@ -87,13 +87,13 @@ static Spans spans_of(const MapLabels *l)
     return (Spans){{{0, (int)l->prefix, "prefix"}, {(int)l->prefix, (int)l->s, "text"}}};
 }
 
-Status draw_grid(const char *stem, Arena *a, const MapLabels *l, const MapGrid *g)
+Fig *draw_grid(const char *path, Arena *a, const MapLabels *l, const MapGrid *g)
 {
     const Spans spans = spans_of(l);
     Grid y = lay_out(l, g->n);
     int rows = (g->n + y.across - 1) / y.across;
     double width = 2 * MARGIN + y.left + y.across * y.w + GAP * (y.across - 1) + BAR;
-    Fig *f = fig_open(stem, width, 2 * MARGIN + rows * (y.h + ROW_GAP) - ROW_GAP);
+    Fig *f = fig_open(path, width, 2 * MARGIN + rows * (y.h + ROW_GAP) - ROW_GAP);
     HeatStyle *style = NEW(a, HeatStyle, y.across);
     for (int r = 0; r < rows; r++) {
         int from = r * y.across, n = g->n - from < y.across ? g->n - from : y.across;
@@ -106,15 +106,15 @@ Status draw_grid(const char *stem, Arena *a, const MapLabels *l, const MapGrid *
         Rect row = {MARGIN, MARGIN + r * (y.h + ROW_GAP), y.left + n * y.w + GAP * (n - 1) + BAR, y.h};
         fig_heatmaps(f, row, n, g->map + from, style);
     }
-    return fig_close(f);
+    return f;
 }
 
-Status draw_pairs(const char *stem, Arena *a, const MapLabels *l, const char *const name[2], int n, const MapPair *p)
+Fig *draw_pairs(const char *path, Arena *a, const MapLabels *l, const char *const name[2], int n, const MapPair *p)
 {
     const Spans spans = spans_of(l);
     Grid y = lay_out_in(l, 3, WIDTH - 2 * MARGIN - 2 * BAR - 2 * GAP);
     double shared = y.left + 2 * y.w + GAP + BAR, alone = y.w + BAR + GAP, width = 2 * MARGIN + shared + GAP + alone;
-    Fig *f = fig_open(stem, width, 2 * MARGIN + n * (y.h + ROW_GAP) - ROW_GAP);
+    Fig *f = fig_open(path, width, 2 * MARGIN + n * (y.h + ROW_GAP) - ROW_GAP);
     for (int i = 0; i < n; i++, p++) {
         double top = MARGIN + i * (y.h + ROW_GAP);
         const Tensor both[] = {p->a, p->b}, change = maps_difference(a, p->b, p->a);
@@ -131,7 +131,7 @@ Status draw_pairs(const char *stem, Arena *a, const MapLabels *l, const char *co
         fig_heatmaps(f, (Rect){MARGIN, top, shared, y.h}, 2, both, style);
         fig_heatmap(f, (Rect){MARGIN + shared + GAP, top, alone, y.h}, change, style[2]);
     }
-    return fig_close(f);
+    return f;
 }
 
 static const char **numbers(Arena *a, const int *value, int64_t n)
@@ -152,13 +152,13 @@ static bool all_same(Tensor t)
     return !(least < most) && least >= 0;
 }
 
-Status draw_glances(const char *stem, Arena *a, int n, const Glance *g, const int *layer, const int *head)
+Fig *draw_glances(const char *path, Arena *a, int n, const Glance *g, const int *layer, const int *head)
 {
     const int64_t layers = g->value.dim[0], heads = g->value.dim[1];
     const double SIDES = 82; /* labels and bar */
     double cell = fmin(fmin((WIDTH - SIDES * n) / n / (double)heads, MOST_PITCH), 240.0 / (double)layers);
     double w = fmax(cell * (double)heads, LEAST_MAP) + SIDES, h = fmax(cell * (double)layers, 40) + 40;
-    Fig *f = fig_open(stem, 2 * MARGIN + n * w, 2 * MARGIN + h);
+    Fig *f = fig_open(path, 2 * MARGIN + n * w, 2 * MARGIN + h);
     for (int k = 0; k < n; k++, g++) {
         HeatStyle s = {
             .title = g->title, .bar_title = g->unit, .bar = true, .row_title = "layer", .col_title = "head"};
@@ -167,7 +167,7 @@ Status draw_glances(const char *stem, Arena *a, int n, const Glance *g, const in
         if (g->difference || all_same(g->value)) set_scale(&s, g->difference, draw_limit(maps_largest(g->value)));
         fig_heatmap(f, (Rect){MARGIN + k * w, MARGIN, w, h}, g->value, s);
     }
-    return fig_close(f);
+    return f;
 }
 
 double draw_limit(double largest)
@@ -195,4 +195,9 @@ double draw_limit_of(int n, const Tensor *map)
         }
     while (bin < BINS && (double)below < 0.99 * (double)all) below += count[bin++];
     return draw_limit(most * bin / BINS);
+}
+
+const char *figure_path(Arena *a, const char *dir, const char *name, const char *formats)
+{
+    return str_print(a, "%s/figures/%s%s%s", dir, name, formats ? "." : "", formats ? formats : "");
 }

@@ -21,15 +21,15 @@ typedef struct {
     bool difference;          /* and begins at -limit, diverging; otherwise at 0 */
 } MapGrid;
 
-/* A stem: .svg, .pdf and .png are written. */
-Status draw_grid(const char *stem, Arena *, const MapLabels *, const MapGrid *);
+/* Figures are left open for whoever closes them: fig_close() or report_drawn().  A path is one of fig_open(). */
+Fig *draw_grid(const char *path, Arena *, const MapLabels *, const MapGrid *);
 
 /* One row each: map a, map b, and b - a on its own scale. */
 typedef struct {
     Tensor a, b;
     const char *title;
 } MapPair;
-Status draw_pairs(const char *stem, Arena *, const MapLabels *, const char *const name[2], int n, const MapPair *);
+Fig *draw_pairs(const char *path, Arena *, const MapLabels *, const char *const name[2], int n, const MapPair *);
 
 /* Panels (layers,heads) side by side, each with its own scale. */
 typedef struct {
@@ -37,7 +37,10 @@ typedef struct {
     const char *title, *unit;
     bool difference;
 } Glance;
-Status draw_glances(const char *stem, Arena *, int n, const Glance *, const int *layer, const int *head);
+Fig *draw_glances(const char *path, Arena *, int n, const Glance *, const int *layer, const int *head);
+
+/* DIR/figures/NAME for fig_open(); formats: a list that fig_formats() takes, or NULL: all three. */
+const char *figure_path(Arena *, const char *dir, const char *name, const char *formats);
 
 double draw_limit(double largest); /* the next round number: 0.37 -> 0.4 */
 /* Where a scale ends: above 99 of 100 of the cells of all n maps that are not zero, so that one token that takes

@@ -192,7 +192,7 @@ static void print_json(const Effects *x, const char *dir, const char **figures)
         for (int l = 0; l < x->before.maps.layers; l++) cJSON_AddItemToArray(shift, cJSON_CreateNumber(e->shift[l]));
         cJSON_AddItemToArray(list, one);
     }
-    json_done(root, x->k->arena, dir, figures);
+    json_done(root, x->k->arena, dir, figures, x->k->x.format);
 }
 
 static const char *cell(Arena *a, double v)
@@ -200,7 +200,7 @@ static const char *cell(Arena *a, double v)
     return isfinite(v) ? str_print(a, "%.4f", v) : "";
 }
 
-Status effects_draw(const char *stem, Arena *a, int rows, const Effect *effect, int layers)
+Fig *effects_draw(const char *path, Arena *a, int rows, const Effect *effect, int layers)
 {
     enum { LONGEST = 28 };
     Tensor shift = tensor_new(a, F64, SHAPE(rows, layers)), out = tensor_new(a, F64, SHAPE(rows, 1));
@@ -212,7 +212,7 @@ Status effects_draw(const char *stem, Arena *a, int rows, const Effect *effect, 
         for (int l = 0; l < layers; l++) tensor_set(shift, i * layers + l, effect[i].shift[l]);
     }
     double h = 90 + 16.0 * rows;
-    Fig *f = fig_open(stem, 500, h);
+    Fig *f = fig_open(path, 500, h);
     fig_heatmap(f, (Rect){5, 5, 355, h - 10}, shift,
                 (HeatStyle){.title = "Attention that moved",
                             .row = row,
@@ -230,7 +230,7 @@ Status effects_draw(const char *stem, Arena *a, int rows, const Effect *effect, 
                             .bar = true,
                             .bar_title = "relative change",
                             .stretch = true});
-    return fig_close(f);
+    return f;
 }
 
 static Status write_csv(const Effects *x, const char *dir)
@@ -257,10 +257,9 @@ static Status write_files(const Effects *x, const char *dir)
 {
     static const char *const head[] = {"do", "loss", "change", "KL (nats)", "top changed", "output", "attention"};
     Arena *a = x->k->arena;
-    const char **c = NEW(a, const char *, x->rows * 7), *stem = str_print(a, "%s/figures/effects", dir);
+    const char **c = NEW(a, const char *, x->rows * 7);
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(x, dir));
-    TRY(effects_draw(stem, a, x->rows, x->effect, x->before.maps.layers));
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
         double shift = 0;
@@ -274,10 +273,10 @@ static Status write_files(const Effects *x, const char *dir)
     report_lead(r, str_print(a, "%s \u00B7 %s \u00B7 %lld tokens \u00B7 loss %s", x->k->x.arch,
                              part_name(x->k->x.maps.part), (long long)x->k->x.tokens.n,
                              isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
-    report_figure(
-        r, str_print(a, "%s.svg", stem),
-        "What each intervention (row) does: the share of attention that moved in each layer, mean over rows "
-        "and heads, and the relative change of the last layer's output.");
+    const char *path = figure_path(a, dir, "effects", x->k->x.format);
+    report_drawn(r, effects_draw(path, a, x->rows, x->effect, x->before.maps.layers),
+                 "What each intervention (row) does: the share of attention that moved in each layer, mean over rows "
+                 "and heads, and the relative change of the last layer's output.");
     report_table(
         r,
         "loss: in nats a token, and its change; KL: of the predicted token's distribution; top changed: share "

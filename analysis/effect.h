@@ -24,8 +24,8 @@ typedef struct {
 void outcome_read(Outcome *out, Arena *run, Model *, Hooks *, const Batch *, const Batch *scored, Part);
 Effect effect_of(Arena *, const Outcome *before, const Outcome *after);
 
-/* What each (row) moved in each layer, and in the output.  A stem, as in analysis/draw.h. */
-Status effects_draw(const char *stem, Arena *, int rows, const Effect *, int layers);
+/* What each (row) moved in each layer, and in the output.  Open, as in analysis/draw.h. */
+Fig *effects_draw(const char *path, Arena *, int rows, const Effect *, int layers);
 
 Status effect_answer(Ask *, const char *dir);
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analysis/view.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "io/json.h"
@@ -99,7 +100,7 @@ static void write_map(Writer *w, const Maps *m, Tensor map)
     writer_add(w, "\"", 1);
     for (int64_t i = 0; i < m->t; i++) {
         int64_t row = i * m->s, text = row + m->prefix, end = row + m->s;
-        if (m->part == PART_DECODER && text + i + 1 < end) end = text + i + 1;
+        if (maps_causal(m) && text + i + 1 < end) end = text + i + 1;
         double prefix = sum(map, row, text), content = sum(map, text, end);
         if (m->prefix) {
             double mass = prefix + content > 0 ? prefix / (prefix + content) * STEP : 0;
@@ -140,12 +141,12 @@ static void write_member(Explorer *e, Arena *a, const char *name, const char *te
     writer_print(&e->w, ",");
 }
 
-static void write_tokens(Explorer *e, Arena *a, const char *name, const Tokens *t)
+static void write_labels(Explorer *e, Arena *a, const char *name, const Groups *g)
 {
     writer_print(&e->w, ",\"%s\":[", name);
-    for (int64_t i = 0; i < t->n; i++) {
+    for (int64_t i = 0; i < g->n; i++) {
         writer_print(&e->w, i ? "," : "");
-        write_text(e, a, t->label[i]);
+        write_text(e, a, g->label[i]);
     }
     writer_print(&e->w, "]");
 }
@@ -194,34 +195,42 @@ static void write_heads(Explorer *e, const char *name, const Maps *m, const Tens
     writer_print(&e->w, "]");
 }
 
-static Status write_part(Explorer *e, Arena *a, const Batch *b, Part part, const Tokens *rows, const Tokens *cols,
-                         int *parts)
+typedef struct {
+    Part part;
+    const Tokens *rows, *cols;
+    View view;
+} Shown;
+
+static Status write_part(Explorer *e, Arena *a, const Batch *b, const Shown *of, int *parts)
 {
-    const Attention *x = &e->k->x;
-    Maps m, base;
-    TRY(ask_read(e->k, a, b, part, rows->n, &m, &base));
+    Ask *k = e->k;
+    const Attention *x = &k->x;
+    const bool known = k->read[0].probs && of->part == x->maps.part;
+    Maps m = k->read[0], base = k->read[1];
+    if (!known) TRY(ask_read(k, a, b, of->part, of->rows->n, &m, &base));
     int layers, heads;
     const int *layer = chosen_of(a, x->layer, x->layers, m.layers, &layers),
               *head = chosen_of(a, x->head, x->heads, m.heads, &heads);
     const int n = layers * heads;
     if (!n) return OK;
-    writer_print(&e->w, "%s{\"part\":\"%s\",\"prefix\":%lld,\"causal\":%s", (*parts)++ ? ",\n" : "", part_name(part),
-                 (long long)m.prefix, part == PART_DECODER ? "true" : "false");
-    write_tokens(e, a, "rows", rows);
-    if (part == PART_CROSS) write_tokens(e, a, "cols", cols);
-    write_numbers(e, "layers", layer, layers);
-    write_numbers(e, "heads", head, heads);
     Tensor *map = NEW(a, Tensor, 3 * n), *before = map + n, *change = before + n;
     for (int i = 0; i < n; i++) {
-        map[i] = maps_head(&m, a, layer[i / heads], head[i % heads]);
-        if (!e->k->other) continue;
-        before[i] = maps_head(&base, a, layer[i / heads], head[i % heads]);
+        map[i] = view_map(a, &of->view, maps_head(&m, a, layer[i / heads], head[i % heads]), m.prefix);
+        if (!k->other) continue;
+        before[i] = view_map(a, &of->view, maps_head(&base, a, layer[i / heads], head[i % heads]), m.prefix);
         change[i] = maps_difference(a, map[i], before[i]);
     }
+    view_maps(&of->view, &m);
+    writer_print(&e->w, "%s{\"part\":\"%s\",\"prefix\":%lld,\"causal\":%s", (*parts)++ ? ",\n" : "",
+                 part_name(of->part), (long long)m.prefix, maps_causal(&m) ? "true" : "false");
+    write_labels(e, a, "rows", &of->view.row);
+    if (of->cols != of->rows) write_labels(e, a, "cols", &of->view.col);
+    write_numbers(e, "layers", layer, layers);
+    write_numbers(e, "heads", head, heads);
     double most = x->limit > 0 ? x->limit : draw_limit_of(n, map);
-    writer_print(&e->w, ",\"limit\":[%.6g,%.6g]", most, e->k->other ? draw_limit_of(n, change) : 1);
+    writer_print(&e->w, ",\"limit\":[%.6g,%.6g]", most, k->other ? draw_limit_of(n, change) : 1);
     write_heads(e, "maps", &m, map, n);
-    if (e->k->other) write_heads(e, "base", &base, before, n);
+    if (k->other) write_heads(e, "base", &m, before, n);
     writer_print(&e->w, "}");
     return OK;
 }
@@ -260,41 +269,50 @@ Status explorer_open(Explorer **out, Ask *k, const char *path)
     write_member(e, a, "base", x->base);
     write_member(e, a, "architecture", x->arch);
     write_member(e, a, "part", part_name(x->maps.part));
+    write_member(e, a, "by", x->by ? BY_NAME[x->by] : NULL);
+    write_member(e, a, "unit", BY_ONE[x->by]);
+    writer_print(&e->w, "\"bare\":%s,", x->without_prefix ? "true" : "false");
     write_colours(e, "sequential", MAP_SEQUENTIAL);
     write_colours(e, "diverging", MAP_DIVERGING);
     writer_print(&e->w, "\"step\":%d,\"one\":%d,\"inputs\":[", STEP, ONE);
     return OK;
 }
 
-static int64_t cells_of(const Explorer *e, int64_t t, int64_t s)
+/* The parts that the batch has tokens for. */
+static int parts_of(Shown part[3], Explorer *e, Arena *a, const Batch *b, const Tokens *tokens, const Tokens *source)
 {
-    const Attention *x = &e->k->x;
-    return (int64_t)x->layers * x->heads * (t * (t + s) + s * s) * (e->k->other ? 2 : 1);
+    const Tokens *read = b->t ? source : tokens;
+    int n = 0;
+    if (!e->k->model->arch->encode) {
+        part[n++] = (Shown){.part = e->k->x.maps.part, .rows = tokens, .cols = tokens};
+    } else {
+        part[n++] = (Shown){.part = PART_ENCODER, .rows = read, .cols = read};
+        if (b->t) part[n++] = (Shown){.part = PART_DECODER, .rows = tokens, .cols = tokens};
+        if (b->t) part[n++] = (Shown){.part = PART_CROSS, .rows = tokens, .cols = source};
+    }
+    for (int i = 0; i < n; i++) part[i].view = view_of(a, &e->k->x, part[i].rows, part[i].cols);
+    return n;
 }
 
 Status explorer_add(Explorer *e, Arena *a, const Batch *b, const Tokens *tokens, const Tokens *source)
 {
     enum { FIRST = 100000000, ALL = 8000000, TEXTS = 400 };
-    const Model *m = e->k->model;
-    int64_t cells = cells_of(e, b->t, b->s);
+    const Attention *x = &e->k->x;
+    Shown part[3];
+    int n = parts_of(part, e, a, b, tokens, source), parts = 0;
+    int64_t cells = 0;
+    for (int i = 0; i < n; i++) cells += part[i].view.row.n * part[i].view.col.n;
+    cells *= x->layers * x->heads * (e->k->other ? 2 : 1);
     if (!e->texts && cells > FIRST)
-        return fail(E_CONFIG, "--html: %lld cells are more than a page can hold (%d); choose fewer with --layer",
-                    (long long)cells, FIRST);
+        return fail(E_CONFIG, "--html: %lld cells are more than a page can hold (%d); choose fewer with --layer%s",
+                    (long long)cells, FIRST, x->by ? "" : " or group tokens with --by");
     if (e->texts && (e->cells + cells > ALL || e->texts == TEXTS)) {
         e->left_out++;
         return OK;
     }
     e->cells += cells;
-    int parts = 0;
     writer_print(&e->w, "%s{\"parts\":[", e->texts++ ? ",\n" : "\n");
-    if (!m->arch->encode) {
-        TRY(write_part(e, a, b, e->k->x.maps.part, tokens, tokens, &parts));
-    } else {
-        const Tokens *read = b->t ? source : tokens;
-        TRY(write_part(e, a, b, PART_ENCODER, read, read, &parts));
-        if (b->t) TRY(write_part(e, a, b, PART_DECODER, tokens, tokens, &parts));
-        if (b->t) TRY(write_part(e, a, b, PART_CROSS, tokens, source, &parts));
-    }
+    for (int i = 0; i < n; i++) TRY(write_part(e, a, b, &part[i], &parts));
     writer_print(&e->w, "]}");
     return OK;
 }

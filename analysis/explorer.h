@@ -18,9 +18,10 @@ typedef struct Explorer Explorer;
 /* On k's arena, of k's models, layers and heads, which outlive it.  E_IO. */
 Status explorer_open(Explorer **out, Ask *k, const char *path);
 
-/* Reads the maps of every part of the model that the batch has tokens for.  A page takes in a first text of up to 100
- * million cells, further ones while all stay below 8 million and 400 texts; those beyond are counted and passed over.
- * E_CONFIG: the first is too large; E_MISMATCH.  Nothing is kept of `scratch`. */
+/* The maps of every part of the model that the batch has tokens for, seen as --by and --no-prefix say.  A page
+ * takes in a first text of up to 100 million cells, further ones while all stay below 8 million and 400 texts; those
+ * beyond are counted and passed over.  E_CONFIG: the first is too large; E_MISMATCH.  Nothing is kept on
+ * `scratch`. */
 Status explorer_add(Explorer *, Arena *scratch, const Batch *, const Tokens *, const Tokens *source);
 
 Status explorer_close(Explorer *);

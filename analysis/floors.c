@@ -150,7 +150,7 @@ const char *floors_sentence(Arena *a, const Floors *f, const Reached *r)
     return str_print(a, "%s: %.4f, %s", r->name, r->loss, how);
 }
 
-Status floors_draw(const char *stem, Arena *a, const Floors *f, int n, const Reached *r)
+Fig *floors_draw(const char *path, Arena *a, const Floors *f, int n, const Reached *r)
 {
     bool both = isfinite(f->previous);
     const RefLine ref[] = {{.at = f->place, .label = "place"}, {.at = f->previous, .label = "token before"}};
@@ -167,7 +167,7 @@ Status floors_draw(const char *stem, Arena *a, const Floors *f, int n, const Rea
     bool few = f->at.dim[0] <= 40;
     const Series bars = {.y = loss}, line[] = {{.y = at[0], .label = "place", .marked = few},
                                                {.y = at[1], .label = "token before", .marked = few}};
-    Fig *fig = fig_open(stem, 500, 175);
+    Fig *fig = fig_open(path, 500, 175);
     fig_bars(fig, fig_cell(fig, 1, 2, 0), 1, &bars, name,
              (PlotStyle){.title = "Loss and its floors",
                          .y.title = "nats a token",
@@ -178,7 +178,7 @@ Status floors_draw(const char *stem, Arena *a, const Floors *f, int n, const Rea
               (PlotStyle){.title = "Entropy by place",
                           .x = {.title = "place in the text", .whole = true},
                           .y.title = "nats"});
-    return fig_close(fig);
+    return fig;
 }
 
 Status floors_csv(const char *path, const Floors *f)

@@ -44,7 +44,7 @@ typedef struct {
     const char *name;
     double loss;
 } Reached;
-Status floors_draw(const char *stem, Arena *, const Floors *, int n, const Reached *);
+Fig *floors_draw(const char *path, Arena *, const Floors *, int n, const Reached *);
 Status floors_csv(const char *path, const Floors *);
 const char *floors_sentence(Arena *, const Floors *, const Reached *); /* how the model stands to them */
 

@@ -61,6 +61,11 @@ void maps_widen(Maps *m, Arena *a, int64_t prefix)
     m->prefix = prefix;
 }
 
+bool maps_causal(const Maps *m)
+{
+    return m->part == PART_DECODER && !m->unordered;
+}
+
 Tensor maps_head(const Maps *a, Arena *arena, int layer, int head)
 {
     CHECK(layer >= 0 && layer < a->layers && head >= HEAD_MEAN && head < a->heads, "layer %d, head %d", layer, head);

@@ -34,6 +34,8 @@ void maps_read(Maps *out, Arena *run, Model *, Hooks *, const Batch *, Part);
 int maps_heads(const Model *, Part);              /* per layer */
 void maps_widen(Maps *, Arena *, int64_t prefix); /* columns in front that nothing looks at; there must be none */
 
+bool maps_causal(const Maps *); /* keys behind the query are masked */
+
 enum { HEAD_MEAN = -1 };
 Tensor maps_head(const Maps *, Arena *, int layer, int head); /* (T,S): a view; HEAD_MEAN: their mean, F64 */
 /* (T,S - prefix): the columns of the text, each row divided by their sum; a row where that is 0 is NaN. */

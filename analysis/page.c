@@ -11,6 +11,9 @@
 #include "io/safetensors.h"
 #include "plot/report.h"
 
+/* Bytes of the page that maps may fill: what a browser opens without a wait. */
+enum { MOST = 20000000 };
+
 typedef struct {
     const Attention *x;
     Arena *a;
@@ -20,16 +23,16 @@ typedef struct {
     int n;
 } Out;
 
-/* The figure `name` has been drawn below figures/: on the page with it. */
-static void show(Out *o, const char *name, const char *caption)
+static const char *path(const Out *o, const char *name)
 {
-    o->name[o->n++] = name;
-    report_figure(o->page, str_print(o->a, "%s/figures/%s.svg", o->dir, name), caption);
+    return figure_path(o->a, o->dir, name, o->x->format);
 }
 
-static const char *stem(const Out *o, const char *name)
+/* Writes the figure `name`, and puts it on the page. */
+static Status show(Out *o, const char *name, Fig *f, const char *caption)
 {
-    return str_print(o->a, "%s/figures/%s", o->dir, name);
+    o->name[o->n++] = name;
+    return report_drawn(o->page, f, caption);
 }
 
 static const char *head_name(Arena *a, int head)
@@ -145,25 +148,26 @@ static Status add_more_glances(Out *o)
     if (has[number("repeat_induction")]) {
         const Glance g[] = {glance(o, "repeat_previous"), glance(o, "repeat_duplicate"),
                             glance(o, "repeat_induction")};
-        TRY(draw_glances(stem(o, "patterns"), o->a, 3, g, x->layer, x->head));
-        show(o, "patterns",
-             "On random sequences that repeat once: mass on the previous token, on an earlier copy of the query, and "
-             "on what stands behind an earlier copy (induction), each the mean over the rows that have such a key.");
+        Fig *f = draw_glances(path(o, "patterns"), o->a, 3, g, x->layer, x->head);
+        TRY(show(
+            o, "patterns", f,
+            "On random sequences that repeat once: mass on the previous token, on an earlier copy of the query, and "
+            "on what stands behind an earlier copy (induction), each the mean over the rows that have such a key."));
     }
     if (has[number("zeroed")]) {
         const Glance g[] = {glance(o, "zeroed"), glance(o, "gradient")};
-        TRY(draw_glances(stem(o, "importance"), o->a, 2, g, x->layer, x->head));
-        show(o, "importance",
-             "What the loss says: its change when the head's output is zero, and the size of its derivative by a "
-             "factor of the head's output.");
+        Fig *f = draw_glances(path(o, "importance"), o->a, 2, g, x->layer, x->head);
+        TRY(show(o, "importance", f,
+                 "What the loss says: its change when the head's output is zero, and the size of its derivative by a "
+                 "factor of the head's output."));
     }
     if (x->number >= 0 && has[x->number]) {
         const Glance g = {measured(o, x->number, x->base), title_of(o, x->number), unit_of(o, x->number),
                           STAT[x->number].sign || x->base};
         const char *name = str_print(o->a, "number-%s", STAT[x->number].name);
-        TRY(draw_glances(stem(o, name), o->a, 1, &g, x->layer, x->head));
-        show(o, name,
-             str_print(o->a, "%s of every head%s.", title_of(o, x->number), x->base ? ", less the base's" : ""));
+        Fig *f = draw_glances(path(o, name), o->a, 1, &g, x->layer, x->head);
+        TRY(show(o, name, f,
+                 str_print(o->a, "%s of every head%s.", title_of(o, x->number), x->base ? ", less the base's" : "")));
     }
     return OK;
 }
@@ -185,7 +189,7 @@ static Status add_prefix(Out *o)
                 tensor_set(t, l * x->maps.t + i, mass);
             }
     }
-    Fig *f = fig_open(stem(o, "prefix"), 500, 110 + 16.0 * x->layers);
+    Fig *f = fig_open(path(o, "prefix"), 500, 110 + 16.0 * x->layers);
     fig_heatmap(f, fig_whole(f), t,
                 (HeatStyle){.title = "Mass on the prefix",
                             .hi = 1,
@@ -196,8 +200,7 @@ static Status add_prefix(Out *o)
                             .bar = true,
                             .bar_title = "mass",
                             .stretch = true});
-    TRY(fig_close(f));
-    show(o, "prefix", "Attention to the prefix at each position of the text, mean over heads.");
+    TRY(show(o, "prefix", f, "Attention to the prefix at each position of the text, mean over heads."));
     return OK;
 }
 
@@ -216,12 +219,13 @@ static Status add_through(Out *o)
     double most = 0;
     for (int k = 0; k < n; k++) most = fmax(most, maps_largest(map[k]));
     const MapGrid grid = {n, map, title, draw_limit(most), false};
-    TRY(draw_grid(stem(o, "through"), o->a, &l, &grid));
+    Fig *f = draw_grid(path(o, "through"), o->a, &l, &grid);
     report_heading(o->page, 2, "Through all layers");
-    show(o, "through",
-         "How much of each input reaches each position of the last layer, by rows that sum to one: attention rollout"
-         " and attention flow (Abnar and Zuidema 2020), and weighted by the loss's gradient where that was asked for "
-         "(Chefer et al. 2021).");
+    TRY(show(
+        o, "through", f,
+        "How much of each input reaches each position of the last layer, by rows that sum to one: attention rollout"
+        " and attention flow (Abnar and Zuidema 2020), and weighted by the loss's gradient where that was asked for "
+        "(Chefer et al. 2021)."));
     return OK;
 }
 
@@ -234,24 +238,25 @@ static Status add_glances(Out *o)
             {shifts(o), "Shift", "of mass", false},
             {measured(o, number("entropy"), true), "\u0394 entropy", "nats", true},
             {measured(o, number("first"), true), str_print(o->a, "\u0394 first %s", BY_ONE[x->by]), "mass", true}};
-        TRY(draw_glances(stem(o, "heads"), o->a, x->maps.unordered ? 2 : 3, g, x->layer, x->head));
-        show(o, "heads",
-             str_print(o->a,
-                       "How far each head moved from the base: the share of attention that had to move (total "
-                       "variation distance), and the change of its entropy%s, each the mean over rows.",
-                       x->maps.unordered ? "" : str_print(o->a, " and of its mass on the first %s", BY_ONE[x->by])));
+        Fig *f = draw_glances(path(o, "heads"), o->a, x->maps.unordered ? 2 : 3, g, x->layer, x->head);
+        TRY(show(
+            o, "heads", f,
+            str_print(o->a,
+                      "How far each head moved from the base: the share of attention that had to move (total "
+                      "variation distance), and the change of its entropy%s, each the mean over rows.",
+                      x->maps.unordered ? "" : str_print(o->a, " and of its mass on the first %s", BY_ONE[x->by]))));
         return add_more_glances(o);
     }
     const Glance g[] = {glance(o, "entropy"), glance(o, x->maps.unordered ? "special" : "first"),
                         glance(o, x->maps.unordered ? "changed" : "distance")};
     bool two = x->maps.unordered ? !x->maps.changed : x->maps.part == PART_CROSS;
-    TRY(draw_glances(stem(o, "heads"), o->a, two ? 2 : 3, g, x->layer, x->head));
+    Fig *f = draw_glances(path(o, "heads"), o->a, two ? 2 : 3, g, x->layer, x->head);
     const char *second = x->maps.unordered ? "special tokens" : str_print(o->a, "the first %s", BY_ONE[x->by]);
     const char *third = x->maps.unordered ? "mass on changed lines" : "mean distance between query and key";
-    show(o, "heads",
-         two ? str_print(o->a, "Every head in two numbers: entropy of its rows and mass on %s.", second)
-             : str_print(o->a, "Every head in three numbers: entropy of its rows, mass on %s, and %s.", second,
-                         third));
+    TRY(show(o, "heads", f,
+             two ? str_print(o->a, "Every head in two numbers: entropy of its rows and mass on %s.", second)
+                 : str_print(o->a, "Every head in three numbers: entropy of its rows, mass on %s, and %s.", second,
+                             third)));
     return add_more_glances(o);
 }
 
@@ -276,66 +281,59 @@ static Status add_most_changed(Out *o)
     for (int i = 0; i < n; i++)
         pair[i] = (MapPair){order[i]->base, order[i]->map,
                             str_print(o->a, "L%d H%s", order[i]->layer, head_name(o->a, order[i]->head))};
-    TRY(draw_pairs(stem(o, "changed"), o->a, &x->labels, name, n, pair));
+    Fig *f = draw_pairs(path(o, "changed"), o->a, &x->labels, name, n, pair);
     report_heading(o->page, 2, "What changed most");
-    show(o, "changed",
-         str_print(o->a,
-                   "The %d head%s that moved furthest (L layer, H head): base, model, and model minus base. "
-                   "Base and model share a scale; each row has its own.",
-                   n, n == 1 ? "" : "s"));
+    TRY(show(o, "changed", f,
+             str_print(o->a,
+                       "The %d head%s that moved furthest (L layer, H head): base, model, and model minus base. "
+                       "Base and model share a scale; each row has its own.",
+                       n, n == 1 ? "" : "s")));
     return OK;
 }
 
 /* ---- every map */
 
-static Status add_grid(Out *o, int l, bool difference, double limit)
+static Status add_grid(Out *o, int l, bool difference, const Tensor *map, double limit)
 {
     const Attention *x = o->x;
     const HeadRow *row = x->row + l * x->heads;
-    Tensor *map = NEW(o->a, Tensor, x->heads);
     const char **title = NEW(o->a, const char *, x->heads);
-    for (int h = 0; h < x->heads; h++) {
-        map[h] = difference ? maps_difference(o->a, row[h].map, row[h].base) : row[h].map;
+    for (int h = 0; h < x->heads; h++)
         title[h] = row[h].head == HEAD_MEAN ? str_print(o->a, "Layer %d, mean", row[h].layer)
                                             : str_print(o->a, "Layer %d, head %d", row[h].layer, row[h].head);
-    }
     const char *name = str_print(o->a, "layer-%d%s", x->layer[l], difference ? "-change" : "");
     const MapGrid grid = {x->heads, map, title, limit, difference};
-    TRY(draw_grid(stem(o, name), o->a, &x->labels, &grid));
+    Fig *f = draw_grid(path(o, name), o->a, &x->labels, &grid);
     const char *what = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
     const char *query = x->by ? str_print(o->a, "query %s (row: the mean of its tokens)", one) : "query (row)";
     const char *key =
         x->by ? str_print(o->a, "key %s (columns: the sum over its tokens)", BY_NAME[x->by]) : "keys (columns)";
-    show(o, name,
-         difference ? str_print(o->a, "Layer %d%s: model minus base.", x->layer[l], what)
-                    : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", x->layer[l], what, query,
-                                key, x->labels.causal ? "  Hatched: masked." : ""));
+    TRY(show(o, name, f,
+             difference ? str_print(o->a, "Layer %d%s: model minus base.", x->layer[l], what)
+                        : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", x->layer[l], what, query,
+                                    key, x->labels.causal ? "  Hatched: masked." : "")));
     return OK;
 }
 
-/* Where a scale ends; the colour bar tells that there is more. */
-static double limit_of(const Out *o, bool change)
-{
-    const int n = o->x->layers * o->x->heads;
-    Tensor *map = NEW(o->a, Tensor, n);
-    for (int i = 0; i < n; i++) {
-        const HeadRow *r = &o->x->row[i];
-        map[i] = change ? maps_difference(o->a, r->map, r->base) : r->map;
-    }
-    return draw_limit_of(n, map);
-}
-
+/* The limits of the scales, beyond which there may be more, as the colour bars then tell. */
 static Status add_layers(Out *o)
 {
     const Attention *x = o->x;
-    double limit = x->limit > 0 ? x->limit : limit_of(o, false), change = x->base ? limit_of(o, true) : 0;
+    const int n = x->layers * x->heads;
+    Tensor *map = NEW(o->a, Tensor, 2 * n), *change = map + n;
+    for (int i = 0; i < n; i++) {
+        map[i] = x->row[i].map;
+        if (x->base) change[i] = maps_difference(o->a, x->row[i].map, x->row[i].base);
+    }
+    double limit = x->limit > 0 ? x->limit : draw_limit_of(n, map), moved = x->base ? draw_limit_of(n, change) : 0;
     report_heading(o->page, 2, "Maps");
     report_text(o->page,
                 "One colour scale serves all layers; an arrow on it says that some cells lie beyond its end.");
+    report_limit(o->page, x->most ? x->most : MOST);
     for (int l = 0; l < x->layers; l++) {
         report_heading(o->page, 3, str_print(o->a, "Layer %d", x->layer[l]));
-        if (x->base) TRY(add_grid(o, l, true, change));
-        TRY(add_grid(o, l, false, limit));
+        if (x->base) TRY(add_grid(o, l, true, change + l * x->heads, moved));
+        TRY(add_grid(o, l, false, map + l * x->heads, limit));
     }
     return OK;
 }

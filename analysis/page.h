@@ -22,6 +22,8 @@ typedef struct {
     Tokens tokens, source; /* source.n 0: none */
     int *layer, *head;     /* what was chosen */
     int layers, heads;
+    const char *format;              /* of the figures: a list that fig_formats() takes; NULL: all */
+    size_t most;                     /* bytes of the page beyond which maps stand in their files alone; 0: 20 MB */
     double limit;                    /* where the colour scale of the maps ends; 0: as the maps ask */
     HeadRow *row;                    /* (layers * heads), by layer */
     int number;                      /* a number of HeadStats to draw by itself, -1: none */

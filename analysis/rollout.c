@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "num/gemm.h"
+
 static Tensor mixed(Arena *a, const Maps *x, int layer) /* (A + I) / 2 on the text */
 {
     Tensor mean = maps_head(x, a, layer, HEAD_MEAN), w = tensor_zero(a, F64, SHAPE(x->t, x->t));
@@ -22,13 +24,8 @@ static Tensor mixed(Arena *a, const Maps *x, int layer) /* (A + I) / 2 on the te
 static Tensor product(Arena *a, Tensor x, Tensor y)
 {
     int64_t n = x.dim[0];
-    Tensor z = tensor_zero(a, F64, SHAPE(n, n));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < n; k++) {
-            double v = tensor_get(x, i * n + k);
-            for (int64_t j = 0; v != 0 && j < n; j++)
-                tensor_set(z, i * n + j, tensor_get(z, i * n + j) + v * tensor_get(y, k * n + j));
-        }
+    Tensor z = tensor_new(a, F64, SHAPE(n, n));
+    gemm(F64, n, n, n, 1, (Mat){x.data, n, false}, (Mat){y.data, n, false}, 0, z.data, n);
     return z;
 }
 

@@ -66,11 +66,11 @@ void json_tokens(cJSON *root, const char *key, const Tokens *t)
     }
 }
 
-void json_done(cJSON *root, Arena *a, const char *dir, const char **figures)
+void json_done(cJSON *root, Arena *a, const char *dir, const char **figures, const char *format)
 {
+    const char *first = format ? str_copy(a, format, strcspn(format, ",")) : "svg";
     cJSON *list = cJSON_AddArrayToObject(root, "figures");
-    for (; *figures; figures++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(str_print(a, "%s/figures/%s.svg", dir, *figures)));
+    for (; *figures; figures++) cJSON_AddItemToArray(list, cJSON_CreateString(figure_path(a, dir, *figures, first)));
     cJSON_AddStringToObject(root, "report", str_print(a, "%s/report.html", dir));
     char *text = cJSON_Print(root);
     puts(text);
@@ -114,5 +114,5 @@ void attention_json(const Attention *x, Arena *a, const char *dir, const char **
         }
         cJSON_AddItemToArray(heads, one);
     }
-    json_done(root, a, dir, figures);
+    json_done(root, a, dir, figures, x->format);
 }

@@ -182,7 +182,7 @@ function drawLabels(ctx, g, p) {
     ctx.textAlign = 'right';
     for (let i = g.r0; i < g.r1; i++) {
         if (rows > 1 && i % rows) continue;
-        const name = rows > 1 ? String(i) : shorten(ctx, visible(p.rows[i]), g.left - 8);
+        const name = rows > 1 ? String(i) : shorten(ctx, visible(p.rows[i]), g.left - 21);
         ctx.fillText(name, g.left - 5, g.top + (i - g.r0 + 0.5) * g.h);
     }
     for (let j = g.c0; j < g.c1; j++) {

@@ -116,7 +116,7 @@ function textView(id, top, ofKeys) {
             span.dataset.k = k;
             box.appendChild(span);
             spans.push(span);
-            if (raw.indexOf('\n') >= 0) box.appendChild(document.createElement('br'));
+            if (data.by === 'lines' || raw.indexOf('\n') >= 0) box.appendChild(document.createElement('br'));
         }
         if (from + MOST < n) box.appendChild(document.createTextNode(' …'));
     }
@@ -206,10 +206,17 @@ function valueAt(mode, i, j) {
     return v;
 }
 
+/* The map below must not move under the pointer where what is read takes another line. */
+function keepRoom() {
+    const read = byId('read'), had = parseFloat(read.style.minHeight) || 0;
+    read.style.minHeight = Math.max(had, read.getBoundingClientRect().height) + 'px';
+}
+
 function renderCell() {
     const p = part(), m = columns(p), v = view(at.input, at.part, at.layer, at.head), i = at.i, j = at.j;
     const hidden = masked(p, i, j);
-    byId('where').textContent = queryName(p, i) + ' → ' + keyName(p, j) + ':';
+    byId('of').textContent = queryName(p, i);
+    byId('to').textContent = '→ ' + keyName(p, j) + ':';
     byId('shown').textContent = hidden ? 'masked' : shown(v[i * m + j]);
     let rest = '';
     if (p.base && !hidden) {
@@ -217,6 +224,7 @@ function renderCell() {
         rest = 'model ' + number(tuned) + ', base ' + number(base) + ', difference ' + number(tuned - base, true);
     }
     byId('rest').textContent = rest;
+    keepRoom();
     byId('h-keys').textContent = 'Where ' + queryName(p, i) + ' looks';
     byId('h-queries').textContent = 'Who looks at ' + keyName(p, j);
     keys.show(p, k => masked(p, i, k) ? NaN : v[i * m + k], k => keyName(p, k));
@@ -309,7 +317,7 @@ function search() {
         p.cols.forEach((t, k) => { if (has(t)) at.hits.push({key: true, at: k + shift}); });
     }
     const n = at.hits.filter(h => p.part === 'cross' || !h.key).length;
-    byId('found').textContent = what ? n + (n === 1 ? ' token' : ' tokens') : '';
+    byId('found').textContent = what ? n + ' ' + data.unit + (n === 1 ? '' : 's') : '';
 }
 
 function toHit(step) {
@@ -385,8 +393,10 @@ document.addEventListener('keydown', e => {
 });
 let width = window.innerWidth;
 window.addEventListener('resize', () => {
-    if (window.innerWidth !== width) render();
+    if (window.innerWidth === width) return;
     width = window.innerWidth;
+    byId('read').style.minHeight = '';
+    render();
 });
 
 /* ---- start */
@@ -403,7 +413,10 @@ document.title = byId('title').textContent = data.title;
 byId('lead').textContent = data.model + (data.adapter ? ' with ' + data.adapter : '') +
     (data.base ? ' against ' + data.base : '') + ' · ' + data.architecture +
     (data.left_out ? ' · the first ' + data.inputs.length + ' of ' + (data.inputs.length + data.left_out) + ' texts'
-        : '');
+        : '') +
+    (data.by ? ' · by ' + data.by + ': queries of a ' + data.unit + ' are averaged, keys of one added up' : '') +
+    (data.bare ? ' · prefix taken away' : '');
+byId('find-what').textContent = 'Find ' + data.unit;
 byId('field-input').hidden = byId('follow').hidden = data.inputs.length < 2;
 byId('field-part').hidden = data.inputs.every(x => x.parts.length < 2);
 byId('field-mode').hidden = !data.base;

@@ -11,6 +11,7 @@
 #include "plot/plot.h"
 
 enum { MOST_TICKS = 64 };
+enum { FORMAT_SVG, FORMAT_PDF, FORMAT_PNG, FORMATS };
 static const double TEXT = 7, TITLE = 8; /* points: body and title size */
 static const double PNG_SCALE = 3;       /* pixels a point */
 
@@ -23,8 +24,12 @@ struct Fig {
     struct Line *last;
     const char *path;
     double w, h;
-    Status status; /* of the arguments; cairo keeps its own */
+    Status status;      /* of the arguments; cairo keeps its own */
+    Buf bytes[FORMATS]; /* what was rendered so far */
 };
+
+Status fig_render(Fig *, int format);                   /* into bytes[], once */
+const char *fig_file(const Fig *, Arena *, int format); /* that closing writes; NULL: not in that format */
 
 /* PNG files in memory; false: libpng cannot.  Colours are 0xAARRGGBB, and only the first may be clear. */
 bool png_of_indices(Buf *, int w, int h, const uint8_t *index, const uint32_t *colour, int colours);

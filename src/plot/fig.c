@@ -132,36 +132,58 @@ static cairo_status_t render_png(const Fig *f, Buf *out)
 }
 
 typedef struct {
-    const char *suffix;
+    const char *name;
     cairo_status_t (*render)(const Fig *, Buf *);
 } Format;
-static const Format FORMATS[] = {{".svg", render_svg}, {".pdf", render_pdf}, {".png", render_png}};
+static const Format FORMAT[FORMATS] = {{"svg", render_svg}, {"pdf", render_pdf}, {"png", render_png}};
 
-static bool ends_with(const char *s, const char *end)
+static unsigned formats_in(const char *list)
 {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
+    unsigned found = 0;
+    for (const char *s = list;; s++) {
+        size_t n = strcspn(s, ",");
+        int k = 0;
+        while (k < FORMATS && (strlen(FORMAT[k].name) != n || memcmp(s, FORMAT[k].name, n) != 0)) k++;
+        if (k == FORMATS) return 0;
+        found |= 1u << k;
+        s += n;
+        if (!*s) return found;
+    }
 }
 
-static Status write_one(Fig *f, const char *path, const Format *format)
+bool fig_formats(const char *list)
 {
-    Buf bytes = buf_open(&f->arena);
-    cairo_status_t status = format->render(f, &bytes);
-    if (status) return fail(E_IO, "%s: cairo cannot draw it: %s", path, cairo_status_to_string(status));
-    return file_write(path, bytes.text, bytes.len);
+    return formats_in(list) != 0;
+}
+
+Status fig_render(Fig *f, int format)
+{
+    if (f->status || f->bytes[format].arena) return f->status;
+    cairo_status_t status = cairo_status(f->cr);
+    f->bytes[format] = buf_open(&f->arena);
+    if (!status) status = FORMAT[format].render(f, &f->bytes[format]);
+    if (status) f->status = fail(E_IO, "%s: cairo cannot draw it: %s", f->path, cairo_status_to_string(status));
+    return f->status;
+}
+
+const char *fig_file(const Fig *f, Arena *a, int format)
+{
+    const char *dot = strrchr(f->path, '.');
+    unsigned formats = dot ? formats_in(dot + 1) : 0;
+    size_t stem = formats ? (size_t)(dot - f->path) : strlen(f->path);
+    if (formats && !(formats >> format & 1)) return NULL;
+    return str_print(a, "%.*s.%s", (int)stem, f->path, FORMAT[format].name);
 }
 
 static Status write_all(Fig *f)
 {
-    if (f->status) return f->status;
-    cairo_status_t status = cairo_status(f->cr);
-    if (status) return fail(E_IO, "%s: cairo cannot draw it: %s", f->path, cairo_status_to_string(status));
-    enum { N = sizeof FORMATS / sizeof FORMATS[0] };
-    for (int i = 0; i < N; i++)
-        if (ends_with(f->path, FORMATS[i].suffix)) return write_one(f, f->path, &FORMATS[i]);
-    for (int i = 0; i < N; i++)
-        TRY(write_one(f, str_print(&f->arena, "%s%s", f->path, FORMATS[i].suffix), &FORMATS[i]));
-    return OK;
+    for (int k = 0; k < FORMATS; k++) {
+        const char *path = fig_file(f, &f->arena, k);
+        if (!path) continue;
+        TRY(fig_render(f, k));
+        TRY(file_write(path, f->bytes[k].text, f->bytes[k].len));
+    }
+    return f->status;
 }
 
 Status fig_close(Fig *f)

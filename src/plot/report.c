@@ -16,6 +16,7 @@ struct Report {
     Arena arena;
     const char *path, *title, *lead;
     Buf contents, body;
+    size_t most; /* bytes of the body with another figure; 0: any number */
     int headings, figures;
     bool folded, in_figures;
     Status status;
@@ -269,13 +270,8 @@ static Status read_figure(Report *r, const char *path, const char **start, size_
     return OK;
 }
 
-void report_figure(Report *r, const char *svg_path, const char *caption)
+static void add_figure(Report *r, const char *svg, size_t n, const char *caption)
 {
-    const char *svg = "";
-    size_t n = 0;
-    if (r->status) return;
-    r->status = read_figure(r, svg_path, &svg, &n);
-    if (r->status) return;
     r->figures++;
     set_in_figures(r, true);
     buf_print(&r->body, "<figure id=\"fig%d\" style=\"--w:%.0f\">\n<svg role=\"img\" aria-label=\"", r->figures,
@@ -286,6 +282,56 @@ void report_figure(Report *r, const char *svg_path, const char *caption)
     buf_print(&r->body, "<figcaption><b>Figure %d.</b> ", r->figures);
     add_text(r, &r->body, caption);
     buf_print(&r->body, "</figcaption>\n</figure>\n");
+}
+
+void report_figure(Report *r, const char *svg_path, const char *caption)
+{
+    const char *svg = "";
+    size_t n = 0;
+    if (r->status) return;
+    r->status = read_figure(r, svg_path, &svg, &n);
+    if (!r->status) add_figure(r, svg, n, caption);
+}
+
+void report_limit(Report *r, size_t bytes)
+{
+    r->most = bytes;
+}
+
+/* A link to a figure's file, from the page where that is below the page's folder. */
+static void add_link(Report *r, const Fig *f, const char *caption)
+{
+    const char *slash = strrchr(r->path, '/'), *file = NULL;
+    size_t folder = slash ? (size_t)(slash + 1 - r->path) : 0;
+    for (int k = 0; k < FORMATS && !file; k++) file = fig_file(f, &r->arena, k);
+    if (!strncmp(file, r->path, folder)) file += folder;
+    r->figures++;
+    set_in_figures(r, false);
+    buf_print(&r->body, "<p id=\"fig%d\"><b>Figure %d.</b> ", r->figures, r->figures);
+    add_text(r, &r->body, caption);
+    buf_print(&r->body, " Not on this page, which it would make larger than %.3g MB: <a href=\"",
+              1e-6 * (double)r->most);
+    add_text(r, &r->body, file);
+    buf_print(&r->body, "\">");
+    add_text(r, &r->body, file);
+    buf_print(&r->body, "</a>.</p>\n");
+}
+
+Status report_drawn(Report *r, Fig *f, const char *caption)
+{
+    Status drawn = fig_render(f, FORMAT_SVG);
+    if (!drawn && !r->status) {
+        const Buf *b = &f->bytes[FORMAT_SVG];
+        const char *svg = strstr(b->text, "<svg");
+        size_t n = b->len - (size_t)(svg - b->text);
+        if (r->most && r->body.len + n > r->most)
+            add_link(r, f, caption);
+        else
+            add_figure(r, svg, n, caption);
+    }
+    Status closed = fig_close(f);
+    if (!r->status) r->status = closed;
+    return closed;
 }
 
 void report_details(Report *r, const char *summary, const char *preformatted)

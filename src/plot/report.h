@@ -12,6 +12,7 @@
 #define PLOT_REPORT_H
 
 #include "base/err.h"
+#include "plot/plot.h"
 
 typedef enum { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_INCONCLUSIVE } ReportVerdict;
 typedef struct Report Report;
@@ -28,6 +29,11 @@ void report_table(Report *, const char *caption, int cols, const char *const *he
                   const char *const *cell);
 void report_facts(Report *, int n, const char *const (*pair)[2]);        /* name and value: machine, time, seed */
 void report_figure(Report *, const char *svg_path, const char *caption); /* small ones side by side */
+/* The same of a figure just drawn, whatever formats it is written in; closes it.  Its error, which sticks as well. */
+Status report_drawn(Report *, Fig *, const char *caption);
+/* From here on a figure drawn that would make the page larger than that is a link to its file, the first of its
+ * formats; its caption says so. */
+void report_limit(Report *, size_t bytes);
 void report_details(Report *, const char *summary, const char *preformatted); /* folded away until asked for */
 void report_fold(Report *, const char *summary); /* what follows is folded away, until report_unfold */
 void report_unfold(Report *);

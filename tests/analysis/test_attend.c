@@ -178,7 +178,7 @@ static void a_prefix_is_found_and_drawn(void **state)
     const MapLabels l = {T, T + 2, 2, row, col, "query", "key", true};
     const char *path = "/tmp/vernier-test-attend.svg";
     const MapGrid grid = {1, &map, (const char *const[]){"Layer 1"}, 1, false};
-    EXPECT(!draw_grid(path, &a, &l, &grid), "%s", err_message());
+    EXPECT(!fig_close(draw_grid(path, &a, &l, &grid)), "%s", err_message());
     remove(path);
     arena_close(&a);
     arena_close(&step);
@@ -203,7 +203,7 @@ static void any_grid_fits_a_page(void **state)
         const MapLabels l = {n, n, 0, label, label, "query", "key", false};
         const MapGrid grid = {MAPS, map, title, 1, true};
         const char *path = "/tmp/vernier-test-attend.pdf";
-        EXPECT(!draw_grid(path, &a, &l, &grid), "%lld tokens: %s", (long long)n, err_message());
+        EXPECT(!fig_close(draw_grid(path, &a, &l, &grid)), "%lld tokens: %s", (long long)n, err_message());
         remove(path);
     }
     arena_close(&a);

@@ -65,6 +65,12 @@ static void a_page_of_one_model_against_another(void **state)
                                        "through", "layer-0",    "layer-1-change"};
     for (int k = 0; k < 7; k++)
         expect_picture(str_print(&arena, "%s/figures/%s", folder, name[k]), str_print(&arena, "attend-%s", name[k]));
+    Bytes page;
+    x.most = 1, x.format = "svg";
+    EXPECT(!attention_write(&x, &arena, in_folder("few"), &figures), "%s", err_message());
+    EXPECT(!file_read(&page, &arena, in_folder("few/report.html")), "%s", err_message());
+    assert_non_null(strstr(page.text, "<a href=\"figures/layer-2-change.svg\">"));
+    assert_null(strstr(page.text, "figures/changed.svg"));
 }
 
 static Tuned tuned(const char *name, int layers, double much)
@@ -112,7 +118,7 @@ static void effects_of_interventions(void **state)
         e[i] = (Effect){.words = what[i], .output = 0.2 + 0.3 * i, .shift = NEW(&arena, double, LAYERS)};
         for (int l = 0; l < LAYERS; l++) e[i].shift[l] = 0.1 * i + 0.2 * l;
     }
-    EXPECT(!effects_draw(in_folder("effects"), &arena, 3, e, LAYERS), "%s", err_message());
+    EXPECT(!fig_close(effects_draw(in_folder("effects"), &arena, 3, e, LAYERS)), "%s", err_message());
     expect_picture(in_folder("effects"), "attend-effects");
 }
 
@@ -130,11 +136,11 @@ static void any_text_is_drawn(void **state)
         tensor_fill(m[2], NAN);
         if (n > 1) tensor_set(m[0], n + 1, NAN);
         const MapLabels l = {n, n + PREFIX, PREFIX, label, label, "query", "key", true};
-        EXPECT(!draw_grid(stem, &arena, &l, &(MapGrid){3, m, title, 1, i == 1}), "%s", err_message());
+        EXPECT(!fig_close(draw_grid(stem, &arena, &l, &(MapGrid){3, m, title, 1, i == 1})), "%s", err_message());
         expect_drawn_whole(&arena, stem, 3000000);
         const MapPair pair = {m[0], m[1], odd_label(&arena, 10)};
-        EXPECT(!draw_pairs(stem, &arena, &l, (const char *const[]){"a", odd_label(&arena, 1)}, 1, &pair), "%s",
-               err_message());
+        EXPECT(!fig_close(draw_pairs(stem, &arena, &l, (const char *const[]){"a", odd_label(&arena, 1)}, 1, &pair)),
+               "%s", err_message());
         expect_drawn_whole(&arena, stem, 3000000);
         if (n == 512) expect_picture(stem, "attend-512");
     }
@@ -146,7 +152,7 @@ static void any_text_is_drawn(void **state)
             Tensor v = tensor_new(&arena, F64, SHAPE(size[i][0], size[i][1]));
             tensor_fill(v, none ? (double)NAN : 0);
             const Glance g[] = {{v, "Entropy", "nats", false}, {v, "Change", "nats", true}};
-            EXPECT(!draw_glances(in_folder("glance"), &arena, 2, g, all, all), "%s", err_message());
+            EXPECT(!fig_close(draw_glances(in_folder("glance"), &arena, 2, g, all, all)), "%s", err_message());
             expect_drawn_whole(&arena, in_folder("glance"), 300000);
         }
 }

@@ -64,7 +64,8 @@ static double draw(const Maps *x, const MapLabels *l, const char *dir, const cha
             map[h] = maps_head(x, &a, layer, h);
             title[h] = str_print(&a, "Layer %d, head %d", layer, h);
         }
-        must(draw_grid(str_print(&a, "%s%s", stem, suffix), &a, l, &(MapGrid){x->heads, map, title, 0.05, false}));
+        must(fig_close(
+            draw_grid(str_print(&a, "%s%s", stem, suffix), &a, l, &(MapGrid){x->heads, map, title, 0.05, false})));
         for (int k = 0; k < 3; k++) {
             struct stat st;
             const char *path = str_print(&a, "%s.%s", stem, kind[k]);

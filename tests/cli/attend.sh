@@ -35,6 +35,7 @@ expect 2 'expected one of encoder, decoder, cross' 'an unknown part' --model "$t
 expect 2 'needs --source' 'cross-attention without a source' --model "$t/m/bart" --ids 1,2 --part cross
 expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model "$t/m/gpt2" --ids 1 --source-ids 2
 expect 2 'expected 1e-06 to 1' 'a colour scale without length' --model "$t/m/gpt2" --ids 1 --limit 0
+for list in jpg svg, ''; do expect 2 "expected svg, pdf or png, or some" "formats '$list'" --model "$t/m/gpt2" --ids 1 --format "$list"; done
 expect 3 'roberta with 2 layers of 4 heads.*gpt2' 'a base of another kind' --model "$t/m/roberta" --text "$text" --base "$t/m/gpt2"
 
 expect 0 '^ +1 +3( +[0-9.]+){13}$' 'all heads' --model "$t/m/roberta" --text "$text"
@@ -46,6 +47,14 @@ for f in layer-0 layer-1 heads; do for e in svg pdf png; do [ -s "$t/o/figures/$
 result $? '... figures in three formats, the maps, a page'
 head -n 1 "$t/o/heads.csv" | grep -q '^layer,head,entropy,distance,first,prefix,special,.*,repeat_induction,zeroed,gradient' && [ "$(wc -l <"$t/o/heads.csv")" = 9 ]
 result $? '... heads.csv'
+mv "$t/o/report.html" "$t/report.html"
+for list in svg pdf,png; do
+    rm -r "$t/o"
+    expect 0 '^ +1 +3 ' "figures as $list" --model "$t/m/roberta" --text "$text" --format $list
+    found=$(cd "$t/o/figures" && echo layer-0.*)
+    [ "$found" = "$(echo "layer-0.$list" | sed 's/,/ layer-0./')" ] && [ "$(cd "$t/o/figures" && ls | sed 's/.*\.//' | sort -u | paste -sd ,)" = $list ] && cmp -s "$t/o/report.html" "$t/report.html"
+    result $? '... and no others, on the same page'
+done
 rm -r "$t/o"
 expect 0 '^ +1 +mean ' 'the mean of one layer' --model "$t/m/roberta" --text "$text" --layer 1 --head mean --quiet
 [ ! -s "$t/err" ] && [ "$(cd "$t/o/figures" && echo *.svg)" = 'layer-1.svg through.svg' ]
@@ -113,6 +122,10 @@ result $? '... the base did not move, and the changed map has the rank of one he
 [ -s "$t/o/figures/drift.svg" ] && [ -s "$t/o/figures/similarity.svg" ] && [ -s "$t/o/compare.csv" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... figures, table and page'
 rm -r "$t/o"
+expect 0 '"figures":.*"[^"]*/drift.png"' 'the same as PNG alone, as JSON' --compare "$t/m/roberta" --text "$text" --format png --json "$t/m/tuned"
+[ "$(cd "$t/o/figures" && ls | sed 's/.*\.//' | sort -u)" = png ] && grep -q '<svg' "$t/o/report.html"
+result $? '... with all its figures on the page'
+rm -r "$t/o"
 printf 'int x\nint y\n' >"$t/pair"
 expect 2 'has no tokenizer' 'floors without a tokenizer' --compare "$t/m/gpt2" --ids 1,2 --texts "$t/pair" "$t/m/gpt2"
 expect 2 'reads two texts' "an encoder-decoder's floors" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
@@ -148,6 +161,10 @@ result $? '... each alone and all together, as figure, table and page'
 expect 0 '^shift +0 +1$' 'words too long for one line' --model "$t/m/gpt2" --ids 3,4,5 --do "patch:resid:0=ids:3,                              4,6" --do head:0.0=0
 [ "$(awk 'length > 100' "$t/out" | wc -l)" = 0 ] && grep -Eq '^ +3 +[0-9.]+ +[0-9.]+$' "$t/out"
 result $? '... give a second table by number, and 100 columns at most'
+rm -rf "$t/o"
+expect 0 'head:0.0=0$' 'a figure as PDF alone' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=0 --format pdf
+[ "$(ls "$t/o/figures")" = effects.pdf ] && grep -q '<svg' "$t/o/report.html"
+result $? '... is on the page'
 rm -rf "$t/o"
 expect 2 'steer:SITE:L=S.TEXT minus TEXT' 'steering without a factor' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=int *x'
 expect 2 'a text that has it comes from @FILE' 'three texts' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=1*a minus b minus c'
@@ -192,5 +209,9 @@ printf '{"text": "fix <add> x"}\n{"text": "x ;"}\n' >"$t/changes"
 expect 0 '^changed: mean' 'the mass on changed lines over texts' --model "$t/m/roberta" --texts "$t/changes" --number changed
 grep -q '^0,0,changed,1,' "$t/o/corpus.csv"
 result $? '... of those that show a change'
+rm -r "$t/o"
+expect 0 '^induction: mean' 'over texts as SVG' --model "$t/m/roberta" --texts "$t/texts" --format svg
+[ "$(ls "$t/o/figures")" = corpus.svg ]
+result $? '... alone'
 expect 0 '"zeroed":' 'importance over texts, as JSON' --model "$t/m/roberta" --texts "$t/texts" --sweep heads --layer 0 --json
 echo "1..$n"

@@ -141,6 +141,9 @@ function whole() {
         e.offsetParent && !(e.labels && e.labels.length) && !e.getAttribute('aria-label'));
     say(!nameless.length && $('read').getAttribute('role') === 'status',
         'controls have names, the value is announced');
+    const by = given.by ? given.by.slice(0, -1) : 'token';
+    say($('find-what').textContent === 'Find ' + by && $('lead').textContent.includes(' by ') === !!given.by,
+        'what a row is');
     say(document.documentElement.scrollWidth <= window.innerWidth, 'nothing sticks out at ' + window.innerWidth);
 }
 

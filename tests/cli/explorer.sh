@@ -33,6 +33,19 @@ page=$t/pages/texts.html
 result $? '... one file that brings nothing in, and is UTF-8'
 [ "$(ls -A "$t/pages")" = texts.html ]
 result $? '... in a folder made for it, whole'
+expect 0 '' 'a page without a prefix' --model "$t/p/gpt2" --adapter "$t/p/gpt2-prefix" --ids 0,5,6 --no-prefix \
+    --html "$t/bare.html"
+grep -q '"bare":true' "$t/bare.html" && grep -q '"part":"decoder","prefix":0,"causal":true,"rows":\["0","5","6"\]' "$t/bare.html"
+result $? '... holds none of it'
+diff='fix
+-int x ;
++int y ;'
+expect 0 '' 'sides of a change' --model "$t/m/roberta" --text "$diff" --by sides --html "$t/sides.html"
+grep -q '"rows":\["message","added","removed","special"\],"layers"' "$t/sides.html"
+result $? '... by their names'
+expect 0 '' 'a decoder by sides' --model "$t/m/gpt2" --tokenizer "$t/m/roberta" --text "$diff" --by sides --html "$t/sides.html"
+grep -q '"part":"decoder","prefix":0,"causal":false,"rows":\["message",' "$t/sides.html"
+result $? '... where all may look at all'
 
 if ! command -v chromium >/dev/null; then
     result 0 'the page in a browser # SKIP no chromium'
@@ -71,6 +84,12 @@ drive prefix 360 "queries: 5, keys: 8, prefix: 3, word: '5', times: '2 tokens', 
 expect 0 '' 'cross-attention' --model "$t/m/bart" --ids 1,2,3 --source-ids 4,5,6,7 --part cross \
     --html "$t/pages/cross.html"
 drive cross 700 "queries: 3, keys: 4, prefix: 0, word: '6', times: '1 token', hits: 1,"
+expect 0 '' 'cross-attention by words' --model "$t/m/bart" --tokenizer "$t/m/roberta" --text 'int x ; x = y' \
+    --source 'int x = 1 ; return y ;' --part cross --by words --html "$t/pages/words.html"
+drive words 700 "queries: 8, keys: 10, prefix: 0, word: 'return', times: '1 word', hits: 1, by: 'words',"
+expect 0 '' 'a prefix, its base, and words' --model "$t/p/gpt2" --adapter "$t/p/gpt2-prefix" --base "$t/p/gpt2" \
+    --tokenizer "$t/m/roberta" --ids 0,5,6,2,7,5,6,0,5 --by words --html "$t/pages/both.html"
+drive both 360 "queries: 6, keys: 9, prefix: 3, word: '</s>', times: '1 word', hits: 2, by: 'words'," base.
 
 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$t/browser" --window-size=1300,1000 \
     --virtual-time-budget=200000 --allow-file-access-from-files --dump-dom "file://$t/pages/all.html" \
@@ -84,6 +103,6 @@ sed -n '/^not ok - \|^ok - /p' "$t/out" >"$t/said"
 while read -r verdict; do
     case $verdict in ok*) result 0 "${verdict#ok - }" ;; *) result 1 "${verdict#not ok - }" ;; esac
 done <"$t/said"
-[ "$(grep -c '^end' "$t/out")" = 4 ]
-result $? 'four pages to the end'
+[ "$(grep -c '^end' "$t/out")" = 6 ]
+result $? 'six pages to the end'
 echo "1..$n"

@@ -85,6 +85,16 @@ static void suffix_chooses_the_format(void **state)
     assert_memory_equal(content(in_folder("alone.pdf")).text, "%PDF", 4);
     assert_false(exists(in_folder("alone.pdf.svg")));
     assert_false(exists(in_folder("alone.svg")));
+    assert_int_equal(fig_close(fig_open(in_folder("some.png,svg"), 50, 50)), OK);
+    assert_memory_equal(content(in_folder("some.png")).text, "\x89PNG", 4);
+    assert_memory_equal(content(in_folder("some.svg")).text, "<?xml", 5);
+    assert_false(exists(in_folder("some.pdf")));
+    assert_int_equal(fig_close(fig_open(in_folder("a.svg,jpg"), 50, 50)), OK);
+    assert_true(exists(in_folder("a.svg,jpg.png")));
+    static const char *const good[] = {"svg", "pdf,png", "png,svg,pdf"}, *const bad[] = {"", "SVG", "svg,", ",pdf",
+                                                                                         "pn"};
+    for (int i = 0; i < 3; i++) EXPECT(fig_formats(good[i]), "%s is refused", good[i]);
+    for (int i = 0; i < 5; i++) EXPECT(!fig_formats(bad[i]), "'%s' is taken", bad[i]);
 }
 
 /* ---- pixels ---- */

@@ -21,13 +21,18 @@ static const char *in_folder(const char *name)
     return str_print(&arena, "%s/%s", folder, name);
 }
 
-static void draw(const char *path, uint64_t seed)
+static Fig *figure(const char *path, uint64_t seed)
 {
     static const char *const token[] = {"if", "(", "x", ")"};
     Fig *f = fig_open(path, 200, 150);
     fig_heatmap(f, fig_whole(f), noise(&arena, F32, seed, SHAPE(4, 4)),
                 (HeatStyle){.title = "Map", .row = token, .col = token, .causal = true, .bar = true});
-    assert_int_equal(fig_close(f), OK);
+    return f;
+}
+
+static void draw(const char *path, uint64_t seed)
+{
+    assert_int_equal(fig_close(figure(path, seed)), OK);
 }
 
 static const char *write_report(const char *name)
@@ -155,6 +160,58 @@ static void same_report_same_bytes(void **state)
     assert_string_equal(a, b);
 }
 
+/* The page has the same drawing whether or not there is a file of it. */
+static void a_figure_is_shown_in_whatever_format_it_is_written(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"svg", "pdf", "png,svg"};
+    const char *page[4];
+    for (int i = 0; i < 4; i++) {
+        const char *path = in_folder("drawn.html");
+        Report *r = report_open(path, "t");
+        if (i < 3)
+            assert_int_equal(report_drawn(r, figure(in_folder(str_print(&arena, "d%d.%s", i, formats[i])), 1), "c"),
+                             OK);
+        else
+            report_figure(r, in_folder("d0.svg"), "c");
+        assert_int_equal(report_close(r), OK);
+        page[i] = text_of(path);
+        assert_string_equal(page[i], page[0]);
+    }
+    struct stat st;
+    assert_non_null(strstr(page[0], "<svg role=\"img\" aria-label=\"c\""));
+    assert_int_equal(stat(in_folder("d1.pdf"), &st), 0);
+    assert_int_not_equal(stat(in_folder("d1.svg"), &st), 0);
+    Report *r = report_open(in_folder("no.html"), "t");
+    assert_int_equal(report_drawn(r, figure(in_folder("none/x.pdf"), 1), "c"), E_IO);
+    assert_int_equal(report_close(r), E_IO);
+    assert_int_not_equal(stat(in_folder("no.html"), &st), 0);
+    err_clear();
+}
+
+static void a_figure_too_many_is_a_link(void **state)
+{
+    (void)state;
+    const char *path = in_folder("limited.html");
+    Report *r = report_open(path, "t");
+    assert_int_equal(report_drawn(r, figure(in_folder("l0.svg"), 1), "first"), OK);
+    size_t most = strlen(text_of(in_folder("l0.svg"))) * 5 / 2; /* two have room */
+    report_limit(r, most);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(
+            report_drawn(r, figure(in_folder(str_print(&arena, "l%d.png,pdf", i)), 1), i == 2 ? "<third>" : "c"), OK);
+    assert_int_equal(report_close(r), OK);
+    const char *html = text_of(path),
+               *link = strstr(html, "<p id=\"fig3\"><b>Figure 3.</b> &lt;third&gt; Not on this");
+    assert_non_null(strstr(html, "<figure id=\"fig2\""));
+    assert_null(strstr(html, "<figure id=\"fig3\""));
+    assert_non_null(link);
+    assert_non_null(strstr(link, "<a href=\"l2.pdf\">l2.pdf</a>"));
+    assert_non_null(strstr(link, "<a href=\"l3.pdf\">"));
+    struct stat st;
+    assert_int_equal(stat(in_folder("l3.pdf"), &st), 0);
+}
+
 static Status report_with(const char *svg, const char *path)
 {
     Report *r = report_open(path, "t");
@@ -212,6 +269,8 @@ int main(void)
         cmocka_unit_test(ids_are_unique_and_references_resolve),
         cmocka_unit_test(tags_close),
         cmocka_unit_test(same_report_same_bytes),
+        cmocka_unit_test(a_figure_is_shown_in_whatever_format_it_is_written),
+        cmocka_unit_test(a_figure_too_many_is_a_link),
         cmocka_unit_test(broken_figures_and_targets_are_reported),
         cmocka_unit_test(renaming_touches_ids_alone),
     };
