@@ -4,6 +4,7 @@
 #include "analysis/draw.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "analysis/maps.h"
@@ -107,6 +108,29 @@ Fig *draw_grid(const char *path, Arena *a, const MapLabels *l, const MapGrid *g)
         fig_heatmaps(f, row, n, g->map + from, style);
     }
     return f;
+}
+
+Status draw_grids(int n, const char *const *path, const MapLabels *l, const MapGrid *g, EachFig each, void *user)
+{
+    enum { MOST = 64 };
+    const int threads = omp_get_max_threads(), at_once = threads < MOST ? threads : MOST;
+    Status status = OK;
+    for (int from = 0; from < n && !status; from += at_once) {
+        const int some = n - from < at_once ? n - from : at_once;
+        Fig *f[MOST];
+#pragma omp parallel for schedule(static, 1)
+        for (int i = 0; i < some; i++) {
+            Arena a = arena_open((size_t)1 << 28);
+            f[i] = draw_grid(path[from + i], &a, l, &g[from + i]);
+            fig_prepare(f[i]);
+            arena_close(&a);
+        }
+        for (int i = 0; i < some; i++) {
+            Status one = each(f[i], from + i, user);
+            if (!status) status = one;
+        }
+    }
+    return status;
 }
 
 Fig *draw_pairs(const char *path, Arena *a, const MapLabels *l, const char *const name[2], int n, const MapPair *p)

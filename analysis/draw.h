@@ -23,6 +23,10 @@ typedef struct {
 
 /* Figures are left open for whoever closes them: fig_close() or report_drawn().  A path is one of fig_open(). */
 Fig *draw_grid(const char *path, Arena *, const MapLabels *, const MapGrid *);
+/* n of them, as many at a time as there are threads.  `each` is given them in order, by the calling thread, and
+ * closes them; after an error, which is returned, no further ones are drawn. */
+typedef Status (*EachFig)(Fig *, int i, void *user);
+Status draw_grids(int n, const char *const *path, const MapLabels *, const MapGrid *, EachFig each, void *user);
 
 /* One row each: map a, map b, and b - a on its own scale. */
 typedef struct {

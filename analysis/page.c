@@ -293,7 +293,27 @@ static Status add_most_changed(Out *o)
 
 /* ---- every map */
 
-static Status add_grid(Out *o, int l, bool difference, const Tensor *map, double limit)
+/* A layer's maps, or their differences from the base. */
+typedef struct {
+    int layer;
+    const char *name, *caption;
+} Sheet;
+
+static Sheet sheet_of(const Out *o, int layer, bool difference)
+{
+    const Attention *x = o->x;
+    Sheet s = {.layer = layer, .name = str_print(o->a, "layer-%d%s", layer, difference ? "-change" : "")};
+    const char *what = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
+    const char *query = x->by ? str_print(o->a, "query %s (row: the mean of its tokens)", one) : "query (row)";
+    const char *key =
+        x->by ? str_print(o->a, "key %s (columns: the sum over its tokens)", BY_NAME[x->by]) : "keys (columns)";
+    s.caption = difference ? str_print(o->a, "Layer %d%s: model minus base.", layer, what)
+                           : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", layer, what, query,
+                                       key, x->labels.causal ? "  Hatched: masked." : "");
+    return s;
+}
+
+static MapGrid grid_of(const Out *o, int l, const Tensor *map, bool difference, double limit)
 {
     const Attention *x = o->x;
     const HeadRow *row = x->row + l * x->heads;
@@ -301,41 +321,50 @@ static Status add_grid(Out *o, int l, bool difference, const Tensor *map, double
     for (int h = 0; h < x->heads; h++)
         title[h] = row[h].head == HEAD_MEAN ? str_print(o->a, "Layer %d, mean", row[h].layer)
                                             : str_print(o->a, "Layer %d, head %d", row[h].layer, row[h].head);
-    const char *name = str_print(o->a, "layer-%d%s", x->layer[l], difference ? "-change" : "");
-    const MapGrid grid = {x->heads, map, title, limit, difference};
-    Fig *f = draw_grid(path(o, name), o->a, &x->labels, &grid);
-    const char *what = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
-    const char *query = x->by ? str_print(o->a, "query %s (row: the mean of its tokens)", one) : "query (row)";
-    const char *key =
-        x->by ? str_print(o->a, "key %s (columns: the sum over its tokens)", BY_NAME[x->by]) : "keys (columns)";
-    TRY(show(o, name, f,
-             difference ? str_print(o->a, "Layer %d%s: model minus base.", x->layer[l], what)
-                        : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", x->layer[l], what, query,
-                                    key, x->labels.causal ? "  Hatched: masked." : "")));
-    return OK;
+    return (MapGrid){x->heads, map + l * x->heads, title, limit, difference};
+}
+
+typedef struct {
+    Out *o;
+    const Sheet *sheet;
+} Sheets;
+
+static Status show_sheet(Fig *f, int i, void *user)
+{
+    const Sheets *s = user;
+    const Sheet *one = &s->sheet[i];
+    Out *o = s->o;
+    if (!i || one[-1].layer != one->layer) report_heading(o->page, 3, str_print(o->a, "Layer %d", one->layer));
+    return show(o, one->name, f, one->caption);
 }
 
 /* The limits of the scales, beyond which there may be more, as the colour bars then tell. */
 static Status add_layers(Out *o)
 {
     const Attention *x = o->x;
-    const int n = x->layers * x->heads;
-    Tensor *map = NEW(o->a, Tensor, 2 * n), *change = map + n;
-    for (int i = 0; i < n; i++) {
+    const int heads = x->layers * x->heads;
+    Tensor *map = NEW(o->a, Tensor, 2 * heads), *change = map + heads;
+    for (int i = 0; i < heads; i++) {
         map[i] = x->row[i].map;
         if (x->base) change[i] = maps_difference(o->a, x->row[i].map, x->row[i].base);
     }
-    double limit = x->limit > 0 ? x->limit : draw_limit_of(n, map), moved = x->base ? draw_limit_of(n, change) : 0;
+    double limit = x->limit > 0 ? x->limit : draw_limit_of(heads, map);
+    double moved = x->base ? draw_limit_of(heads, change) : 0;
+    Sheet *sheet = NEW(o->a, Sheet, 2 * x->layers);
+    const char **to = NEW(o->a, const char *, 2 * x->layers);
+    MapGrid *grid = NEW(o->a, MapGrid, 2 * x->layers);
+    int n = 0;
+    for (int l = 0; l < x->layers; l++)
+        for (int difference = x->base != NULL; difference >= 0; difference--) {
+            sheet[n] = sheet_of(o, x->layer[l], difference);
+            to[n] = path(o, sheet[n].name);
+            grid[n++] = grid_of(o, l, difference ? change : map, difference, difference ? moved : limit);
+        }
     report_heading(o->page, 2, "Maps");
     report_text(o->page,
                 "One colour scale serves all layers; an arrow on it says that some cells lie beyond its end.");
     report_limit(o->page, x->most ? x->most : MOST);
-    for (int l = 0; l < x->layers; l++) {
-        report_heading(o->page, 3, str_print(o->a, "Layer %d", x->layer[l]));
-        if (x->base) TRY(add_grid(o, l, true, change + l * x->heads, moved));
-        TRY(add_grid(o, l, false, map + l * x->heads, limit));
-    }
-    return OK;
+    return draw_grids(n, to, &x->labels, grid, show_sheet, &(Sheets){o, sheet});
 }
 
 /* ---- numbers */

@@ -11,7 +11,7 @@ static const double PAPER = 0.975, HATCH = 0.80; /* greys of cells without a col
 
 bool is_image(const HeatMap *h)
 {
-    return (int64_t)h->rows * h->cols > 4096;
+    return (int64_t)h->rows * h->cols > 512;
 }
 
 static double hatch_step(double cell)
@@ -62,23 +62,7 @@ static void hatch_under(Fig *f, const HeatMap *h, const HeatScale *s)
     hatch(f, h, true);
 }
 
-static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
-{
-    double hair = fmin(0.4, 0.3 * fmin(h->cw, h->ch)); /* more than a pixel of the PNG */
-    for (int i = 0; i < h->rows; i++)
-        for (int j = 0; j < h->cols; j++) {
-            double v = cell_value(h, i, j);
-            if (isnan(v)) continue;
-            bool right = j + 1 < h->cols && !isnan(cell_value(h, i, j + 1));
-            bool under = i + 1 < h->rows && !isnan(cell_value(h, i + 1, j));
-            set_colour(f->cr, colour_map(s->map, cell_place(s, v)), 1);
-            box(f->cr, (Rect){h->area.x + j * h->cw, h->area.y + i * h->ch, h->cw + (right ? hair : 0),
-                              h->ch + (under ? hair : 0)});
-            cairo_fill(f->cr);
-        }
-}
-
-/* Colours of an image: a palette, its first entry clear. */
+/* Colours come in shades, of which 0 is none: the palette of an image. */
 enum { SHADES = 255 };
 
 static uint32_t pixel(Rgb c)
@@ -99,6 +83,31 @@ static uint8_t shade(const HeatScale *s, double v)
     double at = cell_place(s, v) * (SHADES - 1);
     if (isnan(v)) return 0;
     return (uint8_t)(1.5 + (at < 0 ? 0 : at > SHADES - 1 ? SHADES - 1 : at));
+}
+
+static bool has_value(const HeatMap *h, int i, int j)
+{
+    return i < h->rows && j < h->cols && !isnan(cell_value(h, i, j));
+}
+
+/* Neighbours in a row of one shade share a rectangle: most of a map of attention is next to nothing. */
+static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
+{
+    double hair = fmin(0.4, 0.3 * fmin(h->cw, h->ch)); /* more than a pixel of the PNG */
+    for (int i = 0; i < h->rows; i++)
+        for (int j = 0, from; j < h->cols; j++) {
+            uint8_t one = shade(s, cell_value(h, i, j));
+            if (!one) continue;
+            bool under = has_value(h, i + 1, j);
+            for (from = j; has_value(h, i, j + 1) && has_value(h, i + 1, j + 1) == under &&
+                           shade(s, cell_value(h, i, j + 1)) == one;)
+                j++;
+            bool right = has_value(h, i, j + 1);
+            set_colour(f->cr, colour_map(s->map, (one - 1.0) / (SHADES - 1)), 1);
+            box(f->cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch,
+                              (j + 1 - from) * h->cw + (right ? hair : 0), h->ch + (under ? hair : 0)});
+            cairo_fill(f->cr);
+        }
 }
 
 /* Mean of the cells but NaN on pixel (x,y) of a w x h image that has fewer pixels than the map has cells. */
@@ -133,7 +142,8 @@ static void shade_row(uint8_t *out, const HeatMap *m, const HeatScale *s, int y,
     }
     for (int j = 0; j < m->cols; j++) {
         uint8_t one = shade(s, cell_value(m, i, j));
-        for (int k = 0; k < wide; k++) *out++ = one;
+        for (int k = 1; k < wide; k++) *out++ = one;
+        *out++ = one;
     }
 }
 

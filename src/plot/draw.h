@@ -24,11 +24,12 @@ struct Fig {
     struct Line *last;
     const char *path;
     double w, h;
-    Status status;      /* of the arguments; cairo keeps its own */
+    Status status; /* what went wrong, with its sentence, for fig_close to tell; cairo keeps its own */
+    const char *error;
     Buf bytes[FORMATS]; /* what was rendered so far */
 };
 
-Status fig_render(Fig *, int format);                   /* into bytes[], once */
+bool fig_render(Fig *, int format);                     /* into bytes[], once; false: fig_close says why */
 const char *fig_file(const Fig *, Arena *, int format); /* that closing writes; NULL: not in that format */
 
 /* PNG files in memory; false: libpng cannot.  Colours are 0xAARRGGBB, and only the first may be clear. */

@@ -33,7 +33,8 @@ Fig *fig_open(const char *path, double w, double h)
     f->w = w;
     f->h = h;
     if (!(w >= 10 && h >= 10 && w <= 5000 && h <= 5000)) { /* NaN included */
-        f->status = fail(E_CONFIG, "%s: a figure of %g x %g points; each side must be 10 to 5000", path, w, h);
+        f->status = E_CONFIG;
+        f->error = str_print(&arena, "%s: a figure of %g x %g points; each side must be 10 to 5000", path, w, h);
         f->w = f->h = 100;
     }
     f->record = cairo_recording_surface_create(CAIRO_CONTENT_COLOR_ALPHA, &(cairo_rectangle_t){0, 0, f->w, f->h});
@@ -156,14 +157,16 @@ bool fig_formats(const char *list)
     return formats_in(list) != 0;
 }
 
-Status fig_render(Fig *f, int format)
+bool fig_render(Fig *f, int format)
 {
-    if (f->status || f->bytes[format].arena) return f->status;
+    if (f->status || f->bytes[format].arena) return !f->status;
     cairo_status_t status = cairo_status(f->cr);
     f->bytes[format] = buf_open(&f->arena);
     if (!status) status = FORMAT[format].render(f, &f->bytes[format]);
-    if (status) f->status = fail(E_IO, "%s: cairo cannot draw it: %s", f->path, cairo_status_to_string(status));
-    return f->status;
+    if (!status) return true;
+    f->status = E_IO;
+    f->error = str_print(&f->arena, "%s: cairo cannot draw it: %s", f->path, cairo_status_to_string(status));
+    return false;
 }
 
 const char *fig_file(const Fig *f, Arena *a, int format)
@@ -175,15 +178,21 @@ const char *fig_file(const Fig *f, Arena *a, int format)
     return str_print(a, "%.*s.%s", (int)stem, f->path, FORMAT[format].name);
 }
 
+void fig_prepare(Fig *f)
+{
+    for (int k = 0; k < FORMATS; k++)
+        if (fig_file(f, &f->arena, k)) fig_render(f, k);
+}
+
 static Status write_all(Fig *f)
 {
+    fig_prepare(f);
+    if (f->status) return fail(f->status, "%s", f->error);
     for (int k = 0; k < FORMATS; k++) {
         const char *path = fig_file(f, &f->arena, k);
-        if (!path) continue;
-        TRY(fig_render(f, k));
-        TRY(file_write(path, f->bytes[k].text, f->bytes[k].len));
+        if (path) TRY(file_write(path, f->bytes[k].text, f->bytes[k].len));
     }
-    return f->status;
+    return OK;
 }
 
 Status fig_close(Fig *f)

@@ -27,12 +27,15 @@ typedef struct {
     double x, y, w, h; /* points, origin top left */
 } Rect;
 
-/* `path` ending in .svg, .pdf or .png writes that format alone, in .svg,png (any of them with commas between) those;
+/* Figures share nothing: each may be drawn by a thread of its own.  What goes wrong, fig_close tells.
+ *
+ * `path` ending in .svg, .pdf or .png writes that format alone, in .svg,png (any of them with commas between) those;
  * any other path is a stem for all three. */
 Fig *fig_open(const char *path, double w, double h);   /* never NULL */
 Rect fig_whole(const Fig *);                           /* the page without its margin */
 Rect fig_cell(const Fig *, int rows, int cols, int i); /* i-th panel of a grid, row by row */
 void fig_text(Fig *, Rect, const char *utf8);          /* wrapped, from the top left, cut where it does not fit */
+void fig_prepare(Fig *);                               /* all of fig_close but the writing, ahead of it */
 Status fig_close(Fig *);                               /* writes the files; E_IO, or E_CONFIG for an odd size */
 bool fig_formats(const char *list);                    /* svg, pdf or png, or some with commas between */
 

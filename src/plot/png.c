@@ -2,6 +2,7 @@
  * compresses as well as it can, and it knows no palettes. */
 #include <png.h>
 #include <setjmp.h>
+#include <zlib.h>
 
 #include "plot/draw.h"
 
@@ -25,8 +26,14 @@ static bool encode(Buf *out, int w, int h, const unsigned char *data, int stride
         return false;
     }
     png_set_write_fn(png, out, add, flush);
-    png_set_compression_level(png, colours ? 1 : 3);
-    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
+    if (colours) { /* neighbouring rows are much alike, more so where a cell has several */
+        png_set_compression_level(png, 1);
+        png_set_compression_strategy(png, Z_RLE);
+        png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_UP);
+    } else {
+        png_set_compression_level(png, 3);
+        png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
+    }
     png_set_IHDR(png, info, (png_uint_32)w, (png_uint_32)h, 8, colours ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (colours) {

@@ -319,8 +319,7 @@ static void add_link(Report *r, const Fig *f, const char *caption)
 
 Status report_drawn(Report *r, Fig *f, const char *caption)
 {
-    Status drawn = fig_render(f, FORMAT_SVG);
-    if (!drawn && !r->status) {
+    if (!r->status && fig_render(f, FORMAT_SVG)) {
         const Buf *b = &f->bytes[FORMAT_SVG];
         const char *svg = strstr(b->text, "<svg");
         size_t n = b->len - (size_t)(svg - b->text);
