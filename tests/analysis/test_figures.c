@@ -2,6 +2,8 @@
  * With VERNIER_FIGURES=DIR they stay in DIR. */
 #include "drawn.h"
 
+#include <omp.h>
+
 #include "analysis/compare.h"
 #include "analysis/effect.h"
 #include "analysis/page.h"
@@ -71,6 +73,60 @@ static void a_page_of_one_model_against_another(void **state)
     EXPECT(!file_read(&page, &arena, in_folder("few/report.html")), "%s", err_message());
     assert_non_null(strstr(page.text, "<a href=\"figures/layer-2-change.svg\">"));
     assert_null(strstr(page.text, "figures/changed.svg"));
+}
+
+typedef struct {
+    int n, stop; /* figures closed, in order; from which on there is an error */
+} ClosedSoFar;
+
+static Status close_in_order(Fig *f, int i, void *user)
+{
+    ClosedSoFar *done = user;
+    assert_int_equal(i, done->n++);
+    TRY(fig_close(f));
+    return i < done->stop ? OK : fail(E_INTERRUPT, "stopped at %d", i);
+}
+
+/* The same bytes from one thread and from several; the first error is told, and what is open is closed. */
+static void layers_side_by_side(void **state)
+{
+    (void)state;
+    enum { SHEETS = 7, MAPS = 2 };
+    const MapLabels l = {T, T, 0, words, words, "query", "key", true};
+    const char *title[MAPS] = {"a", "b"}, *one[SHEETS], *more[SHEETS], *nowhere[SHEETS];
+    MapGrid grid[SHEETS];
+    for (int i = 0; i < SHEETS; i++) {
+        Tensor *m = NEW(&arena, Tensor, MAPS);
+        for (int k = 0; k < MAPS; k++) m[k] = map(T, 0, i + k);
+        grid[i] = (MapGrid){MAPS, m, title, 0.5, false};
+        one[i] = in_folder(str_print(&arena, "one-%d.svg", i));
+        more[i] = in_folder(str_print(&arena, "more-%d.svg", i));
+        nowhere[i] = i == 1 ? in_folder("no/folder/x.svg") : more[i];
+    }
+    const int threads = omp_get_max_threads();
+    ClosedSoFar done = {0, SHEETS};
+    omp_set_num_threads(1);
+    EXPECT(!draw_grids(SHEETS, one, &l, grid, close_in_order, &done), "%s", err_message());
+    omp_set_num_threads(3);
+    done.n = 0;
+    EXPECT(!draw_grids(SHEETS, more, &l, grid, close_in_order, &done), "%s", err_message());
+    assert_int_equal(done.n, SHEETS);
+    for (int i = 0; i < SHEETS; i++) {
+        Bytes a, b;
+        assert_int_equal(file_read(&a, &arena, one[i]), OK);
+        assert_int_equal(file_read(&b, &arena, more[i]), OK);
+        EXPECT(a.len == b.len && !memcmp(a.text, b.text, a.len), "sheet %d differs", i);
+    }
+    done = (ClosedSoFar){0, 4};
+    assert_int_equal(draw_grids(SHEETS, more, &l, grid, close_in_order, &done), E_INTERRUPT);
+    assert_int_equal(done.n, 6); /* both blocks of three that were begun */
+    err_clear();
+    done = (ClosedSoFar){0, SHEETS};
+    assert_int_equal(draw_grids(SHEETS, nowhere, &l, grid, close_in_order, &done), E_IO);
+    EXPECT(strstr(err_message(), "no/folder/x.svg"), "%s", err_message());
+    assert_int_equal(done.n, 3);
+    err_clear();
+    omp_set_num_threads(threads);
 }
 
 static Tuned tuned(const char *name, int layers, double much)
@@ -165,6 +221,7 @@ int main(void)
     if (!keep && !mkdtemp(folder)) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_of_one_model_against_another),
+        cmocka_unit_test(layers_side_by_side),
         cmocka_unit_test(pages_of_comparisons),
         cmocka_unit_test(effects_of_interventions),
         cmocka_unit_test(any_text_is_drawn),
