@@ -31,7 +31,7 @@ static Status check_shape(const Ask *k, const Model *m, const char *dir)
 
 static Status check_room(const Ask *k, const Adapter *a, const Model *m, const FloorTexts *x)
 {
-    int64_t most = tokens_most(m), taken = adapter_positions(a);
+    int64_t most = config_room(&m->config), taken = adapter_positions(a);
     if (x && most && taken && x->most > most - taken)
         return fail(E_CONFIG, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
                     (long long)x->most, a->dir, (long long)(most - taken));

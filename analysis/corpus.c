@@ -81,7 +81,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     Attention *x = &k->x;
     Tokens t;
     TRY(tokens_of_text(&t, scratch, k->tokenizer, "texts", c->text[at], args_text(k->args, "language", NULL)));
-    int64_t most = tokens_most(k->model);
+    int64_t most = config_room(&k->model->config);
     for (int i = 0; i < x->layers * x->heads; i++)
         for (int s = 0; s < STATS; s++) values(c, i, s)[at] = NAN;
     if (most && t.n > most) {

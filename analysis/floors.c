@@ -79,7 +79,7 @@ Floors floors_of(Arena *a, int64_t n, const Target *text, bool previous)
 static Status read_text(FloorTexts *x, Ask *k, Target *target, const char *text)
 {
     Tokens t;
-    int64_t most = tokens_most(k->model), at = x->floors.texts, count;
+    int64_t most = config_room(&k->model->config), at = x->floors.texts, count;
     TRY(tokens_of_text(&t, k->arena, k->tokenizer, "texts", text, args_text(k->args, "language", NULL)));
     count = t.n - 1;
     bool *scored = NULL, fits = !most || t.n <= most;

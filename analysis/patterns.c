@@ -73,7 +73,7 @@ static void add(HeadStats *s, Tensor map, const Maps *x)
 bool pattern_repeats(HeadStats *out, Model *m, Hooks *hooks, Part part, const Tokenizer *k)
 {
     int layers = model_layers(m, part), heads = maps_heads(m, part);
-    int64_t room = tokens_most(m), half = room && room < 2 * HALF + FRAME ? (room - FRAME) / 2 : HALF;
+    int64_t room = config_room(&m->config), half = room && room < 2 * HALF + FRAME ? (room - FRAME) / 2 : HALF;
     if (part == PART_CROSS || half < LEAST_HALF) return false;
     for (int i = 0; i < layers * (heads + 1); i++)
         out[i].repeat_previous = out[i].repeat_duplicate = out[i].repeat_induction = 0;

@@ -102,16 +102,9 @@ Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *opti
     return OK;
 }
 
-int64_t tokens_most(const Model *m)
-{
-    const Config *c = &m->config;
-    if (!strcmp(m->arch->name, "roberta")) return c->positions - c->pad - 1; /* they begin at pad + 1 */
-    return strcmp(m->arch->name, "t5") != 0 ? c->positions : 0;
-}
-
 Status tokens_check(const Tokens *t, const Model *m, Part part, const char *option)
 {
-    int64_t most = tokens_most(m);
+    int64_t most = config_room(&m->config);
     if (most && t->n > most)
         return fail(E_CONFIG, "--%s has %lld tokens; the %s has positions for %lld", option, (long long)t->n,
                     part == PART_ENCODER ? "encoder" : "decoder", (long long)most);

@@ -24,7 +24,6 @@ Status tokens_of_text(Tokens *out, Arena *, const Tokenizer *, const char *optio
                       const char *language);
 Status tokens_of_ids(Tokens *out, Arena *, const Tokenizer *, const char *option,
                      const char *list); /* "1,2,3"; the tokenizer may be NULL and gives the labels */
-int64_t tokens_most(const Model *);     /* that the model has positions for; 0: any number */
 /* Ids the model has and no more tokens than it has positions for; E_CONFIG or E_MISMATCH. */
 Status tokens_check(const Tokens *, const Model *, Part, const char *option);
 Tokens tokens_shifted(Arena *, const Tokens *, const Config *, const Tokenizer *); /* as a decoder reads its target */

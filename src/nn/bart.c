@@ -288,11 +288,17 @@ static const Format FORMAT = {.types = "bart|plbart",
                               .write = write_config,
                               .adapt = adapt};
 
+static int room(const Config *c)
+{
+    return c->positions;
+}
+
 const Arch ARCH_BART = {.name = "bart",
                         .summary = "encoder-decoder, post-norm, learned positions",
                         .format = &FORMAT,
                         .defaults = defaults,
                         .check = check,
+                        .room = room,
                         .build = build,
                         .hidden = hidden,
                         .encode = encode,

@@ -181,11 +181,17 @@ static const Format FORMAT = {.types = "gpt2",
                               .write = write_config,
                               .adapt = adapt};
 
+static int room(const Config *c)
+{
+    return c->positions;
+}
+
 const Arch ARCH_GPT2 = {.name = "gpt2",
                         .summary = "decoder, pre-norm, learned positions",
                         .format = &FORMAT,
                         .defaults = defaults,
                         .check = check,
+                        .room = room,
                         .build = build,
                         .hidden = hidden,
                         .logits = logits,

@@ -85,8 +85,8 @@ int model_layers(const Model *m, Part part)
 
 int config_room(const Config *c)
 {
-    if (!strcmp(c->arch, "t5")) return 0;
-    return strcmp(c->arch, "roberta") ? c->positions : c->positions - c->pad - 1; /* RoBERTa's begin at pad + 1 */
+    const Arch *arch = arch_find(c->arch);
+    return arch && arch->room ? arch->room(c) : 0;
 }
 
 Var *model_hidden(Model *m, Pass *p, const Batch *x)

@@ -74,6 +74,7 @@ typedef struct Arch {
     const struct Format *format; /* of its config.json and tensor names, in nn/config.h */
     void (*defaults)(Config *);
     Status (*check)(const Config *);                             /* E_CONFIG says which field */
+    int (*room)(const Config *);                                 /* config_room(); NULL: any number of tokens */
     void (*build)(Model *);                                      /* parameters, linears, norms */
     Var *(*hidden)(Model *, Pass *, const Batch *);              /* last hidden states (B,T or K,C) */
     Var *(*encode)(Model *, Pass *, const Batch *);              /* encoder-decoders: src -> (B,S,C); else NULL */

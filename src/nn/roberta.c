@@ -277,11 +277,18 @@ static const Format FORMAT = {.types = "roberta",
                               .write = write_config,
                               .adapt = adapt};
 
+/* Positions begin behind that of padding. */
+static int room(const Config *c)
+{
+    return c->positions - c->pad - 1;
+}
+
 const Arch ARCH_ROBERTA = {.name = "roberta",
                            .summary = "encoder, post-norm, learned positions",
                            .format = &FORMAT,
                            .defaults = defaults,
                            .check = check,
+                           .room = room,
                            .build = build,
                            .hidden = hidden,
                            .logits = logits,
