@@ -46,7 +46,7 @@ static HeatScale scale_of(int n, const HeatMap *h)
         s.lo = first->centre - half;
         s.hi = first->centre + half;
     }
-    s.per = 1 / (s.hi - s.lo);
+    s.per = isnormal(1 / (s.hi - s.lo)) ? 1 / (s.hi - s.lo) : 0;
     look_beyond(&s, n, h);
     return s;
 }

@@ -55,7 +55,7 @@ static inline double cell_value(const HeatMap *h, int i, int j) /* NaN where it 
 
 static inline double cell_place(const HeatScale *s, double v) /* on the scale: 0 at lo, 1 at hi */
 {
-    return s->hi > s->lo ? (v - s->lo) * s->per : 0.5;
+    return s->per > 0 ? (v - s->lo) * s->per : 0.5;
 }
 
 #endif

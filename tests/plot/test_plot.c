@@ -223,7 +223,13 @@ static void odd_heat_maps_are_drawn(void **state)
     tensor_set(mixed, 4, -INFINITY);
     tensor_set(mixed, 5, NAN);
     tensor_set(mixed, 99, 3e38);
-    const Tensor m[] = {filled(0, 0, 0),
+    Tensor tiny = filled(5, 5, 0),
+           wide = filled(5, 5, -1.7e308); /* a span that has no inverse, one that is infinite */
+    tensor_set(tiny, 7, 1e-310);
+    tensor_set(wide, 7, 1.7e308), tensor_set(wide, 8, -1.7e308);
+    const Tensor m[] = {tiny,
+                        wide,
+                        filled(0, 0, 0),
                         filled(0, 10, 0),
                         filled(10, 0, 0),
                         filled(1, 1, 0.5),
