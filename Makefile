@@ -15,7 +15,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 BASE := -std=c17 -D_GNU_SOURCE -Isrc -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
 release_FLAGS := -O3 -g
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
-san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo libcjson libpcre2-8 libgit2 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo libcjson libpcre2-8 libgit2 2>/dev/null | sed 's/-lgslcblas//') -lm
 # oneDNN is optional and has no pkg-config file: F32 products go through it where its header is, which `make deps`
@@ -81,7 +81,7 @@ FUZZ_SECONDS ?= 60
 FUZZERS := $(filter-out test_corpus seeds,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
 FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/% src/peft/%,$(SOURCES))
 FUZZ_FLAGS := -std=c17 -D_GNU_SOURCE -Isrc -I. -Itests -O1 -g -DFUZZER -D__SANITIZE_ADDRESS__ -fno-omit-frame-pointer -fno-math-errno -MMD \
-              -Wno-unknown-pragmas -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+              -Wno-unknown-pragmas -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all
 fuzz: $(FUZZERS:%=fuzz-%) ## fuzz every reader of files, FUZZ_SECONDS each (60); needs clang
 fuzz-seeds: build/fuzz/seeds ## write the seeds of the fuzzers again
 	@build/fuzz/seeds
@@ -93,7 +93,7 @@ build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	@clang $(FUZZ_FLAGS) $(LIB_CFLAGS_CACHED) -c -o $@ $<
 build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZED:%.c=build/fuzz/%.o) $(filter-out $(FUZZED:%.c=$(OUT)/%.o),$(LIBRARY))
-	@clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS) -l:libgomp.so.1
+	@clang -fsanitize=fuzzer,address,undefined,float-cast-overflow -o $@ $^ $(LIBS) -l:libgomp.so.1
 build/fuzz/seeds: tests/fuzz/seeds.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -MMD -MP,$(BASE)) $(release_FLAGS) -o $@ $^ $(LIBS)

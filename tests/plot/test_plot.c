@@ -546,7 +546,7 @@ static void broken_text_becomes_valid(void **state)
     assert_string_equal(text_visible(&arena, "\n\t"), "\u21B5\u21E5");
     for (uint64_t i = 0; i < 2000; i++) {
         char raw[24];
-        for (uint64_t k = 0; k < 23; k++) raw[k] = (char)(rng_uniform(6, 32 * i + k) * 256);
+        for (uint64_t k = 0; k < 23; k++) raw[k] = (char)(unsigned char)(rng_uniform(6, 32 * i + k) * 256);
         raw[23] = 0;
         assert_true(g_utf8_validate(text_clean(&arena, raw), -1, NULL));
         assert_true(g_utf8_validate(text_visible(&arena, raw), -1, NULL));
