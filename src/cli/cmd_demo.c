@@ -21,7 +21,7 @@ static Status demo(const Args *a)
     return launch_all(a, list, "out", true);
 }
 
-static const Option OPTIONS[] = {LAUNCH_OPTIONS};
+static const Option OPTIONS[] = {LAUNCH_OPTIONS("where report.html and the run directories go; default out")};
 static const Command DEMO_COMMAND = {.name = "demo",
                                      .summary = "run a selection on embedded data and write out/report.html",
                                      .usage = "[options]",

@@ -30,6 +30,11 @@ expect 2 'options begin with two dashes' 'a short option' list -j
 expect 2 'operand' 'too many operands' list theory
 expect 2 'operand' 'too few operands' run
 expect 2 'no experiment' 'unknown experiment' run no/such
+expect 2 'no experiment "toy/nosuch"; .vernier list. names them' 'one that is near to none of its group' run toy/nosuch
+expect 2 'did you mean theory/prefix-bias' 'unknown experiment, with the nearest' theory prefix-bais
+expect 2 'did you mean theory/one-token\?' '... and where it is of another group' toy one-token
+expect 2 'no setting "steps"; it has pretrain-steps' 'a part of a setting is no misspelt option' toy e1 --steps 3
+expect 0 'default out' 'where the demonstration goes' demo --help
 expect 2 'no field of a model; known are vocab' 'unknown field of a model' model inspect --layrs 2
 expect 2 'expected 1 to 1024' 'threads out of range' list --threads 0
 
