@@ -60,7 +60,8 @@ static const char STYLE[] =
     "td:first-child{white-space:nowrap}thead th{border-bottom:1.5px solid "
     "var(--ink);font-weight:600;vertical-align:bottom}"
     "tbody td{border-bottom:1px solid var(--rule)}"
-    ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.i,th.n{white-space:normal}"
+    ".i span{white-space:nowrap}"
     "dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.3rem "
     "1.4rem;font-size:.92rem;margin:1.1rem 0}"
     "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}"
@@ -68,7 +69,7 @@ static const char STYLE[] =
     "summary{cursor:pointer;color:var(--link);width:max-content;max-width:100%}"
     "pre{background:var(--tint);border-radius:4px;padding:.8rem 1rem;overflow-x:auto;"
     "font:12.5px/1.5 ui-monospace,\"DejaVu Sans Mono\",Consolas,monospace}"
-    "td.t{min-width:15rem}@media screen and (max-width:40rem){th,td{padding-right:.8rem}"
+    "td.t{min-width:15rem;white-space:normal}@media screen and (max-width:40rem){th,td{padding-right:.8rem}"
     "td:first-child{white-space:normal}dl{display:block}dd{margin:0 0 .5rem}"
     "figure{overflow-x:auto}figure svg{min-width:calc(var(--w)*1.2px)}figcaption{position:sticky;left:0}}"
     "@page{margin:16mm 14mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
@@ -171,8 +172,7 @@ void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *s
 static bool is_numeric(const char *s)
 {
     if (!s || !*s || !strcmp(s, "-") || !strcmp(s, "n/a") || !strcasecmp(s, "nan")) return true;
-    if (!strncmp(s, "\u2212", 3)) s += 3;
-    s += strspn(s, "[+-<>\u2248\u2264\u2265 ");
+    s += strspn(s, "[+-<>\u2248\u2264\u2265\u2212 ");
     return isdigit((unsigned char)*s) || (*s == '.' && isdigit((unsigned char)s[1]));
 }
 
@@ -199,8 +199,23 @@ static const char *cell_class(const char *text, bool right)
                  {"interrupted", " class=\"v open\""}};
     for (size_t i = 0; text && i < sizeof known / sizeof *known; i++)
         if (!strcmp(text, known[i].word)) return known[i].attribute;
-    if (text && strlen(text) > 60) return " class=\"t\"";
-    return right ? " class=\"n\"" : "";
+    if (right) return strstr(text ? text : "", " [") ? " class=\"n i\"" : " class=\"n\"";
+    return text && strlen(text) > 40 ? " class=\"t\"" : "";
+}
+
+/* An interval behind a number may stand below it, but is not broken itself. */
+static void add_cell(Report *r, const char *text, bool right)
+{
+    const char *interval = right && text ? strstr(text, " [") : NULL;
+    if (!interval) {
+        add_element(r, "td", cell_class(text, right), text);
+        return;
+    }
+    buf_print(&r->body, "<td%s>", cell_class(text, right));
+    add_text(r, &r->body, str_copy(&r->arena, text, (size_t)(interval + 1 - text)));
+    buf_print(&r->body, "<span>");
+    add_text(r, &r->body, interval + 1);
+    buf_print(&r->body, "</span></td>\n");
 }
 
 void report_table(Report *r, const char *caption, int cols, const char *const *head, int rows,
@@ -219,10 +234,7 @@ void report_table(Report *r, const char *caption, int cols, const char *const *h
     buf_print(&r->body, "<tbody>\n");
     for (int i = 0; i < rows; i++) {
         buf_print(&r->body, "<tr>");
-        for (int j = 0; j < cols; j++) {
-            const char *text = cell[i * cols + j];
-            add_element(r, "td", cell_class(text, right[j]), text);
-        }
+        for (int j = 0; j < cols; j++) add_cell(r, cell[i * cols + j], right[j]);
         buf_print(&r->body, "</tr>\n");
     }
     buf_print(&r->body, "</tbody></table></div>\n");
