@@ -151,7 +151,10 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
     const char *dir = args_text(args, "base", a->base);
     Arena *arena = args_arena(args);
     /* vernier tune keeps a base that it made beside the adapter, as "./encoder" */
-    if (a->base && dir == a->base && *dir == '.') dir = str_print(arena, "%s/%s", a->dir, dir);
+    if (dir && dir == a->base && *dir == '.') {
+        const char *beside = str_print(arena, "%s/%s", a->dir, dir);
+        if (file_is_dir(beside)) dir = beside;
+    }
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
         return fail(args_given(args, "base") ? E_IO : E_CONFIG,
                     "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
