@@ -260,7 +260,7 @@ static const Command ATTEND = {
         "--compare measures what tuning changed against one base: drift of the attention over the text, what a "
         "prefix added, similarity of representations, and the change of every weight. --do "
         "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "
-        "over many texts.",
+        "over many texts. report.html says what each column of these tables is.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,
     .most = -1,

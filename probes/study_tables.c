@@ -35,7 +35,9 @@ static const char *mean_text(Arena *a, const double *x, int n, double times, int
     if (!n || !isfinite(s.mean)) return "n/a";
     const char *mean = str_print(a, "%.*f", decimals, times * s.mean);
     if (n < 2) return mean;
-    return str_print(a, "%s [%.*f, %.*f]", mean, decimals, times * s.ci95.lo, decimals, times * s.ci95.hi);
+    double lo = times * s.ci95.lo;
+    if (lo < 0 && lo > -0.5 * pow(10, -decimals)) lo = 0; /* "-0.00" says nothing */
+    return str_print(a, "%s [%.*f, %.*f]", mean, decimals, lo, decimals, times * s.ci95.hi);
 }
 
 static const char *cell(Arena *a, const StudyResults *x, StudyJob like, StudyValue *value, const void *user,

@@ -355,7 +355,7 @@ static Status draw_temperatures(Run *r, const Size *size, const double *measured
     }
     Fig *f = run_figure(r, "temperature",
                         str_print(a,
-                                  "Lowest inverse temperature at which all %d test sequences come back (dots), V = "
+                                  "Lowest inverse temperature at which all %d test sequences come back (marks), V = "
                                   "%lld, and the formulas sqrt(N) ln(4V(N-1)) for logits divided by the square root "
                                   "of the current length, sqrt(N) ln(2V(N-1)) for the square root of the key size.",
                                   SEQUENCES, (long long)v),

@@ -91,11 +91,13 @@ static Status draw_maps(Run *r, const Outcome *all, int seeds)
         style[arm].bar = arm == ARMS - 1;
         map[arm] = tensor_over((void *)(uintptr_t)p->map[0], F32, SHAPE(PROBE_T, PROBE_T));
     }
-    Fig *f = run_figure(r, "attention",
-                        "Attention of the one layer on the probe input and the model's own output. An output "
-                        "row of the ascending sorter looks at the digit it is about to write; full tuning moves that "
-                        "pattern; the prefix only takes mass away from it.",
-                        500, 180);
+    Fig *f = run_figure(
+        r, "attention",
+        "Attention of the one layer on the probe input and the model's own output. An output "
+        "row of the ascending sorter looks at the digit it is about to write; full tuning moves that "
+        "pattern; the prefix only takes mass away from it. P: the prefix's slot, which holds a filler token in "
+        "(a) and (b).",
+        500, 180);
     fig_heatmaps(f, fig_whole(f), ARMS, map, style);
     return fig_close(f);
 }

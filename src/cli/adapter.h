@@ -5,9 +5,10 @@
 #include "cli/command.h"
 #include "peft/disk.h"
 
-#define ADAPTER_OPTION                                                                                               \
+#define ADAPTER_OPTION ADAPTER_OPTION_OF(NULL)
+#define ADAPTER_OPTION_OF(verbs)                                                                                     \
     {                                                                                                                \
-        "adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters"                       \
+        "adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", verbs                \
     }
 
 /* The model in `dir`, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The

@@ -150,6 +150,11 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
 {
     const char *dir = args_text(args, "base", a->base);
     Arena *arena = args_arena(args);
+    /* vernier tune keeps a base that it made beside the adapter, as "./encoder" */
+    if (dir && dir == a->base && *dir == '.') {
+        const char *beside = str_print(arena, "%s/%s", a->dir, dir);
+        if (file_is_dir(beside)) dir = beside;
+    }
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
         return fail(args_given(args, "base") ? E_IO : E_CONFIG,
                     "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
@@ -269,21 +274,22 @@ static Status adapter(const Args *a)
 {
     const char *what = args_at(a, 0);
     int n = args_count(a) - 1;
+    if (!str_glob("inspect|convert|merge", what))
+        return fail(E_CONFIG, "'%.30s' is nothing to do with an adapter; inspect, convert and merge are", what);
+    TRY(args_of(a, what));
     if (!strcmp(what, "inspect") && n == 1) return inspect(a);
     if (!strcmp(what, "convert") && n == 2) return convert(a);
     if (!strcmp(what, "merge") && n == 3) return merge(a);
-    if (str_glob("inspect|convert|merge", what))
-        return fail(E_CONFIG, "adapter %s takes %s", what,
-                    *what == 'i'   ? "one DIR"
-                    : *what == 'c' ? "IN and OUT"
-                                   : "MODEL, ADAPTER and OUT");
-    return fail(E_CONFIG, "'%.30s' is nothing to do with an adapter; inspect, convert and merge are", what);
+    return fail(E_CONFIG, "adapter %s takes %s", what,
+                *what == 'i'   ? "one DIR"
+                : *what == 'c' ? "IN and OUT"
+                               : "MODEL, ADAPTER and OUT");
 }
 
 static const Option OPTIONS[] = {
-    {"to", "LIBRARY", "convert: hf (Hugging Face PEFT) or adapters (adapter-hub)"},
-    {"base", "MODEL", "convert: the adapter's base model (default: the one its config names)"},
-    {"allow-lossy", NULL, "convert: also what the other library can only say in part, with a remark"},
+    {"to", "LIBRARY", "hf (Hugging Face PEFT) or adapters (adapter-hub)", "convert"},
+    {"base", "MODEL", "the adapter's base model (default: the one its config names)", "convert"},
+    {"allow-lossy", NULL, "also what the other library can only say in part, with a remark", "convert"},
     {0}};
 static const Command ADAPTER = {
     .name = "adapter",

@@ -1,46 +1,48 @@
 /* vernier data: code changes from a repository, probing sets from code changes, and what such a set is worth. */
-#include <string.h>
-
+#include "base/str.h"
 #include "cli/data.h"
 
 static Status data(const Args *a)
 {
     const char *what = args_at(a, 0);
-    if (!strcmp(what, "mine")) return data_mine(a);
-    if (!strcmp(what, "make")) return data_make(a);
-    if (!strcmp(what, "sheet")) return data_sheet(a);
-    return fail(E_CONFIG, "'%.30s' is nothing to do with data; mine, make and sheet are", what);
+    if (!str_glob("mine|make|sheet", what))
+        return fail(E_CONFIG, "'%.30s' is nothing to do with data; mine, make and sheet are", what);
+    TRY(args_of(a, args_count(a) > 1 ? str_print(args_arena(a), "%s %s", what, args_at(a, 1)) : what));
+    return *what == 's' ? data_sheet(a) : what[1] == 'i' ? data_mine(a) : data_make(a);
 }
 
 static const Option OPTIONS[] = {
-    {"out", "FILE", "mine, make: where the records or the probing set go"},
-    {"json", NULL, "mine, sheet: the summary or the sheet as JSON"},
-    {"range", "A..B", "mine: the commits of B that A has not, or all of B (default HEAD)"},
-    {"since", "DAY", "mine: from this day on (2024-01-31, UTC, or seconds since 1970)"},
-    {"until", "DAY", "mine: before this day"},
-    {"lang", "LIST", "mine: java, c, cpp, csharp, python, javascript (default all); other files are passed over"},
-    {"mixed", NULL, "mine: keep changes whose files are of several languages"},
-    {"keep", "LIST", "mine: keep merges, reverts, releases, bots, too"},
-    {"whole-message", NULL, "mine: the message as it is, unfiltered; default: its first line, cleaned"},
-    {"min-words", "N", "mine: least words of a message (default 3)"},
-    {"max-words", "N", "mine: most words of a message (default 30; 0: no limit)"},
-    {"max-files", "N", "mine: most files of a change (default 3; 0: no limit)"},
-    {"max-chars", "N", "mine: most characters of a change's lines (default 2000; 0: no limit)"},
-    {"max-bytes", "N", "mine: most bytes of a file (default 1048576)"},
-    {"context", "N", "mine: kept lines around each change (default 1; typ wants whole methods: 1000)"},
-    {"features", NULL, "mine: add the 14 measures of each commit's history"},
-    {"repo", "NAME", "mine: what the records call the repository (default: its directory)"},
-    {"resume", NULL, "mine: go on where a killed run of the same options stopped"},
-    {"n", "N", "mine: stop after N records; make changes: how many (default 2000)"},
-    {"from", "FILE", "make: change records to draw from; may be repeated (default: invented changes)"},
-    {"recipe", "NAME", "make: clean (default: no leaks, no short cuts known), or study: as published, with both"},
-    {"sizes", "N,N,N", "make: rows of training, validation and test (default 600,200,200)"},
-    {"seed", "N", "make: another draw (default 1)"},
-    {"fault", "KIND", "make typ: type (default: two types change places), or spelling"},
-    {"fragments", NULL, "make typ: take code that is no whole method, too"},
-    {"balance", NULL, "make ltp: place and neighbouring marks are alike under both labels"},
-    {"difficulty", "N", "make, invented changes: 0 messages name everything, 1 in words, 2 nothing (default 1)"},
-    {"task", "TASK", "sheet: typ, ccm or ltp"},
+    {"out", "FILE", "where the records or the probing set go", "mine|make"},
+    {"json", NULL, "the summary, or the sheet, as JSON"},
+    {"range", "A..B", "the commits of B that A has not, or all of B (default HEAD)", "mine"},
+    {"since", "DAY", "from this day on (2024-01-31, UTC, or seconds since 1970)", "mine"},
+    {"until", "DAY", "before this day", "mine"},
+    {"lang", "LIST", "java, c, cpp, csharp, python, javascript (default all); other files are passed over", "mine"},
+    {"mixed", NULL, "keep changes whose files are of several languages", "mine"},
+    {"keep", "LIST", "keep merges, reverts, releases, bots, too", "mine"},
+    {"whole-message", NULL, "the message as it is, unfiltered; default: its first line, cleaned", "mine"},
+    {"min-words", "N", "least words of a message (default 3)", "mine"},
+    {"max-words", "N", "most words of a message (default 30; 0: no limit)", "mine"},
+    {"max-files", "N", "most files of a change (default 3; 0: no limit)", "mine"},
+    {"max-chars", "N", "most characters of a change's lines (default 2000; mine 0: no limit)",
+     "mine|make typ|make ccm|make ltp"},
+    {"max-bytes", "N", "most bytes of a file (default 1048576)", "mine"},
+    {"context", "N", "kept lines around each change (default 1; typ wants whole methods: 1000)", "mine"},
+    {"features", NULL, "add the 14 measures of each commit's history", "mine"},
+    {"repo", "NAME", "what the records call the repository (default: its directory)", "mine"},
+    {"resume", NULL, "go on where a killed run of the same options stopped", "mine"},
+    {"n", "N", "so many records at most; so many invented changes (default 2000)", "mine|make changes"},
+    {"from", "FILE", "change records to draw from; may be repeated (default: invented changes)",
+     "make typ|make ccm|make ltp"},
+    {"recipe", "NAME", "clean (default: no leaks, no short cuts known), or study: as published, with both",
+     "make typ|make ccm|make ltp"},
+    {"sizes", "N,N,N", "rows of training, validation and test (default 600,200,200)", "make typ|make ccm|make ltp"},
+    {"seed", "N", "another draw (default 1)", "make"},
+    {"fault", "KIND", "type (default: two types change places), or spelling", "make typ"},
+    {"fragments", NULL, "take code that is no whole method, too", "make typ"},
+    {"balance", NULL, "place and neighbouring marks are alike under both labels", "make ltp"},
+    {"difficulty", "N", "of invented changes: 0 messages name everything, 1 in words, 2 nothing (default 1)", "make"},
+    {"task", "TASK", "typ, ccm or ltp", "sheet"},
     {0}};
 static const Command DATA = {
     .name = "data",

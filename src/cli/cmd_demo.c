@@ -21,15 +21,15 @@ static Status demo(const Args *a)
     return launch_all(a, list, "out", true);
 }
 
-static const Option OPTIONS[] = {LAUNCH_OPTIONS};
-static const Command DEMO_COMMAND = {.name = "demo",
-                                     .summary = "run a selection on embedded data and write out/report.html",
-                                     .usage = "[options]",
-                                     .about =
-                                         "Runs a few experiments of each kind on embedded data, with progress, and "
-                                         "ends in out/report.html with the figures beside it.",
-                                     .example = "vernier demo --out out",
-                                     .options = OPTIONS,
-                                     .settings = true,
-                                     .run = demo};
+static const Option OPTIONS[] = {LAUNCH_OPTIONS("where report.html and the run directories go; default out")};
+static const Command DEMO_COMMAND = {
+    .name = "demo",
+    .summary = "run a selection on embedded data and write out/report.html",
+    .usage = "[options]",
+    .about = "Runs two theorems, a toy experiment, a probe and the study of tuning on embedded data, with "
+             "progress, and ends in report.html with the figures beside it.",
+    .example = "vernier demo --out out",
+    .options = OPTIONS,
+    .settings = true,
+    .run = demo};
 REGISTER(command, DEMO_COMMAND)

@@ -65,7 +65,7 @@ static Status list(const Args *a)
         print_json(all);
         return OK;
     }
-    printf("experiments (vernier run GROUP/NAME)\n");
+    printf("experiments (vernier run GROUP/NAME; with --help behind it: method, expectation and settings)\n");
     for (; *all; all++) {
         printf("\n  %s/%s: %s\n", (*all)->group, (*all)->name, (*all)->title);
         print_item("    claim", 11, (*all)->claim);

@@ -37,6 +37,7 @@ static Status attach(Model *m, const Args *a)
     int n = args_all(a, "method", method, MOST_METHODS);
     int64_t size = 0;
     TRY(args_int(&size, a, "size", 0, 0, 1 << 24));
+    if (size && !n) return fail(E_CONFIG, "--size is that of a --method, and none is given");
     Hooks *hooks = hooks_new(args_arena(a));
     for (int i = 0; i < n; i++) {
         const Peft *p = peft_find(method[i]);
@@ -81,25 +82,27 @@ static Status model(const Args *a)
 {
     const char *what = args_at(a, 0);
     int n = args_count(a) - 1;
+    if (!str_glob("inspect|list|convert|compare", what))
+        return fail(E_CONFIG, "'%.30s' is nothing to do with a model; inspect, list, convert and compare are", what);
+    TRY(args_of(a, what));
     if (!strcmp(what, "inspect")) return inspect(a);
     if (!strcmp(what, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
     if (!strcmp(what, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));
     if (!strcmp(what, "compare") && n == 2) return checkpoint_compare(a, args_at(a, 1), args_at(a, 2));
-    if (str_glob("list|convert|compare", what))
-        return fail(E_CONFIG, "model %s takes %s", what, *what == 'l' ? "one PATH" : "two PATHs");
-    return fail(E_CONFIG, "'%.30s' is nothing to do with a model; inspect, list, convert and compare are", what);
+    return fail(E_CONFIG, "model %s takes %s", what, *what == 'l' ? "one PATH" : "two PATHs");
 }
 
 static const Option OPTIONS[] = {
-    {"arch", "NAME", "an architecture at its published size (default roberta), where no directory is given"},
-    {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated"},
-    {"classes", "N", "with a classification head for N classes"},
-    {"method", "NAME", "attach a tuning method and show what it adds and trains; may be repeated"},
-    {"size", "N", "the method's rank, width or length (default: the method's own)"},
-    ADAPTER_OPTION,
-    {"pickle", NULL, "inspect: name what the pickles of a .bin FILE would import; nothing is loaded or run"},
+    {"arch", "NAME", "an architecture at its published size (default roberta), where no directory is given",
+     "inspect"},
+    {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated", "inspect"},
+    {"classes", "N", "with a classification head for N classes", "inspect"},
+    {"method", "NAME", "attach a tuning method and show what it adds and trains; may be repeated", "inspect"},
+    {"size", "N", "the method's rank, width or length (default: the method's own)", "inspect"},
+    ADAPTER_OPTION_OF("inspect"),
+    {"pickle", NULL, "name what the pickles of a .bin FILE would import; nothing is loaded or run", "inspect"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)"},
-    {"dtype", "TYPE", "convert: F16, BF16, F32 or F64 for what is floating (default: as it is)"},
+    {"dtype", "TYPE", "F16, BF16, F32 or F64 for what is floating (default: as it is)", "convert"},
     {0}};
 static const Command MODEL = {
     .name = "model",

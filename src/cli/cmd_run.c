@@ -4,19 +4,22 @@
 
 #include "cli/launch.h"
 
-static const Option OPTIONS[] = {LAUNCH_OPTIONS};
+static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
 static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
-                                       LAUNCH_OPTIONS};
+                                       LAUNCH_OPTIONS("the run directory; default runs/probes/NAME")};
 
+/* The nearest is told by the name alone: a group in common makes no two names alike, and may be the wrong one. */
 static Status no_experiment(Arena *a, const char *name)
 {
     const Experiment **all = experiments(a);
     int n = 0;
     while (all[n]) n++;
-    const char **names = NEW(a, const char *, n + 1);
-    for (int i = 0; i < n; i++) names[i] = experiment_name(a, all[i]);
-    const char *near = str_nearest(name, names);
-    if (near) return fail(E_CONFIG, "no experiment \"%s\"; did you mean %s?", name, near);
+    const char **names = NEW(a, const char *, n + 1), *slash = strchr(name, '/');
+    for (int i = 0; i < n; i++) names[i] = all[i]->name;
+    const char *near = str_nearest(slash ? slash + 1 : name, names);
+    for (int i = 0; near && i < n; i++)
+        if (names[i] == near)
+            return fail(E_CONFIG, "no experiment \"%s\"; did you mean %s?", name, experiment_name(a, all[i]));
     return fail(E_CONFIG, "no experiment \"%s\"; 'vernier list' names them", name);
 }
 

@@ -360,20 +360,21 @@ static Status score(const Args *a)
     int task;
     if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: defect, lines or messages");
     TRY(args_word(&task, a, "task", 0, NAMES));
+    TRY(args_of(a, NAMES[task]));
     return RUN[task](a);
 }
 
 static const Option OPTIONS[] = {
     {"task", "TASK", "defect: commits with labels and scores; lines: lines of code; messages: texts, line by line"},
-    {"label", "COLUMN", "defect, lines: 0 or 1; default: label"},
-    {"score", "COLUMN", "defect, lines: higher means 1; default: score"},
-    {"commit", "COLUMN", "lines: a number that neighbouring rows of one commit share; default: commit"},
-    {"effort", "COLUMN", "defect: lines to read, as in la+ld; default: effort, where there is one"},
-    {"threshold", "X", "defect: a row counts as 1 from this score on; default: 0.5"},
+    {"label", "COLUMN", "0 or 1; default: label", "defect|lines"},
+    {"score", "COLUMN", "higher means 1; default: score", "defect|lines"},
+    {"commit", "COLUMN", "a number that neighbouring rows of one commit share; default: commit", "lines"},
+    {"effort", "COLUMN", "lines to read, as in la+ld; default: effort, where there is one", "defect"},
+    {"threshold", "X", "a row counts as 1 from this score on; default: 0.5", "defect"},
     {"against", "OTHER", "a second COLUMN of scores or file of predictions: differences on the same rows"},
-    {"meteor", "DIR", "messages: METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)"},
-    {"wordnet", "DIR", "messages: WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)"},
-    {"losses", "FILE", "messages: columns loss (summed nats) and tokens, a row a message: adds perplexity"},
+    {"meteor", "DIR", "METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)", "messages"},
+    {"wordnet", "DIR", "WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)", "messages"},
+    {"losses", "FILE", "columns loss (summed nats) and tokens, a row a message: adds perplexity", "messages"},
     {"draws", "N", "bootstrap draws of rows; 0: no intervals; default: 1000"},
     {"seed", "N", "of the draws; default: 1"},
     {"json", NULL, "the table as JSON"},

@@ -25,6 +25,7 @@ typedef struct {
     const char *name;     /* without the dashes */
     const char *argument; /* "N", "FILE", as --help shows it; NULL: a switch */
     const char *help;     /* a sentence; names the default */
+    const char *of;       /* the verbs that heed it, "mine|make changes" (make is any make); NULL: all */
 } Option;
 
 typedef struct Args Args;
@@ -54,6 +55,8 @@ Status args_real(double *out, const Args *, const char *option, double otherwise
 Status args_word(int *out, const Args *, const char *option, int otherwise, const char *const *words); /* its index */
 int args_all(const Args *, const char *option, const char **out, int most); /* every use of a repeated option */
 int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
+/* E_CONFIG where an option or a setting is given that belongs to other verbs of the command than this one. */
+Status args_of(const Args *, const char *verb);
 /* The text that a command reads: --text, the operand (a file), or standard input.  E_CONFIG: both are given. */
 Status args_content(Bytes *out, const Args *, int operand);
 bool args_quiet(const Args *);

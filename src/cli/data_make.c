@@ -115,8 +115,6 @@ static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
     o->balance = args_given(a, "balance");
     o->fragments = args_given(a, "fragments");
     if (!o->n_from) o->generated = MAKE_CHANGES_A_ROW * (o->size[0] + o->size[1] + o->size[2]);
-    if (task != TASK_TYP && (fault || o->fragments)) return fail(E_CONFIG, "--fault and --fragments are for typ");
-    if (task != TASK_LTP && o->balance) return fail(E_CONFIG, "--balance is for ltp");
     if (o->study && (o->balance || args_given(a, "fault")))
         return fail(E_CONFIG, "the study's recipe knows neither --fault nor --balance");
     return OK;

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "cli/report.h"
 
-static const Option OPTIONS[] = {LAUNCH_OPTIONS};
+static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
 
 const char *experiment_name(Arena *a, const Experiment *e)
 {
@@ -25,7 +25,9 @@ static Status check_keys(const Args *a, const Experiment *e)
     for (const Setting *s = e->settings; s && s->key && n < 127; s++) names[n++] = s->key;
     names[n] = NULL;
     for (int i = 0; i < n_set; i++) {
-        const char *near = str_nearest(set[i].key, names);
+        bool part = false; /* "steps" of "prefix-steps" is a setting half told */
+        for (const Setting *s = e->settings; s && s->key; s++) part |= strstr(s->key, set[i].key) != NULL;
+        const char *near = part ? NULL : str_nearest(set[i].key, names);
         for (const Option *o = OPTIONS; o->name; o++)
             if (near == o->name) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", set[i].key, near);
     }

@@ -5,19 +5,24 @@
 
 #include "cli/run.h"
 
-/* The rows that every launching command has in its table of options. */
-#define LAUNCH_OPTIONS                                                                                               \
-    {"preset", "NAME", "smoke (seconds), quick (a minute or two; the default) or paper (published numbers)"},        \
+/* The rows that every launching command has in its table of options; `out` says where runs go. */
+#define LAUNCH_OPTIONS(out)                                                                                          \
+    {"preset", "NAME",                                                                                               \
+     "smoke (seconds), quick (a minute or two; the default), paper (published numbers); of probes/study also real"}, \
         {"seeds", "N", "number of seeds; default: the experiment's own for the preset"},                             \
         {"seed", "S", "the first seed; default 1"},                                                                  \
-        {"set", "KEY=VALUE", "change a setting; may be repeated.  --KEY VALUE does the same"},                       \
-        {"out", "DIR", "the run directory; default runs/GROUP/NAME.  With several experiments, their parent"},       \
+        {"set", "KEY=VALUE",                                                                                         \
+         "change a setting; may be repeated.  --KEY VALUE does the same.  --help after an experiment's name shows "  \
+         "its settings"},                                                                                            \
+        {"out", "DIR", out},                                                                                         \
         {"resume", NULL, "take up an interrupted run in its directory; what is finished is not run again"},          \
         {"json", NULL, "print results.json in place of the table"},                                                  \
         {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
     {                                                                                                                \
         0                                                                                                            \
     }
+#define OUT_OF_RUNS                                                                                                  \
+    "the run directory; default runs/GROUP/NAME.  With several experiments, their parent; default runs"
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 

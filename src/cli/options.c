@@ -260,6 +260,33 @@ int args_settings(const Args *a, const Pair **out)
     return a->n_setting;
 }
 
+static bool heeds(const char *verb, const Option *o)
+{
+    for (const char *of = o->of; of; of = strchr(of, '|') ? strchr(of, '|') + 1 : NULL) {
+        size_t n = strcspn(of, "|");
+        if (!strncmp(verb, of, n) && (!verb[n] || verb[n] == ' ')) return true;
+    }
+    return !o->of;
+}
+
+/* "mine, make changes" */
+static const char *verbs(Arena *a, const Option *o)
+{
+    Buf of = buf_open(a);
+    for (const char *p = o->of; *p; p++) buf_print(&of, *p == '|' ? ", " : "%c", *p);
+    return of.text;
+}
+
+Status args_of(const Args *a, const char *verb)
+{
+    for (int i = 0; i < a->n_given; i++) {
+        const Option *o = find(a->command, a->given[i].key, strlen(a->given[i].key));
+        if (!heeds(verb, o)) return fail(E_CONFIG, "--%s is for %s", o->name, verbs(a->arena, o));
+    }
+    const Option *set = find_in(a->command->options, "set", 3);
+    return a->n_setting && !heeds(verb, set) ? unknown(a->command, a->setting[0].key) : OK;
+}
+
 void print_item(const char *left, int column, const char *text)
 {
     enum { WIDTH = 100 };
@@ -276,13 +303,13 @@ void print_item(const char *left, int column, const char *text)
     putchar('\n');
 }
 
-static void print_options(const Option *table)
+static void print_options(Arena *a, const Option *table)
 {
     for (; table && table->name; table++) {
         char left[80];
         snprintf(left, sizeof left, "  --%s%s%s", table->name, table->argument ? " " : "",
                  table->argument ? table->argument : "");
-        print_item(left, 26, table->help);
+        print_item(left, 26, table->of ? str_print(a, "%s: %s", verbs(a, table), table->help) : table->help);
     }
 }
 
@@ -292,10 +319,10 @@ void command_help(const Command *c, const Args *a)
     print_item("", 0, c->about ? c->about : c->summary);
     if (c->options) {
         printf("\noptions\n");
-        print_options(c->options);
+        print_options(a->arena, c->options);
     }
     printf("\ncommon options\n");
-    print_options(COMMON);
+    print_options(a->arena, COMMON);
     if (c->more_help) c->more_help(a);
     printf("\nexample\n  %s\n", c->example);
 }

@@ -170,7 +170,8 @@ static void print_head(FILE *f, const Model *m)
     const Config *c = &m->config;
     fprintf(f, "%s: %s\n", c->arch, m->arch->summary);
     for (Part p = 0; p < PART_COUNT; p++)
-        if (model_layers(m, p)) fprintf(f, "%d %s layers, ", model_layers(m, p), WHAT[p]);
+        if (model_layers(m, p))
+            fprintf(f, "%d %s layer%s, ", model_layers(m, p), WHAT[p], model_layers(m, p) == 1 ? "" : "s");
     fprintf(f, "width %d, %d heads of %d, feed-forward %d %s%s, vocabulary %d, %s\n\n", c->dim, c->heads,
             c->head_dim ? c->head_dim : c->dim / c->heads, c->hidden, c->gated ? "gated " : "", ACT_NAMES[c->act],
             c->vocab, dtype_name(params_dtype(m->params)));

@@ -24,7 +24,7 @@ struct Report {
 
 /* Screen: contents beside the text where there is room for both.  Figures are shown a fifth larger than on paper,
  * where their text is 7 points; two of a column's width stand side by side.  On a phone they keep a size that can be
- * read, as do columns of sentences, and scroll. */
+ * read, as do columns of sentences, and scroll.  A shade at its edge says that a table goes on. */
 static const char STYLE[] =
     ":root{color-scheme:light;--ink:#1c1e21;--soft:#5b6066;--rule:#d9dcdf;--tint:#f6f7f8;--link:#0b4f86}"
     "*{box-sizing:border-box}html{scroll-padding-top:1rem;-webkit-text-size-adjust:100%}"
@@ -54,13 +54,17 @@ static const char STYLE[] =
     "figure{margin:0;width:calc(var(--w)*1.6px);max-width:100%}figure svg{width:100%;height:auto;display:block}"
     "figcaption,caption{font-size:.86rem;line-height:1.45;color:var(--soft);text-align:left}"
     "figcaption{margin-top:.5rem;max-width:44rem}figcaption b{color:var(--ink)}caption{padding-bottom:.4rem}"
-    ".wide{overflow-x:auto;margin:1.2rem 0}table{border-collapse:collapse;font-size:.88rem;line-height:1.4}"
+    ".wide{overflow-x:auto;margin:1.2rem 0;background:linear-gradient(to left,#fff 40%,#fff0) 100%/3rem 100% "
+    "no-repeat local,"
+    "linear-gradient(to left,#0003,#0000) 100% 0/.9rem calc(100% - 2px) no-repeat}"
+    "table{border-collapse:collapse;font-size:.88rem;line-height:1.4}"
     "th,td{padding:.3rem 1.4rem .3rem "
     "0;text-align:left;vertical-align:top}th:last-child,td:last-child{padding-right:0}"
     "td:first-child{white-space:nowrap}thead th{border-bottom:1.5px solid "
     "var(--ink);font-weight:600;vertical-align:bottom}"
     "tbody td{border-bottom:1px solid var(--rule)}"
-    ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.i,th.n{white-space:normal}"
+    ".i span{white-space:nowrap}.many{font-size:.8rem}.many th,.many td{padding-right:.7rem}"
     "dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.3rem "
     "1.4rem;font-size:.92rem;margin:1.1rem 0}"
     "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}"
@@ -68,9 +72,10 @@ static const char STYLE[] =
     "summary{cursor:pointer;color:var(--link);width:max-content;max-width:100%}"
     "pre{background:var(--tint);border-radius:4px;padding:.8rem 1rem;overflow-x:auto;"
     "font:12.5px/1.5 ui-monospace,\"DejaVu Sans Mono\",Consolas,monospace}"
-    "td.t{min-width:15rem}@media screen and (max-width:40rem){th,td{padding-right:.8rem}"
+    "td.t{min-width:15rem;white-space:normal}@media screen and (max-width:40rem){th,td{padding-right:.8rem}"
     "td:first-child{white-space:normal}dl{display:block}dd{margin:0 0 .5rem}"
-    "figure{overflow-x:auto}figure svg{min-width:calc(var(--w)*1.2px)}figcaption{position:sticky;left:0}}"
+    "figure{overflow-x:auto}figure svg{min-width:calc(var(--w)*1.2px)}figcaption{position:sticky;left:0}}";
+static const char PRINT[] =
     "@page{margin:16mm 14mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
     "nav{position:static;max-height:none}h1{font-size:18pt}h2{font-size:13pt;margin-top:8mm}"
     ".figures{gap:8pt}figure{width:calc(var(--w)*1pt)}figure,tr,.verdict,dl{break-inside:avoid}h2,h3{break-after:"
@@ -171,8 +176,7 @@ void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *s
 static bool is_numeric(const char *s)
 {
     if (!s || !*s || !strcmp(s, "-") || !strcmp(s, "n/a") || !strcasecmp(s, "nan")) return true;
-    if (!strncmp(s, "\u2212", 3)) s += 3;
-    s += strspn(s, "[+-<>\u2248\u2264\u2265 ");
+    s += strspn(s, "[+-<>\u2248\u2264\u2265\u2212 ");
     return isdigit((unsigned char)*s) || (*s == '.' && isdigit((unsigned char)s[1]));
 }
 
@@ -199,8 +203,23 @@ static const char *cell_class(const char *text, bool right)
                  {"interrupted", " class=\"v open\""}};
     for (size_t i = 0; text && i < sizeof known / sizeof *known; i++)
         if (!strcmp(text, known[i].word)) return known[i].attribute;
-    if (text && strlen(text) > 60) return " class=\"t\"";
-    return right ? " class=\"n\"" : "";
+    if (right) return strstr(text ? text : "", " [") ? " class=\"n i\"" : " class=\"n\"";
+    return text && strlen(text) > 40 ? " class=\"t\"" : "";
+}
+
+/* An interval behind a number may stand below it, but is not broken itself. */
+static void add_cell(Report *r, const char *text, bool right)
+{
+    const char *interval = right && text ? strstr(text, " [") : NULL;
+    if (!interval) {
+        add_element(r, "td", cell_class(text, right), text);
+        return;
+    }
+    buf_print(&r->body, "<td%s>", cell_class(text, right));
+    add_text(r, &r->body, str_copy(&r->arena, text, (size_t)(interval + 1 - text)));
+    buf_print(&r->body, "<span>");
+    add_text(r, &r->body, interval + 1);
+    buf_print(&r->body, "</span></td>\n");
 }
 
 void report_table(Report *r, const char *caption, int cols, const char *const *head, int rows,
@@ -208,7 +227,7 @@ void report_table(Report *r, const char *caption, int cols, const char *const *h
 {
     bool *right = NEW(&r->arena, bool, cols + 1);
     set_in_figures(r, false);
-    buf_print(&r->body, "<div class=\"wide\"><table>");
+    buf_print(&r->body, "<div class=\"wide\"><table%s>", cols > 9 ? " class=\"many\"" : "");
     if (caption) add_element(r, "caption", "", caption);
     for (int j = 0; j < cols; j++) right[j] = is_column_of_numbers(j, cols, rows, cell);
     if (head) {
@@ -219,10 +238,7 @@ void report_table(Report *r, const char *caption, int cols, const char *const *h
     buf_print(&r->body, "<tbody>\n");
     for (int i = 0; i < rows; i++) {
         buf_print(&r->body, "<tr>");
-        for (int j = 0; j < cols; j++) {
-            const char *text = cell[i * cols + j];
-            add_element(r, "td", cell_class(text, right[j]), text);
-        }
+        for (int j = 0; j < cols; j++) add_cell(r, cell[i * cols + j], right[j]);
         buf_print(&r->body, "</tr>\n");
     }
     buf_print(&r->body, "</tbody></table></div>\n");
@@ -372,7 +388,7 @@ Status report_close(Report *r)
     buf_print(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
     add_clean(&out, r->title);
-    buf_print(&out, "</title>\n<style>%s</style>\n</head>\n<body>\n<header>\n<h1>", STYLE);
+    buf_print(&out, "</title>\n<style>%s%s</style>\n</head>\n<body>\n<header>\n<h1>", STYLE, PRINT);
     add_clean(&out, r->title);
     buf_print(&out, "</h1>\n");
     if (r->lead) {

@@ -134,6 +134,9 @@ static Status open_dir(Tokenizer *t, Arena *a, const char *dir)
     }
     const char *json = str_print(a, "%s/tokenizer.json", dir);
     if (!access(json, F_OK)) return open_json(t, a, json);
+    if (!tokenizer_there(dir))
+        return fail(E_IO, "%s: no tokenizer there; expected tokenizer.json, vocab.json with merges.txt, %s, %s or %s",
+                    dir, MODELS[0], MODELS[1], MODELS[2]);
     Bpe *bpe;
     TRY(bpe_open(&bpe, a, dir));
     *t = tokenizer_of(bpe);

@@ -30,7 +30,19 @@ expect 2 'options begin with two dashes' 'a short option' list -j
 expect 2 'operand' 'too many operands' list theory
 expect 2 'operand' 'too few operands' run
 expect 2 'no experiment' 'unknown experiment' run no/such
+expect 2 'no experiment "toy/nosuch"; .vernier list. names them' 'one that is near to none of its group' run toy/nosuch
+expect 2 'did you mean theory/prefix-bias' 'unknown experiment, with the nearest' theory prefix-bais
+expect 2 'did you mean theory/one-token\?' '... and where it is of another group' toy one-token
+expect 2 'no setting "steps"; it has pretrain-steps' 'a part of a setting is no misspelt option' toy e1 --steps 3
+expect 0 'default out' 'where the demonstration goes' demo --help
 expect 2 'no field of a model; known are vocab' 'unknown field of a model' model inspect --layrs 2
+expect 2 'dtype is for convert' 'an option of another verb' model list "$t" --dtype F16
+expect 2 'unknown option --dim' 'a setting of another verb' model list "$t" --dim 3
+expect 2 'is for mine, make changes' 'an option of two other verbs' data make typ --n 3 --out "$t/x"
+expect 2 'meteor is for messages' 'an option of another task' score --task lines --meteor "$t" "$t/x"
+expect 2 'to is for convert' 'an option of another verb' adapter inspect "$t" --to hf
+expect 2 'size is that of a --method' 'the size of no method' model inspect --size 4
+expect 0 'mine, make changes: ' 'help says whose an option is' data --help
 expect 2 'expected 1 to 1024' 'threads out of range' list --threads 0
 
 if [ -w /dev/full ]; then

@@ -55,6 +55,7 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     expect 0 'model +' 'a transformer' $tune --out "$t/lora"
     [ -s "$t/lora/adapter_config.json" ] && [ -s "$t/lora/head.safetensors" ] && [ ! -e "$t/lora/train.json" ]
     result $? '... an adapter, a head and no leftovers'
+    expect 0 'lora of .*/lora, for adapters' '... that finds its base beside it' adapter convert "$t/lora" "$t/hub" --to adapters
     cp -r "$t/lora" "$t/half" && rm "$t/half/jit.json"
     : >"$t/half/train.json"
     expect 3 'has not finished' 'half a predictor' predict "$t/half" "$t/new.jsonl"
