@@ -25,6 +25,15 @@ typedef struct {
 
 /* ---- what is printed */
 
+/* 23 columns. */
+static void print_interval(Interval i, bool drawn)
+{
+    if (drawn && isfinite(i.lo))
+        printf("%11.4f to %8.4f", i.lo, i.hi);
+    else
+        printf("%23s", drawn ? "n/a" : "");
+}
+
 static void print_table(const Sheet *t, const char *against)
 {
     printf("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
@@ -33,15 +42,16 @@ static void print_table(const Sheet *t, const char *against)
     for (int k = 0; k < t->n; k++) {
         if (isnan(t->value[k])) continue;
         printf("%-24s %10.4f ", t->name[k].name, t->value[k]);
-        if (t->drawn)
-            printf("%11.4f to %8.4f", t->ci95[k].lo, t->ci95[k].hi);
-        else
-            printf("%23s", "");
+        print_interval(t->ci95[k], t->drawn);
         const Contrast *c = &t->contrast[k];
-        if (t->paired && t->drawn)
-            printf(" %+12.4f %11.4f to %8.4f %8.3g", c->difference, c->ci95.lo, c->ci95.hi, c->p);
-        else if (t->paired)
-            printf(" %+12.4f %23s %8s", c->difference, "", "");
+        if (t->paired) {
+            printf(" %+12.4f ", c->difference);
+            print_interval(c->ci95, t->drawn);
+            if (t->drawn && isfinite(c->p))
+                printf(" %8.3g", c->p);
+            else
+                printf(" %8s", t->drawn ? "n/a" : "");
+        }
         printf("  %s\n", t->name[k].variant);
     }
     if (t->paired) printf("difference: less %s, on the same rows\n", against);

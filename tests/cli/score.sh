@@ -5,8 +5,10 @@ ask() { "$VERNIER" score "$@"; }
 printf 'id,buggy,p,q,la,ld\nx,0,.1,.2,1,0\ny,1,.9,.1,1,1\nz,0,.6,.3,3,0\nu,0,.1,.4,2,2\nv,1,.9,.5,10,0\n' >"$t/d.csv"
 expect 0 '^recall at 20 % effort +0\.5000 ' 'recall at 20 % effort by hand' --task defect --label buggy --score p \
     --effort la+ld --draws 50 "$t/d.csv"
-grep -Eq '^AUC +1\.0000 +1\.0000 to +1\.0000|^AUC +1\.0000 +nan' "$t/out"
+grep -Eq '^AUC +1\.0000 +1\.0000 to +1\.0000|^AUC +1\.0000 +n/a' "$t/out"
 result $? '... and AUC'
+printf 'label,score\n1,.9\n0,.2\n' >"$t/two.csv"
+expect 0 '^AUC +1\.0000 +n/a ' 'an interval that no draw gives is not a number' --task defect "$t/two.csv"
 expect 0 '^AUC +1\.0000 +\+0\.5000' 'the difference from another column' --task defect --label buggy --score p \
     --effort la+ld --against q --draws 0 "$t/d.csv"
 expect 0 "has no column 'effort'" 'without effort there are fewer measures, and that is said' --task defect \
