@@ -24,6 +24,8 @@ static Status config_of(Config *c, const Args *a)
     }
     const Pair *set;
     int n = args_settings(a, &set);
+    if (n && args_count(a) == 2)
+        return fail(E_CONFIG, "%s has its own %s; --set and the like are for an --arch", args_at(a, 1), set[0].key);
     for (int i = 0; i < n; i++) {
         if (!set[i].value) return fail(E_CONFIG, "--set %s lacks a value: key=value is expected", set[i].key);
         TRY(config_set(c, set[i].key, set[i].value));
