@@ -25,8 +25,8 @@ static void *reserve_space(size_t bytes)
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
-/* Where overcommit is refused (mode 2, ulimit -v) the reservation is halved until the system agrees, and then a quarter
- * of that taken: other arenas and the libraries need room as well. */
+/* Where overcommit is refused (mode 2, ulimit -v) the reservation is halved until the system agrees, and then a
+ * quarter of that taken: other arenas and the libraries need room as well. */
 Arena arena_open(size_t reserve)
 {
     const char *limit = getenv("VERNIER_ARENA_MB");
