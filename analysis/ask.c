@@ -122,8 +122,10 @@ Status ask_read(Ask *k, Arena *a, const Batch *b, Part part, int64_t rows, Maps 
     if (model->t != rows)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
+    TRY(maps_finite(model, k->x.model));
     if (!k->other) return OK;
     maps_read(base, a, k->other, hooks_new(a), b, part);
+    TRY(maps_finite(base, k->x.base));
     if (base->s != model->s && base->prefix)
         return fail(E_MISMATCH, "the prefix of --base has %lld columns and the model's %lld", (long long)base->prefix,
                     (long long)model->prefix);

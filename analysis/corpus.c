@@ -95,6 +95,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     if (x->maps.t != t.n)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
+    TRY(maps_finite(&x->maps, x->model));
     k->read[0] = x->maps;
     if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
     x->maps.query = x->maps.key = t.id;

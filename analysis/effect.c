@@ -393,6 +393,7 @@ Status effect_answer(Ask *k, const char *dir)
     else
         err_clear(); /* what the other numbers say needs no loss */
     outcome_read(&x.before, k->arena, k->model, k->hooks, &k->batch, x.scored, k->x.maps.part);
+    TRY(maps_finite(&x.before.maps, k->x.model));
     if (x.before.maps.t != k->x.tokens.n)
         return fail(E_MISMATCH, "the adapter puts virtual tokens among the text's own, and --do counts the text's");
     x.what = NEW(k->arena, Do, x.n);

@@ -47,6 +47,18 @@ void maps_read(Maps *out, Arena *run, Model *m, Hooks *hooks, const Batch *x, Pa
     out->prefix = part == PART_CROSS ? out->s - x->s : out->s - out->t;
 }
 
+Status maps_finite(const Maps *m, const char *model)
+{
+    for (int l = 0; l < m->layers; l++)
+        for (int64_t i = 0, n = tensor_count(m->probs[l]); i < n; i++)
+            if (!isfinite(tensor_get(m->probs[l], i)))
+                return fail(E_NUMERIC,
+                            "%s: the attention of layer %d, head %lld is %g at query %lld, expected finite numbers",
+                            model, l, (long long)(i / (m->t * m->s)), tensor_get(m->probs[l], i),
+                            (long long)(i / m->s % m->t));
+    return OK;
+}
+
 void maps_widen(Maps *m, Arena *a, int64_t prefix)
 {
     CHECK(!m->prefix, "the maps have a prefix");

@@ -31,8 +31,9 @@ typedef struct {
 /* Runs the model once on a batch of one row.  The part must exist.  Observers are added to `hooks` and taken away
  * again. */
 void maps_read(Maps *out, Arena *run, Model *, Hooks *, const Batch *, Part);
-int maps_heads(const Model *, Part);              /* per layer */
-void maps_widen(Maps *, Arena *, int64_t prefix); /* columns in front that nothing looks at; there must be none */
+Status maps_finite(const Maps *, const char *model); /* E_NUMERIC, by the model's name, unless all of them are */
+int maps_heads(const Model *, Part);                 /* per layer */
+void maps_widen(Maps *, Arena *, int64_t prefix);    /* columns in front that nothing looks at; there must be none */
 
 bool maps_causal(const Maps *); /* keys behind the query are masked */
 

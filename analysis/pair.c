@@ -189,6 +189,10 @@ static Status measure_layers(Compared *out, const Job *j, const Seen *base)
                       .virtual_keys = p.dim[3] - q.dim[3],
                       .rows = p.dim[0] * p.dim[2],
                       .layer = NEW(j->run, LayerPair, layers)};
+    for (int l = 0; l < layers; l++) {
+        TRY(tensor_finite(base[l].probs, "the base's attention"));
+        TRY(tensor_finite(with[l].probs, "the tuned model's attention"));
+    }
     out->moved = moved_logits((Map){.seen = &with[0], .extra = out->virtual_keys}, (Map){.seen = &base[0]});
     out->own = out->virtual_keys ? 0 : (double)NAN;
     ArenaMark mark = arena_mark(j->work);
@@ -260,7 +264,8 @@ Status pair_weights(WeightChange *out, int *n, int most, Arena *run, const Model
         for (int64_t k = 0; k < tensor_count(change); k++)
             tensor_set(change, k, tensor_get(change, k) - tensor_get(before, k));
         WeightChange c = {.name = b->name, .site = b->at.site, .layer = b->at.layer, .norm = norm_of(change)};
-        Status s = c.norm > 0 ? weight_change(&c, &scratch, before, change) : OK;
+        Status s = tensor_finite(change, b->name);
+        if (!s && c.norm > 0) s = weight_change(&c, &scratch, before, change);
         if (!s && c.norm > 0) {
             c.s = tensor_copy(run, c.s);
             out[(*n)++] = c;

@@ -20,7 +20,13 @@ enum { REDZONE = 0 };
 
 enum { ALIGN = 64 };
 
-/* Where overcommit is refused (mode 2, ulimit -v) the reservation is halved until the system agrees. */
+static void *reserve_space(size_t bytes)
+{
+    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+/* Where overcommit is refused (mode 2, ulimit -v) the reservation is halved until the system agrees, and then a
+ * quarter of that taken: other arenas and the libraries need room as well. */
 Arena arena_open(size_t reserve)
 {
     const char *limit = getenv("VERNIER_ARENA_MB");
@@ -29,13 +35,20 @@ Arena arena_open(size_t reserve)
         size_t cap = (size_t)strtoull(limit, NULL, 10) << 20;
         if (cap < reserve) reserve = cap;
     }
+    const size_t wanted = reserve;
     for (; reserve >= (size_t)1 << 20; reserve /= 2) {
-        char *p = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        char *p = reserve_space(reserve);
         if (p == MAP_FAILED) continue;
+        if (reserve < wanted) {
+            munmap(p, reserve);
+            reserve /= 4;
+            p = reserve_space(reserve);
+            if (p == MAP_FAILED) break;
+        }
         madvise(p, reserve, MADV_HUGEPAGE); /* fewer page faults; harmless where refused */
         return (Arena){p, p, p, p + reserve, NULL};
     }
-    die(__FILE__, __LINE__, "the system grants no address space for an arena");
+    err_no_memory("the system grants no address space");
 }
 
 static size_t with_margins(size_t bytes)
@@ -47,9 +60,9 @@ static size_t with_margins(size_t bytes)
 static void hand_out(Arena *a, char *block, size_t was, size_t bytes)
 {
     size_t room = (size_t)(a->end - block);
-    CHECK(bytes <= room && with_margins(bytes) <= room,
-          "memory exhausted: %zu bytes asked, %zu of %zu left (VERNIER_ARENA_MB sets the size)", bytes, room,
-          (size_t)(a->end - a->base));
+    if (bytes > room || with_margins(bytes) > room)
+        err_no_memory("%zu bytes asked, %zu of %zu left (VERNIER_ARENA_MB sets the size)", bytes, room,
+                      (size_t)(a->end - a->base));
     a->top = block + with_margins(bytes);
     if (a->top > a->peak) a->peak = a->top;
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);

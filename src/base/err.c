@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static _Thread_local char message[1024];
 static _Thread_local char trace[512];
@@ -47,6 +48,17 @@ int err_exit_status(Status status)
     static const int code[] = {
         [OK] = 0, [E_IO] = 3, [E_FORMAT] = 3, [E_MISMATCH] = 3, [E_CONFIG] = 2, [E_NUMERIC] = 1, [E_INTERRUPT] = 130};
     return code[status];
+}
+
+_Noreturn void err_no_memory(const char *fmt, ...)
+{
+    va_list args;
+    fputs("vernier: memory exhausted: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    _exit(err_exit_status(E_NUMERIC));
 }
 
 _Noreturn void die(const char *file, int line, const char *fmt, ...)

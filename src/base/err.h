@@ -29,6 +29,9 @@ const char *err_message(void);                      /* the first failure's messa
 const char *err_trace(void);                        /* " <- file:line <- file:line"; "" when none */
 void err_clear(void);                               /* forget: the caller has dealt with it */
 int err_exit_status(Status);                        /* the process exit status for a code */
+/* Memory ran out, which no caller can mend: says so like main() and ends with exit status 1.  What stdout still holds
+ * back is dropped, files half written keep their temporary names. */
+_Noreturn void err_no_memory(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void die(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #define TRY(call)                                                                                                    \

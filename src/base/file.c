@@ -12,6 +12,8 @@
 
 #include "base/str.h"
 
+enum { ENDLESS = 1 << 28 }; /* bytes of a pipe or device, which tell no size, beyond which no text is expected */
+
 Status file_read(Bytes *out, Arena *a, const char *path)
 {
     FILE *f = fopen(path, "rb");
@@ -26,12 +28,14 @@ Status file_read(Bytes *out, Arena *a, const char *path)
         for (size_t n; (n = fread(text + len, 1, room - 1 - len, f)) > 0;) {
             len += n;
             if (len + 1 < room) continue;
-            char *grown = arena_take(a, room * 2);
-            memcpy(grown, text, len);
-            text = grown;
+            if (!S_ISREG(st.st_mode) && len >= ENDLESS) break;
+            if (!arena_stretch(a, text, room, room * 2)) text = memcpy(arena_take(a, room * 2), text, len);
             room *= 2;
         }
-        if (ferror(f)) status = fail(E_IO, "%s: %s", path, strerror(errno));
+        if (!S_ISREG(st.st_mode) && len >= ENDLESS)
+            status = fail(E_IO, "%s: does not end within %d bytes; expected a file", path, ENDLESS);
+        else if (ferror(f))
+            status = fail(E_IO, "%s: %s", path, strerror(errno));
         text[len] = 0;
         *out = (Bytes){text, len};
     }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -79,6 +80,11 @@ Status sha256_file(Sha256Hex *out, const char *path)
     char chunk[1 << 14];
     FILE *f = fopen(path, "rb");
     if (!f) return fail(E_IO, "%s: %s", path, strerror(errno));
+    struct stat st;
+    if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode)) { /* a pipe could not be read again, a device might not end */
+        fclose(f);
+        return fail(E_IO, "%s: is not a regular file", path);
+    }
     Sha256 s = sha256_begin();
     for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0;) sha256_add(&s, chunk, n);
     Status status = ferror(f) ? fail(E_IO, "%s: %s", path, strerror(errno)) : OK;

@@ -221,6 +221,7 @@ static Status run_fill(const Args *a)
     Batch b = {.b = 1, .t = x.n, .ids = x.id};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));
+    TRY(tensor_finite(z, "the logits"));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
         if (found++) putchar('\n');

@@ -241,7 +241,7 @@ static void append_logs(Pool *p)
 static void *shared(size_t bytes)
 {
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(p != MAP_FAILED, "%zu bytes of shared memory: %s", bytes, strerror(errno));
+    if (p == MAP_FAILED) err_no_memory("%zu bytes to share between jobs: %s", bytes, strerror(errno));
     return p;
 }
 

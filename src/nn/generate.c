@@ -2,6 +2,7 @@
  * encoder runs once.  What outlives a pass (keys, values, the encoder's result) is on an arena of this call. */
 #include "nn/generate.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,13 +73,18 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
     return OK;
 }
 
-/* The logits (B,V) of the next token of each row, on the step arena. */
-static Tensor next_logits(Decoder *d, const Batch *x)
+/* The logits (B,V) of the next token of each row, on the step arena.  One of -infinity is a token never chosen. */
+static Status next_logits(Tensor *out, Decoder *d, const Batch *x)
 {
     Pass p = {.tape = tape_open(d->step, false), .hooks = d->hooks, .cache = d->cache};
     Var *memory = d->memory.data ? tape_leaf(p.tape, d->memory) : NULL;
     Tensor logits = model_logits_with(d->model, &p, x, memory)->val;
-    return tensor_reshape(logits, SHAPE(x->b, tensor_last(logits)));
+    *out = tensor_reshape(logits, SHAPE(x->b, tensor_last(logits)));
+    for (int64_t i = 0, n = tensor_count(*out); i < n; i++)
+        if (isnan(tensor_get(*out, i)) || tensor_get(*out, i) > DBL_MAX)
+            return fail(E_NUMERIC, "the logit of token %lld is %g, expected a finite number",
+                        (long long)(i % tensor_last(*out)), tensor_get(*out, i));
+    return OK;
 }
 
 static int by_value(const void *a, const void *b)
@@ -106,10 +112,11 @@ static int32_t sample(Arena *a, Tensor logits, const GenerateConfig *c, double u
 }
 
 /* The next token of each row: the likeliest (the first of equals), or a draw. */
-static void choose(int32_t *next, Decoder *d, const Batch *x, const GenerateConfig *c, int step)
+static Status choose(int32_t *next, Decoder *d, const Batch *x, const GenerateConfig *c, int step)
 {
     ArenaMark mark = arena_mark(d->step);
-    Tensor logits = next_logits(d, x);
+    Tensor logits;
+    TRY(next_logits(&logits, d, x));
     for (int64_t b = 0; b < x->b; b++) {
         Tensor row = tensor_at(logits, b);
         uint64_t stream = rng_mix(rng_stream(c->seed, "generate"), (uint64_t)b);
@@ -117,6 +124,7 @@ static void choose(int32_t *next, Decoder *d, const Batch *x, const GenerateConf
                                      : (int32_t)tensor_argmax(row);
     }
     arena_drop(d->step, mark);
+    return OK;
 }
 
 /* The prompt as a pass over all of it that keeps each row's last position. */
@@ -177,8 +185,9 @@ Status generate(int32_t *out, int32_t *out_len, Model *m, const Hooks *hooks, Ar
     run_encoder(&d, &keep, x);
     bool *ended = NEW(&keep, bool, x->b);
     int64_t open = x->b;
+    Status status = OK;
     for (int i = 0; i < c->max_new && open; i++) {
-        choose(next, &d, &y, c, i);
+        if ((status = choose(next, &d, &y, c, i))) break;
         for (int64_t b = 0; b < x->b; b++) {
             if (ended[b]) { /* any token will do */
                 next[b] = pad >= 0 ? pad : 0;
@@ -193,7 +202,7 @@ Status generate(int32_t *out, int32_t *out_len, Model *m, const Hooks *hooks, Ar
         y = next_batch(m, x, x->b, next);
     }
     arena_close(&keep);
-    return OK;
+    return status;
 }
 
 /* ---- beam search */
@@ -375,7 +384,7 @@ static void close_rows(Beams *b, int steps, int32_t *out, int32_t *out_len, doub
     }
 }
 
-static void search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *score)
+static Status search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *score)
 {
     const GenerateConfig *c = b->c;
     int64_t open = b->rows, n = b->rows * c->beams;
@@ -384,7 +393,8 @@ static void search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *sc
     int i = 0;
     for (; i < c->max_new && open; i++) {
         ArenaMark mark = arena_mark(b->d.step);
-        Tensor logits = next_logits(&b->d, &y);
+        Tensor logits;
+        TRY(next_logits(&logits, &b->d, &y));
         b->v = tensor_last(logits);
         memcpy(old, b->tokens, sizeof *old * (size_t)(n * c->max_new));
         open = 0;
@@ -398,6 +408,7 @@ static void search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *sc
         y = next_batch(b->d.model, &y, n, b->next);
     }
     close_rows(b, i, out, out_len, score);
+    return OK;
 }
 
 Status generate_beams(int32_t *out, int32_t *out_len, double *score, Model *m, const Hooks *hooks, Arena *step,
@@ -421,7 +432,7 @@ Status generate_beams(int32_t *out, int32_t *out_len, double *score, Model *m, c
     b.d.cache = cache_for(&keep, m, n, y.t + c->max_new);
     run_encoder(&b.d, &keep, x);
     spread_memory(&b);
-    search(&b, y, out, out_len, score);
+    Status status = search(&b, y, out, out_len, score);
     arena_close(&keep);
-    return OK;
+    return status;
 }

@@ -13,15 +13,6 @@ void dgesdd_(const char *job, const int *m, const int *n, double *a, const int *
 void dgelsd_(const int *m, const int *n, const int *nrhs, double *a, const int *lda, double *b, const int *ldb,
              double *s, const double *rcond, int *rank, double *work, const int *lwork, int *iwork, int *info);
 
-static Status check_finite(Tensor m, const char *what)
-{
-    for (int64_t i = 0, n = tensor_count(m); i < n; i++)
-        if (!isfinite(tensor_get(m, i)))
-            return fail(E_NUMERIC, "%s%s: element %lld is %g, expected a finite number", what, tensor_shape(m),
-                        (long long)i, tensor_get(m, i));
-    return OK;
-}
-
 static int as_int(int64_t n)
 {
     CHECK(n <= INT32_MAX, "a matrix dimension of %lld", (long long)n);
@@ -32,7 +23,7 @@ static Status decompose(Svd *out, Arena *arena, Tensor m, bool vectors)
 {
     CHECK(m.rank == 2 && m.dtype != I32, "svd: expected a float matrix, got %s %s", dtype_name(m.dtype),
           tensor_shape(m));
-    TRY(check_finite(m, "svd of "));
+    TRY(tensor_finite(m, "svd of "));
     int rows = as_int(m.dim[0]), cols = as_int(m.dim[1]), k = rows < cols ? rows : cols;
     Svd r = {.s = tensor_zero(arena, F64, SHAPE(k))};
     if (vectors) {
@@ -111,8 +102,8 @@ Status linalg_least_squares(Tensor *x, int64_t *rank, Arena *arena, Tensor a, Te
 {
     CHECK(a.rank == 2 && b.rank == 2 && a.dim[0] == b.dim[0], "least squares: a%s does not fit b%s", tensor_shape(a),
           tensor_shape(b));
-    TRY(check_finite(a, "least squares, a"));
-    TRY(check_finite(b, "least squares, b"));
+    TRY(tensor_finite(a, "least squares, a"));
+    TRY(tensor_finite(b, "least squares, b"));
     int m = as_int(a.dim[0]), n = as_int(a.dim[1]), p = as_int(b.dim[1]), tall = m > n ? m : n, small = m < n ? m : n;
     *x = tensor_zero(arena, F64, SHAPE(n, p));
     if (rank) *rank = 0;

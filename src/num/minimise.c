@@ -36,7 +36,7 @@ Status minimise(Minimum *out, double *x, int64_t n, SlopeFn *f, void *user, doub
     gsl_multimin_function_fdf function = {gsl_f, gsl_df, gsl_fdf, size, &target};
     gsl_multimin_fdfminimizer *m = gsl_multimin_fdfminimizer_alloc(gsl_multimin_fdfminimizer_vector_bfgs2, size);
     gsl_vector *v = gsl_vector_alloc(size);
-    CHECK(m && v, "GSL has no memory for %zu parameters", size);
+    if (!m || !v) err_no_memory("GSL has none for %zu parameters", size);
     memcpy(v->data, x, sizeof *x * size);
     Minimum r = {0};
     int code = gsl_multimin_fdfminimizer_set(m, &function, v, 0.1, 0.1), stuck = 0;

@@ -298,7 +298,7 @@ static const gsl_rng_type COUNTER = {"philox4x32-10", UINT64_MAX,  0,           
 gsl_rng *stats_rng(uint64_t stream)
 {
     gsl_rng *r = gsl_rng_alloc(&COUNTER);
-    CHECK(r, "GSL has no memory for a generator");
+    if (!r) err_no_memory("GSL has none for a generator");
     *(Counter *)gsl_rng_state(r) = (Counter){stream, 0}; /* not gsl_rng_set: it replaces a zero seed */
     return r;
 }

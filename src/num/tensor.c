@@ -1,10 +1,9 @@
 /* Views over memory, element access for the outside world, and dtype conversion. */
 #include "num/tensor.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/err.h"
 
 static const struct {
     size_t size;
@@ -152,6 +151,15 @@ int64_t tensor_argmax(Tensor t)
         for (int64_t i = 1; i < n; i++) best = tensor_get(t, i) > tensor_get(t, best) ? i : best;
     }
     return best;
+}
+
+Status tensor_finite(Tensor t, const char *what)
+{
+    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
+        if (!isfinite(tensor_get(t, i)))
+            return fail(E_NUMERIC, "%s%s: element %lld is %g, expected a finite number", what, tensor_shape(t),
+                        (long long)i, tensor_get(t, i));
+    return OK;
 }
 
 bool tensor_same_shape(Tensor a, Tensor b)

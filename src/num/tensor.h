@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 
 typedef enum { F32, F64, BF16, I32 } DType; /* F32 computes; F64 is the oracle; BF16 stores; I32 holds ids */
 typedef struct {
@@ -46,6 +47,7 @@ void tensor_set(Tensor, int64_t i, double);
 void *tensor_place(Tensor, int64_t i); /* address of element i, flat; for kernels' callers */
 void tensor_fill(Tensor, double);
 int64_t tensor_argmax(Tensor); /* flat index of the largest element, the first of equals; 0 when none compares */
+Status tensor_finite(Tensor, const char *what); /* E_NUMERIC, "what(2,3): element 4 is nan, ...", unless all are */
 bool tensor_same_shape(Tensor, Tensor);
 const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */
 size_t dtype_size(DType);

@@ -69,7 +69,7 @@ static Status write_tensors(const Adapter *a, const char *path, bool head)
 static Status write_json(const cJSON *root, const char *path)
 {
     char *text = cJSON_Print(root);
-    CHECK(text, "no memory for a config");
+    if (!text) err_no_memory("none for a config");
     Writer w;
     Status s = writer_open(&w, path);
     if (!s) {

@@ -19,7 +19,7 @@ Status match_regex(bool *out, int *group, const char *pattern, bool whole, const
         return fail(E_FORMAT, "%s: %s is no regular expression: '%.60s' breaks at byte %zu", path, key, pattern, at);
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(re, NULL);
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
-    CHECK(data && limits, "no memory for a match");
+    if (!data || !limits) err_no_memory("PCRE2 has none for a match");
     pcre2_set_match_limit(limits, STEPS);
     int found = pcre2_match(re, (PCRE2_SPTR)text, strlen(text), 0, 0, data, limits);
     *out = found > 0;

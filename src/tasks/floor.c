@@ -208,7 +208,8 @@ Status floor_score(double *out, const Floor *m, Arena *step, const CodeChange *c
     Row r = row_of(m, step, c);
     *out = 1 / (1 + exp(-dot(m, m->weight.data, &r)));
     arena_drop(step, mark);
-    return OK;
+    return isfinite(*out) ? OK
+                          : fail(E_NUMERIC, "the score of commit %.40s is %g, expected a finite number", c->id, *out);
 }
 
 double floor_line(const Floor *m, Arena *step, const ChangeLine *l)

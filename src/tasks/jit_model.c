@@ -102,10 +102,11 @@ Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bo
         batcher_next(feed, step, &x, NULL);
         Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
         Tensor y = jit_logits(j, &pass, &x)->val;
+        s = tensor_finite(y, "the logits of commits");
         for (int64_t i = 0; i < x.b; i++) out[x.row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
         done += x.b;
         arena_drop(step, mark);
-        if (each && !each(done, user)) s = fail(E_INTERRUPT, "interrupted before the end");
+        if (!s && each && !each(done, user)) s = fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&plan);
     return s;

@@ -121,7 +121,7 @@ static Bytes substitute(Arena *a, const pcre2_code *rule, Bytes in, const char *
 static bool has_letter(const Meteor *m, Bytes word)
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-    CHECK(match, "no memory to match a pattern in");
+    if (!match) err_no_memory("PCRE2 has none for a match");
     bool found = pcre2_match(m->letter, (PCRE2_SPTR)word.text, word.len, 0, 0, match, NULL) > 0;
     pcre2_match_data_free(match);
     return found;

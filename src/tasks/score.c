@@ -79,7 +79,9 @@ static void ranked(double *auc, double *average, const int32_t *label, const dou
     double hits = 0, misses = 0, pairs = 0, area = 0;
     for (int64_t i = 0, j; i < n; i = j) {
         double hit = 0, miss = 0;
-        for (j = i; j < n && score[order[j]] == score[order[i]]; j++) ++*(label[order[j]] ? &hit : &miss);
+        j = i;
+        do ++*(label[order[j]] ? &hit : &miss); /* at least one: NaN equals nothing */
+        while (++j < n && score[order[j]] == score[order[i]]);
         pairs += miss * (hits + hit / 2);
         hits += hit, misses += miss;
         area += hit * hits / (hits + misses);

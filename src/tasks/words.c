@@ -64,7 +64,7 @@ Words words_and_signs(Lexicon *x, const char *text, size_t n)
         CHECK(pattern, "the pattern of words and signs: error %d at %zu", code, at);
     }
     pcre2_match_data *match = pcre2_match_data_create_from_pattern(pattern, NULL);
-    CHECK(match, "no memory to match a pattern in");
+    if (!match) err_no_memory("PCRE2 has none for a match");
     Words w = {0, arena_take(x->arena, sizeof *w.id * (n + 1))};
     for (size_t from = 0; from < n && pcre2_match(pattern, (PCRE2_SPTR)text, n, from, 0, match, NULL) > 0;) {
         const PCRE2_SIZE *at = pcre2_get_ovector_pointer(match);

@@ -34,7 +34,7 @@ static void fill(uint32_t block)
         pcre2_compile((PCRE2_SPTR)CLASSES, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
     CHECK(p, "the classes of characters do not compile: code %d at byte %zu", code, at);
     pcre2_match_data *m = pcre2_match_data_create(4, NULL);
-    CHECK(m, "PCRE2 has no memory left");
+    if (!m) err_no_memory("PCRE2 has none for a match");
     for (uint32_t c = block * BLOCK; c < (block + 1) * BLOCK; c++) {
         char text[4];
         size_t n = put_utf8(text, c);

@@ -52,6 +52,21 @@ if [ -w /dev/full ]; then
 else
     echo "ok $((n += 1)) - full disk on stdout # SKIP no /dev/full"
 fi
+if [ -c /dev/zero ]; then
+    expect 3 '/dev/zero: does not end within' 'an input without an end' score --task defect /dev/zero
+    one_line
+    result $? '... in one line'
+fi
+VERNIER_ARENA_MB=1 ask model inspect --arch roberta >"$t/out" 2>"$t/err"
+[ $? = 1 ] && grep -q '^vernier: memory exhausted: [0-9]* bytes asked' "$t/err" && one_line
+result $? 'no memory is said in one line, not by a crash'
+case $("$VERNIER" --version) in
+*sanitize*) echo "ok $((n += 1)) - a limit of address space # SKIP sanitizers reserve more" ;;
+*)
+    (ulimit -v 800000 && "$VERNIER" data make typ --sizes 6,2,2 --out "$t/typ.txt") >"$t/out" 2>"$t/err"
+    result $? 'a limit of address space leaves room for work'
+    ;;
+esac
 { "$VERNIER" list --help; echo $? >"$t/code"; } 2>"$t/err" | true
 sleep 0.1
 [ "$(cat "$t/code")" = 0 ] && [ ! -s "$t/err" ]

@@ -43,6 +43,7 @@ expect 3 'c.txt:17: the valid split begins here and all its 2' 'a validation of 
 expect 3 'c.txt:20: the label .OTHER. does not occur' 'a label that training lacks' --task typ --data "$t/c.txt"
 rows "$t/d.txt" tr ORIG 4
 expect 3 'd.txt: the training split has 1 label' 'training of one label' --task typ --data "$t/d.txt"
+expect 3 'not a regular file' 'a device' --task typ --data /dev/zero
 : >"$t/e.txt"
 expect 3 'e.txt: the training split has 0 labels' 'an empty file' --task typ --data "$t/e.txt"
 rows "$t/b.txt" te ORIG 3

@@ -11,6 +11,19 @@
 #include "tasks/effort.h"
 #include "tasks/score.h"
 
+/* Scores that are no numbers compare with nothing, and are walked over all the same. */
+static void scores_not_numbers(void **state)
+{
+    (void)state;
+    const int32_t label[] = {0, 1, 1, 0};
+    const double none[] = {NAN, NAN, NAN, NAN}, some[] = {NAN, 0.9, NAN, 0.1};
+    BinaryScores s = score_binary(label, none, 4, 0.5);
+    assert_true(s.n == 4 && s.positives == 2);
+    near(s.recall, 0, 0, "recall");
+    s = score_binary(label, some, 4, 0.5);
+    near(s.recall, 0.5, 0, "recall of those that are numbers");
+}
+
 /* Commits of effort 1 2 3 4 10, defects are the second and the last; scores put them first and fourth by density. */
 static void effort_by_hand(void **state)
 {
@@ -210,4 +223,5 @@ static void paired(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(classes_by_hand), T(effort_by_hand), T(golden_classes), T(golden_effort), T(published_scores), T(paired))
+SUITE(T(classes_by_hand), T(scores_not_numbers), T(effort_by_hand), T(golden_classes), T(golden_effort),
+      T(published_scores), T(paired))
