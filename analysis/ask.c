@@ -1,10 +1,13 @@
 /* What all of `vernier attend` begins with: a model, what it reads, and which heads. */
 #include "analysis/ask.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "cli/run.h"
 
 /* ---- the two models */
 
@@ -114,6 +117,17 @@ Status ask_input(Ask *k)
     *b = (Batch){.b = 1, .t = x->tokens.n, .ids = x->tokens.id, .s = x->source.n, .src = x->source.id};
     if (encoder_alone) *b = (Batch){.b = 1, .s = x->tokens.n, .src = x->tokens.id};
     return OK;
+}
+
+Status ask_going_on(Ask *k, const char *phase, int64_t done, int64_t total)
+{
+    const Experiment attend = {.group = "attend", .name = path_name(k->arena, k->x.model)};
+    Stage stage = {"", done, total, NAN};
+    if (!k->started) k->started = clock_now();
+    snprintf(stage.phase, sizeof stage.phase, "%s", phase);
+    progress_show(&(Run){.experiment = &attend, .quiet = args_quiet(k->args), .started = k->started}, &stage, -1);
+    if (done == total || run_stopped()) progress_clear();
+    return run_stopped() ? run_interrupted() : OK;
 }
 
 Status ask_read(Ask *k, Arena *a, const Batch *b, Part part, int64_t rows, Maps *model, Maps *base)

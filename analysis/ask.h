@@ -16,6 +16,7 @@ typedef struct {
     Batch batch;           /* what the model reads */
     Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
+    double started;        /* when the work began that ask_going_on() tells of */
 } Ask;
 
 Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */
@@ -24,6 +25,9 @@ Status ask_number(Ask *); /* --number */
 Status ask_format(Ask *); /* --format */
 Status ask_tokenizer(Ask *);
 Status ask_input(Ask *); /* the same; --text or --ids, --source */
+
+/* Work that takes a while: shows how much is done; E_INTERRUPT once the user has asked to stop. */
+Status ask_going_on(Ask *, const char *phase, int64_t done, int64_t total);
 
 /* The maps of the model and, with --base, of that one: a base that lacks the model's prefix gives it no attention.
  * rows: queries that have labels.  E_MISMATCH. */

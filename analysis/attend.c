@@ -74,6 +74,11 @@ static void name_ids(Ask *k, Maps *m)
     m->changed = tokens_changed(k->arena, keys);
 }
 
+static Status each_head(int done, int all, void *user)
+{
+    return ask_going_on(user, "heads set to zero", done, all);
+}
+
 /* Numbers that take passes of their own: on sequences that repeat, and of the loss. */
 static Status read_more(Ask *k, HeadStats *more)
 {
@@ -91,7 +96,7 @@ static Status read_more(Ask *k, HeadStats *more)
     if (!args_given(k->args, "sweep")) return OK;
     Batch b;
     TRY(loss_batch(&b, k->arena, k->model, k->tokenizer, &k->batch, k->target));
-    head_importance(more, k->model, k->hooks, &b, part);
+    TRY(head_importance(more, k->model, k->hooks, &b, part, each_head, k));
     if (part == PART_CROSS) return OK;
     Tensor *weighted = NEW(k->arena, Tensor, x->maps.layers);
     attention_gradient(weighted, k->arena, k->model, k->hooks, &b, part);

@@ -413,6 +413,7 @@ Status compare_answer(Ask *k, const char *dir)
         c.tuned[i].dir = args_at(k->args, i);
         c.tuned[i].name = path_name(k->arena, c.tuned[i].dir);
         TRY(measure_tuned(&j, &c.tuned[i]));
+        TRY(ask_going_on(k, "models", i + 1, n));
     }
     TRY(comparison_write(&c, k->arena, dir, &figures));
     if (args_given(k->args, "json"))

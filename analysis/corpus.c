@@ -64,7 +64,7 @@ Summary corpus_summary(const double *value, int64_t n, Arena *scratch)
 typedef struct {
     Ask *k;
     const char **text;
-    int64_t n, skipped;
+    int64_t n, done, skipped;
     double *value;    /* (heads chosen, STATS, n) */
     Summary *summary; /* (heads chosen, STATS) */
     Explorer *page;   /* --html, or NULL */
@@ -73,6 +73,14 @@ typedef struct {
 static double *values(const Corpus *c, int row, int stat)
 {
     return c->value + ((int64_t)row * STATS + stat) * c->n;
+}
+
+/* The line tells of texts; a sweep of one may take long. */
+static Status each_head(int done, int all, void *user)
+{
+    const Corpus *c = user;
+    (void)done, (void)all;
+    return ask_going_on(c->k, "texts", c->done, c->n);
 }
 
 static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
@@ -105,7 +113,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     bool sweep = args_given(k->args, "sweep");
     if (sweep) {
         TRY(loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL));
-        head_importance(more, k->model, k->hooks, &scored, x->maps.part);
+        TRY(head_importance(more, k->model, k->hooks, &scored, x->maps.part, each_head, c));
     }
     for (int i = 0; i < x->layers * x->heads; i++) {
         int layer = x->layer[i / x->heads], head = x->head[i % x->heads];
@@ -127,9 +135,11 @@ static Status measure(Corpus *c)
     c->value = NEW(k->arena, double, rows *STATS * c->n);
     for (int64_t i = 0; i < c->n; i++) {
         Arena scratch = arena_open(0); /* not a mark on the run's: hooks that are added may grow their table there */
+        c->done = i;
         Status s = measure_text(c, &scratch, i);
         arena_close(&scratch);
         TRY(s);
+        TRY(ask_going_on(k, "texts", i + 1, c->n));
     }
     if (c->skipped == c->n)
         return fail(E_CONFIG, "--texts: all %lld texts have more tokens than the model has positions for",

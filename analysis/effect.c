@@ -400,7 +400,10 @@ Status effect_answer(Ask *k, const char *dir)
     TRY(read_all(&x, words));
     x.rows = x.n > 1 ? x.n + 1 : 1;
     x.effect = NEW(k->arena, Effect, x.rows);
-    for (int i = 0; i < x.n; i++) x.effect[i] = measure(&x, i, i + 1);
+    for (int i = 0; i < x.n; i++) {
+        x.effect[i] = measure(&x, i, i + 1);
+        TRY(ask_going_on(k, "interventions", i + 1, x.n));
+    }
     if (x.n > 1) x.effect[x.n] = measure(&x, 0, x.n);
     TRY(write_files(&x, dir));
     if (args_given(k->args, "json"))

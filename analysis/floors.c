@@ -8,6 +8,7 @@
 #include "analysis/importance.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/experiment.h"
 
 /* ---- counting */
 
@@ -128,7 +129,8 @@ Status floor_loss(double *out, const FloorTexts *x, Model *m, Hooks *hooks)
     for (int64_t i = 0; i < x->floors.texts; i++) {
         Arena scratch = arena_open(0); /* an encoder's batch has a row for each token */
         Batch scored;
-        Status s = loss_batch(&scored, &scratch, m, x->tokenizer, &x->read[i], NULL);
+        Status s = run_stopped() ? run_interrupted() : OK;
+        if (!s) s = loss_batch(&scored, &scratch, m, x->tokenizer, &x->read[i], NULL);
         if (!s) sum += loss_of(m, hooks, &scored) * (double)x->count[i];
         arena_close(&scratch);
         TRY(s);

@@ -102,13 +102,14 @@ static Factor *backward(Arena *step, Model *m, Hooks *hooks, const Batch *b, Par
     return f;
 }
 
-void head_importance(HeadStats *out, Model *m, Hooks *hooks, const Batch *b, Part part)
+Status head_importance(HeadStats *out, Model *m, Hooks *hooks, const Batch *b, Part part, EachHead *each, void *user)
 {
+    Status status = OK;
     int layers = model_layers(m, part), heads = maps_heads(m, part), before = hooks_n(hooks);
     Arena step = arena_open(0);
     Factor *f = backward(&step, m, hooks, b, part, SITE_HEADS, factor_of_columns);
     double loss = loss_of(m, hooks, b);
-    for (int i = 0; i < layers * heads; i++) {
+    for (int i = 0; i < layers * heads && !status; i++) {
         Tensor g = f[i / heads].factor->grad;
         int64_t d = tensor_last(g) / heads;
         double sum = 0;
@@ -118,8 +119,10 @@ void head_importance(HeadStats *out, Model *m, Hooks *hooks, const Batch *b, Par
         out[i].gradient = fabs(sum);
         out[i].zeroed = loss_of(m, hooks, b) - loss;
         hooks_clear_from(hooks, before);
+        if (each) status = each(i + 1, layers * heads, user);
     }
     arena_close(&step);
+    return status;
 }
 
 void attention_gradient(Tensor *out, Arena *run, Model *m, Hooks *hooks, const Batch *b, Part part)

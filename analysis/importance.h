@@ -17,8 +17,10 @@
 Status loss_batch(Batch *out, Arena *, const Model *, const Tokenizer *, const Batch *read, const int32_t *target);
 double loss_of(Model *, Hooks *, const Batch *);
 
-/* Fills zeroed and gradient of out[layer * heads + head]. */
-void head_importance(HeadStats *out, Model *, Hooks *, const Batch *, Part);
+/* Fills zeroed and gradient of out[layer * heads + head].  `each` is called after each head, or NULL; its error ends
+ * the work. */
+typedef Status EachHead(int done, int all, void *user);
+Status head_importance(HeadStats *out, Model *, Hooks *, const Batch *, Part, EachHead *each, void *user);
 /* (layers) of (H,T,S), F64: A * d loss / d A, summed over the batch's rows. */
 void attention_gradient(Tensor *out, Arena *run, Model *, Hooks *, const Batch *, Part);
 

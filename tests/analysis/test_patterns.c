@@ -200,6 +200,13 @@ static Model *random_model(Arena *a)
     return m;
 }
 
+static Status stop_at_two(int done, int all, void *user)
+{
+    assert_int_equal(all, 6);
+    assert_int_equal(done, ++*(int *)user);
+    return done < 2 ? OK : fail(E_INTERRUPT, "two are enough");
+}
+
 static void importance_is_what_the_loss_says(void **state)
 {
     (void)state;
@@ -213,7 +220,12 @@ static void importance_is_what_the_loss_says(void **state)
     assert_true(b.target[0] == 7 && b.target[4] == -1);
     HeadStats s[6] = {{0}};
     Tensor weighted[2];
-    head_importance(s, m, hooks, &b, PART_DECODER);
+    int heads = 0;
+    assert_int_equal(head_importance(s, m, hooks, &b, PART_DECODER, stop_at_two, &heads), E_INTERRUPT);
+    err_clear();
+    assert_int_equal(heads, 2);
+    assert_int_equal(hooks_n(hooks), 0);
+    EXPECT(!head_importance(s, m, hooks, &b, PART_DECODER, NULL, NULL), "%s", err_message());
     attention_gradient(weighted, &a, m, hooks, &b, PART_DECODER);
     assert_int_equal(hooks_n(hooks), 0);
     double loss = loss_of(m, hooks, &b);
@@ -273,7 +285,7 @@ static void looking_changes_nothing(void **state)
     maps_read(&x, &a, m, hooks, &b, PART_DECODER);
     EXPECT(!loss_batch(&scored, &a, m, NULL, &b, NULL), "%s", err_message());
     pattern_repeats(s, m, hooks, PART_DECODER, NULL);
-    head_importance(s, m, hooks, &scored, PART_DECODER);
+    EXPECT(!head_importance(s, m, hooks, &scored, PART_DECODER, NULL, NULL), "%s", err_message());
     attention_gradient(weighted, &a, m, hooks, &scored, PART_DECODER);
     EXPECT_NEAR(logits(&a, m, hooks, &b), before, 0);
     Capture seen = {.arena = &a};
