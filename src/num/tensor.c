@@ -1,6 +1,7 @@
 /* Views over memory, element access for the outside world, and dtype conversion. */
 #include "num/tensor.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,13 +154,31 @@ int64_t tensor_argmax(Tensor t)
     return best;
 }
 
+/* Maps and logits are looked through at every pass: no branch in the loop. */
+static bool any_odd(const float *x, int64_t n, float least)
+{
+    int odd = 0;
+    for (int64_t i = 0; i < n; i++) odd |= !(x[i] >= least) | !(x[i] <= FLT_MAX);
+    return odd;
+}
+
+int64_t tensor_odd(Tensor t, bool minus)
+{
+    int64_t n = tensor_count(t);
+    if (t.dtype == F32 && !any_odd(t.data, n, minus ? -INFINITY : -FLT_MAX)) return -1;
+    for (int64_t i = 0; i < n; i++) {
+        double v = tensor_get(t, i);
+        if (!isfinite(v) && !(minus && v < 0)) return i;
+    }
+    return -1;
+}
+
 Status tensor_finite(Tensor t, const char *what)
 {
-    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
-        if (!isfinite(tensor_get(t, i)))
-            return fail(E_NUMERIC, "%s%s: element %lld is %g, expected a finite number", what, tensor_shape(t),
+    int64_t i = tensor_odd(t, false);
+    return i < 0 ? OK
+                 : fail(E_NUMERIC, "%s%s: element %lld is %g, expected a finite number", what, tensor_shape(t),
                         (long long)i, tensor_get(t, i));
-    return OK;
 }
 
 bool tensor_same_shape(Tensor a, Tensor b)
