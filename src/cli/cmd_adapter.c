@@ -272,11 +272,9 @@ static Status merge(const Args *args)
 
 static Status adapter(const Args *a)
 {
-    const char *what = args_at(a, 0);
+    const char *what;
     int n = args_count(a) - 1;
-    if (!str_glob("inspect|convert|merge", what))
-        return fail(E_CONFIG, "'%.30s' is nothing to do with an adapter; inspect, convert and merge are", what);
-    TRY(args_of(a, what));
+    TRY(args_verb(&what, a, "inspect|convert|merge", "an adapter"));
     if (!strcmp(what, "inspect") && n == 1) return inspect(a);
     if (!strcmp(what, "convert") && n == 2) return convert(a);
     if (!strcmp(what, "merge") && n == 3) return merge(a);

@@ -1,14 +1,14 @@
 /* vernier data: code changes from a repository, probing sets from code changes, and what such a set is worth. */
-#include "base/str.h"
+#include <string.h>
+
 #include "cli/data.h"
 
 static Status data(const Args *a)
 {
-    const char *what = args_at(a, 0);
-    if (!str_glob("mine|make|sheet", what))
-        return fail(E_CONFIG, "'%.30s' is nothing to do with data; mine, make and sheet are", what);
-    TRY(args_of(a, args_count(a) > 1 ? str_print(args_arena(a), "%s %s", what, args_at(a, 1)) : what));
-    return *what == 's' ? data_sheet(a) : what[1] == 'i' ? data_mine(a) : data_make(a);
+    const char *what;
+    TRY(args_verb(&what, a, "mine|make|sheet", "data"));
+    if (!strcmp(what, "mine")) return data_mine(a);
+    return !strcmp(what, "make") ? data_make(a) : data_sheet(a);
 }
 
 static const Option OPTIONS[] = {

@@ -82,11 +82,9 @@ static Status inspect(const Args *a)
 
 static Status model(const Args *a)
 {
-    const char *what = args_at(a, 0);
+    const char *what;
     int n = args_count(a) - 1;
-    if (!str_glob("inspect|list|convert|compare", what))
-        return fail(E_CONFIG, "'%.30s' is nothing to do with a model; inspect, list, convert and compare are", what);
-    TRY(args_of(a, what));
+    TRY(args_verb(&what, a, "inspect|list|convert|compare", "a model"));
     if (!strcmp(what, "inspect")) return inspect(a);
     if (!strcmp(what, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
     if (!strcmp(what, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));

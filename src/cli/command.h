@@ -57,6 +57,8 @@ int args_all(const Args *, const char *option, const char **out, int most); /* e
 int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
 /* E_CONFIG where an option or a setting is given that belongs to other verbs of the command than this one. */
 Status args_of(const Args *, const char *verb);
+/* The same of a command whose first operand is the verb, one of "mine|make|sheet", to do with `what`: "data". */
+Status args_verb(const char **verb, const Args *, const char *verbs, const char *what);
 /* The text that a command reads: --text, the operand (a file), or standard input.  E_CONFIG: both are given. */
 Status args_content(Bytes *out, const Args *, int operand);
 bool args_quiet(const Args *);

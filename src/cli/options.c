@@ -269,22 +269,38 @@ static bool heeds(const char *verb, const Option *o)
     return !o->of;
 }
 
-/* "mine, make changes" */
-static const char *verbs(Arena *a, const Option *o)
+/* "a|b|c" as "a, b, c"; `last` stands before the last one. */
+static const char *listed(Arena *a, const char *verbs, const char *last)
 {
-    Buf of = buf_open(a);
-    for (const char *p = o->of; *p; p++) buf_print(&of, *p == '|' ? ", " : "%c", *p);
-    return of.text;
+    Buf out = buf_open(a);
+    for (const char *p = verbs, *bar; *p; p = bar + 1) {
+        bar = strchr(p, '|');
+        if (!bar) {
+            buf_print(&out, "%s%s", p == verbs ? "" : last, p);
+            break;
+        }
+        buf_print(&out, "%s%.*s", p == verbs ? "" : ", ", (int)(bar - p), p);
+    }
+    return out.text;
 }
 
 Status args_of(const Args *a, const char *verb)
 {
     for (int i = 0; i < a->n_given; i++) {
         const Option *o = find(a->command, a->given[i].key, strlen(a->given[i].key));
-        if (!heeds(verb, o)) return fail(E_CONFIG, "--%s is for %s", o->name, verbs(a->arena, o));
+        if (!heeds(verb, o)) return fail(E_CONFIG, "--%s is for %s", o->name, listed(a->arena, o->of, ", "));
     }
     const Option *set = find_in(a->command->options, "set", 3);
     return a->n_setting && !heeds(verb, set) ? unknown(a->command, a->setting[0].key) : OK;
+}
+
+Status args_verb(const char **verb, const Args *a, const char *verbs, const char *what)
+{
+    *verb = args_at(a, 0);
+    if (!str_glob(verbs, *verb))
+        return fail(E_CONFIG, "'%.30s' is nothing to do with %s; %s are", *verb, what,
+                    listed(a->arena, verbs, " and "));
+    return args_of(a, args_count(a) > 1 ? str_print(a->arena, "%s %s", *verb, args_at(a, 1)) : *verb);
 }
 
 void print_item(const char *left, int column, const char *text)
@@ -309,7 +325,8 @@ static void print_options(Arena *a, const Option *table)
         char left[80];
         snprintf(left, sizeof left, "  --%s%s%s", table->name, table->argument ? " " : "",
                  table->argument ? table->argument : "");
-        print_item(left, 26, table->of ? str_print(a, "%s: %s", verbs(a, table), table->help) : table->help);
+        print_item(left, 26,
+                   table->of ? str_print(a, "%s: %s", listed(a, table->of, ", "), table->help) : table->help);
     }
 }
 
