@@ -190,21 +190,27 @@ static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
     return !run_stopped();
 }
 
-/* Commits without trusted labels are read here alone, where no label is looked at. */
-static Status read_weak(Examples *out, Study *s, StudyBase *b, Run *r)
+/* Commits without trusted labels are read here alone, where no label is looked at; NULL: there are none. */
+static const char *weak_path(Study *s, const Run *r)
+{
+    const char *path = str_print(&s->arena, "%s/jit/train_weak.jsonl", run_text(r, "data"));
+    return *run_text(r, "data") && !access(path, R_OK) ? path : NULL;
+}
+
+static Status read_weak(Examples *out, Study *s, StudyBase *b, const char *path)
 {
     JitSet weak;
-    const char *path = str_print(&s->arena, "%s/jit/train_weak.jsonl", run_text(r, "data"));
     *out = (Examples){0};
-    if (!*run_text(r, "data") || access(path, R_OK)) return OK;
-    TRY(run_input(r, path));
+    if (!path) return OK;
     TRY(jit_read(&weak, &s->arena, path));
     return jit_tokens(out, &s->arena, &weak, &b->text, &b->jit);
 }
 
-static Status pretrain_base(StudyBase *b, Study *s, Run *r, const Examples *text, bool resume)
+/* What it was trained on is left beside it, for the note of a run that is taken up. */
+static Status pretrain_base(StudyBase *b, Study *s, Run *r, const char *weak_path, const char *told, bool resume)
 {
     Model *m;
+    Examples weak;
     Course course = {.r = r};
     PretrainPlan plan = {.train = pretrain_defaults(run_real(r, "lr"), run_int(r, "steps"), run_seed(r, 0)),
                          .tokens = run_int(r, "batch-tokens"),
@@ -215,8 +221,18 @@ static Status pretrain_base(StudyBase *b, Study *s, Run *r, const Examples *text
                          .each = told_step,
                          .user = &course};
     plan.train.no_dropout = true;
+    TRY(read_weak(&weak, s, b, weak_path));
+    const Examples text = plain(s, b, SPLIT_TRAIN, 0, &weak);
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < text.n; i++) tokens += text.len[i];
+    const char *said =
+        str_print(&s->arena,
+                  "The base was pretrained here by span corruption on %lld texts of %lld tokens, %lld "
+                  "steps of %lld.",
+                  (long long)text.n, (long long)tokens, (long long)plan.train.total, (long long)plan.tokens);
+    TRY(file_write(told, said, strlen(said)));
     TRY(model_open(&m, &s->arena, &b->config, F32, plan.train.seed));
-    return pretrain(m, b->dir, text, &plan);
+    return pretrain(m, b->dir, &text, &plan);
 }
 
 /* What a pretrained base depends on; a base of other settings is not taken up. */
@@ -248,8 +264,8 @@ static Status make_base(Study *s, Run *r)
     TRY(file_make_dir(b->dir));
     const char *model = str_print(&s->arena, "%s/model.safetensors", b->dir),
                *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *wanted = settings_of(s, r);
-    bool same = same_base(s, r, settings), there = same && !access(model, R_OK);
-    Examples weak, texts;
+    const char *told = str_print(&s->arena, "%s/pretraining.txt", b->dir), *weak = weak_path(s, r);
+    bool same = same_base(s, r, settings), there = same && !access(model, R_OK) && !access(told, R_OK);
     if (!there) unlink(model);
     if (same && tokenizer_there(b->dir))
         TRY(tokenizer_open(&b->text, &s->arena, b->dir));
@@ -258,14 +274,11 @@ static Status make_base(Study *s, Run *r)
     TRY(file_write(settings, wanted, strlen(wanted)));
     shape(&b->config, r, b->text.bpe);
     TRY(study_tokens(s, r, b));
-    TRY(read_weak(&weak, s, b, r));
-    texts = plain(s, b, SPLIT_TRAIN, 0, &weak);
-    if (!there) TRY(pretrain_base(b, s, r, &texts, same));
-    int64_t tokens = 0;
-    for (int64_t i = 0; i < texts.n; i++) tokens += texts.len[i];
-    run_note(r, "The base was pretrained here by span corruption on %lld texts of %lld tokens, %lld steps of %lld.",
-             (long long)texts.n, (long long)tokens, (long long)run_int(r, "steps"),
-             (long long)run_int(r, "batch-tokens"));
+    if (weak) TRY(run_input(r, weak));
+    if (!there) TRY(pretrain_base(b, s, r, weak, told, same));
+    Bytes note;
+    TRY(file_read(&note, &s->arena, told));
+    run_note(r, "%.*s", (int)note.len, note.text);
     return OK;
 }
 
