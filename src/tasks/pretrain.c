@@ -30,7 +30,8 @@ static Batch corrupt(Arena *step, const Batch *clean, int64_t index, void *user)
 static Status save(void *user)
 {
     const Work *w = user;
-    return w->plan->checkpoint ? trainer_save(w->trainer, w->plan->checkpoint) : OK;
+    bool last = w->trainer->step == w->trainer->config.total; /* the model itself is saved next */
+    return w->plan->checkpoint && !last ? trainer_save(w->trainer, w->plan->checkpoint) : OK;
 }
 
 static bool each(const Trainer *tr, const StepStats *stats, void *user)

@@ -48,13 +48,11 @@ static Status run(Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p, Fit
     while (tr->step < total && !(p->patience && s->since >= p->patience)) {
         StepStats stats;
         TRY(one_step(&stats, tr, feed, step, p));
-        if (tr->step % p->every == 0 || tr->step == total) {
-            TRY(evaluate_now(tr, step, p, s));
-            TRY(save_now(p));
-        }
-        if (!p->each || p->each(tr, &stats, p->user) || tr->step == total) continue;
-        TRY(save_now(p));
-        return fail(E_INTERRUPT, "interrupted at step %lld of %lld", (long long)tr->step, (long long)total);
+        bool pause = tr->step % p->every == 0 || tr->step == total;
+        if (pause) TRY(evaluate_now(tr, step, p, s));
+        bool stop = p->each && !p->each(tr, &stats, p->user) && tr->step < total;
+        if (pause || stop) TRY(save_now(p));
+        if (stop) return fail(E_INTERRUPT, "interrupted at step %lld of %lld", (long long)tr->step, (long long)total);
     }
     return OK;
 }
