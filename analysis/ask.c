@@ -7,7 +7,6 @@
 
 #include "base/str.h"
 #include "cli/adapter.h"
-#include "cli/run.h"
 
 /* ---- the two models */
 
@@ -121,11 +120,14 @@ Status ask_input(Ask *k)
 
 Status ask_going_on(Ask *k, const char *phase, int64_t done, int64_t total)
 {
-    const Experiment attend = {.group = "attend", .name = path_name(k->arena, k->x.model)};
+    if (!k->line.experiment) {
+        Experiment *attend = NEW(k->arena, Experiment, 1);
+        attend->group = "attend", attend->name = path_name(k->arena, k->x.model);
+        k->line = (Run){.experiment = attend, .quiet = args_quiet(k->args), .started = clock_now()};
+    }
     Stage stage = {"", done, total, NAN};
-    if (!k->started) k->started = clock_now();
     snprintf(stage.phase, sizeof stage.phase, "%s", phase);
-    progress_show(&(Run){.experiment = &attend, .quiet = args_quiet(k->args), .started = k->started}, &stage, -1);
+    progress_show(&k->line, &stage, -1);
     if (done == total || run_stopped()) progress_clear();
     return run_stopped() ? run_interrupted() : OK;
 }

@@ -4,6 +4,7 @@
 
 #include "analysis/page.h"
 #include "cli/command.h"
+#include "cli/run.h"
 
 typedef struct {
     const Args *args;
@@ -16,7 +17,7 @@ typedef struct {
     Batch batch;           /* what the model reads */
     Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
-    double started;        /* when the work began that ask_going_on() tells of */
+    Run line;              /* of the progress that ask_going_on() shows */
 } Ask;
 
 Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */

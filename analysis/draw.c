@@ -9,7 +9,6 @@
 
 #include "analysis/maps.h"
 #include "base/str.h"
-#include "cli/experiment.h"
 
 static const double WIDTH = 500, LEAST_PITCH = 6.6, MOST_PITCH = 20, LEAST_MAP = 84, GAP = 10, BAR = 46;
 /* Space below a map is guessed small, so that its height decides the size of cells and all rows agree. */
@@ -117,7 +116,6 @@ Status draw_grids(int n, const char *const *path, const MapLabels *l, const MapG
     const int threads = omp_get_max_threads(), at_once = threads < MOST ? threads : MOST;
     Status status = OK;
     for (int from = 0; from < n && !status; from += at_once) {
-        if (run_stopped()) return run_interrupted();
         const int some = n - from < at_once ? n - from : at_once;
         Fig *f[MOST];
 #pragma omp parallel for schedule(static, 1)

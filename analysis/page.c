@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/experiment.h"
 #include "io/safetensors.h"
 #include "plot/report.h"
 
@@ -335,7 +336,8 @@ static Status show_sheet(Fig *f, int i, void *user)
     const Sheet *one = &s->sheet[i];
     Out *o = s->o;
     if (!i || one[-1].layer != one->layer) report_heading(o->page, 3, str_print(o->a, "Layer %d", one->layer));
-    return show(o, one->name, f, one->caption);
+    TRY(show(o, one->name, f, one->caption));
+    return run_stopped() ? run_interrupted() : OK;
 }
 
 /* The limits of the scales, beyond which there may be more, as the colour bars then tell. */
