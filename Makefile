@@ -63,6 +63,17 @@ test-golden: deps ## compare with third-party implementations whose answers lie 
 	GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $$named
 .PHONY: test-golden
 
+CASES ?= ../shared/cases
+test-cases: deps all ## run inputs that once went wrong, whose right answers lie below CASES (default ../shared/cases)
+	@tests/cases $(abspath build/vernier) '$(CASES)'
+.PHONY: test-cases
+
+TIMES ?= 2000
+mangle: deps ## give TIMES damaged files (2000) to the commands, built with sanitizers
+	@$(MAKE) --no-print-directory MODE=san -j2 build/san/vernier build/san/tests/mangle
+	@tests/mangle build/san $(TIMES)
+.PHONY: mangle
+
 check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers
 	@$(MAKE) --no-print-directory MODE=san -j2 san-all
 	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
