@@ -3,9 +3,12 @@
 #include "base/arena.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -25,8 +28,22 @@ static void *reserve_space(size_t bytes)
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
-/* Where overcommit is refused (mode 2, ulimit -v) the reservation is halved until the system agrees, and then a
- * quarter of that taken: other arenas and the libraries need room as well. */
+size_t arena_space_left(void)
+{
+    struct rlimit limit;
+    unsigned long pages = 0;
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return limit.rlim_cur;
+    if (fscanf(f, "%lu", &pages) != 1) pages = 0;
+    fclose(f);
+    size_t used = (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+    return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
+}
+
+/* Of a limited address space (ulimit -v) an arena takes at most a quarter of the rest: other arenas and the libraries
+ * need room as well.  Where overcommit is refused (mode 2) the reservation is halved until the system agrees, and then a
+ * quarter of that is taken. */
 Arena arena_open(size_t reserve)
 {
     const char *limit = getenv("VERNIER_ARENA_MB");
@@ -35,6 +52,8 @@ Arena arena_open(size_t reserve)
         size_t cap = (size_t)strtoull(limit, NULL, 10) << 20;
         if (cap < reserve) reserve = cap;
     }
+    const size_t left = arena_space_left() / 4 & ~(size_t)0xffff;
+    if (reserve > left) reserve = left;
     const size_t wanted = reserve;
     for (; reserve >= (size_t)1 << 20; reserve /= 2) {
         char *p = reserve_space(reserve);

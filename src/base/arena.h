@@ -32,6 +32,7 @@ ArenaMark arena_mark(const Arena *);
 void arena_drop(Arena *, ArenaMark); /* frees everything taken since the mark */
 size_t arena_peak(const Arena *);    /* the most bytes that were ever in use at once */
 void arena_close(Arena *);
+size_t arena_space_left(void); /* bytes that a limit on address space (ulimit -v) leaves; SIZE_MAX without one */
 
 #define NEW(arena, type, n) ((type *)arena_zero((arena), sizeof(type) * (size_t)(n))) /* cleared array */
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "num/gemm.h"
 #include "num/kernels.h"
 
 REGISTRY(Command, command)
@@ -69,6 +70,7 @@ Status cli_apply(const Args *a)
     TRY(args_int(&n, a, "threads", cli_threads(), 1, 1024));
     threads = (int)n;
     omp_set_num_threads(threads);
+    TRY(gemm_reserve(threads));
     trapping = args_given(a, "trap-fp");
     return OK;
 }

@@ -9,8 +9,13 @@
 
 #include <cblas.h>
 
+#include "base/arena.h"
+#include "num/gemm.h"
+
 extern void gotoblas_dynamic_init(void) __attribute__((weak));
 extern void gotoblas_dynamic_quit(void) __attribute__((weak));
+extern void *blas_memory_alloc(int) __attribute__((weak));
+extern void blas_memory_free(void *) __attribute__((weak));
 
 #if defined(__x86_64__)
 static const char *core_for_this_cpu(void)
@@ -39,4 +44,22 @@ __attribute__((constructor)) static void choose_blas_core(void)
         gotoblas_dynamic_init();
     }
     openblas_set_num_threads(1); /* num/gemm.c slices and runs the slices in parallel itself */
+}
+
+enum { MOST_CALLERS = 64, BUFFER = 129 << 20 };
+
+Status gemm_reserve(int threads)
+{
+    void *buffer[MOST_CALLERS];
+    size_t left = arena_space_left();
+    int n = threads < MOST_CALLERS ? threads : MOST_CALLERS;
+    if (left == SIZE_MAX || !blas_memory_alloc || !blas_memory_free) return OK;
+    if (left / BUFFER < (size_t)n + 1)
+        return fail(
+            E_NUMERIC,
+            "the limit on address space leaves %zu MB; OpenBLAS needs %d MB with %d thread%s (ulimit -v, --threads)",
+            left >> 20, (n + 1) * (BUFFER >> 20), n, n == 1 ? "" : "s");
+    for (int i = 0; i < n; i++) buffer[i] = blas_memory_alloc(0);
+    while (n) blas_memory_free(buffer[--n]);
+    return OK;
 }
