@@ -2,12 +2,13 @@
  *
  *   mangle PLAN TIMES SEED
  *
- * PLAN has a line for each pair of a file and a command: FILE, a tab, the command with its arguments apart by tabs.
- * Undamaged, every command must end with 0.  Each round takes the next line, changes FILE in one to four places (bits,
- * bytes, numbers, cuts, repeats, foreign bytes; a function of SEED and the round alone), runs the command and puts
- * FILE back.  A command may end with 0, 1 or 3.  A fault is a signal, another exit code (2 is for what the user typed,
- * and that is in order here), a sanitizer's report, more than ten seconds, or a control character in the output.  A
- * fault is printed with its round, and the damaged file stays as FILE.ROUND.  The last line is "N passed, M failed". */
+ * PLAN has a line for each pair of a file and a command: FILE, a tab, the command with its arguments apart by
+ * tabs. Undamaged, every command must end with 0.  Each round takes the next line, changes FILE in one to four
+ * places (bits, bytes, numbers, cuts, repeats, foreign bytes; a function of SEED and the round alone), runs the
+ * command and puts FILE back.  A command may end with 0, 1 or 3.  A fault is a signal, another exit code (2 is for
+ * what the user typed, and that is in order here), a sanitizer's report, more than ten seconds, or a control
+ * character in the output.  A fault is printed with its round, and the damaged file stays as FILE.ROUND.  The last
+ * line is "N passed, M failed". */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

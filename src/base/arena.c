@@ -41,9 +41,9 @@ size_t arena_space_left(void)
     return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
-/* Of a limited address space (ulimit -v) an arena takes at most a quarter of the rest: other arenas and the libraries
- * need room as well.  Where overcommit is refused (mode 2) the reservation is halved until the system agrees, and then
- * a quarter of that is taken. */
+/* Of a limited address space (ulimit -v) an arena takes at most a quarter of the rest: other arenas and the
+ * libraries need room as well.  Where overcommit is refused (mode 2) the reservation is halved until the system
+ * agrees, and then a quarter of that is taken. */
 Arena arena_open(size_t reserve)
 {
     const char *limit = getenv("VERNIER_ARENA_MB");

@@ -26,8 +26,9 @@ void gemm(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, do
 void gemm_serial(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
                  int64_t c_stride);
 
-/* OpenBLAS maps a buffer of 128 MB for each of its callers and waits for ever when the address space has no room for
- * one.  Under a limit on address space this takes the buffers of `threads` callers now; E_NUMERIC says what is missing. */
+/* OpenBLAS maps a buffer of 128 MB for each of its callers and waits for ever when the address space has no room
+ * for one.  Under a limit on address space this takes the buffers of `threads` callers now; E_NUMERIC says what
+ * is missing. */
 Status gemm_reserve(int threads);
 
 const char *gemm_name(void); /* the library behind F32 products, "oneDNN" or "OpenBLAS": for the manifest */
