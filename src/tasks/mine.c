@@ -208,7 +208,7 @@ static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const cha
                                  [SUBJECT_BOT] = MINE_bot};
     const MineOptions *o = &m->options;
     if (at->time < o->since || at->time >= o->until) return MINE_dated;
-    if (at->cut) return MINE_cut;
+    if (at->cut) return at->shallow ? MINE_cut : MINE_damaged;
     if (at->n_parents > 1 && !o->keep[SUBJECT_MERGE]) return MINE_merge;
     SubjectKind kind = subject_kind(c->message, c->author, email);
     if (!o->keep[kind]) return REASON[kind];
@@ -244,8 +244,10 @@ static int64_t visible(const ChangeLine *l)
 /* Fills in the files; why the change is not wanted, or MINE_written. */
 static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
 {
-    static const int REASON[LINES_RESULTS] = {
-        [LINES_BINARY] = MINE_binary, [LINES_HUGE] = MINE_huge, [LINES_UNREADABLE] = MINE_damaged};
+    static const int REASON[LINES_RESULTS] = {[LINES_BINARY] = MINE_binary,
+                                              [LINES_HUGE] = MINE_huge,
+                                              [LINES_MISSING] = MINE_damaged,
+                                              [LINES_DAMAGED] = MINE_damaged};
     const MineOptions *o = &m->options;
     int64_t chars = 0, lines = 0;
     Lang lang = LANG_NONE;

@@ -17,7 +17,25 @@ struct Repo {
     Table cut; /* ids of the commits whose parents a shallow clone lacks */
     RepoCommit *commit;
     int64_t n, room;
+    bool (*stop)(void);
+    bool stopped;
 };
+
+void repo_watch(Repo *r, bool (*stop)(void))
+{
+    r->stop = stop;
+}
+
+bool repo_stopped(const Repo *r)
+{
+    return r->stopped;
+}
+
+const char *repo_remark(Repo *r)
+{
+    (void)r;
+    return NULL;
+}
 
 static const char *git_says(void)
 {
@@ -141,7 +159,7 @@ static void add_parents(Repo *r, Graph *g, int64_t i)
     bool cut = table_find(&r->cut, id.id, sizeof id.id) != NULL;
     unsigned n = git_commit_parentcount(c);
     r->commit[i].n_parents = (int16_t)(n < INT16_MAX ? n : INT16_MAX);
-    r->commit[i].cut = cut;
+    r->commit[i].cut = r->commit[i].shallow = cut;
     for (unsigned k = 0; k < n && !cut; k++) {
         int32_t p = place(r, g, git_commit_parent_id(c, k));
         if (k == 0) r->commit[i].parent = p;
@@ -318,7 +336,6 @@ static void take_deltas(Arena *a, git_diff *diff, const RepoDelta **out, int64_t
 {
     size_t all = git_diff_num_deltas(diff);
     RepoDelta *list = NEW(a, RepoDelta, all + 1);
-    int64_t ignored = 0;
     *n = 0;
     for (size_t i = 0; i < all; i++) {
         const git_diff_delta *d = git_diff_get_delta(diff, i);
@@ -328,8 +345,8 @@ static void take_deltas(Arena *a, git_diff *diff, const RepoDelta **out, int64_t
                                                              : FILE_MODIFIED;
         if (d->status == GIT_DELTA_TYPECHANGE || !is_regular(d)) continue;
         RepoDelta *o = &list[(*n)++];
-        o->old_path = utf8(a, d->old_file.path, &ignored);
-        o->new_path = utf8(a, d->new_file.path, &ignored);
+        o->old_path = str_copy(a, d->old_file.path, strlen(d->old_file.path));
+        o->new_path = str_copy(a, d->new_file.path, strlen(d->new_file.path));
         o->status = status;
         memcpy(o->old_id, d->old_file.id.id, sizeof o->old_id);
         memcpy(o->new_id, d->new_file.id.id, sizeof o->new_id);
@@ -388,6 +405,8 @@ static int take_line(const git_diff_delta *d, const git_diff_hunk *h, const git_
     return 0;
 }
 
+enum { FIRST_BYTES = 8000 }; /* git looks no further for a NUL */
+
 /* The contents with this id; the blob keeps them and may stay NULL (a side that does not exist). */
 static LinesResult contents(Repo *r, const unsigned char id[20], int64_t most, git_blob **blob)
 {
@@ -397,30 +416,77 @@ static LinesResult contents(Repo *r, const unsigned char id[20], int64_t most, g
     memcpy(oid.id, id, sizeof oid.id);
     *blob = NULL;
     if (git_oid_is_zero(&oid)) return LINES_OK;
-    if (git_odb_read_header(&size, &type, r->objects, &oid)) return LINES_UNREADABLE;
+    int code = git_odb_read_header(&size, &type, r->objects, &oid);
+    if (code) return code == GIT_ENOTFOUND ? LINES_MISSING : LINES_DAMAGED;
     if ((int64_t)size > most) return LINES_HUGE;
-    if (git_blob_lookup(blob, r->git, &oid)) return LINES_UNREADABLE;
-    return memchr(git_blob_rawcontent(*blob), 0, size) ? LINES_BINARY : LINES_OK;
+    if (git_blob_lookup(blob, r->git, &oid)) return LINES_DAMAGED;
+    return memchr(git_blob_rawcontent(*blob), 0, size < FIRST_BYTES ? size : FIRST_BYTES) ? LINES_BINARY : LINES_OK;
+}
+
+LinesResult repo_count(Repo *r, const unsigned char id[20], int64_t most, int64_t *lines)
+{
+    git_blob *blob;
+    LinesResult result = contents(r, id, most, &blob);
+    *lines = 0;
+    if (!result && blob) {
+        const char *s = git_blob_rawcontent(blob), *end = s + git_blob_rawsize(blob);
+        for (const char *next; s < end; s = next) {
+            next = memchr(s, '\n', (size_t)(end - s));
+            next = next ? next + 1 : end;
+            ++*lines;
+        }
+    }
+    git_blob_free(blob);
+    return result;
+}
+
+/* Calls `line` for every line of a change with `context` kept ones around each. */
+static LinesResult compare(Repo *r, const RepoDelta *d, int context, int64_t most, git_diff_line_cb line, void *user)
+{
+    git_blob *old = NULL, *new = NULL;
+    LinesResult result = contents(r, d->old_id, most, &old);
+    if (!result) result = contents(r, d->new_id, most, &new);
+    if (!result) {
+        git_diff_options options = GIT_DIFF_OPTIONS_INIT;
+        options.flags = GIT_DIFF_FORCE_TEXT | GIT_DIFF_INDENT_HEURISTIC;
+        options.context_lines = (uint32_t)context;
+        if (git_diff_buffers(old ? git_blob_rawcontent(old) : "", old ? (size_t)git_blob_rawsize(old) : 0, NULL,
+                             new ? git_blob_rawcontent(new) : "", new ? (size_t)git_blob_rawsize(new) : 0, NULL,
+                             &options, NULL, NULL, NULL, line, user))
+            result = LINES_DAMAGED;
+    }
+    git_blob_free(old);
+    git_blob_free(new);
+    return result;
 }
 
 LinesResult repo_lines(Repo *r, Arena *a, const RepoDelta *d, int context, int64_t most, ChangeFile *out,
                        int64_t *replaced)
 {
-    git_blob *old = NULL, *new = NULL;
-    *out = (ChangeFile){d->old_path, d->new_path, d->status, lang_of_path(d->new_path), 0, NULL};
-    LinesResult result = contents(r, d->old_id, most, &old);
-    if (!result) result = contents(r, d->new_id, most, &new);
-    if (!result) {
-        git_diff_options options = GIT_DIFF_OPTIONS_INIT;
-        options.flags = GIT_DIFF_FORCE_TEXT;
-        options.context_lines = (uint32_t)context;
-        Lines lines = {a, out, 0, replaced};
-        if (git_diff_buffers(old ? git_blob_rawcontent(old) : "", old ? (size_t)git_blob_rawsize(old) : 0, NULL,
-                             new ? git_blob_rawcontent(new) : "", new ? (size_t)git_blob_rawsize(new) : 0, NULL,
-                             &options, NULL, NULL, NULL, take_line, &lines))
-            result = LINES_UNREADABLE;
-    }
-    git_blob_free(old);
-    git_blob_free(new);
+    int64_t ignored = 0;
+    *out = (ChangeFile){utf8(a, d->old_path, &ignored),
+                        utf8(a, d->new_path, &ignored),
+                        d->status,
+                        lang_of_path(d->new_path),
+                        0,
+                        NULL};
+    return compare(r, d, context, most, take_line, &(Lines){a, out, 0, replaced});
+}
+
+static int count_line(const git_diff_delta *d, const git_diff_hunk *h, const git_diff_line *l, void *user)
+{
+    (void)d, (void)h;
+    int64_t *n = user;
+    n[0] += l->origin == '+';
+    n[1] += l->origin == '-';
+    return 0;
+}
+
+LinesResult repo_numstat(Repo *r, const RepoDelta *d, int64_t most, int64_t *added, int64_t *removed)
+{
+    int64_t n[2] = {0, 0};
+    LinesResult result = compare(r, d, 0, most, count_line, n);
+    *added = n[0];
+    *removed = n[1];
     return result;
 }
