@@ -332,7 +332,7 @@ static bool is_regular(const git_diff_delta *d)
     return f->mode == GIT_FILEMODE_BLOB || f->mode == GIT_FILEMODE_BLOB_EXECUTABLE;
 }
 
-static void take_deltas(Arena *a, git_diff *diff, const RepoDelta **out, int64_t *n)
+static void take_deltas(Arena *a, git_diff *diff, RepoDelta **out, int64_t *n)
 {
     size_t all = git_diff_num_deltas(diff);
     RepoDelta *list = NEW(a, RepoDelta, all + 1);
@@ -341,7 +341,6 @@ static void take_deltas(Arena *a, git_diff *diff, const RepoDelta **out, int64_t
         const git_diff_delta *d = git_diff_get_delta(diff, i);
         FileStatus status = d->status == GIT_DELTA_ADDED     ? FILE_ADDED
                             : d->status == GIT_DELTA_DELETED ? FILE_DELETED
-                            : d->status == GIT_DELTA_RENAMED ? FILE_RENAMED
                                                              : FILE_MODIFIED;
         if (d->status == GIT_DELTA_TYPECHANGE || !is_regular(d)) continue;
         RepoDelta *o = &list[(*n)++];
@@ -354,20 +353,16 @@ static void take_deltas(Arena *a, git_diff *diff, const RepoDelta **out, int64_t
     *out = list;
 }
 
-bool repo_diff(Repo *r, Arena *a, const RepoCommit *at, int64_t most_renames, const RepoDelta **out, int64_t *n)
+bool repo_diff(Repo *r, Arena *a, const RepoCommit *at, RepoDelta **out, int64_t *n)
 {
     git_commit *c = look_up(r, at), *parent = at->parent >= 0 ? look_up(r, &r->commit[at->parent]) : NULL;
     git_tree *to = NULL, *from = NULL;
     git_diff *diff = NULL;
     git_diff_options options = GIT_DIFF_OPTIONS_INIT;
-    git_diff_find_options find = GIT_DIFF_FIND_OPTIONS_INIT;
     options.flags = GIT_DIFF_SKIP_BINARY_CHECK | GIT_DIFF_IGNORE_SUBMODULES;
-    find.flags = GIT_DIFF_FIND_RENAMES;
-    find.rename_limit = 1000;
     bool read = c && (parent || at->parent < 0) && !git_commit_tree(&to, c) &&
                 (!parent || !git_commit_tree(&from, parent)) &&
                 !git_diff_tree_to_tree(&diff, r->git, from, to, &options);
-    if (read && (int64_t)git_diff_num_deltas(diff) <= most_renames) git_diff_find_similar(diff, &find);
     if (read) take_deltas(a, diff, out, n);
     git_diff_free(diff);
     git_tree_free(from);
@@ -488,5 +483,16 @@ LinesResult repo_numstat(Repo *r, const RepoDelta *d, int64_t most, int64_t *add
     LinesResult result = compare(r, d, 0, most, count_line, n);
     *added = n[0];
     *removed = n[1];
+    return result;
+}
+
+LinesResult repo_contents(Repo *r, Arena *a, const unsigned char id[20], int64_t most, Bytes *out)
+{
+    git_blob *blob;
+    LinesResult result = contents(r, id, most, &blob);
+    bool read = result == LINES_OK || result == LINES_BINARY;
+    size_t n = read && blob ? (size_t)git_blob_rawsize(blob) : 0;
+    *out = (Bytes){str_copy(a, n ? git_blob_rawcontent(blob) : "", n), n};
+    git_blob_free(blob);
     return result;
 }

@@ -33,6 +33,7 @@ typedef struct {
     const char *old_path, *new_path; /* as the trees have them: any bytes, not always UTF-8 */
     FileStatus status;
     unsigned char old_id[20], new_id[20]; /* of the contents */
+    bool unsure;                          /* added or renamed: a content that would tell cannot be read (renames.h) */
 } RepoDelta;
 
 /* Binary is what git calls so (a NUL in the first 8,000 bytes).  Huge, missing (not fetched by a partial clone, or gone)
@@ -47,9 +48,9 @@ Status repo_history(Repo *, const char *range, const RepoCommit **out, int64_t *
 /* Id, parents, time, author and message of a commit; false when it cannot be read.  *email may be NULL; bytes that
  * are no UTF-8 are replaced and counted. */
 bool repo_describe(Repo *, Arena *, const RepoCommit *, CodeChange *out, const char **email, int64_t *replaced);
-/* The regular files that a commit changed against its first parent, or all of a root's; renames are followed by
- * similarity (git's one half) unless more than `most_renames` files changed.  False when a tree cannot be read. */
-bool repo_diff(Repo *, Arena *, const RepoCommit *, int64_t most_renames, const RepoDelta **out, int64_t *n);
+/* The regular files that a commit changed against its first parent, or all of a root's, by path; a renamed file is a
+ * deleted and an added one (renames.h pairs them).  False when a tree cannot be read. */
+bool repo_diff(Repo *, Arena *, const RepoCommit *, RepoDelta **out, int64_t *n);
 /* The lines of one file with `context` kept ones around each change; contents of more than `most` bytes are huge. */
 LinesResult repo_lines(Repo *, Arena *, const RepoDelta *, int context, int64_t most, ChangeFile *out,
                        int64_t *replaced);
@@ -57,6 +58,8 @@ LinesResult repo_lines(Repo *, Arena *, const RepoDelta *, int context, int64_t 
 LinesResult repo_count(Repo *, const unsigned char id[20], int64_t most, int64_t *lines);
 /* How many lines a change adds and removes, as `git show --numstat` counts them; a huge side makes it unknown. */
 LinesResult repo_numstat(Repo *, const RepoDelta *, int64_t most, int64_t *added, int64_t *removed);
+/* The bytes with this id, on the arena; LINES_BINARY and LINES_OK alike fill them in. */
+LinesResult repo_contents(Repo *, Arena *, const unsigned char id[20], int64_t most, Bytes *);
 /* What is to be said of the repository and has not been asked for yet, one line each; NULL when all is said. */
 const char *repo_remark(Repo *);
 /* Long work ends soon after `stop` answers true, with E_INTERRUPT or with an answer that means nothing; repo_stopped
