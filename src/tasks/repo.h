@@ -20,7 +20,7 @@ typedef struct {
 } RepoAbout;
 
 typedef struct {
-    unsigned char id[20];
+    unsigned char id[20], tree[20];
     int64_t time;   /* of the committer */
     int32_t parent; /* the first parent's place in the list; -1: none, or it is not there */
     int16_t n_parents;
@@ -41,7 +41,7 @@ typedef struct {
 typedef enum { LINES_OK, LINES_BINARY, LINES_HUGE, LINES_MISSING, LINES_DAMAGED, LINES_RESULTS } LinesResult;
 
 Status repo_open(Repo **out, Arena *run, const char *path); /* E_IO: there is no repository at the path */
-const RepoAbout *repo_about(const Repo *);
+const RepoAbout *repo_about(Repo *);
 /* Every commit that `range` (A..B, B, or NULL for HEAD) can reach, parents first and the older before the younger:
  * the order depends on the commits alone.  E_CONFIG: the range names nothing. */
 Status repo_history(Repo *, const char *range, const RepoCommit **out, int64_t *n);
