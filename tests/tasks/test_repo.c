@@ -406,6 +406,12 @@ static void refuses_damaged_loose_objects(void **state)
         EXPECT(got == (n == whole.len ? LINES_OK : LINES_DAMAGED), "%zu of %zu bytes: %d", n, whole.len, got);
         repo_close(repo);
     }
+    static const char OTHER[] = "blob 14\0int a;\nint c;\n"; /* sound, but of another id */
+    const char *bytes = deflated(OTHER, sizeof OTHER - 1, &len);
+    assert_int_equal(file_write(loose_path(id), bytes, len), OK);
+    open_history(NULL);
+    assert_int_equal(repo_count(repo, id.id, 1000, &lines), LINES_DAMAGED);
+    repo_close(repo);
     unlink(loose_path(id));
     assert_int_equal(mkdir(loose_path(id), 0777), 0);
     open_history(NULL);
@@ -521,6 +527,7 @@ static void reads_packs_and_refuses_bad_ones(void **state)
     }
     assert_true(is_said("(git fsck)"));
     repo_close(repo);
+    expect_refused(E_FORMAT, "does not end", hex(a)); /* read at once, without asking for its size */
 }
 
 int main(void)
