@@ -216,6 +216,14 @@ Status mine_close(Mine *m)
 
 /* ---- one commit ---- */
 
+/* git ends every message with a newline, which is no part of it. */
+static const char *without_last_newlines(Arena *a, const char *message)
+{
+    size_t n = strlen(message);
+    while (n && strchr("\r\n", message[n - 1])) n--;
+    return str_copy(a, message, n);
+}
+
 /* By what can be told without looking at files; MINE_written: nothing against it. */
 static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const char *email)
 {
@@ -228,7 +236,10 @@ static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const cha
     if (at->n_parents > 1 && !o->keep[SUBJECT_MERGE]) return MINE_merge;
     SubjectKind kind = subject_kind(c->message, c->author, email, o->bots);
     if (!o->keep[kind]) return REASON[kind];
-    if (o->whole_message) return MINE_written;
+    if (o->whole_message) {
+        c->message = without_last_newlines(&m->step, c->message);
+        return MINE_written;
+    }
     c->message = subject_clean(&m->step, c->message, o->issues);
     int words = subject_words(c->message);
     if (words < o->min_words || (o->max_words && words > o->max_words)) return MINE_words;
