@@ -61,7 +61,8 @@ static Status issue_prefixes(const char **out, const Args *a)
 {
     const char *list = args_text(a, "issue-prefix", NULL);
     *out = list && !strcmp(list, "none") ? "" : list;
-    if (!list || list[strspn(list, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,")] == 0) return OK;
+    if (!list || list[strspn(list, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,")] == 0)
+        return OK;
     return fail(E_CONFIG, "--issue-prefix %s: expected prefixes such as HBASE,HADOOP, or none", list);
 }
 

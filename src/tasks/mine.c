@@ -87,7 +87,8 @@ static Status save_state(Mine *m)
     Buf b = buf_open(&m->step);
     buf_print(&b, "{\"options\": ");
     json_quote(&b, m->wish);
-    buf_print(&b, ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld"
+    buf_print(&b,
+              ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld"
               ", \"limited\": %lld",
               about->tip, about->from, (long long)bytes, (long long)m->at, (long long)m->stats.replaced,
               (long long)m->stats.limited);
@@ -227,9 +228,8 @@ static const char *without_last_newlines(Arena *a, const char *message)
 /* By what can be told without looking at files; MINE_written: nothing against it. */
 static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const char *email)
 {
-    static const int REASON[] = {[SUBJECT_REVERT] = MINE_revert,
-                                 [SUBJECT_RELEASE] = MINE_release,
-                                 [SUBJECT_BOT] = MINE_bot};
+    static const int REASON[] = {
+        [SUBJECT_REVERT] = MINE_revert, [SUBJECT_RELEASE] = MINE_release, [SUBJECT_BOT] = MINE_bot};
     const MineOptions *o = &m->options;
     if (at->time < o->since || at->time >= o->until) return MINE_dated;
     if (at->cut) return at->shallow ? MINE_cut : MINE_damaged;

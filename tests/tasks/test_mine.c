@@ -364,11 +364,9 @@ static void reads_the_repository(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reads_the_repository),
-                                       cmocka_unit_test(computes_the_measures),
-                                       cmocka_unit_test(takes_ranges_and_filters),
-                                       cmocka_unit_test(passes_over_the_odd),
-                                       cmocka_unit_test(survives_damage),
-                                       cmocka_unit_test(goes_on_after_a_kill)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_the_repository),     cmocka_unit_test(computes_the_measures),
+        cmocka_unit_test(takes_ranges_and_filters), cmocka_unit_test(passes_over_the_odd),
+        cmocka_unit_test(survives_damage),          cmocka_unit_test(goes_on_after_a_kill)};
     return cmocka_run_group_tests(tests, begin_tree, end_tree) != 0;
 }

@@ -96,8 +96,8 @@ static void similarity_is_that_of_git(void **state)
                 {"a\nb\n", "b\na\n", RENAME_ALL}, /* order does not matter */
                 {"aa\nbb\n", "aa\ncc\n", RENAME_ALL / 2},
                 {"a\r\nb\r\n", "a\nb\n", RENAME_ALL * 4 / 6}, /* a CR is not compared, but has a size */
-                {"aa\nbb", "aa\nbb", RENAME_ALL},              /* the end without a newline counts */
-                {"aaaa\n", "a\n", 0},                            /* too much shorter */
+                {"aa\nbb", "aa\nbb", RENAME_ALL},             /* the end without a newline counts */
+                {"aaaa\n", "a\n", 0},                         /* too much shorter */
                 {"", "a\n", 0},
                 {"same\nsame\n", "same\nother\n", RENAME_ALL * 5 / 11}};
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
@@ -211,8 +211,8 @@ static void what_cannot_be_read_is_unsure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(similarity_is_that_of_git),       cmocka_unit_test(the_same_content_comes_first),
-        cmocka_unit_test(exact_ones_have_no_limit),        cmocka_unit_test(a_name_is_enough_for_three_quarters),
-        cmocka_unit_test(the_limit_counts_code_alone),     cmocka_unit_test(what_cannot_be_read_is_unsure)};
+        cmocka_unit_test(similarity_is_that_of_git),   cmocka_unit_test(the_same_content_comes_first),
+        cmocka_unit_test(exact_ones_have_no_limit),    cmocka_unit_test(a_name_is_enough_for_three_quarters),
+        cmocka_unit_test(the_limit_counts_code_alone), cmocka_unit_test(what_cannot_be_read_is_unsure)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
