@@ -141,5 +141,7 @@ void commit_text(CommitText *t, Arena *a, const Object *o, int64_t *replaced)
     const char *body = strstr(s, "\n\n");
     if (!body) return;
     body += strspn(body, "\n");
-    t->message = utf8(a, body, strlen(body), replaced);
+    size_t n = strlen(body);
+    while (n && body[n - 1] == '\n') n--;
+    t->message = utf8(a, body, n, replaced);
 }

@@ -18,7 +18,7 @@ typedef struct {
 
 typedef struct {
     const char *name, *email; /* of the author; "" when the line has none */
-    const char *message;      /* without the blank lines that it may begin with */
+    const char *message;      /* without the empty lines at its ends */
     const char *unknown;      /* the encoding of the header when this system does not have it, else NULL */
 } CommitText;
 

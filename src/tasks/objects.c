@@ -34,7 +34,7 @@ struct Objects {
     Table replaced, bad, packs; /* id -> place in `by`; ids remarked on; paths of indices that were looked at */
     unsigned char (*by)[ID];
     int64_t n_by, room_by;
-    bool missing_said, promised;
+    bool missing_said, promised, partial, partial_said;
     ObjectState failed;
     unsigned char failed_id[ID];
     const char **remark;
@@ -82,7 +82,12 @@ static ObjectState give_up(Objects *o, const unsigned char id[ID], const char *w
     bool added = false;
     o->failed = wrong ? OBJECT_DAMAGED : OBJECT_MISSING;
     memcpy(o->failed_id, id, ID);
-    if (wrong || o->missing_said) table_add(&o->bad, id, ID, &added);
+    if (!wrong && o->missing_said && o->partial && !o->partial_said) {
+        o->partial_said = true;
+        objects_note(o, "the repository is a partial clone, and objects that were not fetched are missing from it; "
+                        "what depends on them is unknown");
+    }
+    if (wrong || (o->missing_said && !o->partial)) table_add(&o->bad, id, ID, &added);
     if (!added) return o->failed;
     hex_of(hex, id);
     if (o->bad.count == MOST_REMARKS)
@@ -98,6 +103,11 @@ static ObjectState give_up(Objects *o, const unsigned char id[ID], const char *w
 int64_t objects_damaged(const Objects *o)
 {
     return o->bad.count;
+}
+
+void objects_partial(Objects *o)
+{
+    o->partial = true;
 }
 
 void objects_missing_said(Objects *o, bool said)

@@ -114,7 +114,7 @@ static Status open_parts(Repo *r)
     TRY(open_objects(r));
     r->about.bare = git_repository_is_bare(r->git);
     r->about.partial |= objects_promised(r->store);
-    objects_missing_said(r->store, !r->about.partial);
+    if (r->about.partial) objects_partial(r->store);
     repo_read_replacements(r);
     repo_read_grafts(r);
     repo_read_mailmap(r);
@@ -141,7 +141,6 @@ Status repo_open(Repo **out, Arena *run, const char *path)
 void repo_close(Repo *r)
 {
     if (!r) return;
-    git_mailmap_free(r->mailmap);
     git_repository_free(r->git);
     git_odb_free(r->objects);
     git_libgit2_shutdown();
@@ -167,16 +166,6 @@ static const char *hex_of(Arena *a, const unsigned char id[20])
     return str_copy(a, git_oid_tostr(hex, sizeof hex, &oid), 40);
 }
 
-/* The author as HEAD's .mailmap has it; the arena keeps the names. */
-static void map_author(const Repo *r, Arena *a, CommitText *t)
-{
-    const char *name, *email;
-    if (!r->mailmap || git_mailmap_resolve(&name, &email, r->mailmap, t->name, t->email)) return;
-    int64_t ignored = 0;
-    if (name != t->name) t->name = utf8(a, name, &ignored);
-    if (email != t->email) t->email = utf8(a, email, &ignored);
-}
-
 static void remark_on_encoding(Repo *r, const char *id, const char *encoding)
 {
     bool added;
@@ -195,7 +184,7 @@ bool repo_describe(Repo *r, Arena *a, const RepoCommit *at, CodeChange *out, con
     *out = (CodeChange){.repo = "", .kind = "", .label = -1, .ordered = true, .time = at->time};
     if (repo_links(r, a, at->id, &c) || objects_read(r->store, a, at->id, &o)) return false;
     commit_text(&t, a, &o, replaced);
-    map_author(r, a, &t);
+    mailmap_apply(&r->mailmap, a, &t.name, &t.email);
     out->id = hex_of(a, at->id);
     if (t.unknown) remark_on_encoding(r, out->id, t.unknown);
     out->parent = NEW(a, const char *, c.n_parents + 1);
@@ -246,7 +235,8 @@ bool repo_diff(Repo *r, Arena *a, const RepoCommit *at, RepoDelta **out, int64_t
     git_diff *diff = NULL;
     git_diff_options options = GIT_DIFF_OPTIONS_INIT;
     options.flags = GIT_DIFF_SKIP_BINARY_CHECK | GIT_DIFF_IGNORE_SUBMODULES;
-    bool read = tree_of(r, at, &to) && (at->parent < 0 || tree_of(r, &r->commit[at->parent], &from)) &&
+    bool read = !repo_stopped(r) && tree_of(r, at, &to) &&
+                (at->parent < 0 || tree_of(r, &r->commit[at->parent], &from)) &&
                 !git_diff_tree_to_tree(&diff, r->git, from, to, &options);
     if (read) take_deltas(a, diff, out, n);
     git_diff_free(diff);

@@ -95,9 +95,11 @@ void repo_read_mailmap(Repo *r)
     if (git_tree_lookup(&tree, r->git, &oid)) return;
     const git_tree_entry *e = git_tree_entry_byname(tree, ".mailmap");
     bool regular = e && git_tree_entry_type(e) == GIT_OBJECT_BLOB && git_tree_entry_filemode(e) != GIT_FILEMODE_LINK;
-    if (regular && !objects_read(r->store, r->arena, git_tree_entry_id(e)->id, &file) &&
-        git_mailmap_from_buffer(&r->mailmap, file.bytes, file.size))
-        r->mailmap = NULL;
+    if (regular && !objects_read(r->store, r->arena, git_tree_entry_id(e)->id, &file)) {
+        int64_t ignored = 0;
+        size_t len;
+        r->mailmap = mailmap_read(r->arena, utf8_repair(r->arena, file.bytes, file.size, &len, &ignored));
+    }
     git_tree_free(tree);
 }
 
@@ -261,6 +263,8 @@ Status repo_resolve(Repo *r, const char *name, unsigned char id[ID])
     objects_forget(r->store);
     objects_missing_said(r->store, false); /* a wrong name is no fault of the repository */
     Status s = resolve(r, name, id);
-    objects_missing_said(r->store, !r->about.partial);
-    return s;
+    objects_missing_said(r->store, true);
+    if (!s || !repo_stopped(r)) return s;
+    err_clear();
+    return fail(E_INTERRUPT, "interrupted while '%.60s' was looked up; nothing is written", name);
 }

@@ -4,6 +4,7 @@
 #define TASKS_REPO_PARTS_H
 
 #include "tasks/commit.h"
+#include "tasks/mailmap.h"
 #include "tasks/objects.h"
 #include "tasks/repo.h"
 
@@ -13,7 +14,7 @@ struct Repo {
     git_repository *git;
     git_odb *objects;
     Objects *store;
-    git_mailmap *mailmap; /* NULL: HEAD has none */
+    Mailmap mailmap; /* HEAD's, empty when it has none */
     RepoAbout about;
     Table cut;       /* ids of the commits whose parents a shallow clone lacks */
     Table grafts;    /* id -> place in `graft`: other parents than the commit's own */
