@@ -62,6 +62,8 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
             progress_show(&line, &(Stage){"commits", stats->done, stats->total, NAN}, -1);
         }
         progress_clear();
+        for (const char *said; (said = mine_remark(m));)
+            if (!args_quiet(w->args)) fprintf(stderr, "%s\n", said);
         for (int k = 1; k < MINE_REASONS && !args_quiet(w->args); k++)
             if (stats->count[k])
                 fprintf(stderr, "%lld commits are left out: %s\n", (long long)stats->count[k], MINE_SAYS[k]);

@@ -135,6 +135,25 @@ static void remarks(const MineOptions *o, const RepoAbout *about, const MineStat
         fprintf(stderr, "resuming after %lld of %lld commits\n", (long long)s->resumed, (long long)s->total);
 }
 
+/* What the reader of the repository has met since the last time. */
+static void say_remarks(Mine *m, bool quiet)
+{
+    for (const char *s; (s = mine_remark(m));) {
+        if (quiet) continue;
+        progress_clear();
+        fprintf(stderr, "%s\n", s);
+    }
+}
+
+/* A repository too damaged to give anything is bad input. */
+static Status expect_something(const MineOptions *o, const RepoAbout *about, const MineStats *s)
+{
+    int64_t lost = s->count[MINE_damaged] + about->unreadable;
+    if (s->complete || s->count[MINE_written] || !lost) return OK;
+    return fail(E_FORMAT, "%s: no record is written, objects of %lld commits are missing or damaged (git fsck)",
+                o->path, (long long)lost);
+}
+
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
 {
     if (json) {
@@ -170,15 +189,18 @@ Status data_mine(const Args *a)
     Status status = OK;
     for (bool more = !s->complete; more && !status && !signals_seen();) {
         status = mine_step(m, &more);
+        say_remarks(m, args_quiet(a));
         progress_show(&line, &(Stage){"commits", s->done, s->total, NAN}, -1);
     }
     progress_clear();
+    say_remarks(m, args_quiet(a));
     Status closed = mine_close(m);
     if (!status) status = closed;
     if (!status && !s->complete && s->done < s->total)
         status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command with --resume goes on",
                       (long long)s->done, (long long)s->total);
     if (!status && !s->complete) print_summary(&o, mine_about(m), s, args_given(a, "json"));
+    if (!status) status = expect_something(&o, mine_about(m), s);
     arena_close(&arena);
     return status;
 }

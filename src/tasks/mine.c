@@ -58,6 +58,11 @@ const RepoAbout *mine_about(const Mine *m)
     return repo_about(m->repo);
 }
 
+const char *mine_remark(Mine *m)
+{
+    return repo_remark(m->repo);
+}
+
 /* ---- the state ---- */
 
 /* Everything that decides what is written; a resumed run must ask for the same. */

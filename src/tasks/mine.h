@@ -80,6 +80,7 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *);
 Status mine_step(Mine *, bool *more); /* one commit; none when stopped */
 const MineStats *mine_stats(const Mine *);
 const RepoAbout *mine_about(const Mine *);
-Status mine_close(Mine *); /* renames when all is done, else leaves what --resume needs */
+const char *mine_remark(Mine *); /* on the repository, as repo_remark */
+Status mine_close(Mine *);       /* renames when all is done, else leaves what --resume needs */
 
 #endif
