@@ -193,7 +193,8 @@ expect 2 "'all' is none of merges, reverts, releases, bots, unreadable" '... of 
 expect 0 '"written": 7, .*"bot": 2,' 'more robots' "$t/r" --out "$t/b.jsonl" --bots 'x@y.org, our builder' --json
 grep -q '"message": "HBASE-7 Fix UTF-8 in foo()"' "$t/f.jsonl"
 result $? 'a key that may be a name stays'
-ask "$t/r" --out "$t/k.jsonl" --issue-prefix HADOOP,HBASE --quiet && grep -q '"message": "Fix UTF-8 in foo()"' "$t/k.jsonl"
+ask "$t/r" --out "$t/k.jsonl" --issue-prefix HADOOP,HBASE --quiet >"$t/out" 2>"$t/err" &&
+    grep -q '"message": "Fix UTF-8 in foo()"' "$t/k.jsonl"
 result $? '... unless its prefix is known'
 expect 2 'issue-prefix A-1: expected prefixes' 'prefixes that are none' "$t/r" --out "$t/x" --issue-prefix A-1
 

@@ -20,7 +20,7 @@ static void kinds_of_messages(void **state)
                 {"Revert \"Add a test\" (#123)", SUBJECT_REVERT},
                 {"Revert \"Add a very long subject that is cut b...\n\n...y the site\"", SUBJECT_REVERT},
                 {"Revert \"quoted\" words and more...", SUBJECT_PLAIN},
-        {"Reapply \"Add a test\"", SUBJECT_REVERT},
+                {"Reapply \"Add a test\"", SUBJECT_REVERT},
                 {"Undo the cache\n\nThis reverts commit 0123abc4.", SUBJECT_REVERT},
                 {"Revert to the older parser", SUBJECT_PLAIN},
                 {"Revert \"quoted\" words in titles", SUBJECT_PLAIN},

@@ -70,7 +70,7 @@ static void features_are_standard_on_their_own_set(void **state)
     }
 }
 
-/* An unknown feature counts as the mean of those that are known, and lines are counted where la and ld are unknown. */
+/* An unknown feature counts as the mean of those that are known; lines are counted where la and ld are unknown. */
 static void unknown_features_are_their_mean(void **state)
 {
     (void)state;
