@@ -371,8 +371,8 @@ static void add_to_history(Mine *m, CodeChange *c, const char *email, const Repo
     history_add(m->history, c->feature, *email ? email : c->author, c->time, c->message, t, taken);
 }
 
-/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for a
- * commit before the range, and for one that an earlier run has done. */
+/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
+ * a commit before the range, and for one that an earlier run has done. */
 static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
 {
     const char *email;
