@@ -50,11 +50,20 @@ static bool is_set(const git_config *c, const char *name, const char *value)
     return !git_config_get_string(&set, c, name) && (!value || !strcasecmp(set, value));
 }
 
-static int is_promisor(const git_config_entry *e, void *user)
+/* Whether the objects that a remote promised are fetched when they are needed: remote.NAME.promisor. */
+static bool has_promisor(const git_config *c)
 {
-    bool *found = user;
-    *found |= !e->value || !strcasecmp(e->value, "true") || !strcmp(e->value, "1");
-    return 0;
+    git_config_iterator *all;
+    git_config_entry *e;
+    bool found = false;
+    if (git_config_iterator_new(&all, c)) return false;
+    while (!git_config_next(&e, all)) {
+        const char *last = strrchr(e->name, '.');
+        found |= !strncmp(e->name, "remote.", 7) && !strcmp(last, ".promisor") &&
+                 (!e->value || !strcasecmp(e->value, "true") || !strcmp(e->value, "1"));
+    }
+    git_config_iterator_free(all);
+    return found;
 }
 
 /* Of the extensions that make a repository another format, those that can be read are followed and the others named. */
@@ -70,8 +79,7 @@ static Status heed_extensions(Repo *r)
     else if (is_set(c, "extensions.refstorage", NULL) && !is_set(c, "extensions.refstorage", "files"))
         s = fail(E_FORMAT, "%s: the references of the repository are not in files, and libgit2 reads no others",
                  r->path);
-    r->about.partial = is_set(c, "extensions.partialclone", NULL);
-    git_config_foreach_match(c, "^remote\\..*\\.promisor$", is_promisor, &r->about.partial);
+    r->about.partial = is_set(c, "extensions.partialclone", NULL) || has_promisor(c);
     git_config_free(c);
     return s;
 }

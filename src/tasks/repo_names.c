@@ -111,7 +111,7 @@ ObjectState repo_links(Repo *r, Arena *a, const unsigned char id[ID], CommitLink
     ArenaMark mark = arena_mark(&r->scratch);
     ObjectState state = objects_read(r->store, &r->scratch, id, &o);
     if (!state && !commit_links(c, a, &o)) state = OBJECT_DAMAGED;
-    arena_drop(&r->scratch, mark);
+    if (a != &r->scratch) arena_drop(&r->scratch, mark);
     const int64_t *graft = state ? NULL : table_find(&r->grafts, id, ID);
     if (graft) {
         c->parent = r->graft[*graft].parent;

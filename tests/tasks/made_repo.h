@@ -113,7 +113,7 @@ static void write_in_git(const char *name, const char *text)
     assert_int_equal(file_write(path, text, strlen(text)), OK);
 }
 
-static const char *loose_path(git_oid id)
+static inline const char *loose_path(git_oid id)
 {
     const char *h = hex(id);
     return str_print(&arena, "%s/.git/objects/%.2s/%s", root, h, h + 2);
@@ -121,7 +121,7 @@ static const char *loose_path(git_oid id)
 
 /* Three commits that each add a line to a.c, on the branch HEAD names. */
 static git_oid made[3], made_tree[3], made_blob[3];
-static void three_commits(void)
+static inline void three_commits(void)
 {
     const char *text = "";
     for (int i = 0; i < 3; i++) {
