@@ -68,8 +68,8 @@ static int32_t author_at(History *h, const char *name)
     return (int32_t)*at;
 }
 
-/* A path leads to a file.  It still does after the file was renamed away, for those who change it on a branch that does
- * not have the new name yet; but a file that is made there is another one. */
+/* A path leads to a file.  It still does after the file was renamed away, for those who change it on a branch that
+ * does not have the new name yet; but a file that is made there is another one. */
 static int64_t name_value(int64_t file, bool left)
 {
     return 2 * file + left;

@@ -222,6 +222,14 @@ Status mine_close(Mine *m)
 
 /* ---- one commit ---- */
 
+/* git ends every message with a newline, which is no part of it. */
+static const char *without_last_newlines(Arena *a, const char *message)
+{
+    size_t n = strlen(message);
+    while (n && strchr("\r\n", message[n - 1])) n--;
+    return str_copy(a, message, n);
+}
+
 /* By what can be told without looking at files; MINE_written: nothing against it. */
 static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const char *email)
 {
@@ -233,7 +241,10 @@ static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const cha
     if (at->n_parents > 1 && !o->keep[SUBJECT_MERGE]) return MINE_merge;
     SubjectKind kind = subject_kind(c->message, c->author, email, o->bots);
     if (!o->keep[kind]) return REASON[kind];
-    if (o->whole_message) return MINE_written;
+    if (o->whole_message) {
+        c->message = without_last_newlines(&m->step, c->message);
+        return MINE_written;
+    }
     c->message = subject_clean(&m->step, c->message, o->issues);
     int words = subject_words(c->message);
     if (words < o->min_words || (o->max_words && words > o->max_words)) return MINE_words;
@@ -360,8 +371,8 @@ static void add_to_history(Mine *m, CodeChange *c, const char *email, const Repo
     history_add(m->history, c->feature, *email ? email : c->author, c->time, c->message, t, taken);
 }
 
-/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for a
- * commit before the range, and for one that an earlier run has done. */
+/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
+ * a commit before the range, and for one that an earlier run has done. */
 static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
 {
     const char *email;

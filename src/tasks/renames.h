@@ -16,7 +16,7 @@
 enum { RENAME_LIMIT = 1000 };
 
 typedef struct {
-    bool (*is_code)(const RepoDelta *, void *user);                                      /* of either path */
+    bool (*is_code)(const RepoDelta *, void *user);                                /* of either path */
     bool (*contents)(Bytes *out, Arena *, const unsigned char id[20], void *user); /* false: cannot be read */
     bool (*stop)(void *user); /* asked between comparisons; true ends them; may be NULL */
     void *user;

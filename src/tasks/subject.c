@@ -1,4 +1,4 @@
-/* Robots are a table of accounts; reverts, releases and what a subject is cleaned of are regular expressions, compiled
+/* Robots are a list of accounts; reverts, releases and what a subject is cleaned of are regular expressions, compiled
  * on first use. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tasks/subject.h"
@@ -16,26 +16,24 @@
 
 /* Whole names and addresses under which robots commit.  A word that is a person's name, too (Travis, Jenkins), is not
  * among them alone. */
-static const char *const ROBOT[] = {
-    "actions-user", "action@github.com", "allcontributors", "arcanist-bot", "azure-pipelines-bot", "bors",
-    "bors-servo", "builds@travis-ci.org", "chromium-autoroll", "circleci-bot", "cla-bot", "codecov-io",
-    "conda-forge-admin", "copybara-service", "copybara-worker", "crowdin-bot", "dependabot",
-    "dependabot-preview", "dependabot-support", "support@dependabot.com", "deploy@travis-ci.org",
-    "engine-flutter-autoroll", "facebook-github-bot", "fluttergithubbot", "gardener@tensorflow.org",
-    "git-for-windows-ci", "github actions", "github action", "github-actions", "github-actions-bot",
-    "github-classroom", "gitlab-bot", "gitter-badger", "googleapis-publisher", "greenkeeper",
-    "greenkeeperio-bot", "hosted weblate", "hosted@weblate.org", "imgbot", "imgbotapp", "jenkins-bot",
-    "jenkins-x-bot", "jenkins ci", "k8s-ci-robot", "k8s-merge-robot", "kubernetes-prow-robot",
-    "kubernetes prow robot", "kubernetes publisher", "lgtm-com", "mergify", "mergify-bot", "npm-cli-bot",
-    "openshift-bot", "openshift-merge-bot", "openshift-merge-robot", "openstack proposal bot",
-    "openstack-infra@lists.openstack.org", "pre-commit-ci", "proposal-bot", "pyup-bot", "pyup.io bot",
-    "github-bot@pyup.io", "readthedocs-assistant", "release-please", "renovate", "renovate-bot", "renovate bot",
-    "bot@renovateapp.com", "restyled-io", "rust-bors", "rust-timer", "scala steward", "scala-steward",
-    "semantic-release-bot", "semantic-release-bot@martynus.net", "skia-autoroll", "skia-flutter-autoroll",
-    "snyk-bot", "snyk-test", "snyk bot", "stale-bot", "swift-ci", "tensorflower gardener",
-    "tensorflower-gardener", "the-github-bot", "transifex-integration", "travis ci", "travis-ci",
-    "travis-bot", "v8-autoroll", "v8 autoroll", "webkit-commit-queue", "commit-queue@webkit.org", "whitesource-bolt",
-    "zuul", "zuul@review.opendev.org"};
+static const char ROBOTS[] =
+    "actions-user, action@github.com, allcontributors, arcanist-bot, azure-pipelines-bot, bors, "
+    "bors-servo, builds@travis-ci.org, chromium-autoroll, circleci-bot, cla-bot, codecov-io, "
+    "conda-forge-admin, copybara-service, copybara-worker, crowdin-bot, dependabot, dependabot-preview, "
+    "dependabot-support, support@dependabot.com, deploy@travis-ci.org, engine-flutter-autoroll, "
+    "facebook-github-bot, fluttergithubbot, gardener@tensorflow.org, git-for-windows-ci, github actions, "
+    "github action, github-actions, github-actions-bot, github-classroom, gitlab-bot, gitter-badger, "
+    "googleapis-publisher, greenkeeper, greenkeeperio-bot, hosted weblate, hosted@weblate.org, imgbot, "
+    "imgbotapp, jenkins-bot, jenkins-x-bot, jenkins ci, k8s-ci-robot, k8s-merge-robot, "
+    "kubernetes-prow-robot, kubernetes prow robot, kubernetes publisher, lgtm-com, mergify, mergify-bot, "
+    "npm-cli-bot, openshift-bot, openshift-merge-bot, openshift-merge-robot, openstack proposal bot, "
+    "openstack-infra@lists.openstack.org, pre-commit-ci, proposal-bot, pyup-bot, pyup.io bot, "
+    "github-bot@pyup.io, readthedocs-assistant, release-please, renovate, renovate-bot, renovate bot, "
+    "bot@renovateapp.com, restyled-io, rust-bors, rust-timer, scala steward, scala-steward, "
+    "semantic-release-bot, semantic-release-bot@martynus.net, skia-autoroll, skia-flutter-autoroll, "
+    "snyk-bot, snyk-test, snyk bot, stale-bot, swift-ci, tensorflower gardener, tensorflower-gardener, "
+    "the-github-bot, transifex-integration, travis ci, travis-ci, travis-bot, v8-autoroll, v8 autoroll, "
+    "webkit-commit-queue, commit-queue@webkit.org, whitesource-bolt, zuul, zuul@review.opendev.org";
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -61,21 +59,19 @@ static bool in_list(const char *list, const char *s)
 static bool is_robot(const char *author, const char *email, const char *bots)
 {
     if (ends_with(author, strlen(author), "[bot]") || ends_with(email, strcspn(email, "@"), "[bot]")) return true;
-    for (size_t i = 0; i < COUNT(ROBOT); i++)
-        if (!strcasecmp(author, ROBOT[i]) || !strcasecmp(email, ROBOT[i])) return true;
-    return in_list(bots, author) || in_list(bots, email);
+    return in_list(ROBOTS, author) || in_list(ROBOTS, email) || in_list(bots, author) || in_list(bots, email);
 }
 
 /* ---- patterns ---- */
 
 #define VERSION "(?:v\\.?)?\\d++(?:\\.\\d++)++(?:[-.+~_]?[0-9a-z]++)*+"
-#define TAG "(?:[a-z][a-z0-9.]*+[-_/])++" VERSION                   /* project-1.2.0 */
+#define TAG "(?:[a-z][a-z0-9.]*+[-_/])++" VERSION /* project-1.2.0 */
 #define NUMBER "(?:" VERSION "|v\\d+(?:[-.]?(?:rc|alpha|beta)\\d*)?|" TAG ")"
 #define AROUND                                                                                                       \
-    "(?:releas(?:e[sd]?|ing)|versions?|number|bump(?:s|ed|ing)?|set(?:ting)?|updat(?:e[sd]?|ing)|increment(?:s|ed)?|"  \
-    "tag(?:s|ged|ging)?|cut(?:ting)?|prepar(?:e[sd]?|ing)|publish(?:e[sd]|ing)?|start(?:s|ing)?|begin|back|for|to|the|"  \
-    "next|new|of|from|and|in|at|is|as|development|iteration|snapshot|stable|final|candidate|rc\\d*|alpha|beta|chore|" \
-    "build|ci|project)"
+    "(?:releas(?:e[sd]?|ing)|versions?|number|bump(?:s|ed|ing)?|set(?:ting)?|updat(?:e[sd]?|ing)|"                   \
+    "increment(?:s|ed)?|tag(?:s|ged|ging)?|cut(?:ting)?|prepar(?:e[sd]?|ing)|publish(?:e[sd]|ing)?|"                 \
+    "start(?:s|ing)?|begin|back|for|to|the|next|new|of|from|and|in|at|is|as|development|iteration|snapshot|"         \
+    "stable|final|candidate|rc\\d*|alpha|beta|chore|build|ci|project)"
 
 /* Matched against the subject; the whole of it, upper and lower case alike. */
 static const struct {
@@ -83,7 +79,7 @@ static const struct {
     const char *pattern;
 } KIND[] = {
     /* GitHub adds the number of the pull request, and cuts a long subject with three dots. */
-    {SUBJECT_REVERT, "^(?:revert|reapply) \".*(?:\"(?: \\(#\\d+\\))?|\\.\\.\\.|\xe2\x80\xa6)$"},
+    {SUBJECT_REVERT, "^(?:revert|reapply) \"(?:.*\"(?: \\(#\\d+\\))?|[^\"]*(?:\\.\\.\\.|\xe2\x80\xa6))$"},
     {SUBJECT_RELEASE, "^\\[(?:maven-)?release-plugin\\]"},
     {SUBJECT_RELEASE, "^\\W*(?:" AROUND "\\W+)*" NUMBER "(?:\\W+(?:" AROUND "|" NUMBER "))*(?: \\(#\\d+\\))?\\W*$"},
     {SUBJECT_RELEASE, "^\\W*releas(?:e[sd]?|ing) (?:of )?[\\w.-]+ (?:version )?" VERSION "\\W*$"},
@@ -93,11 +89,12 @@ static const struct {
 /* Matched against the whole message. */
 static const char TRAILER[] = "(?m)^This reverts commit [0-9a-f]{7,64}\\b";
 
-/* A key by its form; names of standards, codes and machines have the same. */
-#define KEY                                                                                                          \
-    "(?!(?:UTF|UCS|ISO|SHA|MD|AES|DES|RSA|RFC|CVE|CWE|RS|IEEE|IEC|ANSI|ECMA|ASCII|BASE|CP|KOI|GB|JIS|EUC|DIN|EN|"     \
-    "ARM|MP|HTTP|TLS|SSL|IPV|GPT|USB|PEP|JSR|JEP|LGPL|GPL|MPL|EPL|CC|BSD|APACHE|UNICODE|WINDOWS|COVID|BLAKE|CRC|HMAC|" \
-    "PKCS|FIPS|NIST|W3C|PL|VT|SSE|AVX)-\\d)[A-Z][A-Z0-9_]+-\\d+(?![\\w.-]*[\\w])"
+/* An issue key by its form, which names of standards have, too. */
+#define STANDARD                                                                                                     \
+    "(?:UTF|UCS|ISO|SHA|MD|AES|DES|RSA|RFC|CVE|CWE|RS|IEEE|IEC|ANSI|ECMA|ASCII|BASE|CP|KOI|GB|JIS|EUC|DIN|EN|"       \
+    "ARM|MP|HTTP|TLS|SSL|IPV|GPT|USB|PEP|JSR|JEP|LGPL|GPL|MPL|EPL|CC|BSD|APACHE|UNICODE|WINDOWS|COVID|BLAKE|"        \
+    "CRC|HMAC|PKCS|FIPS|NIST|W3C|PL|VT|SSE|AVX)"
+#define KEY "(?!" STANDARD "-\\d)[A-Z][A-Z0-9_]+-\\d+(?![\\w.-]*\\w)"
 #define CLOSING "(?i:close[sd]?|fix(?:es|ed)?|resolve[sd]?|refs?|see|issue|bug|pr|gh)"
 #define HASH_NUMBER "(?:(?<![\\w&#])(?:[\\w.-]+/[\\w.-]+)?#|\\b(?i:gh)-)\\d+\\b"
 
@@ -106,13 +103,14 @@ typedef struct {
 } Rule;
 
 /* Applied in order to the first line. */
-static const Rule CLEAN[] = {
-    {"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
-    {"[\\w.+-]+@[\\w-]+(\\.[\\w-]+)+", "<email>"},
-    {"\\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\\b", "<hash>"},
-    {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""},
-    {"[(\\[]\\s*(?:" CLOSING "[ :]*)*" HASH_NUMBER "(?:[\\s,;and]*(?:" CLOSING "[ :]*)*" HASH_NUMBER ")*\\s*[)\\]]", ""},
-    {"(?:\\b" CLOSING "[ :]*)?" HASH_NUMBER, ""}};
+static const Rule CLEAN[] = {{"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
+                             {"[\\w.+-]+@[\\w-]+(\\.[\\w-]+)+", "<email>"},
+                             {"\\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\\b", "<hash>"},
+                             {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""},
+                             {"[(\\[]\\s*(?:" CLOSING "[ :]*)*" HASH_NUMBER "(?:[\\s,;and]*(?:" CLOSING
+                              "[ :]*)*" HASH_NUMBER ")*\\s*[)\\]]",
+                              ""},
+                             {"(?:\\b" CLOSING "[ :]*)?" HASH_NUMBER, ""}};
 
 /* Issue keys where no prefixes are given: only where they can be nothing else. */
 static const Rule KEYS[] = {
