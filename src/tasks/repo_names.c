@@ -120,12 +120,10 @@ ObjectState repo_links(Repo *r, Arena *a, const unsigned char id[ID], CommitLink
     return state;
 }
 
-/* The reason is among the remarks that nobody has asked for: one on this object, or else the first. */
+/* The reason is among the remarks: one on this object, or else the first. */
 static Status bad_object(Repo *r, const char *name, const unsigned char id[ID], ObjectState state)
 {
-    const char *hex = hex_of(r, id), *why = objects_remark(r->store);
-    for (const char *next = why; next && !strstr(why, hex); next = objects_remark(r->store))
-        if (strstr(next, hex)) why = next;
+    const char *hex = hex_of(r, id), *why = objects_reason(r->store, hex);
     if (why && strstr(why, hex)) return fail(E_FORMAT, "%s: '%.60s' cannot be read: %s", r->path, name, why);
     return fail(E_FORMAT, "%s: '%.60s' cannot be read: object %s is %s (git fsck)%s%s", r->path, name, hex,
                 state == OBJECT_DAMAGED ? "damaged" : "missing", why ? "; " : "", why ? why : "");

@@ -1,5 +1,5 @@
-/* Reading repositories that git itself would hardly write: odd authors, encodings, replacements, grafts, contents that
- * are not there, packs made by hand, names that lead nowhere.  Expected values follow git's own sources. */
+/* Reading repositories that git itself would hardly write: odd authors, encodings, replacements, grafts, contents
+ * that are not there, packs made by hand, names that lead nowhere.  Expected values follow git's own sources. */
 #include "expect.h"
 
 #include <zlib.h>
