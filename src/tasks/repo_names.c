@@ -139,18 +139,20 @@ static Status cannot_follow(const Repo *r, const char *name)
     return fail(E_FORMAT, "%s: %s cannot be followed, the repository is damaged: %s", r->path, name, repo_git_says());
 }
 
-/* HEAD names a branch that has no commit: the repository is new, or the branch is gone. */
-static Status unborn(const Repo *r)
+/* HEAD names a branch that has no commit: the repository is new, or what held the branch is damaged or gone. */
+static Status unborn(Repo *r)
 {
     git_reference *head;
-    Status s = E_FORMAT;
-    if (git_repository_is_empty(r->git) == 1) return fail(E_IO, "%s: the repository has no commits", r->path);
     if (git_reference_lookup(&head, r->git, "HEAD")) return cannot_follow(r, "HEAD");
-    const char *to = git_reference_symbolic_target(head);
-    s = fail(E_FORMAT, "%s: HEAD leads to '%.60s', which is not there; name a commit with a range", r->path,
-             to ? to : "nothing");
+    const char *target = git_reference_symbolic_target(head);
+    const char *to = target ? str_copy(r->arena, target, strlen(target)) : "nothing";
     git_reference_free(head);
-    return s;
+    bool packed = read_list(r, "packed-refs") != NULL;
+    if (git_repository_is_empty(r->git) == 1 && !packed)
+        return fail(E_IO, "%s: the repository has no commits: HEAD leads to '%.60s', which is not there", r->path,
+                    to);
+    return fail(E_FORMAT, "%s: HEAD leads to '%.60s', which is not there%s; name a commit with a range", r->path, to,
+                packed ? ", nor in packed-refs, unless that is damaged" : "");
 }
 
 /* The object of a name without ~ and ^; libgit2 knows references, and short ids and dates of the reflog. */

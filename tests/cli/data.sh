@@ -119,6 +119,12 @@ expect 3 'no record is written' '... and nothing else in the range' mine "$t/d" 
 rm -rf "$t/d" && git clone -q "$t/r" "$t/d" && git -C "$t/d" gc -q
 pack=$(ls "$t/d/.git/objects/pack/"*.pack) && chmod u+w "$pack" && truncate -s -9 "$pack"
 expect 3 'pack .* is damaged \(git fsck\) and left out' 'a pack that is cut short' mine "$t/d" --out "$t/x"
+rm -rf "$t/d" && git clone -q "$t/r" "$t/d" && git -C "$t/d" pack-refs --all &&
+    printf '# pack-refs with: peeled\n0123456789' >"$t/d/.git/packed-refs"
+expect 3 'HEAD leads to .*packed-refs' 'packed references cut short' mine "$t/d" --out "$t/x"
+git -C "$t/r" config uploadpack.allowFilter true
+git clone -q --no-checkout --filter=blob:none "file://$t/r" "$t/p" 2>"$t/err" && git -C "$t/p" config remote.origin.url "$t/none"
+expect 3 'partial clone' 'a partial clone without any file' mine "$t/p" --features --quiet --out "$t/x"
 if git init -q --object-format=sha256 "$t/sha" 2>"$t/err"; then
     expect 3 'SHA-256' 'ids of SHA-256' mine "$t/sha" --out "$t/x"
 else
