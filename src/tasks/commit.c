@@ -54,7 +54,7 @@ static int64_t time_of(const char *s, size_t n)
     size_t len = 0;
     while (len + 1 < sizeof digits && at < end && *at >= '0' && *at <= '9') digits[len++] = *at++;
     digits[len] = 0;
-    return len && str_int(digits, &time) ? time : 0;
+    return len && str_int(digits, &time) && time < INT64_MAX ? time : 0;
 }
 
 bool commit_links(CommitLinks *c, Arena *a, const Object *o)
