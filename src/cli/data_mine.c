@@ -161,9 +161,10 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
 {
     if (json) {
-        printf("{\"commits\": %lld, \"unreadable_commits\": %lld, \"replaced_bytes\": %lld, "
+        printf("{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
                "\"without_inexact_renames\": %lld",
-               (long long)s->done, (long long)about->unreadable, (long long)s->replaced, (long long)s->limited);
+               (long long)s->done, (long long)about->unreadable, (long long)about->damaged,
+               (long long)s->replaced, (long long)s->limited);
         for (int i = 0; i < MINE_REASONS; i++) printf(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
         printf("}\n");
         return;
@@ -172,6 +173,7 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     for (int i = 1; i < MINE_REASONS; i++)
         if (s->count[i]) printf("%9lld  left out: %s\n", (long long)s->count[i], MINE_SAYS[i]);
     if (about->unreadable) printf("%9lld  commits could not be read at all\n", (long long)about->unreadable);
+    if (about->damaged) printf("%9lld  objects are missing or damaged (git fsck)\n", (long long)about->damaged);
     if (s->limited)
         printf("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
                (long long)s->limited);

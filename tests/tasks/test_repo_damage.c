@@ -10,7 +10,7 @@
 
 #include "made_repo.h"
 
-enum { MUTANTS = 500, PATIENCE = 20 /* seconds */, MOST_FILES = 64 };
+enum { MUTANTS = 300, PATIENCE = 20 /* seconds */, MOST_FILES = 64 };
 enum { SAME, NOTICED, REFUSED, UNNOTICED }; /* how a child ends */
 
 typedef struct {
