@@ -161,10 +161,11 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
 {
     if (json) {
-        printf("{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
-               "\"without_inexact_renames\": %lld",
-               (long long)s->done, (long long)about->unreadable, (long long)about->damaged,
-               (long long)s->replaced, (long long)s->limited);
+        printf(
+            "{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
+            "\"without_inexact_renames\": %lld",
+            (long long)s->done, (long long)about->unreadable, (long long)about->damaged, (long long)s->replaced,
+            (long long)s->limited);
         for (int i = 0; i < MINE_REASONS; i++) printf(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
         printf("}\n");
         return;
