@@ -150,6 +150,10 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
 {
     int64_t lost = s->count[MINE_damaged] + about->unreadable;
     if (s->complete || s->count[MINE_written] || !lost) return OK;
+    if (about->partial)
+        return fail(E_FORMAT,
+                    "%s: no record is written: it is a partial clone, and files of %lld commits were not fetched",
+                    o->path, (long long)lost);
     return fail(E_FORMAT, "%s: no record is written, objects of %lld commits are missing or damaged (git fsck)",
                 o->path, (long long)lost);
 }

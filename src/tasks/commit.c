@@ -54,7 +54,7 @@ static int64_t time_of(const char *s, size_t n)
     size_t len = 0;
     while (len + 1 < sizeof digits && at < end && *at >= '0' && *at <= '9') digits[len++] = *at++;
     digits[len] = 0;
-    return len && str_int(digits, &time) ? time : 0;
+    return len && str_int(digits, &time) && time < INT64_MAX ? time : 0;
 }
 
 bool commit_links(CommitLinks *c, Arena *a, const Object *o)
@@ -75,7 +75,7 @@ bool commit_links(CommitLinks *c, Arena *a, const Object *o)
 
 /* ---- text ---- */
 
-/* From another encoding to UTF-8; a byte that does not convert becomes U+FFFD.  NULL: this system does not have it. */
+/* From another encoding to UTF-8; bytes that do not convert become U+FFFD.  NULL: the encoding is unknown here. */
 static char *converted(Arena *a, const char *from, const char *s, size_t n, int64_t *replaced)
 {
     static const char UNKNOWN[] = "\xef\xbf\xbd";

@@ -68,6 +68,13 @@ const char *objects_remark(Objects *o)
     return o->told < o->n_remarks ? o->remark[o->told++] : NULL;
 }
 
+const char *objects_reason(const Objects *o, const char *word)
+{
+    for (int64_t i = o->told; i < o->n_remarks; i++)
+        if (strstr(o->remark[i], word)) return o->remark[i];
+    return o->told < o->n_remarks ? o->remark[o->told] : NULL;
+}
+
 static void hex_of(char out[41], const unsigned char id[ID])
 {
     git_oid oid;

@@ -40,5 +40,7 @@ bool objects_stopped(Objects *); /* asks, too */
 /* Remarks of the database and of those who read from it, each said once. */
 void objects_note(Objects *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *objects_remark(Objects *); /* the next one; NULL when all are said */
+/* Of those not said yet one that has the word in it, or else the first; they stay to be said. */
+const char *objects_reason(const Objects *, const char *word);
 
 #endif

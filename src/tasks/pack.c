@@ -246,7 +246,7 @@ static bool varint(const unsigned char **s, const unsigned char *end, size_t *ou
     return false;
 }
 
-/* One command of a delta: to copy `size` bytes of the base from `from`, or (from == SIZE_MAX) the next of the delta. */
+/* One command of a delta: to copy `size` bytes of the base from `from`, or (from == SIZE_MAX) what follows it. */
 static bool command(const unsigned char **s, const unsigned char *end, size_t *from, size_t *size)
 {
     unsigned char c = *(*s)++;
@@ -331,8 +331,8 @@ static void keep(PackCache *c, const Pack *p, size_t offset, const Object *o)
 
 /* ---- objects ---- */
 
-/* Follows deltas from `offset` to an object that is there whole, in the cache or in the pack; the offsets of the deltas
- * go into c->chain[0..n). */
+/* Follows deltas from `offset` to an object that is there whole, in the cache or in the pack; the offsets of the
+ * deltas go into c->chain[0..n). */
 static const char *find_base(PackCache *c, const Pack *p, size_t offset, int *n, Object *base)
 {
     Entry e;

@@ -66,7 +66,7 @@ static bool has_promisor(const git_config *c)
     return found;
 }
 
-/* Of the extensions that make a repository another format, those that can be read are followed and the others named. */
+/* Of the extensions of the format, those that can be read are followed, and the others are named. */
 static Status heed_extensions(Repo *r)
 {
     git_config *c;

@@ -36,8 +36,8 @@ typedef struct {
     bool unsure;                          /* added or renamed: a content that would tell cannot be read (renames.h) */
 } RepoDelta;
 
-/* Binary is what git calls so (a NUL in the first 8,000 bytes).  Huge, missing (not fetched by a partial clone, or gone)
- * and damaged contents are unknown: nothing may be counted from them, and no zero stands for them. */
+/* Binary is what git calls so (a NUL in the first 8,000 bytes).  Huge, missing (not fetched by a partial clone, or
+ * gone) and damaged contents are unknown: nothing may be counted from them, and no zero stands for them. */
 typedef enum { LINES_OK, LINES_BINARY, LINES_HUGE, LINES_MISSING, LINES_DAMAGED, LINES_RESULTS } LinesResult;
 
 Status repo_open(Repo **out, Arena *run, const char *path); /* E_IO: there is no repository at the path */

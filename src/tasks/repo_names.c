@@ -120,12 +120,10 @@ ObjectState repo_links(Repo *r, Arena *a, const unsigned char id[ID], CommitLink
     return state;
 }
 
-/* The reason is among the remarks that nobody has asked for: one on this object, or else the first. */
+/* The reason is among the remarks: one on this object, or else the first. */
 static Status bad_object(Repo *r, const char *name, const unsigned char id[ID], ObjectState state)
 {
-    const char *hex = hex_of(r, id), *why = objects_remark(r->store);
-    for (const char *next = why; next && !strstr(why, hex); next = objects_remark(r->store))
-        if (strstr(next, hex)) why = next;
+    const char *hex = hex_of(r, id), *why = objects_reason(r->store, hex);
     if (why && strstr(why, hex)) return fail(E_FORMAT, "%s: '%.60s' cannot be read: %s", r->path, name, why);
     return fail(E_FORMAT, "%s: '%.60s' cannot be read: object %s is %s (git fsck)%s%s", r->path, name, hex,
                 state == OBJECT_DAMAGED ? "damaged" : "missing", why ? "; " : "", why ? why : "");
@@ -141,18 +139,20 @@ static Status cannot_follow(const Repo *r, const char *name)
     return fail(E_FORMAT, "%s: %s cannot be followed, the repository is damaged: %s", r->path, name, repo_git_says());
 }
 
-/* HEAD names a branch that has no commit: the repository is new, or the branch is gone. */
-static Status unborn(const Repo *r)
+/* HEAD names a branch that has no commit: the repository is new, or what held the branch is damaged or gone. */
+static Status unborn(Repo *r)
 {
     git_reference *head;
-    Status s = E_FORMAT;
-    if (git_repository_is_empty(r->git) == 1) return fail(E_IO, "%s: the repository has no commits", r->path);
     if (git_reference_lookup(&head, r->git, "HEAD")) return cannot_follow(r, "HEAD");
-    const char *to = git_reference_symbolic_target(head);
-    s = fail(E_FORMAT, "%s: HEAD leads to '%.60s', which is not there; name a commit with a range", r->path,
-             to ? to : "nothing");
+    const char *target = git_reference_symbolic_target(head);
+    const char *to = target ? str_copy(r->arena, target, strlen(target)) : "nothing";
     git_reference_free(head);
-    return s;
+    bool packed = read_list(r, "packed-refs") != NULL;
+    if (git_repository_is_empty(r->git) == 1 && !packed)
+        return fail(E_IO, "%s: the repository has no commits: HEAD leads to '%.60s', which is not there", r->path,
+                    to);
+    return fail(E_FORMAT, "%s: HEAD leads to '%.60s', which is not there%s; name a commit with a range", r->path, to,
+                packed ? ", nor in packed-refs, unless that is damaged" : "");
 }
 
 /* The object of a name without ~ and ^; libgit2 knows references, and short ids and dates of the reflog. */

@@ -82,8 +82,8 @@ static git_oid tree_of(const char *name, git_oid id)
     return tree_of_two(name, id, NULL, id);
 }
 
-/* A commit whose author and committer lines are `person`, with more lines of the header (each with its newline) and any
- * message. */
+/* A commit whose author and committer lines are `person`, with more lines of the header (each with its newline) and
+ * any message. */
 static git_oid commit_of(git_oid tree, const git_oid *parent, const char *person, const char *header,
                          const char *message)
 {

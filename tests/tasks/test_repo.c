@@ -1,5 +1,5 @@
-/* Reading repositories that git itself would hardly write: odd authors, encodings, replacements, grafts, contents that
- * are not there, packs made by hand, names that lead nowhere.  Expected values follow git's own sources. */
+/* Reading repositories that git itself would hardly write: odd authors, encodings, replacements, grafts, contents
+ * that are not there, packs made by hand, names that lead nowhere.  Expected values follow git's own sources. */
 #include "expect.h"
 
 #include <zlib.h>
@@ -63,6 +63,7 @@ static void reads_people_as_git_does(void **state)
                 {"A <a@x.org> -5 +0000", "A", "a@x.org", 0},
                 {"A <a@x.org> 18446744073709551615 +0000", "A", "a@x.org", 0},
                 {"A <a@x.org> 99999999999999999999999999 +0000", "A", "a@x.org", 0},
+                {"A <a@x.org> 9223372036854775807 +0000", "A", "a@x.org", 0},
                 {"A a@x.org 1600000000 +0000", "", "", 0},
                 {"A <a@x.org 1600000000 +0000", "", "", 0},
                 {"", "", "", 0},
@@ -406,6 +407,12 @@ static void refuses_damaged_loose_objects(void **state)
         EXPECT(got == (n == whole.len ? LINES_OK : LINES_DAMAGED), "%zu of %zu bytes: %d", n, whole.len, got);
         repo_close(repo);
     }
+    static const char OTHER[] = "blob 14\0int a;\nint c;\n"; /* sound, but of another id */
+    const char *bytes = deflated(OTHER, sizeof OTHER - 1, &len);
+    assert_int_equal(file_write(loose_path(id), bytes, len), OK);
+    open_history(NULL);
+    assert_int_equal(repo_count(repo, id.id, 1000, &lines), LINES_DAMAGED);
+    repo_close(repo);
     unlink(loose_path(id));
     assert_int_equal(mkdir(loose_path(id), 0777), 0);
     open_history(NULL);
@@ -521,6 +528,7 @@ static void reads_packs_and_refuses_bad_ones(void **state)
     }
     assert_true(is_said("(git fsck)"));
     repo_close(repo);
+    expect_refused(E_FORMAT, "does not end", hex(a)); /* read at once, without asking for its size */
 }
 
 int main(void)

@@ -1,7 +1,7 @@
-/* Damage of every kind all over a small repository: one byte changed, files cut, emptied, made longer, gone, and pipes or
- * directories in their place.  Each time a child reads everything there is.  It must end soon and by itself; and what
- * it reads must be what the sound repository holds, or be reported as damaged, missing or refused.  VERNIER_MUTANTS sets
- * how many are tried. */
+/* Damage of every kind all over a small repository: a byte changed, files cut, emptied, made longer, gone, and pipes
+ * or directories in their place.  Each time a child reads everything there is.  It must end soon and by itself; and
+ * what it reads must be what the sound repository holds, or be reported as damaged, missing or refused.
+ * VERNIER_MUTANTS sets how many are tried. */
 #include "expect.h"
 
 #include <dirent.h>
