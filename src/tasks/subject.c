@@ -112,11 +112,13 @@ static const Rule CLEAN[] = {{"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
                               ""},
                              {"(?:\\b" CLOSING "[ :]*)?" HASH_NUMBER, ""}};
 
+/* What tells that a word at the start was a key: a colon, a full stop, a dash, or the sentence's own first letter. */
+#define BEHIND "(?::|\\.(?=\\s)|\\s-(?=\\s)|\\s(?=[A-Z][a-z]))"
+
 /* Issue keys where no prefixes are given: only where they can be nothing else. */
-static const Rule KEYS[] = {
-    {"^\\s*(?:" CLOSING "\\s+)?" KEY "(?:\\s*[,/&]\\s*" KEY ")*\\s*(?::|\\.(?=\\s)|\\s-(?=\\s))", ""},
-    {"[(\\[]\\s*(?:" CLOSING "[ :]*)?" KEY "(?:[\\s,;]+" KEY ")*\\s*[)\\]]:?", ""},
-    {"\\b" CLOSING "[ :]+" KEY, ""}};
+static const Rule KEYS[] = {{"^\\s*(?:" CLOSING "\\s+)?" KEY "(?:\\s*[,/&]\\s*" KEY ")*\\s*" BEHIND, ""},
+                            {"[(\\[]\\s*(?:" CLOSING "[ :]*)?" KEY "(?:[\\s,;]+" KEY ")*\\s*[)\\]]:?", ""},
+                            {"\\b" CLOSING "[ :]+" KEY, ""}};
 
 static const Rule TIDY[] = {{"\\s+", " "}, {"^(?:[\\s:;,|]|[.*#-]+(?=\\s|$))+|(?:\\s-+)?[\\s:;,]*$", ""}};
 

@@ -25,7 +25,8 @@ SubjectKind subject_kind(const char *message, const char *author, const char *em
  * hashes <hash>; white space is one blank.  On the arena.
  *
  * An issue key (HBASE-12) goes wherever it is when its prefix is one of `prefixes` (HBASE,HADOOP).  Without them
- * (NULL) it goes where only a key can be: at the start before a colon or a full stop, in brackets, behind "closes".
+ * (NULL) it goes where only a key can be: in brackets, behind "closes", and at the start before a colon, a full stop
+ * or a word that begins in upper case.
  * Names of standards (UTF-8, SHA-256) are no keys, and "" lets every key stay. */
 char *subject_clean(Arena *, const char *message, const char *prefixes);
 int subject_words(const char *subject);

@@ -175,7 +175,7 @@ line 'Bump version to 1.2.0' && line 'Release the lock after 10 seconds'
 line 'Revert "Add a test for the parser"' && line 'Rollback transaction when the insert fails'
 author='dependabot[bot]' && line 'Raise the version of foo now' && author='Travis Muster' && line 'Let people do it all'
 author='Our Builder' && line 'Build the nightly of today' && author=Ann
-line 'Größe der Datei geändert' && line 'HBASE-7 Fix UTF-8 in foo() (closes #12)'
+line 'Größe der Datei geändert' && line 'Make HBASE-7 read UTF-8 in foo() (closes #12)'
 git -C "$t/r" checkout -q -b side && line 'Work on the side branch' && git -C "$t/r" checkout -q main
 echo 'int b;' >"$t/r/b.c" && commit 'Merge duplicate methods into one'
 GIT_AUTHOR_DATE="$now +0000" GIT_COMMITTER_DATE="$now +0000" git -C "$t/r" -c user.name=Ann -c user.email=a@x.org merge -q \
@@ -191,10 +191,10 @@ result $? '... each with a switch'
 expect 2 "'all' is none of merges, reverts, releases, bots, unreadable" '... of those there are' \
     "$t/r" --out "$t/x" --keep all
 expect 0 '"written": 7, .*"bot": 2,' 'more robots' "$t/r" --out "$t/b.jsonl" --bots 'x@y.org, our builder' --json
-grep -q '"message": "HBASE-7 Fix UTF-8 in foo()"' "$t/f.jsonl"
+grep -q '"message": "Make HBASE-7 read UTF-8 in foo()"' "$t/f.jsonl"
 result $? 'a key that may be a name stays'
 ask "$t/r" --out "$t/k.jsonl" --issue-prefix HADOOP,HBASE --quiet >"$t/out" 2>"$t/err" &&
-    grep -q '"message": "Fix UTF-8 in foo()"' "$t/k.jsonl"
+    grep -q '"message": "Make read UTF-8 in foo()"' "$t/k.jsonl"
 result $? '... unless its prefix is known'
 expect 2 'issue-prefix A-1: expected prefixes' 'prefixes that are none' "$t/r" --out "$t/x" --issue-prefix A-1
 

@@ -123,6 +123,9 @@ if command -v git >/dev/null; then
     expect 0 '1 commits are left out: merges' 'merges of a file are left out, too' predict "$t/words" "$t/m.jsonl"
     sed 's/"lt": [0-9.]*/"lt": null/' "$t/m.jsonl" >"$t/null.jsonl"
     expect 0 '5 commits have features that are unknown' 'features that are null' predict "$t/words" "$t/null.jsonl"
+    sed 's/"lt": [0-9.]*/"lt": null/' "$t/c.fix.jsonl" >"$t/null.jsonl"
+    expect 0 'commits have features that are unknown' '... and while tuning' tune --task jit --train "$t/null.jsonl" \
+        --method words --out "$t/null"
     expect 3 'no commit with source code' '... or none' predict "$t/words" --repo "$t/r" HEAD..HEAD --quiet
     expect 2 "is no language" 'an unknown language' predict "$t/words" --repo "$t/r" --lang cobol
 else
