@@ -5,8 +5,8 @@
  * read, and lines are compared without looking at attributes, so neither drivers nor filters have a say.  That is
  * also why a repository that belongs to another user is read all the same (`foreign`).  Objects that are missing or
  * damaged are named, counted and passed over; those that a partial clone has not fetched are not fetched here.
- * Commits are what `git log` shows: replacements (git replace), info/grafts and HEAD's .mailmap are followed, and text
- * is converted from the encoding that a commit names. */
+ * Commits are what `git log` shows: replacements (git replace), info/grafts and HEAD's .mailmap are followed, and
+ * text is converted from the encoding that a commit names. */
 #ifndef TASKS_REPO_H
 #define TASKS_REPO_H
 

@@ -155,7 +155,7 @@ static Status unborn(Repo *r)
                 packed ? ", nor in packed-refs, unless that is damaged" : "");
 }
 
-/* The object of a name without ~ and ^; libgit2 knows references, and short ids and dates of the reflog. */
+/* The object of a name without ~ and ^; libgit2 knows references, and dates of the reflog and words of messages. */
 static Status base_of(Repo *r, const char *name, git_oid *out)
 {
     git_reference *ref, *direct;
@@ -173,6 +173,16 @@ static Status base_of(Repo *r, const char *name, git_oid *out)
     }
     if (!strcmp(name, "HEAD")) return code == GIT_ENOTFOUND ? unborn(r) : cannot_follow(r, name);
     if (code != GIT_ENOTFOUND && code != GIT_EINVALIDSPEC && code != GIT_EAMBIGUOUS) return cannot_follow(r, name);
+    size_t digits = strspn(name, "0123456789abcdefABCDEF");
+    if (!name[digits] && digits >= 4 && digits < HEX) {
+        git_oid start;
+        git_oid_fromstrn(&start, name, digits);
+        code = git_odb_exists_prefix(out, r->objects, &start, digits);
+        if (!code) return OK;
+        return fail(E_CONFIG, "%s: %s commit '%s'", r->path, code == GIT_EAMBIGUOUS ? "has more than one" : "has no",
+                    name);
+    }
+    if (!strpbrk(name, "@:^~-")) return no_commit(r, name);
     if ((code = git_revparse_single(&object, r->git, name))) {
         unsigned char id[ID];
         ObjectState state;
