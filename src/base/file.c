@@ -45,7 +45,7 @@ Status file_read(Bytes *out, Arena *a, const char *path)
 
 Status file_map(Bytes *out, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer is refused, not waited for */
     if (fd < 0) return fail(E_IO, "%s: %s", path, strerror(errno));
     struct stat st;
     Status status = OK;

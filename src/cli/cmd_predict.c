@@ -12,13 +12,20 @@
 
 /* ---- commits from a repository */
 
-/* Defects are told from changed lines alone and perhaps from features; messages from lines with some around them. */
+static bool stop(void)
+{
+    return signals_seen() != 0;
+}
+
+/* Defects are told from changed lines alone and perhaps from features; messages from lines with some around them.  A
+ * merge has no features, and its message tells of no lines. */
 static void mine_everything(MineOptions *o, bool messages)
 {
     mine_defaults(o);
     o->whole_message = o->mixed = true;
     o->features = !messages;
-    for (int k = 0; k < SUBJECT_KINDS; k++) o->keep[k] = true;
+    for (int k = 0; k < SUBJECT_KINDS; k++) o->keep[k] = k != SUBJECT_MERGE;
+    o->stop = stop;
     o->min_words = o->max_words = 0;
     o->max_files = o->max_chars = 0;
     o->context = messages;
@@ -55,6 +62,8 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
             progress_show(&line, &(Stage){"commits", stats->done, stats->total, NAN}, -1);
         }
         progress_clear();
+        for (const char *said; (said = mine_remark(m));)
+            if (!args_quiet(w->args)) fprintf(stderr, "%s\n", said);
         for (int k = 1; k < MINE_REASONS && !args_quiet(w->args); k++)
             if (stats->count[k])
                 fprintf(stderr, "%lld commits are left out: %s\n", (long long)stats->count[k], MINE_SAYS[k]);
@@ -135,6 +144,21 @@ void predict_csv(const char *s, size_t n)
 
 /* ---- the command */
 
+/* Merges have no features, and no message of theirs is about lines: neither task takes them, from a file either. */
+static Status leave_out_merges(Prediction *w, const char *from)
+{
+    JitSet *s = &w->set;
+    int64_t kept = 0, all = s->n;
+    for (int64_t i = 0; i < all; i++)
+        if (s->change[i].n_parents < 2) s->change[kept++] = s->change[i];
+    s->n = kept;
+    jit_count(s);
+    if (!kept) return fail(E_MISMATCH, "%s: all %lld commits are merges, expected others", from, (long long)all);
+    if (kept < all && !args_quiet(w->args))
+        fprintf(stderr, "%lld commits are left out: merges (several parents)\n", (long long)(all - kept));
+    return OK;
+}
+
 static Status predict_with(Prediction *w)
 {
     const Args *a = w->args;
@@ -144,6 +168,7 @@ static Status predict_with(Prediction *w)
     if (!repository && !what) return fail(E_CONFIG, "predict needs a FILE of change records, or --repo PATH");
     TRY(predictor_open(&w->p, w->run, args_at(a, 0), a));
     TRY(repository ? read_repository(w, repository, what) : jit_read(&w->set, w->run, what));
+    TRY(leave_out_merges(w, repository ? repository : what));
     return w->p.task == &TASK_CMG ? predict_messages(w) : predict_defects(w);
 }
 

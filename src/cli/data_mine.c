@@ -37,12 +37,33 @@ static Status date(int64_t *out, const Args *a, const char *option, int64_t othe
     *out = otherwise;
     if (!text) return OK;
     const char *end = strptime(text, "%Y-%m-%d", &t);
-    if (end && !*end) {
-        *out = (int64_t)timegm(&t);
-    } else if (!str_int(text, out)) {
+    if (!end || *end) {
+        if (str_int(text, out)) return OK;
         return fail(E_CONFIG, "--%s %s: expected a day (2024-01-31) or seconds since 1970", option, text);
     }
+    int day = t.tm_mday;
+    *out = (int64_t)timegm(&t); /* which makes 31 February the second of March */
+    if (t.tm_mday != day) return fail(E_CONFIG, "--%s %s: the calendar has no such day", option, text);
     return OK;
+}
+
+static Status dates(MineOptions *o, const Args *a)
+{
+    TRY(date(&o->since, a, "since", o->since));
+    TRY(date(&o->until, a, "until", o->until));
+    if (o->since < o->until) return OK;
+    return fail(E_CONFIG, "--since %s --until %s: no time is in between, expected the earlier one first",
+                args_text(a, "since", ""), args_text(a, "until", ""));
+}
+
+/* The prefixes of issue keys, between commas; "none" lets keys stay. */
+static Status issue_prefixes(const char **out, const Args *a)
+{
+    const char *list = args_text(a, "issue-prefix", NULL);
+    *out = list && !strcmp(list, "none") ? "" : list;
+    if (!list || list[strspn(list, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,")] == 0)
+        return OK;
+    return fail(E_CONFIG, "--issue-prefix %s: expected prefixes such as HBASE,HADOOP, or none", list);
 }
 
 static Status small(int *out, const Args *a, const char *option, int most)
@@ -65,9 +86,14 @@ static const char *name_of(Arena *a, const char *path)
     return from == n || !strncmp(path + from, ".", n - from) ? "repository" : str_copy(a, path + from, n - from);
 }
 
+static bool stop(void)
+{
+    return signals_seen() != 0;
+}
+
 static Status options(MineOptions *o, const Args *a)
 {
-    static const char *const KEEP[] = {"", "merges", "reverts", "releases", "bots", NULL};
+    static const char *const KEEP[] = {"", "merges", "reverts", "releases", "bots", "unreadable", NULL};
     mine_defaults(o);
     o->path = args_at(a, 1);
     o->out = args_text(a, "out", NULL);
@@ -79,8 +105,9 @@ static Status options(MineOptions *o, const Args *a)
         TRY(each_word(a, "lang", o->lang, LANG_NAMES));
     }
     TRY(each_word(a, "keep", o->keep, KEEP));
-    TRY(date(&o->since, a, "since", o->since));
-    TRY(date(&o->until, a, "until", o->until));
+    TRY(dates(o, a));
+    TRY(issue_prefixes(&o->issues, a));
+    o->bots = args_text(a, "bots", NULL);
     TRY(small(&o->context, a, "context", 1000000));
     TRY(small(&o->min_words, a, "min-words", 1000));
     TRY(small(&o->max_words, a, "max-words", 1000000));
@@ -92,6 +119,7 @@ static Status options(MineOptions *o, const Args *a)
     o->whole_message = args_given(a, "whole-message");
     o->features = args_given(a, "features");
     o->resume = args_given(a, "resume");
+    o->stop = stop;
     return OK;
 }
 
@@ -107,11 +135,37 @@ static void remarks(const MineOptions *o, const RepoAbout *about, const MineStat
         fprintf(stderr, "resuming after %lld of %lld commits\n", (long long)s->resumed, (long long)s->total);
 }
 
+/* What the reader of the repository has met since the last time. */
+static void say_remarks(Mine *m, bool quiet)
+{
+    for (const char *s; (s = mine_remark(m));) {
+        if (quiet) continue;
+        progress_clear();
+        fprintf(stderr, "%s\n", s);
+    }
+}
+
+/* A repository too damaged to give anything is bad input. */
+static Status expect_something(const MineOptions *o, const RepoAbout *about, const MineStats *s)
+{
+    int64_t lost = s->count[MINE_damaged] + about->unreadable;
+    if (s->complete || s->count[MINE_written] || !lost) return OK;
+    if (about->partial)
+        return fail(E_FORMAT,
+                    "%s: no record is written: it is a partial clone, and files of %lld commits were not fetched",
+                    o->path, (long long)lost);
+    return fail(E_FORMAT, "%s: no record is written, objects of %lld commits are missing or damaged (git fsck)",
+                o->path, (long long)lost);
+}
+
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
 {
     if (json) {
-        printf("{\"commits\": %lld, \"unreadable_commits\": %lld, \"replaced_bytes\": %lld", (long long)s->done,
-               (long long)about->unreadable, (long long)s->replaced);
+        printf(
+            "{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
+            "\"without_inexact_renames\": %lld",
+            (long long)s->done, (long long)about->unreadable, (long long)about->damaged, (long long)s->replaced,
+            (long long)s->limited);
         for (int i = 0; i < MINE_REASONS; i++) printf(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
         printf("}\n");
         return;
@@ -120,6 +174,10 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     for (int i = 1; i < MINE_REASONS; i++)
         if (s->count[i]) printf("%9lld  left out: %s\n", (long long)s->count[i], MINE_SAYS[i]);
     if (about->unreadable) printf("%9lld  commits could not be read at all\n", (long long)about->unreadable);
+    if (about->damaged) printf("%9lld  objects are missing or damaged (git fsck)\n", (long long)about->damaged);
+    if (s->limited)
+        printf("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
+               (long long)s->limited);
     if (s->replaced) printf("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
 }
 
@@ -138,15 +196,18 @@ Status data_mine(const Args *a)
     Status status = OK;
     for (bool more = !s->complete; more && !status && !signals_seen();) {
         status = mine_step(m, &more);
+        say_remarks(m, args_quiet(a));
         progress_show(&line, &(Stage){"commits", s->done, s->total, NAN}, -1);
     }
     progress_clear();
+    say_remarks(m, args_quiet(a));
     Status closed = mine_close(m);
     if (!status) status = closed;
     if (!status && !s->complete && s->done < s->total)
         status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command with --resume goes on",
                       (long long)s->done, (long long)s->total);
     if (!status && !s->complete) print_summary(&o, mine_about(m), s, args_given(a, "json"));
+    if (!status) status = expect_something(&o, mine_about(m), s);
     arena_close(&arena);
     return status;
 }

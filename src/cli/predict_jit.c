@@ -186,6 +186,9 @@ Status predict_defects(Prediction *of)
     TRY(args_real(&of->p.threshold, a, "threshold", of->p.threshold, 0, 1));
     TRY(tune_features(&of->p.features, a, of->p.features));
     if (args_given(a, "per-split")) of->p.per_split = true;
+    if (of->set.unknown && !args_quiet(a))
+        fprintf(stderr, "%lld commits have features that are unknown (null); each counts as its mean\n",
+                (long long)of->set.unknown);
     TRY(score(&w));
     if (of->csv) print_csv(&w);
     return of->json ? print_json(&w) : of->csv ? OK : print_table(&w);

@@ -128,6 +128,9 @@ static Status read(Tuning *t)
     t->p.threshold = 0.5;
     TRY(tune_features(&t->p.features, t->args, N_FEATURES));
     TRY(jit_labelled(&t->train, t->train_path));
+    if (t->train.unknown + t->valid.unknown && !args_quiet(t->args))
+        fprintf(stderr, "%lld commits have features that are unknown (null); each counts as its mean\n",
+                (long long)(t->train.unknown + t->valid.unknown));
     if (valid)
         TRY(jit_labelled(&t->valid, valid));
     else if (!t->valid.positives || t->valid.positives == t->valid.n)

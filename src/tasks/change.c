@@ -2,6 +2,7 @@
 #include "tasks/change.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "io/json.h"
@@ -98,7 +99,9 @@ static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
     if (!c->has_features) return OK;
     if (!cJSON_IsObject(f)) return fail(E_FORMAT, "%s: features is not an object", r->where);
     for (int i = 0; i < N_FEATURES; i++) {
-        if (!json_has(f, FEATURE_NAME[i])) return fail(E_FORMAT, "%s: features lacks %s", r->where, FEATURE_NAME[i]);
+        const cJSON *one = get(f, FEATURE_NAME[i]);
+        if (!one) return fail(E_FORMAT, "%s: features lacks %s", r->where, FEATURE_NAME[i]);
+        c->feature[i] = NAN; /* what null leaves */
         TRY(json_real(&c->feature[i], f, FEATURE_NAME[i], -1e15, 1e15, r->where));
     }
     return OK;
@@ -296,6 +299,31 @@ static void print_text(Buf *b, const char *key, const char *value)
     buf_add(b, ", ", 2);
 }
 
+static bool is_utf8(const char *s)
+{
+    for (size_t n = strlen(s), k; n; s += k, n -= k)
+        if (!(k = utf8_length(s, n))) return false;
+    return true;
+}
+
+const char *change_path(Arena *a, const char *bytes)
+{
+    if (*bytes != '"' && is_utf8(bytes)) return bytes;
+    Buf b = buf_open(a);
+    buf_add(&b, "\"", 1);
+    for (const char *s = bytes; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            buf_print(&b, "\\%c", c);
+        else if (c < 32 || c > 126)
+            buf_print(&b, "\\%03o", c);
+        else
+            buf_add(&b, s, 1);
+    }
+    buf_add(&b, "\"", 1);
+    return b.text;
+}
+
 static void print_file(Buf *b, const ChangeFile *f)
 {
     static const char SIGN[] = {[LINE_KEEP] = ' ', [LINE_ADD] = '+', [LINE_DEL] = '-'};
@@ -338,8 +366,13 @@ void change_print(Buf *b, const CodeChange *c)
         buf_print(b, ", \"kind\": ");
         json_quote(b, c->kind);
     }
-    for (int i = 0; c->has_features && i < N_FEATURES; i++)
-        buf_print(b, "%s\"%s\": %.10g", i ? ", " : ", \"features\": {", FEATURE_NAME[i], c->feature[i]);
+    for (int i = 0; c->has_features && i < N_FEATURES; i++) {
+        buf_print(b, "%s\"%s\": ", i ? ", " : ", \"features\": {", FEATURE_NAME[i]);
+        if (isnan(c->feature[i]))
+            buf_add(b, "null", 4);
+        else
+            buf_print(b, "%.10g", c->feature[i]);
+    }
     buf_print(b, c->has_features ? "}}\n" : "}\n");
 }
 

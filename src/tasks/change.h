@@ -9,7 +9,8 @@
  *    "label": 1, "kind": "rename", "features": {"la": 3, ...}}
  *
  * label (1: the change introduced a defect), kind (of a generated change) and features are there where they are
- * known.  Text is UTF-8; bytes that are not become U+FFFD and are counted.
+ * known; a single feature that is not is null, and NaN in memory.  Text is UTF-8; bytes that are not become U+FFFD
+ * and are counted.  A path that is not UTF-8 is written as git quotes it: "a\351.c", with the quotation marks.
  *
  * Two other layouts are read, told apart by their fields: a mined commit with `diff` ("<keep>path<add>line<del>line"
  * ...; a kept segment that is a path opens a file) and `msg`, and a defect-prediction commit with `added` and
@@ -89,6 +90,9 @@ void changes_close(ChangeReader *);
 /* All rows of a file at once.  E_MISMATCH: it has none. */
 Status changes_read(CodeChange **out, int64_t *n, Arena *, const char *path);
 
+/* A path of a repository as it stands in a record: as it is, or quoted as git does where it is not UTF-8 or begins
+ * with a quotation mark, so that two paths never look the same. */
+const char *change_path(Arena *, const char *bytes);
 void change_print(Buf *, const CodeChange *); /* one row with its newline */
 int64_t change_count(const CodeChange *, LineKind);
 Bytes change_text(Arena *, const CodeChange *); /* for a tokenizer to learn from: the message, the changed lines */

@@ -7,6 +7,8 @@
 
 #include "base/table.h"
 
+static const double UNKNOWN = NAN;
+
 typedef struct {
     int32_t n, id[]; /* never changed once made, so files can share it */
 } Authors;
@@ -14,6 +16,7 @@ typedef struct {
 typedef struct {
     int64_t size, changes, last; /* lines; commits; time */
     const Authors *authors;
+    bool size_unknown, changes_unknown, authors_unknown; /* then the numbers above mean nothing */
 } FilePast;
 
 typedef struct {
@@ -22,7 +25,8 @@ typedef struct {
 
 struct History {
     Arena *arena, scratch;
-    Table files, authors, subsystems; /* path; author; author and subsystem -> commits */
+    Table files;               /* path -> name_value */
+    Table authors, subsystems; /* author; author and subsystem -> commits */
     FilePast *file;
     AuthorPast *author;
     int64_t files_room, authors_room, n_files;
@@ -64,18 +68,56 @@ static int32_t author_at(History *h, const char *name)
     return (int32_t)*at;
 }
 
-/* A file's past under its old name, -1 when it has none; from now on the new name leads there, too. */
-static int64_t file_at(History *h, const Touched *t)
+/* A path leads to a file.  It still does after the file was renamed away, for those who change it on a branch that
+ * does not have the new name yet; but a file that is made there is another one. */
+static int64_t name_value(int64_t file, bool left)
 {
-    int64_t at = table_get(&h->files, t->old_path, strlen(t->old_path), -1);
-    if (at >= 0) *table_add(&h->files, t->new_path, strlen(t->new_path), NULL) = at;
-    return at;
+    return 2 * file + left;
 }
 
-static int64_t new_file(History *h, const char *path)
+/* The place of the file's past, -1 when it has none. */
+static int64_t file_at(const History *h, const Touched *t)
+{
+    int64_t value = table_get(&h->files, t->old_path, strlen(t->old_path), -1);
+    return value < 0 || (t->status == FILE_ADDED && (value % 2 || t->unsure)) ? -1 : value / 2;
+}
+
+static void set_name(History *h, const char *path, int64_t value)
+{
+    *table_add(&h->files, path, strlen(path), NULL) = value;
+}
+
+/* All of a commit's old names are left before any new one is taken: two files may change names with each other. */
+static void set_names(History *h, const Touched *file, int64_t n, const int64_t *at)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (file[i].status == FILE_RENAMED) set_name(h, file[i].old_path, name_value(at[i], true));
+    for (int64_t i = 0; i < n; i++) {
+        bool taken = file[i].status == FILE_ADDED || file[i].status == FILE_RENAMED;
+        if (taken || table_get(&h->files, file[i].new_path, strlen(file[i].new_path), -1) < 0)
+            set_name(h, file[i].new_path, name_value(at[i], false));
+    }
+}
+
+void history_rename(History *h, const char *old_path, const char *new_path)
+{
+    int64_t value = table_get(&h->files, old_path, strlen(old_path), -1);
+    if (value < 0) return;
+    set_name(h, old_path, name_value(value / 2, true));
+    set_name(h, new_path, name_value(value / 2, false));
+}
+
+static int64_t new_file(History *h, const Touched *t)
 {
     h->file = more(h->arena, h->file, h->n_files, &h->files_room, sizeof *h->file);
-    return *table_add(&h->files, path, strlen(path), NULL) = h->n_files++;
+    h->file[h->n_files] = (FilePast){.changes_unknown = t->unsure, .authors_unknown = t->unsure};
+    return h->n_files++;
+}
+
+bool history_asks(const History *h, const Touched *t)
+{
+    int64_t at = file_at(h, t);
+    return at >= 0 && h->file[at].size_unknown;
 }
 
 static bool holds(const Authors *s, int32_t id)
@@ -118,33 +160,54 @@ static bool is_fix(const char *message)
     return false;
 }
 
-/* nf, la, ld, entropy, nd, and what the files' past says. */
+static bool is_counted(const Touched *t)
+{
+    return t->added >= 0 && t->removed >= 0;
+}
+
+/* la, ld and entropy. */
+static void look_at_lines(double f[N_FEATURES], const Touched *file, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_counted(&file[i])) {
+            f[FEATURE_la] = f[FEATURE_ld] = f[FEATURE_entropy] = UNKNOWN;
+            return;
+        }
+        f[FEATURE_la] += (double)file[i].added;
+        f[FEATURE_ld] += (double)file[i].removed;
+    }
+    double total = f[FEATURE_la] + f[FEATURE_ld];
+    for (int64_t i = 0; i < n; i++) {
+        double part = (double)(file[i].added + file[i].removed) / total;
+        if (part > 0) f[FEATURE_entropy] -= part * log2(part);
+    }
+}
+
+/* nf, and the measures of the files' past; a file of unknown size gets it from `before` where that is known. */
 static void look_at_files(History *h, double f[N_FEATURES], const Touched *file, int64_t n, const int64_t *at,
                           int64_t time, const Authors **authors, int32_t who)
 {
-    double total = 0;
     const Authors *before = NULL;
-    bool any_new = false;
-    for (int64_t i = 0; i < n; i++) total += (double)(file[i].added + file[i].removed);
+    bool any_new = false, authors_unknown = false;
     for (int64_t i = 0; i < n; i++) {
-        double part = (double)(file[i].added + file[i].removed) / total;
-        f[FEATURE_la] += (double)file[i].added;
-        f[FEATURE_ld] += (double)file[i].removed;
-        if (part > 0) f[FEATURE_entropy] -= part * log2(part);
         if (at[i] < 0) {
             any_new = true;
+            authors_unknown |= file[i].unsure;
+            if (file[i].unsure) f[FEATURE_lt] = f[FEATURE_nuc] = f[FEATURE_age] = UNKNOWN;
             continue;
         }
-        const FilePast *p = &h->file[at[i]];
-        f[FEATURE_lt] += (double)p->size / (double)n;
-        f[FEATURE_nuc] += (double)p->changes;
+        FilePast *p = &h->file[at[i]];
+        if (p->size_unknown && file[i].before >= 0) p->size = file[i].before, p->size_unknown = false;
+        f[FEATURE_lt] += p->size_unknown ? UNKNOWN : (double)p->size / (double)n;
+        f[FEATURE_nuc] += p->changes_unknown ? UNKNOWN : (double)p->changes;
         f[FEATURE_age] += fmax(0, (double)(time - p->last)) / 86400 / (double)n;
+        authors_unknown |= p->authors_unknown;
         before = joined(h->arena, before, p->authors, -1);
     }
     f[FEATURE_nf] = (double)n;
     *authors = joined(h->arena, before, NULL, who);
     const Authors *seen = any_new ? *authors : before;
-    f[FEATURE_ndev] = seen ? seen->n : 0;
+    f[FEATURE_ndev] = authors_unknown ? UNKNOWN : seen ? seen->n : 0;
 }
 
 /* ns, nd and sexp; the author's count in each subsystem goes up. */
@@ -187,17 +250,22 @@ void history_add(History *h, double f[N_FEATURES], const char *author, int64_t t
     int64_t *at = NEW(&h->scratch, int64_t, n + 1);
     memset(f, 0, sizeof *f * N_FEATURES);
     for (int64_t i = 0; i < n; i++) at[i] = file_at(h, &file[i]);
+    look_at_lines(f, file, n);
     look_at_files(h, f, file, n, at, time, &authors, who);
     look_at_places(h, f, file, n, who);
     look_at_author(h, f, who, time);
     f[FEATURE_fix] = is_fix(message);
+    for (int64_t i = 0; i < n; i++)
+        if (at[i] < 0) at[i] = new_file(h, &file[i]);
+    set_names(h, file, n, at);
     for (int64_t i = 0; i < n; i++) {
-        if (at[i] < 0) at[i] = new_file(h, file[i].new_path);
         FilePast *p = &h->file[at[i]];
+        p->size_unknown |= !is_counted(&file[i]);
         p->size += file[i].added - file[i].removed;
         p->changes++;
         p->last = time;
         p->authors = authors;
+        p->authors_unknown = isnan(f[FEATURE_ndev]);
     }
     arena_drop(&h->scratch, mark);
 }

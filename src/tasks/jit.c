@@ -7,14 +7,22 @@
 
 #include "base/rng.h"
 
+static bool is_partly_unknown(const CodeChange *c)
+{
+    for (int k = 0; c->has_features && k < N_FEATURES; k++)
+        if (isnan(c->feature[k])) return true;
+    return false;
+}
+
 void jit_count(JitSet *s)
 {
-    s->positives = s->unlabelled = 0;
+    s->positives = s->unlabelled = s->unknown = 0;
     s->features = s->n > 0;
     for (int64_t i = 0; i < s->n; i++) {
         s->positives += s->change[i].label == 1;
         s->unlabelled += s->change[i].label < 0;
         s->features &= s->change[i].has_features;
+        s->unknown += is_partly_unknown(&s->change[i]);
     }
 }
 
@@ -38,7 +46,8 @@ Status jit_labelled(const JitSet *s, const char *path)
 
 double jit_effort(const CodeChange *c)
 {
-    if (c->has_features) return c->feature[FEATURE_la] + c->feature[FEATURE_ld];
+    if (c->has_features && !isnan(c->feature[FEATURE_la]) && !isnan(c->feature[FEATURE_ld]))
+        return c->feature[FEATURE_la] + c->feature[FEATURE_ld];
     return (double)(change_count(c, LINE_ADD) + change_count(c, LINE_DEL));
 }
 
@@ -86,16 +95,29 @@ static double raw(const CodeChange *c, int i, bool log)
     return log ? copysign(log1p(fabs(x)), x) : x;
 }
 
+/* Mean and standard deviation of one feature over the commits of which it is known. */
+static void scale_of(double *mean, double *sd, const JitSet *s, int k, bool log)
+{
+    double sum = 0, squares = 0;
+    int64_t known = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        double x = raw(&s->change[i], k, log);
+        if (isnan(x)) continue;
+        sum += x;
+        known++;
+    }
+    *mean = known ? sum / (double)known : 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        double x = raw(&s->change[i], k, log);
+        if (!isnan(x)) squares += pow(x - *mean, 2);
+    }
+    *sd = known ? sqrt(squares / (double)known) : 0;
+}
+
 JitScale jit_scale(const JitSet *s, bool log)
 {
     JitScale f = {.log = log};
-    for (int k = 0; k < N_FEATURES; k++) {
-        double sum = 0, squares = 0;
-        for (int64_t i = 0; i < s->n; i++) sum += raw(&s->change[i], k, log);
-        f.mean[k] = sum / (double)s->n;
-        for (int64_t i = 0; i < s->n; i++) squares += pow(raw(&s->change[i], k, log) - f.mean[k], 2);
-        f.sd[k] = sqrt(squares / (double)s->n);
-    }
+    for (int k = 0; k < N_FEATURES; k++) scale_of(&f.mean[k], &f.sd[k], s, k, log);
     return f;
 }
 
@@ -108,7 +130,8 @@ void jit_features(double out[N_FEATURES], const CodeChange *c, const JitScale *f
 {
     for (int k = 0; k < N_FEATURES; k++) {
         bool constant = f->sd[k] <= 1e-12 * (1 + fabs(f->mean[k]));
-        out[k] = constant || !c->has_features ? 0 : (raw(c, k, f->log) - f->mean[k]) / f->sd[k];
+        bool known = c->has_features && !isnan(c->feature[k]);
+        out[k] = constant || !known ? 0 : (raw(c, k, f->log) - f->mean[k]) / f->sd[k];
     }
 }
 

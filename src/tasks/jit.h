@@ -26,6 +26,7 @@
 
 typedef struct {
     int64_t n, positives, unlabelled;
+    int64_t unknown;    /* commits with features of which some are unknown (null) */
     CodeChange *change; /* (n) in the order of the file */
     bool features;      /* every commit has the fourteen */
 } JitSet;
@@ -36,7 +37,7 @@ Status jit_labelled(const JitSet *, const char *path);
 /* The last `share` by time of each project and class go to valid, the others to train, both in the old order.  A
  * group of fewer than two stays in train. */
 void jit_cut(JitSet *train, JitSet *valid, Arena *, const JitSet *, double share);
-double jit_effort(const CodeChange *); /* la + ld; the lines of the record where it has no features */
+double jit_effort(const CodeChange *); /* la + ld; the lines of the record where these are unknown */
 
 /* ---- the fourteen features as numbers of mean 0 and variance 1 */
 
@@ -44,9 +45,9 @@ typedef struct {
     bool log; /* sign(x) log(1 + |x|) first */
     double mean[N_FEATURES], sd[N_FEATURES];
 } JitScale;
-JitScale jit_scale(const JitSet *, bool log); /* statistics of that set: give it the training commits */
+JitScale jit_scale(const JitSet *, bool log); /* over known features of that set: give it the training commits */
 void jit_scale_drop(JitScale *, int feature); /* as if constant: JIT-Fine, whose code loses `fix`, has 13 */
-void jit_features(double out[N_FEATURES], const CodeChange *, const JitScale *); /* constant columns become 0 */
+void jit_features(double out[N_FEATURES], const CodeChange *, const JitScale *); /* constant or unknown: 0 */
 
 /* ---- token sequences */
 

@@ -6,8 +6,9 @@
 
 #include "io/json.h"
 #include "tasks/history.h"
+#include "tasks/renames.h"
 
-enum { SAVE_EVERY = 256, MOST_RENAMES = 2000 };
+enum { SAVE_EVERY = 256, MOST_COMPARED = 1 << 28 }; /* commits; bytes of a file that may be a renamed one */
 
 const char *const MINE_SAYS[MINE_REASONS] = {
 #define X(name, says) says,
@@ -57,6 +58,11 @@ const RepoAbout *mine_about(const Mine *m)
     return repo_about(m->repo);
 }
 
+const char *mine_remark(Mine *m)
+{
+    return repo_remark(m->repo);
+}
+
 /* ---- the state ---- */
 
 /* Everything that decides what is written; a resumed run must ask for the same. */
@@ -72,6 +78,8 @@ static const char *wish_text(Arena *a, const MineOptions *o)
     for (int l = 0; l < LANGS; l++) buf_print(&b, "%d", o->lang[l]);
     buf_print(&b, " keep=");
     for (int k = 0; k < SUBJECT_KINDS; k++) buf_print(&b, "%d", o->keep[k]);
+    if (o->bots) buf_print(&b, " bots=%s", o->bots);
+    if (o->issues) buf_print(&b, " issues=%s", o->issues);
     return b.text;
 }
 
@@ -84,8 +92,11 @@ static Status save_state(Mine *m)
     Buf b = buf_open(&m->step);
     buf_print(&b, "{\"options\": ");
     json_quote(&b, m->wish);
-    buf_print(&b, ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld",
-              about->tip, about->from, (long long)bytes, (long long)m->at, (long long)m->stats.replaced);
+    buf_print(&b,
+              ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld"
+              ", \"limited\": %lld",
+              about->tip, about->from, (long long)bytes, (long long)m->at, (long long)m->stats.replaced,
+              (long long)m->stats.limited);
     for (int i = 0; i < MINE_REASONS; i++)
         buf_print(&b, ", \"%s\": %lld", MINE_NAME[i], (long long)m->stats.count[i]);
     buf_print(&b, "}\n");
@@ -103,7 +114,7 @@ static Status whole_number(int64_t *out, const cJSON *j, const char *key, const 
 
 typedef struct {
     const char *wish, *tip, *from;
-    int64_t bytes, done, replaced, count[MINE_REASONS];
+    int64_t bytes, done, replaced, limited, count[MINE_REASONS];
 } State;
 
 static Status parse_state(State *s, const Mine *m, const cJSON *j)
@@ -117,6 +128,7 @@ static Status parse_state(State *s, const Mine *m, const cJSON *j)
     TRY(whole_number(&s->bytes, j, "bytes", m->state));
     TRY(whole_number(&s->done, j, "done", m->state));
     TRY(whole_number(&s->replaced, j, "replaced", m->state));
+    TRY(whole_number(&s->limited, j, "limited", m->state));
     for (int i = 0; i < MINE_REASONS; i++) TRY(whole_number(&s->count[i], j, MINE_NAME[i], m->state));
     if (strcmp(s->wish, m->wish))
         return fail(E_MISMATCH, "%s: the unfinished run had other options (%s); give those, or leave out --resume",
@@ -135,10 +147,19 @@ static Status read_state(State *s, Mine *m)
 
 /* ---- opening ---- */
 
+/* As git reads it: an open end is HEAD. */
+static const char *closed_range(Arena *a, const char *range)
+{
+    const char *dots = range ? strstr(range, "..") : NULL;
+    if (!dots || dots[2] == '.') return range;
+    return str_print(a, "%.*s..%s", dots == range ? 4 : (int)(dots - range), dots == range ? "HEAD" : range,
+                     dots[2] ? dots + 2 : "HEAD");
+}
+
 static Status open_parts(Mine *m, bool resume)
 {
     State s;
-    const char *range = m->options.range;
+    const char *range = closed_range(m->run, m->options.range);
     if (resume) {
         TRY(read_state(&s, m)); /* the branch may have grown since: the range stays what it was */
         range = *s.from ? str_print(m->run, "%s..%s", s.from, s.tip) : s.tip;
@@ -155,6 +176,7 @@ static Status open_parts(Mine *m, bool resume)
     TRY(writer_resume(&m->out, m->options.out, s.bytes));
     m->stats.resumed = s.done;
     m->stats.replaced = s.replaced;
+    m->stats.limited = s.limited;
     memcpy(m->stats.count, s.count, sizeof s.count);
     return OK;
 }
@@ -167,6 +189,7 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *o)
     bool resume = o->resume && !access(m->state, F_OK);
     if (o->resume && !resume && !access(o->out, F_OK)) m->stats.complete = true;
     TRY(repo_open(&m->repo, run, o->path));
+    repo_watch(m->repo, o->stop);
     m->step = arena_open((size_t)1 << 34);
     Status status = m->stats.complete ? OK : open_parts(m, resume);
     if (status) {
@@ -199,24 +222,33 @@ Status mine_close(Mine *m)
 
 /* ---- one commit ---- */
 
+/* git ends every message with a newline, which is no part of it. */
+static const char *without_last_newlines(Arena *a, const char *message)
+{
+    size_t n = strlen(message);
+    while (n && strchr("\r\n", message[n - 1])) n--;
+    return str_copy(a, message, n);
+}
+
 /* By what can be told without looking at files; MINE_written: nothing against it. */
 static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const char *email)
 {
-    static const int REASON[] = {[SUBJECT_MERGE] = MINE_merge,
-                                 [SUBJECT_REVERT] = MINE_revert,
-                                 [SUBJECT_RELEASE] = MINE_release,
-                                 [SUBJECT_BOT] = MINE_bot};
+    static const int REASON[] = {
+        [SUBJECT_REVERT] = MINE_revert, [SUBJECT_RELEASE] = MINE_release, [SUBJECT_BOT] = MINE_bot};
     const MineOptions *o = &m->options;
     if (at->time < o->since || at->time >= o->until) return MINE_dated;
-    if (at->cut) return MINE_cut;
+    if (at->cut) return at->shallow ? MINE_cut : MINE_damaged;
     if (at->n_parents > 1 && !o->keep[SUBJECT_MERGE]) return MINE_merge;
-    SubjectKind kind = subject_kind(c->message, c->author, email);
+    SubjectKind kind = subject_kind(c->message, c->author, email, o->bots);
     if (!o->keep[kind]) return REASON[kind];
-    if (o->whole_message) return MINE_written;
-    c->message = subject_clean(&m->step, c->message);
+    if (o->whole_message) {
+        c->message = without_last_newlines(&m->step, c->message);
+        return MINE_written;
+    }
+    c->message = subject_clean(&m->step, c->message, o->issues);
     int words = subject_words(c->message);
     if (words < o->min_words || (o->max_words && words > o->max_words)) return MINE_words;
-    return subject_readable(c->message) ? MINE_written : MINE_unreadable_message;
+    return o->keep[SUBJECT_UNREADABLE] || subject_readable(c->message) ? MINE_written : MINE_unreadable_message;
 }
 
 /* A header (.h) is C++ beside C++ files, and where C++ is wanted and C is not. */
@@ -244,8 +276,10 @@ static int64_t visible(const ChangeLine *l)
 /* Fills in the files; why the change is not wanted, or MINE_written. */
 static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
 {
-    static const int REASON[LINES_RESULTS] = {
-        [LINES_BINARY] = MINE_binary, [LINES_HUGE] = MINE_huge, [LINES_UNREADABLE] = MINE_damaged};
+    static const int REASON[LINES_RESULTS] = {[LINES_BINARY] = MINE_binary,
+                                              [LINES_HUGE] = MINE_huge,
+                                              [LINES_MISSING] = MINE_damaged,
+                                              [LINES_DAMAGED] = MINE_damaged};
     const MineOptions *o = &m->options;
     int64_t chars = 0, lines = 0;
     Lang lang = LANG_NONE;
@@ -267,6 +301,8 @@ static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
         ChangeFile *f = &c->file[c->n_files++];
         LinesResult got = repo_lines(m->repo, &m->step, &delta[i], o->context, o->max_bytes, f, &m->stats.replaced);
         if (got) return REASON[got];
+        f->old_path = change_path(&m->step, delta[i].old_path);
+        f->new_path = change_path(&m->step, delta[i].new_path);
         f->lang = language(m, &delta[i], cpp);
         for (int64_t k = 0; k < f->n; k++) {
             bool changed = f->line[k].kind != LINE_KEEP, before = k > 0 && f->line[k - 1].kind != LINE_KEEP;
@@ -279,46 +315,89 @@ static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
     return lines ? MINE_written : MINE_no_lines;
 }
 
+/* ---- renames and the past ---- */
+
+static bool is_code(const RepoDelta *d, void *user)
+{
+    return is_taken(user, d);
+}
+
+static bool contents(Bytes *out, Arena *a, const unsigned char id[20], void *user)
+{
+    const Mine *m = user;
+    LinesResult got = repo_contents(m->repo, a, id, MOST_COMPARED, out);
+    return got == LINES_OK || got == LINES_BINARY;
+}
+
+static bool stopped(void *user)
+{
+    const Mine *m = user;
+    return repo_stopped(m->repo);
+}
+
+/* What a commit changed, renames found; false when its trees cannot be read. */
+static bool list_files(Mine *m, const RepoCommit *at, RepoDelta **delta, int64_t *n)
+{
+    const RenameReader reader = {.is_code = is_code, .contents = contents, .stop = stopped, .user = m};
+    bool limited;
+    if (!repo_diff(m->repo, &m->step, at, delta, n)) return false;
+    renames_find(*delta, n, &limited, &m->step, &reader);
+    m->stats.limited += limited;
+    return true;
+}
+
+/* What the history is told of one file; lines that cannot be read are unknown, and not none. */
+static Touched touched(Mine *m, const RepoDelta *d)
+{
+    Touched t = {d->old_path, d->new_path, d->status, -1, -1, -1, d->unsure};
+    int64_t added, removed, before;
+    if (!repo_numstat(m->repo, d, m->options.max_bytes, &added, &removed)) t.added = added, t.removed = removed;
+    if (history_asks(m->history, &t) && !repo_count(m->repo, d->old_id, m->options.max_bytes, &before))
+        t.before = before;
+    return t;
+}
+
 /* The measures need every file's counts, wanted change or not. */
 static void add_to_history(Mine *m, CodeChange *c, const char *email, const RepoDelta *delta, int64_t n)
 {
-    int64_t ignored = 0, taken = 0;
+    int64_t taken = 0;
     Touched *t = NEW(&m->step, Touched, n + 1);
     for (int64_t i = 0; i < n; i++) {
-        if (!is_taken(m, &delta[i])) continue;
-        ArenaMark mark = arena_mark(&m->step);
-        ChangeFile f;
-        int64_t added = 0, removed = 0;
-        if (!repo_lines(m->repo, &m->step, &delta[i], 0, m->options.max_bytes, &f, &ignored))
-            for (int64_t k = 0; k < f.n; k++) {
-                added += f.line[k].kind == LINE_ADD;
-                removed += f.line[k].kind == LINE_DEL;
-            }
-        arena_drop(&m->step, mark);
-        t[taken++] = (Touched){delta[i].old_path, delta[i].new_path, added, removed};
+        if (is_taken(m, &delta[i]))
+            t[taken++] = touched(m, &delta[i]);
+        else if (delta[i].status == FILE_RENAMED)
+            history_rename(m->history, delta[i].old_path, delta[i].new_path);
     }
     history_add(m->history, c->feature, *email ? email : c->author, c->time, c->message, t, taken);
 }
 
-/* `counted` is false for a commit before the range, and for one that an earlier run has done. */
+/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
+ * a commit before the range, and for one that an earlier run has done. */
+static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
+{
+    const char *email;
+    RepoDelta *delta = NULL;
+    int64_t n = 0;
+    if (!repo_describe(m->repo, &m->step, at, c, &email, &m->stats.replaced)) return MINE_damaged;
+    bool past = m->history && at->n_parents < 2 && !at->cut;
+    CodeChange whole = *c; /* the measures look at the whole message */
+    int reason = judge_message(m, at, c, email);
+    if (past || reason == MINE_written) {
+        if (!list_files(m, at, &delta, &n)) reason = MINE_damaged;
+        if (past) add_to_history(m, &whole, email, delta, n);
+    }
+    c->has_features = past;
+    memcpy(c->feature, whole.feature, sizeof c->feature);
+    return reason == MINE_written && counted ? read_files(m, c, delta, n) : reason;
+}
+
 static void one_commit(Mine *m, const RepoCommit *at, bool counted)
 {
     CodeChange c = {0};
-    const char *email;
-    const RepoDelta *delta = NULL;
-    int64_t n = 0, replaced = m->stats.replaced;
-    bool read = repo_describe(m->repo, &m->step, at, &c, &email, &m->stats.replaced);
-    bool past = m->history && read && at->n_parents < 2 && !at->cut;
-    CodeChange whole = c; /* the measures look at the whole message */
-    int reason = !read ? MINE_damaged : judge_message(m, at, &c, email);
-    if (past || reason == MINE_written)
-        if (!repo_diff(m->repo, &m->step, at, MOST_RENAMES, &delta, &n)) reason = MINE_damaged;
-    if (past) add_to_history(m, &whole, email, delta, n);
-    c.has_features = past;
-    memcpy(c.feature, whole.feature, sizeof c.feature);
-    if (reason == MINE_written && counted) reason = read_files(m, &c, delta, n);
-    if (!counted) {
-        m->stats.replaced = replaced;
+    MineStats before = m->stats;
+    int reason = judge(m, at, counted, &c);
+    if (!counted || repo_stopped(m->repo)) {
+        m->stats = before;
         return;
     }
     m->stats.count[reason]++;
@@ -340,8 +419,9 @@ Status mine_step(Mine *m, bool *more)
         bool counted = at->wanted && m->at >= m->stats.resumed;
         ArenaMark mark = arena_mark(&m->step);
         if (counted || m->history) one_commit(m, at, counted);
-        m->at++;
-        if (m->at > m->stats.resumed && m->at % SAVE_EVERY == 0) status = save_state(m);
+        bool stopped = repo_stopped(m->repo);
+        if (!stopped) m->at++;
+        if (!stopped && m->at > m->stats.resumed && m->at % SAVE_EVERY == 0) status = save_state(m);
         arena_drop(&m->step, mark);
     }
     m->stats.done = m->at;

@@ -18,11 +18,13 @@
 
 typedef struct {
     const char *path, *out;
-    const char *range;        /* A..B, B, or NULL for HEAD */
+    const char *range;        /* A..B, B, or NULL for HEAD; an open end is HEAD */
     const char *repo;         /* its name in the records */
     bool lang[LANGS];         /* files of these languages are taken, others are passed over */
     bool mixed;               /* keep changes whose files are of several languages */
-    bool keep[SUBJECT_KINDS]; /* keep merges, reverts, releases, robots, too */
+    bool keep[SUBJECT_KINDS]; /* keep merges, reverts, releases, robots, unreadable messages, too */
+    const char *bots;         /* further robots: names or addresses between commas; NULL: the known ones alone */
+    const char *issues;       /* prefixes of issue keys between commas; NULL: by their place (subject.h) */
     bool whole_message;       /* the message as it is, unfiltered; else its cleaned subject */
     bool features;            /* compute the fourteen measures; commits before the range count as history */
     bool resume;
@@ -33,6 +35,7 @@ typedef struct {
     int64_t max_bytes;    /* of a file */
     int64_t since, until; /* seconds since 1970; until is exclusive */
     int64_t most;         /* stop after so many records */
+    bool (*stop)(void);   /* asked during long work; true ends it before the commit is done; may be NULL */
 } MineOptions;
 void mine_defaults(MineOptions *); /* the filters of the commit-message sets; path and out are the caller's */
 
@@ -40,10 +43,10 @@ void mine_defaults(MineOptions *); /* the filters of the commit-message sets; pa
 #define MINE_COUNTS(X)                                                                                               \
     X(written, "written")                                                                                            \
     X(dated, "outside the dates")                                                                                    \
-    X(merge, "merges")                                                                                               \
-    X(bot, "by robots")                                                                                              \
-    X(revert, "reverts")                                                                                             \
-    X(release, "releases, version bumps, change logs")                                                               \
+    X(merge, "merges (several parents)")                                                                             \
+    X(bot, "by robots (known accounts, [bot])")                                                                      \
+    X(revert, "reverts (the sentence of git revert)")                                                                \
+    X(release, "releases (a version is the whole subject)")                                                          \
     X(words, "message too short or too long")                                                                        \
     X(unreadable_message, "message not ASCII or hardly any letters")                                                 \
     X(no_code, "no file in the languages")                                                                           \
@@ -67,15 +70,17 @@ typedef struct {
     int64_t done, total; /* commits of the walk; with features those before the range, too */
     int64_t count[MINE_REASONS];
     int64_t replaced; /* bytes that were no UTF-8 */
+    int64_t limited;  /* commits with too many files for inexact renames */
     int64_t resumed;  /* commits that an earlier run had done */
     bool complete;    /* an earlier run had finished: nothing to do */
 } MineStats;
 
 typedef struct Mine Mine;
 Status mine_open(Mine **out, Arena *run, const MineOptions *);
-Status mine_step(Mine *, bool *more); /* one commit */
+Status mine_step(Mine *, bool *more); /* one commit; none when stopped */
 const MineStats *mine_stats(const Mine *);
 const RepoAbout *mine_about(const Mine *);
-Status mine_close(Mine *); /* renames when all is done, else leaves what --resume needs */
+const char *mine_remark(Mine *); /* on the repository, as repo_remark */
+Status mine_close(Mine *);       /* renames when all is done, else leaves what --resume needs */
 
 #endif

@@ -1,4 +1,5 @@
-/* Two tables of regular expressions, compiled on first use. */
+/* Robots are a list of accounts; reverts, releases and what a subject is cleaned of are regular expressions, compiled
+ * on first use. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tasks/subject.h"
 
@@ -7,47 +8,122 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 
-/* Matched against "subject\nauthor <email>"; the first that fits decides. */
+/* ---- robots ---- */
+
+/* Whole names and addresses under which robots commit.  A word that is a person's name, too (Travis, Jenkins), is not
+ * among them alone. */
+static const char ROBOTS[] =
+    "actions-user, action@github.com, allcontributors, arcanist-bot, azure-pipelines-bot, bors, "
+    "bors-servo, builds@travis-ci.org, chromium-autoroll, circleci-bot, cla-bot, codecov-io, "
+    "conda-forge-admin, copybara-service, copybara-worker, crowdin-bot, dependabot, dependabot-preview, "
+    "dependabot-support, support@dependabot.com, deploy@travis-ci.org, engine-flutter-autoroll, "
+    "facebook-github-bot, fluttergithubbot, gardener@tensorflow.org, git-for-windows-ci, github actions, "
+    "github action, github-actions, github-actions-bot, github-classroom, gitlab-bot, gitter-badger, "
+    "googleapis-publisher, greenkeeper, greenkeeperio-bot, hosted weblate, hosted@weblate.org, imgbot, "
+    "imgbotapp, jenkins-bot, jenkins-x-bot, jenkins ci, k8s-ci-robot, k8s-merge-robot, "
+    "kubernetes-prow-robot, kubernetes prow robot, kubernetes publisher, lgtm-com, mergify, mergify-bot, "
+    "npm-cli-bot, openshift-bot, openshift-merge-bot, openshift-merge-robot, openstack proposal bot, "
+    "openstack-infra@lists.openstack.org, pre-commit-ci, proposal-bot, pyup-bot, pyup.io bot, "
+    "github-bot@pyup.io, readthedocs-assistant, release-please, renovate, renovate-bot, renovate bot, "
+    "bot@renovateapp.com, restyled-io, rust-bors, rust-timer, scala steward, scala-steward, "
+    "semantic-release-bot, semantic-release-bot@martynus.net, skia-autoroll, skia-flutter-autoroll, "
+    "snyk-bot, snyk-test, snyk bot, stale-bot, swift-ci, tensorflower gardener, tensorflower-gardener, "
+    "the-github-bot, transifex-integration, travis ci, travis-ci, travis-bot, v8-autoroll, v8 autoroll, "
+    "webkit-commit-queue, commit-queue@webkit.org, whitesource-bolt, zuul, zuul@review.opendev.org";
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static bool ends_with(const char *s, size_t n, const char *end)
+{
+    size_t k = strlen(end);
+    return n >= k && !strncasecmp(s + n - k, end, k);
+}
+
+/* Whether s is one of the names between commas, blanks around them apart. */
+static bool in_list(const char *list, const char *s)
+{
+    for (const char *p = list; p && *p;) {
+        p += strspn(p, " ,");
+        size_t n = strcspn(p, ","), whole = n;
+        while (n && p[n - 1] == ' ') n--;
+        if (n && n == strlen(s) && !strncasecmp(p, s, n)) return true;
+        p += whole;
+    }
+    return false;
+}
+
+static bool is_robot(const char *author, const char *email, const char *bots)
+{
+    if (ends_with(author, strlen(author), "[bot]") || ends_with(email, strcspn(email, "@"), "[bot]")) return true;
+    return in_list(ROBOTS, author) || in_list(ROBOTS, email) || in_list(bots, author) || in_list(bots, email);
+}
+
+/* ---- patterns ---- */
+
+#define VERSION "(?:v\\.?)?\\d++(?:\\.\\d++)++(?:[-.+~_]?[0-9a-z]++)*+"
+#define TAG "(?:[a-z][a-z0-9.]*+[-_/])++" VERSION /* project-1.2.0 */
+#define NUMBER "(?:" VERSION "|v\\d+(?:[-.]?(?:rc|alpha|beta)\\d*)?|" TAG ")"
+#define AROUND                                                                                                       \
+    "(?:releas(?:e[sd]?|ing)|versions?|number|bump(?:s|ed|ing)?|set(?:ting)?|updat(?:e[sd]?|ing)|"                   \
+    "increment(?:s|ed)?|tag(?:s|ged|ging)?|cut(?:ting)?|prepar(?:e[sd]?|ing)|publish(?:e[sd]|ing)?|"                 \
+    "start(?:s|ing)?|begin|back|for|to|the|next|new|of|from|and|in|at|is|as|development|iteration|snapshot|"         \
+    "stable|final|candidate|rc\\d*|alpha|beta|chore|build|ci|project)"
+
+/* Matched against the subject; the whole of it, upper and lower case alike. */
 static const struct {
     SubjectKind kind;
     const char *pattern;
 } KIND[] = {
-    {SUBJECT_BOT,
-     "\\n.*(\\[bot\\]|\\b(dependabot|greenkeeper|renovate|pyup|snyk|autoroll\\w*|buildbot|jenkins|travis|"
-     "github[- ]?actions?|web-?flow-?bot|\\w+-bot)\\b)"},
-    {SUBJECT_BOT, "^(chore|build|fix)?(\\([^)]*\\))?:? ?(bump|update|upgrade) [^\\n]* from v?\\d\\S* to v?\\d"},
-    {SUBJECT_MERGE,
-     "^\\W*merg(e[ds]?|ing)( \\w+){0,2} (branch(es)?|pull|pr|remote|tag|commits?|trunk|master|main|into|from|"
-     "with|changes|revisions?|r?\\d+)\\b"},
-    {SUBJECT_MERGE, "^\\W*(merge[ds]?:?|auto-?merge\\b[^\\n]*|pull request\\b[^\\n]*)\\n"},
-    {SUBJECT_REVERT, "^\\W*(revert(s|ed|ing)?|roll ?back|back(ed|ing)? out)\\b"},
-    {SUBJECT_RELEASE,
-     "^\\[?(maven-)?releas(e|ed|ing)(-plugin\\]|:|\\n| notes| candidate| of | version| [^\\n]{0,20}v?\\d)"},
-    {SUBJECT_RELEASE, "^prepar(e|ed|ing) (for )?(the )?(next )?(release|development|version|v?\\d)"},
-    {SUBJECT_RELEASE,
-     "^\\W*(bump(ed|s|ing)?|updat(e|ed|ing)|upgrad(e|ed|ing)|increment(ed)?|set|cut|tag(ged)?)?( \\S+)? ?"
-     "(to )?(version( number)?( bump)?|v?\\d+(\\.\\d+)+\\S*)( (to|for|number)?[^\\n]{0,20})?\\n"},
-    {SUBJECT_RELEASE, "^[^\\n]{0,20}\\b(change ?log|release notes|news file)\\b[^\\n]{0,20}\\n"}};
+    /* GitHub adds the number of the pull request, and cuts a long subject with three dots. */
+    {SUBJECT_REVERT, "^(?:revert|reapply) \"(?:.*\"(?: \\(#\\d+\\))?|[^\"]*(?:\\.\\.\\.|\xe2\x80\xa6))$"},
+    {SUBJECT_RELEASE, "^\\[(?:maven-)?release-plugin\\]"},
+    {SUBJECT_RELEASE, "^\\W*(?:" AROUND "\\W+)*" NUMBER "(?:\\W+(?:" AROUND "|" NUMBER "))*(?: \\(#\\d+\\))?\\W*$"},
+    {SUBJECT_RELEASE, "^\\W*releas(?:e[sd]?|ing) (?:of )?[\\w.-]+ (?:version )?" VERSION "\\W*$"},
+    {SUBJECT_RELEASE, "^\\W*(?:releas(?:e[sd]?|ing)|version)\\W+\\d+\\W*$"},
+    {SUBJECT_RELEASE, "^\\W*(?:version (?:number )?bump|(?:bump|increment) (?:the )?version(?: number)?)\\W*$"}};
+
+/* Matched against the whole message. */
+static const char TRAILER[] = "(?m)^This reverts commit [0-9a-f]{7,64}\\b";
+
+/* An issue key by its form, which names of standards have, too. */
+#define STANDARD                                                                                                     \
+    "(?:UTF|UCS|ISO|SHA|MD|AES|DES|RSA|RFC|CVE|CWE|RS|IEEE|IEC|ANSI|ECMA|ASCII|BASE|CP|KOI|GB|JIS|EUC|DIN|EN|"       \
+    "ARM|MP|HTTP|TLS|SSL|IPV|GPT|USB|PEP|JSR|JEP|LGPL|GPL|MPL|EPL|CC|BSD|APACHE|UNICODE|WINDOWS|COVID|BLAKE|"        \
+    "CRC|HMAC|PKCS|FIPS|NIST|W3C|PL|VT|SSE|AVX)"
+#define KEY "(?!" STANDARD "-\\d)[A-Z][A-Z0-9_]+-\\d+(?![\\w.-]*\\w)"
+#define CLOSING "(?i:close[sd]?|fix(?:es|ed)?|resolve[sd]?|refs?|see|issue|bug|pr|gh)"
+#define HASH_NUMBER "(?:(?<![\\w&#])(?:[\\w.-]+/[\\w.-]+)?#|\\b(?i:gh)-)\\d+\\b"
+
+typedef struct {
+    const char *pattern, *with;
+} Rule;
 
 /* Applied in order to the first line. */
-static const struct {
-    const char *pattern, *with;
-} CLEAN[] = {
-    {"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
-    {"[\\w.+-]+@[\\w-]+(\\.[\\w-]+)+", "<email>"},
-    {"\\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\\b", "<hash>"},
-    {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""},
-    {"(?i)[(\\[]?(\\b(close[sd]?|fix(es|ed)?|resolve[sd]?|refs?|see|issue|bug|pr|gh)[ :]*)?(#|gh-)\\d+[)\\]]?", ""},
-    {"[(\\[]?\\b[A-Z][A-Z0-9]+-\\d+\\b[)\\]]?", ""},
-    {"[(\\[][\\s,;]*[)\\]]", ""},
-    {"\\s+", " "},
-    {"^[\\s:;,.*#|-]+|[\\s:;,-]+$", ""}};
+static const Rule CLEAN[] = {{"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
+                             {"[\\w.+-]+@[\\w-]+(\\.[\\w-]+)+", "<email>"},
+                             {"\\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\\b", "<hash>"},
+                             {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""},
+                             {"[(\\[]\\s*(?:" CLOSING "[ :]*)*" HASH_NUMBER "(?:[\\s,;and]*(?:" CLOSING
+                              "[ :]*)*" HASH_NUMBER ")*\\s*[)\\]]",
+                              ""},
+                             {"(?:\\b" CLOSING "[ :]*)?" HASH_NUMBER, ""}};
 
-#define COUNT(list) (sizeof(list) / sizeof *(list))
-static pcre2_code *kind_code[COUNT(KIND)], *clean_code[COUNT(CLEAN)];
+/* What tells that a word at the start was a key: a colon, a full stop, a dash, or the sentence's own first letter. */
+#define BEHIND "(?::|\\.(?=\\s)|\\s-(?=\\s)|\\s(?=[A-Z][a-z]))"
+
+/* Issue keys where no prefixes are given: only where they can be nothing else. */
+static const Rule KEYS[] = {{"^\\s*(?:" CLOSING "\\s+)?" KEY "(?:\\s*[,/&]\\s*" KEY ")*\\s*" BEHIND, ""},
+                            {"[(\\[]\\s*(?:" CLOSING "[ :]*)?" KEY "(?:[\\s,;]+" KEY ")*\\s*[)\\]]:?", ""},
+                            {"\\b" CLOSING "[ :]+" KEY, ""}};
+
+static const Rule TIDY[] = {{"\\s+", " "}, {"^(?:[\\s:;,|]|[.*#-]+(?=\\s|$))+|(?:\\s-+)?[\\s:;,]*$", ""}};
+
+static pcre2_code *kind_code[COUNT(KIND)], *trailer_code, *clean_code[COUNT(CLEAN)], *keys_code[COUNT(KEYS)],
+    *tidy_code[COUNT(TIDY)];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static pcre2_code *compiled(const char *pattern, uint32_t flags)
@@ -62,45 +138,79 @@ static pcre2_code *compiled(const char *pattern, uint32_t flags)
 static void compile_all(void)
 {
     for (size_t i = 0; i < COUNT(KIND); i++) kind_code[i] = compiled(KIND[i].pattern, PCRE2_CASELESS);
+    trailer_code = compiled(TRAILER, 0);
     for (size_t i = 0; i < COUNT(CLEAN); i++) clean_code[i] = compiled(CLEAN[i].pattern, 0);
+    for (size_t i = 0; i < COUNT(KEYS); i++) keys_code[i] = compiled(KEYS[i].pattern, 0);
+    for (size_t i = 0; i < COUNT(TIDY); i++) tidy_code[i] = compiled(TIDY[i].pattern, 0);
 }
 
-/* The first line that is not blank; its length. */
+static bool matches(const pcre2_code *code, const char *s, size_t n)
+{
+    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+    bool found = pcre2_match(code, (PCRE2_SPTR)s, n, 0, 0, match, NULL) >= 0;
+    pcre2_match_data_free(match);
+    return found;
+}
+
+/* The first line that is not blank, without blanks at its end; its length. */
 static size_t first_line(const char **line, const char *message)
 {
     *line = message + strspn(message, " \t\r\n");
     size_t n = strcspn(*line, "\r\n");
-    return n < 4096 ? n : 4096;
+    if (n > 4096) n = 4096;
+    while (n && strchr(" \t", (*line)[n - 1])) n--;
+    return n;
 }
 
-SubjectKind subject_kind(const char *message, const char *author, const char *email)
+SubjectKind subject_kind(const char *message, const char *author, const char *email, const char *bots)
 {
-    char text[5000];
     const char *line;
-    int n = (int)first_line(&line, message);
-    snprintf(text, sizeof text, "%.*s\n%.200s <%.200s>", n, line, author, email);
+    size_t n = first_line(&line, message);
     pthread_once(&once, compile_all);
-    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-    SubjectKind kind = SUBJECT_PLAIN;
-    for (size_t i = 0; i < COUNT(KIND) && !kind; i++)
-        if (pcre2_match(kind_code[i], (PCRE2_SPTR)text, strlen(text), 0, 0, match, NULL) >= 0) kind = KIND[i].kind;
-    pcre2_match_data_free(match);
-    return kind;
+    if (is_robot(author, email, bots)) return SUBJECT_BOT;
+    for (size_t i = 0; i < COUNT(KIND); i++)
+        if (matches(kind_code[i], line, n)) return KIND[i].kind;
+    return matches(trailer_code, message, strlen(message)) ? SUBJECT_REVERT : SUBJECT_PLAIN;
 }
 
-char *subject_clean(Arena *a, const char *message)
+/* ---- cleaning ---- */
+
+static char *replaced(Arena *a, char *text, const pcre2_code *code, const char *with)
+{
+    PCRE2_SIZE room = 4 * strlen(text) + 64; /* a replacement is at most seven bytes, for three or more */
+    char *to = arena_take(a, room);
+    int done = pcre2_substitute(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, PCRE2_SUBSTITUTE_GLOBAL, NULL, NULL,
+                                (PCRE2_SPTR)with, PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)to, &room);
+    return done >= 0 ? to : text;
+}
+
+/* Takes PREFIX-N away wherever it is, with the brackets around it, and the colon behind it at the start. */
+static char *without_keys(Arena *a, char *text, const char *prefixes)
+{
+    for (const char *p = prefixes; *p;) {
+        p += strspn(p, " ,");
+        size_t n = strcspn(p, " ,");
+        if (n) {
+            const char *key = str_print(a, "[(\\[]?(?<![\\w-])\\Q%.*s\\E-\\d+(?![\\w-])[)\\]]?:?", (int)n, p);
+            pcre2_code *code = compiled(key, 0);
+            text = replaced(a, text, code, "");
+            pcre2_code_free(code);
+        }
+        p += n;
+    }
+    return text;
+}
+
+char *subject_clean(Arena *a, const char *message, const char *prefixes)
 {
     const char *line;
     size_t n = first_line(&line, message);
     char *text = str_copy(a, line, n);
     pthread_once(&once, compile_all);
-    for (size_t i = 0; i < COUNT(CLEAN); i++) {
-        PCRE2_SIZE room = 4 * strlen(text) + 64; /* a replacement is at most seven bytes, for three or more */
-        char *to = arena_take(a, room);
-        if (pcre2_substitute(clean_code[i], (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, PCRE2_SUBSTITUTE_GLOBAL, NULL,
-                             NULL, (PCRE2_SPTR)CLEAN[i].with, PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)to, &room) >= 0)
-            text = to;
-    }
+    for (size_t i = 0; i < COUNT(CLEAN); i++) text = replaced(a, text, clean_code[i], CLEAN[i].with);
+    if (prefixes) text = without_keys(a, text, prefixes);
+    for (size_t i = 0; i < COUNT(KEYS) && !prefixes; i++) text = replaced(a, text, keys_code[i], KEYS[i].with);
+    for (size_t i = 0; i < COUNT(TIDY); i++) text = replaced(a, text, tidy_code[i], TIDY[i].with);
     return text;
 }
 

@@ -6,20 +6,29 @@
 
 typedef enum {
     SUBJECT_PLAIN,
-    SUBJECT_MERGE,
+    SUBJECT_MERGE, /* no message tells it: a commit with several parents */
     SUBJECT_REVERT,
     SUBJECT_RELEASE,
     SUBJECT_BOT,
+    SUBJECT_UNREADABLE, /* see subject_readable */
     SUBJECT_KINDS
 } SubjectKind;
 
-/* By its words and by who made it: merges and pull requests; reverts; releases, version bumps and change logs;
- * dependency robots and other machines. */
-SubjectKind subject_kind(const char *message, const char *author, const char *email);
+/* A robot is an account, not a word: a name or the local part of an address that ends in "[bot]", a known robot's
+ * name or address, or one of `bots` (names and addresses between commas, or NULL); each is compared as a whole, upper
+ * and lower case alike.  A revert has the subject that git revert writes (Revert "...") or its line (This reverts
+ * commit HASH).  A release is a subject that holds a version and, apart from words like "release" and "bump to",
+ * nothing else. */
+SubjectKind subject_kind(const char *message, const char *author, const char *email, const char *bots);
 
-/* The first line without ticket numbers, signatures and the brackets they leave; addresses become <url> and <email>,
- * hashes <hash>; white space is one blank.  On the arena. */
-char *subject_clean(Arena *, const char *message);
+/* The first line without issue numbers, signatures and the brackets around them; addresses become <url> and <email>,
+ * hashes <hash>; white space is one blank.  On the arena.
+ *
+ * An issue key (HBASE-12) goes wherever it is when its prefix is one of `prefixes` (HBASE,HADOOP).  Without them
+ * (NULL) it goes where only a key can be: in brackets, behind "closes", and at the start before a colon, a full stop
+ * or a word that begins in upper case.
+ * Names of standards (UTF-8, SHA-256) are no keys, and "" lets every key stay. */
+char *subject_clean(Arena *, const char *message, const char *prefixes);
 int subject_words(const char *subject);
 bool subject_readable(const char *subject); /* ASCII, and half of it or more are letters */
 

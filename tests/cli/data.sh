@@ -78,4 +78,56 @@ result $? '... whose measures know what came before it'
 expect 2 'has no commit' 'a range of nothing' mine "$t/r" --range HEAD~99..HEAD --out "$t/x"
 expect 0 'is complete' 'nothing to resume' mine "$t/r" --resume --out "$t/m.jsonl"
 expect 0 '6 +records' 'a pipe' mine "$t/r" --out /dev/null
+# however git stores the same objects, the same is read
+"$VERNIER" data mine "$t/r" --repo r --features --out "$t/whole.jsonl" >"$t/out" 2>"$t/err"
+same_as_whole() { # NAME PATH
+    "$VERNIER" data mine "$2" --repo r --features --out "$t/other.jsonl" >"$t/out" 2>"$t/err"
+    cmp -s "$t/whole.jsonl" "$t/other.jsonl" && [ ! -s "$t/err" ]
+    result $? "$1"
+    rm -f "$t/other.jsonl"
+}
+git clone -q --shared "$t/r" "$t/shared" && same_as_whole 'a clone that borrows its objects' "$t/shared"
+git clone -q --shared "$t/shared" "$t/twice" && same_as_whole '... at second hand, too' "$t/twice"
+git clone -q "$t/r" "$t/gc" && git -C "$t/gc" config core.commitGraph true && git -C "$t/gc" gc -q --aggressive &&
+    git -C "$t/gc" multi-pack-index write 2>"$t/err" && git -C "$t/gc" commit-graph write 2>"$t/err"
+same_as_whole 'a packed one with a multi-pack index and a commit graph' "$t/gc"
+git clone -q "$t/r" "$t/old" && git -C "$t/old" config pack.indexVersion 1 && git -C "$t/old" repack -q -a -d -F
+same_as_whole 'an index of version 1' "$t/old"
+$G worktree add -q "$t/linked" && same_as_whole 'a linked worktree' "$t/linked"
+
+# damage
+loose() { # REPOSITORY NAME: the file of an object
+    id=$(git -C "$1" rev-parse "$2")
+    echo "$1/.git/objects/$(echo "$id" | cut -c1-2)/$(echo "$id" | cut -c3-)"
+}
+expect_damage() { # CODE PATTERN NAME REVISION: the object is cut short
+    rm -rf "$t/d" "$t/d.jsonl"
+    cp -r "$t/r" "$t/d"
+    f=$(loose "$t/d" "$4") && chmod u+w "$f" && head -c 20 "$f" >"$t/cut" && cat "$t/cut" >"$f"
+    expect "$1" "$2" "$3" mine "$t/d" --features --out "$t/d.jsonl"
+}
+expect_damage 3 "HEAD.*object [0-9a-f]{40} is damaged \(git fsck\)" 'a damaged tip' HEAD
+expect_damage 0 'object [0-9a-f]{40} is damaged \(git fsck\): ' 'a damaged commit is named' HEAD~3
+grep -q 'shallow' "$t/out" "$t/err"
+[ $? = 1 ] && [ "$(wc -l <"$t/d.jsonl")" = 2 ]
+result $? '... what comes after its child is written, and nothing is called shallow'
+expect_damage 0 '2  left out: objects missing or damaged' 'damaged contents' HEAD~3:src/a.c
+[ "$(wc -l <"$t/d.jsonl")" = 4 ]
+result $? '... cost the two commits that need them'
+expect_damage 0 '1  left out: objects missing or damaged' 'a damaged tree' HEAD:src
+expect 3 'no record is written' '... and nothing else in the range' mine "$t/d" --range HEAD~1..HEAD --out "$t/x"
+rm -rf "$t/d" && git clone -q "$t/r" "$t/d" && git -C "$t/d" gc -q
+pack=$(ls "$t/d/.git/objects/pack/"*.pack) && chmod u+w "$pack" && truncate -s -9 "$pack"
+expect 3 'pack .* is damaged \(git fsck\) and left out' 'a pack that is cut short' mine "$t/d" --out "$t/x"
+rm -rf "$t/d" && git clone -q "$t/r" "$t/d" && git -C "$t/d" pack-refs --all &&
+    printf '# pack-refs with: peeled\n0123456789' >"$t/d/.git/packed-refs"
+expect 3 'HEAD leads to .*packed-refs' 'packed references cut short' mine "$t/d" --out "$t/x"
+git -C "$t/r" config uploadpack.allowFilter true
+git clone -q --no-checkout --filter=blob:none "file://$t/r" "$t/p" 2>"$t/err" && git -C "$t/p" config remote.origin.url "$t/none"
+expect 3 'partial clone' 'a partial clone without any file' mine "$t/p" --features --quiet --out "$t/x"
+if git init -q --object-format=sha256 "$t/sha" 2>"$t/err"; then
+    expect 3 'SHA-256' 'ids of SHA-256' mine "$t/sha" --out "$t/x"
+else
+    echo "ok $((n += 1)) - ids of SHA-256 # SKIP git is too old"
+fi
 echo "1..$n"

@@ -85,6 +85,16 @@ if command -v git >/dev/null; then
     "$VERNIER" predict "$t/lora" --repo "$t/r" HEAD~2..HEAD --csv --quiet >"$t/out" 2>"$t/err"
     [ "$(sed 's/.*,//' "$t/out" | sort | tr '\n' ' ')" = '"Step 2" "Step 3" reference ' ] && [ ! -s "$t/err" ]
     result $? 'the commits of a range'
+    a_merge
+    expect 0 '1 commits are left out: merges' 'over a merge' predict "$t/lora" --repo "$t/r" v1..HEAD --csv
+    [ "$(sed 's/.*,//' "$t/out" | sort | tr '\n' ' ')" = '"Add the side" "Step 4" reference ' ]
+    result $? '... for which no message is written'
+    "$VERNIER" predict "$t/lora" --repo "$t/r" v1..HEAD --json --quiet >"$t/merged" 2>"$t/err"
+    "$VERNIER" data mine "$t/r" --keep merges --min-words 0 --whole-message --mixed --range v1..HEAD --quiet \
+        --repo "$t/r" --out "$t/m.jsonl" >"$t/out" 2>"$t/err"
+    "$VERNIER" predict "$t/lora" "$t/m.jsonl" --json --quiet >"$t/out" 2>"$t/err"
+    [ "$(wc -l <"$t/m.jsonl")" = 3 ] && grep -q b_norm "$t/out" && cmp -s "$t/out" "$t/merged"
+    result $? '... nor scored, in a file either'
 else
     echo "ok $((n = n + 1)) - the commits of a range # SKIP no git"
 fi

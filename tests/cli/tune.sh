@@ -110,6 +110,22 @@ if command -v git >/dev/null; then
         [ "$(cut -d, -f3,6 "$t/out" | sort | tr '\n' ' ')" = '1,"Step 2" 1,"Step 3" effort,subject ' ] && [ ! -s "$t/err" ]
         result $? "$p: the commits of a range"
     done
+    a_merge
+    for p in words lora; do
+        expect 0 '1 commits are left out: merges' "$p: over a merge" predict "$t/$p" --repo "$t/r" v1..HEAD --csv
+        [ "$(cut -d, -f6 "$t/out" | sort | tr '\n' ' ')" = '"Add the side" "Step 4" subject ' ]
+        result $? '... which is not among them'
+    done
+    "$VERNIER" predict "$t/lora" --repo "$t/r" v1.. --csv --quiet >"$t/open" 2>"$t/err" && cmp -s "$t/open" "$t/out"
+    result $? 'an open end is HEAD'
+    expect 3 'no commit with source code' '... as an open start is' predict "$t/words" --repo "$t/r" ..side --quiet
+    "$VERNIER" data mine "$t/r" --keep merges --min-words 0 --features --quiet --out "$t/m.jsonl" >"$t/out" 2>"$t/err"
+    expect 0 '1 commits are left out: merges' 'merges of a file are left out, too' predict "$t/words" "$t/m.jsonl"
+    sed 's/"lt": [0-9.]*/"lt": null/' "$t/m.jsonl" >"$t/null.jsonl"
+    expect 0 '5 commits have features that are unknown' 'features that are null' predict "$t/words" "$t/null.jsonl"
+    sed 's/"lt": [0-9.]*/"lt": null/' "$t/c.fix.jsonl" >"$t/null.jsonl"
+    expect 0 'commits have features that are unknown' '... and while tuning' tune --task jit --train "$t/null.jsonl" \
+        --method words --out "$t/null"
     expect 3 'no commit with source code' '... or none' predict "$t/words" --repo "$t/r" HEAD..HEAD --quiet
     expect 2 "is no language" 'an unknown language' predict "$t/words" --repo "$t/r" --lang cobol
 else

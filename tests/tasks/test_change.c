@@ -58,6 +58,37 @@ static void reads_what_it_writes(void **state)
     assert_false(d.has_features);
 }
 
+/* An unknown feature is null, and NaN when it is read; an absent one is refused. */
+static void unknown_features_are_null(void **state)
+{
+    (void)state;
+    ChangeFile file = {"a", "a", FILE_ADDED, LANG_NONE, 0, NULL};
+    CodeChange c = {"r", "1", "A", "m", "", NULL, 0, 5, 1, &file, -1, true, true, {0}}, d;
+    int rows;
+    c.feature[FEATURE_lt] = NAN;
+    Buf b = buf_open(&arena);
+    change_print(&b, &c);
+    assert_non_null(strstr(b.text, "\"lt\": null, \"nuc\": 0,"));
+    assert_int_equal(read_text(&d, &rows, b.text), OK);
+    assert_true(d.has_features && isnan(d.feature[FEATURE_lt]) && !isnan(d.feature[FEATURE_nuc]));
+    memcpy(strstr(b.text, "\"lt\""), "\"xx\"", 4);
+    assert_int_equal(read_text(&d, &rows, b.text), E_FORMAT);
+    assert_non_null(strstr(err_message(), "features lacks lt"));
+    err_clear();
+}
+
+static void paths_are_never_mistaken(void **state)
+{
+    (void)state;
+    static const char *const CASE[][2] = {{"src/A.java", "src/A.java"},
+                                          {"caf\xc3\xa9.c", "caf\xc3\xa9.c"},
+                                          {"a\xe9.c", "\"a\\351.c\""},
+                                          {"\xc3\xa9\xe8\\\".c", "\"\\303\\251\\350\\\\\\\".c\""},
+                                          {"\"a\\351.c\"", "\"\\\"a\\\\351.c\\\"\""}}; /* its name is so */
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++)
+        assert_string_equal(change_path(&arena, CASE[i][0]), CASE[i][1]);
+}
+
 static void reads_other_layouts(void **state)
 {
     (void)state;
@@ -229,9 +260,10 @@ static void reads_the_mined_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_it_writes), cmocka_unit_test(reads_other_layouts),
-        cmocka_unit_test(refuses_bad_rows),     cmocka_unit_test(survives_damage),
-        cmocka_unit_test(reads_long_rows),      cmocka_unit_test(replaces_what_is_no_utf8),
-        cmocka_unit_test(reads_the_defect_set), cmocka_unit_test(reads_the_mined_set)};
+        cmocka_unit_test(reads_what_it_writes),     cmocka_unit_test(unknown_features_are_null),
+        cmocka_unit_test(paths_are_never_mistaken), cmocka_unit_test(reads_other_layouts),
+        cmocka_unit_test(refuses_bad_rows),         cmocka_unit_test(survives_damage),
+        cmocka_unit_test(reads_long_rows),          cmocka_unit_test(replaces_what_is_no_utf8),
+        cmocka_unit_test(reads_the_defect_set),     cmocka_unit_test(reads_the_mined_set)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -70,6 +70,28 @@ static void features_are_standard_on_their_own_set(void **state)
     }
 }
 
+/* An unknown feature counts as the mean of those that are known; lines are counted where la and ld are unknown. */
+static void unknown_features_are_their_mean(void **state)
+{
+    (void)state;
+    JitSet s = invented(4, 50, 1);
+    CodeChange *c = &s.change[7];
+    JitSet others = {.n = 49, .change = NEW(&run, CodeChange, 49)};
+    for (int64_t i = 0; i < 50; i++)
+        if (i != 7) others.change[i - (i > 7)] = s.change[i];
+    c->feature[FEATURE_lt] = c->feature[FEATURE_la] = NAN;
+    jit_count(&s);
+    EXPECT(s.features && s.unknown == 1, "%d commits have unknown features", (int)s.unknown);
+    JitScale f = jit_scale(&s, false), g = jit_scale(&others, false);
+    double x[N_FEATURES];
+    jit_features(x, c, &f);
+    EXPECT(fabs(f.mean[FEATURE_lt] - g.mean[FEATURE_lt]) < 1e-12 && fabs(f.sd[FEATURE_lt] - g.sd[FEATURE_lt]) < 1e-12,
+           "mean %g, expected %g", f.mean[FEATURE_lt], g.mean[FEATURE_lt]);
+    EXPECT(fabs(x[FEATURE_lt]) < 1e-12 && fabs(x[FEATURE_la]) < 1e-12, "lt is %g", x[FEATURE_lt]);
+    double lines = (double)(change_count(c, LINE_ADD) + change_count(c, LINE_DEL));
+    EXPECT(fabs(jit_effort(c) - lines) < 1e-12, "effort %g, expected %g lines", jit_effort(c), lines);
+}
+
 /* ---- token sequences */
 
 static Tokenizer small_tokenizer(const JitSet *s)
@@ -462,7 +484,7 @@ static void heads_come_back(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(TEST(the_last_of_each_project_and_class_are_cut), TEST(features_are_standard_on_their_own_set),
-      TEST(sequences_are_message_added_removed), TEST(floors_reach_their_known_figures),
-      TEST(words_find_a_planted_signal), TEST(each_field_has_its_own_words), TEST(floors_come_back),
-      TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient),
+      TEST(unknown_features_are_their_mean), TEST(sequences_are_message_added_removed),
+      TEST(floors_reach_their_known_figures), TEST(words_find_a_planted_signal), TEST(each_field_has_its_own_words),
+      TEST(floors_come_back), TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient),
       TEST(training_finds_what_was_planted), TEST(lines_share_the_attention), TEST(heads_come_back))
