@@ -166,6 +166,15 @@ static bool page_alone(const Args *a)
 
 enum { READABLE = 128 }; /* rows or keys whose labels find room */
 
+/* The page and the directory are tried before any work. */
+static Status outputs(Ask *k, const char *dir)
+{
+    const char *page = args_text(k->args, "html", NULL), *slash = page ? strrchr(page, '/') : NULL;
+    if (slash && slash > page) TRY(file_make_dir(str_copy(k->arena, page, (size_t)(slash - page))));
+    if (!page_alone(k->args)) TRY(args_output_dir(k->args, "--out", dir, 0));
+    return page ? args_output(k->args, "--html", page, 0) : OK;
+}
+
 static Status answer(Ask *k)
 {
     static const char *const sweeps[] = {"heads", NULL};
@@ -175,6 +184,7 @@ static Status answer(Ask *k)
     TRY(ask_format(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
         return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
+    TRY(outputs(k, dir));
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
     if (args_count(k->args))
         return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
@@ -249,6 +259,7 @@ static const Option OPTIONS[] = {
      "one page to explore: every map, by tokens or as --by says, with base and prefix to switch; of --texts the "
      "first ones; with --out, --format, --json or --texts beside the rest, else alone"},
     {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
+    OVERWRITE_OPTION,
     {"json", NULL, "print JSON in place of the table"},
     {0}};
 static const Command ATTEND = {

@@ -183,7 +183,7 @@ Status checkpoint_convert(const Args *a, const char *from, const char *to)
     TRY(open_weights(&w, a, from));
     Status status;
     if (str_glob("*.safetensors|*.bin", to) && !file_is_dir(to)) {
-        status = OK;
+        status = args_output(a, "the file to write", to, 1);
     } else if (file_is_dir(from)) {
         status = file_make_dir(to);
         if (!status) status = checkpoint_copy_beside(args_arena(a), from, to);

@@ -288,6 +288,7 @@ static const Option OPTIONS[] = {
     {"to", "LIBRARY", "hf (Hugging Face PEFT) or adapters (adapter-hub)", "convert"},
     {"base", "MODEL", "the adapter's base model (default: the one its config names)", "convert"},
     {"allow-lossy", NULL, "also what the other library can only say in part, with a remark", "convert"},
+    OVERWRITE_OPTION_OF("convert|merge"),
     {0}};
 static const Command ADAPTER = {
     .name = "adapter",

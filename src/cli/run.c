@@ -247,6 +247,7 @@ Status run_open(Run **out, const Request *q)
 Status run_go(Run *r)
 {
     if (r->finished) return results_recall(r);
+    signals_wait(1); /* an interrupted run says so in its files */
     cli_trap(true);
     Status status = r->experiment->run(r);
     cli_trap(false);
@@ -257,6 +258,7 @@ Status run_go(Run *r)
     Status wrote = results_write(r, status);
     const char *word = status == E_INTERRUPT ? "interrupted" : status ? "failed" : "done";
     if (!wrote) wrote = manifest_write(r, word, status ? err_message() : NULL);
+    signals_wait(-1);
     return status ? status : wrote;
 }
 
