@@ -1,6 +1,6 @@
 /* Output over POSIX: complete files or none.
  *
- * What is written goes to TARGET.vernier-part, which a lock keeps to one process.  A killed process leaves the file
+ * What is written goes to TARGET.vernier.part, which a lock keeps to one process.  A killed process leaves the file
  * without its lock, and the next writer of the same target begins it anew.  A file that the user named and that is
  * there already is not opened for writing at all: what comes is compared with it, byte by byte, and the first
  * difference ends the writing. */
@@ -140,7 +140,7 @@ static Status open_temporary(Writer *w)
 {
     int fd = -1;
     struct stat st;
-    snprintf(w->temporary, sizeof w->temporary, "%s.vernier-part", w->target);
+    snprintf(w->temporary, sizeof w->temporary, "%s.vernier.part", w->target);
     TRY(open_locked(&fd, w));
     if (!stat(w->target, &st)) (void)!fchmod(fd, st.st_mode & 07777); /* the new file is open to the same people */
     w->file = fdopen(fd, "r+b");
@@ -166,7 +166,7 @@ static ssize_t compare(void *cookie, const char *bytes, size_t n)
 static void remove_left(Writer *w)
 {
     int fd = -1;
-    snprintf(w->temporary, sizeof w->temporary, "%s.vernier-part", w->target);
+    snprintf(w->temporary, sizeof w->temporary, "%s.vernier.part", w->target);
     if (!access(w->temporary, F_OK)) {
         if (open_locked(&fd, w))
             err_clear();

@@ -52,8 +52,10 @@ typedef struct {
     const char *key, *value; /* value NULL: nothing followed the key */
 } Pair;
 
-Arena *args_arena(const Args *); /* lives until the program ends */
-int args_count(const Args *);    /* operands */
+const char *args_name(const Args *);      /* of the command */
+const Option *args_options(const Args *); /* its table */
+Arena *args_arena(const Args *);          /* lives until the program ends */
+int args_count(const Args *);             /* operands */
 const char *args_at(const Args *, int i);
 bool args_given(const Args *, const char *option);
 const char *args_text(const Args *, const char *option, const char *otherwise); /* the last one given counts */

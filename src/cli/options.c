@@ -163,6 +163,16 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
     return OK;
 }
 
+const char *args_name(const Args *a)
+{
+    return a->command->name;
+}
+
+const Option *args_options(const Args *a)
+{
+    return a->command->options;
+}
+
 Arena *args_arena(const Args *a)
 {
     return a->arena;
