@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "probes/study.h"
@@ -62,8 +63,6 @@ VALUE(value_recall, o->recall_at_20)
 VALUE(value_popt, o->popt)
 VALUE(value_loss, exp(o->loss))
 VALUE(value_forgot, o->forgot)
-VALUE(value_seconds, o->seconds)
-VALUE(value_megabytes, o->megabytes)
 
 double study_auc(const StudyOutcome *o, const void *user)
 {
@@ -359,14 +358,9 @@ static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
 
 static void table_cost(Run *r, const Study *s, const StudyResults *x)
 {
-    static const char *const HEAD[] = {"model, task",
-                                       "method",
-                                       "numbers trained",
-                                       "of all (%)",
-                                       "CPU s a step",
-                                       "peak MB",
+    static const char *const HEAD[] = {"model, task", "method", "numbers trained", "of all (%)",
                                        "loss on pretraining text (nats)"};
-    Grid g = grid_open(run_arena(r), 7, HEAD);
+    Grid g = grid_open(run_arena(r), 5, HEAD);
     for (int b = 0; b < s->bases; b++)
         for (StudyTask t = STUDY_JIT; t <= STUDY_RANDOM; t++) {
             bool tuned = t == STUDY_JIT || t == STUDY_CMG;
@@ -379,15 +373,38 @@ static void table_cost(Run *r, const Study *s, const StudyResults *x)
                 put(&g, tuned ? s->method[m].name : t == STUDY_UNTUNED ? "untuned" : "random weights");
                 put(&g, tuned ? str_print(g.a, "%lld", (long long)out[0]->trained) : "");
                 put(&g, tuned ? str_print(g.a, "%.2f", 100 * (double)out[0]->trained / (double)out[0]->all) : "");
-                put(&g, tuned ? cell(g.a, x, like, value_seconds, NULL, 1, 3) : "");
-                put(&g, tuned ? cell(g.a, x, like, value_megabytes, NULL, 1, 0) : "");
                 put(&g, cell(g.a, x, like, value_forgot, NULL, 1, 3));
             }
         }
     grid_close(
         &g, r,
-        "Cost of tuning (batches as set, one core, processor time), and what is forgotten: the denoising loss on "
-        "pretraining text that was kept apart, after tuning and before it.");
+        "Parameters that tuning trains, and what is forgotten: the denoising loss on pretraining text that was kept "
+        "apart, after tuning and before it. Processor time and memory, which differ from run to run, are in "
+        "costs.csv.");
+}
+
+/* Apart from the results, which are the same in every run. */
+static Status write_costs(Run *r, const Study *s, const StudyResults *x)
+{
+    Writer w;
+    TRY(writer_open(&w, run_path(r, "costs.csv")));
+    writer_print(&w, "model,task,method,cpu_seconds_per_step,peak_megabytes\r\n");
+    for (int b = 0; b < s->bases; b++)
+        for (StudyTask t = STUDY_JIT; t <= STUDY_CMG; t++)
+            for (int m = 0; m < s->methods; m++) {
+                const StudyOutcome *out[STUDY_SEEDS];
+                StudyJob like = {.task = t, .base = b, .method = m, .head = s->head[s->heads - 1]};
+                int n = study_cell(out, x, like);
+                double seconds = 0, megabytes = 0;
+                for (int i = 0; i < n; i++) seconds += out[i]->seconds / n, megabytes += out[i]->megabytes / n;
+                if (!n) continue;
+                writer_csv(&w, s->base[b].name);
+                writer_print(&w, ",%s,%s", t == STUDY_JIT ? "JIT-DP" : "CMG", s->method[m].name);
+                writer_csv_number(&w, seconds);
+                writer_csv_number(&w, megabytes);
+                writer_print(&w, "\r\n");
+            }
+    return writer_close(&w);
 }
 
 static void table_few(Run *r, const Study *s, const StudyResults *x)
@@ -460,5 +477,5 @@ Status study_tables(Run *r, const Study *s, const StudyResults *x)
     table_cost(r, s, x);
     table_few(r, s, x);
     table_away(r, s, x);
-    return OK;
+    return write_costs(r, s, x);
 }

@@ -103,21 +103,25 @@ void tune_end(Tuning *t, cJSON *root)
     cJSON_Delete(root);
 }
 
-/* A predictor that is there already: what its card says of the validation commits. */
+/* A predictor that is there already: its measures, as its card has them. */
 static Status say_finished(Tuning *t)
 {
-    cJSON *card, *root = cJSON_CreateObject();
-    const char *path = predictor_card(t->p.task, t->run, t->out);
+    cJSON *card, *root;
     if (!args_quiet(t->args)) fprintf(stderr, "%s is finished; there is nothing to resume\n", t->out);
-    Status s = args_given(t->args, "json") ? json_read(&card, t->run, path) : OK;
-    if (!s && args_given(t->args, "json")) {
-        cJSON_AddItemToObject(root, "validation", cJSON_DetachItemFromObjectCaseSensitive(card, "validation"));
-        cJSON_Delete(card);
-        tune_end(t, root);
-    } else {
-        cJSON_Delete(root);
+    if (!args_given(t->args, "json")) return OK;
+    TRY(json_read(&card, t->run, predictor_card(t->p.task, t->run, t->out)));
+    root = cJSON_CreateObject();
+    for (const char *const *key = (const char *const[]){"threshold", "validation", NULL}; *key; key++) {
+        cJSON *x = cJSON_DetachItemFromObjectCaseSensitive(card, *key);
+        if (x) cJSON_AddItemToObject(root, *key, x);
     }
-    return s;
+    cJSON_Delete(card);
+    if (t->p.task == &TASK_JIT) {
+        JitScores random = jit_random(&t->valid, 1);
+        cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
+    }
+    tune_end(t, root);
+    return OK;
 }
 
 /* A card that is there is the end of a run that was killed before its files were moved. */
