@@ -137,7 +137,7 @@ static Status work(Tuning *t, Folder *f)
     predictor_close(&t->p);
     if (!s) tune_tidy(t);
     if (s == E_INTERRUPT && !args_quiet(t->args)) say_kept(t->out);
-    return output_close(f, s);
+    return output_close(f, s, true);
 }
 
 static Status tune(const Args *a)

@@ -1,7 +1,8 @@
 #include "cli/output.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
 #include "num/kernels.h"
@@ -14,8 +15,9 @@ static const char ASIDE[] = "out|html|overwrite|resume|json|threads";
 /* A value by itself, or what the file of that name holds. */
 static Status add(Folder *f, const Option *o, const char *key, const char *value)
 {
-    bool names_file = o && o->argument && str_glob("FILE|DIR|PATH|MODEL", o->argument);
-    if (names_file && !access(value, F_OK)) return folder_input(f, key, value);
+    struct stat st;
+    bool names_file = o && o->argument && str_glob("FILE|DIR|PATH|MODEL", o->argument) && !stat(value, &st);
+    if (names_file && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) return folder_input(f, key, value);
     folder_set(f, key, "%s", value);
     return OK;
 }
@@ -38,20 +40,26 @@ Status output_open(Folder *out, const Args *a, const char *name, const char *dir
 {
     static const Option FILES = {.argument = "FILE"};
     Arena *arena = args_arena(a);
-    TRY(args_output_dir(a, name, dir, first));
     *out = folder_begin(arena, dir, args_name(a));
     for (int i = 0; i < args_count(a); i++)
-        if (args_at(a, i) != dir)
+        if (!dir || args_at(a, i) != dir)
             TRY(add(out, i < first ? NULL : &FILES, str_print(arena, "operand %d", i + 1), args_at(a, i)));
     TRY(add_options(out, a));
     folder_set(out, "kernels", "%s", kernels_name());
+    if (!dir) out->dir = str_print(arena, "runs/%s/%s", args_name(a), folder_hash(out));
+    TRY(args_output_dir(a, name, out->dir, first));
     return folder_open(out, args_given(a, "overwrite"));
 }
 
-/* Nothing is kept of work that its input made vain, unless it goes back to an earlier run. */
-Status output_close(Folder *f, Status status)
+bool output_there(const Folder *f, const Args *a)
 {
-    bool vain = status == E_CONFIG || status == E_FORMAT || status == E_MISMATCH;
+    if (f->done && !args_quiet(a)) fprintf(stderr, "%s holds this result already; nothing was written\n", f->dir);
+    return f->done;
+}
+
+Status output_close(Folder *f, Status status, bool keep)
+{
+    bool vain = !keep || status == E_CONFIG || status == E_FORMAT || status == E_MISMATCH;
     if (!status) return folder_finish(f, NULL);
-    return vain && !f->resumed ? folder_drop(f, status) : folder_leave(f, status, NULL);
+    return vain && !(keep && f->resumed) ? folder_drop(f, status) : folder_leave(f, status, NULL);
 }
