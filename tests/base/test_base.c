@@ -1,10 +1,14 @@
 /* Arena, strings, random numbers, files. */
 #include "expect.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -322,9 +326,9 @@ static void devices_are_written_to_and_stay_devices(void **state)
 
 SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
       cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(globs), cmocka_unit_test(buffers_grow),
-      cmocka_unit_test(files_are_whole_or_absent),
-      cmocka_unit_test(a_protected_file_is_compared_and_kept),
-      cmocka_unit_test(a_protected_file_may_come_and_may_be_empty), cmocka_unit_test(links_stay_and_so_do_permissions),
-      cmocka_unit_test(two_writers_do_not_mix), cmocka_unit_test(what_a_killed_writer_left_is_used_or_removed),
+      cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(a_protected_file_is_compared_and_kept),
+      cmocka_unit_test(a_protected_file_may_come_and_may_be_empty),
+      cmocka_unit_test(links_stay_and_so_do_permissions), cmocka_unit_test(two_writers_do_not_mix),
+      cmocka_unit_test(what_a_killed_writer_left_is_used_or_removed),
       cmocka_unit_test(a_limit_on_files_is_an_error_of_writing),
       cmocka_unit_test(devices_are_written_to_and_stay_devices))
