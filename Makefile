@@ -22,7 +22,10 @@ LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo libcjson l
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 LIBS += $(DNNL)
+# Sources that git does not know yet are built, too, and make a build dirty like changed ones.
+UNTRACKED := $(shell git ls-files -o --exclude-standard -- src theory toy probes analysis Makefile 2>/dev/null)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(if $(UNTRACKED),$(VERSION:%-dirty=%)-dirty,$(VERSION))
 
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
 HEADERS := $(sort $(wildcard src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))

@@ -175,10 +175,11 @@ static Status run(Run *r)
 
 /* clang-format off */
 static const Setting SETTINGS[] = {
-    {"data", "a folder with jit/, cmg/mined/ and probing/; empty: invented", {"", NULL, NULL, NULL}},
+    {"data", "a folder with jit/, cmg/mined/ and probing/; empty: invented", {"", NULL, NULL, NULL},
+     .reads = "jit/*|cmg/mined/*|probing/*"},
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
-     {"", NULL, NULL, NULL}},
-    {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}},
+     {"", NULL, NULL, NULL}, .reads = "codebert/*|graphcodebert/*|plbart/*|unixcoder/*|codet5/*"},
+    {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}, .reads = "config.json|*"},
     {"methods", "of tuning, as vernier list names them; adapter is houlsby",
      {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <fts.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -77,26 +78,52 @@ static FTS *walk(const char *path, int how)
     return tree;
 }
 
-Status folder_input(Folder *f, const char *key, const char *path)
+/* Whether one of the patterns, which have bars between them, is that of the file. */
+static bool is_read(const char *patterns, const char *name)
 {
-    Sha256Hex hash;
-    Status status = OK;
-    if (!file_is_dir(path)) {
-        TRY(sha256_file(&hash, path));
-        folder_set(f, key, "sha256 %.16s", hash.hex);
-        return OK;
+    char one[256];
+    for (const char *p = patterns; *p; p += strcspn(p, "|"), p += *p == '|') {
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(p, "|"), p);
+        if (!fnmatch(one, name, FNM_PATHNAME)) return true;
     }
+    return false;
+}
+
+static Status hash_below(Sha256Hex *out, const char *dir, const char *patterns)
+{
+    enum { DEPTH = 4 }; /* of the patterns at most: the rest of a large directory is not looked through */
     Sha256 all = sha256_begin();
-    FTS *tree = walk(path, FTS_LOGICAL);
+    Status status = OK;
+    FTS *tree = walk(dir, FTS_LOGICAL);
     for (FTSENT *e; !status && (e = fts_read(tree));) {
-        if (e->fts_info != FTS_F) continue;
-        status = sha256_file(&hash, e->fts_path);
-        sha256_add(&all, e->fts_path + strlen(path), e->fts_pathlen + 1 - strlen(path));
-        sha256_add(&all, hash.hex, sizeof hash.hex);
+        Sha256Hex one;
+        const char *name = e->fts_path + strlen(dir);
+        name += strspn(name, "/");
+        if (e->fts_info == FTS_D && e->fts_level >= DEPTH) fts_set(tree, e, FTS_SKIP);
+        if (e->fts_info != FTS_F || !is_read(patterns, name)) continue;
+        status = sha256_file(&one, e->fts_path);
+        sha256_add(&all, name, strlen(name) + 1);
+        sha256_add(&all, one.hex, sizeof one.hex);
     }
     fts_close(tree);
-    if (!status) folder_set(f, key, "sha256 %.16s", sha256_end(&all).hex);
+    *out = sha256_end(&all);
     return status;
+}
+
+Status folder_reads(Folder *f, const char *key, const char *path, const char *patterns)
+{
+    Sha256Hex hash;
+    if (file_is_dir(path))
+        TRY(hash_below(&hash, path, patterns));
+    else
+        TRY(sha256_file(&hash, path));
+    folder_set(f, key, "sha256 %.16s", hash.hex);
+    return OK;
+}
+
+Status folder_input(Folder *f, const char *key, const char *path)
+{
+    return folder_reads(f, key, path, "*");
 }
 
 const char *folder_hash(const Folder *f)
@@ -208,6 +235,7 @@ static cJSON *manifest(const Folder *f, const char *status, const char *message)
     cJSON *root = cJSON_CreateObject(), *tool = cJSON_AddObjectToObject(root, "tool");
     cJSON_AddStringToObject(tool, "version", vernier_version());
     cJSON_AddStringToObject(tool, "build", vernier_build());
+    cJSON_AddStringToObject(tool, "program", program_id(f->arena));
     cJSON_AddStringToObject(root, "command", f->command);
     cJSON_AddStringToObject(root, "status", status);
     if (message) cJSON_AddStringToObject(root, "message", message);
@@ -477,7 +505,8 @@ static Status look_for_result(Folder *f)
     Found result, work;
     TRY(read_manifest(&result, f, ""));
     TRY(read_manifest(&work, f, WORK));
-    f->done = result.done && !work.done && !differences(f, &result);
+    bool mine = work.there && !differences(f, &work); /* begun with --overwrite: to be gone on with */
+    f->done = result.done && !work.done && !mine && !differences(f, &result);
     return OK;
 }
 
@@ -514,11 +543,11 @@ Status folder_finish(Folder *f, cJSON *more)
 
 Status folder_leave(Folder *f, Status status, cJSON *more)
 {
-    const char *message = str_copy(f->arena, err_message(), strlen(err_message()));
     if (f->lock < 0) {
         cJSON_Delete(more);
         return status;
     }
+    const char *message = str_copy(f->arena, err_message(), strlen(err_message()));
     Status wrote = folder_record(f, status == E_INTERRUPT ? "interrupted" : "failed", message, more);
     (void)wrote; /* the first error is the one that is told */
     unlock(f);

@@ -8,10 +8,11 @@
  *   status = work(f.path);                                 writes below f.path only
  *   return status ? folder_leave(&f, status, NULL) : folder_finish(&f, NULL);
  *
- * While the command works, f.path is DIR/unfinished.  Whatever is killed there stays there and is taken up by the next
- * command of the same settings; DIR keeps its former result until folder_finish() moves the new one up, file by file,
- * and a move that is killed is completed by the next folder_open().  manifest.json lists the files of a result, and
- * only these are ever removed.  It holds no times and no paths of its own, so that equal results are equal bytes. */
+ * While the command works, f.path is DIR/unfinished.  Whatever is killed there stays there and is taken up by the
+ * next command of the same settings.  DIR keeps its former result until folder_finish() moves the new one up, file by
+ * file, and a move that is killed is completed by the next folder_open().  manifest.json lists the files of a result,
+ * and only these are ever removed.  It holds no times and no paths of its own, so that equal results are equal bytes.
+ */
 #ifndef CLI_FOLDER_H
 #define CLI_FOLDER_H
 
@@ -38,13 +39,15 @@ typedef struct {
 /* The arena must outlive the folder. */
 Folder folder_begin(Arena *, const char *dir, const char *command);
 void folder_set(Folder *, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The SHA-256 of a file, or of all files below a directory.  E_IO. */
+/* The SHA-256 of a file, or of the files in a directory (those of a model, say).  E_IO. */
 Status folder_input(Folder *, const char *key, const char *path);
+/* The same of the files below a directory that one of the patterns names: "config.json|*.txt". */
+Status folder_reads(Folder *, const char *key, const char *path, const char *patterns);
 /* Eight hexadecimal digits of the settings. */
 const char *folder_hash(const Folder *);
 
-/* Makes DIR, or takes it up.  With `overwrite` the work begins anew, and a former result is replaced once the new one is
- * complete.  E_CONFIG: DIR holds another result or an unfinished run (the settings that differ are named), or files
+/* Makes DIR, or takes it up.  With `overwrite` the work begins anew, and a former result is replaced once the new one
+ * is complete.  E_CONFIG: DIR holds another result or an unfinished run (the settings that differ are named), or files
  * that no manifest lists.  E_IO: another process works in it.  E_FORMAT: its manifest is damaged. */
 Status folder_open(Folder *, bool overwrite);
 /* Writes the manifest of the work so far; the members of `more`, which it takes and which may be NULL, are added. */
@@ -56,7 +59,7 @@ Status folder_leave(Folder *, Status, cJSON *more);
 /* The same where there is nothing worth keeping: DIR is as it was before. */
 Status folder_drop(Folder *, Status);
 
-/* Lets the relative symbolic link NAME/latest point at the directory NAME/HASH. */
+/* Lets the relative symbolic link `latest` beside DIR point at DIR. */
 void folder_latest(const Folder *);
 
 #endif

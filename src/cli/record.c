@@ -3,6 +3,7 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -141,6 +142,8 @@ Status run_input(Run *r, const char *path)
     Sha256Hex hash;
     parent_only(r, "run_input");
     TRY(sha256_file(&hash, path));
+    size_t own = strlen(r->dir); /* what the run has made itself moves with its directory */
+    if (!strncmp(path, r->dir, own) && path[own] == '/') path += own + 1;
     *append(r, &r->inputs) = (Note){.text = str_copy(&r->arena, path, strlen(path)),
                                     .more = str_copy(&r->arena, hash.hex, strlen(hash.hex))};
     return OK;
@@ -160,4 +163,22 @@ void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *
     if (!r->log_error && write(r->log, text, len + 1) != (ssize_t)(len + 1)) r->log_error = errno ? errno : ENOSPC;
     cJSON_free(text);
     cJSON_Delete(line);
+}
+
+void run_log_time(Run *r, const char *phase, int64_t step, double cpu_seconds)
+{
+    ArenaMark mark = arena_mark(&r->arena);
+    cJSON *line = cJSON_CreateObject();
+    if (r->job >= 0) cJSON_AddNumberToObject(line, "job", r->job);
+    cJSON_AddStringToObject(line, "phase", phase);
+    cJSON_AddNumberToObject(line, "step", (double)step);
+    cJSON_AddNumberToObject(line, "cpu_seconds", cpu_seconds);
+    char *text = cJSON_PrintUnformatted(line);
+    const char *whole = str_print(&r->arena, "%s\n", text);
+    int fd = open(run_path(r, "timings.jsonl"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd >= 0 && write(fd, whole, strlen(whole)) < 0 && !r->log_error) r->log_error = errno;
+    if (fd >= 0) close(fd);
+    cJSON_free(text);
+    cJSON_Delete(line);
+    arena_drop(&r->arena, mark);
 }

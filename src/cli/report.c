@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -342,8 +343,10 @@ static void find_below(const char **out, int *n, int most, Arena *a, const char 
     }
     int entries = depth ? scandir(dir, &entry, NULL, alphasort) : 0;
     for (int i = 0; i < entries; i++) {
-        bool maybe = entry[i]->d_name[0] != '.' && (entry[i]->d_type == DT_DIR || entry[i]->d_type == DT_UNKNOWN);
-        if (maybe) find_below(out, n, most, a, str_print(a, "%s/%s", dir, entry[i]->d_name), depth - 1);
+        struct stat st; /* a link, such as `latest`, leads to what is found elsewhere */
+        const char *below = str_print(a, "%s/%s", dir, entry[i]->d_name);
+        bool maybe = entry[i]->d_name[0] != '.' && !lstat(below, &st) && S_ISDIR(st.st_mode);
+        if (maybe) find_below(out, n, most, a, below, depth - 1);
         free(entry[i]);
     }
     if (entries > 0) free(entry);
@@ -351,7 +354,7 @@ static void find_below(const char **out, int *n, int most, Arena *a, const char 
 
 Status report_find(const char **out, int *n, int most, Arena *a, const char *dir)
 {
-    enum { DEPTH = 4 };
+    enum { DEPTH = 6 }; /* PARENT/runs/GROUP/NAME/HASH/unfinished */
     int before = *n;
     find_below(out, n, most, a, dir, DEPTH);
     return *n > before ? OK : fail(E_IO, "%s: no run directory (one with a results.json) there or below", dir);

@@ -10,7 +10,7 @@ e1() {
 result $? 'E1 unbroken'
 (e1 broken) &
 pid=$!
-checkpoint=$t/broken/checkpoints/full-seed1.safetensors
+checkpoint=$t/broken/unfinished/checkpoints/full-seed1.safetensors
 i=0
 while [ $i -lt 300 ] && [ ! -e "$checkpoint" ]; do
     sleep 0.05
