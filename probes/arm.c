@@ -92,7 +92,7 @@ static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Ten
         clock_t began = clock(); /* of this process, so that others' work does not count */
         TRY(by->fit(&p, &scratch, layer[l], &lab->set, NULL, &config));
         const char *phase = arm->kind == SUBJECT ? "probe" : "probe, random weights";
-        run_log_time(arm->r, phase, l, (double)(clock() - began) / CLOCKS_PER_SEC);
+        run_measure(arm->r, "cpu_seconds", l, (double)(clock() - began) / CLOCKS_PER_SEC);
         memcpy(c->accuracy[l], p.accuracy, sizeof p.accuracy);
         memcpy(predictions(lab, out, how, l), p.predicted, sizeof *p.predicted * (size_t)lab->set.n);
         c->unconverged += ends && !p.converged;

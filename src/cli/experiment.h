@@ -85,10 +85,15 @@ void run_note(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)))
 void run_table(Run *, const char *caption, int cols, const char *const *head, int rows, const char *const *cell);
 void run_params(Run *, const char *what, int64_t total, int64_t trainable); /* parameter counts, for the manifest */
 Status run_input(Run *, const char *path); /* hashes a file the run reads into the manifest; E_IO */
-/* A line of metrics.jsonl, which two runs of the same settings have in common; times go to timings.jsonl.  A job that
- * takes up a checkpoint logs again what came before it. */
+/* A line of metrics.jsonl.  A job that takes up a checkpoint logs again what came before it, so that a run that was
+ * broken off has the log of one that was not. */
 void run_log(Run *, const char *phase, int64_t step, int n, const char *const *name, const double *value);
-void run_log_time(Run *, const char *phase, int64_t step, double cpu_seconds);
+/* Times and memory differ between equal runs, so they go to files of their own: to timings.jsonl when they are taken,
+ * and as a table, shown like others, to timings.json. */
+void run_measure(Run *, const char *what, int64_t step, double value);
+void run_measures(Run *, const char *what, int n, double *out); /* one of each job of the last run_parallel, or NaN */
+void run_measured_table(Run *, const char *caption, int cols, const char *const *head, int rows,
+                        const char *const *cell);
 typedef struct Fig Fig;                                                            /* plot/plot.h draws */
 Fig *run_figure(Run *, const char *name, const char *caption, double w, double h); /* figures/NAME.{svg,pdf,png},
                                                                     size in points; the caller fig_close()s it */

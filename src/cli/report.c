@@ -18,7 +18,7 @@
 
 typedef struct {
     const char *dir;
-    cJSON *results, *manifest;
+    cJSON *results, *manifest, *timings; /* timings: NULL where there are none */
     const char *manifest_text;
 } Source;
 
@@ -98,7 +98,8 @@ static Status source_open(Source *s, Arena *a, const char *dir)
     *s = (Source){.dir = dir};
     TRY(read_json(&s->results, &ignored, a, str_print(a, "%s/results.json", dir)));
     TRY(read_json(&s->manifest, &s->manifest_text, a, str_print(a, "%s/manifest.json", dir)));
-    return OK;
+    const char *timings = str_print(a, "%s/timings.json", dir);
+    return access(timings, F_OK) ? OK : read_json(&s->timings, &ignored, a, timings);
 }
 
 /* ------------------------------------------------------------------------------- the page */
@@ -264,6 +265,7 @@ static void add_run(Report *page, Arena *a, const Source *s)
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
     report_facts(page, *about[2][1] ? 3 : 2, about);
     add_tables(page, a, o);
+    add_tables(page, a, s->timings);
     add_metrics(page, a, o);
     add_comparisons(page, a, o);
     add_figures(page, a, s);
@@ -328,6 +330,7 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
     for (int i = 0; i < n; i++) {
         cJSON_Delete(s[i].results);
         cJSON_Delete(s[i].manifest);
+        cJSON_Delete(s[i].timings);
     }
     return status;
 }

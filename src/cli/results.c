@@ -5,6 +5,7 @@
  *    "tables": [{"caption", "head": [..], "rows": [[..]]}] where there are any, "figures": [{"name", "caption"}],
  *    "notes": [..]}
  *
+ * Tables of times and memory, which differ between equal runs, are in timings.json, {"tables": ..} as above.
  * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
  * why; its verdict is then inconclusive, whatever was recorded before. */
 #include "cli/run.h"
@@ -64,10 +65,10 @@ static cJSON *words(int n, const char *const *word)
     return list;
 }
 
-static void add_tables(cJSON *root, const Run *r)
+static void add_tables(cJSON *root, const Grid *tables)
 {
-    cJSON *list = r->tables ? cJSON_AddArrayToObject(root, "tables") : NULL;
-    for (const Grid *t = r->tables; t; t = t->next) {
+    cJSON *list = tables ? cJSON_AddArrayToObject(root, "tables") : NULL;
+    for (const Grid *t = tables; t; t = t->next) {
         cJSON *one = cJSON_CreateObject(), *rows = cJSON_CreateArray();
         cJSON_AddStringToObject(one, "caption", t->caption);
         cJSON_AddItemToObject(one, "head", words(t->cols, t->head));
@@ -95,7 +96,7 @@ static cJSON *results_json(Run *r, Status status)
     cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
     add_metrics(root, &r->arena, r);
     add_comparisons(root, r);
-    add_tables(root, r);
+    add_tables(root, r->tables);
     cJSON *figures = cJSON_AddArrayToObject(root, "figures");
     for (const Note *f = r->figures; f; f = f->next) {
         cJSON *one = cJSON_CreateObject();
@@ -139,19 +140,25 @@ static Status write_csv(Run *r)
     return writer_close(&w);
 }
 
-Status results_write(Run *r, Status status)
+static Status write_json(Run *r, const char *name, cJSON *root)
 {
-    cJSON *root = results_json(r, status);
     char *text = cJSON_Print(root);
-    Writer w;
-    Status wrote = writer_open(&w, run_path(r, "results.json"));
-    if (!wrote) {
-        writer_print(&w, "%s\n", text);
-        wrote = writer_close(&w);
-    }
+    const char *line = str_print(&r->arena, "%s\n", text);
+    Status wrote = file_write(run_path(r, "%s", name), line, strlen(line));
     cJSON_free(text);
     cJSON_Delete(root);
-    return wrote ? wrote : write_csv(r);
+    return wrote;
+}
+
+Status results_write(Run *r, Status status)
+{
+    TRY(write_json(r, "results.json", results_json(r, status)));
+    if (r->measured) {
+        cJSON *root = cJSON_CreateObject();
+        add_tables(root, r->measured);
+        TRY(write_json(r, "timings.json", root));
+    }
+    return write_csv(r);
 }
 
 /* ---- and back: a run that is done shows what it recorded then */
@@ -215,9 +222,8 @@ static void recall_comparisons(Run *r, const cJSON *list)
     }
 }
 
-static void recall_tables(Run *r, const cJSON *list)
+static void recall_tables(Run *r, Grid **end, const cJSON *list)
 {
-    Grid **end = &r->tables;
     const cJSON *t, *row, *x;
     cJSON_ArrayForEach(t, list)
     {
@@ -258,12 +264,17 @@ Status results_recall(Run *r)
         r->sentence = text_of(&r->arena, member(root, "sentence"));
         recall_metrics(r, member(root, "metrics"));
         recall_comparisons(r, member(root, "comparisons"));
-        recall_tables(r, member(root, "tables"));
+        recall_tables(r, &r->tables, member(root, "tables"));
         recall_notes(r, &r->notes, member(root, "notes"));
         recall_notes(r, &r->figures, member(root, "figures"));
     }
     cJSON_Delete(root);
-    return status;
+    path = run_path(r, "timings.json");
+    if (status || access(path, F_OK)) return status;
+    TRY(json_read(&root, &r->arena, path));
+    recall_tables(r, &r->measured, member(root, "tables"));
+    cJSON_Delete(root);
+    return OK;
 }
 
 /* ------------------------------------------------------------------------ for a person */
@@ -352,7 +363,8 @@ void results_print(Run *r)
     print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
     if (colour()) fputs("\033[0m", stdout);
     for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
-    if (r->tables) printf("\n");
+    for (const Grid *t = r->measured; t; t = t->next) print_table(&r->arena, t);
+    if (r->tables || r->measured) printf("\n");
     if (!r->tables) print_metrics(r);
     for (const Note *c = r->compares; c; c = c->next) {
         printf("  %s - %s: ", c->text, c->more);

@@ -76,7 +76,7 @@ struct Run {
     const char *dir;    /* where it writes; once it is done, where its result is */
     const char **value; /* the resolved settings, in the order of experiment->settings */
     Metric *metrics;
-    Grid *tables;
+    Grid *tables, *measured;
     Note *notes, *figures, *inputs, *params, *compares;
     bool judged;
     Verdict verdict;
@@ -101,7 +101,7 @@ void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
-Status results_write(Run *, Status); /* results.json and results.csv */
+Status results_write(Run *, Status); /* results.json and results.csv, timings.json */
 Status results_recall(Run *);        /* those of a run that was finished before, as it recorded them */
 void results_print(Run *);           /* the table on standard output */
 Summary metric_summary(Arena *, const Metric *);
