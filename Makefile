@@ -66,9 +66,11 @@ test-golden: deps ## compare with third-party implementations whose answers lie 
 	GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $$named
 .PHONY: test-golden
 
-check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers
+check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers, and commands killed at random moments
 	@$(MAKE) --no-print-directory MODE=san -j2 san-all
 	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/kills
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
 

@@ -320,6 +320,7 @@ static Status end_folder(Run *r, Status status)
 Status run_go(Run *r)
 {
     if (r->folder.done) return results_recall(r);
+    signals_wait(1); /* an interrupted run says so in its files */
     cli_trap(true);
     Status status = r->experiment->run(r);
     cli_trap(false);
@@ -327,7 +328,9 @@ Status run_go(Run *r)
     CHECK(status || r->judged, "%s ended without a verdict", r->experiment->name);
     if (!status && r->log_error) status = fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));
     stamp(r->when[1]);
-    return end_folder(r, status);
+    status = end_folder(r, status);
+    signals_wait(-1);
+    return status;
 }
 
 /* One that did not go is left as it stands. */

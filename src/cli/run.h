@@ -119,8 +119,11 @@ void progress_show(const Run *, const Stage *, double fraction);
 void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
 void progress_clear(void);                            /* wipes the line before anything else is printed */
 void say_kept(const char *dir);                       /* of an interrupted run */
-void signals_watch(void);                             /* SIGINT and SIGTERM are noted, SIGPIPE is ignored,
-                                                         SIGBUS of a file is told and ends the program */
-int signals_seen(void);                               /* the last one noted, or 0 */
+void signals_watch(void); /* SIGINT and SIGTERM end the program, SIGPIPE and SIGXFSZ are ignored, SIGBUS of a file
+                             is told */
+/* Between signals_wait(1) and signals_wait(-1) the first signal is only noted, and who works there looks for it with
+ * every step.  Pairs may lie within each other. */
+void signals_wait(int change);
+int signals_seen(void); /* the last one noted, or 0 */
 
 #endif
