@@ -170,9 +170,12 @@ enum { READABLE = 128 }; /* rows or keys whose labels find room */
 static Status outputs(Ask *k)
 {
     const char *page = args_text(k->args, "html", NULL), *slash = page ? strrchr(page, '/') : NULL;
-    if (slash && slash > page) TRY(file_make_dir(str_copy(k->arena, page, (size_t)(slash - page))));
     if (!page_alone(k->args)) TRY(output_open(&k->folder, k->args, "--out", args_text(k->args, "out", NULL), 0));
-    if (k->folder.done) TRY(folder_open(&k->folder, true));
+    if (k->folder.done) {
+        k->folder.done = false;
+        TRY(folder_open(&k->folder, true));
+    }
+    if (slash && slash > page) TRY(file_make_dir(str_copy(k->arena, page, (size_t)(slash - page))));
     return page ? args_output(k->args, "--html", page, 0) : OK;
 }
 

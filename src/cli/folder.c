@@ -512,6 +512,16 @@ static Status look_for_result(Folder *f)
     return OK;
 }
 
+/* That of a command which was killed when its result was complete. */
+static void drop_stale_lock(Folder *f)
+{
+    if (!is_there(at(f, "", LOCK))) return;
+    if (lock(f))
+        err_clear();
+    else
+        unlock(f);
+}
+
 Status folder_open(Folder *f, bool overwrite)
 {
     size_t n = strlen(f->dir);
@@ -520,7 +530,10 @@ Status folder_open(Folder *f, bool overwrite)
     f->path = f->dir;
     f->made = !is_there(f->dir);
     if (!f->made && !overwrite) TRY(look_for_result(f));
-    if (f->done) return OK;
+    if (f->done) {
+        drop_stale_lock(f);
+        return OK;
+    }
     TRY(file_make_dir(f->dir));
     TRY(lock(f));
     f->path = at(f, "", WORK);

@@ -8,8 +8,8 @@
  * operands name count by what they hold.  dir NULL: runs/COMMAND/HASH, with the link runs/COMMAND/latest. */
 Status output_open(Folder *out, const Args *, const char *name, const char *dir, int first);
 bool output_there(const Folder *, const Args *); /* the result is there already, which is said */
-/* The command has ended with this status: the directory holds the result, or is as it was before; with `keep`, what was
- * done stays for a later command, unless its input made it vain. */
+/* The command has ended with this status: the directory holds the result, or is as it was before; with `keep`, what
+ * was done stays for a later command, unless its input made it vain. */
 Status output_close(Folder *, Status, bool keep);
 
 #endif

@@ -97,8 +97,8 @@ Status cli_flush(void)
     return fail(E_IO, "standard output: %s", strerror(error));
 }
 
-/* A stream that the caller has closed would lend its number to the first file that is opened, and what is printed would
- * go there.  In its place stands one that refuses. */
+/* A stream that the caller has closed would lend its number to the first file that is opened, and what is printed
+ * would go there.  In its place stands one that refuses. */
 static void fill_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -40,9 +40,9 @@ _Noreturn static void end_now(void)
     _exit(err_exit_status(E_INTERRUPT));
 }
 
-/* Where work would be lost, the first signal asks, and the program ends at its next step.  Elsewhere, and at the second
- * signal, it ends here.  One wish may come as two signals: a job gets Ctrl-C from the terminal and SIGTERM from its
- * parent, and timeout(1) signals its child and at once its whole group. */
+/* Where work would be lost, the first signal asks, and the program ends at its next step.  Elsewhere, and at the
+ * second signal, it ends here.  One wish may come as two signals: a job gets Ctrl-C from the terminal and SIGTERM
+ * from its parent, and timeout(1) signals its child and at once its whole group. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     const double together = 0.05, now = clock_now();

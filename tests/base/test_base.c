@@ -244,7 +244,7 @@ static void two_writers_do_not_mix(void **state)
     remove_place(&p);
 }
 
-/* A killed writer's file is begun anew, removed where the target is the same already, and taken up where that is asked. */
+/* A killed writer's file is begun anew, or removed where the target is the same already or goes, too. */
 static void what_a_killed_writer_left_is_used_or_removed(void **state)
 {
     (void)state;
