@@ -172,8 +172,8 @@ static void shape(Config *c, const Run *r, const Bpe *bpe)
     c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
 }
 
-/* The log of the pretraining is made of every step's loss and rate, which a file keeps: a run that is taken up makes the
- * same log of the steps that were done before. */
+/* The log of the pretraining is made of every step's loss and rate, which a file keeps: a run that is taken up makes
+ * the same log of the steps that were done before. */
 typedef struct {
     Run *r;
     int file; /* pairs of numbers, those of step n at n - 1 */

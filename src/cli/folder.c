@@ -269,10 +269,12 @@ Status folder_record(Folder *f, const char *status, const char *message, cJSON *
 
 /* ---- files below a directory ---- */
 
+/* What a killed writer has left (base/file.h). */
 static bool is_half(const char *name)
 {
-    size_t n = strlen(name);
-    return n > 5 && !strcmp(name + n - 5, ".part");
+    static const char half[] = ".vernier.part";
+    size_t n = strlen(name), tail = sizeof half - 1;
+    return n > tail && !strcmp(name + n - tail, half);
 }
 
 /* All files of the work but its manifest; what killed writers left half is removed. */

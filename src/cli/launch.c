@@ -139,11 +139,12 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
     q.below = parent;
     q.listed = page;
     t.dir = NEW(arena, const char *, t.n + 1);
+    const char *path = str_print(arena, "%s/report.html", parent);
+    if (page && !q.overwrite) TRY(report_place(path));
     Status status = launch_each(a, q, list, &t);
     if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
     if (status) return status;
     if (page && t.dirs) {
-        const char *path = str_print(arena, "%s/report.html", parent);
         TRY(report_runs(path, arena, t.dirs, t.dir));
         if (!args_given(a, "json")) printf("\nreport %s\n", path);
     }

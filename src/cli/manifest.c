@@ -1,6 +1,6 @@
 /* What an experiment adds to the manifest of its directory (folder.h): what would be needed to run it again and to
- * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything that
- * differs between two identical runs (times, memory) sits in objects of its own. */
+ * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything
+ * that differs between two identical runs (times, memory) sits in objects of its own. */
 #include "cli/run.h"
 
 #include <stdio.h>

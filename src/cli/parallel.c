@@ -3,9 +3,9 @@
  * one shared mapping; that a job has ended shows as the end of its pipe, whatever way it went.
  *
  * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
- * index order.  The outcome of each finished job and its log are kept as one file, which ends in a hash of both and of
- * everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged, or a
- * stranger's, is missing. */
+ * index order.  The outcome of each finished job and its log are kept as one file, which ends in a hash of both and
+ * of everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged,
+ * or a stranger's, is missing. */
 #include "cli/run.h"
 
 #include <errno.h>

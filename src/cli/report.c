@@ -335,6 +335,17 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
     return status;
 }
 
+Status report_place(const char *path)
+{
+    char head[512] = "";
+    FILE *f = fopen(path, "rb");
+    if (!f) return OK; /* none, or one that the writer will name */
+    bool empty = !fread(head, 1, sizeof head - 1, f);
+    fclose(f);
+    if (empty || strstr(head, REPORT_MARK)) return OK;
+    return fail(E_CONFIG, "%s is not a report of vernier, so it is not replaced; --overwrite replaces it", path);
+}
+
 /* ---------------------------------------------------------------------- finding run directories */
 
 static void find_below(const char **out, int *n, int most, Arena *a, const char *dir, int depth)

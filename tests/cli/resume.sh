@@ -24,6 +24,8 @@ result $? 'E1 interrupted behind a checkpoint'
 result $? 'E1 taken up'
 cmp "$t/whole/results.csv" "$t/broken/results.csv" >>"$t/out" 2>&1
 result $? '... has the same numbers'
+cmp "$t/whole/metrics.jsonl" "$t/broken/metrics.jsonl" >>"$t/out" 2>&1
+result $? '... and the same log'
 cmp "$t/whole/figures/loss.svg" "$t/broken/figures/loss.svg" >>"$t/out" 2>&1
 result $? '... and the same loss curves'
 echo "1..$n"

@@ -55,6 +55,10 @@ result $? '... holds its figure and escapes its caption'
 expect 1 '1 of 2 experiments did not end' 'several runs, one of which fails' run test/quick test/broken --out "$t/g"
 grep -q 'test/quick' "$t/g/report.html" && grep -q '>failed<' "$t/g/report.html" && grep -q 'failed: the loss is not a finite number' "$t/g/report.html"
 result $? '... have one report that says so'
+echo mine >"$t/g/report.html"
+expect 2 'is not a report of vernier' "... which replaces no other page" run test/quick test/broken --out "$t/g"
+[ "$(cat "$t/g/report.html")" = mine ]
+result $? '... and leaves that as it is'
 expect 0 'page.html' 'a report of all below a directory' report "$t" --out "$t/page.html"
 [ "$(grep -o 'id="[^"]*"' "$t/page.html" | wc -l)" -ge 4 ]
 result $? '... has a section for each'
