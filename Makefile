@@ -22,7 +22,10 @@ LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo libcjson l
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 LIBS += $(DNNL)
+# Sources that git does not know yet are built, too, and make a build dirty like changed ones.
+UNTRACKED := $(shell git ls-files -o --exclude-standard -- src theory toy probes analysis Makefile 2>/dev/null)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(if $(UNTRACKED),$(VERSION:%-dirty=%)-dirty,$(VERSION))
 
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
 HEADERS := $(sort $(wildcard src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
@@ -74,9 +77,11 @@ mangle: deps ## give TIMES damaged files (2000) to the commands, built with sani
 	@tests/mangle build/san $(TIMES)
 .PHONY: mangle
 
-check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers
+check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers and kills
 	@$(MAKE) --no-print-directory MODE=san -j2 san-all
 	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/kills
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
 

@@ -4,6 +4,7 @@
 
 #include "analysis/page.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/run.h"
 
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
     Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
     Run line;              /* of the progress that ask_going_on() shows */
+    Folder folder;         /* where figures and tables go; arena NULL: nowhere */
 } Ask;
 
 Status ask_models(Ask *); /* --model (or --compare), --adapter, --base, --dtype, --part */

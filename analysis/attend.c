@@ -166,15 +166,30 @@ static bool page_alone(const Args *a)
 
 enum { READABLE = 128 }; /* rows or keys whose labels find room */
 
+/* The page and the directory are tried before any work.  The same answer as before is written once more. */
+static Status outputs(Ask *k)
+{
+    const char *page = args_text(k->args, "html", NULL), *slash = page ? strrchr(page, '/') : NULL;
+    if (!page_alone(k->args)) TRY(output_open(&k->folder, k->args, "--out", args_text(k->args, "out", NULL), 0));
+    if (k->folder.done) {
+        k->folder.done = false;
+        TRY(folder_open(&k->folder, true));
+    }
+    if (slash && slash > page) TRY(file_make_dir(str_copy(k->arena, page, (size_t)(slash - page))));
+    return page ? args_output(k->args, "--html", page, 0) : OK;
+}
+
 static Status answer(Ask *k)
 {
     static const char *const sweeps[] = {"heads", NULL};
-    const char **figures, *dir = args_text(k->args, "out", "runs/attend");
+    const char **figures, *dir;
     int sweep;
     TRY(ask_view(k));
     TRY(ask_format(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
         return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
+    TRY(outputs(k));
+    dir = k->folder.path;
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
     if (args_count(k->args))
         return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
@@ -194,7 +209,7 @@ static Status answer(Ask *k)
     if (args_given(k->args, "html")) TRY(explorer_write(k, args_text(k->args, "html", NULL)));
     if (!page_alone(k->args)) TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
-        attention_json(&k->x, k->arena, dir, figures);
+        attention_json(&k->x, k->arena, k->folder.dir, figures);
     else
         attention_print(&k->x);
     return OK;
@@ -205,8 +220,9 @@ static Status attend(const Args *args)
     Arena arena = arena_open(0);
     Ask k = {.args = args, .arena = &arena};
     Status status = answer(&k);
-    if (!status && !args_quiet(args) && !page_alone(args))
-        fprintf(stderr, "report %s/report.html\n", args_text(args, "out", "runs/attend"));
+    if (k.folder.arena) status = output_close(&k.folder, status, false);
+    if (!status && k.folder.arena && !args_given(args, "out")) folder_latest(&k.folder);
+    if (!status && !args_quiet(args) && !page_alone(args)) fprintf(stderr, "report %s/report.html\n", k.folder.path);
     if (!status && !args_quiet(args) && args_given(args, "html"))
         fprintf(stderr, "page %s\n", args_text(args, "html", NULL));
     if (k.tokenizer) tokenizer_close(k.tokenizer);
@@ -248,7 +264,9 @@ static const Option OPTIONS[] = {
     {"html", "FILE",
      "one page to explore: every map, by tokens or as --by says, with base and prefix to switch; of --texts the "
      "first ones; with --out, --format, --json or --texts beside the rest, else alone"},
-    {"out", "DIR", "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend"},
+    {"out", "DIR",
+     "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend/HASH of the options"},
+    OVERWRITE_OPTION,
     {"json", NULL, "print JSON in place of the table"},
     {0}};
 static const Command ATTEND = {

@@ -417,7 +417,7 @@ Status compare_answer(Ask *k, const char *dir)
     }
     TRY(comparison_write(&c, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
-        print_json(&c, k->arena, dir, figures);
+        print_json(&c, k->arena, k->folder.dir, figures);
     else
         print_text(&c, k->arena);
     return OK;

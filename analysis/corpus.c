@@ -346,7 +346,7 @@ Status corpus_answer(Ask *k, const char *dir)
         fprintf(stderr, "%lld of %lld texts are too long for the model and left out\n", (long long)c.skipped,
                 (long long)c.n);
     if (args_given(k->args, "json")) {
-        print_json(&c, dir, stat, k->x.head[0] == HEAD_MEAN ? none : drawn);
+        print_json(&c, k->folder.dir, stat, k->x.head[0] == HEAD_MEAN ? none : drawn);
     } else {
         attention_print(&k->x);
         print_top(&c, stat);

@@ -407,7 +407,7 @@ Status effect_answer(Ask *k, const char *dir)
     if (x.n > 1) x.effect[x.n] = measure(&x, 0, x.n);
     TRY(write_files(&x, dir));
     if (args_given(k->args, "json"))
-        print_json(&x, dir, figures);
+        print_json(&x, k->folder.dir, figures);
     else
         print_effects(&x);
     return OK;

@@ -254,8 +254,6 @@ Status explorer_open(Explorer **out, Ask *k, const char *path)
     Explorer *e = *out = NEW(a, Explorer, 1);
     const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
                                 : str_print(a, "Attention of %s", name);
-    const char *slash = strrchr(path, '/');
-    if (slash && slash > path) TRY(file_make_dir(str_copy(a, path, (size_t)(slash - path))));
     e->k = k;
     e->rest = explorer_page;
     TRY(writer_open(&e->w, path));

@@ -78,7 +78,7 @@ static const Classifier *classifier(const Run *r, Protocol how)
 
 static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Tensor *layer)
 {
-    static const char *const LOGGED[] = {"layer", "valid", "test", "cpu_seconds"};
+    static const char *const LOGGED[] = {"layer", "valid", "test"};
     const Probing *lab = arm->lab;
     Curve *c = &out->curve[how];
     const Classifier *by = classifier(arm->r, how);
@@ -91,14 +91,14 @@ static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Ten
         ProbeResult p;
         clock_t began = clock(); /* of this process, so that others' work does not count */
         TRY(by->fit(&p, &scratch, layer[l], &lab->set, NULL, &config));
-        double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+        const char *phase = arm->kind == SUBJECT ? "probe" : "probe, random weights";
+        run_measure(arm->r, "cpu_seconds", l, (double)(clock() - began) / CLOCKS_PER_SEC);
         memcpy(c->accuracy[l], p.accuracy, sizeof p.accuracy);
         memcpy(predictions(lab, out, how, l), p.predicted, sizeof *p.predicted * (size_t)lab->set.n);
         c->unconverged += ends && !p.converged;
         if (c->accuracy[l][SPLIT_VALID] > c->accuracy[c->best][SPLIT_VALID]) c->best = l;
         arena_drop(&scratch, mark);
-        run_log(arm->r, arm->kind == SUBJECT ? "probe" : "probe, random weights", l, 4, LOGGED,
-                (const double[]){l, p.accuracy[SPLIT_VALID], p.accuracy[SPLIT_TEST], seconds});
+        run_log(arm->r, phase, l, 3, LOGGED, (const double[]){l, p.accuracy[SPLIT_VALID], p.accuracy[SPLIT_TEST]});
         run_progress(arm->r, "probes", l + 1, lab->layers, (double)NAN);
     }
     arena_close(&scratch);

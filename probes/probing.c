@@ -26,10 +26,11 @@ Status probing_run(Run *r, ProbeTask task)
 
 /* clang-format off */
 const Setting PROBING_SETTINGS[] = {
-    {"data", "a file of split, label, text rows; empty: invented rows", {"", NULL, NULL}},
-    {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL}},
-    {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}},
-    {"tokenizer", "where its tokenizer is; empty: in the model's directory", {"", NULL, NULL}},
+    {"data", "a file of split, label, text rows; empty: invented rows", {"", NULL, NULL}, .reads = "*"},
+    {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL},
+     .reads = "config.json|*"},
+    {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}, .reads = "*"},
+    {"tokenizer", "where its tokenizer is; empty: in the model's directory", {"", NULL, NULL}, .reads = "*"},
     {"language", "of the code, for tokenizers that want to know", {"java", NULL, NULL}},
     {"classifier", "what reads labels off features", {"logistic", NULL, NULL},
      .among = "logistic|mlp|centroid|karmakar-compat"},

@@ -147,6 +147,14 @@ static Jobs all_jobs(Study *s, const Run *r)
     return j;
 }
 
+static void take_measures(Run *r, int n, StudyOutcome *out)
+{
+    double *x = NEW(run_arena(r), double, 2 * n);
+    run_measures(r, "cpu_seconds", n, x);
+    run_measures(r, "peak_megabytes", n, x + n);
+    for (int i = 0; i < n; i++) out[i].seconds = x[i], out[i].megabytes = x[n + i];
+}
+
 static Status run_study(Study *s, Run *r)
 {
     TRY(what_was_asked(s, r));
@@ -157,6 +165,7 @@ static Status run_study(Study *s, Run *r)
     StudyOutcome *out = NEW(&s->arena, StudyOutcome, j.n);
     StudyJobs all = {s, j.job};
     TRY(run_parallel(r, j.n, sizeof *out, study_job, &all, out));
+    take_measures(r, j.n, out);
     const StudyResults results = {j.job, out, j.n};
     TRY(study_tables(r, s, &results));
     study_findings(r, s, &results);
@@ -175,10 +184,11 @@ static Status run(Run *r)
 
 /* clang-format off */
 static const Setting SETTINGS[] = {
-    {"data", "a folder with jit/, cmg/mined/ and probing/; empty: invented", {"", NULL, NULL, NULL}},
+    {"data", "a folder with jit/, cmg/mined/ and probing/; empty: invented", {"", NULL, NULL, NULL},
+     .reads = "jit/*|cmg/mined/*|probing/*"},
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
-     {"", NULL, NULL, NULL}},
-    {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}},
+     {"", NULL, NULL, NULL}, .reads = "codebert/*|graphcodebert/*|plbart/*|unixcoder/*|codet5/*"},
+    {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}, .reads = "config.json|*"},
     {"methods", "of tuning, as vernier list names them; adapter is houlsby",
      {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},

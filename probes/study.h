@@ -105,7 +105,8 @@ typedef struct {                                            /* of a job; plain b
     uint8_t guess[TASKS][STUDY_ROWS];      /* at that layer, of the test rows in order */
     double forgot;                         /* loss on the pretraining text kept apart, nats; NaN: not measured */
     int64_t trained, all, steps, examples; /* numbers; steps taken; training examples */
-    double seconds, megabytes; /* of processor time a step of training; peak memory above what it began with */
+    double seconds, megabytes; /* of processor time a step of training; peak memory above what it began with:
+                                  put in by the parent, for these differ from run to run */
 } StudyOutcome;
 
 /* ---- study_data.c, study_base.c */

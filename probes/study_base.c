@@ -1,4 +1,6 @@
 /* The models that are tuned: pretrained here, or opened. */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,24 +172,50 @@ static void shape(Config *c, const Run *r, const Bpe *bpe)
     c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
 }
 
+/* The log of the pretraining is made of every step's loss and rate, which a file keeps: a run that is taken up makes
+ * the same log of the steps that were done before. */
 typedef struct {
     Run *r;
+    int file; /* pairs of numbers, those of step n at n - 1 */
+    bool begun;
     double sum; /* of the losses since the log was written */
     int n;
 } Course;
 
-static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
+static void take_step(Course *c, int64_t step, const double of[2])
 {
     enum { LOG_EVERY = 20 };
     static const char *const LOGGED[] = {"loss", "lr"};
+    c->sum += of[0], c->n++;
+    if (step % LOG_EVERY) return;
+    run_log(c->r, "pretraining", step, 2, LOGGED, (const double[]){c->sum / c->n, of[1]});
+    c->sum = c->n = 0;
+}
+
+static void take_again(Course *c, int64_t steps)
+{
+    double of[2];
+    for (int64_t i = 0; i < steps; i++)
+        if (pread(c->file, of, sizeof of, i * (int64_t)sizeof of) == sizeof of) take_step(c, i + 1, of);
+}
+
+static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
+{
     Course *c = user;
+    const double of[2] = {stats->loss, stats->lr};
     run_progress(c->r, "pretraining", tr->step, tr->config.total, stats->loss);
-    c->sum += stats->loss, c->n++;
-    if (tr->step % LOG_EVERY == 0) {
-        run_log(c->r, "pretraining", tr->step, 2, LOGGED, (const double[]){c->sum / c->n, stats->lr});
-        c->sum = c->n = 0;
-    }
+    if (!c->begun) take_again(c, tr->step - 1);
+    c->begun = true;
+    if (pwrite(c->file, of, sizeof of, (tr->step - 1) * (int64_t)sizeof of) != sizeof of) c->file = -1;
+    take_step(c, tr->step, of);
     return !run_stopped();
+}
+
+static Status course_open(Course *c, Run *r, const StudyBase *b, bool resume)
+{
+    const char *path = str_print(run_arena(r), "%s/pretraining.f64", b->dir);
+    *c = (Course){.r = r, .file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (resume ? 0 : O_TRUNC), 0666)};
+    return c->file < 0 ? fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
 }
 
 /* Commits without trusted labels are read here alone, where no label is looked at; NULL: there are none. */
@@ -206,20 +234,26 @@ static Status read_weak(Examples *out, Study *s, StudyBase *b, const char *path)
     return jit_tokens(out, &s->arena, &weak, &b->text, &b->jit);
 }
 
+static const char *checkpoint_of(Run *r)
+{
+    return run_path(r, "base.train.safetensors");
+}
+
 /* What it was trained on is left beside it, for the note of a run that is taken up. */
-static Status pretrain_base(StudyBase *b, Study *s, Run *r, const char *weak_path, const char *told, bool resume)
+static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *weak_path, const char *told,
+                            bool resume)
 {
     Model *m;
     Examples weak;
-    Course course = {.r = r};
+    Run *r = course->r;
     PretrainPlan plan = {.train = pretrain_defaults(run_real(r, "lr"), run_int(r, "steps"), run_seed(r, 0)),
                          .tokens = run_int(r, "batch-tokens"),
                          .denoise = &b->denoise,
                          .stream = rng_stream(run_seed(r, 0), "denoise"),
-                         .checkpoint = run_path(r, "base.train.safetensors"),
+                         .checkpoint = checkpoint_of(r),
                          .resume = resume,
                          .each = told_step,
-                         .user = &course};
+                         .user = course};
     plan.train.no_dropout = true;
     TRY(read_weak(&weak, s, b, weak_path));
     const Examples text = plain(s, b, SPLIT_TRAIN, 0, &weak);
@@ -275,7 +309,14 @@ static Status make_base(Study *s, Run *r)
     shape(&b->config, r, b->text.bpe);
     TRY(study_tokens(s, r, b));
     if (weak) TRY(run_input(r, weak));
-    if (!there) TRY(pretrain_base(b, s, r, weak, told, same));
+    Course course;
+    TRY(course_open(&course, r, b, same));
+    if (there)
+        take_again(&course, run_int(r, "steps"));
+    else
+        TRY(pretrain_base(b, s, &course, weak, told, same));
+    close(course.file);
+    unlink(checkpoint_of(r)); /* of a run that was killed when the model was there */
     Bytes note;
     TRY(file_read(&note, &s->arena, told));
     run_note(r, "%.*s", (int)note.len, note.text);

@@ -115,6 +115,7 @@ typedef struct {
     Arena *a;
     const char **cell;
     int cols, rows, at;
+    bool measured; /* of times and memory */
     const char *head[MOST_COLUMNS];
 } Grid;
 
@@ -137,7 +138,7 @@ static void grid_close(Grid *g, Run *r, const char *caption)
     CHECK(!g->at, "a row of %d cells, expected %d", g->at, g->cols);
     const char **head = NEW(g->a, const char *, g->cols);
     memcpy(head, g->head, sizeof *head * (size_t)g->cols);
-    if (g->rows) run_table(r, caption, g->cols, head, g->rows, g->cell);
+    if (g->rows) (g->measured ? run_measured_table : run_table)(r, caption, g->cols, head, g->rows, g->cell);
 }
 
 /* ---- probing: tables VI and VII ---- */
@@ -357,37 +358,58 @@ static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
 
 /* ---- cost, few examples, away ---- */
 
-static void table_cost(Run *r, const Study *s, const StudyResults *x)
+/* Rows of each model, task and method: the first columns of both tables of cost.  What was tuned has a method. */
+typedef struct {
+    StudyJob like;
+    const StudyOutcome *one;
+    bool tuned;
+} CostRow;
+
+static int cost_rows(CostRow *out, const Study *s, const StudyResults *x)
 {
-    static const char *const HEAD[] = {"model, task",
-                                       "method",
-                                       "numbers trained",
-                                       "of all (%)",
-                                       "CPU s a step",
-                                       "peak MB",
-                                       "loss on pretraining text (nats)"};
-    Grid g = grid_open(run_arena(r), 7, HEAD);
+    int n = 0;
     for (int b = 0; b < s->bases; b++)
         for (StudyTask t = STUDY_JIT; t <= STUDY_RANDOM; t++) {
             bool tuned = t == STUDY_JIT || t == STUDY_CMG;
             for (int m = 0; m < (tuned ? s->methods : 1); m++) {
-                const StudyOutcome *out[STUDY_SEEDS];
+                const StudyOutcome *found[STUDY_SEEDS];
                 StudyJob like = {.task = t, .base = b, .method = m, .head = s->head[s->heads - 1]};
-                if (!study_cell(out, x, like)) continue;
-                put(&g, !tuned ? s->base[b].name
-                               : str_print(g.a, "%s, %s", s->base[b].name, t == STUDY_JIT ? "JIT-DP" : "CMG"));
-                put(&g, tuned ? s->method[m].name : t == STUDY_UNTUNED ? "untuned" : "random weights");
-                put(&g, tuned ? str_print(g.a, "%lld", (long long)out[0]->trained) : "");
-                put(&g, tuned ? str_print(g.a, "%.2f", 100 * (double)out[0]->trained / (double)out[0]->all) : "");
-                put(&g, tuned ? cell(g.a, x, like, value_seconds, NULL, 1, 3) : "");
-                put(&g, tuned ? cell(g.a, x, like, value_megabytes, NULL, 1, 0) : "");
-                put(&g, cell(g.a, x, like, value_forgot, NULL, 1, 3));
+                if (study_cell(found, x, like)) out[n++] = (CostRow){like, found[0], tuned};
             }
         }
-    grid_close(
-        &g, r,
-        "Cost of tuning (batches as set, one core, processor time), and what is forgotten: the denoising loss on "
-        "pretraining text that was kept apart, after tuning and before it.");
+    return n;
+}
+
+static void put_cost_names(Grid *g, const Study *s, const CostRow *c)
+{
+    const char *base = s->base[c->like.base].name;
+    put(g, c->tuned ? str_print(g->a, "%s, %s", base, c->like.task == STUDY_JIT ? "JIT-DP" : "CMG") : base);
+    put(g, c->tuned ? s->method[c->like.method].name : c->like.task == STUDY_UNTUNED ? "untuned" : "random weights");
+}
+
+static void table_cost(Run *r, const Study *s, const StudyResults *x)
+{
+    static const char *const HEAD[] = {"model, task", "method", "numbers trained", "of all (%)",
+                                       "loss on pretraining text (nats)"};
+    static const char *const MEASURED[] = {"model, task", "method", "CPU s a step", "peak MB"};
+    CostRow *row = NEW(run_arena(r), CostRow, MOST_BASES * 4 * MOST_METHODS);
+    int rows = cost_rows(row, s, x);
+    Grid g = grid_open(run_arena(r), 5, HEAD), h = grid_open(run_arena(r), 4, MEASURED);
+    for (const CostRow *c = row; c < row + rows; c++) {
+        put_cost_names(&g, s, c);
+        put(&g, c->tuned ? str_print(g.a, "%lld", (long long)c->one->trained) : "");
+        put(&g, c->tuned ? str_print(g.a, "%.2f", 100 * (double)c->one->trained / (double)c->one->all) : "");
+        put(&g, cell(g.a, x, c->like, value_forgot, NULL, 1, 3));
+        if (!c->tuned) continue;
+        put_cost_names(&h, s, c);
+        put(&h, cell(h.a, x, c->like, value_seconds, NULL, 1, 3));
+        put(&h, cell(h.a, x, c->like, value_megabytes, NULL, 1, 0));
+    }
+    grid_close(&g, r,
+               "Parameters that are trained, and what is forgotten: the denoising loss on pretraining text that was "
+               "kept apart, after tuning and before it.");
+    h.measured = true;
+    grid_close(&h, r, "Cost of tuning: batches as set, one core, processor time (timings.json).");
 }
 
 static void table_few(Run *r, const Study *s, const StudyResults *x)

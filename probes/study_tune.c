@@ -213,7 +213,7 @@ static Status tune(Work *w)
         status = OK;
     }
     TRY(status);
-    w->out->seconds = (cpu() - w->began - w->paused) / (double)w->trainer->step;
+    run_measure(w->r, "cpu_seconds", 0, (cpu() - w->began - w->paused) / (double)w->trainer->step);
     w->out->steps = w->trainer->step, w->out->examples = w->train.n;
     w->out->valid = stand.score;
     if (stand.evaluations) kept_restore(&w->kept);
@@ -315,7 +315,7 @@ static Status work(Work *w)
     bool tuned = job->task == STUDY_JIT || job->task == STUDY_CMG;
     if (tuned) {
         TRY(tune(w));
-        w->out->megabytes = peak_megabytes() - megabytes;
+        run_measure(w->r, "peak_megabytes", 0, peak_megabytes() - megabytes);
         if (job->rate_only) return OK;
         TRY(job->task == STUDY_JIT ? test_commits(w) : test_messages(w));
         if (job->size || job->away) return OK;

@@ -42,8 +42,8 @@ static Status invent(Probing *lab, Run *r)
     o.study = !strcmp(run_text(r, "recipe"), "study");
     o.balance &= !o.study;
     TRY(make_probe(&lab->set, &lab->arena, &o, &stats));
-    lab->set.name = run_path(r, "data.txt");
-    return dataset_write(&lab->set, lab->set.name);
+    lab->set.name = "data.txt";
+    return dataset_write(&lab->set, run_path(r, "data.txt"));
 }
 
 static Status read_rows(Probing *lab, Run *r)

@@ -573,7 +573,7 @@ static const Setting SETTINGS[] = {
     {"slots", "prefix lengths", {"1,3", "1,2,3,16,64", NULL}, 1, 256},
     {"layers", "depths", {"2,", "3,", "1,2,4,8"}, 1, DEEPEST},
     {"strength", "standard deviation of the prefix's numbers", {"2.0"}, 0, 1e3},
-    {"model", "a model directory to measure as well", {"none"}},
+    {"model", "a model directory to measure as well", {"none"}, .reads = "config.json|*"},
     {"part", "whose attention of that model", {"auto"}, .among = "auto|encoder|decoder|cross"},
     {"model-slots", "prefix length there", {"8"}, 1, 256},
     {"rows", "inputs of the model", {"8"}, 1, 256},

@@ -1,7 +1,8 @@
 /* Files: read whole, written whole.  A writer writes beside its target and renames on close, so that a
  * reader, a full disk or Ctrl-C never sees half a file.  Writer errors are sticky: write freely, then TRY
  * writer_close(), which reports the first one and leaves no temporary file behind.  A path that names a device
- * or a pipe is written to directly: renaming over it would replace it by a file. */
+ * or a pipe is written to directly: renaming over it would replace it by a file.  A symbolic link stays one: the
+ * file that it leads to is replaced. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -24,12 +25,20 @@ bool file_is_dir(const char *path);
 const char *file_folder(Arena *, const char *path); /* that a file lies in; of anything else the path itself */
 Status file_make_dir(const char *path);             /* with its parents; an existing one is fine */
 
+/* A file that the user named: a writer to it leaves what is there.  Where it would write the same bytes, the file
+ * stays and all is well; else E_CONFIG says at the first difference that --overwrite is needed. */
+Status file_protect(const char *path);
+Status file_writable(
+    const char *path); /* E_IO: a directory, or nothing can be written there; asked before the work */
+
 typedef struct {
-    FILE *file;
-    char path[4096], temporary[4104]; /* temporary is empty for a device */
-    int error;                        /* the first errno, 0 while all is well */
+    FILE *file, *before;                            /* before: a protected file, with which all is compared */
+    char path[4096], target[4096], temporary[4112]; /* temporary is empty for a device and in a comparison */
+    bool resumable;                                 /* the temporary file outlives a signal */
+    int error;                                      /* the first errno, 0 while all is well */
 } Writer;
-Status writer_open(Writer *, const char *path);
+Status writer_open(Writer *, const char *path); /* E_IO also when another process is writing the file */
+Status writer_status(const Writer *);           /* the first error so far, for long work that would be in vain */
 void writer_add(Writer *, const void *bytes, size_t n);
 void writer_print(Writer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void writer_csv(Writer *, const char *text); /* one field of a CSV (RFC 4180), quoted where it must be */
@@ -41,6 +50,8 @@ Status writer_save(Writer *, int64_t *bytes);
 Status writer_keep(Writer *);
 Status writer_resume(Writer *, const char *path, int64_t bytes);
 void writer_abandon(Writer *);                                    /* close and remove the temporary file */
+void file_remove(const char *path);                               /* it, and what a killed writer of it has left */
+void writers_remove(void);                                        /* what is open, from the handler of a signal */
 Status file_write(const char *path, const void *bytes, size_t n); /* the three calls above in one */
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/output.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
 #include "nn/inspect.h"
@@ -135,7 +136,7 @@ static int convert_all(Stored *out, Arena *arena, const Weights *w, const Stored
     return n;
 }
 
-static Status write_converted(const Args *a, const Weights *w, const char *to)
+static Status write_converted(const Args *a, const Weights *w, const char *to, const char *told)
 {
     Arena *arena = args_arena(a);
     const char *wanted = args_text(a, "dtype", NULL);
@@ -148,7 +149,7 @@ static Status write_converted(const Args *a, const Weights *w, const char *to)
     int n = convert_all(out, arena, w, wanted ? &type : NULL, tied, &worst), gone = weights_n(w) - n;
     TRY(weights_write(to, out, n));
     if (args_quiet(a)) return OK;
-    fprintf(stderr, "%s: %d tensors%s", to, n, gone ? str_print(arena, ", %d tied names written once", gone) : "");
+    fprintf(stderr, "%s: %d tensors%s", told, n, gone ? str_print(arena, ", %d tied names written once", gone) : "");
     if (wanted) fprintf(stderr, ", largest change %.3g", worst);
     fputc('\n', stderr);
     return OK;
@@ -177,21 +178,29 @@ Status checkpoint_copy_beside(Arena *a, const char *from, const char *to)
     return OK;
 }
 
+static Status convert_directory(const Args *a, const Weights *w, const char *from, const char *to)
+{
+    Folder f;
+    TRY(output_open(&f, a, "the new directory", to, 1));
+    if (output_there(&f, a)) return OK;
+    Status status = checkpoint_copy_beside(args_arena(a), from, f.path);
+    if (!status) status = write_converted(a, w, str_print(args_arena(a), "%s/model.safetensors", f.path), to);
+    return output_close(&f, status, false);
+}
+
 Status checkpoint_convert(const Args *a, const char *from, const char *to)
 {
     Weights *w;
     TRY(open_weights(&w, a, from));
     Status status;
     if (str_glob("*.safetensors|*.bin", to) && !file_is_dir(to)) {
-        status = OK;
+        status = args_output(a, "the new file", to, 1);
+        if (!status) status = write_converted(a, w, to, to);
     } else if (file_is_dir(from)) {
-        status = file_make_dir(to);
-        if (!status) status = checkpoint_copy_beside(args_arena(a), from, to);
-        to = str_print(args_arena(a), "%s/model.safetensors", to);
+        status = convert_directory(a, w, from, to);
     } else {
         status = fail(E_CONFIG, "%s: the new file's name ends in .safetensors or .bin", to);
     }
-    if (!status) status = write_converted(a, w, to);
     weights_close(w);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/checkpoint.h"
+#include "cli/output.h"
 #include "nn/inspect.h"
 
 /* ---- inspect: from the files alone */
@@ -171,7 +172,7 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
     return model_open_zeros(m, arena, &c, F32);
 }
 
-static Status converted(Adapter *a, const Args *args, const Library *to, const char *out)
+static Status converted(Adapter *a, const Args *args, const Library *to, const char *out, const char *where)
 {
     Model *m;
     Adapter *b;
@@ -180,7 +181,7 @@ static Status converted(Adapter *a, const Args *args, const Library *to, const c
     print_remarks(a, args);
     TRY(adapter_convert(&b, a, to, args_given(args, "allow-lossy")));
     if (b == a) b->n_remarks = 0;
-    TRY(adapter_save(b, out));
+    TRY(adapter_save(b, where));
     b->dir = out;
     print_remarks(b, args);
     if (!args_quiet(args)) fprintf(stderr, "%s: %s of %s, for %s\n", out, b->method->name, a->dir, library_title(to));
@@ -201,7 +202,9 @@ static Status convert(const Args *args)
     if (same_place(in, out)) return fail(E_CONFIG, "%s is both where from and where to", in);
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), in));
-    Status s = converted(a, args, to, out);
+    Folder f;
+    Status s = output_open(&f, args, "OUT", out, 1);
+    if (!s && !output_there(&f, args)) s = output_close(&f, converted(a, args, to, out, f.path), false);
     adapter_close(a);
     return s;
 }
@@ -236,7 +239,7 @@ static double relative_gap(Tensor a, Tensor b)
     return most > 0 ? gap / most : gap;
 }
 
-static Status merged(Adapter *a, const Args *args)
+static Status merged(Adapter *a, const Args *args, const char *where)
 {
     Arena *arena = args_arena(args);
     const char *dir = args_at(args, 1), *out = args_at(args, 3);
@@ -250,9 +253,8 @@ static Status merged(Adapter *a, const Args *args)
     Tensor before = probe(m, hooks, arena);
     TRY(a->method->merge(m, &a->cfg));
     double gap = relative_gap(before, probe(m, NULL, arena));
-    TRY(file_make_dir(out));
-    TRY(checkpoint_copy_beside(arena, dir, out));
-    TRY(model_save(m, out));
+    TRY(checkpoint_copy_beside(arena, dir, where));
+    TRY(model_save(m, where));
     if (!args_quiet(args))
         fprintf(stderr, "%s: %s merged; on a few tokens its states are within %.1e of the adapted model's\n", out,
                 a->method->name, gap);
@@ -265,7 +267,9 @@ static Status merge(const Args *args)
         return fail(E_CONFIG, "%s is both the base and where to", args_at(args, 1));
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), args_at(args, 2)));
-    Status s = merged(a, args);
+    Folder f;
+    Status s = output_open(&f, args, "OUT", args_at(args, 3), 1);
+    if (!s && !output_there(&f, args)) s = output_close(&f, merged(a, args, f.path), false);
     adapter_close(a);
     return s;
 }
@@ -288,6 +292,7 @@ static const Option OPTIONS[] = {
     {"to", "LIBRARY", "hf (Hugging Face PEFT) or adapters (adapter-hub)", "convert"},
     {"base", "MODEL", "the adapter's base model (default: the one its config names)", "convert"},
     {"allow-lossy", NULL, "also what the other library can only say in part, with a remark", "convert"},
+    OVERWRITE_OPTION_OF("convert|merge"),
     {0}};
 static const Command ADAPTER = {
     .name = "adapter",

@@ -13,6 +13,7 @@ static Status data(const Args *a)
 
 static const Option OPTIONS[] = {
     {"out", "FILE", "where the records or the probing set go", "mine|make"},
+    OVERWRITE_OPTION_OF("mine|make"),
     {"json", NULL, "the summary, or the sheet, as JSON"},
     {"range", "A..B", "the commits of B that A has not, or all of B (default HEAD; so is an open end)", "mine"},
     {"since", "DAY", "from this day on (2024-01-31, UTC, or seconds since 1970)", "mine"},

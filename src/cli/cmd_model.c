@@ -103,6 +103,7 @@ static const Option OPTIONS[] = {
     {"pickle", NULL, "name what the pickles of a .bin FILE would import; nothing is loaded or run", "inspect"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)"},
     {"dtype", "TYPE", "F16, BF16, F32 or F64 for what is floating (default: as it is)", "convert"},
+    OVERWRITE_OPTION_OF("convert"),
     {0}};
 static const Command MODEL = {
     .name = "model",

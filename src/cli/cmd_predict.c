@@ -1,4 +1,6 @@
 /* vernier predict: what a model of vernier tune says of commits, in a file or in a repository. */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,26 +77,26 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
     return s;
 }
 
-/* Records go through a file of their own, which is gone afterwards. */
+/* Records go through a file without a name, which ends with the process, whatever ends that. */
 static Status read_repository(Prediction *w, const char *repository, const char *range)
 {
     MineOptions o;
     const char *under = getenv("TMPDIR");
-    char *dir = str_print(w->run, "%s/vernier-XXXXXX", under && *under ? under : "/tmp");
+    char *file = str_print(w->run, "%s/vernier-XXXXXX", under && *under ? under : "/tmp");
     mine_everything(&o, w->p.task == &TASK_CMG);
     TRY(languages(&o, args_text(w->args, "lang", NULL)));
-    if (!mkdtemp(dir)) return fail(E_IO, "%s: a temporary directory cannot be made", dir);
+    int fd = mkostemp(file, O_CLOEXEC);
+    if (fd < 0) return fail(E_IO, "%s: %s", file, strerror(errno));
+    unlink(file);
     o.path = o.repo = repository, o.range = range;
-    o.out = str_print(w->run, "%s/commits.jsonl", dir);
+    o.out = str_print(w->run, "/proc/self/fd/%d", fd);
     Status s = mine_all(w, &o);
     if (!s && !access(o.out, R_OK)) s = jit_read(&w->set, w->run, o.out);
     if (s == E_MISMATCH) {
         err_clear();
         s = fail(E_MISMATCH, "%s: %s has no commit with source code", repository, range ? range : "HEAD");
     }
-    static const char *const LEFT[] = {"", ".part", ".state"};
-    for (int i = 0; i < 3; i++) unlink(str_print(w->run, "%s%s", o.out, LEFT[i]));
-    rmdir(dir);
+    close(fd);
     return s;
 }
 

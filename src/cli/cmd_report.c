@@ -13,12 +13,14 @@ static Status report(const Args *a)
     int n = 0;
     for (int i = 0; i < args_count(a); i++) TRY(report_find(dir, &n, MOST, arena, args_at(a, i)));
     const char *path = args_text(a, "out", str_print(arena, "%s/report.html", args_at(a, 0)));
+    TRY(args_output(a, "--out", path, 0));
     TRY(report_runs(path, arena, n, dir));
     printf("%s\n", path);
     return OK;
 }
 
-static const Option OPTIONS[] = {{"out", "FILE", "the page; default report.html in the first DIR"}, {0}};
+static const Option OPTIONS[] = {
+    {"out", "FILE", "the page; default report.html in the first DIR"}, OVERWRITE_OPTION, {0}};
 static const Command REPORT = {.name = "report",
                                .summary = "turn run directories into one self-contained HTML page",
                                .usage = "[options] DIR...",

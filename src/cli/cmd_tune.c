@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cli/output.h"
 #include "cli/tune.h"
 
 bool tune_each(int64_t done, void *user)
@@ -28,7 +29,6 @@ static Status numbers(Tuning *t, const Args *a)
     TRY(args_int(&t->patience, a, "patience", 25, 0, 1000000));
     TRY(args_int(&t->seed, a, "seed", 33, 0, INT64_MAX));
     TRY(args_real(&t->lr, a, "lr", -1, 0, 100));
-    t->resume = args_given(a, "resume");
     return OK;
 }
 
@@ -92,55 +92,73 @@ static Status choose_method(Tuning *t)
 
 /* ---- the command */
 
-static Status check_directory(const Tuning *t, const char *dir, bool *finished)
-{
-    bool half = !access(str_print(t->run, "%s/train.json", dir), F_OK) ||
-                !access(str_print(t->run, "%s/encoder.train.safetensors", dir), F_OK);
-    *finished = false;
-    for (const Task *const *k = TASKS; *k; k++) *finished |= !access(predictor_card(*k, t->run, dir), F_OK);
-    if (t->resume || (!half && !*finished)) return file_make_dir(dir);
-    return fail(E_CONFIG, "%s holds a %s predictor; choose another directory%s", dir,
-                *finished ? "finished" : "half-trained", *finished ? "" : ", or go on with --resume");
-}
-
 void tune_end(Tuning *t, cJSON *root)
 {
     cJSON_AddStringToObject(root, "task", t->p.task->name);
     cJSON_AddStringToObject(root, "method", t->p.method);
-    cJSON_AddStringToObject(root, "directory", t->p.dir);
+    cJSON_AddStringToObject(root, "directory", t->out);
     char *text = cJSON_Print(root);
     puts(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }
 
+/* A predictor that is there already: its measures, as its card has them. */
+static Status say_finished(Tuning *t)
+{
+    cJSON *card, *root;
+    if (!args_quiet(t->args)) fprintf(stderr, "%s is finished; there is nothing to resume\n", t->out);
+    if (!args_given(t->args, "json")) return OK;
+    TRY(json_read(&card, t->run, predictor_card(t->p.task, t->run, t->out)));
+    root = cJSON_CreateObject();
+    for (const char *const *key = (const char *const[]){"threshold", "validation", NULL}; *key; key++) {
+        cJSON *x = cJSON_DetachItemFromObjectCaseSensitive(card, *key);
+        if (x) cJSON_AddItemToObject(root, *key, x);
+    }
+    cJSON_Delete(card);
+    if (t->p.task == &TASK_JIT) {
+        JitScores random = jit_random(&t->valid, 1);
+        cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
+    }
+    tune_end(t, root);
+    return OK;
+}
+
+/* A card that is there is the end of a run that was killed before its files were moved. */
+static Status work(Tuning *t, Folder *f)
+{
+    Status s = OK;
+    t->p.dir = f->path;
+    t->resume = f->resumed;
+    t->line = (Run){.experiment = &(Experiment){.group = "tune", .name = t->p.method},
+                    .quiet = args_quiet(t->args),
+                    .started = clock_now()};
+    if (access(predictor_card(t->p.task, t->run, f->path), F_OK)) s = t->p.peft ? tune_model(t) : tune_floor(t);
+    predictor_close(&t->p);
+    if (!s) tune_tidy(t);
+    if (s == E_INTERRUPT && !args_quiet(t->args)) say_kept(t->out);
+    return output_close(f, s, true);
+}
+
 static Status tune(const Args *a)
 {
     static const char *const NAMES[] = {"jit", "cmg", NULL};
     Tuning t = {.args = a, .run = args_arena(a)};
+    Folder f;
     int task;
-    bool finished;
     if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: jit or cmg");
     TRY(args_word(&task, a, "task", 0, NAMES));
     t.p.task = TASKS[task];
-    t.p.dir = args_text(a, "out", NULL);
-    if (!t.p.dir) return fail(E_CONFIG, "tune needs --out DIR for what it learns");
+    t.out = args_text(a, "out", NULL);
+    if (!t.out) return fail(E_CONFIG, "tune needs --out DIR for what it learns");
     TRY(choose_method(&t));
     TRY(numbers(&t, a));
-    TRY(check_directory(&t, t.p.dir, &finished));
-    if (finished) {
-        if (!args_quiet(a)) fprintf(stderr, "%s is finished; there is nothing to resume\n", t.p.dir);
-        return OK;
-    }
     TRY(read_data(&t));
-    t.line = (Run){.experiment = &(Experiment){.group = "tune", .name = t.p.method},
-                   .quiet = args_quiet(a),
-                   .started = clock_now()};
-    Status s = t.p.peft ? tune_model(&t) : tune_floor(&t);
-    predictor_close(&t.p);
-    if (s == E_INTERRUPT && !args_quiet(a)) say_kept(t.p.dir);
-    if (!s && !args_given(a, "json")) printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.p.dir, t.p.dir);
-    return s;
+    TRY(output_open(&f, a, "--out", t.out, 0));
+    if (f.done) return say_finished(&t);
+    TRY(work(&t, &f));
+    if (!args_given(a, "json")) printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.out, t.out);
+    return OK;
 }
 
 static const Option OPTIONS[] = {
@@ -172,7 +190,8 @@ static const Option OPTIONS[] = {
      "jit: call a commit defective from the score on that is best on validation, not from 0.5"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
     {"seed", "N", "default 33"},
-    {"resume", NULL, "go on where a killed run of the same options stopped"},
+    {"resume", NULL, "go on where a killed run of the same options stopped; the same command does so by itself"},
+    OVERWRITE_OPTION,
     {"json", NULL, "the measures as JSON"},
     {0}};
 static const Command TUNE = {

@@ -27,6 +27,13 @@ typedef struct {
     const char *help;     /* a sentence; names the default */
     const char *of;       /* the verbs that heed it, "mine|make changes" (make is any make); NULL: all */
 } Option;
+/* The row of every command that writes files of the user's choice; `verbs` as above. */
+#define OVERWRITE_OPTION_OF(verbs)                                                                                   \
+    {                                                                                                                \
+        "overwrite", NULL, "replace what is there and was not written by the same command from the same input",      \
+            verbs                                                                                                    \
+    }
+#define OVERWRITE_OPTION OVERWRITE_OPTION_OF(NULL)
 
 typedef struct Args Args;
 typedef struct {
@@ -45,8 +52,10 @@ typedef struct {
     const char *key, *value; /* value NULL: nothing followed the key */
 } Pair;
 
-Arena *args_arena(const Args *); /* lives until the program ends */
-int args_count(const Args *);    /* operands */
+const char *args_name(const Args *);      /* of the command */
+const Option *args_options(const Args *); /* its table */
+Arena *args_arena(const Args *);          /* lives until the program ends */
+int args_count(const Args *);             /* operands */
 const char *args_at(const Args *, int i);
 bool args_given(const Args *, const char *option);
 const char *args_text(const Args *, const char *option, const char *otherwise); /* the last one given counts */
@@ -61,6 +70,12 @@ Status args_of(const Args *, const char *verb);
 Status args_verb(const char **verb, const Args *, const char *verbs, const char *what);
 /* The text that a command reads: --text, the operand (a file), or standard input.  E_CONFIG: both are given. */
 Status args_content(Bytes *out, const Args *, int operand);
+/* The user named `path` for the command to write, as option or operand `what`; operands from `first` on name files.
+ * Checked before the work: it is neither an input nor another output, and can be written.  Without --overwrite
+ * it is protected (file.h). */
+Status args_output(const Args *, const char *what, const char *path, int first);
+/* The same of a directory; no other output lies in it. */
+Status args_output_dir(const Args *, const char *what, const char *path, int first);
 bool args_quiet(const Args *);
 int cli_threads(void);  /* cores this process may use, or --threads */
 void cli_trap(bool on); /* with --trap-fp: stop at invalid operations from here on, or no longer */

@@ -76,7 +76,7 @@ static Status make_changes(const Args *a, const char *out)
     TRY(seed_and_difficulty(&seed, &difficulty, a));
     TRY(args_int(&n, a, "n", 2000, 1, 100000000));
     TRY(writer_open(&w, out));
-    for (int64_t i = 0; i < n && !signals_seen(); i++) {
+    for (int64_t i = 0; i < n && !writer_status(&w); i++) {
         CodeChange c;
         ArenaMark mark = arena_mark(&step);
         Buf row = buf_open(&step);
@@ -86,10 +86,6 @@ static Status make_changes(const Args *a, const char *out)
         arena_drop(&step, mark);
     }
     arena_close(&step);
-    if (signals_seen()) {
-        writer_abandon(&w);
-        return fail(E_INTERRUPT, "interrupted; nothing was written to %s", out);
-    }
     TRY(writer_close(&w));
     if (!args_quiet(a)) fprintf(stderr, "%lld invented changes in %s\n", (long long)n, out);
     return OK;
@@ -128,6 +124,8 @@ static Status make_set(const Args *a, const char *out, ProbeTask task)
     Sheet s;
     Arena *arena = args_arena(a), big = arena_open((size_t)1 << 36);
     TRY(probe_options(&o, a, task));
+    TRY(args_output(a, "the sheet as JSON", str_print(arena, "%s.sheet.json", out), 2));
+    TRY(args_output(a, "the sheet as text", str_print(arena, "%s.sheet.txt", out), 2));
     TRY(make_probe(&d, &big, &o, &stats));
     TRY(dataset_write(&d, out));
     d.name = out;
@@ -155,5 +153,6 @@ Status data_make(const Args *a)
     if (task == TASKS && strcmp(what, "changes"))
         return fail(E_CONFIG, "data make: '%.30s' is none of typ, ccm, ltp and changes", what);
     if (!out) return fail(E_CONFIG, "data make needs --out FILE");
+    TRY(args_output(a, "--out", out, 2));
     return task == TASKS ? make_changes(a, out) : make_set(a, out, (ProbeTask)task);
 }

@@ -98,6 +98,7 @@ static Status options(MineOptions *o, const Args *a)
     o->path = args_at(a, 1);
     o->out = args_text(a, "out", NULL);
     if (!o->out) return fail(E_CONFIG, "data mine needs --out FILE for the records");
+    TRY(args_output(a, "--out", o->out, 1));
     o->range = args_text(a, "range", NULL);
     o->repo = args_text(a, "repo", name_of(args_arena(a), o->path));
     if (args_given(a, "lang")) {
@@ -194,6 +195,7 @@ Status data_mine(const Args *a)
         .experiment = &(Experiment){.group = "data", .name = "mine"}, .quiet = args_quiet(a), .started = clock_now()};
     if (!args_quiet(a)) remarks(&o, mine_about(m), s);
     Status status = OK;
+    signals_wait(1); /* what was mined so far is kept */
     for (bool more = !s->complete; more && !status && !signals_seen();) {
         status = mine_step(m, &more);
         say_remarks(m, args_quiet(a));
@@ -202,6 +204,7 @@ Status data_mine(const Args *a)
     progress_clear();
     say_remarks(m, args_quiet(a));
     Status closed = mine_close(m);
+    signals_wait(-1);
     if (!status) status = closed;
     if (!status && !s->complete && s->done < s->total)
         status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command with --resume goes on",

@@ -39,6 +39,7 @@ typedef struct {
     const char *value[PRESETS]; /* smoke, quick, paper, real; NULL repeats the one before, for real: quick */
     double least, most;         /* inclusive range of a number, and of each in a list; both 0: any */
     const char *among;          /* "lora|prefix|full": the words that text, or a comma list of words, may use */
+    const char *reads;          /* of a path: "*", the files below it that the run reads (glob(7), with braces) */
 } Setting;
 
 typedef struct Run Run;
@@ -69,7 +70,7 @@ int run_list(const Run *, const char *key, double out[RUN_LIST]); /* the count; 
 int run_seeds(const Run *);
 uint64_t run_seed(const Run *, int i); /* consecutive numbers from --seed on */
 int run_threads(const Run *);          /* cores this run may use */
-bool run_resuming(const Run *);        /* --resume: take up a checkpoint below run_path() where there is one */
+bool run_resuming(const Run *);        /* take up a checkpoint below run_path() where there is one */
 const char *run_path(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* in the run directory */
 
 /* What was found. */
@@ -84,7 +85,15 @@ void run_note(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)))
 void run_table(Run *, const char *caption, int cols, const char *const *head, int rows, const char *const *cell);
 void run_params(Run *, const char *what, int64_t total, int64_t trainable); /* parameter counts, for the manifest */
 Status run_input(Run *, const char *path); /* hashes a file the run reads into the manifest; E_IO */
+/* A line of metrics.jsonl.  A job that takes up a checkpoint logs again what came before it, so that a run that was
+ * broken off has the log of one that was not. */
 void run_log(Run *, const char *phase, int64_t step, int n, const char *const *name, const double *value);
+/* Times and memory differ between equal runs, so they go to files of their own: to timings.jsonl when they are taken,
+ * and as a table, shown like others, to timings.json. */
+void run_measure(Run *, const char *what, int64_t step, double value);
+void run_measures(Run *, const char *what, int n, double *out); /* one of each job of the last run_parallel, or NaN */
+void run_measured_table(Run *, const char *caption, int cols, const char *const *head, int rows,
+                        const char *const *cell);
 typedef struct Fig Fig;                                                            /* plot/plot.h draws */
 Fig *run_figure(Run *, const char *name, const char *caption, double w, double h); /* figures/NAME.{svg,pdf,png},
                                                                     size in points; the caller fig_close()s it */
@@ -97,7 +106,8 @@ Status run_interrupted(void);
 /* n independent jobs (seeds, arms), one forked process per core with OpenMP at one thread in each.  Job i fills
  * the `size` bytes at `out`, which arrive at out + i * size; pointers do not survive the way.  Any order of
  * completion gives the same results.  The first failing job (in index order) decides the returned error, and
- * the others are asked to stop.  Finished jobs are kept below jobs/, and --resume does not repeat them. */
+ * the others are asked to stop.  Finished jobs are kept below jobs/, and a run that is taken up does not repeat
+ * them. */
 typedef Status RunJob(Run *, int i, void *out, void *user);
 Status run_parallel(Run *, int n, size_t size, RunJob *job, void *user, void *out);
 

@@ -3,6 +3,7 @@
 #include "cli/launch.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/report.h"
@@ -36,8 +37,9 @@ static Status check_keys(const Args *a, const Experiment *e)
 
 /* What a list of experiments has come to. */
 typedef struct {
-    int n, printed, failed;
-    bool holds; /* every claim so far */
+    int n, printed, failed, dirs;
+    const char **dir; /* of what they have left, for the report */
+    bool holds;       /* every claim so far */
     Status first;
 } Tally;
 
@@ -56,23 +58,19 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     Run *r;
     TRY(run_open(&r, q));
     Status status = run_go(r);
+    const char *results = run_path(r, "results.json");
     if (!status && r->verdict != HOLDS) t->holds = false;
     if (!status && args_given(a, "json")) {
-        status = print_json(args_arena(a), q->dir, t);
+        status = print_json(args_arena(a), r->dir, t);
     } else if (!status) {
         if (t->printed++) putchar('\n');
         results_print(r);
     }
-    if (status == E_INTERRUPT && !q->quiet) say_kept(q->dir);
+    if (!status && !q->dir) folder_latest(&r->folder);
+    if (!access(results, F_OK)) t->dir[t->dirs++] = str_copy(args_arena(a), r->dir, strlen(r->dir));
+    if (status == E_INTERRUPT && !q->quiet) say_kept(r->folder.dir);
     run_close(r);
     return status ? status : cli_flush();
-}
-
-static const char *directory(const Args *a, const Experiment *e, bool page, const char *otherwise)
-{
-    const char *out = args_text(a, "out", NULL);
-    if (out && !page) return out;
-    return str_print(args_arena(a), "%s/%s", out ? out : otherwise, experiment_name(args_arena(a), e));
 }
 
 /* Before each of several: how long so far, and about how long the rest will take if it is like what was done. */
@@ -87,7 +85,7 @@ static void announce(const char *name, int i, int n, double seconds)
         fprintf(stderr, "%d/%d %s\n", i + 1, n, name);
 }
 
-static Status launch_each(const Args *a, Request q, const Experiment **list, const char **dir, Tally *t)
+static Status launch_each(const Args *a, Request q, const Experiment **list, Tally *t)
 {
     for (int i = 0; i < t->n; i++) {
         TRY(check_keys(a, list[i]));
@@ -98,12 +96,11 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, con
     for (int i = 0; i < t->n; i++) {
         const char *name = experiment_name(args_arena(a), list[i]);
         q.experiment = list[i];
-        q.dir = dir[i];
         if (run_stopped()) return run_interrupted();
         if (t->n > 1 && !q.quiet) announce(name, i, t->n, clock_now() - began);
         Status status = launch(a, &q, t);
         if (!status) continue;
-        if (t->n == 1 || status == E_CONFIG || status == E_INTERRUPT) return status;
+        if (t->n == 1 || status == E_INTERRUPT) return status;
         fprintf(stderr, "%s: %s\n", name, err_message());
         err_clear();
         if (!t->failed++) t->first = status;
@@ -120,9 +117,11 @@ static Status request_from(Request *q, const Args *a)
     TRY(args_int(&seeds, a, "seeds", 0, 1, 10000));
     TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53)); /* JSON readers keep 53 bits */
     *q = (Request){.preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
-    q->resume = args_given(a, "resume");
+    q->overwrite = args_given(a, "overwrite");
     q->quiet = args_quiet(a);
     q->n_set = args_settings(a, &q->set);
+    if (q->overwrite && args_given(a, "resume"))
+        return fail(E_CONFIG, "--resume goes on with a run and --overwrite begins it anew; give one of them");
     return OK;
 }
 
@@ -131,18 +130,22 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
     Arena *arena = args_arena(a);
     Tally t = {.holds = true};
     Request q;
+    const char *out = args_text(a, "out", NULL), *parent = out ? out : otherwise;
     while (list[t.n]) t.n++;
     CHECK(t.n, "no experiment to launch");
     page |= t.n > 1;
     TRY(request_from(&q, a));
-    const char **dir = NEW(arena, const char *, t.n + 1);
-    for (int i = 0; i < t.n; i++) dir[i] = directory(a, list[i], page, otherwise);
-    Status status = launch_each(a, q, list, dir, &t);
+    q.dir = page ? NULL : out;
+    q.below = parent;
+    q.listed = page;
+    t.dir = NEW(arena, const char *, t.n + 1);
+    const char *path = str_print(arena, "%s/report.html", parent);
+    if (page && !q.overwrite) TRY(report_place(path));
+    Status status = launch_each(a, q, list, &t);
     if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
     if (status) return status;
-    if (page) {
-        const char *path = str_print(arena, "%s/report.html", args_text(a, "out", otherwise));
-        TRY(report_runs(path, arena, t.n, dir));
+    if (page && t.dirs) {
+        TRY(report_runs(path, arena, t.dirs, t.dir));
         if (!args_given(a, "json")) printf("\nreport %s\n", path);
     }
     if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);

@@ -15,19 +15,23 @@
          "change a setting; may be repeated.  --KEY VALUE does the same.  --help after an experiment's name shows "  \
          "its settings"},                                                                                            \
         {"out", "DIR", out},                                                                                         \
-        {"resume", NULL, "take up an interrupted run in its directory; what is finished is not run again"},          \
+        {"resume", NULL,                                                                                             \
+         "go on with what an interrupted run of the same settings has left, as is done without it, too"},            \
+        {"overwrite", NULL, "run from the beginning, and replace what was there once that is done"},                 \
         {"json", NULL, "print results.json in place of the table"},                                                  \
         {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
     {                                                                                                                \
         0                                                                                                            \
     }
 #define OUT_OF_RUNS                                                                                                  \
-    "the run directory; default runs/GROUP/NAME.  With several experiments, their parent; default runs"
+    "the run directory; default runs/GROUP/NAME/HASH of the settings, with runs/GROUP/NAME/latest for the newest.  " \
+    "Of several experiments the parent of GROUP/NAME/HASH; default runs"
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
-/* Runs the NULL-ended list in order.  A single one writes to --out, by default runs/GROUP/NAME.  Several, or any
- * number with `page`, write to --out/GROUP/NAME, by default below `otherwise`, and one report beside them. */
+/* Runs the NULL-ended list in order.  A single one writes to --out, by default `otherwise`/GROUP/NAME/HASH.  Several,
+ * or any number with `page`, write to PARENT/GROUP/NAME/HASH, where PARENT is --out, by default `otherwise`, and one
+ * report is written beside them. */
 Status launch_all(const Args *, const Experiment **list, const char *otherwise, bool page);
 
 #endif

@@ -1,6 +1,6 @@
-/* manifest.json: what would be needed to run this again and to trust that it was this.  It is written when a
- * run starts (status "running") and again when it ends.  Everything that differs between two identical runs
- * (times, memory) sits in objects of its own, so that the rest can be compared byte by byte. */
+/* What an experiment adds to the manifest of its directory (folder.h): what would be needed to run it again and to
+ * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything
+ * that differs between two identical runs (times, memory) sits in objects of its own. */
 #include "cli/run.h"
 
 #include <stdio.h>
@@ -116,7 +116,7 @@ const char *program_id(Arena *a)
                      st.st_mtim.tv_nsec);
 }
 
-/* What decides the results, as far as a run knows beforehand. */
+/* What was asked, with the type that each setting has. */
 static void add_question(cJSON *root, Run *r)
 {
     const Experiment *e = r->experiment;
@@ -128,55 +128,9 @@ static void add_question(cJSON *root, Run *r)
     for (int i = 0; e->settings && e->settings[i].key; i++) add_setting(config, e->settings + i, r->value[i]);
 }
 
-/* The same as a reader of the file sees it: numbers there are written as they were given. */
-static cJSON *question(Run *r)
+cJSON *manifest_of(Run *r)
 {
-    cJSON *written = cJSON_CreateObject();
-    add_question(written, r);
-    char *text = cJSON_PrintUnformatted(written);
-    cJSON *read = cJSON_Parse(text);
-    cJSON_free(text);
-    cJSON_Delete(written);
-    return read;
-}
-
-static bool same_member(const cJSON *a, const cJSON *b)
-{
-    char *x = cJSON_PrintUnformatted(a), *y = cJSON_PrintUnformatted(b);
-    bool same = x && y && !strcmp(x, y);
-    cJSON_free(x);
-    cJSON_free(y);
-    return same;
-}
-
-bool manifest_finished(Run *r)
-{
-    cJSON *found = NULL, *mine = question(r);
-    const char *status = "", *program = "";
-    bool same =
-        !json_read(&found, &r->arena, run_path(r, "manifest.json")) && !access(run_path(r, "results.json"), R_OK);
-    if (same) same = !json_text(&status, found, "status", "") && !strcmp(status, "done");
-    const cJSON *tool = same ? cJSON_GetObjectItem(found, "tool") : NULL;
-    if (same) same = tool && !json_text(&program, tool, "program", "") && !strcmp(program, program_id(&r->arena));
-    const cJSON *machine = same ? cJSON_GetObjectItem(found, "machine") : NULL;
-    const char *kernels = "";
-    if (same) same = machine && !json_text(&kernels, machine, "kernels", "") && !strcmp(kernels, kernels_name());
-    for (const cJSON *m = mine->child; m && same; m = m->next)
-        same = same_member(m, cJSON_GetObjectItem(found, m->string));
-    cJSON_Delete(found);
-    cJSON_Delete(mine);
-    err_clear();
-    return same;
-}
-
-Status manifest_write(Run *r, const char *status, const char *message)
-{
-    cJSON *root = cJSON_CreateObject(), *tool = cJSON_AddObjectToObject(root, "tool");
-    cJSON_AddStringToObject(tool, "version", vernier_version());
-    cJSON_AddStringToObject(tool, "build", vernier_build());
-    cJSON_AddStringToObject(tool, "program", program_id(&r->arena));
-    cJSON_AddStringToObject(root, "status", status);
-    if (message) cJSON_AddStringToObject(root, "message", message);
+    cJSON *root = cJSON_CreateObject();
     add_question(root, r);
     cJSON_AddStringToObject(root, "rng", "philox4x32-10");
     add_inputs(root, r);
@@ -185,9 +139,5 @@ Status manifest_write(Run *r, const char *status, const char *message)
     cJSON_AddNumberToObject(machine, "threads", r->threads);
     cJSON_AddStringToObject(machine, "kernels", kernels_name());
     add_usage(root, r);
-    char *text = cJSON_Print(root);
-    Status wrote = file_write(run_path(r, "manifest.json"), text, strlen(text));
-    cJSON_free(text);
-    cJSON_Delete(root);
-    return wrote;
+    return root;
 }

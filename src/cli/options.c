@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
 #include "num/gemm.h"
@@ -23,12 +24,15 @@ static const Option COMMON[] = {
     {"trap-fp", NULL, "stop at the first invalid operation, overflow or division by zero"},
     {0}};
 
+enum { MOST_OUTPUTS = 8 };
 struct Args {
     Arena *arena;
     const Command *command;
     Pair *given, *setting;
     const char **operand;
     int n_given, n_setting, n_operand;
+    Pair output[MOST_OUTPUTS]; /* what it is, and its path */
+    int n_output;
 };
 
 const Command *command_find(const char *name)
@@ -136,9 +140,11 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
 Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **argv)
 {
     Args *a = *out = NEW(arena, Args, 1);
-    *a = (Args){
-        arena, c, NEW(arena, Pair, argc + 1), NEW(arena, Pair, argc + 1), NEW(arena, const char *, argc + 1), 0,
-        0,     0};
+    *a = (Args){.arena = arena,
+                .command = c,
+                .given = NEW(arena, Pair, argc + 1),
+                .setting = NEW(arena, Pair, argc + 1),
+                .operand = NEW(arena, const char *, argc + 1)};
     bool options = true;
     for (int i = 0; i < argc; i++) {
         if (options && !strcmp(argv[i], "--"))
@@ -157,6 +163,16 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
         return fail(E_CONFIG, "%d operand%s given; usage: vernier %s %s", a->n_operand, a->n_operand == 1 ? "" : "s",
                     c->name, c->usage);
     return OK;
+}
+
+const char *args_name(const Args *a)
+{
+    return a->command->name;
+}
+
+const Option *args_options(const Args *a)
+{
+    return a->command->options;
 }
 
 Arena *args_arena(const Args *a)
@@ -202,6 +218,80 @@ Status args_content(Bytes *out, const Args *a, int operand)
     if (!text) return file_read(out, args_arena(a), file ? args_at(a, operand) : "/dev/stdin");
     *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
     return OK;
+}
+
+/* ---- what the command writes */
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !strcmp(a, b) || (!stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+static Status twice(const char *path, const char *one, const char *other)
+{
+    return fail(E_CONFIG, "%s is both %s and %s; they must be two files", path, one, other);
+}
+
+/* None of what the command reads is what it writes. */
+static Status check_inputs(const Args *a, const char *what, const char *path, int first)
+{
+    for (int i = first; i < a->n_operand; i++)
+        if (a->operand[i] != path && same_file(path, a->operand[i])) return twice(path, "an input", what);
+    for (int i = 0; i < a->n_given; i++) {
+        const Pair *p = &a->given[i];
+        const Option *o = find(a->command, p->key, strlen(p->key));
+        bool names_file = o->argument && str_glob("FILE|DIR|PATH|MODEL", o->argument);
+        if (names_file && p->value != path && same_file(path, p->value))
+            return twice(path, str_print(a->arena, "--%s", p->key), what);
+    }
+    return OK;
+}
+
+/* Whether a path leads below a directory; neither needs to be there yet. */
+static bool lies_in(Arena *a, const char *path, const char *dir)
+{
+    char *part = str_copy(a, path, strlen(path));
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/') n--;
+    dir = str_copy(a, dir, n);
+    for (char *slash; (slash = strrchr(part, '/')) && slash > part;) {
+        *slash = 0;
+        if (same_file(part, dir)) return true;
+    }
+    return *path != '/' && same_file(".", dir);
+}
+
+/* No output is another one, or lies in it. */
+static Status add_output(Args *a, const char *what, const char *path)
+{
+    for (int i = 0; i < a->n_output; i++) {
+        const Pair *p = &a->output[i];
+        if (same_file(path, p->value)) return twice(path, p->key, what);
+        if (lies_in(a->arena, path, p->value))
+            return fail(E_CONFIG, "%s (%s) lies in %s (%s), which the command fills by itself; give it another place",
+                        path, what, p->value, p->key);
+    }
+    CHECK(a->n_output < MOST_OUTPUTS, "%d outputs", a->n_output + 1);
+    a->output[a->n_output++] = (Pair){what, path};
+    return OK;
+}
+
+Status args_output(const Args *args, const char *what, const char *path, int first)
+{
+    Args *a = (Args *)(uintptr_t)args; /* it lists its outputs */
+    struct stat st;
+    TRY(file_writable(path));
+    if (!stat(path, &st) && !S_ISREG(st.st_mode)) return OK; /* a device or pipe loses nothing */
+    TRY(check_inputs(a, what, path, first));
+    TRY(add_output(a, what, path));
+    return args_given(a, "overwrite") ? OK : file_protect(path);
+}
+
+Status args_output_dir(const Args *args, const char *what, const char *path, int first)
+{
+    TRY(check_inputs(args, what, path, first));
+    return add_output((Args *)(uintptr_t)args, what, path);
 }
 
 bool args_quiet(const Args *a)

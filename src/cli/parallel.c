@@ -3,8 +3,9 @@
  * one shared mapping; that a job has ended shows as the end of its pipe, whatever way it went.
  *
  * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
- * index order.  The outcome of each finished job is kept as a file whose name holds a hash of everything that
- * determined it, so --resume repeats only what is missing and never takes a stranger's result. */
+ * index order.  The outcome of each finished job and its log are kept as one file, which ends in a hash of both and
+ * of everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged,
+ * or a stranger's, is missing. */
 #include "cli/run.h"
 
 #include <errno.h>
@@ -22,7 +23,6 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "num/kernels.h"
 
 typedef struct {
     Stage stage;
@@ -49,19 +49,13 @@ typedef struct {
     bool failing;
 } Pool;
 
+/* The settings of the folder hold all that decides the results but which call this is. */
 static Sha256Hex pool_key(const Run *r, int call, int n, size_t size)
 {
+    char head[128];
     Sha256 s = sha256_begin();
-    const Experiment *e = r->experiment;
-    ArenaMark mark = arena_mark(&r->arena);
-    Arena *a = (Arena *)(uintptr_t)&r->arena;
-    const char *program = program_id(a),
-               *head = str_print(a, "%s/%s|%d|%d|%zu|%llu|%d|%s", e->group, e->name, call, n, size,
-                                 (unsigned long long)r->seed, r->seeds, kernels_name());
-    sha256_add(&s, program, strlen(program));
-    sha256_add(&s, head, strlen(head) + 1);
-    for (int i = 0; e->settings && e->settings[i].key; i++) sha256_add(&s, r->value[i], strlen(r->value[i]) + 1);
-    arena_drop(a, mark);
+    snprintf(head, sizeof head, "%s %d %d %zu", folder_hash(&r->folder), call, n, size);
+    sha256_add(&s, head, strlen(head));
     return sha256_end(&s);
 }
 
@@ -73,6 +67,55 @@ static const char *kept_path(Pool *p, int i)
 static const char *log_path(Pool *p, int i)
 {
     return run_path(p->run, "jobs/%d-%d.jsonl", p->call, i);
+}
+
+/* ---- what is kept: the result, the log, and a hash of both */
+
+enum { HASH = 64 };
+
+static Sha256Hex kept_hash(const Pool *p, int i, const void *result, Bytes log)
+{
+    Sha256 s = sha256_begin();
+    sha256_add(&s, p->key.hex, HASH);
+    sha256_add(&s, &i, sizeof i);
+    sha256_add(&s, result, p->size);
+    sha256_add(&s, log.text, log.len);
+    return sha256_end(&s);
+}
+
+static Status keep(Pool *p, int i)
+{
+    Writer w;
+    Bytes log;
+    const char *result = p->out + (size_t)i * p->size;
+    TRY(file_read(&log, &p->run->arena, log_path(p, i)));
+    Sha256Hex hash = kept_hash(p, i, result, log);
+    TRY(writer_open(&w, kept_path(p, i)));
+    writer_add(&w, result, p->size);
+    writer_add(&w, log.text, log.len);
+    writer_add(&w, hash.hex, HASH);
+    TRY(writer_close(&w));
+    unlink(log_path(p, i));
+    return OK;
+}
+
+/* What an earlier attempt has kept of job i, if it is whole; `all` is the file. */
+static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
+{
+    const char *path = kept_path(p, i);
+    bool whole, fine = !*err_message();
+    if (access(path, F_OK)) return false;
+    whole = !file_read(all, &p->run->arena, path) && all->len >= p->size + HASH;
+    if (whole) {
+        *log = (Bytes){all->text + p->size, all->len - p->size - HASH};
+        whole = !memcmp(kept_hash(p, i, all->text, *log).hex, log->text + log->len, HASH);
+    }
+    if (fine) err_clear(); /* else a job's error is to be told */
+    if (whole) return true;
+    progress_clear();
+    if (!p->run->quiet) fprintf(stderr, "%s is damaged; its job is done again\n", path);
+    unlink(path);
+    return false;
 }
 
 /* ------------------------------------------------------------------------- in the job */
@@ -87,7 +130,7 @@ static Status job_body(Pool *p, int i)
     if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
     TRY(p->job(r, i, p->out + (size_t)i * p->size, p->user));
     if (r->log_error) return fail(E_IO, "%s: %s", log, strerror(r->log_error));
-    return file_write(kept_path(p, i), p->out + (size_t)i * p->size, p->size);
+    return keep(p, i);
 }
 
 static void job_report(Pool *p, int i, Status status)
@@ -145,9 +188,11 @@ static void collect(Pool *p, int w)
         else
             snprintf(s->message, sizeof s->message, "job %d ended with exit code %d", gone.job, WEXITSTATUS(how));
     }
-    p->done[gone.job] = true;
     p->finished++;
-    if (s->status) p->failing = true;
+    if (s->status)
+        p->failing = true;
+    else
+        p->done[gone.job] = true;
 }
 
 static void show(Pool *p)
@@ -176,18 +221,16 @@ static void wait_workers(Pool *p)
 /* A finished job of an earlier attempt. */
 static bool take_kept(Pool *p, int i)
 {
-    Bytes kept;
-    if (!p->run->resume) return false;
-    const char *path = kept_path(p, i);
-    if (access(path, R_OK) || file_read(&kept, &p->run->arena, path)) {
-        err_clear();
-        return false;
+    Bytes all, log;
+    ArenaMark mark = arena_mark(&p->run->arena);
+    bool taken = p->run->folder.resumed && read_kept(p, i, &all, &log);
+    if (taken) {
+        memcpy(p->out + (size_t)i * p->size, all.text, p->size);
+        p->done[i] = true;
+        p->finished++;
     }
-    if (kept.len != p->size) return false;
-    memcpy(p->out + (size_t)i * p->size, kept.text, p->size);
-    p->done[i] = true;
-    p->finished++;
-    return true;
+    arena_drop(&p->run->arena, mark);
+    return taken;
 }
 
 static Status drive(Pool *p)
@@ -226,14 +269,17 @@ static void append_logs(Pool *p)
 {
     Run *r = p->run;
     for (int i = 0; i < p->n; i++) {
-        Bytes part;
+        Bytes all, part = {NULL, 0};
         ArenaMark mark = arena_mark(&r->arena);
         const char *path = log_path(p, i);
-        if (!access(path, R_OK) && !file_read(&part, &r->arena, path)) {
-            if (part.len && write(r->log, part.text, part.len) != (ssize_t)part.len)
-                r->log_error = errno ? errno : ENOSPC;
-            unlink(path);
-        }
+        if (p->done[i])
+            read_kept(p, i, &all, &part);
+        else if (!access(path, R_OK) && file_read(&part, &r->arena, path))
+            part.len = 0;
+        if (part.len && write(r->log, part.text, part.len) != (ssize_t)part.len)
+            r->log_error = errno ? errno : ENOSPC;
+        unlink(path);
+        r->kept += p->done[i];
         arena_drop(&r->arena, mark);
     }
 }
@@ -257,7 +303,7 @@ static Status run_here(Pool *p)
     if (r->log >= 0) close(r->log);
     r->job = -1;
     r->log = log;
-    append_logs(p);
+    p->done[0] = !status;
     return status;
 }
 
@@ -278,7 +324,7 @@ Status run_parallel(Run *r, int n, size_t size, RunJob *job, void *user, void *o
     Slot *mapped = p.slot;
     Status status = n == 1 ? run_here(&p) : drive(&p);
     p.slot = mapped;
-    if (n > 1) append_logs(&p);
+    append_logs(&p);
     if (!status) memcpy(out, p.out, bytes);
     munmap(mapped, slots);
     munmap(p.out, bytes);

@@ -1,5 +1,6 @@
 /* The program: find the command, apply the common options, run it, say once what went wrong. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,8 +97,17 @@ Status cli_flush(void)
     return fail(E_IO, "standard output: %s", strerror(error));
 }
 
+/* A stream that the caller has closed would lend its number to the first file that is opened, and what is printed
+ * would go there.  In its place stands one that refuses. */
+static void fill_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
 int cli_main(int argc, char **argv)
 {
+    fill_streams();
     Arena arena = arena_open((size_t)1 << 30);
     signals_watch();
     Status status = dispatch(&arena, argc, argv);

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped, patience;
 
 double clock_now(void)
 {
@@ -19,15 +19,43 @@ double clock_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The first signal asks; the same one again does not wait for the answer.  (A job gets Ctrl-C from the terminal, or
- * SIGTERM from what ends the whole group, and then the other of the two from its parent: one wish, not two.) */
-static void on_signal(int number)
+/* The state of the line: which stage it shows, since when, and from which step on. */
+static struct {
+    Stage stage;
+    double began, shown, part; /* part: what was done then, of a run that was taken up */
+    int64_t first;
+    bool open; /* a terminal line waits to be rewritten or wiped */
+} line;
+
+static double first_signal; /* when it came */
+static pid_t parent;        /* of a job: who sends it the other signal */
+
+/* Temporary files and the line of progress go; jobs end with their parent (parallel.c). */
+_Noreturn static void end_now(void)
 {
-    if (stopped == number) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
+    static const char said[] = "vernier: interrupted before the end\n", wipe[] = "\r\033[K";
+    writers_remove();
+    if (line.open) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
+    if (!parent) (void)!write(STDERR_FILENO, said, sizeof said - 1);
+    _exit(err_exit_status(E_INTERRUPT));
+}
+
+/* Where work would be lost, the first signal asks, and the program ends at its next step.  Elsewhere, and at the
+ * second signal, it ends here.  One wish may come as two signals: a job gets Ctrl-C from the terminal and SIGTERM
+ * from its parent, and timeout(1) signals its child and at once its whole group. */
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    const double together = 0.05, now = clock_now();
+    (void)context;
+    bool again = stopped && now - first_signal > together && !(parent && info->si_pid == parent);
+    if (!stopped) first_signal = now;
     stopped = number;
+    if (again || !patience) end_now();
+}
+
+void signals_wait(int change)
+{
+    patience += change;
 }
 
 /* Files are used where the system maps them, so one that another program cuts ends in this signal. */
@@ -46,15 +74,22 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 void signals_watch(void)
 {
     static char stack[1 << 16];
+    static pid_t program;
+    if (!program) program = getpid();
+    parent = getpid() == program ? 0 : program;
     sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK | SA_SIGINFO};
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
     action.sa_sigaction = on_bus_error;
     sigaction(SIGBUS, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of writing like a full disk */
 }
 
 int signals_seen(void)
@@ -94,14 +129,6 @@ static int columns(void)
     struct winsize size;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || size.ws_col < 20 ? 80 : size.ws_col;
 }
-
-/* The state of the line: which stage it shows, since when, and from which step on. */
-static struct {
-    Stage stage;
-    double began, shown, part; /* part: what was done then, of a run that was taken up */
-    int64_t first;
-    bool open; /* a terminal line waits to be rewritten or wiped */
-} line;
 
 void progress_clear(void)
 {

@@ -3,6 +3,7 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -109,13 +110,23 @@ void run_note(Run *r, const char *fmt, ...)
     append(r, &r->notes)->text = text;
 }
 
-void run_table(Run *r, const char *caption, int cols, const char *const *head, int rows, const char *const *cell)
+static void add_table(Run *r, Grid **list, Grid table)
 {
-    parent_only(r, "run_table");
-    Grid **list = &r->tables;
+    parent_only(r, "a table");
     while (*list) list = &(*list)->next;
     *list = NEW(&r->arena, Grid, 1);
-    **list = (Grid){.caption = caption, .cols = cols, .rows = rows, .head = head, .cell = cell};
+    **list = table;
+}
+
+void run_table(Run *r, const char *caption, int cols, const char *const *head, int rows, const char *const *cell)
+{
+    add_table(r, &r->tables, (Grid){caption, cols, rows, head, cell, NULL});
+}
+
+void run_measured_table(Run *r, const char *caption, int cols, const char *const *head, int rows,
+                        const char *const *cell)
+{
+    add_table(r, &r->measured, (Grid){caption, cols, rows, head, cell, NULL});
 }
 
 Fig *run_figure(Run *r, const char *name, const char *caption, double w, double h)
@@ -141,6 +152,8 @@ Status run_input(Run *r, const char *path)
     Sha256Hex hash;
     parent_only(r, "run_input");
     TRY(sha256_file(&hash, path));
+    size_t own = strlen(r->dir); /* what the run has made itself moves with its directory */
+    if (!strncmp(path, r->dir, own) && path[own] == '/') path += own + 1;
     *append(r, &r->inputs) = (Note){.text = str_copy(&r->arena, path, strlen(path)),
                                     .more = str_copy(&r->arena, hash.hex, strlen(hash.hex))};
     return OK;
@@ -160,4 +173,52 @@ void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *
     if (!r->log_error && write(r->log, text, len + 1) != (ssize_t)(len + 1)) r->log_error = errno ? errno : ENOSPC;
     cJSON_free(text);
     cJSON_Delete(line);
+}
+
+void run_measure(Run *r, const char *what, int64_t step, double value)
+{
+    ArenaMark mark = arena_mark(&r->arena);
+    cJSON *line = cJSON_CreateObject();
+    cJSON_AddNumberToObject(line, "call", r->calls - 1);
+    cJSON_AddNumberToObject(line, "job", r->job);
+    cJSON_AddStringToObject(line, "what", what);
+    cJSON_AddNumberToObject(line, "step", (double)step);
+    cJSON_AddNumberToObject(line, "value", value);
+    char *text = cJSON_PrintUnformatted(line);
+    const char *whole = str_print(&r->arena, "%s\n", text);
+    int fd = open(run_path(r, "timings.jsonl"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd >= 0 && write(fd, whole, strlen(whole)) < 0 && !r->log_error) r->log_error = errno;
+    if (fd >= 0) close(fd);
+    cJSON_free(text);
+    cJSON_Delete(line);
+    arena_drop(&r->arena, mark);
+}
+
+/* Of a job that was begun more than once the last counts. */
+static void take_measure(const Run *r, const char *line, const char *what, int n, double *out)
+{
+    cJSON *o = cJSON_Parse(line);
+    const cJSON *call = cJSON_GetObjectItem(o, "call"), *job = cJSON_GetObjectItem(o, "job"),
+                *value = cJSON_GetObjectItem(o, "value");
+    const char *said = cJSON_GetStringValue(cJSON_GetObjectItem(o, "what"));
+    bool mine = said && !strcmp(said, what) && cJSON_IsNumber(call) && call->valueint == r->calls - 1;
+    if (mine && cJSON_IsNumber(job) && cJSON_IsNumber(value) && job->valueint >= 0 && job->valueint < n)
+        out[job->valueint] = value->valuedouble;
+    cJSON_Delete(o);
+}
+
+void run_measures(Run *r, const char *what, int n, double *out)
+{
+    const char *path = run_path(r, "timings.jsonl");
+    Bytes all;
+    parent_only(r, "run_measures");
+    for (int i = 0; i < n; i++) out[i] = NAN;
+    if (access(path, R_OK) || file_read(&all, &r->arena, path)) {
+        err_clear();
+        return;
+    }
+    for (char *line = all.text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        take_measure(r, line, what, n, out);
+    }
 }

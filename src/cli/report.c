@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -17,7 +18,7 @@
 
 typedef struct {
     const char *dir;
-    cJSON *results, *manifest;
+    cJSON *results, *manifest, *timings; /* timings: NULL where there are none */
     const char *manifest_text;
 } Source;
 
@@ -97,7 +98,8 @@ static Status source_open(Source *s, Arena *a, const char *dir)
     *s = (Source){.dir = dir};
     TRY(read_json(&s->results, &ignored, a, str_print(a, "%s/results.json", dir)));
     TRY(read_json(&s->manifest, &s->manifest_text, a, str_print(a, "%s/manifest.json", dir)));
-    return OK;
+    const char *timings = str_print(a, "%s/timings.json", dir);
+    return access(timings, F_OK) ? OK : read_json(&s->timings, &ignored, a, timings);
 }
 
 /* ------------------------------------------------------------------------------- the page */
@@ -263,6 +265,7 @@ static void add_run(Report *page, Arena *a, const Source *s)
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
     report_facts(page, *about[2][1] ? 3 : 2, about);
     add_tables(page, a, o);
+    add_tables(page, a, s->timings);
     add_metrics(page, a, o);
     add_comparisons(page, a, o);
     add_figures(page, a, s);
@@ -327,8 +330,20 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
     for (int i = 0; i < n; i++) {
         cJSON_Delete(s[i].results);
         cJSON_Delete(s[i].manifest);
+        cJSON_Delete(s[i].timings);
     }
     return status;
+}
+
+Status report_place(const char *path)
+{
+    char head[512] = "";
+    FILE *f = fopen(path, "rb");
+    if (!f) return OK; /* none, or one that the writer will name */
+    bool empty = !fread(head, 1, sizeof head - 1, f);
+    fclose(f);
+    if (empty || strstr(head, REPORT_MARK)) return OK;
+    return fail(E_CONFIG, "%s is not a report of vernier, so it is not replaced; --overwrite replaces it", path);
 }
 
 /* ---------------------------------------------------------------------- finding run directories */
@@ -342,8 +357,10 @@ static void find_below(const char **out, int *n, int most, Arena *a, const char 
     }
     int entries = depth ? scandir(dir, &entry, NULL, alphasort) : 0;
     for (int i = 0; i < entries; i++) {
-        bool maybe = entry[i]->d_name[0] != '.' && (entry[i]->d_type == DT_DIR || entry[i]->d_type == DT_UNKNOWN);
-        if (maybe) find_below(out, n, most, a, str_print(a, "%s/%s", dir, entry[i]->d_name), depth - 1);
+        struct stat st; /* a link, such as `latest`, leads to what is found elsewhere */
+        const char *below = str_print(a, "%s/%s", dir, entry[i]->d_name);
+        bool maybe = entry[i]->d_name[0] != '.' && !lstat(below, &st) && S_ISDIR(st.st_mode);
+        if (maybe) find_below(out, n, most, a, below, depth - 1);
         free(entry[i]);
     }
     if (entries > 0) free(entry);
@@ -351,7 +368,7 @@ static void find_below(const char **out, int *n, int most, Arena *a, const char 
 
 Status report_find(const char **out, int *n, int most, Arena *a, const char *dir)
 {
-    enum { DEPTH = 4 };
+    enum { DEPTH = 6 }; /* PARENT/runs/GROUP/NAME/HASH/unfinished */
     int before = *n;
     find_below(out, n, most, a, dir, DEPTH);
     return *n > before ? OK : fail(E_IO, "%s: no run directory (one with a results.json) there or below", dir);

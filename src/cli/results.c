@@ -5,6 +5,7 @@
  *    "tables": [{"caption", "head": [..], "rows": [[..]]}] where there are any, "figures": [{"name", "caption"}],
  *    "notes": [..]}
  *
+ * Tables of times and memory, which differ between equal runs, are in timings.json, {"tables": ..} as above.
  * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
  * why; its verdict is then inconclusive, whatever was recorded before. */
 #include "cli/run.h"
@@ -64,10 +65,10 @@ static cJSON *words(int n, const char *const *word)
     return list;
 }
 
-static void add_tables(cJSON *root, const Run *r)
+static void add_tables(cJSON *root, const Grid *tables)
 {
-    cJSON *list = r->tables ? cJSON_AddArrayToObject(root, "tables") : NULL;
-    for (const Grid *t = r->tables; t; t = t->next) {
+    cJSON *list = tables ? cJSON_AddArrayToObject(root, "tables") : NULL;
+    for (const Grid *t = tables; t; t = t->next) {
         cJSON *one = cJSON_CreateObject(), *rows = cJSON_CreateArray();
         cJSON_AddStringToObject(one, "caption", t->caption);
         cJSON_AddItemToObject(one, "head", words(t->cols, t->head));
@@ -95,7 +96,7 @@ static cJSON *results_json(Run *r, Status status)
     cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
     add_metrics(root, &r->arena, r);
     add_comparisons(root, r);
-    add_tables(root, r);
+    add_tables(root, r->tables);
     cJSON *figures = cJSON_AddArrayToObject(root, "figures");
     for (const Note *f = r->figures; f; f = f->next) {
         cJSON *one = cJSON_CreateObject();
@@ -108,55 +109,172 @@ static cJSON *results_json(Run *r, Status status)
     return root;
 }
 
-/* RFC 4180: lines end in CR LF. */
+/* RFC 4180: lines end in CR LF.  Every row also has the settings, each in a column under its own name, so that the
+ * files of several runs can be put together and grouped by what differs. */
 static Status write_csv(Run *r)
 {
     Writer w;
+    const Setting *s = r->experiment->settings;
     TRY(writer_open(&w, run_path(r, "results.csv")));
-    writer_print(&w, "experiment,preset,seed,metric,value\r\n");
+    writer_print(&w, "experiment,preset,seed,metric,value");
+    for (int k = 0; s && s[k].key; k++) {
+        writer_print(&w, ",");
+        writer_csv(&w, s[k].key);
+    }
+    writer_print(&w, "\r\n");
     for (const Metric *m = r->metrics; m; m = m->next) {
         for (int i = 0; i < m->n; i++) {
             if (!m->given[i]) continue;
             writer_print(&w, "%s/%s,%s,%llu,", r->experiment->group, r->experiment->name, preset_name(r->preset),
                          (unsigned long long)run_seed(r, i));
             writer_csv(&w, m->name);
-            if (isfinite(m->value[i]))
-                writer_print(&w, ",%.17g\r\n", m->value[i]);
-            else
-                writer_print(&w, ",\r\n"); /* an empty field: no value */
+            writer_print(&w, ",");
+            if (isfinite(m->value[i])) writer_print(&w, "%.17g", m->value[i]); /* else empty: no value */
+            for (int k = 0; s && s[k].key; k++) {
+                writer_print(&w, ",");
+                writer_csv(&w, r->value[k]);
+            }
+            writer_print(&w, "\r\n");
         }
     }
     return writer_close(&w);
 }
 
-Status results_write(Run *r, Status status)
+static Status write_json(Run *r, const char *name, cJSON *root)
 {
-    cJSON *root = results_json(r, status);
     char *text = cJSON_Print(root);
-    Writer w;
-    Status wrote = writer_open(&w, run_path(r, "results.json"));
-    if (!wrote) {
-        writer_print(&w, "%s\n", text);
-        wrote = writer_close(&w);
-    }
+    const char *line = str_print(&r->arena, "%s\n", text);
+    Status wrote = file_write(run_path(r, "%s", name), line, strlen(line));
     cJSON_free(text);
     cJSON_Delete(root);
-    return wrote ? wrote : write_csv(r);
+    return wrote;
 }
 
-/* Of a run that is finished already only the verdict is taken up: its files are what they are. */
+Status results_write(Run *r, Status status)
+{
+    TRY(write_json(r, "results.json", results_json(r, status)));
+    if (r->measured) {
+        cJSON *root = cJSON_CreateObject();
+        add_tables(root, r->measured);
+        TRY(write_json(r, "timings.json", root));
+    }
+    return write_csv(r);
+}
+
+/* ---- and back: a run that is done shows what it recorded then */
+
+static double number_of(const cJSON *x)
+{
+    return cJSON_IsNumber(x) ? x->valuedouble : (double)NAN;
+}
+
+static const char *text_of(Arena *a, const cJSON *x)
+{
+    const char *s = cJSON_IsString(x) ? x->valuestring : "";
+    return str_copy(a, s, strlen(s));
+}
+
+static const cJSON *member(const cJSON *o, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(o, key);
+}
+
+static void *append(Run *r, void **end, size_t bytes)
+{
+    return *end = arena_zero(&r->arena, bytes);
+}
+
+/* A null stands for a value that is not finite, which makes the mean null, or for one that was not given. */
+static void recall_metrics(Run *r, const cJSON *metrics)
+{
+    Metric **end = &r->metrics;
+    const cJSON *one, *x;
+    cJSON_ArrayForEach(one, metrics)
+    {
+        Metric *m = append(r, (void **)end, sizeof *m);
+        int n = cJSON_GetArraySize(member(one, "values"));
+        bool finite = cJSON_IsNumber(member(one, "mean"));
+        m->name = str_copy(&r->arena, one->string, strlen(one->string));
+        m->value = NEW(&r->arena, double, n + 1);
+        m->given = NEW(&r->arena, bool, n + 1);
+        cJSON_ArrayForEach(x, member(one, "values"))
+        {
+            m->given[m->n] = cJSON_IsNumber(x) || !finite;
+            m->value[m->n++] = number_of(x);
+        }
+        end = &m->next;
+    }
+}
+
+static void recall_comparisons(Run *r, const cJSON *list)
+{
+    Note **end = &r->compares;
+    const cJSON *c;
+    cJSON_ArrayForEach(c, list)
+    {
+        Note *n = append(r, (void **)end, sizeof *n);
+        n->text = text_of(&r->arena, member(c, "a"));
+        n->more = text_of(&r->arena, member(c, "b"));
+        n->n = (int)number_of(member(c, "pairs"));
+        n->mean = number_of(member(c, "mean_difference"));
+        n->p = number_of(member(c, "p"));
+        end = &n->next;
+    }
+}
+
+static void recall_tables(Run *r, Grid **end, const cJSON *list)
+{
+    const cJSON *t, *row, *x;
+    cJSON_ArrayForEach(t, list)
+    {
+        Grid *g = append(r, (void **)end, sizeof *g);
+        int cols = cJSON_GetArraySize(member(t, "head")), rows = cJSON_GetArraySize(member(t, "rows")), i = 0;
+        const char **cell = NEW(&r->arena, const char *, (rows + 1) * cols + 1);
+        cJSON_ArrayForEach(x, member(t, "head")) cell[i++] = text_of(&r->arena, x);
+        cJSON_ArrayForEach(row, member(t, "rows")) for (int c = 0; c < cols; c++) cell[i++] =
+            text_of(&r->arena, cJSON_GetArrayItem(row, c));
+        *g = (Grid){text_of(&r->arena, member(t, "caption")), cols, rows, cell, cell + cols, NULL};
+        end = &g->next;
+    }
+}
+
+static void recall_notes(Run *r, Note **end, const cJSON *list)
+{
+    const cJSON *x;
+    cJSON_ArrayForEach(x, list)
+    {
+        Note *n = append(r, (void **)end, sizeof *n);
+        n->text = text_of(&r->arena, cJSON_IsObject(x) ? member(x, "name") : x);
+        end = &n->next;
+    }
+}
+
 Status results_recall(Run *r)
 {
     cJSON *root;
-    const char *path = run_path(r, "results.json"), *verdict = "", *sentence = "";
+    const char *path = run_path(r, "results.json"), *verdict = "";
+    int v = HOLDS;
     TRY(json_read(&root, &r->arena, path));
     Status status = json_text(&verdict, root, "verdict", path);
-    if (!status) status = json_text(&sentence, root, "sentence", path);
-    for (Verdict v = HOLDS; v <= INCONCLUSIVE; v++)
-        if (!strcmp(verdict_name(v), verdict)) r->verdict = v;
-    r->sentence = str_copy(&r->arena, sentence, strlen(sentence));
+    while (v <= INCONCLUSIVE && strcmp(verdict_name((Verdict)v), verdict) != 0) v++;
+    if (!status && (v > INCONCLUSIVE || !cJSON_IsObject(member(root, "metrics"))))
+        status = fail(E_FORMAT, "%s: has no verdict and metrics, expected the results of a run", path);
+    if (!status) {
+        r->verdict = (Verdict)v;
+        r->sentence = text_of(&r->arena, member(root, "sentence"));
+        recall_metrics(r, member(root, "metrics"));
+        recall_comparisons(r, member(root, "comparisons"));
+        recall_tables(r, &r->tables, member(root, "tables"));
+        recall_notes(r, &r->notes, member(root, "notes"));
+        recall_notes(r, &r->figures, member(root, "figures"));
+    }
     cJSON_Delete(root);
-    return status;
+    path = run_path(r, "timings.json");
+    if (status || access(path, F_OK)) return status;
+    TRY(json_read(&root, &r->arena, path));
+    recall_tables(r, &r->measured, member(root, "tables"));
+    cJSON_Delete(root);
+    return OK;
 }
 
 /* ------------------------------------------------------------------------ for a person */
@@ -245,7 +363,8 @@ void results_print(Run *r)
     print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
     if (colour()) fputs("\033[0m", stdout);
     for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
-    if (r->tables) printf("\n");
+    for (const Grid *t = r->measured; t; t = t->next) print_table(&r->arena, t);
+    if (r->tables || r->measured) printf("\n");
     if (!r->tables) print_metrics(r);
     for (const Note *c = r->compares; c; c = c->next) {
         printf("  %s - %s: ", c->text, c->more);
@@ -256,5 +375,5 @@ void results_print(Run *r)
     }
     for (const Note *n = r->notes; n; n = n->next) print_item("  note", 11, n->text);
     for (const Note *f = r->figures; f; f = f->next) printf("  figure   %s/figures/%s.svg\n", r->dir, f->text);
-    printf("  results  %s/results.json%s\n", r->dir, r->finished ? " (finished before; not run again)" : "");
+    printf("  results  %s/results.json%s\n", r->dir, r->folder.done ? " (done before; not run again)" : "");
 }

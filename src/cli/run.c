@@ -8,10 +8,13 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hf_cache.h"
+#include "num/kernels.h"
 
 const char *preset_name(Preset p)
 {
@@ -188,30 +191,6 @@ static void stamp(char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-/* Removes what an earlier run left below `name` and this one would not overwrite. */
-static void sweep(Run *r, const char *name, const char *pattern)
-{
-    DIR *dir = opendir(run_path(r, "%s", name));
-    if (!dir) return;
-    for (struct dirent *e; (e = readdir(dir));)
-        if (str_glob(pattern, e->d_name)) unlinkat(dirfd(dir), e->d_name, 0);
-    closedir(dir);
-}
-
-static Status prepare_dir(Run *r)
-{
-    TRY(file_make_dir(r->dir));
-    sweep(r, "figures", "*.svg|*.pdf|*.png");
-    if (!r->resume) sweep(r, "jobs", "*.bin|*.jsonl");
-    const char *log = run_path(r, "metrics.jsonl");
-    unlink(run_path(r, "results.json")); /* of an earlier run: must not be taken for this one's */
-    unlink(run_path(r, "results.csv"));
-    int how = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (r->resume ? 0 : O_TRUNC);
-    r->log = open(log, how, 0666);
-    if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
-    return manifest_write(r, "running", NULL);
-}
-
 Status run_check(const Request *q)
 {
     Run r = {.arena = arena_open(1 << 20), .experiment = q->experiment};
@@ -220,33 +199,128 @@ Status run_check(const Request *q)
     return status;
 }
 
+/* A path decides by what lies there; it may be one of the hub's names.  What must lie there is the first of what is
+ * read, "config.json|*". */
+static Status add_input(Run *r, const Setting *s, const char *value)
+{
+    const char *path = value, *first = str_print(&r->arena, "/%.*s", (int)strcspn(s->reads, "|"), s->reads);
+    if (!*value || !strcmp(value, "none")) {
+        folder_set(&r->folder, s->key, "%s", value);
+        return OK;
+    }
+    bool hub = access(value, F_OK) && !strcmp(first, "/config.json");
+    if (hub) TRY(hf_cache_find(&path, &r->arena, value));
+    if (access(path, F_OK)) return fail(E_IO, "%s%s: %s", path, strpbrk(first, "*?") ? "" : first, strerror(errno));
+    return folder_reads(&r->folder, s->key, path, s->reads);
+}
+
+/* Numbers that are spelled otherwise are the same setting. */
+static const char *plain(Arena *a, const Setting *s, const char *value)
+{
+    double x;
+    int64_t i;
+    if (setting_form(s) == FORM_INT && str_int(value, &i)) return str_print(a, "%lld", (long long)i);
+    if (setting_form(s) != FORM_REAL || !str_real(value, &x)) return value;
+    const char *short_one = str_print(a, "%.15g", x);
+    double back;
+    return str_real(short_one, &back) && back == x ? short_one : str_print(a, "%.17g", x);
+}
+
+/* All that decides the results, as far as a run knows beforehand. */
+static Status name_folder(Run *r, const Request *q)
+{
+    const Experiment *e = r->experiment;
+    const char *name = str_print(&r->arena, "%s/%s", e->group, e->name);
+    Folder *f = &r->folder;
+    *f = folder_begin(&r->arena, q->dir, str_print(&r->arena, "run %s", name));
+    folder_set(f, "preset", "%s", preset_name(r->preset));
+    folder_set(f, "seed", "%llu", (unsigned long long)r->seed);
+    folder_set(f, "seeds", "%d", r->seeds);
+    for (int i = 0; e->settings && e->settings[i].key; i++)
+        if (e->settings[i].reads)
+            TRY(add_input(r, e->settings + i, r->value[i]));
+        else
+            folder_set(f, e->settings[i].key, "%s", plain(&r->arena, e->settings + i, r->value[i]));
+    folder_set(f, "program", "%s", program_id(&r->arena));
+    folder_set(f, "kernels", "%s", kernels_name());
+    if (!f->dir) f->dir = str_print(&r->arena, "%s/%s/%s", q->below ? q->below : "runs", name, folder_hash(f));
+    return OK;
+}
+
+static Status open_folder(Run *r, const Request *q)
+{
+    TRY(name_folder(r, q));
+    TRY(folder_open(&r->folder, q->overwrite));
+    r->dir = r->folder.path;
+    if (r->folder.done) return OK;
+    const char *log = run_path(r, "metrics.jsonl"); /* begun anew: jobs that are kept give their part again */
+    r->log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0666);
+    if (r->log < 0) return folder_drop(&r->folder, fail(E_IO, "%s: %s", log, strerror(errno)));
+    return folder_record(&r->folder, "running", NULL, manifest_of(r));
+}
+
 Status run_open(Run **out, const Request *q)
 {
     const Experiment *e = q->experiment;
     Arena arena = arena_open(0);
     Run *r = NEW(&arena, Run, 1);
-    *r = (Run){.experiment = e, .preset = q->preset, .seed = q->seed, .resume = q->resume, .quiet = q->quiet};
+    *r = (Run){.experiment = e, .preset = q->preset, .seed = q->seed, .quiet = q->quiet, .listed = q->listed};
     r->arena = arena;
     r->seeds = q->seeds ? q->seeds : e->seeds[q->preset] ? e->seeds[q->preset] : 1;
     r->threads = cli_threads();
-    r->dir = q->dir;
-    r->log = r->job = -1;
+    r->folder.lock = r->log = r->job = -1;
     r->started = clock_now();
     r->cpu_started = cpu_now();
     memory_forget_peak();
     stamp(r->when[0]);
     Status status = resolve(r, q);
-    r->finished = !status && r->resume && manifest_finished(r);
-    if (!status && !r->finished) status = prepare_dir(r);
+    if (!status) status = open_folder(r, q);
     if (status) run_close(r);
     *out = status ? NULL : r;
     return status;
 }
 
+static bool is_bare(Run *r)
+{
+    struct stat log;
+    bool empty = stat(run_path(r, "metrics.jsonl"), &log) || !log.st_size;
+    return empty && !r->kept && !r->figures;
+}
+
+/* What was found to be wrong before any work was done leaves the directory as it was. */
+static bool is_void(Run *r, Status status)
+{
+    bool input = status == E_CONFIG || status == E_FORMAT || status == E_MISMATCH || status == E_IO;
+    return input && !r->listed && is_bare(r);
+}
+
+/* Nothing will take up a run that is done. */
+static void remove_checkpoints(Run *r)
+{
+    DIR *dir = opendir(run_path(r, "checkpoints"));
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.') unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+    rmdir(run_path(r, "checkpoints"));
+}
+
+static Status end_folder(Run *r, Status status)
+{
+    if (is_void(r, status)) return folder_drop(&r->folder, status);
+    Status wrote = results_write(r, status);
+    if (!status && !wrote) remove_checkpoints(r);
+    if (status || wrote) return folder_leave(&r->folder, status ? status : wrote, manifest_of(r));
+    TRY(folder_finish(&r->folder, manifest_of(r)));
+    r->dir = r->folder.path;
+    return OK;
+}
+
 /* The experiment's status is the run's, unless writing the results goes wrong first. */
 Status run_go(Run *r)
 {
-    if (r->finished) return results_recall(r);
+    if (r->folder.done) return results_recall(r);
+    signals_wait(1); /* an interrupted run says so in its files */
     cli_trap(true);
     Status status = r->experiment->run(r);
     cli_trap(false);
@@ -254,15 +328,16 @@ Status run_go(Run *r)
     CHECK(status || r->judged, "%s ended without a verdict", r->experiment->name);
     if (!status && r->log_error) status = fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));
     stamp(r->when[1]);
-    Status wrote = results_write(r, status);
-    const char *word = status == E_INTERRUPT ? "interrupted" : status ? "failed" : "done";
-    if (!wrote) wrote = manifest_write(r, word, status ? err_message() : NULL);
-    return status ? status : wrote;
+    status = end_folder(r, status);
+    signals_wait(-1);
+    return status;
 }
 
+/* One that did not go is left as it stands. */
 void run_close(Run *r)
 {
     if (r->log >= 0) close(r->log);
+    folder_leave(&r->folder, E_INTERRUPT, NULL);
     Arena arena = r->arena;
     arena_close(&arena);
 }
@@ -355,7 +430,7 @@ int run_threads(const Run *r)
 
 bool run_resuming(const Run *r)
 {
-    return r->resume;
+    return r->folder.resumed;
 }
 
 const char *run_path(Run *r, const char *fmt, ...)

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/experiment.h"
+#include "cli/folder.h"
 #include "num/stats.h"
 
 REGISTRY(Experiment, experiment)
@@ -25,8 +26,10 @@ typedef struct {
     Preset preset;
     int seeds; /* 0: the experiment's default */
     uint64_t seed;
-    const char *dir;
-    bool resume, quiet;
+    const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on what is asked */
+    const char *below; /* NULL: runs */
+    bool overwrite, quiet;
+    bool listed; /* one of several: a run that goes wrong stays, for their report */
     const Pair *set;
     int n_set;
 } Request;
@@ -68,12 +71,12 @@ struct Run {
     Preset preset;
     int seeds, threads;
     uint64_t seed;
-    bool resume, quiet;
-    bool finished; /* --resume found the results of this very run: it is not run again */
-    const char *dir;
+    bool quiet, listed;
+    Folder folder;
+    const char *dir;    /* where it writes; once it is done, where its result is */
     const char **value; /* the resolved settings, in the order of experiment->settings */
     Metric *metrics;
-    Grid *tables;
+    Grid *tables, *measured;
     Note *notes, *figures, *inputs, *params, *compares;
     bool judged;
     Verdict verdict;
@@ -82,6 +85,7 @@ struct Run {
     int log_error;                         /* the first errno of writing it */
     int job;                               /* -1 in the parent */
     int calls;                             /* run_parallel calls so far */
+    int kept;                              /* jobs that are finished */
     Stage *stage;                          /* in a forked job: its slot in shared memory */
     double started;                        /* seconds on the monotonic clock */
     double cpu_started, job_cpu, job_peak; /* seconds before the run, and of its jobs; bytes of the largest job */
@@ -91,19 +95,18 @@ struct Run {
 const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
 const char *cpu_model(Arena *);
 Status run_check(const Request *);           /* would its settings be accepted? */
-Status run_open(Run **out, const Request *); /* resolves the settings, makes the directory, writes a manifest */
+Status run_open(Run **out, const Request *); /* resolves the settings, makes or takes up the directory */
 Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
-Status results_write(Run *, Status); /* results.json and results.csv */
-Status results_recall(Run *);        /* the verdict of a run that was finished before */
+Status results_write(Run *, Status); /* results.json and results.csv, timings.json */
+Status results_recall(Run *);        /* those of a run that was finished before, as it recorded them */
 void results_print(Run *);           /* the table on standard output */
 Summary metric_summary(Arena *, const Metric *);
 
-Status manifest_write(Run *, const char *status, const char *message);
-bool manifest_finished(Run *);   /* does the directory hold the end of this very run? */
+cJSON *manifest_of(Run *);       /* its own members of the manifest: question, inputs, machine, time */
 const char *program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
 const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
@@ -116,8 +119,11 @@ void progress_show(const Run *, const Stage *, double fraction);
 void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
 void progress_clear(void);                            /* wipes the line before anything else is printed */
 void say_kept(const char *dir);                       /* of an interrupted run */
-void signals_watch(void);                             /* SIGINT and SIGTERM are noted, SIGPIPE is ignored,
-                                                         SIGBUS of a file is told and ends the program */
-int signals_seen(void);                               /* the last one noted, or 0 */
+void signals_watch(void); /* SIGINT and SIGTERM end the program, SIGPIPE and SIGXFSZ are ignored, SIGBUS of a file
+                             is told */
+/* Between signals_wait(1) and signals_wait(-1) the first signal is only noted, and who works there looks for it with
+ * every step.  Pairs may lie within each other. */
+void signals_wait(int change);
+int signals_seen(void); /* the last one noted, or 0 */
 
 #endif

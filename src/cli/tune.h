@@ -8,7 +8,11 @@
  *   model/                the tuned model, of the methods that change the base itself
  *   encoder/, writer/     the small model that was begun here, where none was given
  *
- * The card is written last: a directory without it is a run that has not finished.
+ * All of it is made in DIR/unfinished, where the card is written last.  Until then there are
+ *
+ *   train.json            where the training stands, and
+ *   train-N.safetensors   the checkpoint that belongs to it, of step N;
+ *   draft.json            the card of a model that is trained and not measured yet
  *
  * What is particular to a task is behind its Task; opening, training and keeping are the same for both. */
 #ifndef CLI_TUNE_H
@@ -52,7 +56,8 @@ typedef struct {
     JitSet train, valid, all; /* all: what train and valid were cut from; n 0 when --valid was given */
     const char *train_path;
     int64_t epochs, batch, evaluations, patience, seed;
-    double lr; /* < 0: the method's */
+    double lr;       /* < 0: the method's */
+    const char *out; /* the directory, as the user knows it; p.dir lies in it until all is done */
     bool resume;
 
     Examples tokens; /* of the training commits, once prepared, and what is learnt from them */
@@ -91,8 +96,11 @@ bool predictor_whole(const Peft *); /* the method changes the base itself: its m
 const char *predictor_path(const Predictor *, Arena *, const char *path); /* resolves "./" */
 const char *predictor_card(const Task *, Arena *, const char *dir);       /* its path */
 
-Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card; takes `valid`, which may be NULL */
+const char *predictor_draft(Arena *, const char *dir); /* path of the card before it is measured */
+
+Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, which takes `valid`; NULL: its draft */
 Status predictor_open(Predictor *, Arena *run, const char *dir, const Args *); /* all of it; remarks unless --quiet */
+Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, const Args *);
 void predictor_close(Predictor *);
 /* A field of a card that must be there. */
 Status card_text(const char **out, const cJSON *card, const char *key, Arena *, const char *path);
@@ -120,7 +128,8 @@ cJSON *jit_scores_json(const JitScores *);
 Status tune_features(int64_t *out, const Args *, int64_t otherwise); /* --features */
 Status tune_encoder(Tuning *);            /* DIR/encoder: a tokenizer and a small RoBERTa from the training text */
 Status tune_writer(Tuning *);             /* DIR/writer: a tokenizer and a small T5, at random */
-Status tune_network(Tuning *);            /* trains, keeps the best, writes a card without measures */
+Status tune_network(Tuning *);            /* trains, keeps the best, writes the draft of a card */
+void tune_tidy(Tuning *);                 /* removes what only a run that goes on needs */
 Status tune_floor(Tuning *);              /* jit's */
 void tune_end(Tuning *, cJSON *measures); /* prints the measures as JSON, and takes them */
 bool tune_each(int64_t done, void *user); /* false once a signal was seen */

@@ -187,7 +187,7 @@ static Status finish(Tuning *t)
 {
     Predictor p;
     Evaluation e;
-    Status s = predictor_open(&p, t->run, t->p.dir, t->args);
+    Status s = predictor_open_draft(&p, t->p.task, t->run, t->p.dir, t->args);
     if (!s) s = measure(&e, t, &p);
     if (!s) s = predictor_save(&p, measures(&e), t->run);
     predictor_close(&p);

@@ -38,6 +38,11 @@ const char *predictor_card(const Task *t, Arena *a, const char *dir)
 
 /* ---- the card */
 
+const char *predictor_draft(Arena *a, const char *dir)
+{
+    return str_print(a, "%s/draft.json", dir);
+}
+
 Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
 {
     cJSON *root = cJSON_CreateObject();
@@ -52,7 +57,8 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
     if (valid) cJSON_AddItemToObject(root, "validation", valid);
     char *text = cJSON_Print(root);
     const char *line = str_print(a, "%s\n", text);
-    Status s = file_write(predictor_card(p->task, a, p->dir), line, strlen(line));
+    const char *path = valid ? predictor_card(p->task, a, p->dir) : predictor_draft(a, p->dir);
+    Status s = file_write(path, line, strlen(line));
     cJSON_free(text);
     cJSON_Delete(root);
     return s;
@@ -121,23 +127,33 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
             *task = *t;
             return OK;
         }
-    if (!stat(str_print(a, "%s/train.json", dir), &there))
+    if (!stat(str_print(a, "%s/unfinished", dir), &there))
         return fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
                     dir);
     return fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
 }
 
-Status predictor_open(Predictor *p, Arena *run, const char *dir, const Args *args)
+static Status open_card(Predictor *p, Arena *run, const char *path, const Args *args)
 {
     cJSON *root;
-    *p = (Predictor){.dir = dir, .features = N_FEATURES};
-    TRY(find_task(&p->task, run, dir));
-    const char *path = predictor_card(p->task, run, dir);
     TRY(json_read(&root, run, path));
     Status s = read_card(p, run, root, path);
     cJSON_Delete(root);
     TRY(s);
-    return p->peft ? open_network(p, run, args) : floor_open(&p->floor, run, dir);
+    return p->peft ? open_network(p, run, args) : floor_open(&p->floor, run, p->dir);
+}
+
+Status predictor_open(Predictor *p, Arena *run, const char *dir, const Args *args)
+{
+    *p = (Predictor){.dir = dir, .features = N_FEATURES};
+    TRY(find_task(&p->task, run, dir));
+    return open_card(p, run, predictor_card(p->task, run, dir), args);
+}
+
+Status predictor_open_draft(Predictor *p, const Task *task, Arena *run, const char *dir, const Args *args)
+{
+    *p = (Predictor){.task = task, .dir = dir, .features = N_FEATURES};
+    return open_card(p, run, predictor_draft(run, dir), args);
 }
 
 void predictor_close(Predictor *p)

@@ -237,7 +237,7 @@ static Status finish(Tuning *t)
     JitScores valid;
     Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(t->run, double, t->valid.n);
-    Status s = predictor_open(&p, t->run, t->p.dir, t->args);
+    Status s = predictor_open_draft(&p, t->p.task, t->run, t->p.dir, t->args);
     if (!s) s = predictor_score(score, &p, t->run, &step, &t->valid, tune_each, NULL);
     if (!s) {
         valid = jit_scores(&t->valid, score, p.threshold);

@@ -2,7 +2,8 @@
  * directory, and a run stops when that has not improved for a while.
  *
  * train.json tells where the run stands and names the checkpoint that belongs to it; replacing it is what makes an
- * evaluation count.  It goes when the card comes. */
+ * evaluation count.  It goes when the card has come. */
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,7 +132,11 @@ static Status load_stand(Work *w)
 static Status evaluate_now(double *score, double *tie, Arena *step, void *user)
 {
     Work *w = user;
-    return w->t->p.task->evaluate(score, tie, step, w->t);
+    signals_wait(-1); /* an evaluation takes longer than a step, and leaves nothing to save */
+    Status status = signals_seen() ? fail(E_INTERRUPT, "interrupted at an evaluation")
+                                   : w->t->p.task->evaluate(score, tie, step, w->t);
+    signals_wait(1);
+    return status;
 }
 
 static Status better(void *user)
@@ -168,7 +173,9 @@ static Status train(Work *w)
                           .save = save_stand,
                           .each = each,
                           .user = w};
+    signals_wait(1); /* where it stands is saved first */
     Status status = fit_run(w->trainer, w->feed, &plan, &w->stand);
+    signals_wait(-1);
     progress_clear();
     return status;
 }
@@ -221,6 +228,27 @@ static void say_what(const Work *w)
     if (w->stand.step) fprintf(stderr, "resuming after step %lld\n", (long long)w->stand.step);
 }
 
+/* Checkpoints but that of one step; of runs that were killed between two files there may be several. */
+static void remove_checkpoints(const Tuning *t, int64_t but)
+{
+    DIR *dir = opendir(t->p.dir);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        int64_t step;
+        size_t n = strcspn(e->d_name + (strlen(e->d_name) < 6 ? 0 : 6), ".");
+        bool one = str_glob("train-*.safetensors*", e->d_name);
+        bool stays = one && str_int(str_copy(t->run, e->d_name + 6, n), &step) && step == but;
+        if (one && !stays) unlinkat(dirfd(dir), e->d_name, 0);
+    }
+    if (dir) closedir(dir);
+}
+
+void tune_tidy(Tuning *t)
+{
+    file_remove(str_print(t->run, "%s/train.json", t->p.dir));
+    file_remove(predictor_draft(t->run, t->p.dir));
+    remove_checkpoints(t, -1);
+}
+
 Status tune_network(Tuning *t)
 {
     Work w = {.t = t, .stand = fit_begin(), .saved = -1};
@@ -228,13 +256,12 @@ Status tune_network(Tuning *t)
     TRY(attach(&w));
     TRY(prepare(&w));
     if (t->resume) TRY(load_stand(&w));
+    remove_checkpoints(t, w.saved);
     TRY(choose_library(&w));
     batcher_seek(w.feed, w.trainer->step);
     if (!args_quiet(t->args)) say_what(&w);
     TRY(train(&w));
     if (args_given(t->args, "best-threshold")) t->p.threshold = t->best_at;
     TRY(predictor_save(&t->p, NULL, t->run));
-    unlink(stand_path(&w));
-    unlink(checkpoint_path(&w, w.saved));
     return OK;
 }

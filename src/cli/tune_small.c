@@ -87,6 +87,11 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     return !signals_seen();
 }
 
+static const char *pretraining(const Tuning *t, const char *dir)
+{
+    return str_print(t->run, "%s.train.safetensors", dir);
+}
+
 static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const Small *s, const char *dir)
 {
     Examples x;
@@ -95,15 +100,17 @@ static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const S
     const uint64_t seed = (uint64_t)t->seed;
     TRY(jit_tokens(&x, t->run, &t->train, text, &plan));
     x.label = NULL;
+    signals_wait(1); /* where it stands is saved first */
     Status status = pretrain(m, dir, &x,
                              &(PretrainPlan){.train = pretrain_defaults(s->lr, s->steps, seed),
                                              .tokens = 4096,
                                              .mlm = &mlm,
                                              .stream = rng_stream(seed, "tune/mlm"),
-                                             .checkpoint = str_print(t->run, "%s.train.safetensors", dir),
+                                             .checkpoint = pretraining(t, dir),
                                              .resume = t->resume,
                                              .each = each,
                                              .user = t});
+    signals_wait(-1);
     progress_clear();
     return status;
 }
@@ -115,7 +122,10 @@ Status tune_encoder(Tuning *t)
     const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
     s.config.positions = 256 + s.room, s.config.types = 1;
     TRY(settings(&s, t));
-    if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) return OK;
+    if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) {
+        file_remove(pretraining(t, dir));
+        return OK;
+    }
     TRY(file_make_dir(dir));
     if (!t->resume || !tokenizer_there(dir)) TRY(learn_tokens(t, &s, dir));
     TRY(tokenizer_open(&text, t->run, dir));

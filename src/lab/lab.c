@@ -116,12 +116,24 @@ static double late_loss(const LabResult *o)
     return late ? sum : (double)NAN;
 }
 
+static void log_point(Run *r, const LabArm *arm, uint64_t seed, const LabResult *out, int i)
+{
+    run_log(r, arm->name, (int64_t)out->step[i], 2, (const char *const[]){"seed", "loss"},
+            (double[]){(double)seed, (double)out->loss[i]});
+}
+
 static void add_point(Run *r, const LabArm *arm, uint64_t seed, int64_t step, double loss, LabResult *out)
 {
     out->step[out->points] = (float)step;
     out->loss[out->points++] = (float)loss;
     run_progress(r, arm->name, step, arm->steps, loss);
-    run_log(r, arm->name, step, 2, (const char *const[]){"seed", "loss"}, (double[]){(double)seed, loss});
+    log_point(r, arm, seed, out, out->points - 1);
+}
+
+/* What was logged before the checkpoint that is taken up. */
+static void log_again(Run *r, const LabArm *arm, uint64_t seed, const LabResult *out)
+{
+    for (int i = 0; i < out->points; i++) log_point(r, arm, seed, out, i);
 }
 
 static Status diverged(LabResult *out)
@@ -162,6 +174,7 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
     const char *path = run_path(r, "checkpoints/%s-seed%llu.safetensors", arm->name, (unsigned long long)seed);
     out->params = params_count(m->params, NULL, true);
     TRY(resume(r, run, tr, path, out));
+    log_again(r, arm, seed, out);
     bool saves = c.total > 4 * SAVE_EVERY;
     if (saves) TRY(file_make_dir(run_path(r, "checkpoints")));
     Arena step = arena_open(0);

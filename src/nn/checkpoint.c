@@ -219,14 +219,13 @@ Status model_save(const Model *m, const char *dir)
         const char *prefix = is_any_head(p->name) ? "" : m->arch->format->prefix;
         named[n++] = (Named){str_print(&scratch, "%s%s", prefix, p->name), p->val};
     }
-    Status s = safetensors_write(str_print(&scratch, "%s/model.safetensors", dir), named, n, NULL, 0);
-    if (!s) {
-        cJSON *root = config_write(&m->config, m->arch);
-        char *text = cJSON_Print(root);
-        s = file_write(str_print(&scratch, "%s/config.json", dir), text, strlen(text));
-        cJSON_free(text);
-        cJSON_Delete(root);
-    }
+    cJSON *root = config_write(&m->config, m->arch);
+    char *text = cJSON_Print(root);
+    Status s = file_write(str_print(&scratch, "%s/config.json", dir), text, strlen(text));
+    cJSON_free(text);
+    cJSON_Delete(root);
+    /* Last: where the weights are, the model is whole. */
+    if (!s) s = safetensors_write(str_print(&scratch, "%s/model.safetensors", dir), named, n, NULL, 0);
     arena_close(&scratch);
     return s;
 }

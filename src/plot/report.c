@@ -385,7 +385,7 @@ Status report_close(Report *r)
 {
     set_in_figures(r, false);
     Buf out = buf_open(&r->arena);
-    buf_print(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+    buf_print(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" REPORT_MARK "\n"
                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
     add_clean(&out, r->title);
     buf_print(&out, "</title>\n<style>%s%s</style>\n</head>\n<body>\n<header>\n<h1>", STYLE, PRINT);

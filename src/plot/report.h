@@ -11,6 +11,8 @@
 #ifndef PLOT_REPORT_H
 #define PLOT_REPORT_H
 
+#define REPORT_MARK "<meta name=\"generator\" content=\"vernier\">" /* of every page, near its beginning */
+
 #include "base/err.h"
 #include "plot/plot.h"
 

@@ -168,7 +168,7 @@ static Status open_parts(Mine *m, bool resume)
     m->stats.total = m->n;
     if (m->options.features) m->history = history_open(m->run);
     if (!resume) {
-        unlink(m->state);
+        file_remove(m->state);
         return writer_open(&m->out, m->options.out);
     }
     if (s.done > m->n)
@@ -212,7 +212,7 @@ Status mine_close(Mine *m)
         if (!status) status = kept;
     } else {
         status = writer_close(&m->out);
-        if (!status) unlink(m->state);
+        if (!status) file_remove(m->state);
     }
     if (m->history) history_close(m->history);
     repo_close(m->repo);
@@ -426,5 +426,5 @@ Status mine_step(Mine *m, bool *more)
     }
     m->stats.done = m->at;
     *more = m->at < m->n;
-    return status;
+    return status ? status : writer_status(&m->out);
 }

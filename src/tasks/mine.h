@@ -6,10 +6,10 @@
  *   for (bool more = true; more && !interrupted;) TRY(mine_step(m, &more));       on failure the caller closes
  *   TRY(mine_close(m));
  *
- * Records go to OUT.part; beside it OUT.state tells the options, how many commits were done and how long OUT.part was
- * then.  The order of commits depends on the history alone, so a resumed run cuts OUT.part there and goes on with
- * the next one: no record is lost or written twice, whatever killed the run.  A finished run renames and tidies up.
- * With features the past has to be walked again, because a commit's measures depend on all before it. */
+ * Records go to OUT.vernier.part; beside it OUT.state tells the options, how many commits were done and how long that
+ * file was then.  The order of commits depends on the history alone, so a resumed run cuts the file there and goes on
+ * with the next one: no record is lost or written twice, whatever killed the run.  A finished run renames and tidies
+ * up.  With features the past has to be walked again, because a commit's measures depend on all before it. */
 #ifndef TASKS_MINE_H
 #define TASKS_MINE_H
 

@@ -50,11 +50,11 @@ Status pretrain(Model *m, const char *dir, const Examples *texts, const Pretrain
     params_train(m->params, "*", true);
     TRY(trainer_open(&w.trainer, m->run, m, NULL, &p->train));
     TRY(batcher_open(&feed, m->run, texts, &batches));
-    if (p->checkpoint && !p->resume) unlink(p->checkpoint); /* another run's */
+    if (p->checkpoint && !p->resume) file_remove(p->checkpoint); /* another run's */
     if (p->checkpoint && !access(p->checkpoint, R_OK)) TRY(trainer_load(w.trainer, p->checkpoint));
     batcher_seek(feed, w.trainer->step);
     TRY(fit_run(w.trainer, feed, &fit, &stand));
     TRY(model_save(m, dir));
-    if (p->checkpoint) unlink(p->checkpoint);
+    if (p->checkpoint) file_remove(p->checkpoint);
     return OK;
 }

@@ -302,7 +302,7 @@ Status bpe_save(const Bpe *b, const char *dir)
     snprintf(vocab, sizeof vocab, "%s/vocab.json", dir);
     snprintf(merges, sizeof merges, "%s/merges.txt", dir);
     TRY(file_make_dir(dir));
-    TRY(write_vocab(b, vocab));
+    if (b->special.n) TRY(write_added(b, added));
     TRY(write_merges(b, merges));
-    return b->special.n ? write_added(b, added) : OK;
+    return write_vocab(b, vocab); /* last: where it is, the tokenizer is whole (tokenizer_there) */
 }

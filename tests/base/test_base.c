@@ -1,10 +1,14 @@
 /* Arena, strings, random numbers, files. */
 #include "expect.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -123,6 +127,177 @@ static void files_are_whole_or_absent(void **state)
     arena_close(&a);
 }
 
+typedef struct {
+    char dir[40], path[80];
+} Place;
+
+static Place place(const char *name)
+{
+    Place p;
+    strcpy(p.dir, "/tmp/vernier-writer-XXXXXX");
+    assert_non_null(mkdtemp(p.dir));
+    snprintf(p.path, sizeof p.path, "%s/%s", p.dir, name);
+    return p;
+}
+
+static void remove_place(const Place *p)
+{
+    char rm[80];
+    snprintf(rm, sizeof rm, "rm -r %s", p->dir);
+    assert_int_equal(system(rm), 0);
+}
+
+static int files_in(const char *dir)
+{
+    int n = 0;
+    DIR *d = opendir(dir);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n - 2;
+}
+
+static void holds(const char *path, const char *text)
+{
+    Bytes b;
+    Arena a = arena_open(1 << 20);
+    EXPECT(!file_read(&b, &a, path) && !strcmp(b.text, text), "%s: %.40s%s", path, b.text, err_message());
+    arena_close(&a);
+}
+
+static void a_protected_file_is_compared_and_kept(void **state)
+{
+    (void)state;
+    static const char *const other[] = {"", "one", "one two three", "two"};
+    Place p = place("f");
+    Writer w;
+    assert_int_equal(file_write(p.path, "one two", 7), OK);
+    assert_int_equal(file_protect(p.path), OK);
+    assert_int_equal(file_write(p.path, "one two", 7), OK); /* the same */
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        EXPECT(file_write(p.path, other[i], strlen(other[i])) == E_CONFIG, "'%s' is written", other[i]);
+        EXPECT(strstr(err_message(), "exists and holds something else; --overwrite"), "%s", err_message());
+        err_clear();
+        holds(p.path, "one two");
+    }
+    assert_int_equal(writer_open(&w, p.path), OK); /* long work ends early */
+    int64_t parts = 0;
+    while (!writer_status(&w) && parts++ < 1000000) writer_add(&w, "more", 4);
+    EXPECT(parts < 100000, "the first difference is seen after %lld parts", (long long)parts);
+    writer_abandon(&w);
+    err_clear();
+    assert_int_equal(writer_resume(&w, p.path, 0), E_CONFIG);
+    err_clear();
+    assert_int_equal(files_in(p.dir), 1);
+    holds(p.path, "one two");
+    remove_place(&p);
+}
+
+static void a_protected_file_may_come_and_may_be_empty(void **state)
+{
+    (void)state;
+    Place p = place("f");
+    assert_int_equal(file_protect(p.path), OK);
+    assert_int_equal(file_write(p.path, "", 0), OK);
+    assert_int_equal(file_write(p.path, "one", 3), OK);
+    holds(p.path, "one");
+    remove_place(&p);
+}
+
+static void links_stay_and_so_do_permissions(void **state)
+{
+    (void)state;
+    struct stat st;
+    char to[80], chain[80];
+    Place p = place("link");
+    snprintf(to, sizeof to, "%s/target", p.dir);
+    snprintf(chain, sizeof chain, "%s/chain", p.dir);
+    assert_int_equal(symlink("target", p.path), 0); /* to what is not there yet */
+    assert_int_equal(symlink(p.path, chain), 0);
+    assert_int_equal(file_write(p.path, "one", 3), OK);
+    holds(to, "one");
+    assert_int_equal(chmod(to, 0600), 0);
+    assert_int_equal(file_write(chain, "two", 3), OK);
+    holds(to, "two");
+    assert_true(!lstat(p.path, &st) && S_ISLNK(st.st_mode) && !lstat(chain, &st) && S_ISLNK(st.st_mode));
+    assert_true(!stat(to, &st) && (st.st_mode & 0777) == 0600);
+    assert_int_equal(files_in(p.dir), 3);
+    assert_int_equal(unlink(p.path), 0);
+    assert_int_equal(symlink("link", p.path), 0); /* to itself */
+    assert_int_equal(file_write(p.path, "one", 3), E_IO);
+    err_clear();
+    remove_place(&p);
+}
+
+static void two_writers_do_not_mix(void **state)
+{
+    (void)state;
+    Place p = place("f");
+    Writer one, two;
+    assert_int_equal(writer_open(&one, p.path), OK);
+    writer_print(&one, "one");
+    assert_int_equal(writer_open(&two, p.path), E_IO);
+    EXPECT(strstr(err_message(), "another process is writing"), "%s", err_message());
+    err_clear();
+    assert_int_equal(writer_close(&one), OK);
+    holds(p.path, "one");
+    assert_int_equal(files_in(p.dir), 1);
+    remove_place(&p);
+}
+
+/* A killed writer's file is begun anew, or removed where the target is the same already or goes, too. */
+static void what_a_killed_writer_left_is_used_or_removed(void **state)
+{
+    (void)state;
+    Place p = place("f");
+    Writer w;
+    int64_t bytes;
+    for (int again = 0; again < 3; again++) {
+        pid_t child = fork();
+        if (!child) {
+            if (writer_open(&w, p.path)) _exit(1);
+            writer_print(&w, "half, and much longer than what comes");
+            if (writer_save(&w, &bytes)) _exit(1);
+            raise(SIGKILL);
+        }
+        int how;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how));
+        assert_true(files_in(p.dir) >= 1);
+        if (again == 0) {
+            assert_int_equal(file_write(p.path, "one", 3), OK);
+        } else if (again == 1) {
+            assert_int_equal(file_protect(p.path), OK);
+            assert_int_equal(file_write(p.path, "one", 3), OK);
+        } else {
+            file_remove(p.path);
+            assert_int_equal(files_in(p.dir), 0);
+            break;
+        }
+        assert_int_equal(files_in(p.dir), 1);
+        holds(p.path, "one");
+        if (again == 1) assert_int_equal(unlink(p.path), 0);
+    }
+    remove_place(&p);
+}
+
+static void a_limit_on_files_is_an_error_of_writing(void **state)
+{
+    (void)state;
+    Place p = place("f");
+    pid_t child = fork();
+    if (!child) {
+        char text[4096] = {0};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){1024, 1024});
+        bool told = file_write(p.path, text, sizeof text) == E_IO && strstr(err_message(), "too large");
+        _exit(!told || files_in(p.dir));
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_int_equal(how, 0);
+    remove_place(&p);
+}
+
 /* The pipe comes first: where a writer replaces what it should write to, the devices are spared. */
 static void devices_are_written_to_and_stay_devices(void **state)
 {
@@ -151,4 +326,9 @@ static void devices_are_written_to_and_stay_devices(void **state)
 
 SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
       cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(globs), cmocka_unit_test(buffers_grow),
-      cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(devices_are_written_to_and_stay_devices))
+      cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(a_protected_file_is_compared_and_kept),
+      cmocka_unit_test(a_protected_file_may_come_and_may_be_empty),
+      cmocka_unit_test(links_stay_and_so_do_permissions), cmocka_unit_test(two_writers_do_not_mix),
+      cmocka_unit_test(what_a_killed_writer_left_is_used_or_removed),
+      cmocka_unit_test(a_limit_on_files_is_an_error_of_writing),
+      cmocka_unit_test(devices_are_written_to_and_stay_devices))

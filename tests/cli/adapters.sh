@@ -53,11 +53,11 @@ expect 3 'matches no linear map of this t5' 'an adapter of another model' adapte
 # Merged acts as adapted: the same maps, to the table's digits.
 for d in lora dora ia3 vera; do
     expect 0 'within [0-9.]+e-0[5-9]' "$d is merged" adapter merge "$t/roberta" "$t/$d" "$t/m-$d"
-    "$VERNIER" attend --model "$t/roberta" --adapter "$t/$d" --ids 4,5,6,7 --out "$t/o" >"$t/adapted" 2>"$t/err"
-    "$VERNIER" attend --model "$t/m-$d" --ids 4,5,6,7 --out "$t/o" >"$t/out" 2>>"$t/err"
+    "$VERNIER" attend --overwrite --model "$t/roberta" --adapter "$t/$d" --ids 4,5,6,7 --out "$t/o" >"$t/adapted" 2>"$t/err"
+    "$VERNIER" attend --overwrite --model "$t/m-$d" --ids 4,5,6,7 --out "$t/o" >"$t/out" 2>>"$t/err"
     paste "$t/adapted" "$t/out" | awk 'NR > 1 {for (i = 1; i <= NF / 2; i++) {e = $i - $(i + NF / 2); if (e > 0.0015 || e < -0.0015) bad = 1}} END {exit bad || NR < 2}'
     result $? '... and attends as the adapted model does'
-    ! "$VERNIER" attend --model "$t/roberta" --ids 4,5,6,7 --out "$t/o" 2>>"$t/err" | cmp -s - "$t/adapted"
+    ! "$VERNIER" attend --overwrite --model "$t/roberta" --ids 4,5,6,7 --out "$t/o" 2>>"$t/err" | cmp -s - "$t/adapted"
     result $? '... unlike the base'
 done
 expect 3 'houlsby cannot be folded' 'a bottleneck cannot' adapter merge "$t/roberta" "$t/houlsby" "$t/z"
@@ -70,11 +70,11 @@ expect 0 'peft.lora.encoder.layer' 'a model with its adapter' model inspect "$t/
 grep -q 'out_proj  *weight (3,12)' "$t/out"
 result $? '... and its head'
 expect 2 'one attaches at a time' 'not beside a method' model inspect "$t/roberta" --adapter "$t/lora" --method ia3
-expect 0 '  prefix  ' 'a prefix in the maps' attend --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
-expect 0 'shift' 'and beside a base, which pays it nothing' attend --model "$t/gpt2" --base "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
+expect 0 '  prefix  ' 'a prefix in the maps' attend --overwrite --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
+expect 0 'shift' 'and beside a base, which pays it nothing' attend --overwrite --model "$t/gpt2" --base "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
 ids=4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15
-expect 2 '38 tokens; the decoder has positions for 37' 'virtual tokens take positions' attend --model "$t/gpt2" --adapter "$t/y" --ids "$ids" --out "$t/o"
-expect 0 '  prefix  ' '... but where they do not' attend --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids "$ids" --out "$t/o"
+expect 2 '38 tokens; the decoder has positions for 37' 'virtual tokens take positions' attend --overwrite --model "$t/gpt2" --adapter "$t/y" --ids "$ids" --out "$t/o"
+expect 0 '  prefix  ' '... but where they do not' attend --overwrite --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids "$ids" --out "$t/o"
 "$VERNIER" run probes/typ --preset smoke --quiet --out "$t/typ" >/dev/null 2>&1
 v=$(dirname "$(find "$t/typ" -name vocab.json | head -n 1)")
 "$maker" "$t" "$v" 2>"$t/err"

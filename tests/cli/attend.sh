@@ -5,7 +5,7 @@ if [ ! -x "$maker" ]; then echo "ok 1 - attend # SKIP $maker is not built"; exit
 expect() {
     code=$1 pattern=$2 name=$3
     shift 3
-    "$VERNIER" attend --out "$t/o" "$@" >"$t/out" 2>"$t/err"
+    "$VERNIER" attend --overwrite --out "$t/o" "$@" >"$t/out" 2>"$t/err"
     got=$?
     [ $got = "$code" ] && cat "$t/out" "$t/err" | grep -Eq -- "$pattern"
     result $? "$name (exit $got)"

@@ -45,7 +45,38 @@ expect 2 "'cobol' is none of java, c, cpp" 'an unknown language' mine "$t" --lan
 expect 2 'expected a day' 'a day that is none' mine "$t" --since yesterday --out "$t/x"
 if ! command -v git >/dev/null; then
     echo "ok $((n += 1)) - mining # SKIP no git"
-    echo "1..$n"
+    
+# outputs: an existing file is replaced on request alone, and never by half of another
+digest() { cksum <"$1"; }
+before=$(digest "$t/m.jsonl")
+expect 0 '6 +records' 'the same once more' mine "$t/r" --out "$t/m.jsonl"
+expect 2 'm.jsonl exists and holds something else; --overwrite replaces it' 'another content' \
+    mine "$t/r" --whole-message --out "$t/m.jsonl"
+expect 2 'exists and holds something else' 'less of the same' mine "$t/r" --range HEAD~2..HEAD --out "$t/m.jsonl"
+[ "$before" = "$(digest "$t/m.jsonl")" ] && [ -z "$(find "$t" -name '*.part' -o -name '*.state')" ]
+result $? '... leaves the file and nothing beside it'
+expect 0 '2 +records' 'with --overwrite' mine "$t/r" --range HEAD~2..HEAD --overwrite --out "$t/m.jsonl"
+expect 2 'both --from and --out' 'where from and where to' make ltp --from "$t/x.jsonl" --out "$t/x.jsonl"
+: >"$t/empty"
+expect 0 '3 invented' 'an empty file holds nothing' make changes --n 3 --out "$t/empty"
+ln -s target.jsonl "$t/link"
+expect 0 '3 invented' 'a link to a file that is not there yet' make changes --n 3 --out "$t/link"
+[ -L "$t/link" ] && cmp -s "$t/target.jsonl" "$t/empty"
+result $? '... stays a link'
+expect 0 '4 invented' '... and again' make changes --n 4 --overwrite --out "$t/link"
+[ -L "$t/link" ] && [ "$(wc -l <"$t/target.jsonl")" = 4 ]
+result $? '... to the new content'
+expect 3 'No such file' 'a directory that is not there' make changes --out "$t/none/x"
+expect 0 '' 'a probing set' make ltp --quiet --out "$t/ltp.txt"
+expect 2 'exists and holds something else' 'a sheet of another set' make ltp --quiet --seed 2 --out "$t/ltp.txt"
+mkdir "$t/full" && { mount -t tmpfs -o size=64k tmpfs "$t/full" 2>/dev/null || rmdir "$t/full"; }
+if [ -d "$t/full" ]; then
+    expect 3 'No space left' 'a full disk' make changes --n 2000 --out "$t/full/x"
+    [ -z "$(ls -A "$t/full")" ]
+    result $? '... keeps no part of it'
+    umount "$t/full"
+fi
+echo "1..$n"
     exit
 fi
 G="git -C $t/r -c user.name=Ann -c user.email=ann@x.org"

@@ -8,7 +8,10 @@ grep -q '<svg' "$t/o/report.html" && ! grep -Eq '(src|href)="(https?:|/)' "$t/o/
 result $? 'the page has figures and needs no other file'
 [ "$(find "$t/o" -name results.json | wc -l)" = 5 ] && [ "$(grep -c "^  results" "$t/out")" = 5 ]
 result $? 'each experiment left its results'
-for f in "$t/o"/theory/*/results.json; do # the trained ones need more steps than smoke has
+"$VERNIER" demo --preset smoke --out "$t/o" >"$t/out" 2>"$t/err"
+[ $? = 0 ] && [ "$(grep -c 'not run again' "$t/out")" = 5 ] && [ "$(tail -n 1 "$t/out")" = "report $t/o/report.html" ]
+result $? 'the demonstration again shows what was done'
+for f in "$t/o"/theory/*/latest/results.json; do # the trained ones need more steps than smoke has
     grep -q '"verdict":.*"holds"' "$f"
     result $? "the claim of ${f#"$t/o/"} holds"
 done

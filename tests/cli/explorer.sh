@@ -5,7 +5,7 @@ tests=$(dirname "$VERNIER")/tests
 for maker in "$tests/analysis/test_attend" "$tests/peft/test_disk"; do
     if [ ! -x "$maker" ]; then echo "ok 1 - explorer # SKIP $maker is not built"; exit 0; fi
 done
-ask() { "$VERNIER" attend --out "$t/o" --quiet "$@"; }
+ask() { "$VERNIER" attend --overwrite --out "$t/o" --quiet "$@"; }
 mkdir "$t/m" "$t/p"
 "$tests/analysis/test_attend" "$t/m" >/dev/null && "$tests/peft/test_disk" "$t/p" 2>/dev/null || exit 1
 

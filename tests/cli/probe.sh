@@ -1,6 +1,6 @@
 # vernier probe: data, what is said about them, and what is said about bad ones.  TAP on stdout.
 . tests/cli/tap
-ask() { "$VERNIER" probe --preset smoke --quiet --out "$t/run" "$@"; }
+ask() { "$VERNIER" probe --preset smoke --quiet --overwrite --out "$t/run" "$@"; }
 # expect CODE PATTERN NAME WORDS...: exit code, a pattern in the output joined to one line; an error is one line
 expect() {
     code=$1 pattern=$2 name=$3
@@ -48,8 +48,8 @@ expect 3 'not a regular file' 'a device' --task typ --data /dev/zero
 expect 3 'e.txt: the training split has 0 labels' 'an empty file' --task typ --data "$t/e.txt"
 rows "$t/b.txt" te ORIG 3
 expect 3 'no row is labelled False' 'data of another task' --task ccm --data "$t/b.txt"
-[ ! -e "$t/run/figures" ] && ! ls "$t/run" | grep -q part
-result $? 'none of these left half a result'
+[ ! -e "$t/run" ]
+result $? 'none of these left anything'
 expect 0 'not above the misspelling rule' 'the least that can be probed' --task typ --data "$t/b.txt"
 cp -r "$t/run" "$t/small" && mkdir "$t/wide" && cp "$t"/small/encoder-seed1/* "$t/wide"
 sed -i 's/"vocab_size":[ \t]*[0-9]*/"vocab_size": 7/' "$t/wide/config.json"

@@ -10,7 +10,7 @@ e1() {
 result $? 'E1 unbroken'
 (e1 broken) &
 pid=$!
-checkpoint=$t/broken/checkpoints/full-seed1.safetensors
+checkpoint=$t/broken/unfinished/checkpoints/full-seed1.safetensors
 i=0
 while [ $i -lt 300 ] && [ ! -e "$checkpoint" ]; do
     sleep 0.05
@@ -24,6 +24,8 @@ result $? 'E1 interrupted behind a checkpoint'
 result $? 'E1 taken up'
 cmp "$t/whole/results.csv" "$t/broken/results.csv" >>"$t/out" 2>&1
 result $? '... has the same numbers'
+cmp "$t/whole/metrics.jsonl" "$t/broken/metrics.jsonl" >>"$t/out" 2>&1
+result $? '... and the same log'
 cmp "$t/whole/figures/loss.svg" "$t/broken/figures/loss.svg" >>"$t/out" 2>&1
 result $? '... and the same loss curves'
 echo "1..$n"

@@ -11,8 +11,17 @@ result $? 'the run directory is complete'
 result $? 'a short run says nothing on stderr'
 case $program in /*) ;; *) program=$PWD/$program ;; esac
 (cd "$t" && "$program" run test/quick >out 2>err)
-[ -s "$t/runs/test/quick/results.json" ]
-result $? 'the default directory is runs/GROUP/NAME'
+first=$(readlink "$t/runs/test/quick/latest") && [ -s "$t/runs/test/quick/$first/results.json" ] && [ "${#first}" = 8 ]
+result $? 'the default directory is runs/GROUP/NAME/HASH, and latest leads there'
+(cd "$t" && "$program" run test/quick --scale 3 >out 2>err && "$program" run test/quick --scale 2 >out 2>err)
+[ "$(ls "$t/runs/test/quick" | wc -l)" = 4 ] && [ "$(readlink "$t/runs/test/quick/latest")" != "$first" ]
+result $? 'other settings have a directory of their own'
+(cd "$t" && "$program" run test/quick --scale 1.00 >out 2>err) && grep -q 'not run again' "$t/out" &&
+    [ "$(ls "$t/runs/test/quick" | wc -l)" = 4 ] && [ "$(readlink "$t/runs/test/quick/latest")" = "$first" ]
+result $? 'the same settings, spelled otherwise, have been done'
+expect 0 'runs/report.html' 'their report' report "$t/runs"
+[ "$(grep -o '<h2 id="[^"]*">test' "$t/runs/report.html" | wc -l)" = 3 ]
+result $? '... has each once'
 expect 2 'did you mean scale' 'unknown setting, with the nearest' run test/quick --set scael=1 --out "$t/b"
 [ ! -e "$t/b" ]
 result $? '... before anything is written'
@@ -20,7 +29,7 @@ expect 2 'out of range, expected 0 to 10' 'setting out of range' run test/quick 
 expect 2 'expected key=value' 'set without a value' run test/quick --set scale --out "$t/b"
 expect 2 'smoke, quick, paper' 'unknown preset' run test/quick --preset slow --out "$t/b"
 expect 1 'not a finite number at step 3' 'a run that diverges' run test/broken --out "$t/c"
-grep -q '"status":.*"failed"' "$t/c/results.json" && grep -q '"failed"' "$t/c/manifest.json"
+grep -q '"status":.*"failed"' "$t/c/unfinished/results.json" && grep -q '"failed"' "$t/c/unfinished/manifest.json"
 result $? '... says so in its files'
 expect 2 'unknown option --prset; did you mean --preset' 'unknown option, with the nearest' run test/quick --prset smoke
 expect 2 'no setting "verbosity"; it has scale, wrong, text' 'unknown option far from any' run test/quick --verbosity
@@ -46,6 +55,10 @@ result $? '... holds its figure and escapes its caption'
 expect 1 '1 of 2 experiments did not end' 'several runs, one of which fails' run test/quick test/broken --out "$t/g"
 grep -q 'test/quick' "$t/g/report.html" && grep -q '>failed<' "$t/g/report.html" && grep -q 'failed: the loss is not a finite number' "$t/g/report.html"
 result $? '... have one report that says so'
+echo mine >"$t/g/report.html"
+expect 2 'is not a report of vernier' "... which replaces no other page" run test/quick test/broken --out "$t/g"
+[ "$(cat "$t/g/report.html")" = mine ]
+result $? '... and leaves that as it is'
 expect 0 'page.html' 'a report of all below a directory' report "$t" --out "$t/page.html"
 [ "$(grep -o 'id="[^"]*"' "$t/page.html" | wc -l)" -ge 4 ]
 result $? '... has a section for each'
@@ -63,24 +76,10 @@ done
 expect 0 'quotient +not finite' 'a quotient that is no number' run test/divides --out "$t/k"
 grep -q '"values":[^0-9]*null' "$t/k/results.json" && grep -q 'not a finite number for seed 1' "$t/k/results.json"
 result $? '... is null in the results, with a note'
-(ulimit -c 0 && "$program" run test/divides --trap-fp --out "$t/k") >"$t/out" 2>"$t/err"
+(ulimit -c 0 && "$program" run test/divides --trap-fp --overwrite --out "$t/k") >"$t/out" 2>"$t/err"
 [ $? = 136 ]
 result $? '... and is trapped when that is wished'
-expect 0 'holds: hello' 'trapping spares statistics and drawing' run test/quick --trap-fp --out "$t/k"
-
-# Taking up: what is finished is not run again, unless something that decides the results differs.
-stamp() { sed -n 's/.*"start":.*"\(.*\)".*/\1/p' "$1/manifest.json"; }
-expect 0 'holds: hello' 'a run to take up' run test/quick --scale 2.50 --out "$t/r"
-sed -i 's/"start":.*/"start": "earlier",/' "$t/r/manifest.json"
-expect 0 'holds: hello' 'taken up' run test/quick --scale 2.50 --out "$t/r" --resume
-grep -q 'not run again' "$t/out" && [ "$(stamp "$t/r")" = earlier ]
-result $? '... it says so and leaves the files alone'
-expect 0 'holds: hello' 'taken up with another seed' run test/quick --scale 2.50 --seed 2 --out "$t/r" --resume
-[ "$(stamp "$t/r")" != earlier ]
-result $? '... it runs'
-expect 0 'holds: hello' 'finished, taken up with another setting' run test/quick --scale 3 --out "$t/r" --resume
-! grep -q 'not run again' "$t/out"
-result $? '... it runs'
+expect 0 'holds: hello' 'trapping spares statistics and drawing' run test/quick --trap-fp --out "$t/k2"
 
 # Interrupting: a clean exit, the run marked, no half file, no process left.
 "$program" run test/slow --out "$t/e" >"$t/out" 2>"$t/err" &
@@ -91,9 +90,9 @@ wait $pid
 got=$?
 [ $got = 130 ]
 result $? "SIGINT gives 130 ($got)"
-grep -q '"status":.*"interrupted"' "$t/e/results.json" && grep -q '"interrupted"' "$t/e/manifest.json"
+grep -q '"status":.*"interrupted"' "$t/e/unfinished/results.json" && grep -q '"interrupted"' "$t/e/unfinished/manifest.json"
 result $? '... and marks the run'
-[ -z "$(find "$t/e" -name '*.part')" ] && grep -q '"begin"' "$t/e/metrics.jsonl"
+[ -z "$(find "$t/e" -name '*.part')" ] && grep -q '"begin"' "$t/e/unfinished/metrics.jsonl"
 result $? '... and leaves no half file'
 sleep 0.1
 ! ps -eo args | grep -F "$t/e" | grep -v grep | grep -q .
@@ -111,14 +110,14 @@ for how in TERM INT; do
     setsid "$program" run test/slow --out "$t/g-$how" >"$t/out" 2>"$t/err" &
     pid=$!
     tries=0
-    until [ "$(ls "$t/g-$how"/jobs/*.jsonl 2>/dev/null | wc -l)" -ge 1 ] || [ $tries -gt 200 ]; do
+    until [ "$(ls "$t/g-$how"/unfinished/jobs/*.jsonl 2>/dev/null | wc -l)" -ge 1 ] || [ $tries -gt 200 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done
     kill -$how "-$pid"
     wait $pid
     got=$?
-    [ $got = 130 ] && grep -q 'interrupted before the end' "$t/err" && grep -q '"interrupted"' "$t/g-$how/manifest.json"
+    [ $got = 130 ] && grep -q 'interrupted before the end' "$t/err" && grep -q '"interrupted"' "$t/g-$how/unfinished/manifest.json"
     result $? "SIG$how to the group gives 130 ($got)"
 done
 echo "1..$n"

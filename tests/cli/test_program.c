@@ -158,7 +158,7 @@ static void gate_turns_a_failed_claim_into_exit_1(void **state)
     assert_int_equal(vernier("run test/quick --wrong --out r"), 0);
     assert_non_null(strstr(output, "fails: hello"));
     assert_int_equal(vernier("run test/quick --wrong --gate --out r"), 1);
-    assert_int_equal(vernier("run test/quick --gate --out r"), 0);
+    assert_int_equal(vernier("run test/quick --gate --out s"), 0);
 }
 
 static void a_later_option_wins_and_set_equals_key(void **state)
@@ -166,7 +166,7 @@ static void a_later_option_wins_and_set_equals_key(void **state)
     (void)state;
     assert_int_equal(vernier("run test/quick --set text=one --text=two --out r"), 0);
     assert_non_null(strstr(output, "holds: two"));
-    assert_int_equal(vernier("run test/quick --text one --set text=two=2 --out r"), 0);
+    assert_int_equal(vernier("run test/quick --text one --set text=two=2 --overwrite --out r"), 0);
     assert_non_null(strstr(output, "holds: two=2"));
 }
 

@@ -113,10 +113,11 @@ static const Experiment SQUARES = {.group = "test",
                                    .run = run};
 REGISTER(experiment, SQUARES)
 
-static Status go(const Pair *set, int n, bool resume, cJSON **results)
+static Status go(const Pair *set, int n, bool overwrite, cJSON **results)
 {
     Run *r;
-    Request q = {.experiment = &SQUARES, .preset = QUICK, .seed = 7, .dir = dir, .quiet = true, .resume = resume};
+    Request q = {
+        .experiment = &SQUARES, .preset = QUICK, .seed = 7, .dir = dir, .quiet = true, .overwrite = overwrite};
     q.set = set;
     q.n_set = n;
     if (results) *results = NULL;
@@ -262,7 +263,7 @@ static void first_failing_job_decides(void **state)
     err_clear();
     fail_at_job = -1;
     crash_at_job = 2;
-    assert_int_equal(go(NULL, 0, false, NULL), E_NUMERIC);
+    assert_int_equal(go(NULL, 0, true, NULL), E_NUMERIC);
     EXPECT(strstr(err_message(), "job 2 was ended by signal 6"), "%s", err_message());
 }
 
@@ -296,13 +297,15 @@ static int count(const char *where)
     return n;
 }
 
-static void a_fresh_run_sweeps_what_an_earlier_one_kept(void **state)
+static void other_settings_are_refused_or_overwrite(void **state)
 {
     (void)state;
     assert_int_equal(go(NULL, 0, false, NULL), OK);
+    assert_int_equal(count("jobs"), 9); /* eight squares and the job that runs alone */
+    assert_int_equal(go(&(Pair){"steps", "4"}, 1, false, NULL), E_CONFIG);
+    EXPECT(strstr(err_message(), "(steps: there 3, now 4)"), "%s", err_message());
+    err_clear();
     assert_int_equal(go(&(Pair){"steps", "4"}, 1, true, NULL), OK);
-    assert_int_equal(count("jobs"), 18); /* nine of each: eight squares and the job that runs alone */
-    assert_int_equal(go(NULL, 0, false, NULL), OK);
     assert_int_equal(count("jobs"), 9);
 }
 
@@ -315,11 +318,53 @@ static void resuming_repeats_no_finished_job(void **state)
     assert_int_equal(go(NULL, 0, false, NULL), E_FORMAT);
     err_clear();
     fail_at_job = 3;
-    assert_int_equal(go(NULL, 0, true, &o), OK);
+    assert_int_equal(go(NULL, 0, false, &o), OK);
     assert_true(number(o, "square", "mean") == 5.0 / 3);
     cJSON_Delete(o);
-    const Pair other = {"steps", "4"}; /* other settings: the kept jobs are not its */
-    assert_int_equal(go(&other, 1, true, NULL), E_FORMAT);
+}
+
+static Bytes file_of(const char *name)
+{
+    Bytes b;
+    assert_int_equal(file_read(&b, &arena, str_print(&arena, "%s/%s", dir, name)), OK);
+    return b;
+}
+
+/* The files of a run that was taken up, and of one with a damaged job, are those of an unbroken one. */
+static void a_broken_run_ends_in_the_same_bytes(void **state)
+{
+    (void)state;
+    static const char *const FILES[] = {"results.json", "results.csv", "metrics.jsonl"};
+    Bytes whole[3], kept;
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    for (int i = 0; i < 3; i++) whole[i] = file_of(FILES[i]);
+    fail_at_job = 4;
+    assert_int_equal(go(NULL, 0, true, NULL), E_FORMAT);
+    err_clear();
+    for (int i = 0; i < 3; i++) assert_string_equal(file_of(FILES[i]).text, whole[i].text); /* of the former run */
+    fail_at_job = -1;
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    for (int i = 0; i < 3; i++) assert_string_equal(file_of(FILES[i]).text, whole[i].text);
+
+    fail_at_job = 7;
+    assert_int_equal(go(NULL, 0, true, NULL), E_FORMAT);
+    err_clear();
+    fail_at_job = -1;
+    for (int i = 0; i < 7; i++) { /* one byte of the result, of the log, of the hash, ..., and a cut */
+        const char *path = NULL;
+        DIR *d = opendir(str_print(&arena, "%s/unfinished/jobs", dir));
+        for (struct dirent *e; (e = readdir(d));)
+            if (!strncmp(e->d_name, str_print(&arena, "1-%d-", i), 4))
+                path = str_print(&arena, "unfinished/jobs/%s", e->d_name);
+        closedir(d);
+        assert_non_null(path);
+        kept = file_of(path);
+        kept.text[(size_t)i * (kept.len - 1) / 6] ^= 1;
+        assert_int_equal(file_write(str_print(&arena, "%s/%s", dir, path), kept.text, kept.len - (i == 3)), OK);
+    }
+    assert_int_equal(go(NULL, 0, false, NULL), OK);
+    for (int i = 0; i < 3; i++) assert_string_equal(file_of(FILES[i]).text, whole[i].text);
+    assert_int_not_equal(access(str_print(&arena, "%s/unfinished", dir), F_OK), 0);
 }
 
 static void logs_are_in_index_order(void **state)
@@ -352,10 +397,11 @@ static void csv_is_tidy_and_quoted(void **state)
     Bytes text;
     assert_int_equal(go(NULL, 0, false, NULL), OK);
     assert_int_equal(file_read(&text, &a, str_print(&a, "%s/results.csv", dir)), OK);
-    assert_int_equal(strncmp(text.text, "experiment,preset,seed,metric,value\r\n", 37), 0);
-    assert_non_null(strstr(text.text, "test/squares,quick,9,square,4\r\n"));
-    assert_non_null(strstr(text.text, "test/squares,quick,8,none,\r\n")); /* NaN: no value */
-    assert_non_null(strstr(text.text, "test/squares,quick,7,\"sum, \"\"of\"\" all\",140\r\n"));
+    assert_int_equal(
+        strncmp(text.text, "experiment,preset,seed,metric,value,steps,rate,ranks,open,methods,text\r\n", 72), 0);
+    assert_non_null(strstr(text.text, "test/squares,quick,9,square,4,3,0.5,\"1,2,4\",no,\"lora,prefix\",hello\r\n"));
+    assert_non_null(strstr(text.text, "test/squares,quick,8,none,,3,")); /* NaN: no value */
+    assert_non_null(strstr(text.text, "test/squares,quick,7,\"sum, \"\"of\"\" all\",140,3,"));
     arena_close(&a);
 }
 
@@ -411,6 +457,7 @@ static void sha256_known_answers(void **state)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, end)
 SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run), CASE(settings_answer_in_their_form),
       CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(first_failing_job_decides),
-      CASE(a_failing_job_stops_the_others_and_is_the_one_named), CASE(a_fresh_run_sweeps_what_an_earlier_one_kept),
-      CASE(resuming_repeats_no_finished_job), CASE(logs_are_in_index_order), CASE(csv_is_tidy_and_quoted),
-      CASE(manifest_says_what_ran), CASE(sha256_known_answers))
+      CASE(a_failing_job_stops_the_others_and_is_the_one_named), CASE(other_settings_are_refused_or_overwrite),
+      CASE(resuming_repeats_no_finished_job), CASE(a_broken_run_ends_in_the_same_bytes),
+      CASE(logs_are_in_index_order), CASE(csv_is_tidy_and_quoted), CASE(manifest_says_what_ran),
+      CASE(sha256_known_answers))

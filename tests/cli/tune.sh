@@ -33,7 +33,8 @@ expect 2 'rank' 'a bad option of the method' \
 expect 3 'jit.json' 'predict without a predictor' predict "$t" "$t/new.jsonl"
 
 expect 0 'written to' 'words' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
-expect 2 'finished predictor' '... are not overwritten' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
+expect 2 'method: there words, now la' '... are not replaced by others' \
+    tune --task jit --train "$t/c.jsonl" --method la --out "$t/words"
 expect 0 'nothing to resume' '... nor resumed' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/words" --resume
 expect 0 '\+ ' 'predict lists lines' predict "$t/words" "$t/new.jsonl" --top 3
@@ -56,24 +57,26 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     [ -s "$t/lora/adapter_config.json" ] && [ -s "$t/lora/head.safetensors" ] && [ ! -e "$t/lora/train.json" ]
     result $? '... an adapter, a head and no leftovers'
     expect 0 'lora of .*/lora, for adapters' '... that finds its base beside it' adapter convert "$t/lora" "$t/hub" --to adapters
-    cp -r "$t/lora" "$t/half" && rm "$t/half/jit.json"
-    : >"$t/half/train.json"
+    cp -r "$t/lora" "$t/half" && rm "$t/half/jit.json" "$t/half/manifest.json" && mkdir "$t/half/unfinished"
+    : >"$t/half/unfinished/train.json"
     expect 3 'has not finished' 'half a predictor' predict "$t/half" "$t/new.jsonl"
-    expect 2 'half-trained' '... is not overwritten' $tune --out "$t/half"
-    expect 3 'train.json' '... nor resumed from nonsense' $tune --out "$t/half" --resume
+    expect 2 'no manifest lists .train.json' '... is not taken up without its manifest' $tune --out "$t/half"
+    mkdir -p "$t/mine" && : >"$t/mine/notes.txt"
+    expect 2 'no manifest lists .notes.txt' 'a directory of somebody else' $tune --out "$t/mine" --overwrite
+    [ "$(ls -A "$t/mine")" = notes.txt ]
+    result $? '... is left as it was'
     expect 2 'length is 4|length.*16' 'a length that holds nothing' $tune --out "$t/z" --length 4
     sed 's/"length":.*/"length": 500,/' "$t/lora/jit.json" >"$t/half/jit.json"
     expect 3 'has positions for 64' 'a card that does not fit its model' predict "$t/half" "$t/new.jsonl"
     "$VERNIER" $tune --out "$t/cut" >"$t/out" 2>"$t/err" &
     pid=$!
-    while kill -0 $pid 2>/dev/null && [ ! -e "$t/cut/train.json" ]; do sleep 0.05; done
+    while kill -0 $pid 2>/dev/null && [ ! -e "$t/cut/unfinished/train.json" ]; do sleep 0.05; done
     kill -INT $pid 2>/dev/null
     wait $pid
     "$VERNIER" $tune --out "$t/cut" --resume >"$t/out" 2>"$t/err" # has nothing to say where it came too late
     result $? 'a run that was stopped goes on'
-    cmp -s "$t/lora/head.safetensors" "$t/cut/head.safetensors" &&
-        cmp -s "$t/lora/adapter_model.safetensors" "$t/cut/adapter_model.safetensors"
-    result $? '... and ends in the same bytes'
+    diff -r "$t/lora" "$t/cut" >"$t/out"
+    result $? '... and ends in the same bytes, with no file more or less'
 }
 "$VERNIER" predict "$t/lora" "$t/new.jsonl" --json --threshold 0 --top 5 >"$t/out" 2>"$t/err"
 [ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"

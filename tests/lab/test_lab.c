@@ -27,14 +27,12 @@ static const Experiment TRIAL = {.group = "test",
                                  .run = nothing};
 REGISTER(experiment, TRIAL)
 
-static Run *open_run(Preset preset, bool resume)
+/* A run that was left before it ended is taken up. */
+static Run *open_run(Preset preset)
 {
     Run *r;
-    assert_int_equal(
-        run_open(&r,
-                 &(Request){
-                     .experiment = &TRIAL, .preset = preset, .seed = 1, .dir = dir, .quiet = true, .resume = resume}),
-        OK);
+    Request q = {.experiment = &TRIAL, .preset = preset, .seed = 1, .dir = dir, .quiet = true};
+    assert_int_equal(run_open(&r, &q), OK);
     return r;
 }
 
@@ -60,7 +58,7 @@ static void tune(LabResult *out, Run *r, const LabModel *l, const LabArm *arm, c
 static void late_scores(void **state)
 {
     (void)state;
-    Run *r = open_run(SMOKE, false);
+    Run *r = open_run(SMOKE);
     LabModel l = tiny(50);
     l.batch = 32, l.lr = 1e-2;
     DigitMix mix;
@@ -94,7 +92,7 @@ static void late_scores(void **state)
 static void resumed(void **state)
 {
     (void)state;
-    Run *r = open_run(SMOKE, false);
+    Run *r = open_run(SMOKE);
     LabModel l = tiny(20);
     DigitMix mix;
     assert_int_equal(digits_mix(&mix, "asc"), OK);
@@ -116,7 +114,7 @@ static void resumed(void **state)
     assert_int_equal(file_write(curve, &again, sizeof again), OK);
     run_close(r);
 
-    r = open_run(SMOKE, true);
+    r = open_run(SMOKE);
     tune(&again, r, &l, &arm, &mix);
     assert_true(again.loss[0] == 123 && again.late[0][0] == 0.75);
     again.loss[0] = whole.loss[0], again.late[0][0] = whole.late[0][0];

@@ -244,7 +244,7 @@ static void broken_figures_and_targets_are_reported(void **state)
     draw(in_folder("a.svg"), 1);
     assert_int_equal(report_with(in_folder("a.svg"), in_folder("no/folder.html")), E_IO);
     err_clear();
-    assert_int_equal(symlink("/dev/full", in_folder("full.html.part")), 0);
+    assert_int_equal(symlink("/dev/full", in_folder("full.html.vernier.part")), 0);
     assert_int_equal(report_with(in_folder("a.svg"), in_folder("full.html")), E_IO);
     err_clear();
     assert_int_not_equal(lstat(in_folder("full.html"), &st), 0);

@@ -1,0 +1,590 @@
+/* The state of a directory is told from two manifests, that of the result (DIR/manifest.json) and that of the work
+ * (DIR/unfinished/manifest.json).  Each is written or moved last, so that at any moment they tell what to do next:
+ *
+ *   work "done"            its files are being moved up: go on with that, then look again
+ *   work not done          the same settings: taken up; others: refused
+ *   result "done"          the same settings: nothing to do; others: refused
+ *   result not done        by hand, or a file of it is lost: moved back to the work and taken up
+ *   neither                DIR must be empty */
+#include "cli/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <fts.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "cli/run.h"
+#include "io/json.h"
+
+#define WORK "unfinished"
+#define LOCK ".lock"
+#define MANIFEST "manifest.json"
+
+/* A manifest as it was read. */
+typedef struct {
+    bool there, done;
+    const char *command;
+    Pair *set;
+    int n;
+    const char **file; /* relative, in order */
+    int files;
+} Found;
+
+Folder folder_begin(Arena *a, const char *dir, const char *command)
+{
+    return (Folder){.arena = a, .dir = dir, .path = dir, .command = command, .lock = -1};
+}
+
+void folder_set(Folder *f, const char *key, const char *fmt, ...)
+{
+    va_list args;
+    CHECK(f->n < FOLDER_SETTINGS, "%s: more than %d settings", f->command, FOLDER_SETTINGS);
+    va_start(args, fmt);
+    f->set[f->n++] = (Pair){str_copy(f->arena, key, strlen(key)), str_vprint(f->arena, fmt, args, NULL)};
+    va_end(args);
+}
+
+static const char *at(const Folder *f, const char *where, const char *file)
+{
+    return str_print(f->arena, "%s/%s%s%s", f->dir, where, *where ? "/" : "", file);
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return !lstat(path, &st);
+}
+
+/* ---- what decides the result ---- */
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static FTS *walk(const char *path, int how)
+{
+    char *roots[] = {(char *)(uintptr_t)path, NULL};
+    FTS *tree = fts_open(roots, how | FTS_NOCHDIR, by_name);
+    if (!tree) err_no_memory("reading %s: %s", path, strerror(errno));
+    return tree;
+}
+
+/* Whether one of the patterns, which have bars between them, is that of the file. */
+static bool is_read(const char *patterns, const char *name)
+{
+    char one[256];
+    for (const char *p = patterns; *p; p += strcspn(p, "|"), p += *p == '|') {
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(p, "|"), p);
+        if (!fnmatch(one, name, FNM_PATHNAME)) return true;
+    }
+    return false;
+}
+
+static Status hash_below(Sha256Hex *out, const char *dir, const char *patterns)
+{
+    enum { DEPTH = 4 }; /* of the patterns at most: the rest of a large directory is not looked through */
+    Sha256 all = sha256_begin();
+    Status status = OK;
+    FTS *tree = walk(dir, FTS_LOGICAL);
+    for (FTSENT *e; !status && (e = fts_read(tree));) {
+        Sha256Hex one;
+        const char *name = e->fts_path + strlen(dir);
+        name += strspn(name, "/");
+        if (e->fts_info == FTS_D && e->fts_level >= DEPTH) fts_set(tree, e, FTS_SKIP);
+        if (e->fts_info != FTS_F || !is_read(patterns, name)) continue;
+        status = sha256_file(&one, e->fts_path);
+        sha256_add(&all, name, strlen(name) + 1);
+        sha256_add(&all, one.hex, sizeof one.hex);
+    }
+    fts_close(tree);
+    *out = sha256_end(&all);
+    return status;
+}
+
+Status folder_reads(Folder *f, const char *key, const char *path, const char *patterns)
+{
+    Sha256Hex hash;
+    if (file_is_dir(path))
+        TRY(hash_below(&hash, path, patterns));
+    else
+        TRY(sha256_file(&hash, path));
+    folder_set(f, key, "sha256 %.16s", hash.hex);
+    return OK;
+}
+
+Status folder_input(Folder *f, const char *key, const char *path)
+{
+    return folder_reads(f, key, path, "*");
+}
+
+const char *folder_hash(const Folder *f)
+{
+    Sha256 s = sha256_begin();
+    for (int i = 0; i < f->n; i++) {
+        sha256_add(&s, f->set[i].key, strlen(f->set[i].key) + 1);
+        sha256_add(&s, f->set[i].value, strlen(f->set[i].value) + 1);
+    }
+    return str_print(f->arena, "%.8s", sha256_end(&s).hex);
+}
+
+static const char *value_in(const Pair *set, int n, const char *key)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(set[i].key, key)) return set[i].value;
+    return NULL;
+}
+
+static void tell(Buf *out, int *told, const char *key, const char *there, const char *now)
+{
+    enum { SHOWN = 8 };
+    if (there && now && !strcmp(there, now)) return;
+    if ((*told)++ >= SHOWN) return;
+    buf_print(out, "%s%s: there %.80s, now %.80s", *told > 1 ? "; " : "", key,
+              !there   ? "not set"
+              : *there ? there
+                       : "empty",
+              !now   ? "not set"
+              : *now ? now
+                     : "empty");
+}
+
+/* "lr: there 0.1, now 0.2; ...", or NULL where command and settings are the same. */
+static const char *differences(const Folder *f, const Found *m)
+{
+    Buf out = buf_open(f->arena);
+    int told = 0;
+    tell(&out, &told, "command", m->command, f->command);
+    if (told) return out.text; /* settings of different commands are not to be compared */
+    for (int i = 0; i < f->n; i++)
+        tell(&out, &told, f->set[i].key, value_in(m->set, m->n, f->set[i].key), f->set[i].value);
+    for (int i = 0; i < m->n; i++)
+        if (!value_in(f->set, f->n, m->set[i].key)) tell(&out, &told, m->set[i].key, m->set[i].value, NULL);
+    return told ? out.text : NULL;
+}
+
+/* ---- manifests ---- */
+
+/* A relative path that stays where it is: nothing else may be moved or removed in the name of a manifest. */
+static bool is_inside(const char *path)
+{
+    if (!*path || *path == '/') return false;
+    for (const char *p = path; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
+        if (!strncmp(p, "..", 2) && (!p[2] || p[2] == '/')) return false;
+    return true;
+}
+
+static Status take_manifest(Found *out, Arena *a, const cJSON *root, const char *path)
+{
+    const cJSON *set = cJSON_GetObjectItemCaseSensitive(root, "settings"),
+                *files = cJSON_GetObjectItemCaseSensitive(root, "files"), *x;
+    const char *status = "", *command = "";
+    TRY(json_text(&status, root, "status", path));
+    TRY(json_text(&command, root, "command", path));
+    if (!*status || !*command || !cJSON_IsObject(set) || !cJSON_IsArray(files))
+        return fail(E_FORMAT, "%s: expected a manifest with command, status, settings and files", path);
+    *out = (Found){.there = true, .done = !strcmp(status, "done")};
+    out->command = str_copy(a, command, strlen(command));
+    out->set = NEW(a, Pair, cJSON_GetArraySize(set) + 1);
+    out->file = NEW(a, const char *, cJSON_GetArraySize(files) + 1);
+    cJSON_ArrayForEach(x, set)
+    {
+        if (!cJSON_IsString(x)) return fail(E_FORMAT, "%s: setting %.60s is no text", path, x->string);
+        out->set[out->n++] =
+            (Pair){str_copy(a, x->string, strlen(x->string)), str_copy(a, x->valuestring, strlen(x->valuestring))};
+    }
+    cJSON_ArrayForEach(x, files)
+    {
+        if (!cJSON_IsString(x) || !is_inside(x->valuestring))
+            return fail(E_FORMAT, "%s: files[%d] is not a path in its directory", path, out->files);
+        out->file[out->files++] = str_copy(a, x->valuestring, strlen(x->valuestring));
+    }
+    return OK;
+}
+
+/* The manifest at `where`, "" or WORK; none is no error. */
+static Status read_manifest(Found *out, const Folder *f, const char *where)
+{
+    const char *path = at(f, where, MANIFEST);
+    cJSON *root;
+    *out = (Found){0};
+    if (!is_there(path)) return OK;
+    TRY(json_read(&root, f->arena, path));
+    Status status = take_manifest(out, f->arena, root, path);
+    cJSON_Delete(root);
+    return status;
+}
+
+static bool lists(const Found *m, const char *file)
+{
+    for (int i = 0; i < m->files; i++)
+        if (!strcmp(m->file[i], file)) return true;
+    return false;
+}
+
+static cJSON *manifest(const Folder *f, const char *status, const char *message)
+{
+    cJSON *root = cJSON_CreateObject(), *tool = cJSON_AddObjectToObject(root, "tool");
+    cJSON_AddStringToObject(tool, "version", vernier_version());
+    cJSON_AddStringToObject(tool, "build", vernier_build());
+    cJSON_AddStringToObject(tool, "program", program_id(f->arena));
+    cJSON_AddStringToObject(root, "command", f->command);
+    cJSON_AddStringToObject(root, "status", status);
+    if (message) cJSON_AddStringToObject(root, "message", message);
+    cJSON *set = cJSON_AddObjectToObject(root, "settings");
+    for (int i = 0; i < f->n; i++) cJSON_AddStringToObject(set, f->set[i].key, f->set[i].value);
+    return root;
+}
+
+/* Writes DIR/unfinished/manifest.json; takes `files` and `more`. */
+static Status write_manifest(const Folder *f, const char *status, const char *message, cJSON *files, cJSON *more)
+{
+    cJSON *root = manifest(f, status, message);
+    while (more && more->child) {
+        cJSON *x = cJSON_DetachItemViaPointer(more, more->child);
+        cJSON_AddItemToObject(root, x->string, x);
+    }
+    cJSON_Delete(more);
+    cJSON_AddItemToObject(root, "files", files);
+    char *text = cJSON_Print(root);
+    const char *line = str_print(f->arena, "%s\n", text);
+    Status wrote = file_write(at(f, WORK, MANIFEST), line, strlen(line));
+    cJSON_free(text);
+    cJSON_Delete(root);
+    return wrote;
+}
+
+Status folder_record(Folder *f, const char *status, const char *message, cJSON *more)
+{
+    return write_manifest(f, status, message, cJSON_CreateArray(), more);
+}
+
+/* ---- files below a directory ---- */
+
+/* What a killed writer has left (base/file.h). */
+static bool is_half(const char *name)
+{
+    static const char half[] = ".vernier.part";
+    size_t n = strlen(name), tail = sizeof half - 1;
+    return n > tail && !strcmp(name + n - tail, half);
+}
+
+/* All files of the work but its manifest; what killed writers left half is removed. */
+static cJSON *list_work(const Folder *f)
+{
+    cJSON *list = cJSON_CreateArray();
+    size_t skip = strlen(at(f, WORK, ""));
+    FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
+    for (FTSENT *e; (e = fts_read(tree));) {
+        if (e->fts_info == FTS_D || e->fts_info == FTS_DP) continue;
+        const char *name = e->fts_path + skip;
+        if (is_half(name))
+            unlink(e->fts_path);
+        else if (strcmp(name, MANIFEST) != 0)
+            cJSON_AddItemToArray(list, cJSON_CreateString(name));
+    }
+    fts_close(tree);
+    return list;
+}
+
+/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
+static void remove_work(const Folder *f)
+{
+    const char *last = at(f, WORK, MANIFEST);
+    FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
+    for (FTSENT *e; (e = fts_read(tree));) {
+        if (e->fts_info == FTS_D || !strcmp(e->fts_path, last)) continue;
+        if (e->fts_info == FTS_DP)
+            rmdir(e->fts_accpath);
+        else
+            unlink(e->fts_accpath);
+    }
+    fts_close(tree);
+    unlink(last);
+    rmdir(at(f, "", WORK));
+}
+
+/* Files below `path` that a command has not written: up to three of them by name, or NULL. */
+static const char *strangers(const Folder *f, const char *path)
+{
+    enum { NAMED = 3 };
+    Buf out = buf_open(f->arena);
+    int n = 0;
+    FTS *tree = walk(path, FTS_PHYSICAL);
+    for (FTSENT *e; n <= NAMED && (e = fts_read(tree));) {
+        bool work = e->fts_level == 1 && !strcmp(e->fts_name, WORK);
+        if (work) fts_set(tree, e, FTS_SKIP);
+        if (work || e->fts_info == FTS_D || e->fts_info == FTS_DP || is_half(e->fts_name)) continue;
+        if (e->fts_level <= 1 && !strcmp(e->fts_name, LOCK)) continue;
+        if (n++ < NAMED) buf_print(&out, "%s%s", n > 1 ? ", " : "", e->fts_path + strlen(path) + 1);
+    }
+    fts_close(tree);
+    if (n > NAMED) buf_print(&out, " and others");
+    return n ? out.text : NULL;
+}
+
+/* Removes the directories above `file` that have become empty. */
+static void tidy(const Folder *f, const char *where, const char *file)
+{
+    char part[4096];
+    if (strlen(file) >= sizeof part) return;
+    strcpy(part, file);
+    for (char *slash; (slash = strrchr(part, '/'));) {
+        *slash = 0;
+        if (rmdir(at(f, where, part))) return;
+    }
+}
+
+/* One file between DIR and DIR/unfinished.  One that is not where it comes from was moved before. */
+static Status move(const Folder *f, const char *from, const char *to, const char *file)
+{
+    ArenaMark mark = arena_mark(f->arena);
+    const char *source = at(f, from, file), *target = at(f, to, file);
+    Status status = OK;
+    if (is_there(source)) {
+        if (strchr(file, '/'))
+            status = file_make_dir(str_print(f->arena, "%.*s", (int)(strrchr(target, '/') - target), target));
+        if (!status && rename(source, target)) status = fail(E_IO, "%s: %s", target, strerror(errno));
+    }
+    arena_drop(f->arena, mark);
+    return status;
+}
+
+/* ---- the lock ---- */
+
+/* Who holds the lock file, as its holder wrote it: "process 12 on host". */
+static const char *holder(const Folder *f, int fd, long *pid, bool *here)
+{
+    char text[512], host[256] = "", mine[256] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    *pid = 0;
+    if (sscanf(text, "%ld %255s", pid, host) != 2) return *here = true, "another process";
+    gethostname(mine, sizeof mine - 1);
+    *here = !strcmp(host, mine);
+    return str_print(f->arena, "process %ld on %s", *pid, host);
+}
+
+/* Whether this process has the lock file now, as far as this machine can tell. */
+static Status try_lock(Folder *f, const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK};
+    long pid;
+    bool here, mine = !fcntl(f->lock, F_SETLK, &whole), held = !mine && (errno == EAGAIN || errno == EACCES);
+    const char *who = holder(f, f->lock, &pid, &here);
+    if (!mine && !held) held = here && pid > 0 && pid != getpid() && (!kill((pid_t)pid, 0) || errno == EPERM);
+    if (held && here) return fail(E_IO, "%s is in use by %s", f->dir, who);
+    if (held || !here) return fail(E_IO, "%s is in use by %s; if that has ended, delete %s", f->dir, who, path);
+    return OK;
+}
+
+/* The system gives the lock of an ended process back, so a file that is left behind by one is no lock. */
+static Status lock(Folder *f)
+{
+    const char *path = at(f, "", LOCK);
+    struct stat file, name;
+    char host[256] = "";
+    for (;;) {
+        f->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (f->lock < 0) return fail(E_IO, "%s: %s", path, strerror(errno));
+        Status status = try_lock(f, path);
+        if (!status && !fstat(f->lock, &file) && !stat(path, &name) && file.st_ino == name.st_ino) break;
+        close(f->lock); /* the holder has removed it meanwhile: another one may stand there now */
+        f->lock = -1;
+        if (status) return status;
+    }
+    gethostname(host, sizeof host - 1);
+    const char *text = str_print(f->arena, "%ld %s\n", (long)getpid(), host);
+    if (ftruncate(f->lock, 0) || pwrite(f->lock, text, strlen(text), 0) != (ssize_t)strlen(text)) {
+        int error = errno;
+        unlink(path);
+        close(f->lock);
+        f->lock = -1;
+        return fail(E_IO, "%s: %s", path, strerror(error));
+    }
+    return OK;
+}
+
+static void unlock(Folder *f)
+{
+    if (f->lock < 0) return;
+    unlink(at(f, "", LOCK));
+    close(f->lock);
+    f->lock = -1;
+    if (f->made) rmdir(f->dir); /* if nothing came of it */
+}
+
+/* ---- from the work to the result and back ---- */
+
+/* The work is done: the former result's files go, the new ones come, the manifest last. */
+static Status move_up(Folder *f)
+{
+    Found was, now;
+    TRY(read_manifest(&was, f, ""));
+    TRY(read_manifest(&now, f, WORK));
+    for (int i = 0; i < now.files; i++)
+        if (is_there(at(f, WORK, now.file[i])) && is_there(at(f, "", now.file[i])) && !lists(&was, now.file[i]))
+            return fail(E_MISMATCH, "%s: no manifest lists this file, so it is not replaced; the new one is in %s",
+                        at(f, "", now.file[i]), at(f, "", WORK));
+    for (int i = 0; i < was.files; i++) {
+        if (lists(&now, was.file[i])) continue;
+        unlink(at(f, "", was.file[i]));
+        tidy(f, "", was.file[i]);
+    }
+    for (int i = 0; i < now.files; i++) TRY(move(f, WORK, "", now.file[i]));
+    TRY(move(f, WORK, "", MANIFEST));
+    remove_work(f); /* empty directories */
+    return OK;
+}
+
+/* A result that is not complete is work again.  Its manifest goes first: what is left then is moved by take_up(). */
+static Status move_down(Folder *f)
+{
+    TRY(file_make_dir(at(f, "", WORK)));
+    return move(f, "", WORK, MANIFEST);
+}
+
+static Status take_up(Folder *f, const Found *work)
+{
+    for (int i = 0; i < work->files; i++) {
+        if (is_there(at(f, WORK, work->file[i]))) continue;
+        TRY(move(f, "", WORK, work->file[i]));
+        tidy(f, "", work->file[i]);
+    }
+    f->resumed = true;
+    return OK;
+}
+
+/* ---- opening ---- */
+
+static Status refuse(const Folder *f, const char *what, const char *why)
+{
+    return fail(E_CONFIG, "%s holds %s (%s); choose another directory, or replace it with --overwrite", f->dir, what,
+                why);
+}
+
+static Status begin_work(Folder *f)
+{
+    remove_work(f);
+    TRY(file_make_dir(f->path));
+    return folder_record(f, "running", NULL, NULL);
+}
+
+static Status look(Folder *f, bool overwrite)
+{
+    Found result, work;
+    TRY(read_manifest(&work, f, WORK));
+    if (work.done) TRY(move_up(f));
+    TRY(read_manifest(&result, f, ""));
+    TRY(read_manifest(&work, f, WORK));
+    const char *odd = work.there || !is_there(at(f, "", WORK)) ? NULL : strangers(f, at(f, "", WORK));
+    if (!odd && !work.there && !result.there) odd = strangers(f, f->dir);
+    if (odd)
+        return fail(E_CONFIG, "%s holds files that no manifest lists (%s); choose another directory", f->dir, odd);
+    if (overwrite) return begin_work(f);
+    const char *other = work.there ? differences(f, &work) : NULL;
+    if (other) return refuse(f, "an unfinished run of other settings", other);
+    if (work.there) return take_up(f, &work);
+    other = result.there ? differences(f, &result) : NULL;
+    if (other) return refuse(f, "a result of other settings", other);
+    if (!result.there) return begin_work(f);
+    if ((f->done = result.done)) return OK;
+    TRY(move_down(f));
+    return take_up(f, &result);
+}
+
+/* A result that is there already is shown without a lock: it may be on a disk that cannot be written. */
+static Status look_for_result(Folder *f)
+{
+    Found result, work;
+    TRY(read_manifest(&result, f, ""));
+    TRY(read_manifest(&work, f, WORK));
+    bool mine = work.there && !differences(f, &work); /* begun with --overwrite: to be gone on with */
+    f->done = result.done && !work.done && !mine && !differences(f, &result);
+    return OK;
+}
+
+/* That of a command which was killed when its result was complete. */
+static void drop_stale_lock(Folder *f)
+{
+    if (!is_there(at(f, "", LOCK))) return;
+    if (lock(f))
+        err_clear();
+    else
+        unlock(f);
+}
+
+Status folder_open(Folder *f, bool overwrite)
+{
+    size_t n = strlen(f->dir);
+    while (n > 1 && f->dir[n - 1] == '/') n--;
+    f->dir = str_copy(f->arena, f->dir, n);
+    f->path = f->dir;
+    f->made = !is_there(f->dir);
+    if (!f->made && !overwrite) TRY(look_for_result(f));
+    if (f->done) {
+        drop_stale_lock(f);
+        return OK;
+    }
+    TRY(file_make_dir(f->dir));
+    TRY(lock(f));
+    f->path = at(f, "", WORK);
+    Status status = look(f, overwrite);
+    if (status || f->done) {
+        f->path = f->dir;
+        unlock(f);
+    }
+    return status;
+}
+
+/* ---- the end ---- */
+
+Status folder_finish(Folder *f, cJSON *more)
+{
+    Status status = write_manifest(f, "done", NULL, list_work(f), more);
+    if (!status) status = move_up(f);
+    if (!status) f->path = f->dir;
+    unlock(f);
+    return status;
+}
+
+Status folder_leave(Folder *f, Status status, cJSON *more)
+{
+    if (f->lock < 0) {
+        cJSON_Delete(more);
+        return status;
+    }
+    const char *message = str_copy(f->arena, err_message(), strlen(err_message()));
+    Status wrote = folder_record(f, status == E_INTERRUPT ? "interrupted" : "failed", message, more);
+    (void)wrote; /* the first error is the one that is told */
+    unlock(f);
+    return status;
+}
+
+Status folder_drop(Folder *f, Status status)
+{
+    if (f->lock < 0) return status;
+    remove_work(f);
+    unlock(f);
+    return status;
+}
+
+void folder_latest(const Folder *f)
+{
+    const char *slash = strrchr(f->dir, '/');
+    const char *parent = slash ? str_print(f->arena, "%.*s/", (int)(slash - f->dir), f->dir) : "";
+    const char *link = str_print(f->arena, "%slatest", parent);
+    const char *fresh = str_print(f->arena, "%s.latest-%ld", parent, (long)getpid());
+    struct stat st;
+    if (!lstat(link, &st) && !S_ISLNK(st.st_mode)) return; /* somebody's own */
+    if (symlink(slash ? slash + 1 : f->dir, fresh)) return;
+    if (rename(fresh, link)) unlink(fresh);
+}

@@ -1,0 +1,317 @@
+/* Directories that one command fills: whatever happens, a former result and a stranger's file stay. */
+#include "expect.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "cli/folder.h"
+#include "scratch.h"
+
+static const char *out;
+
+static int setup(void **state)
+{
+    err_clear();
+    int status = begin(state);
+    out = str_print(&arena, "%s/out", dir);
+    return status;
+}
+
+static const char *in(const char *name)
+{
+    return str_print(&arena, "%s/%s", out, name);
+}
+
+static void put(const char *path, const char *text)
+{
+    assert_int_equal(
+        file_make_dir(file_folder(&arena, str_print(&arena, "%.*s", (int)(strrchr(path, '/') - path), path))), OK);
+    assert_int_equal(file_write(path, text, strlen(text)), OK);
+}
+
+static bool there(const char *name)
+{
+    return !access(in(name), F_OK);
+}
+
+static bool holds(const char *name, const char *text)
+{
+    Bytes b;
+    bool same = !file_read(&b, &arena, in(name)) && !strcmp(b.text, text);
+    err_clear();
+    return same;
+}
+
+static Status open_with(Folder *f, const char *lr, bool overwrite)
+{
+    err_clear();
+    *f = folder_begin(&arena, out, "test");
+    folder_set(f, "lr", "%s", lr);
+    folder_set(f, "seed", "%d", 1);
+    return folder_open(f, overwrite);
+}
+
+static void fill(Folder *f, const char *text)
+{
+    put(str_print(&arena, "%s/result.txt", f->path), text);
+    put(str_print(&arena, "%s/figures/%s.svg", f->path, text), text);
+}
+
+/* A result of the learning rate `lr` whose files say so. */
+static void make(const char *lr, bool overwrite)
+{
+    Folder f;
+    assert_int_equal(open_with(&f, lr, overwrite), OK);
+    assert_false(f.done);
+    fill(&f, lr);
+    assert_int_equal(folder_finish(&f, NULL), OK);
+    assert_string_equal(f.path, out);
+}
+
+static void a_result_is_made_once(void **state)
+{
+    (void)state;
+    Folder f;
+    make("0.1", false);
+    assert_true(holds("result.txt", "0.1") && holds("figures/0.1.svg", "0.1"));
+    assert_true(!there("unfinished") && !there(".lock"));
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_true(f.done);
+    assert_string_equal(f.path, out);
+}
+
+static void other_settings_are_named(void **state)
+{
+    (void)state;
+    Folder f;
+    make("0.1", false);
+    assert_int_equal(open_with(&f, "0.2", false), E_CONFIG);
+    assert_non_null(strstr(err_message(), "lr: there 0.1, now 0.2"));
+    assert_null(strstr(err_message(), "seed"));
+    err_clear();
+    f = folder_begin(&arena, out, "another");
+    assert_int_equal(folder_open(&f, false), E_CONFIG);
+    assert_non_null(strstr(err_message(), "command: there test, now another"));
+    assert_true(holds("result.txt", "0.1") && !there(".lock"));
+}
+
+static void a_former_result_stays_until_the_new_one_is_complete(void **state)
+{
+    (void)state;
+    Folder f;
+    make("0.1", false);
+    put(in("figures/mine.svg"), "a stranger's");
+    assert_int_equal(open_with(&f, "0.2", true), OK);
+    fill(&f, "0.2");
+    assert_true(holds("result.txt", "0.1") && there("figures/0.1.svg"));
+    fail(E_INTERRUPT, "stopped");
+    assert_int_equal(folder_leave(&f, E_INTERRUPT, NULL), E_INTERRUPT);
+    assert_true(holds("result.txt", "0.1") && there("figures/0.1.svg") && !there(".lock"));
+
+    assert_int_equal(open_with(&f, "0.1", false), OK); /* the former result is still one */
+    assert_true(f.done);
+    assert_int_equal(open_with(&f, "0.3", false), E_CONFIG);
+    assert_non_null(strstr(err_message(), "lr: there 0.2, now 0.3"));
+
+    assert_int_equal(open_with(&f, "0.2", false), OK);
+    assert_true(f.resumed);
+    assert_int_equal(folder_finish(&f, NULL), OK);
+    assert_true(holds("result.txt", "0.2") && !there("figures/0.1.svg") && there("figures/0.2.svg"));
+    assert_true(holds("figures/mine.svg", "a stranger's"));
+}
+
+static void strangers_are_refused_by_name(void **state)
+{
+    (void)state;
+    Folder f;
+    put(in("figures/paper.svg"), "mine");
+    for (int overwrite = 0; overwrite < 2; overwrite++) {
+        assert_int_equal(open_with(&f, "0.1", overwrite), E_CONFIG);
+        assert_non_null(strstr(err_message(), "figures/paper.svg"));
+    }
+    assert_true(holds("figures/paper.svg", "mine") && !there(".lock") && !there("unfinished"));
+}
+
+static void a_stranger_in_the_way_is_not_replaced(void **state)
+{
+    (void)state;
+    Folder f;
+    make("0.1", false);
+    put(in("figures/0.2.svg"), "mine");
+    assert_int_equal(open_with(&f, "0.2", true), OK);
+    fill(&f, "0.2");
+    assert_int_equal(folder_finish(&f, NULL), E_MISMATCH);
+    assert_non_null(strstr(err_message(), "figures/0.2.svg"));
+    assert_true(holds("figures/0.2.svg", "mine") && holds("result.txt", "0.1"));
+    unlink(in("figures/0.2.svg"));
+    assert_int_equal(open_with(&f, "0.2", false), OK); /* the move is completed */
+    assert_true(f.done && holds("result.txt", "0.2") && holds("figures/0.2.svg", "0.2"));
+}
+
+/* Moving up is killed after each of its steps in turn; the next command completes it. */
+static void a_killed_move_is_completed(void **state)
+{
+    (void)state;
+    static const char *const GOES[] = {"figures/0.2.svg", "result.txt", NULL};
+    for (int steps = 0; steps < 3; steps++) {
+        Folder f;
+        make("0.1", steps > 0);
+        assert_int_equal(open_with(&f, "0.2", true), OK);
+        fill(&f, "0.2");
+        put(in("figures/0.2.svg"), "in the way, so that the move stops before it begins");
+        assert_int_equal(folder_finish(&f, NULL), E_MISMATCH);
+        unlink(in("figures/0.2.svg"));
+        for (int i = 0; i < steps; i++)
+            assert_int_equal(rename(in(str_print(&arena, "unfinished/%s", GOES[i])), in(GOES[i])), 0);
+        assert_int_equal(open_with(&f, "0.2", false), OK);
+        assert_true(f.done && holds("result.txt", "0.2") && holds("figures/0.2.svg", "0.2"));
+        assert_true(!there("figures/0.1.svg") && !there("unfinished"));
+    }
+}
+
+static void a_result_that_is_not_done_is_taken_up(void **state)
+{
+    (void)state;
+    Folder f;
+    Bytes b;
+    make("0.1", false);
+    assert_int_equal(file_read(&b, &arena, in("manifest.json")), OK);
+    char *word = strstr(b.text, "\"done\"");
+    memcpy(word, "\"gone\"", 6);
+    assert_int_equal(file_write(in("manifest.json"), b.text, b.len), OK);
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_true(f.resumed && !f.done && holds("unfinished/result.txt", "0.1") && !there("result.txt"));
+    assert_int_equal(folder_finish(&f, NULL), OK);
+    assert_true(holds("result.txt", "0.1") && holds("figures/0.1.svg", "0.1") && !there("unfinished"));
+}
+
+static void a_damaged_manifest_is_one_sentence(void **state)
+{
+    (void)state;
+    static const char *const BAD[] = {
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"command\":\"test\",\"status\":\"done\",\"settings\":{},\"files\":3}",
+        "{\"command\":\"test\",\"status\":\"done\",\"settings\":{\"lr\":1},\"files\":[]}",
+        "{\"command\":\"test\",\"status\":\"x\",\"settings\":{},\"files\":[\"../../x\"]}",
+        "{\"command\":\"test\",\"status\":\"x\",\"settings\":{},\"files\":[\"/etc/passwd\"]}"};
+    Folder f;
+    make("0.1", false);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+        for (int overwrite = 0; overwrite < 2; overwrite++) {
+            put(in("manifest.json"), BAD[i]);
+            assert_int_equal(open_with(&f, "0.1", overwrite), E_FORMAT);
+            EXPECT(strstr(err_message(), "out/manifest.json"), "%s", err_message());
+            assert_true(holds("result.txt", "0.1") && !there("unfinished") && !there(".lock"));
+        }
+}
+
+static void nothing_is_left_of_what_was_dropped(void **state)
+{
+    (void)state;
+    Folder f;
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    fill(&f, "0.1");
+    assert_int_equal(folder_drop(&f, E_FORMAT), E_FORMAT);
+    assert_int_not_equal(access(out, F_OK), 0);
+    make("0.1", false);
+    assert_int_equal(open_with(&f, "0.2", true), OK);
+    assert_int_equal(folder_drop(&f, E_FORMAT), E_FORMAT);
+    assert_true(holds("result.txt", "0.1") && !there("unfinished"));
+}
+
+/* The exit code of a second process that opens the directory now. */
+static int second_process(void)
+{
+    pid_t pid = fork();
+    if (!pid) {
+        Folder f;
+        Status s = open_with(&f, "0.1", false);
+        const char *said = str_print(&arena, "in use by process %d on ", (int)getppid());
+        _exit(s && !strstr(err_message(), said) ? 99 : (int)s);
+    }
+    int how = 0;
+    waitpid(pid, &how, 0);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+}
+
+static void two_processes_do_not_share_a_directory(void **state)
+{
+    (void)state;
+    Folder f;
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_int_equal(second_process(), E_IO);
+    folder_leave(&f, E_INTERRUPT, NULL);
+    assert_int_equal(second_process(), OK); /* it ends without unlocking: a lock of a dead process */
+    assert_true(there(".lock"));
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_true(f.resumed);
+    folder_leave(&f, E_INTERRUPT, NULL);
+}
+
+static void a_lock_of_another_host_is_named(void **state)
+{
+    (void)state;
+    Folder f;
+    put(in(".lock"), "12 far.away.example\n");
+    assert_int_equal(open_with(&f, "0.1", false), E_IO);
+    assert_non_null(strstr(err_message(), "in use by process 12 on far.away.example"));
+    assert_non_null(strstr(err_message(), "delete"));
+    unlink(in(".lock"));
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    folder_drop(&f, OK);
+}
+
+static void inputs_count_by_what_they_hold(void **state)
+{
+    (void)state;
+    const char *hash[4];
+    for (int i = 0; i < 4; i++) {
+        Folder f = folder_begin(&arena, out, "test");
+        put(str_print(&arena, "%s/in/a/b.txt", dir), i == 2 ? "new" : "old");
+        if (i == 3) put(str_print(&arena, "%s/in/c.txt", dir), "more");
+        if (i == 1) put(str_print(&arena, "%s/in/a/notes.md", dir), "not read");
+        assert_int_equal(folder_reads(&f, "data", str_print(&arena, "%s/in", dir), "d/*|a/*.txt|c.txt"), OK);
+        hash[i] = folder_hash(&f);
+    }
+    assert_string_equal(hash[0], hash[1]);
+    assert_string_not_equal(hash[1], hash[2]);
+    assert_string_not_equal(hash[1], hash[3]);
+    Folder f = folder_begin(&arena, out, "test");
+    assert_int_equal(folder_input(&f, "data", in("none")), E_IO);
+}
+
+static void latest_is_a_relative_link(void **state)
+{
+    (void)state;
+    char to[64] = "";
+    make("0.1", false);
+    Folder f = folder_begin(&arena, out, "test");
+    for (int i = 0; i < 2; i++) folder_latest(&f);
+    assert_int_equal(readlink(str_print(&arena, "%s/latest", dir), to, sizeof to - 1), 3);
+    assert_string_equal(to, "out");
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, end)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {CASE(a_result_is_made_once),
+                                       CASE(other_settings_are_named),
+                                       CASE(a_former_result_stays_until_the_new_one_is_complete),
+                                       CASE(strangers_are_refused_by_name),
+                                       CASE(a_stranger_in_the_way_is_not_replaced),
+                                       CASE(a_killed_move_is_completed),
+                                       CASE(a_result_that_is_not_done_is_taken_up),
+                                       CASE(a_damaged_manifest_is_one_sentence),
+                                       CASE(nothing_is_left_of_what_was_dropped),
+                                       CASE(two_processes_do_not_share_a_directory),
+                                       CASE(a_lock_of_another_host_is_named),
+                                       CASE(inputs_count_by_what_they_hold),
+                                       CASE(latest_is_a_relative_link)};
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
