@@ -13,7 +13,7 @@
  * Scores must not be negative: division by the effort would turn their order around.  Random scores give Popt around
  * .80 and recall around .59 on JIT-Defects4J, not a half: small commits come early.
  * Definitions as in the evaluation of JITLine and JIT-Fine (Pornprasit and Tantithamthavorn, MSR 2021; Ni et al., FSE
- * 2022).  NaN where there is no defect or no effort; Popt is NaN, too, where the best order is as good as the worst. */
+ * 2022).  NaN where there is no defect or no effort; Popt also where the best order is as good as the worst. */
 #ifndef TASKS_EFFORT_H
 #define TASKS_EFFORT_H
 

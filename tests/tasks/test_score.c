@@ -316,19 +316,60 @@ static void paired(void **state)
     Pair both = {a, b};
     near(stats_randomisation(N, mean_gap, &both, DRAWS, 1), 2.0 / 1024, 4 * sqrt(2.0 / 1024 / DRAWS), "all one way");
     Contrast c;
-    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, 2000, 2);
+    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, &(Bootstrap){2000, 2});
     near(c.difference, 0.5, 1e-12, "difference");
     near(c.ci95.lo, 0.5, 1e-12, "a difference without spread");
     Interval all, one = stats_bootstrap_mean(a, N, 500, 5);
-    stats_bootstrap_all(&all, 1, N, mean_of, a, 500, 5);
+    stats_bootstrap_all(&all, 1, N, mean_of, a, &(Bootstrap){500, 5});
     near(all.lo, one.lo, 1e-12, "the same draws"), near(all.hi, one.hi, 1e-12, "the same draws");
     near(c.p, 2.0 / 2001, 1e-12, "its p");
     for (int i = 0; i < N; i++) b[i] = a[i] + (i % 2 ? 1 : -1);
     EXPECT(stats_randomisation(N, mean_gap, &both, 2000, 3) == 1, "no difference: p below 1");
-    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, 2000, 4);
+    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, &(Bootstrap){2000, 4});
     EXPECT(c.p > 0.5 && c.ci95.lo < 0 && c.ci95.hi > 0, "no difference: p %g", c.p);
+}
+
+/* Mean over the rows of class 1, NaN where none was drawn; and how many were. */
+static void mean_of_class(double *out, const int64_t *index, int64_t n, void *user)
+{
+    const Pair *p = user; /* a the labels, b the values */
+    double sum = 0;
+    out[1] = 0;
+    for (int64_t i = 0; i < n; i++) out[1] += p->a[index[i]], sum += p->a[index[i]] * p->b[index[i]];
+    out[0] = sum / out[1];
+    out[2] = NAN;
+}
+
+/* Two rows of twenty are of class 1: (18/20)^20 = .1216 of the draws lack it, and none of the stratified ones. */
+static void draws_without_a_class(void **state)
+{
+    (void)state;
+    enum { N = 20, DRAWS = 10000 };
+    double class[N] = {[3] = 1, [11] = 1}, value[N] = {[3] = 5, [11] = 7};
+    int32_t stratum[N] = {[3] = 1, [11] = 1};
+    Pair both = {class, value};
+    Interval ci[3];
+    int left_out[3];
+    stats_bootstrap_all(ci, 3, N, mean_of_class, &both, &(Bootstrap){DRAWS, 1, NULL, left_out});
+    near(left_out[0] / (double)DRAWS, pow(0.9, N), 0.015, "share of draws without the class");
+    near(ci[0].lo, 5, 0, "lower end"), near(ci[0].hi, 7, 0, "upper end");
+    assert_true(left_out[1] == 0 && ci[1].hi >= 5 && left_out[2] == DRAWS && isnan(ci[2].lo));
+    stats_bootstrap_all(ci, 3, N, mean_of_class, &both, &(Bootstrap){DRAWS, 1, stratum, left_out});
+    assert_true(left_out[0] == 0 && ci[1].lo == 2 && ci[1].hi == 2);
+    near(ci[0].lo, 5, 0, "lower end"), near(ci[0].hi, 7, 0, "upper end");
+    Contrast c[3];
+    double other[N] = {[3] = 4, [11] = 6};
+    Pair against = {class, other};
+    stats_bootstrap_paired(c, 3, N, mean_of_class, &both, &against, &(Bootstrap){DRAWS, 1, NULL, left_out});
+    assert_true(left_out[0] > 0 && c[0].ci95.lo == 1 && c[0].ci95.hi == 1);
+    near(c[0].p, 2.0 / (DRAWS - left_out[0] + 1), 1e-12, "p over the draws that count");
+    double nothing[N] = {0};
+    Pair none = {nothing, value};
+    stats_bootstrap_all(ci, 3, N, mean_of_class, &none, &(Bootstrap){DRAWS, 1, NULL, left_out});
+    assert_true(isnan(ci[0].lo) && left_out[0] == DRAWS);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(classes_by_hand), T(scores_not_numbers), T(effort_by_hand), T(ties_are_expected_values), T(large_ties),
-      T(rows_in_any_order), T(golden_classes), T(golden_effort), T(published_scores), T(paired))
+      T(rows_in_any_order), T(golden_classes), T(golden_effort), T(published_scores), T(paired),
+      T(draws_without_a_class))
