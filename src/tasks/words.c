@@ -1,5 +1,6 @@
 #include "tasks/words.h"
 
+#include <glib.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
@@ -75,28 +76,58 @@ Words words_and_signs(Lexicon *x, const char *text, size_t n)
     return w;
 }
 
-/* A two-byte character, lower. */
-static unsigned lower(unsigned c)
+/* Where the next capital sigma stands that ends a word: behind a cased letter and before none, whatever case ignores
+ * (accents, apostrophes) between them.  n: there is none. */
+static size_t final_sigma(const char *text, size_t n, size_t from)
 {
-    if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f))
-        return c + 0x20;
-    if (c >= 0x400 && c <= 0x40f) return c + 0x50;
-    if (c == 0x130 || c == 0x131 || c == 0x138 || c == 0x149 || c == 0x178 || c == 0x17f) return c; /* no pairs */
-    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e)) return c + (c & 1);
-    if (c >= 0x100 && c <= 0x177) return c | 1;
-    return c;
+    static pcre2_code *pattern; /* compiled once and kept; PCRE2 before 10.40 lacks the properties */
+    int code;
+    PCRE2_SIZE at;
+    if (!pattern)
+        pattern =
+            pcre2_compile((PCRE2_SPTR) "(?!\\p{Case_Ignorable})\\p{Cased}\\p{Case_Ignorable}*+\\K\\x{3A3}"
+                                       "(?!\\p{Case_Ignorable}*+\\p{Cased})",
+                          PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF, &code, &at, NULL);
+    if (!pattern) return n;
+    pcre2_match_data *match = pcre2_match_data_create_from_pattern(pattern, NULL);
+    if (!match) err_no_memory("PCRE2 has none for a match");
+    bool found = pcre2_match(pattern, (PCRE2_SPTR)text, n, from, 0, match, NULL) > 0;
+    size_t place = found ? pcre2_get_ovector_pointer(match)[0] : n;
+    pcre2_match_data_free(match);
+    return place;
+}
+
+/* One character for one.  GLib lowers letters; Unicode lowers Roman numerals and circled letters as well. */
+static gunichar simple_lower(gunichar c)
+{
+    if (c >= 0x2160 && c <= 0x216f) return c + 0x10;
+    if (c >= 0x24b6 && c <= 0x24cf) return c + 0x1a;
+    return g_unichar_tolower(c);
 }
 
 Bytes words_lower(Arena *a, const char *text, size_t n)
 {
-    Bytes b = {str_copy(a, text, n), n};
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
-        if (c >= 'A' && c <= 'Z') b.text[i] = (char)(c + 32);
-        if (c < 0xc3 || c > 0xd3 || next >> 6 != 2) continue;
-        unsigned to = lower((unsigned)(c & 31) << 6 | (next & 63));
-        b.text[i] = (char)(0xc0 | to >> 6);
-        b.text[++i] = (char)(0x80 | (to & 63));
+    enum { DOTTED_I = 0x130, SIGMA = 0x3a3, LAST_SIGMA = 0x3c2 };
+    Buf out = buf_open(a);
+    size_t last = 0; /* the final sigma that was found, or where to look for one */
+    bool sought = false;
+    for (size_t i = 0, length; i < n; i += length) {
+        length = utf8_length(text + i, n - i);
+        if (length < 2) { /* 0: no UTF-8, which stays */
+            char c = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 'a' - 'A') : text[i];
+            buf_add(&out, &c, length = 1);
+            continue;
+        }
+        char low[8];
+        gunichar c = g_utf8_get_char(text + i), to = simple_lower(c);
+        if (c == SIGMA) {
+            while (!sought || last < i) last = final_sigma(text, n, sought ? last + 2 : 0), sought = true;
+            if (last == i) to = LAST_SIGMA;
+        }
+        if (c == DOTTED_I)
+            buf_add(&out, "i\xcc\x87", 3); /* the one character that becomes two */
+        else
+            buf_add(&out, low, (size_t)g_unichar_to_utf8(to, low));
     }
-    return b;
+    return (Bytes){out.text, out.len};
 }
