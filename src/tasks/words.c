@@ -58,7 +58,7 @@ Words words_blanks(Lexicon *x, const char *text, size_t n)
 
 /* ---- Unicode's classes */
 
-/* The words and signs of text[from, end), which is UTF-8: PCRE2 need not look through the rest of it at every word. */
+/* The words and signs of text[from, end), which is UTF-8: so PCRE2 need not check the rest of it at every word. */
 static void cut_words(Words *w, Lexicon *x, const char *text, size_t from, size_t end)
 {
     static pcre2_code *pattern; /* compiled once and kept */
@@ -119,8 +119,8 @@ static size_t length_before(const char *text, size_t i)
     return n && utf8_length(text + i - n, n) == n ? n : 0;
 }
 
-/* Does the capital sigma at byte i end a word?  It follows a cased letter and comes before none, whatever case ignores
- * (accents, apostrophes) between them. */
+/* Does the capital sigma at byte i end a word?  It follows a cased letter and comes before none; what case ignores
+ * (accents, apostrophes) may stand between them. */
 static bool sigma_is_final(const char *text, size_t n, size_t i)
 {
     size_t at = i, length;

@@ -1,4 +1,4 @@
-/* nltk's METEOR: the rule as nltk states it, pair by pair, beside what meteor_nltk() does without looking at pairs. */
+/* nltk's METEOR: the rule as nltk states it, pair by pair, against meteor_nltk(), which compares no pairs. */
 #include "expect.h"
 
 #include <string.h>
