@@ -4,118 +4,34 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "base/str.h"
 #include "cli/predict.h"
+#include "cli/scores.h"
 #include "io/columns.h"
-#include "io/json.h"
-#include "num/stats.h"
 #include "tasks/effort.h"
 #include "tasks/score.h"
 
-enum { MOST = 16 };
-typedef struct {
-    int n; /* measures */
-    MetricName name[MOST];
-    double value[MOST];
-    Interval ci95[MOST];
-    Contrast contrast[MOST]; /* with --against */
-    bool paired, drawn;
-} Sheet;
-
-/* ---- what is printed */
-
-/* 23 columns. */
-static void print_interval(Interval i, bool drawn)
-{
-    if (drawn && isfinite(i.lo))
-        printf("%11.4f to %8.4f", i.lo, i.hi);
-    else
-        printf("%23s", drawn ? "n/a" : "");
-}
-
-static void print_table(const Sheet *t, const char *against)
-{
-    printf("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
-    if (t->paired) printf(" %12s %23s %8s", "difference", t->drawn ? "95 % interval" : "", t->drawn ? "p" : "");
-    printf("  variant\n");
-    for (int k = 0; k < t->n; k++) {
-        if (isnan(t->value[k])) continue;
-        printf("%-24s %10.4f ", t->name[k].name, t->value[k]);
-        print_interval(t->ci95[k], t->drawn);
-        const Contrast *c = &t->contrast[k];
-        if (t->paired) {
-            printf(" %+12.4f ", c->difference);
-            print_interval(c->ci95, t->drawn);
-            if (t->drawn && isfinite(c->p))
-                printf(" %8.3g", c->p);
-            else
-                printf(" %8s", t->drawn ? "n/a" : "");
-        }
-        printf("  %s\n", t->name[k].variant);
-    }
-    if (t->paired) printf("difference: less %s, on the same rows\n", against);
-}
-
-static void add_number(cJSON *o, const char *key, double x)
-{
-    if (isfinite(x))
-        cJSON_AddNumberToObject(o, key, x);
-    else
-        cJSON_AddNullToObject(o, key);
-}
-
-static void add_interval(cJSON *o, const char *key, Interval i)
-{
-    cJSON *pair = isfinite(i.lo) ? cJSON_CreateDoubleArray((const double[]){i.lo, i.hi}, 2) : cJSON_CreateNull();
-    cJSON_AddItemToObject(o, key, pair);
-}
-
-static void print_json(const Sheet *t, cJSON *root)
-{
-    cJSON *list = cJSON_AddArrayToObject(root, "metrics");
-    for (int k = 0; k < t->n; k++) {
-        cJSON *m = cJSON_CreateObject();
-        cJSON_AddStringToObject(m, "name", t->name[k].name);
-        cJSON_AddStringToObject(m, "variant", t->name[k].variant);
-        add_number(m, "value", t->value[k]);
-        if (t->drawn) add_interval(m, "ci95", t->ci95[k]);
-        if (t->paired) add_number(m, "difference", t->contrast[k].difference);
-        if (t->paired && t->drawn) {
-            add_interval(m, "difference_ci95", t->contrast[k].ci95);
-            add_number(m, "p", t->contrast[k].p);
-        }
-        cJSON_AddItemToArray(list, m);
-    }
-    char *text = cJSON_Print(root);
-    puts(text);
-    cJSON_free(text);
-    cJSON_Delete(root);
-}
-
-/* Values, and intervals where draws are wanted, of system `a` and against system `b` (NULL: none). */
-static Status measure(Sheet *t, const Args *args, int64_t n, StatsFn *stat, void *a, void *b)
-{
-    int64_t draws, seed, *all = NEW(args_arena(args), int64_t, n);
-    TRY(args_int(&draws, args, "draws", 1000, 0, 1000000));
-    TRY(args_int(&seed, args, "seed", 1, 0, INT64_MAX));
-    uint64_t stream = rng_stream((uint64_t)seed, "score");
-    for (int64_t i = 0; i < n; i++) all[i] = i;
-    stat(t->value, all, n, a);
-    t->drawn = draws >= 2, t->paired = b;
-    if (t->drawn) stats_bootstrap_all(t->ci95, t->n, n, stat, a, (int)draws, stream);
-    if (b) stats_bootstrap_paired(t->contrast, t->n, n, stat, a, b, (int)draws, stream);
-    return OK;
-}
-
 /* ---- defects */
 
-enum { DEFECT_METRICS = 11 };
+enum {
+    PRECISION,
+    RECALL,
+    F1,
+    MCC,
+    AUC,
+    AVERAGE_PRECISION,
+    BRIER,
+    RECALL_AT_20,
+    EFFORT_AT_20,
+    POPT,
+    IFA,
+    DEFECT_METRICS
+};
 typedef struct {
-    int64_t n;
+    int64_t n, positives;
     double *label, *score, *effort; /* effort NULL: unknown */
-    double threshold;
-    int32_t *l; /* (n) each: the drawn rows */
+    double threshold, total;        /* total effort */
+    int32_t *l;                     /* (n) each: the drawn rows */
     double *s, *e;
 } Defects;
 
@@ -143,37 +59,93 @@ static Status check_labels(const double *label, int64_t n, const char *path)
     return OK;
 }
 
+/* Scores that are divided by an effort must not be negative: the more lines, the higher such a commit would stand. */
+static Status check_scores(const double *score, int64_t n, const char *path)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (score[i] < 0)
+            return fail(E_FORMAT,
+                        "%s: row %lld: score %g is negative, and rows are read by score / effort, which expects "
+                        "probabilities: --logits makes them of logits, --effort none leaves the effort out",
+                        path, (long long)i + 1, score[i]);
+    return OK;
+}
+
+static Status check_efforts(const double *effort, int64_t n, const char *path)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (effort[i] < 0)
+            return fail(E_FORMAT, "%s: row %lld: effort %g, expected 0 or more", path, (long long)i + 1, effort[i]);
+    return OK;
+}
+
+static void from_logits(double *score, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) score[i] = 1 / (1 + exp(-score[i]));
+}
+
 static Status read_defects(Defects *d, Defects *other, const Args *a, const char *path)
 {
     Arena *arena = args_arena(a);
-    double *column[4];
-    const char *wanted[4] = {args_text(a, "label", "label"), args_text(a, "score", "score"),
-                             args_text(a, "against", NULL), args_text(a, "effort", "effort")};
-    bool against = wanted[2];
-    if (!against) wanted[2] = wanted[1];
+    double *column[4] = {0};
+    const char *effort = args_text(a, "effort", "effort"), *against = args_text(a, "against", NULL);
+    const char *score = args_text(a, "score", "score");
+    const char *wanted[4] = {args_text(a, "label", "label"), score, against ? against : score, effort};
+    const ColumnKind kind[4] = {[3] = args_given(a, "effort") ? COLUMN_NUMBER : COLUMN_OPTIONAL};
     int64_t n;
-    Status read = columns_read(column, &n, arena, path, 4, wanted);
-    bool effort = !read;
-    if (read) { /* a file without that column is no error unless the column was named */
-        bool lacking =
-            strstr(err_message(), "no column is called 'effort'") || strstr(err_message(), "'effort' is absent");
-        if (args_given(a, "effort") || !lacking) return read;
-        err_clear();
-        TRY(columns_read(column, &n, arena, path, 3, wanted));
-        if (!args_quiet(a))
-            fprintf(stderr, "%s has no column 'effort': no effort-aware measures (--effort names one)\n", path);
-    }
+    TRY(columns_read_as(column, &n, arena, path, strcmp(effort, "none") ? 4 : 3, wanted, kind));
     TRY(check_labels(column[0], n, path));
-    for (int64_t i = 0; i < n && effort; i++)
-        if (column[3][i] < 0)
-            return fail(E_FORMAT, "%s: row %lld: effort %g, expected 0 or more", path, (long long)i + 1,
-                        column[3][i]);
-    *d = (Defects){.n = n, .label = column[0], .score = column[1], .effort = effort ? column[3] : NULL};
+    if (args_given(a, "logits")) from_logits(column[1], n), from_logits(column[2], n);
+    *d = (Defects){.n = n, .label = column[0], .score = column[1], .effort = column[3]};
+    if (d->effort) {
+        TRY(check_efforts(d->effort, n, path));
+        TRY(check_scores(column[1], n, path));
+        TRY(check_scores(column[2], n, path));
+    }
     TRY(args_real(&d->threshold, a, "threshold", 0.5, -1e300, 1e300));
     d->l = NEW(arena, int32_t, n), d->s = NEW(arena, double, n), d->e = NEW(arena, double, n);
+    for (int64_t i = 0; i < n; i++) {
+        d->positives += d->label[i] > 0;
+        d->total += d->effort ? d->effort[i] : 0;
+    }
     *other = *d;
     other->score = against ? column[2] : NULL;
     return OK;
+}
+
+/* Why a measure may have no value, and which are 0 because there is nothing to divide by. */
+static void explain_defects(Scores *t, const Defects *d, const Args *a)
+{
+    Arena *arena = args_arena(a);
+    const char *only = d->positives ? "only class 1 is there" : "only class 0 is there";
+    t->why[AUC] = t->why[AVERAGE_PRECISION] = only;
+    bool called = false;
+    for (int64_t i = d->n - 1; i >= 0; i--) {
+        called |= d->score[i] >= d->threshold;
+        if (d->score[i] < 0 || d->score[i] > 1)
+            t->why[BRIER] = str_print(arena, "row %lld has score %g, and a probability lies between 0 and 1",
+                                      (long long)i + 1, d->score[i]);
+    }
+    const char *effort = "the best order of the commits is as good as the worst";
+    if (!d->positives) effort = only;
+    if (d->total <= 0) effort = "every effort is 0";
+    if (!d->effort)
+        effort = args_given(a, "effort") ? "--effort none leaves them out"
+                                         : "the file has no column 'effort' (--effort names one)";
+    for (int k = RECALL_AT_20; k <= IFA; k++) t->why[k] = effort;
+    if (!d->positives)
+        scores_remark(t, arena, "precision, recall, F1 and MCC are 0: no row is of class 1");
+    else if (!called)
+        scores_remark(t, arena, "precision, recall, F1 and MCC are 0: no score is %g or more", d->threshold);
+    else if (d->positives == d->n)
+        scores_remark(t, arena, "MCC is 0: only class 1 is there");
+}
+
+static const int32_t *class_of(Arena *a, const Defects *d)
+{
+    int32_t *class = NEW(a, int32_t, d->n);
+    for (int64_t i = 0; i < d->n; i++) class[i] = d->label[i] > 0;
+    return class;
 }
 
 static Status score_defects(const Args *a)
@@ -183,31 +155,31 @@ static Status score_defects(const Args *a)
     if (args_count(a) != 1) return fail(E_CONFIG, "--task defect scores one FILE with a line per commit");
     TRY(read_defects(&d, &other, a, args_at(a, 0)));
     const char *at = str_print(arena, "of class 1, score >= %g", d.threshold);
-    Sheet t = {.n = DEFECT_METRICS,
-               .name = {{"precision", at},
-                        {"recall", at},
-                        {"F1", at},
-                        {"MCC", str_print(arena, "score >= %g", d.threshold)},
-                        {"AUC", "area under the ROC curve, a tie counts half"},
-                        {"average precision", "sum of recall gained x precision"},
-                        {"Brier", "mean squared error, for scores that are probabilities"},
-                        {"recall at 20 % effort", "read by score / effort; higher is better"},
-                        {"effort at 20 % recall", "the same order; lower is better"},
-                        {"Popt", "the same order; random scores give about .8, not .5"},
-                        {"IFA", "clean commits before the first defect; lower is better"}}};
-    TRY(measure(&t, a, d.n, defect_stats, &d, other.score ? &other : NULL));
-    int64_t positives = 0;
-    for (int64_t i = 0; i < d.n; i++) positives += d.label[i] > 0;
+    Scores t = {.n = DEFECT_METRICS,
+                .name = {{"precision", at},
+                         {"recall", at},
+                         {"F1", at},
+                         {"MCC", str_print(arena, "score >= %g", d.threshold)},
+                         {"AUC", "area under the ROC curve, a tie counts half"},
+                         {"average precision", "sum of recall gained x precision"},
+                         {"Brier", "mean squared error, for scores that are probabilities"},
+                         {"recall at 20 % effort", "read by score / effort; higher is better"},
+                         {"effort at 20 % recall", "the same order; lower is better"},
+                         {"Popt", "the same order; random scores give about .8, not .5"},
+                         {"IFA", "clean commits before the first defect; lower is better"}}};
+    explain_defects(&t, &d, a);
+    TRY(scores_measure(&t, a, d.n, args_given(a, "stratify") ? class_of(arena, &d) : NULL, defect_stats, &d,
+                       other.score ? &other : NULL));
     if (args_given(a, "json")) {
         cJSON *root = cJSON_CreateObject();
         cJSON_AddStringToObject(root, "task", "defect");
         cJSON_AddNumberToObject(root, "rows", (double)d.n);
-        cJSON_AddNumberToObject(root, "defects", (double)positives);
-        print_json(&t, root);
+        cJSON_AddNumberToObject(root, "defects", (double)d.positives);
+        scores_json(&t, root);
         return OK;
     }
-    printf("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)positives);
-    print_table(&t, args_text(a, "against", ""));
+    printf("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)d.positives);
+    scores_print(&t, args_text(a, "against", ""));
     return OK;
 }
 
@@ -226,6 +198,42 @@ static void line_stats(double *out, const int64_t *index, int64_t n, void *user)
     }
 }
 
+/* The rows, commit by commit in the order of their appearance; first (commits + 1) is where each begins. */
+static int64_t gather(int64_t **row, int64_t **first, Arena *a, const double *commit, int64_t rows)
+{
+    int64_t commits = 0, *next = NEW(a, int64_t, rows + 1);
+    for (int64_t i = 0; i < rows; i++) commits = commit[i] >= (double)commits ? (int64_t)commit[i] + 1 : commits;
+    *first = NEW(a, int64_t, commits + 1);
+    *row = NEW(a, int64_t, rows);
+    for (int64_t i = 0; i < rows; i++) (*first)[(int64_t)commit[i] + 1]++;
+    for (int64_t c = 0; c < commits; c++) next[c] = (*first)[c + 1] += (*first)[c];
+    for (int64_t c = 0; c < commits; c++) next[c] = (*first)[c];
+    for (int64_t i = 0; i < rows; i++) (*row)[next[(int64_t)commit[i]]++] = i;
+    return commits;
+}
+
+/* Scores every commit with a faulty line, by the column and by the other one; returns how many. */
+static int64_t each_commit(LineScores *of[2], Arena *a, double *const *column, int64_t rows, int64_t *clean)
+{
+    int64_t *row, *first, n = 0, commits = gather(&row, &first, a, column[1], rows);
+    int32_t *label = NEW(a, int32_t, rows);
+    double *score[2] = {NEW(a, double, rows), NEW(a, double, rows)};
+    for (int k = 0; k < 2; k++) of[k] = NEW(a, LineScores, commits);
+    for (int64_t c = 0; c < commits; c++) {
+        bool faulty = false;
+        int64_t lines = first[c + 1] - first[c];
+        for (int64_t i = 0; i < lines; i++) {
+            int64_t from = row[first[c] + i];
+            faulty |= label[i] = (int32_t)column[0][from];
+            score[0][i] = column[2][from], score[1][i] = column[3][from];
+        }
+        for (int k = 0; k < 2 && faulty; k++) of[k][n] = effort_lines(label, score[k], lines);
+        n += faulty;
+    }
+    *clean = commits - n;
+    return n;
+}
+
 static Status score_lines(const Args *a)
 {
     Arena *arena = args_arena(a);
@@ -234,38 +242,33 @@ static Status score_lines(const Args *a)
     const char *score = args_text(a, "score", "score");
     const char *wanted[] = {args_text(a, "label", "label"), args_text(a, "commit", "commit"), score,
                             other ? other : score};
+    static const ColumnKind KIND[4] = {[1] = COLUMN_TEXT};
     double *column[4];
-    int64_t rows, n = 0, clean = 0;
-    TRY(columns_read(column, &rows, arena, path, 4, wanted));
+    int64_t rows, clean;
+    TRY(columns_read_as(column, &rows, arena, path, 4, wanted, KIND));
     TRY(check_labels(column[0], rows, path));
-    int32_t *label = NEW(arena, int32_t, rows);
-    LineScores *of[2] = {NEW(arena, LineScores, rows), NEW(arena, LineScores, rows)};
-    for (int64_t i = 0, j; i < rows; i = j) { /* rows i..j-1 are a commit's */
-        bool faulty = false;
-        for (j = i; j < rows && column[1][j] == column[1][i]; j++) faulty |= label[j] = (int32_t)column[0][j];
-        clean += !faulty;
-        for (int k = 0; k < 2 && faulty; k++) of[k][n] = effort_lines(label + i, column[2 + k] + i, j - i);
-        n += faulty;
-    }
+    LineScores *of[2];
+    int64_t n = each_commit(of, arena, column, rows, &clean);
     if (!n) return fail(E_MISMATCH, "%s: no commit has a faulty line, expected label 1 somewhere", path);
-    Sheet t = {.n = LINE_METRICS,
-               .name = {{"IFA", "clean lines before the first faulty one, mean over commits; lower is better"},
-                        {"top-5 accuracy", "faulty lines among the first 5"},
-                        {"top-10 accuracy", "faulty lines among the first 10"},
-                        {"recall at 20 % effort", "faulty lines in the first fifth"},
-                        {"effort at 20 % recall", "share of lines until a fifth is found; lower is better"}}};
-    TRY(measure(&t, a, n, line_stats, of[0], other ? of[1] : NULL));
+    Scores t = {.n = LINE_METRICS,
+                .name = {{"IFA", "clean lines before the first faulty one, mean over commits; lower is better"},
+                         {"top-5 accuracy", "faulty lines among the first 5"},
+                         {"top-10 accuracy", "faulty lines among the first 10"},
+                         {"recall at 20 % effort", "faulty lines in the first fifth"},
+                         {"effort at 20 % recall", "share of lines until a fifth is found; lower is better"}}};
+    TRY(scores_measure(&t, a, n, NULL, line_stats, of[0], other ? of[1] : NULL));
     if (args_given(a, "json")) {
         cJSON *root = cJSON_CreateObject();
         cJSON_AddStringToObject(root, "task", "lines");
         cJSON_AddNumberToObject(root, "rows", (double)rows);
         cJSON_AddNumberToObject(root, "commits", (double)n);
-        print_json(&t, root);
+        cJSON_AddNumberToObject(root, "clean_commits", (double)clean);
+        scores_json(&t, root);
         return OK;
     }
     printf("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
            (long long)n, (long long)clean);
-    print_table(&t, other);
+    scores_print(&t, other);
     return OK;
 }
 
@@ -301,22 +304,57 @@ Status message_tools(Meteor **meteor, Synonyms **wordnet, const Args *a)
     return meteor_open(meteor, arena, folder, own);
 }
 
-static Status add_perplexity(Sheet *t, const Args *a, int64_t n)
+enum { PERPLEXITY = MESSAGE_METRICS };
+typedef struct {
+    MessageRows rows;
+    double *loss, *tokens, *drawn; /* (n) each, of the first system with --losses; NULL: perplexity is NaN */
+} Messages;
+
+static void message_stats(double *out, const int64_t *index, int64_t n, void *user)
+{
+    Messages *m = user;
+    messages_stats(out, index, n, &m->rows);
+}
+
+static void message_stats_with_losses(double *out, const int64_t *index, int64_t n, void *user)
+{
+    Messages *m = user;
+    messages_stats(out, index, n, &m->rows);
+    out[PERPLEXITY] = NAN;
+    if (!m->loss) return;
+    double *loss = m->drawn, *tokens = m->drawn + n;
+    for (int64_t i = 0; i < n; i++) loss[i] = m->loss[index[i]], tokens[i] = m->tokens[index[i]];
+    out[PERPLEXITY] = messages_perplexity(loss, tokens, n);
+}
+
+static Status read_losses(Messages *m, Scores *t, const Args *a, int64_t n)
 {
     static const char *const WANTED[] = {"loss", "tokens"};
     const char *path = args_text(a, "losses", NULL);
     double *column[2];
     int64_t rows;
-    if (!path) return OK;
     TRY(columns_read(column, &rows, args_arena(a), path, 2, WANTED));
     if (rows != n)
         return fail(E_MISMATCH, "%s has %lld rows, expected one for each of the %lld messages", path, (long long)rows,
                     (long long)n);
-    t->name[t->n] = (MetricName){"perplexity", "exp of the mean loss per token"};
-    t->ci95[t->n] = t->contrast[t->n].ci95 = (Interval){NAN, NAN};
-    t->contrast[t->n].difference = t->contrast[t->n].p = NAN;
-    t->value[t->n++] = messages_perplexity(column[0], column[1], n);
+    m->loss = column[0], m->tokens = column[1], m->drawn = NEW(args_arena(a), double, 2 * n);
+    t->name[PERPLEXITY] = (MetricName){"perplexity", "exp of the mean loss per token"};
+    t->why[PERPLEXITY] = "the losses over the tokens give no finite number";
+    t->n = PERPLEXITY + 1;
     return OK;
+}
+
+static void explain_messages(Scores *t, Arena *a, const MessageRows *rows)
+{
+    double written = (double)(rows->n - rows->empty);
+    if (rows->empty)
+        scores_remark(t, a,
+                      "%lld of the %lld predictions %s empty: B-Norm counts 0 there (%.4f in the published script, "
+                      "which leaves them out)",
+                      (long long)rows->empty, (long long)rows->n, rows->empty > 1 ? "are" : "is",
+                      written > 0 ? t->value[B_NORM] * (double)rows->n / written : 0);
+    if (t->value[B_CC] > 100)
+        scores_remark(t, a, "B-CC is above 100: smoothing 5 averages the first precision with 1 more than itself");
 }
 
 static Status score_messages(const Args *a)
@@ -337,27 +375,30 @@ static Status score_messages(const Args *a)
     Meteor *meteor;
     Synonyms *wordnet;
     TRY(message_tools(&meteor, &wordnet, a));
-    MessageRows rows, other;
-    messages_score(&rows, arena, n[0], line[1], line[0], meteor, wordnet);
-    if (path[2]) messages_score(&other, arena, n[0], line[2], line[0], meteor, wordnet);
-    Sheet t = {.n = MESSAGE_METRICS};
+    Messages mine = {0}, other = {0};
+    messages_score(&mine.rows, arena, n[0], line[1], line[0], meteor, wordnet);
+    if (path[2]) messages_score(&other.rows, arena, n[0], line[2], line[0], meteor, wordnet);
+    Scores t = {.n = MESSAGE_METRICS};
     memcpy(t.name, MESSAGE_METRIC, sizeof MESSAGE_METRIC);
     if (!wordnet) t.name[METEOR_NLTK].variant = "nltk's own, exact matches and stems alone: no WordNet here";
+    for (int k = METEOR_1; k <= METEOR_3; k++)
+        t.why[k] = "METEOR 1.5 is left out unless --meteor names the folder with its word lists";
     meteor_close(meteor);
-    TRY(measure(&t, a, n[0], messages_stats, &rows, path[2] ? &other : NULL));
-    TRY(add_perplexity(&t, a, n[0]));
+    bool losses = args_given(a, "losses");
+    if (losses) TRY(read_losses(&mine, &t, a, n[0]));
+    TRY(scores_measure(&t, a, n[0], NULL, losses ? message_stats_with_losses : message_stats, &mine,
+                       path[2] ? &other : NULL));
+    explain_messages(&t, arena, &mine.rows);
     if (args_given(a, "json")) {
         cJSON *root = cJSON_CreateObject();
         cJSON_AddStringToObject(root, "task", "messages");
         cJSON_AddNumberToObject(root, "rows", (double)n[0]);
-        cJSON_AddNumberToObject(root, "empty", (double)rows.empty);
-        print_json(&t, root);
+        cJSON_AddNumberToObject(root, "empty", (double)mine.rows.empty);
+        scores_json(&t, root);
         return OK;
     }
     printf("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
-    print_table(&t, path[2]);
-    if (rows.empty) printf("%lld empty predictions, which B-Norm leaves out\n", (long long)rows.empty);
-    if (!rows.meteor[0]) printf("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
+    scores_print(&t, path[2]);
     return OK;
 }
 
@@ -378,14 +419,17 @@ static const Option OPTIONS[] = {
     {"task", "TASK", "defect: commits with labels and scores; lines: lines of code; messages: texts, line by line"},
     {"label", "COLUMN", "0 or 1; default: label", "defect|lines"},
     {"score", "COLUMN", "higher means 1; default: score", "defect|lines"},
-    {"commit", "COLUMN", "a number that neighbouring rows of one commit share; default: commit", "lines"},
-    {"effort", "COLUMN", "lines to read, as in la+ld; default: effort, where there is one", "defect"},
+    {"logits", NULL, "the scores are logits: 1 / (1 + exp(-score)) is scored", "defect"},
+    {"commit", "COLUMN", "any text that the rows of one commit share, such as its hash; default: commit", "lines"},
+    {"effort", "COLUMN", "lines to read, as in la+ld; none: no effort; default: effort, where there is one",
+     "defect"},
     {"threshold", "X", "a row counts as 1 from this score on; default: 0.5", "defect"},
     {"against", "OTHER", "a second COLUMN of scores or file of predictions: differences on the same rows"},
     {"meteor", "DIR", "METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)", "messages"},
     {"wordnet", "DIR", "WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)", "messages"},
     {"losses", "FILE", "columns loss (summed nats) and tokens, a row a message: adds perplexity", "messages"},
     {"draws", "N", "bootstrap draws of rows; 0: no intervals; default: 1000"},
+    {"stratify", NULL, "each draw has as many rows of either class as the file", "defect"},
     {"seed", "N", "of the draws; default: 1"},
     {"json", NULL, "the table as JSON"},
     {0}};
@@ -398,7 +442,8 @@ static const Command SCORE = {
         "and a sum "
         "(la+ld).  messages: two text files with a message a line.  Every measure is named with its variant, since "
         "several go by one name.  Intervals are percentile bootstrap over rows; p is two-sided, of the paired "
-        "bootstrap.",
+        "bootstrap.  Rows of equal score are read in a random order, and effort-aware measures are the mean over all "
+        "orders.  Remarks below the table say why a value is missing.",
     .example = "vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
                "  vernier score --task messages --against other.txt gold.txt predicted.txt",
     .options = OPTIONS,

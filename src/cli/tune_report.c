@@ -36,8 +36,21 @@ static void print_row(const char *name, const JitScores *s)
     double v[COLUMNS];
     values(v, s);
     printf("%-10s", name);
-    for (int k = 0; k < COLUMNS; k++) printf(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
+    for (int k = 0; k < COLUMNS; k++)
+        if (isfinite(v[k]))
+            printf(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
+        else
+            printf(" %8s", "n/a");
     printf("\n");
+}
+
+/* Why measures have no value, NULL where all have one. */
+static const char *missing(const JitScores *s)
+{
+    if (!s->at.positives) return "only clean commits are there: ranking and effort-aware measures have no value";
+    if (s->at.positives == s->at.n) return "only defective commits are there: AUC has no value";
+    if (isnan(s->effort.recall_at_20)) return "no commit changes a line: effort-aware measures have no value";
+    return isnan(s->effort.popt) ? "Popt has no value: the best order is as good as the worst" : NULL;
 }
 
 void jit_print_scores(const char *what, const JitScores *s, const JitScores *random)
@@ -49,6 +62,7 @@ void jit_print_scores(const char *what, const JitScores *s, const JitScores *ran
     printf("\n");
     print_row("model", s);
     print_row("random", random);
+    if (missing(s)) printf("n/a: %s\n", missing(s));
 }
 
 cJSON *jit_scores_json(const JitScores *s)
@@ -60,5 +74,7 @@ cJSON *jit_scores_json(const JitScores *s)
     cJSON_AddNumberToObject(o, "defective", (double)s->at.positives);
     for (int k = 0; k < COLUMNS; k++)
         cJSON_AddItemToObject(o, COLUMN[k].key, isfinite(v[k]) ? cJSON_CreateNumber(v[k]) : cJSON_CreateNull());
+    cJSON *remarks = cJSON_AddArrayToObject(o, "remarks");
+    if (missing(s)) cJSON_AddItemToArray(remarks, cJSON_CreateString(missing(s)));
     return o;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/table.h"
 #include "io/json.h"
 
 enum { MOST_FIELDS = 4096 };
@@ -13,9 +14,12 @@ typedef struct {
     Arena *arena;
     int n; /* columns wanted */
     const char *const *wanted;
+    const ColumnKind *kind; /* (n) */
     double **column;
     int64_t rows, room;
     int64_t line;
+    Table text;   /* of columns of texts: their numbers */
+    bool *absent; /* (n) optional, and not in the file */
 } Reader;
 
 static void new_row(Reader *r, const double *value)
@@ -32,6 +36,14 @@ static void new_row(Reader *r, const double *value)
     r->rows++;
 }
 
+static double number_of(Reader *r, const char *text, size_t n)
+{
+    bool added;
+    int64_t *number = table_add(&r->text, text, n, &added);
+    if (added) *number = r->text.count - 1;
+    return (double)*number;
+}
+
 /* The next term of a sum of names, or NULL after the last. */
 static const char *term(const Reader *r, const char **at)
 {
@@ -44,7 +56,7 @@ static const char *term(const Reader *r, const char **at)
 
 /* ---- JSON Lines */
 
-static Status at_path(double *out, const Reader *r, const cJSON *object, const char *path)
+static const cJSON *at_path(const Reader *r, const cJSON *object, const char *path)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, path); /* a name may itself hold dots */
     for (const char *at = path; !item && cJSON_IsObject(object); at += strcspn(at, ".") + 1) {
@@ -55,10 +67,41 @@ static Status at_path(double *out, const Reader *r, const cJSON *object, const c
             break;
         }
     }
+    return item;
+}
+
+static Status number_at(double *out, const Reader *r, const cJSON *object, const char *path)
+{
+    const cJSON *item = at_path(r, object, path);
     if (!(cJSON_IsNumber(item) && isfinite(item->valuedouble)) && !cJSON_IsBool(item))
         return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a number", r->path, (long long)r->line, path,
                     item ? "something else" : "absent");
     *out = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item);
+    return OK;
+}
+
+static Status text_at(double *out, Reader *r, const cJSON *object, const char *path)
+{
+    const cJSON *item = at_path(r, object, path);
+    if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
+        return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a text or a number", r->path, (long long)r->line, path,
+                    item ? "something else" : "absent");
+    const char *s = cJSON_IsString(item) ? item->valuestring : str_print(r->arena, "%.17g", item->valuedouble);
+    *out = number_of(r, s, strlen(s));
+    return OK;
+}
+
+/* Column i of a row; the first row decides which of the optional ones there are. */
+static Status json_column(double *out, Reader *r, const cJSON *root, int i)
+{
+    *out = 0;
+    if (r->kind[i] == COLUMN_TEXT) return text_at(out, r, root, r->wanted[i]);
+    double x = 0;
+    for (const char *rest = r->wanted[i], *name; (name = term(r, &rest)); *out += x) {
+        if (!r->rows && r->kind[i] == COLUMN_OPTIONAL) r->absent[i] |= !at_path(r, root, name);
+        if (r->absent[i]) return OK;
+        TRY(number_at(&x, r, root, name));
+    }
     return OK;
 }
 
@@ -72,11 +115,7 @@ static Status read_json(Reader *r, Bytes text)
             cJSON *root;
             TRY(json_parse(&root, at, k, str_print(r->arena, "%s, row on line %lld", r->path, (long long)r->line)));
             Status s = OK;
-            for (int i = 0; i < r->n && !s; i++) {
-                const char *rest = r->wanted[i], *name;
-                value[i] = 0;
-                for (double x = 0; !s && (name = term(r, &rest)); value[i] += x) s = at_path(&x, r, root, name);
-            }
+            for (int i = 0; i < r->n && !s; i++) s = json_column(&value[i], r, root, i);
             cJSON_Delete(root);
             TRY(s);
             new_row(r, value);
@@ -122,13 +161,17 @@ static Status record(Bytes *field, int *n, Reader *r, char **at)
     return OK;
 }
 
-static Status place_of(int *out, Reader *r, const Bytes *name, int names, const char *wanted)
+static int find_name(const Bytes *name, int names, const char *wanted) /* -1: there is none */
 {
     for (int k = 0; k < names; k++)
-        if (name[k].len == strlen(wanted) && !memcmp(name[k].text, wanted, name[k].len)) {
-            *out = k;
-            return OK;
-        }
+        if (name[k].len == strlen(wanted) && !memcmp(name[k].text, wanted, name[k].len)) return k;
+    return -1;
+}
+
+static Status place_of(int *out, Reader *r, const Bytes *name, int names, const char *wanted)
+{
+    *out = find_name(name, names, wanted);
+    if (*out >= 0) return OK;
     Buf known = buf_open(r->arena);
     for (int k = 0; k < names && k < 40; k++)
         buf_print(&known, "%s%.*s", k ? ", " : "", (int)name[k].len, name[k].text);
@@ -137,19 +180,44 @@ static Status place_of(int *out, Reader *r, const Bytes *name, int names, const 
     return fail(E_FORMAT, "%s:1: no column is called '%s'; there are %.900s", r->path, wanted, known.text);
 }
 
+enum { TERMS = 16 };
+typedef struct {
+    int terms, place[TERMS]; /* the columns of a sum */
+} Sum;
+
+static Status sum_of(Sum *out, Reader *r, const Bytes *name, int names, int i)
+{
+    const char *rest = r->wanted[i], *one;
+    if (r->kind[i] == COLUMN_TEXT) return place_of(&out->place[out->terms++], r, name, names, rest);
+    while ((one = term(r, &rest))) {
+        r->absent[i] |= r->kind[i] == COLUMN_OPTIONAL && find_name(name, names, one) < 0;
+        if (r->absent[i]) {
+            out->terms = 0;
+            break;
+        }
+        if (out->terms == TERMS) return fail(E_CONFIG, "'%s': a sum has at most %d columns", r->wanted[i], TERMS);
+        TRY(place_of(&out->place[out->terms++], r, name, names, one));
+    }
+    return OK;
+}
+
+static Status number_in(double *out, Reader *r, Bytes field, int64_t line, int place)
+{
+    const char *word = str_copy(r->arena, field.text, field.len);
+    *out = !strcmp(word, "True") || !strcmp(word, "true");
+    if (*out > 0 || !strcmp(word, "False") || !strcmp(word, "false") || str_real(word, out)) return OK;
+    return fail(E_FORMAT, "%s:%lld: '%.40s' in column %d, expected a number", r->path, (long long)line, word,
+                place + 1);
+}
+
 static Status read_csv(Reader *r, Bytes text)
 {
-    enum { TERMS = 16 };
     Bytes *field = NEW(r->arena, Bytes, MOST_FIELDS);
-    int names, n, (*place)[TERMS] = arena_zero(r->arena, sizeof *place * (size_t)r->n),
-                  *terms = NEW(r->arena, int, r->n);
+    int names, n;
+    Sum *sum = NEW(r->arena, Sum, r->n);
     char *at = text.text;
     TRY(record(field, &names, r, &at));
-    for (int i = 0; i < r->n; i++)
-        for (const char *rest = r->wanted[i], *name; (name = term(r, &rest));) {
-            if (terms[i] == TERMS) return fail(E_CONFIG, "'%s': a sum has at most %d columns", r->wanted[i], TERMS);
-            TRY(place_of(&place[i][terms[i]++], r, field, names, name));
-        }
+    for (int i = 0; i < r->n; i++) TRY(sum_of(&sum[i], r, field, names, i));
     double *value = NEW(r->arena, double, r->n);
     while (*at) {
         int64_t line = r->line;
@@ -160,13 +228,13 @@ static Status read_csv(Reader *r, Bytes text)
                         names);
         for (int i = 0; i < r->n; i++) {
             value[i] = 0;
-            for (int k = 0; k < terms[i]; k++) {
-                Bytes f = field[place[i][k]];
-                const char *word = str_copy(r->arena, f.text, f.len);
-                double x = !strcmp(word, "True") || !strcmp(word, "true");
-                if (!x && strcmp(word, "False") && strcmp(word, "false") && !str_real(word, &x))
-                    return fail(E_FORMAT, "%s:%lld: '%.40s' in column %d, expected a number", r->path,
-                                (long long)line, word, place[i][k] + 1);
+            for (int k = 0; k < sum[i].terms; k++) {
+                Bytes f = field[sum[i].place[k]];
+                double x = 0;
+                if (r->kind[i] == COLUMN_TEXT)
+                    x = number_of(r, f.text, f.len);
+                else
+                    TRY(number_in(&x, r, f, line, sum[i].place[k]));
                 value[i] += x;
             }
         }
@@ -177,11 +245,21 @@ static Status read_csv(Reader *r, Bytes text)
 
 Status columns_read(double **column, int64_t *rows, Arena *a, const char *path, int n, const char *const *wanted)
 {
+    return columns_read_as(column, rows, a, path, n, wanted, NEW(a, ColumnKind, n));
+}
+
+Status columns_read_as(double **column, int64_t *rows, Arena *a, const char *path, int n, const char *const *wanted,
+                       const ColumnKind *kind)
+{
     Bytes text;
     TRY(file_read(&text, a, path));
-    Reader r = {.path = path, .arena = a, .n = n, .wanted = wanted, .column = column, .line = 1};
+    Reader r = {.path = path, .arena = a, .n = n, .wanted = wanted, .kind = kind, .column = column, .line = 1};
+    r.text = table_open(a, 64);
+    r.absent = NEW(a, bool, n);
     TRY(text.text[strspn(text.text, " \t\r\n")] == '{' ? read_json(&r, text) : read_csv(&r, text));
     if (!r.rows) return fail(E_FORMAT, "%s: has no rows, expected a CSV file with names or JSON Lines", path);
+    for (int k = 0; k < n; k++)
+        if (r.absent[k]) column[k] = NULL;
     *rows = r.rows;
     return OK;
 }

@@ -13,4 +13,11 @@
  * Lines. E_IO; E_FORMAT names the line and the column and, for CSV, the names that there are. */
 Status columns_read(double **column, int64_t *rows, Arena *, const char *path, int n, const char *const *wanted);
 
+/* The same where columns differ in kind, kind (n).  An optional one that the file lacks (JSON Lines: its first row)
+ * leaves column[k] NULL.  A column of texts may hold anything, hashes or names: it becomes numbers, equal where the
+ * texts are equal, from 0 in the order of their appearance; its name is no sum. */
+typedef enum { COLUMN_NUMBER, COLUMN_OPTIONAL, COLUMN_TEXT } ColumnKind;
+Status columns_read_as(double **column, int64_t *rows, Arena *, const char *path, int n, const char *const *wanted,
+                       const ColumnKind *kind);
+
 #endif

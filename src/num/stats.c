@@ -206,50 +206,97 @@ Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t st
     return stats_bootstrap(n, mean_at, user.out, draws, stream);
 }
 
-/* value (k,draws) of stat on drawn rows, less that of b where there is a b. */
-static void draw_all(double *value, Arena *a, int k, int64_t n, StatsFn *stat, void *user, void *other, int draws,
-                     uint64_t stream)
+/* Rows ordered by stratum, and for each place the stratum's first place and size. */
+typedef struct {
+    int64_t *row, *first, *size; /* (n) */
+} Strata;
+
+static Strata strata_of(Arena *a, int64_t n, const int32_t *stratum)
 {
+    Strata s = {NEW(a, int64_t, n), NEW(a, int64_t, n), NEW(a, int64_t, n)};
+    int64_t at = 0;
+    for (int32_t k = 0; at < n; k++) {
+        int64_t first = at;
+        for (int64_t i = 0; i < n; i++)
+            if (stratum ? stratum[i] == k : k == 0) s.row[at++] = i;
+        for (int64_t i = first; i < at; i++) s.first[i] = first, s.size[i] = at - first;
+    }
+    return s;
+}
+
+static void draw_strata(int64_t *index, int64_t n, const Strata *s, uint64_t stream, int draw)
+{
+    for (int64_t i = 0; i < n; i++)
+        index[i] = s->row[s->first[i] + rng_below(stream, (uint64_t)draw * (uint64_t)n + (uint64_t)i, s->size[i])];
+}
+
+/* value (k,draws) of stat on drawn rows, less that of b where there is a b. */
+static void draw_all(double *value, Arena *a, int k, int64_t n, StatsFn *stat, void *user, void *other,
+                     const Bootstrap *how)
+{
+    Strata strata = strata_of(a, n, how->stratum);
     int64_t *index = arena_take(a, sizeof *index * (size_t)n);
     double *mine = arena_zero(a, sizeof *mine * (size_t)k), *theirs = arena_zero(a, sizeof *mine * (size_t)k);
-    for (int d = 0; d < draws; d++) {
-        draw_rows(index, n, stream, d);
+    for (int d = 0; d < how->draws; d++) {
+        draw_strata(index, n, &strata, how->stream, d);
         stat(mine, index, n, user);
         if (other) stat(theirs, index, n, other);
-        for (int i = 0; i < k; i++) value[i * draws + d] = mine[i] - theirs[i];
+        for (int i = 0; i < k; i++) value[i * how->draws + d] = mine[i] - theirs[i];
     }
 }
 
-void stats_bootstrap_all(Interval *ci95, int k, int64_t n, StatsFn *stat, void *user, int draws, uint64_t stream)
+/* Moves the values that are no NaN to the front; how many. */
+static int defined(double *value, int draws)
+{
+    int n = 0;
+    for (int d = 0; d < draws; d++)
+        if (!isnan(value[d])) value[n++] = value[d];
+    return n;
+}
+
+/* The k statistics on all rows. */
+static double *on_all_rows(Arena *a, int k, int64_t n, StatsFn *stat, void *user)
+{
+    int64_t *all = arena_take(a, sizeof *all * (size_t)n);
+    double *out = arena_zero(a, sizeof *out * (size_t)k);
+    for (int64_t i = 0; i < n; i++) all[i] = i;
+    stat(out, all, n, user);
+    return out;
+}
+
+void stats_bootstrap_all(Interval *ci95, int k, int64_t n, StatsFn *stat, void *user, const Bootstrap *how)
 {
     for (int i = 0; i < k; i++) ci95[i] = (Interval){NAN, NAN};
-    if (n < 1 || draws < 2) return;
+    if (n < 1 || how->draws < 2) return;
     Arena scratch = arena_open(0);
-    double *value = arena_take(&scratch, sizeof *value * (size_t)k * (size_t)draws);
-    draw_all(value, &scratch, k, n, stat, user, NULL, draws, stream);
-    for (int i = 0; i < k; i++) ci95[i] = middle(value + i * draws, draws);
+    const double *whole = on_all_rows(&scratch, k, n, stat, user);
+    double *value = arena_take(&scratch, sizeof *value * (size_t)k * (size_t)how->draws);
+    draw_all(value, &scratch, k, n, stat, user, NULL, how);
+    for (int i = 0; i < k; i++) {
+        int used = defined(value + i * how->draws, how->draws);
+        if (how->left_out) how->left_out[i] = how->draws - used;
+        if (!isnan(whole[i]) && used >= 2) ci95[i] = middle(value + i * how->draws, used);
+    }
     arena_close(&scratch);
 }
 
-void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void *a, void *b, int draws,
-                            uint64_t stream)
+void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void *a, void *b, const Bootstrap *how)
 {
     for (int i = 0; i < k; i++) out[i] = (Contrast){NAN, NAN, {NAN, NAN}};
     if (n < 1) return;
     Arena scratch = arena_open(0);
-    int64_t *all = arena_take(&scratch, sizeof *all * (size_t)n);
-    double *mine = arena_take(&scratch, sizeof *mine * (size_t)k),
-           *theirs = arena_take(&scratch, sizeof *mine * (size_t)k);
-    for (int64_t i = 0; i < n; i++) all[i] = i;
-    stat(mine, all, n, a), stat(theirs, all, n, b);
+    const double *mine = on_all_rows(&scratch, k, n, stat, a), *theirs = on_all_rows(&scratch, k, n, stat, b);
     for (int i = 0; i < k; i++) out[i].difference = mine[i] - theirs[i];
-    double *value = arena_take(&scratch, sizeof *value * (size_t)k * (size_t)draws);
-    if (draws >= 2) draw_all(value, &scratch, k, n, stat, a, b, draws, stream);
-    for (int i = 0; i < k && draws >= 2; i++) {
-        out[i].ci95 = middle(value + i * draws, draws);
-        int below = 0, above = 0;
-        for (int d = 0; d < draws; d++) below += value[i * draws + d] <= 0, above += value[i * draws + d] >= 0;
-        if (!isnan(out[i].ci95.lo)) out[i].p = fmin(1, 2.0 * ((below < above ? below : above) + 1) / (draws + 1));
+    double *value = arena_take(&scratch, sizeof *value * (size_t)k * (size_t)how->draws);
+    if (how->draws >= 2) draw_all(value, &scratch, k, n, stat, a, b, how);
+    for (int i = 0; i < k && how->draws >= 2; i++) {
+        double *at = value + i * how->draws;
+        int used = defined(at, how->draws), below = 0, above = 0;
+        if (how->left_out) how->left_out[i] = how->draws - used;
+        if (isnan(out[i].difference) || used < 2) continue;
+        out[i].ci95 = middle(at, used);
+        for (int d = 0; d < used; d++) below += at[d] <= 0, above += at[d] >= 0;
+        out[i].p = fmin(1, 2.0 * ((below < above ? below : above) + 1) / (used + 1));
     }
     arena_close(&scratch);
 }

@@ -48,10 +48,16 @@ typedef double StatFn(const int64_t *index, int64_t n, void *user);
 Interval stats_bootstrap(int64_t n, StatFn *stat, void *user, int draws, uint64_t stream);
 Interval stats_bootstrap_mean(const double *x, int64_t n, int draws, uint64_t stream);
 
-/* The same for k statistics of the same drawn rows at once: out[0..k-1] of `stat`.  A statistic that is NaN in some
- * draw has no interval. */
+/* The same for k statistics of the same drawn rows at once: out[0..k-1] of `stat`.  A draw in which a statistic is
+ * NaN is left out of that statistic's interval and counted; one that is NaN on all rows has no interval. */
+typedef struct {
+    int draws;
+    uint64_t stream;
+    const int32_t *stratum; /* (n) 0, 1, ..: each is drawn from as often as it has rows; NULL: all rows are one */
+    int *left_out;          /* (k) draws without that statistic; NULL: nobody counts */
+} Bootstrap;
 typedef void StatsFn(double *out, const int64_t *index, int64_t n, void *user);
-void stats_bootstrap_all(Interval *ci95, int k, int64_t n, StatsFn *stat, void *user, int draws, uint64_t stream);
+void stats_bootstrap_all(Interval *ci95, int k, int64_t n, StatsFn *stat, void *user, const Bootstrap *);
 
 /* Two systems scored on the same rows: k statistics of `a` less those of `b`, both on the same draws.  p is
  * two-sided, twice the smaller share of draws on either side of 0, at least 2 / (draws + 1). */
@@ -59,8 +65,7 @@ typedef struct {
     double difference, p;
     Interval ci95;
 } Contrast;
-void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void *a, void *b, int draws,
-                            uint64_t stream);
+void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void *a, void *b, const Bootstrap *);
 
 /* Randomisation test (Fisher; Noreen 1989): under the null hypothesis the two systems' outputs may be exchanged in
  * any row.  `gap` gives the difference when the marked rows are exchanged; p is the share of random exchanges, and

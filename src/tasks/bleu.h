@@ -2,8 +2,9 @@
  * goes with the name of its variant.  One reference a row; Tao et al. (ICSME 2021) compare the three.
  *
  *   B-Norm    mean over rows of smoothed sentence BLEU-4 on lower-cased words and signs: for n >= 2 one is added to
- *             matches and total, and the brevity is min(0, 1 - (r+1)/(c+1)).  Rows with an empty hypothesis do not
- *             count.  Agrees best with human judgement; the one to report.
+ *             matches and total, and the brevity is min(0, 1 - (r+1)/(c+1)).  A row with an empty hypothesis is 0,
+ *             where the published script leaves it out and a silent system would look good.  Agrees best with
+ *             human judgement; the one to report.
  *   B-Moses   corpus BLEU-4 on words between white space, as the text stands (multi-bleu.perl): 0 where an order has
  *             no match at all.
  *   B-CC      mean over rows of sentence BLEU-4 with Chen and Cherry's smoothing 5 (nltk), on words between white

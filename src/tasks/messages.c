@@ -6,7 +6,7 @@
 #include "tasks/rouge.h"
 
 const MetricName MESSAGE_METRIC[MESSAGE_METRICS] = {
-    [B_NORM] = {"B-Norm", "smoothed sentence BLEU-4 of lower-cased words and signs, mean"},
+    [B_NORM] = {"B-Norm", "smoothed sentence BLEU-4 of lower-cased words and signs, mean; empty: 0"},
     [B_MOSES] = {"B-Moses", "corpus BLEU-4 (multi-bleu), as the text stands"},
     [B_CC] = {"B-CC", "sentence BLEU-4, Chen and Cherry's smoothing 5 (nltk), mean"},
     [ROUGE_L] = {"ROUGE-L", "COCO form, beta 1.2, as the text stands"},
@@ -45,7 +45,7 @@ static void score_row(MessageRows *r, int64_t i, Arena *scratch, Bytes h, Bytes 
     Bytes low_h = words_lower(scratch, h.text, h.len), low_g = words_lower(scratch, g.text, g.len);
     Words said = words_and_signs(&x, low_h.text, low_h.len);
     bleu_count(&norm, scratch, said, words_and_signs(&x, low_g.text, low_g.len));
-    r->norm[i] = said.n ? bleu_norm(&norm) : (double)NAN;
+    r->norm[i] = said.n ? bleu_norm(&norm) : 0;
     r->empty += said.n == 0;
     bleu_count(&r->plain[i], scratch, words_split(&x, h.text, h.len), words_split(&x, g.text, g.len));
     r->cc[i] = bleu_cc(&r->plain[i]);
@@ -82,7 +82,7 @@ void messages_stats(double out[MESSAGE_METRICS], const int64_t *index, int64_t n
     const MessageRows *r = user;
     BleuCounts corpus = {0};
     MeteorCounts meteor[METEOR_STAGES] = {0};
-    double used = 0, rows = (double)n;
+    double rows = (double)n;
     for (int k = 0; k < MESSAGE_METRICS; k++) out[k] = 0;
     for (int64_t j = 0; j < n; j++) {
         int64_t i = index[j];
@@ -90,13 +90,12 @@ void messages_stats(double out[MESSAGE_METRICS], const int64_t *index, int64_t n
         corpus.hypothesis += p->hypothesis, corpus.reference += p->reference;
         for (int k = 0; k < 4; k++) corpus.match[k] += p->match[k], corpus.total[k] += p->total[k];
         for (int k = 0; k < METEOR_STAGES && r->meteor[0]; k++) meteor_add(&meteor[k], &r->meteor[k][i]);
-        if (!isnan(r->norm[i])) out[B_NORM] += r->norm[i], used++;
+        out[B_NORM] += r->norm[i] / rows;
         out[B_CC] += r->cc[i] / rows;
         out[ROUGE_L] += r->rouge[i] / rows, out[ROUGE_L_LOWER] += r->rouge_lower[i] / rows;
         out[METEOR_NLTK] += r->nltk[i] / rows;
         out[EXACT] += r->same[i] / rows, out[EXACT_LOWER] += r->same_lower[i] / rows;
     }
-    out[B_NORM] = used > 0 ? out[B_NORM] / used : 0;
     out[B_MOSES] = bleu_moses(&corpus);
     for (int k = 0; k < METEOR_STAGES; k++) out[METEOR_1 + k] = r->meteor[0] ? meteor_score(&meteor[k]) : (double)NAN;
     for (int k = 0; k < MESSAGE_METRICS; k++) out[k] *= 100;

@@ -3,7 +3,7 @@
  * stats_bootstrap_paired).
  *
  *     messages_score(&rows, arena, n, hypothesis, reference, meteor, synonyms);
- *     stats_bootstrap_all(ci, MESSAGE_METRICS, n, messages_stats, &rows, 1000, stream);
+ *     stats_bootstrap_all(ci, MESSAGE_METRICS, n, messages_stats, &rows, &(Bootstrap){1000, stream});
  */
 #ifndef TASKS_MESSAGES_H
 #define TASKS_MESSAGES_H
@@ -31,10 +31,10 @@ typedef struct {
 extern const MetricName MESSAGE_METRIC[MESSAGE_METRICS];
 
 typedef struct {
-    int64_t n, empty;                               /* rows; hypotheses without a word, which B-Norm leaves out */
+    int64_t n, empty;                               /* rows; hypotheses without a word, for which B-Norm is 0 */
     BleuCounts *plain;                              /* (n) words between white space */
     MeteorCounts *meteor[METEOR_STAGES];            /* (n) with 1, 2, 3 stages, or NULL */
-    double *norm, *cc, *rouge, *rouge_lower, *nltk; /* (n) fractions; norm NaN for an empty row */
+    double *norm, *cc, *rouge, *rouge_lower, *nltk; /* (n) fractions */
     bool *same, *same_lower;                        /* (n) equal without blanks at the ends */
 } MessageRows;
 /* meteor NULL: METEOR 1.5 is NaN.  synonyms, of WordNet, are for nltk's METEOR; NULL: exact matches and stems. */

@@ -1,5 +1,9 @@
 /* nltk's METEOR.  A word keeps only its latest form: after the stage of stems unmatched words stay stems, and it is
- * stems that are looked up in WordNet. */
+ * stems that are looked up in WordNet.
+ *
+ * The rule walks both sides from their ends and takes the first pair that agrees, so a word of the hypothesis gets
+ * the last free word of the reference that is one of its forms.  The free words of the reference are kept as a stack
+ * for each form, the last on top: a word costs a look at the stacks of its forms, not a walk over the reference. */
 #include <math.h>
 #include <string.h>
 
@@ -7,9 +11,9 @@
 #include "text/stem.h"
 
 typedef struct {
-    int64_t n, left;
-    Bytes *form;
-    int64_t *place; /* of the words that are left, in order */
+    int64_t n;
+    Bytes *form; /* (n) */
+    bool *free;  /* (n) not matched yet */
 } Side;
 
 static Side side_of(Arena *a, Bytes text)
@@ -17,47 +21,57 @@ static Side side_of(Arena *a, Bytes text)
     Lexicon x = lexicon_open(a);
     text = words_lower(a, text.text, text.len);
     Words w = words_split(&x, text.text, text.len);
-    Side s = {w.n, w.n, NEW(a, Bytes, w.n + 1), NEW(a, int64_t, w.n + 1)};
+    Side s = {w.n, NEW(a, Bytes, w.n + 1), NEW(a, bool, w.n + 1)};
     for (int64_t i = 0; i < w.n; i++) {
         s.form[i] = x.word[w.id[i]];
-        s.place[i] = i;
+        s.free[i] = true;
     }
     return s;
 }
 
-static void take_out(Side *s, int64_t i)
+typedef struct {
+    Table top;      /* of a form: 1 + the place of its last free word, 0 when there is none */
+    int64_t *below; /* of a word: the same of the free word of its form before it */
+    int64_t *best;  /* the highest top that was seen */
+} Stacks;
+
+static bool look_at(void *user, Bytes form)
 {
-    s->left--;
-    memmove(s->form + i, s->form + i + 1, sizeof *s->form * (size_t)(s->left - i));
-    memmove(s->place + i, s->place + i + 1, sizeof *s->place * (size_t)(s->left - i));
+    Stacks *s = user;
+    int64_t *top = table_find(&s->top, form.text, form.len);
+    if (top && *top && (!s->best || *top > *s->best)) s->best = top;
+    return true;
 }
 
-static bool same(const Synonyms *s, Bytes a, Bytes b)
-{
-    if (a.len == b.len && !memcmp(a.text, b.text, a.len)) return true;
-    return s && synonyms_lemma(s, a, b);
-}
-
-/* Both sides are walked from their ends, and the first pair that agrees is taken.  partner[i]: the reference's place
- * of the hypothesis' word i. */
-static int64_t match(int64_t *partner, Side *h, Side *r, const Synonyms *s)
+/* partner[i]: the reference's place of the hypothesis' word i. */
+static int64_t match(int64_t *partner, Arena *scratch, Side *h, Side *r, const Synonyms *synonyms)
 {
     int64_t n = 0;
-    for (int64_t i = h->left - 1; i >= 0; i--)
-        for (int64_t j = r->left - 1; j >= 0; j--)
-            if (same(s, h->form[i], r->form[j])) {
-                partner[h->place[i]] = r->place[j];
-                take_out(h, i);
-                take_out(r, j);
-                n++;
-                break;
-            }
+    Stacks s = {table_open(scratch, r->n), NEW(scratch, int64_t, r->n + 1), NULL};
+    for (int64_t j = 0; j < r->n; j++) {
+        if (!r->free[j]) continue;
+        int64_t *top = table_add(&s.top, r->form[j].text, r->form[j].len, NULL);
+        s.below[j] = *top;
+        *top = j + 1;
+    }
+    for (int64_t i = h->n - 1; i >= 0; i--) {
+        if (!h->free[i]) continue;
+        s.best = NULL;
+        look_at(&s, h->form[i]);
+        if (synonyms) synonyms_lemmas(synonyms, h->form[i], look_at, &s);
+        if (!s.best) continue;
+        partner[i] = *s.best - 1;
+        *s.best = s.below[partner[i]];
+        h->free[i] = r->free[partner[i]] = false;
+        n++;
+    }
     return n;
 }
 
 static void stem(Side *s, Arena *a)
 {
-    for (int64_t i = 0; i < s->left; i++) {
+    for (int64_t i = 0; i < s->n; i++) {
+        if (!s->free[i]) continue;
         char *out = arena_take(a, s->form[i].len + 2);
         s->form[i] = (Bytes){out, stem_porter(out, s->form[i].text, s->form[i].len)};
     }
@@ -70,10 +84,10 @@ double meteor_nltk(Arena *scratch, const Synonyms *synonyms, Bytes hypothesis, B
     double length[2] = {(double)h.n, (double)r.n};
     int64_t *partner = arena_take(scratch, sizeof *partner * (size_t)(h.n + 1));
     for (int64_t i = 0; i < h.n; i++) partner[i] = -1;
-    int64_t n = match(partner, &h, &r, NULL);
+    int64_t n = match(partner, scratch, &h, &r, NULL);
     stem(&h, scratch), stem(&r, scratch);
-    n += match(partner, &h, &r, NULL);
-    if (synonyms) n += match(partner, &h, &r, synonyms);
+    n += match(partner, scratch, &h, &r, NULL);
+    if (synonyms) n += match(partner, scratch, &h, &r, synonyms);
     int64_t chunks = 0;
     for (int64_t i = 0, last = -1; i < (int64_t)length[0]; i++) { /* last: the matched word before this one */
         if (partner[i] < 0) continue;

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "tasks/javagen_change.h"
 #include "tasks/neardup.h"
+#include "tasks/words.h"
 
 enum { SHORTEST_METHOD = 15, MOST_TOKENS = 20000 };
 static const double NEAR = 0.8;
@@ -187,10 +188,8 @@ static bool is_new(Table *seen, Arena *a, const char *text)
 {
     bool added;
     Buf b = buf_open(a);
-    for (; *text; text++) {
-        char c = (char)tolower((unsigned char)*text);
-        if (isalnum((unsigned char)c) || (unsigned char)c >= 0x80) buf_add(&b, &c, 1);
-    }
+    for (const char *c = words_lower(a, text, strlen(text)).text; *c; c++)
+        if (isalnum((unsigned char)*c) || (unsigned char)*c >= 0x80) buf_add(&b, c, 1);
     if (b.len) table_add(seen, b.text, b.len, &added);
     return !b.len || added;
 }

@@ -31,6 +31,8 @@ typedef struct {
     double *scaled;   /* (n,k) z divided by h */
     double *h;        /* (k) square roots of the Hessian's diagonal at zero weights */
     double *p;        /* (n,c) logits, then the loss's gradient by them */
+    double *slope;    /* (c*k + c) the objective's gradient */
+    double *curve;    /* (k) a label's diagonal of the loss's Hessian */
     double penalty;
 } Problem;
 
@@ -75,11 +77,56 @@ static void rescale(Problem *q, double penalty)
         for (int64_t t = 0; t < q->k; t++) q->scaled[i * q->k + t] = q->z[i * q->k + t] / q->h[t];
 }
 
+/* About how far the objective at v is above its least value: what Newton's step on the Hessian's diagonal would gain,
+ * the sum of g^2 / 2H.  A separable problem with a weak penalty is flat, and a small gradient says little there. */
+static double excess(Problem *q, const double *v)
+{
+    double gain = 0, unit = (double)q->c, rows = (double)q->n, *g = q->slope;
+    objective(v, g, q);
+    for (int64_t i = 0; i < q->n; i++) q->p[i * q->c + q->y[i]] += 1; /* probabilities again */
+    for (int64_t j = 0; j < q->c; j++) {
+        double all = 0;
+        memset(q->curve, 0, sizeof *q->curve * (size_t)q->k);
+        for (int64_t i = 0; i < q->n; i++) {
+            double p = q->p[i * q->c + j], spread = p * (1 - p) / rows;
+            const double *x = q->scaled + i * q->k;
+            for (int64_t t = 0; t < q->k; t++) q->curve[t] += spread * x[t] * x[t];
+            all += spread;
+        }
+        for (int64_t t = 0; t < q->k; t++) {
+            double slope = g[j * q->k + t], square = q->h[t] * q->h[t];
+            gain += slope * slope / (2 * (q->curve[t] + q->penalty / square));
+        }
+        double slope = g[q->c * q->k + j];
+        if (all > 0) gain += slope * slope / (2 * unit * all);
+    }
+    return gain;
+}
+
+/* Until the estimate is a tenth of CLOSE of the objective, so that the truth is within CLOSE. */
+static Status minimise_loss(Minimum *out, Problem *q, double *v, int most_iterations)
+{
+    static const double CLOSE = 1e-6;
+    int done = 0;
+    double tolerance = 1e-4, above;
+    do {
+        TRY(minimise(out, v, q->c * q->k + q->c, objective, q, tolerance, most_iterations - done));
+        done += out->iterations;
+        above = excess(q, v) / (CLOSE / 10 * out->value);
+        tolerance *= fmax(0.01, 0.5 / sqrt(fmax(above, 1)));
+    } while (above > 1 && out->converged && done < most_iterations);
+    out->converged = above <= 1;
+    out->iterations = done;
+    return OK;
+}
+
 /* Minimises from w, the unscaled parameters, and leaves the result there. */
 static Status fit_weights(Minimum *out, Problem *q, double *w, const ProbeConfig *how)
 {
     for (int64_t i = 0; i < q->c * q->k; i++) w[i] *= q->h[i % q->k];
-    Status s = minimise(out, w, q->c * q->k + q->c, objective, q, how->tolerance, how->most_iterations);
+    Status s = how->tolerance > 0
+                   ? minimise(out, w, q->c * q->k + q->c, objective, q, how->tolerance, how->most_iterations)
+                   : minimise_loss(out, q, w, how->most_iterations);
     for (int64_t i = 0; i < q->c * q->k; i++) w[i] /= q->h[i % q->k];
     return s;
 }
@@ -110,6 +157,8 @@ static Status set_up(Problem *q, Svd *svd, Arena *a, Tensor x, const Dataset *d,
     q->scaled = arena_take(a, sizeof *z * (size_t)(n * k));
     q->h = arena_take(a, sizeof *z * (size_t)k);
     q->p = arena_take(a, sizeof *z * (size_t)n * (size_t)q->c);
+    q->slope = arena_take(a, sizeof *z * (size_t)(q->c * (k + 1)));
+    q->curve = arena_take(a, sizeof *z * (size_t)(k + 1));
     return OK;
 }
 
@@ -133,7 +182,6 @@ static ProbeConfig with_defaults(const ProbeConfig *given)
         c.n_penalties = sizeof GRID / sizeof *GRID;
     }
     if (!c.most_iterations) c.most_iterations = 1000;
-    if (c.tolerance <= 0) c.tolerance = 1e-4;
     return c;
 }
 

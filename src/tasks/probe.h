@@ -26,10 +26,10 @@ typedef struct {
     const double *penalty; /* the grid, or NULL: 1, 0.1, 0.01, 0.001, 0.0001 */
     int n_penalties;
     int most_iterations; /* per penalty; 0: 1000 */
-    double tolerance;    /* of the norm of the scaled gradient (the loss starts at log C); 0: 1e-4 */
-    int hidden;          /* units of the multi-layer perceptron; 0: 32 */
-    uint64_t seed;       /* of what is drawn: starting weights, the order of rows */
-    bool by_loss; /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
+    double tolerance; /* of the norm of the scaled gradient; 0: the objective comes within 1e-6 of its least value */
+    int hidden;       /* units of the multi-layer perceptron; 0: 32 */
+    uint64_t seed;    /* of what is drawn: starting weights, the order of rows */
+    bool by_loss;     /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
 } ProbeConfig;
 
 typedef struct {

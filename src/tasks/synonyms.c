@@ -220,11 +220,16 @@ int64_t synonyms_sets(const Synonyms *s, Arena *a, int32_t **sets, Bytes word)
 
 /* ---- nltk's question */
 
-/* Is `word` among the lemmas of the synset whose line begins at byte `set`?  offset file type count lemma id lemma id
- * ...; the count is hexadecimal, an adjective's lemma may end in (p) and the like. */
-static bool lemma_of(const Synonyms *s, int class, int32_t set, Bytes word)
+typedef struct {
+    bool (*each)(void *user, Bytes lemma);
+    void *user;
+} Visitor;
+
+/* The lemmas of the synset whose line begins at byte `set`: offset file type count lemma id lemma id ...; the count
+ * is hexadecimal, an adjective's lemma may end in (p) and the like.  False once the visitor has seen enough. */
+static bool visit_synset(const Synonyms *s, int class, int32_t set, const Visitor *v)
 {
-    if ((size_t)set >= s->data[class].len) return false;
+    if ((size_t)set >= s->data[class].len) return true;
     char *at = s->data[class].text + set;
     field(&at), field(&at), field(&at);
     long n = strtol(field(&at).text, NULL, 16);
@@ -233,18 +238,18 @@ static bool lemma_of(const Synonyms *s, int class, int32_t set, Bytes word)
         field(&at);
         const char *mark = memchr(lemma.text, '(', lemma.len);
         if (mark) lemma.len = (size_t)(mark - lemma.text);
-        if (lemma.len == word.len && !memcmp(lemma.text, word.text, word.len)) return true;
+        if (!memchr(lemma.text, '_', lemma.len) && !v->each(v->user, lemma)) return false;
     }
-    return false;
+    return true;
 }
 
-static bool in_sets(const Synonyms *s, int class, const char *form, size_t n, Bytes word, bool *found)
+static bool visit_form(const Synonyms *s, int class, const char *form, size_t n, const Visitor *v, bool *found)
 {
     int64_t at = table_get(&s->word[class], form, n, -1);
     *found |= at >= 0;
     for (; at >= 0; at = s->posting[at].next)
-        if (lemma_of(s, class, s->posting[at].set, word)) return true;
-    return false;
+        if (!visit_synset(s, class, s->posting[at].set, v)) return false;
+    return true;
 }
 
 typedef struct {
@@ -268,15 +273,15 @@ static int next_forms(Form *out, const Form *in, int n, const Ending *ending)
     return m;
 }
 
-static bool class_holds(const Synonyms *s, int class, Bytes a, Bytes b)
+static bool visit_class(const Synonyms *s, int class, Bytes a, const Visitor *v)
 {
     bool found = false;
-    if (in_sets(s, class, a.text, a.len, b, &found)) return true;
+    if (!visit_form(s, class, a.text, a.len, v, &found)) return false;
     int64_t base = table_get(&s->base[class], a.text, a.len, 0) - 1;
     if (base >= 0) { /* irregular forms have these bases and no others */
         for (; base >= 0; base = s->bases[base].next)
-            if (in_sets(s, class, s->bases[base].word.text, s->bases[base].word.len, b, &found)) return true;
-        return false;
+            if (!visit_form(s, class, s->bases[base].word.text, s->bases[base].word.len, v, &found)) return false;
+        return true;
     }
     Form forms[2][MOST_FORMS + 1];
     int n = 1, side = 0;
@@ -286,15 +291,14 @@ static bool class_holds(const Synonyms *s, int class, Bytes a, Bytes b)
         n = next_forms(forms[!side], forms[side], n, ENDINGS[class]);
         side = !side;
         for (int i = 0; i < n; i++)
-            if (in_sets(s, class, forms[side][i].text, forms[side][i].len, b, &found)) return true;
+            if (!visit_form(s, class, forms[side][i].text, forms[side][i].len, v, &found)) return false;
     } while (n && !found);
-    return false;
+    return true;
 }
 
-bool synonyms_lemma(const Synonyms *s, Bytes a, Bytes b)
+void synonyms_lemmas(const Synonyms *s, Bytes word, bool (*each)(void *user, Bytes lemma), void *user)
 {
-    if (a.len > MOST_LETTERS || memchr(b.text, '_', b.len)) return false;
-    for (int c = 0; c < SYNONYM_CLASSES; c++)
-        if (s->data[c].len && class_holds(s, c, a, b)) return true;
-    return false;
+    Visitor v = {each, user};
+    for (int c = 0; c < SYNONYM_CLASSES && word.len <= MOST_LETTERS; c++)
+        if (s->data[c].len && !visit_class(s, c, word, &v)) return;
 }

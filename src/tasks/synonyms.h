@@ -36,7 +36,8 @@ Status synonyms_open(Synonyms *, Arena *, const char *folder); /* E_IO, E_FORMAT
  * the arena. */
 int64_t synonyms_sets(const Synonyms *, Arena *, int32_t **sets, Bytes word);
 
-/* nltk's METEOR: do the lemmas of a synset of `a`, taken through nltk's morphy(), hold `b`?  Needs the data files. */
-bool synonyms_lemma(const Synonyms *, Bytes a, Bytes b);
+/* nltk's METEOR: the lemmas, of one word each, of the synsets of `word`, taken through nltk's morphy(), some of them
+ * several times; none without the data files.  Ends when `each` is false. */
+void synonyms_lemmas(const Synonyms *, Bytes word, bool (*each)(void *user, Bytes lemma), void *user);
 
 #endif

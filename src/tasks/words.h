@@ -27,7 +27,8 @@ Words words_blanks(Lexicon *, const char *text, size_t n); /* between single bla
  * such a character).  Bytes that are not UTF-8 are left out. */
 Words words_and_signs(Lexicon *, const char *text, size_t n);
 
-/* A lower-case copy of n bytes and a final NUL: ASCII, Latin, Greek and Cyrillic; the rest stays. */
+/* A lower-case copy and a final NUL, by Unicode's full mapping as in Python's str.lower, whatever the locale: its
+ * length may differ.  Bytes that are not UTF-8 stay. */
 Bytes words_lower(Arena *, const char *text, size_t n);
 
 #endif

@@ -8,12 +8,38 @@ expect 0 '^recall at 20 % effort +0\.5000 ' 'recall at 20 % effort by hand' --ta
 grep -Eq '^AUC +1\.0000 +1\.0000 to +1\.0000|^AUC +1\.0000 +n/a' "$t/out"
 result $? '... and AUC'
 printf 'label,score\n1,.9\n0,.2\n' >"$t/two.csv"
-expect 0 '^AUC +1\.0000 +n/a ' 'an interval that no draw gives is not a number' --task defect "$t/two.csv"
+expect 0 'AUC has no value in [0-9]+ of 1000 draws' 'draws without both classes are counted' --task defect "$t/two.csv"
+grep -Eq '^AUC +1\.0000 +1\.0000 to +1\.0000 ' "$t/out" && grep -Eq '^- average precision has no value in [0-9]+ of' "$t/out"
+result $? '... and the interval is over the rest'
+expect 0 '^AUC +1\.0000 +1\.0000 to ' 'draws within each class' --task defect --stratify "$t/two.csv"
+grep -q 'draws' "$t/out"
+[ $? = 1 ]
+result $? '... all of which have both'
+printf 'label,score\n1,.9\n' >"$t/1.csv"
+expect 0 'no intervals: one row' 'one row has no interval' --task defect "$t/1.csv"
+expect 0 'no intervals: one draw' 'one draw makes no interval' --task defect --draws 1 "$t/two.csv"
+printf 'label,score,effort\n0,.1,3\n0,.7,2\n' >"$t/0.csv"
+expect 0 'AUC, average precision, recall at 20 % effort, effort at 20 % recall, Popt and IFA have no value: only class 0' \
+    'no defect: the missing rows say why' --task defect "$t/0.csv"
+grep -q '^- precision, recall, F1 and MCC are 0: no row is of class 1' "$t/out"
+result $? '... and so do the zeros'
+expect 0 '"remarks":.*"precision, recall, F1 and MCC are 0' '... in JSON, too' --task defect --json --draws 0 "$t/0.csv"
+printf 'label,score,effort\n1,.1,3\n1,.7,3\n' >"$t/11.csv"
+expect 0 'Popt has no value: the best order .* as good as the worst' 'no best order' --task defect "$t/11.csv"
+printf 'label,score\n1,2\n0,.7\n' >"$t/b.csv"
+expect 0 'Brier has no value: row 1 has score 2' 'scores that are no probabilities' --task defect "$t/b.csv"
+printf 'label,score,other,effort\n1,2,-1,3\n0,-1,.5,9\n0,-3,.5,9\n' >"$t/z.csv"
+expect 3 'row 2: score -1 is negative' 'negative scores over an effort' --task defect "$t/z.csv"
+expect 3 'row 1: score -1 is negative' '... of the other system' --task defect --score effort --against other "$t/z.csv"
+expect 0 '^Popt +1\.0000 ' '... but not logits' --task defect --logits --draws 0 "$t/z.csv"
+expect 0 'Popt and IFA have no value: --effort none' '... nor without the effort' --task defect --effort none "$t/z.csv"
+expect 0 'difference of Brier has no value: the other system' 'a difference that is none' --task defect --effort none \
+    --score effort --score label --against other "$t/z.csv"
 expect 0 '^AUC +1\.0000 +\+0\.5000' 'the difference from another column' --task defect --label buggy --score p \
     --effort la+ld --against q --draws 0 "$t/d.csv"
 expect 0 "has no column 'effort'" 'without effort there are fewer measures, and that is said' --task defect \
     --label buggy --score p --draws 0 "$t/d.csv"
-grep -q Popt "$t/out"
+grep -q ^Popt "$t/out"
 [ $? = 1 ]
 result $? '... Popt is left out'
 expect 0 '"name":	"Popt"' 'JSON' --task defect --label buggy --score p --effort la+ld --draws 0 --json "$t/d.csv"
@@ -30,6 +56,10 @@ printf 'commit,label,score\n1,0,.9\n1,1,.8\n2,0,.5\n3,1,.1\n3,0,.2\n3,0,.3\n' >"
 expect 0 '^IFA +1\.5000' 'lines by hand: one and two clean ones first' --task lines --draws 10 "$t/l.csv"
 grep -q '2 commits with a faulty one (1 without' "$t/out"
 result $? '... commits without a faulty line are left out'
+printf 'commit,label,score\nf00,0,.9\nBob\047s,0,.5\n,0,.2\nf00,1,.8\n,0,.3\n,1,.1\n' >"$t/h.csv"
+expect 0 '^IFA +1\.5000' 'rows of a commit need not be neighbours, nor commits be numbers' --task lines --draws 10 "$t/h.csv"
+printf '{"commit": "f00", "label": 1, "score": 1}\n{"commit": 7, "label": 1, "score": 1}\n' >"$t/h.jsonl"
+expect 0 '2 lines, 2 commits' '... in JSON Lines' --task lines --draws 0 "$t/h.jsonl"
 printf 'commit,label,score\n1,0,.9\n' >"$t/c.csv"
 expect 3 'no commit has a faulty line' 'nothing to find' --task lines "$t/c.csv"
 
@@ -41,9 +71,17 @@ grep -q 'METEOR 1.5 is left out' "$t/out"
 result $? '... METEOR 1.5 needs its lists, and that is said'
 expect 0 '^ROUGE-L +83\.3333 +\+33\.3333' 'against another system' --task messages --draws 0 --against "$t/short" \
     "$t/gold" "$t/pred"
-expect 0 '1 empty prediction' 'an empty prediction is counted' --task messages --draws 0 "$t/gold" "$t/short"
+expect 0 '1 of the 2 predictions is empty: B-Norm counts 0 there \(100\.0000 in' 'an empty prediction is counted' \
+    --task messages --draws 0 "$t/gold" "$t/short"
+grep -Eq '^B-Norm +50\.0000 ' "$t/out"
+result $? '... as 0'
+printf 'fix the bug in it\n' >"$t/fix"
+expect 0 'B-CC is above 100' 'a BLEU above 100 is remarked' --task messages --draws 0 "$t/fix" "$t/fix"
 printf 'loss,tokens\n3,2\n5,2\n' >"$t/loss"
 expect 0 '^perplexity +7\.3891' 'perplexity' --task messages --draws 0 --losses "$t/loss" "$t/gold" "$t/pred"
+expect 0 '^perplexity +7\.3891 +[0-9.]+ to +[0-9.]+ ' '... with its interval' --task messages --losses "$t/loss" "$t/gold" "$t/pred"
+expect 0 'difference of perplexity has no value' '... but no difference' --task messages --draws 9 --losses "$t/loss" \
+    --against "$t/short" "$t/gold" "$t/pred"
 printf 'one\n' >"$t/one"
 expect 3 'has 2 lines and .* has 1' 'files of unequal length' --task messages "$t/gold" "$t/one"
 expect 3 'is empty' 'an empty file' --task messages /dev/null /dev/null

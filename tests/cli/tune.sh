@@ -46,6 +46,9 @@ result $? "a planted signal is found in words: AUC $(number auc)"
 result $? 'a row per commit as CSV, without labels none'
 "$VERNIER" predict "$t/words" "$t/new.jsonl" --csv >"$t/new.csv" 2>"$t/err"
 expect 0 'AUC' '... that score reads' score --task defect --draws 0 "$t/new.csv"
+sed 's/"label": *1/"label":0/' "$t/new.jsonl" >"$t/new0.jsonl"
+expect 0 '^n/a: only clean commits are there' 'measures that have no value say why' predict "$t/words" "$t/new0.jsonl"
+expect 0 '"only clean commits are there' '... in JSON, too' predict "$t/words" "$t/new0.jsonl" --json
 expect 2 'give one' 'two forms' predict "$t/words" "$t/new.jsonl" --json --csv
 expect 2 'needs a FILE' 'nothing to predict' predict "$t/words"
 expect 3 'expected a git repository' 'a repository that is none' predict "$t/words" --repo "$t"

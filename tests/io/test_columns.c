@@ -48,6 +48,28 @@ static void reads(void **state)
     assert_true(rows == 3000 && column[0][2999] == -2999 && column[1][1500] == 1500);
 }
 
+/* Texts become numbers, and a column that may be absent is. */
+static void kinds(void **state)
+{
+    (void)state;
+    static const char *const TEXT[] = {"c+,x,y\nab,1,7\n,2,7\n\"7\",3,7\nab,4,7\n",
+                                       "{\"c+\": \"ab\", \"x\": 1, \"y\": 7}\n{\"c+\": \"\", \"x\": 2, \"y\": 7}\n"
+                                       "{\"c+\": 7, \"x\": 3, \"y\": 7}\n{\"c+\": \"ab\", \"x\": 4, \"y\": 7}\n"};
+    static const ColumnKind KIND[] = {COLUMN_TEXT, COLUMN_OPTIONAL, COLUMN_OPTIONAL};
+    const double group[] = {0, 1, 2, 0};
+    for (int k = 0; k < 2; k++) {
+        double *out[3];
+        assert_int_equal(file_write(path, TEXT[k], strlen(TEXT[k])), OK);
+        const char *const wanted[] = {"c+", "x+y", "y+z"};
+        assert_int_equal(columns_read_as(out, &rows, &arena, path, 3, wanted, KIND), OK);
+        assert_true(rows == 4 && !out[2] && out[1][3] == 11);
+        assert_memory_equal(out[0], group, sizeof group);
+        const char *const lacking[] = {"z", "x", "y"};
+        assert_int_equal(columns_read_as(out, &rows, &arena, path, 3, lacking, KIND), E_FORMAT);
+        err_clear();
+    }
+}
+
 static void refuses(const char *text, const char *a, const char *said)
 {
     assert_int_equal(read_text(text, a, a), E_FORMAT);
@@ -74,4 +96,4 @@ static void bad_files(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, end)
-SUITE(T(reads), T(bad_files))
+SUITE(T(reads), T(kinds), T(bad_files))

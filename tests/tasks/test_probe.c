@@ -1,6 +1,7 @@
 /* The linear probe: its optimum against the plain objective, its measures by hand, its baselines and controls. */
 #include "expect.h"
 
+#include <gsl/gsl_linalg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -85,6 +86,133 @@ static void finds_the_stated_optimum(void **state)
         double g = gradient_norm(&r, x, &d);
         EXPECT(r.converged && g < 1e-5, "run %d: gradient %g after %d iterations", run, g, r.iterations);
         EXPECT(r.iterations < 100, "run %d took %d iterations", run, r.iterations);
+    }
+}
+
+/* ---- the least value of the objective, by Newton's method with the whole Hessian */
+
+enum { LARGEST = 3 * 21 };
+typedef struct {
+    int c, size;    /* labels; parameters: (c, dim + 1), the bias last */
+    int64_t n, dim; /* training rows, standardised */
+    const double *z;
+    const int32_t *y;
+    double penalty;
+} Fit;
+
+/* The objective, its gradient g (size) and its Hessian h (size,size). */
+static double value_at(const Fit *f, const double *w, double *g, double *h)
+{
+    int64_t wide = f->dim + 1;
+    double value = 0, p[3], n = (double)f->n;
+    memset(g, 0, sizeof *g * (size_t)f->size);
+    memset(h, 0, sizeof *h * (size_t)(f->size * f->size));
+    for (int64_t i = 0; i < f->n; i++) {
+        const double *z = f->z + i * wide;
+        double sum = 0, top = -INFINITY;
+        for (int a = 0; a < f->c; a++) {
+            p[a] = 0;
+            for (int64_t t = 0; t < wide; t++) p[a] += w[a * wide + t] * z[t];
+            top = fmax(top, p[a]);
+        }
+        value -= p[f->y[i]] / n;
+        for (int a = 0; a < f->c; a++) sum += p[a] = exp(p[a] - top);
+        value += (log(sum) + top) / n;
+        for (int a = 0; a < f->c; a++) p[a] /= sum;
+        for (int a = 0; a < f->c; a++)
+            for (int64_t t = 0; t < wide; t++) {
+                g[a * wide + t] += (p[a] - (f->y[i] == a)) * z[t] / n;
+                for (int b = 0; b < f->c; b++)
+                    for (int64_t u = 0; u < wide; u++)
+                        h[(a * wide + t) * f->size + b * wide + u] += p[a] * ((a == b) - p[b]) * z[t] * z[u] / n;
+            }
+    }
+    for (int k = 0; k < f->size; k++) {
+        if (k % wide == f->dim) continue;
+        value += f->penalty / 2 * w[k] * w[k];
+        g[k] += f->penalty * w[k];
+        h[k * f->size + k] += f->penalty;
+    }
+    return value;
+}
+
+static double least(const Fit *f)
+{
+    static double w[LARGEST], g[LARGEST], h[LARGEST * LARGEST], step[LARGEST], next[LARGEST], unused[LARGEST];
+    static double other[LARGEST * LARGEST];
+    size_t size = (size_t)f->size;
+    memset(w, 0, sizeof w);
+    for (int round = 0; round < 200; round++) {
+        double value = value_at(f, w, g, h), slope = 0, length = 1;
+        for (size_t k = 0; k < size; k++) h[k * size + k] += 1e-13; /* a common bias changes nothing */
+        gsl_matrix_view m = gsl_matrix_view_array(h, size, size);
+        gsl_vector_view right = gsl_vector_view_array(g, size), x = gsl_vector_view_array(step, size);
+        assert_int_equal(gsl_linalg_cholesky_decomp1(&m.matrix), 0);
+        gsl_linalg_cholesky_solve(&m.matrix, &right.vector, &x.vector);
+        for (size_t k = 0; k < size; k++) slope += step[k] * g[k];
+        if (slope < 1e-15) return value - slope / 2;
+        for (; length > 1e-9; length /= 2) {
+            for (size_t k = 0; k < size; k++) next[k] = w[k] - length * step[k];
+            if (value_at(f, next, unused, other) <= value - length * slope / 10) break;
+        }
+        memcpy(w, next, sizeof w);
+    }
+    return NAN; /* it did not end */
+}
+
+/* Separable, collinear and badly scaled features, two and three labels, each penalty of the grid by itself. */
+static void loss_is_least(void **state)
+{
+    (void)state;
+    enum { KINDS = 4 };
+    static const double PENALTY[] = {1, 0.01, 0.0001};
+    static const char *const KIND[KINDS] = {"separable", "collinear", "badly scaled", "noise"};
+    for (int run = 0; run < KINDS * 2 * 3; run++) {
+        int kind = run % KINDS, c = 2 + run / KINDS % 2;
+        Dataset d = examples(300, c);
+        Tensor x = tensor_cast(&arena, leaning(&d, 20, kind == 0 ? 8 : kind == 3 ? 0 : 1.5, (uint64_t)run), F64);
+        for (int64_t i = 0; i < d.n; i++)
+            for (int64_t j = 10; j < 20 && (kind == 1 || kind == 2); j++) {
+                double like = tensor_get(x, i * 20 + j % 4), own = tensor_get(x, i * 20 + j);
+                tensor_set(x, i * 20 + j, kind == 1 ? like + 1e-4 * own : own * own * own * pow(10, (double)j - 15));
+            }
+        const ProbeConfig how = {&PENALTY[run / (2 * KINDS)], 1, 0, 0};
+        ProbeResult r;
+        assert_int_equal(probe_fit(&r, &arena, x, &d, NULL, &how), OK);
+        double *z = NEW(&arena, double, d.n * 21);
+        int32_t *y = NEW(&arena, int32_t, d.n);
+        Fit f = {c, c * 21, 0, 20, z, y, r.penalty};
+        for (int64_t i = 0; i < d.n; i++) {
+            if (d.example[i].split != SPLIT_TRAIN) continue;
+            for (int64_t j = 0; j < 20; j++)
+                z[f.n * 21 + j] = (tensor_get(x, i * 20 + j) - tensor_get(r.mean, j)) / tensor_get(r.sd, j);
+            z[f.n * 21 + 20] = 1;
+            y[f.n++] = d.example[i].label;
+        }
+        double want = least(&f);
+        EXPECT(r.converged && r.loss < want * (1 + 1e-6) && r.loss > want * (1 - 1e-9),
+               "%s, %d labels, penalty %g: loss %.12g, least %.12g (%.2g above) after %d iterations", KIND[kind], c,
+               r.penalty, r.loss, want, r.loss / want - 1, r.iterations);
+    }
+}
+
+/* More columns than rows, where any labels are separable: against a fit to a far smaller gradient. */
+static void loss_is_least_in_many_dimensions(void **state)
+{
+    (void)state;
+    static const double PENALTY[] = {0.01, 0.0001};
+    for (int run = 0; run < 4; run++) {
+        Dataset d = examples(200, 2 + run % 2);
+        Tensor x = leaning(&d, 300, 1, (uint64_t)run);
+        const ProbeConfig usual = {&PENALTY[run / 2], 1, 0, 0}, strict = {&PENALTY[run / 2], 1, 20000, 1e-9};
+        ProbeResult r, best;
+        assert_int_equal(probe_fit(&r, &arena, x, &d, NULL, &usual), OK);
+        assert_int_equal(probe_fit(&best, &arena, x, &d, NULL, &strict), OK);
+        double bound = pow(gradient_norm(&best, x, &d), 2) / 2 / best.penalty; /* strongly convex by the penalty */
+        EXPECT(bound < 1e-7 * best.loss, "the strict fit is only known to be within %g of %g", bound, best.loss);
+        EXPECT(r.converged && r.loss < best.loss * (1 + 1e-6),
+               "run %d: loss %.12g, least %.12g after %d and %d steps", run, r.loss, best.loss, r.iterations,
+               best.iterations);
     }
 }
 
@@ -220,5 +348,6 @@ static void fits_quickly(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(finds_the_stated_optimum), T(separates_and_generalises), T(noise_is_memorised_not_learnt),
-      T(majority_by_hand), T(odd_features), T(bags_by_hand), T(bag_solves_typ), T(fits_quickly))
+SUITE(T(finds_the_stated_optimum), T(loss_is_least), T(loss_is_least_in_many_dimensions),
+      T(separates_and_generalises), T(noise_is_memorised_not_learnt), T(majority_by_hand), T(odd_features),
+      T(bags_by_hand), T(bag_solves_typ), T(fits_quickly))

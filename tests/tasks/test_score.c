@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "base/rng.h"
 #include "io/columns.h"
 #include "io/json.h"
 #include "num/stats.h"
@@ -44,13 +45,117 @@ static void effort_by_hand(void **state)
     const int32_t none[5] = {0};
     assert_true(isnan(effort_scores(none, score, effort, 5).popt));
     const int32_t faulty[] = {0, 1, 0, 0, 0, 1, 0};
-    const double line[] = {0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.95}; /* order: last, then as given: 0 0 1 0 0 0 1 */
+    const double line[] = {0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.95}; /* order: last, then by score: 0 0 1 0 0 0 1 */
     LineScores l = effort_lines(faulty, line, 7);
     near(l.ifa, 2, 0, "IFA");
     near(l.top_5, 0.2, 1e-15, "top 5");
     near(l.top_10, 2.0 / 7, 1e-15, "top 10 of seven");
     near(l.recall_at_20, 0, 0, "recall in the first line");
     near(l.effort_at_20, 3.0 / 7, 1e-15, "effort");
+}
+
+/* ---- ties: the expected value over every order */
+
+enum { ROWS = 6, ORDERS = 720, MEASURES = 4 + 5 };
+
+/* The k-th order of ROWS numbers. */
+static void order_of(int *place, int k)
+{
+    int left[ROWS];
+    for (int i = 0; i < ROWS; i++) left[i] = i;
+    for (int i = 0, n = ROWS; i < ROWS; i++, n--) {
+        place[i] = left[k % n];
+        left[k % n] = left[n - 1];
+        k /= n;
+    }
+}
+
+/* All measures when row i of equal score / effort, or of equal score, is read place[i]-th; place NULL: ties. */
+static void measures(double out[MEASURES], const int32_t *label, const double *density, const double *effort,
+                     const int *place)
+{
+    double score[ROWS], line[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        line[i] = density[i] - (place ? 1e-6 * place[i] : 0);
+        score[i] = (line[i] + 1) * effort[i];
+    }
+    EffortScores s = effort_scores(label, score, effort, ROWS);
+    LineScores l = effort_lines(label, line, ROWS);
+    const double all[] = {s.recall_at_20, s.effort_at_20, s.popt,         s.ifa,         l.ifa,
+                          l.top_5,        l.top_10,       l.recall_at_20, l.effort_at_20};
+    memcpy(out, all, sizeof all);
+}
+
+static void ties_are_expected_values(void **state)
+{
+    (void)state;
+    for (uint64_t c = 0; c < 60; c++) {
+        int32_t label[ROWS];
+        double density[ROWS], effort[ROWS], mean[MEASURES] = {0}, tied[MEASURES], one[MEASURES];
+        bool equal = c % 3 == 0;
+        for (int i = 0; i < ROWS; i++) {
+            label[i] = i == 0 || rng_below(c, (uint64_t)i, 3) == 0;
+            density[i] = (double)rng_below(c, 10 + (uint64_t)i, 1 + (int64_t)c % 3);
+            effort[i] = equal ? 4 : 1 << rng_below(c, 20 + (uint64_t)i, 6); /* powers of two: densities are exact */
+        }
+        for (int k = 0, place[ROWS]; k < ORDERS; k++) {
+            order_of(place, k);
+            measures(one, label, density, effort, place);
+            for (int m = 0; m < MEASURES; m++) mean[m] += one[m] / ORDERS;
+        }
+        measures(tied, label, density, effort, NULL);
+        for (int m = 0; m < MEASURES; m++)
+            EXPECT((isnan(tied[m]) && isnan(mean[m])) || fabs(tied[m] - mean[m]) < 1e-9,
+                   "case %d: measure %d is %.9g, and %.9g over all orders", (int)c, m, tied[m], mean[m]);
+    }
+}
+
+/* Many commits of one density and unlike efforts, as where a classifier says 0: near the mean of random orders. */
+static void large_ties(void **state)
+{
+    (void)state;
+    enum { N = 80, SAMPLES = 4000 };
+    int32_t label[N];
+    double effort[N], zero[N] = {0}, score[N];
+    for (int i = 0; i < N; i++) label[i] = i % 3 == 0, effort[i] = 1 + (double)rng_below(5, (uint64_t)i, 300);
+    EffortScores tied = effort_scores(label, zero, effort, N), mean = {0};
+    for (uint64_t d = 0; d < SAMPLES; d++) {
+        for (int i = 0; i < N; i++) score[i] = effort[i] * rng_uniform(rng_mix(6, d), (uint64_t)i);
+        EffortScores s = effort_scores(label, score, effort, N);
+        mean.recall_at_20 += s.recall_at_20 / SAMPLES, mean.effort_at_20 += s.effort_at_20 / SAMPLES;
+        mean.popt += s.popt / SAMPLES, mean.ifa += s.ifa / SAMPLES;
+    }
+    near(tied.recall_at_20, mean.recall_at_20, 0.006, "recall");
+    near(tied.popt, mean.popt, 0.006, "Popt");
+    near(tied.effort_at_20, mean.effort_at_20, 0.006, "effort");
+    near(tied.ifa, mean.ifa, 0.15, "false alarms");
+}
+
+/* The same rows in another order, efforts that are no whole numbers among them, give the same bits. */
+static void rows_in_any_order(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    int32_t label[N], other_label[N];
+    double score[N], effort[N], other_score[N], other_effort[N];
+    for (int i = 0; i < N; i++) {
+        label[i] = rng_below(1, (uint64_t)i, 4) == 0;
+        score[i] = (double)rng_below(2, (uint64_t)i, 3) / 2;
+        effort[i] = 0.1 * (double)rng_below(3, (uint64_t)i, 40);
+    }
+    for (int i = 0; i < N; i++) { /* 77 and 200 have no common divisor */
+        int to = i * 77 % N;
+        other_label[to] = label[i], other_score[to] = score[i], other_effort[to] = effort[i];
+    }
+    EffortScores a = effort_scores(label, score, effort, N);
+    EffortScores b = effort_scores(other_label, other_score, other_effort, N);
+    assert_memory_equal(&a, &b, sizeof a);
+    LineScores x = effort_lines(label, score, N), y = effort_lines(other_label, other_score, N);
+    assert_memory_equal(&x, &y, sizeof x);
+    const double same[] = {2, 2};
+    const int32_t all[] = {1, 1};
+    EffortScores s = effort_scores(all, same, same, 2);
+    assert_true(isnan(s.popt) && s.recall_at_20 == 0); /* the best order is the worst */
 }
 
 static void classes_by_hand(void **state)
@@ -150,8 +255,10 @@ static void golden_effort(void **state)
         const cJSON *e = cJSON_GetObjectItem(c, "expected"), *label = cJSON_GetObjectItem(c, "label");
         int64_t n = cJSON_GetArraySize(label);
         double *score = numbers(cJSON_GetObjectItem(c, "prob"));
-        EffortScores s = effort_scores(whole(label), score, numbers(cJSON_GetObjectItem(c, "loc")), n);
         BinaryScores b = score_binary(whole(label), score, n, 0.5);
+        for (int64_t i = 0; i < n; i++)
+            score[i] *= 1 - 1e-13 * (double)i; /* it reads ties in the order of the rows */
+        EffortScores s = effort_scores(whole(label), score, numbers(cJSON_GetObjectItem(c, "loc")), n);
         expect(e, "f1", b.f1), expect(e, "auc", b.auc), expect(e, "popt", s.popt);
         expect(e, "recall_at_20_effort", s.recall_at_20), expect(e, "effort_at_20_recall", s.effort_at_20);
     }
@@ -209,19 +316,60 @@ static void paired(void **state)
     Pair both = {a, b};
     near(stats_randomisation(N, mean_gap, &both, DRAWS, 1), 2.0 / 1024, 4 * sqrt(2.0 / 1024 / DRAWS), "all one way");
     Contrast c;
-    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, 2000, 2);
+    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, &(Bootstrap){2000, 2});
     near(c.difference, 0.5, 1e-12, "difference");
     near(c.ci95.lo, 0.5, 1e-12, "a difference without spread");
     Interval all, one = stats_bootstrap_mean(a, N, 500, 5);
-    stats_bootstrap_all(&all, 1, N, mean_of, a, 500, 5);
+    stats_bootstrap_all(&all, 1, N, mean_of, a, &(Bootstrap){500, 5});
     near(all.lo, one.lo, 1e-12, "the same draws"), near(all.hi, one.hi, 1e-12, "the same draws");
     near(c.p, 2.0 / 2001, 1e-12, "its p");
     for (int i = 0; i < N; i++) b[i] = a[i] + (i % 2 ? 1 : -1);
     EXPECT(stats_randomisation(N, mean_gap, &both, 2000, 3) == 1, "no difference: p below 1");
-    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, 2000, 4);
+    stats_bootstrap_paired(&c, 1, N, mean_of, a, b, &(Bootstrap){2000, 4});
     EXPECT(c.p > 0.5 && c.ci95.lo < 0 && c.ci95.hi > 0, "no difference: p %g", c.p);
 }
 
+/* Mean over the rows of class 1, NaN where none was drawn; and how many were. */
+static void mean_of_class(double *out, const int64_t *index, int64_t n, void *user)
+{
+    const Pair *p = user; /* a the labels, b the values */
+    double sum = 0;
+    out[1] = 0;
+    for (int64_t i = 0; i < n; i++) out[1] += p->a[index[i]], sum += p->a[index[i]] * p->b[index[i]];
+    out[0] = sum / out[1];
+    out[2] = NAN;
+}
+
+/* Two rows of twenty are of class 1: (18/20)^20 = .1216 of the draws lack it, and none of the stratified ones. */
+static void draws_without_a_class(void **state)
+{
+    (void)state;
+    enum { N = 20, DRAWS = 10000 };
+    double class[N] = {[3] = 1, [11] = 1}, value[N] = {[3] = 5, [11] = 7};
+    int32_t stratum[N] = {[3] = 1, [11] = 1};
+    Pair both = {class, value};
+    Interval ci[3];
+    int left_out[3];
+    stats_bootstrap_all(ci, 3, N, mean_of_class, &both, &(Bootstrap){DRAWS, 1, NULL, left_out});
+    near(left_out[0] / (double)DRAWS, pow(0.9, N), 0.015, "share of draws without the class");
+    near(ci[0].lo, 5, 0, "lower end"), near(ci[0].hi, 7, 0, "upper end");
+    assert_true(left_out[1] == 0 && ci[1].hi >= 5 && left_out[2] == DRAWS && isnan(ci[2].lo));
+    stats_bootstrap_all(ci, 3, N, mean_of_class, &both, &(Bootstrap){DRAWS, 1, stratum, left_out});
+    assert_true(left_out[0] == 0 && ci[1].lo == 2 && ci[1].hi == 2);
+    near(ci[0].lo, 5, 0, "lower end"), near(ci[0].hi, 7, 0, "upper end");
+    Contrast c[3];
+    double other[N] = {[3] = 4, [11] = 6};
+    Pair against = {class, other};
+    stats_bootstrap_paired(c, 3, N, mean_of_class, &both, &against, &(Bootstrap){DRAWS, 1, NULL, left_out});
+    assert_true(left_out[0] > 0 && c[0].ci95.lo == 1 && c[0].ci95.hi == 1);
+    near(c[0].p, 2.0 / (DRAWS - left_out[0] + 1), 1e-12, "p over the draws that count");
+    double nothing[N] = {0};
+    Pair none = {nothing, value};
+    stats_bootstrap_all(ci, 3, N, mean_of_class, &none, &(Bootstrap){DRAWS, 1, NULL, left_out});
+    assert_true(isnan(ci[0].lo) && left_out[0] == DRAWS);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(classes_by_hand), T(scores_not_numbers), T(effort_by_hand), T(golden_classes), T(golden_effort),
-      T(published_scores), T(paired))
+SUITE(T(classes_by_hand), T(scores_not_numbers), T(effort_by_hand), T(ties_are_expected_values), T(large_ties),
+      T(rows_in_any_order), T(golden_classes), T(golden_effort), T(published_scores), T(paired),
+      T(draws_without_a_class))

@@ -1,0 +1,189 @@
+/* Measures, then what is to be said about them.  Measures that share a reason share a sentence. */
+#include "cli/scores.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+void scores_remark(Scores *t, Arena *a, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    CHECK(t->remarks < SCORES_REMARKS, "more than %d remarks", SCORES_REMARKS);
+    t->remark[t->remarks++] = str_copy(a, text, strlen(text));
+}
+
+/* ---- what is missing */
+
+/* "AUC, Brier and Popt", the names of the measures that are marked. */
+static const char *names(const Scores *t, Arena *a, const bool *marked)
+{
+    int left = 0;
+    for (int k = 0; k < t->n; k++) left += marked[k];
+    Buf b = buf_open(a);
+    for (int k = 0, all = left; k < t->n; k++) {
+        if (!marked[k]) continue;
+        buf_print(&b, "%s%s", left == all ? "" : left == 1 ? " and " : ", ", t->name[k].name);
+        left--;
+    }
+    return b.text;
+}
+
+static int count(const Scores *t, const bool *marked)
+{
+    int n = 0;
+    for (int k = 0; k < t->n; k++) n += marked[k];
+    return n;
+}
+
+static void say_missing(Scores *t, Arena *a)
+{
+    bool said[SCORES_MOST] = {0};
+    for (int k = 0; k < t->n; k++) {
+        bool alike[SCORES_MOST] = {0};
+        if (said[k] || isfinite(t->value[k])) continue;
+        const char *why = t->why[k] ? t->why[k] : "it is not finite";
+        for (int j = k; j < t->n; j++)
+            alike[j] = !isfinite(t->value[j]) && !strcmp(why, t->why[j] ? t->why[j] : "it is not finite");
+        for (int j = k; j < t->n; j++) said[j] |= alike[j];
+        scores_remark(t, a, "%s %s no value: %s", names(t, a, alike), count(t, alike) > 1 ? "have" : "has", why);
+    }
+}
+
+/* Measures that are missing in equally many draws share a sentence; `of` is "" or "the difference of ". */
+static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, const char *of, bool stratified)
+{
+    bool said[SCORES_MOST] = {0};
+    for (int k = 0; k < t->n; k++) {
+        bool alike[SCORES_MOST] = {0};
+        if (said[k] || !left_out[k] || !isfinite(t->value[k]) || (*of && !isfinite(t->contrast[k].difference)))
+            continue;
+        for (int j = k; j < t->n; j++) alike[j] = left_out[j] == left_out[k] && isfinite(t->value[j]);
+        for (int j = k; j < t->n; j++) said[j] |= alike[j];
+        const char *which = names(t, a, alike), *have = *of || count(t, alike) == 1 ? "has" : "have";
+        if (draws - left_out[k] < 2)
+            scores_remark(t, a, "%s%s %s no interval: only %d of %d draws give a value", of, which, have,
+                          draws - left_out[k], draws);
+        else
+            scores_remark(
+                t, a, "%s%s %s no value in %d of %d draws, which lack a class; the interval is over the rest%s", of,
+                which, have, left_out[k], draws, stratified ? "" : " (--stratify draws within each class)");
+    }
+}
+
+static void say_no_difference(Scores *t, Arena *a)
+{
+    bool marked[SCORES_MOST] = {0};
+    for (int k = 0; k < t->n; k++) marked[k] = isfinite(t->value[k]) && !isfinite(t->contrast[k].difference);
+    if (count(t, marked))
+        scores_remark(t, a, "the difference of %s has no value: the other system has none", names(t, a, marked));
+}
+
+Status scores_measure(Scores *t, const Args *args, int64_t n, const int32_t *stratum, StatsFn *stat, void *a, void *b)
+{
+    Arena *arena = args_arena(args);
+    int64_t draws, seed, *all = NEW(arena, int64_t, n);
+    int left_out[SCORES_MOST] = {0}, pair_left_out[SCORES_MOST] = {0};
+    TRY(args_int(&draws, args, "draws", 1000, 0, 1000000));
+    TRY(args_int(&seed, args, "seed", 1, 0, INT64_MAX));
+    for (int64_t i = 0; i < n; i++) all[i] = i;
+    stat(t->value, all, n, a);
+    t->drawn = draws >= 2 && n > 1, t->paired = b;
+    if (draws && !t->drawn)
+        scores_remark(t, arena, n > 1 ? "no intervals: one draw makes none" : "no intervals: one row is drawn alone");
+    Bootstrap how = {t->drawn ? (int)draws : 0, rng_stream((uint64_t)seed, "score"), stratum, left_out};
+    stats_bootstrap_all(t->ci95, t->n, n, stat, a, &how);
+    how.left_out = pair_left_out;
+    if (b) stats_bootstrap_paired(t->contrast, t->n, n, stat, a, b, &how);
+    say_missing(t, arena);
+    say_left_out(t, arena, left_out, how.draws, "", stratum);
+    if (!b) return OK;
+    say_no_difference(t, arena);
+    if (memcmp(left_out, pair_left_out, sizeof left_out))
+        say_left_out(t, arena, pair_left_out, how.draws, "the difference of ", stratum);
+    return OK;
+}
+
+/* ---- what is printed */
+
+/* 23 columns. */
+static void print_interval(Interval i, bool drawn)
+{
+    if (drawn && isfinite(i.lo))
+        printf("%11.4f to %8.4f", i.lo, i.hi);
+    else
+        printf("%23s", drawn ? "n/a" : "");
+}
+
+static void print_contrast(const Contrast *c, bool drawn)
+{
+    if (isfinite(c->difference))
+        printf(" %+12.4f ", c->difference);
+    else
+        printf(" %12s ", "n/a");
+    print_interval(c->ci95, drawn);
+    if (drawn && isfinite(c->p))
+        printf(" %8.3g", c->p);
+    else
+        printf(" %8s", drawn ? "n/a" : "");
+}
+
+void scores_print(const Scores *t, const char *against)
+{
+    printf("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
+    if (t->paired) printf(" %12s %23s %8s", "difference", t->drawn ? "95 % interval" : "", t->drawn ? "p" : "");
+    printf("  variant\n");
+    for (int k = 0; k < t->n; k++) {
+        if (!isfinite(t->value[k])) continue;
+        printf("%-24s %10.4f ", t->name[k].name, t->value[k]);
+        print_interval(t->ci95[k], t->drawn);
+        if (t->paired) print_contrast(&t->contrast[k], t->drawn);
+        printf("  %s\n", t->name[k].variant);
+    }
+    if (t->paired) printf("difference: minus %s, on the same rows\n", against);
+    for (int k = 0; k < t->remarks; k++) printf("- %s\n", t->remark[k]);
+}
+
+static void add_number(cJSON *o, const char *key, double x)
+{
+    if (isfinite(x))
+        cJSON_AddNumberToObject(o, key, x);
+    else
+        cJSON_AddNullToObject(o, key);
+}
+
+static void add_interval(cJSON *o, const char *key, Interval i)
+{
+    cJSON *pair = isfinite(i.lo) ? cJSON_CreateDoubleArray((const double[]){i.lo, i.hi}, 2) : cJSON_CreateNull();
+    cJSON_AddItemToObject(o, key, pair);
+}
+
+void scores_json(const Scores *t, cJSON *root)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "metrics");
+    for (int k = 0; k < t->n; k++) {
+        cJSON *m = cJSON_CreateObject();
+        cJSON_AddStringToObject(m, "name", t->name[k].name);
+        cJSON_AddStringToObject(m, "variant", t->name[k].variant);
+        add_number(m, "value", t->value[k]);
+        if (t->drawn) add_interval(m, "ci95", t->ci95[k]);
+        if (t->paired) add_number(m, "difference", t->contrast[k].difference);
+        if (t->paired && t->drawn) {
+            add_interval(m, "difference_ci95", t->contrast[k].ci95);
+            add_number(m, "p", t->contrast[k].p);
+        }
+        cJSON_AddItemToArray(list, m);
+    }
+    cJSON *remarks = cJSON_AddArrayToObject(root, "remarks");
+    for (int k = 0; k < t->remarks; k++) cJSON_AddItemToArray(remarks, cJSON_CreateString(t->remark[k]));
+    char *text = cJSON_Print(root);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+}
