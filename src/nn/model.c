@@ -76,8 +76,7 @@ const Linear *model_linear(const Model *m, Where at)
 
 double model_untie(Model *m)
 {
-    CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie",
-          m->config.arch);
+    CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);
     m->config.tie_head = false;
     return m->arch->untie(m);
 }

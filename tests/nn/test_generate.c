@@ -152,5 +152,43 @@ static void samples_follow_the_distribution(void **state)
     setting_close(&s);
 }
 
-SUITE(cmocka_unit_test(wide_beams_find_the_best), cmocka_unit_test(one_beam_is_greedy),
-      cmocka_unit_test(samples_follow_the_distribution))
+/* ---- an end of text that is not among the best */
+
+/* Logits that never change: log p of five tokens, whatever stands before. */
+static Var *same_logits(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    Tensor z = tensor_new(tape_arena(p->tape), out->val.dtype, out->val.rank, out->val.dim);
+    for (int64_t i = 0; i < tensor_count(z); i++) tensor_set(z, i, ((const double *)user)[i % V]);
+    return tape_leaf(p->tape, z);
+}
+
+/* Two beams look at four candidates, of which an end of text counts only among the first two.  It stands third here
+ * at every step, so no result ever ends, although one that ended at once would have the best sum: log 0.2 against
+ * 3 log 0.4.  As in BeamSearchScorer of the Transformers library. */
+static void an_end_below_the_beams_is_passed_over(void **state)
+{
+    (void)state;
+    enum { EOS = 2, BEAMS = 2, MOST = 3 };
+    double z[V];
+    for (int v = 0; v < V; v++) z[v] = -100;
+    z[7] = log(0.4), z[9] = log(0.3), z[EOS] = log(0.2), z[11] = log(0.1);
+    Setting s = setting("gpt2");
+    Hooks *h = hooks_new(&s.run);
+    hook_add(h, (Where){SITE_LOGITS, LAYER_EMBED, PART_DECODER}, same_logits, z);
+    GenerateConfig c = generate_defaults(s.m, MOST);
+    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 0, c.force_eos = false;
+    int32_t out[B * BEAMS * MOST], len[B * BEAMS];
+    double score[B * BEAMS];
+    EXPECT(generate_beams(out, len, score, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
+    for (int b = 0; b < B; b++) {
+        assert_int_equal(len[b * BEAMS], MOST);
+        for (int i = 0; i < MOST; i++) assert_int_equal(out[b * BEAMS * MOST + i], 7);
+        near(score[b * BEAMS], 3 * log(0.4), 1e-9, "the best");
+        near(score[b * BEAMS + 1], 2 * log(0.4) + log(0.3), 1e-9, "the second");
+    }
+    setting_close(&s);
+}
+
+SUITE(cmocka_unit_test(an_end_below_the_beams_is_passed_over), cmocka_unit_test(wide_beams_find_the_best),
+      cmocka_unit_test(one_beam_is_greedy), cmocka_unit_test(samples_follow_the_distribution))

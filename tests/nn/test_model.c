@@ -545,7 +545,30 @@ static void thirds(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-SUITE(TEST(future_is_unseen), TEST(rows_are_independent), TEST(padding_is_unseen), TEST(fused_is_open),
-      TEST(kept_is_whole), TEST(prompt_is_tokens), TEST(encoder_prompt_is_tokens), TEST(cached_is_whole),
-      TEST(generation_is_argmax), TEST(checkpointed_is_plain), TEST(threads_do_not_matter), TEST(gradients),
-      TEST(shifted_positions), TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
+/* GPT-2's layers that write to the residual stream start smaller by sqrt(2 layers), so that the stream does not grow
+ * with depth (Radford et al. 2019, section 2.3); everything else starts at init_sd. */
+static void residual_layers_start_smaller(void **state)
+{
+    (void)state;
+    Arena run = arena_open((size_t)1 << 28);
+    Config c = small_config("gpt2");
+    c.dim = 64, c.heads = 4, c.hidden = 128, c.layers = 8, c.init_sd = 0.02;
+    Model *m;
+    assert_int_equal(model_open(&m, &run, &c, F32, 3), OK);
+    for (int i = 0; i < params_n(m->params); i++) {
+        const Param *p = params_at(m->params, i);
+        if (p->val.rank != 2) continue;
+        int64_t n = tensor_count(p->val);
+        double sum = 0, want = str_glob("*.c_proj.weight", p->name) ? 0.02 / 4 : 0.02;
+        for (int64_t j = 0; j < n; j++) sum += pow(tensor_get(p->val, j), 2);
+        double sd = sqrt(sum / (double)n);
+        EXPECT(fabs(sd / want - 1) < 5 / sqrt(2 * (double)n), "%s starts with sd %g, expected %g", p->name, sd, want);
+    }
+    arena_close(&run);
+}
+
+SUITE(cmocka_unit_test(residual_layers_start_smaller), TEST(future_is_unseen), TEST(rows_are_independent),
+      TEST(padding_is_unseen), TEST(fused_is_open), TEST(kept_is_whole), TEST(prompt_is_tokens),
+      TEST(encoder_prompt_is_tokens), TEST(cached_is_whole), TEST(generation_is_argmax), TEST(checkpointed_is_plain),
+      TEST(threads_do_not_matter), TEST(gradients), TEST(shifted_positions), TEST(memory_is_recycled),
+      TEST(places_are_unique), TEST(thirds))
