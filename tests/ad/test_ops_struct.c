@@ -201,6 +201,20 @@ static void buckets_of(const int *both, const int *past, int n, int max_distance
     }
 }
 
+/* 18 buckets to distance 128 are 9 to each side: 4 exact ones, and 5 for the 5 octaves from 4 to 128.  Each octave
+ * begins on the very boundary: in float32, as PyTorch computes, log 2 / log 32 times 5 is 1, in double it is less. */
+static void octaves_begin_on_the_boundary(void **state)
+{
+    (void)state;
+    for (int r = 0; r < 300; r++) {
+        int octave = 0;
+        while (r >= 4 && 8 << octave <= r && octave < 4) octave++;
+        int want = r < 4 ? r : 4 + octave;
+        EXPECT(relpos_bucket(-r, 18, 128, true) == want, "distance -%d is in bucket %d, expected %d", r,
+               relpos_bucket(-r, 18, 128, true), want);
+    }
+}
+
 static void buckets(void **state)
 {
     (void)state;
@@ -236,4 +250,4 @@ static void relative_positions(void **state)
 
 SUITE(cmocka_unit_test(prefixes), cmocka_unit_test(chosen_rows), cmocka_unit_test(column_ranges),
       cmocka_unit_test(means_of_runs), cmocka_unit_test(pooled_means), cmocka_unit_test(buckets),
-      cmocka_unit_test(relative_positions))
+      cmocka_unit_test(octaves_begin_on_the_boundary), cmocka_unit_test(relative_positions))

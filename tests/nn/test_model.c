@@ -410,6 +410,41 @@ static void gradients(void **state)
 /* ---- positions and memory */
 
 /* Positions shifted by k are the table's rows moved up by k. */
+/* RoBERTa's positions begin behind that of padding: with another id for padding and the rows of the table moved along
+ * the model is the same, and as long a text fits. */
+static void positions_begin_behind_padding(void **state)
+{
+    (void)state;
+    enum { ROOM = 12, WIDE = 2 };
+    static const int PAD[] = {0, 1, 5, 9};
+    Tensor want = {0};
+    Arena run = arena_open((size_t)1 << 28), step = arena_open((size_t)1 << 28);
+    Model *first = NULL, *m;
+    int32_t ids[WIDE * ROOM], len[WIDE] = {ROOM, ROOM - 3};
+    for (int k = 0; k < 4; k++) {
+        Config c = small_config("roberta");
+        c.pad = PAD[k], c.positions = ROOM + PAD[k] + 1;
+        assert_int_equal(config_room(&c), ROOM);
+        assert_int_equal(model_open(&m, &run, &c, F64, 11), OK);
+        stir(m);
+        if (!first) first = m;
+        for (int i = 0; i < params_n(m->params); i++) {
+            Param *p = params_at(m->params, i), *q = params_at(first->params, i);
+            bool table = strstr(p->name, "position_embeddings");
+            int64_t moved = table ? PAD[k] * tensor_last(p->val) : 0;
+            for (int64_t j = 0; j < tensor_count(q->val); j++) tensor_set(p->val, j + moved, tensor_get(q->val, j));
+        }
+        for (int i = 0; i < WIDE * ROOM; i++) ids[i] = i % ROOM < len[i / ROOM] ? 10 + i % 11 : PAD[k];
+        Batch b = {.b = WIDE, .t = ROOM, .ids = ids, .len = len};
+        Tensor got = run_logits(&run, &step, m, NULL, &b);
+        if (!k) want = got;
+        EXPECT(rows_gap(got, want, len) == 0, "padding %d: the model changes by %g", PAD[k],
+               rows_gap(got, want, len));
+    }
+    arena_close(&step);
+    arena_close(&run);
+}
+
 static void shifted_positions(void **state)
 {
     (void)state;
@@ -570,5 +605,5 @@ static void residual_layers_start_smaller(void **state)
 SUITE(cmocka_unit_test(residual_layers_start_smaller), TEST(future_is_unseen), TEST(rows_are_independent),
       TEST(padding_is_unseen), TEST(fused_is_open), TEST(kept_is_whole), TEST(prompt_is_tokens),
       TEST(encoder_prompt_is_tokens), TEST(cached_is_whole), TEST(generation_is_argmax), TEST(checkpointed_is_plain),
-      TEST(threads_do_not_matter), TEST(gradients), TEST(shifted_positions), TEST(memory_is_recycled),
-      TEST(places_are_unique), TEST(thirds))
+      TEST(threads_do_not_matter), TEST(gradients), TEST(positions_begin_behind_padding), TEST(shifted_positions),
+      TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
