@@ -154,7 +154,7 @@ static void samples_follow_the_distribution(void **state)
 
 /* ---- an end of text that is not among the best */
 
-/* Logits that never change: log p of five tokens, whatever stands before. */
+/* Logits that never change: log p of three tokens, whatever stands before. */
 static Var *same_logits(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)at, (void)in;
@@ -163,29 +163,31 @@ static Var *same_logits(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, z);
 }
 
-/* Two beams look at four candidates, of which an end of text counts only among the first two.  It stands third here
- * at every step, so no result ever ends, although one that ended at once would have the best sum: log 0.2 against
- * 3 log 0.4.  As in BeamSearchScorer of the Transformers library. */
+/* Two beams look at four candidates, of which an end of text counts only among the first two (BeamSearchScorer of the
+ * Transformers library).  With p = 0.45 for the end, 0.41 for a and 0.14 for b, step 1 finishes the empty text and
+ * keeps a and b; step 2 has "a end" 0.1845, "a a" 0.1681, "b end" 0.063 and "a b".  "b end" is third and is passed
+ * over, though under a penalty of length^2 its log p / 4 is better than log 0.45 of the empty text. */
 static void an_end_below_the_beams_is_passed_over(void **state)
 {
     (void)state;
-    enum { EOS = 2, BEAMS = 2, MOST = 3 };
+    enum { EOS = 2, A = 7, B_ = 9, BEAMS = 2, MOST = 3 };
     double z[V];
     for (int v = 0; v < V; v++) z[v] = -100;
-    z[7] = log(0.4), z[9] = log(0.3), z[EOS] = log(0.2), z[11] = log(0.1);
+    z[EOS] = log(0.45), z[A] = log(0.41), z[B_] = log(0.14);
     Setting s = setting("gpt2");
     Hooks *h = hooks_new(&s.run);
     hook_add(h, (Where){SITE_LOGITS, LAYER_EMBED, PART_DECODER}, same_logits, z);
     GenerateConfig c = generate_defaults(s.m, MOST);
-    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 0, c.force_eos = false;
+    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 2, c.early_stopping = true, c.force_eos = false;
     int32_t out[B * BEAMS * MOST], len[B * BEAMS];
     double score[B * BEAMS];
     EXPECT(generate_beams(out, len, score, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
     for (int b = 0; b < B; b++) {
-        assert_int_equal(len[b * BEAMS], MOST);
-        for (int i = 0; i < MOST; i++) assert_int_equal(out[b * BEAMS * MOST + i], 7);
-        near(score[b * BEAMS], 3 * log(0.4), 1e-9, "the best");
-        near(score[b * BEAMS + 1], 2 * log(0.4) + log(0.3), 1e-9, "the second");
+        const int32_t *first = out + b * BEAMS * MOST, *second = first + MOST;
+        assert_true(len[b * BEAMS] == 2 && first[0] == A && first[1] == EOS);
+        assert_true(len[b * BEAMS + 1] == 1 && second[0] == EOS);
+        near(score[b * BEAMS], log(0.1845) / 4, 1e-9, "a, end");
+        near(score[b * BEAMS + 1], log(0.45), 1e-9, "end");
     }
     setting_close(&s);
 }
