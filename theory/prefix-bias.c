@@ -95,7 +95,7 @@ static Status see_spectrum(Level *out, Tensor *values, Arena *run, Arena *step, 
                            Map without)
 {
     TRY(spectrum(values, run, s, l, measure_added(step, with, without)));
-    out->rank = linalg_rank(*values, 1e-9);
+    out->rank = linalg_numerical_rank(*values);
     out->participation = linalg_participation(*values);
     return OK;
 }
@@ -106,7 +106,7 @@ static Status raw_rank(int64_t *out, Arena *step, const Subject *s, Tensor with,
     Tensor change = tensor_new(step, F64, SHAPE(n / hd, hd)), values;
     for (int64_t i = 0; i < n; i++) tensor_set(change, i, tensor_get(with, i) - tensor_get(without, i));
     TRY(spectrum(&values, step, s, 0, change));
-    *out = linalg_rank(values, 1e-9);
+    *out = linalg_numerical_rank(values);
     return OK;
 }
 

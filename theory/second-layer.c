@@ -196,7 +196,7 @@ static Status rank_of(int64_t *out, Tensor *spectrum, Arena *a, Tensor d)
 {
     Tensor s;
     TRY(linalg_singular(&s, a, d));
-    *out = linalg_rank(s, 1e-9);
+    *out = linalg_numerical_rank(s);
     if (spectrum) *spectrum = s;
     return OK;
 }

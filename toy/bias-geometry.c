@@ -152,7 +152,7 @@ static Status look(Geometry *out, Tensor *basis, Arena *run, Model *m, Hooks *ho
         for (int64_t i = 0; i < m->config.dim; i++)
             out->spectrum[l][i] += tensor_get(svd.s, i) / tensor_get(svd.s, 0) / q->task.n;
         out->participation[l] += linalg_participation(svd.s) / q->task.n;
-        if (l == 0) out->rank[k] = (double)linalg_rank(svd.s, 1e-9);
+        if (l == 0) out->rank[k] = (double)linalg_numerical_rank(svd.s);
     }
     return OK;
 }

@@ -18,12 +18,12 @@ static Status attach(Adapter *a, Model *m, Hooks *hooks, const Args *args)
 static Status take_positions(Model *m, const Adapter *a)
 {
     enum { LEAST = 4 };
-    int taken = adapter_positions(a), left = m->config.positions - taken;
-    if (!m->config.positions || !taken) return OK;
-    if (left < LEAST + m->config.pad)
-        return fail(E_MISMATCH, "%s: its %d virtual tokens leave none of the model's %d positions for a text", a->dir,
-                    taken, m->config.positions);
-    m->config.positions = left;
+    int taken = adapter_positions(a), room = config_room(&m->config);
+    if (!room || !taken) return OK;
+    if (room - taken < LEAST)
+        return fail(E_MISMATCH, "%s: its %d virtual tokens leave too few of the model's %d positions for a text",
+                    a->dir, taken, room);
+    m->config.positions -= taken;
     return OK;
 }
 

@@ -217,7 +217,8 @@ static Tensor probe(Model *m, const Hooks *hooks, Arena *arena)
 {
     static int32_t ids[PROBE];
     uint64_t s = rng_stream(1, "adapter/merge");
-    int64_t n = m->config.positions && m->config.positions < 4 * PROBE ? 2 : PROBE;
+    int room = config_room(&m->config);
+    int64_t n = room && room < PROBE ? room : PROBE;
     for (int i = 0; i < n; i++) do {
             s++;
             ids[i] = (int32_t)rng_below(s, (uint64_t)i, m->config.vocab);

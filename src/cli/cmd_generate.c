@@ -80,7 +80,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     Bytes text;
     Arena *arena = args_arena(a);
     TRY(args_content(&text, a, 1));
-    int64_t room = m->config.positions;
+    int64_t room = config_room(&m->config);
     if (m->config.plain_head) return mode_prompt(x, m, t, a, c, text);
     if (m->arch->encode) {
         BpeText s;
@@ -201,6 +201,17 @@ static void print_guesses(const Tokenizer *t, Arena *a, Tensor logits, int64_t a
     }
 }
 
+/* The model's frame around as much of the text as there are positions for. */
+static Status fill_wrap(BpeText *x, const Tokenizer *t, Arena *arena, int64_t room, const Args *a)
+{
+    BpeText whole = *x, none = {0}, frame;
+    TRY(tokenizer_wrap(&frame, t, arena, &none, NULL, NULL, (Limit){0}));
+    if (whole.n > room - frame.n && !args_quiet(a))
+        fprintf(stderr, "the text has %lld tokens; its first %lld fit\n", (long long)whole.n,
+                (long long)(room - frame.n));
+    return tokenizer_wrap(x, t, arena, &whole, NULL, NULL, (Limit){.most = room});
+}
+
 static Status run_fill(const Args *a)
 {
     Model *m;
@@ -217,7 +228,7 @@ static Status run_fill(const Args *a)
         return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
     TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
-    TRY(tokenizer_wrap(&x, &t, arena, &x, NULL, NULL, (Limit){.most = m->config.positions - 2}));
+    TRY(fill_wrap(&x, &t, arena, config_room(&m->config), a));
     Batch b = {.b = 1, .t = x.n, .ids = x.id};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));

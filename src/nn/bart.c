@@ -121,6 +121,13 @@ static void build(Model *m)
     }
 }
 
+static double untie(Model *m)
+{
+    Bart *g = m->blocks;
+    g->head = build_copy(m, "lm_head.weight", g->shared, 1);
+    return 1;
+}
+
 /* ---- passes */
 
 static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, int64_t t, const int32_t *len,
@@ -306,5 +313,6 @@ const Arch ARCH_BART = {.name = "bart",
                         .logits = logits,
                         .head_loss = head_loss,
                         .classify = classify,
+                        .untie = untie,
                         .last = PART_DECODER};
 REGISTER(arch, ARCH_BART)

@@ -23,6 +23,13 @@ Param *build_param(Model *m, const char *name, Init init, int rank, const int64_
     return param_add(m->params, name, init, rank, dim);
 }
 
+Param *build_copy(Model *m, const char *name, const Param *of, double factor)
+{
+    Param *p = param_add(m->params, name, (Init){INIT_ZERO, 0}, of->val.rank, of->val.dim);
+    for (int64_t i = 0; i < tensor_count(p->val); i++) tensor_set(p->val, i, factor * tensor_get(of->val, i));
+    return p;
+}
+
 Norm build_norm(Model *m, const char *name, bool bias)
 {
     Norm n = {.eps = m->config.eps};

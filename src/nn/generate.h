@@ -24,7 +24,9 @@ typedef struct {    /* zero-initialise, then set what differs; but see eos and s
     int beams, n_best;
     double length_penalty;
     /* UniXcoder's search: a result that ends keeps its beam and nothing follows it; a row is over once the likeliest
-     * beam has ended and `beams` results are there; finished results come before those that were still open. */
+     * beam has ended and `beams` results are there; finished results come before those that were still open.  Where
+     * nothing has ended, the authors' code (Beam.getFinal) lists its best open beam twice and loses the last one;
+     * here every open beam is listed once, so all results differ. */
     bool ends_hold;
     bool early_stopping; /* stop a row at its first `beams` finished results, without asking whether more could win */
 } GenerateConfig;

@@ -88,6 +88,13 @@ static void build(Model *m)
     if (c->classes) g->score = build_param(m, "score.weight", normal, SHAPE(c->classes, c->dim));
 }
 
+static double untie(Model *m)
+{
+    Gpt2 *g = m->blocks;
+    g->head = build_copy(m, "lm_head.weight", g->wte, 1);
+    return 1;
+}
+
 /* ---- passes */
 
 static Var *hidden(Model *m, Pass *p, const Batch *x)
@@ -197,5 +204,6 @@ const Arch ARCH_GPT2 = {.name = "gpt2",
                         .logits = logits,
                         .head_loss = head_loss,
                         .classify = classify,
+                        .untie = untie,
                         .last = PART_DECODER};
 REGISTER(arch, ARCH_GPT2)

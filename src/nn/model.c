@@ -74,6 +74,13 @@ const Linear *model_linear(const Model *m, Where at)
     return NULL;
 }
 
+double model_untie(Model *m)
+{
+    CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);
+    m->config.tie_head = false;
+    return m->arch->untie(m);
+}
+
 int model_layers(const Model *m, Part part)
 {
     const Stack *s = part == PART_ENCODER ? m->encoder : m->decoder;

@@ -83,6 +83,7 @@ typedef struct Arch {
     Var *(*head_loss)(Model *, Pass *, Var *hidden, const int32_t *target); /* chunked cross-entropy of the LM head */
     Var *(*classify)(Model *, Pass *, const Batch *); /* (B,1,N), or NULL where there is no such head */
     Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
+    double (*untie)(Model *);                         /* model_untie() of this family */
     Part last;                                        /* the stack its heads read: LOGITS carries it */
 } Arch;
 REGISTRY(Arch, arch)
@@ -113,7 +114,10 @@ Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,
 Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
 Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
-int model_layers(const Model *, Part);                                  /* 0 where the model has no such part */
+/* Gives an LM head that shares the token table one of its own, as if the config had said so, to the same effect.
+ * Its numbers are those of the token table times what is returned: 1, or T5's factor for a shared table. */
+double model_untie(Model *);
+int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix

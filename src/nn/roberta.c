@@ -113,6 +113,13 @@ static void build(Model *m)
     }
 }
 
+static double untie(Model *m)
+{
+    Roberta *g = m->blocks;
+    g->decoder = build_copy(m, "lm_head.decoder.weight", g->word, 1);
+    return 1;
+}
+
 /* ---- passes */
 
 /* Rows of the position table: pad + 1, pad + 2, ... for tokens, behind what a cache holds, and pad for padding. */
@@ -294,6 +301,7 @@ const Arch ARCH_ROBERTA = {.name = "roberta",
                            .logits = logits,
                            .head_loss = head_loss,
                            .classify = classify,
+                           .untie = untie,
                            .pool = pool,
                            .last = PART_ENCODER};
 REGISTER(arch, ARCH_ROBERTA)

@@ -132,6 +132,14 @@ static void build(Model *m)
     }
 }
 
+static double untie(Model *m)
+{
+    T5 *g = m->blocks;
+    double factor = 1 / sqrt((double)m->config.dim);
+    g->head = build_copy(m, "lm_head.weight", g->shared, factor);
+    return factor;
+}
+
 /* ---- passes */
 
 /* With a cache the queries' positions are told; one bias serves all rows, so these must agree. */
@@ -313,5 +321,6 @@ const Arch ARCH_T5 = {.name = "t5",
                       .logits = logits,
                       .head_loss = head_loss,
                       .classify = classify,
+                      .untie = untie,
                       .last = PART_DECODER};
 REGISTER(arch, ARCH_T5)

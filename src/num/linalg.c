@@ -67,6 +67,11 @@ int64_t linalg_rank(Tensor s, double relative)
     return rank;
 }
 
+int64_t linalg_numerical_rank(Tensor s)
+{
+    return linalg_rank(s, 1e-9);
+}
+
 double linalg_effective_rank(Tensor s)
 {
     double sum = 0, entropy = 0;

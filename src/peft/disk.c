@@ -73,15 +73,37 @@ Binding *adapter_bind(Adapter *a, Param *p, const char *tensor, int rank, const 
 {
     CHECK(a->n_bindings < 2 * params_n(a->model->params) + 2, "more bindings than parameters");
     Binding *b = &a->binding[a->n_bindings++];
-    *b = (Binding){.param = p, .tensor = tensor, .rank = rank, .row = tensor_last(p->val)};
+    *b = (Binding){.param = p, .tensor = tensor, .rank = rank, .row = tensor_last(p->val), .factor = 1};
+    if (a->head_factor && str_glob("lm_head.weight|lm_head.decoder.weight", p->name)) b->factor = a->head_factor;
     memcpy(b->dim, dim, sizeof *dim * (size_t)rank);
     return b;
 }
 
+/* While PEFT trains, a saved module stands behind its wrapper, and some files show it: X.modules_to_save.weight and
+ * X.modules_to_save.default.weight are X.weight. */
+static const char INNER[] = ".modules_to_save.", DEFAULT[] = "default.";
+
+static const char *outer_name(Arena *arena, const char *name)
+{
+    const char *in = strstr(name, INNER), *rest = in ? in + strlen(INNER) : NULL;
+    if (!in) return name;
+    if (!strncmp(rest, DEFAULT, strlen(DEFAULT))) rest += strlen(DEFAULT);
+    return str_print(arena, "%.*s.%s", (int)(in - name), name, rest);
+}
+
+static const Stored *find_in(const Adapter *a, const Weights *w, const char *tensor)
+{
+    const Stored *s = w ? weights_find(w, tensor) : NULL;
+    for (int i = 0; w && !s && i < weights_n(w); i++)
+        if (strstr(weights_at(w, i)->name, INNER) && !strcmp(outer_name(a->run, weights_at(w, i)->name), tensor))
+            s = weights_at(w, i);
+    return s;
+}
+
 const Stored *adapter_stored(const Adapter *a, const char *tensor)
 {
-    const Stored *s = a->weights ? weights_find(a->weights, tensor) : NULL;
-    return s || !a->head ? s : weights_find(a->head, tensor);
+    const Stored *s = find_in(a, a->weights, tensor);
+    return s ? s : find_in(a, a->head, tensor);
 }
 
 const char *adapter_base_name(const Adapter *a, const char *name)
@@ -167,7 +189,8 @@ int adapter_classes(const Adapter *a)
         const Weights *w = which ? a->head : a->weights;
         for (int i = 0; w && i < weights_n(w); i++) {
             const Stored *s = weights_at(w, i);
-            if (str_glob(last, s->name) && s->rank == 2 && s->dim[0] <= 1 << 16) return (int)s->dim[0];
+            if (str_glob(last, outer_name(a->run, s->name)) && s->rank == 2 && s->dim[0] <= 1 << 16)
+                return (int)s->dim[0];
         }
     }
     return 0;
@@ -221,7 +244,7 @@ static void bind_carried(Adapter *a)
         if (str_glob("peft.*", p->name)) continue;
         const char *name;
         for (int which = 0; (name = a->library->carried(a, p, which)); which++)
-            if (adapter_stored(a, name)) {
+            if (adapter_stored(a, name) && !(a->unread && !strcmp(a->unread, name))) {
                 adapter_bind(a, p, name, p->val.rank, p->val.dim)->head = is_any_head(p->name);
                 break;
             }
@@ -246,30 +269,62 @@ static Status fill(const Adapter *a, const Binding *b)
         return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld numbers", weights_path(a->weights), times->name,
                     stored_shape(times), (long long)(tensor_count(b->param->val) / n));
     for (int64_t i = 0; i < tensor_count(b->param->val); i++) {
-        double x = stored_get(s, b->first + i / n * b->row + i % n);
+        double x = b->factor * stored_get(s, b->first + i / n * b->row + i % n);
         tensor_set(b->param->val, i, times ? x * stored_get(times, i / n) : x);
     }
     return OK;
 }
 
-/* What the libraries write twice: aliases on shared storage, and copies of a saved head. */
-static const char *const DOUBLES = "*.prefix_tuning.pool.*|*.original_module.*|*.modules_to_save.*";
+/* What the libraries write and never read: aliases on shared storage, and the base's own side of a saved module. */
+static const char *const IDLE = "*.prefix_tuning.pool.*|*.original_module.*";
+
+static bool same_numbers(const Stored *a, const Stored *b)
+{
+    bool same = a->count == b->count;
+    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
+    return same;
+}
+
+static bool is_bound(const Adapter *a, const Stored *s, const char *name)
+{
+    for (int i = 0; i < a->n_bindings; i++) {
+        const Binding *b = &a->binding[i];
+        if (!strcmp(b->tensor, name) || (b->times && !strcmp(b->times, name)) ||
+            stored_same_bytes(s, adapter_stored(a, b->tensor)))
+            return true;
+    }
+    return a->unread && !strcmp(a->unread, name);
+}
+
+/* The tensor that a parameter's numbers were taken from, where this one is another name of the parameter: the inner
+ * name of a saved module, or that of what is tied to it in the base. */
+static const Stored *twin_of(const Adapter *a, const char *outer)
+{
+    for (const Alias *t = a->model->arch->format->alias; t && t->name; t++)
+        if (!strcmp(outer, str_print(a->run, "%s%s", a->library->stem, adapter_base_name(a, t->file))))
+            return adapter_stored(a, str_print(a->run, "%s%s", a->library->stem, adapter_base_name(a, t->name)));
+    return adapter_stored(a, outer);
+}
+
+/* Nothing that was trained is left aside in silence. */
+static Status check_used(const Adapter *a, const Weights *w, const Stored *s)
+{
+    const char *outer = outer_name(a->run, s->name);
+    if (!s->count || str_glob(IDLE, s->name)) return OK;
+    const Stored *twin = is_bound(a, s, outer) ? adapter_stored(a, outer) : twin_of(a, outer);
+    if (!twin || !(is_bound(a, s, outer) || is_bound(a, twin, twin->name)))
+        return fail(E_MISMATCH,
+                    "%s: tensor '%s' %s has no place: neither adapter_config.json nor the model asks for it",
+                    weights_path(w), s->name, stored_shape(s));
+    if (twin != s && !stored_same_bytes(s, twin) && !same_numbers(s, twin))
+        return fail(E_MISMATCH, "%s: tensors '%s' and '%s' are one parameter and hold different numbers",
+                    weights_path(w), s->name, twin->name);
+    return OK;
+}
 
 static Status check_unused(const Adapter *a, const Weights *w)
 {
-    for (int i = 0; w && i < weights_n(w); i++) {
-        const Stored *s = weights_at(w, i);
-        bool used = str_glob(DOUBLES, s->name);
-        for (int j = 0; j < a->n_bindings && !used; j++) {
-            const Binding *b = &a->binding[j];
-            used = !strcmp(b->tensor, s->name) || (b->times && !strcmp(b->times, s->name)) ||
-                   stored_same_bytes(s, adapter_stored(a, b->tensor));
-        }
-        if (!used)
-            return fail(E_MISMATCH,
-                        "%s: tensor '%s' %s has no place: neither adapter_config.json nor the model asks for it",
-                        weights_path(w), s->name, stored_shape(s));
-    }
+    for (int i = 0; w && i < weights_n(w); i++) TRY(check_used(a, w, weights_at(w, i)));
     return OK;
 }
 
@@ -282,6 +337,7 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
     Status s = peft_attach(a->method, m, hooks, &a->cfg);
     if (s) return s == E_CONFIG ? E_MISMATCH : s; /* it is a file's setting, not the user's */
     a->model = m;
+    if (a->library->prepare) TRY(a->library->prepare(a));
     a->binding = NEW(a->run, Binding, 2 * params_n(m->params) + 2);
     TRY(a->library->bind(a));
     bind_carried(a);

@@ -29,6 +29,7 @@ typedef struct {
     int64_t dim[MAX_RANK]; /* of the tensor */
     int64_t first, row;
     const char *times; /* a tensor whose element i / n multiplies, or NULL; reading only */
+    double factor;     /* of the file's numbers in the model */
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 
@@ -49,6 +50,8 @@ typedef struct Adapter {
     const char *prefix; /* that the base model's names carry here: "roberta.", or "" */
     int slots;          /* PEFT's prefix: keys and values of all layers in its table */
     int stride;         /* PEFT: transformers that a table speaks to: 2 in an encoder-decoder */
+    double head_factor; /* of a head that was untied: its table is the file's times this; 0: it was not */
+    const char *unread; /* a tensor that the library itself leaves unread, or NULL */
     Binding *binding;
     int n_bindings;
     bool writing; /* bindings are made for a file to write: aliases of one tensor, too */

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "io/safetensors.h"
 #include "nn/build.h"
+#include "nn/config.h"
 #include "peft/library.h"
 #include "peft/lora.h"
 
@@ -35,7 +36,7 @@ static void put(const Adapter *a, Tensors *out, const Binding *b)
     while (i < out->n && strcmp(out->at[i].name, b->tensor) != 0) i++;
     if (i == out->n) out->at[out->n++] = (Named){b->tensor, start_of(a, b)};
     for (int64_t j = 0; j < tensor_count(b->param->val); j++)
-        tensor_set(out->at[i].value, place(b, j), tensor_get(b->param->val, j));
+        tensor_set(out->at[i].value, place(b, j), tensor_get(b->param->val, j) / b->factor);
 }
 
 static bool same_number(double x, double y)
@@ -46,6 +47,7 @@ static bool same_number(double x, double y)
 /* Two parameters may share a tensor's numbers only when they agree. */
 static Status check(const Tensors *out, const Binding *b)
 {
+    if (b->factor != 1) return OK; /* a head shares nothing, and division rounds */
     for (int i = 0; i < out->n; i++)
         for (int64_t j = 0; !strcmp(out->at[i].name, b->tensor) && j < tensor_count(b->param->val); j++)
             if (!same_number(tensor_get(out->at[i].value, place(b, j)), tensor_get(b->param->val, j)))
@@ -96,6 +98,16 @@ static bool goes_along(const Adapter *a, const Binding *old, int n, const Param 
     return is_class_head(p->name) || (lora && lora_trains_bias(a->model, &a->cfg, p)) || was_carried(old, n, p);
 }
 
+/* Where the file had the parameter under the name of something tied to it, too, the library looks for both. */
+static void bind_twins(Adapter *a, Param *p)
+{
+    for (const Alias *t = a->model->arch->format->alias; t && t->name; t++) {
+        const char *twin = str_print(a->run, "%s%s", a->library->stem, adapter_base_name(a, t->file));
+        if (!strcmp(t->name, p->name) && !param_find(a->model->params, t->file) && adapter_stored(a, twin))
+            adapter_bind(a, p, twin, p->val.rank, p->val.dim);
+    }
+}
+
 static Status bind_along(Adapter *a, const Binding *old, int n)
 {
     for (int i = 0; i < params_n(a->model->params); i++) {
@@ -106,6 +118,7 @@ static Status bind_along(Adapter *a, const Binding *old, int n)
             return fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,
                         a->library->title);
         adapter_bind(a, p, name, p->val.rank, p->val.dim)->head = a->library->head[0] && is_any_head(p->name);
+        bind_twins(a, p);
     }
     return OK;
 }

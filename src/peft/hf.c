@@ -1,8 +1,9 @@
 /* Hugging Face PEFT, reading.  Which modules a config means is decided on the names that the library sees, the base
  * model's prefix included; every adapted map then has tensors under its own name.  AdaLoRA is read as the LoRA that
- * it has become, B diag(E) A with ranks as the tensors show them.
+ * it has become, B diag(E) A with the rows that pruning left, under the scale of the rank before it.
  *
  * Format: huggingface/peft, src/peft/utils/save_and_load.py and the tuners' configs. */
+#include <math.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -87,42 +88,39 @@ Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
 
 /* ---- LoRA and its relatives */
 
-static Status pattern_of(double *value, bool *found, const Adapter *a, const char *patterns, const char *key)
+/* The number that a pattern gives a map: that of the first key which the map's name, or an end of it behind a dot,
+ * matches.  Ranks and alphas are looked up each alone, as PEFT does from 0.14 on. */
+static Status pattern_of(double *value, bool *any, const Adapter *a, const char *patterns, const Linear *l)
 {
-    const cJSON *j = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(a->root, patterns), key);
-    *found = j != NULL;
-    if (j && !cJSON_IsNumber(j)) return fail(E_FORMAT, "%s: %s['%.60s'] is not a number", a->path, patterns, key);
-    if (j) *value = j->valuedouble;
+    const char *name = str_print(a->run, "%s%s", a->prefix, l->name);
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(a->root, patterns), *j;
+    if (!json_is_set(a->root, patterns)) return OK;
+    if (!cJSON_IsObject(object)) return fail(E_FORMAT, "%s: %s is no object", a->path, patterns);
+    cJSON_ArrayForEach(j, object)
+    {
+        bool fits;
+        const char *form = str_print(a->run, "(?:.*\\.)?(?:%s)$", j->string);
+        TRY(match_regex(&fits, NULL, form, false, name, a->path, patterns));
+        if (!fits) continue;
+        if (!cJSON_IsNumber(j))
+            return fail(E_FORMAT, "%s: %s['%.60s'] is not a number", a->path, patterns, j->string);
+        *value = j->valuedouble;
+        *any = true;
+        return OK;
+    }
     return OK;
 }
 
-/* The first key of rank_pattern, then of alpha_pattern, that a map's name ends in gives both of its values. */
 static Status rule_for(LoraRule *r, bool *any, const Adapter *a, const Linear *l)
 {
-    static const char *const PATTERNS[] = {"rank_pattern", "alpha_pattern"};
-    const char *name = str_print(a->run, "%s%s", a->prefix, l->name);
+    double rank = r->rank;
     *any = false;
-    for (int i = 0; i < 2; i++) {
-        const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(a->root, PATTERNS[i]), *j;
-        if (!json_is_set(a->root, PATTERNS[i])) continue;
-        if (!cJSON_IsObject(patterns)) return fail(E_FORMAT, "%s: %s is no object", a->path, PATTERNS[i]);
-        cJSON_ArrayForEach(j, patterns)
-        {
-            bool fits, given;
-            double rank = r->rank;
-            const char *form = str_print(a->run, "(?:.*\\.)?(?:%s)$", j->string);
-            TRY(match_regex(&fits, NULL, form, false, name, a->path, PATTERNS[i]));
-            if (!fits) continue;
-            TRY(pattern_of(&rank, &given, a, PATTERNS[0], j->string));
-            TRY(pattern_of(&r->alpha, &given, a, PATTERNS[1], j->string));
-            if (rank != (double)(int)rank || rank < 1 || rank > MOST_RANK)
-                return fail(E_FORMAT, "%s: rank_pattern['%.60s'] is %g, expected 1 to %d", a->path, j->string, rank,
-                            MOST_RANK);
-            r->rank = (int)rank;
-            *any = true;
-            return OK;
-        }
-    }
+    TRY(pattern_of(&rank, any, a, "rank_pattern", l));
+    TRY(pattern_of(&r->alpha, any, a, "alpha_pattern", l));
+    if (rank != floor(rank) || rank < 1 || rank > MOST_RANK)
+        return fail(E_FORMAT, "%s: rank_pattern gives %s the rank %g, expected 1 to %d", a->path, l->name, rank,
+                    MOST_RANK);
+    r->rank = (int)rank;
     return OK;
 }
 
@@ -208,30 +206,48 @@ static Status configure_lora(Adapter *a, const Model *m)
     return set_rules(a, target, n);
 }
 
-/* alpha / (rank + 1e-5), the rank being what pruning left. */
+/* Rows that pruning left a map: as many as its rank_pattern has true, or all of init_r where it has none. */
+static Status rows_left(int *rows, const Adapter *a, const Linear *l, int init_r)
+{
+    static const char *const FORMS[] = {"%s%s.lora_E", "base_model.model.%s%s.lora_E", "%s%s.lora_E.default",
+                                        "base_model.model.%s%s.lora_E.default"};
+    const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(a->root, "rank_pattern"), *kept = NULL, *one;
+    const char *name = hf_tensor(a, l, "lora_A");
+    const Stored *s = adapter_stored(a, name);
+    for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS && !kept; i++)
+        kept = cJSON_GetObjectItemCaseSensitive(patterns, str_print(a->run, FORMS[i], a->prefix, l->name));
+    *rows = kept ? 0 : init_r;
+    cJSON_ArrayForEach(one, kept) *rows += cJSON_IsTrue(one);
+    if (s && s->rank == 2 && s->dim[0] == *rows) return OK;
+    return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected a matrix of %d rows, as %s has it",
+                weights_path(a->weights), name, s ? stored_shape(s) : "missing", *rows,
+                kept ? "rank_pattern" : "init_r");
+}
+
+/* alpha / (r + 1e-5), r being the rank before pruning: the library keeps the scale that the rows were trained with.
+ * A map that lost all its rows is left as it is. */
 static Status configure_adalora(Adapter *a, const Model *m)
 {
     const Linear **target;
-    int n;
+    int n, init_r = 12, rows;
     double alpha = 8;
     PeftConfig *c = &a->cfg;
     TRY(hf_targets(&target, &n, a, m));
+    TRY(json_int(&init_r, a->root, "init_r", 1, MOST_RANK, a->path));
     TRY(json_real(&alpha, a->root, "lora_alpha", -1e9, 1e9, a->path));
     TRY(json_real(&c->dropout, a->root, "lora_dropout", 0, 0.999, a->path));
     TRY(set_bias(a));
     LoraRule *rules = NEW(a->run, LoraRule, n);
     for (int i = 0; i < n; i++) {
-        const char *name = hf_tensor(a, target[i], "lora_A");
-        const Stored *s = adapter_stored(a, name);
-        if (!s || s->rank != 2 || s->dim[0] < 1 || s->dim[0] > MOST_RANK)
-            return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected a matrix of at least one row",
-                        weights_path(a->weights), name, s ? stored_shape(s) : "missing");
-        double r = (double)s->dim[0];
-        rules[i] = (LoraRule){target[i]->name, (int)r, (alpha > 0 ? alpha : r) * r / (r + 1e-5)};
+        TRY(rows_left(&rows, a, target[i], init_r));
+        double scale = (alpha > 0 ? alpha : rows) / (init_r + 1e-5);
+        if (!rows) continue;
+        target[c->n_rules] = target[i];
+        rules[c->n_rules++] = (LoraRule){target[i]->name, rows, scale * rows};
     }
+    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no map a single row", a->path);
     c->rules = rules;
-    c->n_rules = n;
-    c->target = all_names(a, target, n);
+    c->target = all_names(a, target, c->n_rules);
     adapter_remark(a, "AdaLoRA is read as the LoRA it has become: its ranks are fixed from here on");
     return OK;
 }
@@ -426,6 +442,7 @@ const Library LIBRARY_HF = {.name = "hf",
                             .stem = "base_model.model.",
                             .identify = identify,
                             .configure = configure,
+                            .prepare = hf_prepare,
                             .bind = hf_bind,
                             .carried = hf_carried,
                             .describe = hf_describe};

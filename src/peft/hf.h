@@ -1,5 +1,5 @@
-/* Hugging Face PEFT in three files: hf.c reads configs, hf_bind.c knows the tensors' names, hf_write.c writes
- * configs. */
+/* Hugging Face PEFT in four files: hf.c reads configs, hf_bind.c knows the tensors' names, hf_saved.c what
+ * modules_to_save does to a model, hf_write.c writes configs. */
 #ifndef PEFT_HF_H
 #define PEFT_HF_H
 
@@ -8,6 +8,7 @@
 const char *hf_tensor(const Adapter *, const Linear *, const char *what); /* "base_model.model.<module>.<what>" */
 /* The linear maps that a config's target_modules and its like mean, on the adapter's arena. */
 Status hf_targets(const Linear ***out, int *n, const Adapter *, const Model *);
+Status hf_prepare(Adapter *);
 Status hf_bind(Adapter *);
 const char *hf_carried(const Adapter *, const Param *, int which);
 Status hf_describe(Adapter *, cJSON *root);

@@ -246,6 +246,14 @@ static void describe_saved(const Adapter *a, cJSON *root)
         const char *name = params_at(a->model->params, i)->name;
         if (is_class_head(name)) add_once(list, str_copy(a->run, name, strcspn(name, ".")));
     }
+    const cJSON *saved = cJSON_GetObjectItemCaseSensitive(a->root, "modules_to_save"), *one;
+    if (!a->head_factor) return;
+    cJSON_ArrayForEach(one, saved) /* the table or the head, which read so comes apart again */
+    {
+        bool unread = a->unread && cJSON_IsString(one) &&
+                      str_glob(str_print(a->run, "*%s.weight", one->valuestring), a->unread);
+        if (cJSON_IsString(one) && !unread) add_once(list, one->valuestring);
+    }
 }
 
 static const struct {

@@ -10,6 +10,7 @@ struct Library {
     const char *stem;                 /* in front of the base model's names */
     Status (*identify)(Adapter *);    /* kind, name, base from the config */
     Status (*configure)(Adapter *, const Model *); /* method and cfg */
+    Status (*prepare)(Adapter *);                  /* what the model needs before parameters are bound, or NULL */
     Status (*bind)(Adapter *);                     /* a binding for every parameter of the method */
     const char *(*carried)(const Adapter *, const Param *base,
                            int which);                   /* names of a base parameter; NULL: no more */

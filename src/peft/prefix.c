@@ -143,12 +143,12 @@ static Status check(const Model *m, const PeftConfig *cfg)
         return fail(E_CONFIG,
                     "prefix: %d slots cannot overwrite %d reserved positions; the two are equal or reserved is 0",
                     cfg->length, cfg->reserved);
-    if (cfg->reserved && m->config.positions && cfg->reserved >= m->config.positions)
+    int room = config_room(&m->config);
+    if (cfg->reserved && room && cfg->reserved >= room)
         return fail(E_CONFIG, "prefix: %d reserved positions leave none of the model's %d for content", cfg->reserved,
-                    m->config.positions);
-    if (cfg->shift_positions && m->config.positions && cfg->length >= m->config.positions)
-        return fail(E_CONFIG, "prefix: moved by %d, no content fits the model's %d positions", cfg->length,
-                    m->config.positions);
+                    room);
+    if (cfg->shift_positions && room && cfg->length >= room)
+        return fail(E_CONFIG, "prefix: moved by %d, no content fits the model's %d positions", cfg->length, room);
     if (cfg->shift_positions && cfg->displaced)
         return fail(E_CONFIG, "prefix: shift_positions and displaced are two libraries' ways; one of them at a time");
     return place_check(m, cfg, "prefix");

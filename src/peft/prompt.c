@@ -18,7 +18,8 @@ static Part part_of(const Model *m)
 static void defaults(PeftConfig *cfg, const Config *c)
 {
     place_all(cfg, false);
-    cfg->length = c->positions && c->positions < 80 ? (c->positions + 3) / 4 : 20;
+    int room = config_room(c);
+    cfg->length = room && room < 80 ? (room + 3) / 4 : 20;
     cfg->init_sd = 0.02;
 }
 
@@ -49,9 +50,10 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     const Config *c = &m->config;
     if (cfg->length < 1) return fail(E_CONFIG, "prompt: length is %d, expected at least 1", cfg->length);
-    if (c->positions && cfg->length >= c->positions)
+    int room = config_room(c);
+    if (room && cfg->length >= room)
         return fail(E_CONFIG, "prompt: %d virtual tokens leave none of the model's %d positions for content",
-                    cfg->length, c->positions);
+                    cfg->length, room);
     if (!(cfg->init_sd >= 0)) return fail(E_CONFIG, "prompt: init_sd is %g, expected at least 0", cfg->init_sd);
     Where at = {.site = SITE_EMBED, .layer = LAYER_EMBED, .part = part_of(m)};
     Param *table =

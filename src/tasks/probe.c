@@ -147,7 +147,7 @@ static Status set_up(Problem *q, Svd *svd, Arena *a, Tensor x, const Dataset *d,
 {
     Tensor train = training_rows(a, x, d);
     TRY(linalg_svd(svd, a, train));
-    int64_t n = train.dim[0], dim = x.dim[1], k = linalg_rank(svd->s, 1e-9), at = 0;
+    int64_t n = train.dim[0], dim = x.dim[1], k = linalg_numerical_rank(svd->s), at = 0;
     int32_t *y = arena_take(a, sizeof *y * (size_t)n);
     for (int64_t i = 0; i < d->n; i++)
         if (d->example[i].split == SPLIT_TRAIN) y[at++] = label[i];

@@ -164,6 +164,24 @@ static const int PAST_32[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12
                               16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113};
 static const int BOTH_8[] = {0, 1, 2, 7}, PAST_8[] = {0, 1, 2, 3, 4, 6, 9, 14};
 
+/* The first and the last distance of the buckets at the edges, for other sizes: the exact ones end at n / 2 - 1, the
+ * next begins at n / 2, and max_distance is in the last one. */
+static void bucket_edges(int n, int max_distance)
+{
+    for (int both = 0; both < 2; both++) {
+        int own = both ? n / 2 : n, exact = own / 2, last = -1;
+        for (int r = 0; r <= 2 * max_distance; r++) {
+            int u = relpos_bucket(-r, n, max_distance, both);
+            if (r <= exact) EXPECT(u == r, "%d of %d: distance %d is in bucket %d", n, max_distance, r, u);
+            EXPECT(u >= last && u < own, "%d of %d: bucket %d of distance %d follows %d", n, max_distance, u, r,
+                   last);
+            if (r >= max_distance)
+                EXPECT(u == own - 1, "%d of %d: distance %d is in bucket %d", n, max_distance, r, u);
+            last = u;
+        }
+    }
+}
+
 static int bucket_by_table(const int *begin, int n, int r)
 {
     int u = 0;
@@ -183,11 +201,30 @@ static void buckets_of(const int *both, const int *past, int n, int max_distance
     }
 }
 
+/* 18 buckets to distance 128 are 9 to each side: 4 exact ones, and 5 for the 5 octaves from 4 to 128.  Each octave
+ * begins on the very boundary: in float32, as PyTorch computes, log 2 / log 32 times 5 is 1, in double it is less. */
+static void octaves_begin_on_the_boundary(void **state)
+{
+    (void)state;
+    for (int r = 0; r < 300; r++) {
+        int octave = 0;
+        while (r >= 4 && 8 << octave <= r && octave < 4) octave++;
+        int want = r < 4 ? r : 4 + octave;
+        EXPECT(relpos_bucket(-r, 18, 128, true) == want, "distance -%d is in bucket %d, expected %d", r,
+               relpos_bucket(-r, 18, 128, true), want);
+    }
+}
+
 static void buckets(void **state)
 {
     (void)state;
     buckets_of(BOTH_32, PAST_32, 32, 128);
     buckets_of(BOTH_8, PAST_8, 8, 20);
+    bucket_edges(32, 128);
+    bucket_edges(8, 20);
+    bucket_edges(4, 9);
+    bucket_edges(64, 256);
+    bucket_edges(20, 33);
 }
 
 static void relative_positions(void **state)
@@ -213,4 +250,4 @@ static void relative_positions(void **state)
 
 SUITE(cmocka_unit_test(prefixes), cmocka_unit_test(chosen_rows), cmocka_unit_test(column_ranges),
       cmocka_unit_test(means_of_runs), cmocka_unit_test(pooled_means), cmocka_unit_test(buckets),
-      cmocka_unit_test(relative_positions))
+      cmocka_unit_test(octaves_begin_on_the_boundary), cmocka_unit_test(relative_positions))

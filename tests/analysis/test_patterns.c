@@ -145,6 +145,40 @@ static void rollout_and_flow_by_hand(void **state)
     arena_close(&a);
 }
 
+/* Two layers that do not commute, W1 = (1 0; 1/2 1/2) and W2 = (1/2 1/2; 0 1): what reaches the top is
+ * W2 W1 = (3/4 1/4; 1/2 1/2), and not W1 W2 = (1/2 1/2; 1/4 3/4).  (Abnar and Zuidema 2020, equation 1.) */
+static void rollout_begins_at_the_lowest_layer(void **state)
+{
+    (void)state;
+    Arena a = arena_open(0);
+    static const double MAPS[2][4] = {{1, 0, 1, 0}, {0, 1, 0, 1}}, WANT[] = {0.75, 0.25, 0.5, 0.5};
+    Maps x = uniform(&a, 0);
+    for (int l = 0; l < 2; l++)
+        for (int i = 0; i < 4; i++) tensor_set(x.probs[l], i, MAPS[l][i]);
+    Tensor r = rollout(&a, &x);
+    for (int i = 0; i < 4; i++) near(tensor_get(r, i), WANT[i], 1e-15, "rollout");
+    arena_close(&a);
+}
+
+/* Rows of two tokens behind one prefix column.  Row 0 has 1/2 on the prefix, 1/8 on itself and 3/8 on its neighbour:
+ * of what it has on the text, 3/4 is one token away.  Row 1 has 3/4 on the prefix and 1/4 on its neighbour: 1 away.
+ * A row that sees the prefix alone has no distance to add. */
+static void distance_is_of_the_text_alone(void **state)
+{
+    (void)state;
+    Arena a = arena_open(0);
+    static const double ROWS[] = {1. / 2, 1. / 8, 3. / 8, 3. / 4, 1. / 4, 0},
+                        ALONE[] = {1. / 2, 1. / 8, 3. / 8, 1, 0, 0};
+    Maps x = uniform(&a, 1);
+    Tensor map = tensor_new(&a, F64, SHAPE(2, 3));
+    for (int i = 0; i < 6; i++) tensor_set(map, i, ROWS[i]);
+    near(maps_stats(&x, map).distance, (3. / 4 + 1) / 2, 1e-15, "distance");
+    near(maps_stats(&x, map).prefix, 5. / 8, 1e-15, "mass on the prefix");
+    for (int i = 0; i < 6; i++) tensor_set(map, i, ALONE[i]);
+    near(maps_stats(&x, map).distance, 3. / 8, 1e-15, "distance beside a row without text");
+    arena_close(&a);
+}
+
 /* A route that looks best alone blocks two others: only what goes back along it reaches the whole flow. */
 static void flow_takes_back_what_it_sent(void **state)
 {
@@ -295,5 +329,6 @@ static void looking_changes_nothing(void **state)
 }
 
 SUITE(cmocka_unit_test(planted_heads_are_found), cmocka_unit_test(an_induction_map_is_found),
-      cmocka_unit_test(rollout_and_flow_by_hand), cmocka_unit_test(flow_takes_back_what_it_sent),
+      cmocka_unit_test(rollout_and_flow_by_hand), cmocka_unit_test(rollout_begins_at_the_lowest_layer),
+      cmocka_unit_test(distance_is_of_the_text_alone), cmocka_unit_test(flow_takes_back_what_it_sent),
       cmocka_unit_test(importance_is_what_the_loss_says), cmocka_unit_test(looking_changes_nothing))

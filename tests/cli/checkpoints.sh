@@ -53,6 +53,13 @@ expect 2 'whole text alone' 'checking what is cut' tokenize "$v" --text a --chec
 expect 3 'nowhere' 'a tokenizer that is not there' tokenize "$t/nowhere" --text x
 expect 0 '^ +4 +[0-9.]+ % +[0-9]+ +[^ ]' 'guesses for a mask' fill "$v" --text 'int <mask> = 0;'
 expect 0 '^ +4 +[0-9.]+ % ' '... by a file of weights, its config and tokenizer beside it' fill "$v/model.safetensors" --text 'int <mask> = 0;'
+long='int <mask> = 0; '
+for i in 1 2 3 4 5 6 7; do long="$long$long"; done
+expect 0 '^the text has [0-9]+ tokens; its first [0-9]+ fit$' 'a text longer than the model is cut to what fits' fill "$v" --text "$long"
+cut=$(sed 's/.*first //; s/ fit//' "$t/err")
+mkdir "$t/pad" && cp "$v"/*.json "$v"/merges.txt "$v/model.safetensors" "$t/pad" && sed 's/"pad_token_id":[^,]*/"pad_token_id": 6/' "$v/config.json" >"$t/pad/config.json"
+expect 0 "its first $((cut - 5)) fit" '... which is less where padding has a later id' fill "$t/pad" --text "$long"
+expect 0 '^ +4 +[0-9.]+ % ' '... and a short text is filled' fill "$t/pad" --text 'int <mask> = 0;'
 expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'
 expect 2 'no decoder' 'generating without a decoder' generate "$v" --text x
 expect 3 'nowhere' 'generating with a model that is not there' generate "$t/nowhere" --text x

@@ -93,18 +93,26 @@ static void dtypes(void **state)
     EXPECT(npy_read(&y, &A, PATH) == OK && tensor_get(y, 0) == 1 && tensor_get(y, 1) == 0, "%s", err_message());
 }
 
-/* Element (i,j,k) of 2 x 3 x 2 is 100 i + 10 j + k. */
+/* Element (i,j,k) of 2 x 3 x 4 is 100 i + 10 j + k; numpy writes the first index fastest:
+ * numpy.asfortranarray(a).tobytes("A").  Sizes that all differ tell every order of the axes from the right one. */
 static void fortran_order(void **state)
 {
     (void)state;
-    float v[12];
-    for (int k = 0, n = 0; k < 2; k++)
+    float v[24];
+    for (int k = 0, n = 0; k < 4; k++)
         for (int j = 0; j < 3; j++)
             for (int i = 0; i < 2; i++) v[n++] = (float)(100 * i + 10 * j + k);
-    put(1, DICT("<f4", "True", "(2, 3, 2)"), v, sizeof v);
+    put(1, DICT("<f4", "True", "(2, 3, 4)"), v, sizeof v);
     Tensor y;
     EXPECT(npy_read(&y, &A, PATH) == OK, "%s", err_message());
-    for (int i = 0; i < 12; i++) assert_true(tensor_get(y, i) == 100 * (i / 6) + 10 * (i / 2 % 3) + i % 2);
+    assert_true(y.rank == 3 && y.dim[0] == 2 && y.dim[1] == 3 && y.dim[2] == 4);
+    for (int i = 0; i < 24; i++) assert_true(tensor_get(y, i) == 100 * (i / 12) + 10 * (i / 4 % 3) + i % 4);
+    put(1, DICT("<f4", "True", "(3, 2)"), (const float[]){0, 10, 20, 1, 11, 21}, 24);
+    EXPECT(npy_read(&y, &A, PATH) == OK, "%s", err_message());
+    for (int i = 0; i < 6; i++) assert_true(tensor_get(y, i) == 10 * (i / 2) + i % 2);
+    put(1, DICT("<f4", "True", "(3,)"), (const float[]){5, 6, 7}, 12);
+    EXPECT(npy_read(&y, &A, PATH) == OK, "%s", err_message());
+    for (int i = 0; i < 3; i++) assert_true(tensor_get(y, i) == 5 + i);
 }
 
 static void refused(void **state)

@@ -152,5 +152,45 @@ static void samples_follow_the_distribution(void **state)
     setting_close(&s);
 }
 
-SUITE(cmocka_unit_test(wide_beams_find_the_best), cmocka_unit_test(one_beam_is_greedy),
-      cmocka_unit_test(samples_follow_the_distribution))
+/* ---- an end of text that is not among the best */
+
+/* Logits that never change: log p of three tokens, whatever stands before. */
+static Var *same_logits(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)at, (void)in;
+    Tensor z = tensor_new(tape_arena(p->tape), out->val.dtype, out->val.rank, out->val.dim);
+    for (int64_t i = 0; i < tensor_count(z); i++) tensor_set(z, i, ((const double *)user)[i % V]);
+    return tape_leaf(p->tape, z);
+}
+
+/* Two beams look at four candidates, of which an end of text counts only among the first two (BeamSearchScorer of the
+ * Transformers library).  With p = 0.45 for the end, 0.41 for a and 0.14 for b, step 1 finishes the empty text and
+ * keeps a and b; step 2 has "a end" 0.1845, "a a" 0.1681, "b end" 0.063 and "a b".  "b end" is third and is passed
+ * over, though under a penalty of length^2 its log p / 4 is better than log 0.45 of the empty text. */
+static void an_end_below_the_beams_is_passed_over(void **state)
+{
+    (void)state;
+    enum { EOS = 2, A = 7, B_ = 9, BEAMS = 2, MOST = 3 };
+    double z[V];
+    for (int v = 0; v < V; v++) z[v] = -100;
+    z[EOS] = log(0.45), z[A] = log(0.41), z[B_] = log(0.14);
+    Setting s = setting("gpt2");
+    Hooks *h = hooks_new(&s.run);
+    hook_add(h, (Where){SITE_LOGITS, LAYER_EMBED, PART_DECODER}, same_logits, z);
+    GenerateConfig c = generate_defaults(s.m, MOST);
+    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 2, c.early_stopping = true, c.force_eos = false;
+    int32_t out[B * BEAMS * MOST], len[B * BEAMS];
+    double score[B * BEAMS];
+    EXPECT(generate_beams(out, len, score, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
+    for (int b = 0; b < B; b++) {
+        const int32_t *first = out + b * BEAMS * MOST, *second = first + MOST;
+        assert_true(len[b * BEAMS] == 2 && first[0] == A && first[1] == EOS);
+        assert_true(len[b * BEAMS + 1] == 1 && second[0] == EOS);
+        near(score[b * BEAMS], log(0.1845) / 4, 1e-9, "a, end");
+        near(score[b * BEAMS + 1], log(0.45), 1e-9, "end");
+    }
+    setting_close(&s);
+}
+
+SUITE(cmocka_unit_test(an_end_below_the_beams_is_passed_over), cmocka_unit_test(wide_beams_find_the_best),
+      cmocka_unit_test(one_beam_is_greedy), cmocka_unit_test(samples_follow_the_distribution))

@@ -410,6 +410,41 @@ static void gradients(void **state)
 /* ---- positions and memory */
 
 /* Positions shifted by k are the table's rows moved up by k. */
+/* RoBERTa's positions begin behind that of padding: with another id for padding and the rows of the table moved along
+ * the model is the same, and as long a text fits. */
+static void positions_begin_behind_padding(void **state)
+{
+    (void)state;
+    enum { ROOM = 12, WIDE = 2 };
+    static const int PAD[] = {0, 1, 5, 9};
+    Tensor want = {0};
+    Arena run = arena_open((size_t)1 << 28), step = arena_open((size_t)1 << 28);
+    Model *first = NULL, *m;
+    int32_t ids[WIDE * ROOM], len[WIDE] = {ROOM, ROOM - 3};
+    for (int k = 0; k < 4; k++) {
+        Config c = small_config("roberta");
+        c.pad = PAD[k], c.positions = ROOM + PAD[k] + 1;
+        assert_int_equal(config_room(&c), ROOM);
+        assert_int_equal(model_open(&m, &run, &c, F64, 11), OK);
+        stir(m);
+        if (!first) first = m;
+        for (int i = 0; i < params_n(m->params); i++) {
+            Param *p = params_at(m->params, i), *q = params_at(first->params, i);
+            bool table = strstr(p->name, "position_embeddings");
+            int64_t moved = table ? PAD[k] * tensor_last(p->val) : 0;
+            for (int64_t j = 0; j < tensor_count(q->val); j++) tensor_set(p->val, j + moved, tensor_get(q->val, j));
+        }
+        for (int i = 0; i < WIDE * ROOM; i++) ids[i] = i % ROOM < len[i / ROOM] ? 10 + i % 11 : PAD[k];
+        Batch b = {.b = WIDE, .t = ROOM, .ids = ids, .len = len};
+        Tensor got = run_logits(&run, &step, m, NULL, &b);
+        if (!k) want = got;
+        EXPECT(rows_gap(got, want, len) == 0, "padding %d: the model changes by %g", PAD[k],
+               rows_gap(got, want, len));
+    }
+    arena_close(&step);
+    arena_close(&run);
+}
+
 static void shifted_positions(void **state)
 {
     (void)state;
@@ -545,7 +580,30 @@ static void thirds(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-SUITE(TEST(future_is_unseen), TEST(rows_are_independent), TEST(padding_is_unseen), TEST(fused_is_open),
-      TEST(kept_is_whole), TEST(prompt_is_tokens), TEST(encoder_prompt_is_tokens), TEST(cached_is_whole),
-      TEST(generation_is_argmax), TEST(checkpointed_is_plain), TEST(threads_do_not_matter), TEST(gradients),
-      TEST(shifted_positions), TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
+/* GPT-2's layers that write to the residual stream start smaller by sqrt(2 layers), so that the stream does not grow
+ * with depth (Radford et al. 2019, section 2.3); everything else starts at init_sd. */
+static void residual_layers_start_smaller(void **state)
+{
+    (void)state;
+    Arena run = arena_open((size_t)1 << 28);
+    Config c = small_config("gpt2");
+    c.dim = 64, c.heads = 4, c.hidden = 128, c.layers = 8, c.init_sd = 0.02;
+    Model *m;
+    assert_int_equal(model_open(&m, &run, &c, F32, 3), OK);
+    for (int i = 0; i < params_n(m->params); i++) {
+        const Param *p = params_at(m->params, i);
+        if (p->val.rank != 2) continue;
+        int64_t n = tensor_count(p->val);
+        double sum = 0, want = str_glob("*.c_proj.weight", p->name) ? 0.02 / 4 : 0.02;
+        for (int64_t j = 0; j < n; j++) sum += pow(tensor_get(p->val, j), 2);
+        double sd = sqrt(sum / (double)n);
+        EXPECT(fabs(sd / want - 1) < 5 / sqrt(2 * (double)n), "%s starts with sd %g, expected %g", p->name, sd, want);
+    }
+    arena_close(&run);
+}
+
+SUITE(cmocka_unit_test(residual_layers_start_smaller), TEST(future_is_unseen), TEST(rows_are_independent),
+      TEST(padding_is_unseen), TEST(fused_is_open), TEST(kept_is_whole), TEST(prompt_is_tokens),
+      TEST(encoder_prompt_is_tokens), TEST(cached_is_whole), TEST(generation_is_argmax), TEST(checkpointed_is_plain),
+      TEST(threads_do_not_matter), TEST(gradients), TEST(positions_begin_behind_padding), TEST(shifted_positions),
+      TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))

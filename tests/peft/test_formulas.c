@@ -285,6 +285,160 @@ static void the_mlp_makes_keys_and_values(void **state)
             }
 }
 
+/* ---- dropout, scales and starts */
+
+/* Both sides of a hook in a pass that trains, on a batch without padding. */
+static void train_sides(Arenas *a, Model *m, const char *method, const PeftConfig *cfg, Where at, bool train,
+                        Ends *before, Ends *after)
+{
+    Hooks *hooks = hooks_new(&a->run);
+    *before = *after = (Ends){.arena = &a->run};
+    hook_observe(hooks, at, keep_ends, before);
+    EXPECT(peft_find(method)->attach(m, hooks, cfg) == OK, "%s: %s", method, err_message());
+    stir(m, "peft.*", 0.4, 7);
+    for (int i = 0; i < params_n(m->params); i++) { /* a map that reads one channel alone, in every row */
+        Param *p = params_at(m->params, i);
+        bool reads = !strcmp(p->name, "peft.vera.A") || str_glob("peft.lora.*.A", p->name);
+        int64_t c = tensor_last(p->val);
+        for (int64_t j = 0; reads && j < tensor_count(p->val); j++) tensor_set(p->val, j, j % c == 3);
+    }
+    hook_observe(hooks, at, keep_ends, after);
+    Pass p = {.tape = tape_open(&a->step, false), .hooks = hooks, .train = train, .seed = 5};
+    model_hidden(m, &p, tiny_batch(&a->run, m, false, false));
+}
+
+/* In training each number that dropout sees is 0 or 1 / (1 - p) of itself, and outside of training all stay.  LoRA's
+ * and VeRA's inputs are dropped: through a map that reads one channel whole rows vanish.  Adapters drop their output,
+ * each number alone. */
+static void dropout_acts_in_training_alone(void **state)
+{
+    (void)state;
+    enum { P_INVERSE = 4 }; /* p = 3/4 */
+    static const struct {
+        const char *method;
+        Site site;
+    } CASES[] = {{"lora", SITE_Q},
+                 {"vera", SITE_Q},
+                 {"houlsby", SITE_ATTN_JOIN},
+                 {"pfeiffer", SITE_FFN_JOIN},
+                 {"parallel", SITE_FFN_JOIN}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Arenas a = arenas();
+        const Where at = {CASES[i].site, 0, PART_ENCODER};
+        Ends before[2], after[2];
+        for (int train = 0; train < 2; train++) {
+            Model *m = tiny(&a.run, arch_find("roberta"), F64);
+            PeftConfig cfg = variant_config(&(Variant){CASES[i].method, CASES[i].method, NULL}, m);
+            cfg.dropout = 0.75;
+            train_sides(&a, m, CASES[i].method, &cfg, at, train, &before[train], &after[train]);
+        }
+        EXPECT_NEAR(before[1].out, before[0].out, 0);
+        int64_t n = tensor_count(after[0].out), c = tensor_last(after[0].out), gone = 0, kept = 0;
+        for (int64_t k = 0; k < n; k++) {
+            double plain = tensor_get(after[0].out, k) - tensor_get(before[0].out, k),
+                   dropped = tensor_get(after[1].out, k) - tensor_get(before[1].out, k);
+            bool zero = fabs(dropped) < 1e-12;
+            EXPECT(fabs(plain) < 1e-9 || zero || fabs(dropped / plain - P_INVERSE) < 1e-6, "%s: %g becomes %g",
+                   CASES[i].method, plain, dropped);
+            gone += zero, kept += !zero;
+        }
+        EXPECT(gone > 0 && kept > 0 && gone % (CASES[i].site == SITE_Q ? c : 1) == 0, "%s: %lld of %lld are dropped",
+               CASES[i].method, (long long)gone, (long long)n);
+        arenas_close(&a);
+    }
+}
+
+/* DoRA scales what the map gives; with A read through dropout a pass in training differs, one outside does not. */
+static void dora_drops_in_training_alone(void **state)
+{
+    (void)state;
+    for (int train = 0; train < 2; train++) {
+        Arenas a = arenas();
+        const Where at = {SITE_Q, 0, PART_ENCODER};
+        Ends before, with[2];
+        for (int k = 0; k < 2; k++) {
+            Model *m = tiny(&a.run, arch_find("roberta"), F64);
+            PeftConfig cfg = variant_config(&(Variant){"dora", "dora", NULL}, m);
+            cfg.dropout = k ? 0.5 : 0;
+            train_sides(&a, m, "dora", &cfg, at, train, &before, &with[k]);
+        }
+        assert_true((largest_gap(with[0].out, with[1].out) > 1e-3) == train);
+        arenas_close(&a);
+    }
+}
+
+/* The adapters library's order: down of LN(z), the activation, up, the scale, the adapter's own LN, the residual.  A
+ * scale behind the LN would multiply it; before it, it does nearly nothing. */
+static void own_norms_stand_around_the_scale(void **state)
+{
+    (void)state;
+    static const ScaleMode MODES[] = {SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL};
+    static const double BY = 3;
+    for (int mode = 0; mode < 3; mode++)
+        for (int norms = 0; norms < 4; norms++) { /* 1: before, 2: after */
+            Arenas a = arenas();
+            Arena *run = &a.run;
+            Model *m = tiny(run, arch_find("roberta"), F64);
+            const Where at = {SITE_ATTN_JOIN, 0, PART_ENCODER};
+            PeftConfig cfg = variant_config(&(Variant){"houlsby", "houlsby", NULL}, m);
+            cfg.norm_before = norms & 1, cfg.norm_after = norms & 2;
+            cfg.scaling = MODES[mode], cfg.scale = BY;
+            Ends before, after;
+            train_sides(&a, m, "houlsby", &cfg, at, false, &before, &after);
+            const char *stem = "peft.houlsby.encoder.layer.0.attn.";
+#define OWN(what) param_find(m->params, str_print(run, "%s%s", stem, what))
+            Tensor z = before.out;
+            if (norms & 1) z = plain_norm(run, z, &(Norm){OWN("norm_before.weight"), OWN("norm_before.bias"), 1e-5});
+            Tensor low = plain_linear(run, z, OWN("down.weight"), OWN("down.bias"));
+            plain_each(low, silu);
+            Tensor o = plain_linear(run, low, OWN("up.weight"), OWN("up.bias"));
+            int64_t c = tensor_last(o);
+            for (int64_t i = 0; i < tensor_count(o); i++) {
+                double by = mode ? tensor_get(OWN("scale")->val, mode == 2 ? i % c : 0) : BY;
+                tensor_set(o, i, by * tensor_get(o, i));
+            }
+            if (norms & 2) o = plain_norm(run, o, &(Norm){OWN("norm_after.weight"), OWN("norm_after.bias"), 1e-5});
+#undef OWN
+            EXPECT_NEAR(after.out, plain_sum(run, before.out, 1, o), 1e-12);
+            arenas_close(&a);
+        }
+}
+
+/* As published: LoRA's B and VeRA's b are zero, VeRA's d is 0.1 (PEFT's d_initial), DoRA's magnitudes are the norms
+ * of the base's rows. */
+static void methods_start_as_published(void **state)
+{
+    (void)state;
+    static const char *const METHODS[] = {"lora", "vera", "dora"};
+    for (int k = 0; k < 3; k++) {
+        Arenas a = arenas();
+        Model *m = tiny(&a.run, arch_find("roberta"), F64);
+        PeftConfig cfg = variant_config(&(Variant){METHODS[k], METHODS[k], NULL}, m);
+        assert_int_equal(peft_attach(peft_find(METHODS[k]), m, hooks_new(&a.run), &cfg), OK);
+        int seen = 0;
+        for (int i = 0; i < params_n(m->params); i++) {
+            const Param *p = params_at(m->params, i);
+            bool zero = str_glob("peft.lora.*.B|peft.dora.*.B|peft.vera.*.b", p->name);
+            if (!zero && !str_glob("peft.vera.*.d", p->name)) continue;
+            seen++;
+            for (int64_t j = 0; j < tensor_count(p->val); j++)
+                near(tensor_get(p->val, j), zero ? 0 : 0.1, 1e-15, p->name);
+        }
+        assert_true(seen > 0);
+        Param *norms = param_find(m->params, "peft.dora.encoder.layer.0.attention.self.query.magnitude");
+        const Tensor w = param_find(m->params, "encoder.layer.0.attention.self.query.weight")->val;
+        for (int64_t o = 0; norms && o < w.dim[0]; o++) {
+            double sum = 0;
+            for (int64_t j = 0; j < w.dim[1]; j++) sum += pow(tensor_get(w, o * w.dim[1] + j), 2);
+            near(tensor_get(norms->val, o), sqrt(sum), 1e-12, "magnitude");
+        }
+        assert_true((norms != NULL) == (k == 2));
+        arenas_close(&a);
+    }
+}
+
 SUITE(cmocka_unit_test(adapters_compute_their_formula), cmocka_unit_test(lora_computes_its_formula),
       cmocka_unit_test(dora_is_lora_on_a_scaled_base), cmocka_unit_test(a_matrix_is_adapted_once),
-      cmocka_unit_test(a_prompt_stands_in_front), cmocka_unit_test(the_mlp_makes_keys_and_values))
+      cmocka_unit_test(a_prompt_stands_in_front), cmocka_unit_test(the_mlp_makes_keys_and_values),
+      cmocka_unit_test(dropout_acts_in_training_alone), cmocka_unit_test(dora_drops_in_training_alone),
+      cmocka_unit_test(own_norms_stand_around_the_scale), cmocka_unit_test(methods_start_as_published))

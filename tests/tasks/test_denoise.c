@@ -69,6 +69,32 @@ static void source_and_target_make_the_text(void **state)
     arena_close(&a);
 }
 
+/* 20 of 40 tokens in spans of one would be 20 spans; with three sentinels they are three, of all 20 tokens. */
+static void spans_are_no_more_than_sentinels(void **state)
+{
+    (void)state;
+    enum { N = 40, SENTINELS = 3 };
+    Arena a = arena_open(1 << 24);
+    Model m = model_of();
+    DenoisePlan p = plan_of(SENTINELS);
+    p.share = 0.5, p.mean = 1;
+    int32_t *ids = NEW(&a, int32_t, N);
+    for (int i = 0; i < N; i++) ids[i] = 10 + i;
+    for (uint64_t k = 0; k < 20; k++) {
+        Batch clean = {.b = 1, .t = N, .ids = ids}, x = denoise_corrupt(&a, &m, &clean, &p, 7, k);
+        assert_int_equal(x.src_len[0], N / 2 + SENTINELS);
+        assert_int_equal(x.len[0], N / 2 + SENTINELS + 1);
+        int next = 0;
+        for (int i = 0; i < x.src_len[0]; i++)
+            if (x.src[i] >= FIRST || x.src[i] < 10) assert_int_equal(x.src[i], FIRST + next++);
+        assert_int_equal(next, SENTINELS);
+        int32_t out[2 * T];
+        assert_int_equal(mended(out, &x, 0), N);
+        assert_memory_equal(out, ids, sizeof *out * N);
+    }
+    arena_close(&a);
+}
+
 static void as_much_is_hidden_as_asked(void **state)
 {
     (void)state;
@@ -93,4 +119,5 @@ static void as_much_is_hidden_as_asked(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(source_and_target_make_the_text), cmocka_unit_test(as_much_is_hidden_as_asked))
+SUITE(cmocka_unit_test(spans_are_no_more_than_sentinels), cmocka_unit_test(source_and_target_make_the_text),
+      cmocka_unit_test(as_much_is_hidden_as_asked))

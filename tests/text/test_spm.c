@@ -104,6 +104,52 @@ static void small_models(void **state)
     arena_close(&a);
 }
 
+/* ---- pieces of the user, and pieces to pass through */
+
+typedef struct {
+    const char *text;
+    float score;
+    int type;
+} Given;
+
+static Spm *model_with(Arena *a, int kind, const Given *more, int n)
+{
+    static const Given FIRST[] = {{"<unk>", 0, 2}, {"<s>", 0, 3}, {"</s>", 0, 3},
+                                  {S_, -1, 1},     {"a", -2, 1},  {"b", -2, 1}};
+    Buf b = buf_open(a), trainer = buf_open(a);
+    for (int i = 0; i < 6; i++) put_piece(&b, a, FIRST[i].text, FIRST[i].score, FIRST[i].type);
+    for (int i = 0; i < n; i++) put_piece(&b, a, more[i].text, more[i].score, more[i].type);
+    put_varint(&trainer, 3 << 3);
+    put_varint(&trainer, (uint64_t)kind);
+    put_bytes(&b, 2, trainer.text, trainer.len);
+    Spm *s;
+    EXPECT(open_model(&s, a, b.text, b.len) == OK, "%s", err_message());
+    return s;
+}
+
+/* sentencepiece/src/unigram_model.cc: a user's piece weighs its length in bytes times the largest score of a normal
+ * piece, less 0.1, whatever its own score; an unused piece is never chosen.  bpe_model.cc: a user's piece is one
+ * symbol that nothing merges with; an unused one may be merged through, and what is left of it is cut back. */
+static void pieces_of_every_type(void **state)
+{
+    (void)state;
+    Arena a = arena_open(0);
+    const Given unigram[] = {{"ab", -9, 4}, {"ba", -0.1F, 5}, {"x", -2, 1}, {"xab", -1.5F, 1}};
+    Spm *u = model_with(&a, SPM_UNIGRAM, unigram, 4);
+    IDS(u, "ab", 3, 6);     /* -1 - 2.1 against -1 - 2 - 2; its own -9 would lose */
+    IDS(u, "ba", 3, 5, 4);  /* -0.1 would win */
+    IDS(u, "aba", 3, 6, 4); /* a, then ba, is not a way */
+    IDS(u, "xab", 3, 9);    /* -1 - 1.5 against -1 - 2 - 2.1 */
+    IDS(u, "bab", 3, 5, 6); /* -1 - 2 - 2.1 */
+    const Given bpe[] = {{"ab", -0.5F, 5}, {"abb", -0.6F, 1}, {"aa", -0.7F, 4}, {"aab", -0.1F, 1}};
+    Spm *p = model_with(&a, SPM_BPE, bpe, 4);
+    IDS(p, "ab", 3, 4, 5);  /* merged, and cut back */
+    IDS(p, "abb", 3, 7);    /* merged through */
+    IDS(p, "aab", 3, 8, 5); /* aa is the user's: neither ab nor aab can form */
+    IDS(p, "babab", 3, 5, 4, 5, 4, 5);
+    arena_close(&a);
+}
+
 /* Cut anywhere or with any byte changed, a file is refused or read; nothing is read beyond its end. */
 static void broken_models(void **state)
 {
@@ -129,4 +175,4 @@ static void broken_models(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(small_models), cmocka_unit_test(broken_models))
+SUITE(cmocka_unit_test(small_models), cmocka_unit_test(pieces_of_every_type), cmocka_unit_test(broken_models))

@@ -87,6 +87,32 @@ static void loops_answer_as_the_library_does(void **state)
     arena_close(&a);
 }
 
+/* Two keys whose dot products are neighbours in F16, 2 - 2^-9 and 2 - 2^-10.  Times the scale 1 + 2^-10 the scores
+ * are 2 - 2^-19 and 2 + 2^-10 - 2^-20, both 2 in F16.  The second wins in F64; in F16 it is the first of equals. */
+static void scores_are_rounded(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 24);
+    Net net = construct_open(&a, 2);
+    construct_block(&net, 1);
+    Head *h = construct_head(&net, 2, 4, 1);
+    matrix_row(h->q, 0, 1, 1, 1);
+    matrix_row(h->k, 0, 0, 1, 1);
+    matrix_identity(h->v, 0, 2, 2, 1); /* the answer is the key that got most */
+    matrix_identity(construct_layer(&net, 2, 2, false)->w, 0, 0, 2, 1);
+    double rows[] = {2 - 0x1p-9, 1, 1, 0, 2 - 0x1p-10, 1, 0, 1};
+    Tensor x = tensor_over(rows, F64, SHAPE(1, 2, 4));
+    const Attention how = {BY_KEY_SIZE, 1 + 0x1p-10};
+    int32_t wide, narrow, library;
+    construct_answer_rounded(&a, &net, FORMAT_F64, x, how, &wide);
+    construct_answer_rounded(&a, &net, FORMAT_F16, x, how, &narrow);
+    construct_answer(&a, &net, F64, x, how, &library);
+    assert_int_equal(library, 1);
+    assert_int_equal(wide, 1);
+    assert_int_equal(narrow, 0);
+    arena_close(&a);
+}
+
 static void hard_attention_is_the_limit_of_soft(void **state)
 {
     (void)state;
@@ -216,7 +242,7 @@ static void readout_tries_all_that_can_win(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(formats_round_to_nearest_even), cmocka_unit_test(bf16_agrees_with_the_library),
-      cmocka_unit_test(loops_answer_as_the_library_does), cmocka_unit_test(hard_attention_is_the_limit_of_soft),
-      cmocka_unit_test(gradient_reaches_the_virtual_token), cmocka_unit_test(both_unpackers_know_every_row),
-      cmocka_unit_test(readout_tries_all_that_can_win))
+SUITE(cmocka_unit_test(scores_are_rounded), cmocka_unit_test(formats_round_to_nearest_even),
+      cmocka_unit_test(bf16_agrees_with_the_library), cmocka_unit_test(loops_answer_as_the_library_does),
+      cmocka_unit_test(hard_attention_is_the_limit_of_soft), cmocka_unit_test(gradient_reaches_the_virtual_token),
+      cmocka_unit_test(both_unpackers_know_every_row), cmocka_unit_test(readout_tries_all_that_can_win))

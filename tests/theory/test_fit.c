@@ -2,6 +2,7 @@
 #include "expect.h"
 
 #include "base/rng.h"
+#include "num/linalg.h"
 #include "theory/dense.h"
 #include "theory/fit.h"
 
@@ -107,6 +108,48 @@ static void first_step_is_the_rate(void **state)
     }
 }
 
+/* Under a gradient that hardly changes Adam moves by the rate itself, so the way is the sum of the rates.  Along a
+ * cosine from lr to 0 that is lr times half the steps in all, and 1/8 + sin(pi/4) / (2 pi) of lr times the steps at a
+ * quarter of them, where a straight line would have come to 7/32 and a constant rate to 1/4. */
+typedef struct {
+    Bowl bowl;
+    int64_t at;
+    double there;
+} Walk;
+
+static Var *walk(Tape *t, int64_t step, void *user)
+{
+    Walk *w = user;
+    if (step == w->at) w->there = tensor_get(w->bowl.x->val, 0);
+    return bowl(t, step, &w->bowl);
+}
+
+static void the_rate_falls_along_a_cosine(void **state)
+{
+    (void)state;
+    enum { STEPS = 400 };
+    ParamSet *ps = params_open(&run, F64, 6);
+    Walk w = {.bowl = new_bowl(ps), .at = STEPS / 4};
+    tensor_fill(w.bowl.target, 1e6);
+    double from = tensor_get(w.bowl.x->val, 0), best, lr = 0.01;
+    assert_int_equal(fit(&best, ps, walk, &w, (Fit){.lr = lr, .steps = STEPS}), OK);
+    double way = lr * STEPS;
+    near((tensor_get(w.bowl.x->val, 0) - from) / way, 0.5, 0.005, "the whole way");
+    near((w.there - from) / way, 1. / 8 + sin(M_PI / 4) / (2 * M_PI), 0.005, "a quarter of the steps");
+}
+
+/* Singular values 1, 1e-4, 1e-8 and 1e-11: the last is below what rounding leaves, the third is not. */
+static void ranks_end_at_rounding(void **state)
+{
+    (void)state;
+    double s[] = {1, 1e-4, 1e-8, 1e-11}, none[] = {0, 0};
+    assert_int_equal(linalg_numerical_rank(tensor_over(s, F64, SHAPE(4))), 3);
+    assert_int_equal(linalg_numerical_rank(tensor_over(none, F64, SHAPE(2))), 0);
+    Tensor u = dense_normal(&run, 30, 3, 1, 21), v = dense_normal(&run, 3, 20, 1, 22), values;
+    assert_int_equal(linalg_singular(&values, &run, dense_product(&run, u, v)), OK);
+    assert_int_equal(linalg_numerical_rank(values), 3);
+}
+
 /* ---- dense */
 
 static void products(void **state)
@@ -141,4 +184,5 @@ static void solves(void **state)
 
 SUITE(cmocka_unit_test(reaches_the_bottom), cmocka_unit_test(leaves_frozen_alone),
       cmocka_unit_test(ends_at_what_is_not_finite), cmocka_unit_test(ends_at_a_gradient_out_of_range),
-      cmocka_unit_test(first_step_is_the_rate), cmocka_unit_test(products), cmocka_unit_test(solves))
+      cmocka_unit_test(first_step_is_the_rate), cmocka_unit_test(the_rate_falls_along_a_cosine),
+      cmocka_unit_test(ranks_end_at_rounding), cmocka_unit_test(products), cmocka_unit_test(solves))

@@ -39,15 +39,31 @@ static Tensor captured(Arena *run, Model *m, Hooks *hooks, Site site)
     return c.value;
 }
 
-static void memory_adds_its_formula(void **state)
+/* The features of the papers: elu; elu + 1 (Katharopoulos et al. 2020, equation 7), which is x + 1 above 0 and exp(x)
+ * below; relu. */
+static double elu(double x)
 {
-    (void)state;
+    return x > 0 ? x : exp(x) - 1;
+}
+
+static double elu_plus_one(double x)
+{
+    return x > 0 ? x + 1 : exp(x);
+}
+
+static double relu(double x)
+{
+    return x > 0 ? x : 0;
+}
+
+static void adds_its_formula(const char *name, double (*phi)(double))
+{
     Arena run = arena_open((size_t)1 << 28);
     Model *m = small(&run);
     Hooks *hooks = hooks_new(&run), *none = hooks_new(&run);
     Tensor t = captured(&run, m, none, SITE_HEADS), q = captured(&run, m, none, SITE_Q),
            map = captured(&run, m, none, SITE_PROBS), before = logits(&run, m, none);
-    memory_attach(m, hooks, "elu");
+    memory_attach(m, hooks, name);
     EXPECT_NEAR(logits(&run, m, hooks), before, 0);
     Tensor w = param_find(m->params, "memory")->val;
     for (int64_t i = 0; i < D * D; i++) tensor_set(w, i, rng_normal(3, (uint64_t)i));
@@ -56,13 +72,21 @@ static void memory_adds_its_formula(void **state)
             double sum = tensor_get(t, row * D + c);
             for (int64_t k = 0; k < D; k++) {
                 double x = tensor_get(q, row * D + k);
-                sum += (x > 0 ? x : exp(x) - 1) * tensor_get(w, k * D + c);
+                sum += phi(x) * tensor_get(w, k * D + c);
             }
             tensor_set(t, row * D + c, sum);
         }
     EXPECT_NEAR(captured(&run, m, hooks, SITE_HEADS), t, 1e-12);
     EXPECT_NEAR(captured(&run, m, hooks, SITE_PROBS), map, 0);
     arena_close(&run);
+}
+
+static void memory_adds_its_formula(void **state)
+{
+    (void)state;
+    adds_its_formula("elu", elu);
+    adds_its_formula("elu+1", elu_plus_one);
+    adds_its_formula("relu", relu);
 }
 
 typedef struct {
