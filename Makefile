@@ -100,6 +100,11 @@ build/fuzz/seeds: tests/fuzz/seeds.c $(LIBRARY)
 .PHONY: fuzz fuzz-seeds
 .PRECIOUS: build/fuzz/%.o
 
+N ?= 20
+mutate: all tests ## put N small faults (20) into FILE='src/...', one at a time, and list those that no test notices
+	@tests/mutate $(N) $(FILE)
+.PHONY: mutate
+
 headers: ## every header compiles alone, twice included
 	@for h in $(HEADERS); do \
 	  printf '#include "%s"\n#include "%s"\nextern int unused;\n' $$h $$h | \

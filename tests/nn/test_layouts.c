@@ -221,6 +221,30 @@ static void cached_is_whole(void **state)
         }
 }
 
+/* A row that its own pass lets see nothing sees what the cache has, be it one row alone: as in a whole pass whose mask
+ * shows it that row. */
+static void a_blind_row_sees_the_cache(void **state)
+{
+    (void)state;
+    for (int cached = 1; cached < 3; cached++) {
+        Model *m = unixcoder();
+        int n = cached + 2;
+        int32_t ids[] = {4, 9, 7, 5};
+        uint8_t sees[4 * 4] = {0}, own[2 * 2] = {0};
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < cached; j++) sees[i * n + j] = 1;
+        Batch whole = {.b = 1, .t = n, .ids = ids, .sees = sees}, first = {.b = 1, .t = cached, .ids = ids};
+        Batch rest = {.b = 1, .t = 2, .ids = ids + cached, .sees = own};
+        Tensor want = run_logits(&RUN, &STEP, m, NULL, &whole);
+        Pass p = {.tape = tape_open(&STEP, false), .cache = cache_new(&RUN, m->encoder->n, 1, T)};
+        p.cache->part = PART_ENCODER;
+        model_logits(m, &p, &first);
+        Tensor got = model_logits(m, &p, &rest)->val;
+        EXPECT_NEAR(got, tensor_reshape(tensor_rows(tensor_reshape(want, SHAPE(n, V)), cached, 2), SHAPE(1, 2, V)),
+                    1e-12);
+    }
+}
+
 /* Prompts of three lengths at once, against passes over the growing text of each row alone. */
 static void generation_is_argmax(void **state)
 {
@@ -398,4 +422,5 @@ static void refused(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 SUITE(TEST(triangle_is_causal), TEST(packed_is_apart), TEST(kept_is_whole), TEST(gradients), TEST(cached_is_whole),
-      TEST(generation_is_argmax), TEST(search_is_the_plain_one), TEST(nothing_seen_is_all_alike), TEST(refused))
+      TEST(a_blind_row_sees_the_cache), TEST(generation_is_argmax), TEST(search_is_the_plain_one),
+      TEST(nothing_seen_is_all_alike), TEST(refused))
