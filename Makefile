@@ -124,8 +124,8 @@ $(OUT)/vernier: $(OBJECTS)
 $(OUT)/tests/%: $(OUT)/tests/%.o $(LIBRARY)
 	@echo "  LD    $@"
 	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LINK) $(LIBS) -lcmocka
-# This test counts how often a pass uses each parameter.
-$(OUT)/tests/peft/test_counts: LINK := -Wl,--wrap=tape_param
+# This test counts how often a pass uses each parameter and each stream of random numbers.
+$(OUT)/tests/peft/test_counts: LINK := -Wl,--wrap=tape_param,--wrap=pass_stream
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

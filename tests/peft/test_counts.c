@@ -72,6 +72,54 @@ static void each_parameter_is_used_as_often_as_promised(void **state)
         }
 }
 
+/* ---- random numbers: the linker sends every call of pass_stream from another file here */
+
+uint64_t __real_pass_stream(const Pass *, Where, const char *);
+uint64_t __wrap_pass_stream(const Pass *, Where, const char *);
+static struct {
+    uint64_t stream[COUNTED];
+    int n, again;
+    bool on;
+} drawn;
+
+uint64_t __wrap_pass_stream(const Pass *p, Where at, const char *purpose)
+{
+    uint64_t stream = __real_pass_stream(p, at, purpose);
+    if (!drawn.on) return stream;
+    for (int i = 0; i < drawn.n; i++) drawn.again += drawn.stream[i] == stream;
+    assert_true(drawn.n < COUNTED);
+    drawn.stream[drawn.n++] = stream;
+    return stream;
+}
+
+/* Two dropouts with the same draws would leave out the same elements, which neither of them says. */
+static void no_two_dropouts_share_their_draws(void **state)
+{
+    (void)state;
+    Variant v[VARIANTS_MAX];
+    int n = variants(v);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < 2 * n; i++) {
+            Arenas a = arenas();
+            Config c = tiny_config(*arch);
+            c.classes = i % 2 ? 2 : 0;
+            c.dropout = c.attn_dropout = c.head_dropout = 0.1;
+            Model *m = open_stirred(&a.run, &c, F32);
+            Hooks *hooks = hooks_new(&a.run);
+            if (attach_variant(&v[i / 2], m, hooks)) {
+                Pass p = {.tape = tape_open(&a.step, true), .hooks = hooks, .seed = 6, .train = true};
+                drawn.n = drawn.again = 0;
+                drawn.on = true;
+                model_loss(m, &p, tiny_batch(&a.run, m, true, i % 2));
+                drawn.on = false;
+                EXPECT(drawn.n > 2 && drawn.again == 0, "%s, %s: of %d streams %d come twice", (*arch)->name,
+                       v[i / 2].name, drawn.n, drawn.again);
+            }
+            err_clear();
+            arenas_close(&a);
+        }
+}
+
 /* ---- counts */
 
 static void counts_agree_with_what_is_attached(void **state)
@@ -306,7 +354,8 @@ static void a_method_attaches_once(void **state)
     arenas_close(&a);
 }
 
-SUITE(cmocka_unit_test(each_parameter_is_used_as_often_as_promised),
+SUITE(cmocka_unit_test(no_two_dropouts_share_their_draws),
+      cmocka_unit_test(each_parameter_is_used_as_often_as_promised),
       cmocka_unit_test(counts_agree_with_what_is_attached), cmocka_unit_test(published_counts),
       cmocka_unit_test(a_budget_is_met_from_below), cmocka_unit_test(impossible_settings_are_refused),
       cmocka_unit_test(t5_has_no_biases), cmocka_unit_test(a_method_attaches_once))
