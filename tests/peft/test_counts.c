@@ -257,6 +257,12 @@ static void zero_rank(PeftConfig *c)
 {
     c->rank = 0;
 }
+/* Short: only against the ending itself is it near enough. */
+static void short_target(PeftConfig *c)
+{
+    c->target = "*.ky";
+}
+
 static void wrong_target(PeftConfig *c)
 {
     c->target = "*.qurey";
@@ -299,6 +305,7 @@ static void impossible_settings_are_refused(void **state)
         void (*set)(PeftConfig *);
     } cases[] = {{"lora", "rank is 0", zero_rank},
                  {"lora", "nearest is \"*.query\"", wrong_target},
+                 {"lora", "nearest is \"*.key\"", short_target},
                  {"lora", "their names end in", wrong_target},
                  {"lora", "dropout is 1", full_dropout},
                  {"lora", "none of the parts", no_part},
