@@ -1,6 +1,8 @@
 /* How a method's parameters are used, counted and named, and what it refuses. */
 #include "tiny.h"
 
+#include "peft/place.h"
+
 /* ---- counting uses: the linker sends every call of tape_param here (see the Makefile) */
 
 Var *__real_tape_param(Tape *, Param *);
@@ -121,6 +123,28 @@ static void no_two_dropouts_share_their_draws(void **state)
 }
 
 /* ---- counts */
+
+/* The body of a model is every parameter that belongs to no head, from the first to the last. */
+static void the_body_is_all_but_heads(void **state)
+{
+    (void)state;
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++) {
+        Arenas a = arenas();
+        Config c = tiny_config(*arch);
+        c.classes = 2;
+        Model *m = open_stirred(&a.run, &c, F32);
+        int64_t body = 0;
+        params_train(m->params, "*", false);
+        body_train(m, "*");
+        for (int i = 0; i < params_n(m->params); i++) {
+            const Param *p = params_at(m->params, i);
+            EXPECT(p->trainable == !peft_is_head(p->name), "%s: %s", (*arch)->name, p->name);
+            if (!peft_is_head(p->name)) body += tensor_count(p->val);
+        }
+        assert_int_equal(body_count(m, "*"), body);
+        arenas_close(&a);
+    }
+}
 
 static void counts_agree_with_what_is_attached(void **state)
 {
@@ -361,7 +385,7 @@ static void a_method_attaches_once(void **state)
     arenas_close(&a);
 }
 
-SUITE(cmocka_unit_test(no_two_dropouts_share_their_draws),
+SUITE(cmocka_unit_test(no_two_dropouts_share_their_draws), cmocka_unit_test(the_body_is_all_but_heads),
       cmocka_unit_test(each_parameter_is_used_as_often_as_promised),
       cmocka_unit_test(counts_agree_with_what_is_attached), cmocka_unit_test(published_counts),
       cmocka_unit_test(a_budget_is_met_from_below), cmocka_unit_test(impossible_settings_are_refused),
