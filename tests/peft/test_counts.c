@@ -371,6 +371,26 @@ static void t5_has_no_biases(void **state)
     arenas_close(&a);
 }
 
+/* What is not attached cannot be folded, and says so. */
+static void only_the_attached_is_folded(void **state)
+{
+    (void)state;
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) {
+        if (!(*p)->merge) continue;
+        Arenas a = arenas();
+        Model *m = tiny(&a.run, arch_find("roberta"), F32);
+        const Variant v = {(*p)->name, (*p)->name, NULL};
+        PeftConfig cfg = variant_config(&v, m);
+        for (int undo = 0; undo < 2; undo++) {
+            assert_int_equal((undo ? (*p)->unmerge : (*p)->merge)(m, &cfg), E_CONFIG);
+            EXPECT(strstr(err_message(), (*p)->name) && strstr(err_message(), "is not attached"), "%s",
+                   err_message());
+            err_clear();
+        }
+        arenas_close(&a);
+    }
+}
+
 static void a_method_attaches_once(void **state)
 {
     (void)state;
@@ -389,4 +409,5 @@ SUITE(cmocka_unit_test(no_two_dropouts_share_their_draws), cmocka_unit_test(the_
       cmocka_unit_test(each_parameter_is_used_as_often_as_promised),
       cmocka_unit_test(counts_agree_with_what_is_attached), cmocka_unit_test(published_counts),
       cmocka_unit_test(a_budget_is_met_from_below), cmocka_unit_test(impossible_settings_are_refused),
-      cmocka_unit_test(t5_has_no_biases), cmocka_unit_test(a_method_attaches_once))
+      cmocka_unit_test(t5_has_no_biases), cmocka_unit_test(a_method_attaches_once),
+      cmocka_unit_test(only_the_attached_is_folded))
