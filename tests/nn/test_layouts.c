@@ -221,8 +221,8 @@ static void cached_is_whole(void **state)
         }
 }
 
-/* A row that its own pass lets see nothing sees what the cache has, be it one row alone: as in a whole pass whose mask
- * shows it that row. */
+/* A row that its own pass lets see nothing sees what the cache has, even one row alone.  A whole pass with a mask says
+ * the same. */
 static void a_blind_row_sees_the_cache(void **state)
 {
     (void)state;

@@ -415,7 +415,7 @@ static Tensor classes_of(Model *m, const Batch *x)
     return y;
 }
 
-/* A text is classified as it is alone, whatever it is padded to, and whether or not its end-of-text token is there. */
+/* A text is classified as it is alone, however far it is padded, with or without an end-of-text token. */
 static void classes_do_not_see_padding(void **state)
 {
     (void)state;

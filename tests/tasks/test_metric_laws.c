@@ -226,7 +226,7 @@ static void classes_have_no_order(void **state)
     }
 }
 
-/* Reading the defects first, the densest first, is the best order; the reverse is the worst; every other lies between.
+/* Reading the defects first, the densest first, is the best order.  Its reverse is the worst, every other lies between.
  * Scores enter by their order alone. */
 static void effort_has_a_best_and_a_worst(void **state)
 {
