@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "tasks/bleu.h"
 #include "tasks/effort.h"
+#include "tasks/messages.h"
 #include "tasks/meteor.h"
 #include "tasks/rouge.h"
 #include "tasks/score.h"
@@ -151,6 +152,35 @@ static void meteor_of_nltk(void **state)
     near(meteor_nltk(&arena, NULL, a, b), 1 - 0.5 / 27, 1e-12, "stems");
 }
 
+/* Rows that are equal, that differ in case alone, in one letter, and in length; every choice of rows has the mean. */
+static void exact_is_equality(void **state)
+{
+    (void)state;
+    static const char *const PAIR[][2] = {{"Fix it", "Fix it"}, {"fix it", "Fix It"}, {"Fix it", "Fix in"},
+                                          {"Fix", "Fix it"},    {"Fix it", "Fix"},    {"Été", "Été"}};
+    static const bool SAME[] = {true, false, false, false, false, true},
+                      LOWER[] = {true, true, false, false, false, true};
+    enum { N = sizeof PAIR / sizeof *PAIR };
+    Bytes h[N], r[N];
+    for (int i = 0; i < N; i++) {
+        h[i] = (Bytes){(char *)(uintptr_t)PAIR[i][0], strlen(PAIR[i][0])};
+        r[i] = (Bytes){(char *)(uintptr_t)PAIR[i][1], strlen(PAIR[i][1])};
+    }
+    MessageRows rows;
+    messages_score(&rows, &arena, N, h, r, NULL, NULL);
+    for (uint64_t turn = 0; turn < 2 * N; turn++) {
+        int64_t chosen[N], n = turn < N ? 1 : 1 + below(turn, 0, N);
+        double out[MESSAGE_METRICS], same = 0, lower = 0;
+        for (int64_t i = 0; i < n; i++) {
+            chosen[i] = turn < N ? (int64_t)turn : below(turn, 1 + (uint64_t)i, N);
+            same += SAME[chosen[i]], lower += LOWER[chosen[i]];
+        }
+        messages_stats(out, chosen, n, &rows);
+        near(out[EXACT], 100 * same / (double)n, 1e-12, "exact match");
+        near(out[EXACT_LOWER], 100 * lower / (double)n, 1e-12, "exact match, lower case");
+    }
+}
+
 static void rows_of_a_turn(uint64_t turn, int n, int32_t *label, double *score, double *effort)
 {
     for (int i = 0; i < n; i++) {
@@ -226,8 +256,8 @@ static void classes_have_no_order(void **state)
     }
 }
 
-/* Reading the defects first, the densest first, is the best order.  Its reverse is the worst, every other lies between.
- * Scores enter by their order alone. */
+/* Reading the defects first, the densest first, is the best order.  Its reverse is the worst, and every other lies
+ * between.  Scores enter by their order alone. */
 static void effort_has_a_best_and_a_worst(void **state)
 {
     (void)state;
@@ -263,5 +293,5 @@ static void effort_has_a_best_and_a_worst(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(bleu_is_its_definition), T(rouge_is_its_definition), T(meteor_of_nltk),
+SUITE(T(bleu_is_its_definition), T(rouge_is_its_definition), T(meteor_of_nltk), T(exact_is_equality),
       T(binary_scores_are_their_definitions), T(classes_have_no_order), T(effort_has_a_best_and_a_worst))
