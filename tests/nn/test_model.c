@@ -407,44 +407,6 @@ static void gradients(void **state)
         }
 }
 
-static Tensor classes_of(Model *m, const Batch *x)
-{
-    ArenaMark mark = arena_mark(&G.step);
-    Tensor y = tensor_copy(&G.run, model_classes(m, &(Pass){.tape = tape_open(&G.step, false)}, x)->val);
-    arena_drop(&G.step, mark);
-    return y;
-}
-
-/* A text is classified as it is alone, however far it is padded, with or without an end-of-text token. */
-static void classes_do_not_see_padding(void **state)
-{
-    (void)state;
-    for (int i = 0; i < N_SHAPES; i++) {
-        Config c = small_config(SHAPES[i]);
-        c.classes = 3;
-        Model *m;
-        assert_int_equal(model_open(&m, &G.run, &c, F64, 2), OK);
-        stir(m);
-        Batch x = small_batch(&G.run, m);
-        bool pair = m->encoder && m->decoder;
-        int64_t width = pair ? x.s : x.t;
-        int32_t *text = (int32_t *)(uintptr_t)(pair ? x.src : x.ids);
-        const int32_t *len = pair ? x.src_len : x.len;
-        text[len[0] - 1] = c.eos;
-        Tensor all = classes_of(m, &x);
-        for (int b = 0; b < B; b++) {
-            Batch one = {.b = 1};
-            if (pair)
-                one.s = len[b], one.src = text + b * width;
-            else
-                one.t = len[b], one.ids = text + b * width;
-            Tensor alone = classes_of(m, &one);
-            EXPECT_NEAR(tensor_reshape(alone, SHAPE(3)),
-                        tensor_reshape(tensor_at(tensor_reshape(all, SHAPE(B, 3)), b), SHAPE(3)), 1e-12);
-        }
-    }
-}
-
 /* ---- positions and memory */
 
 /* Positions shifted by k are the table's rows moved up by k. */
@@ -586,5 +548,4 @@ static void thirds(void **state)
 SUITE(TEST(future_is_unseen), TEST(rows_are_independent), TEST(padding_is_unseen), TEST(fused_is_open),
       TEST(kept_is_whole), TEST(prompt_is_tokens), TEST(encoder_prompt_is_tokens), TEST(cached_is_whole),
       TEST(generation_is_argmax), TEST(checkpointed_is_plain), TEST(threads_do_not_matter), TEST(gradients),
-      TEST(classes_do_not_see_padding), TEST(shifted_positions), TEST(memory_is_recycled), TEST(places_are_unique),
-      TEST(thirds))
+      TEST(shifted_positions), TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
