@@ -259,8 +259,8 @@ static void cached_is_whole(void **state)
         }
 }
 
-/* A row that its own pass lets see nothing sees what the cache has, even one row alone.  A whole pass with a mask says
- * the same. */
+/* A row that its own pass lets see nothing sees what the cache has, even one row alone: as in a whole pass with a
+ * mask. */
 static void a_blind_row_sees_the_cache(void **state)
 {
     (void)state;
