@@ -50,6 +50,18 @@ expect 0 'PREFIX_TUNING' '... which is a PEFT directory' adapter inspect "$t/x"
 expect 0 'moves the content' 'positions differ, and are told' adapter convert "$t/gpt2-prefix" "$t/y" --to hf --base "$t/gpt2"
 expect 3 'matches no linear map of this t5' 'an adapter of another model' adapter convert "$t/lora" "$t/z" --to adapters --base "$t/t5"
 
+# VeRA's shared projections are in the file unless the config says that they are not.
+for saved in '' '"save_projection": false,'; do
+    cp -r "$t/vera" "$t/vera-saved"
+    sed "s/\"save_projection\":.*/$saved/" "$t/vera/adapter_config.json" >"$t/vera-saved/adapter_config.json"
+    if [ -z "$saved" ]; then
+        expect 0 'within [0-9.]+e-0[5-9]' 'VeRA without save_projection' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-saved"
+    else
+        expect 3 'save_projection is false' '... and with it off' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-unsaved"
+    fi
+    rm -r "$t/vera-saved"
+done
+
 # Merged acts as adapted: the same maps, to the table's digits.
 for d in lora dora ia3 vera; do
     expect 0 'within [0-9.]+e-0[5-9]' "$d is merged" adapter merge "$t/roberta" "$t/$d" "$t/m-$d"
