@@ -116,6 +116,11 @@ build/fuzz/seeds: tests/fuzz/seeds.c $(LIBRARY)
 .PHONY: fuzz fuzz-seeds
 .PRECIOUS: build/fuzz/%.o
 
+N ?= 20
+mutate: all tests ## put N small faults (20) into FILE='src/...', one at a time, and list those that no test notices
+	@tests/mutate $(N) $(FILE)
+.PHONY: mutate
+
 headers: ## every header compiles alone, twice included
 	@for h in $(HEADERS); do \
 	  printf '#include "%s"\n#include "%s"\nextern int unused;\n' $$h $$h | \
@@ -135,8 +140,8 @@ $(OUT)/vernier: $(OBJECTS)
 $(OUT)/tests/%: $(OUT)/tests/%.o $(LIBRARY)
 	@echo "  LD    $@"
 	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LINK) $(LIBS) -lcmocka
-# This test counts how often a pass uses each parameter.
-$(OUT)/tests/peft/test_counts: LINK := -Wl,--wrap=tape_param
+# This test counts how often a pass uses each parameter and each stream of random numbers.
+$(OUT)/tests/peft/test_counts: LINK := -Wl,--wrap=tape_param,--wrap=pass_stream
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

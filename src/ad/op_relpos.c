@@ -71,7 +71,8 @@ static const Op RELPOS = {"relpos", relpos_backward};
 Var *op_relpos(Tape *t, Var *table, RelPos r)
 {
     int64_t low = INT64_MAX, high = 0;
-    CHECK(table->val.rank == 2 && table->val.dim[0] >= (r.bidirectional ? 4 : 2) && r.max_distance > 0,
+    int sides = r.bidirectional ? 2 : 1;
+    CHECK(table->val.rank == 2 && table->val.dim[0] >= 2 * sides && r.max_distance > table->val.dim[0] / (2 * sides),
           "relative positions with a table %s and distances to %d", tensor_shape(table->val), r.max_distance);
     for (int64_t i = 0; i < r.t; i++) {
         if (position(&r, i) < low) low = position(&r, i);

@@ -3,6 +3,7 @@
 
 #include "ad/gradcheck.h"
 #include "ad/op.h"
+#include "base/str.h"
 
 /* y = s x whose backward forgets s, or drops the gradient, or poisons it. */
 typedef enum { RIGHT, FORGETS, DROPS, POISONS } Fault;
@@ -98,5 +99,35 @@ static void only_trainable_parameters_count(void **state)
     EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6, "%g %g", g.worst, g.worst_each);
 }
 
-SUITE(cmocka_unit_test(right_gradients_pass), cmocka_unit_test(small_faults_are_found),
-      cmocka_unit_test(nan_is_the_worst), cmocka_unit_test(only_trainable_parameters_count))
+/* The loss is the sum of one parameter's eight elements, whose neighbour in memory is no business of the check. */
+static Var *sum_loss(Tape *t, void *ctx)
+{
+    Tensor ones = tensor_new(tape_arena(t), F64, SHAPE(1, 8));
+    tensor_fill(ones, 1);
+    return op_linear(t, tape_param(t, param_find(ctx, "w")), tape_leaf(t, ones), OUT_IN, NULL, ACT_NONE);
+}
+
+static void nothing_beside_a_parameter_is_touched(void **state)
+{
+    (void)state;
+    Arena run = arena_open((size_t)1 << 26), step = arena_open((size_t)1 << 26);
+    ParamSet *set = params_open(&run, F64, 4);
+    Param *w = param_add(set, "w", (Init){INIT_NORMAL, 1}, SHAPE(1, 8));
+    Tensor guard = tensor_new(&run, F64, SHAPE(8));
+    params_train(set, "w", true);
+    params_zero_grad(set); /* now the gradient has a neighbour too */
+    tensor_fill(tensor_new(&run, F64, SHAPE(8)), 7);
+    tensor_fill(guard, 7);
+    GradCheck g = gradcheck(set, &step, sum_loss, set, 3, 1);
+    EXPECT(g.worst < 1e-8 && g.numbers == 8, "%g", g.worst);
+    near(g.norm, sqrt(8), 1e-12, "length of the gradient of a sum");
+    near(tensor_get(guard, 0), 7, 0,
+         str_print(&run, "the number %lld bytes behind the first",
+                   (long long)((char *)guard.data - (char *)w->val.data)));
+    arena_close(&run);
+    arena_close(&step);
+}
+
+SUITE(cmocka_unit_test(nothing_beside_a_parameter_is_touched), cmocka_unit_test(right_gradients_pass),
+      cmocka_unit_test(small_faults_are_found), cmocka_unit_test(nan_is_the_worst),
+      cmocka_unit_test(only_trainable_parameters_count))

@@ -95,6 +95,31 @@ static void gradients_of_a_step_go_with_it(void **state)
     arena_close(&run);
 }
 
+/* Zeros, ones, and draws of the size asked for, the same in every set of this seed that has the name. */
+static void parameters_start_as_asked(void **state)
+{
+    (void)state;
+    Arena run = arena_open(0);
+    ParamSet *ps = params_open(&run, F64, 1), *other = params_open(&run, F64, 1);
+    static const Init INIT[] = {{INIT_ZERO, 7}, {INIT_ONE, 7}, {INIT_NORMAL, 7}, {INIT_UNIFORM, 7}};
+    static const char *const NAME[] = {"zero", "one", "normal", "uniform"};
+    static const double MEAN[] = {0, 1, 0, 0}, SQUARE[] = {0, 1, 49, 49.0 / 3}, MOST[] = {0, 1, 7 * 6, 7};
+    for (int i = 4; i-- > 0;) param_add(other, NAME[i], INIT[i], SHAPE(N));
+    for (int i = 0; i < 4; i++) {
+        Tensor w = param_add(ps, NAME[i], INIT[i], SHAPE(N))->val;
+        double sum = 0, squares = 0, most = 0;
+        for (int64_t j = 0; j < N; j++) {
+            double x = tensor_get(w, j);
+            sum += x, squares += x * x, most = fmax(most, fabs(x));
+        }
+        near(sum / N, MEAN[i], i < 2 ? 0 : 0.5, NAME[i]);
+        near(squares / N, SQUARE[i], i < 2 ? 0 : 0.1 * SQUARE[i], NAME[i]);
+        EXPECT(most <= MOST[i] && most >= 0.99 * fmin(MOST[i], 7), "%s: up to %g", NAME[i], most);
+        assert_memory_equal(w.data, param_find(other, NAME[i])->val.data, VALUE);
+    }
+    arena_close(&run);
+}
+
 static void nothing_is_recorded_without_need(void **state)
 {
     (void)state;
@@ -186,6 +211,31 @@ static void kept_values_survive(void **state)
     tape_backward(t, loss);
     for (int64_t i = 0; i < N; i++) /* d (x^8 2^-14) / dx at 1 */
         assert_true(tensor_get(in->grad, i) == 8 * 0x1p-14);
+    arena_close(&step);
+}
+
+/* A view has the value of another Var, whose buffer stays where it is when the view's scope ends; the gradients of
+ * both add up. */
+static void a_view_owns_nothing(void **state)
+{
+    (void)state;
+    Arena step = arena_open(0);
+    for (int record = 0; record < 2; record++) {
+        Tape *t = tape_open(&step, record);
+        Var *in = tape_input(t, tensor_reshape(filled(&step, 1), SHAPE(1, 1, N)));
+        int outer = tape_enter(t);
+        Var *x = op_scale(t, in, 2);
+        int mark = tape_enter(t);
+        Var *view = tape_view(t, x);
+        assert_true((view == x) == !record);
+        Var *h = tape_leave(t, mark, op_scale(t, view, 3));
+        for (int l = 0; l < 5; l++) scaled(t, h); /* overwrites what is free */
+        for (int64_t i = 0; i < N; i++) assert_true(tensor_get(x->val, i) == 2);
+        Var *loss = tape_leave(t, outer, sum_of(t, op_add(t, h, 1, x)));
+        EXPECT(tape_scalar(loss) == N * 8, "loss %g", tape_scalar(loss));
+        tape_backward(t, loss);
+        for (int64_t i = 0; record && i < N; i++) assert_true(tensor_get(in->grad, i) == 8);
+    }
     arena_close(&step);
 }
 
@@ -414,6 +464,7 @@ static void checkpoints_without_record(void **state)
 
 SUITE(cmocka_unit_test(gradients_pass_and_add), cmocka_unit_test(parameters_gather_gradients),
       cmocka_unit_test(gradients_of_a_step_go_with_it), cmocka_unit_test(nothing_is_recorded_without_need),
+      cmocka_unit_test(parameters_start_as_asked), cmocka_unit_test(a_view_owns_nothing),
       cmocka_unit_test(scopes_recycle), cmocka_unit_test(kept_values_survive),
       cmocka_unit_test(rebuilt_values_are_the_same), cmocka_unit_test(passing_a_gradient_costs_no_memory),
       cmocka_unit_test(checkpoints_change_nothing), cmocka_unit_test(checkpoints_save_memory),

@@ -22,6 +22,9 @@ expect 2 'convert and merge are' 'an unknown action' adapter look "$t/lora"
 expect 2 'inspect takes one DIR' 'no directory' adapter inspect
 expect 3 'nowhere/adapter_config.json: No such file' 'no such directory' adapter inspect "$t/nowhere"
 
+# number FILE KEY: a whole number out of a file of JSON
+number() { sed -En "s/.*\"($2)\":[^0-9]*([0-9]*).*/\2/p" "$1"; }
+
 # There and back.
 for a in lora:roberta gpt2-lora:gpt2; do
     d=$t/${a%:*} base=$t/${a#*:}
@@ -32,6 +35,8 @@ for a in lora:roberta gpt2-lora:gpt2; do
         "$VERNIER" model compare "$d-merged" "$t/there-merged" >>"$t/out" 2>>"$t/err"
     [ "$(grep -c 'tensors differ$' "$t/out")" = 2 ] && ! grep -v 'tensors differ$' "$t/out" | grep -Evq '^[0-9.]+e-0[6-9] '
     result $? '... the same map each time'
+    [ "$(number "$t/there/adapter_config.json" hidden_size)" = "$(number "$base/config.json" 'hidden_size|n_embd')" ]
+    result $? '... for a model of that hidden size'
     rm -r "$t/there" "$t/back" "$t/there-merged" "$t/back-merged"
 done
 "$VERNIER" adapter convert "$t/lora" "$t/again" --to hf --base "$t/roberta" --quiet
@@ -47,8 +52,32 @@ expect 3 'the one for encoder is dropped; --allow-lossy' 'a prefix in three part
 result $? '... and nothing is written'
 expect 0 'for cross-attention is dropped' '... a part of it on demand' adapter convert "$t/t5-prefix" "$t/x" --to hf --base "$t/t5" --allow-lossy
 expect 0 'PREFIX_TUNING' '... which is a PEFT directory' adapter inspect "$t/x"
+[ "$(number "$t/x/adapter_config.json" num_layers)" = $((2 * $(number "$t/t5/config.json" num_decoder_layers))) ]
+result $? "... of twice the decoder's layers"
 expect 0 'moves the content' 'positions differ, and are told' adapter convert "$t/gpt2-prefix" "$t/y" --to hf --base "$t/gpt2"
 expect 3 'matches no linear map of this t5' 'an adapter of another model' adapter convert "$t/lora" "$t/z" --to adapters --base "$t/t5"
+
+# VeRA's shared projections are in the file unless the config says that they are not.
+for saved in '' '"save_projection": false,'; do
+    cp -r "$t/vera" "$t/vera-saved"
+    sed "s/\"save_projection\":.*/$saved/" "$t/vera/adapter_config.json" >"$t/vera-saved/adapter_config.json"
+    if [ -z "$saved" ]; then
+        expect 0 'within [0-9.]+e-0[5-9]' 'VeRA without save_projection' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-saved"
+    else
+        expect 3 'save_projection is false' '... and with it off' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-unsaved"
+    fi
+    rm -r "$t/vera-saved"
+done
+
+# A setting of training alone is told where it is set.
+for depth in '' '"stochastic_depth": 0.25,'; do
+    cp -r "$t/houlsby" "$t/deep"
+    sed "s/\"mh_adapter\":/$depth &/" "$t/houlsby/adapter_config.json" >"$t/deep/adapter_config.json"
+    "$VERNIER" attend --model "$t/roberta" --adapter "$t/deep" --ids 4,5,6,7 --out "$t/o" >"$t/out" 2>"$t/err" &&
+        [ "$(grep -c stochastic_depth "$t/err")" = "$([ -z "$depth" ]; echo $?)" ]
+    result $? "stochastic depth ${depth:-is not set}"
+    rm -r "$t/deep"
+done
 
 # Merged acts as adapted: the same maps, to the table's digits.
 for d in lora dora ia3 vera; do

@@ -142,23 +142,24 @@ static inline Tensor random_tensor(Arena *run, const Model *m, const char *name,
 
 typedef struct {
     Tensor t[PART_COUNT][4];
-} Fixed;
+} FixedTensors;
 
 static inline Var *prefix_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)in;
-    return op_prepend(p->tape, tape_leaf(p->tape, ((Fixed *)user)->t[at.part][at.site == SITE_VALUES]), out, 0);
+    return op_prepend(p->tape, tape_leaf(p->tape, ((FixedTensors *)user)->t[at.part][at.site == SITE_VALUES]), out,
+                      0);
 }
 
 static inline Var *scale_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)in;
-    return op_scale_cols(p->tape, out, tape_leaf(p->tape, ((Fixed *)user)->t[at.part][2]));
+    return op_scale_cols(p->tape, out, tape_leaf(p->tape, ((FixedTensors *)user)->t[at.part][2]));
 }
 
 static inline Var *low_rank_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
-    Var *w = tape_leaf(p->tape, ((Fixed *)user)->t[at.part][3]);
+    Var *w = tape_leaf(p->tape, ((FixedTensors *)user)->t[at.part][3]);
     return op_add(p->tape, out, 0.3, op_linear(p->tape, in, w, OUT_IN, NULL, ACT_NONE));
 }
 
@@ -172,7 +173,7 @@ static inline Var *prompt_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 static inline Hooks *adapted(Arena *run, const Model *m)
 {
     Hooks *h = hooks_new(run);
-    Fixed *f = NEW(run, Fixed, 1);
+    FixedTensors *f = NEW(run, FixedTensors, 1);
     int64_t hd = model_linear(m, (Where){SITE_Q, 0, m->arch->last})->out;
     for (int part = 0; part < PART_COUNT; part++) {
         f->t[part][0] = random_tensor(run, m, "keys", SHAPE(2, hd));

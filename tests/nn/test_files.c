@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "io/safetensors.h"
 #include "nn/build.h"
+#include "nn/config.h"
 
 static Arena A, STEP;
 static const char *DIR_NAME;
@@ -361,6 +362,8 @@ static void published_configs(void **state)
         EXPECT(params_count(m->params, NULL, false) == KNOWN[i].total, "%s: %lld parameters, expected %lld",
                KNOWN[i].config, (long long)params_count(m->params, NULL, false), (long long)KNOWN[i].total);
         assert_true(arena_peak(&A) - before < 1 << 22);
+        near(config_size(&m->config) / (double)KNOWN[i].total, 1, 0.02,
+             KNOWN[i].config); /* the estimate that refuses files */
     }
     Config c;
 #define READS(config)                                                                                                \

@@ -177,6 +177,44 @@ static void gradients(void **state)
     EXPECT(g.worst < 1e-7, "gradients are off by %g", g.worst);
 }
 
+static Tensor classes_of(Model *m, const Batch *x)
+{
+    ArenaMark mark = arena_mark(&STEP);
+    Tensor y = tensor_copy(&RUN, model_classes(m, &(Pass){.tape = tape_open(&STEP, false)}, x)->val);
+    arena_drop(&STEP, mark);
+    return y;
+}
+
+/* A text is classified as it is alone, however far it is padded, with or without an end-of-text token. */
+static void classes_do_not_see_padding(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        Config c = small_config(SHAPES[i]);
+        c.classes = 3;
+        Model *m;
+        assert_int_equal(model_open(&m, &RUN, &c, F64, 2), OK);
+        stir(m);
+        Batch x = small_batch(&RUN, m);
+        bool pair = m->encoder && m->decoder;
+        int64_t width = pair ? x.s : x.t;
+        int32_t *text = (int32_t *)(uintptr_t)(pair ? x.src : x.ids);
+        const int32_t *len = pair ? x.src_len : x.len;
+        text[len[0] - 1] = c.eos;
+        Tensor all = classes_of(m, &x);
+        for (int b = 0; b < B; b++) {
+            Batch one = {.b = 1};
+            if (pair)
+                one.s = len[b], one.src = text + b * width;
+            else
+                one.t = len[b], one.ids = text + b * width;
+            Tensor alone = classes_of(m, &one);
+            EXPECT_NEAR(tensor_reshape(alone, SHAPE(3)),
+                        tensor_reshape(tensor_at(tensor_reshape(all, SHAPE(B, 3)), b), SHAPE(3)), 1e-12);
+        }
+    }
+}
+
 /* ---- writing */
 
 /* Both modes: the prompt read at once, whichever way it sees, and the rest token by token; against one whole pass. */
@@ -219,6 +257,53 @@ static void cached_is_whole(void **state)
                 at += (int)y.t;
             }
         }
+}
+
+/* A row that its own pass lets see nothing sees what the cache has, even one row alone: as in a whole pass with a
+ * mask. */
+static void a_blind_row_sees_the_cache(void **state)
+{
+    (void)state;
+    for (int cached = 1; cached < 3; cached++) {
+        Model *m = unixcoder();
+        int n = cached + 2;
+        int32_t ids[] = {4, 9, 7, 5};
+        uint8_t sees[4 * 4] = {0}, own[2 * 2] = {0};
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < cached; j++) sees[i * n + j] = 1;
+        Batch whole = {.b = 1, .t = n, .ids = ids, .sees = sees}, first = {.b = 1, .t = cached, .ids = ids};
+        Batch rest = {.b = 1, .t = 2, .ids = ids + cached, .sees = own};
+        Tensor want = run_logits(&RUN, &STEP, m, NULL, &whole);
+        Pass p = {.tape = tape_open(&STEP, false), .cache = cache_new(&RUN, m->encoder->n, 1, T)};
+        p.cache->part = PART_ENCODER;
+        model_logits(m, &p, &first);
+        Tensor got = model_logits(m, &p, &rest)->val;
+        EXPECT_NEAR(got, tensor_reshape(tensor_rows(tensor_reshape(want, SHAPE(n, V)), cached, 2), SHAPE(1, 2, V)),
+                    1e-12);
+    }
+}
+
+/* As the temperature falls, however far, what is drawn is the likeliest. */
+static void cold_samples_are_greedy(void **state)
+{
+    (void)state;
+    enum { NEW_TOKENS = 8 };
+    static const char *const DECODERS[] = {"gpt2", "bart", "t5"};
+    for (int k = 0; k < 3; k++) {
+        Model *m = small_model(&RUN, DECODERS[k], F64);
+        Batch x = small_batch(&RUN, m);
+        if (m->encoder) x.ids = NULL, x.len = NULL, x.t = 0;
+        GenerateConfig c = generate_defaults(m, NEW_TOKENS);
+        int32_t greedy[B * NEW_TOKENS], out[B * NEW_TOKENS], len[2][B];
+        EXPECT(generate(greedy, len[0], m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
+        for (c.temperature = 1e-4; c.temperature > 1e-12; c.temperature /= 10) {
+            EXPECT(generate(out, len[1], m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
+            assert_memory_equal(len[0], len[1], sizeof len[0]);
+            for (int i = 0; i < B * NEW_TOKENS; i++)
+                EXPECT(i % NEW_TOKENS >= len[0][i / NEW_TOKENS] || out[i] == greedy[i],
+                       "%s at %g: token %d is %d, expected %d", DECODERS[k], c.temperature, i, out[i], greedy[i]);
+        }
+    }
 }
 
 /* Prompts of three lengths at once, against passes over the growing text of each row alone. */
@@ -397,5 +482,7 @@ static void refused(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-SUITE(TEST(triangle_is_causal), TEST(packed_is_apart), TEST(kept_is_whole), TEST(gradients), TEST(cached_is_whole),
-      TEST(generation_is_argmax), TEST(search_is_the_plain_one), TEST(nothing_seen_is_all_alike), TEST(refused))
+SUITE(TEST(triangle_is_causal), TEST(packed_is_apart), TEST(kept_is_whole), TEST(gradients),
+      TEST(classes_do_not_see_padding), TEST(cold_samples_are_greedy), TEST(cached_is_whole),
+      TEST(a_blind_row_sees_the_cache), TEST(generation_is_argmax), TEST(search_is_the_plain_one),
+      TEST(nothing_seen_is_all_alike), TEST(refused))

@@ -1,6 +1,8 @@
 /* How a method's parameters are used, counted and named, and what it refuses. */
 #include "tiny.h"
 
+#include "peft/place.h"
+
 /* ---- counting uses: the linker sends every call of tape_param here (see the Makefile) */
 
 Var *__real_tape_param(Tape *, Param *);
@@ -72,7 +74,77 @@ static void each_parameter_is_used_as_often_as_promised(void **state)
         }
 }
 
+/* ---- random numbers: the linker sends every call of pass_stream from another file here */
+
+uint64_t __real_pass_stream(const Pass *, Where, const char *);
+uint64_t __wrap_pass_stream(const Pass *, Where, const char *);
+static struct {
+    uint64_t stream[COUNTED];
+    int n, again;
+    bool on;
+} drawn;
+
+uint64_t __wrap_pass_stream(const Pass *p, Where at, const char *purpose)
+{
+    uint64_t stream = __real_pass_stream(p, at, purpose);
+    if (!drawn.on) return stream;
+    for (int i = 0; i < drawn.n; i++) drawn.again += drawn.stream[i] == stream;
+    assert_true(drawn.n < COUNTED);
+    drawn.stream[drawn.n++] = stream;
+    return stream;
+}
+
+/* Two dropouts with the same draws would leave out the same elements, which neither of them says. */
+static void no_two_dropouts_share_their_draws(void **state)
+{
+    (void)state;
+    Variant v[VARIANTS_MAX];
+    int n = variants(v);
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < 2 * n; i++) {
+            Arenas a = arenas();
+            Config c = tiny_config(*arch);
+            c.classes = i % 2 ? 2 : 0;
+            c.dropout = c.attn_dropout = c.head_dropout = 0.1;
+            Model *m = open_stirred(&a.run, &c, F32);
+            Hooks *hooks = hooks_new(&a.run);
+            if (attach_variant(&v[i / 2], m, hooks)) {
+                Pass p = {.tape = tape_open(&a.step, true), .hooks = hooks, .seed = 6, .train = true};
+                drawn.n = drawn.again = 0;
+                drawn.on = true;
+                model_loss(m, &p, tiny_batch(&a.run, m, true, i % 2));
+                drawn.on = false;
+                EXPECT(drawn.n > 2 && drawn.again == 0, "%s, %s: of %d streams %d come twice", (*arch)->name,
+                       v[i / 2].name, drawn.n, drawn.again);
+            }
+            err_clear();
+            arenas_close(&a);
+        }
+}
+
 /* ---- counts */
+
+/* The body of a model is every parameter that belongs to no head, from the first to the last. */
+static void the_body_is_all_but_heads(void **state)
+{
+    (void)state;
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++) {
+        Arenas a = arenas();
+        Config c = tiny_config(*arch);
+        c.classes = 2;
+        Model *m = open_stirred(&a.run, &c, F32);
+        int64_t body = 0;
+        params_train(m->params, "*", false);
+        body_train(m, "*");
+        for (int i = 0; i < params_n(m->params); i++) {
+            const Param *p = params_at(m->params, i);
+            EXPECT(p->trainable == !peft_is_head(p->name), "%s: %s", (*arch)->name, p->name);
+            if (!peft_is_head(p->name)) body += tensor_count(p->val);
+        }
+        assert_int_equal(body_count(m, "*"), body);
+        arenas_close(&a);
+    }
+}
 
 static void counts_agree_with_what_is_attached(void **state)
 {
@@ -209,6 +281,12 @@ static void zero_rank(PeftConfig *c)
 {
     c->rank = 0;
 }
+/* Short: only against the ending itself is it near enough. */
+static void short_target(PeftConfig *c)
+{
+    c->target = "*.ky";
+}
+
 static void wrong_target(PeftConfig *c)
 {
     c->target = "*.qurey";
@@ -251,6 +329,7 @@ static void impossible_settings_are_refused(void **state)
         void (*set)(PeftConfig *);
     } cases[] = {{"lora", "rank is 0", zero_rank},
                  {"lora", "nearest is \"*.query\"", wrong_target},
+                 {"lora", "nearest is \"*.key\"", short_target},
                  {"lora", "their names end in", wrong_target},
                  {"lora", "dropout is 1", full_dropout},
                  {"lora", "none of the parts", no_part},
@@ -292,6 +371,26 @@ static void t5_has_no_biases(void **state)
     arenas_close(&a);
 }
 
+/* What is not attached cannot be folded, and says so. */
+static void only_the_attached_is_folded(void **state)
+{
+    (void)state;
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++) {
+        if (!(*p)->merge) continue;
+        Arenas a = arenas();
+        Model *m = tiny(&a.run, arch_find("roberta"), F32);
+        const Variant v = {(*p)->name, (*p)->name, NULL};
+        PeftConfig cfg = variant_config(&v, m);
+        for (int undo = 0; undo < 2; undo++) {
+            assert_int_equal((undo ? (*p)->unmerge : (*p)->merge)(m, &cfg), E_CONFIG);
+            EXPECT(strstr(err_message(), (*p)->name) && strstr(err_message(), "is not attached"), "%s",
+                   err_message());
+            err_clear();
+        }
+        arenas_close(&a);
+    }
+}
+
 static void a_method_attaches_once(void **state)
 {
     (void)state;
@@ -306,7 +405,9 @@ static void a_method_attaches_once(void **state)
     arenas_close(&a);
 }
 
-SUITE(cmocka_unit_test(each_parameter_is_used_as_often_as_promised),
+SUITE(cmocka_unit_test(no_two_dropouts_share_their_draws), cmocka_unit_test(the_body_is_all_but_heads),
+      cmocka_unit_test(each_parameter_is_used_as_often_as_promised),
       cmocka_unit_test(counts_agree_with_what_is_attached), cmocka_unit_test(published_counts),
       cmocka_unit_test(a_budget_is_met_from_below), cmocka_unit_test(impossible_settings_are_refused),
-      cmocka_unit_test(t5_has_no_biases), cmocka_unit_test(a_method_attaches_once))
+      cmocka_unit_test(t5_has_no_biases), cmocka_unit_test(a_method_attaches_once),
+      cmocka_unit_test(only_the_attached_is_folded))
