@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/lines.h"
 #include "io/json.h"
 
 enum { MOST_FIELDS = 4096 };
@@ -44,12 +44,25 @@ static const char *term(const Reader *r, const char **at)
 
 /* ---- JSON Lines */
 
+/* The member of that name, NULL when absent.  One that is there twice is refused: which of them counts is unknown. */
+static Status member(const cJSON **out, const Reader *r, const cJSON *object, const char *name)
+{
+    *out = NULL;
+    for (const cJSON *j = cJSON_IsObject(object) ? object->child : NULL; j; j = j->next) {
+        if (strcmp(j->string, name) != 0) continue;
+        if (*out) return fail(E_FORMAT, "%s:%lld: '%s' is there twice", r->path, (long long)r->line, name);
+        *out = j;
+    }
+    return OK;
+}
+
 static Status at_path(double *out, const Reader *r, const cJSON *object, const char *path)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, path); /* a name may itself hold dots */
+    const cJSON *item;
+    TRY(member(&item, r, object, path)); /* a name may itself hold dots */
     for (const char *at = path; !item && cJSON_IsObject(object); at += strcspn(at, ".") + 1) {
         const char *name = str_copy(r->arena, at, strcspn(at, "."));
-        object = cJSON_GetObjectItemCaseSensitive(object, name);
+        TRY(member(&object, r, object, name));
         if (!at[strcspn(at, ".")]) {
             item = object;
             break;
@@ -62,28 +75,33 @@ static Status at_path(double *out, const Reader *r, const cJSON *object, const c
     return OK;
 }
 
+static Status json_row(double *value, const Reader *r, Buf row)
+{
+    cJSON *root;
+    TRY(json_parse(&root, row.text, row.len,
+                   str_print(r->arena, "%s, row on line %lld", r->path, (long long)r->line)));
+    Status s = OK;
+    for (int i = 0; i < r->n && !s; i++) {
+        const char *rest = r->wanted[i], *name;
+        value[i] = 0;
+        for (double x = 0; !s && (name = term(r, &rest)); value[i] += x) s = at_path(&x, r, root, name);
+    }
+    cJSON_Delete(root);
+    return s;
+}
+
 static Status read_json(Reader *r, Bytes text)
 {
+    RowReader rows;
     double *value = NEW(r->arena, double, r->n);
-    for (char *at = text.text, *end = text.text + text.len; at < end; r->line++) {
-        char *stop = memchr(at, '\n', (size_t)(end - at));
-        size_t k = (size_t)((stop ? stop : end) - at), blank = strspn(at, " \t\r");
-        if (blank < k) {
-            cJSON *root;
-            TRY(json_parse(&root, at, k, str_print(r->arena, "%s, row on line %lld", r->path, (long long)r->line)));
-            Status s = OK;
-            for (int i = 0; i < r->n && !s; i++) {
-                const char *rest = r->wanted[i], *name;
-                value[i] = 0;
-                for (double x = 0; !s && (name = term(r, &rest)); value[i] += x) s = at_path(&x, r, root, name);
-            }
-            cJSON_Delete(root);
-            TRY(s);
-            new_row(r, value);
-        }
-        at += k + 1;
+    Status s = rows_of(&rows, text, r->path);
+    for (bool more = true; !s && !(s = rows_next(&rows, &more)) && more;) {
+        r->line = rows.line;
+        s = json_row(value, r, rows.row);
+        if (!s) new_row(r, value);
     }
-    return OK;
+    rows_close(&rows);
+    return s;
 }
 
 /* ---- CSV */
@@ -124,16 +142,16 @@ static Status record(Bytes *field, int *n, Reader *r, char **at)
 
 static Status place_of(int *out, Reader *r, const Bytes *name, int names, const char *wanted)
 {
-    for (int k = 0; k < names; k++)
-        if (name[k].len == strlen(wanted) && !memcmp(name[k].text, wanted, name[k].len)) {
-            *out = k;
-            return OK;
-        }
+    int found = 0;
+    for (int k = names; k-- > 0;)
+        if (name[k].len == strlen(wanted) && !memcmp(name[k].text, wanted, name[k].len)) *out = k, found++;
+    if (found > 1)
+        return fail(E_FORMAT, "%s:1: '%s' is the name of %s columns, expected one", r->path, wanted,
+                    found == 2 ? "two" : "more than two");
+    if (found) return OK;
     Buf known = buf_open(r->arena);
     for (int k = 0; k < names && k < 40; k++)
         buf_print(&known, "%s%.*s", k ? ", " : "", (int)name[k].len, name[k].text);
-    for (size_t i = 0; i < known.len; i++) /* it may be no table at all */
-        if (known.text[i] < ' ' || known.text[i] > '~') known.text[i] = '?';
     return fail(E_FORMAT, "%s:1: no column is called '%s'; there are %.900s", r->path, wanted, known.text);
 }
 
@@ -154,7 +172,7 @@ static Status read_csv(Reader *r, Bytes text)
     while (*at) {
         int64_t line = r->line;
         TRY(record(field, &n, r, &at));
-        if (n == 1 && !field[0].len) continue;
+        if (n == 1 && line_blank(field[0])) continue;
         if (n != names)
             return fail(E_FORMAT, "%s:%lld: %d fields, expected the %d of line 1", r->path, (long long)line, n,
                         names);
@@ -178,10 +196,12 @@ static Status read_csv(Reader *r, Bytes text)
 Status columns_read(double **column, int64_t *rows, Arena *a, const char *path, int n, const char *const *wanted)
 {
     Bytes text;
-    TRY(file_read(&text, a, path));
+    TRY(text_read(&text, a, path, BYTES_UTF8));
     Reader r = {.path = path, .arena = a, .n = n, .wanted = wanted, .column = column, .line = 1};
-    TRY(text.text[strspn(text.text, " \t\r\n")] == '{' ? read_json(&r, text) : read_csv(&r, text));
-    if (!r.rows) return fail(E_FORMAT, "%s: has no rows, expected a CSV file with names or JSON Lines", path);
+    char first = text.text[strspn(text.text, " \t\r\n")];
+    TRY(first == '{' || first == '[' ? read_json(&r, text) : read_csv(&r, text));
+    if (!r.rows)
+        return fail(E_FORMAT, "%s: has no rows, expected a CSV file with names, JSON Lines or a JSON array", path);
     *rows = r.rows;
     return OK;
 }
