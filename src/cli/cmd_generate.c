@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "io/json.h"
@@ -64,8 +65,8 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
     if (most < 1) return fail(E_CONFIG, "--max %d leaves no place for a text", c->max_new);
     if (n < p.n && !args_quiet(a))
-        fprintf(stderr, "the text has %lld tokens; its %s %lld fit\n", (long long)p.n, skip ? "last" : "first",
-                (long long)n);
+        print_err("the text has %lld tokens; its %s %lld fit\n", (long long)p.n, skip ? "last" : "first",
+                  (long long)n);
     int32_t *id = NEW(arena, int32_t, n + 4);
     id[at++] = m->config.bos, id[at++] = word, id[at++] = m->config.eos;
     for (int64_t i = 0; i < n; i++) id[at++] = p.id[skip + i];
@@ -93,7 +94,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     if (most < 1)
         return fail(E_CONFIG, "--max %d leaves no place for a prompt in %lld positions", c->max_new, (long long)room);
     if (skip && !args_quiet(a))
-        fprintf(stderr, "the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
+        print_err("the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
     *x = (Batch){.b = 1, .t = p.n - skip, .ids = p.id + skip};
     return p.n ? OK : fail(E_CONFIG, "the prompt is empty");
 }
@@ -104,17 +105,19 @@ static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n,
     int told = n && id[n - 1] == eos ? n - 1 : n;
     char *text = tokenizer_decode(t, a, id, told, &len);
     if (!json) {
-        fwrite(text, 1, len, stdout);
-        putchar('\n');
+        print_layout(text, len);
+        print_out("\n");
         return;
     }
     Buf b = buf_open(a);
-    json_quote(&b, text);
-    printf("{\"text\": %s, \"ids\": [", b.text);
-    for (int i = 0; i < n; i++) printf("%s%d", i ? ", " : "", id[i]);
-    printf("]");
-    if (isfinite(score)) printf(", \"score\": %.6f", score);
-    printf("}\n");
+    buf_print(&b, "{\"text\": ");
+    json_quote_bytes(&b, text, len);
+    buf_print(&b, ", \"ids\": [");
+    for (int i = 0; i < n; i++) buf_print(&b, "%s%d", i ? ", " : "", id[i]);
+    buf_print(&b, "]");
+    if (isfinite(score)) buf_print(&b, ", \"score\": %.6f", score);
+    buf_print(&b, "}");
+    print_document(b.text);
 }
 
 static Status run_generate(const Args *a)
@@ -195,8 +198,8 @@ static void print_guesses(const Tokenizer *t, Arena *a, Tensor logits, int64_t a
         size_t len;
         int32_t id = (int32_t)best;
         const char *text = piece ? tokenizer_decode(t, a, &id, 1, &len) : "";
-        printf("%4lld  %8.4f %%  %6lld  %s\n", (long long)at, 100 * exp(tensor_get(logits, best) - most) / total,
-               (long long)best, text);
+        print_out("%4lld  %8.4f %%  %6lld  %s\n", (long long)at, 100 * exp(tensor_get(logits, best) - most) / total,
+                  (long long)best, text);
         tensor_set(logits, best, -INFINITY);
     }
 }
@@ -224,7 +227,7 @@ static Status run_fill(const Args *a)
     TRY(tensor_finite(z, "the logits"));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
-        if (found++) putchar('\n');
+        if (found++) print_out("\n");
         print_guesses(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
     }
     arena_close(&step);

@@ -1,11 +1,11 @@
 /* vernier score: predictions that any program made, against the truth; every measure with its variant, a bootstrap
  * interval over rows, and, for two systems, the difference on the same rows. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/lines.h"
+#include "base/print.h"
 #include "base/rng.h"
-#include "base/str.h"
 #include "cli/predict.h"
 #include "io/columns.h"
 #include "io/json.h"
@@ -29,32 +29,32 @@ typedef struct {
 static void print_interval(Interval i, bool drawn)
 {
     if (drawn && isfinite(i.lo))
-        printf("%11.4f to %8.4f", i.lo, i.hi);
+        print_out("%11.4f to %8.4f", i.lo, i.hi);
     else
-        printf("%23s", drawn ? "n/a" : "");
+        print_out("%23s", drawn ? "n/a" : "");
 }
 
 static void print_table(const Sheet *t, const char *against)
 {
-    printf("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
-    if (t->paired) printf(" %12s %23s %8s", "difference", t->drawn ? "95 % interval" : "", t->drawn ? "p" : "");
-    printf("  variant\n");
+    print_out("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
+    if (t->paired) print_out(" %12s %23s %8s", "difference", t->drawn ? "95 % interval" : "", t->drawn ? "p" : "");
+    print_out("  variant\n");
     for (int k = 0; k < t->n; k++) {
         if (isnan(t->value[k])) continue;
-        printf("%-24s %10.4f ", t->name[k].name, t->value[k]);
+        print_out("%-24s %10.4f ", t->name[k].name, t->value[k]);
         print_interval(t->ci95[k], t->drawn);
         const Contrast *c = &t->contrast[k];
         if (t->paired) {
-            printf(" %+12.4f ", c->difference);
+            print_out(" %+12.4f ", c->difference);
             print_interval(c->ci95, t->drawn);
             if (t->drawn && isfinite(c->p))
-                printf(" %8.3g", c->p);
+                print_out(" %8.3g", c->p);
             else
-                printf(" %8s", t->drawn ? "n/a" : "");
+                print_out(" %8s", t->drawn ? "n/a" : "");
         }
-        printf("  %s\n", t->name[k].variant);
+        print_out("  %s\n", t->name[k].variant);
     }
-    if (t->paired) printf("difference: less %s, on the same rows\n", against);
+    if (t->paired) print_out("difference: less %s, on the same rows\n", against);
 }
 
 static void add_number(cJSON *o, const char *key, double x)
@@ -87,8 +87,8 @@ static void print_json(const Sheet *t, cJSON *root)
         }
         cJSON_AddItemToArray(list, m);
     }
-    char *text = cJSON_Print(root);
-    puts(text);
+    char *text = json_printed(root, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }
@@ -161,7 +161,7 @@ static Status read_defects(Defects *d, Defects *other, const Args *a, const char
         err_clear();
         TRY(columns_read(column, &n, arena, path, 3, wanted));
         if (!args_quiet(a))
-            fprintf(stderr, "%s has no column 'effort': no effort-aware measures (--effort names one)\n", path);
+            print_err("%s has no column 'effort': no effort-aware measures (--effort names one)\n", path);
     }
     TRY(check_labels(column[0], n, path));
     for (int64_t i = 0; i < n && effort; i++)
@@ -206,7 +206,7 @@ static Status score_defects(const Args *a)
         print_json(&t, root);
         return OK;
     }
-    printf("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)positives);
+    print_out("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)positives);
     print_table(&t, args_text(a, "against", ""));
     return OK;
 }
@@ -263,8 +263,8 @@ static Status score_lines(const Args *a)
         print_json(&t, root);
         return OK;
     }
-    printf("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
-           (long long)n, (long long)clean);
+    print_out("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
+              (long long)n, (long long)clean);
     print_table(&t, other);
     return OK;
 }
@@ -274,7 +274,7 @@ static Status score_lines(const Args *a)
 static Status read_lines(Bytes **line, int64_t *n, Arena *a, const char *path)
 {
     Bytes text;
-    TRY(file_read(&text, a, path));
+    TRY(text_read(&text, a, path, BYTES_UTF8));
     *n = messages_lines(line, a, text);
     return OK;
 }
@@ -354,10 +354,10 @@ static Status score_messages(const Args *a)
         print_json(&t, root);
         return OK;
     }
-    printf("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
+    print_out("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
     print_table(&t, path[2]);
-    if (rows.empty) printf("%lld empty predictions, which B-Norm leaves out\n", (long long)rows.empty);
-    if (!rows.meteor[0]) printf("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
+    if (rows.empty) print_out("%lld empty predictions, which B-Norm leaves out\n", (long long)rows.empty);
+    if (!rows.meteor[0]) print_out("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
     return OK;
 }
 

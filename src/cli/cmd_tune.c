@@ -1,11 +1,12 @@
 /* vernier tune: a model for a task from the user's own data, as a directory that vernier predict reads. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/tune.h"
+#include "io/json.h"
 
 bool tune_each(int64_t done, void *user)
 {
@@ -108,8 +109,8 @@ void tune_end(Tuning *t, cJSON *root)
     cJSON_AddStringToObject(root, "task", t->p.task->name);
     cJSON_AddStringToObject(root, "method", t->p.method);
     cJSON_AddStringToObject(root, "directory", t->p.dir);
-    char *text = cJSON_Print(root);
-    puts(text);
+    char *text = json_printed(root, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }
@@ -129,7 +130,7 @@ static Status tune(const Args *a)
     TRY(numbers(&t, a));
     TRY(check_directory(&t, t.p.dir, &finished));
     if (finished) {
-        if (!args_quiet(a)) fprintf(stderr, "%s is finished; there is nothing to resume\n", t.p.dir);
+        if (!args_quiet(a)) print_err("%s is finished; there is nothing to resume\n", t.p.dir);
         return OK;
     }
     TRY(read_data(&t));
@@ -139,7 +140,7 @@ static Status tune(const Args *a)
     Status s = t.p.peft ? tune_model(&t) : tune_floor(&t);
     predictor_close(&t.p);
     if (s == E_INTERRUPT && !args_quiet(a)) say_kept(t.p.dir);
-    if (!s && !args_given(a, "json")) printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.p.dir, t.p.dir);
+    if (!s && !args_given(a, "json")) print_out("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.p.dir, t.p.dir);
     return s;
 }
 

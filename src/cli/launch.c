@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/print.h"
 #include "cli/report.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
@@ -45,7 +46,8 @@ static Status print_json(Arena *a, const char *dir, Tally *t)
 {
     Bytes text;
     TRY(file_read(&text, a, str_print(a, "%s/results.json", dir)));
-    printf("%s%s", t->n == 1 ? "" : t->printed ? ",\n" : "[\n", text.text);
+    if (t->n > 1) print_out(t->printed ? ",\n" : "[\n");
+    print_layout(text.text, text.len);
     t->printed++;
     return OK;
 }
@@ -60,7 +62,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     if (!status && args_given(a, "json")) {
         status = print_json(args_arena(a), q->dir, t);
     } else if (!status) {
-        if (t->printed++) putchar('\n');
+        if (t->printed++) print_out("\n");
         results_print(r);
     }
     if (status == E_INTERRUPT && !q->quiet) say_kept(q->dir);
@@ -82,9 +84,9 @@ static void announce(const char *name, int i, int n, double seconds)
     print_span(spent, sizeof spent, seconds);
     print_span(left, sizeof left, i ? seconds / i * (n - i) : 0);
     if (i && seconds >= 1)
-        fprintf(stderr, "%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
+        print_err("%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
     else
-        fprintf(stderr, "%d/%d %s\n", i + 1, n, name);
+        print_err("%d/%d %s\n", i + 1, n, name);
 }
 
 static Status launch_each(const Args *a, Request q, const Experiment **list, const char **dir, Tally *t)
@@ -104,7 +106,7 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, con
         Status status = launch(a, &q, t);
         if (!status) continue;
         if (t->n == 1 || status == E_CONFIG || status == E_INTERRUPT) return status;
-        fprintf(stderr, "%s: %s\n", name, err_message());
+        print_err("%s: %s\n", name, err_message());
         err_clear();
         if (!t->failed++) t->first = status;
     }
@@ -138,12 +140,12 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
     const char **dir = NEW(arena, const char *, t.n + 1);
     for (int i = 0; i < t.n; i++) dir[i] = directory(a, list[i], page, otherwise);
     Status status = launch_each(a, q, list, dir, &t);
-    if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
+    if (args_given(a, "json") && t.n > 1) print_out("%s]\n", t.printed ? "" : "[");
     if (status) return status;
     if (page) {
         const char *path = str_print(arena, "%s/report.html", args_text(a, "out", otherwise));
         TRY(report_runs(path, arena, t.n, dir));
-        if (!args_given(a, "json")) printf("\nreport %s\n", path);
+        if (!args_given(a, "json")) print_out("\nreport %s\n", path);
     }
     if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
     return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;

@@ -133,7 +133,7 @@ static cJSON *question(Run *r)
 {
     cJSON *written = cJSON_CreateObject();
     add_question(written, r);
-    char *text = cJSON_PrintUnformatted(written);
+    char *text = json_printed(written, true);
     cJSON *read = cJSON_Parse(text);
     cJSON_free(text);
     cJSON_Delete(written);
@@ -142,7 +142,7 @@ static cJSON *question(Run *r)
 
 static bool same_member(const cJSON *a, const cJSON *b)
 {
-    char *x = cJSON_PrintUnformatted(a), *y = cJSON_PrintUnformatted(b);
+    char *x = json_printed(a, true), *y = json_printed(b, true);
     bool same = x && y && !strcmp(x, y);
     cJSON_free(x);
     cJSON_free(y);
@@ -185,7 +185,7 @@ Status manifest_write(Run *r, const char *status, const char *message)
     cJSON_AddNumberToObject(machine, "threads", r->threads);
     cJSON_AddStringToObject(machine, "kernels", kernels_name());
     add_usage(root, r);
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     Status wrote = file_write(run_path(r, "manifest.json"), text, strlen(text));
     cJSON_free(text);
     cJSON_Delete(root);

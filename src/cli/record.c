@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "io/json.h"
 #include "num/stats.h"
 #include "plot/plot.h"
 
@@ -154,7 +155,7 @@ void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *
     cJSON_AddStringToObject(line, "phase", phase);
     cJSON_AddNumberToObject(line, "step", (double)step);
     for (int i = 0; i < n; i++) cJSON_AddNumberToObject(line, name[i], value[i]); /* cJSON writes NaN as null */
-    char *text = cJSON_PrintUnformatted(line);
+    char *text = json_printed(line, true);
     size_t len = strlen(text);
     text[len] = '\n'; /* in the place of the final NUL */
     if (!r->log_error && write(r->log, text, len + 1) != (ssize_t)(len + 1)) r->log_error = errno ? errno : ENOSPC;

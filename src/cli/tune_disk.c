@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/tune.h"
+#include "io/json.h"
 
 const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
 
@@ -50,7 +51,7 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
     }
     p->task->put(p, root);
     if (valid) cJSON_AddItemToObject(root, "validation", valid);
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     const char *line = str_print(a, "%s\n", text);
     Status s = file_write(predictor_card(p->task, a, p->dir), line, strlen(line));
     cJSON_free(text);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/tune.h"
 
@@ -177,8 +178,8 @@ static Status prepare(Tuning *t)
     jit_model_show(&own->valid, t->run, &t->valid, &valid, &valid_scale);
     own->score = NEW(t->run, double, t->valid.n), own->at = 0.5;
     if (!args_quiet(t->args))
-        fprintf(stderr, "%lld of the commits to train on are defective, and %lld of those to select by\n",
-                (long long)t->train.positives, (long long)t->valid.positives);
+        print_err("%lld of the commits to train on are defective, and %lld of those to select by\n",
+                  (long long)t->train.positives, (long long)t->valid.positives);
     t->loss = jit_loss, t->loss_user = &p->j;
     return OK;
 }
@@ -271,7 +272,7 @@ Status tune_floor(Tuning *t)
     TRY(score_floor(&valid, t, f));
     if (t->all.n) TRY(floor_fit(&f, t->run, &t->all, &plan));
     if (!floor_converged(f) && !args_quiet(t->args))
-        fprintf(stderr, "the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
+        print_err("the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
     TRY(floor_save(f, t->p.dir));
     TRY(predictor_save(&t->p, jit_scores_json(&valid), t->run));
     return say(t, &valid);

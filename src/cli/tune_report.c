@@ -1,8 +1,9 @@
 /* How good a predictor is, as a table and as JSON. */
 #include <math.h>
-#include <stdio.h>
 
 #include "cli/tune.h"
+
+#include "base/print.h"
 
 enum { COLUMNS = 9 };
 static const struct {
@@ -35,18 +36,18 @@ static void print_row(const char *name, const JitScores *s)
 {
     double v[COLUMNS];
     values(v, s);
-    printf("%-10s", name);
-    for (int k = 0; k < COLUMNS; k++) printf(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
-    printf("\n");
+    print_out("%-10s", name);
+    for (int k = 0; k < COLUMNS; k++) print_out(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
+    print_out("\n");
 }
 
 void jit_print_scores(const char *what, const JitScores *s, const JitScores *random)
 {
-    printf("%s: %lld commits, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
-           (long long)s->at.positives, s->at.threshold);
-    printf("%-10s", "");
-    for (int k = 0; k < COLUMNS; k++) printf(" %8s", COLUMN[k].name);
-    printf("\n");
+    print_out("%s: %lld commits, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
+              (long long)s->at.positives, s->at.threshold);
+    print_out("%-10s", "");
+    for (int k = 0; k < COLUMNS; k++) print_out(" %8s", COLUMN[k].name);
+    print_out("\n");
     print_row("model", s);
     print_row("random", random);
 }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/hf_cache.h"
+#include "io/json.h"
 #include "nn/build.h"
 #include "nn/config.h"
 
@@ -222,7 +223,7 @@ Status model_save(const Model *m, const char *dir)
     Status s = safetensors_write(str_print(&scratch, "%s/model.safetensors", dir), named, n, NULL, 0);
     if (!s) {
         cJSON *root = config_write(&m->config, m->arch);
-        char *text = cJSON_Print(root);
+        char *text = json_printed(root, false);
         s = file_write(str_print(&scratch, "%s/config.json", dir), text, strlen(text));
         cJSON_free(text);
         cJSON_Delete(root);
