@@ -10,6 +10,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "nn/finite.h"
 
 /* ---- measuring */
 
@@ -33,7 +34,7 @@ static Status check_room(const Ask *k, const Adapter *a, const Model *m, const F
 {
     int64_t most = config_room(&m->config), taken = adapter_positions(a);
     if (x && most && taken && x->most > most - taken)
-        return fail(E_CONFIG, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
+        return fail(E_MISMATCH, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
                     (long long)x->most, a->dir, (long long)(most - taken));
     if (most && taken && k->x.tokens.n > most - taken)
         return fail(E_CONFIG, "the text has %lld tokens; %s leaves positions for %lld", (long long)k->x.tokens.n,
@@ -57,7 +58,8 @@ static Status measure(const Job *j, Tuned *t, Model *m, Hooks *hooks)
     t->shifted = hooks_shifted(hooks, p);
     t->loss = NAN;
     if (j->texts) TRY(floor_loss(&t->loss, j->texts, m, hooks));
-    return pair_measure(&t->pair, k->arena, j->base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
+    Status s = pair_measure(&t->pair, k->arena, j->base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
+    return model_blame(model_blame(s, m), k->model);
 }
 
 static Status weigh(const Ask *k, Tuned *t, const Model *m)

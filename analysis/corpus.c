@@ -11,6 +11,7 @@
 #include "base/lines.h"
 #include "base/print.h"
 #include "io/json.h"
+#include "nn/finite.h"
 #include "plot/report.h"
 
 /* ---- texts */
@@ -118,7 +119,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     if (x->maps.t != t.n)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
-    TRY(maps_finite(&x->maps, x->model));
+    TRY(model_blame(maps_finite(&x->maps, x->model), k->model));
     k->read[0] = x->maps;
     if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
     x->maps.query = x->maps.key = t.id;
@@ -157,7 +158,7 @@ static Status measure(Corpus *c)
         TRY(ask_going_on(k, "texts", i + 1, c->n));
     }
     if (c->skipped == c->n)
-        return fail(E_CONFIG, "--texts: all %lld texts have more tokens than the model has positions for",
+        return fail(E_MISMATCH, "--texts: all %lld texts have more tokens than the model has positions for",
                     (long long)c->n);
     x->row = NEW(k->arena, HeadRow, rows);
     c->summary = NEW(k->arena, Summary, rows * STATS);

@@ -8,6 +8,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "nn/finite.h"
 #include "plot/report.h"
 
 /* ---- measuring */
@@ -393,7 +394,7 @@ Status effect_answer(Ask *k, const char *dir)
     else
         err_clear(); /* what the other numbers say needs no loss */
     outcome_read(&x.before, k->arena, k->model, k->hooks, &k->batch, x.scored, k->x.maps.part);
-    TRY(maps_finite(&x.before.maps, k->x.model));
+    TRY(model_blame(maps_finite(&x.before.maps, k->x.model), k->model));
     if (x.before.maps.t != k->x.tokens.n)
         return fail(E_MISMATCH, "the adapter puts virtual tokens among the text's own, and --do counts the text's");
     x.what = NEW(k->arena, Do, x.n);

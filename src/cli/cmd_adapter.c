@@ -156,8 +156,7 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
         if (file_is_dir(beside)) dir = beside;
     }
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
-        return fail(args_given(args, "base") ? E_IO : E_CONFIG,
-                    "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
+        return fail(E_IO, "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
                     a->dir, dir ? dir : "its base");
     Weights *w;
     Config c;

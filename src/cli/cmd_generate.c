@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "io/json.h"
+#include "nn/finite.h"
 #include "nn/generate.h"
 #include "text/tokenizer.h"
 
@@ -132,7 +133,7 @@ static Status run_generate(const Args *a)
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
     if (!mode && !m->decoder && !m->config.plain_head)
-        return fail(E_CONFIG, "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
+        return fail(E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
     if (mode && strcmp(m->config.arch, "roberta") != 0)
         return fail(E_CONFIG, "--mode is for UniXcoder, a roberta; this model is a %s", m->config.arch);
     TRY(settings(&c, m, &t, a, mode));
@@ -141,12 +142,12 @@ static Status run_generate(const Args *a)
     double *score = NEW(arena, double, c.n_best);
     bool searched = c.beams > 1;
     if (searched) {
-        TRY(generate_beams(out, len, score, m, hooks, &step, &x, &c));
+        TRY(model_blame(generate_beams(out, len, score, m, hooks, &step, &x, &c), m));
         for (int i = 0; i < c.n_best; i++)
             print_result(&t, arena, out + i * c.max_new, len[i], c.eos, score[i], args_given(a, "json"));
     }
     for (int i = 0; i < c.n_best && !searched; i++, c.seed++) {
-        TRY(generate(out, len, m, hooks, &step, &x, &c));
+        TRY(model_blame(generate(out, len, m, hooks, &step, &x, &c), m));
         print_result(&t, arena, out, len[0], c.eos, NAN, args_given(a, "json"));
     }
     arena_close(&step);
@@ -217,14 +218,14 @@ static Status run_fill(const Args *a)
     const Special *special = special_find(tokenizer_specials(&t), "<mask>", strlen("<mask>"));
     int32_t mask = special ? special->id : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
-        return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
+        return fail(E_MISMATCH, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
     TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
     TRY(tokenizer_wrap(&x, &t, arena, &x, NULL, NULL, (Limit){.most = m->config.positions - 2}));
     Batch b = {.b = 1, .t = x.n, .ids = x.id};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));
-    TRY(tensor_finite(z, "the logits"));
+    TRY(model_blame(tensor_finite(z, "the logits"), m));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
         if (found++) print_out("\n");

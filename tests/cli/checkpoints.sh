@@ -54,7 +54,7 @@ expect 3 'nowhere' 'a tokenizer that is not there' tokenize "$t/nowhere" --text 
 expect 0 '^ +4 +[0-9.]+ % +[0-9]+ +[^ ]' 'guesses for a mask' fill "$v" --text 'int <mask> = 0;'
 expect 0 '^ +4 +[0-9.]+ % ' '... by a file of weights, its config and tokenizer beside it' fill "$v/model.safetensors" --text 'int <mask> = 0;'
 expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'
-expect 2 'no decoder' 'generating without a decoder' generate "$v" --text x
+expect 3 'no decoder' 'generating without a decoder' generate "$v" --text x
 expect 3 'nowhere' 'generating with a model that is not there' generate "$t/nowhere" --text x
 head -c 100 /dev/urandom >"$t/x.model"
 expect 3 'x.model: byte [0-9]+: ' 'a broken SentencePiece model' tokenize "$t/x.model" --text x
