@@ -156,7 +156,8 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
         if (file_is_dir(beside)) dir = beside;
     }
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
-        return fail(E_IO, "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
+        return fail(dir && *dir ? E_IO : E_CONFIG, /* where no file names a base, it must be typed */
+                    "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
                     a->dir, dir ? dir : "its base");
     Weights *w;
     Config c;

@@ -132,8 +132,10 @@ static Status run_generate(const Args *a)
     int mode;
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
+    bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
     if (!mode && !m->decoder && !m->config.plain_head)
-        return fail(E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
+        return fail(asks ? E_CONFIG : E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode",
+                    m->config.arch);
     if (mode && strcmp(m->config.arch, "roberta") != 0)
         return fail(E_CONFIG, "--mode is for UniXcoder, a roberta; this model is a %s", m->config.arch);
     TRY(settings(&c, m, &t, a, mode));
