@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "nn/finite.h"
 
 /* ---- the two models */
 
@@ -138,10 +139,10 @@ Status ask_read(Ask *k, Arena *a, const Batch *b, Part part, int64_t rows, Maps 
     if (model->t != rows)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
-    TRY(maps_finite(model, k->x.model));
+    TRY(model_blame(maps_finite(model, k->x.model), k->model));
     if (!k->other) return OK;
     maps_read(base, a, k->other, hooks_new(a), b, part);
-    TRY(maps_finite(base, k->x.base));
+    TRY(model_blame(maps_finite(base, k->x.base), k->other));
     if (base->s != model->s && base->prefix)
         return fail(E_MISMATCH, "the prefix of --base has %lld columns and the model's %lld", (long long)base->prefix,
                     (long long)model->prefix);

@@ -1,7 +1,6 @@
 /* vernier attend: what each head of a model attends to, as figures, a page, a table, and files to compute with.
  * With --base a second model reads the same tokens, and the page leads with the heads that moved. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "analysis/ask.h"
@@ -14,6 +13,7 @@
 #include "analysis/rollout.h"
 #include "analysis/table.h"
 #include "analysis/view.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
 
@@ -204,8 +204,8 @@ static Status answer(Ask *k)
     TRY(read_maps(k));
     int64_t most = k->x.maps.s > k->x.maps.t ? k->x.maps.s : k->x.maps.t;
     if (!k->x.by && !args_quiet(k->args) && !page_alone(k->args) && most > READABLE)
-        fprintf(stderr, "%lld tokens are too many to label each of them; --by lines aggregates the maps\n",
-                (long long)most);
+        print_err("%lld tokens are too many to label each of them; --by lines aggregates the maps\n",
+                  (long long)most);
     if (args_given(k->args, "html")) TRY(explorer_write(k, args_text(k->args, "html", NULL)));
     if (!page_alone(k->args)) TRY(attention_write(&k->x, k->arena, dir, &figures));
     if (args_given(k->args, "json"))
@@ -222,9 +222,9 @@ static Status attend(const Args *args)
     Status status = answer(&k);
     if (k.folder.arena) status = output_close(&k.folder, status, false);
     if (!status && k.folder.arena && !args_given(args, "out")) folder_latest(&k.folder);
-    if (!status && !args_quiet(args) && !page_alone(args)) fprintf(stderr, "report %s/report.html\n", k.folder.path);
+    if (!status && !args_quiet(args) && !page_alone(args)) print_err("report %s/report.html\n", k.folder.path);
     if (!status && !args_quiet(args) && args_given(args, "html"))
-        fprintf(stderr, "page %s\n", args_text(args, "html", NULL));
+        print_err("page %s\n", args_text(args, "html", NULL));
     if (k.tokenizer) tokenizer_close(k.tokenizer);
     arena_close(&arena);
     return status;

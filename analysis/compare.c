@@ -2,14 +2,15 @@
 #include "analysis/compare.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "analysis/similar.h"
 #include "analysis/table.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "nn/finite.h"
 
 /* ---- measuring */
 
@@ -33,7 +34,7 @@ static Status check_room(const Ask *k, const Adapter *a, const Model *m, const F
 {
     int64_t most = config_room(&m->config), taken = adapter_positions(a);
     if (x && most && taken && x->most > most - taken)
-        return fail(E_CONFIG, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
+        return fail(E_MISMATCH, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
                     (long long)x->most, a->dir, (long long)(most - taken));
     if (most && taken && k->x.tokens.n > most - taken)
         return fail(E_CONFIG, "the text has %lld tokens; %s leaves positions for %lld", (long long)k->x.tokens.n,
@@ -57,7 +58,8 @@ static Status measure(const Job *j, Tuned *t, Model *m, Hooks *hooks)
     t->shifted = hooks_shifted(hooks, p);
     t->loss = NAN;
     if (j->texts) TRY(floor_loss(&t->loss, j->texts, m, hooks));
-    return pair_measure(&t->pair, k->arena, j->base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
+    Status s = pair_measure(&t->pair, k->arena, j->base, m, hooks, p, &k->batch, f64 ? 1e-9 : 1e-5);
+    return model_blame(model_blame(s, m), k->model);
 }
 
 static Status weigh(const Ask *k, Tuned *t, const Model *m)
@@ -177,31 +179,31 @@ static const char *const VERDICT[] = {
 static void print_short(double v, int width)
 {
     if (isfinite(v))
-        printf("%*.3g", width, v);
+        print_out("%*.3g", width, v);
     else
-        printf("%*s", width, "-");
+        print_out("%*s", width, "-");
 }
 
 static void print_layers(const Comparison *c)
 {
     int name = 5;
     for (int i = 0; i < c->n; i++) name = (int)fmax(name, (double)strlen(c->tuned[i].name));
-    printf("%-*s  layer       gap  conditional      kl      tv  residual   alpha  rank    cka  procrustes\n", name,
-           "tuned");
+    print_out("%-*s  layer       gap  conditional      kl      tv  residual   alpha  rank    cka  procrustes\n", name,
+              "tuned");
     for (int i = 0; i < c->n; i++)
         for (int l = 0; l < c->tuned[i].pair.layers; l++) {
             const LayerPair *p = &c->tuned[i].pair.layer[l];
-            printf("%-*s  %5d", name, c->tuned[i].name, l);
+            print_out("%-*s  %5d", name, c->tuned[i].name, l);
             print_short(p->change.gap, 10);
             print_short(p->conditional, 13);
             print_short(p->change.kl, 10);
             print_short(p->change.tv, 10);
             print_short(p->residual, 10);
             print_short(p->alpha, 8);
-            printf("%6lld", (long long)p->rank);
+            print_out("%6lld", (long long)p->rank);
             print_short(p->cka, 8);
             print_short(p->procrustes, 12);
-            putchar('\n');
+            print_out("\n");
         }
 }
 
@@ -211,10 +213,10 @@ static void print_weights(const Comparison *c)
     for (int i = 0; i < c->n; i++) {
         const Tuned *t = &c->tuned[i];
         for (int k = 0; k < t->weights; k++) {
-            if (!any) printf("\nrelative   rank  participation  angle  changed map\n");
+            if (!any) print_out("\nrelative   rank  participation  angle  changed map\n");
             any = true;
-            printf("%8.3g %6lld %14.2f %6.1f  %s, %s\n", t->weight[k].relative, (long long)t->weight[k].rank,
-                   t->weight[k].participation, t->weight[k].angle, t->weight[k].name, t->name);
+            print_out("%8.3g %6lld %14.2f %6.1f  %s, %s\n", t->weight[k].relative, (long long)t->weight[k].rank,
+                      t->weight[k].participation, t->weight[k].angle, t->weight[k].name, t->name);
         }
     }
 }
@@ -339,15 +341,15 @@ static void print_floors(const Comparison *c, Arena *a)
 {
     const Floors *f = &c->texts->floors;
     const Reached *r = comparison_reached(c, a);
-    printf("\nloss in nats a token (%lld tokens of %lld texts); what is reached at best without reading them:\n",
-           (long long)f->tokens, (long long)f->texts);
-    printf("%8.4f  by the place\n", f->place);
-    if (isfinite(f->previous)) printf("%8.4f  by place and token before\n", f->previous);
-    printf("(entropies counted from %.1f tokens each; few make them too low)\n", f->each);
+    print_out("\nloss in nats a token (%lld tokens of %lld texts); what is reached at best without reading them:\n",
+              (long long)f->tokens, (long long)f->texts);
+    print_out("%8.4f  by the place\n", f->place);
+    if (isfinite(f->previous)) print_out("%8.4f  by place and token before\n", f->previous);
+    print_out("(entropies counted from %.1f tokens each; few make them too low)\n", f->each);
     if (c->texts->left_out)
-        printf("(left out, too long for the model or with nothing to predict: %lld texts)\n",
-               (long long)c->texts->left_out);
-    for (int i = 0; i <= c->n; i++) printf("%s\n", floors_sentence(a, f, &r[i]));
+        print_out("(left out, too long for the model or with nothing to predict: %lld texts)\n",
+                  (long long)c->texts->left_out);
+    for (int i = 0; i <= c->n; i++) print_out("%s\n", floors_sentence(a, f, &r[i]));
 }
 
 static void print_text(const Comparison *c, Arena *a)
@@ -359,18 +361,18 @@ static void print_text(const Comparison *c, Arena *a)
     for (int i = 0, first = 1; i < c->n; i++) {
         if (!c->tuned[i].pair.virtual_keys) continue;
         ReportVerdict v = comparison_verdict(&sentence, &c->tuned[i], c->f64, a);
-        printf("%s%s: %s\n", first ? "\n" : "", sentence, VERDICT[v]);
+        print_out("%s%s: %s\n", first ? "\n" : "", sentence, VERDICT[v]);
         first = 0;
     }
     if (comparison_directions(&d, c, a, 0))
-        printf("directions added at layer 0: largest cosine %.3f, least distance from the others' span %.3f\n",
-               d.cosine, d.apart);
+        print_out("directions added at layer 0: largest cosine %.3f, least distance from the others' span %.3f\n",
+                  d.cosine, d.apart);
     for (int i = 0; i < c->n; i++)
         for (int k = i + 1; k < c->n; k++) {
             double angle = comparison_angle(c, a, i, k, 0);
             if (isfinite(angle))
-                printf("spaces added at layer 0: %s and %s, mean principal angle %.1f degrees\n", c->tuned[i].name,
-                       c->tuned[k].name, angle);
+                print_out("spaces added at layer 0: %s and %s, mean principal angle %.1f degrees\n", c->tuned[i].name,
+                          c->tuned[k].name, angle);
         }
     if (c->texts) print_floors(c, a);
 }

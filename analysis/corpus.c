@@ -1,7 +1,6 @@
 #include "analysis/corpus.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,43 +8,60 @@
 #include "analysis/groups.h"
 #include "analysis/importance.h"
 #include "analysis/table.h"
-#include "base/file.h"
-#include "base/str.h"
+#include "base/lines.h"
+#include "base/print.h"
+#include "io/json.h"
+#include "nn/finite.h"
 #include "plot/report.h"
 
 /* ---- texts */
 
-static Status text_of_json(const char **out, Arena *a, const char *line, const char *path, int64_t number)
+static Status text_of_row(const char **out, Arena *a, const RowReader *r)
 {
-    cJSON *o = cJSON_Parse(line);
-    const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "text");
+    cJSON *o;
+    TRY(json_parse(&o, r->row.text, r->row.len, str_print(a, "%s:%lld: row", r->path, (long long)r->line)));
+    const cJSON *t = cJSON_IsString(o) ? o : cJSON_GetObjectItemCaseSensitive(o, "text");
     *out = cJSON_IsString(t) ? str_print(a, "%s", t->valuestring) : NULL;
     cJSON_Delete(o);
     if (*out) return OK;
-    return fail(E_FORMAT, "%s:%lld: expected a JSON object with a string \"text\"", path, (long long)number);
+    return fail(E_FORMAT, "%s:%lld: expected a JSON object with a string \"text\"", r->path, (long long)r->line);
 }
 
+static Status texts_of_rows(const char **text, int64_t *n, Arena *a, Bytes file, const char *path)
+{
+    RowReader r;
+    Status s = rows_of(&r, file, path);
+    for (bool more = true; !s && !(s = rows_next(&r, &more)) && more;) {
+        s = text_of_row(&text[*n], a, &r);
+        if (!s && *text[*n]) ++*n;
+    }
+    rows_close(&r);
+    return s;
+}
+
+/* An array of strings, too, but not just any line that begins with a bracket. */
+static bool is_array_of_strings(Bytes file)
+{
+    cJSON *list = cJSON_ParseWithLength(file.text, file.len);
+    bool strings = cJSON_IsArray(list) && cJSON_IsString(list->child);
+    cJSON_Delete(list);
+    return strings;
+}
+
+/* Texts on lines of their own keep bytes that are no UTF-8: tokenizers have tokens for them. */
 Status corpus_texts(const char ***text, int64_t *n, Arena *a, const char *path)
 {
     Bytes file;
-    int64_t lines = 1, number = 0;
-    TRY(file_read(&file, a, path));
-    for (size_t i = 0; i < file.len; i++) lines += file.text[i] == '\n';
-    *text = NEW(a, const char *, lines);
+    TRY(text_read(&file, a, path, BYTES_NOT_ZERO));
+    int64_t most = 1;
+    for (size_t i = 0; i < file.len; i++) most += file.text[i] == '\n' || file.text[i] == ',';
+    *text = NEW(a, const char *, most);
     *n = 0;
-    const char *begin = file.text + strspn(file.text, " \t\r\n");
-    bool json = *begin == '{';
-    for (char *line = file.text, *next; line < file.text + file.len; line = next) {
-        char *end = memchr(line, '\n', (size_t)(file.text + file.len - line));
-        next = end ? end + 1 : file.text + file.len;
-        if (end) *end = 0;
-        if (end && end > line && end[-1] == '\r') end[-1] = 0;
-        number++;
-        if (!line[strspn(line, " \t")]) continue;
-        const char *one = line;
-        if (json) TRY(text_of_json(&one, a, line, path, number));
-        if (*one) (*text)[(*n)++] = one;
-    }
+    if (rows_begin(file) || is_array_of_strings(file))
+        TRY(texts_of_rows(*text, n, a, file, path));
+    else
+        for (TextLines l = lines_in(file); lines_next(&l);)
+            if (!line_blank(l.line)) (*text)[(*n)++] = l.line.text;
     return *n ? OK : fail(E_FORMAT, "%s: has no text, one a line", path);
 }
 
@@ -103,7 +119,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     if (x->maps.t != t.n)
         return fail(E_MISMATCH,
                     "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
-    TRY(maps_finite(&x->maps, x->model));
+    TRY(model_blame(maps_finite(&x->maps, x->model), k->model));
     k->read[0] = x->maps;
     if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
     x->maps.query = x->maps.key = t.id;
@@ -142,7 +158,7 @@ static Status measure(Corpus *c)
         TRY(ask_going_on(k, "texts", i + 1, c->n));
     }
     if (c->skipped == c->n)
-        return fail(E_CONFIG, "--texts: all %lld texts have more tokens than the model has positions for",
+        return fail(E_MISMATCH, "--texts: all %lld texts have more tokens than the model has positions for",
                     (long long)c->n);
     x->row = NEW(k->arena, HeadRow, rows);
     c->summary = NEW(k->arena, Summary, rows * STATS);
@@ -259,13 +275,13 @@ static void print_top(const Corpus *c, int stat)
 {
     Attention *x = &c->k->x;
     Arena *a = c->k->arena;
-    printf("\n%s: mean [95 %% interval] over texts, and where it is largest\n", STAT[stat].name);
+    print_out("\n%s: mean [95 %% interval] over texts, and where it is largest\n", STAT[stat].name);
     for (int i = 0; i < x->layers * x->heads; i++) {
         int64_t top;
-        printf("%5d  %4s  %s", x->row[i].layer, head_text(a, x->row[i].head),
-               interval(a, &c->summary[i * STATS + stat]));
-        if (top_texts(&top, c, i, stat, 1)) printf("  %.3f %.60s", values(c, i, stat)[top], c->text[top]);
-        putchar('\n');
+        print_out("%5d  %4s  %s", x->row[i].layer, head_text(a, x->row[i].head),
+                  interval(a, &c->summary[i * STATS + stat]));
+        if (top_texts(&top, c, i, stat, 1)) print_out("  %.3f %.60s", values(c, i, stat)[top], c->text[top]);
+        print_out("\n");
     }
 }
 
@@ -343,8 +359,8 @@ Status corpus_answer(Ask *k, const char *dir)
     TRY(write_csv(&c, dir));
     TRY(write_page(&c, dir, stat));
     if (c.skipped && !args_quiet(k->args))
-        fprintf(stderr, "%lld of %lld texts are too long for the model and left out\n", (long long)c.skipped,
-                (long long)c.n);
+        print_err("%lld of %lld texts are too long for the model and left out\n", (long long)c.skipped,
+                  (long long)c.n);
     if (args_given(k->args, "json")) {
         print_json(&c, k->folder.dir, stat, k->x.head[0] == HEAD_MEAN ? none : drawn);
     } else {

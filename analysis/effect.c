@@ -1,13 +1,14 @@
 #include "analysis/effect.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "analysis/table.h"
-#include "base/file.h"
+#include "base/lines.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "nn/finite.h"
 #include "plot/report.h"
 
 /* ---- measuring */
@@ -101,9 +102,9 @@ typedef struct {
 static void print_number(double v, int width, const char *format)
 {
     if (isfinite(v))
-        printf(format, width, v);
+        print_out(format, width, v);
     else
-        printf("%*s", width, "-");
+        print_out("%*s", width, "-");
 }
 
 /* On one line and no longer than `most` characters. */
@@ -138,13 +139,13 @@ static void print_shifts(const Effects *x)
     int layers = x->before.maps.layers;
     for (int from = 0; from < layers; from += BLOCK) {
         int to = from + BLOCK < layers ? from + BLOCK : layers;
-        printf("\nshift");
-        for (int l = from; l < to; l++) printf("%7d", l);
-        printf("\n");
+        print_out("\nshift");
+        for (int l = from; l < to; l++) print_out("%7d", l);
+        print_out("\n");
         for (int i = 0; i < x->rows; i++) {
-            printf("%4d ", i + 1);
+            print_out("%4d ", i + 1);
             for (int l = from; l < to; l++) print_number(x->effect[i].shift[l], 7, "%*.3f");
-            printf("\n");
+            print_out("\n");
         }
     }
 }
@@ -156,17 +157,17 @@ static void print_effects(const Effects *x)
     for (int i = 0; i < x->rows; i++)
         longest = longest > strlen(x->effect[i].words) ? longest : strlen(x->effect[i].words);
     bool narrow = layers == 1 || MEANS + SHIFT * (size_t)layers + longest <= LINE, numbered = !narrow;
-    printf("%s   loss   change       kl   top  output  ", numbered ? "     " : "");
-    for (int l = 0; narrow && l < layers; l++) printf(" shift.%-3d", l);
-    printf(" do\n");
-    if (isfinite(x->before.loss)) printf("%s%7.4f  (nothing done)\n", numbered ? "     " : "", x->before.loss);
+    print_out("%s   loss   change       kl   top  output  ", numbered ? "     " : "");
+    for (int l = 0; narrow && l < layers; l++) print_out(" shift.%-3d", l);
+    print_out(" do\n");
+    if (isfinite(x->before.loss)) print_out("%s%7.4f  (nothing done)\n", numbered ? "     " : "", x->before.loss);
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
-        if (numbered) printf("%4d ", i + 1);
+        if (numbered) print_out("%4d ", i + 1);
         print_means(e);
-        printf("  ");
+        print_out("  ");
         for (int l = 0; narrow && l < layers; l++) print_number(e->shift[l], SHIFT, "%*.4f");
-        printf("  %s\n", brief(x->k->arena, e->words, LINE - MEANS - (numbered ? 7 : 2 + SHIFT * layers)));
+        print_out("  %s\n", brief(x->k->arena, e->words, LINE - MEANS - (numbered ? 7 : 2 + SHIFT * layers)));
     }
     if (numbered) print_shifts(x);
 }
@@ -297,7 +298,7 @@ static Status other_batch(const Ask *k, const Do *d, const char *text, Batch *ou
     } else {
         Bytes file;
         if (*text == '@') {
-            TRY(file_read(&file, k->arena, text + 1));
+            TRY(text_read(&file, k->arena, text + 1, BYTES_NOT_ZERO));
             text = file.text;
         }
         if (!k->tokenizer) return fail(E_CONFIG, "--do %s: there is no tokenizer; give ids:1,2,3", d->words);
@@ -393,7 +394,7 @@ Status effect_answer(Ask *k, const char *dir)
     else
         err_clear(); /* what the other numbers say needs no loss */
     outcome_read(&x.before, k->arena, k->model, k->hooks, &k->batch, x.scored, k->x.maps.part);
-    TRY(maps_finite(&x.before.maps, k->x.model));
+    TRY(model_blame(maps_finite(&x.before.maps, k->x.model), k->model));
     if (x.before.maps.t != k->x.tokens.n)
         return fail(E_MISMATCH, "the adapter puts virtual tokens among the text's own, and --do counts the text's");
     x.what = NEW(k->arena, Do, x.n);

@@ -7,7 +7,7 @@
 
 #include "analysis/view.h"
 #include "base/file.h"
-#include "base/str.h"
+#include "base/print.h"
 #include "io/json.h"
 #include "plot/colour.h"
 
@@ -119,10 +119,8 @@ static void write_map(Writer *w, const Maps *m, Tensor map)
 
 static void write_text(Explorer *e, Arena *a, const char *s)
 {
-    size_t len;
-    int64_t replaced = 0;
     Buf b = buf_open(a);
-    json_quote(&b, utf8_repair(a, s, strlen(s), &len, &replaced));
+    json_quote(&b, s);
     for (const char *c = b.text; *c; c++) {
         if (*c == '<')
             writer_print(&e->w, "\\u003c");
@@ -131,11 +129,12 @@ static void write_text(Explorer *e, Arena *a, const char *s)
     }
 }
 
+/* A name, which the page shows as it is; of tokens it makes what is obeyed visible itself. */
 static void write_member(Explorer *e, Arena *a, const char *name, const char *text)
 {
     writer_print(&e->w, "\"%s\":", name);
     if (text)
-        write_text(e, a, text);
+        write_text(e, a, text_shown(a, text));
     else
         writer_print(&e->w, "null");
     writer_print(&e->w, ",");

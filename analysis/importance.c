@@ -10,7 +10,7 @@
 static Status masked_batch(Batch *out, Arena *a, const Tokenizer *k, const Batch *read)
 {
     const Special *mask = k ? special_find(tokenizer_specials(k), "<mask>", 6) : NULL;
-    if (!mask) return fail(E_CONFIG, "the loss of an encoder masks tokens, and its tokenizer has no <mask>");
+    if (!mask) return fail(E_MISMATCH, "the loss of an encoder masks tokens, and its tokenizer has no <mask>");
     int64_t t = read->t, rows = 0;
     int32_t *id = NEW(a, int32_t, t * t), *target = NEW(a, int32_t, t * t);
     for (int64_t i = 0; i < t; i++) {
@@ -27,7 +27,8 @@ static Status masked_batch(Batch *out, Arena *a, const Tokenizer *k, const Batch
 Status loss_batch(Batch *out, Arena *a, const Model *m, const Tokenizer *k, const Batch *read, const int32_t *target)
 {
     if (m->config.no_lm_head)
-        return fail(E_CONFIG, "this %s has no language-model head, and without one there is no loss", m->arch->name);
+        return fail(E_MISMATCH, "this %s has no language-model head, and without one there is no loss",
+                    m->arch->name);
     if (!read->t) return fail(E_CONFIG, "the loss of an encoder-decoder needs a target: --part decoder or cross");
     if (!m->decoder) return masked_batch(out, a, k, read);
     *out = *read;

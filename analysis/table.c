@@ -1,17 +1,18 @@
 #include "analysis/table.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
+#include "io/json.h"
 
 static void print_number(double v, int width)
 {
     if (isfinite(v))
-        printf("%*.3f", width, v);
+        print_out("%*.3f", width, v);
     else
-        printf("%*s", width, "-");
+        print_out("%*s", width, "-");
 }
 
 static int width(int k)
@@ -24,19 +25,19 @@ void attention_print(const Attention *x)
 {
     bool has[STATS];
     attention_columns(has, x);
-    if (x->by) printf("rows are %ss: queries averaged, keys added up\n", BY_ONE[x->by]);
-    if (x->without_prefix) printf("without the prefix, each row divided by what is left\n");
-    printf("layer  head");
+    if (x->by) print_out("rows are %ss: queries averaged, keys added up\n", BY_ONE[x->by]);
+    if (x->without_prefix) print_out("without the prefix, each row divided by what is left\n");
+    print_out("layer  head");
     for (int k = 0; k < STATS; k++)
-        if (has[k]) printf("%*s", width(k), STAT[k].brief);
-    printf("%s\n", x->base ? "  shift  base_entropy  base_distance  base_first" : "");
+        if (has[k]) print_out("%*s", width(k), STAT[k].brief);
+    print_out("%s\n", x->base ? "  shift  base_entropy  base_distance  base_first" : "");
     for (int i = 0; i < x->layers * x->heads; i++) {
         const HeadRow *r = &x->row[i];
-        printf("%5d", r->layer);
+        print_out("%5d", r->layer);
         if (r->head == HEAD_MEAN)
-            printf("  %4s", "mean");
+            print_out("  %4s", "mean");
         else
-            printf("  %4d", r->head);
+            print_out("  %4d", r->head);
         for (int k = 0; k < STATS; k++)
             if (has[k]) print_number(stat_of(&r->stats, k), width(k));
         if (x->base) {
@@ -45,7 +46,7 @@ void attention_print(const Attention *x)
             print_number(r->before.distance, 15);
             print_number(r->before.first, 12);
         }
-        putchar('\n');
+        print_out("\n");
     }
 }
 
@@ -72,8 +73,8 @@ void json_done(cJSON *root, Arena *a, const char *dir, const char **figures, con
     cJSON *list = cJSON_AddArrayToObject(root, "figures");
     for (; *figures; figures++) cJSON_AddItemToArray(list, cJSON_CreateString(figure_path(a, dir, *figures, first)));
     cJSON_AddStringToObject(root, "report", str_print(a, "%s/report.html", dir));
-    char *text = cJSON_Print(root);
-    puts(text);
+    char *text = json_printed(root, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }

@@ -1,5 +1,5 @@
 /* The thread-local record behind fail() and TRY(): one message, one trace, both of fixed size so that an
- * error can be reported when nothing else works. */
+ * error can be reported when nothing else works.  A message may quote what a file says: base/print.h shows it. */
 #include "base/err.h"
 
 #include <stdarg.h>
@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/print.h"
 
 static _Thread_local char message[1024];
 static _Thread_local char trace[512];
@@ -16,7 +18,7 @@ Status fail(Status status, const char *fmt, ...)
     if (message[0]) return status;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
+    print_into(message, sizeof message, fmt, args);
     va_end(args);
     return status;
 }
@@ -53,21 +55,21 @@ int err_exit_status(Status status)
 _Noreturn void err_no_memory(const char *fmt, ...)
 {
     va_list args;
-    fputs("vernier: memory exhausted: ", stderr);
+    print_err("vernier: memory exhausted: ");
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    print_va(stderr, fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+    print_err("\n");
     _exit(err_exit_status(E_NUMERIC));
 }
 
 _Noreturn void die(const char *file, int line, const char *fmt, ...)
 {
     va_list args;
-    fprintf(stderr, "%s:%d: ", file, line);
+    print_err("%s:%d: ", file, line);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    print_va(stderr, fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+    print_err("\n");
     abort();
 }

@@ -1,10 +1,10 @@
 #include "cli/adapter.h"
 
-#include <stdio.h>
+#include "base/print.h"
 
 void print_remarks(const Adapter *a, const Args *args)
 {
-    for (int i = 0; i < a->n_remarks && !args_quiet(args); i++) fprintf(stderr, "%s: %s\n", a->dir, a->remark[i]);
+    for (int i = 0; i < a->n_remarks && !args_quiet(args); i++) print_err("%s: %s\n", a->dir, a->remark[i]);
 }
 
 static Status attach(Adapter *a, Model *m, Hooks *hooks, const Args *args)

@@ -1,7 +1,7 @@
 #include <math.h>
-#include <stdio.h>
 #include <sys/resource.h>
 
+#include "base/print.h"
 #include "base/rng.h"
 #include "cli/bench.h"
 #include "nn/generate.h"
@@ -60,12 +60,12 @@ static Status run(Arena *keep, Arena *step, bool lines)
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     if (lines)
-        printf("generate/gpt2 %.6g %.6g %.6g %.6g\n", best, bound, bytes / 1e6, (double)use.ru_maxrss / 1e3);
+        print_out("generate/gpt2 %.6g %.6g %.6g %.6g\n", best, bound, bytes / 1e6, (double)use.ru_maxrss / 1e3);
     else
-        printf("  %-26s greedy, one row: %.1f tokens/s; reading the %.0f MB of weights once a token, at the %.1f "
-               "GB/s of\n"
-               "  %-26s a read loop, bounds it at %.1f: %.0f %% of the bound\n",
-               "generate/gpt2", 1 / best, bytes / 1e6, bytes / bound / 1e9, "", 1 / bound, 100 * bound / best);
+        print_out("  %-26s greedy, one row: %.1f tokens/s; reading the %.0f MB of weights once a token, at the %.1f "
+                  "GB/s of\n"
+                  "  %-26s a read loop, bounds it at %.1f: %.0f %% of the bound\n",
+                  "generate/gpt2", 1 / best, bytes / 1e6, bytes / bound / 1e9, "", 1 / bound, 100 * bound / best);
     return OK;
 }
 

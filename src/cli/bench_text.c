@@ -1,7 +1,8 @@
 #include <math.h>
-#include <stdio.h>
 #include <time.h>
 
+#include "base/lines.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/bench.h"
 #include "tasks/javagen.h"
@@ -39,7 +40,7 @@ static Status subject(Tokenizer *t, Bytes *text, Arena *a, const Args *args)
 {
     const char *path = args_text(args, "tokenizer", NULL), *file = args_text(args, "text", NULL);
     if (file)
-        TRY(file_read(text, a, file));
+        TRY(text_read(text, a, file, BYTES_ANY));
     else
         *text = methods(a, 2, METHODS);
     if (!text->len) return fail(E_CONFIG, "--text %s is empty", file);
@@ -81,15 +82,15 @@ Status bench_text(const Args *args, bool lines)
                again = encode_seconds(&t, text, true, false, &tokens),
                without = encode_seconds(&t, text, false, true, &tokens);
         if (lines) {
-            printf("text/encode %.6g %.6g %.6g %.6g %.6g\n", mb, mb / first, mb / again, mb / without,
-                   (double)tokens / first);
+            print_out("text/encode %.6g %.6g %.6g %.6g %.6g\n", mb, mb / first, mb / again, mb / without,
+                      (double)tokens / first);
         } else {
-            printf("  %-26s %s, %.1f MB, %.2f bytes a token: %.1f MB/s and %.2f million tokens/s on one core%s\n",
-                   "text/encode", t.kind, mb, (double)text.len / (double)tokens, mb / first,
-                   (double)tokens / first / 1e6, t.bpe ? ";" : "");
+            print_out("  %-26s %s, %.1f MB, %.2f bytes a token: %.1f MB/s and %.2f million tokens/s on one core%s\n",
+                      "text/encode", t.kind, mb, (double)text.len / (double)tokens, mb / first,
+                      (double)tokens / first / 1e6, t.bpe ? ";" : "");
             if (t.bpe)
-                printf("  %-26s %.1f MB/s once the words are known, %.1f MB/s with none remembered\n", "", mb / again,
-                       mb / without);
+                print_out("  %-26s %.1f MB/s once the words are known, %.1f MB/s with none remembered\n", "",
+                          mb / again, mb / without);
         }
         tokenizer_close(&t);
     }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/output.h"
 #include "io/safetensors.h"
@@ -51,11 +52,11 @@ Status checkpoint_list(const Args *a, const char *path)
     for (int i = 0; i < weights_n(w); i++) {
         const Stored *s = weights_at(w, i);
         const char *keeper = tied_to(w, i);
-        printf("%-5s %-20s %s%s%s\n", stored_type(s), stored_shape(s), s->name, keeper ? "  = " : "",
-               keeper ? keeper : "");
+        print_out("%-5s %-20s %s%s%s\n", stored_type(s), stored_shape(s), s->name, keeper ? "  = " : "",
+                  keeper ? keeper : "");
         if (!keeper) numbers += (double)s->count, bytes += (double)s->n_bytes;
     }
-    printf("%d tensors, %.0f numbers, %.0f bytes\n", weights_n(w), numbers, bytes);
+    print_out("%d tensors, %.0f numbers, %.0f bytes\n", weights_n(w), numbers, bytes);
     weights_close(w);
     return OK;
 }
@@ -68,7 +69,7 @@ static bool own_bytes(const Weights *w, int i)
 static void print_tied(const Weights *w)
 {
     for (int i = 0; i < weights_n(w); i++)
-        if (tied_to(w, i)) printf("%s = %s\n", weights_at(w, i)->name, tied_to(w, i));
+        if (tied_to(w, i)) print_out("%s = %s\n", weights_at(w, i)->name, tied_to(w, i));
 }
 
 Status checkpoint_tree(const Args *a, const char *path)
@@ -89,14 +90,14 @@ Status checkpoint_types(const Args *a, const char *path)
     TRY(s);
     static const char *const TYPE[] = {"F64", "F32", "F16", "BF16"};
     double bytes = 0;
-    printf("stored as");
+    print_out("stored as");
     for (int t = 0, n; t < 4; t++) {
         n = 0;
         for (int i = 0; i < weights_n(w); i++) n += !strcmp(stored_type(weights_at(w, i)), TYPE[t]);
-        if (n) printf(" %s (%d tensors)", TYPE[t], n);
+        if (n) print_out(" %s (%d tensors)", TYPE[t], n);
     }
     for (int i = 0; i < weights_n(w); i++) bytes += own_bytes(w, i) ? (double)weights_at(w, i)->n_bytes : 0;
-    printf(", %.0f bytes in %s\n", bytes, weights_path(w));
+    print_out(", %.0f bytes in %s\n", bytes, weights_path(w));
     print_tied(w);
     weights_close(w);
     return OK;
@@ -107,7 +108,7 @@ Status checkpoint_scan(const Args *a, const char *path)
     const char **name;
     int n;
     TRY(torch_globals(&name, &n, args_arena(a), path));
-    for (int i = 0; i < n; i++) printf("%s\n", name[i]);
+    for (int i = 0; i < n; i++) print_out("%s\n", name[i]);
     return OK;
 }
 
@@ -149,9 +150,9 @@ static Status write_converted(const Args *a, const Weights *w, const char *to, c
     int n = convert_all(out, arena, w, wanted ? &type : NULL, tied, &worst), gone = weights_n(w) - n;
     TRY(weights_write(to, out, n));
     if (args_quiet(a)) return OK;
-    fprintf(stderr, "%s: %d tensors%s", told, n, gone ? str_print(arena, ", %d tied names written once", gone) : "");
-    if (wanted) fprintf(stderr, ", largest change %.3g", worst);
-    fputc('\n', stderr);
+    print_err("%s: %d tensors%s", told, n, gone ? str_print(arena, ", %d tied names written once", gone) : "");
+    if (wanted) print_err(", largest change %.3g", worst);
+    print_err("\n");
     return OK;
 }
 
@@ -243,12 +244,12 @@ static int compare(const Weights *a, const Weights *b)
         Gap g = {0};
         if (y && same_shape(x, y)) g = gap_of(x, y);
         if (!y)
-            printf("only in the first    %-18s %s\n", stored_shape(x), x->name);
+            print_out("only in the first    %-18s %s\n", stored_shape(x), x->name);
         else if (!same_shape(x, y))
-            printf("shapes differ        %s against %s %s\n", stored_shape(x), stored_shape(y), x->name);
+            print_out("shapes differ        %s against %s %s\n", stored_shape(x), stored_shape(y), x->name);
         else if (g.differing)
-            printf("%.3g (%.2g of the largest), %lld of %lld values  %s\n", g.most, g.relative,
-                   (long long)g.differing, (long long)x->count, x->name);
+            print_out("%.3g (%.2g of the largest), %lld of %lld values  %s\n", g.most, g.relative,
+                      (long long)g.differing, (long long)x->count, x->name);
         else
             continue;
         differ++;
@@ -256,7 +257,7 @@ static int compare(const Weights *a, const Weights *b)
     for (int i = 0; i < weights_n(b); i++) {
         const Stored *y = weights_at(b, i);
         if (weights_find(a, y->name)) continue;
-        printf("only in the second   %-18s %s\n", stored_shape(y), y->name);
+        print_out("only in the second   %-18s %s\n", stored_shape(y), y->name);
         differ++;
     }
     return differ;
@@ -270,7 +271,7 @@ Status checkpoint_compare(const Args *a, const char *first, const char *second)
     int differ = 0;
     if (!status) {
         differ = compare(x, y);
-        printf("%d of %d tensors differ\n", differ, weights_n(x));
+        print_out("%d of %d tensors differ\n", differ, weights_n(x));
         weights_close(y);
     }
     weights_close(x);

@@ -1,11 +1,11 @@
 /* vernier adapter: adapters as directories.  What is in one (inspect), the same as the other library has it
  * (convert), and a model with it folded in (merge). */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/adapter.h"
@@ -19,15 +19,15 @@ static void print_value(const cJSON *j)
 {
     const cJSON *one;
     if (cJSON_IsString(j))
-        printf("%s", j->valuestring);
+        print_out("%s", j->valuestring);
     else if (cJSON_IsNumber(j))
-        printf("%.10g", j->valuedouble);
+        print_out("%.10g", j->valuedouble);
     else if (cJSON_IsBool(j))
-        printf("%s", cJSON_IsTrue(j) ? "yes" : "no");
+        print_out("%s", cJSON_IsTrue(j) ? "yes" : "no");
     cJSON_ArrayForEach(one, j)
     {
-        if (one != j->child) printf(", ");
-        if (cJSON_IsObject(j)) printf("%s ", one->string);
+        if (one != j->child) print_out(", ");
+        if (cJSON_IsObject(j)) print_out("%s ", one->string);
         print_value(one);
     }
 }
@@ -40,9 +40,9 @@ static void print_fields(const cJSON *object)
     {
         bool empty = cJSON_IsNull(j) || cJSON_IsFalse(j) || ((cJSON_IsArray(j) || cJSON_IsObject(j)) && !j->child);
         if (empty || !strcmp(j->string, "config")) continue;
-        printf("%-26s ", j->string);
+        print_out("%-26s ", j->string);
         print_value(j);
-        printf("\n");
+        print_out("\n");
     }
 }
 
@@ -129,17 +129,17 @@ static Status inspect(const Args *args)
     Row *row = NEW(arena, Row, room + 1), sum = {0};
     int n = table(arena, a->head, row, table(arena, a->weights, row, 0));
     qsort(row, (size_t)n, sizeof *row, by_place);
-    printf("%s: %s\n\n", library_title(a->library), a->kind);
+    print_out("%s: %s\n\n", library_title(a->library), a->kind);
     print_fields(a->root);
     print_fields(cJSON_GetObjectItemCaseSensitive(a->root, "config"));
-    printf("\n%-36s %8s %12s  %s\n", "place", "tensors", "numbers", "modules");
+    print_out("\n%-36s %8s %12s  %s\n", "place", "tensors", "numbers", "modules");
     for (int i = 0; i < n; i++) {
-        printf("%-36s %8d %12lld  %s\n", row[i].where, row[i].tensors, (long long)row[i].numbers,
-               row[i].modules.text);
+        print_out("%-36s %8d %12lld  %s\n", row[i].where, row[i].tensors, (long long)row[i].numbers,
+                  row[i].modules.text);
         sum.tensors += row[i].tensors;
         sum.numbers += row[i].numbers;
     }
-    printf("%-36s %8d %12lld\n", "all", sum.tensors, (long long)sum.numbers);
+    print_out("%-36s %8d %12lld\n", "all", sum.tensors, (long long)sum.numbers);
     adapter_close(a);
     return OK;
 }
@@ -157,7 +157,7 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
         if (file_is_dir(beside)) dir = beside;
     }
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
-        return fail(args_given(args, "base") ? E_IO : E_CONFIG,
+        return fail(dir && *dir ? E_IO : E_CONFIG, /* where no file names a base, it must be typed */
                     "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
                     a->dir, dir ? dir : "its base");
     Weights *w;
@@ -184,7 +184,7 @@ static Status converted(Adapter *a, const Args *args, const Library *to, const c
     TRY(adapter_save(b, where));
     b->dir = out;
     print_remarks(b, args);
-    if (!args_quiet(args)) fprintf(stderr, "%s: %s of %s, for %s\n", out, b->method->name, a->dir, library_title(to));
+    if (!args_quiet(args)) print_err("%s: %s of %s, for %s\n", out, b->method->name, a->dir, library_title(to));
     return OK;
 }
 
@@ -257,8 +257,8 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));
     if (!args_quiet(args))
-        fprintf(stderr, "%s: %s merged; on a few tokens its states are within %.1e of the adapted model's\n", out,
-                a->method->name, gap);
+        print_err("%s: %s merged; on a few tokens its states are within %.1e of the adapted model's\n", out,
+                  a->method->name, gap);
     return OK;
 }
 

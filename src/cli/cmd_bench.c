@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/bench.h"
@@ -170,8 +171,8 @@ static Status one_job(const char *name)
         if (status) return status;
         struct rusage use;
         getrusage(RUSAGE_SELF, &use);
-        printf("%.6g %.6g %.6g\n", seconds, (double)(arena_peak(&run) + arena_peak(&step)) / 1e6,
-               (double)use.ru_maxrss / 1e3);
+        print_out("%.6g %.6g %.6g\n", seconds, (double)(arena_peak(&run) + arena_peak(&step)) / 1e6,
+                  (double)use.ru_maxrss / 1e3);
         return OK;
     }
     return fail(E_CONFIG, "no job is called '%.40s'; `vernier bench --help` lists them", name);
@@ -250,7 +251,7 @@ static Rates rates(const Family *f, Way way, const char *what, Arena *a, bool li
 {
     Rates r;
     for (int i = 0; i < 3; i++) r.of[i] = family_rate(&f[i], way, a);
-    if (!lines) printf("  %-44s %7.1f %7.1f %7.1f\n", what, r.of[0], r.of[1], r.of[2]);
+    if (!lines) print_out("  %-44s %7.1f %7.1f %7.1f\n", what, r.of[0], r.of[1], r.of[2]);
     return r;
 }
 
@@ -278,10 +279,10 @@ static void print_row(const Job *j, const Rates *machine, bool lines)
     double bound = (f.fwd / machine->of[0] + f.dx / machine->of[1] + f.dw / machine->of[2]) / 1e9;
     double work = (f.fwd + f.dx + f.dw) / 1e9;
     if (lines)
-        printf("%s %.6g %.6g %.6g %.6g\n", j->name, seconds, bound, arena, resident);
+        print_out("%s %.6g %.6g %.6g %.6g\n", j->name, seconds, bound, arena, resident);
     else
-        printf("  %-26s %10.2f ms %9.2f %11.2f ms %7.0f %% %10.0f %10.0f\n", j->name, 1e3 * seconds, work,
-               1e3 * bound, 100 * bound / seconds, arena, resident);
+        print_out("  %-26s %10.2f ms %9.2f %11.2f ms %7.0f %% %10.0f %10.0f\n", j->name, 1e3 * seconds, work,
+                  1e3 * bound, 100 * bound / seconds, arena, resident);
     fflush(stdout);
 }
 
@@ -311,16 +312,16 @@ static void bench_steps(const Args *a, bool lines)
 {
     Arena big_arrays = arena_open((size_t)1 << 28);
     if (!lines)
-        printf("products: %s (OpenBLAS kernels: %s); other kernels: %s\n\n  %-44s %7s %7s %7s\n", gemm_name(),
-               openblas_get_corename(), kernels_name(), "sgemm, GFLOP/s", "forward", "dx", "dw");
+        print_out("products: %s (OpenBLAS kernels: %s); other kernels: %s\n\n  %-44s %7s %7s %7s\n", gemm_name(),
+                  openblas_get_corename(), kernels_name(), "sgemm, GFLOP/s", "forward", "dx", "dw");
     rates(ROBERTA, ONE, "RoBERTa-base, one thread", &big_arrays, lines);
     Rates threads = rates(ROBERTA, BLAS_THREADS, "RoBERTa-base, OpenBLAS on two threads", &big_arrays, lines);
     Rates big = faster(threads, rates(ROBERTA, SLICES, "RoBERTa-base, two slices", &big_arrays, lines));
     Rates small = rates(TOY, ONE, "toy, one thread", &big_arrays, lines);
     arena_close(&big_arrays);
     if (!lines)
-        printf("\n  %-26s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share", "arena MB",
-               "peak MB");
+        print_out("\n  %-26s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share",
+                  "arena MB", "peak MB");
     fflush(stdout);
     for (int i = 0; i < N_JOBS; i++)
         if (wanted(a, JOBS[i].name)) print_row(&JOBS[i], JOBS[i].toy ? &small : &big, lines);
@@ -342,8 +343,8 @@ static Status bench(const Args *a)
 static void list_jobs(const Args *a)
 {
     (void)a;
-    printf("\njobs\n");
-    for (int i = 0; i < N_JOBS + N_OTHERS; i++) printf("  %s\n", name_of(i));
+    print_out("\njobs\n");
+    for (int i = 0; i < N_JOBS + N_OTHERS; i++) print_out("  %s\n", name_of(i));
 }
 
 static const Option OPTIONS[] = {{"job", "JOB", "run one job alone: seconds, arena and resident peak in MB"},

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "io/json.h"
+#include "nn/finite.h"
 #include "nn/generate.h"
 #include "text/tokenizer.h"
 
@@ -64,8 +66,8 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
     if (most < 1) return fail(E_CONFIG, "--max %d leaves no place for a text", c->max_new);
     if (n < p.n && !args_quiet(a))
-        fprintf(stderr, "the text has %lld tokens; its %s %lld fit\n", (long long)p.n, skip ? "last" : "first",
-                (long long)n);
+        print_err("the text has %lld tokens; its %s %lld fit\n", (long long)p.n, skip ? "last" : "first",
+                  (long long)n);
     int32_t *id = NEW(arena, int32_t, n + 4);
     id[at++] = m->config.bos, id[at++] = word, id[at++] = m->config.eos;
     for (int64_t i = 0; i < n; i++) id[at++] = p.id[skip + i];
@@ -93,7 +95,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     if (most < 1)
         return fail(E_CONFIG, "--max %d leaves no place for a prompt in %lld positions", c->max_new, (long long)room);
     if (skip && !args_quiet(a))
-        fprintf(stderr, "the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
+        print_err("the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
     *x = (Batch){.b = 1, .t = p.n - skip, .ids = p.id + skip};
     return p.n ? OK : fail(E_CONFIG, "the prompt is empty");
 }
@@ -104,17 +106,19 @@ static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n,
     int told = n && id[n - 1] == eos ? n - 1 : n;
     char *text = tokenizer_decode(t, a, id, told, &len);
     if (!json) {
-        fwrite(text, 1, len, stdout);
-        putchar('\n');
+        print_layout(text, len);
+        print_out("\n");
         return;
     }
     Buf b = buf_open(a);
-    json_quote(&b, text);
-    printf("{\"text\": %s, \"ids\": [", b.text);
-    for (int i = 0; i < n; i++) printf("%s%d", i ? ", " : "", id[i]);
-    printf("]");
-    if (isfinite(score)) printf(", \"score\": %.6f", score);
-    printf("}\n");
+    buf_print(&b, "{\"text\": ");
+    json_quote_bytes(&b, text, len);
+    buf_print(&b, ", \"ids\": [");
+    for (int i = 0; i < n; i++) buf_print(&b, "%s%d", i ? ", " : "", id[i]);
+    buf_print(&b, "]");
+    if (isfinite(score)) buf_print(&b, ", \"score\": %.6f", score);
+    buf_print(&b, "}");
+    print_document(b.text);
 }
 
 static Status run_generate(const Args *a)
@@ -128,8 +132,10 @@ static Status run_generate(const Args *a)
     int mode;
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
+    bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
     if (!mode && !m->decoder && !m->config.plain_head)
-        return fail(E_CONFIG, "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
+        return fail(asks ? E_CONFIG : E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode",
+                    m->config.arch);
     if (mode && strcmp(m->config.arch, "roberta") != 0)
         return fail(E_CONFIG, "--mode is for UniXcoder, a roberta; this model is a %s", m->config.arch);
     TRY(settings(&c, m, &t, a, mode));
@@ -138,12 +144,12 @@ static Status run_generate(const Args *a)
     double *score = NEW(arena, double, c.n_best);
     bool searched = c.beams > 1;
     if (searched) {
-        TRY(generate_beams(out, len, score, m, hooks, &step, &x, &c));
+        TRY(model_blame(generate_beams(out, len, score, m, hooks, &step, &x, &c), m));
         for (int i = 0; i < c.n_best; i++)
             print_result(&t, arena, out + i * c.max_new, len[i], c.eos, score[i], args_given(a, "json"));
     }
     for (int i = 0; i < c.n_best && !searched; i++, c.seed++) {
-        TRY(generate(out, len, m, hooks, &step, &x, &c));
+        TRY(model_blame(generate(out, len, m, hooks, &step, &x, &c), m));
         print_result(&t, arena, out, len[0], c.eos, NAN, args_given(a, "json"));
     }
     arena_close(&step);
@@ -195,8 +201,8 @@ static void print_guesses(const Tokenizer *t, Arena *a, Tensor logits, int64_t a
         size_t len;
         int32_t id = (int32_t)best;
         const char *text = piece ? tokenizer_decode(t, a, &id, 1, &len) : "";
-        printf("%4lld  %8.4f %%  %6lld  %s\n", (long long)at, 100 * exp(tensor_get(logits, best) - most) / total,
-               (long long)best, text);
+        print_out("%4lld  %8.4f %%  %6lld  %s\n", (long long)at, 100 * exp(tensor_get(logits, best) - most) / total,
+                  (long long)best, text);
         tensor_set(logits, best, -INFINITY);
     }
 }
@@ -207,8 +213,7 @@ static Status fill_wrap(BpeText *x, const Tokenizer *t, Arena *arena, int64_t ro
     BpeText whole = *x, none = {0}, frame;
     TRY(tokenizer_wrap(&frame, t, arena, &none, NULL, NULL, (Limit){0}));
     if (whole.n > room - frame.n && !args_quiet(a))
-        fprintf(stderr, "the text has %lld tokens; its first %lld fit\n", (long long)whole.n,
-                (long long)(room - frame.n));
+        print_err("the text has %lld tokens; its first %lld fit\n", (long long)whole.n, (long long)(room - frame.n));
     return tokenizer_wrap(x, t, arena, &whole, NULL, NULL, (Limit){.most = room});
 }
 
@@ -225,17 +230,17 @@ static Status run_fill(const Args *a)
     const Special *special = special_find(tokenizer_specials(&t), "<mask>", strlen("<mask>"));
     int32_t mask = special ? special->id : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
-        return fail(E_CONFIG, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
+        return fail(E_MISMATCH, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
     TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
     TRY(fill_wrap(&x, &t, arena, config_room(&m->config), a));
     Batch b = {.b = 1, .t = x.n, .ids = x.id};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));
-    TRY(tensor_finite(z, "the logits"));
+    TRY(model_blame(tensor_finite(z, "the logits"), m));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
-        if (found++) putchar('\n');
+        if (found++) print_out("\n");
         print_guesses(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
     }
     arena_close(&step);

@@ -5,8 +5,10 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/print.h"
 #include "cli/command.h"
 #include "cli/run.h"
+#include "io/json.h"
 #include "nn/model.h"
 #include "peft/peft.h"
 
@@ -52,8 +54,8 @@ static void print_json(const Experiment **list)
         cJSON_AddStringToObject(archs, (*p)->name, (*p)->summary);
     cJSON_AddItemToObject(all, "methods", methods);
     cJSON_AddItemToObject(all, "architectures", archs);
-    char *text = cJSON_Print(all);
-    puts(text);
+    char *text = json_printed(all, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(all);
 }
@@ -65,16 +67,16 @@ static Status list(const Args *a)
         print_json(all);
         return OK;
     }
-    printf("experiments (vernier run GROUP/NAME; with --help behind it: method, expectation and settings)\n");
+    print_out("experiments (vernier run GROUP/NAME; with --help behind it: method, expectation and settings)\n");
     for (; *all; all++) {
-        printf("\n  %s/%s: %s\n", (*all)->group, (*all)->name, (*all)->title);
+        print_out("\n  %s/%s: %s\n", (*all)->group, (*all)->name, (*all)->title);
         print_item("    claim", 11, (*all)->claim);
         print_item("    cost", 11, (*all)->cost);
     }
-    if (peft_begin() < peft_end()) printf("\ntuning methods\n");
+    if (peft_begin() < peft_end()) print_out("\ntuning methods\n");
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
         print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
-    if (arch_begin() < arch_end()) printf("\narchitectures\n");
+    if (arch_begin() < arch_end()) print_out("\narchitectures\n");
     for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
         print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
     return OK;

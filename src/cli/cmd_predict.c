@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
 #include "cli/run.h"
@@ -65,10 +66,10 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
         }
         progress_clear();
         for (const char *said; (said = mine_remark(m));)
-            if (!args_quiet(w->args)) fprintf(stderr, "%s\n", said);
+            if (!args_quiet(w->args)) print_err("%s\n", said);
         for (int k = 1; k < MINE_REASONS && !args_quiet(w->args); k++)
             if (stats->count[k])
-                fprintf(stderr, "%lld commits are left out: %s\n", (long long)stats->count[k], MINE_SAYS[k]);
+                print_err("%lld commits are left out: %s\n", (long long)stats->count[k], MINE_SAYS[k]);
         Status closed = mine_close(m);
         if (!s) s = closed;
         if (!s && signals_seen()) s = fail(E_INTERRUPT, "interrupted before the end");
@@ -121,27 +122,27 @@ bool predict_watch(int64_t done, void *user)
 
 void predict_text(const char *s, size_t n, int most)
 {
-    for (size_t i = 0, k; i < n && most-- > 0; i += k) {
-        k = utf8_length(s + i, n - i);
-        bool plain =
-            k && (unsigned char)s[i] >= 32 && s[i] != 127 && !(s[i] == (char)0xc2 && (unsigned char)s[i + 1] < 160);
-        if (plain)
-            fwrite(s + i, 1, k, stdout);
-        else
-            putchar(s[i] == '\t' ? ' ' : '?');
-        if (!k) k = 1;
+    size_t end = 0;
+    while (end < n && most-- > 0) end += glyph_at(s + end, n - end).bytes;
+    for (size_t i = 0, k; i < end; i += k) {
+        const char *tab = memchr(s + i, '\t', end - i);
+        k = tab ? (size_t)(tab - s) - i : end - i;
+        print_out(tab ? "%.*s " : "%.*s", (int)k, s + i);
+        k += tab != NULL;
     }
-    putchar('\n');
+    print_out("\n");
 }
 
 void predict_csv(const char *s, size_t n)
 {
-    putchar('"');
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '"') putchar('"');
-        putchar(s[i]);
+    print_out("\"");
+    for (const char *end = s + n, *stop; s < end; s = stop + 1) { /* a quotation mark within is doubled */
+        stop = memchr(s, '"', (size_t)(end - s));
+        if (!stop) stop = end;
+        print_layout(s, (size_t)(stop - s));
+        if (stop < end) print_out("\"\"");
     }
-    putchar('"');
+    print_out("\"");
 }
 
 /* ---- the command */
@@ -157,7 +158,7 @@ static Status leave_out_merges(Prediction *w, const char *from)
     jit_count(s);
     if (!kept) return fail(E_MISMATCH, "%s: all %lld commits are merges, expected others", from, (long long)all);
     if (kept < all && !args_quiet(w->args))
-        fprintf(stderr, "%lld commits are left out: merges (several parents)\n", (long long)(all - kept));
+        print_err("%lld commits are left out: merges (several parents)\n", (long long)(all - kept));
     return OK;
 }
 

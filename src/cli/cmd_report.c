@@ -1,6 +1,6 @@
 /* vernier report DIR...: run directories, or directories that hold some, as one HTML page. */
-#include <stdio.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/report.h"
@@ -15,7 +15,7 @@ static Status report(const Args *a)
     const char *path = args_text(a, "out", str_print(arena, "%s/report.html", args_at(a, 0)));
     TRY(args_output(a, "--out", path, 0));
     TRY(report_runs(path, arena, n, dir));
-    printf("%s\n", path);
+    print_out("%s\n", path);
     return OK;
 }
 

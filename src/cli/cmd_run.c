@@ -2,6 +2,7 @@
  * them; `theory` and `toy` take names of their group, all of it when none is given; `probe` takes --task. */
 #include <string.h>
 
+#include "base/print.h"
 #include "cli/launch.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
@@ -101,14 +102,14 @@ static void settings_help(const Args *args, const char *pattern)
     Arena *a = args_arena(args);
     for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++) {
         if (!str_glob(pattern, experiment_name(a, *e))) continue;
-        printf("\n%s\n", experiment_name(a, *e));
+        print_out("\n%s\n", experiment_name(a, *e));
         print_item("  claim", 11, (*e)->claim);
         print_item("  method", 11, (*e)->method);
         print_item("  expect", 11, (*e)->expect);
         print_item("  cost", 11, (*e)->cost);
         print_item("  source", 11, (*e)->source);
         const Setting *s = (*e)->settings;
-        if (s && s->key) printf("  settings (smoke / quick / paper where they differ)\n");
+        if (s && s->key) print_out("  settings (smoke / quick / paper where they differ)\n");
         for (; s && s->key; s++) print_setting(a, s);
     }
 }

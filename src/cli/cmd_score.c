@@ -1,9 +1,10 @@
 /* vernier score: predictions that any program made, against the truth; every measure with its variant, a bootstrap
  * interval over rows, and, for two systems, the difference on the same rows. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/lines.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
 #include "cli/scores.h"
@@ -178,7 +179,7 @@ static Status score_defects(const Args *a)
         scores_json(&t, root);
         return OK;
     }
-    printf("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)d.positives);
+    print_out("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)d.positives);
     scores_print(&t, args_text(a, "against", ""));
     return OK;
 }
@@ -266,8 +267,8 @@ static Status score_lines(const Args *a)
         scores_json(&t, root);
         return OK;
     }
-    printf("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
-           (long long)n, (long long)clean);
+    print_out("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
+              (long long)n, (long long)clean);
     scores_print(&t, other);
     return OK;
 }
@@ -277,7 +278,7 @@ static Status score_lines(const Args *a)
 static Status read_lines(Bytes **line, int64_t *n, Arena *a, const char *path)
 {
     Bytes text;
-    TRY(file_read(&text, a, path));
+    TRY(text_read(&text, a, path, BYTES_UTF8));
     *n = messages_lines(line, a, text);
     return OK;
 }
@@ -397,7 +398,7 @@ static Status score_messages(const Args *a)
         scores_json(&t, root);
         return OK;
     }
-    printf("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
+    print_out("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
     scores_print(&t, path[2]);
     return OK;
 }

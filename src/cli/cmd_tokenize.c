@@ -1,7 +1,7 @@
 /* vernier tokenize: what a model's tokenizer makes of a text. */
-#include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/command.h"
 #include "io/json.h"
@@ -18,14 +18,16 @@ static void print_json(const Tokenizer *t, Arena *a, const BpeText *x)
         json_quote(&b, piece ? piece : "");
         buf_print(&b, "}");
     }
-    printf("%s\n]}\n", b.text);
+    buf_print(&b, "\n]}");
+    print_document(b.text);
 }
 
 static void print_table(const Tokenizer *t, const BpeText *x)
 {
     for (int64_t i = 0; i < x->n; i++) {
         const char *piece = tokenizer_piece(t, x->id[i]);
-        printf("%6d %6lld %6lld  %s\n", x->id[i], (long long)x->begin[i], (long long)x->end[i], piece ? piece : "");
+        print_out("%6d %6lld %6lld  %s\n", x->id[i], (long long)x->begin[i], (long long)x->end[i],
+                  piece ? piece : "");
     }
 }
 
@@ -35,10 +37,10 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
     size_t len;
     char *back = tokenizer_decode(t, a, x->id, x->n, &len);
     bool same = len == text.len && !memcmp(back, text.text, len);
-    printf("%lld tokens of %zu bytes; %s\n", (long long)x->n, text.len,
-           same     ? "decoding gives the same bytes"
-           : t->bpe ? "decoding gives OTHER bytes"
-                    : "decoding gives the normalised text, which differs");
+    print_out("%lld tokens of %zu bytes; %s\n", (long long)x->n, text.len,
+              same     ? "decoding gives the same bytes"
+              : t->bpe ? "decoding gives OTHER bytes"
+                       : "decoding gives the normalised text, which differs");
     return same || t->spm ? OK : fail(E_NUMERIC, "the round trip fails");
 }
 
@@ -50,9 +52,8 @@ static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
     *x = tokenizer_encode(t, args_arena(a), text.text, text.len, special);
     int64_t spelt = special ? 0 : special_count(tokenizer_specials(t), text.text, text.len);
     if (spelt && !args_quiet(a))
-        fprintf(stderr,
-                "the text spells %lld special tokens, taken as plain text; --special-in-text takes them as such\n",
-                (long long)spelt);
+        print_err("the text spells %lld special tokens, taken as plain text; --special-in-text takes them as such\n",
+                  (long long)spelt);
     return OK;
 }
 
@@ -83,7 +84,7 @@ static Status print(const Tokenizer *t, const Args *a, const BpeText *x, Bytes t
 {
     if (args_given(a, "check")) return check(t, args_arena(a), x, text);
     if (args_given(a, "count"))
-        printf("%lld\n", (long long)x->n);
+        print_out("%lld\n", (long long)x->n);
     else if (args_given(a, "json"))
         print_json(t, args_arena(a), x);
     else

@@ -1,12 +1,13 @@
 /* vernier tune: a model for a task from the user's own data, as a directory that vernier predict reads. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/tune.h"
+#include "io/json.h"
 
 bool tune_each(int64_t done, void *user)
 {
@@ -97,8 +98,8 @@ void tune_end(Tuning *t, cJSON *root)
     cJSON_AddStringToObject(root, "task", t->p.task->name);
     cJSON_AddStringToObject(root, "method", t->p.method);
     cJSON_AddStringToObject(root, "directory", t->out);
-    char *text = cJSON_Print(root);
-    puts(text);
+    char *text = json_printed(root, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }
@@ -107,7 +108,7 @@ void tune_end(Tuning *t, cJSON *root)
 static Status say_finished(Tuning *t)
 {
     cJSON *card, *root;
-    if (!args_quiet(t->args)) fprintf(stderr, "%s is finished; there is nothing to resume\n", t->out);
+    if (!args_quiet(t->args)) print_err("%s is finished; there is nothing to resume\n", t->out);
     if (!args_given(t->args, "json")) return OK;
     TRY(json_read(&card, t->run, predictor_card(t->p.task, t->run, t->out)));
     root = cJSON_CreateObject();
@@ -157,7 +158,7 @@ static Status tune(const Args *a)
     TRY(output_open(&f, a, "--out", t.out, 0));
     if (f.done) return say_finished(&t);
     TRY(work(&t, &f));
-    if (!args_given(a, "json")) printf("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.out, t.out);
+    if (!args_given(a, "json")) print_out("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.out, t.out);
     return OK;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/data.h"
+#include "base/print.h"
 #include "cli/run.h"
 #include "tasks/javagen_change.h"
 #include "tasks/make.h"
@@ -18,7 +19,7 @@ static Status print_sheet(const Sheet *s, bool json)
         sheet_json(&b, s);
     else
         sheet_text(&b, s);
-    fputs(b.text, stdout);
+    print_layout(b.text, b.len);
     arena_close(&a);
     return cli_flush();
 }
@@ -87,7 +88,7 @@ static Status make_changes(const Args *a, const char *out)
     }
     arena_close(&step);
     TRY(writer_close(&w));
-    if (!args_quiet(a)) fprintf(stderr, "%lld invented changes in %s\n", (long long)n, out);
+    if (!args_quiet(a)) print_err("%lld invented changes in %s\n", (long long)n, out);
     return OK;
 }
 
@@ -132,13 +133,12 @@ static Status make_set(const Args *a, const char *out, ProbeTask task)
     TRY(sheet_make(&s, &d, task));
     TRY(sheet_write(arena, &s, out));
     if (!args_quiet(a)) {
-        fprintf(stderr, "of %lld changes: %lld unfit, %lld repeated, %lld near-duplicates, %lld without a partner\n",
-                (long long)stats.read, (long long)stats.unfit, (long long)stats.repeated, (long long)stats.near,
-                (long long)stats.unpaired);
+        print_err("of %lld changes: %lld unfit, %lld repeated, %lld near-duplicates, %lld without a partner\n",
+                  (long long)stats.read, (long long)stats.unfit, (long long)stats.repeated, (long long)stats.near,
+                  (long long)stats.unpaired);
         if (!o.n_from)
-            fprintf(stderr, "no --from FILE: the changes are invented, and so is what a probe learns from them\n");
-        if (stats.replaced)
-            fprintf(stderr, "%lld bytes were no UTF-8 and became U+FFFD\n", (long long)stats.replaced);
+            print_err("no --from FILE: the changes are invented, and so is what a probe learns from them\n");
+        if (stats.replaced) print_err("%lld bytes were no UTF-8 and became U+FFFD\n", (long long)stats.replaced);
     }
     Status status = print_sheet(&s, args_given(a, "json"));
     arena_close(&big);

@@ -1,9 +1,9 @@
 /* vernier data mine: options to MineOptions, progress, and the summary. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/data.h"
 #include "cli/run.h"
@@ -127,13 +127,11 @@ static Status options(MineOptions *o, const Args *a)
 static void remarks(const MineOptions *o, const RepoAbout *about, const MineStats *s)
 {
     if (about->shallow)
-        fprintf(stderr, "%s is a shallow clone: what its oldest commits changed is not there%s\n", o->path,
-                o->features ? ", and the measures count from where it was cut" : "");
-    if (about->foreign)
-        fprintf(stderr, "%s belongs to another user; it is only read, and nothing of it is run\n", o->path);
-    if (s->complete) fprintf(stderr, "%s is complete; there is nothing to resume\n", o->out);
-    if (s->resumed)
-        fprintf(stderr, "resuming after %lld of %lld commits\n", (long long)s->resumed, (long long)s->total);
+        print_err("%s is a shallow clone: what its oldest commits changed is not there%s\n", o->path,
+                  o->features ? ", and the measures count from where it was cut" : "");
+    if (about->foreign) print_err("%s belongs to another user; it is only read, and nothing of it is run\n", o->path);
+    if (s->complete) print_err("%s is complete; there is nothing to resume\n", o->out);
+    if (s->resumed) print_err("resuming after %lld of %lld commits\n", (long long)s->resumed, (long long)s->total);
 }
 
 /* What the reader of the repository has met since the last time. */
@@ -142,7 +140,7 @@ static void say_remarks(Mine *m, bool quiet)
     for (const char *s; (s = mine_remark(m));) {
         if (quiet) continue;
         progress_clear();
-        fprintf(stderr, "%s\n", s);
+        print_err("%s\n", s);
     }
 }
 
@@ -162,24 +160,24 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
 {
     if (json) {
-        printf(
+        print_out(
             "{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
             "\"without_inexact_renames\": %lld",
             (long long)s->done, (long long)about->unreadable, (long long)about->damaged, (long long)s->replaced,
             (long long)s->limited);
-        for (int i = 0; i < MINE_REASONS; i++) printf(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
-        printf("}\n");
+        for (int i = 0; i < MINE_REASONS; i++) print_out(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
+        print_out("}\n");
         return;
     }
-    printf("%9lld  records in %s\n", (long long)s->count[MINE_written], o->out);
+    print_out("%9lld  records in %s\n", (long long)s->count[MINE_written], o->out);
     for (int i = 1; i < MINE_REASONS; i++)
-        if (s->count[i]) printf("%9lld  left out: %s\n", (long long)s->count[i], MINE_SAYS[i]);
-    if (about->unreadable) printf("%9lld  commits could not be read at all\n", (long long)about->unreadable);
-    if (about->damaged) printf("%9lld  objects are missing or damaged (git fsck)\n", (long long)about->damaged);
+        if (s->count[i]) print_out("%9lld  left out: %s\n", (long long)s->count[i], MINE_SAYS[i]);
+    if (about->unreadable) print_out("%9lld  commits could not be read at all\n", (long long)about->unreadable);
+    if (about->damaged) print_out("%9lld  objects are missing or damaged (git fsck)\n", (long long)about->damaged);
     if (s->limited)
-        printf("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
-               (long long)s->limited);
-    if (s->replaced) printf("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
+        print_out("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
+                  (long long)s->limited);
+    if (s->replaced) print_out("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
 }
 
 Status data_mine(const Args *a)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/print.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "cli/run.h"
@@ -254,7 +255,7 @@ static Status write_manifest(const Folder *f, const char *status, const char *me
     }
     cJSON_Delete(more);
     cJSON_AddItemToObject(root, "files", files);
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     const char *line = str_print(f->arena, "%s\n", text);
     Status wrote = file_write(at(f, WORK, MANIFEST), line, strlen(line));
     cJSON_free(text);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/print.h"
 #include "cli/report.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
@@ -47,7 +48,8 @@ static Status print_json(Arena *a, const char *dir, Tally *t)
 {
     Bytes text;
     TRY(file_read(&text, a, str_print(a, "%s/results.json", dir)));
-    printf("%s%s", t->n == 1 ? "" : t->printed ? ",\n" : "[\n", text.text);
+    if (t->n > 1) print_out(t->printed ? ",\n" : "[\n");
+    print_layout(text.text, text.len);
     t->printed++;
     return OK;
 }
@@ -63,7 +65,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     if (!status && args_given(a, "json")) {
         status = print_json(args_arena(a), r->dir, t);
     } else if (!status) {
-        if (t->printed++) putchar('\n');
+        if (t->printed++) print_out("\n");
         results_print(r);
     }
     if (!status && !q->dir) folder_latest(&r->folder);
@@ -80,9 +82,9 @@ static void announce(const char *name, int i, int n, double seconds)
     print_span(spent, sizeof spent, seconds);
     print_span(left, sizeof left, i ? seconds / i * (n - i) : 0);
     if (i && seconds >= 1)
-        fprintf(stderr, "%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
+        print_err("%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
     else
-        fprintf(stderr, "%d/%d %s\n", i + 1, n, name);
+        print_err("%d/%d %s\n", i + 1, n, name);
 }
 
 static Status launch_each(const Args *a, Request q, const Experiment **list, Tally *t)
@@ -101,7 +103,7 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, Tal
         Status status = launch(a, &q, t);
         if (!status) continue;
         if (t->n == 1 || status == E_INTERRUPT) return status;
-        fprintf(stderr, "%s: %s\n", name, err_message());
+        print_err("%s: %s\n", name, err_message());
         err_clear();
         if (!t->failed++) t->first = status;
     }
@@ -142,11 +144,11 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
     const char *path = str_print(arena, "%s/report.html", parent);
     if (page && !q.overwrite) TRY(report_place(path));
     Status status = launch_each(a, q, list, &t);
-    if (args_given(a, "json") && t.n > 1) printf("%s]\n", t.printed ? "" : "[");
+    if (args_given(a, "json") && t.n > 1) print_out("%s]\n", t.printed ? "" : "[");
     if (status) return status;
     if (page && t.dirs) {
         TRY(report_runs(path, arena, t.dirs, t.dir));
-        if (!args_given(a, "json")) printf("\nreport %s\n", path);
+        if (!args_given(a, "json")) print_out("\nreport %s\n", path);
     }
     if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
     return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;

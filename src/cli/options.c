@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/lines.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "num/gemm.h"
 #include "num/kernels.h"
@@ -215,7 +217,7 @@ Status args_content(Bytes *out, const Args *a, int operand)
     const char *text = args_text(a, "text", NULL);
     bool file = args_count(a) > operand;
     if (text && file) return fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
-    if (!text) return file_read(out, args_arena(a), file ? args_at(a, operand) : "/dev/stdin");
+    if (!text) return text_read(out, args_arena(a), file ? args_at(a, operand) : "/dev/stdin", BYTES_ANY);
     *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
     return OK;
 }
@@ -398,17 +400,17 @@ Status args_verb(const char **verb, const Args *a, const char *verbs, const char
 void print_item(const char *left, int column, const char *text)
 {
     enum { WIDTH = 100 };
-    int at = printf("%s", left);
-    if (at >= column) at = (putchar('\n'), 0);
-    printf("%*s", column - at, "");
+    int at = print_out("%s", left);
+    if (at >= column) at = (print_out("\n"), 0);
+    print_out("%*s", column - at, "");
     at = column;
     while (*text) {
         int n = (int)strcspn(text, " ");
-        if (at > column && at + 1 + n > WIDTH) at = (printf("\n%*s", column, ""), column);
-        at += printf("%s%.*s", at > column ? " " : "", n, text);
+        if (at > column && at + 1 + n > WIDTH) at = (print_out("\n%*s", column, ""), column);
+        at += print_out("%s%.*s", at > column ? " " : "", n, text);
         text += n + (int)strspn(text + n, " ");
     }
-    putchar('\n');
+    print_out("\n");
 }
 
 static void print_options(Arena *a, const Option *table)
@@ -424,14 +426,18 @@ static void print_options(Arena *a, const Option *table)
 
 void command_help(const Command *c, const Args *a)
 {
-    printf("usage: vernier %s %s\n", c->name, c->usage);
+    print_out("usage: vernier %s ", c->name);
+    print_layout(c->usage, strlen(c->usage)); /* it may have several lines */
+    print_out("\n");
     print_item("", 0, c->about ? c->about : c->summary);
     if (c->options) {
-        printf("\noptions\n");
+        print_out("\noptions\n");
         print_options(a->arena, c->options);
     }
-    printf("\ncommon options\n");
+    print_out("\ncommon options\n");
     print_options(a->arena, COMMON);
     if (c->more_help) c->more_help(a);
-    printf("\nexample\n  %s\n", c->example);
+    print_out("\nexample\n  ");
+    print_layout(c->example, strlen(c->example));
+    print_out("\n");
 }

@@ -1,9 +1,9 @@
 #include "cli/output.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "num/kernels.h"
 
@@ -53,7 +53,7 @@ Status output_open(Folder *out, const Args *a, const char *name, const char *dir
 
 bool output_there(const Folder *f, const Args *a)
 {
-    if (f->done && !args_quiet(a)) fprintf(stderr, "%s holds this result already; nothing was written\n", f->dir);
+    if (f->done && !args_quiet(a)) print_err("%s holds this result already; nothing was written\n", f->dir);
     return f->done;
 }
 

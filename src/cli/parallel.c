@@ -6,6 +6,7 @@
  * index order.  The outcome of each finished job and its log are kept as one file, which ends in a hash of both and
  * of everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged,
  * or a stranger's, is missing. */
+#include "base/print.h"
 #include "cli/run.h"
 
 #include <errno.h>
@@ -113,7 +114,7 @@ static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
     if (fine) err_clear(); /* else a job's error is to be told */
     if (whole) return true;
     progress_clear();
-    if (!p->run->quiet) fprintf(stderr, "%s is damaged; its job is done again\n", path);
+    if (!p->run->quiet) print_err("%s is damaged; its job is done again\n", path);
     unlink(path);
     return false;
 }

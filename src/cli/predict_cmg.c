@@ -1,11 +1,12 @@
 /* A message for each commit, and how near it comes to the one that the author wrote. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
 #include "cli/run.h"
+#include "io/json.h"
 
 enum { WRITERS = 3 }; /* the model and two floors */
 typedef struct {
@@ -105,27 +106,27 @@ static Status compare(Writing *w)
 
 static void print_measures(const Writing *w)
 {
-    printf("\nagainst their own messages, in %%\n%-10s", "");
+    print_out("\nagainst their own messages, in %%\n%-10s", "");
     for (int m = 0; m < N_SHOWN; m++)
-        if (!isnan(w->score[0][SHOWN[m]])) printf(" %12s", MESSAGE_METRIC[SHOWN[m]].name);
+        if (!isnan(w->score[0][SHOWN[m]])) print_out(" %12s", MESSAGE_METRIC[SHOWN[m]].name);
     for (int k = 0; k < WRITERS && w->message[k]; k++) {
-        printf("\n%-10s", w->name[k]);
+        print_out("\n%-10s", w->name[k]);
         for (int m = 0; m < N_SHOWN; m++)
-            if (!isnan(w->score[k][SHOWN[m]])) printf(" %12.4f", w->score[k][SHOWN[m]]);
+            if (!isnan(w->score[k][SHOWN[m]])) print_out(" %12.4f", w->score[k][SHOWN[m]]);
     }
-    printf("\n");
-    if (!w->wordnet) printf("METEOR nltk: exact matches and stems alone, no WordNet here\n");
+    print_out("\n");
+    if (!w->wordnet) print_out("METEOR nltk: exact matches and stems alone, no WordNet here\n");
     if (isnan(w->score[0][METEOR_3]))
-        printf("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
+        print_out("METEOR 1.5 is left out: --meteor names the folder with its word lists\n");
 }
 
 static void print_list(const Writing *w)
 {
     for (int64_t i = 0; i < w->n; i++) {
-        printf("%-10.10s  ", w->change[i].id);
+        print_out("%-10.10s  ", w->change[i].id);
         predict_text(w->message[0][i].text, w->message[0][i].len, 200);
         if (!w->compared) continue;
-        printf("%10s  ", "was:");
+        print_out("%10s  ", "was:");
         predict_text(w->reference[i].text, w->reference[i].len, 200);
     }
     if (w->compared) print_measures(w);
@@ -133,14 +134,14 @@ static void print_list(const Writing *w)
 
 static void print_csv(const Writing *w)
 {
-    printf("id,repo,message%s\n", w->compared ? ",reference" : "");
+    print_out("id,repo,message%s\n", w->compared ? ",reference" : "");
     for (int64_t i = 0; i < w->n; i++) {
         const CodeChange *c = &w->change[i];
-        predict_csv(c->id, strlen(c->id)), putchar(',');
-        predict_csv(c->repo, strlen(c->repo)), putchar(',');
+        predict_csv(c->id, strlen(c->id)), print_out(",");
+        predict_csv(c->repo, strlen(c->repo)), print_out(",");
         predict_csv(w->message[0][i].text, w->message[0][i].len);
-        if (w->compared) putchar(','), predict_csv(w->reference[i].text, w->reference[i].len);
-        putchar('\n');
+        if (w->compared) print_out(","), predict_csv(w->reference[i].text, w->reference[i].len);
+        print_out("\n");
     }
 }
 
@@ -167,13 +168,13 @@ static void print_json(const Writing *w)
         cJSON *o = cJSON_CreateObject();
         cJSON_AddStringToObject(o, "id", w->change[i].id);
         cJSON_AddStringToObject(o, "repo", w->change[i].repo);
-        cJSON_AddStringToObject(o, "message", w->message[0][i].text);
-        Bytes own = w->reference[i];
-        if (own.len) cJSON_AddStringToObject(o, "reference", str_copy(w->of->run, own.text, own.len));
+        Bytes said = w->message[0][i], own = w->reference[i];
+        cJSON_AddItemToObject(o, "message", json_string(w->of->run, said.text, said.len));
+        if (own.len) cJSON_AddItemToObject(o, "reference", json_string(w->of->run, own.text, own.len));
         cJSON_AddItemToArray(list, o);
     }
-    char *text = cJSON_Print(root);
-    puts(text);
+    char *text = json_printed(root, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }

@@ -1,11 +1,12 @@
 /* Which commits introduce a defect, the likeliest first, and which of their lines speak for it most. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
 #include "cli/run.h"
+#include "io/json.h"
 
 typedef struct {
     Prediction *of;
@@ -67,8 +68,8 @@ static void print_lines(const CodeChange *c, const RiskyLine *line, int64_t n, i
         const ChangeFile *f = &c->file[line[k].file];
         const ChangeLine *l = &f->line[line[k].line];
         size_t blanks = strspn(l->text, " \t");
-        printf("    %7.4f  %s%s%c ", line[k].score, f->new_path, *f->new_path ? ": " : "",
-               l->kind == LINE_ADD ? '+' : '-');
+        print_out("    %7.4f  %s%s%c ", line[k].score, f->new_path, *f->new_path ? ": " : "",
+                  l->kind == LINE_ADD ? '+' : '-');
         predict_text(l->text + blanks, l->len > blanks ? l->len - blanks : 0, 100);
     }
 }
@@ -77,15 +78,15 @@ static Status print_table(Ranking *w)
 {
     int64_t called = 0, n = w->set->n;
     for (int64_t i = 0; i < n; i++) called += risky(w, i);
-    printf("%lld commits, %lld called defective (score from %.4g on)\n\n", (long long)n, (long long)called,
-           w->of->p.threshold);
-    printf("%5s %7s%s %7s  %-10s  %s\n", "", "score", w->labelled ? " label" : "", "lines", "id", "subject");
+    print_out("%lld commits, %lld called defective (score from %.4g on)\n\n", (long long)n, (long long)called,
+              w->of->p.threshold);
+    print_out("%5s %7s%s %7s  %-10s  %s\n", "", "score", w->labelled ? " label" : "", "lines", "id", "subject");
     for (int64_t r = 0; r < n && (!w->top || r < w->top); r++) {
         int64_t i = w->order[r];
         const CodeChange *c = &w->set->change[i];
-        printf("%5lld %7.4f", (long long)r + 1, w->score[i]);
-        if (w->labelled) printf(" %5d", c->label);
-        printf(" %7.0f  %-10.10s  ", jit_effort(c), c->id);
+        print_out("%5lld %7.4f", (long long)r + 1, w->score[i]);
+        if (w->labelled) print_out(" %5d", c->label);
+        print_out(" %7.0f  %-10.10s  ", jit_effort(c), c->id);
         predict_text(c->message, (size_t)subject(c), 72);
         if (!w->most_lines || !risky(w, i)) continue;
         RiskyLine *line;
@@ -95,26 +96,26 @@ static Status print_table(Ranking *w)
         print_lines(c, line, lines, w->most_lines);
         arena_drop(w->of->run, mark);
     }
-    if (w->top && n > w->top) printf("... and %lld more (--top 0 lists all)\n", (long long)(n - w->top));
+    if (w->top && n > w->top) print_out("... and %lld more (--top 0 lists all)\n", (long long)(n - w->top));
     if (!w->labelled) return OK;
     JitScores s = jit_scores(w->set, w->score, w->of->p.threshold), random = jit_random(w->set, 1);
-    printf("\n");
+    print_out("\n");
     jit_print_scores("against the labels", &s, &random);
     return OK;
 }
 
 static void print_csv(const Ranking *w)
 {
-    printf("rank,score,%seffort,id,repo,subject\n", w->set->unlabelled ? "" : "label,");
+    print_out("rank,score,%seffort,id,repo,subject\n", w->set->unlabelled ? "" : "label,");
     for (int64_t r = 0; r < w->set->n && (!w->top || r < w->top); r++) {
         int64_t i = w->order[r];
         const CodeChange *c = &w->set->change[i];
-        printf("%lld,%.9g,", (long long)r + 1, w->score[i]);
-        if (!w->set->unlabelled) printf("%d,", c->label);
-        printf("%.0f,", jit_effort(c));
-        predict_csv(c->id, strlen(c->id)), putchar(',');
-        predict_csv(c->repo, strlen(c->repo)), putchar(',');
-        predict_csv(c->message, (size_t)subject(c)), putchar('\n');
+        print_out("%lld,%.9g,", (long long)r + 1, w->score[i]);
+        if (!w->set->unlabelled) print_out("%d,", c->label);
+        print_out("%.0f,", jit_effort(c));
+        predict_csv(c->id, strlen(c->id)), print_out(",");
+        predict_csv(c->repo, strlen(c->repo)), print_out(",");
+        predict_csv(c->message, (size_t)subject(c)), print_out("\n");
     }
 }
 
@@ -163,8 +164,8 @@ static Status print_json(Ranking *w)
         cJSON_AddItemToArray(list, one);
     }
     if (!s) {
-        char *text = cJSON_Print(root);
-        puts(text);
+        char *text = json_printed(root, false);
+        print_document(text);
         cJSON_free(text);
     }
     cJSON_Delete(root);
@@ -187,8 +188,8 @@ Status predict_defects(Prediction *of)
     TRY(tune_features(&of->p.features, a, of->p.features));
     if (args_given(a, "per-split")) of->p.per_split = true;
     if (of->set.unknown && !args_quiet(a))
-        fprintf(stderr, "%lld commits have features that are unknown (null); each counts as its mean\n",
-                (long long)of->set.unknown);
+        print_err("%lld commits have features that are unknown (null); each counts as its mean\n",
+                  (long long)of->set.unknown);
     TRY(score(&w));
     if (of->csv) print_csv(&w);
     return of->json ? print_json(&w) : of->csv ? OK : print_table(&w);

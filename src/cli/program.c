@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/run.h"
@@ -31,12 +32,12 @@ static const Command **commands(Arena *a)
 
 static void print_overview(Arena *a, FILE *to)
 {
-    fprintf(to, "vernier: measures what parameter-efficient fine-tuning can and cannot do to a transformer\n\n"
-                "usage: vernier COMMAND [options] [operands]\n\ncommands\n");
-    for (const Command **c = commands(a); *c; c++) fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
-    fprintf(to, "\n'vernier COMMAND --help' tells more; 'vernier --version' names the build\n"
-                "\nexit codes\n  0 done   1 the work failed   2 wrong usage   3 bad input file   130 interrupted\n"
-                "\nexample\n  vernier list\n");
+    print_to(to, "vernier: measures what parameter-efficient fine-tuning can and cannot do to a transformer\n\n"
+                 "usage: vernier COMMAND [options] [operands]\n\ncommands\n");
+    for (const Command **c = commands(a); *c; c++) print_to(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
+    print_to(to, "\n'vernier COMMAND --help' tells more; 'vernier --version' names the build\n"
+                 "\nexit codes\n  0 done   1 the work failed   2 wrong usage   3 bad input file   130 interrupted\n"
+                 "\nexample\n  vernier list\n");
 }
 
 static Status no_command(Arena *a, const char *name)
@@ -66,7 +67,7 @@ static Status dispatch(Arena *a, int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (!strcmp(name, "--version")) {
-        printf("vernier %s\n%s\n", vernier_version(), vernier_build());
+        print_out("vernier %s\n%s\n", vernier_version(), vernier_build());
         return OK;
     }
     bool help = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
@@ -114,7 +115,7 @@ int cli_main(int argc, char **argv)
     progress_clear();
     Status wrote = cli_flush();
     if (!status) status = wrote;
-    if (status) fprintf(stderr, "vernier: %s\n", err_message());
-    if (status && getenv("VERNIER_TRACE")) fprintf(stderr, "%s\n", err_trace());
+    if (status) print_err("vernier: %s\n", err_message());
+    if (status && getenv("VERNIER_TRACE")) print_err("%s\n", err_trace());
     return err_exit_status(status);
 }

@@ -1,5 +1,6 @@
 /* One line that is rewritten on a terminal, a plain line every ten seconds elsewhere, nothing with --quiet.
  * Times come from the monotonic clock; the time left assumes that the rest goes as fast as the part done. */
+#include "base/print.h"
 #include "cli/run.h"
 
 #include <math.h>
@@ -132,14 +133,14 @@ static int columns(void)
 
 void progress_clear(void)
 {
-    if (line.open) fputs("\r\033[K", stderr);
+    if (line.open) print_err("\r\033[K");
     line.open = false;
 }
 
 void say_kept(const char *dir)
 {
     progress_clear();
-    fprintf(stderr, "interrupted; what was done is in %s, and --resume takes it up\n", dir);
+    print_err("interrupted; what was done is in %s, and --resume takes it up\n", dir);
 }
 
 /* The work stood at `from` when it was `since`, and now at `part`: what is left, at the same pace. */
@@ -177,9 +178,9 @@ void progress_show(const Run *r, const Stage *s, double fraction)
     snprintf(text, sizeof text, "%s/%s  %s %lld/%lld  %.0f%%%s%s%s", r->experiment->group, r->experiment->name,
              s->phase, (long long)s->done, (long long)s->total, 100 * part, rate, loss, left);
     if (terminal)
-        fprintf(stderr, "\r%.*s\033[K", columns() - 1, text);
+        print_err("\r%.*s\033[K", columns() - 1, text);
     else
-        fprintf(stderr, "%s\n", text);
+        print_err("%s\n", text);
     line.open = terminal;
 }
 

@@ -1,5 +1,6 @@
 /* What an experiment found, recorded in order.  A forked job may log and report progress; a metric, verdict or
  * note that it recorded would die with it, so that is refused as the programming error it is. */
+#include "base/print.h"
 #include "cli/run.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "io/json.h"
 #include "num/stats.h"
 #include "plot/plot.h"
 
@@ -167,7 +169,7 @@ void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *
     cJSON_AddStringToObject(line, "phase", phase);
     cJSON_AddNumberToObject(line, "step", (double)step);
     for (int i = 0; i < n; i++) cJSON_AddNumberToObject(line, name[i], value[i]); /* cJSON writes NaN as null */
-    char *text = cJSON_PrintUnformatted(line);
+    char *text = json_printed(line, true);
     size_t len = strlen(text);
     text[len] = '\n'; /* in the place of the final NUL */
     if (!r->log_error && write(r->log, text, len + 1) != (ssize_t)(len + 1)) r->log_error = errno ? errno : ENOSPC;
@@ -184,7 +186,7 @@ void run_measure(Run *r, const char *what, int64_t step, double value)
     cJSON_AddStringToObject(line, "what", what);
     cJSON_AddNumberToObject(line, "step", (double)step);
     cJSON_AddNumberToObject(line, "value", value);
-    char *text = cJSON_PrintUnformatted(line);
+    char *text = json_printed(line, true);
     const char *whole = str_print(&r->arena, "%s\n", text);
     int fd = open(run_path(r, "timings.jsonl"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd >= 0 && write(fd, whole, strlen(whole)) < 0 && !r->log_error) r->log_error = errno;

@@ -8,6 +8,7 @@
  * Tables of times and memory, which differ between equal runs, are in timings.json, {"tables": ..} as above.
  * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
  * why; its verdict is then inconclusive, whatever was recorded before. */
+#include "base/print.h"
 #include "cli/run.h"
 
 #include <math.h>
@@ -142,7 +143,7 @@ static Status write_csv(Run *r)
 
 static Status write_json(Run *r, const char *name, cJSON *root)
 {
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     const char *line = str_print(&r->arena, "%s\n", text);
     Status wrote = file_write(run_path(r, "%s", name), line, strlen(line));
     cJSON_free(text);
@@ -289,12 +290,12 @@ static void print_metric(Arena *a, const Metric *m, int width)
 {
     Summary s = metric_summary(a, m);
     if (!isfinite(s.mean)) {
-        printf("  %-*s  %12s\n", width, m->name, "not finite");
+        print_out("  %-*s  %12s\n", width, m->name, "not finite");
         return;
     }
-    printf("  %-*s  %12.6g", width, m->name, s.mean);
-    if (s.n >= 2) printf("  %10.3g  [%.6g, %.6g]  %lld", s.sd, s.ci95.lo, s.ci95.hi, (long long)s.n);
-    putchar('\n');
+    print_out("  %-*s  %12.6g", width, m->name, s.mean);
+    if (s.n >= 2) print_out("  %10.3g  [%.6g, %.6g]  %lld", s.sd, s.ci95.lo, s.ci95.hi, (long long)s.n);
+    print_out("\n");
 }
 
 /* Characters, not bytes. */
@@ -308,7 +309,7 @@ static int wide(const char *s)
 static void print_cell(const char *s, int width, bool left)
 {
     int pad = width - wide(s);
-    printf("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
+    print_out("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
 }
 
 /* Of words, not of numbers (with what stands for one that is missing). */
@@ -331,12 +332,12 @@ static void print_table(Arena *a, const Grid *t)
         for (int i = 0; i < t->rows; i++)
             if (wide(t->cell[i * t->cols + c]) > width[c]) width[c] = wide(t->cell[i * t->cols + c]);
     }
-    printf("\n");
+    print_out("\n");
     print_item("  table", 11, t->caption);
     for (int i = -1; i < t->rows; i++) {
         for (int c = 0; c < t->cols; c++)
             print_cell(i < 0 ? t->head[c] : t->cell[i * t->cols + c], width[c], wordy[c]);
-        putchar('\n');
+        print_out("\n");
     }
 }
 
@@ -348,32 +349,33 @@ static void print_metrics(Run *r)
         if ((int)strlen(m->name) > width) width = (int)strlen(m->name);
         many |= m->n > 1;
     }
-    if (r->metrics) printf("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
+    if (r->metrics)
+        print_out("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
 }
 
 void results_print(Run *r)
 {
-    static const char *const paint[] = {"\033[32m", "\033[31m", "\033[33m"};
+    static const int paint[] = {32, 31, 33}; /* green, red, yellow */
     const Experiment *e = r->experiment;
-    printf("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
-           r->seeds == 1 ? "" : "s");
+    print_out("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
+              r->seeds == 1 ? "" : "s");
     print_item("  claim", 11, e->claim);
-    if (colour()) fputs(paint[r->verdict], stdout);
+    if (colour()) print_out("\033[%dm", paint[r->verdict]);
     print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
-    if (colour()) fputs("\033[0m", stdout);
+    if (colour()) print_out("\033[0m");
     for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
     for (const Grid *t = r->measured; t; t = t->next) print_table(&r->arena, t);
-    if (r->tables || r->measured) printf("\n");
+    if (r->tables || r->measured) print_out("\n");
     if (!r->tables) print_metrics(r);
     for (const Note *c = r->compares; c; c = c->next) {
-        printf("  %s - %s: ", c->text, c->more);
+        print_out("  %s - %s: ", c->text, c->more);
         if (c->n < 2)
-            printf("too few pairs for a test\n");
+            print_out("too few pairs for a test\n");
         else
-            printf("%.4g, p %.3g over %d pairs\n", c->mean, c->p, c->n);
+            print_out("%.4g, p %.3g over %d pairs\n", c->mean, c->p, c->n);
     }
     for (const Note *n = r->notes; n; n = n->next) print_item("  note", 11, n->text);
-    for (const Note *f = r->figures; f; f = f->next) printf("  figure   %s/figures/%s.svg\n", r->dir, f->text);
-    printf("  results  %s/results.json%s\n", r->dir, r->folder.done ? " (done before; not run again)" : "");
+    for (const Note *f = r->figures; f; f = f->next) print_out("  figure   %s/figures/%s.svg\n", r->dir, f->text);
+    print_out("  results  %s/results.json%s\n", r->dir, r->folder.done ? " (done before; not run again)" : "");
 }

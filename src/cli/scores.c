@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/rng.h"
+#include "io/json.h"
 
 void scores_remark(Scores *t, Arena *a, const char *fmt, ...)
 {
@@ -116,38 +118,38 @@ Status scores_measure(Scores *t, const Args *args, int64_t n, const int32_t *str
 static void print_interval(Interval i, bool drawn)
 {
     if (drawn && isfinite(i.lo))
-        printf("%11.4f to %8.4f", i.lo, i.hi);
+        print_out("%11.4f to %8.4f", i.lo, i.hi);
     else
-        printf("%23s", drawn ? "n/a" : "");
+        print_out("%23s", drawn ? "n/a" : "");
 }
 
 static void print_contrast(const Contrast *c, bool drawn)
 {
     if (isfinite(c->difference))
-        printf(" %+12.4f ", c->difference);
+        print_out(" %+12.4f ", c->difference);
     else
-        printf(" %12s ", "n/a");
+        print_out(" %12s ", "n/a");
     print_interval(c->ci95, drawn);
     if (drawn && isfinite(c->p))
-        printf(" %8.3g", c->p);
+        print_out(" %8.3g", c->p);
     else
-        printf(" %8s", drawn ? "n/a" : "");
+        print_out(" %8s", drawn ? "n/a" : "");
 }
 
 void scores_print(const Scores *t, const char *against)
 {
-    printf("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
-    if (t->paired) printf(" %12s %23s %8s", "difference", t->drawn ? "95 % interval" : "", t->drawn ? "p" : "");
-    printf("  variant\n");
+    print_out("%-24s %10s %23s", "measure", "value", t->drawn ? "95 % interval" : "");
+    if (t->paired) print_out(" %12s %23s %8s", "difference", t->drawn ? "95 % interval" : "", t->drawn ? "p" : "");
+    print_out("  variant\n");
     for (int k = 0; k < t->n; k++) {
         if (!isfinite(t->value[k])) continue;
-        printf("%-24s %10.4f ", t->name[k].name, t->value[k]);
+        print_out("%-24s %10.4f ", t->name[k].name, t->value[k]);
         print_interval(t->ci95[k], t->drawn);
         if (t->paired) print_contrast(&t->contrast[k], t->drawn);
-        printf("  %s\n", t->name[k].variant);
+        print_out("  %s\n", t->name[k].variant);
     }
-    if (t->paired) printf("difference: minus %s, on the same rows\n", against);
-    for (int k = 0; k < t->remarks; k++) printf("- %s\n", t->remark[k]);
+    if (t->paired) print_out("difference: minus %s, on the same rows\n", against);
+    for (int k = 0; k < t->remarks; k++) print_out("- %s\n", t->remark[k]);
 }
 
 static void add_number(cJSON *o, const char *key, double x)
@@ -182,8 +184,8 @@ void scores_json(const Scores *t, cJSON *root)
     }
     cJSON *remarks = cJSON_AddArrayToObject(root, "remarks");
     for (int k = 0; k < t->remarks; k++) cJSON_AddItemToArray(remarks, cJSON_CreateString(t->remark[k]));
-    char *text = cJSON_Print(root);
-    puts(text);
+    char *text = json_printed(root, false);
+    print_document(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }

@@ -76,7 +76,7 @@ typedef struct Task {
     Status (*get)(Predictor *, Arena *, const cJSON *card, const char *path);
     LoadOptions (*load)(const Predictor *);        /* how its model is loaded; the tokenizer is open */
     Status (*begin)(Tuning *);                     /* makes the small model */
-    Status (*open_head)(Predictor *);              /* on a model just loaded; E_CONFIG: it is of no use here */
+    Status (*open_head)(Predictor *);              /* on a model just loaded; E_MISMATCH: it is of no use here */
     Status (*load_head)(Predictor *, Arena *);     /* once the adapter is there */
     Status (*check)(const Predictor *, int taken); /* does the card fit the model, less `taken` positions? */
     Status (*read)(Tuning *);                      /* the commits, and what the options say of them */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/tune.h"
 
@@ -198,8 +199,8 @@ static Status finish(Tuning *t)
         tune_end(t, root);
         return OK;
     }
-    printf("validation: %lld messages of %lld tokens; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
-           (long long)e.examples, (long long)e.scored, e.perplexity, 100 * e.accuracy);
+    print_out("validation: %lld messages of %lld tokens; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
+              (long long)e.examples, (long long)e.scored, e.perplexity, 100 * e.accuracy);
     return OK;
 }
 

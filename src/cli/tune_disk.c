@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/tune.h"
+#include "io/json.h"
 
 const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
 
@@ -55,7 +56,7 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
     }
     p->task->put(p, root);
     if (valid) cJSON_AddItemToObject(root, "validation", valid);
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     const char *line = str_print(a, "%s\n", text);
     const char *path = valid ? predictor_card(p->task, a, p->dir) : predictor_draft(a, p->dir);
     Status s = file_write(path, line, strlen(line));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/tune.h"
 
@@ -129,8 +130,8 @@ static Status read(Tuning *t)
     TRY(tune_features(&t->p.features, t->args, N_FEATURES));
     TRY(jit_labelled(&t->train, t->train_path));
     if (t->train.unknown + t->valid.unknown && !args_quiet(t->args))
-        fprintf(stderr, "%lld commits have features that are unknown (null); each counts as its mean\n",
-                (long long)(t->train.unknown + t->valid.unknown));
+        print_err("%lld commits have features that are unknown (null); each counts as its mean\n",
+                  (long long)(t->train.unknown + t->valid.unknown));
     if (valid)
         TRY(jit_labelled(&t->valid, valid));
     else if (!t->valid.positives || t->valid.positives == t->valid.n)
@@ -180,8 +181,8 @@ static Status prepare(Tuning *t)
     jit_model_show(&own->valid, t->run, &t->valid, &valid, &valid_scale);
     own->score = NEW(t->run, double, t->valid.n), own->at = 0.5;
     if (!args_quiet(t->args))
-        fprintf(stderr, "%lld of the commits to train on are defective, and %lld of those to select by\n",
-                (long long)t->train.positives, (long long)t->valid.positives);
+        print_err("%lld of the commits to train on are defective, and %lld of those to select by\n",
+                  (long long)t->train.positives, (long long)t->valid.positives);
     t->loss = jit_loss, t->loss_user = &p->j;
     return OK;
 }
@@ -274,7 +275,7 @@ Status tune_floor(Tuning *t)
     TRY(score_floor(&valid, t, f));
     if (t->all.n) TRY(floor_fit(&f, t->run, &t->all, &plan));
     if (!floor_converged(f) && !args_quiet(t->args))
-        fprintf(stderr, "the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
+        print_err("the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
     TRY(floor_save(f, t->p.dir));
     TRY(predictor_save(&t->p, jit_scores_json(&valid), t->run));
     return say(t, &valid);

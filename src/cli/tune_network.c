@@ -5,10 +5,10 @@
  * evaluation count.  It goes when the card has come. */
 #include <dirent.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/tune.h"
 #include "train/fit.h"
@@ -149,8 +149,8 @@ static Status told(const FitStand *s, bool better, void *user)
     Work *w = user;
     progress_clear();
     if (!args_quiet(w->t->args))
-        fprintf(stderr, "step %lld of %lld: %s%s\n", (long long)s->step, (long long)w->trainer->config.total,
-                w->t->measured, better ? ", the best so far" : "");
+        print_err("step %lld of %lld: %s%s\n", (long long)s->step, (long long)w->trainer->config.total,
+                  w->t->measured, better ? ", the best so far" : "");
     return OK;
 }
 
@@ -223,9 +223,9 @@ static void say_what(const Work *w)
 {
     const Tuning *t = w->t;
     int64_t all = params_count(t->p.net->params, NULL, false), some = params_count(t->p.net->params, NULL, true);
-    fprintf(stderr, "%lld commits to train on, %lld to select by; %lld of %lld numbers train\n",
-            (long long)t->train.n, (long long)t->valid.n, (long long)some, (long long)all);
-    if (w->stand.step) fprintf(stderr, "resuming after step %lld\n", (long long)w->stand.step);
+    print_err("%lld commits to train on, %lld to select by; %lld of %lld numbers train\n", (long long)t->train.n,
+              (long long)t->valid.n, (long long)some, (long long)all);
+    if (w->stand.step) print_err("resuming after step %lld\n", (long long)w->stand.step);
 }
 
 /* Checkpoints but that of one step; of runs that were killed between two files there may be several. */

@@ -1,8 +1,9 @@
 /* How good a predictor is, as a table and as JSON. */
 #include <math.h>
-#include <stdio.h>
 
 #include "cli/tune.h"
+
+#include "base/print.h"
 
 enum { COLUMNS = 9 };
 static const struct {
@@ -35,13 +36,13 @@ static void print_row(const char *name, const JitScores *s)
 {
     double v[COLUMNS];
     values(v, s);
-    printf("%-10s", name);
+    print_out("%-10s", name);
     for (int k = 0; k < COLUMNS; k++)
         if (isfinite(v[k]))
-            printf(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
+            print_out(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
         else
-            printf(" %8s", "n/a");
-    printf("\n");
+            print_out(" %8s", "n/a");
+    print_out("\n");
 }
 
 /* Why measures have no value, NULL where all have one. */
@@ -55,14 +56,14 @@ static const char *missing(const JitScores *s)
 
 void jit_print_scores(const char *what, const JitScores *s, const JitScores *random)
 {
-    printf("%s: %lld commits, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
-           (long long)s->at.positives, s->at.threshold);
-    printf("%-10s", "");
-    for (int k = 0; k < COLUMNS; k++) printf(" %8s", COLUMN[k].name);
-    printf("\n");
+    print_out("%s: %lld commits, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
+              (long long)s->at.positives, s->at.threshold);
+    print_out("%-10s", "");
+    for (int k = 0; k < COLUMNS; k++) print_out(" %8s", COLUMN[k].name);
+    print_out("\n");
     print_row("model", s);
     print_row("random", random);
-    if (missing(s)) printf("n/a: %s\n", missing(s));
+    if (missing(s)) print_out("n/a: %s\n", missing(s));
 }
 
 cJSON *jit_scores_json(const JitScores *s)

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/lines.h"
 #include "base/table.h"
 #include "io/json.h"
 
@@ -56,23 +56,36 @@ static const char *term(const Reader *r, const char **at)
 
 /* ---- JSON Lines */
 
-static const cJSON *at_path(const Reader *r, const cJSON *object, const char *path)
+/* The member of that name, NULL when absent.  One that is there twice is refused: which of them counts is unknown. */
+static Status member(const cJSON **out, const Reader *r, const cJSON *object, const char *name)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, path); /* a name may itself hold dots */
-    for (const char *at = path; !item && cJSON_IsObject(object); at += strcspn(at, ".") + 1) {
+    *out = NULL;
+    for (const cJSON *j = cJSON_IsObject(object) ? object->child : NULL; j; j = j->next) {
+        if (strcmp(j->string, name) != 0) continue;
+        if (*out) return fail(E_FORMAT, "%s:%lld: '%s' is there twice", r->path, (long long)r->line, name);
+        *out = j;
+    }
+    return OK;
+}
+
+static Status at_path(const cJSON **out, const Reader *r, const cJSON *object, const char *path)
+{
+    TRY(member(out, r, object, path)); /* a name may itself hold dots */
+    for (const char *at = path; !*out && cJSON_IsObject(object); at += strcspn(at, ".") + 1) {
         const char *name = str_copy(r->arena, at, strcspn(at, "."));
-        object = cJSON_GetObjectItemCaseSensitive(object, name);
+        TRY(member(&object, r, object, name));
         if (!at[strcspn(at, ".")]) {
-            item = object;
+            *out = object;
             break;
         }
     }
-    return item;
+    return OK;
 }
 
 static Status number_at(double *out, const Reader *r, const cJSON *object, const char *path)
 {
-    const cJSON *item = at_path(r, object, path);
+    const cJSON *item;
+    TRY(at_path(&item, r, object, path));
     if (!(cJSON_IsNumber(item) && isfinite(item->valuedouble)) && !cJSON_IsBool(item))
         return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a number", r->path, (long long)r->line, path,
                     item ? "something else" : "absent");
@@ -82,7 +95,8 @@ static Status number_at(double *out, const Reader *r, const cJSON *object, const
 
 static Status text_at(double *out, Reader *r, const cJSON *object, const char *path)
 {
-    const cJSON *item = at_path(r, object, path);
+    const cJSON *item;
+    TRY(at_path(&item, r, object, path));
     if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
         return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a text or a number", r->path, (long long)r->line, path,
                     item ? "something else" : "absent");
@@ -98,31 +112,38 @@ static Status json_column(double *out, Reader *r, const cJSON *root, int i)
     if (r->kind[i] == COLUMN_TEXT) return text_at(out, r, root, r->wanted[i]);
     double x = 0;
     for (const char *rest = r->wanted[i], *name; (name = term(r, &rest)); *out += x) {
-        if (!r->rows && r->kind[i] == COLUMN_OPTIONAL) r->absent[i] |= !at_path(r, root, name);
+        const cJSON *item;
+        TRY(at_path(&item, r, root, name));
+        if (!r->rows && r->kind[i] == COLUMN_OPTIONAL) r->absent[i] |= !item;
         if (r->absent[i]) return OK;
         TRY(number_at(&x, r, root, name));
     }
     return OK;
 }
 
+static Status json_row(double *value, Reader *r, Buf row)
+{
+    cJSON *root;
+    TRY(json_parse(&root, row.text, row.len,
+                   str_print(r->arena, "%s, row on line %lld", r->path, (long long)r->line)));
+    Status s = OK;
+    for (int i = 0; i < r->n && !s; i++) s = json_column(&value[i], r, root, i);
+    cJSON_Delete(root);
+    return s;
+}
+
 static Status read_json(Reader *r, Bytes text)
 {
+    RowReader rows;
     double *value = NEW(r->arena, double, r->n);
-    for (char *at = text.text, *end = text.text + text.len; at < end; r->line++) {
-        char *stop = memchr(at, '\n', (size_t)(end - at));
-        size_t k = (size_t)((stop ? stop : end) - at), blank = strspn(at, " \t\r");
-        if (blank < k) {
-            cJSON *root;
-            TRY(json_parse(&root, at, k, str_print(r->arena, "%s, row on line %lld", r->path, (long long)r->line)));
-            Status s = OK;
-            for (int i = 0; i < r->n && !s; i++) s = json_column(&value[i], r, root, i);
-            cJSON_Delete(root);
-            TRY(s);
-            new_row(r, value);
-        }
-        at += k + 1;
+    Status s = rows_of(&rows, text, r->path);
+    for (bool more = true; !s && !(s = rows_next(&rows, &more)) && more;) {
+        r->line = rows.line;
+        s = json_row(value, r, rows.row);
+        if (!s) new_row(r, value);
     }
-    return OK;
+    rows_close(&rows);
+    return s;
 }
 
 /* ---- CSV */
@@ -161,22 +182,27 @@ static Status record(Bytes *field, int *n, Reader *r, char **at)
     return OK;
 }
 
-static int find_name(const Bytes *name, int names, const char *wanted) /* -1: there is none */
+/* The first column of that name (-1: there is none), and how many have it. */
+static int find_name(int *found, const Bytes *name, int names, const char *wanted)
 {
-    for (int k = 0; k < names; k++)
-        if (name[k].len == strlen(wanted) && !memcmp(name[k].text, wanted, name[k].len)) return k;
-    return -1;
+    int place = -1;
+    *found = 0;
+    for (int k = names; k-- > 0;)
+        if (name[k].len == strlen(wanted) && !memcmp(name[k].text, wanted, name[k].len)) place = k, ++*found;
+    return place;
 }
 
 static Status place_of(int *out, Reader *r, const Bytes *name, int names, const char *wanted)
 {
-    *out = find_name(name, names, wanted);
-    if (*out >= 0) return OK;
+    int found;
+    *out = find_name(&found, name, names, wanted);
+    if (found > 1)
+        return fail(E_FORMAT, "%s:1: '%s' is the name of %s columns, expected one", r->path, wanted,
+                    found == 2 ? "two" : "more than two");
+    if (found) return OK;
     Buf known = buf_open(r->arena);
     for (int k = 0; k < names && k < 40; k++)
         buf_print(&known, "%s%.*s", k ? ", " : "", (int)name[k].len, name[k].text);
-    for (size_t i = 0; i < known.len; i++) /* it may be no table at all */
-        if (known.text[i] < ' ' || known.text[i] > '~') known.text[i] = '?';
     return fail(E_FORMAT, "%s:1: no column is called '%s'; there are %.900s", r->path, wanted, known.text);
 }
 
@@ -190,7 +216,8 @@ static Status sum_of(Sum *out, Reader *r, const Bytes *name, int names, int i)
     const char *rest = r->wanted[i], *one;
     if (r->kind[i] == COLUMN_TEXT) return place_of(&out->place[out->terms++], r, name, names, rest);
     while ((one = term(r, &rest))) {
-        r->absent[i] |= r->kind[i] == COLUMN_OPTIONAL && find_name(name, names, one) < 0;
+        int found;
+        r->absent[i] |= r->kind[i] == COLUMN_OPTIONAL && find_name(&found, name, names, one) < 0;
         if (r->absent[i]) {
             out->terms = 0;
             break;
@@ -222,7 +249,7 @@ static Status read_csv(Reader *r, Bytes text)
     while (*at) {
         int64_t line = r->line;
         TRY(record(field, &n, r, &at));
-        if (n == 1 && !field[0].len) continue;
+        if (n == 1 && line_blank(field[0])) continue;
         if (n != names)
             return fail(E_FORMAT, "%s:%lld: %d fields, expected the %d of line 1", r->path, (long long)line, n,
                         names);
@@ -252,12 +279,14 @@ Status columns_read_as(double **column, int64_t *rows, Arena *a, const char *pat
                        const ColumnKind *kind)
 {
     Bytes text;
-    TRY(file_read(&text, a, path));
+    TRY(text_read(&text, a, path, BYTES_UTF8));
+    char first = text.text[strspn(text.text, " \t\r\n")];
     Reader r = {.path = path, .arena = a, .n = n, .wanted = wanted, .kind = kind, .column = column, .line = 1};
     r.text = table_open(a, 64);
     r.absent = NEW(a, bool, n);
-    TRY(text.text[strspn(text.text, " \t\r\n")] == '{' ? read_json(&r, text) : read_csv(&r, text));
-    if (!r.rows) return fail(E_FORMAT, "%s: has no rows, expected a CSV file with names or JSON Lines", path);
+    TRY(first == '{' || first == '[' ? read_json(&r, text) : read_csv(&r, text));
+    if (!r.rows)
+        return fail(E_FORMAT, "%s: has no rows, expected a CSV file with names, JSON Lines or a JSON array", path);
     for (int k = 0; k < n; k++)
         if (r.absent[k]) column[k] = NULL;
     *rows = r.rows;

@@ -1,9 +1,11 @@
-/* cJSON accepts bytes that are not UTF-8 and reports a position, not a line: both are mended here. */
+/* cJSON accepts bytes that are not UTF-8, reports a position, not a line, and ends strings at a NUL: all are mended
+ * here. */
 #include "io/json.h"
 
 #include <string.h>
 
-#include "base/file.h"
+#include "base/lines.h"
+#include "base/print.h"
 
 /* The first byte that is not UTF-8, or len. */
 static size_t valid_length(const char *text, size_t len)
@@ -23,11 +25,29 @@ static Status bad_at(const char *path, const char *text, size_t at, const char *
     return fail(E_FORMAT, "%s:%d:%d: %s", path, line, column, what);
 }
 
+/* Where a string has the escape of a zero byte, or len. */
+static size_t zero_at(const char *text, size_t len)
+{
+    for (const char *s = text; (s = memchr(s, '\\', len - (size_t)(s - text))); s += 2) {
+        if (len - (size_t)(s - text) < 6) break;
+        if (!memcmp(s, "\\u0000", 6)) return (size_t)(s - text);
+    }
+    return len;
+}
+
+int64_t json_mend_zeros(char *text, size_t len)
+{
+    int64_t n = 0;
+    for (size_t at; (at = zero_at(text, len)) < len; n++) memcpy(text + at, "\\uFFFD", 6);
+    return n;
+}
+
 Status json_parse(cJSON **root, const char *text, size_t len, const char *path)
 {
     *root = NULL;
-    size_t valid = valid_length(text, len);
+    size_t valid = valid_length(text, len), zero = zero_at(text, len);
     if (valid < len) return bad_at(path, text, valid, "the bytes are not UTF-8");
+    if (zero < len) return bad_at(path, text, zero, "\\u0000 is a zero byte, expected text without");
     const char *end = text;
     cJSON *j = cJSON_ParseWithLengthOpts(text, len, &end, 0);
     size_t at = end ? (size_t)(end - text) : 0;
@@ -46,7 +66,7 @@ Status json_read(cJSON **root, Arena *a, const char *path)
 {
     *root = NULL;
     Bytes file;
-    TRY(file_read(&file, a, path));
+    TRY(text_read(&file, a, path, BYTES_UTF8));
     return json_parse(root, file.text, file.len, path);
 }
 
@@ -99,24 +119,77 @@ Status json_text(const char **out, const cJSON *object, const char *key, const c
     return OK;
 }
 
+/* A character that a JSON string holds as an escape. */
+static void escape(Buf *b, Glyph g)
+{
+    if (!g.valid)
+        buf_print(b, "\uFFFD");
+    else if (g.code == '\n')
+        buf_print(b, "\\n");
+    else if (g.code == '\t')
+        buf_print(b, "\\t");
+    else if (g.obeyed)
+        buf_print(b, "\\u%04x", (unsigned)g.code);
+    else
+        buf_print(b, "\\%c", (char)g.code);
+}
+
+/* A character that is no part of a string as it stands.  In a document that cJSON printed, quotation marks,
+ * backslashes and the ends of lines are where they belong. */
+static bool is_hard(Glyph g, bool printed)
+{
+    if (printed) return g.obeyed && g.code != '\n' && g.code != '\t';
+    return g.obeyed || g.code == '"' || g.code == '\\';
+}
+
+static void add_safe(Buf *b, const char *s, size_t n, bool printed)
+{
+    for (size_t i = 0, end = 0; i < n; i = end) {
+        Glyph g = {0};
+        for (; end < n; end += g.bytes)
+            if (g = glyph_at(s + end, n - end), is_hard(g, printed)) break;
+        buf_add(b, s + i, end - i);
+        if (end == n) return;
+        escape(b, g);
+        end += g.bytes;
+    }
+}
+
 void json_escape(Buf *b, const char *s)
 {
-    for (size_t n; *s; s += n) {
-        n = 0;
-        while ((unsigned char)s[n] >= 32 && s[n] != '"' && s[n] != '\\') n++;
-        buf_add(b, s, n);
-        if (!s[n]) break;
-        if ((unsigned char)s[n] < 32)
-            buf_print(b, "\\u%04x", (unsigned)s[n]);
-        else
-            buf_print(b, "\\%c", s[n]);
-        n++;
-    }
+    add_safe(b, s, strlen(s), false);
+}
+
+void json_quote_bytes(Buf *b, const char *s, size_t n)
+{
+    buf_add(b, "\"", 1);
+    add_safe(b, s, n, false);
+    buf_add(b, "\"", 1);
 }
 
 void json_quote(Buf *b, const char *s)
 {
-    buf_add(b, "\"", 1);
-    json_escape(b, s);
-    buf_add(b, "\"", 1);
+    json_quote_bytes(b, s, strlen(s));
+}
+
+char *json_printed(const cJSON *value, bool one_line)
+{
+    char *printed = one_line ? cJSON_PrintUnformatted(value) : cJSON_Print(value);
+    if (!printed) err_no_memory("none for JSON text");
+    Arena a = arena_open(0);
+    Buf b = buf_open(&a);
+    add_safe(&b, printed, strlen(printed), true);
+    cJSON_free(printed);
+    char *text = cJSON_malloc(b.len + 1);
+    if (!text) err_no_memory("none for %zu bytes of JSON text", b.len);
+    memcpy(text, b.text, b.len + 1);
+    arena_close(&a);
+    return text;
+}
+
+cJSON *json_string(Arena *a, const char *s, size_t n)
+{
+    Buf b = buf_open(a);
+    json_quote_bytes(&b, s, n);
+    return cJSON_CreateRaw(b.text);
 }

@@ -1,5 +1,8 @@
 /* JSON files through cJSON: strict UTF-8, one value, positions in messages, and typed access with defaults.  The
- * root belongs to the caller, who gives it to cJSON_Delete. */
+ * root belongs to the caller, who gives it to cJSON_Delete.
+ *
+ * What is written is valid UTF-8 that no terminal obeys: control characters and marks of direction are \u escapes, a
+ * NUL inside a string stays as \u0000, and bytes that are no UTF-8 become U+FFFD. */
 #ifndef IO_JSON_H
 #define IO_JSON_H
 
@@ -9,9 +12,11 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* E_FORMAT tells line and column.  Text need not end with NUL; only white space may follow the value. */
+/* E_FORMAT tells line and column.  Text need not end with NUL; only white space may follow the value.  \u0000 in a
+ * string is refused, because the string would end there. */
 Status json_parse(cJSON **root, const char *text, size_t len, const char *path);
 Status json_read(cJSON **root, Arena *, const char *path);
+int64_t json_mend_zeros(char *text, size_t len); /* \u0000 becomes \uFFFD, in place, before it is parsed; counted */
 
 /* A member of an object into *out; where it is absent or null, *out keeps its value.  Another type is E_FORMAT, and
  * so is a number outside [least, most]; `path` begins the message. */
@@ -21,7 +26,12 @@ Status json_bool(bool *out, const cJSON *object, const char *key, const char *pa
 Status json_text(const char **out, const cJSON *object, const char *key, const char *path); /* lives with the root */
 bool json_has(const cJSON *object, const char *key);                                        /* present and not null */
 
-void json_quote(Buf *, const char *s);  /* s as a JSON string */
-void json_escape(Buf *, const char *s); /* the same without the quotation marks around it */
+void json_quote(Buf *, const char *s);                 /* s as a JSON string */
+void json_quote_bytes(Buf *, const char *s, size_t n); /* the same of n bytes, NULs among them */
+void json_escape(Buf *, const char *s);                /* s without the quotation marks around it */
+/* In place of cJSON_Print, and of cJSON_PrintUnformatted for one line; the caller's, for cJSON_free. */
+char *json_printed(const cJSON *, bool one_line);
+/* A string of n bytes, NULs among them, as a member of what is printed; cJSON's own strings end at a NUL. */
+cJSON *json_string(Arena *, const char *s, size_t n);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "base/file.h"
 #include "base/hf_cache.h"
+#include "base/print.h"
+#include "io/json.h"
 #include "nn/build.h"
 #include "nn/config.h"
 
@@ -220,7 +222,7 @@ Status model_save(const Model *m, const char *dir)
         named[n++] = (Named){str_print(&scratch, "%s%s", prefix, p->name), p->val};
     }
     cJSON *root = config_write(&m->config, m->arch);
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     Status s = file_write(str_print(&scratch, "%s/config.json", dir), text, strlen(text));
     cJSON_free(text);
     cJSON_Delete(root);

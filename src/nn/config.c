@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "io/json.h"
 
 static const struct {
     const char *name;
@@ -61,7 +62,7 @@ static Status check_fixed(const Fixed *f, const cJSON *root, const char *path)
     for (; f && f->key; f++) {
         const cJSON *j = cJSON_GetObjectItemCaseSensitive(root, f->key);
         if (!j || cJSON_IsNull(j)) continue;
-        char *value = cJSON_IsString(j) ? NULL : cJSON_PrintUnformatted(j);
+        char *value = cJSON_IsString(j) ? NULL : json_printed(j, true);
         const char *text = value ? value : j->valuestring;
         Status s = OK;
         if (strcmp(text, f->only) != 0)

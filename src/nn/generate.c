@@ -50,7 +50,7 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
 {
     const Config *k = &m->config;
     if ((!m->decoder && !k->plain_head) || k->no_lm_head)
-        return fail(E_CONFIG, "this %s model has no decoder with a language-model head", k->arch);
+        return fail(E_MISMATCH, "this %s model has no decoder with a language-model head", k->arch);
     if (c->max_new < 1) return fail(E_CONFIG, "max_new is %d, expected at least 1", c->max_new);
     if (c->eos >= k->vocab) return fail(E_CONFIG, "eos is %d, the vocabulary has %d tokens", c->eos, k->vocab);
     if (!(c->temperature >= 0) || !(c->top_p >= 0 && c->top_p <= 1) || c->top_k < 0)

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "nn/build.h"
 
@@ -103,9 +104,9 @@ static void print_line(FILE *f, int depth, const char *name, const char *what, i
 {
     char n[48], t[48];
     int pad = NAME_WIDTH - 2 * depth;
-    fprintf(f, "%*s%-*s %-*s %14s", 2 * depth, "", pad > 0 ? pad : 0, name, SHAPE_WIDTH, what, grouped(n, numbers));
-    if (trainable) fprintf(f, " %14s", grouped(t, trainable));
-    fprintf(f, "\n");
+    print_to(f, "%*s%-*s %-*s %14s", 2 * depth, "", pad > 0 ? pad : 0, name, SHAPE_WIDTH, what, grouped(n, numbers));
+    if (trainable) print_to(f, " %14s", grouped(t, trainable));
+    print_to(f, "\n");
 }
 
 static const Linear *linear_of(const Model *m, const Param *w)
@@ -168,13 +169,13 @@ static void print_head(FILE *f, const Model *m)
 {
     static const char *const WHAT[] = {"encoder", "decoder", "cross-attention"};
     const Config *c = &m->config;
-    fprintf(f, "%s: %s\n", c->arch, m->arch->summary);
+    print_to(f, "%s: %s\n", c->arch, m->arch->summary);
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p))
-            fprintf(f, "%d %s layer%s, ", model_layers(m, p), WHAT[p], model_layers(m, p) == 1 ? "" : "s");
-    fprintf(f, "width %d, %d heads of %d, feed-forward %d %s%s, vocabulary %d, %s\n\n", c->dim, c->heads,
-            c->head_dim ? c->head_dim : c->dim / c->heads, c->hidden, c->gated ? "gated " : "", ACT_NAMES[c->act],
-            c->vocab, dtype_name(params_dtype(m->params)));
+            print_to(f, "%d %s layer%s, ", model_layers(m, p), WHAT[p], model_layers(m, p) == 1 ? "" : "s");
+    print_to(f, "width %d, %d heads of %d, feed-forward %d %s%s, vocabulary %d, %s\n\n", c->dim, c->heads,
+             c->head_dim ? c->head_dim : c->dim / c->heads, c->hidden, c->gated ? "gated " : "", ACT_NAMES[c->act],
+             c->vocab, dtype_name(params_dtype(m->params)));
 }
 
 void model_inspect(FILE *f, const Model *m)
@@ -183,10 +184,11 @@ void model_inspect(FILE *f, const Model *m)
     const Node *root = tree_of(&a, m->params);
     char n[48], t[48];
     print_head(f, m);
-    fprintf(f, "%-*s %-*s %14s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "parameters", "numbers", "trainable");
+    print_to(f, "%-*s %-*s %14s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "parameters", "numbers", "trainable");
     print_children(f, &a, m, root, 0);
-    fprintf(f, "\n%s numbers, %s of them trainable (%.3g %%)\n", grouped(n, root->numbers),
-            grouped(t, root->trainable), root->numbers ? 100.0 * (double)root->trainable / (double)root->numbers : 0);
+    print_to(f, "\n%s numbers, %s of them trainable (%.3g %%)\n", grouped(n, root->numbers),
+             grouped(t, root->trainable),
+             root->numbers ? 100.0 * (double)root->trainable / (double)root->numbers : 0);
     arena_close(&a);
 }
 
@@ -203,8 +205,8 @@ void weights_inspect(FILE *f, const Weights *w, bool (*counts)(const Weights *, 
         add_leaf(&a, root, s->name, shape.text, counts(w, i) ? s->count : 0, 0);
     }
     char n[48];
-    fprintf(f, "%-*s %-*s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "numbers");
+    print_to(f, "%-*s %-*s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "numbers");
     print_children(f, &a, NULL, root, 0);
-    fprintf(f, "\n%d tensors, %s numbers\n", weights_n(w), grouped(n, root->numbers));
+    print_to(f, "\n%d tensors, %s numbers\n", weights_n(w), grouped(n, root->numbers));
     arena_close(&a);
 }

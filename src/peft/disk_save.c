@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "nn/build.h"
 #include "nn/config.h"
@@ -70,7 +71,7 @@ static Status write_tensors(const Adapter *a, const char *path, bool head)
 
 static Status write_json(const cJSON *root, const char *path)
 {
-    char *text = cJSON_Print(root);
+    char *text = json_printed(root, false);
     if (!text) err_no_memory("none for a config");
     Writer w;
     Status s = writer_open(&w, path);

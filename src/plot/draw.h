@@ -53,7 +53,8 @@ double text_width(Fig *, const char *, double size);
 void text_at(Fig *, double x, double y, const char *, Type);
 /* An axis title that reads upwards, to the right of x: around `want`, elided and moved to stay within lo..hi. */
 void text_upward(Fig *, double x, double want, double lo, double hi, const char *);
-/* Valid UTF-8, no control characters, few accents a letter; the text itself where it is so already. */
+/* Valid UTF-8, few accents a letter, control characters and marks of direction shown as base/print.h shows them; the
+ * text itself where it is so already. */
 const char *text_clean(Arena *, const char *);
 const char *text_visible(Arena *, const char *token); /* the same, blanks shown as signs */
 void panel_title(Fig *, Rect, const char *letter, const char *title);

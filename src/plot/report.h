@@ -6,8 +6,9 @@
  *     report_figure(r, "runs/e1/figures/attention.svg", "Attention of the probe input.");
  *     TRY(report_close(r));
  *
- * All text is escaped; bytes that are not UTF-8 become U+FFFD and control characters are dropped.  Errors stick
- * to the report and report_close returns the first.  Nothing is kept by reference after a call returns. */
+ * All text is escaped; bytes that are not UTF-8 become U+FFFD, and control characters and marks of direction are
+ * shown as \x1B or \u{202E}.  Errors stick to the report and report_close returns the first.  Nothing is kept by
+ * reference after a call returns. */
 #ifndef PLOT_REPORT_H
 #define PLOT_REPORT_H
 

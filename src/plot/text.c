@@ -5,20 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/str.h"
 
 static const double CAP = 0.73; /* height of a capital of DejaVu Sans, in ems */
-
-static bool is_control(const unsigned char *s)
-{
-    return s[0] < 0x20 || s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0);
-}
-
-/* Marks that turn the direction of what follows would turn a label's neighbours as well. */
-static bool turns(gunichar c)
-{
-    return c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-}
 
 static bool is_plain(const char *s)
 {
@@ -32,17 +22,19 @@ const char *text_clean(Arena *a, const char *text)
     if (!text || is_plain(text)) return text ? text : "";
     Buf out = buf_open(a);
     int accents = 0;
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        size_t n = utf8_length((const char *)s, strnlen((const char *)s, 4));
-        gunichar c = n ? g_utf8_get_char((const char *)s) : 0;
-        accents = n && g_unichar_ismark(c) ? accents + 1 : 0;
-        if (!n)
+    char escape[16];
+    for (size_t at = 0, len = strlen(text); at < len;) {
+        Glyph g = glyph_at(text + at, len - at);
+        accents = g.valid && g_unichar_ismark(g.code) ? accents + 1 : 0;
+        if (!g.valid)
             buf_add(&out, "\xEF\xBF\xBD", 3);
-        else if (*s == '\n' || *s == '\t')
+        else if (g.code == '\n' || g.code == '\t')
             buf_add(&out, " ", 1);
-        else if (!is_control(s) && !turns(c) && accents <= ACCENTS)
-            buf_add(&out, (const char *)s, n);
-        s += n ? n : 1;
+        else if (g.obeyed)
+            buf_add(&out, escape, glyph_escape(escape, g));
+        else if (accents <= ACCENTS)
+            buf_add(&out, text + at, g.bytes);
+        at += g.bytes;
     }
     return out.text;
 }

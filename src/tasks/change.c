@@ -1,7 +1,6 @@
 /* Rows are parsed one at a time by cJSON, whose tree lives only while a row is turned into a record. */
 #include "tasks/change.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,50 +13,17 @@ const char *const FEATURE_NAME[N_FEATURES] = {
 };
 const char *const LINE_MARK[LINE_KINDS] = {[LINE_KEEP] = "<keep>", [LINE_ADD] = "<add>", [LINE_DEL] = "<del>"};
 static const char *const STATUS_NAME[FILE_STATUSES] = {"modified", "added", "deleted", "renamed"};
-enum { LONGEST_ROW = 1 << 26 }; /* 64 MiB; parsed it takes several times that */
 
 Status changes_open(ChangeReader *r, const char *path)
 {
-    *r = (ChangeReader){.path = path, .file = fopen(path, "rb")};
-    if (!r->file) return fail(E_IO, "%s: %s", path, strerror(errno));
-    r->arena = arena_open((size_t)4 * LONGEST_ROW); /* a row that grows by doubling, and one more row */
-    r->row = buf_open(&r->arena);
-    return OK;
+    *r = (ChangeReader){0};
+    return rows_open(&r->rows, path);
 }
 
 void changes_close(ChangeReader *r)
 {
-    if (r->file) fclose(r->file);
-    arena_close(&r->arena);
+    rows_close(&r->rows);
     *r = (ChangeReader){0};
-}
-
-/* The next line that is not blank into r->row; *more is false at the end. */
-static Status next_line(ChangeReader *r, bool *more)
-{
-    char part[4096];
-    size_t n = 0;
-    bool blank = true;
-    int c = 0;
-    r->row.len = 0;
-    while (blank && c != EOF) {
-        n = r->row.len = 0;
-        r->line++;
-        while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
-            part[n++] = (char)c;
-            blank &= c == ' ' || c == '\t' || c == '\r';
-            if (n < sizeof part) continue;
-            buf_add(&r->row, part, n);
-            n = 0;
-            if (r->row.len > LONGEST_ROW)
-                return fail(E_FORMAT, "%s:%lld: the row has more than %d bytes", r->path, (long long)r->line,
-                            LONGEST_ROW);
-        }
-    }
-    if (ferror(r->file)) return fail(E_IO, "%s: %s", r->path, strerror(errno));
-    buf_add(&r->row, part, n);
-    *more = !blank;
-    return OK;
 }
 
 /* ---- one row ---- */
@@ -249,11 +215,13 @@ Status changes_next(ChangeReader *in, Arena *a, CodeChange *out, bool *more)
 {
     Row r = {.arena = a};
     size_t len;
-    TRY(next_line(in, more));
+    TRY(rows_next(&in->rows, more));
     if (!*more) return OK;
     *more = false;
-    snprintf(r.where, sizeof r.where, "%s:%lld", in->path, (long long)in->line);
-    const char *row = utf8_repair(a, in->row.text, in->row.len, &len, &in->replaced), *end = row;
+    snprintf(r.where, sizeof r.where, "%s:%lld", in->rows.path, (long long)in->rows.line);
+    char *row = utf8_repair(a, in->rows.row.text, in->rows.row.len, &len, &in->replaced);
+    const char *end = row;
+    in->replaced += json_mend_zeros(row, len);
     cJSON *j = cJSON_ParseWithOpts(row, &end, 1);
     if (!j) return fail(E_FORMAT, "%s: is not JSON at byte %lld", r.where, (long long)(end ? end - row : 0) + 1);
     Status status = read_row(out, &r, j);

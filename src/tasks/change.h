@@ -1,7 +1,7 @@
 /* Code changes as data: what a commit did, to which files, why, and what is known about it.
  *
  * A record holds the change in diff order: per file its lines, each kept, added or removed.  The file format is JSON
- * Lines, one change a row:
+ * Lines, one change a row (or an array of them):
  *
  *   {"repo": "a/b", "id": "0c1f...", "parents": ["..."], "author": "Ann", "time": 1202059522, "message": "...",
  *    "files": [{"old": "src/A.java", "new": "src/A.java", "status": "modified", "lang": "java",
@@ -29,8 +29,7 @@
 #ifndef TASKS_CHANGE_H
 #define TASKS_CHANGE_H
 
-#include "base/file.h"
-#include "base/str.h"
+#include "base/lines.h"
 #include "text/lex.h"
 
 typedef enum { LINE_KEEP, LINE_ADD, LINE_DEL, LINE_KINDS } LineKind;
@@ -74,12 +73,8 @@ typedef struct {
 } CodeChange;
 
 typedef struct {
-    FILE *file;
-    const char *path; /* for messages; the caller keeps it */
-    Arena arena;
-    Buf row;
-    int64_t line;     /* of the row read last, from 1 */
-    int64_t replaced; /* bytes that were no UTF-8 */
+    RowReader rows;
+    int64_t replaced; /* bytes that were no UTF-8, and NULs */
 } ChangeReader;
 
 Status changes_open(ChangeReader *, const char *path);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "nn/finite.h"
 #include "tasks/jit_model.h"
 #include "tasks/sequence.h"
 
@@ -143,7 +144,7 @@ static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
 Status cmg_writes(const Model *m)
 {
     if ((m->decoder && m->arch->encode && !m->config.no_lm_head) || by_prompt(m)) return OK;
-    return fail(E_CONFIG,
+    return fail(E_MISMATCH,
                 "this %s model cannot write messages: expected an encoder-decoder (bart, t5) with its head, or "
                 "UniXcoder",
                 m->config.arch);
@@ -290,9 +291,9 @@ static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, con
         *x = (Batch){.b = x->b, .t = x->t, .ids = x->ids, .len = x->len};
     if (how->beams > 1) {
         double *score = NEW(step, double, x->b);
-        TRY(generate_beams(out, len, score, m, hooks, step, x, how));
+        TRY(model_blame(generate_beams(out, len, score, m, hooks, step, x, how), m));
     } else {
-        TRY(generate(out, len, m, hooks, step, x, how));
+        TRY(model_blame(generate(out, len, m, hooks, step, x, how), m));
     }
     for (int64_t b = 0; b < x->b; b++) message[rows[b]] = told(run, step, t, out + b * how->max_new, len[b]);
     return OK;

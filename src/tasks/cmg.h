@@ -35,11 +35,11 @@ typedef struct {
 /* source 512 and target 128, or what the model has positions for: UniXcoder for both together. */
 CmgPlan cmg_plan(const Model *, const Tokenizer *);
 bool cmg_prompts(const Tokenizer *);   /* it knows <encoder-decoder>: the model is to be loaded with plain_head */
-Status cmg_writes(const Model *);      /* E_CONFIG: it is neither an encoder-decoder with its head nor UniXcoder */
+Status cmg_writes(const Model *);      /* E_MISMATCH: it is neither an encoder-decoder with its head nor UniXcoder */
 Bytes cmg_subject(const CodeChange *); /* points into the message; len 0 where there is none */
 
 /* Columns over n changes: src, src_len, ids (the target moved right), len, target; of UniXcoder ids (prompt and
- * target), len and target alone.  E_CONFIG: the model does not write.  E_MISMATCH, naming the change: no lines, or no
+ * target), len and target alone.  E_MISMATCH: the model does not write, or, naming the change: no lines, or no
  * message; or the tokenizer has ids that the model has no rows for. */
 Status cmg_tokens(Examples *out, Arena *, int64_t n, const CodeChange *, const Model *, const Tokenizer *,
                   const CmgPlan *);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/lines.h"
 #include "base/table.h"
 
 enum { MOST_LABELS = 10000 };
@@ -38,21 +38,19 @@ static Status cut(Line *out, char *line, char *end, const char *path, int number
     if (!second) return fail(E_FORMAT, "%s:%d: has one tab, expected a second before the text", path, number);
     if (second == label) return fail(E_FORMAT, "%s:%d: the label is empty", path, number);
     *second = 0;
+    if (*label == ' ' || second[-1] == ' ')
+        return fail(E_FORMAT, "%s:%d: the label \"%.40s\" has a blank at its end or beginning", path, number, label);
     *out = (Line){(Split)split, label, second + 1, (size_t)(end - second - 1)};
     return OK;
 }
 
 static Status cut_all(Line *lines, int64_t *n, Bytes file, const char *path)
 {
-    int number = 0;
     *n = 0;
-    for (char *p = file.text, *stop = p + file.len; p < stop;) {
-        char *line = p, *end = memchr(p, '\n', (size_t)(stop - p));
-        if (!end) end = stop;
-        p = end + (end < stop);
-        if (end > line && end[-1] == '\r') end--;
-        *end = 0;
-        TRY(cut(&lines[(*n)++], line, end, path, ++number));
+    for (TextLines l = lines_in(file); lines_next(&l);) {
+        bool last = line_blank(l.line) && (l.at >= l.end || !l.at[strspn(l.at, " \t\r\n")]);
+        if (last) break; /* nothing but blank lines follows */
+        TRY(cut(&lines[(*n)++], l.line.text, l.line.text + l.line.len, path, (int)l.number));
     }
     return OK;
 }
@@ -109,7 +107,7 @@ void dataset_count(Dataset *d, Arena *a)
 Status dataset_read(Dataset *out, Arena *a, const char *path)
 {
     Bytes file;
-    TRY(file_read(&file, a, path));
+    TRY(text_read(&file, a, path, BYTES_UTF8));
     int64_t most = 1;
     for (size_t i = 0; i < file.len; i++) most += file.text[i] == '\n';
     Dataset d = {.name = path, .example = arena_take(a, sizeof(Example) * (size_t)most)};

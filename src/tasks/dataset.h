@@ -1,8 +1,9 @@
 /* Labelled texts in three splits: what a probing or classification task hands to an encoder and a probe.
  *
  * File format (Karmakar and Robbes' probing sets, after SentEval): one example a line, `tr`, `va` or `te`, a tab,
- * the label, a tab, the text.  The text is everything after the second tab and may hold further tabs.  Label ids
- * follow the alphabetical order of the names, so the order of rows does not change them. */
+ * the label, a tab, the text.  The text is everything after the second tab and may hold further tabs.  Blank lines at
+ * the end are no examples.  Label ids follow the alphabetical order of the names, so the order of rows does not
+ * change them. */
 #ifndef TASKS_DATASET_H
 #define TASKS_DATASET_H
 
@@ -31,8 +32,8 @@ typedef struct {
     int64_t size[SPLITS];
 } Dataset;
 
-/* E_FORMAT names file:line and what was expected there: a split, two tabs, a label, a label known from training,
- * at least two labels and a non-empty training split. */
+/* E_FORMAT names file:line and what was expected there: a split, two tabs, a label without blanks around it and
+ * known from training; at least two labels and a training split that is not empty. */
 Status dataset_read(Dataset *out, Arena *, const char *path);
 Status dataset_write(const Dataset *, const char *path); /* the same format; E_FORMAT when a text holds a newline */
 void dataset_count(Dataset *, Arena *);                  /* fills count and size from the examples */

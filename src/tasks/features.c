@@ -2,7 +2,10 @@
 #include "tasks/features.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "nn/finite.h"
 
 const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1] = {"first", "last", "mean", "max", "attention", NULL};
 
@@ -75,6 +78,16 @@ static Tensor *room(int *layers, Arena *run, const Model *m, Part part, int64_t 
     return t;
 }
 
+static Status layers_finite(const Tensor *layer, int n, const Model *m)
+{
+    for (int l = 0; l < n; l++) {
+        char what[64];
+        snprintf(what, sizeof what, "the features of layer %d", l);
+        TRY(model_blame(tensor_finite(layer[l], what), m));
+    }
+    return OK;
+}
+
 Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks *hooks, const Examples *examples,
                         FeaturePooling pooling, bool (*each)(int64_t done, void *user), void *user)
 {
@@ -111,5 +124,7 @@ Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks 
         going = !each || each(done, user);
     }
     hooks_clear_from(hooks, before);
-    return going ? OK : fail(E_INTERRUPT, "interrupted while computing features");
+    if (!going) return fail(E_INTERRUPT, "interrupted while computing features");
+    TRY(layers_finite(out->layer, out->layers, m));
+    return layers_finite(out->decoder, out->decoder_layers, m);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/safetensors.h"
+#include "nn/finite.h"
 
 const char *const JIT_HEAD[JIT_HEADS + 1] = {"single", "concat", NULL};
 static const Where HEAD = {SITE_LOGITS, LAYER_EMBED, PART_ANY}; /* names the dropout streams */
@@ -102,7 +103,7 @@ Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bo
         batcher_next(feed, step, &x, NULL);
         Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
         Tensor y = jit_logits(j, &pass, &x)->val;
-        s = tensor_finite(y, "the logits of commits");
+        s = model_blame(tensor_finite(y, "the logits of commits"), j->model);
         for (int64_t i = 0; i < x.b; i++) out[x.row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
         done += x.b;
         arena_drop(step, mark);

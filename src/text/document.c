@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/lines.h"
 #include "text/pretoken.h"
 
 enum { MOST_BYTES = 1 << 28 };
@@ -26,7 +27,7 @@ Status document_bytes(Bytes *out, Arena *a, const char *path)
     if (stat(path, &st) == 0 && st.st_size > MOST_BYTES)
         return fail(E_FORMAT, "%s: has %lld bytes; a tokenizer file has at most %d", path, (long long)st.st_size,
                     MOST_BYTES);
-    return file_read(out, a, path);
+    return text_read(out, a, path, BYTES_ANY);
 }
 
 static int line_of(Bytes file, size_t byte)

@@ -30,10 +30,28 @@ static void texts_are_read(void **state)
     assert_int_equal(n, 2);
     assert_string_equal(text[0], "a\nb");
     assert_string_equal(text[1], "{");
+    static const char *const same[] = {"[{\"text\": \"a,b\"}, {\"text\": \"c\"}]", "[\"a,b\",\n \"c\"]\n",
+                                       "\xef\xbb\xbf"
+                                       "a,b\r\nc",
+                                       "\xef\xbb\xbf{\"text\": \"a,b\"}\r\n{\"text\": \"c\"}"};
+    for (int i = 0; i < 4; i++) {
+        EXPECT(!read_from(&text, &n, &a, same[i]), "%s: %s", same[i], err_message());
+        assert_int_equal(n, 2);
+        assert_string_equal(text[0], "a,b");
+        assert_string_equal(text[1], "c");
+    }
+    EXPECT(!read_from(&text, &n, &a, "[INST] no array\n[1]\n\xe9"), "%s", err_message());
+    assert_int_equal(n, 3);
+    assert_string_equal(text[2], "\xe9"); /* tokenizers have tokens for all bytes */
+    assert_int_equal(read_from(&text, &n, &a,
+                               "\xff\xfe"
+                               "a"),
+                     E_FORMAT);
+    err_clear();
     static const char *const bad[] = {"", "\n \n", "{\"text\": \"a\"}\n{\"text\": 1}\n", "{\"text\": \"a\"}\nb", "{"};
     for (int i = 0; i < 5; i++) {
         EXPECT(read_from(&text, &n, &a, bad[i]) == E_FORMAT, "%s", bad[i]);
-        assert_true((strstr(err_message(), ":2:") != NULL) == (i == 2 || i == 3));
+        assert_true((strstr(err_message(), "texts:2:") != NULL) == (i == 2 || i == 3));
         err_clear();
     }
     arena_close(&a);

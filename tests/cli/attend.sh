@@ -96,7 +96,7 @@ result $? '... the target as the decoder reads it'
 # What the loss says of each head.
 rm -rf "$t/o"
 mkdir "$t/bare" && cp "$t/m/roberta/config.json" "$t/m/roberta/model.safetensors" "$t/bare"
-expect 2 'has no <mask>' 'a loss without a mask token' --model "$t/bare" --ids 1,2 --sweep heads
+expect 3 'has no <mask>' 'a loss without a mask token' --model "$t/bare" --ids 1,2 --sweep heads
 expect 2 'expected one of heads' 'an unknown sweep' --model "$t/m/gpt2" --ids 1,2 --sweep layers
 expect 2 'no next one to predict' 'one token' --model "$t/m/gpt2" --ids 1 --sweep heads
 expect 2 'needs a target' "an encoder-decoder's loss without a target" --model "$t/m/bart" --source-ids 1,2 --sweep heads

@@ -61,7 +61,7 @@ mkdir "$t/pad" && cp "$v"/*.json "$v"/merges.txt "$v/model.safetensors" "$t/pad"
 expect 0 "its first $((cut - 5)) fit" '... which is less where padding has a later id' fill "$t/pad" --text "$long"
 expect 0 '^ +4 +[0-9.]+ % ' '... and a short text is filled' fill "$t/pad" --text 'int <mask> = 0;'
 expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'
-expect 2 'no decoder' 'generating without a decoder' generate "$v" --text x
+expect 3 'no decoder' 'generating without a decoder' generate "$v" --text x
 expect 3 'nowhere' 'generating with a model that is not there' generate "$t/nowhere" --text x
 head -c 100 /dev/urandom >"$t/x.model"
 expect 3 'x.model: byte [0-9]+: ' 'a broken SentencePiece model' tokenize "$t/x.model" --text x

@@ -38,7 +38,7 @@ expect 0 'random weights' 'the help tells what trains without a model' tune --he
     "$VERNIER" data make changes --n 60 --seed 4 --difficulty 0 --quiet --out "$t/j.jsonl" >"$t/out" 2>"$t/err"
     "$VERNIER" tune --task jit --train "$t/j.jsonl" --encoder layers=1,dim=16,heads=2,hidden=16,vocab=900,steps=1 \
         --epochs 1 --quiet --out "$t/jit" >"$t/out" 2>"$t/err"
-    expect 2 'expected an encoder-decoder' 'an encoder' \
+    expect 3 'expected an encoder-decoder' 'an encoder' \
         $tune --train "$t/c.jsonl" --model "$t/jit/encoder" --out "$t/x"
     expect 3 'table has 403 rows' 'a tokenizer of another model' \
         $tune --train "$t/j.jsonl" --model "$t/full/model" --tokenizer "$t/jit/encoder" --out "$t/x"

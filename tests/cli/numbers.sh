@@ -1,4 +1,5 @@
-# Weights that are no numbers: a sentence and exit code 1 in the place of answers made of them.  TAP on stdout.
+# Weights that are no numbers: a sentence that names the tensor, and exit code 3, in the place of answers made of them.
+# TAP on stdout.
 . tests/cli/tap
 maker=$(dirname "$VERNIER")/tests/analysis/test_attend
 if [ ! -x "$maker" ]; then echo "ok 1 - weights that are no numbers # SKIP $maker is not built"; exit 0; fi
@@ -10,7 +11,9 @@ text='int x = 1 ;'
 refused() { # PATTERN NAME WORDS...
     what=$1 name=$2
     shift 2
-    expect 1 "$what" "$name" "$@"
+    expect 3 "$what" "$name" "$@"
+    grep -Eq "the model's tensor '[a-z_.0-9]+' is -?nan at element 0" "$t/err"
+    result $? '... with the tensor'
     [ ! -s "$t/out" ] && [ ! -e "$t/o" ]
     result $? '... and nothing else'
 }

@@ -41,6 +41,15 @@ static void reads(void **state)
                   "f.a+f.b"),
         OK);
     assert_true(rows == 2 && column[0][0] == 1 && column[0][1] == 0 && column[1][0] == 3 && column[1][1] == 7);
+    /* However the file was made: by a spreadsheet, on Windows, as an array, with blank lines at its end. */
+    static const char *const SAME[] = {"a,b\n1,2\n3,4\n", "\xef\xbb\xbf\"a\",b\r\n1,2\r\n3,4",
+                                       "a,b\n1,2\n3,4\n\n \r\n", "[{\"a\": 1, \"b\": 2},\n {\"b\": 4, \"a\": 3}]",
+                                       "\xef\xbb\xbf{\"a\":1,\"b\":2}\r\n{\"a\":3,\"b\":4}"};
+    for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++) {
+        EXPECT(!read_text(SAME[i], "a", "b"), "%s: %s", SAME[i], err_message());
+        assert_true(rows == 2 && column[0][0] == 1 && column[0][1] == 3 && column[1][0] == 2 && column[1][1] == 4);
+    }
+    assert_int_equal(read_text("a,b,b\n1,2,3\n", "a", "a"), OK); /* nobody asks for b */
     Buf many = buf_open(&arena);
     buf_print(&many, "a,b\n");
     for (int i = 0; i < 3000; i++) buf_print(&many, "%d,%d\n", i, -i);
@@ -91,6 +100,17 @@ static void bad_files(void **state)
     refuses("{\"a\": \"x\"}\n", "a", "'a' is something else");
     refuses("{\"a\": 1}\n{\"b\": 1}\n", "a", ":2: 'a' is absent");
     refuses("{\"a\": 1}\n{\"a\": \n", "a", "line 2");
+    refuses("a,b,a\n1,2,3\n", "a", ":1: 'a' is the name of two columns");
+    refuses("{\"a\": 1}\n{\"a\": 1, \"a\": 2}\n", "a", ":2: 'a' is there twice");
+    refuses("{\"f\": {\"a\": 1}, \"f\": {\"a\": 1}}\n", "f.a", "'f' is there twice");
+    refuses("a,b\n1,\xe9\n", "a", ":2: byte 3 of the line, 0xE9, is not UTF-8");
+    refuses("\xff\xfe"
+            "a,b",
+            "a", "UTF-16");
+    refuses("[{\"a\": 1}", "a", "the JSON array has no end");
+    refuses("[]", "a", "has no rows");
+    refuses("[1, 2]", "a", "'a' is absent");
+    refuses("a\033[31m,b\n1,2\n", "c", "there are a\\x1B[31m, b");
     assert_int_equal(columns_read(column, &rows, &arena, "/nonexistent", 0, NULL), E_IO);
     err_clear();
 }

@@ -86,8 +86,8 @@ static void text_is_escaped_and_valid(void **state)
     assert_non_null(strstr(html, "<p>2 cores &amp; &lt;more&gt;</p>\n</header>"));
     assert_non_null(strstr(html, "<p>First &lt;b&gt;paragraph&lt;/b&gt;.</p>\n<p>Second one.</p>\n<div"));
     assert_non_null(strstr(html, "a &lt; b &amp; c"));
-    assert_non_null(strstr(html, "<dd>\uFFFD\uFFFD(</dd>"));
-    assert_non_null(strstr(html, "lr = 5e-5\n&lt;seed&gt; = 1234\nlast\n</pre>"));
+    assert_non_null(strstr(html, "<dd>\uFFFD\\x02\uFFFD(</dd>"));
+    assert_non_null(strstr(html, "lr = 5e-5\n&lt;seed&gt; = 1234\\x07\nlast\n</pre>"));
     assert_non_null(strstr(html, "<th>method</th>\n<th class=\"n\">accuracy (%)</th>"));
     assert_non_null(strstr(html, "<td class=\"n\">\u22120.6</td>"));
     assert_non_null(strstr(html, "<td class=\"v good\">holds</td>"));

@@ -195,6 +195,39 @@ static void replaces_what_is_no_utf8(void **state)
     assert_string_equal(c.message, "caf\xef\xbf\xbd");
     assert_int_equal(in.replaced, 1);
     changes_close(&in);
+    /* A zero byte, which no string here can hold, is replaced as well, and the text behind it stays. */
+    static const char ZERO[] = "{\"id\": \"1\", \"msg\": \"a\\u0000b\\\\u0000\", \"files\": []}\n";
+    assert_int_equal(file_write(path, ZERO, sizeof ZERO - 1), OK);
+    assert_int_equal(changes_open(&in, path), OK);
+    assert_int_equal(changes_next(&in, &arena, &c, &more), OK);
+    assert_string_equal(c.message, "a\xef\xbf\xbd"
+                                   "b\\u0000");
+    assert_int_equal(in.replaced, 1);
+    changes_close(&in);
+}
+
+/* As other programs write them: with a mark of byte order, or as one array over several lines. */
+static void reads_what_others_wrote(void **state)
+{
+    (void)state;
+    static const char *const SAME[] = {"\xef\xbb\xbf{\"id\": \"1\", \"files\": []}\r\n{\"id\": \"2\", \"files\": []}",
+                                       "[\n {\"id\": \"1\",\n \"files\": []},\n {\"id\": \"2\", \"files\": []}\n]\n"};
+    char *path = str_print(&arena, "%s/other.jsonl", dir);
+    for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++) {
+        CodeChange *c;
+        int64_t n;
+        assert_int_equal(file_write(path, SAME[i], strlen(SAME[i])), OK);
+        EXPECT(!changes_read(&c, &n, &arena, path), "%s", err_message());
+        assert_int_equal(n, 2);
+        assert_string_equal(c[1].id, "2");
+    }
+    CodeChange *c;
+    int64_t n;
+    static const char WIDE[] = "\xff\xfe{\0}\0";
+    assert_int_equal(file_write(path, WIDE, sizeof WIDE - 1), OK);
+    assert_int_equal(changes_read(&c, &n, &arena, path), E_FORMAT);
+    EXPECT(strstr(err_message(), "UTF-16"), "%s", err_message());
+    err_clear();
 }
 
 /* Rows longer than any piece that is read at once, and one without a newline at the end of the file. */
@@ -264,6 +297,7 @@ int main(void)
         cmocka_unit_test(paths_are_never_mistaken), cmocka_unit_test(reads_other_layouts),
         cmocka_unit_test(refuses_bad_rows),         cmocka_unit_test(survives_damage),
         cmocka_unit_test(reads_long_rows),          cmocka_unit_test(replaces_what_is_no_utf8),
-        cmocka_unit_test(reads_the_defect_set),     cmocka_unit_test(reads_the_mined_set)};
+        cmocka_unit_test(reads_what_others_wrote),  cmocka_unit_test(reads_the_defect_set),
+        cmocka_unit_test(reads_the_mined_set)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -38,6 +38,13 @@ static void reads_rows(void **state)
     assert_int_equal(d.size[SPLIT_TRAIN], 2);
     assert_int_equal(d.count[SPLIT_TEST][1], 1);
     assert_int_equal(d.count[SPLIT_TEST][0], 0);
+    static const char *const SAME[] = {"\xef\xbb\xbftr\ta b\tx\ntr\tc\ty\n", "tr\ta b\tx\r\ntr\tc\ty\r\n\r\n",
+                                       "tr\ta b\tx\ntr\tc\ty\n\n \n\t\n"};
+    for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++) {
+        EXPECT(!read_text(&d, SAME[i]), "%zu: %s", i, err_message());
+        assert_true(d.n == 2 && d.n_labels == 2 && d.example[0].len == 1 && d.example[1].len == 1);
+        assert_string_equal(d.label[0], "a b"); /* a blank within a label is part of it */
+    }
 }
 
 static void names_the_bad_line(void **state)
@@ -50,6 +57,11 @@ static void names_the_bad_line(void **state)
         {"tr\ta\tx\ntr\t\ty\n", "set.txt:2: the label is empty"},
         {"tr\ta\tx\n\ntr\tb\ty\n", "set.txt:2: "},
         {"tr\ta\tx\ntr\tb\ty\nte\tc\tz\n", "set.txt:3: the label \"c\""},
+        {"tr\ta\tx\ntr\tb\ty\n\nte\ta\tz\n", "set.txt:3: found no tab"},
+        {"tr\ta\tx\ntr\t a\ty\n", "set.txt:2: the label \" a\" has a blank"},
+        {"tr\ta\tx\ntr\ta \ty\n", "set.txt:2: the label \"a \" has a blank"},
+        {"tr\ta\tx\ntr\tb\t\xe9\n", "set.txt:2: byte 6 of the line, 0xE9, is not UTF-8"},
+        {"tr\ta\tx\n\033]0;x\007\ta\tx\n", "begins with \"\\x1B]0;x\\x07\", expected tr"},
         {"tr\ta\tx\n", "has 1 labels"},
         {"", "has 0 labels"},
     };
