@@ -193,5 +193,4 @@ static void an_end_below_the_beams_is_passed_over(void **state)
 }
 
 SUITE(cmocka_unit_test(an_end_below_the_beams_is_passed_over), cmocka_unit_test(wide_beams_find_the_best),
-      cmocka_unit_test(one_beam_is_greedy), cmocka_unit_test(cold_samples_are_greedy),
-      cmocka_unit_test(samples_follow_the_distribution))
+      cmocka_unit_test(one_beam_is_greedy), cmocka_unit_test(samples_follow_the_distribution))

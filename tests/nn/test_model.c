@@ -605,6 +605,5 @@ static void residual_layers_start_smaller(void **state)
 SUITE(cmocka_unit_test(residual_layers_start_smaller), TEST(future_is_unseen), TEST(rows_are_independent),
       TEST(padding_is_unseen), TEST(fused_is_open), TEST(kept_is_whole), TEST(prompt_is_tokens),
       TEST(encoder_prompt_is_tokens), TEST(cached_is_whole), TEST(generation_is_argmax), TEST(checkpointed_is_plain),
-      TEST(threads_do_not_matter), TEST(gradients), TEST(positions_begin_behind_padding),
-      TEST(classes_do_not_see_padding), TEST(shifted_positions), TEST(memory_is_recycled), TEST(places_are_unique),
-      TEST(thirds))
+      TEST(threads_do_not_matter), TEST(gradients), TEST(positions_begin_behind_padding), TEST(shifted_positions),
+      TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
