@@ -13,7 +13,7 @@ typedef struct {
     const JitSet *set;
     double *score;
     int64_t *order; /* (N) by score, descending */
-    bool labelled;  /* all of them, of both classes */
+    bool labelled;  /* all of them */
     int64_t top, most_lines;
 } Ranking;
 
@@ -46,7 +46,7 @@ static Status score(Ranking *w)
     for (int64_t i = 0; i < n; i++) rank[i] = (Ranked){w->score[i], i};
     qsort(rank, (size_t)n, sizeof *rank, descending);
     for (int64_t r = 0; r < n; r++) w->order[r] = rank[r].i;
-    w->labelled = !w->set->unlabelled && w->set->positives && w->set->positives < n;
+    w->labelled = !w->set->unlabelled && n > 0;
     return OK;
 }
 
