@@ -17,9 +17,20 @@ static Bytes bytes(const char *s)
     return (Bytes){(char *)(uintptr_t)s, strlen(s)};
 }
 
+/* The word in user[0] is not yet among the lemmas seen; user[1] is set when it is. */
+static bool not_yet(void *user, Bytes lemma)
+{
+    Bytes *b = user;
+    bool met = lemma.len == b[0].len && !memcmp(lemma.text, b[0].text, lemma.len);
+    if (met) b[1] = lemma;
+    return !met;
+}
+
 static bool same(const Synonyms *s, const char *a, const char *b)
 {
-    return synonyms_lemma(s, bytes(a), bytes(b));
+    Bytes met[2] = {bytes(b)};
+    synonyms_lemmas(s, bytes(a), not_yet, met);
+    return met[1].text != NULL;
 }
 
 static int64_t sets_of(const Synonyms *s, const char *word)
