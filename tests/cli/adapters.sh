@@ -73,7 +73,7 @@ done
 for depth in '' '"stochastic_depth": 0.25,'; do
     cp -r "$t/houlsby" "$t/deep"
     sed "s/\"mh_adapter\":/$depth &/" "$t/houlsby/adapter_config.json" >"$t/deep/adapter_config.json"
-    "$VERNIER" attend --model "$t/roberta" --adapter "$t/deep" --ids 4,5,6,7 --out "$t/o" >"$t/out" 2>"$t/err" &&
+    "$VERNIER" attend --overwrite --model "$t/roberta" --adapter "$t/deep" --ids 4,5,6,7 --out "$t/o" >"$t/out" 2>"$t/err" &&
         [ "$(grep -c stochastic_depth "$t/err")" = "$([ -z "$depth" ]; echo $?)" ]
     result $? "stochastic depth ${depth:-is not set}"
     rm -r "$t/deep"

@@ -59,7 +59,7 @@ if [ -x "$maker" ]; then
     printf 'int a%s ;\n%sb\n' "$esc" "$over" >"$t/texts"
     shown 0 . 'a model by its name, on texts' attend --model "$t/m/e${esc}[31m${over}" --texts "$t/texts" --quiet \
         --out "$t/o" --html "$t/o.html" --format svg
-    shown 0 . '... in JSON' attend --model "$t/m/e${esc}[31m${over}" --texts "$t/texts" --json --quiet --out "$t/o"
+    shown 0 . '... in JSON' attend --overwrite --model "$t/m/e${esc}[31m${over}" --texts "$t/texts" --json --quiet --out "$t/o"
     ! LC_ALL=C grep -Eq "$bad" "$t/o/report.html" && ! LC_ALL=C grep -Eq "$bad" "$t/o.html" &&
         grep -q 'x1B' "$t/o/report.html" && grep -q 'x1B' "$t/o.html"
     result $? '... in pages'

@@ -18,7 +18,7 @@ printf '{"id": "1", "files": []}\n{"id": 2}\n' >"$t/bad.jsonl"
 expect 3 'bad.jsonl:2: id is not a string' 'a bad row, by its line' make ccm --from "$t/bad.jsonl" --out "$t/x"
 printf '{"id": "1", "files": []}\n' >"$t/few.jsonl"
 expect 3 '0 of 1000 rows can be made from 0 usable changes' 'too few changes' make ccm --from "$t/few.jsonl" --out "$t/x"
-[ ! -e "$t/x" ] && [ ! -e "$t/x.part" ]
+[ ! -e "$t/x" ] && [ ! -e "$t/x.vernier.part" ]
 result $? 'none of these wrote anything'
 
 expect 0 '600 invented changes' 'invented changes' make changes --n 600 --seed 4 --out "$t/c.jsonl"

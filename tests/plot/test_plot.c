@@ -339,7 +339,7 @@ static void expect_io_error(const char *stem, const char *what)
     EXPECT(strstr(err_message(), stem) && !strchr(err_message(), '\n'), "%s: message '%s'", what, err_message());
     err_clear();
     assert_false(exists(str_print(&arena, "%s.svg", stem)));
-    assert_false(exists(str_print(&arena, "%s.svg.part", stem)));
+    assert_false(exists(str_print(&arena, "%s.svg.vernier.part", stem)));
 }
 
 static void broken_targets_are_reported(void **state)
@@ -348,7 +348,7 @@ static void broken_targets_are_reported(void **state)
     expect_io_error(in_folder("no/such/folder/x"), "missing folder");
     assert_int_equal(file_write(in_folder("plain"), "x", 1), OK);
     expect_io_error(in_folder("plain/x"), "a file as folder");
-    assert_int_equal(symlink("/dev/full", in_folder("full.svg.part")), 0); /* what the writer writes to first */
+    assert_int_equal(symlink("/dev/full", in_folder("full.svg.vernier.part")), 0); /* what the writer writes to first */
     expect_io_error(in_folder("full"), "full disk");
     const double side[] = {0, -5, 1e9, NAN, INFINITY};
     for (int i = 0; i < 5; i++) {

@@ -335,7 +335,7 @@ static void goes_on_after_a_kill(void **state)
         o.resume = true; /* nothing to resume yet: it begins */
         mine(&o, steps);
         assert_int_equal(access(o.out, F_OK), -1);
-        FILE *f = fopen(str_print(&arena, "%s.part", o.out), "ab"); /* what was written after the last save */
+        FILE *f = fopen(str_print(&arena, "%s.vernier.part", o.out), "ab"); /* what was written after the last save */
         assert_non_null(f);
         fputs("{\"id\": \"half a row", f);
         fclose(f);
