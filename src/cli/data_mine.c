@@ -130,7 +130,6 @@ static void remarks(const MineOptions *o, const RepoAbout *about, const MineStat
         print_err("%s is a shallow clone: what its oldest commits changed is not there%s\n", o->path,
                   o->features ? ", and the measures count from where it was cut" : "");
     if (about->foreign) print_err("%s belongs to another user; it is only read, and nothing of it is run\n", o->path);
-    if (s->complete) print_err("%s is complete; there is nothing to resume\n", o->out);
     if (s->resumed) print_err("resuming after %lld of %lld commits\n", (long long)s->resumed, (long long)s->total);
 }
 
@@ -148,7 +147,7 @@ static void say_remarks(Mine *m, bool quiet)
 static Status expect_something(const MineOptions *o, const RepoAbout *about, const MineStats *s)
 {
     int64_t lost = s->count[MINE_damaged] + about->unreadable;
-    if (s->complete || s->count[MINE_written] || !lost) return OK;
+    if (s->count[MINE_written] || !lost) return OK;
     if (about->partial)
         return fail(E_FORMAT,
                     "%s: no record is written: it is a partial clone, and files of %lld commits were not fetched",
@@ -194,7 +193,7 @@ Status data_mine(const Args *a)
     if (!args_quiet(a)) remarks(&o, mine_about(m), s);
     Status status = OK;
     signals_wait(1); /* what was mined so far is kept */
-    for (bool more = !s->complete; more && !status && !signals_seen();) {
+    for (bool more = true; more && !status && !signals_seen();) {
         status = mine_step(m, &more);
         say_remarks(m, args_quiet(a));
         progress_show(&line, &(Stage){"commits", s->done, s->total, NAN}, -1);
@@ -204,10 +203,10 @@ Status data_mine(const Args *a)
     Status closed = mine_close(m);
     signals_wait(-1);
     if (!status) status = closed;
-    if (!status && !s->complete && s->done < s->total)
+    if (!status && s->done < s->total)
         status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command with --resume goes on",
                       (long long)s->done, (long long)s->total);
-    if (!status && !s->complete) print_summary(&o, mine_about(m), s, args_given(a, "json"));
+    if (!status) print_summary(&o, mine_about(m), s, args_given(a, "json"));
     if (!status) status = expect_something(&o, mine_about(m), s);
     arena_close(&arena);
     return status;

@@ -187,11 +187,10 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *o)
     *out = NULL;
     *m = (Mine){.run = run, .options = *o, .wish = wish_text(run, o), .state = str_print(run, "%s.state", o->out)};
     bool resume = o->resume && !access(m->state, F_OK);
-    if (o->resume && !resume && !access(o->out, F_OK)) m->stats.complete = true;
     TRY(repo_open(&m->repo, run, o->path));
     repo_watch(m->repo, o->stop);
     m->step = arena_open((size_t)1 << 34);
-    Status status = m->stats.complete ? OK : open_parts(m, resume);
+    Status status = open_parts(m, resume);
     if (status) {
         if (m->history) history_close(m->history);
         repo_close(m->repo);
@@ -205,8 +204,7 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *o)
 Status mine_close(Mine *m)
 {
     Status status = OK;
-    if (m->stats.complete) {
-    } else if (m->at < m->n) {
+    if (m->at < m->n) {
         if (m->at > m->stats.resumed) status = save_state(m);
         Status kept = writer_keep(&m->out);
         if (!status) status = kept;
@@ -412,7 +410,6 @@ Status mine_step(Mine *m, bool *more)
 {
     Status status = OK;
     *more = false;
-    if (m->stats.complete) return OK;
     if (m->options.most && m->stats.count[MINE_written] >= m->options.most) m->at = m->n;
     if (m->at < m->n) {
         const RepoCommit *at = &m->commit[m->at];

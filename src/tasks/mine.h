@@ -72,7 +72,6 @@ typedef struct {
     int64_t replaced; /* bytes that were no UTF-8 */
     int64_t limited;  /* commits with too many files for inexact renames */
     int64_t resumed;  /* commits that an earlier run had done */
-    bool complete;    /* an earlier run had finished: nothing to do */
 } MineStats;
 
 typedef struct Mine Mine;

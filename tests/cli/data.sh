@@ -107,7 +107,10 @@ expect 0 '2 +records' 'a range' mine "$t/r" --range HEAD~2..HEAD --features --ou
 [ "$(grep -c '"nuc": [45],' "$t/x.jsonl")" = 2 ]
 result $? '... whose measures know what came before it'
 expect 2 'has no commit' 'a range of nothing' mine "$t/r" --range HEAD~99..HEAD --out "$t/x"
-expect 0 'is complete' 'nothing to resume' mine "$t/r" --resume --out "$t/m.jsonl"
+expect 0 'records in' 'nothing to resume: the same records stay' mine "$t/r" --resume --out "$t/m.jsonl"
+expect 2 'exists and holds something else' '... and other ones are not taken for them' mine "$t/r" --resume --min-words 0 --features --out "$t/m.jsonl"
+echo foo >"$t/foreign.jsonl"
+expect 2 'exists and holds something else' '... nor is a file of another origin' mine "$t/r" --resume --out "$t/foreign.jsonl"
 expect 0 '6 +records' 'a pipe' mine "$t/r" --out /dev/null
 # however git stores the same objects, the same is read
 "$VERNIER" data mine "$t/r" --repo r --features --out "$t/whole.jsonl" >"$t/out" 2>"$t/err"
