@@ -348,7 +348,7 @@ static void broken_targets_are_reported(void **state)
     expect_io_error(in_folder("no/such/folder/x"), "missing folder");
     assert_int_equal(file_write(in_folder("plain"), "x", 1), OK);
     expect_io_error(in_folder("plain/x"), "a file as folder");
-    assert_int_equal(symlink("/dev/full", in_folder("full.svg.vernier.part")), 0); /* what the writer writes to first */
+    assert_int_equal(symlink("/dev/full", in_folder("full.svg.vernier.part")), 0);
     expect_io_error(in_folder("full"), "full disk");
     const double side[] = {0, -5, 1e9, NAN, INFINITY};
     for (int i = 0; i < 5; i++) {
