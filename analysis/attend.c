@@ -265,7 +265,8 @@ static const Option OPTIONS[] = {
      "one page to explore: every map, by tokens or as --by says, with base and prefix to switch; of --texts the "
      "first ones; with --out, --format, --json or --texts beside the rest, else alone"},
     {"out", "DIR",
-     "where figures/, report.html, heads.csv and maps.safetensors go; default runs/attend/HASH of the options"},
+     "where figures/, report.html, heads.csv and maps.safetensors go; default: runs/attend/HASH, where HASH "
+     "depends on the options and the files they name; runs/attend/latest leads to the newest"},
     OVERWRITE_OPTION,
     {"json", NULL, "print JSON in place of the table"},
     {0}};

@@ -6,8 +6,10 @@
 #include "cli/launch.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
-static const Option PROBE_OPTIONS[] = {{"task", "NAME", "the probing task: an experiment below probes/"},
-                                       LAUNCH_OPTIONS("the run directory; default runs/probes/NAME/HASH")};
+static const Option PROBE_OPTIONS[] = {
+    {"task", "NAME", "the probing task: an experiment below probes/"},
+    LAUNCH_OPTIONS(
+        "the run directory; default: runs/probes/NAME/HASH, with the link runs/probes/NAME/latest to the newest")};
 
 /* The nearest is told by the name alone: a group in common makes no two names alike, and may be the wrong one. */
 static Status no_experiment(Arena *a, const char *name)

@@ -420,7 +420,7 @@ static const Option OPTIONS[] = {
     {"task", "TASK", "defect: commits with labels and scores; lines: lines of code; messages: texts, line by line"},
     {"label", "COLUMN", "0 or 1; default: label", "defect|lines"},
     {"score", "COLUMN", "higher means 1; default: score", "defect|lines"},
-    {"logits", NULL, "the scores are logits: 1 / (1 + exp(-score)) is scored", "defect"},
+    {"logits", NULL, "the scores are logits: each becomes a probability first, 1 / (1 + exp(-score))", "defect"},
     {"commit", "COLUMN", "any text that the rows of one commit share, such as its hash; default: commit", "lines"},
     {"effort", "COLUMN", "lines to read, as in la+ld; none: no effort; default: effort, where there is one",
      "defect"},
@@ -430,7 +430,7 @@ static const Option OPTIONS[] = {
     {"wordnet", "DIR", "WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)", "messages"},
     {"losses", "FILE", "columns loss (summed nats) and tokens, a row a message: adds perplexity", "messages"},
     {"draws", "N", "bootstrap draws of rows; 0: no intervals; default: 1000"},
-    {"stratify", NULL, "each draw has as many rows of either class as the file", "defect"},
+    {"stratify", NULL, "draw from each class separately, as many rows of it as the file has", "defect"},
     {"seed", "N", "of the draws; default: 1"},
     {"json", NULL, "the table as JSON"},
     {0}};

@@ -191,7 +191,7 @@ static const Option OPTIONS[] = {
      "jit: call a commit defective from the score on that is best on validation, not from 0.5"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
     {"seed", "N", "default 33"},
-    {"resume", NULL, "go on where a killed run of the same options stopped; the same command does so by itself"},
+    {"resume", NULL, "continue a killed run of the same options; this is also the default"},
     OVERWRITE_OPTION,
     {"json", NULL, "the measures as JSON"},
     {0}};

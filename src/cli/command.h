@@ -30,8 +30,8 @@ typedef struct {
 /* The row of every command that writes files of the user's choice; `verbs` as above. */
 #define OVERWRITE_OPTION_OF(verbs)                                                                                   \
     {                                                                                                                \
-        "overwrite", NULL, "replace what is there and was not written by the same command from the same input",      \
-            verbs                                                                                                    \
+        "overwrite", NULL,                                                                                           \
+            "replace the output even where another command or other input made it (default: keep it)", verbs         \
     }
 #define OVERWRITE_OPTION OVERWRITE_OPTION_OF(NULL)
 

@@ -15,17 +15,17 @@
          "change a setting; may be repeated.  --KEY VALUE does the same.  --help after an experiment's name shows "  \
          "its settings"},                                                                                            \
         {"out", "DIR", out},                                                                                         \
-        {"resume", NULL,                                                                                             \
-         "go on with what an interrupted run of the same settings has left, as is done without it, too"},            \
-        {"overwrite", NULL, "run from the beginning, and replace what was there once that is done"},                 \
+        {"resume", NULL, "continue an interrupted run of the same settings; this is also the default"},              \
+        {"overwrite", NULL, "start anew; the old result is replaced when the new one is complete"},                  \
         {"json", NULL, "print results.json in place of the table"},                                                  \
         {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
     {                                                                                                                \
         0                                                                                                            \
     }
 #define OUT_OF_RUNS                                                                                                  \
-    "the run directory; default runs/GROUP/NAME/HASH of the settings, with runs/GROUP/NAME/latest for the newest.  " \
-    "Of several experiments the parent of GROUP/NAME/HASH; default runs"
+    "the run directory; default: runs/GROUP/NAME/HASH, where HASH depends on the settings, and the link "            \
+    "runs/GROUP/NAME/latest leads to the newest.  With several experiments, the directory that holds all of their "  \
+    "GROUP/NAME/HASH; default: runs"
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
