@@ -140,7 +140,7 @@ void progress_clear(void)
 void say_kept(const char *dir)
 {
     progress_clear();
-    print_err("interrupted; what was done is in %s, and --resume takes it up\n", dir);
+    print_err("interrupted; what was done is in %s, and the same command goes on from there\n", dir);
 }
 
 /* The work stood at `from` when it was `since`, and now at `part`: what is left, at the same pace. */
