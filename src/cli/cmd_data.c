@@ -23,8 +23,7 @@ static const Option OPTIONS[] = {
     {"keep", "LIST", "keep merges, reverts, releases, bots, unreadable (messages not in ASCII), too", "mine"},
     {"bots", "LIST", "further robots: names or addresses, beside the known accounts and names in [bot]", "mine"},
     {"issue-prefix", "LIST",
-     "remove the issue keys of these projects (HBASE,HADOOP) from subjects, or none (default: where only a key can "
-     "be)",
+     "remove the issue keys of these projects (HBASE,HADOOP) from subjects (default none); #12 alone goes anyway",
      "mine"},
     {"whole-message", NULL, "the message as it is, unfiltered; default: its first line, cleaned", "mine"},
     {"min-words", "N", "least words of a message (default 3)", "mine"},
