@@ -203,6 +203,10 @@ git -C "$t/r" tag v1 HEAD~2
 expect 0 '"written": 2, .*"merge": 1' 'an open end is HEAD' "$t/r" --out "$t/r1.jsonl" --range v1.. --json
 expect 0 '"written": 0' 'an open start is HEAD' "$t/r" --out "$t/r2.jsonl" --range ..side --json
 expect 2 'three dots' 'three dots' "$t/r" --out "$t/x" --range v1...side
+for range in ^v1 'v1^!' ..^v1 'HEAD ^v1' 'v1^@' 'v1^-'; do
+    expect 2 'spelled with \^A or A\^!, which is not supported, expected A..B' "$range" "$t/r" --out "$t/x" --range "$range"
+done
+expect 0 '"written"' 'a first parent is none of these' "$t/r" --out "$t/r4.jsonl" --range v1^..v1^0 --json
 for day in 2024-02-30 2023-02-29 1900-02-29 2024-04-31 2024-13-01 2024-00-10 2024-01-00 2024-01-32 2024-1-31x; do
     expect 2 "since $day" "$day is no day" "$t/r" --out "$t/x" --since $day
     expect 2 "until $day" '... to either side' "$t/r" --out "$t/x" --until $day
