@@ -16,9 +16,9 @@ typedef enum {
 
 /* A robot is an account, not a word: a name or the local part of an address that ends in "[bot]", a known robot's
  * name or address, or one of `bots` (names and addresses between commas, or NULL); each is compared as a whole, upper
- * and lower case alike.  A revert has the subject that git revert writes (Revert "...") or its sentence (This
- * reverts commit HASH.).  A release is a subject that holds a version and, apart from words like "release" and "bump to",
- * nothing else. */
+ * and lower case alike.  A revert has the subject that git revert writes (Revert "...") or its sentence
+ * (This reverts commit HASH.).  A release is a subject that holds a version and, apart from words like "release" and
+ * "bump to", nothing else. */
 SubjectKind subject_kind(const char *message, const char *author, const char *email, const char *bots);
 
 /* The first line without issue numbers, signatures and the brackets around them; addresses become <url> and <email>,
