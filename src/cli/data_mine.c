@@ -161,9 +161,9 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     if (json) {
         print_out(
             "{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
-            "\"without_inexact_renames\": %lld",
+            "\"without_inexact_renames\": %lld, \"without_time\": %lld",
             (long long)s->done, (long long)about->unreadable, (long long)about->damaged, (long long)s->replaced,
-            (long long)s->limited);
+            (long long)s->limited, (long long)s->untimed);
         for (int i = 0; i < MINE_REASONS; i++) print_out(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
         print_out("}\n");
         return;
@@ -176,6 +176,9 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     if (s->limited)
         print_out("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
                   (long long)s->limited);
+    if (s->untimed)
+        print_out("%9lld  commits have no readable time: dates do not leave them out, and their age is null\n",
+                  (long long)s->untimed);
     if (s->replaced) print_out("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
 }
 

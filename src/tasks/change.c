@@ -57,7 +57,7 @@ static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
     TRY(text(&c->kind, r, j, "kind"));
     if (!*c->id) return fail(E_FORMAT, "%s: the change has no id (or sha)", r->where);
     TRY(json_real(&seconds, j, "time", -1e14, 1e14, r->where));
-    c->time = (int64_t)seconds;
+    c->time = cJSON_IsNull(get(j, "time")) ? TIME_UNKNOWN : (int64_t)seconds;
     c->label = -1;
     TRY(json_int(&c->label, j, "label", 0, 1, r->where));
     const cJSON *f = get(j, "features");
@@ -321,7 +321,10 @@ void change_print(Buf *b, const CodeChange *c)
     }
     buf_print(b, "], ");
     print_text(b, "author", c->author);
-    buf_print(b, "\"time\": %lld, ", (long long)c->time);
+    if (c->time == TIME_UNKNOWN)
+        buf_print(b, "\"time\": null, ");
+    else
+        buf_print(b, "\"time\": %lld, ", (long long)c->time);
     print_text(b, "message", c->message);
     buf_print(b, "\"files\": [");
     for (int64_t i = 0; i < c->n_files; i++) {

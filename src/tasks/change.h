@@ -59,11 +59,13 @@ enum {
 };
 extern const char *const FEATURE_NAME[N_FEATURES];
 
+#define TIME_UNKNOWN INT64_MIN
+
 typedef struct {
     const char *repo, *id, *author, *message, *kind; /* "" where unknown */
     const char **parent;                             /* (n_parents) ids */
     int n_parents;
-    int64_t time; /* seconds since 1970, of the commit */
+    int64_t time; /* seconds since 1970, of the commit; or TIME_UNKNOWN, null in the file */
     int64_t n_files;
     ChangeFile *file;
     int label;    /* 1 introduced a defect, 0 did not, -1 unknown */

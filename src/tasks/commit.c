@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "tasks/change.h"
 
 enum { ID = 20, HEX = 40 };
 
@@ -43,33 +44,35 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The time in a person's line, 0 when git finds none in it or prints 1970 for it. */
-static int64_t time_of(const char *s, size_t n)
+/* The time in the line of a person ("committer ", "author "). */
+static int64_t time_of(const char *header, const char *person)
 {
     int64_t time;
+    size_t n;
+    const char *s = header_line(header, person, &n);
+    if (!s) return TIME_UNKNOWN;
     const char *at = memrchr(s, '>', n), *end = s + n;
-    if (!at) return 0;
+    if (!at) return TIME_UNKNOWN;
     for (at++; at < end && is_blank(*at); at++) continue;
     char digits[24];
     size_t len = 0;
     while (len + 1 < sizeof digits && at < end && *at >= '0' && *at <= '9') digits[len++] = *at++;
     digits[len] = 0;
-    return len && str_int(digits, &time) && time < INT64_MAX ? time : 0;
+    return len && str_int(digits, &time) && time < INT64_MAX ? time : TIME_UNKNOWN;
 }
 
 bool commit_links(CommitLinks *c, Arena *a, const Object *o)
 {
     const char *s = o->bytes, *end = s + o->size, *first;
     unsigned char id[ID];
-    size_t len;
     *c = (CommitLinks){0};
     if (o->type != OBJECT_COMMIT || !id_line(&s, end, "tree ", c->tree)) return false;
     for (first = s; id_line(&s, end, "parent ", id);) c->n_parents++;
     c->parent = arena_take(a, (size_t)(c->n_parents + 1) * sizeof *c->parent);
     s = first;
     for (int64_t k = 0; k < c->n_parents; k++) id_line(&s, end, "parent ", c->parent[k]);
-    const char *line = header_line(o->bytes, "committer ", &len);
-    if (line) c->time = time_of(line, len);
+    c->time = time_of(o->bytes, "committer ");
+    if (c->time == TIME_UNKNOWN) c->time = time_of(o->bytes, "author ");
     return true;
 }
 

@@ -2,8 +2,9 @@
  * words or out of range, and text in any encoding do not make a commit unreadable.
  *
  * git's rules (commit.c, ident.c): a commit begins with "tree ID" and its "parent ID" lines.  A person is what stands
- * before '<', the address what stands before the first '>', the time the digits behind the last '>'; a time that is
- * not there or does not fit is 0.  Text is in the encoding that the header names, else in UTF-8. */
+ * before '<', the address what stands before the first '>', the time the digits behind the last '>'.  Text is in the
+ * encoding that the header names, else in UTF-8.  A time that is not there or does not fit is unknown, and not 1970
+ * as in git; the author's time then stands for the committer's. */
 #ifndef TASKS_COMMIT_H
 #define TASKS_COMMIT_H
 
@@ -13,7 +14,7 @@ typedef struct {
     unsigned char tree[20];
     unsigned char (*parent)[20]; /* (n_parents) on the arena */
     int64_t n_parents;
-    int64_t time; /* of the committer */
+    int64_t time; /* of the committer, or else of the author; TIME_UNKNOWN (change.h) when neither can be read */
 } CommitLinks;
 
 typedef struct {

@@ -160,6 +160,12 @@ static bool is_fix(const char *message)
     return false;
 }
 
+/* From one time to a later one; unknown when one of them is, and none where clocks went backwards. */
+static double seconds_between(int64_t from, int64_t to)
+{
+    return from == TIME_UNKNOWN || to == TIME_UNKNOWN ? UNKNOWN : from < to ? (double)to - (double)from : 0;
+}
+
 static bool is_counted(const Touched *t)
 {
     return t->added >= 0 && t->removed >= 0;
@@ -200,7 +206,7 @@ static void look_at_files(History *h, double f[N_FEATURES], const Touched *file,
         if (p->size_unknown && file[i].before >= 0) p->size = file[i].before, p->size_unknown = false;
         f[FEATURE_lt] += p->size_unknown ? UNKNOWN : (double)p->size / (double)n;
         f[FEATURE_nuc] += p->changes_unknown ? UNKNOWN : (double)p->changes;
-        f[FEATURE_age] += fmax(0, (double)(time - p->last)) / 86400 / (double)n;
+        f[FEATURE_age] += seconds_between(p->last, time) / 86400 / (double)n;
         authors_unknown |= p->authors_unknown;
         before = joined(h->arena, before, p->authors, -1);
     }
@@ -236,7 +242,7 @@ static void look_at_author(History *h, double f[N_FEATURES], int32_t who, int64_
     AuthorPast *p = &h->author[who];
     f[FEATURE_exp] = (double)p->n;
     for (int64_t i = 0; i < p->n; i++)
-        f[FEATURE_rexp] += 1 / (1 + fmax(0, (double)(time - p->time[i])) / (365 * 86400.0));
+        f[FEATURE_rexp] += 1 / (1 + seconds_between(p->time[i], time) / (365 * 86400.0));
     p->time = more(h->arena, p->time, p->n, &p->room, sizeof *p->time);
     p->time[p->n++] = time;
 }

@@ -22,6 +22,8 @@
  * cannot be read (missing, damaged, over a limit, binary) leave la, ld and entropy unknown.  From then on the size of
  * the file is unknown, and with it lt, until `before` gives its lines.  An added file of which nobody can say whether
  * it was renamed (`unsure`) leaves lt, nuc, age and ndev unknown, and nuc and ndev of its later changes, too.
+ * A commit of unknown time leaves age unknown, its own and that of the next change to its files, and rexp unknown,
+ * its own and that of its author's later commits.
  *
  * Source: Kamei et al., "A large-scale empirical study of just-in-time quality assurance", 2013, in the form that
  * reproduces JIT-Defects4J's published values. */

@@ -94,9 +94,9 @@ static Status save_state(Mine *m)
     json_quote(&b, m->wish);
     buf_print(&b,
               ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld"
-              ", \"limited\": %lld",
+              ", \"limited\": %lld, \"untimed\": %lld",
               about->tip, about->from, (long long)bytes, (long long)m->at, (long long)m->stats.replaced,
-              (long long)m->stats.limited);
+              (long long)m->stats.limited, (long long)m->stats.untimed);
     for (int i = 0; i < MINE_REASONS; i++)
         buf_print(&b, ", \"%s\": %lld", MINE_NAME[i], (long long)m->stats.count[i]);
     buf_print(&b, "}\n");
@@ -114,7 +114,7 @@ static Status whole_number(int64_t *out, const cJSON *j, const char *key, const 
 
 typedef struct {
     const char *wish, *tip, *from;
-    int64_t bytes, done, replaced, limited, count[MINE_REASONS];
+    int64_t bytes, done, replaced, limited, untimed, count[MINE_REASONS];
 } State;
 
 static Status parse_state(State *s, const Mine *m, const cJSON *j)
@@ -129,6 +129,7 @@ static Status parse_state(State *s, const Mine *m, const cJSON *j)
     TRY(whole_number(&s->done, j, "done", m->state));
     TRY(whole_number(&s->replaced, j, "replaced", m->state));
     TRY(whole_number(&s->limited, j, "limited", m->state));
+    TRY(whole_number(&s->untimed, j, "untimed", m->state));
     for (int i = 0; i < MINE_REASONS; i++) TRY(whole_number(&s->count[i], j, MINE_NAME[i], m->state));
     if (strcmp(s->wish, m->wish))
         return fail(E_MISMATCH, "%s: the unfinished run had other options (%s); give those, or leave out --resume",
@@ -177,6 +178,7 @@ static Status open_parts(Mine *m, bool resume)
     m->stats.resumed = s.done;
     m->stats.replaced = s.replaced;
     m->stats.limited = s.limited;
+    m->stats.untimed = s.untimed;
     memcpy(m->stats.count, s.count, sizeof s.count);
     return OK;
 }
@@ -234,7 +236,7 @@ static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const cha
     static const int REASON[] = {
         [SUBJECT_REVERT] = MINE_revert, [SUBJECT_RELEASE] = MINE_release, [SUBJECT_BOT] = MINE_bot};
     const MineOptions *o = &m->options;
-    if (at->time < o->since || at->time >= o->until) return MINE_dated;
+    if (at->time != TIME_UNKNOWN && (at->time < o->since || at->time >= o->until)) return MINE_dated;
     if (at->cut) return at->shallow ? MINE_cut : MINE_damaged;
     if (at->n_parents > 1 && !o->keep[SUBJECT_MERGE]) return MINE_merge;
     SubjectKind kind = subject_kind(c->message, c->author, email, o->bots);
@@ -394,6 +396,7 @@ static void one_commit(Mine *m, const RepoCommit *at, bool counted)
     CodeChange c = {0};
     MineStats before = m->stats;
     int reason = judge(m, at, counted, &c);
+    m->stats.untimed += at->time == TIME_UNKNOWN;
     if (!counted || repo_stopped(m->repo)) {
         m->stats = before;
         return;

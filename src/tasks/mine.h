@@ -24,7 +24,7 @@ typedef struct {
     bool mixed;               /* keep changes whose files are of several languages */
     bool keep[SUBJECT_KINDS]; /* keep merges, reverts, releases, robots, unreadable messages, too */
     const char *bots;         /* further robots: names or addresses between commas; NULL: the known ones alone */
-    const char *issues;       /* prefixes of issue keys between commas; NULL: by their place (subject.h) */
+    const char *issues;       /* prefixes of issue keys between commas; NULL: none (subject.h) */
     bool whole_message;       /* the message as it is, unfiltered; else its cleaned subject */
     bool features;            /* compute the fourteen measures; commits before the range count as history */
     bool resume;
@@ -71,6 +71,7 @@ typedef struct {
     int64_t count[MINE_REASONS];
     int64_t replaced; /* bytes that were no UTF-8 */
     int64_t limited;  /* commits with too many files for inexact renames */
+    int64_t untimed;  /* commits whose time cannot be read; dates do not leave them out */
     int64_t resumed;  /* commits that an earlier run had done */
 } MineStats;
 

@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     unsigned char id[20], tree[20];
-    int64_t time;   /* of the committer */
+    int64_t time;   /* of the committer (commit.h), or TIME_UNKNOWN */
     int32_t parent; /* the first parent's place in the list; -1: none, or it is not there */
     int16_t n_parents;
     bool wanted;  /* in the range; the others come before it and matter to those who follow files through time */

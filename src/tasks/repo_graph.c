@@ -163,11 +163,20 @@ static Status check_cycles(const Repo *r, const Graph *g)
                 (long long)(readable - r->n));
 }
 
+/* Other spellings that git has for sets of commits: ^A and A^! (A^@, A^-), in either place. */
+static bool other_spelling(const char *range)
+{
+    return *range == '^' || strstr(range, "..^") || strstr(range, " ^") || strstr(range, "^!") ||
+           strstr(range, "^@") || strstr(range, "^-");
+}
+
 Status repo_history(Repo *r, const char *range, const RepoCommit **out, int64_t *n)
 {
     const char *dots = range ? strstr(range, "..") : NULL, *to = dots ? dots + 2 : range;
     git_oid tip, from;
     if (dots && *to == '.') return fail(E_CONFIG, "the range %s has three dots, expected A..B", range);
+    if (range && other_spelling(range))
+        return fail(E_CONFIG, "the range %s is spelled with ^A or A^!, which is not supported, expected A..B", range);
     TRY(repo_resolve(r, to && *to ? to : "HEAD", tip.id));
     git_oid_tostr(r->about.tip, sizeof r->about.tip, &tip);
     if (dots) {

@@ -86,17 +86,11 @@ static const struct {
     {SUBJECT_RELEASE, "^\\W*(?:releas(?:e[sd]?|ing)|version)\\W+\\d+\\W*$"},
     {SUBJECT_RELEASE, "^\\W*(?:version (?:number )?bump|(?:bump|increment) (?:the )?version(?: number)?)\\W*$"}};
 
-/* Matched against the whole message. */
-static const char TRAILER[] = "(?m)^This reverts commit [0-9a-f]{7,64}\\b";
-
-/* An issue key by its form, which names of standards have, too. */
-#define STANDARD                                                                                                     \
-    "(?:UTF|UCS|ISO|SHA|MD|AES|DES|RSA|RFC|CVE|CWE|RS|IEEE|IEC|ANSI|ECMA|ASCII|BASE|CP|KOI|GB|JIS|EUC|DIN|EN|"       \
-    "ARM|MP|HTTP|TLS|SSL|IPV|GPT|USB|PEP|JSR|JEP|LGPL|GPL|MPL|EPL|CC|BSD|APACHE|UNICODE|WINDOWS|COVID|BLAKE|"        \
-    "CRC|HMAC|PKCS|FIPS|NIST|W3C|PL|VT|SSE|AVX)"
-#define KEY "(?!" STANDARD "-\\d)[A-Z][A-Z0-9_]+-\\d+(?![\\w.-]*\\w)"
-#define CLOSING "(?i:close[sd]?|fix(?:es|ed)?|resolve[sd]?|refs?|see|issue|bug|pr|gh)"
-#define HASH_NUMBER "(?:(?<![\\w&#])(?:[\\w.-]+/[\\w.-]+)?#|\\b(?i:gh)-)\\d+\\b"
+/* git's own sentence, a line of the message by itself; ids are short only under a subject that is git's, too. */
+#define SENTENCE(digits)                                                                                             \
+    "^This reverts commit [0-9a-f]{" digits "}(?:,\\s+reversing\\s+changes\\s+made\\s+to\\s+[0-9a-f]{" digits        \
+    "})?\\.[ \\t\\r]*$"
+static const char TRAILER[] = "(?ms)" SENTENCE("40") "|\\A\\s*Revert \".*" SENTENCE("7,40");
 
 typedef struct {
     const char *pattern, *with;
@@ -106,24 +100,43 @@ typedef struct {
 static const Rule CLEAN[] = {{"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
                              {"[\\w.+-]+@[\\w-]+(\\.[\\w-]+)+", "<email>"},
                              {"\\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\\b", "<hash>"},
-                             {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""},
-                             {"[(\\[]\\s*(?:" CLOSING "[ :]*)*" HASH_NUMBER "(?:[\\s,;and]*(?:" CLOSING
-                              "[ :]*)*" HASH_NUMBER ")*\\s*[)\\]]",
-                              ""},
-                             {"(?:\\b" CLOSING "[ :]*)?" HASH_NUMBER, ""}};
+                             {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""}};
 
-/* What tells that a word at the start was a key: a colon, a full stop, a dash, or the sentence's own first letter. */
-#define BEHIND "(?::|\\.(?=\\s)|\\s-(?=\\s)|\\s(?=[A-Z][a-z]))"
+/* References: #12, owner/name#12, names of trackers (GH-12, JIRA-12), keys of well-known projects, among them those of
+ * JIT-Defects4J (HBASE-12), and keys of the given projects, whose alternatives take the place of KEYS. */
+#define KEYS "<KEYS>"
+#define TRACKERS "(?i:gh|jira|issue|bug|ticket)"
+#define PROJECTS                                                                                                     \
+    "BCEL|BEANUTILS|CODEC|COLLECTIONS|COMPRESS|CONFIGURATION|DBCP|DIGESTER|DELTASPIKE|GIRAPH|GORA|IVY|JCS|JSPWIKI|"  \
+    "LANG|MATH|NET|OPENNLP|PARQUET|SANTUARIO|SCXML|SYSTEMML|VALIDATOR|VFS|AMBARI|CALCITE|CAMEL|CASSANDRA|DERBY|"     \
+    "DRILL|FLINK|GROOVY|HADOOP|HBASE|HDFS|HHH|HIVE|IGNITE|KAFKA|LUCENE|MAPREDUCE|MNG|NIFI|OAK|OOZIE|PIG|SLING|SOLR|" \
+    "SPARK|SPR|STORM|TINKERPOP|WICKET|YARN|ZOOKEEPER"
+#define REFERENCE                                                                                                    \
+    "(?:(?:(?<![\\w&#])(?:[\\w.-]+/[\\w.-]+)?#|(?<![\\w-])(?:" TRACKERS "|" PROJECTS KEYS ")-)\\d+(?![\\w-]|\\.\\d)" \
+                                                                                          ")"
+#define BETWEEN "(?:\\s*[,;/&]\\s*|\\s+and\\s+|\\s+)"
+#define CLOSING "(?i:close[sd]?|fix(?:es|ed)?|resolve[sd]?|refs?|see|issue|bug|pr)"
+#define REFERENCES REFERENCE "(?:" BETWEEN "(?:" CLOSING "[ :]+)*" REFERENCE ")*"
+/* A sentence does not end in one of these words: the reference is part of it. */
+#define NEEDS_MORE                                                                                                   \
+    "(?i)(?<!\\bin|\\bof|\\bfor|\\bto|\\bby|\\bat|\\bon|\\bas|\\bfrom|\\bwith|\\bafter|\\bbefore|\\bsince|\\band|"   \
+    "\\bor|\\bper|\\bvia|\\bthe|\\bthan|\\blike|\\bsee|\\bref|\\brefs|\\bfix|\\bfixes|\\bfixed|\\bclose|\\bcloses|"  \
+    "\\bclosed|\\bresolve|\\bresolves|\\bresolved|\\bissue|\\bbug|\\bpr|\\bticket|\\brequest)"
 
-/* Issue keys where no prefixes are given: only where they can be nothing else. */
-static const Rule KEYS[] = {{"^\\s*(?:" CLOSING "\\s+)?" KEY "(?:\\s*[,/&]\\s*" KEY ")*\\s*" BEHIND, ""},
-                            {"[(\\[]\\s*(?:" CLOSING "[ :]*)?" KEY "(?:[\\s,;]+" KEY ")*\\s*[)\\]]:?", ""},
-                            {"\\b" CLOSING "[ :]+" KEY, ""}};
+/* References where they stand alone: at the start before a mark, in brackets, and at the end. */
+static const char *const ALONE[] = {
+    "^\\s*" REFERENCES "\\s*(?::|\\.(?=\\s)|\\s-(?=\\s))",
+    "[(\\[]\\s*(?:" CLOSING "[ :]*)*" REFERENCES "\\s*[)\\]]:?",
+    "(?:[,;.]|\\s-)\\s+(?i:close[sd]?|fixe[sd]|resolve[sd]?|refs?|see)[ :]+" REFERENCES "[\\s.]*$",
+    NEEDS_MORE "(?:\\s*[,;:]|\\s-)?\\s+" REFERENCES "[\\s.]*$"};
+
+/* Keys of the given projects wherever they are; what is said around them stays. */
+static const char ANYWHERE[] = "(?<![\\w-])(?:" KEYS ")-\\d+(?![\\w-]|\\.\\d)"
+                               "(?:" BETWEEN "(?:" KEYS ")-\\d+(?![\\w-]|\\.\\d))*:?";
 
 static const Rule TIDY[] = {{"\\s+", " "}, {"^(?:[\\s:;,|]|[.*#-]+(?=\\s|$))+|(?:\\s-+)?[\\s:;,]*$", ""}};
 
-static pcre2_code *kind_code[COUNT(KIND)], *trailer_code, *clean_code[COUNT(CLEAN)], *keys_code[COUNT(KEYS)],
-    *tidy_code[COUNT(TIDY)];
+static pcre2_code *kind_code[COUNT(KIND)], *trailer_code, *clean_code[COUNT(CLEAN)], *tidy_code[COUNT(TIDY)];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static pcre2_code *compiled(const char *pattern, uint32_t flags)
@@ -140,7 +153,6 @@ static void compile_all(void)
     for (size_t i = 0; i < COUNT(KIND); i++) kind_code[i] = compiled(KIND[i].pattern, PCRE2_CASELESS);
     trailer_code = compiled(TRAILER, 0);
     for (size_t i = 0; i < COUNT(CLEAN); i++) clean_code[i] = compiled(CLEAN[i].pattern, 0);
-    for (size_t i = 0; i < COUNT(KEYS); i++) keys_code[i] = compiled(KEYS[i].pattern, 0);
     for (size_t i = 0; i < COUNT(TIDY); i++) tidy_code[i] = compiled(TIDY[i].pattern, 0);
 }
 
@@ -184,20 +196,30 @@ static char *replaced(Arena *a, char *text, const pcre2_code *code, const char *
     return done >= 0 ? to : text;
 }
 
-/* Takes PREFIX-N away wherever it is, with the brackets around it, and the colon behind it at the start. */
-static char *without_keys(Arena *a, char *text, const char *prefixes)
+/* The prefixes between commas as the alternatives of a pattern, each behind a bar. */
+static const char *alternatives(Arena *a, const char *prefixes)
 {
+    Buf b = buf_open(a);
+    buf_print(&b, "%s", "");
     for (const char *p = prefixes; *p;) {
         p += strspn(p, " ,");
         size_t n = strcspn(p, " ,");
-        if (n) {
-            const char *key = str_print(a, "[(\\[]?(?<![\\w-])\\Q%.*s\\E-\\d+(?![\\w-])[)\\]]?:?", (int)n, p);
-            pcre2_code *code = compiled(key, 0);
-            text = replaced(a, text, code, "");
-            pcre2_code_free(code);
-        }
+        if (n) buf_print(&b, "|\\Q%.*s\\E", (int)n, p);
         p += n;
     }
+    return b.text;
+}
+
+/* Without what the pattern finds, `keys` put in where it has a place for them. */
+static char *without(Arena *a, char *text, const char *pattern, const char *keys)
+{
+    Buf b = buf_open(a);
+    for (const char *place; (place = strstr(pattern, KEYS)); pattern = place + strlen(KEYS))
+        buf_print(&b, "%.*s%s", (int)(place - pattern), pattern, keys);
+    buf_print(&b, "%s", pattern);
+    pcre2_code *code = compiled(b.text, 0);
+    text = replaced(a, text, code, "");
+    pcre2_code_free(code);
     return text;
 }
 
@@ -208,8 +230,9 @@ char *subject_clean(Arena *a, const char *message, const char *prefixes)
     char *text = str_copy(a, line, n);
     pthread_once(&once, compile_all);
     for (size_t i = 0; i < COUNT(CLEAN); i++) text = replaced(a, text, clean_code[i], CLEAN[i].with);
-    if (prefixes) text = without_keys(a, text, prefixes);
-    for (size_t i = 0; i < COUNT(KEYS) && !prefixes; i++) text = replaced(a, text, keys_code[i], KEYS[i].with);
+    const char *keys = alternatives(a, prefixes ? prefixes : "");
+    for (size_t i = 0; i < COUNT(ALONE); i++) text = without(a, text, ALONE[i], keys);
+    if (*keys) text = without(a, text, ANYWHERE, keys + 1);
     for (size_t i = 0; i < COUNT(TIDY); i++) text = replaced(a, text, tidy_code[i], TIDY[i].with);
     return text;
 }

@@ -16,18 +16,18 @@ typedef enum {
 
 /* A robot is an account, not a word: a name or the local part of an address that ends in "[bot]", a known robot's
  * name or address, or one of `bots` (names and addresses between commas, or NULL); each is compared as a whole, upper
- * and lower case alike.  A revert has the subject that git revert writes (Revert "...") or its line (This reverts
- * commit HASH).  A release is a subject that holds a version and, apart from words like "release" and "bump to",
- * nothing else. */
+ * and lower case alike.  A revert has the subject that git revert writes (Revert "...") or its sentence
+ * (This reverts commit HASH.).  A release is a subject that holds a version and, apart from words like "release" and
+ * "bump to", nothing else. */
 SubjectKind subject_kind(const char *message, const char *author, const char *email, const char *bots);
 
 /* The first line without issue numbers, signatures and the brackets around them; addresses become <url> and <email>,
  * hashes <hash>; white space is one blank.  On the arena.
  *
- * An issue key (HBASE-12) goes wherever it is when its prefix is one of `prefixes` (HBASE,HADOOP).  Without them
- * (NULL) it goes where only a key can be: in brackets, behind "closes", and at the start before a colon, a full stop
- * or a word that begins in upper case.
- * Names of standards (UTF-8, SHA-256) are no keys, and "" lets every key stay. */
+ * A reference (#12, owner/name#12, GH-12, JIRA-12) goes where it stands alone: in brackets, at the end, and at the
+ * start before a mark.  A key of a project (HBASE-12) goes, and wherever it is, when its prefix is one of `prefixes`
+ * (HBASE,HADOOP; NULL or "": none); by its form alone it cannot be told from a name (UTF-8, IE-11).  What is said
+ * around a key stays. */
 char *subject_clean(Arena *, const char *message, const char *prefixes);
 int subject_words(const char *subject);
 bool subject_readable(const char *subject); /* ASCII, and half of it or more are letters */

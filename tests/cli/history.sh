@@ -203,12 +203,37 @@ git -C "$t/r" tag v1 HEAD~2
 expect 0 '"written": 2, .*"merge": 1' 'an open end is HEAD' "$t/r" --out "$t/r1.jsonl" --range v1.. --json
 expect 0 '"written": 0' 'an open start is HEAD' "$t/r" --out "$t/r2.jsonl" --range ..side --json
 expect 2 'three dots' 'three dots' "$t/r" --out "$t/x" --range v1...side
+for range in ^v1 'v1^!' ..^v1 'HEAD ^v1' 'v1^@' 'v1^-'; do
+    expect 2 'spelled with \^A or A\^!, which is not supported, expected A..B' "$range" "$t/r" --out "$t/x" --range "$range"
+done
+expect 0 '"written"' 'a first parent is none of these' "$t/r" --out "$t/r4.jsonl" --range v1^..v1^0 --json
 for day in 2024-02-30 2023-02-29 1900-02-29 2024-04-31 2024-13-01 2024-00-10 2024-01-00 2024-01-32 2024-1-31x; do
     expect 2 "since $day" "$day is no day" "$t/r" --out "$t/x" --since $day
     expect 2 "until $day" '... to either side' "$t/r" --out "$t/x" --until $day
 done
 expect 0 '"written": 8' 'a leap day' "$t/r" --out "$t/r3.jsonl" --since 2000-02-29 --until 2024-02-29 --json
 expect 2 'no time is in between' 'days the wrong way about' "$t/r" --out "$t/x" --since 2024-01-02 --until 2024-01-02
+
+# ---- times that cannot be read
+begin
+odd() { # AUTHOR-TIME COMMITTER-TIME MESSAGE: on top, with these times as they stand
+    echo "int v$3;" >>"$t/r/a.c" && git -C "$t/r" add a.c && printf 'tree %s\nparent %s\nauthor Bob <b@x.org> %s\ncommitter Bob <b@x.org> %s\n\n%s\n' \
+        "$(git -C "$t/r" write-tree)" "$(git -C "$t/r" rev-parse HEAD)" "$1" "$2" "$3" >"$t/commit" &&
+        git -C "$t/r" update-ref refs/heads/main "$(git -C "$t/r" hash-object --literally -t commit -w "$t/commit")"
+}
+line 'the first of all' && now=$((now + 86400))
+odd "$now +0000" 'yesterday +0000' "the author's counts" && line 'the one behind it' && now=$((now + 86400))
+odd 'abc' '18446744073709551615 +0000' 'nobody knows when' && line 'the next one' && line 'the last of all'
+# shellcheck disable=SC2086
+mine $all && grep -q '1  commits have no readable time' "$t/out" &&
+    has "the author's counts" time $((1600000000 + 2 * 86400)) && has "the author's counts" age 1 &&
+    has 'the one behind it' age 1 && has 'nobody knows when' time null && has 'nobody knows when' age null &&
+    has 'nobody knows when' rexp null && has 'the next one' age null && has 'the last of all' age 1
+result $? 'the time of the author stands in, and else it is unknown'
+expect 0 '"without_time": 1, "written": 1, "dated": 5,' '... and no date leaves it out' "$t/r" --out "$t/t1.jsonl" --json \
+    --since 2030-01-01
+expect 0 '"without_time": 1, "written": 1, "dated": 5,' '... on either side' "$t/r" --out "$t/t2.jsonl" --json \
+    --until 1990-01-01
 
 # ---- stopped and resumed
 history 5 50 600

@@ -77,6 +77,20 @@ static void unknown_features_are_null(void **state)
     err_clear();
 }
 
+static void an_unknown_time_is_null(void **state)
+{
+    (void)state;
+    CodeChange c;
+    int rows;
+    Buf row = buf_open(&arena);
+    assert_int_equal(read_text(&c, &rows, "{\"id\": \"1\", \"time\": null, \"files\": []}"), OK);
+    assert_true(c.time == TIME_UNKNOWN);
+    change_print(&row, &c);
+    assert_non_null(strstr(row.text, "\"time\": null"));
+    assert_int_equal(read_text(&c, &rows, row.text), OK);
+    assert_true(c.time == TIME_UNKNOWN);
+}
+
 static void paths_are_never_mistaken(void **state)
 {
     (void)state;
@@ -294,10 +308,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_it_writes),     cmocka_unit_test(unknown_features_are_null),
-        cmocka_unit_test(paths_are_never_mistaken), cmocka_unit_test(reads_other_layouts),
-        cmocka_unit_test(refuses_bad_rows),         cmocka_unit_test(survives_damage),
-        cmocka_unit_test(reads_long_rows),          cmocka_unit_test(replaces_what_is_no_utf8),
-        cmocka_unit_test(reads_what_others_wrote),  cmocka_unit_test(reads_the_defect_set),
-        cmocka_unit_test(reads_the_mined_set)};
+        cmocka_unit_test(an_unknown_time_is_null),  cmocka_unit_test(paths_are_never_mistaken),
+        cmocka_unit_test(reads_other_layouts),      cmocka_unit_test(refuses_bad_rows),
+        cmocka_unit_test(survives_damage),          cmocka_unit_test(reads_long_rows),
+        cmocka_unit_test(replaces_what_is_no_utf8), cmocka_unit_test(reads_what_others_wrote),
+        cmocka_unit_test(reads_the_defect_set),     cmocka_unit_test(reads_the_mined_set)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -177,13 +177,43 @@ static void an_unsure_file_has_no_known_past(void **state)
     PAST(3, 1, 1);
 }
 
+static void expect_time(int line, bool age, bool rexp)
+{
+    EXPECT(isnan(f[FEATURE_age]) != age, "line %d: age %g", line, f[FEATURE_age]);
+    EXPECT(isnan(f[FEATURE_rexp]) != rexp, "line %d: rexp %g", line, f[FEATURE_rexp]);
+}
+#define TIMES(age, rexp) expect_time(__LINE__, age, rexp)
+
+static void an_unknown_time_is_not_1970(void **state)
+{
+    (void)state;
+    Touched a = {"a", "a", FILE_ADDED, 3, 0, -1, false}, b = {"b", "b", FILE_ADDED, 3, 0, -1, false};
+    history_add(history, f, "Ann", TIME_UNKNOWN, "first", &a, 1);
+    TIMES(true, true); /* nothing was before it */
+    history_add(history, f, "Bob", 86400, "another file", &b, 1);
+    TIMES(true, true);
+    a.status = b.status = FILE_MODIFIED;
+    history_add(history, f, "Bob", 2 * 86400, "its file", &a, 1);
+    TIMES(false, true);
+    history_add(history, f, "Bob", 3 * 86400, "its file again", &a, 1);
+    TIMES(true, true);
+    history_add(history, f, "Ann", 4 * 86400, "its author", &b, 1);
+    TIMES(true, false);
+    history_add(history, f, "Bob", TIME_UNKNOWN, "its own", &b, 1);
+    TIMES(false, false);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_history, end_history)
-    const struct CMUnitTest tests[] = {
-        TEST(a_name_that_comes_again_is_another_file),      TEST(two_files_change_names),
-        TEST(a_deleted_file_comes_back_with_its_past),      TEST(branches_may_use_the_old_name),
-        TEST(the_past_goes_through_names_that_are_no_code), TEST(paths_are_bytes),
-        TEST(lines_that_cannot_be_read_are_unknown),        TEST(an_unsure_file_has_no_known_past)};
+    const struct CMUnitTest tests[] = {TEST(a_name_that_comes_again_is_another_file),
+                                       TEST(two_files_change_names),
+                                       TEST(a_deleted_file_comes_back_with_its_past),
+                                       TEST(branches_may_use_the_old_name),
+                                       TEST(the_past_goes_through_names_that_are_no_code),
+                                       TEST(paths_are_bytes),
+                                       TEST(lines_that_cannot_be_read_are_unknown),
+                                       TEST(an_unsure_file_has_no_known_past),
+                                       TEST(an_unknown_time_is_not_1970)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
