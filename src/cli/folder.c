@@ -9,10 +9,8 @@
 #include "cli/folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <fts.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,11 +20,11 @@
 #include "base/print.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "cli/lock.h"
 #include "cli/run.h"
 #include "io/json.h"
 
 #define WORK "unfinished"
-#define LOCK ".lock"
 #define MANIFEST "manifest.json"
 
 /* A manifest as it was read. */
@@ -324,7 +322,7 @@ static const char *strangers(const Folder *f, const char *path)
         bool work = e->fts_level == 1 && !strcmp(e->fts_name, WORK);
         if (work) fts_set(tree, e, FTS_SKIP);
         if (work || e->fts_info == FTS_D || e->fts_info == FTS_DP || is_half(e->fts_name)) continue;
-        if (e->fts_level <= 1 && !strcmp(e->fts_name, LOCK)) continue;
+        if (e->fts_level <= 1 && !strcmp(e->fts_name, LOCK_NAME)) continue;
         if (n++ < NAMED) buf_print(&out, "%s%s", n > 1 ? ", " : "", e->fts_path + strlen(path) + 1);
     }
     fts_close(tree);
@@ -359,67 +357,10 @@ static Status move(const Folder *f, const char *from, const char *to, const char
     return status;
 }
 
-/* ---- the lock ---- */
-
-/* Who holds the lock file, as its holder wrote it: "process 12 on host". */
-static const char *holder(const Folder *f, int fd, long *pid, bool *here)
-{
-    char text[512], host[256] = "", mine[256] = "";
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = 0;
-    *pid = 0;
-    if (sscanf(text, "%ld %255s", pid, host) != 2) return *here = true, "another process";
-    gethostname(mine, sizeof mine - 1);
-    *here = !strcmp(host, mine);
-    return str_print(f->arena, "process %ld on %s", *pid, host);
-}
-
-/* Whether this process has the lock file now, as far as this machine can tell. */
-static Status try_lock(Folder *f, const char *path)
-{
-    struct flock whole = {.l_type = F_WRLCK};
-    long pid;
-    bool here, mine = !fcntl(f->lock, F_SETLK, &whole), held = !mine && (errno == EAGAIN || errno == EACCES);
-    const char *who = holder(f, f->lock, &pid, &here);
-    if (!mine && !held) held = here && pid > 0 && pid != getpid() && (!kill((pid_t)pid, 0) || errno == EPERM);
-    if (held && here) return fail(E_IO, "%s is in use by %s", f->dir, who);
-    if (held || !here) return fail(E_IO, "%s is in use by %s; if that has ended, delete %s", f->dir, who, path);
-    return OK;
-}
-
-/* The system gives the lock of an ended process back, so a file that is left behind by one is no lock. */
-static Status lock(Folder *f)
-{
-    const char *path = at(f, "", LOCK);
-    struct stat file, name;
-    char host[256] = "";
-    for (;;) {
-        f->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (f->lock < 0) return fail(E_IO, "%s: %s", path, strerror(errno));
-        Status status = try_lock(f, path);
-        if (!status && !fstat(f->lock, &file) && !stat(path, &name) && file.st_ino == name.st_ino) break;
-        close(f->lock); /* the holder has removed it meanwhile: another one may stand there now */
-        f->lock = -1;
-        if (status) return status;
-    }
-    gethostname(host, sizeof host - 1);
-    const char *text = str_print(f->arena, "%ld %s\n", (long)getpid(), host);
-    if (ftruncate(f->lock, 0) || pwrite(f->lock, text, strlen(text), 0) != (ssize_t)strlen(text)) {
-        int error = errno;
-        unlink(path);
-        close(f->lock);
-        f->lock = -1;
-        return fail(E_IO, "%s: %s", path, strerror(error));
-    }
-    return OK;
-}
-
 static void unlock(Folder *f)
 {
     if (f->lock < 0) return;
-    unlink(at(f, "", LOCK));
-    close(f->lock);
-    f->lock = -1;
+    lock_give(&f->lock, f->arena, f->dir);
     if (f->made) rmdir(f->dir); /* if nothing came of it */
 }
 
@@ -516,8 +457,8 @@ static Status look_for_result(Folder *f)
 /* That of a command which was killed when its result was complete. */
 static void drop_stale_lock(Folder *f)
 {
-    if (!is_there(at(f, "", LOCK))) return;
-    if (lock(f))
+    if (!is_there(at(f, "", LOCK_NAME))) return;
+    if (lock_take(&f->lock, f->arena, f->dir))
         err_clear();
     else
         unlock(f);
@@ -536,7 +477,7 @@ Status folder_open(Folder *f, bool overwrite)
         return OK;
     }
     TRY(file_make_dir(f->dir));
-    TRY(lock(f));
+    TRY(lock_take(&f->lock, f->arena, f->dir));
     f->path = at(f, "", WORK);
     Status status = look(f, overwrite);
     if (status || f->done) {

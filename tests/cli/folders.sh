@@ -89,6 +89,12 @@ echo '1 far.example' >two/.lock
 expect 3 'two is in use by process 1 on far.example; if that has ended, delete two/.lock' "another machine's does" \
     run test/slow --out two
 
+rm -rf two && mkdir two && echo mine >foreign && ln -s ../foreign two/.lock
+expect 3 'two/.lock: expected a lock file of vernier, but it is a symbolic link' 'a link in its place is refused' \
+    run test/slow --out two
+[ "$(cat foreign)" = mine ] && [ "$(ls -A two)" = .lock ]
+result $? '... and what it leads to is kept'
+
 # Killed at any moment and run again: the bytes of an unbroken run, and nothing else.
 moment() { awk -v s="$1" -v most="$2" 'BEGIN {srand(s); printf "%.3f", rand() * most}'; }
 seed=${KILL_SEED:-7}

@@ -2,6 +2,7 @@
 #include "expect.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -267,6 +268,41 @@ static void a_lock_of_another_host_is_named(void **state)
     folder_drop(&f, OK);
 }
 
+/* A `.lock` that is not the program's own stays as it is, and a link's target, too. */
+static void a_foreign_lock_is_kept(void **state)
+{
+    (void)state;
+    static const char *const TEXT[] = {"my notes", "12 monkeys and more\n", "12 host", "\n", "-1 host\n"};
+    const char *target = str_print(&arena, "%s/foreign", dir), *link_to = str_print(&arena, "%s/out/.lock", dir);
+    Folder f;
+    for (size_t i = 0; i < sizeof TEXT / sizeof *TEXT; i++)
+        for (int how = 0; how < 3; how++) { /* the file itself, a symbolic link to it, a second name of it */
+            put(how ? target : link_to, TEXT[i]);
+            assert_int_equal(how == 1 ? symlink(target, link_to) : how == 2 ? link(target, link_to) : 0, 0);
+            assert_int_equal(open_with(&f, "0.1", i % 2), E_FORMAT);
+            EXPECT(strstr(err_message(), "out/.lock"), "%s", err_message());
+            assert_true(holds(".lock", TEXT[i]) && !there("unfinished"));
+            unlink(link_to);
+        }
+    put(target, ""); /* what is empty may be a lock, but not through another name */
+    assert_int_equal(link(target, link_to), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    unlink(link_to);
+    assert_int_equal(symlink(str_print(&arena, "%s/none", dir), link_to), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    assert_int_not_equal(access(str_print(&arena, "%s/none", dir), F_OK), 0);
+    unlink(link_to);
+    assert_int_equal(mkfifo(link_to, 0600), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    unlink(link_to);
+    assert_int_equal(mkdir(link_to, 0700), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    rmdir(link_to);
+    put(link_to, "");
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    folder_drop(&f, OK);
+}
+
 static void inputs_count_by_what_they_hold(void **state)
 {
     (void)state;
@@ -311,6 +347,7 @@ int main(void)
                                        CASE(nothing_is_left_of_what_was_dropped),
                                        CASE(two_processes_do_not_share_a_directory),
                                        CASE(a_lock_of_another_host_is_named),
+                                       CASE(a_foreign_lock_is_kept),
                                        CASE(inputs_count_by_what_they_hold),
                                        CASE(latest_is_a_relative_link)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
