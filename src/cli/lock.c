@@ -28,8 +28,8 @@ static Holder read_holder(int fd)
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     if (n < 0) return h;
     text[n] = 0;
-    h.own = !n || (sscanf(text, "%ld %255s%n", &h.pid, h.host, &end) == 2 && !strcmp(text + end, "\n") &&
-                   h.pid > 0 && (size_t)n == strlen(text));
+    h.own = !n || (sscanf(text, "%ld %255s%n", &h.pid, h.host, &end) == 2 && !strcmp(text + end, "\n") && h.pid > 0 &&
+                   (size_t)n == strlen(text));
     return h;
 }
 
