@@ -9,10 +9,8 @@
 #include "cli/folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <fts.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,22 +20,13 @@
 #include "base/print.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "cli/found.h"
+#include "cli/lock.h"
 #include "cli/run.h"
 #include "io/json.h"
 
 #define WORK "unfinished"
-#define LOCK ".lock"
 #define MANIFEST "manifest.json"
-
-/* A manifest as it was read. */
-typedef struct {
-    bool there, done;
-    const char *command;
-    Pair *set;
-    int n;
-    const char **file; /* relative, in order */
-    int files;
-} Found;
 
 Folder folder_begin(Arena *a, const char *dir, const char *command)
 {
@@ -174,61 +163,10 @@ static const char *differences(const Folder *f, const Found *m)
 
 /* ---- manifests ---- */
 
-/* A relative path that stays where it is: nothing else may be moved or removed in the name of a manifest. */
-static bool is_inside(const char *path)
-{
-    if (!*path || *path == '/') return false;
-    for (const char *p = path; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
-        if (!strncmp(p, "..", 2) && (!p[2] || p[2] == '/')) return false;
-    return true;
-}
-
-static Status take_manifest(Found *out, Arena *a, const cJSON *root, const char *path)
-{
-    const cJSON *set = cJSON_GetObjectItemCaseSensitive(root, "settings"),
-                *files = cJSON_GetObjectItemCaseSensitive(root, "files"), *x;
-    const char *status = "", *command = "";
-    TRY(json_text(&status, root, "status", path));
-    TRY(json_text(&command, root, "command", path));
-    if (!*status || !*command || !cJSON_IsObject(set) || !cJSON_IsArray(files))
-        return fail(E_FORMAT, "%s: expected a manifest with command, status, settings and files", path);
-    *out = (Found){.there = true, .done = !strcmp(status, "done")};
-    out->command = str_copy(a, command, strlen(command));
-    out->set = NEW(a, Pair, cJSON_GetArraySize(set) + 1);
-    out->file = NEW(a, const char *, cJSON_GetArraySize(files) + 1);
-    cJSON_ArrayForEach(x, set)
-    {
-        if (!cJSON_IsString(x)) return fail(E_FORMAT, "%s: setting %.60s is no text", path, x->string);
-        out->set[out->n++] =
-            (Pair){str_copy(a, x->string, strlen(x->string)), str_copy(a, x->valuestring, strlen(x->valuestring))};
-    }
-    cJSON_ArrayForEach(x, files)
-    {
-        if (!cJSON_IsString(x) || !is_inside(x->valuestring))
-            return fail(E_FORMAT, "%s: files[%d] is not a path in its directory", path, out->files);
-        out->file[out->files++] = str_copy(a, x->valuestring, strlen(x->valuestring));
-    }
-    return OK;
-}
-
-/* The manifest at `where`, "" or WORK; none is no error. */
+/* The manifest at `where`, "" or WORK. */
 static Status read_manifest(Found *out, const Folder *f, const char *where)
 {
-    const char *path = at(f, where, MANIFEST);
-    cJSON *root;
-    *out = (Found){0};
-    if (!is_there(path)) return OK;
-    TRY(json_read(&root, f->arena, path));
-    Status status = take_manifest(out, f->arena, root, path);
-    cJSON_Delete(root);
-    return status;
-}
-
-static bool lists(const Found *m, const char *file)
-{
-    for (int i = 0; i < m->files; i++)
-        if (!strcmp(m->file[i], file)) return true;
-    return false;
+    return found_read(out, f->arena, at(f, where, MANIFEST));
 }
 
 static cJSON *manifest(const Folder *f, const char *status, const char *message)
@@ -278,22 +216,35 @@ static bool is_half(const char *name)
     return n > tail && !strcmp(name + n - tail, half);
 }
 
-/* All files of the work but its manifest; what killed writers left half is removed. */
-static cJSON *list_work(const Folder *f)
+static Status add_file(cJSON *list, const FTSENT *e, const char *name)
 {
-    cJSON *list = cJSON_CreateArray();
+    Sha256Hex hash;
+    cJSON *one = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, one);
+    cJSON_AddStringToObject(one, "path", name);
+    if (e->fts_info != FTS_F) return OK; /* a link, say */
+    TRY(sha256_file(&hash, e->fts_path));
+    cJSON_AddNumberToObject(one, "bytes", (double)e->fts_statp->st_size);
+    cJSON_AddStringToObject(one, "sha256", hash.hex);
+    return OK;
+}
+
+/* All files of the work but its manifest; what killed writers left half is removed. */
+static Status list_work(cJSON *list, const Folder *f)
+{
+    Status status = OK;
     size_t skip = strlen(at(f, WORK, ""));
     FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
-    for (FTSENT *e; (e = fts_read(tree));) {
+    for (FTSENT *e; !status && (e = fts_read(tree));) {
         if (e->fts_info == FTS_D || e->fts_info == FTS_DP) continue;
         const char *name = e->fts_path + skip;
         if (is_half(name))
             unlink(e->fts_path);
         else if (strcmp(name, MANIFEST) != 0)
-            cJSON_AddItemToArray(list, cJSON_CreateString(name));
+            status = add_file(list, e, name);
     }
     fts_close(tree);
-    return list;
+    return status;
 }
 
 /* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
@@ -324,7 +275,7 @@ static const char *strangers(const Folder *f, const char *path)
         bool work = e->fts_level == 1 && !strcmp(e->fts_name, WORK);
         if (work) fts_set(tree, e, FTS_SKIP);
         if (work || e->fts_info == FTS_D || e->fts_info == FTS_DP || is_half(e->fts_name)) continue;
-        if (e->fts_level <= 1 && !strcmp(e->fts_name, LOCK)) continue;
+        if (e->fts_level <= 1 && !strcmp(e->fts_name, LOCK_NAME)) continue;
         if (n++ < NAMED) buf_print(&out, "%s%s", n > 1 ? ", " : "", e->fts_path + strlen(path) + 1);
     }
     fts_close(tree);
@@ -359,88 +310,35 @@ static Status move(const Folder *f, const char *from, const char *to, const char
     return status;
 }
 
-/* ---- the lock ---- */
-
-/* Who holds the lock file, as its holder wrote it: "process 12 on host". */
-static const char *holder(const Folder *f, int fd, long *pid, bool *here)
-{
-    char text[512], host[256] = "", mine[256] = "";
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = 0;
-    *pid = 0;
-    if (sscanf(text, "%ld %255s", pid, host) != 2) return *here = true, "another process";
-    gethostname(mine, sizeof mine - 1);
-    *here = !strcmp(host, mine);
-    return str_print(f->arena, "process %ld on %s", *pid, host);
-}
-
-/* Whether this process has the lock file now, as far as this machine can tell. */
-static Status try_lock(Folder *f, const char *path)
-{
-    struct flock whole = {.l_type = F_WRLCK};
-    long pid;
-    bool here, mine = !fcntl(f->lock, F_SETLK, &whole), held = !mine && (errno == EAGAIN || errno == EACCES);
-    const char *who = holder(f, f->lock, &pid, &here);
-    if (!mine && !held) held = here && pid > 0 && pid != getpid() && (!kill((pid_t)pid, 0) || errno == EPERM);
-    if (held && here) return fail(E_IO, "%s is in use by %s", f->dir, who);
-    if (held || !here) return fail(E_IO, "%s is in use by %s; if that has ended, delete %s", f->dir, who, path);
-    return OK;
-}
-
-/* The system gives the lock of an ended process back, so a file that is left behind by one is no lock. */
-static Status lock(Folder *f)
-{
-    const char *path = at(f, "", LOCK);
-    struct stat file, name;
-    char host[256] = "";
-    for (;;) {
-        f->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (f->lock < 0) return fail(E_IO, "%s: %s", path, strerror(errno));
-        Status status = try_lock(f, path);
-        if (!status && !fstat(f->lock, &file) && !stat(path, &name) && file.st_ino == name.st_ino) break;
-        close(f->lock); /* the holder has removed it meanwhile: another one may stand there now */
-        f->lock = -1;
-        if (status) return status;
-    }
-    gethostname(host, sizeof host - 1);
-    const char *text = str_print(f->arena, "%ld %s\n", (long)getpid(), host);
-    if (ftruncate(f->lock, 0) || pwrite(f->lock, text, strlen(text), 0) != (ssize_t)strlen(text)) {
-        int error = errno;
-        unlink(path);
-        close(f->lock);
-        f->lock = -1;
-        return fail(E_IO, "%s: %s", path, strerror(error));
-    }
-    return OK;
-}
-
 static void unlock(Folder *f)
 {
     if (f->lock < 0) return;
-    unlink(at(f, "", LOCK));
-    close(f->lock);
-    f->lock = -1;
+    lock_give(&f->lock, f->arena, f->dir);
     if (f->made) rmdir(f->dir); /* if nothing came of it */
 }
 
 /* ---- from the work to the result and back ---- */
 
-/* The work is done: the former result's files go, the new ones come, the manifest last. */
+/* The work is done: the former result's files go, the new ones come, the manifest last.  A manifest that is damaged
+ * no longer tells which files are the former result's: those of the same names are replaced, the others stay. */
 static Status move_up(Folder *f)
 {
     Found was, now;
     TRY(read_manifest(&was, f, ""));
     TRY(read_manifest(&now, f, WORK));
-    for (int i = 0; i < now.files; i++)
-        if (is_there(at(f, WORK, now.file[i])) && is_there(at(f, "", now.file[i])) && !lists(&was, now.file[i]))
+    for (int i = 0; i < now.files; i++) {
+        const char *file = now.file[i].path;
+        bool known = was.damage || found_lists(&was, file);
+        if (!known && is_there(at(f, WORK, file)) && is_there(at(f, "", file)))
             return fail(E_MISMATCH, "%s: no manifest lists this file, so it is not replaced; the new one is in %s",
-                        at(f, "", now.file[i]), at(f, "", WORK));
-    for (int i = 0; i < was.files; i++) {
-        if (lists(&now, was.file[i])) continue;
-        unlink(at(f, "", was.file[i]));
-        tidy(f, "", was.file[i]);
+                        at(f, "", file), at(f, "", WORK));
     }
-    for (int i = 0; i < now.files; i++) TRY(move(f, WORK, "", now.file[i]));
+    for (int i = 0; i < was.files; i++) {
+        if (found_lists(&now, was.file[i].path)) continue;
+        unlink(at(f, "", was.file[i].path));
+        tidy(f, "", was.file[i].path);
+    }
+    for (int i = 0; i < now.files; i++) TRY(move(f, WORK, "", now.file[i].path));
     TRY(move(f, WORK, "", MANIFEST));
     remove_work(f); /* empty directories */
     return OK;
@@ -456,9 +354,10 @@ static Status move_down(Folder *f)
 static Status take_up(Folder *f, const Found *work)
 {
     for (int i = 0; i < work->files; i++) {
-        if (is_there(at(f, WORK, work->file[i]))) continue;
-        TRY(move(f, "", WORK, work->file[i]));
-        tidy(f, "", work->file[i]);
+        const char *file = work->file[i].path;
+        if (is_there(at(f, WORK, file))) continue;
+        TRY(move(f, "", WORK, file));
+        tidy(f, "", file);
     }
     f->resumed = true;
     return OK;
@@ -470,6 +369,31 @@ static Status refuse(const Folder *f, const char *what, const char *why)
 {
     return fail(E_CONFIG, "%s holds %s (%s); choose another directory, or replace it with --overwrite", f->dir, what,
                 why);
+}
+
+static bool is_intact(const Folder *f, const Listed *l)
+{
+    struct stat st;
+    Sha256Hex hash;
+    const char *path = at(f, "", l->path);
+    if (lstat(path, &st)) return false;
+    if (!l->hash) return true;
+    if (!S_ISREG(st.st_mode) || (double)st.st_size != l->bytes) return false;
+    bool same = !sha256_file(&hash, path) && !strcmp(hash.hex, l->hash);
+    err_clear();
+    return same;
+}
+
+/* A result is shown only as it was written. */
+static Status recognise(Folder *f, const Found *result)
+{
+    for (int i = 0; i < result->files; i++)
+        if (!is_intact(f, result->file + i))
+            return fail(E_FORMAT,
+                        "%s holds a finished result, but %s is missing or altered; --overwrite makes it anew", f->dir,
+                        at(f, "", result->file[i].path));
+    f->done = true;
+    return OK;
 }
 
 static Status begin_work(Folder *f)
@@ -491,13 +415,15 @@ static Status look(Folder *f, bool overwrite)
     if (odd)
         return fail(E_CONFIG, "%s holds files that no manifest lists (%s); choose another directory", f->dir, odd);
     if (overwrite) return begin_work(f);
+    const char *damage = work.damage ? work.damage : work.there ? NULL : result.damage;
+    if (damage) return fail(E_FORMAT, "%s; --overwrite makes the result anew", damage);
     const char *other = work.there ? differences(f, &work) : NULL;
     if (other) return refuse(f, "an unfinished run of other settings", other);
     if (work.there) return take_up(f, &work);
     other = result.there ? differences(f, &result) : NULL;
     if (other) return refuse(f, "a result of other settings", other);
     if (!result.there) return begin_work(f);
-    if ((f->done = result.done)) return OK;
+    if (result.done) return recognise(f, &result);
     TRY(move_down(f));
     return take_up(f, &result);
 }
@@ -509,15 +435,14 @@ static Status look_for_result(Folder *f)
     TRY(read_manifest(&result, f, ""));
     TRY(read_manifest(&work, f, WORK));
     bool mine = work.there && !differences(f, &work); /* begun with --overwrite: to be gone on with */
-    f->done = result.done && !work.done && !mine && !differences(f, &result);
-    return OK;
+    return result.done && !work.done && !mine && !differences(f, &result) ? recognise(f, &result) : OK;
 }
 
 /* That of a command which was killed when its result was complete. */
 static void drop_stale_lock(Folder *f)
 {
-    if (!is_there(at(f, "", LOCK))) return;
-    if (lock(f))
+    if (!is_there(at(f, "", LOCK_NAME))) return;
+    if (lock_take(&f->lock, f->arena, f->dir))
         err_clear();
     else
         unlock(f);
@@ -536,7 +461,7 @@ Status folder_open(Folder *f, bool overwrite)
         return OK;
     }
     TRY(file_make_dir(f->dir));
-    TRY(lock(f));
+    TRY(lock_take(&f->lock, f->arena, f->dir));
     f->path = at(f, "", WORK);
     Status status = look(f, overwrite);
     if (status || f->done) {
@@ -550,7 +475,9 @@ Status folder_open(Folder *f, bool overwrite)
 
 Status folder_finish(Folder *f, cJSON *more)
 {
-    Status status = write_manifest(f, "done", NULL, list_work(f), more);
+    cJSON *files = cJSON_CreateArray();
+    Status status = list_work(files, f), wrote = write_manifest(f, status ? "failed" : "done", NULL, files, more);
+    if (!status) status = wrote;
     if (!status) status = move_up(f);
     if (!status) f->path = f->dir;
     unlock(f);

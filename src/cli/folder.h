@@ -10,8 +10,9 @@
  *
  * While the command works, f.path is DIR/unfinished.  Whatever is killed there stays there and is taken up by the
  * next command of the same settings.  DIR keeps its former result until folder_finish() moves the new one up, file by
- * file, and a move that is killed is completed by the next folder_open().  manifest.json lists the files of a result,
- * and only these are ever removed.  It holds no times and no paths of its own, so that equal results are equal bytes.
+ * file, and a move that is killed is completed by the next folder_open().  manifest.json lists the files of a result
+ * with size and SHA-256: only these are ever removed, and a result is done only while all of them are as written.
+ * It holds no times and no paths of its own, so that equal results are equal bytes.
  */
 #ifndef CLI_FOLDER_H
 #define CLI_FOLDER_H
@@ -48,7 +49,8 @@ const char *folder_hash(const Folder *);
 
 /* Makes DIR, or takes it up.  With `overwrite` the work begins anew, and a former result is replaced once the new one
  * is complete.  E_CONFIG: DIR holds another result or an unfinished run (the settings that differ are named), or
- * files that no manifest lists.  E_IO: another process works in it.  E_FORMAT: its manifest is damaged. */
+ * files that no manifest lists.  E_IO: another process works in it.  E_FORMAT: its manifest is damaged,
+ * a file of its result is missing or altered, or its .lock is not of this program. */
 Status folder_open(Folder *, bool overwrite);
 /* Writes the manifest of the work so far; the members of `more`, which it takes and which may be NULL, are added. */
 Status folder_record(Folder *, const char *status, const char *message, cJSON *more);

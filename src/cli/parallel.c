@@ -7,6 +7,7 @@
  * of everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged,
  * or a stranger's, is missing. */
 #include "base/print.h"
+#include "cli/parallel.h"
 #include "cli/run.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ typedef struct {
     int n, call, finished, next, n_workers;
     size_t size;
     RunJob *job;
+    RunCheck *check; /* or NULL */
     void *user;
     Slot *slot; /* (n), shared */
     char *out;  /* (n, size), shared */
@@ -116,6 +118,16 @@ static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
     progress_clear();
     if (!p->run->quiet) print_err("%s is damaged; its job is done again\n", path);
     unlink(path);
+    return false;
+}
+
+/* Whether the files that the kept job has left beside its result are as it left them. */
+static bool has_files(Pool *p, int i)
+{
+    if (!p->check || p->check(p->run, i, p->user)) return true;
+    progress_clear();
+    if (!p->run->quiet) print_err("%s: a file of its job is missing or altered; it is done again\n", kept_path(p, i));
+    unlink(kept_path(p, i));
     return false;
 }
 
@@ -224,7 +236,7 @@ static bool take_kept(Pool *p, int i)
 {
     Bytes all, log;
     ArenaMark mark = arena_mark(&p->run->arena);
-    bool taken = p->run->folder.resumed && read_kept(p, i, &all, &log);
+    bool taken = p->run->folder.resumed && read_kept(p, i, &all, &log) && has_files(p, i);
     if (taken) {
         memcpy(p->out + (size_t)i * p->size, all.text, p->size);
         p->done[i] = true;
@@ -310,12 +322,17 @@ static Status run_here(Pool *p)
 
 Status run_parallel(Run *r, int n, size_t size, RunJob *job, void *user, void *out)
 {
+    return run_parallel_checked(r, n, size, job, NULL, user, out);
+}
+
+Status run_parallel_checked(Run *r, int n, size_t size, RunJob *job, RunCheck *check, void *user, void *out)
+{
     CHECK(r->job < 0, "run_parallel within a parallel job");
     CHECK(n >= 0 && size > 0, "run_parallel: %d jobs of %zu bytes", n, size);
     if (!n) return OK;
     TRY(file_make_dir(run_path(r, "jobs")));
     ArenaMark mark = arena_mark(&r->arena);
-    Pool p = {.run = r, .n = n, .call = r->calls++, .size = size, .job = job, .user = user};
+    Pool p = {.run = r, .n = n, .call = r->calls++, .size = size, .job = job, .check = check, .user = user};
     p.key = pool_key(r, p.call, n, size);
     size_t bytes = (size_t)n * size, slots = (size_t)n * sizeof *p.slot;
     p.slot = shared(slots);

@@ -250,7 +250,7 @@ static void recall_notes(Run *r, Note **end, const cJSON *list)
     }
 }
 
-Status results_recall(Run *r)
+static Status recall(Run *r)
 {
     cJSON *root;
     const char *path = run_path(r, "results.json"), *verdict = "";
@@ -276,6 +276,16 @@ Status results_recall(Run *r)
     recall_tables(r, &r->measured, member(root, "tables"));
     cJSON_Delete(root);
     return OK;
+}
+
+/* The manifests of before have no hashes that would tell damage earlier. */
+Status results_recall(Run *r)
+{
+    Status status = recall(r);
+    if (status != E_FORMAT) return status;
+    const char *message = str_copy(&r->arena, err_message(), strlen(err_message()));
+    err_clear();
+    return fail(status, "%s; --overwrite makes the result anew", message);
 }
 
 /* ------------------------------------------------------------------------ for a person */

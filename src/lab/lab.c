@@ -8,7 +8,9 @@
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "base/str.h"
+#include "cli/parallel.h"
 
 enum { SAVE_EVERY = 1000 };
 
@@ -218,10 +220,44 @@ static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
                     (unsigned long long)seed);
 }
 
+/* The SHA-256 of its two files lies beside a kept model. */
+static const char *checksum_path(Run *r, const char *model)
+{
+    return str_print(run_arena(r), "%s/sha256", model);
+}
+
+static Status hash_model(const char **out, Run *r, const char *model)
+{
+    Sha256Hex config, weights;
+    TRY(sha256_file(&config, str_print(run_arena(r), "%s/config.json", model)));
+    TRY(sha256_file(&weights, str_print(run_arena(r), "%s/model.safetensors", model)));
+    *out = str_print(run_arena(r), "%s  config.json\n%s  model.safetensors\n", config.hex, weights.hex);
+    return OK;
+}
+
+static Status keep_model(Run *r, Model *m, const char *path)
+{
+    const char *hash;
+    TRY(model_save(m, path));
+    TRY(hash_model(&hash, r, path));
+    return file_write(checksum_path(r, path), hash, strlen(hash));
+}
+
 typedef struct {
     const LabModel *recipe;
     const DigitMix *late;
 } Pretraining;
+
+static bool is_kept(Run *r, int i, void *user)
+{
+    const Pretraining *p = user;
+    Bytes said;
+    const char *hash, *path = kept_path(r, p->recipe + i / run_seeds(r), run_seed(r, i % run_seeds(r)));
+    bool same = !file_read(&said, run_arena(r), checksum_path(r, path)) && !hash_model(&hash, r, path) &&
+                !strcmp(hash, said.text);
+    err_clear();
+    return same;
+}
 
 static LabArm pretraining(const LabModel *l, const DigitMix *late, const char *name)
 {
@@ -244,7 +280,7 @@ static Status pretrain_job(Run *r, int i, void *out, void *user)
     TRY(lab_train(r, &run, m, NULL, l, &arm, seed, result));
     if (result->diverged)
         return fail(E_NUMERIC, "pretraining on %s diverged at seed %llu", l->tasks, (unsigned long long)seed);
-    TRY(model_save(m, kept_path(r, l, seed)));
+    TRY(keep_model(r, m, kept_path(r, l, seed)));
     arena_close(&run);
     return OK;
 }
@@ -254,7 +290,7 @@ Status lab_pretrain_watched(Run *r, const LabModel *l, int n, const DigitMix *la
     Pretraining p = {l, late};
     for (int i = 0; i < n; i++) TRY(lab_check(&l[i]));
     TRY(file_make_dir(run_path(r, "pretrained")));
-    return run_parallel(r, n * run_seeds(r), sizeof *out, pretrain_job, &p, out);
+    return run_parallel_checked(r, n * run_seeds(r), sizeof *out, pretrain_job, is_kept, &p, out);
 }
 
 Status lab_pretrain(Run *r, const LabModel *l, int n)

@@ -69,8 +69,20 @@ for what in manifest.json results.json; do
         expect 3 "broken/$what" "a damaged $what ($how) is one sentence" run test/quick --text he --out broken
         find broken -type f -exec cksum {} + | sort | cmp -s - sums && [ "$(wc -l <err)" = 1 ]
         result $? '... and nothing is changed'
+        [ "$how" = cut ] || continue
+        grep -q -e --overwrite err
+        result $? '... which names the remedy'
+        expect 0 'holds: he' '... that works' run test/quick --text he --out broken --overwrite
+        expect 0 'not run again' '... and leaves a result' run test/quick --text he --out broken
     done
 done
+rm -rf broken && cp -r r broken && rm broken/figures/*
+expect 3 'broken holds a finished result, but broken/figures/.* is missing or altered; --overwrite' 'a missing figure' \
+    run test/quick --text he --out broken
+rm -rf broken && cp -r r broken && sed -i 's/"files":.*/"files": ["results.json"]}/; /"files"/q' broken/manifest.json
+expect 0 'not run again' 'a manifest without hashes is read' run test/quick --text he --out broken
+head -c 100 r/results.json >broken/results.json
+expect 3 'broken/results.json.*--overwrite' '... and damage is one sentence there, too' run test/quick --text he --out broken
 
 # Two processes.
 "$program" run test/slow --quiet --out two >/dev/null 2>err1 &
@@ -88,6 +100,12 @@ result $? '... which does not keep the next one out'
 echo '1 far.example' >two/.lock
 expect 3 'two is in use by process 1 on far.example; if that has ended, delete two/.lock' "another machine's does" \
     run test/slow --out two
+
+rm -rf two && mkdir two && echo mine >foreign && ln -s ../foreign two/.lock
+expect 3 'two/.lock: expected a lock file of vernier, but it is a symbolic link' 'a link in its place is refused' \
+    run test/slow --out two
+[ "$(cat foreign)" = mine ] && [ "$(ls -A two)" = .lock ]
+result $? '... and what it leads to is kept'
 
 # Killed at any moment and run again: the bytes of an unbroken run, and nothing else.
 moment() { awk -v s="$1" -v most="$2" 'BEGIN {srand(s); printf "%.3f", rand() * most}'; }

@@ -28,4 +28,27 @@ cmp "$t/whole/metrics.jsonl" "$t/broken/metrics.jsonl" >>"$t/out" 2>&1
 result $? '... and the same log'
 cmp "$t/whole/figures/loss.svg" "$t/broken/figures/loss.svg" >>"$t/out" 2>&1
 result $? '... and the same loss curves'
+
+# A pretrained model that an interrupted run has kept is used only as it was written.
+alpha() { "$VERNIER" run toy/alpha --preset smoke --out "$t/$1" >"$t/out" 2>"$t/err"; }
+alpha pre
+result $? 'a run that pretrains'
+for how in altered lost without-checksum; do
+    rm -rf "$t/kept" && cp -r "$t/pre" "$t/kept" && rm "$t"/kept/jobs/1-*
+    sed -i 's/"status":.*"done"/"status": "interrupted"/' "$t/kept/manifest.json"
+    model=$(echo "$t"/kept/pretrained/*)
+    case $how in
+    altered) printf '\101\102\103' | dd of="$model/model.safetensors" bs=1 seek=4000 conv=notrunc 2>/dev/null ;;
+    lost) rm "$model/model.safetensors" ;;
+    *) rm "$model/sha256" ;;
+    esac
+    alpha kept && grep -q 'a file of its job is missing or altered; it is done again' "$t/err" &&
+        cmp "$t/pre/results.csv" "$t/kept/results.csv" && cmp "$t/pre/metrics.jsonl" "$t/kept/metrics.jsonl" &&
+        diff -r "$t/pre/pretrained" "$t/kept/pretrained"
+    result $? "... whose model is $how: the job is done again, with the same numbers"
+done
+rm -rf "$t/kept" && cp -r "$t/pre" "$t/kept" && rm "$t"/kept/jobs/1-*
+sed -i 's/"status":.*"done"/"status": "interrupted"/' "$t/kept/manifest.json"
+alpha kept && ! grep -q 'done again' "$t/err"
+result $? '... as it was: it is used'
 echo "1..$n"

@@ -2,6 +2,7 @@
 #include "expect.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,8 +193,6 @@ static void a_damaged_manifest_is_one_sentence(void **state)
 {
     (void)state;
     static const char *const BAD[] = {
-        "",
-        "{",
         "[]",
         "{}",
         "{\"command\":\"test\",\"status\":\"done\",\"settings\":{},\"files\":3}",
@@ -209,6 +208,86 @@ static void a_damaged_manifest_is_one_sentence(void **state)
             EXPECT(strstr(err_message(), "out/manifest.json"), "%s", err_message());
             assert_true(holds("result.txt", "0.1") && !there("unfinished") && !there(".lock"));
         }
+}
+
+/* A manifest of this program that is cut at any place is made anew by --overwrite; nothing else is lost by that. */
+static void a_cut_manifest_is_overwritten(void **state)
+{
+    (void)state;
+    static const double SHARE[] = {0, 0.01, 0.1, 0.5, 0.99};
+    Bytes b;
+    Folder f;
+    for (size_t i = 0; i < sizeof SHARE / sizeof *SHARE; i++) {
+        make("0.1", i > 0);
+        put(in("figures/mine.svg"), "mine");
+        assert_int_equal(file_read(&b, &arena, in("manifest.json")), OK);
+        assert_int_equal(file_write(in("manifest.json"), b.text, (size_t)(SHARE[i] * (double)b.len)), OK);
+        assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+        EXPECT(strstr(err_message(), "out/manifest.json") && strstr(err_message(), "--overwrite"), "%s",
+               err_message());
+        assert_true(holds("result.txt", "0.1") && !there("unfinished") && !there(".lock"));
+        assert_int_equal(open_with(&f, "0.2", true), OK);
+        fill(&f, "0.2");
+        folder_leave(&f, E_INTERRUPT, NULL);
+        assert_true(holds("result.txt", "0.1"));
+        assert_int_equal(open_with(&f, "0.2", false), OK);
+        assert_true(f.resumed);
+        assert_int_equal(folder_finish(&f, NULL), OK);
+        assert_true(holds("result.txt", "0.2") && holds("figures/mine.svg", "mine"));
+        assert_int_equal(open_with(&f, "0.2", false), OK);
+        assert_true(f.done);
+        unlink(in("figures/0.1.svg"));
+    }
+    assert_int_equal(open_with(&f, "0.3", true), OK);
+    folder_leave(&f, E_INTERRUPT, NULL);
+    put(in("unfinished/manifest.json"), "{");
+    assert_int_equal(open_with(&f, "0.3", false), E_FORMAT);
+    assert_non_null(strstr(err_message(), "--overwrite"));
+    assert_int_equal(open_with(&f, "0.3", true), OK);
+    folder_drop(&f, OK);
+}
+
+/* One file of a result is removed, altered in place, cut, or replaced by a link to the same. */
+static void a_result_is_done_only_as_it_was_written(void **state)
+{
+    (void)state;
+    static const char *const FILES[] = {"result.txt", "figures/0.1.svg"};
+    const char *elsewhere = str_print(&arena, "%s/elsewhere", dir);
+    Folder f;
+    put(elsewhere, "0.1");
+    for (int i = 0; i < 2; i++)
+        for (int how = 0; how < 4; how++) {
+            make("0.1", i + how > 0);
+            if (how % 3 == 0) unlink(in(FILES[i]));
+            if (how == 1) put(in(FILES[i]), "0.7");
+            if (how == 2) put(in(FILES[i]), "0.");
+            if (how == 3) assert_int_equal(symlink(elsewhere, in(FILES[i])), 0);
+            assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+            assert_false(f.done);
+            const char *said = str_print(
+                &arena, "out holds a finished result, but %s is missing or altered; --overwrite", in(FILES[i]));
+            EXPECT(strstr(err_message(), said), "%s", err_message());
+            assert_true(!there(".lock") && !there("unfinished"));
+        }
+}
+
+/* A manifest that lists paths alone: only what is missing shows. */
+static void a_manifest_without_hashes_is_read(void **state)
+{
+    (void)state;
+    Folder f;
+    Bytes b;
+    make("0.1", false);
+    assert_int_equal(file_read(&b, &arena, in("manifest.json")), OK);
+    const char *list = strstr(b.text, "\"files\"");
+    put(in("manifest.json"),
+        str_print(&arena, "%.*s\"files\": [\"result.txt\", \"figures/0.1.svg\"]}", (int)(list - b.text), b.text));
+    put(in("result.txt"), "altered");
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_true(f.done);
+    unlink(in("result.txt"));
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    assert_non_null(strstr(err_message(), "result.txt is missing"));
 }
 
 static void nothing_is_left_of_what_was_dropped(void **state)
@@ -267,6 +346,41 @@ static void a_lock_of_another_host_is_named(void **state)
     folder_drop(&f, OK);
 }
 
+/* A `.lock` that is not the program's own stays as it is, and a link's target, too. */
+static void a_foreign_lock_is_kept(void **state)
+{
+    (void)state;
+    static const char *const TEXT[] = {"my notes", "12 monkeys and more\n", "12 host", "\n", "-1 host\n"};
+    const char *target = str_print(&arena, "%s/foreign", dir), *link_to = str_print(&arena, "%s/out/.lock", dir);
+    Folder f;
+    for (size_t i = 0; i < sizeof TEXT / sizeof *TEXT; i++)
+        for (int how = 0; how < 3; how++) { /* the file itself, a symbolic link to it, a second name of it */
+            put(how ? target : link_to, TEXT[i]);
+            assert_int_equal(how == 1 ? symlink(target, link_to) : how == 2 ? link(target, link_to) : 0, 0);
+            assert_int_equal(open_with(&f, "0.1", i % 2), E_FORMAT);
+            EXPECT(strstr(err_message(), "out/.lock"), "%s", err_message());
+            assert_true(holds(".lock", TEXT[i]) && !there("unfinished"));
+            unlink(link_to);
+        }
+    put(target, ""); /* what is empty may be a lock, but not through another name */
+    assert_int_equal(link(target, link_to), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    unlink(link_to);
+    assert_int_equal(symlink(str_print(&arena, "%s/none", dir), link_to), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    assert_int_not_equal(access(str_print(&arena, "%s/none", dir), F_OK), 0);
+    unlink(link_to);
+    assert_int_equal(mkfifo(link_to, 0600), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    unlink(link_to);
+    assert_int_equal(mkdir(link_to, 0700), 0);
+    assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
+    rmdir(link_to);
+    put(link_to, "");
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    folder_drop(&f, OK);
+}
+
 static void inputs_count_by_what_they_hold(void **state)
 {
     (void)state;
@@ -308,9 +422,13 @@ int main(void)
                                        CASE(a_killed_move_is_completed),
                                        CASE(a_result_that_is_not_done_is_taken_up),
                                        CASE(a_damaged_manifest_is_one_sentence),
+                                       CASE(a_cut_manifest_is_overwritten),
+                                       CASE(a_result_is_done_only_as_it_was_written),
+                                       CASE(a_manifest_without_hashes_is_read),
                                        CASE(nothing_is_left_of_what_was_dropped),
                                        CASE(two_processes_do_not_share_a_directory),
                                        CASE(a_lock_of_another_host_is_named),
+                                       CASE(a_foreign_lock_is_kept),
                                        CASE(inputs_count_by_what_they_hold),
                                        CASE(latest_is_a_relative_link)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

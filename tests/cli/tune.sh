@@ -37,6 +37,11 @@ expect 2 'method: there words, now la' '... are not replaced by others' \
     tune --task jit --train "$t/c.jsonl" --method la --out "$t/words"
 expect 0 'nothing to resume' '... nor resumed' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/words" --resume
+cp -r "$t/words" "$t/harmed" && : >"$t/harmed/jit.json"
+expect 3 'harmed holds a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
+    tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed"
+expect 0 'written to' '... which --overwrite mends' \
+    tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed" --overwrite
 expect 0 '\+ ' 'predict lists lines' predict "$t/words" "$t/new.jsonl" --top 3
 "$VERNIER" predict "$t/words" "$t/new.jsonl" --json >"$t/out" 2>"$t/err"
 awk "BEGIN { exit !($(number auc) > 0.9) }"
@@ -60,6 +65,9 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     [ -s "$t/lora/adapter_config.json" ] && [ -s "$t/lora/head.safetensors" ] && [ ! -e "$t/lora/train.json" ]
     result $? '... an adapter, a head and no leftovers'
     expect 0 'lora of .*/lora, for adapters' '... that finds its base beside it' adapter convert "$t/lora" "$t/hub" --to adapters
+    rm "$t/hub/adapter_config.json"
+    expect 3 'finished result, but .*/adapter_config.json is missing' '... which is noticed when it is lost' \
+        adapter convert "$t/lora" "$t/hub" --to adapters
     cp -r "$t/lora" "$t/half" && rm "$t/half/jit.json" "$t/half/manifest.json" && mkdir "$t/half/unfinished"
     : >"$t/half/unfinished/train.json"
     expect 3 'has not finished' 'half a predictor' predict "$t/half" "$t/new.jsonl"
