@@ -121,7 +121,8 @@ static void cleans_subjects(void **state)
                 {"ES-6: use arrows", NULL, "ES-6: use arrows"},
                 {"MPEG-4 Files play (MPEG-2)", NULL, "MPEG-4 Files play (MPEG-2)"},
                 {"Handle nulls, fixes AB-12", NULL, "Handle nulls, fixes AB-12"},
-                {"IVY-715: make it so", NULL, "IVY-715: make it so"},
+                {"IVY-715: make it so", NULL, "make it so"},
+                {"ABC-715: make it so", NULL, "ABC-715: make it so"},
                 {"JIRA-123: Handle the empty list case", NULL, "Handle the empty list case"},
                 {"Fix #12 and GH-15 in the parser", NULL, "Fix #12 and GH-15 in the parser"},
                 {"Fix #12 and GH-15 in the parser", "HBASE", "Fix #12 and GH-15 in the parser"},
@@ -147,7 +148,7 @@ static void cleans_subjects(void **state)
                 {"HBASE-12 Fix what ZZ-3 did", "HBASE,HADOOP", "Fix what ZZ-3 did"},
                 {"Fix HADOOP-12, UTF-8 (HBASE-3)", "HBASE,HADOOP", "Fix , UTF-8"},
                 {"HBASE-12-fix stays, XHBASE-12 too", "HBASE", "HBASE-12-fix stays, XHBASE-12 too"},
-                {"IVY-715: make it so", "", "IVY-715: make it so"}};
+                {"IVY-715: make it so", "", "make it so"}};
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
         const char *clean = subject_clean(&arena, CASE[i].message, CASE[i].prefixes);
         EXPECT(!strcmp(clean, CASE[i].clean), "%s: \"%s\", expected \"%s\"", CASE[i].message, clean, CASE[i].clean);
