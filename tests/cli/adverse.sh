@@ -117,7 +117,7 @@ done
 comma=$(locale -a 2>/dev/null | grep -im 1 '^\(de_DE\|fr_FR\|es_ES\|nl_NL\|pl_PL\).utf-\{0,1\}8$')
 if [ -n "$comma" ]; then
     for c in "score --task defect --draws 20 $w/scores.csv" "predict $w/words $w/changes.jsonl --json" "model inspect $encoder" \
-        "attend --model $encoder --text x --json" "list --json"; do
+        "attend --model $encoder --text x --json --overwrite --out $t/comma" "list --json"; do
         # shellcheck disable=SC2086
         LC_ALL=C "$VERNIER" $c >"$t/point" 2>&1
         # shellcheck disable=SC2086
