@@ -25,8 +25,8 @@ static const Option OPTIONS[] = {
     {"bots", "LIST",
      "more authors to leave out as bots: names or addresses; known accounts and names with [bot] are anyway", "mine"},
     {"issue-prefix", "LIST",
-     "remove the issue keys of these projects (ABC,XYZ) anywhere in a subject; #12, GH-12 and the keys of well-known "
-     "projects (HBASE-12) go anyway where they stand alone",
+     "remove the issue keys of these projects (ABC,XYZ) anywhere in a subject.  #12, GH-12 and keys of well-known "
+     "projects (HBASE-12) go anyway where they stand alone; none keeps all keys",
      "mine"},
     {"whole-message", NULL, "the message as it is, unfiltered; default: its first line, cleaned", "mine"},
     {"min-words", "N", "least words of a message (default 3)", "mine"},

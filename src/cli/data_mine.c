@@ -56,7 +56,7 @@ static Status dates(MineOptions *o, const Args *a)
                 args_text(a, "since", ""), args_text(a, "until", ""));
 }
 
-/* The prefixes of issue keys, between commas; "none": no further ones. */
+/* The prefixes of issue keys, between commas; "none" keeps all keys. */
 static Status issue_prefixes(const char **out, const Args *a)
 {
     const char *list = args_text(a, "issue-prefix", NULL);

@@ -24,7 +24,7 @@ typedef struct {
     bool mixed;               /* keep changes whose files are of several languages */
     bool keep[SUBJECT_KINDS]; /* keep merges, reverts, releases, robots, unreadable messages, too */
     const char *bots;         /* further robots: names or addresses between commas; NULL: the known ones alone */
-    const char *issues;       /* prefixes of issue keys between commas; NULL: none (subject.h) */
+    const char *issues;       /* prefixes of issue keys between commas, as of subject_clean() */
     bool whole_message;       /* the message as it is, unfiltered; else its cleaned subject */
     bool features;            /* compute the fourteen measures; commits before the range count as history */
     bool resume;

@@ -102,18 +102,18 @@ static const Rule CLEAN[] = {{"\\b(https?|ftp|git|ssh)://\\S+", "<url>"},
                              {"\\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\\b", "<hash>"},
                              {"(?i)\\b(signed-off-by|reviewed-by|co-authored-by|git-svn-id|change-id):.*$", ""}};
 
-/* References: #12, owner/name#12, names of trackers (GH-12, JIRA-12), keys of well-known projects, among them those of
- * JIT-Defects4J (HBASE-12), and keys of the given projects, whose alternatives take the place of KEYS. */
+/* References: #12, owner/name#12, GH-12, and keys of projects (HBASE-12), whose alternatives take the place of KEYS.
+ * Known are names of trackers and of projects, those of JIT-Defects4J among them. */
 #define KEYS "<KEYS>"
-#define TRACKERS "(?i:gh|jira|issue|bug|ticket)"
+#define TRACKERS "(?i:jira|issue|bug|ticket)"
 #define PROJECTS                                                                                                     \
     "BCEL|BEANUTILS|CODEC|COLLECTIONS|COMPRESS|CONFIGURATION|DBCP|DIGESTER|DELTASPIKE|GIRAPH|GORA|IVY|JCS|JSPWIKI|"  \
     "LANG|MATH|NET|OPENNLP|PARQUET|SANTUARIO|SCXML|SYSTEMML|VALIDATOR|VFS|AMBARI|CALCITE|CAMEL|CASSANDRA|DERBY|"     \
     "DRILL|FLINK|GROOVY|HADOOP|HBASE|HDFS|HHH|HIVE|IGNITE|KAFKA|LUCENE|MAPREDUCE|MNG|NIFI|OAK|OOZIE|PIG|SLING|SOLR|" \
     "SPARK|SPR|STORM|TINKERPOP|WICKET|YARN|ZOOKEEPER"
 #define REFERENCE                                                                                                    \
-    "(?:(?:(?<![\\w&#])(?:[\\w.-]+/[\\w.-]+)?#|(?<![\\w-])(?:" TRACKERS "|" PROJECTS KEYS ")-)\\d+(?![\\w-]|\\.\\d)" \
-                                                                                          ")"
+    "(?:(?:(?<![\\w&#])(?:[\\w.-]+/[\\w.-]+)?#|(?<![\\w-])(?:(?i:gh)|" KEYS ")-)\\d+(?![\\w-]|\\.\\d)"               \
+    ")"
 #define BETWEEN "(?:\\s*[,;/&]\\s*|\\s+and\\s+|\\s+)"
 #define CLOSING "(?i:close[sd]?|fix(?:es|ed)?|resolve[sd]?|refs?|see|issue|bug|pr)"
 #define REFERENCES REFERENCE "(?:" BETWEEN "(?:" CLOSING "[ :]+)*" REFERENCE ")*"
@@ -196,11 +196,11 @@ static char *replaced(Arena *a, char *text, const pcre2_code *code, const char *
     return done >= 0 ? to : text;
 }
 
-/* The prefixes between commas as the alternatives of a pattern, each behind a bar. */
+/* The prefixes between commas as the alternatives of a pattern, which matches nothing where there are none. */
 static const char *alternatives(Arena *a, const char *prefixes)
 {
     Buf b = buf_open(a);
-    buf_print(&b, "%s", "");
+    buf_print(&b, "(?!)");
     for (const char *p = prefixes; *p;) {
         p += strspn(p, " ,");
         size_t n = strcspn(p, " ,");
@@ -210,17 +210,38 @@ static const char *alternatives(Arena *a, const char *prefixes)
     return b.text;
 }
 
-/* Without what the pattern finds, `keys` put in where it has a place for them. */
-static char *without(Arena *a, char *text, const char *pattern, const char *keys)
+/* The pattern with `keys` where it has a place for them. */
+static pcre2_code *with_keys(Arena *a, const char *pattern, const char *keys)
 {
     Buf b = buf_open(a);
     for (const char *place; (place = strstr(pattern, KEYS)); pattern = place + strlen(KEYS))
         buf_print(&b, "%.*s%s", (int)(place - pattern), pattern, keys);
     buf_print(&b, "%s", pattern);
-    pcre2_code *code = compiled(b.text, 0);
-    text = replaced(a, text, code, "");
-    pcre2_code_free(code);
-    return text;
+    return compiled(b.text, 0);
+}
+
+/* What takes references and keys out.  One set serves all subjects of a history: its prefixes rarely change. */
+typedef struct {
+    char prefixes[1024]; /* what the set was made for */
+    bool made, known;    /* known: prefixes are not "" */
+    pcre2_code *alone[COUNT(ALONE)], *anywhere;
+} Cutter;
+
+static const Cutter *cutter(Arena *a, const char *prefixes)
+{
+    static _Thread_local Cutter c;
+    const bool known = !prefixes || *prefixes;
+    const char *given = prefixes ? prefixes : "";
+    if (c.made && c.known == known && !strcmp(c.prefixes, given)) return &c;
+    for (size_t i = 0; i < COUNT(ALONE); i++) pcre2_code_free(c.alone[i]);
+    pcre2_code_free(c.anywhere);
+    const char *keys = alternatives(a, given), *all = known ? str_print(a, "%s|" TRACKERS "|" PROJECTS, keys) : keys;
+    for (size_t i = 0; i < COUNT(ALONE); i++) c.alone[i] = with_keys(a, ALONE[i], all);
+    c.anywhere = with_keys(a, ANYWHERE, keys);
+    c.known = known;
+    c.made = strlen(given) < sizeof c.prefixes; /* a longer list is made anew each time */
+    if (c.made) strcpy(c.prefixes, given);
+    return &c;
 }
 
 char *subject_clean(Arena *a, const char *message, const char *prefixes)
@@ -229,10 +250,10 @@ char *subject_clean(Arena *a, const char *message, const char *prefixes)
     size_t n = first_line(&line, message);
     char *text = str_copy(a, line, n);
     pthread_once(&once, compile_all);
+    const Cutter *c = cutter(a, prefixes);
     for (size_t i = 0; i < COUNT(CLEAN); i++) text = replaced(a, text, clean_code[i], CLEAN[i].with);
-    const char *keys = alternatives(a, prefixes ? prefixes : "");
-    for (size_t i = 0; i < COUNT(ALONE); i++) text = without(a, text, ALONE[i], keys);
-    if (*keys) text = without(a, text, ANYWHERE, keys + 1);
+    for (size_t i = 0; i < COUNT(ALONE); i++) text = replaced(a, text, c->alone[i], "");
+    text = replaced(a, text, c->anywhere, "");
     for (size_t i = 0; i < COUNT(TIDY); i++) text = replaced(a, text, tidy_code[i], TIDY[i].with);
     return text;
 }

@@ -24,10 +24,10 @@ SubjectKind subject_kind(const char *message, const char *author, const char *em
 /* The first line without issue numbers, signatures and the brackets around them; addresses become <url> and <email>,
  * hashes <hash>; white space is one blank.  On the arena.
  *
- * A reference (#12, owner/name#12, GH-12, JIRA-12) goes where it stands alone: in brackets, at the end, and at the
- * start before a mark.  A key of a project (HBASE-12) goes, and wherever it is, when its prefix is one of `prefixes`
- * (HBASE,HADOOP; NULL or "": none); by its form alone it cannot be told from a name (UTF-8, IE-11).  What is said
- * around a key stays. */
+ * A reference (#12, owner/name#12, GH-12), or the key of a tracker or a well-known project (JIRA-12, HBASE-12),
+ * goes where it stands alone: in brackets, at the end, and at the start before a mark.  A key whose prefix is one
+ * of `prefixes` (ABC,XYZ; NULL: none more) goes wherever it is; with "" all keys stay.  By its form alone a key
+ * cannot be told from a name (UTF-8, IE-11).  What is said around a key stays. */
 char *subject_clean(Arena *, const char *message, const char *prefixes);
 int subject_words(const char *subject);
 bool subject_readable(const char *subject); /* ASCII, and half of it or more are letters */

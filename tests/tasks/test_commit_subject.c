@@ -148,7 +148,7 @@ static void cleans_subjects(void **state)
                 {"HBASE-12 Fix what ZZ-3 did", "HBASE,HADOOP", "Fix what ZZ-3 did"},
                 {"Fix HADOOP-12, UTF-8 (HBASE-3)", "HBASE,HADOOP", "Fix , UTF-8"},
                 {"HBASE-12-fix stays, XHBASE-12 too", "HBASE", "HBASE-12-fix stays, XHBASE-12 too"},
-                {"IVY-715: make it so", "", "make it so"}};
+                {"IVY-715: make it so", "", "IVY-715: make it so"}};
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
         const char *clean = subject_clean(&arena, CASE[i].message, CASE[i].prefixes);
         EXPECT(!strcmp(clean, CASE[i].clean), "%s: \"%s\", expected \"%s\"", CASE[i].message, clean, CASE[i].clean);
