@@ -119,7 +119,7 @@ if [ -n "$comma" ]; then
     for c in "score --task defect --draws 20 $w/scores.csv" "predict $w/words $w/changes.jsonl --json" "model inspect $encoder" \
         "attend --model $encoder --text x --json --overwrite --out $t/comma" "list --json"; do
         # shellcheck disable=SC2086
-        LC_ALL=C "$VERNIER" $c >"$t/point" 2>&1
+        LC_ALL=C "$VERNIER" $c >"$t/point" 2>"$t/err"
         # shellcheck disable=SC2086
         LC_ALL=$comma "$VERNIER" $c >"$t/out" 2>"$t/err"
         cmp -s "$t/point" "$t/out"
