@@ -5,7 +5,7 @@
 #include "analysis/page.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/run.h"
+#include "run/run.h"
 
 typedef struct {
     const Args *args;

@@ -8,7 +8,7 @@
 #include "analysis/importance.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 
 /* ---- counting */
 

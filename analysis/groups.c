@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "tasks/change.h"
+#include "change/change.h"
 
 const char *const BY_NAME[BYS + 1] = {"tokens", "words", "lines", "sides", NULL};
 const char *const BY_ONE[BYS] = {"token", "word", "line", "side"};

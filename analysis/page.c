@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "io/safetensors.h"
 #include "plot/report.h"
 

@@ -14,7 +14,7 @@
 #ifndef ANALYSIS_PAIR_H
 #define ANALYSIS_PAIR_H
 
-#include "lab/measure.h"
+#include "measure/measure.h"
 
 typedef struct {
     Change change, *head; /* head: (heads) */

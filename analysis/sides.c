@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "analysis/groups.h"
-#include "tasks/change.h"
+#include "change/change.h"
 
 static const Side SIDE_OF[LINE_KINDS] = {[LINE_KEEP] = SIDE_KEPT, [LINE_ADD] = SIDE_ADDED, [LINE_DEL] = SIDE_REMOVED};
 

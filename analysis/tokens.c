@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "tasks/change.h"
+#include "change/change.h"
 
 Status tokens_open(Tokenizer **out, Arena *a, const char *dir)
 {

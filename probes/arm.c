@@ -7,10 +7,10 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "probes/probing.h"
-#include "tasks/controls.h"
-#include "tasks/features.h"
-#include "tasks/mdl.h"
-#include "tasks/usable.h"
+#include "probe/controls.h"
+#include "probe/features.h"
+#include "probe/mdl.h"
+#include "probe/usable.h"
 
 int probing_encoders(const Probing *lab, Kind kind)
 {

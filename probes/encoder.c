@@ -4,7 +4,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "peft/disk.h"
+#include "adapter/adapter.h"
 #include "probes/probing.h"
 #include "tasks/pretrain.h"
 

@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "plot/plot.h"
 #include "probes/probing.h"
-#include "tasks/compare.h"
+#include "probe/compare.h"
 
 static int at_layer(Outcomes o, Kind kind, int seed, Protocol how, int layer)
 {

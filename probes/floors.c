@@ -1,7 +1,7 @@
 #include "probes/floors.h"
 
 #include "base/str.h"
-#include "tasks/probe.h"
+#include "probe/probe.h"
 
 static void add(ProbeFloor *f, const Dataset *d, const char *name, bool rule, int32_t *guess)
 {

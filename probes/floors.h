@@ -2,7 +2,7 @@
 #ifndef PROBES_FLOORS_H
 #define PROBES_FLOORS_H
 
-#include "tasks/rules.h"
+#include "probe/rules.h"
 
 enum { MOST_FLOORS = 6 };
 typedef struct {

@@ -13,7 +13,7 @@
 #ifndef PROBES_PROBING_H
 #define PROBES_PROBING_H
 
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "num/stats.h"
 #include "probes/floors.h"
 #include "text/tokenizer.h"

@@ -4,8 +4,8 @@
 
 #include "base/str.h"
 #include "probes/probing.h"
-#include "tasks/compare.h"
-#include "tasks/sheet.h"
+#include "probe/compare.h"
+#include "probe/sheet.h"
 
 static const double ALPHA = 0.05;
 static const char *const MODE[PROTOCOLS] = {"", ", karmakar-compat"};

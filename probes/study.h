@@ -14,7 +14,7 @@
 #ifndef PROBES_STUDY_H
 #define PROBES_STUDY_H
 
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "nn/model.h"
 #include "num/stats.h"
 #include "peft/peft.h"
@@ -22,7 +22,7 @@
 #include "tasks/cmg.h"
 #include "tasks/denoise.h"
 #include "tasks/jit_model.h"
-#include "tasks/messages.h"
+#include "metric/messages.h"
 #include "text/tokenizer.h"
 
 enum {

@@ -12,9 +12,9 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "probes/study.h"
-#include "tasks/history.h"
-#include "tasks/javagen_change.h"
-#include "tasks/make.h"
+#include "change/history.h"
+#include "change/javagen_change.h"
+#include "probe/make.h"
 
 /* ---- defect prediction ---- */
 

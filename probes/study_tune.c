@@ -7,8 +7,8 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "probes/study.h"
-#include "tasks/classifier.h"
-#include "tasks/features.h"
+#include "probe/classifier.h"
+#include "probe/features.h"
 #include "train/evaluate.h"
 #include "train/fit.h"
 

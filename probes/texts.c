@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "nn/config.h"
 #include "probes/probing.h"
-#include "tasks/make.h"
+#include "probe/make.h"
 
 /* ---- rows ---- */
 

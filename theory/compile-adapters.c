@@ -25,7 +25,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "lab/lab.h"
 #include "num/linalg.h"
 #include "plot/plot.h"

@@ -28,7 +28,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "plot/plot.h"
 #include "theory/fit.h"
 

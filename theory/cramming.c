@@ -22,7 +22,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "plot/plot.h"
 #include "train/train.h"
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "num/kernels.h"
 #include "train/train.h"
 

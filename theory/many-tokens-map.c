@@ -21,7 +21,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "plot/plot.h"
 #include "theory/construct.h"
 

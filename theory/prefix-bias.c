@@ -26,7 +26,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "num/linalg.h"
 #include "num/stats.h"
 #include "plot/plot.h"

@@ -38,7 +38,7 @@
 #include "ad/op.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "num/linalg.h"
 #include "num/stats.h"
 #include "plot/plot.h"

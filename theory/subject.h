@@ -2,7 +2,7 @@
 #ifndef THEORY_SUBJECT_H
 #define THEORY_SUBJECT_H
 
-#include "lab/measure.h"
+#include "measure/measure.h"
 #include "peft/peft.h"
 
 typedef struct {

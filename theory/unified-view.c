@@ -20,7 +20,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "peft/peft.h"
 #include "plot/plot.h"
 #include "theory/dense.h"

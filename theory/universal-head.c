@@ -23,7 +23,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "num/linalg.h"
 #include "plot/plot.h"
 #include "theory/dense.h"

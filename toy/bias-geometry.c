@@ -20,7 +20,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "lab/measure.h"
+#include "measure/measure.h"
 #include "lab/sweep.h"
 #include "num/gemm.h"
 #include "num/linalg.h"

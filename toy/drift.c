@@ -20,7 +20,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "lab/measure.h"
+#include "measure/measure.h"
 #include "lab/sweep.h"
 
 enum { LAYERS = 8, TARGETS = 4 };

@@ -6,7 +6,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "lab/measure.h"
+#include "measure/measure.h"
 
 static const int32_t PROBE[LENGTH] = {2, 6, 0, 1, 4, 6, 3, 0, 1, 2};
 

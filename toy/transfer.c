@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "lab/sweep.h"
 #include "plot/plot.h"
 

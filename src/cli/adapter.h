@@ -3,7 +3,7 @@
 #define CLI_ADAPTER_H
 
 #include "cli/command.h"
-#include "peft/disk.h"
+#include "adapter/adapter.h"
 
 #define ADAPTER_OPTION ADAPTER_OPTION_OF(NULL)
 #define ADAPTER_OPTION_OF(verbs)                                                                                     \

@@ -5,7 +5,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/bench.h"
-#include "tasks/javagen.h"
+#include "change/javagen.h"
 #include "text/tokenizer.h"
 
 static double seconds_on(clockid_t clock)

@@ -7,7 +7,7 @@
 
 #include "base/print.h"
 #include "cli/command.h"
-#include "cli/run.h"
+#include "run/run.h"
 #include "io/json.h"
 #include "nn/model.h"
 #include "peft/peft.h"

@@ -10,8 +10,8 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
-#include "cli/run.h"
-#include "tasks/mine.h"
+#include "run/run.h"
+#include "change/mine.h"
 
 /* ---- commits from a repository */
 

@@ -3,7 +3,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/command.h"
-#include "cli/report.h"
+#include "run/report.h"
 
 static Status report(const Args *a)
 {

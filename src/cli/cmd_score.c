@@ -9,8 +9,8 @@
 #include "cli/predict.h"
 #include "cli/scores.h"
 #include "io/columns.h"
-#include "tasks/effort.h"
-#include "tasks/score.h"
+#include "metric/effort.h"
+#include "metric/score.h"
 
 /* ---- defects */
 

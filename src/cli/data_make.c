@@ -4,10 +4,10 @@
 
 #include "cli/data.h"
 #include "base/print.h"
-#include "cli/run.h"
-#include "tasks/javagen_change.h"
-#include "tasks/make.h"
-#include "tasks/sheet.h"
+#include "run/run.h"
+#include "change/javagen_change.h"
+#include "probe/make.h"
+#include "probe/sheet.h"
 
 enum { MOST_FILES = 256 };
 

@@ -6,9 +6,9 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/data.h"
-#include "cli/run.h"
+#include "run/run.h"
 #include "io/json.h"
-#include "tasks/mine.h"
+#include "change/mine.h"
 
 /* The words of a comma-separated list, each of which `take` must know. */
 static Status each_word(const Args *a, const char *option, bool *set, const char *const *words)

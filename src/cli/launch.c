@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/print.h"
-#include "cli/report.h"
+#include "run/report.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
 

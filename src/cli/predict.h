@@ -3,7 +3,7 @@
 #define CLI_PREDICT_H
 
 #include "cli/tune.h"
-#include "tasks/messages.h"
+#include "metric/messages.h"
 
 typedef struct {
     const Args *args;

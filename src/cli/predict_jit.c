@@ -5,7 +5,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
-#include "cli/run.h"
+#include "run/run.h"
 #include "io/json.h"
 
 typedef struct {

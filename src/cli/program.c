@@ -10,7 +10,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/command.h"
-#include "cli/run.h"
+#include "run/run.h"
 
 REGISTRY(Command, command)
 

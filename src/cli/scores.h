@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "io/json.h"
 #include "num/stats.h"
-#include "tasks/messages.h"
+#include "metric/messages.h"
 
 enum { SCORES_MOST = 16, SCORES_REMARKS = 64 };
 typedef struct {

@@ -18,9 +18,9 @@
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
-#include "cli/run.h"
+#include "run/run.h"
 #include "io/json.h"
-#include "peft/disk.h"
+#include "adapter/adapter.h"
 #include "tasks/cmg.h"
 #include "tasks/floor.h"
 #include "tasks/jit_model.h"

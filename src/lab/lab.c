@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "cli/parallel.h"
+#include "run/parallel.h"
 
 enum { SAVE_EVERY = 1000 };
 

@@ -12,7 +12,7 @@
 #ifndef LAB_LAB_H
 #define LAB_LAB_H
 
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "lab/digits.h"
 #include "peft/peft.h"
 #include "plot/plot.h"

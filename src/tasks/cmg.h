@@ -22,7 +22,7 @@
 #define TASKS_CMG_H
 
 #include "nn/generate.h"
-#include "tasks/change.h"
+#include "change/change.h"
 #include "text/tokenizer.h"
 #include "train/evaluate.h"
 #include "train/train.h"

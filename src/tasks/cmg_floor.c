@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "tasks/bleu.h"
+#include "metric/bleu.h"
 #include "tasks/cmg.h"
 
 enum { NEAREST = 5 };

@@ -18,9 +18,9 @@
 #ifndef TASKS_JIT_H
 #define TASKS_JIT_H
 
-#include "tasks/change.h"
-#include "tasks/effort.h"
-#include "tasks/score.h"
+#include "change/change.h"
+#include "metric/effort.h"
+#include "metric/score.h"
 #include "text/tokenizer.h"
 #include "train/batch.h"
 

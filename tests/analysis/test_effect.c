@@ -6,7 +6,7 @@
 
 #include "analysis/effect.h"
 #include "base/str.h"
-#include "peft/disk.h"
+#include "adapter/adapter.h"
 
 enum { DIM = 12, HEADS = 3, LAYERS = 2, SLOTS = 2, T = 5 };
 static const int32_t IDS[T] = {3, 7, 3, 1, 7}, OTHER[T] = {3, 7, 9, 1, 7}, SHORT[] = {5, 2, 11};

@@ -1,6 +1,6 @@
-# vernier adapter, and --adapter, on the tiny models and adapters that tests/peft/test_disk.c makes.  TAP on stdout.
+# vernier adapter, and --adapter, on the tiny models and adapters that tests/adapter/test_disk.c makes.  TAP on stdout.
 . tests/cli/tap
-maker=$(dirname "$VERNIER")/tests/peft/test_disk
+maker=$(dirname "$VERNIER")/tests/adapter/test_disk
 if [ ! -x "$maker" ]; then echo "ok 1 - adapters # SKIP $maker is not built"; exit 0; fi
 expect() {
     code=$1 pattern=$2 name=$3

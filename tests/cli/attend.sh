@@ -133,7 +133,7 @@ expect 0 '^ +0\.3466  by the place$' 'floors of texts with one token of two' --c
 grep -q 'counted from 2.0 tokens' "$t/out" && grep -Eq '^roberta .base.: [0-9.]+, not below what the place alone tells$' "$t/out" && [ -s "$t/o/figures/floors.svg" ] && [ "$(tail -n 1 "$t/o/floors.csv" | cut -c1-8)" = 2,0.6931 ]
 result $? '... the losses beside them, figure and table'
 expect 0 '^ +0\.[0-9]+  by place and token before$' "a decoder's floors" --compare "$t/m/gpt2" --tokenizer "$t/m/roberta" --text x --texts "$t/pair" "$t/m/gpt2"
-peft=$(dirname "$VERNIER")/tests/peft/test_disk
+peft=$(dirname "$VERNIER")/tests/adapter/test_disk
 mkdir "$t/p"
 if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
     expect 0 'gpt2-prefix: 3 virtual keys; predicted.*holds' 'the theorem of a prefix' --compare "$t/p/gpt2" --ids 0,5,6,7,8 --dtype f64 "$t/p/gpt2-prefix" "$t/p/gpt2-lora"

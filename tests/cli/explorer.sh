@@ -2,12 +2,12 @@
 # maps.safetensors.  TAP on stdout.
 . tests/cli/tap
 tests=$(dirname "$VERNIER")/tests
-for maker in "$tests/analysis/test_attend" "$tests/peft/test_disk"; do
+for maker in "$tests/analysis/test_attend" "$tests/adapter/test_disk"; do
     if [ ! -x "$maker" ]; then echo "ok 1 - explorer # SKIP $maker is not built"; exit 0; fi
 done
 ask() { "$VERNIER" attend --overwrite --out "$t/o" --quiet "$@"; }
 mkdir "$t/m" "$t/p"
-"$tests/analysis/test_attend" "$t/m" >/dev/null && "$tests/peft/test_disk" "$t/p" 2>/dev/null || exit 1
+"$tests/analysis/test_attend" "$t/m" >/dev/null && "$tests/adapter/test_disk" "$t/p" 2>/dev/null || exit 1
 
 gpt2="--model $t/m/gpt2 --ids 1,2"
 expect 2 'html does not go with --do' 'a page of an intervention' $gpt2 --do head:0.0=0 --html "$t/x.html"

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "cli/folder.h"
+#include "run/folder.h"
 #include "scratch.h"
 
 static const char *out;

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/command.h"
-#include "cli/experiment.h"
+#include "run/experiment.h"
 #include "plot/plot.h"
 #include "scratch.h"
 

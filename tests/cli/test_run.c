@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "cli/experiment.h"
-#include "cli/run.h"
+#include "run/experiment.h"
+#include "run/run.h"
 #include "scratch.h"
 
 static int fail_at_job = -1, crash_at_job = -1;

@@ -1,7 +1,7 @@
 /* adapter_config.json of either library, beside the numbers of a LoRA and of a bottleneck adapter: opened, attached
  * to a tiny model whose architecture the input's length chooses, and where that works written for both libraries. */
 #include "fuzz/fuzz.h"
-#include "peft/library.h"
+#include "adapter/library.h"
 
 static char adapter_dir[64];
 

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "cli/run.h"
+#include "run/run.h"
 #include "lab/lab.h"
 #include "scratch.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/run.h"
+#include "run/run.h"
 #include "lab/lab.h"
 
 static const LabModel TINY = {.tasks = "asc",

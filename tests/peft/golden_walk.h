@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 
-#include "peft/disk.h"
+#include "adapter/adapter.h"
 
 enum { WALK_MOST = 512 };
 

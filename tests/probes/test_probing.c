@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "nn/small.h"
-#include "peft/disk.h"
+#include "adapter/adapter.h"
 #include "scratch.h"
 #include "text/bpe.h"
 

@@ -5,9 +5,9 @@
 #include "arenas.h"
 #include "shared.h"
 #include "tasks/cmg.h"
-#include "tasks/javagen_change.h"
+#include "change/javagen_change.h"
 #include "tasks/jit.h"
-#include "tasks/messages.h"
+#include "metric/messages.h"
 #include "train/train.h"
 
 enum { PAIRS = 5 };

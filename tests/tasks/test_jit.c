@@ -8,7 +8,7 @@
 #include "arenas.h"
 #include "shared.h"
 #include "tasks/floor.h"
-#include "tasks/javagen_change.h"
+#include "change/javagen_change.h"
 #include "tasks/jit_model.h"
 
 /* Generated changes, with features that say nothing but la and ld. */

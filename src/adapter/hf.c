@@ -1,0 +1,448 @@
+/* Hugging Face PEFT, reading.  Which modules a config means is decided on the names that the library sees, the base
+ * model's prefix included; every adapted map then has tensors under its own name.  AdaLoRA is read as the LoRA that
+ * it has become, B diag(E) A with the rows that pruning left, under the scale of the rank before it.
+ *
+ * Format: huggingface/peft, src/peft/utils/save_and_load.py and the tuners' configs. */
+#include <math.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "nn/build.h"
+#include "adapter/hf.h"
+#include "peft/ia3.h"
+#include "adapter/match.h"
+#include "peft/place.h"
+
+enum { MOST_RANK = 1 << 16, MOST_TOKENS = 1 << 20 };
+
+static Status identify(Adapter *a)
+{
+    TRY(json_text(&a->kind, a->root, "peft_type", a->path));
+    TRY(json_text(&a->base, a->root, "base_model_name_or_path", a->path));
+    a->name = "default";
+    return a->kind ? OK : fail(E_FORMAT, "%s: peft_type is null", a->path);
+}
+
+/* ---- which maps */
+
+/* layers_to_transform: the layer's number is read out of the name, as the library does. */
+static Status in_layers(bool *out, const Adapter *a, const char *name)
+{
+    const cJSON *layers = cJSON_GetObjectItemCaseSensitive(a->root, "layers_to_transform"), *one;
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(a->root, "layers_pattern");
+    const cJSON *patterns = cJSON_IsArray(given) ? given->child : given;
+    bool any = cJSON_IsString(patterns);
+    *out = true;
+    if (!json_is_set(a->root, "layers_to_transform")) return OK;
+    *out = false;
+    for (; any || !patterns || cJSON_IsNull(patterns); patterns = patterns->next) {
+        const char *form =
+            any ? str_print(a->run, ".*\\.%s\\.(\\d+)\\.", patterns->valuestring) : ".*\\.[^.]*\\.(\\d+)\\.";
+        bool found;
+        int at, layer = -1;
+        TRY(match_regex(&found, &at, form, false, name, a->path, "layers_pattern"));
+        for (const char *s = name + at; found && at >= 0 && *s >= '0' && *s <= '9' && layer < 1 << 24; s++)
+            layer = 10 * (layer < 0 ? 0 : layer) + *s - '0';
+        if (cJSON_IsNumber(layers)) *out |= layer >= 0 && layers->valuedouble == layer;
+        cJSON_ArrayForEach(one, layers) *out |= layer >= 0 && cJSON_IsNumber(one) && one->valuedouble == layer;
+        if (!any || !patterns->next) break;
+        if (!cJSON_IsString(patterns->next))
+            return fail(E_FORMAT, "%s: layers_pattern holds something that is no text", a->path);
+    }
+    return OK;
+}
+
+static Status is_target(bool *out, const Adapter *a, const Linear *l)
+{
+    const char *name = str_print(a->run, "%s%s", a->prefix, l->name), *text = NULL;
+    const cJSON *target = cJSON_GetObjectItemCaseSensitive(a->root, "target_modules");
+    bool excluded, there;
+    *out = false;
+    if (!linear_is_whole(l)) return OK;
+    if (cJSON_IsString(target)) text = target->valuestring;
+    TRY(match_modules(&excluded, a->root, "exclude_modules", name, a->path));
+    if (text && !strcmp(text, "all-linear"))
+        *out = true;
+    else
+        TRY(match_modules(out, a->root, "target_modules", name, a->path));
+    TRY(in_layers(&there, a, name));
+    *out = *out && there && !excluded;
+    return OK;
+}
+
+Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
+{
+    *out = NEW(a->run, const Linear *, m->n_linears);
+    *n = 0;
+    for (int i = 0; i < m->n_linears; i++) {
+        bool wanted;
+        TRY(is_target(&wanted, a, &m->linears[i]));
+        if (wanted) (*out)[(*n)++] = &m->linears[i];
+    }
+    if (*n) return OK;
+    if (!json_is_set(a->root, "target_modules"))
+        return fail(E_MISMATCH, "%s: target_modules is missing: which linear maps were adapted is not told", a->path);
+    return fail(E_MISMATCH, "%s: target_modules matches no linear map of this %s model, whose names are like %s%s",
+                a->path, m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
+}
+
+/* ---- LoRA and its relatives */
+
+/* The number that a pattern gives a map: that of the first key which the map's name, or an end of it behind a dot,
+ * matches.  Ranks and alphas are looked up each alone, as PEFT does from 0.14 on. */
+static Status pattern_of(double *value, bool *any, const Adapter *a, const char *patterns, const Linear *l)
+{
+    const char *name = str_print(a->run, "%s%s", a->prefix, l->name);
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(a->root, patterns), *j;
+    if (!json_is_set(a->root, patterns)) return OK;
+    if (!cJSON_IsObject(object)) return fail(E_FORMAT, "%s: %s is no object", a->path, patterns);
+    cJSON_ArrayForEach(j, object)
+    {
+        bool fits;
+        const char *form = str_print(a->run, "(?:.*\\.)?(?:%s)$", j->string);
+        TRY(match_regex(&fits, NULL, form, false, name, a->path, patterns));
+        if (!fits) continue;
+        if (!cJSON_IsNumber(j))
+            return fail(E_FORMAT, "%s: %s['%.60s'] is not a number", a->path, patterns, j->string);
+        *value = j->valuedouble;
+        *any = true;
+        return OK;
+    }
+    return OK;
+}
+
+static Status rule_for(LoraRule *r, bool *any, const Adapter *a, const Linear *l)
+{
+    double rank = r->rank;
+    *any = false;
+    TRY(pattern_of(&rank, any, a, "rank_pattern", l));
+    TRY(pattern_of(&r->alpha, any, a, "alpha_pattern", l));
+    if (rank != floor(rank) || rank < 1 || rank > MOST_RANK)
+        return fail(E_FORMAT, "%s: rank_pattern gives %s the rank %g, expected 1 to %d", a->path, l->name, rank,
+                    MOST_RANK);
+    r->rank = (int)rank;
+    return OK;
+}
+
+static Status set_rules(Adapter *a, const Linear **target, int n)
+{
+    LoraRule *rules = NEW(a->run, LoraRule, n);
+    PeftConfig *c = &a->cfg;
+    for (int i = 0; i < n; i++) {
+        LoraRule *r = &rules[c->n_rules];
+        bool any;
+        *r = (LoraRule){target[i]->name, c->rank, c->alpha};
+        TRY(rule_for(r, &any, a, target[i]));
+        c->n_rules += any;
+    }
+    c->rules = rules;
+    return OK;
+}
+
+static Status set_bias(Adapter *a)
+{
+    static const char *const MODES[] = {"none", "all", "lora_only"};
+    const char *bias = "none";
+    TRY(json_text(&bias, a->root, "bias", a->path));
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(bias, MODES[i])) {
+            a->cfg.bias = (BiasMode)i;
+            return OK;
+        }
+    return fail(E_FORMAT, "%s: bias is '%.30s', expected none, all or lora_only", a->path, bias);
+}
+
+/* Starts that change the base weights leave files that only fit the changed base. */
+static Status check_start(const Adapter *a)
+{
+    const cJSON *start = cJSON_GetObjectItemCaseSensitive(a->root, "init_lora_weights");
+    if (!cJSON_IsString(start) || str_glob("gaussian|eva|orthogonal", start->valuestring)) return OK;
+    return fail(E_MISMATCH,
+                "%s: init_lora_weights is '%.30s': the adapter is relative to a base that was changed at the start",
+                a->path, start->valuestring);
+}
+
+static Status refuse_all(const Adapter *a)
+{
+    static const struct {
+        const char *key, *why;
+    } REFUSED[] = {{"lora_bias", "a bias on B has no place here"},
+                   {"layer_replication", "the base model's layers were repeated"},
+                   {"loftq_config", "the base model's weights were quantised"},
+                   {"target_parameters", "parameters outside linear maps were adapted"},
+                   {"trainable_token_indices", "rows of the token table were trained"},
+                   {"megatron_config", "the base model is split over machines"},
+                   {"alora_invocation_tokens", "the adapter acts on part of the text only"},
+                   {"use_qalora", "the base model's weights were quantised"},
+                   {"arrow_config", "several adapters are mixed"}};
+    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
+        TRY(adapter_refuse(a, a->root, REFUSED[i].key, REFUSED[i].why));
+    return check_start(a);
+}
+
+static const char *all_names(const Adapter *a, const Linear **target, int n)
+{
+    const char **name = NEW(a->run, const char *, n);
+    for (int i = 0; i < n; i++) name[i] = target[i]->name;
+    return name_list(a->run, name, n);
+}
+
+static Status configure_lora(Adapter *a, const Model *m)
+{
+    const Linear **target;
+    int n;
+    bool dora = false;
+    PeftConfig *c = &a->cfg;
+    TRY(refuse_all(a));
+    TRY(hf_targets(&target, &n, a, m));
+    TRY(json_bool(&dora, a->root, "use_dora", a->path));
+    TRY(json_int(&c->rank, a->root, "r", 1, MOST_RANK, a->path));
+    TRY(json_real(&c->alpha, a->root, "lora_alpha", -1e9, 1e9, a->path));
+    TRY(json_real(&c->dropout, a->root, "lora_dropout", 0, 0.999, a->path));
+    TRY(json_bool(&c->rslora, a->root, "use_rslora", a->path));
+    TRY(set_bias(a));
+    c->target = all_names(a, target, n);
+    if (dora) a->method = peft_find("dora");
+    return set_rules(a, target, n);
+}
+
+/* Rows that pruning left a map: as many as its rank_pattern has true, or all of init_r where it has none. */
+static Status rows_left(int *rows, const Adapter *a, const Linear *l, int init_r)
+{
+    static const char *const FORMS[] = {"%s%s.lora_E", "base_model.model.%s%s.lora_E", "%s%s.lora_E.default",
+                                        "base_model.model.%s%s.lora_E.default"};
+    const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(a->root, "rank_pattern"), *kept = NULL, *one;
+    const char *name = hf_tensor(a, l, "lora_A");
+    const Stored *s = adapter_stored(a, name);
+    for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS && !kept; i++)
+        kept = cJSON_GetObjectItemCaseSensitive(patterns, str_print(a->run, FORMS[i], a->prefix, l->name));
+    *rows = kept ? 0 : init_r;
+    cJSON_ArrayForEach(one, kept) *rows += cJSON_IsTrue(one);
+    if (s && s->rank == 2 && s->dim[0] == *rows) return OK;
+    return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected a matrix of %d rows, as %s has it",
+                weights_path(a->weights), name, s ? stored_shape(s) : "missing", *rows,
+                kept ? "rank_pattern" : "init_r");
+}
+
+/* alpha / (r + 1e-5), r being the rank before pruning: the library keeps the scale that the rows were trained with.
+ * A map that lost all its rows is left as it is. */
+static Status configure_adalora(Adapter *a, const Model *m)
+{
+    const Linear **target;
+    int n, init_r = 12, rows;
+    double alpha = 8;
+    PeftConfig *c = &a->cfg;
+    TRY(hf_targets(&target, &n, a, m));
+    TRY(json_int(&init_r, a->root, "init_r", 1, MOST_RANK, a->path));
+    TRY(json_real(&alpha, a->root, "lora_alpha", -1e9, 1e9, a->path));
+    TRY(json_real(&c->dropout, a->root, "lora_dropout", 0, 0.999, a->path));
+    TRY(set_bias(a));
+    LoraRule *rules = NEW(a->run, LoraRule, n);
+    for (int i = 0; i < n; i++) {
+        TRY(rows_left(&rows, a, target[i], init_r));
+        double scale = (alpha > 0 ? alpha : rows) / (init_r + 1e-5);
+        if (!rows) continue;
+        target[c->n_rules] = target[i];
+        rules[c->n_rules++] = (LoraRule){target[i]->name, rows, scale * rows};
+    }
+    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no map a single row", a->path);
+    c->rules = rules;
+    c->target = all_names(a, target, c->n_rules);
+    adapter_remark(a, "AdaLoRA is read as the LoRA it has become: its ranks are fixed from here on");
+    return OK;
+}
+
+static Status configure_vera(Adapter *a, const Model *m)
+{
+    const Linear **target;
+    int n;
+    bool saved = true;
+    TRY(json_bool(&saved, a->root, "save_projection", a->path));
+    if (!saved)
+        return fail(E_MISMATCH,
+                    "%s: save_projection is false: the shared projections come from another generator and are not "
+                    "in the file",
+                    a->path);
+    TRY(hf_targets(&target, &n, a, m));
+    TRY(json_int(&a->cfg.rank, a->root, "r", 1, MOST_RANK, a->path));
+    TRY(json_real(&a->cfg.dropout, a->root, "vera_dropout", 0, 0.999, a->path));
+    TRY(set_bias(a));
+    if (a->cfg.bias) return fail(E_MISMATCH, "%s: bias is not none, which VeRA has no place for here", a->path);
+    a->cfg.target = all_names(a, target, n);
+    const Stored *shared = adapter_stored(a, "base_model.vera_A");
+    if (!shared || shared->rank != 2 || shared->dim[0] != a->cfg.rank) /* it is frozen, so nothing else counts it */
+        return fail(E_MISMATCH, "%s: r is %d, and tensor 'base_model.vera_A' is %s", a->path, a->cfg.rank,
+                    shared ? stored_shape(shared) : "missing");
+    return OK;
+}
+
+static Status configure_ia3(Adapter *a, const Model *m)
+{
+    const Linear **target;
+    int n;
+    TRY(hf_targets(&target, &n, a, m));
+    const char **name = NEW(a->run, const char *, n);
+    for (int i = 0; i < n; i++) {
+        const Linear *l = target[i];
+        const char *full = str_print(a->run, "%s%s", a->prefix, l->name);
+        bool input;
+        TRY(match_modules(&input, a->root, "feedforward_modules", full, a->path));
+        const char *what = ia3_what(l->at.site, input);
+        if (!what)
+            return fail(E_MISMATCH, "%s: feedforward_modules holds %s, whose input others read, too", a->path, full);
+        name[i] = str_print(a->run, "%s.layer.%d.%s", part_name(l->at.part), l->at.layer, what);
+    }
+    a->cfg.target = name_list(a->run, name, n);
+    return OK;
+}
+
+/* ---- virtual tokens */
+
+static Status transformers(Adapter *a, const Model *m)
+{
+    a->stride = m->arch->encode ? 2 : 1;
+    return json_int(&a->stride, a->root, "num_transformer_submodules", 1, 2, a->path);
+}
+
+static Status configure_prefix(Adapter *a, const Model *m)
+{
+    Part part = m->decoder ? PART_DECODER : PART_ENCODER;
+    int layers = m->config.layers, width = place_width(m, (Where){.layer = 0, .part = part}), dim = width;
+    PeftConfig *c = &a->cfg;
+    TRY(transformers(a, m));
+    TRY(json_int(&c->length, a->root, "num_virtual_tokens", 1, MOST_TOKENS, a->path));
+    TRY(json_int(&layers, a->root, "num_layers", 1, 4096, a->path));
+    TRY(json_int(&dim, a->root, "token_dim", 1, 1 << 24, a->path));
+    if (dim != width || layers < model_layers(m, part))
+        return fail(E_MISMATCH, "%s: num_layers %d and token_dim %d, but this %s model has %d layers and keys of %d",
+                    a->path, layers, dim, m->config.arch, model_layers(m, part), width);
+    a->slots = 2 * layers;
+    memset(c->on, 0, sizeof c->on);
+    c->on[part] = true; /* of an encoder-decoder, the decoder's self-attention alone */
+    c->shift_positions = true;
+    return OK;
+}
+
+static Status configure_prompt(Adapter *a, const Model *m)
+{
+    int dim = m->config.dim;
+    TRY(transformers(a, m));
+    TRY(json_int(&a->cfg.length, a->root, "num_virtual_tokens", 1, MOST_TOKENS, a->path));
+    TRY(json_int(&dim, a->root, "token_dim", 1, 1 << 24, a->path));
+    if (dim != m->config.dim)
+        return fail(E_MISMATCH, "%s: token_dim is %d, this %s model has %d", a->path, dim, m->config.arch,
+                    m->config.dim);
+    a->cfg.read_prompt = m->config.classes > 0;
+    if (!strcmp(a->kind, "P_TUNING")) adapter_remark(a, "P-tuning is read as the prompt that its encoder has made");
+    return OK;
+}
+
+/* ---- all of them */
+
+#define COMMON                                                                                                       \
+    "peft_type", "task_type", "auto_mapping", "base_model_name_or_path", "revision", "inference_mode",               \
+        "peft_version", "modules_to_save"
+#define TUNED "target_modules", "exclude_modules", "bias", "layers_to_transform", "layers_pattern", "fan_in_fan_out"
+static const char *const LORA_KEYS[] = {COMMON,
+                                        TUNED,
+                                        "r",
+                                        "lora_alpha",
+                                        "lora_dropout",
+                                        "use_rslora",
+                                        "use_dora",
+                                        "rank_pattern",
+                                        "alpha_pattern",
+                                        "megatron_core",
+                                        "init_lora_weights",
+                                        "eva_config",
+                                        NULL};
+static const char *const ADALORA_KEYS[] = {COMMON,
+                                           TUNED,
+                                           "r",
+                                           "init_r",
+                                           "target_r",
+                                           "lora_alpha",
+                                           "lora_dropout",
+                                           "tinit",
+                                           "tfinal",
+                                           "deltaT",
+                                           "beta1",
+                                           "beta2",
+                                           "total_step",
+                                           "orth_reg_weight",
+                                           "rank_pattern",
+                                           "megatron_core",
+                                           "init_lora_weights",
+                                           NULL};
+static const char *const VERA_KEYS[] = {
+    COMMON, TUNED, "r", "d_initial", "vera_dropout", "projection_prng_key", "save_projection", "init_weights", NULL};
+static const char *const IA3_KEYS[] = {COMMON, TUNED, "feedforward_modules", "init_ia3_weights", NULL};
+static const char *const VIRTUAL_KEYS[] = {COMMON,
+                                           "num_virtual_tokens",
+                                           "token_dim",
+                                           "num_transformer_submodules",
+                                           "num_attention_heads",
+                                           "num_layers",
+                                           "encoder_hidden_size",
+                                           "prefix_projection",
+                                           "init_weights",
+                                           "prompt_tuning_init",
+                                           "prompt_tuning_init_text",
+                                           "tokenizer_name_or_path",
+                                           "tokenizer_kwargs",
+                                           "encoder_reparameterization_type",
+                                           "encoder_num_layers",
+                                           "encoder_dropout",
+                                           NULL};
+
+static const struct {
+    const char *kind, *method;
+    Status (*configure)(Adapter *, const Model *);
+    const char *const *known;
+} KINDS[] = {{"LORA", "lora", configure_lora, LORA_KEYS},
+             {"ADALORA", "lora", configure_adalora, ADALORA_KEYS},
+             {"VERA", "vera", configure_vera, VERA_KEYS},
+             {"IA3", "ia3", configure_ia3, IA3_KEYS},
+             {"PREFIX_TUNING", "prefix", configure_prefix, VIRTUAL_KEYS},
+             {"PROMPT_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS},
+             {"P_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS}};
+
+/* A class head that the adapter was trained with has to come along: without it the labels would be noise. */
+static Status check_head(const Adapter *a, const Model *m)
+{
+    const char *task = "";
+    TRY(json_text(&task, a->root, "task_type", a->path));
+    if (strcmp(task, "SEQ_CLS") != 0 || adapter_classes(a)) return OK;
+    if (m->config.classes)
+        return fail(E_MISMATCH, "%s: task_type is SEQ_CLS, and %s has no classification head", a->path,
+                    weights_path(a->weights));
+    return OK;
+}
+
+static Status configure(Adapter *a, const Model *m)
+{
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        if (strcmp(KINDS[i].kind, a->kind) != 0) continue;
+        a->method = peft_find(KINDS[i].method);
+        a->method->defaults(&a->cfg, &m->config);
+        TRY(check_head(a, m));
+        TRY(KINDS[i].configure(a, m));
+        adapter_unknown(a, a->root, KINDS[i].known);
+        return OK;
+    }
+    return fail(E_MISMATCH,
+                "%s: peft_type is %.40s; read here are LORA, ADALORA, VERA, IA3, PREFIX_TUNING, PROMPT_TUNING "
+                "and P_TUNING",
+                a->path, a->kind);
+}
+
+const Library LIBRARY_HF = {.name = "hf",
+                            .title = "Hugging Face PEFT",
+                            .weights = {"adapter_model.safetensors", "adapter_model.bin"},
+                            .stem = "base_model.model.",
+                            .identify = identify,
+                            .configure = configure,
+                            .prepare = hf_prepare,
+                            .bind = hf_bind,
+                            .carried = hf_carried,
+                            .describe = hf_describe};

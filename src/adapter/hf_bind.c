@@ -1,0 +1,153 @@
+/* The names of PEFT's tensors.  Tuners that wrap modules write base_model.model.<module>.<what>; virtual tokens are
+ * one tensor, prompt_embeddings, and a head beside them is base_model.<name>. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "nn/build.h"
+#include "adapter/hf.h"
+#include "peft/ia3.h"
+#include "peft/lora.h"
+#include "peft/place.h"
+
+static bool is_virtual(const Adapter *a)
+{
+    return !strcmp(a->method->name, "prefix") || !strcmp(a->method->name, "prompt");
+}
+
+const char *hf_tensor(const Adapter *a, const Linear *l, const char *what)
+{
+    return str_print(a->run, "base_model.model.%s%s.%s", a->prefix, l->name, what);
+}
+
+/* The spelling that the file has: some versions end bare parameters in ".weight", and AdaLoRA's A and B do not. */
+static const char *spelt(const Adapter *a, const Linear *l, const char *what)
+{
+    const char *name = hf_tensor(a, l, what);
+    size_t n = strlen(name), end = strlen(".weight");
+    if (!a->weights || adapter_stored(a, name)) return name;
+    const char *other = n > end && !strcmp(name + n - end, ".weight") ? str_copy(a->run, name, n - end)
+                                                                      : str_print(a->run, "%s.weight", name);
+    return adapter_stored(a, other) ? other : name;
+}
+
+static Param *param(const Adapter *a, const Linear *l, const char *what)
+{
+    return param_find(a->model->params, lora_name(a->model, a->method->name, l, what));
+}
+
+static Status bind_lora(Adapter *a)
+{
+    for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
+        if (!linear_is_whole(l))
+            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
+                        l->name);
+        Param *down = param(a, l, "A"), *up = param(a, l, "B"), *m = param(a, l, "magnitude");
+        Binding *b = adapter_bind(a, down, spelt(a, l, "lora_A.weight"), 2, down->val.dim);
+        if (a->kind && !strcmp(a->kind, "ADALORA")) b->times = hf_tensor(a, l, "lora_E");
+        adapter_bind(a, up, spelt(a, l, "lora_B.weight"), 2, up->val.dim);
+        if (m) adapter_bind(a, m, spelt(a, l, "lora_magnitude_vector"), 1, m->val.dim);
+    }
+    return OK;
+}
+
+static Status bind_vera(Adapter *a)
+{
+    Param *shared[] = {param_find(a->model->params, "peft.vera.A"), param_find(a->model->params, "peft.vera.B")};
+    for (int i = 0; i < 2; i++)
+        adapter_bind(a, shared[i], i ? "base_model.vera_B" : "base_model.vera_A", 2, shared[i]->val.dim);
+    for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
+        if (!linear_is_whole(l))
+            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
+                        l->name);
+        Param *d = param(a, l, "d"), *b = param(a, l, "b");
+        adapter_bind(a, d, spelt(a, l, "vera_lambda_d"), 1, d->val.dim);
+        adapter_bind(a, b, spelt(a, l, "vera_lambda_b"), 1, b->val.dim);
+    }
+    return OK;
+}
+
+/* [out,1] where outputs are scaled, [1,in] where inputs are. */
+static Status bind_ia3(Adapter *a)
+{
+    Part part = PART_ANY;
+    for (int i = 0; i < params_n(a->model->params); i++) {
+        Param *p = params_at(a->model->params, i);
+        char side[16], what[16];
+        int layer;
+        bool inputs;
+        if (sscanf(p->name, "peft.ia3.%15[a-z].layer.%d.%15s", side, &layer, what) != 3) continue;
+        for (part = 0; part < PART_ANY && strcmp(side, part_name(part)); part++) continue;
+        const Linear *l = ia3_linear(a->model, (Where){.layer = layer, .part = part}, what, &inputs);
+        int64_t n = tensor_count(p->val);
+        if (!linear_is_whole(l))
+            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot scale it",
+                        l->name);
+        if (inputs)
+            adapter_bind(a, p, spelt(a, l, "ia3_l"), SHAPE(1, n));
+        else
+            adapter_bind(a, p, spelt(a, l, "ia3_l"), SHAPE(n, 1));
+    }
+    return OK;
+}
+
+/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer it speaks
+ * to and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
+ * over. */
+static Status bind_prefix(Adapter *a)
+{
+    const Model *m = a->model;
+    if (a->cfg.kind != PREFIX_FREE)
+        return fail(E_MISMATCH, "PEFT keeps a prefix as its keys and values: an MLP or tied slots have no place");
+    for (Where at = PLACE_FIRST; place_next(m, &a->cfg, &at);)
+        for (int i = 0; i < 2; i++) {
+            Param *p = place_find(m, "prefix", at, i ? "values" : "keys");
+            int64_t width = tensor_last(p->val);
+            Binding *b = adapter_bind(a, p, "prompt_embeddings", SHAPE(a->cfg.length, a->slots * width));
+            b->row = a->slots * width;
+            b->first = (2 * a->stride * at.layer + i) % a->slots * width;
+        }
+    return OK;
+}
+
+/* An encoder-decoder's table has a second half, for a decoder that never reads it. */
+static Status bind_prompt(Adapter *a)
+{
+    Part part = model_layers(a->model, PART_ENCODER) ? PART_ENCODER : PART_DECODER;
+    Param *p = place_find(a->model, "prompt", (Where){.layer = -1, .part = part}, "table");
+    adapter_bind(a, p, "prompt_embeddings", SHAPE((int64_t)a->cfg.length * a->stride, tensor_last(p->val)));
+    return OK;
+}
+
+static const struct {
+    const char *method;
+    Status (*bind)(Adapter *);
+} METHODS[] = {{"lora", bind_lora}, {"dora", bind_lora},     {"vera", bind_vera},
+               {"ia3", bind_ia3},   {"prefix", bind_prefix}, {"prompt", bind_prompt}};
+
+Status hf_bind(Adapter *a)
+{
+    for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
+        if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
+    return fail(E_MISMATCH,
+                "Hugging Face PEFT has no method like %s; it knows lora, dora, vera, ia3, prefix and prompt",
+                a->method->name);
+}
+
+/* The bias of a wrapped module moves into its base_layer. */
+static const char *wrapped_bias(const Adapter *a, const Param *p)
+{
+    if (!str_glob("lora|dora", a->method->name)) return NULL;
+    for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));)
+        if (l->b == p) return hf_tensor(a, l, "base_layer.bias");
+    return NULL;
+}
+
+const char *hf_carried(const Adapter *a, const Param *p, int which)
+{
+    const char *wrapped = which < 2 ? wrapped_bias(a, p) : NULL;
+    if (which == 0 && wrapped) return wrapped;
+    if (which == (wrapped != NULL))
+        return str_print(a->run, "base_model.%s%s", is_virtual(a) ? "" : "model.", adapter_base_name(a, p->name));
+    return NULL;
+}

@@ -1,0 +1,280 @@
+/* Hugging Face PEFT, writing configs: what the library needs to build the same modules, its own defaults left out.  A
+ * target is written as the shortest ends of names that hit the adapted maps and no other module of the model. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "nn/build.h"
+#include "nn/config.h"
+#include "adapter/hf.h"
+#include "peft/ia3.h"
+#include "peft/lora.h"
+#include "peft/place.h"
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), s = strlen(suffix);
+    return n >= s && !strcmp(name + n - s, suffix) && (n == s || name[n - s - 1] == '.');
+}
+
+/* ---- targets */
+
+/* Modules that may be in the library's model whether ours has them or not. */
+static const char *const OTHERS[] = {"classifier.dense",
+                                     "classifier.out_proj",
+                                     "classification_head.dense",
+                                     "classification_head.out_proj",
+                                     "pooler.dense",
+                                     "lm_head.dense",
+                                     "lm_head.decoder",
+                                     "classifier",
+                                     "score",
+                                     "lm_head"};
+
+typedef struct {
+    const Adapter *a;
+    const Linear **in; /* the maps meant */
+    int n;
+} Set;
+
+static bool holds(const Set *s, const Linear *l)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->in[i] == l) return true;
+    return false;
+}
+
+static bool hits_only(const Set *s, const char *suffix)
+{
+    const Model *m = s->a->model;
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+        if (ends_with(OTHERS[i], suffix)) return false;
+    for (int i = 0; i < m->n_linears; i++)
+        if (linear_is_whole(&m->linears[i]) && ends_with(m->linears[i].name, suffix) && !holds(s, &m->linears[i]))
+            return false;
+    return true;
+}
+
+/* At worst the whole name, which the library takes for its own end. */
+static const char *shortest(const Set *s, const char *name)
+{
+    for (const char *at = name + strlen(name); at > name; at--)
+        if (at[-1] == '.' && hits_only(s, at)) return at;
+    return name;
+}
+
+static void add_once(cJSON *list, const char *text)
+{
+    const cJSON *j;
+    cJSON_ArrayForEach(j, list)
+    {
+        if (!strcmp(j->valuestring, text)) return;
+    }
+    cJSON_AddItemToArray(list, cJSON_CreateString(text));
+}
+
+static void add_targets(cJSON *list, const Set *s)
+{
+    for (int i = 0; i < s->n; i++) add_once(list, shortest(s, s->in[i]->name));
+}
+
+/* ---- methods */
+
+static void describe_rules(const Adapter *a, cJSON *root, const Set *s)
+{
+    cJSON *ranks = cJSON_AddObjectToObject(root, "rank_pattern"),
+          *alphas = cJSON_AddObjectToObject(root, "alpha_pattern");
+    for (int i = 0; i < s->n; i++)
+        for (int j = 0; j < a->cfg.n_rules; j++) {
+            const LoraRule *r = &a->cfg.rules[j];
+            if (!str_glob(r->target, s->in[i]->name)) continue;
+            const char *name = str_print(a->run, "%s%s", a->prefix, s->in[i]->name);
+            if (r->rank != a->cfg.rank) cJSON_AddNumberToObject(ranks, name, r->rank);
+            if (r->alpha != a->cfg.alpha) cJSON_AddNumberToObject(alphas, name, r->alpha);
+            break;
+        }
+}
+
+static Set adapted(const Adapter *a)
+{
+    Set s = {a, NEW(a->run, const Linear *, a->model->n_linears), 0};
+    for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) s.in[s.n++] = l;
+    return s;
+}
+
+static Status describe_lora(Adapter *a, cJSON *root)
+{
+    static const char *const BIASES[] = {"none", "all", "lora_only"};
+    const PeftConfig *c = &a->cfg;
+    Set s = adapted(a);
+    config_put(root, "peft_type", "LORA");
+    cJSON_AddNumberToObject(root, "r", c->rank);
+    cJSON_AddNumberToObject(root, "lora_alpha", c->alpha);
+    cJSON_AddNumberToObject(root, "lora_dropout", c->dropout);
+    cJSON_AddBoolToObject(root, "use_rslora", c->rslora);
+    cJSON_AddBoolToObject(root, "use_dora", !strcmp(a->method->name, "dora"));
+    cJSON_AddBoolToObject(root, "init_lora_weights", true);
+    config_put(root, "bias", BIASES[c->bias]);
+    add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
+    describe_rules(a, root, &s);
+    if (c->norm_gradient) adapter_remark(a, "norm_gradient: PEFT takes DoRA's norm as a constant when it trains on");
+    return OK;
+}
+
+static Status describe_vera(Adapter *a, cJSON *root)
+{
+    Set s = adapted(a);
+    config_put(root, "peft_type", "VERA");
+    cJSON_AddNumberToObject(root, "r", a->cfg.rank);
+    cJSON_AddNumberToObject(root, "vera_dropout", a->cfg.dropout);
+    cJSON_AddBoolToObject(root, "save_projection", true);
+    cJSON_AddNumberToObject(root, "projection_prng_key", 0);
+    config_put(root, "bias", "none");
+    add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
+    return OK;
+}
+
+static Status describe_ia3(Adapter *a, cJSON *root)
+{
+    const Model *m = a->model;
+    Set out = {a, NEW(a->run, const Linear *, m->n_linears), 0},
+        in = {a, NEW(a->run, const Linear *, m->n_linears), 0};
+    for (int i = 0; i < m->n_linears; i++)
+        for (int input = 0; input < 2; input++) {
+            const Linear *l = &m->linears[i];
+            const char *what = ia3_what(l->at.site, input);
+            if (!what || l->at.part >= PART_COUNT || !a->cfg.on[l->at.part] || !place_wants(&a->cfg, l->at, what))
+                continue;
+            Set *s = input ? &in : &out;
+            if (input && holds(&out, l))
+                return fail(E_MISMATCH, "%s: PEFT scales a map's output or its input, not both", l->name);
+            s->in[s->n++] = l;
+        }
+    config_put(root, "peft_type", "IA3");
+    cJSON *target = cJSON_AddArrayToObject(root, "target_modules");
+    cJSON *inputs = cJSON_AddArrayToObject(root, "feedforward_modules");
+    add_targets(target, &out);
+    add_targets(target, &in); /* the second list has to be part of the first */
+    add_targets(inputs, &in);
+    cJSON_AddBoolToObject(root, "init_ia3_weights", true);
+    return OK;
+}
+
+static void describe_virtual(const Adapter *a, cJSON *root, int layers, int64_t dim)
+{
+    cJSON_AddNumberToObject(root, "num_virtual_tokens", a->cfg.length);
+    cJSON_AddNumberToObject(root, "token_dim", (double)dim);
+    cJSON_AddNumberToObject(root, "num_layers", layers);
+    cJSON_AddNumberToObject(root, "num_attention_heads", a->model->config.heads);
+    cJSON_AddNumberToObject(root, "num_transformer_submodules", a->stride);
+}
+
+/* In an encoder-decoder every second pair of slots is read; a table of twice the layers keeps a pair for each. */
+static Status describe_prefix(Adapter *a, cJSON *root)
+{
+    const Model *m = a->model;
+    const PeftConfig *c = &a->cfg;
+    Part part = m->decoder ? PART_DECODER : PART_ENCODER;
+    if (c->kind != PREFIX_FREE)
+        return fail(E_MISMATCH,
+                    "prefix: PEFT's files hold keys and values; an MLP or tied slots have no place in them");
+    for (Part p = 0; p < PART_COUNT; p++)
+        if (model_layers(m, p) && c->on[p] != (p == part))
+            return fail(E_MISMATCH, "prefix: %s, but PEFT's speaks to the %s's self-attention alone",
+                        c->on[p] ? str_print(a->run, "there is one for %s", part_name(p)) : "there is none for it",
+                        part_name(part));
+    if (c->displaced)
+        return fail(E_MISMATCH, "prefix: displaced positions (the adapters library on T5) are not PEFT's");
+    if (!c->shift_positions)
+        adapter_remark(
+            a,
+            "prefix: PEFT moves the content's positions by its %d virtual tokens; trained without, it will "
+            "answer differently there",
+            c->length);
+    if (!a->slots) {
+        a->stride = m->arch->encode ? 2 : 1;
+        a->slots = 2 * a->stride * model_layers(m, part);
+        if (a->stride > 1)
+            adapter_remark(
+                a, "num_layers is written as twice the decoder's, so that no two layers share a slot of the table");
+    }
+    config_put(root, "peft_type", "PREFIX_TUNING");
+    cJSON_AddBoolToObject(root, "prefix_projection", false);
+    describe_virtual(a, root, a->slots / 2, place_width(m, (Where){.layer = 0, .part = part}));
+    cJSON_AddNumberToObject(root, "encoder_hidden_size", m->config.dim);
+    return OK;
+}
+
+static Status describe_prompt(Adapter *a, cJSON *root)
+{
+    if (a->cfg.late && a->model->config.positions)
+        return fail(E_MISMATCH,
+                    "prompt: PEFT's passes the embedding's positions and norm, this one joins behind them (late)");
+    if (!a->stride) a->stride = a->model->arch->encode ? 2 : 1;
+    if (a->model->config.classes && !a->cfg.read_prompt && model_layers(a->model, PART_ENCODER) && !a->model->decoder)
+        adapter_remark(a, "prompt: PEFT's classification head reads the first virtual token, not the text's first");
+    config_put(root, "peft_type", "PROMPT_TUNING");
+    config_put(root, "prompt_tuning_init", "RANDOM");
+    describe_virtual(a, root, a->model->config.layers, a->model->config.dim);
+    return OK;
+}
+
+/* ---- what all have */
+
+static void describe_task(const Adapter *a, cJSON *root)
+{
+    const Model *m = a->model;
+    const char *task = m->config.classes      ? "SEQ_CLS"
+                       : m->arch->encode      ? "SEQ_2_SEQ_LM"
+                       : m->decoder           ? "CAUSAL_LM"
+                       : m->config.no_lm_head ? "FEATURE_EXTRACTION"
+                                              : NULL;
+    if (task) {
+        config_put(root, "task_type", task);
+        return;
+    }
+    cJSON_AddNullToObject(root, "task_type");
+    cJSON *mapping = cJSON_AddObjectToObject(root, "auto_mapping");
+    config_put(mapping, "base_model_class", "RobertaForMaskedLM");
+    config_put(mapping, "parent_library", "transformers.models.roberta.modeling_roberta");
+}
+
+static void describe_saved(const Adapter *a, cJSON *root)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "modules_to_save");
+    for (int i = 0; i < params_n(a->model->params); i++) {
+        const char *name = params_at(a->model->params, i)->name;
+        if (is_class_head(name)) add_once(list, str_copy(a->run, name, strcspn(name, ".")));
+    }
+    const cJSON *saved = cJSON_GetObjectItemCaseSensitive(a->root, "modules_to_save"), *one;
+    if (!a->head_factor) return;
+    cJSON_ArrayForEach(one, saved) /* the table or the head, which read so comes apart again */
+    {
+        bool unread = a->unread && cJSON_IsString(one) &&
+                      str_glob(str_print(a->run, "*%s.weight", one->valuestring), a->unread);
+        if (cJSON_IsString(one) && !unread) add_once(list, one->valuestring);
+    }
+}
+
+static const struct {
+    const char *method;
+    Status (*describe)(Adapter *, cJSON *);
+} METHODS[] = {{"lora", describe_lora}, {"dora", describe_lora},     {"vera", describe_vera},
+               {"ia3", describe_ia3},   {"prefix", describe_prefix}, {"prompt", describe_prompt}};
+
+Status hf_describe(Adapter *a, cJSON *root)
+{
+    for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
+        if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
+        TRY(METHODS[i].describe(a, root));
+        if (i < 4) cJSON_AddBoolToObject(root, "fan_in_fan_out", a->model->linears[0].layout == IN_OUT);
+        describe_task(a, root);
+        describe_saved(a, root);
+        config_put(root, "base_model_name_or_path", a->base ? a->base : "");
+        cJSON_AddBoolToObject(root, "inference_mode", true);
+        return OK;
+    }
+    return fail(E_MISMATCH,
+                "Hugging Face PEFT has no method like %s; it knows lora, dora, vera, ia3, prefix and prompt",
+                a->method->name);
+}

@@ -1,0 +1,38 @@
+/* One library's way of writing adapters: hf*.c and hub*.c fill this in, disk.c runs it. */
+#ifndef ADAPTER_LIBRARY_H
+#define ADAPTER_LIBRARY_H
+
+#include "adapter/adapter.h"
+
+struct Library {
+    const char *name, *title;
+    const char *weights[2], *head[2]; /* file names, the one written first; head NULL: in the same file */
+    const char *stem;                 /* in front of the base model's names */
+    Status (*identify)(Adapter *);    /* kind, name, base from the config */
+    Status (*configure)(Adapter *, const Model *); /* method and cfg */
+    Status (*prepare)(Adapter *);                  /* what the model needs before parameters are bound, or NULL */
+    Status (*bind)(Adapter *);                     /* a binding for every parameter of the method */
+    const char *(*carried)(const Adapter *, const Param *base,
+                           int which);                   /* names of a base parameter; NULL: no more */
+    Status (*describe)(Adapter *, cJSON *root);          /* the config to write; E_MISMATCH: what it cannot say */
+    void (*describe_head)(const Adapter *, cJSON *root); /* head_config.json; NULL where head is */
+};
+extern const Library LIBRARY_HF, LIBRARY_HUB;
+
+/* ---- for those files */
+void adapter_remark(Adapter *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds a binding to a tensor of that shape, from its first number on, row by row; the caller may move it. */
+Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const int64_t *dim);
+const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */
+/* A remark for each member that is set and not in the list, which ends with NULL. */
+void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
+/* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */
+Status adapter_refuse(const Adapter *, const cJSON *object, const char *key, const char *why);
+bool json_is_set(const cJSON *object, const char *key);
+
+/* A base model's name as this adapter's files have it: with the prefix unless it is a head's. */
+const char *adapter_base_name(const Adapter *, const char *name);
+bool linear_is_whole(const Linear *);                            /* not a third of GPT-2's projection */
+const char *name_list(Arena *, const char *const *names, int n); /* "a|b|c", a glob; "" for none */
+
+#endif

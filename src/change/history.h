@@ -1,0 +1,52 @@
+/* Kamei's fourteen measures of a commit, computed from the history before it.
+ *
+ * Give every commit that is not a merge, oldest first, with the source files it touched (of the languages under
+ * study).  A file keeps its past when it is renamed, and when it is deleted and made again.  A file that is made at
+ * a name from which another was renamed away is a new one.  Paths are bytes.
+ *
+ *   la, ld    lines added, removed            nf, ns, nd   files; distinct first directories; distinct directories
+ *   entropy   -sum p log2 p of the files' shares of the changed lines
+ *   ndev      distinct authors so far of the files, a new file counting its maker; files touched together share
+ *   lt        size (lines added - removed so far) of the known files, summed, over nf; can be negative
+ *   nuc       the files' earlier changes, summed
+ *   age       days since the known files' last change, summed, over nf
+ *   exp       the author's earlier commits (with or without source files)
+ *   rexp      the same, each weighing 1 / (1 + years since)
+ *   sexp      the author's earlier commits in each touched subsystem (first directory), averaged over ns
+ *   fix       1 when the message holds bug, fix, wrong, error, fail, problem or patch
+ *
+ * "root" stands for the directory of a file at the top.  A commit without source files has zeros but for exp, rexp
+ * and fix.  An author is the e-mail in lower case, or the name.
+ *
+ * What cannot be read is unknown, and so is each measure that needs it; an unknown measure is NaN.  Contents that
+ * cannot be read (missing, damaged, over a limit, binary) leave la, ld and entropy unknown.  From then on the size of
+ * the file is unknown, and with it lt, until `before` gives its lines.  An added file of which nobody can say whether
+ * it was renamed (`unsure`) leaves lt, nuc, age and ndev unknown, and nuc and ndev of its later changes, too.
+ * A commit of unknown time leaves age unknown, its own and that of the next change to its files, and rexp unknown,
+ * its own and that of its author's later commits.
+ *
+ * Source: Kamei et al., "A large-scale empirical study of just-in-time quality assurance", 2013, in the form that
+ * reproduces JIT-Defects4J's published values. */
+#ifndef CHANGE_HISTORY_H
+#define CHANGE_HISTORY_H
+
+#include "change/change.h"
+
+typedef struct {
+    const char *old_path, *new_path; /* the same unless renamed */
+    FileStatus status;
+    int64_t added, removed, before; /* lines; -1: unknown.  before: of the old content, asked for by history_asks */
+    bool unsure;                    /* added, or perhaps renamed from a file that cannot be read */
+} Touched;
+
+typedef struct History History;
+History *history_open(Arena *);
+/* Whether history_add needs `before`: the size of the file is unknown.  Its lines need not be counted otherwise. */
+bool history_asks(const History *, const Touched *);
+void history_add(History *, double out[N_FEATURES], const char *author, int64_t time, const char *message,
+                 const Touched *file, int64_t n);
+/* A file that is outside the languages before or after it was renamed: its past goes with it all the same. */
+void history_rename(History *, const char *old_path, const char *new_path);
+void history_close(History *); /* the arena keeps the rest */
+
+#endif

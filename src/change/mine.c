@@ -1,0 +1,430 @@
+/* A commit passes cheap tests first (dates, parents, message), then its list of files, then their lines. */
+#include "change/mine.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "io/json.h"
+#include "change/history.h"
+#include "change/renames.h"
+
+enum { SAVE_EVERY = 256, MOST_COMPARED = 1 << 28 }; /* commits; bytes of a file that may be a renamed one */
+
+const char *const MINE_SAYS[MINE_REASONS] = {
+#define X(name, says) says,
+    MINE_COUNTS(X)
+#undef X
+};
+const char *const MINE_NAME[MINE_REASONS] = {
+#define X(name, says) #name,
+    MINE_COUNTS(X)
+#undef X
+};
+
+struct Mine {
+    Arena *run, step;
+    MineOptions options;
+    const char *wish, *state; /* the options as text; the path of the state */
+    Repo *repo;
+    History *history;
+    const RepoCommit *commit;
+    int64_t n, at; /* commits; the next one */
+    Writer out;
+    MineStats stats;
+};
+
+void mine_defaults(MineOptions *o)
+{
+    *o = (MineOptions){.repo = "",
+                       .context = 1,
+                       .min_words = 3,
+                       .max_words = 30,
+                       .max_files = 3,
+                       .max_chars = 2000,
+                       .max_bytes = 1 << 20,
+                       .since = INT64_MIN,
+                       .until = INT64_MAX};
+    for (int l = 1; l < LANGS; l++) o->lang[l] = true;
+    o->keep[SUBJECT_PLAIN] = true;
+}
+
+const MineStats *mine_stats(const Mine *m)
+{
+    return &m->stats;
+}
+
+const RepoAbout *mine_about(const Mine *m)
+{
+    return repo_about(m->repo);
+}
+
+const char *mine_remark(Mine *m)
+{
+    return repo_remark(m->repo);
+}
+
+/* ---- the state ---- */
+
+/* Everything that decides what is written; a resumed run must ask for the same. */
+static const char *wish_text(Arena *a, const MineOptions *o)
+{
+    Buf b = buf_open(a);
+    buf_print(&b,
+              "path=%s range=%s repo=%s context=%d words=%d..%d files=%lld chars=%lld bytes=%lld time=%lld..%lld "
+              "most=%lld mixed=%d whole=%d features=%d lang=",
+              o->path, o->range ? o->range : "HEAD", o->repo, o->context, o->min_words, o->max_words,
+              (long long)o->max_files, (long long)o->max_chars, (long long)o->max_bytes, (long long)o->since,
+              (long long)o->until, (long long)o->most, o->mixed, o->whole_message, o->features);
+    for (int l = 0; l < LANGS; l++) buf_print(&b, "%d", o->lang[l]);
+    buf_print(&b, " keep=");
+    for (int k = 0; k < SUBJECT_KINDS; k++) buf_print(&b, "%d", o->keep[k]);
+    if (o->bots) buf_print(&b, " bots=%s", o->bots);
+    if (o->issues) buf_print(&b, " issues=%s", o->issues);
+    return b.text;
+}
+
+static Status save_state(Mine *m)
+{
+    int64_t bytes;
+    const RepoAbout *about = repo_about(m->repo);
+    TRY(writer_save(&m->out, &bytes));
+    if (!m->out.temporary[0]) return OK; /* a pipe or device: there is nothing to go on with */
+    Buf b = buf_open(&m->step);
+    buf_print(&b, "{\"options\": ");
+    json_quote(&b, m->wish);
+    buf_print(&b,
+              ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld"
+              ", \"limited\": %lld, \"untimed\": %lld",
+              about->tip, about->from, (long long)bytes, (long long)m->at, (long long)m->stats.replaced,
+              (long long)m->stats.limited, (long long)m->stats.untimed);
+    for (int i = 0; i < MINE_REASONS; i++)
+        buf_print(&b, ", \"%s\": %lld", MINE_NAME[i], (long long)m->stats.count[i]);
+    buf_print(&b, "}\n");
+    return file_write(m->state, b.text, b.len);
+}
+
+static Status whole_number(int64_t *out, const cJSON *j, const char *key, const char *path)
+{
+    double x = -1;
+    TRY(json_real(&x, j, key, 0, 1e15, path));
+    if (x < 0) return fail(E_FORMAT, "%s: has no %s", path, key);
+    *out = (int64_t)x;
+    return OK;
+}
+
+typedef struct {
+    const char *wish, *tip, *from;
+    int64_t bytes, done, replaced, limited, untimed, count[MINE_REASONS];
+} State;
+
+static Status parse_state(State *s, const Mine *m, const cJSON *j)
+{
+    s->wish = s->tip = s->from = "";
+    TRY(json_text(&s->wish, j, "options", m->state));
+    TRY(json_text(&s->tip, j, "tip", m->state));
+    TRY(json_text(&s->from, j, "from", m->state));
+    s->tip = str_copy(m->run, s->tip, strlen(s->tip));
+    s->from = str_copy(m->run, s->from, strlen(s->from));
+    TRY(whole_number(&s->bytes, j, "bytes", m->state));
+    TRY(whole_number(&s->done, j, "done", m->state));
+    TRY(whole_number(&s->replaced, j, "replaced", m->state));
+    TRY(whole_number(&s->limited, j, "limited", m->state));
+    TRY(whole_number(&s->untimed, j, "untimed", m->state));
+    for (int i = 0; i < MINE_REASONS; i++) TRY(whole_number(&s->count[i], j, MINE_NAME[i], m->state));
+    if (strcmp(s->wish, m->wish))
+        return fail(E_MISMATCH, "%s: the unfinished run had other options (%s); give those, or leave out --resume",
+                    m->options.out, s->wish);
+    return OK;
+}
+
+static Status read_state(State *s, Mine *m)
+{
+    cJSON *j;
+    TRY(json_read(&j, m->run, m->state));
+    Status status = parse_state(s, m, j);
+    cJSON_Delete(j);
+    return status;
+}
+
+/* ---- opening ---- */
+
+/* As git reads it: an open end is HEAD. */
+static const char *closed_range(Arena *a, const char *range)
+{
+    const char *dots = range ? strstr(range, "..") : NULL;
+    if (!dots || dots[2] == '.') return range;
+    return str_print(a, "%.*s..%s", dots == range ? 4 : (int)(dots - range), dots == range ? "HEAD" : range,
+                     dots[2] ? dots + 2 : "HEAD");
+}
+
+static Status open_parts(Mine *m, bool resume)
+{
+    State s;
+    const char *range = closed_range(m->run, m->options.range);
+    if (resume) {
+        TRY(read_state(&s, m)); /* the branch may have grown since: the range stays what it was */
+        range = *s.from ? str_print(m->run, "%s..%s", s.from, s.tip) : s.tip;
+    }
+    TRY(repo_history(m->repo, range, &m->commit, &m->n));
+    m->stats.total = m->n;
+    if (m->options.features) m->history = history_open(m->run);
+    if (!resume) {
+        file_remove(m->state);
+        return writer_open(&m->out, m->options.out);
+    }
+    if (s.done > m->n)
+        return fail(E_FORMAT, "%s: %lld commits done of %lld", m->state, (long long)s.done, (long long)m->n);
+    TRY(writer_resume(&m->out, m->options.out, s.bytes));
+    m->stats.resumed = s.done;
+    m->stats.replaced = s.replaced;
+    m->stats.limited = s.limited;
+    m->stats.untimed = s.untimed;
+    memcpy(m->stats.count, s.count, sizeof s.count);
+    return OK;
+}
+
+Status mine_open(Mine **out, Arena *run, const MineOptions *o)
+{
+    Mine *m = NEW(run, Mine, 1);
+    *out = NULL;
+    *m = (Mine){.run = run, .options = *o, .wish = wish_text(run, o), .state = str_print(run, "%s.state", o->out)};
+    bool resume = o->resume && !access(m->state, F_OK);
+    TRY(repo_open(&m->repo, run, o->path));
+    repo_watch(m->repo, o->stop);
+    m->step = arena_open((size_t)1 << 34);
+    Status status = open_parts(m, resume);
+    if (status) {
+        if (m->history) history_close(m->history);
+        repo_close(m->repo);
+        arena_close(&m->step);
+        return status;
+    }
+    *out = m;
+    return OK;
+}
+
+Status mine_close(Mine *m)
+{
+    Status status = OK;
+    if (m->at < m->n) {
+        if (m->at > m->stats.resumed) status = save_state(m);
+        Status kept = writer_keep(&m->out);
+        if (!status) status = kept;
+    } else {
+        status = writer_close(&m->out);
+        if (!status) file_remove(m->state);
+    }
+    if (m->history) history_close(m->history);
+    repo_close(m->repo);
+    arena_close(&m->step);
+    return status;
+}
+
+/* ---- one commit ---- */
+
+/* git ends every message with a newline, which is no part of it. */
+static const char *without_last_newlines(Arena *a, const char *message)
+{
+    size_t n = strlen(message);
+    while (n && strchr("\r\n", message[n - 1])) n--;
+    return str_copy(a, message, n);
+}
+
+/* By what can be told without looking at files; MINE_written: nothing against it. */
+static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const char *email)
+{
+    static const int REASON[] = {
+        [SUBJECT_REVERT] = MINE_revert, [SUBJECT_RELEASE] = MINE_release, [SUBJECT_BOT] = MINE_bot};
+    const MineOptions *o = &m->options;
+    if (at->time != TIME_UNKNOWN && (at->time < o->since || at->time >= o->until)) return MINE_dated;
+    if (at->cut) return at->shallow ? MINE_cut : MINE_damaged;
+    if (at->n_parents > 1 && !o->keep[SUBJECT_MERGE]) return MINE_merge;
+    SubjectKind kind = subject_kind(c->message, c->author, email, o->bots);
+    if (!o->keep[kind]) return REASON[kind];
+    if (o->whole_message) {
+        c->message = without_last_newlines(&m->step, c->message);
+        return MINE_written;
+    }
+    c->message = subject_clean(&m->step, c->message, o->issues);
+    int words = subject_words(c->message);
+    if (words < o->min_words || (o->max_words && words > o->max_words)) return MINE_words;
+    return o->keep[SUBJECT_UNREADABLE] || subject_readable(c->message) ? MINE_written : MINE_unreadable_message;
+}
+
+/* A header (.h) is C++ beside C++ files, and where C++ is wanted and C is not. */
+static Lang language(const Mine *m, const RepoDelta *d, bool beside_cpp)
+{
+    const char *dot = strrchr(d->new_path, '.');
+    Lang lang = lang_of_path(d->new_path);
+    bool cpp = m->options.lang[LANG_CPP] && (beside_cpp || !m->options.lang[LANG_C]);
+    return lang == LANG_C && cpp && !strcmp(dot, ".h") ? LANG_CPP : lang;
+}
+
+static bool is_taken(const Mine *m, const RepoDelta *d)
+{
+    return m->options.lang[language(m, d, false)];
+}
+
+/* Lines without the blanks at their ends. */
+static int64_t visible(const ChangeLine *l)
+{
+    size_t from = strspn(l->text, " \t"), to = l->len;
+    while (to > from && strchr(" \t", l->text[to - 1])) to--;
+    return (int64_t)(to - from);
+}
+
+/* Fills in the files; why the change is not wanted, or MINE_written. */
+static int read_files(Mine *m, CodeChange *c, const RepoDelta *delta, int64_t n)
+{
+    static const int REASON[LINES_RESULTS] = {[LINES_BINARY] = MINE_binary,
+                                              [LINES_HUGE] = MINE_huge,
+                                              [LINES_MISSING] = MINE_damaged,
+                                              [LINES_DAMAGED] = MINE_damaged};
+    const MineOptions *o = &m->options;
+    int64_t chars = 0, lines = 0;
+    Lang lang = LANG_NONE;
+    bool cpp = false;
+    for (int64_t i = 0; i < n; i++) cpp |= lang_of_path(delta[i].new_path) == LANG_CPP;
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_taken(m, &delta[i])) continue;
+        Lang this = language(m, &delta[i], cpp);
+        if (lang && this != lang && !o->mixed) return MINE_languages;
+        lang = this;
+        c->n_files++;
+    }
+    if (c->n_files == 0) return MINE_no_code;
+    if (o->max_files && c->n_files > o->max_files) return MINE_files;
+    c->file = NEW(&m->step, ChangeFile, c->n_files);
+    c->n_files = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_taken(m, &delta[i])) continue;
+        ChangeFile *f = &c->file[c->n_files++];
+        LinesResult got = repo_lines(m->repo, &m->step, &delta[i], o->context, o->max_bytes, f, &m->stats.replaced);
+        if (got) return REASON[got];
+        f->old_path = change_path(&m->step, delta[i].old_path);
+        f->new_path = change_path(&m->step, delta[i].new_path);
+        f->lang = language(m, &delta[i], cpp);
+        for (int64_t k = 0; k < f->n; k++) {
+            bool changed = f->line[k].kind != LINE_KEEP, before = k > 0 && f->line[k - 1].kind != LINE_KEEP;
+            bool after = k + 1 < f->n && f->line[k + 1].kind != LINE_KEEP;
+            if (changed || before || after) chars += visible(&f->line[k]); /* context beyond one line is free */
+            lines += changed;
+        }
+        if (o->max_chars && chars > o->max_chars) return MINE_chars;
+    }
+    return lines ? MINE_written : MINE_no_lines;
+}
+
+/* ---- renames and the past ---- */
+
+static bool is_code(const RepoDelta *d, void *user)
+{
+    return is_taken(user, d);
+}
+
+static bool contents(Bytes *out, Arena *a, const unsigned char id[20], void *user)
+{
+    const Mine *m = user;
+    LinesResult got = repo_contents(m->repo, a, id, MOST_COMPARED, out);
+    return got == LINES_OK || got == LINES_BINARY;
+}
+
+static bool stopped(void *user)
+{
+    const Mine *m = user;
+    return repo_stopped(m->repo);
+}
+
+/* What a commit changed, renames found; false when its trees cannot be read. */
+static bool list_files(Mine *m, const RepoCommit *at, RepoDelta **delta, int64_t *n)
+{
+    const RenameReader reader = {.is_code = is_code, .contents = contents, .stop = stopped, .user = m};
+    bool limited;
+    if (!repo_diff(m->repo, &m->step, at, delta, n)) return false;
+    renames_find(*delta, n, &limited, &m->step, &reader);
+    m->stats.limited += limited;
+    return true;
+}
+
+/* What the history is told of one file; lines that cannot be read are unknown, and not none. */
+static Touched touched(Mine *m, const RepoDelta *d)
+{
+    Touched t = {d->old_path, d->new_path, d->status, -1, -1, -1, d->unsure};
+    int64_t added, removed, before;
+    if (!repo_numstat(m->repo, d, m->options.max_bytes, &added, &removed)) t.added = added, t.removed = removed;
+    if (history_asks(m->history, &t) && !repo_count(m->repo, d->old_id, m->options.max_bytes, &before))
+        t.before = before;
+    return t;
+}
+
+/* The measures need every file's counts, wanted change or not. */
+static void add_to_history(Mine *m, CodeChange *c, const char *email, const RepoDelta *delta, int64_t n)
+{
+    int64_t taken = 0;
+    Touched *t = NEW(&m->step, Touched, n + 1);
+    for (int64_t i = 0; i < n; i++) {
+        if (is_taken(m, &delta[i]))
+            t[taken++] = touched(m, &delta[i]);
+        else if (delta[i].status == FILE_RENAMED)
+            history_rename(m->history, delta[i].old_path, delta[i].new_path);
+    }
+    history_add(m->history, c->feature, *email ? email : c->author, c->time, c->message, t, taken);
+}
+
+/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
+ * a commit before the range, and for one that an earlier run has done. */
+static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
+{
+    const char *email;
+    RepoDelta *delta = NULL;
+    int64_t n = 0;
+    if (!repo_describe(m->repo, &m->step, at, c, &email, &m->stats.replaced)) return MINE_damaged;
+    bool past = m->history && at->n_parents < 2 && !at->cut;
+    CodeChange whole = *c; /* the measures look at the whole message */
+    int reason = judge_message(m, at, c, email);
+    if (past || reason == MINE_written) {
+        if (!list_files(m, at, &delta, &n)) reason = MINE_damaged;
+        if (past) add_to_history(m, &whole, email, delta, n);
+    }
+    c->has_features = past;
+    memcpy(c->feature, whole.feature, sizeof c->feature);
+    return reason == MINE_written && counted ? read_files(m, c, delta, n) : reason;
+}
+
+static void one_commit(Mine *m, const RepoCommit *at, bool counted)
+{
+    CodeChange c = {0};
+    MineStats before = m->stats;
+    int reason = judge(m, at, counted, &c);
+    m->stats.untimed += at->time == TIME_UNKNOWN;
+    if (!counted || repo_stopped(m->repo)) {
+        m->stats = before;
+        return;
+    }
+    m->stats.count[reason]++;
+    if (reason != MINE_written) return;
+    c.repo = m->options.repo;
+    Buf row = buf_open(&m->step);
+    change_print(&row, &c);
+    writer_add(&m->out, row.text, row.len);
+}
+
+Status mine_step(Mine *m, bool *more)
+{
+    Status status = OK;
+    *more = false;
+    if (m->options.most && m->stats.count[MINE_written] >= m->options.most) m->at = m->n;
+    if (m->at < m->n) {
+        const RepoCommit *at = &m->commit[m->at];
+        bool counted = at->wanted && m->at >= m->stats.resumed;
+        ArenaMark mark = arena_mark(&m->step);
+        if (counted || m->history) one_commit(m, at, counted);
+        bool stopped = repo_stopped(m->repo);
+        if (!stopped) m->at++;
+        if (!stopped && m->at > m->stats.resumed && m->at % SAVE_EVERY == 0) status = save_state(m);
+        arena_drop(&m->step, mark);
+    }
+    m->stats.done = m->at;
+    *more = m->at < m->n;
+    return status ? status : writer_status(&m->out);
+}

@@ -1,0 +1,65 @@
+#include "probe/compare.h"
+
+#include <math.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+
+static int32_t truth(const Dataset *d, const int32_t *label, int64_t i)
+{
+    return label ? label[i] : d->example[i].label;
+}
+
+Comparison compare_predictions(const int32_t *a, const int32_t *b, const Dataset *d, const int32_t *label, Split s)
+{
+    Comparison c = {.n = d->size[s]};
+    for (int64_t i = 0; i < d->n; i++) {
+        if (d->example[i].split != s) continue;
+        bool left = a[i] == truth(d, label, i), right = b[i] == truth(d, label, i);
+        c.only_a += left && !right, c.only_b += right && !left;
+        c.a += left / (double)c.n, c.b += right / (double)c.n;
+    }
+    c.p = stats_mcnemar(c.only_a, c.only_b);
+    return c;
+}
+
+typedef struct {
+    int seeds;
+    int64_t n;
+    bool *right; /* (seeds,n) */
+    uint64_t stream;
+    uint64_t *drawn; /* seeds so far, over all draws */
+} Answers;
+
+static double mean_right(const int64_t *index, int64_t n, void *user)
+{
+    const Answers *x = user;
+    double sum = 0;
+    for (int s = 0; s < x->seeds; s++) {
+        const bool *right = x->right + rng_below(x->stream, (*x->drawn)++, x->seeds) * x->n;
+        for (int64_t i = 0; i < n; i++) sum += right[index[i]];
+    }
+    return sum / (double)n / x->seeds;
+}
+
+Interval compare_interval(const int32_t *const *predicted, int seeds, const Dataset *d, const int32_t *label, Split s,
+                          int draws, uint64_t stream)
+{
+    Arena scratch = arena_open(0);
+    uint64_t drawn = 0;
+    Answers x = {seeds, d->size[s], NEW(&scratch, bool, seeds * d->size[s] + 1), rng_stream(stream, "seeds"), &drawn};
+    for (int k = 0; k < seeds; k++)
+        for (int64_t i = 0, at = 0; i < d->n; i++)
+            if (d->example[i].split == s) x.right[k * x.n + at++] = predicted[k][i] == truth(d, label, i);
+    Interval r = stats_bootstrap(x.n, mean_right, &x, draws, rng_stream(stream, "rows"));
+    arena_close(&scratch);
+    return r;
+}
+
+const char *compare_sentence(Arena *a, const Comparison *c, const char *rule, double alpha)
+{
+    const char *word = c->p >= alpha || c->only_a == c->only_b ? "not above"
+                       : c->only_a > c->only_b                 ? "above"
+                                                               : "below";
+    return str_print(a, "%s the %s (%.1f %% against %.1f %%, p = %.2g)", word, rule, 100 * c->a, 100 * c->b, c->p);
+}

@@ -1,0 +1,47 @@
+/* Frozen features for probing: the hidden states of every layer of the encoder and of the decoder, pooled over the
+ * tokens of a text, from one forward pass per batch.  Layer 0 is what enters the first layer; layer l is the output
+ * of layer l. */
+#ifndef PROBE_FEATURES_H
+#define PROBE_FEATURES_H
+
+#include "nn/model.h"
+#include "train/batch.h"
+
+/* Over a row's own tokens: padding and what a method put in front of them are left out.  The first three have the
+ * values of POOL_FIRST, POOL_LAST and POOL_MEAN.  `attended` weighs a token by the attention that it receives from
+ * the row's tokens in that layer, mean over heads and queries; in layer 0, where nothing has attended yet, it is the
+ * mean. */
+typedef enum {
+    FEATURE_FIRST,
+    FEATURE_LAST,
+    FEATURE_MEAN,
+    FEATURE_MAX,
+    FEATURE_ATTENDED,
+    FEATURE_POOLINGS
+} FeaturePooling;
+extern const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1]; /* their names; ends with NULL */
+FeaturePooling feature_pooling(const char *name);               /* the mean for a name that is none of them */
+
+typedef struct {        /* a part that the model lacks, or that did not run, has 0 layers */
+    int layers;         /* the encoder's layers + 1 */
+    Tensor *layer;      /* layers tensors (N,C), F32, rows in the order of the examples */
+    int decoder_layers; /* the decoder's layers + 1 */
+    Tensor *decoder;
+} Features;
+
+/* Hooks are run and left as they were found (hooks_new() for the bare model).  An encoder-decoder needs examples
+ * with a src for both its parts to run; with ids alone they go to the encoder, and the decoder does not run. 
+ * `each`, when not NULL, is told how many examples are done and may stop the work by returning false: E_INTERRUPT. */
+Status features_extract(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
+                        bool (*each)(int64_t done, void *user), void *user);
+
+/* The same, read from `dir` where they were computed before.  A file is named by the SHA-256 of everything that they
+ * depend on: architecture and every parameter's name and value, the token ids, the pooling; and `salt`, which names
+ * what the hooks do ("" for none).  Unreadable or foreign files are computed anew. */
+Status features_cached(Features *out, Arena *run, Arena *step, const char *dir, const char *salt, Model *, Hooks *,
+                       const Examples *, FeaturePooling, bool (*each)(int64_t done, void *user), void *user);
+
+/* Writes DIR/encoder-00.npy, ... and DIR/decoder-00.npy, ...: NumPy arrays (N,C) of float32. */
+Status features_export(const Features *, const char *dir);
+
+#endif

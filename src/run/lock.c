@@ -1,0 +1,95 @@
+#include "run/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+typedef struct {
+    char host[256]; /* empty where the file is */
+    long pid;
+    bool own; /* the file is one that this program writes */
+} Holder;
+
+/* The content is "PID HOST\n", or nothing when its writer was killed before.  A second name of the file would be
+ * written, too. */
+static Holder read_holder(int fd)
+{
+    Holder h = {0};
+    struct stat st;
+    char text[512];
+    int end = 0;
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink > 1) return h;
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    if (n < 0) return h;
+    text[n] = 0;
+    h.own = !n || (sscanf(text, "%ld %255s%n", &h.pid, h.host, &end) == 2 && !strcmp(text + end, "\n") && h.pid > 0 &&
+                   (size_t)n == strlen(text));
+    return h;
+}
+
+/* Whether this process has the lock file now, as far as this machine can tell. */
+static Status try_lock(int fd, Arena *a, const char *dir, const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK};
+    char mine[256] = "";
+    bool free = !fcntl(fd, F_SETLK, &whole), held = !free && (errno == EAGAIN || errno == EACCES);
+    Holder h = read_holder(fd);
+    if (!h.own)
+        return fail(E_FORMAT, "%s: expected a lock file of vernier; choose another directory, or remove it", path);
+    gethostname(mine, sizeof mine - 1);
+    bool here = !*h.host || !strcmp(h.host, mine);
+    const char *who = *h.host ? str_print(a, "process %ld on %s", h.pid, h.host) : "another process";
+    if (!free && !held) held = here && h.pid > 0 && h.pid != getpid() && (!kill((pid_t)h.pid, 0) || errno == EPERM);
+    if (held && here) return fail(E_IO, "%s is in use by %s", dir, who);
+    if (held || !here) return fail(E_IO, "%s is in use by %s; if that has ended, delete %s", dir, who, path);
+    return OK;
+}
+
+/* Neither a link is followed nor a pipe waited for. */
+static Status open_lock(int *fd, const char *path)
+{
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    if (*fd >= 0) return OK;
+    struct stat st;
+    int error = errno;
+    if (!lstat(path, &st) && !S_ISREG(st.st_mode))
+        return fail(E_FORMAT, "%s: expected a lock file of vernier, but it is %s", path,
+                    S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file");
+    return fail(E_IO, "%s: %s", path, strerror(error));
+}
+
+Status lock_take(int *fd, Arena *a, const char *dir)
+{
+    const char *path = str_print(a, "%s/" LOCK_NAME, dir);
+    struct stat file, name;
+    char host[256] = "";
+    for (;;) {
+        TRY(open_lock(fd, path));
+        Status status = try_lock(*fd, a, dir, path);
+        if (!status && !fstat(*fd, &file) && !lstat(path, &name) && file.st_ino == name.st_ino) break;
+        close(*fd); /* the holder has removed it meanwhile: another one may stand there now */
+        *fd = -1;
+        if (status) return status;
+    }
+    gethostname(host, sizeof host - 1);
+    const char *text = str_print(a, "%ld %s\n", (long)getpid(), host);
+    if (ftruncate(*fd, 0) || pwrite(*fd, text, strlen(text), 0) != (ssize_t)strlen(text)) {
+        int error = errno;
+        lock_give(fd, a, dir);
+        return fail(E_IO, "%s: %s", path, strerror(error));
+    }
+    return OK;
+}
+
+void lock_give(int *fd, Arena *a, const char *dir)
+{
+    unlink(str_print(a, "%s/" LOCK_NAME, dir));
+    close(*fd);
+    *fd = -1;
+}

@@ -1,0 +1,143 @@
+/* What an experiment adds to the manifest of its directory (folder.h): what would be needed to run it again and to
+ * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything
+ * that differs between two identical runs (times, memory) sits in objects of its own. */
+#include "run/run.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "io/json.h"
+#include "num/kernels.h"
+
+#ifndef VERNIER_VERSION
+#define VERNIER_VERSION "unknown"
+#endif
+#ifndef VERNIER_FLAGS
+#define VERNIER_FLAGS "flags unknown"
+#endif
+
+const char *vernier_version(void)
+{
+    return VERNIER_VERSION;
+}
+
+const char *vernier_build(void)
+{
+    return "gcc " __VERSION__ ", " VERNIER_FLAGS;
+}
+
+const char *cpu_model(Arena *a)
+{
+    Bytes info;
+    if (file_read(&info, a, "/proc/cpuinfo")) {
+        err_clear();
+        return "unknown";
+    }
+    const char *line = strstr(info.text, "model name"), *colon = line ? strchr(line, ':') : NULL;
+    if (!colon) return "unknown";
+    colon += 1 + strspn(colon + 1, " ");
+    return str_copy(a, colon, strcspn(colon, "\n"));
+}
+
+/* A setting keeps its type: numbers and flags are not strings. */
+static void add_setting(cJSON *config, const Setting *s, const char *value)
+{
+    Form form = setting_form(s);
+    if (form == FORM_INT || form == FORM_REAL)
+        cJSON_AddRawToObject(config, s->key, value); /* digits as given: no bit of a large integer is lost */
+    else if (form == FORM_FLAG)
+        cJSON_AddBoolToObject(config, s->key, !strcmp(value, "yes"));
+    else
+        cJSON_AddStringToObject(config, s->key, value);
+}
+
+static void add_inputs(cJSON *root, const Run *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "inputs");
+    for (const Note *n = r->inputs; n; n = n->next) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "path", n->text);
+        cJSON_AddStringToObject(one, "sha256", n->more);
+        cJSON_AddItemToArray(list, one);
+    }
+    cJSON *params = cJSON_AddObjectToObject(root, "parameters");
+    for (const Note *n = r->params; n; n = n->next) {
+        cJSON *one = cJSON_AddObjectToObject(params, n->text);
+        cJSON_AddNumberToObject(one, "total", (double)n->total);
+        cJSON_AddNumberToObject(one, "trainable", (double)n->trainable);
+    }
+}
+
+double rusage_seconds(const struct rusage *u)
+{
+    return (double)u->ru_utime.tv_sec + (double)u->ru_stime.tv_sec +
+           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
+double cpu_now(void)
+{
+    struct rusage self;
+    getrusage(RUSAGE_SELF, &self);
+    return rusage_seconds(&self);
+}
+
+/* Linux forgets the highest memory use so far when asked; where it does not, an earlier run's peak may show. */
+void memory_forget_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (!f) return;
+    fputs("5", f);
+    fclose(f);
+}
+
+/* This process, and the largest of its jobs: they share pages, so a sum would count those twice. */
+static void add_usage(cJSON *root, const Run *r)
+{
+    struct rusage self;
+    getrusage(RUSAGE_SELF, &self);
+    cJSON *memory = cJSON_AddObjectToObject(root, "memory");
+    cJSON_AddNumberToObject(memory, "peak_bytes", 1024.0 * (double)self.ru_maxrss);
+    cJSON_AddNumberToObject(memory, "largest_job_bytes", r->job_peak);
+    cJSON *time = cJSON_AddObjectToObject(root, "time");
+    cJSON_AddStringToObject(time, "start", r->when[0]);
+    if (r->when[1][0]) cJSON_AddStringToObject(time, "end", r->when[1]);
+    cJSON_AddNumberToObject(time, "wall_seconds", clock_now() - r->started);
+    cJSON_AddNumberToObject(time, "cpu_seconds", rusage_seconds(&self) - r->cpu_started + r->job_cpu);
+}
+
+const char *program_id(Arena *a)
+{
+    struct stat st = {0};
+    stat("/proc/self/exe", &st);
+    return str_print(a, "%s %lld %lld.%09ld", vernier_version(), (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                     st.st_mtim.tv_nsec);
+}
+
+/* What was asked, with the type that each setting has. */
+static void add_question(cJSON *root, Run *r)
+{
+    const Experiment *e = r->experiment;
+    cJSON_AddStringToObject(root, "experiment", str_print(&r->arena, "%s/%s", e->group, e->name));
+    cJSON_AddStringToObject(root, "preset", preset_name(r->preset));
+    cJSON_AddRawToObject(root, "seed", str_print(&r->arena, "%llu", (unsigned long long)r->seed));
+    cJSON_AddNumberToObject(root, "seeds", r->seeds);
+    cJSON *config = cJSON_AddObjectToObject(root, "config");
+    for (int i = 0; e->settings && e->settings[i].key; i++) add_setting(config, e->settings + i, r->value[i]);
+}
+
+cJSON *manifest_of(Run *r)
+{
+    cJSON *root = cJSON_CreateObject();
+    add_question(root, r);
+    cJSON_AddStringToObject(root, "rng", "philox4x32-10");
+    add_inputs(root, r);
+    cJSON *machine = cJSON_AddObjectToObject(root, "machine");
+    cJSON_AddStringToObject(machine, "cpu", cpu_model(&r->arena));
+    cJSON_AddNumberToObject(machine, "threads", r->threads);
+    cJSON_AddStringToObject(machine, "kernels", kernels_name());
+    add_usage(root, r);
+    return root;
+}

@@ -1,0 +1,443 @@
+/* A run: settings resolved and checked before anything starts, then handed out by key; what the experiment
+ * finds is kept in lists in the order of recording and written once at the end. */
+#include "run/run.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hf_cache.h"
+#include "num/kernels.h"
+
+const char *preset_name(Preset p)
+{
+    static const char *const name[] = {"smoke", "quick", "paper", "real"};
+    return name[p];
+}
+
+const char *verdict_name(Verdict v)
+{
+    static const char *const name[] = {"holds", "fails", "inconclusive"};
+    return name[v];
+}
+
+const char *setting_value(const Setting *s, Preset p)
+{
+    while (p > SMOKE && !s->value[p]) p = p == REAL_DATA ? QUICK : p - 1;
+    return s->value[p];
+}
+
+bool preset_offered(const Experiment *e, Preset p)
+{
+    const Setting *s = e->settings;
+    while (p == REAL_DATA && s && s->key && !s->value[REAL_DATA]) s++;
+    return p != REAL_DATA || (s && s->key);
+}
+
+/* Calls `each` with the pieces between commas; an empty last piece ("8,") is none.  The count, or -1. */
+static int pieces(const char *text, bool (*each)(const char *piece, int i, void *user), void *user)
+{
+    char piece[128];
+    int n = 0;
+    while (*text) {
+        size_t len = strcspn(text, ",");
+        if (len >= sizeof piece) return -1;
+        memcpy(piece, text, len);
+        piece[len] = 0;
+        if (!each(piece, n++, user)) return -1;
+        text += len + (text[len] == ',');
+    }
+    return n;
+}
+
+static bool is_number(const char *piece, int i, void *user)
+{
+    (void)user;
+    double x;
+    return i < RUN_LIST && str_real(piece, &x);
+}
+
+static Form form_of(const char *value)
+{
+    int64_t i;
+    double x;
+    if (str_int(value, &i)) return FORM_INT;
+    if (str_real(value, &x)) return FORM_REAL;
+    if (!strcmp(value, "yes") || !strcmp(value, "no")) return FORM_FLAG;
+    return strchr(value, ',') && pieces(value, is_number, NULL) > 0 ? FORM_LIST : FORM_TEXT;
+}
+
+Form setting_form(const Setting *s)
+{
+    Form form = form_of(setting_value(s, SMOKE));
+    for (Preset p = QUICK; p < PRESETS; p++) {
+        Form other = form_of(setting_value(s, p));
+        if (form == FORM_INT && (other == FORM_REAL || other == FORM_LIST)) form = other;
+        if (form == FORM_REAL && other == FORM_LIST) form = other;
+    }
+    return form;
+}
+
+/* --------------------------------------------------------- checking what the user gave */
+
+static bool in_range(const char *piece, int i, void *user)
+{
+    const Setting *s = user;
+    double x;
+    (void)i;
+    return str_real(piece, &x) && ((s->least == 0 && s->most == 0) || (x >= s->least && x <= s->most));
+}
+
+static bool in_words(const char *piece, int i, void *user)
+{
+    const Setting *s = user;
+    size_t n = strlen(piece);
+    (void)i;
+    for (const char *w = s->among; w; w = strchr(w, '|') ? strchr(w, '|') + 1 : NULL)
+        if (strcspn(w, "|") == n && !strncmp(w, piece, n)) return true;
+    return !strcmp(piece, "all");
+}
+
+Status run_setting_check(const Setting *s, const char *value)
+{
+    Form form = setting_form(s);
+    int64_t i;
+    double x;
+    if (form == FORM_INT && !str_int(value, &i))
+        return fail(E_CONFIG, "setting %s: \"%s\" is not an integer", s->key, value);
+    if (form == FORM_REAL && !str_real(value, &x))
+        return fail(E_CONFIG, "setting %s: \"%s\" is not a finite number", s->key, value);
+    if (form == FORM_FLAG && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+        return fail(E_CONFIG, "setting %s: \"%s\" is neither yes nor no", s->key, value);
+    if (form == FORM_LIST && pieces(value, is_number, NULL) <= 0)
+        return fail(E_CONFIG, "setting %s: \"%s\" is not a comma list of 1 to %d numbers", s->key, value, RUN_LIST);
+    if (form <= FORM_REAL || form == FORM_LIST) {
+        if (pieces(value, in_range, (void *)(uintptr_t)s) < 0)
+            return fail(E_CONFIG, "setting %s: %s is out of range, expected %g to %g", s->key, value, s->least,
+                        s->most);
+    } else if (s->among && pieces(value, in_words, (void *)(uintptr_t)s) <= 0) {
+        return fail(E_CONFIG, "setting %s: \"%s\" is not among %s", s->key, value, s->among);
+    }
+    return OK;
+}
+
+const Setting *run_setting(const Run *r, const char *key, int *index)
+{
+    const Setting *s = r->experiment->settings;
+    for (int i = 0; s && s[i].key; i++) {
+        if (strcmp(s[i].key, key) != 0) continue;
+        *index = i;
+        return s + i;
+    }
+    return NULL;
+}
+
+static Status unknown_key(Run *r, const char *key)
+{
+    const Experiment *e = r->experiment;
+    Buf known = buf_open(&r->arena);
+    int n = 0;
+    for (const Setting *s = e->settings; s && s->key; s++) n++;
+    const char **list = NEW(&r->arena, const char *, n + 1);
+    for (int i = 0; i < n; i++) {
+        list[i] = e->settings[i].key;
+        buf_print(&known, "%s%s", i ? ", " : "", list[i]);
+    }
+    const char *near = str_nearest(key, list);
+    if (!n) return fail(E_CONFIG, "%s/%s has no setting \"%s\"; it has none", e->group, e->name, key);
+    return fail(E_CONFIG, "%s/%s has no setting \"%s\"%s%s%s; it has %s", e->group, e->name, key,
+                near ? " (did you mean " : "", near ? near : "", near ? "?)" : "", known.text);
+}
+
+static Status resolve(Run *r, const Request *q)
+{
+    const Setting *s = q->experiment->settings;
+    int n = 0, index;
+    if (!preset_offered(q->experiment, q->preset))
+        return fail(E_CONFIG, "%s/%s has no preset %s; it has smoke, quick and paper", q->experiment->group,
+                    q->experiment->name, preset_name(q->preset));
+    while (s && s[n].key) n++;
+    r->value = NEW(&r->arena, const char *, n + 1);
+    for (int i = 0; i < n; i++) {
+        r->value[i] = setting_value(s + i, q->preset);
+        CHECK(r->value[i], "%s: setting %s has no default", q->experiment->name, s[i].key);
+    }
+    for (int i = 0; i < q->n_set; i++) {
+        const Setting *one = run_setting(r, q->set[i].key, &index);
+        const char *value = q->set[i].value;
+        if (!one) return unknown_key(r, q->set[i].key);
+        if (!value && setting_form(one) == FORM_FLAG) value = "yes";
+        if (!value) return fail(E_CONFIG, "setting %s needs a value: --%s VALUE", one->key, one->key);
+        r->value[index] = value;
+    }
+    for (int i = 0; i < n; i++) TRY(run_setting_check(s + i, r->value[i]));
+    return OK;
+}
+
+/* ------------------------------------------------------------------------ life of a run */
+
+static void stamp(char out[32])
+{
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+Status run_check(const Request *q)
+{
+    Run r = {.arena = arena_open(1 << 20), .experiment = q->experiment};
+    Status status = resolve(&r, q);
+    arena_close(&r.arena);
+    return status;
+}
+
+/* A path decides by what lies there; it may be one of the hub's names.  What must lie there is the first of what is
+ * read, "config.json|*". */
+static Status add_input(Run *r, const Setting *s, const char *value)
+{
+    const char *path = value, *first = str_print(&r->arena, "/%.*s", (int)strcspn(s->reads, "|"), s->reads);
+    if (!*value || !strcmp(value, "none")) {
+        folder_set(&r->folder, s->key, "%s", value);
+        return OK;
+    }
+    bool hub = access(value, F_OK) && !strcmp(first, "/config.json");
+    if (hub) TRY(hf_cache_find(&path, &r->arena, value));
+    if (access(path, F_OK)) return fail(E_IO, "%s%s: %s", path, strpbrk(first, "*?") ? "" : first, strerror(errno));
+    return folder_reads(&r->folder, s->key, path, s->reads);
+}
+
+/* Numbers that are spelled otherwise are the same setting. */
+static const char *plain(Arena *a, const Setting *s, const char *value)
+{
+    double x;
+    int64_t i;
+    if (setting_form(s) == FORM_INT && str_int(value, &i)) return str_print(a, "%lld", (long long)i);
+    if (setting_form(s) != FORM_REAL || !str_real(value, &x)) return value;
+    const char *short_one = str_print(a, "%.15g", x);
+    double back;
+    return str_real(short_one, &back) && back == x ? short_one : str_print(a, "%.17g", x);
+}
+
+/* All that decides the results, as far as a run knows beforehand. */
+static Status name_folder(Run *r, const Request *q)
+{
+    const Experiment *e = r->experiment;
+    const char *name = str_print(&r->arena, "%s/%s", e->group, e->name);
+    Folder *f = &r->folder;
+    *f = folder_begin(&r->arena, q->dir, str_print(&r->arena, "run %s", name));
+    folder_set(f, "preset", "%s", preset_name(r->preset));
+    folder_set(f, "seed", "%llu", (unsigned long long)r->seed);
+    folder_set(f, "seeds", "%d", r->seeds);
+    for (int i = 0; e->settings && e->settings[i].key; i++)
+        if (e->settings[i].reads)
+            TRY(add_input(r, e->settings + i, r->value[i]));
+        else
+            folder_set(f, e->settings[i].key, "%s", plain(&r->arena, e->settings + i, r->value[i]));
+    folder_set(f, "program", "%s", program_id(&r->arena));
+    folder_set(f, "kernels", "%s", kernels_name());
+    if (!f->dir) f->dir = str_print(&r->arena, "%s/%s/%s", q->below ? q->below : "runs", name, folder_hash(f));
+    return OK;
+}
+
+static Status open_folder(Run *r, const Request *q)
+{
+    TRY(name_folder(r, q));
+    TRY(folder_open(&r->folder, q->overwrite));
+    r->dir = r->folder.path;
+    if (r->folder.done) return OK;
+    const char *log = run_path(r, "metrics.jsonl"); /* begun anew: jobs that are kept give their part again */
+    r->log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0666);
+    if (r->log < 0) return folder_drop(&r->folder, fail(E_IO, "%s: %s", log, strerror(errno)));
+    return folder_record(&r->folder, "running", NULL, manifest_of(r));
+}
+
+Status run_open(Run **out, const Request *q)
+{
+    const Experiment *e = q->experiment;
+    Arena arena = arena_open(0);
+    Run *r = NEW(&arena, Run, 1);
+    *r = (Run){.experiment = e, .preset = q->preset, .seed = q->seed, .quiet = q->quiet, .listed = q->listed};
+    r->arena = arena;
+    r->seeds = q->seeds ? q->seeds : e->seeds[q->preset] ? e->seeds[q->preset] : 1;
+    r->threads = cli_threads();
+    r->folder.lock = r->log = r->job = -1;
+    r->started = clock_now();
+    r->cpu_started = cpu_now();
+    memory_forget_peak();
+    stamp(r->when[0]);
+    Status status = resolve(r, q);
+    if (!status) status = open_folder(r, q);
+    if (status) run_close(r);
+    *out = status ? NULL : r;
+    return status;
+}
+
+static bool is_bare(Run *r)
+{
+    struct stat log;
+    bool empty = stat(run_path(r, "metrics.jsonl"), &log) || !log.st_size;
+    return empty && !r->kept && !r->figures;
+}
+
+/* What was found to be wrong before any work was done leaves the directory as it was. */
+static bool is_void(Run *r, Status status)
+{
+    bool input = status == E_CONFIG || status == E_FORMAT || status == E_MISMATCH || status == E_IO;
+    return input && !r->listed && is_bare(r);
+}
+
+/* Nothing will take up a run that is done. */
+static void remove_checkpoints(Run *r)
+{
+    DIR *dir = opendir(run_path(r, "checkpoints"));
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.') unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+    rmdir(run_path(r, "checkpoints"));
+}
+
+static Status end_folder(Run *r, Status status)
+{
+    if (is_void(r, status)) return folder_drop(&r->folder, status);
+    Status wrote = results_write(r, status);
+    if (!status && !wrote) remove_checkpoints(r);
+    if (status || wrote) return folder_leave(&r->folder, status ? status : wrote, manifest_of(r));
+    TRY(folder_finish(&r->folder, manifest_of(r)));
+    r->dir = r->folder.path;
+    return OK;
+}
+
+/* The experiment's status is the run's, unless writing the results goes wrong first. */
+Status run_go(Run *r)
+{
+    if (r->folder.done) return results_recall(r);
+    signals_wait(1); /* an interrupted run says so in its files */
+    cli_trap(true);
+    Status status = r->experiment->run(r);
+    cli_trap(false);
+    progress_clear();
+    CHECK(status || r->judged, "%s ended without a verdict", r->experiment->name);
+    if (!status && r->log_error) status = fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));
+    stamp(r->when[1]);
+    status = end_folder(r, status);
+    signals_wait(-1);
+    return status;
+}
+
+/* One that did not go is left as it stands. */
+void run_close(Run *r)
+{
+    if (r->log >= 0) close(r->log);
+    folder_leave(&r->folder, E_INTERRUPT, NULL);
+    Arena arena = r->arena;
+    arena_close(&arena);
+}
+
+/* ----------------------------------------------------------------------- what was asked */
+
+static const char *value_of(const Run *r, const char *key, Form form)
+{
+    int i;
+    const Setting *s = run_setting(r, key, &i);
+    CHECK(s, "%s asks for setting \"%s\", which it does not declare", r->experiment->name, key);
+    Form has = setting_form(s);
+    bool fits = has == form || (form == FORM_REAL && has == FORM_INT) || form == FORM_TEXT ||
+                (form == FORM_LIST && has <= FORM_REAL);
+    CHECK(fits, "%s asks for setting \"%s\" in another form than its default's", r->experiment->name, key);
+    return r->value[i];
+}
+
+Arena *run_arena(Run *r)
+{
+    return &r->arena;
+}
+
+Preset run_preset(const Run *r)
+{
+    return r->preset;
+}
+
+int64_t run_int(const Run *r, const char *key)
+{
+    int64_t x = 0;
+    str_int(value_of(r, key, FORM_INT), &x);
+    return x;
+}
+
+double run_real(const Run *r, const char *key)
+{
+    double x = 0;
+    str_real(value_of(r, key, FORM_REAL), &x);
+    return x;
+}
+
+bool run_flag(const Run *r, const char *key)
+{
+    return !strcmp(value_of(r, key, FORM_FLAG), "yes");
+}
+
+const char *run_text(const Run *r, const char *key)
+{
+    return value_of(r, key, FORM_TEXT);
+}
+
+static bool is_other(const char *piece, int i, void *user)
+{
+    (void)i;
+    return strcmp(piece, user) != 0 && strcmp(piece, "all") != 0;
+}
+
+bool run_has(const Run *r, const char *key, const char *word)
+{
+    return pieces(value_of(r, key, FORM_TEXT), is_other, (void *)(uintptr_t)word) < 0;
+}
+
+static bool put_number(const char *piece, int i, void *user)
+{
+    double *out = user;
+    return i < RUN_LIST && str_real(piece, out + i);
+}
+
+int run_list(const Run *r, const char *key, double out[RUN_LIST])
+{
+    return pieces(value_of(r, key, FORM_LIST), put_number, out);
+}
+
+int run_seeds(const Run *r)
+{
+    return r->seeds;
+}
+
+uint64_t run_seed(const Run *r, int i)
+{
+    CHECK(i >= 0 && i < r->seeds, "seed %d of %d", i, r->seeds);
+    return r->seed + (uint64_t)i;
+}
+
+int run_threads(const Run *r)
+{
+    return r->threads;
+}
+
+bool run_resuming(const Run *r)
+{
+    return r->folder.resumed;
+}
+
+const char *run_path(Run *r, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    const char *tail = str_vprint(&r->arena, fmt, args, NULL);
+    va_end(args);
+    return str_print(&r->arena, "%s/%s", r->dir, tail);
+}

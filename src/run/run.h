@@ -1,0 +1,129 @@
+/* The inside of a Run, for the files of this directory that open, record and report one. */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "base/str.h"
+#include "cli/command.h"
+#include "run/experiment.h"
+#include "run/folder.h"
+#include "num/stats.h"
+
+REGISTRY(Experiment, experiment)
+
+typedef enum { FORM_INT, FORM_REAL, FORM_FLAG, FORM_LIST, FORM_TEXT } Form;
+Form setting_form(const Setting *);
+const char *setting_value(const Setting *, Preset); /* the default */
+const char *preset_name(Preset);
+bool preset_offered(const Experiment *, Preset); /* REAL_DATA: one of its settings says what that is */
+const char *verdict_name(Verdict);
+
+/* What the user asked for; the strings outlive the run. */
+typedef struct {
+    const Experiment *experiment;
+    Preset preset;
+    int seeds; /* 0: the experiment's default */
+    uint64_t seed;
+    const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on what is asked */
+    const char *below; /* NULL: runs */
+    bool overwrite, quiet;
+    bool listed; /* one of several: a run that goes wrong stays, for their report */
+    const Pair *set;
+    int n_set;
+} Request;
+
+typedef struct Metric Metric;
+struct Metric {
+    const char *name;
+    double *value; /* (seeds) */
+    bool *given;   /* (seeds) */
+    int n;         /* one more than the largest seed index given */
+    Metric *next;
+};
+typedef struct Grid Grid;
+struct Grid { /* a table of texts */
+    const char *caption;
+    int cols, rows;
+    const char *const *head, *const *cell;
+    Grid *next;
+};
+typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
+struct Note {
+    const char *text, *more; /* a note; a figure and its caption; an input and its SHA-256; what is counted */
+    int64_t total, trainable;
+    double mean, lo, hi, p;
+    int n;
+    Note *next;
+};
+
+/* Where the work stands; one in the parent and one per running job in shared memory. */
+typedef struct {
+    char phase[40];
+    int64_t done, total;
+    double loss;
+} Stage;
+
+struct Run {
+    Arena arena;
+    const Experiment *experiment;
+    Preset preset;
+    int seeds, threads;
+    uint64_t seed;
+    bool quiet, listed;
+    Folder folder;
+    const char *dir;    /* where it writes; once it is done, where its result is */
+    const char **value; /* the resolved settings, in the order of experiment->settings */
+    Metric *metrics;
+    Grid *tables, *measured;
+    Note *notes, *figures, *inputs, *params, *compares;
+    bool judged;
+    Verdict verdict;
+    const char *sentence;
+    int log;                               /* descriptor of metrics.jsonl, or of a job's part of it */
+    int log_error;                         /* the first errno of writing it */
+    int job;                               /* -1 in the parent */
+    int calls;                             /* run_parallel calls so far */
+    int kept;                              /* jobs that are finished */
+    Stage *stage;                          /* in a forked job: its slot in shared memory */
+    double started;                        /* seconds on the monotonic clock */
+    double cpu_started, job_cpu, job_peak; /* seconds before the run, and of its jobs; bytes of the largest job */
+    char when[2][32];                      /* start and end, UTC */
+};
+
+const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
+const char *cpu_model(Arena *);
+Status run_check(const Request *);           /* would its settings be accepted? */
+Status run_open(Run **out, const Request *); /* resolves the settings, makes or takes up the directory */
+Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
+void run_close(Run *);
+Status run_setting_check(const Setting *, const char *value);
+const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
+
+Status results_write(Run *, Status); /* results.json and results.csv, timings.json */
+Status results_recall(Run *);        /* those of a run that was finished before, as it recorded them */
+void results_print(Run *);           /* the table on standard output */
+Summary metric_summary(Arena *, const Metric *);
+
+cJSON *manifest_of(Run *);       /* its own members of the manifest: question, inputs, machine, time */
+const char *program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
+const char *vernier_version(void);
+const char *vernier_build(void); /* compiler and flags */
+
+double rusage_seconds(const struct rusage *); /* user and system time */
+double cpu_now(void);                         /* of this process so far */
+void memory_forget_peak(void);                /* a run's peak is not that of the run before it */
+double clock_now(void);                       /* seconds, monotonic */
+void progress_show(const Run *, const Stage *, double fraction);
+void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
+void progress_clear(void);                            /* wipes the line before anything else is printed */
+void say_kept(const char *dir);                       /* of an interrupted run */
+void signals_watch(void); /* SIGINT and SIGTERM end the program, SIGPIPE and SIGXFSZ are ignored, SIGBUS of a file
+                             is told */
+/* Between signals_wait(1) and signals_wait(-1) the first signal is only noted, and who works there looks for it with
+ * every step.  Pairs may lie within each other. */
+void signals_wait(int change);
+int signals_seen(void); /* the last one noted, or 0 */
+
+#endif
