@@ -95,7 +95,7 @@ pictures: $(PICTURED:%=$(OUT)/%) ## write the stored pictures of figures (tests/
 # which parses nothing, is linked as the release has it.  An input that breaks one belongs into tests/fuzz/corpus.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(filter-out test_corpus seeds,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
-FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/% src/peft/%,$(SOURCES))
+FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/% src/peft/% src/adapter/%,$(SOURCES))
 FUZZ_FLAGS := -std=c17 -D_GNU_SOURCE -Isrc -I. -Itests -O1 -g -DFUZZER -D__SANITIZE_ADDRESS__ -fno-omit-frame-pointer -fno-math-errno -MMD \
               -Wno-unknown-pragmas -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all
 fuzz: $(FUZZERS:%=fuzz-%) ## fuzz every reader of files, FUZZ_SECONDS each (60); needs clang
@@ -157,8 +157,8 @@ $(OUT)/products: force # changes only when the library does
 	@mkdir -p $(@D)
 	@echo '$(DNNL)' | cmp -s - $@ || echo '$(DNNL)' >$@
 LIB_CFLAGS_CACHED := $(LIB_CFLAGS)
-$(OUT)/src/cli/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"' -DVERNIER_FLAGS='"$(MODE): $($(MODE)_FLAGS)"'
-$(OUT)/src/cli/manifest.o: $(OUT)/version
+$(OUT)/src/run/manifest.o: FLAGS := -DVERNIER_VERSION='"$(VERSION)"' -DVERNIER_FLAGS='"$(MODE): $($(MODE)_FLAGS)"'
+$(OUT)/src/run/manifest.o: $(OUT)/version
 $(OUT)/version: force # changes only when the version does, so that a manifest never names an older one
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@

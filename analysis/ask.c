@@ -1,5 +1,6 @@
 /* What all of `vernier attend` begins with: a model, what it reads, and which heads. */
 #include "analysis/ask.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,14 +122,13 @@ Status ask_input(Ask *k)
 
 Status ask_going_on(Ask *k, const char *phase, int64_t done, int64_t total)
 {
-    if (!k->line.experiment) {
-        Experiment *attend = NEW(k->arena, Experiment, 1);
-        attend->group = "attend", attend->name = path_name(k->arena, k->x.model);
-        k->line = (Run){.experiment = attend, .quiet = args_quiet(k->args), .started = clock_now()};
+    if (!k->progress.title) {
+        const char *title = str_print(k->arena, "attend/%s", path_name(k->arena, k->x.model));
+        k->progress = (Progress){title, args_quiet(k->args), clock_now()};
     }
     Stage stage = {"", done, total, NAN};
     snprintf(stage.phase, sizeof stage.phase, "%s", phase);
-    progress_show(&k->line, &stage, -1);
+    progress_show(&k->progress, &stage, -1);
     if (done == total || run_stopped()) progress_clear();
     return run_stopped() ? run_interrupted() : OK;
 }

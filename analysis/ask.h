@@ -18,7 +18,7 @@ typedef struct {
     Batch batch;           /* what the model reads */
     Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
-    Run line;              /* of the progress that ask_going_on() shows */
+    Progress progress;     /* of the progress that ask_going_on() shows */
     Folder folder;         /* where figures and tables go; arena NULL: nowhere */
 } Ask;
 

@@ -293,3 +293,19 @@ char *text_shown(Arena *a, const char *s)
     }
     return b.text;
 }
+
+void print_item(const char *left, int column, const char *text)
+{
+    enum { WIDTH = 100 };
+    int at = print_out("%s", left);
+    if (at >= column) at = (print_out("\n"), 0);
+    print_out("%*s", column - at, "");
+    at = column;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (at > column && at + 1 + n > WIDTH) at = (print_out("\n%*s", column, ""), column);
+        at += print_out("%s%.*s", at > column ? " " : "", n, text);
+        text += n + (int)strspn(text + n, " ");
+    }
+    print_out("\n");
+}

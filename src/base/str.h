@@ -30,4 +30,9 @@ Buf buf_open(Arena *);
 void buf_add(Buf *, const char *bytes, size_t n);
 void buf_print(Buf *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A key and its value, as settings and options come. */
+typedef struct {
+    const char *key, *value; /* value NULL: nothing followed the key */
+} KeyValue;
+
 #endif

@@ -4,8 +4,6 @@
 
 #include "cli/command.h"
 
-double bench_now(void); /* seconds on a clock that only goes forward */
-
 /* text/encode: MB of text a second on one core, by the tokenizer and of the text that the options name. */
 Status bench_text(const Args *, bool lines);
 /* generate/gpt2: tokens a second of greedy decoding at the size of GPT-2 small, beside the time of a loop that reads

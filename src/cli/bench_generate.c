@@ -1,6 +1,7 @@
 #include <math.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "base/print.h"
 #include "base/rng.h"
 #include "cli/bench.h"
@@ -12,7 +13,7 @@ enum { PROMPT = 32, NEW = 64, ROUNDS = 4 };
  * numbers, whose sums wait for nothing. */
 static double read_seconds(const ParamSet *set, double *bytes)
 {
-    double start = bench_now();
+    double start = clock_now();
     volatile uint64_t seen;
     uint64_t sum = 0;
 #pragma omp parallel reduction(^ : sum)
@@ -26,7 +27,7 @@ static double read_seconds(const ParamSet *set, double *bytes)
     (void)seen;
     *bytes = 0;
     for (int i = 0; i < params_n(set); i++) *bytes += (double)tensor_bytes(params_at(set, i)->val);
-    return bench_now() - start;
+    return clock_now() - start;
 }
 
 static Status decode_seconds(double *out, Model *m, Arena *step, const Batch *x, int n)
@@ -34,9 +35,9 @@ static Status decode_seconds(double *out, Model *m, Arena *step, const Batch *x,
     int32_t ids[NEW + 1], len;
     GenerateConfig c = generate_defaults(m, n);
     c.eos = -1;
-    double start = bench_now();
+    double start = clock_now();
     TRY(generate(ids, &len, m, NULL, step, x, &c));
-    *out = bench_now() - start;
+    *out = clock_now() - start;
     return OK;
 }
 

@@ -5,19 +5,14 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/bench.h"
-#include "change/javagen.h"
+#include "probe/javagen.h"
 #include "text/tokenizer.h"
 
-static double seconds_on(clockid_t clock)
+static double cpu_seconds(void)
 {
     struct timespec t;
-    clock_gettime(clock, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-double bench_now(void)
-{
-    return seconds_on(CLOCK_MONOTONIC);
 }
 
 /* ---- text ---- */
@@ -61,9 +56,9 @@ static double encode_seconds(const Tokenizer *t, Bytes text, bool words, bool an
     for (int i = 0; i < ROUNDS; i++) {
         Arena step = arena_open(0);
         if (t->bpe && anew) bpe_remember(t->bpe, words);
-        double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
+        double start = cpu_seconds();
         *tokens = tokenizer_encode(t, &step, text.text, text.len, false).n;
-        best = fmin(best, seconds_on(CLOCK_THREAD_CPUTIME_ID) - start);
+        best = fmin(best, cpu_seconds() - start);
         arena_close(&step);
     }
     return best;

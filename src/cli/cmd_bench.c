@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/print.h"
 #include "base/rng.h"
 #include "base/str.h"
@@ -146,7 +147,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
     if (strcmp(j->method, "forward")) TRY(make_trainer(j, m, hooks, run, &t));
     *best = INFINITY;
     for (int round = 0, block = j->toy ? 50 : 1; round < (j->toy ? 21 : 4); round++) {
-        double start = bench_now();
+        double start = clock_now();
         for (int i = 0; i < block; i++) {
             ArenaMark mark = arena_mark(step);
             if (t)
@@ -155,7 +156,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
                 model_hidden(m, &(Pass){.tape = tape_open(step, false)}, &x);
             arena_drop(step, mark);
         }
-        if (round) *best = fmin(*best, (bench_now() - start) / block);
+        if (round) *best = fmin(*best, (clock_now() - start) / block);
     }
     return OK;
 }
@@ -210,7 +211,7 @@ typedef enum { ONE, BLAS_THREADS, SLICES } Way;
 /* `SLICES`: two halves of the rows on two OpenMP threads, each by a single-threaded OpenBLAS. */
 static double family_seconds(const Family *f, Way way, const float *a, const float *b, float *c, int times)
 {
-    double start = bench_now();
+    double start = clock_now();
     for (int i = 0; i < times; i++)
         for (int k = 0; f->of[k].m; k++) {
             Product p = f->of[k];
@@ -222,7 +223,7 @@ static double family_seconds(const Family *f, Way way, const float *a, const flo
 #pragma omp parallel for num_threads(2) schedule(static)
             for (int h = 0; h < 2; h++) multiply(f, p, a + h * p.m * p.k, b, c + h * p.m * p.n);
         }
-    return (bench_now() - start) / times;
+    return (clock_now() - start) / times;
 }
 
 /* GFLOP/s. */

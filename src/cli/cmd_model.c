@@ -22,7 +22,7 @@ static Status config_of(Config *c, const Args *a)
         if (!arch) return fail(E_CONFIG, "--arch is '%.30s'; `vernier list` shows the architectures", name);
         arch->defaults(c);
     }
-    const Pair *set;
+    const KeyValue *set;
     int n = args_settings(a, &set);
     if (n && args_count(a) == 2)
         return fail(E_CONFIG, "%s: %s has a shape of its own; settings are for an --arch", set[0].key, args_at(a, 1));

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
 #include "run/run.h"
 #include "change/mine.h"
+#include "run/signals.h"
 
 /* ---- commits from a repository */
 
@@ -54,9 +56,7 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
 {
     Mine *m;
     Arena arena = arena_open((size_t)1 << 36);
-    const Run line = {.experiment = &(Experiment){.group = "predict", .name = "mine"},
-                      .quiet = args_quiet(w->args),
-                      .started = clock_now()};
+    const Progress line = {"predict/mine", args_quiet(w->args), clock_now()};
     Status s = mine_open(&m, &arena, o);
     if (!s) {
         const MineStats *stats = mine_stats(m);
@@ -105,18 +105,16 @@ static Status read_repository(Prediction *w, const char *repository, const char 
 
 PredictWatch predict_watch_open(const Prediction *w, const char *phase, int64_t total)
 {
-    return (PredictWatch){w, phase, total, clock_now()};
+    Progress line = {str_print(w->run, "predict/%s", w->p.method), args_quiet(w->args), clock_now()};
+    return (PredictWatch){line, phase, total};
 }
 
 bool predict_watch(int64_t done, void *user)
 {
     const PredictWatch *w = user;
-    const Run line = {.experiment = &(Experiment){.group = "predict", .name = w->prediction->p.method},
-                      .quiet = args_quiet(w->prediction->args),
-                      .started = w->started};
     Stage stage = {.done = done, .total = w->total, .loss = NAN};
     snprintf(stage.phase, sizeof stage.phase, "%s", w->phase);
-    progress_show(&line, &stage, -1);
+    progress_show(&w->line, &stage, -1);
     return !signals_seen();
 }
 

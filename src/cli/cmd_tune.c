@@ -3,11 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
+#include "run/signals.h"
 
 bool tune_each(int64_t done, void *user)
 {
@@ -131,13 +133,11 @@ static Status work(Tuning *t, Folder *f)
     Status s = OK;
     t->p.dir = f->path;
     t->resume = f->resumed;
-    t->line = (Run){.experiment = &(Experiment){.group = "tune", .name = t->p.method},
-                    .quiet = args_quiet(t->args),
-                    .started = clock_now()};
+    t->progress = (Progress){str_print(t->run, "tune/%s", t->p.method), args_quiet(t->args), clock_now()};
     if (access(predictor_card(t->p.task, t->run, f->path), F_OK)) s = t->p.peft ? tune_model(t) : tune_floor(t);
     predictor_close(&t->p);
     if (!s) tune_tidy(t);
-    if (s == E_INTERRUPT && !args_quiet(t->args)) say_kept(t->out);
+    if (s == E_INTERRUPT && !args_quiet(t->args)) progress_kept(t->out);
     return output_close(f, s, true);
 }
 

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/registry.h"
+#include "base/str.h"
 
 typedef struct {
     const char *name;     /* without the dashes */
@@ -48,10 +49,6 @@ typedef struct {
     void (*more_help)(const Args *); /* adds to --help what depends on the operands; may be NULL */
 } Command;
 
-typedef struct {
-    const char *key, *value; /* value NULL: nothing followed the key */
-} Pair;
-
 const char *args_name(const Args *);      /* of the command */
 const Option *args_options(const Args *); /* its table */
 Arena *args_arena(const Args *);          /* lives until the program ends */
@@ -63,7 +60,8 @@ Status args_int(int64_t *out, const Args *, const char *option, int64_t otherwis
 Status args_real(double *out, const Args *, const char *option, double otherwise, double least, double most);
 Status args_word(int *out, const Args *, const char *option, int otherwise, const char *const *words); /* its index */
 int args_all(const Args *, const char *option, const char **out, int most); /* every use of a repeated option */
-int args_settings(const Args *, const Pair **out); /* --set key=value and, with .settings, --key value; in order */
+int args_settings(const Args *,
+                  const KeyValue **out); /* --set key=value and, with .settings, --key value; in order */
 /* E_CONFIG where an option or a setting is given that belongs to other verbs of the command than this one. */
 Status args_of(const Args *, const char *verb);
 /* The same of a command whose first operand is the verb, one of "mine|make|sheet", to do with `what`: "data". */
@@ -77,12 +75,7 @@ Status args_output(const Args *, const char *what, const char *path, int first);
 /* The same of a directory; no other output lies in it. */
 Status args_output_dir(const Args *, const char *what, const char *path, int first);
 bool args_quiet(const Args *);
-int cli_threads(void);  /* cores this process may use, or --threads */
-void cli_trap(bool on); /* with --trap-fp: stop at invalid operations from here on, or no longer */
 Status cli_flush(void); /* standard output, after a long step: E_IO; a reader that went away is no error */
-
-/* `left`, then `text` from `column` on, wrapped at 100 columns and staying in its column. */
-void print_item(const char *left, int column, const char *text);
 
 /* Used by main and by tests. */
 int cli_main(int argc, char **argv); /* the whole program; returns its exit code */

@@ -3,10 +3,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/data.h"
-#include "run/run.h"
+#include "run/progress.h"
+#include "run/signals.h"
 #include "io/json.h"
 #include "change/mine.h"
 
@@ -191,8 +193,7 @@ Status data_mine(const Args *a)
     TRY(options(&o, a));
     TRY(mine_open(&m, &arena, &o));
     const MineStats *s = mine_stats(m);
-    const Run line = {
-        .experiment = &(Experiment){.group = "data", .name = "mine"}, .quiet = args_quiet(a), .started = clock_now()};
+    const Progress line = {"data/mine", args_quiet(a), clock_now()};
     if (!args_quiet(a)) remarks(&o, mine_about(m), s);
     Status status = OK;
     signals_wait(1); /* what was mined so far is kept */

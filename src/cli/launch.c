@@ -1,5 +1,6 @@
 /* Options are checked before the first experiment starts.  Of several, one that goes wrong in its work or its
  * files does not keep the others from running; the report then says which did not end. */
+#include "base/clock.h"
 #include "cli/launch.h"
 
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "run/report.h"
+#include "run/signals.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
 
@@ -20,7 +22,7 @@ const char *experiment_name(Arena *a, const Experiment *e)
  * run says so. */
 static Status check_keys(const Args *a, const Experiment *e)
 {
-    const Pair *set;
+    const KeyValue *set;
     const char *names[128];
     int n = 0, n_set = args_settings(a, &set);
     for (const Option *o = OPTIONS; o->name; o++) names[n++] = o->name;
@@ -70,7 +72,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     }
     if (!status && !q->dir) folder_latest(&r->folder);
     if (!access(results, F_OK)) t->dir[t->dirs++] = str_copy(args_arena(a), r->dir, strlen(r->dir));
-    if (status == E_INTERRUPT && !q->quiet) say_kept(r->folder.dir);
+    if (status == E_INTERRUPT && !q->quiet) progress_kept(r->folder.dir);
     run_close(r);
     return status ? status : cli_flush();
 }

@@ -3,6 +3,7 @@
 #ifndef CLI_LAUNCH_H
 #define CLI_LAUNCH_H
 
+#include "cli/command.h"
 #include "run/run.h"
 
 /* The rows that every launching command has in its table of options; `out` says where runs go. */

@@ -3,9 +3,6 @@
  * aside until the experiment that declares the key is known. */
 #include "cli/command.h"
 
-#include <fenv.h>
-#include <omp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +10,8 @@
 #include "base/lines.h"
 #include "base/print.h"
 #include "base/str.h"
-#include "num/gemm.h"
 #include "num/kernels.h"
+#include "run/machine.h"
 
 REGISTRY(Command, command)
 
@@ -30,10 +27,10 @@ enum { MOST_OUTPUTS = 8 };
 struct Args {
     Arena *arena;
     const Command *command;
-    Pair *given, *setting;
+    KeyValue *given, *setting;
     const char **operand;
     int n_given, n_setting, n_operand;
-    Pair output[MOST_OUTPUTS]; /* what it is, and its path */
+    KeyValue output[MOST_OUTPUTS]; /* what it is, and its path */
     int n_output;
 };
 
@@ -44,28 +41,6 @@ const Command *command_find(const char *name)
     return NULL;
 }
 
-static int threads; /* 0: not decided yet */
-static bool trapping;
-
-/* Traps are for the experiment's own arithmetic: statistics and drawing use NaN on purpose. */
-void cli_trap(bool on)
-{
-    enum { TRAPS = FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW };
-    if (!trapping) return;
-    feclearexcept(FE_ALL_EXCEPT);
-    if (on)
-        feenableexcept(TRAPS);
-    else
-        fedisableexcept(TRAPS);
-}
-
-int cli_threads(void)
-{
-    cpu_set_t set;
-    if (!threads) threads = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-    return threads;
-}
-
 Status cli_apply(const Args *a)
 {
     static const char *const choices[] = {[KERNELS_FAST] = "fast", [KERNELS_REF] = "ref", NULL};
@@ -73,12 +48,9 @@ Status cli_apply(const Args *a)
     int choice;
     TRY(args_word(&choice, a, "kernels", KERNELS_FAST, choices));
     kernels_use((KernelChoice)choice);
-    TRY(args_int(&n, a, "threads", cli_threads(), 1, 1024));
-    threads = (int)n;
-    omp_set_num_threads(threads);
-    TRY(gemm_reserve(threads));
-    trapping = args_given(a, "trap-fp");
-    return OK;
+    TRY(args_int(&n, a, "threads", machine_threads(), 1, 1024));
+    machine_allow_traps(args_given(a, "trap-fp"));
+    return machine_use_threads((int)n);
 }
 
 static const Option *find_in(const Option *table, const char *name, size_t n)
@@ -121,20 +93,20 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
     if (!o && !a->command->settings) return unknown(a->command, str_copy(a->arena, name, n));
     if (o && !o->argument) {
         if (equals) return fail(E_CONFIG, "option --%s takes no value", o->name);
-        a->given[a->n_given++] = (Pair){o->name, ""};
+        a->given[a->n_given++] = (KeyValue){o->name, ""};
         return OK;
     }
     const char *value = equals ? equals + 1 : is_value(next) ? argv[++*i] : NULL;
     if (!o) {
-        a->setting[a->n_setting++] = (Pair){str_copy(a->arena, name, n), value};
+        a->setting[a->n_setting++] = (KeyValue){str_copy(a->arena, name, n), value};
     } else if (!value) {
         return fail(E_CONFIG, "option --%s needs a value: --%s %s", o->name, o->name, o->argument);
     } else if (a->command->settings && !strcmp(o->name, "set")) {
         const char *sign = strchr(value, '=');
         if (!sign || sign == value) return fail(E_CONFIG, "--set %s: expected key=value", value);
-        a->setting[a->n_setting++] = (Pair){str_copy(a->arena, value, (size_t)(sign - value)), sign + 1};
+        a->setting[a->n_setting++] = (KeyValue){str_copy(a->arena, value, (size_t)(sign - value)), sign + 1};
     } else {
-        a->given[a->n_given++] = (Pair){o->name, value};
+        a->given[a->n_given++] = (KeyValue){o->name, value};
     }
     return OK;
 }
@@ -144,15 +116,15 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
     Args *a = *out = NEW(arena, Args, 1);
     *a = (Args){.arena = arena,
                 .command = c,
-                .given = NEW(arena, Pair, argc + 1),
-                .setting = NEW(arena, Pair, argc + 1),
+                .given = NEW(arena, KeyValue, argc + 1),
+                .setting = NEW(arena, KeyValue, argc + 1),
                 .operand = NEW(arena, const char *, argc + 1)};
     bool options = true;
     for (int i = 0; i < argc; i++) {
         if (options && !strcmp(argv[i], "--"))
             options = false;
         else if (options && !strcmp(argv[i], "-h"))
-            a->given[a->n_given++] = (Pair){"help", ""};
+            a->given[a->n_given++] = (KeyValue){"help", ""};
         else if (options && !strncmp(argv[i], "--", 2))
             TRY(take_option(a, argv, argc, &i));
         else if (options && argv[i][0] == '-' && argv[i][1])
@@ -241,7 +213,7 @@ static Status check_inputs(const Args *a, const char *what, const char *path, in
     for (int i = first; i < a->n_operand; i++)
         if (a->operand[i] != path && same_file(path, a->operand[i])) return twice(path, "an input", what);
     for (int i = 0; i < a->n_given; i++) {
-        const Pair *p = &a->given[i];
+        const KeyValue *p = &a->given[i];
         const Option *o = find(a->command, p->key, strlen(p->key));
         bool names_file = o->argument && str_glob("FILE|DIR|PATH|MODEL", o->argument);
         if (names_file && p->value != path && same_file(path, p->value))
@@ -268,14 +240,14 @@ static bool lies_in(Arena *a, const char *path, const char *dir)
 static Status add_output(Args *a, const char *what, const char *path)
 {
     for (int i = 0; i < a->n_output; i++) {
-        const Pair *p = &a->output[i];
+        const KeyValue *p = &a->output[i];
         if (same_file(path, p->value)) return twice(path, p->key, what);
         if (lies_in(a->arena, path, p->value))
             return fail(E_CONFIG, "%s (%s) lies in %s (%s), which the command fills by itself; give it another place",
                         path, what, p->value, p->key);
     }
     CHECK(a->n_output < MOST_OUTPUTS, "%d outputs", a->n_output + 1);
-    a->output[a->n_output++] = (Pair){what, path};
+    a->output[a->n_output++] = (KeyValue){what, path};
     return OK;
 }
 
@@ -348,7 +320,7 @@ int args_all(const Args *a, const char *option, const char **out, int most)
     return n;
 }
 
-int args_settings(const Args *a, const Pair **out)
+int args_settings(const Args *a, const KeyValue **out)
 {
     *out = a->setting;
     return a->n_setting;
@@ -395,22 +367,6 @@ Status args_verb(const char **verb, const Args *a, const char *verbs, const char
         return fail(E_CONFIG, "'%.30s' is nothing to do with %s; %s are", *verb, what,
                     listed(a->arena, verbs, " and "));
     return args_of(a, args_count(a) > 1 ? str_print(a->arena, "%s %s", *verb, args_at(a, 1)) : *verb);
-}
-
-void print_item(const char *left, int column, const char *text)
-{
-    enum { WIDTH = 100 };
-    int at = print_out("%s", left);
-    if (at >= column) at = (print_out("\n"), 0);
-    print_out("%*s", column - at, "");
-    at = column;
-    while (*text) {
-        int n = (int)strcspn(text, " ");
-        if (at > column && at + 1 + n > WIDTH) at = (print_out("\n%*s", column, ""), column);
-        at += print_out("%s%.*s", at > column ? " " : "", n, text);
-        text += n + (int)strspn(text + n, " ");
-    }
-    print_out("\n");
 }
 
 static void print_options(Arena *a, const Option *table)

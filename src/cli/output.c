@@ -24,7 +24,7 @@ static Status add(Folder *f, const Option *o, const char *key, const char *value
 
 static Status add_options(Folder *f, const Args *a)
 {
-    const Pair *set;
+    const KeyValue *set;
     int n_set = args_settings(a, &set);
     for (const Option *o = args_options(a); o && o->name; o++) {
         const char *value[MOST_VALUES];

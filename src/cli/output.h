@@ -2,6 +2,7 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
+#include "cli/command.h"
 #include "run/folder.h"
 
 /* What `name` is in a message, "--out" or "OUT"; operands from `first` on name files.  The files that options and

@@ -2,8 +2,10 @@
 #ifndef CLI_PREDICT_H
 #define CLI_PREDICT_H
 
+#include "cli/command.h"
 #include "cli/tune.h"
 #include "metric/messages.h"
+#include "run/progress.h"
 
 typedef struct {
     const Args *args;
@@ -18,10 +20,9 @@ Status predict_messages(Prediction *); /* cmg: writes one message a commit */
 
 /* Progress over `total` commits, as a callback with a PredictWatch; false once a signal was seen. */
 typedef struct {
-    const Prediction *prediction;
+    Progress line;
     const char *phase;
     int64_t total;
-    double started;
 } PredictWatch;
 PredictWatch predict_watch_open(const Prediction *, const char *phase, int64_t total);
 bool predict_watch(int64_t done, void *watch);

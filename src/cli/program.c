@@ -10,7 +10,9 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "run/progress.h"
 #include "run/run.h"
+#include "run/signals.h"
 
 REGISTRY(Command, command)
 

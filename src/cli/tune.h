@@ -18,9 +18,10 @@
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
-#include "run/run.h"
+#include "run/progress.h"
 #include "io/json.h"
 #include "adapter/adapter.h"
+#include "cli/command.h"
 #include "tasks/cmg.h"
 #include "tasks/floor.h"
 #include "tasks/jit_model.h"
@@ -52,7 +53,7 @@ typedef struct {
     const Args *args;
     Arena *run;
     Predictor p;
-    Run line;                 /* of progress */
+    Progress progress;
     JitSet train, valid, all; /* all: what train and valid were cut from; n 0 when --valid was given */
     const char *train_path;
     int64_t epochs, batch, evaluations, patience, seed;

@@ -11,6 +11,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/tune.h"
+#include "run/signals.h"
 #include "train/fit.h"
 
 typedef struct {
@@ -157,7 +158,7 @@ static Status told(const FitStand *s, bool better, void *user)
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
     const Work *w = user;
-    progress_show(&w->t->line, &(Stage){"tuning", tr->step, tr->config.total, stats->loss}, -1);
+    progress_show(&w->t->progress, &(Stage){"tuning", tr->step, tr->config.total, stats->loss}, -1);
     return !signals_seen();
 }
 

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/tune.h"
+#include "run/signals.h"
 #include "tasks/pretrain.h"
 
 typedef struct {
@@ -83,7 +84,7 @@ static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
     const Tuning *t = user;
-    progress_show(&t->line, &(Stage){"pretraining", tr->step, tr->config.total, stats->loss}, -1);
+    progress_show(&t->progress, &(Stage){"pretraining", tr->step, tr->config.total, stats->loss}, -1);
     return !signals_seen();
 }
 

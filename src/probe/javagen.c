@@ -4,7 +4,7 @@
  * nonsense; what matters here is that keywords, types, names and shapes of statements are as varied and as tied
  * to each other as in real code (an int[] is indexed by an int and tested against length, a boolean is a
  * condition, a String is compared by equals). */
-#include "change/javagen.h"
+#include "probe/javagen.h"
 
 #include <ctype.h>
 #include <stdarg.h>

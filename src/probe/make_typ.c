@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "change/javagen.h"
+#include "probe/javagen.h"
 #include "probe/pool.h"
 
 enum { FAULT, ORIG, MOST_DECLARED = 64 };

@@ -38,7 +38,7 @@ void folder_set(Folder *f, const char *key, const char *fmt, ...)
     va_list args;
     CHECK(f->n < FOLDER_SETTINGS, "%s: more than %d settings", f->command, FOLDER_SETTINGS);
     va_start(args, fmt);
-    f->set[f->n++] = (Pair){str_copy(f->arena, key, strlen(key)), str_vprint(f->arena, fmt, args, NULL)};
+    f->set[f->n++] = (KeyValue){str_copy(f->arena, key, strlen(key)), str_vprint(f->arena, fmt, args, NULL)};
     va_end(args);
 }
 
@@ -126,7 +126,7 @@ const char *folder_hash(const Folder *f)
     return str_print(f->arena, "%.8s", sha256_end(&s).hex);
 }
 
-static const char *value_in(const Pair *set, int n, const char *key)
+static const char *value_in(const KeyValue *set, int n, const char *key)
 {
     for (int i = 0; i < n; i++)
         if (!strcmp(set[i].key, key)) return set[i].value;

@@ -21,7 +21,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "cli/command.h"
+#include "base/str.h"
 
 enum { FOLDER_SETTINGS = 128 };
 
@@ -32,7 +32,7 @@ typedef struct {
 
     Arena *arena;
     const char *dir, *command;
-    Pair set[FOLDER_SETTINGS];
+    KeyValue set[FOLDER_SETTINGS];
     int n, lock;
     bool made; /* the directory was not there before */
 } Folder;

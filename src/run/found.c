@@ -43,13 +43,13 @@ static Status take_manifest(Found *out, Arena *a, const cJSON *root, const char 
         return fail(E_FORMAT, "%s: expected a manifest with command, status, settings and files", path);
     *out = (Found){.there = true, .done = !strcmp(status, "done")};
     out->command = str_copy(a, command, strlen(command));
-    out->set = NEW(a, Pair, cJSON_GetArraySize(set) + 1);
+    out->set = NEW(a, KeyValue, cJSON_GetArraySize(set) + 1);
     out->file = NEW(a, Listed, cJSON_GetArraySize(files) + 1);
     cJSON_ArrayForEach(x, set)
     {
         if (!cJSON_IsString(x)) return fail(E_FORMAT, "%s: setting %.60s is no text", path, x->string);
-        out->set[out->n++] =
-            (Pair){str_copy(a, x->string, strlen(x->string)), str_copy(a, x->valuestring, strlen(x->valuestring))};
+        out->set[out->n++] = (KeyValue){str_copy(a, x->string, strlen(x->string)),
+                                        str_copy(a, x->valuestring, strlen(x->valuestring))};
     }
     cJSON_ArrayForEach(x, files)
     {

@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "cli/command.h"
+#include "base/str.h"
 
 /* A file that a manifest lists.  Manifests of before have the path only. */
 typedef struct {
@@ -20,7 +20,7 @@ typedef struct {
     bool there, done;
     const char *damage; /* of one that begins as the program's own do: what is wrong with it */
     const char *command;
-    Pair *set;
+    KeyValue *set;
     int n;
     Listed *file; /* in order */
     int files;

@@ -1,6 +1,7 @@
 /* What an experiment adds to the manifest of its directory (folder.h): what would be needed to run it again and to
  * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything
  * that differs between two identical runs (times, memory) sits in objects of its own. */
+#include "base/clock.h"
 #include "run/run.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "base/file.h"
 #include "io/json.h"
 #include "num/kernels.h"
+#include "run/machine.h"
 
 #ifndef VERNIER_VERSION
 #define VERNIER_VERSION "unknown"
@@ -27,19 +29,6 @@ const char *vernier_version(void)
 const char *vernier_build(void)
 {
     return "gcc " __VERSION__ ", " VERNIER_FLAGS;
-}
-
-const char *cpu_model(Arena *a)
-{
-    Bytes info;
-    if (file_read(&info, a, "/proc/cpuinfo")) {
-        err_clear();
-        return "unknown";
-    }
-    const char *line = strstr(info.text, "model name"), *colon = line ? strchr(line, ':') : NULL;
-    if (!colon) return "unknown";
-    colon += 1 + strspn(colon + 1, " ");
-    return str_copy(a, colon, strcspn(colon, "\n"));
 }
 
 /* A setting keeps its type: numbers and flags are not strings. */
@@ -71,28 +60,6 @@ static void add_inputs(cJSON *root, const Run *r)
     }
 }
 
-double rusage_seconds(const struct rusage *u)
-{
-    return (double)u->ru_utime.tv_sec + (double)u->ru_stime.tv_sec +
-           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
-}
-
-double cpu_now(void)
-{
-    struct rusage self;
-    getrusage(RUSAGE_SELF, &self);
-    return rusage_seconds(&self);
-}
-
-/* Linux forgets the highest memory use so far when asked; where it does not, an earlier run's peak may show. */
-void memory_forget_peak(void)
-{
-    FILE *f = fopen("/proc/self/clear_refs", "w");
-    if (!f) return;
-    fputs("5", f);
-    fclose(f);
-}
-
 /* This process, and the largest of its jobs: they share pages, so a sum would count those twice. */
 static void add_usage(cJSON *root, const Run *r)
 {
@@ -104,7 +71,7 @@ static void add_usage(cJSON *root, const Run *r)
     cJSON *time = cJSON_AddObjectToObject(root, "time");
     cJSON_AddStringToObject(time, "start", r->when[0]);
     if (r->when[1][0]) cJSON_AddStringToObject(time, "end", r->when[1]);
-    cJSON_AddNumberToObject(time, "wall_seconds", clock_now() - r->started);
+    cJSON_AddNumberToObject(time, "wall_seconds", clock_now() - r->progress.started);
     cJSON_AddNumberToObject(time, "cpu_seconds", rusage_seconds(&self) - r->cpu_started + r->job_cpu);
 }
 

@@ -25,6 +25,8 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "run/machine.h"
+#include "run/signals.h"
 
 typedef struct {
     Stage stage;
@@ -217,7 +219,7 @@ static void show(Pool *p)
         if (s->total > 0) parts += fmin(1, (double)s->done / (double)s->total);
         if (isfinite(s->loss) && s->total > 0) line.loss = s->loss;
     }
-    progress_show(p->run, &line, parts / p->n);
+    progress_show(&p->run->progress, &line, parts / p->n);
 }
 
 /* Waits until some worker ends or a moment has passed. */

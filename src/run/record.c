@@ -17,6 +17,7 @@
 #include "io/json.h"
 #include "num/stats.h"
 #include "plot/plot.h"
+#include "run/machine.h"
 
 static void parent_only(const Run *r, const char *what)
 {
@@ -83,9 +84,9 @@ double run_compare(Run *r, const char *a, const char *b)
         x[n] = ma->value[i];
         y[n++] = mb->value[i];
     }
-    cli_trap(false);
+    machine_trap(false);
     Paired test = stats_paired(x, y, n);
-    cli_trap(true);
+    machine_trap(true);
     Note *note = append(r, &r->compares);
     *note = (Note){ma->name, mb->name, 0, 0, test.difference, test.ci95.lo, test.ci95.hi, test.p, n, NULL};
     return test.p;
@@ -134,7 +135,7 @@ void run_measured_table(Run *r, const char *caption, int cols, const char *const
 Fig *run_figure(Run *r, const char *name, const char *caption, double w, double h)
 {
     parent_only(r, "run_figure");
-    cli_trap(false); /* figures come last, and drawing computes with NaN */
+    machine_trap(false); /* figures come last, and drawing computes with NaN */
     CHECK(*name && !strpbrk(name, "./"), "figure \"%s\": a name has no dots or slashes", name);
     file_make_dir(run_path(r, "figures")); /* what goes wrong here, fig_close reports */
     *append(r, &r->figures) = (Note){.text = str_copy(&r->arena, name, strlen(name)),

@@ -1,5 +1,6 @@
 /* A run: settings resolved and checked before anything starts, then handed out by key; what the experiment
  * finds is kept in lists in the order of recording and written once at the end. */
+#include "base/clock.h"
 #include "run/run.h"
 
 #include <dirent.h>
@@ -15,6 +16,8 @@
 #include "base/file.h"
 #include "base/hf_cache.h"
 #include "num/kernels.h"
+#include "run/machine.h"
+#include "run/signals.h"
 
 const char *preset_name(Preset p)
 {
@@ -266,10 +269,10 @@ Status run_open(Run **out, const Request *q)
     Run *r = NEW(&arena, Run, 1);
     *r = (Run){.experiment = e, .preset = q->preset, .seed = q->seed, .quiet = q->quiet, .listed = q->listed};
     r->arena = arena;
+    r->progress = (Progress){str_print(&r->arena, "%s/%s", e->group, e->name), q->quiet, clock_now()};
     r->seeds = q->seeds ? q->seeds : e->seeds[q->preset] ? e->seeds[q->preset] : 1;
-    r->threads = cli_threads();
+    r->threads = machine_threads();
     r->folder.lock = r->log = r->job = -1;
-    r->started = clock_now();
     r->cpu_started = cpu_now();
     memory_forget_peak();
     stamp(r->when[0]);
@@ -321,9 +324,9 @@ Status run_go(Run *r)
 {
     if (r->folder.done) return results_recall(r);
     signals_wait(1); /* an interrupted run says so in its files */
-    cli_trap(true);
+    machine_trap(true);
     Status status = r->experiment->run(r);
-    cli_trap(false);
+    machine_trap(false);
     progress_clear();
     CHECK(status || r->judged, "%s ended without a verdict", r->experiment->name);
     if (!status && r->log_error) status = fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));

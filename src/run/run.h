@@ -2,13 +2,11 @@
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 
-#include <stdio.h>
-#include <sys/resource.h>
-
+#include "base/registry.h"
 #include "base/str.h"
-#include "cli/command.h"
 #include "run/experiment.h"
 #include "run/folder.h"
+#include "run/progress.h"
 #include "num/stats.h"
 
 REGISTRY(Experiment, experiment)
@@ -30,7 +28,7 @@ typedef struct {
     const char *below; /* NULL: runs */
     bool overwrite, quiet;
     bool listed; /* one of several: a run that goes wrong stays, for their report */
-    const Pair *set;
+    const KeyValue *set;
     int n_set;
 } Request;
 
@@ -58,13 +56,6 @@ struct Note {
     Note *next;
 };
 
-/* Where the work stands; one in the parent and one per running job in shared memory. */
-typedef struct {
-    char phase[40];
-    int64_t done, total;
-    double loss;
-} Stage;
-
 struct Run {
     Arena arena;
     const Experiment *experiment;
@@ -72,6 +63,7 @@ struct Run {
     int seeds, threads;
     uint64_t seed;
     bool quiet, listed;
+    Progress progress;
     Folder folder;
     const char *dir;    /* where it writes; once it is done, where its result is */
     const char **value; /* the resolved settings, in the order of experiment->settings */
@@ -87,13 +79,11 @@ struct Run {
     int calls;                             /* run_parallel calls so far */
     int kept;                              /* jobs that are finished */
     Stage *stage;                          /* in a forked job: its slot in shared memory */
-    double started;                        /* seconds on the monotonic clock */
     double cpu_started, job_cpu, job_peak; /* seconds before the run, and of its jobs; bytes of the largest job */
     char when[2][32];                      /* start and end, UTC */
 };
 
-const Experiment **experiments(Arena *); /* all of them by group and name, NULL-ended */
-const char *cpu_model(Arena *);
+const Experiment **experiments(Arena *);     /* all of them by group and name, NULL-ended */
 Status run_check(const Request *);           /* would its settings be accepted? */
 Status run_open(Run **out, const Request *); /* resolves the settings, makes or takes up the directory */
 Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
@@ -110,20 +100,5 @@ cJSON *manifest_of(Run *);       /* its own members of the manifest: question, i
 const char *program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
 const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
-
-double rusage_seconds(const struct rusage *); /* user and system time */
-double cpu_now(void);                         /* of this process so far */
-void memory_forget_peak(void);                /* a run's peak is not that of the run before it */
-double clock_now(void);                       /* seconds, monotonic */
-void progress_show(const Run *, const Stage *, double fraction);
-void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
-void progress_clear(void);                            /* wipes the line before anything else is printed */
-void say_kept(const char *dir);                       /* of an interrupted run */
-void signals_watch(void); /* SIGINT and SIGTERM end the program, SIGPIPE and SIGXFSZ are ignored, SIGBUS of a file
-                             is told */
-/* Between signals_wait(1) and signals_wait(-1) the first signal is only noted, and who works there looks for it with
- * every step.  Pairs may lie within each other. */
-void signals_wait(int change);
-int signals_seen(void); /* the last one noted, or 0 */
 
 #endif

@@ -2,8 +2,8 @@
  * Nothing is changed before loss and gradient are known to be finite, so a run that diverges ends in the last good
  * parameters. */
 #include <math.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "train/optim.h"
 
@@ -42,13 +42,6 @@ Status trainer_open(Trainer **out, Arena *run, Model *model, const Hooks *hooks,
     TRY(slots_new(&t->slots, &t->n_slots, run, model->params, config));
     *out = t;
     return OK;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Adds share times the gradient of one batch; returns its loss.  Dropout is drawn from (seed, step, part). */
@@ -106,12 +99,12 @@ Status trainer_step_many(Trainer *t, Arena *step, const Batch *batches, int n, S
     CHECK(n > 0, "a training step of %d batches", n);
     ArenaMark mark = arena_mark(step);
     StepStats s = {.step = t->step, .lr = schedule_lr(&t->config, t->step)};
-    double start = now();
+    double start = clock_now();
     s.loss = go_back(t, step, batches, n);
     Status status = update(t, &s);
     params_drop_grad(t->model->params);
     arena_drop(step, mark);
-    s.seconds = now() - start;
+    s.seconds = clock_now() - start;
     if (out && !status) *out = s;
     return status;
 }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "nn/build.h"
-#include "tiny.h"
+#include "peft/tiny.h"
 
 static const char *const LIBRARY[] = {"hf", "adapters"};
 

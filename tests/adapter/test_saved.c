@@ -1,6 +1,6 @@
 /* What PEFT's files mean beyond their names: the scale of a pruned AdaLoRA, patterns of ranks and alphas, and modules
  * saved whole, which come apart from what they were tied to. */
-#include "tiny.h"
+#include "peft/tiny.h"
 
 #include <stdlib.h>
 #include <unistd.h>

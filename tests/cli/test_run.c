@@ -1,4 +1,5 @@
 /* The runner, end to end, on tiny experiments registered here: settings, results, parallel jobs, resuming. */
+#include "base/clock.h"
 #include "expect.h"
 
 #include <dirent.h>
@@ -113,7 +114,7 @@ static const Experiment SQUARES = {.group = "test",
                                    .run = run};
 REGISTER(experiment, SQUARES)
 
-static Status go(const Pair *set, int n, bool overwrite, cJSON **results)
+static Status go(const KeyValue *set, int n, bool overwrite, cJSON **results)
 {
     Run *r;
     Request q = {
@@ -164,7 +165,7 @@ static void results_have_their_shape(void **state)
 static void expect_refused(const char *key, const char *value, const char *why)
 {
     err_clear();
-    assert_int_equal(go(&(Pair){key, value}, 1, false, NULL), E_CONFIG);
+    assert_int_equal(go(&(KeyValue){key, value}, 1, false, NULL), E_CONFIG);
     EXPECT(strstr(err_message(), why), "%s=%s: \"%s\" does not say \"%s\"", key, value, err_message(), why);
     err_clear();
 }
@@ -187,14 +188,15 @@ static void settings_are_checked_before_the_run(void **state)
     char path[100];
     snprintf(path, sizeof path, "%s/results.json", dir);
     assert_int_not_equal(access(path, F_OK), 0);
-    assert_int_equal(go((Pair[]){{"methods", "full,lora"}, {"open", NULL}, {"rate", "1e-2"}}, 3, false, NULL), OK);
+    assert_int_equal(go((KeyValue[]){{"methods", "full,lora"}, {"open", NULL}, {"rate", "1e-2"}}, 3, false, NULL),
+                     OK);
 }
 
 static void settings_answer_in_their_form(void **state)
 {
     (void)state;
     Run *r;
-    const Pair set[] = {{"open", NULL}, {"text", "a, b"}, {"steps", "7"}};
+    const KeyValue set[] = {{"open", NULL}, {"text", "a, b"}, {"steps", "7"}};
     const Request q = {.experiment = &SQUARES, .preset = PAPER, .seed = 3, .dir = dir, .set = set, .n_set = 3};
     double ranks[RUN_LIST];
     assert_int_equal(run_open(&r, &q), OK);
@@ -302,10 +304,10 @@ static void other_settings_are_refused_or_overwrite(void **state)
     (void)state;
     assert_int_equal(go(NULL, 0, false, NULL), OK);
     assert_int_equal(count("jobs"), 9); /* eight squares and the job that runs alone */
-    assert_int_equal(go(&(Pair){"steps", "4"}, 1, false, NULL), E_CONFIG);
+    assert_int_equal(go(&(KeyValue){"steps", "4"}, 1, false, NULL), E_CONFIG);
     EXPECT(strstr(err_message(), "(steps: there 3, now 4)"), "%s", err_message());
     err_clear();
-    assert_int_equal(go(&(Pair){"steps", "4"}, 1, true, NULL), OK);
+    assert_int_equal(go(&(KeyValue){"steps", "4"}, 1, true, NULL), OK);
     assert_int_equal(count("jobs"), 9);
 }
 
@@ -410,7 +412,7 @@ static void manifest_says_what_ran(void **state)
     (void)state;
     Arena a = arena_open(1 << 20);
     Bytes text;
-    const Pair set = {"rate", "0.1"};
+    const KeyValue set = {"rate", "0.1"};
     assert_int_equal(go(&set, 1, false, NULL), OK);
     assert_int_equal(file_read(&text, &a, str_print(&a, "%s/manifest.json", dir)), OK);
     cJSON *o = cJSON_Parse(text.text), *config = cJSON_GetObjectItem(o, "config");

@@ -11,7 +11,7 @@
 #include "scratch.h"
 #include "shared.h"
 #include "probe/dataset.h"
-#include "change/javagen.h"
+#include "probe/javagen.h"
 
 static Status read_text(Dataset *d, const char *text)
 {

@@ -9,7 +9,7 @@
 
 #include "arena.h"
 #include "base/str.h"
-#include "change/javagen.h"
+#include "probe/javagen.h"
 #include "probe/probe.h"
 
 static const char *const NAME[] = {"a", "b", "c"};

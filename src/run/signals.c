@@ -1,0 +1,81 @@
+#include "run/signals.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+
+volatile sig_atomic_t signals_line;
+static volatile sig_atomic_t stopped, patience;
+static double first_signal; /* when it came */
+static pid_t parent;        /* of a job: who sends it the other signal */
+
+/* Temporary files and the line of progress go; jobs end with their parent (parallel.c). */
+_Noreturn static void end_now(void)
+{
+    static const char said[] = "vernier: interrupted before the end\n", wipe[] = "\r\033[K";
+    writers_remove();
+    if (signals_line) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
+    if (!parent) (void)!write(STDERR_FILENO, said, sizeof said - 1);
+    _exit(err_exit_status(E_INTERRUPT));
+}
+
+/* Where work would be lost, the first signal asks, and the program ends at its next step.  Elsewhere, and at the
+ * second signal, it ends here.  One wish may come as two signals: a job gets Ctrl-C from the terminal and SIGTERM
+ * from its parent, and timeout(1) signals its child and at once its whole group. */
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    const double together = 0.05, now = clock_now();
+    (void)context;
+    bool again = stopped && now - first_signal > together && !(parent && info->si_pid == parent);
+    if (!stopped) first_signal = now;
+    stopped = number;
+    if (again || !patience) end_now();
+}
+
+void signals_wait(int change)
+{
+    patience += change;
+}
+
+/* Files are used where the system maps them, so one that another program cuts ends in this signal. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    static const char said[] =
+        "vernier: a file in use can no longer be read: another program has cut it, or its disk has failed\n";
+    (void)context;
+    signal(number, SIG_DFL); /* any other reason meets it again on return */
+    if (info->si_code == BUS_ADRERR)
+        _exit(write(STDERR_FILENO, said, sizeof said - 1) < 0 ? 1 : err_exit_status(E_IO));
+}
+
+/* The handlers run on a stack of their own: oneDNN's generated code keeps data below the stack pointer, where the
+ * kernel would lay the interrupted registers. */
+void signals_watch(void)
+{
+    static char stack[1 << 16];
+    static pid_t program;
+    if (!program) program = getpid();
+    parent = getpid() == program ? 0 : program;
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK | SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    action.sa_sigaction = on_bus_error;
+    sigaction(SIGBUS, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of writing like a full disk */
+}
+
+int signals_seen(void)
+{
+    return stopped;
+}
