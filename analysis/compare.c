@@ -128,12 +128,12 @@ ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64
                               "models layer 0 differs by %.2g, because its input does%s",
                               begin, each, p->layer[0].change.gap,
                               t->shifted ? str_print(a, ": positions moved by %lld", (long long)t->shifted) : "");
-        return worst <= limit ? VERDICT_HOLDS : VERDICT_FAILS;
+        return worst <= limit ? VERDICT_SUPPORTED : VERDICT_NOT_SUPPORTED;
     }
     double gap = p->layer[0].change.gap;
     *sentence = str_print(a, "%s; predicted change of layer 0's attention over the text 0, measured %.2g; %s", begin,
                           gap, each);
-    return gap <= limit && worst <= limit ? VERDICT_HOLDS : VERDICT_FAILS;
+    return gap <= limit && worst <= limit ? VERDICT_SUPPORTED : VERDICT_NOT_SUPPORTED;
 }
 
 bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int layer)
@@ -173,8 +173,9 @@ const Reached *comparison_reached(const Comparison *c, Arena *a)
     return r;
 }
 
-static const char *const VERDICT[] = {
-    [VERDICT_HOLDS] = "holds", [VERDICT_FAILS] = "fails", [VERDICT_INCONCLUSIVE] = "inconclusive"};
+static const char *const VERDICT[] = {[VERDICT_SUPPORTED] = "supported",
+                                      [VERDICT_NOT_SUPPORTED] = "not supported",
+                                      [VERDICT_INCONCLUSIVE] = "inconclusive"};
 
 static void print_short(double v, int width)
 {

@@ -176,8 +176,8 @@ static void judge(Run *r, Outcomes o)
     if (lab->seeds > 1)
         run_note(r, "p is McNemar's, the largest over seeds, and 1 where seeds disagree which is better.");
     run_verdict(r,
-                holds   ? HOLDS
-                : fails ? FAILS
+                holds   ? SUPPORTED
+                : fails ? NOT_SUPPORTED
                         : INCONCLUSIVE,
                 "%s, layer chosen on validation: %.1f %% of %lld test rows (95 %%: %.1f to %.1f%s), %s, %s, and %s.",
                 kind_name(lab, SUBJECT), 100 * layer_mean(o, SUBJECT, how, -1), (long long)lab->set.size[SPLIT_TEST],

@@ -176,8 +176,8 @@ static void judge(Findings *f)
              f->s->seeds, f->s->seeds == 1 ? "" : "s");
     run_verdict(
         f->r,
-        fails   ? FAILS
-        : holds ? HOLDS
+        fails   ? NOT_SUPPORTED
+        : holds ? SUPPORTED
                 : INCONCLUSIVE,
         "against full fine-tuning the tests find %s.  A probe is above its task's best rule in %d of %d cells.",
         b.len ? b.text : "nothing to compare", above, cells);

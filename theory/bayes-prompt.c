@@ -516,8 +516,8 @@ static void judge(Run *r, const Found *f, int64_t after)
     run_verdict(
         r,
         !learned ? INCONCLUSIVE
-        : holds  ? HOLDS
-                 : FAILS,
+        : holds  ? SUPPORTED
+                 : NOT_SUPPORTED,
         "Of the regret after %lld tokens that lies between the pretrained model and the optimum, one coin: the "
         "soft prefix removes %.0f %%, the best hard prefix %.0f %%; two coins: the best prefix (%s) %.0f %%, "
         "LoRA %.0f %%, full tuning %.0f %% (%d seeds; at least %.0f %% counts as reaching it). The best "

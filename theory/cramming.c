@@ -520,8 +520,8 @@ static Status run(Run *r)
     bool grows = random > mean_horizon(&x, 1, 0);
     run_verdict(
         r,
-        !full || !below || exact < 1 ? FAILS
-        : grows && own > any         ? HOLDS
+        !full || !below || exact < 1 ? NOT_SUPPORTED
+        : grows && own > any         ? SUPPORTED
                                      : INCONCLUSIVE,
         "One vector of the construction %s its N tokens (log2 V bits a number). At width %d, horizons are %.1f "
         "with random weights, %.1f in a trained network on random text and %.1f on its own kind of text; at "

@@ -253,8 +253,8 @@ static void judge(Run *r, const Found *f)
         holds += found == 1, fails += found == 0;
     }
     run_verdict(r,
-                fails   ? FAILS
-                : holds ? HOLDS
+                fails   ? NOT_SUPPORTED
+                : holds ? SUPPORTED
                         : INCONCLUSIVE,
                 "Exact match, mean of %d seeds.%s", f->seeds, said.text);
 }

@@ -387,10 +387,10 @@ static Status run(Run *r)
          enough = run_int(r, "steps") >= 300 && isfinite(flat.success + middle.success + sharp.success);
     run_verdict(
         r,
-        !convex                                                                  ? FAILS
+        !convex                                                                  ? NOT_SUPPORTED
         : !enough                                                                ? INCONCLUSIVE
-        : flat.success < 1 && middle.success < 50 && sharp.success >= 100 - 1e-9 ? HOLDS
-                                                                                 : FAILS,
+        : flat.success < 1 && middle.success < 50 && sharp.success >= 100 - 1e-9 ? SUPPORTED
+                                                                                 : NOT_SUPPORTED,
         "Of %lld random segments %s rises above its chord; Adam gets %.3g %% of targets right with the logits as "
         "they are, %.3g %% at factor V, %.4g %% at V^2 (median %.3g steps; mean of %d seeds of %lld targets, %lld "
         "steps, inside the unit cube).",

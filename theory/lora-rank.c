@@ -434,7 +434,7 @@ static Status run(Run *r)
     TRY(draw_relu(r, &g, error, seeds));
     run_note(r, "The ReLU construction covers the tested points and any set they bound, not all of R^%d.", WIDTH);
     run_note(r, "Not tested here: attention layers, briefly pretrained frozen nets, weight decay.");
-    run_verdict(r, worst < 1e-6 && bounded && above < 1e-12 && below > 1e-9 ? HOLDS : FAILS,
+    run_verdict(r, worst < 1e-6 && bounded && above < 1e-12 && below > 1e-9 ? SUPPORTED : NOT_SUPPORTED,
                 "Linear: the constructed error is sigma_{RL+1} to %.1e of sigma_1 at every R, and no random update "
                 "added more than RL directions%s. ReLU: the construction errs by at most %.1e at rank %d and more "
                 "and by at least %.1e below; trained LoRA with biases errs by %.1e at rank %g and %.1e at rank %g "

@@ -340,7 +340,7 @@ static Status run(Run *r)
     }
     TRY(draw(r, &g));
     run_verdict(
-        r, off < 1e-8 && !above && least > 0.999 ? HOLDS : FAILS,
+        r, off < 1e-8 && !above && least > 0.999 ? SUPPORTED : NOT_SUPPORTED,
         "A tied prefix behind a norm takes exactly what the formula says (relative distance %.0e): with %g slot and "
         "weights of sd %g, %.2f of a query's attention on average, however long its vector. %lld of %lld masses "
         "of random prefixes exceed the bound (at most %.3f of it). Free keys, and slots without the norm, take at "

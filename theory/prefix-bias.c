@@ -559,7 +559,7 @@ static Status run(Run *r)
         }
     run_note(r, "Not tested here: trained prefixes; the identity does not depend on how a prefix came to be.");
     run_verdict(
-        r, t.good == t.n && t.ranked == t.ranks_n ? HOLDS : FAILS,
+        r, t.good == t.n && t.ranked == t.ranks_n ? SUPPORTED : NOT_SUPPORTED,
         "Q1 of layer 1, Q2 and Q4 are at rounding in %d of %d networks%s (worst %.1e in F64, %.1e in F32); "
         "what the prefix adds to layer 1 has rank heads x slots%s in %d of %d; above layer 1 attention to the "
         "content changes by up to %.2f, through the inputs alone.",

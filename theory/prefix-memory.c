@@ -443,7 +443,7 @@ static Means means_of(const Found *f)
 
 static const char *says(bool yes)
 {
-    return yes ? "holds" : "fails";
+    return yes ? "supported" : "not supported";
 }
 
 static void judge(Run *r, const Found *f)
@@ -455,8 +455,8 @@ static void judge(Run *r, const Found *f)
     run_verdict(
         r,
         m.token[LORA] < 70       ? INCONCLUSIVE
-        : falls && broad && near ? HOLDS
-                                 : FAILS,
+        : falls && broad && near ? SUPPORTED
+                                 : NOT_SUPPORTED,
         "(i) %s: the odds of the prefix's weight go like n^%.2f (needle) and n^%.2f (crowd); accuracy on a crowd of "
         "%lld and of %lld: prefix %.0f and %.0f %%, M %.0f and %.0f, LoRA %.0f and %.0f. (ii) %s: 99 %% of what is "
         "added lies in %.1f directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: descending sort, exact "

@@ -556,9 +556,9 @@ static Status run(Run *r)
     for (int d = 0; d < DEPTHS; d++)
         reached &= fraction_of(r, &p, memory, d, top) > fraction_of(r, &p, memory, d, last);
     run_verdict(r,
-                exact && reached ? HOLDS
+                exact && reached ? SUPPORTED
                 : exact          ? INCONCLUSIVE
-                                 : FAILS,
+                                 : NOT_SUPPORTED,
                 "(b) Loss over floor: between %.6f and %.4f for prompts of %g to %g tokens, at most %.1e for LoRA of "
                 "rank %g. (d) Outputs stay at least the bound apart in every run (smallest margin %.2g); without a "
                 "bound they come as close as %.1e of the inputs' distance.",

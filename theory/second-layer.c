@@ -461,7 +461,7 @@ static Status run(Run *r)
     TRY(draw_stages(r, found, ns, slots, nh * ns));
     run_note(r, "Random weights and prefixes: no training, no causal mask, one head shown in layer 2.");
     run_verdict(
-        r, t.right == t.n && t.terms < 1e-13 && t.grown ? HOLDS : FAILS,
+        r, t.right == t.n && t.terms < 1e-13 && t.grown ? SUPPORTED : NOT_SUPPORTED,
         "%d of %d ranks are as predicted (2 n_H n_S with attention alone and with a residual, 2 n_H (n_S - 1) + 1 "
         "where the mass is the same in every row, r and 2r for a low-rank change of the weights); the four terms "
         "add up to %.1e. Norm and feed-forward %s the bound: they put up to %.0f %% and %.0f %% of the change "

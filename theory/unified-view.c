@@ -379,7 +379,7 @@ static Status run(Run *r)
     TRY(draw_walk(r, error, mean));
     run_note(r, "Not tested here: the walk on pretrained models; the target differs from the frozen layer in every "
                 "matrix, and another target may rank the designs otherwise.");
-    run_verdict(r, worst[0] < 1e-12 && worst[1] < 2e-5 && least > 1e-3 ? HOLDS : FAILS,
+    run_verdict(r, worst[0] < 1e-12 && worst[1] < 2e-5 && least > 1e-3 ? SUPPORTED : NOT_SUPPORTED,
                 "Prefix and gated adapter agree in all logits to %.0e (F64) and %.0e (F32) while the prefix moves "
                 "them by at least %.0e of the largest. Error left after fitting: prefix %.2f, ReLU for softmax %.2f, "
                 "no gate %.2f, both %.2f, on the feed-forward %.2f; best: %s %.2f.",

@@ -552,9 +552,9 @@ static Status run(Run *r)
     run_note(r, "Not tested here: general maps between sequences, which need depth linear in their length.");
     run_verdict(
         r,
-        !slopes || !floor ? FAILS
+        !slopes || !floor ? NOT_SUPPORTED
         : turn > 0.05     ? INCONCLUSIVE
-                          : HOLDS,
+                          : SUPPORTED,
         "Slopes of log error against log N: %.2f and %.2f (Lipschitz, S^1), %.2f (smooth, S^1), %.2f (S^2); "
         "least squares reaches %.0e with values up to %.0f. The element-wise map on three tokens is learnt to "
         "%.1e with %g slots; reversal never falls below %.3f (floor 1/3), and is exact with another W_K.",

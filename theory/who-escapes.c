@@ -478,7 +478,7 @@ static Status run(Run *r)
         r,
         "A causal net: the content does not see a suffix. Where it does, in an encoder, a suffix is a prefix to it.");
     run_note(r, "Random moves: a change says that the way is open, not that training takes it.");
-    run_verdict(r, agree == cells ? HOLDS : FAILS,
+    run_verdict(r, agree == cells ? SUPPORTED : NOT_SUPPORTED,
                 "%d of %d cells of the table agree with theory: %d methods, %d changes and %d ranks each, %d seeds.",
                 agree, cells, METHODS, CHANGES, RANKS, run_seeds(r));
     return OK;

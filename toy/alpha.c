@@ -257,8 +257,8 @@ static Status run(Run *r)
              "A task counts as elicited from 20 %% exact match on; accuracy falls when it loses a tenth of itself.");
     run_verdict(r,
                 !elicited           ? INCONCLUSIVE
-                : falls == elicited ? HOLDS
-                                    : FAILS,
+                : falls == elicited ? SUPPORTED
+                                    : NOT_SUPPORTED,
                 "Exact match (%%) with the trained prefix, with alpha at its mean of head and position, and of head "
                 "(mean of %d seeds): %s. Clamping by head and position lowers %d of %d elicited tasks.",
                 seeds, said.text, falls, elicited);

@@ -248,9 +248,9 @@ static Status run(Run *r)
     TRY(draw_curves(r, &q, best));
     run_verdict(
         r,
-        most > 120             ? FAILS
+        most > 120             ? NOT_SUPPORTED
         : least < 50 || untold ? INCONCLUSIVE
-                               : HOLDS,
+                               : SUPPORTED,
         "k times the mean exact match of the pretrained model, and steps until a prefix has told the task (nan: "
         "not for all seeds): %s. %d of %d prefixes never did.",
         said.text, untold, s.arms * seeds);

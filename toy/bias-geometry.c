@@ -435,7 +435,7 @@ static Status run(Run *r)
     TRY(draw_angles(r, &q, shape, random));
     TRY(draw_arithmetic(r, &q, shape));
     run_verdict(
-        r, right == n * seeds ? HOLDS : FAILS,
+        r, right == n * seeds ? SUPPORTED : NOT_SUPPORTED,
         "Rank at layer 1 is heads x slots = %d in %d of %d cases (prefixes elicit their tasks at %.0f %%). Mean "
         "principal angle between tasks %.0f degrees, to their common start %.0f, random %.0f. \"%s\" by arithmetic: "
         "sum %.1f %%, less start "

@@ -340,8 +340,8 @@ static Status run(Run *r)
     run_verdict(
         r,
         !measured ? INCONCLUSIVE
-        : below   ? HOLDS
-                  : FAILS,
+        : below   ? SUPPORTED
+                  : NOT_SUPPORTED,
         "Bits stored with %d and %d slots: trained model %.0f and %.0f, random model %.0f and %.0f; at most %.2f "
         "times proportional to the slots, at most %.3f bits per number (constructed: log2 V = 3). Strings "
         "recalled whole from one slot: trained %d, random %d of %d.",

@@ -156,9 +156,9 @@ static Status run(Run *r)
     run_note(r, "Where LoRA fails on a task too, these steps say nothing about prefixes on it.");
     run_verdict(
         r,
-        learned    ? FAILS
+        learned    ? NOT_SUPPORTED
         : !control ? INCONCLUSIVE
-                   : HOLDS,
+                   : SUPPORTED,
         "Exact match (%%) of a prefix of %lld free slots a layer, by number of layers (mean of %d seeds): %s.",
         (long long)run_int(r, "length"), seeds, said.text);
     return OK;

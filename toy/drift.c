@@ -230,8 +230,8 @@ static Status run(Run *r)
     TRY(draw(r, &q, best, method));
     bool identity = first < 1e-5 && conditional < 1e-5;
     run_verdict(r,
-                !identity                 ? FAILS
-                : reached && above > 1e-3 ? HOLDS
+                !identity                 ? NOT_SUPPORTED
+                : reached && above > 1e-3 ? SUPPORTED
                                           : INCONCLUSIVE,
                 "Prefix: content attention of layer 1 changes by at most %.1e, conditionally in any layer by at most "
                 "%.1e, above layer 1 by a total variation of at least %.2g. Total variation from layer 1 to layer %d "

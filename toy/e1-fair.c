@@ -213,7 +213,7 @@ static void judge(Run *r, const Question *q, const SweepBest *best, DigitFloors 
     }
     double one = sweep_loss(&best[tied], seeds), many = sweep_loss(&best[free], seeds);
     run_verdict(
-        r, one > floor.position && many < floor.position && most < 50 ? HOLDS : FAILS,
+        r, one > floor.position && many < floor.position && most < 50 ? SUPPORTED : NOT_SUPPORTED,
         "Late loss on descending at the best of %d rates (mean of %d seeds): one slot through the norm %.2f, "
         "\"%s\" %.2f, all-prefixes table %.2f, LoRA of rank 1 everywhere %.2f; ignoring the input costs %.2f, "
         "knowing only the last output %.2f. Exact match: %.1f, %.1f, %.1f and %.1f %% (ascending before: "

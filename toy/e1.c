@@ -209,8 +209,8 @@ static void judge(Run *r, const Outcome *all, int seeds)
     bool learned = asc > 50 && full > 50;
     run_verdict(r,
                 !learned                   ? INCONCLUSIVE
-                : prefix < 5 && gap < 5e-6 ? HOLDS
-                                           : FAILS,
+                : prefix < 5 && gap < 5e-6 ? SUPPORTED
+                                           : NOT_SUPPORTED,
                 "Exact match: ascending %.1f %% pretrained; descending %.1f %% fully tuned, %.2f %% with the prefix "
                 "(mean of %d seeds). The trained prefix changes relative content attention by at most %.1e.",
                 asc, full, prefix, seeds, gap);

@@ -227,8 +227,8 @@ static void judge(Run *r, const Outcome *all, int seeds)
     run_verdict(
         r,
         known < 60                            ? INCONCLUSIVE
-        : own > 50 && other < 5 && gap < 5e-6 ? HOLDS
-                                              : FAILS,
+        : own > 50 && other < 5 && gap < 5e-6 ? SUPPORTED
+                                              : NOT_SUPPORTED,
         "Exact match (mean of %d seeds): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
         "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
         "change relative content attention by at most %.1e.",

@@ -158,8 +158,8 @@ static void judge(Run *r, const LabResult *all, int seeds)
     run_verdict(
         r,
         known < 60                                              ? INCONCLUSIVE
-        : least > 50 && own[COMPOSED] > 25 && own[NEW_TASK] < 5 ? HOLDS
-                                                                : FAILS,
+        : least > 50 && own[COMPOSED] > 25 && own[NEW_TASK] < 5 ? SUPPORTED
+                                                                : NOT_SUPPORTED,
         "Exact match with the task's own prefix (mean of %d seeds): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %%; "
         "the composition asc +1 %.1f %%; the new task %.2f %%.",
         seeds, own[0], own[1], own[2], own[3], own[COMPOSED], own[NEW_TASK]);

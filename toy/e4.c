@@ -220,8 +220,8 @@ static void judge(Run *r, const Study *s, const LabResult *all, int seeds, const
     run_verdict(
         r,
         fmax(lora, fair[LORA]) < 25                                       ? INCONCLUSIVE
-        : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? HOLDS
-                                                                          : FAILS,
+        : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? SUPPORTED
+                                                                          : NOT_SUPPORTED,
         "Exact match on the counts with %lld numbers to train (mean of %d seeds): by the recipe "
         "prefix %.2f %%, LoRA %.1f %%; each at its best rate for %lld steps: prefix %.2f %% (%g), free keys and "
         "values %.2f %% (%g), LoRA %.1f %% (%g).",

@@ -354,8 +354,8 @@ static Status run(Run *r)
     run_verdict(
         r,
         !exact || (bound && !lifted) ? INCONCLUSIVE
-        : bound                      ? HOLDS
-                                     : FAILS,
+        : bound                      ? SUPPORTED
+                                     : NOT_SUPPORTED,
         "On %d pairs with equal summaries (to %.0e, shifts at most %.2g) no prefix has a loss below %.4f (log 2 "
         "= %.4f) or answers both (%.0f %%); LoRA: mean loss %.3f, both right in %.0f %%. On real pairs the "
         "head's outputs stay within the slack (largest part used %.2f).",

@@ -241,8 +241,8 @@ static Status run(Run *r)
              tolerance);
     run_verdict(r,
                 run_preset(r) == SMOKE           ? INCONCLUSIVE
-                : free_falls && capped_saturates ? HOLDS
-                                                 : FAILS,
+                : free_falls && capped_saturates ? SUPPORTED
+                                                 : NOT_SUPPORTED,
                 "Late loss on descending by number of slots (mean of %d seeds): %s.", seeds, said.text);
     return OK;
 }

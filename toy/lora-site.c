@@ -223,10 +223,10 @@ static Status run(Run *r)
     TRY(draw_drift(r, &q, best));
     double qk = token_of(&q, best, 0, QK, seeds), mlp = token_of(&q, best, 0, MLP, seeds),
            all = token_of(&q, best, 0, ALL, seeds);
-    Verdict v = still > 0 || moved <= 0      ? FAILS
+    Verdict v = still > 0 || moved <= 0      ? NOT_SUPPORTED
                 : all < 60                   ? INCONCLUSIVE
-                : mlp >= qk - 2 && all > mlp ? HOLDS
-                                             : FAILS;
+                : mlp >= qk - 2 && all > mlp ? SUPPORTED
+                                             : NOT_SUPPORTED;
     run_verdict(r, v,
                 "\"%s\", tokens right (exact match) at the best rank and rate, mean of %d seeds: {Q,K} %.1f (%.1f), "
                 "{MLP} %.1f (%.1f), all %.1f (%.1f) %%. Layer 1's content attention changes by exactly %g under V, O "

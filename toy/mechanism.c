@@ -329,8 +329,8 @@ static Status run(Run *r)
     run_verdict(
         r,
         run_preset(r) == SMOKE                                 ? INCONCLUSIVE
-        : copies > 0.3 && kept > 0.3 && larger > smaller + 0.1 ? HOLDS
-                                                               : FAILS,
+        : copies > 0.3 && kept > 0.3 && larger > smaller + 0.1 ? SUPPORTED
+                                                               : NOT_SUPPORTED,
         "Of the errors that token and position alone make, the pretrained attention output removes %.0f %% on "
         "copies left (%.0f %% with the prefix), %.0f %% on the next smaller digit (%.0f %%), %.0f %% on the next "
         "larger (%.0f %%); mean of %d seeds.",

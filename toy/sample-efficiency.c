@@ -185,9 +185,9 @@ static Status run(Run *r)
     run_verdict(
         r,
         run_preset(r) == SMOKE ? INCONCLUSIVE
-        : wins == few          ? HOLDS
+        : wins == few          ? SUPPORTED
         : wins                 ? INCONCLUSIVE
-                               : FAILS,
+                               : NOT_SUPPORTED,
         "Shared forms are below the free prefix in %d of %d comparisons at the smaller n. Least held-out loss "
         "on the way (nats, mean of %d seeds): %s.",
         wins, few, seeds, said.text);

@@ -219,8 +219,8 @@ static Status run(Run *r)
              "is; the deep prefix is not bounded. Compare the three places with each other first.");
     run_verdict(r,
                 !sorts || !deep ? INCONCLUSIVE
-                : leads == deep ? HOLDS
-                                : FAILS,
+                : leads == deep ? SUPPORTED
+                                : NOT_SUPPORTED,
                 "Late loss on descending (mean of %d seeds), %s.", seeds, said.text);
     return OK;
 }

@@ -148,8 +148,8 @@ static Status run(Run *r)
     TRY(draw_scores(r, &q, best));
     TRY(draw_losses(r, &q, best));
     run_verdict(r,
-                learned == q.methods ? HOLDS
-                : learned            ? FAILS
+                learned == q.methods ? SUPPORTED
+                : learned            ? NOT_SUPPORTED
                                      : INCONCLUSIVE,
                 "\"%s\" after pretraining on %s, exact match at the best of %d rates (mean of %d seeds): %s.",
                 q.mix.task[0]->name, q.recipe.tasks, q.rates, seeds, said.text);

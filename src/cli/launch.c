@@ -42,7 +42,7 @@ static Status check_keys(const Args *a, const Experiment *e)
 typedef struct {
     int n, printed, failed, dirs;
     const char **dir; /* of what they have left, for the report */
-    bool holds;       /* every claim so far */
+    bool supported;   /* every claim so far */
     Status first;
 } Tally;
 
@@ -63,7 +63,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     TRY(run_open(&r, q));
     Status status = run_go(r);
     const char *results = run_path(r, "results.json");
-    if (!status && r->verdict != HOLDS) t->holds = false;
+    if (!status && r->verdict != SUPPORTED) t->supported = false;
     if (!status && args_given(a, "json")) {
         status = print_json(args_arena(a), r->dir, t);
     } else if (!status) {
@@ -132,7 +132,7 @@ static Status request_from(Request *q, const Args *a)
 Status launch_all(const Args *a, const Experiment **list, const char *otherwise, bool page)
 {
     Arena *arena = args_arena(a);
-    Tally t = {.holds = true};
+    Tally t = {.supported = true};
     Request q;
     const char *out = args_text(a, "out", NULL), *parent = out ? out : otherwise;
     while (list[t.n]) t.n++;
@@ -153,5 +153,5 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
         if (!args_given(a, "json")) print_out("\nreport %s\n", path);
     }
     if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
-    return !t.holds && args_given(a, "gate") ? fail(E_NUMERIC, "a claim does not hold") : OK;
+    return !t.supported && args_given(a, "gate") ? fail(E_NUMERIC, "a claim is not supported") : OK;
 }

@@ -46,8 +46,8 @@ static const char STYLE[] =
     ".verdict b{display:inline-block;font-size:.78rem;line-height:1;letter-spacing:.05em;text-transform:uppercase;"
     "color:#fff;border-radius:3px;padding:.32rem .5rem;margin-right:.7rem;vertical-align:.12em}"
     ".verdict span{display:block;margin-top:.4rem;font-size:.94rem;color:var(--soft)}"
-    ".holds{border-left-color:#00704f;background:#f2f9f6}.holds b{background:#00704f}"
-    ".fails{border-left-color:#b84300;background:#fdf4ee}.fails b{background:#b84300}"
+    ".good{border-left-color:#00704f;background:#f2f9f6}.good b{background:#00704f}"
+    ".bad{border-left-color:#b84300;background:#fdf4ee}.bad b{background:#b84300}"
     ".inconclusive{border-left-color:#6b7076;background:var(--tint)}.inconclusive b{background:#5b6066}"
     "td.v{font-weight:600;white-space:nowrap}td.good{color:#00604a}td.bad{color:#a03a00}td.open{color:var(--soft)}"
     ".figures{display:flex;flex-wrap:wrap;gap:1.4rem 1.6rem;margin:1.6rem 0}"
@@ -162,11 +162,11 @@ void report_text(Report *r, const char *text)
 
 void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *sentence)
 {
-    static const char *const word[] = {"holds", "fails", "inconclusive"};
-    static const char *const sign[] = {"\u2713", "\u2717", "?"};
+    static const char *const word[] = {"supported", "not supported", "inconclusive"};
+    static const char *const sign[] = {"\u2713", "\u2717", "?"}, *const colour[] = {"good", "bad", "inconclusive"};
     CHECK((unsigned)v < 3, "verdict %d", (int)v);
     set_in_figures(r, false);
-    buf_print(&r->body, "<div class=\"verdict %s\"><b>%s %s</b>", word[v], sign[v], word[v]);
+    buf_print(&r->body, "<div class=\"verdict %s\"><b>%s %s</b>", colour[v], sign[v], word[v]);
     add_text(r, &r->body, claim);
     if (sentence && *sentence) add_element(r, "span", "", sentence);
     buf_print(&r->body, "</div>\n");
@@ -196,8 +196,8 @@ static const char *cell_class(const char *text, bool right)
 {
     static const struct {
         const char *word, *attribute;
-    } known[] = {{"holds", " class=\"v good\""},
-                 {"fails", " class=\"v bad\""},
+    } known[] = {{"supported", " class=\"v good\""},
+                 {"not supported", " class=\"v bad\""},
                  {"failed", " class=\"v bad\""},
                  {"inconclusive", " class=\"v open\""},
                  {"interrupted", " class=\"v open\""}};

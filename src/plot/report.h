@@ -2,7 +2,7 @@
  *
  *     Report *r = report_open("out/report.html", "What prefixes cannot do");
  *     report_heading(r, 2, "E1. Three attention maps");
- *     report_verdict(r, VERDICT_HOLDS, "A prefix leaves content attention unchanged", "gap 3e-16 over 20 seeds");
+ *     report_verdict(r, VERDICT_SUPPORTED, "A prefix leaves content attention unchanged", "gap 3e-16 over 20 seeds");
  *     report_figure(r, "runs/e1/figures/attention.svg", "Attention of the probe input.");
  *     TRY(report_close(r));
  *
@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "plot/plot.h"
 
-typedef enum { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_INCONCLUSIVE } ReportVerdict;
+typedef enum { VERDICT_SUPPORTED, VERDICT_NOT_SUPPORTED, VERDICT_INCONCLUSIVE } ReportVerdict;
 typedef struct Report Report;
 
 Report *report_open(const char *path, const char *title);

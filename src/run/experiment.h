@@ -6,7 +6,7 @@
  *   static Status run(Run *r)
  *   {
  *       for (int i = 0; i < run_seeds(r); i++) run_metric(r, "gap", i, gap(run_seed(r, i), run_int(r, "rank")));
- *       run_verdict(r, HOLDS, "the gap stays below rounding");
+ *       run_verdict(r, SUPPORTED, "the gap stays below rounding");
  *       return OK;
  *   }
  *   static const Experiment LOW_RANK = {.group = "theory", .name = "low-rank", ..., .run = run};
@@ -26,7 +26,7 @@
 #include "base/err.h"
 #include "base/registry.h"
 
-typedef enum { HOLDS, FAILS, INCONCLUSIVE } Verdict;
+typedef enum { SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE } Verdict;
 /* Seconds; a minute or two; the published numbers; the user's data at a size that this machine can bear, for the few
  * experiments that say what it is. */
 typedef enum { SMOKE, QUICK, PAPER, REAL_DATA, PRESETS } Preset;

@@ -254,10 +254,10 @@ static void add_run(Report *page, Arena *a, const Source *s)
     const cJSON *o = s->results, *note;
     const char *verdict = text(o, "verdict"), *status = text(o, "status");
     bool done = !strcmp(status, "done");
-    ReportVerdict level = !done                       ? VERDICT_INCONCLUSIVE
-                          : !strcmp(verdict, "holds") ? VERDICT_HOLDS
-                          : !strcmp(verdict, "fails") ? VERDICT_FAILS
-                                                      : VERDICT_INCONCLUSIVE;
+    ReportVerdict level = !done                               ? VERDICT_INCONCLUSIVE
+                          : !strcmp(verdict, "supported")     ? VERDICT_SUPPORTED
+                          : !strcmp(verdict, "not supported") ? VERDICT_NOT_SUPPORTED
+                                                              : VERDICT_INCONCLUSIVE;
     report_heading(page, 2, str_print(a, "%s: %s", text(o, "experiment"), text(o, "title")));
     report_verdict(page, level, text(o, "claim"),
                    done ? text(o, "sentence") : str_print(a, "%s: %s", status, text(o, "sentence")));
@@ -292,19 +292,18 @@ static void add_machine(Report *page, Arena *a, int n, const Source *s)
     report_facts(page, sizeof facts / sizeof *facts, facts);
 }
 
-/* "3 hold, 1 fails; Intel(R) Xeon(R); 23 November 2026" as far as the files tell. */
+/* "4 experiments: 3 supported, 1 not supported; Intel(R) Xeon(R); 23 November 2026" as far as the files tell. */
 static const char *lead(Arena *a, int n, const Source *s)
 {
-    int holds = 0, fails = 0;
+    int supported = 0, not = 0;
     for (int i = 0; i < n; i++) {
         bool done = !strcmp(text(s[i].results, "status"), "done");
-        holds += done && !strcmp(text(s[i].results, "verdict"), "holds");
-        fails += done && !strcmp(text(s[i].results, "verdict"), "fails");
+        supported += done && !strcmp(text(s[i].results, "verdict"), "supported");
+        not += done && !strcmp(text(s[i].results, "verdict"), "not supported");
     }
     Buf b = buf_open(a);
-    buf_print(&b, "%d experiment%s: %d hold%s, %d fail%s", n, n == 1 ? "" : "s", holds, holds == 1 ? "s" : "", fails,
-              fails == 1 ? "s" : "");
-    if (holds + fails < n) buf_print(&b, ", %d open", n - holds - fails);
+    buf_print(&b, "%d experiment%s: %d supported, %d not supported", n, n == 1 ? "" : "s", supported, not );
+    if (supported + not < n) buf_print(&b, ", %d inconclusive", n - supported - not );
     const char *cpu = text(field(s->manifest, "machine"), "cpu"), *when = text(field(s->manifest, "time"), "start");
     const char *version = text(field(s->manifest, "tool"), "version");
     if (*cpu) buf_print(&b, " \u00B7 %s", cpu);

@@ -254,7 +254,7 @@ static Status recall(Run *r)
 {
     cJSON *root;
     const char *path = run_path(r, "results.json"), *verdict = "";
-    int v = HOLDS;
+    int v = SUPPORTED;
     TRY(json_read(&root, &r->arena, path));
     Status status = json_text(&verdict, root, "verdict", path);
     while (v <= INCONCLUSIVE && strcmp(verdict_name((Verdict)v), verdict) != 0) v++;

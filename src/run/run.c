@@ -27,7 +27,7 @@ const char *preset_name(Preset p)
 
 const char *verdict_name(Verdict v)
 {
-    static const char *const name[] = {"holds", "fails", "inconclusive"};
+    static const char *const name[] = {"supported", "not supported", "inconclusive"};
     return name[v];
 }
 

@@ -9,10 +9,10 @@ case $VERNIER in /*) ;; *) VERNIER=$OLDPWD/$VERNIER ;; esac
 same() { diff -r -x manifest.json -x 'timings.json*' "$1" "$2" >"$t/out" 2>&1; }
 
 # A former result.
-expect 0 'holds: hello' 'a result' run test/quick --scale 2.50 --out r
+expect 0 'supported: hello' 'a result' run test/quick --scale 2.50 --out r
 cp -r r before
 expect 0 'not run again' 'the same settings: it is shown' run test/quick --scale 2.5 --out r
-grep -q 'holds: hello' out && grep -q 'answer  *105' out && grep -q 'a note with "quotes"' out
+grep -q 'supported: hello' out && grep -q 'answer  *105' out && grep -q 'a note with "quotes"' out
 result $? '... all of it'
 expect 0 'not run again' '... with --resume, too' run test/quick --scale 2.5 --out r --resume
 expect 0 '"answer"' '... and as JSON' run test/quick --scale 2.5 --out r --json
@@ -31,7 +31,7 @@ chmod u+w r r/figures
 
 # --overwrite, and files that nobody wrote here.
 echo mine >r/figures/mine.svg
-expect 0 'holds: you' '--overwrite replaces it' run test/quick --text you --out r --overwrite
+expect 0 'supported: you' '--overwrite replaces it' run test/quick --text you --out r --overwrite
 [ "$(cat r/figures/mine.svg)" = mine ] && grep -q you r/results.json && [ ! -e r/unfinished ]
 result $? "... but no stranger's figure"
 expect 1 'not a finite number' 'a run that goes wrong in its place' run test/broken --out r --overwrite
@@ -39,7 +39,7 @@ grep -q you r/results.json && grep -q failed r/unfinished/results.json
 result $? '... leaves the former result'
 expect 0 'not run again' '... which is still shown' run test/quick --text you --out r
 expect 2 'unfinished run' 'the other is refused' run test/quick --text he --out r
-expect 0 'holds: he' '... until it is overwritten' run test/quick --text he --out r --overwrite
+expect 0 'supported: he' '... until it is overwritten' run test/quick --text he --out r --overwrite
 mkdir -p paper/figures && echo mine >paper/figures/one.svg && cp paper/figures/one.svg paper/figures/two.pdf
 for how in '' --overwrite; do
     expect 2 'files that no manifest lists \(figures/one.svg, figures/two.pdf\)' "a stranger's directory is refused $how" \
@@ -72,7 +72,7 @@ for what in manifest.json results.json; do
         [ "$how" = cut ] || continue
         grep -q -e --overwrite err
         result $? '... which names the remedy'
-        expect 0 'holds: he' '... that works' run test/quick --text he --out broken --overwrite
+        expect 0 'supported: he' '... that works' run test/quick --text he --out broken --overwrite
         expect 0 'not run again' '... and leaves a result' run test/quick --text he --out broken
     done
 done

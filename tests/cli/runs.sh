@@ -4,7 +4,7 @@ program=$(dirname "$VERNIER")/tests/cli/test_program
 if [ ! -x "$program" ]; then echo "ok 1 - runs # SKIP $program is not built"; exit 0; fi
 ask() { "$program" "$@"; }
 
-expect 0 'holds: hello' 'a run' run test/quick --out "$t/a"
+expect 0 'supported: hello' 'a run' run test/quick --out "$t/a"
 [ -s "$t/a/manifest.json" ] && [ -s "$t/a/results.json" ] && [ -s "$t/a/results.csv" ] && [ -f "$t/a/metrics.jsonl" ]
 result $? 'the run directory is complete'
 [ ! -s "$t/err" ]
@@ -79,7 +79,7 @@ result $? '... is null in the results, with a note'
 (ulimit -c 0 && "$program" run test/divides --trap-fp --overwrite --out "$t/k") >"$t/out" 2>"$t/err"
 [ $? = 136 ]
 result $? '... and is trapped when that is wished'
-expect 0 'holds: hello' 'trapping spares statistics and drawing' run test/quick --trap-fp --out "$t/k2"
+expect 0 'supported: hello' 'trapping spares statistics and drawing' run test/quick --trap-fp --out "$t/k2"
 
 # Interrupting: a clean exit, the run marked, no half file, no process left.
 "$program" run test/slow --out "$t/e" >"$t/out" 2>"$t/err" &

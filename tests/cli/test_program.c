@@ -36,7 +36,7 @@ static Status slow(Run *r)
     int out[3];
     run_log(r, "begin", 0, 0, NULL, NULL);
     TRY(run_parallel(r, 3, sizeof *out, wait_job, NULL, out));
-    run_verdict(r, HOLDS, "waited");
+    run_verdict(r, SUPPORTED, "waited");
     return OK;
 }
 
@@ -47,7 +47,7 @@ static Status quick(Run *r)
     fig_text(f, fig_whole(f), run_text(r, "text"));
     TRY(fig_close(f));
     run_note(r, "a note with \"quotes\" and a \\ backslash");
-    run_verdict(r, run_flag(r, "wrong") ? FAILS : HOLDS, "%s", run_text(r, "text"));
+    run_verdict(r, run_flag(r, "wrong") ? NOT_SUPPORTED : SUPPORTED, "%s", run_text(r, "text"));
     return OK;
 }
 
@@ -55,7 +55,7 @@ static Status divides(Run *r)
 {
     volatile double zero = 0;
     run_metric(r, "quotient", 0, zero / zero);
-    run_verdict(r, HOLDS, "survived");
+    run_verdict(r, SUPPORTED, "survived");
     return OK;
 }
 
@@ -156,7 +156,7 @@ static void gate_turns_a_failed_claim_into_exit_1(void **state)
 {
     (void)state;
     assert_int_equal(vernier("run test/quick --wrong --out r"), 0);
-    assert_non_null(strstr(output, "fails: hello"));
+    assert_non_null(strstr(output, "not supported: hello"));
     assert_int_equal(vernier("run test/quick --wrong --gate --out r"), 1);
     assert_int_equal(vernier("run test/quick --gate --out s"), 0);
 }
@@ -165,9 +165,9 @@ static void a_later_option_wins_and_set_equals_key(void **state)
 {
     (void)state;
     assert_int_equal(vernier("run test/quick --set text=one --text=two --out r"), 0);
-    assert_non_null(strstr(output, "holds: two"));
+    assert_non_null(strstr(output, "supported: two"));
     assert_int_equal(vernier("run test/quick --text one --set text=two=2 --overwrite --out r"), 0);
-    assert_non_null(strstr(output, "holds: two=2"));
+    assert_non_null(strstr(output, "supported: two=2"));
 }
 
 static void a_file_that_is_cut_is_one_sentence(void **state)

@@ -38,7 +38,7 @@ static void draw(const char *path, uint64_t seed)
 static const char *write_report(const char *name)
 {
     static const char *const head[] = {"method", "accuracy (%)", "note"};
-    static const char *const cell[] = {"LoRA", "92.4", "a < b & c", "prefix", "\u22120.6", "holds"};
+    static const char *const cell[] = {"LoRA", "92.4", "a < b & c", "prefix", "\u22120.6", "supported"};
     static const char *const fact[][2] = {{"machine", "2 cores"}, {"bytes", "\xff\x02\xc3("}};
     const char *path = in_folder(name);
     draw(in_folder("a.svg"), 1);
@@ -46,8 +46,8 @@ static const char *write_report(const char *name)
     Report *r = report_open(path, "Prefixes <script>alert(1)</script> & \xfe");
     report_heading(r, 2, "E1 & \"maps\"");
     report_text(r, "First <b>paragraph</b>.\n\nSecond one.\n\n\n");
-    report_verdict(r, VERDICT_HOLDS, "Content attention is unchanged", "gap 3e-16");
-    report_verdict(r, VERDICT_FAILS, "A prefix learns the histogram", NULL);
+    report_verdict(r, VERDICT_SUPPORTED, "Content attention is unchanged", "gap 3e-16");
+    report_verdict(r, VERDICT_NOT_SUPPORTED, "A prefix learns the histogram", NULL);
     report_verdict(r, VERDICT_INCONCLUSIVE, "It composes", "");
     report_heading(r, 3, "Figures");
     report_figure(r, in_folder("a.svg"), "The first \"map\".");
@@ -97,7 +97,7 @@ static void text_is_escaped_and_valid(void **state)
         strstr(html, "<td class=\"n i\">0.4 <span>[0.1, 0.7]</span></td>\n<td class=\"n\">[\u22121, 1]</td>"));
     assert_non_null(strstr(html, "<summary>More</summary>\n<p>Folded.</p>\n</details>"));
     assert_non_null(strstr(html, "style=\"--w:200\">")); /* the width of the drawing, in points */
-    assert_non_null(strstr(html, "<b>\u2713 holds</b>Content"));
+    assert_non_null(strstr(html, "<b>\u2713 supported</b>Content"));
     assert_non_null(strstr(html, "<b>\u2717 fails</b>A prefix"));
     assert_non_null(strstr(html, "<b>? inconclusive</b>It composes"));
     assert_non_null(strstr(html, "<a href=\"#h1\">E1 &amp; &quot;maps&quot;</a>"));
