@@ -174,6 +174,8 @@ Status repo_history(Repo *r, const char *range, const RepoCommit **out, int64_t 
 {
     const char *dots = range ? strstr(range, "..") : NULL, *to = dots ? dots + 2 : range;
     git_oid tip, from;
+    r->about.unreadable = 0;
+    r->about.from[0] = 0;
     if (dots && *to == '.') return fail(E_CONFIG, "the range %s has three dots, expected A..B", range);
     if (range && other_spelling(range))
         return fail(E_CONFIG, "the range %s is spelled with ^A or A^!, which is not supported, expected A..B", range);

@@ -16,6 +16,8 @@ struct Repo {
     Objects *store;
     Mailmap mailmap; /* HEAD's, empty when it has none */
     RepoAbout about;
+    void (*large)(void *user);
+    void *large_user;
     Table cut;       /* ids of the commits whose parents a shallow clone lacks */
     Table grafts;    /* id -> place in `graft`: other parents than the commit's own */
     Table encodings; /* those that this system does not have and that were remarked on */

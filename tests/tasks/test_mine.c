@@ -342,7 +342,7 @@ static void goes_on_after_a_kill(void **state)
         MineOptions other = o;
         Mine *m;
         other.context = 2;
-        assert_int_equal(mine_open(&m, &arena, &other), E_MISMATCH);
+        assert_int_equal(mine_open(&m, &arena, &other), E_CONFIG);
         err_clear();
         mine(&o, steps / 2); /* stopped again, while the past is walked */
         MineStats s = mine(&o, 100);
