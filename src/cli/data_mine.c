@@ -166,9 +166,9 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     if (json) {
         print_out(
             "{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
-            "\"without_inexact_renames\": %lld, \"without_time\": %lld",
+            "\"without_inexact_renames\": %lld, \"without_time\": %lld, \"with_unknown_measures\": %lld",
             (long long)s->done, (long long)about->unreadable, (long long)about->damaged, (long long)s->replaced,
-            (long long)s->limited, (long long)s->untimed);
+            (long long)s->limited, (long long)s->untimed, (long long)s->unknown);
         for (int i = 0; i < MINE_REASONS; i++) print_out(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
         print_out("}\n");
         return;
@@ -184,6 +184,9 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     if (s->untimed)
         print_out("%9lld  commits have no readable time: dates do not leave them out, and their age is null\n",
                   (long long)s->untimed);
+    if (s->unknown)
+        print_out("%9lld  records have measures that are unknown (null): what they depend on cannot be read\n",
+                  (long long)s->unknown);
     if (s->replaced) print_out("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
 }
 

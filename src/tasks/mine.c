@@ -1,6 +1,7 @@
 /* A commit passes cheap tests first (dates, parents, message), then its list of files, then their lines. */
 #include "tasks/mine.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,9 +127,10 @@ static Status save_state(Mine *m, const MineStats *stats)
     json_quote(&b, m->wish);
     buf_print(&b,
               ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"records\": \"%s\", \"done\": %lld"
-              ", \"replaced\": %lld, \"limited\": %lld, \"untimed\": %lld",
+              ", \"replaced\": %lld, \"limited\": %lld, \"untimed\": %lld, \"unknown\": %lld",
               about->tip, about->from, (long long)bytes, sha256_end(&records).hex, (long long)m->at,
-              (long long)stats->replaced, (long long)stats->limited, (long long)stats->untimed);
+              (long long)stats->replaced, (long long)stats->limited, (long long)stats->untimed,
+              (long long)stats->unknown);
     for (int i = 0; i < MINE_REASONS; i++) buf_print(&b, ", \"%s\": %lld", MINE_NAME[i], (long long)stats->count[i]);
     buf_print(&b, "%s%s\"}\n", SUM, sum_of(b.text, b.len).hex);
     return file_write(m->state, b.text, b.len);
@@ -145,7 +147,7 @@ static Status whole_number(int64_t *out, const cJSON *j, const char *key, const 
 
 typedef struct {
     const char *wish, *tip, *from, *records; /* records: the SHA-256 of the first `bytes` of the part */
-    int64_t bytes, done, replaced, limited, untimed, count[MINE_REASONS];
+    int64_t bytes, done, replaced, limited, untimed, unknown, count[MINE_REASONS];
 } State;
 
 static Status word(const char **out, const Mine *m, const cJSON *j, const char *key)
@@ -167,6 +169,7 @@ static Status parse_state(State *s, const Mine *m, const cJSON *j)
     TRY(whole_number(&s->replaced, j, "replaced", m->state));
     TRY(whole_number(&s->limited, j, "limited", m->state));
     TRY(whole_number(&s->untimed, j, "untimed", m->state));
+    TRY(whole_number(&s->unknown, j, "unknown", m->state));
     for (int i = 0; i < MINE_REASONS; i++) TRY(whole_number(&s->count[i], j, MINE_NAME[i], m->state));
     return OK;
 }
@@ -260,6 +263,7 @@ static Status open_parts(Mine *m)
     m->stats.replaced = s.replaced;
     m->stats.limited = s.limited;
     m->stats.untimed = s.untimed;
+    m->stats.unknown = s.unknown;
     memcpy(m->stats.count, s.count, sizeof s.count);
     return OK;
 }
@@ -459,6 +463,11 @@ static Touched touched(Mine *m, const RepoDelta *d)
     return t;
 }
 
+static const char *author_of(const CodeChange *c, const char *email)
+{
+    return *email ? email : c->author;
+}
+
 /* The measures need every file's counts, wanted change or not. */
 static void add_to_history(Mine *m, CodeChange *c, const char *email, const RepoDelta *delta, int64_t n)
 {
@@ -470,7 +479,7 @@ static void add_to_history(Mine *m, CodeChange *c, const char *email, const Repo
         else if (delta[i].status == FILE_RENAMED)
             history_rename(m->history, delta[i].old_path, delta[i].new_path);
     }
-    history_add(m->history, c->feature, *email ? email : c->author, c->time, c->message, t, taken);
+    history_add(m->history, c->feature, author_of(c, email), c->time, c->message, t, taken);
 }
 
 /* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
@@ -480,17 +489,28 @@ static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
     const char *email;
     RepoDelta *delta = NULL;
     int64_t n = 0;
-    if (!repo_describe(m->repo, &m->step, at, c, &email, &m->stats.replaced)) return MINE_damaged;
+    bool read = repo_describe(m->repo, &m->step, at, c, &email, &m->stats.replaced);
+    if (m->history && (!read || at->lost)) history_lose(m->history, NULL, at->time);
+    if (!read) return MINE_damaged;
     bool past = m->history && at->n_parents < 2 && !at->cut;
     CodeChange whole = *c; /* the measures look at the whole message */
     int reason = judge_message(m, at, c, email);
     if (past || reason == MINE_written) {
-        if (!list_files(m, at, &delta, &n)) reason = MINE_damaged;
-        if (past) add_to_history(m, &whole, email, delta, n);
+        bool listed = list_files(m, at, &delta, &n);
+        if (!listed) reason = MINE_damaged;
+        if (past && listed) add_to_history(m, &whole, email, delta, n);
+        if (past && !listed) history_lose(m->history, author_of(c, email), c->time);
     }
     c->has_features = past;
     memcpy(c->feature, whole.feature, sizeof c->feature);
     return reason == MINE_written && counted ? read_files(m, c, delta, n) : reason;
+}
+
+static bool has_unknown(const CodeChange *c)
+{
+    bool any = false;
+    for (int k = 0; k < N_FEATURES && c->has_features; k++) any |= isnan(c->feature[k]);
+    return any;
 }
 
 static void one_commit(Mine *m, const RepoCommit *at, bool counted)
@@ -506,6 +526,7 @@ static void one_commit(Mine *m, const RepoCommit *at, bool counted)
     m->stats.count[reason]++;
     if (reason != MINE_written) return;
     c.repo = m->options.repo;
+    m->stats.unknown += has_unknown(&c);
     Buf row = buf_open(&m->step);
     change_print(&row, &c);
     writer_add(&m->out, row.text, row.len);

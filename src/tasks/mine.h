@@ -79,6 +79,7 @@ typedef struct {
     int64_t replaced; /* bytes that were no UTF-8 */
     int64_t limited;  /* commits with too many files for inexact renames */
     int64_t untimed;  /* commits whose time cannot be read; dates do not leave them out */
+    int64_t unknown;  /* records with a measure that is unknown */
     int64_t resumed;  /* commits that an earlier run had done */
 } MineStats;
 

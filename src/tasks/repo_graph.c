@@ -91,8 +91,10 @@ static void tie(Graph *g, int64_t n, int64_t *unreadable)
         if (from < end && g->read[g->edge[from]]) c->parent = g->edge[from];
         c->cut |= from < end && c->parent < 0;
         g->first[i] = to;
-        for (; from < end; from++)
+        for (; from < end; from++) {
+            c->lost |= !g->read[g->edge[from]];
             if (g->read[g->edge[from]]) g->edge[to++] = g->edge[from];
+        }
         *unreadable += !g->read[i];
     }
     g->first[n] = g->n_edges = to;
