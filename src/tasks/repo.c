@@ -136,6 +136,7 @@ static Status open_objects(Repo *r)
 
 static Status open_parts(Repo *r)
 {
+    TRY(repo_check_files(r->arena, r->path));
     int code = open_git(r);
     if (code == GIT_ENOTFOUND)
         return fail(E_IO, "%s: found none; expected a git repository (a worktree, its .git, or a bare one)", r->path);
