@@ -7,8 +7,8 @@
  * A file that is made again at the path of a deleted one has the former's changes, authors and last change: the path
  * is the file's identity, not its life.  Kamei et al. count "the number of unique changes to the modified files" and
  * do not say what a deletion does.  The tools in use (Commit Guru and those after it) keep one entry for each path
- * and never remove it, and the published values of JIT-Defects4J are reproduced this way.  Reverting a deletion, which
- * is why most files come back, then loses no past either.
+ * and never remove it, and the published values of JIT-Defects4J are reproduced this way.  A deletion that is
+ * reverted, too, costs the file no past.
  *
  *   la, ld    lines added, removed            nf, ns, nd   files; distinct first directories; distinct directories
  *   entropy   -sum p log2 p of the files' shares of the changed lines
@@ -28,11 +28,11 @@
  * cannot be read (missing, damaged, over a limit, binary) leave la, ld and entropy unknown.  From then on the size of
  * the file is unknown, and with it lt, until `before` gives its lines.  An added file of which nobody can say whether
  * it was renamed (`unsure`) leaves lt, nuc, age and ndev unknown, and nuc and ndev of its later changes, too.
- * A commit whose list of files cannot be read (history_lose) may have changed any file that is there.  So nuc and ndev
- * of these files are unknown from then on, age at their next change, and lt until `before` gives their lines; files
- * that are added later are not concerned.  In which subsystems the author worked is unknown, too, and sexp of the
- * author's later commits with it; exp and rexp count the commit.  Behind a commit that cannot be read at all may lie
- * any number of others by anyone: exp, rexp and sexp of all authors are unknown as well.
+ * A commit whose list of files cannot be read (history_lose) may have changed any file that is there.  So nuc and
+ * ndev of these files are unknown from then on, age at their next change, and lt until `before` gives their lines;
+ * files that are added later are not concerned.  In which subsystems the author worked is unknown, too, and sexp of
+ * the author's later commits with it; exp and rexp count the commit.  Behind a commit that cannot be read at all may
+ * lie any number of others by anyone: exp, rexp and sexp of all authors are unknown as well.
  * A commit of unknown time leaves age unknown, its own and that of the next change to its files, and rexp unknown,
  * its own and that of its author's later commits.
  *

@@ -268,8 +268,8 @@ static Status open_parts(Mine *m)
     return OK;
 }
 
-/* Large contents are about to be read or compared, which takes long and cannot be asked to stop.  What was done before
- * this commit is saved, and until its end a signal may end the process where it is. */
+/* Large contents are about to be read or compared, which takes long and cannot be asked to stop.  What was done
+ * before this commit is saved, and until its end a signal may end the process where it is. */
 static void before_large(void *user)
 {
     Mine *m = user;

@@ -6,12 +6,12 @@
  *   for (bool more = true; more && !interrupted;) TRY(mine_step(m, &more));       on failure the caller closes
  *   TRY(mine_close(m));
  *
- * Records go to OUT.vernier.part; beside it OUT.state tells the options, how many commits were done, and how long that
- * file was then.  The order of commits depends on the history alone, so the next run of the same options cuts the file
- * there and goes on with the next one: no record is lost or written twice, whatever killed the run.  Both files carry
- * a SHA-256: what is not as it was saved is refused (E_FORMAT), and so is the unfinished run of other options or of a
- * branch that has moved since (E_CONFIG), until the caller wants it anew.  A finished run renames and tidies up.  With
- * features the past has to be walked again, because a commit's measures depend on all before it. */
+ * Records go to OUT.vernier.part; beside it OUT.state tells the options, how many commits were done, and how long
+ * that file was then.  The order of commits depends on the history alone, so the next run of the same options cuts
+ * the file there and goes on with the next one: no record is lost or written twice, whatever killed the run.  Both
+ * files carry a SHA-256, and what is not as it was saved is refused (E_FORMAT).  So is the unfinished run of other
+ * options, or of a branch that has moved since (E_CONFIG), until the caller wants it anew.  A finished run renames
+ * and tidies up.  With features the past has to be walked again, because they depend on all before it. */
 #ifndef TASKS_MINE_H
 #define TASKS_MINE_H
 

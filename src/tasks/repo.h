@@ -69,7 +69,7 @@ const char *repo_remark(Repo *);
  * tells that this happened. */
 void repo_watch(Repo *, bool (*stop)(void));
 bool repo_stopped(const Repo *);
-/* Called each time before a content of more than REPO_LARGE bytes is read or compared: `stop` is not asked meanwhile. */
+/* `large` is called each time before more than REPO_LARGE bytes are read and compared: `stop` is not asked then. */
 enum { REPO_LARGE = 1 << 19 };
 void repo_watch_large(Repo *, void (*large)(void *user), void *user);
 void repo_close(Repo *);

@@ -1,7 +1,7 @@
-/* What stands where git keeps a file must be one.  A named pipe would be waited for, and a device read without end, by
- * libgit2, which opens whatever has the right name.  So everything that it may open is looked at first: the files of
- * known names, all references and their logs, and the files that the configuration includes.  Objects are no part of
- * this: objects.h opens them, each after a look. */
+/* What stands where git keeps a file must be one.  libgit2 opens whatever has the right name: it would wait for a
+ * named pipe, and read a device without end.  So everything that it may open is looked at first: the files of known
+ * names, all references and their logs, and the files that the configuration includes.  Objects are no part of this:
+ * objects.h opens them, each after a look. */
 #include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
