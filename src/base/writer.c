@@ -234,7 +234,7 @@ Status writer_resume(Writer *w, const char *path, int64_t bytes)
     TRY(open_temporary(w));
     w->resumable = true;
     if (fstat(fileno(w->file), &st) || st.st_size < bytes)
-        what = "is shorter than what was saved of it";
+        what = "is shorter than what was saved of it; --overwrite starts anew";
     else if (ftruncate(fileno(w->file), bytes) || fseeko(w->file, bytes, SEEK_SET))
         what = strerror(errno);
     if (!what) return OK;

@@ -21,6 +21,7 @@ typedef struct {
 
 typedef struct {
     int64_t n, room, *time; /* (n) of every commit */
+    bool places_unknown;    /* one of them was in nobody knows which subsystems */
 } AuthorPast;
 
 struct History {
@@ -30,6 +31,7 @@ struct History {
     FilePast *file;
     AuthorPast *author;
     int64_t files_room, authors_room, n_files;
+    bool files_lost, authors_lost; /* some commit's files cannot be read; some commit's author */
 };
 
 History *history_open(Arena *a)
@@ -107,17 +109,27 @@ void history_rename(History *h, const char *old_path, const char *new_path)
     set_name(h, new_path, name_value(value / 2, false));
 }
 
+/* Whether a file without a past may have one all the same: a renamed file's, or one that a lost commit has made. */
+static bool may_have_past(const History *h, const Touched *t)
+{
+    return t->unsure || (h->files_lost && t->status != FILE_ADDED);
+}
+
 static int64_t new_file(History *h, const Touched *t)
 {
+    bool unknown = may_have_past(h, t), was_there = unknown && !t->unsure;
     h->file = more(h->arena, h->file, h->n_files, &h->files_room, sizeof *h->file);
-    h->file[h->n_files] = (FilePast){.changes_unknown = t->unsure, .authors_unknown = t->unsure};
+    h->file[h->n_files] = (FilePast){.size = was_there && t->before >= 0 ? t->before : 0,
+                                     .size_unknown = was_there && t->before < 0,
+                                     .changes_unknown = unknown,
+                                     .authors_unknown = unknown};
     return h->n_files++;
 }
 
 bool history_asks(const History *h, const Touched *t)
 {
     int64_t at = file_at(h, t);
-    return at >= 0 && h->file[at].size_unknown;
+    return at < 0 ? !t->unsure && may_have_past(h, t) : h->file[at].size_unknown;
 }
 
 static bool holds(const Authors *s, int32_t id)
@@ -198,8 +210,10 @@ static void look_at_files(History *h, double f[N_FEATURES], const Touched *file,
     for (int64_t i = 0; i < n; i++) {
         if (at[i] < 0) {
             any_new = true;
-            authors_unknown |= file[i].unsure;
-            if (file[i].unsure) f[FEATURE_lt] = f[FEATURE_nuc] = f[FEATURE_age] = UNKNOWN;
+            if (!may_have_past(h, &file[i])) continue;
+            authors_unknown = true;
+            f[FEATURE_nuc] = f[FEATURE_age] = UNKNOWN;
+            f[FEATURE_lt] += file[i].unsure || file[i].before < 0 ? UNKNOWN : (double)file[i].before / (double)n;
             continue;
         }
         FilePast *p = &h->file[at[i]];
@@ -233,7 +247,14 @@ static void look_at_places(History *h, double f[N_FEATURES], const Touched *file
         key = str_print(&h->scratch, "%d/%.*s", who, (int)len, s);
         earlier += (double)(*table_add(&h->subsystems, key, strlen(key), NULL))++;
     }
-    f[FEATURE_sexp] = n ? earlier / f[FEATURE_ns] : 0;
+    bool unknown = h->authors_lost || h->author[who].places_unknown;
+    f[FEATURE_sexp] = !n ? 0 : unknown ? UNKNOWN : earlier / f[FEATURE_ns];
+}
+
+static void add_commit(History *h, AuthorPast *p, int64_t time)
+{
+    p->time = more(h->arena, p->time, p->n, &p->room, sizeof *p->time);
+    p->time[p->n++] = time;
 }
 
 /* The author's past commits; this one joins them. */
@@ -243,8 +264,23 @@ static void look_at_author(History *h, double f[N_FEATURES], int32_t who, int64_
     f[FEATURE_exp] = (double)p->n;
     for (int64_t i = 0; i < p->n; i++)
         f[FEATURE_rexp] += 1 / (1 + seconds_between(p->time[i], time) / (365 * 86400.0));
-    p->time = more(h->arena, p->time, p->n, &p->room, sizeof *p->time);
-    p->time[p->n++] = time;
+    if (h->authors_lost) f[FEATURE_exp] = f[FEATURE_rexp] = UNKNOWN;
+    add_commit(h, p, time);
+}
+
+void history_lose(History *h, const char *author, int64_t time)
+{
+    for (int64_t i = 0; i < h->n_files; i++) {
+        FilePast *p = &h->file[i];
+        p->size_unknown = p->changes_unknown = p->authors_unknown = true;
+        p->last = TIME_UNKNOWN;
+    }
+    h->files_lost = true;
+    h->authors_lost |= !author;
+    if (!author) return;
+    AuthorPast *p = &h->author[author_at(h, author)];
+    p->places_unknown = true;
+    add_commit(h, p, time);
 }
 
 void history_add(History *h, double f[N_FEATURES], const char *author, int64_t time, const char *message,

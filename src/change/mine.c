@@ -1,9 +1,11 @@
 /* A commit passes cheap tests first (dates, parents, message), then its list of files, then their lines. */
 #include "change/mine.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sha256.h"
 #include "io/json.h"
 #include "change/history.h"
 #include "change/renames.h"
@@ -30,7 +32,9 @@ struct Mine {
     const RepoCommit *commit;
     int64_t n, at; /* commits; the next one */
     Writer out;
-    MineStats stats;
+    Sha256 sum;               /* of the records so far */
+    MineStats stats, settled; /* now; before this commit */
+    bool careless;            /* within this commit nothing is lost when the process ends */
 };
 
 void mine_defaults(MineOptions *o)
@@ -42,6 +46,7 @@ void mine_defaults(MineOptions *o)
                        .max_files = 3,
                        .max_chars = 2000,
                        .max_bytes = 1 << 20,
+                       .rename_limit = RENAME_LIMIT,
                        .since = INT64_MIN,
                        .until = INT64_MAX};
     for (int l = 1; l < LANGS; l++) o->lang[l] = true;
@@ -65,41 +70,69 @@ const char *mine_remark(Mine *m)
 
 /* ---- the state ---- */
 
-/* Everything that decides what is written; a resumed run must ask for the same. */
+/* Everything that decides what is written, an option a line; a resumed run must ask for the same. */
 static const char *wish_text(Arena *a, const MineOptions *o)
 {
+    const int64_t number[] = {o->context,   o->min_words,     o->max_words, o->max_files, o->max_chars,
+                              o->max_bytes, o->since,         o->until,     o->most,      o->rename_limit,
+                              o->mixed,     o->whole_message, o->features};
+    static const char *const NAME[] = {"context",   "min-words",     "max-words", "max-files", "max-chars",
+                                       "max-bytes", "since",         "until",     "n",         "rename-limit",
+                                       "mixed",     "whole-message", "features"};
     Buf b = buf_open(a);
-    buf_print(&b,
-              "path=%s range=%s repo=%s context=%d words=%d..%d files=%lld chars=%lld bytes=%lld time=%lld..%lld "
-              "most=%lld mixed=%d whole=%d features=%d lang=",
-              o->path, o->range ? o->range : "HEAD", o->repo, o->context, o->min_words, o->max_words,
-              (long long)o->max_files, (long long)o->max_chars, (long long)o->max_bytes, (long long)o->since,
-              (long long)o->until, (long long)o->most, o->mixed, o->whole_message, o->features);
+    buf_print(&b, "path=%s\nrange=%s\nrepo=%s\n", o->path, o->range ? o->range : "HEAD", o->repo);
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+        buf_print(&b, "%s=%lld\n", NAME[i], (long long)number[i]);
+    buf_print(&b, "lang=");
     for (int l = 0; l < LANGS; l++) buf_print(&b, "%d", o->lang[l]);
-    buf_print(&b, " keep=");
+    buf_print(&b, "\nkeep=");
     for (int k = 0; k < SUBJECT_KINDS; k++) buf_print(&b, "%d", o->keep[k]);
-    if (o->bots) buf_print(&b, " bots=%s", o->bots);
-    if (o->issues) buf_print(&b, " issues=%s", o->issues);
+    buf_print(&b, "\nbots=%s\nissue-prefix=%s\n", o->bots ? o->bots : "", o->issues ? o->issues : "as known");
     return b.text;
 }
 
-static Status save_state(Mine *m)
+/* "KEY: there X, now Y" of the first option that differs. */
+static const char *difference(Arena *a, const char *there, const char *now)
+{
+    for (size_t x, y; *there && *now; there += x + (there[x] != 0), now += y + (now[y] != 0)) {
+        x = strcspn(there, "\n"), y = strcspn(now, "\n");
+        size_t key = strcspn(now, "=");
+        if (x == y && !memcmp(there, now, x)) continue;
+        if (x <= key || memcmp(there, now, key)) break;
+        return str_print(a, "%.*s: there %.*s, now %.*s", (int)key, now, (int)(x - key - 1), there + key + 1,
+                         (int)(y - key - 1), now + key + 1);
+    }
+    return "it was begun by another version";
+}
+
+static const char SUM[] = ", \"sha256\": \""; /* the last member of a state: of all the text before it */
+
+static Sha256Hex sum_of(const char *text, size_t n)
+{
+    Sha256 sum = sha256_begin();
+    sha256_add(&sum, text, n);
+    return sha256_end(&sum);
+}
+
+/* The records so far are made safe, and beside them goes the state, as it was after commit m->at - 1. */
+static Status save_state(Mine *m, const MineStats *stats)
 {
     int64_t bytes;
     const RepoAbout *about = repo_about(m->repo);
     TRY(writer_save(&m->out, &bytes));
     if (!m->out.temporary[0]) return OK; /* a pipe or device: there is nothing to go on with */
+    Sha256 records = m->sum;
     Buf b = buf_open(&m->step);
     buf_print(&b, "{\"options\": ");
     json_quote(&b, m->wish);
     buf_print(&b,
-              ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"done\": %lld, \"replaced\": %lld"
-              ", \"limited\": %lld, \"untimed\": %lld",
-              about->tip, about->from, (long long)bytes, (long long)m->at, (long long)m->stats.replaced,
-              (long long)m->stats.limited, (long long)m->stats.untimed);
-    for (int i = 0; i < MINE_REASONS; i++)
-        buf_print(&b, ", \"%s\": %lld", MINE_NAME[i], (long long)m->stats.count[i]);
-    buf_print(&b, "}\n");
+              ", \"tip\": \"%s\", \"from\": \"%s\", \"bytes\": %lld, \"records\": \"%s\", \"done\": %lld"
+              ", \"replaced\": %lld, \"limited\": %lld, \"untimed\": %lld, \"unknown\": %lld",
+              about->tip, about->from, (long long)bytes, sha256_end(&records).hex, (long long)m->at,
+              (long long)stats->replaced, (long long)stats->limited, (long long)stats->untimed,
+              (long long)stats->unknown);
+    for (int i = 0; i < MINE_REASONS; i++) buf_print(&b, ", \"%s\": %lld", MINE_NAME[i], (long long)stats->count[i]);
+    buf_print(&b, "%s%s\"}\n", SUM, sum_of(b.text, b.len).hex);
     return file_write(m->state, b.text, b.len);
 }
 
@@ -113,37 +146,75 @@ static Status whole_number(int64_t *out, const cJSON *j, const char *key, const 
 }
 
 typedef struct {
-    const char *wish, *tip, *from;
-    int64_t bytes, done, replaced, limited, untimed, count[MINE_REASONS];
+    const char *wish, *tip, *from, *records; /* records: the SHA-256 of the first `bytes` of the part */
+    int64_t bytes, done, replaced, limited, untimed, unknown, count[MINE_REASONS];
 } State;
+
+static Status word(const char **out, const Mine *m, const cJSON *j, const char *key)
+{
+    const char *s = "";
+    TRY(json_text(&s, j, key, m->state));
+    *out = str_copy(m->run, s, strlen(s));
+    return OK;
+}
 
 static Status parse_state(State *s, const Mine *m, const cJSON *j)
 {
-    s->wish = s->tip = s->from = "";
-    TRY(json_text(&s->wish, j, "options", m->state));
-    TRY(json_text(&s->tip, j, "tip", m->state));
-    TRY(json_text(&s->from, j, "from", m->state));
-    s->tip = str_copy(m->run, s->tip, strlen(s->tip));
-    s->from = str_copy(m->run, s->from, strlen(s->from));
+    TRY(word(&s->wish, m, j, "options"));
+    TRY(word(&s->tip, m, j, "tip"));
+    TRY(word(&s->from, m, j, "from"));
+    TRY(word(&s->records, m, j, "records"));
     TRY(whole_number(&s->bytes, j, "bytes", m->state));
     TRY(whole_number(&s->done, j, "done", m->state));
     TRY(whole_number(&s->replaced, j, "replaced", m->state));
     TRY(whole_number(&s->limited, j, "limited", m->state));
     TRY(whole_number(&s->untimed, j, "untimed", m->state));
+    TRY(whole_number(&s->unknown, j, "unknown", m->state));
     for (int i = 0; i < MINE_REASONS; i++) TRY(whole_number(&s->count[i], j, MINE_NAME[i], m->state));
-    if (strcmp(s->wish, m->wish))
-        return fail(E_MISMATCH, "%s: the unfinished run had other options (%s); give those, or leave out --resume",
-                    m->options.out, s->wish);
     return OK;
+}
+
+static Status damaged_state(const Mine *m)
+{
+    return fail(E_FORMAT, "%s: is damaged, or not the state of an unfinished run; --overwrite starts anew", m->state);
+}
+
+static Status other_wish(const Mine *m, const State *s)
+{
+    return fail(E_CONFIG,
+                "%s holds an unfinished run with other options (%s); the same options continue it, --overwrite "
+                "starts anew",
+                m->options.out, difference(m->run, s->wish, m->wish));
 }
 
 static Status read_state(State *s, Mine *m)
 {
+    Bytes file;
     cJSON *j;
-    TRY(json_read(&j, m->run, m->state));
+    TRY(file_map(&file, m->state));
+    const char *text = str_copy(m->run, file.text ? file.text : "", file.len), *sum = strstr(text, SUM);
+    file_unmap(file);
+    for (const char *next; sum && (next = strstr(sum + 1, SUM));) sum = next;
+    if (!sum || strncmp(sum + sizeof SUM - 1, sum_of(text, (size_t)(sum - text)).hex, 64)) return damaged_state(m);
+    TRY(json_parse(&j, text, strlen(text), m->state));
     Status status = parse_state(s, m, j);
     cJSON_Delete(j);
-    return status;
+    return !status && strcmp(s->wish, m->wish) ? other_wish(m, s) : status;
+}
+
+/* Opens the records of the unfinished run behind the last saved one, unless they are no longer what was saved. */
+static Status open_records(Mine *m, const State *s)
+{
+    static char block[1 << 16];
+    TRY(writer_resume(&m->out, m->options.out, s->bytes));
+    rewind(m->out.file);
+    for (size_t n; (n = fread(block, 1, sizeof block, m->out.file));) sha256_add(&m->sum, block, n);
+    Sha256 sum = m->sum;
+    bool same = !strcmp(sha256_end(&sum).hex, s->records);
+    if (same && !fseeko(m->out.file, s->bytes, SEEK_SET)) return OK;
+    TRY(writer_keep(&m->out));
+    return fail(E_FORMAT, "%s: does not hold what the unfinished run wrote; --overwrite starts anew",
+                m->out.temporary);
 }
 
 /* ---- opening ---- */
@@ -157,30 +228,64 @@ static const char *closed_range(Arena *a, const char *range)
                      dots[2] ? dots + 2 : "HEAD");
 }
 
-static Status open_parts(Mine *m, bool resume)
+/* Starts anew, over what an unfinished run may have left. */
+static Status open_anew(Mine *m)
 {
-    State s;
-    const char *range = closed_range(m->run, m->options.range);
-    if (resume) {
-        TRY(read_state(&s, m)); /* the branch may have grown since: the range stays what it was */
-        range = *s.from ? str_print(m->run, "%s..%s", s.from, s.tip) : s.tip;
-    }
+    file_remove(m->state);
+    return writer_open(&m->out, m->options.out);
+}
+
+/* The state of an unfinished run is taken up when there is one; of the range its ends must be what they were, unless
+ * the caller wants them so. */
+static Status open_parts(Mine *m)
+{
+    State s = {0};
+    const MineOptions *o = &m->options;
+    bool unfinished = !o->anew && !access(m->state, F_OK);
+    const char *range = closed_range(m->run, o->range);
+    if (unfinished) TRY(read_state(&s, m));
+    if (unfinished && o->resume) range = *s.from ? str_print(m->run, "%s..%s", s.from, s.tip) : s.tip;
     TRY(repo_history(m->repo, range, &m->commit, &m->n));
     m->stats.total = m->n;
-    if (m->options.features) m->history = history_open(m->run);
-    if (!resume) {
-        file_remove(m->state);
-        return writer_open(&m->out, m->options.out);
-    }
+    m->sum = sha256_begin();
+    if (o->features) m->history = history_open(m->run);
+    if (!unfinished) return open_anew(m);
+    const RepoAbout *about = repo_about(m->repo);
+    if (strcmp(about->tip, s.tip) || strcmp(about->from, s.from))
+        return fail(E_CONFIG,
+                    "%s holds an unfinished run up to commit %.12s, and the range leads to %.12s now; --resume "
+                    "continues up to the former, --overwrite starts anew",
+                    o->out, s.tip, about->tip);
     if (s.done > m->n)
         return fail(E_FORMAT, "%s: %lld commits done of %lld", m->state, (long long)s.done, (long long)m->n);
-    TRY(writer_resume(&m->out, m->options.out, s.bytes));
+    TRY(open_records(m, &s));
     m->stats.resumed = s.done;
     m->stats.replaced = s.replaced;
     m->stats.limited = s.limited;
     m->stats.untimed = s.untimed;
+    m->stats.unknown = s.unknown;
     memcpy(m->stats.count, s.count, sizeof s.count);
     return OK;
+}
+
+/* Large contents are about to be read or compared, which takes long and cannot be asked to stop.  What was done
+ * before this commit is saved, and until its end a signal may end the process where it is. */
+static void before_large(void *user)
+{
+    Mine *m = user;
+    if (m->careless || !m->options.patience) return;
+    if (m->at > m->stats.resumed && save_state(m, &m->settled)) {
+        err_clear(); /* the next save will say it */
+        return;
+    }
+    m->careless = true;
+    m->options.patience(-1);
+}
+
+static void after_commit(Mine *m)
+{
+    if (m->careless) m->options.patience(1);
+    m->careless = false;
 }
 
 Status mine_open(Mine **out, Arena *run, const MineOptions *o)
@@ -188,11 +293,11 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *o)
     Mine *m = NEW(run, Mine, 1);
     *out = NULL;
     *m = (Mine){.run = run, .options = *o, .wish = wish_text(run, o), .state = str_print(run, "%s.state", o->out)};
-    bool resume = o->resume && !access(m->state, F_OK);
     TRY(repo_open(&m->repo, run, o->path));
     repo_watch(m->repo, o->stop);
+    repo_watch_large(m->repo, before_large, m);
     m->step = arena_open((size_t)1 << 34);
-    Status status = open_parts(m, resume);
+    Status status = open_parts(m);
     if (status) {
         if (m->history) history_close(m->history);
         repo_close(m->repo);
@@ -207,7 +312,7 @@ Status mine_close(Mine *m)
 {
     Status status = OK;
     if (m->at < m->n) {
-        if (m->at > m->stats.resumed) status = save_state(m);
+        if (m->at > m->stats.resumed) status = save_state(m, &m->stats);
         Status kept = writer_keep(&m->out);
         if (!status) status = kept;
     } else {
@@ -338,7 +443,8 @@ static bool stopped(void *user)
 /* What a commit changed, renames found; false when its trees cannot be read. */
 static bool list_files(Mine *m, const RepoCommit *at, RepoDelta **delta, int64_t *n)
 {
-    const RenameReader reader = {.is_code = is_code, .contents = contents, .stop = stopped, .user = m};
+    const RenameReader reader = {
+        .is_code = is_code, .contents = contents, .stop = stopped, .limit = m->options.rename_limit, .user = m};
     bool limited;
     if (!repo_diff(m->repo, &m->step, at, delta, n)) return false;
     renames_find(*delta, n, &limited, &m->step, &reader);
@@ -357,6 +463,11 @@ static Touched touched(Mine *m, const RepoDelta *d)
     return t;
 }
 
+static const char *author_of(const CodeChange *c, const char *email)
+{
+    return *email ? email : c->author;
+}
+
 /* The measures need every file's counts, wanted change or not. */
 static void add_to_history(Mine *m, CodeChange *c, const char *email, const RepoDelta *delta, int64_t n)
 {
@@ -368,7 +479,7 @@ static void add_to_history(Mine *m, CodeChange *c, const char *email, const Repo
         else if (delta[i].status == FILE_RENAMED)
             history_rename(m->history, delta[i].old_path, delta[i].new_path);
     }
-    history_add(m->history, c->feature, *email ? email : c->author, c->time, c->message, t, taken);
+    history_add(m->history, c->feature, author_of(c, email), c->time, c->message, t, taken);
 }
 
 /* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
@@ -378,17 +489,28 @@ static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
     const char *email;
     RepoDelta *delta = NULL;
     int64_t n = 0;
-    if (!repo_describe(m->repo, &m->step, at, c, &email, &m->stats.replaced)) return MINE_damaged;
+    bool read = repo_describe(m->repo, &m->step, at, c, &email, &m->stats.replaced);
+    if (m->history && (!read || at->lost)) history_lose(m->history, NULL, at->time);
+    if (!read) return MINE_damaged;
     bool past = m->history && at->n_parents < 2 && !at->cut;
     CodeChange whole = *c; /* the measures look at the whole message */
     int reason = judge_message(m, at, c, email);
     if (past || reason == MINE_written) {
-        if (!list_files(m, at, &delta, &n)) reason = MINE_damaged;
-        if (past) add_to_history(m, &whole, email, delta, n);
+        bool listed = list_files(m, at, &delta, &n);
+        if (!listed) reason = MINE_damaged;
+        if (past && listed) add_to_history(m, &whole, email, delta, n);
+        if (past && !listed) history_lose(m->history, author_of(c, email), c->time);
     }
     c->has_features = past;
     memcpy(c->feature, whole.feature, sizeof c->feature);
     return reason == MINE_written && counted ? read_files(m, c, delta, n) : reason;
+}
+
+static bool has_unknown(const CodeChange *c)
+{
+    bool any = false;
+    for (int k = 0; k < N_FEATURES && c->has_features; k++) any |= isnan(c->feature[k]);
+    return any;
 }
 
 static void one_commit(Mine *m, const RepoCommit *at, bool counted)
@@ -404,9 +526,11 @@ static void one_commit(Mine *m, const RepoCommit *at, bool counted)
     m->stats.count[reason]++;
     if (reason != MINE_written) return;
     c.repo = m->options.repo;
+    m->stats.unknown += has_unknown(&c);
     Buf row = buf_open(&m->step);
     change_print(&row, &c);
     writer_add(&m->out, row.text, row.len);
+    sha256_add(&m->sum, row.text, row.len);
 }
 
 Status mine_step(Mine *m, bool *more)
@@ -418,10 +542,12 @@ Status mine_step(Mine *m, bool *more)
         const RepoCommit *at = &m->commit[m->at];
         bool counted = at->wanted && m->at >= m->stats.resumed;
         ArenaMark mark = arena_mark(&m->step);
+        m->settled = m->stats;
         if (counted || m->history) one_commit(m, at, counted);
+        after_commit(m);
         bool stopped = repo_stopped(m->repo);
         if (!stopped) m->at++;
-        if (!stopped && m->at > m->stats.resumed && m->at % SAVE_EVERY == 0) status = save_state(m);
+        if (!stopped && m->at > m->stats.resumed && m->at % SAVE_EVERY == 0) status = save_state(m, &m->stats);
         arena_drop(&m->step, mark);
     }
     m->stats.done = m->at;

@@ -6,10 +6,12 @@
  *   for (bool more = true; more && !interrupted;) TRY(mine_step(m, &more));       on failure the caller closes
  *   TRY(mine_close(m));
  *
- * Records go to OUT.vernier.part; beside it OUT.state tells the options, how many commits were done and how long that
- * file was then.  The order of commits depends on the history alone, so a resumed run cuts the file there and goes on
- * with the next one: no record is lost or written twice, whatever killed the run.  A finished run renames and tidies
- * up.  With features the past has to be walked again, because a commit's measures depend on all before it. */
+ * Records go to OUT.vernier.part; beside it OUT.state tells the options, how many commits were done, and how long
+ * that file was then.  The order of commits depends on the history alone, so the next run of the same options cuts
+ * the file there and goes on with the next one: no record is lost or written twice, whatever killed the run.  Both
+ * files carry a SHA-256, and what is not as it was saved is refused (E_FORMAT).  So is the unfinished run of other
+ * options, or of a branch that has moved since (E_CONFIG), until the caller wants it anew.  A finished run renames
+ * and tidies up.  With features the past has to be walked again, because they depend on all before it. */
 #ifndef CHANGE_MINE_H
 #define CHANGE_MINE_H
 
@@ -27,15 +29,20 @@ typedef struct {
     const char *issues;       /* prefixes of issue keys between commas, as of subject_clean() */
     bool whole_message;       /* the message as it is, unfiltered; else its cleaned subject */
     bool features;            /* compute the fourteen measures; commits before the range count as history */
-    bool resume;
-    int context; /* kept lines around a change */
+    bool resume;              /* an unfinished run keeps its range, wherever the branch is by now */
+    bool anew;                /* an unfinished run is begun again */
+    int context;              /* kept lines around a change */
     int min_words, max_words;
     int64_t max_files;    /* of a change; 0 in any of these: no limit */
     int64_t max_chars;    /* of a change's lines and one line of context, without the blanks at their ends */
     int64_t max_bytes;    /* of a file */
+    int64_t rename_limit; /* of renames.h; the configuration of git has no say */
     int64_t since, until; /* seconds since 1970; until is exclusive */
     int64_t most;         /* stop after so many records */
     bool (*stop)(void);   /* asked during long work; true ends it before the commit is done; may be NULL */
+    /* Called with -1 before work that cannot be asked, when all before it is saved and the process may end at any
+     * moment, and with 1 at its end; may be NULL. */
+    void (*patience)(int change);
 } MineOptions;
 void mine_defaults(MineOptions *); /* the filters of the commit-message sets; path and out are the caller's */
 
@@ -72,6 +79,7 @@ typedef struct {
     int64_t replaced; /* bytes that were no UTF-8 */
     int64_t limited;  /* commits with too many files for inexact renames */
     int64_t untimed;  /* commits whose time cannot be read; dates do not leave them out */
+    int64_t unknown;  /* records with a measure that is unknown */
     int64_t resumed;  /* commits that an earlier run had done */
 } MineStats;
 
@@ -81,6 +89,6 @@ Status mine_step(Mine *, bool *more); /* one commit; none when stopped */
 const MineStats *mine_stats(const Mine *);
 const RepoAbout *mine_about(const Mine *);
 const char *mine_remark(Mine *); /* on the repository, as repo_remark */
-Status mine_close(Mine *);       /* renames when all is done, else leaves what --resume needs */
+Status mine_close(Mine *);       /* renames when all is done, else leaves what the next run goes on from */
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -213,7 +214,11 @@ static void add_folder(Objects *o, const char *path, int depth)
     *f = (Folder){.path = path};
     look_for_packs(o, f);
     const char *alternates = str_print(o->arena, "%s/info/alternates", path);
-    if (!is_file(alternates)) return;
+    if (access(alternates, F_OK)) return;
+    if (!is_file(alternates)) {
+        objects_note(o, "%s: is not a regular file and not read: objects may be missing", alternates);
+        return;
+    }
     if (file_read(&list, o->arena, alternates)) {
         objects_note(o, "%s", err_message());
         err_clear();

@@ -250,7 +250,8 @@ static int64_t left(const Side *side, int64_t n)
 static void pair_by_content(Renames *r, bool *limited)
 {
     int64_t sources = left(r->source, r->n_sources), targets = left(r->target, r->n_targets), n = 0;
-    *limited = sources > 0 && targets > (int64_t)RENAME_LIMIT * RENAME_LIMIT / sources;
+    int64_t limit = r->reader->limit;
+    *limited = limit && sources > 0 && targets > limit * limit / sources;
     if (!sources || !targets || *limited) return;
     Candidate *all = arena_take(r->arena, sizeof *all * CANDIDATES * (size_t)targets);
     for (int64_t t = 0; t < r->n_targets; t++) {

@@ -4,7 +4,11 @@
  *   2. Of the code files that are left: a base name that one deleted and one added file have is a rename when 75 % of
  *      the larger file are in both.
  *   3. Of the rest every pair is compared, the most similar ones from 50 % on are renames; not when there are more
- *      than RENAME_LIMIT^2 pairs (git's diff.renameLimit).
+ *      than limit^2 pairs.
+ *
+ * The limit is the caller's, and RENAME_LIMIT (git's default) is what everyone uses who says nothing else.  Neither
+ * the user's configuration nor the repository's own (diff.renameLimit, diff.renames) has a say: a clone does not
+ * carry them, and two clones of one history must give the same measurements.
  *
  * Steps 2 and 3 look at code files alone, so pictures and tables that come in the same commit do not use the limit
  * up.  Where a content cannot be read, whether it was renamed is unknown: such added files are marked `unsure`. */
@@ -19,6 +23,7 @@ typedef struct {
     bool (*is_code)(const RepoDelta *, void *user);                                /* of either path */
     bool (*contents)(Bytes *out, Arena *, const unsigned char id[20], void *user); /* false: cannot be read */
     bool (*stop)(void *user); /* asked between comparisons; true ends them; may be NULL */
+    int64_t limit;            /* of step 3; 0: none, as in git */
     void *user;
 } RenameReader;
 

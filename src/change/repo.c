@@ -16,6 +16,12 @@ void repo_watch(Repo *r, bool (*stop)(void))
     objects_watch(r->store, stop);
 }
 
+void repo_watch_large(Repo *r, void (*large)(void *user), void *user)
+{
+    r->large = large;
+    r->large_user = user;
+}
+
 bool repo_stopped(const Repo *r)
 {
     return objects_stopped(r->store);
@@ -66,6 +72,22 @@ static bool has_promisor(const git_config *c)
     return found;
 }
 
+/* git log would follow these; here they have no say (renames.h), which is told. */
+static void remark_on_renames(Repo *r)
+{
+    static const char *const NAME[] = {"diff.renameLimit", "diff.renames"};
+    git_config *c;
+    const char *set;
+    if (git_repository_config_snapshot(&c, r->git)) return;
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++)
+        if (!git_config_get_string(&set, c, NAME[i]))
+            objects_note(r->store,
+                         "%s: its configuration sets %s to %.20s, which is not followed: the records depend on the "
+                         "commits alone",
+                         r->path, NAME[i], set);
+    git_config_free(c);
+}
+
 /* Of the extensions of the format, those that can be read are followed, and the others are named. */
 static Status heed_extensions(Repo *r)
 {
@@ -114,6 +136,7 @@ static Status open_objects(Repo *r)
 
 static Status open_parts(Repo *r)
 {
+    TRY(repo_check_files(r->arena, r->path));
     int code = open_git(r);
     if (code == GIT_ENOTFOUND)
         return fail(E_IO, "%s: found none; expected a git repository (a worktree, its .git, or a bare one)", r->path);
@@ -123,6 +146,7 @@ static Status open_parts(Repo *r)
     r->about.bare = git_repository_is_bare(r->git);
     r->about.partial |= objects_promised(r->store);
     if (r->about.partial) objects_partial(r->store);
+    remark_on_renames(r);
     repo_read_replacements(r);
     repo_read_grafts(r);
     repo_read_mailmap(r);
@@ -302,6 +326,9 @@ static LinesResult contents(Repo *r, const unsigned char id[20], int64_t most, g
     int code = git_odb_read_header(&size, &type, r->objects, &oid);
     if (code) return code == GIT_ENOTFOUND ? LINES_MISSING : LINES_DAMAGED;
     if ((int64_t)size > most) return LINES_HUGE;
+    if (r->large && size > REPO_LARGE) r->large(r->large_user);
+    if (repo_stopped(r))
+        return LINES_DAMAGED; /* a signal that came before is seen here, and any later one by itself */
     if (git_blob_lookup(blob, r->git, &oid)) return LINES_DAMAGED;
     return memchr(git_blob_rawcontent(*blob), 0, size < FIRST_BYTES ? size : FIRST_BYTES) ? LINES_BINARY : LINES_OK;
 }

@@ -28,7 +28,8 @@ typedef struct {
     int16_t n_parents;
     bool wanted;  /* in the range; the others come before it and matter to those who follow files through time */
     bool cut;     /* the first parent is not there: what the commit changed is unknown */
-    bool shallow; /* ... because the clone is shallow here, and not because an object is damaged or missing */
+    bool lost;    /* a parent cannot be read: what lies behind it is not in the list */
+    bool shallow; /* it is cut because the clone is shallow here, and not because an object is damaged or missing */
 } RepoCommit;
 
 typedef struct {
@@ -68,6 +69,9 @@ const char *repo_remark(Repo *);
  * tells that this happened. */
 void repo_watch(Repo *, bool (*stop)(void));
 bool repo_stopped(const Repo *);
+/* `large` is called each time before more than REPO_LARGE bytes are read and compared: `stop` is not asked then. */
+enum { REPO_LARGE = 1 << 19 };
+void repo_watch_large(Repo *, void (*large)(void *user), void *user);
 void repo_close(Repo *);
 
 #endif

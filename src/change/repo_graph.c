@@ -91,8 +91,10 @@ static void tie(Graph *g, int64_t n, int64_t *unreadable)
         if (from < end && g->read[g->edge[from]]) c->parent = g->edge[from];
         c->cut |= from < end && c->parent < 0;
         g->first[i] = to;
-        for (; from < end; from++)
+        for (; from < end; from++) {
+            c->lost |= !g->read[g->edge[from]];
             if (g->read[g->edge[from]]) g->edge[to++] = g->edge[from];
+        }
         *unreadable += !g->read[i];
     }
     g->first[n] = g->n_edges = to;
@@ -174,6 +176,8 @@ Status repo_history(Repo *r, const char *range, const RepoCommit **out, int64_t 
 {
     const char *dots = range ? strstr(range, "..") : NULL, *to = dots ? dots + 2 : range;
     git_oid tip, from;
+    r->about.unreadable = 0;
+    r->about.from[0] = 0;
     if (dots && *to == '.') return fail(E_CONFIG, "the range %s has three dots, expected A..B", range);
     if (range && other_spelling(range))
         return fail(E_CONFIG, "the range %s is spelled with ^A or A^!, which is not supported, expected A..B", range);

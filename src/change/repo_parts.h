@@ -16,6 +16,8 @@ struct Repo {
     Objects *store;
     Mailmap mailmap; /* HEAD's, empty when it has none */
     RepoAbout about;
+    void (*large)(void *user);
+    void *large_user;
     Table cut;       /* ids of the commits whose parents a shallow clone lacks */
     Table grafts;    /* id -> place in `graft`: other parents than the commit's own */
     Table encodings; /* those that this system does not have and that were remarked on */
@@ -25,6 +27,8 @@ struct Repo {
     int64_t n, room;
 };
 
+/* E_FORMAT: where libgit2 would open a file of the repository at the path is a pipe, a device or a directory. */
+Status repo_check_files(Arena *, const char *path);
 const char *repo_git_says(void); /* the reason of libgit2's last failure */
 /* Tree, parents (as replacements and grafts have them) and time of a commit, on the arena. */
 ObjectState repo_links(Repo *, Arena *, const unsigned char id[20], CommitLinks *);

@@ -35,10 +35,18 @@ static const Option OPTIONS[] = {
     {"max-chars", "N", "most characters of a change's lines (default 2000; mine 0: no limit)",
      "mine|make typ|make ccm|make ltp"},
     {"max-bytes", "N", "most bytes of a file (default 1048576)", "mine"},
+    {"rename-limit", "N",
+     "compare all pairs for renames up to N by N files of a commit (default 1000, git's own; 0: no limit).  "
+     "diff.renameLimit and diff.renames of git's configuration have no say: the records depend on the commits alone",
+     "mine"},
     {"context", "N", "kept lines around each change (default 1; typ wants whole methods: 1000)", "mine"},
     {"features", NULL, "add the 14 measures of each commit's history", "mine"},
     {"repo", "NAME", "what the records call the repository (default: its directory)", "mine"},
-    {"resume", NULL, "continue a killed run of the same options; without it the run starts anew", "mine"},
+    {"resume", NULL,
+     "the same command continues a killed run anyway; with this also where the branch has moved since, and then up "
+     "to "
+     "where it was",
+     "mine"},
     {"n", "N", "so many records at most; so many invented changes (default 2000)", "mine|make changes"},
     {"from", "FILE", "change records to draw from; may be repeated (default: invented changes)",
      "make typ|make ccm|make ltp"},

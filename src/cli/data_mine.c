@@ -117,12 +117,15 @@ static Status options(MineOptions *o, const Args *a)
     TRY(args_int(&o->max_files, a, "max-files", o->max_files, 0, INT32_MAX));
     TRY(args_int(&o->max_chars, a, "max-chars", o->max_chars, 0, INT32_MAX));
     TRY(args_int(&o->max_bytes, a, "max-bytes", o->max_bytes, 1, 1 << 28));
+    TRY(args_int(&o->rename_limit, a, "rename-limit", o->rename_limit, 0, 1000000));
     TRY(args_int(&o->most, a, "n", 0, 0, INT32_MAX));
     o->mixed = args_given(a, "mixed");
     o->whole_message = args_given(a, "whole-message");
     o->features = args_given(a, "features");
     o->resume = args_given(a, "resume");
+    o->anew = args_given(a, "overwrite") && !o->resume;
     o->stop = stop;
+    o->patience = signals_wait;
     return OK;
 }
 
@@ -132,7 +135,9 @@ static void remarks(const MineOptions *o, const RepoAbout *about, const MineStat
         print_err("%s is a shallow clone: what its oldest commits changed is not there%s\n", o->path,
                   o->features ? ", and the measures count from where it was cut" : "");
     if (about->foreign) print_err("%s belongs to another user; it is only read, and nothing of it is run\n", o->path);
-    if (s->resumed) print_err("resuming after %lld of %lld commits\n", (long long)s->resumed, (long long)s->total);
+    if (s->resumed)
+        print_err("%s: an unfinished run is continued after %lld of %lld commits; --overwrite would start anew\n",
+                  o->out, (long long)s->resumed, (long long)s->total);
 }
 
 /* What the reader of the repository has met since the last time. */
@@ -163,9 +168,9 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     if (json) {
         print_out(
             "{\"commits\": %lld, \"unreadable_commits\": %lld, \"damaged_objects\": %lld, \"replaced_bytes\": %lld, "
-            "\"without_inexact_renames\": %lld, \"without_time\": %lld",
+            "\"without_inexact_renames\": %lld, \"without_time\": %lld, \"with_unknown_measures\": %lld",
             (long long)s->done, (long long)about->unreadable, (long long)about->damaged, (long long)s->replaced,
-            (long long)s->limited, (long long)s->untimed);
+            (long long)s->limited, (long long)s->untimed, (long long)s->unknown);
         for (int i = 0; i < MINE_REASONS; i++) print_out(", \"%s\": %lld", MINE_NAME[i], (long long)s->count[i]);
         print_out("}\n");
         return;
@@ -181,6 +186,9 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
     if (s->untimed)
         print_out("%9lld  commits have no readable time: dates do not leave them out, and their age is null\n",
                   (long long)s->untimed);
+    if (s->unknown)
+        print_out("%9lld  records have measures that are unknown (null): what they depend on cannot be read\n",
+                  (long long)s->unknown);
     if (s->replaced) print_out("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
 }
 
@@ -208,7 +216,7 @@ Status data_mine(const Args *a)
     signals_wait(-1);
     if (!status) status = closed;
     if (!status && s->done < s->total)
-        status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command with --resume goes on",
+        status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command goes on from there",
                       (long long)s->done, (long long)s->total);
     if (!status) print_summary(&o, mine_about(m), s, args_given(a, "json"));
     if (!status) status = expect_something(&o, mine_about(m), s);

@@ -95,6 +95,7 @@ static void a_deleted_file_comes_back_with_its_past(void **state)
     commit("Ann", 1, &(Touched){"a", "a", FILE_DELETED, 0, 3, -1, false});
     one("Bob", FILE_ADDED, "a", "a", 7);
     PAST(0, 2, 1);
+    EXPECT(f[FEATURE_age] > 0.9 && f[FEATURE_age] < 1.1, "age %g, and the deletion is a change", f[FEATURE_age]);
     one("Bob", FILE_MODIFIED, "a", "a", 0);
     PAST(7, 3, 2);
 }
@@ -177,6 +178,62 @@ static void an_unsure_file_has_no_known_past(void **state)
     PAST(3, 1, 1);
 }
 
+/* Whether measures are known, in a string: each of lt, nuc, age, ndev, exp, rexp, sexp has its place. */
+static void expect_known(int line, const char *wanted)
+{
+    static const int PLACE[] = {FEATURE_lt,  FEATURE_nuc,  FEATURE_age, FEATURE_ndev,
+                                FEATURE_exp, FEATURE_rexp, FEATURE_sexp};
+    for (int k = 0; k < 7; k++)
+        EXPECT(isnan(f[PLACE[k]]) == (wanted[k] == '?'), "line %d: %s is %g", line, FEATURE_NAME[PLACE[k]],
+               f[PLACE[k]]);
+}
+#define KNOWN(wanted) expect_known(__LINE__, wanted)
+
+/* It may have changed all that was there, in any place; its author and time are known. */
+static void a_commit_of_unknown_files_is_not_one_of_none(void **state)
+{
+    (void)state;
+    one("Ann", FILE_ADDED, "s/a", "s/a", 3);
+    one("Bob", FILE_ADDED, "s/b", "s/b", 3);
+    history_lose(history, "Ann", now += 86400);
+    Touched a = {"s/a", "s/a", FILE_MODIFIED, 1, 0, -1, false},
+            made_there = {"s/m", "s/m", FILE_MODIFIED, 1, 0, 9, false};
+    EXPECT(history_asks(history, &a) && history_asks(history, &made_there), "their sizes are unknown");
+    one("Bob", FILE_MODIFIED, "s/a", "s/a", 1);
+    KNOWN("????   ");
+    a.before = 5;
+    commit("Bob", 1, &a);
+    KNOWN(" ? ?   ");
+    PAST(5, UNKNOWN, UNKNOWN);
+    commit("Cid", 1, &made_there);
+    KNOWN(" ???   ");
+    PAST(9, UNKNOWN, UNKNOWN);
+    one("Ann", FILE_ADDED, "s/new", "s/new", 2);
+    KNOWN("      ?");
+    EXPECT(f[FEATURE_exp] > 1.5 && f[FEATURE_exp] < 2.5, "exp %g", f[FEATURE_exp]);
+    one("Bob", FILE_MODIFIED, "s/new", "s/new", 2);
+    KNOWN("       ");
+    PAST(2, 1, 1);
+    one("Bob", FILE_ADDED, "s/b", "s/b", 2); /* deleted by the lost one, and made again */
+    KNOWN("????   ");
+    commit("Ann", 0, NULL);
+    KNOWN("       "); /* no file, no past of a file */
+}
+
+static void behind_a_lost_commit_may_be_anything(void **state)
+{
+    (void)state;
+    one("Ann", FILE_ADDED, "s/a", "s/a", 3);
+    history_lose(history, NULL, TIME_UNKNOWN);
+    one("Bob", FILE_MODIFIED, "s/a", "s/a", 1);
+    KNOWN("???????");
+    one("Cid", FILE_ADDED, "s/new", "s/new", 2);
+    KNOWN("    ???");
+    one("Cid", FILE_MODIFIED, "s/new", "s/new", 2);
+    KNOWN("    ???");
+    PAST(2, 1, 1);
+}
+
 static void expect_time(int line, bool age, bool rexp)
 {
     EXPECT(isnan(f[FEATURE_age]) != age, "line %d: age %g", line, f[FEATURE_age]);
@@ -214,6 +271,8 @@ int main(void)
                                        TEST(paths_are_bytes),
                                        TEST(lines_that_cannot_be_read_are_unknown),
                                        TEST(an_unsure_file_has_no_known_past),
+                                       TEST(a_commit_of_unknown_files_is_not_one_of_none),
+                                       TEST(behind_a_lost_commit_may_be_anything),
                                        TEST(an_unknown_time_is_not_1970)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

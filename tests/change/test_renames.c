@@ -55,9 +55,11 @@ static bool contents(Bytes *out, Arena *a, const unsigned char id[20], void *use
     return text[k] != NULL;
 }
 
+static int64_t limit = RENAME_LIMIT;
+
 static bool find(void)
 {
-    const RenameReader reader = {.is_code = is_code, .contents = contents};
+    const RenameReader reader = {.is_code = is_code, .contents = contents, .limit = limit};
     bool limited;
     renames_find(list, &n, &limited, &arena, &reader);
     return limited;
@@ -185,6 +187,12 @@ static void the_limit_counts_code_alone(void **state)
     EXPECT(!move(RENAME_LIMIT, 0, 0) && n == RENAME_LIMIT, "at the limit: %d files", (int)n);
     EXPECT(move(RENAME_LIMIT, 1, 0) && n == 2 * RENAME_LIMIT + 1, "above it: %d files", (int)n);
     expect_was("b/g0007.c", NULL);
+    limit = 3;
+    EXPECT(!move(3, 0, 0) && n == 3, "at a limit of three: %d files", (int)n);
+    EXPECT(move(3, 1, 0) && n == 7, "above it: %d files", (int)n);
+    limit = 0;
+    EXPECT(!move(3, 1, 0) && n == 4, "without a limit: %d files", (int)n);
+    limit = RENAME_LIMIT;
 }
 
 static void what_cannot_be_read_is_unsure(void **state)

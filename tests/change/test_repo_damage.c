@@ -227,7 +227,6 @@ static void no_damage_is_passed_over(void **state)
         const File *f = &file[drawn((uint64_t)i * 4, (uint64_t)n_files)];
         int kind = (int)drawn((uint64_t)i * 4 + 1, 2 * DAMAGES); /* bytes the most */
         if (kind >= DAMAGES) kind = BYTE;
-        if (kind == PIPE && !strstr(f->path, "/objects/")) kind = CUT; /* git waits for such a pipe, too */
         damage(f, kind, (uint64_t)i * 4 + 2);
         int end = ending_of_child();
         EXPECT(end >= 0 && end < UNNOTICED, "damage %d, %s: %s: the child %s %d", i, KINDS[kind], f->path,

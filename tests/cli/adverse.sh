@@ -37,7 +37,7 @@ in_turn() {
 }
 # The last command ended with GOT; its errors are one line that begins with the program's name.
 one_sentence() { [ "$(grep -c '^vernier: ' "$t/err")" = 1 ] && [ "$(wc -l <"$t/err")" -le 2 ]; }
-# A mining leaves what --resume goes on from.
+# A mining leaves what the same command goes on from.
 no_halves() { [ -z "$(find "$1" -name '*.part*' ! -name 'mined.jsonl*' | head -n 1)" ]; }
 
 # ---- a disk that is full, and one that is read-only

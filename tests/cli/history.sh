@@ -134,6 +134,39 @@ has move la 3003 2>/dev/null
     grep -q '1  changed too many files' "$t/out"
 result $? 'the limit of git holds among code files, and is told'
 
+# Nobody's configuration decides what is a rename; the option does, as git's own does.
+begin
+for i in 1 2 3; do seq ${i}000 ${i}040 | sed 's/.*/int v&;/' >"$t/r/f$i.c"; done
+commit 'three files come'
+for i in 1 2 3; do echo 'int more;' >>"$t/r/f$i.c" && mv "$t/r/f$i.c" "$t/r/g$i.c"; done
+commit 'three files move'
+numstat() { # OPTIONS...: lines added and deleted in the last commit, as git has them
+    git -C "$t/r" "$@" -1 --format= --numstat -M | awk '{ la += $1; ld += $2 } END { print la, ld }'
+}
+counts() { # OPTIONS...: the same, as mined
+    # shellcheck disable=SC2086
+    mine $all "$@" && sed -n '2s/.*"la": \([0-9]*\), "ld": \([0-9]*\),.*/\1 \2/p' "$t/o.jsonl"
+}
+for limit in 0 1 2 3 1000; do
+    [ "$(counts --rename-limit $limit)" = "$(numstat -c diff.renameLimit=$limit log)" ]
+    result $? "--rename-limit $limit is diff.renameLimit $limit"
+done
+plain=$(counts) && cp "$t/o.jsonl" "$t/plain.jsonl"
+printf '[diff]\n\trenameLimit = 1\n\trenames = false\n\talgorithm = patience\n[core]\n\tbigFileThreshold = 1\n' >"$t/config"
+GIT_CONFIG_GLOBAL=$t/config HOME=$t XDG_CONFIG_HOME=$t counts >"$t/counted" && cmp -s "$t/o.jsonl" "$t/plain.jsonl"
+result $? "the user's configuration changes no byte ($plain)"
+cp "$t/config" "$t/.gitconfig" && mkdir "$t/git" && cp "$t/config" "$t/git/config"
+(unset GIT_CONFIG_GLOBAL && HOME=$t XDG_CONFIG_HOME=$t counts >"$t/counted") && cmp -s "$t/o.jsonl" "$t/plain.jsonl" &&
+    [ "$(unset GIT_CONFIG_GLOBAL && HOME=$t git config diff.renameLimit)" = 1 ]
+result $? '... wherever it is'
+cp "$t/r/.git/config" "$t/config" && git -C "$t/r" config diff.renameLimit 1 && git -C "$t/r" config diff.renames copies
+counts >"$t/counted" && cmp -s "$t/o.jsonl" "$t/plain.jsonl"
+result $? "nor does the repository's own"
+grep -q 'configuration sets diff.renameLimit to 1, which is not followed' "$t/err" &&
+    grep -q 'configuration sets diff.renames to copies, which is not followed' "$t/err"
+result $? '... of which a remark tells'
+rm -f "$t/.gitconfig"
+
 begin
 x=$(printf 'a\351.c') y=$(printf 'a\350.c')
 echo 'int a;' >"$t/r/$x" && commit 'the first comes'
@@ -167,6 +200,31 @@ echo 'int f;' >>"$t/r/c.c" && commit 'it is changed at last'
 mine $all
 has 'it is changed at last' lt 5 && has 'it is changed at last' nuc 6
 result $? 'a content that is gone does not end the past of its file'
+
+# A tree that is gone: what hangs on the two commits beside it is unknown and counted, and not told as if they were not.
+begin
+line 'the first of three' && line 'the second of three' && line 'the third of three'
+author=Bob && line 'the last one' && author=Ann && mkdir "$t/r/new" && echo 'int n;' >"$t/r/new/n.c" && commit 'a new file'
+author=Cid && echo 'int m;' >>"$t/r/new/n.c" && commit 'a change to it'
+tree=$(git -C "$t/r" rev-parse 'HEAD~4^{tree}' | sed 's|^..|&/|') && mv "$t/r/.git/objects/$tree" "$t/tree"
+# shellcheck disable=SC2086
+mine $all
+for name in nuc ndev age sexp; do has 'the last one' $name $([ $name = sexp ] && echo 0 || echo null) || break; done &&
+    has 'the last one' lt 3 && has 'the last one' la 1 && has 'a new file' nuc 0 && has 'a new file' exp 3 &&
+    has 'a new file' sexp null && has 'a change to it' nuc 1 && has 'a change to it' ndev 1 &&
+    grep -q '2  records have measures that are unknown (null)' "$t/out" && [ "$(wc -l <"$t/o.jsonl")" = 4 ]
+result $? 'a tree that cannot be read leaves unknown what depends on it'
+mv "$t/tree" "$t/r/.git/objects/$tree"
+
+# The same path is the same file, before and after it was away.
+begin
+line 'it comes' && line 'it changes' && rm "$t/r/a.c" && commit 'it goes' && author=Bob && line 'it comes again'
+line 'it changes again'
+# shellcheck disable=SC2086
+mine $all
+has 'it comes again' nuc 3 && has 'it comes again' age 1 && has 'it comes again' lt 0 && has 'it comes again' ndev 1 &&
+    has 'it changes again' nuc 4 && has 'it changes again' ndev 2 && has 'it changes again' lt 1
+result $? 'a file that is deleted and made again keeps its past'
 
 # ---- filters
 begin
@@ -230,9 +288,9 @@ mine $all && grep -q '1  commits have no readable time' "$t/out" &&
     has 'the one behind it' age 1 && has 'nobody knows when' time null && has 'nobody knows when' age null &&
     has 'nobody knows when' rexp null && has 'the next one' age null && has 'the last of all' age 1
 result $? 'the time of the author stands in, and else it is unknown'
-expect 0 '"without_time": 1, "written": 1, "dated": 5,' '... and no date leaves it out' "$t/r" --out "$t/t1.jsonl" --json \
+expect 0 '"without_time": 1, .*"written": 1, "dated": 5,' '... and no date leaves it out' "$t/r" --out "$t/t1.jsonl" --json \
     --since 2030-01-01
-expect 0 '"without_time": 1, "written": 1, "dated": 5,' '... on either side' "$t/r" --out "$t/t2.jsonl" --json \
+expect 0 '"without_time": 1, .*"written": 1, "dated": 5,' '... on either side' "$t/r" --out "$t/t2.jsonl" --json \
     --until 1990-01-01
 
 # ---- stopped and resumed
@@ -252,4 +310,109 @@ done
 [ -e "$t/cut.jsonl" ] || "$VERNIER" data mine "$t/h" --out "$t/cut.jsonl" $all --json --resume >"$t/out" 2>"$t/err"
 cmp -s "$t/cut.jsonl" "$t/whole.jsonl" && [ ! -e "$t/cut.jsonl.state" ]
 result $? "killed $stops times and resumed, it ends in the same bytes"
+
+# ---- unfinished work that is there: it is continued, or a sentence says why not
+killed() { # WORDS...: the mining of $t/h into $t/u.jsonl, killed behind its first save
+    rm -f "$t"/u.jsonl*
+    # shellcheck disable=SC2086
+    "$VERNIER" data mine "$t/h" --out "$t/u.jsonl" $all "$@" >"$t/out" 2>"$t/err" &
+    pid=$! i=0
+    while [ $i -lt 400 ] && [ ! -e "$t/u.jsonl.state" ]; do sleep 0.01 && i=$((i + 1)); done
+    kill -KILL $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    [ -e "$t/u.jsonl.state" ] && [ ! -e "$t/u.jsonl" ] && cp "$t/u.jsonl.state" "$t/state" &&
+        cp "$t/u.jsonl.vernier.part" "$t/part"
+}
+again() { ask "$t/h" --out "$t/u.jsonl" "$@"; } # without --resume
+untouched() { cmp -s "$t/u.jsonl.state" "$t/state" && cmp -s "$t/u.jsonl.vernier.part" "$t/part"; }
+killed && ask "$t/h" --out "$t/u.jsonl" $all >"$t/out" 2>"$t/err" && cmp -s "$t/u.jsonl" "$t/whole.jsonl" &&
+    grep -q 'u.jsonl: an unfinished run is continued after [0-9]* of 600 commits; --overwrite would start anew' "$t/err"
+result $? 'the same command continues a killed run, and says so'
+killed
+# shellcheck disable=SC2086
+expect 2 'u.jsonl holds an unfinished run with other options \(context: there 1, now 3\)' 'other options are named' \
+    "$t/h" --out "$t/u.jsonl" $all --context 3
+untouched
+result $? '... and the work stays'
+git -C "$t/h" branch was && git -C "$t/h" checkout -q main && git -C "$t/h" reset -q --hard main~1
+# shellcheck disable=SC2086
+expect 2 'unfinished run up to commit [0-9a-f]{12}, and the range leads to [0-9a-f]{12} now; --resume' 'a branch that moved' \
+    "$t/h" --out "$t/u.jsonl" $all
+untouched
+result $? '... and the work stays'
+# shellcheck disable=SC2086
+expect 0 'records in' '... continued with --resume' "$t/h" --out "$t/u.jsonl" $all --resume
+cmp -s "$t/u.jsonl" "$t/whole.jsonl"
+result $? '... up to where it was'
+git -C "$t/h" reset -q --hard was && killed
+# shellcheck disable=SC2086
+expect 0 'records in' '--overwrite starts anew' "$t/h" --out "$t/u.jsonl" $all --overwrite
+cmp -s "$t/u.jsonl" "$t/whole.jsonl" && ! grep -q continued "$t/err" && [ ! -e "$t/u.jsonl.state" ]
+result $? '... without a word of continuing'
+# damage FILE HOW: the file is no longer as it was saved
+damage() {
+    case $2 in
+    byte) printf 7 | dd of="$1" bs=1 seek=$(($(wc -c <"$1") / 3)) conv=notrunc 2>/dev/null ;;
+    number) sed -i 's/"done": [0-9]*/"done": 255/' "$1" ;;
+    cut) head -c $(($(wc -c <"$1") / 2)) "$1" >"$1.new" && mv "$1.new" "$1" ;;
+    empty) : >"$1" ;;
+    foreign) echo '{"state": "of something else"}' >"$1" ;;
+    pipe) rm "$1" && mkfifo "$1" ;;
+    gone) rm "$1" ;;
+    esac
+}
+killed
+for how in byte number cut empty foreign pipe; do
+    rm -f "$t"/u.jsonl*
+    cp "$t/state" "$t/u.jsonl.state" && cp "$t/part" "$t/u.jsonl.vernier.part" && damage "$t/u.jsonl.state" $how
+    # shellcheck disable=SC2086
+    expect 3 'u.jsonl.state: is (damaged, or not the state of an unfinished run; --overwrite|not a regular file)' \
+        "a state that is not as it was saved: $how" "$t/h" --out "$t/u.jsonl" $all
+done
+for how in byte cut empty gone; do
+    rm -f "$t"/u.jsonl*
+    cp "$t/state" "$t/u.jsonl.state" && cp "$t/part" "$t/u.jsonl.vernier.part" && damage "$t/u.jsonl.vernier.part" $how
+    # shellcheck disable=SC2086
+    expect 3 'vernier.part: (is shorter than what was|does not hold what the unfinished run) .*; --overwrite starts anew' \
+        "records that are not as they were saved: $how" "$t/h" --out "$t/u.jsonl" $all
+done
+# shellcheck disable=SC2086
+expect 0 'records in' '... and --overwrite does' "$t/h" --out "$t/u.jsonl" $all --overwrite
+cmp -s "$t/u.jsonl" "$t/whole.jsonl"
+result $? '... with the same records'
+
+# ---- one large file, whose comparison takes seconds
+rm -rf "$t/h" && git init -q "$t/h" && awk '
+    function commit(c, step,   i) {
+        printf "commit refs/heads/main\ncommitter Ann <ann@x.org> %d +0000\ndata 8\ncommit %d\n", 1500000000 + 86400 * c, c
+        printf "M 100644 inline a.c\ndata %d\n", 20 * lines
+        for (i = 0; i < lines; i++) printf "int number_%07d;\n", i * step % lines
+        printf "\n"
+    }
+    BEGIN { lines = 3; commit(1, 1); lines = 5; commit(2, 1); lines = 120011; commit(3, 7919); commit(4, 104729) }' |
+    git -C "$t/h" fast-import --quiet && git -C "$t/h" symbolic-ref HEAD refs/heads/main
+large() { # WORDS...
+    # shellcheck disable=SC2086
+    "$VERNIER" data mine "$t/h" $all --max-bytes 100000000 "$@"
+}
+large --out "$t/l.jsonl" >"$t/out" 2>"$t/err"
+[ "$(tail -n 1 "$t/l.jsonl" | sed 's/.*"la": \([0-9]*\), "ld": \([0-9]*\),.*/\1 \2/')" = \
+    "$(git -C "$t/h" log -1 --format= --numstat | cut -f1,2 | tr '\t' ' ')" ]
+result $? "a large file's lines are counted as git counts them"
+for signal in INT TERM; do
+    rm -f "$t/m.jsonl"*
+    { exec "$VERNIER" data mine "$t/h" $all --max-bytes 100000000 --out "$t/m.jsonl"; } >"$t/out" 2>"$t/err" &
+    pid=$! i=0
+    while [ $i -lt 400 ] && ! grep -qs '"done": 3' "$t/m.jsonl.state"; do sleep 0.01 && i=$((i + 1)); done
+    sleep 0.2
+    asked=$(date +%s%3N)
+    kill -$signal $pid
+    wait $pid
+    code=$? took=$(($(date +%s%3N) - asked))
+    [ $code = 130 ] && [ $took -lt 700 ] && grep -q interrupted "$t/err" && [ ! -e "$t/m.jsonl" ]
+    result $? "SIG$signal ends a comparison that takes seconds (exit $code after $took ms)"
+    large --out "$t/m.jsonl" >"$t/out" 2>"$t/err" && cmp -s "$t/l.jsonl" "$t/m.jsonl" &&
+        grep -q 'continued after 3 of 4 commits' "$t/err"
+    result $? '... and the same command goes on from the commit before it'
+done
 echo "1..$n"
