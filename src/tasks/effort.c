@@ -25,6 +25,7 @@ typedef struct {
     double defects, effort;
     TieItem *item;
     Tie *tie; /* in the order of reading */
+    Arena *scratch;
 } Ranking;
 
 static int descending(double x, double y)
@@ -62,20 +63,21 @@ static void rank(Ranking *r)
 /* A small arena of its own, since the bootstrap ranks thousands of times. */
 static Ranking ranking_open(Arena *scratch, int64_t n)
 {
-    *scratch = arena_open((size_t)(n + 1) * (sizeof(TieItem) + sizeof(Tie)) + ((size_t)1 << 20));
-    return (Ranking){.n = n, .item = NEW(scratch, TieItem, n + 1), .tie = NEW(scratch, Tie, n + 1)};
+    *scratch = arena_open((size_t)(n + 1) * (sizeof(TieItem) + sizeof(Tie) + 2 * sizeof(double)) + ((size_t)1 << 26));
+    return (Ranking){
+        .n = n, .item = NEW(scratch, TieItem, n + 1), .tie = NEW(scratch, Tie, n + 1), .scratch = scratch};
 }
 
 /* ---- expected values within a tie */
 
 /* Defects found when `room` is left for the tie. */
-static double found_within(const Tie *t, double room)
+static double found_within(Arena *scratch, const Tie *t, double room)
 {
     if (room < 0 || !t->defects) return 0;
     if (t->effort <= room) return (double)t->defects;
     if (descending(t->item[0].effort, t->item[t->n - 1].effort) == 0)
         return floor(room / t->item[0].effort) * (double)t->defects / (double)t->n;
-    return tie_found(t->item, t->n, room);
+    return tie_found(scratch, t->item, t->n, room);
 }
 
 /* ---- measures of a ranking */
@@ -85,7 +87,7 @@ static double recall_within(const Ranking *r, double share)
 {
     double room = share * r->effort * (1 + 1e-12), found = 0;
     for (int64_t k = 0; k < r->ties && room >= 0; k++) {
-        found += found_within(&r->tie[k], room);
+        found += found_within(r->scratch, &r->tie[k], room);
         room -= r->tie[k].effort;
     }
     return found / r->defects;

@@ -7,14 +7,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/err.h"
 
 enum {
     MOST_STATES = 1 << 13, /* of an exact sum */
     MOST_WEIGHTS = 1 << 20,
     MOST_WORK = 1 << 21, /* weights that an exact sum may compute */
-    NODES = 16,          /* of a rounded sum */
+    NODES = 12,          /* of a rounded sum */
     CELLS = 128,         /* to which its states are rounded once they are twice as many */
     LUMPS = 48           /* a lump has at least this share of the effort from its first item on */
 };
@@ -26,7 +25,6 @@ typedef struct {
 } States;
 
 typedef struct {
-    Arena arena;
     const TieItem *item;
     int64_t n, nodes, room; /* room for states */
     double *after, *faulty; /* (n + 1) effort and defects of the items from the i-th on */
@@ -54,26 +52,21 @@ static void place_nodes(Sum *s)
     gsl_integration_glfixed_table_free(table);
 }
 
-static Sum sum_open(const TieItem *item, int64_t n, int64_t nodes, int64_t room)
+static Sum sum_open(Arena *a, const TieItem *item, int64_t n, int64_t nodes, int64_t room)
 {
-    size_t doubles = (size_t)(2 * (n + 1) + 3 * nodes + 2 * room * (1 + 2 * nodes));
-    Sum s = {.arena = arena_open(doubles * sizeof(double) + (1 << 20)),
-             .item = item,
-             .n = n,
-             .nodes = nodes,
-             .room = room};
-    s.after = arena_take(&s.arena, sizeof(double) * (size_t)(n + 1));
-    s.faulty = arena_take(&s.arena, sizeof(double) * (size_t)(n + 1));
+    Sum s = {.item = item, .n = n, .nodes = nodes, .room = room};
+    s.after = arena_take(a, sizeof(double) * (size_t)(n + 1));
+    s.faulty = arena_take(a, sizeof(double) * (size_t)(n + 1));
     s.after[n] = s.faulty[n] = 0;
     for (int64_t i = n - 1; i >= 0; i--) {
         s.after[i] = s.after[i + 1] + item[i].effort;
         s.faulty[i] = s.faulty[i + 1] + item[i].label;
     }
     double **row[] = {&s.read[0], &s.read[1], &s.weight};
-    for (int k = 0; k < 3; k++) *row[k] = arena_take(&s.arena, sizeof(double) * (size_t)nodes);
+    for (int k = 0; k < 3; k++) *row[k] = arena_take(a, sizeof(double) * (size_t)nodes);
     place_nodes(&s);
-    s.now = states_open(&s.arena, room, nodes);
-    s.next = states_open(&s.arena, room, nodes);
+    s.now = states_open(a, room, nodes);
+    s.next = states_open(a, room, nodes);
     return s;
 }
 
@@ -180,35 +173,35 @@ static bool sum_up(Sum *s, double room, double lumps)
     return true;
 }
 
-static bool found_exactly(double *found, const TieItem *item, int64_t n, double room)
+static bool found_exactly(double *found, Arena *scratch, const TieItem *item, int64_t n, double room)
 {
     int64_t nodes = (n + 1) / 2, states = MOST_WEIGHTS / nodes;
-    if (n * nodes > MOST_WORK) return false;
-    Sum s = sum_open(item, n, nodes, states < MOST_STATES ? states : MOST_STATES);
+    if (8 * n * nodes > MOST_WORK) return false; /* there will be more than eight states */
+    Sum s = sum_open(scratch, item, n, nodes, states < MOST_STATES ? states : MOST_STATES);
     bool done = sum_up(&s, room, 0);
     *found = s.found;
-    arena_close(&s.arena);
     return done;
 }
 
 /* The error is proportional to what the lumps add to the variance of S(t), so two sizes of lumps give it. */
-static double found_nearly(const TieItem *item, int64_t n, double room)
+static double found_nearly(Arena *scratch, const TieItem *item, int64_t n, double room)
 {
-    Sum s = sum_open(item, n, NODES, 4 * CELLS + 4);
+    Sum s = sum_open(scratch, item, n, NODES, 4 * CELLS + 4);
     sum_up(&s, room, LUMPS / 2.0);
     double coarse = s.found, coarse_spread = s.spread;
     sum_up(&s, room, LUMPS);
     double found = s.found, gain = coarse_spread - s.spread;
     if (gain > 0) found += (found - coarse) * s.spread / gain;
-    found = fmin(fmax(found, 0), s.faulty[0]);
-    arena_close(&s.arena);
-    return found;
+    return fmin(fmax(found, 0), s.faulty[0]);
 }
 
-double tie_found(const TieItem *item, int64_t n, double room)
+double tie_found(Arena *scratch, const TieItem *item, int64_t n, double room)
 {
     double effort = 0, defects = 0, found;
     for (int64_t i = n - 1; i >= 0; i--) effort += item[i].effort, defects += item[i].label;
     if (effort <= room) return defects;
-    return found_exactly(&found, item, n, room) ? found : found_nearly(item, n, room);
+    ArenaMark mark = arena_mark(scratch);
+    if (!found_exactly(&found, scratch, item, n, room)) found = found_nearly(scratch, item, n, room);
+    arena_drop(scratch, mark);
+    return found;
 }

@@ -19,12 +19,15 @@
 
 #include <stdint.h>
 
+#include "base/arena.h"
+
 typedef struct {
     double key, effort;
     int32_t label; /* 1: a defect */
 } TieItem;
 
-/* `item` (n) by effort, descending, none negative; room >= 0. */
-double tie_found(const TieItem *item, int64_t n, double room);
+/* `item` (n) by effort, descending, none negative; room >= 0.  Takes up to 40 MB of scratch and 16 bytes an item,
+ * and gives them back. */
+double tie_found(Arena *scratch, const TieItem *item, int64_t n, double room);
 
 #endif

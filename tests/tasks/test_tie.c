@@ -74,7 +74,7 @@ static void all_orders(void **state)
                 for (int k = 0; k <= 10; k++) {
                     int order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
                     double room = total * k / 10 * (1 + 1e-12), want = over_orders(item, order, 0, n, room);
-                    double got = tie_found(item, n, room);
+                    double got = tie_found(&arena, item, n, room);
                     EXPECT(fabs(got - want) < 1e-11, "%d items of kind %d, case %d, %d0 %%: %.15g, expected %.15g", n,
                            kind, (int)c, k, got, want);
                 }
@@ -98,7 +98,8 @@ static void random_orders(const TieItem *item, int64_t n, int orders, double rou
             double share = found_in(item, order, n, room) / defects;
             mean += share / orders, squares += share * share / orders;
         }
-        double error = sqrt(fmax(squares - mean * mean, 0) / orders), got = tie_found(item, n, room) / defects;
+        double error = sqrt(fmax(squares - mean * mean, 0) / orders),
+               got = tie_found(&arena, item, n, room) / defects;
         EXPECT(fabs(got - mean) <= 5 * error + rounding, "%s, %d0 %%: %.6f, over random orders %.6f +- %.6f", what, k,
                got, mean, error);
     }
@@ -129,8 +130,8 @@ static void rounding(void **state)
         qsort(whole, N, sizeof *whole, descending);
         for (int i = 0; i < N; i++) odd[i] = (TieItem){0, whole[i].effort + 1e-7 * sqrt(i + 2), whole[i].label};
         for (int k = 1; k < 10; k++) {
-            double room = floor(sum(whole, N, false) * k / 10) + 0.5, a = tie_found(whole, N, room),
-                   b = tie_found(odd, N, room);
+            double room = floor(sum(whole, N, false) * k / 10) + 0.5, a = tie_found(&arena, whole, N, room),
+                   b = tie_found(&arena, odd, N, room);
             EXPECT(fabs(a - b) < 1e-3 * sum(whole, N, true), "case %d, %d0 %%: %.6f exactly, %.6f rounded", (int)c, k,
                    a, b);
         }
@@ -145,7 +146,7 @@ static void fine_room_behind_a_giant(void **state)
     enum { DWARFS = 100 };
     TieItem item[DWARFS + 2] = {{0, 1e6, 0}, {0, 1e6, 0}};
     for (int i = 2; i < DWARFS + 2; i++) item[i] = (TieItem){0, 1, 1};
-    double got = tie_found(item, DWARFS + 2, 1e6 + 50), want = 0;
+    double got = tie_found(&arena, item, DWARFS + 2, 1e6 + 50), want = 0;
     for (int a = 0; a <= DWARFS; a++) /* dwarfs before the first giant, and before the second: every a <= b alike */
         for (int b = a; b <= DWARFS; b++) {
             double found = a > 50 ? a : fmin(b, 50);
@@ -158,10 +159,11 @@ static void edges(void **state)
 {
     (void)state;
     const TieItem idle[] = {{0, 2, 0}, {0, 0, 1}, {0, 0, 1}};
-    near(tie_found(idle, 3, 0), 1, 1e-12, "no effort is found before the first that costs"); /* 0, 1 or 2 of them */
-    near(tie_found(idle, 3, 2), 2, 0, "all fits");
+    near(tie_found(&arena, idle, 3, 0), 1, 1e-12,
+         "no effort is found before the first that costs"); /* 0, 1 or 2 of them */
+    near(tie_found(&arena, idle, 3, 2), 2, 0, "all fits");
     const TieItem one[] = {{0, 5, 1}};
-    near(tie_found(one, 1, 4.9), 0, 0, "one that does not fit");
+    near(tie_found(&arena, one, 1, 4.9), 0, 0, "one that does not fit");
 }
 
 /* A million items in one tie, and a thousand times a small one. */
@@ -171,8 +173,8 @@ static void quick(void **state)
     enum { MANY = 1000000 };
     TieItem *item = draw(9, MANY, HEAVY);
     clock_t start = clock();
-    double share = tie_found(item, MANY, 0.2 * sum(item, MANY, false)) / sum(item, MANY, true);
-    for (int i = 0; i < 1000; i++) tie_found(item + 100 * i, 8, item[100 * i].effort);
+    double share = tie_found(&arena, item, MANY, 0.2 * sum(item, MANY, false)) / sum(item, MANY, true);
+    for (int i = 0; i < 1000; i++) tie_found(&arena, item + 100 * i, 8, item[100 * i].effort);
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     near(share, 0.2, 0.001, "of very many, a fifth is found with a fifth of the effort");
     EXPECT(seconds < 5, "%.1f s", seconds);
