@@ -12,8 +12,8 @@
  *
  * That is done wherever the states are few enough: always up to 12 items, and for whole numbers of lines as long as
  * items * items * total effort is below about 5 million.  Beyond, states are rounded to a grid, whose cells shrink
- * with the effort that follows, and small items are read by the lump.  Two sizes of lumps, extrapolated to none, leave
- * an error below .001 of the defects (largest found against exact sums of 24 to 300 items: .0007). */
+ * with the effort that follows, and small items are read by the lump.  Two sizes of lumps, extrapolated to
+ * none, leave an error below .001 of the defects (largest found against exact sums of 24 to 300 items: .0007). */
 #ifndef TASKS_TIE_H
 #define TASKS_TIE_H
 
