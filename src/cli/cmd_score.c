@@ -1,6 +1,7 @@
 /* vernier score: predictions that any program made, against the truth; every measure with its variant, a bootstrap
  * interval over rows, and, for two systems, the difference on the same rows. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/lines.h"
@@ -169,6 +170,7 @@ static Status score_defects(const Args *a)
                          {"Popt", "the same order; random scores give about .8, not .5"},
                          {"IFA", "clean commits before the first defect; lower is better"}}};
     explain_defects(&t, &d, a);
+    scores_sort(arena, (double *const[]){d.label, d.score, other.score, d.effort}, 4, d.n);
     TRY(scores_measure(&t, a, d.n, args_given(a, "stratify") ? class_of(arena, &d) : NULL, defect_stats, &d,
                        other.score ? &other : NULL));
     if (args_given(a, "json")) {
@@ -213,6 +215,25 @@ static int64_t gather(int64_t **row, int64_t **first, Arena *a, const double *co
     return commits;
 }
 
+/* Commits in an order that does not depend on the rows. */
+static void sort_commits(LineScores *of[2], Arena *a, int64_t n)
+{
+    double *column[2 * LINE_METRICS];
+    for (int k = 0; k < 2 * LINE_METRICS; k++) column[k] = NEW(a, double, n);
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < n; i++) {
+            const LineScores *s = &of[side][i];
+            const double all[LINE_METRICS] = {s->ifa, s->top_5, s->top_10, s->recall_at_20, s->effort_at_20};
+            for (int k = 0; k < LINE_METRICS; k++) column[side * LINE_METRICS + k][i] = all[k];
+        }
+    scores_sort(a, column, 2 * LINE_METRICS, n);
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < n; i++) {
+            double **c = &column[side * LINE_METRICS];
+            of[side][i] = (LineScores){c[0][i], c[1][i], c[2][i], c[3][i], c[4][i]};
+        }
+}
+
 /* Scores every commit with a faulty line, by the column and by the other one; returns how many. */
 static int64_t each_commit(LineScores *of[2], Arena *a, double *const *column, int64_t rows, int64_t *clean)
 {
@@ -231,6 +252,7 @@ static int64_t each_commit(LineScores *of[2], Arena *a, double *const *column, i
         for (int k = 0; k < 2 && faulty; k++) of[k][n] = effort_lines(label, score[k], lines);
         n += faulty;
     }
+    sort_commits(of, a, n);
     *clean = commits - n;
     return n;
 }
@@ -358,13 +380,46 @@ static void explain_messages(Scores *t, Arena *a, const MessageRows *rows)
         scores_remark(t, a, "B-CC is above 100: smoothing 5 averages the first precision with 1 more than itself");
 }
 
+typedef struct {
+    Bytes text[3]; /* reference, prediction, the other prediction */
+    double loss, tokens;
+} MessageRow;
+
+static int by_text(const void *a, const void *b)
+{
+    const MessageRow *x = a, *y = b;
+    for (int k = 0; k < 3; k++) {
+        size_t both = x->text[k].len < y->text[k].len ? x->text[k].len : y->text[k].len;
+        int order = both ? memcmp(x->text[k].text, y->text[k].text, both) : 0;
+        if (order) return order;
+        if (x->text[k].len != y->text[k].len) return x->text[k].len < y->text[k].len ? -1 : 1;
+    }
+    if (x->loss < y->loss || x->loss > y->loss) return x->loss < y->loss ? -1 : 1;
+    return (x->tokens > y->tokens) - (x->tokens < y->tokens);
+}
+
+/* Brings the rows into an order that does not depend on that of the lines in the files. */
+static void sort_messages(Bytes *line[3], Messages *m, Arena *a, int64_t n)
+{
+    MessageRow *row = NEW(a, MessageRow, n);
+    for (int64_t i = 0; i < n; i++) {
+        for (int k = 0; k < 3 && line[k]; k++) row[i].text[k] = line[k][i];
+        if (m->loss) row[i].loss = m->loss[i], row[i].tokens = m->tokens[i];
+    }
+    qsort(row, (size_t)n, sizeof *row, by_text);
+    for (int64_t i = 0; i < n; i++) {
+        for (int k = 0; k < 3 && line[k]; k++) line[k][i] = row[i].text[k];
+        if (m->loss) m->loss[i] = row[i].loss, m->tokens[i] = row[i].tokens;
+    }
+}
+
 static Status score_messages(const Args *a)
 {
     if (args_count(a) != 2)
         return fail(E_CONFIG, "--task messages scores a file PRED against a file GOLD, line by line");
     Arena *arena = args_arena(a);
     const char *path[3] = {args_at(a, 0), args_at(a, 1), args_text(a, "against", NULL)};
-    Bytes *line[3];
+    Bytes *line[3] = {NULL};
     int64_t n[3];
     for (int k = 0; k < 3 && path[k]; k++) {
         TRY(read_lines(&line[k], &n[k], arena, path[k]));
@@ -377,16 +432,17 @@ static Status score_messages(const Args *a)
     Synonyms *wordnet;
     TRY(message_tools(&meteor, &wordnet, a));
     Messages mine = {0}, other = {0};
-    messages_score(&mine.rows, arena, n[0], line[1], line[0], meteor, wordnet);
-    if (path[2]) messages_score(&other.rows, arena, n[0], line[2], line[0], meteor, wordnet);
     Scores t = {.n = MESSAGE_METRICS};
     memcpy(t.name, MESSAGE_METRIC, sizeof MESSAGE_METRIC);
+    bool losses = args_given(a, "losses");
+    if (losses) TRY(read_losses(&mine, &t, a, n[0]));
+    sort_messages(line, &mine, arena, n[0]);
+    messages_score(&mine.rows, arena, n[0], line[1], line[0], meteor, wordnet);
+    if (path[2]) messages_score(&other.rows, arena, n[0], line[2], line[0], meteor, wordnet);
     if (!wordnet) t.name[METEOR_NLTK].variant = "nltk's own, exact matches and stems alone: no WordNet here";
     for (int k = METEOR_1; k <= METEOR_3; k++)
         t.why[k] = "METEOR 1.5 is left out unless --meteor names the folder with its word lists";
     meteor_close(meteor);
-    bool losses = args_given(a, "losses");
-    if (losses) TRY(read_losses(&mine, &t, a, n[0]));
     TRY(scores_measure(&t, a, n[0], NULL, losses ? message_stats_with_losses : message_stats, &mine,
                        path[2] ? &other : NULL));
     explain_messages(&t, arena, &mine.rows);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/print.h"
@@ -19,6 +20,36 @@ void scores_remark(Scores *t, Arena *a, const char *fmt, ...)
     va_end(args);
     CHECK(t->remarks < SCORES_REMARKS, "more than %d remarks", SCORES_REMARKS);
     t->remark[t->remarks++] = str_copy(a, text, strlen(text));
+}
+
+/* ---- the order of the rows */
+
+/* NaN comes last. */
+static int by_values(const void *a, const void *b, void *columns)
+{
+    const double *x = a, *y = b;
+    for (int k = 0; k < *(int *)columns; k++) {
+        if (isnan(x[k]) != isnan(y[k])) return isnan(x[k]) ? 1 : -1;
+        if (x[k] < y[k] || x[k] > y[k]) return x[k] < y[k] ? -1 : 1;
+    }
+    return 0;
+}
+
+void scores_sort(Arena *a, double *const *column, int columns, int64_t n)
+{
+    int m = 0;
+    double *used[SCORES_MOST];
+    CHECK(columns <= SCORES_MOST, "rows of %d columns, expected at most %d", columns, SCORES_MOST);
+    for (int k = 0; k < columns; k++)
+        if (column[k]) used[m++] = column[k];
+    ArenaMark mark = arena_mark(a);
+    double *row = NEW(a, double, n *m);
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < m; k++) row[i * m + k] = used[k][i];
+    qsort_r(row, (size_t)n, sizeof *row * (size_t)m, by_values, &m);
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < m; k++) used[k][i] = row[i * m + k];
+    arena_drop(a, mark);
 }
 
 /* ---- what is missing */

@@ -21,6 +21,10 @@ typedef struct {
     const char *remark[SCORES_REMARKS]; /* sentences without their full stop */
 } Scores;
 
+/* Sorts n rows of the columns, in place, NULL columns left out: then neither a sum nor a draw of the bootstrap
+ * depends on the order of the rows in a file. */
+void scores_sort(Arena *, double *const *column, int columns, int64_t n);
+
 /* Values, and intervals where --draws wants them, of system `a` and against system `b` (NULL: none), and the remarks
  * about what is missing.  stratum (n) as in Bootstrap, or NULL. */
 Status scores_measure(Scores *, const Args *, int64_t n, const int32_t *stratum, StatsFn *, void *a, void *b);

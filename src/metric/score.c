@@ -71,12 +71,17 @@ static size_t *descending(Arena *a, const double *score, int64_t n)
     return order;
 }
 
-/* One walk over the distinct scores, from the highest: pairs in the right order, and precision at each gain. */
-static void ranked(double *auc, double *average, const int32_t *label, const double *score, int64_t n)
+typedef struct {
+    double auc, average_precision, brier;
+} Ranked;
+
+/* One walk over the distinct scores, from the highest: pairs in the right order, precision at each gain, and squared
+ * errors.  Rows of one score enter as their numbers, so the sums do not depend on the order of the rows. */
+static Ranked ranked(const int32_t *label, const double *score, int64_t n)
 {
     Arena scratch = arena_open(0);
     size_t *order = descending(&scratch, score, n);
-    double hits = 0, misses = 0, pairs = 0, area = 0;
+    double hits = 0, misses = 0, pairs = 0, area = 0, squares = 0;
     for (int64_t i = 0, j; i < n; i = j) {
         double hit = 0, miss = 0;
         j = i;
@@ -85,17 +90,17 @@ static void ranked(double *auc, double *average, const int32_t *label, const dou
         pairs += miss * (hits + hit / 2);
         hits += hit, misses += miss;
         area += hit * hits / (hits + misses);
+        double p = score[order[i]];
+        squares += p >= 0 && p <= 1 ? hit * (p - 1) * (p - 1) + miss * p * p : (double)NAN;
     }
-    *auc = hits > 0 && misses > 0 ? pairs / (hits * misses) : (double)NAN;
-    *average = hits > 0 ? area / hits : (double)NAN;
     arena_close(&scratch);
+    return (Ranked){hits > 0 && misses > 0 ? pairs / (hits * misses) : (double)NAN,
+                    hits > 0 ? area / hits : (double)NAN, n ? squares / (double)n : 0};
 }
 
 double score_auc(const int32_t *label, const double *score, int64_t n)
 {
-    double auc, average;
-    ranked(&auc, &average, label, score, n);
-    return auc;
+    return ranked(label, score, n).auc;
 }
 
 BinaryScores score_binary(const int32_t *label, const double *score, int64_t n, double threshold)
@@ -106,14 +111,13 @@ BinaryScores score_binary(const int32_t *label, const double *score, int64_t n, 
         int32_t said = score[i] >= threshold;
         score_confusion(confusion, 2, &label[i], &said, 1);
         s.positives += label[i];
-        s.brier += (score[i] - label[i]) * (score[i] - label[i]) / (double)n;
-        if (!(score[i] >= 0 && score[i] <= 1)) s.brier = NAN;
     }
     Counts c = counts_of(confusion, 2, 1);
     ClassScores both = score_classes(confusion, 2);
     s.accuracy = both.accuracy, s.mcc = both.mcc;
     s.precision = over(c.both, c.said), s.recall = over(c.both, c.truth);
     s.f1 = over(2 * c.both, c.truth + c.said);
-    ranked(&s.auc, &s.average_precision, label, score, n);
+    Ranked r = ranked(label, score, n);
+    s.auc = r.auc, s.average_precision = r.average_precision, s.brier = r.brier;
     return s;
 }

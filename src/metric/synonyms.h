@@ -36,8 +36,8 @@ Status synonyms_open(Synonyms *, Arena *, const char *folder); /* E_IO, E_FORMAT
  * the arena. */
 int64_t synonyms_sets(const Synonyms *, Arena *, int32_t **sets, Bytes word);
 
-/* nltk's METEOR: the lemmas, of one word each, of the synsets of `word`, taken through nltk's morphy(), some of them
- * several times; none without the data files.  Ends when `each` is false. */
+/* nltk's METEOR: the lemmas, of one word each, of the synsets of `word`, taken through the morphy() of nltk up to
+ * 3.8, some of them several times; none without the data files.  Ends when `each` is false. */
 void synonyms_lemmas(const Synonyms *, Bytes word, bool (*each)(void *user, Bytes lemma), void *user);
 
 #endif

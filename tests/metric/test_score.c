@@ -152,6 +152,11 @@ static void rows_in_any_order(void **state)
     assert_memory_equal(&a, &b, sizeof a);
     LineScores x = effort_lines(label, score, N), y = effort_lines(other_label, other_score, N);
     assert_memory_equal(&x, &y, sizeof x);
+    for (int i = 0; i < N; i++)
+        score[i] = other_score[i * 77 % N] = (score[i] + effort[i] / 40) / 3; /* rounded squares */
+    BinaryScores p = score_binary(label, score, N, 0.4), q = score_binary(other_label, other_score, N, 0.4);
+    assert_memory_equal(&p, &q, sizeof p);
+    assert_true(p.brier > 0);
     const double same[] = {2, 2};
     const int32_t all[] = {1, 1};
     EffortScores s = effort_scores(all, same, same, 2);

@@ -71,10 +71,10 @@ static void wordnet(void **state)
     (void)state;
     Synonyms s;
     small_wordnet(&s);
-    static const char *const YES[][2] = {{"dog", "hound"},       {"hound", "dog"},      {"dogs", "hound"},
-                                         {"dog", "dog"},         {"geese", "bird"},     {"geese", "goose"},
-                                         {"form0", "bird"},      {"form8999", "bird"},  {"many", "hound"},
-                                         {"sleeping", "asleep"}, {"asleep", "sleeping"}},
+    static const char *const YES[][2] = {{"dog", "hound"},       {"hound", "dog"},       {"dogs", "hound"},
+                                         {"dog", "dog"},         {"geese", "bird"},      {"geese", "goose"},
+                                         {"form0", "bird"},      {"form8999", "bird"},   {"many", "hound"},
+                                         {"sleeping", "asleep"}, {"asleep", "sleeping"}, {"dogses", "hound"}},
                              *const NO[][2] = {{"dog", "bird"},     {"hound", "goose"}, {"geese", "hound"},
                                                {"dog", "dogs"},     {"cat", "dog"},     {"dog", "cat"},
                                                {"gooses", "hound"}, {"", "dog"},        {"dog", ""},
