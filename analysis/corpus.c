@@ -128,7 +128,8 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     HeadStats *more = NEW(scratch, HeadStats, x->maps.layers * x->maps.heads);
     bool sweep = args_given(k->args, "sweep");
     if (sweep) {
-        TRY(loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL));
+        Status told = loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL);
+        TRY(pair ? told : fail_in_file(told, args_text(k->args, "texts", NULL))); /* a pair lacks an option's text */
         TRY(head_importance(more, k->model, k->hooks, &scored, x->maps.part, each_head, c));
     }
     for (int i = 0; i < x->layers * x->heads; i++) {
@@ -344,7 +345,7 @@ Status corpus_answer(Ask *k, const char *dir)
     TRY(ask_models(k));
     TRY(ask_maps(k));
     TRY(ask_tokenizer(k));
-    if (!k->tokenizer) return fail(E_CONFIG, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
+    if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     if (k->model->arch->encode && k->x.maps.part != PART_ENCODER)
         return fail(E_CONFIG, "--texts are read by an encoder-decoder's encoder; --part %s needs two texts",
                     part_name(k->x.maps.part));

@@ -289,23 +289,29 @@ static Status write_files(const Effects *x, const char *dir)
 
 /* ---- asking */
 
-/* As the batch that is read, with another text. */
+static Status tokens_of_other(Tokens *t, const Ask *k, const Do *d, const char *text)
+{
+    if (!strncmp(text, "ids:", 4)) {
+        TRY(tokens_of_ids(t, k->arena, k->tokenizer, "do", text + 4));
+    } else {
+        if (!k->tokenizer) return fail(E_IO, "--do %s: %s has no tokenizer; give ids:1,2,3", d->words, k->x.model);
+        TRY(tokens_of_text(t, k->arena, k->tokenizer, "do", text, args_text(k->args, "language", NULL)));
+        if (k->target) *t = tokens_shifted(k->arena, t, &k->model->config, k->tokenizer);
+    }
+    return tokens_check(t, k->model, k->x.maps.part, "do");
+}
+
+/* As the batch that is read, with another text: one that is typed, or what the file holds whose name follows an @. */
 static Status other_batch(const Ask *k, const Do *d, const char *text, Batch *out)
 {
     Tokens t;
-    if (!strncmp(text, "ids:", 4)) {
-        TRY(tokens_of_ids(&t, k->arena, k->tokenizer, "do", text + 4));
-    } else {
+    if (*text == '@') {
         Bytes file;
-        if (*text == '@') {
-            TRY(text_read(&file, k->arena, text + 1, BYTES_NOT_ZERO));
-            text = file.text;
-        }
-        if (!k->tokenizer) return fail(E_CONFIG, "--do %s: there is no tokenizer; give ids:1,2,3", d->words);
-        TRY(tokens_of_text(&t, k->arena, k->tokenizer, "do", text, args_text(k->args, "language", NULL)));
-        if (k->target) t = tokens_shifted(k->arena, &t, &k->model->config, k->tokenizer);
+        TRY(text_read(&file, k->arena, text + 1, BYTES_NOT_ZERO));
+        TRY(fail_in_file(tokens_of_other(&t, k, d, file.text), text + 1));
+    } else {
+        TRY(tokens_of_other(&t, k, d, text));
     }
-    TRY(tokens_check(&t, k->model, k->x.maps.part, "do"));
     *out = k->batch;
     if (out->t) {
         out->ids = t.id;

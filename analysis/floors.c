@@ -110,7 +110,7 @@ Status floor_texts(FloorTexts *out, Ask *k)
     if (k->model->arch->encode)
         return fail(E_CONFIG, "--texts with --compare tells what is reached without reading, and %s reads two texts",
                     k->model->arch->name);
-    if (!k->tokenizer) return fail(E_CONFIG, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
+    if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     TRY(corpus_texts(&text, &n, k->arena, path));
     out->read = NEW(k->arena, Batch, n);
     out->count = NEW(k->arena, int64_t, n);

@@ -97,7 +97,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     if (skip && !args_quiet(a))
         print_err("the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
     *x = (Batch){.b = 1, .t = p.n - skip, .ids = p.id + skip};
-    return p.n ? OK : fail(E_CONFIG, "the prompt is empty");
+    return p.n ? OK : args_content_fault(fail(E_CONFIG, "the prompt is empty"), a, 1);
 }
 
 static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n, int eos, double score, bool json)
@@ -245,7 +245,7 @@ static Status run_fill(const Args *a)
     }
     arena_close(&step);
     tokenizer_close(&t);
-    return found ? OK : fail(E_CONFIG, "the text has no <mask>");
+    return found ? OK : args_content_fault(fail(E_CONFIG, "the text has no <mask>"), a, 1);
 }
 
 static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},

@@ -48,7 +48,6 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
 static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
 {
     bool special = args_given(a, "special-in-text");
-    if (args_given(a, "no-special")) TRY(tokenizer_no_special(t, text.text, text.len));
     *x = tokenizer_encode(t, args_arena(a), text.text, text.len, special);
     int64_t spelt = special ? 0 : special_count(tokenizer_specials(t), text.text, text.len);
     if (spelt && !args_quiet(a))
@@ -74,6 +73,7 @@ static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
     if (args_given(a, "language") && !t->shift)
         return fail(E_CONFIG, "--language is for PLBART's tokenizer; this one is %s", t->kind);
     BpeText y;
+    if (second && args_given(a, "no-special")) TRY(tokenizer_no_special(t, second, strlen(second)));
     if (second) TRY(encode(&y, t, a, (Bytes){(char *)(uintptr_t)second, strlen(second)}));
     if (args_given(a, "wrap") || second)
         return tokenizer_wrap(x, t, args_arena(a), x, second ? &y : NULL, args_text(a, "language", NULL), limit);
@@ -103,6 +103,8 @@ static Status tokenize(const Args *a)
         return fail(E_CONFIG, "--check is of a whole text alone, without --wrap, --pair and --most");
     TRY(tokenizer_open(&t, args_arena(a), args_at(a, 0)));
     Status status = args_content(&text, a, 1);
+    if (!status && args_given(a, "no-special"))
+        status = args_content_fault(tokenizer_no_special(&t, text.text, text.len), a, 1);
     if (!status) status = encode(&x, &t, a, text);
     if (!status && !args_given(a, "check")) status = wrap(&x, &t, a);
     if (!status) status = print(&t, a, &x, text);

@@ -222,6 +222,12 @@ Status args_content(Bytes *out, const Args *a, int operand)
     return OK;
 }
 
+Status args_content_fault(Status status, const Args *a, int operand)
+{
+    if (args_given(a, "text")) return status;
+    return fail_in_file(status, args_count(a) > operand ? args_at(a, operand) : "standard input");
+}
+
 /* ---- what the command writes */
 
 static bool same_file(const char *a, const char *b)

@@ -1,5 +1,6 @@
 /* One line that is rewritten on a terminal, a plain line every ten seconds elsewhere, nothing with --quiet.
  * Times come from the monotonic clock; the time left assumes that the rest goes as fast as the part done. */
+#include "base/dirs.h"
 #include "base/print.h"
 #include "cli/run.h"
 
@@ -36,6 +37,8 @@ _Noreturn static void end_now(void)
 {
     static const char said[] = "vernier: interrupted before the end\n", wipe[] = "\r\033[K";
     writers_remove();
+    dirs_unmake();
+    folder_interrupted();
     if (line.open) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
     if (!parent) (void)!write(STDERR_FILENO, said, sizeof said - 1);
     _exit(err_exit_status(E_INTERRUPT));
