@@ -158,7 +158,8 @@ static void tell(Buf *out, int *told, const char *key, const char *there, const 
     if (input && is_content(there))
         buf_print(out, "%.200s is not the input that it was made from", input);
     else
-        buf_print(out, "%s: there %.80s, now %.80s", key, shown(there), input ? input : shown(now));
+        buf_print(out, "%s: there %.80s, now %.80s", strncmp(key, "operand ", 8) ? key : "an input", shown(there),
+                  input ? input : shown(now));
 }
 
 /* "lr: there 0.1, now 0.2; ...", or NULL where command and settings are the same. */
