@@ -271,9 +271,10 @@ static Status write_files(const Effects *x, const char *dir)
     }
     Report *r = report_open(str_print(a, "%s/report.html", dir),
                             str_print(a, "Interventions on %s", path_name(a, x->k->x.model)));
-    report_lead(r, str_print(a, "%s \u00B7 %s \u00B7 %lld tokens \u00B7 loss %s", x->k->x.arch,
-                             part_name(x->k->x.maps.part), (long long)x->k->x.tokens.n,
-                             isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
+    report_lead(r,
+                str_print(a, "%s \u00B7 %s \u00B7 %lld %s \u00B7 loss %s", x->k->x.arch, part_name(x->k->x.maps.part),
+                          (long long)x->k->x.tokens.n, str_plural(x->k->x.tokens.n, "token", "tokens"),
+                          isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
     const char *path = figure_path(a, dir, "effects", x->k->x.format);
     report_drawn(r, effects_draw(path, a, x->rows, x->effect, x->before.maps.layers),
                  "What each intervention (row) does: the share of attention that moved in each layer, mean over rows "
@@ -328,8 +329,9 @@ static Status read_patch(const Ask *k, Do *d)
     Batch other;
     TRY(other_batch(k, d, d->text, &other));
     if (other.t != k->batch.t || other.s != k->batch.s)
-        return fail(E_MISMATCH, "--do %s: its text has %lld tokens and what the model reads %lld", d->words,
-                    (long long)(other.t ? other.t : other.s), (long long)k->x.tokens.n);
+        return fail(E_MISMATCH, "--do %s: its text has %lld %s and what the model reads %lld", d->words,
+                    (long long)(other.t ? other.t : other.s),
+                    str_plural(other.t ? other.t : other.s, "token", "tokens"), (long long)k->x.tokens.n);
     return do_read(d, k->arena, k->model, k->hooks, &other, k->x.tokens.n);
 }
 

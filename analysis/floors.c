@@ -117,8 +117,8 @@ Status floor_texts(FloorTexts *out, Ask *k)
     Target *target = NEW(k->arena, Target, n);
     for (int64_t i = 0; i < n; i++) TRY(read_text(out, k, target, text[i]));
     if (!out->floors.texts)
-        return fail(E_MISMATCH, "%s: none of its %lld texts has a token to predict and room in the model", path,
-                    (long long)n);
+        return fail(E_MISMATCH, "%s: none of its %lld %s has a token to predict and room in the model", path,
+                    (long long)n, str_plural(n, "text", "texts"));
     out->floors = floors_of(k->arena, out->floors.texts, target, k->model->decoder);
     return OK;
 }

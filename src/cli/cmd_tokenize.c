@@ -37,7 +37,8 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
     size_t len;
     char *back = tokenizer_decode(t, a, x->id, x->n, &len);
     bool same = len == text.len && !memcmp(back, text.text, len);
-    print_out("%lld tokens of %zu bytes; %s\n", (long long)x->n, text.len,
+    print_out("%lld %s of %zu %s; %s\n", (long long)x->n, str_plural(x->n, "token", "tokens"), text.len,
+              str_plural((int64_t)text.len, "byte", "bytes"),
               same     ? "decoding gives the same bytes"
               : t->bpe ? "decoding gives OTHER bytes"
                        : "decoding gives the normalised text, which differs");
@@ -51,8 +52,8 @@ static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
     *x = tokenizer_encode(t, args_arena(a), text.text, text.len, special);
     int64_t spelt = special ? 0 : special_count(tokenizer_specials(t), text.text, text.len);
     if (spelt && !args_quiet(a))
-        print_err("the text spells %lld special tokens, taken as plain text; --special-in-text takes them as such\n",
-                  (long long)spelt);
+        print_err("the text spells %lld special %s, taken as plain text; --special-in-text takes %s as such\n",
+                  (long long)spelt, str_plural(spelt, "token", "tokens"), str_plural(spelt, "it", "them"));
     return OK;
 }
 

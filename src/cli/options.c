@@ -162,8 +162,8 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
     }
     if (args_help(a)) return OK;
     if (a->n_operand < c->least || (c->most >= 0 && a->n_operand > c->most))
-        return fail(E_CONFIG, "%d operand%s given; usage: vernier %s %s", a->n_operand, a->n_operand == 1 ? "" : "s",
-                    c->name, c->usage);
+        return fail(E_CONFIG, "%d %s given; usage: vernier %s %s", a->n_operand,
+                    str_plural(a->n_operand, "operand", "operands"), c->name, c->usage);
     return OK;
 }
 

@@ -311,8 +311,8 @@ static Status read_csv(Reader *r, Bytes text)
         TRY(record(field, &n, r, &at));
         if (n == 1 && line_blank(field[0])) continue;
         if (n != names)
-            return fail(E_FORMAT, "%s:%lld: %d fields, expected the %d of line 1", r->path, (long long)line, n,
-                        names);
+            return fail(E_FORMAT, "%s:%lld: %d %s, expected the %d of line 1", r->path, (long long)line, n,
+                        str_plural(n, "field", "fields"), names);
         for (int i = 0; i < r->n; i++) {
             value[i] = 0;
             for (int k = 0; k < sum[i].terms; k++) {
