@@ -43,8 +43,10 @@ static Status view_open(View *v, Ask *k)
     if (x->without_prefix && !x->maps.prefix)
         return fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys", part_name(x->maps.part));
     if (x->by && !k->tokenizer)
-        return fail(E_IO, "--by %s needs a tokenizer to tell what the ids spell, and %s has none; name one with "
-                    "--tokenizer DIR", BY_NAME[x->by], x->model);
+        return fail(E_IO,
+                    "--by %s needs a tokenizer to tell what the ids spell, and %s has none; name one with "
+                    "--tokenizer DIR",
+                    BY_NAME[x->by], x->model);
     *v = view_of(k->arena, x, &x->tokens, x->maps.part == PART_CROSS ? &x->source : &x->tokens);
     if (x->by == BY_SIDES && !v->row.changed && !v->col.changed)
         return fail(E_CONFIG, "--by sides: the text has neither <add>, <del> or <keep> nor the lines of a diff");

@@ -57,7 +57,8 @@ Status folder_open(Folder *, bool overwrite);
 Status folder_record(Folder *, const char *status, const char *message, cJSON *more);
 /* The work is complete: f->path becomes DIR.  E_MISMATCH: a file of DIR that is nobody's stands in the way. */
 Status folder_finish(Folder *, cJSON *more);
-/* The work has ended with a status that is not OK, which is returned; it stays in DIR/unfinished, if there is any. */
+/* The work has ended with a status that is not OK, which is returned; what there is of it stays in
+ * DIR/unfinished. */
 Status folder_leave(Folder *, Status, cJSON *more);
 /* The same where there is nothing worth keeping: DIR is as it was before. */
 Status folder_drop(Folder *, Status);

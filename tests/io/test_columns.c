@@ -57,7 +57,7 @@ static void reads(void **state)
     assert_true(rows == 3000 && column[0][2999] == -2999 && column[1][1500] == 1500);
 }
 
-/* Whatever the form of the file, who asks for a column that is not there is told those that are, the nearest first. */
+/* Whatever the form of the file, who asks for a column that is not there is told which are, the nearest first. */
 static void names_what_is_there(void **state)
 {
     (void)state;
