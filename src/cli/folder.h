@@ -62,7 +62,7 @@ Status folder_finish(Folder *, cJSON *more);
 Status folder_leave(Folder *, Status, cJSON *more);
 /* The same where there is nothing worth keeping: DIR is as it was before. */
 Status folder_drop(Folder *, Status);
-/* From the handler of a signal that ends the program: a folder in which nothing was written yet is as it was before. */
+/* From the handler of a signal that ends the program: a folder in which nothing was written is as it was before. */
 void folder_interrupted(void);
 
 /* Lets the relative symbolic link `latest` beside DIR point at DIR. */
