@@ -200,7 +200,7 @@ expect 3 "$t/none: No such file" 'no file of texts' --model "$t/m/roberta" --tex
 expect 3 'has no text' 'a file without a text' --model "$t/m/roberta" --texts /dev/null
 expect 3 'has no tokenizer' 'texts without a tokenizer' --model "$t/m/gpt2" --texts "$t/texts"
 expect 2 '--ids does not go with --texts' 'ids besides' --model "$t/m/roberta" --texts "$t/texts" --ids 1
-expect 0 '^1 of 4 texts are too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
+expect 0 '^1 of 4 texts is too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
 grep -Eq '^ +1 +3 +[0-9.]+ \[-?[0-9.]+, [0-9.]+\] +[0-9.]+ (int|return) x' "$t/out" && grep -q '^0,0,entropy,3,' "$t/o/corpus.csv"
 result $? '... means with intervals, and where a number is most'
 [ -s "$t/o/figures/corpus.svg" ] && grep -q 'over 3 texts' "$t/o/report.html"
