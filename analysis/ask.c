@@ -72,7 +72,7 @@ static Status read_tokens(Ask *k, Tokens *out, const char *text_option, const ch
     if (!text) return OK;
     if (!k->tokenizer)
         return fail(
-            E_CONFIG,
+            E_IO,
             "%s has no tokenizer (tokenizer.json, vocab.json and merges.txt, or a SentencePiece model); name one "
             "with --tokenizer DIR or give --%s",
             k->x.model, ids_option);

@@ -1,7 +1,9 @@
 /* vernier attend: what each head of a model attends to, as figures, a page, a table, and files to compute with.
  * With --base a second model reads the same tokens, and the page leads with the heads that moved. */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/ask.h"
 #include "analysis/compare.h"
@@ -13,6 +15,7 @@
 #include "analysis/rollout.h"
 #include "analysis/table.h"
 #include "analysis/view.h"
+#include "base/dirs.h"
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
@@ -40,8 +43,10 @@ static Status view_open(View *v, Ask *k)
     if (x->without_prefix && !x->maps.prefix)
         return fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys", part_name(x->maps.part));
     if (x->by && !k->tokenizer)
-        return fail(E_CONFIG, "--by %s needs a tokenizer to tell what the ids spell; name one with --tokenizer DIR",
-                    BY_NAME[x->by]);
+        return fail(E_IO,
+                    "--by %s needs a tokenizer to tell what the ids spell, and %s has none; name one with "
+                    "--tokenizer DIR",
+                    BY_NAME[x->by], x->model);
     *v = view_of(k->arena, x, &x->tokens, x->maps.part == PART_CROSS ? &x->source : &x->tokens);
     if (x->by == BY_SIDES && !v->row.changed && !v->col.changed)
         return fail(E_CONFIG, "--by sides: the text has neither <add>, <del> or <keep> nor the lines of a diff");
@@ -166,16 +171,32 @@ static bool page_alone(const Args *a)
 
 enum { READABLE = 128 }; /* rows or keys whose labels find room */
 
+static const char *folder_of(Arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? str_copy(a, path, slash > path ? (size_t)(slash - path) : 1) : ".";
+}
+
+/* A page whose directory is not there yet: explorer.c makes that when it has something to write. */
+static Status page_place(const Ask *k, const char *page, const char *dir)
+{
+    size_t n = dirs_standing(dir);
+    const char *there = n ? str_copy(k->arena, dir, n) : *dir == '/' ? "/" : ".";
+    if (!file_is_dir(there)) return fail(E_IO, "%s: %s is not a directory", page, there);
+    if (access(there, W_OK | X_OK)) return fail(E_IO, "%s: %s: %s", page, there, strerror(errno));
+    return args_output_dir(k->args, "--html", page, 0);
+}
+
 /* The page and the directory are tried before any work.  The same answer as before is written once more. */
 static Status outputs(Ask *k)
 {
-    const char *page = args_text(k->args, "html", NULL), *slash = page ? strrchr(page, '/') : NULL;
+    const char *page = args_text(k->args, "html", NULL), *dir = page ? folder_of(k->arena, page) : NULL;
     if (!page_alone(k->args)) TRY(output_open(&k->folder, k->args, "--out", args_text(k->args, "out", NULL), 0));
     if (k->folder.done) {
         k->folder.done = false;
         TRY(folder_open(&k->folder, true));
     }
-    if (slash && slash > page) TRY(file_make_dir(str_copy(k->arena, page, (size_t)(slash - page))));
+    if (page && !file_is_dir(dir)) return page_place(k, page, dir);
     return page ? args_output(k->args, "--html", page, 0) : OK;
 }
 

@@ -37,8 +37,8 @@ static Status check_room(const Ask *k, const Adapter *a, const Model *m, const F
         return fail(E_MISMATCH, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
                     (long long)x->most, a->dir, (long long)(most - taken));
     if (most && taken && k->x.tokens.n > most - taken)
-        return fail(E_CONFIG, "the text has %lld tokens; %s leaves positions for %lld", (long long)k->x.tokens.n,
-                    a->dir, (long long)(most - taken));
+        return fail(E_CONFIG, "the text has %lld %s; %s leaves positions for %lld", (long long)k->x.tokens.n,
+                    str_plural(k->x.tokens.n, "token", "tokens"), a->dir, (long long)(most - taken));
     return OK;
 }
 
@@ -112,7 +112,8 @@ ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64
 {
     const Compared *p = &t->pair;
     double limit = f64 ? 1e-14 : 5e-7, same = f64 ? 1e-12 : 1e-5, worst = 0;
-    const char *begin = str_print(a, "%s: %lld virtual keys", t->name, (long long)p->virtual_keys);
+    const char *begin = str_print(a, "%s: %lld virtual %s", t->name, (long long)p->virtual_keys,
+                                  str_plural(p->virtual_keys, "key", "keys"));
     for (int l = 0; l < p->layers; l++) worst = fmax(worst, p->layer[l].conditional);
     if (p->own > same) {
         *sentence = str_print(a,
@@ -342,14 +343,15 @@ static void print_floors(const Comparison *c, Arena *a)
 {
     const Floors *f = &c->texts->floors;
     const Reached *r = comparison_reached(c, a);
-    print_out("\nloss in nats a token (%lld tokens of %lld texts); what is reached at best without reading them:\n",
-              (long long)f->tokens, (long long)f->texts);
+    print_out("\nloss in nats a token (%lld %s of %lld %s); what is reached at best without reading them:\n",
+              (long long)f->tokens, str_plural(f->tokens, "token", "tokens"), (long long)f->texts,
+              str_plural(f->texts, "text", "texts"));
     print_out("%8.4f  by the place\n", f->place);
     if (isfinite(f->previous)) print_out("%8.4f  by place and token before\n", f->previous);
     print_out("(entropies counted from %.1f tokens each; few make them too low)\n", f->each);
     if (c->texts->left_out)
-        print_out("(left out, too long for the model or with nothing to predict: %lld texts)\n",
-                  (long long)c->texts->left_out);
+        print_out("(left out, too long for the model or with nothing to predict: %lld %s)\n",
+                  (long long)c->texts->left_out, str_plural(c->texts->left_out, "text", "texts"));
     for (int i = 0; i <= c->n; i++) print_out("%s\n", floors_sentence(a, f, &r[i]));
 }
 

@@ -251,9 +251,10 @@ static Status add_floors(Out *o)
     for (int i = 0; i <= c->n; i++) report_text(o->page, floors_sentence(o->a, floors, &r[i]));
     report_text(o->page,
                 str_print(o->a,
-                          "Counted from %lld tokens of %lld texts, %.1f for each entropy; where they are few "
+                          "Counted from %lld %s of %lld %s, %.1f for each entropy; where they are few "
                           "the floors are too low.",
-                          (long long)floors->tokens, (long long)floors->texts, floors->each));
+                          (long long)floors->tokens, str_plural(floors->tokens, "token", "tokens"),
+                          (long long)floors->texts, str_plural(floors->texts, "text", "texts"), floors->each));
     return OK;
 }
 
@@ -387,8 +388,8 @@ Status comparison_write(const Comparison *c, Arena *a, const char *dir, const ch
     TRY(write_csv(&o));
     o.page =
         report_open(str_print(a, "%s/report.html", dir), str_print(a, "Attention against %s", path_name(a, c->base)));
-    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld tokens", c->arch, part_name(c->part),
-                                  (long long)c->tokens->n));
+    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld %s", c->arch, part_name(c->part),
+                                  (long long)c->tokens->n, str_plural(c->tokens->n, "token", "tokens")));
     add_verdicts(&o);
     Status s = add_curves(&o);
     if (!s) s = add_heads(&o);

@@ -128,7 +128,8 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     HeadStats *more = NEW(scratch, HeadStats, x->maps.layers * x->maps.heads);
     bool sweep = args_given(k->args, "sweep");
     if (sweep) {
-        TRY(loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL));
+        Status told = loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL);
+        TRY(pair ? told : fail_in_file(told, args_text(k->args, "texts", NULL))); /* a pair lacks an option's text */
         TRY(head_importance(more, k->model, k->hooks, &scored, x->maps.part, each_head, c));
     }
     for (int i = 0; i < x->layers * x->heads; i++) {
@@ -158,8 +159,8 @@ static Status measure(Corpus *c)
         TRY(ask_going_on(k, "texts", i + 1, c->n));
     }
     if (c->skipped == c->n)
-        return fail(E_MISMATCH, "--texts: all %lld texts have more tokens than the model has positions for",
-                    (long long)c->n);
+        return fail(E_MISMATCH, "--texts: all %lld %s more tokens than the model has positions for", (long long)c->n,
+                    str_plural(c->n, "text has", "texts have"));
     x->row = NEW(k->arena, HeadRow, rows);
     c->summary = NEW(k->arena, Summary, rows * STATS);
     for (int i = 0; i < rows; i++) {
@@ -261,9 +262,10 @@ static Status write_page(const Corpus *c, const char *dir, int stat)
         for (int j = 0; j < TOP; j++)
             *p++ = j < n ? str_print(a, "%.3f %.80s", values(c, i, stat)[top[j]], c->text[top[j]]) : "";
     }
-    Report *r = report_open(
-        str_print(a, "%s/report.html", dir),
-        str_print(a, "Attention of %s over %lld texts", path_name(a, x->model), (long long)(c->n - c->skipped)));
+    Report *r =
+        report_open(str_print(a, "%s/report.html", dir),
+                    str_print(a, "Attention of %s over %lld %s", path_name(a, x->model),
+                              (long long)(c->n - c->skipped), str_plural(c->n - c->skipped, "text", "texts")));
     Status drawn = x->head[0] == HEAD_MEAN ? OK : draw(c, r, dir, stat);
     report_table(r, "Means with 95 % intervals over texts, and the texts where the number is largest.", 4 + TOP, head,
                  rows, cell);
@@ -344,7 +346,7 @@ Status corpus_answer(Ask *k, const char *dir)
     TRY(ask_models(k));
     TRY(ask_maps(k));
     TRY(ask_tokenizer(k));
-    if (!k->tokenizer) return fail(E_CONFIG, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
+    if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     if (k->model->arch->encode && k->x.maps.part != PART_ENCODER)
         return fail(E_CONFIG, "--texts are read by an encoder-decoder's encoder; --part %s needs two texts",
                     part_name(k->x.maps.part));
@@ -359,8 +361,8 @@ Status corpus_answer(Ask *k, const char *dir)
     TRY(write_csv(&c, dir));
     TRY(write_page(&c, dir, stat));
     if (c.skipped && !args_quiet(k->args))
-        print_err("%lld of %lld texts are too long for the model and left out\n", (long long)c.skipped,
-                  (long long)c.n);
+        print_err("%lld of %lld %s too long for the model and left out\n", (long long)c.skipped, (long long)c.n,
+                  str_plural(c.skipped, "texts is", "texts are"));
     if (args_given(k->args, "json")) {
         print_json(&c, k->folder.dir, stat, k->x.head[0] == HEAD_MEAN ? none : drawn);
     } else {

@@ -271,9 +271,10 @@ static Status write_files(const Effects *x, const char *dir)
     }
     Report *r = report_open(str_print(a, "%s/report.html", dir),
                             str_print(a, "Interventions on %s", path_name(a, x->k->x.model)));
-    report_lead(r, str_print(a, "%s \u00B7 %s \u00B7 %lld tokens \u00B7 loss %s", x->k->x.arch,
-                             part_name(x->k->x.maps.part), (long long)x->k->x.tokens.n,
-                             isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
+    report_lead(r,
+                str_print(a, "%s \u00B7 %s \u00B7 %lld %s \u00B7 loss %s", x->k->x.arch, part_name(x->k->x.maps.part),
+                          (long long)x->k->x.tokens.n, str_plural(x->k->x.tokens.n, "token", "tokens"),
+                          isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
     const char *path = figure_path(a, dir, "effects", x->k->x.format);
     report_drawn(r, effects_draw(path, a, x->rows, x->effect, x->before.maps.layers),
                  "What each intervention (row) does: the share of attention that moved in each layer, mean over rows "
@@ -289,23 +290,29 @@ static Status write_files(const Effects *x, const char *dir)
 
 /* ---- asking */
 
-/* As the batch that is read, with another text. */
+static Status tokens_of_other(Tokens *t, const Ask *k, const Do *d, const char *text)
+{
+    if (!strncmp(text, "ids:", 4)) {
+        TRY(tokens_of_ids(t, k->arena, k->tokenizer, "do", text + 4));
+    } else {
+        if (!k->tokenizer) return fail(E_IO, "--do %s: %s has no tokenizer; give ids:1,2,3", d->words, k->x.model);
+        TRY(tokens_of_text(t, k->arena, k->tokenizer, "do", text, args_text(k->args, "language", NULL)));
+        if (k->target) *t = tokens_shifted(k->arena, t, &k->model->config, k->tokenizer);
+    }
+    return tokens_check(t, k->model, k->x.maps.part, "do");
+}
+
+/* As the batch that is read, with another text: one that is typed, or what the file holds whose name follows an @. */
 static Status other_batch(const Ask *k, const Do *d, const char *text, Batch *out)
 {
     Tokens t;
-    if (!strncmp(text, "ids:", 4)) {
-        TRY(tokens_of_ids(&t, k->arena, k->tokenizer, "do", text + 4));
-    } else {
+    if (*text == '@') {
         Bytes file;
-        if (*text == '@') {
-            TRY(text_read(&file, k->arena, text + 1, BYTES_NOT_ZERO));
-            text = file.text;
-        }
-        if (!k->tokenizer) return fail(E_CONFIG, "--do %s: there is no tokenizer; give ids:1,2,3", d->words);
-        TRY(tokens_of_text(&t, k->arena, k->tokenizer, "do", text, args_text(k->args, "language", NULL)));
-        if (k->target) t = tokens_shifted(k->arena, &t, &k->model->config, k->tokenizer);
+        TRY(text_read(&file, k->arena, text + 1, BYTES_NOT_ZERO));
+        TRY(fail_in_file(tokens_of_other(&t, k, d, file.text), text + 1));
+    } else {
+        TRY(tokens_of_other(&t, k, d, text));
     }
-    TRY(tokens_check(&t, k->model, k->x.maps.part, "do"));
     *out = k->batch;
     if (out->t) {
         out->ids = t.id;
@@ -322,8 +329,9 @@ static Status read_patch(const Ask *k, Do *d)
     Batch other;
     TRY(other_batch(k, d, d->text, &other));
     if (other.t != k->batch.t || other.s != k->batch.s)
-        return fail(E_MISMATCH, "--do %s: its text has %lld tokens and what the model reads %lld", d->words,
-                    (long long)(other.t ? other.t : other.s), (long long)k->x.tokens.n);
+        return fail(E_MISMATCH, "--do %s: its text has %lld %s and what the model reads %lld", d->words,
+                    (long long)(other.t ? other.t : other.s),
+                    str_plural(other.t ? other.t : other.s, "token", "tokens"), (long long)k->x.tokens.n);
     return do_read(d, k->arena, k->model, k->hooks, &other, k->x.tokens.n);
 }
 

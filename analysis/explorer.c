@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/view.h"
+#include "base/dirs.h"
 #include "base/file.h"
 #include "base/print.h"
 #include "io/json.h"
@@ -255,6 +256,7 @@ Status explorer_open(Explorer **out, Ask *k, const char *path)
                                 : str_print(a, "Attention of %s", name);
     e->k = k;
     e->rest = explorer_page;
+    if (strchr(path, '/')) TRY(dirs_make(str_copy(a, path, (size_t)(strrchr(path, '/') - path))));
     TRY(writer_open(&e->w, path));
     write_until(e, "@STYLE@");
     writer_print(&e->w, "%s", explorer_style);
@@ -325,6 +327,7 @@ Status explorer_close(Explorer *e)
 void explorer_abandon(Explorer *e)
 {
     writer_abandon(&e->w);
+    dirs_unmake();
 }
 
 Status explorer_write(Ask *k, const char *path)

@@ -110,15 +110,15 @@ Status floor_texts(FloorTexts *out, Ask *k)
     if (k->model->arch->encode)
         return fail(E_CONFIG, "--texts with --compare tells what is reached without reading, and %s reads two texts",
                     k->model->arch->name);
-    if (!k->tokenizer) return fail(E_CONFIG, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
+    if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     TRY(corpus_texts(&text, &n, k->arena, path));
     out->read = NEW(k->arena, Batch, n);
     out->count = NEW(k->arena, int64_t, n);
     Target *target = NEW(k->arena, Target, n);
     for (int64_t i = 0; i < n; i++) TRY(read_text(out, k, target, text[i]));
     if (!out->floors.texts)
-        return fail(E_MISMATCH, "%s: none of its %lld texts has a token to predict and room in the model", path,
-                    (long long)n);
+        return fail(E_MISMATCH, "%s: none of its %lld %s has a token to predict and room in the model", path,
+                    (long long)n, str_plural(n, "text", "texts"));
     out->floors = floors_of(k->arena, out->floors.texts, target, k->model->decoder);
     return OK;
 }

@@ -498,8 +498,9 @@ Status attention_write(const Attention *x, Arena *a, const char *dir, const char
     o.page = report_open(str_print(a, "%s/report.html", dir), title);
     const char *by = x->by ? str_print(a, " by %s", BY_NAME[x->by]) : "",
                *bare = x->without_prefix ? ", no prefix" : "";
-    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld queries, %lld keys%s%s", x->arch,
-                                  part_title(x->maps.part), (long long)x->maps.t, (long long)x->maps.s, by, bare));
+    report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld %s, %lld %s%s%s", x->arch, part_title(x->maps.part),
+                                  (long long)x->maps.t, str_plural(x->maps.t, "query", "queries"),
+                                  (long long)x->maps.s, str_plural(x->maps.s, "key", "keys"), by, bare));
     Status drawn = write_page(&o), closed = report_close(o.page);
     *figures = o.name;
     return drawn ? drawn : closed;

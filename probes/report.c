@@ -86,23 +86,27 @@ static void note_data(Run *r, const Sheet *s)
 {
     if (s->shared_subjects)
         run_note(r,
-                 "Data: %lld of %lld %s are in more than one split, so a probe is partly tested on what it was "
+                 "Data: %lld of %lld %s %s in more than one split, so a probe is partly tested on what it was "
                  "fitted on.",
-                 (long long)s->shared_subjects, (long long)s->subjects, SHEET_SUBJECT[s->task]);
+                 (long long)s->shared_subjects, (long long)s->subjects, SHEET_SUBJECT[s->task],
+                 str_plural(s->shared_subjects, "is", "are"));
     if (s->shared_messages)
-        run_note(r, "Data: %lld of %lld messages are in more than one split.", (long long)s->shared_messages,
-                 (long long)s->messages);
+        run_note(r, "Data: %lld of %lld messages %s in more than one split.", (long long)s->shared_messages,
+                 (long long)s->messages, str_plural(s->shared_messages, "is", "are"));
     if (s->near_across)
-        run_note(r, "Data: %lld rows have a near-duplicate in another split.", (long long)s->near_across);
+        run_note(r, "Data: %lld %s a near-duplicate in another split.", (long long)s->near_across,
+                 str_plural(s->near_across, "row has", "rows have"));
     if (s->duplicates)
-        run_note(r, "Data: %lld rows repeat an earlier one; %lld texts are there under two labels.",
-                 (long long)s->duplicates, (long long)s->contradictions);
+        run_note(r, "Data: %lld %s an earlier one; %lld %s there under two labels.", (long long)s->duplicates,
+                 str_plural(s->duplicates, "row repeats", "rows repeat"), (long long)s->contradictions,
+                 str_plural(s->contradictions, "text is", "texts are"));
     if (s->header_rows)
-        run_note(r, "Data: %lld rows (%.0f %%) hide the mark of a file's name, which its place gives away.",
-                 (long long)s->header_rows, 100.0 * (double)s->header_rows / (double)s->set->n);
+        run_note(r, "Data: %lld %s (%.0f %%) %s the mark of a file's name, which its place gives away.",
+                 (long long)s->header_rows, str_plural(s->header_rows, "row", "rows"),
+                 100.0 * (double)s->header_rows / (double)s->set->n, str_plural(s->header_rows, "hides", "hide"));
     if (s->correct_type_rows)
-        run_note(r, "Data: %lld rows labelled FAULT hold a correct primitive type, too.",
-                 (long long)s->correct_type_rows);
+        run_note(r, "Data: %lld %s a correct primitive type, too.", (long long)s->correct_type_rows,
+                 str_plural(s->correct_type_rows, "row labelled FAULT holds", "rows labelled FAULT hold"));
 }
 
 static Status describe_data(Run *r, const Probing *lab)
@@ -120,8 +124,9 @@ static Status describe_data(Run *r, const Probing *lab)
                                                : "the rules of the task lead nowhere");
     if (*run_text(r, "data") || *run_text(r, "recipe") == 's') note_data(r, &s);
     if (lab->cut)
-        run_note(r, "%lld of %lld texts are longer than the %lld tokens that are read; the rest of them is not seen.",
-                 (long long)lab->cut, (long long)lab->set.n, (long long)lab->most);
+        run_note(r, "%lld of %lld texts %s longer than the %lld tokens that are read; the rest of %s is not seen.",
+                 (long long)lab->cut, (long long)lab->set.n, str_plural(lab->cut, "is", "are"), (long long)lab->most,
+                 str_plural(lab->cut, "it", "them"));
     return OK;
 }
 
@@ -146,9 +151,10 @@ static void note_controls(Run *r, Outcomes o)
                   lab->set.label[lab->set.example[x->listed[i]].label], x->pvi[i]);
     run_note(
         r,
-        "Usable information, %s%s %.3f of %.3f bits, random weights %.3f.  %lld of %lld test rows are harder with "
-        "their features than without (negative-pvi-seed%llu.csv)%s.",
+        "Usable information, %s%s %.3f of %.3f bits, random weights %.3f.  %lld of %lld test rows %s harder with "
+        "%s features than without (negative-pvi-seed%llu.csv)%s.",
         seed, who, x->usable, x->entropy, y->usable, (long long)x->negatives, (long long)lab->set.size[SPLIT_TEST],
+        str_plural(x->negatives, "is", "are"), str_plural(x->negatives, "its", "their"),
         (unsigned long long)run_seed(r, 0), x->negatives ? b.text : "");
     if (*x->remark) run_note(r, "The adapter: %s.", x->remark);
 }

@@ -166,14 +166,13 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
     RefLine ref[] = {{floor.position, "ignoring the input", false}, {floor.previous, "last output only", false}};
     Series loss = sweep_series(run_arena(r), best, q->sweep.arms, run_seeds(r), SWEEP_LOSS, NULL),
            exact = sweep_series(run_arena(r), best, q->sweep.arms, run_seeds(r), SWEEP_EXACT, NULL);
-    Fig *f =
-        run_figure(r, "losses",
-                   str_print(run_arena(r),
-                             "Descending from an ascending sorter: tables by the spread of their start, free "
-                             "prefixes by length, LoRA of rank 1 on every map. Left: loss of the last tenth of "
-                             "the steps; right: greedy exact match. Best rate of %d, mean and range of %d seeds.",
-                             q->sweep.rates, run_seeds(r)),
-                   500, 190);
+    Fig *f = run_figure(r, "losses",
+                        str_print(run_arena(r),
+                                  "Descending from an ascending sorter: tables by the spread of their start, free "
+                                  "prefixes by length, LoRA of rank 1 on every map. Left: loss of the last tenth of "
+                                  "the steps; right: greedy exact match. Best rate of %d, mean and range of %d %s.",
+                                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+                        500, 190);
     fig_bars(f, fig_cell(f, 1, 2, 0), 1, &loss, label,
              (PlotStyle){.letter = "a", .y = {.title = "late loss (nats per token)"}, .ref = ref, .refs = 2});
     fig_bars(f, fig_cell(f, 1, 2, 1), 1, &exact, label,
@@ -207,14 +206,13 @@ static Status draw_places(Run *r, const Question *q, const SweepBest *best, int 
         mass[n] = by_place(r, &best[k], label, true);
         right[n++] = by_place(r, &best[k], label, false);
     }
-    Fig *f =
-        run_figure(r, "places",
-                   str_print(run_arena(r),
-                             "By output position, mean of %d seeds: the share of attention a / (Z + a) that goes "
-                             "to the prefix or the table (with the filler slot), and how many greedy tokens are "
-                             "right.",
-                             run_seeds(r)),
-                   500, 190);
+    Fig *f = run_figure(r, "places",
+                        str_print(run_arena(r),
+                                  "By output position, mean of %d %s: the share of attention a / (Z + a) that goes "
+                                  "to the prefix or the table (with the filler slot), and how many greedy tokens are "
+                                  "right.",
+                                  run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+                        500, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), n, mass,
               (PlotStyle){.letter = "a",
                           .x = {.title = "output position"},
@@ -269,10 +267,11 @@ static Status run(Run *r)
                 : t <= p + run_real(r, "tolerance") ? SUPPORTED
                                                     : INCONCLUSIVE,
                 "Prefixes of 1 to 100 slots and the tables read off them give the same logits to %.1e. Late loss on "
-                "descending (mean of %d seeds): best table %.3f (exact match %.1f %%), best trained prefix %.3f "
+                "descending (mean of %d %s): best table %.3f (exact match %.1f %%), best trained prefix %.3f "
                 "(\"%s\", %.1f %%), LoRA of rank 1 everywhere %.3f (%.1f %%).",
-                gap, seeds, t, sweep_exact(&best[table], seeds), p, q.sweep.arm[prefix].arm.name,
-                sweep_exact(&best[prefix], seeds), lora, sweep_exact(&best[prefixes], seeds));
+                gap, seeds, str_plural(seeds, "seed", "seeds"), t, sweep_exact(&best[table], seeds), p,
+                q.sweep.arm[prefix].arm.name, sweep_exact(&best[prefix], seeds), lora,
+                sweep_exact(&best[prefixes], seeds));
     return OK;
 }
 

@@ -185,11 +185,11 @@ static Status draw_reach(Run *r, const double *gap, int most, Series lora[4])
         run_figure(r, "reach",
                    str_print(a,
                              "(a) A suffix token set to attend to n content tokens as a random distribution says, in "
-                             "all %d heads at once: largest error of a weight, worst of %d seeds. Up to D + 1 = %d "
+                             "all %d heads at once: largest error of a weight, worst of %d %s. Up to D + 1 = %d "
                              "tokens any distribution is reached. (b) Spectral distance to a random target of the "
                              "logits' form after rank r on Q, or on Q and K; dashed, the singular values sigma_{r+1} "
                              "and sigma_{2r+1} that bound it from below (first seed).",
-                             HEADS, run_seeds(r), HEAD_DIM + 1),
+                             HEADS, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"), HEAD_DIM + 1),
                    500, 200);
     RefLine edge = {HEAD_DIM + 1.5, "D + 1", true};
     fig_lines(f, fig_cell(f, 1, 2, 0), 1, &reach,

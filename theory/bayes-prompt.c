@@ -420,9 +420,9 @@ static Status draw_curves(Run *r, const Found *found)
         run_figure(r, "regret",
                    str_print(a,
                              "Cumulative regret against the oracle: mean over sequences, band the middle half of "
-                             "them, averaged over %d seeds. Methods were tuned on the first %lld tokens. Dashed: "
+                             "them, averaged over %d %s. Methods were tuned on the first %lld tokens. Dashed: "
                              "exact predictors.",
-                             seeds, (long long)run_int(r, "tune-length")),
+                             seeds, str_plural(seeds, "seed", "seeds"), (long long)run_int(r, "tune-length")),
                    500, 210);
     for (int g = 0; g < 2; g++) {
         Series line[SHOWN + BASES];
@@ -520,10 +520,10 @@ static void judge(Run *r, const Found *f, int64_t after)
                  : NOT_SUPPORTED,
         "Of the regret after %lld tokens that lies between the pretrained model and the optimum, one coin: the "
         "soft prefix removes %.0f %%, the best hard prefix %.0f %%; two coins: the best prefix (%s) %.0f %%, "
-        "LoRA %.0f %%, full tuning %.0f %% (%d seeds; at least %.0f %% counts as reaching it). The best "
+        "LoRA %.0f %%, full tuning %.0f %% (%d %s; at least %.0f %% counts as reaching it). The best "
         "Beta prior is %.2f nats above the optimum there.",
         (long long)after, 100 * coin, 100 * hard, WAY[best].name, 100 * pair, 100 * lora, 100 * full, seeds,
-        100 * near, mean_at(beta, seeds, after) - mean_at(bayes, seeds, after));
+        str_plural(seeds, "seed", "seeds"), 100 * near, mean_at(beta, seeds, after) - mean_at(bayes, seeds, after));
 }
 
 static Status run(Run *r)

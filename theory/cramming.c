@@ -425,9 +425,10 @@ static Status draw_horizons(Run *r, const Results *x)
     Fig *f = run_figure(r, "horizon",
                         str_print(a,
                                   "Tokens that one trained input vector makes a frozen network say, exactly: mean of "
-                                  "%lld texts, then mean and range of %d seeds. Depth at width %d. The construction "
+                                  "%lld texts, then mean and range of %d %s. Depth at width %d. The construction "
                                   "says as many tokens as the vector has numbers.",
-                                  (long long)run_int(r, "texts"), x->seeds, x->plan->form[x->plan->widths].width),
+                                  (long long)run_int(r, "texts"), x->seeds, str_plural(x->seeds, "seed", "seeds"),
+                                  x->plan->form[x->plan->widths].width),
                         500, 200);
     for (int depth = 0; depth < 2; depth++) {
         Series line[LINES];
@@ -451,8 +452,8 @@ static Status draw_bits(Run *r, const Results *x)
         run_figure(r, "bits",
                    str_print(a,
                              "Bits of uniformly random text stored per trained number, horizon times log2 V over "
-                             "width, V = %d. Mean and range of %d seeds.",
-                             V, x->seeds),
+                             "width, V = %d. Mean and range of %d %s.",
+                             V, x->seeds, str_plural(x->seeds, "seed", "seeds")),
                    340, 190);
     fig_lines(f, fig_whole(f), LINES - 1, line,
               (PlotStyle){.x = {.title = "width", .log = true},
@@ -525,9 +526,10 @@ static Status run(Run *r)
                                      : INCONCLUSIVE,
         "One vector of the construction %s its N tokens (log2 V bits a number). At width %d, horizons are %.1f "
         "with random weights, %.1f in a trained network on random text and %.1f on its own kind of text; at "
-        "width %d: %.1f, %.1f, %.1f (%d seeds).",
+        "width %d: %.1f, %.1f, %.1f (%d %s).",
         full ? "holds all" : "does not hold", plan.form[last].width, random, any, own, plan.form[0].width,
-        mean_horizon(&x, 1, 0), mean_horizon(&x, 2, 0), mean_horizon(&x, 3, 0), seeds);
+        mean_horizon(&x, 1, 0), mean_horizon(&x, 2, 0), mean_horizon(&x, 3, 0), seeds,
+        str_plural(seeds, "seed", "seeds"));
     return OK;
 }
 

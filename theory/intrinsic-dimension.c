@@ -174,8 +174,8 @@ static Status draw(Run *r, const Found *f)
                   "Exact match on held-out inputs against the number of trained numbers, at each "
                   "method's best rate: random subspaces of the sorter's %lld weights, and methods as "
                   "points. Dashed: 90 %% of full tuning. Tasks that full tuning did not learn are left out. Mean "
-                  "and range of %d seeds.",
-                  (long long)f->total, f->seeds),
+                  "and range of %d %s.",
+                  (long long)f->total, f->seeds, str_plural(f->seeds, "seed", "seeds")),
         500, 210 * rows);
     for (int i = 0; i < n; i++) {
         int task = shown[i];
@@ -256,7 +256,7 @@ static void judge(Run *r, const Found *f)
                 fails   ? NOT_SUPPORTED
                 : holds ? SUPPORTED
                         : INCONCLUSIVE,
-                "Exact match, mean of %d seeds.%s", f->seeds, said.text);
+                "Exact match, mean of %d %s.%s", f->seeds, str_plural(f->seeds, "seed", "seeds"), said.text);
 }
 
 static Status run(Run *r)

@@ -268,8 +268,9 @@ static Status draw_curves(Run *r, const Descent *d, const Plan *plan)
         r, "descent",
         str_print(run_arena(r),
                   "Adam on the virtual token, logits multiplied by c: loss per token (a) and share of targets whose "
-                  "%lld tokens are all right (b). Mean and range over %d seeds of %lld targets each.",
-                  (long long)run_int(r, "n"), run_seeds(r), (long long)run_int(r, "targets")),
+                  "%lld tokens are all right (b). Mean and range over %d %s of %lld targets each.",
+                  (long long)run_int(r, "n"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"),
+                  (long long)run_int(r, "targets")),
         500, 200);
     fig_lines(
         f, fig_cell(f, 1, 2, 0), plan->scales, loss,
@@ -295,10 +296,10 @@ static Status draw_success(Run *r, const Descent *d, const Plan *plan)
     Fig *f = run_figure(
         r, "success",
         str_print(a,
-                  "Share of random targets that are right after %lld steps, mean of %d seeds of %lld targets each, "
+                  "Share of random targets that are right after %lld steps, mean of %d %s of %lld targets each, "
                   "over the factor on the logits (V = %lld, N = %lld).",
-                  (long long)run_int(r, "steps"), seeds, (long long)run_int(r, "targets"), (long long)run_int(r, "v"),
-                  (long long)run_int(r, "n")),
+                  (long long)run_int(r, "steps"), seeds, str_plural(seeds, "seed", "seeds"),
+                  (long long)run_int(r, "targets"), (long long)run_int(r, "v"), (long long)run_int(r, "n")),
         252, 180);
     fig_lines(f, fig_whole(f), 1, &s,
               (PlotStyle){.x = {.title = "factor c on the logits", .log = true},
@@ -392,10 +393,11 @@ static Status run(Run *r)
         : flat.success < 1 && middle.success < 50 && sharp.success >= 100 - 1e-9 ? SUPPORTED
                                                                                  : NOT_SUPPORTED,
         "Of %lld random segments %s rises above its chord; Adam gets %.3g %% of targets right with the logits as "
-        "they are, %.3g %% at factor V, %.4g %% at V^2 (median %.3g steps; mean of %d seeds of %lld targets, %lld "
+        "they are, %.3g %% at factor V, %.4g %% at V^2 (median %.3g steps; mean of %d %s of %lld targets, %lld "
         "steps, inside the unit cube).",
         (long long)(n * run_int(r, "segments")), convex ? "none" : "some", flat.success, middle.success,
-        sharp.success, sharp.median, seeds, (long long)run_int(r, "targets"), (long long)run_int(r, "steps"));
+        sharp.success, sharp.median, seeds, str_plural(seeds, "seed", "seeds"), (long long)run_int(r, "targets"),
+        (long long)run_int(r, "steps"));
     return OK;
 }
 

@@ -352,9 +352,9 @@ static Status draw_relu(Run *r, const Grid *g, const double *error, int seeds)
     Fig *f = run_figure(r, "relu",
                         str_print(a,
                                   "ReLU nets of width %d, frozen depth twice the target's: test error by rank, "
-                                  "geometric mean of %d seeds. The construction is zero to rounding from the "
+                                  "geometric mean of %d %s. The construction is zero to rounding from the "
                                   "predicted rank on; what is below 1e-8 is drawn at 1e-8.",
-                                  WIDTH, seeds),
+                                  WIDTH, seeds, str_plural(seeds, "seed", "seeds")),
                         g->depths > 1 ? 500 : 300, 190);
     for (int d = 0; d < g->depths; d++) {
         static const Arm shown[] = {BUILT, LORA_BIAS, LORA};

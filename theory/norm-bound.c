@@ -295,8 +295,9 @@ static Status draw(Run *r, const Grid *g)
                              "slot, weights of sd %g, by the length of the vector or free key: through a norm, "
                              "length does not matter once it exceeds the norm's eps. (b) Tied through the norm, by "
                              "number of slots, for weights of several sd; dashed, the bound. Means over %d queries "
-                             "each of %d seeds.",
-                             g->slots[0], g->scale[g->scales / 2], (int)run_int(r, "queries"), g->seeds),
+                             "each of %d %s.",
+                             g->slots[0], g->scale[g->scales / 2], (int)run_int(r, "queries"), g->seeds,
+                             str_plural(g->seeds, "seed", "seeds")),
                    500, 200);
     draw_lengths(f, fig_cell(f, 1, 2, 0), run_arena(r), g);
     draw_slots(f, fig_cell(f, 1, 2, 1), run_arena(r), g);

@@ -303,8 +303,8 @@ static Status draw_lengths(Run *r, const Found *f)
         str_print(a,
                   "Tuned at content length %lld to follow an instruction that is not given. (a) weight "
                   "of the prefix in the softmax; (b) accuracy on a crowd, where without tuning a coin decides. "
-                  "Mean and range of %d seeds.",
-                  (long long)f->length[0], f->seeds),
+                  "Mean and range of %d %s.",
+                  (long long)f->length[0], f->seeds, str_plural(f->seeds, "seed", "seeds")),
         500, 190);
     Axis x = {.title = "content length n", .log = true};
     fig_lines(fig, fig_cell(fig, 1, 2, 0), CONTENTS + 1, alpha,
@@ -338,8 +338,8 @@ static Status draw_spectra(Run *r, const Found *f, int d)
                    str_print(a,
                              "What each method adds to the head's output in the sorter, at equal numbers of "
                              "parameters: the largest eigenvalues of its covariance over 1000 rows, as shares. "
-                             "Mean and range of %d seeds.",
-                             f->seeds),
+                             "Mean and range of %d %s.",
+                             f->seeds, str_plural(f->seeds, "seed", "seeds")),
                    340, 190);
     PlotStyle style = {.x = {.title = "index"}, .y = {.title = "share of the variance", .log = true}};
     fig_lines(fig, fig_whole(fig), 3, line, style);
@@ -361,8 +361,8 @@ static Status draw_scores(Run *r, const Found *f)
         run_figure(r, "sorting",
                    str_print(run_arena(r),
                              "From ascending to descending sort with frozen weights, each method at its best rate. "
-                             "\"All prefixes\" is the table that contains every prefix. Mean and range of %d seeds.",
-                             f->seeds),
+                             "\"All prefixes\" is the table that contains every prefix. Mean and range of %d %s.",
+                             f->seeds, str_plural(f->seeds, "seed", "seeds")),
                    340, 190);
     fig_bars(fig, fig_whole(fig), 2, bar, NAME, (PlotStyle){.y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(fig);
@@ -462,12 +462,12 @@ static void judge(Run *r, const Found *f)
         "added lies in %.1f directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: descending sort, exact "
         "and tokens "
         "right: prefix %.1f and %.1f %%, M %.1f and %.1f, all prefixes %.1f and %.1f, LoRA %.1f and %.1f; "
-        "content attention moves by at most %.0e but for LoRA (%d seeds).",
+        "content attention moves by at most %.0e but for LoRA (%d %s).",
         says(falls), m.slope[NEEDLE], m.slope[CROWD], (long long)f->length[0], (long long)f->length[f->sizes - 1],
         m.close[PREFIX], m.far[PREFIX], m.close[MEMORY], m.far[MEMORY], m.close[LORA], m.far[LORA], says(broad),
         m.directions[PREFIX], m.directions[MEMORY], m.directions[LORA], says(near), m.exact[PREFIX], m.token[PREFIX],
         m.exact[MEMORY], m.token[MEMORY], m.exact[TABLE], m.token[TABLE], m.exact[LORA], m.token[LORA], m.gap,
-        f->seeds);
+        f->seeds, str_plural(f->seeds, "seed", "seeds"));
 }
 
 /* Of results laid out (rates, seeds): the rate with the least held-out loss at the length of tuning. */

@@ -363,9 +363,9 @@ static Status draw_stages(Run *r, const Found *found, int ns, const double *slot
                    str_print(a,
                              "(a) Rank of what a prefix's values add to the logits of layer 2, one head, as parts "
                              "are switched on. (b) How much of it, in sum of squares, lies outside the 2 x slots "
-                             "largest directions. Medians over %d seeds. Layer norm and feed-forward lift the "
+                             "largest directions. Medians over %d %s. Layer norm and feed-forward lift the "
                              "bound on the rank; most of the change stays where it was.",
-                             run_seeds(r)),
+                             run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 210);
     static const char *const SHORT[STAGES] = {"attention", "+residual", "+norm", "+MLP"};
     fig_bars(f, fig_cell(f, 1, 2, 0), ns, rank, SHORT, (PlotStyle){.letter = "a", .y = {.title = "rank"}});

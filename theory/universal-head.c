@@ -396,8 +396,8 @@ static Status draw_rates(Run *r, const Rates *rates, const Plan *p, const double
                         str_print(a,
                                   "Prefixed head against prefix length N. (a) Values sampled from the target at "
                                   "best sharpness: largest error. (b) That sharpness lambda. (c) Keys and values "
-                                  "trained by gradient (marks, mean of %d seeds) beside the sampled ones (dashed).",
-                                  run_seeds(r)),
+                                  "trained by gradient (marks, mean of %d %s) beside the sampled ones (dashed).",
+                                  run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         500, 210);
     const Axis n = {.title = "slots N", .log = true};
     Rect whole = fig_whole(f), wide = whole, mid = whole, right = whole;
@@ -486,11 +486,11 @@ static Status draw_page(Run *r, const Rates *rates, const Plan *p, const double 
     Fig *f = run_figure(r, "page",
                         str_print(a,
                                   "One head, two questions. (a) |sin 2t| on the circle and the head's output with N "
-                                  "sampled slots. (b) Maps of three tokens, prefix trained (mean of %d seeds): the "
+                                  "sampled slots. (b) Maps of three tokens, prefix trained (mean of %d %s): the "
                                   "element-wise map improves with every slot; reversal stays above the floor that no "
                                   "prefix passes. Without a prefix its error is %.2f; another key matrix brings "
                                   "%.0e.",
-                                  run_seeds(r), none, other),
+                                  run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"), none, other),
                         500, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), 3, curve,
               (PlotStyle){.letter = "a",

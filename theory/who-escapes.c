@@ -479,8 +479,8 @@ static Status run(Run *r)
         "A causal net: the content does not see a suffix. Where it does, in an encoder, a suffix is a prefix to it.");
     run_note(r, "Random moves: a change says that the way is open, not that training takes it.");
     run_verdict(r, agree == cells ? SUPPORTED : NOT_SUPPORTED,
-                "%d of %d cells of the table agree with theory: %d methods, %d changes and %d ranks each, %d seeds.",
-                agree, cells, METHODS, CHANGES, RANKS, run_seeds(r));
+                "%d of %d cells of the table agree with theory: %d methods, %d changes and %d ranks each, %d %s.",
+                agree, cells, METHODS, CHANGES, RANKS, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"));
     return OK;
 }
 

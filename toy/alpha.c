@@ -208,8 +208,8 @@ static Status draw_clamps(Run *r, const Question *q, const SweepBest *best)
     Fig *f = run_figure(r, "clamped",
                         str_print(a,
                                   "Greedy exact match with the trained prefix, and with alpha clamped to its mean of "
-                                  "each head and output position, or of each head; mean and range of %d seeds.",
-                                  run_seeds(r)),
+                                  "each head and output position, or of each head; mean and range of %d %s.",
+                                  run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         340, 200);
     fig_bars(f, fig_whole(f), CLAMPS, bar, label, (PlotStyle){.y = {.title = "exact match (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
@@ -260,8 +260,8 @@ static Status run(Run *r)
                 : falls == elicited ? SUPPORTED
                                     : NOT_SUPPORTED,
                 "Exact match (%%) with the trained prefix, with alpha at its mean of head and position, and of head "
-                "(mean of %d seeds): %s. Clamping by head and position lowers %d of %d elicited tasks.",
-                seeds, said.text, falls, elicited);
+                "(mean of %d %s): %s. Clamping by head and position lowers %d of %d elicited tasks.",
+                seeds, str_plural(seeds, "seed", "seeds"), said.text, falls, elicited);
     return OK;
 }
 

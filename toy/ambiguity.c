@@ -138,8 +138,8 @@ static Status draw_curves(Run *r, const Question *q, const Outcome *const *best)
     Fig *f = run_figure(r, "curves",
                         str_print(a,
                                   "Training loss of a prefix for one task, from models pretrained on k tasks; mean "
-                                  "and range of %d seeds.",
-                                  seeds),
+                                  "and range of %d %s.",
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         n > 1 ? 500 : 300, 200);
     for (int t = 0; t < n; t++) {
         Series line[COUNTS];

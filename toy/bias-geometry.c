@@ -262,9 +262,9 @@ static Status draw_spectrum(Run *r, const Question *q, const Geometry *shape)
         run_figure(r, "spectrum",
                    str_print(a,
                              "Singular values of what a prefix of %d slots adds to the residual stream, mean over "
-                             "%d tasks and %d seeds. At layer 1 they stop at heads x slots; above it the inputs "
+                             "%d tasks and %d %s. At layer 1 they stop at heads x slots; above it the inputs "
                              "of the layer have moved too.",
-                             q->slots, q->task.n, seeds),
+                             q->slots, q->task.n, seeds, str_plural(seeds, "seed", "seeds")),
                    300, 190);
     fig_lines(f, fig_whole(f), q->recipe.layers, line,
               (PlotStyle){.x = {.title = "index"},
@@ -319,9 +319,9 @@ static Status draw_arithmetic(Run *r, const Question *q, const Geometry *shape)
                         str_print(a,
                                   "(a) Tokens right on \"%s\" of prefixes made from those for \"%s\" and \"%s\". (b) "
                                   "Tokens right on both tasks along the straight path between two prefixes. Mean and "
-                                  "range of %d seeds.",
+                                  "range of %d %s.",
                                   q->composed->name, q->task.task[q->compose[0]]->name,
-                                  q->task.task[q->compose[1]]->name, seeds),
+                                  q->task.task[q->compose[1]]->name, seeds, str_plural(seeds, "seed", "seeds")),
                         500, 190);
     fig_bars(f, fig_cell(f, 1, 2, 0), 1, &bar, WAY,
              (PlotStyle){.letter = "a", .title = "composed", .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});

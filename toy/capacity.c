@@ -216,9 +216,9 @@ static Status draw_capacity(Run *r, const Capacity *c)
         run_figure(r, "capacity",
                    str_print(a,
                              "Bits of a random map recalled through a prefix of free slots in a frozen model, mean "
-                             "and range of %d seeds; dashed: proportional to the slots, through the trained "
+                             "and range of %d %s; dashed: proportional to the slots, through the trained "
                              "model's shortest prefix.",
-                             seeds),
+                             seeds, str_plural(seeds, "seed", "seeds")),
                    300, 190);
     fig_lines(f, fig_whole(f), MODELS + 1, line,
               (PlotStyle){.x = {.title = "slots", .log = true}, .y = {.title = "bits stored", .log = true}});
@@ -250,9 +250,9 @@ static Status draw_strings(Run *r, const Question *q, const Sweep *s, const Swee
         run_figure(r, "strings",
                    str_print(a,
                              "Random strings recalled whole from one trained slot of a frozen model, against their "
-                             "bits N log2 V (%d strings of each size, %d seeds). The constructed transformer of "
+                             "bits N log2 V (%d strings of each size, %d %s). The constructed transformer of "
                              "theorem 1 recalls all.",
-                             q->strings, run_seeds(r)),
+                             q->strings, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    300, 190);
     fig_scatter(f, fig_whole(f), MODELS, dots,
                 (PlotStyle){.x = {.title = "bits of a string"},

@@ -83,8 +83,8 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
                    str_print(run_arena(r),
                              "From an ascending sorter, by depth: exact match (top) and late loss with the floors "
                              "of what needs no attention to the input (bottom), at the best of %d rates; mean and "
-                             "range of %d seeds.",
-                             q->sweep.rates, run_seeds(r)),
+                             "range of %d %s.",
+                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 340);
     const char *label[DEPTHS];
     for (int d = 0; d < q->depths; d++) label[d] = str_print(run_arena(r), "%g", q->depth[d]);
@@ -154,13 +154,12 @@ static Status run(Run *r)
         "A method succeeds from %g %% of the inputs wholly right on; the least such depth of the prefix is recorded.",
         threshold);
     run_note(r, "Where LoRA fails on a task too, these steps say nothing about prefixes on it.");
-    run_verdict(
-        r,
-        learned    ? NOT_SUPPORTED
-        : !control ? INCONCLUSIVE
-                   : SUPPORTED,
-        "Exact match (%%) of a prefix of %lld free slots a layer, by number of layers (mean of %d seeds): %s.",
-        (long long)run_int(r, "length"), seeds, said.text);
+    run_verdict(r,
+                learned    ? NOT_SUPPORTED
+                : !control ? INCONCLUSIVE
+                           : SUPPORTED,
+                "Exact match (%%) of a prefix of %lld free slots a layer, by number of layers (mean of %d %s): %s.",
+                (long long)run_int(r, "length"), seeds, str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
 

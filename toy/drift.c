@@ -118,8 +118,9 @@ static void record(Run *r, const Question *q, const SweepArm *arm, const Outcome
     }
     int n = matched(o, run_seeds(r));
     if (n < run_seeds(r))
-        run_note(r, "%s: could not be matched for %d of %d seeds within %lld steps; its drift is not at the match.",
-                 arm->arm.name, run_seeds(r) - n, run_seeds(r), (long long)arm->arm.steps);
+        run_note(r, "%s: could not be matched for %d of %d %s within %lld steps; its drift is not at the match.",
+                 arm->arm.name, run_seeds(r) - n, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"),
+                 (long long)arm->arm.steps);
 }
 
 static double kl(const Outcome *o, int l)
@@ -146,9 +147,9 @@ static Status draw(Run *r, const Question *q, const Outcome *const best[SWEEP_AR
         run_figure(r, "drift",
                    str_print(a,
                              "How far renormalised content attention moved from the pretrained model's, at matched "
-                             "accuracy, by layer (mean and range of %d seeds). The prefix, like adapters, which act "
+                             "accuracy, by layer (mean and range of %d %s). The prefix, like adapters, which act "
                              "after it, leaves layer 1 exactly as it was.",
-                             seeds),
+                             seeds, str_plural(seeds, "seed", "seeds")),
                    n > 1 ? 500 : 300, 320);
     for (int panel = 0; panel < 2 * n; panel++) {
         Series bar[SWEEP_ARMS];

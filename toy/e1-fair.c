@@ -144,9 +144,9 @@ static Status draw_rates(Run *r, const Question *q, const SweepBest *best, const
         run_figure(r, "rates",
                    str_print(run_arena(r),
                              "Late loss on descending against the learning rate, by parameterisation and length; "
-                             "mean and range of %d seeds. Dashed: what needs no attention to the input, and the "
+                             "mean and range of %d %s. Dashed: what needs no attention to the input, and the "
                              "trained table that contains every prefix.",
-                             seeds),
+                             seeds, str_plural(seeds, "seed", "seeds")),
                    500, 200);
     for (int c = 0; c < q->lengths; c++) {
         Series line[KINDS];
@@ -182,8 +182,8 @@ static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
         run_figure(r, "accuracy",
                    str_print(run_arena(r),
                              "Greedy accuracy on descending by parameterisation and number of slots, at the best "
-                             "of %d rates; mean and range of %d seeds.",
-                             q->sweep.rates, run_seeds(r)),
+                             "of %d rates; mean and range of %d %s.",
+                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 200);
     fig_bars(f, fig_whole(f), 2, bar, label, (PlotStyle){.y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
@@ -214,13 +214,14 @@ static void judge(Run *r, const Question *q, const SweepBest *best, DigitFloors 
     double one = sweep_loss(&best[tied], seeds), many = sweep_loss(&best[free], seeds);
     run_verdict(
         r, one > floor.position && many < floor.position && most < 50 ? SUPPORTED : NOT_SUPPORTED,
-        "Late loss on descending at the best of %d rates (mean of %d seeds): one slot through the norm %.2f, "
+        "Late loss on descending at the best of %d rates (mean of %d %s): one slot through the norm %.2f, "
         "\"%s\" %.2f, all-prefixes table %.2f, LoRA of rank 1 everywhere %.2f; ignoring the input costs %.2f, "
         "knowing only the last output %.2f. Exact match: %.1f, %.1f, %.1f and %.1f %% (ascending before: "
         "%.1f %%).",
-        q->sweep.rates, seeds, one, q->sweep.arm[free].arm.name, many, sweep_loss(&best[table], seeds),
-        sweep_loss(&best[table + 1], seeds), floor.position, floor.previous, sweep_exact(&best[tied], seeds),
-        sweep_exact(&best[free], seeds), sweep_exact(&best[table], seeds), sweep_exact(&best[table + 1], seeds), asc);
+        q->sweep.rates, seeds, str_plural(seeds, "seed", "seeds"), one, q->sweep.arm[free].arm.name, many,
+        sweep_loss(&best[table], seeds), sweep_loss(&best[table + 1], seeds), floor.position, floor.previous,
+        sweep_exact(&best[tied], seeds), sweep_exact(&best[free], seeds), sweep_exact(&best[table], seeds),
+        sweep_exact(&best[table + 1], seeds), asc);
 }
 
 static Status run(Run *r)

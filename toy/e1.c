@@ -114,9 +114,9 @@ static Status draw_losses(Run *r, const Outcome *all, int seeds, DigitFloors flo
     }
     Fig *f = run_figure(r, "loss",
                         str_print(a,
-                                  "Training loss, mean and range of %d seeds, with two floors for the descending "
+                                  "Training loss, mean and range of %d %s, with two floors for the descending "
                                   "task: what knowing only the output position, or also the previous output, allows.",
-                                  seeds),
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         340, 200);
     fig_lines(
         f, fig_whole(f), ARMS, line,
@@ -144,14 +144,13 @@ static Series by_position(Arena *a, const Outcome *o, int seeds, bool former, co
 static Status draw_places(Run *r, const Outcome *all, int seeds)
 {
     Arena *a = run_arena(r);
-    Fig *f =
-        run_figure(r, "positions",
-                   str_print(a,
-                             "Greedy output by position, mean and range of %d seeds. (a) Tokens that are right for "
-                             "the task trained for: ascending before, descending after. (b) Tokens "
-                             "that are wrong after tuning, and what the ascending sort has at that position.",
-                             seeds),
-                   430, 190);
+    Fig *f = run_figure(r, "positions",
+                        str_print(a,
+                                  "Greedy output by position, mean and range of %d %s. (a) Tokens that are right for "
+                                  "the task trained for: ascending before, descending after. (b) Tokens "
+                                  "that are wrong after tuning, and what the ascending sort has at that position.",
+                                  seeds, str_plural(seeds, "seed", "seeds")),
+                        430, 190);
     Series right[ARMS], former[ARMS - 1];
     for (int arm = 0; arm < ARMS; arm++) {
         right[arm] = by_position(a, all + arm * seeds, seeds, false, ARM_TITLE[arm]);
@@ -212,8 +211,8 @@ static void judge(Run *r, const Outcome *all, int seeds)
                 : prefix < 5 && gap < 5e-6 ? SUPPORTED
                                            : NOT_SUPPORTED,
                 "Exact match: ascending %.1f %% pretrained; descending %.1f %% fully tuned, %.2f %% with the prefix "
-                "(mean of %d seeds). The trained prefix changes relative content attention by at most %.1e.",
-                asc, full, prefix, seeds, gap);
+                "(mean of %d %s). The trained prefix changes relative content attention by at most %.1e.",
+                asc, full, prefix, seeds, str_plural(seeds, "seed", "seeds"), gap);
 }
 
 static Status run(Run *r)

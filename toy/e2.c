@@ -115,9 +115,9 @@ static Status draw_matrix(Run *r, const Outcome *all, int seeds)
     const char *const row[MODELS] = {"none", "asc", "desc", "+1", "+2"};
     Fig *f = run_figure(r, "accuracy",
                         str_print(a,
-                                  "Exact match (%%) on held-out inputs, mean of %d seeds. Without a prefix the model "
+                                  "Exact match (%%) on held-out inputs, mean of %d %s. Without a prefix the model "
                                   "picks among its tasks; each prefix makes it do its own task and no other.",
-                                  seeds),
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         252, 230);
     fig_heatmap(f, fig_whole(f), matrix,
                 (HeatStyle){.hi = 100,
@@ -224,17 +224,16 @@ static void judge(Run *r, const Outcome *all, int seeds)
             if (k != t + 1) other = fmax(other, x);
         }
     for (int i = 0; i < MODELS * seeds; i++) gap = fmax(gap, all[i].probe.gap);
-    run_verdict(
-        r,
-        known < 60                            ? INCONCLUSIVE
-        : own > 50 && other < 5 && gap < 5e-6 ? SUPPORTED
-                                              : NOT_SUPPORTED,
-        "Exact match (mean of %d seeds): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
-        "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
-        "change relative content attention by at most %.1e.",
-        seeds, exact(all, seeds, 1, 0), exact(all, seeds, 2, 1), exact(all, seeds, 3, 2), exact(all, seeds, 4, 3),
-        exact(all, seeds, 0, 0), exact(all, seeds, 0, 1), exact(all, seeds, 0, 2), exact(all, seeds, 0, 3), other,
-        gap);
+    run_verdict(r,
+                known < 60                            ? INCONCLUSIVE
+                : own > 50 && other < 5 && gap < 5e-6 ? SUPPORTED
+                                                      : NOT_SUPPORTED,
+                "Exact match (mean of %d %s): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
+                "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
+                "change relative content attention by at most %.1e.",
+                seeds, str_plural(seeds, "seed", "seeds"), exact(all, seeds, 1, 0), exact(all, seeds, 2, 1),
+                exact(all, seeds, 3, 2), exact(all, seeds, 4, 3), exact(all, seeds, 0, 0), exact(all, seeds, 0, 1),
+                exact(all, seeds, 0, 2), exact(all, seeds, 0, 3), other, gap);
 }
 
 static Status run(Run *r)

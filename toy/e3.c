@@ -73,9 +73,9 @@ static Status draw_matrix(Run *r, const LabResult *all, int seeds)
         tensor_set(matrix, i, lab_mean(all + i / TASKS * seeds, seeds, i % TASKS));
     Fig *f = run_figure(r, "accuracy",
                         str_print(a,
-                                  "Exact match (%%) on held-out inputs, mean of %d seeds. Prefixes for the four "
+                                  "Exact match (%%) on held-out inputs, mean of %d %s. Prefixes for the four "
                                   "pretraining tasks, for a composition of two of them, and for a new task.",
-                                  seeds),
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         300, 260);
     fig_heatmap(f, fig_whole(f), matrix,
                 (HeatStyle){.hi = 100,
@@ -120,10 +120,10 @@ static Status draw_losses(Run *r, const LabResult *all, int seeds)
                              {counted.previous, "last output: counts", false}};
     Fig *f = run_figure(r, "loss",
                         str_print(a,
-                                  "Loss of the prefixes on fresh data, mean and range of %d seeds, with what can be "
+                                  "Loss of the prefixes on fresh data, mean and range of %d %s, with what can be "
                                   "reached without the input: from the output position alone, or knowing also the "
                                   "output before. The three sorting tasks share their floors.",
-                                  seeds),
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         500, 210);
     draw_panel(f, a, 0, all, seeds, (const int[]){1, 2, 5}, sort, 2, "sorting");
     draw_panel(f, a, 1, all, seeds, (const int[]){3, 4, 6}, place, 2, "in place");
@@ -155,14 +155,14 @@ static void judge(Run *r, const LabResult *all, int seeds)
     double own[TASKS], least = 100, known = 0;
     for (int t = 0; t < TASKS; t++) own[t] = lab_mean(all + (t + 1) * seeds, seeds, t);
     for (int t = 0; t < OLD; t++) least = fmin(least, own[t]), known += lab_mean(all, seeds, t);
-    run_verdict(
-        r,
-        known < 60                                              ? INCONCLUSIVE
-        : least > 50 && own[COMPOSED] > 25 && own[NEW_TASK] < 5 ? SUPPORTED
-                                                                : NOT_SUPPORTED,
-        "Exact match with the task's own prefix (mean of %d seeds): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %%; "
-        "the composition asc +1 %.1f %%; the new task %.2f %%.",
-        seeds, own[0], own[1], own[2], own[3], own[COMPOSED], own[NEW_TASK]);
+    run_verdict(r,
+                known < 60                                              ? INCONCLUSIVE
+                : least > 50 && own[COMPOSED] > 25 && own[NEW_TASK] < 5 ? SUPPORTED
+                                                                        : NOT_SUPPORTED,
+                "Exact match with the task's own prefix (mean of %d %s): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %%; "
+                "the composition asc +1 %.1f %%; the new task %.2f %%.",
+                seeds, str_plural(seeds, "seed", "seeds"), own[0], own[1], own[2], own[3], own[COMPOSED],
+                own[NEW_TASK]);
 }
 
 static Status run(Run *r)

@@ -113,12 +113,12 @@ static Status draw_losses(Run *r, const Study *s, const LabResult *all, int seed
     const RefLine ref[] = {{floors.position, "no input", false}, {floors.previous, "last output", false}};
     Fig *f = run_figure(r, "loss",
                         str_print(a,
-                                  "Loss on the new task (data never repeat), mean and range of %d seeds, with what "
+                                  "Loss on the new task (data never repeat), mean and range of %d %s, with what "
                                   "can be reached without the "
                                   "input. (a) The recipe: prefix and LoRA at one rate each. (b) Each method at the "
                                   "best of the rates tried, for "
                                   "equally many steps.",
-                                  seeds),
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         500, 210);
     Series line[METHODS];
     PlotStyle style = {.title = "recipe",
@@ -173,13 +173,12 @@ static Status draw_rates(Run *r, const Study *s, const LabResult *all, int seeds
         loss[k].label = k == FREE ? "free" : k == TIED ? "prefix" : "LoRA";
         match[k].label = loss[k].label;
     }
-    Fig *f =
-        run_figure(r, "rates",
-                   str_print(a,
-                             "Equal numbers to train, equal steps, every rate tried: mean and range of %d seeds. "
-                             "(a) Loss of the last tenth of the steps. (b) Greedy exact match.",
-                             seeds),
-                   430, 190);
+    Fig *f = run_figure(r, "rates",
+                        str_print(a,
+                                  "Equal numbers to train, equal steps, every rate tried: mean and range of %d %s. "
+                                  "(a) Loss of the last tenth of the steps. (b) Greedy exact match.",
+                                  seeds, str_plural(seeds, "seed", "seeds")),
+                        430, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), METHODS, loss,
               (PlotStyle){.title = "late loss",
                           .letter = "a",
@@ -222,11 +221,12 @@ static void judge(Run *r, const Study *s, const LabResult *all, int seeds, const
         fmax(lora, fair[LORA]) < 25                                       ? INCONCLUSIVE
         : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? SUPPORTED
                                                                           : NOT_SUPPORTED,
-        "Exact match on the counts with %lld numbers to train (mean of %d seeds): by the recipe "
+        "Exact match on the counts with %lld numbers to train (mean of %d %s): by the recipe "
         "prefix %.2f %%, LoRA %.1f %%; each at its best rate for %lld steps: prefix %.2f %% (%g), free keys and "
         "values %.2f %% (%g), LoRA %.1f %% (%g).",
-        (long long)all[0].params, seeds, prefix, lora, (long long)s->choice[0].steps, fair[TIED],
-        s->choice[best[TIED]].lr, fair[FREE], s->choice[best[FREE]].lr, fair[LORA], s->choice[best[LORA]].lr);
+        (long long)all[0].params, seeds, str_plural(seeds, "seed", "seeds"), prefix, lora,
+        (long long)s->choice[0].steps, fair[TIED], s->choice[best[TIED]].lr, fair[FREE], s->choice[best[FREE]].lr,
+        fair[LORA], s->choice[best[LORA]].lr);
 }
 
 static Status run(Run *r)

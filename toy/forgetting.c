@@ -144,10 +144,10 @@ static Status draw_matrix(Run *r, const Question *q, const Tensor map[2])
                                .bar = s == 1};
     Fig *f = run_figure(r, "matrix",
                         str_print(a,
-                                  "Old tasks after tuning on \"%s\", mean of %d seeds. Greedily one input has one "
+                                  "Old tasks after tuning on \"%s\", mean of %d %s. Greedily one input has one "
                                   "answer, so the other tasks go (a); with their own first outputs as context, what "
                                   "remains of them shows (b).",
-                                  run_text(r, "target"), run_seeds(r)),
+                                  run_text(r, "target"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         500, 40 + 22 * (q->methods + 2));
     fig_heatmaps(f, fig_whole(f), 2, map, style);
     return fig_close(f);
@@ -243,9 +243,9 @@ static Status run(Run *r)
     run_verdict(
         r, !changed && restored == hooked ? SUPPORTED : NOT_SUPPORTED,
         "With its hooks gone %d of %d methods leave the pretrained model's logits byte for byte (%lld differ, "
-        "%d seeds); merging and unmerging (LoRA, IA3) leaves %.1e; the methods that change the model itself move a "
+        "%d %s); merging and unmerging (LoRA, IA3) leaves %.1e; the methods that change the model itself move a "
         "logit by at least %.2g.",
-        restored, hooked, (long long)changed, seeds, merged, moved);
+        restored, hooked, (long long)changed, seeds, str_plural(seeds, "seed", "seeds"), merged, moved);
     run_note(r,
              "Greedy accuracy on an old task must fall when an unmarked input is answered with the new one; the "
              "teacher-forced reading of the last %d outputs is the fairer measure of what was forgotten.",

@@ -176,9 +176,9 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
         run_figure(r, "length",
                    str_print(run_arena(r),
                              "Descending from an ascending sorter, by slots and cap (in units of the content's "
-                             "root mean square coordinate), best of %d rates, mean and range of %d seeds: late "
+                             "root mean square coordinate), best of %d rates, mean and range of %d %s: late "
                              "loss, tokens right, slots used (exp of the entropy of their shares), mass on them.",
-                             q->sweep.rates, run_seeds(r)),
+                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 360);
     Axis x = {.title = "slots", .log = true};
     fig_lines(
@@ -243,7 +243,8 @@ static Status run(Run *r)
                 run_preset(r) == SMOKE           ? INCONCLUSIVE
                 : free_falls && capped_saturates ? SUPPORTED
                                                  : NOT_SUPPORTED,
-                "Late loss on descending by number of slots (mean of %d seeds): %s.", seeds, said.text);
+                "Late loss on descending by number of slots (mean of %d %s): %s.", seeds,
+                str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
 

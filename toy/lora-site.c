@@ -105,8 +105,8 @@ static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
         run_figure(r, "accuracy",
                    str_print(run_arena(r),
                              "Tokens right (%%) by the maps that carry the update, at the best of %d rates; mean "
-                             "and range of %d seeds, one bar per rank.",
-                             q->sweep.rates, run_seeds(r)),
+                             "and range of %d %s, one bar per rank.",
+                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 190);
     for (int t = 0; t < q->targets.n; t++) {
         Series bar[RUN_LIST];
@@ -131,8 +131,8 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
     Fig *f = run_figure(r, "losses",
                         str_print(run_arena(r),
                                   "Late loss by the maps that carry the update, with what needs no attention to the "
-                                  "input; best of %d rates, mean and range of %d seeds.",
-                                  q->sweep.rates, run_seeds(r)),
+                                  "input; best of %d rates, mean and range of %d %s.",
+                                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         500, 340);
     for (int t = 0; t < q->targets.n; t++) {
         DigitFloors floor = digits_floors(q->targets.task[t], 50000, 1);
@@ -228,11 +228,12 @@ static Status run(Run *r)
                 : mlp >= qk - 2 && all > mlp ? SUPPORTED
                                              : NOT_SUPPORTED;
     run_verdict(r, v,
-                "\"%s\", tokens right (exact match) at the best rank and rate, mean of %d seeds: {Q,K} %.1f (%.1f), "
+                "\"%s\", tokens right (exact match) at the best rank and rate, mean of %d %s: {Q,K} %.1f (%.1f), "
                 "{MLP} %.1f (%.1f), all %.1f (%.1f) %%. Layer 1's content attention changes by exactly %g under V, O "
                 "and MLP, and by at least %.2g under {Q,K} and all.",
-                q.targets.task[0]->name, seeds, qk, exact_of(&q, best, 0, QK, seeds), mlp,
-                exact_of(&q, best, 0, MLP, seeds), all, exact_of(&q, best, 0, ALL, seeds), still, moved);
+                q.targets.task[0]->name, seeds, str_plural(seeds, "seed", "seeds"), qk,
+                exact_of(&q, best, 0, QK, seeds), mlp, exact_of(&q, best, 0, MLP, seeds), all,
+                exact_of(&q, best, 0, ALL, seeds), still, moved);
     return OK;
 }
 

@@ -272,8 +272,8 @@ static Status draw(Run *r, const SweepBest *best)
     Fig *f = run_figure(r, "probes",
                         str_print(run_arena(r),
                                   "What a linear probe reads off the attention output in descending rows, beside the "
-                                  "token and position of the row; held-out accuracy, mean and range of %d seeds.",
-                                  seeds),
+                                  "token and position of the row; held-out accuracy, mean and range of %d %s.",
+                                  seeds, str_plural(seeds, "seed", "seeds")),
                         440, 210);
     fig_bars(f, fig_whole(f), SOURCES, bar, QUESTION_NAME,
              (PlotStyle){.y = {.title = "probe accuracy (%)", .lo = 0, .hi = 100}});
@@ -333,9 +333,9 @@ static Status run(Run *r)
                                                                : NOT_SUPPORTED,
         "Of the errors that token and position alone make, the pretrained attention output removes %.0f %% on "
         "copies left (%.0f %% with the prefix), %.0f %% on the next smaller digit (%.0f %%), %.0f %% on the next "
-        "larger (%.0f %%); mean of %d seeds.",
+        "larger (%.0f %%); mean of %d %s.",
         100 * copies, 100 * kept, 100 * smaller, 100 * removed(&best, seeds, SMALLER, WITH), 100 * larger,
-        100 * removed(&best, seeds, LARGER, WITH), seeds);
+        100 * removed(&best, seeds, LARGER, WITH), seeds, str_plural(seeds, "seed", "seeds"));
     return OK;
 }
 

@@ -90,10 +90,10 @@ static Status draw(Run *r, const Question *q, const Outcome *const *best)
     for (int c = 0; c < q->counts; c++) tensor_set(x, c, q->examples[c]);
     Fig *f = run_figure(r, "examples",
                         str_print(a,
-                                  "Task \"%s\" learned from n distinct examples, mean and range of %d seeds at each "
+                                  "Task \"%s\" learned from n distinct examples, mean and range of %d %s at each "
                                   "arm's best rate: loss on unseen inputs after all steps (a) and where it was least "
                                   "(b), and exact match (c).",
-                                  run_text(r, "target"), run_seeds(r)),
+                                  run_text(r, "target"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         500, 180);
     for (int p = 0; p < 3; p++) {
         Series line[FORMS];
@@ -189,8 +189,8 @@ static Status run(Run *r)
         : wins                 ? INCONCLUSIVE
                                : NOT_SUPPORTED,
         "Shared forms are below the free prefix in %d of %d comparisons at the smaller n. Least held-out loss "
-        "on the way (nats, mean of %d seeds): %s.",
-        wins, few, seeds, said.text);
+        "on the way (nats, mean of %d %s): %s.",
+        wins, few, seeds, str_plural(seeds, "seed", "seeds"), said.text);
     double fit[2] = {0};
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < seeds; i++) fit[k] += best[(q.counts - 1) * FORMS + k][i].train / seeds;

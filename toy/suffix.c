@@ -130,8 +130,8 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
                         str_print(run_arena(r),
                                   "Late loss on descending with ten virtual tokens before, behind or between the "
                                   "input, with a prefix in every layer, and with LoRA of rank 1; best of %d rates, "
-                                  "mean and range of %d seeds.",
-                                  q->sweep.rates, run_seeds(r)),
+                                  "mean and range of %d %s.",
+                                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         340, 200);
     fig_bars(f, fig_whole(f), q->depths, bar, label,
              (PlotStyle){.y = {.title = "late loss (nats per token)"}, .ref = ref, .refs = 2});
@@ -143,9 +143,9 @@ static Status draw_places(Run *r, const Question *q, const SweepBest *best)
     Fig *f =
         run_figure(r, "places",
                    str_print(run_arena(r),
-                             "Greedy tokens right by output position, mean of %d seeds. Output 1 is predicted by "
+                             "Greedy tokens right by output position, mean of %d %s. Output 1 is predicted by "
                              "the last row before the output: a virtual token's own row where they stand behind.",
-                             run_seeds(r)),
+                             run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 190);
     for (int d = 0; d < q->depths; d++) {
         Series line[DEEP + 1];
@@ -221,7 +221,7 @@ static Status run(Run *r)
                 !sorts || !deep ? INCONCLUSIVE
                 : leads == deep ? SUPPORTED
                                 : NOT_SUPPORTED,
-                "Late loss on descending (mean of %d seeds), %s.", seeds, said.text);
+                "Late loss on descending (mean of %d %s), %s.", seeds, str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
 

@@ -76,8 +76,9 @@ static Status draw_scores(Run *r, const Question *q, const LabResult *const best
     Fig *f = run_figure(r, "accuracy",
                         str_print(a,
                                   "Task \"%s\" from a model pretrained on %s: greedy accuracy on held-out inputs at "
-                                  "each method's best rate, mean and range of %d seeds.",
-                                  q->mix.task[0]->name, q->recipe.tasks, run_seeds(r)),
+                                  "each method's best rate, mean and range of %d %s.",
+                                  q->mix.task[0]->name, q->recipe.tasks, run_seeds(r),
+                                  str_plural(run_seeds(r), "seed", "seeds")),
                         340, 190);
     fig_bars(f, fig_whole(f), 2, bar, label, (PlotStyle){.y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
@@ -151,8 +152,8 @@ static Status run(Run *r)
                 learned == q.methods ? SUPPORTED
                 : learned            ? NOT_SUPPORTED
                                      : INCONCLUSIVE,
-                "\"%s\" after pretraining on %s, exact match at the best of %d rates (mean of %d seeds): %s.",
-                q.mix.task[0]->name, q.recipe.tasks, q.rates, seeds, said.text);
+                "\"%s\" after pretraining on %s, exact match at the best of %d rates (mean of %d %s): %s.",
+                q.mix.task[0]->name, q.recipe.tasks, q.rates, seeds, str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
 

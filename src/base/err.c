@@ -10,17 +10,28 @@
 
 #include "base/print.h"
 
+static _Thread_local Status first;
 static _Thread_local char message[1024];
 static _Thread_local char trace[512];
 
 Status fail(Status status, const char *fmt, ...)
 {
-    if (message[0]) return status;
+    if (first) return status;
+    first = status;
     va_list args;
     va_start(args, fmt);
     print_into(message, sizeof message, fmt, args);
     va_end(args);
     return status;
+}
+
+Status fail_in_file(Status status, const char *path)
+{
+    char what[sizeof message];
+    if (status != E_CONFIG) return status;
+    strcpy(what, message);
+    err_clear();
+    return fail(E_FORMAT, "%s: %s", path, what);
 }
 
 Status fail_at(Status status, const char *file, int line)
@@ -35,6 +46,11 @@ const char *err_message(void)
     return message;
 }
 
+Status err_status(void)
+{
+    return first;
+}
+
 const char *err_trace(void)
 {
     return trace;
@@ -42,6 +58,7 @@ const char *err_trace(void)
 
 void err_clear(void)
 {
+    first = OK;
     message[0] = trace[0] = 0;
 }
 

@@ -24,8 +24,12 @@ typedef enum {
 } Status;
 
 Status fail(Status, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* records; returns the code */
+/* The failure is one of what a file holds, not of what was typed: E_CONFIG becomes E_FORMAT, and the message begins
+ * with the path.  Any other status stays as it is. */
+Status fail_in_file(Status, const char *path);
 Status fail_at(Status, const char *file, int line); /* appends one frame of trace; used by TRY only */
 const char *err_message(void);                      /* the first failure's message; "" when none */
+Status err_status(void);                            /* the first failure's code; OK when none */
 const char *err_trace(void);                        /* " <- file:line <- file:line"; "" when none */
 void err_clear(void);                               /* forget: the caller has dealt with it */
 int err_exit_status(Status);                        /* the process exit status for a code */

@@ -88,6 +88,11 @@ bool str_int(const char *s, int64_t *out)
     return true;
 }
 
+const char *str_plural(int64_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
 /* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */
 size_t utf8_length(const char *text, size_t n)
 {

@@ -15,7 +15,9 @@ char *str_copy(Arena *, const char *s, size_t n);                               
 bool str_glob(const char *pattern, const char *s); /* '*' any run, '?' one byte, '|' between alternatives */
 bool str_real(const char *s, double *out);         /* the whole string is one finite number */
 bool str_int(const char *s, int64_t *out);         /* the whole string is one decimal integer */
-size_t utf8_length(const char *s, size_t left);    /* bytes of the character that begins there; 0: malformed */
+/* The form of a word that goes with a count: "%lld %s", n, str_plural(n, "commit is", "commits are"). */
+const char *str_plural(int64_t n, const char *one, const char *many);
+size_t utf8_length(const char *s, size_t left); /* bytes of the character that begins there; 0: malformed */
 /* The text with U+FFFD for every byte that belongs to no UTF-8 sequence, and for every NUL; *replaced counts up. */
 char *utf8_repair(Arena *, const char *s, size_t n, size_t *len, int64_t *replaced);
 const char *str_nearest(const char *word, const char *const *list); /* closest of a NULL-ended list, or NULL */

@@ -2,6 +2,9 @@
  * reaches libgit2, which then compares trees and lines. */
 #include <git2/sys/repository.h>
 #include <string.h>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #include "change/repo_parts.h"
 
@@ -106,16 +109,32 @@ static Status heed_extensions(Repo *r)
     return s;
 }
 
+/* libgit2 1.5 matches the names of a repository's extensions (git_config_foreach_match) and never frees what PCRE2
+ * matched them into, one pcre2_match_data a name.  The leak check of a sanitizer build overlooks what is allocated
+ * in this call alone, so that it finds what this program forgets of PCRE2: the stack of the lost allocation ends
+ * within PCRE2 and would not tell the two apart. */
+static int open_with_leak(Repo *r)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    __lsan_disable();
+#endif
+    int code = git_repository_open_ext(&r->git, r->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+#if defined(__SANITIZE_ADDRESS__)
+    __lsan_enable();
+#endif
+    return code;
+}
+
 static int open_git(Repo *r)
 {
     static const char *KNOWN[] = {"objectformat", "partialclone",   "preciousobjects",
                                   "refstorage",   "worktreeconfig", "relativeworktrees"};
     git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, KNOWN, sizeof KNOWN / sizeof *KNOWN);
-    int code = git_repository_open_ext(&r->git, r->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+    int code = open_with_leak(r);
     if (code != GIT_EOWNER) return code;
     r->about.foreign = true; /* git refuses because it would run what the owner configured; nothing is run here */
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
-    return git_repository_open_ext(&r->git, r->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+    return open_with_leak(r);
 }
 
 /* Puts our own database of objects in the place of libgit2's. */

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/str.h"
-#include "tasks/repo_parts.h"
+#include "change/repo_parts.h"
 
 enum { MOST_INCLUDED = 10 }; /* of configurations that include others; libgit2's limit */
 

@@ -161,8 +161,8 @@ static Status check_cycles(const Repo *r, const Graph *g)
     int64_t readable = 0;
     for (int64_t i = 0; i < g->n; i++) readable += g->read[i];
     if (r->n == readable) return OK;
-    return fail(E_FORMAT, "%s: replacements or grafts make %lld commits their own ancestors", r->path,
-                (long long)(readable - r->n));
+    return fail(E_FORMAT, "%s: replacements or grafts make %lld %s", r->path, (long long)(readable - r->n),
+                str_plural(readable - r->n, "commit its own ancestor", "commits their own ancestors"));
 }
 
 /* Other spellings that git has for sets of commits: ^A and A^! (A^@, A^-), in either place. */

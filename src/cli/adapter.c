@@ -21,8 +21,8 @@ static Status take_positions(Model *m, const Adapter *a)
     int taken = adapter_positions(a), room = config_room(&m->config);
     if (!room || !taken) return OK;
     if (room - taken < LEAST)
-        return fail(E_MISMATCH, "%s: its %d virtual tokens leave too few of the model's %d positions for a text",
-                    a->dir, taken, room);
+        return fail(E_MISMATCH, "%s: its %d virtual %s too few of the model's %d positions for a text", a->dir, taken,
+                    str_plural(taken, "token leaves", "tokens leave"), room);
     m->config.positions -= taken;
     return OK;
 }

@@ -56,7 +56,8 @@ Status checkpoint_list(const Args *a, const char *path)
                   keeper ? keeper : "");
         if (!keeper) numbers += (double)s->count, bytes += (double)s->n_bytes;
     }
-    print_out("%d tensors, %.0f numbers, %.0f bytes\n", weights_n(w), numbers, bytes);
+    print_out("%d %s, %.0f %s, %.0f bytes\n", weights_n(w), str_plural(weights_n(w), "tensor", "tensors"), numbers,
+              str_plural((int64_t)numbers, "number", "numbers"), bytes);
     weights_close(w);
     return OK;
 }
@@ -94,7 +95,7 @@ Status checkpoint_types(const Args *a, const char *path)
     for (int t = 0, n; t < 4; t++) {
         n = 0;
         for (int i = 0; i < weights_n(w); i++) n += !strcmp(stored_type(weights_at(w, i)), TYPE[t]);
-        if (n) print_out(" %s (%d tensors)", TYPE[t], n);
+        if (n) print_out(" %s (%d %s)", TYPE[t], n, str_plural(n, "tensor", "tensors"));
     }
     for (int i = 0; i < weights_n(w); i++) bytes += own_bytes(w, i) ? (double)weights_at(w, i)->n_bytes : 0;
     print_out(", %.0f bytes in %s\n", bytes, weights_path(w));
@@ -150,7 +151,8 @@ static Status write_converted(const Args *a, const Weights *w, const char *to, c
     int n = convert_all(out, arena, w, wanted ? &type : NULL, tied, &worst), gone = weights_n(w) - n;
     TRY(weights_write(to, out, n));
     if (args_quiet(a)) return OK;
-    print_err("%s: %d tensors%s", told, n, gone ? str_print(arena, ", %d tied names written once", gone) : "");
+    print_err("%s: %d %s", told, n, str_plural(n, "tensor", "tensors"));
+    if (gone) print_err(", %d tied %s written once", gone, str_plural(gone, "name", "names"));
     if (wanted) print_err(", largest change %.3g", worst);
     print_err("\n");
     return OK;

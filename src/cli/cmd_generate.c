@@ -66,8 +66,8 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
     if (most < 1) return fail(E_CONFIG, "--max %d leaves no place for a text", c->max_new);
     if (n < p.n && !args_quiet(a))
-        print_err("the text has %lld tokens; its %s %lld fit\n", (long long)p.n, skip ? "last" : "first",
-                  (long long)n);
+        print_err("the text has %lld tokens; its %s %lld %s\n", (long long)p.n, skip ? "last" : "first", (long long)n,
+                  str_plural(n, "fits", "fit"));
     int32_t *id = NEW(arena, int32_t, n + 4);
     id[at++] = m->config.bos, id[at++] = word, id[at++] = m->config.eos;
     for (int64_t i = 0; i < n; i++) id[at++] = p.id[skip + i];
@@ -95,9 +95,10 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     if (most < 1)
         return fail(E_CONFIG, "--max %d leaves no place for a prompt in %lld positions", c->max_new, (long long)room);
     if (skip && !args_quiet(a))
-        print_err("the prompt has %lld tokens; its last %lld fit\n", (long long)p.n, (long long)most);
+        print_err("the prompt has %lld tokens; its last %lld %s\n", (long long)p.n, (long long)most,
+                  str_plural(most, "fits", "fit"));
     *x = (Batch){.b = 1, .t = p.n - skip, .ids = p.id + skip};
-    return p.n ? OK : fail(E_CONFIG, "the prompt is empty");
+    return p.n ? OK : args_content_fault(fail(E_CONFIG, "the prompt is empty"), a, 1);
 }
 
 static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n, int eos, double score, bool json)
@@ -213,7 +214,8 @@ static Status fill_wrap(BpeText *x, const Tokenizer *t, Arena *arena, int64_t ro
     BpeText whole = *x, none = {0}, frame;
     TRY(tokenizer_wrap(&frame, t, arena, &none, NULL, NULL, (Limit){0}));
     if (whole.n > room - frame.n && !args_quiet(a))
-        print_err("the text has %lld tokens; its first %lld fit\n", (long long)whole.n, (long long)(room - frame.n));
+        print_err("the text has %lld tokens; its first %lld %s\n", (long long)whole.n, (long long)(room - frame.n),
+                  str_plural(room - frame.n, "fits", "fit"));
     return tokenizer_wrap(x, t, arena, &whole, NULL, NULL, (Limit){.most = room});
 }
 
@@ -245,7 +247,7 @@ static Status run_fill(const Args *a)
     }
     arena_close(&step);
     tokenizer_close(&t);
-    return found ? OK : fail(E_CONFIG, "the text has no <mask>");
+    return found ? OK : args_content_fault(fail(E_CONFIG, "the text has no <mask>"), a, 1);
 }
 
 static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},

@@ -52,6 +52,11 @@ static Status languages(MineOptions *o, const char *list)
     return OK;
 }
 
+static void say_left_out(int64_t n, const char *why)
+{
+    print_err("%lld %s left out: %s\n", (long long)n, str_plural(n, "commit is", "commits are"), why);
+}
+
 static Status mine_all(const Prediction *w, const MineOptions *o)
 {
     Mine *m;
@@ -68,8 +73,7 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
         for (const char *said; (said = mine_remark(m));)
             if (!args_quiet(w->args)) print_err("%s\n", said);
         for (int k = 1; k < MINE_REASONS && !args_quiet(w->args); k++)
-            if (stats->count[k])
-                print_err("%lld commits are left out: %s\n", (long long)stats->count[k], MINE_SAYS[k]);
+            if (stats->count[k]) say_left_out(stats->count[k], MINE_SAYS[k]);
         Status closed = mine_close(m);
         if (!s) s = closed;
         if (!s && signals_seen()) s = fail(E_INTERRUPT, "interrupted before the end");
@@ -154,9 +158,10 @@ static Status leave_out_merges(Prediction *w, const char *from)
         if (s->change[i].n_parents < 2) s->change[kept++] = s->change[i];
     s->n = kept;
     jit_count(s);
-    if (!kept) return fail(E_MISMATCH, "%s: all %lld commits are merges, expected others", from, (long long)all);
-    if (kept < all && !args_quiet(w->args))
-        print_err("%lld commits are left out: merges (several parents)\n", (long long)(all - kept));
+    if (!kept)
+        return fail(E_MISMATCH, "%s: all %lld %s, expected others", from, (long long)all,
+                    str_plural(all, "commit is a merge", "commits are merges"));
+    if (kept < all && !args_quiet(w->args)) say_left_out(all - kept, MINE_SAYS[MINE_merge]);
     return OK;
 }
 

@@ -181,7 +181,8 @@ static Status score_defects(const Args *a)
         scores_json(&t, root);
         return OK;
     }
-    print_out("%s: %lld rows, %lld of class 1\n", args_at(a, 0), (long long)d.n, (long long)d.positives);
+    print_out("%s: %lld %s, %lld of class 1\n", args_at(a, 0), (long long)d.n, str_plural(d.n, "row", "rows"),
+              (long long)d.positives);
     scores_print(&t, args_text(a, "against", ""));
     return OK;
 }
@@ -289,8 +290,9 @@ static Status score_lines(const Args *a)
         scores_json(&t, root);
         return OK;
     }
-    print_out("%s: %lld lines, %lld commits with a faulty one (%lld without are left out)\n", path, (long long)rows,
-              (long long)n, (long long)clean);
+    print_out("%s: %lld %s, %lld %s with a faulty one (%lld without %s left out)\n", path, (long long)rows,
+              str_plural(rows, "line", "lines"), (long long)n, str_plural(n, "commit", "commits"), (long long)clean,
+              str_plural(clean, "is", "are"));
     scores_print(&t, other);
     return OK;
 }
@@ -358,8 +360,8 @@ static Status read_losses(Messages *m, Scores *t, const Args *a, int64_t n)
     int64_t rows;
     TRY(columns_read(column, &rows, args_arena(a), path, 2, WANTED));
     if (rows != n)
-        return fail(E_MISMATCH, "%s has %lld rows, expected one for each of the %lld messages", path, (long long)rows,
-                    (long long)n);
+        return fail(E_MISMATCH, "%s has %lld %s, expected one for each of the %lld messages", path, (long long)rows,
+                    str_plural(rows, "row", "rows"), (long long)n);
     m->loss = column[0], m->tokens = column[1], m->drawn = NEW(args_arena(a), double, 2 * n);
     t->name[PERPLEXITY] = (MetricName){"perplexity", "exp of the mean loss per token"};
     t->why[PERPLEXITY] = "the losses over the tokens give no finite number";
@@ -374,7 +376,7 @@ static void explain_messages(Scores *t, Arena *a, const MessageRows *rows)
         scores_remark(t, a,
                       "%lld of the %lld predictions %s empty: B-Norm counts 0 there (%.4f in the published script, "
                       "which leaves them out)",
-                      (long long)rows->empty, (long long)rows->n, rows->empty > 1 ? "are" : "is",
+                      (long long)rows->empty, (long long)rows->n, str_plural(rows->empty, "is", "are"),
                       written > 0 ? t->value[B_NORM] * (double)rows->n / written : 0);
     if (t->value[B_CC] > 100)
         scores_remark(t, a, "B-CC is above 100: smoothing 5 averages the first precision with 1 more than itself");
@@ -424,8 +426,8 @@ static Status score_messages(const Args *a)
     for (int k = 0; k < 3 && path[k]; k++) {
         TRY(read_lines(&line[k], &n[k], arena, path[k]));
         if (n[k] != n[0])
-            return fail(E_MISMATCH, "%s has %lld lines and %s has %lld; expected one prediction a line of gold",
-                        path[0], (long long)n[0], path[k], (long long)n[k]);
+            return fail(E_MISMATCH, "%s has %lld %s and %s has %lld; expected one prediction a line of gold", path[0],
+                        (long long)n[0], str_plural(n[0], "line", "lines"), path[k], (long long)n[k]);
     }
     if (!n[0]) return fail(E_FORMAT, "%s: is empty, expected a message a line", path[0]);
     Meteor *meteor;
@@ -454,7 +456,7 @@ static Status score_messages(const Args *a)
         scores_json(&t, root);
         return OK;
     }
-    print_out("%s against %s: %lld rows, in %%\n", path[1], path[0], (long long)n[0]);
+    print_out("%s against %s: %lld %s, in %%\n", path[1], path[0], (long long)n[0], str_plural(n[0], "row", "rows"));
     scores_print(&t, path[2]);
     return OK;
 }

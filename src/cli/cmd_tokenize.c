@@ -37,7 +37,8 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
     size_t len;
     char *back = tokenizer_decode(t, a, x->id, x->n, &len);
     bool same = len == text.len && !memcmp(back, text.text, len);
-    print_out("%lld tokens of %zu bytes; %s\n", (long long)x->n, text.len,
+    print_out("%lld %s of %zu %s; %s\n", (long long)x->n, str_plural(x->n, "token", "tokens"), text.len,
+              str_plural((int64_t)text.len, "byte", "bytes"),
               same     ? "decoding gives the same bytes"
               : t->bpe ? "decoding gives OTHER bytes"
                        : "decoding gives the normalised text, which differs");
@@ -48,12 +49,11 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
 static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
 {
     bool special = args_given(a, "special-in-text");
-    if (args_given(a, "no-special")) TRY(tokenizer_no_special(t, text.text, text.len));
     *x = tokenizer_encode(t, args_arena(a), text.text, text.len, special);
     int64_t spelt = special ? 0 : special_count(tokenizer_specials(t), text.text, text.len);
     if (spelt && !args_quiet(a))
-        print_err("the text spells %lld special tokens, taken as plain text; --special-in-text takes them as such\n",
-                  (long long)spelt);
+        print_err("the text spells %lld special %s, taken as plain text; --special-in-text takes %s as such\n",
+                  (long long)spelt, str_plural(spelt, "token", "tokens"), str_plural(spelt, "it", "them"));
     return OK;
 }
 
@@ -74,6 +74,7 @@ static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
     if (args_given(a, "language") && !t->shift)
         return fail(E_CONFIG, "--language is for PLBART's tokenizer; this one is %s", t->kind);
     BpeText y;
+    if (second && args_given(a, "no-special")) TRY(tokenizer_no_special(t, second, strlen(second)));
     if (second) TRY(encode(&y, t, a, (Bytes){(char *)(uintptr_t)second, strlen(second)}));
     if (args_given(a, "wrap") || second)
         return tokenizer_wrap(x, t, args_arena(a), x, second ? &y : NULL, args_text(a, "language", NULL), limit);
@@ -103,6 +104,8 @@ static Status tokenize(const Args *a)
         return fail(E_CONFIG, "--check is of a whole text alone, without --wrap, --pair and --most");
     TRY(tokenizer_open(&t, args_arena(a), args_at(a, 0)));
     Status status = args_content(&text, a, 1);
+    if (!status && args_given(a, "no-special"))
+        status = args_content_fault(tokenizer_no_special(&t, text.text, text.len), a, 1);
     if (!status) status = encode(&x, &t, a, text);
     if (!status && !args_given(a, "check")) status = wrap(&x, &t, a);
     if (!status) status = print(&t, a, &x, text);

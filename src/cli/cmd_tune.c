@@ -137,8 +137,9 @@ static Status work(Tuning *t, Folder *f)
     if (access(predictor_card(t->p.task, t->run, f->path), F_OK)) s = t->p.peft ? tune_model(t) : tune_floor(t);
     predictor_close(&t->p);
     if (!s) tune_tidy(t);
-    if (s == E_INTERRUPT && !args_quiet(t->args)) progress_kept(t->out);
-    return output_close(f, s, true);
+    s = output_close(f, s, true);
+    if (s == E_INTERRUPT && !args_quiet(t->args) && file_is_dir(f->path)) progress_kept(t->out);
+    return s;
 }
 
 static Status tune(const Args *a)

@@ -68,6 +68,8 @@ Status args_of(const Args *, const char *verb);
 Status args_verb(const char **verb, const Args *, const char *verbs, const char *what);
 /* The text that a command reads: --text, the operand (a file), or standard input.  E_CONFIG: both are given. */
 Status args_content(Bytes *out, const Args *, int operand);
+/* The status of what was made of that text: a text that was typed is the user's fault, another that of its file. */
+Status args_content_fault(Status, const Args *, int operand);
 /* The user named `path` for the command to write, as option or operand `what`; operands from `first` on name files.
  * Checked before the work: it is neither an input nor another output, and can be written.  Without --overwrite
  * it is protected (file.h). */

@@ -88,7 +88,7 @@ static Status make_changes(const Args *a, const char *out)
     }
     arena_close(&step);
     TRY(writer_close(&w));
-    if (!args_quiet(a)) print_err("%lld invented changes in %s\n", (long long)n, out);
+    if (!args_quiet(a)) print_err("%lld invented %s in %s\n", (long long)n, str_plural(n, "change", "changes"), out);
     return OK;
 }
 
@@ -133,12 +133,15 @@ static Status make_set(const Args *a, const char *out, ProbeTask task)
     TRY(sheet_make(&s, &d, task));
     TRY(sheet_write(arena, &s, out));
     if (!args_quiet(a)) {
-        print_err("of %lld changes: %lld unfit, %lld repeated, %lld near-duplicates, %lld without a partner\n",
-                  (long long)stats.read, (long long)stats.unfit, (long long)stats.repeated, (long long)stats.near,
+        print_err("of %lld %s: %lld unfit, %lld repeated, %lld %s, %lld without a partner\n", (long long)stats.read,
+                  str_plural(stats.read, "change", "changes"), (long long)stats.unfit, (long long)stats.repeated,
+                  (long long)stats.near, str_plural(stats.near, "near-duplicate", "near-duplicates"),
                   (long long)stats.unpaired);
         if (!o.n_from)
             print_err("no --from FILE: the changes are invented, and so is what a probe learns from them\n");
-        if (stats.replaced) print_err("%lld bytes were no UTF-8 and became U+FFFD\n", (long long)stats.replaced);
+        if (stats.replaced)
+            print_err("%lld %s no UTF-8 and became U+FFFD\n", (long long)stats.replaced,
+                      str_plural(stats.replaced, "byte was", "bytes were"));
     }
     Status status = print_sheet(&s, args_given(a, "json"));
     arena_close(&big);

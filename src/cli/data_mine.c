@@ -136,8 +136,8 @@ static void remarks(const MineOptions *o, const RepoAbout *about, const MineStat
                   o->features ? ", and the measures count from where it was cut" : "");
     if (about->foreign) print_err("%s belongs to another user; it is only read, and nothing of it is run\n", o->path);
     if (s->resumed)
-        print_err("%s: an unfinished run is continued after %lld of %lld commits; --overwrite would start anew\n",
-                  o->out, (long long)s->resumed, (long long)s->total);
+        print_err("%s: an unfinished run is continued after %lld of %lld %s; --overwrite would start anew\n", o->out,
+                  (long long)s->resumed, (long long)s->total, str_plural(s->total, "commit", "commits"));
 }
 
 /* What the reader of the repository has met since the last time. */
@@ -157,10 +157,10 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
     if (s->count[MINE_written] || !lost) return OK;
     if (about->partial)
         return fail(E_FORMAT,
-                    "%s: no record is written: it is a partial clone, and files of %lld commits were not fetched",
-                    o->path, (long long)lost);
-    return fail(E_FORMAT, "%s: no record is written, objects of %lld commits are missing or damaged (git fsck)",
-                o->path, (long long)lost);
+                    "%s: no record is written: it is a partial clone, and files of %lld %s were not fetched", o->path,
+                    (long long)lost, str_plural(lost, "commit", "commits"));
+    return fail(E_FORMAT, "%s: no record is written, objects of %lld %s are missing or damaged (git fsck)", o->path,
+                (long long)lost, str_plural(lost, "commit", "commits"));
 }
 
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
@@ -175,21 +175,32 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
         print_out("}\n");
         return;
     }
-    print_out("%9lld  records in %s\n", (long long)s->count[MINE_written], o->out);
+    print_out("%9lld  %s in %s\n", (long long)s->count[MINE_written],
+              str_plural(s->count[MINE_written], "record", "records"), o->out);
     for (int i = 1; i < MINE_REASONS; i++)
         if (s->count[i]) print_out("%9lld  left out: %s\n", (long long)s->count[i], MINE_SAYS[i]);
-    if (about->unreadable) print_out("%9lld  commits could not be read at all\n", (long long)about->unreadable);
-    if (about->damaged) print_out("%9lld  objects are missing or damaged (git fsck)\n", (long long)about->damaged);
+    if (about->unreadable)
+        print_out("%9lld  %s could not be read at all\n", (long long)about->unreadable,
+                  str_plural(about->unreadable, "commit", "commits"));
+    if (about->damaged)
+        print_out("%9lld  %s missing or damaged (git fsck)\n", (long long)about->damaged,
+                  str_plural(about->damaged, "object is", "objects are"));
     if (s->limited)
         print_out("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
                   (long long)s->limited);
     if (s->untimed)
-        print_out("%9lld  commits have no readable time: dates do not leave them out, and their age is null\n",
-                  (long long)s->untimed);
+        print_out("%9lld  %s\n", (long long)s->untimed,
+                  str_plural(s->untimed,
+                             "commit has no readable time: dates do not leave it out, and its age is null",
+                             "commits have no readable time: dates do not leave them out, and their age is null"));
     if (s->unknown)
-        print_out("%9lld  records have measures that are unknown (null): what they depend on cannot be read\n",
-                  (long long)s->unknown);
-    if (s->replaced) print_out("%9lld  bytes were no UTF-8 and became U+FFFD\n", (long long)s->replaced);
+        print_out("%9lld  %s\n", (long long)s->unknown,
+                  str_plural(s->unknown,
+                             "record has measures that are unknown (null): what they depend on cannot be read",
+                             "records have measures that are unknown (null): what they depend on cannot be read"));
+    if (s->replaced)
+        print_out("%9lld  %s no UTF-8 and became U+FFFD\n", (long long)s->replaced,
+                  str_plural(s->replaced, "byte was", "bytes were"));
 }
 
 Status data_mine(const Args *a)
@@ -216,8 +227,8 @@ Status data_mine(const Args *a)
     signals_wait(-1);
     if (!status) status = closed;
     if (!status && s->done < s->total)
-        status = fail(E_INTERRUPT, "interrupted after %lld of %lld commits; the same command goes on from there",
-                      (long long)s->done, (long long)s->total);
+        status = fail(E_INTERRUPT, "interrupted after %lld of %lld %s; the same command goes on from there",
+                      (long long)s->done, (long long)s->total, str_plural(s->total, "commit", "commits"));
     if (!status) print_summary(&o, mine_about(m), s, args_given(a, "json"));
     if (!status) status = expect_something(&o, mine_about(m), s);
     arena_close(&arena);

@@ -152,6 +152,7 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
         TRY(report_runs(path, arena, t.dirs, t.dir));
         if (!args_given(a, "json")) print_out("\nreport %s\n", path);
     }
-    if (t.failed) return fail(t.first, "%d of %d experiments did not end", t.failed, t.n);
+    if (t.failed)
+        return fail(t.first, "%d of %d %s did not end", t.failed, t.n, str_plural(t.n, "experiment", "experiments"));
     return !t.supported && args_given(a, "gate") ? fail(E_NUMERIC, "a claim is not supported") : OK;
 }

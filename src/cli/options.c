@@ -134,8 +134,8 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
     }
     if (args_help(a)) return OK;
     if (a->n_operand < c->least || (c->most >= 0 && a->n_operand > c->most))
-        return fail(E_CONFIG, "%d operand%s given; usage: vernier %s %s", a->n_operand, a->n_operand == 1 ? "" : "s",
-                    c->name, c->usage);
+        return fail(E_CONFIG, "%d %s given; usage: vernier %s %s", a->n_operand,
+                    str_plural(a->n_operand, "operand", "operands"), c->name, c->usage);
     return OK;
 }
 
@@ -192,6 +192,12 @@ Status args_content(Bytes *out, const Args *a, int operand)
     if (!text) return text_read(out, args_arena(a), file ? args_at(a, operand) : "/dev/stdin", BYTES_ANY);
     *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
     return OK;
+}
+
+Status args_content_fault(Status status, const Args *a, int operand)
+{
+    if (args_given(a, "text")) return status;
+    return fail_in_file(status, args_count(a) > operand ? args_at(a, operand) : "standard input");
 }
 
 /* ---- what the command writes */

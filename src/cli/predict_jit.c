@@ -78,8 +78,8 @@ static Status print_table(Ranking *w)
 {
     int64_t called = 0, n = w->set->n;
     for (int64_t i = 0; i < n; i++) called += risky(w, i);
-    print_out("%lld commits, %lld called defective (score from %.4g on)\n\n", (long long)n, (long long)called,
-              w->of->p.threshold);
+    print_out("%lld %s, %lld called defective (score from %.4g on)\n\n", (long long)n,
+              str_plural(n, "commit", "commits"), (long long)called, w->of->p.threshold);
     print_out("%5s %7s%s %7s  %-10s  %s\n", "", "score", w->labelled ? " label" : "", "lines", "id", "subject");
     for (int64_t r = 0; r < n && (!w->top || r < w->top); r++) {
         int64_t i = w->order[r];
@@ -188,8 +188,8 @@ Status predict_defects(Prediction *of)
     TRY(tune_features(&of->p.features, a, of->p.features));
     if (args_given(a, "per-split")) of->p.per_split = true;
     if (of->set.unknown && !args_quiet(a))
-        print_err("%lld commits have features that are unknown (null); each counts as its mean\n",
-                  (long long)of->set.unknown);
+        print_err("%lld %s features that are unknown (null); each counts as its mean\n", (long long)of->set.unknown,
+                  str_plural(of->set.unknown, "commit has", "commits have"));
     TRY(score(&w));
     if (of->csv) print_csv(&w);
     return of->json ? print_json(&w) : of->csv ? OK : print_table(&w);

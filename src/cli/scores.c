@@ -85,7 +85,8 @@ static void say_missing(Scores *t, Arena *a)
         for (int j = k; j < t->n; j++)
             alike[j] = !isfinite(t->value[j]) && !strcmp(why, t->why[j] ? t->why[j] : "it is not finite");
         for (int j = k; j < t->n; j++) said[j] |= alike[j];
-        scores_remark(t, a, "%s %s no value: %s", names(t, a, alike), count(t, alike) > 1 ? "have" : "has", why);
+        scores_remark(t, a, "%s %s no value: %s", names(t, a, alike), str_plural(count(t, alike), "has", "have"),
+                      why);
     }
 }
 
@@ -101,8 +102,8 @@ static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, co
         for (int j = k; j < t->n; j++) said[j] |= alike[j];
         const char *which = names(t, a, alike), *have = *of || count(t, alike) == 1 ? "has" : "have";
         if (draws - left_out[k] < 2)
-            scores_remark(t, a, "%s%s %s no interval: only %d of %d draws give a value", of, which, have,
-                          draws - left_out[k], draws);
+            scores_remark(t, a, "%s%s %s no interval: only %d of %d draws %s a value", of, which, have,
+                          draws - left_out[k], draws, str_plural(draws - left_out[k], "gives", "give"));
         else
             scores_remark(
                 t, a, "%s%s %s no value in %d of %d draws, which lack a class; the interval is over the rest%s", of,

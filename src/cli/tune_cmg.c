@@ -199,8 +199,9 @@ static Status finish(Tuning *t)
         tune_end(t, root);
         return OK;
     }
-    print_out("validation: %lld messages of %lld tokens; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
-              (long long)e.examples, (long long)e.scored, e.perplexity, 100 * e.accuracy);
+    print_out("validation: %lld %s of %lld %s; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
+              (long long)e.examples, str_plural(e.examples, "message", "messages"), (long long)e.scored,
+              str_plural(e.scored, "token", "tokens"), e.perplexity, 100 * e.accuracy);
     return OK;
 }
 

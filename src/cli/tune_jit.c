@@ -129,15 +129,17 @@ static Status read(Tuning *t)
     t->p.threshold = 0.5;
     TRY(tune_features(&t->p.features, t->args, N_FEATURES));
     TRY(jit_labelled(&t->train, t->train_path));
-    if (t->train.unknown + t->valid.unknown && !args_quiet(t->args))
-        print_err("%lld commits have features that are unknown (null); each counts as its mean\n",
-                  (long long)(t->train.unknown + t->valid.unknown));
+    int64_t unknown = t->train.unknown + t->valid.unknown;
+    if (unknown && !args_quiet(t->args))
+        print_err("%lld %s features that are unknown (null); each counts as its mean\n", (long long)unknown,
+                  str_plural(unknown, "commit has", "commits have"));
     if (valid)
         TRY(jit_labelled(&t->valid, valid));
     else if (!t->valid.positives || t->valid.positives == t->valid.n)
         return fail(E_MISMATCH,
-                    "%s: its last by time are %lld commits, %lld defective; expected both classes (--valid, --cut)",
-                    t->train_path, (long long)t->valid.n, (long long)t->valid.positives);
+                    "%s: its last by time %s %lld %s, %lld defective; expected both classes (--valid, --cut)",
+                    t->train_path, str_plural(t->valid.n, "is", "are"), (long long)t->valid.n,
+                    str_plural(t->valid.n, "commit", "commits"), (long long)t->valid.positives);
     return choose_head(t);
 }
 
@@ -275,7 +277,8 @@ Status tune_floor(Tuning *t)
     TRY(score_floor(&valid, t, f));
     if (t->all.n) TRY(floor_fit(&f, t->run, &t->all, &plan));
     if (!floor_converged(f) && !args_quiet(t->args))
-        print_err("the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
+        print_err("the fit stopped after %d %s before it had converged\n", plan.most_iterations,
+                  str_plural(plan.most_iterations, "iteration", "iterations"));
     TRY(floor_save(f, t->p.dir));
     TRY(predictor_save(&t->p, jit_scores_json(&valid), t->run));
     return say(t, &valid);

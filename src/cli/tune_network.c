@@ -224,8 +224,8 @@ static void say_what(const Work *w)
 {
     const Tuning *t = w->t;
     int64_t all = params_count(t->p.net->params, NULL, false), some = params_count(t->p.net->params, NULL, true);
-    print_err("%lld commits to train on, %lld to select by; %lld of %lld numbers train\n", (long long)t->train.n,
-              (long long)t->valid.n, (long long)some, (long long)all);
+    print_err("%lld %s to train on, %lld to select by; %lld of %lld numbers train\n", (long long)t->train.n,
+              str_plural(t->train.n, "commit", "commits"), (long long)t->valid.n, (long long)some, (long long)all);
     if (w->stand.step) print_err("resuming after step %lld\n", (long long)w->stand.step);
 }
 

@@ -56,8 +56,8 @@ static const char *missing(const JitScores *s)
 
 void jit_print_scores(const char *what, const JitScores *s, const JitScores *random)
 {
-    print_out("%s: %lld commits, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
-              (long long)s->at.positives, s->at.threshold);
+    print_out("%s: %lld %s, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
+              str_plural(s->at.n, "commit", "commits"), (long long)s->at.positives, s->at.threshold);
     print_out("%-10s", "");
     for (int k = 0; k < COLUMNS; k++) print_out(" %8s", COLUMN[k].name);
     print_out("\n");

@@ -54,6 +54,40 @@ static const char *term(const Reader *r, const char **at)
     return name;
 }
 
+/* ---- names that are there, for who asks for another */
+
+enum { MOST_NAMED = 40 };
+typedef struct {
+    const char *name[MOST_NAMED + 1]; /* NULL-ended */
+    int n;
+} Names;
+
+static void add_name(Names *all, const char *name)
+{
+    if (all->n < MOST_NAMED) all->name[all->n++] = name;
+}
+
+/* Whether the last part of a path is the word: "features.la" for la. */
+static bool ends_as(const char *path, const char *word)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && !strcmp(dot + 1, word);
+}
+
+/* "b, a, c": the nearest first, the others in their order. */
+static const char *names_said(Arena *a, const Names *all, const char *wanted)
+{
+    Buf said = buf_open(a);
+    const char *nearest = NULL;
+    for (int i = 0; i < all->n && !nearest; i++)
+        if (ends_as(all->name[i], wanted)) nearest = all->name[i];
+    if (!nearest) nearest = str_nearest(wanted, all->name);
+    if (nearest) buf_print(&said, "%s", nearest);
+    for (int i = 0; i < all->n; i++)
+        if (all->name[i] != nearest) buf_print(&said, "%s%s", said.len ? ", " : "", all->name[i]);
+    return said.text;
+}
+
 /* ---- JSON Lines */
 
 /* The member of that name, NULL when absent.  One that is there twice is refused: which of them counts is unknown. */
@@ -82,13 +116,38 @@ static Status at_path(const cJSON **out, const Reader *r, const cJSON *object, c
     return OK;
 }
 
+/* The keys of a record, those of objects in it as paths. */
+static void add_keys(Names *all, Arena *a, const cJSON *object, const char *above, int depth)
+{
+    enum { DEEPEST = 3 };
+    for (const cJSON *j = object->child; j; j = j->next) {
+        const char *path = str_print(a, "%s%s%s", above, *above ? "." : "", j->string);
+        if (cJSON_IsObject(j) && j->child && depth < DEEPEST)
+            add_keys(all, a, j, path, depth + 1);
+        else
+            add_name(all, path);
+    }
+}
+
+static Status no_key(const Reader *r, const cJSON *record, const char *wanted)
+{
+    Names all = {0};
+    if (!cJSON_IsObject(record))
+        return fail(E_FORMAT, "%s:%lld: the row is not an object, expected one with the key '%s'", r->path,
+                    (long long)r->line, wanted);
+    add_keys(&all, r->arena, record, "", 0);
+    return fail(E_FORMAT, "%s:%lld: the record has no key '%s'; there %s %.900s", r->path, (long long)r->line, wanted,
+                str_plural(all.n, "is", "are"), all.n ? names_said(r->arena, &all, wanted) : "none");
+}
+
 static Status number_at(double *out, const Reader *r, const cJSON *object, const char *path)
 {
     const cJSON *item;
     TRY(at_path(&item, r, object, path));
+    if (!item) return no_key(r, object, path);
     if (!(cJSON_IsNumber(item) && isfinite(item->valuedouble)) && !cJSON_IsBool(item))
-        return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a number", r->path, (long long)r->line, path,
-                    item ? "something else" : "absent");
+        return fail(E_FORMAT, "%s:%lld: '%s' is something else, expected a number", r->path, (long long)r->line,
+                    path);
     *out = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item);
     return OK;
 }
@@ -97,9 +156,10 @@ static Status text_at(double *out, Reader *r, const cJSON *object, const char *p
 {
     const cJSON *item;
     TRY(at_path(&item, r, object, path));
+    if (!item) return no_key(r, object, path);
     if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
-        return fail(E_FORMAT, "%s:%lld: '%s' is %s, expected a text or a number", r->path, (long long)r->line, path,
-                    item ? "something else" : "absent");
+        return fail(E_FORMAT, "%s:%lld: '%s' is something else, expected a text or a number", r->path,
+                    (long long)r->line, path);
     const char *s = cJSON_IsString(item) ? item->valuestring : str_print(r->arena, "%.17g", item->valuedouble);
     *out = number_of(r, s, strlen(s));
     return OK;
@@ -200,10 +260,10 @@ static Status place_of(int *out, Reader *r, const Bytes *name, int names, const 
         return fail(E_FORMAT, "%s:1: '%s' is the name of %s columns, expected one", r->path, wanted,
                     found == 2 ? "two" : "more than two");
     if (found) return OK;
-    Buf known = buf_open(r->arena);
-    for (int k = 0; k < names && k < 40; k++)
-        buf_print(&known, "%s%.*s", k ? ", " : "", (int)name[k].len, name[k].text);
-    return fail(E_FORMAT, "%s:1: no column is called '%s'; there are %.900s", r->path, wanted, known.text);
+    Names all = {0};
+    for (int k = 0; k < names; k++) add_name(&all, str_copy(r->arena, name[k].text, name[k].len));
+    return fail(E_FORMAT, "%s:1: no column is called '%s'; there %s %.900s", r->path, wanted,
+                str_plural(all.n, "is", "are"), names_said(r->arena, &all, wanted));
 }
 
 enum { TERMS = 16 };
@@ -251,8 +311,8 @@ static Status read_csv(Reader *r, Bytes text)
         TRY(record(field, &n, r, &at));
         if (n == 1 && line_blank(field[0])) continue;
         if (n != names)
-            return fail(E_FORMAT, "%s:%lld: %d fields, expected the %d of line 1", r->path, (long long)line, n,
-                        names);
+            return fail(E_FORMAT, "%s:%lld: %d %s, expected the %d of line 1", r->path, (long long)line, n,
+                        str_plural(n, "field", "fields"), names);
         for (int i = 0; i < r->n; i++) {
             value[i] = 0;
             for (int k = 0; k < sum[i].terms; k++) {

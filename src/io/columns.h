@@ -10,8 +10,8 @@
 #include "base/err.h"
 
 /* column[k] (rows) for each of the n wanted.  The format is read off the file: one that begins with `{` is JSON
- * Lines, one that begins with `[` an array.  E_IO; E_FORMAT names the line and the column and, for CSV, the names
- * that there are. */
+ * Lines, one that begins with `[` an array.  E_IO; E_FORMAT names the line and the column and, where that is not
+ * there, the names that are. */
 Status columns_read(double **column, int64_t *rows, Arena *, const char *path, int n, const char *const *wanted);
 
 /* The same where columns differ in kind, kind (n).  An optional one that the file lacks (JSON Lines: its first row)

@@ -19,7 +19,9 @@ enum { HEADER_MAX = 100000000 };
 
 static Status frame(const char **text, size_t *len, Bytes file, const char *path)
 {
-    if (file.len < 8) return fail(E_FORMAT, "%s: %zu bytes, a safetensors file has at least 8", path, file.len);
+    if (file.len < 8)
+        return fail(E_FORMAT, "%s: %zu %s, a safetensors file has at least 8", path, file.len,
+                    str_plural((int64_t)file.len, "byte", "bytes"));
     uint64_t n = 0;
     for (int i = 7; i >= 0; i--) n = n << 8 | (unsigned char)file.text[i];
     if (n > HEADER_MAX)

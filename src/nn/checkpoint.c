@@ -26,12 +26,7 @@ static Status open_config(cJSON **root, const char **path, Arena *a, const char 
 /* A config that a file holds and no model can have is the file's fault. */
 static Status check_read(Config *c, const char *path)
 {
-    Status s = config_check(c);
-    if (s != E_CONFIG) return s;
-    char why[512];
-    snprintf(why, sizeof why, "%s", err_message());
-    err_clear();
-    return fail(E_FORMAT, "%s: %s", path, why);
+    return fail_in_file(config_check(c), path);
 }
 
 Status config_load(Config *out, const char *dir)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/str.h"
 #include "nn/block.h"
 
 GenerateConfig generate_defaults(const Model *m, int max_new)
@@ -63,11 +64,11 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
         int32_t n = prompt_length(x, b);
         if (n < 1) return fail(E_CONFIG, "prompt %lld is empty", (long long)b);
         if (most && n + c->max_new - 1 > most)
-            return fail(E_CONFIG, "prompt %lld of %d tokens and %d new ones exceed the model's %d positions",
-                        (long long)b, n, c->max_new, most);
+            return fail(E_CONFIG, "prompt %lld of %d %s and %d new %s exceed the model's %d positions", (long long)b,
+                        n, str_plural(n, "token", "tokens"), c->max_new, str_plural(c->max_new, "one", "ones"), most);
         if (!strcmp(k->arch, "t5") && n != prompt_length(x, 0))
-            return fail(E_CONFIG, "t5's decoder takes prompts of one length; prompt %lld has %d tokens, the first %d",
-                        (long long)b, n, prompt_length(x, 0));
+            return fail(E_CONFIG, "t5's decoder takes prompts of one length; prompt %lld has %d %s, the first %d",
+                        (long long)b, n, str_plural(n, "token", "tokens"), prompt_length(x, 0));
     }
     return OK;
 }

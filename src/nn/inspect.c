@@ -207,6 +207,7 @@ void weights_inspect(FILE *f, const Weights *w, bool (*counts)(const Weights *, 
     char n[48];
     print_to(f, "%-*s %-*s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "numbers");
     print_children(f, &a, NULL, root, 0);
-    print_to(f, "\n%d tensors, %s numbers\n", weights_n(w), grouped(n, root->numbers));
+    print_to(f, "\n%d %s, %s %s\n", weights_n(w), str_plural(weights_n(w), "tensor", "tensors"),
+             grouped(n, root->numbers), str_plural(root->numbers, "number", "numbers"));
     arena_close(&a);
 }

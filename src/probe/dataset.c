@@ -76,7 +76,9 @@ static Status name_labels(Dataset *d, Arena *a, const Line *lines, const char *p
                         MOST_LABELS);
         name[n++] = lines[i].label;
     }
-    if (n < 2) return fail(E_FORMAT, "%s: the training split has %d labels, expected two or more", path, n);
+    if (n < 2)
+        return fail(E_FORMAT, "%s: the training split has %d %s, expected two or more", path, n,
+                    str_plural(n, "label", "labels"));
     qsort(name, (size_t)n, sizeof *name, by_name);
     for (int k = 0; k < n; k++) *table_find(&seen, name[k], strlen(name[k])) = k;
     d->n_labels = n;

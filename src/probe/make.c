@@ -61,13 +61,14 @@ Status make_probe(Dataset *out, Arena *a, const MakeOptions *o, MakeStats *stats
     TRY(RECIPE[o->task](&m, &pool));
     if (out->n < rows)
         return fail(E_MISMATCH,
-                    "%s%s: %lld of %lld rows can be made from %lld usable changes (of %lld read; %lld unfit, %lld "
+                    "%s%s: %lld of %lld rows can be made from %lld usable %s (of %lld read; %lld unfit, %lld "
                     "without the order of lines, %lld repeated, "
-                    "%lld near-duplicates, %lld without a partner); more --from files or smaller --sizes are needed",
+                    "%lld %s, %lld without a partner); more --from files or smaller --sizes are needed",
                     o->n_from ? o->from[0] : "generated changes", o->n_from > 1 ? " and others" : "",
-                    (long long)out->n, (long long)rows, (long long)pool.n, (long long)stats->read,
-                    (long long)stats->unfit, (long long)stats->unordered, (long long)stats->repeated,
-                    (long long)stats->near, (long long)stats->unpaired);
+                    (long long)out->n, (long long)rows, (long long)pool.n, str_plural(pool.n, "change", "changes"),
+                    (long long)stats->read, (long long)stats->unfit, (long long)stats->unordered,
+                    (long long)stats->repeated, (long long)stats->near,
+                    str_plural(stats->near, "near-duplicate", "near-duplicates"), (long long)stats->unpaired);
     shuffle(out, a, rng_stream(o->seed, "make/rows"));
     dataset_count(out, a);
     return OK;

@@ -244,23 +244,27 @@ static void text_splits(Buf *b, const Sheet *s)
 void sheet_text(Buf *b, const Sheet *s)
 {
     const Dataset *d = s->set;
-    buf_print(b, "%s: %s, %lld rows\n", d->name, TASK_NAMES[s->task], (long long)d->n);
+    buf_print(b, "%s: %s, %lld %s\n", d->name, TASK_NAMES[s->task], (long long)d->n, str_plural(d->n, "row", "rows"));
     text_splits(b, s);
-    buf_print(b, "\nwhat leaks\n%8lld  of %lld %s are in more than one split\n", (long long)s->shared_subjects,
-              (long long)s->subjects, SHEET_SUBJECT[s->task]);
+    buf_print(b, "\nwhat leaks\n%8lld  of %lld %s %s in more than one split\n", (long long)s->shared_subjects,
+              (long long)s->subjects, SHEET_SUBJECT[s->task], str_plural(s->shared_subjects, "is", "are"));
     if (s->task == TASK_CCM)
-        buf_print(b, "%8lld  of %lld messages are in more than one split\n", (long long)s->shared_messages,
-                  (long long)s->messages);
-    buf_print(b, "%8lld  rows have a near-duplicate in another split (%lld have one anywhere)\n",
-              (long long)s->near_across, (long long)s->near_rows);
-    buf_print(b, "%8lld  rows repeat an earlier one; %lld texts have two labels\n", (long long)s->duplicates,
-              (long long)s->contradictions);
+        buf_print(b, "%8lld  of %lld messages %s in more than one split\n", (long long)s->shared_messages,
+                  (long long)s->messages, str_plural(s->shared_messages, "is", "are"));
+    buf_print(b, "%8lld  %s a near-duplicate in another split (%lld %s one anywhere)\n", (long long)s->near_across,
+              str_plural(s->near_across, "row has", "rows have"), (long long)s->near_rows,
+              str_plural(s->near_rows, "has", "have"));
+    buf_print(b, "%8lld  %s an earlier one; %lld %s two labels\n", (long long)s->duplicates,
+              str_plural(s->duplicates, "row repeats", "rows repeat"), (long long)s->contradictions,
+              str_plural(s->contradictions, "text has", "texts have"));
     if (s->task == TASK_LTP)
-        buf_print(b, "%8lld  rows (%.0f %%) hide the mark of a file's name\n", (long long)s->header_rows,
-                  100.0 * (double)s->header_rows / (double)d->n);
+        buf_print(b, "%8lld  %s (%.0f %%) %s the mark of a file's name\n", (long long)s->header_rows,
+                  str_plural(s->header_rows, "row", "rows"), 100.0 * (double)s->header_rows / (double)d->n,
+                  str_plural(s->header_rows, "hides", "hide"));
     if (s->task == TASK_TYP)
-        buf_print(b, "%8lld  FAULT rows hold a correct primitive type; %lld methods are under both labels\n",
-                  (long long)s->correct_type_rows, (long long)s->shared_pairs);
+        buf_print(b, "%8lld  FAULT %s a correct primitive type; %lld %s under both labels\n",
+                  (long long)s->correct_type_rows, str_plural(s->correct_type_rows, "row holds", "rows hold"),
+                  (long long)s->shared_pairs, str_plural(s->shared_pairs, "method is", "methods are"));
     if (s->task == TASK_CCM)
         buf_print(b, "%8s  word overlap of message and change: %.3f in True rows, %.3f in False rows\n", "",
                   s->overlap[1], s->overlap[0]);

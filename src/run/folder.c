@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dirs.h"
 #include "base/file.h"
 #include "base/print.h"
 #include "base/sha256.h"
@@ -27,6 +28,7 @@
 
 #define WORK "unfinished"
 #define MANIFEST "manifest.json"
+#define CONTENT "sha256 " /* what the value of a setting that names an input begins with */
 
 Folder folder_begin(Arena *a, const char *dir, const char *command)
 {
@@ -107,7 +109,8 @@ Status folder_reads(Folder *f, const char *key, const char *path, const char *pa
         TRY(hash_below(&hash, path, patterns));
     else
         TRY(sha256_file(&hash, path));
-    folder_set(f, key, "sha256 %.16s", hash.hex);
+    folder_set(f, key, CONTENT "%.16s", hash.hex);
+    f->input[f->n - 1] = path;
     return OK;
 }
 
@@ -133,18 +136,30 @@ static const char *value_in(const KeyValue *set, int n, const char *key)
     return NULL;
 }
 
-static void tell(Buf *out, int *told, const char *key, const char *there, const char *now)
+static bool is_content(const char *value)
+{
+    return value && !strncmp(value, CONTENT, strlen(CONTENT));
+}
+
+/* A value for a person, to whom the hash of a file says nothing. */
+static const char *shown(const char *value)
+{
+    if (!value) return "not set";
+    return is_content(value) ? "a file or directory" : *value ? value : "empty";
+}
+
+/* `input` is the path of what the setting reads now, or NULL. */
+static void tell(Buf *out, int *told, const char *key, const char *there, const char *now, const char *input)
 {
     enum { SHOWN = 8 };
     if (there && now && !strcmp(there, now)) return;
     if ((*told)++ >= SHOWN) return;
-    buf_print(out, "%s%s: there %.80s, now %.80s", *told > 1 ? "; " : "", key,
-              !there   ? "not set"
-              : *there ? there
-                       : "empty",
-              !now   ? "not set"
-              : *now ? now
-                     : "empty");
+    buf_print(out, "%s", *told > 1 ? "; " : "");
+    if (input && is_content(there))
+        buf_print(out, "%.200s is not the input that it was made from", input);
+    else
+        buf_print(out, "%s: there %.80s, now %.80s", strncmp(key, "operand ", 8) ? key : "an input", shown(there),
+                  input ? input : shown(now));
 }
 
 /* "lr: there 0.1, now 0.2; ...", or NULL where command and settings are the same. */
@@ -152,12 +167,12 @@ static const char *differences(const Folder *f, const Found *m)
 {
     Buf out = buf_open(f->arena);
     int told = 0;
-    tell(&out, &told, "command", m->command, f->command);
+    tell(&out, &told, "command", m->command, f->command, NULL);
     if (told) return out.text; /* settings of different commands are not to be compared */
     for (int i = 0; i < f->n; i++)
-        tell(&out, &told, f->set[i].key, value_in(m->set, m->n, f->set[i].key), f->set[i].value);
+        tell(&out, &told, f->set[i].key, value_in(m->set, m->n, f->set[i].key), f->set[i].value, f->input[i]);
     for (int i = 0; i < m->n; i++)
-        if (!value_in(f->set, f->n, m->set[i].key)) tell(&out, &told, m->set[i].key, m->set[i].value, NULL);
+        if (!value_in(f->set, f->n, m->set[i].key)) tell(&out, &told, m->set[i].key, m->set[i].value, NULL, NULL);
     return told ? out.text : NULL;
 }
 
@@ -310,11 +325,55 @@ static Status move(const Folder *f, const char *from, const char *to, const char
     return status;
 }
 
+/* ---- what is left where nothing came of the work ---- */
+
+/* The folder that this process works in, for the handler of a signal. */
+static struct {
+    pid_t process;
+    size_t stood;
+    const char *dir, *work, *manifest, *lock;
+} at_work;
+
+void folder_interrupted(void)
+{
+    if (at_work.process != getpid() || !dirs_hold_only(at_work.work, MANIFEST)) return;
+    unlink(at_work.manifest);
+    rmdir(at_work.work);
+    unlink(at_work.lock);
+    dirs_remove_empty(at_work.dir, at_work.stood);
+}
+
+static Status make_and_lock(Folder *f)
+{
+    Status status = file_make_dir(f->dir);
+    return status ? status : lock_take(&f->lock, f->arena, f->dir);
+}
+
+/* Another process that leaves nothing behind may remove a directory above this one in between. */
+static Status lock(Folder *f)
+{
+    enum { TRIES = 8 };
+    Status status = make_and_lock(f);
+    for (int i = 1; status == E_IO && i < TRIES && !is_there(f->dir); i++) {
+        err_clear();
+        status = make_and_lock(f);
+    }
+    if (status) {
+        dirs_remove_empty(f->dir, f->stood);
+        return status;
+    }
+    at_work.dir = f->dir, at_work.stood = f->stood;
+    at_work.work = at(f, "", WORK), at_work.manifest = at(f, WORK, MANIFEST), at_work.lock = at(f, "", LOCK_NAME);
+    at_work.process = getpid();
+    return OK;
+}
+
 static void unlock(Folder *f)
 {
     if (f->lock < 0) return;
+    at_work.process = 0;
     lock_give(&f->lock, f->arena, f->dir);
-    if (f->made) rmdir(f->dir); /* if nothing came of it */
+    dirs_remove_empty(f->dir, f->stood);
 }
 
 /* ---- from the work to the result and back ---- */
@@ -454,14 +513,13 @@ Status folder_open(Folder *f, bool overwrite)
     while (n > 1 && f->dir[n - 1] == '/') n--;
     f->dir = str_copy(f->arena, f->dir, n);
     f->path = f->dir;
-    f->made = !is_there(f->dir);
-    if (!f->made && !overwrite) TRY(look_for_result(f));
+    f->stood = dirs_standing(f->dir);
+    if (f->stood == n && !overwrite) TRY(look_for_result(f));
     if (f->done) {
         drop_stale_lock(f);
         return OK;
     }
-    TRY(file_make_dir(f->dir));
-    TRY(lock_take(&f->lock, f->arena, f->dir));
+    TRY(lock(f));
     f->path = at(f, "", WORK);
     Status status = look(f, overwrite);
     if (status || f->done) {
@@ -489,6 +547,10 @@ Status folder_leave(Folder *f, Status status, cJSON *more)
     if (f->lock < 0) {
         cJSON_Delete(more);
         return status;
+    }
+    if (dirs_hold_only(at(f, "", WORK), MANIFEST)) {
+        cJSON_Delete(more);
+        return folder_drop(f, status);
     }
     const char *message = str_copy(f->arena, err_message(), strlen(err_message()));
     Status wrote = folder_record(f, status == E_INTERRUPT ? "interrupted" : "failed", message, more);

@@ -33,8 +33,9 @@ typedef struct {
     Arena *arena;
     const char *dir, *command;
     KeyValue set[FOLDER_SETTINGS];
+    const char *input[FOLDER_SETTINGS]; /* the path of a setting that counts by what it holds, or NULL */
     int n, lock;
-    bool made; /* the directory was not there before */
+    size_t stood; /* so much of the path was there before, in bytes */
 } Folder;
 
 /* The arena must outlive the folder. */
@@ -56,10 +57,13 @@ Status folder_open(Folder *, bool overwrite);
 Status folder_record(Folder *, const char *status, const char *message, cJSON *more);
 /* The work is complete: f->path becomes DIR.  E_MISMATCH: a file of DIR that is nobody's stands in the way. */
 Status folder_finish(Folder *, cJSON *more);
-/* The work has ended with a status that is not OK, which is returned; it stays in DIR/unfinished. */
+/* The work has ended with a status that is not OK, which is returned; what there is of it stays in
+ * DIR/unfinished. */
 Status folder_leave(Folder *, Status, cJSON *more);
 /* The same where there is nothing worth keeping: DIR is as it was before. */
 Status folder_drop(Folder *, Status);
+/* From the handler of a signal that ends the program: a folder in which nothing was written is as it was before. */
+void folder_interrupted(void);
 
 /* Lets the relative symbolic link `latest` beside DIR point at DIR. */
 void folder_latest(const Folder *);

@@ -108,7 +108,7 @@ static Status keep(Pool *p, int i)
 static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
 {
     const char *path = kept_path(p, i);
-    bool whole, fine = !*err_message();
+    bool whole, fine = !err_status();
     if (access(path, F_OK)) return false;
     whole = !file_read(all, &p->run->arena, path) && all->len >= p->size + HASH;
     if (whole) {

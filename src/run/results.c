@@ -368,8 +368,8 @@ void results_print(Run *r)
 {
     static const int paint[] = {32, 31, 33}; /* green, red, yellow */
     const Experiment *e = r->experiment;
-    print_out("%s/%s: %s (%s, %d seed%s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
-              r->seeds == 1 ? "" : "s");
+    print_out("%s/%s: %s (%s, %d %s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
+              str_plural(r->seeds, "seed", "seeds"));
     print_item("  claim", 11, e->claim);
     if (colour()) print_out("\033[%dm", paint[r->verdict]);
     print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));

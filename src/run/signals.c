@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dirs.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "run/folder.h"
 
 volatile sig_atomic_t signals_line;
 static volatile sig_atomic_t stopped, patience;
@@ -18,6 +20,8 @@ _Noreturn static void end_now(void)
 {
     static const char said[] = "vernier: interrupted before the end\n", wipe[] = "\r\033[K";
     writers_remove();
+    dirs_unmake();
+    folder_interrupted();
     if (signals_line) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
     if (!parent) (void)!write(STDERR_FILENO, said, sizeof said - 1);
     _exit(err_exit_status(E_INTERRUPT));

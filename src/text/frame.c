@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 BpeText text_new(Arena *a, int64_t n)
 {
     size_t room = (size_t)n;
@@ -24,8 +26,9 @@ static Status shorten(int64_t *n, int64_t *m, int64_t excess, Cut how)
     if (how != CUT_LONGEST) {
         int64_t *one = how == CUT_FIRST ? n : m;
         if (*one < excess)
-            return fail(E_CONFIG, "the %s text has %lld ids, and %lld would have to go",
-                        how == CUT_FIRST ? "first" : "second", (long long)*one, (long long)excess);
+            return fail(E_CONFIG, "the %s text has %lld %s, and %lld would have to go",
+                        how == CUT_FIRST ? "first" : "second", (long long)*one, str_plural(*one, "id", "ids"),
+                        (long long)excess);
         *one -= excess;
         return OK;
     }
@@ -54,8 +57,8 @@ Status frame_put(BpeText *out, Arena *arena, const Frame *f, const BpeText *a, c
 {
     int64_t around = f->n[0] + f->n[1] + (b ? f->n[2] : 0), n = a->n, m = b ? b->n : 0;
     if (limit.most && limit.most < around)
-        return fail(E_CONFIG, "%lld ids do not hold the %lld that go around a text", (long long)limit.most,
-                    (long long)around);
+        return fail(E_CONFIG, "%lld %s not hold the %lld that go around a text", (long long)limit.most,
+                    str_plural(limit.most, "id does", "ids do"), (long long)around);
     TRY(shorten(&n, &m, limit.most ? n + m + around - limit.most : 0, b ? limit.cut : CUT_FIRST));
     BpeText t = text_new(arena, n + m + around);
     t.n = 0;

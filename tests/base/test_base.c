@@ -85,6 +85,28 @@ static void globs(void **state)
     assert_null(str_nearest("zzzzzz", list));
 }
 
+static void one_is_singular(void **state)
+{
+    (void)state;
+    const int64_t n[] = {0, 1, 2, 11, 21};
+    for (int i = 0; i < 5; i++) assert_string_equal(str_plural(n[i], "one", "many"), n[i] == 1 ? "one" : "many");
+}
+
+/* A fault of what was typed becomes one of a file, which the message names; the others stay. */
+static void faults_of_files(void **state)
+{
+    (void)state;
+    assert_int_equal(err_status(), OK);
+    assert_int_equal(fail_in_file(OK, "f"), OK);
+    assert_int_equal(fail_in_file(fail(E_CONFIG, "a %s", "slip"), "dir/f"), E_FORMAT);
+    assert_string_equal(err_message(), "dir/f: a slip");
+    assert_int_equal(fail_in_file(fail(E_IO, "another"), "f"), E_IO);
+    assert_int_equal(err_status(), E_FORMAT); /* of the first */
+    assert_string_equal(err_message(), "dir/f: a slip");
+    err_clear();
+    assert_int_equal(err_status(), OK);
+}
+
 static void buffers_grow(void **state)
 {
     (void)state;
@@ -325,8 +347,9 @@ static void devices_are_written_to_and_stay_devices(void **state)
 }
 
 SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
-      cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(globs), cmocka_unit_test(buffers_grow),
-      cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(a_protected_file_is_compared_and_kept),
+      cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(globs), cmocka_unit_test(one_is_singular),
+      cmocka_unit_test(faults_of_files), cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent),
+      cmocka_unit_test(a_protected_file_is_compared_and_kept),
       cmocka_unit_test(a_protected_file_may_come_and_may_be_empty),
       cmocka_unit_test(links_stay_and_so_do_permissions), cmocka_unit_test(two_writers_do_not_mix),
       cmocka_unit_test(what_a_killed_writer_left_is_used_or_removed),

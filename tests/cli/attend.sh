@@ -26,7 +26,7 @@ expect 2 'encoder has heads 0 to 3' 'head out of range' --model "$t/m/roberta" -
 expect 2 '1 is there twice' 'a layer twice' --model "$t/m/roberta" --text "$text" --layer 1,1
 expect 2 'expected a number, a list' 'a layer that is no number' --model "$t/m/roberta" --text "$text" --layer last
 expect 2 'positions for 22' 'a text that is too long' --model "$t/m/roberta" --text "$text $text $text $text $text"
-expect 2 'no tokenizer .*--tokenizer' 'a text without a tokenizer' --model "$t/m/gpt2" --text "$text"
+expect 3 'no tokenizer .*--tokenizer' 'a text without a tokenizer' --model "$t/m/gpt2" --text "$text"
 expect 3 'has no tokenizer .tokenizer.json' 'no tokenizer where one should be' --model "$t/m/gpt2" --text "$text" --tokenizer "$t"
 expect 2 '"x" is not a token id' 'ids that are none' --model "$t/m/gpt2" --ids 1,x
 expect 3 'token 1 is id 300; the model.s vocabulary ends at 299' 'an id too large' --model "$t/m/gpt2" --ids 1,300
@@ -72,7 +72,7 @@ result $? '... with the numbers of both'
 rm -rf "$t/o"
 expect 2 'expected one of words, lines, sides' 'an unknown kind of group' --model "$t/m/roberta" --text "$text" --by files
 expect 2 'neither <add>, <del> or <keep> nor the lines of a diff' 'sides of a text without' --model "$t/m/roberta" --text "$text" --by sides
-expect 2 'needs a tokenizer' 'words of bare ids' --model "$t/m/gpt2" --ids 1,2 --by words
+expect 3 'needs a tokenizer' 'words of bare ids' --model "$t/m/gpt2" --ids 1,2 --by words
 expect 2 '--by does not go with --texts' 'groups of many texts' --model "$t/m/roberta" --texts "$t/m" --by lines
 expect 2 '--no-prefix does not go with --compare' 'a comparison without prefix' --compare "$t/m/roberta" --text x --no-prefix "$t/m/tuned"
 expect 2 "no prefix in front of the encoder's keys" 'no prefix to take away' --model "$t/m/roberta" --text "$text" --no-prefix
@@ -127,7 +127,7 @@ expect 0 '"figures":.*"[^"]*/drift.png"' 'the same as PNG alone, as JSON' --comp
 result $? '... with all its figures on the page'
 rm -r "$t/o"
 printf 'int x\nint y\n' >"$t/pair"
-expect 2 'has no tokenizer' 'floors without a tokenizer' --compare "$t/m/gpt2" --ids 1,2 --texts "$t/pair" "$t/m/gpt2"
+expect 3 'has no tokenizer' 'floors without a tokenizer' --compare "$t/m/gpt2" --ids 1,2 --texts "$t/pair" "$t/m/gpt2"
 expect 2 'reads two texts' "an encoder-decoder's floors" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
 expect 0 '^ +0\.3466  by the place$' 'floors of texts with one token of two' --compare "$t/m/roberta" --text "$text" --texts "$t/pair" "$t/m/tuned"
 grep -q 'counted from 2.0 tokens' "$t/out" && grep -Eq '^roberta .base.: [0-9.]+, not below what the place alone tells$' "$t/out" && [ -s "$t/o/figures/floors.svg" ] && [ "$(tail -n 1 "$t/o/floors.csv" | cut -c1-8)" = 2,0.6931 ]
@@ -198,9 +198,9 @@ printf 'int x = 1 ;\n\nreturn x ; return x ;\nint x int x\n' >"$t/texts"
 { cat "$t/texts" && echo "$text $text $text $text"; } >"$t/long"
 expect 3 "$t/none: No such file" 'no file of texts' --model "$t/m/roberta" --texts "$t/none"
 expect 3 'has no text' 'a file without a text' --model "$t/m/roberta" --texts /dev/null
-expect 2 'has no tokenizer' 'texts without a tokenizer' --model "$t/m/gpt2" --texts "$t/texts"
+expect 3 'has no tokenizer' 'texts without a tokenizer' --model "$t/m/gpt2" --texts "$t/texts"
 expect 2 '--ids does not go with --texts' 'ids besides' --model "$t/m/roberta" --texts "$t/texts" --ids 1
-expect 0 '^1 of 4 texts are too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
+expect 0 '^1 of 4 texts is too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
 grep -Eq '^ +1 +3 +[0-9.]+ \[-?[0-9.]+, [0-9.]+\] +[0-9.]+ (int|return) x' "$t/out" && grep -q '^0,0,entropy,3,' "$t/o/corpus.csv"
 result $? '... means with intervals, and where a number is most'
 [ -s "$t/o/figures/corpus.svg" ] && grep -q 'over 3 texts' "$t/o/report.html"

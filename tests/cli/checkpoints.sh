@@ -5,6 +5,15 @@ m=$(ls -d "$t"/run/pretrained/*-seed1)
 expect 0 'F32 +\[96\] +transformer.h.0.attn.c_attn.bias' 'a checkpoint is listed' model list "$m"
 expect 0 'largest change (0.000|[0-9.]+e-0)[0-9]+' 'it is written in half precision' model convert "$m" "$t/half" --dtype F16
 expect 0 '^F16 +\[96\] +transformer.h.0.attn.c_attn.bias' '... which its list says' model list "$t/half"
+expect 0 'holds this result already' '... and is not written again' model convert "$m" "$t/half" --dtype F16
+expect 2 "^vernier: $t/half holds a result of other settings .dtype: there F16, now not set.; choose" \
+    '... nor with another --dtype' model convert "$m" "$t/half"
+cp -r "$m" "$t/other" && "$VERNIER" model convert "$m/model.safetensors" "$t/other/model.safetensors" --dtype F16 --overwrite --quiet
+expect 2 "^vernier: $t/half holds a result of other settings .$t/other is not the input that it was made from.; choose" \
+    '... nor from another model, which is named' model convert "$t/other" "$t/half" --dtype F16
+grep -Eq 'sha256|operand' "$t/err"
+[ $? = 1 ]
+result $? '... in plain words'
 expect 0 '0 of [0-9]+ tensors differ' 'a model is itself' model compare "$m" "$m"
 expect 0 'of [0-9]+ values +transformer.h.1.mlp.c_fc.weight' 'the two differ by rounding' model compare "$m" "$t/half"
 expect 0 '2 decoder layers' 'the new directory is a model' model inspect "$t/half"
@@ -61,6 +70,10 @@ mkdir "$t/pad" && cp "$v"/*.json "$v"/merges.txt "$v/model.safetensors" "$t/pad"
 expect 0 "its first $((cut - 5)) fit" '... which is less where padding has a later id' fill "$t/pad" --text "$long"
 expect 0 '^ +4 +[0-9.]+ % ' '... and a short text is filled' fill "$t/pad" --text 'int <mask> = 0;'
 expect 2 'no <mask>' 'nothing to fill' fill "$v" --text 'int x;'
+echo 'int x; </s>' >"$t/plain"
+expect 3 "$t/plain: the text has no <mask>" '... in a file, whose fault it is' fill "$v" "$t/plain"
+expect 3 'standard input: the text has no <mask>' '... nor on standard input' fill "$v" </dev/null
+expect 3 "$t/plain: byte 7 of the text begins" 'a file with special tokens that are refused' tokenize "$v" "$t/plain" --no-special
 expect 3 'no decoder' 'generating without a decoder' generate "$v" --text x
 expect 3 'nowhere' 'generating with a model that is not there' generate "$t/nowhere" --text x
 head -c 100 /dev/urandom >"$t/x.model"

@@ -46,6 +46,11 @@ expect 0 '"name":	"Popt"' 'JSON' --task defect --label buggy --score p --effort 
 printf '{"l": true, "s": {"p": 1}}\n{"l": false, "s": {"p": 0}}\n' >"$t/d.jsonl"
 expect 0 '^F1 +1\.0000' 'JSON Lines with a path' --task defect --label l --score s.p --draws 0 "$t/d.jsonl"
 expect 3 "no column is called 'label'; there are id, buggy" 'a missing column' --task defect "$t/d.csv"
+expect 3 "d.jsonl:1: the record has no key 'label'; there are l, s.p" '... as a missing key' --task defect "$t/d.jsonl"
+expect 3 "no key 'p'; there are s.p, l" '... the nearest first' --task defect --label l --score p "$t/d.jsonl"
+expect 3 "no key 'la'; there are l, s.p" '... of effort' --task defect --label l --score s.p --effort la "$t/d.jsonl"
+expect 3 "no key 'q'; there are l, s.p" '... to compare with' --task defect --label l --score s.p --against q "$t/d.jsonl"
+expect 3 "no key 'commit'; there are l, s.p" '... of commits' --task lines --label l --score s.p "$t/d.jsonl"
 expect 3 'row 1: label 0\.1, expected 0 or 1' 'labels that are none' --task defect --label p --score p "$t/d.csv"
 expect 3 "no column is called 'cost'" 'a missing effort that was named' --task defect --label buggy --score p \
     --effort cost "$t/d.csv"

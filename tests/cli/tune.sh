@@ -126,7 +126,7 @@ if command -v git >/dev/null; then
     done
     a_merge
     for p in words lora; do
-        expect 0 '1 commits are left out: merges' "$p: over a merge" predict "$t/$p" --repo "$t/r" v1..HEAD --csv
+        expect 0 '1 commit is left out: merges' "$p: over a merge" predict "$t/$p" --repo "$t/r" v1..HEAD --csv
         [ "$(cut -d, -f6 "$t/out" | sort | tr '\n' ' ')" = '"Add the side" "Step 4" subject ' ]
         result $? '... which is not among them'
     done
@@ -134,7 +134,7 @@ if command -v git >/dev/null; then
     result $? 'an open end is HEAD'
     expect 3 'no commit with source code' '... as an open start is' predict "$t/words" --repo "$t/r" ..side --quiet
     "$VERNIER" data mine "$t/r" --keep merges --min-words 0 --features --quiet --out "$t/m.jsonl" >"$t/out" 2>"$t/err"
-    expect 0 '1 commits are left out: merges' 'merges of a file are left out, too' predict "$t/words" "$t/m.jsonl"
+    expect 0 '1 commit is left out: merges' 'merges of a file are left out, too' predict "$t/words" "$t/m.jsonl"
     sed 's/"lt": [0-9.]*/"lt": null/' "$t/m.jsonl" >"$t/null.jsonl"
     expect 0 '5 commits have features that are unknown' 'features that are null' predict "$t/words" "$t/null.jsonl"
     sed 's/"lt": [0-9.]*/"lt": null/' "$t/c.fix.jsonl" >"$t/null.jsonl"

@@ -57,6 +57,30 @@ static void reads(void **state)
     assert_true(rows == 3000 && column[0][2999] == -2999 && column[1][1500] == 1500);
 }
 
+/* Whatever the form of the file, who asks for a column that is not there is told which are, the nearest first. */
+static void names_what_is_there(void **state)
+{
+    (void)state;
+    static const char *const SAME[] = {"id,lines,labels,f.la\n1,2,3,4\n",
+                                       "{\"id\": 1, \"lines\": 2, \"labels\": 3, \"f\": {\"la\": 4}}\n",
+                                       "[{\"id\": 1, \"lines\": 2, \"labels\": 3, \"f\": {\"la\": 4}}]"};
+    static const struct {
+        const char *asked, *said;
+    } CASE[] = {{"label", "'label'; there are labels, id, lines, f.la"},
+                {"id+la", "'la'; there are f.la, id, lines, labels"},
+                {"nothing like it", "there are id, lines, labels, f.la"}};
+    for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++)
+        for (size_t k = 0; k < sizeof CASE / sizeof *CASE; k++)
+            for (ColumnKind kind = COLUMN_NUMBER; kind <= COLUMN_TEXT; kind++) {
+                double *out[1];
+                if (kind == COLUMN_OPTIONAL || (kind == COLUMN_TEXT && k == 1)) continue;
+                assert_int_equal(file_write(path, SAME[i], strlen(SAME[i])), OK);
+                assert_int_equal(columns_read_as(out, &rows, &arena, path, 1, &CASE[k].asked, &kind), E_FORMAT);
+                EXPECT(strstr(err_message(), CASE[k].said), "'%s' does not say '%s'", err_message(), CASE[k].said);
+                err_clear();
+            }
+}
+
 /* Texts become numbers, and a column that may be absent is. */
 static void kinds(void **state)
 {
@@ -98,7 +122,9 @@ static void bad_files(void **state)
     refuses("a\n", "a", "has no rows");
     refuses("", "a", "no column");
     refuses("{\"a\": \"x\"}\n", "a", "'a' is something else");
-    refuses("{\"a\": 1}\n{\"b\": 1}\n", "a", ":2: 'a' is absent");
+    refuses("{\"a\": 1}\n{\"b\": 1, \"c\": 2}\n", "a", ":2: the record has no key 'a'; there are b, c");
+    refuses("{}\n", "a", ":1: the record has no key 'a'; there are none");
+    refuses("{\"b\": 1}\n", "a", "there is b");
     refuses("{\"a\": 1}\n{\"a\": \n", "a", "line 2");
     refuses("a,b,a\n1,2,3\n", "a", ":1: 'a' is the name of two columns");
     refuses("{\"a\": 1}\n{\"a\": 1, \"a\": 2}\n", "a", ":2: 'a' is there twice");
@@ -109,11 +135,11 @@ static void bad_files(void **state)
             "a", "UTF-16");
     refuses("[{\"a\": 1}", "a", "the JSON array has no end");
     refuses("[]", "a", "has no rows");
-    refuses("[1, 2]", "a", "'a' is absent");
+    refuses("[1, 2]", "a", "the row is not an object, expected one with the key 'a'");
     refuses("a\033[31m,b\n1,2\n", "c", "there are a\\x1B[31m, b");
     assert_int_equal(columns_read(column, &rows, &arena, "/nonexistent", 0, NULL), E_IO);
     err_clear();
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, end)
-SUITE(T(reads), T(kinds), T(bad_files))
+SUITE(T(reads), T(kinds), T(names_what_is_there), T(bad_files))
