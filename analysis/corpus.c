@@ -1,3 +1,5 @@
+/* One text at a time: its maps are measured and dropped, and only the numbers of each head stay.  Means, intervals
+ * and the texts with the largest values are computed over these at the end. */
 #include "analysis/corpus.h"
 
 #include <math.h>

@@ -40,11 +40,9 @@ static Status what_was_asked(Study *s, Run *r)
     const char *list = run_text(r, "methods");
     if (run_preset(r) == REAL_DATA && !*run_text(r, "data"))
         return fail(E_CONFIG, "--preset real reads real changes: --data DIR with jit/, cmg/mined/ and probing/");
-    for (const char *p = list; *p;) {
-        size_t n = strcspn(p, ",");
+    size_t n;
+    for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);)
         if (n) TRY(add_method(s, r, str_copy(run_arena(r), p, n)));
-        p += n + (p[n] == ',');
-    }
     for (int h = 0; h < JIT_HEADS; h++)
         if (run_has(r, "heads", JIT_HEAD[h])) s->head[s->heads++] = (JitHead)h;
     s->seeds = run_seeds(r);

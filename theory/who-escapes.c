@@ -23,6 +23,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "measure/observe.h"
 #include "run/experiment.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
@@ -163,41 +164,38 @@ static Var *hold_join(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, among_rows(tape_arena(p->tape), h->base->join, out->val, TOKENS, h->behind));
 }
 
-static Tensor one_value(Capture c, Arena *run, const Tuned *x)
+static Tensor one_value(Tensor seen, Arena *run, const Tuned *x)
 {
-    return content_rows(run, c.value, TOKENS, x->behind);
+    return content_rows(run, seen, TOKENS, x->behind);
 }
 
 /* A free pass; then one with the base model's weights and, behind attention, its residual stream.  base NULL: this is
  * the base model. */
-static void follow(Trace *out, Arena *run, Arena *step, const Tuned *x, const Trace *base)
+static void follow(Trace *out, Arena *run, const Tuned *x, const Trace *base)
 {
     int before = hooks_n(x->hooks);
     static const Site SITE[] = {SITE_Q, SITE_KEYS, SITE_ATTN_JOIN, SITE_FFN_JOIN};
-    Capture free[4], held[2];
+    Capture free[4];
     for (int i = 0; i < 4; i++) {
         free[i] = (Capture){.arena = run};
         hook_observe(x->hooks, (Where){SITE[i], 0, PART_DECODER}, hook_capture, &free[i]);
     }
-    measure_pass(out->seen, run, step, x->m, x->hooks, PART_DECODER, &x->batch);
+    measure_pass(out->seen, run, x->m, x->hooks, PART_DECODER, &x->batch);
     hooks_clear_from(x->hooks, before);
     for (int l = 0; l < LAYERS; l++) out->seen[l].probs = content_map(run, out->seen[l].probs, TOKENS, x->behind);
     out->heads = content_rows(run, out->seen[0].heads, TOKENS, x->behind);
-    out->q = one_value(free[0], run, x), out->k = one_value(free[1], run, x);
-    out->join = out->held = one_value(free[2], run, x), out->fed = one_value(free[3], run, x);
+    out->q = one_value(free[0].value, run, x), out->k = one_value(free[1].value, run, x);
+    out->join = out->held = one_value(free[2].value, run, x), out->fed = one_value(free[3].value, run, x);
     if (!base) return;
 
     Hold hold = {base, x->behind};
-    for (int i = 0; i < 2; i++) held[i] = (Capture){.arena = run};
+    Capture held = {.arena = run};
     hook_add(x->hooks, (Where){SITE_PROBS, 0, PART_DECODER}, hold_weights, &hold);
-    hook_observe(x->hooks, (Where){SITE_ATTN_JOIN, 0, PART_DECODER}, hook_capture, &held[0]);
+    hook_observe(x->hooks, (Where){SITE_ATTN_JOIN, 0, PART_DECODER}, hook_capture, &held);
     hook_add(x->hooks, (Where){SITE_ATTN_JOIN, 0, PART_DECODER}, hold_join, &hold);
-    hook_observe(x->hooks, (Where){SITE_FFN_JOIN, 0, PART_DECODER}, hook_capture, &held[1]);
-    ArenaMark mark = arena_mark(step);
-    model_hidden(x->m, &(Pass){.tape = tape_open(step, false), .hooks = x->hooks}, &x->batch);
-    arena_drop(step, mark);
+    Tensor fed = observe_one(run, x->m, x->hooks, &x->batch, (Where){SITE_FFN_JOIN, 0, PART_DECODER});
     hooks_clear_from(x->hooks, before);
-    out->held = one_value(held[0], run, x), out->fed = one_value(held[1], run, x);
+    out->held = one_value(held.value, run, x), out->fed = one_value(fed, run, x);
 }
 
 /* ---- the methods, each moved at random */
@@ -366,8 +364,8 @@ static Status one_method(Found *out, Arena *step, const Row *row, uint64_t seed,
     TRY(tune(&x, &run, row, sd, seed));
     if (row->method && !strcmp(row->method, "prompt")) hooks_shift(plain.hooks, PART_DECODER, SLOTS);
     Trace before, after;
-    follow(&before, &run, step, &plain, NULL);
-    follow(&after, &run, step, &x, &before);
+    follow(&before, &run, &plain, NULL);
+    follow(&after, &run, &x, &before);
     TRY(compare(out, step, &after, x.extra, &before, base.m));
     arena_close(&run);
     return OK;

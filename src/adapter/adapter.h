@@ -33,7 +33,7 @@ typedef struct {
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 
-typedef struct Library Library; /* what differs between the two, in peft/library.h */
+typedef struct Library Library; /* what differs between the two, in adapter/library.h */
 typedef struct Adapter {
     Arena *run;
     const Library *library;

@@ -1,4 +1,4 @@
-/* One library's way of writing adapters: hf*.c and hub*.c fill this in, disk.c runs it. */
+/* One library's way of writing adapters: hf*.c and hub*.c fill this in, adapter.c and save.c run it. */
 #ifndef ADAPTER_LIBRARY_H
 #define ADAPTER_LIBRARY_H
 
@@ -24,6 +24,7 @@ void adapter_remark(Adapter *, const char *fmt, ...) __attribute__((format(print
 /* Adds a binding to a tensor of that shape, from its first number on, row by row; the caller may move it. */
 Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const int64_t *dim);
 const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */
+const char *adapter_outer_name(Arena *, const char *tensor);       /* without the wrapper of a saved module, if any */
 /* A remark for each member that is set and not in the list, which ends with NULL. */
 void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
 /* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */

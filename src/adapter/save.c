@@ -69,20 +69,6 @@ static Status write_tensors(const Adapter *a, const char *path, bool head)
     return weights_write(path, t, out.n);
 }
 
-static Status write_json(const cJSON *root, const char *path)
-{
-    char *text = json_printed(root, false);
-    if (!text) err_no_memory("none for a config");
-    Writer w;
-    Status s = writer_open(&w, path);
-    if (!s) {
-        writer_print(&w, "%s\n", text);
-        s = writer_close(&w);
-    }
-    cJSON_free(text);
-    return s;
-}
-
 /* ---- what goes along */
 
 static bool was_carried(const Binding *old, int n, const Param *p)
@@ -138,7 +124,7 @@ static Status save_head(const Adapter *a, const char *dir)
     if (!any_head(a)) return OK;
     cJSON *root = cJSON_CreateObject();
     a->library->describe_head(a, root);
-    Status s = write_json(root, str_print(a->run, "%s/head_config.json", dir));
+    Status s = json_write(root, str_print(a->run, "%s/head_config.json", dir));
     cJSON_Delete(root);
     return s ? s : write_tensors(a, str_print(a->run, "%s/%s", dir, a->library->head[0]), true);
 }
@@ -156,7 +142,7 @@ static Status save(Adapter *a, const char *dir, cJSON *root)
     TRY(file_make_dir(dir));
     TRY(write_tensors(a, str_print(a->run, "%s/%s", dir, a->library->weights[0]), false));
     TRY(save_head(a, dir));
-    return write_json(root, str_print(a->run, "%s/adapter_config.json", dir));
+    return json_write(root, str_print(a->run, "%s/adapter_config.json", dir));
 }
 
 Status adapter_save(Adapter *a, const char *dir)

@@ -237,12 +237,7 @@ static Status read_all(CodeChange **out, int64_t *n, Arena *a, ChangeReader *in)
         CodeChange c;
         TRY(changes_next(in, a, &c, &more));
         if (!more) return OK;
-        if (*n == room) {
-            CodeChange *old = *out;
-            room = room ? 2 * room : 256;
-            *out = arena_take(a, sizeof *old * (size_t)room);
-            if (*n) memcpy(*out, old, sizeof *old * (size_t)*n);
-        }
+        GROW(a, *out, *n, room, 256);
         (*out)[(*n)++] = c;
     }
 }

@@ -43,16 +43,6 @@ History *history_open(Arena *a)
     return h;
 }
 
-/* Doubles an array of `size`-byte items that is full. */
-static void *more(Arena *a, void *old, int64_t n, int64_t *room, size_t size)
-{
-    if (n < *room) return old;
-    *room = *room ? 2 * *room : 16;
-    void *p = arena_zero(a, (size_t)*room * size);
-    if (n) memcpy(p, old, (size_t)n * size);
-    return p;
-}
-
 /* The author's place. */
 static int32_t author_at(History *h, const char *name)
 {
@@ -63,7 +53,7 @@ static int32_t author_at(History *h, const char *name)
     int64_t count = h->authors.count, *at = table_add(&h->authors, key, n, &added);
     if (added) {
         *at = count;
-        h->author = more(h->arena, h->author, count, &h->authors_room, sizeof *h->author);
+        GROW(h->arena, h->author, count, h->authors_room, 16);
     }
     return (int32_t)*at;
 }
@@ -109,7 +99,7 @@ void history_rename(History *h, const char *old_path, const char *new_path)
 
 static int64_t new_file(History *h, const Touched *t)
 {
-    h->file = more(h->arena, h->file, h->n_files, &h->files_room, sizeof *h->file);
+    GROW(h->arena, h->file, h->n_files, h->files_room, 16);
     h->file[h->n_files] = (FilePast){.changes_unknown = t->unsure, .authors_unknown = t->unsure};
     return h->n_files++;
 }
@@ -243,7 +233,7 @@ static void look_at_author(History *h, double f[N_FEATURES], int32_t who, int64_
     f[FEATURE_exp] = (double)p->n;
     for (int64_t i = 0; i < p->n; i++)
         f[FEATURE_rexp] += 1 / (1 + seconds_between(p->time[i], time) / (365 * 86400.0));
-    p->time = more(h->arena, p->time, p->n, &p->room, sizeof *p->time);
+    GROW(h->arena, p->time, p->n, p->room, 16);
     p->time[p->n++] = time;
 }
 

@@ -1,3 +1,5 @@
+/* A model with an adapter on it: the head that the adapter brings decides the model's classes, and its virtual
+ * tokens take positions away from the text. */
 #include "cli/adapter.h"
 
 #include "base/print.h"

@@ -1,3 +1,4 @@
+/* Speed of generation: seconds a token, and the time of reading every weight once, which is its lower bound. */
 #include <math.h>
 #include <sys/resource.h>
 

@@ -19,10 +19,10 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/bench.h"
-#include "cli/flops.h"
 #include "nn/model.h"
 #include "num/gemm.h"
 #include "peft/peft.h"
+#include "train/flops.h"
 #include "train/train.h"
 
 /* ---- jobs */

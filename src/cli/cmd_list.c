@@ -54,9 +54,7 @@ static void print_json(const Experiment **list)
         cJSON_AddStringToObject(archs, (*p)->name, (*p)->summary);
     cJSON_AddItemToObject(all, "methods", methods);
     cJSON_AddItemToObject(all, "architectures", archs);
-    char *text = json_printed(all, false);
-    print_document(text);
-    cJSON_free(text);
+    json_print(all);
     cJSON_Delete(all);
 }
 

@@ -184,8 +184,6 @@ void scores_json(const Scores *t, cJSON *root)
     }
     cJSON *remarks = cJSON_AddArrayToObject(root, "remarks");
     for (int k = 0; k < t->remarks; k++) cJSON_AddItemToArray(remarks, cJSON_CreateString(t->remark[k]));
-    char *text = json_printed(root, false);
-    print_document(text);
-    cJSON_free(text);
+    json_print(root);
     cJSON_Delete(root);
 }

@@ -1,3 +1,5 @@
+/* Each metric is stored by row, so that a bootstrap can average any choice of rows; BLEU keeps its counts by row,
+ * because corpus BLEU is no mean over rows. */
 #include "metric/messages.h"
 
 #include <math.h>

@@ -176,9 +176,8 @@ static Facts *facts_of(Meteor *m, int32_t id)
     if (id >= m->facts_room) {
         int64_t room = m->facts_room ? m->facts_room : 1 << 12;
         while (room <= id) room *= 2;
-        Facts *old = m->facts;
-        m->facts = NEW(m->arena, Facts, room);
-        if (old) memcpy(m->facts, old, sizeof *old * (size_t)m->facts_room);
+        m->facts =
+            arena_grow(m->arena, m->facts, sizeof *m->facts * (size_t)m->facts_room, sizeof *m->facts * (size_t)room);
         m->facts_room = room;
     }
     if (m->facts[id].done) return &m->facts[id];

@@ -8,6 +8,19 @@
 #include "base/str.h"
 #include "io/json.h"
 
+const Arch *arch_find(const char *name)
+{
+    for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
+        if (!strcmp((*a)->name, name)) return *a;
+    return NULL;
+}
+
+int config_room(const Config *c)
+{
+    const Arch *arch = arch_find(c->arch);
+    return arch && arch->room ? arch->room(c) : 0;
+}
+
 static const struct {
     const char *name;
     Act act;

@@ -129,15 +129,15 @@ static Status unknown_option(const char *key)
 
 Status peft_set(PeftConfig *cfg, Arena *a, const char *text)
 {
-    for (const char *at = text; at && *at;) {
-        size_t n = strcspn(at, ","), k = strcspn(at, "=,");
+    size_t n;
+    for (const char *rest = text, *at; str_next(&rest, ",", &at, &n);) {
+        size_t k = strcspn(at, "=,");
         const char *key = str_copy(a, at, k), *value = k < n ? str_copy(a, at + k + 1, n - k - 1) : "";
         const PeftOption *o = OPTIONS;
         while (o->key && strcmp(o->key, key) != 0) o++;
         if (!o->key) return unknown_option(key);
         if (!set_option((char *)cfg + o->offset, o->form, value))
             return fail(E_CONFIG, "option %s of a method cannot be \"%s\"", key, value);
-        at += n + (at[n] == ',');
     }
     return OK;
 }

@@ -193,10 +193,7 @@ static Status write_manifest(const Folder *f, const char *status, const char *me
     }
     cJSON_Delete(more);
     cJSON_AddItemToObject(root, "files", files);
-    char *text = json_printed(root, false);
-    const char *line = str_print(f->arena, "%s\n", text);
-    Status wrote = file_write(at(f, WORK, MANIFEST), line, strlen(line));
-    cJSON_free(text);
+    Status wrote = json_write(root, at(f, WORK, MANIFEST));
     cJSON_Delete(root);
     return wrote;
 }

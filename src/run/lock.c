@@ -1,3 +1,5 @@
+/* A POSIX record lock (fcntl) says whether the holder is alive on this machine; the name in the file serves machines
+ * that share a file system, where the lock itself may not be seen. */
 #include "run/lock.h"
 
 #include <errno.h>

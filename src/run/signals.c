@@ -1,3 +1,5 @@
+/* A handler calls only what is safe in a signal: it sets flags, writes with write(), removes files and ends the
+ * process. */
 #include "run/signals.h"
 
 #include <stdlib.h>

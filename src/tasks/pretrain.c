@@ -1,3 +1,4 @@
+/* Pretraining is fit_run() with a corruption of each batch; its checkpoint is removed when the model is saved. */
 #include "tasks/pretrain.h"
 
 #include <unistd.h>

@@ -1,3 +1,5 @@
+/* JSON helpers first, then the two parts of a tokenizer.json that every kind of tokenizer has: added tokens and the
+ * post-processor. */
 #include "text/document.h"
 
 #include <ctype.h>

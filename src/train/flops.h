@@ -3,8 +3,8 @@
  * A product (m,k)(k,n) counts 2 m k n.  What no gradient needs is not counted: no weight gradients of frozen weights,
  * nothing below the lowest trainable point, in the last layer only the rows that are scored or pooled.  Attention is
  * counted without the second look at the scores that a backward pass takes to save memory; causal attention half. */
-#ifndef CLI_FLOPS_H
-#define CLI_FLOPS_H
+#ifndef TRAIN_FLOPS_H
+#define TRAIN_FLOPS_H
 
 #include <stdbool.h>
 #include <string.h>
