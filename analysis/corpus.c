@@ -215,7 +215,7 @@ static Status write_csv(const Corpus *c, const char *dir)
             writer_print(&w, "%d,%s,%s,%lld", x->row[i].layer, head_text(c->k->arena, x->row[i].head), STAT[s].name,
                          (long long)y->n);
             const double v[] = {y->mean, y->sd, y->ci95.lo, y->ci95.hi, y->least, y->most};
-            for (int k = 0; k < 6; k++) writer_print(&w, isfinite(v[k]) ? ",%.9g" : ",", v[k]);
+            for (int k = 0; k < 6; k++) writer_csv_number(&w, v[k]);
             writer_print(&w, "\r\n");
         }
     return writer_close(&w);

@@ -242,12 +242,10 @@ static Status write_csv(const Effects *x, const char *dir)
     writer_print(&w, "\r\n");
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
-        writer_print(&w, "\"");
-        for (const char *s = e->words; *s; s++) writer_print(&w, *s == '"' ? "\"\"" : "%c", *s);
-        writer_print(&w, "\"");
+        writer_csv(&w, e->words);
         const double v[] = {e->loss, e->change, e->kl, e->top, e->output};
-        for (int k = 0; k < 5; k++) writer_print(&w, isfinite(v[k]) ? ",%.9g" : ",", v[k]);
-        for (int l = 0; l < x->before.maps.layers; l++) writer_print(&w, ",%.9g", e->shift[l]);
+        for (int k = 0; k < 5; k++) writer_csv_number(&w, v[k]);
+        for (int l = 0; l < x->before.maps.layers; l++) writer_csv_number(&w, e->shift[l]);
         writer_print(&w, "\r\n");
     }
     return writer_close(&w);

@@ -143,6 +143,8 @@ static void bind_carried(Adapter *a)
     }
 }
 
+/* A parameter takes its values from the tensor that its binding names.  E_MISMATCH: it is absent or of another
+ * shape. */
 static Status fill(const Adapter *a, const Binding *b)
 {
     const Stored *s = adapter_stored(a, b->tensor), *times = b->times ? adapter_stored(a, b->times) : NULL;

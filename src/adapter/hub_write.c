@@ -143,6 +143,8 @@ static bool has_ia3(const Adapter *a, Where at, int column)
     return what && place_find(a->model, "ia3", at, what);
 }
 
+/* The flags of LoRA and IA3: which of queries, keys, values and feed-forward layers are adapted, and which layers
+ * are left out. */
 static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, Where, int))
 {
     static const char *const LETTER[] = {"q", "k", "v"};

@@ -145,6 +145,7 @@ static bool is_path(const char *s)
     return lang_of_path(s) != LANG_NONE && !s[strcspn(s, " \t(){};,\"'<>=")];
 }
 
+/* The published form of a diff: <keep>, <add> and <del> before a line; a kept line that is a path begins a file. */
 static Status read_diff(CodeChange *c, const Row *r, const char *diff)
 {
     int64_t segments = 0;

@@ -83,6 +83,7 @@ static const char *wish_text(Arena *a, const MineOptions *o)
     return b.text;
 }
 
+/* What a later run needs to go on from here: the options, the range, and how much of the output is safe. */
 static Status save_state(Mine *m)
 {
     int64_t bytes;
@@ -157,6 +158,7 @@ static const char *closed_range(Arena *a, const char *range)
                      dots[2] ? dots + 2 : "HEAD");
 }
 
+/* The history and the output, from the start or where the saved state ends. */
 static Status open_parts(Mine *m, bool resume)
 {
     State s;

@@ -194,6 +194,7 @@ static bool look_for_packs(Objects *o, Folder *f)
     return f->n > before;
 }
 
+/* A folder of objects and, below it, those that its info/alternates names. */
 static void add_folder(Objects *o, const char *path, int depth)
 {
     Bytes list;

@@ -203,6 +203,7 @@ static bool is_regular(const git_diff_delta *d)
     return f->mode == GIT_FILEMODE_BLOB || f->mode == GIT_FILEMODE_BLOB_EXECUTABLE;
 }
 
+/* The changed regular files of a diff; links and submodules are left out. */
 static void take_deltas(Arena *a, git_diff *diff, RepoDelta **out, int64_t *n)
 {
     size_t all = git_diff_num_deltas(diff);

@@ -302,6 +302,7 @@ static Status push_real(Machine *m)
 
 /* ---- opcodes */
 
+/* Opcodes that push None, a truth value, a number or a text. */
 static Status scalar(Machine *m, int op, bool *known)
 {
     uint64_t x = 0;
@@ -327,6 +328,7 @@ static Status scalar(Machine *m, int op, bool *known)
     return OK;
 }
 
+/* Opcodes of tuples, lists and dicts, and of the marks that begin them. */
 static Status container(Machine *m, int op, bool *known)
 {
     Pickled **item = NULL, *one[2];
@@ -354,6 +356,7 @@ static Status container(Machine *m, int op, bool *known)
     return OK;
 }
 
+/* Opcodes of the protocol, the memo, globals, and what is built from them. */
 static Status object(Machine *m, int op, bool *known)
 {
     uint64_t x = 0;

@@ -146,6 +146,7 @@ static void add_dotted(Buf *out, const Meteor *m, Bytes word, Bytes next)
     }
 }
 
+/* METEOR's -norm: punctuation is split off by its rules, full stops of abbreviations stay, and all is lower case. */
 static Words normalised(Meteor *m, Bytes text)
 {
     Arena *a = &m->scratch;
@@ -219,6 +220,7 @@ static bool matches(Meteor *m, int stage, int32_t h, int32_t r)
     return stage == METEOR_STEM ? a.stem == b.stem : share(&a, &b);
 }
 
+/* Every pair of words that some stage matches, by words of the reference; equal texts need exact matches alone. */
 static Stage all_matches(Meteor *m, int stages, Words h, Words r)
 {
     Arena *a = &m->scratch;

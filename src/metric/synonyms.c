@@ -258,6 +258,7 @@ static int next_forms(Form *out, const Form *in, int n, const Ending *ending)
     return m;
 }
 
+/* WordNet's morphy for one class of words: irregular forms first, then endings, until a base form is known. */
 static bool visit_class(const Synonyms *s, int class, Bytes a, const Visitor *v)
 {
     bool found = false;

@@ -259,6 +259,7 @@ static Status set_act(Act *out, const char *value)
     return fail(E_CONFIG, "act is '%.30s', known are none, relu, gelu, gelu_tanh, silu, tanh", value);
 }
 
+/* A value that the user wrote, by the kind of its field. */
 static Status set_field(Config *c, const Field *f, const char *value)
 {
     void *at = (char *)c + f->offset;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* E_FORMAT where a text does not fit the model or the rows wanted, or where its nodes and edges point outside it. */
 static Status check(const Flow *f, const Config *c, int64_t row, int64_t width)
 {
     if (f->tokens < 1 || f->nodes < 0 || f->edges < 0)

@@ -46,6 +46,7 @@ static int32_t prompt_length(const Batch *x, int64_t b)
     return x->len ? x->len[b] : (int32_t)x->t;
 }
 
+/* E_MISMATCH where the model cannot generate, E_CONFIG where a setting or a prompt is out of range. */
 static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
 {
     const Config *k = &m->config;
@@ -382,6 +383,7 @@ static void close_rows(Beams *b, int steps, int32_t *out, int32_t *out_len, doub
     }
 }
 
+/* Beam search: each step scores all candidates of a row, and the cache follows the beams that were chosen. */
 static Status search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *score)
 {
     const GenerateConfig *c = b->c;

@@ -94,6 +94,7 @@ static int word_index(const char *const *words, const char *word, int n)
     return -1;
 }
 
+/* false where the value does not have the form of the option. */
 static bool set_option(void *field, OptionForm form, const char *value)
 {
     int64_t whole;

@@ -165,6 +165,7 @@ static Mlp *new_mlp(Model *m, const PeftConfig *cfg, Where at)
     return x;
 }
 
+/* The parameters of one layer: tied slots, free keys and values, or the last layer of the MLP that makes them. */
 static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *mlp)
 {
     static const char *const WHAT[] = {"keys", "values"};

@@ -22,6 +22,7 @@ static void add_ids(Sha256 *h, int64_t n, const int32_t *const *ids, const int32
     add_text(h, ids ? "ids" : "none");
 }
 
+/* A hash of all that decides the features: parameters, settings that shapes do not show, input, pooling. */
 static Sha256Hex name_of(const char *salt, const Model *m, const Examples *x, FeaturePooling pooling)
 {
     Sha256 h = sha256_begin();

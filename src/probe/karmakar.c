@@ -59,6 +59,7 @@ static void adam(const Layer *l, double decay, int64_t step)
     }
 }
 
+/* Adam for a fixed number of epochs, from weights drawn anew, in batches of shuffled rows. */
 static void train(Layer *l, double decay, int64_t batch, uint64_t stream)
 {
     int64_t size = l->c * (l->dim + 1), step = 0;

@@ -79,6 +79,7 @@ static bool is_read(const char *patterns, const char *name)
     return false;
 }
 
+/* One hash of names and contents of all files below a directory that match the patterns. */
 static Status hash_below(Sha256Hex *out, const char *dir, const char *patterns)
 {
     enum { DEPTH = 4 }; /* of the patterns at most: the rest of a large directory is not looked through */
@@ -400,6 +401,7 @@ static Status begin_work(Folder *f)
     return folder_record(f, "running", NULL, NULL);
 }
 
+/* What lies in the directory decides: begin, go on with unfinished work, recognise a finished result, or E_CONFIG. */
 static Status look(Folder *f, bool overwrite)
 {
     Found result, work;

@@ -155,6 +155,7 @@ static void job_report(Pool *p, int i, Status status)
     s->status = status;
 }
 
+/* One job in a forked process, which ends with its parent. */
 static Status spawn(Pool *p, int i)
 {
     int ends[2];
@@ -183,6 +184,7 @@ static Status spawn(Pool *p, int i)
 
 /* ---------------------------------------------------------------------- in the parent */
 
+/* A worker has ended: its time and memory are counted, and a job that was killed or failed has its status. */
 static void collect(Pool *p, int w)
 {
     Worker gone = p->worker[w];
@@ -248,6 +250,8 @@ static bool take_kept(Pool *p, int i)
     return taken;
 }
 
+/* Starts jobs while there are free cores, waits for them, and after an error or a signal asks those that run to
+ * stop. */
 static Status drive(Pool *p)
 {
     int cores = p->run->threads < 256 ? p->run->threads : 256;

@@ -247,6 +247,7 @@ static void recall_notes(Run *r, Note **end, const cJSON *list)
     }
 }
 
+/* The results of a run that was done before, read back for the table. */
 static Status recall(Run *r)
 {
     cJSON *root;

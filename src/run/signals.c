@@ -1,5 +1,4 @@
-/* A handler calls only what is safe in a signal: it sets flags, writes with write(), removes files and ends the
- * process. */
+/* A handler calls only what is safe in a signal: it sets flags, writes a line, removes files, ends the process. */
 #include "run/signals.h"
 
 #include <stdlib.h>

@@ -122,6 +122,11 @@ result $? '... the base did not move, and the changed map has the rank of one he
 [ -s "$t/o/figures/drift.svg" ] && [ -s "$t/o/figures/similarity.svg" ] && [ -s "$t/o/compare.csv" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... figures, table and page'
 rm -r "$t/o"
+cp -r "$t/m/tuned" "$t/m/a \"b\", c"
+expect 0 '^a "b", c +0 ' 'a name with a comma' --compare "$t/m/roberta" --text "$text" "$t/m/a \"b\", c"
+grep -q '^"a ""b"", c",0,all,' "$t/o/compare.csv"
+result $? '... and its quotation marks are one field of the table'
+rm -r "$t/o"
 expect 0 '"figures":.*"[^"]*/drift.png"' 'the same as PNG alone, as JSON' --compare "$t/m/roberta" --text "$text" --format png --json "$t/m/tuned"
 [ "$(cd "$t/o/figures" && ls | sed 's/.*\.//' | sort -u)" = png ] && grep -q '<svg' "$t/o/report.html"
 result $? '... with all its figures on the page'
@@ -171,7 +176,7 @@ expect 2 'a text that has it comes from @FILE' 'three texts' --model "$t/m/gpt2"
 expect 2 'positions are 0 to 1' 'a position that is not there' --model "$t/m/gpt2" --ids 1,2 --do steer:resid:0.2=1*ids:1
 expect 2 'PROBS does not have a row for each token' 'the mean of a map' --model "$t/m/gpt2" --ids 1,2 --do steer:probs:0=1*ids:1
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  steer:resid:0=0.ids:5,6,7 minus ids:8$' 'steering by nothing, by a difference' --model "$t/m/gpt2" --ids 3,4 --do 'steer:resid:0=0*ids:5,6,7 minus ids:8' --do 'steer:resid:0=2*ids:5,6,7 minus ids:8'
-grep -Eq ' 0\.0000 +0\.[0-9]*[1-9][0-9]*  steer:resid:0=2' "$t/out" && grep -q '^"steer:resid:0=2' "$t/o/effects.csv" && grep -q 'steer:resid:0=2' "$t/o/report.html" && [ -s "$t/o/figures/effects.svg" ]
+grep -Eq ' 0\.0000 +0\.[0-9]*[1-9][0-9]*  steer:resid:0=2' "$t/out" && grep -Eq '^"?steer:resid:0=2' "$t/o/effects.csv" && grep -q 'steer:resid:0=2' "$t/o/report.html" && [ -s "$t/o/figures/effects.svg" ]
 result $? '... moves the next layer, in table and page'
 printf 'int y = 1 ;' >"$t/text"
 expect 0 '"do":.*"steer:resid:1=1.int y minus @' 'two texts, one from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "steer:resid:1=1*int y minus @$t/text" --json

@@ -120,9 +120,10 @@ static void a_rule_shows_every_place(void **state)
     Model *m = small(&run, "bart");
     Batch b = batch_for(m);
     Hooks *hooks = hooks_new(&run);
-    int calls = 0;
+    int calls = 0, places = 0;
+    for (int p = 0; p < PART_COUNT; p++) places += model_layers(m, (Part)p);
     observe_peek(m, hooks, &b, &(Where){SITE_KEYS, LAYER_ANY, PART_ANY}, 1, &(Peek){see, &calls});
-    assert_int_equal(calls, 6); /* two layers of each kind of attention */
+    EXPECT(places > 6 && calls == places, "%d of %d places", calls, places);
     assert_int_equal(hooks_n(hooks), 0);
     arena_close(&run);
 }
