@@ -457,6 +457,7 @@ static int code_of(ObjectState state)
     return CODE[state];
 }
 
+/* libgit2 asks for an object. */
 static int backend_read(void **bytes, size_t *size, git_object_t *type, git_odb_backend *b, const git_oid *id)
 {
     Objects *o = ((Backend *)b)->objects;

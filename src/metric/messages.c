@@ -39,6 +39,7 @@ int64_t messages_lines(Bytes **line, Arena *a, Bytes text)
 
 /* ---- scoring */
 
+/* Every metric of one row. */
 static void score_row(MessageRows *r, int64_t i, Arena *scratch, Bytes h, Bytes g, Meteor *meteor,
                       const Synonyms *synonyms)
 {

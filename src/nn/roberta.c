@@ -142,6 +142,7 @@ static bool has_padding(const Config *c, const Batch *x)
     return false;
 }
 
+/* Token, position and type vectors, then their norm and dropout; data flow averages tokens first. */
 static Var *embed(Model *m, Pass *p, const Batch *x, Rows *r)
 {
     const Config *c = &m->config;

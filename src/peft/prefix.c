@@ -131,6 +131,7 @@ static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Par
 
 /* ---- attaching */
 
+/* E_CONFIG where a size is out of range, or two settings cannot go together. */
 static Status check(const Model *m, const PeftConfig *cfg)
 {
     if (cfg->length < 1) return fail(E_CONFIG, "prefix: length is %d, expected at least 1", cfg->length);

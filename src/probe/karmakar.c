@@ -88,6 +88,7 @@ static void predict(Tensor p, const Layer *l)
     classifier_softmax(p);
 }
 
+/* Batches choose the decay by validation; then, as in the published code, the layer is trained row by row. */
 static Status fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, const int32_t *label,
                   const ProbeConfig *config)
 {

@@ -36,6 +36,7 @@ static Status unknown_key(Run *r, const char *key)
                 near ? " (did you mean " : "", near ? near : "", near ? "?)" : "", known.text);
 }
 
+/* The preset's values, then those that were set, each checked. */
 static Status resolve(Run *r, const Request *q)
 {
     const Setting *s = q->experiment->settings;
