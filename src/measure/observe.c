@@ -54,8 +54,11 @@ Tensor observe_one(Arena *keep, Model *m, Hooks *hooks, const Batch *batch, Wher
 
 void observe_peek(Model *m, Hooks *hooks, const Batch *batch, const Where *rule, int n, Peek *peek)
 {
+    Arena own = arena_open(0);
+    if (!hooks) hooks = hooks_new(&own);
     int before = hooks_n(hooks);
     for (int i = 0; i < n; i++) hook_observe(hooks, rule[i], hook_peek, peek);
     run_once(m, hooks, batch, rule, n);
     hooks_clear_from(hooks, before);
+    arena_close(&own);
 }
