@@ -229,7 +229,12 @@ static Status add_file(cJSON *list, const FTSENT *e, const char *name)
     return OK;
 }
 
-/* All files of the work but its manifest; what killed writers left half is removed. */
+static bool is_scratch(const Folder *f, const char *name)
+{
+    return !strcmp(name, MANIFEST) || (f->scratch && str_glob(f->scratch, name));
+}
+
+/* All files of the work but its manifest and scratch files; what killed writers left half is removed. */
 static Status list_work(cJSON *list, const Folder *f)
 {
     Status status = OK;
@@ -240,15 +245,15 @@ static Status list_work(cJSON *list, const Folder *f)
         const char *name = e->fts_path + skip;
         if (is_half(name))
             unlink(e->fts_path);
-        else if (strcmp(name, MANIFEST) != 0)
+        else if (!is_scratch(f, name))
             status = add_file(list, e, name);
     }
     fts_close(tree);
     return status;
 }
 
-/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
-static void remove_work(const Folder *f)
+/* All of it but its manifest. */
+static void empty_work(const Folder *f)
 {
     const char *last = at(f, WORK, MANIFEST);
     FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
@@ -260,7 +265,13 @@ static void remove_work(const Folder *f)
             unlink(e->fts_accpath);
     }
     fts_close(tree);
-    unlink(last);
+}
+
+/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
+static void remove_work(const Folder *f)
+{
+    empty_work(f);
+    unlink(at(f, WORK, MANIFEST));
     rmdir(at(f, "", WORK));
 }
 
@@ -339,8 +350,9 @@ static Status move_up(Folder *f)
         tidy(f, "", was.file[i].path);
     }
     for (int i = 0; i < now.files; i++) TRY(move(f, WORK, "", now.file[i].path));
+    empty_work(f); /* scratch files and directories */
     TRY(move(f, WORK, "", MANIFEST));
-    remove_work(f); /* empty directories */
+    rmdir(at(f, "", WORK));
     return OK;
 }
 
@@ -438,14 +450,17 @@ static Status look_for_result(Folder *f)
     return result.done && !work.done && !mine && !differences(f, &result) ? recognise(f, &result) : OK;
 }
 
-/* That of a command which was killed when its result was complete. */
-static void drop_stale_lock(Folder *f)
+/* A command that was killed when its result was complete has left its lock, and the empty directory of its work. */
+static void drop_remains(Folder *f)
 {
-    if (!is_there(at(f, "", LOCK_NAME))) return;
-    if (lock_take(&f->lock, f->arena, f->dir))
+    const char *work = at(f, "", WORK);
+    if (!is_there(at(f, "", LOCK_NAME)) && !is_there(work)) return;
+    if (lock_take(&f->lock, f->arena, f->dir)) {
         err_clear();
-    else
-        unlock(f);
+        return;
+    }
+    if (is_there(work) && !is_there(at(f, WORK, MANIFEST)) && !strangers(f, work)) remove_work(f);
+    unlock(f);
 }
 
 Status folder_open(Folder *f, bool overwrite)
@@ -457,7 +472,7 @@ Status folder_open(Folder *f, bool overwrite)
     f->made = !is_there(f->dir);
     if (!f->made && !overwrite) TRY(look_for_result(f));
     if (f->done) {
-        drop_stale_lock(f);
+        drop_remains(f);
         return OK;
     }
     TRY(file_make_dir(f->dir));
