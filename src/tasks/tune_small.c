@@ -9,9 +9,8 @@
 #include "base/rng.h"
 #include "base/seal.h"
 #include "base/str.h"
-#include "cli/tune.h"
-#include "run/signals.h"
 #include "tasks/pretrain.h"
+#include "tasks/tune.h"
 
 typedef struct {
     Config config;
@@ -43,13 +42,13 @@ static Status set_length(Small *s, const char *value)
 }
 
 /* Fields of the model's config, and length, steps, vocab and lr. */
-static Status settings(Small *s, const Tuning *t)
+static Status settings(Small *s, const TuneJob *j)
 {
-    const char *text = args_text(t->args, "encoder", "");
+    const char *text = j->o.small;
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, ","), k = strcspn(p, "=");
         if (k >= n) return fail(E_CONFIG, "--encoder %s: expected key=value pairs with commas between", text);
-        const char *key = str_copy(t->run, p, k), *value = str_copy(t->run, p + k + 1, n - k - 1);
+        const char *key = str_copy(j->run, p, k), *value = str_copy(j->run, p + k + 1, n - k - 1);
         if (!strcmp(key, "vocab") || (s->lr > 0 && str_glob("steps|lr", key)))
             TRY(set_number(s, key, value));
         else if (!strcmp(key, "length") && s->config.positions)
@@ -74,135 +73,146 @@ static Config small_config(const char *arch)
 typedef enum { NOTHING, TOKENIZER, ALL } Reach;
 static const char *const REACH[] = {"nothing", "tokenizer", "all"};
 
-static const char *list_path(const Tuning *t, const char *dir)
+static const char *list_path(const TuneJob *j, const char *dir)
 {
-    return str_print(t->run, "%s.sha256", dir);
+    return str_print(j->run, "%s.sha256", dir);
 }
 
-static Status note_reach(const Tuning *t, const char *dir, Reach reach)
+static Status note_reach(const TuneJob *j, const char *dir, Reach reach)
 {
-    return seal_files(list_path(t, dir), REACH[reach], dir, NULL, t->run);
+    return seal_files(list_path(j, dir), REACH[reach], dir, NULL, j->run);
 }
 
 /* The model is begun anew where one of its files is not as it was written. */
-static Reach reached(const Tuning *t, const char *dir)
+static Reach reached(const TuneJob *j, const char *dir)
 {
-    const char *list = list_path(t, dir), *text;
-    if (!t->resume) return NOTHING;
-    if (seal_read(&text, list, t->run) && seal_holds(text, dir, t->run))
+    const char *list = list_path(j, dir), *text;
+    if (!j->resume) return NOTHING;
+    if (seal_read(&text, list, j->run) && seal_holds(text, dir, j->run))
         return strncmp(text, REACH[ALL], strlen(REACH[ALL])) ? TOKENIZER : ALL;
-    if (!access(list, F_OK) || !access(str_print(t->run, "%s/model.safetensors", dir), F_OK))
-        tune_remark(t, "%s: a file of this small model is missing or altered; the model is made again", dir);
+    if (!access(list, F_OK) || !access(str_print(j->run, "%s/model.safetensors", dir), F_OK))
+        tuning_remark(&j->watch, j->run,
+                      "%s: a file of this small model is missing or altered; the model is made again", dir);
     return NOTHING;
 }
 
 /* ---- tokenizer and pretraining */
 
-static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
+static Status learn_tokens(const TuneJob *j, const Small *s, const char *dir)
 {
     TRY(file_make_dir(dir));
     Arena scratch = arena_open(0);
     Bpe *b;
-    Bytes *text = NEW(&scratch, Bytes, t->train.n);
-    for (int64_t i = 0; i < t->train.n; i++) text[i] = change_text(&scratch, &t->train.change[i]);
-    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab}, text, t->train.n);
+    Bytes *text = NEW(&scratch, Bytes, j->train.n);
+    for (int64_t i = 0; i < j->train.n; i++) text[i] = change_text(&scratch, &j->train.change[i]);
+    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab}, text, j->train.n);
     if (!status) {
         status = bpe_save(b, dir);
         bpe_close(b);
     }
     arena_close(&scratch);
-    return status ? status : note_reach(t, dir, TOKENIZER);
+    return status ? status : note_reach(j, dir, TOKENIZER);
 }
+
+typedef struct {
+    TuneJob *j;
+    bool begun;
+} Pretraining;
 
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
-    const Tuning *t = user;
-    progress_show(&t->progress, &(Stage){"pretraining", tr->step, tr->config.total, stats->loss}, -1);
-    return !signals_seen();
+    Pretraining *x = user;
+    const TuneWatch *w = &x->j->watch;
+    const TuneStep step = {"pretraining", tr->step, tr->config.total, stats->loss, stats->lr};
+    if (!x->begun && w->begun) w->begun(step.phase, step.step - 1, w->user);
+    x->begun = true;
+    if (w->step) w->step(&step, w->user);
+    return tune_goes_on(tr->step, x->j);
 }
 
 static void damaged(const char *path, void *user)
 {
-    tune_remark(user, "%s: is not as it was written; the pretraining begins anew", path);
+    const TuneJob *j = ((const Pretraining *)user)->j;
+    tuning_remark(&j->watch, j->run, "%s: is not as it was written; the pretraining begins anew", path);
 }
 
-static const char *pretraining(const Tuning *t, const char *dir)
+static const char *pretraining(const TuneJob *j, const char *dir)
 {
-    return str_print(t->run, "%s.train.safetensors", dir);
+    return str_print(j->run, "%s.train.safetensors", dir);
 }
 
-static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const Small *s, const char *dir)
+static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const Small *s, const char *dir)
 {
     Examples x;
     const MlmPlan mlm = mlm_plan(text->bpe);
     const JitPlan plan = jit_plan(text, m->config.vocab, config_room(&m->config));
-    const uint64_t seed = (uint64_t)t->seed;
-    TRY(jit_tokens(&x, t->run, &t->train, text, &plan));
+    const uint64_t seed = (uint64_t)j->o.seed;
+    TRY(jit_tokens(&x, j->run, &j->train, text, &plan));
     x.label = NULL;
-    signals_wait(1); /* where it stands is saved first */
+    const TuneWatch *w = &j->watch;
+    if (w->idle) w->idle(false, w->user); /* where it stands is saved first */
     Status status = pretrain(m, dir, &x,
                              &(PretrainPlan){.train = pretrain_defaults(s->lr, s->steps, seed),
                                              .tokens = 4096,
                                              .mlm = &mlm,
                                              .stream = rng_stream(seed, "tune/mlm"),
-                                             .checkpoint = pretraining(t, dir),
-                                             .resume = t->resume,
+                                             .checkpoint = pretraining(j, dir),
+                                             .resume = j->resume,
                                              .damaged = damaged,
                                              .each = each,
-                                             .user = t});
-    signals_wait(-1);
-    progress_clear();
+                                             .user = &(Pretraining){.j = j}});
+    if (w->idle) w->idle(true, w->user);
     return status;
 }
 
 /* ---- the two models */
 
-static Status make_encoder(Tuning *t, Small *s, const char *dir, Reach reach)
+static Status make_encoder(TuneJob *j, Small *s, const char *dir, Reach reach)
 {
     Tokenizer text;
     Model *m;
-    if (reach < TOKENIZER) TRY(learn_tokens(t, s, dir));
-    TRY(tokenizer_open(&text, t->run, dir));
+    if (reach < TOKENIZER) TRY(learn_tokens(j, s, dir));
+    TRY(tokenizer_open(&text, j->run, dir));
     s->config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
-    Status status = model_open(&m, t->run, &s->config, F32, (uint64_t)t->seed);
-    if (!status) status = pretrain_small(t, m, &text, s, dir);
+    Status status = model_open(&m, j->run, &s->config, F32, (uint64_t)j->o.seed);
+    if (!status) status = pretrain_small(j, m, &text, s, dir);
     tokenizer_close(&text);
-    return status ? status : note_reach(t, dir, ALL);
+    return status ? status : note_reach(j, dir, ALL);
 }
 
-Status tune_encoder(Tuning *t)
+Status tune_encoder(TuneJob *j)
 {
     Small s = {.config = small_config("roberta"), .steps = 1500, .vocab = 4000, .lr = 1e-3, .room = 2};
-    const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
+    const char *dir = predictor_path(&j->p, j->run, j->p.task->base);
     s.config.positions = 256 + s.room, s.config.types = 1;
-    TRY(settings(&s, t));
-    Reach reach = reached(t, dir);
-    if (reach < ALL) TRY(make_encoder(t, &s, dir, reach));
-    file_remove(pretraining(t, dir));
+    TRY(settings(&s, j));
+    Reach reach = reached(j, dir);
+    if (reach < ALL) TRY(make_encoder(j, &s, dir, reach));
+    file_remove(pretraining(j, dir));
     return OK;
 }
 
-static Status make_writer(Tuning *t, Small *s, const char *dir)
+static Status make_writer(TuneJob *j, Small *s, const char *dir)
 {
     Tokenizer text;
     Model *m;
     Config *c = &s->config;
-    TRY(learn_tokens(t, s, dir));
-    TRY(tokenizer_open(&text, t->run, dir));
+    TRY(learn_tokens(j, s, dir));
+    TRY(tokenizer_open(&text, j->run, dir));
     BpeSpecials special = bpe_specials(text.bpe);
     c->vocab = (int)tokenizer_size(&text) + 3; /* the marks */
     c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
     tokenizer_close(&text);
-    TRY(model_open(&m, t->run, c, F32, (uint64_t)t->seed));
+    TRY(model_open(&m, j->run, c, F32, (uint64_t)j->o.seed));
     TRY(model_save(m, dir));
-    return note_reach(t, dir, ALL);
+    return note_reach(j, dir, ALL);
 }
 
-Status tune_writer(Tuning *t)
+Status tune_writer(TuneJob *j)
 {
     Small s = {.config = small_config("t5"), .vocab = 4000};
-    const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
+    const char *dir = predictor_path(&j->p, j->run, j->p.task->base);
     s.config.layers = s.config.decoder_layers = 2, s.config.head_dim = 0;
-    TRY(settings(&s, t));
-    return reached(t, dir) < ALL ? make_writer(t, &s, dir) : OK;
+    TRY(settings(&s, j));
+    return reached(j, dir) < ALL ? make_writer(j, &s, dir) : OK;
 }
