@@ -87,7 +87,7 @@ static Status choose_method(Tuning *t)
     if (!p->peft && *p->options)
         return fail(E_CONFIG, "--options are for the methods of peft; %s has none", p->method);
     if (messages && !p->peft) return fail(E_CONFIG, "--method %s is for --task jit", p->method);
-    if (messages && !given && strcmp(p->method, "full") != 0)
+    if (messages && !given && !p->peft->trains_all)
         return fail(E_CONFIG, "without --model the weights are random and all of them train: --method full, not %s",
                     p->method);
     return peft_set(&(PeftConfig){0}, t->run, p->options); /* a slip is told before any work */

@@ -91,7 +91,7 @@ typedef struct Task {
 extern const Task TASK_JIT, TASK_CMG;
 extern const Task *const TASKS[]; /* NULL-ended */
 
-/* "words", "la", a method of peft/, "adapter" for houlsby; *method NULL: a floor.  E_CONFIG lists them. */
+/* "words", "la", a method of peft/, or its alias; *method NULL: a floor.  E_CONFIG lists them. */
 Status predictor_method(const char **name, const Peft **method);
 bool predictor_whole(const Peft *); /* the method changes the base itself: its model is saved whole */
 const char *predictor_path(const Predictor *, Arena *, const char *path); /* resolves "./" */

@@ -187,13 +187,9 @@ static Status prepare(Tuning *t)
     return OK;
 }
 
-/* Learning rates of the study by method; for a small encoder, larger ones. */
 static double rate(const Tuning *t)
 {
-    const char *method = t->p.peft->name;
-    if (str_glob("prefix|prompt", method)) return 1e-2;
-    if (!strcmp(t->p.model, TASK_JIT.base)) return predictor_whole(t->p.peft) ? 3e-4 : 1e-3;
-    return str_glob("lora|dora", method) ? 1e-4 : str_glob("ia3|vera|bitfit|norms", method) ? 1e-3 : 2e-5;
+    return peft_lr(t->p.peft, !strcmp(t->p.model, TASK_JIT.base));
 }
 
 static Status evaluate_jit(double *score, double *tie, Arena *step, Tuning *t)

@@ -42,8 +42,8 @@ static Status keep_model(Work *w)
     return s;
 }
 
-/* The library that has a place for the method, before any time is spent on training: the one that an earlier run
- * chose, else the first that can. */
+/* The form of the files, before any time is spent on training: the one that an earlier run chose, else that of the
+ * first library that has a place for the method, else our own. */
 static Status choose_library(Work *w)
 {
     Tuning *t = w->t;
@@ -55,11 +55,13 @@ static Status choose_library(Work *w)
         adapter_close(a);
         return OK;
     }
-    w->library = library_find("hf");
-    if (!keep_model(w)) return OK;
-    err_clear();
-    w->library = library_find("adapters");
-    return keep_model(w);
+    Status s = OK;
+    for (int i = 0; (w->library = library_choice(i)); i++) {
+        err_clear();
+        s = keep_model(w);
+        if (s != E_MISMATCH) return s;
+    }
+    return s;
 }
 
 static const char *stand_path(const Work *w)
@@ -195,7 +197,7 @@ static Status attach(Work *w)
     p->peft->defaults(&w->cfg, &p->net->config);
     TRY(peft_set(&w->cfg, t->run, p->options));
     TRY(p->task->open_head(p));
-    TRY(p->task->plan(t, str_glob("prefix|prompt", p->peft->name) ? w->cfg.length : 0));
+    TRY(p->task->plan(t, peft_virtual_tokens(p->peft, &w->cfg)));
     return peft_attach(p->peft, p->net, p->hooks, &w->cfg);
 }
 
