@@ -215,7 +215,10 @@ static double stored_numbers(const Adapter *a)
 /* A config may not ask for more than its file holds, so that no file makes the program reserve what it lacks. */
 static Status check_size(const Adapter *a, const Model *m)
 {
-    double asked = (double)a->method->count(m, &a->cfg) - (double)params_count(m->params, "*.bias", false);
+    PeftConfig cfg = a->cfg;
+    double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
+    if (a->method->knob && *a->method->knob(&cfg) > asked)
+        asked = *a->method->knob(&cfg); /* of what is frozen, too */
     if (asked > stored_numbers(a))
         return fail(E_MISMATCH, "%s: asks for about %.0f numbers on this %s model, and %s holds %.0f", a->path, asked,
                     m->config.arch, weights_path(a->weights), stored_numbers(a));

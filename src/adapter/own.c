@@ -49,11 +49,13 @@ static Status configure(Adapter *a, const Model *m)
     return OK;
 }
 
+/* peft_attach() sees to it that a method's parameters carry its name; others below "peft." belong to a task. */
 static Status bind(Adapter *a)
 {
+    const char *mine = str_print(a->run, "peft.%s.*", a->method->name);
     for (int i = 0; i < params_n(a->model->params); i++) {
         Param *p = params_at(a->model->params, i);
-        if (str_glob("peft.*", p->name)) adapter_bind(a, p, p->name, p->val.rank, p->val.dim);
+        if (str_glob(mine, p->name)) adapter_bind(a, p, p->name, p->val.rank, p->val.dim);
     }
     return OK;
 }
@@ -64,6 +66,20 @@ static const char *carried(const Adapter *a, const Param *p, int which)
     return which ? NULL : p->name;
 }
 
+/* The fields of the config as text, but those that are zero here and by default: nothing of the method reads them. */
+static void describe_options(const Adapter *a, cJSON *options)
+{
+    PeftConfig usual = {0};
+    a->method->defaults(&usual, &a->model->config);
+    for (int i = 0; i < peft_options(); i++) {
+        const char *key, *value = peft_option(&key, &a->cfg, a->run, i),
+                         *other = peft_option(&key, &usual, a->run, i),
+                         *zero = peft_option(&key, &(PeftConfig){0}, a->run, i);
+        bool idle = zero && value && other && !strcmp(value, zero) && !strcmp(other, zero);
+        if (value && !idle) config_put(options, key, value);
+    }
+}
+
 static Status describe(Adapter *a, cJSON *root)
 {
     if (a->cfg.n_rules)
@@ -71,11 +87,7 @@ static Status describe(Adapter *a, cJSON *root)
                     a->method->name);
     config_put(root, LIBRARY_OWN.mark, a->method->name);
     config_put(root, "note", NOTE);
-    cJSON *options = cJSON_AddObjectToObject(root, "options");
-    for (int i = 0; i < peft_options(); i++) {
-        const char *key, *value = peft_option(&key, &a->cfg, a->run, i);
-        if (value) config_put(options, key, value);
-    }
+    describe_options(a, cJSON_AddObjectToObject(root, "options"));
     config_put(root, "base_model_name_or_path", a->base ? a->base : "");
     return OK;
 }

@@ -46,12 +46,23 @@ int64_t peft_head_count(const Model *m)
     return n;
 }
 
+/* Files and merging find a method's parameters by its name. */
+static void check_names(const Peft *method, const Model *m, int before)
+{
+    const char *mine = str_print(m->run, "peft.%s.*", method->name);
+    for (int i = before; i < params_n(m->params); i++)
+        CHECK(str_glob(mine, params_at(m->params, i)->name), "%s adds the parameter %s, expected a name like %s",
+              method->name, params_at(m->params, i)->name, mine);
+}
+
 Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
+    int before = params_n(m->params);
     if (params_count(m->params, str_print(m->run, "peft.%s.*", method->name), false))
         return fail(E_CONFIG, "%s is attached to this model already; a method attaches once", method->name);
     params_train(m->params, "*", false);
     TRY(method->attach(m, hooks, cfg));
+    check_names(method, m, before);
     params_train(m->params, "peft.*", true);
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
         if ((*p)->frozen) params_train(m->params, (*p)->frozen, false);
