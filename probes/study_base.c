@@ -65,13 +65,15 @@ static Examples plain(Study *s, const StudyBase *b, Split split, int64_t most, c
     return x;
 }
 
-static int64_t virtual_tokens(const Study *s, Arena *a)
+static int64_t virtual_tokens(const Study *s, const Config *config, Arena *a)
 {
     int64_t most = 0;
     for (int m = 0; m < s->methods; m++) {
         PeftConfig c = {0};
-        if (!str_glob("prefix|prompt", s->method[m].peft->name)) continue;
-        if (!peft_set(&c, a, s->method[m].options) && c.length > most) most = c.length;
+        s->method[m].peft->defaults(&c, config);
+        if (peft_set(&c, a, s->method[m].options)) continue;
+        int tokens = peft_virtual_tokens(s->method[m].peft, &c);
+        if (tokens > most) most = tokens;
     }
     return most;
 }
@@ -81,8 +83,8 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     Arena *a = &s->arena;
     Model *m; /* of no weight: what plans ask a model */
     TRY(model_open_zeros(&m, a, &b->config, F32));
-    int64_t room = config_room(&b->config), most = run_int(r, "tokens");
-    if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
+    int64_t room = config_room(&b->config), most = run_int(r, "tokens"), taken = virtual_tokens(s, &b->config, a);
+    if (room && most > room - taken) most = room - taken;
     if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
     b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
     b->writes = m->arch->encode != NULL;

@@ -334,10 +334,11 @@ Status lab_attach(Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm)
     method->defaults(&c, &m->config);
     TRY(peft_set(&c, m->run, arm->options));
     if (c.kind == PREFIX_TIED && c.length == l->layout.slots) c.reserved = c.length;
-    if (!strcmp(method->name, "prompt") && c.length + digits_positions(l->layout) > m->config.positions)
-        return fail(
-            E_CONFIG, "prompt: %d virtual tokens in front leave %d of the model's %d positions for rows of %lld",
-            c.length, m->config.positions - c.length, m->config.positions, (long long)digits_positions(l->layout));
+    int taken = method->positions ? method->positions(&c) : 0;
+    if (taken && taken + digits_positions(l->layout) > m->config.positions)
+        return fail(E_CONFIG, "%s: %d virtual tokens in front leave %d of the model's %d positions for rows of %lld",
+                    method->name, taken, m->config.positions - taken, m->config.positions,
+                    (long long)digits_positions(l->layout));
     return peft_attach(method, m, hooks, &c);
 }
 

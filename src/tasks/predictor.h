@@ -65,7 +65,7 @@ typedef struct Task {
 } Task;
 extern const Task TASK_JIT, TASK_CMG;
 
-/* "words", "la", a method of peft/, "adapter" for houlsby; *method NULL: a floor.  E_CONFIG lists them. */
+/* "words", "la", a method of peft/, or its alias; *method NULL: a floor.  E_CONFIG lists them. */
 Status predictor_method(const char **name, const Peft **method);
 bool predictor_whole(const Peft *); /* the method changes the base itself: its model is saved whole */
 const char *predictor_path(const Predictor *, Arena *, const char *path); /* resolves "./" */

@@ -14,16 +14,16 @@ Status predictor_method(const char **name, const Peft **method)
 {
     FloorPlan plan;
     *method = NULL;
-    if (!strcmp(*name, "adapter")) *name = "houlsby";
     if (floor_plan(&plan, *name, false)) return OK;
     *method = peft_find(*name);
+    if (*method) *name = (*method)->name;
     if (*method) return OK;
     return fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
 }
 
 bool predictor_whole(const Peft *method)
 {
-    return str_glob("full|bitfit|norms", method->name);
+    return method->changes_base;
 }
 
 const char *predictor_path(const Predictor *p, Arena *a, const char *path)

@@ -1,7 +1,5 @@
 #include "tasks/tune.h"
 
-#include <string.h>
-
 static bool is_messages(const TuneJob *j)
 {
     return j->o.task == &TASK_CMG;
@@ -19,7 +17,7 @@ Status tune_check(TuneJob *j)
     if (!p->peft && *p->options)
         return fail(E_CONFIG, "--options are for the methods of peft; %s has none", p->method);
     if (messages && !p->peft) return fail(E_CONFIG, "--method %s is for --task jit", p->method);
-    if (messages && !o->model && strcmp(p->method, "full") != 0)
+    if (messages && !o->model && !p->peft->trains_all)
         return fail(E_CONFIG, "without --model the weights are random and all of them train: --method full, not %s",
                     p->method);
     return peft_set(&(PeftConfig){0}, j->run, p->options);

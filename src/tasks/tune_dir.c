@@ -81,18 +81,28 @@ static bool had_best(const TuneJob *j)
     return has_best(j, &(FitStand){.step = 0, .best_step = -1});
 }
 
-/* The library that has a place for the method, before any time is spent on training: the one that an earlier run
- * chose, else the first that can. */
+/* The form of the files, before any time is spent on training: the one that an earlier run chose, else that of the
+ * first library that has a place for the method, else our own. */
 static Status choose_library(Work *w)
 {
     const TuneJob *j = w->j;
+    Status s = OK;
     if (j->t.stand.step) return OK;
     if (predictor_whole(j->p.peft)) return seal_write(best_path(j, j->run), "step 0 complete\n", j->run);
-    w->library = library_find("hf");
-    if (!keep_best(w)) return OK;
-    err_clear();
-    w->library = library_find("adapters");
-    return keep_best(w);
+    for (int i = 0; (w->library = library_choice(i)); i++) {
+        err_clear();
+        s = keep_best(w);
+        if (s != E_MISMATCH) return s;
+    }
+    return s;
+}
+
+static const Library *library_named(const char *name)
+{
+    const Library *l;
+    for (int i = 0; (l = library_choice(i)); i++)
+        if (!strcmp(library_name(l), name)) return l;
+    return NULL;
 }
 
 /* ---- where the training stands */
@@ -146,7 +156,7 @@ static Status read_stand(Work *w, const cJSON *root, const char *path)
     TRY(json_real(&s->tie, root, "tie", -1e300, 1e300, path));
     TRY(json_real(&t->best_at, root, "best_at", 0, 1, path));
     TRY(json_text(&library, root, "library", path));
-    w->library = library_find(library);
+    w->library = library_named(library);
     s->step = step, s->best_step = best;
     return OK;
 }
@@ -244,7 +254,7 @@ Status tune_load(TuneJob *j)
 
 int tune_positions(const TuneJob *j)
 {
-    return str_glob("prefix|prompt", j->p.peft->name) ? j->t.cfg.length : 0;
+    return peft_virtual_tokens(j->p.peft, &j->t.cfg);
 }
 
 /* ---- training */

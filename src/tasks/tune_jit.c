@@ -73,13 +73,9 @@ static Status prepare(TuneJob *j)
                                &(JitShown){&j->valid, &valid, &valid_scale}, JIT_BY_F1);
 }
 
-/* Learning rates of the study by method; for a small encoder, larger ones. */
-static double rate(const TuneJob *t)
+static double rate(const TuneJob *j)
 {
-    const char *method = t->p.peft->name;
-    if (str_glob("prefix|prompt", method)) return 1e-2;
-    if (!strcmp(t->p.model, TASK_JIT.base)) return predictor_whole(t->p.peft) ? 3e-4 : 1e-3;
-    return str_glob("lora|dora", method) ? 1e-4 : str_glob("ia3|vera|bitfit|norms", method) ? 1e-3 : 2e-5;
+    return peft_lr(j->p.peft, !strcmp(j->p.model, TASK_JIT.base));
 }
 
 /* ---- the end */
