@@ -84,7 +84,7 @@ static Status work(TuneJob *j, Folder *f, const Args *a, const char *out)
     TuneRecord record;
     f->scratch = TUNE_SCRATCH;
     Status s = tune_record_open(&record, j, f->path, f->resumed, args_quiet(a));
-    if (!s) s = tune_make(j, f->path, f->resumed);
+    if (!s) s = tune_make(j, f->path, record.resumes);
     if (!s) s = tune_record_results(&record);
     tune_record_close(&record);
     if (s == E_INTERRUPT && !args_quiet(a)) progress_kept(out);

@@ -19,6 +19,7 @@ typedef struct {
     const char *dir; /* where the files go */
     int log, error;  /* descriptor of metrics.jsonl, or -1, and the first errno of writing it */
     bool waits;      /* signals are noted only */
+    bool resumes;    /* the work can go on: its log is as it was */
 } TuneRecord;
 /* Lets the job's watch show progress, print remarks unless quiet, take signals, and log. */
 Status tune_record_open(TuneRecord *, TuneJob *, const char *dir, bool resumed, bool quiet);

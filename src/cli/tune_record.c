@@ -38,6 +38,19 @@ static void begun(const char *phase, int64_t step, void *user)
                       (long long)step);
 }
 
+static const char *note_path(const TuneRecord *r)
+{
+    return str_print(r->job->run, "%s/metrics.sha256", r->dir);
+}
+
+static void saving(void *user)
+{
+    TuneRecord *r = user;
+    if (!log_seal(log_path(r), note_path(r), r->job->run)) return;
+    err_clear();
+    if (!r->error) r->error = EIO;
+}
+
 static void add_line(TuneRecord *r, const char *phase, int64_t step, int n, const char *const *name, const double *x)
 {
     int error = log_line(r->log, -1, phase, step, n, name, x);
@@ -84,20 +97,28 @@ static void idle(bool is_idle, void *user)
     if (is_idle) progress_clear();
 }
 
+static bool has_training(const TuneRecord *r)
+{
+    return !access(str_print(r->job->run, "%s/train.json", r->dir), F_OK);
+}
+
 Status tune_record_open(TuneRecord *r, TuneJob *job, const char *dir, bool resumed, bool quiet)
 {
-    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (resumed ? 0 : O_TRUNC);
     *r = (TuneRecord){.job = job, .dir = dir, .log = -1};
     r->progress = (Progress){str_print(job->run, "tune/%s", job->p.method), quiet, clock_now()};
     job->watch = (TuneWatch){.begun = begun,
                              .step = show_step,
                              .measured = show_measured,
                              .remark = print_line,
+                             .saving = saving,
                              .stopped = stopped,
                              .idle = idle,
                              .user = r};
     if (!job->p.peft) return OK; /* a baseline is not trained in steps */
-    r->log = open(log_path(r), flags, 0666);
+    r->resumes = resumed && log_restore(log_path(r), note_path(r), job->run);
+    if (resumed && !r->resumes && (!access(note_path(r), F_OK) || has_training(r)))
+        tuning_remark(&job->watch, job->run, "%s: is missing or altered; the tuning begins anew", log_path(r));
+    r->log = open(log_path(r), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (r->resumes ? 0 : O_TRUNC), 0666);
     return r->log < 0 ? fail(E_IO, "%s: %s", log_path(r), strerror(errno)) : OK;
 }
 

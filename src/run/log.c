@@ -1,10 +1,13 @@
 #include "run/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/seal.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "io/json.h"
 
@@ -22,6 +25,48 @@ int log_line(int fd, int job, const char *phase, int64_t step, int n, const char
     cJSON_free(text);
     cJSON_Delete(line);
     return error;
+}
+
+/* ---- going on */
+
+static Sha256Hex hash_of(Bytes log)
+{
+    Sha256 s = sha256_begin();
+    sha256_add(&s, log.text, log.len);
+    return sha256_end(&s);
+}
+
+/* The text of the log; empty where there is none. */
+static Status read_log(Bytes *out, Arena *a, const char *path)
+{
+    static char none[] = "";
+    *out = (Bytes){none, 0};
+    return access(path, F_OK) ? OK : file_read(out, a, path);
+}
+
+Status log_seal(const char *path, const char *note, Arena *a)
+{
+    Bytes log;
+    ArenaMark mark = arena_mark(a);
+    TRY(read_log(&log, a, path));
+    Status s = seal_write(note, str_print(a, "%zu %s\n", log.len, hash_of(log).hex), a);
+    arena_drop(a, mark);
+    return s;
+}
+
+bool log_restore(const char *path, const char *note, Arena *a)
+{
+    Bytes log;
+    const char *text;
+    size_t n = 0;
+    char hex[65] = "";
+    ArenaMark mark = arena_mark(a);
+    bool same = seal_read(&text, note, a) && sscanf(text, "%zu %64s", &n, hex) == 2 && !read_log(&log, a, path) &&
+                n <= log.len;
+    same = same && !strcmp(hash_of((Bytes){log.text, n}).hex, hex) && (n == log.len || !truncate(path, (off_t)n));
+    arena_drop(a, mark);
+    err_clear();
+    return same;
 }
 
 /* ---- reading back */
@@ -54,14 +99,6 @@ static bool read_line(Line *out, const char *at, const char *name)
 static const char *next(const char *line)
 {
     return strchr(line, '\n') + 1;
-}
-
-/* The text of the log; empty where there is none. */
-static Status read_log(Bytes *out, Arena *a, const char *path)
-{
-    static char none[] = "";
-    *out = (Bytes){none, 0};
-    return access(path, F_OK) ? OK : file_read(out, a, path);
 }
 
 Status log_cut(const char *path, Arena *a, const char *before, const char *phase, int64_t step, bool *gaps)

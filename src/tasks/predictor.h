@@ -16,6 +16,7 @@
  *   train.json                     where the training stands, and
  *   train-N.safetensors            the checkpoint that belongs to it, of step N;
  *   best.sha256                    the files of the best evaluation so far
+ *   metrics.sha256                 the log up to where the work stands
  *   draft.json                     the card of a model that is trained and not measured yet
  *
  * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): what is

@@ -30,7 +30,9 @@ static Status save(void *user)
 {
     const Work *w = user;
     bool last = w->trainer->step == w->trainer->config.total; /* the model itself is saved next */
-    return w->plan->checkpoint && !last ? trainer_save(w->trainer, w->plan->checkpoint) : OK;
+    if (!w->plan->checkpoint || last) return OK;
+    if (w->plan->saving) w->plan->saving(w->plan->user);
+    return trainer_save(w->trainer, w->plan->checkpoint);
 }
 
 static bool each(const Trainer *tr, const StepStats *stats, void *user)

@@ -47,7 +47,8 @@ Status tune_read(TuneJob *);
 Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
 #define TUNE_SCRATCH                                                                                                  \
-    "train.json|train-*.safetensors|best.sha256|draft.json|encoder.sha256|encoder.train.safetensors|writer.sha256"
+    "train.json|train-*.safetensors|best.sha256|draft.json|encoder.sha256|encoder.train.safetensors|writer.sha256|"     \
+    "metrics.sha256"
 
 /* ---- tune_jit.c, tune_cmg.c: the parts of the three above */
 Status tune_defects_read(TuneJob *);
@@ -56,7 +57,7 @@ Status tune_floor(TuneJob *);
 Status tune_messages_read(TuneJob *);
 Status tune_messages(TuneJob *);
 
-/* ---- tune_small.c */
+/* ---- tune_small.c; a model that is made anew lets the training that came of a former one be forgotten */
 Status tune_encoder(TuneJob *); /* DIR/encoder: a tokenizer and a small RoBERTa, pretrained on the training text */
 Status tune_writer(TuneJob *);  /* DIR/writer: a tokenizer and a small T5 of random weights */
 
@@ -65,6 +66,7 @@ Status tune_load(TuneJob *);     /* tokenizer and model, the small one if need b
 int tune_positions(const TuneJob *); /* what the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
+void tune_forget(const TuneJob *);
 Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */
 bool tune_goes_on(int64_t done, void *job); /* false once the watch has stopped the work */
 

@@ -107,9 +107,15 @@ static const Library *library_named(const char *name)
 
 /* ---- where the training stands */
 
-static const char *stand_path(const Work *w)
+static const char *stand_path(const TuneJob *j)
 {
-    return str_print(w->j->run, "%s/train.json", w->j->p.dir);
+    return str_print(j->run, "%s/train.json", j->p.dir);
+}
+
+void tune_forget(const TuneJob *j)
+{
+    file_remove(stand_path(j));
+    file_remove(best_path(j, j->run));
 }
 
 static const char *checkpoint_path(const Work *w, int64_t step)
@@ -133,7 +139,7 @@ static Status save_stand(Tuning *t, void *user)
     buf_print(&b, "\"best_at\": %.17g, \"settings\": ", t->best_at);
     json_quote(&b, w->settings);
     buf_print(&b, "}\n");
-    TRY(seal_write(stand_path(w), b.text, a));
+    TRY(seal_write(stand_path(w->j), b.text, a));
     if (w->saved >= 0 && w->saved != step) unlink(checkpoint_path(w, w->saved));
     w->saved = step;
     return OK;
@@ -167,7 +173,7 @@ static Status take_up(Work *w, bool *whole)
     TuneJob *j = w->j;
     Trainer *tr = j->t.trainer;
     const FitStand *s = &j->t.stand;
-    const char *text, *path = stand_path(w);
+    const char *text, *path = stand_path(w->j);
     cJSON *root;
     bool damaged;
     *whole = false;
@@ -187,7 +193,7 @@ static Status take_up(Work *w, bool *whole)
 static Status load_stand(Work *w)
 {
     TuneJob *j = w->j;
-    bool whole, there = !access(stand_path(w), F_OK) || had_best(j);
+    bool whole, there = !access(stand_path(w->j), F_OK) || had_best(j);
     TRY(take_up(w, &whole));
     if (whole) {
         w->saved = j->t.stand.step;
@@ -196,7 +202,7 @@ static Status load_stand(Work *w)
     if (there)
         tuning_remark(&j->watch, j->run, "%s: what was kept of the training is missing or altered; it begins anew",
                       j->p.dir);
-    file_remove(stand_path(w));
+    file_remove(stand_path(w->j));
     j->t.stand = fit_begin(), j->t.best_at = 0.5, w->library = NULL;
     return OK;
 }

@@ -130,6 +130,12 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     return tune_goes_on(tr->step, x->j);
 }
 
+static void saving(void *user)
+{
+    const TuneWatch *w = &((const Pretraining *)user)->j->watch;
+    if (w->saving) w->saving(w->user);
+}
+
 static void damaged(const char *path, void *user)
 {
     const TuneJob *j = ((const Pretraining *)user)->j;
@@ -159,6 +165,7 @@ static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const 
                                              .checkpoint = pretraining(j, dir),
                                              .resume = j->resume,
                                              .damaged = damaged,
+                                             .saving = saving,
                                              .each = each,
                                              .user = &(Pretraining){.j = j}});
     if (w->idle) w->idle(true, w->user);
@@ -171,13 +178,16 @@ static Status make_encoder(TuneJob *j, Small *s, const char *dir, Reach reach)
 {
     Tokenizer text;
     Model *m;
+    tune_forget(j);
     if (reach < TOKENIZER) TRY(learn_tokens(j, s, dir));
     TRY(tokenizer_open(&text, j->run, dir));
     s->config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
     Status status = model_open(&m, j->run, &s->config, F32, (uint64_t)j->o.seed);
     if (!status) status = pretrain_small(j, m, &text, s, dir);
     tokenizer_close(&text);
-    return status ? status : note_reach(j, dir, ALL);
+    TRY(status);
+    if (j->watch.saving) j->watch.saving(j->watch.user);
+    return note_reach(j, dir, ALL);
 }
 
 Status tune_encoder(TuneJob *j)
@@ -197,6 +207,7 @@ static Status make_writer(TuneJob *j, Small *s, const char *dir)
     Tokenizer text;
     Model *m;
     Config *c = &s->config;
+    tune_forget(j);
     TRY(learn_tokens(j, s, dir));
     TRY(tokenizer_open(&text, j->run, dir));
     BpeSpecials special = bpe_specials(text.bpe);

@@ -185,6 +185,7 @@ static Status told(const FitStand *s, bool best, void *user)
 static Status save(void *user)
 {
     Tuning *t = ((Work *)user)->t;
+    if (t->watch.saving) t->watch.saving(t->watch.user);
     return t->sink->save(t, t->sink->user);
 }
 

@@ -42,6 +42,7 @@ typedef struct {
     void (*step)(const TuneStep *, void *user);
     void (*measured)(const TuneMeasured *, void *user);
     void (*remark)(const char *line, void *user);
+    void (*saving)(void *user);  /* what an interrupted work goes on from is written next */
     bool (*stopped)(void *user); /* whether to save and end with E_INTERRUPT */
     /* true: nothing is lost if the program ends at once, as in an evaluation; false: it should ask stopped() */
     void (*idle)(bool, void *user);
