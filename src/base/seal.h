@@ -1,8 +1,8 @@
-/* Sealed texts and lists of files, for what an interrupted command leaves to the next one.  It may have been cut, altered
- * or lost meanwhile, and is believed only as it was written.
+/* Sealed texts and lists of files, for what an interrupted command leaves to the next one.  It may have been cut,
+ * altered or lost meanwhile, and is believed only as it was written.
  *
- * The last line of a sealed text is the SHA-256 of all lines before it.  A sealed list of files is such a text: a title,
- * which is the caller's, and then "SHA-256 bytes path" of each file.
+ * The last line of a sealed text is the SHA-256 of all lines before it.  A sealed list of files is such a text: a
+ * title, which is the caller's, and then "SHA-256 bytes path" of each file.
  *
  *     TRY(seal_files("out/encoder.sha256", "complete", "out/encoder", NULL, arena));
  *     if (seal_read(&text, "out/encoder.sha256", arena) && seal_holds(text, "out/encoder", arena)) return OK; */

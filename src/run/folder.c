@@ -2,7 +2,8 @@
  * (DIR/unfinished/manifest.json).  Each is written or moved last, so that at any moment they tell what to do next:
  *
  *   work "done"            its files are being moved up: go on with that, then look again
- *   work not done          the same settings: taken up; others: refused
+ *   work not done, or with a file that is not as it was written
+ *                          the same settings: taken up; others: refused
  *   result "done"          the same settings: nothing to do; others: refused
  *   result not done        by hand, or a file of it is lost: moved back to the work and taken up
  *   neither                DIR must be empty */
@@ -356,6 +357,20 @@ static Status move_up(Folder *f)
     return OK;
 }
 
+/* Whether the file at `where`, "" or WORK, is as a manifest lists it. */
+static bool is_intact(const Folder *f, const char *where, const Listed *l)
+{
+    struct stat st;
+    Sha256Hex hash;
+    const char *path = at(f, where, l->path);
+    if (lstat(path, &st)) return false;
+    if (!l->hash) return true;
+    if (!S_ISREG(st.st_mode) || (double)st.st_size != l->bytes) return false;
+    bool same = !sha256_file(&hash, path) && !strcmp(hash.hex, l->hash);
+    err_clear();
+    return same;
+}
+
 /* A result that is not complete is work again.  Its manifest goes first: what is left then is moved by take_up(). */
 static Status move_down(Folder *f)
 {
@@ -363,16 +378,27 @@ static Status move_down(Folder *f)
     return move(f, "", WORK, MANIFEST);
 }
 
+/* Files that were moved up already come back; another one of the same name is the former result's. */
 static Status take_up(Folder *f, const Found *work)
 {
     for (int i = 0; i < work->files; i++) {
         const char *file = work->file[i].path;
-        if (is_there(at(f, WORK, file))) continue;
+        bool other = work->done && !is_intact(f, "", work->file + i);
+        if (other || is_there(at(f, WORK, file))) continue;
         TRY(move(f, "", WORK, file));
         tidy(f, "", file);
     }
     f->resumed = true;
     return OK;
+}
+
+/* Whether each file of the work that is done is as it was written, wherever the move has brought it. */
+static bool is_whole(const Folder *f, const Found *work)
+{
+    bool whole = true;
+    for (int i = 0; whole && i < work->files; i++)
+        whole = is_intact(f, WORK, work->file + i) || is_intact(f, "", work->file + i);
+    return whole;
 }
 
 /* ---- opening ---- */
@@ -383,24 +409,11 @@ static Status refuse(const Folder *f, const char *what, const char *why)
                 why);
 }
 
-static bool is_intact(const Folder *f, const Listed *l)
-{
-    struct stat st;
-    Sha256Hex hash;
-    const char *path = at(f, "", l->path);
-    if (lstat(path, &st)) return false;
-    if (!l->hash) return true;
-    if (!S_ISREG(st.st_mode) || (double)st.st_size != l->bytes) return false;
-    bool same = !sha256_file(&hash, path) && !strcmp(hash.hex, l->hash);
-    err_clear();
-    return same;
-}
-
 /* A result is shown only as it was written. */
 static Status recognise(Folder *f, const Found *result)
 {
     for (int i = 0; i < result->files; i++)
-        if (!is_intact(f, result->file + i))
+        if (!is_intact(f, "", result->file + i))
             return fail(E_FORMAT,
                         "%s holds a finished result, but %s is missing or altered; --overwrite makes it anew", f->dir,
                         at(f, "", result->file[i].path));
@@ -419,7 +432,7 @@ static Status look(Folder *f, bool overwrite)
 {
     Found result, work;
     TRY(read_manifest(&work, f, WORK));
-    if (work.done) TRY(move_up(f));
+    if (work.done && is_whole(f, &work)) TRY(move_up(f));
     TRY(read_manifest(&result, f, ""));
     TRY(read_manifest(&work, f, WORK));
     const char *odd = work.there || !is_there(at(f, "", WORK)) ? NULL : strangers(f, at(f, "", WORK));

@@ -3,9 +3,9 @@
  * one shared mapping; that a job has ended shows as the end of its pipe, whatever way it went.
  *
  * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
- * index order.  The outcome of each finished job, its log and a list of the files that it has left are kept as one file,
- * which ends in a hash of these and of everything that determined them.  A run that is taken up repeats only what is
- * missing; a file that is damaged, or a stranger's, is missing, and so is a job of whose files one is. */
+ * index order.  The outcome of each finished job, its log and a list of the files that it has left are kept as one
+ * file, which ends in a hash of these and of everything that determined them.  A run that is taken up repeats only
+ * what is missing; a file that is damaged, or a stranger's, is missing, and so is a job of whose files one is. */
 #include "base/print.h"
 #include "run/parallel.h"
 #include "run/run.h"
@@ -129,7 +129,8 @@ static Status keep(Pool *p, int i)
 static bool split(Kept *k, const Pool *p, int i, Bytes all)
 {
     size_t log, least = p->size + sizeof log + HASH;
-    if (all.len < least || memcmp(kept_hash(p, i, all.text, all.len - HASH).hex, all.text + all.len - HASH, HASH) != 0)
+    if (all.len < least ||
+        memcmp(kept_hash(p, i, all.text, all.len - HASH).hex, all.text + all.len - HASH, HASH) != 0)
         return false;
     memcpy(&log, all.text + all.len - HASH - sizeof log, sizeof log);
     if (log > all.len - least) return false;

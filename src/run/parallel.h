@@ -4,8 +4,8 @@
 
 #include "run/experiment.h"
 
-/* A job of run_parallel leaves this file, or the files of this directory, for later ones or for the user: its kept result
- * counts only while they are as they are now.  The path is one of run_path(). */
+/* A job of run_parallel leaves this file, or the files of this directory, for later ones or for the user: its kept
+ * result counts only while they are as they are now.  The path is one of run_path(). */
 Status run_leaves(Run *, const char *path);
 
 /* A line on standard error, unless the run is quiet: of what is done again because it is damaged. */

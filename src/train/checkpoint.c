@@ -4,9 +4,9 @@
  *   optim.m.NAME    AdamW's first moment, or SGD's velocity
  *   optim.v.NAME    AdamW's second moment
  *
- * The file's metadata hold the step, every setting on which the coming steps depend, and the SHA-256 of all that and of
- * the tensors.  Loading compares all of it with the trainer before it changes anything, because a run that goes on under
- * other settings, or over other parameters, is a different experiment, and one over altered values is none. */
+ * The file's metadata hold the step, every setting on which the coming steps depend, and the SHA-256 of all that and
+ * of the tensors.  Loading compares all of it with the trainer before it changes anything, because a run that goes on
+ * under other settings, or over other parameters, is a different experiment, and one over altered values is none. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,7 +116,8 @@ static Status check_whole(const Weights *w, Arena *a, const TrainConfig *c)
     if (!said) return fail(E_FORMAT, "%s: no training checkpoint: its metadata give no sha256", path);
     Sha256Hex hash = hash_of(meta, n_meta, tensor, n);
     if (!strcmp(said, hash.hex)) return OK;
-    return fail(E_FORMAT, "%s: is damaged: its SHA-256 is %.16s, and it was written with %.16s", path, hash.hex, said);
+    return fail(E_FORMAT, "%s: is damaged: its SHA-256 is %.16s, and it was written with %.16s", path, hash.hex,
+                said);
 }
 
 Status trainer_save(const Trainer *t, const char *path)

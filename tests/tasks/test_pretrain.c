@@ -68,7 +68,7 @@ static Status run(Bytes *weights, Told *told, const char *arch, uint64_t seed, c
     return file_read(weights, &arena, str_print(&arena, "%s/model.safetensors", out));
 }
 
-/* How a file may have been harmed: cut, emptied, or one bit of one byte turned over, at a tenth, a half, nine tenths. */
+/* How a file may have been harmed: one bit turned over at a tenth, a half or nine tenths of it, cut, emptied. */
 enum { HARMS = 5 };
 
 static void harm(const char *path, int how)

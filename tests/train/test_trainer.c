@@ -355,7 +355,8 @@ static void foreign_checkpoints_are_refused(void **state)
     expect_same_parameters(other->model, untouched->model); /* a refusal changes nothing */
     assert_int_equal(other->trainer->step, 0);
     size_t header = 8 + (size_t)((unsigned char)whole.text[0] | (unsigned char)whole.text[1] << 8), taken = 0;
-    for (size_t at = whole.len - 1; at > 0; at -= at > header ? 1 + at / 4 : at < 32 ? 1 : 17) { /* one bit of any byte turned over */
+    for (size_t at = whole.len - 1, less; at > 0; at -= less) { /* one bit of any byte turned over */
+        less = at > header ? 1 + at / 4 : at < 32 ? 1 : 17;
         bool damaged = false;
         whole.text[at] ^= 2;
         assert_int_equal(file_write(path, whole.text, whole.len), OK);
