@@ -1,7 +1,7 @@
 /* vernier tune: a model for a task from the user's own data, as a directory that vernier predict reads. */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/print.h"
 #include "base/str.h"
@@ -93,8 +93,24 @@ static Status choose_method(Tuning *t)
 
 /* ---- the command */
 
-void tune_end(Tuning *t, cJSON *root)
+void tune_remark(const Tuning *t, const char *fmt, ...)
 {
+    va_list args;
+    if (args_quiet(t->args)) return;
+    va_start(args, fmt);
+    progress_clear();
+    print_err("%s\n", str_vprint(t->run, fmt, args, NULL));
+    va_end(args);
+}
+
+static void print_json(Tuning *t, cJSON *card)
+{
+    cJSON *root = cJSON_CreateObject();
+    for (const char *const *key = (const char *const[]){"threshold", "validation", NULL}; *key; key++) {
+        cJSON *x = cJSON_DetachItemFromObjectCaseSensitive(card, *key);
+        if (x) cJSON_AddItemToObject(root, *key, x);
+    }
+    if (t->p.task->compare) t->p.task->compare(t, root);
     cJSON_AddStringToObject(root, "task", t->p.task->name);
     cJSON_AddStringToObject(root, "method", t->p.method);
     cJSON_AddStringToObject(root, "directory", t->out);
@@ -104,39 +120,33 @@ void tune_end(Tuning *t, cJSON *root)
     cJSON_Delete(root);
 }
 
-/* A predictor that is there already: its measures, as its card has them. */
-static Status say_finished(Tuning *t)
+/* The measures of a predictor, whether it was made now or before: as its card has them. */
+static Status print_measures(Tuning *t)
 {
-    cJSON *card, *root;
-    if (!args_quiet(t->args)) print_err("%s is finished; there is nothing to resume\n", t->out);
-    if (!args_given(t->args, "json")) return OK;
-    TRY(json_read(&card, t->run, predictor_card(t->p.task, t->run, t->out)));
-    root = cJSON_CreateObject();
-    for (const char *const *key = (const char *const[]){"threshold", "validation", NULL}; *key; key++) {
-        cJSON *x = cJSON_DetachItemFromObjectCaseSensitive(card, *key);
-        if (x) cJSON_AddItemToObject(root, *key, x);
-    }
+    cJSON *card;
+    Status status = OK;
+    const char *path = predictor_card(t->p.task, t->run, t->out);
+    TRY(json_read(&card, t->run, path));
+    if (args_given(t->args, "json"))
+        print_json(t, card);
+    else
+        status = t->p.task->print(t, card, path);
     cJSON_Delete(card);
-    if (t->p.task == &TASK_JIT) {
-        JitScores random = jit_random(&t->valid, 1);
-        cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
-    }
-    tune_end(t, root);
-    return OK;
+    if (!status && !args_given(t->args, "json"))
+        print_out("\nwritten to %s; vernier predict %s FILE.jsonl\n", t->out, t->out);
+    return status;
 }
 
-/* A card that is there is the end of a run that was killed before its files were moved. */
 static Status work(Tuning *t, Folder *f)
 {
-    Status s = OK;
+    f->scratch = TUNE_SCRATCH;
     t->p.dir = f->path;
     t->resume = f->resumed;
     t->line = (Run){.experiment = &(Experiment){.group = "tune", .name = t->p.method},
                     .quiet = args_quiet(t->args),
                     .started = clock_now()};
-    if (access(predictor_card(t->p.task, t->run, f->path), F_OK)) s = t->p.peft ? tune_model(t) : tune_floor(t);
+    Status s = t->p.peft ? tune_model(t) : tune_floor(t);
     predictor_close(&t->p);
-    if (!s) tune_tidy(t);
     if (s == E_INTERRUPT && !args_quiet(t->args)) say_kept(t->out);
     return output_close(f, s, true);
 }
@@ -156,10 +166,11 @@ static Status tune(const Args *a)
     TRY(numbers(&t, a));
     TRY(read_data(&t));
     TRY(output_open(&f, a, "--out", t.out, 0));
-    if (f.done) return say_finished(&t);
-    TRY(work(&t, &f));
-    if (!args_given(a, "json")) print_out("\nwritten to %s; vernier predict %s FILE.jsonl\n", t.out, t.out);
-    return OK;
+    if (f.done)
+        tune_remark(&t, "%s is finished; there is nothing to resume", t.out);
+    else
+        TRY(work(&t, &f));
+    return print_measures(&t);
 }
 
 static const Option OPTIONS[] = {

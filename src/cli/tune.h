@@ -8,11 +8,18 @@
  *   model/                the tuned model, of the methods that change the base itself
  *   encoder/, writer/     the small model that was begun here, where none was given
  *
- * All of it is made in DIR/unfinished, where the card is written last.  Until then there are
+ * All of it is made in DIR/unfinished, where the card is written last.  Beside it there lies, until the result is
+ * moved, what a killed command goes on from:
  *
- *   train.json            where the training stands, and
- *   train-N.safetensors   the checkpoint that belongs to it, of step N;
- *   draft.json            the card of a model that is trained and not measured yet
+ *   encoder.sha256, writer.sha256  the files of the small model, and how far it has come
+ *   encoder.train.safetensors      the checkpoint of its pretraining
+ *   train.json                     where the training stands, and
+ *   train-N.safetensors            the checkpoint that belongs to it, of step N;
+ *   best.sha256                    the files of the best evaluation so far
+ *   draft.json                     the card of a model that is trained and not measured yet
+ *
+ * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): what
+ * is missing or altered is done again, with all that came of it.
  *
  * What is particular to a task is behind its Task; opening, training and keeping are the same for both. */
 #ifndef CLI_TUNE_H
@@ -85,7 +92,9 @@ typedef struct Task {
     double (*rate)(const Tuning *);                /* the method's learning rate */
     Status (*evaluate)(double *score, double *tie, Arena *step, Tuning *);
     Status (*keep)(Tuning *);   /* the head, when an evaluation was the best; NULL: none */
-    Status (*finish)(Tuning *); /* measures what is on disk, writes the card, prints */
+    Status (*finish)(Tuning *); /* measures what is on disk and writes the card */
+    Status (*print)(Tuning *, const cJSON *card, const char *path); /* the measures that the card has, as a table */
+    void (*compare)(Tuning *, cJSON *root); /* adds what the measures are to be compared with, or NULL */
 } Task;
 extern const Task TASK_JIT, TASK_CMG;
 extern const Task *const TASKS[]; /* NULL-ended */
@@ -122,16 +131,20 @@ Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *, Arena *, Arena 
 
 void jit_print_scores(const char *what, const JitScores *, const JitScores *random);
 cJSON *jit_scores_json(const JitScores *);
+Status jit_scores_read(JitScores *out, const cJSON *, const char *path); /* what jit_print_scores() needs of them */
 
 /* ---- the parts of tune */
 
+/* Files of DIR/unfinished that are no part of the result. */
+#define TUNE_SCRATCH                                                                                                 \
+    "train.json|train-*.safetensors|best.sha256|draft.json|encoder.sha256|encoder.train.safetensors|writer.sha256"
 Status tune_features(int64_t *out, const Args *, int64_t otherwise); /* --features */
 Status tune_encoder(Tuning *);            /* DIR/encoder: a tokenizer and a small RoBERTa from the training text */
 Status tune_writer(Tuning *);             /* DIR/writer: a tokenizer and a small T5, at random */
 Status tune_network(Tuning *);            /* trains, keeps the best, writes the draft of a card */
-void tune_tidy(Tuning *);                 /* removes what only a run that goes on needs */
 Status tune_floor(Tuning *);              /* jit's */
-void tune_end(Tuning *, cJSON *measures); /* prints the measures as JSON, and takes them */
 bool tune_each(int64_t done, void *user); /* false once a signal was seen */
+/* A line on standard error, unless --quiet. */
+void tune_remark(const Tuning *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

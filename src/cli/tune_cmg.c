@@ -192,15 +192,21 @@ static Status finish(Tuning *t)
     if (!s) s = measure(&e, t, &p);
     if (!s) s = predictor_save(&p, measures(&e), t->run);
     predictor_close(&p);
-    TRY(s);
-    if (args_given(t->args, "json")) {
-        cJSON *root = cJSON_CreateObject();
-        cJSON_AddItemToObject(root, "validation", measures(&e));
-        tune_end(t, root);
-        return OK;
-    }
-    print_out("validation: %lld messages of %lld tokens; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
-              (long long)e.examples, (long long)e.scored, e.perplexity, 100 * e.accuracy);
+    return s;
+}
+
+static Status print(Tuning *t, const cJSON *card, const char *path)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    const double most = 1e300;
+    double messages = 0, scored = 0, perplexity = HUGE_VAL, accuracy = 0;
+    (void)t;
+    TRY(json_real(&messages, v, "commits", 0, most, path));
+    TRY(json_real(&scored, v, "tokens", 0, most, path));
+    TRY(json_real(&perplexity, v, "perplexity", 0, most, path)); /* null where it is not finite */
+    TRY(json_real(&accuracy, v, "accuracy", 0, 1, path));
+    print_out("validation: %.0f messages of %.0f tokens; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
+              messages, scored, perplexity, 100 * accuracy);
     return OK;
 }
 
@@ -218,4 +224,5 @@ const Task TASK_CMG = {.name = "cmg",
                        .prepare = prepare,
                        .rate = rate,
                        .evaluate = evaluate_cmg,
-                       .finish = finish};
+                       .finish = finish,
+                       .print = print};

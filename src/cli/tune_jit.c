@@ -216,37 +216,37 @@ static Status keep(Tuning *t)
 
 /* ---- the end */
 
-static Status say(Tuning *t, const JitScores *valid)
+static Status print(Tuning *t, const cJSON *card, const char *path)
+{
+    const cJSON *validation = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    JitScores valid, random = jit_random(&t->valid, 1);
+    TRY(jit_scores_read(&valid, validation, path));
+    TRY(json_real(&valid.at.threshold, card, "threshold", 0, 1, path));
+    jit_print_scores("validation", &valid, &random);
+    return OK;
+}
+
+static void compare(Tuning *t, cJSON *root)
 {
     JitScores random = jit_random(&t->valid, 1);
-    if (!args_given(t->args, "json")) {
-        jit_print_scores("validation", valid, &random);
-        return OK;
-    }
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddNumberToObject(root, "threshold", valid->at.threshold);
-    cJSON_AddItemToObject(root, "validation", jit_scores_json(valid));
     cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
-    tune_end(t, root);
-    return OK;
 }
 
 /* The measures of what is on disk, which so is read once before anybody relies on it. */
 static Status finish(Tuning *t)
 {
     Predictor p;
-    JitScores valid;
     Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(t->run, double, t->valid.n);
     Status s = predictor_open_draft(&p, t->p.task, t->run, t->p.dir, t->args);
     if (!s) s = predictor_score(score, &p, t->run, &step, &t->valid, tune_each, NULL);
     if (!s) {
-        valid = jit_scores(&t->valid, score, p.threshold);
+        JitScores valid = jit_scores(&t->valid, score, p.threshold);
         s = predictor_save(&p, jit_scores_json(&valid), t->run);
     }
     predictor_close(&p);
     arena_close(&step);
-    return s ? s : say(t, &valid);
+    return s;
 }
 
 /* ---- floors */
@@ -277,8 +277,7 @@ Status tune_floor(Tuning *t)
     if (!floor_converged(f) && !args_quiet(t->args))
         print_err("the fit stopped after %d iterations before it had converged\n", plan.most_iterations);
     TRY(floor_save(f, t->p.dir));
-    TRY(predictor_save(&t->p, jit_scores_json(&valid), t->run));
-    return say(t, &valid);
+    return predictor_save(&t->p, jit_scores_json(&valid), t->run);
 }
 
 const Task TASK_JIT = {.name = "jit",
@@ -296,4 +295,6 @@ const Task TASK_JIT = {.name = "jit",
                        .rate = rate,
                        .evaluate = evaluate_jit,
                        .keep = keep,
-                       .finish = finish};
+                       .finish = finish,
+                       .print = print,
+                       .compare = compare};

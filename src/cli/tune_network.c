@@ -2,13 +2,15 @@
  * directory, and a run stops when that has not improved for a while.
  *
  * train.json tells where the run stands and names the checkpoint that belongs to it; replacing it is what makes an
- * evaluation count.  It goes when the card has come. */
+ * evaluation count.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that
+ * are ahead of its checkpoint; the next one writes them again when it comes to their step. */
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/print.h"
+#include "base/seal.h"
 #include "base/str.h"
 #include "cli/tune.h"
 #include "train/fit.h"
@@ -24,42 +26,76 @@ typedef struct {
     const char *settings; /* what a resumed run must share */
 } Work;
 
-/* ---- what is kept */
+/* ---- the best parameters */
 
-static Status keep_model(Work *w)
+static Status keep_model(Work *w, Arena *scratch)
 {
     Tuning *t = w->t;
     if (t->p.task->keep) TRY(t->p.task->keep(t));
-    if (predictor_whole(t->p.peft)) return model_save(t->p.net, str_print(t->run, "%s/model", t->p.dir));
-    Arena scratch = arena_open(0); /* an evaluation leaves nothing behind */
+    if (predictor_whole(t->p.peft)) return model_save(t->p.net, str_print(scratch, "%s/model", t->p.dir));
     Adapter *a = adapter_of(t->p.net, t->p.peft, &w->cfg, t->p.task->name);
-    a->run = &scratch;
+    a->run = scratch;
     a->library = w->library;
     a->base = t->p.model;
-    Status s = adapter_save(a, t->p.dir);
+    return adapter_save(a, t->p.dir);
+}
+
+static const char *best_path(const Tuning *t, Arena *a)
+{
+    return str_print(a, "%s/best.sha256", t->p.dir);
+}
+
+/* Of the files of DIR/unfinished those that keep_model() writes. */
+static bool is_kept(const char *name)
+{
+    return !str_glob("manifest.json|jit.json|cmg.json|encoder/*|writer/*|" TUNE_SCRATCH, name);
+}
+
+/* The list tells of which step the files are, and before they are written, of which they will be. */
+static Status keep_best(Work *w)
+{
+    const Tuning *t = w->t;
+    Arena scratch = arena_open(0); /* an evaluation leaves nothing behind */
+    const char *list = best_path(t, &scratch), *at = str_print(&scratch, "step %lld", (long long)w->trainer->step);
+    Status s = seal_write(list, str_print(&scratch, "%s begun\n", at), &scratch);
+    if (!s) s = keep_model(w, &scratch);
+    if (!s) s = seal_files(list, str_print(&scratch, "%s complete", at), t->p.dir, is_kept, &scratch);
     arena_close(&scratch);
     return s;
+}
+
+/* Whether the files of the best evaluation are as they were written, or belong to a step that is still to come. */
+static bool has_best(const Tuning *t, const FitStand *s)
+{
+    const char *text;
+    long long step;
+    char state[16];
+    if (!seal_read(&text, best_path(t, t->run), t->run)) return false;
+    if (sscanf(text, "step %lld %15s", &step, state) != 2) return false;
+    if (step > s->step) return true;
+    return step == s->best_step && !strcmp(state, "complete") && seal_holds(text, t->p.dir, t->run);
+}
+
+/* Whether an evaluation has been kept, of which nothing else may tell. */
+static bool had_best(const Tuning *t)
+{
+    return has_best(t, &(FitStand){.step = 0, .best_step = -1});
 }
 
 /* The library that has a place for the method, before any time is spent on training: the one that an earlier run
  * chose, else the first that can. */
 static Status choose_library(Work *w)
 {
-    Tuning *t = w->t;
-    if (predictor_whole(t->p.peft)) return OK;
-    if (w->stand.step) {
-        Adapter *a;
-        TRY(adapter_open(&a, t->run, t->p.dir));
-        w->library = a->library;
-        adapter_close(a);
-        return OK;
-    }
+    if (w->stand.step) return OK;
+    if (predictor_whole(w->t->p.peft)) return seal_write(best_path(w->t, w->t->run), "step 0 complete\n", w->t->run);
     w->library = library_find("hf");
-    if (!keep_model(w)) return OK;
+    if (!keep_best(w)) return OK;
     err_clear();
     w->library = library_find("adapters");
-    return keep_model(w);
+    return keep_best(w);
 }
+
+/* ---- where the training stands */
 
 static const char *stand_path(const Work *w)
 {
@@ -81,19 +117,21 @@ static Status save_stand(void *user)
               (long long)w->trainer->step, s->evaluations, s->since, (long long)s->best_step);
     if (isfinite(s->score)) buf_print(&b, "\"score\": %.17g, ", s->score);
     if (isfinite(s->tie)) buf_print(&b, "\"tie\": %.17g, ", s->tie);
+    if (w->library) buf_print(&b, "\"library\": \"%s\", ", library_name(w->library));
     buf_print(&b, "\"best_at\": %.17g, \"settings\": ", w->t->best_at);
     json_quote(&b, w->settings);
     buf_print(&b, "}\n");
-    TRY(file_write(stand_path(w), b.text, b.len));
+    TRY(seal_write(stand_path(w), b.text, w->t->run));
     if (w->saved >= 0 && w->saved != w->trainer->step) unlink(checkpoint_path(w, w->saved));
     w->saved = w->trainer->step;
     return OK;
 }
 
-static Status read_stand(FitStand *s, double *best_at, const cJSON *root, const Work *w, const char *path)
+static Status read_stand(Work *w, const cJSON *root, const char *path)
 {
-    const char *settings = "";
+    const char *settings = "", *library = "";
     int step = 0, best = 0;
+    FitStand *s = &w->stand;
     TRY(json_text(&settings, root, "settings", path));
     if (strcmp(settings, w->settings) != 0)
         return fail(E_MISMATCH, "%s: is of a run with other settings (%s)", path, settings);
@@ -103,27 +141,45 @@ static Status read_stand(FitStand *s, double *best_at, const cJSON *root, const 
     TRY(json_int(&s->since, root, "since", 0, INT32_MAX, path));
     TRY(json_real(&s->score, root, "score", -1e300, 1e300, path));
     TRY(json_real(&s->tie, root, "tie", -1e300, 1e300, path));
-    TRY(json_real(best_at, root, "best_at", 0, 1, path));
+    TRY(json_real(&w->t->best_at, root, "best_at", 0, 1, path));
+    TRY(json_text(&library, root, "library", path));
+    w->library = library_find(library);
     s->step = step, s->best_step = best;
     return OK;
 }
 
-static Status load_stand(Work *w)
+/* The checkpoint and the best files belong to train.json: of the three, all are taken or none. */
+static Status take_up(Work *w, bool *whole)
 {
-    const char *path = stand_path(w);
+    const char *text, *path = stand_path(w);
     cJSON *root;
-    FitStand s = fit_begin();
-    if (access(path, R_OK)) return OK; /* killed before its first evaluation */
-    TRY(json_read(&root, w->t->run, path));
-    Status status = read_stand(&s, &w->t->best_at, root, w, path);
+    bool damaged;
+    *whole = false;
+    if (!seal_read(&text, path, w->t->run)) return OK;
+    TRY(json_parse(&root, text, strlen(text), path));
+    Status status = read_stand(w, root, path);
     cJSON_Delete(root);
     TRY(status);
-    TRY(trainer_load(w->trainer, checkpoint_path(w, s.step)));
-    if (w->trainer->step != s.step)
-        return fail(E_MISMATCH, "%s: its checkpoint is of step %lld, expected %lld", path,
-                    (long long)w->trainer->step, (long long)s.step);
-    w->stand = s;
-    w->saved = s.step;
+    if (!has_best(w->t, &w->stand)) return OK;
+    TRY(trainer_resume(w->trainer, checkpoint_path(w, w->stand.step), &damaged));
+    *whole = !damaged && w->trainer->step == w->stand.step;
+    if (*whole || !w->trainer->step) return OK;
+    return fail(E_MISMATCH, "%s: its checkpoint is of step %lld, expected %lld", path, (long long)w->trainer->step,
+                (long long)w->stand.step);
+}
+
+static Status load_stand(Work *w)
+{
+    bool whole, there = !access(stand_path(w), F_OK) || had_best(w->t);
+    TRY(take_up(w, &whole));
+    if (whole) {
+        w->saved = w->stand.step;
+        return OK;
+    }
+    if (there)
+        tune_remark(w->t, "%s: what was kept of the training is missing or altered; it begins anew", w->t->p.dir);
+    file_remove(stand_path(w));
+    w->stand = fit_begin(), w->library = NULL, w->t->best_at = 0.5;
     return OK;
 }
 
@@ -141,7 +197,7 @@ static Status evaluate_now(double *score, double *tie, Arena *step, void *user)
 
 static Status better(void *user)
 {
-    return keep_model(user);
+    return keep_best(user);
 }
 
 static Status told(const FitStand *s, bool better, void *user)
@@ -240,13 +296,6 @@ static void remove_checkpoints(const Tuning *t, int64_t but)
         if (one && !stays) unlinkat(dirfd(dir), e->d_name, 0);
     }
     if (dir) closedir(dir);
-}
-
-void tune_tidy(Tuning *t)
-{
-    file_remove(str_print(t->run, "%s/train.json", t->p.dir));
-    file_remove(predictor_draft(t->run, t->p.dir));
-    remove_checkpoints(t, -1);
 }
 
 Status tune_network(Tuning *t)

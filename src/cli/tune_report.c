@@ -18,18 +18,27 @@ static const struct {
                      {"Popt", "popt"},
                      {"IFA", "ifa"}};
 
+/* Where the measures of the columns are. */
+static void places(double *out[COLUMNS], JitScores *s)
+{
+    double *const all[COLUMNS] = {&s->at.f1,
+                                  &s->at.precision,
+                                  &s->at.recall,
+                                  &s->at.auc,
+                                  &s->at.average_precision,
+                                  &s->effort.recall_at_20,
+                                  &s->effort.effort_at_20,
+                                  &s->effort.popt,
+                                  &s->effort.ifa};
+    for (int k = 0; k < COLUMNS; k++) out[k] = all[k];
+}
+
 static void values(double out[COLUMNS], const JitScores *s)
 {
-    const double all[COLUMNS] = {s->at.f1,
-                                 s->at.precision,
-                                 s->at.recall,
-                                 s->at.auc,
-                                 s->at.average_precision,
-                                 s->effort.recall_at_20,
-                                 s->effort.effort_at_20,
-                                 s->effort.popt,
-                                 s->effort.ifa};
-    for (int k = 0; k < COLUMNS; k++) out[k] = all[k];
+    JitScores copy = *s;
+    double *place[COLUMNS];
+    places(place, &copy);
+    for (int k = 0; k < COLUMNS; k++) out[k] = *place[k];
 }
 
 static void print_row(const char *name, const JitScores *s)
@@ -78,4 +87,20 @@ cJSON *jit_scores_json(const JitScores *s)
     cJSON *remarks = cJSON_AddArrayToObject(o, "remarks");
     if (missing(s)) cJSON_AddItemToArray(remarks, cJSON_CreateString(missing(s)));
     return o;
+}
+
+Status jit_scores_read(JitScores *out, const cJSON *o, const char *path)
+{
+    const double most = 1e300;
+    double commits = 0, defective = 0, *place[COLUMNS];
+    *out = (JitScores){0};
+    places(place, out);
+    TRY(json_real(&commits, o, "commits", 0, most, path));
+    TRY(json_real(&defective, o, "defective", 0, most, path));
+    out->at.n = (int64_t)commits, out->at.positives = (int64_t)defective;
+    for (int k = 0; k < COLUMNS; k++) {
+        *place[k] = NAN; /* null: it has none */
+        TRY(json_real(place[k], o, COLUMN[k].key, -most, most, path));
+    }
+    return OK;
 }

@@ -1,10 +1,13 @@
 /* Small models for those who have no pretrained one, with byte-level BPE of the training text: a RoBERTa that is
  * pretrained on that text, where labels are not looked at and a checkpoint stands beside it while it trains; and a T5
- * whose weights are random, as the task itself trains it. */
+ * whose weights are random, as the task itself trains it.
+ *
+ * A sealed list beside the model's directory (base/seal.h) tells how far it has come, and with what files. */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "base/seal.h"
 #include "base/str.h"
 #include "cli/tune.h"
 #include "tasks/pretrain.h"
@@ -65,8 +68,38 @@ static Config small_config(const char *arch)
     return c;
 }
 
+/* ---- how far an earlier attempt has come */
+
+typedef enum { NOTHING, TOKENIZER, ALL } Reach;
+static const char *const REACH[] = {"nothing", "tokenizer", "all"};
+
+static const char *list_path(const Tuning *t, const char *dir)
+{
+    return str_print(t->run, "%s.sha256", dir);
+}
+
+static Status note_reach(const Tuning *t, const char *dir, Reach reach)
+{
+    return seal_files(list_path(t, dir), REACH[reach], dir, NULL, t->run);
+}
+
+/* The model is begun anew where one of its files is not as it was written. */
+static Reach reached(const Tuning *t, const char *dir)
+{
+    const char *list = list_path(t, dir), *text;
+    if (!t->resume) return NOTHING;
+    if (seal_read(&text, list, t->run) && seal_holds(text, dir, t->run))
+        return strncmp(text, REACH[ALL], strlen(REACH[ALL])) ? TOKENIZER : ALL;
+    if (!access(list, F_OK) || !access(str_print(t->run, "%s/model.safetensors", dir), F_OK))
+        tune_remark(t, "%s: a file of this small model is missing or altered; the model is made again", dir);
+    return NOTHING;
+}
+
+/* ---- tokenizer and pretraining */
+
 static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
 {
+    TRY(file_make_dir(dir));
     Arena scratch = arena_open(0);
     Bpe *b;
     Bytes *text = NEW(&scratch, Bytes, t->train.n);
@@ -77,7 +110,7 @@ static Status learn_tokens(const Tuning *t, const Small *s, const char *dir)
         bpe_close(b);
     }
     arena_close(&scratch);
-    return status;
+    return status ? status : note_reach(t, dir, TOKENIZER);
 }
 
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
@@ -85,6 +118,11 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     const Tuning *t = user;
     progress_show(&t->line, &(Stage){"pretraining", tr->step, tr->config.total, stats->loss}, -1);
     return !signals_seen();
+}
+
+static void damaged(const char *path, void *user)
+{
+    tune_remark(user, "%s: is not as it was written; the pretraining begins anew", path);
 }
 
 static const char *pretraining(const Tuning *t, const char *dir)
@@ -108,6 +146,7 @@ static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const S
                                              .stream = rng_stream(seed, "tune/mlm"),
                                              .checkpoint = pretraining(t, dir),
                                              .resume = t->resume,
+                                             .damaged = damaged,
                                              .each = each,
                                              .user = t});
     signals_wait(-1);
@@ -115,45 +154,54 @@ static Status pretrain_small(Tuning *t, Model *m, const Tokenizer *text, const S
     return status;
 }
 
+/* ---- the two models */
+
+static Status make_encoder(Tuning *t, Small *s, const char *dir, Reach reach)
+{
+    Tokenizer text;
+    Model *m;
+    if (reach < TOKENIZER) TRY(learn_tokens(t, s, dir));
+    TRY(tokenizer_open(&text, t->run, dir));
+    s->config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
+    Status status = model_open(&m, t->run, &s->config, F32, (uint64_t)t->seed);
+    if (!status) status = pretrain_small(t, m, &text, s, dir);
+    tokenizer_close(&text);
+    return status ? status : note_reach(t, dir, ALL);
+}
+
 Status tune_encoder(Tuning *t)
 {
     Small s = {.config = small_config("roberta"), .steps = 1500, .vocab = 4000, .lr = 1e-3, .room = 2};
-    Tokenizer text;
     const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
     s.config.positions = 256 + s.room, s.config.types = 1;
     TRY(settings(&s, t));
-    if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) {
-        file_remove(pretraining(t, dir));
-        return OK;
-    }
-    TRY(file_make_dir(dir));
-    if (!t->resume || !tokenizer_there(dir)) TRY(learn_tokens(t, &s, dir));
-    TRY(tokenizer_open(&text, t->run, dir));
-    s.config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
-    Model *m;
-    Status status = model_open(&m, t->run, &s.config, F32, (uint64_t)t->seed);
-    if (!status) status = pretrain_small(t, m, &text, &s, dir);
-    tokenizer_close(&text);
-    return status;
+    Reach reach = reached(t, dir);
+    if (reach < ALL) TRY(make_encoder(t, &s, dir, reach));
+    file_remove(pretraining(t, dir));
+    return OK;
 }
 
-Status tune_writer(Tuning *t)
+static Status make_writer(Tuning *t, Small *s, const char *dir)
 {
-    Small s = {.config = small_config("t5"), .vocab = 4000};
     Tokenizer text;
     Model *m;
-    Config *c = &s.config;
-    const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
-    c->layers = c->decoder_layers = 2, c->head_dim = 0;
-    TRY(settings(&s, t));
-    if (t->resume && !access(str_print(t->run, "%s/model.safetensors", dir), R_OK)) return OK;
-    TRY(file_make_dir(dir));
-    TRY(learn_tokens(t, &s, dir));
+    Config *c = &s->config;
+    TRY(learn_tokens(t, s, dir));
     TRY(tokenizer_open(&text, t->run, dir));
     BpeSpecials special = bpe_specials(text.bpe);
     c->vocab = (int)tokenizer_size(&text) + 3; /* the marks */
     c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
     tokenizer_close(&text);
     TRY(model_open(&m, t->run, c, F32, (uint64_t)t->seed));
-    return model_save(m, dir);
+    TRY(model_save(m, dir));
+    return note_reach(t, dir, ALL);
+}
+
+Status tune_writer(Tuning *t)
+{
+    Small s = {.config = small_config("t5"), .vocab = 4000};
+    const char *dir = predictor_path(&t->p, t->run, t->p.task->base);
+    s.config.layers = s.config.decoder_layers = 2, s.config.head_dim = 0;
+    TRY(settings(&s, t));
+    return reached(t, dir) < ALL ? make_writer(t, &s, dir) : OK;
 }
