@@ -24,8 +24,8 @@ static Status read_numbers(TuneOptions *o, const Args *a)
 /* Options of one task with the other are a mistake. */
 static Status check_task(const Args *a, const Task *task)
 {
-    static const char *const JIT[] = {"head", "best-threshold", "per-split", "features", NULL},
-                             *const CMG[] = {"target", NULL};
+    static const char *const JIT[] = {"head", "best-threshold", "per-split", "features", NULL}, *const CMG[] = {
+                                                                                                    "target", NULL};
     bool messages = task == &TASK_CMG;
     for (const char *const *other = messages ? JIT : CMG; *other; other++)
         if (args_given(a, *other)) return fail(E_CONFIG, "--%s is for --task %s", *other, messages ? "jit" : "cmg");

@@ -1,9 +1,9 @@
-/* A transformer tuned on commits, in a directory: several evaluations an epoch, the best by the task's measure is what
- * stays, and a run stops when that has not improved for a while.
+/* A transformer tuned on commits, in a directory: several evaluations an epoch, the best by the task's measure is
+ * what stays, and a run stops when that has not improved for a while.
  *
  * train.json tells where the run stands and names the checkpoint that belongs to it; replacing it is what makes an
- * evaluation count.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that are
- * ahead of its checkpoint; the next one writes them again when it comes to their step. */
+ * evaluation count.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that
+ * are ahead of its checkpoint; the next one writes them again when it comes to their step. */
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -46,7 +46,9 @@ static const char *best_path(const TuneJob *j, Arena *a)
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
-    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|encoder/*|writer/*|" TUNE_SCRATCH, name);
+    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|encoder/*|writer/*"
+                     "|" TUNE_SCRATCH,
+                     name);
 }
 
 /* The list tells of which step the files are, and before they are written, of which they will be. */
@@ -131,8 +133,8 @@ static Status save_stand(Tuning *t, void *user)
     int64_t step = t->trainer->step;
     TRY(trainer_save(t->trainer, checkpoint_path(w, step)));
     Buf b = buf_open(a);
-    buf_print(&b, "{\"step\": %lld, \"evaluations\": %d, \"since\": %d, \"best_step\": %lld, ",
-              (long long)step, s->evaluations, s->since, (long long)s->best_step);
+    buf_print(&b, "{\"step\": %lld, \"evaluations\": %d, \"since\": %d, \"best_step\": %lld, ", (long long)step,
+              s->evaluations, s->since, (long long)s->best_step);
     if (isfinite(s->score)) buf_print(&b, "\"score\": %.17g, ", s->score);
     if (isfinite(s->tie)) buf_print(&b, "\"tie\": %.17g, ", s->tie);
     if (w->library) buf_print(&b, "\"library\": \"%s\", ", library_name(w->library));

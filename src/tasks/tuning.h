@@ -21,7 +21,7 @@
 #include "train/fit.h"
 
 typedef struct {
-    const char *phase; /* "pretraining", "tuning" */
+    const char *phase;   /* "pretraining", "tuning" */
     int64_t step, total; /* step: done, from 1 */
     double loss, lr;
 } TuneStep;
