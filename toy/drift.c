@@ -86,7 +86,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
         Change c = measure_change(on, off, -1);
         o->gap[l] = c.gap, o->kl[l] = c.kl, o->tv[l] = c.tv, o->conditional[l] = NAN;
     }
-    if (!strcmp(j->arm.method, "prefix")) toggle(o, j, &probe, after);
+    if (peft_find(j->arm.method)->virtual_keys) toggle(o, j, &probe, after);
     return OK;
 }
 
@@ -217,7 +217,7 @@ static Status run(Run *r)
         int n = matched(best[k], seeds);
         buf_print(&said, "%s%s %.2g to %.2g%s", k ? "; " : "", s.arm[k].arm.name, low, high,
                   n == seeds ? "" : " (not matched)");
-        if (strcmp(s.arm[k].arm.method, "prefix")) continue;
+        if (!peft_find(s.arm[k].arm.method)->virtual_keys) continue;
         reached += n;
         for (int i = 0; i < seeds; i++) {
             first = fmax(first, best[k][i].gap[0]);

@@ -195,7 +195,7 @@ static Status ask(Run *r, Question *q, Sweep *s)
 
 static bool on_hooks(const char *method)
 {
-    return strcmp(method, "full") && strcmp(method, "bitfit");
+    return !peft_find(method)->changes_base;
 }
 
 static Status run(Run *r)

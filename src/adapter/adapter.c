@@ -10,14 +10,19 @@
 #include "nn/config.h"
 #include "adapter/library.h"
 
-static const Library *const LIBRARIES[] = {&LIBRARY_HF, &LIBRARY_HUB};
+static const Library *const LIBRARIES[] = {&LIBRARY_HF, &LIBRARY_HUB, &LIBRARY_OWN};
 enum { N_LIBRARIES = sizeof LIBRARIES / sizeof *LIBRARIES };
 
 const Library *library_find(const char *name)
 {
     for (int i = 0; i < N_LIBRARIES; i++)
-        if (!strcmp(LIBRARIES[i]->name, name)) return LIBRARIES[i];
+        if (LIBRARIES[i] != &LIBRARY_OWN && !strcmp(LIBRARIES[i]->name, name)) return LIBRARIES[i];
     return NULL;
+}
+
+const Library *library_choice(int i)
+{
+    return i < N_LIBRARIES ? LIBRARIES[i] : NULL;
 }
 
 const char *library_name(const Library *l)
@@ -46,8 +51,8 @@ static Status open_weights(Adapter *a)
     const Library *l = a->library;
     const char *path = first_file(a->run, a->dir, l->weights);
     if (!path)
-        return fail(E_IO, "%s: holds neither %s nor %s, where %s keeps an adapter's numbers", a->dir, l->weights[0],
-                    l->weights[1], l->title);
+        return fail(E_IO, "%s: holds no %s%s%s, where %s keeps an adapter's weights", a->dir, l->weights[0],
+                    l->weights[1] ? " and no " : "", l->weights[1] ? l->weights[1] : "", l->title);
     TRY(weights_open(&a->weights, a->run, path));
     if (!l->head[0]) return OK;
     path = first_file(a->run, a->dir, l->head);
@@ -58,12 +63,14 @@ static Status open_adapter(Adapter *a)
 {
     TRY(json_read(&a->root, a->run, a->path));
     if (!cJSON_IsObject(a->root)) return fail(E_FORMAT, "%s: is not an object", a->path);
-    bool hf = cJSON_GetObjectItemCaseSensitive(a->root, "peft_type"),
-         hub = cJSON_GetObjectItemCaseSensitive(a->root, "config");
-    if (hf == hub)
-        return fail(E_FORMAT, "%s: has %s peft_type (Hugging Face PEFT) %s config (adapters), so it is neither's",
-                    a->path, hf ? "both" : "neither", hf ? "and" : "nor");
-    a->library = hf ? &LIBRARY_HF : &LIBRARY_HUB;
+    int marks = 0;
+    for (int i = 0; i < N_LIBRARIES; i++)
+        if (cJSON_GetObjectItemCaseSensitive(a->root, LIBRARIES[i]->mark)) a->library = LIBRARIES[i], marks++;
+    if (marks != 1)
+        return fail(E_FORMAT,
+                    "%s: has %s of peft_type (Hugging Face PEFT), config (adapters) and vernier_method (Vernier), "
+                    "expected exactly one",
+                    a->path, marks ? "several" : "none");
     TRY(a->library->identify(a));
     return open_weights(a);
 }
@@ -100,7 +107,10 @@ static double stored_numbers(const Adapter *a)
 /* A config may not ask for more than its file holds, so that no file makes the program reserve what it lacks. */
 static Status check_size(const Adapter *a, const Model *m)
 {
-    double asked = (double)a->method->count(m, &a->cfg) - (double)params_count(m->params, "*.bias", false);
+    PeftConfig cfg = a->cfg;
+    double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
+    if (a->method->knob && *a->method->knob(&cfg) > asked)
+        asked = *a->method->knob(&cfg); /* of what is frozen, too */
     if (asked > stored_numbers(a))
         return fail(E_MISMATCH, "%s: asks for about %.0f numbers on this %s model, and %s holds %.0f", a->path, asked,
                     m->config.arch, weights_path(a->weights), stored_numbers(a));
@@ -242,8 +252,7 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
 
 int adapter_positions(const Adapter *a)
 {
-    bool prompt = !strcmp(a->method->name, "prompt"), prefix = !strcmp(a->method->name, "prefix");
-    return (prompt && !a->cfg.late) || (prefix && a->cfg.shift_positions) ? a->cfg.length : 0;
+    return a->method->positions ? a->method->positions(&a->cfg) : 0;
 }
 
 Adapter *adapter_of(Model *m, const Peft *method, const PeftConfig *cfg, const char *name)

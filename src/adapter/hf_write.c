@@ -102,6 +102,13 @@ static Set adapted(const Adapter *a)
     return s;
 }
 
+/* DoRA's sign. */
+static bool has_magnitude(const Set *s)
+{
+    const Adapter *a = s->a;
+    return s->n && param_find(a->model->params, lora_name(a->model, a->method->name, s->in[0], "magnitude"));
+}
+
 static Status describe_lora(Adapter *a, cJSON *root)
 {
     static const char *const BIASES[] = {"none", "all", "lora_only"};
@@ -112,7 +119,7 @@ static Status describe_lora(Adapter *a, cJSON *root)
     cJSON_AddNumberToObject(root, "lora_alpha", c->alpha);
     cJSON_AddNumberToObject(root, "lora_dropout", c->dropout);
     cJSON_AddBoolToObject(root, "use_rslora", c->rslora);
-    cJSON_AddBoolToObject(root, "use_dora", !strcmp(a->method->name, "dora"));
+    cJSON_AddBoolToObject(root, "use_dora", has_magnitude(&s));
     cJSON_AddBoolToObject(root, "init_lora_weights", true);
     config_put(root, "bias", BIASES[c->bias]);
     add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
@@ -267,7 +274,8 @@ Status hf_describe(Adapter *a, cJSON *root)
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
         if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
         TRY(METHODS[i].describe(a, root));
-        if (i < 4) cJSON_AddBoolToObject(root, "fan_in_fan_out", a->model->linears[0].layout == IN_OUT);
+        if (!a->method->virtual_tokens)
+            cJSON_AddBoolToObject(root, "fan_in_fan_out", a->model->linears[0].layout == IN_OUT);
         describe_task(a, root);
         describe_saved(a, root);
         config_put(root, "base_model_name_or_path", a->base ? a->base : "");

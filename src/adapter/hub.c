@@ -398,6 +398,7 @@ static Status configure(Adapter *a, const Model *m)
 
 const Library LIBRARY_HUB = {.name = "adapters",
                              .title = "adapters",
+                             .mark = "config",
                              .weights = {"pytorch_adapter.bin", "adapter.safetensors"},
                              .head = {"pytorch_model_head.bin", "model_head.safetensors"},
                              .stem = "",

@@ -78,11 +78,11 @@ static bool was_carried(const Binding *old, int n, const Param *p)
     return false;
 }
 
-static bool goes_along(const Adapter *a, const Binding *old, int n, const Param *p)
+/* What trains beside the method's own parameters: a classification head, biases. */
+static bool goes_along(const Binding *old, int n, const Param *p)
 {
     if (str_glob("peft.*", p->name)) return false;
-    bool lora = str_glob("lora|dora", a->method->name);
-    return is_class_head(p->name) || (lora && lora_trains_bias(a->model, &a->cfg, p)) || was_carried(old, n, p);
+    return p->trainable || was_carried(old, n, p);
 }
 
 /* Where the file had the parameter under the name of something tied to it, too, the library looks for both. */
@@ -99,7 +99,7 @@ static Status bind_along(Adapter *a, const Binding *old, int n)
 {
     for (int i = 0; i < params_n(a->model->params); i++) {
         Param *p = params_at(a->model->params, i);
-        if (!goes_along(a, old, n, p)) continue;
+        if (!goes_along(old, n, p)) continue;
         const char *name = a->library->carried(a, p, 0);
         if (!name)
             return fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,

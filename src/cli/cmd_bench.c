@@ -30,23 +30,28 @@
 typedef struct {
     const char *name;
     bool toy;           /* the one-layer decoder, else RoBERTa-base */
-    const char *method; /* of peft_find; "forward": unrecorded hidden states */
-    int scored;         /* 0: class label; else scored positions in each row */
+    const char *method; /* of peft_find; NULL: unrecorded hidden states */
+    const char *options;
+    Trains trains; /* what the method does, for the count of operations, */
+    int size;      /* and its rank, width or length */
+    int scored;    /* 0: class label; else scored positions in each row */
     int threads;
     bool checkpoint; /* layers run again when going back */
 } Job;
 
+#define LOW_RANK "rank=8,target=*.query|*.value,dropout=0"
 static const Job JOBS[] = {
-    {"roberta/forward", false, "forward", 0, 2},
-    {"roberta/lora", false, "lora", 0, 2},
-    {"roberta/adapter", false, "pfeiffer", 0, 2},
-    {"roberta/prefix", false, "prefix", 0, 2},
-    {"roberta/full", false, "full", 0, 2},
-    {"roberta/full-checkpointed", false, "full", 0, 2, true},
-    {"roberta/mlm-lora", false, "lora", 38, 2},
-    {"roberta/mlm-full", false, "full", 38, 2},
-    {"toy/e1", true, "full", 10, 1},
+    {"roberta/forward", false, NULL, "", TRAINS_NOTHING, 0, 0, 2},
+    {"roberta/lora", false, "lora", LOW_RANK, TRAINS_LOW_RANK, 8, 0, 2},
+    {"roberta/pfeiffer", false, "pfeiffer", "width=48", TRAINS_BOTTLENECK, 48, 0, 2},
+    {"roberta/prefix", false, "prefix", "length=20", TRAINS_KEYS, 20, 0, 2},
+    {"roberta/full", false, "full", "", TRAINS_ALL, 0, 0, 2},
+    {"roberta/full-checkpointed", false, "full", "", TRAINS_ALL, 0, 0, 2, true},
+    {"roberta/mlm-lora", false, "lora", LOW_RANK, TRAINS_LOW_RANK, 8, 38, 2},
+    {"roberta/mlm-full", false, "full", "", TRAINS_ALL, 0, 38, 2},
+    {"toy/e1", true, "full", "", TRAINS_ALL, 0, 10, 1},
 };
+#undef LOW_RANK
 enum { N_JOBS = sizeof JOBS / sizeof *JOBS };
 
 static Config config_of(const Job *j)
@@ -81,14 +86,13 @@ static Config config_of(const Job *j)
 
 static Work work_of(const Job *j)
 {
-    Work w = {.b = 8, .t = 256, .dim = 768, .hidden = 3072, .layers = 12, .scored = 1, .method = j->method};
-    if (j->toy)
-        w = (Work){.b = 64, .t = 20, .dim = 96, .hidden = 384, .layers = 1, .method = j->method, .causal = true};
+    Work w = {.b = 8, .t = 256, .dim = 768, .hidden = 3072, .layers = 12, .scored = 1};
+    if (j->toy) w = (Work){.b = 64, .t = 20, .dim = 96, .hidden = 384, .layers = 1, .causal = true};
     if (j->scored) w.scored = j->scored;
     w.out = j->toy ? 10 : j->scored ? 50265 : 0;
     w.tied = !j->toy;
-    if (!strcmp(j->method, "forward")) w.scored = w.t;
-    w.size = !strcmp(j->method, "lora") ? 8 : !strcmp(j->method, "prefix") ? 20 : 48;
+    if (!j->method) w.scored = w.t;
+    w.trains = j->trains, w.size = j->size;
     return w;
 }
 
@@ -109,7 +113,7 @@ static Batch batch_for(const Job *j, const Config *c, Arena *a)
     if (j->scored) {
         x.keep = keep;
         x.target = target;
-    } else if (strcmp(j->method, "forward")) {
+    } else if (j->method) {
         x.label = label;
     }
     return x;
@@ -122,12 +126,7 @@ static Status make_trainer(const Job *j, Model *m, Hooks *hooks, Arena *run, Tra
     if (!p) return fail(E_CONFIG, "no method is called %s", j->method);
     PeftConfig cfg = {0};
     p->defaults(&cfg, &m->config);
-    if (!strcmp(j->method, "lora")) {
-        cfg.rank = 8;
-        cfg.target = "*.query|*.value";
-        cfg.dropout = 0;
-    }
-    if (!strcmp(j->method, "prefix")) cfg.length = 20;
+    TRY(peft_set(&cfg, run, j->options));
     TRY(peft_attach(p, m, hooks, &cfg));
     t.lr = 5e-4;
     t.decay = 0.01;
@@ -144,7 +143,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
     Hooks *hooks = hooks_new(run);
     TRY(model_open(&m, run, &c, F32, 1));
     Batch x = batch_for(j, &m->config, run);
-    if (strcmp(j->method, "forward")) TRY(make_trainer(j, m, hooks, run, &t));
+    if (j->method) TRY(make_trainer(j, m, hooks, run, &t));
     *best = INFINITY;
     for (int round = 0, block = j->toy ? 50 : 1; round < (j->toy ? 21 : 4); round++) {
         double start = clock_now();

@@ -251,5 +251,7 @@ const Peft PEFT_LORA = {
     .unmerge = unmerge,
     .count = lora_count,
     .knob = lora_knob,
+    .lr = 1e-4,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_LORA)

@@ -224,6 +224,16 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
     return n;
 }
 
+static int virtual_tokens(const PeftConfig *cfg)
+{
+    return cfg->length;
+}
+
+static int positions(const PeftConfig *cfg)
+{
+    return cfg->shift_positions ? cfg->length : 0;
+}
+
 static int *knob(PeftConfig *cfg)
 {
     return &cfg->length;
@@ -237,5 +247,10 @@ const Peft PEFT_PREFIX = {
     .attach = attach,
     .count = count,
     .knob = knob,
+    .virtual_tokens = virtual_tokens,
+    .virtual_keys = true,
+    .positions = positions,
+    .lr = 1e-2,
+    .small_lr = 1e-2,
 };
 REGISTER(peft, PEFT_PREFIX)

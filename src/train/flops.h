@@ -7,21 +7,24 @@
 #define TRAIN_FLOPS_H
 
 #include <stdbool.h>
-#include <string.h>
 
 typedef struct {
     double fwd, dx, dw; /* forward, gradients of inputs, gradients of weights */
 } Flops;
 
+/* What of a layer trains: nothing (a forward pass); all of it; low-rank products at the queries and values; keys and
+ * values in front; a bottleneck behind the feed-forward. */
+typedef enum { TRAINS_NOTHING, TRAINS_ALL, TRAINS_LOW_RANK, TRAINS_KEYS, TRAINS_BOTTLENECK } Trains;
+
 typedef struct {
     double b, t;               /* batch */
     double dim, hidden, vocab; /* model */
     int layers;
-    double scored;      /* rows per sequence that the last layer must yield */
-    double out;         /* columns of the map that reads them; 0: none */
-    const char *method; /* "forward", "lora", "pfeiffer", "prefix", "full" */
-    double size;        /* its rank, width or length */
-    bool causal, tied;  /* tied: `out` columns are trained with the token table */
+    double scored; /* rows per sequence that the last layer must yield */
+    double out;    /* columns of the map that reads them; 0: none */
+    Trains trains;
+    double size;       /* rank, width or length of what is added */
+    bool causal, tied; /* tied: `out` columns are trained with the token table */
 } Work;
 
 static inline void flops_linear(Flops *f, double rows, double in, double out, bool dx, bool dw)
@@ -35,8 +38,8 @@ static inline void flops_linear(Flops *f, double rows, double in, double out, bo
 /* Layer l.  `below`: a gradient is wanted at its input; `inside`: at the output of its attention. */
 static inline void flops_layer(Flops *f, const Work *w, int l)
 {
-    bool full = !strcmp(w->method, "full"), lora = !strcmp(w->method, "lora"), prefix = !strcmp(w->method, "prefix");
-    bool adapter = !strcmp(w->method, "pfeiffer"), train = strcmp(w->method, "forward");
+    bool full = w->trains == TRAINS_ALL, lora = w->trains == TRAINS_LOW_RANK, prefix = w->trains == TRAINS_KEYS;
+    bool adapter = w->trains == TRAINS_BOTTLENECK, train = w->trains != TRAINS_NOTHING;
     bool below = full || (train && l > 0), inside = full || lora || prefix || below;
     double all = w->b * w->t, rows = l == w->layers - 1 ? w->b * w->scored : all;
     flops_linear(f, rows, w->dim, w->dim, below, full); /* queries */
@@ -60,9 +63,9 @@ static inline void flops_layer(Flops *f, const Work *w, int l)
 static inline Flops flops_of(const Work *w)
 {
     Flops f = {0};
-    bool train = strcmp(w->method, "forward");
+    bool train = w->trains != TRAINS_NOTHING;
     for (int l = 0; l < w->layers; l++) flops_layer(&f, w, l);
-    flops_linear(&f, w->b * w->scored, w->dim, w->out, train, train && (w->tied ? !strcmp(w->method, "full") : true));
+    flops_linear(&f, w->b * w->scored, w->dim, w->out, train, train && (w->tied ? w->trains == TRAINS_ALL : true));
     return f;
 }
 
