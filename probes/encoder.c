@@ -7,7 +7,7 @@
 #include "adapter/adapter.h"
 #include "run/parallel.h"
 #include "probes/probing.h"
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 
 static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, const Probing *lab, Arena *run)
 {

@@ -13,7 +13,7 @@
 #include "run/parallel.h"
 #include "nn/config.h"
 #include "probes/study.h"
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 #include "tasks/sequence.h"
 #include "train/evaluate.h"
 

@@ -1,3 +1,4 @@
+/* The adapter's head decides the model's classes, and its virtual tokens take positions away from the text. */
 #include "adapter/model.h"
 
 #include "base/str.h"

@@ -41,14 +41,13 @@ static Status languages(MineOptions *o, const char *list)
 {
     if (!list) return OK;
     memset(o->lang, 0, sizeof o->lang);
-    for (const char *p = list; *p;) {
-        size_t n = strcspn(p, ",");
+    size_t n;
+    for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);) {
         char name[16];
         snprintf(name, sizeof name, "%.*s", (int)(n < 15 ? n : 15), p);
         Lang lang = lang_find(name);
         if (lang == LANG_NONE) return fail(E_CONFIG, "--lang %s: '%s' is no language that is known", list, name);
         o->lang[lang] = true;
-        p += n + (p[n] == ',');
     }
     return OK;
 }

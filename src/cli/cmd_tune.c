@@ -67,9 +67,7 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
     if (args_given(a, "json")) {
         cJSON *root = tune_json(j, card);
         cJSON_AddStringToObject(root, "directory", out);
-        char *text = json_printed(root, false);
-        print_document(text);
-        cJSON_free(text);
+        json_print(root);
         cJSON_Delete(root);
     } else {
         status = tune_print(j, card, path);

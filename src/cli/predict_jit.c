@@ -164,11 +164,7 @@ static Status print_json(Ranking *w)
         s = commit_json(&one, w, w->order[r]);
         cJSON_AddItemToArray(list, one);
     }
-    if (!s) {
-        char *text = json_printed(root, false);
-        print_document(text);
-        cJSON_free(text);
-    }
+    if (!s) json_print(root);
     cJSON_Delete(root);
     return s;
 }

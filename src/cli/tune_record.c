@@ -288,10 +288,7 @@ Status tune_record_results(TuneRecord *r)
     if (r->error) return fail(E_IO, "%s: %s", log_path(r), strerror(r->error));
     TRY(json_read(&card, j->run, predictor_card(j->o.task, j->run, r->dir)));
     cJSON *root = results_json(j, card);
-    char *text = json_printed(root, false);
-    const char *line = str_print(j->run, "%s\n", text);
-    Status s = file_write(str_print(j->run, "%s/results.json", r->dir), line, strlen(line));
-    cJSON_free(text);
+    Status s = json_write(root, str_print(j->run, "%s/results.json", r->dir));
     cJSON_Delete(root);
     cJSON_Delete(card);
     return s || !j->p.peft ? s : draw_loss(r);

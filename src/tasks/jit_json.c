@@ -1,3 +1,4 @@
+/* One table names the measures, for columns and for JSON, where a measure that is not finite is null. */
 #include "tasks/jit_json.h"
 
 #include <math.h>

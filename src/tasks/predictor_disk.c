@@ -55,11 +55,7 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
     }
     p->task->write_card(p, root);
     if (valid) cJSON_AddItemToObject(root, "validation", valid);
-    char *text = json_printed(root, false);
-    const char *line = str_print(a, "%s\n", text);
-    const char *path = valid ? predictor_card(p->task, a, p->dir) : predictor_draft(a, p->dir);
-    Status s = file_write(path, line, strlen(line));
-    cJSON_free(text);
+    Status s = json_write(root, valid ? predictor_card(p->task, a, p->dir) : predictor_draft(a, p->dir));
     cJSON_Delete(root);
     return s;
 }

@@ -1,3 +1,4 @@
+/* The three steps of a tuning: the options are checked, the data read, the predictor made. */
 #include "tasks/tune.h"
 
 static bool is_messages(const TuneJob *j)

@@ -66,8 +66,12 @@ Status tune_load(TuneJob *);         /* tokenizer and model, the small one if ne
 int tune_positions(const TuneJob *); /* what the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
-void tune_forget(const TuneJob *);
-Status tune_train(TuneJob *, double lr);    /* the best parameters, then the draft of a card */
-bool tune_goes_on(int64_t done, void *job); /* false once the watch has stopped the work */
+Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */
+
+/* ---- tune_files.c */
+const char *tune_best_path(const TuneJob *, Arena *); /* the hashes of the best parameters' files */
+const char *tune_stand_path(const TuneJob *);         /* where the training stands */
+void tune_forget(const TuneJob *);                    /* removes both */
+bool tune_goes_on(int64_t done, void *job);           /* false once the watch has stopped the work */
 
 #endif

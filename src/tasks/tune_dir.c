@@ -38,11 +38,6 @@ static Status keep_model(Work *w, Arena *scratch)
     return adapter_save(a, p->dir);
 }
 
-static const char *best_path(const TuneJob *j, Arena *a)
-{
-    return str_print(a, "%s/best.sha256", j->p.dir);
-}
-
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
@@ -56,7 +51,7 @@ static Status keep_best(Work *w)
 {
     const TuneJob *j = w->j;
     Arena scratch = arena_open(0); /* an evaluation leaves nothing behind */
-    const char *list = best_path(j, &scratch);
+    const char *list = tune_best_path(j, &scratch);
     const char *at = str_print(&scratch, "step %lld", (long long)j->t.trainer->step);
     Status s = seal_write(list, str_print(&scratch, "%s begun\n", at), &scratch);
     if (!s) s = keep_model(w, &scratch);
@@ -71,7 +66,7 @@ static bool has_best(const TuneJob *j, const FitStand *s)
     const char *text;
     long long step;
     char state[16];
-    if (!seal_read(&text, best_path(j, j->run), j->run)) return false;
+    if (!seal_read(&text, tune_best_path(j, j->run), j->run)) return false;
     if (sscanf(text, "step %lld %15s", &step, state) != 2) return false;
     if (step > s->step) return true;
     return step == s->best_step && !strcmp(state, "complete") && seal_holds(text, j->p.dir, j->run);
@@ -90,7 +85,7 @@ static Status choose_library(Work *w)
     const TuneJob *j = w->j;
     Status s = OK;
     if (j->t.stand.step) return OK;
-    if (predictor_whole(j->p.peft)) return seal_write(best_path(j, j->run), "step 0 complete\n", j->run);
+    if (predictor_whole(j->p.peft)) return seal_write(tune_best_path(j, j->run), "step 0 complete\n", j->run);
     for (int i = 0; (w->library = library_choice(i)); i++) {
         err_clear();
         s = keep_best(w);
@@ -108,17 +103,6 @@ static const Library *library_named(const char *name)
 }
 
 /* ---- where the training stands */
-
-static const char *stand_path(const TuneJob *j)
-{
-    return str_print(j->run, "%s/train.json", j->p.dir);
-}
-
-void tune_forget(const TuneJob *j)
-{
-    file_remove(stand_path(j));
-    file_remove(best_path(j, j->run));
-}
 
 static const char *checkpoint_path(const Work *w, int64_t step)
 {
@@ -141,7 +125,7 @@ static Status save_stand(Tuning *t, void *user)
     buf_print(&b, "\"best_at\": %.17g, \"settings\": ", t->best_at);
     json_quote(&b, w->settings);
     buf_print(&b, "}\n");
-    TRY(seal_write(stand_path(w->j), b.text, a));
+    TRY(seal_write(tune_stand_path(w->j), b.text, a));
     if (w->saved >= 0 && w->saved != step) unlink(checkpoint_path(w, w->saved));
     w->saved = step;
     return OK;
@@ -175,7 +159,7 @@ static Status take_up(Work *w, bool *whole)
     TuneJob *j = w->j;
     Trainer *tr = j->t.trainer;
     const FitStand *s = &j->t.stand;
-    const char *text, *path = stand_path(w->j);
+    const char *text, *path = tune_stand_path(w->j);
     cJSON *root;
     bool damaged;
     *whole = false;
@@ -195,7 +179,7 @@ static Status take_up(Work *w, bool *whole)
 static Status load_stand(Work *w)
 {
     TuneJob *j = w->j;
-    bool whole, there = !access(stand_path(w->j), F_OK) || had_best(j);
+    bool whole, there = !access(tune_stand_path(w->j), F_OK) || had_best(j);
     TRY(take_up(w, &whole));
     if (whole) {
         w->saved = j->t.stand.step;
@@ -204,7 +188,7 @@ static Status load_stand(Work *w)
     if (there)
         tuning_remark(&j->watch, j->run, "%s: what was kept of the training is missing or altered; it begins anew",
                       j->p.dir);
-    file_remove(stand_path(w->j));
+    file_remove(tune_stand_path(w->j));
     j->t.stand = fit_begin(), j->t.best_at = 0.5, w->library = NULL;
     return OK;
 }
@@ -216,13 +200,6 @@ Status tune_number(int *out, const char *option, int64_t given, int otherwise, i
     *out = given ? (int)given : otherwise;
     if (*out >= least && *out <= most) return OK;
     return fail(E_CONFIG, "--%s %d: expected %d to %d", option, *out, least, most);
-}
-
-bool tune_goes_on(int64_t done, void *job)
-{
-    const TuneWatch *w = &((const TuneJob *)job)->watch;
-    (void)done;
-    return !w->stopped || !w->stopped(w->user);
 }
 
 static const char *absolute(Arena *a, const char *path)

@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "base/seal.h"
 #include "base/str.h"
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 #include "tasks/tune.h"
 
 typedef struct {
@@ -45,8 +45,9 @@ static Status set_length(Small *s, const char *value)
 static Status settings(Small *s, const TuneJob *j)
 {
     const char *text = j->o.small;
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, ","), k = strcspn(p, "=");
+    size_t n;
+    for (const char *rest = text, *p; str_next(&rest, ",", &p, &n);) {
+        size_t k = strcspn(p, "=");
         if (k >= n) return fail(E_CONFIG, "--encoder %s: expected key=value pairs with commas between", text);
         const char *key = str_copy(j->run, p, k), *value = str_copy(j->run, p + k + 1, n - k - 1);
         if (!strcmp(key, "vocab") || (s->lr > 0 && str_glob("steps|lr", key)))
@@ -55,7 +56,6 @@ static Status settings(Small *s, const TuneJob *j)
             TRY(set_length(s, value));
         else
             TRY(config_set(&s->config, key, value));
-        p += n + (p[n] == ',');
     }
     return OK;
 }

@@ -1,3 +1,4 @@
+/* The one pipeline of both tasks: attach, plan batches, train with evaluations, keep the best. */
 #include "tasks/tuning.h"
 
 #include <math.h>

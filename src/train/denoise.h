@@ -5,8 +5,8 @@
  *                                      target   <0> b c d <1> g h </s>
  *
  * Spans take up `share` of the tokens with about `mean` tokens each; there are at most `sentinels` of them. */
-#ifndef TASKS_DENOISE_H
-#define TASKS_DENOISE_H
+#ifndef TRAIN_DENOISE_H
+#define TRAIN_DENOISE_H
 
 #include "nn/model.h"
 

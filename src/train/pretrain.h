@@ -1,13 +1,13 @@
-/* Pretraining of a whole model on texts without labels: of an encoder by masks (tasks/mlm.h), of an encoder-decoder
- * by spans (tasks/denoise.h).
+/* Pretraining of a whole model on texts without labels: of an encoder by masks (train/mlm.h), of an encoder-decoder
+ * by spans (train/denoise.h).
  *
  *     PretrainPlan plan = {.train = pretrain_defaults(1e-3, 4000, seed), .tokens = 4096, .mlm = &masks, ...};
  *     TRY(pretrain(model, "out/base", &texts, &plan)); */
-#ifndef TASKS_PRETRAIN_H
-#define TASKS_PRETRAIN_H
+#ifndef TRAIN_PRETRAIN_H
+#define TRAIN_PRETRAIN_H
 
-#include "tasks/denoise.h"
-#include "tasks/mlm.h"
+#include "train/denoise.h"
+#include "train/mlm.h"
 #include "train/batch.h"
 #include "train/train.h"
 

@@ -1,6 +1,6 @@
 /* The jobs of vernier bench that are no training steps: cutting text into tokens, and generating it. */
-#ifndef CLI_BENCH_H
-#define CLI_BENCH_H
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
 
 #include "cli/command.h"
 

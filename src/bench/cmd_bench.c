@@ -18,7 +18,7 @@
 #include "base/print.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "nn/model.h"
 #include "num/gemm.h"
 #include "peft/peft.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 
 enum { N = 20, LENGTH = 12, STEPS = 130, SAVED = 100 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "tasks/denoise.h"
+#include "train/denoise.h"
 
 enum { B = 64, T = 50, FIRST = 500, PAD = 1, END = 2 };
 

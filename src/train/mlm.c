@@ -1,5 +1,5 @@
 /* One uniform number per position decides whether it is chosen; the smallest of a row is chosen in any case. */
-#include "tasks/mlm.h"
+#include "train/mlm.h"
 
 #include <string.h>
 

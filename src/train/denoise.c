@@ -1,6 +1,6 @@
 /* T5's way to cut n tokens into k stretches of random lengths of at least one: k - 1 of the n - 1 places between
  * tokens are drawn. */
-#include "tasks/denoise.h"
+#include "train/denoise.h"
 
 #include <math.h>
 #include <string.h>

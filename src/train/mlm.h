@@ -1,7 +1,7 @@
 /* Masked-language-model corruption (Devlin et al. 2019, as RoBERTa draws it anew each time): of the tokens chosen,
  * 80 % become the mask, 10 % a random token, 10 % stay; all of them are to be predicted. */
-#ifndef TASKS_MLM_H
-#define TASKS_MLM_H
+#ifndef TRAIN_MLM_H
+#define TRAIN_MLM_H
 
 #include "nn/model.h"
 #include "text/bpe.h"

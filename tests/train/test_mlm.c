@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "tasks/mlm.h"
+#include "train/mlm.h"
 
 enum { B = 200, T = 40, VOCAB = 100, MASK = 99 };
 static const MlmPlan PLAN = {.share = 0.15, .mask = MASK, .first = 4, .last = MASK};

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/print.h"
 #include "base/rng.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "nn/generate.h"
 
 enum { PROMPT = 32, NEW = 64, ROUNDS = 4 };

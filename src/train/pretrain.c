@@ -1,5 +1,5 @@
 /* Pretraining is fit_run() with a corruption of each batch; its checkpoint is removed when the model is saved. */
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 
 #include "base/file.h"
 #include "train/fit.h"

@@ -5,7 +5,7 @@
 #include "base/lines.h"
 #include "base/print.h"
 #include "base/str.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "probe/javagen.h"
 #include "text/tokenizer.h"
 
