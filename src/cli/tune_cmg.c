@@ -61,7 +61,7 @@ static Status check(const Predictor *p, int taken)
 
 static LoadOptions load(const Predictor *p)
 {
-    return (LoadOptions){.plain_head = cmg_prompts(&p->text)};
+    return (LoadOptions){.writes_from_encoder = cmg_prompts(&p->text)};
 }
 
 static Status open_head(Predictor *p)
