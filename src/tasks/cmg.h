@@ -27,6 +27,7 @@
 #include "train/evaluate.h"
 #include "train/train.h"
 
+enum { CMG_LEAST = 8 }; /* tokens that a change or a message may be limited to at least */
 typedef struct {
     int source, target;     /* tokens at most, with their frames */
     int32_t keep, add, del; /* ids of the marks, or -1: the texts "<keep>", "<add>", "<del>" */

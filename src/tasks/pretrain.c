@@ -1,7 +1,6 @@
 #include "tasks/pretrain.h"
 
-#include <unistd.h>
-
+#include "base/file.h"
 #include "train/fit.h"
 
 enum { SAVE_EVERY = 100 };
@@ -31,13 +30,26 @@ static Status save(void *user)
 {
     const Work *w = user;
     bool last = w->trainer->step == w->trainer->config.total; /* the model itself is saved next */
-    return w->plan->checkpoint && !last ? trainer_save(w->trainer, w->plan->checkpoint) : OK;
+    if (!w->plan->checkpoint || last) return OK;
+    if (w->plan->saving) w->plan->saving(w->plan->user);
+    return trainer_save(w->trainer, w->plan->checkpoint);
 }
 
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
     const PretrainPlan *p = ((const Work *)user)->plan;
     return !p->each || p->each(tr, stats, p->user);
+}
+
+/* The checkpoint of an earlier attempt, if it is as it was written. */
+static Status take_up(Trainer *t, const PretrainPlan *p)
+{
+    bool damaged;
+    if (!p->checkpoint) return OK;
+    if (!p->resume) file_remove(p->checkpoint); /* another run's */
+    TRY(trainer_resume(t, p->checkpoint, &damaged));
+    if (damaged && p->damaged) p->damaged(p->checkpoint, p->user);
+    return OK;
 }
 
 Status pretrain(Model *m, const char *dir, const Examples *texts, const PretrainPlan *p)
@@ -50,11 +62,8 @@ Status pretrain(Model *m, const char *dir, const Examples *texts, const Pretrain
     params_train(m->params, "*", true);
     TRY(trainer_open(&w.trainer, m->run, m, NULL, &p->train));
     TRY(batcher_open(&feed, m->run, texts, &batches));
-    if (p->checkpoint && !p->resume) file_remove(p->checkpoint); /* another run's */
-    if (p->checkpoint && !access(p->checkpoint, R_OK)) TRY(trainer_load(w.trainer, p->checkpoint));
+    TRY(take_up(w.trainer, p));
     batcher_seek(feed, w.trainer->step);
     TRY(fit_run(w.trainer, feed, &fit, &stand));
-    TRY(model_save(m, dir));
-    if (p->checkpoint) file_remove(p->checkpoint);
-    return OK;
+    return model_save(m, dir);
 }

@@ -17,8 +17,10 @@ typedef struct {
     const MlmPlan *mlm; /* how its tokens are hidden: one of the two */
     const DenoisePlan *denoise;
     uint64_t stream;        /* of the draws; those of step n depend on (stream, n) alone */
-    const char *checkpoint; /* a file that stands there while the model trains; NULL: none */
+    const char *checkpoint; /* a file that stands there from then on: the caller removes it; NULL: none */
     bool resume;            /* take it up where there is one */
+    void (*damaged)(const char *path, void *user); /* it is not as it was written: training begins anew; or NULL */
+    void (*saving)(void *user);                                   /* the checkpoint is written next; or NULL */
     bool (*each)(const Trainer *, const StepStats *, void *user); /* after each step, or NULL; false: E_INTERRUPT */
     void *user;
 } PretrainPlan;

@@ -54,11 +54,15 @@ Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const Tra
 Status trainer_step(Trainer *, Arena *step, const Batch *, StepStats *out);
 /* Several batches as one step: gradients accumulate, losses average. */
 Status trainer_step_many(Trainer *, Arena *step, const Batch *batches, int n, StepStats *out);
-/* A checkpoint is a safetensors file of the trainable parameters under their names, the optimiser state, the step
- * and the settings; it replaces `path` in one rename.  Loading needs a trainer over the same trainable parameters
- * with the same settings: E_MISMATCH names the first tensor or setting that differs, and nothing is changed then. */
+/* A checkpoint is a safetensors file of the trainable parameters under their names, the optimiser state, the step,
+ * the settings and a SHA-256 of all of them; it replaces `path` in one rename.  Loading needs a trainer over the same
+ * trainable parameters with the same settings: E_MISMATCH names the first tensor or setting that differs, and nothing
+ * is changed then.  E_FORMAT: the file is not as it was written; nothing is changed then either. */
 Status trainer_save(const Trainer *, const char *path);
 Status trainer_load(Trainer *, const char *path);
+/* Goes on from what an interrupted run has left, if it has.  A checkpoint that is not as it was written is removed,
+ * which *damaged tells, and the trainer stays at its first step. */
+Status trainer_resume(Trainer *, const char *path, bool *damaged);
 /* The rate of step 0, 1, ...: rises linearly over the warm-up from 0, then falls to 0 at `total`, as Hugging Face's
  * get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup have it. */
 double schedule_lr(const TrainConfig *, int64_t step);

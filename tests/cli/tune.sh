@@ -35,8 +35,14 @@ expect 3 'jit.json' 'predict without a predictor' predict "$t" "$t/new.jsonl"
 expect 0 'written to' 'words' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
 expect 2 'method: there words, now la' '... are not replaced by others' \
     tune --task jit --train "$t/c.jsonl" --method la --out "$t/words"
-expect 0 'nothing to resume' '... nor resumed' \
-    tune --task jit --train "$t/c.jsonl" --method words --out "$t/words" --resume
+for how in '' --json; do
+    "$VERNIER" tune --task jit --train "$t/c.jsonl" --method words --out "$t/said" $how >"$t/first" 2>"$t/err"
+    expect 0 'nothing to resume' "... nor resumed $how" \
+        tune --task jit --train "$t/c.jsonl" --method words --out "$t/said" --resume $how
+    cmp -s "$t/first" "$t/out" && grep -qi auc "$t/out"
+    result $? '... which tells the measures again'
+    rm -rf "$t/said"
+done
 cp -r "$t/words" "$t/harmed" && : >"$t/harmed/jit.json"
 expect 3 'harmed holds a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed"

@@ -12,7 +12,15 @@ enum { N = 20, LENGTH = 12, STEPS = 130, SAVED = 100 };
 typedef struct {
     int64_t stop_at, first; /* step that is not gone on from; the first one told */
     double loss;            /* of the last */
+    int damaged;            /* checkpoints that were not as they were written */
 } Told;
+
+static void tell_damage(const char *path, void *user)
+{
+    Told *told = user;
+    EXPECT(path && *path, "no path");
+    told->damaged++;
+}
 
 static bool each(const Trainer *tr, const StepStats *stats, void *user)
 {
@@ -54,9 +62,23 @@ static Status run(Bytes *weights, Told *told, const char *arch, uint64_t seed, c
                                  .stream = rng_stream(seed, "test"),
                                  .checkpoint = checkpoint,
                                  .resume = resume,
+                                 .damaged = tell_damage,
                                  .each = each,
                                  .user = told}));
     return file_read(weights, &arena, str_print(&arena, "%s/model.safetensors", out));
+}
+
+/* How a file may have been harmed: one bit turned over at a tenth, a half or nine tenths of it, cut, emptied. */
+enum { HARMS = 5 };
+
+static void harm(const char *path, int how)
+{
+    Bytes b;
+    assert_int_equal(file_read(&b, &arena, path), OK);
+    if (how < 3) b.text[b.len * (size_t)(1 + 4 * how) / 10] ^= 1;
+    if (how == 3) b.len -= b.len / 3;
+    if (how == 4) b.len = 0;
+    assert_int_equal(file_write(path, b.text, b.len), OK);
 }
 
 static bool same(Bytes a, Bytes b)
@@ -85,7 +107,7 @@ static void an_interrupted_one_goes_on(void **state)
             told = (Told){0};
             EXPECT(run(&taken, &told, ARCH[i], 3, file, true) == OK, "%s", err_message());
             EXPECT(told.first == AT[k] + 1 && same(taken, whole), "%s, stopped at %lld", ARCH[i], (long long)AT[k]);
-            EXPECT(access(file, F_OK), "the checkpoint of a finished model is still there");
+            file_remove(file);
         }
         told = (Told){.stop_at = SAVED};
         assert_int_equal(run(&other, &told, ARCH[i], 4, file, false), E_INTERRUPT);
@@ -95,6 +117,26 @@ static void an_interrupted_one_goes_on(void **state)
         told = (Told){0};
         EXPECT(run(&taken, &told, ARCH[i], 3, file, false) == OK, "%s", err_message());
         EXPECT(told.first == 1 && same(taken, whole), "%s begins at step %lld", ARCH[i], (long long)told.first);
+        file_remove(file);
+    }
+}
+
+static void a_damaged_checkpoint_is_none(void **state)
+{
+    (void)state;
+    const char *file = str_print(&arena, "%s/model.train.safetensors", dir);
+    Bytes whole, taken;
+    Told told = {0};
+    EXPECT(run(&whole, &told, "roberta", 3, NULL, true) == OK, "%s", err_message());
+    for (int how = 0; how < HARMS; how++) {
+        told = (Told){.stop_at = SAVED};
+        assert_int_equal(run(&taken, &told, "roberta", 3, file, false), E_INTERRUPT);
+        err_clear();
+        harm(file, how);
+        told = (Told){0};
+        EXPECT(run(&taken, &told, "roberta", 3, file, true) == OK, "%d: %s", how, err_message());
+        EXPECT(told.damaged == 1 && told.first == 1 && same(taken, whole), "%d: it begins at step %lld", how,
+               (long long)told.first);
     }
 }
 
@@ -113,4 +155,4 @@ static void one_that_diverges_says_so(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-SUITE(TEST(an_interrupted_one_goes_on), TEST(one_that_diverges_says_so))
+SUITE(TEST(an_interrupted_one_goes_on), TEST(a_damaged_checkpoint_is_none), TEST(one_that_diverges_says_so))

@@ -5,11 +5,10 @@
 #include <sys/stat.h>
 
 #include "base/str.h"
-#include "cli/adapter.h"
-#include "cli/tune.h"
 #include "io/json.h"
+#include "tasks/predictor.h"
 
-const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
+static const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
 
 Status predictor_method(const char **name, const Peft **method)
 {
@@ -54,7 +53,7 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
         cJSON_AddStringToObject(root, "model", p->model);
         cJSON_AddStringToObject(root, "tokenizer", p->tokenizer);
     }
-    p->task->put(p, root);
+    p->task->write_card(p, root);
     if (valid) cJSON_AddItemToObject(root, "validation", valid);
     char *text = json_printed(root, false);
     const char *line = str_print(a, "%s\n", text);
@@ -65,7 +64,8 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
     return s;
 }
 
-Status card_text(const char **out, const cJSON *root, const char *key, Arena *a, const char *path)
+/* A field that must be there. */
+static Status card_text(const char **out, const cJSON *root, const char *key, Arena *a, const char *path)
 {
     const char *s = NULL;
     TRY(json_text(&s, root, key, path));
@@ -90,32 +90,38 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
         TRY(card_text(&p->model, root, "model", a, path));
         TRY(card_text(&p->tokenizer, root, "tokenizer", a, path));
     }
-    return p->task->get(p, a, root, path);
+    return p->task->read_card(p, a, root, path);
 }
 
 /* ---- opening */
 
-static Status attach(Predictor *p, Arena *a, const Args *args)
+/* Who is told how an adapter was read. */
+typedef struct {
+    AdapterSay *say;
+    void *user;
+} Remarks;
+
+static Status attach(Predictor *p, Arena *a, Remarks to)
 {
     Adapter *x;
     TRY(adapter_open(&x, a, p->dir));
     Status s = adapter_attach(x, p->net, p->hooks);
-    if (!s) print_remarks(x, args);
-    if (!s) s = p->task->check(p, adapter_positions(x));
+    if (!s) adapter_remarks(x, to.say, to.user);
+    if (!s) s = p->task->check_lengths(p, adapter_positions(x));
     adapter_close(x);
     return s;
 }
 
-static Status open_network(Predictor *p, Arena *run, const Args *args)
+static Status open_network(Predictor *p, Arena *run, Remarks to)
 {
     bool whole = predictor_whole(p->peft);
     TRY(tokenizer_open(&p->text, run, predictor_path(p, run, p->tokenizer)));
     const char *model = predictor_path(p, run, whole ? "./model" : p->model);
-    LoadOptions how = p->task->load(p);
+    LoadOptions how = p->task->load_options(p);
     TRY(model_load_as(&p->net, run, model, &how));
     p->hooks = hooks_new(run);
     TRY(p->task->open_head(p));
-    TRY(whole ? p->task->check(p, 0) : attach(p, run, args));
+    TRY(whole ? p->task->check_lengths(p, 0) : attach(p, run, to));
     return p->task->load_head(p, run);
 }
 
@@ -134,27 +140,27 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
     return fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
 }
 
-static Status open_card(Predictor *p, Arena *run, const char *path, const Args *args)
+static Status open_card(Predictor *p, Arena *run, const char *path, Remarks to)
 {
     cJSON *root;
     TRY(json_read(&root, run, path));
     Status s = read_card(p, run, root, path);
     cJSON_Delete(root);
     TRY(s);
-    return p->peft ? open_network(p, run, args) : floor_open(&p->floor, run, p->dir);
+    return p->peft ? open_network(p, run, to) : floor_open(&p->floor, run, p->dir);
 }
 
-Status predictor_open(Predictor *p, Arena *run, const char *dir, const Args *args)
+Status predictor_open(Predictor *p, Arena *run, const char *dir, AdapterSay *say, void *user)
 {
     *p = (Predictor){.dir = dir, .features = N_FEATURES};
     TRY(find_task(&p->task, run, dir));
-    return open_card(p, run, predictor_card(p->task, run, dir), args);
+    return open_card(p, run, predictor_card(p->task, run, dir), (Remarks){say, user});
 }
 
-Status predictor_open_draft(Predictor *p, const Task *task, Arena *run, const char *dir, const Args *args)
+Status predictor_open_draft(Predictor *p, const Task *task, Arena *run, const char *dir, AdapterSay *say, void *user)
 {
     *p = (Predictor){.task = task, .dir = dir, .features = N_FEATURES};
-    return open_card(p, run, predictor_draft(run, dir), args);
+    return open_card(p, run, predictor_draft(run, dir), (Remarks){say, user});
 }
 
 void predictor_close(Predictor *p)

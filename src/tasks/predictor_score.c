@@ -1,7 +1,7 @@
 /* What a defect predictor says of commits and of their lines. */
 #include <stdlib.h>
 
-#include "cli/tune.h"
+#include "tasks/predictor.h"
 #include "tasks/sequence.h"
 
 static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *s, bool (*each)(int64_t, void *),
