@@ -26,7 +26,9 @@ typedef struct {
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
     int64_t epochs, batch, evaluations, patience, seed;
-    double lr; /* < 0: the method's */
+    int64_t parts;      /* in which a step takes its batch */
+    int64_t parameters; /* the method's size: so many at most; 0: as its options say */
+    double lr;          /* < 0: the method's */
 } TuneOptions;
 
 typedef struct {
@@ -35,7 +37,7 @@ typedef struct {
     Arena *run;
 
     Predictor p;
-    Tuning t;               /* of a network */
+    Tuning t;                 /* of a network */
     JitSet train, valid, all; /* all: what train and valid were cut from; n 0 when o.valid was given */
     bool resume;
     char shape[80]; /* "length 512": what the plan says, and a resumed run must share */
@@ -46,8 +48,8 @@ Status tune_read(TuneJob *);
 /* Writes below `dir`, and goes on there with what an interrupted call has left, where `resume`. */
 Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
-#define TUNE_SCRATCH                                                                                                  \
-    "train.json|train-*.safetensors|best.sha256|draft.json|encoder.sha256|encoder.train.safetensors|writer.sha256|"     \
+#define TUNE_SCRATCH                                                                                                 \
+    "train.json|train-*.safetensors|best.sha256|draft.json|encoder.sha256|encoder.train.safetensors|writer.sha256|"  \
     "metrics.sha256"
 
 /* ---- tune_jit.c, tune_cmg.c: the parts of the three above */
@@ -62,12 +64,12 @@ Status tune_encoder(TuneJob *); /* DIR/encoder: a tokenizer and a small RoBERTa,
 Status tune_writer(TuneJob *);  /* DIR/writer: a tokenizer and a small T5 of random weights */
 
 /* ---- tune_dir.c: a network's tuning in a directory */
-Status tune_load(TuneJob *);     /* tokenizer and model, the small one if need be, and the method's config */
+Status tune_load(TuneJob *);         /* tokenizer and model, the small one if need be, and the method's config */
 int tune_positions(const TuneJob *); /* what the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
 void tune_forget(const TuneJob *);
-Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */
+Status tune_train(TuneJob *, double lr);    /* the best parameters, then the draft of a card */
 bool tune_goes_on(int64_t done, void *job); /* false once the watch has stopped the work */
 
 #endif
