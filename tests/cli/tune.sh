@@ -95,6 +95,29 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     diff -r "$t/lora" "$t/cut" >"$t/out"
     result $? '... and ends in the same bytes, with no file more or less'
 }
+# the size of a method from a budget of parameters; a step in parts
+"$VERNIER" tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --epochs 1 --evaluations 1 --parameters 1000 --accumulate 4 \
+    --out "$t/sized" >"$t/out" 2>"$t/err"
+result $? 'a method of at most 1000 parameters, whose steps are taken in four parts'
+rank=$(sed -n 's/^rank=\([0-9]*\) of lora is the most within 1000 parameters$/\1/p' "$t/err")
+[ "$((${rank:-99} * 128))" -le 1000 ] && [ "$(((${rank:-0} + 1) * 128))" -gt 1000 ] &&
+    grep -q "\"r\":[[:space:]]*$rank," "$t/sized/adapter_config.json" && grep -q "\"options\":.*\"rank=$rank\"" "$t/sized/jit.json"
+result $? '... has the largest rank that fits, in the adapter and on the card'
+grep -q '"parameters":[[:space:]]*1000' "$t/sized/manifest.json" && grep -q '"accumulate":[[:space:]]*4' "$t/sized/manifest.json"
+result $? '... and the manifest says what was asked'
+expect 2 'has at least 128 parameters on this model; the budget is 100' 'a budget that is too small' \
+    tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --parameters 100 --out "$t/x"
+for m in full words; do
+    expect 2 "parameters: $m has no setting that changes its size" "a budget for $m" \
+        tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --method $m --parameters 1000 --out "$t/x"
+done
+# what neither library has a place for is kept in a form of our own
+tied="tune --task jit --train $t/c.jsonl --model $t/lora/encoder --epochs 1 --evaluations 1 --method prefix --options kind=tied,length=3"
+expect 0 'written to' 'a tied prefix, which no library has' $tied --out "$t/tied"
+grep -q '"vernier_method":[[:space:]]*"prefix"' "$t/tied/adapter_config.json"
+result $? '... is kept in a form of our own'
+expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/tied" "$t/new.jsonl"
+
 "$VERNIER" predict "$t/lora" "$t/new.jsonl" --json --threshold 0 --top 5 >"$t/out" 2>"$t/err"
 [ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"
 result $? 'lines by attention'
