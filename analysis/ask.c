@@ -117,7 +117,7 @@ Status ask_input(Ask *k)
     TRY(check_tokens(k, &x->tokens, part, option));
     *b = (Batch){.b = 1, .t = x->tokens.n, .ids = x->tokens.id, .s = x->source.n, .src = x->source.id};
     if (encoder_alone) *b = (Batch){.b = 1, .s = x->tokens.n, .src = x->tokens.id};
-    return OK;
+    return ask_data_flow(k);
 }
 
 Status ask_going_on(Ask *k, const char *phase, int64_t done, int64_t total)

@@ -334,7 +334,7 @@ static int number_shown(const Corpus *c)
 
 Status corpus_answer(Ask *k, const char *dir)
 {
-    static const char *const not_here[] = {"base", "text", "ids", "source", "source-ids", NULL};
+    static const char *const not_here[] = {"base", "text", "ids", "source", "source-ids", "data-flow", NULL};
     static const char *const sweeps[] = {"heads", NULL};
     const char *drawn[] = {"corpus", NULL}, *none[] = {NULL};
     Corpus c = {.k = k};

@@ -192,6 +192,10 @@ Status probing_arm(Run *r, int i, void *result, void *user)
         if (!lab->wanted[how]) continue;
         Features f;
         TRY(features_extract(&f, &run, &step, m, hooks, &lab->examples[how], pooling(r, how), each, &arm));
+        if (arm.kind == SUBJECT && run_flag(r, "export"))
+            TRY(features_export(&f,
+                                run_path(r, "features/%s-seed%llu", how == CORRECT ? "correct" : "karmakar-compat",
+                                         (unsigned long long)arm.seed)));
         const Tensor *layer = f.layers ? f.layer : f.decoder;
         CHECK((f.layers ? f.layers : f.decoder_layers) == lab->layers, "features of another number of layers");
         TRY(probe_layers(out, &arm, how, layer));

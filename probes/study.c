@@ -48,6 +48,8 @@ static Status add_method(Study *s, Run *r, const char *name)
     const Peft *peft = peft_find(name);
     if (!peft) return fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
     if (s->methods == MOST_METHODS) return fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
+    if (strcmp(name, peft->name) != 0)
+        run_note(r, "`%s` is the method %s: %s (%s).", name, peft->name, peft->summary, peft->source);
     s->method[s->methods++] = (StudyMethod){
         .name = name, .peft = peft, .options = size_of(&s->arena, r, peft), .rate = rate_setting(&s->arena, peft)};
     return OK;

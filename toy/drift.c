@@ -242,7 +242,7 @@ static const Setting SETTINGS[] = {
     {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"targets", "tasks to learn, an old and a new one", {"desc,desc-add1"}, 0, 0, NULL},
     {"match", "tokens right at which training stops (%), one per target", {"15,15", "92,80", "98,95"}, 0, 100},
-    {"methods", "methods to compare", {"prefix,lora,adapter,full"}, 0, 0, NULL},
+    {"methods", "methods to compare; adapter is Houlsby's", {"prefix,lora,adapter,full"}, 0, 0, NULL},
     {"rates", "factors of each method's usual learning rate", {"1,", "0.4,1", "0.1,0.3,1,3"}, 1e-6, 1e6},
     {"steps", "most steps of tuning", {"20", "500", "20000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "1500", "40000"}, 1, 1e7},

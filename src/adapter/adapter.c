@@ -109,8 +109,7 @@ static Status check_size(const Adapter *a, const Model *m)
 {
     PeftConfig cfg = a->cfg;
     double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
-    if (a->method->knob && *a->method->knob(&cfg) > asked)
-        asked = *a->method->knob(&cfg); /* of what is frozen, too */
+    if (a->method->frozen && *a->method->knob(&cfg) > asked) asked = *a->method->knob(&cfg); /* counts leave it out */
     if (asked > stored_numbers(a))
         return fail(E_MISMATCH, "%s: asks for about %.0f numbers on this %s model, and %s holds %.0f", a->path, asked,
                     m->config.arch, weights_path(a->weights), stored_numbers(a));

@@ -241,9 +241,12 @@ static void describe_task(const Adapter *a, cJSON *root)
         return;
     }
     cJSON_AddNullToObject(root, "task_type");
-    cJSON *mapping = cJSON_AddObjectToObject(root, "auto_mapping");
-    config_put(mapping, "base_model_class", "RobertaForMaskedLM");
-    config_put(mapping, "parent_library", "transformers.models.roberta.modeling_roberta");
+    cJSON *mapping = cJSON_AddObjectToObject(root, "auto_mapping"), *base = config_write(&m->config, m->arch);
+    const char *type = cJSON_GetObjectItemCaseSensitive(base, "model_type")->valuestring;
+    const cJSON *class = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(base, "architectures"), 0);
+    config_put(mapping, "base_model_class", class->valuestring);
+    config_put(mapping, "parent_library", str_print(a->run, "transformers.models.%s.modeling_%s", type, type));
+    cJSON_Delete(base);
 }
 
 static void describe_saved(const Adapter *a, cJSON *root)

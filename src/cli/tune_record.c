@@ -323,6 +323,8 @@ static void add_config(cJSON *root, const TuneJob *j)
     }
     cJSON_AddNumberToObject(c, "epochs", (double)o->epochs);
     cJSON_AddNumberToObject(c, "batch", (double)o->batch);
+    if (o->parts > 1) cJSON_AddNumberToObject(c, "accumulate", (double)o->parts);
+    if (o->parameters) cJSON_AddNumberToObject(c, "parameters", (double)o->parameters);
     cJSON_AddNumberToObject(c, "lr", j->t.lr);
     cJSON_AddNumberToObject(c, "evaluations", (double)o->evaluations);
     cJSON_AddNumberToObject(c, "patience", (double)o->patience);

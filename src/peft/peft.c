@@ -235,3 +235,14 @@ Status peft_fit(const Peft *method, const Model *m, PeftConfig *cfg, int64_t bud
     *method->knob(cfg) = fits;
     return OK;
 }
+
+const char *peft_size(const Peft *method, const PeftConfig *cfg, Arena *a)
+{
+    PeftConfig copy = *cfg;
+    ptrdiff_t at = method->knob ? (const char *)method->knob(&copy) - (const char *)&copy : -1;
+    for (int i = 0; i < peft_options(); i++) {
+        const char *key, *value = peft_option(&key, cfg, a, i);
+        if ((ptrdiff_t)OPTIONS[i].offset == at) return str_print(a, "%s=%s", key, value);
+    }
+    return NULL;
+}

@@ -100,5 +100,6 @@ bool peft_is_head(const char *parameter); /* belongs to the classification or la
 /* Choose the method's rank, width or length so that it has at most `budget` numbers and one more step would have
  * more; E_CONFIG when the smallest choice has too many or the method has nothing to choose. */
 Status peft_fit(const Peft *, const Model *, PeftConfig *, int64_t budget);
+const char *peft_size(const Peft *, const PeftConfig *, Arena *); /* "rank=8"; NULL: nothing to choose */
 
 #endif

@@ -48,7 +48,7 @@ static Status check_lengths(const Predictor *p, int taken)
 
 static LoadOptions load_options(const Predictor *p)
 {
-    return (LoadOptions){.plain_head = cmg_prompts(&p->text)};
+    return (LoadOptions){.writes_from_encoder = cmg_prompts(&p->text)};
 }
 
 static Status open_head(Predictor *p)

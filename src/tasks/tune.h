@@ -26,7 +26,9 @@ typedef struct {
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
     int64_t epochs, batch, evaluations, patience, seed;
-    double lr; /* < 0: the method's */
+    int64_t parts;      /* in which a step takes its batch */
+    int64_t parameters; /* the method's size: so many at most; 0: as its options say */
+    double lr;          /* < 0: the method's */
 } TuneOptions;
 
 typedef struct {

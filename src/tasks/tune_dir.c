@@ -41,9 +41,9 @@ static Status keep_model(Work *w, Arena *scratch)
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
-    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|encoder/*|writer/*"
-                     "|" TUNE_SCRATCH,
-                     name);
+    return !str_glob(
+        "manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|encoder/*|writer/*|" TUNE_SCRATCH,
+        name);
 }
 
 /* The list tells of which step the files are, and before they are written, of which they will be. */
@@ -222,6 +222,18 @@ static Status choose_model(TuneJob *j)
     return OK;
 }
 
+/* The largest size within the budget, which from here on is one of the options. */
+static Status fit_size(TuneJob *j)
+{
+    Predictor *p = &j->p;
+    TRY(tuning_fit(&j->t, p->task == &TASK_JIT, j->o.parameters));
+    const char *size = peft_size(p->peft, &j->t.cfg, j->run);
+    p->options = str_print(j->run, "%s%s%s", p->options, *p->options ? "," : "", size);
+    tuning_remark(&j->watch, j->run, "%s of %s is the most within %lld parameters", size, p->peft->name,
+                  (long long)j->o.parameters);
+    return OK;
+}
+
 Status tune_load(TuneJob *j)
 {
     Predictor *p = &j->p;
@@ -234,7 +246,8 @@ Status tune_load(TuneJob *j)
     p->hooks = hooks_new(j->run);
     *t = (Tuning){.run = j->run, .model = p->net, .hooks = p->hooks, .peft = p->peft, .watch = j->watch};
     p->peft->defaults(&t->cfg, &p->net->config);
-    return peft_set(&t->cfg, j->run, p->options);
+    TRY(peft_set(&t->cfg, j->run, p->options));
+    return j->o.parameters ? fit_size(j) : OK;
 }
 
 int tune_positions(const TuneJob *j)
@@ -270,9 +283,11 @@ static const char *settings_of(const TuneJob *j)
 {
     const Predictor *p = &j->p;
     const Tuning *t = &j->t;
-    return str_print(j->run, "%s %s %s %s; %lld and %lld commits; lr %g, %lld steps of %lld, seed %lld, %s",
+    return str_print(j->run, "%s %s %s %s; %lld and %lld commits; lr %g, %lld steps of %lld%s, seed %lld, %s",
                      p->task->name, p->method, p->options, p->model, (long long)j->train.n, (long long)j->valid.n,
-                     t->lr, (long long)t->total, (long long)t->rows, (long long)j->o.seed, j->shape);
+                     t->lr, (long long)t->total, (long long)t->rows,
+                     t->parts > 1 ? str_print(j->run, " in %lld parts", (long long)t->parts) : "",
+                     (long long)j->o.seed, j->shape);
 }
 
 static Status keep_now(Tuning *t, void *user)
@@ -285,7 +300,7 @@ Status tune_train(TuneJob *j, double lr)
 {
     const TuneOptions *o = &j->o;
     Tuning *t = &j->t;
-    t->rows = o->batch, t->seed = (uint64_t)o->seed;
+    t->rows = o->batch, t->parts = o->parts, t->seed = (uint64_t)o->seed;
     t->total = tuning_epoch(t) * o->epochs, t->every = tuning_epoch(t) / o->evaluations;
     t->patience = o->patience, t->lr = o->lr >= 0 ? o->lr : lr;
     TRY(tuning_open(t));

@@ -45,11 +45,22 @@ static void freeze_decoder(Tuning *t)
     t->trainable = params_count(t->model->params, NULL, true);
 }
 
+static void leave_decoder_out(Tuning *t)
+{
+    t->cfg.on[PART_DECODER] = t->cfg.on[PART_CROSS] = false;
+}
+
+Status tuning_fit(Tuning *t, bool defects, int64_t budget)
+{
+    if (defects && encoder_alone(t->model)) leave_decoder_out(t);
+    return peft_fit(t->peft, t->model, &t->cfg, budget);
+}
+
 Status tuning_attach_defects(Tuning *t, JitHead head)
 {
     jit_model_open(&t->jit, t->model, head);
     if (!encoder_alone(t->model)) return attach(t);
-    t->cfg.on[PART_DECODER] = t->cfg.on[PART_CROSS] = false;
+    leave_decoder_out(t);
     TRY(attach(t));
     freeze_decoder(t);
     return OK;
@@ -129,7 +140,7 @@ Status tuning_open(Tuning *t)
     const BatchPlan plan = {.rows = t->rows, .shuffle = true, .seed = t->seed, .pad = t->model->config.pad};
     TrainConfig c = train_defaults();
     if (t->total > INT32_MAX) return fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
-    c.total = t->total, c.lr = t->lr;
+    c.total = t->total, c.lr = t->lr, c.parts = t->parts;
     c.schedule = SCHEDULE_LINEAR, c.seed = t->seed;
     c.loss = t->loss, c.user = t->loss_user;
     t->stand = fit_begin();

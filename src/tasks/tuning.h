@@ -71,6 +71,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     const Peft *peft;
     PeftConfig cfg;
     int64_t rows, total;     /* examples in a step; steps */
+    int64_t parts;           /* in which a step takes them; 0: one */
     int64_t every, patience; /* steps between evaluations; FitPlan's patience */
     double lr;
     uint64_t seed;
@@ -93,6 +94,9 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     const TuneSink *sink;
 };
 
+/* Before it is attached: the size of the method, such that it trains at most `budget` parameters on the model, the
+ * decoder left out where only the encoder of an encoder-decoder runs. */
+Status tuning_fit(Tuning *, bool defects, int64_t budget);
 /* Attaches the method to the model, beneath the new head of a defect predictor or as it is. */
 Status tuning_attach_defects(Tuning *, JitHead);
 Status tuning_attach_messages(Tuning *);

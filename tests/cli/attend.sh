@@ -36,6 +36,19 @@ expect 2 'needs --source' 'cross-attention without a source' --model "$t/m/bart"
 expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model "$t/m/gpt2" --ids 1 --source-ids 2
 expect 2 'expected 1e-06 to 1' 'a colour scale without length' --model "$t/m/gpt2" --ids 1 --limit 0
 for list in jpg svg, ''; do expect 2 "expected svg, pdf or png, or some" "formats '$list'" --model "$t/m/gpt2" --ids 1 --format "$list"; done
+echo '{"nodes": [[1, 2], [3, 5]], "edges": [[1, 0]]}' >"$t/flow.json"
+flow() { echo "$1" >"$t/bad.json"; expect 3 "$2" "$3" --model "$t/m/roberta" --ids 0,5,6,7,8,2 --data-flow "$t/bad.json"; }
+flow '[]' 'is not an object with nodes and edges' 'a data flow that is none'
+flow '{"nodes": []}' 'has no nodes' 'a data flow without nodes'
+flow '{"nodes": [[1]]}' 'nodes.0. is not a pair of whole numbers' 'half a node'
+flow '{"nodes": [[1, 9]]}' 'node 0 names tokens 1 to 9 of 6' 'a node behind the text'
+flow '{"nodes": [[1, 2]], "edges": [[0, 1]]}' 'edge 0 joins nodes 0 and 1 of 1' 'an edge to nowhere'
+expect 2 'a gpt2 model does not read data flow' 'a model that reads none' --model "$t/m/gpt2" --ids 0,5,6,7,8,2 --data-flow "$t/flow.json"
+expect 2 'sweep does not go with --data-flow' 'data flow and a sweep' --model "$t/m/roberta" --ids 0,5,6,7,8,2 --data-flow "$t/flow.json" --sweep heads
+expect 0 '' 'data flow' --model "$t/m/roberta" --ids 0,5,6,7,8,2 --data-flow "$t/flow.json" --layer 0 --head 0 --json
+grep -q '"node 1: ' "$t/out" && [ "$(grep -c '"id":' "$t/out")" = 8 ]
+result $? '... whose nodes are rows with the names of their tokens'
+rm -rf "$t/o"
 expect 3 'roberta with 2 layers of 4 heads.*gpt2' 'a base of another kind' --model "$t/m/roberta" --text "$text" --base "$t/m/gpt2"
 
 expect 0 '^ +1 +3( +[0-9.]+){13}$' 'all heads' --model "$t/m/roberta" --text "$text"
