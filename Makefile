@@ -127,8 +127,9 @@ headers: ## every header compiles alone, twice included
 	    $(CC) $(filter-out -MMD -MP,$(BASE)) $(LIB_CFLAGS) -I. -Werror -fsyntax-only -x c - || { echo "header $$h does not stand alone"; exit 1; }; \
 	done; echo "headers: $(words $(HEADERS)) stand alone"
 
-layers: ## every #include against the table of layers
+layers: $(OBJECTS) ## every #include against the table of layers, and no circles of use between objects or rooms
 	@tests/layers
+	@tests/circles $(OUT)
 
 style: ## formatting, line length, function length, allocation, tabs
 	@tests/style

@@ -117,7 +117,7 @@ Status ask_input(Ask *k)
     TRY(check_tokens(k, &x->tokens, part, option));
     *b = (Batch){.b = 1, .t = x->tokens.n, .ids = x->tokens.id, .s = x->source.n, .src = x->source.id};
     if (encoder_alone) *b = (Batch){.b = 1, .s = x->tokens.n, .src = x->tokens.id};
-    return OK;
+    return ask_data_flow(k);
 }
 
 Status ask_going_on(Ask *k, const char *phase, int64_t done, int64_t total)
@@ -161,8 +161,8 @@ static Status choose(int **out, int *count, Arena *a, const char *option, const 
         while (*count < n) (*out)[*count] = *count, ++*count;
         return OK;
     }
-    for (const char *s = text; *s;) {
-        size_t len = strcspn(s, ",");
+    size_t len;
+    for (const char *rest = text, *s; str_next(&rest, ",", &s, &len);) {
         int64_t v;
         if (!str_int(str_copy(a, s, len), &v))
             return fail(E_CONFIG, "--%s %s: expected a number, a list such as 0,2, or all", option, text);
@@ -171,7 +171,6 @@ static Status choose(int **out, int *count, Arena *a, const char *option, const 
         for (int i = 0; i < *count; i++)
             if ((*out)[i] == v) return fail(E_CONFIG, "--%s %s: %lld is there twice", option, text, (long long)v);
         (*out)[(*count)++] = (int)v;
-        s += len + (s[len] == ',');
     }
     return *count ? OK : fail(E_CONFIG, "--%s is empty", option);
 }

@@ -27,7 +27,8 @@ Status ask_maps(Ask *);   /* --layer, --head */
 Status ask_number(Ask *); /* --number */
 Status ask_format(Ask *); /* --format */
 Status ask_tokenizer(Ask *);
-Status ask_input(Ask *); /* the same; --text or --ids, --source */
+Status ask_input(Ask *);     /* the same; --text or --ids, --source, --data-flow */
+Status ask_data_flow(Ask *); /* part of that */
 
 /* Work that takes a while: shows how much is done; E_INTERRUPT once the user has asked to stop. */
 Status ask_going_on(Ask *, const char *phase, int64_t done, int64_t total);

@@ -261,6 +261,10 @@ static const Option OPTIONS[] = {
      "many texts, one a line or JSON Lines with \"text\": means with intervals, and where a number is most; with "
      "--compare the losses on them beside what is reached without reading (loss floors)"},
     {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},
+    {"data-flow", "FILE",
+     "GraphCodeBERT: variables behind the text, JSON {\"nodes\": [[first token, end], ...], \"edges\": [[node, the "
+     "node "
+     "that its value comes from], ...]}"},
     {"source", "TEXT", "what the encoder of an encoder-decoder reads"},
     {"source-ids", "LIST", "the same as ids"},
     {"tokenizer", "DIR", "tokenizer.json, vocab.json and merges.txt, or a SentencePiece model; default: the model's"},

@@ -366,13 +366,15 @@ static Status write_csv(const Out *o)
     for (int i = 0; i < c->n; i++)
         for (int l = 0; l < c->tuned[i].pair.layers; l++) {
             const LayerPair *p = &c->tuned[i].pair.layer[l];
-            writer_print(&w, "\"%s\",%d,all", c->tuned[i].name, l);
+            writer_csv(&w, c->tuned[i].name);
+            writer_print(&w, ",%d,all", l);
             const double v[] = {p->change.gap, p->conditional,  p->change.kl,     p->change.tv, p->residual,
                                 p->alpha,      (double)p->rank, p->participation, p->cka,       p->procrustes};
             for (int k = 0; k < 10; k++) writer_csv_number(&w, v[k]);
             writer_print(&w, "\r\n");
             for (int h = 0; h < c->tuned[i].pair.heads; h++) {
-                writer_print(&w, "\"%s\",%d,%d", c->tuned[i].name, l, h);
+                writer_csv(&w, c->tuned[i].name);
+                writer_print(&w, ",%d,%d", l, h);
                 const double u[] = {p->head[h].gap, NAN, p->head[h].kl, p->head[h].tv, NAN, p->head_alpha[h]};
                 for (int k = 0; k < 6; k++) writer_csv_number(&w, u[k]);
                 writer_print(&w, ",,,,\r\n");

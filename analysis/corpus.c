@@ -1,3 +1,5 @@
+/* One text at a time: its maps are measured and dropped, and only the numbers of each head stay.  Means, intervals
+ * and the texts with the largest values are computed over these at the end. */
 #include "analysis/corpus.h"
 
 #include <math.h>
@@ -214,7 +216,7 @@ static Status write_csv(const Corpus *c, const char *dir)
             writer_print(&w, "%d,%s,%s,%lld", x->row[i].layer, head_text(c->k->arena, x->row[i].head), STAT[s].name,
                          (long long)y->n);
             const double v[] = {y->mean, y->sd, y->ci95.lo, y->ci95.hi, y->least, y->most};
-            for (int k = 0; k < 6; k++) writer_print(&w, isfinite(v[k]) ? ",%.9g" : ",", v[k]);
+            for (int k = 0; k < 6; k++) writer_csv_number(&w, v[k]);
             writer_print(&w, "\r\n");
         }
     return writer_close(&w);
@@ -334,7 +336,7 @@ static int number_shown(const Corpus *c)
 
 Status corpus_answer(Ask *k, const char *dir)
 {
-    static const char *const not_here[] = {"base", "text", "ids", "source", "source-ids", NULL};
+    static const char *const not_here[] = {"base", "text", "ids", "source", "source-ids", "data-flow", NULL};
     static const char *const sweeps[] = {"heads", NULL};
     const char *drawn[] = {"corpus", NULL}, *none[] = {NULL};
     Corpus c = {.k = k};

@@ -1,3 +1,5 @@
+/* Every intervention is measured against the same pass without any: first each by itself, then all together.  The
+ * text of the interventions is read by intervene.c. */
 #include "analysis/effect.h"
 
 #include <math.h>
@@ -8,6 +10,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "measure/observe.h"
 #include "nn/finite.h"
 #include "plot/report.h"
 
@@ -23,12 +26,8 @@ void outcome_read(Outcome *out, Arena *run, Model *m, Hooks *hooks, const Batch 
     maps_read(&out->maps, run, m, hooks, b, part);
     hooks_clear_from(hooks, before);
     out->last = last.value;
-    if (b->t && !m->config.no_lm_head) {
-        Arena step = arena_open(0);
-        out->logits =
-            tensor_copy(run, model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b)->val);
-        arena_close(&step);
-    }
+    if (b->t && !m->config.no_lm_head)
+        out->logits = observe_one(run, m, hooks, b, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last});
     if (scored) out->loss = loss_of(m, hooks, scored);
 }
 
@@ -243,12 +242,10 @@ static Status write_csv(const Effects *x, const char *dir)
     writer_print(&w, "\r\n");
     for (int i = 0; i < x->rows; i++) {
         const Effect *e = &x->effect[i];
-        writer_print(&w, "\"");
-        for (const char *s = e->words; *s; s++) writer_print(&w, *s == '"' ? "\"\"" : "%c", *s);
-        writer_print(&w, "\"");
+        writer_csv(&w, e->words);
         const double v[] = {e->loss, e->change, e->kl, e->top, e->output};
-        for (int k = 0; k < 5; k++) writer_print(&w, isfinite(v[k]) ? ",%.9g" : ",", v[k]);
-        for (int l = 0; l < x->before.maps.layers; l++) writer_print(&w, ",%.9g", e->shift[l]);
+        for (int k = 0; k < 5; k++) writer_csv_number(&w, v[k]);
+        for (int l = 0; l < x->before.maps.layers; l++) writer_csv_number(&w, e->shift[l]);
         writer_print(&w, "\r\n");
     }
     return writer_close(&w);

@@ -1,3 +1,5 @@
+/* Entropies are counted by sorting: targets of the same place (and the same token before) lie side by side, and each
+ * run of equal ones adds n log n. */
 #include "analysis/floors.h"
 
 #include <math.h>

@@ -1,3 +1,6 @@
+/* Interventions are hooks.  First each form of hook, then how --do is read, then the passes that some of them take
+ * values from: a patch from another text, a steering vector from the means of two, virtual keys from another
+ * adapter. */
 #include "analysis/intervene.h"
 
 #include <math.h>
@@ -5,6 +8,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "measure/observe.h"
 
 /* ---- hooks */
 
@@ -199,28 +203,10 @@ Status do_parse(Do *d, Arena *a, const char *words, const Model *m, Part part, i
 
 /* ---- what it takes from other passes */
 
-static void run_once(Model *m, Hooks *hooks, const Batch *b, bool logits)
-{
-    Arena step = arena_open(0);
-    Pass p = {.tape = tape_open(&step, false), .hooks = hooks};
-    if (m->arch->encode && !b->t)
-        m->arch->encode(m, &p, b);
-    else if (logits && !m->config.no_lm_head)
-        model_logits(m, &p, b);
-    else
-        model_hidden(m, &p, b);
-    arena_close(&step);
-}
-
 static Status capture(Tensor *out, const Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *b)
 {
-    Capture seen = {.arena = run};
-    int before = hooks_n(hooks);
-    hook_observe(hooks, d->at, hook_capture, &seen);
-    run_once(m, hooks, b, d->at.site == SITE_LOGITS);
-    hooks_clear_from(hooks, before);
-    *out = seen.value;
-    if (!seen.value.data)
+    *out = observe_one(run, m, hooks, b, d->at);
+    if (!out->data)
         return fail(E_CONFIG, "--do %s: %s has no %s there", d->words, m->arch->name, site_name(d->at.site));
     return OK;
 }
@@ -278,32 +264,27 @@ typedef struct {
     Arena *run;
 } Seen;
 
-static Var *see_keys(Pass *p, Where at, Var *in, Var *out, void *user)
+static void see_keys(Where at, Tensor in, Tensor out, void *user)
 {
-    (void)p;
     const Seen *s = user;
-    int64_t n = out->val.dim[1] - in->val.dim[1], c = tensor_last(out->val);
-    if (n < 1) return out;
+    int64_t n = out.dim[1] - in.dim[1], c = tensor_last(out);
+    if (n < 1) return;
     Tensor *rows = &s->keys->rows[at.part][at.site == SITE_VALUES][at.layer];
-    *rows = tensor_new(s->run, out->val.dtype, SHAPE(n, c));
-    for (int64_t k = 0; k < n * c; k++) tensor_set(*rows, k, tensor_get(out->val, k));
-    return out;
+    *rows = tensor_new(s->run, out.dtype, SHAPE(n, c));
+    for (int64_t k = 0; k < n * c; k++) tensor_set(*rows, k, tensor_get(out, k));
 }
 
 static VirtualKeys read_keys(Arena *run, Model *m, Hooks *hooks, const Batch *b)
 {
+    static const Where read[] = {{SITE_KEYS, LAYER_ANY, PART_ANY}, {SITE_VALUES, LAYER_ANY, PART_ANY}};
     VirtualKeys keys;
-    int before = hooks_n(hooks);
     for (int p = 0; p < PART_COUNT; p++)
         for (int i = 0; i < 2; i++) {
             int layers = model_layers(m, (Part)p);
             keys.rows[p][i] = layers ? NEW(run, Tensor, layers) : NULL;
         }
     Seen seen = {&keys, run};
-    hook_observe(hooks, (Where){SITE_KEYS, LAYER_ANY, PART_ANY}, see_keys, &seen);
-    hook_observe(hooks, (Where){SITE_VALUES, LAYER_ANY, PART_ANY}, see_keys, &seen);
-    run_once(m, hooks, b, false);
-    hooks_clear_from(hooks, before);
+    observe_peek(m, hooks, b, read, 2, &(Peek){see_keys, &seen});
     return keys;
 }
 

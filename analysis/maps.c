@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "analysis/patterns.h"
+#include "measure/observe.h"
 
 int maps_heads(const Model *m, Part part)
 {
@@ -12,34 +13,18 @@ int maps_heads(const Model *m, Part part)
     return part != PART_ENCODER && c->decoder_heads ? c->decoder_heads : c->heads;
 }
 
-static void run_once(Model *m, Pass *p, const Batch *x, Part part)
-{
-    if (!m->arch->encode) {
-        model_hidden(m, p, x);
-        return;
-    }
-    Var *memory = m->arch->encode(m, p, x);
-    if (part != PART_ENCODER) m->arch->decode(m, p, x, memory);
-}
-
 void maps_read(Maps *out, Arena *run, Model *m, Hooks *hooks, const Batch *x, Part part)
 {
-    int before = hooks_n(hooks), layers = model_layers(m, part);
+    int layers = model_layers(m, part);
     CHECK(x->b == 1, "attention maps are read from one row, not %lld", (long long)x->b);
     CHECK(layers > 0, "%s has no %s", m->arch->name, part_name(part));
-    Capture *seen = NEW(run, Capture, layers);
-    for (int l = 0; l < layers; l++) {
-        seen[l].arena = run;
-        hook_observe(hooks, (Where){SITE_PROBS, l, part}, hook_capture, &seen[l]);
-    }
-    Arena step = arena_open(0);
-    run_once(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, x, part);
-    arena_close(&step);
-    hooks_clear_from(hooks, before);
+    Where *at = NEW(run, Where, layers);
+    for (int l = 0; l < layers; l++) at[l] = (Where){SITE_PROBS, l, part};
     *out = (Maps){.part = part, .layers = layers, .probs = NEW(run, Tensor, layers)};
+    observe_many(out->probs, run, m, hooks, x, at, layers);
     for (int l = 0; l < layers; l++) {
-        CHECK(seen[l].value.data, "layer %d did not attend", l);
-        out->probs[l] = tensor_at(seen[l].value, 0);
+        CHECK(out->probs[l].data, "layer %d did not attend", l);
+        out->probs[l] = tensor_at(out->probs[l], 0);
     }
     out->heads = (int)out->probs[0].dim[0];
     out->t = out->probs[0].dim[1];

@@ -1,3 +1,5 @@
+/* All quantities of one layer come from two copies of what it did, one for each model; Q2 needs a third pass, with
+ * the layer's own virtual keys taken away. */
 #include "analysis/pair.h"
 
 #include <math.h>
@@ -19,13 +21,6 @@ static Var *without_virtual(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_rows(p->tape, out, index, b, n);
 }
 
-static void pass(Seen *out, Arena *run, Model *m, Hooks *hooks, Part part, const Batch *b)
-{
-    Arena step = arena_open(0);
-    measure_pass(out, run, &step, m, hooks, part, b);
-    arena_close(&step);
-}
-
 /* The pass again with the virtual keys of one layer taken away: inputs of that layer are the same. */
 static Seen toggled(Arena *run, Model *m, Hooks *hooks, Part part, const Batch *b, int layer, int64_t skip)
 {
@@ -33,7 +28,7 @@ static Seen toggled(Arena *run, Model *m, Hooks *hooks, Part part, const Batch *
     Seen *seen = NEW(run, Seen, model_layers(m, part));
     hook_add(hooks, (Where){SITE_KEYS, layer, part}, without_virtual, &skip);
     hook_add(hooks, (Where){SITE_VALUES, layer, part}, without_virtual, &skip);
-    pass(seen, run, m, hooks, part, b);
+    measure_pass(seen, run, m, hooks, part, b);
     hooks_clear_from(hooks, before);
     return seen[layer];
 }
@@ -177,7 +172,7 @@ static Status measure_layers(Compared *out, const Job *j, const Seen *base)
 {
     int layers = model_layers(j->m, j->part);
     Seen *with = NEW(j->work, Seen, layers);
-    pass(with, j->work, j->m, j->hooks, j->part, j->batch);
+    measure_pass(with, j->work, j->m, j->hooks, j->part, j->batch);
     Tensor p = with[0].probs, q = base[0].probs;
     if (p.dim[2] != q.dim[2] || !tensor_same_shape(with[0].resid, base[0].resid))
         return fail(E_MISMATCH,

@@ -1,3 +1,5 @@
+/* Linear CKA is computed from the inner products of rows, the Procrustes distance and the angles from singular
+ * values. */
 #include "analysis/similar.h"
 
 #include <math.h>

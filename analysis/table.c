@@ -1,3 +1,4 @@
+/* Tables of the terminal and JSON that more than one answer of `vernier attend` prints. */
 #include "analysis/table.h"
 
 #include <math.h>
@@ -73,9 +74,7 @@ void json_done(cJSON *root, Arena *a, const char *dir, const char **figures, con
     cJSON *list = cJSON_AddArrayToObject(root, "figures");
     for (; *figures; figures++) cJSON_AddItemToArray(list, cJSON_CreateString(figure_path(a, dir, *figures, first)));
     cJSON_AddStringToObject(root, "report", str_print(a, "%s/report.html", dir));
-    char *text = json_printed(root, false);
-    print_document(text);
-    cJSON_free(text);
+    json_print(root);
     cJSON_Delete(root);
 }
 

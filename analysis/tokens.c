@@ -86,15 +86,13 @@ Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *opti
 {
     int64_t n = 0, value;
     int32_t *id = NEW(a, int32_t, strlen(list) + 1);
-    for (const char *s = list; *s;) {
-        size_t len = strcspn(s, ", ");
-        if (len) {
-            const char *word = str_copy(a, s, len);
-            if (!str_int(word, &value) || value < 0 || value > INT32_MAX)
-                return fail(E_CONFIG, "--%s: \"%s\" is not a token id; expected a list such as 1,2,3", option, word);
-            id[n++] = (int32_t)value;
-        }
-        s += len + (s[len] != 0);
+    size_t len;
+    for (const char *rest = list, *s; str_next(&rest, ", ", &s, &len);) {
+        if (!len) continue;
+        const char *word = str_copy(a, s, len);
+        if (!str_int(word, &value) || value < 0 || value > INT32_MAX)
+            return fail(E_CONFIG, "--%s: \"%s\" is not a token id; expected a list such as 1,2,3", option, word);
+        id[n++] = (int32_t)value;
     }
     if (!n) return fail(E_CONFIG, "--%s is empty; expected a list such as 1,2,3", option);
     *out = labelled(a, k, id, n);

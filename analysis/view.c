@@ -1,3 +1,4 @@
+/* A view chooses what of the maps is shown: with or without the prefix, by token or by groups of tokens. */
 #include "analysis/view.h"
 
 View view_of(Arena *a, const Attention *x, const Tokens *rows, const Tokens *cols)

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "run/parallel.h"
 #include "probes/probing.h"
 #include "probe/controls.h"
 #include "probe/features.h"
@@ -115,7 +116,8 @@ static Status list_negatives(const Arm *arm, const Usable *u, const int32_t *pre
     double *pvi = NEW(&scratch, double, d->n);
     Writer w;
     for (int64_t i = 0; i < u->n; i++) pvi[u->row[i]] = u->pvi[i];
-    TRY(writer_open(&w, run_path(arm->r, "negative-pvi-seed%llu.csv", (unsigned long long)arm->seed)));
+    const char *path = run_path(arm->r, "negative-pvi-seed%llu.csv", (unsigned long long)arm->seed);
+    TRY(writer_open(&w, path));
     writer_print(&w, "line,label,predicted,pvi_bits,text\r\n");
     for (int64_t i = 0; i < u->negatives; i++) {
         int32_t row = u->negative[i];
@@ -131,7 +133,8 @@ static Status list_negatives(const Arm *arm, const Usable *u, const int32_t *pre
         writer_print(&w, "\r\n");
     }
     arena_close(&scratch);
-    return writer_close(&w);
+    TRY(writer_close(&w));
+    return run_leaves(arm->r, path);
 }
 
 static Status usable(Outcome *out, const Arm *arm, const Classifier *c, Tensor x, Arena *scratch)
@@ -189,6 +192,10 @@ Status probing_arm(Run *r, int i, void *result, void *user)
         if (!lab->wanted[how]) continue;
         Features f;
         TRY(features_extract(&f, &run, &step, m, hooks, &lab->examples[how], pooling(r, how), each, &arm));
+        if (arm.kind == SUBJECT && run_flag(r, "export"))
+            TRY(features_export(&f,
+                                run_path(r, "features/%s-seed%llu", how == CORRECT ? "correct" : "karmakar-compat",
+                                         (unsigned long long)arm.seed)));
         const Tensor *layer = f.layers ? f.layer : f.decoder;
         CHECK((f.layers ? f.layers : f.decoder_layers) == lab->layers, "features of another number of layers");
         TRY(probe_layers(out, &arm, how, layer));

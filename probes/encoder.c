@@ -5,8 +5,9 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "adapter/adapter.h"
+#include "run/parallel.h"
 #include "probes/probing.h"
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 
 static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, const Probing *lab, Arena *run)
 {
@@ -72,5 +73,6 @@ Status encoder_pretrain(Model *m, const Probing *lab, Run *r, uint64_t seed, Out
                          .user = &(Course){.r = r, .out = out}};
     plan.train.warmup = plan.train.total / 10;
     TRY(pretrain(m, dir, &lab->training, &plan));
-    return bpe_save(bpe, dir); /* so that other commands can read text with it */
+    TRY(bpe_save(bpe, dir)); /* so that other commands can read text with it */
+    return run_leaves(r, dir);
 }

@@ -1,3 +1,4 @@
+/* Each baseline predicts the test rows of a set, and the best rule is what a probe has to beat. */
 #include "probes/floors.h"
 
 #include "base/str.h"

@@ -36,6 +36,7 @@ const Setting PROBING_SETTINGS[] = {
      .among = "logistic|mlp|centroid|karmakar-compat"},
     {"pooling", "how the tokens of a text become one vector", {"mean", NULL, NULL},
      .among = "first|mean|max|last|attention"},
+    {"export", "write the features of the model to features/, a NumPy array for each layer", {"no", NULL, NULL}},
     {"mode", "the protocol", {"correct", NULL, NULL}, .among = "correct|karmakar-compat|both"},
     {"tokens", "tokens of a text that are read", {"64", "192", "512"}, 8, 1e5},
     {"controls", "draws of the control task", {"1", "3", "5"}, 1, 100},

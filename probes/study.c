@@ -16,22 +16,42 @@
 
 /* ---- what was asked ---- */
 
+static const Experiment STUDY;
+
+/* The setting that holds a method's learning rate: that of its name or alias, else of all others. */
+static const char *rate_setting(Arena *a, const Peft *method)
+{
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? method->alias : method->name;
+        const char *key = name ? str_print(a, "lr-%s", name) : "";
+        for (const Setting *x = STUDY.settings; x->key; x++)
+            if (!strcmp(x->key, key)) return key;
+    }
+    return "lr-other";
+}
+
+/* The size of a method, in the words of the field that its size grows with. */
+static const char *size_of(Arena *a, const Run *r, const Peft *method)
+{
+    PeftConfig c = {0};
+    method->defaults(&c, &(Config){0});
+    const int *knob = method->knob ? method->knob(&c) : NULL;
+    if (knob == &c.rank && c.alpha != 0)
+        return str_print(a, "rank=%lld,alpha=%lld", (long long)run_int(r, "rank"), (long long)run_int(r, "alpha"));
+    if (knob == &c.width) return str_print(a, "width=%lld", (long long)run_int(r, "width"));
+    if (knob == &c.length) return str_print(a, "length=%lld", (long long)run_int(r, "virtual"));
+    return "";
+}
+
 static Status add_method(Study *s, Run *r, const char *name)
 {
-    Arena *a = &s->arena;
-    StudyMethod m = {.name = name, .options = "", .rate = "lr-other"};
-    m.peft = peft_find(!strcmp(name, "adapter") ? "houlsby" : name);
-    if (!m.peft) return fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
+    const Peft *peft = peft_find(name);
+    if (!peft) return fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
     if (s->methods == MOST_METHODS) return fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
-    if (!strcmp(name, "full")) m.rate = "lr-full";
-    if (!strcmp(name, "lora"))
-        m.rate = "lr-lora", m.options = str_print(a, "rank=%lld,alpha=%lld", (long long)run_int(r, "rank"),
-                                                  (long long)run_int(r, "alpha"));
-    if (!strcmp(name, "adapter"))
-        m.rate = "lr-adapter", m.options = str_print(a, "width=%lld", (long long)run_int(r, "width"));
-    if (!strcmp(name, "prefix"))
-        m.rate = "lr-prefix", m.options = str_print(a, "length=%lld", (long long)run_int(r, "virtual"));
-    s->method[s->methods++] = m;
+    if (strcmp(name, peft->name) != 0)
+        run_note(r, "`%s` is the method %s: %s (%s).", name, peft->name, peft->summary, peft->source);
+    s->method[s->methods++] = (StudyMethod){
+        .name = name, .peft = peft, .options = size_of(&s->arena, r, peft), .rate = rate_setting(&s->arena, peft)};
     return OK;
 }
 
@@ -40,11 +60,9 @@ static Status what_was_asked(Study *s, Run *r)
     const char *list = run_text(r, "methods");
     if (run_preset(r) == REAL_DATA && !*run_text(r, "data"))
         return fail(E_CONFIG, "--preset real reads real changes: --data DIR with jit/, cmg/mined/ and probing/");
-    for (const char *p = list; *p;) {
-        size_t n = strcspn(p, ",");
+    size_t n;
+    for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);)
         if (n) TRY(add_method(s, r, str_copy(run_arena(r), p, n)));
-        p += n + (p[n] == ',');
-    }
     for (int h = 0; h < JIT_HEADS; h++)
         if (run_has(r, "heads", JIT_HEAD[h])) s->head[s->heads++] = (JitHead)h;
     s->seeds = run_seeds(r);
@@ -189,7 +207,7 @@ static const Setting SETTINGS[] = {
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
      {"", NULL, NULL, NULL}, .reads = "codebert/*|graphcodebert/*|plbart/*|unixcoder/*|codet5/*"},
     {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}, .reads = "config.json|*"},
-    {"methods", "of tuning, as vernier list names them; adapter is houlsby",
+    {"methods", "of tuning, as vernier list names them; adapter is Houlsby's",
      {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},
      .among = "single|concat"},
@@ -222,13 +240,13 @@ static const Setting SETTINGS[] = {
     {"rate-size", "examples of the runs that choose", {"16", "200", "1000", "2000"}, 1, 1e7},
     {"lr-full", "learning rate of full fine-tuning", {"1e-3", NULL, "2e-5", "3e-3"}, 0, 100},
     {"lr-lora", "of LoRA", {"3e-3", NULL, "1e-4", "1e-2"}, 0, 100},
-    {"lr-adapter", "of adapters", {"3e-3", NULL, "2e-5", "1e-2"}, 0, 100},
+    {"lr-adapter", "of Houlsby adapters", {"3e-3", NULL, "2e-5", "1e-2"}, 0, 100},
     {"lr-prefix", "of prefixes", {"3e-2", NULL, "1e-2", "1e-1"}, 0, 100},
     {"lr-other", "of any other method", {"1e-3", NULL, NULL, NULL}, 0, 100},
-    {"rank", "of LoRA", {"4", "8", "64", "16"}, 1, 4096},
-    {"alpha", "of LoRA", {"8", "16", "32", "32"}, 1, 4096},
-    {"width", "of adapters", {"4", "8", "128", "32"}, 1, 4096},
-    {"virtual", "tokens of a prefix", {"4", "8", "50", "20"}, 1, 4096},
+    {"rank", "of LoRA and DoRA", {"4", "8", "64", "16"}, 1, 4096},
+    {"alpha", "of LoRA and DoRA", {"8", "16", "32", "32"}, 1, 4096},
+    {"width", "of adapters of all kinds", {"4", "8", "128", "32"}, 1, 4096},
+    {"virtual", "tokens of a prefix or a prompt", {"4", "8", "50", "20"}, 1, 4096},
     {"pooling", "how the tokens of a text become the vector that is probed", {"mean", NULL, NULL, NULL},
      .among = "first|mean|max|last|attention"},
     {0}};

@@ -20,7 +20,7 @@
 #include "peft/peft.h"
 #include "probes/floors.h"
 #include "tasks/cmg.h"
-#include "tasks/denoise.h"
+#include "train/denoise.h"
 #include "tasks/jit_model.h"
 #include "metric/messages.h"
 #include "text/tokenizer.h"

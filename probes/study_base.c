@@ -7,10 +7,13 @@
 
 #include "base/hf_cache.h"
 #include "base/rng.h"
+#include "base/seal.h"
+#include "base/sha256.h"
 #include "base/str.h"
+#include "run/parallel.h"
 #include "nn/config.h"
 #include "probes/study.h"
-#include "tasks/pretrain.h"
+#include "train/pretrain.h"
 #include "tasks/sequence.h"
 #include "train/evaluate.h"
 
@@ -62,13 +65,15 @@ static Examples plain(Study *s, const StudyBase *b, Split split, int64_t most, c
     return x;
 }
 
-static int64_t virtual_tokens(const Study *s, Arena *a)
+static int64_t virtual_tokens(const Study *s, const Config *config, Arena *a)
 {
     int64_t most = 0;
     for (int m = 0; m < s->methods; m++) {
         PeftConfig c = {0};
-        if (!str_glob("prefix|prompt", s->method[m].peft->name)) continue;
-        if (!peft_set(&c, a, s->method[m].options) && c.length > most) most = c.length;
+        s->method[m].peft->defaults(&c, config);
+        if (peft_set(&c, a, s->method[m].options)) continue;
+        int tokens = peft_virtual_tokens(s->method[m].peft, &c);
+        if (tokens > most) most = tokens;
     }
     return most;
 }
@@ -78,8 +83,8 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     Arena *a = &s->arena;
     Model *m; /* of no weight: what plans ask a model */
     TRY(model_open_zeros(&m, a, &b->config, F32));
-    int64_t room = config_room(&b->config), most = run_int(r, "tokens");
-    if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
+    int64_t room = config_room(&b->config), most = run_int(r, "tokens"), taken = virtual_tokens(s, &b->config, a);
+    if (room && most > room - taken) most = room - taken;
     if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
     b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
     b->writes = m->arch->encode != NULL;
@@ -175,39 +180,74 @@ static void shape(Config *c, const Run *r, const Bpe *bpe)
 /* The log of the pretraining is made of every step's loss and rate, which a file keeps: a run that is taken up makes
  * the same log of the steps that were done before. */
 typedef struct {
+    double loss, lr;
+    char hash[8]; /* the first digits of the SHA-256 of step and numbers */
+} CourseStep;
+
+typedef struct {
     Run *r;
-    int file; /* pairs of numbers, those of step n at n - 1 */
+    int file; /* that of step n at n - 1 */
     bool begun;
-    double sum; /* of the losses since the log was written */
+    bool damaged; /* the file lacks steps of before the checkpoint, or they are altered */
+    double sum;   /* of the losses since the log was written */
     int n;
 } Course;
 
-static void take_step(Course *c, int64_t step, const double of[2])
+static CourseStep course_step(int64_t step, double loss, double lr)
+{
+    CourseStep x = {.loss = loss, .lr = lr};
+    Sha256 s = sha256_begin();
+    sha256_add(&s, &step, sizeof step);
+    sha256_add(&s, &loss, sizeof loss);
+    sha256_add(&s, &lr, sizeof lr);
+    memcpy(x.hash, sha256_end(&s).hex, sizeof x.hash);
+    return x;
+}
+
+/* False: the file has no such step, or another one than was written. */
+static bool read_step(CourseStep *x, const Course *c, int64_t step)
+{
+    if (pread(c->file, x, sizeof *x, (step - 1) * (int64_t)sizeof *x) != sizeof *x) return false;
+    CourseStep same = course_step(step, x->loss, x->lr);
+    return !memcmp(x->hash, same.hash, sizeof same.hash);
+}
+
+static bool course_whole(const Course *c, int64_t steps)
+{
+    CourseStep x;
+    for (int64_t i = 1; i <= steps; i++)
+        if (!read_step(&x, c, i)) return false;
+    return true;
+}
+
+static void take_step(Course *c, int64_t step, const CourseStep *x)
 {
     enum { LOG_EVERY = 20 };
     static const char *const LOGGED[] = {"loss", "lr"};
-    c->sum += of[0], c->n++;
+    c->sum += x->loss, c->n++;
     if (step % LOG_EVERY) return;
-    run_log(c->r, "pretraining", step, 2, LOGGED, (const double[]){c->sum / c->n, of[1]});
+    run_log(c->r, "pretraining", step, 2, LOGGED, (const double[]){c->sum / c->n, x->lr});
     c->sum = c->n = 0;
 }
 
 static void take_again(Course *c, int64_t steps)
 {
-    double of[2];
-    for (int64_t i = 0; i < steps; i++)
-        if (pread(c->file, of, sizeof of, i * (int64_t)sizeof of) == sizeof of) take_step(c, i + 1, of);
+    CourseStep x;
+    for (int64_t i = 1; i <= steps; i++)
+        if (read_step(&x, c, i)) take_step(c, i, &x);
 }
 
 static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
 {
     Course *c = user;
-    const double of[2] = {stats->loss, stats->lr};
+    const CourseStep x = course_step(tr->step, stats->loss, stats->lr);
     run_progress(c->r, "pretraining", tr->step, tr->config.total, stats->loss);
+    if (!c->begun) c->damaged = !course_whole(c, tr->step - 1);
+    if (c->damaged) return false;
     if (!c->begun) take_again(c, tr->step - 1);
     c->begun = true;
-    if (pwrite(c->file, of, sizeof of, (tr->step - 1) * (int64_t)sizeof of) != sizeof of) c->file = -1;
-    take_step(c, tr->step, of);
+    if (pwrite(c->file, &x, sizeof x, (tr->step - 1) * (int64_t)sizeof x) != sizeof x) c->file = -1;
+    take_step(c, tr->step, &x);
     return !run_stopped();
 }
 
@@ -239,6 +279,11 @@ static const char *checkpoint_of(Run *r)
     return run_path(r, "base.train.safetensors");
 }
 
+static void damaged(const char *path, void *user)
+{
+    run_remark(((const Course *)user)->r, "%s: is not as it was written; the pretraining begins anew", path);
+}
+
 /* What it was trained on is left beside it, for the note of a run that is taken up. */
 static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *weak_path, const char *told,
                             bool resume)
@@ -252,6 +297,7 @@ static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *
                          .stream = rng_stream(run_seed(r, 0), "denoise"),
                          .checkpoint = checkpoint_of(r),
                          .resume = resume,
+                         .damaged = damaged,
                          .each = told_step,
                          .user = course};
     plan.train.no_dropout = true;
@@ -283,12 +329,74 @@ static const char *settings_of(Study *s, const Run *r)
     return b.text;
 }
 
+static const char *settings_path(Study *s, const StudyBase *b)
+{
+    return str_print(&s->arena, "%s/settings.txt", b->dir);
+}
+
 /* Whether DIR/settings.txt is of this very base. */
 static bool same_base(Study *s, const Run *r, const char *path)
 {
     Bytes before;
-    if (!run_resuming(r) || access(path, R_OK) || file_read(&before, &s->arena, path)) return false;
-    return !strcmp(before.text, settings_of(s, r));
+    bool there = run_resuming(r) && !access(path, R_OK) && !file_read(&before, &s->arena, path);
+    err_clear();
+    return there && !strcmp(before.text, settings_of(s, r));
+}
+
+/* How far an earlier attempt has come: a sealed list (base/seal.h) beside the base's directory tells, and with what
+ * files. */
+typedef enum { NOTHING, TOKENIZER, ALL } Reach;
+static const char *const REACH[] = {"nothing", "tokenizer", "all"};
+
+static const char *list_path(Run *r)
+{
+    return run_path(r, "base.sha256");
+}
+
+static bool is_listed(const char *name)
+{
+    return strcmp(name, "pretraining.f64") != 0; /* grows, and each step has a hash */
+}
+
+static Status note_reach(Study *s, Run *r, const StudyBase *b, Reach reach)
+{
+    return seal_files(list_path(r), REACH[reach], b->dir, is_listed, &s->arena);
+}
+
+static Reach reached(Study *s, Run *r, const StudyBase *b, const Course *c, bool same)
+{
+    const char *text, *list = list_path(r);
+    bool whole = same && seal_read(&text, list, &s->arena) && seal_holds(text, b->dir, &s->arena);
+    bool all = whole && !strncmp(text, REACH[ALL], strlen(REACH[ALL]));
+    if (all && course_whole(c, run_int(r, "steps"))) return ALL;
+    if (all || (!whole && run_resuming(r) && !access(list, F_OK)))
+        run_remark(r, "%s: a file is missing or altered; this base is made again", b->dir);
+    return whole ? TOKENIZER : NOTHING;
+}
+
+/* Where the log of a checkpoint's steps is not whole, the pretraining begins anew. */
+static Status pretrain_anew(StudyBase *b, Study *s, Course *course, const char *weak, const char *told, bool resume)
+{
+    Status status = pretrain_base(b, s, course, weak, told, resume);
+    if (!course->damaged) return status;
+    err_clear();
+    run_remark(course->r, "%s/pretraining.f64: is damaged; the pretraining begins anew", b->dir);
+    course->damaged = false;
+    return pretrain_base(b, s, course, weak, told, false);
+}
+
+static Status prepare_base(Study *s, Run *r, StudyBase *b, Reach reach)
+{
+    const char *settings = settings_of(s, r);
+    if (reach >= TOKENIZER) {
+        TRY(tokenizer_open(&b->text, &s->arena, b->dir));
+    } else {
+        TRY(train_tokenizer(b, s, r));
+        TRY(file_write(settings_path(s, b), settings, strlen(settings)));
+        TRY(note_reach(s, r, b, TOKENIZER));
+    }
+    shape(&b->config, r, b->text.bpe);
+    return study_tokens(s, r, b);
 }
 
 static Status make_base(Study *s, Run *r)
@@ -296,27 +404,21 @@ static Status make_base(Study *s, Run *r)
     StudyBase *b = &s->base[s->bases++];
     *b = (StudyBase){.name = "ours", .dir = run_path(r, "base")};
     TRY(file_make_dir(b->dir));
-    const char *model = str_print(&s->arena, "%s/model.safetensors", b->dir),
-               *settings = str_print(&s->arena, "%s/settings.txt", b->dir), *wanted = settings_of(s, r);
     const char *told = str_print(&s->arena, "%s/pretraining.txt", b->dir), *weak = weak_path(s, r);
-    bool same = same_base(s, r, settings), there = same && !access(model, R_OK) && !access(told, R_OK);
-    if (!there) unlink(model);
-    if (same && tokenizer_there(b->dir))
-        TRY(tokenizer_open(&b->text, &s->arena, b->dir));
-    else
-        TRY(train_tokenizer(b, s, r));
-    TRY(file_write(settings, wanted, strlen(wanted)));
-    shape(&b->config, r, b->text.bpe);
-    TRY(study_tokens(s, r, b));
-    if (weak) TRY(run_input(r, weak));
+    bool same = same_base(s, r, settings_path(s, b));
     Course course;
     TRY(course_open(&course, r, b, same));
-    if (there)
+    Reach reach = reached(s, r, b, &course, same);
+    TRY(prepare_base(s, r, b, reach));
+    if (weak) TRY(run_input(r, weak));
+    if (reach == ALL) {
         take_again(&course, run_int(r, "steps"));
-    else
-        TRY(pretrain_base(b, s, &course, weak, told, same));
+    } else {
+        TRY(pretrain_anew(b, s, &course, weak, told, same));
+        TRY(note_reach(s, r, b, ALL));
+    }
     close(course.file);
-    unlink(checkpoint_of(r)); /* of a run that was killed when the model was there */
+    file_remove(checkpoint_of(r));
     Bytes note;
     TRY(file_read(&note, &s->arena, told));
     run_note(r, "%.*s", (int)note.len, note.text);

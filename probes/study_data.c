@@ -138,12 +138,10 @@ static Status read_languages(Study *s, Run *r, const char *dir)
         for (int k = 0; k < (int)run_int(r, "levels"); k++) TRY(read_language(s, r, NULL, LEVEL[k], k));
         return OK;
     }
-    const char *list = run_text(r, "languages");
-    for (const char *p = list; *p;) {
-        size_t n = strcspn(p, ",");
+    size_t n;
+    for (const char *rest = run_text(r, "languages"), *p; str_next(&rest, ",", &p, &n);) {
         if (s->languages == MOST_LANGUAGES) return fail(E_CONFIG, "--languages: at most %d", MOST_LANGUAGES);
         if (n) TRY(read_language(s, r, dir, str_copy(run_arena(r), p, n), 0));
-        p += n + (p[n] == ',');
     }
     return OK;
 }

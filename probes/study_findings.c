@@ -79,7 +79,7 @@ static void contrast(Findings *f, int finding, const char *what, StudyJob like, 
             v[m][like.seed] = languages ? over_languages(f, like, value)
                                         : of_job(f, like, value, &(Written){like.language, B_NORM});
         name[m] = metric(f, what, b, m, v[m]);
-        if (!strcmp(s->method[m].name, "full")) full = m;
+        if (s->method[m].peft->trains_all) full = m;
     }
     for (int m = 0; m < s->methods && full >= 0 && to->n < MOST_TESTS; m++) {
         if (m == full) continue;

@@ -9,8 +9,7 @@
 #include "probes/study.h"
 #include "probe/classifier.h"
 #include "probe/features.h"
-#include "train/evaluate.h"
-#include "train/fit.h"
+#include "tasks/tuning.h"
 
 typedef struct {
     Run *r;
@@ -22,15 +21,11 @@ typedef struct {
     uint64_t seed;
     Model *m;
     Hooks *hooks;
-    JitModel jit, valid;
+    Tuning tuning;
     JitSet commits; /* to train on */
     JitScale scale; /* of their features */
     Examples train;
-    Trainer *trainer;
-    Batcher *feed, *valid_feed;
-    Kept kept;
-    double *score;        /* of the validation commits */
-    double began, paused; /* processor time when training began; spent on evaluation since */
+    double began, trained; /* processor time when training went on, and spent on it before */
 } Work;
 
 static double cpu(void)
@@ -109,114 +104,87 @@ static void take_pairs(Work *w)
 
 /* ---- tuning ---- */
 
+static void show_step(const TuneStep *s, void *user)
+{
+    run_progress(((Work *)user)->r, s->phase, s->step, s->total, s->loss);
+}
+
+static bool is_stopped(void *user)
+{
+    (void)user;
+    return run_stopped();
+}
+
+/* Evaluations do not count as time of training. */
+static void take_time(bool idle, void *user)
+{
+    Work *w = user;
+    if (idle) w->trained += cpu() - w->began;
+    w->began = cpu();
+}
+
 static Status attach(Work *w)
 {
     const StudyMethod *how = &w->s->method[w->job->method];
-    bool jit = w->job->task == STUDY_JIT;
-    PeftConfig c = {0};
-    how->peft->defaults(&c, &w->m->config);
-    TRY(peft_set(&c, &w->run, how->options));
-    if (jit) jit_model_open(&w->jit, w->m, w->job->head);
-    if (jit && w->m->encoder && w->m->arch->encode) c.on[PART_DECODER] = c.on[PART_CROSS] = false;
-    TRY(peft_attach(how->peft, w->m, w->hooks, &c));
-    if (jit && w->m->arch->encode) /* the encoder alone runs */
-        for (int i = 0; i < params_n(w->m->params); i++) {
-            Param *p = params_at(w->m->params, i);
-            if (str_glob("decoder.*|lm_head*", p->name)) p->trainable = false;
-        }
-    w->out->all = params_count(w->m->params, NULL, false);
-    w->out->trained = params_count(w->m->params, NULL, true);
+    Tuning *t = &w->tuning;
+    *t = (Tuning){.run = &w->run,
+                  .model = w->m,
+                  .hooks = w->hooks,
+                  .peft = how->peft,
+                  .seed = w->seed,
+                  .watch = {.step = show_step, .stopped = is_stopped, .idle = take_time, .user = w}};
+    how->peft->defaults(&t->cfg, &w->m->config);
+    TRY(peft_set(&t->cfg, &w->run, how->options));
+    TRY(w->job->task == STUDY_JIT ? tuning_attach_defects(t, w->job->head) : tuning_attach_messages(t));
+    w->out->all = t->parameters, w->out->trained = t->trainable;
     return OK;
 }
 
-static Status judge_commits(double *score, double *tie, Arena *step, void *user)
+static Status show_commits(Work *w)
 {
-    Work *w = user;
-    double began = cpu();
-    TRY(jit_predict(w->score, &w->valid, w->hooks, step, NULL, NULL));
-    JitScores x = jit_scores(&w->s->commits[SPLIT_VALID], w->score, 0.5);
-    *score = x.at.auc, *tie = x.at.f1;
-    w->paused += cpu() - began;
-    return OK;
-}
-
-static Status judge_messages(double *score, double *tie, Arena *step, void *user)
-{
-    Work *w = user;
-    double began = cpu();
-    Evaluation e;
-    evaluate(w->m, w->hooks, w->valid_feed, step, &e);
-    *score = -e.loss, *tie = 0;
-    w->paused += cpu() - began;
-    return OK;
-}
-
-static Status keep(void *user)
-{
-    kept_take(&((Work *)user)->kept);
-    return OK;
-}
-
-static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
-{
-    run_progress(((Work *)user)->r, "tuning", tr->step, tr->config.total, stats->loss);
-    return !run_stopped();
-}
-
-static Status prepare_commits(Work *w, TrainConfig *c)
-{
-    const StudyBase *b = w->base;
     take_commits(w);
     w->scale = jit_scale(&w->commits, false);
-    w->score = NEW(&w->run, double, w->s->commits[SPLIT_VALID].n);
-    jit_model_show(&w->jit, &w->run, &w->commits, &w->train, &w->scale);
-    w->valid = w->jit;
-    jit_model_show(&w->valid, &w->run, &w->s->commits[SPLIT_VALID], &b->commits[SPLIT_VALID], &w->scale);
-    c->loss = jit_loss, c->user = &w->jit;
-    return OK;
+    return tuning_show_defects(&w->tuning, &(JitShown){&w->commits, &w->train, &w->scale},
+                               &(JitShown){&w->s->commits[SPLIT_VALID], &w->base->commits[SPLIT_VALID], &w->scale},
+                               JIT_BY_AUC);
 }
 
-static Status prepare_pairs(Work *w)
+static Status show_pairs(Work *w)
 {
     take_pairs(w);
-    const BatchPlan plan = {.tokens = 4096, .pad = w->base->config.pad};
-    return batcher_open(&w->valid_feed, &w->run, &w->base->pairs[w->job->language][SPLIT_VALID], &plan);
+    return tuning_show_messages(&w->tuning, &w->train, &w->base->pairs[w->job->language][SPLIT_VALID]);
+}
+
+static void set_length(Work *w)
+{
+    const Run *r = w->r;
+    Tuning *t = &w->tuning;
+    int64_t least = run_int(r, "least-steps");
+    t->rows = run_int(r, "batch");
+    t->total = tuning_epoch(t) * run_int(r, w->job->task == STUDY_JIT ? "epochs" : "epochs-messages");
+    if (t->total < least) t->total = least;
+    t->every = t->total / run_int(r, "evaluations");
+    t->lr = run_real(r, w->s->method[w->job->method].rate) * w->job->scale;
 }
 
 static Status tune(Work *w)
 {
-    bool jit = w->job->task == STUDY_JIT;
-    TrainConfig c = train_defaults();
+    Tuning *t = &w->tuning;
     TRY(attach(w));
-    TRY(jit ? prepare_commits(w, &c) : prepare_pairs(w));
-    int64_t batch = run_int(w->r, "batch"), epochs = run_int(w->r, jit ? "epochs" : "epochs-messages"),
-            per_epoch = (w->train.n + batch - 1) / batch;
-    c.total = epochs * per_epoch;
-    if (c.total < run_int(w->r, "least-steps")) c.total = run_int(w->r, "least-steps");
-    c.lr = run_real(w->r, w->s->method[w->job->method].rate) * w->job->scale;
-    c.schedule = SCHEDULE_LINEAR, c.seed = w->seed;
-    const BatchPlan plan = {.rows = batch, .shuffle = true, .seed = w->seed, .pad = w->base->config.pad};
-    TRY(batcher_open(&w->feed, &w->run, &w->train, &plan));
-    TRY(trainer_open(&w->trainer, &w->run, w->m, w->hooks, &c));
-    w->kept = kept_open(&w->run, w->m->params);
-    int64_t evaluations = run_int(w->r, "evaluations");
-    const FitPlan fit = {.every = c.total > evaluations ? c.total / evaluations : 1,
-                         .evaluate = jit ? judge_commits : judge_messages,
-                         .better = keep,
-                         .each = told_step,
-                         .user = w};
-    FitStand stand = fit_begin();
-    w->began = cpu();
-    Status status = fit_run(w->trainer, w->feed, &fit, &stand);
+    TRY(w->job->task == STUDY_JIT ? show_commits(w) : show_pairs(w));
+    set_length(w);
+    TRY(tuning_open(t));
+    Kept kept = kept_open(&w->run, w->m->params);
+    Status status = tuning_run(t, &(TuneSink){.keep = tuning_remember, .user = &kept});
     if (status == E_NUMERIC) { /* a rate that is too high is a result, like any other */
         err_clear();
         status = OK;
     }
     TRY(status);
-    run_measure(w->r, "cpu_seconds", 0, (cpu() - w->began - w->paused) / (double)w->trainer->step);
-    w->out->steps = w->trainer->step, w->out->examples = w->train.n;
-    w->out->valid = stand.score;
-    if (stand.evaluations) kept_restore(&w->kept);
+    run_measure(w->r, "cpu_seconds", 0, w->trained / (double)t->trainer->step);
+    w->out->steps = t->trainer->step, w->out->examples = w->train.n;
+    w->out->valid = t->stand.score;
+    if (t->stand.evaluations) kept_restore(&kept);
     return OK;
 }
 
@@ -226,11 +194,12 @@ static Status test_commits(Work *w)
 {
     StudyOutcome *out = w->out;
     const JitSet *valid = &w->s->commits[SPLIT_VALID], *test = &w->s->commits[SPLIT_TEST];
-    JitModel j = w->jit;
+    Tuning *t = &w->tuning;
+    JitModel j = t->jit;
     double *score = NEW(&w->run, double, test->n), *some = NEW(&w->run, double, test->n);
     int32_t *label = NEW(&w->run, int32_t, test->n);
-    TRY(jit_predict(w->score, &w->valid, w->hooks, &w->step, NULL, NULL));
-    double at = jit_best_threshold(valid, w->score);
+    TRY(jit_predict(t->score, &t->jit_valid, w->hooks, &w->step, NULL, NULL));
+    double at = jit_best_threshold(valid, t->score);
     jit_model_show(&j, &w->run, test, &w->base->commits[SPLIT_TEST], &w->scale);
     TRY(jit_predict(score, &j, w->hooks, &w->step, NULL, NULL));
     JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, at);

@@ -3,19 +3,15 @@
 
 #include <math.h>
 
+#include "measure/observe.h"
 #include "num/linalg.h"
 
 Seen added_look(Arena *run, Model *m, Hooks *hooks, const Batch *batch)
 {
-    int before = hooks_n(hooks);
-    Capture probs = {.arena = run}, heads = {.arena = run};
-    hook_observe(hooks, (Where){SITE_PROBS, 0, PART_DECODER}, hook_capture, &probs);
-    hook_observe(hooks, (Where){SITE_HEADS, 0, PART_DECODER}, hook_capture, &heads);
-    Arena step = arena_open(0);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, batch);
-    arena_close(&step);
-    hooks_clear_from(hooks, before);
-    return (Seen){probs.value, heads.value};
+    static const Where at[] = {{SITE_PROBS, 0, PART_DECODER}, {SITE_HEADS, 0, PART_DECODER}};
+    Tensor seen[2];
+    observe_many(seen, run, m, hooks, batch, at, 2);
+    return (Seen){seen[0], seen[1]};
 }
 
 double added_left(Tensor probs, int64_t i, int64_t n)

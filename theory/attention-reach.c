@@ -18,6 +18,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "measure/observe.h"
 #include "run/experiment.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
@@ -69,17 +70,13 @@ static Status suffix_vector(Tensor *out, Arena *a, const Model *m, Tensor keys, 
 /* The largest gap between the attention asked for and that of the suffix token, renormalised to the content. */
 static Status suffix_gap(double *out, uint64_t seed, int64_t n)
 {
-    Arena run = arena_open(0), step = arena_open(0);
+    Arena run = arena_open(0);
     Subject s;
     NetShape shape = {.dim = DIM, .heads = HEADS, .layers = 1, .vocab = 32, .tokens = (int)n, .rows = 1, .spare = 1};
     shape.bare = true, shape.init_sd = 0.25;
     TRY(subject_random(&s, &run, shape, F64, seed));
     Hooks *hooks = hooks_new(&run);
-    Capture keys = {.arena = &run};
-    Seen seen[1];
-    hook_observe(hooks, (Where){SITE_KEYS, 0, PART_DECODER}, hook_capture, &keys);
-    measure_pass(seen, &run, &step, s.m, hooks, PART_DECODER, &s.batch);
-    hooks_clear_from(hooks, 0);
+    Tensor keys = observe_one(&run, s.m, NULL, &s.batch, (Where){SITE_KEYS, 0, PART_DECODER});
 
     Tensor target = tensor_new(&run, F64, SHAPE(HEADS, n)), vector;
     for (int h = 0; h < HEADS; h++) {
@@ -88,20 +85,19 @@ static Status suffix_gap(double *out, uint64_t seed, int64_t n)
         for (int64_t j = 0; j < n; j++)
             tensor_set(target, h * n + j, exp(2 * rng_normal(rng_mix(seed, (uint64_t)h), (uint64_t)j)) / sum);
     }
-    TRY(suffix_vector(&vector, &run, s.m, keys.value, target));
+    TRY(suffix_vector(&vector, &run, s.m, keys, target));
     Batch batch = longer_batch(&run, s.batch, 1);
     hook_add(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, append_vectors, &vector);
-    measure_pass(seen, &run, &step, s.m, hooks, PART_DECODER, &batch);
+    Tensor probs = observe_one(&run, s.m, hooks, &batch, (Where){SITE_PROBS, 0, PART_DECODER});
     *out = 0;
     for (int h = 0; h < HEADS; h++) {
         int64_t row = (h * (n + 1) + n) * (n + 1);
         double mass = 0;
-        for (int64_t j = 0; j < n; j++) mass += tensor_get(seen[0].probs, row + j);
+        for (int64_t j = 0; j < n; j++) mass += tensor_get(probs, row + j);
         for (int64_t j = 0; j < n; j++)
-            *out = fmax(*out, fabs(tensor_get(seen[0].probs, row + j) / mass - tensor_get(target, h * n + j)));
+            *out = fmax(*out, fabs(tensor_get(probs, row + j) / mass - tensor_get(target, h * n + j)));
     }
     arena_close(&run);
-    arena_close(&step);
     return OK;
 }
 

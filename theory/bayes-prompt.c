@@ -29,6 +29,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "run/experiment.h"
+#include "run/parallel.h"
 #include "num/stats.h"
 #include "peft/peft.h"
 #include "plot/plot.h"
@@ -211,7 +212,9 @@ static Status pretrain(Run *r, int i, void *out, void *user)
                 0,
                 run_real(r, "pretrain-lr")};
     TRY(train(r, &run, m, NULL, c, seed));
-    TRY(model_save(m, run_path(r, "model-seed%llu", (unsigned long long)seed)));
+    const char *kept = run_path(r, "model-seed%llu", (unsigned long long)seed);
+    TRY(model_save(m, kept));
+    TRY(run_leaves(r, kept));
     *(int *)out = 1;
     arena_close(&run);
     return OK;

@@ -27,6 +27,7 @@
 #include "base/str.h"
 #include "run/experiment.h"
 #include "lab/lab.h"
+#include "measure/observe.h"
 #include "num/linalg.h"
 #include "plot/plot.h"
 #include "theory/dense.h"
@@ -81,10 +82,8 @@ static void keep_input(Where at, Tensor in, Tensor out, void *user)
 /* What enters the projections of layer 1, (n T,C): untouched by adapters on the attention. */
 static Tensor layer_input(Arena *a, Model *m, const Batch *b)
 {
-    Hooks *hooks = hooks_new(a);
     Capture x = {.arena = a};
-    hook_observe(hooks, (Where){SITE_K, 0, PART_DECODER}, hook_peek, &(Peek){keep_input, &x});
-    model_hidden(m, &(Pass){.tape = tape_open(a, false), .hooks = hooks}, b);
+    observe_peek(m, NULL, b, &(Where){SITE_K, 0, PART_DECODER}, 1, &(Peek){keep_input, &x});
     return tensor_cast(a, tensor_reshape(x.value, SHAPE(b->b * b->t, m->config.dim)), F64);
 }
 

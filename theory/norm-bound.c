@@ -23,6 +23,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "measure/observe.h"
 #include "run/experiment.h"
 #include "num/stats.h"
 #include "plot/plot.h"
@@ -53,7 +54,7 @@ typedef struct {
     Tensor slots; /* of the prefix: (m,DIM) vectors, or keys where free */
 } Net;
 
-static Status open_net(Net *n, Arena *run, Arena *step, Kind kind, uint64_t seed, Plan p)
+static Status open_net(Net *n, Arena *run, Kind kind, uint64_t seed, Plan p)
 {
     NetShape shape = {.dim = DIM, .heads = HEADS, .layers = 1, .vocab = 32, .tokens = TOKENS, .rows = ROWS};
     shape.bare = kind == BARE, shape.init_sd = p.sd;
@@ -71,12 +72,10 @@ static Status open_net(Net *n, Arena *run, Arena *step, Kind kind, uint64_t seed
         tensor_set(n->wk, i, tensor_get(k->w->val, i % DIM * 3 * DIM + k->first + i / DIM));
     for (int64_t i = 0; i < DIM; i++) tensor_set(n->bk, i, tensor_get(k->b->val, k->first + i));
 
-    Hooks *hooks = hooks_new(run);
-    Capture q = {.arena = run};
-    Seen seen[1];
-    hook_observe(hooks, (Where){SITE_Q, 0, PART_DECODER}, hook_capture, &q);
-    measure_pass(seen, run, step, m, hooks, PART_DECODER, &n->s.batch);
-    n->q = q.value, n->scores = seen[0].scores;
+    static const Where at[] = {{SITE_Q, 0, PART_DECODER}, {SITE_SCORES, 0, PART_DECODER}};
+    Tensor seen[2];
+    observe_many(seen, run, m, NULL, &n->s.batch, at, 2);
+    n->q = seen[0], n->scores = seen[1];
     TRY(subject_prefix(&n->s, run, kind == FREE ? PREFIX_FREE : PREFIX_TIED, p.slots, 1));
     const char *name = kind == FREE ? "peft.prefix.decoder.layer.0.keys" : "peft.prefix.decoder.layer.0.slots";
     n->slots = param_find(m->params, name)->val;
@@ -160,9 +159,9 @@ static void aim(Net *n, Kind kind, Query x, double length)
     for (int64_t i = 0; i < tensor_count(n->slots); i++) tensor_set(n->slots, i, length * u[i % DIM] / norm);
 }
 
-static Tensor masses(Arena *run, Arena *step, const Net *n) /* (B,H,T) on the prefix */
+static Tensor masses(Arena *run, const Net *n) /* (B,H,T) on the prefix */
 {
-    const Seen *seen = subject_observe(&n->s, run, step);
+    const Seen *seen = subject_observe(&n->s, run);
     return measure_alpha(run, (Map){.seen = seen, .extra = n->s.slots});
 }
 
@@ -179,7 +178,7 @@ static Status aimed(Run *r, Found *out, Kind kind, uint64_t seed, Plan p)
     Arena run = arena_open(0), step = arena_open(0);
     Net n = {0};
     int queries = (int)run_int(r, "queries");
-    TRY(open_net(&n, &run, &step, kind, seed, p));
+    TRY(open_net(&n, &run, kind, seed, p));
     ArenaMark mark = arena_mark(&run);
     for (int k = 0; k < queries; k++) {
         int64_t flat = (int64_t)rng_below(rng_stream(seed, "queries"), (uint64_t)k, ROWS * HEADS * TOKENS);
@@ -188,7 +187,7 @@ static Status aimed(Run *r, Found *out, Kind kind, uint64_t seed, Plan p)
         out->bound += b / queries;
         for (int i = 0; i < LENGTHS; i++) {
             aim(&n, kind, x, length_of(i));
-            double mass = tensor_get(masses(&run, &step, &n), flat);
+            double mass = tensor_get(masses(&run, &n), flat);
             out->mass[kind][i] += mass / queries;
             if (kind == TIED && length_of(i) > 900) out->off = fmax(out->off, fabs(mass / b - 1));
             arena_drop(&run, mark);
@@ -203,13 +202,13 @@ static Status at_random(Run *r, Found *out, uint64_t seed, Plan p)
 {
     Arena run = arena_open(0), step = arena_open(0);
     Net n = {0};
-    TRY(open_net(&n, &run, &step, TIED, seed, p));
+    TRY(open_net(&n, &run, TIED, seed, p));
     double *limit = NEW(&run, double, ROWS *HEADS *TOKENS);
     for (int64_t i = 0; i < ROWS * HEADS * TOKENS; i++) limit[i] = bound(&n, query_at(i), p.slots);
     ArenaMark mark = arena_mark(&run);
     for (int k = 0; k < (int)run_int(r, "draws"); k++) {
         normal_fill(n.s.m, "peft.prefix.*", length_of(k % LENGTHS), rng_mix(seed, (uint64_t)k));
-        Tensor mass = masses(&run, &step, &n);
+        Tensor mass = masses(&run, &n);
         for (int64_t i = 0; i < ROWS * HEADS * TOKENS; i++, out->tried++) {
             double share = tensor_get(mass, i) / limit[i];
             out->above += share > 1 + 1e-12;

@@ -129,7 +129,7 @@ static Status compare_biases(Found *out, Arena *step, Subject *s)
     for (int k = 0; k < PREFIXES; k++) {
         normal_fill(s->m, "peft.prefix.*", s->sd, rng_mix(s->seed, (uint64_t)k));
         ArenaMark pass = arena_mark(step), empty = arena_mark(&kept);
-        Seen *seen = subject_observe(s, &kept, step);
+        Seen *seen = subject_observe(s, &kept);
         for (int l = 0; l < s->layers; l++) {
             Tensor mixed = measure_mixture(step, (Map){.seen = &seen[l], .extra = s->slots});
             Where at = {.layer = l, .part = s->part};
@@ -162,7 +162,7 @@ static Seen *toggle_each(Found *out, Arena *run, Arena *step, Subject *s, Seen *
         Arena *into = l ? &turn[l % 2] : run;
         if (l) arena_drop(into, empty[l % 2]);
         hooks_clear_from(s->hooks, 2 * l);
-        Seen *without = subject_observe(s, into, step);
+        Seen *without = subject_observe(s, into);
         Map x = {.seen = &with[l], .extra = s->slots}, y = {.seen = &without[l]};
         out->at[l].conditional = measure_change(x, y, -1).gap;
         out->at[l].q4 = measure_residual(step, x, y);
@@ -193,7 +193,7 @@ static Status examine(Found *out, Shown *show, Arena *run, Arena *step, Subject 
     *out = (Found){.layers = s->layers, .scale = 1};
     if (s->layers > DEEPEST) return fail(E_CONFIG, "%d layers, at most %d are examined", s->layers, DEEPEST);
     TRY(compare_biases(out, step, s));
-    Seen *with = subject_observe(s, run, step), *without = toggle_each(out, run, step, s, with);
+    Seen *with = subject_observe(s, run), *without = toggle_each(out, run, step, s, with);
     ArenaMark mark = arena_mark(step);
     out->heads = (int)with[0].probs.dim[1];
     TRY(raw_rank(&out->raw_rank, step, s, with[0].heads, without[0].heads));

@@ -26,6 +26,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "run/parallel.h"
 #include "lab/lab.h"
 #include "lab/table.h"
 #include "theory/added.h"
@@ -207,6 +208,7 @@ static Status teach_base(Run *r, int i, void *out, void *user)
     params_train(m->params, "*", true);
     TRY(teach(r, &run, m, NULL, content, 0, run_int(r, "marked-steps"), run_real(r, "marked-lr"), seed));
     TRY(model_save(m, kept(r, content, seed)));
+    TRY(run_leaves(r, kept(r, content, seed)));
     *(int *)out = 1;
     arena_close(&run);
     return OK;

@@ -91,10 +91,10 @@ Status subject_prefix(Subject *s, Arena *run, PrefixKind kind, int slots, double
     return OK;
 }
 
-Seen *subject_observe(const Subject *s, Arena *into, Arena *step)
+Seen *subject_observe(const Subject *s, Arena *into)
 {
     Seen *seen = NEW(into, Seen, s->layers);
-    measure_pass(seen, into, step, s->m, s->hooks, s->part, &s->batch);
+    measure_pass(seen, into, s->m, s->hooks, s->part, &s->batch);
     return seen;
 }
 

@@ -30,7 +30,7 @@ Status subject_load(Subject *, Arena *run, const char *dir, const char *part, ui
 /* A prefix in every layer of the part, its numbers N(0, sd). */
 Status subject_prefix(Subject *, Arena *run, PrefixKind, int slots, double sd);
 /* One pass with the hooks: s->layers of what was seen, on `into`. */
-Seen *subject_observe(const Subject *, Arena *into, Arena *step);
+Seen *subject_observe(const Subject *, Arena *into);
 
 void normal_fill(Model *, const char *glob, double sd, uint64_t seed); /* every parameter whose name matches */
 

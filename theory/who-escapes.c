@@ -23,6 +23,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "measure/observe.h"
 #include "run/experiment.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
@@ -49,22 +50,22 @@ static const char *const RANKED[RANKS] = {"logits", "attention adds"};
 
 typedef struct {
     const char *name, *method; /* method NULL: done by hand below */
-    const char *target;        /* LoRA */
+    const char *how;           /* its options; by hand: what is done */
     bool moves[CHANGES];
     int rank[RANKS];
 } Row;
 static const Row TABLE[] = {
     /*                                                     layer 1  layer 2  const  content  feed     logits  added */
     {"prefix, free", "prefix", NULL, {false, true, false, false, false}, {0, HEADS *SLOTS}},
-    {"prefix, tied", "prefix", "tied", {false, true, false, false, false}, {0, HEADS *SLOTS}},
+    {"prefix, tied", "prefix", "kind=tied", {false, true, false, false, false}, {0, HEADS *SLOTS}},
     {"soft prompt", "prompt", NULL, {false, true, false, false, false}, {0, HEADS *SLOTS}},
     {"suffix", NULL, "suffix", {false, false, false, false, false}, {0, 0}},
-    {"LoRA Q", "lora", "*.q", {true, true, false, false, false}, {RANK, DIM}},
-    {"LoRA K", "lora", "*.k", {true, true, false, false, false}, {RANK, DIM}},
-    {"LoRA Q, K", "lora", "*.q|*.k", {true, true, false, false, false}, {2 * RANK, DIM}},
-    {"LoRA V", "lora", "*.v", {false, true, true, true, false}, {0, HEADS *RANK}},
-    {"LoRA O", "lora", "*.attn.c_proj", {false, true, true, true, false}, {0, RANK}},
-    {"LoRA MLP", "lora", "*.mlp.*", {false, true, false, false, true}, {0, 0}},
+    {"LoRA Q", "lora", "target=*.q", {true, true, false, false, false}, {RANK, DIM}},
+    {"LoRA K", "lora", "target=*.k", {true, true, false, false, false}, {RANK, DIM}},
+    {"LoRA Q, K", "lora", "target=*.q|*.k", {true, true, false, false, false}, {2 * RANK, DIM}},
+    {"LoRA V", "lora", "target=*.v", {false, true, true, true, false}, {0, HEADS *RANK}},
+    {"LoRA O", "lora", "target=*.attn.c_proj", {false, true, true, true, false}, {0, RANK}},
+    {"LoRA MLP", "lora", "target=*.mlp.*", {false, true, false, false, true}, {0, 0}},
     {"adapters, Houlsby", "houlsby", NULL, {false, true, true, true, true}, {0, BOTTLENECK}},
     {"adapters, Pfeiffer", "pfeiffer", NULL, {false, true, false, false, true}, {0, 0}},
     {"adapters, parallel", "parallel", NULL, {false, true, false, false, true}, {0, 0}},
@@ -142,6 +143,7 @@ typedef struct {
     Hooks *hooks;
     Batch batch;
     int64_t extra, behind; /* keys in front of the content, tokens behind it */
+    int moved;             /* positions by which the content moves */
 } Tuned;
 
 typedef struct { /* a hook that replaces what the content's rows hold by the base model's */
@@ -163,41 +165,38 @@ static Var *hold_join(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, among_rows(tape_arena(p->tape), h->base->join, out->val, TOKENS, h->behind));
 }
 
-static Tensor one_value(Capture c, Arena *run, const Tuned *x)
+static Tensor one_value(Tensor seen, Arena *run, const Tuned *x)
 {
-    return content_rows(run, c.value, TOKENS, x->behind);
+    return content_rows(run, seen, TOKENS, x->behind);
 }
 
 /* A free pass; then one with the base model's weights and, behind attention, its residual stream.  base NULL: this is
  * the base model. */
-static void follow(Trace *out, Arena *run, Arena *step, const Tuned *x, const Trace *base)
+static void follow(Trace *out, Arena *run, const Tuned *x, const Trace *base)
 {
     int before = hooks_n(x->hooks);
     static const Site SITE[] = {SITE_Q, SITE_KEYS, SITE_ATTN_JOIN, SITE_FFN_JOIN};
-    Capture free[4], held[2];
+    Capture free[4];
     for (int i = 0; i < 4; i++) {
         free[i] = (Capture){.arena = run};
         hook_observe(x->hooks, (Where){SITE[i], 0, PART_DECODER}, hook_capture, &free[i]);
     }
-    measure_pass(out->seen, run, step, x->m, x->hooks, PART_DECODER, &x->batch);
+    measure_pass(out->seen, run, x->m, x->hooks, PART_DECODER, &x->batch);
     hooks_clear_from(x->hooks, before);
     for (int l = 0; l < LAYERS; l++) out->seen[l].probs = content_map(run, out->seen[l].probs, TOKENS, x->behind);
     out->heads = content_rows(run, out->seen[0].heads, TOKENS, x->behind);
-    out->q = one_value(free[0], run, x), out->k = one_value(free[1], run, x);
-    out->join = out->held = one_value(free[2], run, x), out->fed = one_value(free[3], run, x);
+    out->q = one_value(free[0].value, run, x), out->k = one_value(free[1].value, run, x);
+    out->join = out->held = one_value(free[2].value, run, x), out->fed = one_value(free[3].value, run, x);
     if (!base) return;
 
     Hold hold = {base, x->behind};
-    for (int i = 0; i < 2; i++) held[i] = (Capture){.arena = run};
+    Capture held = {.arena = run};
     hook_add(x->hooks, (Where){SITE_PROBS, 0, PART_DECODER}, hold_weights, &hold);
-    hook_observe(x->hooks, (Where){SITE_ATTN_JOIN, 0, PART_DECODER}, hook_capture, &held[0]);
+    hook_observe(x->hooks, (Where){SITE_ATTN_JOIN, 0, PART_DECODER}, hook_capture, &held);
     hook_add(x->hooks, (Where){SITE_ATTN_JOIN, 0, PART_DECODER}, hold_join, &hold);
-    hook_observe(x->hooks, (Where){SITE_FFN_JOIN, 0, PART_DECODER}, hook_capture, &held[1]);
-    ArenaMark mark = arena_mark(step);
-    model_hidden(x->m, &(Pass){.tape = tape_open(step, false), .hooks = x->hooks}, &x->batch);
-    arena_drop(step, mark);
+    Tensor fed = observe_one(run, x->m, x->hooks, &x->batch, (Where){SITE_FFN_JOIN, 0, PART_DECODER});
     hooks_clear_from(x->hooks, before);
-    out->held = one_value(held[0], run, x), out->fed = one_value(held[1], run, x);
+    out->held = one_value(held.value, run, x), out->fed = one_value(fed, run, x);
 }
 
 /* ---- the methods, each moved at random */
@@ -211,7 +210,7 @@ static void stir(Param *p, int64_t first, int64_t n, double sd, uint64_t seed)
 
 static void by_hand(Tuned *x, Arena *run, const Row *row, double sd, uint64_t seed)
 {
-    if (!strcmp(row->target, "suffix")) {
+    if (!strcmp(row->how, "suffix")) {
         Tensor *v = NEW(run, Tensor, 1);
         *v = tensor_new(run, F64, SHAPE(x->batch.b, SLOTS, DIM));
         for (int64_t i = 0; i < tensor_count(*v); i++) tensor_set(*v, i, rng_normal(seed, (uint64_t)i));
@@ -221,7 +220,7 @@ static void by_hand(Tuned *x, Arena *run, const Row *row, double sd, uint64_t se
         return;
     }
     for (int l = 0; l < LAYERS; l++) {
-        const Linear *w = model_linear(x->m, (Where){strcmp(row->target, "key") ? SITE_Q : SITE_K, l, PART_DECODER});
+        const Linear *w = model_linear(x->m, (Where){strcmp(row->how, "key") ? SITE_Q : SITE_K, l, PART_DECODER});
         stir(w->b, w->first, w->out, sd, seed);
     }
 }
@@ -237,14 +236,14 @@ static Status tune(Tuned *x, Arena *run, const Row *row, double sd, uint64_t see
     PeftConfig c = {0};
     method->defaults(&c, &x->m->config);
     c.rank = RANK, c.alpha = RANK, c.width = BOTTLENECK, c.length = SLOTS;
-    if (!strcmp(row->method, "lora")) c.target = row->target;
-    if (row->target && !strcmp(row->target, "tied")) c.kind = PREFIX_TIED;
+    TRY(peft_set(&c, run, row->how));
     TRY(peft_attach(method, x->m, x->hooks, &c));
     for (int i = 0; i < params_n(x->m->params); i++) {
         Param *p = params_at(x->m->params, i);
         if (p->trainable) stir(p, 0, tensor_count(p->val), sd, seed);
     }
-    if (!strcmp(row->method, "prefix") || !strcmp(row->method, "prompt")) x->extra = SLOTS;
+    x->extra = peft_virtual_tokens(method, &c);
+    x->moved = method->positions ? method->positions(&c) : 0;
     return OK;
 }
 
@@ -364,10 +363,10 @@ static Status one_method(Found *out, Arena *step, const Row *row, uint64_t seed,
     Tuned plain = {.m = base.m, .hooks = hooks_new(&run), .batch = base.batch},
           x = {.m = tuned.m, .batch = tuned.batch};
     TRY(tune(&x, &run, row, sd, seed));
-    if (row->method && !strcmp(row->method, "prompt")) hooks_shift(plain.hooks, PART_DECODER, SLOTS);
+    if (x.moved) hooks_shift(plain.hooks, PART_DECODER, x.moved);
     Trace before, after;
-    follow(&before, &run, step, &plain, NULL);
-    follow(&after, &run, step, &x, &before);
+    follow(&before, &run, &plain, NULL);
+    follow(&after, &run, &x, &before);
     TRY(compare(out, step, &after, x.extra, &before, base.m));
     arena_close(&run);
     return OK;

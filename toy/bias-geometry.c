@@ -137,11 +137,9 @@ static Status random_basis(Tensor *out, Arena *step, int64_t k, int64_t c, uint6
 static Status look(Geometry *out, Tensor *basis, Arena *run, Model *m, Hooks *hooks, const Batch *probe,
                    const Seen *before, const Question *q, int k)
 {
-    Arena step = arena_open(0);
     Seen with[LAYERS];
     bool task = k < q->task.n;
-    measure_pass(with, run, &step, m, hooks, PART_DECODER, probe);
-    arena_close(&step);
+    measure_pass(with, run, m, hooks, PART_DECODER, probe);
     for (int l = 0; l < (task ? m->config.layers : 1); l++) {
         Map on = {.seen = &with[l], .reserved = q->slots}, off = {.seen = &before[l], .reserved = q->slots};
         Tensor d = measure_added(run, on, off);
@@ -168,7 +166,7 @@ static Status geometry(Geometry *out, Arena *run, const Model *base, const Quest
     TRY(in_f64(&m, run, base));
     Batch probe = digits_batch(run, &q->task, q->recipe.layout, q->probes, rng_stream(1, "probe"), 0, true);
     probe.keep = NULL, probe.k = 0;
-    measure_pass(before, run, &step, m, NULL, PART_DECODER, &probe);
+    measure_pass(before, run, m, NULL, PART_DECODER, &probe);
     Hooks *hooks = hooks_new(run);
     LabArm arm = prefix_arm(run, q->slots);
     TRY(lab_attach(m, hooks, &q->recipe, &arm));

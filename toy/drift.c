@@ -47,7 +47,7 @@ static int64_t virtual_keys(const Seen *s)
 }
 
 /* Hooks of a prefix are added two a layer, from the first layer on: clearing from 2l leaves the layers below l. */
-static void toggle(Outcome *o, SweepJob *j, Arena *step, const Batch *probe, const Seen *all)
+static void toggle(Outcome *o, SweepJob *j, const Batch *probe, const Seen *all)
 {
     Seen with[LAYERS], without[LAYERS];
     int layers = j->model->layers;
@@ -55,7 +55,7 @@ static void toggle(Outcome *o, SweepJob *j, Arena *step, const Batch *probe, con
     memcpy(with, all, sizeof *all * (size_t)layers);
     for (int l = layers - 1; l >= 0; l--) {
         hooks_clear_from(j->hooks, 2 * l);
-        measure_pass(without, j->run, step, j->m, j->hooks, PART_DECODER, probe);
+        measure_pass(without, j->run, j->m, j->hooks, PART_DECODER, probe);
         Map on = {.seen = &with[l], .extra = extra, .reserved = reserved},
             off = {.seen = &without[l], .reserved = reserved};
         o->conditional[l] = measure_change(on, off, -1).gap;
@@ -67,19 +67,18 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
     Outcome *o = out;
-    Arena step = arena_open(0);
     Seen before[LAYERS], after[LAYERS];
     const DigitMix task = {{digit_task(j->arm.target)}, 1};
     Batch probe = digits_batch(j->run, &task, j->model->layout, q->probes, rng_stream(1, "probe"), 0, true);
     probe.keep = NULL, probe.k = 0; /* every position is looked at */
-    measure_pass(before, j->run, &step, j->m, NULL, PART_DECODER, &probe);
+    measure_pass(before, j->run, j->m, NULL, PART_DECODER, &probe);
     TRY(lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, NULL, j->seed, &o->result));
     int last = o->result.points - 1;
     o->token = last < 0 ? 0 : (double)o->result.watched[last];
     o->matched = !o->result.diverged && o->token >= j->arm.until;
     o->result.last = o->matched ? (double)o->result.step[last] : (2 - o->token) * (double)j->arm.steps;
 
-    measure_pass(after, j->run, &step, j->m, j->hooks, PART_DECODER, &probe);
+    measure_pass(after, j->run, j->m, j->hooks, PART_DECODER, &probe);
     int64_t reserved = j->model->layout.slots;
     for (int l = 0; l < j->model->layers; l++) {
         Map on = {.seen = &after[l], .extra = virtual_keys(&after[l]), .reserved = reserved},
@@ -87,8 +86,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
         Change c = measure_change(on, off, -1);
         o->gap[l] = c.gap, o->kl[l] = c.kl, o->tv[l] = c.tv, o->conditional[l] = NAN;
     }
-    if (!strcmp(j->arm.method, "prefix")) toggle(o, j, &step, &probe, after);
-    arena_close(&step);
+    if (peft_find(j->arm.method)->virtual_keys) toggle(o, j, &probe, after);
     return OK;
 }
 
@@ -220,7 +218,7 @@ static Status run(Run *r)
         int n = matched(best[k], seeds);
         buf_print(&said, "%s%s %.2g to %.2g%s", k ? "; " : "", s.arm[k].arm.name, low, high,
                   n == seeds ? "" : " (not matched)");
-        if (strcmp(s.arm[k].arm.method, "prefix")) continue;
+        if (!peft_find(s.arm[k].arm.method)->virtual_keys) continue;
         reached += n;
         for (int i = 0; i < seeds; i++) {
             first = fmax(first, best[k][i].gap[0]);
@@ -245,7 +243,7 @@ static const Setting SETTINGS[] = {
     {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"targets", "tasks to learn, an old and a new one", {"desc,desc-add1"}, 0, 0, NULL},
     {"match", "tokens right at which training stops (%), one per target", {"15,15", "92,80", "98,95"}, 0, 100},
-    {"methods", "methods to compare", {"prefix,lora,adapter,full"}, 0, 0, NULL},
+    {"methods", "methods to compare; adapter is Houlsby's", {"prefix,lora,adapter,full"}, 0, 0, NULL},
     {"rates", "factors of each method's usual learning rate", {"1,", "0.4,1", "0.1,0.3,1,3"}, 1e-6, 1e6},
     {"steps", "most steps of tuning", {"20", "500", "20000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "1500", "40000"}, 1, 1e7},

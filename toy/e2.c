@@ -20,6 +20,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "measure/observe.h"
 #include "toy/probe.h"
 
 enum { TASKS = 4, MODELS = TASKS + 1, SHOWN = 20 };
@@ -56,19 +57,13 @@ static void show(Outcome *out, Arena *run, Model *m, Hooks *hooks)
     int32_t row[SHOWN * LAST] = {0};
     for (int i = 0; i < SHOWN; i++)
         digits_draw(row + i * LAST + PROBE_SLOTS, rng_stream(1, "shown"), (uint64_t)i, true);
-    Capture seen = {.arena = run};
-    int before = hooks_n(hooks);
-    hook_observe(hooks, (Where){SITE_ATTN_OUT, 0, PART_DECODER}, hook_capture, &seen);
-    Arena step = arena_open(0);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks},
-                 &(Batch){.b = SHOWN, .t = LAST, .ids = row});
-    arena_close(&step);
-    hooks_clear_from(hooks, before);
+    Batch shown = {.b = SHOWN, .t = LAST, .ids = row};
+    Tensor seen = observe_one(run, m, hooks, &shown, (Where){SITE_ATTN_OUT, 0, PART_DECODER});
     int64_t dim = m->config.dim, x = rng_below(AXES, 0, dim), y = (x + 1 + rng_below(AXES, 1, dim - 1)) % dim;
     for (int i = 0; i < SHOWN; i++) {
         int64_t at = ((int64_t)(i + 1) * LAST - 1) * dim;
-        out->output[i][0] = tensor_get(seen.value, at + x);
-        out->output[i][1] = tensor_get(seen.value, at + y);
+        out->output[i][0] = tensor_get(seen, at + x);
+        out->output[i][1] = tensor_get(seen, at + y);
     }
 }
 

@@ -24,6 +24,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "lab/sweep.h"
+#include "measure/observe.h"
 #include "num/stats.h"
 #include "toy/fibre.h"
 
@@ -132,21 +133,22 @@ static void judge(Outcome *out, Kind kind, int k, Arena *run, Model *m, Hooks *h
     Tensor shift = tensor_zero(&step, F64, SHAPE(2, t, c));
     for (int s = 0; s < 2; s++) memcpy(ids + s * t, p->row[s], sizeof *ids * (size_t)t);
     for (int64_t i = 0; i < t * c; i++) tensor_set(shift, t * c + i, p->shift[i / c][i % c]);
-    Capture heads = {.arena = run}, values = {.arena = run};
+    static const Where at[] = {
+        {SITE_HEADS, 0, PART_DECODER}, {SITE_VALUES, 0, PART_DECODER}, {SITE_LOGITS, LAYER_EMBED, PART_DECODER}};
+    Tensor seen[3];
     if (kind == MET) hook_add(hooks, (Where){SITE_RESID, LAYER_EMBED, PART_DECODER}, add_shift, &shift);
-    hook_observe(hooks, (Where){SITE_HEADS, 0, PART_DECODER}, hook_capture, &heads);
-    hook_observe(hooks, (Where){SITE_VALUES, 0, PART_DECODER}, hook_capture, &values);
     Batch b = {.b = 2, .t = t, .k = 1, .ids = ids, .keep = keep};
-    Var *logits = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b);
+    observe_many(seen, run, m, hooks, &b, at, 3);
+    Tensor heads = seen[0], values = seen[1], logits = seen[2];
     out->both[kind][k] = true;
     for (int s = 0; s < 2; s++) {
-        Tensor x = tensor_at(tensor_reshape(logits->val, SHAPE(2, DIGIT_VOCAB)), s);
+        Tensor x = tensor_at(tensor_reshape(logits, SHAPE(2, DIGIT_VOCAB)), s);
         out->loss[kind][k] -= log_prob(x, p->want[s]) / 2;
         out->both[kind][k] &= tensor_argmax(x) == p->want[s];
     }
-    out->apart[kind][k] = between(tensor_at(heads.value, 0), tensor_at(heads.value, 1));
-    int64_t virtual = values.value.dim[1] - (t - FIBRE_SLOTS);
-    out->cap = fmax(out->cap, largest_value(values.value, virtual));
+    out->apart[kind][k] = between(tensor_at(heads, 0), tensor_at(heads, 1));
+    int64_t virtual = values.dim[1] - (t - FIBRE_SLOTS);
+    out->cap = fmax(out->cap, largest_value(values, virtual));
     hooks_clear_from(hooks, before);
     arena_close(&step);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "measure/observe.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
 #include "num/stats.h"
@@ -70,23 +71,15 @@ Fibre *fibre_open(Arena *run, Model *m)
     own_third(&f->wk, &f->bk, run, model_linear(m, (Where){SITE_K, 0, PART_DECODER}));
     own_third(&f->wv, &f->bv, run, model_linear(m, (Where){SITE_V, 0, PART_DECODER}));
 
-    static const struct {
-        Site site;
-        int layer;
-    } SEEN[] = {{SITE_Q, 0}, {SITE_KEYS, 0}, {SITE_VALUES, 0}, {SITE_RESID, LAYER_EMBED}};
-    Capture seen[4];
+    static const Where look[] = {{SITE_Q, 0, PART_DECODER},
+                                 {SITE_KEYS, 0, PART_DECODER},
+                                 {SITE_VALUES, 0, PART_DECODER},
+                                 {SITE_RESID, LAYER_EMBED, PART_DECODER}};
+    Tensor seen[4];
     int32_t ids[DIGIT_VOCAB * PLACES];
     for (int i = 0; i < DIGIT_VOCAB * PLACES; i++) ids[i] = i / PLACES;
-    Hooks *hooks = hooks_new(run);
-    for (int i = 0; i < 4; i++) {
-        seen[i] = (Capture){.arena = run};
-        hook_observe(hooks, (Where){SEEN[i].site, SEEN[i].layer, PART_DECODER}, hook_capture, &seen[i]);
-    }
-    Arena step = arena_open(0);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks},
-                 &(Batch){.b = DIGIT_VOCAB, .t = PLACES, .ids = ids});
-    arena_close(&step);
-    f->q = seen[0].value, f->k = seen[1].value, f->v = seen[2].value, f->embed = seen[3].value;
+    observe_many(seen, run, m, NULL, &(Batch){.b = DIGIT_VOCAB, .t = PLACES, .ids = ids}, look, 4);
+    f->q = seen[0], f->k = seen[1], f->v = seen[2], f->embed = seen[3];
     for (int a = 0; a < DIGITS; a++)
         for (int b = 0; b < a; b++)
             f->apart = fmin(f->apart, distance(place(f->embed, a, 0), place(f->embed, b, 0), f->c));

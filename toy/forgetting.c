@@ -195,7 +195,7 @@ static Status ask(Run *r, Question *q, Sweep *s)
 
 static bool on_hooks(const char *method)
 {
-    return strcmp(method, "full") && strcmp(method, "bitfit");
+    return !peft_find(method)->changes_base;
 }
 
 static Status run(Run *r)
@@ -257,7 +257,7 @@ static const Setting SETTINGS[] = {
     {"pretrain", "tasks of pretraining, mixed without a marker: the old tasks", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"target", "the task to tune on", {"desc"}, 0, 0, NULL},
     {"methods",
-     "methods to compare",
+     "methods to compare; adapter is Houlsby's",
      {"prefix,lora,full", "prefix,prefix-tied,lora,adapter,ia3,bitfit,full",
       "prefix,prefix-tied,lora,adapter,ia3,bitfit,full"},
      0,

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "lab/probs.h"
 #include "lab/sweep.h"
+#include "measure/observe.h"
 
 enum { CAPS = 8, LENGTHS = 16, LOOK = 64 };
 
@@ -95,11 +96,7 @@ static double content_rms(Arena *run, Model *m, const LabModel *l, Site site)
 {
     DigitMix asc = {{digit_task("asc")}, 1};
     Batch b = digits_batch(run, &asc, l->layout, LOOK, rng_stream(1, "look"), 0, true);
-    Hooks *look = hooks_new(run);
-    Capture seen = {.arena = run};
-    hook_observe(look, (Where){site, 0, PART_DECODER}, hook_capture, &seen);
-    model_hidden(m, &(Pass){.tape = tape_open(run, false), .hooks = look}, &b);
-    return rms(seen.value);
+    return rms(observe_one(run, m, NULL, &b, (Where){site, 0, PART_DECODER}));
 }
 
 static Status tune(Run *r, SweepJob *j, void *out, void *user)

@@ -24,6 +24,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "lab/sweep.h"
+#include "measure/observe.h"
 #include "num/linalg.h"
 
 enum { ROWS = LENGTH - 1, CLASSES = DIGITS + 1, MANY = 3 };
@@ -141,15 +142,8 @@ static Status probe(double *accuracy, Arena *a, const Rows *rows, const int32_t 
 
 static Tensor heads_of(Arena *run, Model *m, Hooks *hooks, const Batch *b, Site site)
 {
-    int before = hooks_n(hooks);
-    Capture seen = {.arena = run};
-    Arena step = arena_open(0);
-    hook_observe(hooks, (Where){site, 0, PART_DECODER}, hook_capture, &seen);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks},
-                 &(Batch){.b = b->b, .t = b->t, .ids = b->ids});
-    hooks_clear_from(hooks, before);
-    arena_close(&step);
-    return seen.value;
+    Batch whole = {.b = b->b, .t = b->t, .ids = b->ids};
+    return observe_one(run, m, hooks, &whole, (Where){site, 0, PART_DECODER});
 }
 
 /* ---- the intervention */

@@ -19,10 +19,8 @@ static void fill_row(int32_t row[PROBE_T], const int32_t out[LENGTH])
 
 static Map see(Arena *run, Model *m, Hooks *hooks, const int32_t row[PROBE_T])
 {
-    Arena step = arena_open(0);
     Seen *seen = NEW(run, Seen, model_layers(m, PART_DECODER));
-    measure_pass(seen, run, &step, m, hooks, PART_DECODER, &(Batch){.b = 1, .t = PROBE_T, .ids = row});
-    arena_close(&step);
+    measure_pass(seen, run, m, hooks, PART_DECODER, &(Batch){.b = 1, .t = PROBE_T, .ids = row});
     return (Map){.seen = seen, .reserved = PROBE_SLOTS};
 }
 

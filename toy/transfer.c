@@ -161,7 +161,7 @@ static const Setting SETTINGS[] = {
     {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc"}, 0, 0, NULL},
     {"target", "the task to learn", {"reverse"}, 0, 0, NULL},
     {"methods",
-     "methods to try: prefix,prefix-tied,lora,adapter,full,... or any that vernier list names",
+     "methods to try: prefix,prefix-tied,lora,adapter (Houlsby's),full,... or any that vernier list names",
      {"prefix,lora", "prefix,lora,adapter,full", "prefix,lora,adapter,full"},
      0,
      0,

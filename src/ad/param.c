@@ -35,14 +35,10 @@ static int *slot_of(const ParamSet *ps, const char *name)
 
 static void grow(ParamSet *ps)
 {
-    int room = ps->room ? 2 * ps->room : 64;
-    Param **at = NEW(ps->arena, Param *, room);
-    if (ps->n) memcpy(at, ps->at, sizeof *at * (size_t)ps->n);
-    ps->at = at;
-    ps->room = room;
-    ps->slots = 2 * room;
+    GROW(ps->arena, ps->at, ps->n, ps->room, 64);
+    ps->slots = 2 * ps->room;
     ps->slot = NEW(ps->arena, int, ps->slots);
-    for (int i = 0; i < ps->n; i++) *slot_of(ps, at[i]->name) = i + 1;
+    for (int i = 0; i < ps->n; i++) *slot_of(ps, ps->at[i]->name) = i + 1;
 }
 
 static double draw(Init init, uint64_t stream, uint64_t i)

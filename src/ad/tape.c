@@ -35,13 +35,7 @@ struct Tape {
 
 static void list_add(VarList *l, Arena *a, Var *v)
 {
-    if (l->n == l->room) {
-        int room = l->room ? 2 * l->room : 256;
-        Var **at = NEW(a, Var *, room);
-        if (l->n) memcpy(at, l->at, sizeof *at * (size_t)l->n);
-        l->at = at;
-        l->room = room;
-    }
+    GROW(a, l->at, l->n, l->room, 256);
     l->at[l->n++] = v;
 }
 

@@ -2,8 +2,6 @@
  * of which tensor is which number of which parameter; reading, writing and checking all go by it. */
 #include "adapter/adapter.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,14 +10,19 @@
 #include "nn/config.h"
 #include "adapter/library.h"
 
-static const Library *const LIBRARIES[] = {&LIBRARY_HF, &LIBRARY_HUB};
+static const Library *const LIBRARIES[] = {&LIBRARY_HF, &LIBRARY_HUB, &LIBRARY_OWN};
 enum { N_LIBRARIES = sizeof LIBRARIES / sizeof *LIBRARIES };
 
 const Library *library_find(const char *name)
 {
     for (int i = 0; i < N_LIBRARIES; i++)
-        if (!strcmp(LIBRARIES[i]->name, name)) return LIBRARIES[i];
+        if (LIBRARIES[i] != &LIBRARY_OWN && !strcmp(LIBRARIES[i]->name, name)) return LIBRARIES[i];
     return NULL;
+}
+
+const Library *library_choice(int i)
+{
+    return i < N_LIBRARIES ? LIBRARIES[i] : NULL;
 }
 
 const char *library_name(const Library *l)
@@ -30,97 +33,6 @@ const char *library_name(const Library *l)
 const char *library_title(const Library *l)
 {
     return l->title;
-}
-
-/* ---- for the libraries' files */
-
-void adapter_remark(Adapter *a, const char *fmt, ...)
-{
-    char text[512];
-    va_list list;
-    va_start(list, fmt);
-    vsnprintf(text, sizeof text, fmt, list);
-    va_end(list);
-    if (a->n_remarks < (int)(sizeof a->remark / sizeof *a->remark))
-        a->remark[a->n_remarks++] = str_print(a->run, "%s", text);
-}
-
-bool json_is_set(const cJSON *object, const char *key)
-{
-    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!j || cJSON_IsNull(j) || cJSON_IsFalse(j)) return false;
-    return !((cJSON_IsArray(j) || cJSON_IsObject(j)) && !j->child);
-}
-
-Status adapter_refuse(const Adapter *a, const cJSON *object, const char *key, const char *why)
-{
-    return json_is_set(object, key) ? fail(E_MISMATCH, "%s: %s is set: %s", a->path, key, why) : OK;
-}
-
-void adapter_unknown(Adapter *a, const cJSON *object, const char *const *known)
-{
-    const cJSON *j;
-    cJSON_ArrayForEach(j, object)
-    {
-        int i = 0;
-        while (known[i] && strcmp(known[i], j->string) != 0) i++;
-        if (!known[i] && json_is_set(object, j->string))
-            adapter_remark(a, "field %.60s is not known here and is left aside", j->string);
-    }
-}
-
-Binding *adapter_bind(Adapter *a, Param *p, const char *tensor, int rank, const int64_t *dim)
-{
-    CHECK(a->n_bindings < 2 * params_n(a->model->params) + 2, "more bindings than parameters");
-    Binding *b = &a->binding[a->n_bindings++];
-    *b = (Binding){.param = p, .tensor = tensor, .rank = rank, .row = tensor_last(p->val), .factor = 1};
-    if (a->head_factor && str_glob("lm_head.weight|lm_head.decoder.weight", p->name)) b->factor = a->head_factor;
-    memcpy(b->dim, dim, sizeof *dim * (size_t)rank);
-    return b;
-}
-
-/* While PEFT trains, a saved module stands behind its wrapper, and some files show it: X.modules_to_save.weight and
- * X.modules_to_save.default.weight are X.weight. */
-static const char INNER[] = ".modules_to_save.", DEFAULT[] = "default.";
-
-static const char *outer_name(Arena *arena, const char *name)
-{
-    const char *in = strstr(name, INNER), *rest = in ? in + strlen(INNER) : NULL;
-    if (!in) return name;
-    if (!strncmp(rest, DEFAULT, strlen(DEFAULT))) rest += strlen(DEFAULT);
-    return str_print(arena, "%.*s.%s", (int)(in - name), name, rest);
-}
-
-static const Stored *find_in(const Adapter *a, const Weights *w, const char *tensor)
-{
-    const Stored *s = w ? weights_find(w, tensor) : NULL;
-    for (int i = 0; w && !s && i < weights_n(w); i++)
-        if (strstr(weights_at(w, i)->name, INNER) && !strcmp(outer_name(a->run, weights_at(w, i)->name), tensor))
-            s = weights_at(w, i);
-    return s;
-}
-
-const Stored *adapter_stored(const Adapter *a, const char *tensor)
-{
-    const Stored *s = find_in(a, a->weights, tensor);
-    return s ? s : find_in(a, a->head, tensor);
-}
-
-const char *adapter_base_name(const Adapter *a, const char *name)
-{
-    return is_any_head(name) ? name : str_print(a->run, "%s%s", a->prefix, name);
-}
-
-bool linear_is_whole(const Linear *l)
-{
-    return l->w->val.dim[l->layout == IN_OUT] == l->out;
-}
-
-const char *name_list(Arena *arena, const char *const *names, int n)
-{
-    Buf b = buf_open(arena);
-    for (int i = 0; i < n; i++) buf_print(&b, "%s%s", i ? "|" : "", names[i]);
-    return b.text;
 }
 
 /* ---- opening */
@@ -139,8 +51,8 @@ static Status open_weights(Adapter *a)
     const Library *l = a->library;
     const char *path = first_file(a->run, a->dir, l->weights);
     if (!path)
-        return fail(E_IO, "%s: holds neither %s nor %s, where %s keeps an adapter's numbers", a->dir, l->weights[0],
-                    l->weights[1], l->title);
+        return fail(E_IO, "%s: holds no %s%s%s, where %s keeps an adapter's weights", a->dir, l->weights[0],
+                    l->weights[1] ? " and no " : "", l->weights[1] ? l->weights[1] : "", l->title);
     TRY(weights_open(&a->weights, a->run, path));
     if (!l->head[0]) return OK;
     path = first_file(a->run, a->dir, l->head);
@@ -151,12 +63,14 @@ static Status open_adapter(Adapter *a)
 {
     TRY(json_read(&a->root, a->run, a->path));
     if (!cJSON_IsObject(a->root)) return fail(E_FORMAT, "%s: is not an object", a->path);
-    bool hf = cJSON_GetObjectItemCaseSensitive(a->root, "peft_type"),
-         hub = cJSON_GetObjectItemCaseSensitive(a->root, "config");
-    if (hf == hub)
-        return fail(E_FORMAT, "%s: has %s peft_type (Hugging Face PEFT) %s config (adapters), so it is neither's",
-                    a->path, hf ? "both" : "neither", hf ? "and" : "nor");
-    a->library = hf ? &LIBRARY_HF : &LIBRARY_HUB;
+    int marks = 0;
+    for (int i = 0; i < N_LIBRARIES; i++)
+        if (cJSON_GetObjectItemCaseSensitive(a->root, LIBRARIES[i]->mark)) a->library = LIBRARIES[i], marks++;
+    if (marks != 1)
+        return fail(E_FORMAT,
+                    "%s: has %s of peft_type (Hugging Face PEFT), config (adapters) and vernier_method (Vernier), "
+                    "expected exactly one",
+                    a->path, marks ? "several" : "none");
     TRY(a->library->identify(a));
     return open_weights(a);
 }
@@ -181,21 +95,6 @@ void adapter_close(Adapter *a)
     a->root = NULL;
 }
 
-int adapter_classes(const Adapter *a)
-{
-    static const char *const last = "*classifier.out_proj.weight|*classification_head.out_proj.weight|"
-                                    "*classifier.weight|*score.weight";
-    for (int which = 0; which < 2; which++) {
-        const Weights *w = which ? a->head : a->weights;
-        for (int i = 0; w && i < weights_n(w); i++) {
-            const Stored *s = weights_at(w, i);
-            if (str_glob(last, outer_name(a->run, s->name)) && s->rank == 2 && s->dim[0] <= 1 << 16)
-                return (int)s->dim[0];
-        }
-    }
-    return 0;
-}
-
 /* ---- attaching */
 
 static double stored_numbers(const Adapter *a)
@@ -208,7 +107,9 @@ static double stored_numbers(const Adapter *a)
 /* A config may not ask for more than its file holds, so that no file makes the program reserve what it lacks. */
 static Status check_size(const Adapter *a, const Model *m)
 {
-    double asked = (double)a->method->count(m, &a->cfg) - (double)params_count(m->params, "*.bias", false);
+    PeftConfig cfg = a->cfg;
+    double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
+    if (a->method->frozen && *a->method->knob(&cfg) > asked) asked = *a->method->knob(&cfg); /* counts leave it out */
     if (asked > stored_numbers(a))
         return fail(E_MISMATCH, "%s: asks for about %.0f numbers on this %s model, and %s holds %.0f", a->path, asked,
                     m->config.arch, weights_path(a->weights), stored_numbers(a));
@@ -251,6 +152,8 @@ static void bind_carried(Adapter *a)
     }
 }
 
+/* A parameter takes its values from the tensor that its binding names.  E_MISMATCH: it is absent or of another
+ * shape. */
 static Status fill(const Adapter *a, const Binding *b)
 {
     const Stored *s = adapter_stored(a, b->tensor), *times = b->times ? adapter_stored(a, b->times) : NULL;
@@ -309,7 +212,7 @@ static const Stored *twin_of(const Adapter *a, const char *outer)
 /* Nothing that was trained is left aside in silence. */
 static Status check_used(const Adapter *a, const Weights *w, const Stored *s)
 {
-    const char *outer = outer_name(a->run, s->name);
+    const char *outer = adapter_outer_name(a->run, s->name);
     if (!s->count || str_glob(IDLE, s->name)) return OK;
     const Stored *twin = is_bound(a, s, outer) ? adapter_stored(a, outer) : twin_of(a, outer);
     if (!twin || !(is_bound(a, s, outer) || is_bound(a, twin, twin->name)))
@@ -348,8 +251,7 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
 
 int adapter_positions(const Adapter *a)
 {
-    bool prompt = !strcmp(a->method->name, "prompt"), prefix = !strcmp(a->method->name, "prefix");
-    return (prompt && !a->cfg.late) || (prefix && a->cfg.shift_positions) ? a->cfg.length : 0;
+    return a->method->positions ? a->method->positions(&a->cfg) : 0;
 }
 
 Adapter *adapter_of(Model *m, const Peft *method, const PeftConfig *cfg, const char *name)

@@ -1,8 +1,10 @@
-/* Adapters as directories, in the layouts of the two libraries that everybody reads:
+/* Adapters as directories, in the layouts of the two libraries that everybody reads, and in our own for what neither
+ * has a place for:
  *
  *   hf         Hugging Face PEFT        adapter_config.json, adapter_model.safetensors or .bin
  *   adapters   adapter-hub/adapters     adapter_config.json, pytorch_adapter.bin or adapter.safetensors; a head in
  *                                       head_config.json, pytorch_model_head.bin or model_head.safetensors
+ *   vernier    Vernier                  adapter_config.json, adapter_model.safetensors
  *
  *     Adapter *a;
  *     TRY(adapter_open(&a, run, dir));                    which library, which method
@@ -33,7 +35,7 @@ typedef struct {
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 
-typedef struct Library Library; /* what differs between the two, in peft/library.h */
+typedef struct Library Library; /* what differs between them, in adapter/library.h */
 typedef struct Adapter {
     Arena *run;
     const Library *library;
@@ -72,7 +74,10 @@ Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name)
 Status adapter_convert(Adapter **out, Adapter *, const Library *to, bool lossy);
 Status adapter_save(Adapter *, const char *dir);
 
-const Library *library_find(const char *name); /* "hf", "adapters"; NULL: neither */
+const Library *library_find(const char *name); /* "hf", "adapters": those of others; NULL: neither */
+/* In which form to save, best first: the libraries that others read, then our own, which every method has; NULL: no
+ * more.  adapter_save() says E_MISMATCH where a form has no place for the adapter. */
+const Library *library_choice(int i);
 const char *library_name(const Library *);
 const char *library_title(const Library *);
 

@@ -69,6 +69,7 @@ static void copy_block(Param *to, int64_t to_row, int64_t to_col, const Param *f
             tensor_set(to->val, (to_row + i) * wide + to_col + j, tensor_get(from->val, (row + i) * n + j));
 }
 
+/* LoRA on GPT-2's fused projection becomes one LoRA on each of query, key and value, which share A. */
 static Status lora_to_thirds(Move *v)
 {
     const Model *m = v->from->model;
@@ -94,6 +95,8 @@ static Status lora_to_thirds(Move *v)
     return OK;
 }
 
+/* LoRA on query, key and value becomes one on the fused projection, whose rank is the sum of theirs: A is stacked,
+ * and B is block-diagonal. */
 static Status lora_to_whole(Move *v)
 {
     const Model *m = v->from->model;
@@ -196,6 +199,7 @@ static void copy_scale(const Move *v, Where at, const char *what, const Param *p
     for (int64_t j = 0; j < tensor_count(p->val); j++) tensor_set(q->val, first + j, tensor_get(p->val, j));
 }
 
+/* Two passes: the first checks every scale and collects where it moves to, the second copies. */
 static Status move_ia3(Move *v)
 {
     const Model *m = v->from->model;
@@ -255,6 +259,8 @@ static double slot_value(const Adapter *a, Where at, int which, int64_t row, int
     return y;
 }
 
+/* To PEFT, which has free keys and values of self-attention alone: those that the MLP makes are written, and other
+ * prefixes are dropped. */
 static Status move_prefix(Move *v)
 {
     const Model *m = v->from->model;

@@ -438,6 +438,7 @@ static Status configure(Adapter *a, const Model *m)
 
 const Library LIBRARY_HF = {.name = "hf",
                             .title = "Hugging Face PEFT",
+                            .mark = "peft_type",
                             .weights = {"adapter_model.safetensors", "adapter_model.bin"},
                             .stem = "base_model.model.",
                             .identify = identify,

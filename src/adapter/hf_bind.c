@@ -10,11 +10,6 @@
 #include "peft/lora.h"
 #include "peft/place.h"
 
-static bool is_virtual(const Adapter *a)
-{
-    return !strcmp(a->method->name, "prefix") || !strcmp(a->method->name, "prompt");
-}
-
 const char *hf_tensor(const Adapter *a, const Linear *l, const char *what)
 {
     return str_print(a->run, "base_model.model.%s%s.%s", a->prefix, l->name, what);
@@ -134,12 +129,13 @@ Status hf_bind(Adapter *a)
                 a->method->name);
 }
 
-/* The bias of a wrapped module moves into its base_layer. */
+/* The bias of a module with a low-rank product moves into its base_layer. */
 static const char *wrapped_bias(const Adapter *a, const Param *p)
 {
-    if (!str_glob("lora|dora", a->method->name)) return NULL;
-    for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));)
-        if (l->b == p) return hf_tensor(a, l, "base_layer.bias");
+    for (int i = 0; i < a->model->n_linears; i++) {
+        const Linear *l = &a->model->linears[i];
+        if (l->b == p && param(a, l, "A")) return hf_tensor(a, l, "base_layer.bias");
+    }
     return NULL;
 }
 
@@ -148,6 +144,7 @@ const char *hf_carried(const Adapter *a, const Param *p, int which)
     const char *wrapped = which < 2 ? wrapped_bias(a, p) : NULL;
     if (which == 0 && wrapped) return wrapped;
     if (which == (wrapped != NULL))
-        return str_print(a->run, "base_model.%s%s", is_virtual(a) ? "" : "model.", adapter_base_name(a, p->name));
+        return str_print(a->run, "base_model.%s%s", a->method->virtual_tokens ? "" : "model.",
+                         adapter_base_name(a, p->name));
     return NULL;
 }

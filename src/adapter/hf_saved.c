@@ -39,6 +39,7 @@ static const Alias *tied_table(const Model *m)
     return a && a->name ? a : NULL;
 }
 
+/* A head or a table of tokens that was saved whole is no longer the other one: the model gets a head of its own. */
 static Status untie(Adapter *a)
 {
     const Model *m = a->model;

@@ -102,6 +102,13 @@ static Set adapted(const Adapter *a)
     return s;
 }
 
+/* DoRA's sign. */
+static bool has_magnitude(const Set *s)
+{
+    const Adapter *a = s->a;
+    return s->n && param_find(a->model->params, lora_name(a->model, a->method->name, s->in[0], "magnitude"));
+}
+
 static Status describe_lora(Adapter *a, cJSON *root)
 {
     static const char *const BIASES[] = {"none", "all", "lora_only"};
@@ -112,7 +119,7 @@ static Status describe_lora(Adapter *a, cJSON *root)
     cJSON_AddNumberToObject(root, "lora_alpha", c->alpha);
     cJSON_AddNumberToObject(root, "lora_dropout", c->dropout);
     cJSON_AddBoolToObject(root, "use_rslora", c->rslora);
-    cJSON_AddBoolToObject(root, "use_dora", !strcmp(a->method->name, "dora"));
+    cJSON_AddBoolToObject(root, "use_dora", has_magnitude(&s));
     cJSON_AddBoolToObject(root, "init_lora_weights", true);
     config_put(root, "bias", BIASES[c->bias]);
     add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
@@ -234,9 +241,12 @@ static void describe_task(const Adapter *a, cJSON *root)
         return;
     }
     cJSON_AddNullToObject(root, "task_type");
-    cJSON *mapping = cJSON_AddObjectToObject(root, "auto_mapping");
-    config_put(mapping, "base_model_class", "RobertaForMaskedLM");
-    config_put(mapping, "parent_library", "transformers.models.roberta.modeling_roberta");
+    cJSON *mapping = cJSON_AddObjectToObject(root, "auto_mapping"), *base = config_write(&m->config, m->arch);
+    const char *type = cJSON_GetObjectItemCaseSensitive(base, "model_type")->valuestring;
+    const cJSON *class = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(base, "architectures"), 0);
+    config_put(mapping, "base_model_class", class->valuestring);
+    config_put(mapping, "parent_library", str_print(a->run, "transformers.models.%s.modeling_%s", type, type));
+    cJSON_Delete(base);
 }
 
 static void describe_saved(const Adapter *a, cJSON *root)
@@ -267,7 +277,8 @@ Status hf_describe(Adapter *a, cJSON *root)
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
         if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
         TRY(METHODS[i].describe(a, root));
-        if (i < 4) cJSON_AddBoolToObject(root, "fan_in_fan_out", a->model->linears[0].layout == IN_OUT);
+        if (!a->method->virtual_tokens)
+            cJSON_AddBoolToObject(root, "fan_in_fan_out", a->model->linears[0].layout == IN_OUT);
         describe_task(a, root);
         describe_saved(a, root);
         config_put(root, "base_model_name_or_path", a->base ? a->base : "");

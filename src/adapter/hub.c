@@ -16,17 +16,6 @@
 
 enum { MOST_RANK = 1 << 16, MOST_TOKENS = 1 << 20 };
 
-const struct HubAct HUB_ACTS[] = {{"relu", ACT_RELU},
-                                  {"swish", ACT_SILU},
-                                  {"silu", ACT_SILU},
-                                  {"gelu", ACT_GELU},
-                                  {"gelu_orig", ACT_GELU},
-                                  {"gelu_new", ACT_GELU_TANH},
-                                  {"gelu_pytorch_tanh", ACT_GELU_TANH},
-                                  {"tanh", ACT_TANH},
-                                  {"linear", ACT_NONE},
-                                  {NULL, ACT_NONE}};
-
 static const cJSON *config_of(const Adapter *a)
 {
     return cJSON_GetObjectItemCaseSensitive(a->root, "config");
@@ -49,17 +38,6 @@ static bool is_release(const Adapter *a, int major, int minor)
     int x, y;
     return cJSON_IsString(j) && sscanf(j->valuestring, "adapters.%d.%d", &x, &y) == 2 &&
            (x > major || (x == major && y >= minor));
-}
-
-int hub_layer(const Model *m, Where at)
-{
-    return at.layer + (at.part != PART_ENCODER ? model_layers(m, PART_ENCODER) : 0);
-}
-
-const char *hub_prefix_part(const Model *m, Part part)
-{
-    if (part == PART_CROSS) return "cross_prefix";
-    return part == PART_ENCODER && m->arch->encode ? "encoder_prefix" : "self_prefix";
 }
 
 /* ---- which places */
@@ -420,6 +398,7 @@ static Status configure(Adapter *a, const Model *m)
 
 const Library LIBRARY_HUB = {.name = "adapters",
                              .title = "adapters",
+                             .mark = "config",
                              .weights = {"pytorch_adapter.bin", "adapter.safetensors"},
                              .head = {"pytorch_model_head.bin", "model_head.safetensors"},
                              .stem = "",

@@ -1,5 +1,6 @@
-/* adapter-hub/adapters in three files: hub.c reads configs, hub_bind.c knows the tensors' names, hub_write.c writes
- * configs.  Layers are numbered through: an encoder's, then the decoder's, whose cross-attention has its numbers. */
+/* adapter-hub/adapters in four files: hub_names.c is what the others share, hub.c reads configs, hub_bind.c knows
+ * the tensors' names, hub_write.c writes configs.  Layers are numbered through: an encoder's, then the decoder's,
+ * whose cross-attention has its numbers. */
 #ifndef ADAPTER_HUB_H
 #define ADAPTER_HUB_H
 

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "nn/build.h"
+#include "nn/config.h"
 #include "adapter/hub.h"
 #include "peft/ia3.h"
 #include "peft/lora.h"
@@ -12,31 +13,11 @@
 
 /* ---- bottlenecks */
 
-static const struct {
-    const char *arch;
-    Part part;
-    const char *sub, *before, *after; /* the layer's number stands between the two */
-} PLACES[] = {{"roberta", PART_ENCODER, "attn", "encoder.layer.", ".attention.output"},
-              {"roberta", PART_ENCODER, "ffn", "encoder.layer.", ".output"},
-              {"gpt2", PART_DECODER, "attn", "h.", ".attention_adapters"},
-              {"gpt2", PART_DECODER, "ffn", "h.", ".output_adapters"},
-              {"bart", PART_ENCODER, "attn", "encoder.layers.", ".attention_adapters"},
-              {"bart", PART_ENCODER, "ffn", "encoder.layers.", ".output_adapters"},
-              {"bart", PART_DECODER, "attn", "decoder.layers.", ".attention_adapters"},
-              {"bart", PART_DECODER, "ffn", "decoder.layers.", ".output_adapters"},
-              {"bart", PART_CROSS, "attn", "decoder.layers.", ".cross_attention_adapters"},
-              {"t5", PART_ENCODER, "attn", "encoder.block.", ".layer.0"},
-              {"t5", PART_ENCODER, "ffn", "encoder.block.", ".layer.1"},
-              {"t5", PART_DECODER, "attn", "decoder.block.", ".layer.0"},
-              {"t5", PART_DECODER, "ffn", "decoder.block.", ".layer.2"},
-              {"t5", PART_CROSS, "attn", "decoder.block.", ".layer.1"}};
-
 static const char *module_of(const Adapter *a, Part part, int layer, const char *sub)
 {
-    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++)
-        if (!strcmp(PLACES[i].arch, a->model->config.arch) && PLACES[i].part == part && !strcmp(PLACES[i].sub, sub))
-            return str_print(a->run, "%s%s%d%s.adapters.%s", a->prefix, PLACES[i].before, layer, PLACES[i].after,
-                             a->name);
+    for (const Sublayer *s = a->model->arch->format->sublayers; s && s->sub; s++)
+        if (s->part == part && !strcmp(s->sub, sub))
+            return str_print(a->run, "%s%s%d%s.adapters.%s", a->prefix, s->before, layer, s->after, a->name);
     return NULL;
 }
 

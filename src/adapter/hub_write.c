@@ -91,12 +91,11 @@ static double factor_for(int dim, int width)
     return dim % width ? dim / (width + 0.5) : dim / width;
 }
 
-static Status describe_bottleneck(Adapter *a, cJSON *c)
+static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
 {
     static const char *const STARTS[] = {"bert", "mam_adapter"};
     static const char *const OFF[] = {"phm_layer", "use_gating", "adapter_residual_before_ln"};
     const PeftConfig *cfg = &a->cfg;
-    bool parallel = !strcmp(a->method->name, "parallel"), sum = !strcmp(a->method->name, "pfeiffer");
     Columns col = {.n = 2, .shared = 1, .name = {"attention", "feed-forward"}, .wants = has_sub};
     TRY(read_columns(a, &col, cJSON_AddArrayToObject(c, "leave_out")));
     int width = 1;
@@ -127,6 +126,21 @@ static Status describe_bottleneck(Adapter *a, cJSON *c)
     return OK;
 }
 
+static Status describe_houlsby(Adapter *a, cJSON *c)
+{
+    return describe_bottleneck(a, c, false, false);
+}
+
+static Status describe_pfeiffer(Adapter *a, cJSON *c)
+{
+    return describe_bottleneck(a, c, false, true);
+}
+
+static Status describe_parallel(Adapter *a, cJSON *c)
+{
+    return describe_bottleneck(a, c, true, false);
+}
+
 /* ---- LoRA and IA3 */
 
 static const Site COLUMN_SITES[] = {SITE_Q, SITE_K, SITE_V, SITE_FFN_UP, SITE_FFN_OUT};
@@ -143,6 +157,8 @@ static bool has_ia3(const Adapter *a, Where at, int column)
     return what && place_find(a->model, "ia3", at, what);
 }
 
+/* The flags of LoRA and IA3: which of queries, keys, values and feed-forward layers are adapted, and which layers
+ * are left out. */
 static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, Where, int))
 {
     static const char *const LETTER[] = {"q", "k", "v"};
@@ -197,7 +213,8 @@ static Status describe_lora(Adapter *a, cJSON *c)
     cJSON_AddNumberToObject(c, "dropout", cfg->dropout);
     config_put(c, "composition_mode", "add");
     config_put(c, "init_weights", "lora");
-    if (!strcmp(a->method->name, "dora")) cJSON_AddBoolToObject(c, "use_dora", true);
+    if (param_find(a->model->params, lora_name(a->model, a->method->name, first, "magnitude")))
+        cJSON_AddBoolToObject(c, "use_dora", true);
     return put_columns(a, c, has_lora);
 }
 
@@ -238,7 +255,7 @@ static Status describe_prefix(Adapter *a, cJSON *c)
             a,
             "prefix: the adapters library does not move the content's positions; trained with PEFT, it will answer "
             "differently there");
-    else if (!cfg->displaced && m->config.rel_buckets && !strcmp(m->config.arch, "t5"))
+    else if (!cfg->displaced && m->config.rel_buckets)
         adapter_remark(
             a,
             "prefix: on T5 the adapters library sees content keys %d further right; it will answer differently there",
@@ -275,9 +292,9 @@ static Status describe_prompt(Adapter *a, cJSON *c)
 static const struct {
     const char *method;
     Status (*describe)(Adapter *, cJSON *);
-} METHODS[] = {{"houlsby", describe_bottleneck}, {"pfeiffer", describe_bottleneck}, {"parallel", describe_bottleneck},
-               {"lora", describe_lora},          {"dora", describe_lora},           {"ia3", describe_ia3},
-               {"prefix", describe_prefix},      {"prompt", describe_prompt}};
+} METHODS[] = {{"houlsby", describe_houlsby}, {"pfeiffer", describe_pfeiffer}, {"parallel", describe_parallel},
+               {"lora", describe_lora},       {"dora", describe_lora},         {"ia3", describe_ia3},
+               {"prefix", describe_prefix},   {"prompt", describe_prompt}};
 
 static void describe_model(const Adapter *a, cJSON *root)
 {

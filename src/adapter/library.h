@@ -1,4 +1,5 @@
-/* One library's way of writing adapters: hf*.c and hub*.c fill this in, disk.c runs it. */
+/* One library's way of writing adapters: hf*.c, hub*.c and own.c fill this in, adapter.c and save.c run it.  The
+ * first two translate between a library's words and ours, so they alone know methods by name: in their tables. */
 #ifndef ADAPTER_LIBRARY_H
 #define ADAPTER_LIBRARY_H
 
@@ -6,6 +7,7 @@
 
 struct Library {
     const char *name, *title;
+    const char *mark;                 /* the member that only its adapter_config.json has */
     const char *weights[2], *head[2]; /* file names, the one written first; head NULL: in the same file */
     const char *stem;                 /* in front of the base model's names */
     Status (*identify)(Adapter *);    /* kind, name, base from the config */
@@ -17,13 +19,14 @@ struct Library {
     Status (*describe)(Adapter *, cJSON *root);          /* the config to write; E_MISMATCH: what it cannot say */
     void (*describe_head)(const Adapter *, cJSON *root); /* head_config.json; NULL where head is */
 };
-extern const Library LIBRARY_HF, LIBRARY_HUB;
+extern const Library LIBRARY_HF, LIBRARY_HUB, LIBRARY_OWN;
 
 /* ---- for those files */
 void adapter_remark(Adapter *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds a binding to a tensor of that shape, from its first number on, row by row; the caller may move it. */
 Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const int64_t *dim);
 const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */
+const char *adapter_outer_name(Arena *, const char *tensor);       /* without the wrapper of a saved module, if any */
 /* A remark for each member that is set and not in the list, which ends with NULL. */
 void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
 /* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */

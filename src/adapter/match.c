@@ -1,3 +1,5 @@
+/* PEFT decides with Python's re.fullmatch.  PCRE2 stands in for it, with a limit on steps, since the pattern comes
+ * out of a file and could otherwise take exponential time. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "adapter/match.h"
 

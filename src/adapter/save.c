@@ -69,20 +69,6 @@ static Status write_tensors(const Adapter *a, const char *path, bool head)
     return weights_write(path, t, out.n);
 }
 
-static Status write_json(const cJSON *root, const char *path)
-{
-    char *text = json_printed(root, false);
-    if (!text) err_no_memory("none for a config");
-    Writer w;
-    Status s = writer_open(&w, path);
-    if (!s) {
-        writer_print(&w, "%s\n", text);
-        s = writer_close(&w);
-    }
-    cJSON_free(text);
-    return s;
-}
-
 /* ---- what goes along */
 
 static bool was_carried(const Binding *old, int n, const Param *p)
@@ -92,11 +78,11 @@ static bool was_carried(const Binding *old, int n, const Param *p)
     return false;
 }
 
-static bool goes_along(const Adapter *a, const Binding *old, int n, const Param *p)
+/* What trains beside the method's own parameters: a classification head, biases. */
+static bool goes_along(const Binding *old, int n, const Param *p)
 {
     if (str_glob("peft.*", p->name)) return false;
-    bool lora = str_glob("lora|dora", a->method->name);
-    return is_class_head(p->name) || (lora && lora_trains_bias(a->model, &a->cfg, p)) || was_carried(old, n, p);
+    return p->trainable || was_carried(old, n, p);
 }
 
 /* Where the file had the parameter under the name of something tied to it, too, the library looks for both. */
@@ -113,7 +99,7 @@ static Status bind_along(Adapter *a, const Binding *old, int n)
 {
     for (int i = 0; i < params_n(a->model->params); i++) {
         Param *p = params_at(a->model->params, i);
-        if (!goes_along(a, old, n, p)) continue;
+        if (!goes_along(old, n, p)) continue;
         const char *name = a->library->carried(a, p, 0);
         if (!name)
             return fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,
@@ -138,7 +124,7 @@ static Status save_head(const Adapter *a, const char *dir)
     if (!any_head(a)) return OK;
     cJSON *root = cJSON_CreateObject();
     a->library->describe_head(a, root);
-    Status s = write_json(root, str_print(a->run, "%s/head_config.json", dir));
+    Status s = json_write(root, str_print(a->run, "%s/head_config.json", dir));
     cJSON_Delete(root);
     return s ? s : write_tensors(a, str_print(a->run, "%s/%s", dir, a->library->head[0]), true);
 }
@@ -156,7 +142,7 @@ static Status save(Adapter *a, const char *dir, cJSON *root)
     TRY(file_make_dir(dir));
     TRY(write_tensors(a, str_print(a->run, "%s/%s", dir, a->library->weights[0]), false));
     TRY(save_head(a, dir));
-    return write_json(root, str_print(a->run, "%s/adapter_config.json", dir));
+    return json_write(root, str_print(a->run, "%s/adapter_config.json", dir));
 }
 
 Status adapter_save(Adapter *a, const char *dir)

@@ -114,6 +114,18 @@ void *arena_zero(Arena *a, size_t bytes)
     return bytes ? memset(block, 0, bytes) : block;
 }
 
+void *arena_grow(Arena *a, void *block, size_t was, size_t bytes)
+{
+    CHECK(bytes >= was, "a block of %zu bytes grows to %zu", was, bytes);
+    if (!was || !arena_stretch(a, block, was, bytes)) {
+        const void *old = block;
+        block = arena_take(a, bytes);
+        if (was) memcpy(block, old, was);
+    }
+    memset((char *)block + was, 0, bytes - was);
+    return block;
+}
+
 typedef struct ArenaMap {
     void *at;
     size_t bytes;

@@ -26,6 +26,9 @@ void *arena_take(Arena *, size_t bytes); /* 64-byte aligned, not cleared */
 void *arena_zero(Arena *, size_t bytes); /* the same, cleared */
 /* The block taken last grows in place from `was` to `bytes`; false, and nothing changes, when it is not the last. */
 bool arena_stretch(Arena *, void *block, size_t was, size_t bytes);
+/* A block of `was` bytes becomes one of `bytes`, in place where it was taken last, else as a copy; the rest is 0.
+ * block NULL, was 0: a new one. */
+void *arena_grow(Arena *, void *block, size_t was, size_t bytes);
 /* A mapping of a file becomes as good as a block taken now: it is unmapped when that would be freed. */
 void arena_adopt(Arena *, void *map, size_t bytes);
 ArenaMark arena_mark(const Arena *);
@@ -35,5 +38,15 @@ void arena_close(Arena *);
 size_t arena_space_left(void); /* bytes that a limit on address space (ulimit -v) leaves; SIZE_MAX without one */
 
 #define NEW(arena, type, n) ((type *)arena_zero((arena), sizeof(type) * (size_t)(n))) /* cleared array */
+
+/* Before item n is put into the array `at`: when the array is full, it doubles, and `first` items are its first size.
+ * `at` and `room`, 0 to begin with, are set; they are evaluated more than once. */
+#define GROW(arena, at, n, room, first)                                                                              \
+    do {                                                                                                             \
+        if ((n) < (room)) break;                                                                                     \
+        size_t was_ = sizeof *(at) * (size_t)(room);                                                                 \
+        (room) = (room) ? 2 * (room) : (first);                                                                      \
+        (at) = arena_grow((arena), (at), was_, sizeof *(at) * (size_t)(room));                                       \
+    } while (0)
 
 #endif

@@ -27,7 +27,7 @@ Status file_read(Bytes *out, Arena *a, const char *path)
             len += n;
             if (len + 1 < room) continue;
             if (!S_ISREG(st.st_mode) && len >= ENDLESS) break;
-            if (!arena_stretch(a, text, room, room * 2)) text = memcpy(arena_take(a, room * 2), text, len);
+            text = arena_grow(a, text, room, room * 2);
             room *= 2;
         }
         if (!S_ISREG(st.st_mode) && len >= ENDLESS)

@@ -151,6 +151,15 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
+bool str_next(const char **rest, const char *separators, const char **item, size_t *n)
+{
+    if (!*rest || !**rest) return false;
+    *item = *rest;
+    *n = strcspn(*rest, separators);
+    *rest += *n + ((*rest)[*n] != 0);
+    return true;
+}
+
 const char *str_nearest(const char *word, const char *const *list)
 {
     const char *best = NULL;

@@ -20,6 +20,11 @@ const char *str_plural(int64_t n, const char *one, const char *many);
 size_t utf8_length(const char *s, size_t left); /* bytes of the character that begins there; 0: malformed */
 /* The text with U+FFFD for every byte that belongs to no UTF-8 sequence, and for every NUL; *replaced counts up. */
 char *utf8_repair(Arena *, const char *s, size_t n, size_t *len, int64_t *replaced);
+/* Takes the next item of a list; any byte of `separators` ends one.  An empty item counts, but for one after the
+ * last separator ("8,").  The item has no final NUL.  false, and nothing changes, at the end; a list can be NULL.
+ *
+ *     for (const char *rest = list, *item; str_next(&rest, ",", &item, &n);) ... */
+bool str_next(const char **rest, const char *separators, const char **item, size_t *n);
 const char *str_nearest(const char *word, const char *const *list); /* closest of a NULL-ended list, or NULL */
 
 /* A growing byte buffer on an arena; text[len] is always NUL. */

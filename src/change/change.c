@@ -145,6 +145,7 @@ static bool is_path(const char *s)
     return lang_of_path(s) != LANG_NONE && !s[strcspn(s, " \t(){};,\"'<>=")];
 }
 
+/* The published form of a diff: <keep>, <add> and <del> before a line; a kept line that is a path begins a file. */
 static Status read_diff(CodeChange *c, const Row *r, const char *diff)
 {
     int64_t segments = 0;
@@ -237,12 +238,7 @@ static Status read_all(CodeChange **out, int64_t *n, Arena *a, ChangeReader *in)
         CodeChange c;
         TRY(changes_next(in, a, &c, &more));
         if (!more) return OK;
-        if (*n == room) {
-            CodeChange *old = *out;
-            room = room ? 2 * room : 256;
-            *out = arena_take(a, sizeof *old * (size_t)room);
-            if (*n) memcpy(*out, old, sizeof *old * (size_t)*n);
-        }
+        GROW(a, *out, *n, room, 256);
         (*out)[(*n)++] = c;
     }
 }

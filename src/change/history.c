@@ -45,16 +45,6 @@ History *history_open(Arena *a)
     return h;
 }
 
-/* Doubles an array of `size`-byte items that is full. */
-static void *more(Arena *a, void *old, int64_t n, int64_t *room, size_t size)
-{
-    if (n < *room) return old;
-    *room = *room ? 2 * *room : 16;
-    void *p = arena_zero(a, (size_t)*room * size);
-    if (n) memcpy(p, old, (size_t)n * size);
-    return p;
-}
-
 /* The author's place. */
 static int32_t author_at(History *h, const char *name)
 {
@@ -65,7 +55,7 @@ static int32_t author_at(History *h, const char *name)
     int64_t count = h->authors.count, *at = table_add(&h->authors, key, n, &added);
     if (added) {
         *at = count;
-        h->author = more(h->arena, h->author, count, &h->authors_room, sizeof *h->author);
+        GROW(h->arena, h->author, count, h->authors_room, 16);
     }
     return (int32_t)*at;
 }
@@ -118,7 +108,7 @@ static bool may_have_past(const History *h, const Touched *t)
 static int64_t new_file(History *h, const Touched *t)
 {
     bool unknown = may_have_past(h, t), was_there = unknown && !t->unsure;
-    h->file = more(h->arena, h->file, h->n_files, &h->files_room, sizeof *h->file);
+    GROW(h->arena, h->file, h->n_files, h->files_room, 16);
     h->file[h->n_files] = (FilePast){.size = was_there && t->before >= 0 ? t->before : 0,
                                      .size_unknown = was_there && t->before < 0,
                                      .changes_unknown = unknown,
@@ -253,7 +243,7 @@ static void look_at_places(History *h, double f[N_FEATURES], const Touched *file
 
 static void add_commit(History *h, AuthorPast *p, int64_t time)
 {
-    p->time = more(h->arena, p->time, p->n, &p->room, sizeof *p->time);
+    GROW(h->arena, p->time, p->n, p->room, 16);
     p->time[p->n++] = time;
 }
 

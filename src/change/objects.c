@@ -46,19 +46,10 @@ struct Objects {
 
 /* ---- remarks ---- */
 
-static void *grown(Arena *a, void *old, int64_t n, int64_t *room, size_t size)
-{
-    if (n < *room) return old;
-    *room = *room ? 2 * *room : 16;
-    void *p = arena_take(a, (size_t)*room * size);
-    if (n) memcpy(p, old, (size_t)n * size);
-    return p;
-}
-
 void objects_note(Objects *o, const char *fmt, ...)
 {
     va_list list;
-    o->remark = grown(o->arena, o->remark, o->n_remarks, &o->room, sizeof *o->remark);
+    GROW(o->arena, o->remark, o->n_remarks, o->room, 16);
     va_start(list, fmt);
     o->remark[o->n_remarks++] = str_vprint(o->arena, fmt, list, NULL);
     va_end(list);
@@ -172,7 +163,7 @@ static void add_pack(Objects *o, Folder *f, const char *path)
         objects_note(o, "pack %.*s is damaged (git fsck) and left out: %s", stem, path, wrong);
         return;
     }
-    f->pack = grown(o->arena, f->pack, f->n, &f->room, sizeof *f->pack);
+    GROW(o->arena, f->pack, f->n, f->room, 16);
     f->pack[f->n] = arena_take(o->arena, sizeof p);
     *f->pack[f->n++] = p;
 }
@@ -195,7 +186,7 @@ static bool look_for_packs(Objects *o, Folder *f)
     for (struct dirent *e; folder && (e = readdir(folder));) {
         size_t len = strlen(e->d_name);
         if (len < 5 || strcmp(e->d_name + len - 4, ".idx")) continue;
-        name = grown(o->arena, name, n, &room, sizeof *name);
+        GROW(o->arena, name, n, room, 16);
         name[n++] = str_print(o->arena, "%s/%s", path, e->d_name);
     }
     if (folder) closedir(folder);
@@ -204,6 +195,7 @@ static bool look_for_packs(Objects *o, Folder *f)
     return f->n > before;
 }
 
+/* A folder of objects and, below it, those that its info/alternates names. */
 static void add_folder(Objects *o, const char *path, int depth)
 {
     Bytes list;
@@ -264,7 +256,7 @@ void objects_close(Objects *o)
 
 void objects_replace(Objects *o, const unsigned char id[ID], const unsigned char by[ID])
 {
-    o->by = grown(o->arena, o->by, o->n_by, &o->room_by, sizeof *o->by);
+    GROW(o->arena, o->by, o->n_by, o->room_by, 16);
     memcpy(o->by[o->n_by], by, ID);
     *table_add(&o->replaced, id, ID, NULL) = o->n_by++;
 }
@@ -470,6 +462,7 @@ static int code_of(ObjectState state)
     return CODE[state];
 }
 
+/* libgit2 asks for an object. */
 static int backend_read(void **bytes, size_t *size, git_object_t *type, git_odb_backend *b, const git_oid *id)
 {
     Objects *o = ((Backend *)b)->objects;

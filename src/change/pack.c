@@ -193,6 +193,7 @@ static bool back(const unsigned char *s, size_t end, size_t *at, size_t *out)
     return true;
 }
 
+/* The header of an entry: its type, its size, and the base of a delta.  NULL, or the reason why it cannot be read. */
 static const char *entry(const Pack *p, size_t offset, Entry *e)
 {
     static const char BAD[] = "its entry in the pack is damaged";

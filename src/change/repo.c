@@ -8,12 +8,6 @@
 
 #include "change/repo_parts.h"
 
-const char *repo_git_says(void)
-{
-    const git_error *e = git_error_last();
-    return e && e->message ? e->message : "no reason given";
-}
-
 void repo_watch(Repo *r, bool (*stop)(void))
 {
     objects_watch(r->store, stop);
@@ -252,6 +246,7 @@ static bool is_regular(const git_diff_delta *d)
     return f->mode == GIT_FILEMODE_BLOB || f->mode == GIT_FILEMODE_BLOB_EXECUTABLE;
 }
 
+/* The changed regular files of a diff; links and submodules are left out. */
 static void take_deltas(Arena *a, git_diff *diff, RepoDelta **out, int64_t *n)
 {
     size_t all = git_diff_num_deltas(diff);
@@ -304,23 +299,13 @@ typedef struct {
     int64_t room, *replaced;
 } Lines;
 
-static void *grown(Arena *a, void *old, int64_t n, int64_t room, size_t size)
-{
-    void *p = arena_take(a, (size_t)room * size);
-    if (n) memcpy(p, old, (size_t)n * size);
-    return p;
-}
-
 static int take_line(const git_diff_delta *d, const git_diff_hunk *h, const git_diff_line *l, void *user)
 {
     (void)d, (void)h;
     Lines *x = user;
     if (!strchr(" +-", l->origin)) return 0; /* remarks on a missing final newline */
     ChangeFile *f = x->file;
-    if (f->n == x->room) {
-        x->room = x->room ? 2 * x->room : 64;
-        f->line = grown(x->arena, f->line, f->n, x->room, sizeof *f->line);
-    }
+    GROW(x->arena, f->line, f->n, x->room, 64);
     size_t n = l->content_len, len;
     if (n && l->content[n - 1] == '\n') n--;
     if (n && l->content[n - 1] == '\r') n--;

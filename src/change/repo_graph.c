@@ -17,13 +17,6 @@ typedef struct {
     int64_t n, room, n_edges, room_edges;
 } Graph;
 
-static void *grown(Arena *a, void *old, int64_t n, int64_t room, size_t size)
-{
-    void *p = arena_take(a, (size_t)room * size);
-    if (n) memcpy(p, old, (size_t)n * size);
-    return p;
-}
-
 /* The place of an id; new ones are appended. */
 static int32_t place(Repo *r, Graph *g, const unsigned char id[20])
 {
@@ -31,10 +24,12 @@ static int32_t place(Repo *r, Graph *g, const unsigned char id[20])
     int64_t *at = table_add(&g->at, id, 20, &added);
     if (!added) return (int32_t)*at;
     if (g->n == g->room) {
-        g->room = g->room ? 2 * g->room : 4096;
-        g->commit = grown(r->arena, g->commit, g->n, g->room, sizeof *g->commit);
-        g->read = grown(r->arena, g->read, g->n, g->room, sizeof *g->read);
-        g->first = grown(r->arena, g->first, g->n, g->room + 1, sizeof *g->first);
+        size_t was = (size_t)g->room;
+        GROW(r->arena, g->commit, g->n, g->room, 4096);
+        size_t room = (size_t)g->room;
+        g->read = arena_grow(r->arena, g->read, sizeof *g->read * was, sizeof *g->read * room);
+        g->first =
+            arena_grow(r->arena, g->first, was ? sizeof *g->first * (was + 1) : 0, sizeof *g->first * (room + 1));
     }
     *at = g->n++;
     g->commit[*at] = (RepoCommit){.parent = -1};
@@ -56,10 +51,7 @@ static void read_commit(Repo *r, Graph *g, int64_t i)
         c->shallow = links.n_parents && table_find(&r->cut, c->id, sizeof c->id);
         c->cut = c->shallow;
         for (int64_t k = 0; k < links.n_parents && !g->commit[i].shallow; k++) {
-            if (g->n_edges == g->room_edges) {
-                g->room_edges = g->room_edges ? 2 * g->room_edges : 4096;
-                g->edge = grown(r->arena, g->edge, g->n_edges, g->room_edges, sizeof *g->edge);
-            }
+            GROW(r->arena, g->edge, g->n_edges, g->room_edges, 4096);
             g->edge[g->n_edges++] = place(r, g, links.parent[k]);
         }
     }

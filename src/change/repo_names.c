@@ -5,6 +5,12 @@
 
 #include "change/repo_parts.h"
 
+const char *repo_git_says(void)
+{
+    const git_error *e = git_error_last();
+    return e && e->message ? e->message : "no reason given";
+}
+
 enum { ID = 20, HEX = 40, MOST_TAGS = 10 };
 
 static const char *hex_of(Repo *r, const unsigned char id[ID])
@@ -279,7 +285,7 @@ Status repo_resolve(Repo *r, const char *name, unsigned char id[ID])
     objects_missing_said(r->store, false); /* a wrong name is no fault of the repository */
     Status s = resolve(r, name, id);
     objects_missing_said(r->store, true);
-    if (!s || !repo_stopped(r)) return s;
+    if (!s || !objects_stopped(r->store)) return s;
     err_clear();
     return fail(E_INTERRUPT, "interrupted while '%.60s' was looked up; nothing is written", name);
 }

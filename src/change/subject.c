@@ -46,12 +46,11 @@ static bool ends_with(const char *s, size_t n, const char *end)
 /* Whether s is one of the names between commas, blanks around them apart. */
 static bool in_list(const char *list, const char *s)
 {
-    for (const char *p = list; p && *p;) {
-        p += strspn(p, " ,");
-        size_t n = strcspn(p, ","), whole = n;
+    size_t n;
+    for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);) {
+        for (; n && *p == ' '; n--) p++;
         while (n && p[n - 1] == ' ') n--;
         if (n && n == strlen(s) && !strncasecmp(p, s, n)) return true;
-        p += whole;
     }
     return false;
 }

@@ -3,7 +3,7 @@
 #define CLI_ADAPTER_H
 
 #include "cli/command.h"
-#include "adapter/adapter.h"
+#include "adapter/model.h"
 
 #define ADAPTER_OPTION ADAPTER_OPTION_OF(NULL)
 #define ADAPTER_OPTION_OF(verbs)                                                                                     \
@@ -20,5 +20,6 @@ Status model_adapted(Model **, Hooks **, const Args *, Arena *, const char *dir,
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with_adapter(Model **, const Args *, const Config *, const char *adapter);
 void print_remarks(const Adapter *, const Args *); /* on standard error, unless --quiet */
+AdapterSay *adapter_say(const Args *);             /* what prints a remark there, or NULL with --quiet */
 
 #endif

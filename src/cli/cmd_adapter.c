@@ -61,6 +61,7 @@ static const char *split_name(Arena *a, const char *name, const char **module)
         ".prefix_tunings.", ".prompt_tunings.", ".base_layer", ".weight", ".bias"};
     for (const char *stem = "base_model."; !strncmp(name, stem, strlen(stem)) || !strncmp(name, "model.", 6);)
         name += strncmp(name, stem, strlen(stem)) ? 6 : strlen(stem);
+    if (str_glob("peft.*.*", name)) name = strchr(name + strlen("peft."), '.') + 1; /* our own form's */
     size_t n = strlen(name);
     for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
         const char *end = strstr(name, ENDS[i]);

@@ -83,7 +83,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     Arena *arena = args_arena(a);
     TRY(args_content(&text, a, 1));
     int64_t room = config_room(&m->config);
-    if (m->config.plain_head) return mode_prompt(x, m, t, a, c, text);
+    if (m->config.writes_from_encoder) return mode_prompt(x, m, t, a, c, text);
     if (m->arch->encode) {
         BpeText s;
         TRY(tokenizer_source(&s, t, arena, text.text, text.len, args_text(a, "from", NULL), room));
@@ -132,13 +132,14 @@ static Status run_generate(const Args *a)
     Arena *arena = args_arena(a), step = arena_open(0);
     int mode;
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
-    TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
+    TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.writes_from_encoder = mode != NO_MODE}));
     bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
-    if (!mode && !m->decoder && !m->config.plain_head)
+    if (!mode && !m->decoder && !m->config.writes_from_encoder)
         return fail(asks ? E_CONFIG : E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode",
                     m->config.arch);
-    if (mode && strcmp(m->config.arch, "roberta") != 0)
-        return fail(E_CONFIG, "--mode is for UniXcoder, a roberta; this model is a %s", m->config.arch);
+    if (mode && !m->config.writes_from_encoder)
+        return fail(E_CONFIG, "--mode is for UniXcoder, whose encoder writes; a %s model has none that does",
+                    m->config.arch);
     TRY(settings(&c, m, &t, a, mode));
     TRY(prompt(&x, m, &t, a, &c));
     int32_t *out = NEW(arena, int32_t, c.n_best * c.max_new), *len = NEW(arena, int32_t, c.n_best);

@@ -54,10 +54,13 @@ static void print_json(const Experiment **list)
         cJSON_AddStringToObject(archs, (*p)->name, (*p)->summary);
     cJSON_AddItemToObject(all, "methods", methods);
     cJSON_AddItemToObject(all, "architectures", archs);
-    char *text = json_printed(all, false);
-    print_document(text);
-    cJSON_free(text);
+    json_print(all);
     cJSON_Delete(all);
+}
+
+static const char *method_line(Arena *a, const Peft *p)
+{
+    return p->alias ? str_print(a, "%s; `%s` is another name of it", p->summary, p->alias) : p->summary;
 }
 
 static Status list(const Args *a)
@@ -75,7 +78,7 @@ static Status list(const Args *a)
     }
     if (peft_begin() < peft_end()) print_out("\ntuning methods\n");
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
-        print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
+        print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, method_line(args_arena(a), *p));
     if (arch_begin() < arch_end()) print_out("\narchitectures\n");
     for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
         print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);

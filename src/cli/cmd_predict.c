@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/print.h"
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "cli/predict.h"
 #include "run/run.h"
 #include "change/mine.h"
@@ -40,14 +41,13 @@ static Status languages(MineOptions *o, const char *list)
 {
     if (!list) return OK;
     memset(o->lang, 0, sizeof o->lang);
-    for (const char *p = list; *p;) {
-        size_t n = strcspn(p, ",");
+    size_t n;
+    for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);) {
         char name[16];
         snprintf(name, sizeof name, "%.*s", (int)(n < 15 ? n : 15), p);
         Lang lang = lang_find(name);
         if (lang == LANG_NONE) return fail(E_CONFIG, "--lang %s: '%s' is no language that is known", list, name);
         o->lang[lang] = true;
-        p += n + (p[n] == ',');
     }
     return OK;
 }
@@ -105,48 +105,6 @@ static Status read_repository(Prediction *w, const char *repository, const char 
     return s;
 }
 
-/* ---- what both tasks print */
-
-PredictWatch predict_watch_open(const Prediction *w, const char *phase, int64_t total)
-{
-    Progress line = {str_print(w->run, "predict/%s", w->p.method), args_quiet(w->args), clock_now()};
-    return (PredictWatch){line, phase, total};
-}
-
-bool predict_watch(int64_t done, void *user)
-{
-    const PredictWatch *w = user;
-    Stage stage = {.done = done, .total = w->total, .loss = NAN};
-    snprintf(stage.phase, sizeof stage.phase, "%s", w->phase);
-    progress_show(&w->line, &stage, -1);
-    return !signals_seen();
-}
-
-void predict_text(const char *s, size_t n, int most)
-{
-    size_t end = 0;
-    while (end < n && most-- > 0) end += glyph_at(s + end, n - end).bytes;
-    for (size_t i = 0, k; i < end; i += k) {
-        const char *tab = memchr(s + i, '\t', end - i);
-        k = tab ? (size_t)(tab - s) - i : end - i;
-        print_out(tab ? "%.*s " : "%.*s", (int)k, s + i);
-        k += tab != NULL;
-    }
-    print_out("\n");
-}
-
-void predict_csv(const char *s, size_t n)
-{
-    print_out("\"");
-    for (const char *end = s + n, *stop; s < end; s = stop + 1) { /* a quotation mark within is doubled */
-        stop = memchr(s, '"', (size_t)(end - s));
-        if (!stop) stop = end;
-        print_layout(s, (size_t)(stop - s));
-        if (stop < end) print_out("\"\"");
-    }
-    print_out("\"");
-}
-
 /* ---- the command */
 
 /* Merges have no features, and no message of theirs is about lines: neither task takes them, from a file either. */
@@ -172,7 +130,7 @@ static Status predict_with(Prediction *w)
     w->json = args_given(a, "json"), w->csv = args_given(a, "csv");
     if (w->json && w->csv) return fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
     if (!repository && !what) return fail(E_CONFIG, "predict needs a FILE of change records, or --repo PATH");
-    TRY(predictor_open(&w->p, w->run, args_at(a, 0), a));
+    TRY(predictor_open(&w->p, w->run, args_at(a, 0), adapter_say(a), NULL));
     TRY(repository ? read_repository(w, repository, what) : jit_read(&w->set, w->run, what));
     TRY(leave_out_merges(w, repository ? repository : what));
     return w->p.task == &TASK_CMG ? predict_messages(w) : predict_defects(w);

@@ -16,8 +16,8 @@
 static Status each_word(const Args *a, const char *option, bool *set, const char *const *words)
 {
     const char *list = args_text(a, option, NULL);
-    for (const char *p = list; p && *p;) {
-        size_t n = strcspn(p, ",");
+    size_t n;
+    for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);) {
         int i = 1; /* the first word stands for none */
         while (words[i] && (strlen(words[i]) != n || strncmp(words[i], p, n))) i++;
         if (!words[i]) {
@@ -26,7 +26,6 @@ static Status each_word(const Args *a, const char *option, bool *set, const char
             return fail(E_CONFIG, "--%s %s: '%.*s' is none of %s", option, list, (int)n, p, known.text);
         }
         set[i] = true;
-        p += n + (p[n] == ',');
     }
     return OK;
 }

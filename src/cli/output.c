@@ -1,3 +1,5 @@
+/* The name of the directory is a hash of all that decides the result: options, settings, and the content of the
+ * files that they name; options that only say where the result goes are left out. */
 #include "cli/output.h"
 
 #include <string.h>

@@ -3,9 +3,9 @@
 #define CLI_PREDICT_H
 
 #include "cli/command.h"
-#include "cli/tune.h"
 #include "metric/messages.h"
 #include "run/progress.h"
+#include "tasks/predictor.h"
 
 typedef struct {
     const Args *args;
@@ -17,6 +17,8 @@ typedef struct {
 } Prediction;
 Status predict_defects(Prediction *);  /* jit: ranks the commits by their risk */
 Status predict_messages(Prediction *); /* cmg: writes one message a commit */
+
+/* ---- predict_print.c */
 
 /* Progress over `total` commits, as a callback with a PredictWatch; false once a signal was seen. */
 typedef struct {

@@ -173,9 +173,7 @@ static void print_json(const Writing *w)
         if (own.len) cJSON_AddItemToObject(o, "reference", json_string(w->of->run, own.text, own.len));
         cJSON_AddItemToArray(list, o);
     }
-    char *text = json_printed(root, false);
-    print_document(text);
-    cJSON_free(text);
+    json_print(root);
     cJSON_Delete(root);
 }
 

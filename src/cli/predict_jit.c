@@ -5,6 +5,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
+#include "cli/tune.h"
 #include "run/run.h"
 #include "io/json.h"
 
@@ -163,11 +164,7 @@ static Status print_json(Ranking *w)
         s = commit_json(&one, w, w->order[r]);
         cJSON_AddItemToArray(list, one);
     }
-    if (!s) {
-        char *text = json_printed(root, false);
-        print_document(text);
-        cJSON_free(text);
-    }
+    if (!s) json_print(root);
     cJSON_Delete(root);
     return s;
 }
@@ -185,7 +182,7 @@ Status predict_defects(Prediction *of)
     TRY(args_int(&w.top, a, "top", of->json || of->csv ? 0 : 20, 0, INT32_MAX));
     TRY(args_int(&w.most_lines, a, "lines", 3, 0, INT32_MAX));
     TRY(args_real(&of->p.threshold, a, "threshold", of->p.threshold, 0, 1));
-    TRY(tune_features(&of->p.features, a, of->p.features));
+    TRY(args_int(&of->p.features, a, "features", of->p.features, N_FEATURES - 1, N_FEATURES));
     if (args_given(a, "per-split")) of->p.per_split = true;
     if (of->set.unknown && !args_quiet(a))
         print_err("%lld %s features that are unknown (null); each counts as its mean\n", (long long)of->set.unknown,

@@ -1,57 +1,20 @@
 /* How good a predictor is, as a table and as JSON. */
 #include <math.h>
 
-#include "cli/tune.h"
-
 #include "base/print.h"
-
-enum { COLUMNS = 9 };
-static const struct {
-    const char *name, *key;
-} COLUMN[COLUMNS] = {{"F1", "f1"},
-                     {"precis.", "precision"},
-                     {"recall", "recall"},
-                     {"AUC", "auc"},
-                     {"AP", "average_precision"},
-                     {"R@20%E", "recall_at_20_effort"},
-                     {"E@20%R", "effort_at_20_recall"},
-                     {"Popt", "popt"},
-                     {"IFA", "ifa"}};
-
-static void values(double out[COLUMNS], const JitScores *s)
-{
-    const double all[COLUMNS] = {s->at.f1,
-                                 s->at.precision,
-                                 s->at.recall,
-                                 s->at.auc,
-                                 s->at.average_precision,
-                                 s->effort.recall_at_20,
-                                 s->effort.effort_at_20,
-                                 s->effort.popt,
-                                 s->effort.ifa};
-    for (int k = 0; k < COLUMNS; k++) out[k] = all[k];
-}
+#include "cli/tune.h"
 
 static void print_row(const char *name, const JitScores *s)
 {
-    double v[COLUMNS];
-    values(v, s);
+    double v[JIT_MEASURES];
+    jit_values(v, s);
     print_out("%-10s", name);
-    for (int k = 0; k < COLUMNS; k++)
+    for (int k = 0; k < JIT_MEASURES; k++)
         if (isfinite(v[k]))
-            print_out(k < COLUMNS - 1 ? " %8.4f" : " %8.1f", v[k]);
+            print_out(k < JIT_MEASURES - 1 ? " %8.4f" : " %8.1f", v[k]);
         else
             print_out(" %8s", "n/a");
     print_out("\n");
-}
-
-/* Why measures have no value, NULL where all have one. */
-static const char *missing(const JitScores *s)
-{
-    if (!s->at.positives) return "only clean commits are there: ranking and effort-aware measures have no value";
-    if (s->at.positives == s->at.n) return "only defective commits are there: AUC has no value";
-    if (isnan(s->effort.recall_at_20)) return "no commit changes a line: effort-aware measures have no value";
-    return isnan(s->effort.popt) ? "Popt has no value: the best order is as good as the worst" : NULL;
 }
 
 void jit_print_scores(const char *what, const JitScores *s, const JitScores *random)
@@ -59,23 +22,54 @@ void jit_print_scores(const char *what, const JitScores *s, const JitScores *ran
     print_out("%s: %lld %s, %lld of them defective; F1 from score %.4g on\n", what, (long long)s->at.n,
               str_plural(s->at.n, "commit", "commits"), (long long)s->at.positives, s->at.threshold);
     print_out("%-10s", "");
-    for (int k = 0; k < COLUMNS; k++) print_out(" %8s", COLUMN[k].name);
+    for (int k = 0; k < JIT_MEASURES; k++) print_out(" %8s", JIT_MEASURE[k].name);
     print_out("\n");
     print_row("model", s);
     print_row("random", random);
-    if (missing(s)) print_out("n/a: %s\n", missing(s));
+    if (jit_missing(s)) print_out("n/a: %s\n", jit_missing(s));
 }
 
-cJSON *jit_scores_json(const JitScores *s)
+static Status print_defects(const TuneJob *j, const cJSON *card, const char *path)
 {
-    double v[COLUMNS];
-    cJSON *o = cJSON_CreateObject();
-    values(v, s);
-    cJSON_AddNumberToObject(o, "commits", (double)s->at.n);
-    cJSON_AddNumberToObject(o, "defective", (double)s->at.positives);
-    for (int k = 0; k < COLUMNS; k++)
-        cJSON_AddItemToObject(o, COLUMN[k].key, isfinite(v[k]) ? cJSON_CreateNumber(v[k]) : cJSON_CreateNull());
-    cJSON *remarks = cJSON_AddArrayToObject(o, "remarks");
-    if (missing(s)) cJSON_AddItemToArray(remarks, cJSON_CreateString(missing(s)));
-    return o;
+    const cJSON *validation = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    JitScores valid, random = jit_random(&j->valid, 1);
+    TRY(jit_scores_read(&valid, validation, path));
+    TRY(json_real(&valid.at.threshold, card, "threshold", 0, 1, path));
+    jit_print_scores("validation", &valid, &random);
+    return OK;
+}
+
+static Status print_messages(const cJSON *card, const char *path)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    const double most = 1e300;
+    double messages = 0, scored = 0, perplexity = HUGE_VAL, accuracy = 0;
+    TRY(json_real(&messages, v, "commits", 0, most, path));
+    TRY(json_real(&scored, v, "tokens", 0, most, path));
+    TRY(json_real(&perplexity, v, "perplexity", 0, most, path)); /* null where it is not finite */
+    TRY(json_real(&accuracy, v, "accuracy", 0, 1, path));
+    print_out("validation: %.0f messages of %.0f tokens; perplexity %.4g, %.1f %% of the tokens are the likeliest\n",
+              messages, scored, perplexity, 100 * accuracy);
+    return OK;
+}
+
+Status tune_print(const TuneJob *j, const cJSON *card, const char *path)
+{
+    return j->o.task == &TASK_JIT ? print_defects(j, card, path) : print_messages(card, path);
+}
+
+cJSON *tune_json(const TuneJob *j, cJSON *card)
+{
+    cJSON *root = cJSON_CreateObject();
+    for (const char *const *key = (const char *const[]){"threshold", "validation", NULL}; *key; key++) {
+        cJSON *x = cJSON_DetachItemFromObjectCaseSensitive(card, *key);
+        if (x) cJSON_AddItemToObject(root, *key, x);
+    }
+    if (j->o.task == &TASK_JIT) {
+        JitScores random = jit_random(&j->valid, 1);
+        cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
+    }
+    cJSON_AddStringToObject(root, "task", j->o.task->name);
+    cJSON_AddStringToObject(root, "method", j->p.method);
+    return root;
 }

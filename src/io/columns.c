@@ -1,3 +1,5 @@
+/* One reader for the three forms: each row becomes one number for each wanted column, and the columns grow together.
+ * A text in a column of texts becomes the number of its first appearance. */
 #include "io/columns.h"
 
 #include <math.h>
@@ -25,12 +27,11 @@ typedef struct {
 static void new_row(Reader *r, const double *value)
 {
     if (r->rows == r->room) {
-        r->room = r->room ? 2 * r->room : 1 << 10;
-        for (int k = 0; k < r->n; k++) {
-            double *old = r->column[k];
-            r->column[k] = arena_take(r->arena, sizeof *old * (size_t)r->room);
-            if (r->rows) memcpy(r->column[k], old, sizeof *old * (size_t)r->rows);
-        }
+        int64_t was = r->room;
+        r->room = was ? 2 * was : 1 << 10;
+        for (int k = 0; k < r->n; k++)
+            r->column[k] =
+                arena_grow(r->arena, r->column[k], sizeof(double) * (size_t)was, sizeof(double) * (size_t)r->room);
     }
     for (int k = 0; k < r->n; k++) r->column[k][r->rows] = value[k];
     r->rows++;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/lines.h"
 #include "base/print.h"
 
@@ -185,6 +186,26 @@ char *json_printed(const cJSON *value, bool one_line)
     memcpy(text, b.text, b.len + 1);
     arena_close(&a);
     return text;
+}
+
+void json_print(const cJSON *value)
+{
+    char *text = json_printed(value, false);
+    print_document(text);
+    cJSON_free(text);
+}
+
+Status json_write(const cJSON *value, const char *path)
+{
+    char *text = json_printed(value, false);
+    Writer w;
+    Status s = writer_open(&w, path);
+    if (!s) {
+        writer_print(&w, "%s\n", text);
+        s = writer_close(&w);
+    }
+    cJSON_free(text);
+    return s;
 }
 
 cJSON *json_string(Arena *a, const char *s, size_t n)

@@ -31,6 +31,8 @@ void json_quote_bytes(Buf *, const char *s, size_t n); /* the same of n bytes, N
 void json_escape(Buf *, const char *s);                /* s without the quotation marks around it */
 /* In place of cJSON_Print, and of cJSON_PrintUnformatted for one line; the caller's, for cJSON_free. */
 char *json_printed(const cJSON *, bool one_line);
+void json_print(const cJSON *);                     /* to stdout, by print_document() */
+Status json_write(const cJSON *, const char *path); /* as a file that ends with a newline */
 /* A string of n bytes, NULs among them, as a member of what is printed; cJSON's own strings end at a NUL. */
 cJSON *json_string(Arena *, const char *s, size_t n);
 

@@ -78,6 +78,7 @@ static bool take_shape(Text *t, Stored *s)
     return true;
 }
 
+/* The header's Python dict, which holds descr, fortran_order and shape in any order, and nothing else. */
 static Status read_dict(Stored *s, Text t, bool *fortran)
 {
     char key[32], descr[64] = "";

@@ -74,16 +74,6 @@ static Status line(Machine *m, const char **out)
 
 /* ---- stack and memo */
 
-static void *grown(Arena *a, void *at, int n, int *room, size_t size)
-{
-    if (n < *room) return at;
-    int more = *room ? 2 * *room : 64;
-    void *to = arena_zero(a, size * (size_t)more);
-    if (n) memcpy(to, at, size * (size_t)n);
-    *room = more;
-    return to;
-}
-
 static Pickled *value(Machine *m, PickledKind kind)
 {
     Pickled *v = NEW(m->a, Pickled, 1);
@@ -95,7 +85,7 @@ static Pickled *value(Machine *m, PickledKind kind)
 static Status push(Machine *m, Pickled *v)
 {
     if (m->n == DEPTH) return fail(E_FORMAT, "%s: the pickle needs a stack of more than %d", m->f->path, DEPTH);
-    m->stack = grown(m->a, m->stack, m->n, &m->room, sizeof *m->stack);
+    GROW(m->a, m->stack, m->n, m->room, 64);
     m->stack[m->n++] = v;
     return OK;
 }
@@ -134,7 +124,7 @@ static Status push_text(Machine *m, int length_bytes)
 static Status put_mark(Machine *m)
 {
     if (m->marks == DEPTH) return fail(E_FORMAT, "%s: the pickle nests more than %d deep", m->f->path, DEPTH);
-    m->mark = grown(m->a, m->mark, m->marks, &m->mark_room, sizeof *m->mark);
+    GROW(m->a, m->mark, m->marks, m->mark_room, 64);
     m->mark[m->marks++] = m->n;
     return OK;
 }
@@ -152,7 +142,7 @@ static Status take_marked(Machine *m, Pickled ***item, int *n)
 
 static void append(Machine *m, Pickled *to, Pickled *v)
 {
-    to->item = grown(m->a, to->item, to->n, &to->room, sizeof *to->item);
+    GROW(m->a, to->item, to->n, to->room, 64);
     to->item[to->n++] = v;
 }
 
@@ -161,7 +151,7 @@ static Status remember(Machine *m, uint64_t at)
     if (at >= DEPTH) return fail(E_FORMAT, "%s: memo entry %llu", m->f->path, (unsigned long long)at);
     if (m->n <= floor_of(m)) return fail(E_FORMAT, "%s: byte %zu: nothing to remember", m->f->path, m->f->at);
     while (m->n_memo <= (int)at) {
-        m->memo = grown(m->a, m->memo, m->n_memo, &m->memo_room, sizeof *m->memo);
+        GROW(m->a, m->memo, m->n_memo, m->memo_room, 64);
         m->memo[m->n_memo++] = NULL;
     }
     m->memo[at] = m->stack[m->n - 1];
@@ -183,7 +173,7 @@ static Status note_global(Machine *m, const char *name)
     for (int i = 0; i < f->n_globals; i++)
         if (!strcmp(f->globals[i], name)) return OK;
     if (f->n_globals == GLOBALS_MAX) return fail(E_FORMAT, "%s: more than %d globals", f->path, GLOBALS_MAX);
-    f->globals = grown(m->a, f->globals, f->n_globals, &f->room, sizeof *f->globals);
+    GROW(m->a, f->globals, f->n_globals, f->room, 64);
     f->globals[f->n_globals++] = name;
     return OK;
 }
@@ -312,6 +302,7 @@ static Status push_real(Machine *m)
 
 /* ---- opcodes */
 
+/* Opcodes that push None, a truth value, a number or a text. */
 static Status scalar(Machine *m, int op, bool *known)
 {
     uint64_t x = 0;
@@ -337,6 +328,7 @@ static Status scalar(Machine *m, int op, bool *known)
     return OK;
 }
 
+/* Opcodes of tuples, lists and dicts, and of the marks that begin them. */
 static Status container(Machine *m, int op, bool *known)
 {
     Pickled **item = NULL, *one[2];
@@ -364,6 +356,7 @@ static Status container(Machine *m, int op, bool *known)
     return OK;
 }
 
+/* Opcodes of the protocol, the memo, globals, and what is built from them. */
 static Status object(Machine *m, int op, bool *known)
 {
     uint64_t x = 0;

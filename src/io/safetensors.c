@@ -72,6 +72,7 @@ static Status read_type(Stored *s, const cJSON *type)
                 s->file, s->name, type->valuestring);
 }
 
+/* One tensor of the header: its offsets must lie in the file and fit its dtype and shape. */
 static Status read_entry(Stored *s, const cJSON *j, const char *data, size_t room)
 {
     if (!cJSON_IsObject(j)) return fail(E_FORMAT, "%s: entry '%s' is not an object", s->file, s->name);

@@ -168,6 +168,7 @@ static bool all_begin(const Pickled *dict, const char *prefix)
     return true;
 }
 
+/* The tensors of a state dict; the "module." that DataParallel puts in front of every name is taken away. */
 static Status add_tensors(Weights *w, const File *f, const Pickled *top)
 {
     const Pickled *dict;
@@ -262,6 +263,7 @@ static Status legacy_pickles(PickleFile *p, Arena *a, Pickled **top, Pickled **k
     return keys ? pickle_read(keys, a, p) : OK;
 }
 
+/* The legacy format: behind the pickles each storage has its number of elements and then its bytes. */
 static Status read_storages(File *f, const PickleFile *p, const Pickled *top, const Pickled *keys)
 {
     size_t at = p->at;

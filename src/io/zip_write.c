@@ -71,6 +71,8 @@ static void put(ZipWriter *z, const void *bytes, size_t n)
     z->at += n;
 }
 
+/* The entry itself, padded so that its bytes are aligned, and its row in the central directory, which zip_end()
+ * writes. */
 void zip_add(ZipWriter *z, const char *name, const void *bytes, size_t n)
 {
     static const char zeros[ALIGN];

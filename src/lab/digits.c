@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/str.h"
 
 /* ---- tasks */
 
@@ -167,15 +168,14 @@ static Status unknown_task(const char *name)
 Status digits_mix(DigitMix *mix, const char *list)
 {
     *mix = (DigitMix){0};
-    for (const char *at = list; *at;) {
+    size_t n;
+    for (const char *rest = list, *at; str_next(&rest, ",", &at, &n);) {
         char name[32];
-        size_t n = strcspn(at, ",");
         snprintf(name, sizeof name, "%.*s", (int)n, at);
         const DigitTask *t = digit_task(name);
         if (!t) return unknown_task(name);
         if (mix->n == DIGIT_MIX) return fail(E_CONFIG, "a mixture of more than %d tasks", DIGIT_MIX);
         mix->task[mix->n++] = t;
-        at += n + (at[n] == ',');
     }
     return mix->n ? OK : fail(E_CONFIG, "no task is named");
 }

@@ -87,25 +87,55 @@ static TrainConfig config_for(const Model *m, const LabArm *arm, uint64_t seed)
     return c;
 }
 
+/* The curve so far, and the SHA-256 of it. */
+typedef struct {
+    LabResult so_far;
+    Sha256Hex hash;
+} Curve;
+
+static Sha256Hex curve_hash(const LabResult *x)
+{
+    Sha256 s = sha256_begin();
+    sha256_add(&s, x, sizeof *x);
+    return sha256_end(&s);
+}
+
 /* A checkpoint is the trainer's state and, beside it, the curve so far.  The curve is written first: a run killed
  * between the two has a curve that is ahead, and the points that the trainer has not reached are dropped. */
 static Status save(Arena *a, const Trainer *tr, const char *path, const LabResult *out)
 {
-    TRY(file_write(str_print(a, "%s.curve", path), out, sizeof *out));
-    return trainer_save(tr, path);
+    ArenaMark mark = arena_mark(a);
+    Curve *c = NEW(a, Curve, 1);
+    memcpy(&c->so_far, out, sizeof *out); /* with what lies between the members */
+    c->hash = curve_hash(&c->so_far);
+    Status status = file_write(str_print(a, "%s.curve", path), c, sizeof *c);
+    arena_drop(a, mark);
+    return status ? status : trainer_save(tr, path);
+}
+
+/* NULL: there is none, or it is not as it was written. */
+static const LabResult *read_curve(Arena *a, const char *path)
+{
+    Bytes b;
+    bool there = !file_read(&b, a, str_print(a, "%s.curve", path));
+    err_clear();
+    if (!there || b.len != sizeof(Curve)) return NULL;
+    Curve *c = NEW(a, Curve, 1);
+    memcpy(c, b.text, sizeof *c);
+    return memcmp(c->hash.hex, curve_hash(&c->so_far).hex, sizeof c->hash.hex) ? NULL : &c->so_far;
 }
 
 static Status resume(Run *r, Arena *a, Trainer *tr, const char *path, LabResult *out)
 {
-    if (!run_resuming(r) || access(path, R_OK)) return OK;
-    const char *curve = str_print(a, "%s.curve", path);
-    Bytes b;
-    TRY(trainer_load(tr, path));
-    TRY(file_read(&b, a, curve));
-    if (b.len != sizeof *out) return fail(E_FORMAT, "%s: %zu bytes, expected %zu", curve, b.len, sizeof *out);
-    memcpy(out, b.text, sizeof *out);
-    if (out->points < 0 || out->points > LAB_POINTS)
-        return fail(E_FORMAT, "%s: %d points, at most %d", curve, out->points, LAB_POINTS);
+    if (!run_resuming(r) || access(path, F_OK)) return OK;
+    const LabResult *so_far = read_curve(a, path);
+    bool damaged = !so_far;
+    if (so_far) TRY(trainer_resume(tr, path, &damaged));
+    if (damaged) {
+        run_remark(r, "%s: is damaged, or its curve is; the training begins anew", path);
+        return OK;
+    }
+    memcpy(out, so_far, sizeof *out);
     while (out->points && out->step[out->points - 1] > (float)tr->step) out->points--;
     return OK;
 }
@@ -220,44 +250,10 @@ static const char *kept_path(Run *r, const LabModel *l, uint64_t seed)
                     (unsigned long long)seed);
 }
 
-/* The SHA-256 of its two files lies beside a kept model. */
-static const char *checksum_path(Run *r, const char *model)
-{
-    return str_print(run_arena(r), "%s/sha256", model);
-}
-
-static Status hash_model(const char **out, Run *r, const char *model)
-{
-    Sha256Hex config, weights;
-    TRY(sha256_file(&config, str_print(run_arena(r), "%s/config.json", model)));
-    TRY(sha256_file(&weights, str_print(run_arena(r), "%s/model.safetensors", model)));
-    *out = str_print(run_arena(r), "%s  config.json\n%s  model.safetensors\n", config.hex, weights.hex);
-    return OK;
-}
-
-static Status keep_model(Run *r, Model *m, const char *path)
-{
-    const char *hash;
-    TRY(model_save(m, path));
-    TRY(hash_model(&hash, r, path));
-    return file_write(checksum_path(r, path), hash, strlen(hash));
-}
-
 typedef struct {
     const LabModel *recipe;
     const DigitMix *late;
 } Pretraining;
-
-static bool is_kept(Run *r, int i, void *user)
-{
-    const Pretraining *p = user;
-    Bytes said;
-    const char *hash, *path = kept_path(r, p->recipe + i / run_seeds(r), run_seed(r, i % run_seeds(r)));
-    bool same = !file_read(&said, run_arena(r), checksum_path(r, path)) && !hash_model(&hash, r, path) &&
-                !strcmp(hash, said.text);
-    err_clear();
-    return same;
-}
 
 static LabArm pretraining(const LabModel *l, const DigitMix *late, const char *name)
 {
@@ -280,7 +276,8 @@ static Status pretrain_job(Run *r, int i, void *out, void *user)
     TRY(lab_train(r, &run, m, NULL, l, &arm, seed, result));
     if (result->diverged)
         return fail(E_NUMERIC, "pretraining on %s diverged at seed %llu", l->tasks, (unsigned long long)seed);
-    TRY(keep_model(r, m, kept_path(r, l, seed)));
+    TRY(model_save(m, kept_path(r, l, seed)));
+    TRY(run_leaves(r, kept_path(r, l, seed)));
     arena_close(&run);
     return OK;
 }
@@ -290,7 +287,7 @@ Status lab_pretrain_watched(Run *r, const LabModel *l, int n, const DigitMix *la
     Pretraining p = {l, late};
     for (int i = 0; i < n; i++) TRY(lab_check(&l[i]));
     TRY(file_make_dir(run_path(r, "pretrained")));
-    return run_parallel_checked(r, n * run_seeds(r), sizeof *out, pretrain_job, is_kept, &p, out);
+    return run_parallel(r, n * run_seeds(r), sizeof *out, pretrain_job, &p, out);
 }
 
 Status lab_pretrain(Run *r, const LabModel *l, int n)
@@ -337,10 +334,11 @@ Status lab_attach(Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm)
     method->defaults(&c, &m->config);
     TRY(peft_set(&c, m->run, arm->options));
     if (c.kind == PREFIX_TIED && c.length == l->layout.slots) c.reserved = c.length;
-    if (!strcmp(method->name, "prompt") && c.length + digits_positions(l->layout) > m->config.positions)
-        return fail(
-            E_CONFIG, "prompt: %d virtual tokens in front leave %d of the model's %d positions for rows of %lld",
-            c.length, m->config.positions - c.length, m->config.positions, (long long)digits_positions(l->layout));
+    int taken = method->positions ? method->positions(&c) : 0;
+    if (taken && taken + digits_positions(l->layout) > m->config.positions)
+        return fail(E_CONFIG, "%s: %d virtual tokens in front leave %d of the model's %d positions for rows of %lld",
+                    method->name, taken, m->config.positions - taken, m->config.positions,
+                    (long long)digits_positions(l->layout));
     return peft_attach(method, m, hooks, &c);
 }
 

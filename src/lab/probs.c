@@ -3,18 +3,12 @@
 
 #include <math.h>
 
+#include "measure/observe.h"
+
 Tensor probs_of(Arena *run, Model *m, Hooks *hooks, const Batch *batch, int layer)
 {
-    Arena step = arena_open(0);
-    Hooks *h = hooks ? hooks : hooks_new(&step);
-    int before = hooks_n(h);
-    Capture seen = {.arena = run};
     Batch whole = {.b = batch->b, .t = batch->t, .ids = batch->ids};
-    hook_observe(h, (Where){SITE_PROBS, layer, PART_DECODER}, hook_capture, &seen);
-    model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = h}, &whole);
-    hooks_clear_from(h, before);
-    arena_close(&step);
-    return seen.value;
+    return observe_one(run, m, hooks, &whole, (Where){SITE_PROBS, layer, PART_DECODER});
 }
 
 typedef struct { /* the flat place of a row, and how many of its columns are not content */

@@ -142,8 +142,8 @@ double seeds_mean(const double *values, int n)
 Status sweep_methods(char word[][24], int most, int *n, const char *list)
 {
     *n = 0;
-    for (const char *at = list; *at;) {
-        size_t len = strcspn(at, ",");
+    size_t len;
+    for (const char *rest = list, *at; str_next(&rest, ",", &at, &len);) {
         if (*n == most || len >= sizeof word[0])
             return fail(E_CONFIG, "\"%s\": at most %d words of %zu bytes", list, most, sizeof word[0] - 1);
         memcpy(word[*n], at, len), word[*n][len] = 0;
@@ -151,7 +151,6 @@ Status sweep_methods(char word[][24], int most, int *n, const char *list)
         if (method && !peft_find(method))
             return fail(E_CONFIG, "methods: \"%s\" is none; vernier list names them", word[*n]);
         ++*n;
-        at += len + (at[len] == ',');
     }
     return *n ? OK : fail(E_CONFIG, "no method is named");
 }

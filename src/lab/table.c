@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "measure/observe.h"
 
 struct PrefixTable {
     Model *model;
@@ -133,19 +134,15 @@ static void start_values(PrefixTable *x, Arena *step, double sd, uint64_t stream
     int64_t t = x->layout.slots + DIGITS, hd = x->heads * x->size;
     int32_t *ids = NEW(step, int32_t, t);
     for (int32_t i = 0; i < DIGITS; i++) ids[x->layout.slots + i] = i;
-    Hooks *look = hooks_new(step);
-    Capture values = {.arena = step};
-    hook_observe(look, (Where){SITE_VALUES, 0, PART_DECODER}, hook_capture, &values);
-    model_hidden(x->model, &(Pass){.tape = tape_open(step, false), .hooks = look},
-                 &(Batch){.b = 1, .t = t, .ids = ids});
+    Batch digits = {.b = 1, .t = t, .ids = ids};
+    Tensor values = observe_one(step, x->model, NULL, &digits, (Where){SITE_VALUES, 0, PART_DECODER});
     double square = 0;
-    for (int64_t i = 0; i < t * hd; i++)
-        square += tensor_get(values.value, i) * tensor_get(values.value, i) / (double)(t * hd);
+    for (int64_t i = 0; i < t * hd; i++) square += tensor_get(values, i) * tensor_get(values, i) / (double)(t * hd);
     for (int64_t i = 0; i < tensor_count(x->mass->val); i++)
         tensor_set(x->mass->val, i, sd * rng_normal(rng_stream(stream, "mass"), (uint64_t)i));
     for (int64_t i = 0; i < tensor_count(x->value->val); i++)
         tensor_set(x->value->val, i,
-                   tensor_get(values.value, i % hd) +
+                   tensor_get(values, i % hd) +
                        sd * sqrt(square) * rng_normal(rng_stream(stream, "value"), (uint64_t)i));
 }
 

@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "measure/observe.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
 
@@ -17,27 +18,19 @@ static Tensor *slot(Seen *s, int i)
     return (Tensor *[WATCHED]){&s->scores, &s->probs, &s->values, &s->heads, &s->resid}[i];
 }
 
-void measure_pass(Seen *out, Arena *run, Arena *step, Model *m, Hooks *hooks, Part part, const Batch *batch)
+void measure_pass(Seen *out, Arena *run, Model *m, Hooks *hooks, Part part, const Batch *batch)
 {
-    int layers = model_layers(m, part), before = hooks_n(hooks);
-    CHECK(run != step, "what a pass leaves would go with its step");
-    Capture *seen = NEW(run, Capture, layers * WATCHED);
-    if (!hooks) hooks = hooks_new(run);
-    for (int i = 0; i < layers * WATCHED; i++) {
+    int n = model_layers(m, part) * WATCHED;
+    Arena step = arena_open(0);
+    Where *at = NEW(&step, Where, n);
+    Tensor *seen = NEW(&step, Tensor, n);
+    for (int i = 0; i < n; i++) {
         Site site = WATCH[i % WATCHED];
-        Part of = site == SITE_RESID && part == PART_CROSS ? PART_DECODER : part;
-        seen[i].arena = run;
-        hook_observe(hooks, (Where){site, i / WATCHED, of}, hook_capture, &seen[i]);
+        at[i] = (Where){site, i / WATCHED, site == SITE_RESID && part == PART_CROSS ? PART_DECODER : part};
     }
-    ArenaMark mark = arena_mark(step);
-    Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
-    if (m->arch->encode && !batch->t)
-        m->arch->encode(m, &pass, batch);
-    else
-        model_hidden(m, &pass, batch);
-    arena_drop(step, mark);
-    hooks_clear_from(hooks, before);
-    for (int i = 0; i < layers * WATCHED; i++) *slot(&out[i / WATCHED], i % WATCHED) = seen[i].value;
+    observe_many(seen, run, m, hooks, batch, at, n);
+    for (int i = 0; i < n; i++) *slot(&out[i / WATCHED], i % WATCHED) = seen[i];
+    arena_close(&step);
 }
 
 /* ---- weights over the content */

@@ -2,8 +2,8 @@
  * and what a prefix added to the heads' outputs.
  *
  *     Seen without[L], with[L];                              L = model_layers(m, PART_DECODER)
- *     measure_pass(without, run, &step, m, NULL, PART_DECODER, &batch);
- *     measure_pass(with, run, &step, m, hooks, PART_DECODER, &batch);
+ *     measure_pass(without, run, m, NULL, PART_DECODER, &batch);
+ *     measure_pass(with, run, m, hooks, PART_DECODER, &batch);
  *     Map a = {.seen = &with[l], .extra = n_slots}, b = {.seen = &without[l]};
  *     double largest = measure_change(a, b, -1).gap;         zero to rounding where the two layers had the same input
  *     Tensor d = measure_added(run, a, b);                   what the prefix added, per head
@@ -33,10 +33,9 @@ typedef struct {          /* what one attention and its layer did; copies in the
     Tensor resid;         /* (B,T,C) output of the layer; of the decoder layer for PART_CROSS */
 } Seen;
 
-/* Runs the model once with `hooks` (NULL: none) and fills out[0 .. model_layers(m, part)-1].  The observers it adds
- * are gone again when it returns.  The copies go to `run`, which is another arena than `step`.  With
- * batch->keep the last layer has K rows of queries.  A batch with a source alone (t = 0) runs the encoder alone. */
-void measure_pass(Seen *out, Arena *run, Arena *step, Model *, Hooks *, Part, const Batch *);
+/* Runs the model once with `hooks` (NULL: none) and fills out[0 .. model_layers(m, part)-1].  The copies go to
+ * `run`.  With batch->keep the last layer has K rows of queries.  observe.h says how much of the model runs. */
+void measure_pass(Seen *out, Arena *run, Model *, Hooks *, Part, const Batch *);
 
 /* ---- weights over the content */
 

@@ -1,3 +1,4 @@
+/* All three variants are computed from the same counts: clipped n-gram matches, n-gram totals, and both lengths. */
 #include "metric/bleu.h"
 
 #include <float.h>

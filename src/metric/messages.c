@@ -1,3 +1,5 @@
+/* Each metric is stored by row, so that a bootstrap can average any choice of rows; BLEU keeps its counts by row,
+ * because corpus BLEU is no mean over rows. */
 #include "metric/messages.h"
 
 #include <math.h>
@@ -37,6 +39,7 @@ int64_t messages_lines(Bytes **line, Arena *a, Bytes text)
 
 /* ---- scoring */
 
+/* Every metric of one row. */
 static void score_row(MessageRows *r, int64_t i, Arena *scratch, Bytes h, Bytes g, Meteor *meteor,
                       const Synonyms *synonyms)
 {

@@ -146,6 +146,7 @@ static void add_dotted(Buf *out, const Meteor *m, Bytes word, Bytes next)
     }
 }
 
+/* METEOR's -norm: punctuation is split off by its rules, full stops of abbreviations stay, and all is lower case. */
 static Words normalised(Meteor *m, Bytes text)
 {
     Arena *a = &m->scratch;
@@ -176,9 +177,8 @@ static Facts *facts_of(Meteor *m, int32_t id)
     if (id >= m->facts_room) {
         int64_t room = m->facts_room ? m->facts_room : 1 << 12;
         while (room <= id) room *= 2;
-        Facts *old = m->facts;
-        m->facts = NEW(m->arena, Facts, room);
-        if (old) memcpy(m->facts, old, sizeof *old * (size_t)m->facts_room);
+        m->facts =
+            arena_grow(m->arena, m->facts, sizeof *m->facts * (size_t)m->facts_room, sizeof *m->facts * (size_t)room);
         m->facts_room = room;
     }
     if (m->facts[id].done) return &m->facts[id];
@@ -220,6 +220,7 @@ static bool matches(Meteor *m, int stage, int32_t h, int32_t r)
     return stage == METEOR_STEM ? a.stem == b.stem : share(&a, &b);
 }
 
+/* Every pair of words that some stage matches, by words of the reference; equal texts need exact matches alone. */
 static Stage all_matches(Meteor *m, int stages, Words h, Words r)
 {
     Arena *a = &m->scratch;

@@ -1,3 +1,5 @@
+/* The longest common subsequence by dynamic programming with one row of memory.  Words that only one text has are
+ * dropped before: they cannot be part of it. */
 #include "metric/rouge.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Class measures come from one confusion matrix, rank measures from one walk over the scores in descending order. */
 #include "metric/score.h"
 
 #include <gsl/gsl_sort.h>

@@ -15,12 +15,7 @@ static void add_set(Synonyms *s, int class, const char *word, size_t n, int32_t 
 {
     bool added;
     int64_t *first = table_add(&s->word[class], word, n, &added);
-    if (s->postings == s->room) {
-        Posting *old = s->posting;
-        s->room = s->room ? 2 * s->room : 1 << 18;
-        s->posting = arena_take(s->arena, sizeof *s->posting * (size_t)s->room);
-        if (old) memcpy(s->posting, old, sizeof *old * (size_t)s->postings);
-    }
+    GROW(s->arena, s->posting, s->postings, s->room, 1 << 18);
     s->posting[s->postings] = (Posting){set, added ? -1 : (int32_t)*first};
     *first = s->postings++;
 }
@@ -28,12 +23,7 @@ static void add_set(Synonyms *s, int class, const char *word, size_t n, int32_t 
 static void add_base(Synonyms *s, int class, const char *form, size_t n, Bytes base)
 {
     int64_t *first = table_add(&s->base[class], form, n, NULL);
-    if (s->n_bases == s->bases_room) {
-        struct Base *old = s->bases;
-        s->bases_room = s->bases_room ? 2 * s->bases_room : 1 << 13;
-        s->bases = arena_take(s->arena, sizeof *s->bases * (size_t)s->bases_room);
-        if (old) memcpy(s->bases, old, sizeof *old * (size_t)s->n_bases);
-    }
+    GROW(s->arena, s->bases, s->n_bases, s->bases_room, 1 << 13);
     s->bases[s->n_bases] = (struct Base){base, (int32_t)*first - 1};
     *first = ++s->n_bases;
 }
@@ -171,12 +161,7 @@ static void add_all(const Synonyms *s, Sets *out, const char *word, size_t n)
 {
     for (int c = 0; c < SYNONYM_CLASSES; c++)
         for (int64_t at = table_get(&s->word[c], word, n, -1); at >= 0; at = s->posting[at].next) {
-            if (out->n == out->room) {
-                int32_t *old = out->set;
-                out->room = out->room ? 2 * out->room : 16;
-                out->set = arena_take(out->arena, sizeof *out->set * (size_t)out->room);
-                if (old) memcpy(out->set, old, sizeof *old * (size_t)out->n);
-            }
+            GROW(out->arena, out->set, out->n, out->room, 16);
             out->set[out->n++] = s->posting[at].set;
         }
 }
@@ -273,6 +258,7 @@ static int next_forms(Form *out, const Form *in, int n, const Ending *ending)
     return m;
 }
 
+/* WordNet's morphy for one class of words: irregular forms first, then endings, until a base form is known. */
 static bool visit_class(const Synonyms *s, int class, Bytes a, const Visitor *v)
 {
     bool found = false;

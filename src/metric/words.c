@@ -1,3 +1,5 @@
+/* Splitting and lower-casing follow the tools whose scores are compared with, down to Python's final sigma; glib and
+ * PCRE2 have the Unicode tables. */
 #include "metric/words.h"
 
 #include <glib.h>
@@ -18,12 +20,7 @@ int32_t lexicon_add(Lexicon *x, const char *word, size_t n)
     int64_t *number = table_add(&x->number, word, n, &added);
     if (!added) return (int32_t)*number;
     *number = x->number.count - 1;
-    if (x->number.count > x->room) {
-        Bytes *old = x->word;
-        x->room = x->room ? 2 * x->room : 1 << 6;
-        x->word = arena_take(x->arena, sizeof *x->word * (size_t)x->room);
-        if (old) memcpy(x->word, old, sizeof *old * (size_t)*number);
-    }
+    GROW(x->arena, x->word, *number, x->room, 1 << 6);
     x->word[*number] = (Bytes){str_copy(x->arena, word, n), n};
     return (int32_t)*number;
 }

@@ -284,6 +284,13 @@ static void adapt(Config *c, const Weights *w)
     if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
 }
 
+static const Sublayer SUBLAYERS[] = {{PART_ENCODER, "attn", "encoder.layers.", ".attention_adapters"},
+                                     {PART_ENCODER, "ffn", "encoder.layers.", ".output_adapters"},
+                                     {PART_DECODER, "attn", "decoder.layers.", ".attention_adapters"},
+                                     {PART_DECODER, "ffn", "decoder.layers.", ".output_adapters"},
+                                     {PART_CROSS, "attn", "decoder.layers.", ".cross_attention_adapters"},
+                                     {0}};
+
 static const Format FORMAT = {.types = "bart|plbart",
                               .prefix = "model.",
                               .fields = FIELDS,
@@ -291,6 +298,7 @@ static const Format FORMAT = {.types = "bart|plbart",
                               .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*embed_tokens.weight|lm_head.*|final_logits_bias",
+                              .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
@@ -314,5 +322,7 @@ const Arch ARCH_BART = {.name = "bart",
                         .head_loss = head_loss,
                         .classify = classify,
                         .untie = untie,
-                        .last = PART_DECODER};
+                        .last = PART_DECODER,
+                        .targets = "*.q_proj|*.v_proj",
+                        .search = {.force_eos = true, .length_penalty = 1}};
 REGISTER(arch, ARCH_BART)

@@ -90,6 +90,7 @@ static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, co
     };
 }
 
+/* Queries, keys and values of one attention.  While decoding, keys and values of the encoder are computed once. */
 static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *source, const Rows *r, bool prune)
 {
     if (w->qkv && wants(p, at, SITE_QKV)) return project_fused(p, w, at, x, r, prune);
@@ -241,6 +242,8 @@ typedef struct { /* a layer as a segment that can run again */
     int layer;
 } Call;
 
+/* One layer: self-attention, cross-attention where there is any, feed-forward.  The last one computes kept rows
+ * alone. */
 static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
 {
     const Call *c = ctx;

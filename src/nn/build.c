@@ -88,31 +88,3 @@ Stack *build_stack(Model *m, Part part, bool pre_norm)
     *(part == PART_DECODER ? &m->decoder : &m->encoder) = s;
     return s;
 }
-
-int32_t *rows_last(Pass *p, const Batch *x)
-{
-    int32_t *row = NEW(tape_arena(p->tape), int32_t, x->b);
-    for (int64_t b = 0; b < x->b; b++) row[b] = (x->len ? x->len[b] : (int32_t)x->t) - 1;
-    return row;
-}
-
-Batch source_as_target(const Model *m, Pass *p, const Batch *x)
-{
-    Arena *a = tape_arena(p->tape);
-    int32_t *ids = NEW(a, int32_t, x->b * x->s), *row = NEW(a, int32_t, x->b);
-    shift_tokens_right(ids, &m->config, x->src, x->b, x->s);
-    for (int64_t b = 0; b < x->b; b++) {
-        int32_t n = x->src_len ? x->src_len[b] : (int32_t)x->s;
-        row[b] = n - 1; /* where a source has no end-of-text token */
-        for (int32_t i = 0; i < n; i++)
-            if (x->src[b * x->s + i] == m->config.eos) row[b] = i;
-    }
-    Batch y = *x;
-    y.t = x->s;
-    y.ids = ids;
-    y.len = x->src_len;
-    y.mask = NULL;
-    y.keep = row;
-    y.k = 1;
-    return y;
-}

@@ -164,7 +164,7 @@ static Status check_unused(const Model *m, const Weights *w, const bool *used)
 static Status load_from(Model **out, Arena *run, Config *c, const char *path, const Arch *arch, Weights *w,
                         const LoadOptions *o)
 {
-    if (o->plain_head) c->plain_head = true;
+    if (o->writes_from_encoder && arch->encoder_writes) c->writes_from_encoder = c->plain_head = true;
     if (arch->format->adapt) arch->format->adapt(c, w);
     if (o->classes > 0) c->classes = o->classes;
     if (o->no_lm_head) c->no_lm_head = true;

@@ -8,6 +8,19 @@
 #include "base/str.h"
 #include "io/json.h"
 
+const Arch *arch_find(const char *name)
+{
+    for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
+        if (!strcmp((*a)->name, name)) return *a;
+    return NULL;
+}
+
+int config_room(const Config *c)
+{
+    const Arch *arch = arch_find(c->arch);
+    return arch && arch->room ? arch->room(c) : 0;
+}
+
 static const struct {
     const char *name;
     Act act;
@@ -74,6 +87,20 @@ static Status check_fixed(const Fixed *f, const cJSON *root, const char *path)
     return OK;
 }
 
+/* "bart, plbart, gpt2, ...": the registered families, or the values of model_type that they read. */
+static const char *known_names(char text[256], bool types)
+{
+    size_t n = 0;
+    *text = 0;
+    for (const Arch *const *a = arch_begin(); a < arch_end() && n < 256; a++)
+        for (const char *at = types ? (*a)->format->types : (*a)->name; *at && n < 256; at += *at == '|') {
+            int length = (int)strcspn(at, "|");
+            n += (size_t)snprintf(text + n, 256 - n, "%s%.*s", n ? ", " : "", length, at);
+            at += length;
+        }
+    return text;
+}
+
 static const Arch *arch_of_type(const char *type)
 {
     for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
@@ -86,10 +113,11 @@ Status config_read(Config *c, const Arch **out, const cJSON *root, const char *p
     if (!cJSON_IsObject(root)) return fail(E_FORMAT, "%s: is not a JSON object", path);
     const char *type = NULL;
     TRY(json_text(&type, root, "model_type", path));
-    if (!type) return fail(E_FORMAT, "%s: has no model_type; gpt2, roberta, bart, plbart and t5 are known", path);
+    char known[256];
+    if (!type) return fail(E_FORMAT, "%s: has no model_type, expected one of %s", path, known_names(known, true));
     const Arch *arch = arch_of_type(type);
     if (!arch)
-        return fail(E_FORMAT, "%s: model_type is '%.30s'; gpt2, roberta, bart, plbart and t5 are known", path, type);
+        return fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type, known_names(known, true));
     *c = (Config){0};
     TRY(check_fixed(COMMON, root, path));
     TRY(check_fixed(arch->format->fixed, root, path));
@@ -163,7 +191,10 @@ static Status check_heads(const Config *c, const char *what, int heads)
 Status config_check(Config *c)
 {
     const Arch *arch = arch_find(c->arch);
-    if (!arch) return fail(E_CONFIG, "arch is '%.16s'; gpt2, roberta, bart and t5 are known", c->arch);
+    char known[256];
+    if (!arch) return fail(E_CONFIG, "arch is '%.16s', expected one of %s", c->arch, known_names(known, false));
+    if (c->writes_from_encoder && !arch->encoder_writes)
+        return fail(E_CONFIG, "writes_from_encoder is true, and a %s model's encoder does not write", c->arch);
     TRY(in_range("vocab", c->vocab, 1, 100000000));
     TRY(in_range("dim", c->dim, 1, 1 << 20));
     TRY(in_range("layers", c->layers, 1, 4096));
@@ -225,15 +256,39 @@ const Stored *format_find(const Format *f, const Weights *w, const char *name)
     {                                                                                                                \
 #name, FIELD_##kind, offsetof(Config, name), 0, 0                                                            \
     }
-static const Field OWN_FIELDS[] = {
-    OWN(vocab, INT),         OWN(positions, INT),      OWN(dim, INT),           OWN(heads, INT),
-    OWN(head_dim, INT),      OWN(hidden, INT),         OWN(layers, INT),        OWN(decoder_layers, INT),
-    OWN(decoder_heads, INT), OWN(decoder_hidden, INT), OWN(types, INT),         OWN(classes, INT),
-    OWN(act, ACT),           OWN(gated, BOOL),         OWN(tie_head, BOOL),     OWN(no_attn_norm, BOOL),
-    OWN(no_lm_head, BOOL),   OWN(plain_head, BOOL),    OWN(pooler, BOOL),       OWN(scale_embedding, BOOL),
-    OWN(rel_buckets, INT),   OWN(rel_distance, INT),   OWN(pad, INT),           OWN(bos, INT),
-    OWN(eos, INT),           OWN(decoder_start, INT),  OWN(eps, REAL),          OWN(dropout, REAL),
-    OWN(attn_dropout, REAL), OWN(act_dropout, REAL),   OWN(head_dropout, REAL), OWN(init_sd, REAL)};
+static const Field OWN_FIELDS[] = {OWN(vocab, INT),
+                                   OWN(positions, INT),
+                                   OWN(dim, INT),
+                                   OWN(heads, INT),
+                                   OWN(head_dim, INT),
+                                   OWN(hidden, INT),
+                                   OWN(layers, INT),
+                                   OWN(decoder_layers, INT),
+                                   OWN(decoder_heads, INT),
+                                   OWN(decoder_hidden, INT),
+                                   OWN(types, INT),
+                                   OWN(classes, INT),
+                                   OWN(act, ACT),
+                                   OWN(gated, BOOL),
+                                   OWN(tie_head, BOOL),
+                                   OWN(no_attn_norm, BOOL),
+                                   OWN(no_lm_head, BOOL),
+                                   OWN(plain_head, BOOL),
+                                   OWN(writes_from_encoder, BOOL),
+                                   OWN(pooler, BOOL),
+                                   OWN(scale_embedding, BOOL),
+                                   OWN(rel_buckets, INT),
+                                   OWN(rel_distance, INT),
+                                   OWN(pad, INT),
+                                   OWN(bos, INT),
+                                   OWN(eos, INT),
+                                   OWN(decoder_start, INT),
+                                   OWN(eps, REAL),
+                                   OWN(dropout, REAL),
+                                   OWN(attn_dropout, REAL),
+                                   OWN(act_dropout, REAL),
+                                   OWN(head_dropout, REAL),
+                                   OWN(init_sd, REAL)};
 enum { N_OWN = sizeof OWN_FIELDS / sizeof *OWN_FIELDS };
 
 static Status set_act(Act *out, const char *value)
@@ -246,6 +301,7 @@ static Status set_act(Act *out, const char *value)
     return fail(E_CONFIG, "act is '%.30s', known are none, relu, gelu, gelu_tanh, silu, tanh", value);
 }
 
+/* A value that the user wrote, by the kind of its field. */
 static Status set_field(Config *c, const Field *f, const char *value)
 {
     void *at = (char *)c + f->offset;

@@ -28,6 +28,12 @@ typedef struct {
     const char *key, *only; /* a key of the reference that may be absent, null, or have this value ("" for none) */
 } Fixed;
 
+/* Where the adapters library hangs the bottlenecks of a sublayer, "attn" or "ffn": BEFORE<layer>AFTER. */
+typedef struct {
+    Part part;
+    const char *sub, *before, *after;
+} Sublayer;
+
 typedef struct Format {
     const char *types;   /* glob over model_type */
     const char *prefix;  /* of the base model's tensors: "roberta." */
@@ -38,6 +44,7 @@ typedef struct Format {
                                                    where they are not the published sizes; may be NULL */
     const Alias *alias;               /* ends with {0}, or NULL */
     const char *ignore;               /* glob over tensors that have no place here and need none */
+    const Sublayer *sublayers;        /* ends with {0} */
     Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
     void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */

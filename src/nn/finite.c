@@ -1,3 +1,5 @@
+/* When a result is NaN or infinite, the parameters are searched: if one of them is, the file is at fault, and the
+ * message names the tensor. */
 #include "nn/finite.h"
 
 #include <stdio.h>

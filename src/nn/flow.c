@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* E_FORMAT where a text does not fit the model or the rows wanted, or where its nodes and edges point outside it. */
 static Status check(const Flow *f, const Config *c, int64_t row, int64_t width)
 {
     if (f->tokens < 1 || f->nodes < 0 || f->edges < 0)
@@ -45,8 +46,8 @@ static void fill_sees(uint8_t *sees, int64_t t, const Flow *f, const Config *c)
 
 Status flow_batch(Batch *out, Arena *a, const Config *c, const Flow *flow, int64_t b, int64_t width)
 {
-    if (strcmp(c->arch, "roberta") != 0)
-        return fail(E_CONFIG, "data flow is read by a roberta, not by a %s", c->arch);
+    const Arch *arch = arch_find(c->arch);
+    if (!arch || !arch->reads_data_flow) return fail(E_CONFIG, "a %s model does not read data flow", c->arch);
     int64_t t = width;
     for (int64_t i = 0; i < b; i++) {
         TRY(check(&flow[i], c, i, width));

@@ -13,14 +13,15 @@
 GenerateConfig generate_defaults(const Model *m, int max_new)
 {
     const Config *c = &m->config;
+    const Search *s = &m->arch->search;
     return (GenerateConfig){.max_new = max_new,
                             .eos = c->eos,
                             .start = c->decoder_start >= 0 ? c->decoder_start : c->bos,
-                            .force_eos = !strcmp(c->arch, "bart"),
+                            .force_eos = s->force_eos,
                             .beams = 1,
                             .n_best = 1,
-                            .ends_hold = c->plain_head,
-                            .length_penalty = c->plain_head ? 0 : 1};
+                            .ends_hold = s->ends_hold,
+                            .length_penalty = s->length_penalty};
 }
 
 typedef struct {
@@ -47,10 +48,11 @@ static int32_t prompt_length(const Batch *x, int64_t b)
     return x->len ? x->len[b] : (int32_t)x->t;
 }
 
+/* E_MISMATCH where the model cannot generate, E_CONFIG where a setting or a prompt is out of range. */
 static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
 {
     const Config *k = &m->config;
-    if ((!m->decoder && !k->plain_head) || k->no_lm_head)
+    if ((!m->decoder && !k->writes_from_encoder) || k->no_lm_head)
         return fail(E_MISMATCH, "this %s model has no decoder with a language-model head", k->arch);
     if (c->max_new < 1) return fail(E_CONFIG, "max_new is %d, expected at least 1", c->max_new);
     if (c->eos >= k->vocab) return fail(E_CONFIG, "eos is %d, the vocabulary has %d tokens", c->eos, k->vocab);
@@ -66,9 +68,9 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
         if (most && n + c->max_new - 1 > most)
             return fail(E_CONFIG, "prompt %lld of %d %s and %d new %s exceed the model's %d positions", (long long)b,
                         n, str_plural(n, "token", "tokens"), c->max_new, str_plural(c->max_new, "one", "ones"), most);
-        if (!strcmp(k->arch, "t5") && n != prompt_length(x, 0))
-            return fail(E_CONFIG, "t5's decoder takes prompts of one length; prompt %lld has %d %s, the first %d",
-                        (long long)b, n, str_plural(n, "token", "tokens"), prompt_length(x, 0));
+        if (m->arch->equal_prompts && n != prompt_length(x, 0))
+            return fail(E_CONFIG, "%s's decoder takes prompts of one length; prompt %lld has %d %s, the first %d",
+                        k->arch, (long long)b, n, str_plural(n, "token", "tokens"), prompt_length(x, 0));
     }
     return OK;
 }
@@ -383,6 +385,7 @@ static void close_rows(Beams *b, int steps, int32_t *out, int32_t *out_len, doub
     }
 }
 
+/* Beam search: each step scores all candidates of a row, and the cache follows the beams that were chosen. */
 static Status search(Beams *b, Batch y, int32_t *out, int32_t *out_len, double *score)
 {
     const GenerateConfig *c = b->c;

@@ -179,12 +179,16 @@ static void adapt(Config *c, const Weights *w)
     if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
 }
 
+static const Sublayer SUBLAYERS[] = {
+    {PART_DECODER, "attn", "h.", ".attention_adapters"}, {PART_DECODER, "ffn", "h.", ".output_adapters"}, {0}};
+
 static const Format FORMAT = {.types = "gpt2",
                               .prefix = "transformer.",
                               .fields = FIELDS,
                               .fixed = FIXED,
                               .alias = ALIAS,
                               .ignore = "*.attn.bias|*.attn.masked_bias",
+                              .sublayers = SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};
 
@@ -205,5 +209,7 @@ const Arch ARCH_GPT2 = {.name = "gpt2",
                         .head_loss = head_loss,
                         .classify = classify,
                         .untie = untie,
-                        .last = PART_DECODER};
+                        .last = PART_DECODER,
+                        .targets = "*.c_attn",
+                        .search = {.length_penalty = 1}};
 REGISTER(arch, ARCH_GPT2)

@@ -52,13 +52,7 @@ static void add(Hooks *h, Hook hook)
 {
     CHECK(hook.rule.site < SITE_COUNT && hook.rule.part <= PART_ANY && hook.rule.layer >= LAYER_ANY,
           "a hook at site %d, layer %d, part %d", (int)hook.rule.site, hook.rule.layer, (int)hook.rule.part);
-    if (h->n == h->room) {
-        int room = h->room ? 2 * h->room : 32;
-        Hook *at = NEW(h->run, Hook, room);
-        if (h->n) memcpy(at, h->at, sizeof *at * (size_t)h->n);
-        h->at = at;
-        h->room = room;
-    }
+    GROW(h->run, h->at, h->n, h->room, 32);
     h->at[h->n++] = hook;
 }
 

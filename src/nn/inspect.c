@@ -130,6 +130,7 @@ static const char *leaves(Arena *a, const Model *m, const Node *n)
 
 static void print_node(FILE *f, Arena *a, const Model *m, const Node *n, const char *above, int depth);
 
+/* Numbered children that are alike, the layers of a stack, are printed once, as a range. */
 static void print_children(FILE *f, Arena *a, const Model *m, const Node *n, int depth)
 {
     for (const Node *c = n->child; c;) {

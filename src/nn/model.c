@@ -6,13 +6,6 @@
 #include "nn/build.h"
 #include "nn/config.h"
 
-const Arch *arch_find(const char *name)
-{
-    for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
-        if (!strcmp((*a)->name, name)) return *a;
-    return NULL;
-}
-
 /* The attention or feed-forward norm of a place, where the model has it on that side of the sublayer. */
 static const Norm *norm_at(const Model *m, Where at)
 {
@@ -90,12 +83,6 @@ int model_layers(const Model *m, Part part)
 
 /* ---- passes */
 
-int config_room(const Config *c)
-{
-    const Arch *arch = arch_find(c->arch);
-    return arch && arch->room ? arch->room(c) : 0;
-}
-
 Var *model_hidden(Model *m, Pass *p, const Batch *x)
 {
     return m->arch->hidden(m, p, x);
@@ -161,19 +148,4 @@ Var *model_pooled(Model *m, Pass *p, const Batch *x, Pooling how)
         y = m->arch->pool(m, p, y);
     }
     return tape_leave(p->tape, mark, y);
-}
-
-void shift_tokens_right(int32_t *out, const Config *c, const int32_t *target, int64_t b, int64_t t)
-{
-    for (int64_t i = 0; i < b; i++) {
-        const int32_t *row = target + i * t;
-        int64_t n = 0; /* up to the last token of the row */
-        for (int64_t j = 0; j < t; j++)
-            if (row[j] >= 0 && row[j] != c->pad) n = j + 1;
-        int32_t start = c->decoder_start >= 0 ? c->decoder_start : n ? row[n - 1] : c->bos;
-        for (int64_t j = 0; j < t; j++) {
-            int32_t id = j ? row[j - 1] : start;
-            out[i * t + j] = id < 0 ? c->pad : id;
-        }
-    }
 }

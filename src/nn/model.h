@@ -24,6 +24,7 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool scale_embedding;             /* BART: token vectors times sqrt(dim) */
     bool no_lm_head;                  /* encoder features only */
     bool plain_head;                  /* RoBERTa: the LM head is the token table alone, as UniXcoder's */
+    bool writes_from_encoder;         /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
     bool pooler;                      /* RoBERTa: has the map of POOL_POOLER, tanh(dense(first token)) */
     int rel_buckets, rel_distance;    /* T5 */
     int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
@@ -68,6 +69,14 @@ typedef struct {
     double eps;
 } Norm;
 
+/* How the family's reference searches for a text, in the words of nn/generate.h. */
+typedef struct {
+    bool force_eos, ends_hold;
+    double length_penalty;
+} Search;
+
+/* What a family is like is asked of its descriptor and never of its name: a copy of a file under another name is a
+ * family of its own everywhere. */
 typedef struct Model Model;
 typedef struct Arch {
     const char *name, *summary;
@@ -85,6 +94,11 @@ typedef struct Arch {
     Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
     double (*untie)(Model *);                         /* model_untie() of this family */
     Part last;                                        /* the stack its heads read: LOGITS carries it */
+    const char *targets;  /* glob over the linear layers that LoRA adapts by default: queries and values */
+    Search search;        /* defaults of generation */
+    bool encoder_writes;  /* Config.writes_from_encoder is possible */
+    bool equal_prompts;   /* generation takes prompts of one length only */
+    bool reads_data_flow; /* takes a batch's positions and spans as nn/flow.h makes them */
 } Arch;
 REGISTRY(Arch, arch)
 
@@ -125,7 +139,7 @@ int model_layers(const Model *, Part); /* 0 where the model has no such part */
 typedef struct { /* zero: as the files say, in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
-    bool plain_head; /* RoBERTa: with UniXcoder's head over the token table */
+    bool writes_from_encoder; /* where the family can: as UniXcoder, whose head is the token table alone */
     DType dtype;
     uint64_t seed; /* of what is random */
 } LoadOptions;

@@ -142,6 +142,7 @@ static bool has_padding(const Config *c, const Batch *x)
     return false;
 }
 
+/* Token, position and type vectors, then their norm and dropout; data flow averages tokens first. */
 static Var *embed(Model *m, Pass *p, const Batch *x, Rows *r)
 {
     const Config *c = &m->config;
@@ -240,6 +241,7 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("eos_token_id", INT, eos, -1, 1e8),
                                FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
                                FIELD("plain_head", BOOL, plain_head, 0, 0),
+                               FIELD("writes_from_encoder", BOOL, writes_from_encoder, 0, 0),
                                {0}};
 
 static const Alias ALIAS[] = {
@@ -274,6 +276,10 @@ static void adapt(Config *c, const Weights *w)
     if (!weights_find(w, "lm_head.decoder.weight")) c->tie_head = true;
 }
 
+static const Sublayer SUBLAYERS[] = {{PART_ENCODER, "attn", "encoder.layer.", ".attention.output"},
+                                     {PART_ENCODER, "ffn", "encoder.layer.", ".output"},
+                                     {0}};
+
 static const Format FORMAT = {.types = "roberta",
                               .prefix = "roberta.",
                               .fields = FIELDS,
@@ -281,6 +287,7 @@ static const Format FORMAT = {.types = "roberta",
                               .absent = absent,
                               .alias = ALIAS,
                               .ignore = "*position_ids|*token_type_ids|*pooler.*|lm_head.*",
+                              .sublayers = SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};
 
@@ -303,5 +310,9 @@ const Arch ARCH_ROBERTA = {.name = "roberta",
                            .classify = classify,
                            .untie = untie,
                            .pool = pool,
-                           .last = PART_ENCODER};
+                           .last = PART_ENCODER,
+                           .targets = "*.query|*.value",
+                           .search = {.ends_hold = true}, /* UniXcoder's: log-probabilities are not divided */
+                           .encoder_writes = true,
+                           .reads_data_flow = true};
 REGISTER(arch, ARCH_ROBERTA)

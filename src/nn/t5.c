@@ -297,6 +297,11 @@ static void adapt(Config *c, const Weights *w)
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
 }
 
+static const Sublayer SUBLAYERS[] = {
+    {PART_ENCODER, "attn", "encoder.block.", ".layer.0"}, {PART_ENCODER, "ffn", "encoder.block.", ".layer.1"},
+    {PART_DECODER, "attn", "decoder.block.", ".layer.0"}, {PART_DECODER, "ffn", "decoder.block.", ".layer.2"},
+    {PART_CROSS, "attn", "decoder.block.", ".layer.1"},   {0}};
+
 static const Format FORMAT = {.types = "t5",
                               .prefix = "",
                               .fields = FIELDS,
@@ -305,6 +310,7 @@ static const Format FORMAT = {.types = "t5",
                               .alias = ALIAS,
                               .ignore = "*embed_tokens.weight|lm_head.weight|"
                                         "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+                              .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
@@ -322,5 +328,8 @@ const Arch ARCH_T5 = {.name = "t5",
                       .head_loss = head_loss,
                       .classify = classify,
                       .untie = untie,
-                      .last = PART_DECODER};
+                      .last = PART_DECODER,
+                      .targets = "*.q|*.v",
+                      .search = {.length_penalty = 1},
+                      .equal_prompts = true}; /* relative positions are shared by the rows of a batch */
 REGISTER(arch, ARCH_T5)

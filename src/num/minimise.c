@@ -1,3 +1,5 @@
+/* GSL's BFGS, restarted once where the line search makes no progress: near a minimum the estimated curvature can be
+ * too wrong to go downhill. */
 #include "num/minimise.h"
 
 #include <gsl/gsl_blas.h>

@@ -33,5 +33,8 @@ const Peft PEFT_BITFIT = {
     .defaults = defaults,
     .attach = attach,
     .count = count,
+    .changes_base = true,
+    .lr = 1e-3,
+    .small_lr = 3e-4,
 };
 REGISTER(peft, PEFT_BITFIT)

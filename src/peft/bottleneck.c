@@ -47,6 +47,8 @@ static Var *learned_scale(const Adapter *a, Tape *t, Var *o)
     return op_scale_cols(t, o, s);
 }
 
+/* base + scale * up(act(down(norm(input)))): what is read, what is added to and where the norms are is the method's
+ * form. */
 static Var *adapter_hook(Pass *p, Where at, Var *x, Var *s, void *user)
 {
     const Adapter *a = user;
@@ -108,6 +110,7 @@ static Norm own(const Bottleneck *b, Model *m, Where at, const char *name)
         1e-5};
 }
 
+/* The parameters and the hook of one place. */
 static void attach_one(const Bottleneck *b, Model *m, Hooks *hooks, const PeftConfig *cfg, Where at, const char *sub)
 {
     int64_t c = m->config.dim, w = width_of(m, cfg);

@@ -155,5 +155,7 @@ const Peft PEFT_DORA = {
     .unmerge = unmerge,
     .count = count,
     .knob = lora_knob,
+    .lr = 1e-4,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_DORA)

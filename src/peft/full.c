@@ -31,5 +31,9 @@ const Peft PEFT_FULL = {
     .defaults = defaults,
     .attach = attach,
     .count = count,
+    .changes_base = true,
+    .trains_all = true,
+    .lr = 2e-5,
+    .small_lr = 3e-4,
 };
 REGISTER(peft, PEFT_FULL)

@@ -23,11 +23,14 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_HOULSBY = {
     .name = "houlsby",
+    .alias = "adapter",
     .summary = "two bottleneck adapters a layer, after attention and after the feed-forward",
     .source = "Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019",
     .defaults = defaults,
     .attach = attach,
     .count = count,
     .knob = bottleneck_knob,
+    .lr = 2e-5,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_HOULSBY)

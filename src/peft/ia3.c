@@ -158,5 +158,7 @@ const Peft PEFT_IA3 = {
     .merge = merge,
     .unmerge = unmerge,
     .count = count,
+    .lr = 1e-3,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_IA3)

@@ -20,19 +20,13 @@ typedef struct {
     double scale, dropout;
 } Lora;
 
-static const struct {
-    const char *arch, *target;
-} TARGETS[] = {
-    {"roberta", "*.query|*.value"}, {"bart", "*.q_proj|*.v_proj"}, {"t5", "*.q|*.v"}, {"gpt2", "*.c_attn"}};
-
 void lora_defaults(PeftConfig *cfg, const Config *c)
 {
     place_all(cfg, true);
     cfg->rank = 8;
     cfg->alpha = 8;
-    cfg->target = "*";
-    for (size_t i = 0; i < sizeof TARGETS / sizeof *TARGETS; i++)
-        if (!strcmp(TARGETS[i].arch, c->arch)) cfg->target = TARGETS[i].target;
+    const Arch *arch = arch_find(c->arch);
+    cfg->target = arch && arch->targets ? arch->targets : "*";
 }
 
 /* ---- which maps */
@@ -251,5 +245,7 @@ const Peft PEFT_LORA = {
     .unmerge = unmerge,
     .count = lora_count,
     .knob = lora_knob,
+    .lr = 1e-4,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_LORA)

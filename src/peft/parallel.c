@@ -28,5 +28,7 @@ const Peft PEFT_PARALLEL = {
     .attach = attach,
     .count = count,
     .knob = bottleneck_knob,
+    .lr = 2e-5,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_PARALLEL)

@@ -17,7 +17,20 @@ const Peft *peft_find(const char *name)
 {
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
         if (!strcmp((*p)->name, name)) return *p;
+    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
+        if ((*p)->alias && !strcmp((*p)->alias, name)) return *p;
     return NULL;
+}
+
+int peft_virtual_tokens(const Peft *method, const PeftConfig *cfg)
+{
+    return method->virtual_tokens ? method->virtual_tokens(cfg) : 0;
+}
+
+double peft_lr(const Peft *method, bool small)
+{
+    double lr = small ? method->small_lr : method->lr;
+    return lr > 0 ? lr : small ? 1e-3 : 1e-4;
 }
 
 bool peft_is_head(const char *parameter)
@@ -33,12 +46,23 @@ int64_t peft_head_count(const Model *m)
     return n;
 }
 
+/* Files and merging find a method's parameters by its name. */
+static void check_names(const Peft *method, const Model *m, int before)
+{
+    const char *mine = str_print(m->run, "peft.%s.*", method->name);
+    for (int i = before; i < params_n(m->params); i++)
+        CHECK(str_glob(mine, params_at(m->params, i)->name), "%s adds the parameter %s, expected a name like %s",
+              method->name, params_at(m->params, i)->name, mine);
+}
+
 Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
+    int before = params_n(m->params);
     if (params_count(m->params, str_print(m->run, "peft.%s.*", method->name), false))
         return fail(E_CONFIG, "%s is attached to this model already; a method attaches once", method->name);
     params_train(m->params, "*", false);
     TRY(method->attach(m, hooks, cfg));
+    check_names(method, m, before);
     params_train(m->params, "peft.*", true);
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
         if ((*p)->frozen) params_train(m->params, (*p)->frozen, false);
@@ -50,16 +74,26 @@ Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig 
 
 /* ---- options as text */
 
-typedef enum { OPTION_INT, OPTION_REAL, OPTION_FLAG, OPTION_TEXT, OPTION_KIND, OPTION_ACT, OPTION_PART } OptionForm;
+typedef enum { OPTION_INT, OPTION_REAL, OPTION_FLAG, OPTION_TEXT, OPTION_WORD } OptionForm;
 typedef struct {
     const char *key;
     OptionForm form;
     size_t offset;
+    const char *const *words; /* OPTION_WORD: what an enumeration's values are called */
+    int n_words;
 } PeftOption;
 #define OPTION(key, form)                                                                                            \
     {                                                                                                                \
 #key, OPTION_##form, offsetof(PeftConfig, key)                                                               \
     }
+#define WORD(key, words)                                                                                             \
+    {                                                                                                                \
+#key, OPTION_WORD, offsetof(PeftConfig, key), words, sizeof words / sizeof *words                            \
+    }
+static const char *const KINDS[] = {"free", "tied", "mlp"};
+static const char *const BIASES[] = {"none", "all", "targets"};
+static const char *const SCALINGS[] = {"fixed", "learned", "channel"};
+static const char *const RESIDUALS[] = {"output", "sum", "input"};
 static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(alpha, REAL),
                                      OPTION(target, TEXT),
@@ -68,9 +102,9 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(width, INT),
                                      OPTION(reduction, INT),
                                      OPTION(scale, REAL),
-                                     OPTION(act, ACT),
+                                     WORD(act, ACT_NAMES),
                                      OPTION(length, INT),
-                                     OPTION(kind, KIND),
+                                     WORD(kind, KINDS),
                                      OPTION(no_norm, FLAG),
                                      OPTION(reserved, INT),
                                      OPTION(shift_positions, FLAG),
@@ -80,40 +114,44 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(norm_before, FLAG),
                                      OPTION(norm_after, FLAG),
                                      OPTION(init_sd, REAL),
-                                     {"encoder", OPTION_PART, offsetof(PeftConfig, on[PART_ENCODER])},
-                                     {"decoder", OPTION_PART, offsetof(PeftConfig, on[PART_DECODER])},
-                                     {"cross", OPTION_PART, offsetof(PeftConfig, on[PART_CROSS])},
+                                     OPTION(read_prompt, FLAG),
+                                     WORD(bias, BIASES),
+                                     WORD(scaling, SCALINGS),
+                                     WORD(residual, RESIDUALS),
+                                     {"encoder", OPTION_FLAG, offsetof(PeftConfig, on[PART_ENCODER])},
+                                     {"decoder", OPTION_FLAG, offsetof(PeftConfig, on[PART_DECODER])},
+                                     {"cross", OPTION_FLAG, offsetof(PeftConfig, on[PART_CROSS])},
                                      {0}};
 #undef OPTION
-static const char *const KINDS[] = {"free", "tied", "mlp", NULL};
+#undef WORD
 
-static int word_index(const char *const *words, const char *word, int n)
+static int word_index(const char *const *words, int n, const char *word)
 {
-    for (int i = 0; i < n && words[i]; i++)
+    for (int i = 0; i < n; i++)
         if (!strcmp(words[i], word)) return i;
     return -1;
 }
 
-static bool set_option(void *field, OptionForm form, const char *value)
+/* false where the value does not have the form of the option. */
+static bool set_option(PeftConfig *cfg, const PeftOption *o, const char *value)
 {
+    static const char *const FLAGS[] = {"no", "yes"};
+    void *field = (char *)cfg + o->offset;
     int64_t whole;
-    int word = 0;
-    switch (form) {
+    int word;
+    switch (o->form) {
     case OPTION_INT:
         if (!str_int(value, &whole) || whole < 0 || whole > 1 << 24) return false;
         *(int *)field = (int)whole;
         return true;
     case OPTION_REAL: return str_real(value, field);
-    case OPTION_PART:
     case OPTION_FLAG:
-        if ((word = word_index((const char *const[]){"no", "yes"}, value, 2)) >= 0) *(bool *)field = word;
+        if ((word = word_index(FLAGS, 2, value)) >= 0) *(bool *)field = word;
         return word >= 0;
     case OPTION_TEXT: *(const char **)field = value; return *value;
-    case OPTION_KIND:
-        if ((word = word_index(KINDS, value, 3)) >= 0) *(PrefixKind *)field = (PrefixKind)word;
-        return word >= 0;
-    case OPTION_ACT:
-        if ((word = word_index(ACT_NAMES, value, ACTS)) >= 0) *(Act *)field = (Act)word;
+    case OPTION_WORD:
+        if ((word = word_index(o->words, o->n_words, value)) >= 0)
+            memcpy(field, &(unsigned){(unsigned)word}, sizeof(unsigned));
         return word >= 0;
     }
     return false;
@@ -127,19 +165,46 @@ static Status unknown_option(const char *key)
     return fail(E_CONFIG, "a method has no option \"%s\"; there are %s", key, known);
 }
 
+Status peft_set_one(PeftConfig *cfg, Arena *a, const char *key, const char *value)
+{
+    const PeftOption *o = OPTIONS;
+    while (o->key && strcmp(o->key, key) != 0) o++;
+    if (!o->key) return unknown_option(key);
+    return set_option(cfg, o, str_copy(a, value, strlen(value)))
+               ? OK
+               : fail(E_CONFIG, "option %s of a method cannot be \"%s\"", key, value);
+}
+
 Status peft_set(PeftConfig *cfg, Arena *a, const char *text)
 {
-    for (const char *at = text; at && *at;) {
-        size_t n = strcspn(at, ","), k = strcspn(at, "=,");
-        const char *key = str_copy(a, at, k), *value = k < n ? str_copy(a, at + k + 1, n - k - 1) : "";
-        const PeftOption *o = OPTIONS;
-        while (o->key && strcmp(o->key, key) != 0) o++;
-        if (!o->key) return unknown_option(key);
-        if (!set_option((char *)cfg + o->offset, o->form, value))
-            return fail(E_CONFIG, "option %s of a method cannot be \"%s\"", key, value);
-        at += n + (at[n] == ',');
+    size_t n;
+    for (const char *rest = text, *at; str_next(&rest, ",", &at, &n);) {
+        size_t k = strcspn(at, "=,");
+        TRY(peft_set_one(cfg, a, str_copy(a, at, k), k < n ? str_copy(a, at + k + 1, n - k - 1) : ""));
     }
     return OK;
+}
+
+int peft_options(void)
+{
+    return (int)(sizeof OPTIONS / sizeof *OPTIONS) - 1;
+}
+
+const char *peft_option(const char **key, const PeftConfig *cfg, Arena *a, int i)
+{
+    const PeftOption *o = &OPTIONS[i];
+    const void *field = (const char *)cfg + o->offset;
+    *key = o->key;
+    switch (o->form) {
+    case OPTION_INT: return str_print(a, "%d", *(const int *)field);
+    case OPTION_REAL: return str_print(a, "%.17g", *(const double *)field);
+    case OPTION_FLAG: return *(const bool *)field ? "yes" : "no";
+    case OPTION_TEXT: return *(const char *const *)field;
+    case OPTION_WORD: break;
+    }
+    unsigned word;
+    memcpy(&word, field, sizeof word);
+    return o->words[word];
 }
 
 /* ---- sizes */
@@ -169,4 +234,15 @@ Status peft_fit(const Peft *method, const Model *m, PeftConfig *cfg, int64_t bud
     }
     *method->knob(cfg) = fits;
     return OK;
+}
+
+const char *peft_size(const Peft *method, const PeftConfig *cfg, Arena *a)
+{
+    PeftConfig copy = *cfg;
+    ptrdiff_t at = method->knob ? (const char *)method->knob(&copy) - (const char *)&copy : -1;
+    for (int i = 0; i < peft_options(); i++) {
+        const char *key, *value = peft_option(&key, cfg, a, i);
+        if ((ptrdiff_t)OPTIONS[i].offset == at) return str_print(a, "%s=%s", key, value);
+    }
+    return NULL;
 }

@@ -9,8 +9,12 @@
  *     TRY(peft_attach(lora, model, hooks, &cfg));      then train: the optimiser sees what is trainable
  *     TRY(lora->merge(model, &cfg));                   the base now acts as the tuned model does: pass no hooks
  *
+ * What a method is like is asked of its descriptor and never of its name: a copy of a file under another name is a
+ * method of its own everywhere.
+ *
  * Methods combine: attach one after the other to the same Hooks (MAM is prefix and parallel).  Parameters are named
- * peft.METHOD.PART.layer.L.WHAT, or peft.lora.LINEAR.A and .B; everything lives on the model's run arena. */
+ * peft.METHOD.PART.layer.L.WHAT, or
+ * peft.lora.LINEAR.A and .B, which peft_attach() checks; everything lives on the model's run arena. */
 #ifndef PEFT_PEFT_H
 #define PEFT_PEFT_H
 
@@ -61,6 +65,7 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
 
 typedef struct Peft {
     const char *name, *summary, *source; /* "lora", one line, the paper */
+    const char *alias;                   /* another name that peft_find() takes, or NULL */
     void (*defaults)(PeftConfig *, const Config *);
     Status (*attach)(Model *, Hooks *, const PeftConfig *); /* E_CONFIG with a sentence where impossible; checks
                                                                before it adds */
@@ -69,12 +74,24 @@ typedef struct Peft {
     int64_t (*count)(const Model *, const PeftConfig *);    /* trainable numbers it adds or unfreezes, head apart */
     int *(*knob)(PeftConfig *); /* the setting that count grows with: rank, width, length; NULL: none */
     const char *frozen;         /* glob over its parameters that never train; NULL: all do */
+    bool changes_base;          /* trains parameters of the base and adds none: what is saved is the whole model */
+    bool trains_all;            /* every parameter of the base: full fine-tuning, which others are compared with */
+    int (*virtual_tokens)(const PeftConfig *); /* that attention sees before the content; NULL: the method has none */
+    bool virtual_keys;                    /* they are keys and values alone, and no rows of the residual stream */
+    int (*positions)(const PeftConfig *); /* learned positions that they take from the content; NULL: none */
+    double lr, small_lr; /* learning rates of published pretrained models and of small ones that were begun here; 0:
+                            peft_lr() has one for all */
 } Peft;
 REGISTRY(Peft, peft)
 
-const Peft *peft_find(const char *name); /* NULL when unknown */
+const Peft *peft_find(const char *name); /* by name or alias; NULL when unknown */
 /* Sets fields by their names, "rank=4,target=*.c_fc|*.c_proj,kind=tied"; E_CONFIG names what is wrong. */
-Status peft_set(PeftConfig *, Arena *, const char *text); /* texts are copied to the arena */
+Status peft_set(PeftConfig *, Arena *, const char *text);                       /* texts are copied to the arena */
+Status peft_set_one(PeftConfig *, Arena *, const char *key, const char *value); /* the value may hold commas */
+const char *peft_option(const char **key, const PeftConfig *, Arena *, int i);  /* value of field i; NULL: unset */
+int peft_options(void);                                                         /* fields that have a name */
+int peft_virtual_tokens(const Peft *, const PeftConfig *);                      /* 0: none */
+double peft_lr(const Peft *, bool small);
 /* Freeze everything, attach, and make "peft.*" (of this method and those attached before) and the classification
  * head trainable. */
 Status peft_attach(const Peft *, Model *, Hooks *, const PeftConfig *);
@@ -83,5 +100,6 @@ bool peft_is_head(const char *parameter); /* belongs to the classification or la
 /* Choose the method's rank, width or length so that it has at most `budget` numbers and one more step would have
  * more; E_CONFIG when the smallest choice has too many or the method has nothing to choose. */
 Status peft_fit(const Peft *, const Model *, PeftConfig *, int64_t budget);
+const char *peft_size(const Peft *, const PeftConfig *, Arena *); /* "rank=8"; NULL: nothing to choose */
 
 #endif

@@ -29,5 +29,7 @@ const Peft PEFT_PFEIFFER = {
     .attach = attach,
     .count = count,
     .knob = bottleneck_knob,
+    .lr = 2e-5,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_PFEIFFER)

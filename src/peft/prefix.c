@@ -131,6 +131,7 @@ static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Par
 
 /* ---- attaching */
 
+/* E_CONFIG where a size is out of range, or two settings cannot go together. */
 static Status check(const Model *m, const PeftConfig *cfg)
 {
     if (cfg->length < 1) return fail(E_CONFIG, "prefix: length is %d, expected at least 1", cfg->length);
@@ -165,6 +166,7 @@ static Mlp *new_mlp(Model *m, const PeftConfig *cfg, Where at)
     return x;
 }
 
+/* The parameters of one layer: tied slots, free keys and values, or the last layer of the MLP that makes them. */
 static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *mlp)
 {
     static const char *const WHAT[] = {"keys", "values"};
@@ -222,6 +224,16 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
     return n;
 }
 
+static int virtual_tokens(const PeftConfig *cfg)
+{
+    return cfg->length;
+}
+
+static int positions(const PeftConfig *cfg)
+{
+    return cfg->shift_positions ? cfg->length : 0;
+}
+
 static int *knob(PeftConfig *cfg)
 {
     return &cfg->length;
@@ -235,5 +247,10 @@ const Peft PEFT_PREFIX = {
     .attach = attach,
     .count = count,
     .knob = knob,
+    .virtual_tokens = virtual_tokens,
+    .virtual_keys = true,
+    .positions = positions,
+    .lr = 1e-2,
+    .small_lr = 1e-2,
 };
 REGISTER(peft, PEFT_PREFIX)

@@ -74,6 +74,16 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
     return (int64_t)cfg->length * m->config.dim;
 }
 
+static int virtual_tokens(const PeftConfig *cfg)
+{
+    return cfg->length;
+}
+
+static int positions(const PeftConfig *cfg)
+{
+    return cfg->late ? 0 : cfg->length;
+}
+
 static int *knob(PeftConfig *cfg)
 {
     return &cfg->length;
@@ -87,5 +97,9 @@ const Peft PEFT_PROMPT = {
     .attach = attach,
     .count = count,
     .knob = knob,
+    .virtual_tokens = virtual_tokens,
+    .positions = positions,
+    .lr = 1e-2,
+    .small_lr = 1e-2,
 };
 REGISTER(peft, PEFT_PROMPT)

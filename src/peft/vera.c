@@ -17,6 +17,7 @@ static void defaults(PeftConfig *cfg, const Config *c)
 {
     lora_defaults(cfg, c);
     cfg->rank = 256;
+    cfg->alpha = 0; /* nothing is scaled by it */
 }
 
 static Var *vera_hook(Pass *p, Where at, Var *in, Var *out, void *user)
@@ -110,5 +111,7 @@ const Peft PEFT_VERA = {
     .count = count,
     .knob = lora_knob,
     .frozen = "peft.vera.A|peft.vera.B",
+    .lr = 1e-3,
+    .small_lr = 1e-3,
 };
 REGISTER(peft, PEFT_VERA)

@@ -67,6 +67,7 @@ static double names_width(Fig *f, const FrameSpec *spec, bool direct, int *n)
     return most;
 }
 
+/* Names of lines and reference values to the right of the area, moved apart where they would overlap. */
 static void draw_names(Fig *f, const Frame *p, const FrameSpec *spec)
 {
     enum { MOST = 128 };
@@ -198,6 +199,7 @@ static void draw_groups(Fig *f, const Frame *p, const FrameSpec *spec, double ro
     }
 }
 
+/* Reference values as dashed lines across the area. */
 static void draw_refs(Fig *f, const Frame *p, const FrameSpec *spec)
 {
     Rect a = p->area;

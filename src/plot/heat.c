@@ -67,6 +67,8 @@ static void fit_labels(Labels *l, double pitch, int n, double longest)
     l->length = longest * l->size / TEXT;
 }
 
+/* The room that titles, spans and labels take around the cells; labels of columns stand upright where they do not
+ * fit. */
 static void fit_margins(Fig *f, HeatMap *h, double cw, double ch, Rect r)
 {
     const HeatStyle *s = &h->style;
@@ -268,6 +270,7 @@ static Rect draw_none(Fig *f, Rect r)
     return (Rect){r.x, r.y, r.w, r.h - tall - gap};
 }
 
+/* The colour scale beside the maps, with arrow heads where values lie beyond it. */
 static void draw_bar(Fig *f, Rect r, const HeatScale *s, const char *title)
 {
     if (s->none) r = draw_none(f, r);

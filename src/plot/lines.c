@@ -225,6 +225,7 @@ static Rect widened(Rect r, double by)
     return (Rect){r.x - by, r.y - by, r.w + 2 * by, r.h + 2 * by};
 }
 
+/* Lines with their bands, or points with their whiskers. */
 static void draw(Fig *f, Rect r, int n, const Series *s, PlotStyle style, bool lines)
 {
     FrameSpec spec = {.style = style};

@@ -40,6 +40,7 @@ static Tensor distances(Arena *a, Tensor x, const Dataset *d, const int32_t *lab
     return out;
 }
 
+/* Softmax over the distances from the mean of each class, with the spread that does best on the validation rows. */
 static Status fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, const int32_t *label,
                   const ProbeConfig *config)
 {

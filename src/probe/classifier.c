@@ -1,3 +1,5 @@
+/* What every classifier needs around its own fit: rows and labels of a split, features standardised by the training
+ * rows, and accuracy, F1 and confusion of its predictions. */
 #include "probe/classifier.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* McNemar's exact test and its sentence; the bootstrap over rows and seeds is num/stats.h's. */
 #include "probe/compare.h"
 
 #include <math.h>

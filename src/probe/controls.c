@@ -1,3 +1,4 @@
+/* The random label of a key is a function of the key's hash and the stream, so that no table of keys is kept. */
 #include "probe/controls.h"
 
 #include "base/rng.h"

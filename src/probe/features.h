@@ -35,12 +35,6 @@ typedef struct {        /* a part that the model lacks, or that did not run, has
 Status features_extract(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
                         bool (*each)(int64_t done, void *user), void *user);
 
-/* The same, read from `dir` where they were computed before.  A file is named by the SHA-256 of everything that they
- * depend on: architecture and every parameter's name and value, the token ids, the pooling; and `salt`, which names
- * what the hooks do ("" for none).  Unreadable or foreign files are computed anew. */
-Status features_cached(Features *out, Arena *run, Arena *step, const char *dir, const char *salt, Model *, Hooks *,
-                       const Examples *, FeaturePooling, bool (*each)(int64_t done, void *user), void *user);
-
 /* Writes DIR/encoder-00.npy, ... and DIR/decoder-00.npy, ...: NumPy arrays (N,C) of float32. */
 Status features_export(const Features *, const char *dir);
 

@@ -175,6 +175,7 @@ static void atom(Gen *g, int type)
     }
 }
 
+/* An expression of a numeric type, at most `deep` levels deep. */
 static void number(Gen *g, int type, int deep)
 {
     static const char *const OPERATOR[] = {"+", "-", "*", "/", "+", "-", "%", "&", "<<"};
@@ -297,6 +298,7 @@ static int any_type(Gen *g)
     return PICK(g, USUAL);
 }
 
+/* The declaration of a local variable with its initialiser. */
 static void local(Gen *g)
 {
     int type = any_type(g);

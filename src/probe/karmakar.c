@@ -59,6 +59,7 @@ static void adam(const Layer *l, double decay, int64_t step)
     }
 }
 
+/* Adam for a fixed number of epochs, from weights drawn anew, in batches of shuffled rows. */
 static void train(Layer *l, double decay, int64_t batch, uint64_t stream)
 {
     int64_t size = l->c * (l->dim + 1), step = 0;
@@ -87,6 +88,7 @@ static void predict(Tensor p, const Layer *l)
     classifier_softmax(p);
 }
 
+/* Batches choose the decay by validation; then, as in the published code, the layer is trained row by row. */
 static Status fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, const int32_t *label,
                   const ProbeConfig *config)
 {

@@ -1,4 +1,4 @@
-/* What the three recipes share: reading, the even filling of splits, and the last shuffle. */
+/* A probing set from start to end: a pool is read, the task's recipe fills the splits, the rows are shuffled. */
 #include "probe/make.h"
 
 #include <string.h>
@@ -8,19 +8,6 @@
 
 static const char *const LABELS[TASKS][2] = {
     [TASK_TYP] = {"FAULT", "ORIG"}, [TASK_CCM] = {"False", "True"}, [TASK_LTP] = {"add", "del"}};
-
-void maker_add(Maker *m, Split split, int label, const char *text, size_t len)
-{
-    m->set->example[m->set->n++] = (Example){split, label, text, len};
-    m->left[split]--;
-}
-
-int maker_split(const Maker *m, int64_t rows)
-{
-    int s = 0;
-    while (s < SPLITS && m->left[s] < rows) s++;
-    return s;
-}
 
 /* Splits in order, the rows of each in random order. */
 static void shuffle(Dataset *d, Arena *a, uint64_t stream)

@@ -1,3 +1,5 @@
+/* Each block of the online code is a probing set of its own: the rows before the block train the probe, the rows of
+ * the block are its test set, and the validation rows stay the same. */
 #include "probe/mdl.h"
 
 #include <math.h>

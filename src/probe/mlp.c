@@ -47,6 +47,7 @@ static void sum_rows(double *out, const double *m, int64_t n, int64_t columns)
         for (int64_t j = 0; j < columns; j++) out[j] += m[i * columns + j];
 }
 
+/* Mean cross-entropy plus penalty/2 |w|^2, and its gradient where g is not NULL. */
 static double objective(const double *w, double *g, void *user)
 {
     const Net *q = user;
@@ -90,6 +91,7 @@ static Net training_net(Arena *a, Tensor x, const Dataset *d, const int32_t *lab
     return (Net){n, dim, hidden, c, copy, y, h, dh, p, 0};
 }
 
+/* Fits the net for each penalty of the grid, and keeps the one that does best on the validation rows. */
 static Status search(ProbeResult *r, Arena *a, Tensor x, const Dataset *d, const int32_t *label,
                      const ProbeConfig *how)
 {

@@ -234,12 +234,7 @@ typedef struct {
 
 static void keep(Pool *p, Reading *r, const PoolItem *item)
 {
-    if (p->n == r->room) {
-        r->room = r->room ? 2 * r->room : 1024;
-        PoolItem *list = arena_take(r->arena, sizeof *list * (size_t)r->room);
-        if (p->n) memcpy(list, p->item, sizeof *list * (size_t)p->n);
-        p->item = list;
-    }
+    GROW(r->arena, p->item, p->n, r->room, 1024);
     p->item[p->n++] = *item;
 }
 

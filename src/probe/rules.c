@@ -93,6 +93,7 @@ static double threshold(Arena *a, const Dataset *d, const double *score, int32_t
     return best;
 }
 
+/* A message belongs to a change if they share enough words; the least share is chosen on training rows. */
 static Status overlap_rule(int32_t *guess, Arena *a, const Dataset *d, int least, int stem, bool marks)
 {
     int32_t label[2];
@@ -155,6 +156,7 @@ int64_t ltp_place(const Segment *s, int64_t n, int64_t p)
     return ((p < 3 ? p : 3) * (MARKS + 1) + before) * (MARKS + 1) + after;
 }
 
+/* The label that most training rows have at the same place between the same neighbours. */
 static Status neighbours(int32_t *guess, Arena *a, const Dataset *d)
 {
     int32_t label[2];

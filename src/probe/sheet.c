@@ -40,6 +40,8 @@ static void see(Seen *s, const char *text, size_t len, const Example *e)
     *bits = splits | split | (labels | label) << 3;
 }
 
+/* Texts, subjects and messages that appear twice, under both labels, or in several splits, and near-duplicates across
+ * splits. */
 static void count_leaks(Sheet *s, Arena *a)
 {
     const Dataset *d = s->set;
@@ -118,6 +120,7 @@ static Lengths lengths(int64_t *x, int64_t n)
     return (Lengths){l.mean, x[0], x[n / 2], x[n - 1]};
 }
 
+/* Lengths of the texts of each split, in characters and in words. */
 static void measure(Sheet *s, Arena *a)
 {
     const Dataset *d = s->set;

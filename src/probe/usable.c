@@ -1,3 +1,5 @@
+/* Pointwise V-information of each held-out example, from a fitted classifier's probabilities and the shares of the
+ * labels in training. */
 #include "probe/usable.h"
 
 #include <gsl/gsl_sort.h>

@@ -2,7 +2,8 @@
  * (DIR/unfinished/manifest.json).  Each is written or moved last, so that at any moment they tell what to do next:
  *
  *   work "done"            its files are being moved up: go on with that, then look again
- *   work not done          the same settings: taken up; others: refused
+ *   work not done, or with a file that is not as it was written
+ *                          the same settings: taken up; others: refused
  *   result "done"          the same settings: nothing to do; others: refused
  *   result not done        by hand, or a file of it is lost: moved back to the work and taken up
  *   neither                DIR must be empty */
@@ -81,6 +82,7 @@ static bool is_read(const char *patterns, const char *name)
     return false;
 }
 
+/* One hash of names and contents of all files below a directory that match the patterns. */
 static Status hash_below(Sha256Hex *out, const char *dir, const char *patterns)
 {
     enum { DEPTH = 4 }; /* of the patterns at most: the rest of a large directory is not looked through */
@@ -208,10 +210,7 @@ static Status write_manifest(const Folder *f, const char *status, const char *me
     }
     cJSON_Delete(more);
     cJSON_AddItemToObject(root, "files", files);
-    char *text = json_printed(root, false);
-    const char *line = str_print(f->arena, "%s\n", text);
-    Status wrote = file_write(at(f, WORK, MANIFEST), line, strlen(line));
-    cJSON_free(text);
+    Status wrote = json_write(root, at(f, WORK, MANIFEST));
     cJSON_Delete(root);
     return wrote;
 }
@@ -244,7 +243,12 @@ static Status add_file(cJSON *list, const FTSENT *e, const char *name)
     return OK;
 }
 
-/* All files of the work but its manifest; what killed writers left half is removed. */
+static bool is_scratch(const Folder *f, const char *name)
+{
+    return !strcmp(name, MANIFEST) || (f->scratch && str_glob(f->scratch, name));
+}
+
+/* All files of the work but its manifest and scratch files; what killed writers left half is removed. */
 static Status list_work(cJSON *list, const Folder *f)
 {
     Status status = OK;
@@ -255,15 +259,15 @@ static Status list_work(cJSON *list, const Folder *f)
         const char *name = e->fts_path + skip;
         if (is_half(name))
             unlink(e->fts_path);
-        else if (strcmp(name, MANIFEST) != 0)
+        else if (!is_scratch(f, name))
             status = add_file(list, e, name);
     }
     fts_close(tree);
     return status;
 }
 
-/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
-static void remove_work(const Folder *f)
+/* All of it but its manifest. */
+static void empty_work(const Folder *f)
 {
     const char *last = at(f, WORK, MANIFEST);
     FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
@@ -275,7 +279,13 @@ static void remove_work(const Folder *f)
             unlink(e->fts_accpath);
     }
     fts_close(tree);
-    unlink(last);
+}
+
+/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
+static void remove_work(const Folder *f)
+{
+    empty_work(f);
+    unlink(at(f, WORK, MANIFEST));
     rmdir(at(f, "", WORK));
 }
 
@@ -398,9 +408,24 @@ static Status move_up(Folder *f)
         tidy(f, "", was.file[i].path);
     }
     for (int i = 0; i < now.files; i++) TRY(move(f, WORK, "", now.file[i].path));
+    empty_work(f); /* scratch files and directories */
     TRY(move(f, WORK, "", MANIFEST));
-    remove_work(f); /* empty directories */
+    rmdir(at(f, "", WORK));
     return OK;
+}
+
+/* Whether the file at `where`, "" or WORK, is as a manifest lists it. */
+static bool is_intact(const Folder *f, const char *where, const Listed *l)
+{
+    struct stat st;
+    Sha256Hex hash;
+    const char *path = at(f, where, l->path);
+    if (lstat(path, &st)) return false;
+    if (!l->hash) return true;
+    if (!S_ISREG(st.st_mode) || (double)st.st_size != l->bytes) return false;
+    bool same = !sha256_file(&hash, path) && !strcmp(hash.hex, l->hash);
+    err_clear();
+    return same;
 }
 
 /* A result that is not complete is work again.  Its manifest goes first: what is left then is moved by take_up(). */
@@ -410,16 +435,27 @@ static Status move_down(Folder *f)
     return move(f, "", WORK, MANIFEST);
 }
 
+/* Files that were moved up already come back; another one of the same name is the former result's. */
 static Status take_up(Folder *f, const Found *work)
 {
     for (int i = 0; i < work->files; i++) {
         const char *file = work->file[i].path;
-        if (is_there(at(f, WORK, file))) continue;
+        bool other = work->done && !is_intact(f, "", work->file + i);
+        if (other || is_there(at(f, WORK, file))) continue;
         TRY(move(f, "", WORK, file));
         tidy(f, "", file);
     }
     f->resumed = true;
     return OK;
+}
+
+/* Whether each file of the work that is done is as it was written, wherever the move has brought it. */
+static bool is_whole(const Folder *f, const Found *work)
+{
+    bool whole = true;
+    for (int i = 0; whole && i < work->files; i++)
+        whole = is_intact(f, WORK, work->file + i) || is_intact(f, "", work->file + i);
+    return whole;
 }
 
 /* ---- opening ---- */
@@ -430,24 +466,11 @@ static Status refuse(const Folder *f, const char *what, const char *why)
                 why);
 }
 
-static bool is_intact(const Folder *f, const Listed *l)
-{
-    struct stat st;
-    Sha256Hex hash;
-    const char *path = at(f, "", l->path);
-    if (lstat(path, &st)) return false;
-    if (!l->hash) return true;
-    if (!S_ISREG(st.st_mode) || (double)st.st_size != l->bytes) return false;
-    bool same = !sha256_file(&hash, path) && !strcmp(hash.hex, l->hash);
-    err_clear();
-    return same;
-}
-
 /* A result is shown only as it was written. */
 static Status recognise(Folder *f, const Found *result)
 {
     for (int i = 0; i < result->files; i++)
-        if (!is_intact(f, result->file + i))
+        if (!is_intact(f, "", result->file + i))
             return fail(E_FORMAT,
                         "%s holds a finished result, but %s is missing or altered; --overwrite makes it anew", f->dir,
                         at(f, "", result->file[i].path));
@@ -462,11 +485,12 @@ static Status begin_work(Folder *f)
     return folder_record(f, "running", NULL, NULL);
 }
 
+/* What lies in the directory decides: begin, go on with unfinished work, recognise a finished result, or E_CONFIG. */
 static Status look(Folder *f, bool overwrite)
 {
     Found result, work;
     TRY(read_manifest(&work, f, WORK));
-    if (work.done) TRY(move_up(f));
+    if (work.done && is_whole(f, &work)) TRY(move_up(f));
     TRY(read_manifest(&result, f, ""));
     TRY(read_manifest(&work, f, WORK));
     const char *odd = work.there || !is_there(at(f, "", WORK)) ? NULL : strangers(f, at(f, "", WORK));
@@ -497,14 +521,17 @@ static Status look_for_result(Folder *f)
     return result.done && !work.done && !mine && !differences(f, &result) ? recognise(f, &result) : OK;
 }
 
-/* That of a command which was killed when its result was complete. */
-static void drop_stale_lock(Folder *f)
+/* A command that was killed when its result was complete has left its lock, and the empty directory of its work. */
+static void drop_remains(Folder *f)
 {
-    if (!is_there(at(f, "", LOCK_NAME))) return;
-    if (lock_take(&f->lock, f->arena, f->dir))
+    const char *work = at(f, "", WORK);
+    if (!is_there(at(f, "", LOCK_NAME)) && !is_there(work)) return;
+    if (lock_take(&f->lock, f->arena, f->dir)) {
         err_clear();
-    else
-        unlock(f);
+        return;
+    }
+    if (is_there(work) && !is_there(at(f, WORK, MANIFEST)) && !strangers(f, work)) remove_work(f);
+    unlock(f);
 }
 
 Status folder_open(Folder *f, bool overwrite)
@@ -516,7 +543,7 @@ Status folder_open(Folder *f, bool overwrite)
     f->stood = dirs_standing(f->dir);
     if (f->stood == n && !overwrite) TRY(look_for_result(f));
     if (f->done) {
-        drop_stale_lock(f);
+        drop_remains(f);
         return OK;
     }
     TRY(lock(f));

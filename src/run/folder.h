@@ -26,9 +26,10 @@
 enum { FOLDER_SETTINGS = 128 };
 
 typedef struct {
-    const char *path; /* where to write, and where the result is when it is done */
-    bool done;        /* DIR holds the result of the same command and settings: there is nothing to do */
-    bool resumed;     /* `path` holds what an interrupted command of the same settings has left */
+    const char *path;    /* where to write, and where the result is when it is done */
+    bool done;           /* DIR holds the result of the same command and settings: there is nothing to do */
+    bool resumed;        /* `path` holds what an interrupted command of the same settings has left */
+    const char *scratch; /* set by the command: files that are no part of the result (str_glob), or NULL */
 
     Arena *arena;
     const char *dir, *command;

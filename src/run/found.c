@@ -1,3 +1,5 @@
+/* A manifest is read before anything in its directory is replaced, so it is taken as untrusted input: a path that
+ * leaves the directory is an error. */
 #include "run/found.h"
 
 #include <string.h>

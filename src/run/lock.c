@@ -1,7 +1,10 @@
+/* A POSIX record lock (fcntl) says whether the holder is alive on this machine; the name in the file serves machines
+ * that share a file system, where the lock itself may not be seen. */
 #include "run/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
+
+enum { WAITS = 300, WAIT_MS = 100 }; /* for the jobs of a process that was killed */
 
 typedef struct {
     char host[256]; /* empty where the file is */
@@ -33,16 +38,38 @@ static Holder read_holder(int fd)
     return h;
 }
 
+/* Whether the file is that of a process of this machine which has ended. */
+static bool is_left(const Holder *h, const char *mine)
+{
+    return h->pid > 0 && !strcmp(h->host, mine) && kill((pid_t)h->pid, 0) && errno == ESRCH;
+}
+
+/* The lock is that of the open file, which jobs share with the process that forked them: it is free when the last of
+ * them has ended.  A killed process may be survived by a job that waits for the disk, and that still holds its own
+ * files; it dies next, and is waited for. */
+static bool take_file(int fd, const char *mine)
+{
+    for (int i = 0;; i++) {
+        struct flock whole = {.l_type = F_WRLCK};
+        if (!fcntl(fd, F_OFD_SETLK, &whole)) return true;
+        int error = errno;
+        Holder h = read_holder(fd);
+        bool waits = error == EAGAIN && i < WAITS && is_left(&h, mine);
+        if (waits) poll(NULL, 0, WAIT_MS);
+        errno = error;
+        if (!waits) return false;
+    }
+}
+
 /* Whether this process has the lock file now, as far as this machine can tell. */
 static Status try_lock(int fd, Arena *a, const char *dir, const char *path)
 {
-    struct flock whole = {.l_type = F_WRLCK};
     char mine[256] = "";
-    bool free = !fcntl(fd, F_SETLK, &whole), held = !free && (errno == EAGAIN || errno == EACCES);
+    gethostname(mine, sizeof mine - 1);
+    bool free = take_file(fd, mine), held = !free && (errno == EAGAIN || errno == EACCES);
     Holder h = read_holder(fd);
     if (!h.own)
         return fail(E_FORMAT, "%s: expected a lock file of vernier; choose another directory, or remove it", path);
-    gethostname(mine, sizeof mine - 1);
     bool here = !*h.host || !strcmp(h.host, mine);
     const char *who = *h.host ? str_print(a, "process %ld on %s", h.pid, h.host) : "another process";
     if (!free && !held) held = here && h.pid > 0 && h.pid != getpid() && (!kill((pid_t)h.pid, 0) || errno == EPERM);

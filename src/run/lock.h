@@ -10,7 +10,8 @@
 
 #define LOCK_NAME ".lock"
 
-/* Opens and takes the lock file.  E_IO: another process has it.  E_FORMAT: the file is not a lock of this program. */
+/* Opens and takes the lock file, which the process's jobs hold with it.  E_IO: another process has it.  E_FORMAT: the
+ * file is not a lock of this program. */
 Status lock_take(int *fd, Arena *, const char *dir);
 void lock_give(int *fd, Arena *, const char *dir); /* removes it; fd becomes -1 */
 

@@ -1,3 +1,4 @@
+/* Linux alone: /proc tells the processor and the peak of memory, glibc switches floating-point traps. */
 #include "run/machine.h"
 
 #include <fenv.h>

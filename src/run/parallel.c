@@ -3,9 +3,9 @@
  * one shared mapping; that a job has ended shows as the end of its pipe, whatever way it went.
  *
  * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
- * index order.  The outcome of each finished job and its log are kept as one file, which ends in a hash of both and
- * of everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged,
- * or a stranger's, is missing. */
+ * index order.  The outcome of each finished job, its log and a list of the files that it has left are kept as one
+ * file, which ends in a hash of these and of everything that determined them.  A run that is taken up repeats only
+ * what is missing; a file that is damaged, or a stranger's, is missing, and so is a job of whose files one is. */
 #include "base/print.h"
 #include "run/parallel.h"
 #include "run/run.h"
@@ -16,6 +16,7 @@
 #include <omp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/seal.h"
 #include "base/sha256.h"
 #include "run/machine.h"
 #include "run/signals.h"
@@ -44,7 +46,6 @@ typedef struct {
     int n, call, finished, next, n_workers;
     size_t size;
     RunJob *job;
-    RunCheck *check; /* or NULL */
     void *user;
     Slot *slot; /* (n), shared */
     char *out;  /* (n, size), shared */
@@ -74,17 +75,33 @@ static const char *log_path(Pool *p, int i)
     return run_path(p->run, "jobs/%d-%d.jsonl", p->call, i);
 }
 
-/* ---- what is kept: the result, the log, and a hash of both */
+void run_remark(const Run *r, const char *fmt, ...)
+{
+    char text[4096];
+    va_list args;
+    if (r->quiet) return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    progress_clear();
+    print_err("%s\n", text);
+}
+
+/* ---- what is kept: result, log, list of files, the length of the log, and a hash of all */
 
 enum { HASH = 64 };
 
-static Sha256Hex kept_hash(const Pool *p, int i, const void *result, Bytes log)
+typedef struct {
+    const char *result;
+    Bytes log, files;
+} Kept;
+
+static Sha256Hex kept_hash(const Pool *p, int i, const char *text, size_t n)
 {
     Sha256 s = sha256_begin();
     sha256_add(&s, p->key.hex, HASH);
     sha256_add(&s, &i, sizeof i);
-    sha256_add(&s, result, p->size);
-    sha256_add(&s, log.text, log.len);
+    sha256_add(&s, text, n);
     return sha256_end(&s);
 }
 
@@ -92,45 +109,64 @@ static Status keep(Pool *p, int i)
 {
     Writer w;
     Bytes log;
-    const char *result = p->out + (size_t)i * p->size;
-    TRY(file_read(&log, &p->run->arena, log_path(p, i)));
-    Sha256Hex hash = kept_hash(p, i, result, log);
+    Run *r = p->run;
+    TRY(file_read(&log, &r->arena, log_path(p, i)));
+    Buf b = buf_open(&r->arena);
+    buf_add(&b, p->out + (size_t)i * p->size, p->size);
+    buf_add(&b, log.text, log.len);
+    buf_add(&b, r->left.text, r->left.len);
+    buf_add(&b, (const char *)&log.len, sizeof log.len);
+    Sha256Hex hash = kept_hash(p, i, b.text, b.len);
     TRY(writer_open(&w, kept_path(p, i)));
-    writer_add(&w, result, p->size);
-    writer_add(&w, log.text, log.len);
+    writer_add(&w, b.text, b.len);
     writer_add(&w, hash.hex, HASH);
     TRY(writer_close(&w));
     unlink(log_path(p, i));
     return OK;
 }
 
-/* What an earlier attempt has kept of job i, if it is whole; `all` is the file. */
-static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
+/* Finds the parts of a kept file; false: it is damaged. */
+static bool split(Kept *k, const Pool *p, int i, Bytes all)
+{
+    size_t log, least = p->size + sizeof log + HASH;
+    if (all.len < least ||
+        memcmp(kept_hash(p, i, all.text, all.len - HASH).hex, all.text + all.len - HASH, HASH) != 0)
+        return false;
+    memcpy(&log, all.text + all.len - HASH - sizeof log, sizeof log);
+    if (log > all.len - least) return false;
+    *k = (Kept){all.text, {all.text + p->size, log}, {all.text + p->size + log, all.len - least - log}};
+    return true;
+}
+
+/* What an earlier attempt has kept of job i, if it is whole. */
+static bool read_kept(Kept *k, Pool *p, int i)
 {
     const char *path = kept_path(p, i);
-    bool whole, fine = !err_status();
+    Bytes all;
+    bool fine = !err_status();
     if (access(path, F_OK)) return false;
-    whole = !file_read(all, &p->run->arena, path) && all->len >= p->size + HASH;
-    if (whole) {
-        *log = (Bytes){all->text + p->size, all->len - p->size - HASH};
-        whole = !memcmp(kept_hash(p, i, all->text, *log).hex, log->text + log->len, HASH);
-    }
+    bool whole = !file_read(&all, &p->run->arena, path) && split(k, p, i, all);
     if (fine) err_clear(); /* else a job's error is to be told */
     if (whole) return true;
-    progress_clear();
-    if (!p->run->quiet) print_err("%s is damaged; its job is done again\n", path);
+    run_remark(p->run, "%s is damaged; its job is done again", path);
     unlink(path);
     return false;
 }
 
 /* Whether the files that the kept job has left beside its result are as it left them. */
-static bool has_files(Pool *p, int i)
+static bool has_files(Pool *p, int i, const Kept *k)
 {
-    if (!p->check || p->check(p->run, i, p->user)) return true;
-    progress_clear();
-    if (!p->run->quiet) print_err("%s: a file of its job is missing or altered; it is done again\n", kept_path(p, i));
+    Run *r = p->run;
+    if (seal_holds(str_print(&r->arena, "\n%.*s", (int)k->files.len, k->files.text), r->dir, &r->arena)) return true;
+    run_remark(r, "%s: a file of its job is missing or altered; it is done again", kept_path(p, i));
     unlink(kept_path(p, i));
     return false;
+}
+
+Status run_leaves(Run *r, const char *path)
+{
+    CHECK(r->job >= 0 && !strncmp(path, r->dir, strlen(r->dir)), "%s is left by no job", path);
+    return seal_add(&r->left, r->dir, path + strlen(r->dir) + 1);
 }
 
 /* ------------------------------------------------------------------------- in the job */
@@ -143,9 +179,13 @@ static Status job_body(Pool *p, int i)
     r->stage = p->n > 1 ? &p->slot[i].stage : NULL; /* a job that runs here shows its own progress */
     r->log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
     if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
-    TRY(p->job(r, i, p->out + (size_t)i * p->size, p->user));
-    if (r->log_error) return fail(E_IO, "%s: %s", log, strerror(r->log_error));
-    return keep(p, i);
+    Arena files = arena_open(0); /* the job may drop what lies on the run's */
+    r->left = buf_open(&files);
+    Status status = p->job(r, i, p->out + (size_t)i * p->size, p->user);
+    if (!status && r->log_error) status = fail(E_IO, "%s: %s", log, strerror(r->log_error));
+    if (!status) status = keep(p, i);
+    arena_close(&files);
+    return status;
 }
 
 static void job_report(Pool *p, int i, Status status)
@@ -155,6 +195,7 @@ static void job_report(Pool *p, int i, Status status)
     s->status = status;
 }
 
+/* One job in a forked process, which ends with its parent. */
 static Status spawn(Pool *p, int i)
 {
     int ends[2];
@@ -183,6 +224,7 @@ static Status spawn(Pool *p, int i)
 
 /* ---------------------------------------------------------------------- in the parent */
 
+/* A worker has ended: its time and memory are counted, and a job that was killed or failed has its status. */
 static void collect(Pool *p, int w)
 {
     Worker gone = p->worker[w];
@@ -236,11 +278,11 @@ static void wait_workers(Pool *p)
 /* A finished job of an earlier attempt. */
 static bool take_kept(Pool *p, int i)
 {
-    Bytes all, log;
+    Kept k;
     ArenaMark mark = arena_mark(&p->run->arena);
-    bool taken = p->run->folder.resumed && read_kept(p, i, &all, &log) && has_files(p, i);
+    bool taken = p->run->folder.resumed && read_kept(&k, p, i) && has_files(p, i, &k);
     if (taken) {
-        memcpy(p->out + (size_t)i * p->size, all.text, p->size);
+        memcpy(p->out + (size_t)i * p->size, k.result, p->size);
         p->done[i] = true;
         p->finished++;
     }
@@ -248,6 +290,8 @@ static bool take_kept(Pool *p, int i)
     return taken;
 }
 
+/* Starts jobs while there are free cores, waits for them, and after an error or a signal asks those that run to
+ * stop. */
 static Status drive(Pool *p)
 {
     int cores = p->run->threads < 256 ? p->run->threads : 256;
@@ -284,13 +328,12 @@ static void append_logs(Pool *p)
 {
     Run *r = p->run;
     for (int i = 0; i < p->n; i++) {
-        Bytes all, part = {NULL, 0};
+        Kept k = {0};
+        Bytes part = {NULL, 0};
         ArenaMark mark = arena_mark(&r->arena);
         const char *path = log_path(p, i);
-        if (p->done[i])
-            read_kept(p, i, &all, &part);
-        else if (!access(path, R_OK) && file_read(&part, &r->arena, path))
-            part.len = 0;
+        if (!p->done[i] && !access(path, R_OK) && file_read(&part, &r->arena, path)) part.len = 0;
+        if (p->done[i] && read_kept(&k, p, i)) part = k.log;
         if (part.len && write(r->log, part.text, part.len) != (ssize_t)part.len)
             r->log_error = errno ? errno : ENOSPC;
         unlink(path);
@@ -324,17 +367,12 @@ static Status run_here(Pool *p)
 
 Status run_parallel(Run *r, int n, size_t size, RunJob *job, void *user, void *out)
 {
-    return run_parallel_checked(r, n, size, job, NULL, user, out);
-}
-
-Status run_parallel_checked(Run *r, int n, size_t size, RunJob *job, RunCheck *check, void *user, void *out)
-{
     CHECK(r->job < 0, "run_parallel within a parallel job");
     CHECK(n >= 0 && size > 0, "run_parallel: %d jobs of %zu bytes", n, size);
     if (!n) return OK;
     TRY(file_make_dir(run_path(r, "jobs")));
     ArenaMark mark = arena_mark(&r->arena);
-    Pool p = {.run = r, .n = n, .call = r->calls++, .size = size, .job = job, .check = check, .user = user};
+    Pool p = {.run = r, .n = n, .call = r->calls++, .size = size, .job = job, .user = user};
     p.key = pool_key(r, p.call, n, size);
     size_t bytes = (size_t)n * size, slots = (size_t)n * sizeof *p.slot;
     p.slot = shared(slots);

@@ -1,12 +1,14 @@
-/* Jobs that leave files beside their result: a kept result counts only while these are as the job has left them. */
+/* Jobs of an experiment that leave files in the run directory, and remarks on what is done again. */
 #ifndef RUN_PARALLEL_H
 #define RUN_PARALLEL_H
 
 #include "run/experiment.h"
 
-typedef bool RunCheck(Run *, int i, void *user);
+/* A job of run_parallel leaves this file, or the files of this directory, for later ones or for the user: its kept
+ * result counts only while they are as they are now.  The path is one of run_path(). */
+Status run_leaves(Run *, const char *path);
 
-/* run_parallel(), where job i of an earlier attempt is done again unless check(i) says that its files are there. */
-Status run_parallel_checked(Run *, int n, size_t size, RunJob *job, RunCheck *check, void *user, void *out);
+/* A line on standard error, unless the run is quiet: of what is done again because it is damaged. */
+void run_remark(const Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -17,6 +17,7 @@
 #include "io/json.h"
 #include "num/stats.h"
 #include "plot/plot.h"
+#include "run/log.h"
 #include "run/machine.h"
 
 static void parent_only(const Run *r, const char *what)
@@ -162,20 +163,9 @@ Status run_input(Run *r, const char *path)
     return OK;
 }
 
-/* One line, one write: a run killed at any moment leaves whole lines. */
 void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *name, const double *value)
 {
-    cJSON *line = cJSON_CreateObject();
-    if (r->job >= 0) cJSON_AddNumberToObject(line, "job", r->job);
-    cJSON_AddStringToObject(line, "phase", phase);
-    cJSON_AddNumberToObject(line, "step", (double)step);
-    for (int i = 0; i < n; i++) cJSON_AddNumberToObject(line, name[i], value[i]); /* cJSON writes NaN as null */
-    char *text = json_printed(line, true);
-    size_t len = strlen(text);
-    text[len] = '\n'; /* in the place of the final NUL */
-    if (!r->log_error && write(r->log, text, len + 1) != (ssize_t)(len + 1)) r->log_error = errno ? errno : ENOSPC;
-    cJSON_free(text);
-    cJSON_Delete(line);
+    if (!r->log_error) r->log_error = log_line(r->log, r->job, phase, step, n, name, value);
 }
 
 void run_measure(Run *r, const char *what, int64_t step, double value)

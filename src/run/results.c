@@ -143,10 +143,7 @@ static Status write_csv(Run *r)
 
 static Status write_json(Run *r, const char *name, cJSON *root)
 {
-    char *text = json_printed(root, false);
-    const char *line = str_print(&r->arena, "%s\n", text);
-    Status wrote = file_write(run_path(r, "%s", name), line, strlen(line));
-    cJSON_free(text);
+    Status wrote = json_write(root, run_path(r, "%s", name));
     cJSON_Delete(root);
     return wrote;
 }
@@ -250,6 +247,7 @@ static void recall_notes(Run *r, Note **end, const cJSON *list)
     }
 }
 
+/* The results of a run that was done before, read back for the table. */
 static Status recall(Run *r)
 {
     cJSON *root;

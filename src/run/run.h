@@ -76,6 +76,7 @@ struct Run {
     int log;                               /* descriptor of metrics.jsonl, or of a job's part of it */
     int log_error;                         /* the first errno of writing it */
     int job;                               /* -1 in the parent */
+    Buf left;                              /* in a job: the list of files that it leaves (base/seal.h) */
     int calls;                             /* run_parallel calls so far */
     int kept;                              /* jobs that are finished */
     Stage *stage;                          /* in a forked job: its slot in shared memory */

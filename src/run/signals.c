@@ -1,3 +1,4 @@
+/* A handler calls only what is safe in a signal: it sets flags, writes a line, removes files, ends the process. */
 #include "run/signals.h"
 
 #include <stdlib.h>

@@ -14,7 +14,7 @@ enum { ROWS = 16 };                             /* written at a time */
 /* An encoder that writes behind its prompt. */
 static bool by_prompt(const Model *m)
 {
-    return m->config.plain_head && !m->arch->encode;
+    return m->config.writes_from_encoder;
 }
 
 static int32_t mode_of(const Tokenizer *t)

@@ -27,6 +27,7 @@
 #include "train/evaluate.h"
 #include "train/train.h"
 
+enum { CMG_LEAST = 8 }; /* tokens that a change or a message may be limited to at least */
 typedef struct {
     int source, target;     /* tokens at most, with their frames */
     int32_t keep, add, del; /* ids of the marks, or -1: the texts "<keep>", "<add>", "<del>" */
@@ -34,8 +35,9 @@ typedef struct {
 } CmgPlan;
 /* source 512 and target 128, or what the model has positions for: UniXcoder for both together. */
 CmgPlan cmg_plan(const Model *, const Tokenizer *);
-bool cmg_prompts(const Tokenizer *);   /* it knows <encoder-decoder>: the model is to be loaded with plain_head */
-Status cmg_writes(const Model *);      /* E_MISMATCH: it is neither an encoder-decoder with its head nor UniXcoder */
+bool cmg_prompts(
+    const Tokenizer *);           /* it knows <encoder-decoder>: the model is to be loaded with writes_from_encoder */
+Status cmg_writes(const Model *); /* E_MISMATCH: it is neither an encoder-decoder with its head nor UniXcoder */
 Bytes cmg_subject(const CodeChange *); /* points into the message; len 0 where there is none */
 
 /* Columns over n changes: src, src_len, ids (the target moved right), len, target; of UniXcoder ids (prompt and

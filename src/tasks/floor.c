@@ -58,12 +58,7 @@ typedef struct {
 
 static void add_hash(Hashes *h, int32_t column)
 {
-    if (h->n == h->room) {
-        int32_t *old = h->column;
-        h->room = h->room ? 2 * h->room : 512;
-        h->column = arena_take(h->arena, sizeof *old * (size_t)h->room);
-        if (h->n) memcpy(h->column, old, sizeof *old * (size_t)h->n);
-    }
+    GROW(h->arena, h->column, h->n, h->room, 512);
     h->column[h->n++] = column;
 }
 

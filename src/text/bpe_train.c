@@ -50,12 +50,7 @@ static Pair *pair_at(Trainer *t, int32_t left, int32_t right, bool *added)
     const int32_t key[2] = {left, right};
     int64_t *at = table_add(&t->index, key, sizeof key, added);
     if (!*added) return &t->pair[*at];
-    if (t->n_pairs == t->pair_room) {
-        Pair *more = arena_take(t->arena, sizeof *more * (size_t)t->pair_room * 2);
-        memcpy(more, t->pair, sizeof *more * (size_t)t->n_pairs);
-        t->pair = more;
-        t->pair_room *= 2;
-    }
+    GROW(t->arena, t->pair, t->n_pairs, t->pair_room, 1024);
     *at = t->n_pairs;
     t->pair[t->n_pairs] = (Pair){.left = left, .right = right};
     return &t->pair[t->n_pairs++];
@@ -99,12 +94,7 @@ static int64_t *counter(Trainer *t, Table *seen, const char *word, size_t len, i
     bool added;
     int64_t *at = table_add(seen, word, len, &added);
     if (!added) return &t->word[*at].count;
-    if (t->n_words == *room) {
-        Word *more = arena_take(t->arena, sizeof *more * (size_t)*room * 2);
-        memcpy(more, t->word, sizeof *more * (size_t)t->n_words);
-        t->word = more;
-        *room *= 2;
-    }
+    GROW(t->arena, t->word, t->n_words, *room, 1024);
     Word *w = &t->word[ *at = t->n_words++];
     *w = (Word){arena_take(t->arena, sizeof(int32_t) * len), (int32_t)len, 0};
     for (size_t i = 0; i < len; i++) w->symbol[i] = t->bpe->byte_id[(unsigned char)word[i]];
@@ -113,16 +103,13 @@ static int64_t *counter(Trainer *t, Table *seen, const char *word, size_t len, i
 
 static void read_corpus(Trainer *t, const Bytes *text, int64_t n)
 {
-    int64_t room = 1024;
-    Table seen = table_open(t->arena, room);
-    t->word = arena_take(t->arena, sizeof *t->word * (size_t)room);
+    int64_t room = 0;
+    Table seen = table_open(t->arena, 1024);
     for (int64_t i = 0; i < n; i++) {
         Words w = words_open(text[i].text, text[i].len);
         for (size_t begin, end; words_next(&w, &begin, &end);)
             if (end - begin <= LONGEST_WORD) ++*counter(t, &seen, text[i].text + begin, end - begin, &room);
     }
-    t->pair_room = 1024;
-    t->pair = arena_take(t->arena, sizeof *t->pair * (size_t)t->pair_room);
     for (int64_t w = 0; w < t->n_words; w++) {
         const Word *word = &t->word[w];
         for (int32_t i = 0; i + 1 < word->n; i++) {

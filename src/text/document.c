@@ -1,3 +1,5 @@
+/* JSON helpers first, then the two parts of a tokenizer.json that every kind of tokenizer has: added tokens and the
+ * post-processor. */
 #include "text/document.h"
 
 #include <ctype.h>
@@ -184,6 +186,7 @@ static Status read_template(Frame *f, const cJSON *list, const cJSON *tokens, in
     return part == texts ? OK : refuse(path, "post_processor", list, texts == 1 ? "A" : "A and B");
 }
 
+/* The post_processor: one of three kinds, or a Sequence that also holds ByteLevel, which changes no ids. */
 static Status read_post(Frame *single, Frame *pair, const cJSON *post, int depth, const char *path)
 {
     const char *type = member_text(post, "type");

@@ -1,3 +1,5 @@
+/* A frame lists the special tokens around one text or two; here the texts are cut to the length that they leave, and
+ * all is put in order. */
 #include "text/frame.h"
 
 #include <string.h>

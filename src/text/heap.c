@@ -10,18 +10,12 @@ static bool before(HeapItem a, HeapItem b)
 
 Heap heap_open(Arena *a, int64_t expected)
 {
-    int64_t room = expected > 16 ? expected : 16;
-    return (Heap){a, arena_take(a, sizeof(HeapItem) * (size_t)room), 0, room};
+    return (Heap){a, arena_take(a, sizeof(HeapItem) * (size_t)expected), 0, expected};
 }
 
 void heap_push(Heap *h, HeapItem x)
 {
-    if (h->n == h->room) {
-        HeapItem *more = arena_take(h->arena, sizeof *more * (size_t)h->room * 2);
-        memcpy(more, h->item, sizeof *more * (size_t)h->n);
-        h->item = more;
-        h->room *= 2;
-    }
+    GROW(h->arena, h->item, h->n, h->room, 256);
     int64_t i = h->n++;
     for (; i > 0 && before(x, h->item[(i - 1) / 2]); i = (i - 1) / 2) h->item[i] = h->item[(i - 1) / 2];
     h->item[i] = x;

@@ -96,6 +96,7 @@ static size_t quotes_end(const Lexer *x, size_t quote, bool *open)
     return x->len;
 }
 
+/* The end of the string that begins here, with its prefix; 0 where none does. */
 static size_t string_at(const Lexer *x, const LexTable *t, bool *open)
 {
     size_t at = x->at, most = 0;

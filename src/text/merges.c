@@ -1,3 +1,4 @@
+/* A hash table with open addressing over pairs of ids; it doubles when it is half full. */
 #include "text/merges.h"
 
 #include <string.h>

@@ -26,6 +26,7 @@ static size_t put_utf8(char *out, uint32_t c)
     return n;
 }
 
+/* The classes of all characters of a block, as the regular expression has them. */
 static void fill(uint32_t block)
 {
     int code;

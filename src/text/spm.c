@@ -92,6 +92,7 @@ static int64_t word_end(const Spm *s, const Normal *x, int64_t from)
     return x->len;
 }
 
+/* A word that was cut before is remembered; another one is cut, and remembered if it is short. */
 static void put_word(Encoder *e, Memo *memo, int64_t from, int64_t to)
 {
     Cutter *c = &e->cut;

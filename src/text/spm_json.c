@@ -111,6 +111,7 @@ static Status read_metaspace(Reader *r, const cJSON *m)
     return refuse(r->path, "pre_tokenizer.prepend_scheme", scheme, "never, first or always");
 }
 
+/* The pre_tokenizer: Metaspace, with or without WhitespaceSplit before it. */
 static Status read_pre(Reader *r, const cJSON *p, int depth)
 {
     const char *type = member_text(p, "type");
@@ -187,6 +188,7 @@ static int32_t id_of(const Table *ids, const char *text)
     return (int32_t)table_get(ids, text, strlen(text), -1);
 }
 
+/* Merges name their pieces; the two sides and the piece that they make must be in the vocabulary. */
 static Status read_merges(Reader *r, const Table *ids, const cJSON *merges)
 {
     int number = 0;

@@ -112,6 +112,7 @@ typedef struct { /* a Normal being written */
     Normal out;
     int64_t room;
 } Writing;
+void normal_reserve(Writing *, int64_t n); /* room for n more bytes */
 void normal_put(Writing *, const char *bytes, int64_t n, int64_t from, int64_t to);
 Normal pipeline_run(const Spm *, Arena *, const char *text, int64_t len, bool first);
 

@@ -1,4 +1,4 @@
-/* Normalising as the library does: the model's double array is walked for the longest prefix at each place; blanks
+/* Normalising as the library does: the model's character map is applied to the longest prefix at each place; blanks
  * are squeezed and become U+2581. */
 #include <string.h>
 
@@ -12,38 +12,6 @@ int64_t spm_longest_user(const Spm *s, const char *at, int64_t left)
     const TrieSlot *t;
     for (int64_t i = 0; i < left && (t = trie_step(&s->user, node, (unsigned char)at[i])); i++, node = t->child)
         if (t->leaf >= 0) longest = i + 1;
-    return longest;
-}
-
-/* A unit of the double array: its label, whether a value hangs on it, and where its children begin. */
-static uint32_t label_of(uint32_t unit)
-{
-    return unit & (1U << 31 | 0xff);
-}
-
-static uint32_t offset_of(uint32_t unit)
-{
-    return (unit >> 10) << ((unit & 1U << 9) >> 6);
-}
-
-/* The longest key of the map that begins the text; its bytes, and where its replacement begins. */
-int64_t spm_map_longest(const Spm *s, const char *at, int64_t left, const char **to)
-{
-    int64_t longest = 0;
-    if (!s->map) return 0;
-    uint32_t node = offset_of(s->map[0]);
-    for (int64_t i = 0; i < left; i++) {
-        unsigned char c = (unsigned char)at[i];
-        node ^= c;
-        if (node >= s->map_units || label_of(s->map[node]) != c) break;
-        uint32_t unit = s->map[node];
-        node ^= offset_of(unit);
-        if (!(unit >> 8 & 1) || node >= s->map_units) continue;
-        int64_t value = s->map[node] & 0x7fffffff;
-        if (value >= s->replacements) continue;
-        longest = i + 1;
-        *to = s->replacement + value;
-    }
     return longest;
 }
 
@@ -64,30 +32,6 @@ static int64_t one_step(const Spm *s, const char *at, int64_t left, const char *
     *to = "\xef\xbf\xbd";
     *n = 3;
     return 1;
-}
-
-static void reserve(Writing *w, int64_t n)
-{
-    if (w->out.len + n <= w->room) return;
-    Normal old = w->out;
-    w->room = 2 * (w->room + n) + 64;
-    w->out.text = arena_take(w->a, (size_t)w->room);
-    w->out.from = arena_take(w->a, sizeof(int64_t) * (size_t)w->room);
-    w->out.to = arena_take(w->a, sizeof(int64_t) * (size_t)w->room);
-    if (!old.len) return;
-    memcpy(w->out.text, old.text, (size_t)old.len);
-    memcpy(w->out.from, old.from, sizeof(int64_t) * (size_t)old.len);
-    memcpy(w->out.to, old.to, sizeof(int64_t) * (size_t)old.len);
-}
-
-void normal_put(Writing *w, const char *bytes, int64_t n, int64_t from, int64_t to)
-{
-    reserve(w, n);
-    for (int64_t i = 0; i < n; i++) {
-        w->out.text[w->out.len] = bytes[i];
-        w->out.from[w->out.len] = from;
-        w->out.to[w->out.len++] = to;
-    }
 }
 
 static void put_space(const Spm *s, Writing *w, int64_t from, int64_t to)
@@ -129,7 +73,7 @@ Normal spm_normalise(const Spm *s, Arena *a, const char *text, int64_t len, bool
         at += took;
     }
     if (at == len) return w.out;
-    reserve(&w, len - at + (len - at) / 2);
+    normal_reserve(&w, len - at + (len - at) / 2);
     if (s->dummy_prefix && !s->suffix) put_space(s, &w, at, at);
     bool after_space = s->squeeze;
     for (; at < len; at += took) {

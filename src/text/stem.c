@@ -226,6 +226,7 @@ static void find_regions(Word *w)
     w->r2 = region(w, w->r1);
 }
 
+/* Step 1b: -eed, -ing, -ed and their adverbs. */
 static void english_1b(Word *w)
 {
     static const char *const EED[] = {"eedly", "eed"}, *const ED[] = {"ingly", "edly", "ing", "ed"};
@@ -389,6 +390,7 @@ static const char *const PORTER_WHOLE[][2] = {{"sky", "sky"},
                                               {"succeed", "succeed"},
                                               {0}};
 
+/* Step 1b: -ied, -eed, -ed and -ing. */
 static void porter_1b(Word *w)
 {
     if (ends(w, "ied")) {

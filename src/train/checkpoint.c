@@ -4,16 +4,20 @@
  *   optim.m.NAME    AdamW's first moment, or SGD's velocity
  *   optim.v.NAME    AdamW's second moment
  *
- * The file's metadata hold the step and every setting on which the coming steps depend.  Loading compares all of it
- * with the trainer before it changes anything, because a run that goes on under other settings, or over other
- * parameters, is a different experiment. */
+ * The file's metadata hold the step, every setting on which the coming steps depend, and the SHA-256 of all that and
+ * of the tensors.  Loading compares all of it with the trainer before it changes anything, because a run that goes on
+ * under other settings, or over other parameters, is a different experiment, and one over altered values is none. */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "io/safetensors.h"
 #include "train/optim.h"
 
-enum { MAX_SETTINGS = 16 };
+enum { MAX_SETTINGS = 16, MAX_META = MAX_SETTINGS + 2 };
 
 static const char *number(Arena *a, double x)
 {
@@ -67,17 +71,73 @@ static int tensors(Named *out, Arena *a, const Trainer *t)
     return n;
 }
 
+/* ---- the SHA-256 of a checkpoint */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const Stored *)a)->name, ((const Stored *)b)->name);
+}
+
+static void add_text(Sha256 *s, const char *text)
+{
+    sha256_add(s, text, strlen(text) + 1);
+}
+
+/* Of metadata and tensors, whatever their order in the file; sorts the tensors. */
+static Sha256Hex hash_of(const Meta *meta, int n_meta, Stored *tensor, int n)
+{
+    Sha256 s = sha256_begin();
+    for (int i = 0; i < n_meta; i++) {
+        add_text(&s, meta[i].key);
+        add_text(&s, meta[i].value);
+    }
+    qsort(tensor, (size_t)n, sizeof *tensor, by_name);
+    for (int i = 0; i < n; i++) {
+        add_text(&s, tensor[i].name);
+        add_text(&s, stored_type(&tensor[i]));
+        add_text(&s, stored_shape(&tensor[i]));
+        sha256_add(&s, tensor[i].bytes, tensor[i].n_bytes);
+    }
+    return sha256_end(&s);
+}
+
+/* Whether the file holds the values that were written, whoever trained them. */
+static Status check_whole(const Weights *w, Arena *a, const TrainConfig *c)
+{
+    const char *path = weights_path(w), *said = weights_meta(w, "sha256");
+    Meta meta[MAX_META] = {{"step", NULL}};
+    int n_meta = 1 + settings(meta + 1, a, c), n = weights_n(w);
+    for (int i = 0; i < n_meta; i++) {
+        const char *there = weights_meta(w, meta[i].key);
+        meta[i].value = there ? there : "absent";
+    }
+    Stored *tensor = NEW(a, Stored, n);
+    for (int i = 0; i < n; i++) tensor[i] = *weights_at(w, i);
+    if (!said) return fail(E_FORMAT, "%s: no training checkpoint: its metadata give no sha256", path);
+    Sha256Hex hash = hash_of(meta, n_meta, tensor, n);
+    if (!strcmp(said, hash.hex)) return OK;
+    return fail(E_FORMAT, "%s: is damaged: its SHA-256 is %.16s, and it was written with %.16s", path, hash.hex,
+                said);
+}
+
 Status trainer_save(const Trainer *t, const char *path)
 {
     Arena *a = t->model->run;
     ArenaMark mark = arena_mark(a);
-    Meta meta[MAX_SETTINGS + 1] = {{"step", str_print(a, "%lld", (long long)t->step)}};
+    Meta meta[MAX_META] = {{"step", str_print(a, "%lld", (long long)t->step)}};
     int n_meta = 1 + settings(meta + 1, a, &t->config);
     Named *named = NEW(a, Named, 3 * t->n_slots);
-    Status status = safetensors_write(path, named, tensors(named, a, t), meta, n_meta);
+    int n = tensors(named, a, t);
+    Stored *stored = NEW(a, Stored, n);
+    for (int i = 0; i < n; i++) stored[i] = stored_of(named[i].name, named[i].value);
+    Sha256Hex hash = hash_of(meta, n_meta, stored, n);
+    meta[n_meta++] = (Meta){"sha256", hash.hex};
+    Status status = safetensors_write_stored(path, stored, n, meta, n_meta);
     arena_drop(a, mark);
     return status;
 }
+
+/* ---- loading */
 
 static Status check_settings(const Weights *w, Arena *a, const TrainConfig *c, int64_t *step)
 {
@@ -121,6 +181,7 @@ static bool is_named(const Named *named, int n, const char *name)
 static Status load_from(Trainer *t, const Weights *w, Arena *a)
 {
     int64_t step = 0;
+    TRY(check_whole(w, a, &t->config));
     Named *named = NEW(a, Named, 3 * t->n_slots);
     int n = tensors(named, a, t);
     for (int i = 0; i < n; i++) TRY(check_tensor(w, &named[i]));
@@ -144,4 +205,16 @@ Status trainer_load(Trainer *t, const char *path)
     weights_close(w);
     arena_drop(a, mark);
     return status;
+}
+
+Status trainer_resume(Trainer *t, const char *path, bool *damaged)
+{
+    *damaged = false;
+    if (access(path, F_OK)) return OK;
+    Status status = trainer_load(t, path);
+    if (status != E_FORMAT) return status;
+    err_clear();
+    *damaged = true;
+    file_remove(path);
+    return OK;
 }

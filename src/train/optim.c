@@ -66,7 +66,7 @@ double slots_grad_norm(const Slot *slots, int n)
     double sum = 0;
     for (int i = 0; i < n; i++) {
         Tensor g = slots[i].param->grad;
-        sum += kernels(g.dtype)->sum_squares(g.data, tensor_count(g));
+        if (g.data) sum += kernels(g.dtype)->sum_squares(g.data, tensor_count(g));
     }
     return sqrt(sum);
 }
@@ -93,6 +93,7 @@ void slots_update(Slot *slots, int n, const TrainConfig *c, double lr, double co
         Slot *s = &slots[i];
         Tensor w = s->param->val, g = s->param->grad;
         double rate = lr * s->lr_scale;
+        if (!g.data) continue;
         if (c->optim == OPTIM_SGD)
             sgd(s, rate, c->momentum, coefficient);
         else

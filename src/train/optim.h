@@ -1,5 +1,5 @@
-/* Optimisers: one slot of state per trainable parameter, updated through the kernel table of its dtype.  Internal to
- * training; programs see train.h. */
+/* Optimisers: one slot of state per trainable parameter, updated through the kernel table of its dtype.  For loops
+ * that are not a Trainer's (train.h). */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
 
@@ -14,7 +14,8 @@ typedef struct Slot {
 /* Slots for every trainable parameter, in the order of the set.  E_CONFIG: nothing to train, or a group in vain. */
 Status slots_new(Slot **out, int *n, Arena *run, const ParamSet *, const TrainConfig *);
 double slots_grad_norm(const Slot *, int n); /* of all gradients as one vector, in double */
-/* One update; `step` counts from 1.  Gradients are multiplied by `coefficient` first and are undefined afterwards. */
+/* One update; `step` counts from 1.  Gradients are multiplied by `coefficient` first and are undefined afterwards.  A
+ * parameter without a gradient stays as it is. */
 void slots_update(Slot *, int n, const TrainConfig *, double lr, double coefficient, int64_t step);
 
 #endif

@@ -27,10 +27,11 @@ typedef struct {
     Schedule schedule;
     int64_t warmup, total;
     uint64_t seed;
-    bool checkpoint;     /* less memory for more time: layers run again when going back; the same gradients */
-    bool no_dropout;     /* train in evaluation mode, as prefix and LoRA runs of the toy papers do */
-    BatchLossFn *loss;   /* NULL: model_loss */
-    void *user;          /* of that */
+    int64_t parts;     /* > 1: a step takes its batch in so many parts, rows after rows: less memory, the same step */
+    bool checkpoint;   /* less memory for more time: layers run again when going back; the same gradients */
+    bool no_dropout;   /* train in evaluation mode, as prefix and LoRA runs of the toy papers do */
+    BatchLossFn *loss; /* NULL: model_loss */
+    void *user;        /* of that */
     const Group *groups; /* ended by {0}, or NULL; E_CONFIG when one takes no trainable parameter */
 } TrainConfig;
 TrainConfig train_defaults(void); /* AdamW 1e-3, betas .9 .999, eps 1e-8, decay 0, clip 1, constant */
@@ -52,13 +53,19 @@ Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const Tra
 /* What the step needs lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
  * is not finite: the parameters are then as they were before the step. */
 Status trainer_step(Trainer *, Arena *step, const Batch *, StepStats *out);
-/* Several batches as one step: gradients accumulate, losses average. */
+/* Several batches as one step: gradients and losses accumulate, each batch weighing as much as it has scored targets
+ * (rows, where a label or the caller's loss is what is scored), so the step is the one over all their rows at once.
+ * Dropout is drawn for each batch anew. */
 Status trainer_step_many(Trainer *, Arena *step, const Batch *batches, int n, StepStats *out);
-/* A checkpoint is a safetensors file of the trainable parameters under their names, the optimiser state, the step
- * and the settings; it replaces `path` in one rename.  Loading needs a trainer over the same trainable parameters
- * with the same settings: E_MISMATCH names the first tensor or setting that differs, and nothing is changed then. */
+/* A checkpoint is a safetensors file of the trainable parameters under their names, the optimiser state, the step,
+ * the settings and a SHA-256 of all of them; it replaces `path` in one rename.  Loading needs a trainer over the same
+ * trainable parameters with the same settings: E_MISMATCH names the first tensor or setting that differs, and nothing
+ * is changed then.  E_FORMAT: the file is not as it was written; nothing is changed then either. */
 Status trainer_save(const Trainer *, const char *path);
 Status trainer_load(Trainer *, const char *path);
+/* Goes on from what an interrupted run has left, if it has.  A checkpoint that is not as it was written is removed,
+ * which *damaged tells, and the trainer stays at its first step. */
+Status trainer_resume(Trainer *, const char *path, bool *damaged);
 /* The rate of step 0, 1, ...: rises linearly over the warm-up from 0, then falls to 0 at `total`, as Hugging Face's
  * get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup have it. */
 double schedule_lr(const TrainConfig *, int64_t step);

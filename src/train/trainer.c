@@ -61,16 +61,28 @@ static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, 
     return value;
 }
 
+/* What the mean of a batch's loss is a mean over. */
+static double weight_of(const Batch *x)
+{
+    if (x->label || !x->target) return (double)x->b;
+    double scored = 0;
+    for (int64_t i = 0; i < x->b * (x->keep ? x->k : x->t); i++) scored += x->target[i] >= 0;
+    return scored;
+}
+
 /* Gradients of one batch lie among the step's own values; those of several have to outlive each of them. */
 static double go_back(Trainer *t, Arena *step, const Batch *batches, int n)
 {
     ParamSet *params = t->model->params;
     params_drop_grad(params);
     if (n > 1) params_zero_grad(params);
-    double loss = 0;
+    double loss = 0, all = 0;
+    for (int i = 0; i < n; i++) all += weight_of(&batches[i]);
     for (int i = 0; i < n && isfinite(loss); i++) {
+        double share = n == 1 ? 1 : all > 0 ? weight_of(&batches[i]) / all : 1.0 / n;
+        if (share == 0) continue;
         ArenaMark mark = arena_mark(step);
-        loss += accumulate(t, step, &batches[i], i, 1.0 / n) / n;
+        loss += share * accumulate(t, step, &batches[i], i, share);
         if (n > 1) arena_drop(step, mark);
     }
     for (int i = 0; i < t->n_slots; i++) { /* what the loss does not depend on */
@@ -109,7 +121,41 @@ Status trainer_step_many(Trainer *t, Arena *step, const Batch *batches, int n, S
     return status;
 }
 
+/* `n` rows of a batch from row `first` on. */
+static Batch some_rows(const Batch *x, int64_t first, int64_t n)
+{
+    Batch y = *x;
+    int64_t scored = x->keep ? x->k : x->t;
+    y.b = n;
+#define FROM(field, width)                                                                                           \
+    if (y.field) y.field += first * (width)
+    FROM(ids, x->t);
+    FROM(len, 1);
+    FROM(mask, x->t);
+    FROM(sees, x->t * x->t);
+    FROM(position, x->t);
+    FROM(span, 2 * x->t);
+    FROM(src, x->s);
+    FROM(src_len, 1);
+    FROM(keep, x->k);
+    FROM(target, scored);
+    FROM(label, 1);
+    FROM(row, 1);
+#undef FROM
+    return y;
+}
+
 Status trainer_step(Trainer *t, Arena *step, const Batch *batch, StepStats *out)
 {
-    return trainer_step_many(t, step, batch, 1, out);
+    int64_t parts = t->config.parts < batch->b ? t->config.parts : batch->b;
+    if (parts <= 1) return trainer_step_many(t, step, batch, 1, out);
+    ArenaMark mark = arena_mark(step);
+    Batch *part = NEW(step, Batch, parts);
+    for (int64_t i = 0; i < parts; i++) {
+        int64_t first = i * batch->b / parts, end = (i + 1) * batch->b / parts;
+        part[i] = some_rows(batch, first, end - first);
+    }
+    Status status = trainer_step_many(t, step, part, (int)parts, out);
+    arena_drop(step, mark);
+    return status;
 }

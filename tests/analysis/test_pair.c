@@ -87,12 +87,10 @@ static Compared compared(Arena *a, Model *base, Model *tuned, Hooks *hooks, Part
 {
     Seen seen[LAYERS];
     Compared out;
-    Arena step = arena_open(0);
     int before = hooks_n(hooks);
-    measure_pass(seen, a, &step, base, NULL, part, &READ);
+    measure_pass(seen, a, base, NULL, part, &READ);
     EXPECT(!pair_measure(&out, a, seen, tuned, hooks, part, &READ, 1e-9), "%s", err_message());
     assert_int_equal(hooks_n(hooks), before);
-    arena_close(&step);
     return out;
 }
 

@@ -72,6 +72,54 @@ static void the_last_block_stretches(void **state)
     arena_close(&a);
 }
 
+/* An array that was taken last grows in place, another as a copy; in both the new items are cleared, although the
+ * memory was used before. */
+static void arrays_grow(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 20);
+    ArenaMark mark = arena_mark(&a);
+    memset(arena_take(&a, 1 << 16), 0xff, 1 << 16);
+    arena_drop(&a, mark);
+    for (int between = 0; between < 2; between++) {
+        int *list = NULL, *was = NULL, moves = 0;
+        int64_t n = 0, room = 0;
+        for (; n < 100; n++) {
+            GROW(&a, list, n, room, 3);
+            moves += was && list != was;
+            was = list;
+            assert_true(room > n && list[n] == 0);
+            list[n] = (int)n + 1;
+            if (between) *(char *)arena_take(&a, 1) = 7;
+        }
+        assert_int_equal(room, 192);
+        EXPECT(between ? moves == 6 : moves == 0, "the array moved %d times", moves);
+        for (int64_t i = 0; i < n; i++) assert_int_equal(list[i], i + 1);
+    }
+    arena_close(&a);
+}
+
+static void lists_are_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *separators, *items; /* each item between bars */
+    } CASE[] = {{"a,bc", ",", "|a|bc|"},   {"", ",", "|"},
+                {NULL, ",", "|"},          {"8,", ",", "|8|"},
+                {",x,,y", ",", "||x||y|"}, {"1, 2,3", ", ", "|1||2|3|"},
+                {"a b", ",", "|a b|"},     {",", ",", "||"}};
+    Arena a = arena_open(1 << 20);
+    for (size_t k = 0; k < sizeof CASE / sizeof *CASE; k++) {
+        Buf b = buf_open(&a);
+        size_t n;
+        buf_print(&b, "|");
+        for (const char *rest = CASE[k].list, *item; str_next(&rest, CASE[k].separators, &item, &n);)
+            buf_print(&b, "%.*s|", (int)n, item);
+        assert_string_equal(b.text, CASE[k].items);
+    }
+    arena_close(&a);
+}
+
 static void globs(void **state)
 {
     (void)state;
@@ -347,8 +395,9 @@ static void devices_are_written_to_and_stay_devices(void **state)
 }
 
 SUITE(cmocka_unit_test(philox_known_answer), cmocka_unit_test(normal_moments), cmocka_unit_test(arena_marks),
-      cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(globs), cmocka_unit_test(one_is_singular),
-      cmocka_unit_test(faults_of_files), cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent),
+      cmocka_unit_test(the_last_block_stretches), cmocka_unit_test(arrays_grow), cmocka_unit_test(lists_are_cut),
+      cmocka_unit_test(globs), cmocka_unit_test(one_is_singular), cmocka_unit_test(faults_of_files),
+      cmocka_unit_test(buffers_grow), cmocka_unit_test(files_are_whole_or_absent),
       cmocka_unit_test(a_protected_file_is_compared_and_kept),
       cmocka_unit_test(a_protected_file_may_come_and_may_be_empty),
       cmocka_unit_test(links_stay_and_so_do_permissions), cmocka_unit_test(two_writers_do_not_mix),

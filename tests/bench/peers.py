@@ -186,7 +186,7 @@ def run_job(name, threads, rounds):
         return
     what = what.replace("-checkpointed", "")  # PyTorch as its users run it by default
     scored = 38 if what.startswith("mlm-") else 0
-    method = {"adapter": "pfeiffer"}.get(what.replace("mlm-", ""), what.replace("mlm-", ""))
+    method = what.replace("mlm-", "")
     loss, params = toy() if kind == "toy" else roberta(method, scored)
     block = 50 if kind == "toy" else 1
     if kind == "toy":

@@ -136,8 +136,8 @@ broken() { # NAME PATTERN SED-SCRIPT [ADAPTER [BASE]]
 }
 broken 'no JSON' 'adapter_config.json:[0-9]+:[0-9]+: this is not JSON' 's/{/[{/'
 broken 'an empty config' 'adapter_config.json' '1,$d'
-broken 'of neither library' 'has neither peft_type .* nor config' 's/peft_type/type/'
-broken 'of both' 'has both' 's/"peft_type"/"config": {}, "peft_type"/'
+broken 'of neither library' 'has none of peft_type' 's/peft_type/type/'
+broken 'of both' 'has several of peft_type' 's/"peft_type"/"config": {}, "peft_type"/'
 broken 'an unknown type' 'peft_type is LOHA' 's/"LORA"/"LOHA"/'
 broken 'a type that is a number' 'peft_type is not a string' 's/"LORA"/1/'
 broken 'no rank' 'r is 0, expected 1' 's/"r":.*/"r": 0,/'
@@ -168,7 +168,7 @@ broken 'no name' 'has no name' 's/"name":.*/"nome": "x"/' houlsby
 broken 'a prefix of no length' 'prefix_length is 0' 's/"prefix_length":.*/"prefix_length": 0,/' gpt2-prefix gpt2
 broken 'a prefix far too long' 'asks for about' 's/"prefix_length":.*/"prefix_length": 1000000,/' gpt2-prefix gpt2
 rm "$t/b/pytorch_adapter.bin"
-expect 3 'holds neither pytorch_adapter.bin' 'no weights' adapter inspect "$t/b"
+expect 3 'holds no pytorch_adapter.bin' 'no weights' adapter inspect "$t/b"
 head -c 100 "$t/gpt2-prefix/pytorch_adapter.bin" >"$t/b/pytorch_adapter.bin"
 expect 3 'pytorch_adapter.bin: ' 'broken weights' adapter inspect "$t/b"
 rm "$t/b/pytorch_adapter.bin"

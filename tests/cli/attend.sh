@@ -36,6 +36,19 @@ expect 2 'needs --source' 'cross-attention without a source' --model "$t/m/bart"
 expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model "$t/m/gpt2" --ids 1 --source-ids 2
 expect 2 'expected 1e-06 to 1' 'a colour scale without length' --model "$t/m/gpt2" --ids 1 --limit 0
 for list in jpg svg, ''; do expect 2 "expected svg, pdf or png, or some" "formats '$list'" --model "$t/m/gpt2" --ids 1 --format "$list"; done
+echo '{"nodes": [[1, 2], [3, 5]], "edges": [[1, 0]]}' >"$t/flow.json"
+flow() { echo "$1" >"$t/bad.json"; expect 3 "$2" "$3" --model "$t/m/roberta" --ids 0,5,6,7,8,2 --data-flow "$t/bad.json"; }
+flow '[]' 'is not an object with nodes and edges' 'a data flow that is none'
+flow '{"nodes": []}' 'has no nodes' 'a data flow without nodes'
+flow '{"nodes": [[1]]}' 'nodes.0. is not a pair of whole numbers' 'half a node'
+flow '{"nodes": [[1, 9]]}' 'node 0 names tokens 1 to 9 of 6' 'a node behind the text'
+flow '{"nodes": [[1, 2]], "edges": [[0, 1]]}' 'edge 0 joins nodes 0 and 1 of 1' 'an edge to nowhere'
+expect 2 'a gpt2 model does not read data flow' 'a model that reads none' --model "$t/m/gpt2" --ids 0,5,6,7,8,2 --data-flow "$t/flow.json"
+expect 2 'sweep does not go with --data-flow' 'data flow and a sweep' --model "$t/m/roberta" --ids 0,5,6,7,8,2 --data-flow "$t/flow.json" --sweep heads
+expect 0 '' 'data flow' --model "$t/m/roberta" --ids 0,5,6,7,8,2 --data-flow "$t/flow.json" --layer 0 --head 0 --json
+grep -q '"node 1: ' "$t/out" && [ "$(grep -c '"id":' "$t/out")" = 8 ]
+result $? '... whose nodes are rows with the names of their tokens'
+rm -rf "$t/o"
 expect 3 'roberta with 2 layers of 4 heads.*gpt2' 'a base of another kind' --model "$t/m/roberta" --text "$text" --base "$t/m/gpt2"
 
 expect 0 '^ +1 +3( +[0-9.]+){13}$' 'all heads' --model "$t/m/roberta" --text "$text"
@@ -122,6 +135,11 @@ result $? '... the base did not move, and the changed map has the rank of one he
 [ -s "$t/o/figures/drift.svg" ] && [ -s "$t/o/figures/similarity.svg" ] && [ -s "$t/o/compare.csv" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... figures, table and page'
 rm -r "$t/o"
+cp -r "$t/m/tuned" "$t/m/a \"b\", c"
+expect 0 '^a "b", c +0 ' 'a name with a comma' --compare "$t/m/roberta" --text "$text" "$t/m/a \"b\", c"
+grep -q '^"a ""b"", c",0,all,' "$t/o/compare.csv"
+result $? '... and its quotation marks are one field of the table'
+rm -r "$t/o"
 expect 0 '"figures":.*"[^"]*/drift.png"' 'the same as PNG alone, as JSON' --compare "$t/m/roberta" --text "$text" --format png --json "$t/m/tuned"
 [ "$(cd "$t/o/figures" && ls | sed 's/.*\.//' | sort -u)" = png ] && grep -q '<svg' "$t/o/report.html"
 result $? '... with all its figures on the page'
@@ -171,7 +189,7 @@ expect 2 'a text that has it comes from @FILE' 'three texts' --model "$t/m/gpt2"
 expect 2 'positions are 0 to 1' 'a position that is not there' --model "$t/m/gpt2" --ids 1,2 --do steer:resid:0.2=1*ids:1
 expect 2 'PROBS does not have a row for each token' 'the mean of a map' --model "$t/m/gpt2" --ids 1,2 --do steer:probs:0=1*ids:1
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  steer:resid:0=0.ids:5,6,7 minus ids:8$' 'steering by nothing, by a difference' --model "$t/m/gpt2" --ids 3,4 --do 'steer:resid:0=0*ids:5,6,7 minus ids:8' --do 'steer:resid:0=2*ids:5,6,7 minus ids:8'
-grep -Eq ' 0\.0000 +0\.[0-9]*[1-9][0-9]*  steer:resid:0=2' "$t/out" && grep -q '^"steer:resid:0=2' "$t/o/effects.csv" && grep -q 'steer:resid:0=2' "$t/o/report.html" && [ -s "$t/o/figures/effects.svg" ]
+grep -Eq ' 0\.0000 +0\.[0-9]*[1-9][0-9]*  steer:resid:0=2' "$t/out" && grep -Eq '^"?steer:resid:0=2' "$t/o/effects.csv" && grep -q 'steer:resid:0=2' "$t/o/report.html" && [ -s "$t/o/figures/effects.svg" ]
 result $? '... moves the next layer, in table and page'
 printf 'int y = 1 ;' >"$t/text"
 expect 0 '"do":.*"steer:resid:1=1.int y minus @' 'two texts, one from a file, as JSON' --model "$t/m/roberta" --text 'int x = 1 ;' --do "steer:resid:1=1*int y minus @$t/text" --json

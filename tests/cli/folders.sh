@@ -113,7 +113,7 @@ seed=${KILL_SEED:-7}
 broken() { # NAME WORDS...
     name=$1 bad=0
     shift
-    rm -rf whole
+    rm -rf whole differ
     begin=$(date +%s.%N)
     "$VERNIER" run "$@" --quiet --out whole >/dev/null 2>err || bad=99
     took=$(echo "$begin $(date +%s.%N)" | awk '{print $2 - $1}')
@@ -126,9 +126,11 @@ broken() { # NAME WORDS...
             sleep "$(moment $seed "$took")"
             kill -$signal $pid 2>/dev/null
             wait $pid 2>/dev/null
-            "$VERNIER" run "$@" --quiet --out half >/dev/null 2>err && same whole half || bad=$((bad + 1))
+            if "$VERNIER" run "$@" --quiet --out half >/dev/null 2>err; then same whole half; else cp err out && false; fi && continue
+            bad=$((bad + 1)) && { echo "$signal" && head -n 5 out; } >>differ
         done
     done
+    [ ! -e differ ] || { cp differ out && : >err; } # what a failure was
     result $bad "$name, killed and run again, is the unbroken run ($bad differ)"
 }
 broken 'a run of jobs' theory/one-token-map --preset smoke

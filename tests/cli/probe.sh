@@ -73,4 +73,14 @@ cp "$t/run/results.json" "$t/first.json"
 expect 0 'verdict' 'the same again' --task ltp --data "$t/ltp.txt"
 cmp -s "$t/first.json" "$t/run/results.json"
 result $? '... gives the same numbers'
+expect 0 '' 'features for NumPy' --task typ --export yes
+for layer in 00 01; do
+    f=$(find "$t/run" -path '*features/correct-seed*' -name "encoder-$layer.npy")
+    head -c 6 "$f" | tail -c 5 | grep -q NUMPY && head -c 128 "$f" | grep -aq "'shape': (.*, 16)" || false
+    result $? "... layer $layer as an array of rows"
+done
+expect 0 '' 'none unless asked for' --task typ
+[ -z "$(find "$t/run" -name '*.npy')" ]
+result $? '... so no array is there'
+
 echo "1..$n"

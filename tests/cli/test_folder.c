@@ -1,6 +1,7 @@
 /* Directories that one command fills: whatever happens, a former result and a stranger's file stay. */
 #include "expect.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -173,6 +174,65 @@ static void a_killed_move_is_completed(void **state)
     }
 }
 
+/* Killed when the manifest was moved, and nothing but the directory of the work was left to remove. */
+static void an_empty_directory_of_work_goes(void **state)
+{
+    (void)state;
+    Folder f;
+    make("0.1", false);
+    assert_int_equal(file_make_dir(in("unfinished/figures")), OK);
+    put(in(".lock"), "");
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_true(f.done && !there("unfinished") && !there(".lock"));
+    put(in("unfinished/mine.txt"), "mine");
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_true(f.done && holds("unfinished/mine.txt", "mine"));
+}
+
+/* Killed when the work was done and before all of it was moved, and one of its files is altered or lost meanwhile:
+ * that is work to be done again, and no file of the former result goes into it. */
+static void work_that_is_done_and_damaged_is_taken_up(void **state)
+{
+    (void)state;
+    static const char *const FILES[] = {"result.txt", "figures/0.2.svg"};
+    for (int i = 0; i < 2; i++)
+        for (int how = 0; how < 3; how++) {
+            Folder f;
+            make("0.1", i + how > 0);
+            assert_int_equal(open_with(&f, "0.2", true), OK);
+            fill(&f, "0.2");
+            put(in("figures/0.2.svg"), "in the way, so that the move stops before it begins");
+            assert_int_equal(folder_finish(&f, NULL), E_MISMATCH);
+            unlink(in("figures/0.2.svg"));
+            const char *file = in(str_print(&arena, "unfinished/%s", FILES[i]));
+            if (how == 0) unlink(file);
+            if (how == 1) put(file, "0.7");
+            if (how == 2) put(file, "");
+            assert_int_equal(open_with(&f, "0.2", false), OK);
+            assert_true(f.resumed && !f.done && holds("result.txt", "0.1"));
+            fill(&f, "0.2");
+            assert_int_equal(folder_finish(&f, NULL), OK);
+            assert_true(holds("result.txt", "0.2") && holds("figures/0.2.svg", "0.2") && !there("unfinished"));
+        }
+}
+
+/* What the command names so lies beside the result until that is moved, and goes with the work. */
+static void scratch_files_are_no_result(void **state)
+{
+    (void)state;
+    Folder f;
+    Bytes b;
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    f.scratch = "train-*.bin|state";
+    fill(&f, "0.1");
+    put(str_print(&arena, "%s/train-7.bin", f.path), "x");
+    put(str_print(&arena, "%s/state", f.path), "x");
+    assert_int_equal(folder_finish(&f, NULL), OK);
+    assert_true(holds("result.txt", "0.1") && !there("state") && !there("train-7.bin") && !there("unfinished"));
+    assert_int_equal(file_read(&b, &arena, in("manifest.json")), OK);
+    assert_null(strstr(b.text, "train-7"));
+}
+
 static void a_result_that_is_not_done_is_taken_up(void **state)
 {
     (void)state;
@@ -333,6 +393,33 @@ static void two_processes_do_not_share_a_directory(void **state)
     folder_leave(&f, E_INTERRUPT, NULL);
 }
 
+/* A process is killed while its job waits for the disk, where no signal ends it: the job has the lock until then. */
+static void jobs_of_a_killed_process_are_waited_for(void **state)
+{
+    (void)state;
+    Folder f;
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (!pid) {
+        if (open_with(&f, "0.1", false)) _exit(1);
+        if (fork()) _exit(0); /* as if killed: nothing is unlocked */
+        usleep(400000);
+        (void)!write(ends[1], "x", 1);
+        _exit(0);
+    }
+    int how = 0;
+    waitpid(pid, &how, 0);
+    assert_true(WIFEXITED(how) && !WEXITSTATUS(how) && there(".lock"));
+    assert_int_equal(open_with(&f, "0.1", false), OK);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(read(ends[0], &byte, 1), 1); /* it had ended */
+    close(ends[0]);
+    close(ends[1]);
+    folder_leave(&f, E_INTERRUPT, NULL);
+}
+
 static void a_lock_of_another_host_is_named(void **state)
 {
     (void)state;
@@ -428,6 +515,10 @@ int main(void)
                                        CASE(nothing_is_left_of_what_was_dropped),
                                        CASE(two_processes_do_not_share_a_directory),
                                        CASE(a_lock_of_another_host_is_named),
+                                       CASE(jobs_of_a_killed_process_are_waited_for),
+                                       CASE(an_empty_directory_of_work_goes),
+                                       CASE(work_that_is_done_and_damaged_is_taken_up),
+                                       CASE(scratch_files_are_no_result),
                                        CASE(a_foreign_lock_is_kept),
                                        CASE(inputs_count_by_what_they_hold),
                                        CASE(latest_is_a_relative_link)};

@@ -35,8 +35,14 @@ expect 3 'jit.json' 'predict without a predictor' predict "$t" "$t/new.jsonl"
 expect 0 'written to' 'words' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
 expect 2 'method: there words, now la' '... are not replaced by others' \
     tune --task jit --train "$t/c.jsonl" --method la --out "$t/words"
-expect 0 'nothing to resume' '... nor resumed' \
-    tune --task jit --train "$t/c.jsonl" --method words --out "$t/words" --resume
+for how in '' --json; do
+    "$VERNIER" tune --task jit --train "$t/c.jsonl" --method words --out "$t/said" $how >"$t/first" 2>"$t/err"
+    expect 0 'nothing to resume' "... nor resumed $how" \
+        tune --task jit --train "$t/c.jsonl" --method words --out "$t/said" --resume $how
+    cmp -s "$t/first" "$t/out" && grep -qi auc "$t/out"
+    result $? '... which tells the measures again'
+    rm -rf "$t/said"
+done
 cp -r "$t/words" "$t/harmed" && : >"$t/harmed/jit.json"
 expect 3 'harmed holds a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed"
@@ -89,9 +95,63 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     diff -r "$t/lora" "$t/cut" >"$t/out"
     result $? '... and ends in the same bytes, with no file more or less'
 }
+# the size of a method from a budget of parameters; a step in parts
+"$VERNIER" tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --epochs 1 --evaluations 1 --parameters 1000 --accumulate 4 \
+    --out "$t/sized" >"$t/out" 2>"$t/err"
+result $? 'a method of at most 1000 parameters, whose steps are taken in four parts'
+rank=$(sed -n 's/^rank=\([0-9]*\) of lora is the most within 1000 parameters$/\1/p' "$t/err")
+[ "$((${rank:-99} * 128))" -le 1000 ] && [ "$(((${rank:-0} + 1) * 128))" -gt 1000 ] &&
+    grep -q "\"r\":[[:space:]]*$rank," "$t/sized/adapter_config.json" && grep -q "\"options\":.*\"rank=$rank\"" "$t/sized/jit.json"
+result $? '... has the largest rank that fits, in the adapter and on the card'
+grep -q '"parameters":[[:space:]]*1000' "$t/sized/manifest.json" && grep -q '"accumulate":[[:space:]]*4' "$t/sized/manifest.json"
+result $? '... and the manifest says what was asked'
+expect 2 'has at least 128 parameters on this model; the budget is 100' 'a budget that is too small' \
+    tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --parameters 100 --out "$t/x"
+for m in full words; do
+    expect 2 "parameters: $m has no setting that changes its size" "a budget for $m" \
+        tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --method $m --parameters 1000 --out "$t/x"
+done
+# what neither library has a place for is kept in a form of our own
+tied="tune --task jit --train $t/c.jsonl --model $t/lora/encoder --epochs 1 --evaluations 1 --method prefix --options kind=tied,length=3"
+expect 0 'written to' 'a tied prefix, which no library has' $tied --out "$t/tied"
+grep -q '"vernier_method":[[:space:]]*"prefix"' "$t/tied/adapter_config.json"
+result $? '... is kept in a form of our own'
+expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/tied" "$t/new.jsonl"
+
 "$VERNIER" predict "$t/lora" "$t/new.jsonl" --json --threshold 0 --top 5 >"$t/out" 2>"$t/err"
 [ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"
 result $? 'lines by attention'
+
+# What an experiment leaves, a tuning leaves, too; killed at once and in the middle, it has no line twice and none less.
+grep -q '"trainable":' "$t/lora/manifest.json" && grep -q '"sha256":' "$t/lora/manifest.json" && grep -q '"seed":.*33' "$t/lora/manifest.json" &&
+    grep -q '"lr":' "$t/lora/manifest.json" && [ -s "$t/lora/figures/loss.svg" ] && grep -q '"validation: auc"' "$t/lora/results.json"
+result $? 'a manifest with data, seed and rate, results, and a figure of the loss'
+steps=$(grep -c '"phase":"tuning","step":[0-9]*,"loss":[0-9.e-]*,"lr":[0-9.e-]*}' "$t/lora/metrics.jsonl")
+[ "$steps" = 36 ] && [ "$(grep -c '"phase":"validation".*"auc":' "$t/lora/metrics.jsonl")" = 3 ] && [ "$(grep -c pretraining "$t/lora/metrics.jsonl")" = 3 ]
+result $? "... and a log of each step and evaluation ($steps steps)"
+expect 0 'page.html' 'report takes both kinds' report "$t/lora" "$t/words" --out "$t/page.html"
+grep -q '2 tunings' "$t/page.html" && grep -q '<svg' "$t/page.html" && grep -q 'parameters trained' "$t/page.html"
+result $? '... and shows the curves'
+
+# An encoder-decoder predicts defects with its encoder alone: of its decoder nothing is adapted, trained or saved.
+"$VERNIER" tune --task cmg --train "$t/c.jsonl" --encoder layers=1,dim=16,heads=2,hidden=32,vocab=400 --length 32 --target 8 --epochs 1 \
+    --evaluations 1 --quiet --out "$t/t5" >"$t/out" 2>"$t/err"
+t5="tune --task jit --train $t/c.jsonl --model $t/t5/model --tokenizer $t/t5/writer --head single --length 32 --epochs 1 --evaluations 1"
+# by hand: rank 8, queries and values of one layer of hidden size 16, and a head of 16 weights and a bias
+for m in lora prefix full; do
+    # shellcheck disable=SC2086
+    expect 0 'model +' "an encoder-decoder finds defects by $m" $t5 --method "$m" --out "$t/t5.$m"
+    "$VERNIER" predict "$t/t5.$m" "$t/new.jsonl" --csv --quiet >"$t/out" 2>"$t/err" && [ "$(wc -l <"$t/out")" = 121 ]
+    result $? '... and its predictor scores commits'
+done
+grep -q '529 of [0-9]* parameters trained' "$t/t5.lora/results.json"
+result $? '... of which the parameters of the encoder are counted'
+cat "$t"/t5.lora/*.safetensors "$t/t5.lora/adapter_config.json" "$t"/t5.prefix/*.safetensors | grep -aq encoder.block &&
+    ! cat "$t"/t5.lora/*.safetensors "$t/t5.lora/adapter_config.json" "$t"/t5.prefix/*.safetensors | grep -aq 'decoder[.]'
+result $? '... and none of the decoder is saved'
+"$VERNIER" model compare "$t/t5/model" "$t/t5.full/model" >"$t/out" 2>"$t/err"
+grep -q '  encoder[.]' "$t/out" && ! grep -Eq '  (decoder|lm_head)[.]' "$t/out"
+result $? '... nor changed, where the whole model is tuned'
 
 # thirteen features: fix, which here gives the label away, is not read
 others=$(for f in la ld nf ns nd entropy ndev lt nuc age exp rexp sexp; do printf '"%s": 1, ' $f; done)

@@ -66,6 +66,23 @@ static void zero_bytes_are_not_passed_over(void **state)
     assert_string_equal(mended, "\"\\uFFFD\\\\u0000\\\\\\uFFFD\\u000\"");
 }
 
+static void a_value_becomes_a_file(void **state)
+{
+    (void)state;
+    const char *path = str_print(&arena, "%s/written.json", dir);
+    Bytes text;
+    cJSON *root = cJSON_CreateObject(), *back;
+    cJSON_AddStringToObject(root, "a", "\033[31m");
+    assert_int_equal(json_write(root, path), OK);
+    assert_int_equal(file_read(&text, &arena, path), OK);
+    assert_string_equal(text.text, "{\n\t\"a\":\t\"\\u001b[31m\"\n}\n");
+    assert_int_equal(json_read(&back, &arena, path), OK);
+    assert_true(cJSON_Compare(root, back, true));
+    assert_int_equal(json_write(root, str_print(&arena, "%s/none/written.json", dir)), E_IO);
+    err_clear();
+    cJSON_Delete(root), cJSON_Delete(back);
+}
+
 static void marks_of_byte_order(void **state)
 {
     (void)state;
@@ -84,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(strings_are_quoted), cmocka_unit_test(documents_are_safe),
                                        cmocka_unit_test(zero_bytes_are_not_passed_over),
-                                       cmocka_unit_test(marks_of_byte_order)};
+                                       cmocka_unit_test(marks_of_byte_order),
+                                       cmocka_unit_test(a_value_becomes_a_file)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -113,8 +113,8 @@ static void identity(const char *arch, Part part, DType type, int64_t reserved, 
     hook_add(hooks, (Where){SITE_KEYS, 0, part}, prepend, slots);
     hook_add(hooks, (Where){SITE_VALUES, 0, part}, prepend, slots);
     Seen without[2], with[2];
-    measure_pass(without, &run, &step, m, NULL, part, &batch);
-    measure_pass(with, &run, &step, m, hooks, part, &batch);
+    measure_pass(without, &run, m, NULL, part, &batch);
+    measure_pass(with, &run, m, hooks, part, &batch);
     assert_int_equal(hooks_n(hooks), 2);
 
     Map x = {.seen = &with[0], .extra = SLOTS_, .reserved = reserved},

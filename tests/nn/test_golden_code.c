@@ -92,7 +92,7 @@ static void compare_written(const char *name, const char *key, Model *m, int bea
 static void decoder_only(DType dtype)
 {
     if (!open_golden("unixcoder", dtype)) skip();
-    Model *m = golden_model(&G, "", &(LoadOptions){.plain_head = true});
+    Model *m = golden_model(&G, "", &(LoadOptions){.writes_from_encoder = true});
     Batch x = padded(m, "decoder_only");
     x.causal = true;
     Pass p = {.tape = tape_open(&G.step, false)};
@@ -125,7 +125,7 @@ static void what_has_not_ended_is_listed_once(DType dtype)
 {
     enum { BEAMS = 3 };
     if (!open_golden("unixcoder", dtype)) skip();
-    Model *m = golden_model(&G, "", &(LoadOptions){.plain_head = true});
+    Model *m = golden_model(&G, "", &(LoadOptions){.writes_from_encoder = true});
     Batch x = padded(m, "decoder_only");
     Tensor z = golden_array(&G, "decoder_only", "log_probs");
     GenerateConfig c = generate_defaults(m, 1);

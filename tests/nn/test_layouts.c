@@ -47,14 +47,21 @@ static Hooks *hooks_of(const Model *m, int way)
     return h;
 }
 
-static Model *unixcoder(void)
+/* An encoder that writes, with UniXcoder's head or that of masked tokens: the two have nothing to do with each other. */
+static Model *writer(bool plain_head)
 {
     Config c = small_config("roberta");
-    c.plain_head = true;
+    c.plain_head = plain_head;
+    c.writes_from_encoder = true;
     Model *m;
     EXPECT(model_open(&m, &RUN, &c, F64, 11) == OK, "%s", err_message());
     stir(m);
     return m;
+}
+
+static Model *unixcoder(void)
+{
+    return writer(true);
 }
 
 /* Who sees whom in one row of T: `first` rows see each other, the others look back. */
@@ -311,8 +318,9 @@ static void generation_is_argmax(void **state)
 {
     (void)state;
     enum { NEW_TOKENS = 5 };
-    for (int both_ways = 0; both_ways < 2; both_ways++) {
-        Model *m = unixcoder();
+    for (int way = 0; way < 4; way++) {
+        bool both_ways = way % 2;
+        Model *m = writer(way < 2);
         Hooks *h = hooks_of(m, HOOKED);
         Batch x = small_batch(&RUN, m);
         int32_t out[B * NEW_TOKENS], len[B];
@@ -472,10 +480,21 @@ static void refused(void **state)
         err_clear();
     }
     Status s = flow_batch(&x, &RUN, &g->config, &CASES[0].flow, 1, 0);
-    EXPECT(s == E_CONFIG && strstr(err_message(), "not by a gpt2"), "%s", err_message());
+    EXPECT(s == E_CONFIG && strstr(err_message(), "a gpt2 model does not read data flow"), "%s", err_message());
     err_clear();
-    Config c = small_config("roberta");
-    c.plain_head = true;
+    Config c = small_config("gpt2");
+    c.writes_from_encoder = true;
+    EXPECT(model_open(&m, &RUN, &c, F32, 1) == E_CONFIG && strstr(err_message(), "encoder does not write"), "%s",
+           err_message());
+    err_clear();
+    c = small_config("roberta");
+    c.plain_head = true; /* a head alone does not make a writer */
+    int32_t out[1], len[1], id[] = {3};
+    EXPECT(model_open(&m, &RUN, &c, F32, 1) == OK, "%s", err_message());
+    EXPECT(generate(out, len, m, NULL, &STEP, &(Batch){.b = 1, .t = 1, .ids = id},
+                    &(GenerateConfig){.max_new = 1, .eos = -1}) == E_MISMATCH,
+           "a roberta with a plain head generates");
+    err_clear();
     c.tie_head = false;
     EXPECT(model_open(&m, &RUN, &c, F32, 1) == E_CONFIG && strstr(err_message(), "tie_head"), "%s", err_message());
     err_clear();

@@ -127,49 +127,16 @@ static void adapted_models(void **state)
     adapters = NULL;
 }
 
-static bool count(int64_t done, void *user)
-{
-    (void)done;
-    ++*(int *)user;
-    return true;
-}
-
-static void caches(void **state)
+static void exports(void **state)
 {
     (void)state;
     char dir[] = "/tmp/vernier-features-XXXXXX";
     assert_non_null(mkdtemp(dir));
-    const char *cache = str_print(&run, "%s/cache", dir);
     Model *m = small_model(&run, "bart", F32);
     Batch x = small_batch(&run, m);
     Examples e = examples_of(&x, true);
-    Features first, again;
-    int passes = 0;
-    Hooks *h = hooks_new(&run);
-#define GET(out, salt, how)                                                                                          \
-    assert_int_equal(features_cached(out, &run, &step, cache, salt, m, h, &e, how, count, &passes), OK)
-    GET(&first, "", FEATURE_MEAN);
-    assert_int_equal(passes, 1);
-    GET(&again, "", FEATURE_MEAN);
-    assert_int_equal(passes, 1);
-    assert_true(again.layers == 4 && again.decoder_layers == 3);
-    for (int l = 0; l < 4; l++) EXPECT_NEAR(again.layer[l], first.layer[l], 0);
-    for (int l = 0; l < 3; l++) EXPECT_NEAR(again.decoder[l], first.decoder[l], 0);
-    GET(&again, "", FEATURE_MAX);
-    GET(&again, "a hook", FEATURE_MEAN);
-    assert_int_equal(passes, 3);
-    Param *p = params_at(m->params, params_n(m->params) - 1);
-    tensor_set(p->val, 0, tensor_get(p->val, 0) + 1); /* one number of one parameter */
-    GET(&again, "", FEATURE_MEAN);
-    ((int32_t *)(uintptr_t)e.ids[0])[0] ^= 1; /* one token */
-    GET(&again, "", FEATURE_MEAN);
-    assert_int_equal(passes, 5);
-    assert_int_equal(system(str_print(&run, "for f in %s/*; do echo broken >\"$f\"; done", cache)), 0);
-    GET(&again, "", FEATURE_MEAN);
-    assert_int_equal(passes, 6);
-    GET(&again, "", FEATURE_MEAN);
-    assert_int_equal(passes, 6); /* and was written anew */
-
+    Features first;
+    assert_int_equal(features_extract(&first, &run, &step, m, hooks_new(&run), &e, FEATURE_MEAN, NULL, NULL), OK);
     Bytes file;
     assert_int_equal(features_export(&first, dir), OK);
     assert_int_equal(file_read(&file, &run, str_print(&run, "%s/decoder-02.npy", dir)), OK);
@@ -193,4 +160,4 @@ static void poolings_have_names(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(caches), TEST(poolings_have_names))
+SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(exports), TEST(poolings_have_names))

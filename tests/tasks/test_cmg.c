@@ -41,7 +41,7 @@ static Model *writer(const char *shape, const Tokenizer *t, int spare)
 {
     bool prompts = !strcmp(shape, "unixcoder");
     Config c = small_config(prompts ? "roberta" : shape);
-    c.plain_head = prompts;
+    c.plain_head = c.writes_from_encoder = prompts;
     Model *m;
     c.vocab = (int)tokenizer_size(t) + spare;
     c.dim = 32, c.heads = 4, c.head_dim = 8, c.hidden = c.decoder_hidden = 64,

@@ -54,10 +54,10 @@ static void expect_identity(const char *arch, const char *part, PrefixKind kind,
     int64_t fits = s.m->config.positions ? 14 - (strcmp(arch, "roberta") ? 0 : 2) : 64;
     EXPECT(s.batch.t == fits, "%s: %d tokens", arch, (int)s.batch.t);
     EXPECT(subject_prefix(&s, &run, kind, 4, 1) == OK, "%s: %s", arch, err_message());
-    const Seen *all = subject_observe(&s, &run, &step), *with = all;
+    const Seen *all = subject_observe(&s, &run), *with = all;
     for (int l = layers - 1; l >= 0; l--) {
         hooks_clear_from(s.hooks, 2 * l);
-        const Seen *without = subject_observe(&s, &run, &step);
+        const Seen *without = subject_observe(&s, &run);
         Map x = {.seen = &with[l], .extra = 4}, y = {.seen = &without[l]};
         Change c = measure_change(x, y, -1);
         double q4 = measure_residual(&step, x, y);
@@ -112,7 +112,7 @@ static void behind_the_content(void **state)
         .dim = 12, .heads = 3, .layers = 2, .vocab = 9, .tokens = 5, .rows = 2, .spare = 3, .init_sd = 0.3};
     EXPECT(subject_random(&s, &run, shape, F64, 6) == OK, "%s", err_message());
     Seen before[2], after[2];
-    measure_pass(before, &run, &step, s.m, NULL, PART_DECODER, &s.batch);
+    measure_pass(before, &run, s.m, NULL, PART_DECODER, &s.batch);
     Batch longer = longer_batch(&run, s.batch, 3);
     assert_int_equal(longer.t, 8);
     Tensor vectors = noise(&run, F64, 7, SHAPE(2, 3, 12));
@@ -120,7 +120,7 @@ static void behind_the_content(void **state)
     Capture embedded = {.arena = &run};
     hook_add(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, append_vectors, &vectors);
     hook_observe(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_DECODER}, hook_capture, &embedded);
-    measure_pass(after, &run, &step, s.m, hooks, PART_DECODER, &longer);
+    measure_pass(after, &run, s.m, hooks, PART_DECODER, &longer);
     for (int64_t b = 0; b < 2; b++) {
         EXPECT_NEAR(tensor_rows(tensor_at(embedded.value, b), 5, 3), tensor_at(vectors, b), 0);
         for (int l = 0; l < 2; l++)

@@ -223,7 +223,7 @@ static void checkpointing_changes_nothing(void **state)
     for (int i = 0; i < 2; i++) run_close(r[i]);
 }
 
-/* Two halves of a batch as one step are the step over the whole, where each half scores as many positions. */
+/* Two halves of a batch as one step are the step over the whole. */
 static void halves_make_a_whole(void **state)
 {
     (void)state;
@@ -246,6 +246,49 @@ static void halves_make_a_whole(void **state)
     for (int i = 0; i < params_n(r[0]->model->params); i++)
         EXPECT_NEAR(params_at(r[0]->model->params, i)->val, params_at(r[1]->model->params, i)->val, 1e-8);
     for (int i = 0; i < 2; i++) run_close(r[i]);
+}
+
+/* A batch taken in parts leaves the parameters of the whole batch, however unequal the parts are: rows of different
+ * lengths, a row that scores nothing, more parts than rows, and class labels in the place of targets. */
+static void parts_make_a_whole(void **state)
+{
+    (void)state;
+    enum { ROWS = 7, T = 9 };
+    static const int64_t PARTS[] = {2, 3, 7, 50};
+    for (int labels = 0; labels < 2; labels++)
+        for (int p = 0; p < 4; p++) {
+            Config c = tiny(16);
+            if (labels) c.classes = 2;
+            TrainConfig t = train_defaults();
+            t.no_dropout = true;
+            Run *whole = run_open(&c, F64, &t);
+            t.parts = PARTS[p];
+            Run *parted = run_open(&c, F64, &t);
+            int32_t ids[ROWS * T], target[ROWS * T], len[ROWS], label[ROWS];
+            for (int i = 0; i < ROWS * T; i++) {
+                ids[i] = (int32_t)rng_below(1, (uint64_t)i, c.vocab);
+                len[i / T] = 1 + (i / T * 5) % T;
+                target[i] = i % T < len[i / T] && i / T != 3 ? (int32_t)rng_below(2, (uint64_t)i, c.vocab) : -1;
+                label[i / T] = i / T % 2;
+            }
+            const Batch x = {.b = ROWS,
+                             .t = T,
+                             .ids = ids,
+                             .len = len,
+                             .target = labels ? NULL : target,
+                             .label = labels ? label : NULL};
+            for (int i = 0; i < 3; i++) {
+                StepStats a, b;
+                assert_int_equal(trainer_step(whole->trainer, &whole->step, &x, &a), OK);
+                assert_int_equal(trainer_step(parted->trainer, &parted->step, &x, &b), OK);
+                EXPECT(fabs(a.loss - b.loss) < 1e-10 && fabs(a.grad_norm - b.grad_norm) < 1e-10,
+                       "%lld parts: loss %.15g and %.15g, gradient norm %.15g and %.15g", (long long)PARTS[p], a.loss,
+                       b.loss, a.grad_norm, b.grad_norm);
+            }
+            for (int i = 0; i < params_n(whole->model->params); i++)
+                EXPECT_NEAR(params_at(whole->model->params, i)->val, params_at(parted->model->params, i)->val, 1e-8);
+            run_close(whole), run_close(parted);
+        }
 }
 
 /* One SGD step of rate 1 moves the parameters by the clipped gradient. */
@@ -354,6 +397,22 @@ static void foreign_checkpoints_are_refused(void **state)
     }
     expect_same_parameters(other->model, untouched->model); /* a refusal changes nothing */
     assert_int_equal(other->trainer->step, 0);
+    size_t header = 8 + (size_t)((unsigned char)whole.text[0] | (unsigned char)whole.text[1] << 8), taken = 0;
+    for (size_t at = whole.len - 1, less; at > 0; at -= less) { /* one bit of any byte turned over */
+        less = at > header ? 1 + at / 4 : at < 32 ? 1 : 17;
+        bool damaged = false;
+        whole.text[at] ^= 2;
+        assert_int_equal(file_write(path, whole.text, whole.len), OK);
+        whole.text[at] ^= 2;
+        Run *fresh = run_open(&c, F32, &t);
+        assert_int_equal(trainer_resume(fresh->trainer, path, &damaged), OK);
+        assert_int_equal(fresh->trainer->step, damaged ? 0 : 2);
+        assert_int_equal(access(path, F_OK) != 0, damaged);
+        expect_same_parameters(fresh->model, damaged ? untouched->model : r->model);
+        taken += !damaged;
+        run_close(fresh);
+    }
+    EXPECT(taken < 16, "%zu bytes of the header do not matter", taken); /* those of "format": "pt" */
     remove_dir(&r->run, dir);
     run_close(r);
     run_close(untouched);
@@ -439,7 +498,8 @@ static void equal_logits_choose_the_first(void **state)
 
 SUITE(cmocka_unit_test(learns), cmocka_unit_test(resuming), cmocka_unit_test(dropout_is_drawn_anew),
       cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(checkpointing_changes_nothing),
-      cmocka_unit_test(halves_make_a_whole), cmocka_unit_test(clipping_limits_the_step),
-      cmocka_unit_test(evaluation_in_pieces), cmocka_unit_test(equal_logits_choose_the_first),
-      cmocka_unit_test(divergence_stops_before_the_update), cmocka_unit_test(settings_are_checked),
-      cmocka_unit_test(foreign_checkpoints_are_refused), cmocka_unit_test(evaluation_by_hand))
+      cmocka_unit_test(halves_make_a_whole), cmocka_unit_test(parts_make_a_whole),
+      cmocka_unit_test(clipping_limits_the_step), cmocka_unit_test(evaluation_in_pieces),
+      cmocka_unit_test(equal_logits_choose_the_first), cmocka_unit_test(divergence_stops_before_the_update),
+      cmocka_unit_test(settings_are_checked), cmocka_unit_test(foreign_checkpoints_are_refused),
+      cmocka_unit_test(evaluation_by_hand))

@@ -1,0 +1,114 @@
+/* What the formats of both libraries share: remarks, fields that are set, bindings, and the names of tensors. */
+#include "adapter/library.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "nn/build.h"
+
+void adapter_remark(Adapter *a, const char *fmt, ...)
+{
+    char text[512];
+    va_list list;
+    va_start(list, fmt);
+    vsnprintf(text, sizeof text, fmt, list);
+    va_end(list);
+    if (a->n_remarks < (int)(sizeof a->remark / sizeof *a->remark))
+        a->remark[a->n_remarks++] = str_print(a->run, "%s", text);
+}
+
+bool json_is_set(const cJSON *object, const char *key)
+{
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!j || cJSON_IsNull(j) || cJSON_IsFalse(j)) return false;
+    return !((cJSON_IsArray(j) || cJSON_IsObject(j)) && !j->child);
+}
+
+Status adapter_refuse(const Adapter *a, const cJSON *object, const char *key, const char *why)
+{
+    return json_is_set(object, key) ? fail(E_MISMATCH, "%s: %s is set: %s", a->path, key, why) : OK;
+}
+
+void adapter_unknown(Adapter *a, const cJSON *object, const char *const *known)
+{
+    const cJSON *j;
+    cJSON_ArrayForEach(j, object)
+    {
+        int i = 0;
+        while (known[i] && strcmp(known[i], j->string) != 0) i++;
+        if (!known[i] && json_is_set(object, j->string))
+            adapter_remark(a, "field %.60s is not known here and is left aside", j->string);
+    }
+}
+
+Binding *adapter_bind(Adapter *a, Param *p, const char *tensor, int rank, const int64_t *dim)
+{
+    CHECK(a->n_bindings < 2 * params_n(a->model->params) + 2, "more bindings than parameters");
+    Binding *b = &a->binding[a->n_bindings++];
+    *b = (Binding){.param = p, .tensor = tensor, .rank = rank, .row = tensor_last(p->val), .factor = 1};
+    if (a->head_factor && str_glob("lm_head.weight|lm_head.decoder.weight", p->name)) b->factor = a->head_factor;
+    memcpy(b->dim, dim, sizeof *dim * (size_t)rank);
+    return b;
+}
+
+/* While PEFT trains, a saved module stands behind its wrapper, and some files show it: X.modules_to_save.weight and
+ * X.modules_to_save.default.weight are X.weight. */
+static const char INNER[] = ".modules_to_save.", DEFAULT[] = "default.";
+
+const char *adapter_outer_name(Arena *arena, const char *name)
+{
+    const char *in = strstr(name, INNER), *rest = in ? in + strlen(INNER) : NULL;
+    if (!in) return name;
+    if (!strncmp(rest, DEFAULT, strlen(DEFAULT))) rest += strlen(DEFAULT);
+    return str_print(arena, "%.*s.%s", (int)(in - name), name, rest);
+}
+
+static const Stored *find_in(const Adapter *a, const Weights *w, const char *tensor)
+{
+    const Stored *s = w ? weights_find(w, tensor) : NULL;
+    for (int i = 0; w && !s && i < weights_n(w); i++)
+        if (strstr(weights_at(w, i)->name, INNER) &&
+            !strcmp(adapter_outer_name(a->run, weights_at(w, i)->name), tensor))
+            s = weights_at(w, i);
+    return s;
+}
+
+const Stored *adapter_stored(const Adapter *a, const char *tensor)
+{
+    const Stored *s = find_in(a, a->weights, tensor);
+    return s ? s : find_in(a, a->head, tensor);
+}
+
+const char *adapter_base_name(const Adapter *a, const char *name)
+{
+    return is_any_head(name) ? name : str_print(a->run, "%s%s", a->prefix, name);
+}
+
+bool linear_is_whole(const Linear *l)
+{
+    return l->w->val.dim[l->layout == IN_OUT] == l->out;
+}
+
+const char *name_list(Arena *arena, const char *const *names, int n)
+{
+    Buf b = buf_open(arena);
+    for (int i = 0; i < n; i++) buf_print(&b, "%s%s", i ? "|" : "", names[i]);
+    return b.text;
+}
+
+int adapter_classes(const Adapter *a)
+{
+    static const char *const last = "*classifier.out_proj.weight|*classification_head.out_proj.weight|"
+                                    "*classifier.weight|*score.weight";
+    for (int which = 0; which < 2; which++) {
+        const Weights *w = which ? a->head : a->weights;
+        for (int i = 0; w && i < weights_n(w); i++) {
+            const Stored *s = weights_at(w, i);
+            if (str_glob(last, adapter_outer_name(a->run, s->name)) && s->rank == 2 && s->dim[0] <= 1 << 16)
+                return (int)s->dim[0];
+        }
+    }
+    return 0;
+}

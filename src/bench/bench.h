@@ -1,0 +1,13 @@
+/* The jobs of vernier bench that are no training steps: cutting text into tokens, and generating it. */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include "cli/command.h"
+
+/* text/encode: MB of text a second on one core, by the tokenizer and of the text that the options name. */
+Status bench_text(const Args *, bool lines);
+/* generate/gpt2: tokens a second of greedy decoding at the size of GPT-2 small, beside the time of a loop that reads
+ * each weight once, which no decoder of one row can beat. */
+Status bench_generate(bool lines);
+
+#endif

@@ -1,0 +1,97 @@
+/* A predictor as a directory, which `vernier tune` writes and `vernier predict` reads:
+ *
+ *   jit.json or cmg.json  the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit)
+ *                         head and statistics of the features too
+ *   floor.safetensors     of the methods words and la (jit)
+ *   head.safetensors      the head of a transformer (jit), and beside it
+ *   adapter_config.json   with its weights: the adapter, as either library reads it; or
+ *   model/                the tuned model, of the methods that change the base itself
+ *   encoder/, writer/     the small model that was begun here, where none was given
+ *
+ * All of it is made in DIR/unfinished, where the card is written last.  Beside it there lies, until the result is
+ * moved, what a killed command goes on from:
+ *
+ *   encoder.sha256, writer.sha256  the files of the small model, and how far it has come
+ *   encoder.train.safetensors      the checkpoint of its pretraining
+ *   train.json                     where the training stands, and
+ *   train-N.safetensors            the checkpoint that belongs to it, of step N;
+ *   best.sha256                    the files of the best evaluation so far
+ *   metrics.sha256                 the log up to where the work stands
+ *   draft.json                     the card of a model that is trained and not measured yet
+ *
+ * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): what
+ * is missing or altered is done again, with all that came of it.
+ *
+ * The card, the head and the limits of a task are behind its Task. */
+#ifndef TASKS_PREDICTOR_H
+#define TASKS_PREDICTOR_H
+
+#include "adapter/model.h"
+#include "tasks/cmg.h"
+#include "tasks/floor.h"
+#include "tasks/jit_model.h"
+
+typedef struct {
+    const struct Task *task;
+    const char *dir;
+    const char *method, *options;  /* "lora", "words", ...; "" */
+    const char *model, *tokenizer; /* a directory or hub name; "./" begins what lies in dir; NULL: a floor's */
+    const Peft *peft;              /* the method; NULL: a floor */
+
+    JitHead head; /* jit */
+    JitPlan plan;
+    JitScale scale;
+    bool per_split;   /* features of any set are standardised by its own statistics, as published */
+    int64_t features; /* 14, or 13: without `fix`, which the published code loses */
+    double threshold;
+
+    CmgPlan cmg; /* cmg */
+
+    Floor *floor; /* one of the two, once open */
+    Tokenizer text;
+    Model *net;
+    Hooks *hooks;
+    JitModel j;
+} Predictor;
+
+typedef struct Task {
+    const char *name; /* NAME.json is the card */
+    const char *base; /* where the small model goes that is made for it, "./" in front */
+    void (*write_card)(const Predictor *, cJSON *card);
+    Status (*read_card)(Predictor *, Arena *, const cJSON *card, const char *path);
+    LoadOptions (*load_options)(const Predictor *);        /* of its model; the tokenizer is open */
+    Status (*open_head)(Predictor *);                      /* on a model just loaded; E_MISMATCH: of no use here */
+    Status (*load_head)(Predictor *, Arena *);             /* once the adapter is there */
+    Status (*check_lengths)(const Predictor *, int taken); /* does the card fit the model, less `taken` positions? */
+} Task;
+extern const Task TASK_JIT, TASK_CMG;
+
+/* "words", "la", a method of peft/, or its alias; *method NULL: a floor.  E_CONFIG lists them. */
+Status predictor_method(const char **name, const Peft **method);
+bool predictor_whole(const Peft *); /* the method changes the base itself: its model is saved whole */
+const char *predictor_path(const Predictor *, Arena *, const char *path); /* resolves "./" */
+const char *predictor_card(const Task *, Arena *, const char *dir);       /* its path */
+const char *predictor_draft(Arena *, const char *dir);                    /* path of the card before it is measured */
+
+Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, which takes `valid`; NULL: its draft */
+/* All of it.  Remarks on how the adapter was read go to `say`, which may be NULL. */
+Status predictor_open(Predictor *, Arena *run, const char *dir, AdapterSay *say, void *user);
+Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, AdapterSay *say, void *user);
+void predictor_close(Predictor *);
+
+/* ---- defect prediction */
+
+/* A network's input.  E_MISMATCH: the tokenizer has ids that the model has no rows for. */
+Status predictor_tokens(Examples *out, const Predictor *, Arena *, const JitSet *);
+JitScale predictor_scale(const Predictor *, const JitSet *scored);
+/* Probabilities (N).  E_MISMATCH: a commit lacks features that the head reads. */
+Status predictor_score(double *out, Predictor *, Arena *run, Arena *step, const JitSet *,
+                       bool (*each)(int64_t, void *), void *user);
+/* What line of commit i of the set scored last speaks for a defect: *n lines of the record by score, descending. */
+typedef struct {
+    int64_t file, line;
+    double score;
+} RiskyLine;
+Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *, Arena *, Arena *step, const CodeChange *, int32_t i);
+
+#endif

@@ -1,0 +1,166 @@
+/* Predictors to and from directories, whatever their task. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/str.h"
+#include "io/json.h"
+#include "tasks/predictor.h"
+
+static const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
+
+Status predictor_method(const char **name, const Peft **method)
+{
+    FloorPlan plan;
+    *method = NULL;
+    if (floor_plan(&plan, *name, false)) return OK;
+    *method = peft_find(*name);
+    if (*method) *name = (*method)->name;
+    if (*method) return OK;
+    return fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
+}
+
+bool predictor_whole(const Peft *method)
+{
+    return method->changes_base;
+}
+
+const char *predictor_path(const Predictor *p, Arena *a, const char *path)
+{
+    return strncmp(path, "./", 2) ? path : str_print(a, "%s/%s", p->dir, path + 2);
+}
+
+const char *predictor_card(const Task *t, Arena *a, const char *dir)
+{
+    return str_print(a, "%s/%s.json", dir, t->name);
+}
+
+/* ---- the card */
+
+const char *predictor_draft(Arena *a, const char *dir)
+{
+    return str_print(a, "%s/draft.json", dir);
+}
+
+Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "task", p->task->name);
+    cJSON_AddStringToObject(root, "method", p->method);
+    if (p->model) {
+        cJSON_AddStringToObject(root, "options", p->options);
+        cJSON_AddStringToObject(root, "model", p->model);
+        cJSON_AddStringToObject(root, "tokenizer", p->tokenizer);
+    }
+    p->task->write_card(p, root);
+    if (valid) cJSON_AddItemToObject(root, "validation", valid);
+    Status s = json_write(root, valid ? predictor_card(p->task, a, p->dir) : predictor_draft(a, p->dir));
+    cJSON_Delete(root);
+    return s;
+}
+
+/* A field that must be there. */
+static Status card_text(const char **out, const cJSON *root, const char *key, Arena *a, const char *path)
+{
+    const char *s = NULL;
+    TRY(json_text(&s, root, key, path));
+    if (!s) return fail(E_FORMAT, "%s: has no %s", path, key);
+    *out = str_copy(a, s, strlen(s));
+    return OK;
+}
+
+static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *path)
+{
+    const char *task = "";
+    TRY(card_text(&task, root, "task", a, path));
+    if (strcmp(task, p->task->name) != 0)
+        return fail(E_FORMAT, "%s: the task is '%.30s', expected %s", path, task, p->task->name);
+    TRY(card_text(&p->method, root, "method", a, path));
+    if (predictor_method(&p->method, &p->peft)) {
+        err_clear();
+        return fail(E_FORMAT, "%s: method '%.40s' is unknown", path, p->method);
+    }
+    if (p->peft) {
+        TRY(card_text(&p->options, root, "options", a, path));
+        TRY(card_text(&p->model, root, "model", a, path));
+        TRY(card_text(&p->tokenizer, root, "tokenizer", a, path));
+    }
+    return p->task->read_card(p, a, root, path);
+}
+
+/* ---- opening */
+
+/* Who is told how an adapter was read. */
+typedef struct {
+    AdapterSay *say;
+    void *user;
+} Remarks;
+
+static Status attach(Predictor *p, Arena *a, Remarks to)
+{
+    Adapter *x;
+    TRY(adapter_open(&x, a, p->dir));
+    Status s = adapter_attach(x, p->net, p->hooks);
+    if (!s) adapter_remarks(x, to.say, to.user);
+    if (!s) s = p->task->check_lengths(p, adapter_positions(x));
+    adapter_close(x);
+    return s;
+}
+
+static Status open_network(Predictor *p, Arena *run, Remarks to)
+{
+    bool whole = predictor_whole(p->peft);
+    TRY(tokenizer_open(&p->text, run, predictor_path(p, run, p->tokenizer)));
+    const char *model = predictor_path(p, run, whole ? "./model" : p->model);
+    LoadOptions how = p->task->load_options(p);
+    TRY(model_load_as(&p->net, run, model, &how));
+    p->hooks = hooks_new(run);
+    TRY(p->task->open_head(p));
+    TRY(whole ? p->task->check_lengths(p, 0) : attach(p, run, to));
+    return p->task->load_head(p, run);
+}
+
+/* The task whose card lies in the directory. */
+static Status find_task(const Task **task, Arena *a, const char *dir)
+{
+    struct stat there;
+    for (const Task *const *t = TASKS; *t; t++)
+        if (!stat(predictor_card(*t, a, dir), &there)) {
+            *task = *t;
+            return OK;
+        }
+    if (!stat(str_print(a, "%s/unfinished", dir), &there))
+        return fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
+                    dir);
+    return fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
+}
+
+static Status open_card(Predictor *p, Arena *run, const char *path, Remarks to)
+{
+    cJSON *root;
+    TRY(json_read(&root, run, path));
+    Status s = read_card(p, run, root, path);
+    cJSON_Delete(root);
+    TRY(s);
+    return p->peft ? open_network(p, run, to) : floor_open(&p->floor, run, p->dir);
+}
+
+Status predictor_open(Predictor *p, Arena *run, const char *dir, AdapterSay *say, void *user)
+{
+    *p = (Predictor){.dir = dir, .features = N_FEATURES};
+    TRY(find_task(&p->task, run, dir));
+    return open_card(p, run, predictor_card(p->task, run, dir), (Remarks){say, user});
+}
+
+Status predictor_open_draft(Predictor *p, const Task *task, Arena *run, const char *dir, AdapterSay *say, void *user)
+{
+    *p = (Predictor){.task = task, .dir = dir, .features = N_FEATURES};
+    return open_card(p, run, predictor_draft(run, dir), (Remarks){say, user});
+}
+
+void predictor_close(Predictor *p)
+{
+    if (p->net) tokenizer_close(&p->text);
+    p->net = NULL;
+}

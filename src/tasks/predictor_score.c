@@ -1,0 +1,79 @@
+/* What a defect predictor says of commits and of their lines. */
+#include <stdlib.h>
+
+#include "tasks/predictor.h"
+#include "tasks/sequence.h"
+
+static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *s, bool (*each)(int64_t, void *),
+                          void *user)
+{
+    if (p->per_split && s->features) floor_rescale(p->floor, s);
+    if (p->features < N_FEATURES) floor_ignore(p->floor, FEATURE_fix);
+    for (int64_t i = 0; i < s->n; i++) {
+        TRY(floor_score(&out[i], p->floor, step, &s->change[i]));
+        if (each && !each(i + 1, user)) return fail(E_INTERRUPT, "interrupted before the end");
+    }
+    return OK;
+}
+
+JitScale predictor_scale(const Predictor *p, const JitSet *scored)
+{
+    JitScale scale = p->per_split ? jit_scale(scored, false) : p->scale;
+    if (p->features < N_FEATURES) jit_scale_drop(&scale, FEATURE_fix);
+    return scale;
+}
+
+Status predictor_tokens(Examples *out, const Predictor *p, Arena *a, const JitSet *s)
+{
+    TRY(jit_tokens(out, a, s, &p->text, &p->plan));
+    for (int64_t i = 0; i < s->n; i++) TRY(sequence_fits(out->ids[i], out->len[i], p->net->config.vocab));
+    return OK;
+}
+
+Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const JitSet *s,
+                       bool (*each)(int64_t, void *), void *user)
+{
+    if (p->floor) return score_floor(out, p, step, s, each, user);
+    bool concat = p->head == JIT_CONCAT;
+    for (int64_t i = 0; i < s->n && concat; i++)
+        if (!s->change[i].has_features)
+            return fail(E_MISMATCH,
+                        "commit %.40s lacks the features that the head reads (vernier data mine --features)",
+                        s->change[i].id);
+    Examples tokens;
+    TRY(predictor_tokens(&tokens, p, run, s));
+    JitScale scale = predictor_scale(p, s);
+    jit_model_show(&p->j, run, s, &tokens, concat ? &scale : NULL);
+    return jit_predict(out, &p->j, p->hooks, step, each, user);
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const RiskyLine *x = a, *y = b;
+    if (x->score < y->score || x->score > y->score) return x->score > y->score ? -1 : 1;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    return (x->line > y->line) - (x->line < y->line);
+}
+
+Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *p, Arena *a, Arena *step, const CodeChange *c,
+                       int32_t i)
+{
+    *n = 0;
+    if (p->floor) {
+        *out = NEW(a, RiskyLine, change_count(c, LINE_ADD) + change_count(c, LINE_DEL) + 1);
+        for (int64_t f = 0; f < c->n_files && floor_has_words(p->floor); f++)
+            for (int64_t l = 0; l < c->file[f].n; l++)
+                if (c->file[f].line[l].kind != LINE_KEEP)
+                    (*out)[(*n)++] = (RiskyLine){f, l, floor_line(p->floor, step, &c->file[f].line[l])};
+    } else {
+        int32_t *id, len;
+        JitLines lines;
+        TRY(jit_ids(&id, &len, &lines, a, c, &p->text, &p->plan));
+        double *score = NEW(a, double, lines.n + 1);
+        jit_line_attention(score, &p->j, p->hooks, step, i, &lines);
+        *out = NEW(a, RiskyLine, lines.n + 1);
+        for (*n = 0; *n < lines.n; ++*n) (*out)[*n] = (RiskyLine){lines.file[*n], lines.line[*n], score[*n]};
+    }
+    qsort(*out, (size_t)*n, sizeof **out, by_score);
+    return OK;
+}

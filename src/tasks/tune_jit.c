@@ -1,0 +1,142 @@
+/* Defect prediction: a transformer with a head, or a baseline; selection by validation F1, of equals by AUC. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "tasks/jit_json.h"
+#include "tasks/tune.h"
+
+/* ---- reading */
+
+static Status choose_head(TuneJob *j)
+{
+    TuneOptions *o = &j->o;
+    bool there = j->train.features && j->valid.features;
+    if (!o->head) o->head = JIT_HEAD[there ? JIT_CONCAT : JIT_SINGLE];
+    while (j->p.head < JIT_HEADS && strcmp(JIT_HEAD[j->p.head], o->head) != 0) j->p.head++;
+    if (j->p.head == JIT_HEADS) return fail(E_CONFIG, "--head %s: expected single or concat", o->head);
+    if (j->p.head == JIT_CONCAT && !there)
+        return fail(E_MISMATCH,
+                    "%s: not every commit has the features that --head concat reads (vernier data mine --features)",
+                    j->train.features ? o->valid : o->train);
+    return OK;
+}
+
+Status tune_defects_read(TuneJob *j)
+{
+    const TuneOptions *o = &j->o;
+    j->p.per_split = o->per_split, j->p.features = o->features;
+    j->p.threshold = 0.5;
+    TRY(jit_labelled(&j->train, o->train));
+    if (j->train.unknown + j->valid.unknown)
+        tuning_remark(&j->watch, j->run,
+                      "%lld %s features that are unknown (null); each counts as its mean",
+                      (long long)(j->train.unknown + j->valid.unknown),
+                      str_plural(j->train.unknown + j->valid.unknown, "commit has", "commits have"));
+    if (o->valid)
+        TRY(jit_labelled(&j->valid, o->valid));
+    else if (!j->valid.positives || j->valid.positives == j->valid.n)
+        return fail(E_MISMATCH,
+                    "%s: its last by time %s %lld %s, %lld defective; expected both classes (--valid, --cut)",
+                    o->train, str_plural(j->valid.n, "is", "are"), (long long)j->valid.n,
+                    str_plural(j->valid.n, "commit", "commits"), (long long)j->valid.positives);
+    return choose_head(j);
+}
+
+/* ---- training */
+
+static Status plan(TuneJob *j)
+{
+    Predictor *p = &j->p;
+    int most = config_room(&p->net->config), taken = tune_positions(j);
+    p->plan = jit_plan(&p->text, p->net->config.vocab, most);
+    if (most && p->plan.length > most - taken) p->plan.length = most - taken;
+    if (p->plan.length < 16)
+        return fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a commit", taken,
+                    most - taken, most);
+    TRY(tune_number(&p->plan.length, "length", j->o.length, p->plan.length, 16, most ? p->plan.length : 1 << 16));
+    p->plan.language = j->o.language;
+    snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features", JIT_HEAD[p->head], p->plan.length,
+             (int)p->features);
+    return OK;
+}
+
+static Status prepare(TuneJob *j)
+{
+    Predictor *p = &j->p;
+    Examples train, valid;
+    p->scale = jit_scale(&j->train, false);
+    JitScale scale = predictor_scale(p, &j->train), valid_scale = predictor_scale(p, &j->valid);
+    TRY(predictor_tokens(&train, p, j->run, &j->train));
+    TRY(predictor_tokens(&valid, p, j->run, &j->valid));
+    tuning_remark(&j->watch, j->run, "%lld of the commits to train on are defective, and %lld of those to select by",
+                  (long long)j->train.positives, (long long)j->valid.positives);
+    return tuning_show_defects(&j->t, &(JitShown){&j->train, &train, &scale},
+                               &(JitShown){&j->valid, &valid, &valid_scale}, JIT_BY_F1);
+}
+
+static double rate(const TuneJob *j)
+{
+    return peft_lr(j->p.peft, !strcmp(j->p.model, TASK_JIT.base));
+}
+
+/* ---- the end */
+
+/* The measures of what is on disk, which so is read once before anybody relies on it. */
+static Status finish(TuneJob *j)
+{
+    Predictor p;
+    Arena step = arena_open((size_t)1 << 36);
+    double *score = NEW(j->run, double, j->valid.n);
+    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, j->watch.remark, j->watch.user);
+    if (!s) s = predictor_score(score, &p, j->run, &step, &j->valid, tune_goes_on, j);
+    if (!s) {
+        JitScores valid = jit_scores(&j->valid, score, p.threshold);
+        s = predictor_save(&p, jit_scores_json(&valid), j->run);
+    }
+    predictor_close(&p);
+    arena_close(&step);
+    return s;
+}
+
+Status tune_defects(TuneJob *j)
+{
+    TRY(tune_load(j));
+    TRY(plan(j));
+    TRY(tuning_attach_defects(&j->t, j->p.head));
+    TRY(prepare(j));
+    TRY(tune_train(j, rate(j)));
+    return finish(j);
+}
+
+/* ---- floors */
+
+static Status score_floor(JitScores *out, TuneJob *j, Floor *f)
+{
+    Arena step = arena_open(0);
+    double *score = NEW(j->run, double, j->valid.n);
+    j->p.floor = f;
+    Status s = predictor_score(score, &j->p, j->run, &step, &j->valid, tune_goes_on, j);
+    if (!s) *out = jit_scores(&j->valid, score, j->p.threshold);
+    arena_close(&step);
+    return s;
+}
+
+/* The validation commits judge a fit on the others; where they were cut from the training file, the fit that is kept
+ * sees them, too: nothing was chosen by them. */
+Status tune_floor(TuneJob *j)
+{
+    FloorPlan plan;
+    Floor *f;
+    JitScores valid;
+    floor_plan(&plan, j->p.method, j->p.head == JIT_CONCAT);
+    if (j->p.features < N_FEATURES) plan.use[FEATURE_fix] = false;
+    TRY(floor_fit(&f, j->run, &j->train, &plan));
+    TRY(score_floor(&valid, j, f));
+    if (j->all.n) TRY(floor_fit(&f, j->run, &j->all, &plan));
+    if (!floor_converged(f))
+        tuning_remark(&j->watch, j->run, "the fit stopped after %d %s before it had converged",
+                      plan.most_iterations, str_plural(plan.most_iterations, "iteration", "iterations"));
+    TRY(floor_save(f, j->p.dir));
+    return predictor_save(&j->p, jit_scores_json(&valid), j->run);
+}
