@@ -59,7 +59,7 @@ Status tune_floor(TuneJob *);
 Status tune_messages_read(TuneJob *);
 Status tune_messages(TuneJob *);
 
-/* ---- tune_small.c; a model that is made anew lets the training that came of a former one be forgotten */
+/* ---- tune_small.c; a model that is made again lets the training that came of a former one be forgotten */
 Status tune_encoder(TuneJob *); /* DIR/encoder: a tokenizer and a small RoBERTa, pretrained on the training text */
 Status tune_writer(TuneJob *);  /* DIR/writer: a tokenizer and a small T5 of random weights */
 
@@ -68,8 +68,6 @@ Status tune_load(TuneJob *);         /* tokenizer and model, the small one if ne
 int tune_positions(const TuneJob *); /* what the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
-void tune_forget(const TuneJob *);
 Status tune_train(TuneJob *, double lr);    /* the best parameters, then the draft of a card */
-bool tune_goes_on(int64_t done, void *job); /* false once the watch has stopped the work */
 
 #endif

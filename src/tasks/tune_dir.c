@@ -114,12 +114,6 @@ static const char *stand_path(const TuneJob *j)
     return str_print(j->run, "%s/train.json", j->p.dir);
 }
 
-void tune_forget(const TuneJob *j)
-{
-    file_remove(stand_path(j));
-    file_remove(best_path(j, j->run));
-}
-
 static const char *checkpoint_path(const Work *w, int64_t step)
 {
     return str_print(w->j->run, "%s/train-%lld.safetensors", w->j->p.dir, (long long)step);
@@ -216,13 +210,6 @@ Status tune_number(int *out, const char *option, int64_t given, int otherwise, i
     *out = given ? (int)given : otherwise;
     if (*out >= least && *out <= most) return OK;
     return fail(E_CONFIG, "--%s %d: expected %d to %d", option, *out, least, most);
-}
-
-bool tune_goes_on(int64_t done, void *job)
-{
-    const TuneWatch *w = &((const TuneJob *)job)->watch;
-    (void)done;
-    return !w->stopped || !w->stopped(w->user);
 }
 
 static const char *absolute(Arena *a, const char *path)

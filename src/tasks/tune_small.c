@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "base/seal.h"
 #include "base/str.h"
@@ -127,7 +128,7 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     if (!x->begun && w->begun) w->begun(step.phase, step.step - 1, w->user);
     x->begun = true;
     if (w->step) w->step(&step, w->user);
-    return tune_goes_on(tr->step, x->j);
+    return tuning_goes_on(tr->step, &x->j->watch);
 }
 
 static void saving(void *user)
@@ -174,11 +175,18 @@ static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const 
 
 /* ---- the two models */
 
+/* What an earlier attempt has trained on another model of this name. */
+static void forget_training(const TuneJob *j)
+{
+    file_remove(str_print(j->run, "%s/train.json", j->p.dir));
+    file_remove(str_print(j->run, "%s/best.sha256", j->p.dir));
+}
+
 static Status make_encoder(TuneJob *j, Small *s, const char *dir, Reach reach)
 {
     Tokenizer text;
     Model *m;
-    tune_forget(j);
+    forget_training(j);
     if (reach < TOKENIZER) TRY(learn_tokens(j, s, dir));
     TRY(tokenizer_open(&text, j->run, dir));
     s->config.vocab = (int)tokenizer_size(&text) + 2; /* the markers */
@@ -207,7 +215,7 @@ static Status make_writer(TuneJob *j, Small *s, const char *dir)
     Tokenizer text;
     Model *m;
     Config *c = &s->config;
-    tune_forget(j);
+    forget_training(j);
     TRY(learn_tokens(j, s, dir));
     TRY(tokenizer_open(&text, j->run, dir));
     BpeSpecials special = bpe_specials(text.bpe);
