@@ -144,9 +144,9 @@ static Status show_commits(Work *w)
 {
     take_commits(w);
     w->scale = jit_scale(&w->commits, false);
-    return tuning_show_defects(
-        &w->tuning, &(JitShown){&w->commits, &w->train, &w->scale},
-        &(JitShown){&w->s->commits[SPLIT_VALID], &w->base->commits[SPLIT_VALID], &w->scale}, JIT_BY_AUC);
+    return tuning_show_defects(&w->tuning, &(JitShown){&w->commits, &w->train, &w->scale},
+                               &(JitShown){&w->s->commits[SPLIT_VALID], &w->base->commits[SPLIT_VALID], &w->scale},
+                               JIT_BY_AUC);
 }
 
 static Status show_pairs(Work *w)

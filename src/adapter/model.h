@@ -12,8 +12,8 @@ typedef void AdapterSay(const char *line, void *user);
 void adapter_remarks(const Adapter *, AdapterSay *say, void *user);
 /* The model in `dir` with the adapter in `path` and the head that it brings; path NULL: none, and *hooks is empty.
  * Its config has the positions that virtual tokens leave to a text. */
-Status model_with(Model **, Hooks **, Arena *, const char *dir, const char *path, const LoadOptions *, AdapterSay *say,
-                  void *user);
+Status model_with(Model **, Hooks **, Arena *, const char *dir, const char *path, const LoadOptions *,
+                  AdapterSay *say, void *user);
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with(Model **, Arena *, const Config *, const char *path, AdapterSay *say, void *user);
 

@@ -1,5 +1,5 @@
-/* The record of a tuning.  Its log is made while the model trains; results and figures are made of the card and of the
- * log at the end, so that a run which was interrupted leaves the same files as one which was not. */
+/* The record of a tuning.  Its log is written while the model trains; results and figures are made of the card and of
+ * the log at the end, so that a run which was interrupted leaves the same files as one which was not. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

@@ -12,7 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* Adds a line to the open file.  job < 0: none is named; a value that is not finite is null.  Returns 0 or an errno. */
+/* Adds a line to the open file.  job < 0: none is named; a value that is not finite is null.  0, or an errno. */
 int log_line(int fd, int job, const char *phase, int64_t step, int n, const char *const *name, const double *value);
 
 /* A sealed note of what the log holds (base/seal.h), and the log as it was then: what was added later is removed.

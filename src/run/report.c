@@ -118,12 +118,9 @@ static void add_summary(Report *page, Arena *a, int n, const Source *s)
     for (int i = 0; i < n; i++) {
         const cJSON *o = s[i].results;
         bool done = !strcmp(text(o, "status"), "done");
-        const char *row[COLS] = {text(o, "experiment"),
-                                 text(o, done ? "verdict" : "status"),
-                                 text(o, "sentence"),
-                                 text(o, "preset"),
-                                 str_print(a, "%d", cJSON_GetArraySize(field(o, "seeds"))),
-                                 wall(a, s + i)};
+        const char *row[COLS] = {
+            text(o, "experiment"), text(o, done && field(o, "verdict") ? "verdict" : "status"), text(o, "sentence"),
+            text(o, "preset"),     str_print(a, "%d", cJSON_GetArraySize(field(o, "seeds"))),   wall(a, s + i)};
         memcpy(cell + i * COLS, row, sizeof row);
     }
     report_heading(page, 2, "Summary");
@@ -219,6 +216,16 @@ static void add_figures(Report *page, Arena *a, const Source *s)
     }
 }
 
+/* Facts of which something is known. */
+static void add_facts(Report *page, Arena *a, int n, const char *const (*fact)[2])
+{
+    const char *(*known)[2] = (const char *(*)[2])NEW(a, const char *, 2 * n);
+    int k = 0;
+    for (int i = 0; i < n; i++)
+        if (*fact[i][1]) memcpy(known[k++], fact[i], sizeof *known);
+    if (k) report_facts(page, k, (const char *const(*)[2])known);
+}
+
 static const char *setting(Arena *a, const cJSON *x)
 {
     return cJSON_IsString(x)   ? x->valuestring
@@ -244,26 +251,35 @@ static void add_settings(Report *page, Arena *a, const Source *s)
                                    {"directory", s->dir}};
     memcpy(pair + n, more, sizeof more);
     report_fold(page, "Settings");
-    report_facts(page, n + 4, (const char *const(*)[2])pair);
+    add_facts(page, a, n + 4, (const char *const(*)[2])pair);
     report_unfold(page);
     report_details(page, "Manifest (manifest.json)", s->manifest_text);
 }
 
-static void add_run(Report *page, Arena *a, const Source *s)
+/* What a person asks first: is the claim supported?  A tuning claims nothing and has its sentence alone. */
+static void add_verdict(Report *page, Arena *a, const cJSON *o)
 {
-    const cJSON *o = s->results, *note;
     const char *verdict = text(o, "verdict"), *status = text(o, "status");
     bool done = !strcmp(status, "done");
     ReportVerdict level = !done                       ? VERDICT_INCONCLUSIVE
                           : !strcmp(verdict, "holds") ? VERDICT_HOLDS
                           : !strcmp(verdict, "fails") ? VERDICT_FAILS
                                                       : VERDICT_INCONCLUSIVE;
+    const char *sentence = done ? text(o, "sentence") : str_print(a, "%s: %s", status, text(o, "sentence"));
+    if (field(o, "claim"))
+        report_verdict(page, level, text(o, "claim"), sentence);
+    else
+        report_text(page, sentence);
+}
+
+static void add_run(Report *page, Arena *a, const Source *s)
+{
+    const cJSON *o = s->results, *note;
     report_heading(page, 2, str_print(a, "%s: %s", text(o, "experiment"), text(o, "title")));
-    report_verdict(page, level, text(o, "claim"),
-                   done ? text(o, "sentence") : str_print(a, "%s: %s", status, text(o, "sentence")));
+    add_verdict(page, a, o);
     const char *const about[][2] = {
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
-    report_facts(page, *about[2][1] ? 3 : 2, about);
+    add_facts(page, a, 3, about);
     add_tables(page, a, o);
     add_tables(page, a, s->timings);
     add_metrics(page, a, o);
@@ -283,28 +299,42 @@ static void add_machine(Report *page, Arena *a, int n, const Source *s)
         if (cJSON_IsNumber(m) && m->valuedouble > peak) peak = m->valuedouble;
     }
     const cJSON *machine = field(s->manifest, "machine"), *tool = field(s->manifest, "tool");
-    const char *const facts[][2] = {
-        {"processor", text(machine, "cpu")},   {"threads", number(a, machine, "threads")},
-        {"kernels", text(machine, "kernels")}, {"vernier", text(tool, "version")},
-        {"build", text(tool, "build")},        {"began", text(field(s->manifest, "time"), "start")},
-        {"time", duration(a, seconds)},        {"peak memory", str_print(a, "%.0f MiB", peak / (1 << 20))}};
+    const char *const facts[][2] = {{"processor", text(machine, "cpu")},
+                                    {"threads", number(a, machine, "threads")},
+                                    {"kernels", text(machine, "kernels")},
+                                    {"vernier", text(tool, "version")},
+                                    {"build", text(tool, "build")},
+                                    {"began", text(field(s->manifest, "time"), "start")},
+                                    {"time", seconds > 0 ? duration(a, seconds) : ""},
+                                    {"peak memory", peak > 0 ? str_print(a, "%.0f MiB", peak / (1 << 20)) : ""}};
     report_heading(page, 2, "Machine and time");
-    report_facts(page, sizeof facts / sizeof *facts, facts);
+    add_facts(page, a, sizeof facts / sizeof *facts, facts);
 }
 
-/* "3 hold, 1 fails; Intel(R) Xeon(R); 23 November 2026" as far as the files tell. */
-static const char *lead(Arena *a, int n, const Source *s)
+/* "3 experiments: 2 hold, 1 fails, 0 open, and 1 tuning", as far as the files tell. */
+static const char *tally(Arena *a, int n, const Source *s)
 {
-    int holds = 0, fails = 0;
+    int holds = 0, fails = 0, claims = 0;
     for (int i = 0; i < n; i++) {
         bool done = !strcmp(text(s[i].results, "status"), "done");
         holds += done && !strcmp(text(s[i].results, "verdict"), "holds");
         fails += done && !strcmp(text(s[i].results, "verdict"), "fails");
+        claims += field(s[i].results, "claim") != NULL;
     }
     Buf b = buf_open(a);
-    buf_print(&b, "%d experiment%s: %d hold%s, %d fail%s", n, n == 1 ? "" : "s", holds, holds == 1 ? "s" : "", fails,
-              fails == 1 ? "s" : "");
-    if (holds + fails < n) buf_print(&b, ", %d open", n - holds - fails);
+    if (claims)
+        buf_print(&b, "%d experiment%s: %d hold%s, %d fail%s", claims, claims == 1 ? "" : "s", holds,
+                  holds == 1 ? "s" : "", fails, fails == 1 ? "s" : "");
+    if (holds + fails < claims) buf_print(&b, ", %d open", claims - holds - fails);
+    if (claims < n) buf_print(&b, "%s%d tuning%s", claims ? "; " : "", n - claims, n - claims == 1 ? "" : "s");
+    return b.text;
+}
+
+/* "3 experiments: 3 hold, 0 fail; Intel(R) Xeon(R); 2026-11-23". */
+static const char *lead(Arena *a, int n, const Source *s)
+{
+    Buf b = buf_open(a);
+    buf_print(&b, "%s", tally(a, n, s));
     const char *cpu = text(field(s->manifest, "machine"), "cpu"), *when = text(field(s->manifest, "time"), "start");
     const char *version = text(field(s->manifest, "tool"), "version");
     if (*cpu) buf_print(&b, " \u00B7 %s", cpu);

@@ -3,27 +3,27 @@
 #include <math.h>
 
 const JitMeasure JIT_MEASURE[JIT_MEASURES] = {{"F1", "f1"},
-                     {"precis.", "precision"},
-                     {"recall", "recall"},
-                     {"AUC", "auc"},
-                     {"AP", "average_precision"},
-                     {"R@20%E", "recall_at_20_effort"},
-                     {"E@20%R", "effort_at_20_recall"},
-                     {"Popt", "popt"},
-                     {"IFA", "ifa"}};
+                                              {"precis.", "precision"},
+                                              {"recall", "recall"},
+                                              {"AUC", "auc"},
+                                              {"AP", "average_precision"},
+                                              {"R@20%E", "recall_at_20_effort"},
+                                              {"E@20%R", "effort_at_20_recall"},
+                                              {"Popt", "popt"},
+                                              {"IFA", "ifa"}};
 
 /* Where the measures are. */
 static void places(double *out[JIT_MEASURES], JitScores *s)
 {
     double *const all[JIT_MEASURES] = {&s->at.f1,
-                                  &s->at.precision,
-                                  &s->at.recall,
-                                  &s->at.auc,
-                                  &s->at.average_precision,
-                                  &s->effort.recall_at_20,
-                                  &s->effort.effort_at_20,
-                                  &s->effort.popt,
-                                  &s->effort.ifa};
+                                       &s->at.precision,
+                                       &s->at.recall,
+                                       &s->at.auc,
+                                       &s->at.average_precision,
+                                       &s->effort.recall_at_20,
+                                       &s->effort.effort_at_20,
+                                       &s->effort.popt,
+                                       &s->effort.ifa};
     for (int k = 0; k < JIT_MEASURES; k++) out[k] = all[k];
 }
 

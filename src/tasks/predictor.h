@@ -8,8 +8,8 @@
  *   model/                the tuned model, of the methods that change the base itself
  *   encoder/, writer/     the small model that was begun here, where none was given
  *
- * All of it is made in DIR/unfinished, where the card is written last.  Beside it there lies, until the result is moved,
- * what a killed command goes on from:
+ * All of it is made in DIR/unfinished, where the card is written last.  Beside it there lies, until the result is
+ * moved, what a killed command goes on from:
  *
  *   encoder.sha256, writer.sha256  the files of the small model, and how far it has come
  *   encoder.train.safetensors      the checkpoint of its pretraining
@@ -19,8 +19,8 @@
  *   metrics.sha256                 the log up to where the work stands
  *   draft.json                     the card of a model that is trained and not measured yet
  *
- * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): what is
- * missing or altered is done again, with all that came of it.
+ * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): what
+ * is missing or altered is done again, with all that came of it.
  *
  * The card, the head and the limits of a task are behind its Task. */
 #ifndef TASKS_PREDICTOR_H
@@ -71,7 +71,7 @@ Status predictor_method(const char **name, const Peft **method);
 bool predictor_whole(const Peft *); /* the method changes the base itself: its model is saved whole */
 const char *predictor_path(const Predictor *, Arena *, const char *path); /* resolves "./" */
 const char *predictor_card(const Task *, Arena *, const char *dir);       /* its path */
-const char *predictor_draft(Arena *, const char *dir); /* path of the card before it is measured */
+const char *predictor_draft(Arena *, const char *dir);                    /* path of the card before it is measured */
 
 Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, which takes `valid`; NULL: its draft */
 /* All of it.  Remarks on how the adapter was read go to `say`, which may be NULL. */

@@ -20,7 +20,7 @@ typedef struct {
     const char *checkpoint; /* a file that stands there from then on: the caller removes it; NULL: none */
     bool resume;            /* take it up where there is one */
     void (*damaged)(const char *path, void *user); /* it is not as it was written: training begins anew; or NULL */
-    void (*saving)(void *user);                                   /* the checkpoint is written next; or NULL */
+    void (*saving)(void *user);                    /* the checkpoint is written next; or NULL */
     bool (*each)(const Trainer *, const StepStats *, void *user); /* after each step, or NULL; false: E_INTERRUPT */
     void *user;
 } PretrainPlan;

@@ -1,5 +1,5 @@
-/* A predictor from the user's own commits: the data are read, a model is opened or made, tuned (tuning.h) and measured,
- * and all of it goes to a directory (predictor.h).
+/* A predictor from the user's own commits: the data are read, a model is opened or made, tuned (tuning.h) and
+ * measured, and all of it goes to a directory (predictor.h).
  *
  *     TuneJob job = {.o = options, .watch = watch, .run = &run};
  *     TRY(tune_check(&job));                     a slip is told before any work
@@ -49,8 +49,8 @@ Status tune_read(TuneJob *);
 Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
 #define TUNE_SCRATCH                                                                                                 \
-    "train.json|train-*.safetensors|best.sha256|draft.json|encoder.sha256|encoder.train.safetensors|writer.sha256|"  \
-    "metrics.sha256"
+    "train.json|train-*.safetensors|best.sha256|metrics.sha256|draft.json|encoder.sha256|encoder.train.safetensors|" \
+    "writer.sha256"
 
 /* ---- tune_jit.c, tune_cmg.c: the parts of the three above */
 Status tune_defects_read(TuneJob *);

@@ -1,9 +1,9 @@
-/* A transformer tuned on commits, in a directory: several evaluations an epoch, the best by the task's measure is what
- * stays, and a run stops when that has not improved for a while.
+/* A transformer tuned on commits, in a directory: several evaluations an epoch, the best by the task's measure is
+ * what stays, and a run stops when that has not improved for a while.
  *
  * train.json tells where the run stands and names the checkpoint that belongs to it; replacing it is what makes an
- * evaluation count.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that are
- * ahead of its checkpoint; the next one writes them again when it comes to their step. */
+ * evaluation count.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that
+ * are ahead of its checkpoint; the next one writes them again when it comes to their step. */
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>

@@ -122,6 +122,37 @@ expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/tied" "$t/new.jsonl"
 [ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"
 result $? 'lines by attention'
 
+# What an experiment leaves, a tuning leaves, too; killed at once and in the middle, it has no line twice and none less.
+grep -q '"trainable":' "$t/lora/manifest.json" && grep -q '"sha256":' "$t/lora/manifest.json" && grep -q '"seed":.*33' "$t/lora/manifest.json" &&
+    grep -q '"lr":' "$t/lora/manifest.json" && [ -s "$t/lora/figures/loss.svg" ] && grep -q '"validation: auc"' "$t/lora/results.json"
+result $? 'a manifest with data, seed and rate, results, and a figure of the loss'
+steps=$(grep -c '"phase":"tuning","step":[0-9]*,"loss":[0-9.e-]*,"lr":[0-9.e-]*}' "$t/lora/metrics.jsonl")
+[ "$steps" = 36 ] && [ "$(grep -c '"phase":"validation".*"auc":' "$t/lora/metrics.jsonl")" = 3 ] && [ "$(grep -c pretraining "$t/lora/metrics.jsonl")" = 3 ]
+result $? "... and a log of each step and evaluation ($steps steps)"
+expect 0 'page.html' 'report takes both kinds' report "$t/lora" "$t/words" --out "$t/page.html"
+grep -q '2 tunings' "$t/page.html" && grep -q '<svg' "$t/page.html" && grep -q 'parameters trained' "$t/page.html"
+result $? '... and shows the curves'
+
+# An encoder-decoder predicts defects with its encoder alone: of its decoder nothing is adapted, trained or saved.
+"$VERNIER" tune --task cmg --train "$t/c.jsonl" --encoder layers=1,dim=16,heads=2,hidden=32,vocab=400 --length 32 --target 8 --epochs 1 \
+    --evaluations 1 --quiet --out "$t/t5" >"$t/out" 2>"$t/err"
+t5="tune --task jit --train $t/c.jsonl --model $t/t5/model --tokenizer $t/t5/writer --head single --length 32 --epochs 1 --evaluations 1"
+# by hand: rank 8, queries and values of one layer of hidden size 16, and a head of 16 weights and a bias
+for m in lora prefix full; do
+    # shellcheck disable=SC2086
+    expect 0 'model +' "an encoder-decoder finds defects by $m" $t5 --method "$m" --out "$t/t5.$m"
+    "$VERNIER" predict "$t/t5.$m" "$t/new.jsonl" --csv --quiet >"$t/out" 2>"$t/err" && [ "$(wc -l <"$t/out")" = 121 ]
+    result $? '... and its predictor scores commits'
+done
+grep -q '529 of [0-9]* parameters trained' "$t/t5.lora/results.json"
+result $? '... of which the parameters of the encoder are counted'
+cat "$t"/t5.lora/*.safetensors "$t/t5.lora/adapter_config.json" "$t"/t5.prefix/*.safetensors | grep -aq encoder.block &&
+    ! cat "$t"/t5.lora/*.safetensors "$t/t5.lora/adapter_config.json" "$t"/t5.prefix/*.safetensors | grep -aq 'decoder[.]'
+result $? '... and none of the decoder is saved'
+"$VERNIER" model compare "$t/t5/model" "$t/t5.full/model" >"$t/out" 2>"$t/err"
+grep -q '  encoder[.]' "$t/out" && ! grep -Eq '  (decoder|lm_head)[.]' "$t/out"
+result $? '... nor changed, where the whole model is tuned'
+
 # thirteen features: fix, which here gives the label away, is not read
 others=$(for f in la ld nf ns nd entropy ndev lt nuc age exp rexp sexp; do printf '"%s": 1, ' $f; done)
 for f in c new; do

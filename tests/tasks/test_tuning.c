@@ -1,5 +1,6 @@
-/* Tuning for a task: which parameters train, that the best ones are kept in memory, and what its watch is told.  Defect
- * prediction on an encoder-decoder runs the encoder alone: whatever the method, nothing of the decoder may train. */
+/* Tuning for a task: which parameters train, that the best ones are kept in memory, and what its watch is told.
+ * Defect prediction on an encoder-decoder runs the encoder alone: whatever the method, nothing of the decoder may
+ * train. */
 #include "nn/small.h"
 
 #include "arenas.h"
@@ -50,10 +51,18 @@ static void decoders_that_never_run_never_train(void **state)
 {
     (void)state;
     static const char *const SHAPE[] = {"t5", "t5-gated", "bart"};
-    static const char *const METHOD[][2] = {{"full", ""},          {"lora", "rank=2"},   {"dora", "rank=2"},
-                                            {"vera", "rank=2"},    {"ia3", ""},          {"houlsby", "width=3"},
-                                            {"pfeiffer", "width=3"}, {"parallel", "width=3"}, {"prefix", "length=2"},
-                                            {"prompt", "length=2"}, {"norms", ""},        {"bitfit", ""}};
+    static const char *const METHOD[][2] = {{"full", ""},
+                                            {"lora", "rank=2"},
+                                            {"dora", "rank=2"},
+                                            {"vera", "rank=2"},
+                                            {"ia3", ""},
+                                            {"houlsby", "width=3"},
+                                            {"pfeiffer", "width=3"},
+                                            {"parallel", "width=3"},
+                                            {"prefix", "length=2"},
+                                            {"prompt", "length=2"},
+                                            {"norms", ""},
+                                            {"bitfit", ""}};
     for (size_t s = 0; s < sizeof SHAPE / sizeof *SHAPE; s++)
         for (size_t k = 0; k < sizeof METHOD / sizeof *METHOD; k++) {
             Tuning t = tuning(SHAPE[s], METHOD[k][0], METHOD[k][1]);
@@ -83,7 +92,7 @@ static void counts_are_those_of_the_encoder(void **state)
     Tuning t = tuning("t5", "lora", "rank=2");
     assert_int_equal(tuning_attach_defects(&t, JIT_SINGLE), OK);
     assert_int_equal(t.trainable, 3 * 2 * 2 * (8 + 6) + 9);
-    Tuning w = tuning("t5", "lora", "rank=2"); /* a writer trains both stacks: 2 layers with self- and cross-attention */
+    Tuning w = tuning("t5", "lora", "rank=2"); /* a writer trains the 2 layers of the decoder, too */
     assert_int_equal(tuning_attach_messages(&w), OK);
     assert_int_equal(w.trainable, (3 + 2 + 2) * 2 * 2 * (8 + 6));
 }
@@ -92,7 +101,7 @@ static void counts_are_those_of_the_encoder(void **state)
 
 typedef struct {
     int64_t begun, steps, measured, best;
-    int idle;  /* +1 and -1 by turns */
+    int idle;     /* +1 and -1 by turns */
     int64_t stop; /* after this step; 0: never */
     double loss;
 } Seen;
