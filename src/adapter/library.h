@@ -1,5 +1,5 @@
-/* One library's way of writing adapters: hf*.c, hub*.c and own.c fill this in, adapter.c and save.c run it.  The first
- * two translate between a library's words and ours, so they alone know methods by name: in their tables. */
+/* One library's way of writing adapters: hf*.c, hub*.c and own.c fill this in, adapter.c and save.c run it.  The
+ * first two translate between a library's words and ours, so they alone know methods by name: in their tables. */
 #ifndef ADAPTER_LIBRARY_H
 #define ADAPTER_LIBRARY_H
 
