@@ -68,6 +68,6 @@ Status tune_load(TuneJob *);         /* tokenizer and model, the small one if ne
 int tune_positions(const TuneJob *); /* what the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
-Status tune_train(TuneJob *, double lr);    /* the best parameters, then the draft of a card */
+Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */
 
 #endif
