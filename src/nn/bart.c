@@ -324,5 +324,6 @@ const Arch ARCH_BART = {.name = "bart",
                         .untie = untie,
                         .last = PART_DECODER,
                         .targets = "*.q_proj|*.v_proj",
-                        .search = {.force_eos = true, .length_penalty = 1}};
+                        .force_eos = true,
+                        .length_penalty = 1};
 REGISTER(arch, ARCH_BART)

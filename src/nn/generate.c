@@ -13,15 +13,14 @@
 GenerateConfig generate_defaults(const Model *m, int max_new)
 {
     const Config *c = &m->config;
-    const Search *s = &m->arch->search;
     return (GenerateConfig){.max_new = max_new,
                             .eos = c->eos,
                             .start = c->decoder_start >= 0 ? c->decoder_start : c->bos,
-                            .force_eos = s->force_eos,
+                            .force_eos = m->arch->force_eos,
                             .beams = 1,
                             .n_best = 1,
-                            .ends_hold = s->ends_hold,
-                            .length_penalty = s->length_penalty};
+                            .ends_hold = m->arch->ends_hold,
+                            .length_penalty = m->arch->length_penalty};
 }
 
 typedef struct {

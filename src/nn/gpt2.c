@@ -211,5 +211,5 @@ const Arch ARCH_GPT2 = {.name = "gpt2",
                         .untie = untie,
                         .last = PART_DECODER,
                         .targets = "*.c_attn",
-                        .search = {.length_penalty = 1}};
+                        .length_penalty = 1};
 REGISTER(arch, ARCH_GPT2)

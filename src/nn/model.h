@@ -1,6 +1,6 @@
 /* Transformers.  A Model is a Config, its parameters under their Hugging Face names, and an Arch that knows how
- * to build and run it.  An Arch is one file; it REGISTERs itself as `arch`.  Everything of a model lives on the
- * run arena given to model_open. */
+ * to build and run it.  An Arch is one file; it REGISTERs itself as `arch`, and what a family is like is asked of it,
+ * never of its name.  Everything of a model lives on the run arena given to model_open. */
 #ifndef NN_MODEL_H
 #define NN_MODEL_H
 
@@ -69,14 +69,6 @@ typedef struct {
     double eps;
 } Norm;
 
-/* How the family's reference searches for a text, in the words of nn/generate.h. */
-typedef struct {
-    bool force_eos, ends_hold;
-    double length_penalty;
-} Search;
-
-/* What a family is like is asked of its descriptor and never of its name: a copy of a file under another name is a
- * family of its own everywhere. */
 typedef struct Model Model;
 typedef struct Arch {
     const char *name, *summary;
@@ -94,8 +86,9 @@ typedef struct Arch {
     Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
     double (*untie)(Model *);                         /* model_untie() of this family */
     Part last;                                        /* the stack its heads read: LOGITS carries it */
-    const char *targets;  /* glob over the linear layers that LoRA adapts by default: queries and values */
-    Search search;        /* defaults of generation */
+    const char *targets;       /* glob over the linear layers that LoRA adapts by default: queries and values */
+    bool force_eos, ends_hold; /* defaults of generation, as the family's reference searches (nn/generate.h) */
+    double length_penalty;
     bool encoder_writes;  /* Config.writes_from_encoder is possible */
     bool equal_prompts;   /* generation takes prompts of one length only */
     bool reads_data_flow; /* takes a batch's positions and spans as nn/flow.h makes them */

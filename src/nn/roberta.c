@@ -312,7 +312,8 @@ const Arch ARCH_ROBERTA = {.name = "roberta",
                            .pool = pool,
                            .last = PART_ENCODER,
                            .targets = "*.query|*.value",
-                           .search = {.ends_hold = true}, /* UniXcoder's: log-probabilities are not divided */
+                           .ends_hold =
+                               true, /* as UniXcoder, which does not divide log-probabilities by a length either */
                            .encoder_writes = true,
                            .reads_data_flow = true};
 REGISTER(arch, ARCH_ROBERTA)

@@ -330,6 +330,6 @@ const Arch ARCH_T5 = {.name = "t5",
                       .untie = untie,
                       .last = PART_DECODER,
                       .targets = "*.q|*.v",
-                      .search = {.length_penalty = 1},
+                      .length_penalty = 1,
                       .equal_prompts = true}; /* relative positions are shared by the rows of a batch */
 REGISTER(arch, ARCH_T5)

@@ -13,8 +13,8 @@
  * method of its own everywhere.
  *
  * Methods combine: attach one after the other to the same Hooks (MAM is prefix and parallel).  Parameters are named
- * peft.METHOD.PART.layer.L.WHAT, or
- * peft.lora.LINEAR.A and .B, which peft_attach() checks; everything lives on the model's run arena. */
+ * peft.METHOD.PART.layer.L.WHAT, or peft.lora.LINEAR.A and .B, which peft_attach()
+ * checks; everything lives on the model's run arena. */
 #ifndef PEFT_PEFT_H
 #define PEFT_PEFT_H
 

@@ -59,7 +59,7 @@ Status tune_floor(TuneJob *);
 Status tune_messages_read(TuneJob *);
 Status tune_messages(TuneJob *);
 
-/* ---- tune_small.c; a model that is made anew lets the training that came of a former one be forgotten */
+/* ---- tune_small.c; a model that is made again lets the training that came of a former one be forgotten */
 Status tune_encoder(TuneJob *); /* DIR/encoder: a tokenizer and a small RoBERTa, pretrained on the training text */
 Status tune_writer(TuneJob *);  /* DIR/writer: a tokenizer and a small T5 of random weights */
 
@@ -74,6 +74,5 @@ Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft 
 const char *tune_best_path(const TuneJob *, Arena *); /* the hashes of the best parameters' files */
 const char *tune_stand_path(const TuneJob *);         /* where the training stands */
 void tune_forget(const TuneJob *);                    /* removes both */
-bool tune_goes_on(int64_t done, void *job);           /* false once the watch has stopped the work */
 
 #endif

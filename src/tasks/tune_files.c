@@ -1,4 +1,4 @@
-/* The files that a tuning has left on its way, and whether it goes on. */
+/* The files that a tuning has left on its way. */
 #include "base/file.h"
 #include "base/str.h"
 #include "tasks/tune.h"
@@ -17,11 +17,4 @@ void tune_forget(const TuneJob *j)
 {
     file_remove(tune_stand_path(j));
     file_remove(tune_best_path(j, j->run));
-}
-
-bool tune_goes_on(int64_t done, void *job)
-{
-    const TuneWatch *w = &((const TuneJob *)job)->watch;
-    (void)done;
-    return !w->stopped || !w->stopped(w->user);
 }

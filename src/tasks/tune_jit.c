@@ -89,7 +89,7 @@ static Status finish(TuneJob *j)
     Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(j->run, double, j->valid.n);
     Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, j->watch.remark, j->watch.user);
-    if (!s) s = predictor_score(score, &p, j->run, &step, &j->valid, tune_goes_on, j);
+    if (!s) s = predictor_score(score, &p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
     if (!s) {
         JitScores valid = jit_scores(&j->valid, score, p.threshold);
         s = predictor_save(&p, jit_scores_json(&valid), j->run);
@@ -116,7 +116,7 @@ static Status score_floor(JitScores *out, TuneJob *j, Floor *f)
     Arena step = arena_open(0);
     double *score = NEW(j->run, double, j->valid.n);
     j->p.floor = f;
-    Status s = predictor_score(score, &j->p, j->run, &step, &j->valid, tune_goes_on, j);
+    Status s = predictor_score(score, &j->p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
     if (!s) *out = jit_scores(&j->valid, score, j->p.threshold);
     arena_close(&step);
     return s;

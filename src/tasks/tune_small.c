@@ -127,7 +127,7 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     if (!x->begun && w->begun) w->begun(step.phase, step.step - 1, w->user);
     x->begun = true;
     if (w->step) w->step(&step, w->user);
-    return tune_goes_on(tr->step, x->j);
+    return tuning_goes_on(tr->step, &x->j->watch);
 }
 
 static void saving(void *user)

@@ -164,6 +164,12 @@ static bool is_stopped(const TuneWatch *w)
     return w->stopped && w->stopped(w->user);
 }
 
+bool tuning_goes_on(int64_t done, void *watch)
+{
+    (void)done;
+    return !is_stopped(watch);
+}
+
 static Status evaluate_now(double *score, double *tie, Arena *step, void *user)
 {
     Work *w = user;

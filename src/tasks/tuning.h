@@ -111,6 +111,7 @@ Status tuning_open(Tuning *);         /* the trainer, at step 0 */
 Status tuning_run(Tuning *, const TuneSink *);
 Status tuning_remember(Tuning *, void *kept); /* keep() of a sink in memory: user is a Kept * */
 
+bool tuning_goes_on(int64_t done, void *watch); /* false once the watch has stopped the work */
 /* A line to watch.remark. */
 void tuning_remark(const TuneWatch *, Arena *, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -47,7 +47,7 @@ static Hooks *hooks_of(const Model *m, int way)
     return h;
 }
 
-/* An encoder that writes, with UniXcoder's head or that of masked tokens: the two have nothing to do with each other. */
+/* An encoder that writes, with UniXcoder's head or that of masked tokens: the two are independent. */
 static Model *writer(bool plain_head)
 {
     Config c = small_config("roberta");
