@@ -3,7 +3,7 @@
  *     {"nodes": [[3, 4], [7, 9]], "edges": [[1, 0]]}
  *
  * Node 0 names token 3, node 1 tokens 7 and 8, and the value of node 1 comes from that of node 0.  Tokens count from
- * 0, <s> included, as the maps label them.  A node's row and column are labelled with the token that it names first. */
+ * 0, <s> included, as the maps label them.  A node's row and column carry the token that it names first. */
 #include <stdint.h>
 
 #include "analysis/ask.h"
