@@ -107,8 +107,9 @@ static Status measure_tuned(const Job *j, Tuned *t)
 
 /* ---- what it says */
 
-static const char *const VERDICT[] = {
-    [VERDICT_SUPPORTED] = "supported", [VERDICT_NOT_SUPPORTED] = "not supported", [VERDICT_INCONCLUSIVE] = "inconclusive"};
+static const char *const VERDICT[] = {[VERDICT_SUPPORTED] = "supported",
+                                      [VERDICT_NOT_SUPPORTED] = "not supported",
+                                      [VERDICT_INCONCLUSIVE] = "inconclusive"};
 
 static void print_short(double v, int width)
 {

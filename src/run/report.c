@@ -261,10 +261,10 @@ static void add_verdict(Report *page, Arena *a, const cJSON *o)
 {
     const char *verdict = text(o, "verdict"), *status = text(o, "status");
     bool done = !strcmp(status, "done");
-    ReportVerdict level = !done                       ? VERDICT_INCONCLUSIVE
-                          : !strcmp(verdict, "supported") ? VERDICT_SUPPORTED
+    ReportVerdict level = !done                               ? VERDICT_INCONCLUSIVE
+                          : !strcmp(verdict, "supported")     ? VERDICT_SUPPORTED
                           : !strcmp(verdict, "not supported") ? VERDICT_NOT_SUPPORTED
-                                                      : VERDICT_INCONCLUSIVE;
+                                                              : VERDICT_INCONCLUSIVE;
     const char *sentence = done ? text(o, "sentence") : str_print(a, "%s: %s", status, text(o, "sentence"));
     if (field(o, "claim"))
         report_verdict(page, level, text(o, "claim"), sentence);

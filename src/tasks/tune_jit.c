@@ -29,8 +29,7 @@ Status tune_defects_read(TuneJob *j)
     j->p.threshold = 0.5;
     TRY(jit_labelled(&j->train, o->train));
     if (j->train.unknown + j->valid.unknown)
-        tuning_remark(&j->watch, j->run,
-                      "%lld %s features that are unknown (null); each counts as its mean",
+        tuning_remark(&j->watch, j->run, "%lld %s features that are unknown (null); each counts as its mean",
                       (long long)(j->train.unknown + j->valid.unknown),
                       str_plural(j->train.unknown + j->valid.unknown, "commit has", "commits have"));
     if (o->valid)
@@ -135,8 +134,8 @@ Status tune_floor(TuneJob *j)
     TRY(score_floor(&valid, j, f));
     if (j->all.n) TRY(floor_fit(&f, j->run, &j->all, &plan));
     if (!floor_converged(f))
-        tuning_remark(&j->watch, j->run, "the fit stopped after %d %s before it had converged",
-                      plan.most_iterations, str_plural(plan.most_iterations, "iteration", "iterations"));
+        tuning_remark(&j->watch, j->run, "the fit stopped after %d %s before it had converged", plan.most_iterations,
+                      str_plural(plan.most_iterations, "iteration", "iterations"));
     TRY(floor_save(f, j->p.dir));
     return predictor_save(&j->p, jit_scores_json(&valid), j->run);
 }
