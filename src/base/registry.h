@@ -8,9 +8,9 @@
  *   REGISTRY(Peft, peft)                              once, where the kind is listed
  *   for (const Peft *const *p = peft_begin(); p < peft_end(); p++) ...
  *
- * A program that links libvernier sees the library's entries and then its own, in one list; an object that is loaded
- * later adds to it.  Within one object the order is link order (files sorted by name); whoever prints a list sorts it.
- * The static library is a single object, so that no entry is left out by the linker.
+ * A program that links libvernier sees the library's entries and then its own, in one list.  Within one object the
+ * order is link order (files sorted by name); whoever prints a list sorts it.  The static library is a single object,
+ * so that the linker leaves no entry out.
  */
 #ifndef BASE_REGISTRY_H
 #define BASE_REGISTRY_H

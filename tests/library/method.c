@@ -1,5 +1,5 @@
-/* A program outside the repository with a method of its own.  It sees the library's methods and architectures, and its
- * own method among them, by name as in the list. */
+/* A program outside the repository with a method of its own.  It sees the library's methods and architectures, and
+ * its own method among them, by name as in the list. */
 #include <stdio.h>
 #include <string.h>
 #include <vernier.h>
@@ -19,5 +19,6 @@ int main(void)
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++) methods++, mine += *p == &MINE;
     for (const Arch *const *a = arch_begin(); a < arch_end(); a++) archs++;
     printf("%d methods, %d of them this program's; %d architectures\n", methods, mine, archs);
-    return !(peft_find("mine") == &MINE && mine == 1 && peft_find("lora") && arch_find("t5") && methods > 10 && archs >= 4);
+    bool found = peft_find("mine") == &MINE && peft_find("lora") && arch_find("t5");
+    return found && mine == 1 && methods > 10 && archs >= 4 ? 0 : 1;
 }

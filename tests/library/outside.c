@@ -1,5 +1,5 @@
-/* A program outside the repository: it loads a checkpoint, attaches LoRA, takes a training step, captures the attention
- * of the first layer and draws it.
+/* A program outside the repository: it loads a checkpoint, attaches LoRA, takes a training step, captures the
+ * attention of the first layer and draws it.
  *
  *     cc outside.c $(pkg-config --cflags --libs vernier) -o outside
  *     ./outside MODEL attention.svg                        MODEL: the directory of a GPT-2 */
