@@ -62,7 +62,7 @@ $(OUT)/src/io/stored.o: FLAGS := -fno-trapping-math
 
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
 default:
-	@$(AGAIN) all
+	@+$(AGAIN) all
 .PHONY: default
 all: build/vernier library ## build the program at build/vernier, and the library beside it
 library: $(OUT)/libvernier.so $(OUT)/libvernier.a
@@ -72,11 +72,11 @@ build/vernier: $(OUT)/vernier
 	@ln -sf $(MODE)/vernier $@
 
 run: deps ## set up, build, and run the demonstration; ends in out/report.html
-	@$(AGAIN) all
+	@+$(AGAIN) all
 	@build/vernier demo --out out
 
 test: deps ## set up, build, and run every test; the last line counts them
-	@$(AGAIN) all tests
+	@+$(AGAIN) all tests
 	@tests/run $(OUT)
 
 tests: $(TESTS)
@@ -85,9 +85,9 @@ tests: $(TESTS)
 GOLDEN ?= ../shared/golden
 test-golden: deps ## compare with third-party implementations whose answers lie below GOLDEN (default ../shared/golden)
 	@[ -d '$(GOLDEN)' ] || { echo "GOLDEN is $(GOLDEN), which is no folder" >&2; exit 2; }
-	@named=$$(grep -li golden tests/*/test_*.c tests/cli/*.sh); \
-	$(AGAIN) all $$(for t in $$named; do case $$t in *.c) echo "$(OUT)/$${t%.c}" ;; esac; done) && \
-	GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $$named
+	@+$(AGAIN) all $(patsubst %.c,$(OUT)/%,$(filter %.c,$(NAMED)))
+	@GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $(NAMED)
+test-golden: NAMED = $(shell grep -li golden tests/*/test_*.c tests/cli/*.sh)
 .PHONY: test-golden
 
 CASES ?= ../shared/cases
@@ -97,15 +97,15 @@ test-cases: deps all ## run inputs that once went wrong, whose right answers lie
 
 TIMES ?= 2000
 mangle: deps ## give TIMES damaged files (2000) to the commands, built with sanitizers
-	@$(AGAIN) MODE=san build/san/vernier build/san/tests/mangle
+	@+$(AGAIN) MODE=san build/san/vernier build/san/tests/mangle
 	@tests/mangle build/san $(TIMES)
 .PHONY: mangle
 
 check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers and kills
-	@$(AGAIN) MODE=san san-all
+	@+$(AGAIN) MODE=san san-all
 	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
-	@$(AGAIN) tsan
-	@$(AGAIN) all
+	@+$(AGAIN) tsan
+	@+$(AGAIN) all
 	@tests/kills
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
@@ -116,12 +116,15 @@ san-all: $(OUT)/vernier $(TESTS)
 THREADED := num/test_kernels num/test_gemm ad/test_attention ad/test_ops_dense ad/test_loss nn/test_model train/test_trainer \
             text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures cli/test_run
 THREADED := $(filter $(THREADED:%=tests/%.c),$(wildcard tests/*/test_*.c))
+ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
 tsan: ## look for data races where threads run; needs clang with libomp
-	@if [ "$(call archer)" ]; then $(AGAIN) CC=clang MODE=tsan $(THREADED:%.c=build/tsan/%) && \
-	  OMP_TOOL_LIBRARIES=$(call archer) TSAN_OPTIONS='ignore_noninstrumented_modules=1 suppressions=$(abspath tests/races)' \
-	  OMP_NUM_THREADS=4 tests/run build/tsan $(THREADED); \
-	else echo 'tsan: skipped, clang with libomp (libarcher.so) is not here'; fi
-archer = $(firstword $(wildcard $(shell clang -print-file-name=libarcher.so 2>/dev/null) /usr/lib/llvm-*/lib/libarcher.so))
+ifneq ($(ARCHER),)
+	@+$(AGAIN) CC=clang MODE=tsan $(THREADED:%.c=build/tsan/%)
+	@TSAN_OPTIONS='ignore_noninstrumented_modules=1 suppressions=$(abspath tests/races)' OMP_TOOL_LIBRARIES=$(ARCHER) \
+	  OMP_NUM_THREADS=4 tests/run build/tsan $(THREADED)
+else
+	@echo 'tsan: skipped, clang with libomp (libarcher.so) is not here'
+endif
 .PHONY: tsan
 
 PICTURED := tests/plot/test_figures tests/analysis/test_figures
@@ -267,7 +270,7 @@ dist: ## a tarball of the last commit, build/vernier-RELEASE.tar.gz, which build
 	@echo build/$(DIST).tar.gz
 
 deb: all ## a Debian package, build/vernier_RELEASE_ARCH.deb
-	@RELEASE='$(RELEASE)' MAKE='$(MAKE)' MODE='$(MODE)' packaging/deb
+	@RELEASE='$(RELEASE)' MODE='$(MODE)' packaging/deb
 .PHONY: install uninstall dist deb
 
 deps: ## install the packages that are missing (apt, with sudo when not root)
