@@ -120,7 +120,7 @@ ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
 tsan: ## look for data races where threads run; needs clang with libomp
 ifneq ($(ARCHER),)
 	@+$(AGAIN) CC=clang MODE=tsan $(THREADED:%.c=build/tsan/%)
-	@TSAN_OPTIONS='ignore_noninstrumented_modules=1 suppressions=$(abspath tests/races)' OMP_TOOL_LIBRARIES=$(ARCHER) \
+	@TSAN_OPTIONS='ignore_noninstrumented_modules=1' OMP_TOOL_LIBRARIES=$(ARCHER) \
 	  OMP_NUM_THREADS=4 tests/run build/tsan $(THREADED)
 else
 	@echo 'tsan: skipped, clang with libomp (libarcher.so) is not here'
