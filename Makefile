@@ -1,5 +1,5 @@
 # Vernier.  `make run` and `make test` install what is missing, build, and go; `make help` lists the rest.
-.DEFAULT_GOAL := all
+.DEFAULT_GOAL := default
 SHELL := /bin/sh
 
 PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libpcre2-dev libgit2-dev zlib1g-dev fonts-dejavu-core libcmocka-dev
@@ -8,29 +8,48 @@ MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 lib
 
 MODE ?= release
 OUT := build/$(MODE)
+# The caller's CC, CPPFLAGS, CFLAGS and LDFLAGS hold: the flags come last, so that -O0 or -march=native win.
+ifeq ($(origin CC),default)
 CC := gcc
+endif
+COMPILER := $(shell $(CC) --version 2>/dev/null | head -n 1)
+# The caller's -j, or a job for each core.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+AGAIN = $(MAKE) --no-print-directory $(JOBS)
+
+# The release; the library's name follows its first two numbers, since interfaces may change while the first is 0.
+RELEASE := 0.2.0
+SONAME := libvernier.so.$(basename $(RELEASE))
+PREFIX ?= /usr/local
+LIBDIR ?= lib
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion \
         -Wdouble-promotion -Wwrite-strings -Wundef -Wno-missing-field-initializers
-BASE := -std=c17 -D_GNU_SOURCE -Isrc -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
+ifneq ($(findstring clang,$(COMPILER)),)
+WARN := $(filter-out -Wdouble-promotion,$(WARN)) # clang's NAN and INFINITY are floats, which it would warn of
+endif
+BASE := -std=c17 -D_GNU_SOURCE -Isrc -fPIC -fno-semantic-interposition -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
 release_FLAGS := -O3 -g
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
+tsan_FLAGS := -O1 -g -DVERNIER_DEBUG -fsanitize=thread -fno-omit-frame-pointer
 LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 zlib 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 zlib 2>/dev/null | sed 's/-lgslcblas//') -lm
 # oneDNN is optional and has no pkg-config file: F32 products go through it where its header is, which `make deps`
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 LIBS += $(DNNL)
-# Sources that git does not know yet are built, too, and make a build dirty like changed ones.
-UNTRACKED := $(shell git ls-files -o --exclude-standard -- src theory toy probes analysis Makefile 2>/dev/null)
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-VERSION := $(if $(UNTRACKED),$(VERSION:%-dirty=%)-dirty,$(VERSION))
+# The version is the release and git's state.  Sources that git does not know yet are built, too, and make a build dirty
+# like changed ones.  A tarball of `make dist` brings its state along, whatever repository it was unpacked in.
+UNTRACKED := $(shell git ls-files -o --exclude-standard -- src theory toy probes analysis packaging Makefile 2>/dev/null)
+STATE := $(shell cat .state 2>/dev/null || git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
+VERSION := $(RELEASE)+$(if $(UNTRACKED),$(STATE:%-dirty=%)-dirty,$(STATE))
 
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
-HEADERS := $(sort $(wildcard src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
+HEADERS := $(sort $(wildcard src/*.h src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-LIBRARY := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
+LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/%,$(OBJECTS)))
+TESTED := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 
 # The same plain loops, compiled for three instruction sets; kernels.c and attend.c in src/num choose at run time.
@@ -42,17 +61,22 @@ $(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o: FLAGS := -march=x86
 $(OUT)/src/io/stored.o: FLAGS := -fno-trapping-math
 
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
-all: build/vernier ## build the program at build/vernier
+default:
+	@+$(AGAIN) all
+.PHONY: default
+all: build/vernier library ## build the program at build/vernier, and the library beside it
+library: $(OUT)/libvernier.so $(OUT)/libvernier.a
+.PHONY: library
 
 build/vernier: $(OUT)/vernier
 	@ln -sf $(MODE)/vernier $@
 
 run: deps ## set up, build, and run the demonstration; ends in out/report.html
-	@$(MAKE) --no-print-directory -j2 all
+	@+$(AGAIN) all
 	@build/vernier demo --out out
 
 test: deps ## set up, build, and run every test; the last line counts them
-	@$(MAKE) --no-print-directory -j2 all tests
+	@+$(AGAIN) all tests
 	@tests/run $(OUT)
 
 tests: $(TESTS)
@@ -61,9 +85,9 @@ tests: $(TESTS)
 GOLDEN ?= ../shared/golden
 test-golden: deps ## compare with third-party implementations whose answers lie below GOLDEN (default ../shared/golden)
 	@[ -d '$(GOLDEN)' ] || { echo "GOLDEN is $(GOLDEN), which is no folder" >&2; exit 2; }
-	@named=$$(grep -li golden tests/*/test_*.c tests/cli/*.sh); \
-	$(MAKE) --no-print-directory -j2 all $$(for t in $$named; do case $$t in *.c) echo "$(OUT)/$${t%.c}" ;; esac; done) && \
-	GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $$named
+	@+$(AGAIN) all $(patsubst %.c,$(OUT)/%,$(filter %.c,$(NAMED)))
+	@GOLDEN='$(abspath $(GOLDEN))' VERBOSE=1 tests/run $(OUT) $(NAMED)
+test-golden: NAMED = $(shell grep -li golden tests/*/test_*.c tests/cli/*.sh)
 .PHONY: test-golden
 
 CASES ?= ../shared/cases
@@ -73,17 +97,35 @@ test-cases: deps all ## run inputs that once went wrong, whose right answers lie
 
 TIMES ?= 2000
 mangle: deps ## give TIMES damaged files (2000) to the commands, built with sanitizers
-	@$(MAKE) --no-print-directory MODE=san -j2 build/san/vernier build/san/tests/mangle
+	@+$(AGAIN) MODE=san build/san/vernier build/san/tests/mangle
 	@tests/mangle build/san $(TIMES)
 .PHONY: mangle
 
 check: deps headers layers style ## what a careful engineer wants before pushing: the above plus sanitizers and kills
-	@$(MAKE) --no-print-directory MODE=san -j2 san-all
+	@+$(AGAIN) MODE=san san-all
 	@ASAN_OPTIONS=handle_sigfpe=0 UBSAN_OPTIONS=print_stacktrace=1 tests/run build/san
-	@$(MAKE) --no-print-directory -j2 all
+	@+$(AGAIN) tsan
+	@+$(AGAIN) all
 	@tests/kills
 san-all: $(OUT)/vernier $(TESTS)
 .PHONY: san-all
+
+# Data races.  gcc's OpenMP waits by futex calls that the sanitizer does not see, so each barrier would look like a race;
+# clang's runtime reports its barriers to the sanitizer through its Archer library.  Tests of the code that runs on
+# several threads are enough here: the rest is sequential.
+THREADED := num/test_kernels num/test_gemm ad/test_attention ad/test_ops_dense ad/test_loss nn/test_model train/test_trainer \
+            text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures cli/test_run
+THREADED := $(filter $(THREADED:%=tests/%.c),$(wildcard tests/*/test_*.c))
+ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
+tsan: ## look for data races where threads run; needs clang with libomp
+ifneq ($(ARCHER),)
+	@+$(AGAIN) CC=clang MODE=tsan $(THREADED:%.c=build/tsan/%)
+	@TSAN_OPTIONS='ignore_noninstrumented_modules=1' OMP_TOOL_LIBRARIES=$(ARCHER) \
+	  OMP_NUM_THREADS=4 tests/run build/tsan $(THREADED)
+else
+	@echo 'tsan: skipped, clang with libomp (libarcher.so) is not here'
+endif
+.PHONY: tsan
 
 PICTURED := tests/plot/test_figures tests/analysis/test_figures
 pictures: $(PICTURED:%=$(OUT)/%) ## write the stored pictures of figures (tests/plot/pictures) anew; then look at what changed
@@ -108,9 +150,9 @@ fuzz-%: build/fuzz/%
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	@clang $(FUZZ_FLAGS) $(LIB_CFLAGS_CACHED) -c -o $@ $<
-build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZED:%.c=build/fuzz/%.o) $(filter-out $(FUZZED:%.c=$(OUT)/%.o),$(LIBRARY))
+build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZED:%.c=build/fuzz/%.o) $(filter-out $(FUZZED:%.c=$(OUT)/%.o),$(TESTED))
 	@clang -fsanitize=fuzzer,address,undefined,float-cast-overflow -o $@ $^ $(LIBS) -l:libgomp.so.1
-build/fuzz/seeds: tests/fuzz/seeds.c $(LIBRARY)
+build/fuzz/seeds: tests/fuzz/seeds.c $(TESTED)
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -MMD -MP,$(BASE)) $(release_FLAGS) -o $@ $^ $(LIBS)
 .PHONY: fuzz fuzz-seeds
@@ -134,20 +176,55 @@ layers: $(OBJECTS) ## every #include against the table of layers, and no circles
 style: ## formatting, line length, function length, allocation, tabs
 	@tests/style
 
-$(OUT)/vernier: $(OBJECTS)
+FLAGS_HERE = $($(MODE)_FLAGS) -fopenmp $(CFLAGS) $(LDFLAGS)
+# The program holds the library's objects itself: one file that runs from anywhere.
+$(OUT)/vernier: $(OBJECTS) $(OUT)/flags
 	@echo "  LD    $@"
-	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LIBS)
+	@$(CC) $(FLAGS_HERE) -o $@ $(OBJECTS) $(LIBS)
 
-$(OUT)/tests/%: $(OUT)/tests/%.o $(LIBRARY)
+# The library: all of src but cli.  What its headers declare can be seen from outside, the rest cannot.
+API := $(OUT)/api
+$(OUT)/libvernier.so: $(OUT)/libvernier.so.$(RELEASE)
+	@ln -sf $(<F) $(OUT)/$(SONAME)
+	@ln -sf $(SONAME) $@
+$(OUT)/libvernier.so.$(RELEASE): $(LIBRARY) $(API)/map $(OUT)/flags
 	@echo "  LD    $@"
-	@$(CC) $($(MODE)_FLAGS) -fopenmp -o $@ $^ $(LINK) $(LIBS) -lcmocka
-# This test counts how often a pass uses each parameter and each stream of random numbers.
+	@$(CC) $(FLAGS_HERE) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=$(API)/map -Wl,-Bsymbolic-functions \
+	  $(if $(findstring san,$(MODE)),,-Wl,-z,defs) -o $@ $(LIBRARY) $(LIBS)
+# One object: an archive of many would leave out those that nothing names, and with them their entries in registries.
+$(OUT)/libvernier.a: $(LIBRARY) $(API)/map
+	@echo "  AR    $@"
+	@ld -r -o $(API)/vernier.o $(LIBRARY) && objcopy --keep-global-symbols=$(API)/names $(API)/vernier.o
+	@rm -f $@ && ar rcs $@ $(API)/vernier.o && rm $(API)/vernier.o
+$(API)/map: $(LIBRARY) src/vernier.h packaging/api
+	@mkdir -p $(API)
+	@packaging/api headers src >$(API)/headers && packaging/api names src $(LIBRARY) >$(API)/names && \
+	  { echo 'VERNIER_$(basename $(RELEASE)) {'; echo 'global:'; sed 's/$$/;/' $(API)/names; echo 'local: *;'; echo '};'; } >$@
+
+# What tests link: everything but main(), everything visible.
+$(OUT)/tests/libtested.so: $(TESTED) $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	@$(CC) $(FLAGS_HERE) -shared -Wl,-Bsymbolic-functions -o $@ $(TESTED) $(LIBS)
+$(OUT)/tests/%: $(OUT)/tests/%.o | $(OUT)/tests/libtested.so
+	@echo "  LD    $@"
+	@$(CC) $(FLAGS_HERE) -o $@ $< -L$(OUT)/tests -ltested -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(LIBS) -lcmocka
+# This test counts how often a pass uses each parameter and each stream of random numbers; only calls between objects can
+# be wrapped.
 $(OUT)/tests/peft/test_counts: LINK := -Wl,--wrap=tape_param,--wrap=pass_stream
+$(OUT)/tests/peft/test_counts: $(OUT)/tests/peft/test_counts.o $(TESTED)
+	@echo "  LD    $@"
+	@$(CC) $(FLAGS_HERE) -o $@ $^ $(LINK) $(LIBS) -lcmocka
 
-$(OUT)/%.o: %.c
+COMPILE = $(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS)
+$(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(BASE) $(LIB_CFLAGS_CACHED) $($(MODE)_FLAGS) $(FLAGS) -I. -Itests -c -o $@ $<
+	@$(COMPILE) -I. -Itests $(CPPFLAGS) $(CFLAGS) $(FLAGS) -c -o $@ $<
+$(OUT)/flags: force # changes only when the compiler or the flags do
+	@mkdir -p $(@D)
+	@echo '$(subst ','"'"',$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)) $(COMPILER)' | cmp -s - $@ || \
+	  echo '$(subst ','"'"',$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)) $(COMPILER)' >$@
 
 # The assembler puts the page into the object.
 $(OUT)/analysis/explorer.o: $(wildcard analysis/explorer/*)
@@ -173,6 +250,30 @@ bench-peers: all ## the same beside PyTorch; installs python3-torch where it is 
 	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends python3-torch >/dev/null; }
 	@/usr/bin/python3 tests/bench/peers.py build/vernier
 
+# ---- to install, to hand on
+
+install: all ## install program, library, headers and manuals below PREFIX (/usr/local), behind DESTDIR
+	@OUT='$(OUT)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' RELEASE='$(RELEASE)' SONAME='$(SONAME)' \
+	  PRIVATE='$(LIBS) -fopenmp' packaging/install
+
+private: # what a program needs beside libvernier.a
+	@echo '$(LIBS) -fopenmp'
+.PHONY: private
+
+uninstall: ## remove what `make install` has put there
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/uninstall
+
+DIST := vernier-$(RELEASE)
+dist: ## a tarball of the last commit, build/vernier-RELEASE.tar.gz, which builds without git
+	@mkdir -p build
+	@git describe --always --exclude '*' HEAD >build/.state
+	@git archive --format=tar.gz --prefix=$(DIST)/ --add-file=build/.state -o build/$(DIST).tar.gz HEAD
+	@echo build/$(DIST).tar.gz
+
+deb: all ## a Debian package, build/vernier_RELEASE_ARCH.deb
+	@RELEASE='$(RELEASE)' MODE='$(MODE)' packaging/deb
+.PHONY: install uninstall dist deb
+
 deps: ## install the packages that are missing (apt, with sudo when not root)
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(MODULES); then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
@@ -191,5 +292,5 @@ clean: ## remove what was built
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(wildcard build/fuzz/*/*/*.d)
+-include $(sort $(OBJECTS:.o=.d)) $(TESTS:=.d) $(wildcard build/fuzz/*/*/*.d)
 .PRECIOUS: $(OUT)/%.o

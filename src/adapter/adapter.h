@@ -18,7 +18,6 @@
 #ifndef ADAPTER_ADAPTER_H
 #define ADAPTER_ADAPTER_H
 
-#include "io/json.h"
 #include "io/weights.h"
 #include "peft/peft.h"
 
@@ -43,7 +42,7 @@ typedef struct Adapter {
     const char *kind;        /* as the library calls it: "LORA", "prefix_tuning" */
     const char *name;        /* within the adapters library's files */
     const char *base;        /* the base model that the config names, or NULL */
-    cJSON *root;             /* NULL: not read from a file */
+    struct cJSON *root;      /* NULL: not read from a file */
     Weights *weights, *head; /* head NULL: none of its own */
 
     Model *model; /* from here on, once attached */

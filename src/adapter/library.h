@@ -4,6 +4,7 @@
 #define ADAPTER_LIBRARY_H
 
 #include "adapter/adapter.h"
+#include "io/json.h"
 
 struct Library {
     const char *name, *title;

@@ -1,6 +1,6 @@
 /* Registries fill themselves: a file that defines an Arch, a Peft, an Experiment or a Command also says
- * REGISTER(kind, symbol), which puts a pointer to it into a linker section named after the kind.  Adding one
- * is adding its file; nothing else is edited.
+ * REGISTER(kind, symbol), which adds a pointer to it when the program starts.  Adding one is adding its file; nothing
+ * else is edited.
  *
  *   const Peft PEFT_LORA = {.name = "lora", ...};
  *   REGISTER(peft, PEFT_LORA)                         at the end of its file
@@ -8,25 +8,33 @@
  *   REGISTRY(Peft, peft)                              once, where the kind is listed
  *   for (const Peft *const *p = peft_begin(); p < peft_end(); p++) ...
  *
- * Order within a section is link order (files sorted by name); whoever prints a list sorts it.  Objects must
- * be linked directly, not through a static library, or the linker would leave unreferenced ones out.
+ * A program that links libvernier sees the library's entries and then its own, in one list.  Within one object the
+ * order is link order (files sorted by name); whoever prints a list sorts it.  The static library is a single object,
+ * so that the linker leaves no entry out.
  */
 #ifndef BASE_REGISTRY_H
 #define BASE_REGISTRY_H
 
+enum { REGISTRY_KINDS = 16, REGISTRY_MOST = 256 }; /* kinds, and entries of one kind */
+
+void registry_add(const char *kind, const void *entry); /* a programmer error when there is no room */
+const void *const *registry_begin(const char *kind);
+const void *const *registry_end(const char *kind); /* equals the beginning where nothing was added */
+
 #define REGISTER(kind, symbol)                                                                                       \
-    static const void *const kind##_entry_##symbol __attribute__((used, section("registry_" #kind))) = &symbol;
+    __attribute__((constructor)) static void kind##_enters_##symbol(void)                                            \
+    {                                                                                                                \
+        registry_add(#kind, &symbol);                                                                                \
+    }
 
 #define REGISTRY(type, kind)                                                                                         \
-    extern const type *const __start_registry_##kind[] __attribute__((weak));                                        \
-    extern const type *const __stop_registry_##kind[] __attribute__((weak));                                         \
     static inline const type *const *kind##_begin(void)                                                              \
     {                                                                                                                \
-        return __start_registry_##kind;                                                                              \
+        return (const type *const *)registry_begin(#kind);                                                           \
     }                                                                                                                \
     static inline const type *const *kind##_end(void)                                                                \
     {                                                                                                                \
-        return __stop_registry_##kind;                                                                               \
+        return (const type *const *)registry_end(#kind);                                                             \
     }
 
 #endif

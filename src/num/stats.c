@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "num/stats_rng.h"
 
 /* Runs before main, so no caller can meet the aborting handler. */
 __attribute__((constructor)) static void quiet_gsl(void)

@@ -6,11 +6,10 @@
  *
  * GSL's own error handler, which would abort the program, is switched off when the program starts; a function
  * of GSL that fails returns a code, which stats_status() turns into a Status.  GSL's distributions can draw from
- * the project's counter-based generator through stats_rng(). */
+ * the project's counter-based generator through stats_rng() of num/stats_rng.h. */
 #ifndef NUM_STATS_H
 #define NUM_STATS_H
 
-#include <gsl/gsl_rng.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -76,7 +75,6 @@ double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_
 /* Counts of x in `bins` equal cells of [lo,hi); hi itself falls in the last.  Returns how many fell outside. */
 int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const double *x, int64_t n);
 
-gsl_rng *stats_rng(uint64_t stream); /* draw k of the generator is rng_bits(stream, k); gsl_rng_free() it */
 Status stats_status(int gsl_code, const char *doing); /* E_NUMERIC "doing: GSL's reason"; OK for GSL_SUCCESS */
 
 #endif

@@ -28,7 +28,11 @@ const char *vernier_version(void)
 
 const char *vernier_build(void)
 {
+#ifdef __clang__
+    return __VERSION__ ", " VERNIER_FLAGS; /* "Clang 14.0.6 ..." */
+#else
     return "gcc " __VERSION__ ", " VERNIER_FLAGS;
+#endif
 }
 
 /* A setting keeps its type: numbers and flags are not strings. */

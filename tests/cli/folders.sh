@@ -1,4 +1,5 @@
 # Run directories: nothing is lost in them, whatever is asked and whenever it is killed.  TAP on stdout.
+# alone: it kills after moments that it measured
 . tests/cli/tap
 program=$(dirname "$VERNIER")/tests/cli/test_program
 if [ ! -x "$program" ]; then echo "ok 1 - folders # SKIP $program is not built"; exit 0; fi

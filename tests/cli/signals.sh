@@ -1,4 +1,5 @@
 # SIGTERM and SIGINT end every command soon, a second one at once, and nothing half written stays.  TAP on stdout.
+# alone: it measures how soon commands end
 . tests/cli/tap
 soon=2500 # ms, on a machine that has other work
 now() { date +%s%3N; }

@@ -1,4 +1,5 @@
-/* The runner, end to end, on tiny experiments registered here: settings, results, parallel jobs, resuming. */
+/* The runner, end to end, on tiny experiments registered here: settings, results, parallel jobs, resuming.
+ * alone: it stops runs at moments. */
 #include "base/clock.h"
 #include "expect.h"
 

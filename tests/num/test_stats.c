@@ -7,6 +7,7 @@
 
 #include "num/linalg.h"
 #include "num/stats.h"
+#include "num/stats_rng.h"
 
 static void close_to(double got, double want, double tol, const char *what)
 {
