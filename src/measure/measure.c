@@ -1,4 +1,4 @@
-/* Attention measured from copies of what a pass computed; nothing here knows a method. */
+/* Attention measured from copies of the values of a forward pass; nothing here depends on a method. */
 #include "measure/measure.h"
 
 #include <float.h>
@@ -20,7 +20,7 @@ static Tensor *slot(Seen *s, int i)
 void measure_pass(Seen *out, Arena *run, Arena *step, Model *m, Hooks *hooks, Part part, const Batch *batch)
 {
     int layers = model_layers(m, part), before = hooks_n(hooks);
-    CHECK(run != step, "what a pass leaves would go with its step");
+    CHECK(run != step, "the results of a pass would be freed with its step");
     Capture *seen = NEW(run, Capture, layers * WATCHED);
     if (!hooks) hooks = hooks_new(run);
     for (int i = 0; i < layers * WATCHED; i++) {
@@ -152,7 +152,7 @@ Change measure_change(Map with, Map without, int head)
     return c;
 }
 
-/* ---- what was added to the heads' outputs */
+/* ---- the term added to the heads' outputs */
 
 /* Row of the flattened weights (B*H*T) that made column c of row i of the flattened outputs (B*T, H*D). */
 static int64_t weight_row(Sizes z, int64_t i, int64_t c, int64_t d)
