@@ -9,9 +9,9 @@
  *          transformers of one and two layers, prompts and LoRA trained to give n random bags of tokens n random
  *          labels.  (d) Prompts with entries in [-1,1] trained to bring the outputs of two inputs together, over
  *          layers of growing value weights.
- * Expect   (b) Prompt loss at the lower bound |Y1 - Y2|^2/4 for every length; LoRA reaches 0.  (c) LoRA memorises
- *          more than the longest prompt; with one layer the prompt's share saturates.  (d) Distance never below (1 -
- *          c) times that of the inputs, c as below.
+ * Expect   (b) Prompt loss at the bound |Y1 - Y2|^2/4 for every length; LoRA reaches 0.  (c) LoRA memorises more than
+ *          the longest prompt; with one layer the prompt's share saturates.  (d) Distance never below (1 - c) times
+ *          that of the inputs, c as below.
  * Cost     a second; half a minute; half an hour.
  * Source   Wang, Chauhan, Wang and Hsieh, "Universality and limitations of prompt tuning", NeurIPS 2023.
  *
@@ -304,8 +304,7 @@ typedef struct {
     int64_t numbers;
 } Memory;
 
-/* The best fraction of several learning rates, after training of a prompt of `size` tokens or of LoRA of rank
- * `size`. */
+/* The best fraction of several learning rates, after training a prompt of `size` tokens or LoRA of rank `size`. */
 static Status memorise(Memory *out, Run *r, int layers, bool lora, int size, uint64_t seed)
 {
     double lr[RUN_LIST];
@@ -406,15 +405,14 @@ static Status draw_pairs(Run *r, const Plan *p, const Reached *all)
         bool distance = i % stride >= p->lengths + p->n_ranks;
         ratio[i] = distance ? all[i].reached : fmax(1e-6, all[i].reached / all[i].bound), bound[i] = all[i].bound;
     }
-    Fig *f =
-        run_figure(r, "limits",
-                   str_print(a,
-                             "Mean and range of %d random layers. (a, b) A pair with equal attention sums and "
-                             "unlike targets: loss over the lower bound |Y1 - Y2|^2/4, by prompt length and by LoRA "
-                             "rank (below 1e-6 drawn there). (c) How close a prompt brings the outputs of two "
-                             "inputs, over the inputs' distance, and the bound 1 - c.",
-                             seeds),
-                   500, 190);
+    Fig *f = run_figure(r, "limits",
+                        str_print(a,
+                                  "Mean and range of %d random layers. (a, b) A pair with equal attention sums and "
+                                  "unlike targets: loss over its bound |Y1 - Y2|^2/4, by prompt length and LoRA rank "
+                                  "(below 1e-6 drawn there). (c) How close a prompt brings the outputs of two "
+                                  "inputs, over the inputs' distance, and the bound 1 - c.",
+                                  seeds),
+                        500, 190);
     RefLine one = {1, "lower bound", false};
     fig_lines(f, fig_cell(f, 1, 3, 0), 1, (Series[]){spread(a, p->lengths, p->length, ratio, stride, seeds, NULL)},
               (PlotStyle){.letter = "a",
@@ -462,14 +460,13 @@ static Status draw_memory(Run *r, const Plan *p, const Memory *all)
             line[2 * d + lora].dashed = d == 0, line[2 * d + lora].colour = lora + 1;
         }
     RefLine ref = {chance, "most frequent label", false};
-    Fig *f = run_figure(
-        r, "memory",
-        str_print(
-            a,
-            "Share of %lld random pairs with a common last token that are memorised, against trainable parameters; "
-            "mean and range of %d random transformers. Dots: prompts of growing length, LoRA of growing rank.",
-            (long long)run_int(r, "pairs"), seeds),
-        340, 200);
+    Fig *f =
+        run_figure(r, "memory",
+                   str_print(a,
+                             "Share of %lld random pairs with a common last token that are memorised, by parameters; "
+                             "mean and range of %d random transformers. Dots: prompts by length, LoRA by rank.",
+                             (long long)run_int(r, "pairs"), seeds),
+                   340, 200);
     fig_lines(f, fig_whole(f), 2 * DEPTHS, line,
               (PlotStyle){.x = {.title = "trainable parameters", .log = true},
                           .y = {.title = "memorised fraction", .lo = 0, .hi = 1},
@@ -593,9 +590,8 @@ static const Experiment PROMPT_LIMITS = {
              "memorise less than LoRA; an injective layer stays injective under bounded prompts.",
     .method = "A pair with equal attention sums found by Gauss-Newton, prompts and LoRA trained on it; random pairs "
               "memorised by random transformers; two inputs pushed together by bounded prompts.",
-    .expect =
-        "Prompt loss at the lower bound |Y1 - Y2|^2/4 for every length and LoRA at 0; distances never below (1 - c) "
-        "times the inputs'.",
+    .expect = "Prompt loss at the bound |Y1 - Y2|^2/4 for every length and LoRA at 0; distances never below (1 - c) "
+              "times the inputs'.",
     .cost = "smoke a second, quick half a minute, paper half an hour",
     .source = "Wang, Chauhan, Wang, Hsieh (NeurIPS 2023)",
     .settings = SETTINGS,
