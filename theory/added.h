@@ -1,6 +1,6 @@
-/* What a method did inside the one head of a one-layer model: its attention map, and what it added to the head's
- * output.  A prefix takes the share a of a row's attention and leaves (1 - a) t of the content's own term t, so what
- * it adds is t' - (1 - a) t; for methods without a prefix a is 0 and this is the whole change. */
+/* The effect of a method on the one head of a one-layer model: its attention map, and the term that it adds to the
+ * head's output. A prefix takes the share a of a row's attention and leaves (1 - a) t of the content's own term t, so
+ * it adds t' - (1 - a) t. For methods without a prefix a is 0 and this is the whole change. */
 #ifndef THEORY_ADDED_H
 #define THEORY_ADDED_H
 
@@ -14,7 +14,7 @@ Seen added_look(Arena *run, Model *, Hooks *, const Batch *); /* one pass; leave
 double added_left(Tensor probs, int64_t i, int64_t n);        /* mass of row i on its last n columns */
 double added_content_gap(const Seen *with,
                          const Seen *without); /* largest change of renormalised content attention */
-/* Eigenvalues of the covariance of what was added, descending, as shares of their sum; at most `room`. */
+/* Eigenvalues of the covariance of the added term, descending, as shares of their sum; at most `room`. */
 Status added_spectrum(float *share, int64_t room, Arena *run, const Seen *with, const Seen *without);
 
 #endif

@@ -2,23 +2,23 @@
  *
  * Claim    In one layer a prefix of any length, keys and values tied or free, acts through a table: for each (token,
  *          position) of the query a mass a > 0 and a mean value g.  The best table therefore bounds every prefix.
- * Method   The query of row i is q = W_Q LN(w[token] + p[position]), a function of (token, position).  With
+ * Method   The query of row i is q = W_Q LN(w[token] + p[position]), a function of (token, position) alone.  With
  *              a(q) = sum_p exp(q k_p)     g(q) = sum_p exp(q k_p) v_p / a(q)     Z = sum over content of exp(q k_j)
- *          the head's output is (Z t + a g) / (Z + a), whatever the number of slots.  First the identity: strong
- *          random prefixes are read into a table and the logits of both compared.  Then the bound: on the ascending
- *          sorter, tables (several starts) and free prefixes are trained alike to sort descending, each at several
- *          rates.
- * Expect   Logits agree to rounding.  No trained prefix ends clearly below the table; what separates them is what a
- *          longer prefix could still gain.  LoRA of rank 1 everywhere, with a tenth of the numbers, is not in the
- *          class and shows whether the task itself is within reach of these steps.
+ *          the head's output is (Z t + a g) / (Z + a), whatever the number of virtual tokens.  First the identity:
+ *          strong random prefixes are read into a table and the logits of both compared.  Then the bound: on the
+ *          ascending sorter, tables (several starts) and free prefixes are trained alike to sort descending, each at
+ *          several rates.
+ * Expect   Logits agree to rounding.  No trained prefix ends clearly below the table. The difference between them is
+ *          the most that a longer prefix could still gain. LoRA of rank 1 everywhere, with a tenth of the parameters,
+ *          is not in the class. It shows whether the task itself is within reach of these steps.
  * Cost     a second; under two minutes; half an hour.
  * Source   The decomposition extends Petrov, Torr and Bibi (ICLR 2024), section 4, to all lengths at once.
  *
- * The table owns the reserved filler slot, so the slot is out of the content sums; a prefix beside the slot is
- * still in the class, because slot and prefix together are one (a, g).
+ * The table owns the reserved filler token, so that token is out of the content sums. A prefix beside it is still in
+ * the class, because filler and prefix together are one (a, g).
  *
- * What it does not show: the optimum of the class.  Training estimates it from above, so it is no certificate; and
- * some tables are prefixes only in the limit of many slots, or of none. */
+ * Not shown: the optimum of the class.  Training estimates it from above, so it is no certificate; and
+ * some tables are prefixes only in the limit of many virtual tokens, or of none. */
 #include <math.h>
 #include <string.h>
 
@@ -140,17 +140,18 @@ static Status identity(double *worst, Run *r, const Question *q)
 {
     static const struct {
         const char *name, *options;
-    } WAY[] = {{"1 tied slot in place of the filler", "kind=tied,length=1,init_sd=3"},
-               {"4 tied slots beside it", "kind=tied,length=4,init_sd=3"},
-               {"10 free slots", "kind=free,length=10,init_sd=1"},
-               {"100 free slots", "kind=free,length=100,init_sd=2"}};
+    } WAY[] = {{"1 tied virtual token in place of the filler", "kind=tied,length=1,init_sd=3"},
+               {"4 tied virtual tokens beside it", "kind=tied,length=4,init_sd=3"},
+               {"10 free virtual tokens", "kind=free,length=10,init_sd=1"},
+               {"100 free virtual tokens", "kind=free,length=100,init_sd=2"}};
     *worst = 0;
     for (size_t w = 0; w < sizeof WAY / sizeof *WAY; w++)
         for (int i = 0; i < run_seeds(r); i++) {
             double gap = 0;
             TRY(one_identity(&gap, r, q, WAY[w].options, run_seed(r, i)));
-            run_metric(r, str_print(run_arena(r), "table against prefix, %s: relative logit gap", WAY[w].name), i,
-                       gap);
+            run_metric(
+                r, str_print(run_arena(r), "table against prefix, %s: relative difference of logits", WAY[w].name), i,
+                gap);
             *worst = fmax(*worst, gap);
         }
     return OK;
@@ -166,13 +167,14 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
     RefLine ref[] = {{floor.position, "ignoring the input", false}, {floor.previous, "last output only", false}};
     Series loss = sweep_series(run_arena(r), best, q->sweep.arms, run_seeds(r), SWEEP_LOSS, NULL),
            exact = sweep_series(run_arena(r), best, q->sweep.arms, run_seeds(r), SWEEP_EXACT, NULL);
-    Fig *f = run_figure(r, "losses",
-                        str_print(run_arena(r),
-                                  "Descending from an ascending sorter: tables by the spread of their start, free "
-                                  "prefixes by length, LoRA of rank 1 on every map. Left: loss of the last tenth of "
-                                  "the steps; right: greedy exact match. Best rate of %d, mean and range of %d %s.",
-                                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                        500, 190);
+    Fig *f = run_figure(
+        r, "losses",
+        str_print(run_arena(r),
+                  "Descending from an ascending sorter: tables by the standard deviation of their start, free "
+                  "prefixes by length, LoRA of rank 1 on every linear layer. Left: loss of the last tenth of "
+                  "the steps; right: greedy exact match. Best learning rate of %d, mean and range of %d %s.",
+                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        500, 190);
     fig_bars(f, fig_cell(f, 1, 2, 0), 1, &loss, label,
              (PlotStyle){.letter = "a", .y = {.title = "late loss (nats per token)"}, .ref = ref, .refs = 2});
     fig_bars(f, fig_cell(f, 1, 2, 1), 1, &exact, label,
@@ -206,13 +208,13 @@ static Status draw_places(Run *r, const Question *q, const SweepBest *best, int 
         mass[n] = by_place(r, &best[k], label, true);
         right[n++] = by_place(r, &best[k], label, false);
     }
-    Fig *f = run_figure(r, "places",
-                        str_print(run_arena(r),
-                                  "By output position, mean of %d %s: the share of attention a / (Z + a) that goes "
-                                  "to the prefix or the table (with the filler slot), and how many greedy tokens are "
-                                  "right.",
-                                  run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                        500, 190);
+    Fig *f =
+        run_figure(r, "places",
+                   str_print(run_arena(r),
+                             "By output position, mean of %d %s: the share of attention a / (Z + a) that goes to the "
+                             "prefix or the table (with the filler token), and the accuracy of greedy tokens.",
+                             run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+                   500, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), n, mass,
               (PlotStyle){.letter = "a",
                           .x = {.title = "output position"},
@@ -220,7 +222,7 @@ static Status draw_places(Run *r, const Question *q, const SweepBest *best, int 
     fig_lines(f, fig_cell(f, 1, 2, 1), n, right,
               (PlotStyle){.letter = "b",
                           .x = {.title = "output position"},
-                          .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+                          .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
 }
 
@@ -249,7 +251,7 @@ static Status run(Run *r)
         for (int i = 0; i < seeds; i++) {
             run_metric(r, str_print(run_arena(r), "table: mass at output %d", p + 1), i,
                        seen(&best[table], i)->mass[p]);
-            run_metric(r, str_print(run_arena(r), "table: tokens right at output %d (%%)", p + 1), i,
+            run_metric(r, str_print(run_arena(r), "table: token accuracy at output %d (%%)", p + 1), i,
                        100 * best[table].result[i].score[0].place[p]);
         }
     TRY(draw_losses(r, &q, best));
@@ -262,28 +264,32 @@ static Status run(Run *r)
         "still fall. Each trained prefix is in the class, so the estimate is the least of them all; tables ended "
         "%.3f nats %s the best prefix, and %.2g count as equal.",
         fabs(t - p), t <= p ? "below" : "above", run_real(r, "tolerance"));
-    run_verdict(r,
-                gap > 1e-4                          ? NOT_SUPPORTED
-                : t <= p + run_real(r, "tolerance") ? SUPPORTED
-                                                    : INCONCLUSIVE,
-                "Prefixes of 1 to 100 slots and the tables read off them give the same logits to %.1e. Late loss on "
-                "descending (mean of %d %s): best table %.3f (exact match %.1f %%), best trained prefix %.3f "
-                "(\"%s\", %.1f %%), LoRA of rank 1 everywhere %.3f (%.1f %%).",
-                gap, seeds, str_plural(seeds, "seed", "seeds"), t, sweep_exact(&best[table], seeds), p,
-                q.sweep.arm[prefix].arm.name, sweep_exact(&best[prefix], seeds), lora,
-                sweep_exact(&best[prefixes], seeds));
+    run_verdict(
+        r,
+        gap > 1e-4                          ? NOT_SUPPORTED
+        : t <= p + run_real(r, "tolerance") ? SUPPORTED
+                                            : INCONCLUSIVE,
+        "Prefixes of 1 to 100 virtual tokens and the tables read off them give the same logits to %.1e. Late loss on "
+        "descending (mean of %d %s): best table %.3f (exact match %.1f %%), best trained prefix %.3f "
+        "(\"%s\", %.1f %%), LoRA of rank 1 everywhere %.3f (%.1f %%).",
+        gap, seeds, str_plural(seeds, "seed", "seeds"), t, sweep_exact(&best[table], seeds), p,
+        q.sweep.arm[prefix].arm.name, sweep_exact(&best[prefix], seeds), lora, sweep_exact(&best[prefixes], seeds));
     return OK;
 }
 
 static const Setting SETTINGS[] = {
-    {"starts", "spread of the tables' starts; 0 is the pretrained model", {"0,", "0,0.3,1", "0,0.1,0.3,1,2"}, 0, 100},
-    {"lengths", "slots of the trained free prefixes", {"1,4", "1,10,50", "1,10,50,200"}, 1, 4096},
-    {"rates", "factors of each arm's usual learning rate", {"1,", "1,3,9", "0.1,0.3,1,3,9"}, 1e-6, 1e6},
+    {"starts",
+     "standard deviation of the tables' starts; 0 is the pretrained model",
+     {"0,", "0,0.3,1", "0,0.1,0.3,1,2"},
+     0,
+     100},
+    {"lengths", "virtual tokens of the trained free prefixes", {"1,4", "1,10,50", "1,10,50,200"}, 1, 4096},
+    {"rates", "factors of each method's usual learning rate", {"1,", "1,3,9", "0.1,0.3,1,3,9"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"20", "1200", "24000"}, 1, 1e7},
     {"tolerance", "a table this far above the best prefix counts as trained to the end (nats)", {"0.02"}, 0, 10},
     {"pretrain-steps", "steps of ascending pretraining", {"60", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
-    {"dim", "model width", {"32", "64", "96"}, 8, 4096},
+    {"dim", "hidden size", {"32", "64", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "800", "3200"}, 1, 1e6},
     {0}};
 
@@ -294,8 +300,9 @@ static const Experiment ALL_PREFIXES = {
     .claim =
         "On a one-layer model every prefix of every length is a table of a mass and a value per (token, position), "
         "so the best table bounds them all.",
-    .method = "Strong random prefixes are read into tables and logits compared; tables from several starts and free "
-              "prefixes of several lengths are trained to sort descending from an ascending sorter, rates swept.",
+    .method =
+        "Strong random prefixes are read into tables and logits compared; tables from several starts and free "
+        "prefixes of several lengths are trained to sort descending from an ascending sorter, learning rates swept.",
     .expect = "Equal logits to rounding; no prefix clearly below the table's loss.",
     .cost = "smoke a second, quick under two minutes, paper half an hour",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), section 4",

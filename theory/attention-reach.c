@@ -1,19 +1,19 @@
-/* theory/attention-reach: what attention patterns LoRA and tokens behind the content can ask for.
+/* theory/attention-reach: which attention patterns LoRA and tokens behind the content can reach.
  *
  * Claim    (1) A virtual token behind the content has a query of its own: over n <= D + 1 content tokens it can
- *          attend as any distribution says, in every head at once, with all weights frozen.  (2) LoRA of rank r on
- *          W_Q and on W_K changes the form Q'K of the logits by rank 2r; the nearest that it comes to a target form,
- *          in spectral norm, is exactly sigma_{2r+1} of the difference; on W_Q alone, sigma_{r+1}.
- * Method   (1) A random one-layer GPT-2 without the norm before attention, F64: solve for the token's vector, put it
- *          into the input, run the net, compare.  (2) Random square W_Q, W_K and target: build the two updates,
- *          compare the error with the singular value.
+ *          attend with any distribution, in every head at once, with all weights frozen.  (2) LoRA of rank r on W_Q
+ *          and on W_K changes the form Q'K of the logits by rank 2r. Its least distance to a target form, in spectral
+ *          norm, is exactly sigma_{2r+1} of the difference; on W_Q alone, sigma_{r+1}.
+ * Method   (1) A random one-layer GPT-2 without the LayerNorm before attention, F64: solve for the token's vector,
+ *          put it into the input, run the net, compare.  (2) Random square W_Q, W_K and target: build the two
+ *          updates, compare the error with the singular value.
  * Expect   Both at rounding; (1) fails for n > D + 1.
  * Cost     a second; a few seconds; ten seconds.
  * Source   (1) Petrov, Torr and Bibi (ICLR 2024) note that suffixes are less bound than prefixes; the linear system
  *          is elementary.  (2) Zeng and Lee, The expressive power of low-rank adaptation, ICLR 2024.
  *
- * What it does not show: a suffix token behind a norm, whose queries are bounded, or reading the content is of use.
- * Rows of the content itself gain nothing from a suffix (theory/who-escapes). */
+ * Not shown: a suffix token behind LayerNorm, whose queries are bounded, or that reading the content is
+ * of use. Rows of the content itself gain nothing from a suffix (theory/who-escapes). */
 #include <math.h>
 
 #include "base/rng.h"
@@ -36,9 +36,9 @@ static Tensor minus(Arena *a, Tensor x, Tensor y)
 
 /* ---- suffix tokens have queries of their own */
 
-/* A suffix token behind n content tokens that attends to them, in every head, as `target` (H,n) says.  Its query must
- * meet s q.k_j = log p_j + c for all j, c being free: D + 1 unknowns, so n <= D + 1 independent rows [k_j, 1] do.
- * In a net without the norm before attention the query is W_Q (e + position) + b_Q for any e we like. */
+/* A suffix token behind n content tokens that attends to them, in every head, with the weights `target` (H,n).  Its
+ * query must meet s q.k_j = log p_j + c for all j, c being free: D + 1 unknowns, so n <= D + 1 independent rows [k_j,
+ * 1] do. In a net without the LayerNorm before attention the query is W_Q (e + position) + b_Q for any e we like. */
 static Status suffix_vector(Tensor *out, Arena *a, const Model *m, Tensor keys, Tensor target)
 {
     int64_t n = target.dim[1];
@@ -67,7 +67,8 @@ static Status suffix_vector(Tensor *out, Arena *a, const Model *m, Tensor keys, 
     return OK;
 }
 
-/* The largest gap between the attention asked for and that of the suffix token, renormalised to the content. */
+/* The maximum absolute difference between the target and the suffix token's attention, renormalised to the
+ * content. */
 static Status suffix_gap(double *out, uint64_t seed, int64_t n)
 {
     Arena run = arena_open(0);
@@ -180,7 +181,7 @@ static Status draw_reach(Run *r, const double *gap, int most, Series lora[4])
     Fig *f =
         run_figure(r, "reach",
                    str_print(a,
-                             "(a) A suffix token set to attend to n content tokens as a random distribution says, in "
+                             "(a) A suffix token set to attend to n content tokens with a random distribution, in "
                              "all %d heads at once: largest error of a weight, worst of %d %s. Up to D + 1 = %d "
                              "tokens any distribution is reached. (b) Spectral distance to a random target of the "
                              "logits' form after rank r on Q, or on Q and K; dashed, the singular values sigma_{r+1} "
@@ -257,19 +258,18 @@ static Status run(Run *r)
     TRY(suffix(r, gap, MOST, &reached, &missed));
     TRY(lora(r, lines, &off));
     TRY(draw_reach(r, gap, MOST, lines));
-    run_verdict(
-        r, reached < 1e-9 && missed > 1e-3 && off < 1e-9 ? SUPPORTED : NOT_SUPPORTED,
-        "A suffix token reaches any distribution over up to %d tokens (error %.0e; beyond, at least %.2f); rank r "
-        "on Q and on K comes to within sigma_{2r+1} of a target form, on Q to within sigma_{r+1} (relative gap "
-        "%.0e).",
-        HEAD_DIM + 1, reached, missed, off);
+    run_verdict(r, reached < 1e-9 && missed > 1e-3 && off < 1e-9 ? SUPPORTED : NOT_SUPPORTED,
+                "A suffix token reaches any distribution over up to %d tokens (error %.0e; beyond, at least %.2f); "
+                "rank r on Q and on K comes to within sigma_{2r+1} of a target form, on Q to within sigma_{r+1} "
+                "(relative difference %.0e).",
+                HEAD_DIM + 1, reached, missed, off);
     return OK;
 }
 
 static const Experiment ATTENTION_REACH = {
     .group = "theory",
     .name = "attention-reach",
-    .title = "Attention that LoRA and a suffix can ask for",
+    .title = "Attention patterns that LoRA and a suffix can reach",
     .claim =
         "A virtual token behind the content can attend to n <= D + 1 tokens in any way; LoRA of rank r on Q and K "
         "comes to within sigma_{2r+1} of any target form of the logits.",

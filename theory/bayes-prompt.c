@@ -5,8 +5,8 @@
  *          tuning its weights, or LoRA, does.
  * Method   Pretrain on coins with bias Beta(1,1).  Tune on the coin .2, and on a fair choice between the coins .2 and
  *          .8: the best of all hard prefixes, a prefix on the simplex of token vectors, in their span, free; the
- *          embedding, the unembedding, both, LoRA, everything.  Cumulative regret (nats) against the oracle that
- *          knows the coin, on fresh sequences, beside exact Bayes predictors.
+ *          embedding, the unembedding, both, LoRA, everything.  Cumulative regret (nats) against an oracle that is
+ *          given the coin, on fresh sequences, compared with exact Bayes predictors.
  * Expect   Coin: the free prefix reaches the optimum.  Mixture: no prefix does, LoRA and full tuning do.
  * Cost     a second; a minute; half a day (estimated).
  * Source   Genewein et al., "Understanding prompt tuning and in-context learning via meta-learning", NeurIPS 2025.
@@ -15,13 +15,13 @@
  * with h1 ones of h conditions it to (k + 1 + h1)/(n + 2 + h), and in the limit to any Beta(a, b) prior, which can be
  * as sharp as a single coin; but a Beta density has one peak inside (0,1), so no a and b make two coins of it.  The
  * "best Beta" line is that bound: the least regret over a and b, computed and not trained.  A network's prefix is not
- * bound by it, since the network is no exact conjugate predictor; what it reaches is measured.
+ * bound by it, since the network is no exact conjugate predictor; its regret is measured.
  *
- * Why the initial weights have size 1/sqrt(width).  A slot passes through the norm, so W_Q and W_K bound its logit.
- * Pretraining needs no sharp attention and leaves them small; with GPT-2's .02 six slots weigh little more than six
- * tokens (--set init=0.1 shows it).  The published network normalises queries and keys instead.
+ * Why the initial weights have size 1/sqrt(width).  A virtual token passes through LayerNorm, so W_Q and W_K bound
+ * its logit. Pretraining needs no sharp attention and leaves them small; with GPT-2's .02 six virtual tokens weigh
+ * little more than six tokens (--set init=0.1 shows it).  The published network normalises queries and keys instead.
  *
- * What it does not show.  The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its positions
+ * Not shown. The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its positions
  * are sinusoids and frozen.  One learning rate for all methods, as published; no recurrent networks. */
 #include <math.h>
 #include <string.h>
@@ -72,7 +72,8 @@ static void pair_says(double *logp, const int32_t *x, int64_t n, double w)
 
 /* ---- a model's view of a batch ---- */
 
-/* BOS, `slots` fillers that a prefix replaces, then the tokens but the last; the prefix's end predicts the first. */
+/* BOS, `slots` fillers that a prefix replaces, then all tokens except the last. The prefix's end predicts the
+ * first. */
 static Batch batch_of(Arena *a, Source s, int64_t b, int64_t n, int64_t slots, uint64_t stream, uint64_t first,
                       double *bias)
 {
@@ -94,7 +95,7 @@ typedef enum { UNTUNED, HARD, SIMPLEX, REAL, SOFT, WEIGHTS } Kind;
 static const struct {
     const char *name;
     Kind kind;
-    const char *glob; /* what trains, of the model's parameters */
+    const char *glob; /* the model's parameters that are trained */
 } WAY[] = {{"untuned", UNTUNED, NULL},
            {"hard tokens", HARD, NULL},
            {"simplex prefix", SIMPLEX, ""},
@@ -112,7 +113,7 @@ typedef struct {
     int64_t slots;
     Param *p;            /* (P,2) mixture of the two token vectors, or (P,C) */
     Tensor hard, tokens; /* (P,2) one-hot; (2,C) vectors of tokens 0 and 1 */
-    Tensor start, place; /* (1+P,C) with BOS's vector first, zero below; (1+P,P) moves slot i to row 1 + i */
+    Tensor start, place; /* (1+P,C) with BOS's vector first, zero below; (1+P,P) moves virtual token i to row 1 + i */
 } Prefix;
 
 static Var *prefix_hook(Pass *pass, Where at, Var *in, Var *out, void *user)
@@ -156,7 +157,7 @@ static Status open_model(Model **m, Arena *run, Run *r, uint64_t seed)
     c.vocab = VOCAB, c.positions = ROOM + SLOTS, c.dim = (int)run_int(r, "dim"), c.heads = (int)run_int(r, "heads");
     c.layers = 1, c.hidden = 4 * c.dim, c.tie_head = false, c.dropout = c.attn_dropout = 0;
     c.init_sd = run_real(r, "init") / sqrt(c.dim);
-    if (c.dim % c.heads) return fail(E_CONFIG, "%d heads do not divide the width %d", c.heads, c.dim);
+    if (c.dim % c.heads) return fail(E_CONFIG, "%d heads do not divide the hidden size %d", c.heads, c.dim);
     TRY(model_open(m, run, &c, F32, seed));
     Tensor at = param_find((*m)->params, "wpe.weight")->val;
     for (int64_t i = 0; i < tensor_count(at); i++) { /* sinusoids of the size of the token vectors */
@@ -332,10 +333,10 @@ static Status tune(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what Bayes would do ---- */
+/* ---- the Bayes predictors ---- */
 
 typedef enum { BAYES, LAPLACE, BETA, BASES } Base;
-static const char *const BASE_NAME[BASES] = {"Bayes, knows the target", "Bayes, as pretrained", "best Beta prior"};
+static const char *const BASE_NAME[BASES] = {"Bayes, given the target", "Bayes, as pretrained", "best Beta prior"};
 
 typedef struct {
     double a, b;
@@ -383,7 +384,7 @@ static void exact(Regret *out, Arena *a, Base base, Source s, Beta beta, int64_t
     arena_drop(a, mark);
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static const char *const TARGET[] = {"one coin", "two coins"};
 
@@ -562,7 +563,7 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"dim", "model width", {"16", "32", "128"}, 4, 1024},
+    {"dim", "hidden size", {"16", "32", "128"}, 4, 1024},
     {"heads", "attention heads", {"4", "4", "4"}, 1, 64},
     {"init", "standard deviation of the initial weights, times 1/sqrt(width)", {"1.0", "1.0", "1.0"}, 1e-3, 100},
     {"pretrain-steps", "steps of pretraining", {"40", "600", "1000"}, 1, 1e6},
@@ -578,7 +579,7 @@ static const Setting SETTINGS[] = {
     {"search", "sequences on which hard prefixes are compared", {"32", "128", "512"}, 1, 65536},
     {"test", "sequences scored", {"64", "512", "2048"}, 2, 65536},
     {"test-length", "tokens of a scored sequence", {"40", "200", "200"}, 2, ROOM - 2},
-    {"near", "share of the gap that counts as closed", {"0.9", "0.9", "0.9"}, 0, 1},
+    {"near", "share of the regret to remove that counts as reaching the optimum", {"0.9", "0.9", "0.9"}, 0, 1},
     {0}};
 
 static const Experiment BAYES_PROMPT = {

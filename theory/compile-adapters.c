@@ -1,7 +1,7 @@
 /* theory/compile-adapters: how much of a trained adapter could a prefix have done?
  *
- * Claim    What a trained LoRA does to a first-layer head, at a fixed readout token and position, is only partly
- *          within reach of prefixes: a share of it is left over at every length.
+ * Claim    The effect of a trained LoRA on a first-layer head, at a fixed readout token and position, is only partly
+ *          within reach of prefixes. A share of it is left over at every length.
  * Method   Pretrain the one-layer model of four digit tasks, train LoRA on its attention for another task, and for
  *          every readout (position, token), head and side (the update of Q, K, V or O alone, or all) compute the
  *          best prefix of any length exactly.  Uncompilable fraction: squared error left, over the squared effect.
@@ -14,13 +14,14 @@
  * Optimum  In layer 1 the query depends on token and position alone, so at one readout all inputs share it and a
  *          prefix of any length is a mass a > 0 and a numerator b: the head gives (N_i + b)/(Z_i + a) on input i.
  *          With targets T_i the error sum |T_i - (N_i + b)/(Z_i + a)|^2 is quadratic in b: with g_i = 1/(Z_i + a)
- *          and u_i = T_i - g_i N_i, b = sum g u / sum g^2.  What remains is a search over the one number a.
+ *          and u_i = T_i - g_i N_i, b = sum g u / sum g^2.  The rest is a search over the one number a.
  * Metric   Everything is measured where it matters, after the output projection: W_O' t' of the adapted head against
- *          W_O times what the prefix makes.  What W_O' puts outside the range of this head's W_O the head's prefix
- *          cannot reach; its mean is left to other heads' prefixes, free of charge, and only the rest counts.
+ *          W_O times the output under the prefix. The head's prefix cannot reach the part of W_O' t' outside the
+ *          range of this head's W_O. The mean of that part is left to other heads' prefixes, free of charge, and only
+ *          the rest counts.
  * Reading  Each readout gets a prefix of its own here, so the fraction is a lower bound for one prefix that has to
- *          serve them all.  It says what the head's output misses, not what the task loses: later parts of the model
- *          may not care, or may help. */
+ *          serve them all.  It measures the error of the head's output, not the loss on the task: later parts of the
+ *          model may not need it, or may correct it. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -46,7 +47,7 @@ typedef struct {
     Tensor rows[O][2]; /* queries, keys, values of every token, (n T,C); [1]: with the update */
 } Layer;
 
-/* The matrix of one linear map as (in,out), and its LoRA update where it has one (alpha = rank: the scale is 1). */
+/* The matrix of one linear layer as (in,out), and its LoRA update where it has one (alpha = rank: the scale is 1). */
 static void weights(Tensor *w, Tensor *updated, Arena *a, const Model *m, const Linear *l)
 {
     int64_t all = tensor_last(l->w->val);
@@ -79,7 +80,7 @@ static void keep_input(Where at, Tensor in, Tensor out, void *user)
     c->value = tensor_copy(c->arena, in);
 }
 
-/* What enters the projections of layer 1, (n T,C): untouched by adapters on the attention. */
+/* The input of the projections of layer 1, (n T,C): untouched by adapters on the attention. */
 static Tensor layer_input(Arena *a, Model *m, const Batch *b)
 {
     Capture x = {.arena = a};
@@ -113,8 +114,8 @@ typedef struct { /* inputs that share token and position, one head, one side */
     int64_t n;
     int d;
     double *z, *num, *target; /* (n), (n,d), (n,d): in coordinates of the range of W_O */
-    double outside, effect;   /* squared: what varies outside that range; target against the plain head */
-    double constant;          /* squared: what the best constant shift leaves */
+    double outside, effect;   /* squared: variation outside that range; target against the plain head */
+    double constant;          /* squared: error left by the best constant shift */
 } Readout;
 
 /* Z and the mixture N of head h at position i of input b, from the chosen queries, keys and values. */
@@ -143,7 +144,7 @@ static void multiply(double *y, const double *x, Tensor m) /* y = x m, m (d,D) *
 }
 
 typedef struct
-{ /* of one head and side: W_O and W_O' in coordinates of the range of W_O, and what W_O' adds outside */
+{ /* of one head and side: W_O and W_O' in coordinates of the range of W_O, and the part of W_O' outside */
     Tensor plain, updated, rest; /* (d,d), (d,d), (d,C) */
 } Range;
 
@@ -329,7 +330,7 @@ static Status measure(Run *r, Found *f, Model *m, const LabModel *recipe, const 
                 TRY(measure_side(r, f, &l, (Side)s, input, n, position, isnan(f->ratio) ? seed : 0));
         }
     arena_close(&a);
-    return readouts ? OK : fail(E_CONFIG, "inputs: no token stands %d times at an output position", FEWEST);
+    return readouts ? OK : fail(E_CONFIG, "inputs: no token occurs %d times at an output position", FEWEST);
 }
 
 typedef struct {
@@ -362,7 +363,7 @@ static Status job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static double fraction(const Found *f, Side s)
 {
@@ -526,10 +527,11 @@ static Status run(Run *r)
         for (int s = 0; s < SIDES; s++) side[s] += fraction(&all[i], (Side)s) / jobs;
         shifted += after_constant(&all[i], ALL) / jobs;
     }
-    run_note(r,
-             "A trained prefix of %lld slots, checked on one readout of each adapter, comes to %.3f times the "
-             "optimum's error at the best.",
-             (long long)run_int(r, "slots"), below);
+    run_note(
+        r,
+        "A trained prefix of %lld virtual tokens, checked on one readout of each adapter, comes to %.3f times the "
+        "optimum's error at the best.",
+        (long long)run_int(r, "slots"), below);
     run_note(r,
              "Each readout has a prefix of its own here; one prefix for all of them can only do worse. Not tested: "
              "what the left-over share costs in accuracy, deeper layers, adapters trained on one side alone.");
@@ -549,14 +551,14 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"tasks", "tasks that adapters are trained on", {"desc", "desc,histogram", "desc,add1,histogram,reverse"}},
     {"ranks", "LoRA ranks", {"2,", "1,8", "1,2,4,8,16"}, 1, 64},
-    {"sites", "linear maps that LoRA adapts, a glob", {"*.c_attn.*|*.attn.c_proj", NULL, NULL}},
+    {"sites", "linear layers that LoRA adapts, a glob", {"*.c_attn.*|*.attn.c_proj", NULL, NULL}},
     {"steps", "steps of adapter training", {"10", "600", "10000"}, 1, 1e7},
     {"lr", "learning rate of adapters", {"1e-2", "1e-2", "5e-3"}, 1e-7, 1},
     {"pretrain-steps", "steps of pretraining", {"20", "1200", "20000"}, 1, 1e7},
-    {"dim", "model width", {"32", "64", "256"}, 8, 4096},
+    {"dim", "hidden size", {"32", "64", "256"}, 8, 4096},
     {"heads", "heads", {"4", NULL, NULL}, 1, MOST_HEADS},
     {"inputs", "held-out inputs that readouts are taken from", {"200", "800", "4000"}, 20, 1e6},
-    {"slots", "slots of the trained prefix that is checked", {"4", NULL, NULL}, 1, 1024},
+    {"slots", "length of the trained prefix that is checked", {"4", NULL, NULL}, 1, 1024},
     {"check-steps", "gradient steps of that prefix", {"50", "1500", "10000"}, 1, 1e7},
     {0}};
 

@@ -1,24 +1,25 @@
 /* theory/compile-lora: which low-rank updates of a head a prefix can replace.
  *
  * Claim    At one readout a prefix sees the content only through Sigma = (q, Z, N): query, sum of exponentials,
- *          numerator.  Updates that contract and translate are compiled into slots exactly; updates that amplify, or
- *          that tell apart inputs with one Sigma, cannot be, at any length.  Where the query exposes the update's
- *          coordinates, 2r slots do compile a rank-r value update, at a price in precision.
- * Method   Two witnesses: closed forms, the head itself with the best slots, and trained prefixes of several
- *          lengths, free and with capped keys.  The signed-slot construction against its tolerance in four number
+ *          numerator.  Updates that contract and translate are compiled into virtual tokens exactly. Updates that
+ *          amplify, or that distinguish inputs with one Sigma, cannot be compiled at any length.  Where the query
+ *          exposes the update's coordinates, 2r virtual tokens do compile a rank-r value update, at a price in
+ *          precision.
+ * Method   Two witnesses: closed forms, the head itself with the best virtual tokens, and trained prefixes of several
+ *          lengths, free and with capped keys.  The signed-token construction against its tolerance in four number
  *          formats.
- * Expect   Capped amplification, K = 4 and 1, 4, 16, 64 slots: errors .5180 .5683 .7266 1.0396, contraction 0 0 0
- *          .0396.  Query updates of size .5 1 2 4: errors .3202 .5752 .8509 .9814.  Construction within tolerance in
- *          F64 and out of range in half precision.
+ * Expect   Capped amplification, K = 4 and 1, 4, 16, 64 virtual tokens: errors .5180 .5683 .7266 1.0396, contraction
+ *          0 0 0 .0396.  Query updates of size .5 1 2 4: errors .3202 .5752 .8509 .9814.  Construction within
+ *          tolerance in F64 and out of range in half precision.
  * Cost     a second; a second; ten seconds.
  * Source   Mondal and Shihab, "When can prefixes compile LoRA?", preprint 2026.
  *
- * Sigma    A slot adds exp(q.k) to Z and exp(q.k) v to N, so a prefix acts as (N + b)/(Z + a), a > 0.  Inputs with
- *          one Sigma get one output; if their targets differ by D, one of them is missed by D/2.
+ * Sigma    A virtual token adds exp(q.k) to Z and exp(q.k) v to N, so a prefix acts as (N + b)/(Z + a), a > 0.
+ *          Inputs with one Sigma get one output; if their targets differ by D, one of them is missed by D/2.
  * Affine   At constant Z the outputs are t h + c, t = Z/(Z + a) in (0,1): contraction and translation.  For two
- *          inputs the best error is min_t |dT - t dh|/2; m slots with keys capped at K leave
- *          1/(1 + m e^K) <= t <= 1/(1 + m e^-K), so amplification (t > 1 wanted) gets WORSE with every slot.
- * Slots    With q = (1, Ax) and self-score 0: keys beta u_0 +- h u_i, values +- gamma B_i, where
+ *          inputs the best error is min_t |dT - t dh|/2; m virtual tokens with keys capped at K leave
+ *          1/(1 + m e^K) <= t <= 1/(1 + m e^-K), so amplification (t > 1 wanted) gets WORSE with every virtual token.
+ * Signed   With q = (1, Ax) and self-score 0: keys beta u_0 +- h u_i, values +- gamma B_i, where
  *          exp(beta) = delta/2r and gamma = r (1 + delta)/(delta h).  Then
  *          sum_i 2 gamma e^beta sinh(h z_i) B_i / (1 + delta) = B z up to h^2, and the own value v is divided by
  *          1 + delta.  delta |v| and |B| |z|^3 h^2/6 are given half of the tolerance each, so delta is of order eps,
@@ -83,15 +84,15 @@ static double plain(const Sigma *s)
     return s->n[0] / s->z;
 }
 
-/* m equal slots with key u (along q) and value v, by the definition of attention. */
+/* m equal virtual tokens with key u (along q) and value v, by the definition of attention. */
 static double with_slots(const Sigma *s, int k, int m, double u, double v)
 {
     double size = sqrt(dot(k, s->q, s->q)), a = m * exp(size * u / sqrt(k));
     return (s->n[0] + a * v) / (s->z + a);
 }
 
-/* The best largest error over both inputs of m equal slots with |key| <= cap: golden section over the key, the value
- * in the middle of what is left. */
+/* The best largest error over both inputs of m equal virtual tokens with |key| <= cap: golden section over the key,
+ * the value in the middle of the remaining interval. */
 static double best_slots(const Sigma s[INPUTS], const double target[INPUTS], int k, int m, double cap)
 {
     const double ratio = (sqrt(5) - 1) / 2;
@@ -168,8 +169,8 @@ static Var *task_loss(Tape *t, int64_t step, void *user)
     return op_mse(t, op_attend(t, tape_leaf(t, p->q), k, v, NULL, attn), p->target);
 }
 
-/* The root mean square error that m trained slots reach.  At the optimum of these symmetric pairs both inputs err by
- * the same amount, which is then also the largest error. */
+/* The root mean square error that m trained virtual tokens reach.  At the optimum of these symmetric pairs both
+ * inputs err by the same amount, which is then also the largest error. */
 static Status trained(double *error, Run *r, const Head *h, const Data *d, const double target[INPUTS], int m,
                       double cap, uint64_t seed)
 {
@@ -200,7 +201,7 @@ typedef struct {
     double off, formula_gap, below, value_update, contraction;
 } Tables;
 
-/* Job i: kind (amplified, contracted, query update) x slots; capped error, then free error. */
+/* Job i: kind (amplified, contracted, query update) x virtual tokens; capped error, then free error. */
 static Status table_job(Run *r, int i, void *out, void *user)
 {
     (void)user;
@@ -222,7 +223,7 @@ static Status table_job(Run *r, int i, void *out, void *user)
     return trained(&error[1], r, &h, d, target, m, 0, run_seed(r, 0));
 }
 
-/* Value update c e3' of the second witness: one slot of key 0 and value 4c/3. */
+/* Value update c e3' of the second witness: one virtual token of key 0 and value 4c/3. */
 static double value_update(double c)
 {
     Head h = SECOND;
@@ -280,20 +281,24 @@ static void record_tables(Run *r, const Tables *t)
     Arena *a = run_arena(r);
     for (int i = 0; i < LENGTHS; i++) {
         for (int k = 0; k < 2; k++) {
-            run_metric(r, str_print(a, "%s, %d slots capped: formula", KIND[k], SLOTS[i]), 0, t->formula[k][i]);
-            run_metric(r, str_print(a, "%s, %d slots capped: best slots", KIND[k], SLOTS[i]), 0, t->head[k][i]);
-            run_metric(r, str_print(a, "%s, %d slots capped: trained", KIND[k], SLOTS[i]), 0, t->capped[k][i]);
-            run_metric(r, str_print(a, "%s, %d slots free: trained", KIND[k], SLOTS[i]), 0, t->free[k][i]);
+            run_metric(r, str_print(a, "%s, %d virtual tokens capped: formula", KIND[k], SLOTS[i]), 0,
+                       t->formula[k][i]);
+            run_metric(r, str_print(a, "%s, %d virtual tokens capped: best", KIND[k], SLOTS[i]), 0, t->head[k][i]);
+            run_metric(r, str_print(a, "%s, %d virtual tokens capped: trained", KIND[k], SLOTS[i]), 0,
+                       t->capped[k][i]);
+            run_metric(r, str_print(a, "%s, %d virtual tokens free: trained", KIND[k], SLOTS[i]), 0, t->free[k][i]);
         }
         run_metric(r, str_print(a, "query update %g: bound", SHIFT[i]), 0, t->eta[i]);
-        run_metric(r, str_print(a, "query update %g, %d slots: trained", SHIFT[1], SLOTS[i]), 0, t->query[i]);
+        run_metric(r, str_print(a, "query update %g, %d virtual tokens: trained", SHIFT[1], SLOTS[i]), 0,
+                   t->query[i]);
     }
-    run_metric(r, "value update of the second witness, one slot: error", 0, t->value_update);
+    run_metric(r, "value update of the second witness, one virtual token: error", 0, t->value_update);
 }
 
-/* ---- any (a, b) from equal slots ---- */
+/* ---- any (a, b) from equal virtual tokens ---- */
 
-/* Random queries, masses and numerators: m equal slots with key sqrt(k) log(a/m) q/|q|^2 and value b/a give them. */
+/* Random queries, masses and numerators: m equal virtual tokens with key sqrt(k) log(a/m) q/|q|^2 and value b/a give
+ * them. */
 static double realised(uint64_t seed)
 {
     enum { TRIALS = 200, K = MOST };
@@ -345,8 +350,8 @@ static double longest(const double *m, int rows, int cols) /* largest sum of |en
     return most;
 }
 
-/* Largest error of the 2r signed slots for a random rank-2 value update on inputs with entries in [-1,1], every
- * stored number and every result of arithmetic rounded to the format. */
+/* Largest error of the 2r signed virtual tokens for a random rank-2 value update on inputs with entries in [-1,1],
+ * every stored number and every result of arithmetic rounded to the format. */
 static double signed_slots(const Format *f, double eps, uint64_t seed, double *gamma)
 {
     uint64_t stream = rng_stream(seed, "signed slots");
@@ -387,12 +392,12 @@ typedef struct {
     int n;
 } Precision;
 
-/* What overflows in any seed is counted instead of averaged. */
+/* Overflows in any seed are counted instead of averaged. */
 static void record_format(Run *r, const Format *f, double eps, const double *error)
 {
     int out = 0;
     for (int s = 0; s < run_seeds(r); s++) out += isinf(error[s]);
-    const char *name = str_print(run_arena(r), "signed slots, tolerance %g, %s", eps, f->name);
+    const char *name = str_print(run_arena(r), "signed virtual tokens, tolerance %g, %s", eps, f->name);
     if (out) run_metric(r, str_print(run_arena(r), "%s: seeds out of range", name), 0, out);
     for (int s = 0; s < run_seeds(r) && !out; s++)
         run_metric(r, str_print(run_arena(r), "%s: error", name), s, error[s]);
@@ -434,13 +439,14 @@ static Status draw_witness(Run *r, const Tables *t)
                      curve(a, LENGTHS, m, t->free[0], "amplify, no cap")};
     for (int i = 0; i < 2; i++) line[i].marked = false, line[i].dashed = true;
     for (int i = 0; i < 4; i++) line[i].colour = 1 + i % 2;
-    Fig *f = run_figure(r, "witness",
-                        str_print(a,
-                                  "First witness: error of the best prefix with keys capped at %g, against length. "
-                                  "An amplifying update costs 1/2 without a cap and more with every slot under it; a "
-                                  "contracting one is free until the slots together weigh too much.",
-                                  run_real(r, "cap")),
-                        340, 190);
+    Fig *f = run_figure(
+        r, "witness",
+        str_print(a,
+                  "First witness: error of the best prefix with keys capped at %g, against length. "
+                  "An amplifying update costs 1/2 without a cap and more with every virtual token under it; a "
+                  "contracting one is free until the virtual tokens together weigh too much.",
+                  run_real(r, "cap")),
+        340, 190);
     fig_lines(f, fig_whole(f), 5, line,
               (PlotStyle){.x = {.title = "slots", .log = true}, .y = {.title = "largest error", .lo = 0, .hi = 1.2}});
     return fig_close(f);
@@ -453,11 +459,12 @@ static Status draw_precision(Run *r, const Precision *p)
     for (int f = 0; f < FORMATS; f++) line[f] = curve(a, p->n, p->eps, p->error[f], FORMAT[f].name);
     line[FORMATS] = curve(a, p->n, p->eps, p->eps, "tolerance");
     line[FORMATS].dashed = true, line[FORMATS].marked = false;
-    Fig *f = run_figure(r, "precision",
-                        "A rank-2 value update compiled into four signed slots: largest error over 200 inputs (worst "
-                        "seed), every number rounded to the format. Slot values grow like tolerance^-3/2, so narrow "
-                        "formats lose digits first and then range, where their line ends.",
-                        300, 190);
+    Fig *f = run_figure(
+        r, "precision",
+        "A rank-2 value update compiled into four signed virtual tokens: largest error over 200 inputs (worst "
+        "seed), every number rounded to the format. Values grow like tolerance^-3/2, so narrow "
+        "formats lose digits first and then range, where their line ends.",
+        300, 190);
     fig_lines(f, fig_whole(f), FORMATS + 1, line,
               (PlotStyle){.x = {.title = "tolerance", .log = true}, .y = {.title = "largest error", .log = true}});
     return fig_close(f);
@@ -473,7 +480,7 @@ static Status run(Run *r)
     TRY(tables(r, &t));
     record_tables(r, &t);
     precision(r, &p);
-    run_metric(r, "(a, b) from equal slots: error", 0, realise);
+    run_metric(r, "(a, b) from equal virtual tokens: error", 0, realise);
     TRY(draw_witness(r, &t));
     TRY(draw_precision(r, &p));
     bool within = true, half = false;
@@ -484,16 +491,17 @@ static Status run(Run *r)
     bool published = run_real(r, "cap") == 4, table = !published || t.off < 1e-9;
     bool exact = table && t.formula_gap < 1e-9 && t.below > -1e-9 && t.value_update < 1e-14 && realise < 1e-12;
     if (!published) run_note(r, "The published table is for a cap of 4; compared with the formula only.");
-    run_note(r, "Slot values of the construction: %.1e at tolerance %g, %.1e at %g.", p.gamma[0], p.eps[0],
+    run_note(r, "Values of the construction: %.1e at tolerance %g, %.1e at %g.", p.gamma[0], p.eps[0],
              p.gamma[p.n - 1], p.eps[p.n - 1]);
-    run_verdict(r, exact && within && half ? SUPPORTED : NOT_SUPPORTED,
-                "Witness tables: %s; heads and closed forms agree to %.0e; no trained prefix of 1 to 64 slots gets "
-                "below its bound (closest %.1e above), contraction is learnt to %.0e, a value update costs %.0e with "
-                "one slot. Signed slots stay within tolerance in F64 down to %g; F16 does not.",
-                !published     ? "a cap that was not published"
-                : t.off < 1e-9 ? "all published digits"
-                               : "NOT the published digits",
-                t.formula_gap, t.below, t.contraction, t.value_update, p.eps[p.n - 1]);
+    run_verdict(
+        r, exact && within && half ? SUPPORTED : NOT_SUPPORTED,
+        "Witness tables: %s; heads and closed forms agree to %.0e; no trained prefix of 1 to 64 virtual tokens gets "
+        "below its bound (closest %.1e above), contraction is learnt to %.0e, a value update costs %.0e with "
+        "one virtual token. Signed virtual tokens stay within tolerance in F64 down to %g; F16 does not.",
+        !published     ? "a cap that was not published"
+        : t.off < 1e-9 ? "all published digits"
+                       : "NOT the published digits",
+        t.formula_gap, t.below, t.contraction, t.value_update, p.eps[p.n - 1]);
     return OK;
 }
 
@@ -501,7 +509,7 @@ static const Setting SETTINGS[] = {
     {"cap", "largest |key| of the capped witness", {"4.0", NULL, NULL}, 0.1, 20},
     {"steps", "gradient steps of trained prefixes", {"300", "4000", "20000"}, 1, 1e7},
     {"lr", "learning rate of trained prefixes", {"3e-2", NULL, NULL}, 1e-7, 10},
-    {"tolerances", "of the signed-slot construction", {"1e-1,1e-2,1e-3,1e-4,1e-6", NULL, NULL}, 1e-12, 1},
+    {"tolerances", "of the signed-token construction", {"1e-1,1e-2,1e-3,1e-4,1e-6", NULL, NULL}, 1e-12, 1},
     {0}};
 
 static const Experiment COMPILE_LORA = {
@@ -510,10 +518,10 @@ static const Experiment COMPILE_LORA = {
     .title = "Which low-rank updates a prefix can replace",
     .claim =
         "A prefix compiles contractions and translations of a head exactly, amplifications and distinctions within "
-        "one Sigma not at all, and rank-r value updates with 2r signed slots where the query shows their "
+        "one Sigma not at all, and rank-r value updates with 2r signed virtual tokens where the query shows their "
         "coordinates.",
     .method =
-        "Two witnesses by formula, by the head itself and by trained prefixes, free and capped; the signed-slot "
+        "Two witnesses by formula, by the head itself and by trained prefixes, free and capped; the signed-token "
         "construction in F64, F32, BF16 and F16.",
     .expect =
         "The published tables to four digits; no trained prefix below its bound; errors within tolerance in F64.",

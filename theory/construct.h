@@ -1,4 +1,4 @@
-/* Transformers written down by hand, for the theorems on what one virtual token can carry.
+/* Transformers written down by hand, for the theorems on the capacity of one virtual token.
  *
  * A network is one or two blocks; a block is some attention heads, whose outputs are ADDED (no output projection, no
  * residual connection, no normalisation), and then linear layers at each position.  A head has its own W_Q, W_K, W_V.
@@ -21,7 +21,7 @@
 
 typedef struct {
     Tensor q, k, v;   /* (D,C) each; rows that keys or values do not need are zero */
-    int64_t key_size; /* what the logits are scaled by under BY_KEY_SIZE */
+    int64_t key_size; /* the scale of the logits under BY_KEY_SIZE */
 } Head;
 typedef struct {
     Tensor w, b; /* y = W x + b, W (O,I) */
@@ -63,7 +63,7 @@ void matrix_row(Tensor m, int64_t row, int64_t col, int64_t n, double value);   
 /* x (B,P,C) -> logits (B,1,V) of the last row, or (B,P,V) of all rows.  The Var's dtype must be the net's. */
 Net construct_cast(Arena *, const Net *, DType);
 Var *construct_logits(Tape *, const Net *, Var *x, Attention, bool last_only);
-/* What the heads of one block look at, x (1,P,C): map[h] (P,P). */
+/* The attention of the heads of one block, x (1,P,C): map[h] (P,P). */
 void construct_maps(Arena *, const Net *, Tensor x, Attention, int block, Tensor map[MAX_HEADS]);
 
 /* Greedy next tokens y (B), x (B,P,C) in F64: on the library's ops, or rounded after every operation. */

@@ -1,22 +1,24 @@
-/* theory/cramming: how many tokens can one trained input vector make a frozen network say?
+/* theory/cramming: how many tokens can one trained input vector make a frozen network generate?
  *
- * Claim    In the network of theorem 1 gradient descent finds a vector of N numbers that says any N tokens: log2 V
- *          bits per number.  In ordinary networks one vector says far fewer random tokens, with random weights more
- *          as the width grows; a trained network says more of a text that it finds likely.
+ * Claim    In the network of theorem 1 gradient descent finds a vector of N numbers that generates any N tokens: log2
+ *          V bits per number. In ordinary networks one vector generates far fewer random tokens. In a randomly
+ *          initialised network their number grows with the hidden size. A trained network generates more tokens of a
+ *          text that it finds likely.
  * Method   Progressive cramming: train one vector on the first n tokens of a text; when all n are the arg max,
  *          remember n and go on to n + 1; stop after `patience` steps without success.  The last success is the
- *          text's horizon.  Networks: the construction, random weights, and a small language model trained on a
- *          Markov chain.
+ *          text's horizon.  Networks: the construction, a randomly initialised one, and a small language model
+ *          trained on a Markov chain.
  * Expect   Construction: horizon N.  Others: below log2 V bits per number; own text further than random text.
  * Cost     a second; half a minute; some hours (estimated).
  * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025); progressive cramming, arXiv
  *          2607.21231, for the horizon.
  *
  * Why arg maxima with the true text as input are enough: if each of the n tokens is the arg max given the true tokens
- * before it, then greedy decoding from the vector alone says the first, so it sees what was fed, so it says the
- * second, and so on.  At the end every vector is also decoded freely, as a check.
+ * before it, then greedy decoding from the vector alone generates the first. Its input is then the one of training,
+ * so it generates the second, and so on.  At the end every vector is also decoded freely, as a check.
  *
- * What it does not show: that no vector does better.  A horizon is what this optimiser found with this patience. */
+ * Not shown: that no vector does better.  A horizon is the length that this optimiser reached with this
+ * patience. */
 #include <math.h>
 #include <string.h>
 
@@ -100,22 +102,22 @@ static Var *read_model(Reader *x, Tape *t, Var *vectors, const int32_t *y, int64
 }
 
 /* The construction.  Row r is [content ; e_r]; the content of row 0 is the vector s, of others zero (the theorem
- * allows any).  Head P looks at itself and returns e_r, head F looks at row 0 and returns s; ReLU(e_r + s - 1) keeps
- * s_r alone; a sum makes it the scalar z; logit j is the tangent of (z - 1/2)^2 at j/V, largest for the j nearest
- * V z.  Logits are scaled by V^2, which puts neighbours a nat apart.
+ * allows any).  Head P attends to itself and returns e_r, head F attends to row 0 and returns s; ReLU(e_r + s - 1)
+ * keeps s_r alone; a sum makes it the scalar z; logit j is the tangent of (z - 1/2)^2 at j/V, largest for the j
+ * nearest V z.  Logits are scaled by V^2, which puts neighbours a nat apart.
  *
  * Training needs one thing more.  Cross-entropy drives the number of the last token, V-1, upwards without end, and
  * above 1 it shows in all rows; below 0 the ReLU has no slope.  The theorem's vectors lie in [0,1), so each step ends
  * with a projection on the box [1/(4V), 1 - 1/(4V)], which holds a right answer for every token. */
 enum { Q_P, KV_P, Q_F, K_F, V_F, KEEP, TANGENT };
-static const double SHARP = 50; /* times q.k; what leaks stays below the margin 1/(2V) from ln(2 V N) = 8 on */
+static const double SHARP = 50; /* times q.k; the leak stays below the margin 1/(2V) from ln(2 V N) = 8 on */
 
 static void build(Reader *x, Arena *a, int64_t n)
 {
     x->size = n;
     for (int i = Q_P; i <= V_F; i++) x->w[i] = tensor_zero(a, F32, SHAPE(n, 2 * n));
     x->w[KEEP] = tensor_zero(a, F32, SHAPE(n, n));
-    x->w[TANGENT] = tensor_zero(a, F32, SHAPE(V, n)); /* the sum and the tangents in one map */
+    x->w[TANGENT] = tensor_zero(a, F32, SHAPE(V, n)); /* the sum and the tangents in one layer */
     x->places = tensor_zero(a, F32, SHAPE(n, 2 * n));
     for (int64_t i = 0; i < n; i++) {
         tensor_set(x->w[Q_P], i * 2 * n + n + i, 1), tensor_set(x->w[KV_P], i * 2 * n + n + i, 1);
@@ -171,7 +173,8 @@ static int64_t correct(Tensor logits, int64_t b, const int32_t *y, int64_t n)
     return i;
 }
 
-/* Looks at what each text's vector says; returns the longest text still in training, 0 when all are done. */
+/* Checks the tokens that each text's vector generates. Returns the longest text still in training, 0 when all are
+ * done. */
 static int64_t look(Progress *p, const Recipe *c, Tensor logits, const int32_t *y, Tensor vectors, Tensor best)
 {
     int64_t longest = 0;
@@ -190,7 +193,7 @@ static int64_t look(Progress *p, const Recipe *c, Tensor logits, const int32_t *
     return longest;
 }
 
-/* Greedy decoding from the vectors alone: how many texts come back up to their horizon. */
+/* Greedy decoding from the vectors alone: how many texts are reproduced up to their horizon. */
 static int64_t decode(Reader *x, Arena *step, const Recipe *c, const Progress *p, Tensor best, const int32_t *y)
 {
     int32_t *said = NEW(step, int32_t, c->texts * c->longest);
@@ -244,7 +247,7 @@ static Status cram(Run *r, Reader *x, Param *vectors, const Recipe *c, const int
     return OK;
 }
 
-/* ---- what is crammed into what ---- */
+/* ---- networks and texts ---- */
 
 typedef enum { BUILT, RANDOM, TRAINED, NETS } Net;
 typedef enum { ANY, OWN } Text; /* uniform tokens; the chain's */
@@ -254,7 +257,7 @@ typedef struct {
     const char *name;
 } Line;
 static const Line LINE[] = {{BUILT, ANY, "construction"},
-                            {RANDOM, ANY, "random weights"},
+                            {RANDOM, ANY, "randomly initialised"},
                             {TRAINED, ANY, "trained, random text"},
                             {TRAINED, OWN, "trained, own text"}};
 enum { LINES = sizeof LINE / sizeof *LINE };
@@ -368,7 +371,7 @@ static Status job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 typedef struct {
     const Plan *plan;
@@ -424,9 +427,9 @@ static Status draw_horizons(Run *r, const Results *x)
     Arena *a = run_arena(r);
     Fig *f = run_figure(r, "horizon",
                         str_print(a,
-                                  "Tokens that one trained input vector makes a frozen network say, exactly: mean of "
-                                  "%lld texts, then mean and range of %d %s. Depth at width %d. The construction "
-                                  "says as many tokens as the vector has numbers.",
+                                  "Tokens that one trained input vector makes a frozen network generate exactly: "
+                                  "mean of %lld texts, then mean and range of %d %s. Depth at hidden size %d. The "
+                                  "construction generates as many tokens as the vector has numbers.",
                                   (long long)run_int(r, "texts"), x->seeds, str_plural(x->seeds, "seed", "seeds"),
                                   x->plan->form[x->plan->widths].width),
                         500, 200);
@@ -436,7 +439,7 @@ static Status draw_horizons(Run *r, const Results *x)
         for (int k = first; k < LINES; k++) line[k - first] = line_of(a, x, k, depth, false);
         fig_lines(f, fig_cell(f, 1, 2, depth), LINES - first, line,
                   (PlotStyle){.letter = depth ? "b" : "a",
-                              .x = {.title = depth ? "layers" : "width = numbers in the vector", .log = true},
+                              .x = {.title = depth ? "layers" : "hidden size = numbers in the vector", .log = true},
                               .y = {.title = "horizon (tokens)", .log = true}});
     }
     return fig_close(f);
@@ -495,7 +498,7 @@ static Status run(Run *r)
         if ((int)depth[i] != layers) plan.form[plan.forms++] = (Form){(int)run_int(r, "width"), (int)depth[i]};
     for (int i = 0; i < plan.forms; i++)
         if (plan.form[i].width % 2)
-            return fail(E_CONFIG, "width %d is odd; the models have two heads", plan.form[i].width);
+            return fail(E_CONFIG, "hidden size %d is odd; the models have two heads", plan.form[i].width);
     int seeds = run_seeds(r), n = NETS * plan.forms * seeds;
     Found *all = NEW(run_arena(r), Found, n);
     TRY(run_parallel(r, n, sizeof *all, job, &plan, all));
@@ -513,38 +516,36 @@ static Status run(Run *r)
     double random = mean_horizon(&x, 1, last), any = mean_horizon(&x, 2, last), own = mean_horizon(&x, 3, last);
     run_note(r, "Free decoding gives back at least %.0f %% of the texts of every cell, up to their horizon.",
              100 * exact);
-    run_note(
-        r,
-        "Own text has %.2f bits a token by the chain's entropy, random text %.0f; longer patience, other rates and "
-        "several vectors were not tried.",
-        chain_bits(), log2(V));
+    run_note(r,
+             "Own text has %.2f bits a token by the chain's entropy, random text %.0f; longer patience, other "
+             "learning rates and several vectors were not tried.",
+             chain_bits(), log2(V));
     bool grows = random > mean_horizon(&x, 1, 0);
-    run_verdict(
-        r,
-        !full || !below || exact < 1 ? NOT_SUPPORTED
-        : grows && own > any         ? SUPPORTED
-                                     : INCONCLUSIVE,
-        "One vector of the construction %s its N tokens (log2 V bits a number). At width %d, horizons are %.1f "
-        "with random weights, %.1f in a trained network on random text and %.1f on its own kind of text; at "
-        "width %d: %.1f, %.1f, %.1f (%d %s).",
-        full ? "holds all" : "does not hold", plan.form[last].width, random, any, own, plan.form[0].width,
-        mean_horizon(&x, 1, 0), mean_horizon(&x, 2, 0), mean_horizon(&x, 3, 0), seeds,
-        str_plural(seeds, "seed", "seeds"));
+    run_verdict(r,
+                !full || !below || exact < 1 ? NOT_SUPPORTED
+                : grows && own > any         ? SUPPORTED
+                                             : INCONCLUSIVE,
+                "One vector of the construction %s its N tokens (log2 V bits per number). At hidden size %d, "
+                "horizons are %.1f in a randomly initialised network, %.1f in a trained network on random text and "
+                "%.1f on its own kind of text; at hidden size %d: %.1f, %.1f, %.1f (%d %s).",
+                full ? "generates all" : "does not generate", plan.form[last].width, random, any, own,
+                plan.form[0].width, mean_horizon(&x, 1, 0), mean_horizon(&x, 2, 0), mean_horizon(&x, 3, 0), seeds,
+                str_plural(seeds, "seed", "seeds"));
     return OK;
 }
 
 static const Setting SETTINGS[] = {
-    {"widths", "model widths = numbers in the vector", {"8,16", "16,32,64,128", "16,32,64,128,256"}, 2, 256},
-    {"layers", "layers while width varies", {"1", "2", "2"}, 1, 16},
-    {"depths", "depths, at the width below", {"2,", "1,4", "1,4,8"}, 1, 16},
-    {"width", "width while depth varies", {"16", "32", "64"}, 2, 256},
-    {"longest", "tokens of a text; more are not asked for", {"16", "64", "128"}, 2, LONGEST},
-    {"texts", "texts crammed side by side, one vector each", {"2", "8", "32"}, 1, TEXTS},
+    {"widths", "hidden sizes = numbers in the vector", {"8,16", "16,32,64,128", "16,32,64,128,256"}, 2, 256},
+    {"layers", "layers while the hidden size varies", {"1", "2", "2"}, 1, 16},
+    {"depths", "depths, at the hidden size below", {"2,", "1,4", "1,4,8"}, 1, 16},
+    {"width", "hidden size while depth varies", {"16", "32", "64"}, 2, 256},
+    {"longest", "tokens of a text at most", {"16", "64", "128"}, 2, LONGEST},
+    {"texts", "texts crammed at once, one vector each", {"2", "8", "32"}, 1, TEXTS},
     {"steps", "steps of optimisation at most", {"400", "4000", "40000"}, 1, 1e7},
     {"patience", "steps without success that end a text", {"300", "400", "1000"}, 1, 1e6},
     {"lr", "learning rate of the vectors", {"0.05", "0.05", "0.1"}, 1e-6, 10},
     {"built-lr", "learning rate in the construction", {"0.002", "0.002", "0.002"}, 1e-6, 10},
-    {"init", "size of the random weights, times 1/sqrt(width)", {"2.0", "2.0", "2.0"}, 1e-3, 100},
+    {"init", "standard deviation of the initial weights, times 1/sqrt(width)", {"2.0", "2.0", "2.0"}, 1e-3, 100},
     {"pretrain-steps", "steps of training the language model", {"40", "300", "2000"}, 1, 1e7},
     {"pretrain-lr", "its learning rate", {"3e-3", "3e-3", "1e-3"}, 1e-7, 1},
     {0}};
@@ -552,14 +553,15 @@ static const Setting SETTINGS[] = {
 static const Experiment CRAMMING = {
     .group = "theory",
     .name = "cramming",
-    .title = "How much one trained vector can make a network say",
+    .title = "How many tokens one trained vector can make a network generate",
     .claim =
-        "In the network of theorem 1 gradient descent finds, for any text, a vector of N numbers that says N tokens. "
-        "In ordinary networks one vector says far fewer random tokens, with random weights more as the width grows; "
-        "a trained network says more of a text that it finds likely.",
+        "In the network of theorem 1 gradient descent finds, for any text, a vector of N numbers that generates N "
+        "tokens. In ordinary networks one vector generates far fewer random tokens, in a randomly initialised one "
+        "more as the hidden size grows; a trained network generates more tokens of a text that it finds likely.",
     .method = "Train one input vector on a text that grows by a token whenever it is reproduced exactly; the last "
               "success is the horizon.",
-    .expect = "Construction: N tokens. Others: fewer than width tokens of random text; own text goes further.",
+    .expect =
+        "Construction: N tokens. Others: fewer tokens of random text than the hidden size; own text goes further.",
     .cost = "smoke a second, quick half a minute, paper some hours (estimated)",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025); arXiv 2607.21231",
     .settings = SETTINGS,

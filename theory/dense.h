@@ -12,6 +12,6 @@ Tensor dense_transpose(Arena *, Tensor a);
 Tensor dense_sum(Arena *, Tensor a, double s, Tensor b);    /* a + s b */
 Status dense_norm(double *out, Arena *, Tensor a);          /* largest singular value */
 Status dense_solve(Tensor *x, Arena *, Tensor a, Tensor b); /* a x = b, shortest or least squares where it must be */
-double dense_gap(Tensor a, Tensor b);                       /* largest |a_i - b_i| */
+double dense_gap(Tensor a, Tensor b);                       /* maximum |a_i - b_i| */
 
 #endif

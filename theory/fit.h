@@ -1,12 +1,12 @@
 /* Gradient descent for theory experiments: a handful of parameters that belong to no Model, and a loss that is a
- * function of them.  AdamW without decay, gradient clipped at norm 1, the rate falling to 0 along a cosine.
+ * function of them.  AdamW without decay, gradient clipped at norm 1, the learning rate falling to 0 along a cosine.
  *
  *     static Var *distance(Tape *t, int64_t step, void *user) { ... return op_mse(t, y, target); }
  *     Param *keys = fit_param(ps, "keys", (Init){INIT_NORMAL, 1}, SHAPE(n, d));
  *     TRY(fit(&best, ps, distance, &mine, (Fit){.lr = 1e-2, .steps = 2000}));
  *
- * `best` is the smallest loss of any step: of a loss without noise, what was reached.  A loss or gradient that is not
- * finite ends the fit; best is then what had been reached before, or NaN.  The parameters keep their last values. */
+ * `best` is the smallest loss of any step: for a loss without noise, the loss reached. A loss or gradient that is not
+ * finite ends the fit; best is then the smallest loss before it, or NaN.  The parameters keep their last values. */
 #ifndef THEORY_FIT_H
 #define THEORY_FIT_H
 

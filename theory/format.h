@@ -1,7 +1,7 @@
 /* Number formats, imitated: a value is computed in double and rounded to nearest even after every operation.
- * For + - * / and sqrt on F32, BF16 and F16 that is what a machine of the format would give, because double carries
- * more than twice their digits; exp and the like are taken as correctly rounded.  The library computes in F32 and F64
- * only; this is how the theory files ask what fewer digits would do. */
+ * For + - * / and sqrt on F32, BF16 and F16 this is the result that a machine of the format would give, because
+ * double carries more than twice their digits; exp and the like are taken as correctly rounded.  The library computes
+ * in F32 and F64 only; the theory files use this to measure the effect of fewer digits. */
 #ifndef THEORY_FORMAT_H
 #define THEORY_FORMAT_H
 

@@ -1,14 +1,14 @@
 /* theory/intrinsic-dimension: in how many random directions can a model learn a task?
  *
  * Claim    A pretrained model learns a new task inside a random subspace of its weights, theta_0 + P z, of few
- *          dimensions; d_90 is the smallest with 90 % of full tuning's accuracy.  So few numbers are not what stops a
- *          prefix: on the same task a prefix with more numbers than d_90 falls short, since its numbers are the wrong
- *          ones.
- * Method   The ascending sorter of E1, tuned to sort descending, to add 1, and to count digits ("histogram"), with
- *          z of d numbers and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored.  Beside it
- *          full tuning, free prefixes, LoRA and adapters, each at its best rate (by late training loss; data never
- *          repeat).
- * Expect   d_90 well below D, and prefixes with more numbers than d_90 below 90 % of full tuning.
+ *          dimensions; d_90 is the smallest with 90 % of full tuning's accuracy.  So a small number of parameters is
+ *          not the limit of a prefix: on the same task a prefix with more parameters than d_90 falls short, since its
+ *          parameters are the wrong ones.
+ * Method   The ascending sorter of E1, tuned to sort descending, to add 1, and to count digits ("histogram"), with z
+ *          of d parameters and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored.  Beside it
+ *          full tuning, free prefixes, LoRA and adapters, each at its best learning rate (by late training loss; data
+ *          never repeat).
+ * Expect   d_90 well below D, and prefixes with more parameters than d_90 below 90 % of full tuning.
  * Cost     a second; a minute; some hours (estimated).
  * Source   Aghajanyan et al., "Intrinsic dimensionality explains the effectiveness of language model fine-tuning",
  *          ACL 2021; Li et al., ICLR 2018.
@@ -18,12 +18,12 @@
  * columns have length 1 and, up to the rows that N has too many, right angles; P z and P'g cost N log N and not D d.
  * --set projection=independent draws every sign by itself, for comparison: the same in all but cost.
  *
- * Learning rates.  Adam moves each z_j by about its rate, so a weight moves by rate * sqrt(d/D): the rates tried are
- * multiples of sqrt(D/d) times full tuning's usual one.
+ * Learning rates.  Adam moves each z_j by about its learning rate, so a weight moves by rate * sqrt(d/D). The rates
+ * tried are multiples of sqrt(D/d) times full tuning's usual learning rate.
  *
- * What it does not show.  A layer-wise scale (SAID) and large models; d_90 is a number of the grid tried, at one
- * length of training.  A task that full tuning does not learn in that time says nothing; with one layer the
- * histogram is one. */
+ * Not shown. A layer-wise scale (SAID) and large models; d_90 is one of the dimensions tried, at one
+ * length of training. A task that full tuning does not learn in that time shows nothing; with one layer the histogram
+ * is such a task. */
 #include <math.h>
 #include <string.h>
 
@@ -32,15 +32,18 @@
 #include "lab/lab.h"
 #include "theory/subspace.h"
 
-/* The arms: full tuning, other methods, then subspaces of d numbers. */
+/* The methods compared: full tuning, other methods, then subspaces of d dimensions.  The key is part of a
+ * method's seed: recorded results depend on it. */
 static const struct {
-    const char *name, *method, *options;
+    const char *key, *name, *method, *options;
     double lr;
-} METHOD[] = {{"full", "full", NULL, 1e-3},
-              {"prefix, 8 slots", "prefix", "kind=free,length=8,init_sd=1", 5e-2},
-              {"prefix, 64 slots", "prefix", "kind=free,length=64,init_sd=1", 5e-2},
-              {"LoRA, rank 1", "lora", "rank=1,alpha=1,target=*", 5e-3},
-              {"adapter, width 8", "houlsby", "width=8", 5e-3}};
+} METHOD[] = {{"full", "full", "full", NULL, 1e-3},
+              {"prefix, 8 slots", /* words: ok */
+               "prefix, 8 virtual tokens", "prefix", "kind=free,length=8,init_sd=1", 5e-2},
+              {"prefix, 64 slots", /* words: ok */
+               "prefix, 64 virtual tokens", "prefix", "kind=free,length=64,init_sd=1", 5e-2},
+              {"LoRA, rank 1", "LoRA, rank 1", "lora", "rank=1,alpha=1,target=*", 5e-3},
+              {"adapter, width 8", "adapter, bottleneck 8", "houlsby", "width=8", 5e-3}};
 enum { METHODS = sizeof METHOD / sizeof *METHOD, FULL = 0, FIRST_PREFIX = 1, LAST_PREFIX = 2 };
 
 typedef struct {
@@ -105,7 +108,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     Hooks *hooks = hooks_new(&run);
     if (arm < METHODS) {
         LabArm x = {.method = METHOD[arm].method, .options = METHOD[arm].options, .target = task};
-        x.name = str_print(&run, "%s, %s at %g", task, METHOD[arm].name, plan->rate[rate]);
+        x.name = str_print(&run, "%s, %s at %g", task, METHOD[arm].key, plan->rate[rate]);
         x.lr = METHOD[arm].lr * plan->rate[rate], x.steps = run_int(r, "steps");
         TRY(lab_tune(r, &run, m, hooks, &plan->recipe, &x, &mix, seed, found));
     } else {
@@ -118,7 +121,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 typedef struct {
     const Plan *plan;
@@ -171,8 +174,8 @@ static Status draw(Run *r, const Found *f)
     Fig *fig = run_figure(
         r, "dimension",
         str_print(a,
-                  "Exact match on held-out inputs against the number of trained numbers, at each "
-                  "method's best rate: random subspaces of the sorter's %lld weights, and methods as "
+                  "Exact match on held-out inputs against the number of trainable parameters, at each method's best "
+                  "learning rate: random subspaces of the sorter's %lld weights, and methods as "
                   "points. Dashed: 90 %% of full tuning. Tasks that full tuning did not learn are left out. Mean "
                   "and range of %d %s.",
                   (long long)f->total, f->seeds, str_plural(f->seeds, "seed", "seeds")),
@@ -190,7 +193,7 @@ static Status draw(Run *r, const Found *f)
         fig_lines(fig, fig_cell(fig, rows, 2, i), METHODS, line,
                   (PlotStyle){.title = f->plan->tasks.task[task]->name,
                               .letter = str_print(a, "%c", 'a' + i),
-                              .x = {.title = "trained numbers", .log = true},
+                              .x = {.title = "trainable parameters", .log = true},
                               .y = {.title = "exact match (%)", .lo = 0, .hi = 100},
                               .ref = &ref,
                               .refs = 1});
@@ -208,23 +211,23 @@ static void record(Run *r, const Found *f)
                 const LabResult *x = &f->best[task][k][i];
                 run_metric(r, str_print(a, "%s, %s: exact match (%%)", f->plan->tasks.task[task]->name, name), i,
                            100 * x->score[0].exact);
-                run_metric(r, str_print(a, "%s, %s: tokens right (%%)", f->plan->tasks.task[task]->name, name), i,
+                run_metric(r, str_print(a, "%s, %s: token accuracy (%%)", f->plan->tasks.task[task]->name, name), i,
                            100 * x->score[0].token);
                 run_metric(r, str_print(a, "%s, %s: final loss", f->plan->tasks.task[task]->name, name), i, x->last);
             }
-            if (!task && k < METHODS) run_note(r, "%s: %lld numbers.", name, (long long)f->best[0][k]->params);
+            if (!task && k < METHODS) run_note(r, "%s: %lld parameters.", name, (long long)f->best[0][k]->params);
         }
         run_metric(r, str_print(a, "%s: d_90", f->plan->tasks.task[task]->name), 0,
                    d90(f, task) ? (double)d90(f, task) : (double)NAN);
     }
 }
 
-/* Appends what was found on a task; 1: the claim holds there, 0: it fails, -1: full tuning did not learn the task. */
+/* Appends the result on a task. 1: it supports the claim, 0: it does not, -1: full tuning did not learn the task. */
 static int say(Buf *said, const Found *f, int task, double learned)
 {
     int64_t d = d90(f, task);
     double full = mean_exact(f, task, FULL);
-    bool wrong = false; /* a prefix with more numbers than d_90 falls short */
+    bool wrong = false; /* a prefix with more parameters than d_90 falls short */
     buf_print(said, " %s: full tuning %.1f %%", f->plan->tasks.task[task]->name, full);
     if (full < learned) {
         buf_print(said, ", so nothing is concluded.");
@@ -237,7 +240,7 @@ static int say(Buf *said, const Found *f, int task, double learned)
     for (int k = 1; k < METHODS; k++) {
         double exact = mean_exact(f, task, k);
         int64_t n = f->best[task][k]->params;
-        buf_print(said, " %s (%lld numbers) %.1f %%%s", METHOD[k].name, (long long)n, exact,
+        buf_print(said, " %s (%lld parameters) %.1f %%%s", METHOD[k].name, (long long)n, exact,
                   k < METHODS - 1 ? "," : ".");
         if (k <= LAST_PREFIX && d && n >= d && exact < 0.9 * full) wrong = true;
     }
@@ -289,23 +292,24 @@ static Status run(Run *r)
     record(r, &f);
     TRY(draw(r, &f));
     run_note(
-        r, "Not tested: a scale of its own for each layer, subspaces of a prefix's numbers, other seeds of P for one "
-           "model.");
+        r,
+        "Not tested: a scale of its own for each layer, subspaces of a prefix's parameters, other seeds of P for one "
+        "model.");
     judge(r, &f);
     return OK;
 }
 
 static const Setting SETTINGS[] = {
-    {"tasks", "what the ascending sorter is tuned to, one at a time", {"desc", "desc,add1,histogram", NULL}},
+    {"tasks", "tasks that the ascending sorter is tuned to, one at a time", {"desc", "desc,add1,histogram", NULL}},
     {"projection", "how P is drawn", {"hadamard", NULL, NULL}, 0, 0, "hadamard|independent"},
     {"d", "dimensions tried", {"16,256", "32,128,512,2048,8192", "64,256,1024,4096,16384,65536"}, 1, 1e8},
-    {"dim", "model width", {"16", "32", "96"}, 8, 1024},
+    {"dim", "hidden size", {"16", "32", "96"}, 8, 1024},
     {"layers", "layers", {"1", "1", "2"}, 1, 16},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2400", "20000"}, 1, 1e7},
     {"pretrain-lr", "its learning rate", {"3e-3", "3e-3", "5e-4"}, 1e-7, 1},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"steps", "steps of tuning", {"20", "1000", "6000"}, 1, 1e7},
-    {"rates", "factors of each method's usual rate", {"1,", "1,4", "1,4"}, 1e-4, 1e4},
+    {"rates", "factors of each method's usual learning rate", {"1,", "1,4", "1,4"}, 1e-4, 1e4},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
     {"learned", "exact match of full tuning (%) below which nothing is concluded", {"10", "10", "10"}, 0, 100},
     {0}};
@@ -315,11 +319,10 @@ static const Experiment INTRINSIC_DIMENSION = {
     .name = "intrinsic-dimension",
     .title = "In how many random directions a task can be learned",
     .claim = "A pretrained sorter learns new tasks in a random subspace of few dimensions d_90; prefixes with more "
-             "numbers than that fall short, so the number of parameters is not what limits them.",
-    .method =
-        "theta_0 + P z with a random P of +-1/sqrt(D) entries and d numbers z, against full tuning, prefixes, LoRA "
-        "and adapters, on descending sort, adding 1 and the histogram.",
-    .expect = "d_90 below half of the weights on every task that full tuning learns; a prefix with more numbers "
+             "parameters than that fall short, so the number of parameters is not what limits them.",
+    .method = "theta_0 + P z with a random P of +-1/sqrt(D) entries and d parameters z, against full tuning, "
+              "prefixes, LoRA and adapters, on descending sort, adding 1 and the histogram.",
+    .expect = "d_90 below half of the weights on every task that full tuning learns; a prefix with more parameters "
               "below 90 % of full tuning.",
     .cost = "smoke a second, quick a minute, paper some hours (estimated)",
     .source = "Aghajanyan et al. (ACL 2021); Li et al. (ICLR 2018)",

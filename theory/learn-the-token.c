@@ -9,7 +9,7 @@
  * Expect   No segment of the unit cube above its chord; success 0, a few, and 100 %.
  * Cost     a second; a quarter of a minute; a minute.
  * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1, made trainable; compare Kuratov et al. (ACL 2025), who train
- *          one vector of a pretrained model to say a text.
+ *          one vector of a pretrained model to generate a text.
  * Not      The network was built to be steered.  Nothing follows for a transformer that was trained on data.
  *
  * Proof    On the unit cube s_j - 1 <= 0, so that ReLU(h - 1) leaves s_r alone at row r and z_r = s_r.  The logits
@@ -33,8 +33,8 @@
 static const Attention HARD = {HARD_MAX, 1};
 
 /* c times the logits (B,N,V) of all rows at once, from virtual tokens s (B,1,N).  The token embedding is zero, so a
- * row knows its position and the virtual token, and nothing of what was said: one pass is what greedy decoding
- * does. */
+ * row depends on its position and the virtual token, and not on the tokens generated before: one pass is equivalent
+ * to greedy decoding. */
 static Var *scaled_logits(Tape *t, const Net *net, Var *s, double c)
 {
     int64_t b = s->val.dim[0], n = tensor_last(s->val);
@@ -113,7 +113,7 @@ static Convexity convexity(Arena *step, uint64_t seed, int64_t v, int64_t n, int
 
 enum { CURVE = 64 };
 typedef struct {
-    double loss[CURVE], solved[CURVE], at[CURVE]; /* per token, mean over targets; share of targets right */
+    double loss[CURVE], solved[CURVE], at[CURVE]; /* per token, mean over targets; share of targets reproduced */
     int points;
     int64_t dead; /* wrong targets with a number below zero that should not be: ReLU passes no gradient there */
     double success, median; /* right after the last step; median of the first right step of those */
@@ -173,7 +173,7 @@ static int64_t count_dead(Tensor s, const int32_t *target, int64_t b, int64_t n)
 }
 
 /* Job i: one seed, one scale; the last scale of each seed is V^2 again, without the projection.  All targets at once:
- * Adam treats every number alone, so they do not meet. */
+ * Adam treats every coordinate alone, so they do not interact. */
 static Status descend(Run *r, int i, void *result, void *user)
 {
     const Plan *plan = user;
@@ -268,16 +268,16 @@ static Status draw_curves(Run *r, const Descent *d, const Plan *plan)
         r, "descent",
         str_print(run_arena(r),
                   "Adam on the virtual token, logits multiplied by c: loss per token (a) and share of targets whose "
-                  "%lld tokens are all right (b). Mean and range over %d %s of %lld targets each.",
+                  "%lld tokens are all reproduced (b). Mean and range over %d %s of %lld targets each.",
                   (long long)run_int(r, "n"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"),
                   (long long)run_int(r, "targets")),
         500, 200);
     fig_lines(
         f, fig_cell(f, 1, 2, 0), plan->scales, loss,
         (PlotStyle){.letter = "a", .x = {.title = "step"}, .y = {.title = "loss (nats per token)", .log = true}});
-    fig_lines(
-        f, fig_cell(f, 1, 2, 1), plan->scales, solved,
-        (PlotStyle){.letter = "b", .x = {.title = "step"}, .y = {.title = "targets right", .lo = 0, .hi = 1.05}});
+    fig_lines(f, fig_cell(f, 1, 2, 1), plan->scales, solved,
+              (PlotStyle){
+                  .letter = "b", .x = {.title = "step"}, .y = {.title = "targets reproduced", .lo = 0, .hi = 1.05}});
     return fig_close(f);
 }
 
@@ -296,14 +296,14 @@ static Status draw_success(Run *r, const Descent *d, const Plan *plan)
     Fig *f = run_figure(
         r, "success",
         str_print(a,
-                  "Share of random targets that are right after %lld steps, mean of %d %s of %lld targets each, "
+                  "Share of random targets that are reproduced after %lld steps, mean of %d %s of %lld targets each, "
                   "over the factor on the logits (V = %lld, N = %lld).",
                   (long long)run_int(r, "steps"), seeds, str_plural(seeds, "seed", "seeds"),
                   (long long)run_int(r, "targets"), (long long)run_int(r, "v"), (long long)run_int(r, "n")),
         252, 180);
     fig_lines(f, fig_whole(f), 1, &s,
               (PlotStyle){.x = {.title = "factor c on the logits", .log = true},
-                          .y = {.title = "targets right (%)", .lo = 0, .hi = 105},
+                          .y = {.title = "targets reproduced (%)", .lo = 0, .hi = 105},
                           .ref = ref,
                           .refs = 2});
     return fig_close(f);
@@ -347,7 +347,7 @@ static Mean record(Run *r, const Descent *all, const Plan *plan, int k)
                                  k < plan->scales ? "" : ", free to leave the cube");
     for (int i = 0; i < run_seeds(r); i++) {
         const Descent *d = &all[i * (plan->scales + 1) + k];
-        run_metric(r, str_print(run_arena(r), "targets right (%%), %s", what), i, 100 * d->success);
+        run_metric(r, str_print(run_arena(r), "targets reproduced (%%), %s", what), i, 100 * d->success);
         if (isfinite(d->median)) run_metric(r, str_print(run_arena(r), "median steps, %s", what), i, d->median);
         m.success += 100 * d->success / run_seeds(r), m.median += d->median / run_seeds(r), m.dead += d->dead;
     }
@@ -376,11 +376,10 @@ static Status run(Run *r)
     for (int k = 0; k <= n; k++) mean[k] = record(r, all, &plan, k);
     TRY(draw_curves(r, all, &plan));
     TRY(draw_success(r, all, &plan));
-    run_note(
-        r,
-        "Without the projection onto the unit cube %.4g %% of targets are right at V^2; in %lld of %lld runs the "
-        "descent had overshot below zero, where ReLU passes no gradient.",
-        mean[n].success, (long long)mean[n].dead, (long long)(seeds * run_int(r, "targets")));
+    run_note(r,
+             "Without the projection onto the unit cube %.4g %% of targets are reproduced at V^2; in %lld of %lld "
+             "runs the descent had overshot below zero, where ReLU passes no gradient.",
+             mean[n].success, (long long)mean[n].dead, (long long)(seeds * run_int(r, "targets")));
     run_note(r, "Not tested here: soft attention, and any network that was not built by hand.");
     Mean flat = of_power(r, mean, &plan, 0), middle = of_power(r, mean, &plan, 1),
          sharp = of_power(r, mean, &plan, 2);
@@ -392,7 +391,7 @@ static Status run(Run *r)
         : !enough                                                                ? INCONCLUSIVE
         : flat.success < 1 && middle.success < 50 && sharp.success >= 100 - 1e-9 ? SUPPORTED
                                                                                  : NOT_SUPPORTED,
-        "Of %lld random segments %s rises above its chord; Adam gets %.3g %% of targets right with the logits as "
+        "Of %lld random segments %s rises above its chord; Adam reproduces %.3g %% of targets with the logits as "
         "they are, %.3g %% at factor V, %.4g %% at V^2 (median %.3g steps; mean of %d %s of %lld targets, %lld "
         "steps, inside the unit cube).",
         (long long)(n * run_int(r, "segments")), convex ? "none" : "some", flat.success, middle.success,
@@ -423,8 +422,9 @@ static const Experiment LEARN_THE_TOKEN = {
              "Adam finds the token of any sequence once the logits are multiplied by about V^2.",
     .method = "Random segments against their chords; Adam on the virtual token towards random targets, logits "
               "multiplied by powers of V.",
-    .expect = "No segment above its chord; all targets right at V^2 within about a hundred steps, a few per cent at "
-              "V, none at 1.",
+    .expect =
+        "No segment above its chord; all targets reproduced at V^2 within about a hundred steps, a few per cent at "
+        "V, none at 1.",
     .cost = "smoke a second, quick a quarter of a minute, paper a minute",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1; Kuratov et al. (ACL 2025) for trained models",
     .settings = SETTINGS,

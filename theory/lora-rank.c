@@ -8,7 +8,7 @@
  *          biases that keep every activation positive, then gradient LoRA with and without biases, and full tuning of
  *          the last layer, each on fresh normal inputs.
  * Expect   Linear error equal to sigma_{RL+1} to 1e-6.  The ReLU construction is exact from the threshold on and not
- *          below it.  What gradient descent finds is reported, not promised.
+ *          below it.  The result of gradient descent is reported, not predicted.
  * Cost     a second; under a minute; twenty minutes.
  * Source   Zeng and Lee, "The expressive power of low-rank adaptation", ICLR 2024.
  *
@@ -17,8 +17,8 @@
  *          So D_l = (W_L..W_{l+1})^-1 E_l (W'_{l-1}..W'_1)^-1 adds block l and has rank R.  No updates do better: the
  *          difference of the two products has rank at most RL, and Eckart and Young name the best of those.
  * ReLU     Cut the frozen layers into T groups of M = L/T.  In a group all activations but the last are kept positive
- *          by large biases, so the group is the linear case with one target layer; its last bias takes off what the
- *          others put on.  The input has to be bounded: here, the points that are tested.
+ *          by large biases, so the group is the linear case with one target layer; its last bias subtracts the sum
+ *          that the others added.  The input has to be bounded: here, the points that are tested.
  * Not shown  That training finds the construction; attention layers, where W_K and W_Q share the work. */
 #include <math.h>
 
@@ -213,7 +213,7 @@ static Status constructed(Net *out, Arena *a, const Net *frozen, const Net *targ
 typedef enum { LORA_BIAS, LORA, LAST, BUILT, ARMS } Arm;
 static const char *const ARM_NAME[ARMS] = {"LoRA and biases", "LoRA", "last layer", "construction"};
 
-typedef struct { /* what the loss of a fit needs */
+typedef struct { /* the data of a fit's loss */
     const Net *frozen, *target;
     Param *down[MOST_LAYERS], *up[MOST_LAYERS], *bias[MOST_LAYERS];
     int64_t batch;
@@ -227,7 +227,7 @@ static Var *distance(Tape *t, int64_t step, void *user)
     return op_mse(t, forward(t, j->frozen, x, j->down, j->up, j->bias), output(tape_arena(t), j->target, x));
 }
 
-/* Parameters of one arm.  LoRA's A starts at zero and B at N(0, 1/4), as published. */
+/* Parameters of one method. LoRA's A starts at zero and B at N(0, 1/4), as published. */
 static ParamSet *prepare(Job *j, Arena *a, Arm arm, int rank, uint64_t seed)
 {
     ParamSet *ps = params_open(a, F64, seed);
@@ -271,7 +271,7 @@ static Status trained(double *error, Run *r, const Net *frozen, const Net *targe
     return OK;
 }
 
-/* Job i: seed, depth, arm and rank; last-layer tuning has one "rank". */
+/* Job i: seed, depth, method and rank; last-layer tuning has one "rank". */
 typedef struct {
     double depth[RUN_LIST], rank[RUN_LIST];
     int depths, ranks;
@@ -313,7 +313,7 @@ static Status draw_linear(Run *r, const Linear found[SIZES])
 {
     Arena *a = run_arena(r);
     Fig *f = run_figure(r, "linear",
-                        "Linear nets, one random target per panel: spectral error of the constructed updates (marks) "
+                        "Linear nets, one random target per panel: spectral error of the constructed updates (dots) "
                         "and sigma_{RL+1} (dashed), relative to the error without updates. From R = D/L on both are "
                         "zero and leave the axis.",
                         500, 160);
@@ -338,7 +338,7 @@ static Status draw_linear(Run *r, const Linear found[SIZES])
     return fig_close(f);
 }
 
-/* Mean over seeds of log10 error; values below `floor` count as floor. */
+/* Mean over seeds of log10 error; values below `floor` count as `floor`. */
 static double mean_log(const Grid *g, const double *error, int seeds, int d, int arm, int k, double floor)
 {
     double sum = 0;
@@ -353,7 +353,7 @@ static Status draw_relu(Run *r, const Grid *g, const double *error, int seeds)
                         str_print(a,
                                   "ReLU nets of width %d, frozen depth twice the target's: test error by rank, "
                                   "geometric mean of %d %s. The construction is zero to rounding from the "
-                                  "predicted rank on; what is below 1e-8 is drawn at 1e-8.",
+                                  "predicted rank on; errors below 1e-8 are drawn at 1e-8.",
                                   WIDTH, seeds, str_plural(seeds, "seed", "seeds")),
                         g->depths > 1 ? 500 : 300, 190);
     for (int d = 0; d < g->depths; d++) {
@@ -390,8 +390,9 @@ static Status linear_part(Run *r, double *worst, bool *bounded)
             TRY(linear(&found[s], SIZE[s], run_seed(r, i)));
             double gap = 0;
             for (int k = 0; k < SIZE[s].dim; k++) gap = fmax(gap, fabs(found[s].error[k] - found[s].predicted[k]));
-            run_metric(r, str_print(run_arena(r), "linear, D=%d L=%d: gap to sigma", SIZE[s].dim, SIZE[s].layers), i,
-                       gap);
+            run_metric(
+                r, str_print(run_arena(r), "linear, D=%d L=%d: difference from sigma", SIZE[s].dim, SIZE[s].layers),
+                i, gap);
             *worst = fmax(*worst, gap), *bounded &= found[s].bounded;
         }
     return draw_linear(r, found);

@@ -13,9 +13,9 @@
  * Not      Existence, not learnability.  Generated tokens are never used: every answer token is looked up.
  *
  * How it works.  A row is [content (V) ; position e_r (2 N0)]: the virtual tokens in rows 0..N0-1, the user's token
- * one-hot in row N0, what was generated after it.  At row N0 + i, head "N0 back" asks for position i and returns s^i;
- * head "user token" asks for position N0 and returns one-hot(x).  Their sum exceeds 1 in coordinate x alone, so
- * ReLU(h - 1) leaves m(x)_i/V, which is read as in theory/one-token. */
+ * one-hot in row N0, then the tokens generated so far.  At row N0 + i, head "N0 back" attends to position i and
+ * returns s^i; head "user token" attends to position N0 and returns one-hot(x).  Their sum exceeds 1 in coordinate x
+ * alone, so ReLU(h - 1) leaves m(x)_i/V, which is read as in theory/one-token. */
 #include <math.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ Net many_tokens_map_net(Arena *a, int64_t v, int64_t answers)
     int64_t p = 2 * answers, d = v > p ? v : p; /* positions; room for a value, or a key */
     construct_block(&net, 3);
     Head *back = construct_head(&net, d, v + p, p);
-    matrix_identity(back->q, 0, v + answers, answers, 1); /* [0 0 I; 0 0 0]: row N0 + i asks for position i */
+    matrix_identity(back->q, 0, v + answers, answers, 1); /* [0 0 I; 0 0 0]: row N0 + i attends to position i */
     matrix_identity(back->k, 0, v, p, 1);                 /* [0 I]: the position */
     matrix_identity(back->v, 0, 0, v, 1);                 /* [I 0]: the content */
     Head *user = construct_head(&net, d, v + p, 1);
@@ -44,7 +44,7 @@ Net many_tokens_map_net(Arena *a, int64_t v, int64_t answers)
     return net;
 }
 
-/* The rows so far of one question: map (V,N0), the user's token x, and what was generated. */
+/* The rows so far of one question: map (V,N0), the user's token x, and the tokens generated. */
 static void lay_out(Tensor rows, const int32_t *map, int64_t v, int64_t answers, int64_t x, const int32_t *said)
 {
     int64_t c = v + 2 * answers;
@@ -74,7 +74,7 @@ static void answer(Arena *step, const Net *net, const Column *column, Attention 
     }
 }
 
-/* How many of the maps come back whole. */
+/* How many of the maps are reproduced whole. */
 static int64_t reproduced(Arena *step, const Column *column, Attention how, const int32_t *map, int64_t maps,
                           int64_t v, int64_t answers)
 {
@@ -161,7 +161,7 @@ static void words_map(int32_t map[V * LONGEST])
         }
 }
 
-/* The table as ten virtual tokens; 'b' is asked for its food.  In F32 at the temperature of the run. */
+/* The table as ten virtual tokens; 'b' has to give its food.  In F32 at the temperature of the run. */
 static bool words(Run *r, Arena *step)
 {
     int32_t map[V * LONGEST];
@@ -175,7 +175,7 @@ static bool words(Run *r, Arena *step)
     bool exact = !memcmp(y, map, sizeof *y * V * LONGEST);
     run_metric(r, "table of words exact", 0, exact);
     run_note(r, "A table of 52 words in ten vectors: 'b' is continued by \"%s\", and %s.", said,
-             exact ? "the other 93 answers are right" : "some of the others are WRONG");
+             exact ? "all other 93 answers agree" : "some of the others are WRONG");
     return exact && !strcmp(said, "lueberries");
 }
 
@@ -197,7 +197,7 @@ static Status lowest_temperature(double *lowest, Run *r, Arena *step)
 
 /* ---- the figure ---- */
 
-/* What the two heads look at while 'b' is answered: rows below the user's token are what counts. */
+/* The attention of the two heads while 'b' is answered. The rows below the user's token count. */
 static Status draw_heads(Run *r, Arena *step)
 {
     enum { ANSWERS = 5, P = 2 * ANSWERS };
@@ -227,12 +227,11 @@ static Status draw_heads(Run *r, Arena *step)
                                .col_spans = 2,
                                .bar = h == 1};
     }
-    Fig *f =
-        run_figure(r, "heads",
-                   "Attention of the two heads while the user's token b is answered. Row by row the first walks "
-                   "through the virtual tokens, the second stays with the user's token; generated letters are never "
-                   "looked at.",
-                   400, 128);
+    Fig *f = run_figure(
+        r, "heads",
+        "Attention of the two heads while the user's token b is answered. Row by row the first walks through the "
+        "virtual tokens, the second stays with the user's token; generated letters are never attended to.",
+        400, 128);
     fig_heatmaps(f, fig_whole(f), 2, rows, style);
     return fig_close(f);
 }
@@ -260,15 +259,15 @@ static Status run(Run *r)
     run_metric(r, "lowest T", 0, lowest);
     TRY(draw_heads(r, &step));
     arena_close(&step);
-    run_note(r, "The random maps are not tried in F16, where V = 94 is beyond what the tangents can tell apart.");
-    run_verdict(
-        r, good == wanted && random == asked && spelt ? SUPPORTED : NOT_SUPPORTED,
-        "%g %% of all %lld maps of (V,N0) = (2,1), (2,2), (2,3), (3,1), (3,2) come back in each of F64, F32, F16 and "
-        "hard-max; of %lld random maps with V = %lld, N0 = %lld %g %% in F64, F32 and hard-max; 'b' %s; T = %g would "
-        "do (T = %g used).",
-        100 * (double)good / (double)wanted, (long long)count[0].total, (long long)n, (long long)run_int(r, "v"),
-        (long long)run_int(r, "answers"), 100 * (double)random / (double)asked,
-        spelt ? "is continued by \"lueberries\"" : "is continued WRONGLY", lowest, run_real(r, "t"));
+    run_note(r, "The random maps are not tried in F16, where V = 94 is beyond the vocabulary that the tangents can "
+                "distinguish.");
+    run_verdict(r, good == wanted && random == asked && spelt ? SUPPORTED : NOT_SUPPORTED,
+                "%g %% of all %lld maps of (V,N0) = (2,1), (2,2), (2,3), (3,1), (3,2) are reproduced in each of F64, "
+                "F32, F16 and hard-max; of %lld random maps with V = %lld, N0 = %lld %g %% in F64, F32 and hard-max; "
+                "'b' %s; T = %g would do (T = %g used).",
+                100 * (double)good / (double)wanted, (long long)count[0].total, (long long)n,
+                (long long)run_int(r, "v"), (long long)run_int(r, "answers"), 100 * (double)random / (double)asked,
+                spelt ? "is continued by \"lueberries\"" : "is continued WRONGLY", lowest, run_real(r, "t"));
     return OK;
 }
 

@@ -1,24 +1,24 @@
-/* theory/norm-bound: a norm before attention bounds the mass that a tied prefix can take.
+/* theory/norm-bound: LayerNorm before attention bounds the mass that a tied prefix can take.
  *
- * Claim    A slot whose key comes from a vector through the layer's norm and W_K cannot be attended to at will: the
- *          norm fixes the vector's length, so the slot's logit for a query q is at most L(q) below, and m slots take
- *          at most m e^L / (m e^L + Z) of the attention, Z being what the content has.  The bound is reached.  Free
- *          keys, and tied ones without the norm, have none: their mass goes to 1 as the vector grows.
- * Method   Random one-layer decoders in F64.  For single queries the maximiser below is put into all slots, at
- *          lengths over six decades, for each kind of prefix; the mass is read from the running net and compared
- *          with the formula.  Random prefixes of all lengths are held against the bound of every query.
- * Expect   Tied: the measured mass is the formula's to rounding at every length that drowns the norm's eps; no
- *          random prefix exceeds it.  Free and bare: the mass exceeds the bound and reaches 1.
+ * Claim    A virtual token whose key comes from a vector through LayerNorm and W_K has a bounded logit: LayerNorm
+ *          fixes the vector's length. For a query q the logit is at most L(q) below, and m virtual tokens take at
+ *          most m e^L / (m e^L + Z) of the attention, Z being the content's sum.  The bound is reached.  Free keys,
+ *          and tied ones without LayerNorm, have no bound: their mass goes to 1 as the vector grows.
+ * Method   Random one-layer decoders in F64.  For single queries the maximiser below is put into all virtual tokens,
+ *          at lengths over six decades, for each kind of prefix; the mass is read from the running net and compared
+ *          with the formula.  Random prefixes of all lengths are compared with the bound of every query.
+ * Expect   Tied: the measured mass is the formula's to rounding at every length that is large against LayerNorm's
+ *          eps; no random prefix exceeds it.  Free and bare: the mass exceeds the bound and reaches 1.
  * Cost     a second; ten seconds; a minute.
- * Source   The prefixes of Petrov, Torr and Bibi (ICLR 2024) pass through the norm in all of their experiments but
- *          one; the bound is elementary.
+ * Source   The prefixes of Petrov, Torr and Bibi (ICLR 2024) pass through LayerNorm in all of their experiments
+ *          except one; the bound is elementary.
  *
- * Proof    The norm maps s to g * n + b with n = (s - mean) / sd: of mean 0 and length sqrt(d), any direction.  With
+ * Proof    LayerNorm maps s to g * n + b with n = (s - mean) / sd: of mean 0 and length sqrt(d), any direction.  With
  *          u = g * W_K'q the logit is (n.u + q.(W_K b + b_K)) / sqrt(D), largest where n is along u less its mean,
- *          u_0:  L(q) = (sqrt(d) |u_0| + q.(W_K b + b_K)) / sqrt(D).  Every slot adds at most e^L to the
+ *          u_0:  L(q) = (sqrt(d) |u_0| + q.(W_K b + b_K)) / sqrt(D).  Every virtual token adds at most e^L to the
  *          denominator.
  *
- * What it does not show: one vector serves one query and one head here; a prefix has to serve all of them at once. */
+ * Not shown: one vector serves one query and one head here; a prefix has to serve all of them at once. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -38,7 +38,7 @@ static double length_of(int i) /* 10^-2 .. 10^4 */
     return pow(10, -2 + 0.5 * i);
 }
 
-/* ---- a net, its queries, and what its content has */
+/* ---- a net, its queries, and the scores of its content */
 
 typedef struct {
     double sd; /* of the weights */
@@ -60,7 +60,7 @@ static Status open_net(Net *n, Arena *run, Kind kind, uint64_t seed, Plan p)
     shape.bare = kind == BARE, shape.init_sd = p.sd;
     TRY(subject_random(&n->s, run, shape, F64, seed));
     Model *m = n->s.m;
-    if (kind != BARE) { /* a norm that has been trained */
+    if (kind != BARE) { /* as if LayerNorm had been trained */
         Param *g = param_find(m->params, "h.0.ln_1.weight");
         for (int64_t i = 0; i < DIM; i++)
             tensor_set(g->val, i, exp(0.3 * rng_normal(rng_stream(seed, "gain"), (uint64_t)i)));
@@ -106,7 +106,7 @@ static double q_of(const Net *n, Query x, int64_t c)
 
 /* ---- the formula */
 
-/* u = g * W_K'q, without its mean where there is a norm: the direction in which a vector's logit grows fastest. */
+/* u = g * W_K'q, without its mean where there is LayerNorm: the direction in which a vector's logit grows fastest. */
 static void best_direction(double u[DIM], const Net *n, Query x)
 {
     double mean = 0;
@@ -147,7 +147,7 @@ static double bound(const Net *n, Query x, int slots)
 
 /* ---- the measurement */
 
-/* All slots the same: the best direction at a length.  Free: the head's part of the key along the query. */
+/* All virtual tokens the same: the best direction at a length.  Free: the head's part of the key along the query. */
 static void aim(Net *n, Kind kind, Query x, double length)
 {
     double u[DIM] = {0};
@@ -239,7 +239,7 @@ static Found *at(const Grid *g, int seed, int scale, int count)
     return &g->found[(seed * g->scales + scale) * g->counts + count];
 }
 
-/* Mass by length, in the nets of the middle scale, with the first number of slots. */
+/* Mass by length, in the nets of the middle scale, with the first number of virtual tokens. */
 static void draw_lengths(Fig *f, Rect where, Arena *a, const Grid *g)
 {
     Series line[KINDS + 1];
@@ -261,7 +261,8 @@ static void draw_lengths(Fig *f, Rect where, Arena *a, const Grid *g)
                           .y = {.title = "prefix mass", .hi = 1.05}});
 }
 
-/* Mass of the longest tied vector by number of slots, for each scale of the weights; the bound as a dashed line. */
+/* Mass of the longest tied vector by number of virtual tokens, for each scale of the weights; the bound as a dashed
+ * line. */
 static void draw_slots(Fig *f, Rect where, Arena *a, const Grid *g)
 {
     Series line[2 * RUN_LIST];
@@ -282,22 +283,24 @@ static void draw_slots(Fig *f, Rect where, Arena *a, const Grid *g)
         }
     }
     fig_lines(f, where, 2 * g->scales, line,
-              (PlotStyle){.letter = "b", .x = {.title = "log2 of slots"}, .y = {.title = "prefix mass", .hi = 1.05}});
+              (PlotStyle){.letter = "b",
+                          .x = {.title = "log2 of virtual tokens"},
+                          .y = {.title = "prefix mass", .hi = 1.05}});
 }
 
 static Status draw(Run *r, const Grid *g)
 {
-    Fig *f =
-        run_figure(r, "mass",
-                   str_print(run_arena(r),
-                             "Mass that a prefix takes from one query when all its slots are aimed at it. (a) %g "
-                             "slot, weights of sd %g, by the length of the vector or free key: through a norm, "
-                             "length does not matter once it exceeds the norm's eps. (b) Tied through the norm, by "
-                             "number of slots, for weights of several sd; dashed, the bound. Means over %d queries "
-                             "each of %d %s.",
-                             g->slots[0], g->scale[g->scales / 2], (int)run_int(r, "queries"), g->seeds,
-                             str_plural(g->seeds, "seed", "seeds")),
-                   500, 200);
+    Fig *f = run_figure(
+        r, "mass",
+        str_print(run_arena(r),
+                  "Mass that a prefix takes from one query when all its virtual tokens are aimed at it. (a) %g "
+                  "virtual token, weights of sd %g, by the length of the vector or free key: through LayerNorm, "
+                  "length does not matter once it exceeds LayerNorm's eps. (b) Tied through LayerNorm, by "
+                  "number of virtual tokens, for weights of several sd; dashed, the bound. Means over %d queries "
+                  "each of %d %s.",
+                  g->slots[0], g->scale[g->scales / 2], (int)run_int(r, "queries"), g->seeds,
+                  str_plural(g->seeds, "seed", "seeds")),
+        500, 200);
     draw_lengths(f, fig_cell(f, 1, 2, 0), run_arena(r), g);
     draw_slots(f, fig_cell(f, 1, 2, 1), run_arena(r), g);
     return fig_close(f);
@@ -312,7 +315,7 @@ static Status one_net(Run *r, const Grid *g, int seed, int scale, int count)
     for (int k = 0; k < KINDS; k++)
         if (k == TIED || !count) TRY(aimed(r, f, (Kind)k, run_seed(r, seed), p));
     TRY(at_random(r, f, run_seed(r, seed), p));
-    const char *net = str_print(run_arena(r), "weights %g, slots %d", p.sd, p.slots);
+    const char *net = str_print(run_arena(r), "weights %g, virtual tokens %d", p.sd, p.slots);
     run_metric(r, str_print(run_arena(r), "%s: bound on the mass, mean", net), seed, f->bound);
     run_metric(r, str_print(run_arena(r), "%s: mass, aimed, mean", net), seed, f->mass[TIED][LENGTHS - 1]);
     run_metric(r, str_print(run_arena(r), "%s: largest share of its bound, at random", net), seed, f->nearest);
@@ -339,13 +342,12 @@ static Status run(Run *r)
         run_progress(r, "nets", i + 1, n, NAN);
     }
     TRY(draw(r, &g));
-    run_verdict(
-        r, off < 1e-8 && !above && least > 0.999 ? SUPPORTED : NOT_SUPPORTED,
-        "A tied prefix behind a norm takes exactly what the formula says (relative distance %.0e): with %g slot and "
-        "weights of sd %g, %.2f of a query's attention on average, however long its vector. %lld of %lld masses "
-        "of random prefixes exceed the bound (at most %.3f of it). Free keys, and slots without the norm, take at "
-        "least %.6f.",
-        off, g.slots[0], g.scale[g.scales / 2], mean, (long long)above, (long long)tried, nearest, least);
+    run_verdict(r, off < 1e-8 && !above && least > 0.999 ? SUPPORTED : NOT_SUPPORTED,
+                "A tied prefix behind LayerNorm takes exactly the mass of the formula (relative distance %.0e): with "
+                "%g virtual token and weights of sd %g, %.2f of a query's attention on average, however long its "
+                "vector. %lld of %lld masses of random prefixes exceed the bound (at most %.3f of it). Free keys, "
+                "and virtual tokens without LayerNorm, take at least %.6f.",
+                off, g.slots[0], g.scale[g.scales / 2], mean, (long long)above, (long long)tried, nearest, least);
     return OK;
 }
 
@@ -359,16 +361,16 @@ static const Setting SETTINGS[] = {
 static const Experiment NORM_BOUND = {
     .group = "theory",
     .name = "norm-bound",
-    .title = "A norm bounds the mass of a tied prefix",
-    .claim =
-        "Slots that pass through the norm before attention take at most m e^L / (m e^L + Z) of a query's attention, "
-        "L known in closed form and reached; free slots, and slots without the norm, can take all of it.",
+    .title = "LayerNorm bounds the mass of a tied prefix",
+    .claim = "Virtual tokens that pass through LayerNorm before attention take at most m e^L / (m e^L + Z) of a "
+             "query's attention, with L in closed form and reached; free ones, and tied ones without LayerNorm, can "
+             "take all of it.",
     .method =
-        "The maximising vector for single queries, put into all slots of random one-layer nets at lengths over six "
-        "decades; the mass read from the net against the formula; random prefixes against the bound.",
-    .expect = "Equality for tied slots, no random prefix above the bound, mass 1 for the other two kinds.",
+        "The maximising vector for single queries, put into all virtual tokens of random one-layer nets at lengths "
+        "over six decades; the mass read from the net against the formula; random prefixes against the bound.",
+    .expect = "Equality for tied virtual tokens, no random prefix above the bound, mass 1 for the other two kinds.",
     .cost = "smoke a second, quick ten seconds, paper a minute",
-    .source = "Petrov, Torr, Bibi (ICLR 2024) let prefixes pass through the norm; the bound is elementary",
+    .source = "Petrov, Torr, Bibi (ICLR 2024) let prefixes pass through LayerNorm; the bound is elementary",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},
     .exact = true,

@@ -13,8 +13,8 @@
  * Source   Petrov, Torr and Bibi, "When do prompting and prefix-tuning work?", ICLR 2024, theorem 2.
  * Not      Existence, not learnability: the network was built to be steered.
  *
- * How it works.  Row 0 is [s ; 1 0], row 1 is [one-hot(x) ; 0 1].  Head A looks at itself and returns one-hot(x);
- * head F looks at row 0 and returns s.  Their sum exceeds 1 in coordinate x alone, so ReLU(h - 1) leaves m(x)/V,
+ * How it works.  Row 0 is [s ; 1 0], row 1 is [one-hot(x) ; 0 1].  Head A attends to itself and returns one-hot(x);
+ * head F attends to row 0 and returns s.  Their sum exceeds 1 in coordinate x alone, so ReLU(h - 1) leaves m(x)/V,
  * which is read as in theory/one-token.
  *
  * Why temperature cancels.  Row 1 gives head A's target the weight a = 1/(1 + e^-beta) and head F's the weight f,
@@ -49,7 +49,7 @@ Net one_token_map_net(Arena *a, int64_t v)
     return net;
 }
 
-/* Which of the B*V answers are right: maps (B,V), every x asked of every map; right[b] counts. */
+/* Which of the B*V answers are right: maps (B,V), every x with every map; right[b] counts. */
 static void ask(Arena *step, const Net *net, const Column *column, Attention how, const int32_t *map, int64_t b,
                 int64_t *right)
 {
@@ -204,8 +204,9 @@ static bool case_flip(Run *r, Arena *step)
         map[i] = (c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) - FIRST;
     }
     Share s = share_right(step, &COLUMN[1], V, (Attention){BY_LENGTH, run_real(r, "t")}, map, 1);
-    run_metric(r, "case flip, share right", 0, s.answers);
-    run_note(r, "The case flip over 94 characters in one vector of 94 numbers: %g %% right, 'f' among them to 'F'.",
+    run_metric(r, "case flip, accuracy", 0, s.answers);
+    run_note(r,
+             "The case flip over 94 characters in one vector of 94 numbers: accuracy %g %%, 'f' to 'F' among them.",
              100 * s.answers);
     return s.maps == 1;
 }
@@ -229,13 +230,13 @@ static Status draw_formats(Run *r, const Curve *c)
     for (int f = 0; f < FORMATS; f++) line[f] = curve(run_arena(r), &c[f], FORMAT_NAME[f]);
     Fig *f = run_figure(r, "formats",
                         str_print(run_arena(r),
-                                  "Single answers that are right, over vocabularies, %lld random maps each, every "
+                                  "Accuracy of single answers, over vocabularies, %lld random maps each, every "
                                   "operation rounded to the format. F64 and F32 stay at 1 on this range.",
                                   (long long)run_int(r, "curve")),
                         252, 180);
     fig_lines(f, fig_whole(f), FORMATS, line,
               (PlotStyle){.x = {.title = "vocabulary V", .log = true},
-                          .y = {.title = "share of answers right", .lo = 0, .hi = 1.05}});
+                          .y = {.title = "accuracy of answers", .lo = 0, .hi = 1.05}});
     return fig_close(f);
 }
 
@@ -308,7 +309,7 @@ static Status run(Run *r)
         (long long)found[0].all.total, (long long)run_int(r, "max-v"), 100 * found[0].all.maps,
         100 * found[1].all.maps, 100 * found[2].all.maps, 100 * found[3].all.maps, (long long)run_int(r, "random"),
         (long long)run_int(r, "v"), 100 * found[0].large.maps, 100 * found[1].large.maps, 100 * found[2].large.maps,
-        100 * found[3].large.maps, cancels ? "no" : "some", flip ? "is exact" : "NOT_SUPPORTED");
+        100 * found[3].large.maps, cancels ? "no" : "some", flip ? "is exact" : "is NOT exact");
     return OK;
 }
 

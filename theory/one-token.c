@@ -1,8 +1,8 @@
 /* theory/one-token: one virtual token can carry any sequence.
  *
  * Claim    For every V and N there is ONE fixed transformer (one attention layer with two heads, three linear
- *          layers) such that every sequence Y in {0..V-1}^N is what greedy decoding emits after the single virtual
- *          token s = (Y_0/V, ..., Y_{N-1}/V).  One soft token has V^N behaviours; one hard token has at most V.
+ *          layers) such that greedy decoding emits every sequence Y in {0..V-1}^N after the single virtual token s =
+ *          (Y_0/V, ..., Y_{N-1}/V).  One soft token has V^N behaviours; one hard token has at most V.
  * Method   Build the network from its formulas.  Decode all V^N sequences for small V and N: in F64, F32 and with
  *          hard-max attention on the library's ops, in F16 with every operation rounded.  Bisect for the lowest
  *          inverse temperature at which a set of sequences with all the extremes survives, for both scalings of the
@@ -15,11 +15,11 @@
  * Not      Existence, not learnability: the network was built to be steered.  theory/learn-the-token trains the
  *          token.
  *
- * How it works.  Row r of the input is [content (N) ; position e_r (N)].  Head P looks at itself and returns e_r;
- * head F looks at row 0 and returns s.  Their sum e_r + s exceeds 1 in coordinate r alone, so ReLU(h - 1) leaves
+ * How it works.  Row r of the input is [content (N) ; position e_r (N)].  Head P attends to itself and returns e_r;
+ * head F attends to row 0 and returns s.  Their sum e_r + s exceeds 1 in coordinate r alone, so ReLU(h - 1) leaves
  * s_r there and nothing elsewhere, and a row of ones sums it into the scalar z = Y_r/V.  Logit j is the tangent of
- * the parabola (z - 1/2)^2 at j/V: (2j/V - 1) z + 1/4 - (j/V)^2 = -(z - j/V)^2 + a term without j, so the
- * largest logit belongs to the grid point nearest to z.
+ * the parabola (z - 1/2)^2 at j/V: (2j/V - 1) z + 1/4 - (j/V)^2 = -(z - j/V)^2 + a term without j, so the largest
+ * logit belongs to the grid point nearest to z.
  *
  * How hot it may be.  Softmax leaves head P the weight a on itself, 1 - a <= (N-1) e^-beta elsewhere, so the entry
  * that should be 1 + s_r is 1 - a lower; logits by key size leak in head P alone (key size N, beta = T/sqrt(N)), and
@@ -76,7 +76,7 @@ static void decode(Arena *step, const Net *net, const Column *column, const int3
     }
 }
 
-/* How many of the B target sequences (B,N) come back exactly. */
+/* How many of the B target sequences (B,N) are reproduced exactly. */
 static int64_t reproduced(Arena *step, const Column *column, int64_t v, int64_t n, const int32_t *target, int64_t b,
                           Tensor embed, Attention how)
 {
@@ -157,7 +157,7 @@ typedef struct {
     Scaling scaling;
 } Size;
 
-/* Job i: the lowest T at which the whole set comes back, by bisection in F64. */
+/* Job i: the lowest T at which the whole set is reproduced, by bisection in F64. */
 static Status bisect(Run *r, int i, void *result, void *user)
 {
     Size size = ((const Size *)user)[i];
@@ -208,7 +208,7 @@ static double share_right(Arena *step, uint64_t stream, Format f, int64_t v, int
     return (double)good / (double)b;
 }
 
-/* The 16-bit formats fail so early that large vocabularies are asked of the others only. */
+/* The 16-bit formats fail so early that large vocabularies are tried with the others only. */
 static bool wide(Format f)
 {
     return FORMAT_BITS[f] > 16;
@@ -271,8 +271,8 @@ static Status spell(Run *r, Arena *step, bool *exact, int64_t *noisy)
     char *said = arena_zero(run_arena(r), (size_t)n + 1);
     for (int64_t i = 0; i < n; i++) said[i] = (char)(y[i] + space);
     *exact = !strcmp(said, text);
-    run_note(r, "Given one vector of %lld numbers (token/%lld each), the network says at T = %.4g: \"%s\"%s",
-             (long long)n, (long long)v, how.temperature, said, *exact ? "" : ", which is NOT the text asked for");
+    run_note(r, "Given one vector of %lld numbers (token/%lld each), the network generates at T = %.4g: \"%s\"%s",
+             (long long)n, (long long)v, how.temperature, said, *exact ? "" : ", which is NOT the text given");
     Tensor embed = tensor_new(step, F64, SHAPE(v, n));
     for (int64_t i = 0; i < v * n; i++)
         tensor_set(embed, i, 10 * rng_normal(rng_stream(run_seed(r, 0), "embedding"), (uint64_t)i));
@@ -282,7 +282,7 @@ static Status spell(Run *r, Arena *step, bool *exact, int64_t *noisy)
 
 /* ---- figures ---- */
 
-/* Points that are marked but not joined: NaN between them breaks the line. */
+/* Points that are drawn but not joined: NaN between them breaks the line. */
 static Series dots(Arena *a, int64_t n, const double *x, const double *y, const char *label)
 {
     Series s = {
@@ -324,7 +324,7 @@ static Status draw_tangents(Run *r)
     line[V + 1].colour = 2;
     Fig *f = run_figure(r, "tangents",
                         "The ten logits of the unembedding (V = 10) as functions of the scalar z. Each is the "
-                        "tangent of (z - 1/2)^2 at j/V (marks); the largest belongs to the nearest grid point.",
+                        "tangent of (z - 1/2)^2 at j/V (dots); the largest belongs to the nearest grid point.",
                         252, 190);
     fig_lines(f, fig_whole(f), V + 2, line,
               (PlotStyle){.x = {.title = "z", .lo = 0, .hi = 1}, .y = {.title = "logit", .lo = -0.2, .hi = 0.3}});
@@ -353,13 +353,14 @@ static Status draw_temperatures(Run *r, const Size *size, const double *measured
         line[MOST + s] = dots(a, k, at, t, NULL);
         line[MOST + s].colour = s + 1;
     }
-    Fig *f = run_figure(r, "temperature",
-                        str_print(a,
-                                  "Lowest inverse temperature at which all %d test sequences come back (marks), V = "
-                                  "%lld, and the formulas sqrt(N) ln(4V(N-1)) for logits divided by the square root "
-                                  "of the current length, sqrt(N) ln(2V(N-1)) for the square root of the key size.",
-                                  SEQUENCES, (long long)v),
-                        252, 180);
+    Fig *f =
+        run_figure(r, "temperature",
+                   str_print(a,
+                             "Lowest inverse temperature at which all %d test sequences are reproduced (dots), V = "
+                             "%lld, and the formulas sqrt(N) ln(4V(N-1)) for logits divided by the square root "
+                             "of the current length, sqrt(N) ln(2V(N-1)) for the square root of the key size.",
+                             SEQUENCES, (long long)v),
+                   252, 180);
     fig_lines(f, fig_whole(f), 2 * MOST, line,
               (PlotStyle){.x = {.title = "sequence length N"}, .y = {.title = "inverse temperature T"}});
     return fig_close(f);
@@ -387,12 +388,12 @@ static Status draw_frontier(Run *r, const Frontier *found)
                                .col_title = "length N",
                                .row_title = f ? NULL : "vocabulary V",
                                .bar = f == FORMATS - 1,
-                               .bar_title = "share of tokens right"};
+                               .bar_title = "token accuracy"};
     }
     Fig *f = run_figure(r, "frontier",
                         str_print(a,
-                                  "Share of up to %d tokens, from the first to the last of the vocabulary, that come "
-                                  "back at the last position, T = %g by length, every operation rounded to the "
+                                  "Share of up to %d tokens, from the first to the last of the vocabulary, that are "
+                                  "reproduced at the last position, T = %g by length, every operation rounded to the "
                                   "format. Downwards digits run out, to the right attention leaks. Vocabulary and "
                                   "length double from cell to cell.",
                                   TOKENS, run_real(r, "t")),
@@ -426,16 +427,16 @@ static Status draw_behaviours(Run *r, const Frontier *found)
             tensor_set(bar[k].y, f,
                        log2(usable(r, &found[f], k)) / (FORMAT_BITS[f] * (k == READ_CIRCLE ? 2.0 : 1.0)));
     }
-    Fig *f =
-        run_figure(r, "behaviours",
-                   str_print(a,
-                             "(a) Behaviours of one prompt token, V = %d: V^N for the constructed network with a "
-                             "soft token, at most V for a hard one. (b) The honest axis: bits of behaviour per bit "
-                             "that the soft token stores, at the largest V whose tokens all come back, for three "
-                             "unembeddings. A hard token cannot exceed 1. Where no failure was found the bar is a "
-                             "lower bound, V = %lld.",
-                             V, (long long)run_int(r, "most")),
-                   500, 190);
+    Fig *f = run_figure(
+        r, "behaviours",
+        str_print(a,
+                  "(a) Behaviours of one prompt token, V = %d: V^N for the constructed network with a "
+                  "soft token, at most V for a hard one. (b) The fair comparison: bits of behaviour per bit "
+                  "that the soft token stores, at the largest V whose tokens are all reproduced, for three "
+                  "unembeddings. A hard token cannot exceed 1. Where no failure was found the bar is a "
+                  "lower bound, V = %lld.",
+                  V, (long long)run_int(r, "most")),
+        500, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), 2, line,
               (PlotStyle){.letter = "a",
                           .title = "per token",
@@ -471,7 +472,7 @@ static Status temperatures(Run *r, double *worst)
         run_metric(r, str_print(run_arena(r), "lowest T, %s", what), 0, measured[i]);
         run_metric(r, str_print(run_arena(r), "formula T, %s", what), 0, law);
     }
-    run_metric(r, "temperature gap", 0, *worst);
+    run_metric(r, "largest relative difference of temperatures", 0, *worst);
     return draw_temperatures(r, size, measured, n);
 }
 
@@ -487,8 +488,8 @@ static Status formats(Run *r, Frontier *found)
             run_metric(r, str_print(a, "largest V that works, %s", what), 0, usable(r, &found[f], k));
         }
         for (int k = 0; k < LARGE && wide((Format)f); k++)
-            run_metric(r, str_print(a, "share right, %s, tangent, V=%lld", FORMAT_NAME[f], (long long)LARGE_V[k]), 0,
-                       found[f].large[k]);
+            run_metric(r, str_print(a, "token accuracy, %s, tangent, V=%lld", FORMAT_NAME[f], (long long)LARGE_V[k]),
+                       0, found[f].large[k]);
     }
     TRY(draw_frontier(r, found));
     return draw_behaviours(r, found);
@@ -530,12 +531,12 @@ static Status run(Run *r)
              "Not tested here: whether a token for a transformer that was not built for it exists or can be found.");
     run_verdict(
         r, good == wanted && gap < 0.01 && spelt && noisy == SEQUENCES && digits ? SUPPORTED : NOT_SUPPORTED,
-        "%.6g %% of all %lld sequences (V <= %lld, N <= %lld) come back at T = %g, in each of F64, F32, F16 and "
+        "%.6g %% of all %lld sequences (V <= %lld, N <= %lld) are reproduced at T = %g, in each of F64, F32, F16 and "
         "hard-max; \"%s\" %s; the lowest working temperature is within %.2g %% of the formulas for V >= 94; the "
         "first vocabulary with a wrong token is %lld in BF16, %lld in F16, %lld in F32 (0: none found).",
         100 * (double)good / (double)wanted, (long long)count[0].total, (long long)run_int(r, "max-v"),
         (long long)run_int(r, "max-n"), run_real(r, "t"), run_text(r, "text"),
-        spelt ? "comes back" : "does NOT come back", 100 * gap, (long long)bf16, (long long)f16, (long long)f32);
+        spelt ? "is reproduced" : "is NOT reproduced", 100 * gap, (long long)bf16, (long long)f16, (long long)f32);
     return OK;
 }
 
@@ -552,7 +553,7 @@ static const Setting SETTINGS[] = {
      100000},
     {"most", "largest vocabulary tried beyond that, in steps of 5 %", {"1000", "200000", "2100000"}, 2, 1e7},
     {"grid-n", "longest sequence of the map over V and N", {"4", "64", "128"}, 1, 128},
-    {"text", "a text to spell out of one vector", {"I love transformers!", NULL, NULL}},
+    {"text", "a text to generate from one vector", {"I love transformers!", NULL, NULL}},
     {0}};
 
 static const Experiment ONE_TOKEN = {
@@ -564,7 +565,7 @@ static const Experiment ONE_TOKEN = {
         "token could select at most V of them.",
     .method = "A network built from the theorem's formulas decodes all sequences for small V and N in F64, F32, F16 "
               "and with hard-max attention; bisection finds the lowest inverse temperature that still works; "
-              "rounding every operation finds the first vocabulary that a format cannot tell apart.",
+              "rounding every operation finds the first vocabulary whose tokens a format cannot distinguish.",
     .expect =
         "All sequences reproduced in every column; measured temperature within 1 % of sqrt(N) ln(4V(N-1)) for logits "
         "by length and sqrt(N) ln(2V(N-1)) by key size; first failures at V = 15 in BF16, 37 in F16, about 3000 in "

@@ -39,7 +39,7 @@
 
 /* ---- the network ---- */
 
-/* One head of layer 1: row `at` looks at row `to`, the other rows at the sink.  Its value is `size` times the
+/* One head of layer 1: row `at` attends to row `to`, the other rows to the sink.  Its value is `size` times the
  * content, in outputs first..first+V-1. */
 static void route(Net *net, int at, int to, int64_t first, double size)
 {
@@ -52,7 +52,7 @@ static void route(Net *net, int at, int to, int64_t first, double size)
 }
 
 /* Digit k of the state (u ; V digits ; V others): two or three layers.  Each hidden layer holds the ReLUs first, then
- * w and what is only passed on; all of that is at least 0, so ReLU leaves it alone. */
+ * w and the values that are only passed on. These are all at least 0, so ReLU does not change them. */
 static void unpack_digit(Net *net, Unpacker kind, int64_t k)
 {
     int64_t v = net->vocab, state = 1 + 2 * v, terms = v - 1, units = kind == UNPACK_CLAMP ? terms : 2 * terms;
@@ -104,8 +104,8 @@ Net packed_map_net(Arena *a, int64_t v, Unpacker kind)
 
     construct_block(&net, 3);
     Head *digits = construct_head(&net, v, 2 * v, 1), *own = construct_head(&net, v, 2 * v, 1);
-    matrix_row(digits->q, 0, v, v, 1); /* a row with a one-hot(x2) asks */
-    matrix_row(digits->k, 0, 0, v, 1); /* for a row with digits */
+    matrix_row(digits->q, 0, v, v, 1); /* a row with a one-hot(x2) attends */
+    matrix_row(digits->k, 0, 0, v, 1); /* to a row with digits */
     matrix_identity(digits->v, 0, 0, v, 1);
     matrix_row(own->q, 0, v, v, 1);
     matrix_row(own->k, 0, v, v, 1);
@@ -114,7 +114,7 @@ Net packed_map_net(Arena *a, int64_t v, Unpacker kind)
     return net;
 }
 
-/* ---- asking it ---- */
+/* ---- running it ---- */
 
 static double packed(const int32_t *row, int64_t v)
 {
@@ -127,7 +127,7 @@ typedef struct {
     int64_t maps, rows, answers; /* that are right */
 } Right;
 
-/* maps (B,V,V); every pair of user tokens is asked of every map. */
+/* maps (B,V,V); every pair of user tokens with every map. */
 static Right ask(Arena *step, const Net *net, const Column *column, Attention how, const int32_t *map, int64_t maps)
 {
     enum { CHUNK = 2048 };
@@ -250,7 +250,7 @@ static const char *const WAY_NAME[WAYS] = {"network, difference", "network, clam
                                            "pairs"};
 
 typedef struct {
-    double rows[FORMATS][WAYS]; /* share of random rows that come back; NaN: not tried */
+    double rows[FORMATS][WAYS]; /* share of random rows that are reproduced; NaN: not tried */
 } Limits;
 
 /* Job i: vocabulary i + 2.  The 16-bit formats run in plain loops and are tried where they can work. */
@@ -282,7 +282,7 @@ static Status limits(Run *r, int i, void *result, void *user)
     return OK;
 }
 
-/* The largest V up to which every tried row came back; 0: not even V = 2. */
+/* The largest V up to which every tried row was reproduced; 0: not even V = 2. */
 static int64_t last_good(const Limits *l, int n, int f, int way)
 {
     int64_t v = 1;
@@ -327,12 +327,13 @@ static Status draw_limits(Run *r, const Limits *l, int n)
     Arena *a = run_arena(r);
     Fig *f = run_figure(
         r, "limits",
-        str_print(a,
-                  "Random rows of a map, packed into one number, that come back whole (about %lld rows for each V, "
-                  "hard-max attention). The clamp unpacker goes as far as rounding does; differences lose digits to "
-                  "cancellation when they are weights of a layer, not when each pair is taken alone; truncation is "
-                  "safe only where V is a power of two.",
-                  (long long)run_int(r, "rows")),
+        str_print(
+            a,
+            "Random rows of a map, packed into one number, that are reproduced whole (about %lld rows for each V, "
+            "hard-max attention). The clamp unpacker goes as far as rounding does; differences lose digits to "
+            "cancellation when they are weights of a layer, not when each pair is taken alone; truncation is "
+            "safe only where V is a power of two.",
+            (long long)run_int(r, "rows")),
         500, 210);
     for (int panel = 0; panel < 2; panel++) {
         Series line[WAYS];
@@ -351,7 +352,7 @@ static Status draw_limits(Run *r, const Limits *l, int n)
                   (PlotStyle){.title = FORMAT_NAME[panel],
                               .letter = panel ? "b" : "a",
                               .x = {.title = "vocabulary V"},
-                              .y = {.title = "share of rows right", .lo = 0, .hi = 1.05}});
+                              .y = {.title = "share of rows reproduced", .lo = 0, .hi = 1.05}});
     }
     return fig_close(f);
 }
@@ -375,11 +376,12 @@ static Status draw_capacity(Run *r, const Limits *l, int n, const double *share)
     RefLine digits[] = {{53, "F64", false}, {24, "F32", false}, {11, "F16", false}, {8, "BF16", false}};
     Fig *f = run_figure(
         r, "capacity",
-        str_print(a,
-                  "(a) Bits that one number of the virtual token holds, the largest V of each format (dots, clamp "
-                  "unpacker), and the digits of the formats (dashed). (b) Maps of V = %lld that come back whole, of "
-                  "%lld random ones, over the inverse temperature.",
-                  (long long)run_int(r, "v"), (long long)run_int(r, "curve")),
+        str_print(
+            a,
+            "(a) Bits that one number of the virtual token holds, the largest V of each format (dots, clamp "
+            "unpacker), and the digits of the formats (dashed). (b) Maps of V = %lld that are reproduced whole, of "
+            "%lld random ones, over the inverse temperature.",
+            (long long)run_int(r, "v"), (long long)run_int(r, "curve")),
         500, 200);
     fig_lines(f, fig_cell(f, 1, 2, 0), lines, line,
               (PlotStyle){.letter = "a",
@@ -442,18 +444,18 @@ static Status run(Run *r)
                    0, share[i]);
     TRY(draw_capacity(r, found, n, share));
     int64_t letters = ten_letters(r, &step);
-    run_metric(r, "ten letters, answers right of 100", 0, (double)letters);
+    run_metric(r, "ten letters, correct answers of 100", 0, (double)letters);
     arena_close(&step);
     int64_t f64 = last_good(found, n, FORMAT_F64, UNPACK_CLAMP), f32 = last_good(found, n, FORMAT_F32, UNPACK_CLAMP);
     bool ends = f64 == (n + 1 < 13 ? n + 1 : 13) && f32 == (n + 1 < 7 ? n + 1 : 7);
     run_note(r, "Limits are of random rows, not of all: %lld for each V.", (long long)run_int(r, "rows"));
-    run_verdict(
-        r, good == wanted && ends && letters == 100 ? SUPPORTED : NOT_SUPPORTED,
-        "%g %% of all %lld maps (V <= %lld) come back in each of F64, F32 and hard-max, unpacked by ReLU inside the "
-        "network; random rows up to V = %lld in F64 and %lld in F32 (of at most %d tried), as far as rounding goes; "
-        "truncation gets %.3g %% of the maps of V = %lld, %.3g %% after ReLU(1 + s - 1); ten letters: %lld of 100.",
-        100 * (double)good / (double)wanted, (long long)count[0].total, (long long)v, (long long)f64, (long long)f32,
-        n + 1, 100 * truncated[0], (long long)v, 100 * truncated[1], (long long)letters);
+    run_verdict(r, good == wanted && ends && letters == 100 ? SUPPORTED : NOT_SUPPORTED,
+                "%g %% of all %lld maps (V <= %lld) are reproduced in each of F64, F32 and hard-max, unpacked by "
+                "ReLU inside the network; random rows up to V = %lld in F64 and %lld in F32 (of at most %d tried), "
+                "as far as rounding goes; truncation gets %.3g %% of the maps of V = %lld, %.3g %% after ReLU(1 + s "
+                "- 1); ten letters: %lld of 100.",
+                100 * (double)good / (double)wanted, (long long)count[0].total, (long long)v, (long long)f64,
+                (long long)f32, n + 1, 100 * truncated[0], (long long)v, 100 * truncated[1], (long long)letters);
     return OK;
 }
 

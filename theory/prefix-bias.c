@@ -4,13 +4,13 @@
  *          A'_ij = (1 - a_i) A_ij for content j, and the head's output is t'_i = (1 - a_i) t_i + sum_p A'_ip v_p. So
  *          all that a prefix adds to the residual stream lies in n_H * n_S directions.
  * Method   Random pre-norm transformers, and any checkpoint (--set model=DIR), with strong random prefixes: free
- *          keys and values, vectors tied through the layer's norm and projections, and tied without the norm. Q1,
- *          Q3: change of renormalised content attention, prefixes everywhere against nowhere, by layer: largest gap,
- *          mean KL and total variation.  Q2: the same at every layer l when both runs carry the prefixes below l.
- *          Q4: the mixture identity for t'.  Q5: singular values of what is added after the output projection.
- *          Q6: the mass a_i by layer and position.  Q8: cosines between the biases of different prefixes.
- * Expect   Q1 of layer 1, Q2 and Q4 of every layer at rounding; rank n_H * n_S, wherever that fits the width, in
- *          layer 1.  Total drift above layer 1 is NOT zero: the inputs of those layers have moved.
+ *          keys and values, vectors tied through LayerNorm and projections, and tied without LayerNorm. Q1,
+ *          Q3: change of renormalised content attention, prefixes everywhere against nowhere, by layer: maximum
+ *          absolute difference, mean KL and total variation.  Q2: the same at every layer l when both runs carry the
+ *          prefixes below l. Q4: the mixture identity for t'.  Q5: singular values of the added term after the output
+ *          projection. Q6: the mass a_i by layer and position.  Q8: cosines between the biases of different prefixes.
+ * Expect   Q1 of layer 1, Q2 and Q4 of every layer at rounding; rank n_H * n_S, wherever that fits the hidden size,
+ *          in layer 1.  Total drift above layer 1 is NOT zero: the inputs of those layers have moved.
  * Cost     a second; half a minute; three minutes.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 4; for several heads and free keys the same three-line proof.
  *
@@ -18,8 +18,8 @@
  *          Divide: every content weight shrinks by one factor (1 - a_i), a_i being the mass the prefix takes.
  *          Attention rows sum to 1, so biases of the projections only add constants: the proof covers them.
  *
- * What it does not show: that a task is out of reach.  Layers above the first do see new attention
- * (theory/second-layer takes that apart), and t_i may hold in small weights what a task needs. */
+ * Not shown: that a task is out of reach.  Layers above the first do see new attention
+ * (theory/second-layer takes that apart), and t_i may hold the information that a task needs in small weights. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -34,7 +34,7 @@
 
 enum { WIDTH = 64, DEEPEST = 48, PREFIXES = 4 };
 typedef enum { FREE, TIED, BARE, KINDS } Kind;
-static const char *const KIND[KINDS] = {"free", "tied", "bare"}; /* bare: tied, in a net without the norm */
+static const char *const KIND[KINDS] = {"free", "tied", "bare"}; /* bare: tied, in a net without LayerNorm */
 
 /* ---- the quantities */
 
@@ -49,7 +49,7 @@ typedef struct {             /* of one layer */
 typedef struct {
     int layers, heads;
     int64_t raw_rank; /* of t' - t in layer 1 */
-    double scale;     /* largest spread of the logits of a row, at least 1: what rounding is proportional to */
+    double scale;     /* largest spread of the logits of a row, at least 1: rounding is proportional to it */
     Level at[DEEPEST];
 } Found;
 typedef struct {                   /* for figures, on the run arena */
@@ -191,7 +191,7 @@ static void see_positions(Tensor out, Arena *step, Map with, int l) /* mean mass
 static Status examine(Found *out, Shown *show, Arena *run, Arena *step, Subject *s)
 {
     *out = (Found){.layers = s->layers, .scale = 1};
-    if (s->layers > DEEPEST) return fail(E_CONFIG, "%d layers, at most %d are examined", s->layers, DEEPEST);
+    if (s->layers > DEEPEST) return fail(E_CONFIG, "%d layers; at most %d are examined", s->layers, DEEPEST);
     TRY(compare_biases(out, step, s));
     Seen *with = subject_observe(s, run), *without = toggle_each(out, run, step, s, with);
     ArenaMark mark = arena_mark(step);
@@ -212,9 +212,9 @@ static Status examine(Found *out, Shown *show, Arena *run, Arena *step, Subject 
 }
 
 typedef struct {
-    double worst;   /* of what the theorem says is zero: Q1 of layer 1, Q2 and Q4 everywhere */
-    double allowed; /* what rounding may leave of it */
-    int64_t rank;   /* of what was added to layer 1 */
+    double worst;   /* of the quantities that the theorem sets to zero: Q1 of layer 1, Q2 and Q4 everywhere */
+    double allowed; /* the bound that rounding allows */
+    int64_t rank;   /* of the term added to layer 1 */
 } Brief;
 
 static Brief brief(const Found *f, DType type)
@@ -266,7 +266,7 @@ static Status net_of(Run *r, Case c, Arena *run, Subject *out)
     NetShape net = {.dim = WIDTH, .heads = c.heads, .layers = c.layers, .vocab = 16, .tokens = 12, .rows = 16};
     net.bare = c.kind == BARE;
     net.init_sd = 0.15; /* wide enough that attention is far from uniform */
-    if (WIDTH % c.heads) return fail(E_CONFIG, "heads=%d does not divide the width %d", c.heads, WIDTH);
+    if (WIDTH % c.heads) return fail(E_CONFIG, "heads=%d does not divide the hidden size %d", c.heads, WIDTH);
     TRY(subject_random(out, run, net, c.type, run_seed(r, c.seed)));
     return subject_prefix(out, run, prefix_kind(c.kind), c.slots, run_real(r, "strength"));
 }
@@ -292,7 +292,7 @@ static Status job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is told: one subject over seeds, in metrics and figures */
+/* ---- the results: one subject over seeds, in metrics and figures */
 
 typedef struct {
     const char *name, *what; /* of its metrics; of the subject, for captions */
@@ -313,8 +313,8 @@ static void record_layer(Run *r, const Story *s, int seed, int l)
                   {"mean total variation of content attention (Q3)", x->drift.tv},
                   {"conditional change (Q2)", x->conditional},
                   {"residual of the mixture (Q4)", x->q4},
-                  {"rank of what was added (Q5)", (double)x->rank},
-                  {"participation ratio of what was added (Q5)", x->participation},
+                  {"rank of the added term (Q5)", (double)x->rank},
+                  {"participation ratio of the added term (Q5)", x->participation},
                   {"prefix mass, mean (Q6)", x->alpha},
                   {"prefix mass, 1st percentile (Q6)", x->low},
                   {"prefix mass, 99th percentile (Q6)", x->high},
@@ -345,8 +345,8 @@ static Status draw_maps(Run *r, const Story *s)
     Fig *f =
         run_figure(r, "maps",
                    str_print(run_arena(r),
-                             "One head of layer 1, one input (%s). Renormalising what the prefix leaves over (b) "
-                             "gives back the map without it (c), to rounding: the prefix takes mass, it does not "
+                             "One head of layer 1, one input (%s). Renormalising the weights that the prefix leaves "
+                             "(b) restores the map without it (c), to rounding: the prefix takes mass, it does not "
                              "reorder.",
                              s->what),
                    500, 172);
@@ -436,15 +436,15 @@ static Status draw_spectrum(Run *r, const Story *s)
         int l = n > 1 ? i * (layers - 1) / (n - 1) : 0;
         series[i] = relative(a, s->show.spectrum[l], str_print(a, "layer %d", l + 1));
     }
-    Fig *f =
-        run_figure(r, "spectrum",
-                   str_print(a,
-                             "Singular values of t' - (1 - a) t after the output projection, prefixes everywhere "
-                             "against nowhere (%s; first seed). In layer 1 they stop at %d = %d heads x %d slots; "
-                             "above it t itself has moved.",
-                             s->what, s->heads * s->slots, s->heads, s->slots),
-                   340, 220);
-    RefLine edge = {s->heads * s->slots + 0.5, "heads x slots", true};
+    Fig *f = run_figure(
+        r, "spectrum",
+        str_print(a,
+                  "Singular values of t' - (1 - a) t after the output projection, prefixes everywhere "
+                  "against nowhere (%s; first seed). In layer 1 they stop at %d = %d heads x %d virtual tokens; "
+                  "above it t itself has moved.",
+                  s->what, s->heads * s->slots, s->heads, s->slots),
+        340, 220);
+    RefLine edge = {s->heads * s->slots + 0.5, "heads x virtual tokens", true};
     fig_lines(f, fig_whole(f), n, series,
               (PlotStyle){.x = {.title = "index"},
                           .y = {.title = "singular value / largest", .log = true},
@@ -500,7 +500,7 @@ typedef struct {
     int ranked, ranks_n; /* F64 networks whose layer-1 rank is as predicted */
 } Tally;
 
-static void count(Tally *t, Brief b, DType type, int rank) /* rank 0: not asked */
+static void count(Tally *t, Brief b, DType type, int rank) /* rank 0: not checked */
 {
     t->n++;
     t->good += b.worst <= b.allowed;
@@ -524,7 +524,7 @@ static Status grid(Run *r, Tally *t)
             count(&own, all[i * nets + k], c.type, rank);
             count(t, all[i * nets + k], c.type, rank);
             if (rank && c.kind == FREE && c.layers == case_of(r, 0).layers)
-                run_metric(r, str_print(a, "rank, %d heads, %d slots", c.heads, c.slots), c.seed,
+                run_metric(r, str_print(a, "rank, %d heads, %d virtual tokens", c.heads, c.slots), c.seed,
                            (double)all[i * nets + k].rank);
         }
         run_metric(r, str_print(a, "%s, %s: worst of Q1, Q2, Q4", dtype_name(c.type), KIND[c.kind]), c.seed,
@@ -560,9 +560,9 @@ static Status run(Run *r)
     run_note(r, "Not tested here: trained prefixes; the identity does not depend on how a prefix came to be.");
     run_verdict(
         r, t.good == t.n && t.ranked == t.ranks_n ? SUPPORTED : NOT_SUPPORTED,
-        "Q1 of layer 1, Q2 and Q4 are at rounding in %d of %d networks%s (worst %.1e in F64, %.1e in F32); "
-        "what the prefix adds to layer 1 has rank heads x slots%s in %d of %d; above layer 1 attention to the "
-        "content changes by up to %.2f, through the inputs alone.",
+        "The identities Q1 of layer 1, Q2 and Q4 hold to floating-point rounding in %d of %d networks%s (largest "
+        "error %.1e in F64, %.1e in F32). The term that the prefix adds to layer 1 has rank heads x virtual tokens%s "
+        "in %d of %d. Above layer 1 attention to the content changes by up to %.2f, through the inputs alone.",
         t.good, t.n, given ? ", the given model included" : "", t.worst[0], t.worst[1],
         given ? ", at most that in the given model," : "", t.ranked, t.ranks_n, drift);
     return OK;
@@ -572,9 +572,9 @@ static const Setting SETTINGS[] = {
     {"heads", "head counts of the random networks", {"1,4", "1,2,4,8", "1,2,4,8"}, 1, WIDTH},
     {"slots", "prefix lengths", {"1,3", "1,2,3,16,64", NULL}, 1, 256},
     {"layers", "depths", {"2,", "3,", "1,2,4,8"}, 1, DEEPEST},
-    {"strength", "standard deviation of the prefix's numbers", {"2.0"}, 0, 1e3},
+    {"strength", "standard deviation of the prefix's parameters", {"2.0"}, 0, 1e3},
     {"model", "a model directory to measure as well", {"none"}, .reads = "config.json|*"},
-    {"part", "whose attention of that model", {"auto"}, .among = "auto|encoder|decoder|cross"},
+    {"part", "the attention of that model to observe", {"auto"}, .among = "auto|encoder|decoder|cross"},
     {"model-slots", "prefix length there", {"8"}, 1, 256},
     {"rows", "inputs of the model", {"8"}, 1, 256},
     {"tokens", "length of each", {"24"}, 1, 1024},
@@ -589,7 +589,7 @@ static const Experiment PREFIX_BIAS = {
     .method =
         "Random transformers of several depths and head counts, and any checkpoint, with strong random prefixes "
         "of three kinds; attention and head outputs captured with and without, layer by layer, in F64 and F32; "
-        "singular values of what was added.",
+        "singular values of the added term.",
     .expect = "Q1, Q2, Q4 at rounding; rank n_H n_S in layer 1; drift above layer 1 is not zero.",
     .cost = "smoke a second, quick half a minute, paper three minutes",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 4",

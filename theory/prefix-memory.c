@@ -2,25 +2,27 @@
  *
  * Claim    A prefix shares the softmax with the content and loses weight as the content's mass grows.  A term
  *          phi(q)' M beside the attention, with a trained matrix M, has no such competition and adds a bias of a
- *          richer spectrum.  But it still adds a function of the query alone and moves no attention, so in one layer
- *          it cannot do much more than all prefixes together, and stays far below LoRA.
- * Method   Equal parameters everywhere: M (d x d), a free prefix of d/2 slots, LoRA of rank d/16 on all linear maps.
- *          (i)  A model answers with the digit k of n tokens, or with k + 1 if an instruction among them says so;
- *               tuned at one length to do the second without instruction, it is tested at others.  Needle: one
+ *          richer spectrum.  But it still adds a function of the query alone and changes no attention. So in one
+ *          layer it cannot do much more than all prefixes together, and stays far below LoRA.
+ * Method   Equal parameters everywhere: M (d x d), a free prefix of d/2 virtual tokens, LoRA of rank d/16 on all
+ *          linear layers.
+ *          (i)  A model answers with the digit k of n tokens, or with k + 1 if an instruction among them requires it;
+ *               tuned at one length to do so without instruction, it is tested at others.  Needle: one
  *               token holds k, the others are fillers.  Crowd: half of the tokens hold k, the others any digit.
- *          (ii) Covariance of what each method adds to the head's output in the sorter: eigenvalues.
- *          (iii) E1, ascending to descending sort, every method at its best rate, beside the table of all prefixes.
+ *          (ii) Covariance of the term that each method adds to the head's output in the sorter: eigenvalues.
+ *          (iii) E1, ascending to descending sort, every method at its best learning rate, beside the table of
+ *               all prefixes.
  * Expect   (i) The odds of the prefix's weight are its mass over the content's: where the content's mass grows like
  *          n they fall like 1/n, and accuracy with them.  (ii) M's spectrum decays more slowly than the prefix's.
- *          (iii) M near the table, LoRA far above; content attention unchanged but for rounding, except by LoRA.
+ *          (iii) M near the table, LoRA far above; content attention unchanged up to rounding, except by LoRA.
  * Cost     a second; a minute; some hours (estimated).
  * Source   Wang et al., "PrefixMemory-Tuning" (arXiv 2506.13674), for M and the claims (i), (ii); Petrov, Torr and
  *          Bibi (ICLR 2024), experiment 1.
  *
- * The table of all prefixes (lab/table.h) contains what any prefix of any length can do in this layer; trained,
+ * The table of all prefixes (lab/table.h) contains every prefix of any length in this layer; trained,
  * it estimates that from below.  phi(q)' M is not in it: it does not shrink the attention's own term.
  *
- * What it does not show: the claims of the source on deep language models; one head, one layer, one phi here. */
+ * Not shown: the claims of the source on deep language models; one head, one layer, one phi here. */
 #include <math.h>
 #include <string.h>
 
@@ -34,13 +36,14 @@
 
 enum { WIDEST = 128, SIZES = 16 };
 
-/* ---- the four arms ---- */
+/* ---- the four methods ---- */
 
 typedef enum { PREFIX, MEMORY, TABLE, LORA, ARMS } Arm;
 static const char *const NAME[ARMS] = {"prefix", "memory", "all prefixes", "LoRA"};
 static const double RATE[ARMS] = {5e-2, 5e-3, 2e-2, 5e-3}; /* times the rates of the sweep */
 
-/* The arm for width d: d*d numbers each, but the table, which has one value for every token and position. */
+/* The method at hidden size d: d*d parameters each, except for the table, which has one value for every token and
+ * position. */
 static LabArm arm_of(Arena *a, Arm arm, int d)
 {
     LabArm x = lab_arm(arm == LORA ? "lora" : "prefix");
@@ -156,16 +159,15 @@ static Status teach(Run *r, Arena *run, Model *m, const Hooks *hooks, Content co
         StepStats s;
         TRY(trainer_step(tr, &step, &x, &s));
         arena_drop(&step, mark);
-        if (tr->step % 50 == 0) run_progress(r, "marked tokens", tr->step, steps, s.loss);
+        if (tr->step % 50 == 0) run_progress(r, "instructed tokens", tr->step, steps, s.loss);
     }
     arena_close(&step);
     return OK;
 }
 
 typedef struct {
-    double loss; /* at the length of tuning */
-    double right[SIZES], alpha[SIZES],
-        odds[SIZES]; /* by length: share right; mean weight of the prefix; of its odds */
+    double loss;                                    /* at the length of tuning */
+    double right[SIZES], alpha[SIZES], odds[SIZES]; /* by length: accuracy; mean weight of the prefix; of its odds */
 } Reach;
 
 static void test_length(Reach *out, int at, Arena *run, Model *m, Hooks *hooks, Content content, int64_t n,
@@ -247,10 +249,10 @@ static Status reach_job(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 typedef struct {
-    const Sorted *sorted[ARMS]; /* at the best rate, one for each seed */
+    const Sorted *sorted[ARMS]; /* at the best learning rate, one for each seed */
     const Reach *reach[CONTENTS][ARMS];
     int seeds, sizes;
     int64_t length[SIZES];
@@ -338,7 +340,7 @@ static Status draw_spectra(Run *r, const Found *f, int d)
     Fig *fig =
         run_figure(r, "spectrum",
                    str_print(a,
-                             "What each method adds to the head's output in the sorter, at equal numbers of "
+                             "The term that each method adds to the head's output in the sorter, at equal numbers of "
                              "parameters: the largest eigenvalues of its covariance over 1000 rows, as shares. "
                              "Mean and range of %d %s.",
                              f->seeds, str_plural(f->seeds, "seed", "seeds")),
@@ -352,20 +354,20 @@ static Status draw_scores(Run *r, const Found *f)
 {
     Series bar[2];
     for (int s = 0; s < 2; s++) {
-        bar[s] = blank(run_arena(r), ARMS, s ? "tokens right" : "all ten right", 0);
+        bar[s] = blank(run_arena(r), ARMS, s ? "token accuracy" : "exact match", 0);
         bar[s].x = (Tensor){0};
         for (int k = 0; k < ARMS; k++)
             gather(&bar[s], k, f->sorted[k], sizeof(Sorted),
                    offsetof(Sorted, lab.score) + (s ? offsetof(DigitScore, token) : offsetof(DigitScore, exact)),
                    f->seeds, 100);
     }
-    Fig *fig =
-        run_figure(r, "sorting",
-                   str_print(run_arena(r),
-                             "From ascending to descending sort with frozen weights, each method at its best rate. "
-                             "\"All prefixes\" is the table that contains every prefix. Mean and range of %d %s.",
-                             f->seeds, str_plural(f->seeds, "seed", "seeds")),
-                   340, 190);
+    Fig *fig = run_figure(
+        r, "sorting",
+        str_print(run_arena(r),
+                  "From ascending to descending sort with frozen weights, each method at its best learning rate. "
+                  "\"All prefixes\" is the table that contains every prefix. Mean and range of %d %s.",
+                  f->seeds, str_plural(f->seeds, "seed", "seeds")),
+        340, 190);
     fig_bars(fig, fig_whole(fig), 2, bar, NAME, (PlotStyle){.y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(fig);
 }
@@ -398,14 +400,15 @@ static void record(Run *r, const Found *f)
         for (int k = 0; k < ARMS; k++) {
             const Sorted *s = &f->sorted[k][i];
             run_metric(r, str_print(a, "sorting, %s: exact match (%%)", NAME[k]), i, 100 * s->lab.score[0].exact);
-            run_metric(r, str_print(a, "sorting, %s: tokens right (%%)", NAME[k]), i, 100 * s->lab.score[0].token);
+            run_metric(r, str_print(a, "sorting, %s: token accuracy (%%)", NAME[k]), i, 100 * s->lab.score[0].token);
             run_metric(r, str_print(a, "sorting, %s: final loss", NAME[k]), i, s->lab.last);
             run_metric(r, str_print(a, "sorting, %s: change of content attention", NAME[k]), i, s->gap);
             if (k == TABLE) continue;
-            run_metric(r, str_print(a, "directions with 99 %% of what %s adds", NAME[k]), i, directions(s));
+            run_metric(r, str_print(a, "directions with 99 %% of the variance that %s adds", NAME[k]), i,
+                       directions(s));
             for (int n = 0; n < CONTENTS * f->sizes; n++)
                 run_metric(r,
-                           str_print(a, "%s of %lld, %s: right (%%)", CONTENT[n / f->sizes],
+                           str_print(a, "%s of %lld, %s: accuracy (%%)", CONTENT[n / f->sizes],
                                      (long long)f->length[n % f->sizes], NAME[k]),
                            i, 100 * f->reach[n / f->sizes][k][i].right[n % f->sizes]);
         }
@@ -460,11 +463,10 @@ static void judge(Run *r, const Found *f)
         : falls && broad && near ? SUPPORTED
                                  : NOT_SUPPORTED,
         "(i) %s: the odds of the prefix's weight go like n^%.2f (needle) and n^%.2f (crowd); accuracy on a crowd of "
-        "%lld and of %lld: prefix %.0f and %.0f %%, M %.0f and %.0f, LoRA %.0f and %.0f. (ii) %s: 99 %% of what is "
-        "added lies in %.1f directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: descending sort, exact "
-        "and tokens "
-        "right: prefix %.1f and %.1f %%, M %.1f and %.1f, all prefixes %.1f and %.1f, LoRA %.1f and %.1f; "
-        "content attention moves by at most %.0e but for LoRA (%d %s).",
+        "%lld and of %lld: prefix %.0f and %.0f %%, M %.0f and %.0f, LoRA %.0f and %.0f. (ii) %s: 99 %% of the "
+        "variance of the added term lies in %.1f directions for the prefix, %.1f for M, %.1f for LoRA. (iii) %s: "
+        "descending sort, exact match and token accuracy: prefix %.1f and %.1f %%, M %.1f and %.1f, all prefixes "
+        "%.1f and %.1f, LoRA %.1f and %.1f; content attention changes by at most %.0e except under LoRA (%d %s).",
         says(falls), m.slope[NEEDLE], m.slope[CROWD], (long long)f->length[0], (long long)f->length[f->sizes - 1],
         m.close[PREFIX], m.far[PREFIX], m.close[MEMORY], m.far[MEMORY], m.close[LORA], m.far[LORA], says(broad),
         m.directions[PREFIX], m.directions[MEMORY], m.directions[LORA], says(near), m.exact[PREFIX], m.token[PREFIX],
@@ -513,30 +515,29 @@ static Status run(Run *r)
         f.sorted[k] = sorted + (k * plan.rates + choice) * seeds;
         for (int c = 0; c < CONTENTS; c++)
             f.reach[c][k] = best_reach(reach + (c * ARMS + k) * plan.rates * seeds, plan.rates, seeds);
-        run_note(r, "%s: %lld numbers in the sorter, best at rate %.3g.", NAME[k], (long long)f.sorted[k]->lab.params,
-                 plan.rate[choice] * RATE[k]);
+        run_note(r, "%s: %lld parameters in the sorter, best at learning rate %.3g.", NAME[k],
+                 (long long)f.sorted[k]->lab.params, plan.rate[choice] * RATE[k]);
     }
     record(r, &f);
     TRY(draw_lengths(r, &f));
     TRY(draw_spectra(r, &f, l->dim));
     TRY(draw_scores(r, &f));
-    run_note(r, "The table takes over the reserved filler slot; with the other methods that counts as content. Not "
-                "tested: deep models, other phi "
-                "(--set phi), normalised mixtures.");
+    run_note(r, "The table replaces the reserved filler token; with the other methods that counts as content. Not "
+                "tested: deep models, other phi (--set phi), normalised mixtures.");
     judge(r, &f);
     return OK;
 }
 
 static const Setting SETTINGS[] = {
     {"phi", "feature map of the queries", {"elu", NULL, NULL}, 0, 0, "elu|elu+1|relu"},
-    {"dim", "width of the sorter", {"16", "64", "96"}, 16, WIDEST},
+    {"dim", "hidden size of the sorter", {"16", "64", "96"}, 16, WIDEST},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"pretrain-lr", "its learning rate", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"steps", "steps of tuning the sorter", {"20", "2000", "24000"}, 1, 1e7},
-    {"rates", "factors of each method's usual rate", {"1,", "0.4,1,2.5", "0.1,0.3,1,3"}, 1e-4, 1e4},
+    {"rates", "factors of each method's usual learning rate", {"1,", "0.4,1,2.5", "0.1,0.3,1,3"}, 1e-4, 1e4},
     {"test", "held-out inputs scored", {"50", "500", "3200"}, 1, 1e6},
-    {"marked-dim", "width of the model of marked tokens", {"16", "32", "64"}, 16, WIDEST},
+    {"marked-dim", "hidden size of the model of instructed tokens", {"16", "32", "64"}, 16, WIDEST},
     {"marked-steps", "steps of its pretraining", {"40", "2000", "8000"}, 1, 1e7},
     {"marked-lr", "its learning rate", {"3e-3", "3e-3", "1e-3"}, 1e-7, 1},
     {"tune-steps", "steps of tuning it", {"20", "600", "4000"}, 1, 1e7},
@@ -549,11 +550,9 @@ static const Experiment PREFIX_MEMORY = {
     .group = "theory",
     .name = "prefix-memory",
     .title = "Taking the prefix out of the softmax",
-    .claim =
-        "A prefix loses weight as the mass of the content grows; a matrix applied to the query's features does not, "
-        "and adds a "
-        "bias of a broader spectrum. Yet in one layer it moves no attention, stays near what all prefixes together "
-        "can do, and far below LoRA.",
+    .claim = "A prefix loses weight as the mass of the content grows; a matrix applied to the query's features does "
+             "not, and adds a bias of a broader spectrum. Yet in one layer it changes no attention, stays near the "
+             "table of all prefixes, and far below LoRA.",
     .method =
         "Prefix, matrix and LoRA at equal parameters: weight and accuracy against content length, spectrum of the "
         "added bias, and ascending to descending sort beside the trained table of all prefixes.",

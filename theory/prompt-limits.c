@@ -1,15 +1,15 @@
-/* theory/prompt-limits: what no prompt of any length can do.
+/* theory/prompt-limits: the limits of prompts of any length.
  *
  * Claim    (b) For a single layer there are pairs of inputs with a common last token whose targets no prompt of any
  *          length fits, while a low-rank update does.  (c) To memorise n random pairs with a common last token, a
- *          prompt needs far more numbers than LoRA.  (d) A layer that is injective on bounded sequences stays so
+ *          prompt needs far more parameters than LoRA.  (d) A layer that is injective on bounded sequences stays so
  *          under bounded prompts: two inputs cannot be made to give one output.
  * Method   (b) A random layer (one head, residuals, feed-forward) and a pair found by Gauss-Newton whose attention
  *          sums agree; prompts of length 1..256 and LoRA of rank 1..8 trained on random targets.  (c) Random
  *          transformers of one and two layers, prompts and LoRA trained to give n random bags of tokens n random
  *          labels.  (d) Prompts with entries in [-1,1] trained to bring the outputs of two inputs together, over
  *          layers of growing value weights.
- * Expect   (b) Prompt loss at the floor |Y1 - Y2|^2/4 for every length; LoRA reaches 0.  (c) LoRA memorises more than
+ * Expect   (b) Prompt loss at the bound |Y1 - Y2|^2/4 for every length; LoRA reaches 0.  (c) LoRA memorises more than
  *          the longest prompt; with one layer the prompt's share saturates.  (d) Distance never below (1 - c) times
  *          that of the inputs, c as below.
  * Cost     a second; half a minute; half an hour.
@@ -44,7 +44,7 @@ typedef struct {
     Tensor w[MATS];  /* (DIM,DIM) each */
     Tensor up, down; /* (4 DIM,DIM), (DIM,4 DIM); no feed-forward where up.data is NULL */
 } Layer;
-typedef struct { /* what is trained: tokens in front, or B A beside each matrix */
+typedef struct { /* the trained parameters: tokens in front, or B A added to each matrix */
     Param *prompt, *a[MATS], *b[MATS];
     bool boxed; /* the prompt's entries go through tanh */
 } Tuned;
@@ -89,7 +89,7 @@ static Var *last_row(Tape *t, const Layer *l, const Tuned *z, Tensor x)
 
 /* ---- (b): a pair on one fibre ---- */
 
-/* log Z and N/Z of the last row of one input x (TOKENS,DIM): what every later stage sees of it. */
+/* log Z and N/Z of the last row of one input x (TOKENS,DIM): all later stages depend on these alone. */
 static void sums(const Layer *l, Tensor x, double out[DIM + 1], Arena *a)
 {
     ArenaMark mark = arena_mark(a);
@@ -216,9 +216,9 @@ static Var *collapse_loss(Tape *t, int64_t step, void *user)
     return op_scale(t, op_mse(t, gap, tensor_zero(tape_arena(t), F64, 3, gap->val.dim)), 1 / (p->apart * p->apart));
 }
 
-/* A layer without feed-forward and two inputs in the box that differ in the last token.  W_O W_V = -values I: what
- * the last token sees of itself works against its residual, so a prompt that sets the right share of attention could
- * cancel the two.  Returns c of the head comment. */
+/* A layer without feed-forward and two inputs in the box that differ in the last token.  W_O W_V = -values I: the
+ * last token's attention to itself works against its residual, so a prompt that sets the right share of attention
+ * could cancel the two.  Returns c of the head comment. */
 static Status make_two(Two *p, double *c, Arena *a, double values, uint64_t seed)
 {
     uint64_t stream = rng_stream(seed, "two");
@@ -273,7 +273,7 @@ static Status open_model(Model **m, Arena *run, int layers, uint64_t seed)
     return OK;
 }
 
-/* n bags of random tokens, one last token for all, random labels; *chance: the share of the commonest label. */
+/* n bags of random tokens, one last token for all, random labels; *chance: the share of the most frequent label. */
 static Batch make_bags(Arena *a, int64_t n, uint64_t seed, double *chance)
 {
     const int64_t t = BAG + 1;
@@ -304,7 +304,7 @@ typedef struct {
     int64_t numbers;
 } Memory;
 
-/* The best fraction of several rates, after training of a prompt of `size` tokens or of LoRA of rank `size`. */
+/* The best fraction of several learning rates, after training a prompt of `size` tokens or LoRA of rank `size`. */
 static Status memorise(Memory *out, Run *r, int layers, bool lora, int size, uint64_t seed)
 {
     double lr[RUN_LIST];
@@ -341,7 +341,7 @@ static Status memorise(Memory *out, Run *r, int layers, bool lora, int size, uin
 
 /* ---- jobs ---- */
 
-typedef struct { /* what is asked; sizes by part */
+typedef struct { /* the settings; sizes by part */
     double length[RUN_LIST], rank[RUN_LIST], values[RUN_LIST], tokens[RUN_LIST], ranks[RUN_LIST];
     int lengths, n_ranks, n_values, n_tokens, n_memory_ranks;
 } Plan;
@@ -408,17 +408,17 @@ static Status draw_pairs(Run *r, const Plan *p, const Reached *all)
     Fig *f = run_figure(r, "limits",
                         str_print(a,
                                   "Mean and range of %d random layers. (a, b) A pair with equal attention sums and "
-                                  "unlike targets: loss over the floor |Y1 - Y2|^2/4, by prompt length and by LoRA "
-                                  "rank (below 1e-6 drawn there). (c) How close a prompt brings the outputs of two "
+                                  "unlike targets: loss over its bound |Y1 - Y2|^2/4, by prompt length and LoRA rank "
+                                  "(below 1e-6 drawn there). (c) How close a prompt brings the outputs of two "
                                   "inputs, over the inputs' distance, and the bound 1 - c.",
                                   seeds),
                         500, 190);
-    RefLine one = {1, "floor", false};
+    RefLine one = {1, "lower bound", false};
     fig_lines(f, fig_cell(f, 1, 3, 0), 1, (Series[]){spread(a, p->lengths, p->length, ratio, stride, seeds, NULL)},
               (PlotStyle){.letter = "a",
                           .title = "prompt",
                           .x = {.title = "virtual tokens", .log = true},
-                          .y = {.title = "loss / floor", .lo = 0, .hi = 1.5},
+                          .y = {.title = "loss / lower bound", .lo = 0, .hi = 1.5},
                           .ref = &one,
                           .refs = 1});
     fig_lines(f, fig_cell(f, 1, 3, 1), 1,
@@ -426,7 +426,7 @@ static Status draw_pairs(Run *r, const Plan *p, const Reached *all)
               (PlotStyle){.letter = "b",
                           .title = "LoRA",
                           .x = {.title = "rank", .lo = 0, .hi = DIM},
-                          .y = {.title = "loss / floor", .lo = 1e-6, .hi = 2, .log = true},
+                          .y = {.title = "loss / lower bound", .lo = 1e-6, .hi = 2, .log = true},
                           .ref = &one,
                           .refs = 1});
     int at = p->lengths + p->n_ranks;
@@ -459,16 +459,16 @@ static Status draw_memory(Run *r, const Plan *p, const Memory *all)
                        str_print(a, "%s, %d layer%s", lora ? "LoRA" : "prompt", d + 1, d ? "s" : ""));
             line[2 * d + lora].dashed = d == 0, line[2 * d + lora].colour = lora + 1;
         }
-    RefLine ref = {chance, "commonest label", false};
-    Fig *f = run_figure(r, "memory",
-                        str_print(a,
-                                  "Share of %lld random pairs with a common last token that are memorised, against "
-                                  "trained numbers; mean and range of %d random transformers. Marks: prompts of "
-                                  "growing length, LoRA of growing rank.",
-                                  (long long)run_int(r, "pairs"), seeds),
-                        340, 200);
+    RefLine ref = {chance, "most frequent label", false};
+    Fig *f =
+        run_figure(r, "memory",
+                   str_print(a,
+                             "Share of %lld random pairs with a common last token that are memorised, by parameters; "
+                             "mean and range of %d random transformers. Dots: prompts by length, LoRA by rank.",
+                             (long long)run_int(r, "pairs"), seeds),
+                   340, 200);
     fig_lines(f, fig_whole(f), 2 * DEPTHS, line,
-              (PlotStyle){.x = {.title = "trained numbers", .log = true},
+              (PlotStyle){.x = {.title = "trainable parameters", .log = true},
                           .y = {.title = "memorised fraction", .lo = 0, .hi = 1},
                           .ref = &ref,
                           .refs = 1});
@@ -488,11 +488,11 @@ static void record_pairs(Run *r, const Plan *p, const Reached *all, Found *f)
         int seed = i / pairs_per_seed(p), k = i % pairs_per_seed(p);
         double ratio = all[i].reached / all[i].bound;
         if (k < p->lengths) {
-            run_metric(r, str_print(run_arena(r), "prompt of %g: loss / floor", p->length[k]), seed, ratio);
+            run_metric(r, str_print(run_arena(r), "prompt of %g: loss / lower bound", p->length[k]), seed, ratio);
             f->prompt_least = fmin(f->prompt_least, ratio), f->prompt_most = fmax(f->prompt_most, ratio);
             f->left = fmax(f->left, all[i].left);
         } else if (k -= p->lengths, k < p->n_ranks) {
-            run_metric(r, str_print(run_arena(r), "LoRA of rank %g: loss / floor", p->rank[k]), seed, ratio);
+            run_metric(r, str_print(run_arena(r), "LoRA of rank %g: loss / lower bound", p->rank[k]), seed, ratio);
             if (k == p->n_ranks - 1) f->lora = fmax(f->lora, ratio);
         } else {
             double values = p->values[k - p->n_ranks];
@@ -559,9 +559,9 @@ static Status run(Run *r)
                 exact && reached ? SUPPORTED
                 : exact          ? INCONCLUSIVE
                                  : NOT_SUPPORTED,
-                "(b) Loss over floor: between %.6f and %.4f for prompts of %g to %g tokens, at most %.1e for LoRA of "
-                "rank %g. (d) Outputs stay at least the bound apart in every run (smallest margin %.2g); without a "
-                "bound they come as close as %.1e of the inputs' distance.",
+                "(b) Loss over its lower bound: between %.6f and %.4f for prompts of %g to %g tokens, at most %.1e "
+                "for LoRA of rank %g. (d) Outputs stay at least the bound apart in every run (smallest margin %.2g); "
+                "without a bound they come as close as %.1e of the inputs' distance.",
                 f.prompt_least, f.prompt_most, p.length[0], p.length[p.lengths - 1], f.lora, p.rank[p.n_ranks - 1],
                 f.margin, f.nearest);
     return OK;
@@ -585,12 +585,12 @@ static const Setting SETTINGS[] = {
 static const Experiment PROMPT_LIMITS = {
     .group = "theory",
     .name = "prompt-limits",
-    .title = "What no prompt of any length can do",
+    .title = "The limits of prompts of any length",
     .claim = "A single layer has input pairs that no prompt of any length fits and a low-rank update does; prompts "
              "memorise less than LoRA; an injective layer stays injective under bounded prompts.",
     .method = "A pair with equal attention sums found by Gauss-Newton, prompts and LoRA trained on it; random pairs "
               "memorised by random transformers; two inputs pushed together by bounded prompts.",
-    .expect = "Prompt loss at the floor |Y1 - Y2|^2/4 for every length and LoRA at 0; distances never below (1 - c) "
+    .expect = "Prompt loss at the bound |Y1 - Y2|^2/4 for every length and LoRA at 0; distances never below (1 - c) "
               "times the inputs'.",
     .cost = "smoke a second, quick half a minute, paper half an hour",
     .source = "Wang, Chauhan, Wang, Hsieh (NeurIPS 2023)",

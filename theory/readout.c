@@ -34,7 +34,7 @@ static Table stored(Arena *a, Format f, Readout kind, int64_t v)
     return t;
 }
 
-/* What carries token j into the unembedding: (z, unused), or the point on the circle. */
+/* The input of the unembedding for token j: (z, unused), or the point on the circle. */
 static void carried(const Table *t, int64_t j, double z[2])
 {
     z[0] = t->a[j], z[1] = t->b[j];

@@ -18,11 +18,11 @@
 typedef enum { READ_TANGENT, READ_NEAREST, READ_CIRCLE, READOUTS } Readout;
 extern const char *const READOUT_NAME[READOUTS];
 
-/* How many of the v tokens come back as another one; the count stops at `enough`. */
+/* How many of the v tokens are read as another one; the count stops at `enough`. */
 int64_t readout_wrong(Arena *scratch, Format, Readout, int64_t v, int64_t enough);
 
-/* The first v at which some token comes back wrong: every v up to `scan`, then v = scan 1.05^k up to `most`.  0 where
- * there is none. */
+/* The first v at which some token is read as another one: every v up to `scan`, then v = scan 1.05^k up to `most`.  0
+ * where there is none. */
 int64_t readout_first_failure(Arena *scratch, Format, Readout, int64_t scan, int64_t most);
 
 #endif

@@ -1,18 +1,18 @@
-/* theory/second-layer: what a prefix in layer 1 can do to the attention of layer 2.
+/* theory/second-layer: the effect of a prefix in layer 1 on the attention of layer 2.
  *
- * Claim    Layer 1 cannot be made to attend otherwise (theory/prefix-bias), but it hands layer 2 other inputs.  In a
- *          net of two attention layers and nothing else, all that this does to the logits of layer 2, beside a
- *          rescaling by known factors, is a change of rank at most 2 n_H n_S; a low-rank change dH of the second
- *          layer's form does rank r; training its weights does any rank.  Residual connections keep that bound.
- *          Layer norm and the feed-forward lift it, though most of the change stays in the first directions.
+ * Claim    A prefix cannot change the attention pattern of layer 1 (theory/prefix-bias), but it changes the inputs of
+ *          layer 2. In a net of two attention layers and nothing else, the logits of layer 2 then change by a
+ *          rescaling with known factors and a matrix of rank at most 2 n_H n_S. A low-rank change dH of the second
+ *          layer's form changes them by rank r; training its weights by any rank.  Residual connections keep that
+ *          bound. Layer norm and the feed-forward lift it, though most of the change stays in the first directions.
  * Method   Random two-layer nets in F64, one input of N tokens.  The logits of layer 2 with the prefix, without it,
  *          and with a prefix that takes its mass but whose values are zero.  The four terms below are added up and
- *          compared; ranks are those of row-centred differences, since softmax ignores what is constant in a row.
+ *          compared; ranks are those of row-centred differences, since softmax ignores a constant in a row.
  *          Then the residual connection, the norm and the feed-forward are switched on one after the other.
- * Expect   The terms add up to rounding; rank 2 n_H n_S for every head and slot count tried; 2 n_H (n_S - 1) + 1
- *          when the prefix's mass is the same in every row; rank r for dH; then full rank.
+ * Expect   The terms add up to rounding; rank 2 n_H n_S for every head and virtual token count tried; 2 n_H (n_S - 1)
+ *          + 1 when the prefix's mass is the same in every row; rank r for dH; then full rank.
  * Cost     a second; ten seconds; a minute.
- * Source   Petrov, Torr and Bibi (ICLR 2024), section 5.2, says in words that deeper layers see a bias; the
+ * Source   Petrov, Torr and Bibi (ICLR 2024), section 5.2, state in words that deeper layers see a bias; the
  *          decomposition is elementary.
  *
  * Proof    Row i leaves layer 1 as y_i = c_i + b_i, with c_i = sum_h (1 - a^h_i) t^h_i the content's part, shrunk,
@@ -22,17 +22,16 @@
  *              y_i'H y_j = c_i'H c_j + c_i'H b_j + b_i'H c_j + b_i'H b_j.
  *
  *          For one head the first term is (1 - a_i)(1 - a_j) times the logit without prefix.  The second and fourth
- *          together, y_i'H b_j = sum_p (y_i'H u_p) A_jp, have rank n_S per head: where the query says how much it
- *          likes keys that looked at slot p.  The third, sum_p A_ip (u_p'H c_j), has rank n_S per head: a preference
- *          for contents that does not depend on the query but for its mixture of slots.  If a head's mass sum_p A_jp
- *          is the same number for all j, its columns A_jp sum to a multiple of the ones: centring takes one of them
- *          from the second group, and in the third all heads share that direction.  Together 2 n_H (n_S - 1) + 1, so
- *          1 for one slot: the same vector added to every row. A residual connection adds x_i to c_i and leaves the
- *          count as it is.  Layer norm divides row i by a norm that the bias has changed, a factor of its own for
- *          every i and j.
+ *          together, y_i'H b_j = sum_p (y_i'H u_p) A_jp, have rank n_S per head: where the query decides how much it
+ *          prefers keys that attended to virtual token p.  The third, sum_p A_ip (u_p'H c_j), has rank n_S per head:
+ *          a preference for contents that depends on the query only through its mixture of virtual tokens.  If a
+ *          head's mass sum_p A_jp is the same number for all j, its columns A_jp sum to a multiple of the ones:
+ *          centring takes one of them from the second group, and in the third all heads share that direction.
+ *          Together 2 n_H (n_S - 1) + 1, so 1 for one virtual token: the same vector added to every row. A residual
+ *          connection adds x_i to c_i and leaves the count as it is.  Layer norm divides row i by a norm that the
+ *          bias has changed, a factor of its own for every i and j.
  *
- * What it does not show: which of these changes training would choose, or whether rank says anything of use to a
- * task. */
+ * Not shown: which of these changes training would choose, or whether rank matters to a task. */
 #include <math.h>
 
 #include "ad/op.h"
@@ -90,7 +89,7 @@ typedef enum { NONE, MASS, WHOLE } Take; /* of the prefix: nothing; its keys, wi
 typedef struct {
     Tensor probs;  /* (H,N,slots+N) of layer 1; NONE: (H,N,N) */
     Tensor heads;  /* (N,DIM) its mixed values */
-    Tensor size;   /* (N) what the norm before layer 2 divides by; 1 where there is none */
+    Tensor size;   /* (N) the divisor of the norm before layer 2; 1 where there is none */
     Tensor logits; /* (N,N) of layer 2 */
 } Seen;
 
@@ -201,7 +200,7 @@ static Status rank_of(int64_t *out, Tensor *spectrum, Arena *a, Tensor d)
     return OK;
 }
 
-static double share_beyond(Tensor s, int64_t k) /* of the sum of squares, what is not in the first k */
+static double share_beyond(Tensor s, int64_t k) /* of the sum of squares, the share outside the first k */
 {
     double all = 0, rest = 0;
     for (int64_t i = 0; i < tensor_count(s); i++) {
@@ -259,7 +258,7 @@ static double terms_residual(Arena *step, const Net *net, const Seen *none, cons
 
 typedef struct {
     double terms;                          /* residual of the four terms */
-    int64_t rank[STAGES], raw[STAGES];     /* of what the values add; of all that the prefix changes */
+    int64_t rank[STAGES], raw[STAGES];     /* of the values' term; of all that the prefix changes */
     double beyond[STAGES], spread[STAGES]; /* share outside the first 2 n_H n_S directions; participation ratio */
     int64_t fixed, undone;                 /* rank with the same mass in every row; with the norms undone */
 } Found;
@@ -283,8 +282,8 @@ static Status examine(Found *out, Tensor spectrum[STAGES], Arena *run, Arena *st
     return OK;
 }
 
-/* The other way to change layer 2: its own weights.  Adds B A, N(0, 1/DIM), of rank r to the queries' map, and to the
- * keys' as well where `both`. */
+/* The other way to change layer 2: its own weights.  Adds B A, N(0, 1/DIM), of rank r to the queries' matrix, and to
+ * the keys' as well where `both`. */
 static Status low_rank(int64_t *out, Arena *step, const Net *net, uint64_t seed, int64_t r, bool both)
 {
     ArenaMark mark = arena_mark(step);
@@ -309,7 +308,7 @@ static Status low_rank(int64_t *out, Arena *step, const Net *net, uint64_t seed,
 
 static Series curve(Arena *a, Tensor s, const char *label)
 {
-    int64_t n = 2 * DIM - 2; /* what two forms of this width leave between them */
+    int64_t n = 2 * DIM - 2; /* the rank that two forms of this size can have together */
     Series y = {.x = tensor_new(a, F64, SHAPE(n)), .y = tensor_new(a, F64, SHAPE(n)), .label = label};
     for (int64_t i = 0; i < n; i++) {
         tensor_set(y.x, i, (double)(i + 1));
@@ -324,15 +323,15 @@ static Status draw_spectrum(Run *r, const Net *net, const Tensor spectrum[STAGES
     Series series[STAGES];
     for (int s = 0; s < STAGES; s++) series[s] = curve(a, spectrum[s], STAGE[s]);
     int64_t bound = 2 * net->heads * net->slots;
-    Fig *f =
-        run_figure(r, "spectrum",
-                   str_print(a,
-                             "Singular values of what the values of a prefix in layer 1 add to the logits of "
-                             "layer 2 (rows centred, %d tokens, %d head, %d slots, one net, F64). Attention alone "
-                             "and with a residual connection they stop at 2 x heads x slots = %d.",
-                             (int)net->n, net->heads, (int)net->slots, (int)bound),
-                   340, 220);
-    RefLine edge = {(double)bound + 0.5, "2 x heads x slots", true};
+    Fig *f = run_figure(
+        r, "spectrum",
+        str_print(a,
+                  "Singular values of the term that the values of a prefix in layer 1 add to the logits of layer 2 "
+                  "(rows centred, %d tokens, %d head, %d virtual tokens, one net, F64). Attention alone "
+                  "and with a residual connection they stop at 2 x heads x virtual tokens = %d.",
+                  (int)net->n, net->heads, (int)net->slots, (int)bound),
+        340, 220);
+    RefLine edge = {(double)bound + 0.5, "2 x heads x virtual tokens", true};
     fig_lines(f, fig_whole(f), STAGES, series,
               (PlotStyle){.x = {.title = "index"},
                           .y = {.title = "singular value / largest", .log = true, .lo = 1e-17, .hi = 100},
@@ -341,14 +340,14 @@ static Status draw_spectrum(Run *r, const Net *net, const Tensor spectrum[STAGES
     return fig_close(f);
 }
 
-/* Ranks and shares by stage, one head, for each number of slots: medians over seeds. */
+/* Ranks and shares by stage, one head, for each number of virtual tokens: medians over seeds. */
 static Status draw_stages(Run *r, const Found *found, int ns, const double *slots, int stride)
 {
     Arena *a = run_arena(r);
     Series rank[RUN_LIST], share[RUN_LIST];
     double *x = NEW(a, double, run_seeds(r));
     for (int k = 0; k < ns; k++) {
-        const char *label = str_print(a, "%g slot%s", slots[k], slots[k] > 1 ? "s" : "");
+        const char *label = str_print(a, "%g virtual token%s", slots[k], slots[k] > 1 ? "s" : "");
         rank[k] = (Series){.y = tensor_new(a, F64, SHAPE(STAGES)), .label = label};
         share[k] = (Series){.y = tensor_new(a, F64, SHAPE(STAGES)), .label = label};
         for (int s = 0; s < STAGES; s++) {
@@ -361,10 +360,10 @@ static Status draw_stages(Run *r, const Found *found, int ns, const double *slot
     Fig *f =
         run_figure(r, "stages",
                    str_print(a,
-                             "(a) Rank of what a prefix's values add to the logits of layer 2, one head, as parts "
-                             "are switched on. (b) How much of it, in sum of squares, lies outside the 2 x slots "
-                             "largest directions. Medians over %d %s. Layer norm and feed-forward lift the "
-                             "bound on the rank; most of the change stays where it was.",
+                             "(a) Rank of the term that a prefix's values add to the logits of layer 2, one head, as "
+                             "parts are switched on. (b) How much of it, in sum of squares, lies outside the first 2 "
+                             "x virtual tokens directions. Medians over %d %s. Layer norm and feed-forward lift the "
+                             "bound on the rank; most of the change stays in these directions.",
                              run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 210);
     static const char *const SHORT[STAGES] = {"attention", "+residual", "+norm", "+MLP"};
@@ -393,7 +392,8 @@ static void check(Run *r, Tally *t, int seed, const char *what, int64_t measured
 static void count(Run *r, Tally *t, const Found *f, int seed, int heads, int slots)
 {
     Arena *a = run_arena(r);
-    const char *net = str_print(a, "%d head%s, %d slot%s", heads, heads > 1 ? "s" : "", slots, slots > 1 ? "s" : "");
+    const char *net =
+        str_print(a, "%d head%s, %d virtual token%s", heads, heads > 1 ? "s" : "", slots, slots > 1 ? "s" : "");
     int64_t bound = 2 * (int64_t)heads * slots, fixed = 2 * (int64_t)heads * (slots - 1) + 1;
     check(r, t, seed, str_print(a, "%s: rank, attention alone", net), f->rank[STRIPPED], bound);
     check(r, t, seed, str_print(a, "%s: rank, same mass in every row", net), f->fixed, fixed);
@@ -444,8 +444,8 @@ static Status run(Run *r)
             int h = (int)heads[k / ns], s = (int)slots[k % ns];
             if (DIM % h || 2 * h * s > DIM)
                 return fail(E_CONFIG,
-                            "%d heads with %d slots: heads must divide the width %d, which must hold twice "
-                            "their product",
+                            "%d heads with %d virtual tokens: heads must divide the hidden size %d, which must be at "
+                            "least twice their product",
                             h, s, DIM);
             Net net = random_net(run_arena(r), run_seed(r, i), run_int(r, "tokens"), h, s);
             bool show = i == 0 && k == ns / 2;
@@ -464,7 +464,7 @@ static Status run(Run *r)
         r, t.right == t.n && t.terms < 1e-13 && t.grown ? SUPPORTED : NOT_SUPPORTED,
         "%d of %d ranks are as predicted (2 n_H n_S with attention alone and with a residual, 2 n_H (n_S - 1) + 1 "
         "where the mass is the same in every row, r and 2r for a low-rank change of the weights); the four terms "
-        "add up to %.1e. Norm and feed-forward %s the bound: they put up to %.0f %% and %.0f %% of the change "
+        "add up to %.1e. LayerNorm and feed-forward %s the bound: they put up to %.0f %% and %.0f %% of the change "
         "outside the first 2 n_H n_S directions.",
         t.right, t.n, t.terms, t.grown ? "exceed" : "do not always exceed", 100 * t.beyond[NORM],
         100 * t.beyond[MLP]);
@@ -481,11 +481,10 @@ static const Setting SETTINGS[] = {
 static const Experiment SECOND_LAYER = {
     .group = "theory",
     .name = "second-layer",
-    .title = "What a prefix in layer 1 does to attention in layer 2",
-    .claim =
-        "Beside a known rescaling, a prefix of n_S slots in a layer of n_H heads changes the next layer's logits by "
-        "a matrix of rank at most 2 n_H n_S; a low-rank change of that layer's weights does its rank; norm and "
-        "feed-forward lift the bound.",
+    .title = "The effect of a prefix in layer 1 on attention in layer 2",
+    .claim = "Apart from a known rescaling, a prefix of n_S virtual tokens in a layer of n_H heads changes the next "
+             "layer's logits by a matrix of rank at most 2 n_H n_S; a low-rank change of that layer's weights "
+             "changes them by its rank; LayerNorm and feed-forward lift the bound.",
     .method =
         "Random two-layer nets in F64 with parts switched on one by one; logits of layer 2 with the prefix, with "
         "its values set to zero, and without it; ranks of row-centred differences.",

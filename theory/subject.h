@@ -1,4 +1,4 @@
-/* A frozen model that reads random tokens: what the experiments on attention and prefixes act upon. */
+/* A frozen model that reads random tokens: the subject of the experiments on attention and prefixes. */
 #ifndef THEORY_SUBJECT_H
 #define THEORY_SUBJECT_H
 
@@ -13,13 +13,13 @@ typedef struct {
     Batch batch;
     Hooks *hooks; /* the prefix's, two per layer in the order of layers; NULL before subject_prefix */
     int slots;
-    double sd; /* of the prefix's numbers */
+    double sd; /* of the prefix's parameters */
 } Subject;
 
 typedef struct {
     int dim, heads, layers, vocab, tokens, rows;
     int spare;      /* learned positions beyond the tokens */
-    bool bare;      /* without the norm before attention */
+    bool bare;      /* without the LayerNorm before attention */
     double init_sd; /* of the weights; biases are N(0, 0.1) */
 } NetShape;
 
@@ -27,9 +27,9 @@ Status subject_random(Subject *, Arena *run, NetShape, DType, uint64_t seed); /*
 /* A model directory: F64 while its weights stay below 2 GB.  part: "encoder", "decoder", "cross", or "auto", the
  * decoder's self-attention where there is one.  Errors are model_load's; E_CONFIG for a part it has not. */
 Status subject_load(Subject *, Arena *run, const char *dir, const char *part, uint64_t seed, int rows, int tokens);
-/* A prefix in every layer of the part, its numbers N(0, sd). */
+/* A prefix in every layer of the part, its parameters N(0, sd). */
 Status subject_prefix(Subject *, Arena *run, PrefixKind, int slots, double sd);
-/* One pass with the hooks: s->layers of what was seen, on `into`. */
+/* One forward pass with the hooks: the captures of s->layers layers, on `into`. */
 Seen *subject_observe(const Subject *, Arena *into);
 
 void normal_fill(Model *, const char *glob, double sd, uint64_t seed); /* every parameter whose name matches */

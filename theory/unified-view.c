@@ -6,15 +6,16 @@
  *          W_1 = W_q P_k', W_2 = P_v and the gate l, F64 and F32, logits compared.  Walk: one frozen layer, a target
  *          layer with other weights, and at one parameter count every design from the prefix to a scaled parallel
  *          adapter on the feed-forward, one axis at a time; fitted error on new inputs.
- * Expect   Identity to rounding.  The walk is a measurement: published experiments on language tasks find the
+ * Expect   Identity to rounding.  The walk is a measurement. Published experiments on language tasks find the
  *          feed-forward the better place and a scaled parallel adapter the best of single methods.
  * Cost     a second; half a minute; ten minutes.
  * Source   He, Zhou, Ma, Berg-Kirkpatrick and Neubig, "Towards a unified view of parameter-efficient transfer
  *          learning", ICLR 2022.
  *
  * Identity  Let Z_p and Z_c be the sums of exponentials over prefix and content, l = Z_p/(Z_p + Z_c).  The head is
- *           (N_c + N_p)/(Z_c + Z_p) = (1 - l) N_c/Z_c + l N_p/Z_p, and N_p/Z_p is a softmax over the slots' logits
- *           x W_q P_k' times P_v: a bottleneck of width n_S whose non-linearity is softmax.  Every head has its l.
+ *           (N_c + N_p)/(Z_c + Z_p) = (1 - l) N_c/Z_c + l N_p/Z_p, and N_p/Z_p is a softmax over the virtual tokens'
+ *           logits x W_q P_k' times P_v: a bottleneck of width n_S whose non-linearity is softmax.  Every head has
+ *           its l.
  * Not shown  The axes on trained models; several heads, where a prefix has one bottleneck per head. */
 #include <math.h>
 
@@ -30,10 +31,10 @@
 
 enum { LAYERS = 2, WIDTH = 32, HEADS = 4, HEAD = WIDTH / HEADS, SLOTS = 6, ROWS = 8, TOKENS = 10, VOCAB = 16 };
 
-typedef struct {                                      /* the adapter of one layer, from the prefix's numbers */
-    double w1[HEADS][SLOTS][WIDTH], c1[HEADS][SLOTS]; /* x W_1 + c_1: W_q and its bias, times the slots' keys */
-    Tensor w2;                                        /* (SLOTS,WIDTH): the slots' values */
-    Var *x, *k;                                       /* of the pass: what is projected, and the content keys */
+typedef struct {                                      /* the adapter of one layer, from the prefix's parameters */
+    double w1[HEADS][SLOTS][WIDTH], c1[HEADS][SLOTS]; /* x W_1 + c_1: W_q and its bias, times the prefix's keys */
+    Tensor w2;                                        /* (SLOTS,WIDTH): the prefix's values */
+    Var *x, *k;                                       /* of the pass: the projections' input, and the content keys */
 } Gated;
 
 static void build_adapter(Gated *g, const Model *m, int layer, Tensor keys, Tensor values)
@@ -163,7 +164,7 @@ typedef struct {
     Place place;
     bool sequential, from_x; /* from_x: W_1 is free instead of passing through W_q */
     double scale;
-    double share; /* of the numbers; the rest is a prefix beside it */
+    double share; /* of the parameters; the rest is a prefix beside it */
 } Design;
 static const Design DESIGN[] = {
     {"prefix", SOFTMAX, GATED, HEADS_OUT, false, false, 1, 1},
@@ -247,7 +248,7 @@ static Var *heads(Tape *t, const Layer *l, const Design *d, const Numbers *n, Va
     return h;
 }
 
-/* The layer's output; numbers of NULL: as it is. */
+/* The layer's output; parameters NULL: as it is. */
 static Var *forward(Tape *t, const Layer *l, const Design *d, const Numbers *n, Tensor input)
 {
     Var *x = tape_leaf(t, input), *y = op_add(t, x, 1, map(t, heads(t, l, d, n, x), l->w[O]));
@@ -275,7 +276,7 @@ static Var *distance(Tape *t, int64_t step, void *user)
     return op_mse(t, forward(t, &k->frozen, k->design, &k->numbers, x), y);
 }
 
-/* 2 n DIM numbers in all, whatever the design.  Second matrices start at zero, but a prefix's values: zero values
+/* 2 n DIM parameters in all, whatever the design.  Second matrices start at zero, but a prefix's values: zero values
  * would not make it the identity. */
 static void add_numbers(Task *k, ParamSet *ps, int n)
 {
@@ -344,10 +345,10 @@ static Status draw_walk(Run *r, const double *error, const double mean[DESIGNS])
     Fig *f =
         run_figure(r, "walk",
                    str_print(a,
-                             "From a prefix (left) along the axes of the unified view, %lld numbers each: error "
+                             "From a prefix (left) along the axes of the unified view, %lld parameters each: error "
                              "left after fitting a frozen layer to one with other weights, over the error without "
-                             "tuning; mean and range of %d layers. \"From x\" and what follows have a free first "
-                             "matrix; before, it passes through W_q.",
+                             "tuning; mean and range of %d layers. \"From x\" and the designs after it have a free "
+                             "first matrix; in the others it passes through W_q.",
                              (long long)(2 * DIM * run_int(r, "width")), run_seeds(r)),
                    500, 190);
     fig_bars(f, fig_whole(f), 1, &bar, label,
@@ -388,20 +389,17 @@ static Status run(Run *r)
     return OK;
 }
 
-static const Setting SETTINGS[] = {{"width", "prefix slots, or width of the bottleneck", {"4", "8", "8"}, 1, 1024},
-                                   {"angle",
-                                    "how far the target's weights are turned from the frozen ones (radians)",
-                                    {"0.5", NULL, NULL},
-                                    0.01,
-                                    1.6},
-                                   {"steps", "gradient steps", {"30", "800", "10000"}, 1, 1e7},
-                                   {"batch", "sequences a step", {"16", "32", "64"}, 1, 65536},
-                                   {"lr",
-                                    "learning rates; the best on other inputs counts",
-                                    {"3e-2,", "1e-2,5e-2", "3e-3,1e-2,3e-2,1e-1"},
-                                    1e-7,
-                                    10},
-                                   {0}};
+static const Setting SETTINGS[] = {
+    {"width", "prefix length, or width of the bottleneck", {"4", "8", "8"}, 1, 1024},
+    {"angle", "angle between the target's weights and the frozen ones (radians)", {"0.5", NULL, NULL}, 0.01, 1.6},
+    {"steps", "gradient steps", {"30", "800", "10000"}, 1, 1e7},
+    {"batch", "sequences a step", {"16", "32", "64"}, 1, 65536},
+    {"lr",
+     "learning rates; the best on other inputs counts",
+     {"3e-2,", "1e-2,5e-2", "3e-3,1e-2,3e-2,1e-1"},
+     1e-7,
+     10},
+    {0}};
 
 static const Experiment UNIFIED_VIEW = {
     .group = "theory",

@@ -1,24 +1,25 @@
 /* theory/universal-head: one fixed head and a long enough prefix approximate any function on a sphere, and still no
  * prefix makes that head mix its tokens anew.
  *
- * Claim    There is one fixed attention head such that for every continuous f on S^m a prefix of N slots brings the
- *          output at query x within any tolerance of f(x).  The same head with any prefix cannot reverse a sequence.
+ * Claim    There is one fixed attention head such that for every continuous f on S^m a prefix of N virtual tokens
+ *          brings the output at query x within any tolerance of f(x).  The same head with any prefix cannot reverse a
+ *          sequence.
  * Method   The head below, its prefix set in three ways: values sampled from f, values by least squares, and keys
  *          and values by gradient descent.  Largest error over a fine grid against N.  Then ten tokens of content,
  *          whose leak the logit offset c suppresses.  Then sequences of three: an element-wise map, and reversal.
  * Expect   Error falls like N^{-1/m} for Lipschitz targets and N^{-2} for smooth ones on S^1; the best sharpness
- *          grows like N^2; reversal stays above its floor at every length while another W_K reverses exactly.
+ *          grows like N^2; reversal stays above its lower bound at every length while another W_K reverses exactly.
  * Cost     a second; under a minute; half an hour.
  * Source   Petrov, Torr and Bibi, "Prompting a pretrained transformer can be a universal approximator", ICML 2024.
  *
  * Head     A content row is [x; 0; 1; 0], a prefix row [b; v; 0; c].  Queries read lambda x and the 1, keys the
- *          first block and the last coordinate, values the second block.  A slot's logit is lambda <x,b_i> + c, so
- *          the head is a look-up table: a normalised von Mises-Fisher kernel at the control points b_i with entries
- *          v_i.  Content logits are lambda <x,x_j>, content values 0: large c leaves them no mass.
- * Floor    At the query x_1 the head sees x_2 and x_3 as a set: (x_1,x_2,x_3) and (x_1,x_3,x_2) give it the same
+ *          first block and the last coordinate, values the second block.  A virtual token's logit is lambda <x,b_i> +
+ *          c, so the head is a look-up table: a normalised von Mises-Fisher kernel at the control points b_i with
+ *          entries v_i.  Content logits are lambda <x,x_j>, content values 0: large c leaves them no mass.
+ * Bound    At the query x_1 the head sees x_2 and x_3 as a set: (x_1,x_2,x_3) and (x_1,x_3,x_2) give it the same
  *          sums Z and N, hence one output under any prefix, while reversal wants x_3 from the first and x_2 from the
  *          second.  So the squared error averages at least |x_2 - x_3|^2/4: 1/2 on S^1, 1/3 over three positions.
- * Not shown  The rate proved in the paper, whose exponent 10 + 14m + 4m^2 is far from what is measured here. */
+ * Not shown  The rate proved in the paper, whose exponent 10 + 14m + 4m^2 is far from the measured one. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -102,9 +103,9 @@ static Tensor sampled(Arena *a, const Target *f, Tensor p)
     return v;
 }
 
-/* ---- the head, prefix alone: weights of the slots, output, error ---- */
+/* ---- the head, prefix alone: weights of the virtual tokens, output, error ---- */
 
-/* softmax over slots of lambda <x_r, b_i>: (R,N) */
+/* softmax over virtual tokens of lambda <x_r, b_i>: (R,N) */
 static Tensor weights(Arena *a, Tensor x, Tensor b, double lambda)
 {
     Tensor w = dense_product(a, x, dense_transpose(a, b));
@@ -178,7 +179,7 @@ static Tensor widened(Arena *a, Tensor column, int64_t dim)
     return y;
 }
 
-/* From random keys of moderate length and zero values.  The loss is a mean square; what is returned is the largest
+/* From random keys of moderate length and zero values.  The loss is a mean square. The function returns the largest
  * error, to be compared with the others. */
 static Status trained(double *error, Run *r, const Target *f, int64_t n, uint64_t seed)
 {
@@ -200,7 +201,7 @@ static Status trained(double *error, Run *r, const Target *f, int64_t n, uint64_
 
 /* ---- content: the leak ---- */
 
-/* Ten random content tokens whose value is 1, N slots with offset c: the largest error over queries. */
+/* Ten random content tokens whose value is 1, N virtual tokens with offset c: the largest error over queries. */
 static double leak(Arena *a, const Target *f, int64_t n, double lambda, double c, uint64_t stream)
 {
     enum { CONTENT = 10, QUERIES = 2000 };
@@ -225,8 +226,8 @@ static double leak(Arena *a, const Target *f, int64_t n, double lambda, double c
 
 /* ---- sequences of three tokens on the circle ----
  *
- * Rows are [x; 1; e_position] (6); queries are the rows, so a slot's key may ask for direction, offset and position.
- * The frozen content key is [x; 0; 0]; values are x.  Outputs are the first two of six coordinates. */
+ * Rows are [x; 1; e_position] (6); queries are the rows, so a virtual token's key may depend on direction, offset and
+ * position. The frozen content key is [x; 0; 0]; values are x.  Outputs are the first two of six coordinates. */
 
 enum { ROW = 2 + 1 + TOKENS };
 typedef enum { TURN, REVERSE, TASKS } Task;
@@ -277,7 +278,7 @@ static Var *sequence_loss(Tape *t, int64_t step, void *user)
     return op_mse(t, op_attend(t, tape_leaf(t, x), keys, values, NULL, attn), y);
 }
 
-/* Mean squared error of a trained prefix of n slots on new sequences; n = 0: none. */
+/* Mean squared error of a trained prefix of n virtual tokens on new sequences; n = 0: none. */
 static Status sequences(double *error, Run *r, Task task, int64_t n, bool by_position, uint64_t seed)
 {
     Arena a = arena_open(0);
@@ -326,7 +327,7 @@ static double over_seeds(const double *all, int stride, int at, int seeds)
     return sum;
 }
 
-/* ---- what is recorded and drawn ---- */
+/* ---- metrics and figures ---- */
 
 /* Least-squares slope of log y against log x. */
 static double log_slope(const double *x, const double *y, int n)
@@ -396,10 +397,10 @@ static Status draw_rates(Run *r, const Rates *rates, const Plan *p, const double
                         str_print(a,
                                   "Prefixed head against prefix length N. (a) Values sampled from the target at "
                                   "best sharpness: largest error. (b) That sharpness lambda. (c) Keys and values "
-                                  "trained by gradient (marks, mean of %d %s) beside the sampled ones (dashed).",
+                                  "trained by gradient (dots, mean of %d %s) and the sampled ones (dashed).",
                                   run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         500, 210);
-    const Axis n = {.title = "slots N", .log = true};
+    const Axis n = {.title = "virtual tokens N", .log = true};
     Rect whole = fig_whole(f), wide = whole, mid = whole, right = whole;
     wide.w = 0.48 * whole.w, mid.x += 0.5 * whole.w, mid.w = right.w = 0.24 * whole.w, right.x += 0.76 * whole.w;
     fig_lines(f, wide, TARGETS, set,
@@ -429,10 +430,11 @@ static Status trade_off(Run *r, double *best, double *needs)
         if (error[i] < *best) *best = error[i], *needs = largest[i];
     }
     Series s = line_of(run_arena(r), LAMBDAS, largest, error, NULL);
-    Fig *fig = run_figure(r, "trade-off",
-                          "sin 3t with 16 slots, values by least squares, sharpness lambda = 1, 2, 4, ..., 256 from "
-                          "right to left: a blunt kernel reaches rounding error, with values far above the target's.",
-                          252, 170);
+    Fig *fig = run_figure(
+        r, "trade-off",
+        "sin 3t with 16 virtual tokens, values by least squares, sharpness lambda = 1, 2, 4, ..., 256 from "
+        "right to left: a blunt kernel reaches rounding error, with values far above the target's.",
+        252, 170);
     fig_lines(
         fig, fig_whole(fig), 1, &s,
         (PlotStyle){.x = {.title = "largest |value|", .log = true}, .y = {.title = "largest error", .log = true}});
@@ -455,7 +457,7 @@ static Status leaks(Run *r, double lambda, double out[2])
     return OK;
 }
 
-/* |sin 2t| (n = 0), or what the head makes of it with n sampled slots, over the angle. */
+/* |sin 2t| (n = 0), or the head's output with n sampled virtual tokens, over the angle. */
 static Series output(Arena *a, int64_t n, double lambda)
 {
     enum { POINTS = 240 };
@@ -482,16 +484,17 @@ static Status draw_page(Run *r, const Rates *rates, const Plan *p, const double 
             mean[i] = over_seeds(all, jobs_per_seed(p), p->sizes * TARGETS + t * p->lengths + i, run_seeds(r));
         line[t] = line_of(a, p->lengths, p->length, mean, name[t]);
     }
-    RefLine ref = {1.0 / 3, "floor", false};
-    Fig *f = run_figure(r, "page",
-                        str_print(a,
-                                  "One head, two questions. (a) |sin 2t| on the circle and the head's output with N "
-                                  "sampled slots. (b) Maps of three tokens, prefix trained (mean of %d %s): the "
-                                  "element-wise map improves with every slot; reversal stays above the floor that no "
-                                  "prefix passes. Without a prefix its error is %.2f; another key matrix brings "
-                                  "%.0e.",
-                                  run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"), none, other),
-                        500, 190);
+    RefLine ref = {1.0 / 3, "lower bound", false};
+    Fig *f =
+        run_figure(r, "page",
+                   str_print(a,
+                             "One head, two questions. (a) |sin 2t| on the circle and the head's output with N "
+                             "sampled virtual tokens. (b) Maps of three tokens, prefix trained (mean of %d %s): the "
+                             "element-wise map improves with every virtual token; reversal stays above the lower "
+                             "bound for all prefixes. Without a prefix its error is %.2f; another key matrix brings "
+                             "%.0e.",
+                             run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"), none, other),
+                   500, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), 3, curve,
               (PlotStyle){.letter = "a",
                           .title = "a function of the query",
@@ -500,7 +503,7 @@ static Status draw_page(Run *r, const Rates *rates, const Plan *p, const double 
     fig_lines(f, fig_cell(f, 1, 2, 1), TASKS, line,
               (PlotStyle){.letter = "b",
                           .title = "a map of tokens",
-                          .x = {.title = "slots N", .log = true},
+                          .x = {.title = "virtual tokens N", .log = true},
                           .y = {.title = "mean squared error", .log = true},
                           .ref = &ref,
                           .refs = 1});
@@ -557,7 +560,8 @@ static Status run(Run *r)
                           : SUPPORTED,
         "Slopes of log error against log N: %.2f and %.2f (Lipschitz, S^1), %.2f (smooth, S^1), %.2f (S^2); "
         "least squares reaches %.0e with values up to %.0f. The element-wise map on three tokens is learnt to "
-        "%.1e with %g slots; reversal never falls below %.3f (floor 1/3), and is exact with another W_K.",
+        "%.1e with %g virtual tokens; reversal never falls below %.3f (lower bound 1/3), and is exact with another "
+        "W_K.",
         rate.slope[0], rate.slope[1], rate.slope[2], rate.slope[3], best, needs, turn, p.length[p.lengths - 1],
         least);
     return OK;

@@ -1,23 +1,23 @@
-/* theory/who-escapes: which methods of fine-tuning a prefix's limits do not bind, and how each gets around them.
+/* theory/who-escapes: which methods of fine-tuning escape the limits of a prefix, and how each avoids them.
  *
  * Claim    A prefix, free, tied or a soft prompt, leaves content attention of layer 1 as it was and only adds
  *          vectors.  LoRA on queries or keys changes the logits by a form of rank r, on both of rank 2r; on values,
  *          outputs or the feed-forward, and adapters after the sublayers, it leaves layer 1's attention alone and
- *          changes what is made of the content.  IA3 re-weights the coordinates of keys.  A bias of Q is not
+ *          changes the output for the same attention.  IA3 re-weights the coordinates of keys.  A bias of Q is not
  *          harmless, one of K is. Virtual tokens behind the content change nothing for the content, but have queries
  *          of their own.
  * Method   One random two-layer GPT-2 in F64.  Every method is attached and all that it may train is moved at
  *          random. Measured in layer 1: content attention; rank of the row-centred change of logits, per head; the
  *          attention sublayer's output when the base model's weights are imposed on it, its change split into a
- *          constant and what depends on content; the feed-forward's output for the base model's input; rank of all
- *          that attention adds beside (1 - a) times the base model's output.  In layer 2: content attention.
+ *          constant and a part that depends on content; the feed-forward's output for the base model's input; rank of
+ *          all that attention adds beside (1 - a) times the base model's output.  In layer 2: content attention.
  * Expect   The table below, cell by cell.  How far LoRA and a suffix's own queries reach: theory/attention-reach.
  * Cost     a second; ten seconds; a minute.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 4, for prefixes; the other rows follow from where each
  *          method's parameters sit.
  *
- * What it does not show: what training finds, or which change a task needs.  A zero here is a theorem, a change
- * only says that the way is open. */
+ * Not shown: the result of training, or which change a task needs. A zero here is a theorem; a change
+ * only shows that the way is open. */
 #include <math.h>
 #include <string.h>
 
@@ -35,15 +35,8 @@ enum { SLOTS = 3, RANK = 2, BOTTLENECK = 3 };
 
 /* ---- the table */
 
-typedef enum {
-    ATTENTION_1,
-    ATTENTION_2,
-    CONSTANT,
-    CONTENT,
-    FEED,
-    CHANGES
-} Change_;                                   /* what is measured, as changes */
-typedef enum { LOGITS, ADDED, RANKS } Rank_; /* and as ranks */
+typedef enum { ATTENTION_1, ATTENTION_2, CONSTANT, CONTENT, FEED, CHANGES } Change_; /* the changes measured */
+typedef enum { LOGITS, ADDED, RANKS } Rank_;                                         /* and the ranks */
 static const char *const CHANGE[CHANGES] = {"attention, layer 1", "attention, layer 2", "values, constant",
                                             "values, by content", "feed-forward"};
 static const char *const RANKED[RANKS] = {"logits", "attention adds"};
@@ -127,15 +120,15 @@ static Tensor among_keys(Arena *a, Tensor x, Tensor like, int64_t behind)
     return out;
 }
 
-/* ---- what a model does with the content */
+/* ---- a model's attention and outputs on the content */
 
 typedef struct {
     Seen seen[LAYERS]; /* probs of the content's queries */
     Tensor heads;      /* (B*n,C) of layer 1 */
     Tensor q, k;       /* (B*n,C) of layer 1 */
-    Tensor join;       /* (B*n,C) what attention of layer 1 adds to the residual stream */
+    Tensor join;       /* (B*n,C) the output of layer 1's attention, added to the residual stream */
     Tensor held;       /* the same with the base model's weights imposed */
-    Tensor fed;        /* (B*n,C) what its feed-forward adds for the base model's input */
+    Tensor fed;        /* (B*n,C) the output of its feed-forward for the base model's input */
 } Trace;
 
 typedef struct {
@@ -146,7 +139,7 @@ typedef struct {
     int moved;             /* positions by which the content moves */
 } Tuned;
 
-typedef struct { /* a hook that replaces what the content's rows hold by the base model's */
+typedef struct { /* a hook that replaces the values of the content's rows by the base model's */
     const Trace *base;
     int64_t behind;
 } Hold;
@@ -293,7 +286,7 @@ static Tensor logits(Arena *a, const Trace *x, int head)
     return out;
 }
 
-/* Singular values of d above rounding, seen beside what it is a change of. */
+/* Singular values of d above rounding, relative to the matrix that d changes. */
 static Status rank_beside(int64_t *out, Arena *a, Tensor d, Tensor whole)
 {
     Tensor s, scale;
@@ -304,7 +297,7 @@ static Status rank_beside(int64_t *out, Arena *a, Tensor d, Tensor whole)
     return OK;
 }
 
-/* What attention adds beside (1 - a) times the base model's output, per head: constants taken out. */
+/* The output of attention minus (1 - a) times the base model's, per head, without constants. */
 static Tensor added(Arena *a, const Trace *x, int64_t extra, const Trace *base, const Model *m)
 {
     const Linear *o = model_linear(m, (Where){SITE_ATTN_OUT, 0, PART_DECODER});
@@ -379,7 +372,7 @@ static bool as_told(const Row *row, int c, double x)
     return row->moves[c] ? x > 1e-6 : x < 1e-12;
 }
 
-/* Of all seeds, what is nearest to contradicting the table. */
+/* Of all seeds, the value nearest to contradicting the table. */
 static double telling(const Found *found, int seeds, int method, int c)
 {
     double x = found[method].change[c];
@@ -397,16 +390,16 @@ static Status draw_changes(Run *r, const Found *found, int seeds, const char *co
     for (int m = 0; m < METHODS; m++)
         for (int c = 0; c < CHANGES; c++)
             tensor_set(change, m * CHANGES + c, log10(fmax(telling(found, seeds, m, c), 1e-17)));
-    Fig *f = run_figure(r, "changes",
-                        str_print(a,
-                                  "What changes, as log10, when all that a method trains is moved at random. "
-                                  "Attention: largest change of a weight among the content. The other columns are of "
-                                  "layer 1 with the base model's attention weights imposed: output of attention, its "
-                                  "constant part and what depends on content, and of the feed-forward for the base "
-                                  "model's input, relative to the largest entry. Exact zeros stand at -17. Of %d "
-                                  "seeds, the value nearest to contradicting the theory.",
-                                  seeds),
-                        400, 330);
+    Fig *f = run_figure(
+        r, "changes",
+        str_print(a,
+                  "Changes, as log10, when all parameters of a method are moved at random. Attention: largest change "
+                  "of a weight among the content. The other columns are of layer 1 with the base model's attention "
+                  "weights imposed: output of attention, its constant part and the part that depends on content, and "
+                  "of the feed-forward for the base model's input, relative to the largest entry. Exact zeros stand "
+                  "at -17. Of %d seeds, the value nearest to contradicting the theory.",
+                  seeds),
+        400, 330);
     fig_heatmap(f, fig_whole(f), change,
                 (HeatStyle){.lo = -17,
                             .hi = 1,
@@ -425,14 +418,15 @@ static Status draw_ranks(Run *r, const Found *found, const char *const *name)
     Tensor rank = tensor_new(a, F64, SHAPE(METHODS, RANKS));
     for (int m = 0; m < METHODS; m++)
         for (int k = 0; k < RANKS; k++) tensor_set(rank, m * RANKS + k, (double)found[m].rank[k]);
-    Fig *f = run_figure(r, "ranks",
-                        str_print(a,
-                                  "Ranks in layer 1, first seed: of the change of a head's logits, rows centred; of "
-                                  "what attention adds to the residual stream beside the base model's output, scaled "
-                                  "by what the prefix leaves. Width %d, %d heads of size %d, %d slots, LoRA of rank "
-                                  "%d, bottleneck %d.",
-                                  DIM, HEADS, HEAD_DIM, SLOTS, RANK, BOTTLENECK),
-                        252, 300);
+    Fig *f =
+        run_figure(r, "ranks",
+                   str_print(a,
+                             "Ranks in layer 1, first seed: of the change of a head's logits, rows centred; of the "
+                             "output of attention minus the base model's, which is scaled by the content's mass "
+                             "under the prefix. Hidden size %d, %d heads of size %d, %d virtual tokens, LoRA of rank "
+                             "%d, bottleneck %d.",
+                             DIM, HEADS, HEAD_DIM, SLOTS, RANK, BOTTLENECK),
+                   252, 300);
     fig_heatmap(f, fig_whole(f), rank,
                 (HeatStyle){.hi = DIM, .row = name, .col = RANKED, .values = true, .whole = true, .stretch = true});
     return fig_close(f);
@@ -476,7 +470,7 @@ static Status run(Run *r)
     run_note(
         r,
         "A causal net: the content does not see a suffix. Where it does, in an encoder, a suffix is a prefix to it.");
-    run_note(r, "Random moves: a change says that the way is open, not that training takes it.");
+    run_note(r, "Random moves: a change shows that the way is open, not that training takes it.");
     run_verdict(r, agree == cells ? SUPPORTED : NOT_SUPPORTED,
                 "%d of %d cells of the table agree with theory: %d methods, %d changes and %d ranks each, %d %s.",
                 agree, cells, METHODS, CHANGES, RANKS, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds"));
@@ -484,18 +478,18 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"strength", "standard deviation of the move of every trained number", {"0.3"}, 1e-3, 3}, {0}};
+    {"strength", "standard deviation of the move of every parameter", {"0.3"}, 1e-3, 3}, {0}};
 
 static const Experiment WHO_ESCAPES = {
     .group = "theory",
     .name = "who-escapes",
-    .title = "Which methods a prefix's limits do not bind",
+    .title = "Methods that escape the limits of a prefix",
     .claim =
         "Prefixes and prompts leave layer-1 attention to the content alone and add vectors; every other method "
         "changes attention, the value path or the feed-forward in the way its parameters allow, by a known rank.",
     .method =
         "All methods on one random two-layer GPT-2 in F64, their parameters moved at random: changes of attention, "
-        "value path and feed-forward, ranks of what changed; a suffix token solved for a target attention; the "
+        "value path and feed-forward, ranks of the changes; a suffix token solved for a target attention; the "
         "best low-rank change for a target form.",
     .expect =
         "Every cell of the table in the head of theory/who-escapes.c; suffix exact up to D + 1 tokens; distance "

@@ -3,17 +3,17 @@
  * Claim    A prefix moves a head's output from t to (1 - alpha) t + alpha mu.  The share alpha depends on the input
  *          through the query and the content's scores, and eliciting a pretrained task needs that: with alpha clamped
  *          to its mean of each head and output position, accuracy falls.
- * Method   A one-layer model pretrained on four tasks without a marker of which; a free prefix per task, rates swept.
- *          alpha is the mass on virtual keys and the reserved filler slot, by task, head and output position.  Then
- *          greedy accuracy with each row's weights rescaled so that this mass is (a) the mean of its head and output
- *          position, (b) the mean of its head; the shares within prefix and within content stay the row's own.
- * Expect   If all that matters is a constant bias and how far to go towards it, (a) costs nothing.  alpha near 1
+ * Method   A one-layer model pretrained on four tasks without a task token; a free prefix per task, learning rates
+ *          swept. alpha is the mass on virtual keys and the reserved filler token, by task, head and output position.
+ *          Then greedy accuracy with each row's weights rescaled so that this mass is (a) the mean of its head and
+ *          output position, (b) the mean of its head; the shares within prefix and within content stay the row's own.
+ * Expect   If a prefix needs only a constant bias with a constant weight, (a) costs nothing.  alpha near 1
  *          means that the content is ignored.
  * Cost     seconds; two minutes; an hour.
  * Source   The gate of He et al. (ICLR 2022), section 3.1, and the alpha of Petrov, Torr and Bibi (ICLR 2024),
  *          section 4, are this number; the models are those of the latter's section 5, experiment 2.
  *
- * What it does not show: what a prefix trained with a constant alpha would reach.  The clamp comes after training. */
+ * What it does not show: the accuracy of a prefix trained with a constant alpha.  The clamp comes after training. */
 #include <math.h>
 #include <string.h>
 
@@ -65,7 +65,7 @@ static Status ask(Run *r, Question *q)
 
 typedef struct {
     DigitLayout layout;
-    int64_t slots; /* virtual keys and reserved slots */
+    int64_t slots; /* virtual keys and reserved filler tokens */
     double alpha[HEADS * LENGTH];
 } Clamp;
 
@@ -78,7 +78,8 @@ static void rescale(Tensor p, int64_t at, int64_t n, int64_t slots, double to)
         tensor_set(p, at + j, tensor_get(p, at + j) * (j < slots ? to / now : (1 - to) / (1 - now)));
 }
 
-/* Queries are the last rows of the content, of which there are n - virtual keys; a row's place names its output. */
+/* Queries are the last rows of the content, of which there are n - virtual keys; a row's position determines its
+ * output. */
 static Var *clamp(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)at, (void)in;
@@ -170,7 +171,7 @@ static Status draw_maps(Run *r, const Question *q, const SweepBest *best)
     Fig *f =
         run_figure(r, "alpha",
                    str_print(a,
-                             "Share of attention on the prefix and the filler slot, alpha, by task, head and "
+                             "Share of attention on the prefix and the filler token, alpha, by task, head and "
                              "output position; mean over %d inputs, first seed. At 1 the head ignores the input.",
                              LOOK),
                    500, 90);
@@ -253,8 +254,8 @@ static Status run(Run *r)
         buf_print(&said, "%s%s %.1f, %.1f, %.1f", t ? "; " : "", q.tasks.task[t]->name, free, fixed,
                   clamped(&best[t], seeds, BY_HEAD));
     }
-    run_note(r,
-             "A task counts as elicited from 20 %% exact match on; accuracy falls when it loses a tenth of itself.");
+    run_note(
+        r, "A task counts as elicited from 20 %% exact match on; accuracy falls when it loses a tenth of its value.");
     run_verdict(r,
                 !elicited           ? INCONCLUSIVE
                 : falls == elicited ? SUPPORTED
@@ -268,13 +269,13 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"tasks", "tasks of pretraining, mixed", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"targets", "tasks to elicit or learn", {"asc,desc,add1,add2"}, 0, 0, NULL},
-    {"length", "slots of each prefix", {"1", "4", "4"}, 1, 512},
-    {"rates", "factors of the usual rate, 5e-2", {"1,", "0.3,1,3", "0.02,0.1,0.3,1,3"}, 1e-6, 1e6},
+    {"length", "virtual tokens of each prefix", {"1", "4", "4"}, 1, 512},
+    {"rates", "factors of the usual learning rate, 5e-2", {"1,", "0.3,1,3", "0.02,0.1,0.3,1,3"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "1000", "30000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "3500", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
     {"heads", "heads", {"4"}, 1, HEADS},
-    {"dim", "model width", {"32", "64", "256"}, 8, 4096},
+    {"dim", "hidden size", {"32", "64", "256"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
     {0}};
 

@@ -1,15 +1,15 @@
-/* toy/ambiguity: how does a model pretrained on k tasks without a marker behave, and how soon does a prefix tell it
- * which is meant?
+/* toy/ambiguity: how does a model pretrained on k tasks without a task token behave, and how soon does a prefix
+ * settle the task?
  *
- * Claim    A model pretrained on a mixture of k tasks without a marker gets each of them right on 1/k of the inputs,
- *          on average over tasks; a prefix for one of them settles the doubt at the first output.
+ * Claim    A model pretrained on a mixture of k tasks without a task token solves each of them on 1/k of the inputs,
+ *          on average over tasks. A prefix for one of them settles the task at the first output.
  * Method   Pretrain one small decoder for each k.  Greedy exact match on every task of the mixture; its mean over
  *          tasks is compared with 1/k.  From each model train a prefix for a task that all mixtures share, at several
  *          rates; the lowest late loss counts.  At every point of the curve the first output is scored on held-out
- *          inputs: the task is told at the first point where it is right as often as `told` says.  The plateau is the
- *          longest stretch of the training loss within a tenth, above twice its final value.
- * Expect   k times the mean exact match near 1, and not above it but for inputs on which tasks agree.  The steps
- *          until the task is told have no prediction: they are measured against k.
+ *          inputs: the task is settled at the first point where its accuracy reaches the setting `told`.  The plateau
+ *          is the longest stretch of the training loss within a tenth, above twice its final value.
+ * Expect   k times the mean exact match near 1, and not above it except for inputs on which tasks agree.  There is no
+ *          prediction for the steps until the task is settled: they are measured against k.
  * Cost     seconds; two minutes; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), experiment 2: k = 4, 15 to 31 % per task, and a prefix that stayed on a
  *          plateau for 17 000 steps.
@@ -37,7 +37,7 @@ typedef struct {
 } Question;
 
 typedef struct {                          /* of one pretrained model */
-    double exact[DIGIT_MIX], first, late; /* %; tokens right at the first output and, in context, at the last five */
+    double exact[DIGIT_MIX], first, late; /* %; token accuracy at the first output, and in context at the last five */
 } Pretrained;
 
 /* ---- jobs ---- */
@@ -117,17 +117,16 @@ static Status draw_pretrained(Run *r, const Question *q, const double *mean, con
                       {.y = tensor_new(a, F64, SHAPE(q->counts)), .label = "100 / k", .dashed = true}};
     for (int c = 0; c < q->counts; c++) tensor_set(line[3].y, c, 100.0 / q->mix[c].n);
     for (int i = 0; i < 4; i++) line[i].x = counts(a, q), line[i].marked = i < 3;
-    Fig *f =
-        run_figure(r, "pretrained",
-                   str_print(a,
-                             "Models pretrained on k tasks without a marker, mean over tasks, mean and range of %d "
-                             "seeds. Whole outputs are right on about 1/k of the inputs; once the context says "
-                             "which task it is, the last outputs are right far more often.",
-                             seeds),
-                   340, 210);
+    Fig *f = run_figure(r, "pretrained",
+                        str_print(a,
+                                  "Models pretrained on k tasks without a task token, mean over tasks, mean and "
+                                  "range of %d seeds. Exact match is about 1/k; once the context shows which task it "
+                                  "is, the accuracy of the last outputs is far higher.",
+                                  seeds),
+                        340, 210);
     fig_lines(f, fig_whole(f), 4, line,
               (PlotStyle){.x = {.title = "tasks in pretraining, k", .log = true},
-                          .y = {.title = "right (%)", .lo = 0, .hi = 100}});
+                          .y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
 }
 
@@ -195,7 +194,7 @@ static void record(Run *r, const char *name, const Outcome *o)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, str_print(a, "%s: steps until told", name), i, o[i].told);
+        run_metric(r, str_print(a, "%s: steps until the task is settled", name), i, o[i].told);
         run_metric(r, str_print(a, "%s: longest plateau (steps)", name), i, o[i].plateau);
         run_metric(r, str_print(a, "%s: exact match with its prefix (%%)", name), i,
                    100 * o[i].result.score[0].exact);
@@ -230,7 +229,7 @@ static Status run(Run *r)
             late[c * seeds + i] = x->late;
             run_metric(r, str_print(a, "k = %d: mean exact match (%%)", k), i, mean[c * seeds + i]);
             run_metric(r, str_print(a, "k = %d: k times mean exact match (%%)", k), i, k * mean[c * seeds + i]);
-            run_metric(r, str_print(a, "k = %d: last tokens right in context (%%)", k), i, x->late);
+            run_metric(r, str_print(a, "k = %d: accuracy of the last tokens in context (%%)", k), i, x->late);
         }
         double share = k * seeds_mean(mean + c * seeds, seeds);
         least = fmin(least, share), most = fmax(most, share);
@@ -241,19 +240,18 @@ static Status run(Run *r)
             record(r, s.arm[at].arm.name, best[at]);
             double told = 0;
             for (int i = 0; i < seeds; i++) told += best[at][i].told / seeds, untold += isnan(best[at][i].told);
-            buf_print(&said, ", %s told after %.0f", q.target.task[t]->name, told);
+            buf_print(&said, ", %s settled after %.0f", q.target.task[t]->name, told);
         }
     }
     TRY(draw_pretrained(r, &q, mean, first, late));
     TRY(draw_curves(r, &q, best));
-    run_verdict(
-        r,
-        most > 120             ? NOT_SUPPORTED
-        : least < 50 || untold ? INCONCLUSIVE
-                               : SUPPORTED,
-        "k times the mean exact match of the pretrained model, and steps until a prefix has told the task (nan: "
-        "not for all seeds): %s. %d of %d prefixes never did.",
-        said.text, untold, s.arms * seeds);
+    run_verdict(r,
+                most > 120             ? NOT_SUPPORTED
+                : least < 50 || untold ? INCONCLUSIVE
+                                       : SUPPORTED,
+                "k times the mean exact match of the pretrained model, and steps until a prefix settles the task "
+                "(nan: not for all seeds): %s. %d of %d prefixes never did.",
+                said.text, untold, s.arms * seeds);
     run_note(r,
              "k times the mean below 100 %% means that the tasks are not learned to the end in this budget, above it "
              "that tasks agree on some inputs.");
@@ -269,7 +267,7 @@ static const Setting SETTINGS[] = {
      NULL},
     {"counts", "values of k", {"2,4", "2,4,8,16", "2,4,8,16"}, 1, DIGIT_MIX},
     {"targets", "tasks to train prefixes for", {"asc", "asc,add2", "asc,add2"}, 0, 0, NULL},
-    {"told", "tokens right at the first output that count as told (%)", {"80.0"}, 1, 100},
+    {"told", "accuracy of the first output at which the task counts as settled (%)", {"80.0"}, 1, 100},
     {"rates", "factors of the prefix's usual learning rate", {"1,", "0.4,1", "0.1,0.3,1"}, 1e-6, 1e6},
     {"steps", "steps of prefix tuning", {"20", "500", "20000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "2200", "40000"}, 1, 1e7},
@@ -283,10 +281,9 @@ static const Setting SETTINGS[] = {
 static const Experiment AMBIGUITY = {
     .group = "toy",
     .name = "ambiguity",
-    .title = "Pretraining on k unmarked tasks, and telling them apart",
-    .claim =
-        "A model pretrained on k tasks without a marker gets each right on about 1/k of the inputs; a prefix settles "
-        "which is meant at the first output.",
+    .title = "Pretraining on k tasks without a task token, and settling the task by a prefix",
+    .claim = "A model pretrained on k tasks without a task token solves each on about 1/k of the inputs; a prefix "
+             "settles the task at the first output.",
     .method = "Pretrain for several k; greedy exact match on all tasks; train prefixes and watch the first output on "
               "held-out inputs.",
     .expect = "k times the mean exact match near 100 %; no prediction for the steps.",

@@ -1,13 +1,13 @@
-/* toy/bias-geometry: what a prefix adds to the residual stream, as a shape.
+/* toy/bias-geometry: the geometry of the term that a prefix adds to the residual stream.
  *
- * Claim    At layer 1 what a prefix adds spans n_H n_S directions, whatever it was trained for.
- * Method   Pretrain on a mixture of tasks without a marker; train one tied prefix per task, at several rates.  In
- *          F64, on one set of token sequences, D = t' - (1 - a) t per head and through the output projection: its
- *          singular values per layer.  At layer 1 the principal angles between the spans of two tasks' D, beside
- *          those of random spans of the same size.  Then arithmetic without training: the sum of the prefixes for two
- *          tasks, the sum less the common start, their mean, and both side by side, scored on the composition of the
- *          two tasks, with a prefix trained for it for comparison; and the straight path from one prefix to another,
- *          scored on both tasks.
+ * Claim    At layer 1 the term that a prefix adds spans n_H n_S directions, whatever its task.
+ * Method   Pretrain on a mixture of tasks without a task token; train one tied prefix per task, at several learning
+ *          rates.  In F64, on one set of token sequences, D = t' - (1 - a) t per head and through the output
+ *          projection: its singular values per layer.  At layer 1 the principal angles between the spans of two
+ *          tasks' D, beside those of random spans of the same size.  Then arithmetic without training: the sum of the
+ *          prefixes for two tasks, the sum minus the common start, their mean, and both concatenated, scored on the
+ *          composition of the two tasks, with a prefix trained for it for comparison; and the straight path from one
+ *          prefix to another, scored on both tasks.
  * Expect   Rank n_H n_S at layer 1 for every task and seed.  For the rest there is no prediction: it is measured.
  * Cost     seconds; two minutes; half an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 4 and experiments 2 and 3.
@@ -27,7 +27,7 @@
 
 enum { TASKS = 4, LAYERS = 6, NUMBERS = 8192, WIDEST = 256, STEPS = 9 };
 typedef enum { SUM, SUM_LESS_START, MEAN, SIDE_BY_SIDE, TRAINED, WAYS } Way;
-static const char *const WAY[WAYS] = {"sum", "sum less start", "mean", "side by side", "trained for it"};
+static const char *const WAY[WAYS] = {"sum", "sum minus start", "mean", "concatenated", "trained for it"};
 
 typedef struct { /* a trained prefix: (layers, slots, width) */
     LabResult result;
@@ -58,7 +58,7 @@ static Param *slots_of(const Model *m, int l)
     return param_find(m->params, str_print(m->run, "peft.prefix.decoder.layer.%d.slots", l));
 }
 
-/* Writes a x + b y + c z, laid out as the prefixes are, into the slots from `first` on of each layer. */
+/* Writes a x + b y + c z, laid out as the prefixes are, into the virtual tokens from `first` on of each layer. */
 static void put(Model *m, int slots, int first, double a, const float *x, double b, const float *y, double c,
                 const float *z)
 {
@@ -132,7 +132,7 @@ static Status random_basis(Tensor *out, Arena *step, int64_t k, int64_t c, uint6
     return OK;
 }
 
-/* What the prefix that is in place adds, per layer; k = number of tasks: the start, of which the span alone counts.
+/* The term that the attached prefix adds, per layer; k = number of tasks: the start, of which only the span counts.
  * */
 static Status look(Geometry *out, Tensor *basis, Arena *run, Model *m, Hooks *hooks, const Batch *probe,
                    const Seen *before, const Question *q, int k)
@@ -255,15 +255,15 @@ static Status draw_spectrum(Run *r, const Question *q, const Geometry *shape)
         line[l] = seeds_series(a, y, n, seeds, str_print(a, "layer %d", l + 1));
         line[l].x = x;
     }
-    RefLine edge = {q->slots * q->recipe.heads + 0.5, "heads x slots", true};
-    Fig *f =
-        run_figure(r, "spectrum",
-                   str_print(a,
-                             "Singular values of what a prefix of %d slots adds to the residual stream, mean over "
-                             "%d tasks and %d %s. At layer 1 they stop at heads x slots; above it the inputs "
-                             "of the layer have moved too.",
-                             q->slots, q->task.n, seeds, str_plural(seeds, "seed", "seeds")),
-                   300, 190);
+    RefLine edge = {q->slots * q->recipe.heads + 0.5, "heads x virtual tokens", true};
+    Fig *f = run_figure(
+        r, "spectrum",
+        str_print(a,
+                  "Singular values of the term that a prefix of %d virtual tokens adds to the residual stream, mean "
+                  "over %d tasks and %d %s. At layer 1 they stop at heads x virtual tokens; above it the inputs "
+                  "of the layer have moved too.",
+                  q->slots, q->task.n, seeds, str_plural(seeds, "seed", "seeds")),
+        300, 190);
     fig_lines(f, fig_whole(f), q->recipe.layers, line,
               (PlotStyle){.x = {.title = "index"},
                           .y = {.title = "singular value / largest", .log = true, .lo = 1e-17, .hi = 2},
@@ -313,21 +313,23 @@ static Status draw_arithmetic(Run *r, const Question *q, const Geometry *shape)
         line[k] = seeds_series(a, p, STEPS, seeds, q->task.task[q->path[k]]->name);
         line[k].x = x, line[k].marked = true;
     }
-    Fig *f = run_figure(r, "arithmetic",
-                        str_print(a,
-                                  "(a) Tokens right on \"%s\" of prefixes made from those for \"%s\" and \"%s\". (b) "
-                                  "Tokens right on both tasks along the straight path between two prefixes. Mean and "
-                                  "range of %d %s.",
-                                  q->composed->name, q->task.task[q->compose[0]]->name,
-                                  q->task.task[q->compose[1]]->name, seeds, str_plural(seeds, "seed", "seeds")),
-                        500, 190);
-    fig_bars(f, fig_cell(f, 1, 2, 0), 1, &bar, WAY,
-             (PlotStyle){.letter = "a", .title = "composed", .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+    Fig *f =
+        run_figure(r, "arithmetic",
+                   str_print(a,
+                             "(a) Token accuracy on \"%s\" of prefixes made from those for \"%s\" and \"%s\". (b) "
+                             "Token accuracy on both tasks along the straight path between two prefixes. Mean and "
+                             "range of %d %s.",
+                             q->composed->name, q->task.task[q->compose[0]]->name, q->task.task[q->compose[1]]->name,
+                             seeds, str_plural(seeds, "seed", "seeds")),
+                   500, 190);
+    fig_bars(
+        f, fig_cell(f, 1, 2, 0), 1, &bar, WAY,
+        (PlotStyle){.letter = "a", .title = "composed", .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     fig_lines(f, fig_cell(f, 1, 2, 1), 2, line,
               (PlotStyle){.letter = "b",
                           .title = "interpolated",
                           .x = {.title = "share of the second prefix"},
-                          .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+                          .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
 }
 
@@ -361,7 +363,8 @@ static Status ask(Run *r, Question *q, Sweep *s)
     TRY(lab_check(l));
     TRY(digits_mix(&q->task, l->tasks));
     if (q->task.n > TASKS || q->slots * l->layers * l->dim > NUMBERS || q->slots * l->heads > l->dim)
-        return fail(E_CONFIG, "at most %d tasks, %d numbers in a prefix, heads x slots %d", TASKS, NUMBERS, l->dim);
+        return fail(E_CONFIG, "at most %d tasks, %d parameters in a prefix, heads x virtual tokens %d", TASKS,
+                    NUMBERS, l->dim);
     TRY(two_of(q->compose, &q->task, run_text(r, "compose")));
     TRY(two_of(q->path, &q->task, run_text(r, "path")));
     q->composed = digit_task(run_text(r, "composed"));
@@ -396,9 +399,9 @@ static void record(Run *r, const Question *q, const Geometry *s, int i)
     for (int l = 0; l < q->recipe.layers; l++)
         run_metric(r, str_print(a, "layer %d: participation ratio", l + 1), i, s->participation[l]);
     for (int w = 0; w < WAYS; w++)
-        run_metric(r, str_print(a, "%s, %s: tokens right (%%)", q->composed->name, WAY[w]), i, s->composed[w]);
+        run_metric(r, str_print(a, "%s, %s: token accuracy (%%)", q->composed->name, WAY[w]), i, s->composed[w]);
     for (int k = 0; k < 2; k++)
-        run_metric(r, str_print(a, "half way: %s tokens right (%%)", q->task.task[q->path[k]]->name), i,
+        run_metric(r, str_print(a, "half way: %s token accuracy (%%)", q->task.task[q->path[k]]->name), i,
                    s->path[STEPS / 2][k]);
 }
 
@@ -432,25 +435,28 @@ static Status run(Run *r)
     TRY(draw_spectrum(r, &q, shape));
     TRY(draw_angles(r, &q, shape, random));
     TRY(draw_arithmetic(r, &q, shape));
-    run_verdict(
-        r, right == n * seeds ? SUPPORTED : NOT_SUPPORTED,
-        "Rank at layer 1 is heads x slots = %d in %d of %d cases (prefixes elicit their tasks at %.0f %%). Mean "
-        "principal angle between tasks %.0f degrees, to their common start %.0f, random %.0f. \"%s\" by arithmetic: "
-        "sum %.1f %%, less start "
-        "%.1f %%, mean %.1f %%, side by side %.1f %%; trained %.1f %%. Half way between two prefixes: %.1f %% "
-        "and %.1f %%.",
-        q.slots * q.recipe.heads, right, n * seeds, own, angle, start, random, q.composed->name, way[SUM],
-        way[SUM_LESS_START], way[MEAN], way[SIDE_BY_SIDE], way[TRAINED], half[0], half[1]);
+    run_verdict(r, right == n * seeds ? SUPPORTED : NOT_SUPPORTED,
+                "Rank at layer 1 is heads x virtual tokens = %d in %d of %d cases (prefixes elicit their tasks at "
+                "%.0f %%). Mean principal angle between tasks %.0f degrees, to their common start %.0f, random %.0f. "
+                "\"%s\" by arithmetic: sum %.1f %%, minus start %.1f %%, mean %.1f %%, concatenated %.1f %%; trained "
+                "%.1f %%. Half way between two prefixes: %.1f %% and %.1f %%.",
+                q.slots * q.recipe.heads, right, n * seeds, own, angle, start, random, q.composed->name, way[SUM],
+                way[SUM_LESS_START], way[MEAN], way[SIDE_BY_SIDE], way[TRAINED], half[0], half[1]);
     run_note(r, "The verdict is on the rank alone. All prefixes of a seed start from the same vectors.");
     return OK;
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain", "tasks of pretraining, mixed without a marker; one prefix each", {"asc,desc,add1,add2"}, 0, 0, NULL},
+    {"pretrain",
+     "tasks of pretraining, mixed without a task token; one prefix each",
+     {"asc,desc,add1,add2"},
+     0,
+     0,
+     NULL},
     {"compose", "two of them whose prefixes are added", {"asc,add1"}, 0, 0, NULL},
     {"composed", "the task that would be their composition", {"asc-add1"}, 0, 0, NULL},
     {"path", "two of them to interpolate between", {"asc,desc"}, 0, 0, NULL},
-    {"slots", "slots of a prefix", {"1", "4", "4"}, 1, 16},
+    {"slots", "virtual tokens of a prefix", {"1", "4", "4"}, 1, 16},
     {"rates", "factors of the prefix's usual learning rate", {"1,", "2,8", "0.3,1,3,10"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"20", "500", "20000"}, 1, 1e7},
     {"pretrain-steps", "steps of pretraining", {"40", "2000", "20000"}, 1, 1e7},
@@ -465,9 +471,9 @@ static const Setting SETTINGS[] = {
 static const Experiment BIAS_GEOMETRY = {
     .group = "toy",
     .name = "bias-geometry",
-    .title = "The shape of what prefixes add",
-    .claim =
-        "At layer 1 what a trained prefix adds to the residual stream spans n_H n_S directions, whatever the task.",
+    .title = "The geometry of the term that prefixes add",
+    .claim = "At layer 1 the term that a trained prefix adds to the residual stream spans n_H n_S directions, "
+             "whatever the task.",
     .method = "One prefix per pretraining task; singular values of the added bias per layer in F64; principal angles "
               "between tasks; sums, means and straight paths of prefixes scored without training.",
     .expect = "Rank n_H n_S at layer 1; no prediction for angles, arithmetic and interpolation.",

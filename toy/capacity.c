@@ -1,19 +1,20 @@
 /* toy/capacity: how many bits does a number of a prefix hold?
  *
- * Claim    What a frozen model can be made to recall through a prefix grows at most linearly with the number of
- *          slots, and, per number, stays far below the log2 V bits of the constructed transformer.
+ * Claim    The information that a frozen model recalls through a prefix grows at most linearly with the number of
+ *          virtual tokens. Per number it stays far below the log2 V bits of the constructed transformer.
  * Method   Two frozen models of one shape: trained (a sorter) and random.  Maps: M distinct random inputs, a random
- *          answer of V = 8 for each; a free prefix of n_S slots is trained on all of them at once, at several rates.
- *          With a fraction e wrong, M (log2 V - H(e) - e log2(V - 1)) bits are stored: the information that a
- *          symmetric channel with that error passes.  The capacity at n_S is the most over M.  Strings: N random
- *          tokens of V, from nothing but a prefix of one slot; recalled means every token right.
- * Expect   Capacity over slots never above the line through the shortest prefix; the constructed transformer recalls
- *          every string of N tokens from N numbers.
+ *          answer of V = 8 for each; a free prefix of n_S virtual tokens is trained on all of them at once, at
+ *          several learning rates. With a fraction e wrong, M (log2 V - H(e) - e log2(V - 1)) bits are stored: the
+ *          information that a symmetric channel with that error passes.  The capacity at n_S is the most over M.
+ *          Strings: N random tokens of V, from nothing but a prefix of one virtual token; recalled means exact match.
+ * Expect   Capacity over virtual tokens never above the line through the shortest prefix; the constructed transformer
+ *          recalls every string of N tokens from N numbers.
  * Cost     seconds; two minutes; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), theorem 1, for the constructed bits; Meyer et al. (2025) for the linear
  *          bound.  The constructed transformer itself is run by theory/one-token.
  *
- * What it does not show: capacity.  What training did not store within its steps might be storable. */
+ * What it does not show: capacity.  Information that training did not store within its steps might still be
+ * storable. */
 #include <math.h>
 #include <string.h>
 
@@ -25,14 +26,14 @@ enum { VALUES = DIGITS, INPUT = 4, SIZES = 4 };
 typedef enum { TRAINED, RANDOM, MODELS } Which;
 static const char *const WHICH[MODELS] = {"trained", "random"};
 
-typedef struct { /* what one arm is to recall */
+typedef struct { /* the data that one method is to recall */
     Which which;
     bool string;
-    int slots, count, values; /* slots of the prefix; pairs of a map, or tokens of a string; size of the alphabet */
+    int slots, count, values; /* length of the prefix; pairs of a map, or tokens of a string; size of the alphabet */
 } Cell;
 
 typedef struct {
-    LabResult result; /* `last`: the loss on what is to be recalled */
+    LabResult result; /* `last`: the loss on the data to recall */
     double recalled;  /* fraction of pairs, or of strings */
 } Outcome;
 
@@ -44,9 +45,9 @@ typedef struct {
     int strings;
 } Question;
 
-/* ---- what is to be recalled ---- */
+/* ---- the data to recall ---- */
 
-/* M distinct inputs of INPUT digits behind the pad slot, read out at the last of them. */
+/* M distinct inputs of INPUT digits behind the pad token, read out at the last of them. */
 static Batch a_map(Arena *a, const Cell *c, uint64_t stream)
 {
     int64_t t = 1 + INPUT;
@@ -62,7 +63,7 @@ static Batch a_map(Arena *a, const Cell *c, uint64_t stream)
     return (Batch){.b = c->count, .t = t, .k = 1, .ids = ids, .keep = keep, .target = y};
 }
 
-/* N tokens; the pad slot predicts the first, each token the next. */
+/* N tokens; the pad token predicts the first, each token the next. */
 static Batch a_string(Arena *a, const Cell *c, uint64_t stream)
 {
     int32_t *ids = NEW(a, int32_t, c->count), *keep = NEW(a, int32_t, c->count), *y = NEW(a, int32_t, c->count);
@@ -161,7 +162,7 @@ static double bits(const Cell *c, double recalled_share)
     return c->count * fmax(0, log2(v) - loss) * (recalled_share > 1 / v);
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 typedef struct {
     int sizes, slots[SIZES];
@@ -193,7 +194,7 @@ static void collect(Run *r, const Question *q, const Sweep *s, const SweepBest *
     for (int w = 0; w < MODELS; w++)
         for (int k = 0; k < c->sizes; k++)
             for (int i = 0; i < seeds; i++) {
-                const char *name = str_print(a, "%s, %d slots", WHICH[w], c->slots[k]);
+                const char *name = str_print(a, "%s, %d virtual tokens", WHICH[w], c->slots[k]);
                 double b = c->most[w][k * seeds + i];
                 run_metric(r, str_print(a, "%s: bits stored", name), i, b);
                 run_metric(r, str_print(a, "%s: bits per number", name), i, b / (double)c->params[k]);
@@ -212,14 +213,14 @@ static Status draw_capacity(Run *r, const Capacity *c)
     for (int k = 0; k < c->sizes; k++)
         tensor_set(line[MODELS].y, k, seeds_mean(c->most[TRAINED], seeds) * c->slots[k] / c->slots[0]);
     for (int i = 0; i <= MODELS; i++) line[i].x = x, line[i].marked = i < MODELS;
-    Fig *f =
-        run_figure(r, "capacity",
-                   str_print(a,
-                             "Bits of a random map recalled through a prefix of free slots in a frozen model, mean "
-                             "and range of %d %s; dashed: proportional to the slots, through the trained "
-                             "model's shortest prefix.",
-                             seeds, str_plural(seeds, "seed", "seeds")),
-                   300, 190);
+    Fig *f = run_figure(
+        r, "capacity",
+        str_print(a,
+                  "Bits of a random map recalled through a prefix of free virtual tokens in a frozen model, mean "
+                  "and range of %d %s; dashed: proportional to the number of virtual tokens, through the trained "
+                  "model's shortest prefix.",
+                  seeds, str_plural(seeds, "seed", "seeds")),
+        300, 190);
     fig_lines(f, fig_whole(f), MODELS + 1, line,
               (PlotStyle){.x = {.title = "slots", .log = true}, .y = {.title = "bits stored", .log = true}});
     return fig_close(f);
@@ -246,14 +247,14 @@ static Status draw_strings(Run *r, const Question *q, const Sweep *s, const Swee
         }
     }
     RefLine built = {100, "constructed", false};
-    Fig *f =
-        run_figure(r, "strings",
-                   str_print(a,
-                             "Random strings recalled whole from one trained slot of a frozen model, against their "
-                             "bits N log2 V (%d strings of each size, %d %s). The constructed transformer of "
-                             "theorem 1 recalls all.",
-                             q->strings, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                   300, 190);
+    Fig *f = run_figure(
+        r, "strings",
+        str_print(a,
+                  "Random strings recalled whole from one trained virtual token of a frozen model, against their "
+                  "bits N log2 V (%d strings of each size, %d %s). The constructed transformer of "
+                  "theorem 1 recalls all.",
+                  q->strings, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        300, 190);
     fig_scatter(f, fig_whole(f), MODELS, dots,
                 (PlotStyle){.x = {.title = "bits of a string"},
                             .y = {.title = "recalled whole (%)", .lo = -5, .hi = 105},
@@ -269,8 +270,9 @@ static void add(Run *r, Question *q, Sweep *s, Cell c)
     Arena *a = run_arena(r);
     LabArm arm = lab_arm("prefix");
     arm.options = str_print(a, "kind=free,length=%d,init_sd=1", c.slots);
+    /* The name is part of the arm's seed: recorded results depend on it. */
     arm.name = c.string ? str_print(a, "%s, %d tokens of %d", WHICH[c.which], c.count, c.values)
-                        : str_print(a, "%s, %d pairs in %d slots", WHICH[c.which], c.count, c.slots);
+                        : str_print(a, "%s, %d pairs in %d slots", WHICH[c.which], c.count, c.slots); /* words: ok */
     q->cell[s->arms] = c;
     s->arm[s->arms++] = (SweepArm){arm, &q->recipe};
 }
@@ -286,7 +288,7 @@ static Status ask(Run *r, Question *q, Sweep *s, Capacity *c)
     l->steps = run_int(r, "pretrain-steps"), l->layout.gap = run_int(r, "gap");
     q->steps = run_int(r, "steps"), q->random_sd = run_real(r, "random-sd"), q->strings = (int)run_int(r, "strings");
     if (n > SIZES || MODELS * (n * m + t * v) > SWEEP_ARMS)
-        return fail(E_CONFIG, "%d arms, at most %d; %d sizes of slots, at most %d", MODELS * (n * m + t * v),
+        return fail(E_CONFIG, "%d methods, at most %d; %d prefix lengths, at most %d", MODELS * (n * m + t * v),
                     SWEEP_ARMS, n, SIZES);
     for (int i = 0; i < t; i++)
         if (tokens[i] > (double)digits_positions(l->layout))
@@ -337,18 +339,17 @@ static Status run(Run *r)
     }
     bool below = steepest < 1.1 && densest<log2(VALUES), measured = c.sizes> 1 && !c.full &&
                  fmin(ends[TRAINED][0], ends[RANDOM][0]) > 5; /* bits */
-    run_verdict(
-        r,
-        !measured ? INCONCLUSIVE
-        : below   ? SUPPORTED
-                  : NOT_SUPPORTED,
-        "Bits stored with %d and %d slots: trained model %.0f and %.0f, random model %.0f and %.0f; at most %.2f "
-        "times proportional to the slots, at most %.3f bits per number (constructed: log2 V = 3). Strings "
-        "recalled whole from one slot: trained %d, random %d of %d.",
-        c.slots[0], c.slots[c.sizes - 1], ends[TRAINED][0], ends[TRAINED][1], ends[RANDOM][0], ends[RANDOM][1],
-        steepest, densest, right[TRAINED], right[RANDOM], strings);
+    run_verdict(r,
+                !measured ? INCONCLUSIVE
+                : below   ? SUPPORTED
+                          : NOT_SUPPORTED,
+                "Bits stored with %d and %d virtual tokens: trained model %.0f and %.0f, random model %.0f and %.0f; "
+                "at most %.2f times proportional to the virtual tokens, at most %.3f bits per number (constructed: "
+                "log2 V = 3). Strings recalled whole from one virtual token: trained %d, random %d of %d.",
+                c.slots[0], c.slots[c.sizes - 1], ends[TRAINED][0], ends[TRAINED][1], ends[RANDOM][0],
+                ends[RANDOM][1], steepest, densest, right[TRAINED], right[RANDOM], strings);
     if (c.full) run_note(r, "The largest map was recalled whole: there the map is the limit, not the prefix.");
-    run_note(r, "Bits count what the training found within its steps, a lower bound on what could be stored.");
+    run_note(r, "Bits count the information that training stored within its steps, a lower bound on the capacity.");
     return OK;
 }
 
@@ -372,13 +373,12 @@ static const Experiment CAPACITY = {
     .group = "toy",
     .name = "capacity",
     .title = "Bits that a prefix can hold",
-    .claim =
-        "What a frozen model recalls through a prefix grows at most linearly with the slots, and per number stays "
-        "far below the log2 V bits of the constructed transformer.",
-    .method =
-        "Train free prefixes of several lengths to recall random maps, and one slot to recall random strings, in a "
-        "trained and in a random frozen model.",
-    .expect = "Bits over slots not above the line through the shortest prefix; bits per number below log2 V.",
+    .claim = "The information that a frozen model recalls through a prefix grows at most linearly with its virtual "
+             "tokens, and per number stays far below the log2 V bits of the constructed transformer.",
+    .method = "Train free prefixes of several lengths to recall random maps, and one virtual token to recall random "
+              "strings, in a trained and in a random frozen model.",
+    .expect =
+        "Bits over virtual tokens not above the line through the shortest prefix; bits per number below log2 V.",
     .cost = "smoke a second, quick two minutes, paper an hour",
     .source = "Petrov, Torr, Bibi (ICLR 2024), theorem 1; Meyer et al. (2025)",
     .settings = SETTINGS,

@@ -1,18 +1,18 @@
 /* toy/depth: at which depth does a prefix begin to learn a new task?
  *
- * Claim    What a prefix cannot do in one layer it cannot do in a few: from an ascending sorter of 1 to 6 layers it
- *          learns neither to sort descending nor the histogram, while LoRA on all maps learns descending at every
- *          depth.
+ * Claim    A prefix that cannot learn a task in one layer cannot learn it in a few. From an ascending sorter of 1 to
+ *          6 layers it learns neither to sort descending nor the histogram. LoRA on all linear layers learns
+ *          descending at every depth.
  * Method   Sorters of several depths with all else equal; on each, free prefixes in every layer and LoRA as a
- *          control, several rates each, same steps.  In layer 1 a prefix cannot change the relative attention to
- *          content; from layer 2 on it can, through the bias it added below.
- * Expect   The theorem says nothing here; the depth at which the prefix first gets half of the inputs wholly right is
- *          the result.  Published: 0 % on descending with one layer, 0.3 to 0.6 % on the histogram with four.
+ *          control, several learning rates each, same steps.  In layer 1 a prefix cannot change the relative
+ *          attention to content; from layer 2 on it can, through the bias it added below.
+ * Expect   The theorem makes no prediction here. The result is the depth at which the prefix first reaches 50 % exact
+ *          match.  Published: 0 % on descending with one layer, 0.3 to 0.6 % on the histogram with four.
  * Cost     seconds; two minutes; some hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiments 1, 3 and 4 have depths 1 and 4 only.
  *
  * What it does not show: that a depth is a wall.  Steps and rates are limited, the pretrained models differ in
- * accuracy, and the histogram is asked of a model that has only ever sorted. */
+ * accuracy, and the histogram is a task for a model that has only ever sorted. */
 #include <math.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ typedef struct {
     Sweep sweep;
 } Question;
 
-/* Arms lie (depth; pretrained, then (target, way)). */
+/* The methods' order is (depth; pretrained, then (target, way)). */
 static int arm_at(const Question *q, int depth, int target, int way)
 {
     return depth * (1 + q->targets.n * WAYS) + (target < 0 ? 0 : 1 + target * WAYS + way);
@@ -78,14 +78,14 @@ static Series over_depth(Run *r, const Question *q, const SweepBest *best, int t
 
 static Status draw(Run *r, const Question *q, const SweepBest *best)
 {
-    Fig *f =
-        run_figure(r, "depth",
-                   str_print(run_arena(r),
-                             "From an ascending sorter, by depth: exact match (top) and late loss with the floors "
-                             "of what needs no attention to the input (bottom), at the best of %d rates; mean and "
-                             "range of %d %s.",
-                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                   500, 340);
+    Fig *f = run_figure(
+        r, "depth",
+        str_print(run_arena(r),
+                  "From an ascending sorter, by depth: exact match (top) and late loss with the baselines that need "
+                  "no attention to the input (bottom), at the best of %d learning rates; mean and "
+                  "range of %d %s.",
+                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        500, 340);
     const char *label[DEPTHS];
     for (int d = 0; d < q->depths; d++) label[d] = str_print(run_arena(r), "%g", q->depth[d]);
     for (int t = 0; t < q->targets.n; t++) {
@@ -149,16 +149,15 @@ static Status run(Run *r)
                        0, first);
         buf_print(&said, "%s%s", t ? "; " : "", say(r, &q, best, t));
     }
-    run_note(
-        r,
-        "A method succeeds from %g %% of the inputs wholly right on; the least such depth of the prefix is recorded.",
-        threshold);
-    run_note(r, "Where LoRA fails on a task too, these steps say nothing about prefixes on it.");
+    run_note(r, "A method succeeds from %g %% exact match on; the least such depth of the prefix is recorded.",
+             threshold);
+    run_note(r, "Where LoRA fails on a task too, these steps show nothing about prefixes on it.");
     run_verdict(r,
                 learned    ? NOT_SUPPORTED
                 : !control ? INCONCLUSIVE
                            : SUPPORTED,
-                "Exact match (%%) of a prefix of %lld free slots a layer, by number of layers (mean of %d %s): %s.",
+                "Exact match (%%) of a prefix of %lld free virtual tokens per layer, by number of layers (mean of %d "
+                "%s): %s.",
                 (long long)run_int(r, "length"), seeds, str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
@@ -166,13 +165,13 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"depths", "numbers of layers", {"1,2", "1,2,3", "1,2,3,4,5,6"}, 1, 64},
     {"targets", "tasks to learn, up to three; the first is the one LoRA must learn", {"desc,histogram"}, 0, 0, NULL},
-    {"length", "free slots in each layer", {"2", "10", "10"}, 1, 512},
-    {"rates", "factors of each method's usual rate", {"1,", "0.4,2", "0.04,0.1,0.4,1,2"}, 1e-6, 1e6},
+    {"length", "free virtual tokens in each layer", {"2", "10", "10"}, 1, 512},
+    {"rates", "factors of each method's usual learning rate", {"1,", "0.4,2", "0.04,0.1,0.4,1,2"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "600", "20000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "1500", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
     {"heads", "heads", {"1"}, 1, 64},
-    {"dim", "model width", {"16", "48", "96"}, 8, 4096},
+    {"dim", "hidden size", {"16", "48", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
     {"threshold", "exact match that counts as learned (%)", {"50.0"}, 0, 100},
     {0}};
@@ -184,8 +183,8 @@ static const Experiment DEPTH = {
     .claim =
         "A prefix on an ascending sorter learns neither to sort descending nor the histogram at any depth from 1 "
         "to 6, while LoRA learns descending at each.",
-    .method =
-        "Sorters of several depths; free prefixes in every layer and LoRA as a control, rates swept, same steps.",
+    .method = "Sorters of several depths; free prefixes in every layer and LoRA as a control, learning rates swept, "
+              "same steps.",
     .expect = "Published: 0 % with one layer on descending, under 1 % with four on the histogram; the depths between "
               "and beyond are open.",
     .cost = "smoke seconds, quick two minutes, paper some hours",

@@ -2,19 +2,19 @@
  *
  * Claim    At matched accuracy a prefix leaves the content attention of layer 1 as it was, and moves it in deeper
  *          layers, where its inputs have moved; methods that tune the projections may move it in every layer.
- * Method   Pretrain a four-layer decoder on a mixture of tasks.  Train each method on a target, at several rates, and
- *          stop at the first point where the fraction of tokens right, teacher-forced on held-out inputs, reaches the
- *          match; of the rates, the one that matches for most seeds and then soonest counts.  On one set of token
+ * Method   Pretrain a four-layer decoder on a mixture of tasks.  Train each method on a target, at several learning
+ *          rates, and stop at the first point where the token accuracy, teacher-forced on held-out inputs, reaches
+ *          the match; of the rates, the one that matches for most seeds and then soonest counts.  On one set of token
  *          sequences compare the renormalised content attention with and without the method: D_l, the mean KL
  *          divergence and total variation per layer.  For prefixes also with only layer l's own prefix toggled: the
  *          conditional drift, zero by the theorem, which is the zero line.
- * Expect   Prefix: D_1 and the conditional drift at rounding, D_l > 0 above.  LoRA on all maps, adapters and full
- *          tuning: no zero except what the placement forces (adapters act after layer 1's attention).
+ * Expect   Prefix: D_1 and the conditional drift at rounding, D_l > 0 above.  LoRA on all linear layers, adapters and
+ *          full tuning: no zero except where the placement forces it (adapters act after layer 1's attention).
  * Cost     seconds; two minutes; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024) on invariance; the claim of PrefixMemory-Tuning (ICLR 2026) that
  *          prefixes do change attention patterns in deep models is about the layers above the first.
  *
- * What it does not show: what the drift does.  A method can need drift or merely cause it. */
+ * What it does not show: the effect of the drift. A method can need drift or merely cause it. */
 #include <math.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     Seen before[LAYERS], after[LAYERS];
     const DigitMix task = {{digit_task(j->arm.target)}, 1};
     Batch probe = digits_batch(j->run, &task, j->model->layout, q->probes, rng_stream(1, "probe"), 0, true);
-    probe.keep = NULL, probe.k = 0; /* every position is looked at */
+    probe.keep = NULL, probe.k = 0; /* every position is captured */
     measure_pass(before, j->run, j->m, NULL, PART_DECODER, &probe);
     TRY(lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, NULL, j->seed, &o->result));
     int last = o->result.points - 1;
@@ -90,7 +90,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static int matched(const Outcome *o, int seeds)
 {
@@ -105,7 +105,7 @@ static void record(Run *r, const Question *q, const SweepArm *arm, const Outcome
     for (int i = 0; i < run_seeds(r); i++) {
         run_metric(r, str_print(a, "%s: steps to the match", arm->arm.name), i,
                    o[i].matched ? (double)o[i].result.last : (double)NAN);
-        run_metric(r, str_print(a, "%s: tokens right (%%)", arm->arm.name), i, 100 * o[i].token);
+        run_metric(r, str_print(a, "%s: token accuracy (%%)", arm->arm.name), i, 100 * o[i].token);
         for (int l = 0; l < q->recipe.layers; l++) {
             run_metric(r, str_print(a, "%s: layer %d KL (nats)", arm->arm.name, l + 1), i, o[i].kl[l]);
             run_metric(r, str_print(a, "%s: layer %d total variation", arm->arm.name, l + 1), i, o[i].tv[l]);
@@ -180,8 +180,8 @@ static Status ask(Run *r, Question *q, Sweep *s, char method[][24])
     TRY(digits_mix(&q->target, run_text(r, "targets")));
     TRY(sweep_methods(method, SWEEP_ARMS, &q->methods, run_text(r, "methods")));
     if (q->target.n > TARGETS || q->target.n * q->methods > SWEEP_ARMS)
-        return fail(E_CONFIG, "%d targets and %d methods: at most %d and %d arms", q->target.n, q->methods, TARGETS,
-                    SWEEP_ARMS);
+        return fail(E_CONFIG, "%d targets and %d methods: at most %d and %d combinations", q->target.n, q->methods,
+                    TARGETS, SWEEP_ARMS);
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     double match[RUN_LIST];
@@ -240,9 +240,9 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc,add1,add2"}, 0, 0, NULL},
+    {"pretrain", "tasks of pretraining, mixed without a task token", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"targets", "tasks to learn, an old and a new one", {"desc,desc-add1"}, 0, 0, NULL},
-    {"match", "tokens right at which training stops (%), one per target", {"15,15", "92,80", "98,95"}, 0, 100},
+    {"match", "token accuracy at which training stops (%), one per target", {"15,15", "92,80", "98,95"}, 0, 100},
     {"methods", "methods to compare; adapter is Houlsby's", {"prefix,lora,adapter,full"}, 0, 0, NULL},
     {"rates", "factors of each method's usual learning rate", {"1,", "0.4,1", "0.1,0.3,1,3"}, 1e-6, 1e6},
     {"steps", "most steps of tuning", {"20", "500", "20000"}, 1, 1e7},

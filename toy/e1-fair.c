@@ -1,18 +1,21 @@
-/* toy/e1-fair: is it prefixes that cannot turn a sorter round, or one slot bounded by a norm, at one rate?
+/* toy/e1-fair: is it prefixes that cannot reverse a sorter, or one virtual token bounded by LayerNorm, at one
+ * learning rate?
  *
- * Claim    The zero of E1 belongs to one slot that passes through the layer's norm: at every rate it stays above
- *          the loss of ignoring the input.  Free keys and values in many slots fall below that floor, so a prefix
- *          does use content through an unchanged attention pattern; but no prefix solves the task.
- * Method   E1's ascending sorter, descending as target.  Six parameterisations - a vector through norm and
- *          projections (E1's), past the norm, free keys and values, keys and values from an MLP, word vectors in
- *          reserved places (soft prompt) - times lengths times learning rates; the rate with the least late loss
- *          speaks for its arm.  The table that contains every prefix of every length (theory/all-prefixes) and LoRA
- *          of rank 1 on all maps are trained alike for reference.
- * Expect   Tied slot above 1.37 nats, free slots below it; no prefix below the table.
+ * Claim    The zero of E1 belongs to one virtual token that passes through LayerNorm: at every learning rate it stays
+ *          above the loss of ignoring the input. Free keys and values in many virtual tokens fall below that
+ *          baseline, so a prefix does use content through an unchanged attention pattern; but no prefix solves the
+ *          task.
+ * Method   E1's ascending sorter, descending as target.  Six parameterisations - a vector through LayerNorm and
+ *          projections (E1's), past LayerNorm, free keys and values, keys and values from an MLP, word vectors at
+ *          reserved positions (soft prompt) - times lengths times learning rates. The learning rate with the least
+ *          late loss represents its method.  The table that contains every prefix of every length
+ *          (theory/all-prefixes) and LoRA of rank 1 on all linear layers are trained alike for reference.
+ * Expect   Tied virtual token above 1.37 nats, free virtual tokens below it; no prefix below the table.
  * Cost     seconds; under two minutes; an hour or two.
- * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 1, tests the first parameterisation at one rate.
+ * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 1, tests the first parameterisation at one
+ *          learning rate.
  *
- * What it does not show: limits.  Every number is what these steps reached; the table is an estimate too. */
+ * What it does not show: limits.  Every number is the result of these steps; the table is an estimate too. */
 #include <math.h>
 #include <string.h>
 
@@ -25,7 +28,7 @@ typedef enum { TIED, BARE, FREE, MLP, PROMPT, KINDS, TABLE = KINDS, OTHER } Kind
 static const char *const KIND_NAME[KINDS] = {"tied", "no norm", "free", "mlp", "prompt"};
 
 typedef struct {
-    LabModel model[RUN_LIST]; /* E1's, and for prompts of several places one with as many reserved */
+    LabModel model[RUN_LIST]; /* E1's, and for longer prompts one with as many reserved positions */
     int models, lengths;
     double length[RUN_LIST];
     double length_of[SWEEP_ARMS];
@@ -35,7 +38,7 @@ typedef struct {
 
 static Status add_arm(Question *q, LabArm arm, const LabModel *model, Kind kind, double length)
 {
-    if (q->sweep.arms == SWEEP_ARMS) return fail(E_CONFIG, "more than %d arms", SWEEP_ARMS);
+    if (q->sweep.arms == SWEEP_ARMS) return fail(E_CONFIG, "more than %d methods", SWEEP_ARMS);
     arm.target = arm.target ? arm.target : "desc";
     arm.steps = kind == OTHER && !arm.method ? 0 : q->steps;
     q->length_of[q->sweep.arms] = length;
@@ -43,7 +46,7 @@ static Status add_arm(Question *q, LabArm arm, const LabModel *model, Kind kind,
     return OK;
 }
 
-/* The rates are absolute: every arm's usual rate is 1. */
+/* The learning rates are absolute: every method's usual learning rate is 1. */
 static Status add_prefix(Question *q, Run *r, Kind kind, double length)
 {
     static const char *const OPTIONS[KINDS] = {"kind=tied", "kind=tied,no_norm=yes", "kind=free", "kind=mlp,width=32",
@@ -87,7 +90,7 @@ static Status ask(Run *r, Question *q)
     return OK;
 }
 
-/* The reserved places get trained word vectors in place of the filler's. */
+/* The reserved positions get trained word vectors in place of the filler's. */
 static Var *replace(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)at, (void)in;
@@ -144,8 +147,8 @@ static Status draw_rates(Run *r, const Question *q, const SweepBest *best, const
         run_figure(r, "rates",
                    str_print(run_arena(r),
                              "Late loss on descending against the learning rate, by parameterisation and length; "
-                             "mean and range of %d %s. Dashed: what needs no attention to the input, and the "
-                             "trained table that contains every prefix.",
+                             "mean and range of %d %s. Dashed: the losses that need no attention to the input, and "
+                             "the trained table that contains every prefix.",
                              seeds, str_plural(seeds, "seed", "seeds")),
                    500, 200);
     for (int c = 0; c < q->lengths; c++) {
@@ -159,14 +162,14 @@ static Status draw_rates(Run *r, const Question *q, const SweepBest *best, const
                 put(&line[n], i, q->sweep.scale[i], best[k].all + i * seeds, seeds);
             n++;
         }
-        fig_lines(
-            f, fig_cell(f, 1, q->lengths, c), n, line,
-            (PlotStyle){.title = str_print(run_arena(r), "%g slot%s", q->length[c], q->length[c] > 1 ? "s" : ""),
-                        .letter = (const char *const[]){"a", "b", "c", "d"}[c & 3],
-                        .x = {.title = "learning rate", .log = true},
-                        .y = {.title = "late loss (nats)", .log = true},
-                        .ref = ref,
-                        .refs = 3});
+        fig_lines(f, fig_cell(f, 1, q->lengths, c), n, line,
+                  (PlotStyle){.title = str_print(run_arena(r), "%g virtual token%s", q->length[c],
+                                                 q->length[c] > 1 ? "s" : ""),
+                              .letter = (const char *const[]){"a", "b", "c", "d"}[c & 3],
+                              .x = {.title = "learning rate", .log = true},
+                              .y = {.title = "late loss (nats)", .log = true},
+                              .ref = ref,
+                              .refs = 3});
     }
     return fig_close(f);
 }
@@ -176,15 +179,14 @@ static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
     const char *label[SWEEP_ARMS];
     int n = q->sweep.arms - 1;
     for (int k = 0; k < n; k++) label[k] = q->sweep.arm[k].arm.name;
-    Series bar[] = {sweep_series(run_arena(r), best, n, run_seeds(r), SWEEP_EXACT, "all ten right"),
-                    sweep_series(run_arena(r), best, n, run_seeds(r), SWEEP_TOKEN, "tokens right")};
-    Fig *f =
-        run_figure(r, "accuracy",
-                   str_print(run_arena(r),
-                             "Greedy accuracy on descending by parameterisation and number of slots, at the best "
-                             "of %d rates; mean and range of %d %s.",
-                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                   500, 200);
+    Series bar[] = {sweep_series(run_arena(r), best, n, run_seeds(r), SWEEP_EXACT, "exact match"),
+                    sweep_series(run_arena(r), best, n, run_seeds(r), SWEEP_TOKEN, "token accuracy")};
+    Fig *f = run_figure(r, "accuracy",
+                        str_print(run_arena(r),
+                                  "Greedy accuracy on descending by parameterisation and number of virtual tokens, "
+                                  "at the best of %d learning rates; mean and range of %d %s.",
+                                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+                        500, 200);
     fig_bars(f, fig_whole(f), 2, bar, label, (PlotStyle){.y = {.title = "accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
 }
@@ -208,20 +210,19 @@ static void judge(Run *r, const Question *q, const SweepBest *best, DigitFloors 
     double asc = sweep_exact(&best[q->sweep.arms - 1], seeds);
     if (tied < 0 || free < 0 || asc < 30) {
         run_verdict(r, INCONCLUSIVE, "Ascending exact match %.1f %% after pretraining%s.", asc,
-                    tied < 0 || free < 0 ? "; one tied slot and free slots are needed for the comparison" : "");
+                    tied < 0 || free < 0 ? "; the comparison needs one tied virtual token and free ones" : "");
         return;
     }
     double one = sweep_loss(&best[tied], seeds), many = sweep_loss(&best[free], seeds);
-    run_verdict(
-        r, one > floor.position && many < floor.position && most < 50 ? SUPPORTED : NOT_SUPPORTED,
-        "Late loss on descending at the best of %d rates (mean of %d %s): one slot through the norm %.2f, "
-        "\"%s\" %.2f, all-prefixes table %.2f, LoRA of rank 1 everywhere %.2f; ignoring the input costs %.2f, "
-        "knowing only the last output %.2f. Exact match: %.1f, %.1f, %.1f and %.1f %% (ascending before: "
-        "%.1f %%).",
-        q->sweep.rates, seeds, str_plural(seeds, "seed", "seeds"), one, q->sweep.arm[free].arm.name, many,
-        sweep_loss(&best[table], seeds), sweep_loss(&best[table + 1], seeds), floor.position, floor.previous,
-        sweep_exact(&best[tied], seeds), sweep_exact(&best[free], seeds), sweep_exact(&best[table], seeds),
-        sweep_exact(&best[table + 1], seeds), asc);
+    run_verdict(r, one > floor.position && many < floor.position && most < 50 ? SUPPORTED : NOT_SUPPORTED,
+                "Late loss on descending at the best of %d learning rates (mean of %d %s): one virtual token through "
+                "LayerNorm %.2f, \"%s\" %.2f, all-prefixes table %.2f, LoRA of rank 1 everywhere %.2f; ignoring the "
+                "input costs %.2f, using only the last output %.2f. Exact match: %.1f, %.1f, %.1f and %.1f %% "
+                "(ascending before: %.1f %%).",
+                q->sweep.rates, seeds, str_plural(seeds, "seed", "seeds"), one, q->sweep.arm[free].arm.name, many,
+                sweep_loss(&best[table], seeds), sweep_loss(&best[table + 1], seeds), floor.position, floor.previous,
+                sweep_exact(&best[tied], seeds), sweep_exact(&best[free], seeds), sweep_exact(&best[table], seeds),
+                sweep_exact(&best[table + 1], seeds), asc);
 }
 
 static Status run(Run *r)
@@ -234,29 +235,29 @@ static Status run(Run *r)
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     DigitFloors floor = digits_floors(digit_task("desc"), 50000, 1);
-    run_metric(r, "floor: ignoring the input (nats)", 0, floor.position);
-    run_metric(r, "floor: last output only (nats)", 0, floor.previous);
+    run_metric(r, "baseline: ignoring the input (nats)", 0, floor.position);
+    run_metric(r, "baseline: last output only (nats)", 0, floor.previous);
     RefLine ref[] = {{floor.position, "ignoring the input", false},
                      {floor.previous, "last output only", false},
                      {sweep_loss(&best[find(&q, TABLE, -1)], run_seeds(r)), "every prefix (table)", false}};
     TRY(draw_rates(r, &q, best, ref));
     TRY(draw_accuracy(r, &q, best));
-    run_note(
-        r, "In one layer a soft prompt and a tied slot through the norm reach the same keys and values; they differ "
-           "in scale and start only. The MLP is a reparameterisation of free keys and values.");
+    run_note(r,
+             "In one layer a soft prompt and a tied virtual token through LayerNorm reach the same keys and values; "
+             "they differ in scale and start only. The MLP is a reparameterisation of free keys and values.");
     judge(r, &q, best, floor);
     return OK;
 }
 
 static const Setting SETTINGS[] = {
     {"kinds", "parameterisations", {"all"}, 0, 0, "all|tied|bare|free|mlp|prompt"},
-    {"lengths", "slots of every parameterisation", {"1,2", "1,10", "1,10,50"}, 1, 512},
+    {"lengths", "virtual tokens of every parameterisation", {"1,2", "1,10", "1,10,50"}, 1, 512},
     {"many", "further lengths of the free one", {"4,", "50,", "100,200"}, 1, 4096},
     {"rates", "learning rates", {"5e-2,", "5e-3,5e-2,5e-1", "1e-3,3e-3,1e-2,3e-2,1e-1,3e-1,1"}, 1e-7, 100},
     {"steps", "steps of tuning", {"10", "700", "10000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
-    {"dim", "model width", {"32", "48", "96"}, 8, 4096},
+    {"dim", "hidden size", {"32", "48", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "500", "3200"}, 1, 1e6},
     {0}};
 
@@ -264,13 +265,12 @@ static const Experiment E1_FAIR = {
     .group = "toy",
     .name = "e1-fair",
     .title = "E1 with parameterisation, length and learning rate unconfounded",
-    .claim =
-        "E1's zero belongs to one slot that passes through the norm: free keys and values in many slots fall below "
-        "the loss of ignoring the input, though no prefix solves the task.",
+    .claim = "E1's zero belongs to one virtual token that passes through LayerNorm: free keys and values in many "
+             "virtual tokens fall below the loss of ignoring the input, though no prefix solves the task.",
     .method = "Prefix parameterisation x length x learning rate on the ascending sorter with descending as target, "
-              "beside the table that contains every prefix and LoRA of rank 1; floors drawn.",
-    .expect = "The tied slot stays above the floor at every rate, free slots fall below it, no prefix reaches 50 % "
-              "exact match.",
+              "compared with the table that contains every prefix, LoRA of rank 1 and baselines.",
+    .expect = "The tied virtual token stays above the baseline at every learning rate, free ones fall below it, no "
+              "prefix reaches 50 % exact match.",
     .cost = "smoke seconds, quick under two minutes, paper an hour or two",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 1",
     .settings = SETTINGS,

@@ -2,15 +2,15 @@
  *
  * Claim    A one-layer transformer pretrained to sort ascending can be fine-tuned to sort descending, but not
  *          prefix-tuned: a prefix cannot give it the new attention pattern.
- * Method   The published recipe: pretrain ascending; from there fine-tune everything, or train one prefix slot that
- *          passes through the layer's norm and projections.  Greedy exact match on held-out inputs, all seeds.
+ * Method   The published recipe: pretrain ascending; from there fine-tune everything, or train one virtual token that
+ *          passes through LayerNorm and projections.  Greedy exact match on held-out inputs, all seeds.
  * Expect   Published: ascending 91 +- 5 % before, descending 85 +- 5 % after full tuning, 0 % with the prefix.
  *          On one token sequence, content attention renormalised is the same with and without the trained prefix.
  * Cost     seconds; half a minute; a quarter of an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 1, and its public code.
  *
- * What it does not show: one slot bounded by the norm at one learning rate is not every prefix.  Read the floors in
- * the loss figure: a loss above them is worse than ignoring the input. */
+ * What it does not show: one virtual token bounded by LayerNorm at one learning rate is not every prefix. Compare
+ * with the baselines in the loss figure: a loss above them is worse than ignoring the input. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,10 +24,10 @@ static const char *const ARM_TITLE[ARMS] = {"pretrained", "fully tuned", "prefix
 enum { ASC, DESC, SORTS };
 static const char *const SORT_TITLE[SORTS] = {"ascending", "descending"};
 
-typedef struct { /* what one arm of one seed found; travels between processes as bytes */
+typedef struct { /* the result of one method and seed; sent between processes as bytes */
     LabResult result;
     Probe probe;
-    Places places; /* of the task the arm was trained for; the former one is the other */
+    Places places; /* of the task the method was trained for; the former one is the other */
 } Outcome;
 
 typedef struct {
@@ -54,7 +54,7 @@ static LabArm arm_of(const Run *r, const Study *s, Arm which)
     return arm;
 }
 
-/* Job (arm, seed), from the seed's kept ascending sorter on. */
+/* Job (method, seed), from the seed's kept ascending sorter on. */
 static Status tune(Run *r, int i, void *result, void *user)
 {
     const Study *s = user;
@@ -76,7 +76,7 @@ static Status tune(Run *r, int i, void *result, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static Status draw_maps(Run *r, const Outcome *all, int seeds)
 {
@@ -93,10 +93,9 @@ static Status draw_maps(Run *r, const Outcome *all, int seeds)
     }
     Fig *f = run_figure(
         r, "attention",
-        "Attention of the one layer on the probe input and the model's own output. An output "
-        "row of the ascending sorter looks at the digit it is about to write; full tuning moves that "
-        "pattern; the prefix only takes mass away from it. P: the prefix's slot, which holds a filler token in "
-        "(a) and (b).",
+        "Attention of the one layer on the probe input and the model's own output. An output row of the ascending "
+        "sorter attends to the digit it is about to write; full tuning moves that pattern; the prefix only takes "
+        "mass away from it. P: the prefix's virtual token, which holds a filler token in (a) and (b).",
         500, 180);
     fig_heatmaps(f, fig_whole(f), ARMS, map, style);
     return fig_close(f);
@@ -114,8 +113,8 @@ static Status draw_losses(Run *r, const Outcome *all, int seeds, DigitFloors flo
     }
     Fig *f = run_figure(r, "loss",
                         str_print(a,
-                                  "Training loss, mean and range of %d %s, with two floors for the descending "
-                                  "task: what knowing only the output position, or also the previous output, allows.",
+                                  "Training loss, mean and range of %d %s, with two baselines for the descending "
+                                  "task: the least loss from the output position alone, or with the previous output.",
                                   seeds, str_plural(seeds, "seed", "seeds")),
                         340, 200);
     fig_lines(
@@ -125,7 +124,8 @@ static Status draw_losses(Run *r, const Outcome *all, int seeds, DigitFloors flo
     return fig_close(f);
 }
 
-/* By output position: mean and range over seeds of right tokens, or of those that are the former task's instead. */
+/* By output position: mean and range over seeds of token accuracy, or of tokens that are the former task's
+ * instead. */
 static Series by_position(Arena *a, const Outcome *o, int seeds, bool former, const char *label)
 {
     Tensor x = tensor_new(a, F64, SHAPE(LENGTH)), mean = tensor_zero(a, F64, SHAPE(LENGTH)),
@@ -146,9 +146,9 @@ static Status draw_places(Run *r, const Outcome *all, int seeds)
     Arena *a = run_arena(r);
     Fig *f = run_figure(r, "positions",
                         str_print(a,
-                                  "Greedy output by position, mean and range of %d %s. (a) Tokens that are right for "
-                                  "the task trained for: ascending before, descending after. (b) Tokens "
-                                  "that are wrong after tuning, and what the ascending sort has at that position.",
+                                  "Greedy output by position, mean and range of %d %s. (a) Token accuracy on the "
+                                  "task trained for: ascending before, descending after. (b) Tokens that are wrong "
+                                  "after tuning and equal to the ascending sort's at that position.",
                                   seeds, str_plural(seeds, "seed", "seeds")),
                         430, 190);
     Series right[ARMS], former[ARMS - 1];
@@ -182,12 +182,12 @@ static void record(Run *r, const Outcome *all, int seeds)
             for (int k = 0; k < SORTS; k++) {
                 const char *what = str_print(a, "%s: %s", ARM_NAME[arm], SORT_TITLE[k]);
                 run_metric(r, str_print(a, "%s exact match (%%)", what), i, 100 * o->result.score[k].exact);
-                run_metric(r, str_print(a, "%s tokens right (%%)", what), i, 100 * o->result.score[k].token);
+                run_metric(r, str_print(a, "%s token accuracy (%%)", what), i, 100 * o->result.score[k].token);
                 run_metric(r, str_print(a, "%s exact match, late mean (%%)", what), i, lab_late(&o->result, k));
             }
             run_metric(r, str_print(a, "%s: final loss", ARM_NAME[arm]), i, o->result.last);
             if (arm)
-                run_metric(r, str_print(a, "%s: wrong tokens that ascending has there (%%)", ARM_NAME[arm]), i,
+                run_metric(r, str_print(a, "%s: wrong tokens that equal the ascending sort's (%%)", ARM_NAME[arm]), i,
                            100 * o->places.wrong);
         }
 }
@@ -232,7 +232,7 @@ static Status run(Run *r)
     TRY(draw_places(r, all, seeds));
     run_note(r, "The prefix ends at a loss of %.2f nats; ignoring the input altogether would cost %.2f.",
              all[PREFIXED * seeds].result.last, floors.position);
-    run_note(r, "Not tested here: free keys and values, more slots, other learning rates. A zero for this "
+    run_note(r, "Not tested here: free keys and values, more virtual tokens, other learning rates. A zero for this "
                 "parameterisation is not a zero for every prefix.");
     judge(r, all, seeds);
     return OK;
@@ -244,7 +244,7 @@ static const Setting SETTINGS[] = {
     {"prefix-steps", "steps of prefix-tuning", {"40", "1500", "40000"}, 1, 1e7},
     {"lr", "learning rate of pretraining and full tuning", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
     {"prefix-lr", "learning rate of the prefix", {"5e-3", "5e-3", "5e-4"}, 1e-7, 10},
-    {"dim", "model width", {"32", "96", "96"}, 8, 4096},
+    {"dim", "hidden size", {"32", "96", "96"}, 8, 4096},
     {"batch", "examples a step", {"16", "64", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "1600", "3200"}, 1, 1000000},
     {0}};
@@ -254,8 +254,7 @@ static const Experiment E1 = {
     .name = "e1",
     .title = "Ascending to descending: full tuning against a prefix",
     .claim = "A one-layer transformer that sorts ascending can be fully fine-tuned to sort descending, but not "
-             "prefix-tuned "
-             "with one slot: the prefix cannot give it the new attention pattern.",
+             "prefix-tuned with one virtual token: the prefix cannot give it the new attention pattern.",
     .method = "The published recipe over several seeds: pretrain, then fine-tune everything or train the prefix; "
               "greedy exact "
               "match on held-out inputs; attention maps; relative content attention compared on one token sequence.",

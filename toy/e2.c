@@ -1,7 +1,8 @@
 /* toy/e2: can a prefix elicit one of the tasks that a model has learned?
  *
- * Claim    A one-layer transformer that was trained on a mixture of four tasks, with nothing to say which one is
- *          meant, does each of them when a prefix of one slot is trained for it, and then does none of the others.
+ * Claim    A one-layer transformer that was trained on a mixture of four tasks, with nothing to identify the one that
+ *          is meant, does each of them when a prefix of one virtual token is trained for it, and then does none of
+ *          the others.
  * Method   The published recipe: pretrain on asc, desc, +1 and +2 in equal shares, with four heads and no norm before
  *          attention; train a prefix for each task; greedy exact match of every model on every task, over all seeds.
  * Expect   Published, one run: without a prefix 16 to 31 % on each; with the task's own prefix 94, 84, 99.6 and
@@ -12,8 +13,8 @@
  * A prefix that starts at N(0,1), as the published ones do, is far from any token of a model whose vectors are small,
  * and can sit for a thousand steps and more where the first token stays ambiguous; quick starts at N(0,0.1^2).
  *
- * What it does not show: that elicitation needs the norm before attention removed, as in the published recipe, or
- * that it works for tasks that are learned less well. */
+ * What it does not show: that elicitation needs the LayerNorm before attention removed, as in the published recipe,
+ * or that it works for tasks that are learned less well. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static Status elicit(Run *r, int i, void *result, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static double exact(const Outcome *all, int seeds, int model, int task)
 {
@@ -160,8 +161,8 @@ static Series points(Arena *a, const Outcome *o, const char *label, int colour, 
     return s;
 }
 
-/* Left: each input is drawn as one of the tasks, for which nothing in it speaks.  Right: the same inputs moved by
- * each prefix, with lines from where they were. */
+/* Left: each input is drawn as one of the tasks, although nothing in it identifies the task.  Right: the same inputs
+ * moved by each prefix, with lines from where they were. */
 static Status draw_clusters(Run *r, const Outcome *all, int seeds)
 {
     Arena *a = run_arena(r);
@@ -250,8 +251,9 @@ static Status run(Run *r)
         "The same without the prefix column, every row renormalised over its content, and the model without "
         "a prefix on top. Input rows are identical; output rows differ only because the tokens do."));
     TRY(draw_clusters(r, all, seeds));
-    run_note(r, "Not tested here: the norm before attention, which the published recipe removes for this experiment "
-                "alone; prefixes of more slots; a prefix's learning rate.");
+    run_note(
+        r, "Not tested here: the LayerNorm before attention, which the published recipe removes for this experiment "
+           "alone; prefixes of more virtual tokens; a prefix's learning rate.");
     judge(r, all, seeds);
     return OK;
 }
@@ -263,7 +265,7 @@ static const Setting SETTINGS[] = {
     {"prefix-lr", "learning rate of the prefixes", {"2e-2", "2e-2", "5e-5"}, 1e-7, 10},
     {"init", "standard deviation of the model's initial weights", {"0.05", "0.05", "0.02"}, 1e-6, 10},
     {"prefix-init", "standard deviation of a prefix's start", {"0.1", "0.1", "1.0"}, 0, 10},
-    {"dim", "model width", {"32", "128", "256"}, 8, 4096},
+    {"dim", "hidden size", {"32", "128", "256"}, 8, 4096},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "800", "3200"}, 1, 1000000},
     {0}};
@@ -273,10 +275,9 @@ static const Experiment E2 = {
     .name = "e2",
     .title = "A prefix elicits one of the pretrained tasks",
     .claim = "A one-layer transformer trained on a mixture of four tasks does each of them, and none of the others, "
-             "with a trained prefix of one slot.",
-    .method =
-        "Pretrain on the mixture without a marker of the task; train one prefix for each task; greedy exact match "
-        "of every model on every task.",
+             "with a trained prefix of one virtual token.",
+    .method = "Pretrain on the mixture without a token that names the task; train one prefix for each task; greedy "
+              "exact match of every model on every task.",
     .expect =
         "Published, one run: 94, 84, 99.6 and 99.8 % with the task's own prefix, at most 0.7 % with another's, 16 "
         "to 31 % without.",

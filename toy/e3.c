@@ -3,17 +3,17 @@
  * Claim    A transformer of several layers, trained on asc, desc, +1 and +2 mixed, can be prefix-tuned to each of
  *          them and to a composition of two (ascending, then +1), but not to a new task (the count of each digit).
  * Method   The published recipe: pretrain on the mixture; train a prefix for each of six tasks; greedy exact match of
- *          every model on every task, over all seeds; loss curves with what ignoring the input allows.
+ *          every model on every task, over all seeds; loss curves with the baselines that ignore the input.
  * Expect   Published, one run: 99.7, 99.6, 100 and 100 % on the four old tasks, 71.6 % on the composition, 0.6 % on
  *          the new task.
  * Cost     seconds; a minute and a half; sixteen hours (one seed).
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 3, and its public code.
  *
- * At quick the prefix has keys and values of its own: with the published one, a vector that passes through the norm
+ * At quick the prefix has keys and values of its own: with the published one, a vector that passes through LayerNorm
  * of each layer, one seed's composition reached 5 % in 1500 steps where free ones reached 96 % (--set kind=tied).
  *
- * What it does not show: that no prefix could.  These have one length, one rate and so many steps; see the loss of
- * the new task beside its floors. */
+ * What it does not show: that no prefix could.  These have one length, one rate and so many steps; compare the loss
+ * of the new task with its baselines. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +63,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static Status draw_matrix(Run *r, const LabResult *all, int seeds)
 {
@@ -91,7 +91,7 @@ static Status draw_matrix(Run *r, const LabResult *all, int seeds)
     return fig_close(f);
 }
 
-/* One panel of loss curves for tasks that share their floors, or nearly. */
+/* One panel of loss curves for tasks that share their baselines, or nearly. */
 static void draw_panel(Fig *f, Arena *a, int at, const LabResult *all, int seeds, const int task[3],
                        const RefLine *ref, int refs, const char *title)
 {
@@ -120,9 +120,9 @@ static Status draw_losses(Run *r, const LabResult *all, int seeds)
                              {counted.previous, "last output: counts", false}};
     Fig *f = run_figure(r, "loss",
                         str_print(a,
-                                  "Loss of the prefixes on fresh data, mean and range of %d %s, with what can be "
-                                  "reached without the input: from the output position alone, or knowing also the "
-                                  "output before. The three sorting tasks share their floors.",
+                                  "Loss of the prefixes on fresh data, mean and range of %d %s, with baselines that "
+                                  "do not use the input: from the output position alone, or with the output before "
+                                  "it. The three sorting tasks share their baselines.",
                                   seeds, str_plural(seeds, "seed", "seeds")),
                         500, 210);
     draw_panel(f, a, 0, all, seeds, (const int[]){1, 2, 5}, sort, 2, "sorting");
@@ -144,7 +144,7 @@ static void record(Run *r, const LabResult *all, int seeds)
                 run_metric(r, str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
                            100 * o->score[t].exact);
             if (!k) continue;
-            run_metric(r, str_print(a, "prefix %s: own task tokens right (%%)", MODEL[k]), i,
+            run_metric(r, str_print(a, "prefix %s: own task token accuracy (%%)", MODEL[k]), i,
                        100 * o->score[k - 1].token);
             run_metric(r, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->last);
         }
@@ -192,15 +192,15 @@ static const Setting SETTINGS[] = {
     {"lr", "learning rate of pretraining", {"2e-3", "2e-3", "5e-4"}, 1e-7, 1},
     {"prefix-lr", "learning rate of the prefixes", {"5e-2", "5e-2", "5e-5"}, 1e-7, 10},
     {"kind",
-     "what a slot is: its own key and value, or a vector behind the norm",
+     "a virtual token's form: its own key and value, or a vector before LayerNorm",
      {"free", "free", "tied"},
      0,
      0,
      "free|tied"},
     {"layers", "layers", {"2", "3", "4"}, 1, 64},
     {"heads", "heads", {"4"}, 1, 64},
-    {"dim", "model width", {"32", "64", "256"}, 8, 4096},
-    {"slots", "slots of the prefix, reserved from pretraining on", {"2", "10", "10"}, 1, 256},
+    {"dim", "hidden size", {"32", "64", "256"}, 8, 4096},
+    {"slots", "virtual tokens of the prefix, reserved from pretraining on", {"2", "10", "10"}, 1, 256},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "800", "3200"}, 1, 1000000},
     {0}};
@@ -213,7 +213,7 @@ static const Experiment E3 = {
         "A transformer trained on four tasks mixed can be prefix-tuned to each of them and to a composition of two, "
         "but not to a new task, the count of each digit.",
     .method = "Pretrain on the mixture; train one prefix for each of six tasks; greedy exact match of every model on "
-              "every task; loss curves with floors.",
+              "every task; loss curves with baselines.",
     .expect =
         "Published, one run: above 99 % on the four old tasks, 71.6 % on ascending then +1, 0.6 % on the count.",
     .cost = "smoke seconds, quick a minute and a half, paper sixteen hours",

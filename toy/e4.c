@@ -1,7 +1,8 @@
-/* toy/e4: with as many numbers to train, can LoRA teach the task that a prefix cannot?
+/* toy/e4: with as many trainable parameters, can LoRA teach the task that a prefix cannot?
  *
- * Claim    On the new task of E3 (the count of each digit) a prefix of twelve slots fails where LoRA of rank 1 on the
- *          attention's output projection and the feed-forward, with exactly as many trainable numbers, succeeds.
+ * Claim    On the new task of E3 (the count of each digit) a prefix of twelve virtual tokens fails where LoRA of rank
+ *          1 on the attention's output projection and the feed-forward, with exactly as many trainable parameters,
+ *          succeeds.
  * Method   The published recipe: pretrain on asc, desc, +1 and +2 mixed; train either on the counts.  Then the fair
  *          variant: both, and a prefix of free keys and values of the same size, over a sweep of learning rates; the
  *          rate with the lowest late loss counts (data never repeat, so this is a loss on unseen inputs).
@@ -10,13 +11,13 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 4, and its public code. There LoRA is
  *          scaled by 1 / rank, here by 1, which is the same at its rank 1.
  *
- * Sizes    In a layer of width d: 12 slots have 12 d numbers; rank 1 has (d + d) + (d + 4d) + (4d + d) = 12 d; six
- *          pairs of a key and a value have 12 d; and so in proportion for a rank r.  At the published width, with
- *          rank 1, that is 12 288 in four layers.  At quick a narrow model needs a higher rank to learn in time, and
- *          the prefixes grow with it.
+ * Sizes    In a layer of hidden size d, 12 virtual tokens have 12 d parameters; rank 1 has (d + d) + (d + 4d) + (4d +
+ *          d) = 12 d; six pairs of a key and a value have 12 d; and so in proportion for a rank r.  At the published
+ *          width, with rank 1, that is 12 288 in four layers.  At quick a narrow model needs a higher rank to learn
+ *          in time, and the prefixes grow with it.
  *
  * What it does not show: that attention must change.  This LoRA leaves the attention of the first layer as untouched
- * as a prefix does; what it adds is a change that depends on the content. */
+ * as a prefix does; it adds a change that depends on the content. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static Status tune(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static Status draw_losses(Run *r, const Study *s, const LabResult *all, int seeds, const int best[METHODS],
                           DigitFloors floors)
@@ -113,10 +114,9 @@ static Status draw_losses(Run *r, const Study *s, const LabResult *all, int seed
     const RefLine ref[] = {{floors.position, "no input", false}, {floors.previous, "last output", false}};
     Fig *f = run_figure(r, "loss",
                         str_print(a,
-                                  "Loss on the new task (data never repeat), mean and range of %d %s, with what "
-                                  "can be reached without the "
-                                  "input. (a) The recipe: prefix and LoRA at one rate each. (b) Each method at the "
-                                  "best of the rates tried, for "
+                                  "Loss on the new task (data never repeat), mean and range of %d %s, with baselines "
+                                  "that do not use the input. (a) The recipe: prefix and LoRA at one learning rate "
+                                  "each. (b) Each method at the best learning rate tried, for "
                                   "equally many steps.",
                                   seeds, str_plural(seeds, "seed", "seeds")),
                         500, 210);
@@ -139,12 +139,12 @@ static Status draw_losses(Run *r, const Study *s, const LabResult *all, int seed
                       str_print(a, "%s, %g", k == FREE ? "free keys, values" : TITLE[k], s->choice[best[k]].lr));
         line[k].colour = k + 1;
     }
-    style.title = "best rates", style.letter = "b";
+    style.title = "best learning rates", style.letter = "b";
     fig_lines(f, fig_cell(f, 1, 2, 1), METHODS, line, style);
     return fig_close(f);
 }
 
-/* Late loss and exact match against the rate; a choice with a diverged seed leaves a gap. */
+/* Late loss and exact match against the rate; a choice with a diverged seed leaves the line broken. */
 static Series by_rate(Arena *a, const Study *s, const LabResult *all, int seeds, Method k, bool match)
 {
     int first = s->first[k], n = s->first[k + 1] - first;
@@ -173,12 +173,13 @@ static Status draw_rates(Run *r, const Study *s, const LabResult *all, int seeds
         loss[k].label = k == FREE ? "free" : k == TIED ? "prefix" : "LoRA";
         match[k].label = loss[k].label;
     }
-    Fig *f = run_figure(r, "rates",
-                        str_print(a,
-                                  "Equal numbers to train, equal steps, every rate tried: mean and range of %d %s. "
-                                  "(a) Loss of the last tenth of the steps. (b) Greedy exact match.",
-                                  seeds, str_plural(seeds, "seed", "seeds")),
-                        430, 190);
+    Fig *f = run_figure(
+        r, "rates",
+        str_print(a,
+                  "Equal trainable parameters, equal steps, every learning rate tried: mean and range of %d %s. "
+                  "(a) Loss of the last tenth of the steps. (b) Greedy exact match.",
+                  seeds, str_plural(seeds, "seed", "seeds")),
+        430, 190);
     fig_lines(f, fig_cell(f, 1, 2, 0), METHODS, loss,
               (PlotStyle){.title = "late loss",
                           .letter = "a",
@@ -203,7 +204,7 @@ static void record(Run *r, const Study *s, const LabResult *all, int seeds)
             const char *what = str_print(a, "%s, rate %g, %lld steps", NAME[s->choice[c].method], s->choice[c].lr,
                                          (long long)s->choice[c].steps);
             run_metric(r, str_print(a, "%s: exact match (%%)", what), i, 100 * o->score[OWN].exact);
-            run_metric(r, str_print(a, "%s: tokens right (%%)", what), i, 100 * o->score[OWN].token);
+            run_metric(r, str_print(a, "%s: token accuracy (%%)", what), i, 100 * o->score[OWN].token);
             run_metric(r, str_print(a, "%s: final loss", what), i, o->last);
         }
 }
@@ -216,17 +217,16 @@ static void judge(Run *r, const Study *s, const LabResult *all, int seeds, const
     for (int c = 0; c < s->n; c++) equal &= all[c * seeds].params == all[0].params;
     for (int k = 0; k < METHODS; k++) fair[k] = lab_mean(all + best[k] * seeds, seeds, OWN);
     double most = fmax(fair[TIED], fair[FREE]);
-    run_verdict(
-        r,
-        fmax(lora, fair[LORA]) < 25                                       ? INCONCLUSIVE
-        : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? SUPPORTED
-                                                                          : NOT_SUPPORTED,
-        "Exact match on the counts with %lld numbers to train (mean of %d %s): by the recipe "
-        "prefix %.2f %%, LoRA %.1f %%; each at its best rate for %lld steps: prefix %.2f %% (%g), free keys and "
-        "values %.2f %% (%g), LoRA %.1f %% (%g).",
-        (long long)all[0].params, seeds, str_plural(seeds, "seed", "seeds"), prefix, lora,
-        (long long)s->choice[0].steps, fair[TIED], s->choice[best[TIED]].lr, fair[FREE], s->choice[best[FREE]].lr,
-        fair[LORA], s->choice[best[LORA]].lr);
+    run_verdict(r,
+                fmax(lora, fair[LORA]) < 25                                       ? INCONCLUSIVE
+                : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? SUPPORTED
+                                                                                  : NOT_SUPPORTED,
+                "Exact match on the counts with %lld trainable parameters (mean of %d %s): by the recipe prefix %.2f "
+                "%%, LoRA %.1f %%; each at its best learning rate for %lld steps: prefix %.2f %% (%g), free keys and "
+                "values %.2f %% (%g), LoRA %.1f %% (%g).",
+                (long long)all[0].params, seeds, str_plural(seeds, "seed", "seeds"), prefix, lora,
+                (long long)s->choice[0].steps, fair[TIED], s->choice[best[TIED]].lr, fair[FREE],
+                s->choice[best[FREE]].lr, fair[LORA], s->choice[best[LORA]].lr);
 }
 
 static Status run(Run *r)
@@ -244,18 +244,19 @@ static Status run(Run *r)
     record(r, &s, all, seeds);
     TRY(draw_losses(r, &s, all, seeds, best, floors));
     TRY(draw_rates(r, &s, all, seeds, floors));
-    run_note(r,
-             "Late loss at the best rate: prefix %.2f, free keys and values %.2f, LoRA %.2f nats; %.2f can be "
-             "reached without the input, %.2f from the output before.",
-             all[best[TIED] * seeds].last, all[best[FREE] * seeds].last, all[best[LORA] * seeds].last,
-             floors.position, floors.previous);
-    run_note(r, "LoRA of rank %d; a prefix of %d slots, or of %d keys and values, in each of %d layers.", s.rank,
-             12 * s.rank, 6 * s.rank, s.recipe.layers);
+    run_note(
+        r,
+        "Late loss at the best learning rate: prefix %.2f, free keys and values %.2f, LoRA %.2f nats; %.2f can be "
+        "reached without the input, %.2f from the output before.",
+        all[best[TIED] * seeds].last, all[best[FREE] * seeds].last, all[best[LORA] * seeds].last, floors.position,
+        floors.previous);
+    run_note(r, "LoRA of rank %d; a prefix of %d virtual tokens, or of %d keys and values, in each of %d layers.",
+             s.rank, 12 * s.rank, 6 * s.rank, s.recipe.layers);
     for (int k = 0; k < METHODS; k++)
         if (best[k] == s.first[k] || best[k] == s.first[k + 1] - 1)
             run_note(r, "The best of the rates tried for %s, %g, is at an edge of its %d; others may be better.",
                      TITLE[k], s.choice[best[k]].lr, s.first[k + 1] - s.first[k]);
-    run_note(r, "Not tested here: longer runs of the sweep, other ranks and places of LoRA, other lengths.");
+    run_note(r, "Not tested here: longer runs of the sweep, other ranks and positions of LoRA, other lengths.");
     judge(r, &s, all, seeds, best);
     return OK;
 }
@@ -271,15 +272,15 @@ static const Setting SETTINGS[] = {
     {"prefix-rates", "rates of the prefix that are swept", {"5e-2,", "5e-2,2e-1", "5e-4,5e-3,5e-2,5e-1"}, 1e-7, 10},
     {"free-rates", "of a prefix of free keys and values", {"5e-2,", "2e-2,5e-2", "5e-4,5e-3,5e-2,5e-1"}, 1e-7, 10},
     {"lora-rates", "of LoRA", {"5e-3,", "2e-3,5e-3", "5e-4,2e-3,5e-3,2e-2"}, 1e-7, 10},
-    {"rank", "rank of LoRA; prefixes have 12 slots, or 6 keys and values, for each", {"1", "8", "1"}, 1, 64},
+    {"rank", "rank of LoRA; prefixes have 12 virtual tokens, or 6 keys and values, for each", {"1", "8", "1"}, 1, 64},
     {"reserved",
-     "positions kept from pretraining on; as many slots take their place, others stand in front",
+     "positions reserved from pretraining on; as many virtual tokens replace them, others stand in front",
      {"1", "1", "12"},
      1,
      768},
     {"layers", "layers", {"2", "3", "4"}, 1, 64},
     {"heads", "heads", {"4"}, 1, 64},
-    {"dim", "model width", {"32", "64", "256"}, 8, 4096},
+    {"dim", "hidden size", {"32", "64", "256"}, 8, 4096},
     {"batch", "examples a step", {"16", "32", "64"}, 1, 65536},
     {"test", "held-out inputs scored", {"100", "800", "3200"}, 1, 1000000},
     {0}};
@@ -287,12 +288,12 @@ static const Setting SETTINGS[] = {
 static const Experiment E4 = {
     .group = "toy",
     .name = "e4",
-    .title = "A prefix against LoRA with as many numbers to train",
+    .title = "A prefix against LoRA with as many trainable parameters",
     .claim =
         "On a new task, the count of each digit, a prefix fails where LoRA of rank 1 on the output projection and "
-        "the feed-forward, with exactly as many trainable numbers, succeeds.",
+        "the feed-forward, with exactly as many trainable parameters, succeeds.",
     .method = "Pretrain on four tasks mixed; train either on the counts by the recipe; then both, and free keys "
-              "and values, at the best of several rates for equally many steps.",
+              "and values, at the best of several learning rates for equally many steps.",
     .expect = "Published, one run: prefix 0.31 %, LoRA 92.4 %.",
     .cost = "smoke seconds, quick two minutes, paper five hours",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 4",

@@ -5,7 +5,7 @@
  *     x -> norm -> scores of each token -> loss
  *
  * Each step is two functions.  The first computes y from x.  The second, its name ending in _back, is given dy, the
- * derivative of the loss by every element of y, and adds to dx (and to the weights' dw) what the chain rule says:
+ * derivative of the loss by every element of y, and adds to dx (and to the weights' dw) by the chain rule:
  *
  *     dx_i += sum_j dy_j (d y_j / d x_i)
  *
@@ -25,7 +25,7 @@ static double *zeros(Arena *a, int n)
     return NEW(a, double, n);
 }
 
-/* ---- a linear map: y (R,O) += x (R,C) w (C,O) + bias (O), where y is zero or the residual stream */
+/* ---- a linear layer: y (R,O) += x (R,C) w (C,O) + bias (O), where y is zero or the residual stream */
 
 static void linear(double *y, const double *x, const double *w, const double *bias, int R, int C, int O)
 {
@@ -51,7 +51,7 @@ static void linear_back(double *dx, double *dw, double *dbias, const double *dy,
 }
 
 /* ---- layer norm: each row of x (R,C) is shifted and scaled to mean 0 and variance 1, then y = gain xhat + bias.
- * xhat (R,C) and rstd (R), one over the standard deviation, are kept for the way back. */
+ * xhat (R,C) and rstd (R), one over the standard deviation, are kept for the backward pass. */
 
 typedef struct {
     double *y, *xhat, *rstd;
@@ -64,7 +64,7 @@ static Normed norm(const double *x, const double *gain, const double *bias, int 
         double mean = 0, variance = 0;
         for (int c = 0; c < C; c++) mean += x[r * C + c] / C;
         for (int c = 0; c < C; c++) variance += (x[r * C + c] - mean) * (x[r * C + c] - mean) / C;
-        n.rstd[r] = 1 / sqrt(variance + 1e-5); /* the small number keeps a constant row finite */
+        n.rstd[r] = 1 / sqrt(variance + 1e-5); /* 1e-5 keeps a constant row finite */
         for (int c = 0; c < C; c++) {
             n.xhat[r * C + c] = (x[r * C + c] - mean) * n.rstd[r];
             n.y[r * C + c] = gain[c] * n.xhat[r * C + c] + bias[c];
@@ -123,10 +123,10 @@ static void softmax(double *p, int n)
     for (int i = 0; i < n; i++) p[i] /= sum;
 }
 
-/* ---- attention of one head over one sequence: y (T,D) from queries, keys and values (T,D).  Position t looks at
+/* ---- attention of one head over one sequence: y (T,D) from queries, keys and values (T,D).  Position t attends to
  * itself and the positions before it: its query is compared with their keys, and softmax turns the scores into the
- * weights p (T,T) by which their values are mixed.  Heads stand side by side in memory, and so do q, k and v: row t
- * of y begins t C numbers after the first, row t of q, k or v t S numbers, S = 3 C. */
+ * weights p (T,T) by which their values are mixed.  Heads are adjacent in memory, and so are q, k and v: row t of y
+ * begins t C numbers after the first, row t of q, k or v t S numbers, S = 3 C. */
 
 static void attend(double *y, double *p, const double *q, const double *k, const double *v, int T, int D, int C)
 {
@@ -222,12 +222,12 @@ ExplicitWeights explicit_view(ExplicitShape s, double *theta)
     return w;
 }
 
-typedef struct { /* what the forward pass of a layer leaves for the way back */
+typedef struct { /* the values that the forward pass of a layer saves for backward */
     Normed n1, n2;
     double *qkv, *p, *mixed, *up, *act;
 } Layer;
 
-/* x (R,C) is the residual stream: each of the two halves of a layer reads it through a norm and adds to it. */
+/* x (R,C) is the residual stream: each of the two halves of a layer reads it through LayerNorm and adds to it. */
 static Layer layer(double *x, const ExplicitLayer *w, ExplicitShape s, int B, int T, Arena *a)
 {
     const int R = B * T, C = s.dim, F = s.hidden, H = s.heads, D = C / H;
@@ -250,7 +250,7 @@ static Layer layer(double *x, const ExplicitLayer *w, ExplicitShape s, int B, in
 }
 
 /* The same lines from last to first.  dx enters as the gradient after the layer and leaves as the gradient before
- * it: x passes unchanged into the sum x + add, so dx stays, and norm_back adds what comes through the other path. */
+ * it: x passes unchanged into the sum x + add, so dx stays, and norm_back adds the gradient of the other path. */
 static void layer_back(double *dx, const ExplicitLayer *dw, const ExplicitLayer *w, const Layer *k, ExplicitShape s,
                        int B, int T, Arena *a)
 {

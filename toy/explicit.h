@@ -6,7 +6,7 @@
  *     double loss = explicit_loss(s, theta, dtheta, b, t, ids, target, &step);
  *     for (int64_t i = 0; i < explicit_count(s); i++) theta[i] -= 0.1 * dtheta[i];
  *
- * That is one step of gradient descent, and all there is to training. */
+ * That is one step of gradient descent, and the whole of training. */
 #ifndef TOY_EXPLICIT_H
 #define TOY_EXPLICIT_H
 
@@ -24,9 +24,9 @@ typedef struct {
 
 /* Names for the parts of theta.  The same struct names the parts of dtheta. */
 typedef struct {
-    double *gain1, *bias1;    /* (C)           the norm before attention */
+    double *gain1, *bias1;    /* (C)           the LayerNorm before attention */
     double *qkv, *qkv_bias;   /* (C,3C), (3C)  queries, keys and values, side by side */
-    double *out, *out_bias;   /* (C,C), (C)    what attention writes back */
+    double *out, *out_bias;   /* (C,C), (C)    the output projection */
     double *gain2, *bias2;    /* (C)           the norm before the feed-forward */
     double *up, *up_bias;     /* (C,F), (F) */
     double *down, *down_bias; /* (F,C), (C) */
@@ -36,14 +36,14 @@ typedef struct {
     double *position; /* (P,C) and one for each place in the sequence */
     ExplicitLayer layer[EXPLICIT_LAYERS];
     double *gain, *bias; /* (C) the last norm */
-    double *head;        /* (V,C) scores each token against what the model has computed */
+    double *head;        /* (V,C) scores each token against the model's output */
 } ExplicitWeights;
 
-int64_t explicit_count(ExplicitShape); /* numbers in theta */
+int64_t explicit_count(ExplicitShape); /* parameters in theta */
 ExplicitWeights explicit_view(ExplicitShape, double *theta);
 
 /* The mean of -log p(target) over B sequences of T tokens, ids and target (B,T); a target below 0 is not scored.
- * Adds the gradient to dtheta, so clear that first.  What it needs on the way lies on `step` until it returns. */
+ * Adds the gradient to dtheta, so clear that first.  Its intermediate values lie on `step` until it returns. */
 double explicit_loss(ExplicitShape, const double *theta, double *dtheta, int b, int t, const int32_t *ids,
                      const int32_t *target, Arena *step);
 

@@ -1,13 +1,14 @@
-/* toy/fibre-pairs: inputs that no prefix can tell apart, whatever its length.
+/* toy/fibre-pairs: inputs that no prefix can distinguish, whatever its length.
  *
  * Claim    In a one-layer sorter the content of an input reaches the next token through its summary (query, Z, h)
- *          alone, under every prefix.  There are pairs of inputs with one summary and different right answers; on
- *          them no prefix has a mean loss below log 2, nor answers both; LoRA does.
+ *          alone, under every prefix.  There are pairs of inputs with one summary and different targets. On them no
+ *          prefix has a mean loss below log 2, nor answers both; LoRA does.
  * Method   Pretrain ascending; the task is descending.  Among many inputs take, for every output, the pairs with
  *          equal queries, different targets and the nearest summaries (data); exchange digits while that brings them
  *          nearer (climbed); then shift the content embeddings of the second input by the least that makes the
  *          summaries equal (met): a shift below 1 leaves every embedding nearest to its own digit.  Train prefixes of
- *          several lengths and LoRA on the task, each at several rates, and evaluate all in F64 on the pairs.
+ *          several lengths and LoRA on the task, each at several learning rates, and evaluate all in F64 on the
+ *          pairs.
  * Expect   Met pairs: every prefix gives both inputs one distribution p, so its mean loss is at least
  *          -(log p(y) + log p(y')) / 2 >= log 2.  All pairs: the head's two outputs differ by no more than the slack.
  * Cost     seconds; two minutes; an hour.
@@ -17,7 +18,7 @@
  * Proof of the slack: toy/fibre.h.
  *
  * What it does not show: that digits themselves collide.  Unshifted pairs are near, not equal, and a prefix with
- * large enough values could in principle pull them apart; the certificate is for the shifted ones. */
+ * large enough values could in principle separate them; the certificate is for the shifted ones. */
 #include <math.h>
 #include <string.h>
 
@@ -41,19 +42,19 @@ typedef struct { /* of one trained model */
     LabResult result;
     double loss[KINDS][PAIRS], apart[KINDS][PAIRS]; /* mean loss; distance between the head's two outputs */
     bool both[KINDS][PAIRS];                        /* both answers right */
-    double cap;                                     /* largest norm of a prefix's, or the pad slot's, value */
+    double cap;                                     /* largest norm of a prefix's, or the pad token's, value */
 } Outcome;
 
 typedef struct {
     LabModel recipe;
     const DigitTask *task;
     const Pairs *pairs; /* (seeds) */
-    int prefixes;       /* arms that are prefixes; LoRA is the one after */
+    int prefixes;       /* methods that are prefixes; LoRA is the one after */
 } Question;
 
 /* ---- the pairs of one pretrained model ---- */
 
-/* The model and, where a method is attached, its trained numbers, in F64. */
+/* The model and, where a method is attached, its trained parameters, in F64. */
 static Status doubled(Model **out, Hooks *hooks, Arena *run, const Model *m, const LabModel *l, const LabArm *arm)
 {
     TRY(model_open(out, run, &m->config, F64, 0));
@@ -170,7 +171,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 typedef struct {
     double least, loss[KINDS], both[KINDS]; /* least loss of a met pair; means over pairs and seeds; both in % */
@@ -208,7 +209,7 @@ static void record(Run *r, const Question *q, const char *name, const Outcome *o
             int n = q->pairs[i].n;
             for (int k = 0; k < n; k++) both += 100.0 * o[i].both[kind][k] / n;
             run_metric(r, str_print(a, "%s: mean loss, %s", name, KIND[kind]), i, seeds_mean(o[i].loss[kind], n));
-            run_metric(r, str_print(a, "%s: both right, %s (%%)", name, KIND[kind]), i, both);
+            run_metric(r, str_print(a, "%s: both correct, %s (%%)", name, KIND[kind]), i, both);
         }
         run_metric(r, str_print(a, "%s: largest value norm in front of the content", name), i, o[i].cap);
         run_metric(r, str_print(a, "%s: task exact match (%%)", name), i, 100 * o[i].result.score[0].exact);
@@ -216,7 +217,7 @@ static void record(Run *r, const Question *q, const char *name, const Outcome *o
     }
 }
 
-/* How near the pairs are, over the slack of unrelated pairs; the shifts; what is left after them. */
+/* The slack of the pairs, over that of unrelated pairs; the shifts; the difference left after them. */
 static void describe(Run *r, const Question *q, double *moved, double *left)
 {
     *moved = *left = 0;
@@ -246,13 +247,12 @@ static Status draw_losses(Run *r, int arms, const char *const *name, const Summe
         for (int k = 0; k < arms; k++) tensor_set(bar[kind].y, k, s[k].loss[kind]);
     }
     RefLine floor = {log(2), "log 2", false};
-    Fig *f =
-        run_figure(r, "losses",
-                   str_print(a,
-                             "Mean loss on pairs of inputs with different right answers (mean of all pairs and %d "
-                             "seeds). On met pairs, whose summaries are equal, no prefix can go below log 2.",
-                             run_seeds(r)),
-                   340, 200);
+    Fig *f = run_figure(r, "losses",
+                        str_print(a,
+                                  "Mean loss on pairs of inputs with different targets (mean of all pairs and %d "
+                                  "seeds). On met pairs, whose summaries are equal, no prefix can go below log 2.",
+                                  run_seeds(r)),
+                        340, 200);
     fig_bars(f, fig_whole(f), KINDS, bar, name,
              (PlotStyle){.y = {.title = "mean loss of a pair (nats)"}, .ref = &floor, .refs = 1});
     return fig_close(f);
@@ -281,7 +281,7 @@ static Status draw_pairs(Run *r, const Question *q, const Outcome *prefix, const
     Fig *f =
         run_figure(r, "pairs",
                    "Pairs of real inputs, found and climbed, all seeds: mean loss of the best prefix and of LoRA "
-                   "against how far apart the two summaries are (slack over that of unrelated pairs). At distance "
+                   "against the distance of the two summaries (slack over that of unrelated pairs). At distance "
                    "zero log 2 is the least for any prefix.",
                    340, 210);
     fig_scatter(f, fig_whole(f), 2, dots,
@@ -303,8 +303,8 @@ static Status ask(Run *r, Question *q, Sweep *s)
     q->recipe.dim = (int)run_int(r, "dim"), q->recipe.steps = run_int(r, "pretrain-steps");
     q->recipe.test = run_int(r, "test");
     q->task = digit_task(run_text(r, "task"));
-    if (!q->task) return fail(E_CONFIG, "task: there is none called \"%s\"", run_text(r, "task"));
-    if (n > LONGEST) return fail(E_CONFIG, "lengths: %d of them, at most %d", n, LONGEST);
+    if (!q->task) return fail(E_CONFIG, "task: unknown task \"%s\"", run_text(r, "task"));
+    if (n > LONGEST) return fail(E_CONFIG, "lengths: %d given, at most %d", n, LONGEST);
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     s->arm[s->arms++] = (SweepArm){lab_arm("prefix-tied"), &q->recipe};
@@ -359,7 +359,7 @@ static Status run(Run *r)
         : bound                      ? SUPPORTED
                                      : NOT_SUPPORTED,
         "On %d pairs with equal summaries (to %.0e, shifts at most %.2g) no prefix has a loss below %.4f (log 2 "
-        "= %.4f) or answers both (%.0f %%); LoRA: mean loss %.3f, both right in %.0f %%. On real pairs the "
+        "= %.4f) or answers both (%.0f %%); LoRA: mean loss %.3f, both correct in %.0f %%. On real pairs the "
         "head's outputs stay within the slack (largest part used %.2f).",
         pairs[0].n * seeds, left, moved, least, log(2), both, sum[lora].loss[MET], sum[lora].both[MET], 1 + excess);
     run_note(r, "A shift below 1 leaves every embedding nearest to its own digit. Prefixes that were not trained are "
@@ -376,17 +376,17 @@ static const Setting SETTINGS[] = {
     {"cap", "norm of prefix values for which pairs are chosen", {"20.0"}, 0, 1e6},
     {"pretrain-steps", "steps of ascending pretraining", {"60", "2000", "20000"}, 1, 1e7},
     {"steps", "steps of tuning", {"20", "700", "6000"}, 1, 1e7},
-    {"dim", "model width", {"32", "96", "96"}, 8, FIBRE_WIDEST},
+    {"dim", "hidden size", {"32", "96", "96"}, 8, FIBRE_WIDEST},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
     {0}};
 
 static const Experiment FIBRE_PAIRS = {
     .group = "toy",
     .name = "fibre-pairs",
-    .title = "Pairs of inputs that no prefix can tell apart",
+    .title = "Pairs of inputs that no prefix can distinguish",
     .claim =
         "In a one-layer model two inputs with equal first-layer summaries get one answer under every prefix of every "
-        "length; where their right answers differ the mean loss is at least log 2, while LoRA goes below.",
+        "length; where their targets differ the mean loss is at least log 2, while LoRA goes below.",
     .method =
         "Search inputs for pairs with equal queries, different targets and near summaries, bring them nearer, and "
         "shift embeddings until the summaries meet; evaluate trained prefixes and LoRA on them in F64.",

@@ -17,7 +17,7 @@ struct Fibre {
     int64_t c;
     double scale, eps, apart;          /* apart: least distance between the embeddings of two digits */
     Tensor q, k, v;                    /* (DIGIT_VOCAB, PLACES, C) */
-    Tensor embed;                      /* (DIGIT_VOCAB, PLACES, C) what enters the layer */
+    Tensor embed;                      /* (DIGIT_VOCAB, PLACES, C) the input of the layer */
     Tensor gain, bias, wk, wv, bk, bv; /* the norm; keys and values as rows, (C out, C in) and (C) */
 };
 
@@ -132,7 +132,7 @@ static Gap compare(const Sigma *a, const Sigma *b, int64_t c)
 
 /* ---- search among inputs */
 
-/* The row of an input with the task's outputs before output `i`, and what that output should be. */
+/* The row of an input with the task's outputs before output `i`, and the target of that output. */
 static int32_t write_row(int32_t row[PLACES], const DigitTask *task, const int32_t in[LENGTH], int i)
 {
     int32_t out[LENGTH];

@@ -1,4 +1,5 @@
-/* What one attention head of layer 1 can know about its content, and pairs of inputs that it cannot tell apart.
+/* The information that one attention head of layer 1 has about its content, and pairs of inputs that it cannot
+ * distinguish.
  *
  * At a readout the head forms a query q, a function of the readout's own token and position, and from the content
  *
@@ -16,7 +17,7 @@
  * slack.
  *
  * Keys and values of layer 1 depend on token and position alone, so tables of them make a summary cheap.  The pad
- * slot in front is left out of the sums: it is the same for all inputs, one more fixed slot beside a prefix's. */
+ * token in front is left out of the sums: it is the same for all inputs, one more fixed token like a prefix's. */
 #ifndef TOY_FIBRE_H
 #define TOY_FIBRE_H
 
@@ -24,7 +25,7 @@
 
 enum { FIBRE_WIDEST = 96, FIBRE_SLOTS = 1, FIBRE_PLACES = FIBRE_SLOTS + 2 * LENGTH - 1 };
 typedef struct Fibre Fibre;
-Fibre *fibre_open(Arena *run, Model *); /* F64, one layer, one head, a norm before attention, width <= FIBRE_WIDEST */
+Fibre *fibre_open(Arena *run, Model *); /* F64, one layer, one head, LayerNorm before attention, C <= FIBRE_WIDEST */
 
 typedef struct {
     double h[FIBRE_WIDEST], log_z;

@@ -1,15 +1,15 @@
-/* toy/forgetting: what is left of the old tasks, and does removing the method bring the old model back?
+/* toy/forgetting: how much of the old tasks is left, and does removing the method restore the old model?
  *
  * Claim    Removing a prefix, an adapter or a LoRA hook restores the pretrained model exactly: its logits on any
  *          input are the same bytes as before.  Merging a LoRA and taking it out again does so up to rounding only,
  *          and full fine-tuning not at all.
- * Method   Pretrain on a mixture of tasks without a marker of which; tune each method on one of them, at several
+ * Method   Pretrain on a mixture of tasks without a task token; tune each method on one of them, at several
  *          rates; the lowest late loss counts.  Old tasks are scored twice: greedy exact match, which must fall to
- *          zero on an unmarked input whatever the method, since one input has one output; and tokens right,
- *          teacher-forced, at the last outputs, where the context says which task it is.  The second is what was
- *          forgotten.  Then the hooks go and the logits of a held-out batch are compared byte by byte with those of
- *          the pretrained model.
- * Expect   Zeros after removal for every method that hangs on hooks; not for full tuning.
+ *          zero on an input without a task token whatever the method, since one input has one output; and token
+ *          accuracy, teacher-forced, at the last outputs, where the context shows which task it is. The second
+ *          measures forgetting.  Then the hooks go and the logits of a held-out batch are compared byte by byte with
+ *          those of the pretrained model.
+ * Expect   Zeros after removal for every method attached by hooks; not for full tuning.
  * Cost     seconds; two minutes; an hour.
  * Source   The accuracy matrix is that of Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 2.
  *
@@ -114,15 +114,15 @@ static Status read_pretrained(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static void record(Run *r, const Question *q, const char *name, int i, const Reading *x)
 {
     Arena *a = run_arena(r);
     for (int k = 0; k < q->old.n; k++) {
         run_metric(r, str_print(a, "%s: %s exact match (%%)", name, q->old.task[k]->name), i, x->exact[k]);
-        run_metric(r, str_print(a, "%s: %s last tokens right in context (%%)", name, q->old.task[k]->name), i,
-                   x->late[k]);
+        run_metric(r, str_print(a, "%s: %s accuracy of the last tokens in context (%%)", name, q->old.task[k]->name),
+                   i, x->late[k]);
     }
 }
 
@@ -134,7 +134,7 @@ static Status draw_matrix(Run *r, const Question *q, const Tensor map[2])
     for (int k = 0; k < q->old.n; k++) col[k] = q->old.task[k]->name;
     HeatStyle style[2];
     for (int s = 0; s < 2; s++)
-        style[s] = (HeatStyle){.title = s ? "last tokens right, in context (%)" : "greedy exact match (%)",
+        style[s] = (HeatStyle){.title = s ? "accuracy of the last tokens, in context (%)" : "greedy exact match (%)",
                                .letter = s ? "b" : "a",
                                .hi = 100,
                                .row = row,
@@ -142,13 +142,14 @@ static Status draw_matrix(Run *r, const Question *q, const Tensor map[2])
                                .values = true,
                                .stretch = true,
                                .bar = s == 1};
-    Fig *f = run_figure(r, "matrix",
-                        str_print(a,
-                                  "Old tasks after tuning on \"%s\", mean of %d %s. Greedily one input has one "
-                                  "answer, so the other tasks go (a); with their own first outputs as context, what "
-                                  "remains of them shows (b).",
-                                  run_text(r, "target"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                        500, 40 + 22 * (q->methods + 2));
+    Fig *f = run_figure(
+        r, "matrix",
+        str_print(
+            a,
+            "Old tasks after tuning on \"%s\", mean of %d %s. With greedy decoding one input has one answer, so the "
+            "other tasks are lost (a). With their own first outputs as context, their remaining accuracy shows (b).",
+            run_text(r, "target"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        500, 40 + 22 * (q->methods + 2));
     fig_heatmaps(f, fig_whole(f), 2, map, style);
     return fig_close(f);
 }
@@ -159,12 +160,12 @@ static Status draw_restored(Run *r, const Question *q, const double *largest)
     const char *label[SWEEP_ARMS];
     Series bar = {.y = tensor_new(a, F64, SHAPE(q->methods))};
     for (int k = 0; k < q->methods; k++) label[k] = q->method[k], tensor_set(bar.y, k, largest[k]);
-    Fig *f =
-        run_figure(r, "restored",
-                   "Largest change of a logit of the pretrained model once the method's hooks are gone, over all "
-                   "seeds: exactly zero for all that hang on hooks. Full tuning and bias tuning changed the model "
-                   "itself.",
-                   340, 170);
+    Fig *f = run_figure(
+        r, "restored",
+        "Largest change of a logit of the pretrained model once the method's hooks are gone, over all "
+        "seeds: exactly zero for all methods attached by hooks. Full tuning and bias tuning changed the model "
+        "itself.",
+        340, 170);
     fig_bars(f, fig_whole(f), 1, &bar, label,
              (PlotStyle){.y = {.title = "largest change of a logit"}, .values = true});
     return fig_close(f);
@@ -247,14 +248,19 @@ static Status run(Run *r)
         "logit by at least %.2g.",
         restored, hooked, (long long)changed, seeds, str_plural(seeds, "seed", "seeds"), merged, moved);
     run_note(r,
-             "Greedy accuracy on an old task must fall when an unmarked input is answered with the new one; the "
-             "teacher-forced reading of the last %d outputs is the fairer measure of what was forgotten.",
+             "Greedy accuracy on an old task must fall when an input without a task token is answered with the new "
+             "one; the teacher-forced accuracy of the last %d outputs is the fairer measure of forgetting.",
              LATE);
     return OK;
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain", "tasks of pretraining, mixed without a marker: the old tasks", {"asc,desc,add1,add2"}, 0, 0, NULL},
+    {"pretrain",
+     "tasks of pretraining, mixed without a task token: the old tasks",
+     {"asc,desc,add1,add2"},
+     0,
+     0,
+     NULL},
     {"target", "the task to tune on", {"desc"}, 0, 0, NULL},
     {"methods",
      "methods to compare; adapter is Houlsby's",
@@ -280,7 +286,7 @@ static const Experiment FORGETTING = {
     .method =
         "Tune every method on one of several pretraining tasks; score all of them greedily and teacher-forced at "
         "the last outputs; remove the hooks and compare logits byte by byte.",
-    .expect = "No byte differs after removal for any method that hangs on hooks.",
+    .expect = "No byte differs after removal for any method attached by hooks.",
     .cost = "smoke a second, quick two minutes, paper an hour",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 2",
     .settings = SETTINGS,

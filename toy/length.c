@@ -1,16 +1,16 @@
 /* toy/length: does a longer prefix do more, and can it do harm when its norm is capped?
  *
  * Claim    With free norms a longer prefix never does worse.  With every coordinate of its keys and values capped,
- *          accuracy stops rising with length, for two reasons that pull against each other: n slots are needed to
- *          take enough mass (alpha <= n e^B / (Z + n e^B) for scores below B), and n slots take at least some
- *          (alpha >= n e^-B / (Z + n e^-B)) whether that helps or not.
- * Method   E1's sorter, descending as target; free prefixes of 1 to 64 slots, uncapped and under two caps, rates
- *          swept.  A capped key or value is c x rms x tanh(theta), where rms is the root mean square coordinate of
- *          the content's own keys or values: the cap holds at every step.  Beside the accuracy: how many slots are
- *          used (exp of the entropy of their shares) and the mass on them.
+ *          accuracy stops rising with length, for two reasons that pull against each other: n virtual tokens are
+ *          needed to take enough mass (alpha <= n e^B / (Z + n e^B) for scores below B), and n virtual tokens take at
+ *          least some (alpha >= n e^-B / (Z + n e^-B)) whether that helps or not.
+ * Method   E1's sorter, descending as target; free prefixes of 1 to 64 virtual tokens, uncapped and under two caps,
+ *          learning rates swept.  A capped key or value is c x rms x tanh(theta), where rms is the root mean square
+ *          coordinate of the content's own keys or values: the cap holds at every step.  Beside the accuracy: how
+ *          many virtual tokens are used (exp of the entropy of their shares) and the mass on them.
  * Expect   Uncapped: loss falls with length, by less and less.  Capped: a least loss at some length, or a plateau.
  * Cost     seconds; two minutes; hours.
- * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, find that prefixes of ten slots use fewer.
+ * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, find that prefixes of ten virtual tokens use fewer.
  *
  * What it does not show: the best prefix of a length.  Longer ones may simply train more slowly or faster. */
 #include <math.h>
@@ -26,7 +26,7 @@ enum { CAPS = 8, LENGTHS = 16, LOOK = 64 };
 
 typedef struct {
     LabResult result;
-    double used, mass; /* slots; attention on them */
+    double used, mass; /* virtual tokens; attention on them */
 } Outcome;
 
 typedef struct {
@@ -57,17 +57,17 @@ static Status ask(Run *r, Question *q)
         return fail(E_CONFIG, "at most %d caps, %d lengths, %d of both together", CAPS, LENGTHS, SWEEP_ARMS);
     for (int c = 0; c < q->caps; c++)
         for (int n = 0; n < q->lengths; n++) {
-            LabArm arm = {.name = str_print(run_arena(r), "%g slots, %s", q->length[n], cap_name(r, q, c)),
-                          .target = "desc",
-                          .lr = 5e-2,
-                          .steps = run_int(r, "steps")};
+            /* The name is part of the arm's seed: recorded results depend on it. */
+            const char *name =
+                str_print(run_arena(r), "%g slots, %s", q->length[n], cap_name(r, q, c)); /* words: ok */
+            LabArm arm = {.name = name, .target = "desc", .lr = 5e-2, .steps = run_int(r, "steps")};
             q->sweep.arm[q->sweep.arms++] = (SweepArm){arm, l, c * LENGTHS + n};
         }
     q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;
 }
 
-/* ---- capped slots */
+/* ---- capped virtual tokens */
 
 typedef struct {
     Param *row;
@@ -122,7 +122,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     Batch b = digits_batch(j->run, &desc, j->model->layout, LOOK, rng_stream(1, "look"), 0, true);
     Tensor probs = probs_of(j->run, m, j->hooks, &b, 0);
     DigitLayout none = j->model->layout;
-    none.slots = 0, none.gap += j->model->layout.slots; /* the same rows, and virtual keys alone as slots */
+    none.slots = 0, none.gap += j->model->layout.slots; /* the same rows, and only virtual keys as virtual tokens */
     o->used = probs_slots_used(probs, none);
     double mass[LENGTH];
     probs_mass(mass, probs, none);
@@ -169,24 +169,24 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
             with_x(r, q, sweep_series(run_arena(r), b, q->lengths, run_seeds(r), SWEEP_TOKEN, cap_name(r, q, c)));
         used[c] = seen_over(r, q, best, c, false), mass[c] = seen_over(r, q, best, c, true);
     }
-    Fig *f =
-        run_figure(r, "length",
-                   str_print(run_arena(r),
-                             "Descending from an ascending sorter, by slots and cap (in units of the content's "
-                             "root mean square coordinate), best of %d rates, mean and range of %d %s: late "
-                             "loss, tokens right, slots used (exp of the entropy of their shares), mass on them.",
-                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                   500, 360);
+    Fig *f = run_figure(
+        r, "length",
+        str_print(run_arena(r),
+                  "Descending from an ascending sorter, by virtual tokens and cap (in units of the content's "
+                  "root mean square coordinate), best of %d learning rates, mean and range of %d %s: late "
+                  "loss, token accuracy, virtual tokens used (exp of the entropy of their shares), mass on them.",
+                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        500, 360);
     Axis x = {.title = "slots", .log = true};
     fig_lines(
         f, fig_cell(f, 2, 2, 0), q->caps, loss,
         (PlotStyle){.letter = "a", .x = x, .y = {.title = "late loss (nats)", .log = true}, .ref = ref, .refs = 2});
     fig_lines(f, fig_cell(f, 2, 2, 1), q->caps, token,
-              (PlotStyle){.letter = "b", .x = x, .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+              (PlotStyle){.letter = "b", .x = x, .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     fig_lines(f, fig_cell(f, 2, 2, 2), q->caps, used,
-              (PlotStyle){.letter = "c", .x = x, .y = {.title = "slots used", .log = true}});
+              (PlotStyle){.letter = "c", .x = x, .y = {.title = "virtual tokens used", .log = true}});
     fig_lines(f, fig_cell(f, 2, 2, 3), q->caps, mass,
-              (PlotStyle){.letter = "d", .x = x, .y = {.title = "mass on the slots", .lo = 0, .hi = 1}});
+              (PlotStyle){.letter = "d", .x = x, .y = {.title = "mass on the virtual tokens", .lo = 0, .hi = 1}});
     return fig_close(f);
 }
 
@@ -214,7 +214,7 @@ static Status run(Run *r)
     int seeds = run_seeds(r);
     for (int k = 0; k < q.sweep.arms; k++)
         for (int i = 0; i < seeds; i++) {
-            run_metric(r, str_print(run_arena(r), "%s: slots used", q.sweep.arm[k].arm.name), i,
+            run_metric(r, str_print(run_arena(r), "%s: virtual tokens used", q.sweep.arm[k].arm.name), i,
                        seen(&best[k], i)->used);
             run_metric(r, str_print(run_arena(r), "%s: mass", q.sweep.arm[k].arm.name), i, seen(&best[k], i)->mass);
         }
@@ -240,7 +240,7 @@ static Status run(Run *r)
                 run_preset(r) == SMOKE           ? INCONCLUSIVE
                 : free_falls && capped_saturates ? SUPPORTED
                                                  : NOT_SUPPORTED,
-                "Late loss on descending by number of slots (mean of %d %s): %s.", seeds,
+                "Late loss on descending by number of virtual tokens (mean of %d %s): %s.", seeds,
                 str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
@@ -248,12 +248,12 @@ static Status run(Run *r)
 static const Setting SETTINGS[] = {
     {"lengths", "slots", {"1,8", "1,2,4,8,16,32,64", "1,2,4,8,16,32,64"}, 1, 1024},
     {"caps", "caps of a coordinate, times the content's; 0: none", {"0,1", "0,0.5,2", "0,0.25,0.5,1,2"}, 0, 1000},
-    {"rates", "factors of the usual rate, 5e-2", {"1,", "1,3,9", "0.05,0.2,0.5,1,2,5"}, 1e-6, 1e6},
+    {"rates", "factors of the usual learning rate, 5e-2", {"1,", "1,3,9", "0.05,0.2,0.5,1,2,5"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "600", "10000"}, 1, 1e7},
     {"tolerance", "rise of the loss that counts (nats)", {"0.03"}, 0, 10},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
-    {"dim", "model width", {"32", "48", "96"}, 8, 4096},
+    {"dim", "hidden size", {"32", "48", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
     {0}};
 
@@ -264,8 +264,9 @@ static const Experiment LENGTHS_OF_PREFIX = {
     .claim =
         "With free norms a longer prefix never does worse; with capped keys and values the loss has its least value "
         "at a length in between.",
-    .method = "Free prefixes of 1 to 64 slots on the ascending sorter, descending as target, uncapped and with "
-              "coordinates bounded through tanh, rates swept; slots used and mass on them.",
+    .method =
+        "Free prefixes of 1 to 64 virtual tokens on the ascending sorter, descending as target, uncapped and with "
+        "coordinates bounded through tanh, learning rates swept; virtual tokens used and mass on them.",
     .expect =
         "Uncapped loss falls with length and does not rise again; capped loss rises again, or the longest prefix "
         "is not the best.",

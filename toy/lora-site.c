@@ -1,19 +1,20 @@
 /* toy/lora-site: where must a low-rank update sit?
  *
- * Claim    What an update can learn is not decided by whether it may change the attention pattern: on a one-layer
- *          sorter LoRA on the feed-forward maps alone, which leaves the pattern of the content exactly as it was,
- *          learns no less of the new task than LoRA on queries and keys alone, and all maps together learn most.
+ * Claim    An update need not change the attention pattern to learn a task. On a one-layer sorter LoRA on the
+ *          feed-forward layers alone leaves the pattern of the content exactly as it was. It learns no less of the
+ *          new task than LoRA on queries and keys alone, and all linear layers together learn most.
  * Method   E1's ascending sorter; targets descending sort and the histogram; LoRA on {Q,K}, {V}, {O}, {V,O},
- *          {O,MLP}, {MLP} and all maps, several ranks, rates swept.  Beside accuracy the drift of layer 1's content
- *          attention on fixed tokens: the mean total variation of renormalised rows, and the largest change of one
- *          weight.
- * Expect   Drift exactly 0 for V, O and MLP - what enters layer 1's queries and keys has not changed - and not for
- *          {Q,K} and all.  Descending: MLP not below {Q,K} (by more than two points of tokens right), all above both.
+ *          {O,MLP}, {MLP} and all linear layers, several ranks, learning rates swept.  Beside accuracy the drift of
+ *          layer 1's content attention on fixed tokens: the mean total variation of renormalised rows, and the
+ *          largest change of one weight.
+ * Expect   Drift exactly 0 for V, O and MLP - the input of layer 1's queries and keys has not changed - and not for
+ *          {Q,K} and all.  Descending: MLP not below {Q,K} (by more than two points of token accuracy), all above
+ *          both.
  * Cost     seconds; under two minutes; an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, experiment 4, compares a prefix with LoRA on {O,MLP}: a
  *          placement that leaves layer 1's pattern alone, too.
  *
- * What it does not show: what each site could learn with more steps.  The steps are the same for all. */
+ * What it does not show: the accuracy that each site could reach with more steps.  The steps are the same for all. */
 #include <math.h>
 #include <string.h>
 
@@ -101,13 +102,13 @@ static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
 {
     const char *label[SITES_N];
     for (int s = 0; s < SITES_N; s++) label[s] = SITE[s].name;
-    Fig *f =
-        run_figure(r, "accuracy",
-                   str_print(run_arena(r),
-                             "Tokens right (%%) by the maps that carry the update, at the best of %d rates; mean "
-                             "and range of %d %s, one bar per rank.",
-                             q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                   500, 190);
+    Fig *f = run_figure(
+        r, "accuracy",
+        str_print(run_arena(r),
+                  "Token accuracy (%%) by the layers that carry the update, at the best of %d learning rates; mean "
+                  "and range of %d %s, one bar per rank.",
+                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        500, 190);
     for (int t = 0; t < q->targets.n; t++) {
         Series bar[RUN_LIST];
         for (int k = 0; k < q->ranks; k++) {
@@ -119,7 +120,7 @@ static Status draw_accuracy(Run *r, const Question *q, const SweepBest *best)
         fig_bars(f, fig_cell(f, 1, q->targets.n, t), q->ranks, bar, label,
                  (PlotStyle){.title = q->targets.task[t]->what,
                              .letter = t ? "b" : "a",
-                             .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+                             .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     }
     return fig_close(f);
 }
@@ -130,8 +131,8 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
     for (int s = 0; s < SITES_N; s++) label[s] = SITE[s].name;
     Fig *f = run_figure(r, "losses",
                         str_print(run_arena(r),
-                                  "Late loss by the maps that carry the update, with what needs no attention to the "
-                                  "input; best of %d rates, mean and range of %d %s.",
+                                  "Late loss by the layers that carry the update, with baselines that need no "
+                                  "attention to the input; best of %d learning rates, mean and range of %d %s.",
                                   q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                         500, 340);
     for (int t = 0; t < q->targets.n; t++) {
@@ -154,7 +155,7 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
     return fig_close(f);
 }
 
-/* Drift against what was learned: if a new pattern were needed, points would rise from the left. */
+/* Drift against accuracy: if a new pattern were needed, points would rise from the left. */
 static Status draw_drift(Run *r, const Question *q, const SweepBest *best)
 {
     Arena *a = run_arena(r);
@@ -173,13 +174,13 @@ static Status draw_drift(Run *r, const Question *q, const SweepBest *best)
         run_figure(r, "drift",
                    str_print(a,
                              "Task \"%s\": change of layer 1's content attention (mean total variation over output "
-                             "rows, fixed tokens) against tokens right; a point per rank and seed. V, O and MLP "
+                             "rows, fixed tokens) against token accuracy; a point per rank and seed. V, O and MLP "
                              "stand exactly at 0.",
                              q->targets.task[0]->name),
                    340, 210);
     fig_scatter(
         f, fig_whole(f), SITES_N, point,
-        (PlotStyle){.x = {.title = "attention drift"}, .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+        (PlotStyle){.x = {.title = "attention drift"}, .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     return fig_close(f);
 }
 
@@ -227,24 +228,24 @@ static Status run(Run *r)
                 : all < 60                   ? INCONCLUSIVE
                 : mlp >= qk - 2 && all > mlp ? SUPPORTED
                                              : NOT_SUPPORTED;
-    run_verdict(r, v,
-                "\"%s\", tokens right (exact match) at the best rank and rate, mean of %d %s: {Q,K} %.1f (%.1f), "
-                "{MLP} %.1f (%.1f), all %.1f (%.1f) %%. Layer 1's content attention changes by exactly %g under V, O "
-                "and MLP, and by at least %.2g under {Q,K} and all.",
-                q.targets.task[0]->name, seeds, str_plural(seeds, "seed", "seeds"), qk,
-                exact_of(&q, best, 0, QK, seeds), mlp, exact_of(&q, best, 0, MLP, seeds), all,
-                exact_of(&q, best, 0, ALL, seeds), still, moved);
+    run_verdict(
+        r, v,
+        "\"%s\", token accuracy (exact match) at the best rank and learning rate, mean of %d %s: {Q,K} %.1f (%.1f), "
+        "{MLP} %.1f (%.1f), all %.1f (%.1f) %%. Layer 1's content attention changes by exactly %g under V, O "
+        "and MLP, and by at least %.2g under {Q,K} and all.",
+        q.targets.task[0]->name, seeds, str_plural(seeds, "seed", "seeds"), qk, exact_of(&q, best, 0, QK, seeds), mlp,
+        exact_of(&q, best, 0, MLP, seeds), all, exact_of(&q, best, 0, ALL, seeds), still, moved);
     return OK;
 }
 
 static const Setting SETTINGS[] = {
     {"targets", "one or two tasks to learn", {"desc,histogram"}, 0, 0, NULL},
     {"ranks", "ranks", {"1,", "1,4", "1,2,4,8"}, 1, 64},
-    {"rates", "factors of LoRA's usual rate, 5e-3", {"2,", "1,3,9", "0.2,0.5,1,2,4,8"}, 1e-6, 1e6},
+    {"rates", "factors of LoRA's usual learning rate, 5e-3", {"2,", "1,3,9", "0.2,0.5,1,2,4,8"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "600", "10000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
-    {"dim", "model width", {"32", "48", "96"}, 8, 4096},
+    {"dim", "hidden size", {"32", "48", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "500", "3200"}, 1, 1e6},
     {0}};
 
@@ -253,13 +254,13 @@ static const Experiment LORA_SITE = {
     .name = "lora-site",
     .title = "Where must a low-rank update sit?",
     .claim =
-        "LoRA on the feed-forward maps alone, with the content's attention pattern exactly unchanged, learns more "
-        "of the new task than LoRA on queries and keys alone; all maps together learn most.",
-    .method =
-        "LoRA on seven sets of maps, several ranks, rates swept, from an ascending sorter to descending and to the "
-        "histogram; accuracy beside the drift of layer 1's content attention.",
-    .expect = "Drift exactly 0 for V, O and MLP; descending: MLP at most two points of tokens right below {Q,K}, all "
-              "above both.",
+        "LoRA on the feed-forward layers alone, with the content's attention pattern exactly unchanged, learns more "
+        "of the new task than LoRA on queries and keys alone; all linear layers together learn most.",
+    .method = "LoRA on seven sets of linear layers, several ranks, learning rates swept, from an ascending sorter to "
+              "descending and to the histogram; accuracy beside the drift of layer 1's content attention.",
+    .expect =
+        "Drift exactly 0 for V, O and MLP; descending: MLP at most two points of token accuracy below {Q,K}, all "
+        "above both.",
     .cost = "smoke seconds, quick under two minutes, paper an hour",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), section 5, experiment 4",
     .settings = SETTINGS,

@@ -1,23 +1,23 @@
 /* toy/mechanism: how does a prefix use content through a frozen attention pattern?
  *
- * Claim    The ascending sorter's pattern, which a prefix cannot change, already carries what "repeat the digit or
- *          move on" needs: whether copies of the current digit remain can be read linearly off a head's output.
- *          Which digit to move on to in descending order is read less well than in ascending order, and that is
- *          where the prefix fails.
- * Method   Train a free prefix on descending, rates swept.  On descending rows, for each output after the first,
- *          the attention output t_i without and with the prefix and the row's position go to a linear probe (least
- *          squares to one-hot classes, one probe for each token, held-out accuracy).  Classes: copies of the
+ * Claim    The ascending sorter's pattern, which a prefix cannot change, already carries the information that "repeat
+ *          the digit or move on" needs: whether copies of the current digit remain can be read linearly off a head's
+ *          output. Which digit to move on to in descending order is read less well than in ascending order, and that
+ *          is where the prefix fails.
+ * Method   Train a free prefix on descending, learning rates swept.  On descending rows, for each output after the
+ *          first, the attention output t_i without and with the prefix and the row's position go to a linear probe
+ *          (least squares to one-hot classes, one probe for each token, held-out accuracy).  Classes: copies of the
  *          current digit still to come (0, 1, 2, more), next smaller digit of the input, next larger digit.
  *          Reference: the probe that has token and position only, and the one that has the counts of all digits.
  *          Then an intervention: the prefix's contribution to the head, alpha g, is replaced by its mean at the
  *          output position.
  * Expect   Copies: far above token and position alone, with and without the prefix.  Smaller: below larger.  If the
- *          prefix needs its (token, position) lookup, clamping its contribution costs what was learned.
+ *          prefix needs its (token, position) lookup, clamping its contribution costs the accuracy gained.
  * Cost     seconds; a minute; half an hour.
  * Source   Follows a question that Petrov, Torr and Bibi (ICLR 2024) leave open; probes after Alain and
  *          Bengio (2016).
  *
- * What it does not show: that the model uses what a probe can read. */
+ * What it does not show: that the model uses the information that a probe can read. */
 #include <math.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ static const char *const SOURCE_NAME[SOURCES] = {"token and position", "and outp
 typedef struct {
     LabResult result;
     double right[QUESTIONS][SOURCES]; /* accuracy of each probe, in % */
-    double clamped;                   /* tokens right with the bias at its mean, in % */
+    double clamped;                   /* token accuracy with the bias at its mean, in % */
 } Outcome;
 
 typedef struct {
@@ -46,7 +46,7 @@ typedef struct {
     int64_t examples;
 } Study;
 
-/* ---- labels: what a row of a descending output could want to know */
+/* ---- labels: the information that a row of a descending output could use */
 
 static void label_rows(int32_t label[QUESTIONS][ROWS], const int32_t *out)
 {
@@ -64,10 +64,10 @@ static void label_rows(int32_t label[QUESTIONS][ROWS], const int32_t *out)
     }
 }
 
-/* ---- probes: one for each token, since what a head's output means depends on the digit just written */
+/* ---- probes: one for each token, since the meaning of a head's output depends on the digit just written */
 
 typedef struct {
-    Tensor x;             /* (N, 1 + ROWS + width): a constant, the position, and what the source adds */
+    Tensor x;             /* (N, 1 + ROWS + width): a constant, the position, and the features of the source */
     const int32_t *token; /* (N) */
 } Rows;
 
@@ -265,8 +265,8 @@ static Status draw(Run *r, const SweepBest *best)
     }
     Fig *f = run_figure(r, "probes",
                         str_print(run_arena(r),
-                                  "What a linear probe reads off the attention output in descending rows, beside the "
-                                  "token and position of the row; held-out accuracy, mean and range of %d %s.",
+                                  "Accuracy of a linear probe on the attention output in descending rows, with the "
+                                  "token and position of the row; held-out inputs, mean and range of %d %s.",
                                   seeds, str_plural(seeds, "seed", "seeds")),
                         440, 210);
     fig_bars(f, fig_whole(f), SOURCES, bar, QUESTION_NAME,
@@ -307,7 +307,7 @@ static Status run(Run *r)
                                      f ? "token, position " : "", SOURCE_NAME[f]),
                            i, seen(&best, i)->right[k][f]);
         double clamped_now = seen(&best, i)->clamped;
-        run_metric(r, "tokens right with the prefix's contribution at its mean (%)", i, clamped_now);
+        run_metric(r, "token accuracy with the prefix's contribution at its mean (%)", i, clamped_now);
         clamped += clamped_now / seeds;
     }
     TRY(draw(r, &best));
@@ -316,10 +316,11 @@ static Status run(Run *r)
     run_note(r, "The counts of all digits would remove %.0f, %.0f and %.0f %% with such a probe.",
              100 * removed(&best, seeds, COPIES, COUNTS), 100 * removed(&best, seeds, SMALLER, COUNTS),
              100 * removed(&best, seeds, LARGER, COUNTS));
-    run_note(r,
-             "Tokens right: %.1f %% with the prefix, %.1f %% with its contribution clamped to the mean of the output "
-             "position.",
-             sweep_token(&best, seeds), clamped);
+    run_note(
+        r,
+        "Token accuracy: %.1f %% with the prefix, %.1f %% with its contribution clamped to the mean of the output "
+        "position.",
+        sweep_token(&best, seeds), clamped);
     run_verdict(
         r,
         run_preset(r) == SMOKE                                 ? INCONCLUSIVE
@@ -334,13 +335,13 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"length", "free slots", {"4", "10", "50"}, 1, 512},
+    {"length", "free virtual tokens", {"4", "10", "50"}, 1, 512},
     {"examples", "examples for the probes, half of them held out", {"60", "2000", "8000"}, 20, 1e5},
-    {"rates", "factors of the usual rate, 5e-2", {"1,", "0.5,1,3", "0.2,0.5,1,3,9"}, 1e-6, 1e6},
+    {"rates", "factors of the usual learning rate, 5e-2", {"1,", "0.5,1,3", "0.2,0.5,1,3,9"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"10", "1200", "10000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"40", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
-    {"dim", "model width", {"32", "64", "96"}, 8, 4096},
+    {"dim", "hidden size", {"32", "64", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "800", "3200"}, 1, 1e6},
     {0}};
 

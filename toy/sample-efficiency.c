@@ -2,10 +2,10 @@
  *
  * Claim    With few training examples a prefix whose keys and values come from one vector (tied) or from a shared MLP
  *          has a lower loss on unseen inputs than one whose keys and values are free.
- * Method   Pretrain on a mixture of tasks without a marker.  Take n distinct examples of one task, repeat them for a
- *          fixed number of steps, and train a tied, a free and an MLP prefix of one length, and LoRA, each at several
- *          rates.  The rate is chosen by the loss on held-out inputs, reported on others.  The same with the least
- *          held-out loss along the way, as early stopping would have it.
+ * Method   Pretrain on a mixture of tasks without a task token.  Take n distinct examples of one task, repeat them
+ *          for a fixed number of steps, and train a tied, a free and an MLP prefix of one length, and LoRA, each at
+ *          several rates.  The rate is chosen by the loss on held-out inputs, reported on others.  The same with the
+ *          least held-out loss along the way, as early stopping would have it.
  * Expect   By the theory of attention as a mixture of experts, shared structure between keys and values gives
  *          estimation rates near n^(-1/2), free ones can be far slower: tied and MLP below free at small n.
  * Cost     seconds; two minutes; an hour.
@@ -52,7 +52,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     return OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 typedef double Value(const Outcome *);
 static double final_loss(const Outcome *o)
@@ -88,13 +88,14 @@ static Status draw(Run *r, const Question *q, const Outcome *const *best)
     Arena *a = run_arena(r);
     Tensor x = tensor_new(a, F64, SHAPE(q->counts));
     for (int c = 0; c < q->counts; c++) tensor_set(x, c, q->examples[c]);
-    Fig *f = run_figure(r, "examples",
-                        str_print(a,
-                                  "Task \"%s\" learned from n distinct examples, mean and range of %d %s at each "
-                                  "arm's best rate: loss on unseen inputs after all steps (a) and where it was least "
-                                  "(b), and exact match (c).",
-                                  run_text(r, "target"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                        500, 180);
+    Fig *f =
+        run_figure(r, "examples",
+                   str_print(a,
+                             "Task \"%s\" learned from n distinct examples, mean and range of %d %s at each method's "
+                             "best learning rate: loss on unseen inputs after all steps (a) and where it was least "
+                             "(b), and exact match (c).",
+                             run_text(r, "target"), run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+                   500, 180);
     for (int p = 0; p < 3; p++) {
         Series line[FORMS];
         for (int k = 0; k < FORMS; k++) {
@@ -182,15 +183,14 @@ static Status run(Run *r)
     }
     run_compare(r, str_print(run_arena(r), "%s: least held-out loss on the way", s.arm[0].arm.name),
                 str_print(run_arena(r), "%s: least held-out loss on the way", s.arm[1].arm.name));
-    run_verdict(
-        r,
-        run_preset(r) == SMOKE ? INCONCLUSIVE
-        : wins == few          ? SUPPORTED
-        : wins                 ? INCONCLUSIVE
-                               : NOT_SUPPORTED,
-        "Shared forms are below the free prefix in %d of %d comparisons at the smaller n. Least held-out loss "
-        "on the way (nats, mean of %d %s): %s.",
-        wins, few, seeds, str_plural(seeds, "seed", "seeds"), said.text);
+    run_verdict(r,
+                run_preset(r) == SMOKE ? INCONCLUSIVE
+                : wins == few          ? SUPPORTED
+                : wins                 ? INCONCLUSIVE
+                                       : NOT_SUPPORTED,
+                "Shared forms are below the free prefix in %d of %d comparisons at the smaller n. Least held-out "
+                "loss on the way (nats, mean of %d %s): %s.",
+                wins, few, seeds, str_plural(seeds, "seed", "seeds"), said.text);
     double fit[2] = {0};
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < seeds; i++) fit[k] += best[(q.counts - 1) * FORMS + k][i].train / seeds;
@@ -200,7 +200,7 @@ static Status run(Run *r)
              "capacity or optimisation, not examples.",
              fit[0], fit[1]);
     run_note(r,
-             "The least loss on the way is read off held-out inputs too: it flatters all arms alike. Numbers of "
+             "The least loss on the way is read off held-out inputs too: it favours all methods alike. Numbers of "
              "parameters differ: tied %lld, free %lld, mlp %lld, lora %lld.",
              (long long)best[0]->result.params, (long long)best[1]->result.params, (long long)best[2]->result.params,
              (long long)best[3]->result.params);
@@ -208,17 +208,17 @@ static Status run(Run *r)
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc,add1,add2"}, 0, 0, NULL},
+    {"pretrain", "tasks of pretraining, mixed without a task token", {"asc,desc,add1,add2"}, 0, 0, NULL},
     {"target", "the task to learn", {"desc"}, 0, 0, NULL},
     {"examples",
      "numbers of distinct examples, up to a batch or multiples of it",
      {"4,16", "2,8,32,128", "2,8,32,128,512,4096"},
      1,
      1e7},
-    {"length", "slots of every prefix", {"2", "4", "10"}, 1, 64},
-    {"norm", "a norm before attention", {"no"}, 0, 0, NULL},
+    {"length", "virtual tokens of every prefix", {"2", "4", "10"}, 1, 64},
+    {"norm", "a LayerNorm before attention", {"no"}, 0, 0, NULL},
     {"rates",
-     "factors of the usual rates: tied 0.1, free 0.05, mlp and lora 0.005",
+     "factors of the usual learning rates: tied 0.1, free 0.05, mlp and lora 0.005",
      {"1,", "0.2,1", "0.05,0.2,1,3"},
      1e-6,
      1e6},
@@ -236,9 +236,8 @@ static const Experiment SAMPLE_EFFICIENCY = {
     .title = "Examples needed by tied, free and reparameterised prefixes",
     .claim = "With few examples a prefix whose keys and values share their parameters (tied, or through an MLP) "
              "generalises better than one whose keys and values are free.",
-    .method =
-        "Train each form on n distinct examples of a task, repeated, at several rates; held-out loss against n, at "
-        "the end and at the best step; LoRA beside them.",
+    .method = "Train each form on n distinct examples of a task, repeated, at several learning rates; held-out loss "
+              "against n, at the end and at the best step; LoRA beside them.",
     .expect = "Tied and MLP below free at small n.",
     .cost = "smoke a second, quick two minutes, paper an hour",
     .source = "Le et al. (ICLR 2025), statistical benefits of reparameterising prefixes",

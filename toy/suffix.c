@@ -1,12 +1,12 @@
 /* toy/suffix: virtual tokens before, behind and between the input.
  *
- * Claim    Virtual tokens behind the input are more expressive than a prefix with as many numbers: their rows have
+ * Claim    Virtual tokens behind the input are more expressive than a prefix with as many parameters: their rows have
  *          queries that are free, so they read the content by a pattern of their own, where a prefix only adds a
  *          bias.
  * Method   One sorter per depth, pretrained ascending on rows with filler tokens in all three places: before the
  *          input, behind it, and one behind each digit.  Then trained word vectors stand in place of the fillers of
- *          one kind (as many in each), positions added as ever, everything else frozen; a free prefix in every
- *          layer with at least as many numbers stands beside them.  Descending is the target; rates swept.
+ *          one kind (as many in each), positions added as ever, everything else frozen; a free prefix in every layer
+ *          with at least as many parameters is compared with them.  Descending is the target; learning rates swept.
  * Expect   In one layer a suffix row's keys and values are functions of its token alone, so to the rows that follow
  *          it is a prefix; only the last one, which itself predicts the first output, reads by a new query.  So in
  *          one layer the places should differ at output 1 alone; with two layers the suffix should lead.
@@ -14,8 +14,8 @@
  * Source   Petrov, Torr and Bibi (ICLR 2024) argue for suffixes in their appendix; Li and Liang (ACL 2021) compared
  *          prefixes with infixes on language tasks.
  *
- * The virtual tokens pass the first layer's norm and are bounded by it, the deep prefix is not: the places compare
- * with each other, not with it.
+ * The virtual tokens pass through the first layer's LayerNorm and are bounded by it, the deep prefix is not: the
+ * places compare with each other, not with it.
  *
  * What it does not show: suffixes with keys and values of their own in each layer; these tokens enter at the
  * bottom. */
@@ -37,7 +37,7 @@ typedef struct {
     Sweep sweep;
 } Question;
 
-/* Keys and values in every layer: the least number of slots that has at least N * dim numbers. */
+/* Keys and values in every layer: the least number of virtual tokens that has at least N * dim parameters. */
 static int deep_length(const LabModel *l)
 {
     return (N + 2 * l->layers - 1) / (2 * l->layers);
@@ -126,13 +126,14 @@ static Status draw_losses(Run *r, const Question *q, const SweepBest *best)
     for (int d = 0; d < q->depths; d++)
         bar[d] = sweep_series(run_arena(r), &best[d * EACH], NONE, run_seeds(r), SWEEP_LOSS,
                               str_print(run_arena(r), "%g layer%s", q->depth[d], q->depth[d] > 1 ? "s" : ""));
-    Fig *f = run_figure(r, "losses",
-                        str_print(run_arena(r),
-                                  "Late loss on descending with ten virtual tokens before, behind or between the "
-                                  "input, with a prefix in every layer, and with LoRA of rank 1; best of %d rates, "
-                                  "mean and range of %d %s.",
-                                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
-                        340, 200);
+    Fig *f = run_figure(
+        r, "losses",
+        str_print(run_arena(r),
+                  "Late loss on descending with ten virtual tokens before, behind or between the "
+                  "input, with a prefix in every layer, and with LoRA of rank 1; best of %d learning rates, "
+                  "mean and range of %d %s.",
+                  q->sweep.rates, run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
+        340, 200);
     fig_bars(f, fig_whole(f), q->depths, bar, label,
              (PlotStyle){.y = {.title = "late loss (nats per token)"}, .ref = ref, .refs = 2});
     return fig_close(f);
@@ -143,7 +144,7 @@ static Status draw_places(Run *r, const Question *q, const SweepBest *best)
     Fig *f =
         run_figure(r, "places",
                    str_print(run_arena(r),
-                             "Greedy tokens right by output position, mean of %d %s. Output 1 is predicted by "
+                             "Greedy token accuracy by output position, mean of %d %s. Output 1 is predicted by "
                              "the last row before the output: a virtual token's own row where they stand behind.",
                              run_seeds(r), str_plural(run_seeds(r), "seed", "seeds")),
                    500, 190);
@@ -165,7 +166,7 @@ static Status draw_places(Run *r, const Question *q, const SweepBest *best)
                   (PlotStyle){.title = str_print(run_arena(r), "%g layer%s", q->depth[d], q->depth[d] > 1 ? "s" : ""),
                               .letter = (const char *const[]){"a", "b", "c", "d"}[d],
                               .x = {.title = "output position"},
-                              .y = {.title = "tokens right (%)", .lo = 0, .hi = 100}});
+                              .y = {.title = "token accuracy (%)", .lo = 0, .hi = 100}});
     }
     return fig_close(f);
 }
@@ -196,7 +197,8 @@ static Status run(Run *r)
         for (int i = 0; i < seeds; i++)
             for (int w = 0; w <= DEEP; w++)
                 run_metric(r,
-                           str_print(run_arena(r), "%s: first output right (%%)", q.sweep.arm[d * EACH + w].arm.name),
+                           str_print(run_arena(r), "%s: accuracy of the first output (%%)",
+                                     q.sweep.arm[d * EACH + w].arm.name),
                            i, 100 * b[w].result[i].score[0].place[0]);
         sorts &= sweep_exact(&b[NONE], seeds) >= 30;
         deep += q.depth[d] > 1;
@@ -204,7 +206,7 @@ static Status run(Run *r)
                  sweep_loss(&b[BEHIND], seeds) < sweep_loss(&b[DEEP], seeds);
         buf_print(&said,
                   "%s%g layer%s: prefix %.2f, suffix %.2f, interleaved %.2f, deep prefix %.2f, LoRA %.2f "
-                  "(first output %.0f and %.0f %% right with prefix and suffix; ascending before %.0f %%)",
+                  "(accuracy of the first output %.0f and %.0f %% with prefix and suffix; ascending before %.0f %%)",
                   d ? "; " : "", q.depth[d], q.depth[d] > 1 ? "s" : "", sweep_loss(&b[BEFORE], seeds),
                   sweep_loss(&b[BEHIND], seeds), sweep_loss(&b[BETWEEN], seeds), sweep_loss(&b[DEEP], seeds),
                   sweep_loss(&b[LORA], seeds), first_output(&b[BEFORE], seeds), first_output(&b[BEHIND], seeds),
@@ -212,11 +214,12 @@ static Status run(Run *r)
     }
     run_note(r,
              "Prefix, suffix and interleaved have %d trained word vectors each; the deep prefix has at least as many "
-             "numbers. The verdict compares losses with two layers and more.",
+             "parameters. The verdict compares losses with two layers and more.",
              N);
-    run_note(r,
-             "Word vectors pass the norm of the first layer, so their keys and values are bounded there as E1's slot "
-             "is; the deep prefix is not bounded. Compare the three places with each other first.");
+    run_note(
+        r,
+        "Word vectors pass through the LayerNorm of the first layer, so their keys and values are bounded there as "
+        "E1's virtual token is; the deep prefix is not bounded. Compare the three places with each other first.");
     run_verdict(r,
                 !sorts || !deep ? INCONCLUSIVE
                 : leads == deep ? SUPPORTED
@@ -227,12 +230,12 @@ static Status run(Run *r)
 
 static const Setting SETTINGS[] = {
     {"depths", "numbers of layers, up to four", {"1,2"}, 1, 64},
-    {"rates", "factors of the usual rates", {"1,", "0.2,1", "0.02,0.1,0.2,0.4,1,2,5"}, 1e-6, 1e6},
+    {"rates", "factors of the usual learning rates", {"1,", "0.2,1", "0.02,0.1,0.2,0.4,1,2,5"}, 1e-6, 1e6},
     {"steps", "steps of tuning", {"8", "500", "10000"}, 1, 1e7},
     {"pretrain-steps", "steps of ascending pretraining", {"30", "2000", "20000"}, 1, 1e7},
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "5e-4"}, 1e-7, 1},
     {"heads", "heads", {"1"}, 1, 64},
-    {"dim", "model width", {"16", "48", "96"}, 8, 4096},
+    {"dim", "hidden size", {"16", "48", "96"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
     {0}};
 
@@ -242,10 +245,10 @@ static const Experiment SUFFIX = {
     .title = "Virtual tokens before, behind and between the input",
     .claim =
         "With two layers or more, virtual tokens behind the input learn more than as many before it, and more than "
-        "a prefix in every layer with as many numbers, because their rows have free queries.",
+        "a prefix in every layer with as many parameters, because their rows have free queries.",
     .method =
         "Sorters pretrained with fillers in all places; trained word vectors in place of the fillers of one kind; "
-        "descending as target, rates swept.",
+        "descending as target, learning rates swept.",
     .expect = "One layer: no difference but at output 1. Two layers: the suffix has the least loss.",
     .cost = "smoke seconds, quick two minutes, paper hours",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), appendix; Li and Liang (ACL 2021), infixes",

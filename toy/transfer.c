@@ -1,17 +1,19 @@
 /* toy/transfer: can method M teach task C to a model that was pretrained on A and B?
  *
- * Claim    Each of the methods asked about can teach the target task to the frozen pretrained model.
- * Method   Pretrain one small decoder on the mixture of the pretraining tasks, without a marker of which.  From
- *          there train each method on the target at several rates, over all seeds; the rate with the lowest late loss
- *          counts (data never repeat, so this is a loss on unseen inputs).  Greedy exact match on held-out inputs.
- * Expect   Nothing in particular: the question is the user's.  A method that stays below the threshold at every rate
- *          tried is named, and so are the floors that need no attention to the input.
+ * Claim    Each of the given methods can teach the target task to the frozen pretrained model.
+ * Method   Pretrain one small decoder on the mixture of the pretraining tasks, without a task token.  From
+ *          there train each method on the target at several learning rates, over all seeds; the rate with the lowest
+ *          late loss counts (data never repeat, so this is a loss on unseen inputs).  Greedy exact match on held-out
+ *          inputs.
+ * Expect   Nothing in particular: the question is the user's.  A method that stays below the threshold at every
+ *          learning rate tried is named, and the baselines that need no attention to the input are drawn.
  * Cost     seconds; about a minute; an hour.
  * Source   The question generalises Petrov, Torr and Bibi (ICLR 2024), section 5.
  *
  *     vernier toy transfer --set pretrain=asc,desc --set target=reverse --set methods=prefix,lora,adapter,full
  *
- * What it does not show: that a method cannot learn a task.  It shows what it learned with these steps and rates. */
+ * What it does not show: that a method cannot learn a task.  It shows the result of these steps and learning
+ * rates. */
 #include <math.h>
 #include <string.h>
 
@@ -24,10 +26,10 @@ enum { METHODS = 12 };
 
 typedef struct {
     LabModel recipe;
-    DigitMix mix; /* what is scored: the target, then the pretraining tasks */
+    DigitMix mix; /* the tasks scored: the target, then the pretraining tasks */
     char method[METHODS][24];
     int methods, rates;
-    double scale[RUN_LIST]; /* of each method's usual rate */
+    double scale[RUN_LIST]; /* of each method's usual learning rate */
 } Question;
 
 static Status ask(Run *r, Question *q)
@@ -51,13 +53,13 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     return lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, &q->mix, j->seed, out);
 }
 
-/* ---- what is made of it ---- */
+/* ---- the results ---- */
 
 static Status draw_scores(Run *r, const Question *q, const LabResult *const best[METHODS])
 {
     Arena *a = run_arena(r);
     const char *label[METHODS];
-    Series bar[2] = {{.label = "all ten right"}, {.label = "tokens right"}};
+    Series bar[2] = {{.label = "exact match"}, {.label = "token accuracy"}};
     for (int s = 0; s < 2; s++) bar[s].y = tensor_zero(a, F64, SHAPE(q->methods));
     for (int s = 0; s < 2; s++)
         bar[s].lo = tensor_zero(a, F64, SHAPE(q->methods)), bar[s].hi = tensor_zero(a, F64, SHAPE(q->methods));
@@ -76,7 +78,7 @@ static Status draw_scores(Run *r, const Question *q, const LabResult *const best
     Fig *f = run_figure(r, "accuracy",
                         str_print(a,
                                   "Task \"%s\" from a model pretrained on %s: greedy accuracy on held-out inputs at "
-                                  "each method's best rate, mean and range of %d %s.",
+                                  "each method's best learning rate, mean and range of %d %s.",
                                   q->mix.task[0]->name, q->recipe.tasks, run_seeds(r),
                                   str_plural(run_seeds(r), "seed", "seeds")),
                         340, 190);
@@ -93,11 +95,10 @@ static Status draw_losses(Run *r, const Question *q, const LabResult *const best
     for (int k = 0; k < q->methods; k++)
         if (best[k]->points) line[n++] = lab_curve(run_arena(r), best[k], run_seeds(r), q->method[k]);
     if (!n) return OK;
-    Fig *f =
-        run_figure(r, "loss",
-                   "Training loss on the target (data never repeat), mean and range over seeds, with what could be "
-                   "reached without looking at the input.",
-                   340, 200);
+    Fig *f = run_figure(r, "loss",
+                        "Training loss on the target (data never repeat), mean and range over seeds, with baselines "
+                        "that do not use the input.",
+                        340, 200);
     fig_lines(f, fig_whole(f), n, line,
               (PlotStyle){.x = {.title = "step"},
                           .y = {.title = "loss (nats per token)", .log = true},
@@ -114,10 +115,11 @@ static void record(Run *r, const Question *q, int k, const SweepBest *won)
         for (int t = 0; t < q->mix.n; t++)
             run_metric(r, str_print(a, "%s: %s exact match (%%)", q->method[k], q->mix.task[t]->name), i,
                        100 * best[i].score[t].exact);
-        run_metric(r, str_print(a, "%s: %s tokens right (%%)", q->method[k], q->mix.task[0]->name), i,
+        run_metric(r, str_print(a, "%s: %s token accuracy (%%)", q->method[k], q->mix.task[0]->name), i,
                    100 * best[i].score[0].token);
     }
-    run_note(r, "%s: %lld trainable numbers, best at rate %.3g.", q->method[k], (long long)best->params, won->lr);
+    run_note(r, "%s: %lld trainable parameters, best at learning rate %.3g.", q->method[k], (long long)best->params,
+             won->lr);
 }
 
 static Status run(Run *r)
@@ -152,13 +154,13 @@ static Status run(Run *r)
                 learned == q.methods ? SUPPORTED
                 : learned            ? NOT_SUPPORTED
                                      : INCONCLUSIVE,
-                "\"%s\" after pretraining on %s, exact match at the best of %d rates (mean of %d %s): %s.",
+                "\"%s\" after pretraining on %s, exact match at the best of %d learning rates (mean of %d %s): %s.",
                 q.mix.task[0]->name, q.recipe.tasks, q.rates, seeds, str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
 
 static const Setting SETTINGS[] = {
-    {"pretrain", "tasks of pretraining, mixed without a marker", {"asc,desc"}, 0, 0, NULL},
+    {"pretrain", "tasks of pretraining, mixed without a task token", {"asc,desc"}, 0, 0, NULL},
     {"target", "the task to learn", {"reverse"}, 0, 0, NULL},
     {"methods",
      "methods to try: prefix,prefix-tied,lora,adapter (Houlsby's),full,... or any that vernier list names",
@@ -181,11 +183,10 @@ static const Experiment TRANSFER = {
     .group = "toy",
     .name = "transfer",
     .title = "Your own question: can this method teach that task?",
-    .claim = "Each method asked about can teach the target task to the frozen pretrained model.",
-    .method =
-        "Pretrain on a mixture of digit tasks; tune every method at several rates; the rate with the lowest late "
-        "loss counts; greedy exact match on held-out inputs.",
-    .expect = "The question is the user's; a method that stays below the threshold at every rate is named.",
+    .claim = "Each given method can teach the target task to the frozen pretrained model.",
+    .method = "Pretrain on a mixture of digit tasks; tune every method at several learning rates; the rate with the "
+              "lowest late loss counts; greedy exact match on held-out inputs.",
+    .expect = "The question is the user's; a method that stays below the threshold at every learning rate is named.",
     .cost = "smoke seconds, quick a minute, paper an hour",
     .source = "after Petrov, Torr, Bibi (ICLR 2024), section 5",
     .settings = SETTINGS,

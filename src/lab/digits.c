@@ -68,7 +68,7 @@ static void descending_add_one(const int32_t in[LENGTH], int32_t out[LENGTH])
     added(out, 1);
 }
 
-/* ---- tasks of this workbench: for questions of one's own */
+/* ---- tasks of this workbench, for experiments of the user */
 
 static void rotated(const int32_t in[LENGTH], int32_t out[LENGTH], int by)
 {
@@ -141,10 +141,10 @@ const DigitTask DIGIT_TASKS[] = {
     {"reverse", "the input backwards", reverse},
     {"shift", "each place takes its right neighbour, the last the first", shift},
     {"shift2", "the same by two places", shift_two},
-    {"mode", "the commonest digit (the least of equals), ten times", mode},
+    {"mode", "the most frequent digit (the least in a tie), ten times", mode},
     {"sum", "running sum modulo 8", running_sum},
     {"max", "running maximum", running_maximum},
-    {"difference", "each digit less its left neighbour (cyclic), modulo 8", difference},
+    {"difference", "each digit minus its left neighbour (cyclic), modulo 8", difference},
     {"palindrome", "1 where the mirrored place holds the same digit, else 0", palindrome},
     {"desc-add1", "descending sort, then add 1", descending_add_one},
     {"reverse-add1", "the input backwards, then add 1", reverse_add_one},

@@ -22,12 +22,12 @@ typedef struct {
 extern const DigitTask DIGIT_TASKS[];          /* the six of the paper come first; ended by {0} */
 const DigitTask *digit_task(const char *name); /* NULL when unknown */
 enum { DIGIT_MIX = 16 };
-typedef struct { /* tasks that share a stream: each example is labelled by one of them, and nothing says by which */
+typedef struct { /* tasks that share a stream: each example is labelled by one of them, without a task token */
     const DigitTask *task[DIGIT_MIX];
     int n;
 } DigitMix;
 Status digits_mix(DigitMix *,
-                  const char *list); /* "asc,desc"; E_CONFIG names what is unknown and lists what is known */
+                  const char *list); /* "asc,desc"; E_CONFIG names the unknown task and lists the known ones */
 
 bool digits_in_test(const int32_t in[LENGTH]);
 void digits_draw(int32_t in[LENGTH], uint64_t stream, uint64_t index, bool test); /* example `index` of a stream */
@@ -42,16 +42,16 @@ int64_t digits_positions(DigitLayout); /* tokens in a row */
 Batch digits_batch(Arena *, const DigitMix *, DigitLayout, int64_t b, uint64_t stream, uint64_t first, bool test);
 
 typedef struct {
-    double exact, token;  /* fraction of outputs wholly right; of tokens right */
-    double place[LENGTH]; /* of tokens right at each output position */
+    double exact, token;  /* exact match; token accuracy, from 0 to 1 */
+    double place[LENGTH]; /* token accuracy at each output position */
 } DigitScore;
-/* Greedy decoding of n test inputs; the one output is compared with what every task of the mix asks for. */
+/* Greedy decoding of n test inputs; the one output is compared with the target of every task of the mix. */
 void digits_score(DigitScore *out, Arena *step, Model *, const Hooks *, const DigitMix *, DigitLayout, int64_t n,
                   uint64_t stream);
 /* Greedy output for inputs (B,LENGTH) into out (B,LENGTH). */
 void digits_decode(int32_t *out, Arena *step, Model *, const Hooks *, const int32_t *in, int64_t b, DigitLayout);
 
-/* What can be reached without attention to the input, in nats per token: H(y_i | i) and H(y_i | i, y_{i-1}). */
+/* The least losses without attention to the input, in nats per token: H(y_i | i) and H(y_i | i, y_{i-1}). */
 typedef struct {
     double position, previous;
 } DigitFloors;

@@ -1,4 +1,4 @@
-/* The toy laboratory: recipes, kept models, and one loop of training for everybody. */
+/* The toy laboratory: recipes, kept models, and one training loop for all experiments. */
 #include "lab/lab.h"
 
 #include <math.h>
@@ -68,13 +68,13 @@ Status lab_check(const LabModel *l)
 {
     DigitMix mix;
     TRY(digits_mix(&mix, l->tasks));
-    if (l->dim % l->heads) return fail(E_CONFIG, "%d heads do not divide the width %d", l->heads, l->dim);
+    if (l->dim % l->heads) return fail(E_CONFIG, "%d heads do not divide the hidden size %d", l->heads, l->dim);
     return OK;
 }
 
 /* ---- training */
 
-/* Weight decay on the matrices of linear maps alone; token and position tables take none. */
+/* Weight decay on the matrices of linear layers alone; token and position tables take none. */
 static const Group GROUPS[] = {{"wte.*|wpe.*", 1, 0}, {0}};
 
 static TrainConfig config_for(const Model *m, const LabArm *arm, uint64_t seed)
@@ -162,7 +162,7 @@ static void add_point(Run *r, const LabArm *arm, uint64_t seed, int64_t step, do
     log_point(r, arm, seed, out, out->points - 1);
 }
 
-/* What was logged before the checkpoint that is taken up. */
+/* The points logged before the checkpoint from which the run resumes. */
 static void log_again(Run *r, const LabArm *arm, uint64_t seed, const LabResult *out)
 {
     for (int i = 0; i < out->points; i++) log_point(r, arm, seed, out, i);
@@ -176,7 +176,7 @@ static Status diverged(LabResult *out)
     return OK;
 }
 
-/* Stored by place and not summed up: a resumed run scores again what the checkpoint had not reached. */
+/* Stored by index and not summed up: a resumed run scores the points after the checkpoint again. */
 static void score_late(const Trainer *tr, const LabModel *l, const LabArm *arm, LabResult *out)
 {
     for (int i = 0; i < LAB_LATE && arm->late; i++) {
@@ -329,7 +329,7 @@ Status lab_attach(Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm)
 {
     if (!arm->method) return OK;
     const Peft *method = peft_find(arm->method);
-    if (!method) return fail(E_CONFIG, "there is no method \"%s\"; vernier list names them", arm->method);
+    if (!method) return fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", arm->method);
     PeftConfig c = {0};
     method->defaults(&c, &m->config);
     TRY(peft_set(&c, m->run, arm->options));
@@ -349,7 +349,7 @@ void lab_score(Model *m, const Hooks *hooks, const LabModel *l, const DigitMix *
     arena_close(&step);
 }
 
-/* Adds what one batch of b inputs contributes to means over n. */
+/* Adds the contribution of one batch of b inputs to means over n. */
 static void add_held(LabHeld *out, Tensor logits, const Batch *batch, double n)
 {
     for (int64_t i = 0; i < batch->b * LENGTH; i++) {

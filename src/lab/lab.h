@@ -1,4 +1,4 @@
-/* The toy laboratory: a small decoder pretrained on digit tasks, tuned by one arm, scored.
+/* The toy laboratory: a small decoder pretrained on digit tasks, tuned by one method, scored.
  *
  *     LabModel recipe = lab_sorter(run_preset(r));                   asc, one layer, one head, width 96
  *     TRY(lab_pretrain(r, &recipe, 1));                              all seeds, one process per core; kept in the run
@@ -21,9 +21,9 @@
 enum { LAB_POINTS = 200, LAB_LATE = 5 };
 
 typedef struct {
-    const char *tasks; /* "asc", or "asc,desc,add1,add2" without a marker of which */
+    const char *tasks; /* "asc", or "asc,desc,add1,add2" without a task token */
     int layers, heads, dim;
-    DigitLayout layout; /* slots that a tied prefix may own, and a gap that a suffix may, are there from the start */
+    DigitLayout layout; /* filler tokens that a tied prefix or a suffix may replace are there from the start */
     bool no_attn_norm;
     double init_sd; /* of the start; 0: the usual 0.02 */
     double dropout, lr;
@@ -32,15 +32,15 @@ typedef struct {
 /* The published recipes (Petrov, Torr and Bibi 2024): E1's sorter; E2's, E3's and E4's mixtures.  At QUICK and
  * SMOKE they are smaller in steps, and E3's in width too. */
 LabModel lab_sorter(Preset);
-LabModel lab_elicitor(Preset);      /* E2: 1 layer, 4 heads, d 256, four tasks, no norm before attention */
-LabModel lab_composer(Preset);      /* E3: 4 layers, 4 heads, d 256, four tasks, 10 slots (E4: 12) */
-Status lab_check(const LabModel *); /* E_CONFIG with a sentence: an unknown task, a width its heads do not divide */
+LabModel lab_elicitor(Preset);      /* E2: 1 layer, 4 heads, d 256, four tasks, no LayerNorm before attention */
+LabModel lab_composer(Preset);      /* E3: 4 layers, 4 heads, d 256, four tasks, 10 virtual tokens (E4: 12) */
+Status lab_check(const LabModel *); /* E_CONFIG: an unknown task, or a hidden size that its heads do not divide */
 
 typedef struct LabResult LabResult;
 /* Pretrains each recipe for every seed of the run, in parallel; models are kept below pretrained/ in the run
  * directory, and --resume does not repeat them.  Call it in the parent, before the jobs that open them. */
 Status lab_pretrain(Run *, const LabModel *recipes, int n);
-/* The same, telling in out (n,seeds) how each went; tasks of `late`, or NULL, are scored on the way. */
+/* The same, with the results in out (n,seeds); tasks of `late`, or NULL, are scored on the way. */
 Status lab_pretrain_watched(Run *, const LabModel *recipes, int n, const DigitMix *late, LabResult *out);
 Status lab_open(Model **, Arena *run, Run *, const LabModel *, uint64_t seed);
 
@@ -62,7 +62,7 @@ typedef struct {
     double until;    /* training ends at the first point where the watched value is at least this; 0: never */
 } LabArm;
 /* Usual options, rate and decay of a method on these models: a start for a sweep.  The name of the method names the
- * arm; "prefix-tied" and "adapter" (Houlsby's) are known too, and "lora" wraps every linear map. */
+ * arm; "prefix-tied" and "adapter" (Houlsby's) are accepted too, and "lora" wraps every linear layer. */
 LabArm lab_arm(const char *method);
 
 struct LabResult { /* plain bytes: travels between processes */
@@ -76,19 +76,19 @@ struct LabResult { /* plain bytes: travels between processes */
     double late[LAB_LATE][DIGIT_MIX]; /* exact match, 0 to 1, of the arm's `late` tasks */
 };
 
-/* lab_tune is these four; experiments with hooks of their own call them singly. */
+/* lab_tune is these four; experiments with their own hooks call them one by one. */
 Status lab_attach(Model *, Hooks *, const LabModel *, const LabArm *);
 Status lab_train(Run *, Arena *run, Model *, const Hooks *, const LabModel *, const LabArm *, uint64_t seed,
                  LabResult *); /* resumes from its checkpoint after --resume */
 void lab_score(Model *, const Hooks *, const LabModel *, const DigitMix *, DigitScore *out);
-/* The same inputs with the right outputs as context (teacher forcing): n held-out inputs of a stream for each task.
+/* The same inputs with the targets as context (teacher forcing): n held-out inputs of a stream for each task.
  * */
 typedef struct {
-    double loss, token;                             /* nats per token; fraction of tokens right */
+    double loss, token;                             /* nats per token; token accuracy, from 0 to 1 */
     double place_loss[LENGTH], place_token[LENGTH]; /* the same at each output position */
 } LabHeld;
 void lab_held(LabHeld *out, Model *, const Hooks *, const LabModel *, const DigitMix *, int64_t n, uint64_t stream);
-LabWatch lab_watch_token, lab_watch_loss; /* of 100 inputs of the target: mean fraction right; mean loss */
+LabWatch lab_watch_token, lab_watch_loss; /* of 100 inputs of the target: mean token accuracy; mean loss */
 /* Scores out->score[k] on task k of `scored` (NULL: the arm's target). */
 Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const LabArm *, const DigitMix *scored,
                 uint64_t seed, LabResult *);

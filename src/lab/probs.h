@@ -1,5 +1,5 @@
-/* Attention maps of toy models, and what is read off them.  Keys stand in the order of the map's columns: virtual
- * keys of a prefix, reserved slots, content. */
+/* Attention maps of toy models, and measures of them. Keys are in the order of the map's columns: virtual keys of a
+ * prefix, reserved positions, content. */
 #ifndef LAB_PROBS_H
 #define LAB_PROBS_H
 
@@ -8,9 +8,10 @@
 /* The map of one layer on a batch, every row computed: (B,H,T,S) on `run`.  Hooks may be NULL. */
 Tensor probs_of(Arena *run, Model *, Hooks *, const Batch *, int layer);
 
-/* Mass on virtual keys and reserved slots together, mean over the batch: out[h * LENGTH + i] for output i. */
+/* Mass on virtual keys and reserved positions together, mean over the batch: out[h * LENGTH + i] for output i. */
 void probs_mass(double *out, Tensor probs, DigitLayout);
-/* Of the shares of virtual keys and slots within their mass: exp of the entropy, mean over batch, heads, outputs. */
+/* Of the shares of virtual keys and reserved positions in their mass: exp of the entropy, mean over batch, heads,
+ * outputs. */
 double probs_slots_used(Tensor probs, DigitLayout);
 
 /* Content attention, renormalised in each row, of two maps on the same tokens. */

@@ -52,7 +52,8 @@ void sweep_choose(Arena *a, const Sweep *s, const void *all, int seeds, SweepBes
 Status sweep_run(Run *r, Sweep *s, SweepBest *best)
 {
     if (!s->size) s->size = sizeof(LabResult);
-    CHECK(s->arms <= SWEEP_ARMS && s->size >= sizeof(LabResult), "%d arms, outcomes of %zu bytes", s->arms, s->size);
+    CHECK(s->arms <= SWEEP_ARMS && s->size >= sizeof(LabResult), "%d methods, outcomes of %zu bytes", s->arms,
+          s->size);
     int n = s->arms * s->rates * run_seeds(r);
     void *all = arena_zero(run_arena(r), s->size * (size_t)n);
     TRY(run_parallel(r, n, s->size, job, s, all));
@@ -60,7 +61,7 @@ Status sweep_run(Run *r, Sweep *s, SweepBest *best)
     return OK;
 }
 
-/* ---- what is made of it */
+/* ---- the results */
 
 static double value(const SweepBest *b, int seed, SweepWhat what)
 {
@@ -92,7 +93,7 @@ double sweep_token(const SweepBest *b, int seeds)
 
 void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
 {
-    static const char *const WHAT[] = {"late loss (nats per token)", "exact match (%)", "tokens right (%)"};
+    static const char *const WHAT[] = {"late loss (nats per token)", "exact match (%)", "token accuracy (%)"};
     Arena *a = run_arena(r);
     Buf note = buf_open(a);
     for (int k = 0; k < s->arms; k++) {
@@ -105,8 +106,8 @@ void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
             buf_print(&note, "%s%s %.2g%s (%lld)", note.len ? ", " : "", name, best[k].lr, best[k].edge ? "*" : "",
                       (long long)best[k].result->params);
     }
-    run_note(r, "Best rate of %d (* at an end of the range), and trainable numbers in brackets: %s.", s->rates,
-             note.text);
+    run_note(r, "Best learning rate of %d (* at an end of the range), and trainable parameters in brackets: %s.",
+             s->rates, note.text);
 }
 
 Series sweep_series(Arena *a, const SweepBest *best, int n, int seeds, SweepWhat what, const char *label)
@@ -149,8 +150,8 @@ Status sweep_methods(char word[][24], int most, int *n, const char *list)
         memcpy(word[*n], at, len), word[*n][len] = 0;
         const char *method = lab_arm(word[*n]).method;
         if (method && !peft_find(method))
-            return fail(E_CONFIG, "methods: \"%s\" is none; vernier list names them", word[*n]);
+            return fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", word[*n]);
         ++*n;
     }
-    return *n ? OK : fail(E_CONFIG, "no method is named");
+    return *n ? OK : fail(E_CONFIG, "expected at least one method");
 }

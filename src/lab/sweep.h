@@ -1,5 +1,6 @@
-/* Arms x rates x seeds on the toy models: what every comparison of methods needs.  Each arm is trained at every rate
- * from the kept model of every seed; the rate whose late loss is least (lab_best) speaks for the arm.
+/* Arms x rates x seeds on the toy models, for every comparison of methods. An arm is a method with its options,
+ * trained at every learning rate from the kept model of every seed. The rate whose late loss is least (lab_best)
+ * represents the arm.
  *
  *     Sweep s = {.size = sizeof(Outcome), .tune = tune, .user = &q};
  *     s.rates = run_list(r, "rates", s.scale);
@@ -23,7 +24,7 @@ typedef struct {
     int tag; /* the experiment's own */
 } SweepArm;
 
-typedef struct { /* one job: a fresh copy of the pretrained model, an arm at one rate, a seed */
+typedef struct { /* one job: a fresh copy of the pretrained model, an arm at one learning rate, a seed */
     Arena *run;
     Model *m;
     Hooks *hooks;
@@ -47,12 +48,12 @@ typedef struct {
     void *user;
 } Sweep;
 
-typedef struct {             /* an arm at its best rate; lives on the run's arena */
+typedef struct {             /* an arm at its best learning rate; lives on the run's arena */
     const LabResult *result; /* one per seed; score[0] is the target's, or that of the first target */
     const void *outcome;     /* one per seed */
     const LabResult *all;    /* (rates, seeds) */
     double lr;
-    bool edge; /* the best rate is the least or the greatest tried */
+    bool edge; /* the best learning rate is the least or the greatest tried */
 } SweepBest;
 Status sweep_run(Run *, Sweep *, SweepBest *best);
 /* Of outcomes (arms, rates, seeds) in `all`. */
@@ -60,7 +61,7 @@ void sweep_choose(Arena *, const Sweep *, const void *all, int seeds, SweepBest 
 
 double sweep_loss(const SweepBest *, int seeds);  /* mean late loss; NaN: a seed diverged */
 double sweep_exact(const SweepBest *, int seeds); /* mean exact match, in % */
-double sweep_token(const SweepBest *, int seeds); /* mean tokens right, in % */
+double sweep_token(const SweepBest *, int seeds); /* mean token accuracy, in % */
 void sweep_record(Run *, const Sweep *, const SweepBest *);
 
 /* Of n arms, for fig_bars and fig_lines: mean over seeds with the range. */
@@ -71,7 +72,7 @@ Series sweep_series(Arena *, const SweepBest *, int n, int seeds, SweepWhat, con
 Series seeds_series(Arena *, const double *values, int points, int seeds, const char *label);
 double seeds_mean(const double *values, int n);
 
-/* The words of a comma list of methods; E_CONFIG: too many, too long, or a method that there is not. */
+/* The words of a comma list of methods; E_CONFIG: too many, too long, or an unknown method. */
 Status sweep_methods(char word[][24], int most, int *n, const char *list);
 
 #endif

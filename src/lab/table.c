@@ -1,7 +1,7 @@
-/* The table as hooks.  Everything below it is frozen, so the pretrained mixture, its slot mass and its slot values
- * are constants of a pass; only d and g are looked up on the tape:
+/* The table as hooks.  Everything below it is frozen, so the pretrained mixture, the mass of the filler tokens and
+ * their values are constants of a pass; only d and g are looked up on the tape:
  *
- *     EMBED   which token is in each row     PROBS, VALUES   the pretrained slot mass and slot values
+ *     EMBED   which token is in each row     PROBS, VALUES   mass and values of the pretrained filler tokens
  *     HEADS   out = content's mixture + alpha (g - content's mixture) */
 #include "lab/table.h"
 
@@ -41,7 +41,7 @@ static Var *see_tokens(Pass *p, Where at, Var *in, Var *out, void *user)
         double first = tensor_get(out->val, i * c);
         int32_t id = 0;
         while (id < v && tensor_get(table, id * c) != first) id++;
-        CHECK(id < v, "row %lld of the input is no token: a table and a prompt do not go together", (long long)i);
+        CHECK(id < v, "row %lld of the input is not a token: a table cannot be combined with a prompt", (long long)i);
         x->token[i] = id;
     }
     return out;
@@ -79,8 +79,8 @@ static double slot_part(const PrefixTable *x, int64_t n, int64_t b, int64_t h, i
     return sum;
 }
 
-/* The content's mixture (B,Q,H*D) and logit alpha_0 (B,Q,H) of a pass.  Rows of the slots themselves see no content:
- * they keep their output, alpha = 0. */
+/* The content's mixture (B,Q,H*D) and logit alpha_0 (B,Q,H) of a pass.  Rows of the filler tokens themselves see no
+ * content: they keep their output, alpha = 0. */
 static void constants(const PrefixTable *x, Tensor out, Tensor content, Tensor logit, int64_t q)
 {
     const double never = -60;
@@ -128,7 +128,7 @@ static Var *mix(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_add(t, base, 1, op_mul(t, wide, step));
 }
 
-/* Mean value of the slots and the spread of all values, from one row of each digit. */
+/* Mean value of the filler tokens and the root mean square of all values, from one row of each digit. */
 static void start_values(PrefixTable *x, Arena *step, double sd, uint64_t stream)
 {
     int64_t t = x->layout.slots + DIGITS, hd = x->heads * x->size;
@@ -148,7 +148,7 @@ static void start_values(PrefixTable *x, Arena *step, double sd, uint64_t stream
 
 Status table_attach(PrefixTable **out, Model *m, Hooks *hooks, DigitLayout layout, double sd, uint64_t start)
 {
-    if (layout.slots < 1) return fail(E_CONFIG, "table: there are no reserved slots to take over");
+    if (layout.slots < 1) return fail(E_CONFIG, "table: expected reserved positions to replace, found none");
     const Config *c = &m->config;
     PrefixTable *x = NEW(m->run, PrefixTable, 1);
     int64_t rows = (int64_t)c->vocab * c->positions;

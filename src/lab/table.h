@@ -7,9 +7,9 @@
  *     t' = (1 - alpha) t + alpha g,    alpha = a / (Z + a),    t the content's own mixture.
  *
  * So a table with a free a > 0 and a free g for each (token, position) and head contains every prefix.  Here the
- * table also takes over the reserved filler slots, which thereby leave the content sums: with a = a_0 exp(d), where
+ * table also replaces the reserved filler tokens, which thereby leave the content sums: with a = a_0 exp(d), where
  * a_0 is the mass the pretrained model gives them, alpha = sigmoid(logit alpha_0 + d), and d = 0, g = their mean
- * value is the pretrained model.  What is trained is d, "peft.table.mass" (V*T,H), and g, "peft.table.value"
+ * value is the pretrained model.  The parameters are d, "peft.table.mass" (V*T,H), and g, "peft.table.value"
  * (V*T,H*D), with row token * positions + position.
  *
  * Training the table estimates the best loss of the class from above: a lower loss may exist. */
@@ -19,10 +19,11 @@
 #include "lab/digits.h"
 
 typedef struct PrefixTable PrefixTable;
-/* Freezes the base and hangs a table on the first layer: d ~ N(0, sd^2), g = the first slot's value + N(0, sd^2)
- * times the root mean square of all values.  `start` names one of several starts.  E_CONFIG without such slots. */
+/* Freezes the base and attaches a table to the first layer: d ~ N(0, sd^2), g = the first filler token's value + N(0,
+ * sd^2) times the root mean square of all values.  `start` names one of several starts.  E_CONFIG without reserved
+ * filler tokens. */
 Status table_attach(PrefixTable **, Model *, Hooks *, DigitLayout, double sd, uint64_t start);
-/* Fills the table with the prefix that hangs on `hooks`: what it does to each (token, position), read off rows of
+/* Fills the table with the prefix attached by `hooks`: its effect on each (token, position), measured on rows of
  * random tokens.  `into` is attached to a model with the same base. */
 Status table_from_prefix(PrefixTable *into, Model *, Hooks *hooks);
 /* alpha of the last pass, (B,T,H) or of the kept rows: on the arena of that pass's step. */

@@ -1,4 +1,4 @@
-/* Attention measured from copies of what a pass computed; nothing here knows a method. */
+/* Attention measured from copies of the values of a forward pass; nothing here depends on a method. */
 #include "measure/measure.h"
 
 #include <float.h>
@@ -145,7 +145,7 @@ Change measure_change(Map with, Map without, int head)
     return c;
 }
 
-/* ---- what was added to the heads' outputs */
+/* ---- the term added to the heads' outputs */
 
 /* Row of the flattened weights (B*H*T) that made column c of row i of the flattened outputs (B*T, H*D). */
 static int64_t weight_row(Sizes z, int64_t i, int64_t c, int64_t d)

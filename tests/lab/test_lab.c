@@ -1,4 +1,4 @@
-/* The toy laboratory: late scores, what pretraining tells, and a training that takes up its checkpoint. */
+/* The toy laboratory: late scores, the results of pretraining, and a training that resumes from its checkpoint. */
 #include "expect.h"
 
 #include <stdlib.h>

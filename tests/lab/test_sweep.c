@@ -1,4 +1,5 @@
-/* What a sweep hands back: the best rate of an arm among outcomes of any size, words of a list, means with ranges. */
+/* The results of a sweep: the best learning rate of an arm among outcomes of any size, words of a list, means with
+ * ranges. */
 #include "expect.h"
 
 #include <string.h>

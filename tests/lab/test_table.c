@@ -1,4 +1,4 @@
-/* The table of all prefixes against prefixes, what is read off attention maps of known shape, rows with fillers
+/* The table of all prefixes against prefixes, measures of attention maps of known shape, rows with fillers
  * between their digits, tied slots past the norm, and the summary of a sweep. */
 #include "expect.h"
 

@@ -77,7 +77,7 @@ static Model *small(Arena *run, const char *arch, DType type)
     return m;
 }
 
-/* One prefix in the first layer only: what is above shares no input with the run without it. */
+/* One prefix in the first layer only: the layers above share no input with the run without it. */
 static Var *prepend(Pass *p, Where at, Var *in, Var *out, void *slots)
 {
     (void)in;

@@ -1,4 +1,5 @@
-/* The machinery of the constructions: imitated formats, the two ways to run a network, what readout does not try. */
+/* The machinery of the constructions: imitated formats, the two ways to run a network, and the tokens that readout
+ * skips. */
 #include "expect.h"
 
 #include "theory/construct.h"

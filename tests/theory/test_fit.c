@@ -1,4 +1,4 @@
-/* What theory experiments share: descent on free parameters, and small dense matrices. */
+/* The shared code of theory experiments: descent on free parameters, and small dense matrices. */
 #include "expect.h"
 
 #include "base/rng.h"
@@ -138,7 +138,7 @@ static void the_rate_falls_along_a_cosine(void **state)
     near((w.there - from) / way, 1. / 8 + sin(M_PI / 4) / (2 * M_PI), 0.005, "a quarter of the steps");
 }
 
-/* Singular values 1, 1e-4, 1e-8 and 1e-11: the last is below what rounding leaves, the third is not. */
+/* Singular values 1, 1e-4, 1e-8 and 1e-11: the last is below rounding error, the third is not. */
 static void ranks_end_at_rounding(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The matrix adds what its formula says, has the gradient of its loss, and does not move attention. */
+/* The matrix adds the term of its formula, has the gradient of its loss, and does not move attention. */
 #include "expect.h"
 
 #include "ad/gradcheck.h"

@@ -103,7 +103,7 @@ static void what_will_not_do(void **state)
     err_clear();
 }
 
-/* The vectors are what stands at the end of a row, before positions; the content's rows stay as they were. */
+/* The vectors are at the end of a row, before positions are added; the content's rows stay as they were. */
 static void behind_the_content(void **state)
 {
     (void)state;

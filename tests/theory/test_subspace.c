@@ -14,7 +14,7 @@ static Subspace *open_small(Arena *a, bool independent)
     return subspace_open(a, set, DIM, independent, 17);
 }
 
-/* Column j of P is what a unit vector becomes. */
+/* Column j of P is the image of a unit vector. */
 static void entries(void **state)
 {
     (void)state;

@@ -57,7 +57,7 @@ static void gradient_is_the_slope(void **state)
     arena_close(&a);
 }
 
-/* Descending along the gradient learns to repeat what it saw. */
+/* Descending along the gradient learns to repeat its input. */
 static void descent_learns(void **state)
 {
     (void)state;

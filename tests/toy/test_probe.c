@@ -1,4 +1,4 @@
-/* What E1 and E2 look at: maps of one input and the places of errors. */
+/* The probe of E1 and E2: maps of one input and the positions of errors. */
 #include "expect.h"
 
 #include <string.h>
@@ -91,7 +91,7 @@ static void places(void **state)
     EXPECT(fabs(former - p.wrong) < 1e-12, "%g of all wrong tokens, the positions say %g", p.wrong, former);
     probe_places(&q, m, NULL, &l, copy, copy); /* nothing wrong can be right */
     assert_true(q.wrong == 0);
-    /* tokens right for the mode are right for the copy too, or wrong there in the mode's way */
+    /* a token correct for the mode is correct for the copy too, or is the mode's error there */
     probe_places(&q, m, NULL, &l, mode, copy);
     double to_mode = 0, to_copy = 0;
     for (int i = 0; i < LENGTH; i++) {
