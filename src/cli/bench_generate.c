@@ -9,8 +9,8 @@
 
 enum { PROMPT = 32, NEW = 64, ROUNDS = 4 };
 
-/* Each weight read once, in memory order, by all threads, which wait for each other only at the end.  They are read as
- * integers, because sums of integers do not depend on their order. */
+/* Each weight read once, in memory order, by all threads, which wait for each other only at the end.  They are read
+ * as integers, because sums of integers do not depend on their order. */
 static double read_seconds(const ParamSet *set, double *bytes)
 {
     double start = clock_now();

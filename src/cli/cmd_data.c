@@ -57,7 +57,7 @@ static const Option OPTIONS[] = {
     {"seed", "N", "seed of the sample (default 1)", "make"},
     {"fault", "KIND", "type (default): two types are swapped; or spelling", "make typ"},
     {"fragments", NULL, "also take code that is not a whole method", "make typ"},
-    {"balance", NULL, "balance position and neighbouring signs (+, -) over the two labels", "make ltp"},
+    {"balance", NULL, "balance the position and the neighbouring tags over the two labels", "make ltp"},
     {"difficulty", "N", "of synthetic changes: 0 messages name everything, 1 in other words, 2 nothing (default 1)",
      "make"},
     {"task", "TASK", "typ, ccm or ltp", "sheet"},

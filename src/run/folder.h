@@ -48,10 +48,10 @@ Status folder_reads(Folder *, const char *key, const char *path, const char *pat
 /* Eight hexadecimal digits of the settings. */
 const char *folder_hash(const Folder *);
 
-/* Makes DIR, or resumes its work.  With `overwrite` the work begins anew, and a former result is replaced once the new one
- * is complete.  E_CONFIG: DIR holds another result or an unfinished run (the settings that differ are named), or
- * files that no manifest lists.  E_IO: another process works in it.  E_FORMAT: its manifest is damaged,
- * a file of its result is missing or altered, or its .lock is not of this program. */
+/* Makes DIR, or resumes its work.  With `overwrite` the work begins anew, and a former result is replaced once the
+ * new one is complete.  E_CONFIG: DIR holds another result or an unfinished run (the settings that differ are named),
+ * or files that no manifest lists.  E_IO: another process works in it.  E_FORMAT: its manifest is damaged, a file of
+ * its result is missing or altered, or its .lock is not of this program. */
 Status folder_open(Folder *, bool overwrite);
 /* Writes the manifest of the work so far; the members of `more`, which it takes and which may be NULL, are added. */
 Status folder_record(Folder *, const char *status, const char *message, cJSON *more);

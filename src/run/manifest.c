@@ -1,6 +1,6 @@
-/* The members that an experiment adds to the manifest of its directory (folder.h): all that is needed to run it again and to
- * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything
- * that differs between two identical runs (times, memory) sits in objects of its own. */
+/* The members that an experiment adds to the manifest of its directory (folder.h): all that is needed to run it again
+ * and to trust that it was this.  It is written when a run starts (status "running") and again when it ends.
+ * Everything that differs between two identical runs (times, memory) sits in objects of its own. */
 #include "base/clock.h"
 #include "run/run.h"
 
