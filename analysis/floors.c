@@ -145,7 +145,8 @@ const char *floors_sentence(Arena *a, const Floors *f, const Reached *r)
 {
     bool both = isfinite(f->previous);
     double least = both ? fmin(f->place, f->previous) : f->place;
-    const char *how = r->loss < least      ? "below both baselines, so it uses attention"
+    const char *how = r->loss < least      ? both ? "below both baselines, so it uses attention"
+                                                  : "below the baseline, so it uses attention"
                       : r->loss < f->place ? "not below the baseline of the previous token"
                       : both               ? "not below the baselines of the position and of the previous token"
                                            : "not below the baseline of the position";
