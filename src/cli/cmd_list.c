@@ -1,5 +1,5 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures; all of it
- * read from the registries. */
+/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures, read from the
+ * registries. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static Status list(const Args *a)
         print_json(all);
         return OK;
     }
-    print_out("experiments (vernier run GROUP/NAME; with --help behind it: method, expectation and settings)\n");
+    print_out("experiments (vernier run GROUP/NAME; with --help it shows method, expectation and settings)\n");
     for (; *all; all++) {
         print_out("\n  %s/%s: %s\n", (*all)->group, (*all)->name, (*all)->title);
         print_item("    claim", 11, (*all)->claim);
@@ -85,9 +85,10 @@ static Status list(const Args *a)
     return OK;
 }
 
-static const Option OPTIONS[] = {{"json", NULL, "one JSON document in place of the text"}, {0}};
+static const Option OPTIONS[] = {{"json", NULL, "print one JSON document instead of the text"}, {0}};
 static const Command LIST = {.name = "list",
-                             .summary = "every experiment with its claim and cost, the methods and architectures",
+                             .summary =
+                                 "list the experiments with claim and cost, the tuning methods and the architectures",
                              .usage = "[options]",
                              .example = "vernier list",
                              .options = OPTIONS,

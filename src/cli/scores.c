@@ -8,13 +8,13 @@
 Status scores_measure(Scores *t, const Args *args, int64_t n, const int32_t *stratum, StatsFn *stat, void *a, void *b)
 {
     int64_t draws, seed;
-    TRY(args_int(&draws, args, "draws", 1000, 0, 1000000));
+    TRY(args_int(&draws, args, "bootstrap-samples", 1000, 0, 1000000));
     TRY(args_int(&seed, args, "seed", 1, 0, INT64_MAX));
     scores_compute(t, args_arena(args), &(ScoreDraws){(int)draws, (uint64_t)seed, stratum}, n, stat, a, b);
     return OK;
 }
 
-/* ---- what is printed */
+/* ---- printing */
 
 /* 23 columns. */
 static void print_interval(Interval i, bool drawn)

@@ -201,7 +201,7 @@ static Status spawn(Pool *p, int i)
     int ends[2];
     pid_t parent = getpid();
     if (pipe2(ends, O_CLOEXEC)) return fail(E_IO, "pipe for a job: %s", strerror(errno));
-    fflush(NULL); /* what is buffered must not be printed once more by the child */
+    fflush(NULL); /* the child must not print the buffered text once more */
     pid_t pid = fork();
     if (pid < 0) {
         close(ends[0]);
@@ -237,8 +237,8 @@ static void collect(Pool *p, int w)
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
     if (WIFSIGNALED(how) || WEXITSTATUS(how)) {
-        bool asked = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
-        s->status = asked ? E_INTERRUPT : E_NUMERIC;
+        bool stopped = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
+        s->status = stopped ? E_INTERRUPT : E_NUMERIC;
         if (WIFSIGNALED(how))
             snprintf(s->message, sizeof s->message, "job %d was ended by signal %d (%s)", gone.job, WTERMSIG(how),
                      strsignal(WTERMSIG(how)));
@@ -295,7 +295,7 @@ static bool take_kept(Pool *p, int i)
 static Status drive(Pool *p)
 {
     int cores = p->run->threads < 256 ? p->run->threads : 256;
-    bool told = false;
+    bool signalled = false;
     while (p->n_workers || (p->next < p->n && !p->failing && !run_stopped())) {
         bool stopping = p->failing || run_stopped();
         while (!stopping && p->n_workers < cores && p->next < p->n) {
@@ -307,10 +307,10 @@ static Status drive(Pool *p)
                 job_report(p, i, status);
             }
         }
-        if (stopping && !told) {
-            int ask = signals_seen() == SIGTERM ? SIGINT : SIGTERM; /* not the one they may have got themselves */
-            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, ask);
-            told = true;
+        if (stopping && !signalled) {
+            int other = signals_seen() == SIGTERM ? SIGINT : SIGTERM; /* not the one they may have got themselves */
+            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, other);
+            signalled = true;
         }
         if (p->n_workers) wait_workers(p);
     }

@@ -1,4 +1,4 @@
-/* Floating-point operations of the matrix products that a training step cannot do without.
+/* Floating-point operations of the matrix products that a training step needs at least.
  *
  * A product (m,k)(k,n) counts 2 m k n.  What no gradient needs is not counted: no weight gradients of frozen weights,
  * nothing below the lowest trainable point, in the last layer only the rows that are scored or pooled.  Attention is

@@ -44,7 +44,7 @@ for how in '' --json; do
     rm -rf "$t/said"
 done
 cp -r "$t/words" "$t/harmed" && : >"$t/harmed/jit.json"
-expect 3 'harmed holds a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
+expect 3 'harmed contains a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed"
 expect 0 'written to' '... which --overwrite mends' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed" --overwrite
