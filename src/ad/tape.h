@@ -8,9 +8,9 @@
  *     Var *h = op_linear(...), *y = op_linear(t, h, ...);
  *     return tape_leave(t, mark, y);      everything but y that no backward needs is recycled
  *
- * After tape_leave only the returned Var may be used.  An op says what its backward will read with the KEEP
- * bits; such values stay until that backward has run, or, where their own op can write them again from what it put
- * aside, go with their scope and come back when the first backward asks.  A gradient's buffer is recycled as soon
+ * After tape_leave only the returned Var may be used.  An op declares with the KEEP bits which values its backward
+ * reads; such values stay until that backward has run, or, where their own op can compute them again from values it
+ * saved, go with their scope and are computed again by the first backward.  A gradient's buffer is recycled as soon
  * as the op that made the Var has gone back.  Vars made outside any scope live until the step ends.
  *
  * Not thread-safe: one tape belongs to one thread (kernels inside it may be parallel). */
@@ -26,7 +26,7 @@ typedef struct Var Var;
 typedef struct {
     const char *name;
     void (*backward)(Tape *, Var *out); /* adds into tape_grad(in[i]) for every in[i] with needs */
-    /* Writes out->val again, with the same bytes, from what was put aside; NULL where that is not cheap. */
+    /* Writes out->val again, with the same bytes, from the saved values; NULL where that is not cheap. */
     void (*rebuild)(Tape *, Var *out);
 } Op;
 enum { MAX_IN = 4 };
@@ -35,7 +35,7 @@ struct Var {
     const Op *op;     /* NULL: a leaf, or nothing below it needs a gradient */
     Var *in[MAX_IN];
     Param *param; /* whose gradient this is, or NULL */
-    void *saved;  /* what the op put aside for its backward, on the step arena */
+    void *saved;  /* values that the op saved for its backward, on the step arena */
     bool needs;   /* a gradient is wanted here */
     bool keep;    /* a recorded backward will read val */
     bool owned;   /* val's buffer belongs to the tape's pool */
@@ -45,7 +45,7 @@ struct Var {
 };
 
 Tape *tape_open(Arena *step, bool record); /* record false: values only, nothing is kept */
-Arena *tape_arena(Tape *);                 /* the step arena, for what an op puts aside */
+Arena *tape_arena(Tape *);                 /* the step arena, where an op saves values */
 bool tape_records(const Tape *);
 bool tape_replays(const Tape *); /* true while a checkpointed segment is recomputed */
 

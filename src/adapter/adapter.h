@@ -11,7 +11,7 @@
  *     adapter_close(a);
  *
  * The config says how and where to adapt, and every tensor it asks for must be there; a tensor that nothing asked for
- * is E_MISMATCH with its name, and so is a field that asks for what is not done here; unknown fields that are set
+ * is E_MISMATCH with its name, and so is a field that asks for an unsupported feature; unknown fields that are set
  * leave a remark.  Files are not trusted: sizes are checked against the file before anything is made. */
 #ifndef ADAPTER_ADAPTER_H
 #define ADAPTER_ADAPTER_H
@@ -33,7 +33,7 @@ typedef struct {
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 
-typedef struct Library Library; /* what differs between the two, in peft/library.h */
+typedef struct Library Library; /* the differences of the two, in adapter/library.h */
 typedef struct Adapter {
     Arena *run;
     const Library *library;
@@ -67,8 +67,9 @@ Status adapter_attach(Adapter *, Model *, Hooks *);
 int adapter_positions(const Adapter *); /* learned positions that its virtual tokens take from the text */
 /* A method attached here, to be saved; `name` names it in the adapters library's files. */
 Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name);
-/* The same adapter as the other library has it, with remarks; E_MISMATCH names what that cannot say.  Where `lossy`,
- * what only part of it can say is done in part, with a remark.  May leave the adapter on a new model. */
+/* The same adapter as the other library has it, with remarks; E_MISMATCH names the settings that it lacks.  Where
+ * `lossy`, a setting that exists only in part is converted in part, with a remark.  May leave the adapter on a new
+ * model. */
 Status adapter_convert(Adapter **out, Adapter *, const Library *to, bool lossy);
 Status adapter_save(Adapter *, const char *dir);
 

@@ -81,8 +81,8 @@ Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
     }
     if (*n) return OK;
     if (!json_is_set(a->root, "target_modules"))
-        return fail(E_MISMATCH, "%s: target_modules is missing: which linear maps were adapted is not told", a->path);
-    return fail(E_MISMATCH, "%s: target_modules matches no linear map of this %s model, whose names are like %s%s",
+        return fail(E_MISMATCH, "%s: target_modules is missing, so the adapted linear layers are unknown", a->path);
+    return fail(E_MISMATCH, "%s: target_modules matches no linear layer of this %s model, whose names are like %s%s",
                 a->path, m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
 }
 
@@ -169,7 +169,7 @@ static Status refuse_all(const Adapter *a)
     } REFUSED[] = {{"lora_bias", "a bias on B has no place here"},
                    {"layer_replication", "the base model's layers were repeated"},
                    {"loftq_config", "the base model's weights were quantised"},
-                   {"target_parameters", "parameters outside linear maps were adapted"},
+                   {"target_parameters", "parameters outside linear layers were adapted"},
                    {"trainable_token_indices", "rows of the token table were trained"},
                    {"megatron_config", "the base model is split over machines"},
                    {"alora_invocation_tokens", "the adapter acts on part of the text only"},
@@ -245,7 +245,7 @@ static Status configure_adalora(Adapter *a, const Model *m)
         target[c->n_rules] = target[i];
         rules[c->n_rules++] = (LoraRule){target[i]->name, rows, scale * rows};
     }
-    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no map a single row", a->path);
+    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no linear layer a rank above 0", a->path);
     c->rules = rules;
     c->target = all_names(a, target, c->n_rules);
     adapter_remark(a, "AdaLoRA is read as the LoRA it has become: its ranks are fixed from here on");

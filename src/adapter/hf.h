@@ -1,5 +1,5 @@
-/* Hugging Face PEFT in four files: hf.c reads configs, hf_bind.c knows the tensors' names, hf_saved.c what
- * modules_to_save does to a model, hf_write.c writes configs. */
+/* Hugging Face PEFT in four files: hf.c reads configs, hf_bind.c has the tensors' names, hf_saved.c applies
+ * modules_to_save to a model, hf_write.c writes configs. */
 #ifndef ADAPTER_HF_H
 #define ADAPTER_HF_H
 

@@ -1,5 +1,5 @@
-/* Writing: bindings gather parameters into tensors.  What no parameter fills (halves of a table that nothing reads)
- * keeps the numbers of the file it was read from, or is zero. */
+/* Writing: bindings gather parameters into tensors.  Unbound elements (halves of a table that nothing reads)
+ * keep the values of the file they were read from, or are zero. */
 #include <string.h>
 
 #include "base/file.h"
@@ -83,7 +83,7 @@ static Status write_json(const cJSON *root, const char *path)
     return s;
 }
 
-/* ---- what goes along */
+/* ---- files that go along */
 
 static bool was_carried(const Binding *old, int n, const Param *p)
 {

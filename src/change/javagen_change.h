@@ -1,7 +1,7 @@
 /* Invented code changes: small classes of typed Java methods, one edit each, and a message that describes it.
  * The record holds the whole class.
  *
- * They are a stand-in for mined history where there is none: what is true of them is known (which edit, whether it
+ * They are a stand-in for mined history where there is none: the true labels are known (which edit, whether it
  * puts in a defect), and nothing else about them is like real commits.  Methods come from a table of a dozen shapes
  * over drawn names and types; a defect is one line in its wrong form (a bound one too far, strings compared by ==, a
  * sum that forgets).  Edits: rename a variable, add a check, a log line or a method, change a constant, widen a type,

@@ -26,7 +26,7 @@ ObjectState objects_header(Objects *, const unsigned char id[20], ObjectType *, 
 
 /* Whether an object that is not there is worth a remark: not while a name is looked up. */
 void objects_missing_said(Objects *, bool);
-void objects_partial(Objects *); /* what is missing was not fetched: that is said once, and counts as no damage */
+void objects_partial(Objects *); /* missing objects were not fetched: reported once, and not counted as damage */
 int64_t objects_damaged(const Objects *); /* different objects found damaged or (when worth a remark) missing */
 /* The object that could not be read last, damaged or missing, since objects_forget; false: none. */
 bool objects_failed(const Objects *, unsigned char id[20], ObjectState *);

@@ -6,7 +6,7 @@
  *   3. Of the rest every pair is compared, the most similar ones from 50 % on are renames; not when there are more
  *      than limit^2 pairs.
  *
- * The limit is the caller's, and RENAME_LIMIT (git's default) is what everyone uses who says nothing else.  Neither
+ * The limit is the caller's; RENAME_LIMIT (git's default) is the default.  Neither
  * the user's configuration nor the repository's own (diff.renameLimit, diff.renames) has a say: a clone does not
  * carry them, and two clones of one history must give the same measurements.
  *

@@ -109,10 +109,10 @@ static Status heed_extensions(Repo *r)
     return s;
 }
 
-/* libgit2 1.5 matches the names of a repository's extensions (git_config_foreach_match) and never frees what PCRE2
- * matched them into, one pcre2_match_data a name.  The leak check of a sanitizer build overlooks what is allocated
- * in this call alone, so that it finds what this program forgets of PCRE2: the stack of the lost allocation ends
- * within PCRE2 and would not tell the two apart. */
+/* libgit2 1.5 matches the names of a repository's extensions (git_config_foreach_match) and never frees PCRE2's
+ * results, one pcre2_match_data a name.  The leak check of a sanitizer build overlooks the allocations
+ * of this call alone, so that it finds this program's own leaks in PCRE2: the stack of the lost allocation ends
+ * within PCRE2 and would not distinguish the two. */
 static int open_with_leak(Repo *r)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -132,7 +132,7 @@ static int open_git(Repo *r)
     git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, KNOWN, sizeof KNOWN / sizeof *KNOWN);
     int code = open_with_leak(r);
     if (code != GIT_EOWNER) return code;
-    r->about.foreign = true; /* git refuses because it would run what the owner configured; nothing is run here */
+    r->about.foreign = true; /* git refuses because it would run the owner's commands; nothing is run here */
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     return open_with_leak(r);
 }

@@ -1,7 +1,7 @@
 /* JSON files through cJSON: strict UTF-8, one value, positions in messages, and typed access with defaults.  The
  * root belongs to the caller, who gives it to cJSON_Delete.
  *
- * What is written is valid UTF-8 that no terminal obeys: control characters and marks of direction are \u escapes, a
+ * The output is valid UTF-8 that no terminal obeys: control characters and marks of direction are \u escapes, a
  * NUL inside a string stays as \u0000, and bytes that are no UTF-8 become U+FFFD. */
 #ifndef IO_JSON_H
 #define IO_JSON_H
@@ -31,7 +31,7 @@ void json_quote_bytes(Buf *, const char *s, size_t n); /* the same of n bytes, N
 void json_escape(Buf *, const char *s);                /* s without the quotation marks around it */
 /* In place of cJSON_Print, and of cJSON_PrintUnformatted for one line; the caller's, for cJSON_free. */
 char *json_printed(const cJSON *, bool one_line);
-/* A string of n bytes, NULs among them, as a member of what is printed; cJSON's own strings end at a NUL. */
+/* A string of n bytes, NULs among them, as a member of a printed object; cJSON's own strings end at a NUL. */
 cJSON *json_string(Arena *, const char *s, size_t n);
 
 #endif

@@ -17,7 +17,7 @@
 #include "base/arena.h"
 
 void score_confusion(int64_t *confusion, int classes, const int32_t *truth, const int32_t *predicted,
-                     int64_t n); /* (C,C): row the truth, column the prediction; adds to what is there */
+                     int64_t n); /* (C,C): row the truth, column the prediction; adds to its values */
 
 typedef struct {
     double accuracy, mcc, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall, weighted_f1;

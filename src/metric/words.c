@@ -119,7 +119,7 @@ static size_t length_before(const char *text, size_t i)
     return n && utf8_length(text + i - n, n) == n ? n : 0;
 }
 
-/* Does the capital sigma at byte i end a word?  It follows a cased letter and comes before none; what case ignores
+/* Does the capital sigma at byte i end a word?  It follows a cased letter and comes before none; case-ignorable ones
  * (accents, apostrophes) may stand between them. */
 static bool sigma_is_final(const char *text, size_t n, size_t i)
 {

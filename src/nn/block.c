@@ -281,7 +281,7 @@ Var *run_stack(Pass *p, const Stack *s, Var *x, const Rows *r)
     return tape_leave(t, mark, x);
 }
 
-/* ---- what enters a stack */
+/* ---- the input of a stack */
 
 /* The cache, where it is this side's. */
 static Cache *cache_of(const Pass *p, Part part)
@@ -365,8 +365,8 @@ void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *
     r->mask = mask && r->prompt ? mask_with_prompt(a, r, mask) : mask;
 }
 
-/* One row of the mask: what is there already is visible, and so is, of this pass, what the row and the limits let it
- * see.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose
+/* One row of the mask: the `before` first keys are visible, and so are those of this pass that the row and the limits
+ * allow.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose
  * masks add a number so low that all scores become the same. */
 static bool see_row(uint8_t *to, int64_t before, int64_t own, const uint8_t *sees, int64_t len, const uint8_t *mask)
 {

@@ -1,5 +1,5 @@
 /* Hooks are a list of rules.  A join point runs, in the order added, every hook whose rule matches its place, each on
- * what the one before it returned. */
+ * the value that the one before it returned. */
 #include "nn/hook.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Looking at a model: the tree of its modules with shapes, sizes, places of linear maps, and where the trainable
- * numbers sit. */
+/* Looking at a model: the tree of its modules with shapes, sizes, places of linear layers, and the places of
+ * trainable parameters. */
 #ifndef NN_INSPECT_H
 #define NN_INSPECT_H
 

@@ -8,7 +8,7 @@
 #include "base/registry.h"
 #include "nn/hook.h"
 
-typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then set what differs */
+typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
     char arch[16];              /* "gpt2", "roberta", "bart", "t5" */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
@@ -44,7 +44,7 @@ typedef struct {
     const uint8_t *mask; /* (B,T) key mask for special layouts, or NULL */
     const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
                             sees nothing attends to all T evenly, as the references' do */
-    bool causal;         /* rows of an encoder see what stands before them only, as a decoder's do */
+    bool causal;         /* rows of an encoder see no later rows, as in a decoder */
     const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
     const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
     const int32_t *src, *src_len; /* (B,S), (B): the encoder's side of an encoder-decoder */
@@ -97,7 +97,7 @@ struct Model {
     int n_linears;
     void *blocks;                    /* the architecture's own struct */
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
-    /* The norm that follows a JOIN (post-norm) or makes what KEYS projects (pre-norm); NULL where none does. */
+    /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
     bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
@@ -115,7 +115,7 @@ Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,
 Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
 /* Gives an LM head that shares the token table one of its own, as if the config had said so, to the same effect.
- * Its numbers are those of the token table times what is returned: 1, or T5's factor for a shared table. */
+ * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
 int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
@@ -127,7 +127,7 @@ typedef struct { /* zero: as the files say, in F32 */
     bool no_lm_head;
     bool plain_head; /* RoBERTa: with UniXcoder's head over the token table */
     DType dtype;
-    uint64_t seed; /* of what is random */
+    uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *);
@@ -136,8 +136,8 @@ Status config_load(Config *, const char *dir);                   /* config.json 
 Status config_set(Config *, const char *key, const char *value); /* a field by its name; E_CONFIG lists them */
 int config_room(const Config *); /* tokens that there are positions for; 0: any number */
 
-/* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and what
- * follows become padding. */
+/* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and all that
+ * follow become padding. */
 void shift_tokens_right(int32_t *out, const Config *, const int32_t *target, int64_t b, int64_t t);
 
 #endif

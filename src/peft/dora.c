@@ -147,7 +147,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_DORA = {
     .name = "dora",
-    .summary = "low-rank change of a map's directions, and a magnitude for each output",
+    .summary = "low-rank change of a linear layer's directions, and a magnitude for each output",
     .source = "Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, ICML 2024",
     .defaults = lora_defaults,
     .attach = attach,

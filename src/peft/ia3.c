@@ -1,7 +1,8 @@
-/* IA3: learned vectors rescale what chosen maps make or read, starting at 1.  The paper's three, the default:
+/* IA3: learned vectors rescale the outputs or inputs of chosen linear layers, starting at 1.  The paper's three, the
+ * default:
  *     k <- l_k * k,    v <- l_v * v,    h <- l_ff * act(W x).
- * Cross-attention has keys and values of its own and no feed-forward.  Others stand for what the libraries do: PEFT's
- * default for RoBERTa also scales what the attention's output projection reads (heads), and the adapters library
+ * Cross-attention has keys and values of its own and no feed-forward.  Others are those of the libraries: PEFT's
+ * default for RoBERTa also scales the input of the attention's output projection (heads), and the adapters library
  * scales the feed-forward before its activation (up).
  *
  * `target` is a glob over PART.layer.L.WHAT.  Merging multiplies the rows (and biases) of a map whose output is

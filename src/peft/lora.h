@@ -1,4 +1,4 @@
-/* What the LoRA family shares: which linear maps a config adapts, their ranks and scales, and biases that train
+/* Shared by the LoRA family: the linear layers that a config adapts, their ranks and scales, and biases that train
  * along.
  *
  *     for (const Linear *l = NULL; (l = lora_next(model, cfg, l));) ...

@@ -6,7 +6,7 @@
  *     PeftConfig cfg = {0};
  *     lora->defaults(&cfg, &model->config);
  *     cfg.rank = 4;
- *     TRY(peft_attach(lora, model, hooks, &cfg));      then train: the optimiser sees what is trainable
+ *     TRY(peft_attach(lora, model, hooks, &cfg));      then train: the optimiser sees trainable parameters
  *     TRY(lora->merge(model, &cfg));                   the base now acts as the tuned model does: pass no hooks
  *
  * Methods combine: attach one after the other to the same Hooks (MAM is prefix and parallel).  Parameters are named
@@ -16,18 +16,18 @@
 
 #include "nn/model.h"
 
-/* What a slot of a prefix is: its own key and value; a vector that goes through the layer's own norm (where that
+/* A virtual token of a prefix: its own key and value; a vector that goes through the layer's own norm (where that
  * stands before attention) and its key and value projections; or a row of a table that an MLP maps to both. */
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
 typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted maps */
 typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode; /* a factor, one number, one a channel */
-typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* what A(z) is added to: s, s + x, z */
+typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* A(z) is added to s, s + x, z */
 typedef struct {
     const char *target; /* glob over Linear names */
     int rank;
     double alpha;
 } LoraRule;
-typedef struct {           /* zero-initialise, call the method's defaults, then set what differs */
+typedef struct {           /* zero-initialise, call the method's defaults, then change fields */
     bool on[PART_COUNT];   /* the parts to adapt: encoder, decoder, cross-attention; absent ones do not matter */
     const char *target;    /* a glob, alternatives with '|'.  LoRA, DoRA, VeRA: over Linear names; IA3: over
                               PART.layer.L.{keys,values,ffn,...}; adapters: over PART.layer.L.{attn,ffn}, where NULL
@@ -73,7 +73,7 @@ typedef struct Peft {
 REGISTRY(Peft, peft)
 
 const Peft *peft_find(const char *name); /* NULL when unknown */
-/* Sets fields by their names, "rank=4,target=*.c_fc|*.c_proj,kind=tied"; E_CONFIG names what is wrong. */
+/* Sets fields by their names, "rank=4,target=*.c_fc|*.c_proj,kind=tied"; E_CONFIG names the fault. */
 Status peft_set(PeftConfig *, Arena *, const char *text); /* texts are copied to the arena */
 /* Freeze everything, attach, and make "peft.*" (of this method and those attached before) and the classification
  * head trainable. */

@@ -70,7 +70,7 @@ Param *place_find(const Model *m, const char *method, Where at, const char *what
 const Linear *place_linear(const Model *m, Where at, Site site)
 {
     const Linear *l = model_linear(m, place_at(at, site));
-    CHECK(l, "%s has no linear map at %s of layer %d, %s", m->config.arch, site_name(site), at.layer,
+    CHECK(l, "%s has no linear layer at %s of layer %d, %s", m->config.arch, site_name(site), at.layer,
           part_name(at.part));
     return l;
 }

@@ -1,4 +1,4 @@
-/* What the methods share: walking the places a config turns on, and naming the parameters put there.
+/* Shared by the methods: walking the places a config turns on, and naming the parameters put there.
  *
  *     for (Where at = PLACE_FIRST; place_next(model, cfg, &at);) ...      encoder layers, decoder layers, cross
  */
@@ -11,7 +11,7 @@
 bool place_next(const Model *, const PeftConfig *, Where *at); /* at->site is left alone */
 Where place_at(Where, Site);                                   /* the same place, another site */
 bool place_wants(const PeftConfig *, Where, const char *what); /* `target` matches PART.layer.L.what, or is NULL */
-void place_all(PeftConfig *, bool cross);                      /* turn on every part, cross-attention as told */
+void place_all(PeftConfig *, bool cross);                      /* turn on every part, cross-attention as given */
 Status place_check(const Model *, const PeftConfig *, const char *method); /* E_CONFIG unless some part is there */
 int place_count(const Model *, const PeftConfig *);                        /* places with a config's parts on */
 

@@ -13,7 +13,7 @@
  * A tied prefix can own `reserved` positions: then inputs already start with that many filler tokens, whose keys and
  * values are overwritten in every layer, so positions never shift and causality counts the slots as content.
  *
- * Positions of the content stay what they are, as in the papers and the adapters library; shift_positions moves the
+ * Positions of the content do not change, as in the papers and the adapters library; shift_positions moves the
  * learned ones by P, as the PEFT library does, for prefixes trained there.
  *
  * T5's relative positions give prefix columns a bias of 0.  Where a prefix was trained with another library, its
@@ -93,7 +93,7 @@ static double bias_at(const Relative *r, int64_t distance, bool bidirectional, i
     return tensor_get(r->table->val, bucket * r->table->val.dim[1] + head);
 }
 
-/* What the other library adds to a score and the model did not. */
+/* The term that the other library adds to a score and the model does not. */
 static Var *relative_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)in;
@@ -141,7 +141,7 @@ static Status check(const Model *m, const PeftConfig *cfg)
         return fail(E_CONFIG, "prefix: only a tied prefix can overwrite reserved positions");
     if (cfg->reserved && cfg->reserved != cfg->length)
         return fail(E_CONFIG,
-                    "prefix: %d slots cannot overwrite %d reserved positions; the two are equal or reserved is 0",
+                    "prefix: length %d cannot overwrite %d reserved positions; the two are equal or reserved is 0",
                     cfg->length, cfg->reserved);
     int room = config_room(&m->config);
     if (cfg->reserved && room && cfg->reserved >= room)

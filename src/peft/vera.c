@@ -36,7 +36,8 @@ static Var *vera_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     TRY(lora_check(m, cfg, "vera"));
-    if (cfg->n_rules || cfg->bias) return fail(E_CONFIG, "vera: all maps have one rank, and no biases train along");
+    if (cfg->n_rules || cfg->bias)
+        return fail(E_CONFIG, "vera: all linear layers have one rank, and no biases train along");
     int64_t in = 0, out = 0, r = cfg->rank;
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         if (l->in > in) in = l->in;
@@ -101,7 +102,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_VERA = {
     .name = "vera",
-    .summary = "two vectors a map around one frozen random low-rank pair",
+    .summary = "two vectors for each linear layer around one frozen random low-rank pair",
     .source = "Kopiczko et al., VeRA: Vector-based Random Matrix Adaptation, ICLR 2024",
     .defaults = defaults,
     .attach = attach,

@@ -1,4 +1,4 @@
-/* Changes as sources and targets of a model that writes, and what it writes; the floors are in cmg_floor.c. */
+/* Changes as sources and targets of a generating model, and its output; the baselines are in cmg_floor.c. */
 #include "tasks/cmg.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What a message generator should beat: retrieval, and one message for all. */
+/* Baselines of message generation: retrieval, and one message for all. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>

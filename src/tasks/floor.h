@@ -1,4 +1,4 @@
-/* Floors for defect prediction: logistic regression on what is cheap to read off a commit.
+/* Baselines of defect prediction: logistic regression on features that are cheap to extract.
  *
  *   words      hashed words of message, added and removed lines, each field with a space of its own, as
  *              log(1 + count) scaled to length 1 a field, with the fourteen features (log, standardised) beside them

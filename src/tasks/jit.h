@@ -56,7 +56,7 @@ typedef struct {
     int32_t add, del;     /* ids of the markers, or -1: the texts */
     const char *language; /* of PLBART's frame, else NULL */
 } JitPlan;
-/* length 512 or what the model has, message 64; the markers where `vocab` rows have room for them. */
+/* length 512 or the model's limit, message 64; the special tokens where `vocab` rows have room for them. */
 JitPlan jit_plan(const Tokenizer *, int vocab, int positions);
 typedef struct {
     int64_t n;            /* lines that the sequence holds something of */
@@ -79,7 +79,7 @@ typedef struct {
 JitScores jit_scores(const JitSet *, const double *score, double threshold);
 /* The threshold with the largest F1: one of the scores of the defective commits. */
 double jit_best_threshold(const JitSet *, const double *score);
-/* What uniform random scores get at 0.5, mean over draws: measures of effort are far from a half. */
+/* The measures of uniform random scores at 0.5, mean over draws: measures of effort are far from a half. */
 JitScores jit_random(const JitSet *, uint64_t seed);
 
 #endif

@@ -84,7 +84,7 @@ Var *jit_logits(JitModel *j, Pass *p, const Batch *x)
 Var *jit_loss(Model *m, Pass *p, const Batch *x, void *user)
 {
     JitModel *j = user;
-    CHECK(m == j->model, "a head is asked about another model");
+    CHECK(m == j->model, "a head is used on another model");
     int mark = tape_enter(p->tape);
     float *label = NEW(tape_arena(p->tape), float, x->b);
     for (int64_t i = 0; i < x->b; i++) label[i] = j->label[x->row[i]];

@@ -47,7 +47,7 @@ Status bpe_train(Bpe **out, Arena *, const BpeTrain *, const Bytes *text, int64_
 
 Status bpe_open(Bpe **out, Arena *, const char *dir); /* tokenizer.json, or else vocab.json and merges.txt */
 Status bpe_load(Bpe **out, Arena *, const char *vocab, const char *merges);
-Status bpe_load_json(Bpe **out, Arena *, const char *tokenizer_json); /* refuses what is not plain byte-level BPE */
+Status bpe_load_json(Bpe **out, Arena *, const char *tokenizer_json); /* plain byte-level BPE only */
 Status bpe_save(const Bpe *, const char *dir);                        /* vocab.json, merges.txt, added_tokens.json */
 void bpe_close(Bpe *);
 

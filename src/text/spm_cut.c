@@ -12,7 +12,7 @@
 static const double UNKNOWN_PENALTY = 10;
 enum { SHORT_WORD = 48 };
 
-/* What a character map or a user-defined symbol put there need not be UTF-8. */
+/* Text from a character map or a user-defined symbol need not be UTF-8. */
 static int64_t one_character(const char *at, int64_t left)
 {
     int64_t n = (int64_t)utf8_length(at, (size_t)left);

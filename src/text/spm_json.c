@@ -131,7 +131,7 @@ static Status read_pre(Reader *r, const cJSON *p, int depth)
     return OK;
 }
 
-/* All of them undo what the steps above do, and spm_decode does just that. */
+/* All of them undo the steps above, and spm_decode does just that. */
 static Status check_decoder(const Reader *r, const cJSON *d, int depth)
 {
     const cJSON *item;

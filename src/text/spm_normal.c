@@ -47,7 +47,7 @@ int64_t spm_map_longest(const Spm *s, const char *at, int64_t left, const char *
     return longest;
 }
 
-/* What the place becomes: *to of *n bytes; returns how many bytes of the source it takes. */
+/* The replacement at the place: *to of *n bytes; returns how many bytes of the source it takes. */
 static int64_t one_step(const Spm *s, const char *at, int64_t left, const char **to, int64_t *n)
 {
     int64_t took = spm_longest_user(s, at, left);

@@ -49,7 +49,7 @@ typedef struct Trainer {
 } Trainer;
 /* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG says which setting. */
 Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const TrainConfig *);
-/* What the step needs lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
+/* The memory of a step lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
  * is not finite: the parameters are then as they were before the step. */
 Status trainer_step(Trainer *, Arena *step, const Batch *, StepStats *out);
 /* Several batches as one step: gradients accumulate, losses average. */

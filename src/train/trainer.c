@@ -73,7 +73,7 @@ static double go_back(Trainer *t, Arena *step, const Batch *batches, int n)
         loss += accumulate(t, step, &batches[i], i, 1.0 / n) / n;
         if (n > 1) arena_drop(step, mark);
     }
-    for (int i = 0; i < t->n_slots; i++) { /* what the loss does not depend on */
+    for (int i = 0; i < t->n_slots; i++) { /* parameters that the loss does not depend on */
         Param *p = t->slots[i].param;
         if (!p->grad.data) p->grad = tensor_zero(step, p->val.dtype, p->val.rank, p->val.dim);
     }

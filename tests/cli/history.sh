@@ -373,7 +373,7 @@ for how in byte cut empty gone; do
     rm -f "$t"/u.jsonl*
     cp "$t/state" "$t/u.jsonl.state" && cp "$t/part" "$t/u.jsonl.vernier.part" && damage "$t/u.jsonl.vernier.part" $how
     # shellcheck disable=SC2086
-    expect 3 'vernier.part: (is shorter than what was|does not hold what the unfinished run) .*; --overwrite starts anew' \
+    expect 3 'vernier.part: (is shorter than the part|does not hold the records) .*; --overwrite starts anew' \
         "records that are not as they were saved: $how" "$t/h" --out "$t/u.jsonl" $all
 done
 # shellcheck disable=SC2086

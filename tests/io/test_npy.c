@@ -1,4 +1,4 @@
-/* .npy: what is written reads back, every dtype and both orders are read, and nothing broken gets through. */
+/* .npy: written arrays are read back, every dtype and both orders are read, and nothing broken gets through. */
 #include "expect.h"
 
 #include <string.h>

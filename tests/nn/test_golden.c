@@ -166,7 +166,7 @@ static void t5(DType dtype)
     golden_close(&g);
 }
 
-/* CodeT5's own way to a vector of a text, and what its authors' models make of it. */
+/* CodeT5's own vector of a text, and its use in the authors' models. */
 static Tensor eos_vectors(Golden *g, Model *m, const Batch *x)
 {
     Pass p = {.tape = tape_open(&g->step, false)};
@@ -313,7 +313,7 @@ static void load_bin(Golden *g, const char *bin, const Batch *x, Tensor want)
     rmdir(dir);
 }
 
-/* What torch.save wrote holds the same values as the safetensors, whatever strides and offsets it has. */
+/* A file of torch.save holds the same values as the safetensors, whatever strides and offsets it has. */
 static void containers(void **state)
 {
     (void)state;

@@ -65,7 +65,7 @@ static uint8_t *looking_back(int first)
     return sees;
 }
 
-/* A triangle is what `causal` says, and nothing new to a decoder. */
+/* A triangular mask equals `causal`, and changes nothing in a decoder. */
 static void triangle_is_causal(void **state)
 {
     (void)state;
@@ -259,7 +259,7 @@ static void cached_is_whole(void **state)
         }
 }
 
-/* A row that its own pass lets see nothing sees what the cache has, even one row alone: as in a whole pass with a
+/* A row that its own pass lets see nothing sees the cached rows, even one row alone: as in a whole pass with a
  * mask. */
 static void a_blind_row_sees_the_cache(void **state)
 {
@@ -283,7 +283,7 @@ static void a_blind_row_sees_the_cache(void **state)
     }
 }
 
-/* As the temperature falls, however far, what is drawn is the likeliest. */
+/* As the temperature falls, however far, the drawn token is the likeliest. */
 static void cold_samples_are_greedy(void **state)
 {
     (void)state;
@@ -337,8 +337,8 @@ static void generation_is_argmax(void **state)
     }
 }
 
-/* The search of UniXcoder's own class, one prompt at a time and without a cache: what ends is put aside, and its beam
- * stays, childless. */
+/* The search of UniXcoder's own class, one prompt at a time and without a cache: a finished text is set aside, and
+ * its beam stays, childless. */
 enum { K = 3, MOST = 12, ROOM = T + MOST };
 typedef struct {
     double score;
@@ -427,7 +427,7 @@ static void search_is_the_plain_one(void **state)
     EXPECT(late > 0, "no search had to go on");
 }
 
-/* A row that sees nothing looks at all alike, on both paths; what it passes on differs from what nothing would. */
+/* A row that sees nothing attends to all alike, on both paths; its output differs from that of no attention. */
 static void nothing_seen_is_all_alike(void **state)
 {
     (void)state;

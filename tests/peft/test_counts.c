@@ -1,4 +1,4 @@
-/* How a method's parameters are used, counted and named, and what it refuses. */
+/* How a method's parameters are used, counted and named, and the configs that it refuses. */
 #include "tiny.h"
 
 #include "peft/place.h"
@@ -371,7 +371,7 @@ static void t5_has_no_biases(void **state)
     arenas_close(&a);
 }
 
-/* What is not attached cannot be folded, and says so. */
+/* A method that is not attached cannot be folded, and the error says so. */
 static void only_the_attached_is_folded(void **state)
 {
     (void)state;

@@ -1,11 +1,11 @@
-/* What each method promises besides right gradients: where it starts, where it acts, what it can and cannot change.
+/* The properties of each method besides right gradients: where it starts, where it acts, and its limits.
  * Every test walks the registries. */
 #include "tiny.h"
 
 #include "nn/block.h"
 
-/* A parameter named after a place acts there and nowhere before: with only that place's parameters stirred, what the
- * model computes in earlier layers of the part stays what it was. */
+/* A parameter named after a place acts there and nowhere before: with only that place's parameters stirred, the
+ * values that the model computes in earlier layers of the part do not change. */
 typedef struct {
     Arena *arena;
     Tensor value[8];
@@ -161,7 +161,7 @@ static void removing_hooks_restores_the_base(void **state)
         }
 }
 
-/* ---- what a prefix does to the attention of the first layer */
+/* ---- the effect of a prefix on the attention of the first layer */
 
 typedef struct {
     Tensor probs, heads; /* (B,H,T,S), (B,T,H*D) of layer 0 of one part */

@@ -123,7 +123,7 @@ static inline Batch *tiny_batch(Arena *run, const Model *m, bool ragged, bool la
     return &x->batch;
 }
 
-/* What is tested: every registered method, and variants of some. */
+/* The tested methods: every registered one, and variants of some. */
 typedef struct {
     const char *method, *name;
     void (*set)(PeftConfig *, const Model *); /* NULL: the defaults, shrunk */
