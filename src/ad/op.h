@@ -40,8 +40,8 @@ Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of
 /* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,H*D) with heads side by side.
  * The first `prefix` keys are virtual: visible to every query, bias 0, outside key lengths and masks.  The others
  * are content, n = S - prefix of them; with `causal`, query i sits at content position n - T + i (a cache simply
- * makes n larger than T) unless `qpos` says where; a padding query (qpos < 0) sees nothing, not even the prefix.
- * A row that sees no key yields zeros, and zero gradients. */
+ * makes n larger than T) unless `qpos` gives the positions; a padding query (qpos < 0) sees nothing, not even the
+ * prefix.  A row that sees no key yields zeros, and zero gradients. */
 typedef struct {
     int heads, head_dim;
     double scale; /* 1/sqrt(D), or 1 in T5 */

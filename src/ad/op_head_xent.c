@@ -1,4 +1,4 @@
-/* The last linear map and its cross-entropy together, so that the logits of a large vocabulary never stand whole.
+/* The last linear layer and its cross-entropy together, so that the logits of a large vocabulary never stand whole.
  *
  *   z = x W' + b      loss = (1/n) sum_i xent(z_i, target_i)      dx = dz W     dW = dz' x     db = sum_i dz_i
  *
@@ -101,7 +101,7 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
                                  true);
 }
 
-/* One chunk goes back from dz, or, where the forward kept none, from logits computed once more. */
+/* The backward of one chunk, from dz or, where the forward kept none, from logits computed once more. */
 static void chunk_backward(Tape *t, Var *out, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
 {
     const HeadSaved *s = out->saved;

@@ -18,7 +18,7 @@ typedef struct {
     const char *name;
     Tensor val, grad; /* grad.data is NULL where there is none */
     bool trainable;
-    Tensor lasting; /* a gradient's place on the set's arena, once it was asked for */
+    Tensor lasting; /* a gradient's place on the set's arena, once it was needed */
     bool decay;     /* takes weight decay: matrices do; biases and norm gains do not */
 } Param;
 

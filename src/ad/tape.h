@@ -31,7 +31,7 @@ typedef struct {
 } Op;
 enum { MAX_IN = 4 };
 struct Var {
-    Tensor val, grad; /* grad.data is NULL until someone asks for it */
+    Tensor val, grad; /* grad.data is NULL until it is needed */
     const Op *op;     /* NULL: a leaf, or nothing below it needs a gradient */
     Var *in[MAX_IN];
     Param *param; /* whose gradient this is, or NULL */
@@ -71,12 +71,12 @@ Tensor tape_alloc(Tape *, DType, int rank, const int64_t *dim); /* from the pool
 void tape_free(Tape *, Tensor); /* back to the pool: temporaries, saved tensors after use */
 bool tape_needs(const Tape *, const Var *a, const Var *b, const Var *c, const Var *d); /* would an op be recorded? */
 /* The new Var of an op with value `val` (which the pool owns from now on) and inputs a..d (NULL where absent).
- * Recorded only when tape_needs() of the inputs; `keep` then says which values the backward will read. */
+ * Recorded only when tape_needs() of the inputs; `keep` then declares which values the backward will read. */
 Var *tape_push(Tape *, const Op *, Tensor val, Var *a, Var *b, Var *c, Var *d, unsigned keep);
-Tensor tape_grad(Tape *, Var *, bool *fresh); /* *fresh: uninitialised, overwrite it; else add.  NULL: zeroed */
+Tensor tape_grad(Tape *, Var *, bool *fresh); /* *fresh: uninitialised, overwrite it; else add.  NULL: of zeros */
 void tape_pass(Tape *, Var *in, Var *out);    /* in's gradient += out's; may take over the buffer: call it last */
 
-/* ---- checkpointing: run a segment unrecorded now, and again, recorded, when going back.  The segment must be a
+/* ---- checkpointing: run a segment unrecorded now, and again, recorded, in the backward.  The segment must be a
  * function of its inputs, its parameters and ctx alone (dropout streams come from names, so they repeat). */
 typedef Var *SegmentFn(Tape *, Var *const in[MAX_IN], void *ctx);
 Var *tape_checkpoint(Tape *, SegmentFn *, void *ctx, Var *a, Var *b, Var *c,

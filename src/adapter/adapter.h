@@ -10,8 +10,8 @@
  *     TRY(adapter_save(a, dir));                          the same back
  *     adapter_close(a);
  *
- * The config says how and where to adapt, and every tensor it asks for must be there; a tensor that nothing asked for
- * is E_MISMATCH with its name, and so is a field that asks for an unsupported feature; unknown fields that are set
+ * The config says how and where to adapt, and every tensor that it requires must be there; a tensor without a use
+ * is E_MISMATCH with its name, and so is a field for an unsupported feature; unknown fields that are set
  * leave a remark.  Files are not trusted: sizes are checked against the file before anything is made. */
 #ifndef ADAPTER_ADAPTER_H
 #define ADAPTER_ADAPTER_H
@@ -49,7 +49,7 @@ typedef struct Adapter {
     PeftConfig cfg;
     const char *prefix; /* that the base model's names carry here: "roberta.", or "" */
     int slots;          /* PEFT's prefix: keys and values of all layers in its table */
-    int stride;         /* PEFT: transformers that a table speaks to: 2 in an encoder-decoder */
+    int stride;         /* PEFT: transformers that share a table: 2 in an encoder-decoder */
     double head_factor; /* of a head that was untied: its table is the file's times this; 0: it was not */
     const char *unread; /* a tensor that the library itself leaves unread, or NULL */
     Binding *binding;

@@ -6,7 +6,7 @@
 #include "adapter/library.h"
 
 const char *hf_tensor(const Adapter *, const Linear *, const char *what); /* "base_model.model.<module>.<what>" */
-/* The linear maps that a config's target_modules and its like mean, on the adapter's arena. */
+/* The linear layers that a config's target_modules and its like mean, on the adapter's arena. */
 Status hf_targets(const Linear ***out, int *n, const Adapter *, const Model *);
 Status hf_prepare(Adapter *);
 Status hf_bind(Adapter *);

@@ -91,8 +91,8 @@ static Status bind_ia3(Adapter *a)
     return OK;
 }
 
-/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer it speaks
- * to and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
+/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer
+ * and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
  * over. */
 static Status bind_prefix(Adapter *a)
 {

@@ -18,7 +18,7 @@ static bool ends_with(const char *name, size_t n, const char *end)
     return n >= k && !strncmp(name + n - k, end, k);
 }
 
-/* The library looks at the end of a module's name alone, whether a dot stands before it or not; with a module its
+/* The library compares the end of a module's name only, whether a dot stands before it or not; with a module its
  * inner ones are saved. */
 static bool is_saved(const Adapter *a, const char *param)
 {

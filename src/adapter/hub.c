@@ -42,7 +42,7 @@ static Status identify(Adapter *a)
     return a->name && *a->name ? OK : fail(E_FORMAT, "%s: has no name, which the tensors' names carry", a->path);
 }
 
-/* At least this release; false where none is told. */
+/* At least this release; false where none is given. */
 static bool is_release(const Adapter *a, int major, int minor)
 {
     const cJSON *j = cJSON_GetObjectItemCaseSensitive(a->root, "version");

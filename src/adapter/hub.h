@@ -1,4 +1,4 @@
-/* adapter-hub/adapters in three files: hub.c reads configs, hub_bind.c knows the tensors' names, hub_write.c writes
+/* adapter-hub/adapters in three files: hub.c reads configs, hub_bind.c has the tensors' names, hub_write.c writes
  * configs.  Layers are numbered through: an encoder's, then the decoder's, whose cross-attention has its numbers. */
 #ifndef ADAPTER_HUB_H
 #define ADAPTER_HUB_H

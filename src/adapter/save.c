@@ -99,7 +99,7 @@ static bool goes_along(const Adapter *a, const Binding *old, int n, const Param 
     return is_class_head(p->name) || (lora && lora_trains_bias(a->model, &a->cfg, p)) || was_carried(old, n, p);
 }
 
-/* Where the file had the parameter under the name of something tied to it, too, the library looks for both. */
+/* Where the file had the parameter under the name of something tied to it, too, the library reads both. */
 static void bind_twins(Adapter *a, Param *p)
 {
     for (const Alias *t = a->model->arch->format->alias; t && t->name; t++) {

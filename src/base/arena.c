@@ -1,5 +1,5 @@
 /* Reserve, then touch: one mmap of address space, a bump pointer, pages committed by the kernel on first
- * write.  This is the only file that asks the system for memory. */
+ * write.  This is the only file that takes memory from the system. */
 #include "base/arena.h"
 
 #include <stdint.h>

@@ -26,10 +26,10 @@ const char *file_folder(Arena *, const char *path); /* that a file lies in; of a
 Status file_make_dir(const char *path);             /* with its parents; an existing one is fine */
 
 /* A file that the user named: a writer to it leaves an existing file.  Where it would write the same bytes, the file
- * stays and all is well; else E_CONFIG says at the first difference that --overwrite is needed. */
+ * stays and all is well; else E_CONFIG, at the first difference, names --overwrite. */
 Status file_protect(const char *path);
 Status file_writable(
-    const char *path); /* E_IO: a directory, or nothing can be written there; asked before the work */
+    const char *path); /* E_IO: a directory, or nothing can be written there; checked before the work */
 
 typedef struct {
     FILE *file, *before;                            /* before: a protected file, with which all is compared */

@@ -1,4 +1,4 @@
-/* Registries fill themselves: a file that defines an Arch, a Peft, an Experiment or a Command also says
+/* Registries fill themselves: a file that defines an Arch, a Peft, an Experiment or a Command also adds
  * REGISTER(kind, symbol), which puts a pointer to it into a linker section named after the kind.  Adding one
  * is adding its file; nothing else is edited.
  *

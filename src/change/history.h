@@ -26,7 +26,7 @@
  *
  * Anything that cannot be read is unknown, and so is each measure that needs it; an unknown measure is NaN.  Contents
  * that cannot be read (missing, damaged, over a limit, binary) leave la, ld and entropy unknown.  From then on the
- * size of the file is unknown, and with it lt, until `before` gives its lines.  An added file of which nobody can say
+ * size of the file is unknown, and with it lt, until `before` gives its lines.  An added file of which it is unknown
  * whether it was renamed (`unsure`) leaves lt, nuc, age and ndev unknown, and nuc and ndev of its later changes, too.
  * A commit whose list of files cannot be read (history_lose) may have changed any file that is there.  So nuc and
  * ndev of these files are unknown from then on, age at their next change, and lt until `before` gives their lines;
@@ -46,7 +46,7 @@
 typedef struct {
     const char *old_path, *new_path; /* the same unless renamed */
     FileStatus status;
-    int64_t added, removed, before; /* lines; -1: unknown.  before: of the old content, asked for by history_asks */
+    int64_t added, removed, before; /* lines; -1: unknown.  before: of the old content, wanted by history_asks */
     bool unsure;                    /* added, or perhaps renamed from a file that cannot be read */
 } Touched;
 

@@ -275,7 +275,7 @@ static void before_large(void *user)
     Mine *m = user;
     if (m->careless || !m->options.patience) return;
     if (m->at > m->stats.resumed && save_state(m, &m->settled)) {
-        err_clear(); /* the next save will say it */
+        err_clear(); /* the next save will report it */
         return;
     }
     m->careless = true;
@@ -493,7 +493,7 @@ static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
     if (m->history && (!read || at->lost)) history_lose(m->history, NULL, at->time);
     if (!read) return MINE_damaged;
     bool past = m->history && at->n_parents < 2 && !at->cut;
-    CodeChange whole = *c; /* the measures look at the whole message */
+    CodeChange whole = *c; /* the measures use the whole message */
     int reason = judge_message(m, at, c, email);
     if (past || reason == MINE_written) {
         bool listed = list_files(m, at, &delta, &n);

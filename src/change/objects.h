@@ -33,14 +33,14 @@ bool objects_failed(const Objects *, unsigned char id[20], ObjectState *);
 void objects_forget(Objects *);
 bool objects_promised(const Objects *); /* a pack comes from a promisor: the clone is a partial one */
 
-/* Reading ends as soon as `stop` answers true; objects_stopped tells that it did. */
+/* Reading ends as soon as `stop` returns true; objects_stopped reports that it did. */
 void objects_watch(Objects *, bool (*stop)(void));
-bool objects_stopped(Objects *); /* asks, too */
+bool objects_stopped(Objects *); /* calls `stop`, too */
 
-/* Remarks of the database and of those who read from it, each said once. */
+/* Remarks of the database and of those who read from it, each reported once. */
 void objects_note(Objects *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *objects_remark(Objects *); /* the next one; NULL when all are said */
-/* Of those not said yet one that has the word in it, or else the first; they stay to be said. */
+const char *objects_remark(Objects *); /* the next one; NULL when all are reported */
+/* Of those not reported yet one that contains the word, or else the first; they stay unreported. */
 const char *objects_reason(const Objects *, const char *word);
 
 #endif

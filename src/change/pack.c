@@ -23,7 +23,7 @@ static const size_t MOST_OBJECT = (size_t)1 << 30; /* that is read; sizes may be
 
 /* ---- zlib ---- */
 
-/* Inflates up to `size` bytes and says whether the stream ended there. */
+/* Inflates up to `size` bytes and returns whether the stream ended there. */
 static bool run_inflate(const char *in, size_t n_in, char *out, size_t size, size_t *made, size_t *used)
 {
     enum { CHUNK = 1 << 30 }; /* zlib counts in 32 bits */
@@ -40,7 +40,7 @@ static bool run_inflate(const char *in, size_t n_in, char *out, size_t size, siz
         z.avail_out = room ? room : 1; /* the end of a stream may come after its last byte */
         code = inflate(&z, Z_NO_FLUSH);
         taken += want - z.avail_in;
-        if (!room && !z.avail_out) code = Z_DATA_ERROR; /* longer than said */
+        if (!room && !z.avail_out) code = Z_DATA_ERROR; /* longer than declared */
         if (room) done += room - z.avail_out;
     } while (code == Z_OK);
     inflateEnd(&z);

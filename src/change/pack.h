@@ -3,7 +3,7 @@
  * libgit2 maps both and believes them: an offset behind the end of the pack ends in a segmentation fault, a chain of
  * deltas that bites its own tail never ends.  Here every offset, length and chain is checked where it is used, so
  * that one bad entry costs one object and not the pack.  A pack is the bytes "PACK", a version, a count, the entries
- * and a checksum; an entry is a whole object or a delta against another entry, deflated.  The index tells where the
+ * and a checksum; an entry is a whole object or a delta against another entry, deflated.  The index records where the
  * entry of an id begins (gitformat-pack(5)). */
 #ifndef CHANGE_PACK_H
 #define CHANGE_PACK_H

@@ -41,7 +41,7 @@ const RepoAbout *repo_about(Repo *r)
     return &r->about;
 }
 
-/* Nobody's configuration but the repository's own (which says where its objects are), and bounded caches. */
+/* Nobody's configuration but the repository's own (which locates its objects), and bounded caches. */
 static void set_up(void)
 {
     git_libgit2_init();
@@ -75,7 +75,7 @@ static bool has_promisor(const git_config *c)
     return found;
 }
 
-/* git log would follow these; here they have no say (renames.h), which is told. */
+/* git log would follow these; they are not used here (renames.h), with a remark. */
 static void remark_on_renames(Repo *r)
 {
     static const char *const NAME[] = {"diff.renameLimit", "diff.renames"};

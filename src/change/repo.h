@@ -2,7 +2,7 @@
  *
  * A worktree, its .git directory or a bare repository; a shallow one ends where its history was cut.  Nothing of the
  * repository is run or obeyed: libgit2 executes no hooks, the configuration of the user and of the system is not
- * read, and lines are compared without looking at attributes, so neither drivers nor filters have a say.  That is
+ * read, and lines are compared without reading attributes, so neither drivers nor filters take part.  That is
  * also why a repository that belongs to another user is read all the same (`foreign`).  Objects that are missing or
  * damaged are named, counted and passed over; those that a partial clone has not fetched are not fetched here.
  * Commits are those that `git log` shows: replacements (git replace), info/grafts and HEAD's .mailmap are followed,
@@ -36,7 +36,7 @@ typedef struct {
     const char *old_path, *new_path; /* as the trees have them: any bytes, not always UTF-8 */
     FileStatus status;
     unsigned char old_id[20], new_id[20]; /* of the contents */
-    bool unsure;                          /* added or renamed: a content that would tell cannot be read (renames.h) */
+    bool unsure;                          /* added or renamed: a deciding content cannot be read (renames.h) */
 } RepoDelta;
 
 /* Binary is defined as in git (a NUL in the first 8,000 bytes).  Huge, missing (not fetched by a partial clone, or
@@ -66,10 +66,10 @@ LinesResult repo_contents(Repo *, Arena *, const unsigned char id[20], int64_t m
 /* The next remark on the repository, one line each; NULL when there are no more. */
 const char *repo_remark(Repo *);
 /* Long work ends soon after `stop` answers true, with E_INTERRUPT or with an answer that means nothing; repo_stopped
- * tells that this happened. */
+ * reports that this happened. */
 void repo_watch(Repo *, bool (*stop)(void));
 bool repo_stopped(const Repo *);
-/* `large` is called each time before more than REPO_LARGE bytes are read and compared: `stop` is not asked then. */
+/* `large` is called each time before more than REPO_LARGE bytes are read and compared: `stop` is not called then. */
 enum { REPO_LARGE = 1 << 19 };
 void repo_watch_large(Repo *, void (*large)(void *user), void *user);
 void repo_close(Repo *);

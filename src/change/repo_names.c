@@ -155,7 +155,8 @@ static Status unborn(Repo *r)
                 packed ? ", nor in packed-refs, unless that is damaged" : "");
 }
 
-/* The object of a name without ~ and ^; libgit2 knows references, and dates of the reflog and words of messages. */
+/* The object of a name without ~ and ^; libgit2 resolves references, and dates of the reflog and words of
+ * messages. */
 static Status base_of(Repo *r, const char *name, git_oid *out)
 {
     git_reference *ref, *direct;

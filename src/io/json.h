@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* E_FORMAT tells line and column.  Text need not end with NUL; only white space may follow the value.  \u0000 in a
+/* E_FORMAT names line and column.  Text need not end with NUL; only white space may follow the value.  \u0000 in a
  * string is refused, because the string would end there. */
 Status json_parse(cJSON **root, const char *text, size_t len, const char *path);
 Status json_read(cJSON **root, Arena *, const char *path);

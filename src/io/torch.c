@@ -15,7 +15,7 @@ typedef struct {
     const char *key;
     const char *bytes;
     size_t len;
-    int64_t elements; /* legacy files say it; -1: not said */
+    int64_t elements; /* from legacy files; -1: unknown */
 } Storage;
 
 typedef struct {

@@ -56,7 +56,7 @@ static bool listed(const char *const *list, int n, const char *s)
     return false;
 }
 
-/* The first bytes tell the container. */
+/* The first bytes identify the container. */
 static Status add_file(Weights *w, Arena *run, const char *path)
 {
     char first[512];

@@ -46,7 +46,7 @@ typedef struct {
 
 typedef struct Weights Weights;
 /* A hub name (base/hf_cache.h) stands for its directory.  A directory holds model.safetensors or its index of shards,
- * else pytorch_model.bin or its index; of a file the first bytes tell.  E_IO, E_FORMAT. */
+ * else pytorch_model.bin or its index; a file by its first bytes.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
 /* Lent memory stays: the mappings go over to the arena, private and writable; a page is copied when it is written

@@ -1,5 +1,5 @@
 /* Only the central directory is believed, because streamed zips leave zeros in the local headers; of those the two
- * lengths alone are used, which tell where the data begin. */
+ * lengths alone are used, which locate the data. */
 #include "io/zip.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* How good are predicted classes or scores?  A row has a true class and a predicted one; where the classes are two,
- * 0 and 1, a score says how much the row leans to 1.  Measures that divide by nothing are 0, except AUC and average
+ * 0 and 1, a score grows with the probability of 1.  Measures that divide by nothing are 0, except AUC and average
  * precision, which are NaN where a class is missing.  No measure depends on the order of the rows, not even
  * in its last bit.
  *

@@ -91,7 +91,7 @@ Words words_and_signs(Lexicon *x, const char *text, size_t n)
 
 /* ---- lower case */
 
-/* Has the one character of n bytes the property?  False for all with a PCRE2 that does not know it (before 10.40). */
+/* Has the one character of n bytes the property?  False for all with a PCRE2 that does not have it (before 10.40). */
 typedef enum { CASED, CASE_IGNORABLE, PROPERTIES } Property;
 static bool has(Property property, const char *character, size_t n)
 {

@@ -110,7 +110,7 @@ static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *sou
     return y;
 }
 
-/* The rows of the batch's own mask that ask. */
+/* The rows of the batch's own mask that are queries. */
 static const uint8_t *query_sees(Pass *p, const Rows *r, int64_t n, bool prune)
 {
     if (!prune || !r->sees) return r->sees;
@@ -152,7 +152,7 @@ static Var *attend(Pass *p, Where at, Projected x, Var *bias, Attn a)
     return op_mix(t, probs, x.v, a);
 }
 
-/* `prune`: x has all rows, but only r->keep of them ask. */
+/* `prune`: x has all rows, but only r->keep of them are queries. */
 static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     bool cross = at.part == PART_CROSS;
@@ -397,7 +397,7 @@ void rows_see(Pass *p, Rows *r, Part part, const Batch *x)
     r->sees = wide;
     r->even = even;
     r->mask = NULL;
-    if (!c && !r->prompt) r->len = NULL; /* said in the mask */
+    if (!c && !r->prompt) r->len = NULL; /* the mask holds it */
 }
 
 void rows_keep(Pass *p, Rows *r, const int32_t *keep, int64_t k)

@@ -68,7 +68,7 @@ void rows_see(Pass *, Rows *r, Part, const Batch *);
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
 /* The input of cross-attention: the encoder's result, whose virtual rows are visible. */
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
-/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks ask;
+/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks require;
  * rows that the batch names are taken as they are. */
 Var *add_positions(Pass *, Part, Var *x, Param *table, int64_t offset, const Rows *);
 

@@ -1,4 +1,4 @@
-/* Making a model's parameters: one call registers a parameter under its name, a linear map with its place, or a
+/* Making a model's parameters: one call registers a parameter under its name, a linear layer with its place, or a
  * norm.  Used by the architectures' build functions only. */
 #ifndef NN_BUILD_H
 #define NN_BUILD_H

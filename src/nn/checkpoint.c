@@ -1,5 +1,5 @@
 /* Directories in Hugging Face's layout.  A model's own list of parameters is the schema: each looks up its tensor,
- * and a tensor that nothing asked for must be one that the family is known to carry along.  Tied weights are written
+ * and an unused tensor must be one that files of the family carry.  Tied weights are written
  * once, under the name that holds them.
  *
  * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping

@@ -276,7 +276,7 @@ static void candidates(Beams *b, Tensor logits, int64_t row, int i, Scored *best
     for (; n < most; n++) best[n] = (Scored){-INFINITY, 0};
 }
 
-/* One row one token on: finished results are put aside, the best open ones take the beams. */
+/* One row one token on: finished results are set aside, the best open ones take the beams. */
 static void extend(Beams *b, int64_t row, int i, const Scored *best, int32_t *old)
 {
     int k = b->c->beams, open = 0, most = b->c->max_new;

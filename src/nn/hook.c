@@ -19,7 +19,7 @@ struct Hooks {
     Hook *at;
     int n, room;
     int64_t shift[PART_COUNT];
-    int shift_after[PART_COUNT]; /* hooks there were when the shift was asked for: it goes when they are cleared */
+    int shift_after[PART_COUNT]; /* hooks there were when the shift was added: it ends when they are cleared */
     bool read_virtual;
     int read_after; /* likewise */
 };

@@ -39,7 +39,7 @@ typedef enum {
         SITE_COUNT
 } Site;
 
-/* Part tells encoder self-attention, decoder self-attention and cross-attention apart, so that no two join points
+/* Part distinguishes encoder self-attention, decoder self-attention and cross-attention, so that no two join points
  * share a Where.  A feed-forward block carries the part of its stack. */
 typedef enum { PART_ENCODER, PART_DECODER, PART_CROSS, PART_COUNT, PART_ANY = PART_COUNT } Part;
 enum { LAYER_EMBED = -1, LAYER_ANY = -2 };

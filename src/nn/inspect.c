@@ -117,7 +117,7 @@ static const Linear *linear_of(const Model *m, const Param *w)
     return NULL;
 }
 
-/* "weight (8,8), bias (8)", with the place of a linear map in front. */
+/* "weight (8,8), bias (8)", with the place of a linear layer in front. */
 static const char *leaves(Arena *a, const Model *m, const Node *n)
 {
     Buf b = buf_open(a);

@@ -10,7 +10,7 @@
 
 /* Modules with the same shapes that differ only in their number are shown once. */
 void model_inspect(FILE *, const Model *);
-/* The same of a file's tensors, of which the names alone tell the tree; tensors for which `counts` is false (they are
+/* The same of a file's tensors, whose names alone give the tree; tensors for which `counts` is false (they are
  * another's bytes) are shown and not counted. */
 void weights_inspect(FILE *, const Weights *, bool (*counts)(const Weights *, int i));
 

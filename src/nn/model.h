@@ -1,4 +1,4 @@
-/* Transformers.  A Model is a Config, its parameters under their Hugging Face names, and an Arch that knows how
+/* Transformers.  A Model is a Config, its parameters under their Hugging Face names, and an Arch that implements how
  * to build and run it.  An Arch is one file; it REGISTERs itself as `arch`.  Everything of a model lives on the
  * run arena given to model_open. */
 #ifndef NN_MODEL_H
@@ -51,10 +51,10 @@ typedef struct {
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
     const int32_t *target;        /* (B,T) or (B,K); -1: not scored */
     const int32_t *label;         /* (B) class labels: model_loss then trains the classification head */
-    const int32_t *row;           /* (B) which examples of a set these are, for a loss that knows more of them */
+    const int32_t *row;           /* (B) which examples of a set these are, for a loss with more data on them */
 } Batch;
 
-/* The linear maps of a model, for methods that wrap them by name. */
+/* The linear layers of a model, for methods that wrap them by name. */
 typedef struct {
     const char *name; /* checkpoint name without ".weight"; ".q" ".k" ".v" name thirds of GPT-2's c_attn */
     Where at;         /* the site whose in and out this map connects */
@@ -73,7 +73,7 @@ typedef struct Arch {
     const char *name, *summary;
     const struct Format *format; /* of its config.json and tensor names, in nn/config.h */
     void (*defaults)(Config *);
-    Status (*check)(const Config *);                             /* E_CONFIG says which field */
+    Status (*check)(const Config *);                             /* E_CONFIG names the field */
     int (*room)(const Config *);                                 /* config_room(); NULL: any number of tokens */
     void (*build)(Model *);                                      /* parameters, linears, norms */
     Var *(*hidden)(Model *, Pass *, const Batch *);              /* last hidden states (B,T or K,C) */
@@ -114,7 +114,7 @@ Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,
 Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
 Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
-/* Gives an LM head that shares the token table one of its own, as if the config had said so, to the same effect.
+/* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
 int model_layers(const Model *, Part); /* 0 where the model has no such part */
@@ -122,7 +122,7 @@ int model_layers(const Model *, Part); /* 0 where the model has no such part */
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
  * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
-typedef struct { /* zero: as the files say, in F32 */
+typedef struct { /* zero: the files' values, in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
     bool plain_head; /* RoBERTa: with UniXcoder's head over the token table */

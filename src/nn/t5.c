@@ -142,7 +142,7 @@ static double untie(Model *m)
 
 /* ---- passes */
 
-/* With a cache the queries' positions are told; one bias serves all rows, so these must agree. */
+/* With a cache the queries' positions are given; one bias serves all rows, so these must agree. */
 static Var *position_bias(Model *m, Pass *p, Part part, const Rows *r)
 {
     const T5 *g = m->blocks;

@@ -1,4 +1,4 @@
-/* The adapter itself, shared by the presets; each preset's file says which form stands where. */
+/* The adapter itself, shared by the presets; each preset's file chooses the forms. */
 #include "peft/bottleneck.h"
 
 #include <math.h>

@@ -23,7 +23,7 @@ typedef enum { ADAPT_OUTPUT, ADAPT_SUM, ADAPT_PARALLEL } AdaptForm;
 typedef struct {
     const char *method;
     AdaptForm form;
-    bool attn, ffn; /* the sublayers adapted where no target says; cross-attention has no feed-forward */
+    bool attn, ffn; /* the sublayers adapted where there is no target; cross-attention has no feed-forward */
 } Bottleneck;
 
 Status bottleneck_attach(const Bottleneck *, Model *, Hooks *, const PeftConfig *);

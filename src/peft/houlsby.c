@@ -23,7 +23,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_HOULSBY = {
     .name = "houlsby",
-    .summary = "two bottleneck adapters a layer, after attention and after the feed-forward",
+    .summary = "two bottleneck adapters per layer, after attention and after the feed-forward",
     .source = "Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019",
     .defaults = defaults,
     .attach = attach,

@@ -128,7 +128,7 @@ static bool has_zero(const Param *p)
 
 static Status fold_all(Model *m, const PeftConfig *cfg, bool undo)
 {
-    for (int dry = 1; dry >= 0; dry--) /* look at everything before changing anything */
+    for (int dry = 1; dry >= 0; dry--) /* check everything before changing anything */
         for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
             for (int k = 0; k < N_KINDS; k++) {
                 if (!is_there(m, cfg, at, k)) continue;

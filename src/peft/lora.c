@@ -1,4 +1,4 @@
-/* LoRA: y = W x + b + s B A dropout(x), with A (r,in) and B (out,r) for every linear map whose name matches.
+/* LoRA: y = W x + b + s B A dropout(x), with A (r,in) and B (out,r) for every linear layer whose name matches.
  * A starts as U(-1/sqrt(in), 1/sqrt(in)) and B at zero, so attaching changes nothing until training does.
  * s = alpha/r, or alpha/sqrt(r) under rank stabilisation, which keeps learning even at high rank.
  *

@@ -50,7 +50,7 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     int length;                   /* prefix, prompt: virtual tokens */
     PrefixKind kind;              /* prefix */
     bool no_norm;                 /* tied prefix: straight into the projections, past the layer's norm */
-    int reserved;                 /* tied prefix: 0, or length: the input's first positions are slots to overwrite */
+    int reserved;                 /* tied prefix: 0, or length: the input's first positions are overwritten */
     bool shift_positions; /* prefix: positions of the content move by length, as PEFT's do; relative ones (T5) then
                              see the prefix at the positions before the content */
     bool displaced;       /* prefix on T5: the adapters library's, content keys seem length further right */

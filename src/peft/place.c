@@ -1,5 +1,5 @@
 /* Places and names: see the header.  A place is a layer of a part; the parts of a model are those for which
- * model_layers() is positive, so no method asks which architecture it is dealing with. */
+ * model_layers() is positive, so no method depends on the architecture. */
 #include "peft/place.h"
 
 #include <math.h>

@@ -34,7 +34,7 @@ typedef struct {
 } CmgPlan;
 /* source 512 and target 128, or as many as the model has positions: UniXcoder for both together. */
 CmgPlan cmg_plan(const Model *, const Tokenizer *);
-bool cmg_prompts(const Tokenizer *);   /* it knows <encoder-decoder>: the model is to be loaded with plain_head */
+bool cmg_prompts(const Tokenizer *);   /* it has <encoder-decoder>: the model is to be loaded with plain_head */
 Status cmg_writes(const Model *);      /* E_MISMATCH: it is neither an encoder-decoder with its head nor UniXcoder */
 Bytes cmg_subject(const CodeChange *); /* points into the message; len 0 where there is none */
 
@@ -58,7 +58,7 @@ void cmg_evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *ou
 Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *, const Hooks *, const Tokenizer *, const Examples *,
                  const GenerateConfig *, bool (*each)(int64_t done, void *user), void *user);
 
-/* ---- floors, which need no network */
+/* ---- baselines, which need no network */
 
 /* NNGen (Liu et al., ASE 2018): of the five training changes nearest by the cosine of their word counts, the one
  * whose diff has the highest BLEU-4 with the test change's (smoothed as in B-Norm: plain BLEU-4 is mostly 0 here);

@@ -108,7 +108,7 @@ static int nearest_of(int64_t out[NEAREST], Arena *a, const Index *x, const Bag 
     return n;
 }
 
-/* ---- the floors */
+/* ---- the baselines */
 
 typedef struct {
     Index index;

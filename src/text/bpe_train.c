@@ -198,7 +198,7 @@ static bool add_named(Bpe *b, const char *text, bool strip_left)
     return true;
 }
 
-/* The specials in front, then the bytes in the order of their spelling. */
+/* The special tokens in front, then the bytes in the order of their spelling. */
 static void add_alphabet(Bpe *b)
 {
     static const char *const FRONT[] = {"<s>", "<pad>", "</s>", "<unk>"};

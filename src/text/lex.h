@@ -2,9 +2,9 @@
  *
  * One scanner, driven by a table of the differences between the languages: keywords, primitive types, operators, how
  * comments and strings open and close.  It reads any bytes: a byte that fits nothing is a LEX_OTHER, and a
- * string or block comment that is never closed ends with the line or with the text and says so (`open`).  It does not
- * parse: a preprocessor line is an operator and words, and in JavaScript the token before a slash decides between a
- * division and a regular expression.  Time is linear in the text; nothing is allocated.
+ * string or block comment that is never closed ends with the line or with the text and is marked (`open`).  It does
+ * not parse: a preprocessor line is an operator and words, and in JavaScript the token before a slash decides between
+ * a division and a regular expression.  Time is linear in the text; nothing is allocated.
  *
  *   Lexer lexer = lex_open(LANG_JAVA, text, len);
  *   for (Lexeme t; lex_next(&lexer, &t);) ... text[t.begin..t.end) ... */

@@ -1,7 +1,7 @@
 /* Cutting one normalised word into pieces.  Unigram: the best path by Viterbi over byte positions; scores are
- * summed in float over the whole text, as the library does, or in double over the word, as a tokenizer.json asks,
+ * summed in float over the whole text, as the library does, or in double over the word, for a tokenizer.json,
  * because ties decide ids.  BPE: the pair that comes first in order is joined, the leftmost of equals; short words
- * look for it anew each time, long ones keep a heap, so that n characters cost n log n. */
+ * search for it anew each time, long ones keep a heap, so that n characters cost n log n. */
 #include <math.h>
 #include <string.h>
 

@@ -123,7 +123,7 @@ typedef struct {
     Arena *a;
     const Normal *x;
     double score; /* of the best path so far */
-    Merge *pair;  /* (PAIRS) joins asked for before, NULL: not remembered */
+    Merge *pair;  /* (PAIRS) joins looked up before, NULL: not remembered */
     Cutting *at;  /* the pieces of the last word */
     int64_t n;
 } Cutter;

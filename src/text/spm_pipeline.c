@@ -77,7 +77,7 @@ static Normal prefixed(Arena *a, const Step *step, const Normal *x)
     return w.out;
 }
 
-/* One stretch between white space, or all there is; words begin where `starts` says, grown beside the text. */
+/* One stretch between white space, or all there is; words begin at `starts`, grown beside the text. */
 static void put_words(const Pipeline *p, Writing *w, Buf *starts, const Normal *x, int64_t from, int64_t to,
                       bool first)
 {

@@ -1,4 +1,4 @@
-/* Which kind a directory holds is told by its files' names, and of a tokenizer.json by its pre_tokenizer. */
+/* The names of a directory's files determine the kind, and for a tokenizer.json its pre_tokenizer. */
 #include "text/tokenizer.h"
 
 #include <string.h>

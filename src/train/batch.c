@@ -174,7 +174,7 @@ static int32_t *gather(Arena *a, const int32_t *const *column, const int32_t *le
     return out;
 }
 
-/* Narrows the targets (B,T) to the scored ones (B,K) and says which they were. */
+/* Narrows the targets (B,T) to the scored ones (B,K) and records which they were. */
 static void keep_scored(Batch *x, Arena *a)
 {
     int64_t k = 0;

@@ -22,7 +22,7 @@ FitStand fit_begin(void);
 
 typedef struct {
     int64_t every;    /* steps from one pause to the next; there is one after the last step in any case */
-    int64_t patience; /* evaluations without gain that end the run; 0: no number does */
+    int64_t patience; /* evaluations without gain that end the run; 0: none end it */
     /* Larger is better; of equal scores the larger tie is.  NULL: nothing is measured. */
     Status (*evaluate)(double *score, double *tie, Arena *step, void *user);
     Status (*better)(void *user);                              /* the parameters of this moment are the best */

@@ -47,7 +47,7 @@ typedef struct Trainer {
     struct Slot *slots; /* optimiser state per trainable parameter; train/optim.h */
     int n_slots;
 } Trainer;
-/* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG says which setting. */
+/* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG names the setting. */
 Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const TrainConfig *);
 /* The memory of a step lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
  * is not finite: the parameters are then as they were before the step. */

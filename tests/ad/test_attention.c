@@ -9,7 +9,7 @@
 #include "num/dropout.h"
 #include "num/kernels.h"
 
-/* ---- the cases: everything Attn can say, alone and together */
+/* ---- the cases: every setting of Attn, alone and together */
 
 typedef struct {
     const char *name;
@@ -218,7 +218,7 @@ static void one_input_in_three_roles(void **state)
     }
 }
 
-/* One map mixes two sets of values, as a hook that looks at the map may do: every gradient arrives twice. */
+/* One map mixes two sets of values, as a hook that reads the map may do: every gradient arrives twice. */
 static Var *mix_twice(Tape *t, Var *const *in, void *ctx)
 {
     const Case *c = ctx;

@@ -96,7 +96,7 @@ static void gradients_of_a_step_go_with_it(void **state)
     arena_close(&run);
 }
 
-/* Zeros, ones, and draws of the size asked for, the same in every set of this seed that has the name. */
+/* Zeros, ones, and draws of the given size, the same in every set of this seed that has the name. */
 static void parameters_start_as_asked(void **state)
 {
     (void)state;
@@ -240,7 +240,7 @@ static void a_view_owns_nothing(void **state)
     arena_close(&step);
 }
 
-/* Layers of norm, linear map with a slope, and square, each in a scope or in none: the peak in values. */
+/* Layers of norm, linear layer with a slope, and square, each in a scope or in none: the peak in values. */
 static double deep_pass(Arena *run, bool scoped, Tensor grad[4])
 {
     enum { C = 64, DEPTH = 10 };

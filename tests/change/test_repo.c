@@ -1,4 +1,4 @@
-/* Reading repositories that git itself would hardly write: odd authors, encodings, replacements, grafts, contents
+/* Reading repositories that git itself would hardly write: unusual authors, encodings, replacements, grafts, contents
  * that are not there, packs made by hand, names that lead nowhere.  Expected values follow git's own sources. */
 #include "expect.h"
 

@@ -105,7 +105,7 @@ static void remove_packed(void)
 
 /* ---- reading everything ---- */
 
-/* Everything the repository tells, as text, in `said`; false when something was not read and that was told. */
+/* All results of the repository, as text, in `said`; false when something was not read and that was reported. */
 static Status tell(Buf *said, bool *noticed)
 {
     Repo *r;
@@ -135,7 +135,7 @@ static Status tell(Buf *said, bool *noticed)
     return s;
 }
 
-/* Every commit told of is one of the sound repository's, word for word. */
+/* Every reported commit is one of the sound repository's, word for word. */
 static bool is_part(const char *told, const char *whole)
 {
     for (const char *s = told, *end; *s; s = end) {

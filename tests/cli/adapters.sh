@@ -64,7 +64,7 @@ result $? "... of twice the decoder's layers"
 expect 0 'moves the content' 'positions differ, and are told' adapter convert "$t/gpt2-prefix" "$t/y" --to hf --base "$t/gpt2"
 expect 3 'matches no linear layer of this t5' 'an adapter of another model' adapter convert "$t/lora" "$t/z" --to adapters --base "$t/t5"
 
-# VeRA's shared projections are in the file unless the config says that they are not.
+# VeRA's shared projections are in the file unless the config excludes them.
 for saved in '' '"save_projection": false,'; do
     cp -r "$t/vera" "$t/vera-saved"
     sed "s/\"save_projection\":.*/$saved/" "$t/vera/adapter_config.json" >"$t/vera-saved/adapter_config.json"
@@ -76,7 +76,7 @@ for saved in '' '"save_projection": false,'; do
     rm -r "$t/vera-saved"
 done
 
-# A setting of training alone is told where it is set.
+# A setting of training alone is reported where it is set.
 for depth in '' '"stochastic_depth": 0.25,'; do
     cp -r "$t/houlsby" "$t/deep"
     sed "s/\"mh_adapter\":/$depth &/" "$t/houlsby/adapter_config.json" >"$t/deep/adapter_config.json"
@@ -86,7 +86,7 @@ for depth in '' '"stochastic_depth": 0.25,'; do
     rm -r "$t/deep"
 done
 
-# Merged acts as adapted: the same maps, to the table's digits.
+# Merged acts as adapted: the same attention maps, to the table's digits.
 for d in lora dora ia3 vera; do
     expect 0 'within [0-9.]+e-0[5-9]' "$d is merged" adapter merge "$t/roberta" "$t/$d" "$t/m-$d"
     "$VERNIER" attend --overwrite --model "$t/roberta" --adapter "$t/$d" --ids 4,5,6,7 --out "$t/o" >"$t/adapted" 2>"$t/err"

@@ -1,4 +1,4 @@
-# Run directories: nothing is lost in them, whatever is asked and whenever it is killed.  TAP on stdout.
+# Run directories: nothing is lost in them, whatever is run and whenever it is killed.  TAP on stdout.
 . tests/cli/tap
 program=$(dirname "$VERNIER")/tests/cli/test_program
 if [ ! -x "$program" ]; then echo "ok 1 - folders # SKIP $program is not built"; exit 0; fi

@@ -1,4 +1,4 @@
-# Runs and what they leave on disk, with the experiments that tests/cli/test_program.c adds.  TAP on stdout.
+# Runs and their files on disk, with the experiments that tests/cli/test_program.c adds.  TAP on stdout.
 . tests/cli/tap
 program=$(dirname "$VERNIER")/tests/cli/test_program
 if [ ! -x "$program" ]; then echo "ok 1 - runs # SKIP $program is not built"; exit 0; fi

@@ -1,4 +1,4 @@
-# vernier run probes/study: tables, a base taken up again, and what is refused.  TAP on stdout.
+# vernier run probes/study: tables, a resumed base, and refusals.  TAP on stdout.
 . tests/cli/tap
 ask() { "$VERNIER" run probes/study --quiet "$@"; }
 small='--preset smoke --methods full,lora,prefix --steps 40'
@@ -21,7 +21,7 @@ done
 "$VERNIER" report "$t/a" --out "$t/a.html" >"$t/out" 2>"$t/err" && grep -q 'shape of table VI' "$t/a.html"
 result $? 'its report shows the tables'
 
-# the rows of an untuned base do not depend on who opened it
+# the rows of an untuned base do not depend on the method that opened it
 rows() { grep -E "^  (ours|given) +(untuned|random weights)" "$1" | sed 's/^  [a-z]* *//'; }
 expect 0 'shape of table VI' 'the base that it made, given' $small --out "$t/b" --base "$t/a/base"
 rows "$t/first" >"$t/rows"

@@ -61,7 +61,7 @@ static void fill(Folder *f, const char *text)
     put(str_print(&arena, "%s/figures/%s.svg", f->path, text), text);
 }
 
-/* A result of the learning rate `lr` whose files say so. */
+/* A result of the learning rate `lr` whose files name it. */
 static void make(const char *lr, bool overwrite)
 {
     Folder f;

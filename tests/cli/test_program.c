@@ -65,7 +65,7 @@ static Status broken(Run *r)
     return fail(E_NUMERIC, "the loss is not a finite number at step 3");
 }
 
-/* Looks at a page of a mapped file that is not there any more. */
+/* Reads a page of a mapped file that is not there any more. */
 static Status cut(Run *r)
 {
     static const char zeros[8192];

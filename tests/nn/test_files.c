@@ -206,7 +206,7 @@ static void in_place(void **state)
     }
 }
 
-/* Bytes in memory now, or the most since `forget` last asked; 0 where the system does not say. */
+/* Bytes in memory now, or the most since the last call with `forget`; 0 where unknown. */
 static long resident(const char *line)
 {
     long kb = 0;

@@ -183,7 +183,7 @@ static void softmax_pairs(Tensor z)
     }
 }
 
-/* y = x W' + b of a head in the file, through tanh where asked. */
+/* y = x W' + b of a head in the file, through tanh where wanted. */
 static Tensor head(Golden *g, const Weights *w, const char *name, Tensor x, bool squash)
 {
     const Stored *weight = weights_find(w, str_print(&g->run, "%s.weight", name));
@@ -225,7 +225,7 @@ static void self_labels(Golden *g, Model *m)
     compare_loss(g, m, "self_labels", &batch);
 }
 
-/* CodeT5's defect model: the state at the last end of text, one linear map, a softmax. */
+/* CodeT5's defect model: the state at the last end of text, one linear layer, a softmax. */
 static void codet5_classes(DType dtype)
 {
     OPEN("t5", g, dtype);

@@ -74,7 +74,7 @@ static void triangle_is_causal(void **state)
             Model *m = small_model(&RUN, SHAPES[i], F64);
             Hooks *h = hooks_of(m, way);
             Batch x = small_batch(&RUN, m), y = x;
-            if (way == PROMPTED && !m->decoder) continue; /* virtual rows look forward here, but not there */
+            if (way == PROMPTED && !m->decoder) continue; /* virtual rows attend forward here, but not there */
             x.causal = true;
             y.sees = looking_back(0);
             Tensor a = run_logits(&RUN, &STEP, m, h, &x), b = run_logits(&RUN, &STEP, m, h, &y);
@@ -226,7 +226,7 @@ static void cached_is_whole(void **state)
         for (int mode = 0; mode < 3; mode++) { /* causal; both ways; both ways as a mask */
             Model *m = unixcoder();
             Hooks *h = hooks_of(m, way);
-            if (way == PROMPTED) continue; /* as above: in a whole pass virtual rows look forward */
+            if (way == PROMPTED) continue; /* as above: in a whole pass virtual rows attend forward */
             Batch x = small_batch(&RUN, m);
             x.len = NULL;
             for (int i = 0; i < B * T; i++)

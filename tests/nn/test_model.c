@@ -518,7 +518,7 @@ static Var *count_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     return out;
 }
 
-/* No two join points share a place, and every linear map has its own. */
+/* No two join points share a place, and every linear layer has its own. */
 static void places_are_unique(void **state)
 {
     (void)state;

@@ -193,7 +193,7 @@ static inline void set_rules(PeftConfig *cfg, const Model *m)
     cfg->bias = BIAS_TARGETS;
 }
 
-/* Everything that PEFT and the adapters library know beyond the paper's three. */
+/* Every form of PEFT and the adapters library beyond the paper's three. */
 static inline void set_every_scale(PeftConfig *cfg, const Model *m)
 {
     (void)m;

@@ -269,7 +269,7 @@ static void a_model_learns_to_write_the_messages(void **state)
     tokenizer_close(&t);
 }
 
-/* ---- floors */
+/* ---- baselines */
 
 static void floors_choose_by_hand(void **state)
 {

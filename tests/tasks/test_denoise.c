@@ -1,4 +1,4 @@
-/* Span corruption: nothing is lost, the share and the spans are as asked, and it repeats. */
+/* Span corruption: nothing is lost, the share and the spans are as set, and it repeats. */
 #include "expect.h"
 
 #include <string.h>
