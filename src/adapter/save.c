@@ -83,7 +83,7 @@ static Status write_json(const cJSON *root, const char *path)
     return s;
 }
 
-/* ---- files that go along */
+/* ---- parameters that go along */
 
 static bool was_carried(const Binding *old, int n, const Param *p)
 {

@@ -240,7 +240,7 @@ static void insert(Gen *g, const char *const *shape, const char *const *text, in
     g->n += n;
 }
 
-/* The method with the wrong line `before` (or -1: none), with that or another line in its other form. */
+/* The method with one line changed: from its wrong form to the good one, or the other way where `to_bad`. */
 static void turn(Gen *g, const char *const *shape, int line, bool to_bad)
 {
     int first = g->n;
@@ -393,7 +393,7 @@ static int plant_defect(Gen *g, const Target *t)
 
 static const struct {
     const char *name, *needs;           /* needs: text that must occur in the shape */
-    int (*make)(Gen *, const Target *); /* writes the method, writes the message, returns the label */
+    int (*make)(Gen *, const Target *); /* writes method and message, returns the label */
 } EDIT[] = {{"rename", "$l", rename_variable}, {"check", "", add_check},           {"log", "", add_log},
             {"method", "", add_method},        {"constant", "$K", raise_constant}, {"type", "$N", change_type},
             {"fix", "", fix_defect},           {"plant", "", plant_defect}};

@@ -21,7 +21,7 @@
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
 typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted maps */
 typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode; /* a factor, one number, one a channel */
-typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* A(z) is added to s, s + x, z */
+typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* A(z) is added to s, s + x or z */
 typedef struct {
     const char *target; /* glob over Linear names */
     int rank;
