@@ -15,7 +15,7 @@ typedef enum { OUT_IN, IN_OUT } Layout;
 
 Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (V,C) -> (B,T,C); id < 0: zeros */
 Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act(..,O); bias may be NULL */
-/* Outputs first..first+n-1 of such a map, as if w and bias held no others: a third of GPT-2's fused projection. */
+/* Outputs first..first+n-1 of such a layer, as if w and bias held no others: a third of GPT-2's fused projection. */
 Var *op_linear_part(Tape *, Var *x, Var *w, Layout, Var *bias, Act, int64_t first, int64_t n);
 Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /* norm(x + residual); no bias: RMS */
 /* m / |row of W + s b a|, for W's outputs first..first+n-1; m (n), b (n,R), a (R,C) -> (n).  held: the norm is a

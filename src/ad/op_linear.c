@@ -12,7 +12,7 @@
 typedef struct {
     Layout layout;
     Act act;
-    int64_t first; /* the first output of w that this map computes */
+    int64_t first; /* the first output of w that this layer computes */
     Tensor pre;    /* no data where the slope needs none */
 } LinearSaved;
 

@@ -20,7 +20,7 @@
 #include "io/weights.h"
 #include "peft/peft.h"
 
-/* A parameter and where its numbers lie in a tensor of the file: with n numbers in the parameter's last dimension,
+/* A parameter and where its elements lie in a tensor of the file: with n elements in the parameter's last dimension,
  * element i is at first + i / n * row + i % n. */
 typedef struct {
     Param *param;
@@ -29,7 +29,7 @@ typedef struct {
     int64_t dim[MAX_RANK]; /* of the tensor */
     int64_t first, row;
     const char *times; /* a tensor whose element i / n multiplies, or NULL; reading only */
-    double factor;     /* of the file's numbers in the model */
+    double factor;     /* of the file's values in the model */
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 

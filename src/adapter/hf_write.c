@@ -1,5 +1,5 @@
 /* Hugging Face PEFT, writing configs: the settings from which it builds the same modules, defaults left out.  A
- * target is written as the shortest ends of names that hit the adapted maps and no other module of the model. */
+ * target is written as the shortest ends of names that hit the adapted layers and no other module of the model. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ static const char *const OTHERS[] = {"classifier.dense",
 
 typedef struct {
     const Adapter *a;
-    const Linear **in; /* the maps meant */
+    const Linear **in; /* the layers meant */
     int n;
 } Set;
 

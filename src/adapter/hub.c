@@ -196,7 +196,7 @@ static Status configure_bottleneck(Adapter *a, const Model *m)
 
 /* ---- LoRA and IA3 */
 
-/* Whether a map is adapted, in the letters of attn_matrices and the two flags. */
+/* Whether a linear layer is adapted, in the letters of attn_matrices and the two flags. */
 static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Linear *l)
 {
     const cJSON *letters = cJSON_GetObjectItemCaseSensitive(config_of(a), "attn_matrices"), *j;

@@ -74,7 +74,7 @@ static Status bind_bottleneck(Adapter *a)
     return OK;
 }
 
-/* ---- maps */
+/* ---- linear layers */
 
 /* GPT-2's thirds share tensors: those adapted in a layer lie one below the other. */
 typedef struct {

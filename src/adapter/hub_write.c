@@ -1,4 +1,4 @@
-/* adapter-hub/adapters, writing configs.  The library's flags adapt the same maps in every layer but those of
+/* adapter-hub/adapters, writing configs.  The library's flags adapt the same linear layers everywhere but in
  * leave_out: the adapted places are checked layer by layer and refused, by name, where flags
  * cannot say it. */
 #include <math.h>
@@ -210,10 +210,11 @@ static Status describe_ia3(Adapter *a, cJSON *c)
         for (int j = 0; j < 5; j++) known |= COLUMN_SITES[j] == l->at.site;
         if ((in && place_find(a->model, "ia3", l->at, in)) ||
             (!known && out && place_find(a->model, "ia3", l->at, out)))
-            return fail(E_MISMATCH,
-                        "ia3: %s of layer %d, %s: the adapters library scales the outputs of queries, keys, values and "
-                        "the feed-forward's linear layers, and nothing else",
-                        in && place_find(a->model, "ia3", l->at, in) ? in : out, l->at.layer, part_name(l->at.part));
+            return fail(
+                E_MISMATCH,
+                "ia3: %s of layer %d, %s: the adapters library scales the outputs of queries, keys, values and "
+                "the feed-forward's linear layers, and nothing else",
+                in && place_find(a->model, "ia3", l->at, in) ? in : out, l->at.layer, part_name(l->at.part));
     }
     cJSON_AddNumberToObject(c, "r", 1);
     cJSON_AddNumberToObject(c, "alpha", 1);

@@ -45,7 +45,7 @@ static bool same_number(double x, double y)
     return x == y || (x != x && y != y);
 }
 
-/* Two parameters may share a tensor's numbers only when they agree. */
+/* Two parameters may share a tensor's elements only when they agree. */
 static Status check(const Tensors *out, const Binding *b)
 {
     if (b->factor != 1) return OK; /* a head shares nothing, and division rounds */

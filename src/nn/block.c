@@ -72,7 +72,7 @@ typedef struct {
 } Projected;
 
 /* GPT-2 where somebody wants the fused projection: one product for all three, then the thirds, each a join point of
- * its own.  Otherwise the thirds are maps like any others, and queries that nobody reads are not computed. */
+ * its own.  Otherwise the thirds are layers like any others, and queries that nobody reads are not computed. */
 static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     Tape *t = p->tape;

@@ -8,7 +8,7 @@
 
 typedef struct {
     const Linear *q, *k, *v, *out;
-    const Linear *qkv; /* GPT-2: one map for all three; q, k and v then only name its thirds */
+    const Linear *qkv; /* GPT-2: one layer for all three; q, k and v then only name its thirds */
     Norm norm;         /* gain NULL: none */
 } Attention;
 typedef struct {

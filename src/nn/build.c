@@ -38,7 +38,7 @@ Norm build_norm(Model *m, const char *name, bool bias)
     return n;
 }
 
-/* The list has room for every map of every layer from the start: pointers into it stay. */
+/* The list has room for every linear layer of the model from the start: pointers into it stay. */
 static const Linear *add(Model *m, Linear l)
 {
     const Config *c = &m->config;

@@ -24,7 +24,7 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool scale_embedding;             /* BART: token vectors times sqrt(dim) */
     bool no_lm_head;                  /* encoder features only */
     bool plain_head;                  /* RoBERTa: the LM head is the token table alone, as UniXcoder's */
-    bool pooler;                      /* RoBERTa: has the map of POOL_POOLER, tanh(dense(first token)) */
+    bool pooler;                      /* RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
     int rel_buckets, rel_distance;    /* T5 */
     int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
     double eps;                       /* of the norms */
@@ -57,10 +57,10 @@ typedef struct {
 /* The linear layers of a model, for methods that wrap them by name. */
 typedef struct {
     const char *name; /* checkpoint name without ".weight"; ".q" ".k" ".v" name thirds of GPT-2's c_attn */
-    Where at;         /* the site whose in and out this map connects */
+    Where at;         /* the site whose in and out this layer connects */
     Param *w, *b;     /* b may be NULL */
     Layout layout;
-    int64_t in, out; /* sizes of x and of this map's output */
+    int64_t in, out; /* sizes of x and of this layer's output */
     int64_t first;   /* its first output within w, for the thirds; else 0 */
 } Linear;
 typedef struct {

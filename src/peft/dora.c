@@ -18,7 +18,7 @@ typedef struct {
     bool held;
 } Dora;
 
-/* b as the map's output has it: GPT-2's thirds own a part of theirs. */
+/* b as the layer's output has it: GPT-2's thirds own a part of theirs. */
 static Var *bias_of(Tape *t, const Linear *l)
 {
     Var *b = tape_param(t, l->b);

@@ -5,7 +5,7 @@
  * default for RoBERTa also scales the input of the attention's output projection (heads), and the adapters library
  * scales the feed-forward before its activation (up).
  *
- * `target` is a glob over PART.layer.L.WHAT.  Merging multiplies the rows (and biases) of a map whose output is
+ * `target` is a glob over PART.layer.L.WHAT.  Merging multiplies the rows (and biases) of a layer whose output is
  * scaled, or the columns of one whose input is: such an input reaches nothing else. */
 #include "peft/ia3.h"
 
@@ -14,9 +14,9 @@
 #include "peft/place.h"
 
 static const struct {
-    Site site, linear; /* where it acts; the map it folds into */
+    Site site, linear; /* where it acts; the layer it folds into */
     const char *what;
-    bool inputs; /* it scales that map's inputs, not its outputs */
+    bool inputs; /* it scales that layer's inputs, not its outputs */
 } KINDS[] = {{SITE_KEYS, SITE_K, "keys", false},
              {SITE_VALUES, SITE_V, "values", false},
              {SITE_FFN_ACT, SITE_FFN_OUT, "ffn", true},
@@ -104,7 +104,7 @@ static void rescale(Tensor t, int64_t i, double l, bool undo)
     tensor_set(t, i, undo ? x / l : x * l);
 }
 
-/* Weight (o,i) of the map, wherever the layout and the thirds of GPT-2 put it. */
+/* Weight (o,i) of the layer, wherever the layout and the thirds of GPT-2 put it. */
 static int64_t index_of(const Linear *l, int64_t o, int64_t i)
 {
     return l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(l->w->val) + l->first + o;

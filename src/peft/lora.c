@@ -35,7 +35,7 @@ void lora_defaults(PeftConfig *cfg, const Config *c)
         if (!strcmp(TARGETS[i].arch, c->arch)) cfg->target = TARGETS[i].target;
 }
 
-/* ---- which maps */
+/* ---- which linear layers */
 
 static const LoraRule *rule_of(const PeftConfig *cfg, const Linear *l)
 {
@@ -182,7 +182,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     return OK;
 }
 
-/* On the rows (out,in) or columns (in,out) of W that the map owns. */
+/* On the rows (out,in) or columns (in,out) of W that the layer owns. */
 void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
 {
     Tensor w = l->w->val;

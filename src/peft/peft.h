@@ -19,7 +19,7 @@
 /* A virtual token of a prefix: its own key and value; a vector that goes through the layer's own norm (where that
  * stands before attention) and its key and value projections; or a row of a table that an MLP maps to both. */
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
-typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted maps */
+typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted layers */
 typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode; /* a factor, one number, one a channel */
 typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* A(z) is added to s, s + x or z */
 typedef struct {
@@ -35,10 +35,10 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     int rank;              /* LoRA, DoRA, VeRA */
     double alpha;          /* LoRA, DoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
     bool rslora;           /* LoRA, DoRA */
-    const LoraRule *rules; /* LoRA, DoRA: maps with a rank and alpha of their own; the first that matches counts */
+    const LoraRule *rules; /* LoRA, DoRA: layers with a rank and alpha of their own; the first that matches counts */
     int n_rules;
     BiasMode bias;         /* LoRA, DoRA: biases that train along */
-    bool norm_gradient;    /* DoRA: the gradient goes through the norm, too, which costs a map's size in memory */
+    bool norm_gradient;    /* DoRA: the gradient goes through the norm, too, which costs a layer's size in memory */
     double dropout;        /* LoRA: of the input; adapters: of the output */
     int width, reduction;  /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
                              prefix MLP: width of its hidden layer */
@@ -66,7 +66,7 @@ typedef struct Peft {
                                                                before it adds */
     Status (*merge)(Model *, const PeftConfig *);           /* fold into the base weights; NULL when impossible */
     Status (*unmerge)(Model *, const PeftConfig *);         /* the way back, up to rounding */
-    int64_t (*count)(const Model *, const PeftConfig *);    /* trainable numbers it adds or unfreezes, head apart */
+    int64_t (*count)(const Model *, const PeftConfig *);    /* parameters it adds or unfreezes, head apart */
     int *(*knob)(PeftConfig *); /* the setting that count grows with: rank, width, length; NULL: none */
     const char *frozen;         /* glob over its parameters that never train; NULL: all do */
 } Peft;
@@ -78,9 +78,9 @@ Status peft_set(PeftConfig *, Arena *, const char *text); /* texts are copied to
 /* Freeze everything, attach, and make "peft.*" (of this method and those attached before) and the classification
  * head trainable. */
 Status peft_attach(const Peft *, Model *, Hooks *, const PeftConfig *);
-int64_t peft_head_count(const Model *);   /* numbers in the classification head: report counts with and without */
+int64_t peft_head_count(const Model *);   /* parameters of the classification head: report counts with and without */
 bool peft_is_head(const char *parameter); /* belongs to the classification or language-model head */
-/* Choose the method's rank, width or length so that it has at most `budget` numbers and one more step would have
+/* Choose the method's rank, width or length so that it has at most `budget` parameters and one more step would have
  * more; E_CONFIG when the smallest choice has too many or the method has nothing to choose. */
 Status peft_fit(const Peft *, const Model *, PeftConfig *, int64_t budget);
 

@@ -18,7 +18,7 @@ int place_count(const Model *, const PeftConfig *);                        /* pl
 /* "peft.METHOD.PART.layer.L.what"; what may be empty.  find gives NULL where attach has not run. */
 Param *place_param(Model *, const char *method, Where, const char *what, Init, int rank, const int64_t *dim);
 Param *place_find(const Model *, const char *method, Where, const char *what);
-const Linear *place_linear(const Model *, Where, Site); /* the map at that site; a model without it is a defect */
+const Linear *place_linear(const Model *, Where, Site); /* the layer at that site; a model without it is a defect */
 int place_width(const Model *, Where);                  /* H*D of the attention there: keys, values */
 
 /* Base parameters whose name matches, heads excepted: for methods that unfreeze instead of adding. */

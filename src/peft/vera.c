@@ -1,6 +1,6 @@
 /* VeRA: y = W x + b_vec * (B (d_vec * (A dropout(x)))), with one random, frozen pair A (r,C) and B (O,r) for the
- * whole model, of which a map takes the first columns and rows that it needs, and two trained vectors for each map.
- * b_vec starts at zero, so attaching changes nothing; d_vec at 0.1.  Trains O + r numbers a map. */
+ * whole model, of which a linear layer takes the first columns and rows that it needs, and two trained vectors for
+ * each.  b_vec starts at zero, so attaching changes nothing; d_vec at 0.1.  Trains O + r parameters per layer. */
 #include "peft/lora.h"
 #include "peft/place.h"
 
