@@ -1,5 +1,5 @@
 /* Does a call abort, as CHECK does on a programmer's mistake?  It runs in a child whose standard error is /dev/null.
- * A test that asks must not have used OpenMP before: a forked child has none of its parent's threads. */
+ * A test that calls this must not have used OpenMP before: a forked child has none of its parent's threads. */
 #ifndef TESTS_DIES_H
 #define TESTS_DIES_H
 

@@ -84,7 +84,7 @@ static inline bool xml_tag(Xml *x)
     return true;
 }
 
-/* NULL, or what is wrong.  `text` ends with a NUL, as file_read's does. */
+/* NULL, or the fault.  `text` ends with a NUL, as file_read's does. */
 static inline const char *xml_wrong(Bytes file)
 {
     Xml x = {.at = file.text, .end = file.text + file.len};

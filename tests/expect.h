@@ -1,4 +1,4 @@
-/* Expectations on tensors for cmocka tests: what was compared, the worst element, and both of its values. */
+/* Expectations on tensors for cmocka tests: the name of the comparison, the worst element, and both of its values. */
 #ifndef TESTS_EXPECT_H
 #define TESTS_EXPECT_H
 
@@ -58,7 +58,7 @@ static inline void expect_near(Tensor a, Tensor b, double tol, const char *what,
 }
 #define EXPECT_NEAR(a, b, tol) expect_near((a), (b), (tol), #a, __FILE__, __LINE__)
 
-/* Normal noise: the honest content for a test tensor, and what outputs are filled with before a kernel runs. */
+/* Normal noise: the content of test tensors, and of outputs before a kernel runs. */
 static inline Tensor noise(Arena *arena, DType dtype, uint64_t stream, int rank, const int64_t *dim)
 {
     Tensor t = tensor_new(arena, dtype, rank, dim);

@@ -6,7 +6,7 @@
  * tabs. Undamaged, every command must end with 0.  Each round takes the next line, changes FILE in one to four
  * places (bits, bytes, numbers, cuts, repeats, foreign bytes; a function of SEED and the round alone), runs the
  * command and puts FILE back.  A command may end with 0, 1 or 3.  A fault is a signal, another exit code (2 is for
- * what the user typed, and that is in order here), a sanitizer's report, more than ten seconds, or a control
+ * the command line, which is in order here), a sanitizer's report, more than ten seconds, or a control
  * character in the output.  A fault is printed with its round, and the damaged file stays as FILE.ROUND.  The last
  * line is "N passed, M failed". */
 #include <errno.h>
@@ -56,7 +56,7 @@ static int read_plan(Line *line, Arena *a, const char *path)
 
 /* --------------------------------------------------------------------------- damage */
 
-/* Room for what is put in: a repeat or a foreign word is at most 64 bytes, four times a round. */
+/* Room for insertions: a repeat or a foreign word is at most 64 bytes, four times a round. */
 typedef struct {
     char *text;
     size_t len;
@@ -124,7 +124,7 @@ typedef struct {
     int how; /* as of wait() */
     bool hung;
     size_t len;
-    char text[PRINTED + 1]; /* what both streams printed */
+    char text[PRINTED + 1]; /* the text of both streams */
 } Answer;
 
 static pid_t start(char *const *word, int *out)
@@ -185,10 +185,10 @@ static const char *fault(const Answer *a)
     if (strstr(a->text, "Sanitizer") || strstr(a->text, "runtime error:")) return "a sanitizer's report";
     if (WIFSIGNALED(a->how)) return strsignal(WTERMSIG(a->how));
     if (WIFEXITED(a->how) && WEXITSTATUS(a->how) > 3) return "an exit code above 3";
-    if (WIFEXITED(a->how) && WEXITSTATUS(a->how) == 2) return "exit code 2, which is for what the user typed";
+    if (WIFEXITED(a->how) && WEXITSTATUS(a->how) == 2) return "exit code 2, which is for errors of the command line";
     for (size_t i = 0; i < a->len; i++) {
         unsigned char c = (unsigned char)a->text[i];
-        if ((c < 32 && c != '\n' && c != '\t') || c == 127) return "a control character in what it prints";
+        if ((c < 32 && c != '\n' && c != '\t') || c == 127) return "a control character in its output";
     }
     return NULL;
 }

@@ -1,7 +1,7 @@
 # Small faults for tests/mutate: reads C sources, each as clang-format leaves it, and prints the faults that it
 # could put into them, one a line: stratum, file, line number, kind, and the line as it becomes, split by tabs.
 #
-# Comments, strings, preprocessor lines and whatever tells a reader something (CHECK, fail, remark, printf) stay as
+# Comments, strings, preprocessor lines and messages (CHECK, fail, remark, printf) stay as
 # they are. All candidates stand in the order of the files and are cut into COUNT strata of the same size; within a
 # stratum they come in an order that SEED decides, a kind at a time, so that the many constants do not push the rest
 # out. Who takes the first that compiles of each stratum has COUNT faults spread over the files.

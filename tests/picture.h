@@ -1,7 +1,7 @@
 /* Stored pictures of figures.  A PNG is reduced to means over square blocks, at most 64 x 48 of them, and compared
  * with those in tests/plot/pictures.  Letters that another rasteriser draws a little otherwise, or half a pixel
- * beside, move a mean by less than what is allowed; an axis that is missing, a map turned over or another scale by
- * more.  With VERNIER_PICTURES set (`make pictures`) they are written anew instead: look at what changed. */
+ * beside, move a mean by less than the tolerance; an axis that is missing, a map turned over or another scale by
+ * more.  With VERNIER_PICTURES set (`make pictures`) they are written anew instead: look at the changes. */
 #ifndef TESTS_PICTURE_H
 #define TESTS_PICTURE_H
 
@@ -80,7 +80,7 @@ static inline void picture_store(const char *path, const Picture *p)
     cairo_surface_destroy(s);
 }
 
-/* How far channel k of a block of `a` is from what the same block of `b` and its neighbours span. */
+/* How far channel k of a block of `a` is from the span of the same block of `b` and its neighbours. */
 static inline int picture_outside(const Picture *a, const Picture *b, int i, int j, int k)
 {
     int lo = 255, hi = 0, v = a->rgb[i][j][k];
@@ -93,8 +93,8 @@ static inline int picture_outside(const Picture *a, const Picture *b, int i, int
     return v < lo ? lo - v : v > hi ? v - hi : 0;
 }
 
-/* The most that a block of one is outside what the other has there, and how many in a thousand blocks are outside by
- * more than a third of what is allowed.  Both ways: ink that came, and ink that went. */
+/* The most that a block of one is outside the span of the other there, and how many in a thousand blocks are outside
+ * by more than a third of the tolerance.  Both ways: ink that came, and ink that went. */
 typedef struct {
     int block, share, x, y;
 } PictureGap;

@@ -83,7 +83,7 @@ static double quotient(Run *r, uint64_t stream, int only, double h)
 
 /* |difference quotient - g.u| over the larger of the two.  u has unit entries, so a typical slope is |g|; where
  * chance makes this one much smaller, or where nothing depends on the parameter at all, the yardstick is a tenth of
- * |g| or what rounding of the loss alone can produce. */
+ * |g| or the error that rounding of the loss alone can produce. */
 static double error_along(Run *r, uint64_t stream, int only, double loss)
 {
     double norm, tape = along(r, stream, only, &norm), best = (double)NAN;

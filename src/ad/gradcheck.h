@@ -2,8 +2,8 @@
  * directions u: the slope of f(w + h u) at h = 0 against g.u, over all trainable parameters of a set.
  *
  * Two kinds of direction: random ones over everything at once, and one for each parameter alone, so that a wrong
- * small gradient cannot hide behind a large right one.  The error of a direction is the gap relative to the larger of
- * the two slopes, or to the slope a random direction would have on average where chance made both tiny.
+ * small gradient cannot hide behind a large right one.  The error of a direction is the difference relative to the
+ * larger of the two slopes, or to the slope a random direction would have on average where chance made both tiny.
  *
  * The loss is a function the caller supplies; it builds the same graph on every call (dropout draws come from names,
  * so dropout may be on).  Only F64 sets give meaningful answers.  Values are restored; gradients are left as the last

@@ -15,7 +15,7 @@ typedef enum { OUT_IN, IN_OUT } Layout;
 
 Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (V,C) -> (B,T,C); id < 0: zeros */
 Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act(..,O); bias may be NULL */
-/* Outputs first..first+n-1 of such a map, as if w and bias held no others: a third of GPT-2's fused projection. */
+/* Outputs first..first+n-1 of such a layer, as if w and bias held no others: a third of GPT-2's fused projection. */
 Var *op_linear_part(Tape *, Var *x, Var *w, Layout, Var *bias, Act, int64_t first, int64_t n);
 Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /* norm(x + residual); no bias: RMS */
 /* m / |row of W + s b a|, for W's outputs first..first+n-1; m (n), b (n,R), a (R,C) -> (n).  held: the norm is a
@@ -40,8 +40,8 @@ Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of
 /* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,H*D) with heads side by side.
  * The first `prefix` keys are virtual: visible to every query, bias 0, outside key lengths and masks.  The others
  * are content, n = S - prefix of them; with `causal`, query i sits at content position n - T + i (a cache simply
- * makes n larger than T) unless `qpos` says where; a padding query (qpos < 0) sees nothing, not even the prefix.
- * A row that sees no key yields zeros, and zero gradients. */
+ * makes n larger than T) unless `qpos` gives the positions; a padding query (qpos < 0) sees nothing, not even the
+ * prefix.  A row that sees no key yields zeros, and zero gradients. */
 typedef struct {
     int heads, head_dim;
     double scale; /* 1/sqrt(D), or 1 in T5 */

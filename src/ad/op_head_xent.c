@@ -1,10 +1,10 @@
-/* The last linear map and its cross-entropy together, so that the logits of a large vocabulary never stand whole.
+/* The last linear layer and its cross-entropy together, so that the logits of a large vocabulary never stand whole.
  *
  *   z = x W' + b      loss = (1/n) sum_i xent(z_i, target_i)      dx = dz W     dW = dz' x     db = sum_i dz_i
  *
  * Only the n rows with a target are computed, in chunks of rows whose logits hold at most CHUNK elements or half as
- * many as W, whichever is more: with fewer rows, moving W through the caches would cost more than multiplying.  What
- * the forward leaves for the backward depends on what that costs:
+ * many as W, whichever is more: with fewer rows, moving W through the caches would cost more than multiplying.  The
+ * values that the forward leaves for the backward depend on their cost:
  *
  *   all logits fit one small chunk      dz is kept
  *   W and b are frozen                  dx is made at once, one product, and kept
@@ -101,7 +101,7 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
                                  true);
 }
 
-/* One chunk goes back from dz, or, where the forward kept none, from logits computed once more. */
+/* The backward of one chunk, from dz or, where the forward kept none, from logits computed once more. */
 static void chunk_backward(Tape *t, Var *out, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
 {
     const HeadSaved *s = out->saved;
@@ -161,7 +161,7 @@ static HeadSaved *list_rows(Tape *t, Var *x, Var *w, Layout layout, const Var *b
     return s;
 }
 
-/* The forward; leaves in s->kept what the backward will want. */
+/* The forward; leaves in s->kept the values that the backward needs. */
 static double sum_of_losses(Tape *t, HeadSaved *s, Var *x, Var *w, Var *bias)
 {
     if (!s->n) return 0;

@@ -2,7 +2,7 @@
  *
  *   pre = x W' + b     dpre = dy act'(pre)     dx = dpre W     dW = dpre' x     db = sum_rows dpre
  *
- * The pre-activation is put aside only when there is a slope to take and somebody wants the gradient, and y can
+ * The pre-activation is saved only when there is a slope to take and somebody wants the gradient, and y can
  * then be had again from it; relu's slope can be read off its output.  x is kept only for a W that learns, and a
  * frozen W costs no product. */
 #include "ad/op.h"
@@ -12,7 +12,7 @@
 typedef struct {
     Layout layout;
     Act act;
-    int64_t first; /* the first output of w that this map computes */
+    int64_t first; /* the first output of w that this layer computes */
     Tensor pre;    /* no data where the slope needs none */
 } LinearSaved;
 
@@ -71,7 +71,7 @@ static void linear_rebuild(Tape *t, Var *out)
 }
 
 static const Op LINEAR = {"linear", linear_backward};
-static const Op LINEAR_ACT = {"linear", linear_backward, linear_rebuild}; /* the pre-activation is put aside */
+static const Op LINEAR_ACT = {"linear", linear_backward, linear_rebuild}; /* the pre-activation is saved */
 
 Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, int64_t first, int64_t o)
 {

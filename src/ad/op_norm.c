@@ -3,7 +3,7 @@
  *   z = x + residual     xhat = (z - mean) rstd     y = xhat g + b
  *   dz = rstd (h - mean(h) - xhat mean(h xhat)),  h = dy g     dg = sum_rows dy xhat     db = sum_rows dy
  *
- * The normalised rows are put aside rather than z: the backward reads them once and nothing else, and y can be had
+ * The normalised rows are saved rather than z: the backward reads them once and nothing else, and y can be had
  * again from them.  dz replaces dy in its own buffer, which then passes to x or to the residual, so that only the
  * second of the two costs a copy. */
 #include "ad/op.h"

@@ -9,7 +9,7 @@
 
 #include "ad/attn.h"
 
-/* Row i of slice (b,h): the bias is added and what is not seen is overwritten with `unseen`. */
+/* Row i of slice (b,h): the bias is added and scores of invisible keys are overwritten with `unseen`. */
 #define FINISH(name, REAL)                                                                                           \
     static void name(const Attend *a, REAL *z, const REAL *bias, REAL unseen, int64_t b, int64_t i)                  \
     {                                                                                                                \

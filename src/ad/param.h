@@ -18,7 +18,7 @@ typedef struct {
     const char *name;
     Tensor val, grad; /* grad.data is NULL where there is none */
     bool trainable;
-    Tensor lasting; /* a gradient's place on the set's arena, once it was asked for */
+    Tensor lasting; /* a gradient's place on the set's arena, once it was needed */
     bool decay;     /* takes weight decay: matrices do; biases and norm gains do not */
 } Param;
 
@@ -37,7 +37,7 @@ Param *param_find(const ParamSet *, const char *name);                          
 int params_n(const ParamSet *);
 Param *params_at(const ParamSet *, int i);                      /* in the order added */
 int params_train(ParamSet *, const char *glob, bool trainable); /* number of names matched */
-void params_zero_grad(ParamSet *);                              /* lasting gradients, zero, for what is trainable */
+void params_zero_grad(ParamSet *);                              /* lasting zero gradients for trainable parameters */
 void params_drop_grad(ParamSet *);                              /* no gradients; lasting ones keep their memory */
 int64_t params_count(const ParamSet *, const char *glob, bool trainable_only); /* elements; glob NULL: all */
 

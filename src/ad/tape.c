@@ -1,5 +1,5 @@
 /* The tape is an array of recorded Vars in creation order, which is already topological: backward is a loop.
- * Beside it stand the list of live Vars, by which scopes know what to recycle, and the pool: free lists of
+ * Beside it stand the list of live Vars, by which a scope finds the values to recycle, and the pool: free lists of
  * buffers by exact size, because the same few sizes recur through a step. */
 #include "ad/tape.h"
 
@@ -166,7 +166,8 @@ Var *tape_param(Tape *t, Param *p)
 
 double tape_scalar(const Var *v)
 {
-    CHECK(tensor_count(v->val) == 1, "scalar asked of a value of shape %s", tensor_shape(v->val));
+    CHECK(tensor_count(v->val) == 1, "a scalar is read from a value of shape %s, expected one element",
+          tensor_shape(v->val));
     return tensor_get(v->val, 0);
 }
 
@@ -257,7 +258,7 @@ Var *tape_view(Tape *t, Var *x)
     return v;
 }
 
-/* A parameter may have several Vars, on this tape and on others: they share what stands at the parameter. */
+/* A parameter may have several Vars, on this tape and on others: they share the gradient at the parameter. */
 static bool find_param_grad(Tape *t, Var *v)
 {
     Param *p = v->param;
@@ -272,7 +273,7 @@ static bool find_param_grad(Tape *t, Var *v)
 
 Tensor tape_grad(Tape *t, Var *v, bool *fresh)
 {
-    CHECK(v->needs, "gradient asked of a %s that needs none", v->op ? v->op->name : "leaf");
+    CHECK(v->needs, "a gradient is read from a %s that needs none", v->op ? v->op->name : "leaf");
     bool made = !v->grad.data;
     if (made && v->param)
         made = find_param_grad(t, v);

@@ -8,9 +8,9 @@
  *     Var *h = op_linear(...), *y = op_linear(t, h, ...);
  *     return tape_leave(t, mark, y);      everything but y that no backward needs is recycled
  *
- * After tape_leave only the returned Var may be used.  An op says what its backward will read with the KEEP
- * bits; such values stay until that backward has run, or, where their own op can write them again from what it put
- * aside, go with their scope and come back when the first backward asks.  A gradient's buffer is recycled as soon
+ * After tape_leave only the returned Var may be used.  An op declares with the KEEP bits which values its backward
+ * reads; such values stay until that backward has run, or, where their own op can compute them again from values it
+ * saved, go with their scope and are computed again by the first backward.  A gradient's buffer is recycled as soon
  * as the op that made the Var has gone back.  Vars made outside any scope live until the step ends.
  *
  * Not thread-safe: one tape belongs to one thread (kernels inside it may be parallel). */
@@ -26,16 +26,16 @@ typedef struct Var Var;
 typedef struct {
     const char *name;
     void (*backward)(Tape *, Var *out); /* adds into tape_grad(in[i]) for every in[i] with needs */
-    /* Writes out->val again, with the same bytes, from what was put aside; NULL where that is not cheap. */
+    /* Writes out->val again, with the same bytes, from the saved values; NULL where that is not cheap. */
     void (*rebuild)(Tape *, Var *out);
 } Op;
 enum { MAX_IN = 4 };
 struct Var {
-    Tensor val, grad; /* grad.data is NULL until someone asks for it */
+    Tensor val, grad; /* grad.data is NULL until it is needed */
     const Op *op;     /* NULL: a leaf, or nothing below it needs a gradient */
     Var *in[MAX_IN];
     Param *param; /* whose gradient this is, or NULL */
-    void *saved;  /* what the op put aside for its backward, on the step arena */
+    void *saved;  /* values that the op saved for its backward, on the step arena */
     bool needs;   /* a gradient is wanted here */
     bool keep;    /* a recorded backward will read val */
     bool owned;   /* val's buffer belongs to the tape's pool */
@@ -45,7 +45,7 @@ struct Var {
 };
 
 Tape *tape_open(Arena *step, bool record); /* record false: values only, nothing is kept */
-Arena *tape_arena(Tape *);                 /* the step arena, for what an op puts aside */
+Arena *tape_arena(Tape *);                 /* the step arena, where an op saves values */
 bool tape_records(const Tape *);
 bool tape_replays(const Tape *); /* true while a checkpointed segment is recomputed */
 
@@ -71,12 +71,12 @@ Tensor tape_alloc(Tape *, DType, int rank, const int64_t *dim); /* from the pool
 void tape_free(Tape *, Tensor); /* back to the pool: temporaries, saved tensors after use */
 bool tape_needs(const Tape *, const Var *a, const Var *b, const Var *c, const Var *d); /* would an op be recorded? */
 /* The new Var of an op with value `val` (which the pool owns from now on) and inputs a..d (NULL where absent).
- * Recorded only when tape_needs() of the inputs; `keep` then says which values the backward will read. */
+ * Recorded only when tape_needs() of the inputs; `keep` then declares which values the backward will read. */
 Var *tape_push(Tape *, const Op *, Tensor val, Var *a, Var *b, Var *c, Var *d, unsigned keep);
-Tensor tape_grad(Tape *, Var *, bool *fresh); /* *fresh: uninitialised, overwrite it; else add.  NULL: zeroed */
+Tensor tape_grad(Tape *, Var *, bool *fresh); /* *fresh: uninitialised, overwrite it; else add.  NULL: of zeros */
 void tape_pass(Tape *, Var *in, Var *out);    /* in's gradient += out's; may take over the buffer: call it last */
 
-/* ---- checkpointing: run a segment unrecorded now, and again, recorded, when going back.  The segment must be a
+/* ---- checkpointing: run a segment unrecorded now, and again, recorded, in the backward.  The segment must be a
  * function of its inputs, its parameters and ctx alone (dropout streams come from names, so they repeat). */
 typedef Var *SegmentFn(Tape *, Var *const in[MAX_IN], void *ctx);
 Var *tape_checkpoint(Tape *, SegmentFn *, void *ctx, Var *a, Var *b, Var *c,

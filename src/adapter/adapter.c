@@ -1,5 +1,5 @@
-/* Opening and attaching: what both libraries need done around their own part.  A list of bindings says which number
- * of which tensor is which number of which parameter; reading, writing and checking all go by it. */
+/* Opening and attaching: the steps that both libraries share.  A list of bindings records which element
+ * of which tensor is which element of which parameter; reading, writing and checking all go by it. */
 #include "adapter/adapter.h"
 
 #include <string.h>
@@ -104,15 +104,15 @@ static double stored_numbers(const Adapter *a)
     return n;
 }
 
-/* A config may not ask for more than its file holds, so that no file makes the program reserve what it lacks. */
+/* A config may not describe more than its file holds, so that no file makes the program reserve memory in vain. */
 static Status check_size(const Adapter *a, const Model *m)
 {
     PeftConfig cfg = a->cfg;
     double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
     if (a->method->frozen && *a->method->knob(&cfg) > asked) asked = *a->method->knob(&cfg); /* counts leave it out */
     if (asked > stored_numbers(a))
-        return fail(E_MISMATCH, "%s: asks for about %.0f numbers on this %s model, and %s holds %.0f", a->path, asked,
-                    m->config.arch, weights_path(a->weights), stored_numbers(a));
+        return fail(E_MISMATCH, "%s: describes about %.0f parameters on this %s model, and %s holds %.0f", a->path,
+                    asked, m->config.arch, weights_path(a->weights), stored_numbers(a));
     return OK;
 }
 
@@ -158,7 +158,7 @@ static Status fill(const Adapter *a, const Binding *b)
 {
     const Stored *s = adapter_stored(a, b->tensor), *times = b->times ? adapter_stored(a, b->times) : NULL;
     if (!s || (b->times && !times))
-        return fail(E_MISMATCH, "%s: has no tensor '%s', which adapter_config.json asks for",
+        return fail(E_MISMATCH, "%s: has no tensor '%s', which adapter_config.json requires",
                     weights_path(a->weights), s ? b->times : b->tensor);
     bool fits = s->rank == b->rank && stored_is_float(s);
     for (int i = 0; fits && i < b->rank; i++) fits = s->dim[i] == b->dim[i];
@@ -169,7 +169,7 @@ static Status fill(const Adapter *a, const Binding *b)
                     s->name, stored_type(s), stored_shape(s), tensor_shape(like));
     int64_t n = tensor_last(b->param->val);
     if (times && times->count != tensor_count(b->param->val) / n)
-        return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld numbers", weights_path(a->weights), times->name,
+        return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld values", weights_path(a->weights), times->name,
                     stored_shape(times), (long long)(tensor_count(b->param->val) / n));
     for (int64_t i = 0; i < tensor_count(b->param->val); i++) {
         double x = b->factor * stored_get(s, b->first + i / n * b->row + i % n);
@@ -178,7 +178,8 @@ static Status fill(const Adapter *a, const Binding *b)
     return OK;
 }
 
-/* What the libraries write and never read: aliases on shared storage, and the base's own side of a saved module. */
+/* Tensors that the libraries write and never read: aliases on shared storage, and the base's own side of a saved
+ * module. */
 static const char *const IDLE = "*.prefix_tuning.pool.*|*.original_module.*";
 
 static bool same_numbers(const Stored *a, const Stored *b)
@@ -199,8 +200,8 @@ static bool is_bound(const Adapter *a, const Stored *s, const char *name)
     return a->unread && !strcmp(a->unread, name);
 }
 
-/* The tensor that a parameter's numbers were taken from, where this one is another name of the parameter: the inner
- * name of a saved module, or that of what is tied to it in the base. */
+/* The tensor that a parameter's values were taken from, where this one is another name of the parameter: the inner
+ * name of a saved module, or that of the parameter tied to it in the base. */
 static const Stored *twin_of(const Adapter *a, const char *outer)
 {
     for (const Alias *t = a->model->arch->format->alias; t && t->name; t++)
@@ -216,11 +217,10 @@ static Status check_used(const Adapter *a, const Weights *w, const Stored *s)
     if (!s->count || str_glob(IDLE, s->name)) return OK;
     const Stored *twin = is_bound(a, s, outer) ? adapter_stored(a, outer) : twin_of(a, outer);
     if (!twin || !(is_bound(a, s, outer) || is_bound(a, twin, twin->name)))
-        return fail(E_MISMATCH,
-                    "%s: tensor '%s' %s has no place: neither adapter_config.json nor the model asks for it",
+        return fail(E_MISMATCH, "%s: tensor '%s' %s has no place: neither adapter_config.json nor the model uses it",
                     weights_path(w), s->name, stored_shape(s));
     if (twin != s && !stored_same_bytes(s, twin) && !same_numbers(s, twin))
-        return fail(E_MISMATCH, "%s: tensors '%s' and '%s' are one parameter and hold different numbers",
+        return fail(E_MISMATCH, "%s: tensors '%s' and '%s' are one parameter and hold different values",
                     weights_path(w), s->name, twin->name);
     return OK;
 }

@@ -12,8 +12,8 @@
  *     TRY(adapter_save(a, dir));                          the same back
  *     adapter_close(a);
  *
- * The config says how and where to adapt, and every tensor it asks for must be there; a tensor that nothing asked for
- * is E_MISMATCH with its name, and so is a field that asks for what is not done here; unknown fields that are set
+ * The config says how and where to adapt, and every tensor that it requires must be there; a tensor without a use
+ * is E_MISMATCH with its name, and so is a field for an unsupported feature; unknown fields that are set
  * leave a remark.  Files are not trusted: sizes are checked against the file before anything is made. */
 #ifndef ADAPTER_ADAPTER_H
 #define ADAPTER_ADAPTER_H
@@ -21,7 +21,7 @@
 #include "io/weights.h"
 #include "peft/peft.h"
 
-/* A parameter and where its numbers lie in a tensor of the file: with n numbers in the parameter's last dimension,
+/* A parameter and where its elements lie in a tensor of the file: with n elements in the parameter's last dimension,
  * element i is at first + i / n * row + i % n. */
 typedef struct {
     Param *param;
@@ -30,7 +30,7 @@ typedef struct {
     int64_t dim[MAX_RANK]; /* of the tensor */
     int64_t first, row;
     const char *times; /* a tensor whose element i / n multiplies, or NULL; reading only */
-    double factor;     /* of the file's numbers in the model */
+    double factor;     /* of the file's values in the model */
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 
@@ -50,7 +50,7 @@ typedef struct Adapter {
     PeftConfig cfg;
     const char *prefix; /* that the base model's names carry here: "roberta.", or "" */
     int slots;          /* PEFT's prefix: keys and values of all layers in its table */
-    int stride;         /* PEFT: transformers that a table speaks to: 2 in an encoder-decoder */
+    int stride;         /* PEFT: transformers that share a table: 2 in an encoder-decoder */
     double head_factor; /* of a head that was untied: its table is the file's times this; 0: it was not */
     const char *unread; /* a tensor that the library itself leaves unread, or NULL */
     Binding *binding;
@@ -68,8 +68,9 @@ Status adapter_attach(Adapter *, Model *, Hooks *);
 int adapter_positions(const Adapter *); /* learned positions that its virtual tokens take from the text */
 /* A method attached here, to be saved; `name` names it in the adapters library's files. */
 Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name);
-/* The same adapter as the other library has it, with remarks; E_MISMATCH names what that cannot say.  Where `lossy`,
- * what only part of it can say is done in part, with a remark.  May leave the adapter on a new model. */
+/* The same adapter as the other library has it, with remarks; E_MISMATCH names the settings that it lacks.  Where
+ * `lossy`, a setting that exists only in part is converted in part, with a remark.  May leave the adapter on a new
+ * model. */
 Status adapter_convert(Adapter **out, Adapter *, const Library *to, bool lossy);
 Status adapter_save(Adapter *, const char *dir);
 

@@ -1,9 +1,9 @@
-/* From one library to the other.  Most adapters only change names, which saving does.  What the two put in different
- * places is moved to a new model of the same shape, with the method attached as the other library has it:
+/* From one library to the other.  Most adapters only change names, which saving does.  Parameters with different
+ * places are moved to a new model of the same shape, with the method attached as the other library has it:
  *
  *   LoRA on GPT-2   the whole projection with one A, or its thirds with an A each: either way exact
- *   IA3             PEFT scales what the feed-forward's second map reads, adapters what its first makes: the same
- *                   under a ReLU and positive scales only; GPT-2's projection whole, or its thirds
+ *   IA3             PEFT scales the input of the feed-forward's second layer, adapters the output of its first: the
+ *                   same under a ReLU and positive scales only; GPT-2's projection whole, or its thirds
  *   prefix          PEFT has the decoder's (or the only) self-attention and no MLP
  *   prompt          PEFT's passes the embedding's positions and norm, adapters' does not */
 #include <math.h>
@@ -30,7 +30,7 @@ static Status lossy(Move *v, const char *what)
     return OK;
 }
 
-/* The new model: of zeros but for what travels with the adapter. */
+/* The new model: zeros, except for parameters that travel with the adapter. */
 static Status attach_anew(Move *v, const PeftConfig *cfg)
 {
     Adapter *a = v->to;
@@ -44,7 +44,7 @@ static Status attach_anew(Move *v, const PeftConfig *cfg)
         bool along = is_class_head(p->name) || (cfg->bias && str_glob("*.bias", p->name));
         if (along && q) memcpy(q->val.data, p->val.data, tensor_bytes(q->val));
     }
-    for (int i = 0; i < a->n_bindings; i++) { /* what was saved whole, on the new model */
+    for (int i = 0; i < a->n_bindings; i++) { /* modules saved whole, on the new model */
         Param *q = param_find(a->model->params, a->binding[i].param->name);
         if (q && !str_glob("peft.*", q->name))
             memcpy(q->val.data, a->binding[i].param->val.data, tensor_bytes(q->val));
@@ -160,7 +160,7 @@ static bool all_positive(const Param *p)
 
 static const char *const THIRDS[] = {"queries", "keys", "values"};
 
-/* What PART.layer.L.WHAT becomes: names, '|' between them. */
+/* The new names of PART.layer.L.WHAT, '|' between them. */
 static const char *moved_scale(const Move *v, const Linear *l, const char *what)
 {
     bool to_hub = v->to->library == &LIBRARY_HUB;
@@ -269,14 +269,14 @@ static Status move_prefix(Move *v)
     if (v->to->library == &LIBRARY_HUB || c.kind == PREFIX_TIED) return OK;
     for (Part p = 0; p < PART_COUNT; p++) {
         if (p == self || !c.on[p] || !model_layers(m, p)) continue;
-        TRY(lossy(v,
-                  str_print(v->to->run,
-                            "prefix: PEFT's speaks to the %s's self-attention alone, and the one for %s is dropped",
-                            part_name(self), p == PART_CROSS ? "cross-attention" : part_name(p))));
+        TRY(lossy(
+            v, str_print(v->to->run,
+                         "prefix: PEFT adds prefixes to the %s's self-attention only, so the one for %s is dropped",
+                         part_name(self), p == PART_CROSS ? "cross-attention" : part_name(p))));
         c.on[p] = false;
     }
     if (c.kind == PREFIX_MLP)
-        adapter_remark(v->to, "prefix: written as what its MLP makes; the MLP itself has no place there");
+        adapter_remark(v->to, "prefix: written as the output of its MLP; the file has no place for the MLP itself");
     c.kind = PREFIX_FREE;
     c.displaced = false;
     TRY(attach_anew(v, &c));
@@ -296,7 +296,7 @@ static Status move_prompt(Move *v)
     if (late != v->from->cfg.late && v->from->model->config.positions)
         TRY(lossy(v, "prompt: PEFT's passes the embedding's positions and norm and moves the content, the adapters "
                      "library's joins "
-                     "behind them; the numbers are kept and will act differently"));
+                     "behind them; the values are kept and will act differently"));
     v->to->cfg.late = late;
     return OK;
 }

@@ -1,5 +1,5 @@
 /* Hugging Face PEFT, reading.  Which modules a config means is decided on the names that the library sees, the base
- * model's prefix included; every adapted map then has tensors under its own name.  AdaLoRA is read as the LoRA that
+ * model's prefix included; every adapted layer then has tensors under its own name.  AdaLoRA is read as the LoRA that
  * it has become, B diag(E) A with the rows that pruning left, under the scale of the rank before it.
  *
  * Format: huggingface/peft, src/peft/utils/save_and_load.py and the tuners' configs. */
@@ -23,7 +23,7 @@ static Status identify(Adapter *a)
     return a->kind ? OK : fail(E_FORMAT, "%s: peft_type is null", a->path);
 }
 
-/* ---- which maps */
+/* ---- which linear layers */
 
 /* layers_to_transform: the layer's number is read out of the name, as the library does. */
 static Status in_layers(bool *out, const Adapter *a, const char *name)
@@ -81,14 +81,14 @@ Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
     }
     if (*n) return OK;
     if (!json_is_set(a->root, "target_modules"))
-        return fail(E_MISMATCH, "%s: target_modules is missing: which linear maps were adapted is not told", a->path);
-    return fail(E_MISMATCH, "%s: target_modules matches no linear map of this %s model, whose names are like %s%s",
+        return fail(E_MISMATCH, "%s: target_modules is missing, so the adapted linear layers are unknown", a->path);
+    return fail(E_MISMATCH, "%s: target_modules matches no linear layer of this %s model, whose names are like %s%s",
                 a->path, m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
 }
 
 /* ---- LoRA and its relatives */
 
-/* The number that a pattern gives a map: that of the first key which the map's name, or an end of it behind a dot,
+/* The number that a pattern gives a linear layer: that of the first key which its name, or an end of it behind a dot,
  * matches.  Ranks and alphas are looked up each alone, as PEFT does from 0.14 on. */
 static Status pattern_of(double *value, bool *any, const Adapter *a, const char *patterns, const Linear *l)
 {
@@ -169,7 +169,7 @@ static Status refuse_all(const Adapter *a)
     } REFUSED[] = {{"lora_bias", "a bias on B has no place here"},
                    {"layer_replication", "the base model's layers were repeated"},
                    {"loftq_config", "the base model's weights were quantised"},
-                   {"target_parameters", "parameters outside linear maps were adapted"},
+                   {"target_parameters", "parameters outside linear layers were adapted"},
                    {"trainable_token_indices", "rows of the token table were trained"},
                    {"megatron_config", "the base model is split over machines"},
                    {"alora_invocation_tokens", "the adapter acts on part of the text only"},
@@ -206,7 +206,7 @@ static Status configure_lora(Adapter *a, const Model *m)
     return set_rules(a, target, n);
 }
 
-/* Rows that pruning left a map: as many as its rank_pattern has true, or all of init_r where it has none. */
+/* Rows that pruning left a layer: as many as its rank_pattern has true, or all of init_r where it has none. */
 static Status rows_left(int *rows, const Adapter *a, const Linear *l, int init_r)
 {
     static const char *const FORMS[] = {"%s%s.lora_E", "base_model.model.%s%s.lora_E", "%s%s.lora_E.default",
@@ -225,7 +225,7 @@ static Status rows_left(int *rows, const Adapter *a, const Linear *l, int init_r
 }
 
 /* alpha / (r + 1e-5), r being the rank before pruning: the library keeps the scale that the rows were trained with.
- * A map that lost all its rows is left as it is. */
+ * A linear layer that lost all its rows is left as it is. */
 static Status configure_adalora(Adapter *a, const Model *m)
 {
     const Linear **target;
@@ -245,7 +245,7 @@ static Status configure_adalora(Adapter *a, const Model *m)
         target[c->n_rules] = target[i];
         rules[c->n_rules++] = (LoraRule){target[i]->name, rows, scale * rows};
     }
-    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no map a single row", a->path);
+    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no linear layer a rank above 0", a->path);
     c->rules = rules;
     c->target = all_names(a, target, c->n_rules);
     adapter_remark(a, "AdaLoRA is read as the LoRA it has become: its ranks are fixed from here on");

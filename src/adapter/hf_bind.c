@@ -1,4 +1,4 @@
-/* The names of PEFT's tensors.  Tuners that wrap modules write base_model.model.<module>.<what>; virtual tokens are
+/* The names of PEFT's tensors.  Tuners that wrap modules write base_model.model.<module>.<tensor>; virtual tokens are
  * one tensor, prompt_embeddings, and a head beside them is base_model.<name>. */
 #include <stdio.h>
 #include <string.h>
@@ -86,14 +86,15 @@ static Status bind_ia3(Adapter *a)
     return OK;
 }
 
-/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer it speaks
- * to and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
+/* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer
+ * and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
  * over. */
 static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;
     if (a->cfg.kind != PREFIX_FREE)
-        return fail(E_MISMATCH, "PEFT keeps a prefix as its keys and values: an MLP or tied slots have no place");
+        return fail(E_MISMATCH,
+                    "PEFT keeps a prefix as its keys and values; it has no place for an MLP or tied virtual tokens");
     for (Where at = PLACE_FIRST; place_next(m, &a->cfg, &at);)
         for (int i = 0; i < 2; i++) {
             Param *p = place_find(m, "prefix", at, i ? "values" : "keys");
@@ -125,7 +126,7 @@ Status hf_bind(Adapter *a)
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
     return fail(E_MISMATCH,
-                "Hugging Face PEFT has no method like %s; it knows lora, dora, vera, ia3, prefix and prompt",
+                "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
                 a->method->name);
 }
 

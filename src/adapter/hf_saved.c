@@ -18,7 +18,7 @@ static bool ends_with(const char *name, size_t n, const char *end)
     return n >= k && !strncmp(name + n - k, end, k);
 }
 
-/* The library looks at the end of a module's name alone, whether a dot stands before it or not; with a module its
+/* The library compares the end of a module's name only, whether a dot stands before it or not; with a module its
  * inner ones are saved. */
 static bool is_saved(const Adapter *a, const char *param)
 {
@@ -54,18 +54,18 @@ static Status untie(Adapter *a)
     }
     if (!(table || head) || !m->config.tie_head || m->config.no_lm_head || m->config.classes) return OK;
     if (head && tie)
-        return fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not done here for a saved %s", a->path,
+        return fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for a saved %s", a->path,
                     tied->file);
     if (m->config.plain_head)
         return fail(E_MISMATCH,
-                    "%s: modules_to_save holds %s, which this model's head shares: PEFT does not say what "
-                    "the head becomes",
+                    "%s: modules_to_save holds %s, which this model's head shares; PEFT does not define "
+                    "the head then",
                     a->path, tied->name);
     a->head_factor = model_untie(a->model);
     return OK;
 }
 
-/* The config says what was trained, and the file has to hold it. */
+/* The config names the trained modules, and the file has to hold them. */
 static Status check_there(const Adapter *a)
 {
     const Model *m = a->model;

@@ -1,5 +1,5 @@
-/* Hugging Face PEFT, writing configs: what the library needs to build the same modules, its own defaults left out.  A
- * target is written as the shortest ends of names that hit the adapted maps and no other module of the model. */
+/* Hugging Face PEFT, writing configs: the settings from which it builds the same modules, defaults left out.  A
+ * target is written as the shortest ends of names that hit the adapted layers and no other module of the model. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ static const char *const OTHERS[] = {"classifier.dense",
 
 typedef struct {
     const Adapter *a;
-    const Linear **in; /* the maps meant */
+    const Linear **in; /* the layers meant */
     int n;
 } Set;
 
@@ -154,7 +154,7 @@ static Status describe_ia3(Adapter *a, cJSON *root)
                 continue;
             Set *s = input ? &in : &out;
             if (input && holds(&out, l))
-                return fail(E_MISMATCH, "%s: PEFT scales a map's output or its input, not both", l->name);
+                return fail(E_MISMATCH, "%s: PEFT scales a linear layer's output or its input, not both", l->name);
             s->in[s->n++] = l;
         }
     config_put(root, "peft_type", "IA3");
@@ -183,11 +183,12 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     const PeftConfig *c = &a->cfg;
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
     if (c->kind != PREFIX_FREE)
-        return fail(E_MISMATCH,
-                    "prefix: PEFT's files hold keys and values; an MLP or tied slots have no place in them");
+        return fail(
+            E_MISMATCH,
+            "prefix: PEFT's files hold keys and values; they have no place for an MLP or tied virtual tokens");
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p) && c->on[p] != (p == part))
-            return fail(E_MISMATCH, "prefix: %s, but PEFT's speaks to the %s's self-attention alone",
+            return fail(E_MISMATCH, "prefix: %s, but PEFT adds prefixes to the %s's self-attention only",
                         c->on[p] ? str_print(a->run, "there is one for %s", part_name(p)) : "there is none for it",
                         part_name(part));
     if (c->displaced)
@@ -203,7 +204,7 @@ static Status describe_prefix(Adapter *a, cJSON *root)
         a->slots = 2 * a->stride * model_layers(m, part);
         if (a->stride > 1)
             adapter_remark(
-                a, "num_layers is written as twice the decoder's, so that no two layers share a slot of the table");
+                a, "num_layers is written as twice the decoder's, so that no two layers share a place in the table");
     }
     config_put(root, "peft_type", "PREFIX_TUNING");
     cJSON_AddBoolToObject(root, "prefix_projection", false);
@@ -226,7 +227,7 @@ static Status describe_prompt(Adapter *a, cJSON *root)
     return OK;
 }
 
-/* ---- what all have */
+/* ---- fields of all methods */
 
 static void describe_task(const Adapter *a, cJSON *root)
 {
@@ -286,6 +287,6 @@ Status hf_describe(Adapter *a, cJSON *root)
         return OK;
     }
     return fail(E_MISMATCH,
-                "Hugging Face PEFT has no method like %s; it knows lora, dora, vera, ia3, prefix and prompt",
+                "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
                 a->method->name);
 }

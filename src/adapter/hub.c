@@ -31,7 +31,7 @@ static Status identify(Adapter *a)
     return a->name && *a->name ? OK : fail(E_FORMAT, "%s: has no name, which the tensors' names carry", a->path);
 }
 
-/* At least this release; false where none is told. */
+/* At least this release; false where none is given. */
 static bool is_release(const Adapter *a, int major, int minor)
 {
     const cJSON *j = cJSON_GetObjectItemCaseSensitive(a->root, "version");
@@ -50,7 +50,7 @@ static Status left_out(bool *out, const Adapter *a, const Model *m, Where at)
         return fail(E_FORMAT, "%s: leave_out is not a list", a->path);
     cJSON_ArrayForEach(j, list)
     {
-        if (!cJSON_IsNumber(j)) return fail(E_FORMAT, "%s: leave_out holds something that is no number", a->path);
+        if (!cJSON_IsNumber(j)) return fail(E_FORMAT, "%s: leave_out holds an entry that is not a number", a->path);
         if (j->valuedouble == hub_layer(m, at)) *out = true;
     }
     return OK;
@@ -88,7 +88,7 @@ static Status read_act(Act *out, const Adapter *a)
             *out = old && !strcmp(name, "gelu") ? ACT_GELU_TANH : h->act;
             return OK;
         }
-    return fail(E_MISMATCH, "%s: non_linearity is '%.30s', which is not known here", a->path, name);
+    return fail(E_MISMATCH, "%s: non_linearity is '%.30s', which is not supported", a->path, name);
 }
 
 static Status read_width(int *out, const Adapter *a, const Model *m)
@@ -128,14 +128,14 @@ static Status read_residual(PeftConfig *c, const Adapter *a, bool reads_sum)
 static Status refuse_bottleneck(const Adapter *a)
 {
     bool after = true;
-    TRY(adapter_refuse(a, config_of(a), "phm_layer", "Compacter's products are not done here"));
-    TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not done here"));
-    TRY(adapter_refuse(a, config_of(a), "inv_adapter", "invertible adapters are not done here"));
+    TRY(adapter_refuse(a, config_of(a), "phm_layer", "Compacter's products are not supported"));
+    TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not supported"));
+    TRY(adapter_refuse(a, config_of(a), "inv_adapter", "invertible adapters are not supported"));
     TRY(adapter_refuse(a, config_of(a), "adapter_residual_before_ln",
-                       "a residual inside the adapter's norm is not done here"));
+                       "a residual inside the adapter's norm is not supported"));
     TRY(flag(&after, a, "original_ln_after"));
     return after ? OK
-                 : fail(E_MISMATCH, "%s: original_ln_after is false: leaving out the layer's norm is not done here",
+                 : fail(E_MISMATCH, "%s: original_ln_after is false: leaving out the layer's norm is not supported",
                         a->path);
 }
 
@@ -174,7 +174,7 @@ static Status configure_bottleneck(Adapter *a, const Model *m)
 
 /* ---- LoRA and IA3 */
 
-/* Whether a map is adapted, in the letters of attn_matrices and the two flags. */
+/* Whether a linear layer is adapted, in the letters of attn_matrices and the two flags. */
 static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Linear *l)
 {
     const cJSON *letters = cJSON_GetObjectItemCaseSensitive(config_of(a), "attn_matrices"), *j;
@@ -185,7 +185,7 @@ static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Line
     TRY(left_out(&skipped, a, m, l->at));
     *out = (l->at.site == SITE_FFN_UP && up) || (l->at.site == SITE_FFN_OUT && down);
     if (*out && m->config.gated)
-        return fail(E_MISMATCH, "%s: intermediate_lora and output_lora on a gated feed-forward are not done here",
+        return fail(E_MISMATCH, "%s: intermediate_lora and output_lora on a gated feed-forward are not supported",
                     a->path);
     const char *letter = l->at.site == SITE_Q ? "q" : l->at.site == SITE_K ? "k" : l->at.site == SITE_V ? "v" : NULL;
     if (letters && !cJSON_IsArray(letters)) return fail(E_FORMAT, "%s: attn_matrices is not a list", a->path);
@@ -223,9 +223,9 @@ static Status configure_lora(Adapter *a, const Model *m)
     const char *mode = "add";
     bool dora = false;
     PeftConfig *c = &a->cfg;
-    TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not done here"));
-    TRY(adapter_refuse(a, config_of(a), "vera_d", "the adapters library's VeRA is not done here"));
-    TRY(adapter_refuse(a, config_of(a), "vera_b", "the adapters library's VeRA is not done here"));
+    TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not supported"));
+    TRY(adapter_refuse(a, config_of(a), "vera_d", "the adapters library's VeRA is not supported"));
+    TRY(adapter_refuse(a, config_of(a), "vera_b", "the adapters library's VeRA is not supported"));
     TRY(json_text(&mode, config_of(a), "composition_mode", a->path));
     if (!strcmp(mode, "scale")) return configure_ia3(a, m);
     if (strcmp(mode, "add") != 0)
@@ -261,8 +261,8 @@ static Status configure_prefix(Adapter *a, const Model *m)
     a->method = peft_find("prefix");
     a->method->defaults(c, &m->config);
     c->length = 30;
-    TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not done here"));
-    TRY(adapter_refuse(a, config_of(a), "leave_out", "a prefix in some layers only is not done here"));
+    TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not supported"));
+    TRY(adapter_refuse(a, config_of(a), "leave_out", "a prefix in some layers only is not supported"));
     TRY(flag(&flat, a, "flat"));
     TRY(flag(&encoder, a, "encoder_prefix"));
     TRY(flag(&cross, a, "cross_prefix"));
@@ -288,8 +288,7 @@ static Status configure_prompt(Adapter *a, const Model *m)
     a->cfg.length = 10;
     TRY(json_text(&combine, config_of(a), "combine", a->path));
     if (strcmp(combine, "prefix") != 0)
-        return fail(E_MISMATCH, "%s: combine is '%.30s': a prompt stands in front here, and nowhere else", a->path,
-                    combine);
+        return fail(E_MISMATCH, "%s: combine is '%.30s': only a prompt in front is supported", a->path, combine);
 
     a->cfg.late = true;
     a->cfg.read_prompt = m->config.classes > 0;

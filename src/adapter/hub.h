@@ -7,7 +7,7 @@
 #include "adapter/library.h"
 
 int hub_layer(const Model *, Where);              /* the number that leave_out means */
-const char *hub_prefix_part(const Model *, Part); /* "self_prefix", ...: what a part's prefix is called */
+const char *hub_prefix_part(const Model *, Part); /* "self_prefix", ...: the name of a part's prefix */
 Status hub_bind(Adapter *);
 const char *hub_carried(const Adapter *, const Param *, int which);
 Status hub_describe(Adapter *, cJSON *root);

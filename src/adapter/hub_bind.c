@@ -1,5 +1,5 @@
-/* The names of the adapters library's tensors: <module>.adapters.NAME.<what> at the end of a sublayer,
- * <linear>.loras.NAME.<what> on a map, and one prefix or prompt for the model under its own prefix. */
+/* The names of the adapters library's tensors: <module>.adapters.NAME.<tensor> at the end of a sublayer,
+ * <linear>.loras.NAME.<tensor> on a linear layer, and one prefix or prompt for the model under its own prefix. */
 #include <stdio.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@ static Status bind_bottleneck(Adapter *a)
     return OK;
 }
 
-/* ---- maps */
+/* ---- linear layers */
 
 /* GPT-2's thirds share tensors: those adapted in a layer lie one below the other. */
 typedef struct {
@@ -104,7 +104,7 @@ static Status bind_lora(Adapter *a)
         Param *m = param_find(a->model->params, lora_name(a->model, a->method->name, l, "magnitude"));
         int64_t r = down->val.dim[0];
         if (m && !linear_is_whole(l))
-            return fail(E_MISMATCH, "%s: DoRA on thirds of a matrix is not known of the adapters library", l->name);
+            return fail(E_MISMATCH, "%s: the adapters library has no DoRA on thirds of a matrix", l->name);
         adapter_bind(a, down, str_print(a->run, "%s.lora_A", b.module), SHAPE(b.of * r, l->in))->first =
             b.at * r * l->in;
         adapter_bind(a, up, str_print(a->run, "%s.lora_B", b.module), SHAPE(b.of * l->out, r))->first =
@@ -121,7 +121,8 @@ static Status bind_ia3(Adapter *a)
         const Linear *l = &m->linears[i];
         const char *input = ia3_what(l->at.site, true);
         if (input && place_find(m, "ia3", l->at, input))
-            return fail(E_MISMATCH, "%s: the adapters library scales what maps make, not what they read", l->name);
+            return fail(E_MISMATCH, "%s: the adapters library scales the outputs of linear layers, not their inputs",
+                        l->name);
         if (!has_ia3(a, l)) continue;
         Block b = block_of(a, l, has_ia3);
         Param *p = place_find(m, "ia3", l->at, ia3_what(l->at.site, false));
@@ -132,7 +133,7 @@ static Status bind_ia3(Adapter *a)
 
 /* ---- virtual tokens */
 
-/* Keys and values of a part's layers lie side by side, in the flat vector and in what the MLP makes. */
+/* Keys and values of a part's layers lie side by side, in the flat vector and in the output of the MLP. */
 static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;

@@ -1,5 +1,5 @@
-/* adapter-hub/adapters, writing configs.  The library's flags adapt the same maps in every layer but those of
- * leave_out: what is adapted here is looked at layer by layer and refused, by the name of the place, where flags
+/* adapter-hub/adapters, writing configs.  The library's flags adapt the same linear layers everywhere but in
+ * leave_out: the adapted places are checked layer by layer and refused, by name, where flags
  * cannot say it. */
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "peft/lora.h"
 #include "peft/place.h"
 
-/* ---- columns: what a layer can have adapted */
+/* ---- columns: the places of a layer that can be adapted */
 
 enum { MOST_COLUMNS = 5 };
 typedef struct {
@@ -164,7 +164,7 @@ static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, W
     static const char *const LETTER[] = {"q", "k", "v"};
     Columns col = {.n = 5,
                    .shared = 3,
-                   .name = {"query", "key", "value", "first feed-forward map", "second feed-forward map"},
+                   .name = {"query", "key", "value", "first feed-forward layer", "second feed-forward layer"},
                    .wants = wants};
     TRY(read_columns(a, &col, cJSON_AddArrayToObject(c, "leave_out")));
     cJSON *letters = cJSON_AddArrayToObject(c, "attn_matrices");
@@ -177,7 +177,7 @@ static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, W
         any |= col.self[i];
     }
     if ((col.self[3] || col.self[4]) && a->model->config.gated)
-        return fail(E_MISMATCH, "%s: a gated feed-forward's maps are not known of the adapters library",
+        return fail(E_MISMATCH, "%s: the adapters library does not adapt a gated feed-forward's linear layers",
                     a->method->name);
     cJSON_AddBoolToObject(c, "selfattn_lora", any);
     cJSON_AddBoolToObject(c, "intermediate_lora", col.self[3]);
@@ -196,10 +196,10 @@ static Status describe_lora(Adapter *a, cJSON *c)
     if (cfg->bias) return fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
     for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) {
         if (l->at.site == SITE_ATTN_OUT || l->at.site == SITE_FFN_GATE || l->at.site == SITE_QKV)
-            return fail(
-                E_MISMATCH,
-                "%s: the adapters library adapts queries, keys, values and the feed-forward's maps, not this one",
-                l->name);
+            return fail(E_MISMATCH,
+                        "%s: the adapters library adapts queries, keys, values and the feed-forward's linear layers, "
+                        "not this one",
+                        l->name);
         if (lora_rank(cfg, l) != rank || lora_scale(cfg, l) != lora_scale(cfg, first))
             return fail(
                 E_MISMATCH,
@@ -227,10 +227,11 @@ static Status describe_ia3(Adapter *a, cJSON *c)
         for (int j = 0; j < 5; j++) known |= COLUMN_SITES[j] == l->at.site;
         if ((in && place_find(a->model, "ia3", l->at, in)) ||
             (!known && out && place_find(a->model, "ia3", l->at, out)))
-            return fail(E_MISMATCH,
-                        "ia3: %s of layer %d, %s: the adapters library scales what queries, keys, values and the "
-                        "feed-forward's maps make, and nothing else",
-                        in && place_find(a->model, "ia3", l->at, in) ? in : out, l->at.layer, part_name(l->at.part));
+            return fail(
+                E_MISMATCH,
+                "ia3: %s of layer %d, %s: the adapters library scales the outputs of queries, keys, values and "
+                "the feed-forward's linear layers, and nothing else",
+                in && place_find(a->model, "ia3", l->at, in) ? in : out, l->at.layer, part_name(l->at.part));
     }
     cJSON_AddNumberToObject(c, "r", 1);
     cJSON_AddNumberToObject(c, "alpha", 1);
@@ -247,7 +248,7 @@ static Status describe_prefix(Adapter *a, cJSON *c)
     const Model *m = a->model;
     const PeftConfig *cfg = &a->cfg;
     Part self = m->decoder ? PART_DECODER : PART_ENCODER;
-    if (cfg->kind == PREFIX_TIED) return fail(E_MISMATCH, "prefix: tied slots are not known of the adapters library");
+    if (cfg->kind == PREFIX_TIED) return fail(E_MISMATCH, "prefix: the adapters library has no tied prefixes");
     if (!cfg->on[self])
         return fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));
     if (cfg->shift_positions)
@@ -287,7 +288,7 @@ static Status describe_prompt(Adapter *a, cJSON *c)
     return OK;
 }
 
-/* ---- what all have */
+/* ---- fields of all methods */
 
 static const struct {
     const char *method;
@@ -319,8 +320,8 @@ Status hub_describe(Adapter *a, cJSON *root)
         return OK;
     }
     return fail(E_MISMATCH,
-                "the adapters library has no method like %s; it knows houlsby, pfeiffer, parallel, lora, dora, ia3, "
-                "prefix and prompt",
+                "the adapters library has no method like %s; expected houlsby, pfeiffer, parallel, lora, dora, ia3, "
+                "prefix or prompt",
                 a->method->name);
 }
 

@@ -13,11 +13,11 @@ struct Library {
     const char *stem;                 /* in front of the base model's names */
     Status (*identify)(Adapter *);    /* kind, name, base from the config */
     Status (*configure)(Adapter *, const Model *); /* method and cfg */
-    Status (*prepare)(Adapter *);                  /* what the model needs before parameters are bound, or NULL */
+    Status (*prepare)(Adapter *);                  /* changes to the model before parameters are bound, or NULL */
     Status (*bind)(Adapter *);                     /* a binding for every parameter of the method */
     const char *(*carried)(const Adapter *, const Param *base,
                            int which);                   /* names of a base parameter; NULL: no more */
-    Status (*describe)(Adapter *, cJSON *root);          /* the config to write; E_MISMATCH: what it cannot say */
+    Status (*describe)(Adapter *, cJSON *root);          /* the config to write; E_MISMATCH: it lacks a setting */
     void (*describe_head)(const Adapter *, cJSON *root); /* head_config.json; NULL where head is */
 };
 extern const Library LIBRARY_HF, LIBRARY_HUB, LIBRARY_OWN;

@@ -1,5 +1,5 @@
-/* Writing: bindings gather parameters into tensors.  What no parameter fills (halves of a table that nothing reads)
- * keeps the numbers of the file it was read from, or is zero. */
+/* Writing: bindings gather parameters into tensors.  Unbound elements (halves of a table that nothing reads)
+ * keep the values of the file they were read from, or are zero. */
 #include <string.h>
 
 #include "base/file.h"
@@ -45,7 +45,7 @@ static bool same_number(double x, double y)
     return x == y || (x != x && y != y);
 }
 
-/* Two parameters may share a tensor's numbers only when they agree. */
+/* Two parameters may share a tensor's elements only when they agree. */
 static Status check(const Tensors *out, const Binding *b)
 {
     if (b->factor != 1) return OK; /* a head shares nothing, and division rounds */
@@ -85,7 +85,7 @@ static bool goes_along(const Binding *old, int n, const Param *p)
     return p->trainable || was_carried(old, n, p);
 }
 
-/* Where the file had the parameter under the name of something tied to it, too, the library looks for both. */
+/* Where the file had the parameter under the name of something tied to it, too, the library reads both. */
 static void bind_twins(Adapter *a, Param *p)
 {
     for (const Alias *t = a->model->arch->format->alias; t && t->name; t++) {

@@ -1,5 +1,5 @@
 /* Reserve, then touch: one mmap of address space, a bump pointer, pages committed by the kernel on first
- * write.  This is the only file that asks the system for memory. */
+ * write.  This is the only file that takes memory from the system. */
 #include "base/arena.h"
 
 #include <stdint.h>
@@ -80,7 +80,7 @@ static void hand_out(Arena *a, char *block, size_t was, size_t bytes)
 {
     size_t room = (size_t)(a->end - block);
     if (bytes > room || with_margins(bytes) > room)
-        err_no_memory("%zu bytes asked, %zu of %zu left (VERNIER_ARENA_MB sets the size)", bytes, room,
+        err_no_memory("%zu bytes requested, %zu of %zu left (VERNIER_ARENA_MB sets the size)", bytes, room,
                       (size_t)(a->end - a->base));
     a->top = block + with_margins(bytes);
     if (a->top > a->peak) a->peak = a->top;
@@ -151,7 +151,7 @@ ArenaMark arena_mark(const Arena *a)
 
 void arena_drop(Arena *a, ArenaMark mark)
 {
-    CHECK(mark.top >= a->base && mark.top <= a->top, "arena mark dropped twice or out of order");
+    CHECK(mark.top >= a->base && mark.top <= a->top, "an ArenaMark is dropped twice or out of order");
     unmap_from(a, mark.top);
     ASAN_POISON_MEMORY_REGION(mark.top, (size_t)(a->top - mark.top));
     a->top = mark.top;

@@ -4,7 +4,7 @@
  *
  * A pointer is valid until its arena's mark is dropped; headers say which arena.  Blocks are 64-byte aligned
  * and are NOT cleared (debug builds fill them with signalling NaNs so that a read before a write shows).
- * Exhausting a reservation is a programmer error: the arena dies with the number of bytes asked.
+ * Exhausting a reservation is a programmer error: the arena dies with the number of bytes requested.
  * Under AddressSanitizer blocks are separated by red zones and dropped memory is poisoned.
  */
 #ifndef BASE_ARENA_H
@@ -21,7 +21,7 @@ typedef struct {
     char *top;
 } ArenaMark;
 
-Arena arena_open(size_t reserve);        /* reserves address space; 0 asks for the default size */
+Arena arena_open(size_t reserve);        /* reserves address space; 0: the default size */
 void *arena_take(Arena *, size_t bytes); /* 64-byte aligned, not cleared */
 void *arena_zero(Arena *, size_t bytes); /* the same, cleared */
 /* The block taken last grows in place from `was` to `bytes`; false, and nothing changes, when it is not the last. */

@@ -1,4 +1,4 @@
-/* What is done here calls the system alone and takes no memory, so that the handler of a signal may do it. */
+/* These functions only make system calls and allocate nothing, so that a signal handler may call them. */
 #include "base/dirs.h"
 
 #include <dirent.h>

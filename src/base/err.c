@@ -1,5 +1,5 @@
 /* The thread-local record behind fail() and TRY(): one message, one trace, both of fixed size so that an
- * error can be reported when nothing else works.  A message may quote what a file says: base/print.h shows it. */
+ * error can be reported when nothing else works.  A message may quote a file; base/print.h makes it printable. */
 #include "base/err.h"
 
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* Errors come in three kinds, each with one mechanism.
  *
- *   programmer errors    CHECK(cond, ...) prints the place and what was wrong, and aborts.
+ *   programmer errors    CHECK(cond, ...) prints the place and the fault, and aborts.
  *   environment errors   return fail(E_FORMAT, "%s:%d: ...", path, line); callers wrap calls in TRY().
  *   numerical events     are data: they travel in results; E_NUMERIC only where the caller must stop.
  *
  * The message lives in a thread-local record.  The first message wins; TRY appends one "file:line" frame
- * per level.  Nobody prints but main(), once.  A message is one line, says what was found and what was
+ * per level.  Nobody prints but main(), once.  A message is one line, gives the value found and the value
  * expected, and does not say "failed to".
  */
 #ifndef BASE_ERR_H
@@ -15,16 +15,16 @@
 
 typedef enum {
     OK = 0,
-    E_IO,       /* a file or device would not do what was asked           -> exit 3 */
-    E_FORMAT,   /* a file's content is not what its format says           -> exit 3 */
+    E_IO,       /* an operation on a file or device failed                -> exit 3 */
+    E_FORMAT,   /* a file's content violates its format                   -> exit 3 */
     E_MISMATCH, /* two inputs are each fine but do not fit each other      -> exit 3 */
     E_CONFIG,   /* an option or hyperparameter is unknown or out of range  -> exit 2 */
     E_NUMERIC,  /* a computation left the finite numbers and cannot go on  -> exit 1 */
-    E_INTERRUPT /* the user asked to stop                                  -> exit 130 */
+    E_INTERRUPT /* the user stopped the program                            -> exit 130 */
 } Status;
 
 Status fail(Status, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* records; returns the code */
-/* The failure is one of what a file holds, not of what was typed: E_CONFIG becomes E_FORMAT, and the message begins
+/* The failure is one of a file's content, not of the command line: E_CONFIG becomes E_FORMAT, and the message begins
  * with the path.  Any other status stays as it is. */
 Status fail_in_file(Status, const char *path);
 Status fail_at(Status, const char *file, int line); /* appends one frame of trace; used by TRY only */
@@ -33,7 +33,7 @@ Status err_status(void);                            /* the first failure's code;
 const char *err_trace(void);                        /* " <- file:line <- file:line"; "" when none */
 void err_clear(void);                               /* forget: the caller has dealt with it */
 int err_exit_status(Status);                        /* the process exit status for a code */
-/* Memory ran out, which no caller can mend: says so like main() and ends with exit status 1.  What stdout still holds
+/* Memory ran out, which no caller can mend: reports it and ends with exit status 1.  Output that stdout still holds
  * back is dropped, files half written keep their temporary names. */
 _Noreturn void err_no_memory(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void die(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

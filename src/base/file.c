@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-enum { ENDLESS = 1 << 28 }; /* bytes of a pipe or device, which tell no size, beyond which no text is expected */
+enum { ENDLESS = 1 << 28 }; /* bytes of a pipe or device, which have no size, beyond which no text is expected */
 
 Status file_read(Bytes *out, Arena *a, const char *path)
 {

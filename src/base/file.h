@@ -25,11 +25,11 @@ bool file_is_dir(const char *path);
 const char *file_folder(Arena *, const char *path); /* that a file lies in; of anything else the path itself */
 Status file_make_dir(const char *path);             /* with its parents; an existing one is fine */
 
-/* A file that the user named: a writer to it leaves what is there.  Where it would write the same bytes, the file
- * stays and all is well; else E_CONFIG says at the first difference that --overwrite is needed. */
+/* A file that the user named: a writer to it leaves an existing file.  Where it would write the same bytes, the file
+ * stays and all is well; else E_CONFIG, at the first difference, names --overwrite. */
 Status file_protect(const char *path);
 Status file_writable(
-    const char *path); /* E_IO: a directory, or nothing can be written there; asked before the work */
+    const char *path); /* E_IO: a directory, or nothing can be written there; checked before the work */
 
 typedef struct {
     FILE *file, *before;                            /* before: a protected file, with which all is compared */
@@ -42,16 +42,16 @@ Status writer_status(const Writer *);           /* the first error so far, for l
 void writer_add(Writer *, const void *bytes, size_t n);
 void writer_print(Writer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void writer_csv(Writer *, const char *text); /* one field of a CSV (RFC 4180), quoted where it must be */
-void writer_csv_number(Writer *, double);    /* a comma and the number; what is not finite is empty */
+void writer_csv_number(Writer *, double);    /* a comma and the number; empty unless it is finite */
 Status writer_close(Writer *);               /* flush, sync, rename */
-/* A long writing that may be killed: writer_save makes what was written so far safe and tells its length, which the
+/* A long writing that may be killed: writer_save makes the text so far safe and returns its length, which the
  * caller records; writer_keep closes and leaves the temporary file; writer_resume goes on after its first `bytes`. */
 Status writer_save(Writer *, int64_t *bytes);
 Status writer_keep(Writer *);
 Status writer_resume(Writer *, const char *path, int64_t bytes);
 void writer_abandon(Writer *);                                    /* close and remove the temporary file */
-void file_remove(const char *path);                               /* it, and what a killed writer of it has left */
-void writers_remove(void);                                        /* what is open, from the handler of a signal */
+void file_remove(const char *path);                               /* it, and the leftovers of a killed writer of it */
+void writers_remove(void);                                        /* the open ones, from a signal handler */
 Status file_write(const char *path, const void *bytes, size_t n); /* the three calls above in one */
 
 #endif

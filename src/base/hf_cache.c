@@ -1,4 +1,4 @@
-/* Names are checked before they become paths: what comes from a command line or a file must not leave the cache. */
+/* Names are checked before they become paths: a name from a command line or a file must not leave the cache. */
 #include "base/hf_cache.h"
 
 #include <stdlib.h>

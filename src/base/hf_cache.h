@@ -2,7 +2,7 @@
  * it.  Nothing is ever fetched.
  *
  * The cache is $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
- * ~/.cache/huggingface/hub; "org/name" is models--org--name/snapshots/HASH there, HASH being what refs/main says
+ * ~/.cache/huggingface/hub; "org/name" is models--org--name/snapshots/HASH there, with the hash in refs/main
  * (huggingface_hub, constants.py and file_download.py). */
 #ifndef BASE_HF_CACHE_H
 #define BASE_HF_CACHE_H
@@ -10,8 +10,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* *out is `name` itself where that exists, or cannot be a hub name (whoever opens it will say what is wrong); else
- * the snapshot's directory, on the arena.  E_IO tells where a name was looked for. */
+/* *out is `name` itself where that exists, or cannot be a hub name (whoever opens it reports the fault); else
+ * the snapshot's directory, on the arena.  E_IO names the places that were searched. */
 Status hf_cache_find(const char **out, Arena *, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* An array of objects is cut into rows by counting brackets outside of strings: what is in them is the business of
- * whoever parses the row. */
+/* An array of objects is cut into rows by counting brackets outside of strings: the contents of strings are left to
+ * the parser of the row. */
 #include "base/lines.h"
 
 #include <errno.h>
@@ -176,7 +176,7 @@ static Status next_line(RowReader *r, bool *more)
     return ended(r);
 }
 
-/* The next element of an array; what stands before it, a comma or nothing, has been read. */
+/* The next element of an array; the text before it, a comma or nothing, has been read. */
 static Status next_element(RowReader *r, bool *more)
 {
     char part[4096];

@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/str.h"
 
-/* The last two are for what a tokenizer reads, which has tokens for all bytes. */
+/* The last two are for the input of a tokenizer, which has tokens for all bytes. */
 typedef enum { BYTES_UTF8, BYTES_NOT_ZERO, BYTES_ANY } TextBytes;
 Status text_read(Bytes *out, Arena *, const char *path, TextBytes); /* E_IO; E_FORMAT names path:line */
 /* The same check of text that is in memory; a byte-order mark is taken off. */

@@ -1,4 +1,4 @@
-/* printf's formats are read here, because only the reader of a format knows what came in through %s.  Numbers go on
+/* printf's formats are read here, because only their reader can tell which text came in through %s.  Numbers go on
  * to the library, one at a time, each widened to the largest type of its kind. */
 #include "base/print.h"
 
@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-/* ---- what is obeyed */
+/* ---- characters that a terminal obeys */
 
 static bool obeyed(uint32_t c)
 {
@@ -108,7 +108,7 @@ static int number(const char **fmt, List *args)
     return n;
 }
 
-/* What stands between the % and the letter of the conversion. */
+/* Everything between the % and the letter of the conversion. */
 static Spec read_spec(const char **fmt, List *args)
 {
     Spec s = {.precision = -1};
@@ -181,7 +181,7 @@ static void put_number(Sink *k, const Spec *s, char letter, List *args)
         PUT_NUMBER(unsigned_of(s->size, args));
 }
 
-/* What %s or %c bring in, shown, in its field. */
+/* The text of %s or %c, made printable, in its field. */
 static void put_string(Sink *k, const Spec *s, const char *text, size_t n)
 {
     Sink count = {.out = (char[1]){0}, .room = 1};

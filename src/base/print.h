@@ -1,10 +1,10 @@
-/* The one place where the program speaks.  What comes out of a file, a name or an option is shown, never obeyed: a
+/* The one place that prints.  Text from a file, a name or an option is shown, never obeyed: a
  * terminal acts on escape sequences, and marks of direction let a text read otherwise than it is.
  *
  *   print_out("%-20s %s\n", shape, name);      data, to stdout
  *   print_err("%s: %d rows\n", path, n);       remarks, to stderr
  *
- * They are printf and fprintf(stderr), with one difference: in what %s and %c bring in, control characters (newline
+ * They are printf and fprintf(stderr), with one difference: in the text of %s and %c, control characters (newline
  * and tab among them), DEL, C1 controls, marks of direction, line separators and bytes that are no UTF-8 appear as
  * \x1B or \u{202E}.  The format itself is the program's own and goes out as it stands.  A width counts characters; a
  * precision counts bytes and leaves out a character that it would cut.  tests/style allows no other way to either

@@ -1,6 +1,6 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
  * SC 2011).  A draw depends on (stream, index) alone, never on draw order or thread count, so adding a layer
- * shifts no other layer's numbers and a resumed run draws what the unbroken one would have drawn.
+ * shifts no other layer's numbers and a resumed run draws the numbers of the unbroken one.
  *
  *   uint64_t s = rng_stream(seed, "data/train");
  *   double u = rng_uniform(s, i);

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4), for hashes of input files and the names of what is kept. */
+/* SHA-256 (FIPS 180-4), for hashes of input files and the names of kept files. */
 #ifndef BASE_SHA256_H
 #define BASE_SHA256_H
 

@@ -101,7 +101,7 @@ size_t utf8_length(const char *text, size_t n)
     if (p[0] < 0x80) return 1;
     size_t need = p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
     if (need == 0 || need > n) return 0;
-    unsigned char low = 0x80, high = 0xBF; /* what the second byte may be */
+    unsigned char low = 0x80, high = 0xBF; /* the range of the second byte */
     if (p[0] == 0xE0) low = 0xA0;
     if (p[0] == 0xED) high = 0x9F;
     if (p[0] == 0xF0) low = 0x90;

@@ -1,5 +1,5 @@
 /* Open addressing with linear probing, at most two thirds full.  Slots keep the whole hash, so that growing
- * does not read the keys again and most unequal keys are told apart without memcmp. */
+ * does not read the keys again and most unequal keys are distinguished without memcmp. */
 #include "base/table.h"
 
 #include <string.h>

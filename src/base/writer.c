@@ -1,8 +1,8 @@
 /* Output over POSIX: complete files or none.
  *
- * What is written goes to TARGET.vernier.part, which a lock keeps to one process.  A killed process leaves the file
+ * Output goes to TARGET.vernier.part, which a lock keeps to one process.  A killed process leaves the file
  * without its lock, and the next writer of the same target begins it anew.  A file that the user named and that is
- * there already is not opened for writing at all: what comes is compared with it, byte by byte, and the first
+ * there already is not opened for writing at all: the new bytes are compared with it, byte by byte, and the first
  * difference ends the writing. */
 #include <errno.h>
 #include <fcntl.h>
@@ -185,7 +185,7 @@ void file_remove(const char *path)
     remove_left(&w);
 }
 
-/* What is written is compared with the file that is there. */
+/* Output is compared with the existing file. */
 static Status open_comparison(Writer *w)
 {
     remove_left(w);
@@ -234,7 +234,7 @@ Status writer_resume(Writer *w, const char *path, int64_t bytes)
     TRY(open_temporary(w));
     w->resumable = true;
     if (fstat(fileno(w->file), &st) || st.st_size < bytes)
-        what = "is shorter than what was saved of it; --overwrite starts anew";
+        what = "is shorter than the part that was saved of it; --overwrite starts anew";
     else if (ftruncate(fileno(w->file), bytes) || fseeko(w->file, bytes, SEEK_SET))
         what = strerror(errno);
     if (!what) return OK;

@@ -46,7 +46,7 @@ static Status text(const char **out, const Row *r, const cJSON *object, const ch
     return OK;
 }
 
-/* What all three layouts share, under either of their names. */
+/* The fields that all three layouts share, under either of their names. */
 static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
 {
     double seconds = 0;
@@ -67,7 +67,7 @@ static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
     for (int i = 0; i < N_FEATURES; i++) {
         const cJSON *one = get(f, FEATURE_NAME[i]);
         if (!one) return fail(E_FORMAT, "%s: features lacks %s", r->where, FEATURE_NAME[i]);
-        c->feature[i] = NAN; /* what null leaves */
+        c->feature[i] = NAN; /* the value of null */
         TRY(json_real(&c->feature[i], f, FEATURE_NAME[i], -1e15, 1e15, r->where));
     }
     return OK;

@@ -1,4 +1,4 @@
-/* Code changes as data: what a commit did, to which files, why, and what is known about it.
+/* Code changes as data: the changes of a commit to each file, its message, and the facts known about it.
  *
  * A record holds the change in diff order: per file its lines, each kept, added or removed.  The file format is JSON
  * Lines, one change a row (or an array of them):
@@ -12,10 +12,10 @@
  * known; a single feature that is not is null, and NaN in memory.  Text is UTF-8; bytes that are not become U+FFFD
  * and are counted.  A path that is not UTF-8 is written as git quotes it: "a\351.c", with the quotation marks.
  *
- * Two other layouts are read, told apart by their fields: a mined commit with `diff` ("<keep>path<add>line<del>line"
- * ...; a kept segment that is a path opens a file) and `msg`, and a defect-prediction commit with `added` and
- * `removed` line lists, whose paths and interleaving are unknown (`ordered` is false, one Java file with an empty
- * path).
+ * Two other layouts are read, distinguished by their fields: a mined commit with `diff`
+ * ("<keep>path<add>line<del>line" ...; a kept segment that is a path opens a file) and `msg`, and a defect-prediction
+ * commit with `added` and `removed` line lists, whose paths and interleaving are unknown (`ordered` is false, one
+ * Java file with an empty path).
  *
  *   ChangeReader in;
  *   TRY(changes_open(&in, path));
@@ -81,7 +81,7 @@ typedef struct {
 
 Status changes_open(ChangeReader *, const char *path);
 /* The next row into *out, on the arena; blank lines are skipped; *more is false at the end.  E_FORMAT names file:line
- * and what was expected there.  Memory is that of the longest row. */
+ * and the form expected there.  Memory is that of the longest row. */
 Status changes_next(ChangeReader *, Arena *, CodeChange *out, bool *more);
 void changes_close(ChangeReader *);
 /* All rows of a file at once.  E_MISMATCH: it has none. */

@@ -26,7 +26,7 @@ static bool id_line(const char **s, const char *end, const char *name, unsigned 
     return true;
 }
 
-/* What follows `name` in a line of the header, up to its end; NULL when there is no such line. */
+/* The text after `name` in a line of the header, up to its end; NULL when there is no such line. */
 static const char *header_line(const char *s, const char *name, size_t *len)
 {
     size_t n = strlen(name);
@@ -87,7 +87,7 @@ static char *converted(Arena *a, const char *from, const char *s, size_t n, int6
     if (cd == (iconv_t)-1) return NULL;
     Buf out = buf_open(a);
     char *in = (char *)(uintptr_t)s, piece[4096];
-    for (bool more = true; more;) { /* the last round ends what the encoding has begun */
+    for (bool more = true; more;) { /* the last round flushes the conversion */
         char *to = piece;
         size_t room = sizeof piece, left = n - (size_t)(in - s);
         more = left > 0;

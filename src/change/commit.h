@@ -1,8 +1,8 @@
 /* A commit as git reads it, which is more forgiving than libgit2: lines of people without brackets, dates that are
  * words or out of range, and text in any encoding do not make a commit unreadable.
  *
- * git's rules (commit.c, ident.c): a commit begins with "tree ID" and its "parent ID" lines.  A person is what stands
- * before '<', the address what stands before the first '>', the time the digits behind the last '>'.  Text is in the
+ * git's rules (commit.c, ident.c): a commit begins with "tree ID" and its "parent ID" lines.  A person is the text
+ * before '<', the address the text before the first '>', the time the digits behind the last '>'.  Text is in the
  * encoding that the header names, else in UTF-8.  A time that is not there or does not fit is unknown, and not 1970
  * as in git; the author's time then stands for the committer's. */
 #ifndef CHANGE_COMMIT_H

@@ -21,7 +21,7 @@ typedef struct {
 
 typedef struct {
     int64_t n, room, *time; /* (n) of every commit */
-    bool places_unknown;    /* one of them was in nobody knows which subsystems */
+    bool places_unknown;    /* one of them was in unknown subsystems */
 } AuthorPast;
 
 struct History {

@@ -1,5 +1,5 @@
-/* A method's shape is a list of lines.  "$x" stands for a drawn name, and "good~bad~what" for a line with a wrong
- * form: `what` is how a message speaks of it.  An edit marks lines as removed and added, so the diff is exact. */
+/* A method's shape is a list of lines.  "$x" stands for a drawn name, and "good~bad~phrase" for a line with a wrong
+ * form: a message uses the phrase for it.  An edit marks lines as removed and added, so the diff is exact. */
 #include "change/javagen_change.h"
 
 #include <ctype.h>
@@ -134,7 +134,7 @@ static void draw_names(Gen *g)
     g->constant = PICK(g, CONSTANT);
 }
 
-/* Writes one form of a shape's line: the good, the bad, or (2) what it is about; false when it has no such form. */
+/* Writes one form of a shape's line: the good, the bad, or (2) its phrase; false when it has no such form. */
 static bool fill(const Gen *g, char out[LINE], const char *shape, int form)
 {
     size_t n = 0;
@@ -240,7 +240,7 @@ static void insert(Gen *g, const char *const *shape, const char *const *text, in
     g->n += n;
 }
 
-/* The method as `before` says (its wrong line, or -1), with that or another line in its other form. */
+/* The method with one line changed: from its wrong form to the good one, or the other way where `to_bad`. */
 static void turn(Gen *g, const char *const *shape, int line, bool to_bad)
 {
     int first = g->n;
@@ -290,11 +290,11 @@ static void say(Gen *g, const char *verb, const char *identifier, const char *ge
         put(g->message, sizeof g->message, "%s %s %s", verb, *general ? general : "a name", PICK(g, PLACE));
 }
 
-/* What an edit works on: the method's shape, and one of its lines with a wrong form. */
+/* The input of an edit: the method's shape, and one of its lines with a wrong form. */
 typedef struct {
     const char *const *shape;
     int line;
-    char what[LINE]; /* how a message speaks of that line */
+    char what[LINE]; /* the phrase of that line */
 } Target;
 typedef const char *const Words[];
 
@@ -392,8 +392,8 @@ static int plant_defect(Gen *g, const Target *t)
 }
 
 static const struct {
-    const char *name, *needs;           /* needs: what must occur in the shape */
-    int (*make)(Gen *, const Target *); /* writes the method, says the message, returns the label */
+    const char *name, *needs;           /* needs: text that must occur in the shape */
+    int (*make)(Gen *, const Target *); /* writes method and message, returns the label */
 } EDIT[] = {{"rename", "$l", rename_variable}, {"check", "", add_check},           {"log", "", add_log},
             {"method", "", add_method},        {"constant", "$K", raise_constant}, {"type", "$N", change_type},
             {"fix", "", fix_defect},           {"plant", "", plant_defect}};

@@ -1,4 +1,4 @@
-/* The words that invented Java is made of. */
+/* The words of synthetic Java. */
 #include "change/javagen_words.h"
 
 const char *const JAVA_VERB[JAVA_VERBS] = {

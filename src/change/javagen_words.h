@@ -1,4 +1,4 @@
-/* The words that invented Java is made of: methods are a verb and a noun, variables a noun, perhaps with an
+/* The words of synthetic Java: methods are a verb and a noun, variables a noun, perhaps with an
  * adjective. */
 #ifndef CHANGE_JAVAGEN_WORDS_H
 #define CHANGE_JAVAGEN_WORDS_H

@@ -1,4 +1,4 @@
-/* The parser is git's (mailmap.c there): a later line of the same address adds to what an earlier one said. */
+/* The parser is git's (mailmap.c there): a later line of the same address adds to an earlier one. */
 #include "change/mailmap.h"
 
 #include <ctype.h>

@@ -70,7 +70,7 @@ const char *mine_remark(Mine *m)
 
 /* ---- the state ---- */
 
-/* Everything that decides what is written, an option a line; a resumed run must ask for the same. */
+/* Every option that affects the output, one a line; a resumed run must have the same. */
 static const char *wish_text(Arena *a, const MineOptions *o)
 {
     const int64_t number[] = {o->context,   o->min_words,     o->max_words, o->max_files, o->max_chars,
@@ -202,7 +202,7 @@ static Status read_state(State *s, Mine *m)
     return !status && strcmp(s->wish, m->wish) ? other_wish(m, s) : status;
 }
 
-/* Opens the records of the unfinished run behind the last saved one, unless they are no longer what was saved. */
+/* Opens the records of the unfinished run behind the last saved one, unless they have changed since it was saved. */
 static Status open_records(Mine *m, const State *s)
 {
     static char block[1 << 16];
@@ -213,7 +213,7 @@ static Status open_records(Mine *m, const State *s)
     bool same = !strcmp(sha256_end(&sum).hex, s->records);
     if (same && !fseeko(m->out.file, s->bytes, SEEK_SET)) return OK;
     TRY(writer_keep(&m->out));
-    return fail(E_FORMAT, "%s: does not hold what the unfinished run wrote; --overwrite starts anew",
+    return fail(E_FORMAT, "%s: does not hold the records of the unfinished run; --overwrite starts anew",
                 m->out.temporary);
 }
 
@@ -228,14 +228,14 @@ static const char *closed_range(Arena *a, const char *range)
                      dots[2] ? dots + 2 : "HEAD");
 }
 
-/* Starts anew, over what an unfinished run may have left. */
+/* Starts anew, over the files of an unfinished run. */
 static Status open_anew(Mine *m)
 {
     file_remove(m->state);
     return writer_open(&m->out, m->options.out);
 }
 
-/* The state of an unfinished run is taken up when there is one; of the range its ends must be what they were, unless
+/* An unfinished run is resumed when there is one; the ends of its range must be the same, unless
  * the caller wants them so. */
 static Status open_parts(Mine *m)
 {
@@ -268,14 +268,14 @@ static Status open_parts(Mine *m)
     return OK;
 }
 
-/* Large contents are about to be read or compared, which takes long and cannot be asked to stop.  What was done
+/* Large contents are about to be read or compared, which takes long and cannot be interrupted.  The work done
  * before this commit is saved, and until its end a signal may end the process where it is. */
 static void before_large(void *user)
 {
     Mine *m = user;
     if (m->careless || !m->options.patience) return;
     if (m->at > m->stats.resumed && save_state(m, &m->settled)) {
-        err_clear(); /* the next save will say it */
+        err_clear(); /* the next save will report it */
         return;
     }
     m->careless = true;
@@ -335,7 +335,7 @@ static const char *without_last_newlines(Arena *a, const char *message)
     return str_copy(a, message, n);
 }
 
-/* By what can be told without looking at files; MINE_written: nothing against it. */
+/* The verdict from the commit alone, without its files; MINE_written: nothing against it. */
 static int judge_message(Mine *m, const RepoCommit *at, CodeChange *c, const char *email)
 {
     static const int REASON[] = {
@@ -440,7 +440,7 @@ static bool stopped(void *user)
     return repo_stopped(m->repo);
 }
 
-/* What a commit changed, renames found; false when its trees cannot be read. */
+/* The files that a commit changed, renames found; false when its trees cannot be read. */
 static bool list_files(Mine *m, const RepoCommit *at, RepoDelta **delta, int64_t *n)
 {
     const RenameReader reader = {
@@ -452,7 +452,7 @@ static bool list_files(Mine *m, const RepoCommit *at, RepoDelta **delta, int64_t
     return true;
 }
 
-/* What the history is told of one file; lines that cannot be read are unknown, and not none. */
+/* The history's entry for one file; lines that cannot be read are unknown, not zero. */
 static Touched touched(Mine *m, const RepoDelta *d)
 {
     Touched t = {d->old_path, d->new_path, d->status, -1, -1, -1, d->unsure};
@@ -482,7 +482,7 @@ static void add_to_history(Mine *m, CodeChange *c, const char *email, const Repo
     history_add(m->history, c->feature, author_of(c, email), c->time, c->message, t, taken);
 }
 
-/* What becomes of one commit: why no record of it is wanted, or MINE_written and the record.  `counted` is false for
+/* The outcome of one commit: the reason to leave it out, or MINE_written and the record.  `counted` is false for
  * a commit before the range, and for one that an earlier run has done. */
 static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
 {
@@ -493,7 +493,7 @@ static int judge(Mine *m, const RepoCommit *at, bool counted, CodeChange *c)
     if (m->history && (!read || at->lost)) history_lose(m->history, NULL, at->time);
     if (!read) return MINE_damaged;
     bool past = m->history && at->n_parents < 2 && !at->cut;
-    CodeChange whole = *c; /* the measures look at the whole message */
+    CodeChange whole = *c; /* the measures use the whole message */
     int reason = judge_message(m, at, c, email);
     if (past || reason == MINE_written) {
         bool listed = list_files(m, at, &delta, &n);

@@ -6,10 +6,10 @@
  *   for (bool more = true; more && !interrupted;) TRY(mine_step(m, &more));       on failure the caller closes
  *   TRY(mine_close(m));
  *
- * Records go to OUT.vernier.part; beside it OUT.state tells the options, how many commits were done, and how long
+ * Records go to OUT.vernier.part; beside it OUT.state records the options, how many commits were done, and how long
  * that file was then.  The order of commits depends on the history alone, so the next run of the same options cuts
  * the file there and goes on with the next one: no record is lost or written twice, whatever killed the run.  Both
- * files carry a SHA-256, and what is not as it was saved is refused (E_FORMAT).  So is the unfinished run of other
+ * files carry a SHA-256, and a changed file is refused (E_FORMAT).  So is the unfinished run of other
  * options, or of a branch that has moved since (E_CONFIG), until the caller wants it anew.  A finished run renames
  * and tidies up.  With features the past has to be walked again, because they depend on all before it. */
 #ifndef CHANGE_MINE_H
@@ -36,17 +36,17 @@ typedef struct {
     int64_t max_files;    /* of a change; 0 in any of these: no limit */
     int64_t max_chars;    /* of a change's lines and one line of context, without the blanks at their ends */
     int64_t max_bytes;    /* of a file */
-    int64_t rename_limit; /* of renames.h; the configuration of git has no say */
+    int64_t rename_limit; /* of renames.h; the configuration of git is not used */
     int64_t since, until; /* seconds since 1970; until is exclusive */
     int64_t most;         /* stop after so many records */
-    bool (*stop)(void);   /* asked during long work; true ends it before the commit is done; may be NULL */
-    /* Called with -1 before work that cannot be asked, when all before it is saved and the process may end at any
+    bool (*stop)(void);   /* called during long work; true ends it before the commit is done; may be NULL */
+    /* Called with -1 before work that cannot be stopped, when all before it is saved and the process may end at any
      * moment, and with 1 at its end; may be NULL. */
     void (*patience)(int change);
 } MineOptions;
 void mine_defaults(MineOptions *); /* the filters of the commit-message sets; path and out are the caller's */
 
-/* What became of the commits.  Every commit of the range is in exactly one of those from `written` on. */
+/* The outcomes of the commits.  Every commit of the range is in exactly one of those from `written` on. */
 #define MINE_COUNTS(X)                                                                                               \
     X(written, "written")                                                                                            \
     X(dated, "outside the dates")                                                                                    \
@@ -89,6 +89,6 @@ Status mine_step(Mine *, bool *more); /* one commit; none when stopped */
 const MineStats *mine_stats(const Mine *);
 const RepoAbout *mine_about(const Mine *);
 const char *mine_remark(Mine *); /* on the repository, as repo_remark */
-Status mine_close(Mine *);       /* renames when all is done, else leaves what the next run goes on from */
+Status mine_close(Mine *);       /* renames when all is done, else leaves the state to resume from */
 
 #endif

@@ -28,7 +28,7 @@ typedef struct {
 } Folder;
 
 struct Objects {
-    Arena *arena, work; /* what lives as long as the database; what an answer needs */
+    Arena *arena, work; /* memory of the database; memory of one answer */
     Folder folder[MOST_FOLDERS];
     int n_folders;
     PackCache cache;
@@ -84,7 +84,7 @@ static ObjectState give_up(Objects *o, const unsigned char id[ID], const char *w
     if (!wrong && o->missing_said && o->partial && !o->partial_said) {
         o->partial_said = true;
         objects_note(o, "the repository is a partial clone, and objects that were not fetched are missing from it; "
-                        "what depends on them is unknown");
+                        "every value that depends on them is unknown");
     }
     if (wrong || (o->missing_said && !o->partial)) table_add(&o->bad, id, ID, &added);
     if (!added) return o->failed;
@@ -190,7 +190,7 @@ static bool look_for_packs(Objects *o, Folder *f)
         name[n++] = str_print(o->arena, "%s/%s", path, e->d_name);
     }
     if (folder) closedir(folder);
-    if (n) qsort(name, (size_t)n, sizeof *name, by_name); /* what is said must not depend on the file system */
+    if (n) qsort(name, (size_t)n, sizeof *name, by_name); /* messages must not depend on the file system's order */
     for (int64_t i = 0; i < n; i++) add_pack(o, f, name[i]);
     return f->n > before;
 }
@@ -297,12 +297,12 @@ static const char *parse_loose(Bytes file, Arena *a, ObjectType *type, size_t *s
     size_t header = parse_header(start, n, type, size);
     if (!file.len) return "its file is empty";
     if (!header) return BAD_LOOSE;
-    if (*size / DEFLATE_MOST > file.len) return "its file is shorter than the size said there needs";
+    if (*size / DEFLATE_MOST > file.len) return "its file is shorter than the size in its header needs";
     if (!out) return NULL;
     if (*size > (size_t)1 << 30) return "it is larger than 1 GiB, which is not read";
     char *bytes = arena_take(a, header + *size + 1);
     if (!inflate_exactly(file.text, file.len, bytes, header + *size, &used))
-        return "its file does not inflate to the size said there";
+        return "its file does not inflate to the size in its header";
     if (used != file.len) return "its file goes on behind its end";
     bytes[header + *size] = 0;
     *out = (Object){*type, *size, bytes + header};
@@ -347,7 +347,7 @@ static bool place_in(const Pack *p, const unsigned char id[ID], uint32_t *place)
     return *place < p->n && !memcmp(pack_id(p, *place), id, ID);
 }
 
-/* The first copy in order; of a damaged one *wrong tells what was, and the next is tried. */
+/* The first copy in order; of a damaged one *wrong describes the damage, and the next is tried. */
 static bool any_copy(Objects *o, Arena *a, const unsigned char id[ID], ObjectType *type, size_t *size, Object *out,
                      const char **wrong)
 {
@@ -372,7 +372,7 @@ static bool any_copy(Objects *o, Arena *a, const unsigned char id[ID], ObjectTyp
     return false;
 }
 
-/* git may have packed loose objects since: what is not there is looked for once more. */
+/* git may have packed loose objects since: a missing object is searched for once more. */
 static ObjectState find(Objects *o, Arena *a, const unsigned char id[ID], ObjectType *type, size_t *size, Object *out)
 {
     const char *wrong = NULL;

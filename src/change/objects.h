@@ -26,21 +26,21 @@ ObjectState objects_header(Objects *, const unsigned char id[20], ObjectType *, 
 
 /* Whether an object that is not there is worth a remark: not while a name is looked up. */
 void objects_missing_said(Objects *, bool);
-void objects_partial(Objects *); /* what is missing was not fetched: that is said once, and counts as no damage */
+void objects_partial(Objects *); /* missing objects were not fetched: reported once, and not counted as damage */
 int64_t objects_damaged(const Objects *); /* different objects found damaged or (when worth a remark) missing */
 /* The object that could not be read last, damaged or missing, since objects_forget; false: none. */
 bool objects_failed(const Objects *, unsigned char id[20], ObjectState *);
 void objects_forget(Objects *);
 bool objects_promised(const Objects *); /* a pack comes from a promisor: the clone is a partial one */
 
-/* Reading ends as soon as `stop` answers true; objects_stopped tells that it did. */
+/* Reading ends as soon as `stop` returns true; objects_stopped reports that it did. */
 void objects_watch(Objects *, bool (*stop)(void));
-bool objects_stopped(Objects *); /* asks, too */
+bool objects_stopped(Objects *); /* calls `stop`, too */
 
-/* Remarks of the database and of those who read from it, each said once. */
+/* Remarks of the database and of those who read from it, each reported once. */
 void objects_note(Objects *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *objects_remark(Objects *); /* the next one; NULL when all are said */
-/* Of those not said yet one that has the word in it, or else the first; they stay to be said. */
+const char *objects_remark(Objects *); /* the next one; NULL when all are reported */
+/* Of those not reported yet one that contains the word, or else the first; they stay unreported. */
 const char *objects_reason(const Objects *, const char *word);
 
 #endif

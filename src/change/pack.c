@@ -1,5 +1,5 @@
 /* Offsets are looked at when an entry is read, tables of the index when it is opened.  A chain of deltas is followed
- * to its base with a limit, then applied from there; the base and what came between go into a cache that is emptied
+ * to its base with a limit, then applied from there; the base and the objects between go into a cache that is emptied
  * when it is full. */
 #include "change/pack.h"
 
@@ -23,7 +23,7 @@ static const size_t MOST_OBJECT = (size_t)1 << 30; /* that is read; sizes may be
 
 /* ---- zlib ---- */
 
-/* Inflates up to `size` bytes and says whether the stream ended there. */
+/* Inflates up to `size` bytes and returns whether the stream ended there. */
 static bool run_inflate(const char *in, size_t n_in, char *out, size_t size, size_t *made, size_t *used)
 {
     enum { CHUNK = 1 << 30 }; /* zlib counts in 32 bits */
@@ -40,7 +40,7 @@ static bool run_inflate(const char *in, size_t n_in, char *out, size_t size, siz
         z.avail_out = room ? room : 1; /* the end of a stream may come after its last byte */
         code = inflate(&z, Z_NO_FLUSH);
         taken += want - z.avail_in;
-        if (!room && !z.avail_out) code = Z_DATA_ERROR; /* longer than said */
+        if (!room && !z.avail_out) code = Z_DATA_ERROR; /* longer than declared */
         if (room) done += room - z.avail_out;
     } while (code == Z_OK);
     inflateEnd(&z);
@@ -74,7 +74,7 @@ static uint64_t be64(const unsigned char *p)
     return (uint64_t)be32(p) << 32 | be32(p + 4);
 }
 
-/* Finds the tables of the index; NULL, or what is wrong. */
+/* Finds the tables of the index; NULL, or the fault. */
 static const char *lay_out(Pack *p)
 {
     const unsigned char *s = (const unsigned char *)p->index.text;
@@ -160,7 +160,7 @@ uint32_t pack_place(const Pack *p, const unsigned char id[ID])
 
 typedef struct {
     int type;
-    size_t size, data; /* of what is deflated; where that begins */
+    size_t size, data; /* of the deflated data; where they begin */
     size_t base;       /* of a delta: where its base begins */
 } Entry;
 
@@ -219,11 +219,11 @@ static const char *entry(const Pack *p, size_t offset, Entry *e)
         return BAD;
     }
     e->data = at;
-    if (e->size / DEFLATE_MOST > end - at) return "its entry says an impossible size";
+    if (e->size / DEFLATE_MOST > end - at) return "its entry has an impossible size";
     return NULL;
 }
 
-/* What is deflated at an entry, on the arena. */
+/* The inflated data of an entry, on the arena. */
 static char *inflated(const Pack *p, const Entry *e, Arena *a)
 {
     size_t used;
@@ -247,7 +247,8 @@ static bool varint(const unsigned char **s, const unsigned char *end, size_t *ou
     return false;
 }
 
-/* One command of a delta: to copy `size` bytes of the base from `from`, or (from == SIZE_MAX) what follows it. */
+/* One command of a delta: to copy `size` bytes of the base from `from`, or (from == SIZE_MAX) those that follow
+ * it. */
 static bool command(const unsigned char **s, const unsigned char *end, size_t *from, size_t *size)
 {
     unsigned char c = *(*s)++;
@@ -350,7 +351,7 @@ static const char *find_base(PackCache *c, const Pack *p, size_t offset, int *n,
         c->chain[(*n)++] = offset;
     }
     *base = (Object){(ObjectType)e.type, e.size, inflated(p, &e, &c->work[0])};
-    if (!base->bytes) return "its bytes in the pack do not inflate to the size said there";
+    if (!base->bytes) return "its bytes in the pack do not inflate to the size in their entry";
     if (*n) keep(c, p, offset, base);
     return NULL;
 }
@@ -363,7 +364,7 @@ static const char *apply(const Pack *p, size_t offset, const Object *base, Arena
     if (wrong) return wrong;
     const char *delta = inflated(p, &e, to);
     size_t size;
-    if (!delta) return "its delta does not inflate to the size said in the pack";
+    if (!delta) return "its delta does not inflate to the size in its entry";
     if (!patch(delta, e.size, base, NULL, &size) || size > MOST_OBJECT) return "its delta does not fit its base";
     *out = (Object){base->type, size, arena_take(to, size + 1)};
     patch(delta, e.size, base, out->bytes, &size);

@@ -3,7 +3,7 @@
  * libgit2 maps both and believes them: an offset behind the end of the pack ends in a segmentation fault, a chain of
  * deltas that bites its own tail never ends.  Here every offset, length and chain is checked where it is used, so
  * that one bad entry costs one object and not the pack.  A pack is the bytes "PACK", a version, a count, the entries
- * and a checksum; an entry is a whole object or a delta against another entry, deflated.  The index tells where the
+ * and a checksum; an entry is a whole object or a delta against another entry, deflated.  The index records where the
  * entry of an id begins (gitformat-pack(5)). */
 #ifndef CHANGE_PACK_H
 #define CHANGE_PACK_H
@@ -29,7 +29,7 @@ typedef struct {
     size_t n_far;
 } Pack;
 
-/* NULL, or what is wrong with the pack or its index; the caller then leaves it out. */
+/* NULL, or the fault of the pack or its index; the caller then leaves it out. */
 const char *pack_open(Pack *, Arena *, const char *index_path);
 void pack_close(Pack *);
 /* The place of the first id that is not below `id`, in 0..n; names are in order. */
@@ -46,7 +46,7 @@ typedef struct {
 } PackCache;
 PackCache pack_cache_open(void);
 void pack_cache_close(PackCache *);
-/* The object at a place.  NULL, or what is wrong with it; bytes are on the arena. */
+/* The object at a place.  NULL, or its fault; bytes are on the arena. */
 const char *pack_read(PackCache *, const Pack *, uint32_t place, Arena *, Object *out);
 /* The same without its bytes. */
 const char *pack_header(const Pack *, uint32_t place, ObjectType *, size_t *size);

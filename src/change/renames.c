@@ -264,7 +264,7 @@ static void pair_by_content(Renames *r, bool *limited)
         if (!all[i].source->done && !all[i].target->done) pair(all[i].source, all[i].target);
 }
 
-/* A target that is left may be what an unreadable source became; an unreadable target may have been any source. */
+/* A target that is left may be an unreadable source renamed; an unreadable target may have been any source. */
 static void mark_unsure(Renames *r)
 {
     bool source_left = false, source_unread = false;

@@ -6,11 +6,11 @@
  *   3. Of the rest every pair is compared, the most similar ones from 50 % on are renames; not when there are more
  *      than limit^2 pairs.
  *
- * The limit is the caller's, and RENAME_LIMIT (git's default) is what everyone uses who says nothing else.  Neither
- * the user's configuration nor the repository's own (diff.renameLimit, diff.renames) has a say: a clone does not
+ * The limit is the caller's; RENAME_LIMIT (git's default) is the default.  Neither
+ * the user's configuration nor the repository's own (diff.renameLimit, diff.renames) is used: a clone does not
  * carry them, and two clones of one history must give the same measurements.
  *
- * Steps 2 and 3 look at code files alone, so pictures and tables that come in the same commit do not use the limit
+ * Steps 2 and 3 compare code files only, so pictures and tables that come in the same commit do not use the limit
  * up.  Where a content cannot be read, whether it was renamed is unknown: such added files are marked `unsure`. */
 #ifndef CHANGE_RENAMES_H
 #define CHANGE_RENAMES_H
@@ -22,7 +22,7 @@ enum { RENAME_LIMIT = 1000 };
 typedef struct {
     bool (*is_code)(const RepoDelta *, void *user);                                /* of either path */
     bool (*contents)(Bytes *out, Arena *, const unsigned char id[20], void *user); /* false: cannot be read */
-    bool (*stop)(void *user); /* asked between comparisons; true ends them; may be NULL */
+    bool (*stop)(void *user); /* called between comparisons; true ends them; may be NULL */
     int64_t limit;            /* of step 3; 0: none, as in git */
     void *user;
 } RenameReader;

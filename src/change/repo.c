@@ -35,7 +35,7 @@ const RepoAbout *repo_about(Repo *r)
     return &r->about;
 }
 
-/* Nobody's configuration but the repository's own (which says where its objects are), and bounded caches. */
+/* Nobody's configuration but the repository's own (which locates its objects), and bounded caches. */
 static void set_up(void)
 {
     git_libgit2_init();
@@ -69,7 +69,7 @@ static bool has_promisor(const git_config *c)
     return found;
 }
 
-/* git log would follow these; here they have no say (renames.h), which is told. */
+/* git log would follow these; they are not used here (renames.h), with a remark. */
 static void remark_on_renames(Repo *r)
 {
     static const char *const NAME[] = {"diff.renameLimit", "diff.renames"};
@@ -103,10 +103,10 @@ static Status heed_extensions(Repo *r)
     return s;
 }
 
-/* libgit2 1.5 matches the names of a repository's extensions (git_config_foreach_match) and never frees what PCRE2
- * matched them into, one pcre2_match_data a name.  The leak check of a sanitizer build overlooks what is allocated
- * in this call alone, so that it finds what this program forgets of PCRE2: the stack of the lost allocation ends
- * within PCRE2 and would not tell the two apart. */
+/* libgit2 1.5 matches the names of a repository's extensions (git_config_foreach_match) and never frees PCRE2's
+ * results, one pcre2_match_data a name.  The leak check of a sanitizer build overlooks the allocations
+ * of this call alone, so that it finds this program's own leaks in PCRE2: the stack of the lost allocation ends
+ * within PCRE2 and would not distinguish the two. */
 static int open_with_leak(Repo *r)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -126,7 +126,7 @@ static int open_git(Repo *r)
     git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, KNOWN, sizeof KNOWN / sizeof *KNOWN);
     int code = open_with_leak(r);
     if (code != GIT_EOWNER) return code;
-    r->about.foreign = true; /* git refuses because it would run what the owner configured; nothing is run here */
+    r->about.foreign = true; /* git refuses because it would run the owner's commands; nothing is run here */
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     return open_with_leak(r);
 }

@@ -1,12 +1,12 @@
-/* A git repository to read from: its commits in order, and what each one changed, through libgit2.
+/* A git repository to read from: its commits in order, and the changes of each, through libgit2.
  *
  * A worktree, its .git directory or a bare repository; a shallow one ends where its history was cut.  Nothing of the
  * repository is run or obeyed: libgit2 executes no hooks, the configuration of the user and of the system is not
- * read, and lines are compared without looking at attributes, so neither drivers nor filters have a say.  That is
+ * read, and lines are compared without reading attributes, so neither drivers nor filters take part.  That is
  * also why a repository that belongs to another user is read all the same (`foreign`).  Objects that are missing or
  * damaged are named, counted and passed over; those that a partial clone has not fetched are not fetched here.
- * Commits are what `git log` shows: replacements (git replace), info/grafts and HEAD's .mailmap are followed, and
- * text is converted from the encoding that a commit names. */
+ * Commits are those that `git log` shows: replacements (git replace), info/grafts and HEAD's .mailmap are followed,
+ * and text is converted from the encoding that a commit names. */
 #ifndef CHANGE_REPO_H
 #define CHANGE_REPO_H
 
@@ -18,7 +18,7 @@ typedef struct {
     bool partial;           /* a partial clone: some contents were never fetched, and none is fetched now */
     int64_t unreadable;     /* commits whose object is missing or damaged */
     int64_t damaged;        /* objects of any type found damaged so far; repo_remark names them */
-    char tip[41], from[41]; /* what the range came to: the ids of B and A (empty when none) of A..B */
+    char tip[41], from[41]; /* the resolved range: the ids of B and A (empty when none) of A..B */
 } RepoAbout;
 
 typedef struct {
@@ -27,8 +27,8 @@ typedef struct {
     int32_t parent; /* the first parent's place in the list; -1: none, or it is not there */
     int16_t n_parents;
     bool wanted;  /* in the range; the others come before it and matter to those who follow files through time */
-    bool cut;     /* the first parent is not there: what the commit changed is unknown */
-    bool lost;    /* a parent cannot be read: what lies behind it is not in the list */
+    bool cut;     /* the first parent is not there: the commit's changes are unknown */
+    bool lost;    /* a parent cannot be read: commits behind it are not in the list */
     bool shallow; /* it is cut because the clone is shallow here, and not because an object is damaged or missing */
 } RepoCommit;
 
@@ -36,10 +36,10 @@ typedef struct {
     const char *old_path, *new_path; /* as the trees have them: any bytes, not always UTF-8 */
     FileStatus status;
     unsigned char old_id[20], new_id[20]; /* of the contents */
-    bool unsure;                          /* added or renamed: a content that would tell cannot be read (renames.h) */
+    bool unsure;                          /* added or renamed: a deciding content cannot be read (renames.h) */
 } RepoDelta;
 
-/* Binary is what git calls so (a NUL in the first 8,000 bytes).  Huge, missing (not fetched by a partial clone, or
+/* Binary is defined as in git (a NUL in the first 8,000 bytes).  Huge, missing (not fetched by a partial clone, or
  * gone) and damaged contents are unknown: nothing may be counted from them, and no zero stands for them. */
 typedef enum { LINES_OK, LINES_BINARY, LINES_HUGE, LINES_MISSING, LINES_DAMAGED, LINES_RESULTS } LinesResult;
 
@@ -63,13 +63,13 @@ LinesResult repo_count(Repo *, const unsigned char id[20], int64_t most, int64_t
 LinesResult repo_numstat(Repo *, const RepoDelta *, int64_t most, int64_t *added, int64_t *removed);
 /* The bytes with this id, on the arena; LINES_BINARY and LINES_OK alike fill them in. */
 LinesResult repo_contents(Repo *, Arena *, const unsigned char id[20], int64_t most, Bytes *);
-/* What is to be said of the repository and has not been asked for yet, one line each; NULL when all is said. */
+/* The next remark on the repository, one line each; NULL when there are no more. */
 const char *repo_remark(Repo *);
 /* Long work ends soon after `stop` answers true, with E_INTERRUPT or with an answer that means nothing; repo_stopped
- * tells that this happened. */
+ * reports that this happened. */
 void repo_watch(Repo *, bool (*stop)(void));
 bool repo_stopped(const Repo *);
-/* `large` is called each time before more than REPO_LARGE bytes are read and compared: `stop` is not asked then. */
+/* `large` is called each time before more than REPO_LARGE bytes are read and compared: `stop` is not called then. */
 enum { REPO_LARGE = 1 << 19 };
 void repo_watch_large(Repo *, void (*large)(void *user), void *user);
 void repo_close(Repo *);

@@ -1,5 +1,5 @@
-/* What stands where git keeps a file must be one.  libgit2 opens whatever has the right name: it would wait for a
- * named pipe, and read a device without end.  So everything that it may open is looked at first: the files of known
+/* Every path where git keeps a file must be a file.  libgit2 opens whatever has the right name: it would wait for a
+ * named pipe, and read a device without end.  So everything that it may open is checked first: the files of known
  * names, all references and their logs, and the files that the configuration includes.  Objects are no part of this:
  * objects.h opens them, each after a look. */
 #include <fts.h>
@@ -42,7 +42,7 @@ static Status read_text(const char **out, Arena *a, const char *path)
     return OK;
 }
 
-/* What a path in a file of `folder` means there, without the end of its line. */
+/* A path in a file of `folder`, resolved there, without the end of its line. */
 static const char *path_from(Arena *a, const char *folder, const char *text)
 {
     int n = (int)strcspn(text, "\r\n");
@@ -108,7 +108,7 @@ static const char *included(Arena *a, const char *line)
     return b.text;
 }
 
-/* A configuration and what it includes.  libgit2 reads included files while it parses, so they are found here. */
+/* A configuration and its included files.  libgit2 reads included files while it parses, so they are found here. */
 static Status check_config(Arena *a, const char *path, int depth)
 {
     const char *text, *value;

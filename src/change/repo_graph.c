@@ -73,7 +73,7 @@ static Status collect(Repo *r, Graph *g, const unsigned char id[20])
     return repo_stopped(r) ? fail(E_INTERRUPT, "interrupted while the history was read; nothing is written") : OK;
 }
 
-/* Of the first n commits (all that the tip reaches): first parents, and the edges to what could be read alone. */
+/* Of the first n commits (all that the tip reaches): first parents, and edges to readable commits only. */
 static void tie(Graph *g, int64_t n, int64_t *unreadable)
 {
     int64_t to = 0, from = 0;
@@ -93,7 +93,7 @@ static void tie(Graph *g, int64_t n, int64_t *unreadable)
     g->n = n;
 }
 
-/* Takes what the commit at `at` reaches out of the range. */
+/* Takes every commit that the commit at `at` reaches out of the range. */
 static void exclude(Repo *r, Graph *g, int64_t at)
 {
     int32_t *stack = arena_take(r->arena, sizeof *stack * (size_t)(g->n + 1));
@@ -117,7 +117,7 @@ static HeapItem ready(const RepoCommit *c, int64_t i)
     return (HeapItem){(uint64_t)c->time ^ (uint64_t)1 << 63, tie, (uint64_t)i};
 }
 
-/* Parents before children; of those that are ready the oldest.  What could not be read is left out. */
+/* Parents before children; of those that are ready the oldest.  Unreadable commits are left out. */
 static void put_in_order(Repo *r, const Graph *g)
 {
     Arena *a = r->arena;

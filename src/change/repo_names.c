@@ -1,5 +1,5 @@
-/* Names to ids.  libgit2 resolves references; what hangs on commits is walked here, because libgit2 stops at commits
- * that it cannot parse and does not follow grafts. */
+/* Names to ids.  libgit2 resolves references; tags, parents and suffixes are walked here, because libgit2 stops at
+ * commits that it cannot parse and does not follow grafts. */
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,7 +21,7 @@ static const char *hex_of(Repo *r, const unsigned char id[ID])
     return str_copy(r->arena, git_oid_tostr(hex, sizeof hex, &oid), HEX);
 }
 
-/* ---- what changes commits from outside ---- */
+/* ---- replacements, grafts and .mailmap ---- */
 
 /* The text of a small file below .git; NULL when there is none. */
 static char *read_list(Repo *r, const char *name)
@@ -145,7 +145,7 @@ static Status cannot_follow(const Repo *r, const char *name)
     return fail(E_FORMAT, "%s: %s cannot be followed, the repository is damaged: %s", r->path, name, repo_git_says());
 }
 
-/* HEAD names a branch that has no commit: the repository is new, or what held the branch is damaged or gone. */
+/* HEAD names a branch that has no commit: the repository is new, or the branch's file is damaged or gone. */
 static Status unborn(Repo *r)
 {
     git_reference *head;
@@ -161,7 +161,8 @@ static Status unborn(Repo *r)
                 packed ? ", nor in packed-refs, unless that is damaged" : "");
 }
 
-/* The object of a name without ~ and ^; libgit2 knows references, and dates of the reflog and words of messages. */
+/* The object of a name without ~ and ^; libgit2 resolves references, and dates of the reflog and words of
+ * messages. */
 static Status base_of(Repo *r, const char *name, git_oid *out)
 {
     git_reference *ref, *direct;
@@ -200,7 +201,7 @@ static Status base_of(Repo *r, const char *name, git_oid *out)
     return OK;
 }
 
-/* From a tag to what it is of. */
+/* From a tag to its target. */
 static Status peel(Repo *r, const char *name, unsigned char id[ID])
 {
     for (int k = 0; k < MOST_TAGS; k++) {

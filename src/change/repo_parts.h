@@ -1,5 +1,5 @@
-/* What the files of the repository reader share: repo.c (opening, one commit, one file), repo_names.c (names to ids,
- * grafts, .mailmap) and repo_graph.c (the commits in order). */
+/* Declarations shared by the files of the repository reader: repo.c (opening, one commit, one file), repo_names.c
+ * (names to ids, grafts, .mailmap) and repo_graph.c (the commits in order). */
 #ifndef CHANGE_REPO_PARTS_H
 #define CHANGE_REPO_PARTS_H
 
@@ -33,7 +33,7 @@ const char *repo_git_says(void); /* the reason of libgit2's last failure */
 /* Tree, parents (as replacements and grafts have them) and time of a commit, on the arena. */
 ObjectState repo_links(Repo *, Arena *, const unsigned char id[20], CommitLinks *);
 /* The commit that a name stands for: a reference, an id, and ~ and ^ behind them.  E_CONFIG: it names none; E_FORMAT:
- * what it names is damaged. */
+ * the named object is damaged. */
 Status repo_resolve(Repo *, const char *name, unsigned char id[20]);
 void repo_read_replacements(Repo *);
 void repo_read_grafts(Repo *); /* info/grafts and shallow */

@@ -1,5 +1,5 @@
-/* Robots are a list of accounts; reverts, releases and what a subject is cleaned of are regular expressions, compiled
- * on first use. */
+/* Robots are a list of accounts; reverts, releases and the parts removed from a subject are regular expressions,
+ * compiled on first use. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "change/subject.h"
 
@@ -129,7 +129,7 @@ static const char *const ALONE[] = {
     "(?:[,;.]|\\s-)\\s+(?i:close[sd]?|fixe[sd]|resolve[sd]?|refs?|see)[ :]+" REFERENCES "[\\s.]*$",
     NEEDS_MORE "(?:\\s*[,;:]|\\s-)?\\s+" REFERENCES "[\\s.]*$"};
 
-/* Keys of the given projects wherever they are; what is said around them stays. */
+/* Keys of the given projects wherever they are; the text around them stays. */
 static const char ANYWHERE[] = "(?<![\\w-])(?:" KEYS ")-\\d+(?![\\w-]|\\.\\d)"
                                "(?:" BETWEEN "(?:" KEYS ")-\\d+(?![\\w-]|\\.\\d))*:?";
 
@@ -219,9 +219,10 @@ static pcre2_code *with_keys(Arena *a, const char *pattern, const char *keys)
     return compiled(b.text, 0);
 }
 
-/* What takes references and keys out.  One set serves all subjects of a history: its prefixes rarely change. */
+/* The expressions that remove references and keys.  One set serves all subjects of a history: its prefixes rarely
+ * change. */
 typedef struct {
-    char prefixes[1024]; /* what the set was made for */
+    char prefixes[1024]; /* of this set */
     bool made, known;    /* known: prefixes are not "" */
     pcre2_code *alone[COUNT(ALONE)], *anywhere;
 } Cutter;

@@ -1,4 +1,4 @@
-/* Commit messages: what kind of commit one announces, and the sentence that a generator should learn from it. */
+/* Commit messages: the kind of commit that one announces, and the sentence that a generator should learn from it. */
 #ifndef CHANGE_SUBJECT_H
 #define CHANGE_SUBJECT_H
 
@@ -6,7 +6,7 @@
 
 typedef enum {
     SUBJECT_PLAIN,
-    SUBJECT_MERGE, /* no message tells it: a commit with several parents */
+    SUBJECT_MERGE, /* not from the message: a commit with several parents */
     SUBJECT_REVERT,
     SUBJECT_RELEASE,
     SUBJECT_BOT,
@@ -27,7 +27,7 @@ SubjectKind subject_kind(const char *message, const char *author, const char *em
  * A reference (#12, owner/name#12, GH-12), or the key of a tracker or a well-known project (JIRA-12, HBASE-12),
  * goes where it stands alone: in brackets, at the end, and at the start before a mark.  A key whose prefix is one
  * of `prefixes` (ABC,XYZ; NULL: none more) goes wherever it is; with "" all keys stay.  By its form alone a key
- * cannot be told from a name (UTF-8, IE-11).  What is said around a key stays. */
+ * cannot be distinguished from a name (UTF-8, IE-11).  The text around a key stays. */
 char *subject_clean(Arena *, const char *message, const char *prefixes);
 int subject_words(const char *subject);
 bool subject_readable(const char *subject); /* ASCII, and half of it or more are letters */

@@ -55,7 +55,7 @@ static const char *term(const Reader *r, const char **at)
     return name;
 }
 
-/* ---- names that are there, for who asks for another */
+/* ---- names that are there, for the error about another */
 
 enum { MOST_NAMED = 40 };
 typedef struct {

@@ -1,7 +1,7 @@
 /* JSON files through cJSON: strict UTF-8, one value, positions in messages, and typed access with defaults.  The
  * root belongs to the caller, who gives it to cJSON_Delete.
  *
- * What is written is valid UTF-8 that no terminal obeys: control characters and marks of direction are \u escapes, a
+ * The output is valid UTF-8 that no terminal obeys: control characters and marks of direction are \u escapes, a
  * NUL inside a string stays as \u0000, and bytes that are no UTF-8 become U+FFFD. */
 #ifndef IO_JSON_H
 #define IO_JSON_H
@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* E_FORMAT tells line and column.  Text need not end with NUL; only white space may follow the value.  \u0000 in a
+/* E_FORMAT names line and column.  Text need not end with NUL; only white space may follow the value.  \u0000 in a
  * string is refused, because the string would end there. */
 Status json_parse(cJSON **root, const char *text, size_t len, const char *path);
 Status json_read(cJSON **root, Arena *, const char *path);

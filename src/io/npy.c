@@ -97,7 +97,7 @@ static Status read_dict(Stored *s, Text t, bool *fortran)
         else if (!strcmp(key, "shape"))
             field = 4, good = take_shape(&t, s);
         if (!field) return fail(E_FORMAT, "%s: the header has an unknown key '%s'", s->file, key);
-        if (good && seen & field) return fail(E_FORMAT, "%s: the header says %s twice", s->file, key);
+        if (good && seen & field) return fail(E_FORMAT, "%s: the header has %s twice", s->file, key);
         seen |= field;
         if (good && !take(&t, ",")) {
             good = take(&t, "}");

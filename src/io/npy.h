@@ -2,7 +2,7 @@
  * then the values (numpy/lib/format.py; versions 1.0 to 3.0).
  *
  * Read are little-endian and one-byte dtypes: bool, i1 to i8, u1 to u4, f2, f4, f8; others, object arrays among
- * them, are refused by name.  An array in Fortran's order is given out in C's.  What a file can get wrong is
+ * them, are refused by name.  An array in Fortran's order is given out in C's.  Each fault of a file is
  * E_FORMAT with its path.  Written is version 1.0 in C order, values on 64 bytes, through a temporary file. */
 #ifndef IO_NPY_H
 #define IO_NPY_H

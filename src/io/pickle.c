@@ -129,10 +129,10 @@ static Status put_mark(Machine *m)
     return OK;
 }
 
-/* What stands above the last mark; the mark goes. */
+/* The items above the last mark; the mark is removed. */
 static Status take_marked(Machine *m, Pickled ***item, int *n)
 {
-    if (!m->marks) return fail(E_FORMAT, "%s: byte %zu: there is no mark", m->f->path, m->f->at);
+    if (!m->marks) return fail(E_FORMAT, "%s: byte %zu: there is no MARK", m->f->path, m->f->at);
     int from = m->mark[--m->marks];
     *n = m->n - from;
     *item = m->stack ? m->stack + from : NULL; /* nothing was ever pushed */
@@ -202,7 +202,7 @@ static Status text_of(Machine *m, const char **out)
     return OK;
 }
 
-/* callable(*args), where callable is a tag: what it would make is made here, by hand. */
+/* callable(*args), where callable is a tag: its result is built here, without calling anything. */
 static Status reduce(Machine *m)
 {
     Pickled *args = NULL, *callable = NULL, *made;
@@ -238,7 +238,7 @@ static Status set_items(Machine *m, Pickled **item, int n)
     Pickled *dict = m->n > floor_of(m) ? m->stack[m->n - 1] : NULL;
     bool opaque = dict && dict->kind == PICKLED_OPAQUE;
     if (!dict || n % 2 || (dict->kind != PICKLED_DICT && !opaque))
-        return fail(E_FORMAT, "%s: byte %zu: items for what is no dict", m->f->path, m->f->at);
+        return fail(E_FORMAT, "%s: byte %zu: items for an object that is not a dict", m->f->path, m->f->at);
     for (int i = 0; i < n && !opaque; i++) append(m, dict, item[i]);
     return OK;
 }
@@ -248,7 +248,7 @@ static Status append_items(Machine *m, Pickled **item, int n)
     Pickled *list = m->n > floor_of(m) ? m->stack[m->n - 1] : NULL;
     bool opaque = list && list->kind == PICKLED_OPAQUE;
     if (!list || (list->kind != PICKLED_LIST && !opaque))
-        return fail(E_FORMAT, "%s: byte %zu: items for what is no list", m->f->path, m->f->at);
+        return fail(E_FORMAT, "%s: byte %zu: items for an object that is not a list", m->f->path, m->f->at);
     for (int i = 0; i < n && !opaque; i++) append(m, list, item[i]);
     return OK;
 }
@@ -277,7 +277,7 @@ static Status push_storage(Machine *m)
     return push(m, v);
 }
 
-/* LONG1: little-endian two's complement; only what 64 bits hold is a number, the rest keeps its low bits. */
+/* LONG1: little-endian two's complement; only values of 64 bits are exact, others keep their low bits. */
 static Status push_long(Machine *m)
 {
     uint64_t n = 0;

@@ -21,7 +21,7 @@ typedef enum {
     PICKLED_GLOBAL,  /* a tag: `global`, and `type` for a storage class */
     PICKLED_STORAGE, /* item: the tuple of a persistent id */
     PICKLED_TENSOR,  /* item: the arguments of _rebuild_tensor_v2 */
-    PICKLED_OPAQUE   /* what an unknown global would have made; scanning only */
+    PICKLED_OPAQUE   /* the result of an unknown global; scanning only */
 } PickledKind;
 typedef enum { GLOBAL_DICT, GLOBAL_TENSOR, GLOBAL_PARAMETER, GLOBAL_SIZE, GLOBAL_STORAGE, GLOBAL_UNKNOWN } Global;
 typedef struct Pickled Pickled;

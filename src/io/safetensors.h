@@ -2,7 +2,7 @@
  * and place, then the values, row-major and little-endian (https://github.com/huggingface/safetensors).
  *
  * Every rule of the format is checked before anything is handed out: header size, UTF-8, duplicate names, dtypes,
- * shapes, and that the tensors fill the data area without hole or overlap.  What a file can get wrong is answered
+ * shapes, and that the tensors fill the data area without hole or overlap.  Each fault of a file is answered
  * with E_FORMAT and the tensor's name.  Writing goes to a temporary file and is renamed. */
 #ifndef IO_SAFETENSORS_H
 #define IO_SAFETENSORS_H

@@ -1,7 +1,7 @@
 /* The values of tensors as files hold them: one at a time, and by rows.
  *
- * Rows go through plain loops without branches, which the compiler turns into vectors (where it may compute what a
- * choice then drops: the Makefile tells it so), a piece at a time: a piece becomes F32 and then what is wanted. */
+ * Rows go through plain loops without branches, which the compiler turns into vectors (where it may compute values
+ * that a choice then drops, as the Makefile allows), a piece at a time: a piece becomes F32, then the wanted type. */
 #include "io/weights.h"
 
 #include <float.h>
@@ -38,7 +38,7 @@ bool stored_type_find(StoredType *out, const char *name)
 /* ---- one number
 
  * A half has 11 significant bits down to 2^-14 and steps of 2^-24 below.  Normal ones keep their bits, with another
- * exponent; a step is what the last bit of a number just above 2^-14 is worth. */
+ * exponent; a step is the value of the last bit of a number just above 2^-14. */
 
 static inline float half_to_float(uint16_t h)
 {
@@ -56,7 +56,7 @@ static inline uint16_t half_from_float(float f)
     int32_t below = (int32_t)(float_bits(float_of((uint32_t)size) + 0.5f) - float_bits(0.5f));
     int32_t normal = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
     int32_t h = size < 113 << 23 ? below : normal;
-    h = size >= 143 << 23 ? 0x7c00 : h; /* 2^16; what rounds up to it has carried into the exponent by itself */
+    h = size >= 143 << 23 ? 0x7c00 : h; /* 2^16; numbers that round up to it have carried into the exponent */
     return (uint16_t)(size > 0x7f800000 ? 0x7e00 : h | sign);
 }
 
@@ -84,7 +84,7 @@ static inline uint16_t bfloat_from_float(float f)
     return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? x >> 16 | 0x40 : rounded);
 }
 
-/* ---- what a tensor is */
+/* ---- properties of a tensor */
 
 double stored_get(const Stored *s, int64_t i)
 {
@@ -146,7 +146,7 @@ const char *stored_shape(const Stored *s)
     return text;
 }
 
-/* ---- rows; what lies in a file need not be aligned */
+/* ---- rows; the bytes of a file need not be aligned */
 
 enum { PIECE = 1024 };
 

@@ -15,7 +15,7 @@ typedef struct {
     const char *key;
     const char *bytes;
     size_t len;
-    int64_t elements; /* legacy files say it; -1: not said */
+    int64_t elements; /* from legacy files; -1: unknown */
 } Storage;
 
 typedef struct {
@@ -109,7 +109,7 @@ static void place(const File *f, Stored *s, const char *from, const int64_t *str
     s->bytes = copy;
 }
 
-/* The arguments of _rebuild_tensor_v2: storage, offset, size, stride, and what a reader does not need. */
+/* The arguments of _rebuild_tensor_v2: storage, offset, size, stride, and values that a reader does not need. */
 static Status read_tensor(const File *f, const Pickled *t, Stored *s)
 {
     const Storage *storage = NULL;
@@ -233,7 +233,7 @@ static Status read_zip(Weights *w, File *f)
 static const unsigned char MAGIC[] = {0x80, 2,    0x8a, 0x0a, 0x6c, 0xfc, 0x9c,
                                       0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
 
-/* The legacy list gives keys only; what a key's elements are is said by the persistent ids in the object. */
+/* The legacy list gives keys only; the persistent ids in the object give the type of a key's elements. */
 static bool element_size(const Pickled *top, const char *key, size_t *out, int depth)
 {
     if (top->kind == PICKLED_TENSOR && top->n && top->item[0]->kind == PICKLED_STORAGE) {

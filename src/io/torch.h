@@ -1,4 +1,4 @@
-/* What torch.save writes: pytorch_model.bin and *.pt, as the zip of torch 1.6 and later or as the stream of five
+/* The files of torch.save: pytorch_model.bin and *.pt, as the zip of torch 1.6 and later or as the stream of five
  * pickles before it.  A zip is mapped and its tensors used in place; strided, expanded and overlapping views become
  * copies.  Nothing in the file is ever run (io/pickle.h).
  *
@@ -14,9 +14,9 @@
 
 Status torch_open(Weights **out, Arena *run, const char *path, const char *key); /* E_IO, E_FORMAT */
 bool torch_looks_like(const char *first, size_t n);                              /* by the first bytes of a file */
-/* The names of what the pickles of a file would import, "module name" each, known or not; nothing is loaded. */
+/* The globals that the pickles of a file would import, "module name" each, known or not; nothing is loaded. */
 Status torch_globals(const char ***names, int *n, Arena *, const char *path);
-/* A state dict of these tensors, in their order, as torch.save writes it today; what lies over the same bytes shares
+/* A state dict of these tensors, in their order, as torch.save writes it today; tensors over the same bytes share
  * a storage.  Through a temporary file.  E_MISMATCH: a dtype that torch has no storage for (U16, U32). */
 Status torch_write(const char *path, const Stored *, int n);
 

@@ -1,5 +1,5 @@
-/* What torch.save makes of a state dict: data.pkl, byteorder, a storage an entry, version, under a name of no
- * meaning.  The pickle is of protocol 2 and needs no memo: a storage that two tensors share is one by its key. */
+/* The file that torch.save makes of a state dict: data.pkl, byteorder, a storage an entry, version, under a name of
+ * no meaning.  The pickle is of protocol 2 and needs no memo: a storage that two tensors share is one by its key. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What all containers share: the list of tensors and looking them up.  Their values are stored.c's. */
+/* Shared by all containers: the list of tensors and its search.  Their values are read in stored.c. */
 #include "io/weights.h"
 
 #include <errno.h>

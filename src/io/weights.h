@@ -1,6 +1,6 @@
-/* The tensors of a checkpoint, whatever container they lie in: safetensors (io/safetensors.h), or what torch.save
- * wrote (io/torch.h), or the one array of an .npy file (io/npy.h).  Files are mapped and values converted on the way
- * out, so opening costs the header alone.
+/* The tensors of a checkpoint, whatever container they lie in: safetensors (io/safetensors.h), or a file of
+ * torch.save (io/torch.h), or the one array of an .npy file (io/npy.h).  Files are mapped and values converted on the
+ * way out, so opening costs the header alone.
  *
  *     Weights *w;
  *     TRY(weights_open(&w, run, path));                     a directory, an index, or a file of either kind
@@ -46,20 +46,20 @@ typedef struct {
 
 typedef struct Weights Weights;
 /* A hub name (base/hf_cache.h) stands for its directory.  A directory holds model.safetensors or its index of shards,
- * else pytorch_model.bin or its index; of a file the first bytes tell.  E_IO, E_FORMAT. */
+ * else pytorch_model.bin or its index; a file by its first bytes.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
-/* What was lent stays: the mappings go over to the arena, private and writable; a page is copied when it is written
+/* Lent memory stays: the mappings go over to the arena, private and writable; a page is copied when it is written
  * to, so the file never changes.  weights_close() then has nothing to do. */
 Status weights_keep(Weights *, Arena *);
 /* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again.  Not after
- * weights_keep(): what was written to a lent value would be lost. */
+ * weights_keep(): changes of a lent value would be lost. */
 void weights_release(const Weights *, const Stored *);
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
 const Stored *weights_find(const Weights *, const char *name);
 const char *weights_meta(const Weights *, const char *key); /* NULL when absent */
-const char *weights_path(const Weights *);                  /* what was opened */
+const char *weights_path(const Weights *);                  /* the path that was opened */
 
 /* Written through a temporary file; where the name ends in .bin as torch.save does, else as safetensors. */
 Status weights_write(const char *path, const Stored *, int n);
@@ -67,7 +67,7 @@ Status weights_write(const char *path, const Stored *, int n);
 double stored_get(const Stored *, int64_t i);
 bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
 /* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
- * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; what overflows becomes
+ * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; an overflow becomes
  * infinite, as a conversion does anywhere. */
 Stored stored_convert(Arena *, const Stored *, StoredType, double *worst);
 /* A tensor as a file would hold it; the values stay where they are. */

@@ -1,5 +1,5 @@
 /* Only the central directory is believed, because streamed zips leave zeros in the local headers; of those the two
- * lengths alone are used, which tell where the data begin. */
+ * lengths alone are used, which locate the data. */
 #include "io/zip.h"
 
 #include <stdint.h>
@@ -75,7 +75,7 @@ static bool widen(const char *extra, size_t len, uint64_t *const field[3])
 static Status locate(const Source *s, ZipEntry *e, uint64_t offset, uint64_t size)
 {
     if (!within(s, offset, LOCAL) || memcmp(s->file.text + offset, "PK\3\4", 4) != 0)
-        return fail(E_FORMAT, "%s: entry %s is not where the directory says", s->path, e->name);
+        return fail(E_FORMAT, "%s: entry %s is not at the place given in the directory", s->path, e->name);
     const char *local = s->file.text + offset;
     uint64_t data = offset + LOCAL + little(local + 26, 2) + little(local + 28, 2);
     if (!within(s, data, size)) return fail(E_FORMAT, "%s: entry %s reaches beyond the file", s->path, e->name);

@@ -46,7 +46,7 @@ static uint64_t capped(uint64_t x)
     return x < UINT32_MAX ? x : UINT32_MAX;
 }
 
-/* What both headers of an entry have, from the version needed to the length of the extra field. */
+/* The fields of both headers of an entry, from the version needed to the length of the extra field. */
 static void put_entry(Buf *b, bool wide, uint32_t crc, size_t n, size_t name, size_t extra)
 {
     little(b, wide ? 45 : 20, 2);

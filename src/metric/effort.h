@@ -7,7 +7,7 @@
  *                            100 % of the effort; the best order is by label / effort, the worst its reverse
  *   IFA                      clean commits before the first defect ("initial false alarms")
  *
- * Commits of equal score / effort are a tie, and nothing says which of them is read first.  Every measure is its
+ * Commits of equal score / effort are a tie, and their order is unknown.  Every measure is its
  * expected value over a random order of each tie, so the order of the rows does not matter.  It is exact, but for
  * large ties of unlike efforts, where recall at 20 % effort and Popt may be off by .001 (metric/tie.h).
  *

@@ -127,7 +127,7 @@ static bool has_letter(const Meteor *m, Bytes word)
     return found;
 }
 
-/* What becomes of a word that ends in a dot: U.S. loses its dots; Mr. keeps it, and so does any word before a
+/* The form of a word that ends in a dot: U.S. loses its dots; Mr. keeps it, and so does any word before a
  * lower-case one and No. before a number; else the dot is a word of its own. */
 static void add_dotted(Buf *out, const Meteor *m, Bytes word, Bytes next)
 {

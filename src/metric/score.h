@@ -1,5 +1,5 @@
 /* How good are predicted classes or scores?  A row has a true class and a predicted one; where the classes are two,
- * 0 and 1, a score says how much the row leans to 1.  Measures that divide by nothing are 0, except AUC and average
+ * 0 and 1, a score grows with the probability of 1.  Measures that divide by nothing are 0, except AUC and average
  * precision, which are NaN where a class is missing.  No measure depends on the order of the rows, not even
  * in its last bit.
  *
@@ -17,7 +17,7 @@
 #include "base/arena.h"
 
 void score_confusion(int64_t *confusion, int classes, const int32_t *truth, const int32_t *predicted,
-                     int64_t n); /* (C,C): row the truth, column the prediction; adds to what is there */
+                     int64_t n); /* (C,C): row the truth, column the prediction; adds to its values */
 
 typedef struct {
     double accuracy, mcc, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall, weighted_f1;

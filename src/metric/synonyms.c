@@ -1,4 +1,4 @@
-/* The index files say which synsets a word is in; a synset's number is the byte at which its line begins in the data
+/* The index files list which synsets a word is in; a synset's number is the byte at which its line begins in the data
  * file, so no table of synsets is needed. */
 #include "metric/synonyms.h"
 

@@ -1,4 +1,4 @@
-/* Synonyms from WordNet, as two metrics ask for them.
+/* Synonyms from WordNet, as two metrics use them.
  *
  * The folder is one of WordNet 3 (index.noun, data.noun, noun.exc and so on: Debian's wordnet-base puts them into
  * /usr/share/wordnet) or one with METEOR's tables (english.synsets, english.exceptions), which answer METEOR's
@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/table.h"
 
-enum { SYNONYM_CLASSES = 4 }; /* noun, verb, adjective, adverb; METEOR's tables do not tell them apart: all in 0 */
+enum { SYNONYM_CLASSES = 4 }; /* noun, verb, adjective, adverb; METEOR's tables do not distinguish them: all in 0 */
 typedef struct {
     int32_t set, next; /* a synset's number in its class; the next posting of the same word and class, or -1 */
 } Posting;

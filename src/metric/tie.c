@@ -32,7 +32,7 @@ typedef struct {
     double *weight;         /* (nodes) of the integral */
     States now, next;
     double found, work;
-    double spread; /* what lumps add to the sum of the squares of the efforts */
+    double spread; /* the part of lumps in the sum of the squares of the efforts */
 } Sum;
 
 static States states_open(Arena *a, int64_t room, int64_t nodes)
@@ -183,7 +183,7 @@ static bool found_exactly(double *found, Arena *scratch, const TieItem *item, in
     return done;
 }
 
-/* The error is proportional to what the lumps add to the variance of S(t), so two sizes of lumps give it. */
+/* The error is proportional to the part of the lumps in the variance of S(t), so two sizes of lumps give it. */
 static double found_nearly(Arena *scratch, const TieItem *item, int64_t n, double room)
 {
     Sum s = sum_open(scratch, item, n, NODES, 4 * CELLS + 4);

@@ -88,7 +88,7 @@ Words words_and_signs(Lexicon *x, const char *text, size_t n)
 
 /* ---- lower case */
 
-/* Has the one character of n bytes the property?  False for all with a PCRE2 that does not know it (before 10.40). */
+/* Has the one character of n bytes the property?  False for all with a PCRE2 that does not have it (before 10.40). */
 typedef enum { CASED, CASE_IGNORABLE, PROPERTIES } Property;
 static bool has(Property property, const char *character, size_t n)
 {
@@ -116,7 +116,7 @@ static size_t length_before(const char *text, size_t i)
     return n && utf8_length(text + i - n, n) == n ? n : 0;
 }
 
-/* Does the capital sigma at byte i end a word?  It follows a cased letter and comes before none; what case ignores
+/* Does the capital sigma at byte i end a word?  It follows a cased letter and comes before none; case-ignorable ones
  * (accents, apostrophes) may stand between them. */
 static bool sigma_is_final(const char *text, size_t n, size_t i)
 {

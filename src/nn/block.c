@@ -72,7 +72,7 @@ typedef struct {
 } Projected;
 
 /* GPT-2 where somebody wants the fused projection: one product for all three, then the thirds, each a join point of
- * its own.  Otherwise the thirds are maps like any others, and queries that nobody reads are not computed. */
+ * its own.  Otherwise the thirds are layers like any others, and queries that nobody reads are not computed. */
 static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     Tape *t = p->tape;
@@ -111,7 +111,7 @@ static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *sou
     return y;
 }
 
-/* The rows of the batch's own mask that ask. */
+/* The rows of the batch's own mask that are queries. */
 static const uint8_t *query_sees(Pass *p, const Rows *r, int64_t n, bool prune)
 {
     if (!prune || !r->sees) return r->sees;
@@ -153,7 +153,7 @@ static Var *attend(Pass *p, Where at, Projected x, Var *bias, Attn a)
     return op_mix(t, probs, x.v, a);
 }
 
-/* `prune`: x has all rows, but only r->keep of them ask. */
+/* `prune`: x has all rows, but only r->keep of them are queries. */
 static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     bool cross = at.part == PART_CROSS;
@@ -284,7 +284,7 @@ Var *run_stack(Pass *p, const Stack *s, Var *x, const Rows *r)
     return tape_leave(t, mark, x);
 }
 
-/* ---- what enters a stack */
+/* ---- the input of a stack */
 
 /* The cache, where it is this side's. */
 static Cache *cache_of(const Pass *p, Part part)
@@ -368,8 +368,8 @@ void rows_limit(Pass *p, Rows *r, Part part, const int32_t *len, const uint8_t *
     r->mask = mask && r->prompt ? mask_with_prompt(a, r, mask) : mask;
 }
 
-/* One row of the mask: what is there already is visible, and so is, of this pass, what the row and the limits let it
- * see.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose
+/* One row of the mask: the `before` first keys are visible, and so are those of this pass that the row and the limits
+ * allow.  A row that sees nothing at all attends evenly to the whole pass, padding too: so do the references, whose
  * masks add a number so low that all scores become the same. */
 static bool see_row(uint8_t *to, int64_t before, int64_t own, const uint8_t *sees, int64_t len, const uint8_t *mask)
 {
@@ -400,7 +400,7 @@ void rows_see(Pass *p, Rows *r, Part part, const Batch *x)
     r->sees = wide;
     r->even = even;
     r->mask = NULL;
-    if (!c && !r->prompt) r->len = NULL; /* said in the mask */
+    if (!c && !r->prompt) r->len = NULL; /* the mask holds it */
 }
 
 void rows_keep(Pass *p, Rows *r, const int32_t *keep, int64_t k)

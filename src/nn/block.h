@@ -1,5 +1,5 @@
-/* What the four architectures share: linear maps, norms, attention, feed-forward and the run through a stack of
- * layers, each with its join points.  An architecture says where the norms stand, what is added to token vectors,
+/* Shared by the four architectures: linear layers, norms, attention, feed-forward and the run through a stack of
+ * layers, each with its join points.  An architecture defines the places of norms, the vectors added to tokens,
  * and how its head reads the last layer. */
 #ifndef NN_BLOCK_H
 #define NN_BLOCK_H
@@ -8,7 +8,7 @@
 
 typedef struct {
     const Linear *q, *k, *v, *out;
-    const Linear *qkv; /* GPT-2: one map for all three; q, k and v then only name its thirds */
+    const Linear *qkv; /* GPT-2: one layer for all three; q, k and v then only name its thirds */
     Norm norm;         /* gain NULL: none */
 } Attention;
 typedef struct {
@@ -40,7 +40,7 @@ typedef struct {
     const uint8_t *mask;     /* (B,T) the same, row by row, or NULL */
     const uint8_t *sees;     /* (B,T,n) the keys that each row may see, n as content_keys() has it, or NULL */
     const uint8_t *even;     /* (B,T) 1 for a row that sees nothing and attends to all evenly, or NULL */
-    bool causal;             /* no row sees what comes after it, whatever the stack's habit */
+    bool causal;             /* no row sees the rows after it, whatever the stack's default */
     const int32_t *position; /* rows of the position table for the tokens, or NULL: as they come */
     const int32_t *at;       /* (B,T) positions when decoding with a cache, else NULL: 0 .. T-1 */
     const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
@@ -59,16 +59,16 @@ Var *at_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this 
 /* Token vectors of ids (B,T), times `scale`, through the EMBED hooks; starts `r` for a batch of this side. */
 Var *embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r);
 Var *embed_vectors(Pass *, Part, Var *x, Rows *r); /* the same of vectors (B,T,C) that are there */
-/* Sets the key lengths and mask of `r` from what the caller of the pass gave, the prompt added. */
+/* Sets the key lengths and mask of `r` from those of the pass's caller, the prompt added. */
 void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
-/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: what a cache
- * holds and virtual rows are seen by all, and virtual rows see all.  Call it after rows_limit(). */
+/* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: cached
+ * and virtual rows are seen by all, and virtual rows see all.  Call it after rows_limit(). */
 void rows_see(Pass *, Rows *r, Part, const Batch *);
 /* Sets the kept rows; NULL keeps all but the prompt. */
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
-/* What cross-attention reads: the encoder's result, whose virtual rows are visible. */
+/* The input of cross-attention: the encoder's result, whose virtual rows are visible. */
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
-/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks ask;
+/* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks require;
  * rows that the batch names are taken as they are. */
 Var *add_positions(Pass *, Part, Var *x, Param *table, int64_t offset, const Rows *);
 
@@ -89,7 +89,7 @@ typedef struct Cache {
 } Cache;
 Cache *cache_new(Arena *, int layers, int64_t b, int64_t room);
 void cache_advance(Cache *, const Rows *, const int32_t *len); /* after a pass: len new rows of each, NULL: all */
-/* Row b goes on from what was row from[b]; both read the same source, whose keys stay.  Beam search. */
+/* Row b continues the former row from[b]; both read the same source, whose keys stay.  Beam search. */
 void cache_reorder(Cache *, Arena *scratch, const int32_t *from);
 
 #endif

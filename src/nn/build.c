@@ -16,7 +16,7 @@ bool is_any_head(const char *parameter)
 }
 
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
- * loading, only what a checkpoint may lack is drawn. */
+ * loading, only parameters that a checkpoint may lack are drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
     if (m->blank && !is_class_head(name)) init = (Init){INIT_LATER, 0};
@@ -38,13 +38,13 @@ Norm build_norm(Model *m, const char *name, bool bias)
     return n;
 }
 
-/* The list has room for every map of every layer from the start: pointers into it stay. */
+/* The list has room for every linear layer of the model from the start: pointers into it stay. */
 static const Linear *add(Model *m, Linear l)
 {
     const Config *c = &m->config;
     int room = 16 * (c->layers + c->decoder_layers);
     if (!m->linears) m->linears = NEW(m->run, Linear, room);
-    CHECK(m->n_linears < room, "%s: more than %d linear maps", l.name, room);
+    CHECK(m->n_linears < room, "%s: more than %d linear layers", l.name, room);
     m->linears[m->n_linears] = l;
     return &m->linears[m->n_linears++];
 }

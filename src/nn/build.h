@@ -1,4 +1,4 @@
-/* Making a model's parameters: one call registers a parameter under its name, a linear map with its place, or a
+/* Making a model's parameters: one call registers a parameter under its name, a linear layer with its place, or a
  * norm.  Used by the architectures' build functions only. */
 #ifndef NN_BUILD_H
 #define NN_BUILD_H
@@ -19,7 +19,7 @@ Param *build_param(Model *, const char *name, Init, int rank, const int64_t *dim
 Param *build_copy(Model *, const char *name, const Param *of, double factor); /* a parameter of its own, frozen */
 Norm build_norm(Model *, const char *name, bool bias);                        /* NAME.weight, and NAME.bias */
 const Linear *build_linear(Model *, const char *name, Where, Shape);
-/* A range of another map's outputs as a map of its own: GPT-2's query, key and value. */
+/* A range of another layer's outputs as a layer of its own: GPT-2's query, key and value. */
 const Linear *build_part(Model *, const Linear *whole, const char *name, Site, int64_t first, int64_t n);
 /* A stack with no linears yet; its sizes from the config, the decoder's where the part is the decoder's. */
 Stack *build_stack(Model *, Part, bool pre_norm);

@@ -1,5 +1,5 @@
 /* Directories in Hugging Face's layout.  A model's own list of parameters is the schema: each looks up its tensor,
- * and a tensor that nothing asked for must be one that the family is known to carry along.  Tied weights are written
+ * and an unused tensor must be one that files of the family carry.  Tied weights are written
  * once, under the name that holds them.
  *
  * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
@@ -60,7 +60,7 @@ typedef struct {
     bool lent;  /* some parameter lies in the file */
 } Loading;
 
-/* Two parameters must not share memory, though a file may tie what the config does not. */
+/* Two parameters must not share memory, though a file may tie tensors that the config does not. */
 static bool is_lent(const Model *m, const Stored *s)
 {
     const char *first = s->bytes, *end = first + s->n_bytes;
@@ -103,7 +103,7 @@ static Status take_value(Loading *l, Param *p, const Stored *s)
         return OK;
     }
     if (!p->val.data) p->val = tensor_new(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
-    return fits(p, s) ? copy_value(l->w, p->val, s) : stored_read(p->val, s); /* which says what does not fit */
+    return fits(p, s) ? copy_value(l->w, p->val, s) : stored_read(p->val, s); /* which reports the mismatch */
 }
 
 /* A random head stays where the file has none that fits; everything else must be there. */
@@ -118,7 +118,7 @@ static Status read_param(Loading *l, Param *p)
         return OK;
     }
     if (!s)
-        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json asks for", weights_path(l->w), f->prefix,
+        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json requires", weights_path(l->w), f->prefix,
                     p->name);
     return take_value(l, p, s);
 }
@@ -143,7 +143,7 @@ static Status check_tied(const Format *f, const Weights *w, const bool *used)
     return OK;
 }
 
-/* What nothing asked for is refused: a config with too few layers would otherwise load in silence. */
+/* An unused tensor is refused: a config with too few layers would otherwise load in silence. */
 static Status check_unused(const Model *m, const Weights *w, const bool *used)
 {
     const Format *f = m->arch->format;
@@ -170,7 +170,7 @@ static Status load_from(Model **out, Arena *run, Config *c, const char *path, co
     if (o->no_lm_head) c->no_lm_head = true;
     TRY(check_read(c, path));
     if (config_size(c) > 2 * stored_count(w) + 1e6)
-        return fail(E_MISMATCH, "%s: holds %.0f numbers, but config.json describes about %.0f", weights_path(w),
+        return fail(E_MISMATCH, "%s: holds %.0f parameters, but config.json describes about %.0f", weights_path(w),
                     stored_count(w), config_size(c));
     TRY(model_open_blank(out, run, c, o->dtype, o->seed));
     Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};

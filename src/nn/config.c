@@ -61,7 +61,7 @@ static Status read_field(Config *c, const Field *f, const cJSON *root, const cha
     return OK;
 }
 
-/* Whatever the family, these change what the weights mean. */
+/* Whatever the family, these change the meaning of the weights. */
 static const Fixed COMMON[] = {{"quantization_config", ""},
                                {"is_decoder", "false"},
                                {"add_cross_attention", "false"},

@@ -1,4 +1,4 @@
-/* config.json, family by family: which key is which field, which values are refused, what else the family calls its
+/* config.json, family by family: which key is which field, which values are refused, the family's other names for its
  * parts, and which tensors of a file a model may leave aside.  Keys that a file lacks have the reference's
  * defaults. */
 #ifndef NN_CONFIG_H
@@ -38,9 +38,8 @@ typedef struct Format {
     const char *types;   /* glob over model_type */
     const char *prefix;  /* of the base model's tensors: "roberta." */
     const Field *fields; /* ends with {0} */
-    const Fixed *fixed;  /* what else changes the model and is not supported; ends with {0} */
-    void (*absent)(Config *,
-                   const char *type); /* what a file means that leaves keys out: the reference's own defaults,
+    const Fixed *fixed;  /* other settings that change the model and are not supported; ends with {0} */
+    void (*absent)(Config *, const char *type); /* defaults of keys that a file leaves out: the reference's own,
                                                    where they are not the published sizes; may be NULL */
     const Alias *alias;               /* ends with {0}, or NULL */
     const char *ignore;               /* glob over tensors that have no place here and need none */
@@ -52,8 +51,8 @@ typedef struct Format {
 
 Status config_read(Config *, const Arch **, const cJSON *, const char *path);
 cJSON *config_write(const Config *, const Arch *); /* the caller's, for cJSON_Delete */
-Status config_check(Config *);                     /* fills what 0 leaves open; E_CONFIG names the field */
-double config_size(const Config *);                /* about how many parameters; for refusing what cannot be */
+Status config_check(Config *);                     /* fills fields that are 0; E_CONFIG names the field */
+double config_size(const Config *);                /* about how many parameters; to refuse impossible sizes */
 
 const char *act_to_hf(Act);
 Status act_from_hf(Act *, const char *name, const char *key, const char *path);

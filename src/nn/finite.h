@@ -1,4 +1,4 @@
-/* Whose fault is it that a model's results are no numbers: the file's, or the computation's? */
+/* When a model's results are not finite: is it the file's fault or the computation's? */
 #ifndef NN_FINITE_H
 #define NN_FINITE_H
 

@@ -2,11 +2,11 @@
  *
  *   tokens   position pad + 1, pad + 2, ...; see each other, and the nodes that name them
  *   nodes    position 0; the vector is the mean of the tokens' that it names (zero when it names none); see those
- *            tokens and the nodes whose values they come from, not themselves unless an edge says so
+ *            tokens and the nodes whose values they come from, not themselves unless there is an edge
  *   <s> </s> see all tokens and nodes
  *   padding  sees nothing and is seen by nothing
  *
- * All of it is said in a Batch: ids, len, position, span and sees.  The pooler's vector of the first row
+ * All of it is in a Batch: ids, len, position, span and sees.  The pooler's vector of the first row
  * (POOL_POOLER) is the model's code vector.  Source: the code search model of github.com/microsoft/CodeBERT. */
 #ifndef NN_FLOW_H
 #define NN_FLOW_H
@@ -23,7 +23,7 @@ typedef struct {
 } Flow;
 
 /* A batch of b of them on the arena, padded to the longest, or to `width` rows when > 0.  E_CONFIG: no RoBERTa.
- * E_FORMAT: too many rows, an id outside the vocabulary, a node or an edge outside its text; says which. */
+ * E_FORMAT: too many rows, an id outside the vocabulary, a node or an edge outside its text; names it. */
 Status flow_batch(Batch *out, Arena *, const Config *, const Flow *, int64_t b, int64_t width);
 
 #endif

@@ -1,5 +1,6 @@
 /* The first pass reads the whole prompt, keeping the last row of each; every further pass reads one token a row.  The
- * encoder runs once.  What outlives a pass (keys, values, the encoder's result) is on an arena of this call. */
+ * encoder runs once.  Memory that outlives a pass (keys, values, the encoder's result) is on an arena of this
+ * call. */
 #include "nn/generate.h"
 
 #include <math.h>
@@ -212,7 +213,7 @@ typedef struct {
     int32_t *token;
     int len;
 } Result;
-typedef struct {  /* one row of the batch: its open beams and what is finished */
+typedef struct {  /* one row of the batch: its open beams and its finished results */
     Result *done; /* (beams + 1) */
     int n;
     bool closed, led; /* led: the likeliest beam has ended */
@@ -276,7 +277,7 @@ static void candidates(Beams *b, Tensor logits, int64_t row, int i, Scored *best
     for (; n < most; n++) best[n] = (Scored){-INFINITY, 0};
 }
 
-/* One row one token on: finished results are put aside, the best open ones take the beams. */
+/* One row one token on: finished results are set aside, the best open ones take the beams. */
 static void extend(Beams *b, int64_t row, int i, const Scored *best, int32_t *old)
 {
     int k = b->c->beams, open = 0, most = b->c->max_new;

@@ -8,7 +8,7 @@
 
 #include "nn/model.h"
 
-typedef struct {    /* zero-initialise, then set what differs; but see eos and start */
+typedef struct {    /* zero-initialise, then set fields; but see eos and start */
     int max_new;    /* new tokens of a row at most, the end-of-text token included */
     int eos;        /* ends a row; -1: none.  generate_defaults() takes the model's */
     int start;      /* first token of a decoder beside an encoder, where the batch brings no ids */

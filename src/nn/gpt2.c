@@ -4,8 +4,8 @@
  *     x   = x + attn(ln_1(x));  x = x + mlp(ln_2(x))        in each layer, causal
  *     h   = ln_f(x)             logits = h wte'              or an own head without bias
  *
- * Matrices are stored (in, out), and one map, c_attn, makes queries, keys and values; its thirds are linear maps with
- * names and places of their own.  The classification head reads the last token (`score`, without bias).
+ * Matrices are stored (in, out), and one layer, c_attn, makes queries, keys and values; its thirds are linear layers
+ * with names and places of their own.  The classification head reads the last token (`score`, without bias).
  * `no_attn_norm` leaves ln_1 out: a toy of the theory papers. */
 #include <math.h>
 #include <string.h>

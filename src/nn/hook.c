@@ -1,5 +1,5 @@
 /* Hooks are a list of rules.  A join point runs, in the order added, every hook whose rule matches its place, each on
- * what the one before it returned. */
+ * the value that the one before it returned. */
 #include "nn/hook.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ struct Hooks {
     Hook *at;
     int n, room;
     int64_t shift[PART_COUNT];
-    int shift_after[PART_COUNT]; /* hooks there were when the shift was asked for: it goes when they are cleared */
+    int shift_after[PART_COUNT]; /* hooks there were when the shift was added: it ends when they are cleared */
     bool read_virtual;
     int read_after; /* likewise */
 };

@@ -1,6 +1,6 @@
 /* Hooks: every change of a forward pass that is not the base model happens at a named join point.
  *
- * A join point sees what went into a module and what came out, and returns what the rest of the model will see.
+ * A join point gets the input and the output of a module, and returns the value that the rest of the model uses.
  * Return `out` to observe; return anything else, recorded on the tape, to intervene or to adapt.  A hook never
  * writes into out->val.  Hooks run in the order added; methods attach before observers.  While a checkpointed
  * segment is recomputed observers stay silent. */
@@ -10,7 +10,7 @@
 #include "ad/op.h"
 
 /* Sites of one layer in the order of the forward pass.  "Linear" sites have in = x, out = W x + b: LoRA lives
- * there.  JOIN sites have in = the residual x, out = the sublayer's output s after dropout, and return what is
+ * there.  JOIN sites have in = the residual x, out = the sublayer's output s after dropout, and return the term
  * added to x: adapters live there. */
 /* clang-format off */
 #define SITES(X)                                                                                                     \
@@ -29,7 +29,7 @@
     X(FFN_ACT)   /* activation's output (B,T,F), times the gate where there is one: IA3 */                           \
     X(FFN_OUT)   /* linear */                                                                                        \
     X(FFN_JOIN)  /* JOIN */                                                                                          \
-    X(RESID)     /* layer output (B,T,C); layer LAYER_EMBED: what enters the first layer */                          \
+    X(RESID)     /* layer output (B,T,C); layer LAYER_EMBED: the input of the first layer */                         \
     X(LOGITS)    /* (B,T,V), or (B,1,N) of a classification head; layer LAYER_EMBED, part of the last stack */
 /* clang-format on */
 typedef enum {
@@ -39,7 +39,7 @@ typedef enum {
         SITE_COUNT
 } Site;
 
-/* Part tells encoder self-attention, decoder self-attention and cross-attention apart, so that no two join points
+/* Part distinguishes encoder self-attention, decoder self-attention and cross-attention, so that no two join points
  * share a Where.  A feed-forward block carries the part of its stack. */
 typedef enum { PART_ENCODER, PART_DECODER, PART_CROSS, PART_COUNT, PART_ANY = PART_COUNT } Part;
 enum { LAYER_EMBED = -1, LAYER_ANY = -2 };
@@ -72,7 +72,7 @@ int hooks_n(const Hooks *);
 /* Counts every learned position of a part as if so many tokens came before: PEFT's prefixes take up positions. */
 void hooks_shift(Hooks *, Part, int64_t positions);
 int64_t hooks_shifted(const Hooks *, Part);
-/* Row 0, where it is among the rows kept, then is the first of the virtual rows that EMBED hooks put in front: what
+/* Row 0, where it is among the rows kept, then is the first of the virtual rows that EMBED hooks put in front, which
  * PEFT's classification heads read. */
 void hooks_read_virtual(Hooks *);
 bool hooks_reads_virtual(const Hooks *);

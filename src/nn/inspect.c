@@ -14,7 +14,7 @@ typedef struct Node {
     struct Node *child, *last, *next;
     const char *shape; /* of a leaf, as it is printed; NULL for modules */
     const Param *param;
-    int64_t numbers, trainable;
+    int64_t parameters, trainable;
 } Node;
 
 /* ---- the tree */
@@ -36,7 +36,7 @@ static Node *add_leaf(Arena *a, Node *root, const char *name, const char *shape,
 {
     Node *n = root;
     for (const char *s = name;; s++) {
-        n->numbers += count;
+        n->parameters += count;
         n->trainable += trainable;
         size_t len = strcspn(s, ".");
         if (!len) break;
@@ -45,7 +45,7 @@ static Node *add_leaf(Arena *a, Node *root, const char *name, const char *shape,
         if (!*s) break;
     }
     n->shape = shape;
-    n->numbers = count;
+    n->parameters = count;
     n->trainable = trainable;
     return n;
 }
@@ -100,11 +100,12 @@ static const char *grouped(char *text, int64_t n)
 }
 
 enum { NAME_WIDTH = 44, SHAPE_WIDTH = 46 };
-static void print_line(FILE *f, int depth, const char *name, const char *what, int64_t numbers, int64_t trainable)
+static void print_line(FILE *f, int depth, const char *name, const char *what, int64_t parameters, int64_t trainable)
 {
     char n[48], t[48];
     int pad = NAME_WIDTH - 2 * depth;
-    print_to(f, "%*s%-*s %-*s %14s", 2 * depth, "", pad > 0 ? pad : 0, name, SHAPE_WIDTH, what, grouped(n, numbers));
+    print_to(f, "%*s%-*s %-*s %14s", 2 * depth, "", pad > 0 ? pad : 0, name, SHAPE_WIDTH, what,
+             grouped(n, parameters));
     if (trainable) print_to(f, " %14s", grouped(t, trainable));
     print_to(f, "\n");
 }
@@ -116,7 +117,7 @@ static const Linear *linear_of(const Model *m, const Param *w)
     return NULL;
 }
 
-/* "weight (8,8), bias (8)", with the place of a linear map in front. */
+/* "weight (8,8), bias (8)", with the place of a linear layer in front. */
 static const char *leaves(Arena *a, const Model *m, const Node *n)
 {
     Buf b = buf_open(a);
@@ -142,10 +143,10 @@ static void print_children(FILE *f, Arena *a, const Model *m, const Node *n, int
             print_node(f, a, m, c, "", depth);
         } else {
             const char *range = str_print(a, "%s to %s", c->name, last->name);
-            print_line(f, depth, range, str_print(a, "%d alike, together", same), c->numbers * same,
+            print_line(f, depth, range, str_print(a, "%d alike, together", same), c->parameters * same,
                        c->trainable * same);
             if (only_leaves(c))
-                print_line(f, depth + 1, "each", leaves(a, m, c), c->numbers, c->trainable);
+                print_line(f, depth + 1, "each", leaves(a, m, c), c->parameters, c->trainable);
             else
                 print_children(f, a, m, c, depth + 1);
         }
@@ -157,11 +158,11 @@ static void print_node(FILE *f, Arena *a, const Model *m, const Node *n, const c
 {
     const char *name = *above ? str_print(a, "%s.%s", above, n->name) : n->name;
     if (n->shape || only_leaves(n)) {
-        print_line(f, depth, name, leaves(a, m, n), n->numbers, n->trainable);
+        print_line(f, depth, name, leaves(a, m, n), n->parameters, n->trainable);
     } else if (!n->child->next) {
         print_node(f, a, m, n->child, name, depth);
     } else {
-        print_line(f, depth, name, "", n->numbers, n->trainable);
+        print_line(f, depth, name, "", n->parameters, n->trainable);
         print_children(f, a, m, n, depth + 1);
     }
 }
@@ -174,7 +175,7 @@ static void print_head(FILE *f, const Model *m)
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p))
             print_to(f, "%d %s layer%s, ", model_layers(m, p), WHAT[p], model_layers(m, p) == 1 ? "" : "s");
-    print_to(f, "width %d, %d heads of %d, feed-forward %d %s%s, vocabulary %d, %s\n\n", c->dim, c->heads,
+    print_to(f, "hidden size %d, %d heads of %d, feed-forward %d %s%s, vocabulary %d, %s\n\n", c->dim, c->heads,
              c->head_dim ? c->head_dim : c->dim / c->heads, c->hidden, c->gated ? "gated " : "", ACT_NAMES[c->act],
              c->vocab, dtype_name(params_dtype(m->params)));
 }
@@ -185,11 +186,11 @@ void model_inspect(FILE *f, const Model *m)
     const Node *root = tree_of(&a, m->params);
     char n[48], t[48];
     print_head(f, m);
-    print_to(f, "%-*s %-*s %14s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "parameters", "numbers", "trainable");
+    print_to(f, "%-*s %-*s %14s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "parameters", "trainable");
     print_children(f, &a, m, root, 0);
-    print_to(f, "\n%s numbers, %s of them trainable (%.3g %%)\n", grouped(n, root->numbers),
+    print_to(f, "\n%s parameters, %s of them trainable (%.3g %%)\n", grouped(n, root->parameters),
              grouped(t, root->trainable),
-             root->numbers ? 100.0 * (double)root->trainable / (double)root->numbers : 0);
+             root->parameters ? 100.0 * (double)root->trainable / (double)root->parameters : 0);
     arena_close(&a);
 }
 
@@ -206,9 +207,9 @@ void weights_inspect(FILE *f, const Weights *w, bool (*counts)(const Weights *, 
         add_leaf(&a, root, s->name, shape.text, counts(w, i) ? s->count : 0, 0);
     }
     char n[48];
-    print_to(f, "%-*s %-*s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "numbers");
+    print_to(f, "%-*s %-*s %14s\n", NAME_WIDTH, "module", SHAPE_WIDTH, "tensors", "parameters");
     print_children(f, &a, NULL, root, 0);
     print_to(f, "\n%d %s, %s %s\n", weights_n(w), str_plural(weights_n(w), "tensor", "tensors"),
-             grouped(n, root->numbers), str_plural(root->numbers, "number", "numbers"));
+             grouped(n, root->parameters), str_plural(root->parameters, "parameter", "parameters"));
     arena_close(&a);
 }

@@ -121,7 +121,7 @@ Var *model_loss(Model *m, Pass *p, const Batch *x)
     if (x->label) {
         loss = op_xent(p->tape, model_classes(m, p, x), x->label);
     } else {
-        CHECK(x->target, "a loss is asked for a batch with neither labels nor targets");
+        CHECK(x->target, "a loss of a batch with neither labels nor targets");
         CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
         if (hook_wants(p->hooks, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last}))
             loss = op_xent(p->tape, model_logits(m, p, x), x->target);

@@ -8,7 +8,7 @@
 #include "base/registry.h"
 #include "nn/hook.h"
 
-typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then set what differs */
+typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
     char arch[16];              /* "gpt2", "roberta", "bart", "t5" */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
@@ -45,23 +45,23 @@ typedef struct {
     const uint8_t *mask; /* (B,T) key mask for special layouts, or NULL */
     const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
                             sees nothing attends to all T evenly, as the references' do */
-    bool causal;         /* rows of an encoder see what stands before them only, as a decoder's do */
+    bool causal;         /* rows of an encoder see no later rows, as in a decoder */
     const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
     const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
     const int32_t *src, *src_len; /* (B,S), (B): the encoder's side of an encoder-decoder */
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
     const int32_t *target;        /* (B,T) or (B,K); -1: not scored */
     const int32_t *label;         /* (B) class labels: model_loss then trains the classification head */
-    const int32_t *row;           /* (B) which examples of a set these are, for a loss that knows more of them */
+    const int32_t *row;           /* (B) which examples of a set these are, for a loss with more data on them */
 } Batch;
 
-/* The linear maps of a model, for methods that wrap them by name. */
+/* The linear layers of a model, for methods that wrap them by name. */
 typedef struct {
     const char *name; /* checkpoint name without ".weight"; ".q" ".k" ".v" name thirds of GPT-2's c_attn */
-    Where at;         /* the site whose in and out this map connects */
+    Where at;         /* the site whose in and out this layer connects */
     Param *w, *b;     /* b may be NULL */
     Layout layout;
-    int64_t in, out; /* sizes of x and of this map's output */
+    int64_t in, out; /* sizes of x and of this layer's output */
     int64_t first;   /* its first output within w, for the thirds; else 0 */
 } Linear;
 typedef struct {
@@ -74,7 +74,7 @@ typedef struct Arch {
     const char *name, *summary;
     const struct Format *format; /* of its config.json and tensor names, in nn/config.h */
     void (*defaults)(Config *);
-    Status (*check)(const Config *);                             /* E_CONFIG says which field */
+    Status (*check)(const Config *);                             /* E_CONFIG names the field */
     int (*room)(const Config *);                                 /* config_room(); NULL: any number of tokens */
     void (*build)(Model *);                                      /* parameters, linears, norms */
     Var *(*hidden)(Model *, Pass *, const Batch *);              /* last hidden states (B,T or K,C) */
@@ -104,7 +104,7 @@ struct Model {
     int n_linears;
     void *blocks;                    /* the architecture's own struct */
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
-    /* The norm that follows a JOIN (post-norm) or makes what KEYS projects (pre-norm); NULL where none does. */
+    /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
     bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
@@ -121,20 +121,20 @@ Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,
 Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
 Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
-/* Gives an LM head that shares the token table one of its own, as if the config had said so, to the same effect.
- * Its numbers are those of the token table times what is returned: 1, or T5's factor for a shared table. */
+/* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
+ * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
 int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
  * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
-typedef struct { /* zero: as the files say, in F32 */
+typedef struct { /* zero: the files' values, in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
     bool writes_from_encoder; /* where the family can: as UniXcoder, whose head is the token table alone */
     DType dtype;
-    uint64_t seed; /* of what is random */
+    uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *);
@@ -143,8 +143,8 @@ Status config_load(Config *, const char *dir);                   /* config.json 
 Status config_set(Config *, const char *key, const char *value); /* a field by its name; E_CONFIG lists them */
 int config_room(const Config *); /* tokens that there are positions for; 0: any number */
 
-/* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and what
- * follows become padding. */
+/* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and all that
+ * follow become padding. */
 void shift_tokens_right(int32_t *out, const Config *, const int32_t *target, int64_t b, int64_t t);
 
 #endif

@@ -122,7 +122,7 @@ static double untie(Model *m)
 
 /* ---- passes */
 
-/* Rows of the position table: pad + 1, pad + 2, ... for tokens, behind what a cache holds, and pad for padding. */
+/* Rows of the position table: pad + 1, pad + 2, ... for tokens, behind the cached ones, and pad for padding. */
 static int32_t *position_ids(Pass *p, const Config *c, const Batch *x)
 {
     int32_t *id = NEW(tape_arena(p->tape), int32_t, x->b * x->t);

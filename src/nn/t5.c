@@ -7,8 +7,8 @@
  * Positions enter as a bias on the scores of self-attention alone, a function of key minus query position that the
  * first layer owns and all layers share; scores are not divided by sqrt(D).  Heads times head size need not be d.
  * The feed-forward is relu, or gated: act(wi_0 x) * wi_1 x (version 1.1).
- * The classification head is CodeT5's: one map of the decoder's state at the source's last end-of-text token, the
- * decoder being fed the source itself, moved right. */
+ * The classification head is CodeT5's: one linear layer on the decoder's state at the source's last end-of-text
+ * token, the decoder being fed the source itself, moved right. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,7 +142,7 @@ static double untie(Model *m)
 
 /* ---- passes */
 
-/* With a cache the queries' positions are told; one bias serves all rows, so these must agree. */
+/* With a cache the queries' positions are given; one bias serves all rows, so these must agree. */
 static Var *position_bias(Model *m, Pass *p, Part part, const Rows *r)
 {
     const T5 *g = m->blocks;

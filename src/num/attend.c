@@ -1,4 +1,4 @@
-/* Which attention kernels run, on how many threads, and what a query can see. */
+/* Which attention kernels run, on how many threads, and which keys a query can see. */
 #include "num/attend.h"
 
 #include <omp.h>

@@ -1,9 +1,9 @@
 /* Fused attention: y = dropout(softmax(scale q k' + bias)) v per head, and its backward, without the (T,S) map.
  *
  * q, y (B,T,H*D), k and v (B,S,H*D), heads side by side; bias (H,T,n) or NULL, n = S - prefix content keys;
- * lse (B,H,T) the log of each row's sum of exponentials, -inf where the row sees no key.  What a query sees:
+ * lse (B,H,T) the log of each row's sum of exponentials, -inf where the row sees no key.  A query sees:
  *
- *   - nothing, when qpos says it is padding (< 0);
+ *   - nothing, when qpos marks it as padding (< 0);
  *   - else the `prefix` first keys, with bias 0, and content key j when j < klen[b], mask[b,j] is set, and, under
  *     `causal`, j <= pos, where pos is qpos[b,i] or, without qpos, n - T + i; and, with `sees`, sees[b,i,j] is set.
  *
@@ -36,13 +36,13 @@ typedef struct {
     void *scratch; /* attend_scratch() bytes, cut among the threads */
 } Attend;
 
-typedef struct { /* what the backward writes; NULL: not wanted */
+typedef struct { /* outputs of the backward; NULL: not wanted */
     void *dq, *dk, *dv;
-    bool add_q, add_k, add_v; /* add to what is there, or overwrite */
+    bool add_q, add_k, add_v; /* add to the old values, or overwrite */
     void *dbias;              /* always added to */
 } AttendGrads;
 
-typedef struct { /* what the forward read and wrote */
+typedef struct { /* inputs and outputs of the forward */
     const void *q, *k, *v, *bias, *y, *lse;
 } AttendSaved;
 
@@ -51,7 +51,7 @@ typedef struct {
     void (*bwd)(const Attend *, AttendGrads, const void *dy, AttendSaved); /* no two outputs may overlap */
 } AttendKernels;
 
-const AttendKernels *attend_kernels(DType); /* F32 or F64; heeds kernels_use() */
+const AttendKernels *attend_kernels(DType); /* F32 or F64; follows kernels_use() */
 int attend_threads(const Attend *);         /* 1 for small problems */
 size_t attend_scratch(const Attend *);      /* bytes, for a->threads threads, either direction */
 

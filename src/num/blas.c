@@ -1,8 +1,8 @@
-/* Tells OpenBLAS what processor it runs on before anyone multiplies.
+/* Gives OpenBLAS the right processor before the first product.
  *
  * OpenBLAS picks its kernels from a table of CPU models compiled into it and falls back to SSE2 code on any
- * model it does not know, which on a recent AVX-512 machine costs a factor of five.  The instruction sets are
- * what matters, so ask for them and reselect; an OPENBLAS_CORETYPE in the environment wins.  Where the
+ * model it does not recognise, which on a recent AVX-512 machine costs a factor of five.  The instruction sets
+ * matter, so read them and select again; an OPENBLAS_CORETYPE in the environment wins.  Where the
  * library has no run-time selection the weak symbols are absent and nothing happens. */
 #include <stdlib.h>
 #include <string.h>

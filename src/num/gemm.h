@@ -27,8 +27,8 @@ void gemm_serial(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Ma
                  int64_t c_stride);
 
 /* OpenBLAS maps a buffer of 128 MB for each of its callers and waits for ever when the address space has no room
- * for one.  Under a limit on address space this takes the buffers of `threads` callers now; E_NUMERIC says what
- * is missing. */
+ * for one.  Under a limit on address space this takes the buffers of `threads` callers now; E_NUMERIC names the
+ * missing memory. */
 Status gemm_reserve(int threads);
 
 const char *gemm_name(void); /* the library behind F32 products, "oneDNN" or "OpenBLAS": for the manifest */

@@ -39,10 +39,10 @@ typedef struct {
     void (*dropout)(void *y, const void *x, double p, uint64_t stream, int64_t n, bool add);
     /* z = x + residual (NULL: x); LayerNorm when b is given, RMSNorm when NULL:
      * xhat = (z - mean) rstd, y = xhat g + b.
-     * xhat (R,C) and rstd (R) are written when not NULL: they are what the backward needs. */
+     * xhat (R,C) and rstd (R) are written when not NULL: the backward needs them. */
     void (*norm_fwd)(void *y, void *xhat, void *rstd, const void *x, const void *residual, const void *g,
                      const void *b, double eps, int64_t r, int64_t c);
-    /* y = xhat g + b from what a norm_fwd put aside: the bytes of its y */
+    /* y = xhat g + b from the values that norm_fwd saved: the bytes of its y */
     void (*affine)(void *y, const void *xhat, const void *g, const void *b, int64_t r, int64_t c);
     void (*norm_bwd)(void *dz, void *dg, void *db, const void *dy, const void *xhat, const void *rstd, const void *g,
                      bool rms, int64_t r, int64_t c, bool add);

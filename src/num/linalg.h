@@ -17,7 +17,7 @@ Status linalg_svd(Svd *out, Arena *, Tensor m);
 Status linalg_singular(Tensor *s, Arena *, Tensor m); /* (K) singular values alone, descending */
 
 int64_t linalg_rank(Tensor s, double relative); /* how many exceed relative * s[0]; 0 for a zero matrix */
-int64_t linalg_numerical_rank(Tensor s);        /* at 1e-9: above what rounding leaves of work in F64 */
+int64_t linalg_numerical_rank(Tensor s);        /* at 1e-9: above the rounding error of work in F64 */
 double linalg_effective_rank(Tensor s);         /* exp of the entropy of s / sum(s) (Roy and Vetterli 2007) */
 double linalg_participation(Tensor s);          /* (sum s^2)^2 / sum s^4: how many directions share the variance */
 

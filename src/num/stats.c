@@ -1,4 +1,4 @@
-/* Thin functions over gsl_statistics and gsl_cdf: what they add is the small-sample cases, where a formula
+/* Thin functions over gsl_statistics and gsl_cdf: they add the small-sample cases, where a formula
  * divides by n - 1 = 0 and the honest answer is NaN. */
 #include "num/stats.h"
 

@@ -1,4 +1,4 @@
-/* The adapter itself, shared by the presets; each preset's file says which form stands where. */
+/* The adapter itself, shared by the presets; each preset's file chooses the forms. */
 #include "peft/bottleneck.h"
 
 #include <math.h>
@@ -33,7 +33,7 @@ static Var *own_norm(Tape *t, const Norm *n, Var *x)
     return n->gain ? op_norm(t, x, NULL, tape_param(t, n->gain), tape_param(t, n->bias), n->eps) : x;
 }
 
-/* One number becomes a channel's worth through a map of ones. */
+/* One number becomes a channel's worth through a matrix of ones. */
 static Var *learned_scale(const Adapter *a, Tape *t, Var *o)
 {
     Var *s = tape_param(t, a->learned);

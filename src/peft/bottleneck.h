@@ -6,7 +6,7 @@
  *     ADAPT_PARALLEL  s + scale A(x)            He
  *
  * which the model adds to x (and, post-norm, normalises: Pfeiffer passes the same norm twice).  These are the exact
- * forms of the adapters library.  Its variants, too: what ADAPT_SUM adds A to may be s + x or the adapter's own input
+ * forms of the adapters library.  Its variants, too: ADAPT_SUM may add A to s + x or to the adapter's own input
  * in place of s; A may begin and end with a LayerNorm of its own; its scale may be learned, one number or one a
  * channel; and `target` chooses the layers and sublayers (PART.layer.L.attn, .ffn).
  *
@@ -23,7 +23,7 @@ typedef enum { ADAPT_OUTPUT, ADAPT_SUM, ADAPT_PARALLEL } AdaptForm;
 typedef struct {
     const char *method;
     AdaptForm form;
-    bool attn, ffn; /* the sublayers adapted where no target says; cross-attention has no feed-forward */
+    bool attn, ffn; /* the sublayers adapted where there is no target; cross-attention has no feed-forward */
 } Bottleneck;
 
 Status bottleneck_attach(const Bottleneck *, Model *, Hooks *, const PeftConfig *);

@@ -3,7 +3,7 @@
  *     y = (m / n) (W x + s B A dropout(x)) + b,      n = |W + s B A|
  *
  * m starts at the norms of W and B at zero, so attaching changes nothing.  The norm is a constant in the backward
- * pass, as the paper proposes and the PEFT library does, unless norm_gradient asks for the exact gradient.
+ * pass, as the paper proposes and the PEFT library does, unless norm_gradient sets the exact gradient.
  *
  * Merging writes W' and puts n where m was, with m's sign: |W'| is |m|, so unmerging can restore both. */
 #include <math.h>
@@ -18,7 +18,7 @@ typedef struct {
     bool held;
 } Dora;
 
-/* b as the map's output has it: GPT-2's thirds own a part of theirs. */
+/* b as the layer's output has it: GPT-2's thirds own a part of theirs. */
 static Var *bias_of(Tape *t, const Linear *l)
 {
     Var *b = tape_param(t, l->b);
@@ -127,7 +127,7 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
 {
     int folded = 0;
     Factors f;
-    for (int dry = 1; dry >= 0; dry--) /* look at everything before changing anything */
+    for (int dry = 1; dry >= 0; dry--) /* check everything before changing anything */
         for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++) {
             if (!factors_of(&f, m, l)) continue;
             for (int64_t o = 0; o < l->out; o++)
@@ -147,7 +147,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_DORA = {
     .name = "dora",
-    .summary = "low-rank change of a map's directions, and a magnitude for each output",
+    .summary = "low-rank change of a linear layer's directions, and a magnitude for each output",
     .source = "Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, ICML 2024",
     .defaults = lora_defaults,
     .attach = attach,

@@ -26,7 +26,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_FULL = {
     .name = "full",
-    .summary = "train every weight: the yardstick",
+    .summary = "train every parameter",
     .source = "Devlin et al., BERT, NAACL 2019",
     .defaults = defaults,
     .attach = attach,

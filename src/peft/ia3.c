@@ -1,10 +1,11 @@
-/* IA3: learned vectors rescale what chosen maps make or read, starting at 1.  The paper's three, the default:
+/* IA3: learned vectors rescale the outputs or inputs of chosen linear layers, starting at 1.  The paper's three, the
+ * default:
  *     k <- l_k * k,    v <- l_v * v,    h <- l_ff * act(W x).
- * Cross-attention has keys and values of its own and no feed-forward.  Others stand for what the libraries do: PEFT's
- * default for RoBERTa also scales what the attention's output projection reads (heads), and the adapters library
+ * Cross-attention has keys and values of its own and no feed-forward.  Others are those of the libraries: PEFT's
+ * default for RoBERTa also scales the input of the attention's output projection (heads), and the adapters library
  * scales the feed-forward before its activation (up).
  *
- * `target` is a glob over PART.layer.L.WHAT.  Merging multiplies the rows (and biases) of a map whose output is
+ * `target` is a glob over PART.layer.L.WHAT.  Merging multiplies the rows (and biases) of a layer whose output is
  * scaled, or the columns of one whose input is: such an input reaches nothing else. */
 #include "peft/ia3.h"
 
@@ -13,9 +14,9 @@
 #include "peft/place.h"
 
 static const struct {
-    Site site, linear; /* where it acts; the map it folds into */
+    Site site, linear; /* where it acts; the layer it folds into */
     const char *what;
-    bool inputs; /* it scales that map's inputs, not its outputs */
+    bool inputs; /* it scales that layer's inputs, not its outputs */
 } KINDS[] = {{SITE_KEYS, SITE_K, "keys", false},
              {SITE_VALUES, SITE_V, "values", false},
              {SITE_FFN_ACT, SITE_FFN_OUT, "ffn", true},
@@ -103,7 +104,7 @@ static void rescale(Tensor t, int64_t i, double l, bool undo)
     tensor_set(t, i, undo ? x / l : x * l);
 }
 
-/* Weight (o,i) of the map, wherever the layout and the thirds of GPT-2 put it. */
+/* Weight (o,i) of the layer, wherever the layout and the thirds of GPT-2 put it. */
 static int64_t index_of(const Linear *l, int64_t o, int64_t i)
 {
     return l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(l->w->val) + l->first + o;
@@ -127,7 +128,7 @@ static bool has_zero(const Param *p)
 
 static Status fold_all(Model *m, const PeftConfig *cfg, bool undo)
 {
-    for (int dry = 1; dry >= 0; dry--) /* look at everything before changing anything */
+    for (int dry = 1; dry >= 0; dry--) /* check everything before changing anything */
         for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
             for (int k = 0; k < N_KINDS; k++) {
                 if (!is_there(m, cfg, at, k)) continue;

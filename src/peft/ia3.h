@@ -4,7 +4,8 @@
 
 #include "peft/peft.h"
 
-/* What scales the outputs, or inputs, of the map at a site: "keys", "ffn", ...; NULL where nothing can. */
+/* The vector for the outputs, or inputs, of the linear layer at a site: "keys", "ffn", ...; NULL where nothing
+ * can. */
 const char *ia3_what(Site linear, bool inputs);
 const Linear *ia3_linear(const Model *, Where, const char *what, bool *inputs); /* the way back */
 

@@ -1,4 +1,4 @@
-/* LoRA: y = W x + b + s B A dropout(x), with A (r,in) and B (out,r) for every linear map whose name matches.
+/* LoRA: y = W x + b + s B A dropout(x), with A (r,in) and B (out,r) for every linear layer whose name matches.
  * A starts as U(-1/sqrt(in), 1/sqrt(in)) and B at zero, so attaching changes nothing until training does.
  * s = alpha/r, or alpha/sqrt(r) under rank stabilisation, which keeps learning even at high rank.
  *
@@ -29,7 +29,7 @@ void lora_defaults(PeftConfig *cfg, const Config *c)
     cfg->target = arch && arch->targets ? arch->targets : "*";
 }
 
-/* ---- which maps */
+/* ---- which linear layers */
 
 static const LoraRule *rule_of(const PeftConfig *cfg, const Linear *l)
 {
@@ -81,9 +81,9 @@ const char *lora_name(const Model *m, const char *method, const Linear *l, const
     return str_print(m->run, "peft.%s.%s.%s", method, l->name, what);
 }
 
-/* ---- what can be wrong */
+/* ---- errors */
 
-/* What the maps' names end in: the vocabulary in which a target is written. */
+/* The endings of the linear layers' names: the vocabulary of targets. */
 static const char *endings(const Model *m, const char **list, int room)
 {
     Buf text = buf_open(m->run);
@@ -115,7 +115,7 @@ Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
     if (lora_next(m, cfg, NULL)) return OK;
     const char *list[32], *known = endings(m, list, 32);
     const char *dot = strrchr(cfg->target, '.'), *near = str_nearest(dot ? dot + 1 : cfg->target, list);
-    return fail(E_CONFIG, "%s: target \"%s\" matches no linear map of this %s model%s%s%s; their names end in %s",
+    return fail(E_CONFIG, "%s: target \"%s\" matches no linear layer of this %s model%s%s%s; their names end in %s",
                 method, cfg->target, m->config.arch, near ? ", nearest is \"*." : "", near ? near : "",
                 near ? "\"" : "", known);
 }
@@ -176,7 +176,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     return OK;
 }
 
-/* On the rows (out,in) or columns (in,out) of W that the map owns. */
+/* On the rows (out,in) or columns (in,out) of W that the layer owns. */
 void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
 {
     Tensor w = l->w->val;
@@ -237,7 +237,7 @@ int *lora_knob(PeftConfig *cfg)
 
 const Peft PEFT_LORA = {
     .name = "lora",
-    .summary = "add a low-rank product to chosen linear maps",
+    .summary = "add a low-rank product to chosen linear layers",
     .source = "Hu et al., LoRA, ICLR 2022; rank stabilisation: Kalajdzievski 2023",
     .defaults = lora_defaults,
     .attach = attach,

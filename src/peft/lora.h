@@ -1,4 +1,4 @@
-/* What the LoRA family shares: which linear maps a config adapts, their ranks and scales, and biases that train
+/* Shared by the LoRA family: the linear layers that a config adapts, their ranks and scales, and biases that train
  * along.
  *
  *     for (const Linear *l = NULL; (l = lora_next(model, cfg, l));) ...
@@ -15,12 +15,12 @@ double lora_scale(const PeftConfig *, const Linear *);                    /* alp
 Status lora_check(const Model *, const PeftConfig *, const char *method); /* E_CONFIG, before anything is added */
 const char *lora_name(const Model *, const char *method, const Linear *, const char *what);
 
-/* W += s B A on the part of W that the map owns; B (out,r), A (r,in). */
+/* W += s B A on the part of W that the layer owns; B (out,r), A (r,in). */
 void lora_fold(const Linear *, Tensor a, Tensor b, double s);
-/* Output o of the map times c: its weights, and not its bias. */
+/* Output o of the layer times c: its weights, and not its bias. */
 void lora_scale_output(const Linear *, int64_t o, double c);
 
-int64_t lora_count(const Model *, const PeftConfig *); /* numbers of A, B and biases */
+int64_t lora_count(const Model *, const PeftConfig *); /* parameters of A, B and biases */
 int *lora_knob(PeftConfig *);                          /* the rank */
 void lora_bias_train(Model *, const PeftConfig *);
 bool lora_trains_bias(const Model *, const PeftConfig *, const Param *);

@@ -1,5 +1,5 @@
 /* Norm tuning: train the gains (and biases) of the layer norms of the body.  Defined on every architecture, and
- * what remains of BitFit on one without biases. */
+ * the rest of BitFit on one without biases. */
 #include "peft/place.h"
 
 /* Norms as the checkpoints name them: RoBERTa; BART and T5; BART's embeddings; GPT-2. */
@@ -19,14 +19,15 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     (void)hooks;
-    if (!count(m, cfg)) return fail(E_CONFIG, "norms: this %s model has no norm with parameters", m->config.arch);
+    if (!count(m, cfg))
+        return fail(E_CONFIG, "norms: this %s model has no LayerNorm or RMSNorm with parameters", m->config.arch);
     body_train(m, NORMS);
     return OK;
 }
 
 const Peft PEFT_NORMS = {
     .name = "norms",
-    .summary = "train the gains and biases of the norms only",
+    .summary = "train the gains and biases of LayerNorm or RMSNorm only",
     .source = "Qi et al., Parameter-Efficient Tuning on Layer Normalization for Pre-trained Language Models, 2022",
     .defaults = defaults,
     .attach = attach,

@@ -22,7 +22,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_PARALLEL = {
     .name = "parallel",
-    .summary = "one wide bottleneck adapter beside the feed-forward",
+    .summary = "one wide bottleneck adapter in parallel with the feed-forward",
     .source = "He et al., Towards a Unified View of Parameter-Efficient Transfer Learning, ICLR 2022",
     .defaults = defaults,
     .attach = attach,

@@ -1,4 +1,4 @@
-/* Attaching in general: what every method needs done around its own part, and the search for a setting that
+/* Attaching in general: the steps that every method shares, and the search for a setting that
  * meets a budget of parameters. */
 #include "peft/peft.h"
 
@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "nn/build.h"
 
-/* What reads the last hidden state belongs to the task, not to the method: a classification head trains with every
+/* The head belongs to the task, not to the method: a classification head trains with every
  * method and counts with none, a language-model head stays frozen. */
 static const char *const OTHER_HEAD = "lm_head.*|final_logits_bias|*pooler.*";
 

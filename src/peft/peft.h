@@ -6,7 +6,7 @@
  *     PeftConfig cfg = {0};
  *     lora->defaults(&cfg, &model->config);
  *     cfg.rank = 4;
- *     TRY(peft_attach(lora, model, hooks, &cfg));      then train: the optimiser sees what is trainable
+ *     TRY(peft_attach(lora, model, hooks, &cfg));      then train: the optimiser sees trainable parameters
  *     TRY(lora->merge(model, &cfg));                   the base now acts as the tuned model does: pass no hooks
  *
  * What a method is like is asked of its descriptor and never of its name: a copy of a file under another name is a
@@ -20,18 +20,18 @@
 
 #include "nn/model.h"
 
-/* What a slot of a prefix is: its own key and value; a vector that goes through the layer's own norm (where that
+/* A virtual token of a prefix: its own key and value; a vector that goes through the layer's own norm (where that
  * stands before attention) and its key and value projections; or a row of a table that an MLP maps to both. */
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
-typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted maps */
+typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted layers */
 typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode; /* a factor, one number, one a channel */
-typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* what A(z) is added to: s, s + x, z */
+typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* A(z) is added to s, s + x or z */
 typedef struct {
     const char *target; /* glob over Linear names */
     int rank;
     double alpha;
 } LoraRule;
-typedef struct {           /* zero-initialise, call the method's defaults, then set what differs */
+typedef struct {           /* zero-initialise, call the method's defaults, then change fields */
     bool on[PART_COUNT];   /* the parts to adapt: encoder, decoder, cross-attention; absent ones do not matter */
     const char *target;    /* a glob, alternatives with '|'.  LoRA, DoRA, VeRA: over Linear names; IA3: over
                               PART.layer.L.{keys,values,ffn,...}; adapters: over PART.layer.L.{attn,ffn}, where NULL
@@ -39,10 +39,10 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     int rank;              /* LoRA, DoRA, VeRA */
     double alpha;          /* LoRA, DoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
     bool rslora;           /* LoRA, DoRA */
-    const LoraRule *rules; /* LoRA, DoRA: maps with a rank and alpha of their own; the first that matches counts */
+    const LoraRule *rules; /* LoRA, DoRA: layers with a rank and alpha of their own; the first that matches counts */
     int n_rules;
     BiasMode bias;         /* LoRA, DoRA: biases that train along */
-    bool norm_gradient;    /* DoRA: the gradient goes through the norm, too, which costs a map's size in memory */
+    bool norm_gradient;    /* DoRA: the gradient goes through the norm, too, which costs a layer's size in memory */
     double dropout;        /* LoRA: of the input; adapters: of the output */
     int width, reduction;  /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
                              prefix MLP: width of its hidden layer */
@@ -54,7 +54,7 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     int length;                   /* prefix, prompt: virtual tokens */
     PrefixKind kind;              /* prefix */
     bool no_norm;                 /* tied prefix: straight into the projections, past the layer's norm */
-    int reserved;                 /* tied prefix: 0, or length: the input's first positions are slots to overwrite */
+    int reserved;                 /* tied prefix: 0, or length: the input's first positions are overwritten */
     bool shift_positions; /* prefix: positions of the content move by length, as PEFT's do; relative ones (T5) then
                              see the prefix at the positions before the content */
     bool displaced;       /* prefix on T5: the adapters library's, content keys seem length further right */
@@ -71,7 +71,7 @@ typedef struct Peft {
                                                                before it adds */
     Status (*merge)(Model *, const PeftConfig *);           /* fold into the base weights; NULL when impossible */
     Status (*unmerge)(Model *, const PeftConfig *);         /* the way back, up to rounding */
-    int64_t (*count)(const Model *, const PeftConfig *);    /* trainable numbers it adds or unfreezes, head apart */
+    int64_t (*count)(const Model *, const PeftConfig *);    /* parameters it adds or unfreezes, head apart */
     int *(*knob)(PeftConfig *); /* the setting that count grows with: rank, width, length; NULL: none */
     const char *frozen;         /* glob over its parameters that never train; NULL: all do */
     bool changes_base;          /* trains parameters of the base and adds none: what is saved is the whole model */
@@ -95,9 +95,9 @@ double peft_lr(const Peft *, bool small);
 /* Freeze everything, attach, and make "peft.*" (of this method and those attached before) and the classification
  * head trainable. */
 Status peft_attach(const Peft *, Model *, Hooks *, const PeftConfig *);
-int64_t peft_head_count(const Model *);   /* numbers in the classification head: report counts with and without */
+int64_t peft_head_count(const Model *);   /* parameters of the classification head: report counts with and without */
 bool peft_is_head(const char *parameter); /* belongs to the classification or language-model head */
-/* Choose the method's rank, width or length so that it has at most `budget` numbers and one more step would have
+/* Choose the method's rank, width or length so that it has at most `budget` parameters and one more step would have
  * more; E_CONFIG when the smallest choice has too many or the method has nothing to choose. */
 Status peft_fit(const Peft *, const Model *, PeftConfig *, int64_t budget);
 const char *peft_size(const Peft *, const PeftConfig *, Arena *); /* "rank=8"; NULL: nothing to choose */

@@ -23,7 +23,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_PFEIFFER = {
     .name = "pfeiffer",
-    .summary = "one bottleneck adapter a layer, after the feed-forward",
+    .summary = "one bottleneck adapter per layer, after the feed-forward",
     .source = "Pfeiffer et al., AdapterFusion, EACL 2021",
     .defaults = defaults,
     .attach = attach,

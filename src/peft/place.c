@@ -1,5 +1,5 @@
 /* Places and names: see the header.  A place is a layer of a part; the parts of a model are those for which
- * model_layers() is positive, so no method asks which architecture it is dealing with. */
+ * model_layers() is positive, so no method depends on the architecture. */
 #include "peft/place.h"
 
 #include <math.h>
@@ -70,7 +70,7 @@ Param *place_find(const Model *m, const char *method, Where at, const char *what
 const Linear *place_linear(const Model *m, Where at, Site site)
 {
     const Linear *l = model_linear(m, place_at(at, site));
-    CHECK(l, "%s has no linear map at %s of layer %d, %s", m->config.arch, site_name(site), at.layer,
+    CHECK(l, "%s has no linear layer at %s of layer %d, %s", m->config.arch, site_name(site), at.layer,
           part_name(at.part));
     return l;
 }

@@ -4,20 +4,20 @@
  *
  *   free   keys and values are parameters: peft.prefix.PART.layer.L.{keys,values} (P,H*D)
  *          (Li and Liang without reparameterisation; P-tuning v2)
- *   tied   a slot is a vector (P,C) that passes through the layer's own norm, where that stands before attention,
- *          (no_norm: past it) and its frozen key and value projections: peft.prefix.PART.layer.L.slots
- *          (Petrov et al.)
+ *   tied   a virtual token is a vector (P,C) that passes through the layer's own norm, where that stands before
+ *          attention (no_norm: past it), and its frozen key and value projections:
+ *          peft.prefix.PART.layer.L.slots (Petrov et al.)
  *   mlp    keys and values = up_L(tanh(mlp(table))) with one table (P,C) and one mlp for a part and an `up` for the
  *          keys and for the values of each layer; the MLP stays a parameter, so training can resume (Li and Liang)
  *
  * A tied prefix can own `reserved` positions: then inputs already start with that many filler tokens, whose keys and
- * values are overwritten in every layer, so positions never shift and causality counts the slots as content.
+ * values are overwritten in every layer, so positions never shift and causality counts the virtual tokens as content.
  *
- * Positions of the content stay what they are, as in the papers and the adapters library; shift_positions moves the
+ * Positions of the content do not change, as in the papers and the adapters library; shift_positions moves the
  * learned ones by P, as the PEFT library does, for prefixes trained there.
  *
  * T5's relative positions give prefix columns a bias of 0.  Where a prefix was trained with another library, its
- * scores are corrected on the open attention path: with shift_positions prefix slot j stands at position j - P, and
+ * scores are corrected on the open attention path: with shift_positions virtual token j stands at position j - P, and
  * with `displaced` at j, which moves every content key P to the right of where the queries think it is (the adapters
  * library).
  *
@@ -93,7 +93,7 @@ static double bias_at(const Relative *r, int64_t distance, bool bidirectional, i
     return tensor_get(r->table->val, bucket * r->table->val.dim[1] + head);
 }
 
-/* What the other library adds to a score and the model did not. */
+/* The term that the other library adds to a score and the model does not. */
 static Var *relative_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)in;
@@ -142,7 +142,7 @@ static Status check(const Model *m, const PeftConfig *cfg)
         return fail(E_CONFIG, "prefix: only a tied prefix can overwrite reserved positions");
     if (cfg->reserved && cfg->reserved != cfg->length)
         return fail(E_CONFIG,
-                    "prefix: %d slots cannot overwrite %d reserved positions; the two are equal or reserved is 0",
+                    "prefix: length %d cannot overwrite %d reserved positions; the two are equal or reserved is 0",
                     cfg->length, cfg->reserved);
     int room = config_room(&m->config);
     if (cfg->reserved && room && cfg->reserved >= room)

@@ -1,6 +1,6 @@
 /* VeRA: y = W x + b_vec * (B (d_vec * (A dropout(x)))), with one random, frozen pair A (r,C) and B (O,r) for the
- * whole model, of which a map takes the first columns and rows that it needs, and two trained vectors for each map.
- * b_vec starts at zero, so attaching changes nothing; d_vec at 0.1.  Trains O + r numbers a map. */
+ * whole model, of which a linear layer takes the first columns and rows that it needs, and two trained vectors for
+ * each.  b_vec starts at zero, so attaching changes nothing; d_vec at 0.1.  Trains O + r parameters per layer. */
 #include "peft/lora.h"
 #include "peft/place.h"
 
@@ -37,7 +37,8 @@ static Var *vera_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     TRY(lora_check(m, cfg, "vera"));
-    if (cfg->n_rules || cfg->bias) return fail(E_CONFIG, "vera: all maps have one rank, and no biases train along");
+    if (cfg->n_rules || cfg->bias)
+        return fail(E_CONFIG, "vera: all linear layers have one rank, and no biases train along");
     int64_t in = 0, out = 0, r = cfg->rank;
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         if (l->in > in) in = l->in;
@@ -102,7 +103,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 
 const Peft PEFT_VERA = {
     .name = "vera",
-    .summary = "two vectors a map around one frozen random low-rank pair",
+    .summary = "two vectors for each linear layer around one frozen random low-rank pair",
     .source = "Kopiczko et al., VeRA: Vector-based Random Matrix Adaptation, ICLR 2024",
     .defaults = defaults,
     .attach = attach,

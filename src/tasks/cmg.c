@@ -1,4 +1,4 @@
-/* Changes as sources and targets of a model that writes, and what it writes; the floors are in cmg_floor.c. */
+/* Changes as sources and targets of a generating model, and its output; the baselines are in cmg_floor.c. */
 #include "tasks/cmg.h"
 
 #include <string.h>
@@ -177,7 +177,7 @@ static Status put_pair(Columns *x, int64_t i, Arena *a, const Reader *r, const C
     return OK;
 }
 
-/* The prompt and the target behind it; the prompt's last row says the first token of the target. */
+/* The prompt and the target behind it; the prompt's last row predicts the first token of the target. */
 static Status put_prompt(Columns *x, int64_t i, Arena *a, const Reader *r, const CodeChange *c, bool targets)
 {
     int32_t *goal, m, n;

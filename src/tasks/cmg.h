@@ -11,7 +11,7 @@
  * ids, else they are text.
  *
  * UniXcoder, an encoder that writes behind its prompt, reads <s> <encoder-decoder> </s> diff </s> with rows that see
- * each other, and goes on with the subject, whose rows see what stands before them.  (Its authors begin a subject
+ * each other, and goes on with the subject, whose rows see the rows before them.  (Its authors begin a subject
  * with <mask0>; nothing stands in its place here, as generate() has it.)
  *
  *   CmgPlan plan = cmg_plan(model, &tokenizer);
@@ -33,7 +33,7 @@ typedef struct {
     int32_t keep, add, del; /* ids of the marks, or -1: the texts "<keep>", "<add>", "<del>" */
     const char *language;   /* of the code, for PLBART's frame, else NULL; messages are en_XX */
 } CmgPlan;
-/* source 512 and target 128, or what the model has positions for: UniXcoder for both together. */
+/* source 512 and target 128, or as many as the model has positions: UniXcoder for both together. */
 CmgPlan cmg_plan(const Model *, const Tokenizer *);
 bool cmg_prompts(
     const Tokenizer *);           /* it knows <encoder-decoder>: the model is to be loaded with writes_from_encoder */
@@ -54,13 +54,13 @@ BatchLossFn cmg_loss;
 /* As evaluate() does, one epoch of the batcher. */
 void cmg_evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
 
-/* message (n): what the model writes for each example, on `run`, without its special tokens.  `each`, when not NULL,
- * is told how many are done and may stop the work by returning false: E_INTERRUPT.  E_CONFIG: a setting is out of
+/* message (n): the model's text for each example, on `run`, without its special tokens.  `each`, when not NULL,
+ * gets the number done and may stop the work by returning false: E_INTERRUPT.  E_CONFIG: a setting is out of
  * range, or the model has no decoder. */
 Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *, const Hooks *, const Tokenizer *, const Examples *,
                  const GenerateConfig *, bool (*each)(int64_t done, void *user), void *user);
 
-/* ---- floors, which need no network */
+/* ---- baselines, which need no network */
 
 /* NNGen (Liu et al., ASE 2018): of the five training changes nearest by the cosine of their word counts, the one
  * whose diff has the highest BLEU-4 with the test change's (smoothed as in B-Norm: plain BLEU-4 is mostly 0 here);

@@ -1,4 +1,4 @@
-/* What a message generator should beat: retrieval, and one message for all. */
+/* Baselines of message generation: retrieval, and one message for all. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -108,7 +108,7 @@ static int nearest_of(int64_t out[NEAREST], Arena *a, const Index *x, const Bag 
     return n;
 }
 
-/* ---- the floors */
+/* ---- the baselines */
 
 typedef struct {
     Index index;

@@ -1,4 +1,4 @@
-/* Floors for defect prediction: logistic regression on what is cheap to read off a commit.
+/* Baselines of defect prediction: logistic regression on features that are cheap to extract.
  *
  *   words      hashed words of message, added and removed lines, each field with a space of its own, as
  *              log(1 + count) scaled to length 1 a field, with the fourteen features (log, standardised) beside them
@@ -29,10 +29,10 @@ typedef struct {
 bool floor_plan(FloorPlan *, const char *name, bool features);
 
 typedef struct Floor Floor;
-/* E_MISMATCH: a commit lacks the features asked for. */
+/* E_MISMATCH: a commit lacks the features that the model needs. */
 Status floor_fit(Floor **out, Arena *, const JitSet *, const FloorPlan *);
 Status floor_score(double *out, const Floor *, Arena *step, const CodeChange *);
-/* The sum of its words' weights: how much a line speaks for a defect, whatever else the commit holds. */
+/* The sum of its words' weights: how much a line indicates a defect, whatever else the commit holds. */
 double floor_line(const Floor *, Arena *step, const ChangeLine *);
 /* The published practice: features are standardised by the very set that is scored, too. */
 void floor_rescale(Floor *, const JitSet *);

@@ -6,9 +6,9 @@
  *   <s> message [ADD] line [ADD] line ... [DEL] line [DEL] line ... </s>
  *
  * with at most `message` tokens of the message and `length` in all; the end is cut.  White space in a line is
- * collapsed.  Lines keep the order of the diff, where the published data lost it.  The two markers are vocabulary
- * entries of their own where the model's token table has room behind the tokenizer's ids, else they are the text
- * "[ADD]" and "[DEL]".
+ * collapsed.  Lines keep the order of the diff, where the published data lost it.  The two special tokens are
+ * vocabulary entries of their own where the model's token table has room behind the tokenizer's ids, else they are
+ * the text "[ADD]" and "[DEL]".
  *
  *   JitSet all, train, valid;
  *   TRY(jit_read(&all, &run, "changes.jsonl"));
@@ -53,17 +53,17 @@ void jit_features(double out[N_FEATURES], const CodeChange *, const JitScale *);
 
 typedef struct {
     int length, message;  /* at most, with <s> and </s>; of the message */
-    int32_t add, del;     /* ids of the markers, or -1: the texts */
+    int32_t add, del;     /* ids of the special tokens, or -1: the texts */
     const char *language; /* of PLBART's frame, else NULL */
 } JitPlan;
-/* length 512 or what the model has, message 64; the markers where `vocab` rows have room for them. */
+/* length 512 or the model's limit, message 64; the special tokens where `vocab` rows have room for them. */
 JitPlan jit_plan(const Tokenizer *, int vocab, int positions);
 typedef struct {
     int64_t n;            /* lines that the sequence holds something of */
     int64_t *file, *line; /* (n) where: change->file[file].line[line] */
-    int32_t *begin, *end; /* (n) its tokens in the sequence, the marker apart */
+    int32_t *begin, *end; /* (n) its tokens in the sequence, without the special token */
 } JitLines;
-/* ids of one commit; lines, when not NULL, tells where each line went. */
+/* ids of one commit; lines, when not NULL, gets the place of each line. */
 Status jit_ids(int32_t **id, int32_t *n, JitLines *lines, Arena *, const CodeChange *, const Tokenizer *,
                const JitPlan *);
 /* Columns over a set: ids, len and label (unknown: 0). */
@@ -79,7 +79,7 @@ typedef struct {
 JitScores jit_scores(const JitSet *, const double *score, double threshold);
 /* The threshold with the largest F1: one of the scores of the defective commits. */
 double jit_best_threshold(const JitSet *, const double *score);
-/* What uniform random scores get at 0.5, mean over draws: measures of effort are far from a half. */
+/* The measures of uniform random scores at 0.5, mean over draws: measures of effort are far from a half. */
 JitScores jit_random(const JitSet *, uint64_t seed);
 
 #endif

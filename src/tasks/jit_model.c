@@ -1,4 +1,4 @@
-/* The linear map of a concatenation is the sum of the maps of its halves, so nothing is concatenated. */
+/* A linear layer on a concatenation is the sum of two layers on its halves, so nothing is concatenated. */
 #include "tasks/jit_model.h"
 
 #include <math.h>
@@ -84,7 +84,7 @@ Var *jit_logits(JitModel *j, Pass *p, const Batch *x)
 Var *jit_loss(Model *m, Pass *p, const Batch *x, void *user)
 {
     JitModel *j = user;
-    CHECK(m == j->model, "a head is asked about another model");
+    CHECK(m == j->model, "a head is used on another model");
     int mark = tape_enter(p->tape);
     float *label = NEW(tape_arena(p->tape), float, x->b);
     for (int64_t i = 0; i < x->b; i++) label[i] = j->label[x->row[i]];
@@ -126,7 +126,7 @@ void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int
     Batch x = batch_of(step, &j->tokens, &(BatchPlan){.pad = m->config.pad}, &i, 1);
     jit_logits(j, &pass, &x);
     hooks_clear_from(hooks, before);
-    Tensor p = seen.value; /* (1,H,T,S): the pooled token alone asks, or first among the text's */
+    Tensor p = seen.value; /* (1,H,T,S): the pooled token is the only query, or first among the text's */
     int64_t heads = p.dim[1], queries = p.dim[2], keys = p.dim[3], virtual_keys = keys - x.t;
     int64_t query = m->arch->encode ? queries - x.t : 0;
     for (int64_t l = 0; l < lines->n; l++) {

@@ -1,4 +1,4 @@
-/* A transformer that tells whether a commit introduces a defect: one logit from its last hidden state of the first
+/* A transformer that predicts whether a commit introduces a defect: one logit from its last hidden state of the first
  * token (the last one in a decoder; an encoder-decoder's encoder alone runs), as JIT-Fine and PEFT4CC have it.
  *
  *   single    logit = u' drop(h) + b

@@ -37,7 +37,7 @@ static void put(Sequence *s, const int32_t *id, int64_t n, int64_t most)
     }
 }
 
-/* A token stands for at least a byte, or nearly: what lies far behind the room left cannot count. */
+/* A token stands for at least a byte, or nearly: text far behind the room left cannot count. */
 void sequence_add(Sequence *s, const char *text, size_t len, int64_t most)
 {
     enum { BYTES_A_TOKEN = 64 };

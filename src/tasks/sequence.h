@@ -1,4 +1,4 @@
-/* A model's input put together from texts and marks, with at most so many tokens: what would be cut is not encoded.
+/* A model's input, built from texts and special tokens up to a limit: text that would be cut is not encoded.
  *
  *     Sequence s = sequence_open(&scratch, &tokenizer, 512);
  *     sequence_mark(&s, plan->add, "<add>");

@@ -1,4 +1,4 @@
-/* The vocabulary and its merges as they are filled in and asked for, and decoding.
+/* The vocabulary and its merges as they are filled in and read, and decoding.
  *
  * A vocabulary spells bytes as printable characters: 33-126, 161-172 and 174-255 stand for themselves, the
  * other 68 in increasing order for U+0100 and up, so a space is U+0120. */

@@ -3,7 +3,7 @@
  *
  * Every byte string has an encoding and decodes to itself, valid UTF-8 or not.  Each token carries the bytes
  * [begin,end) of the source that it stands for.  Special tokens that occur in the text become their ids only
- * when asked: source code may well contain the string "</s>"; bpe_specials_in() counts them for a warning.
+ * when requested: source code may well contain the string "</s>"; bpe_specials_in() counts them for a warning.
  * `<mask>` takes the white space on its left with it, as RoBERTa's does.
  *
  * A tokenizer lives on the arena it was opened on; bpe_close gives back its working memory.  One thread at a
@@ -35,19 +35,19 @@ typedef struct {
 } BpeSpecials;
 
 typedef struct {
-    int64_t size;               /* ids in all: specials, 256 bytes, merges; the corpus may yield fewer merges */
+    int64_t size;               /* ids in all: special tokens, 256 bytes, merges; the corpus may yield fewer merges */
     int64_t min_count;          /* a pair seen less often is not merged; 0 means 2 */
     const char *const *special; /* further special tokens, NULL-ended, or NULL */
 } BpeTrain;
 
-/* Ids: <s> 0, <pad> 1, </s> 2, <unk> 3, the bytes, the merges, further specials, <mask> last.  Equal counts
+/* Ids: <s> 0, <pad> 1, </s> 2, <unk> 3, the bytes, the merges, further special tokens, <mask> last.  Equal counts
  * are merged in order of ids, so the same corpus gives the same tokenizer.  Words over 255 bytes are left out
- * of the counts. E_CONFIG: the size has no room for the bytes and specials, or a special is empty or named twice. */
+ * of the counts. E_CONFIG: the size has no room for the bytes and special tokens, or one is empty or named twice. */
 Status bpe_train(Bpe **out, Arena *, const BpeTrain *, const Bytes *text, int64_t n);
 
 Status bpe_open(Bpe **out, Arena *, const char *dir); /* tokenizer.json, or else vocab.json and merges.txt */
 Status bpe_load(Bpe **out, Arena *, const char *vocab, const char *merges);
-Status bpe_load_json(Bpe **out, Arena *, const char *tokenizer_json); /* refuses what is not plain byte-level BPE */
+Status bpe_load_json(Bpe **out, Arena *, const char *tokenizer_json); /* plain byte-level BPE only */
 Status bpe_save(const Bpe *, const char *dir);                        /* vocab.json, merges.txt, added_tokens.json */
 void bpe_close(Bpe *);
 

@@ -1,7 +1,7 @@
-/* What the five files of the tokenizer share: the structure and how it is filled.  Not for others.
+/* Shared by the five files of the tokenizer: the structure and its construction.  Not for others.
  *
  * Filling order: bpe_new, then bpe_add_piece for every vocabulary entry, then bpe_add_merge in order of rank,
- * then bpe_add_special, then bpe_finish, which finds the bytes and the named specials. */
+ * then bpe_add_special, then bpe_finish, which finds the bytes and the named special tokens. */
 #ifndef TEXT_BPE_CORE_H
 #define TEXT_BPE_CORE_H
 

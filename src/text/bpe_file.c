@@ -127,7 +127,7 @@ static Status load_parts(Bpe *b, Arena *a, const char *vocab, const char *merges
 
 /* ---- tokenizer.json ---- */
 
-/* Refuses what the document asks for and this reader lacks. */
+/* Refuses settings that this reader does not support. */
 static Status supported(const cJSON *doc, const char *path)
 {
     const cJSON *model = member(doc, "model"), *pre = member(doc, "pre_tokenizer"), *decoder = member(doc, "decoder");
@@ -193,7 +193,7 @@ static Status finish_open(Bpe **out, Arena *run, ArenaMark mark, Bpe *b, Status 
     return status;
 }
 
-/* Each loader has a private arena for what only reading needs. */
+/* Each loader has a private arena for memory that only reading needs. */
 Status bpe_from_document(Bpe **out, Arena *run, const cJSON *doc, const char *path)
 {
     Arena scratch = arena_open((size_t)1 << 34);

@@ -163,7 +163,7 @@ static void merge_all(Trainer *t, int64_t limit, int64_t min_count)
     while (b->size < limit && heap_pop(&t->heap, &x)) {
         Pair *p = &t->pair[x.value];
         int64_t then = (int64_t)(UINT64_MAX - x.key);
-        if (p->count != then) { /* the entry is old: ask again with what is true now */
+        if (p->count != then) { /* the entry is old: queue it again with the current count */
             queue(t, p);
             continue;
         }
@@ -185,7 +185,7 @@ static bool add_named(Bpe *b, const char *text, bool strip_left)
     return true;
 }
 
-/* The specials in front, then the bytes in the order of their spelling. */
+/* The special tokens in front, then the bytes in the order of their spelling. */
 static void add_alphabet(Bpe *b)
 {
     static const char *const FRONT[] = {"<s>", "<pad>", "</s>", "<unk>"};

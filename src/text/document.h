@@ -1,4 +1,4 @@
-/* What the readers of tokenizer files share: JSON objects, refusals that name field and value, and the parts of a
+/* Shared by the readers of tokenizer files: JSON objects, refusals that name field and value, and the parts of a
  * tokenizer.json that do not depend on its model.  Children of a JSON object are visited in order, never looked up by
  * name in a loop: cJSON's lookup is linear and a vocabulary has 50,000 entries. */
 #ifndef TEXT_DOCUMENT_H
@@ -26,7 +26,7 @@ bool merge_sides(cJSON *merge, const char **left, const char **right); /* "left 
 /* Hands over each of added_tokens; stops at the first failure. */
 typedef Status AddedFn(void *to, Special, bool special, const char *path);
 Status added_tokens(const cJSON *doc, AddedFn *, void *to, const char *path);
-/* What the post_processor puts around one text and around two; E_FORMAT names what is not understood. */
+/* The special tokens of the post_processor around one text and around two; E_FORMAT names an unknown part. */
 Status post_processor(Frame *single, Frame *pair, const cJSON *doc, const char *path);
 
 #endif

@@ -69,7 +69,7 @@ static size_t string_end(const Lexer *x, size_t at, const StringForm *f, bool *o
     return at < x->len ? at : x->len;
 }
 
-/* C++'s R"mark( ... )mark", from the quotation mark on; 0 when it is not one. */
+/* C++'s R"delim( ... )delim", from the quotation mark on; 0 when it is not one. */
 static size_t raw_end(const Lexer *x, size_t quote, bool *open)
 {
     char close[20] = ")";

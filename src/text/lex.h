@@ -1,10 +1,10 @@
-/* The tokens of a program text in six languages: where each begins and ends, and what kind it is.
+/* The tokens of a program text in six languages: where each begins and ends, and its kind.
  *
- * One scanner, driven by a table of what differs between the languages: keywords, primitive types, operators, how
- * comments and strings open and close.  It reads any bytes: what fits nothing is a LEX_OTHER of one byte, and a
- * string or block comment that is never closed ends with the line or with the text and says so (`open`).  It does not
- * parse: a preprocessor line is an operator and words, and in JavaScript the token before a slash decides between a
- * division and a regular expression.  Time is linear in the text; nothing is allocated.
+ * One scanner, driven by a table of the differences between the languages: keywords, primitive types, operators, how
+ * comments and strings open and close.  It reads any bytes: a byte that fits nothing is a LEX_OTHER, and a
+ * string or block comment that is never closed ends with the line or with the text and is marked (`open`).  It does
+ * not parse: a preprocessor line is an operator and words, and in JavaScript the token before a slash decides between
+ * a division and a regular expression.  Time is linear in the text; nothing is allocated.
  *
  *   Lexer lexer = lex_open(LANG_JAVA, text, len);
  *   for (Lexeme t; lex_next(&lexer, &t);) ... text[t.begin..t.end) ... */

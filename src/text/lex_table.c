@@ -1,4 +1,4 @@
-/* Keywords are those of the languages' own references; what a language reserves in some places only (var, record,
+/* Keywords are those of the languages' own references; a word reserved in some places only (var, record,
  * async) is an identifier, because most of its uses are. */
 #include "text/lex_table.h"
 

@@ -1,4 +1,4 @@
-/* What differs between the languages of lex.h, as data. */
+/* The differences between the languages of lex.h, as data. */
 #ifndef TEXT_LEX_TABLE_H
 #define TEXT_LEX_TABLE_H
 

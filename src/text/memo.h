@@ -1,4 +1,4 @@
-/* Remembered words: what the tokens of a recent word were.  A table of two-way sets of one cache line each, in
+/* Remembered words: the tokens of recent words.  A table of two-way sets of one cache line each, in
  * which a new word takes the place of an old one; words too long for a line are not remembered. */
 #ifndef TEXT_MEMO_H
 #define TEXT_MEMO_H

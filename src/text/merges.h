@@ -1,4 +1,4 @@
-/* The merges of a BPE: which two neighbours become which piece, and in what order.  Open addressing, at most half
+/* The merges of a BPE: which two neighbours become which piece, and in which order.  Open addressing, at most half
  * full, because the look-up is the innermost step of encoding. */
 #ifndef TEXT_MERGES_H
 #define TEXT_MERGES_H

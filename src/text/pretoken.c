@@ -1,5 +1,5 @@
-/* A scanner over classes of characters.  PCRE2 is asked what class a character is, once for each block of 256 that a
- * text uses; matching its pattern word by word would cost several times what the merges cost.  White space is spelt
+/* A scanner over classes of characters.  PCRE2 determines the class of a character, once for each block of 256 that a
+ * text uses; matching its pattern word by word would cost several times as much as the merges.  White space is spelt
  * as a class because PCRE2's \s also takes U+180E, which Unicode no longer counts as white space. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pretoken.h"
@@ -110,7 +110,7 @@ static const char *skip_class(const char *p, const char *end, int class)
     return p;
 }
 
-/* The last character of white space stays with what follows; malformed bytes end a text as its end does. */
+/* The last character of white space stays with the text that follows; malformed bytes end a text as its end does. */
 static const char *skip_blanks(const char *p, const char *end)
 {
     const char *last = p;

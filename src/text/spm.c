@@ -78,7 +78,7 @@ static bool is_space(const Normal *x, int64_t at)
 }
 
 /* Where the word that begins at `from` ends: before a character, or before a U+2581, that no piece has behind the one
- * before it; or where a tokenizer.json says. */
+ * before it; or as a tokenizer.json sets it. */
 static int64_t word_end(const Spm *s, const Normal *x, int64_t from)
 {
     for (int64_t at = from + 1; at < x->len; at++) {

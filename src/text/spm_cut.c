@@ -1,7 +1,7 @@
 /* Cutting one normalised word into pieces.  Unigram: the best path by Viterbi over byte positions; scores are
- * summed in float over the whole text, as the library does, or in double over the word, as a tokenizer.json asks,
+ * summed in float over the whole text, as the library does, or in double over the word, for a tokenizer.json,
  * because ties decide ids.  BPE: the pair that comes first in order is joined, the leftmost of equals; short words
- * look for it anew each time, long ones keep a heap, so that n characters cost n log n. */
+ * search for it anew each time, long ones keep a heap, so that n characters cost n log n. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 static const double UNKNOWN_PENALTY = 10;
 enum { SHORT_WORD = 48 };
 
-/* What a character map or a user-defined symbol put there need not be UTF-8. */
+/* Text from a character map or a user-defined symbol need not be UTF-8. */
 static int64_t one_character(const char *at, int64_t left)
 {
     int64_t n = (int64_t)utf8_length(at, (size_t)left);

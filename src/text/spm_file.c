@@ -1,4 +1,4 @@
-/* The library's own file: a protocol buffer of which three wire types suffice; what is unknown is skipped. */
+/* The library's own file: a protocol buffer of which three wire types suffice; unknown fields are skipped. */
 #include "text/spm_model.h"
 
 #include <math.h>

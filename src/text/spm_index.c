@@ -1,5 +1,5 @@
-/* What both kinds of file lead to: tries and a table over the pieces, where words can be cut apart, and the character
- * map. */
+/* The result of both kinds of file: tries and a table over the pieces, where words can be cut apart, and the
+ * character map. */
 #include <math.h>
 #include <string.h>
 
@@ -102,7 +102,7 @@ Status spm_index(Spm *s, Arena *a, const char *path)
         if (w < s->words) s->words = w;
     }
     if ((s->special.unk < 0 || s->special.unk >= s->n) && !(s->json && s->byte_fallback))
-        return fail(E_FORMAT, "%s: the model has no piece for what is unknown", path);
+        return fail(E_FORMAT, "%s: the model has no piece for unknown characters", path);
     find_plain(s);
     return OK;
 }
@@ -113,7 +113,7 @@ Status spm_read_map(Spm *s, Arena *a, const char *bytes, size_t n, const char *p
     if (!n) return OK;
     if (n >= 4) memcpy(&size, bytes, 4);
     if (n < 4 || size % 4 || size > n - 4 || size < 1024)
-        return fail(E_FORMAT, "%s: the character map of %zu bytes is cut or says another size", path, n);
+        return fail(E_FORMAT, "%s: the character map of %zu bytes is cut, or its header gives another size", path, n);
     uint32_t *units = arena_take(a, size);
     memcpy(units, bytes + 4, size);
     s->map = units;

@@ -1,4 +1,4 @@
-/* SentencePiece models as a tokenizer.json tells them: Unigram, or BPE over characters.  Every field that changes
+/* SentencePiece models in a tokenizer.json: Unigram, or BPE over characters.  Every field that changes
  * ids is understood or refused by name and value; truncation and padding are the caller's affair here. */
 #include <math.h>
 #include <string.h>
@@ -99,8 +99,7 @@ static Status read_metaspace(Reader *r, const cJSON *m)
     if (mark && strcmp(member_text(m, "replacement"), SPACE) != 0)
         return refuse(r->path, "pre_tokenizer.replacement", mark, "U+2581");
     p->metaspace = true;
-    p->prefix =
-        cJSON_IsFalse(member(m, "add_prefix_space")) ? PREFIX_NEVER : PREFIX_ALWAYS; /* as older files say it */
+    p->prefix = cJSON_IsFalse(member(m, "add_prefix_space")) ? PREFIX_NEVER : PREFIX_ALWAYS; /* as in older files */
     p->split = !split || cJSON_IsTrue(split);
     if (!scheme) return OK;
     for (int i = 0; i < 3; i++)
@@ -132,7 +131,7 @@ static Status read_pre(Reader *r, const cJSON *p, int depth)
     return OK;
 }
 
-/* All of them undo what the steps above do, and spm_decode does just that. */
+/* All of them undo the steps above, and spm_decode does just that. */
 static Status check_decoder(const Reader *r, const cJSON *d, int depth)
 {
     const cJSON *item;

@@ -62,7 +62,7 @@ typedef struct {
     Prefix prefix;  /* may be put in front, and */
     bool split;     /* begins a word */
     bool fuse;      /* neighbouring unknown characters are one token */
-    bool pairs;     /* BPE by a list of merges, not by the score of what they give */
+    bool pairs;     /* BPE by a list of merges, not by the score of the result */
     Merges merges;
 } Pipeline;
 
@@ -75,7 +75,7 @@ struct Spm {
     SpmSpecials special;
     bool suffix, byte_fallback; /* of the trainer: white space behind words; unknown characters as bytes */
     bool dummy_prefix, squeeze, escape;
-    const uint32_t *map; /* the character map's double array, and what it maps to */
+    const uint32_t *map; /* the character map's double array, and the texts it maps to */
     int64_t map_units;
     const char *replacement;
     int64_t replacements;
@@ -124,7 +124,7 @@ typedef struct {
     Arena *a;
     const Normal *x;
     double score; /* of the best path so far */
-    Merge *pair;  /* (PAIRS) joins asked for before, NULL: not remembered */
+    Merge *pair;  /* (PAIRS) joins looked up before, NULL: not remembered */
     Cutting *at;  /* the pieces of the last word */
     int64_t n;
 } Cutter;

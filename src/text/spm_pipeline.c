@@ -23,13 +23,13 @@ static Normal valid(Arena *a, const char *text, int64_t len)
     return w.out;
 }
 
-static int64_t character(const Normal *x, int64_t at) /* what a character map put there need not be UTF-8 */
+static int64_t character(const Normal *x, int64_t at) /* text of a character map need not be UTF-8 */
 {
     int64_t n = (int64_t)utf8_length(x->text + at, (size_t)(x->len - at));
     return n ? n : 1;
 }
 
-/* How many bytes at the place the step takes, 0: it leaves the character alone; and what they become. */
+/* How many bytes at the place the step takes, 0: it leaves the character alone; and their replacement. */
 static int64_t taken(const Spm *s, const Step *step, const Normal *x, int64_t at, const char **to)
 {
     const char *p = x->text + at;
@@ -77,7 +77,7 @@ static Normal prefixed(Arena *a, const Step *step, const Normal *x)
     return w.out;
 }
 
-/* One stretch between white space, or all there is; words begin where `starts` says, grown beside the text. */
+/* One stretch between white space, or all there is; words begin at `starts`, grown beside the text. */
 static void put_words(const Pipeline *p, Writing *w, Buf *starts, const Normal *x, int64_t from, int64_t to,
                       bool first)
 {

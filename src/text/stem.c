@@ -1,5 +1,5 @@
 /* Both algorithms are lists of suffix rules, one list a step.  A step takes the first rule whose suffix fits, and
- * rewrites only if the rule's condition holds for what stands before the suffix; no other rule is tried then. */
+ * rewrites only if the rule's condition holds for the stem before the suffix; no other rule is tried then. */
 #include "text/stem.h"
 
 #include <stdbool.h>
@@ -290,7 +290,7 @@ size_t stem_english(char *out, const char *word, size_t n)
 static bool consonant(const Word *w, size_t i)
 {
     if (vowel_letter(w->s[i])) return false;
-    bool yes = true; /* a run of y alternates, beginning with what stands before it */
+    bool yes = true; /* a run of y alternates, beginning with the letter before it */
     for (size_t k = i; w->s[k] == 'y' && k > 0; k--) {
         if (w->s[k - 1] != 'y') return yes ? vowel_letter(w->s[k - 1]) : !vowel_letter(w->s[k - 1]);
         yes = !yes;

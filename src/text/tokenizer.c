@@ -1,4 +1,4 @@
-/* Which kind a directory holds is told by its files' names, and of a tokenizer.json by its pre_tokenizer. */
+/* The names of a directory's files determine the kind, and for a tokenizer.json its pre_tokenizer. */
 #include "text/tokenizer.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ static void add(Tokenizer *t, Arena *a, const char *text, int32_t id, bool strip
     special_add(&t->own, a, (Special){text, strlen(text), id, strip_left, false});
 }
 
-/* added_tokens.json beside the model: what was added to a vocabulary later. */
+/* added_tokens.json beside the model: tokens that were added to a vocabulary later. */
 static Status add_added(Tokenizer *t, Arena *a, const char *path)
 {
     cJSON *doc = NULL;
@@ -224,7 +224,7 @@ BpeText tokenizer_encode(const Tokenizer *t, Arena *a, const char *text, size_t 
     return special_in_text ? encode_specials(t, a, text, len) : encode_part(t, a, text, 0, len);
 }
 
-/* SentencePiece drops its control pieces; what else is special is spelt out. */
+/* SentencePiece drops its control pieces; other special tokens are spelt out. */
 char *tokenizer_decode(const Tokenizer *t, Arena *a, const int32_t *id, int64_t n, size_t *len)
 {
     if (t->bpe) return bpe_decode(t->bpe, a, id, n, false, len);
@@ -273,7 +273,7 @@ Status tokenizer_wrap(BpeText *out, const Tokenizer *t, Arena *a, const BpeText 
     Frame f = y ? t->pair : t->single;
     int32_t code = tokenizer_language(t, language);
     if (t->shift && code < 0)
-        return fail(E_CONFIG, "the text's language is %s; this model knows java, python and en_XX",
+        return fail(E_CONFIG, "the text's language is %s, expected java, python or en_XX",
                     language ? language : "not given");
     int last = y ? 2 : 1;
     if (t->shift) f.id[last][f.n[last]++] = code;

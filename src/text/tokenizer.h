@@ -1,5 +1,5 @@
-/* One tokenizer of whatever kind a model directory holds: a SentencePiece model, or byte-level BPE, or what a
- * tokenizer.json tells: either of the two.
+/* One tokenizer of whatever kind a model directory holds: a SentencePiece model, or byte-level BPE, or a
+ * tokenizer.json that describes either of the two.
  *
  * PLBART's ids are fairseq's: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces in order, "__java__", "__python__",
  * "__en_XX__" and <mask>; a file named sentencepiece.bpe.model is read that way, as its own tokenizer does.
@@ -22,8 +22,8 @@ typedef struct {
     const char *kind; /* "byte-level BPE", "SentencePiece BPE", "SentencePiece unigram" */
     Bpe *bpe;         /* one of the two */
     Spm *spm;
-    int32_t shift;      /* what a SentencePiece id is moved by: 1 with fairseq's four in front */
-    Frame single, pair; /* what the model wants around one text, and around two */
+    int32_t shift;      /* the offset of a SentencePiece id: 1 with fairseq's four in front */
+    Frame single, pair; /* special tokens around one text, and around two */
     Specials own;       /* of a SentencePiece model */
 } Tokenizer;
 
@@ -40,8 +40,8 @@ char *tokenizer_decode(const Tokenizer *, Arena *, const int32_t *id, int64_t n,
 Status tokenizer_no_special(const Tokenizer *, const char *text, size_t len); /* E_CONFIG: the text spells one */
 
 /* One or two texts as the model's encoder reads them: <s> A </s> or <s> A </s></s> B </s> of RoBERTa, A </s> of
- * SentencePiece, what a tokenizer.json says; for PLBART the token of the language ("java", "python", "en_XX")
- * follows, which E_CONFIG asks for.  b may be NULL. */
+ * SentencePiece, or those of a tokenizer.json; for PLBART the token of the language ("java", "python", "en_XX")
+ * follows, or E_CONFIG.  b may be NULL. */
 Status tokenizer_wrap(BpeText *out, const Tokenizer *, Arena *, const BpeText *a, const BpeText *b,
                       const char *language, Limit);
 /* Both in one, of one text, special tokens as text; at most `most` ids when > 0. */
@@ -49,7 +49,7 @@ Status tokenizer_source(BpeText *, const Tokenizer *, Arena *, const char *text,
                         int64_t most);
 int32_t tokenizer_language(const Tokenizer *, const char *language); /* its id, or -1 */
 const char *tokenizer_piece(const Tokenizer *, int32_t id);          /* NULL for an id without one */
-const Specials *tokenizer_specials(const Tokenizer *);               /* what may be spelt out in a text */
+const Specials *tokenizer_specials(const Tokenizer *);               /* tokens that a text may contain */
 bool tokenizer_is_special(const Tokenizer *, int32_t id);
 int64_t tokenizer_size(
     const Tokenizer *); /* PLBART's languages and <mask>, which a model may lack, are not counted */

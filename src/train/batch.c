@@ -101,7 +101,7 @@ static void plan_epoch(Batcher *f)
 Status batcher_open(Batcher **out, Arena *run, const Examples *set, const BatchPlan *plan)
 {
     if (set->n <= 0 || set->n > INT32_MAX)
-        return fail(E_CONFIG, "batches are asked of %lld examples, expected at least one", (long long)set->n);
+        return fail(E_CONFIG, "batches of %lld examples, expected at least one", (long long)set->n);
     if (plan->rows < 0 || plan->tokens < 0)
         return fail(E_CONFIG, "a batch of %lld rows and %lld tokens", (long long)plan->rows, (long long)plan->tokens);
     for (int32_t i = 0; i < set->n; i++)
@@ -174,7 +174,7 @@ static int32_t *gather(Arena *a, const int32_t *const *column, const int32_t *le
     return out;
 }
 
-/* Narrows the targets (B,T) to the scored ones (B,K) and says which they were. */
+/* Narrows the targets (B,T) to the scored ones (B,K) and records which they were. */
 static void keep_scored(Batch *x, Arena *a)
 {
     int64_t k = 0;

@@ -32,7 +32,7 @@ static const char *groups_text(Arena *a, const Group *groups)
     return b.len ? b.text : "none";
 }
 
-/* The settings that decide what the next steps do.  `total` counts only where the rate depends on it. */
+/* The settings that decide the next steps.  `total` counts only where the rate depends on it. */
 static int settings(Meta *out, Arena *a, const TrainConfig *c)
 {
     static const char *const OPTIM[] = {[OPTIM_ADAMW] = "adamw", [OPTIM_SGD] = "sgd"};

@@ -1,5 +1,5 @@
 /* Span corruption, the pretraining of T5 and CodeT5 (Raffel et al. 2020): spans of a few tokens give way to one
- * sentinel each, and the decoder writes the sentinels with what they hide.
+ * sentinel each, and the decoder writes the sentinels with the tokens that they hide.
  *
  *   clean     a b c d e f g h          src      a <0> e f <1>
  *                                      target   <0> b c d <1> g h </s>

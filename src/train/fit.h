@@ -1,5 +1,5 @@
-/* Training with pauses at even distances, to evaluate, to save, or both.  Of evaluations the best one is what counts,
- * and a run stops when it has not improved for a while.  What "best" means, where it is kept and what is written down
+/* Training with pauses at even distances, to evaluate, to save, or both.  Of evaluations the best one counts,
+ * and a run stops when it has not improved for a while.  The meaning of "best", where it is kept and the records
  * are the caller's.
  *
  *     FitPlan plan = {.every = 100, .patience = 25, .evaluate = auc, .better = keep, .user = &work};
@@ -22,15 +22,15 @@ FitStand fit_begin(void);
 
 typedef struct {
     int64_t every;    /* steps from one pause to the next; there is one after the last step in any case */
-    int64_t patience; /* evaluations without gain that end the run; 0: no number does */
+    int64_t patience; /* evaluations without gain that end the run; 0: none end it */
     /* Larger is better; of equal scores the larger tie is.  NULL: nothing is measured. */
     Status (*evaluate)(double *score, double *tie, Arena *step, void *user);
     Status (*better)(void *user);                              /* the parameters of this moment are the best */
     Status (*told)(const FitStand *, bool better, void *user); /* after each evaluation, or NULL */
-    Status (*save)(void *user); /* what a run goes on from: in each pause, and where `each` stops it; or NULL */
+    Status (*save)(void *user); /* saves the state to resume from: in each pause and where `each` stops it; or NULL */
     bool (*each)(const Trainer *, const StepStats *, void *user); /* after each step, or NULL; false: stop */
     Batch (*batch)(Arena *step, const Batch *, int64_t index,
-                   void *user); /* what a step trains on, NULL: as it comes */
+                   void *user); /* the batch of a step, NULL: as it comes */
     void *user;
 } FitPlan;
 /* From trainer->step to its config.total. */

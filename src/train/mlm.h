@@ -9,7 +9,7 @@
 typedef struct {
     double share;        /* of the tokens to choose, 0.15 */
     int32_t mask;        /* its id */
-    int32_t first, last; /* ids that may be chosen and drawn: first <= id < last; specials lie outside */
+    int32_t first, last; /* ids that may be chosen and drawn: first <= id < last; special tokens lie outside */
 } MlmPlan;
 MlmPlan mlm_plan(const Bpe *); /* 0.15 of the ids between <unk> and <mask>, as bpe_train orders them */
 

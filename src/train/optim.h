@@ -11,7 +11,8 @@ typedef struct Slot {
     double lr_scale, decay; /* resolved from the groups, the config, and Param.decay */
 } Slot;
 
-/* Slots for every trainable parameter, in the order of the set.  E_CONFIG: nothing to train, or a group in vain. */
+/* Slots for every trainable parameter, in the order of the set.  E_CONFIG: nothing to train, or a group without
+ * parameters. */
 Status slots_new(Slot **out, int *n, Arena *run, const ParamSet *, const TrainConfig *);
 double slots_grad_norm(const Slot *, int n); /* of all gradients as one vector, in double */
 /* One update; `step` counts from 1.  Gradients are multiplied by `coefficient` first and are undefined afterwards.  A

@@ -48,9 +48,9 @@ typedef struct Trainer {
     struct Slot *slots; /* optimiser state per trainable parameter; train/optim.h */
     int n_slots;
 } Trainer;
-/* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG says which setting. */
+/* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG names the setting. */
 Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const TrainConfig *);
-/* What the step needs lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
+/* The memory of a step lies on `step` and is dropped.  E_NUMERIC, with the step and the value, when loss or gradient
  * is not finite: the parameters are then as they were before the step. */
 Status trainer_step(Trainer *, Arena *step, const Batch *, StepStats *out);
 /* Several batches as one step: gradients and losses accumulate, each batch weighing as much as it has scored targets

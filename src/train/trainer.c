@@ -85,7 +85,7 @@ static double go_back(Trainer *t, Arena *step, const Batch *batches, int n)
         loss += share * accumulate(t, step, &batches[i], i, share);
         if (n > 1) arena_drop(step, mark);
     }
-    for (int i = 0; i < t->n_slots; i++) { /* what the loss does not depend on */
+    for (int i = 0; i < t->n_slots; i++) { /* parameters that the loss does not depend on */
         Param *p = t->slots[i].param;
         if (!p->grad.data) p->grad = tensor_zero(step, p->val.dtype, p->val.rank, p->val.dim);
     }

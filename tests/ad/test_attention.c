@@ -9,7 +9,7 @@
 #include "num/dropout.h"
 #include "num/kernels.h"
 
-/* ---- the cases: everything Attn can say, alone and together */
+/* ---- the cases: every setting of Attn, alone and together */
 
 typedef struct {
     const char *name;
@@ -218,7 +218,7 @@ static void one_input_in_three_roles(void **state)
     }
 }
 
-/* One map mixes two sets of values, as a hook that looks at the map may do: every gradient arrives twice. */
+/* One map mixes two sets of values, as a hook that reads the map may do: every gradient arrives twice. */
 static Var *mix_twice(Tape *t, Var *const *in, void *ctx)
 {
     const Case *c = ctx;
@@ -254,7 +254,7 @@ static void rows_that_see_nothing(void **state)
     }
 }
 
-/* ---- what a prefix can do (the identity behind the limits of prefix-tuning) */
+/* ---- the effect of a prefix (the identity behind the limits of prefix-tuning) */
 
 static Tensor probs_of(const Case *c, const Tensor in[3])
 {
@@ -313,7 +313,7 @@ typedef struct {
     Tensor y, lse, dq, dk, dv, dbias;
 } Outcome;
 
-/* Outputs start as noise: what is overwritten must not show, what is added to must. */
+/* Outputs start as noise: overwritten values must not show, those added to must. */
 static Outcome outcome(const AttendKernels *k, Attend a, const Tensor in[4], bool bias, Tensor dy, bool add)
 {
     a.scratch = arena_take(&run, attend_scratch(&a));
@@ -428,7 +428,8 @@ static void keys_beyond_the_length_are_never_read(void **state)
     }
 }
 
-/* The op runs what --kernels says: on references, the double-precision arithmetic of the reference shows. */
+/* The op runs the kernels that --kernels names: on references, the double-precision arithmetic of the reference
+ * shows. */
 static void the_kernel_choice_is_heeded(void **state)
 {
     (void)state;

@@ -140,7 +140,7 @@ static void chunked_heads(void **state)
     large_head(IN_OUT, true, false);
 }
 
-/* The point of it all: what is held at once is a chunk of the logits, 32 MiB in F64, and not the 115 MiB of all. */
+/* The point of it all: only a chunk of the logits is held at once, 32 MiB in F64, and not the 115 MiB of all. */
 static void logits_never_stand_whole(void **state)
 {
     (void)state;

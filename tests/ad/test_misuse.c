@@ -16,7 +16,7 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
 #define LABELS(...) ((const float[]){__VA_ARGS__})
 #define HEADS(...) ((Attn){.heads = 2, .head_dim = 3, .scale = 1, __VA_ARGS__})
 
-/* X(what is wrong, the wrong call, the call at the limit) */
+/* X(the fault, the wrong call, the call at the limit) */
 #define CALLS(X)                                                                                                     \
     X("no such activation", op_act(t, ACTS, OF(2, 3)), op_act(t, ACTS - 1, OF(2, 3)))                                \
     X("a negative activation", op_act(t, (Act)-1, OF(2, 3)), op_act(t, ACT_NONE, OF(2, 3)))                          \

@@ -65,7 +65,7 @@ static void linear_part_gradients(void **state)
     }
 }
 
-/* A part is what the columns of the whole are. */
+/* A part equals the columns of the whole. */
 static void linear_part_is_columns(void **state)
 {
     (void)state;
@@ -272,7 +272,7 @@ static void embed_gradients(void **state)
     arena_close(&step);
 }
 
-/* ---- economy: what a frozen or unrecorded op must not do */
+/* ---- economy: work that a frozen or unrecorded op must not do */
 
 static void frozen_weights_cost_nothing(void **state)
 {

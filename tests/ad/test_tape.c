@@ -1,4 +1,5 @@
-/* The tape: what it records, what it recycles and when, and that a checkpointed pass is the unbroken one. */
+/* The tape: the values that it records, those it recycles and when, and that a checkpointed pass is the unbroken
+ * one. */
 #include "expect.h"
 
 #include <string.h>
@@ -95,7 +96,7 @@ static void gradients_of_a_step_go_with_it(void **state)
     arena_close(&run);
 }
 
-/* Zeros, ones, and draws of the size asked for, the same in every set of this seed that has the name. */
+/* Zeros, ones, and draws of the given size, the same in every set of this seed that has the name. */
 static void parameters_start_as_asked(void **state)
 {
     (void)state;
@@ -185,7 +186,7 @@ static void scopes_recycle(void **state)
 {
     (void)state;
     const double layers = STACKS * DEEP, held = STACKS + DEEP, slack = 6; /* slack: a layer's own, and bookkeeping */
-    const double small = layers * 4 * 2 * 400.0 / (double)VALUE;          /* Vars and what ops put aside */
+    const double small = layers * 4 * 2 * 400.0 / (double)VALUE;          /* Vars and values that ops save */
     double plain = peak_of(squared, false, false), free = peak_of(scaled, true, false);
     EXPECT(plain < held + slack + small, "unrecorded: %g values at once", plain);
     EXPECT(free < held + slack + small, "recorded, nothing kept: %g values at once", free);
@@ -193,7 +194,7 @@ static void scopes_recycle(void **state)
     EXPECT(back < held + slack + small, "with the backward: %g values at once", back);
     double kept = peak_of(squared, true, false), both = peak_of(squared, true, true);
     EXPECT(kept > layers && kept < layers + held + slack + small, "one value kept a layer: %g values", kept);
-    EXPECT(both < kept + 4, "gradients live in what the backward frees: %g values, %g before", both, kept);
+    EXPECT(both < kept + 4, "gradients live in memory that the backward frees: %g values, %g before", both, kept);
 }
 
 /* A kept value outlives its scope and is read correctly although buffers are reused around it. */
@@ -205,7 +206,7 @@ static void kept_values_survive(void **state)
     Var *in = tape_input(t, tensor_reshape(filled(&step, 1), SHAPE(1, 1, N))), *h = in;
     int mark = tape_enter(t);
     for (int l = 0; l < 3; l++) h = squared(t, h); /* h -> h^2 / 4: 2^-2, 2^-6, 2^-14 */
-    for (int l = 0; l < 5; l++) scaled(t, h);      /* overwrites what is free */
+    for (int l = 0; l < 5; l++) scaled(t, h);      /* overwrites free buffers */
     Var *loss = tape_leave(t, mark, sum_of(t, h));
     EXPECT(tape_scalar(loss) == N * 0x1p-14, "loss %g", tape_scalar(loss));
     tape_backward(t, loss);
@@ -229,7 +230,7 @@ static void a_view_owns_nothing(void **state)
         Var *view = tape_view(t, x);
         assert_true((view == x) == !record);
         Var *h = tape_leave(t, mark, op_scale(t, view, 3));
-        for (int l = 0; l < 5; l++) scaled(t, h); /* overwrites what is free */
+        for (int l = 0; l < 5; l++) scaled(t, h); /* overwrites free buffers */
         for (int64_t i = 0; i < N; i++) assert_true(tensor_get(x->val, i) == 2);
         Var *loss = tape_leave(t, outer, sum_of(t, op_add(t, h, 1, x)));
         EXPECT(tape_scalar(loss) == N * 8, "loss %g", tape_scalar(loss));
@@ -239,7 +240,7 @@ static void a_view_owns_nothing(void **state)
     arena_close(&step);
 }
 
-/* Layers of norm, linear map with a slope, and square, each in a scope or in none: the peak in values. */
+/* Layers of norm, linear layer with a slope, and square, each in a scope or in none: the peak in values. */
 static double deep_pass(Arena *run, bool scoped, Tensor grad[4])
 {
     enum { C = 64, DEPTH = 10 };
@@ -267,7 +268,7 @@ static double deep_pass(Arena *run, bool scoped, Tensor grad[4])
     return values;
 }
 
-/* What a scope lets go because its op can compute it again: half of what such a layer keeps, and no other bytes. */
+/* Values that a scope frees because their op can recompute them: half of such a layer's, and the same bytes. */
 static void rebuilt_values_are_the_same(void **state)
 {
     (void)state;

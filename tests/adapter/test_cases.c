@@ -1,7 +1,7 @@
 /* Adapters as people have them, with the answers of the library that made them: every case folder with an adapter is
  * a test.  An answer must be right, or the adapter must be refused with a sentence; a wrong number is neither.  Where
- * a case says that its wrong answer once went unnoticed, a refusal will do only if the case allows one.  None is run
- * where the folders ($CASES, or cases/ beside the golden files) are not at hand. */
+ * a case states that its wrong answer once went unnoticed, a refusal will do only if the case allows one.  None is
+ * run where the folders ($CASES, or cases/ beside the golden files) are not at hand. */
 #include "golden_walk.h"
 
 #include <unistd.h>
@@ -96,7 +96,7 @@ static Status attached(Case *c)
     return adapter_attach(c->a, c->m, c->hooks);
 }
 
-/* The model with the adapter folded in, as it comes back from a directory. */
+/* The model with the adapter folded in, as it is read back from a directory. */
 static Status merged(Case *c)
 {
     char *dir = str_print(&c->run, "/tmp/vernier-case-XXXXXX");

@@ -1,5 +1,5 @@
-/* Adapters as directories: what is written is read back to the bit, what a library wrote is written again as it was,
- * and what is carried from one library to the other acts as before or says why not. */
+/* Adapters as directories: they are read back to the bit, those of a library are written again as they were,
+ * and a converted one acts as before or the error says why not. */
 #include "golden_walk.h"
 
 #include <unistd.h>
@@ -52,7 +52,7 @@ static bool goes_round(Arenas *a, const Arch *arch, const Variant *v, const char
     const char *dir = new_dir(&a->run);
     bool done = !adapter_convert(&x, x, library_find(library), false) && !adapter_save(x, dir);
     if (done) {
-        bool moved = x->model != m; /* then its own parameters are what was written */
+        bool moved = x->model != m; /* then its own parameters were written */
         EXPECT(adapter_open(&y, &a->run, dir) == OK, "%s: %s", what, err_message());
         EXPECT(adapter_attach(y, k, again) == OK, "%s: %s", what, err_message());
         expect_same_params(x->model, k, what);
@@ -181,7 +181,7 @@ static Tensor answers(Walked *w, Model *m, const Hooks *hooks)
     return tensor_copy(&w->g.run, m->config.classes ? model_classes(m, &p, &b)->val : model_hidden(m, &p, &b)->val);
 }
 
-/* Either it acts as before on the base it was trained on, or a remark or the refusal says what differs. */
+/* Either it acts as before on the base it was trained on, or a remark or the refusal names the difference. */
 static void a_directory_is_converted(void **state)
 {
     Walked w;

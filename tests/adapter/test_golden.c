@@ -72,7 +72,7 @@ static double norm(Tensor g)
     return sqrt(sum);
 }
 
-/* The gradient of a tensor of the file: what its parameters have, each in its place. */
+/* The gradient of a tensor of the file: those of its parameters, each in its place. */
 static double tensor_norm(Walked *w, const char *golden_name, bool *found)
 {
     Arena *run = &w->g.run;
@@ -97,7 +97,7 @@ static double tensor_norm(Walked *w, const char *golden_name, bool *found)
 }
 
 /* Not comparable: AdaLoRA's loss has a penalty that belongs to its training; a prefix that came through an MLP is
- * saved as what the MLP made. */
+ * saved as the output of the MLP. */
 static bool has_gradients(const Walked *w, const cJSON *norms)
 {
     const cJSON *j;

@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "adapter/match.h"
 
-/* What is matched, or -1 where the answer is an error; its sentence is then in err_message(). */
+/* Whether the name is matched, or -1 where the answer is an error; its message is then in err_message(). */
 static int matches(const char *json, const char *name)
 {
     cJSON *root = cJSON_Parse(json);

@@ -1,5 +1,5 @@
-/* What PEFT's files mean beyond their names: the scale of a pruned AdaLoRA, patterns of ranks and alphas, and modules
- * saved whole, which come apart from what they were tied to. */
+/* The meaning of PEFT's files beyond their names: the scale of a pruned AdaLoRA, patterns of ranks and alphas, and
+ * modules saved whole, which are no longer tied. */
 #include "peft/tiny.h"
 
 #include <stdlib.h>
@@ -210,7 +210,7 @@ static void put_maps(Dir *d, const Model *m, const char *end)
     }
 }
 
-/* The same model, not tied, each table set by hand, under the same LoRA: what the answer must be. */
+/* The same model, not tied, each table set by hand, under the same LoRA: the expected answer. */
 static Tensor by_hand(Arenas *a, const Family *f, const Dir *d, const Model *m, const Batch *b, const Tensor *table,
                       const Tensor *head)
 {
@@ -330,14 +330,14 @@ static void a_table_that_was_not_saved_stays_tied(void **state)
     d.n--;
     dir_noise(&d, f->head, table.dim[0], table.dim[1]);
     dir_write(&d, "{\"peft_type\": \"LORA\", \"r\": 2, \"target_modules\": [\"c_fc\"]}");
-    expect_refused(&d, tiny(&a.run, arch_find("gpt2"), F32), "different numbers");
+    expect_refused(&d, tiny(&a.run, arch_find("gpt2"), F32), "different values");
     dir_remove(&d);
     arenas_close(&a);
 }
 
 /* ---- inner names */
 
-/* X.modules_to_save.weight is X.weight; where both stand they agree; what has no place there is refused. */
+/* X.modules_to_save.weight is X.weight; where both stand they agree; a name without a place is refused. */
 static void inner_names_are_applied_or_refused(void **state)
 {
     (void)state;
@@ -367,7 +367,7 @@ static void inner_names_are_applied_or_refused(void **state)
         d.n--;
         dir_noise(&d, "roberta.embeddings.position_embeddings.weight", t.dim[0], t.dim[1]);
         dir_write(&d, CONFIG);
-        expect_refused(&d, tiny(&a.run, arch_find("roberta"), F32), "different numbers");
+        expect_refused(&d, tiny(&a.run, arch_find("roberta"), F32), "different values");
         d.n--;
         dir_noise(&d, "roberta.embeddings.position_embeddings.modules_to_save.lora_A.weight", 2, 12);
         dir_write(&d, CONFIG);

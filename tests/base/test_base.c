@@ -140,7 +140,7 @@ static void one_is_singular(void **state)
     for (int i = 0; i < 5; i++) assert_string_equal(str_plural(n[i], "one", "many"), n[i] == 1 ? "one" : "many");
 }
 
-/* A fault of what was typed becomes one of a file, which the message names; the others stay. */
+/* A fault of the command line becomes one of a file, which the message names; the others stay. */
 static void faults_of_files(void **state)
 {
     (void)state;
@@ -161,7 +161,7 @@ static void buffers_grow(void **state)
     Arena a = arena_open(1 << 24);
     Buf b = buf_open(&a);
     for (int i = 0; i < 1000; i++) buf_print(&b, "%d,", i);
-    char *wide = str_print(&a, "%2000d", 7), *at = b.text; /* in the way: what follows goes elsewhere */
+    char *wide = str_print(&a, "%2000d", 7), *at = b.text; /* in the way: the text after it goes elsewhere */
     buf_print(&b, "%s", wide);
     assert_ptr_not_equal(b.text, at);
     assert_int_equal(b.len, 10 * 2 + 90 * 3 + 900 * 4 + 2000);
@@ -281,7 +281,7 @@ static void links_stay_and_so_do_permissions(void **state)
     Place p = place("link");
     snprintf(to, sizeof to, "%s/target", p.dir);
     snprintf(chain, sizeof chain, "%s/chain", p.dir);
-    assert_int_equal(symlink("target", p.path), 0); /* to what is not there yet */
+    assert_int_equal(symlink("target", p.path), 0); /* to a file that does not exist yet */
     assert_int_equal(symlink(p.path, chain), 0);
     assert_int_equal(file_write(p.path, "one", 3), OK);
     holds(to, "one");
@@ -368,7 +368,7 @@ static void a_limit_on_files_is_an_error_of_writing(void **state)
     remove_place(&p);
 }
 
-/* The pipe comes first: where a writer replaces what it should write to, the devices are spared. */
+/* The pipe comes first: where a writer replaces its target, the devices are spared. */
 static void devices_are_written_to_and_stay_devices(void **state)
 {
     (void)state;

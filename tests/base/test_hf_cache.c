@@ -93,7 +93,7 @@ static void names(void **state)
     if (home) setenv("HOME", home, 1);
 }
 
-/* What exists is a path, and what cannot be a name stays for whoever opens it. */
+/* An existing name is a path, and an impossible name is left to the code that opens it. */
 static void paths(void **state)
 {
     (void)state;

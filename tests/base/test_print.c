@@ -1,4 +1,4 @@
-/* What is printed: as printf, but for what a terminal would obey. */
+/* Printing: as printf, except for characters that a terminal would obey. */
 #include "expect.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* A git repository made by a test, object by object, so that it can hold what git itself would not write. */
+/* A git repository made by a test, object by object, so that it can hold objects that git itself would not write. */
 #ifndef TESTS_MADE_REPO_H
 #define TESTS_MADE_REPO_H
 

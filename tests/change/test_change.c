@@ -1,5 +1,4 @@
-/* Change records: what is written is read again, the two other layouts, what is refused and where, and the real sets.
- * */
+/* Change records: they are read back, the two other layouts, refused rows and their lines, and the real sets. */
 #include "expect.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Which commits are left out by who made them and by their message, and what a subject is cleaned of.  Every rule has
- * its look-alikes: people, sentences and names that share a word with what the rule is for. */
+/* Which commits are left out by their author and message, and the parts removed from a subject.  Every rule has
+ * its look-alikes: people, sentences and names that share a word with the target of the rule. */
 #include "expect.h"
 
 #include <string.h>

@@ -163,7 +163,7 @@ static void lines_that_cannot_be_read_are_unknown(void **state)
     PAST(4, 5, 2);
 }
 
-/* Nobody can say whether an added file is a renamed one, so it is not new, either. */
+/* It is unknown whether an added file is a renamed one, so it is not new, either. */
 static void an_unsure_file_has_no_known_past(void **state)
 {
     (void)state;

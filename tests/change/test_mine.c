@@ -1,4 +1,4 @@
-/* Mining a repository that the test makes: what is recorded, the measures against values computed by hand, ranges,
+/* Mining a repository that the test makes: the records, the measures against values computed by hand, ranges,
  * filters, damage, and that a killed run goes on without loss or duplicates. */
 #include "expect.h"
 
@@ -308,7 +308,7 @@ static void survives_damage(void **state)
     s = mine(&o, 100);
     assert_int_equal(s.count[MINE_damaged], 1);
     assert_int_equal(rename(copy, object), 0);
-    /* now a commit in the middle: what is older cannot be found, the next one has lost its parent */
+    /* now a commit in the middle: older ones cannot be found, the next one has lost its parent */
     git_oid_tostr(hex, 41, &four[1]);
     object = str_print(&arena, "%s/tree/.git/objects/%.2s/%s", dir, hex, hex + 2);
     assert_int_equal(rename(object, copy), 0);
@@ -327,7 +327,8 @@ static void survives_damage(void **state)
     assert_int_equal(rename(copy, object), 0);
 }
 
-/* The tree of the second commit is gone: it and the third cannot be compared.  What hangs on them is unknown. */
+/* The tree of the second commit is gone: it and the third cannot be compared.  Measures that need them are
+ * unknown. */
 static void a_lost_tree_leaves_measures_unknown(void **state)
 {
     (void)state;
@@ -369,7 +370,7 @@ static void goes_on_after_a_kill(void **state)
         o.resume = true; /* nothing to resume yet: it begins */
         mine(&o, steps);
         assert_int_equal(access(o.out, F_OK), -1);
-        FILE *f = fopen(str_print(&arena, "%s.vernier.part", o.out), "ab"); /* what was written after the last save */
+        FILE *f = fopen(str_print(&arena, "%s.vernier.part", o.out), "ab"); /* records written after the last save */
         assert_non_null(f);
         fputs("{\"id\": \"half a row", f);
         fclose(f);

@@ -1,5 +1,5 @@
 /* Renames as git decides them, on lists of files that the test makes: which pair wins, where the limit stands, which
- * files count towards it, and what is unknown when a content cannot be read.  Beside git itself they are in
+ * files count towards it, and which results are unknown when a content cannot be read.  Beside git itself they are in
  * tests/cli/history.sh. */
 #include "expect.h"
 

@@ -1,4 +1,4 @@
-/* Reading repositories that git itself would hardly write: odd authors, encodings, replacements, grafts, contents
+/* Reading repositories that git itself would hardly write: unusual authors, encodings, replacements, grafts, contents
  * that are not there, packs made by hand, names that lead nowhere.  Expected values follow git's own sources. */
 #include "expect.h"
 
@@ -162,7 +162,7 @@ static void follows_the_mailmap(void **state)
     repo_close(repo);
 }
 
-/* ---- what changes commits from outside ---- */
+/* ---- replacements, grafts and .mailmap ---- */
 
 static void follows_replacements_and_grafts(void **state)
 {
@@ -294,7 +294,7 @@ static void tells_wrong_names_from_damage(void **state)
                                         "0123456789012345678901234567890123456789",
                                         "HEAD~99999999999999999999"};
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) expect_refused(E_CONFIG, "commit", WRONG[i]);
-    /* A on another branch: what both share is out, what A alone has is not there */
+    /* A on another branch: shared commits are out, those of A alone are not there */
     git_oid side = commit_of(made_tree[0], &made[0], dated(9), "", "side\n");
     set_branch("refs/heads/side", side);
     open_history("side..HEAD");

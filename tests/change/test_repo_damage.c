@@ -1,6 +1,6 @@
 /* Damage of every kind all over a small repository: a byte changed, files cut, emptied, made longer, gone, and pipes
  * or directories in their place.  Each time a child reads everything there is.  It must end soon and by itself; and
- * what it reads must be what the sound repository holds, or be reported as damaged, missing or refused.
+ * its results must be those of the sound repository, or be reported as damaged, missing or refused.
  * VERNIER_MUTANTS sets how many are tried. */
 #include "expect.h"
 
@@ -70,7 +70,7 @@ static void make_sound_one(void)
                  str_print(&arena, "# pack-refs with: peeled fully-peeled sorted \n%s refs/tags/v1\n", hex(id)));
     list_files(str_print(&arena, "%s/.git", root));
     int n = 0;
-    for (int i = 0; i < n_files; i++) { /* what the pack has is loose no longer */
+    for (int i = 0; i < n_files; i++) { /* packed objects are no longer loose */
         bool hook = strstr(file[i].path, "/hooks/") || strstr(file[i].path, "/info/") || strstr(file[i].path, "desc");
         if (!hook) file[n++] = file[i];
     }
@@ -78,7 +78,7 @@ static void make_sound_one(void)
     qsort(file, (size_t)n_files, sizeof *file, by_path);
 }
 
-/* The loose copies of what the pack holds are removed, so that damage to the pack matters. */
+/* The loose copies of packed objects are removed, so that damage to the pack matters. */
 static void remove_packed(void)
 {
     git_odb *odb;
@@ -105,7 +105,7 @@ static void remove_packed(void)
 
 /* ---- reading everything ---- */
 
-/* Everything the repository tells, as text, in `said`; false when something was not read and that was told. */
+/* All results of the repository, as text, in `said`; false when something was not read and that was reported. */
 static Status tell(Buf *said, bool *noticed)
 {
     Repo *r;
@@ -135,7 +135,7 @@ static Status tell(Buf *said, bool *noticed)
     return s;
 }
 
-/* Every commit told of is one of the sound repository's, word for word. */
+/* Every reported commit is one of the sound repository's, word for word. */
 static bool is_part(const char *told, const char *whole)
 {
     for (const char *s = told, *end; *s; s = end) {
@@ -158,7 +158,7 @@ static int look(void)
     return noticed ? NOTICED : UNNOTICED;
 }
 
-/* The child has its own address space: what it breaks is its own. */
+/* The child has its own address space: it can break nothing else. */
 static int ending_of_child(void)
 {
     int status;

@@ -62,9 +62,9 @@ expect 0 'PREFIX_TUNING' '... which is a PEFT directory' adapter inspect "$t/x"
 [ "$(number "$t/x/adapter_config.json" num_layers)" = $((2 * $(number "$t/t5/config.json" num_decoder_layers))) ]
 result $? "... of twice the decoder's layers"
 expect 0 'moves the content' 'positions differ, and are told' adapter convert "$t/gpt2-prefix" "$t/y" --to hf --base "$t/gpt2"
-expect 3 'matches no linear map of this t5' 'an adapter of another model' adapter convert "$t/lora" "$t/z" --to adapters --base "$t/t5"
+expect 3 'matches no linear layer of this t5' 'an adapter of another model' adapter convert "$t/lora" "$t/z" --to adapters --base "$t/t5"
 
-# VeRA's shared projections are in the file unless the config says that they are not.
+# VeRA's shared projections are in the file unless the config excludes them.
 for saved in '' '"save_projection": false,'; do
     cp -r "$t/vera" "$t/vera-saved"
     sed "s/\"save_projection\":.*/$saved/" "$t/vera/adapter_config.json" >"$t/vera-saved/adapter_config.json"
@@ -76,7 +76,7 @@ for saved in '' '"save_projection": false,'; do
     rm -r "$t/vera-saved"
 done
 
-# A setting of training alone is told where it is set.
+# A setting of training alone is reported where it is set.
 for depth in '' '"stochastic_depth": 0.25,'; do
     cp -r "$t/houlsby" "$t/deep"
     sed "s/\"mh_adapter\":/$depth &/" "$t/houlsby/adapter_config.json" >"$t/deep/adapter_config.json"
@@ -86,7 +86,7 @@ for depth in '' '"stochastic_depth": 0.25,'; do
     rm -r "$t/deep"
 done
 
-# Merged acts as adapted: the same maps, to the table's digits.
+# Merged acts as adapted: the same attention maps, to the table's digits.
 for d in lora dora ia3 vera; do
     expect 0 'at most [0-9.]+e-0[5-9]' "$d is merged" adapter merge "$t/roberta" "$t/$d" "$t/m-$d"
     "$VERNIER" attend --overwrite --model "$t/roberta" --adapter "$t/$d" --ids 4,5,6,7 --out "$t/o" >"$t/adapted" 2>"$t/err"
@@ -143,15 +143,15 @@ broken 'a type that is a number' 'peft_type is not a string' 's/"LORA"/1/'
 broken 'no rank' 'r is 0, expected 1' 's/"r":.*/"r": 0,/'
 broken 'a rank in words' 'r is not a number' 's/"r":.*/"r": "two",/'
 broken 'half a rank' 'whole number' 's/"r":.*/"r": 1.5,/'
-broken 'more than there is' 'asks for about' 's/"r":.*/"r": 65536,/'
+broken 'more than there is' 'describes about' 's/"r":.*/"r": 65536,/'
 broken 'another rank' 'expected floating point \(1,12\)' 's/"r":.*/"r": 1,/'
 broken 'targets that are none' 'neither a text nor a list' 's/"target_modules":.*/"target_modules": 3,/'
 broken 'a target of numbers' 'something that is no text' 's/"target_modules":.*/"target_modules": [3],/'
-broken 'a target that is not there' 'matches no linear map' 's/"target_modules":.*/"target_modules": ["qkv"],/'
+broken 'a target that is not there' 'matches no linear layer' 's/"target_modules":.*/"target_modules": ["qkv"],/'
 broken 'no target' 'target_modules is missing' 's/"target_modules":.*//'
 broken 'a pattern that is none' 'no regular expression' 's/"target_modules":.*/"target_modules": "(query",/'
 broken 'a pattern without end' 'takes too long|matches no linear' 's/"target_modules":.*/"target_modules": "(([a-z.0-9]+)*)*x",/'
-broken 'more targets than tensors' 'has no tensor .*key.lora_A|asks for about' 's/"target_modules":.*/"target_modules": ["query", "key", "value"],/'
+broken 'more targets than tensors' 'has no tensor .*key.lora_A|describes about' 's/"target_modules":.*/"target_modules": ["query", "key", "value"],/'
 broken 'fewer targets than tensors' 'value.lora_[AB].weight. .* has no place' 's/"target_modules":.*/"target_modules": ["query"],/'
 broken 'ranks that are none' 'rank_pattern is no object' 's/"rank_pattern":.*/"rank_pattern": [1], "old": {/'
 broken 'a start that changed the base' "init_lora_weights is 'pissa'" 's/"init_lora_weights":.*/"init_lora_weights": "pissa",/'
@@ -166,7 +166,7 @@ broken 'a width of its own' 'reduction_factor differs' 's/"reduction_factor":.*/
 broken 'another hidden size' 'hidden_size is 99' 's/"hidden_size":.*/"hidden_size": 99,/' houlsby
 broken 'no name' 'has no name' 's/"name":.*/"nome": "x"/' houlsby
 broken 'a prefix of no length' 'prefix_length is 0' 's/"prefix_length":.*/"prefix_length": 0,/' gpt2-prefix gpt2
-broken 'a prefix far too long' 'asks for about' 's/"prefix_length":.*/"prefix_length": 1000000,/' gpt2-prefix gpt2
+broken 'a prefix far too long' 'describes about' 's/"prefix_length":.*/"prefix_length": 1000000,/' gpt2-prefix gpt2
 rm "$t/b/pytorch_adapter.bin"
 expect 3 'holds no pytorch_adapter.bin' 'no weights' adapter inspect "$t/b"
 head -c 100 "$t/gpt2-prefix/pytorch_adapter.bin" >"$t/b/pytorch_adapter.bin"

@@ -106,7 +106,7 @@ expect 0 '"rows":.*"words"' 'a target and its source by words' --model "$t/m/bar
 tr -d '\n\t' <"$t/out" | grep -q '"queries":\["</s>", "<s>", "int", "x"\],"keys":\["<s>", "int", "x", "="'
 result $? '... the target as the decoder reads it'
 
-# What the loss says of each head.
+# The importance of each head by the loss.
 rm -rf "$t/o"
 mkdir "$t/bare" && cp "$t/m/roberta/config.json" "$t/m/roberta/model.safetensors" "$t/bare"
 expect 3 'has no <mask>' 'a loss without a mask token' --model "$t/bare" --ids 1,2 --sweep heads

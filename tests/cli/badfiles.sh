@@ -74,7 +74,7 @@ header "{\"b\":$two}" 8
 cp "$t/bad.safetensors" "$t/shards/one.safetensors"
 refused 'a tensor that its shard lacks' shards "lists tensor 'a', which one.safetensors does not hold"
 
-# ---- what torch.save writes: a zip of a pickle and its storages
+# ---- files of torch.save: a zip of a pickle and its storages
 begin() { : >"$t/body" && : >"$t/central" && entries=0; }
 add() { # name, file, method, flags
     size=$(wc -c <"$2") at=$(wc -c <"$t/body") len=$(printf %s "$1" | wc -c)

@@ -1,4 +1,4 @@
-# What files, names and options bring in is shown, never obeyed: no command prints their control characters or marks of
+# Text from files, names and options is shown, never obeyed: no command prints their control characters or marks of
 # direction, on the terminal, in a page or in JSON.  And text files as other programs write them.  TAP on stdout.
 . tests/cli/tap
 esc=$(printf '\033') over=$(printf '\342\200\256')
@@ -14,7 +14,7 @@ shown() { # CODE PATTERN NAME WORDS...
     clean 'as it is shown'
 }
 
-# What is typed.
+# The command line.
 shown 2 'a.x1B\[31mb.x01.x7F.u\{9B\}.xFF.u\{202E\}c' 'a command' "$hard"
 shown 2 'unknown option' 'an option' list "--$hard"
 shown 2 'x1B' "an option's value" list --threads "$hard"
@@ -25,7 +25,7 @@ b"
 [ "$(wc -l <"$t/err")" = 1 ]
 result $? '... in one line'
 
-# What files hold: tensors, their dtype, columns, probing files, changes, an adapter.
+# The contents of files: tensors, their dtype, columns, probing files, changes, an adapter.
 safetensors() { # FILE HEADER BYTES
     size=$(printf %s "$2" | wc -c)
     { printf "\\$(printf %o "$size")\\0\\0\\0\\0\\0\\0\\0"; printf %s "$2"; head -c "$3" /dev/zero; } >"$1"

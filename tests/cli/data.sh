@@ -1,4 +1,4 @@
-# vernier data: mining a repository, probing sets, datasheets, and what is said about bad input.  TAP on stdout.
+# vernier data: mining a repository, probing sets, datasheets, and errors about bad input.  TAP on stdout.
 . tests/cli/tap
 ask() { "$VERNIER" data "$@"; }
 
@@ -88,7 +88,7 @@ while [ $i -lt 6 ]; do
     printf 'int f%s() { return %s; }\n' $i $i >>"$t/r/src/a.c"
     $G add . && $G commit -q -m "Add the function f$i" --date="2020-01-0${i}T00:00:00Z"
 done
-# what the repository says must not be obeyed
+# text of the repository must not be obeyed
 printf '#!/bin/sh\ntouch %s/ran\n' "$t" >"$t/r/.git/hooks/post-checkout" && chmod +x "$t/r/.git/hooks/post-checkout"
 $G config diff.external "touch $t/ran" && $G config core.fsmonitor "touch $t/ran"
 printf '*.c binary diff=evil\n' >"$t/r/.git/info/attributes" && $G config diff.evil.textconv "touch $t/ran"

@@ -1,4 +1,4 @@
-# The demonstration at its smallest: what `make run` does, in seconds.  TAP on stdout.
+# The demonstration at its smallest: the steps of `make run`, in seconds.  TAP on stdout.
 . tests/cli/tap
 "$VERNIER" demo --preset smoke --out "$t/o" >"$t/out" 2>"$t/err"
 result $? 'the demonstration ends well'

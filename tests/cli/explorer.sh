@@ -1,4 +1,4 @@
-# vernier attend --html: what it writes, and, where there is a Chromium, the page worked with and compared with
+# vernier attend --html: its output, and, where there is a Chromium, the page worked with and compared with
 # maps.safetensors.  TAP on stdout.
 . tests/cli/tap
 tests=$(dirname "$VERNIER")/tests

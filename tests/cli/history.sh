@@ -53,7 +53,7 @@ history() {
         }' | git -C "$t/h" fast-import --quiet
     git -C "$t/h" symbolic-ref HEAD refs/heads/main
 }
-# Of every commit with a changed line the files of its record, and what git says of them; other files than code left out.
+# Of every commit with a changed line the files of its record, and git's own entries; other files than code left out.
 ours() {
     sed -E 's/.*"message": "([^"]*)".*"files": /\1 /; s/"lines": \[([^]"]|"[^"]*")*\]//g' "$1" | grep -oE \
         '^commit [0-9]+|"old": "[^"]*", "new": "[^"]*", "status": "[a-z]*"' |
@@ -118,7 +118,7 @@ mine $all
 has 'they move' la 30 && has 'they move' ld 0 && has 'one changes' nuc 2 && has 'one changes' lt 4
 result $? 'files that are no code do not count towards the limit of renames'
 
-# Files that move, change and take other names at once: more than 1000 x 1000 pairs are not compared, and that is said.
+# Files that move, change and take other names at once: more than 1000 x 1000 pairs are not compared, with a remark.
 begin
 awk 'BEGIN { for (c = 1; c <= 2; c++) {
         printf "commit refs/heads/main\ncommitter Ann <ann@x.org> %d +0000\ndata 4\nmove\n", 1600000000 + c
@@ -201,7 +201,7 @@ mine $all
 has 'it is changed at last' lt 5 && has 'it is changed at last' nuc 6
 result $? 'a content that is gone does not end the past of its file'
 
-# A tree that is gone: what hangs on the two commits beside it is unknown and counted, and not told as if they were not.
+# A tree that is gone: the measures of the two commits beside it are unknown and counted, not passed over.
 begin
 line 'the first of three' && line 'the second of three' && line 'the third of three'
 author=Bob && line 'the last one' && author=Ann && mkdir "$t/r/new" && echo 'int n;' >"$t/r/new/n.c" && commit 'a new file'
@@ -311,7 +311,7 @@ done
 cmp -s "$t/cut.jsonl" "$t/whole.jsonl" && [ ! -e "$t/cut.jsonl.state" ]
 result $? "killed $stops times and resumed, it ends in the same bytes"
 
-# ---- unfinished work that is there: it is continued, or a sentence says why not
+# ---- unfinished work that is there: it is continued, or a sentence gives the reason
 killed() { # WORDS...: the mining of $t/h into $t/u.jsonl, killed behind its first save
     rm -f "$t"/u.jsonl*
     # shellcheck disable=SC2086
@@ -373,7 +373,7 @@ for how in byte cut empty gone; do
     rm -f "$t"/u.jsonl*
     cp "$t/state" "$t/u.jsonl.state" && cp "$t/part" "$t/u.jsonl.vernier.part" && damage "$t/u.jsonl.vernier.part" $how
     # shellcheck disable=SC2086
-    expect 3 'vernier.part: (is shorter than what was|does not hold what the unfinished run) .*; --overwrite starts anew' \
+    expect 3 'vernier.part: (is shorter than the part|does not hold the records) .*; --overwrite starts anew' \
         "records that are not as they were saved: $how" "$t/h" --out "$t/u.jsonl" $all
 done
 # shellcheck disable=SC2086

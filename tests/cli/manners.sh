@@ -74,7 +74,7 @@ if [ -c /dev/zero ]; then
     result $? '... in one line'
 fi
 VERNIER_ARENA_MB=1 ask model inspect --arch roberta >"$t/out" 2>"$t/err"
-[ $? = 1 ] && grep -q '^vernier: memory exhausted: [0-9]* bytes asked' "$t/err" && one_line
+[ $? = 1 ] && grep -q '^vernier: memory exhausted: [0-9]* bytes requested' "$t/err" && one_line
 result $? 'no memory is said in one line, not by a crash'
 case $("$VERNIER" --version) in
 *sanitize*) echo "ok $((n += 1)) - a limit of address space # SKIP sanitizers reserve more" ;;

@@ -1,4 +1,4 @@
-# Weights that are no numbers: a sentence that names the tensor, and exit code 3, in the place of answers made of them.
+# Weights that are not finite: a sentence names the tensor, with exit code 3, in the place of answers made of them.
 # TAP on stdout.
 . tests/cli/tap
 maker=$(dirname "$VERNIER")/tests/analysis/test_attend

@@ -58,7 +58,7 @@ for file in HEAD config packed-refs; do
     rm -rf "$t/c.git"
 done
 
-# what git itself keeps there, and what is not looked at, is no reason
+# files that git itself keeps there, and files that are not read, are accepted
 odd socket "$t/r/.git/fsmonitor--daemon.ipc"
 expect 0 '3 +records' "a socket of git's own" "$t/r"
 odd pipe "$t/r/.mailmap"

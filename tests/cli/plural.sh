@@ -1,11 +1,11 @@
-# One of a thing is told in the singular: commands are given one of everything, and no output counts "1 rows".  TAP.
+# One of a thing is printed in the singular: commands get one of everything, and no output counts "1 rows".  TAP.
 . tests/cli/tap
 built=$(dirname "$VERNIER")/tests
 if [ ! -x "$built/analysis/test_attend" ]; then echo "ok 1 - plural # SKIP $built/analysis/test_attend is not built"; exit 0; fi
 mkdir "$t/m" && "$built/analysis/test_attend" "$t/m" >"$t/out" 2>"$t/err" || exit 1
 # Words that end in s and are no plural, and those whose number is that of something before ("0 to 1 rows").
 singular='is|has|was|does|this|less|class|bias|its|as|pass|across|loss|plus|minus'
-# one PATTERN WORDS...: the output says what the pattern has, and nothing of "1 things" or "1 thing are"
+# one PATTERN WORDS...: the output matches the pattern, and nothing of "1 things" or "1 thing are"
 one() {
     pattern=$1
     shift

@@ -1,4 +1,4 @@
-# vernier probe: data, what is said about them, and what is said about bad ones.  TAP on stdout.
+# vernier probe: data, the report on them, and errors about bad ones.  TAP on stdout.
 . tests/cli/tap
 ask() { "$VERNIER" probe --preset smoke --quiet --overwrite --out "$t/run" "$@"; }
 # expect CODE PATTERN NAME WORDS...: exit code, a pattern in the output joined to one line; an error is one line

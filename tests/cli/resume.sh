@@ -1,4 +1,4 @@
-# An experiment of the toy laboratory, interrupted in the middle of training and taken up again, ends in the numbers of
+# An experiment of the toy laboratory, interrupted in the middle of training and resumed, ends in the numbers of
 # the unbroken run.  TAP on stdout.
 . tests/cli/tap
 e1() {

@@ -7,7 +7,7 @@ now() { date +%s%3N; }
 head -n 200 "$t/c.jsonl" >"$t/few.jsonl"
 awk 'BEGIN { srand(1); print "label,score"; for (i = 0; i < 20000; i++) print int(2 * rand()) "," rand() }' >"$t/s.csv"
 big=layers=2,dim=384,heads=4,hidden=1536,vocab=400 # whose steps take seconds
-# stops SIGNAL SECONDS NAME WORDS...: ends with 130 after the signal, and says one line
+# stops SIGNAL SECONDS NAME WORDS...: ends with 130 after the signal, and prints one line
 stops() {
     signal=$1 after=$2 name=$3
     shift 3

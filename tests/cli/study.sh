@@ -1,4 +1,4 @@
-# vernier run probes/study: tables, a base taken up again, and what is refused.  TAP on stdout.
+# vernier run probes/study: tables, a resumed base, and refusals.  TAP on stdout.
 . tests/cli/tap
 ask() { "$VERNIER" run probes/study --quiet "$@"; }
 small='--preset smoke --methods full,lora,prefix --steps 40'

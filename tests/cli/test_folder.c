@@ -62,7 +62,7 @@ static void fill(Folder *f, const char *text)
     put(str_print(&arena, "%s/figures/%s.svg", f->path, text), text);
 }
 
-/* A result of the learning rate `lr` whose files say so. */
+/* A result of the learning rate `lr` whose files name it. */
 static void make(const char *lr, bool overwrite)
 {
     Folder f;
@@ -331,7 +331,7 @@ static void a_result_is_done_only_as_it_was_written(void **state)
         }
 }
 
-/* A manifest that lists paths alone: only what is missing shows. */
+/* A manifest that lists paths alone: only missing files show. */
 static void a_manifest_without_hashes_is_read(void **state)
 {
     (void)state;
@@ -449,7 +449,7 @@ static void a_foreign_lock_is_kept(void **state)
             assert_true(holds(".lock", TEXT[i]) && !there("unfinished"));
             unlink(link_to);
         }
-    put(target, ""); /* what is empty may be a lock, but not through another name */
+    put(target, ""); /* an empty file may be a lock, but not through another name */
     assert_int_equal(link(target, link_to), 0);
     assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
     unlink(link_to);

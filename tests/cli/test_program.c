@@ -1,5 +1,5 @@
 /* The program as its user meets it.  With arguments this test program is vernier plus a few experiments of its
- * own, which the scripts beside it also call; without, it runs itself that way and reads what comes back. */
+ * own, which the scripts beside it also call; without, it runs itself that way and reads the output. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -65,7 +65,7 @@ static Status broken(Run *r)
     return fail(E_NUMERIC, "the loss is not a finite number at step 3");
 }
 
-/* Looks at a page of a mapped file that is not there any more. */
+/* Reads a page of a mapped file that is not there any more. */
 static Status cut(Run *r)
 {
     static const char zeros[8192];
@@ -103,7 +103,7 @@ EXPERIMENT(CUT, "test", "cut", NULL, cut)
 
 static char self[4096], output[1 << 16];
 
-/* Runs `vernier WORDS` with the run directory at hand; what it printed is in `output`.  The exit code. */
+/* Runs `vernier WORDS` with the run directory at hand; its output is in `output`.  The exit code. */
 static int vernier(const char *words)
 {
     char line[8192];

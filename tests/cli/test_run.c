@@ -44,7 +44,7 @@ static Status square(Run *r, int i, void *out, void *user)
     return OK;
 }
 
-/* The last of three jobs goes wrong while the others would wait for a minute; asked to stop, they save first. */
+/* The last of three jobs goes wrong while the others would wait for a minute; after a signal they save first. */
 static Status waits(Run *r, int i, void *out, void *user)
 {
     (void)user;
@@ -333,7 +333,7 @@ static Bytes file_of(const char *name)
     return b;
 }
 
-/* The files of a run that was taken up, and of one with a damaged job, are those of an unbroken one. */
+/* The files of a resumed run, and of one with a damaged job, are those of an unbroken one. */
 static void a_broken_run_ends_in_the_same_bytes(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-# vernier tune and vernier predict: a defect predictor from invented changes, stopped and resumed; bad input.  TAP.
+# vernier tune and vernier predict: a defect predictor from synthetic changes, stopped and resumed; bad input.  TAP.
 . tests/cli/tap
 # number KEY: its value in the JSON of the last command, first occurrence
 number() { sed -n "s/.*\"$1\":[[:space:]]*\([0-9.e-]*\).*/\1/p" "$t/out" | head -n 1; }

@@ -42,7 +42,7 @@ static void adapter_prepare(const char *config)
         const Peft *p = peft_find(method[i]);
         PeftConfig c = {0};
         p->defaults(&c, &m->config);
-        *p->knob(&c) = i ? 24 : 16; /* numbers enough for most of what a config asks for */
+        *p->knob(&c) = i ? 24 : 16; /* enough parameters for most configs */
         Adapter *a;
         CHECK(!peft_attach(p, m, hooks_new(fuzz_arena()), &c) &&
                   !adapter_convert(&a, adapter_of(m, p, &c, "mine"), library_find(library[i]), false) &&

@@ -1,5 +1,5 @@
 /* A fuzz target is one file here with one function, void fuzz_NAME(bytes, n), that reads the bytes as a file of its
- * kind and must come back whatever they are.  `make fuzz-NAME` builds it for libFuzzer, and test_corpus.c feeds it
+ * kind and must return whatever they are.  `make fuzz-NAME` builds it for libFuzzer, and test_corpus.c feeds it
  * every file of corpus/NAME.  Memory is one arena, emptied after each call. */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H

@@ -1,5 +1,6 @@
 /* Writes the first inputs of the fuzzers into corpus/, each a small file of its kind, well or nearly well formed.
- * `make fuzz-seeds` runs it; inputs that once broke a reader stand beside them under names that say what broke. */
+ * `make fuzz-seeds` runs it; inputs that once broke a reader stand beside them under names that describe the
+ * fault. */
 #include <stdio.h>
 #include <string.h>
 

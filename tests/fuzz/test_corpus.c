@@ -1,4 +1,4 @@
-/* The corpora of the fuzzers, each file fed to its target: what once broke a reader does not break it again. */
+/* The corpora of the fuzzers, each file fed to its target: inputs that once broke a reader do not break it again. */
 #include "expect.h"
 
 #include <dirent.h>

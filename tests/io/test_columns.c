@@ -49,7 +49,7 @@ static void reads(void **state)
         EXPECT(!read_text(SAME[i], "a", "b"), "%s: %s", SAME[i], err_message());
         assert_true(rows == 2 && column[0][0] == 1 && column[0][1] == 3 && column[1][0] == 2 && column[1][1] == 4);
     }
-    assert_int_equal(read_text("a,b,b\n1,2,3\n", "a", "a"), OK); /* nobody asks for b */
+    assert_int_equal(read_text("a,b,b\n1,2,3\n", "a", "a"), OK); /* b is not read */
     Buf many = buf_open(&arena);
     buf_print(&many, "a,b\n");
     for (int i = 0; i < 3000; i++) buf_print(&many, "%d,%d\n", i, -i);
@@ -57,7 +57,7 @@ static void reads(void **state)
     assert_true(rows == 3000 && column[0][2999] == -2999 && column[1][1500] == 1500);
 }
 
-/* Whatever the form of the file, who asks for a column that is not there is told which are, the nearest first. */
+/* Whatever the form of the file, the error about a missing column lists the columns, the nearest first. */
 static void names_what_is_there(void **state)
 {
     (void)state;

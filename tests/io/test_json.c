@@ -1,5 +1,5 @@
-/* JSON that is written: valid UTF-8, nothing in it that a terminal obeys, lengths kept.  JSON that is read: what
- * cJSON would pass over. */
+/* JSON that is written: valid UTF-8, nothing in it that a terminal obeys, lengths kept.  JSON that is read: faults
+ * that that cJSON would pass over. */
 #include "expect.h"
 
 #include <string.h>

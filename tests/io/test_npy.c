@@ -1,4 +1,4 @@
-/* .npy: what is written reads back, every dtype and both orders are read, and nothing broken gets through. */
+/* .npy: written arrays are read back, every dtype and both orders are read, and nothing broken gets through. */
 #include "expect.h"
 
 #include <string.h>
@@ -94,7 +94,8 @@ static void dtypes(void **state)
 }
 
 /* Element (i,j,k) of 2 x 3 x 4 is 100 i + 10 j + k; numpy writes the first index fastest:
- * numpy.asfortranarray(a).tobytes("A").  Sizes that all differ tell every order of the axes from the right one. */
+ * numpy.asfortranarray(a).tobytes("A").  Sizes that all differ distinguish every order of the axes from the right
+ * one. */
 static void fortran_order(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* safetensors: what is written is read back, conversions, and every way a file can be wrong. */
+/* safetensors: written tensors are read back, conversions, and every way a file can be wrong. */
 #include "expect.h"
 
 #include <cjson/cJSON.h>

@@ -1,5 +1,5 @@
-/* Numbers of files by rows: every half and every bfloat16 there is, what rounds to them, and the ways of reading them
- * agree to the bit. */
+/* Numbers of files by rows: every half and every bfloat16 there is, the numbers that round to them, and the ways of
+ * reading them agree to the bit. */
 #include "expect.h"
 
 #include <math.h>
@@ -76,7 +76,7 @@ static void every_short_float_widens(void **state)
     arena_close(&a);
 }
 
-/* Every half, the ties between neighbours, what lies beside those, and numbers of all sizes; n of them. */
+/* Every half, the ties between neighbours, the numbers beside those, and numbers of all sizes; n of them. */
 static float *floats_of_all_sizes(Arena *a, int *n)
 {
     enum { RANDOM = 300001 };

@@ -1,5 +1,5 @@
 /* Saving and loading is the identity in both containers and from each to the other: names, types, shapes, bytes and,
- * in torch's, order and what is tied. */
+ * in torch's, order and ties. */
 #include "expect.h"
 
 #include <string.h>
@@ -35,7 +35,7 @@ static Stored random_tensor(Arena *a, const char *name, int type, int rank, cons
     return s;
 }
 
-/* Every type in every rank, of sizes on both sides of what the pickle's whole numbers and the alignment turn on. */
+/* Every type in every rank, of sizes on both sides of the limits of the pickle's integers and of the alignment. */
 static int all_tensors(Arena *a, Stored *t)
 {
     static const int64_t dim[][STORED_RANK] = {{3, 5},       {1},    {2, 1, 3},

@@ -1,4 +1,4 @@
-/* What holds for every metric, whatever its input: agreement with its definition, written out plainly, on random
+/* Properties of every metric, whatever its input: agreement with its definition, written out plainly, on random
  * input, and the laws that follow from the definition. */
 #include "expect.h"
 

@@ -12,7 +12,7 @@
 #include "metric/effort.h"
 #include "metric/score.h"
 
-/* Scores that are no numbers compare with nothing, and are walked over all the same. */
+/* Scores that are NaN compare with nothing, and are walked over all the same. */
 static void scores_not_numbers(void **state)
 {
     (void)state;
@@ -110,7 +110,7 @@ static void ties_are_expected_values(void **state)
     }
 }
 
-/* Many commits of one density and unlike efforts, as where a classifier says 0: near the mean of random orders. */
+/* Many commits of one density and unlike efforts, as where a classifier gives 0: near the mean of random orders. */
 static void large_ties(void **state)
 {
     (void)state;

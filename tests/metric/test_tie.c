@@ -81,7 +81,7 @@ static void all_orders(void **state)
             }
 }
 
-/* The mean over many random orders, within five standard errors and what rounding may cost. */
+/* The mean over many random orders, within five standard errors and the rounding error. */
 static void random_orders(const TieItem *item, int64_t n, int orders, double rounding, const char *what)
 {
     double total = sum(item, n, false), defects = sum(item, n, true);

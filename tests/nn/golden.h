@@ -144,7 +144,7 @@ static inline void golden_tell(const Golden *g, const char *name, const char *ke
         print_message("# gap %s %s %s %s %.3g %.3g\n", g->name, name, key, dtype_name(g->dtype), gap.abs, gap.rel);
 }
 
-/* In F32 within 2e-5 of the array's largest value.  In F64 what is left is the reference's own rounding to F32, of
+/* In F32 within 2e-5 of the array's largest value.  In F64 the difference is the reference's own rounding to F32, of
  * which the files say how large it is; of arrays in F64 nothing. */
 static inline void golden_compare(Golden *g, const char *name, const char *key, Tensor got, Tensor want,
                                   const int32_t *len)

@@ -119,7 +119,8 @@ static inline Tensor loss_and_gradients(Arena *run, Arena *step, Model *m, Pass 
     return all;
 }
 
-/* Largest gap between rows i < len[b] of two (B,T,V); `shift` is how much further right b's row stands. */
+/* Largest absolute difference between rows i < len[b] of two (B,T,V); `shift` is how much further right b's row
+ * stands. */
 static inline double rows_gap(Tensor a, Tensor b, const int32_t *len)
 {
     double worst = 0;

@@ -1,4 +1,4 @@
-/* Checkpoints on disk: what is saved loads to the same bytes, foreign names are understood, and everything that can
+/* Checkpoints on disk: saved models load to the same bytes, foreign names are understood, and everything that can
  * be wrong with a directory is answered with a sentence. */
 #include "small.h"
 
@@ -206,7 +206,7 @@ static void in_place(void **state)
     }
 }
 
-/* Bytes in memory now, or the most since `forget` last asked; 0 where the system does not say. */
+/* Bytes in memory now, or the most since the last call with `forget`; 0 where unknown. */
 static long resident(const char *line)
 {
     long kb = 0;
@@ -329,7 +329,7 @@ static void bad_configs(void **state)
     err_clear();
 }
 
-/* What a config means that leaves keys out: the reference's own defaults.  Counts are the published models'. */
+/* A config without keys has the reference's own defaults.  Counts are the published models'. */
 static void published_configs(void **state)
 {
     (void)state;

@@ -163,10 +163,10 @@ static Var *same_logits(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, z);
 }
 
-/* Two beams look at four candidates, of which an end of text counts only among the first two (BeamSearchScorer of the
- * Transformers library).  With p = 0.45 for the end, 0.41 for a and 0.14 for b, step 1 finishes the empty text and
- * keeps a and b; step 2 has "a end" 0.1845, "a a" 0.1681, "b end" 0.063 and "a b".  "b end" is third and is passed
- * over, though under a penalty of length^2 its log p / 4 is better than log 0.45 of the empty text. */
+/* Two beams consider four candidates, of which an end of text counts only among the first two (BeamSearchScorer of
+ * the Transformers library).  With p = 0.45 for the end, 0.41 for a and 0.14 for b, step 1 finishes the empty text
+ * and keeps a and b; step 2 has "a end" 0.1845, "a a" 0.1681, "b end" 0.063 and "a b".  "b end" is third and is
+ * passed over, though under a penalty of length^2 its log p / 4 is better than log 0.45 of the empty text. */
 static void an_end_below_the_beams_is_passed_over(void **state)
 {
     (void)state;

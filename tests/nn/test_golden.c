@@ -166,7 +166,7 @@ static void t5(DType dtype)
     golden_close(&g);
 }
 
-/* CodeT5's own way to a vector of a text, and what its authors' models make of it. */
+/* CodeT5's own vector of a text, and its use in the authors' models. */
 static Tensor eos_vectors(Golden *g, Model *m, const Batch *x)
 {
     Pass p = {.tape = tape_open(&g->step, false)};
@@ -183,7 +183,7 @@ static void softmax_pairs(Tensor z)
     }
 }
 
-/* y = x W' + b of a head in the file, through tanh where asked. */
+/* y = x W' + b of a head in the file, through tanh where wanted. */
 static Tensor head(Golden *g, const Weights *w, const char *name, Tensor x, bool squash)
 {
     const Stored *weight = weights_find(w, str_print(&g->run, "%s.weight", name));
@@ -225,7 +225,7 @@ static void self_labels(Golden *g, Model *m)
     compare_loss(g, m, "self_labels", &batch);
 }
 
-/* CodeT5's defect model: the state at the last end of text, one linear map, a softmax. */
+/* CodeT5's defect model: the state at the last end of text, one linear layer, a softmax. */
 static void codet5_classes(DType dtype)
 {
     OPEN("t5", g, dtype);
@@ -313,7 +313,7 @@ static void load_bin(Golden *g, const char *bin, const Batch *x, Tensor want)
     rmdir(dir);
 }
 
-/* What torch.save wrote holds the same values as the safetensors, whatever strides and offsets it has. */
+/* A file of torch.save holds the same values as the safetensors, whatever strides and offsets it has. */
 static void containers(void **state)
 {
     (void)state;

@@ -23,7 +23,7 @@ static void tree(void **state)
     Model *m = small_model(&a, "gpt2", F32);
     params_train(m->params, "h.1.attn.c_proj.bias", true);
     char *text = inspected(m);
-    static const char *const LINES[] = {"3 decoder layers, width 8, 2 heads of 4",
+    static const char *const LINES[] = {"3 decoder layers, hidden size 8, 2 heads of 4",
                                         "\nwte ",
                                         "QKV: weight (8,24), bias (24)",
                                         "\n  0 ",

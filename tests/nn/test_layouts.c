@@ -72,7 +72,7 @@ static uint8_t *looking_back(int first)
     return sees;
 }
 
-/* A triangle is what `causal` says, and nothing new to a decoder. */
+/* A triangular mask equals `causal`, and changes nothing in a decoder. */
 static void triangle_is_causal(void **state)
 {
     (void)state;
@@ -81,7 +81,7 @@ static void triangle_is_causal(void **state)
             Model *m = small_model(&RUN, SHAPES[i], F64);
             Hooks *h = hooks_of(m, way);
             Batch x = small_batch(&RUN, m), y = x;
-            if (way == PROMPTED && !m->decoder) continue; /* virtual rows look forward here, but not there */
+            if (way == PROMPTED && !m->decoder) continue; /* virtual rows attend forward here, but not there */
             x.causal = true;
             y.sees = looking_back(0);
             Tensor a = run_logits(&RUN, &STEP, m, h, &x), b = run_logits(&RUN, &STEP, m, h, &y);
@@ -233,7 +233,7 @@ static void cached_is_whole(void **state)
         for (int mode = 0; mode < 3; mode++) { /* causal; both ways; both ways as a mask */
             Model *m = unixcoder();
             Hooks *h = hooks_of(m, way);
-            if (way == PROMPTED) continue; /* as above: in a whole pass virtual rows look forward */
+            if (way == PROMPTED) continue; /* as above: in a whole pass virtual rows attend forward */
             Batch x = small_batch(&RUN, m);
             x.len = NULL;
             for (int i = 0; i < B * T; i++)
@@ -266,7 +266,7 @@ static void cached_is_whole(void **state)
         }
 }
 
-/* A row that its own pass lets see nothing sees what the cache has, even one row alone: as in a whole pass with a
+/* A row that its own pass lets see nothing sees the cached rows, even one row alone: as in a whole pass with a
  * mask. */
 static void a_blind_row_sees_the_cache(void **state)
 {
@@ -290,7 +290,7 @@ static void a_blind_row_sees_the_cache(void **state)
     }
 }
 
-/* As the temperature falls, however far, what is drawn is the likeliest. */
+/* As the temperature falls, however far, the drawn token is the likeliest. */
 static void cold_samples_are_greedy(void **state)
 {
     (void)state;
@@ -345,8 +345,8 @@ static void generation_is_argmax(void **state)
     }
 }
 
-/* The search of UniXcoder's own class, one prompt at a time and without a cache: what ends is put aside, and its beam
- * stays, childless. */
+/* The search of UniXcoder's own class, one prompt at a time and without a cache: a finished text is set aside, and
+ * its beam stays, childless. */
 enum { K = 3, MOST = 12, ROOM = T + MOST };
 typedef struct {
     double score;
@@ -435,7 +435,7 @@ static void search_is_the_plain_one(void **state)
     EXPECT(late > 0, "no search had to go on");
 }
 
-/* A row that sees nothing looks at all alike, on both paths; what it passes on differs from what nothing would. */
+/* A row that sees nothing attends to all alike, on both paths; its output differs from that of no attention. */
 static void nothing_seen_is_all_alike(void **state)
 {
     (void)state;

@@ -182,7 +182,7 @@ static void kept_is_whole(void **state)
         }
 }
 
-/* Virtual tokens that are the vectors of real ones do what real ones in front would do. */
+/* Virtual tokens that are the vectors of real ones act as real ones in front. */
 static void prompt_is_tokens(void **state)
 {
     (void)state;
@@ -518,7 +518,7 @@ static Var *count_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     return out;
 }
 
-/* No two join points share a place, and every linear map has its own. */
+/* No two join points share a place, and every linear layer has its own. */
 static void places_are_unique(void **state)
 {
     (void)state;
@@ -551,7 +551,7 @@ static void places_are_unique(void **state)
     }
 }
 
-/* GPT-2's thirds are what its fused map computes. */
+/* GPT-2's thirds equal the output of its fused linear layer. */
 static Var *keep_value(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)p, (void)in;

@@ -99,7 +99,7 @@ static void combinations(void **state)
     kernels_use(KERNELS_FAST);
 }
 
-/* Large enough to be cut, along either side, with a ragged last slice (gemm.c tells where it cuts). */
+/* Large enough to be cut, along either side, with a ragged last slice (gemm.c defines where it cuts). */
 static void slices(void **state)
 {
     static const int64_t SIZES[][3] = {{1100, 96, 90}, {96, 1100, 90}, {200, 1100, 80}, {2100, 128, 70}};

@@ -1,4 +1,4 @@
-/* What tensors are looked through for. */
+/* Searching tensors: elements that are not finite, and the like. */
 #include "expect.h"
 
 #include <float.h>

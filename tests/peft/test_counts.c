@@ -1,4 +1,4 @@
-/* How a method's parameters are used, counted and named, and what it refuses. */
+/* How a method's parameters are used, counted and named, and the configs that it refuses. */
 #include "tiny.h"
 
 #include "peft/place.h"
@@ -36,8 +36,8 @@ static int uses_of(const Param *p)
     return 0;
 }
 
-/* How often one pass uses a parameter: once, except that a tied slot makes a key and a value, and the MLP of a part
- * serves the keys and values of all its layers.  VeRA's shared pair is a constant. */
+/* How often one pass uses a parameter: once, except that a tied virtual token makes a key and a value, and the MLP of
+ * a part serves the keys and values of all its layers.  VeRA's shared pair is a constant. */
 static int promised_uses(const Model *m, const char *name)
 {
     if (str_glob("peft.prefix.*.slots", name)) return 2;
@@ -94,7 +94,7 @@ uint64_t __wrap_pass_stream(const Pass *p, Where at, const char *purpose)
     return stream;
 }
 
-/* Two dropouts with the same draws would leave out the same elements, which neither of them says. */
+/* Two dropouts with the same draws would leave out the same elements, which neither of them shows. */
 static void no_two_dropouts_share_their_draws(void **state)
 {
     (void)state;
@@ -371,7 +371,7 @@ static void t5_has_no_biases(void **state)
     arenas_close(&a);
 }
 
-/* What is not attached cannot be folded, and says so. */
+/* A method that is not attached cannot be folded, and the error says so. */
 static void only_the_attached_is_folded(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Each method's formula, recomputed with plain loops from what a join point saw before and after the method's hook.
- * Gradient checks cannot find a wrong formula whose gradient is right. */
+/* Each method's formula, recomputed with plain loops from the values at a join point before and after the method's
+ * hook.  Gradient checks cannot find a wrong formula whose gradient is right. */
 #include "tiny.h"
 
 typedef struct {
@@ -348,7 +348,8 @@ static void dropout_acts_in_training_alone(void **state)
     }
 }
 
-/* DoRA scales what the map gives; with A read through dropout a pass in training differs, one outside does not. */
+/* DoRA scales the output of the linear layer; with A read through dropout a pass in training differs, one outside
+ * does not. */
 static void dora_drops_in_training_alone(void **state)
 {
     (void)state;

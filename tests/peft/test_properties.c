@@ -1,11 +1,11 @@
-/* What each method promises besides right gradients: where it starts, where it acts, what it can and cannot change.
+/* The properties of each method besides right gradients: where it starts, where it acts, and its limits.
  * Every test walks the registries. */
 #include "tiny.h"
 
 #include "nn/block.h"
 
-/* A parameter named after a place acts there and nowhere before: with only that place's parameters stirred, what the
- * model computes in earlier layers of the part stays what it was. */
+/* A parameter named after a place acts there and nowhere before: with only that place's parameters stirred, the
+ * values that the model computes in earlier layers of the part do not change. */
 typedef struct {
     Arena *arena;
     Tensor value[8];
@@ -161,7 +161,7 @@ static void removing_hooks_restores_the_base(void **state)
         }
 }
 
-/* ---- what a prefix does to the attention of the first layer */
+/* ---- the effect of a prefix on the attention of the first layer */
 
 typedef struct {
     Tensor probs, heads; /* (B,H,T,S), (B,T,H*D) of layer 0 of one part */
@@ -295,7 +295,7 @@ static void expect_slots_are_inputs(const Arch *arch, bool no_attn_norm)
     assert_true(largest_gap(base, overwritten) > 1e-2);
     int64_t v = tensor_last(base), t = base.dim[1];
     for (int64_t i = 0; i < tensor_count(base); i++) {
-        if (i / v % t < 2) continue; /* the slots' own rows differ: only their keys and values are overwritten */
+        if (i / v % t < 2) continue; /* their own rows differ: only keys and values are overwritten */
         double gap = tensor_get(overwritten, i) - tensor_get(replaced, i);
         EXPECT(fabs(gap) < 1e-12, "%s: logit %lld differs by %.1e", arch->name, (long long)i, gap);
     }
@@ -306,7 +306,7 @@ static void reserved_slots_are_inputs(void **state)
 {
     (void)state;
     for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++) expect_slots_are_inputs(*arch, false);
-    expect_slots_are_inputs(arch_find("gpt2"), true); /* the theory papers' toy: slots pass no norm */
+    expect_slots_are_inputs(arch_find("gpt2"), true); /* the theory papers' toy: virtual tokens pass no norm */
 }
 
 /* ---- decoding */

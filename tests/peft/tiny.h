@@ -123,7 +123,7 @@ static inline Batch *tiny_batch(Arena *run, const Model *m, bool ragged, bool la
     return &x->batch;
 }
 
-/* What is tested: every registered method, and variants of some. */
+/* The tested methods: every registered one, and variants of some. */
 typedef struct {
     const char *method, *name;
     void (*set)(PeftConfig *, const Model *); /* NULL: the defaults, shrunk */
@@ -193,7 +193,7 @@ static inline void set_rules(PeftConfig *cfg, const Model *m)
     cfg->bias = BIAS_TARGETS;
 }
 
-/* Everything that PEFT and the adapters library know beyond the paper's three. */
+/* Every form of PEFT and the adapters library beyond the paper's three. */
 static inline void set_every_scale(PeftConfig *cfg, const Model *m)
 {
     (void)m;

@@ -1,4 +1,4 @@
-/* Commit messages: what the encoder and the decoder read, that a model learns to write them, and the floors against
+/* Commit messages: the inputs of encoder and decoder, that a model learns to write them, and the baselines against
  * known figures. */
 #include "nn/small.h"
 
@@ -45,7 +45,7 @@ static Model *writer(const char *shape, const Tokenizer *t, int spare)
     Model *m;
     c.vocab = (int)tokenizer_size(t) + spare;
     c.dim = 32, c.heads = 4, c.head_dim = 8, c.hidden = c.decoder_hidden = 64,
-    c.layers = prompts ? 2 : 1; /* what a prompt sees counts from the second on */
+    c.layers = prompts ? 2 : 1; /* the prompt's mask counts from the second on */
     if (c.decoder_layers) c.decoder_layers = 1;
     c.positions = c.positions ? 162 : 0;
     c.pad = 1, c.bos = 0, c.eos = 2, c.decoder_start = 2;
@@ -269,7 +269,7 @@ static void a_model_learns_to_write_the_messages(void **state)
     tokenizer_close(&t);
 }
 
-/* ---- floors */
+/* ---- baselines */
 
 static void floors_choose_by_hand(void **state)
 {

@@ -1,5 +1,5 @@
-/* Defect prediction: the cut, token sequences, the floors against known figures, the head by hand on every shape of
- * model, attention on lines, and what is written and read back. */
+/* Defect prediction: the cut, token sequences, the baselines against known figures, the head by hand on every shape
+ * of model, attention on lines, and files that are written and read back. */
 #include "nn/small.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "change/javagen_change.h"
 #include "tasks/jit_model.h"
 
-/* Generated changes, with features that say nothing but la and ld. */
+/* Generated changes, with features without information but la and ld. */
 static JitSet invented(uint64_t seed, int64_t n, int difficulty)
 {
     JitSet s = {.n = n, .change = NEW(&run, CodeChange, n)};
@@ -164,7 +164,7 @@ static void sequences_are_message_added_removed(void **state)
     tokenizer_close(&t);
 }
 
-/* ---- floors */
+/* ---- baselines */
 
 static JitScores floor_on(const JitSet *train, const JitSet *test, const char *name, bool own)
 {
@@ -179,7 +179,7 @@ static JitScores floor_on(const JitSet *train, const JitSet *test, const char *n
     return jit_scores(test, score, 0.5);
 }
 
-/* la: to four digits what is known of it, features standardised split by split; the words: above what another
+/* la: the known value to four digits, features standardised split by split; the words: above what another
  * program's hashed words reached, .7792 and .3084, by as much as they were when this was written. */
 static void floors_reach_their_known_figures(void **state)
 {
@@ -382,8 +382,8 @@ static void the_head_has_its_gradient(void **state)
     assert_int_equal(seen, 8 + 1 + 8 * N_FEATURES + 8 + 8 + 8);
 }
 
-/* The label is in one token, or, where that says nothing, in one feature: what is trained then ranks other commits by
- * it.  The body trains for the first and stays frozen for the second. */
+/* The label is in one token, or, where that has no information, in one feature: the trained model then ranks other
+ * commits by it.  The body trains for the first and stays frozen for the second. */
 static void training_finds_what_was_planted(void **state)
 {
     (void)state;

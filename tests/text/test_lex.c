@@ -1,4 +1,4 @@
-/* The lexer: what each language's tokens are, that no bytes upset it, that it is linear, and real code. */
+/* The lexer: the tokens of each language, that no bytes upset it, that it is linear, and real code. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -89,7 +89,7 @@ static void tables_are_in_order(void **state)
     assert_int_equal(lang_find("none"), LANG_NONE);
 }
 
-/* Tokens are in order, not empty, inside the text, and what lies between them is white space. */
+/* Tokens are in order, not empty, inside the text, and only white space lies between them. */
 static void check_any(Lang lang, const char *text, size_t len)
 {
     Lexer x = lex_open(lang, text, len);
@@ -148,7 +148,7 @@ static void linear(void **state)
     arena_close(&a);
 }
 
-/* This program's own source: every token is known and closed, and what they cover is as much as it looks. */
+/* This program's own source: every token is known and closed, and they cover as much as expected. */
 static void reads_its_own_source(void **state)
 {
     (void)state;

@@ -129,7 +129,7 @@ static Spm *model_with(Arena *a, int kind, const Given *more, int n)
 
 /* sentencepiece/src/unigram_model.cc: a user's piece weighs its length in bytes times the largest score of a normal
  * piece, less 0.1, whatever its own score; an unused piece is never chosen.  bpe_model.cc: a user's piece is one
- * symbol that nothing merges with; an unused one may be merged through, and what is left of it is cut back. */
+ * symbol that nothing merges with; an unused one may be merged through, and the rest of it is cut back. */
 static void pieces_of_every_type(void **state)
 {
     (void)state;

@@ -71,7 +71,7 @@ static void expect_whole(Case *c, Bytes text)
     if (!same && !c->wrong++) print_message("# %s: \"%.60s\": words change it\n", c->file, text.text);
 }
 
-/* What is golden of SentencePiece are the model's own ids; hf_ids are the tokenizer's, with </s> and the language. */
+/* The golden ids of SentencePiece are the model's own; hf_ids are the tokenizer's, with </s> and the language. */
 static void compare_spm(Case *c, const cJSON *item, Bytes text)
 {
     const cJSON *framed = cJSON_GetObjectItem(item, "hf_ids"), *pieces = cJSON_GetObjectItem(item, "pieces");
@@ -227,7 +227,7 @@ static int by_score(const void *a, const void *b)
     return x->score != y->score ? (x->score < y->score) - (x->score > y->score) : x->at - y->at;
 }
 
-/* Every way of putting a piece together, the best score first: what converters write. */
+/* Every way of putting a piece together, the best score first, as converters write them. */
 static void put_merges(Buf *b, const Spm *s)
 {
     int64_t n = 0;

@@ -1,4 +1,4 @@
-/* Span corruption: nothing is lost, the share and the spans are as asked, and it repeats. */
+/* Span corruption: nothing is lost, the share and the spans are as set, and it repeats. */
 #include "expect.h"
 
 #include <string.h>
@@ -30,7 +30,7 @@ static Batch sample(Arena *a)
     return (Batch){.b = B, .t = T, .ids = ids, .len = len};
 }
 
-/* Puts what the target says in the place of each sentinel of the source. */
+/* Puts the target's tokens in the place of each sentinel of the source. */
 static int mended(int32_t out[2 * T], const Batch *x, int r)
 {
     int n = 0;

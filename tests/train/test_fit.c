@@ -1,5 +1,5 @@
-/* Training with pauses: which evaluation counts as the best and what is kept of it, when patience ends a run, that an
- * interrupted run goes on to the same bytes, and when a run without evaluations saves. */
+/* Training with pauses: which evaluation counts as the best and its kept parameters, when patience ends a run, that
+ * an interrupted run goes on to the same bytes, and when a run without evaluations saves. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -143,7 +143,7 @@ static void the_best_is_kept_and_comes_back(void **state)
     EXPECT(last.n == params_n(w->model->params) - 1, "%d tensors, of which one is frozen", last.n);
     kept_restore(&w->kept);
     Kept now = kept_open(&w->run, w->model->params);
-    EXPECT(same(&now, &w->when), "what came back is not what was best");
+    EXPECT(same(&now, &w->when), "the parameters kept are not the best ones");
     work_close(w);
 }
 

@@ -1,4 +1,4 @@
-/* Masked-language-model corruption: what is chosen, what it becomes, and that it repeats. */
+/* Masked-language-model corruption: the choice of tokens, their replacements, and reproducibility. */
 #include "expect.h"
 
 #include <string.h>

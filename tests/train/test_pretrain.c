@@ -10,7 +10,7 @@
 enum { N = 20, LENGTH = 12, STEPS = 130, SAVED = 100 };
 
 typedef struct {
-    int64_t stop_at, first; /* step that is not gone on from; the first one told */
+    int64_t stop_at, first; /* step that is not gone on from; the first one reported */
     double loss;            /* of the last */
     int damaged;            /* checkpoints that were not as they were written */
 } Told;

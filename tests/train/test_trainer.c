@@ -14,7 +14,7 @@
 
 enum { N = 40 };
 
-/* A run with everything it needs; the task is to say the first token again at the end. */
+/* A run with everything it needs; the task is to predict the first token again at the end. */
 typedef struct {
     Arena run, step;
     Model *model;
