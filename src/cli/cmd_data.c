@@ -60,21 +60,35 @@ static const Option OPTIONS[] = {
     {"difficulty", "N", "of invented changes: 0 messages name everything, 1 in words, 2 nothing (default 1)", "make"},
     {"task", "TASK", "typ, ccm or ltp", "sheet"},
     {0}};
-static const Command DATA = {
-    .name = "data",
-    .summary = "code changes: mine a repository, make probing sets, say what a set is worth",
-    .usage = "mine PATH | make typ|ccm|ltp|changes | sheet FILE  [options]",
-    .about =
-        "mine writes a git repository's commits as change records, one JSON object a line; the filters are those of "
-        "the commit-message sets.  make writes a probing set (split, label, text) and its datasheet beside it, or "
-        "changes: invented ones.  sheet says what a probing set holds, what leaks between its splits, and what "
-        "rules that know no code score on it.",
-    .example = "vernier data mine ~/src/project --lang java --features --out changes.jsonl\n"
-               "  vernier data make ccm --from changes.jsonl --out ccm.txt\n"
-               "  vernier data make ltp --balance --out ltp.txt\n"
-               "  vernier data sheet ltp.txt --task ltp",
-    .options = OPTIONS,
-    .least = 1,
-    .most = 2,
-    .run = data};
+static const Verb VERBS[] = {
+    {"mine", "PATH",
+     "writes the commits of the git repository PATH as change records, one JSON object a line.  The filters are "
+     "those "
+     "of the commit-message sets."},
+    {"make", "typ|ccm|ltp|changes",
+     "writes a probing set (split, label, text) and its datasheet beside it, or changes: synthetic ones.",
+     "typ|ccm|ltp|changes"},
+    {"sheet", "FILE",
+     "reports the size and balance of a probing set, the leakage between its splits, and the accuracy of heuristic "
+     "baselines on it."},
+    {0}};
+static const Choice CHOICES[] = {{"task", "typ|ccm|ltp"},
+                                 {"recipe", "clean|study"},
+                                 {"fault", "type|spelling"},
+                                 {"lang", "java|c|cpp|csharp|python|javascript"},
+                                 {"keep", "merges|reverts|releases|bots|unreadable"},
+                                 {0}};
+static const Command DATA = {.name = "data",
+                             .summary = "code changes: mine a repository, make probing sets, say what a set is worth",
+                             .usage = "mine PATH | make typ|ccm|ltp|changes | sheet FILE  [options]",
+                             .verbs = VERBS,
+                             .choices = CHOICES,
+                             .example = "vernier data mine ~/src/project --lang java --features --out changes.jsonl\n"
+                                        "  vernier data make ccm --from changes.jsonl --out ccm.txt\n"
+                                        "  vernier data make ltp --balance --out ltp.txt\n"
+                                        "  vernier data sheet ltp.txt --task ltp",
+                             .options = OPTIONS,
+                             .least = 1,
+                             .most = 2,
+                             .run = data};
 REGISTER(command, DATA)

@@ -176,6 +176,7 @@ static const Option GENERATE_OPTIONS[] = {
     ADAPTER_OPTION,
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
+static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
 static const Command GENERATE = {.name = "generate",
                                  .summary = "continue a text, or translate it, with a checkpoint's decoder",
                                  .usage = "[options] MODEL [FILE]",
@@ -184,6 +185,7 @@ static const Command GENERATE = {.name = "generate",
                                           "in the hub's cache.  The text is a FILE, --text, or standard input.",
                                  .example = "vernier generate codet5 --text 'def add(a, b):' --beams 4",
                                  .options = GENERATE_OPTIONS,
+                                 .choices = GENERATE_CHOICES,
                                  .least = 1,
                                  .most = 2,
                                  .run = run_generate};

@@ -492,6 +492,7 @@ static const Option OPTIONS[] = {
     {"seed", "N", "of the draws; default: 1"},
     {"json", NULL, "the table as JSON"},
     {0}};
+static const Choice CHOICES[] = {{"task", "defect|messages|lines"}, {0}};
 static const Command SCORE = {
     .name = "score",
     .summary = "predictions against the truth: defect and message metrics with intervals",
@@ -506,6 +507,7 @@ static const Command SCORE = {
     .example = "vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
                "  vernier score --task messages --against other.txt gold.txt predicted.txt",
     .options = OPTIONS,
+    .choices = CHOICES,
     .least = 1,
     .most = 2,
     .run = score};

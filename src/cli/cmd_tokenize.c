@@ -127,6 +127,7 @@ static const Option OPTIONS[] = {
     {"count", NULL, "the number of tokens alone"},
     {"json", NULL, "ids, byte offsets and pieces as JSON"},
     {0}};
+static const Choice CHOICES[] = {{"cut", "longest|first|second"}, {"side", "right|left"}, {0}};
 static const Command TOKENIZE = {
     .name = "tokenize",
     .summary = "ids, byte offsets and pieces that a model's tokenizer makes of a text",
@@ -136,6 +137,7 @@ static const Command TOKENIZE = {
              "standard input.  Columns: id, first byte, byte after the last, piece.",
     .example = "vernier tokenize codet5 --text 'int x = 1;'",
     .options = OPTIONS,
+    .choices = CHOICES,
     .least = 1,
     .most = 2,
     .run = tokenize};
