@@ -39,7 +39,7 @@ typedef struct {
 typedef struct Args Args;
 
 /* Words that help, man pages and completion list: "smoke|quick", where a name after '@' stands for all that the
- * program has of it: @methods, @architectures, @commands, @experiments, or the experiments of @theory, @toy, @probes. */
+ * program has of it: @methods, @architectures, @commands, @experiments, or those of one group (@toy). */
 typedef struct {
     const char *option, *among; /* the fixed words that the option takes; args_word() takes no others */
 } Choice;
