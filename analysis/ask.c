@@ -1,4 +1,4 @@
-/* What all of `vernier attend` begins with: a model, what it reads, and which heads. */
+/* The common inputs of `vernier attend`: a model, its tokens, and the chosen heads. */
 #include "analysis/ask.h"
 #include "base/clock.h"
 
@@ -49,7 +49,7 @@ Status ask_models(Ask *k)
     return OK;
 }
 
-/* ---- what they read */
+/* ---- tokens */
 
 Status ask_tokenizer(Ask *k)
 {
@@ -85,8 +85,8 @@ static Status check_tokens(Ask *k, const Tokens *t, Part part, const char *optio
     return k->other ? tokens_check(t, k->other, part, option) : OK;
 }
 
-/* An encoder-decoder's encoder reads --source, or --text where only its encoder is asked for.  Text for the decoder
- * is a target, which the decoder reads moved right by one; ids are what it reads. */
+/* An encoder-decoder's encoder reads --source, or --text if only its encoder is chosen.  Text for the decoder is a
+ * target, which the decoder reads shifted right by one; ids are its input as it is. */
 Status ask_input(Ask *k)
 {
     Batch *b = &k->batch;
@@ -103,10 +103,10 @@ Status ask_input(Ask *k)
         x->tokens = x->source;
         option = source_option;
     }
-    if (!x->tokens.n) return fail(E_CONFIG, "--text TEXT or --ids 1,2,3 is needed: what the model reads");
+    if (!x->tokens.n) return fail(E_CONFIG, "no input for the model; expected --text TEXT or --ids 1,2,3");
     if (pair && part != PART_ENCODER) {
         if (!x->source.n)
-            return fail(E_CONFIG, "--part %s needs --source TEXT or --source-ids: what the encoder reads",
+            return fail(E_CONFIG, "--part %s needs the encoder's input; expected --source TEXT or --source-ids",
                         part_name(part));
         if (args_given(k->args, "text")) {
             k->target = x->tokens.id;

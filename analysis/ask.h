@@ -15,8 +15,8 @@ typedef struct {
     Hooks *hooks; /* of an adapter on the model */
     Tokenizer *tokenizer;
     LoadOptions load;      /* --dtype */
-    Batch batch;           /* what the model reads */
-    Maps read[2];          /* of the model and of --base on it, the part asked for; probs NULL: not read */
+    Batch batch;           /* the model's input */
+    Maps read[2];          /* of the model and of --base on it, for the chosen part; probs NULL: not read */
     const int32_t *target; /* (T) of a decoder that was given a text; NULL: its own next tokens */
     Progress progress;     /* of the progress that ask_going_on() shows */
     Folder folder;         /* where figures and tables go; arena NULL: nowhere */
@@ -29,7 +29,7 @@ Status ask_format(Ask *); /* --format */
 Status ask_tokenizer(Ask *);
 Status ask_input(Ask *); /* the same; --text or --ids, --source */
 
-/* Work that takes a while: shows how much is done; E_INTERRUPT once the user has asked to stop. */
+/* Work that takes a while: shows the progress; E_INTERRUPT once the user has stopped it. */
 Status ask_going_on(Ask *, const char *phase, int64_t done, int64_t total);
 
 /* The maps of the model and, with --base, of that one: a base that lacks the model's prefix gives it no attention.

@@ -1,5 +1,5 @@
-/* vernier attend: what each head of a model attends to, as figures, a page, a table, and files to compute with.
- * With --base a second model reads the same tokens, and the page leads with the heads that moved. */
+/* vernier attend: the attention of each head of a model, as figures, a page, a table, and files to compute with.
+ * With --base a second model reads the same tokens, and the page begins with the heads that changed most. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static Status ask_view(Ask *k)
         for (int i = 0; i < 2; i++) {
             const char *mine = i ? "no-prefix" : "by";
             if (args_given(k->args, mine) && args_given(k->args, *o))
-                return fail(E_CONFIG, "--%s does not go with --%s", mine, *o);
+                return fail(E_CONFIG, "--%s and --%s exclude each other", mine, *o);
         }
     TRY(args_word(&by, k->args, "by", by, BY_NAME + 1));
     k->x.by = (By)(by + 1);
@@ -44,7 +44,7 @@ static Status view_open(View *v, Ask *k)
         return fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys", part_name(x->maps.part));
     if (x->by && !k->tokenizer)
         return fail(E_IO,
-                    "--by %s needs a tokenizer to tell what the ids spell, and %s has none; name one with "
+                    "--by %s needs a tokenizer for the text of the ids, and %s has none; name one with "
                     "--tokenizer DIR",
                     BY_NAME[x->by], x->model);
     *v = view_of(k->arena, x, &x->tokens, x->maps.part == PART_CROSS ? &x->source : &x->tokens);
@@ -84,7 +84,7 @@ static Status each_head(int done, int all, void *user)
     return ask_going_on(user, "heads set to zero", done, all);
 }
 
-/* Numbers that take passes of their own: on sequences that repeat, and of the loss. */
+/* Numbers that need separate forward passes: on sequences that repeat, and of the loss. */
 static Status read_more(Ask *k, HeadStats *more)
 {
     Attention *x = &k->x;
@@ -158,9 +158,9 @@ static Status read_maps(Ask *k)
     return OK;
 }
 
-/* ---- answers */
+/* ---- outputs */
 
-/* Of one text, --html without --out, --format and --json: the page is all that was asked for. */
+/* Of one text, --html without --out, --format and --json: the page is the only output. */
 static bool page_alone(const Args *a)
 {
     static const char *const more[] = {"out", "format", "json", "texts", NULL};
@@ -169,7 +169,7 @@ static bool page_alone(const Args *a)
     return alone;
 }
 
-enum { READABLE = 128 }; /* rows or keys whose labels find room */
+enum { READABLE = 128 }; /* rows or keys that have room for labels */
 
 static const char *folder_of(Arena *a, const char *path)
 {
@@ -177,7 +177,7 @@ static const char *folder_of(Arena *a, const char *path)
     return slash ? str_copy(a, path, slash > path ? (size_t)(slash - path) : 1) : ".";
 }
 
-/* A page whose directory is not there yet: explorer.c makes that when it has something to write. */
+/* A page whose directory is not there yet: explorer.c makes it before it writes. */
 static Status page_place(const Ask *k, const char *page, const char *dir)
 {
     size_t n = dirs_standing(dir);
@@ -187,7 +187,7 @@ static Status page_place(const Ask *k, const char *page, const char *dir)
     return args_output_dir(k->args, "--html", page, 0);
 }
 
-/* The page and the directory are tried before any work.  The same answer as before is written once more. */
+/* The page and the directory are tried before any work.  A result that is already there is written once more. */
 static Status outputs(Ask *k)
 {
     const char *page = args_text(k->args, "html", NULL), *dir = page ? folder_of(k->arena, page) : NULL;
@@ -208,12 +208,13 @@ static Status answer(Ask *k)
     TRY(ask_view(k));
     TRY(ask_format(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
-        return fail(E_CONFIG, "--html does not go with --%s", args_given(k->args, "do") ? "do" : "compare");
+        return fail(E_CONFIG, "--html and --%s exclude each other", args_given(k->args, "do") ? "do" : "compare");
     TRY(outputs(k));
     dir = k->folder.path;
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
     if (args_count(k->args))
-        return fail(E_CONFIG, "%s is one directory too many; --compare BASE takes tuned models", args_at(k->args, 0));
+        return fail(E_CONFIG, "unexpected operand %s; only --compare BASE takes operands, the tuned models",
+                    args_at(k->args, 0));
     if (args_given(k->args, "do")) return effect_answer(k, dir);
     if (args_given(k->args, "texts")) return corpus_answer(k, dir);
     TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));
@@ -254,42 +255,44 @@ static Status attend(const Args *args)
 static const Option OPTIONS[] = {
     {"model", "DIR", "the model: config.json and model.safetensors"},
     ADAPTER_OPTION,
-    {"base", "DIR", "another model of the same shape; figures then show what differs from it"},
+    {"base", "DIR", "another model of the same shape; figures then show the differences from it"},
     {"compare", "DIR", "the base against every operand: directories of the same shape, or adapters on it"},
-    {"text", "TEXT", "what the model reads; for --part decoder and cross the target that the decoder is given"},
+    {"text", "TEXT", "the text that the model reads; for --part decoder and cross the target of the decoder"},
     {"texts", "FILE",
-     "many texts, one a line or JSON Lines with \"text\": means with intervals, and where a number is most; with "
-     "--compare the losses on them beside what is reached without reading (loss floors)"},
-    {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},
-    {"source", "TEXT", "what the encoder of an encoder-decoder reads"},
-    {"source-ids", "LIST", "the same as ids"},
+     "many texts, one a line or JSON Lines with \"text\": means with intervals, and the text with the largest value; "
+     "with --compare the losses on them and their baselines, the best losses without attention"},
+    {"ids", "LIST", "token ids instead of a text, without any change: 1,2,3"},
+    {"source", "TEXT", "the text that the encoder of an encoder-decoder reads"},
+    {"source-ids", "LIST", "the source as token ids"},
     {"tokenizer", "DIR", "tokenizer.json, vocab.json and merges.txt, or a SentencePiece model; default: the model's"},
-    {"language", "NAME", "of the text, where the model is PLBART: java, python or en_XX"},
-    {"part", "NAME", "encoder, decoder or cross; default: the encoder where there is one"},
+    {"language", "NAME", "the language of the text, for PLBART: java, python or en_XX"},
+    {"part", "NAME", "the attention to draw: encoder, decoder or cross; default: the encoder if there is one"},
     {"layer", "L", "a layer, a list such as 0,5, or all (the default)"},
     {"head", "H", "a head, a list, all (the default), or mean over the heads"},
     {"by", "NAME",
-     "words, lines, or the sides of a change (message, added, removed, kept, special): the queries of each are "
-     "averaged and its keys added up, in figures, numbers and files"},
-    {"no-prefix", NULL, "take the columns of a prefix away and divide each row by what is left"},
+     "aggregate by words, lines, or sides of a change (message, added, removed, kept, special): average the queries "
+     "of each and sum its keys, in figures, tables and files"},
+    {"no-prefix", NULL, "remove the columns of a prefix and renormalise each row"},
     {"do", "WHAT",
-     "change the pass: head:L.H=0 (or a factor), prefix=scale:S, prefix=swap:DIR (another adapter's), mass:A (of the "
-     "prefix), patch:SITE:L=TEXT (what SITE gives on another text, ids:1,2 or @FILE), 'steer:SITE:L=S*TEXT minus "
-     "TEXT' (plus S times the difference of the means of what SITE gives on two texts, or one text's mean), "
-     "SITE:L.T for position T alone; may be repeated"},
-    {"dtype", "NAME", "f32 (the default), or f64 to tell a change from rounding"},
-    {"number", "NAME", "a number to draw by itself, layers by heads: a column of heads.csv, such as induction"},
-    {"sweep", "heads", "set the output of each head to zero in turn, and take gradients: what the loss says of it"},
+     "intervene in the forward pass: head:L.H=0 (or a factor), prefix=scale:S, prefix=swap:DIR (that of another "
+     "adapter), mass:A (of the prefix), patch:SITE:L=TEXT (activation patching, with the activation at SITE on "
+     "another "
+     "text, ids:1,2 or @FILE), 'steer:SITE:L=S*TEXT minus TEXT' (a steering vector: S times the difference of the "
+     "mean "
+     "activations at SITE on two texts, or one text's mean), SITE:L.T for position T alone; may be repeated"},
+    {"dtype", "NAME", "f32 (the default), or f64 to distinguish a change from rounding"},
+    {"number", "NAME", "draw one metric, layers by heads: a column of heads.csv, such as induction"},
+    {"sweep", "heads", "head importance: zero ablation of each head and its gradient, as changes of the loss"},
     {"format", "LIST", "of the figures: svg, pdf, png, or some of them with commas between; default: all three"},
     {"limit", "P", "the attention at which the colour scale ends; default: 99 of 100 cells are below"},
     {"html", "FILE",
-     "one page to explore: every map, by tokens or as --by says, with base and prefix to switch; of --texts the "
-     "first ones; with --out, --format, --json or --texts beside the rest, else alone"},
+     "an interactive page with every map, by tokens or as in --by, with or without base and prefix; for --texts the "
+     "first texts; the only output unless --out, --format, --json or --texts is given"},
     {"out", "DIR",
-     "where figures/, report.html, heads.csv and maps.safetensors go; default: runs/attend/HASH, where HASH "
+     "the directory for figures/, report.html, heads.csv and maps.safetensors; default: runs/attend/HASH, where HASH "
      "depends on the options and the files they name; runs/attend/latest leads to the newest"},
     OVERWRITE_OPTION,
-    {"json", NULL, "print JSON in place of the table"},
+    {"json", NULL, "print JSON instead of the table"},
     {0}};
 static const Choice CHOICES[] = {{"part", "encoder|decoder|cross"},
                                  {"by", "words|lines|sides"},
@@ -299,19 +302,19 @@ static const Choice CHOICES[] = {{"part", "encoder|decoder|cross"},
                                  {0}};
 static const Command ATTEND = {
     .name = "attend",
-    .summary = "draw the attention maps of a model on a text, or what differs between two models",
+    .summary = "draw the attention maps of a model on a text, and compare those of two models",
     .usage = "--model DIR --text TEXT [options]\n       vernier attend --compare BASE --text TEXT [options] TUNED...",
     .about =
-        "Runs a model on one text and draws the attention of every head chosen: figures, a page to read, the maps "
-        "as safetensors. The table gives, as means over the rows of a map, the entropy in nats, the distance in "
-        "tokens between query and key, and the mass on the first token, on special tokens and on patterns: the "
-        "token itself, the one before, the next, others with the query's id, earlier ones, and what stands behind "
-        "an earlier one (induction), the last two also on random sequences that repeat (r.); where the text is a "
-        "change, in <add> and <del> or as a unified diff, on its changed lines. "
-        "--compare measures what tuning changed against one base: drift of the attention over the text, what a "
-        "prefix added, similarity of representations, and the change of every weight. --do "
-        "intervenes, and tells what that does to the output, the loss and the attention. --texts gives means "
-        "over many texts. report.html says what each column of these tables is.",
+        "Runs a model on one text and draws the attention of every chosen head: figures, a page, and the maps as "
+        "safetensors.  The table has means over the rows of a map: the entropy in nats, the distance in tokens "
+        "between query and key, and the mass on the first token, on special tokens and on patterns.  The patterns "
+        "are the token itself, the previous one, the next one, others with the query's id, earlier ones with it, and "
+        "the token after an earlier one (induction).  The last two are also measured on random sequences that repeat "
+        "(r.).  If the text is a change, in <add> and <del> or as a unified diff, the table has the mass on its "
+        "changed lines.  --compare measures the changes by tuning against one base: drift of the attention over the "
+        "text, the additions of a prefix, similarity of representations, and the change of every weight.  --do "
+        "intervenes, and reports the effect on the output, the loss and the attention.  --texts gives means over "
+        "many texts.  report.html explains each column of these tables.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,
     .choices = CHOICES,

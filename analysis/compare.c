@@ -1,4 +1,4 @@
-/* Each tuned model is loaded, measured and gone again before the next: only numbers stay. */
+/* Each tuned model is loaded, measured and closed before the next: only its numbers stay. */
 #include "analysis/compare.h"
 
 #include <math.h>
@@ -23,8 +23,8 @@ static Status check_shape(const Ask *k, const Model *m, const char *dir)
     if (strcmp(b->arch->name, m->arch->name) != 0 || model_layers(b, p) != model_layers(m, p) ||
         maps_heads(b, p) != maps_heads(m, p) || b->config.dim != m->config.dim || q->in != r->in)
         return fail(E_MISMATCH,
-                    "%s is %s with %d layers of %d heads, width %d, in its %s; %s is %s with %d of %d, "
-                    "width %d",
+                    "%s is %s with %d layers of %d heads, hidden size %d, in its %s; %s is %s with %d of %d, "
+                    "hidden size %d",
                     dir, m->arch->name, model_layers(m, p), model_layers(m, p) ? maps_heads(m, p) : 0, m->config.dim,
                     part_name(p), k->x.model, b->arch->name, model_layers(b, p), maps_heads(b, p), b->config.dim);
     return OK;
@@ -42,7 +42,7 @@ static Status check_room(const Ask *k, const Adapter *a, const Model *m, const F
     return OK;
 }
 
-typedef struct { /* what every tuned model is measured with */
+typedef struct { /* the common inputs of every measurement */
     const Ask *k;
     const Seen *base;
     const FloorTexts *texts; /* or NULL */
@@ -106,7 +106,7 @@ static Status measure_tuned(const Job *j, Tuned *t)
     return s;
 }
 
-/* ---- what it says */
+/* ---- verdicts */
 
 ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64, Arena *a)
 {
@@ -117,18 +117,18 @@ ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64
     for (int l = 0; l < p->layers; l++) worst = fmax(worst, p->layer[l].conditional);
     if (p->own > same) {
         *sentence = str_print(a,
-                              "%s that also move the text's own logits, by %.2g of the largest, as by other "
-                              "positions: the theorem is not about these",
+                              "%s that also change the text's own logits, by %.2g of the largest, as other positions "
+                              "do; the theorem does not apply",
                               begin, p->own);
         return VERDICT_INCONCLUSIVE;
     }
-    const char *each = str_print(a, "with each layer's own taken away %.2g (limit %.0e)", worst, limit);
+    const char *each = str_print(a, "without each layer's own keys %.2g (limit %.0e)", worst, limit);
     if (p->moved > same) {
         *sentence = str_print(a,
-                              "%s; predicted change of the attention over the text 0, measured %s; between the two "
-                              "models layer 0 differs by %.2g, because its input does%s",
+                              "%s; predicted change of the attention over the text 0, measured %s; layer 0 of the "
+                              "two models differs by %.2g, because its input does%s",
                               begin, each, p->layer[0].change.gap,
-                              t->shifted ? str_print(a, ": positions moved by %lld", (long long)t->shifted) : "");
+                              t->shifted ? str_print(a, " (positions shifted by %lld)", (long long)t->shifted) : "");
         return worst <= limit ? VERDICT_SUPPORTED : VERDICT_NOT_SUPPORTED;
     }
     double gap = p->layer[0].change.gap;
@@ -190,7 +190,7 @@ static void print_layers(const Comparison *c)
 {
     int name = 5;
     for (int i = 0; i < c->n; i++) name = (int)fmax(name, (double)strlen(c->tuned[i].name));
-    print_out("%-*s  layer       gap  conditional      kl      tv  residual   alpha  rank    cka  procrustes\n", name,
+    print_out("%-*s  layer  max diff  conditional      kl      tv  residual   alpha  rank    cka  procrustes\n", name,
               "tuned");
     for (int i = 0; i < c->n; i++)
         for (int l = 0; l < c->tuned[i].pair.layers; l++) {
@@ -343,12 +343,12 @@ static void print_floors(const Comparison *c, Arena *a)
 {
     const Floors *f = &c->texts->floors;
     const Reached *r = comparison_reached(c, a);
-    print_out("\nloss in nats a token (%lld %s of %lld %s); what is reached at best without reading them:\n",
+    print_out("\nloss in nats a token (%lld %s of %lld %s); baselines, the best losses without attention:\n",
               (long long)f->tokens, str_plural(f->tokens, "token", "tokens"), (long long)f->texts,
               str_plural(f->texts, "text", "texts"));
-    print_out("%8.4f  by the place\n", f->place);
-    if (isfinite(f->previous)) print_out("%8.4f  by place and token before\n", f->previous);
-    print_out("(entropies counted from %.1f tokens each; few make them too low)\n", f->each);
+    print_out("%8.4f  by position\n", f->place);
+    if (isfinite(f->previous)) print_out("%8.4f  by position and previous token\n", f->previous);
+    print_out("(each entropy is estimated from %.1f tokens on average; few tokens make it too low)\n", f->each);
     if (c->texts->left_out)
         print_out("(left out, too long for the model or with nothing to predict: %lld %s)\n",
                   (long long)c->texts->left_out, str_plural(c->texts->left_out, "text", "texts"));
@@ -389,9 +389,9 @@ Status compare_answer(Ask *k, const char *dir)
     int n = args_count(k->args);
     const char **figures;
     for (const char *const *o = not_here; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --compare", *o);
-    if (!n) return fail(E_CONFIG, "--compare BASE needs what to compare: directories of tuned models or of adapters");
-    if (n > COMPARED) return fail(E_CONFIG, "%d are to be compared; at most %d", n, COMPARED);
+        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s and --compare exclude each other", *o);
+    if (!n) return fail(E_CONFIG, "--compare BASE needs operands: directories of tuned models or of adapters");
+    if (n > COMPARED) return fail(E_CONFIG, "%d models to compare; expected at most %d", n, COMPARED);
     TRY(ask_models(k));
     TRY(ask_input(k));
     Comparison c = {.base = k->x.model,

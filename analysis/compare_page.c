@@ -69,7 +69,7 @@ typedef struct {
     bool log;
 } Curve;
 
-/* One line a tuned model; those without the number are left out, and the others keep their colours. */
+/* One line a tuned model; those without the metric are left out, and the others keep their colours. */
 static int curve_series(Series *s, const Out *o, OfLayer *of)
 {
     int lines = 0;
@@ -86,7 +86,7 @@ static int curve_series(Series *s, const Out *o, OfLayer *of)
     return lines;
 }
 
-/* None of these numbers is negative: an axis of equal ones begins at zero, and a logarithm needs one above it. */
+/* None of these metrics is negative: an axis of equal ones begins at zero, and a logarithm needs one above it. */
 static Axis curve_axis(const char *title, bool log, int n, const Series *s)
 {
     double least = INFINITY, most = -INFINITY;
@@ -108,8 +108,8 @@ static void draw_single(const Out *o, Fig *f, Rect r, int n, const Series *s, Pl
     for (int k = 0; k < n; k++) tensor_set(y, k, tensor_get(s[k].y, 0)), name[k] = s[k].label;
     style.x = (Axis){0};
     style.y.log = false;
-    style.y.hi = draw_limit(1.15 * maps_largest(y));                 /* room for what is printed above */
-    style.values = maps_largest(y) >= 0.001 || maps_largest(y) <= 0; /* else the axis tells */
+    style.y.hi = draw_limit(1.15 * maps_largest(y));                 /* room for the values above */
+    style.values = maps_largest(y) >= 0.001 || maps_largest(y) <= 0; /* else the axis shows them */
     style.decimals = 3;
     fig_bars(f, r, 1, &(Series){.y = y}, name, style);
 }
@@ -142,21 +142,22 @@ static Status add_curves(Out *o)
     for (int i = 0; i < c->n; i++) virtual_keys |= c->tuned[i].pair.virtual_keys > 0;
     report_heading(o->page, 2, "Drift of attention");
     Fig *f = draw_curves(o, "drift", 3, drift);
-    TRY(show(
-        o, "drift", f,
-        "Attention over the content, renormalised, against the base's, layer by layer: largest change of a weight "
-        "(zeros are not drawn), mean KL divergence, mean total variation."));
+    TRY(show(o, "drift", f,
+             "Attention over the content, renormalised, compared with the base's in each layer: largest change of a "
+             "weight "
+             "(zeros are not drawn), mean KL divergence, mean total variation."));
     if (virtual_keys) {
         f = draw_curves(o, "prefix", 2, prefix);
         TRY(show(
             o, "prefix", f,
-            "Virtual keys: change of the content attention when one layer's alone are taken away, its inputs being "
-            "the same, which the theorem says is zero; and their mass, mean over rows and heads."));
+            "Virtual keys.  Left: change of the content attention when only this layer's keys are removed and its "
+            "inputs stay the same; the theorem predicts zero.  Right: their mass, mean over rows and heads."));
     }
     report_heading(o->page, 2, "Representations");
     f = draw_curves(o, "similarity", 2, alike);
     TRY(show(o, "similarity", f,
-             "Outputs of the layers against the base's: linear CKA and orthogonal Procrustes distance."));
+             "Outputs of the layers compared with the base's: linear CKA (centred kernel alignment) and "
+             "orthogonal Procrustes distance."));
     return OK;
 }
 
@@ -228,9 +229,9 @@ static Status add_spectra(Out *o)
     report_heading(o->page, 2, "Spectra");
     TRY(show(
         o, "spectrum", f,
-        "Singular values over the largest: of what layer 0's attention adds to the residual stream beyond the base's "
-        "(scaled, where virtual keys take a share), and of the weight change that is largest relative to its map; "
-        "and how many directions share what each layer's attention adds."));
+        "Singular values divided by the largest one.  Left: of the output of layer 0's attention minus the base's "
+        "(scaled by the mass left to the text).  Middle: of the weight change that is largest relative to its "
+        "linear layer.  Right: the effective number of directions that the attention of each layer adds."));
     return OK;
 }
 
@@ -242,17 +243,17 @@ static Status add_floors(Out *o)
     const Reached *r = comparison_reached(c, o->a);
     TRY(floors_csv(str_print(o->a, "%s/floors.csv", o->dir), floors));
     Fig *f = floors_draw(path(o, "floors"), o->a, floors, c->n + 1, r);
-    report_heading(o->page, 2, "Loss floors");
+    report_heading(o->page, 2, "Loss and baselines");
     TRY(show(
         o, "floors", f,
-        "Left: loss on the texts, and what is reached at best without reading them, by the place of a token alone "
-        "and by the token before as well (what attention that a prefix takes whole leaves a decoder). Right: that "
-        "entropy at each place."));
+        "Left: loss on the texts, and its baselines, the best losses without attention: by the position of a token, "
+        "and by the previous token as well (all that a decoder has left when a prefix takes the whole attention).  "
+        "Right: that entropy at each position."));
     for (int i = 0; i <= c->n; i++) report_text(o->page, floors_sentence(o->a, floors, &r[i]));
     report_text(o->page,
                 str_print(o->a,
-                          "Counted from %lld %s of %lld %s, %.1f for each entropy; where they are few "
-                          "the floors are too low.",
+                          "The entropies are counted from %lld %s of %lld %s, %.1f for each on average.  Few "
+                          "tokens make the baselines too low.",
                           (long long)floors->tokens, str_plural(floors->tokens, "token", "tokens"),
                           (long long)floors->texts, str_plural(floors->texts, "text", "texts"), floors->each));
     return OK;
@@ -272,7 +273,7 @@ static void add_verdicts(Out *o)
         const char *sentence;
         if (!c->tuned[i].pair.virtual_keys) continue;
         ReportVerdict v = comparison_verdict(&sentence, &c->tuned[i], c->f64, o->a);
-        report_verdict(o->page, v, "A prefix leaves attention over the content as it was", sentence);
+        report_verdict(o->page, v, "A prefix does not change the attention over the content", sentence);
     }
     Directions d;
     if (comparison_directions(&d, c, o->a, 0))
@@ -289,8 +290,8 @@ static void add_verdicts(Out *o)
                 report_text(
                     o->page,
                     str_print(o->a,
-                              "What %s and %s add at layer 0 spans spaces with a mean principal angle of %.1f "
-                              "degrees.",
+                              "The directions that %s and %s add at layer 0 span spaces with a mean principal "
+                              "angle of %.1f degrees.",
                               c->tuned[i].name, c->tuned[k].name, angle));
         }
 }
@@ -298,8 +299,8 @@ static void add_verdicts(Out *o)
 static void add_table(Out *o)
 {
     static const char *const head[] = {
-        "tuned", "layer", "gap",     "conditional",   "KL",         "TV",  "residual",
-        "alpha", "rank",  "n_H n_S", "participation", "logit rank", "CKA", "Procrustes"};
+        "tuned", "layer", "max diff", "conditional",   "KL",         "TV",  "residual",
+        "alpha", "rank",  "n_H n_S",  "participation", "logit rank", "CKA", "Procrustes"};
     enum { COLS = sizeof head / sizeof *head };
     const Comparison *c = o->c;
     int layers = c->tuned[0].pair.layers, rows = 0;
@@ -321,17 +322,18 @@ static void add_table(Out *o)
     report_heading(o->page, 2, "Numbers");
     report_text(
         o->page,
-        "gap, KL, TV: change of the content attention, renormalised. conditional: the gap with this layer's "
-        "virtual keys alone taken away. residual: what they added against the theorem's mixture, relative. "
-        "alpha: mass on them. rank, participation: of what attention adds to the residual stream; n_H n_S is the "
-        "most that heads times virtual keys can span, and no rank exceeds the number of tokens. logit rank: of "
-        "the change of the attention logits, where none is masked.");
+        "max diff (maximum absolute difference), KL, TV (total variation): change of the content attention, "
+        "renormalised. conditional: the maximum absolute difference when only this layer's virtual keys are removed. "
+        "residual: their contribution minus the theorem's mixture, relative. alpha: mass on them. rank, "
+        "participation: of the contribution of attention to the residual stream; n_H n_S (heads times virtual keys) "
+        "bounds the rank, and no rank exceeds the number of tokens. logit rank: of the change of the attention "
+        "logits, where none is masked.");
     report_table(o->page, NULL, COLS, head, rows, cell);
 }
 
 static void add_weights(Out *o)
 {
-    static const char *const head[] = {"map", "tuned", "relative", "rank", "participation", "angle"};
+    static const char *const head[] = {"linear layer", "tuned", "relative", "rank", "participation", "angle"};
     const Comparison *c = o->c;
     int rows = 0;
     for (int i = 0; i < c->n; i++) rows += c->tuned[i].weights;
@@ -350,9 +352,9 @@ static void add_weights(Out *o)
     report_heading(o->page, 2, "Weights");
     report_text(
         o->page,
-        "Change of each linear map: its norm over the map's, rank, participation ratio, and the mean principal "
-        "angle in degrees between its leading directions (at most 8) and as many of the map's own.");
-    if (rows > 24) report_fold(o->page, str_print(o->a, "All %d maps", rows));
+        "Change of each linear layer: its norm relative to the layer's, rank, participation ratio, and the mean "
+        "principal angle in degrees between its leading directions (at most 8) and as many of the layer's own.");
+    if (rows > 24) report_fold(o->page, str_print(o->a, "All %d linear layers", rows));
     report_table(o->page, NULL, 6, head, rows, cell);
     if (rows > 24) report_unfold(o->page);
 }

@@ -91,7 +91,7 @@ static double *values(const Corpus *c, int row, int stat)
     return c->value + ((int64_t)row * STATS + stat) * c->n;
 }
 
-/* The line tells of texts; a sweep of one may take long. */
+/* The line of progress counts texts; a sweep of one may take long. */
 static Status each_head(int done, int all, void *user)
 {
     const Corpus *c = user;
@@ -128,8 +128,9 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     HeadStats *more = NEW(scratch, HeadStats, x->maps.layers * x->maps.heads);
     bool sweep = args_given(k->args, "sweep");
     if (sweep) {
-        Status told = loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL);
-        TRY(pair ? told : fail_in_file(told, args_text(k->args, "texts", NULL))); /* a pair lacks an option's text */
+        Status has_loss = loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL);
+        TRY(pair ? has_loss
+                 : fail_in_file(has_loss, args_text(k->args, "texts", NULL))); /* a pair lacks an option's text */
         TRY(head_importance(more, k->model, k->hooks, &scored, x->maps.part, each_head, c));
     }
     for (int i = 0; i < x->layers * x->heads; i++) {

@@ -31,7 +31,7 @@ typedef struct {
     int across;  /* maps in a row */
     double cell; /* size */
     double left; /* room for row labels */
-    double w, h; /* of one map, and with what stands above and below it */
+    double w, h; /* of one map, and with its title and axis */
 } Grid;
 
 static Grid lay_out_in(const MapLabels *l, int across, double room)

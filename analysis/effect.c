@@ -93,7 +93,7 @@ typedef struct {
     Ask *k;
     Outcome before;
     const Batch *scored;
-    Do *what;
+    Do *interventions;
     int n;
     Effect *effect; /* (rows): each alone, and where there are several all together */
     int rows;
@@ -276,9 +276,10 @@ static Status write_files(const Effects *x, const char *dir)
                           (long long)x->k->x.tokens.n, str_plural(x->k->x.tokens.n, "token", "tokens"),
                           isfinite(x->before.loss) ? cell(a, x->before.loss) : "none"));
     const char *path = figure_path(a, dir, "effects", x->k->x.format);
-    report_drawn(r, effects_draw(path, a, x->rows, x->effect, x->before.maps.layers),
-                 "What each intervention (row) does: the share of attention that moved in each layer, mean over rows "
-                 "and heads, and the relative change of the last layer's output.");
+    report_drawn(
+        r, effects_draw(path, a, x->rows, x->effect, x->before.maps.layers),
+        "The effect of each intervention (row): the fraction of attention that moved in each layer, mean over "
+        "rows and heads, and the relative change of the last layer's output.");
     report_table(
         r,
         "loss: in nats a token, and its change; KL: of the predicted token's distribution; top changed: share "
@@ -288,7 +289,7 @@ static Status write_files(const Effects *x, const char *dir)
     return report_close(r);
 }
 
-/* ---- asking */
+/* ---- input texts */
 
 static Status tokens_of_other(Tokens *t, const Ask *k, const Do *d, const char *text)
 {
@@ -302,7 +303,7 @@ static Status tokens_of_other(Tokens *t, const Ask *k, const Do *d, const char *
     return tokens_check(t, k->model, k->x.maps.part, "do");
 }
 
-/* As the batch that is read, with another text: one that is typed, or what the file holds whose name follows an @. */
+/* The same batch with another text: one that is typed, or the content of the file whose name follows an @. */
 static Status other_batch(const Ask *k, const Do *d, const char *text, Batch *out)
 {
     Tokens t;
@@ -329,7 +330,7 @@ static Status read_patch(const Ask *k, Do *d)
     Batch other;
     TRY(other_batch(k, d, d->text, &other));
     if (other.t != k->batch.t || other.s != k->batch.s)
-        return fail(E_MISMATCH, "--do %s: its text has %lld %s and what the model reads %lld", d->words,
+        return fail(E_MISMATCH, "--do %s: its text has %lld %s, expected %lld as in the model's input", d->words,
                     (long long)(other.t ? other.t : other.s),
                     str_plural(other.t ? other.t : other.s, "token", "tokens"), (long long)k->x.tokens.n);
     return do_read(d, k->arena, k->model, k->hooks, &other, k->x.tokens.n);
@@ -358,7 +359,7 @@ static Status read_all(Effects *x, const char *const *words)
 {
     Ask *k = x->k;
     for (int i = 0; i < x->n; i++) {
-        Do *d = &x->what[i];
+        Do *d = &x->interventions[i];
         TRY(do_parse(d, k->arena, words[i], k->model, k->x.maps.part, x->before.maps.prefix));
         if (d->kind == DO_PATCH) TRY(read_patch(k, d));
         if (d->kind == DO_STEER) TRY(read_steering(k, d));
@@ -373,15 +374,15 @@ static Effect measure(const Effects *x, int from, int to)
     int before = hooks_n(k->hooks);
     const Batch *scored = x->scored;
     for (int i = from; i < to; i++) {
-        do_attach(&x->what[i], k->hooks);
+        do_attach(&x->interventions[i], k->hooks);
         /* A patch is of one row, and an encoder's loss has a row for each token masked. */
-        if (x->what[i].kind == DO_PATCH && scored && scored->b != k->batch.b) scored = NULL;
+        if (x->interventions[i].kind == DO_PATCH && scored && scored->b != k->batch.b) scored = NULL;
     }
     Outcome after;
     outcome_read(&after, k->arena, k->model, k->hooks, &k->batch, scored, k->x.maps.part);
     hooks_clear_from(k->hooks, before);
     Effect e = effect_of(k->arena, &x->before, &after);
-    e.words = to - from > 1 ? "all together" : x->what[from].words;
+    e.words = to - from > 1 ? "all together" : x->interventions[from].words;
     return e;
 }
 
@@ -400,12 +401,12 @@ Status effect_answer(Ask *k, const char *dir)
     if (!loss_batch(&scored, k->arena, k->model, k->tokenizer, &k->batch, k->target))
         x.scored = &scored;
     else
-        err_clear(); /* what the other numbers say needs no loss */
+        err_clear(); /* the other numbers need no loss */
     outcome_read(&x.before, k->arena, k->model, k->hooks, &k->batch, x.scored, k->x.maps.part);
     TRY(model_blame(maps_finite(&x.before.maps, k->x.model), k->model));
     if (x.before.maps.t != k->x.tokens.n)
         return fail(E_MISMATCH, "the adapter puts virtual tokens among the text's own, and --do counts the text's");
-    x.what = NEW(k->arena, Do, x.n);
+    x.interventions = NEW(k->arena, Do, x.n);
     TRY(read_all(&x, words));
     x.rows = x.n > 1 ? x.n + 1 : 1;
     x.effect = NEW(k->arena, Effect, x.rows);

@@ -1,4 +1,4 @@
-/* vernier attend --do: what an intervention does to the output, the loss and the attention downstream. */
+/* vernier attend --do: the effect of an intervention on the output, the loss and the attention downstream. */
 #ifndef ANALYSIS_EFFECT_H
 #define ANALYSIS_EFFECT_H
 
@@ -13,7 +13,7 @@ typedef struct { /* of one pass */
 
 typedef struct {
     const char *words;
-    double loss, change; /* after; after less before; NaN where there is no loss */
+    double loss, change; /* after; after minus before; NaN where there is no loss */
     double kl;           /* mean over positions of KL(before, after) of the next token's distribution, nats */
     double top;          /* share of positions whose most likely token is another */
     double output;       /* |after - before| / |before| of the last layer's output */
@@ -24,7 +24,7 @@ typedef struct {
 void outcome_read(Outcome *out, Arena *run, Model *, Hooks *, const Batch *, const Batch *scored, Part);
 Effect effect_of(Arena *, const Outcome *before, const Outcome *after);
 
-/* What each (row) moved in each layer, and in the output.  Open, as in analysis/draw.h. */
+/* The change by each (row) in each layer, and in the output.  Open, as in analysis/draw.h. */
 Fig *effects_draw(const char *path, Arena *, int rows, const Effect *, int layers);
 
 Status effect_answer(Ask *, const char *dir);

@@ -31,7 +31,7 @@ struct Explorer {
 /* ---- numbers as text
  *
  * Symbols are printable characters behind `"`, without `<` and `\`.  A value below ONE is one symbol; a larger one is
- * two, and so is a run of zeros, which is written as what lies above the largest value. */
+ * two, and so is a run of zeros, which is written as a number above the largest value. */
 
 enum { STEP = 2048, SYMBOLS = 90, ONE = 66, LONGEST_RUN = ONE + (SYMBOLS - ONE) * SYMBOLS - 1 - STEP };
 
@@ -130,7 +130,7 @@ static void write_text(Explorer *e, Arena *a, const char *s)
     }
 }
 
-/* A name, which the page shows as it is; of tokens it makes what is obeyed visible itself. */
+/* A name, which the page shows as it is.  The page makes control characters of tokens visible. */
 static void write_member(Explorer *e, Arena *a, const char *name, const char *text)
 {
     writer_print(&e->w, "\"%s\":", name);
@@ -205,9 +205,9 @@ static Status write_part(Explorer *e, Arena *a, const Batch *b, const Shown *of,
 {
     Ask *k = e->k;
     const Attention *x = &k->x;
-    const bool known = k->read[0].probs && of->part == x->maps.part;
+    const bool have = k->read[0].probs && of->part == x->maps.part;
     Maps m = k->read[0], base = k->read[1];
-    if (!known) TRY(ask_read(k, a, b, of->part, of->rows->n, &m, &base));
+    if (!have) TRY(ask_read(k, a, b, of->part, of->rows->n, &m, &base));
     int layers, heads;
     const int *layer = chosen_of(a, x->layer, x->layers, m.layers, &layers),
               *head = chosen_of(a, x->head, x->heads, m.heads, &heads);
@@ -237,13 +237,13 @@ static Status write_part(Explorer *e, Arena *a, const Batch *b, const Shown *of,
 
 /* ---- the page */
 
-/* Writes the page up to a mark, which it passes over. */
-static void write_until(Explorer *e, const char *mark)
+/* Writes the page up to a placeholder, which it skips. */
+static void write_until(Explorer *e, const char *name)
 {
-    const char *at = strstr(e->rest, mark);
-    CHECK(at, "page.html has no %s", mark);
+    const char *at = strstr(e->rest, name);
+    CHECK(at, "page.html has no %s", name);
     writer_add(&e->w, e->rest, (size_t)(at - e->rest));
-    e->rest = at + strlen(mark);
+    e->rest = at + strlen(name);
 }
 
 Status explorer_open(Explorer **out, Ask *k, const char *path)

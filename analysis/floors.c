@@ -14,7 +14,7 @@
 
 typedef struct {
     int64_t place;
-    int32_t before, token; /* before -1: nothing, or not asked */
+    int32_t before, token; /* before -1: none, or not needed */
 } Seen;
 
 static int by_place(const void *a, const void *b)
@@ -30,7 +30,7 @@ static double n_log_n(int64_t n)
     return n ? (double)n * log((double)n) : 0;
 }
 
-/* Adds to at[place * 2 + column] n H of the tokens given place and token before; returns how many such there are. */
+/* Adds to at[place * 2 + column] n H of the tokens given place and token before; returns the number of such pairs. */
 static int64_t add_entropies(double *at, int column, Seen *s, int64_t n)
 {
     int64_t contexts = 0;
@@ -64,8 +64,8 @@ Floors floors_of(Arena *a, int64_t n, const Target *text, bool previous)
         }
     int64_t contexts = previous ? add_entropies(at, 1, seen, f.tokens) : 0;
     for (int64_t i = 0; i < f.tokens; i++) seen[i].before = -1;
-    int64_t known = add_entropies(at, 0, seen, f.tokens);
-    f.each = (double)f.tokens / (double)(previous ? contexts : known);
+    int64_t without = add_entropies(at, 0, seen, f.tokens);
+    f.each = (double)f.tokens / (double)(previous ? contexts : without);
     f.at = tensor_new(a, F64, SHAPE(places, 2));
     for (int64_t i = 0; i < 2 * places; i++) {
         *(i % 2 ? &f.previous : &f.place) += at[i] / (double)f.tokens;
@@ -108,7 +108,7 @@ Status floor_texts(FloorTexts *out, Ask *k)
     int64_t n;
     *out = (FloorTexts){.tokenizer = k->tokenizer};
     if (k->model->arch->encode)
-        return fail(E_CONFIG, "--texts with --compare tells what is reached without reading, and %s reads two texts",
+        return fail(E_CONFIG, "--texts with --compare needs a model that reads one text, and %s reads two",
                     k->model->arch->name);
     if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     TRY(corpus_texts(&text, &n, k->arena, path));
@@ -139,23 +139,24 @@ Status floor_loss(double *out, const FloorTexts *x, Model *m, Hooks *hooks)
     return OK;
 }
 
-/* ---- answers */
+/* ---- results */
 
 const char *floors_sentence(Arena *a, const Floors *f, const Reached *r)
 {
     bool both = isfinite(f->previous);
     double least = both ? fmin(f->place, f->previous) : f->place;
-    const char *how = r->loss < least      ? "below: it reads"
-                      : r->loss < f->place ? "not below what the token before tells"
-                      : both               ? "not below what the place alone tells, nor the token before"
-                                           : "not below what the place alone tells";
+    const char *how = r->loss < least      ? both ? "below both baselines, so it uses attention"
+                                                  : "below the baseline, so it uses attention"
+                      : r->loss < f->place ? "not below the baseline of the previous token"
+                      : both               ? "not below the baselines of the position and of the previous token"
+                                           : "not below the baseline of the position";
     return str_print(a, "%s: %.4f, %s", r->name, r->loss, how);
 }
 
 Fig *floors_draw(const char *path, Arena *a, const Floors *f, int n, const Reached *r)
 {
     bool both = isfinite(f->previous);
-    const RefLine ref[] = {{.at = f->place, .label = "place"}, {.at = f->previous, .label = "token before"}};
+    const RefLine ref[] = {{.at = f->place, .label = "position"}, {.at = f->previous, .label = "previous token"}};
     Tensor loss = tensor_new(a, F64, SHAPE(n)), at[2];
     const char **name = NEW(a, const char *, n);
     for (int i = 0; i < n; i++) {
@@ -168,17 +169,17 @@ Fig *floors_draw(const char *path, Arena *a, const Floors *f, int n, const Reach
     }
     bool few = f->at.dim[0] <= 40;
     const Series bars = {.y = loss}, line[] = {{.y = at[0], .label = "place", .marked = few},
-                                               {.y = at[1], .label = "token before", .marked = few}};
+                                               {.y = at[1], .label = "previous token", .marked = few}};
     Fig *fig = fig_open(path, 500, 175);
     fig_bars(fig, fig_cell(fig, 1, 2, 0), 1, &bars, name,
-             (PlotStyle){.title = "Loss and its floors",
-                         .y.title = "nats a token",
+             (PlotStyle){.title = "Loss and its baselines",
+                         .y.title = "nats per token",
                          .ref = ref,
                          .refs = both ? 2 : 1,
                          .values = true});
     fig_lines(fig, fig_cell(fig, 1, 2, 1), both ? 2 : 1, line,
-              (PlotStyle){.title = "Entropy by place",
-                          .x = {.title = "place in the text", .whole = true},
+              (PlotStyle){.title = "Entropy by position",
+                          .x = {.title = "position in the text", .whole = true},
                           .y.title = "nats"});
     return fig;
 }

@@ -1,11 +1,11 @@
-/* Loss floors of a set of texts (Q9 of the limitation theorem): what a model reaches at best when its attention reads
- * nothing, as with a prefix that takes all of it (alpha = 1).  Entropies of the token y_i at place i of a text, as
- * counted from the texts, in nats a token:
+/* Baselines of the loss on a set of texts (Q9 of the limitation theorem): the best loss of a model whose attention
+ * reads nothing, as with a prefix that takes all of it (alpha = 1).  Entropies of the token y_i at place i of a text,
+ * as counted from the texts, in nats a token:
  *
- *   place      H(y_i | i)            knows where it is: all that an encoder has left of a token that is masked
+ *   place      H(y_i | i)            the position: all that an encoder has left of a token that is masked
  *   previous   H(y_i | i, y_{i-1})   and the token before, which a decoder's residual stream carries by itself
  *
- * Counting makes them too low where a place (and a token before) is seen a few times only: `each` tells. */
+ * Counting makes them too low where a place (and a token before) occurs only a few times: see `each`. */
 #ifndef ANALYSIS_FLOORS_H
 #define ANALYSIS_FLOORS_H
 
@@ -27,7 +27,7 @@ typedef struct {
 
 Floors floors_of(Arena *, int64_t n, const Target *, bool previous);
 
-/* The texts of --texts and their floors, and what a model makes of them. */
+/* The texts of --texts and their baselines, and the loss of a model on them. */
 typedef struct {
     Floors floors;
     const Tokenizer *tokenizer;
@@ -39,13 +39,13 @@ typedef struct {
 Status floor_texts(FloorTexts *out, Ask *); /* E_CONFIG: an encoder-decoder, no tokenizer, no loss */
 Status floor_loss(double *out, const FloorTexts *, Model *, Hooks *); /* nats a token */
 
-/* The losses of n models beside the floors. */
+/* The losses of n models, to compare with the baselines. */
 typedef struct {
     const char *name;
     double loss;
 } Reached;
 Fig *floors_draw(const char *path, Arena *, const Floors *, int n, const Reached *);
 Status floors_csv(const char *path, const Floors *);
-const char *floors_sentence(Arena *, const Floors *, const Reached *); /* how the model stands to them */
+const char *floors_sentence(Arena *, const Floors *, const Reached *); /* compares the model with them */
 
 #endif

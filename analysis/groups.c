@@ -26,7 +26,7 @@ typedef struct {
     bool change; /* the text shows one */
 } Scan;
 
-/* A mark begins another word, and another line unless only blanks stand before it there. */
+/* A tag begins another word, and another line unless only blanks precede it there. */
 static bool breaks(By by, const char *text, size_t len, size_t i, bool written)
 {
     if (by == BY_LINES && text[i - 1] == '\n') return true;
@@ -55,14 +55,14 @@ static Scan scan(Arena *a, By by, const char *text, size_t len)
     return s;
 }
 
-/* The byte that says where token i belongs; -1: around the text. */
+/* The byte that decides to which group token i belongs; -1: around the text. */
 static int64_t place(const Tokens *t, int64_t i)
 {
     int64_t begin = t->begin[i], last = (int64_t)t->len - 1;
     if (begin < 0 || last < 0) return -1;
     for (int64_t j = begin; j < t->end[i]; j++)
         if (!is_blank(t->text[j])) return j;
-    return begin < last ? begin : last; /* a blank in front of the text may stand for no byte */
+    return begin < last ? begin : last; /* a blank in front of the text may have no byte */
 }
 
 static const char *label(Arena *a, By by, const Tokens *t, const Scan *s, int64_t unit)
@@ -70,11 +70,11 @@ static const char *label(Arena *a, By by, const Tokens *t, const Scan *s, int64_
     enum { MOST = 40 };
     const char *from = t->text + s->from[unit], *end = t->text + s->from[unit + 1];
     size_t len, n = 0;
-    int64_t odd = 0;
+    int64_t replaced = 0;
     bool line = by == BY_LINES;
     while (line && from < end && is_blank(*from)) from++;
     while (line && from < end && is_blank(end[-1])) end--;
-    char *text = utf8_repair(a, from, (size_t)(end - from), &len, &odd);
+    char *text = utf8_repair(a, from, (size_t)(end - from), &len, &replaced);
     for (int chars = 0; n < len && chars < MOST; chars++) n += utf8_length(text + n, len - n);
     const char *beginning = str_print(a, "%.*s%s", (int)n, text, n < len ? "\xe2\x80\xa6" : "");
     return line ? str_print(a, "%lld%s%s", (long long)unit + 1, n ? " " : "", beginning) : beginning;

@@ -1,7 +1,7 @@
 /* Tokens gathered into words, source lines or the sides of a code change, and maps of attention between them.
  *
  * A map is aggregated by averaging the rows of a group and adding up the columns of one, so that rows still sum to 1
- * and a column says how much its group gets.  Columns of a prefix stay as they are.
+ * and a column gives the attention that its group gets.  Columns of a prefix stay as they are.
  *
  *     TRY(tokens_of_text(&t, run, k, "text", "fix <del> int x ; <add> long x ;", NULL));
  *     Groups g = groups_of(run, BY_SIDES, &t);
@@ -15,17 +15,17 @@ typedef enum { BY_TOKENS, BY_WORDS, BY_LINES, BY_SIDES, BYS } By;
 extern const char *const BY_NAME[BYS + 1]; /* "tokens", "words", "lines", "sides", NULL */
 extern const char *const BY_ONE[BYS];      /* "token", ... */
 
-/* Of the bytes of a text that shows a change, marks and signs on the side they open.  Two notations are read:
- *   message <keep> line <del> line <add> line     of the data sets of changes; the first mark ends the message
+/* The side of each byte of a text that shows a change; tags and signs belong to the side they open.  Two notations:
+ *   message <keep> line <del> line <add> line     of the data sets of changes; the first tag ends the message
  *   a unified diff, its lines after `+`, `-` or a blank; its headers count as kept.  Without a header ("diff --git",
  *     "---", "@@") it begins where all further lines are of that kind, one of them added or removed. */
 typedef enum { SIDE_MESSAGE, SIDE_ADDED, SIDE_REMOVED, SIDE_KEPT, SIDES } Side;
-bool sides_of_text(Side *side, const char *text, size_t len); /* (len); false: no such marks, all is message */
+bool sides_of_text(Side *side, const char *text, size_t len); /* (len); false: no such tags, all is message */
 
-/* Words are runs between white space, lines end with "\n" and are labelled with their number and beginning; a mark
- * begins another of both.  A token counts where its first byte that is not white space stands.  Tokens of white space
- * alone are in words a group of their own, and so is in both each token that a model wants around a text; among sides
- * those are the last group, "special".  Sides without a token are left out. */
+/* Words are runs between white space, lines end with "\n" and are labelled with their number and beginning; a tag
+ * begins another of both.  A token belongs to the group of its first byte that is not white space.  In words, tokens
+ * of white space alone are separate groups.  In both, so is each special token that a model has around a text; among
+ * sides those are the last group, "special".  Sides without a token are left out. */
 typedef struct {
     int64_t n, tokens;
     int64_t *of;         /* (tokens) the group of each */

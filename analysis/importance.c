@@ -1,5 +1,5 @@
-/* Gradients come from factors of 1: a product with a Var that wants a gradient records what lies above it, although
- * every parameter of the model is frozen. */
+/* Gradients come from factors of 1: a product with a Var that needs a gradient records all that depends on it,
+ * although every parameter of the model is frozen. */
 #include "analysis/importance.h"
 
 #include <math.h>

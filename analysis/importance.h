@@ -1,9 +1,9 @@
-/* What a loss says about heads.  The loss of one text, in nats a token:
+/* The importance of heads for the loss.  The loss of one text, in nats a token:
  *
  *   decoder            of each token given those before it; an encoder-decoder's: of its target
- *   encoder            of each token that is no special one, masked alone (pseudo-likelihood, Salazar et al. 2020)
+ *   encoder            of each token that is not special, masked alone (pseudo-likelihood, Salazar et al. 2020)
  *
- *   zeroed     the loss with the head's output set to zero, less the loss (Michel et al. 2019, "Are sixteen heads
+ *   zeroed     the loss with the head's output set to zero, minus the loss (Michel et al. 2019, "Are sixteen heads
  *              really better than one?", section 3)
  *   gradient   |d loss / d m|, m = 1 the factor of the head's output: |Att_h . d loss / d Att_h| (section 4.1) */
 #ifndef ANALYSIS_IMPORTANCE_H
@@ -12,8 +12,9 @@
 #include "analysis/maps.h"
 #include "analysis/tokens.h"
 
-/* The batch whose loss is asked for: `read` as maps were read from, `target` (read->t) what a decoder should say or
- * NULL: its own next tokens.  E_CONFIG: the model has no head to predict tokens with, no mask token, or one token. */
+/* The batch of the loss: `read` is the batch of the maps, `target` (read->t) the tokens that a decoder should output,
+ * or NULL: its own next tokens.  E_CONFIG: the model has no head to predict tokens with, no mask token, or one token.
+ * */
 Status loss_batch(Batch *out, Arena *, const Model *, const Tokenizer *, const Batch *read, const int32_t *target);
 double loss_of(Model *, Hooks *, const Batch *);
 

@@ -74,7 +74,7 @@ void do_attach(Do *d, Hooks *hooks)
     if (d->kind == DO_SWAP) hook_add(hooks, (Where){SITE_VALUES, LAYER_ANY, PART_ANY}, swap_keys, d);
 }
 
-/* ---- what is asked for */
+/* ---- parsing */
 
 static Status not_understood(const char *words)
 {
@@ -112,11 +112,11 @@ static void cut(Arena *a, const char *text, size_t n, char sign, const char **le
     *right = at ? str_copy(a, at + 1, n - (size_t)(at - text) - 1) : NULL;
 }
 
-static Status parse_head(Do *d, Arena *a, const char *what, const char *value, const Model *m, Part part)
+static Status parse_head(Do *d, Arena *a, const char *key, const char *value, const Model *m, Part part)
 {
     const char *l, *h;
     int64_t head;
-    cut(a, what + 5, strlen(what) - 5, '.', &l, &h);
+    cut(a, key + 5, strlen(key) - 5, '.', &l, &h);
     if (!h || !str_int(h, &head) || !number(&d->number, value)) return not_understood(d->words);
     d->kind = DO_HEAD;
     d->at = (Where){SITE_HEADS, 0, part};
@@ -141,16 +141,17 @@ static Status parse_steering(Do *d, Arena *a, const char *value)
     d->text = str_copy(a, texts, (size_t)(at - texts));
     d->less = at + strlen(between);
     if (strstr(d->less, between))
-        return fail(E_CONFIG, "--do %s: \" minus \" stands between two texts; a text that has it comes from @FILE",
+        return fail(E_CONFIG,
+                    "--do %s: \" minus \" separates two texts; a text that contains it must come from @FILE",
                     d->words);
     return OK;
 }
 
-/* SITE:L=TEXT or SITE:L.T=TEXT; `what` starts there. */
-static Status parse_place(Do *d, Arena *a, const char *what, const Model *m, Part part)
+/* SITE:L=TEXT or SITE:L.T=TEXT; `key` starts there. */
+static Status parse_place(Do *d, Arena *a, const char *key, const Model *m, Part part)
 {
     const char *site, *place, *l, *t;
-    cut(a, what, strlen(what), ':', &site, &place);
+    cut(a, key, strlen(key), ':', &site, &place);
     if (!place) return not_understood(d->words);
     cut(a, place, strlen(place), '.', &l, &t);
     int k = 0;
@@ -164,10 +165,10 @@ static Status parse_place(Do *d, Arena *a, const char *what, const Model *m, Par
     return OK;
 }
 
-static Status parse_texts(Do *d, Arena *a, const char *what, const char *value, const Model *m, Part part)
+static Status parse_texts(Do *d, Arena *a, const char *key, const char *value, const Model *m, Part part)
 {
-    TRY(parse_place(d, a, what + strlen("patch:"), m, part));
-    if (!strncmp(what, "steer:", 6)) return parse_steering(d, a, value);
+    TRY(parse_place(d, a, key + strlen("patch:"), m, part));
+    if (!strncmp(key, "steer:", 6)) return parse_steering(d, a, value);
     d->kind = DO_PATCH;
     d->text = value;
     return OK;
@@ -175,21 +176,21 @@ static Status parse_texts(Do *d, Arena *a, const char *what, const char *value, 
 
 Status do_parse(Do *d, Arena *a, const char *words, const Model *m, Part part, int64_t extra)
 {
-    const char *what, *value;
+    const char *key, *value;
     *d = (Do){.words = words, .position = -1, .extra = extra};
-    cut(a, words, strlen(words), '=', &what, &value);
-    if (!strncmp(what, "head:", 5) && value) return parse_head(d, a, what, value, m, part);
-    if ((!strncmp(what, "patch:", 6) || !strncmp(what, "steer:", 6)) && value)
-        return parse_texts(d, a, what, value, m, part);
-    if (!strcmp(what, "prefix") && value && !strncmp(value, "swap:", 5) && value[5]) {
+    cut(a, words, strlen(words), '=', &key, &value);
+    if (!strncmp(key, "head:", 5) && value) return parse_head(d, a, key, value, m, part);
+    if ((!strncmp(key, "patch:", 6) || !strncmp(key, "steer:", 6)) && value)
+        return parse_texts(d, a, key, value, m, part);
+    if (!strcmp(key, "prefix") && value && !strncmp(value, "swap:", 5) && value[5]) {
         d->kind = DO_SWAP;
         d->at = (Where){SITE_KEYS, LAYER_ANY, PART_ANY};
         d->text = value + 5;
         return OK;
     }
-    bool mass = !strncmp(what, "mass:", 5) && !value;
-    if (!mass && (strcmp(what, "prefix") != 0 || !value)) return not_understood(words);
-    if (!number(&d->number, mass ? what + 5 : value)) return not_understood(words);
+    bool mass = !strncmp(key, "mass:", 5) && !value;
+    if (!mass && (strcmp(key, "prefix") != 0 || !value)) return not_understood(words);
+    if (!number(&d->number, mass ? key + 5 : value)) return not_understood(words);
     if (mass && (d->number < 0 || d->number > 1)) return fail(E_CONFIG, "--do %s: a mass is from 0 to 1", words);
     if (!extra) return fail(E_CONFIG, "--do %s: the model has no virtual keys in its %s", words, part_name(part));
     d->kind = mass ? DO_MASS : DO_PREFIX;
@@ -197,7 +198,7 @@ Status do_parse(Do *d, Arena *a, const char *words, const Model *m, Part part, i
     return OK;
 }
 
-/* ---- what it takes from other passes */
+/* ---- values from other passes */
 
 static void run_once(Model *m, Hooks *hooks, const Batch *b, bool logits)
 {

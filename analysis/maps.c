@@ -120,7 +120,7 @@ const Stat STAT[STATS] = {{"entropy", "entropy", "Entropy", "nats", false},
                           {"repeat_previous", "r.prev", "Previous, repeated", "mass", false},
                           {"repeat_duplicate", "r.dup", "Duplicate, repeated", "mass", false},
                           {"repeat_induction", "r.induct", "Induction, repeated", "mass", false},
-                          {"zeroed", "zeroed", "Loss when zeroed", "\u0394 nats", true},
+                          {"zeroed", "ablated", "Zero ablation", "\u0394 nats", true},
                           {"gradient", "gradient", "Gradient of the mask", "nats", false}};
 
 double stat_of(const HeadStats *s, int k)
@@ -167,9 +167,9 @@ HeadStats maps_stats(const Maps *a, Tensor map)
     double p[6];
     for (int k = 0; k < 6; k++) {
         bool places = of[k] <= PATTERN_NEXT, cross = a->part == PART_CROSS;
-        bool known = places ? !cross && (order || of[k] == PATTERN_DIAGONAL)
-                            : a->query && a->key && (!cross || of[k] == PATTERN_IDENTICAL);
-        p[k] = known ? pattern_mass(of[k], map, a->prefix, a->query, a->key) : none;
+        bool defined = places ? !cross && (order || of[k] == PATTERN_DIAGONAL)
+                              : a->query && a->key && (!cross || of[k] == PATTERN_IDENTICAL);
+        p[k] = defined ? pattern_mass(of[k], map, a->prefix, a->query, a->key) : none;
     }
     return (HeadStats){.entropy = sum.entropy / n,
                        .distance = order ? sum.distance / n : none,

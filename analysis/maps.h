@@ -1,4 +1,4 @@
-/* Attention maps of one part of a model on one input, and what a map says in a few numbers.
+/* Attention maps of one part of a model on one input, and metrics of a map.
  *
  * Rows are queries, columns keys, each row sums to 1.  Where self-attention has more keys than queries, the first
  * keys are a prefix; the numbers below treat it apart from the text.  Maps live on the arena given.
@@ -21,19 +21,19 @@ typedef struct {
     int layers, heads;
     int64_t t, s, prefix; /* queries; keys; keys in front of the text */
     Tensor *probs;        /* (layers) of (H,T,S) */
-    const int32_t *query; /* (T) ids, or NULL: numbers that ask for them are NaN */
+    const int32_t *query; /* (T) ids, or NULL: metrics that need them are NaN */
     const int32_t *key;   /* (S - prefix) */
     const bool *special;  /* (S - prefix) the key is a special token, or NULL */
     const bool *changed;  /* (S - prefix) the key is on a line added or removed, or NULL */
-    bool unordered;       /* rows and keys have no order: numbers that ask for places are NaN */
+    bool unordered;       /* rows and keys have no order: metrics that need positions are NaN */
 } Maps;
 
-/* Runs the model once on a batch of one row.  The part must exist.  Observers are added to `hooks` and taken away
+/* Runs the model once on a batch of one row.  The part must exist.  Observers are added to `hooks` and removed
  * again. */
 void maps_read(Maps *out, Arena *run, Model *, Hooks *, const Batch *, Part);
 Status maps_finite(const Maps *, const char *model); /* E_NUMERIC, by the model's name, unless all of them are */
 int maps_heads(const Model *, Part);                 /* per layer */
-void maps_widen(Maps *, Arena *, int64_t prefix);    /* columns in front that nothing looks at; there must be none */
+void maps_widen(Maps *, Arena *, int64_t prefix);    /* columns in front without attention; there must be none */
 
 bool maps_causal(const Maps *); /* keys behind the query are masked */
 
@@ -51,10 +51,10 @@ typedef struct {
     double first;    /* mass on the first token of the text */
     double prefix;   /* mass in front of the text */
     double special;  /* mass on special tokens of the text */
-    double changed;  /* mass on added and removed lines of a change, their marks too */
+    double changed;  /* mass on added and removed lines of a change, their tags too */
     double diagonal, previous, next, identical, duplicate, induction; /* patterns on the text */
     double repeat_previous, repeat_duplicate, repeat_induction;       /* on random sequences that repeat */
-    double zeroed;   /* loss without this head less the loss (Michel et al. 2019, section 3) */
+    double zeroed;   /* loss without this head minus the loss (Michel et al. 2019, section 3) */
     double gradient; /* |d loss / d mask of the head| (the same, section 4.1) */
 } HeadStats;
 HeadStats maps_stats(const Maps *, Tensor map);

@@ -1,5 +1,5 @@
-/* The order of the page is that of a reader's questions: what was read, where something stands out (layers by
- * heads, and what changed most against the base), then every map, layer by layer, then the numbers. */
+/* The page begins with the input and an overview (layers by heads, and the largest changes from the base).  Then it
+ * has every map, layer by layer, and last the numbers. */
 #include "analysis/page.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 #include "io/safetensors.h"
 #include "plot/report.h"
 
-/* Bytes of the page that maps may fill: what a browser opens without a wait. */
+/* Bytes of the page that maps may fill, few enough that a browser opens it without a wait. */
 enum { MOST = 20000000 };
 
 typedef struct {
@@ -49,7 +49,7 @@ static const char *part_title(Part p)
     return title[p];
 }
 
-/* ---- what was read */
+/* ---- input */
 
 static const char *sentence(Arena *a, const Tokens *t)
 {
@@ -67,7 +67,7 @@ const char *rows_name(const Attention *x, Arena *a)
 
 static const char *aggregated(const Out *o)
 {
-    return str_print(o->a, "by %s: queries of a %s are averaged, keys of one added up", BY_NAME[o->x->by],
+    return str_print(o->a, "by %s: queries of a %s are averaged, keys of one are summed", BY_NAME[o->x->by],
                      BY_ONE[o->x->by]);
 }
 
@@ -87,13 +87,13 @@ static void add_facts(Out *o)
     if (m->part == PART_CROSS) memcpy(fact[n++], (const char *[]){"keys", sentence(o->a, &x->source)}, sizeof *fact);
     if (x->by) memcpy(fact[n++], (const char *[]){"aggregated", aggregated(o)}, sizeof *fact);
     if (x->without_prefix)
-        memcpy(fact[n++], (const char *[]){"prefix", "taken away; each row divided by what is left"}, sizeof *fact);
+        memcpy(fact[n++], (const char *[]){"prefix", "removed; each row is renormalised"}, sizeof *fact);
     report_facts(o->page, n, (const char *const(*)[2])fact);
 }
 
 /* ---- at a glance */
 
-/* Number k of every head; less: the base's taken away. */
+/* Metric k of every head; less: minus the base's. */
 static Tensor measured(const Out *o, int k, bool less)
 {
     Tensor t = tensor_new(o->a, F64, SHAPE(o->x->layers, o->x->heads));
@@ -115,7 +115,7 @@ static int number(const char *name)
 {
     for (int k = 0; k < STATS; k++)
         if (!strcmp(STAT[k].name, name)) return k;
-    CHECK(false, "no number %s", name);
+    CHECK(false, "unknown metric %s", name);
     return 0;
 }
 
@@ -140,7 +140,8 @@ static Glance glance(const Out *o, const char *name)
     return (Glance){measured(o, k, false), title_of(o, k), unit_of(o, k), STAT[k].sign};
 }
 
-/* The patterns that heads are known by, where there was room to ask for them, and what the loss says. */
+/* The patterns of well-known heads, where there was room to measure them, and the importance of heads for the loss.
+ * */
 static Status add_more_glances(Out *o)
 {
     const Attention *x = o->x;
@@ -153,22 +154,23 @@ static Status add_more_glances(Out *o)
         TRY(show(
             o, "patterns", f,
             "On random sequences that repeat once: mass on the previous token, on an earlier copy of the query, and "
-            "on what stands behind an earlier copy (induction), each the mean over the rows that have such a key."));
+            "on the token after an earlier copy (induction), each the mean over the rows that have such a key."));
     }
     if (has[number("zeroed")]) {
         const Glance g[] = {glance(o, "zeroed"), glance(o, "gradient")};
         Fig *f = draw_glances(path(o, "importance"), o->a, 2, g, x->layer, x->head);
         TRY(show(o, "importance", f,
-                 "What the loss says: its change when the head's output is zero, and the size of its derivative by a "
-                 "factor of the head's output."));
+                 "Head importance: the change of the loss when the head's output is set to zero (zero ablation), and "
+                 "the absolute derivative of the loss by a factor of the head's output."));
     }
     if (x->number >= 0 && has[x->number]) {
         const Glance g = {measured(o, x->number, x->base), title_of(o, x->number), unit_of(o, x->number),
                           STAT[x->number].sign || x->base};
         const char *name = str_print(o->a, "number-%s", STAT[x->number].name);
         Fig *f = draw_glances(path(o, name), o->a, 1, &g, x->layer, x->head);
-        TRY(show(o, name, f,
-                 str_print(o->a, "%s of every head%s.", title_of(o, x->number), x->base ? ", less the base's" : "")));
+        TRY(show(
+            o, name, f,
+            str_print(o->a, "%s of every head%s.", title_of(o, x->number), x->base ? ", minus the base's" : "")));
     }
     return OK;
 }
@@ -225,7 +227,7 @@ static Status add_through(Out *o)
     TRY(show(
         o, "through", f,
         "How much of each input reaches each position of the last layer, by rows that sum to one: attention rollout"
-        " and attention flow (Abnar and Zuidema 2020), and weighted by the loss's gradient where that was asked for "
+        " and attention flow (Abnar and Zuidema 2020), and with --sweep weighted by the gradient of the loss "
         "(Chefer et al. 2021)."));
     return OK;
 }
@@ -243,7 +245,7 @@ static Status add_glances(Out *o)
         TRY(show(
             o, "heads", f,
             str_print(o->a,
-                      "How far each head moved from the base: the share of attention that had to move (total "
+                      "The change of each head from the base: the fraction of attention that moved (total "
                       "variation distance), and the change of its entropy%s, each the mean over rows.",
                       x->maps.unordered ? "" : str_print(o->a, " and of its mass on the first %s", BY_ONE[x->by]))));
         return add_more_glances(o);
@@ -283,10 +285,10 @@ static Status add_most_changed(Out *o)
         pair[i] = (MapPair){order[i]->base, order[i]->map,
                             str_print(o->a, "L%d H%s", order[i]->layer, head_name(o->a, order[i]->head))};
     Fig *f = draw_pairs(path(o, "changed"), o->a, &x->labels, name, n, pair);
-    report_heading(o->page, 2, "What changed most");
+    report_heading(o->page, 2, "Largest changes");
     TRY(show(o, "changed", f,
              str_print(o->a,
-                       "The %d head%s that moved furthest (L layer, H head): base, model, and model minus base. "
+                       "The %d head%s with the largest change (L layer, H head): base, model, and model minus base. "
                        "Base and model share a scale; each row has its own.",
                        n, n == 1 ? "" : "s")));
     return OK;
@@ -304,12 +306,12 @@ static Sheet sheet_of(const Out *o, int layer, bool difference)
 {
     const Attention *x = o->x;
     Sheet s = {.layer = layer, .name = str_print(o->a, "layer-%d%s", layer, difference ? "-change" : "")};
-    const char *what = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
+    const char *mean = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
     const char *query = x->by ? str_print(o->a, "query %s (row: the mean of its tokens)", one) : "query (row)";
     const char *key =
         x->by ? str_print(o->a, "key %s (columns: the sum over its tokens)", BY_NAME[x->by]) : "keys (columns)";
-    s.caption = difference ? str_print(o->a, "Layer %d%s: model minus base.", layer, what)
-                           : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", layer, what, query,
+    s.caption = difference ? str_print(o->a, "Layer %d%s: model minus base.", layer, mean)
+                           : str_print(o->a, "Layer %d%s: attention of each %s over the %s.%s", layer, mean, query,
                                        key, x->labels.causal ? "  Hatched: masked." : "");
     return s;
 }
@@ -340,7 +342,7 @@ static Status show_sheet(Fig *f, int i, void *user)
     return run_stopped() ? run_interrupted() : OK;
 }
 
-/* The limits of the scales, beyond which there may be more, as the colour bars then tell. */
+/* The limits of the scales; the colour bars show whether there are values beyond them. */
 static Status add_layers(Out *o)
 {
     const Attention *x = o->x;
@@ -364,7 +366,7 @@ static Status add_layers(Out *o)
         }
     report_heading(o->page, 2, "Maps");
     report_text(o->page,
-                "One colour scale serves all layers; an arrow on it says that some cells lie beyond its end.");
+                "All layers share one colour scale; an arrow on it shows that some cells lie beyond its end.");
     report_limit(o->page, x->most ? x->most : MOST);
     return draw_grids(n, to, &x->labels, grid, show_sheet, &(Sheets){o, sheet});
 }
@@ -418,8 +420,8 @@ static void add_numbers(Out *o)
         "special, changed, prefix: mass on special tokens, on added and removed lines of a change, on the "
         "prefix. diag, prev, next: mass on the token itself and its neighbours. ident, dup: on other tokens "
         "with the query's id, on earlier ones; induct: behind an earlier one; r.: the same on random sequences "
-        "that repeat. zeroed: the loss without the head less the loss; gradient: the loss's derivative by a "
-        "factor of the head. shift: share of mass that would have to move to turn the base's row into the "
+        "that repeat. ablated: the loss without the head minus the loss; gradient: the derivative of the loss by a "
+        "factor of the head. shift: fraction of mass that would have to move to turn the base's row into the "
         "model's.");
     if (rows > 24) report_fold(o->page, str_print(o->a, "All %d heads", rows));
     report_table(o->page, NULL, cols, name, rows, cell);
@@ -446,7 +448,7 @@ static Status write_csv(const Out *o)
     return writer_close(&w);
 }
 
-/* The maps themselves, for whoever wants to compute with them: layer.L.head.H and base.layer.L.head.H. */
+/* The maps themselves, for other programs: layer.L.head.H and base.layer.L.head.H. */
 static Status write_maps(const Out *o)
 {
     const Attention *x = o->x;

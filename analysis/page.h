@@ -1,4 +1,4 @@
-/* What `vernier attend` found, on its way to a table, JSON and a page. */
+/* The results of `vernier attend`, for a table, JSON and a page. */
 #ifndef ANALYSIS_PAGE_H
 #define ANALYSIS_PAGE_H
 
@@ -17,16 +17,16 @@ typedef struct {
     const char *model, *base, *arch; /* directories; base NULL: none */
     Maps maps;
     MapLabels labels;
-    By by;                 /* what a row and a column of the maps are; their labels say which */
-    bool without_prefix;   /* its columns were taken away, and each row divided by what was left */
+    By by;                 /* the unit of a row and a column of the maps; they have labels */
+    bool without_prefix;   /* its columns were removed, and each row renormalised */
     Tokens tokens, source; /* source.n 0: none */
-    int *layer, *head;     /* what was chosen */
+    int *layer, *head;     /* the chosen ones */
     int layers, heads;
     const char *format;              /* of the figures: a list that fig_formats() takes; NULL: all */
-    size_t most;                     /* bytes of the page beyond which maps stand in their files alone; 0: 20 MB */
-    double limit;                    /* where the colour scale of the maps ends; 0: as the maps ask */
+    size_t most;                     /* bytes of the page beyond which maps are in their files alone; 0: 20 MB */
+    double limit;                    /* where the colour scale of the maps ends; 0: as the maps need */
     HeadRow *row;                    /* (layers * heads), by layer */
-    int number;                      /* a number of HeadStats to draw by itself, -1: none */
+    int number;                      /* a metric of HeadStats to draw by itself, -1: none */
     Tensor rollout, flow, relevance; /* (T,T) each, or data NULL */
 } Attention;
 

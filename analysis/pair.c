@@ -58,7 +58,7 @@ static double moved_logits(Map x, Map y)
 static void alphas(LayerPair *l, Arena *a, Map with)
 {
     Tensor alpha = measure_alpha(a, with);
-    int64_t n = tensor_count(alpha), t = alpha.dim[2], heads = alpha.dim[1], known = 0;
+    int64_t n = tensor_count(alpha), t = alpha.dim[2], heads = alpha.dim[1], finite = 0;
     double *all = NEW(a, double, n), sum = 0;
     for (int64_t h = 0; h < heads; h++) {
         double part = 0;
@@ -66,20 +66,20 @@ static void alphas(LayerPair *l, Arena *a, Map with)
         for (int64_t i = 0; i < n; i++) {
             double v = tensor_get(alpha, i);
             if (i / t % heads != h || isnan(v)) continue;
-            all[known++] = v;
+            all[finite++] = v;
             part += v;
             rows++;
         }
         l->head_alpha[h] = part / (double)rows;
         sum += part;
     }
-    l->alpha = sum / (double)known;
-    l->alpha_lo = stats_quantile(all, known, 0.01);
-    l->alpha_hi = stats_quantile(all, known, 0.99);
+    l->alpha = sum / (double)finite;
+    l->alpha_lo = stats_quantile(all, finite, 0.01);
+    l->alpha_hi = stats_quantile(all, finite, 0.99);
 }
 
 typedef struct {
-    Arena *run, *work; /* for results; for what a layer needs */
+    Arena *run, *work; /* for results; for the data of one layer */
     Model *m;
     Hooks *hooks;
     Part part;

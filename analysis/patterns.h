@@ -1,4 +1,4 @@
-/* Patterns that heads are known to follow, and how much of a map's mass lies on one.
+/* Patterns of attention heads from the literature, and the mass of a map on one.
  *
  *   diagonal    j = i
  *   previous    j = i - 1                             TransformerLens head_detector "previous_token_head"
@@ -19,7 +19,7 @@
 typedef enum {
     PATTERN_DIAGONAL,
     PATTERN_PREVIOUS,
-    PATTERN_NEXT, /* those up to here ask for places alone: ids may be NULL */
+    PATTERN_NEXT, /* those up to here need only positions: ids may be NULL */
     PATTERN_IDENTICAL,
     PATTERN_DUPLICATE,
     PATTERN_INDUCTION
@@ -30,7 +30,7 @@ double pattern_mass(Pattern, Tensor map, int64_t prefix, const int32_t *query, c
 
 /* Runs the model on a few random sequences, each twice in a row behind the token that begins a text, and fills the
  * repeat_* numbers of out[layer * heads + head] (the head HEAD_MEAN is out[layers * heads + layer]).  Special tokens
- * are not drawn where the tokenizer (or NULL) tells them.  Self-attention; false: no room for such a sequence, or
+ * are not drawn if there is a tokenizer, which may be NULL.  Self-attention; false: no room for such a sequence, or
  * cross-attention, and nothing is filled. */
 bool pattern_repeats(HeadStats *out, Model *, Hooks *, Part, const Tokenizer *);
 

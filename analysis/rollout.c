@@ -53,7 +53,7 @@ typedef struct {
     int64_t *queue, *turn;
 } Net;
 
-/* Edge k of node v: first the T edges down, then the T edges up, which take back what was sent. */
+/* Edge k of node v: first the T edges down, then the T edges up, which reverse flow that was sent. */
 static double residual(const Net *n, int64_t v, int64_t k, int64_t *to, double **edge, double *sign)
 {
     int64_t l = v / n->t, i = v % n->t, j = k % n->t;

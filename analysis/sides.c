@@ -1,5 +1,6 @@
-/* Which bytes of a text are message, added, removed or kept.  In a diff with "@@ -1,7 +1,6 @@" the numbers say where
- * a piece ends, so that a removed line "-- x" is no header and the signature below a mailed patch is not removed. */
+/* Which bytes of a text are message, added, removed or kept.  In a diff with "@@ -1,7 +1,6 @@" the numbers give the
+ * end of a piece, so that a removed line "-- x" is no header and the signature below a mailed patch is not removed.
+ * */
 #include <ctype.h>
 #include <string.h>
 
@@ -82,7 +83,7 @@ static int64_t lines_of(const char **s, const char *end)
 }
 
 typedef struct {
-    bool counted;      /* a header said how many lines follow */
+    bool counted;      /* a header gave the number of lines that follow */
     int64_t old, made; /* that are still to come on either side */
 } Piece;
 

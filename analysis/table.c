@@ -26,7 +26,7 @@ void attention_print(const Attention *x)
     bool has[STATS];
     attention_columns(has, x);
     if (x->by) print_out("rows are %ss: queries averaged, keys added up\n", BY_ONE[x->by]);
-    if (x->without_prefix) print_out("without the prefix, each row divided by what is left\n");
+    if (x->without_prefix) print_out("without the prefix, each row renormalised\n");
     print_out("layer  head");
     for (int k = 0; k < STATS; k++)
         if (has[k]) print_out("%*s", width(k), STAT[k].brief);
@@ -52,7 +52,7 @@ void attention_print(const Attention *x)
 
 static void add_stats(cJSON *o, const bool has[STATS], const HeadStats *s)
 {
-    for (int k = 0; k < STATS; k++) /* cJSON writes what is not finite as null */
+    for (int k = 0; k < STATS; k++) /* cJSON writes NaN and infinity as null */
         if (has[k]) cJSON_AddNumberToObject(o, STAT[k].name, stat_of(s, k));
 }
 

@@ -1,4 +1,4 @@
-/* What was found, on standard output. */
+/* The results, on standard output. */
 #ifndef ANALYSIS_TABLE_H
 #define ANALYSIS_TABLE_H
 

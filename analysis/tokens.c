@@ -1,5 +1,5 @@
-/* Labels are the bytes a token stands for, so that blanks and line ends can be shown as signs; special tokens are
- * spelt as the vocabulary spells them. */
+/* Labels are the bytes of a token, so that blanks and line ends can be shown as signs; special tokens are labelled
+ * as in the vocabulary. */
 #include "analysis/tokens.h"
 
 #include <string.h>
@@ -68,7 +68,7 @@ static bool is_mark(const char *piece)
     return false;
 }
 
-/* The text that ids spell, for what is asked of texts.  Marks of changes are text even where they are special. */
+/* The text of the ids, for functions that need a text.  Tags of changes are text even where they are special. */
 static void spell(Tokens *t, Arena *a)
 {
     Buf b = buf_open(a);

@@ -1,4 +1,4 @@
-/* What a model reads: ids and a label for each, from a text and a tokenizer or from ids as the user gives them. */
+/* The input of a model: ids and a label for each, from a text and a tokenizer or from ids as the user gives them. */
 #ifndef ANALYSIS_TOKENS_H
 #define ANALYSIS_TOKENS_H
 
@@ -9,17 +9,16 @@ typedef struct {
     int64_t n;
     int32_t *id;
     const char **label;  /* the token's own bytes, perhaps not UTF-8; its id where there is no tokenizer */
-    const char **piece;  /* as the vocabulary spells it, always UTF-8 */
+    const char **piece;  /* as in the vocabulary, always UTF-8 */
     const bool *special; /* (n), or NULL where there is no tokenizer */
-    const char *text;    /* `len` bytes: what was read, or the labels of ids in a row; NULL without a tokenizer */
+    const char *text;    /* `len` bytes: the text, or the labels of ids in a row; NULL without a tokenizer */
     size_t len;
-    int64_t *begin,
-        *end; /* (n) the bytes of it that a token stands for; -1: none, the model wants it around a text */
+    int64_t *begin, *end; /* (n) the bytes of it that a token covers; -1: none, a special token around a text */
 } Tokens;
 
 /* The tokenizer in `dir`, of any kind: *out is NULL when there are no such files. */
 Status tokens_open(Tokenizer **out, Arena *, const char *dir);
-/* With the tokens that the model wants around a text; E_CONFIG: empty, or PLBART without its language. */
+/* With the special tokens that the model has around a text; E_CONFIG: empty, or PLBART without its language. */
 Status tokens_of_text(Tokens *out, Arena *, const Tokenizer *, const char *option, const char *text,
                       const char *language);
 Status tokens_of_ids(Tokens *out, Arena *, const Tokenizer *, const char *option,

@@ -1,4 +1,5 @@
-/* One arm: an encoder, the features of all its layers, a classifier on each, and the controls at the chosen one. */
+/* One condition: an encoder, the features of all its layers, a classifier on each, and the controls at the chosen
+ * one. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,16 +83,16 @@ static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Ten
     const Probing *lab = arm->lab;
     Curve *c = &out->curve[how];
     const Classifier *by = classifier(arm->r, how);
-    bool ends = strcmp(by->name, "karmakar-compat") != 0; /* that one stops where its epochs end */
+    bool ends = strcmp(by->name, "karmakar-compat") != 0; /* that one stops at the end of its epochs */
     Arena scratch = arena_open(0);
     ProbeConfig config = {.seed = arm->seed};
     for (int l = 0; l < lab->layers; l++) {
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&scratch);
         ProbeResult p;
-        clock_t began = clock(); /* of this process, so that others' work does not count */
+        clock_t began = clock(); /* of this process, so that the work of others does not count */
         TRY(by->fit(&p, &scratch, layer[l], &lab->set, NULL, &config));
-        const char *phase = arm->kind == SUBJECT ? "probe" : "probe, random weights";
+        const char *phase = arm->kind == SUBJECT ? "probe" : "probe, randomly initialised";
         run_measure(arm->r, "cpu_seconds", l, (double)(clock() - began) / CLOCKS_PER_SEC);
         memcpy(c->accuracy[l], p.accuracy, sizeof p.accuracy);
         memcpy(predictions(lab, out, how, l), p.predicted, sizeof *p.predicted * (size_t)lab->set.n);

@@ -1,9 +1,9 @@
 /* probes/ccm: code change match.
  *
- * Claim    Frozen features of an encoder tell whether a commit message belongs to a change, linearly, better than the
- *          words that both share, a bag of words, and the same encoder with random weights.
- * Method   probes/probing.h.  Invented rows: a wrong message is another change's, about as long, with as many words
- *          in common; changes and messages come under both labels equally often.
+ * Claim    A linear classifier on frozen features of an encoder predicts whether a commit message belongs to a change
+ *          better than the words that both share, a bag of words, and the same encoder randomly initialised.
+ * Method   probes/probing.h.  Synthetic rows: a wrong message is another change's, about as long, with as many words
+ *          in common; changes and messages have both labels equally often.
  * Expect   On the published rows the overlap of words decides four of five, more than any probe that was published.
  * Cost     seconds; a minute or two; hours (estimated, not run).
  * Source   Liu et al. (SANER 2024), their CCM set; Hewitt and Liang (EMNLP 2019). */
@@ -18,8 +18,8 @@ static const Experiment CCM = {
     PROBING,
     .name = "ccm",
     .title = "Code change match from frozen features",
-    .claim = "The encoder's features tell whether a message belongs to a change better than the words that both "
-             "share, a bag of words, and the same encoder with random weights.",
+    .claim = "A classifier on the encoder's features predicts whether a message belongs to a change better than the "
+             "words that both share, a bag of words, and the same encoder randomly initialised.",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
     .run = run};
 REGISTER(experiment, CCM)

@@ -1,4 +1,4 @@
-/* The encoders: a checkpoint with its adapter, a twin of the same shape, or one pretrained here. */
+/* The encoders: a checkpoint with its adapter, one of the same shape randomly initialised, or one pretrained here. */
 #include <stdio.h>
 #include <string.h>
 

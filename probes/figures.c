@@ -1,4 +1,4 @@
-/* What is drawn: accuracy by layer, accuracy beside everything that needs no encoder, and the loss of pretraining. */
+/* Figures: accuracy by layer, accuracy compared with the baselines, and the loss of pretraining. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -14,7 +14,7 @@ static int at_layer(Outcomes o, Kind kind, int seed, Protocol how, int layer)
 
 const char *kind_name(const Probing *lab, Kind kind)
 {
-    return kind == RANDOM ? "random weights" : lab->model ? "model" : "pretrained";
+    return kind == RANDOM ? "randomly initialised" : lab->model ? "model" : "pretrained";
 }
 
 double layer_mean(Outcomes o, Kind kind, Protocol how, int layer)
@@ -89,7 +89,7 @@ static Status draw_layers(Run *r, Outcomes o)
     return fig_close(f);
 }
 
-/* ---- beside the floors ---- */
+/* ---- comparison with the baselines ---- */
 
 typedef struct {
     const char *name;

@@ -18,7 +18,7 @@ Status probe_floors(ProbeFloor out[MOST_FLOORS], int *n, Arena *a, Arena *names,
         int32_t *guess = NEW(a, int32_t, d->n);
         TRY(rule->guess(guess, a, d));
         bool own = rule->task != TASKS;
-        CHECK(*n < MOST_FLOORS - 1, "more than %d floors", MOST_FLOORS);
+        CHECK(*n < MOST_FLOORS - 1, "more than %d baselines", MOST_FLOORS);
         add(&out[(*n)++], d, own ? str_print(names, "%s rule", rule->name) : rule->name, own, guess);
     }
     ProbeResult bag;

@@ -1,4 +1,4 @@
-/* How far one gets on a probing set without any encoder: the majority, the task's rules, a bag of words. */
+/* Baselines of a probing set that need no encoder: the majority, the task's heuristics, a bag of words. */
 #ifndef PROBES_FLOORS_H
 #define PROBES_FLOORS_H
 

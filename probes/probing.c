@@ -1,4 +1,4 @@
-/* The order of a probing experiment; the parts are in the files beside. */
+/* The order of a probing experiment; its steps are in the other files of this directory. */
 #include "probes/probing.h"
 
 #include <math.h>
@@ -26,26 +26,26 @@ Status probing_run(Run *r, ProbeTask task)
 
 /* clang-format off */
 const Setting PROBING_SETTINGS[] = {
-    {"data", "a file of split, label, text rows; empty: invented rows", {"", NULL, NULL}, .reads = "*"},
+    {"data", "a file of split, label, text rows; empty: synthetic rows", {"", NULL, NULL}, .reads = "*"},
     {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL},
      .reads = "config.json|*"},
     {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}, .reads = "*"},
     {"tokenizer", "where its tokenizer is; empty: in the model's directory", {"", NULL, NULL}, .reads = "*"},
-    {"language", "of the code, for tokenizers that want to know", {"java", NULL, NULL}},
-    {"classifier", "what reads labels off features", {"logistic", NULL, NULL},
+    {"language", "of the code, for tokenizers that need it", {"java", NULL, NULL}},
+    {"classifier", "the probe on the features of a layer", {"logistic", NULL, NULL},
      .among = "logistic|mlp|centroid|karmakar-compat"},
     {"pooling", "how the tokens of a text become one vector", {"mean", NULL, NULL},
      .among = "first|mean|max|last|attention"},
     {"mode", "the protocol", {"correct", NULL, NULL}, .among = "correct|karmakar-compat|both"},
-    {"tokens", "tokens of a text that are read", {"64", "192", "512"}, 8, 1e5},
-    {"controls", "draws of the control task", {"1", "3", "5"}, 1, 100},
+    {"tokens", "maximum number of tokens of a text", {"64", "192", "512"}, 8, 1e5},
+    {"controls", "random labellings of the control task", {"1", "3", "5"}, 1, 100},
     {"shuffles", "orders of the online code", {"1", "1", "5"}, 1, 100},
-    {"examples", "invented rows, 60/20/20 %", {"100", "1000", "1000"}, 40, 1e6},
-    {"recipe", "of invented rows: no rule helps, or as published", {"clean", NULL, NULL},
+    {"examples", "synthetic rows, 60/20/20 %", {"100", "1000", "1000"}, 40, 1e6},
+    {"recipe", "of synthetic rows: clean (no shortcut helps), or study (as published)", {"clean", NULL, NULL},
      .among = "clean|study"},
-    {"data-seed", "seed of the invented rows", {"1", NULL, NULL}, 0, 1e9},
+    {"data-seed", "seed of the synthetic rows", {"1", NULL, NULL}, 0, 1e9},
     {"vocab", "size of the tokenizer to train", {"300", "600", "1000"}, 264, 100000},
-    {"dim", "width of the encoder to pretrain", {"16", "96", "256"}, 8, 4096},
+    {"dim", "hidden size of the encoder to pretrain", {"16", "96", "256"}, 8, 4096},
     {"heads", "its attention heads", {"2", "4", "8"}, 1, 64},
     {"layers", "its layers", {"1", "3", "6"}, 1, MOST_LAYERS - 1},
     {"steps", "steps of masked-language modelling", {"8", "400", "4000"}, 1, 1e7},

@@ -1,13 +1,13 @@
-/* The probing laboratory: what every probing task is run through.  A task is one file: a descriptor whose `run` is
- * probing_run() on its ProbeTask.
+/* The experiment of every probing task.  A task is one file: a descriptor whose `run` is probing_run() on its
+ * ProbeTask.
  *
- *   data      --data FILE, or invented rows by the recipe in which no rule of the task helps (tasks/make.h)
- *   arms      one encoder each: the subject, which is --model DIR or a small encoder pretrained by masked-language
- *             modelling on the training texts, and its twin of the same shape with random weights, for every seed
+ *   data      --data FILE, or synthetic rows by the recipe in which no rule of the task helps (probe/make.h)
+ *   encoders  the subject, which is --model DIR or a small encoder pretrained by masked language modelling on the
+ *             training texts; and for every seed one of the same shape, randomly initialised
  *   probes    one forward pass gives the features of all layers; a classifier a layer, fitted on training rows; the
- *             layer is chosen on validation, and its test rows are looked at once
- *   beside    majority, the task's rules, a bag of words, the random twin; at the chosen layer a control task, the
- *             description length of the labels, and pointwise usable information
+ *             layer is chosen on validation, and its test rows are used once
+ *   controls  majority, the task's rules, a bag of words, the randomly initialised encoder; at the chosen layer a
+ *             control task, the description length of the labels, and pointwise V-information
  *   protocol  "correct", or "karmakar-compat": the published one, with "[CLS]" and "[SEP]" as words of the text, the
  *             first token's state, and its own training loop */
 #ifndef PROBES_PROBING_H
@@ -25,12 +25,12 @@ typedef enum { SUBJECT, RANDOM, KINDS } Kind;
 
 typedef struct {
     ProbeTask task;
-    Arena arena; /* data and tokens; the run's arena holds what is reported */
+    Arena arena; /* data and tokens; the run's arena has the reported texts */
     int seeds;
     bool wanted[PROTOCOLS];
     Dataset set;
     const char *model; /* its directory, or NULL: pretrain one */
-    Config config;     /* of the subject and of its twin */
+    Config config;     /* of the subject and of the randomly initialised one */
     int layers;        /* layers of features: the encoder's, or else the decoder's, and the embeddings */
     Tokenizer tokenizer;
     int64_t room, most, cut; /* positions, 0: any number; tokens of a text that are read; texts that are longer */
@@ -42,13 +42,13 @@ typedef struct {
 
 typedef struct { /* under one protocol */
     double accuracy[MOST_LAYERS][SPLITS];
-    int best; /* the layer with the highest validation accuracy, the lowest of equals */
+    int best; /* the layer with the highest validation accuracy, the lowest among ties */
     int unconverged;
 } Curve;
 
-typedef struct { /* of one arm; travels between processes as bytes, its predictions behind it */
+typedef struct { /* of one encoder; travels between processes as bytes, its predictions behind it */
     Curve curve[PROTOCOLS];
-    double control[SPLITS], selectivity[SPLITS]; /* at the chosen layer of the first protocol that is wanted */
+    double control[SPLITS], selectivity[SPLITS]; /* at the chosen layer of the first selected protocol */
     double compression, bits;                    /* of the online code: uniform over its length; bits a label */
     double usable, entropy;                      /* bits a test row */
     int64_t negatives, listed[LISTED];           /* test rows with negative PVI; the lowest of them */
@@ -72,7 +72,7 @@ int probing_arms(const Probing *);
 int probing_encoders(const Probing *, Kind); /* one for every seed; a given model is one for all */
 RunJob probing_arm;                          /* user: the Probing */
 Protocol probing_leading(const Probing *);
-/* Of a seed (a given model has one subject for all of them), and what it predicted for the N rows. */
+/* Of a seed (a given model has one subject for all of them), and its predictions for the N rows. */
 Outcome *outcome_of(Outcomes, Kind, int seed);
 const int32_t *predicted_by(Outcomes, Kind, int seed, Protocol, int layer);
 
@@ -90,11 +90,11 @@ Status probing_report(Run *, Outcomes);
 
 Status probing_run(Run *, ProbeTask);
 extern const Setting PROBING_SETTINGS[];
-/* What the descriptors of the tasks have in common. */
+/* The common fields of the tasks' descriptors. */
 #define PROBING                                                                                                      \
     .group = "probes",                                                                                               \
-    .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, random " \
-              "weights, control task, description length, usable information beside it.",                            \
+    .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, the "    \
+              "encoder randomly initialised, control task, minimum description length, V-information.",              \
     .expect = "Above all three at p < 0.05 (McNemar) in every seed.",                                                \
     .cost = "smoke seconds, quick a minute or two, paper hours (estimated)", .settings = PROBING_SETTINGS,           \
     .seeds = {1, 3, 3}

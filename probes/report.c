@@ -1,4 +1,4 @@
-/* What is said: metrics, findings about the data, and the verdict. */
+/* The report: metrics, findings about the data, and the verdict. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -30,7 +30,7 @@ static void record_curves(Run *r, Outcomes o)
                     unconverged += c->unconverged;
                     run_metric(r, str_print(a, "%s, layer chosen on validation%s (%%)", name, MODE[how]), i,
                                100 * c->accuracy[c->best][SPLIT_TEST]);
-                    run_metric(r, str_print(a, "%s, which layer%s", name, MODE[how]), i, c->best);
+                    run_metric(r, str_print(a, "%s, chosen layer%s", name, MODE[how]), i, c->best);
                 }
     run_metric(r, "probe fits that did not converge", 0, unconverged);
 }
@@ -42,11 +42,11 @@ static void record_controls(Run *r, Outcomes o)
         for (int i = 0; i < probing_encoders(o.lab, kind); i++) {
             const Outcome *x = outcome_of(o, kind, i);
             const char *name = kind_name(o.lab, kind);
-            run_metric(r, str_print(a, "%s, random labels, train (%%)", name), i, 100 * x->control[SPLIT_TRAIN]);
-            run_metric(r, str_print(a, "%s, random labels, test (%%)", name), i, 100 * x->control[SPLIT_TEST]);
+            run_metric(r, str_print(a, "%s, control task, train (%%)", name), i, 100 * x->control[SPLIT_TRAIN]);
+            run_metric(r, str_print(a, "%s, control task, test (%%)", name), i, 100 * x->control[SPLIT_TEST]);
             run_metric(r, str_print(a, "%s, selectivity, test (points)", name), i, 100 * x->selectivity[SPLIT_TEST]);
-            run_metric(r, str_print(a, "%s, compression of the labels", name), i, x->compression);
-            run_metric(r, str_print(a, "%s, usable information (bits a row)", name), i, x->usable);
+            run_metric(r, str_print(a, "%s, MDL compression", name), i, x->compression);
+            run_metric(r, str_print(a, "%s, V-information (bits per example)", name), i, x->usable);
             run_metric(r, str_print(a, "%s, test rows with negative PVI", name), i, (double)x->negatives);
             if (x->points) run_metric(r, "final MLM loss (nats)", i, x->loss[x->points - 1]);
         }
@@ -54,8 +54,8 @@ static void record_controls(Run *r, Outcomes o)
 
 /* ---- comparisons ---- */
 
-/* The subject against a floor, or (NULL) its random twin, at its chosen layer: accuracies are means over seeds, p is
- * the largest of the seeds', and 1 where they disagree which of the two is better. */
+/* The subject against a baseline, or (NULL) the randomly initialised encoder, at its chosen layer: accuracies are
+ * means over seeds, p is the largest of the seeds', and 1 where they disagree which of the two is better. */
 static Comparison against(Outcomes o, const ProbeFloor *f)
 {
     const Probing *lab = o.lab;
@@ -86,8 +86,8 @@ static void note_data(Run *r, const Sheet *s)
 {
     if (s->shared_subjects)
         run_note(r,
-                 "Data: %lld of %lld %s %s in more than one split, so a probe is partly tested on what it was "
-                 "fitted on.",
+                 "Data: %lld of %lld %s %s in more than one split, so a probe is partly tested on its "
+                 "training data.",
                  (long long)s->shared_subjects, (long long)s->subjects, SHEET_SUBJECT[s->task],
                  str_plural(s->shared_subjects, "is", "are"));
     if (s->shared_messages)
@@ -101,7 +101,7 @@ static void note_data(Run *r, const Sheet *s)
                  str_plural(s->duplicates, "row repeats", "rows repeat"), (long long)s->contradictions,
                  str_plural(s->contradictions, "text is", "texts are"));
     if (s->header_rows)
-        run_note(r, "Data: %lld %s (%.0f %%) %s the mark of a file's name, which its place gives away.",
+        run_note(r, "Data: %lld %s (%.0f %%) %s the tag of a file's name, which its position reveals.",
                  (long long)s->header_rows, str_plural(s->header_rows, "row", "rows"),
                  100.0 * (double)s->header_rows / (double)s->set->n, str_plural(s->header_rows, "hides", "hide"));
     if (s->correct_type_rows)
@@ -117,15 +117,15 @@ static Status describe_data(Run *r, const Probing *lab)
     TRY(sheet_write(a, &s, run_path(r, "data")));
     if (!*run_text(r, "data"))
         run_note(r,
-                 "The rows are invented (%s; %s): what is found is about them.  --data FILE reads real ones, and "
+                 "The rows are synthetic (%s; %s), and the results are about them.  --data FILE reads real rows, and "
                  "vernier data makes them from a repository.",
                  lab->set.name,
-                 *run_text(r, "recipe") == 's' ? "the published recipe, short cuts included"
-                                               : "the rules of the task lead nowhere");
+                 *run_text(r, "recipe") == 's' ? "the published recipe, shortcuts included"
+                                               : "the heuristics of the task are at chance");
     if (*run_text(r, "data") || *run_text(r, "recipe") == 's') note_data(r, &s);
     if (lab->cut)
-        run_note(r, "%lld of %lld texts %s longer than the %lld tokens that are read; the rest of %s is not seen.",
-                 (long long)lab->cut, (long long)lab->set.n, str_plural(lab->cut, "is", "are"), (long long)lab->most,
+        run_note(r, "%lld of %lld texts %s longer than %lld tokens; the rest of %s is not read.", (long long)lab->cut,
+                 (long long)lab->set.n, str_plural(lab->cut, "is", "are"), (long long)lab->most,
                  str_plural(lab->cut, "it", "them"));
     return OK;
 }
@@ -135,15 +135,14 @@ static void note_controls(Run *r, Outcomes o)
     const Outcome *x = outcome_of(o, SUBJECT, 0), *y = outcome_of(o, RANDOM, 0);
     Arena *a = run_arena(r);
     const Probing *lab = o.lab;
-    const char *who = kind_name(lab, SUBJECT), *seed = lab->seeds > 1 ? "first seed: " : "";
-    run_note(
-        r,
-        "Memory, %sone random label a text, which nothing tells: the same classifier gets %.1f %% of training and "
-        "%.1f %% of test rows right (selectivity on test %.1f points).",
-        seed, 100 * x->control[SPLIT_TRAIN], 100 * x->control[SPLIT_TEST], 100 * x->selectivity[SPLIT_TEST]);
+    const char *who = kind_name(lab, SUBJECT), *seed = lab->seeds > 1 ? " (first seed)" : "";
     run_note(r,
-             "Description length, %s%.3f bits a label (compression %.2f; 1: as without features), with random "
-             "weights %.3f (%.2f).",
+             "Control task%s: with one random label for each text, the accuracy of the same classifier is %.1f %% on "
+             "training and %.1f %% on test rows (selectivity on test %.1f points).",
+             seed, 100 * x->control[SPLIT_TRAIN], 100 * x->control[SPLIT_TEST], 100 * x->selectivity[SPLIT_TEST]);
+    run_note(r,
+             "Minimum description length (MDL)%s: %.3f bits per label (compression %.2f; 1 without features), "
+             "randomly initialised %.3f (%.2f).",
              seed, x->bits, x->compression, y->bits, y->compression);
     Buf b = buf_open(a);
     for (int64_t i = 0; i < x->negatives && i < LISTED; i++)
@@ -151,7 +150,7 @@ static void note_controls(Run *r, Outcomes o)
                   lab->set.label[lab->set.example[x->listed[i]].label], x->pvi[i]);
     run_note(
         r,
-        "Usable information, %s%s %.3f of %.3f bits, random weights %.3f.  %lld of %lld test rows %s harder with "
+        "V-information%s: %s %.3f of %.3f bits, randomly initialised %.3f.  %lld of %lld test rows %s harder with "
         "%s features than without (negative-pvi-seed%llu.csv)%s.",
         seed, who, x->usable, x->entropy, y->usable, (long long)x->negatives, (long long)lab->set.size[SPLIT_TEST],
         str_plural(x->negatives, "is", "are"), str_plural(x->negatives, "its", "their"),
@@ -168,10 +167,10 @@ static void judge(Run *r, Outcomes o)
     Protocol how = probing_leading(lab);
     const ProbeFloor *rule = probe_best_rule(lab->floor, lab->floors), *bag = &lab->floor[lab->floors - 1];
     Comparison c[] = {against(o, rule), against(o, bag), against(o, NULL)};
-    const char *name[] = {rule->name, bag->name, "same encoder with random weights"}, *said[3];
+    const char *name[] = {rule->name, bag->name, "same encoder, randomly initialised"}, *sentence[3];
     bool holds = true, fails = false;
     for (int k = 0; k < 3; k++) {
-        said[k] = compare_sentence(a, &c[k], name[k], ALPHA);
+        sentence[k] = compare_sentence(a, &c[k], name[k], ALPHA);
         run_metric(r, str_print(a, "p against the %s", name[k]), 0, c[k].p);
         holds &= above(&c[k]);
         fails |= c[k].a <= c[k].b;
@@ -180,14 +179,14 @@ static void judge(Run *r, Outcomes o)
     Interval ci = layer_interval(o, SUBJECT, how, -1);
     const char *mean = n > 1 ? str_print(a, ", mean of %d encoders", n) : "";
     if (lab->seeds > 1)
-        run_note(r, "p is McNemar's, the largest over seeds, and 1 where seeds disagree which is better.");
+        run_note(r, "p is of McNemar's test, the largest over seeds, and 1 where seeds disagree which is better.");
     run_verdict(r,
                 holds   ? SUPPORTED
                 : fails ? NOT_SUPPORTED
                         : INCONCLUSIVE,
                 "%s, layer chosen on validation: %.1f %% of %lld test rows (95 %%: %.1f to %.1f%s), %s, %s, and %s.",
                 kind_name(lab, SUBJECT), 100 * layer_mean(o, SUBJECT, how, -1), (long long)lab->set.size[SPLIT_TEST],
-                100 * ci.lo, 100 * ci.hi, mean, said[0], said[1], said[2]);
+                100 * ci.lo, 100 * ci.hi, mean, sentence[0], sentence[1], sentence[2]);
 }
 
 Status probing_report(Run *r, Outcomes o)

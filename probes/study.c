@@ -1,8 +1,8 @@
-/* probes/study: what full fine-tuning, LoRA, adapters and prefixes do to a model of code changes.
+/* probes/study: the effects of full fine-tuning, LoRA, adapters and prefixes on a model of code changes.
  *
  * Claim    Parameter-efficient tuning is as good as full fine-tuning at finding defects and at writing commit
- *          messages, better with few examples, and leaves more of what probes can read in the layers.
- * Method   probes/study.h: every method on JIT-DP and CMG from one base, then probes of every layer, with floors.
+ *          messages, better with few examples, and preserves more information for probes in the layers.
+ * Method   probes/study.h: every method on JIT-DP and CMG from one base, then probes of every layer, with baselines.
  * Expect   On JIT-DP (AUC) and CMG (B-Norm) no method below full fine-tuning; with few examples and across projects
  *          and languages above it; probing accuracy above it, and above the rules.
  * Cost     seconds; a minute; days (estimated, not run); real: under two hours on two cores.
@@ -14,14 +14,14 @@
 
 #include "base/str.h"
 
-/* ---- what was asked ---- */
+/* ---- settings ---- */
 
 static Status add_method(Study *s, Run *r, const char *name)
 {
     Arena *a = &s->arena;
     StudyMethod m = {.name = name, .options = "", .rate = "lr-other"};
     m.peft = peft_find(!strcmp(name, "adapter") ? "houlsby" : name);
-    if (!m.peft) return fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
+    if (!m.peft) return fail(E_CONFIG, "--methods: unknown method '%s'; `vernier list` shows the methods", name);
     if (s->methods == MOST_METHODS) return fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
     if (!strcmp(name, "full")) m.rate = "lr-full";
     if (!strcmp(name, "lora"))
@@ -81,20 +81,22 @@ static void rate_jobs(Jobs *j, const Study *s, const Run *r, const double *scale
 
 static void choose_rates(Study *s, Run *r, const Jobs *j, const StudyOutcome *out, const double *scale, int scales)
 {
-    Buf said = buf_open(run_arena(r));
+    Buf chosen = buf_open(run_arena(r));
     for (int i = 0; i < j->n; i += scales) {
         const StudyJob *job = &j->job[i];
         int best = 0;
         for (int k = 1; k < scales; k++)
             if (out[i + k].valid > out[i + best].valid) best = k;
         s->scale[job->base][job->task][job->method] = scale[best];
-        buf_print(&said, "%s%s %s x %g", said.len ? ", " : "", job->task == STUDY_JIT ? "JIT-DP" : "CMG",
+        buf_print(&chosen, "%s%s %s x %g", chosen.len ? ", " : "", job->task == STUDY_JIT ? "JIT-DP" : "CMG",
                   s->method[job->method].name, scale[best]);
     }
     if (scales > 1)
-        run_note(r,
-                 "Learning rates, of the settings times what was best on validation (first seed, %lld examples): %s.",
-                 (long long)run_int(r, "rate-size"), said.text);
+        run_note(
+            r,
+            "Learning rates: those of the settings times the best factor on validation (first seed, %lld examples): "
+            "%s.",
+            (long long)run_int(r, "rate-size"), chosen.text);
 }
 
 static Status rates(Study *s, Run *r)
@@ -115,8 +117,8 @@ static double chosen(const Study *s, const StudyJob *j)
     return s->scale[j->base][j->task][j->method];
 }
 
-/* The whole of it for one seed and method; the few-example and the away jobs of the last head and the first
- * language. */
+/* All jobs of one seed and method; the low-resource and the cross-project jobs are those of the last head and the
+ * first language. */
 static void method_jobs(Jobs *j, const Study *s, const Run *r, int b, int m, int seed)
 {
     double size[RUN_LIST];
@@ -184,7 +186,7 @@ static Status run(Run *r)
 
 /* clang-format off */
 static const Setting SETTINGS[] = {
-    {"data", "a folder with jit/, cmg/mined/ and probing/; empty: invented", {"", NULL, NULL, NULL},
+    {"data", "a folder with jit/, cmg/mined/ and probing/; empty: synthetic data", {"", NULL, NULL, NULL},
      .reads = "jit/*|cmg/mined/*|probing/*"},
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
      {"", NULL, NULL, NULL}, .reads = "codebert/*|graphcodebert/*|plbart/*|unixcoder/*|codet5/*"},
@@ -194,17 +196,17 @@ static const Setting SETTINGS[] = {
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},
      .among = "single|concat"},
     {"languages", "of CMG, below --data", {"java,csharp,cpp,python,javascript", NULL, NULL, NULL}},
-    {"levels", "invented: levels of wording in the place of languages", {"1", "2", "2", NULL}, 1, 3},
-    {"commits", "invented commits of JIT-DP; the last two fifths test", {"200", "1200", "2000", NULL}, 50, 1e6},
-    {"pairs", "training pairs of a language that CMG sees; 0: all", {"40", "400", "0", "1500"}, 0, 1e7},
-    {"pairs-valid", "its pairs to select by; 0: all", {"20", "60", "0", "100"}, 0, 1e7},
-    {"pairs-test", "and to test on; 0: all", {"10", "60", "0", "100"}, 0, 1e7},
-    {"rows", "invented rows of a probing task, 60/20/20 %", {"60", "300", "1000", NULL}, 40, 1e6},
-    {"data-seed", "seed of what is invented", {"1", NULL, NULL, NULL}, 0, 1e9},
-    {"tokens", "of a change or a text that are read", {"32", "64", "512", "128"}, 16, 1e5},
-    {"message-tokens", "of a message at most", {"8", "16", "128", "24"}, 4, 1e5},
+    {"levels", "of synthetic data: levels of wording instead of languages", {"1", "2", "2", NULL}, 1, 3},
+    {"commits", "synthetic commits of JIT-DP, the last 40 % for testing", {"200", "1200", "2000", NULL}, 50, 1e6},
+    {"pairs", "training examples of CMG in a language; 0: all", {"40", "400", "0", "1500"}, 0, 1e7},
+    {"pairs-valid", "its validation examples; 0: all", {"20", "60", "0", "100"}, 0, 1e7},
+    {"pairs-test", "its test examples; 0: all", {"10", "60", "0", "100"}, 0, 1e7},
+    {"rows", "synthetic rows of a probing task, 60/20/20 %", {"60", "300", "1000", NULL}, 40, 1e6},
+    {"data-seed", "seed of the synthetic data", {"1", NULL, NULL, NULL}, 0, 1e9},
+    {"tokens", "maximum number of tokens of a change or a text", {"32", "64", "512", "128"}, 16, 1e5},
+    {"message-tokens", "maximum number of tokens of a message", {"8", "16", "128", "24"}, 4, 1e5},
     {"vocab", "size of the tokenizer to train", {"400", "600", "8000", "4000"}, 320, 1e6},
-    {"dim", "width of the model to pretrain", {"16", "48", "256", "128"}, 8, 4096},
+    {"dim", "hidden size of the model to pretrain", {"16", "48", "256", "128"}, 8, 4096},
     {"heads-of-attention", "its attention heads", {"2", "4", "4", NULL}, 1, 64},
     {"layers", "of its encoder", {"1", "3", "4", "4"}, 1, STUDY_LAYERS - 1},
     {"decoder-layers", "of its decoder", {"1", "1", "2", "2"}, 1, STUDY_LAYERS - 1},
@@ -214,12 +216,12 @@ static const Setting SETTINGS[] = {
     {"batch", "examples a step of tuning", {"16", "32", "32", "16"}, 1, 65536},
     {"epochs", "of JIT-DP", {"1", "3", "10", "2"}, 1, 1e5},
     {"epochs-messages", "of CMG", {"1", "10", "10", "3"}, 1, 1e5},
-    {"least-steps", "of tuning, however few the examples", {"4", "20", "0", "60"}, 0, 1e7},
+    {"least-steps", "minimum number of steps of tuning, also with few examples", {"4", "20", "0", "60"}, 0, 1e7},
     {"evaluations", "on validation in a run; the best one is kept", {"1", "4", "50", "3"}, 1, 1e4},
-    {"sizes", "training examples of the runs with few", {"16,", "50,", "50,200,1000,4000", "100,1000"}, 1, 1e7},
+    {"sizes", "training examples of the low-resource runs", {"16,", "50,", "50,200,1000,4000", "100,1000"}, 1, 1e7},
     {"rates", "factors of the learning rates to choose from on validation",
      {"1,", "1,3,10", "1,", "0.3,1,3"}, 1e-6, 1e6},
-    {"rate-size", "examples of the runs that choose", {"16", "200", "1000", "2000"}, 1, 1e7},
+    {"rate-size", "training examples to choose the learning rate with", {"16", "200", "1000", "2000"}, 1, 1e7},
     {"lr-full", "learning rate of full fine-tuning", {"1e-3", NULL, "2e-5", "3e-3"}, 0, 100},
     {"lr-lora", "of LoRA", {"3e-3", NULL, "1e-4", "1e-2"}, 0, 100},
     {"lr-adapter", "of adapters", {"3e-3", NULL, "2e-5", "1e-2"}, 0, 100},
@@ -227,8 +229,8 @@ static const Setting SETTINGS[] = {
     {"lr-other", "of any other method", {"1e-3", NULL, NULL, NULL}, 0, 100},
     {"rank", "of LoRA", {"4", "8", "64", "16"}, 1, 4096},
     {"alpha", "of LoRA", {"8", "16", "32", "32"}, 1, 4096},
-    {"width", "of adapters", {"4", "8", "128", "32"}, 1, 4096},
-    {"virtual", "tokens of a prefix", {"4", "8", "50", "20"}, 1, 4096},
+    {"width", "bottleneck size of adapters", {"4", "8", "128", "32"}, 1, 4096},
+    {"virtual", "virtual tokens of a prefix", {"4", "8", "50", "20"}, 1, 4096},
     {"pooling", "how the tokens of a text become the vector that is probed", {"mean", NULL, NULL, NULL},
      .among = "first|mean|max|last|attention"},
     {0}};
@@ -237,12 +239,15 @@ static const Setting SETTINGS[] = {
 static const Experiment STUDY = {
     .group = "probes",
     .name = "study",
-    .title = "What tuning does to a model of code changes",
+    .title = "Effects of tuning on a model of code changes",
     .claim =
         "Tuning a few parameters is as good as tuning all at finding defects and writing commit messages, better "
-        "with few examples and away from home, and leaves more in the layers for a probe to read.",
-    .method = "Each method on JIT-DP and CMG from one base at a rate chosen on validation; then the model is frozen "
-              "and every layer is probed for TYP, CCM and LTP, beside floors.",
+        "with few examples and across projects and languages, and preserves more information in the layers for a "
+        "probe.",
+    .method = "Each method on JIT-DP (just-in-time defect prediction) and CMG (commit message generation) from one "
+              "base at a learning rate chosen on validation; then the model is frozen "
+              "and every layer is probed for TYP (invalid types), CCM (code change match) and LTP (line types), with "
+              "baselines.",
     .expect =
         "No method below full fine-tuning in AUC and B-Norm, above it with few examples and across projects and "
         "languages; probing accuracy above its and above the rules.",

@@ -1,14 +1,14 @@
-/* The study: what does each way of tuning do to a model that has read code changes?
+/* The study: the effects of each tuning method on a model that was pretrained on code changes.
  *
  *   bases      models that are tuned: an encoder-decoder pretrained here (span corruption on the training changes),
  *              one given by --base, or those of the five published ones that --models has
  *   tasks      JIT-DP (does the commit introduce a defect?) with and without the 14 expert features; CMG (write the
  *              message of a change) language by language
- *   methods    full fine-tuning, LoRA, adapters, prefixes; each at the rate that is best on validation
- *   then       the tuned model is frozen, and every layer is probed for TYP, CCM and LTP (tasks/probe.h), beside
- *              the untuned base, the same shape with random weights, a bag of words and the rules of rules.h
- *   beside     cost; loss on the pretraining text (what was forgotten); few training examples; other projects and
- *              languages than those trained on
+ *   methods    full fine-tuning, LoRA, adapters, prefixes; each at the learning rate that is best on validation
+ *   then       the tuned model is frozen, and every layer is probed for TYP, CCM and LTP (probe/probe.h), and
+ *              compared with the untuned base, the same shape randomly initialised, a bag of words and rules.h
+ *   further    cost; loss on the pretraining text (forgetting); few training examples; other projects and
+ *              languages than those of training
  *
  * Source: Liu et al., SANER 2024; tables VI and VII are the published ones. */
 #ifndef PROBES_STUDY_H
@@ -35,7 +35,7 @@ enum {
 };
 
 typedef struct {
-    const char *name; /* as the user says it and tables show it */
+    const char *name; /* as the user writes it and tables show it */
     const Peft *peft;
     const char *options;
     const char *rate; /* the setting that holds its learning rate */
@@ -54,7 +54,7 @@ typedef struct {
     Tokenizer text;
     JitPlan jit;
     CmgPlan cmg;
-    DenoisePlan denoise; /* sentinels 0: what it forgets is not measured */
+    DenoisePlan denoise; /* sentinels 0: forgetting is not measured */
     int layers;          /* of features */
     bool writes;         /* has a decoder that CMG can train */
     Examples commits[SPLITS], pairs[MOST_LANGUAGES][SPLITS], rows[TASKS];
@@ -95,8 +95,8 @@ typedef struct {
     bool rate_only; /* only the validation score is wanted */
 } StudyJob;
 
-typedef struct {                                            /* of a job; plain bytes */
-    double valid;                                           /* what its rate is chosen by: AUC, or minus the loss */
+typedef struct {  /* of a job; plain bytes */
+    double valid; /* the criterion of its learning rate: AUC, or minus the loss */
     double f1, f1_best, auc, auc_other, recall_at_20, popt; /* JIT-DP, on test; f1_best: at validation's threshold */
     double loss;                                            /* CMG, on validation: nats a token */
     double written[MOST_LANGUAGES][MESSAGE_METRICS];        /* CMG, in %; by test language */
@@ -104,8 +104,8 @@ typedef struct {                                            /* of a job; plain b
     int best[TASKS];                       /* the layer chosen on validation */
     uint8_t guess[TASKS][STUDY_ROWS];      /* at that layer, of the test rows in order */
     double forgot;                         /* loss on the pretraining text kept apart, nats; NaN: not measured */
-    int64_t trained, all, steps, examples; /* numbers; steps taken; training examples */
-    double seconds, megabytes; /* of processor time a step of training; peak memory above what it began with:
+    int64_t trained, all, steps, examples; /* parameters; steps taken; training examples */
+    double seconds, megabytes; /* of processor time a step of training; peak memory above that at its start:
                                   put in by the parent, for these differ from run to run */
 } StudyOutcome;
 

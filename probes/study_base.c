@@ -48,7 +48,7 @@ static void append(Examples *x, const Examples *more, bool sources, int64_t most
     }
 }
 
-/* What a model reads of changes, without labels and messages' decoders: training texts or those kept apart. */
+/* The texts of changes without labels and messages, for pretraining: training texts or those kept apart. */
 static Examples plain(Study *s, const StudyBase *b, Split split, int64_t most, const Examples *weak)
 {
     int64_t n = b->commits[split].n + (weak ? weak->n : 0);
@@ -76,7 +76,7 @@ static int64_t virtual_tokens(const Study *s, Arena *a)
 Status study_tokens(Study *s, Run *r, StudyBase *b)
 {
     Arena *a = &s->arena;
-    Model *m; /* of no weight: what plans ask a model */
+    Model *m; /* without weights, for plans that need a model */
     TRY(model_open_zeros(&m, a, &b->config, F32));
     int64_t room = config_room(&b->config), most = run_int(r, "tokens");
     if (room && most > room - virtual_tokens(s, a)) most = room - virtual_tokens(s, a);
@@ -166,13 +166,13 @@ static void shape(Config *c, const Run *r, const Bpe *bpe)
 {
     BpeSpecials special = bpe_specials(bpe);
     arch_find("t5")->defaults(c);
-    c->vocab = (int)bpe_size(bpe) + 2; /* defect prediction's markers */
+    c->vocab = (int)bpe_size(bpe) + 2; /* the special tokens of defect prediction */
     c->dim = (int)run_int(r, "dim"), c->heads = (int)run_int(r, "heads-of-attention"), c->hidden = 4 * c->dim;
     c->layers = (int)run_int(r, "layers"), c->decoder_layers = (int)run_int(r, "decoder-layers");
     c->pad = c->decoder_start = special.pad, c->bos = special.bos, c->eos = special.eos;
 }
 
-/* The log of the pretraining is made of every step's loss and rate, which a file keeps: a run that is taken up makes
+/* The log of the pretraining is made of every step's loss and rate, which a file keeps: a run that is resumed makes
  * the same log of the steps that were done before. */
 typedef struct {
     Run *r;
@@ -218,7 +218,7 @@ static Status course_open(Course *c, Run *r, const StudyBase *b, bool resume)
     return c->file < 0 ? fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
 }
 
-/* Commits without trusted labels are read here alone, where no label is looked at; NULL: there are none. */
+/* Commits without trusted labels are read here alone, where labels are not used; NULL: there are none. */
 static const char *weak_path(Study *s, const Run *r)
 {
     const char *path = str_print(&s->arena, "%s/jit/train_weak.jsonl", run_text(r, "data"));
@@ -239,7 +239,7 @@ static const char *checkpoint_of(Run *r)
     return run_path(r, "base.train.safetensors");
 }
 
-/* What it was trained on is left beside it, for the note of a run that is taken up. */
+/* A description of its training data is kept with it, for the note of a run that is resumed. */
 static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *weak_path, const char *told,
                             bool resume)
 {
@@ -259,17 +259,17 @@ static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *
     const Examples text = plain(s, b, SPLIT_TRAIN, 0, &weak);
     int64_t tokens = 0;
     for (int64_t i = 0; i < text.n; i++) tokens += text.len[i];
-    const char *said =
+    const char *note =
         str_print(&s->arena,
                   "The base was pretrained here by span corruption on %lld texts of %lld tokens, %lld "
                   "steps of %lld.",
                   (long long)text.n, (long long)tokens, (long long)plan.train.total, (long long)plan.tokens);
-    TRY(file_write(told, said, strlen(said)));
+    TRY(file_write(told, note, strlen(note)));
     TRY(model_open(&m, &s->arena, &b->config, F32, plan.train.seed));
     return pretrain(m, b->dir, &text, &plan);
 }
 
-/* What a pretrained base depends on; a base of other settings is not taken up. */
+/* All that a pretrained base depends on; a base of other settings is not used. */
 static const char *settings_of(Study *s, const Run *r)
 {
     static const char *const KEY[] = {
@@ -346,7 +346,7 @@ static Status open_published(Study *s, Run *r, const char *dir)
         else
             TRY(open_base(s, r, PUBLISHED[k], path));
     }
-    if (!s->bases) return fail(E_IO, "%s: holds none of the folders %s", dir, absent.text);
+    if (!s->bases) return fail(E_IO, "%s: contains none of the folders %s", dir, absent.text);
     s->absent = absent.len ? absent.text : NULL;
     return OK;
 }

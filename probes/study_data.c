@@ -1,11 +1,11 @@
-/* What the study is about: files below --data, in the layout
+/* The data of the study: files below --data, in the layout
  *
  *   jit/valid.jsonl, jit/test.jsonl       commits with labels and features; of the first the last fifth selects
  *   cmg/mined/LANGUAGE_{train,valid,test}.jsonl       commits with diff and message
  *   probing/{typ,ccm,ltp}.txt             rows of split, label, text
  *
- * or, without --data, invented: commits of javagen_change.h in six packages that stand for projects, the
- * generator's levels of wording in the place of languages, probing rows by the recipes in which no rule helps. */
+ * or, without --data, synthetic: commits of javagen_change.h in six packages that represent projects, the
+ * generator's levels of wording instead of languages, probing rows by the recipes in which no rule helps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ static bool at_home(const char *project)
     return rng_bits(rng_stream(1, project), 0) & 1;
 }
 
-/* Cross-project runs train on the projects at home and are tested on the others. */
+/* Cross-project runs train on half of the projects (`home`) and are tested on the others. */
 static void divide_projects(Study *s)
 {
     JitSet *train = &s->commits[SPLIT_TRAIN], *test = &s->commits[SPLIT_TEST];
@@ -33,7 +33,7 @@ static void divide_projects(Study *s)
     for (int64_t i = 0; i < test->n; i++) s->other[i] = !at_home(test->change[i].repo);
 }
 
-/* Kamei's measures from the invented history before each commit; four authors take turns by chance. */
+/* Kamei's measures from the synthetic history before each commit; four authors take turns by chance. */
 static void invent_features(CodeChange *c, int64_t n, uint64_t seed)
 {
     static const char *const AUTHOR[] = {"ann", "bob", "cat", "dan"};

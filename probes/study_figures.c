@@ -1,4 +1,4 @@
-/* What is drawn: accuracy by layer after each method, learning from few examples, languages across, forgetting. */
+/* Figures: accuracy by layer after each method, learning from few examples, transfer across languages, forgetting. */
 #include <math.h>
 
 #include "base/str.h"
@@ -45,7 +45,7 @@ static Status draw_layers(Run *r, const Study *s, const StudyResults *x, int b, 
         run_figure(r, file_name(r, s, b, task == STUDY_JIT ? "layers-after-jit" : "layers-after-cmg"),
                    str_print(a,
                              "Test accuracy of a probe on each layer (0: embeddings) after tuning on %s; mean over "
-                             "seeds%s.  Dashed: the same model before tuning, and with random weights.",
+                             "seeds%s.  Dashed: the same model before tuning, and randomly initialised.",
                              task == STUDY_JIT ? "JIT-DP" : "CMG", task == STUDY_CMG ? " and languages" : ""),
                    520, 210);
     for (ProbeTask t = 0; t < TASKS; t++) {
@@ -57,7 +57,7 @@ static Status draw_layers(Run *r, const Study *s, const StudyResults *x, int b, 
         }
         line[n] = layer_line(a, s, x, (StudyJob){.task = STUDY_UNTUNED, .base = b}, t, "untuned", n + 1);
         line[n++].dashed = true;
-        line[n] = layer_line(a, s, x, (StudyJob){.task = STUDY_RANDOM, .base = b}, t, "random weights", n + 1);
+        line[n] = layer_line(a, s, x, (StudyJob){.task = STUDY_RANDOM, .base = b}, t, "randomly initialised", n + 1);
         line[n++].dashed = true;
         fig_lines(f, fig_cell(f, 1, TASKS, (int)t), n, line,
                   (PlotStyle){.title = TITLE[t],
@@ -172,13 +172,12 @@ static Status draw_forgetting(Run *r, const Study *s, const StudyResults *x, int
         }
         bar[k] = (Series){.y = y, .label = k ? "after CMG" : "after JIT-DP"};
     }
-    Fig *f =
-        run_figure(r, file_name(r, s, b, "forgetting"),
-                   str_print(a,
-                             "What is forgotten: how much the denoising loss on pretraining text rises above the "
-                             "untuned model's %.3f nats.  Mean over seeds.",
-                             before),
-                   300, 180);
+    Fig *f = run_figure(r, file_name(r, s, b, "forgetting"),
+                        str_print(a,
+                                  "Forgetting: the denoising loss on pretraining text minus the untuned model's "
+                                  "%.3f nats.  Mean over seeds.",
+                                  before),
+                        300, 180);
     fig_bars(f, fig_whole(f), 2, bar, name,
              (PlotStyle){.y = {.title = "rise of the loss (nats)"}, .values = true, .decimals = 2});
     return fig_close(f);

@@ -1,4 +1,4 @@
-/* Tests between methods, what they say about the published findings, and the verdict. */
+/* Tests between methods, the published findings in their light, and the verdict. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@ enum { FINDINGS = 4, MOST_TESTS = 128 };
 static const double ALPHA = 0.05;
 
 typedef struct {
-    Buf said;
+    Buf differences;
     int n;
     double difference[MOST_TESTS], p[MOST_TESTS];
 } Finding;
@@ -85,9 +85,9 @@ static void contrast(Findings *f, int finding, const char *what, StudyJob like, 
         if (m == full) continue;
         double p = run_compare(f->r, name[m], name[full]), d = mean_of(v[m], s->seeds) - mean_of(v[full], s->seeds);
         to->difference[to->n] = d, to->p[to->n++] = isfinite(p) && s->seeds > 2 ? p : 1;
-        buf_print(&to->said, "%s%s, %s ", to->said.len ? "; " : "", what, s->method[m].name);
-        buf_print(&to->said, isfinite(d) ? "%+.3g" : "not measured", fabs(d) < 1e-9 ? 0 : d);
-        if (isfinite(p) && s->seeds > 2) buf_print(&to->said, " (p %.2g)", p);
+        buf_print(&to->differences, "%s%s, %s ", to->differences.len ? "; " : "", what, s->method[m].name);
+        buf_print(&to->differences, isfinite(d) ? "%+.3g" : "not measured", fabs(d) < 1e-9 ? 0 : d);
+        if (isfinite(p) && s->seeds > 2) buf_print(&to->differences, " (p %.2g)", p);
     }
 }
 
@@ -112,7 +112,7 @@ static void contrasts(Findings *f, int b)
     contrast(f, 3, "probing after CMG (%)", cmg, probing, true);
 }
 
-/* Do the features help?  Mean over methods of AUC with them less AUC without, paired by seed. */
+/* Do the features help?  Mean over methods of AUC with them minus AUC without, paired by seed. */
 static void note_features(const Findings *f, int b)
 {
     const Study *s = f->s;
@@ -148,10 +148,11 @@ static int above_rule(const Findings *f, int *cells)
 
 static void judge(Findings *f)
 {
-    static const char *const SAYS[FINDINGS] = {"Finding 1, defects", "Finding 2, messages",
-                                               "Finding 4, few examples and away from home",
-                                               "Probing, mean of the three tasks"},
-                             *const SHORT[FINDINGS] = {"defects", "messages", "few examples and away", "probing"};
+    static const char *const TITLE[FINDINGS] = {"Finding 1, defects", "Finding 2, messages",
+                                                "Finding 4, few examples, cross-project",
+                                                "Probing, mean of the three tasks"},
+                             *const SHORT[FINDINGS] = {"defect prediction", "commit messages",
+                                                       "few examples and other projects", "probing"};
     Buf b = buf_open(run_arena(f->r));
     bool holds = f->s->seeds > 1, fails = false;
     int cells, above = above_rule(f, &cells);
@@ -160,7 +161,7 @@ static void judge(Findings *f)
         int less = 0, more = 0;
         double adjusted[MOST_TESTS];
         if (!x->n) continue;
-        run_note(f->r, "%s, less full fine-tuning: %s.", SAYS[k], x->said.text);
+        run_note(f->r, "%s, minus full fine-tuning: %s.", TITLE[k], x->differences.text);
         stats_holm(adjusted, x->p, x->n);
         for (int i = 0; i < x->n; i++) {
             less += x->difference[i] < 0 && adjusted[i] < ALPHA;
@@ -168,25 +169,29 @@ static void judge(Findings *f)
         }
         holds &= k < 2 ? !less : more == x->n;
         fails |= less > 0;
-        buf_print(&b, "%s%s %d below and %d above of %d", b.len ? ", " : "", SHORT[k], less, more, x->n);
+        if (less || more)
+            buf_print(&b, "%son %s %d of %d comparisons are significantly below full fine-tuning and %d above",
+                      b.len ? "; " : "", SHORT[k], less, x->n, more);
+        else
+            buf_print(&b, "%son %s no method differs significantly from full fine-tuning (0 of %d comparisons)",
+                      b.len ? "; " : "", SHORT[k], x->n);
     }
     run_note(f->r,
-             "p is the paired t test's over %d seed%s; the verdict counts after Holm's correction within a "
-             "finding.  What no test tells apart is not shown to be equal.",
+             "p is of the paired t test over %d seed%s; the verdict uses Holm's correction within a finding.  A "
+             "difference that is not significant is no evidence that two methods are equal.",
              f->s->seeds, f->s->seeds == 1 ? "" : "s");
-    run_verdict(
-        f->r,
-        fails   ? NOT_SUPPORTED
-        : holds ? SUPPORTED
-                : INCONCLUSIVE,
-        "against full fine-tuning the tests find %s.  A probe is above its task's best rule in %d of %d cells.",
-        b.len ? b.text : "nothing to compare", above, cells);
+    run_verdict(f->r,
+                fails   ? NOT_SUPPORTED
+                : holds ? SUPPORTED
+                        : INCONCLUSIVE,
+                "%s.  A probe is above its task's best rule in %d of %d cells.",
+                b.len ? b.text : "there is no method to compare with full fine-tuning", above, cells);
 }
 
 void study_findings(Run *r, const Study *s, const StudyResults *x)
 {
     Findings f = {.r = r, .s = s, .x = x};
-    for (int k = 0; k < FINDINGS; k++) f.of[k].said = buf_open(run_arena(r));
+    for (int k = 0; k < FINDINGS; k++) f.of[k].differences = buf_open(run_arena(r));
     for (int b = 0; b < s->bases; b++) {
         contrasts(&f, b);
         if (s->heads > 1) note_features(&f, b);

@@ -1,5 +1,5 @@
 /* Tables of the outcomes, two of them in the shape of tables VI and VII of Liu et al. (SANER 2024), whose numbers
- * stand beside ours. */
+ * are shown with ours. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static const char *mean_text(Arena *a, const double *x, int n, double times, int
     const char *mean = str_print(a, "%.*f", decimals, times * s.mean);
     if (n < 2) return mean;
     double lo = times * s.ci95.lo;
-    if (lo < 0 && lo > -0.5 * pow(10, -decimals)) lo = 0; /* "-0.00" says nothing */
+    if (lo < 0 && lo > -0.5 * pow(10, -decimals)) lo = 0; /* avoid "-0.00" */
     return str_print(a, "%s [%.*f, %.*f]", mean, decimals, lo, decimals, times * s.ci95.hi);
 }
 
@@ -50,11 +50,11 @@ static const char *cell(Arena *a, const StudyResults *x, StudyJob like, StudyVal
     return mean_text(a, v, n, times, decimals);
 }
 
-#define VALUE(name, what)                                                                                            \
+#define VALUE(name, value)                                                                                           \
     static double name(const StudyOutcome *o, const void *user)                                                      \
     {                                                                                                                \
         (void)user;                                                                                                  \
-        return what;                                                                                                 \
+        return value;                                                                                                \
     }
 VALUE(value_f1, o->f1)
 VALUE(value_f1_best, o->f1_best)
@@ -168,18 +168,18 @@ static const Published TABLE_VII[] = {
     {"javascript", "adapter", {92.0, 63.0, 84.0}}, {"average", "full", {86.8, 55.0, 77.8}},
     {"average", "lora", {88.1, 59.3, 77.0}},       {"average", "adapter", {84.3, 63.5, 82.2}}};
 
-static void put_published(Grid *g, const Published *p, const char *row, const char *what)
+static void put_published(Grid *g, const Published *p, const char *row, const char *model)
 {
-    put(g, what);
+    put(g, model);
     put(g, p->method);
     put(g, str_print(g->a, "published%s%s", *row ? ", " : "", row));
     for (ProbeTask t = 0; t < TASKS; t++) put(g, str_print(g->a, "%.1f", p->accuracy[t]));
 }
 
-static void put_probing(Grid *g, const Study *s, const StudyResults *x, StudyJob like, const char *what,
+static void put_probing(Grid *g, const Study *s, const StudyResults *x, StudyJob like, const char *model,
                         const char *method, const char *source)
 {
-    put(g, what), put(g, method), put(g, source);
+    put(g, model), put(g, method), put(g, source);
     for (ProbeTask t = 0; t < TASKS; t++) put(g, probing_text(g->a, s, x, like, t));
 }
 
@@ -192,7 +192,7 @@ static void put_floors(Grid *g, const Study *s)
 {
     static const char *const NAME[] = {"majority", "best rule", "bag of words"};
     for (int f = 0; f < 3; f++) {
-        put(g, "floor"), put(g, NAME[f]), put(g, "");
+        put(g, "baseline"), put(g, NAME[f]), put(g, "");
         for (ProbeTask t = 0; t < TASKS; t++) {
             const ProbeFloor *shown = f == 1 ? study_rule(s, t) : &s->floor[t][f ? s->floors[t] - 1 : 0];
             put(g, str_print(g->a, "%.1f", 100 * shown->accuracy[SPLIT_TEST]));
@@ -204,10 +204,10 @@ static void put_untuned(Grid *g, const Study *s, const StudyResults *x, int b)
 {
     const char *name = s->base[b].name;
     put_probing(g, s, x, (StudyJob){.task = STUDY_UNTUNED, .base = b}, name, "untuned", "measured");
-    put_probing(g, s, x, (StudyJob){.task = STUDY_RANDOM, .base = b}, name, "random weights", "measured");
+    put_probing(g, s, x, (StudyJob){.task = STUDY_RANDOM, .base = b}, name, "randomly initialised", "measured");
 }
 
-static const char *const PROBING_HEAD[] = {"what", "method", "source", "TYP (%)", "CCM (%)", "LTP (%)"};
+static const char *const PROBING_HEAD[] = {"model", "method", "source", "TYP (%)", "CCM (%)", "LTP (%)"};
 
 static void table_after_jit(Run *r, const Study *s, const StudyResults *x)
 {
@@ -270,7 +270,7 @@ static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool feat
     for (int64_t i = 0; i < valid->n; i++) TRY(floor_score(&before[i], f, &step, &valid->change[i]));
     for (int64_t i = 0; i < test->n; i++) TRY(floor_score(&score[i], f, &step, &test->change[i]));
     JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, jit_best_threshold(valid, before));
-    put(g, "floor"), put(g, !strcmp(name, "la") ? "added lines" : features ? "words, features" : "words");
+    put(g, "baseline"), put(g, !strcmp(name, "la") ? "added lines" : features ? "words, features" : "words");
     const double v[] = {x.at.f1, y.at.f1, x.at.auc, x.effort.recall_at_20, x.effort.popt};
     for (int k = 0; k < 5; k++) put(g, str_print(g->a, "%.3f", v[k]));
     arena_close(&step);
@@ -295,7 +295,7 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
     TRY(put_jit_floor(&g, s, "words", false));
     TRY(put_jit_floor(&g, s, "la", true));
     JitScores random = jit_random(&s->commits[SPLIT_TEST], 1);
-    put(&g, "floor"), put(&g, "random scores");
+    put(&g, "baseline"), put(&g, "random scores");
     const double v[] = {random.at.f1, NAN, random.at.auc, random.effort.recall_at_20, random.effort.popt};
     for (int k = 0; k < 5; k++) put(&g, isfinite(v[k]) ? str_print(g.a, "%.3f", v[k]) : "n/a");
     grid_close(
@@ -323,7 +323,7 @@ static Status put_cmg_floor(Grid *g, const StudyLanguage *l, bool nearest)
     }
     messages_score(&rows, &a, n, message, l->reference, NULL, NULL);
     messages_stats(v, index, n, &rows);
-    put(g, l->name), put(g, nearest ? "nearest (NNGen)" : "commonest message"), put(g, "n/a");
+    put(g, l->name), put(g, nearest ? "retrieval (NNGen)" : "most frequent message"), put(g, "n/a");
     static const int METRIC[] = {B_NORM, ROUGE_L, METEOR_NLTK, EXACT};
     for (int k = 0; k < 4; k++) put(g, str_print(g->a, "%.2f", v[METRIC[k]]));
     arena_close(&a);
@@ -356,9 +356,9 @@ static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
     return OK;
 }
 
-/* ---- cost, few examples, away ---- */
+/* ---- cost, few examples, other projects ---- */
 
-/* Rows of each model, task and method: the first columns of both tables of cost.  What was tuned has a method. */
+/* Rows of each model, task and method: the first columns of both tables of cost.  Tuned models have a method. */
 typedef struct {
     StudyJob like;
     const StudyOutcome *one;
@@ -384,12 +384,14 @@ static void put_cost_names(Grid *g, const Study *s, const CostRow *c)
 {
     const char *base = s->base[c->like.base].name;
     put(g, c->tuned ? str_print(g->a, "%s, %s", base, c->like.task == STUDY_JIT ? "JIT-DP" : "CMG") : base);
-    put(g, c->tuned ? s->method[c->like.method].name : c->like.task == STUDY_UNTUNED ? "untuned" : "random weights");
+    put(g, c->tuned                        ? s->method[c->like.method].name
+           : c->like.task == STUDY_UNTUNED ? "untuned"
+                                           : "randomly initialised");
 }
 
 static void table_cost(Run *r, const Study *s, const StudyResults *x)
 {
-    static const char *const HEAD[] = {"model, task", "method", "numbers trained", "of all (%)",
+    static const char *const HEAD[] = {"model, task", "method", "trainable parameters", "of all (%)",
                                        "loss on pretraining text (nats)"};
     static const char *const MEASURED[] = {"model, task", "method", "CPU s a step", "peak MB"};
     CostRow *row = NEW(run_arena(r), CostRow, MOST_BASES * 4 * MOST_METHODS);
@@ -406,8 +408,8 @@ static void table_cost(Run *r, const Study *s, const StudyResults *x)
         put(&h, cell(h.a, x, c->like, value_megabytes, NULL, 1, 0));
     }
     grid_close(&g, r,
-               "Parameters that are trained, and what is forgotten: the denoising loss on pretraining text that was "
-               "kept apart, after tuning and before it.");
+               "Trainable parameters and forgetting: the denoising loss on pretraining text that was kept apart, "
+               "after tuning and before it.");
     h.measured = true;
     grid_close(&h, r, "Cost of tuning: batches as set, one core, processor time (timings.json).");
 }
@@ -469,8 +471,8 @@ static void table_away(Run *r, const Study *s, const StudyResults *x)
             }
         }
     grid_close(&g, r,
-               "Away from home: AUC on the test commits of half of the projects, trained on all projects or on the "
-               "other half alone; B-Norm on the language trained on and, mean, on the others.");
+               "Cross-project and cross-language: AUC on the test commits of half of the projects, trained on all "
+               "projects or only on the other half; B-Norm on the training language, and the mean on the others.");
 }
 
 Status study_tables(Run *r, const Study *s, const StudyResults *x)

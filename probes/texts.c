@@ -1,4 +1,4 @@
-/* Rows: read or invented, checked, and cut into tokens under each protocol. */
+/* Rows: read or generated, checked, and tokenized under each protocol. */
 #include <string.h>
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 
 /* ---- rows ---- */
 
-/* A probe needs rows of two labels in every split; what is wrong is named with the line where it shows. */
+/* A probe needs rows of two labels in every split; an error names the line of the fault. */
 static Status check_splits(const Dataset *d)
 {
     static const char *const CODE[SPLITS] = {"tr", "va", "te"};
@@ -34,7 +34,7 @@ static Status check_splits(const Dataset *d)
     return OK;
 }
 
-/* The invented rows are left in the run directory, where line numbers can be looked up. */
+/* The synthetic rows are written to the run directory, for reports that name line numbers. */
 static Status invent(Probing *lab, Run *r)
 {
     MakeStats stats;
@@ -129,7 +129,7 @@ static Status open_encoder_text(Probing *lab, Run *r)
 
 /* ---- tokens ---- */
 
-/* The id of a word as a vocabulary of words would have it: its own, or that of what is unknown. */
+/* The id of a word as a vocabulary of words would have it: its own, or that of an unknown word. */
 static int32_t word_id(const Probing *lab, const char *word)
 {
     const Tokenizer *t = &lab->tokenizer;
@@ -159,7 +159,7 @@ static bool is_cut(const BpeText *framed, const BpeText *text)
     return text->n > 0 && end < text->end[text->n - 1];
 }
 
-/* Marks are the tokenizer's own tokens where it has them: <mask> of a model that knows one, <add>, <del> of ours. */
+/* Tags are the tokenizer's own tokens where it has them: <mask> of a model that has one, <add>, <del> of ours. */
 static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how, int64_t row)
 {
     const Example *e = &lab->set.example[row];

@@ -1,11 +1,11 @@
 /* probes/typ: invalid type detection.
  *
- * Claim    Frozen features of an encoder tell methods with invalid types from intact ones, linearly, better than a
- *          lookup of misspellings, a bag of words, and the same encoder with random weights.
- * Method   probes/probing.h.  Invented rows: two variables of different sorts have exchanged their types, so that
- *          every word stays; --recipe study misspells them as published, and then the words give it away.
- * Expect   On rows with misspellings no probe can rise above the lookup, which is right on all of them.  On exchanged
- *          types a small encoder that has seen a few hundred methods is not expected to know.
+ * Claim    A linear classifier on frozen features of an encoder distinguishes methods with invalid types from intact
+ *          ones better than a lookup of misspellings, a bag of words, and the same encoder randomly initialised.
+ * Method   probes/probing.h.  Synthetic rows: two variables of different sorts have exchanged their types, so that
+ *          every word stays; --recipe study misspells them as published, and then the words reveal the label.
+ * Expect   On rows with misspellings no probe can be above the lookup, which is correct on all of them.  On exchanged
+ *          types a small encoder that has seen a few hundred methods is expected to be at chance.
  * Cost     seconds; a minute or two; hours (estimated, not run).
  * Source   Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019). */
 #include "probes/probing.h"
@@ -19,8 +19,9 @@ static const Experiment TYP = {
     PROBING,
     .name = "typ",
     .title = "Invalid type detection from frozen features",
-    .claim = "The encoder's features tell methods with invalid types from intact ones better than a lookup of "
-             "misspellings, a bag of words, and the same encoder with random weights.",
+    .claim =
+        "A classifier on the encoder's features distinguishes methods with invalid types from intact ones better "
+        "than a lookup of misspellings, a bag of words, and the same encoder randomly initialised.",
     .source = "Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019)",
     .run = run};
 REGISTER(experiment, TYP)

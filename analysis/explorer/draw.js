@@ -1,6 +1,6 @@
 'use strict';
-/* Data are inputs, each with the parts of the model that read it, each with one coded map a head.  What is shown is
- * in `at`.  This file makes numbers, names, colours and pictures of them; explorer.js is what a reader works with. */
+/* Data are inputs, each with the parts of the model that read it, each with one coded map a head.  The state of the view
+ * is in `at`.  This file makes numbers, names, colours and pictures of them; explorer.js handles the reader's input. */
 const data = JSON.parse(document.getElementById('data').textContent);
 const byId = id => document.getElementById(id);
 const STEP = data.step, ONE = data.one;
@@ -46,7 +46,7 @@ function values(text, p, prefix) {
     return v;
 }
 
-/* The last maps that were asked for, up to some 20 million cells. */
+/* The last maps that were used, up to some 20 million cells. */
 const kept = new Map();
 let cells = 0;
 function view(input, part, layer, head) {
@@ -80,7 +80,7 @@ const COMBINING = new RegExp('^[\\u0300-\\u036f\\u0483-\\u0489\\u0591-\\u05bd\\u
     '\\u0900-\\u0903\\u093a-\\u094f\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u200d\\u20d0-\\u20ff' +
     '\\ufe00-\\ufe0f\\ufe20-\\ufe2f]');
 
-/* What cannot be seen gets a sign; what would turn the text around it gets its number. */
+/* Invisible characters get a sign; characters that would change the direction of the text get their number. */
 function visible(token) {
     if (!token) return '∅';
     const t = token.replace(/^ +| +$/g, s => '␣'.repeat(s.length)).replace(/[\n\t\r]/g, c => BLANK[c])
@@ -123,7 +123,7 @@ function inkOn(c) {
 /* ---- drawing */
 
 /* Cells r0..r1, c0..c1 onto W by H pixels.  A pixel that covers several takes from each row the one furthest from
- * zero, and of these the mean: both a key that all look at and a diagonal stay what they are. */
+ * zero, and of these the mean: both a key that all queries attend to and a diagonal stay visible. */
 function paint(ctx, x0, y0, W, H, v, p, r0, r1, c0, c1, s) {
     const m = columns(p), image = ctx.createImageData(W, H), to = image.data;
     const left = new Int32Array(W), right = new Int32Array(W);

@@ -1,4 +1,4 @@
-/* Whatever changes `at` ends in render() or, where only the cell moved, in renderCell(). */
+/* Every function that changes `at` ends in render() or, if only the cell moved, in renderCell(). */
 
 /* ---- small maps */
 
@@ -166,7 +166,7 @@ function textView(id, top, ofKeys) {
         renderCell();
         marked.focus();
     });
-    /* A token of a text that reads itself is query and key at once. */
+    /* In self-attention a token is query and key at once. */
     function pair(k) {
         const p = part(), own = p.part !== 'cross', shift = p.prefix - skipped(p);
         if (ofKeys) return [own && k >= shift ? k - shift : at.i, k];
@@ -206,7 +206,7 @@ function valueAt(mode, i, j) {
     return v;
 }
 
-/* The map below must not move under the pointer where what is read takes another line. */
+/* The map below must not move under the pointer when the line above it becomes two lines. */
 function keepRoom() {
     const read = byId('read'), had = parseFloat(read.style.minHeight) || 0;
     read.style.minHeight = Math.max(had, read.getBoundingClientRect().height) + 'px';
@@ -225,8 +225,8 @@ function renderCell() {
     }
     byId('rest').textContent = rest;
     keepRoom();
-    byId('h-keys').textContent = 'Where ' + queryName(p, i) + ' looks';
-    byId('h-queries').textContent = 'Who looks at ' + keyName(p, j);
+    byId('h-keys').textContent = 'Keys that ' + queryName(p, i) + ' attends to';
+    byId('h-queries').textContent = 'Queries that attend to ' + keyName(p, j);
     keys.show(p, k => masked(p, i, k) ? NaN : v[i * m + k], k => keyName(p, k));
     queries.show(p, k => masked(p, k, j) ? NaN : v[k * m + j], k => queryName(p, k));
     const canvas = byId('map'), ctx = canvas.getContext('2d');
@@ -257,7 +257,7 @@ function fill(select, names, chosen) {
     select.value = chosen;
 }
 
-/* What was chosen may be more than another text or part has. */
+/* The chosen layer, head or cell may not exist in another text or part. */
 function clamp() {
     at.part = Math.min(at.part, data.inputs[at.input].parts.length - 1);
     const p = part();
@@ -288,10 +288,10 @@ function renderControls(p) {
 function render() {
     clamp();
     const p = part(), n = p.rows.length, m = columns(p);
-    const what = {model: '', base: ' of the base', difference: ', model less base'}[at.mode];
+    const mode = {model: '', base: ' of the base', difference: ', model minus base'}[at.mode];
     search();
     renderControls(p);
-    byId('h-map').textContent = p.title + ', ' + where() + what + (p.prefix && !at.prefix ? ', prefix removed' : '');
+    byId('h-map').textContent = p.title + ', ' + where() + mode + (p.prefix && !at.prefix ? ', prefix removed' : '');
     const canvas = byId('map'), v = view(at.input, at.part, at.layer, at.head);
     canvas.setAttribute('aria-label', 'Attention map of ' + where() + ': ' + n + ' queries by ' + m +
         ' keys. Arrow keys move from cell to cell.');
@@ -309,15 +309,15 @@ function render() {
 /* ---- search */
 
 function search() {
-    const p = part(), what = at.find.toLowerCase(), shift = p.prefix - skipped(p);
-    const has = t => t.toLowerCase().indexOf(what) >= 0 || visible(t).toLowerCase().indexOf(what) >= 0;
+    const p = part(), wanted = at.find.toLowerCase(), shift = p.prefix - skipped(p);
+    const has = t => t.toLowerCase().indexOf(wanted) >= 0 || visible(t).toLowerCase().indexOf(wanted) >= 0;
     at.hits = [];
-    if (what) {
+    if (wanted) {
         p.rows.forEach((t, k) => { if (has(t)) at.hits.push({key: false, at: k}); });
         p.cols.forEach((t, k) => { if (has(t)) at.hits.push({key: true, at: k + shift}); });
     }
     const n = at.hits.filter(h => p.part === 'cross' || !h.key).length;
-    byId('found').textContent = what ? n + ' ' + data.unit + (n === 1 ? '' : 's') : '';
+    byId('found').textContent = wanted ? n + ' ' + data.unit + (n === 1 ? '' : 's') : '';
 }
 
 function toHit(step) {
@@ -414,15 +414,15 @@ byId('lead').textContent = data.model + (data.adapter ? ' with ' + data.adapter 
     (data.base ? ' against ' + data.base : '') + ' · ' + data.architecture +
     (data.left_out ? ' · the first ' + data.inputs.length + ' of ' + (data.inputs.length + data.left_out) + ' texts'
         : '') +
-    (data.by ? ' · by ' + data.by + ': queries of a ' + data.unit + ' are averaged, keys of one added up' : '') +
-    (data.bare ? ' · prefix taken away' : '');
+    (data.by ? ' · by ' + data.by + ': queries of a ' + data.unit + ' are averaged, keys of one are summed' : '') +
+    (data.bare ? ' · prefix removed' : '');
 byId('find-what').textContent = 'Find ' + data.unit;
 byId('field-input').hidden = byId('follow').hidden = data.inputs.length < 2;
 byId('field-part').hidden = data.inputs.every(x => x.parts.length < 2);
 byId('field-mode').hidden = !data.base;
 byId('about').textContent =
-    'Rows are queries, columns keys; a row sums to one. Values are kept in steps of 1/' + STEP +
-    ': what is shown, a difference too, is within 0.001 of the exact value. Where a pixel covers several cells it ' +
-    'shows the mean over rows of the one furthest from zero. Grey cells are masked. The exact maps of a single ' +
-    'text are in maps.safetensors beside the report.';
+    'Rows are queries and columns are keys; a row sums to one. Values are stored in steps of 1/' + STEP +
+    ', so every shown value and difference is within 0.001 of the exact one. A pixel that covers several cells ' +
+    'shows, as a mean over rows, the cell furthest from zero. Grey cells are masked. The exact maps of a single ' +
+    'text are in maps.safetensors next to the report.';
 render();

@@ -9,8 +9,8 @@
 
 enum { PROMPT = 32, NEW = 64, ROUNDS = 4 };
 
-/* Each weight read once, in memory order, by all threads, which wait for each other only at the end; as whole
- * numbers, whose sums wait for nothing. */
+/* Each weight read once, in memory order, by all threads, which wait for each other only at the end.  They are read
+ * as integers, because sums of integers do not depend on their order. */
 static double read_seconds(const ParamSet *set, double *bytes)
 {
     double start = clock_now();
@@ -41,7 +41,7 @@ static Status decode_seconds(double *out, Model *m, Arena *step, const Batch *x,
     return OK;
 }
 
-/* The time of NEW + 1 tokens less that of one, which is the prompt's. */
+/* The time of NEW + 1 tokens minus that of one, which is the prompt's. */
 static Status run(Arena *keep, Arena *step, bool lines)
 {
     Model *m;

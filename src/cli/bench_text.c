@@ -47,8 +47,8 @@ static Status subject(Tokenizer *t, Bytes *text, Arena *a, const Args *args)
     return OK;
 }
 
-/* Seconds of this thread on a processor, which others on the machine stretch least: the best of some rounds.  With
- * `anew` the words of each round are remembered from nothing. */
+/* Processor seconds of this thread, the time that other work on the machine lengthens least: the best of some rounds.
+ * With `anew` each round starts with an empty cache of words. */
 static double encode_seconds(const Tokenizer *t, Bytes text, bool words, bool anew, int64_t *tokens)
 {
     double best = INFINITY;
@@ -84,7 +84,7 @@ Status bench_text(const Args *args, bool lines)
                       "text/encode", t.kind, mb, (double)text.len / (double)tokens, mb / first,
                       (double)tokens / first / 1e6, t.bpe ? ";" : "");
             if (t.bpe)
-                print_out("  %-26s %.1f MB/s once the words are known, %.1f MB/s with none remembered\n", "",
+                print_out("  %-26s %.1f MB/s with the words in the cache, %.1f MB/s without a cache\n", "",
                           mb / again, mb / without);
         }
         tokenizer_close(&t);

@@ -17,7 +17,7 @@
 #include "io/torch.h"
 #include "nn/inspect.h"
 
-/* Of two names for one tensor, the one that is written: heads and copies of the embedding give way. */
+/* Of two names for one tensor, the one that is written: neither a head nor a copy of the embedding. */
 static bool gives_way(const char *name, const char *other)
 {
     static const char *const second = "*lm_head.*|*embed_tokens.*|*.decoder.weight|*.decoder.bias";
@@ -158,7 +158,7 @@ static Status write_converted(const Args *a, const Weights *w, const char *to, c
     return OK;
 }
 
-/* What lies beside the weights goes along: configs, vocabularies, merges. */
+/* The other files of the checkpoint are copied: configs, vocabularies, merges. */
 Status checkpoint_copy_beside(Arena *a, const char *from, const char *to)
 {
     static const char *const files[] = {"config.json",
@@ -202,7 +202,7 @@ Status checkpoint_convert(const Args *a, const char *from, const char *to)
     } else if (file_is_dir(from)) {
         status = convert_directory(a, w, from, to);
     } else {
-        status = fail(E_CONFIG, "%s: the new file's name ends in .safetensors or .bin", to);
+        status = fail(E_CONFIG, "%s: expected a name that ends in .safetensors or .bin", to);
     }
     weights_close(w);
     return status;
@@ -237,7 +237,7 @@ static bool same_shape(const Stored *x, const Stored *y)
     return same;
 }
 
-/* One line per tensor that is not the same in both; returns how many there are. */
+/* One line per tensor that is not the same in both; returns their number. */
 static int compare(const Weights *a, const Weights *b)
 {
     int differ = 0;

@@ -1,4 +1,4 @@
-/* Checkpoints as files: listing, converting and comparing them, whatever container they come in. */
+/* Checkpoints as files: listing, converting and comparing them, in every container format. */
 #ifndef CLI_CHECKPOINT_H
 #define CLI_CHECKPOINT_H
 
@@ -7,7 +7,7 @@
 Status checkpoint_list(const Args *, const char *path);  /* names, shapes, dtypes, tied names; data on stdout */
 Status checkpoint_tree(const Args *, const char *path);  /* the tree that the names of a file's tensors make */
 Status checkpoint_types(const Args *, const char *path); /* dtypes, size and tied names; nothing without weights */
-Status checkpoint_scan(const Args *, const char *path);  /* what the pickles of a .bin would import */
+Status checkpoint_scan(const Args *, const char *path);  /* the imports of the pickles in a .bin */
 Status checkpoint_convert(const Args *, const char *from, const char *to);
 Status checkpoint_copy_beside(Arena *, const char *from, const char *to); /* configs, vocabularies, merges */
 Status checkpoint_compare(const Args *, const char *a, const char *b);

@@ -1,5 +1,5 @@
-/* vernier adapter: adapters as directories.  What is in one (inspect), the same as the other library has it
- * (convert), and a model with it folded in (merge). */
+/* vernier adapter: adapters as directories.  Show the content of one (inspect), write it in the format of the other
+ * library (convert), and fold it into the weights of its model (merge). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static void print_value(const cJSON *j)
     }
 }
 
-/* Fields that are set; what is null, false or empty says nothing. */
+/* The fields that are set, without those that are null, false or empty. */
 static void print_fields(const cJSON *object)
 {
     const cJSON *j;
@@ -47,10 +47,10 @@ static void print_fields(const cJSON *object)
 }
 
 typedef struct {
-    const char *where; /* "encoder 3" or what stands outside the layers */
+    const char *where; /* "encoder 3", or the name of a module outside the layers */
     Buf modules;
     int tensors;
-    int64_t numbers;
+    int64_t parameters;
 } Row;
 
 /* "roberta.encoder.layer.3.attention.self.query.lora_A.weight": where "encoder 3", module "attention.self.query". */
@@ -106,7 +106,7 @@ static int table(Arena *a, const Weights *w, Row *row, int n)
         if (r == n) row[n++] = (Row){.where = where, .modules = buf_open(a)};
         add_module(&row[r], module);
         row[r].tensors++;
-        row[r].numbers += s->count;
+        row[r].parameters += s->count;
     }
     return n;
 }
@@ -132,21 +132,22 @@ static Status inspect(const Args *args)
     print_out("%s: %s\n\n", library_title(a->library), a->kind);
     print_fields(a->root);
     print_fields(cJSON_GetObjectItemCaseSensitive(a->root, "config"));
-    print_out("\n%-36s %8s %12s  %s\n", "place", "tensors", "numbers", "modules");
+    print_out("\n%-36s %8s %12s  %s\n", "layer", "tensors", "parameters", "modules");
     for (int i = 0; i < n; i++) {
-        print_out("%-36s %8d %12lld  %s\n", row[i].where, row[i].tensors, (long long)row[i].numbers,
+        print_out("%-36s %8d %12lld  %s\n", row[i].where, row[i].tensors, (long long)row[i].parameters,
                   row[i].modules.text);
         sum.tensors += row[i].tensors;
-        sum.numbers += row[i].numbers;
+        sum.parameters += row[i].parameters;
     }
-    print_out("%-36s %8d %12lld\n", "all", sum.tensors, (long long)sum.numbers);
+    print_out("%-36s %8d %12lld\n", "all", sum.tensors, (long long)sum.parameters);
     adapter_close(a);
     return OK;
 }
 
 /* ---- convert */
 
-/* The base's weights are read where they are there: they tell which heads it has.  Its shape is enough otherwise. */
+/* The base's weights are read if they are there, because they show which heads it has.  Otherwise its shape is
+ * enough. */
 static Status open_base(Model **m, const Args *args, const Adapter *a)
 {
     const char *dir = args_text(args, "base", a->base);
@@ -158,8 +159,8 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
     }
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
         return fail(dir && *dir ? E_IO : E_CONFIG, /* where no file names a base, it must be typed */
-                    "%s: %s is no model directory here; --base MODEL names the one that the adapter belongs to",
-                    a->dir, dir ? dir : "its base");
+                    "%s: its base model %s is not a directory here; name the base model with --base MODEL", a->dir,
+                    dir ? dir : "(unnamed)");
     Weights *w;
     Config c;
     if (!weights_open(&w, arena, dir)) {
@@ -199,7 +200,7 @@ static Status convert(const Args *args)
     const char *in = args_at(args, 1), *out = args_at(args, 2), *name = args_text(args, "to", NULL);
     const Library *to = name ? library_find(name) : NULL;
     if (!to) return fail(E_CONFIG, "--to is %s, expected hf or adapters", name ? name : "missing");
-    if (same_place(in, out)) return fail(E_CONFIG, "%s is both where from and where to", in);
+    if (same_place(in, out)) return fail(E_CONFIG, "%s is both the input and the output", in);
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), in));
     Folder f;
@@ -212,7 +213,7 @@ static Status convert(const Args *args)
 /* ---- merge */
 
 enum { PROBE = 8 };
-/* What the model makes of a few random tokens. */
+/* The hidden states of the model on a few random tokens. */
 static Tensor probe(Model *m, const Hooks *hooks, Arena *arena)
 {
     static int32_t ids[PROBE];
@@ -230,14 +231,14 @@ static Tensor probe(Model *m, const Hooks *hooks, Arena *arena)
     return y;
 }
 
-static double relative_gap(Tensor a, Tensor b)
+static double relative_difference(Tensor a, Tensor b)
 {
-    double gap = 0, most = 0;
+    double difference = 0, most = 0;
     for (int64_t i = 0; i < tensor_count(a); i++) {
-        gap = fmax(gap, fabs(tensor_get(a, i) - tensor_get(b, i)));
+        difference = fmax(difference, fabs(tensor_get(a, i) - tensor_get(b, i)));
         most = fmax(most, fabs(tensor_get(a, i)));
     }
-    return most > 0 ? gap / most : gap;
+    return most > 0 ? difference / most : difference;
 }
 
 static Status merged(Adapter *a, const Args *args, const char *where)
@@ -253,19 +254,19 @@ static Status merged(Adapter *a, const Args *args, const char *where)
         return fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
     Tensor before = probe(m, hooks, arena);
     TRY(a->method->merge(m, &a->cfg));
-    double gap = relative_gap(before, probe(m, NULL, arena));
+    double difference = relative_difference(before, probe(m, NULL, arena));
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));
     if (!args_quiet(args))
-        print_err("%s: %s merged; on a few tokens its states are within %.1e of the adapted model's\n", out,
-                  a->method->name, gap);
+        print_err("%s: %s merged; on %d tokens its states differ from the adapted model's by at most %.1e\n", out,
+                  a->method->name, PROBE, difference);
     return OK;
 }
 
 static Status merge(const Args *args)
 {
     if (same_place(args_at(args, 1), args_at(args, 3)))
-        return fail(E_CONFIG, "%s is both the base and where to", args_at(args, 1));
+        return fail(E_CONFIG, "%s is both the base model and the output", args_at(args, 1));
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), args_at(args, 2)));
     Folder f;
@@ -277,22 +278,23 @@ static Status merge(const Args *args)
 
 static Status adapter(const Args *a)
 {
-    const char *what;
+    const char *verb;
     int n = args_count(a) - 1;
-    TRY(args_verb(&what, a, "inspect|convert|merge", "an adapter"));
-    if (!strcmp(what, "inspect") && n == 1) return inspect(a);
-    if (!strcmp(what, "convert") && n == 2) return convert(a);
-    if (!strcmp(what, "merge") && n == 3) return merge(a);
-    return fail(E_CONFIG, "adapter %s takes %s", what,
-                *what == 'i'   ? "one DIR"
-                : *what == 'c' ? "IN and OUT"
+    TRY(args_verb(&verb, a, "inspect|convert|merge"));
+    if (!strcmp(verb, "inspect") && n == 1) return inspect(a);
+    if (!strcmp(verb, "convert") && n == 2) return convert(a);
+    if (!strcmp(verb, "merge") && n == 3) return merge(a);
+    return fail(E_CONFIG, "adapter %s takes %s", verb,
+                *verb == 'i'   ? "one DIR"
+                : *verb == 'c' ? "IN and OUT"
                                : "MODEL, ADAPTER and OUT");
 }
 
 static const Option OPTIONS[] = {
     {"to", "LIBRARY", "hf (Hugging Face PEFT) or adapters (adapter-hub)", "convert"},
-    {"base", "MODEL", "the adapter's base model (default: the one its config names)", "convert"},
-    {"allow-lossy", NULL, "also what the other library can only say in part, with a remark", "convert"},
+    {"base", "MODEL", "the adapter's base model (default: the one in its config)", "convert"},
+    {"allow-lossy", NULL, "also convert an adapter that the other format can hold only in part, with a remark",
+     "convert"},
     OVERWRITE_OPTION_OF("convert|merge"),
     {0}};
 static const Verb VERBS[] = {
@@ -307,7 +309,7 @@ static const Verb VERBS[] = {
 static const Choice CHOICES[] = {{"to", "hf|adapters"}, {0}};
 static const Command ADAPTER = {
     .name = "adapter",
-    .summary = "adapters of Hugging Face PEFT and of adapters: look, convert, merge",
+    .summary = "inspect, convert and merge adapters of Hugging Face PEFT and AdapterHub",
     .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT",
     .about = "Reads and writes the adapters of two libraries.  To attach one to a model, generate, fill, attend and "
              "model inspect take --adapter DIR.",

@@ -1,10 +1,9 @@
-/* vernier bench: how fast the machine multiplies, and how fast a training step is on it; further, text and
- * generation.
+/* vernier bench: the speed of matrix products on this machine, and that of training steps, tokenizers and generation.
  *
- * Each job runs in a process of its own (--job), after the sgemm rates.  The bound of a job is what its matrix
- * products (flops.h) would take at the rate at which OpenBLAS does products of the same shapes, measured here with
- * nothing else going on.  Times are the best of several steps: on a machine that others use too, that is the one that
- * says most about the program. */
+ * Each job runs in its own process (--job), after the sgemm rates.  The bound of a job is the time that its matrix
+ * products (flops.h) would take at the rate of OpenBLAS for products of the same shapes, measured here with nothing
+ * else running.  Times are the best of several steps: on a shared machine this depends least on the other programs.
+ * */
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>
@@ -33,7 +32,7 @@ typedef struct {
     const char *method; /* of peft_find; "forward": unrecorded hidden states */
     int scored;         /* 0: class label; else scored positions in each row */
     int threads;
-    bool checkpoint; /* layers run again when going back */
+    bool checkpoint; /* layers run again in the backward pass */
 } Job;
 
 static const Job JOBS[] = {
@@ -119,7 +118,7 @@ static Status make_trainer(const Job *j, Model *m, Hooks *hooks, Arena *run, Tra
 {
     TrainConfig t = train_defaults();
     const Peft *p = peft_find(j->method);
-    if (!p) return fail(E_CONFIG, "no method is called %s", j->method);
+    if (!p) return fail(E_CONFIG, "unknown method %s; `vernier list` shows the methods", j->method);
     PeftConfig cfg = {0};
     p->defaults(&cfg, &m->config);
     if (!strcmp(j->method, "lora")) {
@@ -176,7 +175,7 @@ static Status one_job(const char *name)
                   (double)use.ru_maxrss / 1e3);
         return OK;
     }
-    return fail(E_CONFIG, "no job is called '%.40s'; `vernier bench --help` lists them", name);
+    return fail(E_CONFIG, "unknown job '%.40s'; `vernier bench --help` lists the jobs", name);
 }
 
 /* ---- the machine */
@@ -348,21 +347,23 @@ static void list_jobs(const Args *a)
     for (int i = 0; i < N_JOBS + N_OTHERS; i++) print_out("  %s\n", name_of(i));
 }
 
-static const Option OPTIONS[] = {{"job", "JOB", "run one job alone: seconds, arena and resident peak in MB"},
-                                 {"lines", NULL, "rows for programs: name, seconds, bound, arena MB, resident MB"},
-                                 {"tokenizer", "PATH", "text/encode: a model's, not one trained on invented Java"},
-                                 {"text", "FILE", "text/encode: cut this file, not invented Java"},
-                                 {0}};
-static const Command BENCH = {.name = "bench",
-                              .summary = "time training steps against this machine's own rate of products",
-                              .usage = "[options] [JOB|glob...]",
-                              .about =
-                                  "Steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in a process of "
-                                  "its own. `share` is the time their matrix products would take at OpenBLAS's rate "
-                                  "over the time measured. Then text cut into tokens, and tokens generated.",
-                              .example = "vernier bench 'toy/*' roberta/lora",
-                              .options = OPTIONS,
-                              .most = -1,
-                              .run = bench,
-                              .more_help = list_jobs};
+static const Option OPTIONS[] = {
+    {"job", "JOB", "run one job alone: seconds, arena and resident peak in MB"},
+    {"lines", NULL, "rows for programs: name, seconds, bound, arena MB, resident MB"},
+    {"tokenizer", "PATH", "text/encode: use this model's tokenizer, not one trained on synthetic Java"},
+    {"text", "FILE", "text/encode: tokenize this file, not synthetic Java"},
+    {0}};
+static const Command BENCH = {
+    .name = "bench",
+    .summary = "measure training steps, tokenizers and generation against this machine's bounds",
+    .usage = "[options] [JOB|glob...]",
+    .about = "Runs steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in its own "
+             "process.  `share` is the time that their matrix products would take at "
+             "OpenBLAS's rate, divided by the measured time.  The last jobs tokenize text and "
+             "generate it.",
+    .example = "vernier bench 'toy/*' roberta/lora",
+    .options = OPTIONS,
+    .most = -1,
+    .run = bench,
+    .more_help = list_jobs};
 REGISTER(command, BENCH)

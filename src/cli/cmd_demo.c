@@ -1,4 +1,4 @@
-/* vernier demo: a first look at what the workbench does, on embedded data, in minutes; `make run` calls it. */
+/* vernier demo: one experiment of each kind on embedded data, in minutes; `make run` calls it. */
 #include <string.h>
 
 #include "cli/launch.h"
@@ -25,7 +25,7 @@ static const Option OPTIONS[] = {LAUNCH_OPTIONS("where report.html and the run d
 static const Choice CHOICES[] = {LAUNCH_CHOICES, {0}};
 static const Command DEMO_COMMAND = {
     .name = "demo",
-    .summary = "run a selection on embedded data and write out/report.html",
+    .summary = "run five experiments on embedded data and write out/report.html",
     .usage = "[options]",
     .about = "Runs two theorems, a toy experiment, a probe and the study of tuning on embedded data, with "
              "progress, and ends in report.html with the figures beside it.",

@@ -1,4 +1,4 @@
-/* vernier generate and vernier fill: what a checkpoint says, by its decoder or at its masks. */
+/* vernier generate and vernier fill: text from a checkpoint's decoder, and predictions at masked tokens. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,11 +29,11 @@ static const char *const MODES[] = {"none", "decoder-only", "encoder-decoder", N
 static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, const Args *a, int mode)
 {
     int64_t most, beams, best, top_k, seed;
-    TRY(args_int(&most, a, "max", 64, 1, 100000));
+    TRY(args_int(&most, a, "max-new-tokens", 64, 1, 100000));
     *c = generate_defaults(m, (int)most);
     c->both_ways = mode == ENCODER_DECODER;
-    TRY(args_int(&beams, a, "beams", 1, 1, 1000));
-    TRY(args_int(&best, a, "best", 1, 1, 1000));
+    TRY(args_int(&beams, a, "num-beams", 1, 1, 1000));
+    TRY(args_int(&best, a, "num-return-sequences", 1, 1, 1000));
     TRY(args_int(&top_k, a, "top-k", 0, 0, 1 << 24));
     TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53));
     TRY(args_real(&c->temperature, a, "temperature", 0, 0, 1e6));
@@ -42,17 +42,17 @@ static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, co
     c->beams = (int)beams, c->n_best = (int)best, c->top_k = (int)top_k, c->seed = (uint64_t)seed;
     c->early_stopping = args_given(a, "early-stopping");
     if (c->beams > 1 && c->temperature > 0)
-        return fail(E_CONFIG, "--beams searches and --temperature samples; not both");
+        return fail(E_CONFIG, "--num-beams (beam search) and --temperature (sampling) exclude each other");
     if ((c->top_k || c->top_p > 0) && !(c->temperature > 0)) c->temperature = 1;
     const char *to = args_text(a, "to", NULL);
     int32_t code = tokenizer_language(t, to);
-    if (to && code < 0) return fail(E_CONFIG, "--to is %s, which this model's tokenizer does not know", to);
+    if (to && code < 0) return fail(E_CONFIG, "--to is %s, which is not a language of this model's tokenizer", to);
     if (code >= 0) c->start = code;
     return OK;
 }
 
-/* UniXcoder's prompt: <s> <mode> </s> text, of which the end is kept, and </s> behind a text to be read both ways, of
- * which the beginning is. */
+/* UniXcoder's prompt: <s> <mode> </s> text.  A text that is too long keeps its end.  A text for the encoder gets
+ * another </s> behind it, and keeps its beginning. */
 static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a, const GenerateConfig *c,
                           Bytes text)
 {
@@ -64,7 +64,7 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
     int64_t most = config_room(&m->config) - c->max_new + 1 - 3 - c->both_ways;
     int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
-    if (most < 1) return fail(E_CONFIG, "--max %d leaves no place for a text", c->max_new);
+    if (most < 1) return fail(E_CONFIG, "--max-new-tokens %d leaves no room for a text", c->max_new);
     if (n < p.n && !args_quiet(a))
         print_err("the text has %lld tokens; its %s %lld %s\n", (long long)p.n, skip ? "last" : "first", (long long)n,
                   str_plural(n, "fits", "fit"));
@@ -93,7 +93,8 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
     int64_t most = room ? room - c->max_new + 1 : p.n, skip = p.n > most ? p.n - most : 0;
     if (most < 1)
-        return fail(E_CONFIG, "--max %d leaves no place for a prompt in %lld positions", c->max_new, (long long)room);
+        return fail(E_CONFIG, "--max-new-tokens %d leaves no room for a prompt in %lld positions", c->max_new,
+                    (long long)room);
     if (skip && !args_quiet(a))
         print_err("the prompt has %lld tokens; its last %lld %s\n", (long long)p.n, (long long)most,
                   str_plural(most, "fits", "fit"));
@@ -104,8 +105,8 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
 static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n, int eos, double score, bool json)
 {
     size_t len;
-    int told = n && id[n - 1] == eos ? n - 1 : n;
-    char *text = tokenizer_decode(t, a, id, told, &len);
+    int shown = n && id[n - 1] == eos ? n - 1 : n;
+    char *text = tokenizer_decode(t, a, id, shown, &len);
     if (!json) {
         print_layout(text, len);
         print_out("\n");
@@ -133,10 +134,10 @@ static Status run_generate(const Args *a)
     int mode;
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.plain_head = mode != NO_MODE}));
-    bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
+    bool unixcoder = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only its tokenizer has the token */
     if (!mode && !m->decoder && !m->config.plain_head)
-        return fail(asks ? E_CONFIG : E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode",
-                    m->config.arch);
+        return fail(unixcoder ? E_CONFIG : E_MISMATCH,
+                    "this %s model has no decoder; if it is a UniXcoder, give --mode", m->config.arch);
     if (mode && strcmp(m->config.arch, "roberta") != 0)
         return fail(E_CONFIG, "--mode is for UniXcoder, a roberta; this model is a %s", m->config.arch);
     TRY(settings(&c, m, &t, a, mode));
@@ -161,9 +162,9 @@ static Status run_generate(const Args *a)
 static const Option GENERATE_OPTIONS[] = {
     {"text", "TEXT", "the text itself, in place of a FILE"},
     {"mode", "MODE", "UniXcoder: decoder-only continues the text, encoder-decoder reads it both ways first"},
-    {"max", "N", "new tokens at most; default 64"},
-    {"beams", "N", "beam search with N partial results; default 1, the likeliest token at each step"},
-    {"best", "N", "print N results: the best beams, or N samples; default 1"},
+    {"max-new-tokens", "N", "generate at most N tokens; default 64", .alias = "max"},
+    {"num-beams", "N", "beam search with N beams; default 1: the most probable token at each step", .alias = "beams"},
+    {"num-return-sequences", "N", "print N results: the best beams, or N samples; default 1", .alias = "best"},
     {"length-penalty", "X", "beam search: scores are divided by length^X; default 1, UniXcoder 0"},
     {"early-stopping", NULL, "beam search: stop at the first N finished results"},
     {"temperature", "X", "sample from the softmax of logits / X; default 0, no sampling"},
@@ -178,12 +179,12 @@ static const Option GENERATE_OPTIONS[] = {
     {0}};
 static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
 static const Command GENERATE = {.name = "generate",
-                                 .summary = "continue a text, or translate it, with a checkpoint's decoder",
+                                 .summary = "generate text from a prompt with a decoder or an encoder-decoder",
                                  .usage = "[options] MODEL [FILE]",
                                  .about = "MODEL is a checkpoint of GPT-2, BART, PLBART, T5, CodeT5 or "
                                           "UniXcoder (with --mode) and its tokenizer, a directory or a name "
                                           "in the hub's cache.  The text is a FILE, --text, or standard input.",
-                                 .example = "vernier generate codet5 --text 'def add(a, b):' --beams 4",
+                                 .example = "vernier generate codet5 --text 'def add(a, b):' --num-beams 4",
                                  .options = GENERATE_OPTIONS,
                                  .choices = GENERATE_CHOICES,
                                  .least = 1,
@@ -193,7 +194,7 @@ REGISTER(command, GENERATE)
 
 /* ---- fill */
 
-static void print_guesses(const Tokenizer *t, Arena *a, Tensor logits, int64_t at, int top)
+static void print_predictions(const Tokenizer *t, Arena *a, Tensor logits, int64_t at, int top)
 {
     int64_t v = tensor_count(logits);
     double most = tensor_get(logits, tensor_argmax(logits)), total = 0;
@@ -234,7 +235,7 @@ static Status run_fill(const Args *a)
     const Special *special = special_find(tokenizer_specials(&t), "<mask>", strlen("<mask>"));
     int32_t mask = special ? special->id : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
-        return fail(E_MISMATCH, "filling needs a masked language model (RoBERTa's shape, with its head and <mask>)");
+        return fail(E_MISMATCH, "fill needs a masked language model (RoBERTa's shape, with its head and <mask>)");
     TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
     TRY(fill_wrap(&x, &t, arena, config_room(&m->config), a));
@@ -245,7 +246,7 @@ static Status run_fill(const Args *a)
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
         if (found++) print_out("\n");
-        print_guesses(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
+        print_predictions(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
     }
     arena_close(&step);
     tokenizer_close(&t);
@@ -253,14 +254,16 @@ static Status run_fill(const Args *a)
 }
 
 static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},
-                                      {"top", "N", "guesses for each mask; default 5"},
+                                      {"top", "N", "predictions for each mask; default 5"},
                                       {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
                                       ADAPTER_OPTION,
                                       {0}};
 static const Command FILL = {.name = "fill",
-                             .summary = "what a masked language model puts at each <mask> of a text",
+                             .summary = "predict the token at each <mask> of a text",
                              .usage = "[options] MODEL [FILE]",
-                             .about = "Columns: byte of the text where the mask stands, probability, id, token.",
+                             .about =
+                                 "Prints the most probable tokens at each <mask> of the text, by a masked language "
+                                 "model.  Columns: byte offset of the mask in the text, probability, id, token.",
                              .example = "vernier fill codebert --text 'int <mask> = 0;'",
                              .options = FILL_OPTIONS,
                              .least = 1,

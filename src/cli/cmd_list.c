@@ -1,5 +1,5 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures; all of it
- * read from the registries. */
+/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures, read from the
+ * registries. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +82,7 @@ static void print_experiments(const Experiment **list, const char *section)
         if (!shows(section, (*list)->group)) continue;
         if (!titled)
             print_out(
-                "experiments (vernier run GROUP/NAME; with --help behind it: method, expectation and settings)\n");
+                "experiments (vernier run GROUP/NAME; with --help it shows method, expectation and settings)\n");
         titled = true;
         print_out("\n  %s/%s: %s\n", (*list)->group, (*list)->name, (*list)->title);
         print_item("    claim", 11, (*list)->claim);
@@ -124,9 +124,10 @@ static Status list(const Args *a)
     return OK;
 }
 
-static const Option OPTIONS[] = {{"json", NULL, "one JSON document in place of the text"}, {0}};
+static const Option OPTIONS[] = {{"json", NULL, "print one JSON document instead of the text"}, {0}};
 static const Command LIST = {.name = "list",
-                             .summary = "every experiment with its claim and cost, the methods and architectures",
+                             .summary =
+                                 "list the experiments with claim and cost, the tuning methods and the architectures",
                              .usage = "[options] [theory|toy|probes|methods|architectures]",
                              .example = "vernier list\n"
                                         "  vernier list methods",

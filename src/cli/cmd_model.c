@@ -1,5 +1,5 @@
-/* vernier model: the module tree of a checkpoint or of an architecture and what a method adds to it (inspect), and
- * checkpoints as files (list, convert, compare). */
+/* vernier model: the module tree of a checkpoint or of an architecture with the parameters that a method adds
+ * (inspect), and checkpoints as files (list, convert, compare). */
 #include <string.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ static Status config_of(Config *c, const Args *a)
 {
     const char *name = args_text(a, "arch", NULL);
     if (args_count(a) == 2) {
-        if (name) return fail(E_CONFIG, "a directory and --arch are given; one of them says which model");
+        if (name) return fail(E_CONFIG, "a directory and --arch are given; expected only one of them");
         TRY(config_load(c, args_at(a, 1)));
     } else {
         const Arch *arch = arch_find(name ? name : "roberta");
@@ -38,8 +38,8 @@ static Status attach(Model *m, const Args *a)
     const char *method[MOST_METHODS];
     int n = args_all(a, "method", method, MOST_METHODS);
     int64_t size = 0;
-    TRY(args_int(&size, a, "size", 0, 0, 1 << 24));
-    if (size && !n) return fail(E_CONFIG, "--size is that of a --method, and none is given");
+    TRY(args_int(&size, a, "rank", 0, 0, 1 << 24));
+    if (size && !n) return fail(E_CONFIG, "--rank requires --method");
     Hooks *hooks = hooks_new(args_arena(a));
     for (int i = 0; i < n; i++) {
         const Peft *p = peft_find(method[i]);
@@ -47,7 +47,8 @@ static Status attach(Model *m, const Args *a)
         PeftConfig c = {0};
         p->defaults(&c, &m->config);
         int *knob = p->knob ? p->knob(&c) : NULL;
-        if (size && !knob) return fail(E_CONFIG, "%s has neither rank, width nor length to set with --size", p->name);
+        if (size && !knob)
+            return fail(E_CONFIG, "%s has no rank, bottleneck or prefix length; --rank needs one of them", p->name);
         if (size) *knob = (int)size;
         TRY(peft_attach(p, m, hooks, &c));
     }
@@ -73,7 +74,7 @@ static Status inspect(const Args *a)
         TRY(attach(m, a));
     } else {
         if (args_given(a, "method"))
-            return fail(E_CONFIG, "--method and --adapter are both given; one attaches at a time");
+            return fail(E_CONFIG, "--method and --adapter are both given; expected only one of them");
         TRY(shape_with_adapter(&m, a, &c, path));
     }
     model_inspect(stdout, m);
@@ -82,14 +83,14 @@ static Status inspect(const Args *a)
 
 static Status model(const Args *a)
 {
-    const char *what;
+    const char *verb;
     int n = args_count(a) - 1;
-    TRY(args_verb(&what, a, "inspect|list|convert|compare", "a model"));
-    if (!strcmp(what, "inspect")) return inspect(a);
-    if (!strcmp(what, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
-    if (!strcmp(what, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));
-    if (!strcmp(what, "compare") && n == 2) return checkpoint_compare(a, args_at(a, 1), args_at(a, 2));
-    return fail(E_CONFIG, "model %s takes %s", what, *what == 'l' ? "one PATH" : "two PATHs");
+    TRY(args_verb(&verb, a, "inspect|list|convert|compare"));
+    if (!strcmp(verb, "inspect")) return inspect(a);
+    if (!strcmp(verb, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
+    if (!strcmp(verb, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));
+    if (!strcmp(verb, "compare") && n == 2) return checkpoint_compare(a, args_at(a, 1), args_at(a, 2));
+    return fail(E_CONFIG, "model %s takes %s", verb, *verb == 'l' ? "one PATH" : "two PATHs");
 }
 
 static const Option OPTIONS[] = {
@@ -97,12 +98,16 @@ static const Option OPTIONS[] = {
      "inspect"},
     {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated", "inspect"},
     {"classes", "N", "with a classification head for N classes", "inspect"},
-    {"method", "NAME", "attach a tuning method and show what it adds and trains; may be repeated", "inspect"},
-    {"size", "N", "the method's rank, width or length (default: the method's own)", "inspect"},
+    {"method", "NAME", "attach a tuning method and show its added and trainable parameters; may be repeated",
+     "inspect"},
+    {"rank", "N",
+     "the rank of the method, or its bottleneck, or its number of virtual tokens, for which --virtual-tokens is "
+     "another name (default: the method's own)",
+     "inspect", "virtual-tokens|size"},
     ADAPTER_OPTION_OF("inspect"),
-    {"pickle", NULL, "name what the pickles of a .bin FILE would import; nothing is loaded or run", "inspect"},
+    {"pickle", NULL, "list the imports of the pickles in a .bin FILE; nothing is loaded or run", "inspect"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)"},
-    {"dtype", "TYPE", "F16, BF16, F32 or F64 for what is floating (default: as it is)", "convert"},
+    {"dtype", "TYPE", "F16, BF16, F32 or F64 for the floating-point tensors (default: unchanged)", "convert"},
     OVERWRITE_OPTION_OF("convert"),
     {0}};
 static const Verb VERBS[] = {
@@ -123,11 +128,11 @@ static const Choice CHOICES[] = {
     {"arch", "@architectures"}, {"method", "@methods"}, {"dtype", "F16|BF16|F32|F64"}, {0}};
 static const Command MODEL = {
     .name = "model",
-    .summary = "look at a model: module tree and sizes; list, convert and compare checkpoints",
+    .summary = "inspect a model's modules and parameters; list, convert and compare checkpoints",
     .usage = "inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
     .verbs = VERBS,
     .choices = CHOICES,
-    .example = "vernier model inspect --arch roberta --set layers=2 --method lora --size 4\n"
+    .example = "vernier model inspect --arch roberta --set layers=2 --method lora --rank 4\n"
                "  vernier model inspect --arch t5 --method prefix --method parallel\n"
                "  vernier model list codebert\n"
                "  vernier model convert codebert codebert-f16 --dtype F16\n"

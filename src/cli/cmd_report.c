@@ -1,4 +1,4 @@
-/* vernier report DIR...: run directories, or directories that hold some, as one HTML page. */
+/* vernier report DIR...: run directories, or directories that contain some, as one HTML page. */
 
 #include "base/print.h"
 #include "base/str.h"
@@ -22,7 +22,7 @@ static Status report(const Args *a)
 static const Option OPTIONS[] = {
     {"out", "FILE", "the page; default report.html in the first DIR"}, OVERWRITE_OPTION, {0}};
 static const Command REPORT = {.name = "report",
-                               .summary = "turn run directories into one self-contained HTML page",
+                               .summary = "make one self-contained HTML page of run directories",
                                .usage = "[options] DIR...",
                                .example = "vernier report runs --out report.html",
                                .options = OPTIONS,

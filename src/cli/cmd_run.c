@@ -7,14 +7,15 @@
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
 static const Option PROBE_OPTIONS[] = {
-    {"task", "NAME", "the probing task: an experiment below probes/"},
+    {"task", "NAME", "the probing task: an experiment of the group probes"},
     LAUNCH_OPTIONS(
         "the run directory; default: runs/probes/NAME/HASH, with the link runs/probes/NAME/latest to the newest")};
 
 static const Choice CHOICES[] = {LAUNCH_CHOICES, {0}};
 static const Choice PROBE_CHOICES[] = {{"task", "@probes"}, LAUNCH_CHOICES, {0}};
 
-/* The nearest is told by the name alone: a group in common makes no two names alike, and may be the wrong one. */
+/* The nearest name is found without the groups: a common group does not make two names similar, and the group may be
+ * wrong. */
 static Status no_experiment(Arena *a, const char *name)
 {
     const Experiment **all = experiments(a);
@@ -84,7 +85,8 @@ static Status run_probe(const Args *a)
     Arena *arena = args_arena(a);
     const char *task = args_text(a, "task", NULL);
     const Experiment **list = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
-    if (!task) return fail(E_CONFIG, "--task NAME is needed; 'vernier list' names the experiments below probes/");
+    if (!task)
+        return fail(E_CONFIG, "--task NAME is missing; 'vernier list' names the experiments of the group probes");
     TRY(choose(list, arena, str_print(arena, "probes/%s", task)));
     return launch_all(a, list, "runs", false);
 }
@@ -146,7 +148,7 @@ static const Command RUN = {.name = "run",
                             .run = run_any,
                             .more_help = help_any};
 static const Command THEORY = {.name = "theory",
-                               .summary = "execute and check theorems; all of them when none is named",
+                               .summary = "check theorems numerically; all of them when none is named",
                                .usage = "[options] [NAME...]",
                                .example = "vernier theory one-token",
                                .options = OPTIONS,
@@ -157,7 +159,7 @@ static const Command THEORY = {.name = "theory",
                                .run = run_theory,
                                .more_help = help_any};
 static const Command TOY = {.name = "toy",
-                            .summary = "toy experiments; all of them when none is named",
+                            .summary = "run toy experiments; all of them when none is named",
                             .usage = "[options] [NAME...]",
                             .example = "vernier toy e1 --preset smoke",
                             .options = OPTIONS,
@@ -168,7 +170,7 @@ static const Command TOY = {.name = "toy",
                             .run = run_toy,
                             .more_help = help_any};
 static const Command PROBE = {.name = "probe",
-                              .summary = "probe a model's layers on a code-change task",
+                              .summary = "train probing classifiers on a model's layers, on a code-change task",
                               .usage = "--task NAME [options]",
                               .example = "vernier probe --task typ --preset smoke\n"
                                          "  vernier probe --task ccm --data ccm.txt --model codebert/ --adapter "

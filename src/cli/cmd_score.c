@@ -1,5 +1,5 @@
-/* vernier score: predictions that any program made, against the truth; every measure with its variant, a bootstrap
- * interval over rows, and, for two systems, the difference on the same rows. */
+/* vernier score: the metrics of predictions that any program made.  Every metric has its variant and a bootstrap
+ * interval over rows and, for two systems, the difference on the same rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +61,13 @@ static Status check_labels(const double *label, int64_t n, const char *path)
     return OK;
 }
 
-/* Scores that are divided by an effort must not be negative: the more lines, the higher such a commit would stand. */
+/* Scores that are divided by an effort must not be negative: more lines would give such a commit a higher rank. */
 static Status check_scores(const double *score, int64_t n, const char *path)
 {
     for (int64_t i = 0; i < n; i++)
         if (score[i] < 0)
             return fail(E_FORMAT,
-                        "%s: row %lld: score %g is negative, and rows are read by score / effort, which expects "
+                        "%s: row %lld: score %g is negative, and the order by score / effort expects "
                         "probabilities: --logits makes them of logits, --effort none leaves the effort out",
                         path, (long long)i + 1, score[i]);
     return OK;
@@ -115,7 +115,7 @@ static Status read_defects(Defects *d, Defects *other, const Args *a, const char
     return OK;
 }
 
-/* Why a measure may have no value, and which are 0 because there is nothing to divide by. */
+/* The reasons for which a metric has no value, and the metrics that are 0 because they would divide by zero. */
 static void explain_defects(Scores *t, const Defects *d, const Args *a)
 {
     Arena *arena = args_arena(a);
@@ -235,7 +235,7 @@ static void sort_commits(LineScores *of[2], Arena *a, int64_t n)
         }
 }
 
-/* Scores every commit with a faulty line, by the column and by the other one; returns how many. */
+/* Scores every commit with a faulty line, by the column and by the other one; returns their number. */
 static int64_t each_commit(LineScores *of[2], Arena *a, double *const *column, int64_t rows, int64_t *clean)
 {
     int64_t *row, *first, n = 0, commits = gather(&row, &first, a, column[1], rows);
@@ -364,7 +364,7 @@ static Status read_losses(Messages *m, Scores *t, const Args *a, int64_t n)
                     str_plural(rows, "row", "rows"), (long long)n);
     m->loss = column[0], m->tokens = column[1], m->drawn = NEW(args_arena(a), double, 2 * n);
     t->name[PERPLEXITY] = (MetricName){"perplexity", "exp of the mean loss per token"};
-    t->why[PERPLEXITY] = "the losses over the tokens give no finite number";
+    t->why[PERPLEXITY] = "the loss per token gives no finite perplexity";
     t->n = PERPLEXITY + 1;
     return OK;
 }
@@ -400,7 +400,7 @@ static int by_text(const void *a, const void *b)
     return (x->tokens > y->tokens) - (x->tokens < y->tokens);
 }
 
-/* Brings the rows into an order that does not depend on that of the lines in the files. */
+/* Sorts the rows into an order that does not depend on that of the lines in the files. */
 static void sort_messages(Bytes *line[3], Messages *m, Arena *a, int64_t n)
 {
     MessageRow *row = NEW(a, MessageRow, n);
@@ -443,7 +443,7 @@ static Status score_messages(const Args *a)
     if (path[2]) messages_score(&other.rows, arena, n[0], line[2], line[0], meteor, wordnet);
     if (!wordnet) t.name[METEOR_NLTK].variant = "nltk's own, exact matches and stems alone: no WordNet here";
     for (int k = METEOR_1; k <= METEOR_3; k++)
-        t.why[k] = "METEOR 1.5 is left out unless --meteor names the folder with its word lists";
+        t.why[k] = "METEOR 1.5 needs --meteor DIR, the folder with its word lists";
     meteor_close(meteor);
     TRY(scores_measure(&t, a, n[0], NULL, losses ? message_stats_with_losses : message_stats, &mine,
                        path[2] ? &other : NULL));
@@ -468,7 +468,7 @@ static Status score(const Args *a)
     static const char *const NAMES[] = {"defect", "messages", "lines", NULL};
     static Status (*const RUN[])(const Args *) = {score_defects, score_messages, score_lines};
     int task;
-    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: defect, lines or messages");
+    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is missing; expected defect, lines or messages");
     TRY(args_word(&task, a, "task", 0, NAMES));
     TRY(args_of(a, NAMES[task]));
     return RUN[task](a);
@@ -477,9 +477,9 @@ static Status score(const Args *a)
 static const Option OPTIONS[] = {
     {"task", "TASK", "defect: commits with labels and scores; lines: lines of code; messages: texts, line by line"},
     {"label", "COLUMN", "0 or 1; default: label", "defect|lines"},
-    {"score", "COLUMN", "higher means 1; default: score", "defect|lines"},
+    {"score", "COLUMN", "higher for class 1; default: score", "defect|lines"},
     {"logits", NULL, "the scores are logits: each becomes a probability first, 1 / (1 + exp(-score))", "defect"},
-    {"commit", "COLUMN", "any text that the rows of one commit share, such as its hash; default: commit", "lines"},
+    {"commit", "COLUMN", "a text that the rows of one commit share, such as its hash; default: commit", "lines"},
     {"effort", "COLUMN", "lines to read, as in la+ld; none: no effort; default: effort, where there is one",
      "defect"},
     {"threshold", "X", "a row counts as 1 from this score on; default: 0.5", "defect"},
@@ -487,23 +487,22 @@ static const Option OPTIONS[] = {
     {"meteor", "DIR", "METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)", "messages"},
     {"wordnet", "DIR", "WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)", "messages"},
     {"losses", "FILE", "columns loss (summed nats) and tokens, a row a message: adds perplexity", "messages"},
-    {"draws", "N", "bootstrap draws of rows; 0: no intervals; default: 1000"},
-    {"stratify", NULL, "draw from each class separately, as many rows of it as the file has", "defect"},
-    {"seed", "N", "of the draws; default: 1"},
-    {"json", NULL, "the table as JSON"},
+    {"bootstrap-samples", "N", "bootstrap samples of the rows; 0: no intervals; default: 1000", .alias = "draws"},
+    {"stratify", NULL, "sample each class separately, as many rows of it as the file has", "defect"},
+    {"seed", "N", "of the bootstrap samples; default: 1"},
+    {"json", NULL, "print the table as JSON"},
     {0}};
 static const Choice CHOICES[] = {{"task", "defect|messages|lines"}, {0}};
 static const Command SCORE = {
     .name = "score",
-    .summary = "predictions against the truth: defect and message metrics with intervals",
+    .summary = "score predictions: metrics of defects and of messages, with confidence intervals",
     .usage = "--task TASK [options] FILE | GOLD PRED",
     .about =
-        "defect, lines: FILE is CSV with a line of names, or JSON Lines, where a name may be a path (features.la) "
-        "and a sum "
-        "(la+ld).  messages: two text files with a message a line.  Every measure is named with its variant, since "
-        "several go by one name.  Intervals are percentile bootstrap over rows; p is two-sided, of the paired "
-        "bootstrap.  Rows of equal score are read in a random order, and effort-aware measures are the mean over all "
-        "orders.  Remarks below the table say why a value is missing.",
+        "defect, lines: FILE is CSV with a line of column names, or JSON Lines, where a name may be a path "
+        "(features.la) and a sum (la+ld).  messages: two text files with a message a line.  Every metric is named "
+        "with its variant, because several variants share one name.  Intervals are percentile bootstrap over rows; "
+        "p is two-sided, of the paired bootstrap.  Effort-aware metrics are means over all orders of rows with equal "
+        "scores.  Remarks below the table give the reason for a missing value.",
     .example = "vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
                "  vernier score --task messages --against other.txt gold.txt predicted.txt",
     .options = OPTIONS,

@@ -31,7 +31,7 @@ static void print_table(const Tokenizer *t, const BpeText *x)
     }
 }
 
-/* Byte-level BPE gives back every byte; SentencePiece the text as its normaliser left it. */
+/* Byte-level BPE reconstructs every byte; SentencePiece reconstructs the text as its normaliser left it. */
 static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
 {
     size_t len;
@@ -42,7 +42,7 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
               same     ? "decoding gives the same bytes"
               : t->bpe ? "decoding gives OTHER bytes"
                        : "decoding gives the normalised text, which differs");
-    return same || t->spm ? OK : fail(E_NUMERIC, "the round trip fails");
+    return same || t->spm ? OK : fail(E_NUMERIC, "decoding does not reconstruct the text");
 }
 
 /* The tokens of one text, with special tokens in it treated as the options say. */
@@ -52,12 +52,12 @@ static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
     *x = tokenizer_encode(t, args_arena(a), text.text, text.len, special);
     int64_t spelt = special ? 0 : special_count(tokenizer_specials(t), text.text, text.len);
     if (spelt && !args_quiet(a))
-        print_err("the text spells %lld special %s, taken as plain text; --special-in-text takes %s as such\n",
+        print_err("the text contains %lld special %s, read as plain text; --special-in-text reads %s as special\n",
                   (long long)spelt, str_plural(spelt, "token", "tokens"), str_plural(spelt, "it", "them"));
     return OK;
 }
 
-/* Around one text or two what the model wants there, cut to length. */
+/* One text or two with the special tokens of the model's format, truncated to --max-length. */
 static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
 {
     static const char *const sides[] = {"right", "left", NULL};
@@ -66,9 +66,9 @@ static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
     const char *second = args_text(a, "pair", NULL);
     Limit limit = {0};
     int side = 0, cut = CUT_LONGEST;
-    TRY(args_int(&limit.most, a, "most", 0, 0, INT32_MAX));
-    TRY(args_word(&side, a, "side", 0, sides));
-    TRY(args_word(&cut, a, "cut", cut, cuts));
+    TRY(args_int(&limit.most, a, "max-length", 0, 0, INT32_MAX));
+    TRY(args_word(&side, a, "truncation-side", 0, sides));
+    TRY(args_word(&cut, a, "truncation", cut, cuts));
     limit.cut = (Cut)cut;
     limit.left = side;
     if (args_given(a, "language") && !t->shift)
@@ -100,8 +100,8 @@ static Status tokenize(const Args *a)
     BpeText x;
     if (args_given(a, "special-in-text") && args_given(a, "no-special"))
         return fail(E_CONFIG, "--special-in-text and --no-special are both given; they exclude each other");
-    if (args_given(a, "check") && (args_given(a, "wrap") || args_given(a, "pair") || args_given(a, "most")))
-        return fail(E_CONFIG, "--check is of a whole text alone, without --wrap, --pair and --most");
+    if (args_given(a, "check") && (args_given(a, "wrap") || args_given(a, "pair") || args_given(a, "max-length")))
+        return fail(E_CONFIG, "--check takes one whole text, without --wrap, --pair and --max-length");
     TRY(tokenizer_open(&t, args_arena(a), args_at(a, 0)));
     Status status = args_content(&text, a, 1);
     if (!status && args_given(a, "no-special"))
@@ -115,26 +115,26 @@ static Status tokenize(const Args *a)
 
 static const Option OPTIONS[] = {
     {"text", "TEXT", "the text itself, in place of a FILE"},
-    {"check", NULL, "decode again and say whether the bytes came back; exit 1 when byte-level BPE loses one"},
-    {"special-in-text", NULL, "take \"</s>\" and the like in the text as special tokens; default: as text"},
-    {"no-special", NULL, "refuse a text that spells a special token"},
-    {"wrap", NULL, "with the tokens that the model wants around a text, such as <s> and </s>"},
-    {"pair", "TEXT", "a second text behind the first, wrapped as the model wants two; its offsets are its own"},
-    {"language", "NAME", "of the texts, where the model is PLBART: java, python or en_XX"},
-    {"most", "N", "at most N tokens in all"},
-    {"cut", "WHICH", "which of two texts is cut: longest (the default), first or second"},
-    {"side", "SIDE", "where a text is cut: right (the default) or left"},
-    {"count", NULL, "the number of tokens alone"},
-    {"json", NULL, "ids, byte offsets and pieces as JSON"},
+    {"check", NULL, "decode the tokens and compare with the text; exit 1 if byte-level BPE loses a byte"},
+    {"special-in-text", NULL, "read \"</s>\" and the like in the text as special tokens; default: as text"},
+    {"no-special", NULL, "reject a text that contains a special token"},
+    {"wrap", NULL, "add the special tokens that the model expects around a text, such as <s> and </s>"},
+    {"pair", "TEXT", "a second text behind the first, in the model's format of a pair, with offsets from its start"},
+    {"language", "NAME", "the language of the texts, for PLBART: java, python or en_XX"},
+    {"max-length", "N", "truncate to N tokens in all", .alias = "most"},
+    {"truncation", "WHICH", "the text of a pair to truncate: longest (the default), first or second", .alias = "cut"},
+    {"truncation-side", "SIDE", "the end at which a text is truncated: right (the default) or left", .alias = "side"},
+    {"count", NULL, "print only the number of tokens"},
+    {"json", NULL, "print the ids, byte offsets and tokens as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"cut", "longest|first|second"}, {"side", "right|left"}, {0}};
+static const Choice CHOICES[] = {{"truncation", "longest|first|second"}, {"truncation-side", "right|left"}, {0}};
 static const Command TOKENIZE = {
     .name = "tokenize",
-    .summary = "ids, byte offsets and pieces that a model's tokenizer makes of a text",
+    .summary = "split a text into a model's tokens, with ids and byte offsets",
     .usage = "[options] MODEL [FILE]",
     .about = "MODEL is a directory or a name in the hub's cache with tokenizer.json, vocab.json and merges.txt, or a "
              "SentencePiece model; or one of these files.  The text is a FILE, --text, or "
-             "standard input.  Columns: id, first byte, byte after the last, piece.",
+             "standard input.  Columns: id, first byte, byte after the last, token.",
     .example = "vernier tokenize codet5 --text 'int x = 1;'",
     .options = OPTIONS,
     .choices = CHOICES,

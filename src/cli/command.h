@@ -26,7 +26,8 @@ typedef struct {
     const char *name;     /* without the dashes */
     const char *argument; /* "N", "FILE", as --help shows it; NULL: a switch */
     const char *help;     /* a sentence; names the default */
-    const char *of;       /* the verbs that heed it, "mine|make changes" (make is any make); NULL: all */
+    const char *of;       /* the verbs that it applies to, "mine|make changes" (make is any make); NULL: all */
+    const char *alias;    /* other names that are accepted and not shown by --help: "max|length"; NULL: none */
 } Option;
 /* The row of every command that writes files of the user's choice; `verbs` as above. */
 #define OVERWRITE_OPTION_OF(verbs)                                                                                   \
@@ -59,10 +60,10 @@ typedef struct {
     bool hidden;                /* the overview leaves it out */
     const char *example;        /* one or more lines, each a command that works */
     const Option *options;      /* ends with {0}; NULL: none */
-    bool settings;              /* options that are not in the table are kept: args_setting() */
+    bool settings;              /* options that are not in the table are kept: args_settings() */
     int least, most;            /* operands; most < 0: any number */
     Status (*run)(const Args *);
-    void (*more_help)(const Args *); /* adds to --help, before the options, what depends on the operands; or NULL */
+    void (*more_help)(const Args *); /* adds the part of --help that depends on the operands, before the options */
 } Command;
 
 const char *args_name(const Args *);      /* of the command */
@@ -80,18 +81,18 @@ int args_settings(const Args *,
                   const KeyValue **out); /* --set key=value and, with .settings, --key value; in order */
 /* E_CONFIG where an option or a setting is given that belongs to other verbs of the command than this one. */
 Status args_of(const Args *, const char *verb);
-/* The same of a command whose first operand is the verb, one of "mine|make|sheet", to do with `what`: "data". */
-Status args_verb(const char **verb, const Args *, const char *verbs, const char *what);
+/* The same of a command whose first operand is the verb, one of "mine|make|sheet". */
+Status args_verb(const char **verb, const Args *, const char *verbs);
 /* The text that a command reads: --text, the operand (a file), or standard input.  E_CONFIG: both are given. */
 Status args_content(Bytes *out, const Args *, int operand);
-/* The status of what was made of that text: a text that was typed is the user's fault, another that of its file. */
+/* The status of a fault in that text: a typed text is a fault of usage, a file's text is a fault of that file. */
 Status args_content_fault(Status, const Args *, int operand);
-/* The user named `path` for the command to write, as option or operand `what`; operands from `first` on name files.
- * Checked before the work: it is neither an input nor another output, and can be written.  Without --overwrite
- * it is protected (file.h). */
-Status args_output(const Args *, const char *what, const char *path, int first);
+/* The user named `path` for the command to write, as the option or operand `role`; operands from `first` on name
+ * files.  Checked before the work: it is neither an input nor another output, and can be written.  Without
+ * --overwrite it is protected (file.h). */
+Status args_output(const Args *, const char *role, const char *path, int first);
 /* The same of a directory; no other output lies in it. */
-Status args_output_dir(const Args *, const char *what, const char *path, int first);
+Status args_output_dir(const Args *, const char *role, const char *path, int first);
 bool args_quiet(const Args *);
 Status cli_flush(void); /* standard output, after a long step: E_IO; a reader that went away is no error */
 

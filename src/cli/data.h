@@ -1,4 +1,4 @@
-/* The parts of `vernier data`, one function a verb; the table of options is in cmd_data.c. */
+/* The subcommands of `vernier data`, one function each; the table of options is in cmd_data.c. */
 #ifndef CLI_DATA_H
 #define CLI_DATA_H
 

@@ -88,7 +88,7 @@ static Status make_changes(const Args *a, const char *out)
     }
     arena_close(&step);
     TRY(writer_close(&w));
-    if (!args_quiet(a)) print_err("%lld invented %s in %s\n", (long long)n, str_plural(n, "change", "changes"), out);
+    if (!args_quiet(a)) print_err("%lld synthetic %s in %s\n", (long long)n, str_plural(n, "change", "changes"), out);
     return OK;
 }
 
@@ -113,7 +113,7 @@ static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
     o->fragments = args_given(a, "fragments");
     if (!o->n_from) o->generated = MAKE_CHANGES_A_ROW * (o->size[0] + o->size[1] + o->size[2]);
     if (o->study && (o->balance || args_given(a, "fault")))
-        return fail(E_CONFIG, "the study's recipe knows neither --fault nor --balance");
+        return fail(E_CONFIG, "--fault and --balance do not apply to --recipe study");
     return OK;
 }
 
@@ -138,7 +138,7 @@ static Status make_set(const Args *a, const char *out, ProbeTask task)
                   (long long)stats.near, str_plural(stats.near, "near-duplicate", "near-duplicates"),
                   (long long)stats.unpaired);
         if (!o.n_from)
-            print_err("no --from FILE: the changes are invented, and so is what a probe learns from them\n");
+            print_err("no --from FILE: the changes are synthetic, and a probe's result is about synthetic code\n");
         if (stats.replaced)
             print_err("%lld %s no UTF-8 and became U+FFFD\n", (long long)stats.replaced,
                       str_plural(stats.replaced, "byte was", "bytes were"));
@@ -154,7 +154,7 @@ Status data_make(const Args *a)
     int task = 0;
     while (task < TASKS && strcmp(TASK_NAMES[task], what)) task++;
     if (task == TASKS && strcmp(what, "changes"))
-        return fail(E_CONFIG, "data make: '%.30s' is none of typ, ccm, ltp and changes", what);
+        return fail(E_CONFIG, "data make: unknown set '%.30s'; expected typ, ccm, ltp or changes", what);
     if (!out) return fail(E_CONFIG, "data make needs --out FILE");
     TRY(args_output(a, "--out", out, 2));
     return task == TASKS ? make_changes(a, out) : make_set(a, out, (ProbeTask)task);

@@ -12,18 +12,18 @@
 #include "io/json.h"
 #include "change/mine.h"
 
-/* The words of a comma-separated list, each of which `take` must know. */
+/* The words of a comma-separated list, each of which `take` must accept. */
 static Status each_word(const Args *a, const char *option, bool *set, const char *const *words)
 {
     const char *list = args_text(a, option, NULL);
     for (const char *p = list; p && *p;) {
         size_t n = strcspn(p, ",");
-        int i = 1; /* the first word stands for none */
+        int i = 1; /* the first word means none */
         while (words[i] && (strlen(words[i]) != n || strncmp(words[i], p, n))) i++;
         if (!words[i]) {
             Buf known = buf_open(args_arena(a));
             for (i = 1; words[i]; i++) buf_print(&known, "%s%s", i > 1 ? ", " : "", words[i]);
-            return fail(E_CONFIG, "--%s %s: '%.*s' is none of %s", option, list, (int)n, p, known.text);
+            return fail(E_CONFIG, "--%s %s: '%.*s' is not one of %s", option, list, (int)n, p, known.text);
         }
         set[i] = true;
         p += n + (p[n] == ',');
@@ -76,7 +76,7 @@ static Status small(int *out, const Args *a, const char *option, int most)
     return OK;
 }
 
-/* The last part of the path, without .git: what a repository is called when nobody says. */
+/* The last part of the path, without .git: the default name of a repository. */
 static const char *name_of(Arena *a, const char *path)
 {
     size_t n = strlen(path);
@@ -132,15 +132,15 @@ static Status options(MineOptions *o, const Args *a)
 static void remarks(const MineOptions *o, const RepoAbout *about, const MineStats *s)
 {
     if (about->shallow)
-        print_err("%s is a shallow clone: what its oldest commits changed is not there%s\n", o->path,
-                  o->features ? ", and the measures count from where it was cut" : "");
+        print_err("%s is a shallow clone: the parents of its oldest commits are missing%s\n", o->path,
+                  o->features ? ", and the measures count from these commits" : "");
     if (about->foreign) print_err("%s belongs to another user; it is only read, and nothing of it is run\n", o->path);
     if (s->resumed)
         print_err("%s: an unfinished run is continued after %lld of %lld %s; --overwrite would start anew\n", o->out,
                   (long long)s->resumed, (long long)s->total, str_plural(s->total, "commit", "commits"));
 }
 
-/* What the reader of the repository has met since the last time. */
+/* The faults that the reader of the repository has found since the last call. */
 static void say_remarks(Mine *m, bool quiet)
 {
     for (const char *s; (s = mine_remark(m));) {
@@ -186,7 +186,7 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
         print_out("%9lld  %s missing or damaged (git fsck)\n", (long long)about->damaged,
                   str_plural(about->damaged, "object is", "objects are"));
     if (s->limited)
-        print_out("%9lld  changed too many files to look for those renamed and edited at once, as in git\n",
+        print_out("%9lld  changed too many files for the search for renamed and edited files, as in git\n",
                   (long long)s->limited);
     if (s->untimed)
         print_out("%9lld  %s\n", (long long)s->untimed,
@@ -194,10 +194,11 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
                              "commit has no readable time: dates do not leave it out, and its age is null",
                              "commits have no readable time: dates do not leave them out, and their age is null"));
     if (s->unknown)
-        print_out("%9lld  %s\n", (long long)s->unknown,
-                  str_plural(s->unknown,
-                             "record has measures that are unknown (null): what they depend on cannot be read",
-                             "records have measures that are unknown (null): what they depend on cannot be read"));
+        print_out(
+            "%9lld  %s\n", (long long)s->unknown,
+            str_plural(s->unknown,
+                       "record has measures that are unknown (null): the commits they depend on cannot be read",
+                       "records have measures that are unknown (null): the commits they depend on cannot be read"));
     if (s->replaced)
         print_out("%9lld  %s no UTF-8 and became U+FFFD\n", (long long)s->replaced,
                   str_plural(s->replaced, "byte was", "bytes were"));
@@ -215,7 +216,7 @@ Status data_mine(const Args *a)
     const Progress line = {"data/mine", args_quiet(a), clock_now()};
     if (!args_quiet(a)) remarks(&o, mine_about(m), s);
     Status status = OK;
-    signals_wait(1); /* what was mined so far is kept */
+    signals_wait(1); /* the records so far are kept */
     for (bool more = true; more && !status && !signals_seen();) {
         status = mine_step(m, &more);
         say_remarks(m, args_quiet(a));
@@ -227,7 +228,7 @@ Status data_mine(const Args *a)
     signals_wait(-1);
     if (!status) status = closed;
     if (!status && s->done < s->total)
-        status = fail(E_INTERRUPT, "interrupted after %lld of %lld %s; the same command goes on from there",
+        status = fail(E_INTERRUPT, "interrupted after %lld of %lld %s; the same command continues from there",
                       (long long)s->done, (long long)s->total, str_plural(s->total, "commit", "commits"));
     if (!status) print_summary(&o, mine_about(m), s, args_given(a, "json"));
     if (!status) status = expect_something(&o, mine_about(m), s);

@@ -1,8 +1,9 @@
-/* Floating-point operations of the matrix products that a training step cannot do without.
+/* Floating-point operations of the matrix products that a training step needs at least.
  *
- * A product (m,k)(k,n) counts 2 m k n.  What no gradient needs is not counted: no weight gradients of frozen weights,
- * nothing below the lowest trainable point, in the last layer only the rows that are scored or pooled.  Attention is
- * counted without the second look at the scores that a backward pass takes to save memory; causal attention half. */
+ * A product (m,k)(k,n) counts 2 m k n.  Products that no gradient needs are not counted: weight gradients of frozen
+ * weights, everything below the lowest trainable tensor, and in the last layer the rows that are neither scored nor
+ * pooled.  Attention is counted without the scores that a backward pass computes again to save memory.  Causal
+ * attention counts half. */
 #ifndef CLI_FLOPS_H
 #define CLI_FLOPS_H
 
@@ -18,9 +19,9 @@ typedef struct {
     double dim, hidden, vocab; /* model */
     int layers;
     double scored;      /* rows per sequence that the last layer must yield */
-    double out;         /* columns of the map that reads them; 0: none */
+    double out;         /* outputs of the linear layer that reads them; 0: none */
     const char *method; /* "forward", "lora", "pfeiffer", "prefix", "full" */
-    double size;        /* its rank, width or length */
+    double size;        /* its rank, bottleneck or number of virtual tokens */
     bool causal, tied;  /* tied: `out` columns are trained with the token table */
 } Work;
 

@@ -1,5 +1,5 @@
-/* Options are checked before the first experiment starts.  Of several, one that goes wrong in its work or its
- * files does not keep the others from running; the report then says which did not end. */
+/* Options are checked before the first experiment starts.  Of several experiments, the failure of one does not keep
+ * the others from running; the report then names those that did not end. */
 #include "base/clock.h"
 #include "cli/launch.h"
 
@@ -18,8 +18,8 @@ const char *experiment_name(Arena *a, const Experiment *e)
     return str_print(a, "%s/%s", e->group, e->name);
 }
 
-/* A key that the experiment does not declare may be a misspelt option; if it is nearer to a setting, opening the
- * run says so. */
+/* A key that the experiment does not declare may be a misspelt option.  If it is nearer to a setting, the error comes
+ * from opening the run. */
 static Status check_keys(const Args *a, const Experiment *e)
 {
     const KeyValue *set;
@@ -29,7 +29,7 @@ static Status check_keys(const Args *a, const Experiment *e)
     for (const Setting *s = e->settings; s && s->key && n < 127; s++) names[n++] = s->key;
     names[n] = NULL;
     for (int i = 0; i < n_set; i++) {
-        bool part = false; /* "steps" of "prefix-steps" is a setting half told */
+        bool part = false; /* "steps" is a part of the setting "prefix-steps" */
         for (const Setting *s = e->settings; s && s->key; s++) part |= strstr(s->key, set[i].key) != NULL;
         const char *near = part ? NULL : str_nearest(set[i].key, names);
         for (const Option *o = OPTIONS; o->name; o++)
@@ -38,10 +38,10 @@ static Status check_keys(const Args *a, const Experiment *e)
     return OK;
 }
 
-/* What a list of experiments has come to. */
+/* The results of a list of experiments. */
 typedef struct {
     int n, printed, failed, dirs;
-    const char **dir; /* of what they have left, for the report */
+    const char **dir; /* their run directories, for the report */
     bool supported;   /* every claim so far */
     Status first;
 } Tally;
@@ -77,7 +77,7 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     return status ? status : cli_flush();
 }
 
-/* Before each of several: how long so far, and about how long the rest will take if it is like what was done. */
+/* Before each of several: the time so far, and an estimate of the rest from it. */
 static void announce(const char *name, int i, int n, double seconds)
 {
     char spent[32], left[32];
@@ -125,7 +125,7 @@ static Status request_from(Request *q, const Args *a)
     q->quiet = args_quiet(a);
     q->n_set = args_settings(a, &q->set);
     if (q->overwrite && args_given(a, "resume"))
-        return fail(E_CONFIG, "--resume goes on with a run and --overwrite begins it anew; give one of them");
+        return fail(E_CONFIG, "--resume continues a run and --overwrite starts it anew; expected only one of them");
     return OK;
 }
 

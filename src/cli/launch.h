@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "run/run.h"
 
-/* The rows that every launching command has in its table of options; `out` says where runs go. */
+/* The rows that every launching command has in its table of options; `out` is the help text of --out. */
 #define LAUNCH_OPTIONS(out)                                                                                          \
     {"preset", "NAME",                                                                                               \
      "smoke (seconds), quick (a minute or two; the default), paper (published numbers); of probes/study also real"}, \
@@ -19,7 +19,7 @@
         {"resume", NULL, "continue an interrupted run of the same settings; this is also the default"},              \
         {"overwrite", NULL, "start anew; the old result is replaced when the new one is complete"},                  \
         {"json", NULL, "print results.json in place of the table"},                                                  \
-        {"gate", NULL, "exit 1 unless every claim holds"},                                                           \
+        {"gate", NULL, "exit 1 unless every claim is supported"},                                                    \
     {                                                                                                                \
         0                                                                                                            \
     }

@@ -1,6 +1,6 @@
-/* Options from tables.  --name VALUE and --name=VALUE are the same; `--` ends options; an option that no table
- * names is an error that gives the nearest one, unless the command keeps settings: then --key VALUE is put
- * aside until the experiment that declares the key is known. */
+/* Options from tables.  --name VALUE and --name=VALUE are the same, and so are `-` and `_` in a name.  `--` ends
+ * the options.  An option that no table has is an error that names the nearest one, unless the command keeps
+ * settings: then --key VALUE is kept until the experiment that declares the key is found. */
 #include "cli/page.h"
 
 #include <stdio.h>
@@ -30,7 +30,7 @@ struct Args {
     KeyValue *given, *setting;
     const char **operand;
     int n_given, n_setting, n_operand;
-    KeyValue output[MOST_OUTPUTS]; /* what it is, and its path */
+    KeyValue output[MOST_OUTPUTS]; /* its role, and its path */
     int n_output;
 };
 
@@ -53,10 +53,21 @@ Status cli_apply(const Args *a)
     return machine_use_threads((int)n);
 }
 
+/* Whether the n characters are one of the names "a|b|c". */
+static bool is_named(const char *names, const char *name, size_t n)
+{
+    for (const char *one = names; one; one = strchr(one, '|') ? strchr(one, '|') + 1 : NULL) {
+        size_t i = 0;
+        while (i < n && (one[i] == name[i] || (one[i] == '-' && name[i] == '_'))) i++;
+        if (i == n && (!one[n] || one[n] == '|')) return true;
+    }
+    return false;
+}
+
 static const Option *find_in(const Option *table, const char *name, size_t n)
 {
     for (; table && table->name; table++)
-        if (strlen(table->name) == n && !strncmp(table->name, name, n)) return table;
+        if (is_named(table->name, name, n) || is_named(table->alias, name, n)) return table;
     return NULL;
 }
 
@@ -64,6 +75,14 @@ static const Option *find(const Command *c, const char *name, size_t n)
 {
     const Option *o = find_in(c->options, name, n);
     return o ? o : find_in(COMMON_OPTIONS, name, n);
+}
+
+/* The name that --help shows for an option, by any of its names. */
+static const char *shown_name(const Args *a, const char *option)
+{
+    const Option *o = find(a->command, option, strlen(option));
+    CHECK(o, "option --%s is not in the table of %s", option, a->command->name);
+    return o->name;
 }
 
 static Status unknown(const Command *c, const char *name)
@@ -167,10 +186,9 @@ const char *args_at(const Args *a, int i)
 
 const char *args_text(const Args *a, const char *option, const char *otherwise)
 {
-    CHECK(find(a->command, option, strlen(option)), "option --%s is not in the table of %s", option,
-          a->command->name);
+    const char *name = shown_name(a, option);
     for (int i = a->n_given; i-- > 0;)
-        if (!strcmp(a->given[i].key, option)) return a->given[i].value;
+        if (!strcmp(a->given[i].key, name)) return a->given[i].value;
     return otherwise;
 }
 
@@ -200,7 +218,7 @@ Status args_content_fault(Status status, const Args *a, int operand)
     return fail_in_file(status, args_count(a) > operand ? args_at(a, operand) : "standard input");
 }
 
-/* ---- what the command writes */
+/* ---- the outputs of a command */
 
 static bool same_file(const char *a, const char *b)
 {
@@ -213,17 +231,17 @@ static Status twice(const char *path, const char *one, const char *other)
     return fail(E_CONFIG, "%s is both %s and %s; they must be two files", path, one, other);
 }
 
-/* None of what the command reads is what it writes. */
-static Status check_inputs(const Args *a, const char *what, const char *path, int first)
+/* No input of the command is also its output. */
+static Status check_inputs(const Args *a, const char *role, const char *path, int first)
 {
     for (int i = first; i < a->n_operand; i++)
-        if (a->operand[i] != path && same_file(path, a->operand[i])) return twice(path, "an input", what);
+        if (a->operand[i] != path && same_file(path, a->operand[i])) return twice(path, "an input", role);
     for (int i = 0; i < a->n_given; i++) {
         const KeyValue *p = &a->given[i];
         const Option *o = find(a->command, p->key, strlen(p->key));
         bool names_file = o->argument && str_glob("FILE|DIR|PATH|MODEL", o->argument);
         if (names_file && p->value != path && same_file(path, p->value))
-            return twice(path, str_print(a->arena, "--%s", p->key), what);
+            return twice(path, str_print(a->arena, "--%s", p->key), role);
     }
     return OK;
 }
@@ -243,35 +261,35 @@ static bool lies_in(Arena *a, const char *path, const char *dir)
 }
 
 /* No output is another one, or lies in it. */
-static Status add_output(Args *a, const char *what, const char *path)
+static Status add_output(Args *a, const char *role, const char *path)
 {
     for (int i = 0; i < a->n_output; i++) {
         const KeyValue *p = &a->output[i];
-        if (same_file(path, p->value)) return twice(path, p->key, what);
+        if (same_file(path, p->value)) return twice(path, p->key, role);
         if (lies_in(a->arena, path, p->value))
-            return fail(E_CONFIG, "%s (%s) lies in %s (%s), which the command fills by itself; give it another place",
-                        path, what, p->value, p->key);
+            return fail(E_CONFIG, "%s (%s) lies in %s (%s), which the command fills by itself; choose another path",
+                        path, role, p->value, p->key);
     }
     CHECK(a->n_output < MOST_OUTPUTS, "%d outputs", a->n_output + 1);
-    a->output[a->n_output++] = (KeyValue){what, path};
+    a->output[a->n_output++] = (KeyValue){role, path};
     return OK;
 }
 
-Status args_output(const Args *args, const char *what, const char *path, int first)
+Status args_output(const Args *args, const char *role, const char *path, int first)
 {
     Args *a = (Args *)(uintptr_t)args; /* it lists its outputs */
     struct stat st;
     TRY(file_writable(path));
     if (!stat(path, &st) && !S_ISREG(st.st_mode)) return OK; /* a device or pipe loses nothing */
-    TRY(check_inputs(a, what, path, first));
-    TRY(add_output(a, what, path));
+    TRY(check_inputs(a, role, path, first));
+    TRY(add_output(a, role, path));
     return args_given(a, "overwrite") ? OK : file_protect(path);
 }
 
-Status args_output_dir(const Args *args, const char *what, const char *path, int first)
+Status args_output_dir(const Args *args, const char *role, const char *path, int first)
 {
-    TRY(check_inputs(args, what, path, first));
-    return add_output((Args *)(uintptr_t)args, what, path);
+    TRY(check_inputs(args, role, path, first));
+    return add_output((Args *)(uintptr_t)args, role, path);
 }
 
 bool args_quiet(const Args *a)
@@ -284,9 +302,10 @@ Status args_int(int64_t *out, const Args *a, const char *option, int64_t otherwi
     const char *text = args_text(a, option, NULL);
     *out = otherwise;
     if (!text) return OK;
-    if (!str_int(text, out)) return fail(E_CONFIG, "--%s %s: expected an integer", option, text);
+    const char *name = shown_name(a, option);
+    if (!str_int(text, out)) return fail(E_CONFIG, "--%s %s: expected an integer", name, text);
     if (*out < least || *out > most)
-        return fail(E_CONFIG, "--%s %s: expected %lld to %lld", option, text, (long long)least, (long long)most);
+        return fail(E_CONFIG, "--%s %s: expected %lld to %lld", name, text, (long long)least, (long long)most);
     return OK;
 }
 
@@ -295,8 +314,9 @@ Status args_real(double *out, const Args *a, const char *option, double otherwis
     const char *text = args_text(a, option, NULL);
     *out = otherwise;
     if (!text) return OK;
-    if (!str_real(text, out)) return fail(E_CONFIG, "--%s %s: expected a number", option, text);
-    if (*out < least || *out > most) return fail(E_CONFIG, "--%s %s: expected %g to %g", option, text, least, most);
+    const char *name = shown_name(a, option);
+    if (!str_real(text, out)) return fail(E_CONFIG, "--%s %s: expected a number", name, text);
+    if (*out < least || *out > most) return fail(E_CONFIG, "--%s %s: expected %g to %g", name, text, least, most);
     return OK;
 }
 
@@ -309,24 +329,24 @@ static const char *joined(Arena *a, const char *const *words)
 
 Status args_word(int *out, const Args *a, const char *option, int otherwise, const char *const *words)
 {
-    const char *text = args_text(a, option, NULL), *shown = choice_among(a->command, option);
+    const char *text = args_text(a, option, NULL), *name = shown_name(a, option);
+    const char *shown = choice_among(a->command, name);
     *out = otherwise;
-    CHECK(!shown || !strcmp(shown, joined(a->arena, words)), "--%s of %s takes %s, and its choices are %s", option,
+    CHECK(!shown || !strcmp(shown, joined(a->arena, words)), "--%s of %s takes %s, and its choices are %s", name,
           a->command->name, joined(a->arena, words), shown);
     if (!text) return OK;
     for (int i = 0; words[i]; i++)
         if (!strcmp(words[i], text)) return *out = i, OK;
-    return fail(E_CONFIG, "--%s %s: expected one of %s", option, text,
+    return fail(E_CONFIG, "--%s %s: expected one of %s", name, text,
                 words_listed(a->arena, joined(a->arena, words), ", "));
 }
 
 int args_all(const Args *a, const char *option, const char **out, int most)
 {
+    const char *name = shown_name(a, option);
     int n = 0;
-    CHECK(find(a->command, option, strlen(option)), "option --%s is not in the table of %s", option,
-          a->command->name);
     for (int i = 0; i < a->n_given && n < most; i++)
-        if (!strcmp(a->given[i].key, option)) out[n++] = a->given[i].value;
+        if (!strcmp(a->given[i].key, name)) out[n++] = a->given[i].value;
     return n;
 }
 
@@ -336,7 +356,7 @@ int args_settings(const Args *a, const KeyValue **out)
     return a->n_setting;
 }
 
-static bool heeds(const char *verb, const Option *o)
+static bool applies_to(const char *verb, const Option *o)
 {
     for (const char *of = o->of; of; of = strchr(of, '|') ? strchr(of, '|') + 1 : NULL) {
         size_t n = strcspn(of, "|");
@@ -349,17 +369,18 @@ Status args_of(const Args *a, const char *verb)
 {
     for (int i = 0; i < a->n_given; i++) {
         const Option *o = find(a->command, a->given[i].key, strlen(a->given[i].key));
-        if (!heeds(verb, o)) return fail(E_CONFIG, "--%s is for %s", o->name, words_listed(a->arena, o->of, ", "));
+        if (!applies_to(verb, o))
+            return fail(E_CONFIG, "--%s is for %s", o->name, words_listed(a->arena, o->of, ", "));
     }
     const Option *set = find_in(a->command->options, "set", 3);
-    return a->n_setting && !heeds(verb, set) ? unknown(a->command, a->setting[0].key) : OK;
+    return a->n_setting && !applies_to(verb, set) ? unknown(a->command, a->setting[0].key) : OK;
 }
 
-Status args_verb(const char **verb, const Args *a, const char *verbs, const char *what)
+Status args_verb(const char **verb, const Args *a, const char *verbs)
 {
     *verb = args_at(a, 0);
     if (!str_glob(verbs, *verb))
-        return fail(E_CONFIG, "'%.30s' is nothing to do with %s; %s are", *verb, what,
-                    words_listed(a->arena, verbs, " and "));
+        return fail(E_CONFIG, "unknown subcommand '%.30s' of '%s'; expected %s", *verb, a->command->name,
+                    words_listed(a->arena, verbs, " or "));
     return args_of(a, args_count(a) > 1 ? str_print(a->arena, "%s %s", *verb, args_at(a, 1)) : *verb);
 }

@@ -9,10 +9,10 @@
 
 enum { MOST_VALUES = 64 };
 
-/* What decides where and how something is told, and not what. */
+/* Options that decide where and how a result is printed, and do not change it. */
 static const char ASIDE[] = "out|html|overwrite|resume|json|threads";
 
-/* A value by itself, or what the file of that name holds. */
+/* A value by itself, or the content of the file of that name. */
 static Status add(Folder *f, const Option *o, const char *key, const char *value)
 {
     struct stat st;
@@ -53,7 +53,7 @@ Status output_open(Folder *out, const Args *a, const char *name, const char *dir
 
 bool output_there(const Folder *f, const Args *a)
 {
-    if (f->done && !args_quiet(a)) print_err("%s holds this result already; nothing was written\n", f->dir);
+    if (f->done && !args_quiet(a)) print_err("%s contains this result already; nothing was written\n", f->dir);
     return f->done;
 }
 

@@ -1,4 +1,4 @@
-/* The program: find the command, apply the common options, run it, say once what went wrong. */
+/* The program: find the command, apply the common options, run it, print the error of a failure once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +19,7 @@ static void print_overview(Arena *a, FILE *to)
     print_to(to, "vernier: measures what parameter-efficient fine-tuning can and cannot do to a transformer\n\n"
                  "usage: vernier COMMAND [options] [operands]\n\ncommands\n");
     for (const Command **c = commands(a); *c; c++) print_to(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
-    print_to(to, "\n'vernier help COMMAND' explains one; 'vernier --version' names the build\n"
+    print_to(to, "\n'vernier COMMAND --help' shows the options; 'vernier --version' names the build\n"
                  "\nexit codes\n  0 done   1 the work failed   2 wrong usage   3 bad input file   130 interrupted\n"
                  "\nexample\n  vernier list\n");
 }
@@ -58,7 +58,7 @@ static Status dispatch(Arena *a, int argc, char **argv)
     }
     if (!*name) {
         print_overview(a, stderr);
-        return fail(E_CONFIG, "a command is needed");
+        return fail(E_CONFIG, "no command is given; expected one of the list above");
     }
     if (help) name = argv[2];
     const Command *c = command_find(name);
@@ -70,20 +70,20 @@ static Status dispatch(Arena *a, int argc, char **argv)
     return run_command(a, c, argc - 2, ask);
 }
 
-/* What was printed must have arrived, unless the reader went away: it has seen what it wanted. */
+/* The output must have arrived, unless its reader has closed the pipe: it needed no more. */
 Status cli_flush(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};
     errno = 0;
     if (!fflush(stdout) && !ferror(stdout)) return OK;
-    if (!errno && write(STDOUT_FILENO, "\n", 1) == 1) errno = EIO; /* an earlier write failed: ask again why */
+    if (!errno && write(STDOUT_FILENO, "\n", 1) == 1) errno = EIO; /* an earlier write failed */
     int error = errno;
     if (error == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))) return OK;
     return fail(E_IO, "standard output: %s", strerror(error));
 }
 
-/* A stream that the caller has closed would lend its number to the first file that is opened, and what is printed
- * would go there.  In its place stands one that refuses. */
+/* The first file to be opened would get the number of a stream that the caller has closed, and the program would
+ * print into that file.  So a closed stream is replaced by /dev/null, opened in the wrong direction. */
 static void fill_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -1,4 +1,4 @@
-/* Measures, then what is to be said about them.  Measures that share a reason share a sentence. */
+/* Metrics, then remarks about them.  Metrics that share a reason share a sentence. */
 #include "cli/scores.h"
 
 #include <math.h>
@@ -52,9 +52,9 @@ void scores_sort(Arena *a, double *const *column, int columns, int64_t n)
     arena_drop(a, mark);
 }
 
-/* ---- what is missing */
+/* ---- missing values */
 
-/* "AUC, Brier and Popt", the names of the measures that are marked. */
+/* "AUC, Brier and Popt", the names of the metrics that are selected. */
 static const char *names(const Scores *t, Arena *a, const bool *marked)
 {
     int left = 0;
@@ -90,7 +90,7 @@ static void say_missing(Scores *t, Arena *a)
     }
 }
 
-/* Measures that are missing in equally many draws share a sentence; `of` is "" or "the difference of ". */
+/* Metrics that are missing in equally many samples share a sentence; `of` is "" or "the difference of ". */
 static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, const char *of, bool stratified)
 {
     bool said[SCORES_MOST] = {0};
@@ -102,12 +102,12 @@ static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, co
         for (int j = k; j < t->n; j++) said[j] |= alike[j];
         const char *which = names(t, a, alike), *have = *of || count(t, alike) == 1 ? "has" : "have";
         if (draws - left_out[k] < 2)
-            scores_remark(t, a, "%s%s %s no interval: only %d of %d draws %s a value", of, which, have,
+            scores_remark(t, a, "%s%s %s no interval: only %d of %d samples %s a value", of, which, have,
                           draws - left_out[k], draws, str_plural(draws - left_out[k], "gives", "give"));
         else
             scores_remark(
-                t, a, "%s%s %s no value in %d of %d draws, which lack a class; the interval is over the rest%s", of,
-                which, have, left_out[k], draws, stratified ? "" : " (--stratify draws within each class)");
+                t, a, "%s%s %s no value in %d of %d samples, which lack a class; the interval is over the rest%s", of,
+                which, have, left_out[k], draws, stratified ? "" : " (--stratify samples within each class)");
     }
 }
 
@@ -124,13 +124,15 @@ Status scores_measure(Scores *t, const Args *args, int64_t n, const int32_t *str
     Arena *arena = args_arena(args);
     int64_t draws, seed, *all = NEW(arena, int64_t, n);
     int left_out[SCORES_MOST] = {0}, pair_left_out[SCORES_MOST] = {0};
-    TRY(args_int(&draws, args, "draws", 1000, 0, 1000000));
+    TRY(args_int(&draws, args, "bootstrap-samples", 1000, 0, 1000000));
     TRY(args_int(&seed, args, "seed", 1, 0, INT64_MAX));
     for (int64_t i = 0; i < n; i++) all[i] = i;
     stat(t->value, all, n, a);
     t->drawn = draws >= 2 && n > 1, t->paired = b;
     if (draws && !t->drawn)
-        scores_remark(t, arena, n > 1 ? "no intervals: one draw makes none" : "no intervals: one row is drawn alone");
+        scores_remark(t, arena,
+                      n > 1 ? "no intervals: they need two samples or more"
+                            : "no intervals: they need two rows or more");
     Bootstrap how = {t->drawn ? (int)draws : 0, rng_stream((uint64_t)seed, "score"), stratum, left_out};
     stats_bootstrap_all(t->ci95, t->n, n, stat, a, &how);
     how.left_out = pair_left_out;
@@ -144,7 +146,7 @@ Status scores_measure(Scores *t, const Args *args, int64_t n, const int32_t *str
     return OK;
 }
 
-/* ---- what is printed */
+/* ---- printing */
 
 /* 23 columns. */
 static void print_interval(Interval i, bool drawn)

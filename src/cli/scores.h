@@ -1,5 +1,5 @@
-/* The table of vernier score: measures with their intervals and, for two systems, their differences; then remarks,
- * which say why a value, an interval or a difference is missing and what else a reader of the numbers must know. */
+/* The table of vernier score: metrics with their intervals and, for two systems, their differences.  Remarks follow,
+ * with the reason for each missing value, interval or difference, and other facts that matter to a reader. */
 #ifndef CLI_SCORE_SCORES_H
 #define CLI_SCORE_SCORES_H
 
@@ -25,8 +25,8 @@ typedef struct {
  * depends on the order of the rows in a file. */
 void scores_sort(Arena *, double *const *column, int columns, int64_t n);
 
-/* Values, and intervals where --draws wants them, of system `a` and against system `b` (NULL: none), and the remarks
- * about what is missing.  stratum (n) as in Bootstrap, or NULL. */
+/* Values, and intervals unless --bootstrap-samples is 0, of system `a` and against system `b` (NULL: none), and the
+ * remarks about missing values.  stratum (n) as in Bootstrap, or NULL. */
 Status scores_measure(Scores *, const Args *, int64_t n, const int32_t *stratum, StatsFn *, void *a, void *b);
 void scores_remark(Scores *, Arena *, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void scores_print(const Scores *, const char *against);

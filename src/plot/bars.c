@@ -1,5 +1,5 @@
-/* Grouped bars from zero, with whiskers where limits are given.  A height that is not a number is said to be
- * missing in words, because a bar of height zero would be a claim. */
+/* Grouped bars from zero, with whiskers where limits are given.  A height that is NaN is shown
+ * as a word, because a bar of height zero would be a claim. */
 #include "plot/frame.h"
 
 #include <math.h>
@@ -34,9 +34,9 @@ static Bar bar_at(const Frame *p, const Series *s, int n, int k, int64_t g)
 
 static void draw_bar(Fig *f, const Frame *p, Bar b, Rgb colour)
 {
-    double zero = p->y.log ? p->y.from : scale_at(&p->y, 0), gap = fmin(0.6, 0.1 * b.w);
+    double zero = p->y.log ? p->y.from : scale_at(&p->y, 0), margin = fmin(0.6, 0.1 * b.w);
     if (isnan(b.y)) return;
-    box(f->cr, (Rect){b.x + gap, fmin(zero, b.y), b.w - 2 * gap, fabs(zero - b.y)});
+    box(f->cr, (Rect){b.x + margin, fmin(zero, b.y), b.w - 2 * margin, fabs(zero - b.y)});
     set_colour(f->cr, colour, 1);
     cairo_fill(f->cr);
     if (isnan(b.lo)) return;
@@ -58,7 +58,7 @@ static const char *height_label(char out[32], double v, const PlotStyle *style)
     return out;
 }
 
-/* Heights stand over their bars, upright where the bar is narrow, and not at all where even that is too wide. */
+/* Heights are written over their bars, upright where the bar is narrow, and left out where even that is too wide. */
 static void draw_height(Fig *f, const Frame *p, Bar b, bool upright, const PlotStyle *style)
 {
     char text[32];

@@ -1,6 +1,6 @@
 /* The cells of a heat map: rectangles that overlap their right and lower neighbours by a hair, so that no viewer
  * shows seams, or, where they are many, one image.  Cells without a colour are hatched: masked ones one way, NaN both
- * ways, which the colour bar then says. */
+ * ways, which the colour bar then shows. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -166,8 +166,9 @@ static cairo_surface_t *image_of(Fig *f, const uint8_t *index, const uint32_t *c
     return image;
 }
 
-/* Many cells: an image.  Cells that can be told apart are blocks of a few pixels, so that viewers which smooth images
- * stay sharp; more pixels than that, or than cells too small to tell apart, cost time and bytes and show nothing. */
+/* Many cells: an image.  Cells that can be distinguished are blocks of a few pixels, so that viewers which smooth
+ * images stay sharp; more pixels than that, or than cells too small to distinguish, cost time and bytes and show
+ * nothing. */
 static void paint_image(Fig *f, const HeatMap *h, const HeatScale *s)
 {
     enum { MOST = 2048 };

@@ -1,5 +1,5 @@
 /* Colour maps as curves in OKLab (Ottosson 2020): lightness is a straight line, hue and chroma are smooth
- * functions of it, and the chroma stays inside what sRGB can show, so nothing is clipped and no band of false
+ * functions of it, and the chroma stays inside the gamut of sRGB, so nothing is clipped and no band of false
  * contours appears.  Equal steps of the value are equal steps of lightness to the eye. */
 #include "plot/colour.h"
 
@@ -57,7 +57,7 @@ static Rgb sequential(double t)
     return rgb_polar(0.985 - 0.705 * t, chroma, 112 + 153 * pow(t, 0.9));
 }
 
-/* Blue, almost white, brick red.  The two arms have the same lightness and the same chroma. */
+/* Blue, almost white, brick red.  The two halves have the same lightness and the same chroma. */
 static Rgb diverging(double t)
 {
     double far = fabs(2 * t - 1);

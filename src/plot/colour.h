@@ -11,7 +11,7 @@ typedef struct {
 } Rgb;
 typedef enum { MAP_SEQUENTIAL, MAP_DIVERGING } ColourMap;
 
-Rgb colour_map(ColourMap, double t);         /* t in [0,1], clamped; NaN is black and must not be asked for */
+Rgb colour_map(ColourMap, double t);         /* t in [0,1], clamped; NaN is black and must not occur */
 Rgb colour_class(int i);                     /* the i-th class colour; repeats after eight */
 Rgb colour_mix(Rgb from, Rgb to, double t);  /* straight line in OKLab */
 double colour_lightness(Rgb);                /* OKLab L: 0 black, 1 white */

@@ -1,4 +1,4 @@
-/* What the drawing files share: the figure itself, text, and scales.  Not for users of plot.h. */
+/* Shared by the drawing files: the figure itself, text, and scales.  Not for users of plot.h. */
 #ifndef PLOT_DRAW_H
 #define PLOT_DRAW_H
 
@@ -24,12 +24,12 @@ struct Fig {
     struct Line *last;
     const char *path;
     double w, h;
-    Status status; /* what went wrong, with its sentence, for fig_close to tell; cairo keeps its own */
+    Status status; /* the first error, with its sentence, for fig_close to report; cairo keeps its own */
     const char *error;
-    Buf bytes[FORMATS]; /* what was rendered so far */
+    Buf bytes[FORMATS]; /* the formats rendered so far */
 };
 
-bool fig_render(Fig *, int format);                     /* into bytes[], once; false: fig_close says why */
+bool fig_render(Fig *, int format);                     /* into bytes[], once; false: fig_close gives the reason */
 const char *fig_file(const Fig *, Arena *, int format); /* that closing writes; NULL: not in that format */
 
 /* PNG files in memory; false: libpng cannot.  Colours are 0xAARRGGBB, and only the first may be clear. */
@@ -53,7 +53,7 @@ double text_width(Fig *, const char *, double size);
 void text_at(Fig *, double x, double y, const char *, Type);
 /* An axis title that reads upwards, to the right of x: around `want`, elided and moved to stay within lo..hi. */
 void text_upward(Fig *, double x, double want, double lo, double hi, const char *);
-/* Valid UTF-8, few accents a letter, control characters and marks of direction shown as base/print.h shows them; the
+/* Valid UTF-8, few accents a letter, control and direction characters shown as base/print.h shows them; the
  * text itself where it is so already. */
 const char *text_clean(Arena *, const char *);
 const char *text_visible(Arena *, const char *token); /* the same, blanks shown as signs */

@@ -77,7 +77,7 @@ static cairo_status_t replay(const Fig *f, cairo_surface_t *target, double scale
     return status;
 }
 
-/* cairo 1.16 does not say in an SVG that an image's pixels stay squares, as they do in a PDF. */
+/* cairo 1.16 does not write into an SVG that an image's pixels stay squares, as they do in a PDF. */
 static Buf with_square_pixels(Arena *a, const Buf *svg)
 {
     static const char tag[] = "<image ";
@@ -94,7 +94,7 @@ static Buf with_square_pixels(Arena *a, const Buf *svg)
     return out;
 }
 
-/* The SVG surface of cairo 1.16 never gives back its reference to what it painted; counting takes it back. */
+/* The SVG surface of cairo 1.16 never releases its reference to the images it painted; counting releases it. */
 static cairo_status_t render_svg(const Fig *f, Buf *out)
 {
     unsigned held = cairo_surface_get_reference_count(f->record);

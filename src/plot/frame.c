@@ -1,6 +1,6 @@
 /* Frames are laid out from the outside in: title, legend and names of vertical references take the top, tick
  * labels and the axis title the bottom and the left, names of lines and of horizontal references the right.
- * What remains is the data's.  Grid lines are faint and horizontal only; ticks stand at round numbers. */
+ * The rest is for the data.  Grid lines are faint and horizontal only; ticks are at round numbers. */
 #include "plot/frame.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@ static const double LINE = 8.6, SWATCH = 13, NAMES_MOST = 0.40, TILT = 35;
 
 /* ---- legend above the plot ---- */
 
-/* Flows the keys over rows of width r.w; draws them when asked; returns the height they take. */
+/* Flows the keys over rows of width r.w; draws them if `drawn`; returns the height they take. */
 static double legend(Fig *f, Rect r, const FrameSpec *spec, bool drawn)
 {
     double x = r.x, y = r.y + LINE / 2;
@@ -124,7 +124,7 @@ static void draw_top_names(Fig *f, const Frame *p, const FrameSpec *spec)
 
 /* ---- axes ---- */
 
-/* As many x ticks as stand without touching. */
+/* As many x ticks as fit without touching. */
 static void choose_x(Fig *f, Frame *p)
 {
     for (int most = (int)(p->area.w / 18); most >= 2; most--) {

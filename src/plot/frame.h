@@ -18,7 +18,7 @@ typedef struct {
     double pad;   /* widens x by this fraction; y always by a little */
     Key *key;
     int keys;
-    bool direct;              /* names may stand at the ends of lines */
+    bool direct;              /* names may be at the ends of lines */
     bool from_zero;           /* bars: the y axis contains 0 */
     const char *const *group; /* bars: names of x = 0, 1, ... in place of ticks */
     int groups;
@@ -27,14 +27,14 @@ typedef struct {
 typedef struct {
     Rect area; /* of the data */
     Scale x, y;
-    bool direct; /* names do stand at the ends of lines */
+    bool direct; /* names are at the ends of lines */
     Ticks xt, yt;
     double tilt; /* of group names */
     double right, names;
 } Frame;
 
-Frame frame_open(Fig *, Rect, FrameSpec *);                /* draws what lies under the data */
-void frame_close(Fig *, const Frame *, const FrameSpec *); /* and what lies over it */
+Frame frame_open(Fig *, Rect, FrameSpec *);                /* draws the layer under the data */
+void frame_close(Fig *, const Frame *, const FrameSpec *); /* and the layer over it */
 void marker(cairo_t *, int shape, double x, double y, double size, Rgb);
 
 #endif

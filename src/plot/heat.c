@@ -10,7 +10,7 @@
 static const double SPAN = 12, AXIS_TITLE = 10.5, BAR = 7, GAP = 10;
 static const char NONE[] = "n/a";
 
-/* What the scale does not show: values beyond its ends, and NaN.  Masked cells do not count. */
+/* The values that the scale does not show: those beyond its ends, and NaN.  Masked cells do not count. */
 static void look_beyond(HeatScale *s, int n, const HeatMap *h)
 {
     double least = INFINITY, most = -INFINITY, hair = 1e-6 * (s->hi - s->lo);
@@ -58,7 +58,7 @@ static double widest(Fig *f, const char *const *label, int n, double size)
     return most;
 }
 
-/* Labels at a pitch: their size, and how many positions apart they stand. */
+/* Labels at a pitch: their size, and their distance in positions. */
 static void fit_labels(Labels *l, double pitch, int n, double longest)
 {
     l->size = fmin(TEXT, fmax(LEAST_TEXT, pitch));
@@ -98,7 +98,7 @@ static double bar_width(Fig *f, const HeatScale *s, const char *title)
 {
     Ticks t;
     double most = s->none ? text_width(f, NONE, TEXT) : 0;
-    for (int n = 2; n <= 20; n++) { /* the height, and with it the number of ticks, is not known yet */
+    for (int n = 2; n <= 20; n++) { /* the height, and with it the number of ticks, is not fixed yet */
         ticks_choose(&t, &(Scale){.lo = s->lo, .hi = s->hi}, n);
         for (int i = 0; i < t.n; i++) most = fmax(most, text_width(f, t.label[i], TEXT));
     }
@@ -180,7 +180,7 @@ static void draw_spans(Fig *f, const HeatMap *h, const Span *span, int n, bool u
     cairo_set_line_width(f->cr, 1);
     set_colour(f->cr, colour_grey(0.35), 1);
     cairo_stroke(f->cr);
-    double corner = fmin(upright ? h->bottom : h->left, 60); /* below the row labels nothing else stands */
+    double corner = fmin(upright ? h->bottom : h->left, 60); /* below the row labels there is nothing else */
     double before = upright ? 2 : corner, after = upright ? corner : 2;
     if (!spread(n, centre, size, from - before, from + length + after)) /* each keeps to its share */
         for (int k = 0; k < n; k++) size[k] = fmin(size[k], (span[k].to - span[k].from) * cell);
@@ -252,7 +252,7 @@ static void bar_end(cairo_t *cr, const HeatScale *s, double x, double y, double 
     cairo_stroke(cr);
 }
 
-/* What has no value, below the colours; returns what is left of the bar. */
+/* The pattern of cells without a value, below the colours; returns the rest of the bar. */
 static Rect draw_none(Fig *f, Rect r)
 {
     const double tall = BAR, gap = 4;
@@ -306,7 +306,7 @@ static const char *const *visible(Fig *f, const char *const *label, int n)
     return out;
 }
 
-/* Labels as they are shown; maps beside each other mostly have the same. */
+/* Labels as they are shown; neighbouring maps mostly have the same. */
 static void show_labels(Fig *f, int n, HeatMap *h, const HeatStyle *style)
 {
     for (int k = 0; k < n; k++) {

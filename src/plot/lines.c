@@ -1,4 +1,4 @@
-/* Lines and points.  A line's name stands at its end where the names fit there; otherwise a legend stands above
+/* Lines and points.  A line's name is at its end where the names fit there; otherwise a legend is above
  * the plot.  Reference lines are named in the margin.  Nothing is ever written over the data.
  *
  * Long series are thinned to the least and greatest value of each run of points, which draws the same picture. */

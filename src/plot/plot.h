@@ -1,5 +1,5 @@
 /* Figures.  Every drawing call fills one rectangle of a figure with a finished panel: it measures its own
- * labels, keeps them from overlapping, and leaves the rest to the data.  The only module that knows cairo.
+ * labels, keeps them from overlapping, and leaves the rest to the data.  The only module that uses cairo.
  *
  *     Fig *f = fig_open("figures/probes", 500, 190);           // points; writes .svg, .pdf and .png
  *     fig_heatmap(f, fig_cell(f, 1, 2, 0), probs, (HeatStyle){.title = "Head 0", .hi = 1, .bar = true});
@@ -10,7 +10,7 @@
  * kept by reference after a call returns.  The same input gives the same bytes in all three formats.
  *
  * Data are tensors of any dtype.  A Tensor of zeros ({0}) means "not given".  NaN and infinities are never
- * errors: a heat map hatches NaN, which its colour bar then names "n/a", a line breaks, a bar says "n/a".  Text is
+ * errors: a heat map hatches NaN, which its colour bar then names "n/a", a line breaks, a bar shows "n/a".  Text is
  * UTF-8; bytes that are not become U+FFFD.  A wrong rank or two lengths that disagree are programmer errors and
  * abort. */
 #ifndef PLOT_PLOT_H
@@ -27,7 +27,7 @@ typedef struct {
     double x, y, w, h; /* points, origin top left */
 } Rect;
 
-/* Figures share nothing: each may be drawn by a thread of its own.  What goes wrong, fig_close tells.
+/* Figures share nothing: each may be drawn by a thread of its own.  fig_close reports every error.
  *
  * `path` ending in .svg, .pdf or .png writes that format alone, in .svg,png (any of them with commas between) those;
  * any other path is a stem for all three. */
@@ -36,8 +36,8 @@ Rect fig_whole(const Fig *);                           /* the page without its m
 Rect fig_cell(const Fig *, int rows, int cols, int i); /* i-th panel of a grid, row by row */
 void fig_text(Fig *, Rect, const char *utf8);          /* wrapped, from the top left, cut where it does not fit */
 void fig_prepare(Fig *);                               /* all of fig_close but the writing, ahead of it */
-Status fig_close(Fig *);                               /* writes the files; E_IO, or E_CONFIG for an odd size */
-bool fig_formats(const char *list);                    /* svg, pdf or png, or some with commas between */
+Status fig_close(Fig *);            /* writes the files; E_IO, or E_CONFIG for a size that is not valid */
+bool fig_formats(const char *list); /* svg, pdf or png, or some with commas between */
 
 /* ---- heat maps ---- */
 
@@ -50,7 +50,7 @@ typedef struct {
     const char *title, *letter;          /* the letter of a panel, set bold before the title */
     double lo, hi;                       /* ends of the colour scale; both 0: the data's own */
     double centre;                       /* MAP_DIVERGING: the value drawn white; the scale is symmetric about it */
-    ColourMap map;                       /* MAP_SEQUENTIAL unless said */
+    ColourMap map;                       /* MAP_SEQUENTIAL by default */
     const char *const *row, *const *col; /* one label per row and column, or NULL; blanks are made visible */
     const char *row_title, *col_title;
     const Span *row_span, *col_span; /* named ranges: a secondary axis, and rules across the map at their borders */
@@ -59,14 +59,14 @@ typedef struct {
     bool values;  /* print each value with two decimals where the cells have room */
     bool whole;   /* they are counts: without decimals */
     bool stretch; /* fill the rectangle; otherwise cells are square */
-    bool bar;     /* a colour bar at the right; arrows say that data lie beyond its ends */
+    bool bar;     /* a colour bar at the right; arrows show that data lie beyond its ends */
     const char *bar_title;
 } HeatStyle;
 
 void fig_heatmap(Fig *, Rect, Tensor m, HeatStyle); /* m (rows,cols) */
 
 /* A row of n maps with cells of one size, one scale over all of them (the first style's limits and map), and one
- * bar where any style asks for it.  Use it wherever maps are to be compared. */
+ * bar if any style has one.  Use it wherever maps are to be compared. */
 void fig_heatmaps(Fig *, Rect, int n, const Tensor *m, const HeatStyle *);
 
 /* ---- lines, points, bars ---- */

@@ -1,5 +1,5 @@
 /* PNG by libpng, because cairo's own way there costs more than drawing: it tries every filter on every row and
- * compresses as well as it can, and it knows no palettes. */
+ * compresses as well as it can, and it does not use palettes. */
 #include <png.h>
 #include <setjmp.h>
 #include <zlib.h>

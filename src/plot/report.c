@@ -22,9 +22,9 @@ struct Report {
     Status status;
 };
 
-/* Screen: contents beside the text where there is room for both.  Figures are shown a fifth larger than on paper,
- * where their text is 7 points; two of a column's width stand side by side.  On a phone they keep a size that can be
- * read, as do columns of sentences, and scroll.  A shade at its edge says that a table goes on. */
+/* Screen: the contents are next to the text where there is room for both.  Figures are shown a fifth larger than on
+ * paper, where their text is 7 points; two of a column's width are side by side.  On a phone they keep a size that
+ * can be read, as do columns of sentences, and scroll.  A shade at its edge shows that a table continues. */
 static const char STYLE[] =
     ":root{color-scheme:light;--ink:#1c1e21;--soft:#5b6066;--rule:#d9dcdf;--tint:#f6f7f8;--link:#0b4f86}"
     "*{box-sizing:border-box}html{scroll-padding-top:1rem;-webkit-text-size-adjust:100%}"
@@ -50,7 +50,7 @@ static const char STYLE[] =
     ".bad{border-left-color:#b84300;background:#fdf4ee}.bad b{background:#b84300}"
     ".inconclusive{border-left-color:#6b7076;background:var(--tint)}.inconclusive b{background:#5b6066}"
     "td.v{font-weight:600;white-space:nowrap}td.good{color:#00604a}td.bad{color:#a03a00}td.open{color:var(--soft)}"
-    ".figures{display:flex;flex-wrap:wrap;gap:1.4rem 1.6rem;margin:1.6rem 0}"
+    ".figures{display:flex;flex-wrap:wrap;gap:1.4rem 1.6rem;margin:1.6rem 0}" /* words: ok, CSS */
     "figure{margin:0;width:calc(var(--w)*1.6px);max-width:100%}figure svg{width:100%;height:auto;display:block}"
     "figcaption,caption{font-size:.86rem;line-height:1.45;color:var(--soft);text-align:left}"
     "figcaption{margin-top:.5rem;max-width:44rem}figcaption b{color:var(--ink)}caption{padding-bottom:.4rem}"
@@ -65,7 +65,7 @@ static const char STYLE[] =
     "tbody td{border-bottom:1px solid var(--rule)}"
     ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.i,th.n{white-space:normal}"
     ".i span{white-space:nowrap}.many{font-size:.8rem}.many th,.many td{padding-right:.7rem}"
-    "dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.3rem "
+    "dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.3rem " /* words: ok, CSS */
     "1.4rem;font-size:.92rem;margin:1.1rem 0}"
     "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}"
     "details{margin:.8rem 0;font-size:.92rem}details .wide,details dl{margin:.5rem 0 1rem}"
@@ -121,7 +121,7 @@ static void add_text(Report *r, Buf *out, const char *text)
     add_clean(out, text_clean(&r->arena, text));
 }
 
-/* Figures that follow one another stand in one row while they fit; anything else ends the row. */
+/* Figures that follow one another share a row while they fit; anything else ends the row. */
 static void set_in_figures(Report *r, bool on)
 {
     if (on != r->in_figures) buf_print(&r->body, on ? "<div class=\"figures\">\n" : "</div>\n");
@@ -207,7 +207,7 @@ static const char *cell_class(const char *text, bool right)
     return text && strlen(text) > 40 ? " class=\"t\"" : "";
 }
 
-/* An interval behind a number may stand below it, but is not broken itself. */
+/* An interval behind a number may go below it, but is not broken itself. */
 static void add_cell(Report *r, const char *text, bool right)
 {
     const char *interval = right && text ? strstr(text, " [") : NULL;
@@ -255,7 +255,7 @@ void report_facts(Report *r, int n, const char *const (*pair)[2])
     buf_print(&r->body, "</dl>\n");
 }
 
-/* What an inline drawing must not bring along: scripts, foreign content, and references out of the file. */
+/* An inline drawing must not contain scripts, foreign content, or references out of the file. */
 static const char *forbidden_in(const char *svg)
 {
     static const char *const word[] = {"<script",  "<foreignObject", "javascript:", "href=\"http", "url(http",
@@ -265,7 +265,7 @@ static const char *forbidden_in(const char *svg)
     return NULL;
 }
 
-/* In points, as the drawing itself says in its first tag. */
+/* In points, as given in the first tag of the drawing. */
 static double width_of(const char *svg)
 {
     enum { USUAL = 500 };

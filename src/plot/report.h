@@ -1,12 +1,12 @@
 /* A report: one HTML file that needs nothing else, no script, no font, no second file; it prints well.
  *
- *     Report *r = report_open("out/report.html", "What prefixes cannot do");
+ *     Report *r = report_open("out/report.html", "Limits of prefixes");
  *     report_heading(r, 2, "E1. Three attention maps");
- *     report_verdict(r, VERDICT_SUPPORTED, "A prefix leaves content attention unchanged", "gap 3e-16 over 20 seeds");
+ *     report_verdict(r, VERDICT_SUPPORTED, "A prefix leaves content attention unchanged", "error 3e-16, 20 seeds");
  *     report_figure(r, "runs/e1/figures/attention.svg", "Attention of the probe input.");
  *     TRY(report_close(r));
  *
- * All text is escaped; bytes that are not UTF-8 become U+FFFD, and control characters and marks of direction are
+ * All text is escaped; bytes that are not UTF-8 become U+FFFD, and control and direction characters are
  * shown as \x1B or \u{202E}.  Errors stick to the report and report_close returns the first.  Nothing is kept by
  * reference after a call returns. */
 #ifndef PLOT_REPORT_H
@@ -21,12 +21,12 @@ typedef enum { VERDICT_SUPPORTED, VERDICT_NOT_SUPPORTED, VERDICT_INCONCLUSIVE } 
 typedef struct Report Report;
 
 Report *report_open(const char *path, const char *title);
-void report_lead(Report *, const char *text);               /* a line below the title: what, where, when */
+void report_lead(Report *, const char *text);               /* a line below the title, such as machine and date */
 void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
 void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
 
-/* cell[row * cols + col]; columns of numbers are set right, the words of verdicts stand out.  NULL cells are
+/* cell[row * cols + col]; columns of numbers are set right, the words of verdicts are highlighted.  NULL cells are
  * empty; caption and head may be NULL. */
 void report_table(Report *, const char *caption, int cols, const char *const *head, int rows,
                   const char *const *cell);
@@ -35,10 +35,10 @@ void report_figure(Report *, const char *svg_path, const char *caption); /* smal
 /* The same of a figure just drawn, whatever formats it is written in; closes it.  Its error, which sticks as well. */
 Status report_drawn(Report *, Fig *, const char *caption);
 /* From here on a figure drawn that would make the page larger than that is a link to its file, the first of its
- * formats; its caption says so. */
+ * formats; its caption states this. */
 void report_limit(Report *, size_t bytes);
-void report_details(Report *, const char *summary, const char *preformatted); /* folded away until asked for */
-void report_fold(Report *, const char *summary); /* what follows is folded away, until report_unfold */
+void report_details(Report *, const char *summary, const char *preformatted); /* folded until the reader opens it */
+void report_fold(Report *, const char *summary); /* the blocks up to report_unfold are folded */
 void report_unfold(Report *);
 Status report_close(Report *); /* E_IO; E_FORMAT: a figure that is not a plain SVG */
 

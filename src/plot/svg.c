@@ -1,6 +1,6 @@
-/* Two passes over the text: collect what id="..." declares, then copy, replacing each declaration and each
+/* Two passes over the text: collect the names that id="..." declares, then copy, replacing each declaration and each
  * reference.  cairo writes attributes with double quotes and references as href="#id" or url(#id); nothing
- * else in its files starts with those marks, because text is drawn as glyphs.  Images, most of a large file, are
+ * else in its files starts like this, because text is drawn as glyphs.  Images, most of a large file, are
  * leapt over. */
 #include "plot/svg.h"
 

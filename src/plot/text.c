@@ -189,8 +189,8 @@ void fig_text(Fig *f, Rect r, const char *utf8)
     g_object_unref(layout);
 }
 
-/* Pool adjacent violators: labels that would overlap form a block that is centred on the mean of what its
- * members want; blocks merge until none overlap.  Labels keep the order of their wishes. */
+/* Pool adjacent violators: labels that would overlap form a block that is centred on the mean of its
+ * members' wishes; blocks merge until none overlap.  Labels keep the order of their wishes. */
 bool spread(int n, double *centre, const double *size, double lo, double hi)
 {
     enum { MOST = 256 };

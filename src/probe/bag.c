@@ -1,5 +1,5 @@
-/* The bag of tokens: what a probe can read off the text itself.  Each text becomes a list of token numbers, in
- * order of first appearance over the whole set; the numbers seen in the most training texts become columns. */
+/* The bag of tokens, a baseline that reads the text without an encoder.  Each text becomes a list of token numbers,
+ * in order of first appearance over the whole set; the numbers seen in the most training texts become columns. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>

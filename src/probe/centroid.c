@@ -3,9 +3,9 @@
  *
  *     p(k) = softmax_k(-|x - m_k|^2 / (2 t v)),
  *
- * the posterior of equal round Gaussians, which sit too surely where dimensions are many and correlated: t >= 1 is
- * the one of a grid with the least loss on validation.  It has no weights to fit, so what it finds lies in the
- * features. */
+ * the posterior of equal spherical Gaussians.  It is overconfident when dimensions are many and correlated, so
+ * t >= 1 is the one of a grid with the least loss on validation.  It has no weights to fit, so any accuracy above
+ * chance comes from the features. */
 #include <math.h>
 #include <string.h>
 
@@ -26,17 +26,17 @@ static Tensor distances(Arena *a, Tensor x, const Dataset *d, const int32_t *lab
     }
     for (int64_t i = 0; i < c * dim; i++) mean[i] /= fmax(count[i / dim], 1);
     Tensor out = tensor_new(a, F64, SHAPE(n, c));
-    double *gap = out.data, within = 0;
+    double *square = out.data, within = 0;
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < c; k++) {
             double sum = count[k] > 0 ? 0 : INFINITY;
             for (int64_t j = 0; j < dim; j++)
                 sum += (v[i * dim + j] - mean[k * dim + j]) * (v[i * dim + j] - mean[k * dim + j]);
-            gap[i * c + k] = -sum;
+            square[i * c + k] = -sum;
             if (d->example[i].split == SPLIT_TRAIN && k == label[i]) within += sum;
         }
     within /= fmax((double)d->size[SPLIT_TRAIN] * (double)dim, 1);
-    for (int64_t i = 0; i < n * c; i++) gap[i] /= within > 0 ? 2 * within : 1;
+    for (int64_t i = 0; i < n * c; i++) square[i] /= within > 0 ? 2 * within : 1;
     return out;
 }
 
@@ -50,12 +50,13 @@ static Status fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d,
     ArenaMark mark = arena_mark(a);
     Status s = classifier_prepare(&r, &x, &label, a, &scratch, features, d);
     if (!s) {
-        Tensor gap = distances(&scratch, x, d, label), p = tensor_copy(&scratch, gap);
+        Tensor distance = distances(&scratch, x, d, label), p = tensor_copy(&scratch, distance);
         Split chosen = d->size[SPLIT_VALID] ? SPLIT_VALID : SPLIT_TRAIN;
         r.loss = INFINITY;
         for (size_t t = 0; t < sizeof SPREAD / sizeof *SPREAD; t++) {
             double loss = 0;
-            for (int64_t i = 0, all = tensor_count(p); i < all; i++) tensor_set(p, i, tensor_get(gap, i) / SPREAD[t]);
+            for (int64_t i = 0, all = tensor_count(p); i < all; i++)
+                tensor_set(p, i, tensor_get(distance, i) / SPREAD[t]);
             classifier_softmax(p);
             for (int64_t i = 0; i < d->n; i++)
                 if (d->example[i].split == chosen) loss -= log(tensor_get(p, i * d->n_labels + label[i]) + 1e-300);

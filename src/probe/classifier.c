@@ -39,8 +39,8 @@ static Tensor standardise(ProbeResult *r, Arena *a, Arena *scratch, Tensor x, co
         for (int64_t j = 0; d->example[i].split == SPLIT_TRAIN && j < dim; j++) mean[j] += v[i * dim + j] / rows;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; d->example[i].split == SPLIT_TRAIN && j < dim; j++) {
-            double gap = v[i * dim + j] - mean[j];
-            sd[j] += gap * gap / rows;
+            double deviation = v[i * dim + j] - mean[j];
+            sd[j] += deviation * deviation / rows;
         }
     for (int64_t j = 0; j < dim; j++) { /* below rounding, a spread is no spread */
         sd[j] = sqrt(sd[j]);

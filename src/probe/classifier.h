@@ -1,6 +1,6 @@
-/* What reads labels off features, behind one interface: features (N,D) of a Dataset's examples in, probabilities of
- * every label for every example out (ProbeResult, tasks/probe.h).  Training rows fit, validation rows choose, test
- * rows are looked at once.  A classifier is one file that ends with REGISTER(classifier, SYMBOL).
+/* Classifiers behind one interface.  Their input is the features (N,D) of a Dataset's examples, their output the
+ * probability of every label for every example (ProbeResult, probe/probe.h).  Training rows fit, validation rows
+ * choose, and test rows are used once.  A classifier is one file that ends with REGISTER(classifier, SYMBOL).
  *
  *   const Classifier *c = classifier_find("mlp");
  *   TRY(c->fit(&result, arena, features, &dataset, NULL, NULL));
@@ -32,8 +32,8 @@ void classifier_softmax(Tensor logits);                        /* (N,C) F64, in 
 void classifier_note(ProbeResult *, const Minimum *);          /* loss, gradient, iterations, converged */
 int32_t *classifier_labels(Arena *, const Dataset *);          /* (N) the dataset's own */
 int64_t classifier_rows(int32_t *row, const Dataset *, Split); /* the examples of a split; how many */
-/* What a choice is made by, more is better: the share of correct rows on validation (training where there is none),
- * or by_loss, their mean log-probability. */
+/* The criterion of a choice, more is better: the accuracy on validation (training where there is none), or with
+ * by_loss the mean log-probability there. */
 double classifier_selection(Tensor probability, const Dataset *, const int32_t *label, bool by_loss);
 /* Fills predicted, accuracy, F1, interval and confusion from the probabilities. */
 void classifier_measure(ProbeResult *, Arena *, const Dataset *, const int32_t *label);

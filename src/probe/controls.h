@@ -1,9 +1,10 @@
 /* Control tasks: how much of a probe's accuracy is the probe's own memory?
  *
  * Every key gets one random label, drawn from the labels' shares in training; all examples with that key share it, in
- * every split.  There is nothing to know about such labels, so whatever a probe scores on them it has memorised.  The
- * key is what the task is about: the token or identifier in focus, so that test examples hold keys seen in training;
- * or, where there is no such thing, the whole text, and then only training accuracy can exceed chance.  Say which.
+ * every split.  Such labels can only be memorised, so a probe's accuracy on them measures its capacity to memorise.
+ * The key is the object of the task: the token or identifier in focus, so that test examples have keys seen in
+ * training. Where there is no such object, it is the whole text, and then only training accuracy can exceed chance.
+ * State which.
  *
  *     selectivity = accuracy on the task - accuracy on the control task
  *

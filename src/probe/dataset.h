@@ -1,4 +1,4 @@
-/* Labelled texts in three splits: what a probing or classification task hands to an encoder and a probe.
+/* Labelled texts in three splits: the data of a probing or classification task.
  *
  * File format (Karmakar and Robbes' probing sets, after SentEval): one example a line, `tr`, `va` or `te`, a tab,
  * the label, a tab, the text.  The text is everything after the second tab and may hold further tabs.  Blank lines at
@@ -32,8 +32,8 @@ typedef struct {
     int64_t size[SPLITS];
 } Dataset;
 
-/* E_FORMAT names file:line and what was expected there: a split, two tabs, a label without blanks around it and
- * known from training; at least two labels and a training split that is not empty. */
+/* E_FORMAT names file:line and the expectation: a split, two tabs, a label without blanks around it that occurs in
+ * training; at least two labels and a training split that is not empty. */
 Status dataset_read(Dataset *out, Arena *, const char *path);
 Status dataset_write(const Dataset *, const char *path); /* the same format; E_FORMAT when a text holds a newline */
 void dataset_count(Dataset *, Arena *);                  /* fills count and size from the examples */

@@ -21,12 +21,12 @@ typedef struct {
     FeaturePooling pooling;
     const int32_t *rows;   /* of the batch under way: example numbers */
     const int32_t *len[2]; /* tokens of each example in the encoder, in the decoder */
-    int64_t padded[2];     /* the length of the batch's rows there, without what a method puts in front */
+    int64_t padded[2];     /* the length of the batch's rows there, without virtual tokens */
     Arena *step;
     double *weight; /* (B,T) of the layer under way, or NULL */
 } Pooler;
 
-/* Mean attention that each token of a row receives from its tokens, (B,T); prefixes and prompts stand in front. */
+/* Mean attention that each token of a row receives from its tokens, (B,T); prefixes and prompts come first. */
 static void see_probs(Where at, Tensor in, Tensor x, void *user)
 {
     (void)in;
@@ -81,9 +81,9 @@ static Tensor *room(int *layers, Arena *run, const Model *m, Part part, int64_t 
 static Status layers_finite(const Tensor *layer, int n, const Model *m)
 {
     for (int l = 0; l < n; l++) {
-        char what[64];
-        snprintf(what, sizeof what, "the features of layer %d", l);
-        TRY(model_blame(tensor_finite(layer[l], what), m));
+        char name[64];
+        snprintf(name, sizeof name, "the features of layer %d", l);
+        TRY(model_blame(tensor_finite(layer[l], name), m));
     }
     return OK;
 }

@@ -1,5 +1,5 @@
 /* Frozen features for probing: the hidden states of every layer of the encoder and of the decoder, pooled over the
- * tokens of a text, from one forward pass per batch.  Layer 0 is what enters the first layer; layer l is the output
+ * tokens of a text, from one forward pass per batch.  Layer 0 is the input of the first layer; layer l is the output
  * of layer l. */
 #ifndef PROBE_FEATURES_H
 #define PROBE_FEATURES_H
@@ -7,7 +7,7 @@
 #include "nn/model.h"
 #include "train/batch.h"
 
-/* Over a row's own tokens: padding and what a method put in front of them are left out.  The first three have the
+/* Over a row's own tokens, without padding and virtual tokens.  The first three have the
  * values of POOL_FIRST, POOL_LAST and POOL_MEAN.  `attended` weighs a token by the attention that it receives from
  * the row's tokens in that layer, mean over heads and queries; in layer 0, where nothing has attended yet, it is the
  * mean. */
@@ -20,7 +20,7 @@ typedef enum {
     FEATURE_POOLINGS
 } FeaturePooling;
 extern const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1]; /* their names; ends with NULL */
-FeaturePooling feature_pooling(const char *name);               /* the mean for a name that is none of them */
+FeaturePooling feature_pooling(const char *name);               /* the mean for an unknown name */
 
 typedef struct {        /* a part that the model lacks, or that did not run, has 0 layers */
     int layers;         /* the encoder's layers + 1 */
@@ -30,14 +30,14 @@ typedef struct {        /* a part that the model lacks, or that did not run, has
 } Features;
 
 /* Hooks are run and left as they were found (hooks_new() for the bare model).  An encoder-decoder needs examples
- * with a src for both its parts to run; with ids alone they go to the encoder, and the decoder does not run. 
- * `each`, when not NULL, is told how many examples are done and may stop the work by returning false: E_INTERRUPT. */
+ * with a src for both its stacks to run; with ids alone they go to the encoder, and the decoder does not run.
+ * `each`, when not NULL, gets the number of examples done and may stop the work by returning false: E_INTERRUPT. */
 Status features_extract(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
                         bool (*each)(int64_t done, void *user), void *user);
 
 /* The same, read from `dir` where they were computed before.  A file is named by the SHA-256 of everything that they
  * depend on: architecture and every parameter's name and value, the token ids, the pooling; and `salt`, which names
- * what the hooks do ("" for none).  Unreadable or foreign files are computed anew. */
+ * the effect of the hooks ("" for none).  Unreadable or foreign files are computed anew. */
 Status features_cached(Features *out, Arena *run, Arena *step, const char *dir, const char *salt, Model *, Hooks *,
                        const Examples *, FeaturePooling, bool (*each)(int64_t done, void *user), void *user);
 

@@ -25,7 +25,7 @@ static void add_ids(Sha256 *h, int64_t n, const int32_t *const *ids, const int32
 static Sha256Hex name_of(const char *salt, const Model *m, const Examples *x, FeaturePooling pooling)
 {
     Sha256 h = sha256_begin();
-    add_text(&h, "features 1"); /* of the layout and of what is computed */
+    add_text(&h, "features 1"); /* the version of the layout and of the computation */
     add_text(&h, m->config.arch);
     for (int i = 0; i < params_n(m->params); i++) {
         Param *p = params_at(m->params, i);
@@ -33,7 +33,7 @@ static Sha256Hex name_of(const char *salt, const Model *m, const Examples *x, Fe
         add_text(&h, tensor_shape(p->val));
         sha256_add(&h, p->val.data, tensor_bytes(p->val));
     }
-    /* what the parameters do not say; the rest of the config is in their shapes */
+    /* the part of the config that the shapes of the parameters do not contain */
     const Config *c = &m->config;
     const int32_t whole[] = {c->heads, (int32_t)c->act, c->pad, c->scale_embedding, c->no_attn_norm, c->rel_distance};
     sha256_add(&h, whole, sizeof whole);

@@ -1,7 +1,7 @@
 /* A grammar with a scope.  Every statement is written by one small function that draws from a counter-based
- * stream, asks the scope for a variable of the type it needs, and falls back to a literal when there is none, so
- * the text always parses and nearly always type-checks.  Blocks close their scope.  What the methods compute is
- * nonsense; what matters here is that keywords, types, names and shapes of statements are as varied and as tied
+ * stream, looks up a variable of the type it needs, and falls back to a literal when there is none, so that
+ * the text always parses and nearly always type-checks.  Blocks close their scope.  The methods compute
+ * nonsense; it only matters that keywords, types, names and shapes of statements are as varied and as tied
  * to each other as in real code (an int[] is indexed by an int and tested against length, a boolean is a
  * condition, a String is compared by equals). */
 #include "probe/javagen.h"

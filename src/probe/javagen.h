@@ -1,10 +1,10 @@
-/* Invented Java methods, and the TYP probing task made from them.
+/* Synthetic Java methods, and the TYP probing task made from them.
  *
  * A method is one line of tokens with single spaces between, as in the published probing data: modifiers, types,
  * parameters, and a body of declarations, arithmetic, loops, branches, array and string operations over the
  * variables in scope.  It always has a primitive type keyword.  Methods are a function of the stream alone.
  *
- * TYP (invalid type detection; Karmakar and Robbes 2021, "What do pre-trained code models know about code?"):
+ * TYP (invalid type detection; Karmakar and Robbes, ASE 2021, arXiv:2108.11308):
  * in a FAULT method every primitive type keyword is misspelt by one swap of two adjacent letters, drawn anew for each
  * occurrence (int: nit or itn); an ORIG method is left alone.  The published set is 600/200/200 real methods with
  * a median of 216 tokens; ours are shorter (median about 80), so that a small encoder is trained in a minute. */

@@ -1,4 +1,4 @@
-/* What the three recipes share: reading, the even filling of splits, and the last shuffle. */
+/* The common steps of the three recipes: reading, the even filling of splits, and the last shuffle. */
 #include "probe/make.h"
 
 #include <string.h>

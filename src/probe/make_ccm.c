@@ -2,7 +2,7 @@
  *
  * False rows come in cycles: each change of a cycle takes the message of the next, which is about as long as its own
  * and shares about as many words with it.  So every change and every message of a split is in one True and one False
- * row, and neither alone says anything. */
+ * row, and neither alone gives any information. */
 #include <math.h>
 #include <string.h>
 
@@ -82,8 +82,8 @@ static void mark_words(bool *const in_done[MEASURES], const Side *s, bool on)
         for (int64_t k = 0; k < s->done[i].n; k++) in_done[i][s->done[i].id[k]] = on;
 }
 
-/* Could the message of `said` pass for that of `done`, whose words are marked: same repository and language, about as
- * long, and sharing as many words with the change, to a tenth? */
+/* Could the message of `said` pass for that of `done`?  It must be of the same repository and language, about as
+ * long, and share as many words with the change, to a tenth.  `in_done` flags the words of `done`. */
 static bool passes(const Side *said, const Side *done, bool *const in_done[MEASURES])
 {
     double longer = fabs((double)(said->said[0].n - done->said[0].n));

@@ -26,7 +26,7 @@ static Status study(Maker *m, const Pool *p, uint64_t draws)
     return OK;
 }
 
-/* What a partner must agree in: with `balance` the place and the neighbours' marks, else nothing. */
+/* The properties that a partner must share: with `balance` the position and the neighbours' tags, else none. */
 static int64_t key_of(const PoolItem *p, int64_t line, bool balance)
 {
     Segment s[3] = {{0}};

@@ -18,7 +18,7 @@ static bool word_is(const char *text, Lexeme t, const char *word)
     return t.end - t.begin == strlen(word) && !memcmp(text + t.begin, word, t.end - t.begin);
 }
 
-/* Declarations "TYPE name" of a variable that is used again, so that the type can be told from the rest. */
+/* Declarations "TYPE name" of a variable that is used again, so that the rest determines the type. */
 static int declarations(Declared *out, const char *text, const Lexeme *t, int64_t n)
 {
     int found = 0;

@@ -1,8 +1,8 @@
 /* One hidden layer, p = softmax(V tanh(W x + b) + c), on standardised rows; the objective is the probe's, with the
  * penalty on V and W, minimised by the same BFGS from the same small random start for each penalty of the grid. 
- * What it finds above the linear probe is there but not in a straight line; what it can memorise is more, so its
- * control task counts for more too.  Products run on one thread: they are too
- * small to share, and probes of several layers run side by side. */
+ * Its accuracy above that of the linear probe is information that is not linear in the features.  It can memorise
+ * more, so its control task matters more.  Products run on one thread: they are too small to share, and probes of
+ * several layers run in parallel. */
 #include <math.h>
 #include <string.h>
 

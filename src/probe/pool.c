@@ -1,4 +1,4 @@
-/* Reading, cutting, and dropping what came before. */
+/* Reading changes, cutting them, and dropping repeated ones. */
 #include "probe/pool.h"
 
 #include <ctype.h>
@@ -70,7 +70,7 @@ static int64_t after_match(const Tokens *x, int64_t i, const char *open, const c
     return -1;
 }
 
-/* Where a method's name stands: after a type and before a parenthesis; its body's brace, or -1. */
+/* A method's name comes after a type and before a parenthesis; returns the brace of its body, or -1. */
 static int64_t body_of(const Tokens *x, int64_t i)
 {
     if (x->t[i].kind != LEX_IDENTIFIER || !is(x, i + 1, "(") || i == 0) return -1;
@@ -124,7 +124,7 @@ char *pool_method(Arena *a, const char *text, size_t len, bool fragments)
     return to > from ? joined(a, &x, from, to) : fragments ? joined(a, &x, 0, x.n) : NULL;
 }
 
-/* What the file looks like after the change, as far as the record shows it. */
+/* The file after the change, as far as the record shows it. */
 static char *method_of(Arena *a, const CodeChange *c, bool fragments)
 {
     char *best = NULL;
@@ -183,7 +183,7 @@ static bool cut(PoolItem *p, Arena *a, Arena *scratch, const CodeChange *c, cons
     return o->task == TASK_LTP || (*p->message && !has_mark(p->message));
 }
 
-/* Words in lower case alone: what two messages must not share. */
+/* The words in lower case: two messages with the same words count as one. */
 static bool is_new(Table *seen, Arena *a, const char *text)
 {
     bool added;
@@ -194,8 +194,8 @@ static bool is_new(Table *seen, Arena *a, const char *text)
     return !b.len || added;
 }
 
-/* What near-duplicates are sought in: the row's subject as the datasheet sees it, and (pass 1) the lines alone, which
- * a short change in another file has in common. */
+/* The text in which near-duplicates are found: the row's subject as in the datasheet, and (pass 1) the lines alone,
+ * which a short change in another file has in common. */
 static Bytes compared(Arena *a, const PoolItem *p, ProbeTask task, int pass)
 {
     Buf b = buf_open(a);

@@ -1,4 +1,4 @@
-/* The changes that a probing set is drawn from, cut to what the tasks need.  Inside of make.h's functions. */
+/* The changes that a probing set is drawn from, cut to the parts that the tasks need.  Internal to make.h. */
 #ifndef PROBE_POOL_H
 #define PROBE_POOL_H
 

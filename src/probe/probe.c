@@ -77,8 +77,9 @@ static void rescale(Problem *q, double penalty)
         for (int64_t t = 0; t < q->k; t++) q->scaled[i * q->k + t] = q->z[i * q->k + t] / q->h[t];
 }
 
-/* About how far the objective at v is above its least value: what Newton's step on the Hessian's diagonal would gain,
- * the sum of g^2 / 2H.  A separable problem with a weak penalty is flat, and a small gradient says little there. */
+/* An estimate of how far the objective at v is above its minimum: the gain of Newton's step on the Hessian's
+ * diagonal, the sum of g^2 / 2H.  A separable problem with a weak penalty is flat, and a small gradient means little
+ * there. */
 static double excess(Problem *q, const double *v)
 {
     double gain = 0, unit = (double)q->c, rows = (double)q->n, *g = q->slope;
@@ -244,7 +245,7 @@ static const Classifier LOGISTIC = {"logistic", "multinomial logistic regression
                                     probe_fit};
 REGISTER(classifier, LOGISTIC)
 
-/* ---- what a probe is compared with ---- */
+/* ---- baselines and controls ---- */
 
 void probe_majority(ProbeResult *out, Arena *a, const Dataset *d)
 {

@@ -6,12 +6,12 @@
  *
  *     (1/n) sum_i -log softmax(W x_i + b)[y_i]  +  penalty/2 |W|^2    is least.
  *
- * The penalty is the one of the grid with the best validation accuracy, of equals the largest; the weights are
- * those of the training rows alone, and the test rows are looked at once.
+ * The penalty is the one of the grid with the best validation accuracy, among ties the largest; the weights are
+ * those of the training rows alone, and the test rows are used once.
  *
  * A probe's accuracy means little by itself: compare it with probe_majority (no features), with the same probe on
- * probe_bag (the text's tokens, no encoder), and with labels from probe_shuffle_labels (what D features can
- * memorise: Hewitt and Liang, EMNLP 2019). */
+ * probe_bag (the text's tokens, no encoder), and with labels from probe_shuffle_labels (the memory of D
+ * features: Hewitt and Liang, EMNLP 2019). */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
 
@@ -28,7 +28,7 @@ typedef struct {
     int most_iterations; /* per penalty; 0: 1000 */
     double tolerance; /* of the norm of the scaled gradient; 0: the objective comes within 1e-6 of its least value */
     int hidden;       /* units of the multi-layer perceptron; 0: 32 */
-    uint64_t seed;    /* of what is drawn: starting weights, the order of rows */
+    uint64_t seed;    /* of the starting weights and the order of rows */
     bool by_loss;     /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
 } ProbeConfig;
 
@@ -44,7 +44,7 @@ typedef struct {
     int iterations;       /* of the chosen fit */
     bool converged;       /* the chosen fit reached the tolerance */
     Tensor weight, bias;  /* (C,D) and (C) F64, for standardised features: of linear classifiers */
-    Tensor mean, sd;      /* (D) F64 of the training rows; sd 0 marks a constant column */
+    Tensor mean, sd;      /* (D) F64 of the training rows; sd 0 means a constant column */
 } ProbeResult;
 
 /* label (N) replaces the dataset's labels when not NULL; config NULL means the defaults.  Deterministic.

@@ -1,4 +1,4 @@
-/* Rows are cut by their marks; words are cut by case. */
+/* Rows are cut at their tags; words are cut by case. */
 #include "probe/probetext.h"
 
 #include <ctype.h>
@@ -11,7 +11,7 @@
 const char *const TASK_NAMES[TASKS + 1] = {"typ", "ccm", "ltp", NULL};
 const char *const MARK_TEXT[MARKS] = {"<add>", "<del>", "<mask>"};
 
-/* The mark at s, or -1. */
+/* The tag at s, or -1. */
 static int mark_at(const char *s, size_t left)
 {
     for (int k = 0; k < MARKS; k++)

@@ -1,9 +1,9 @@
-/* What the rows of the three probing tasks are made of.
+/* The parts of the rows of the three probing tasks.
  *
  *   typ   a method, its tokens with single blanks between; ORIG, or FAULT: with a wrong primitive type
  *   ccm   a commit message and a change, <add> before each added and <del> before each removed line; True: they
  *         belong together
- *   ltp   a change with one mark replaced by <mask>: was the line added (add) or removed (del)? */
+ *   ltp   a change with one tag replaced by <mask>: was the line added (add) or removed (del)? */
 #ifndef PROBE_PROBETEXT_H
 #define PROBE_PROBETEXT_H
 
@@ -18,15 +18,15 @@ typedef enum { MARK_ADD, MARK_DEL, MARK_MASK, MARKS } Mark;
 extern const char *const MARK_TEXT[MARKS]; /* "<add>", "<del>", "<mask>" */
 typedef struct {
     Mark mark;
-    const char *text; /* inside the row, up to the next mark */
+    const char *text; /* inside the row, up to the next tag */
     size_t len;
 } Segment;
 
-/* The segments from the first mark on; *message is what stands before it and may be NULL. */
+/* The segments from the first tag on; *message is the length of the text before it and may be NULL. */
 int64_t text_segments(Segment **out, Arena *, const char *text, size_t len, size_t *message);
 int64_t text_masked(const Segment *, int64_t n); /* the place of the <mask>, or -1 */
 
-/* A set of words: runs of letters cut where the case says (parseHTTPLine: parse, http, line), in lower case, of
+/* A set of words: runs of letters, cut where the case changes (parseHTTPLine: parse, http, line), in lower case, of
  * `least` letters or more, and (stem > 0) their first `stem` letters.  Numbers come from the vocabulary; sorted. */
 typedef struct {
     int64_t n;
@@ -35,12 +35,12 @@ typedef struct {
 WordSet word_set(Arena *, Table *vocabulary, const char *text, size_t len, int least, int stem);
 double word_overlap(WordSet, WordSet); /* Jaccard: shared over all; 0 when both are empty */
 
-/* Eight primitive types of Java, and what one swap of adjacent letters makes of them. */
+/* Eight primitive types of Java, and the results of one swap of adjacent letters in them. */
 bool is_java_primitive(const char *word, size_t len);
 bool is_java_misspelling(const char *word, size_t len);
 
-/* What must not be in two splits: of typ the method with every type forgotten, of ccm the change, of ltp its lines
- * without their marks.  On the arena. */
+/* The subject of a row, which must not be in two splits: of typ the method without its types, of ccm the change, of
+ * ltp its lines without their tags.  On the arena. */
 Bytes text_subject(Arena *, ProbeTask, const Example *);
 
 #endif

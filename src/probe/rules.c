@@ -148,7 +148,7 @@ static Status position(int32_t *guess, Arena *a, const Dataset *d)
     return OK;
 }
 
-/* Where it stands (0, 1, 2, later) and its neighbours' marks, MARKS for none. */
+/* Its position (0, 1, 2, later) and its neighbours' tags, MARKS for none. */
 int64_t ltp_place(const Segment *s, int64_t n, int64_t p)
 {
     int64_t before = p > 0 ? (int64_t)s[p - 1].mark : MARKS, after = p + 1 < n ? (int64_t)s[p + 1].mark : MARKS;
@@ -158,7 +158,7 @@ int64_t ltp_place(const Segment *s, int64_t n, int64_t p)
 static Status neighbours(int32_t *guess, Arena *a, const Dataset *d)
 {
     int32_t label[2];
-    int64_t surplus[LTP_PLACES] = {0}, all = 0; /* training rows that were removed less those that were added */
+    int64_t surplus[LTP_PLACES] = {0}, all = 0; /* training rows that were removed minus those that were added */
     TRY(two_labels(label, d, "add", "del"));
     for (int pass = 0; pass < 2; pass++)
         for (int64_t i = 0; i < d->n; i++) {
@@ -181,7 +181,8 @@ const Rule RULES[] = {
     {"misspelling", "FAULT when a token is a primitive type with two adjacent letters swapped", TASK_TYP,
      misspelling},
     {"overlap", "shared words of message and change over all of theirs, threshold from training", TASK_CCM, overlap},
-    {"stems", "the same over five-letter stems of words of four letters or more, marks aside", TASK_CCM, stems},
-    {"position", "header places, the last line, else the mark before (at the top: after)", TASK_LTP, position},
-    {"neighbours", "training's most frequent label at that place between those two marks", TASK_LTP, neighbours},
+    {"stems", "the same over five-letter stems of words of four letters or more, without tags", TASK_CCM, stems},
+    {"position", "positions of the header, the last line, else the tag before (at the top: after)", TASK_LTP,
+     position},
+    {"neighbours", "training's most frequent label at that position between those two tags", TASK_LTP, neighbours},
     {0}};

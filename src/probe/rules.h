@@ -1,5 +1,5 @@
-/* Rules that solve a probing task without knowing anything about code: the floors that every table of probing
- * accuracies needs beside it.  A rule may be fitted on the training split and guesses every row. */
+/* Heuristic baselines: rules that solve a probing task without a model of code.  Every table of probing accuracies
+ * needs them for comparison.  A rule may be fitted on the training split and predicts every row. */
 #ifndef PROBE_RULES_H
 #define PROBE_RULES_H
 
@@ -7,7 +7,7 @@
 #include "probe/probetext.h"
 
 typedef struct {
-    const char *name, *says; /* says: what it looks at, for a table's legend */
+    const char *name, *says; /* says: the properties that it uses, for a table's legend */
     ProbeTask task;          /* TASKS: any */
     /* guess[i]: a label id for every row.  E_MISMATCH: the labels are not the task's. */
     Status (*guess)(int32_t *guess, Arena *, const Dataset *);
@@ -19,7 +19,7 @@ double rule_accuracy(const Dataset *, const int32_t *guess, Split);
 /* The label whose name is `name`; E_MISMATCH names the file and the labels of the task. */
 Status label_named(int32_t *out, const Dataset *, const char *name);
 
-/* What the neighbours rule sees of segment p: where it stands and the marks beside it, as one number below
+/* The input of the neighbours rule for segment p: its position and the tags on both sides, as one number below
  * LTP_PLACES. */
 enum { LTP_PLACES = 4 * (MARKS + 1) * (MARKS + 1) };
 int64_t ltp_place(const Segment *, int64_t n, int64_t p);

@@ -72,7 +72,7 @@ static void count_leaks(Sheet *s, Arena *a)
     }
 }
 
-/* What is peculiar to each task. */
+/* The properties that only one task has. */
 static Status look_closer(Sheet *s, Arena *a)
 {
     const Dataset *d = s->set;
@@ -201,7 +201,7 @@ void sheet_json(Buf *b, const Sheet *s)
     if (s->task == TASK_TYP)
         buf_print(b, " \"fault_rows_with_a_correct_type\": %lld, \"methods_under_both_labels\": %lld,\n",
                   (long long)s->correct_type_rows, (long long)s->shared_pairs);
-    buf_print(b, " \"floors\": {");
+    buf_print(b, " \"floors\": {"); /* words: ok, a key */
     for (int r = 0; r < s->n_rules; r++) {
         buf_print(b, "%s\n  \"%s\": {", r ? "," : "", s->rule[r]->name);
         for (int k = 0; k < SPLITS; k++) {
@@ -246,8 +246,9 @@ void sheet_text(Buf *b, const Sheet *s)
     const Dataset *d = s->set;
     buf_print(b, "%s: %s, %lld %s\n", d->name, TASK_NAMES[s->task], (long long)d->n, str_plural(d->n, "row", "rows"));
     text_splits(b, s);
-    buf_print(b, "\nwhat leaks\n%8lld  of %lld %s %s in more than one split\n", (long long)s->shared_subjects,
-              (long long)s->subjects, SHEET_SUBJECT[s->task], str_plural(s->shared_subjects, "is", "are"));
+    buf_print(b, "\nleakage between splits\n%8lld  of %lld %s %s in more than one split\n",
+              (long long)s->shared_subjects, (long long)s->subjects, SHEET_SUBJECT[s->task],
+              str_plural(s->shared_subjects, "is", "are"));
     if (s->task == TASK_CCM)
         buf_print(b, "%8lld  of %lld messages %s in more than one split\n", (long long)s->shared_messages,
                   (long long)s->messages, str_plural(s->shared_messages, "is", "are"));
@@ -258,7 +259,7 @@ void sheet_text(Buf *b, const Sheet *s)
               str_plural(s->duplicates, "row repeats", "rows repeat"), (long long)s->contradictions,
               str_plural(s->contradictions, "text has", "texts have"));
     if (s->task == TASK_LTP)
-        buf_print(b, "%8lld  %s (%.0f %%) %s the mark of a file's name\n", (long long)s->header_rows,
+        buf_print(b, "%8lld  %s (%.0f %%) %s the tag of a file's name\n", (long long)s->header_rows,
                   str_plural(s->header_rows, "row", "rows"), 100.0 * (double)s->header_rows / (double)d->n,
                   str_plural(s->header_rows, "hides", "hide"));
     if (s->task == TASK_TYP)

@@ -1,8 +1,8 @@
-/* A probing set's datasheet: what is in it, what leaks between its splits, and how far one gets without a model.
+/* A probing set's datasheet: its content, the leakage between its splits, and the accuracy of heuristic baselines.
  *
  * Rows are duplicates when their texts are equal, and near-duplicates when they share four fifths of their token
  * triples (neardup.h).  Leaks are counted over subjects (text_subject): the method, the change, the lines, without
- * what the task hides. */
+ * the part that the task hides. */
 #ifndef PROBE_SHEET_H
 #define PROBE_SHEET_H
 
@@ -25,7 +25,7 @@ typedef struct {
     int64_t subjects, shared_subjects;   /* distinct ones; of those the ones in several splits */
     int64_t messages, shared_messages;   /* the same of ccm's messages; 0 elsewhere */
     int64_t near_rows, near_across;      /* rows with a near-duplicate; with one in another split */
-    int64_t header_rows;                 /* ltp: the mask hides the mark of a file's name (the first two segments) */
+    int64_t header_rows;                 /* ltp: the mask hides the tag of a file's name (the first two segments) */
     int64_t correct_type_rows;           /* typ: FAULT rows that hold a correct primitive type */
     int64_t shared_pairs;                /* typ: subjects under both labels */
     double overlap[2];                   /* ccm: mean word overlap of False and of True rows */

@@ -1,12 +1,12 @@
-/* Usable information: how many bits do the features tell a classifier of this family about a label, beyond what it
- * knows without them?  For each example, pointwise,
+/* V-information: how many bits of a label can a classifier of this family predict from the features, beyond those
+ * that it predicts without them?  For each example, pointwise,
  *
  *     PVI(x -> y) = log2 p(y | x) - log2 p(y),
  *
  * p(y | x) a fitted classifier's and p(y) the best guess without input, which is the label's share in training.  Its
- * mean over held-out examples is the usable information (V-information), at most the labels' entropy and below 0
+ * mean over held-out examples is the V-information (or usable information), at most the labels' entropy and below 0
  * where the classifier has overfitted.  An example with negative PVI is harder with its features than without: the
- * list of these is where to look for wrong labels.
+ * labels of these may be wrong.
  * Source: Xu et al. (ICLR 2020); Ethayarajh et al., "Understanding Dataset Difficulty with V-Usable Information"
  * (ICML 2022). */
 #ifndef PROBE_USABLE_H
@@ -20,9 +20,9 @@ typedef struct {
     int64_t n;         /* examples of the split */
     int32_t *row;      /* (n) which ones */
     double *pvi;       /* (n) bits */
-    double mean;       /* the usable information, bits */
+    double mean;       /* the V-information, bits */
     Interval ci95;     /* bootstrap over examples */
-    double entropy;    /* mean -log2 p(y) of the split: what there is to know */
+    double entropy;    /* mean -log2 p(y) of the split, the upper bound */
     int64_t negatives; /* examples with negative PVI, ... */
     int32_t *negative; /* ... the lowest first */
 } Usable;

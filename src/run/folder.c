@@ -1,10 +1,10 @@
-/* The state of a directory is told from two manifests, that of the result (DIR/manifest.json) and that of the work
- * (DIR/unfinished/manifest.json).  Each is written or moved last, so that at any moment they tell what to do next:
+/* Two manifests give the state of a directory, that of the result (DIR/manifest.json) and that of the work
+ * (DIR/unfinished/manifest.json).  Each is written or moved last, so that they give the next step at any moment:
  *
- *   work "done"            its files are being moved up: go on with that, then look again
- *   work not done          the same settings: taken up; others: refused
- *   result "done"          the same settings: nothing to do; others: refused
- *   result not done        by hand, or a file of it is lost: moved back to the work and taken up
+ *   work "done"            its files are being moved up: continue the move, then check again
+ *   work not done          the same settings: resumed; others: rejected
+ *   result "done"          the same settings: nothing to do; others: rejected
+ *   result not done        by hand, or a file of it is lost: moved back to the work and resumed
  *   neither                DIR must be empty */
 #include "run/folder.h"
 
@@ -28,7 +28,7 @@
 
 #define WORK "unfinished"
 #define MANIFEST "manifest.json"
-#define CONTENT "sha256 " /* what the value of a setting that names an input begins with */
+#define CONTENT "sha256 " /* the prefix of the value of a setting that names an input */
 
 Folder folder_begin(Arena *a, const char *dir, const char *command)
 {
@@ -55,7 +55,7 @@ static bool is_there(const char *path)
     return !lstat(path, &st);
 }
 
-/* ---- what decides the result ---- */
+/* ---- settings and inputs ---- */
 
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
@@ -141,20 +141,20 @@ static bool is_content(const char *value)
     return value && !strncmp(value, CONTENT, strlen(CONTENT));
 }
 
-/* A value for a person, to whom the hash of a file says nothing. */
+/* A value for a person, without hashes of files. */
 static const char *shown(const char *value)
 {
     if (!value) return "not set";
     return is_content(value) ? "a file or directory" : *value ? value : "empty";
 }
 
-/* `input` is the path of what the setting reads now, or NULL. */
-static void tell(Buf *out, int *told, const char *key, const char *there, const char *now, const char *input)
+/* `input` is the path of the setting's input now, or NULL. */
+static void add_difference(Buf *out, int *n, const char *key, const char *there, const char *now, const char *input)
 {
     enum { SHOWN = 8 };
     if (there && now && !strcmp(there, now)) return;
-    if ((*told)++ >= SHOWN) return;
-    buf_print(out, "%s", *told > 1 ? "; " : "");
+    if ((*n)++ >= SHOWN) return;
+    buf_print(out, "%s", *n > 1 ? "; " : "");
     if (input && is_content(there))
         buf_print(out, "%.200s is not the input that it was made from", input);
     else
@@ -166,14 +166,15 @@ static void tell(Buf *out, int *told, const char *key, const char *there, const 
 static const char *differences(const Folder *f, const Found *m)
 {
     Buf out = buf_open(f->arena);
-    int told = 0;
-    tell(&out, &told, "command", m->command, f->command, NULL);
-    if (told) return out.text; /* settings of different commands are not to be compared */
+    int n = 0;
+    add_difference(&out, &n, "command", m->command, f->command, NULL);
+    if (n) return out.text; /* settings of different commands cannot be compared */
     for (int i = 0; i < f->n; i++)
-        tell(&out, &told, f->set[i].key, value_in(m->set, m->n, f->set[i].key), f->set[i].value, f->input[i]);
+        add_difference(&out, &n, f->set[i].key, value_in(m->set, m->n, f->set[i].key), f->set[i].value, f->input[i]);
     for (int i = 0; i < m->n; i++)
-        if (!value_in(f->set, f->n, m->set[i].key)) tell(&out, &told, m->set[i].key, m->set[i].value, NULL, NULL);
-    return told ? out.text : NULL;
+        if (!value_in(f->set, f->n, m->set[i].key))
+            add_difference(&out, &n, m->set[i].key, m->set[i].value, NULL, NULL);
+    return n ? out.text : NULL;
 }
 
 /* ---- manifests ---- */
@@ -223,7 +224,7 @@ Status folder_record(Folder *f, const char *status, const char *message, cJSON *
 
 /* ---- files below a directory ---- */
 
-/* What a killed writer has left (base/file.h). */
+/* A file that a killed writer has left (base/file.h). */
 static bool is_half(const char *name)
 {
     static const char half[] = ".vernier.part";
@@ -237,14 +238,14 @@ static Status add_file(cJSON *list, const FTSENT *e, const char *name)
     cJSON *one = cJSON_CreateObject();
     cJSON_AddItemToArray(list, one);
     cJSON_AddStringToObject(one, "path", name);
-    if (e->fts_info != FTS_F) return OK; /* a link, say */
+    if (e->fts_info != FTS_F) return OK; /* a link, for example */
     TRY(sha256_file(&hash, e->fts_path));
     cJSON_AddNumberToObject(one, "bytes", (double)e->fts_statp->st_size);
     cJSON_AddStringToObject(one, "sha256", hash.hex);
     return OK;
 }
 
-/* All files of the work but its manifest; what killed writers left half is removed. */
+/* All files of the work but its manifest; the unfinished files of killed writers are removed. */
 static Status list_work(cJSON *list, const Folder *f)
 {
     Status status = OK;
@@ -262,7 +263,7 @@ static Status list_work(cJSON *list, const Folder *f)
     return status;
 }
 
-/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
+/* Its manifest goes last: the rest of a removal that was killed is still recognised as unfinished work. */
 static void remove_work(const Folder *f)
 {
     const char *last = at(f, WORK, MANIFEST);
@@ -325,7 +326,7 @@ static Status move(const Folder *f, const char *from, const char *to, const char
     return status;
 }
 
-/* ---- what is left where nothing came of the work ---- */
+/* ---- cleaning up where the work had no result ---- */
 
 /* The folder that this process works in, for the handler of a signal. */
 static struct {
@@ -379,7 +380,7 @@ static void unlock(Folder *f)
 /* ---- from the work to the result and back ---- */
 
 /* The work is done: the former result's files go, the new ones come, the manifest last.  A manifest that is damaged
- * no longer tells which files are the former result's: those of the same names are replaced, the others stay. */
+ * no longer lists the files of the former result: those of the same names are replaced, the others stay. */
 static Status move_up(Folder *f)
 {
     Found was, now;
@@ -403,7 +404,7 @@ static Status move_up(Folder *f)
     return OK;
 }
 
-/* A result that is not complete is work again.  Its manifest goes first: what is left then is moved by take_up(). */
+/* A result that is not complete is work again.  Its manifest goes first; take_up() moves the rest. */
 static Status move_down(Folder *f)
 {
     TRY(file_make_dir(at(f, "", WORK)));
@@ -424,10 +425,10 @@ static Status take_up(Folder *f, const Found *work)
 
 /* ---- opening ---- */
 
-static Status refuse(const Folder *f, const char *what, const char *why)
+static Status refuse(const Folder *f, const char *content, const char *why)
 {
-    return fail(E_CONFIG, "%s holds %s (%s); choose another directory, or replace it with --overwrite", f->dir, what,
-                why);
+    return fail(E_CONFIG, "%s contains %s (%s); choose another directory, or replace it with --overwrite", f->dir,
+                content, why);
 }
 
 static bool is_intact(const Folder *f, const Listed *l)
@@ -449,8 +450,8 @@ static Status recognise(Folder *f, const Found *result)
     for (int i = 0; i < result->files; i++)
         if (!is_intact(f, result->file + i))
             return fail(E_FORMAT,
-                        "%s holds a finished result, but %s is missing or altered; --overwrite makes it anew", f->dir,
-                        at(f, "", result->file[i].path));
+                        "%s contains a finished result, but %s is missing or altered; --overwrite makes it anew",
+                        f->dir, at(f, "", result->file[i].path));
     f->done = true;
     return OK;
 }
@@ -462,17 +463,18 @@ static Status begin_work(Folder *f)
     return folder_record(f, "running", NULL, NULL);
 }
 
-static Status look(Folder *f, bool overwrite)
+static Status examine(Folder *f, bool overwrite)
 {
     Found result, work;
     TRY(read_manifest(&work, f, WORK));
     if (work.done) TRY(move_up(f));
     TRY(read_manifest(&result, f, ""));
     TRY(read_manifest(&work, f, WORK));
-    const char *odd = work.there || !is_there(at(f, "", WORK)) ? NULL : strangers(f, at(f, "", WORK));
-    if (!odd && !work.there && !result.there) odd = strangers(f, f->dir);
-    if (odd)
-        return fail(E_CONFIG, "%s holds files that no manifest lists (%s); choose another directory", f->dir, odd);
+    const char *foreign = work.there || !is_there(at(f, "", WORK)) ? NULL : strangers(f, at(f, "", WORK));
+    if (!foreign && !work.there && !result.there) foreign = strangers(f, f->dir);
+    if (foreign)
+        return fail(E_CONFIG, "%s contains files that no manifest lists (%s); choose another directory", f->dir,
+                    foreign);
     if (overwrite) return begin_work(f);
     const char *damage = work.damage ? work.damage : work.there ? NULL : result.damage;
     if (damage) return fail(E_FORMAT, "%s; --overwrite makes the result anew", damage);
@@ -521,7 +523,7 @@ Status folder_open(Folder *f, bool overwrite)
     }
     TRY(lock(f));
     f->path = at(f, "", WORK);
-    Status status = look(f, overwrite);
+    Status status = examine(f, overwrite);
     if (status || f->done) {
         f->path = f->dir;
         unlock(f);
@@ -554,7 +556,7 @@ Status folder_leave(Folder *f, Status status, cJSON *more)
     }
     const char *message = str_copy(f->arena, err_message(), strlen(err_message()));
     Status wrote = folder_record(f, status == E_INTERRUPT ? "interrupted" : "failed", message, more);
-    (void)wrote; /* the first error is the one that is told */
+    (void)wrote; /* the first error is the one that is reported */
     unlock(f);
     return status;
 }
@@ -574,7 +576,7 @@ void folder_latest(const Folder *f)
     const char *link = str_print(f->arena, "%slatest", parent);
     const char *fresh = str_print(f->arena, "%s.latest-%ld", parent, (long)getpid());
     struct stat st;
-    if (!lstat(link, &st) && !S_ISLNK(st.st_mode)) return; /* somebody's own */
+    if (!lstat(link, &st) && !S_ISLNK(st.st_mode)) return; /* the user's own file */
     if (symlink(slash ? slash + 1 : f->dir, fresh)) return;
     if (rename(fresh, link)) unlink(fresh);
 }

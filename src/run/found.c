@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "io/json.h"
 
-/* A relative path that stays where it is: nothing else may be moved or removed in the name of a manifest. */
+/* A relative path that stays where it is: a manifest must not make the program move or remove any other file. */
 static bool is_inside(const char *path)
 {
     if (!*path || *path == '/') return false;
@@ -59,7 +59,7 @@ static Status take_manifest(Found *out, Arena *a, const cJSON *root, const char 
     return OK;
 }
 
-/* Whether the text begins as manifest() does, as far as it goes: what else has that name is a stranger's. */
+/* Whether the text begins as that of manifest() does, as far as it goes.  Any other file of that name is not ours. */
 static bool begins_as_own(const Bytes *b)
 {
     const char *own = "{\"tool\":{\"version\":";

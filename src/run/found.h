@@ -18,7 +18,7 @@ typedef struct {
 /* A manifest as it was read. */
 typedef struct {
     bool there, done;
-    const char *damage; /* of one that begins as the program's own do: what is wrong with it */
+    const char *damage; /* the fault of one that begins as the program's own do */
     const char *command;
     KeyValue *set;
     int n;

@@ -33,7 +33,7 @@ static Holder read_holder(int fd)
     return h;
 }
 
-/* Whether this process has the lock file now, as far as this machine can tell. */
+/* Whether this process has the lock file now, as far as this machine can see. */
 static Status try_lock(int fd, Arena *a, const char *dir, const char *path)
 {
     struct flock whole = {.l_type = F_WRLCK};
@@ -73,7 +73,7 @@ Status lock_take(int *fd, Arena *a, const char *dir)
         TRY(open_lock(fd, path));
         Status status = try_lock(*fd, a, dir, path);
         if (!status && !fstat(*fd, &file) && !lstat(path, &name) && file.st_ino == name.st_ino) break;
-        close(*fd); /* the holder has removed it meanwhile: another one may stand there now */
+        close(*fd); /* the holder has removed it meanwhile: another one may be there now */
         *fd = -1;
         if (status) return status;
     }

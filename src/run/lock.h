@@ -1,7 +1,7 @@
 /* The lock file of a directory: one process works in it at a time.
  *
  * The file DIR/.lock holds the process and its machine, "12 host".  The system gives the lock of an ended process
- * back, so a file that such a process has left is no lock.  Any other file of this name is refused and kept. */
+ * back, so a file that such a process has left is no lock.  Any other file of this name is rejected and kept. */
 #ifndef RUN_LOCK_H
 #define RUN_LOCK_H
 

@@ -70,7 +70,7 @@ double cpu_now(void)
     return rusage_seconds(&self);
 }
 
-/* Linux forgets the highest memory use so far when asked; where it does not, an earlier run's peak may show. */
+/* Resets the highest memory use so far.  Where the system cannot, the peak of an earlier run may appear. */
 void memory_forget_peak(void)
 {
     FILE *f = fopen("/proc/self/clear_refs", "w");

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-const char *cpu_model(Arena *); /* "unknown" where the system does not say */
+const char *cpu_model(Arena *); /* "unknown" where the system does not report it */
 
 int machine_threads(void); /* the cores that this process may use, or the number set */
 /* E_ALLOC: the buffers of the matrix products do not fit into the address space. */

@@ -1,6 +1,6 @@
-/* What an experiment adds to the manifest of its directory (folder.h): what would be needed to run it again and to
- * trust that it was this.  It is written when a run starts (status "running") and again when it ends.  Everything
- * that differs between two identical runs (times, memory) sits in objects of its own. */
+/* The members that an experiment adds to the manifest of its directory (folder.h): all that is needed to run it again
+ * and to trust that it was this.  It is written when a run starts (status "running") and again when it ends.
+ * Everything that differs between two identical runs (times, memory) sits in objects of its own. */
 #include "base/clock.h"
 #include "run/run.h"
 
@@ -83,7 +83,7 @@ const char *program_id(Arena *a)
                      st.st_mtim.tv_nsec);
 }
 
-/* What was asked, with the type that each setting has. */
+/* The settings, each with its type. */
 static void add_question(cJSON *root, Run *r)
 {
     const Experiment *e = r->experiment;

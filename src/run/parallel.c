@@ -4,7 +4,7 @@
  *
  * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
  * index order.  The outcome of each finished job and its log are kept as one file, which ends in a hash of both and
- * of everything that determined them.  A run that is taken up repeats only what is missing; a file that is damaged,
+ * of everything that determined them.  A run that is resumed repeats only the missing jobs; a file that is damaged,
  * or a stranger's, is missing. */
 #include "base/print.h"
 #include "run/parallel.h"
@@ -74,7 +74,7 @@ static const char *log_path(Pool *p, int i)
     return run_path(p->run, "jobs/%d-%d.jsonl", p->call, i);
 }
 
-/* ---- what is kept: the result, the log, and a hash of both */
+/* ---- kept jobs: the result, the log, and a hash of both */
 
 enum { HASH = 64 };
 
@@ -104,7 +104,7 @@ static Status keep(Pool *p, int i)
     return OK;
 }
 
-/* What an earlier attempt has kept of job i, if it is whole; `all` is the file. */
+/* The result of job i from an earlier attempt, if it is whole; `all` is the file. */
 static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
 {
     const char *path = kept_path(p, i);
@@ -115,7 +115,7 @@ static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
         *log = (Bytes){all->text + p->size, all->len - p->size - HASH};
         whole = !memcmp(kept_hash(p, i, all->text, *log).hex, log->text + log->len, HASH);
     }
-    if (fine) err_clear(); /* else a job's error is to be told */
+    if (fine) err_clear(); /* else a job's error is to be reported */
     if (whole) return true;
     progress_clear();
     if (!p->run->quiet) print_err("%s is damaged; its job is done again\n", path);
@@ -123,7 +123,7 @@ static bool read_kept(Pool *p, int i, Bytes *all, Bytes *log)
     return false;
 }
 
-/* Whether the files that the kept job has left beside its result are as it left them. */
+/* Whether the files that the kept job has left with its result are as it left them. */
 static bool has_files(Pool *p, int i)
 {
     if (!p->check || p->check(p->run, i, p->user)) return true;
@@ -160,7 +160,7 @@ static Status spawn(Pool *p, int i)
     int ends[2];
     pid_t parent = getpid();
     if (pipe2(ends, O_CLOEXEC)) return fail(E_IO, "pipe for a job: %s", strerror(errno));
-    fflush(NULL); /* what is buffered must not be printed once more by the child */
+    fflush(NULL); /* the child must not print the buffered text once more */
     pid_t pid = fork();
     if (pid < 0) {
         close(ends[0]);
@@ -195,8 +195,8 @@ static void collect(Pool *p, int w)
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
     if (WIFSIGNALED(how) || WEXITSTATUS(how)) {
-        bool asked = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
-        s->status = asked ? E_INTERRUPT : E_NUMERIC;
+        bool stopped = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
+        s->status = stopped ? E_INTERRUPT : E_NUMERIC;
         if (WIFSIGNALED(how))
             snprintf(s->message, sizeof s->message, "job %d was ended by signal %d (%s)", gone.job, WTERMSIG(how),
                      strsignal(WTERMSIG(how)));
@@ -251,7 +251,7 @@ static bool take_kept(Pool *p, int i)
 static Status drive(Pool *p)
 {
     int cores = p->run->threads < 256 ? p->run->threads : 256;
-    bool told = false;
+    bool signalled = false;
     while (p->n_workers || (p->next < p->n && !p->failing && !run_stopped())) {
         bool stopping = p->failing || run_stopped();
         while (!stopping && p->n_workers < cores && p->next < p->n) {
@@ -263,10 +263,10 @@ static Status drive(Pool *p)
                 job_report(p, i, status);
             }
         }
-        if (stopping && !told) {
-            int ask = signals_seen() == SIGTERM ? SIGINT : SIGTERM; /* not the one they may have got themselves */
-            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, ask);
-            told = true;
+        if (stopping && !signalled) {
+            int other = signals_seen() == SIGTERM ? SIGINT : SIGTERM; /* not the one they may have got themselves */
+            for (int w = 0; w < p->n_workers; w++) kill(p->worker[w].pid, other);
+            signalled = true;
         }
         if (p->n_workers) wait_workers(p);
     }

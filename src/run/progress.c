@@ -16,7 +16,7 @@
 /* The state of the line: which stage it shows, since when, and from which step on. */
 static struct {
     Stage stage;
-    double began, shown, part; /* part: what was done then, of a run that was taken up */
+    double began, shown, part; /* part: the fraction that was done then, in a run that was resumed */
     int64_t first;
 } line;
 
@@ -62,10 +62,10 @@ void progress_clear(void)
 void progress_kept(const char *dir)
 {
     progress_clear();
-    print_err("interrupted; what was done is in %s, and the same command goes on from there\n", dir);
+    print_err("interrupted; the work so far is in %s, and the same command continues from there\n", dir);
 }
 
-/* The work stood at `from` when it was `since`, and now at `part`: what is left, at the same pace. */
+/* The time left at the same pace, for work that was at `from` at the time `since` and is at `part` now. */
 static const char *time_left(char out[32], double from, double part, double since, double now)
 {
     out[0] = 0;
@@ -77,7 +77,7 @@ static const char *time_left(char out[32], double from, double part, double sinc
     return out;
 }
 
-/* `fraction` is that of the whole run where it is known (parallel jobs), else negative: the stage's own. */
+/* `fraction` is that of the whole run if it is known (parallel jobs).  If it is negative, the stage's own counts. */
 void progress_show(const Progress *p, const Stage *s, double fraction)
 {
     double now = clock_now();
@@ -90,7 +90,7 @@ void progress_show(const Progress *p, const Stage *s, double fraction)
     line.stage = *s;
     if (p->quiet || now - line.shown < 0.1) return; /* the common way out: no system call */
     bool terminal = is_terminal();
-    if (!terminal && fmin(now - line.shown, now - p->started) < 10) return; /* short runs say nothing on the way */
+    if (!terminal && fmin(now - line.shown, now - p->started) < 10) return; /* short runs print nothing on the way */
     line.shown = now;
     char text[256], left[32], loss[32] = "", rate[32] = "";
     time_left(left, line.part, part, line.began, now);

@@ -20,7 +20,7 @@ typedef struct {
     double loss; /* NaN: none */
 } Stage;
 
-/* `fraction` is that of the whole work where it is known (parallel jobs), else negative: the stage's own. */
+/* `fraction` is that of the whole work if it is known (parallel jobs).  If it is negative, the stage's own counts. */
 void progress_show(const Progress *, const Stage *, double fraction);
 void progress_clear(void); /* wipes the line before anything else is printed */
 /* Remarks that an interrupted command continues from the work in `dir`. */

@@ -1,5 +1,5 @@
-/* What an experiment found, recorded in order.  A forked job may log and report progress; a metric, verdict or
- * note that it recorded would die with it, so that is refused as the programming error it is. */
+/* The results of an experiment, recorded in order.  A forked job may log and report progress.  A metric, verdict or
+ * note that it recorded would be lost with it, so this is a programming error that ends the program. */
 #include "base/print.h"
 #include "run/run.h"
 
@@ -19,10 +19,10 @@
 #include "plot/plot.h"
 #include "run/machine.h"
 
-static void parent_only(const Run *r, const char *what)
+static void parent_only(const Run *r, const char *record)
 {
-    CHECK(r->job < 0, "%s: %s within a parallel job; record it in the parent, from what the job returns",
-          r->experiment->name, what);
+    CHECK(r->job < 0, "%s: %s within a parallel job; record it in the parent, from the job's result",
+          r->experiment->name, record);
 }
 
 static Note *append(Run *r, Note **list)
@@ -137,17 +137,17 @@ Fig *run_figure(Run *r, const char *name, const char *caption, double w, double 
     parent_only(r, "run_figure");
     machine_trap(false); /* figures come last, and drawing computes with NaN */
     CHECK(*name && !strpbrk(name, "./"), "figure \"%s\": a name has no dots or slashes", name);
-    file_make_dir(run_path(r, "figures")); /* what goes wrong here, fig_close reports */
+    file_make_dir(run_path(r, "figures")); /* fig_close reports a failure of this */
     *append(r, &r->figures) = (Note){.text = str_copy(&r->arena, name, strlen(name)),
                                      .more = str_copy(&r->arena, caption, strlen(caption))};
     return fig_open(run_path(r, "figures/%s", name), w, h);
 }
 
-void run_params(Run *r, const char *what, int64_t total, int64_t trainable)
+void run_params(Run *r, const char *name, int64_t total, int64_t trainable)
 {
     parent_only(r, "run_params");
     *append(r, &r->params) =
-        (Note){.text = str_copy(&r->arena, what, strlen(what)), .total = total, .trainable = trainable};
+        (Note){.text = str_copy(&r->arena, name, strlen(name)), .total = total, .trainable = trainable};
 }
 
 Status run_input(Run *r, const char *path)
@@ -155,7 +155,7 @@ Status run_input(Run *r, const char *path)
     Sha256Hex hash;
     parent_only(r, "run_input");
     TRY(sha256_file(&hash, path));
-    size_t own = strlen(r->dir); /* what the run has made itself moves with its directory */
+    size_t own = strlen(r->dir); /* files that the run has made move with its directory */
     if (!strncmp(path, r->dir, own) && path[own] == '/') path += own + 1;
     *append(r, &r->inputs) = (Note){.text = str_copy(&r->arena, path, strlen(path)),
                                     .more = str_copy(&r->arena, hash.hex, strlen(hash.hex))};
@@ -178,13 +178,13 @@ void run_log(Run *r, const char *phase, int64_t step, int n, const char *const *
     cJSON_Delete(line);
 }
 
-void run_measure(Run *r, const char *what, int64_t step, double value)
+void run_measure(Run *r, const char *name, int64_t step, double value)
 {
     ArenaMark mark = arena_mark(&r->arena);
     cJSON *line = cJSON_CreateObject();
     cJSON_AddNumberToObject(line, "call", r->calls - 1);
     cJSON_AddNumberToObject(line, "job", r->job);
-    cJSON_AddStringToObject(line, "what", what);
+    cJSON_AddStringToObject(line, "what", name);
     cJSON_AddNumberToObject(line, "step", (double)step);
     cJSON_AddNumberToObject(line, "value", value);
     char *text = json_printed(line, true);
@@ -198,19 +198,19 @@ void run_measure(Run *r, const char *what, int64_t step, double value)
 }
 
 /* Of a job that was begun more than once the last counts. */
-static void take_measure(const Run *r, const char *line, const char *what, int n, double *out)
+static void take_measure(const Run *r, const char *line, const char *name, int n, double *out)
 {
     cJSON *o = cJSON_Parse(line);
     const cJSON *call = cJSON_GetObjectItem(o, "call"), *job = cJSON_GetObjectItem(o, "job"),
                 *value = cJSON_GetObjectItem(o, "value");
-    const char *said = cJSON_GetStringValue(cJSON_GetObjectItem(o, "what"));
-    bool mine = said && !strcmp(said, what) && cJSON_IsNumber(call) && call->valueint == r->calls - 1;
+    const char *found = cJSON_GetStringValue(cJSON_GetObjectItem(o, "what"));
+    bool mine = found && !strcmp(found, name) && cJSON_IsNumber(call) && call->valueint == r->calls - 1;
     if (mine && cJSON_IsNumber(job) && cJSON_IsNumber(value) && job->valueint >= 0 && job->valueint < n)
         out[job->valueint] = value->valuedouble;
     cJSON_Delete(o);
 }
 
-void run_measures(Run *r, const char *what, int n, double *out)
+void run_measures(Run *r, const char *name, int n, double *out)
 {
     const char *path = run_path(r, "timings.jsonl");
     Bytes all;
@@ -222,6 +222,6 @@ void run_measures(Run *r, const char *what, int n, double *out)
     }
     for (char *line = all.text, *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = 0;
-        take_measure(r, line, what, n, out);
+        take_measure(r, line, name, n, out);
     }
 }

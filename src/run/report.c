@@ -227,7 +227,7 @@ static const char *setting(Arena *a, const cJSON *x)
                                : "";
 }
 
-/* What the run was asked, for a person; the whole manifest, for whoever would repeat it. */
+/* The settings of the run, for a person; the whole manifest, for a repetition. */
 static void add_settings(Report *page, Arena *a, const Source *s)
 {
     const cJSON *config = field(s->manifest, "config"), *x;
@@ -292,7 +292,7 @@ static void add_machine(Report *page, Arena *a, int n, const Source *s)
     report_facts(page, sizeof facts / sizeof *facts, facts);
 }
 
-/* "4 experiments: 3 supported, 1 not supported; Intel(R) Xeon(R); 23 November 2026" as far as the files tell. */
+/* "4 experiments: 3 supported, 1 not supported; Intel(R) Xeon(R); 23 November 2026" as far as the files have them. */
 static const char *lead(Arena *a, int n, const Source *s)
 {
     int supported = 0, not = 0;
@@ -318,7 +318,7 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
     Status status = OK;
     for (int i = 0; i < n && !status; i++) status = source_open(s + i, a, dir[i]);
     if (!status) {
-        const char *title = n == 1 ? text(s->results, "title") : "What the experiments say";
+        const char *title = n == 1 ? text(s->results, "title") : "Results of the experiments";
         Report *page = report_open(path, title);
         report_lead(page, lead(a, n, s));
         add_summary(page, a, n, s);
@@ -356,7 +356,7 @@ static void find_below(const char **out, int *n, int most, Arena *a, const char 
     }
     int entries = depth ? scandir(dir, &entry, NULL, alphasort) : 0;
     for (int i = 0; i < entries; i++) {
-        struct stat st; /* a link, such as `latest`, leads to what is found elsewhere */
+        struct stat st; /* a link, such as `latest`, leads to a directory that is found elsewhere */
         const char *below = str_print(a, "%s/%s", dir, entry[i]->d_name);
         bool maybe = entry[i]->d_name[0] != '.' && !lstat(below, &st) && S_ISDIR(st.st_mode);
         if (maybe) find_below(out, n, most, a, below, depth - 1);

@@ -6,8 +6,8 @@
  *    "notes": [..]}
  *
  * Tables of times and memory, which differ between equal runs, are in timings.json, {"tables": ..} as above.
- * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and says
- * why; its verdict is then inconclusive, whatever was recorded before. */
+ * A number that is not finite is null.  A run that did not end has status "failed" or "interrupted" and gives
+ * the reason; its verdict is then inconclusive, whatever was recorded before. */
 #include "base/print.h"
 #include "run/run.h"
 
@@ -38,7 +38,7 @@ static void add_metrics(cJSON *root, Arena *a, const Run *r)
         cJSON *one = cJSON_AddObjectToObject(metrics, m->name), *values = cJSON_AddArrayToObject(one, "values");
         for (int i = 0; i < m->n; i++) add_number_or_null(values, m->value[i]);
         Summary s = metric_summary(a, m);
-        cJSON_AddNumberToObject(one, "mean", s.mean); /* cJSON writes what is not finite as null */
+        cJSON_AddNumberToObject(one, "mean", s.mean); /* cJSON writes NaN and infinity as null */
         cJSON_AddNumberToObject(one, "sd", s.sd);
         add_pair(one, "ci95", s.ci95.lo, s.ci95.hi);
     }
@@ -111,7 +111,7 @@ static cJSON *results_json(Run *r, Status status)
 }
 
 /* RFC 4180: lines end in CR LF.  Every row also has the settings, each in a column under its own name, so that the
- * files of several runs can be put together and grouped by what differs. */
+ * files of several runs can be concatenated and grouped by the settings that differ. */
 static Status write_csv(Run *r)
 {
     Writer w;
@@ -162,7 +162,7 @@ Status results_write(Run *r, Status status)
     return write_csv(r);
 }
 
-/* ---- and back: a run that is done shows what it recorded then */
+/* ---- reading back: a run that is done shows the results that it recorded then */
 
 static double number_of(const cJSON *x)
 {
@@ -278,7 +278,7 @@ static Status recall(Run *r)
     return OK;
 }
 
-/* The manifests of before have no hashes that would tell damage earlier. */
+/* Manifests of earlier versions have no hashes that would reveal damage before. */
 Status results_recall(Run *r)
 {
     Status status = recall(r);
@@ -322,7 +322,7 @@ static void print_cell(const char *s, int width, bool left)
     print_out("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
 }
 
-/* Of words, not of numbers (with what stands for one that is missing). */
+/* Of words, not of numbers (or the text for a missing number). */
 static bool is_wordy(const Grid *t, int c)
 {
     for (int i = 0; i < t->rows; i++) {

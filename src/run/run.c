@@ -1,5 +1,5 @@
-/* A run: settings resolved and checked before anything starts, then handed out by key; what the experiment
- * finds is kept in lists in the order of recording and written once at the end. */
+/* A run: settings resolved and checked before anything starts, then handed out by key; the experiment's
+ * results are kept in lists in the order of recording and written once at the end. */
 #include "base/clock.h"
 #include "run/run.h"
 
@@ -88,7 +88,7 @@ Form setting_form(const Setting *s)
     return form;
 }
 
-/* --------------------------------------------------------- checking what the user gave */
+/* --------------------------------------------------------- checking the user's settings */
 
 static bool in_range(const char *piece, int i, void *user)
 {
@@ -202,8 +202,8 @@ Status run_check(const Request *q)
     return status;
 }
 
-/* A path decides by what lies there; it may be one of the hub's names.  What must lie there is the first of what is
- * read, "config.json|*". */
+/* A path counts by the content of its files; it may be one of the hub's names.  The first of the files that are read,
+ * "config.json|*", must be there. */
 static Status add_input(Run *r, const Setting *s, const char *value)
 {
     const char *path = value, *first = str_print(&r->arena, "/%.*s", (int)strcspn(s->reads, "|"), s->reads);
@@ -290,14 +290,14 @@ static bool is_bare(Run *r)
     return empty && !r->kept && !r->figures;
 }
 
-/* What was found to be wrong before any work was done leaves the directory as it was. */
+/* A fault that was found before any work was done leaves the directory as it was. */
 static bool is_void(Run *r, Status status)
 {
     bool input = status == E_CONFIG || status == E_FORMAT || status == E_MISMATCH || status == E_IO;
     return input && !r->listed && is_bare(r);
 }
 
-/* Nothing will take up a run that is done. */
+/* A run that is done will not be resumed. */
 static void remove_checkpoints(Run *r)
 {
     DIR *dir = opendir(run_path(r, "checkpoints"));
@@ -323,7 +323,7 @@ static Status end_folder(Run *r, Status status)
 Status run_go(Run *r)
 {
     if (r->folder.done) return results_recall(r);
-    signals_wait(1); /* an interrupted run says so in its files */
+    signals_wait(1); /* an interrupted run records this in its files */
     machine_trap(true);
     Status status = r->experiment->run(r);
     machine_trap(false);
@@ -336,7 +336,7 @@ Status run_go(Run *r)
     return status;
 }
 
-/* One that did not go is left as it stands. */
+/* The directory of a run that did not start is left as it is. */
 void run_close(Run *r)
 {
     if (r->log >= 0) close(r->log);
@@ -345,17 +345,17 @@ void run_close(Run *r)
     arena_close(&arena);
 }
 
-/* ----------------------------------------------------------------------- what was asked */
+/* ----------------------------------------------------------------------- settings */
 
 static const char *value_of(const Run *r, const char *key, Form form)
 {
     int i;
     const Setting *s = run_setting(r, key, &i);
-    CHECK(s, "%s asks for setting \"%s\", which it does not declare", r->experiment->name, key);
+    CHECK(s, "%s uses setting \"%s\", which it does not declare", r->experiment->name, key);
     Form has = setting_form(s);
     bool fits = has == form || (form == FORM_REAL && has == FORM_INT) || form == FORM_TEXT ||
                 (form == FORM_LIST && has <= FORM_REAL);
-    CHECK(fits, "%s asks for setting \"%s\" in another form than its default's", r->experiment->name, key);
+    CHECK(fits, "%s uses setting \"%s\" in another form than its default's", r->experiment->name, key);
     return r->value[i];
 }
 

@@ -15,16 +15,16 @@ typedef enum { FORM_INT, FORM_REAL, FORM_FLAG, FORM_LIST, FORM_TEXT } Form;
 Form setting_form(const Setting *);
 const char *setting_value(const Setting *, Preset); /* the default */
 const char *preset_name(Preset);
-bool preset_offered(const Experiment *, Preset); /* REAL_DATA: one of its settings says what that is */
+bool preset_offered(const Experiment *, Preset); /* REAL_DATA: one of its settings has a value for it */
 const char *verdict_name(Verdict);
 
-/* What the user asked for; the strings outlive the run. */
+/* The user's request; the strings outlive the run. */
 typedef struct {
     const Experiment *experiment;
     Preset preset;
     int seeds; /* 0: the experiment's default */
     uint64_t seed;
-    const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on what is asked */
+    const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on the settings */
     const char *below; /* NULL: runs */
     bool overwrite, quiet;
     bool listed; /* one of several: a run that goes wrong stays, for their report */
@@ -49,7 +49,7 @@ struct Grid { /* a table of texts */
 };
 typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
 struct Note {
-    const char *text, *more; /* a note; a figure and its caption; an input and its SHA-256; what is counted */
+    const char *text, *more; /* a note; a figure and its caption; an input and its SHA-256; a parameter count */
     int64_t total, trainable;
     double mean, lo, hi, p;
     int n;
@@ -85,7 +85,7 @@ struct Run {
 
 const Experiment **experiments(Arena *);     /* all of them by group and name, NULL-ended */
 Status run_check(const Request *);           /* would its settings be accepted? */
-Status run_open(Run **out, const Request *); /* resolves the settings, makes or takes up the directory */
+Status run_open(Run **out, const Request *); /* resolves the settings, makes the directory or resumes its work */
 Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);

@@ -18,16 +18,16 @@ static pid_t parent;        /* of a job: who sends it the other signal */
 /* Temporary files and the line of progress go; jobs end with their parent (parallel.c). */
 _Noreturn static void end_now(void)
 {
-    static const char said[] = "vernier: interrupted before the end\n", wipe[] = "\r\033[K";
+    static const char message[] = "vernier: interrupted before the end\n", wipe[] = "\r\033[K";
     writers_remove();
     dirs_unmake();
     folder_interrupted();
     if (signals_line) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
-    if (!parent) (void)!write(STDERR_FILENO, said, sizeof said - 1);
+    if (!parent) (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(err_exit_status(E_INTERRUPT));
 }
 
-/* Where work would be lost, the first signal asks, and the program ends at its next step.  Elsewhere, and at the
+/* Where work would be lost, the first signal is noted, and the program ends at its next step.  Elsewhere, and at the
  * second signal, it ends here.  One wish may come as two signals: a job gets Ctrl-C from the terminal and SIGTERM
  * from its parent, and timeout(1) signals its child and at once its whole group. */
 static void on_signal(int number, siginfo_t *info, void *context)
@@ -48,12 +48,12 @@ void signals_wait(int change)
 /* Files are used where the system maps them, so one that another program cuts ends in this signal. */
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
-    static const char said[] =
+    static const char message[] =
         "vernier: a file in use can no longer be read: another program has cut it, or its disk has failed\n";
     (void)context;
     signal(number, SIG_DFL); /* any other reason meets it again on return */
     if (info->si_code == BUS_ADRERR)
-        _exit(write(STDERR_FILENO, said, sizeof said - 1) < 0 ? 1 : err_exit_status(E_IO));
+        _exit(write(STDERR_FILENO, message, sizeof message - 1) < 0 ? 1 : err_exit_status(E_IO));
 }
 
 /* The handlers run on a stack of their own: oneDNN's generated code keeps data below the stack pointer, where the

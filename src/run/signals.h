@@ -1,7 +1,7 @@
 /* How the program takes signals.
  *
  * SIGINT and SIGTERM end it at once, but between signals_wait(1) and signals_wait(-1) the first one is only noted:
- * the work that would be lost there asks signals_seen() with every step.  Pairs may nest.  SIGPIPE and SIGXFSZ are
+ * the work that would be lost there calls signals_seen() at every step.  Pairs may nest.  SIGPIPE and SIGXFSZ are
  * ignored, so that a reader that goes away and a full file are errors of writing; SIGBUS of a file that another
  * program has cut ends in a sentence. */
 #ifndef RUN_SIGNALS_H

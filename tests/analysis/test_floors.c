@@ -1,4 +1,4 @@
-/* Loss floors: entropies by hand, those of the sorting task as lab/digits.h counts them, and the mean over texts of
+/* Baselines of the loss: entropies by hand, those of the sorting task as lab/digits.h counts them, and the mean over texts of
  * different lengths. */
 #include "expect.h"
 
@@ -83,12 +83,14 @@ static void sentences_say_where_a_loss_stands(void **state)
     (void)state;
     Arena a = arena_open(0);
     const Floors f = {.place = 2, .previous = 1}, alone = {.place = 2, .previous = NAN};
-    assert_string_equal(floors_sentence(&a, &f, &(Reached){"m", 0.5}), "m: 0.5000, below: it reads");
+    assert_string_equal(floors_sentence(&a, &f, &(Reached){"m", 0.5}),
+                        "m: 0.5000, below both baselines, so it uses attention");
     assert_string_equal(floors_sentence(&a, &f, &(Reached){"m", 1.5}),
-                        "m: 1.5000, not below what the token before tells");
+                        "m: 1.5000, not below the baseline of the previous token");
     assert_string_equal(floors_sentence(&a, &f, &(Reached){"m", 3}),
-                        "m: 3.0000, not below what the place alone tells, nor the token before");
-    assert_string_equal(floors_sentence(&a, &alone, &(Reached){"m", 1.5}), "m: 1.5000, below: it reads");
+                        "m: 3.0000, not below the baselines of the position and of the previous token");
+    assert_string_equal(floors_sentence(&a, &alone, &(Reached){"m", 1.5}),
+                        "m: 1.5000, below the baseline, so it uses attention");
     assert_string_equal(floors_sentence(&a, &alone, &(Reached){"m", 2.5}),
                         "m: 2.5000, not below what the place alone tells");
     arena_close(&a);

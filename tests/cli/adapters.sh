@@ -43,12 +43,12 @@ done
 expect 0 '0 of 8 tensors differ' 'the same library again' model compare "$t/lora/adapter_model.safetensors" "$t/again/adapter_model.safetensors"
 for refused in 'ia3 roberta ia3' 'lora gpt2 gpt2'; do # IN, BASE and what is not as it was
     set -- $refused
-    expect 2 "again holds a result of other settings .$t/$3 is not the input that it was made from" "... not over that of another ($3)" \
+    expect 2 "again contains a result of other settings .$t/$3 is not the input that it was made from" "... not over that of another ($3)" \
         adapter convert "$t/$1" "$t/again" --to hf --base "$t/$2"
 done
-expect 2 'again holds a result of other settings .to: there hf, now adapters.;' '... nor for another library' \
+expect 2 'again contains a result of other settings .to: there hf, now adapters.;' '... nor for another library' \
     adapter convert "$t/lora" "$t/again" --to adapters --base "$t/roberta"
-expect 2 'both where from and where to' 'onto itself' adapter convert "$t/lora" "$t/lora" --to hf --base "$t/roberta"
+expect 2 'both the input and the output' 'onto itself' adapter convert "$t/lora" "$t/lora" --to hf --base "$t/roberta"
 expect 2 '--base MODEL names' 'a base that is not told' adapter convert "$t/lora" "$t/x" --to hf
 expect 2 'expected hf or adapters' 'an unknown library' adapter convert "$t/lora" "$t/x" --to peft --base "$t/roberta"
 expect 3 'has no method like houlsby' 'bottlenecks are not for PEFT' adapter convert "$t/houlsby" "$t/x" --to hf --base "$t/roberta"

@@ -18,7 +18,7 @@ text='int x = 1 ; return y ;'
 
 expect 2 '--model DIR is needed' 'no model' --text "$text"
 expect 3 "$t/none/config.json: No such file" 'no such directory' --model "$t/none" --text "$text"
-expect 2 '--text TEXT or --ids 1,2,3 is needed' 'neither text nor ids' --model "$t/m/roberta"
+expect 2 'expected --text TEXT or --ids 1,2,3' 'neither text nor ids' --model "$t/m/roberta"
 expect 2 'one is enough' 'both' --model "$t/m/roberta" --text "$text" --ids 1
 expect 2 '--text is empty' 'an empty text' --model "$t/m/roberta" --text ''
 expect 2 'encoder has layers 0 to 1' 'layer out of range' --model "$t/m/roberta" --text "$text" --layer 2
@@ -63,7 +63,7 @@ expect 0 '"part":.*"cross"' 'cross-attention as JSON' --model "$t/m/bart" --ids 
 expect 0 '^ +0 +0 ' 'a target text for a decoder' --model "$t/m/bart" --text 'int x' --source "$text" --part decoder --tokenizer "$t/m/roberta"
 expect 0 '^ +0 +0 ' "an encoder-decoder's encoder" --model "$t/m/bart" --text "$text" --tokenizer "$t/m/roberta"
 expect 0 '^ +0 +1 .* 0\.000 ' 'a head that did not move from the base' --model "$t/m/tuned" --base "$t/m/roberta" --text "$text"
-grep -Eq '^ +0 +0 .* 0\.[1-9]' "$t/out" && grep -q 'What changed most' "$t/o/report.html" && [ -s "$t/o/figures/layer-0-change.svg" ]
+grep -Eq '^ +0 +0 .* 0\.[1-9]' "$t/out" && grep -q 'Largest changes' "$t/o/report.html" && [ -s "$t/o/figures/layer-0-change.svg" ]
 result $? '... and one that did'
 grep -q 'base_induction.*,shift' "$t/o/heads.csv"
 result $? '... with the numbers of both'
@@ -73,8 +73,8 @@ rm -rf "$t/o"
 expect 2 'expected one of words, lines, sides' 'an unknown kind of group' --model "$t/m/roberta" --text "$text" --by files
 expect 2 'neither <add>, <del> or <keep> nor the lines of a diff' 'sides of a text without' --model "$t/m/roberta" --text "$text" --by sides
 expect 3 'needs a tokenizer' 'words of bare ids' --model "$t/m/gpt2" --ids 1,2 --by words
-expect 2 '--by does not go with --texts' 'groups of many texts' --model "$t/m/roberta" --texts "$t/m" --by lines
-expect 2 '--no-prefix does not go with --compare' 'a comparison without prefix' --compare "$t/m/roberta" --text x --no-prefix "$t/m/tuned"
+expect 2 '--by and --texts exclude each other' 'groups of many texts' --model "$t/m/roberta" --texts "$t/m" --by lines
+expect 2 '--no-prefix and --compare exclude each other' 'a comparison without prefix' --compare "$t/m/roberta" --text x --no-prefix "$t/m/tuned"
 expect 2 "no prefix in front of the encoder's keys" 'no prefix to take away' --model "$t/m/roberta" --text "$text" --no-prefix
 diff='fix
 -int x ;
@@ -104,7 +104,7 @@ expect 2 'expected one of entropy, distance' 'an unknown number' --model "$t/m/g
 for m in gpt2 roberta; do
     rm -rf "$t/o"
     [ $m = gpt2 ] && in='--ids 3,4,5,3,4' || in='--text x=1;'
-    expect 0 'zeroed  gradient' "$m: heads set to zero" --model "$t/m/$m" $in --sweep heads --number zeroed
+    expect 0 'ablated  gradient' "$m: heads set to zero" --model "$t/m/$m" $in --sweep heads --number zeroed
     [ -s "$t/o/figures/importance.svg" ] && [ -s "$t/o/figures/number-zeroed.png" ] && [ -s "$t/o/figures/through.pdf" ]
     result $? '... with their figures'
 done
@@ -112,7 +112,7 @@ done
 # One base, several tuned models.
 rm -rf "$t/o"
 expect 2 'needs what to compare' 'nothing to compare' --compare "$t/m/roberta" --text "$text"
-expect 2 '--model does not go with --compare' 'a model and a base' --compare "$t/m/roberta" --text "$text" --model "$t/m/tuned" "$t/m/tuned"
+expect 2 '--model and --compare exclude each other' 'a model and a base' --compare "$t/m/roberta" --text "$text" --model "$t/m/tuned" "$t/m/tuned"
 expect 2 'one directory too many' 'an operand without --compare' --model "$t/m/roberta" --text "$text" "$t/m/tuned"
 expect 3 'is gpt2 with 0 layers' 'another kind' --compare "$t/m/roberta" --text "$text" "$t/m/gpt2"
 expect 3 "$t/none/config.json: No such file" 'no such model' --compare "$t/m/roberta" --text "$text" "$t/none"
@@ -128,11 +128,11 @@ result $? '... with all its figures on the page'
 rm -r "$t/o"
 printf 'int x\nint y\n' >"$t/pair"
 expect 3 'has no tokenizer' 'floors without a tokenizer' --compare "$t/m/gpt2" --ids 1,2 --texts "$t/pair" "$t/m/gpt2"
-expect 2 'reads two texts' "an encoder-decoder's floors" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
-expect 0 '^ +0\.3466  by the place$' 'floors of texts with one token of two' --compare "$t/m/roberta" --text "$text" --texts "$t/pair" "$t/m/tuned"
+expect 2 'reads two texts' "an encoder-decoder's baselines" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
+expect 0 '^ +0\.3466  by position$' 'baselines of texts with one token of two' --compare "$t/m/roberta" --text "$text" --texts "$t/pair" "$t/m/tuned"
 grep -q 'counted from 2.0 tokens' "$t/out" && grep -Eq '^roberta .base.: [0-9.]+, not below what the place alone tells$' "$t/out" && [ -s "$t/o/figures/floors.svg" ] && [ "$(tail -n 1 "$t/o/floors.csv" | cut -c1-8)" = 2,0.6931 ]
 result $? '... the losses beside them, figure and table'
-expect 0 '^ +0\.[0-9]+  by place and token before$' "a decoder's floors" --compare "$t/m/gpt2" --tokenizer "$t/m/roberta" --text x --texts "$t/pair" "$t/m/gpt2"
+expect 0 '^ +0\.[0-9]+  by position and previous token$' "a decoder's baselines" --compare "$t/m/gpt2" --tokenizer "$t/m/roberta" --text x --texts "$t/pair" "$t/m/gpt2"
 peft=$(dirname "$VERNIER")/tests/adapter/test_disk
 mkdir "$t/p"
 if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
@@ -154,7 +154,7 @@ expect 2 'head:L.H=NUMBER' 'something else to do' --model "$t/m/gpt2" --ids 1,2 
 expect 2 'has no virtual keys' 'a mass without a prefix' --model "$t/m/gpt2" --ids 1,2 --do mass:0.5
 expect 3 'its text has 3 tokens and what the model reads 2' 'a patch of another length' --model "$t/m/gpt2" --ids 1,2 --do patch:resid:0=ids:1,2,3
 expect 3 "$t/none: No such file" 'a patch from no file' --model "$t/m/roberta" --text x --do "patch:resid:0=@$t/none"
-expect 2 '--sweep does not go with --do' 'a sweep besides' --model "$t/m/gpt2" --ids 1,2 --do head:0.0=0 --sweep heads
+expect 2 '--sweep and --do exclude each other' 'a sweep besides' --model "$t/m/gpt2" --ids 1,2 --do head:0.0=0 --sweep heads
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  head:0.0=1$' 'nothing, a head and a patch' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=1 --do head:1.1=0 --do patch:resid:0=ids:3,4,6
 grep -q 'all together$' "$t/out" && [ "$(wc -l <"$t/o/effects.csv")" = 5 ] && [ -s "$t/o/figures/effects.svg" ] && grep -q '<svg' "$t/o/report.html"
 result $? '... each alone and all together, as figure, table and page'
@@ -199,7 +199,7 @@ printf 'int x = 1 ;\n\nreturn x ; return x ;\nint x int x\n' >"$t/texts"
 expect 3 "$t/none: No such file" 'no file of texts' --model "$t/m/roberta" --texts "$t/none"
 expect 3 'has no text' 'a file without a text' --model "$t/m/roberta" --texts /dev/null
 expect 3 'has no tokenizer' 'texts without a tokenizer' --model "$t/m/gpt2" --texts "$t/texts"
-expect 2 '--ids does not go with --texts' 'ids besides' --model "$t/m/roberta" --texts "$t/texts" --ids 1
+expect 2 '--ids and --texts exclude each other' 'ids besides' --model "$t/m/roberta" --texts "$t/texts" --ids 1
 expect 0 '^1 of 4 texts is too long' 'texts of which one is too long' --model "$t/m/roberta" --texts "$t/long" --number identical
 grep -Eq '^ +1 +3 +[0-9.]+ \[-?[0-9.]+, [0-9.]+\] +[0-9.]+ (int|return) x' "$t/out" && grep -q '^0,0,entropy,3,' "$t/o/corpus.csv"
 result $? '... means with intervals, and where a number is most'

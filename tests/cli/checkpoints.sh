@@ -5,11 +5,11 @@ m=$(ls -d "$t"/run/pretrained/*-seed1)
 expect 0 'F32 +\[96\] +transformer.h.0.attn.c_attn.bias' 'a checkpoint is listed' model list "$m"
 expect 0 'largest change (0.000|[0-9.]+e-0)[0-9]+' 'it is written in half precision' model convert "$m" "$t/half" --dtype F16
 expect 0 '^F16 +\[96\] +transformer.h.0.attn.c_attn.bias' '... which its list says' model list "$t/half"
-expect 0 'holds this result already' '... and is not written again' model convert "$m" "$t/half" --dtype F16
-expect 2 "^vernier: $t/half holds a result of other settings .dtype: there F16, now not set.; choose" \
+expect 0 'contains this result already' '... and is not written again' model convert "$m" "$t/half" --dtype F16
+expect 2 "^vernier: $t/half contains a result of other settings .dtype: there F16, now not set.; choose" \
     '... nor with another --dtype' model convert "$m" "$t/half"
 cp -r "$m" "$t/other" && "$VERNIER" model convert "$m/model.safetensors" "$t/other/model.safetensors" --dtype F16 --overwrite --quiet
-expect 2 "^vernier: $t/half holds a result of other settings .$t/other is not the input that it was made from.; choose" \
+expect 2 "^vernier: $t/half contains a result of other settings .$t/other is not the input that it was made from.; choose" \
     '... nor from another model, which is named' model convert "$t/other" "$t/half" --dtype F16
 grep -Eq 'sha256|operand' "$t/err"
 [ $? = 1 ]
@@ -51,7 +51,7 @@ v=$(dirname "$(find "$t/typ" -name vocab.json | head -n 1)")
 expect 0 '^ +[0-9]+ +0 +[0-9]+  ' 'a text in tokens' tokenize "$v" --text 'int x = 1;'
 expect 0 'the same bytes' 'every byte comes back' tokenize "$v" "$VERNIER" --check
 expect 0 '"begin": 0' 'as JSON' tokenize "$v" --text 'a"b' --json
-expect 0 'spells 1 special' 'special tokens in the text are reported' tokenize "$v" --text 'a </s>'
+expect 0 'contains 1 special' 'special tokens in the text are reported' tokenize "$v" --text 'a </s>'
 expect 0 '^4$' 'special tokens taken as such, and counted' tokenize "$v" --text 'a</s><s>b' --special-in-text --count
 expect 2 'byte 2 of the text begins the special token </s>' 'special tokens refused' tokenize "$v" --text 'a </s>' --no-special
 expect 2 'exclude each other' 'both at once' tokenize "$v" --text a --no-special --special-in-text

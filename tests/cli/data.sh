@@ -2,7 +2,7 @@
 . tests/cli/tap
 ask() { "$VERNIER" data "$@"; }
 
-expect 2 'nothing to do with data; mine, make and sheet are' 'an unknown verb' dig
+expect 2 'of .data.; expected mine, make or sheet' 'an unknown verb' dig
 expect 2 'operand' 'no verb'
 expect 2 'none of typ, ccm, ltp and changes' 'an unknown set' make xyz --out "$t/x"
 expect 2 'needs --out FILE' 'make without --out' make typ
@@ -21,7 +21,7 @@ expect 3 '0 of 1000 rows can be made from 0 usable changes' 'too few changes' ma
 [ ! -e "$t/x" ] && [ ! -e "$t/x.vernier.part" ]
 result $? 'none of these wrote anything'
 
-expect 0 '600 invented changes' 'invented changes' make changes --n 600 --seed 4 --out "$t/c.jsonl"
+expect 0 '600 synthetic changes' 'synthetic changes' make changes --n 600 --seed 4 --out "$t/c.jsonl"
 [ "$(wc -l <"$t/c.jsonl")" = 600 ] && grep -q '"kind": "rename"' "$t/c.jsonl"
 result $? '... as many as asked for'
 for set in typ ccm ltp; do
@@ -36,12 +36,12 @@ for set in typ ccm ltp; do
     result $? '... which sheet makes again'
 done
 expect 3 'no row is labelled ORIG' 'a sheet of another task' sheet "$t/ccm.txt" --task typ
-expect 0 'invented' 'without files, invented changes and a remark' make ltp --balance --sizes 40,10,10 --out "$t/l.txt"
+expect 0 'synthetic' 'without files, synthetic changes and a remark' make ltp --balance --sizes 40,10,10 --out "$t/l.txt"
 
 expect 2 'mine takes one PATH' 'mine without a path' mine --out "$t/x"
 expect 2 'needs --out FILE' 'mine without --out' mine "$t"
 expect 3 'expected a git repository' 'a directory that is no repository' mine "$t" --out "$t/x"
-expect 2 "'cobol' is none of java, c, cpp" 'an unknown language' mine "$t" --lang java,cobol --out "$t/x"
+expect 2 "'cobol' is not one of java, c, cpp" 'an unknown language' mine "$t" --lang java,cobol --out "$t/x"
 expect 2 'expected a day' 'a day that is none' mine "$t" --since yesterday --out "$t/x"
 if ! command -v git >/dev/null; then
     echo "ok $((n += 1)) - mining # SKIP no git"
@@ -58,12 +58,12 @@ result $? '... leaves the file and nothing beside it'
 expect 0 '2 +records' 'with --overwrite' mine "$t/r" --range HEAD~2..HEAD --overwrite --out "$t/m.jsonl"
 expect 2 'both --from and --out' 'where from and where to' make ltp --from "$t/x.jsonl" --out "$t/x.jsonl"
 : >"$t/empty"
-expect 0 '3 invented' 'an empty file holds nothing' make changes --n 3 --out "$t/empty"
+expect 0 '3 synthetic' 'an empty file holds nothing' make changes --n 3 --out "$t/empty"
 ln -s target.jsonl "$t/link"
-expect 0 '3 invented' 'a link to a file that is not there yet' make changes --n 3 --out "$t/link"
+expect 0 '3 synthetic' 'a link to a file that is not there yet' make changes --n 3 --out "$t/link"
 [ -L "$t/link" ] && cmp -s "$t/target.jsonl" "$t/empty"
 result $? '... stays a link'
-expect 0 '4 invented' '... and again' make changes --n 4 --overwrite --out "$t/link"
+expect 0 '4 synthetic' '... and again' make changes --n 4 --overwrite --out "$t/link"
 [ -L "$t/link" ] && [ "$(wc -l <"$t/target.jsonl")" = 4 ]
 result $? '... to the new content'
 expect 3 'No such file' 'a directory that is not there' make changes --out "$t/none/x"

@@ -10,7 +10,7 @@ mkdir "$t/m" "$t/p"
 "$tests/analysis/test_attend" "$t/m" >/dev/null && "$tests/adapter/test_disk" "$t/p" 2>/dev/null || exit 1
 
 gpt2="--model $t/m/gpt2 --ids 1,2"
-expect 2 'html does not go with --do' 'a page of an intervention' $gpt2 --do head:0.0=0 --html "$t/x.html"
+expect 2 'html and --do exclude each other' 'a page of an intervention' $gpt2 --do head:0.0=0 --html "$t/x.html"
 expect 3 'is not a directory' 'a page below a file' $gpt2 --html "$t/m/gpt2/config.json/x.html"
 expect 3 'is a directory, expected a file' 'a page where a directory is' $gpt2 --html "$t/m"
 [ "$(ls -A "$t")" = "$(printf 'err\nm\nout\np')" ]

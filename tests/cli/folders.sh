@@ -77,7 +77,7 @@ for what in manifest.json results.json; do
     done
 done
 rm -rf broken && cp -r r broken && rm broken/figures/*
-expect 3 'broken holds a finished result, but broken/figures/.* is missing or altered; --overwrite' 'a missing figure' \
+expect 3 'broken contains a finished result, but broken/figures/.* is missing or altered; --overwrite' 'a missing figure' \
     run test/quick --text he --out broken
 rm -rf broken && cp -r r broken && sed -i 's/"files":.*/"files": ["results.json"]}/; /"files"/q' broken/manifest.json
 expect 0 'not run again' 'a manifest without hashes is read' run test/quick --text he --out broken

@@ -39,8 +39,8 @@ hides '^  --(fault|n|range) ' '... and has no options of another set'
 hides '^  vernier data make ccm' '... and no example of one'
 expect 0 '^  --key NAME' 'model list has an option of all' model list --help
 hides '^  --(dtype|arch) ' '... and none of others'
-expect 2 "unknown subcommand 'mien' of data; expected mine, make or sheet" 'an unknown subcommand' help data mien
-expect 2 "unknown subcommand 'mien' of data" 'the same with --help' data mien --help
+expect 2 "unknown subcommand 'mien' of 'data'; expected mine, make or sheet" 'an unknown subcommand' help data mien
+expect 2 "unknown subcommand 'mien' of 'data'" 'the same with --help' data mien --help
 
 # ---- experiments
 before() { # FIRST SECOND NAME

@@ -246,7 +246,7 @@ left() { # OUT KEEP: how many records there are with it
 [ "$(left 1 merges) $(left 2 reverts) $(left 3 releases) $(left 4 bots) $(left 5 unreadable)" = '9 9 9 9 9' ] &&
     [ "$(left 6 merges,reverts,releases,bots,unreadable)" = 13 ]
 result $? '... each with a switch'
-expect 2 "'all' is none of merges, reverts, releases, bots, unreadable" '... of those there are' \
+expect 2 "'all' is not one of merges, reverts, releases, bots, unreadable" '... of those there are' \
     "$t/r" --out "$t/x" --keep all
 expect 0 '"written": 7, .*"bot": 2,' 'more robots' "$t/r" --out "$t/b.jsonl" --bots 'x@y.org, our builder' --json
 grep -q '"message": "Make HBASE-7 read UTF-8 in foo()"' "$t/f.jsonl"

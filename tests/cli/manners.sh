@@ -5,7 +5,7 @@ one_line() { [ "$(wc -l <"$t/err")" = 1 ] && [ ! -s "$t/out" ]; }
 expect 0 '^example' 'overview has an example' --help
 expect 0 '^usage: vernier COMMAND' 'help is --help' help
 expect 0 '^vernier [^ ]+$' 'version' --version
-expect 2 'a command is needed' 'no command at all'
+expect 2 'no command is given' 'no command at all'
 for c in $("$VERNIER" --help | sed -n '/^commands/,/^$/s/^  \([a-z-]*\) .*/\1/p'); do
     expect 0 '^  vernier '"$c" "$c --help has an example" "$c" --help
     [ ! -s "$t/err" ]
@@ -41,7 +41,23 @@ expect 2 'unknown option --dim' 'a setting of another verb' model list "$t" --di
 expect 2 'is for mine, make changes' 'an option of two other verbs' data make typ --n 3 --out "$t/x"
 expect 2 'meteor is for messages' 'an option of another task' score --task lines --meteor "$t" "$t/x"
 expect 2 'to is for convert' 'an option of another verb' adapter inspect "$t" --to hf
-expect 2 'size is that of a --method' 'the size of no method' model inspect --size 4
+expect 2 'rank requires --method' 'the rank of no method' model inspect --rank 4
+for alias in size virtual-tokens virtual_tokens; do
+    expect 2 'rank requires --method' "--$alias is --rank" model inspect --$alias 4
+    ! "$VERNIER" model inspect --help | grep -q -- "^  --$alias"
+    result $? '... and help does not show it as an option'
+done
+# the name that help shows, and the older ones that are still accepted: an error names the first
+for pair in generate:max-new-tokens:max generate:num-beams:beams generate:num-return-sequences:best \
+    tokenize:max-length:most tokenize:truncation:cut tokenize:truncation-side:side score:bootstrap-samples:draws; do
+    c=${pair%%:*} old=${pair##*:} new=${pair#*:} && new=${new%:*}
+    "$VERNIER" $c --help >"$t/out" 2>"$t/err" && grep -q "^  --$new " "$t/out" && ! grep -q "^  --$old " "$t/out"
+    result $? "$c --help shows --$new and not --$old"
+    for name in $new $old $(echo $new | tr - _); do
+        expect 2 "option --$new needs a value" "$c --$name is --$new" $c --$name
+    done
+done
+expect 2 'unknown option --maxnewtokens; did you mean --max-new-tokens' 'a name without its dashes' generate --maxnewtokens 3
 expect 0 'mine, make changes: ' 'help says whose an option is' data --help
 expect 2 'expected 1 to 1024' 'threads out of range' list --threads 0
 

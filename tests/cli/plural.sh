@@ -19,7 +19,7 @@ one() {
 }
 gpt2=$t/m/gpt2 roberta=$t/m/roberta
 three_commits && a_merge
-one '^1 invented change in' data make changes --n 1 --out "$t/one.jsonl"
+one '^1 synthetic change in' data make changes --n 1 --out "$t/one.jsonl"
 one ' 1  record in' data mine "$t/r" --range HEAD~1..HEAD --n 1 --keep merges --out "$t/mined.jsonl"
 "$VERNIER" data make changes --n 60 --seed 3 --difficulty 0 --quiet --out "$t/c.jsonl" >"$t/out" 2>"$t/err"
 one 'written to' tune --task jit --train "$t/c.jsonl" --method words --out "$t/words"
@@ -37,12 +37,12 @@ one 'has 1 line and' score --task messages "$t/gold" "$t/c.jsonl"
 printf 'label,score\n1\n' >"$t/short.csv"
 one '1 field, expected' score --task defect "$t/short.csv"
 one '1 token of 1 byte; ' tokenize "$roberta" --text a --check
-one 'spells 1 special token, .* takes it' tokenize "$roberta" --text '<s>'
+one 'contains 1 special token, .* reads it' tokenize "$roberta" --text '<s>'
 one 'report' attend --model "$gpt2" --ids 1 --out "$t/o"
 grep -q '1 query, 1 key' "$t/o/report.html"
 result $? '... nor on the page'
 echo 'int x' >"$t/text"
-one 'by the place' attend --compare "$roberta" --text 'int x' --texts "$t/text" --out "$t/c" "$t/m/tuned"
+one 'by position' attend --compare "$roberta" --text 'int x' --texts "$t/text" --out "$t/c" "$t/m/tuned"
 one '1 seed\)' toy e1 --preset smoke --seeds 1 --quiet --out "$t/e1"
 printf '\070\0\0\0\0\0\0\0{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}  \0\0\0\0' >"$t/a.safetensors"
 one '^1 tensor, 1 number, 4 bytes' model list "$t/a.safetensors"

@@ -19,7 +19,7 @@ rows() { # FILE SPLIT LABEL COUNT
     done
 }
 
-expect 2 'task NAME is needed' 'no task'
+expect 2 'task NAME is missing' 'no task'
 expect 2 'no experiment .probes/xyz' 'an unknown task' --task xyz
 expect 2 'not among logistic' 'an unknown classifier' --task typ --classifier forest
 expect 2 'need --model' 'an adapter without a model' --task typ --adapter "$t"
@@ -68,7 +68,7 @@ for set in typ ccm ltp; do
     ! grep -vqE '^(8[1-9]|9[0-9]|100)$' "$t/lines"
     result $? '... whose lines are those of test rows'
 done
-expect 0 'hide the mark of a file.s name' 'what leaks is said' --task ltp --data "$t/ltp.txt"
+expect 0 'hide the tag of a file.s name' 'leakage is reported' --task ltp --data "$t/ltp.txt"
 cp "$t/run/results.json" "$t/first.json"
 expect 0 'verdict' 'the same again' --task ltp --data "$t/ltp.txt"
 cmp -s "$t/first.json" "$t/run/results.json"

@@ -8,7 +8,7 @@ expect 0 '^recall at 20 % effort +0\.5000 ' 'recall at 20 % effort by hand' --ta
 grep -Eq '^AUC +1\.0000 +1\.0000 to +1\.0000|^AUC +1\.0000 +n/a' "$t/out"
 result $? '... and AUC'
 printf 'label,score\n1,.9\n0,.2\n' >"$t/two.csv"
-expect 0 'AUC has no value in [0-9]+ of 1000 draws' 'draws without both classes are counted' --task defect "$t/two.csv"
+expect 0 'AUC has no value in [0-9]+ of 1000 samples' 'draws without both classes are counted' --task defect "$t/two.csv"
 grep -Eq '^AUC +1\.0000 +1\.0000 to +1\.0000 ' "$t/out" && grep -Eq '^- average precision has no value in [0-9]+ of' "$t/out"
 result $? '... and the interval is over the rest'
 expect 0 '^AUC +1\.0000 +1\.0000 to ' 'draws within each class' --task defect --stratify "$t/two.csv"
@@ -17,7 +17,7 @@ grep -q 'draws' "$t/out"
 result $? '... all of which have both'
 printf 'label,score\n1,.9\n' >"$t/1.csv"
 expect 0 'no intervals: one row' 'one row has no interval' --task defect "$t/1.csv"
-expect 0 'no intervals: one draw' 'one draw makes no interval' --task defect --draws 1 "$t/two.csv"
+expect 0 'no intervals: they need two samples' 'one draw makes no interval' --task defect --draws 1 "$t/two.csv"
 printf 'label,score,effort\n0,.1,3\n0,.7,2\n' >"$t/0.csv"
 expect 0 'AUC, average precision, recall at 20 % effort, effort at 20 % recall, Popt and IFA have no value: only class 0' \
     'no defect: the missing rows say why' --task defect "$t/0.csv"
@@ -92,7 +92,7 @@ expect 3 'has 2 lines and .* has 1' 'files of unequal length' --task messages "$
 expect 3 'is empty' 'an empty file' --task messages /dev/null /dev/null
 expect 3 'nowhere' 'a folder that is not there' --task messages --meteor "$t/nowhere" "$t/gold" "$t/pred"
 expect 3 'nowhere' 'WordNet that is not there' --task messages --wordnet "$t/nowhere" "$t/gold" "$t/pred"
-expect 2 '--task is needed' 'no task' "$t/d.csv"
+expect 2 '--task is missing' 'no task' "$t/d.csv"
 expect 2 'defect' 'an unknown task' --task x "$t/d.csv"
 expect 2 'one FILE' 'two files of defects' --task defect "$t/d.csv" "$t/d.csv"
 expect 2 'PRED' 'one file of messages' --task messages "$t/gold"

@@ -3,12 +3,12 @@
 ask() { "$VERNIER" run probes/study --quiet "$@"; }
 small='--preset smoke --methods full,lora,prefix --steps 40'
 
-expect 0 'shape of table VI' 'a study of invented changes' $small --out "$t/a"
+expect 0 'shape of table VI' 'a study of synthetic changes' $small --out "$t/a"
 cp "$t/out" "$t/first"
-for word in 'shape of table VII' 'JIT-DP on 80 test commits' 'CMG on 10 test changes' 'numbers trained' 'Few training' \
-    'Away from home' 'random weights' 'nearest \(NNGen\)' 'bag of words' 'Finding 4'; do
+for word in 'shape of table VII' 'JIT-DP on 80 test commits' 'CMG on 10 test changes' 'trainable parameters' 'Few training' \
+    'Cross-project' 'randomly initialised' 'retrieval \(NNGen\)' 'bag of words' 'Finding 4'; do
     tr -s '\n ' ' ' <"$t/first" | grep -Eq "$word"
-    result $? "it says: $word"
+    result $? "it shows: $word"
 done
 for figure in layers-after-jit layers-after-cmg few-examples forgetting; do
     [ -s "$t/a/figures/$figure.svg" ]
@@ -22,7 +22,7 @@ done
 result $? 'its report shows the tables'
 
 # the rows of an untuned base do not depend on who opened it
-rows() { grep -E "^  (ours|given) +(untuned|random weights)" "$1" | sed 's/^  [a-z]* *//'; }
+rows() { grep -E "^  (ours|given) +(untuned|randomly initialised)" "$1" | sed 's/^  [a-z]* *//'; }
 expect 0 'shape of table VI' 'the base that it made, given' $small --out "$t/b" --base "$t/a/base"
 rows "$t/first" >"$t/rows"
 [ -s "$t/rows" ] && rows "$t/out" | cmp -s - "$t/rows"

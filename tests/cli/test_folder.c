@@ -265,7 +265,7 @@ static void a_result_is_done_only_as_it_was_written(void **state)
             assert_int_equal(open_with(&f, "0.1", false), E_FORMAT);
             assert_false(f.done);
             const char *said = str_print(
-                &arena, "out holds a finished result, but %s is missing or altered; --overwrite", in(FILES[i]));
+                &arena, "out contains a finished result, but %s is missing or altered; --overwrite", in(FILES[i]));
             EXPECT(strstr(err_message(), said), "%s", err_message());
             assert_true(!there(".lock") && !there("unfinished"));
         }

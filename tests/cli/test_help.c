@@ -158,11 +158,18 @@ static bool in_table(const Option *table, const char *name, size_t n)
     return false;
 }
 
+static bool is_alias(const Option *table, const char *name)
+{
+    for (; table && table->name; table++)
+        if (table->alias && str_glob(table->alias, name)) return true;
+    return false;
+}
+
 static bool exists(const char *name, size_t n)
 {
     if (in_table(COMMON_OPTIONS, name, n)) return true;
     for (const Command *const *c = command_begin(); c < command_end(); c++)
-        if (in_table((*c)->options, name, n)) return true;
+        if (in_table((*c)->options, name, n) || is_alias((*c)->options, str_copy(&arena, name, n))) return true;
     for (const Experiment **e = experiments(&arena); *e; e++)
         if (declares(*e, str_copy(&arena, name, n))) return true;
     return false;

@@ -38,7 +38,7 @@ expect 2 'method: there words, now la' '... are not replaced by others' \
 expect 0 'nothing to resume' '... nor resumed' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/words" --resume
 cp -r "$t/words" "$t/harmed" && : >"$t/harmed/jit.json"
-expect 3 'harmed holds a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
+expect 3 'harmed contains a finished result, but .*/jit.json is missing or altered; --overwrite' '... where a file is altered' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed"
 expect 0 'written to' '... which --overwrite mends' \
     tune --task jit --train "$t/c.jsonl" --method words --out "$t/harmed" --overwrite
