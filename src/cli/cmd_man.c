@@ -34,7 +34,7 @@ static void esc(Buf *out, const char *s, size_t n, bool code)
     }
 }
 
-/* A paragraph in lines of at most 78 characters, none of which begins with what roff takes as a request. */
+/* A paragraph in lines of at most 78 characters, none of which roff takes as a request. */
 static void fill(Buf *out, const char *text)
 {
     size_t column = 0;

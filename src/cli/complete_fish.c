@@ -30,7 +30,7 @@ static void operands(Buf *b, const char *when, const char *among)
     for (const KeyValue *w = words_of(b->arena, among); w->key; w++) offer(b, when, w->key, w->value);
 }
 
-/* The option --name on the lines that `when` describes, and what is offered behind it. */
+/* The option --name on the lines that `when` describes, and the completion of its value. */
 static void option(Buf *b, const char *when, const char *name, const char *text, Takes takes, const char *among)
 {
     static const char *const BEHIND[] = {[TAKES_NOTHING] = "",

@@ -5,7 +5,7 @@
  *   _vernier_options PAGE           the options there
  *   _vernier_value COMMAND OPTION   the words that an option takes, or one of <file> <dir> <text>; a switch: nothing
  *
- * A driver in the shell's own terms finds the page of the line so far and offers what these print. */
+ * A driver in the shell's own terms finds the page of the line so far and offers the words of the right function. */
 #include <string.h>
 
 #include "cli/completion.h"

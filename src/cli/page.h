@@ -1,5 +1,5 @@
-/* The tables of commands, as those read them who show them: help, man pages and completion.  A page is what one text
- * is about: "" the whole command, "make" a subcommand, "make typ" a subcommand with its first operand. */
+/* The tables of commands, read by the writers of help, man pages and completion.  A page is the subject of one text:
+ * "" the whole command, "make" a subcommand, "make typ" a subcommand with its first operand. */
 #ifndef CLI_PAGE_H
 #define CLI_PAGE_H
 

@@ -122,7 +122,7 @@ COMP_WORDS=(vernier "$@") COMP_CWORD=$#
 _vernier 2>/dev/null
 printf '%s\n' "${COMPREPLY[@]}"
 END
-# Stands for what a line editor does: it gives the words of the line and shows what _vernier hands to zsh's helpers.
+# Stands for the line editor: it gives the words of the line, and prints the words that _vernier hands to zsh's helpers.
 cat >"$t/drive.zsh" <<'END'
 compdef() { :; }
 _describe() { local -a given=("${(@P)2}"); print -rl -- "${(@M)given%%:*}" "${(@)given%%:*}" | grep -v '^:' | grep -- "^${PREFIX}"; }
@@ -140,7 +140,7 @@ cd $argv[2]
 set -l line vernier (string replace -a ' ' '\\ ' -- $argv[3..])
 complete -C "$line" | cut -f 1 | string trim -r -c /
 END
-offers() { # WANTED WORDS...: what stands among the offers for the last word, "" nothing; "!x": x does not
+offers() { # WANTED WORDS...: a word among the offers for the last word; "" no offer at all; "!x": all but x
     wanted=$1
     shift
     for shell in $shells; do

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "cli/page.h"
 #include "nn/model.h"
@@ -31,15 +32,15 @@ static int finish(void **state)
 
 /* ---- examples */
 
-/* A line as a shell cuts it: words between spaces, single quotes, and what is behind `>` left out. */
+/* A line as a shell cuts it: words between spaces, quotes, and nothing from `>` on. */
 static int cut(char **word, const char *line)
 {
     int n = 0;
     while (*(line += strspn(line, " ")) && *line != '>') {
         Buf one = buf_open(&arena);
-        for (bool quoted = false; *line && (quoted || *line != ' '); line++)
-            if (*line == '\'')
-                quoted = !quoted;
+        for (char quote = 0; *line && (quote || *line != ' '); line++)
+            if (quote ? *line == quote : *line == '\'' || *line == '"')
+                quote = quote ? 0 : *line;
             else
                 buf_add(&one, line, 1);
         assert_true(n < MOST_WORDS);
@@ -48,10 +49,11 @@ static int cut(char **word, const char *line)
     return n;
 }
 
+/* The first one that a name, or a pattern GROUP/NAME, stands for. */
 static const Experiment *named(const char *group, const char *name)
 {
     for (const Experiment **e = experiments(&arena); *e; e++) {
-        bool whole = strchr(name, '/') && !strcmp(name, str_print(&arena, "%s/%s", (*e)->group, (*e)->name));
+        bool whole = strchr(name, '/') && str_glob(name, str_print(&arena, "%s/%s", (*e)->group, (*e)->name));
         if (whole || (!strcmp((*e)->group, group) && !strcmp((*e)->name, name))) return *e;
     }
     return NULL;
@@ -135,6 +137,23 @@ static void examples_are_parsed(void **state)
         assert_true(*text);
         for (const char *end; (end = strchr(text, '\n')); text = end + 1)
             check_example(str_copy(&arena, text, (size_t)(end - text)));
+    }
+}
+
+/* Commands of the documents: those behind a prompt, and the last cell of a table's row. */
+static void documents_show_commands_that_parse(void **state)
+{
+    (void)state;
+    static const char *const NAMES[] = {"README.md", "docs/tour.md"};
+    for (int i = 0; i < 2; i++) {
+        Bytes text;
+        if (file_read(&text, &arena, NAMES[i])) skip();
+        for (const char *line = text.text, *end; *line; line = *end ? end + 1 : end) {
+            end = line + strcspn(line, "\n");
+            const char *one = str_copy(&arena, line, (size_t)(end - line)), *cell = strstr(one, "| `vernier ");
+            if (!strncmp(one, "$ vernier ", 10)) check_example(one + 2);
+            if (cell) check_example(str_copy(&arena, cell + 3, strcspn(cell + 3, "`")));
+        }
     }
 }
 
@@ -236,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(examples_are_parsed),
+        cmocka_unit_test(documents_show_commands_that_parse),
         cmocka_unit_test(subcommands_have_examples),
         cmocka_unit_test(texts_name_options_that_exist),
         cmocka_unit_test(tables_agree),
