@@ -71,6 +71,14 @@ library: $(OUT)/libvernier.so $(OUT)/libvernier.a
 build/vernier: $(OUT)/vernier
 	@ln -sf $(MODE)/vernier $@
 
+# The date on a page is that of the commit, so that equal sources give equal bytes.
+man: build/vernier ## write a manual page for each command to build/man
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH-$$(git log -1 --format=%ct 2>/dev/null)} build/vernier man build/man
+completion: build/vernier ## write completion for bash, zsh and fish to build/completion
+	@mkdir -p build/completion
+	@for shell in bash zsh fish; do build/vernier completion $$shell >build/completion/vernier.$$shell || exit 1; done
+.PHONY: man completion
+
 run: deps ## set up, build, and run the demonstration; ends in out/report.html
 	@+$(AGAIN) all
 	@build/vernier demo --out out

@@ -298,6 +298,12 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print JSON instead of the table"},
     {0}};
+static const Choice CHOICES[] = {{"part", "encoder|decoder|cross"},
+                                 {"by", "words|lines|sides"},
+                                 {"dtype", "f32|f64"},
+                                 {"sweep", "heads"},
+                                 {"format", "svg|pdf|png"},
+                                 {0}};
 static const Command ATTEND = {
     .name = "attend",
     .summary = "draw the attention maps of a model on a text, and compare those of two models",
@@ -315,6 +321,7 @@ static const Command ATTEND = {
         "many texts.  report.html explains each column of these tables.",
     .example = "vernier attend --model DIR --text 'int x = 1 ;' --layer 0 --out runs/attend",
     .options = OPTIONS,
+    .choices = CHOICES,
     .most = -1,
     .run = attend};
 REGISTER(command, ATTEND)

@@ -298,14 +298,24 @@ static const Option OPTIONS[] = {
      "convert"},
     OVERWRITE_OPTION_OF("convert|merge"),
     {0}};
+static const Verb VERBS[] = {
+    {"inspect", "DIR", "shows the configuration and the tensors of an adapter's directory."},
+    {"convert", "IN OUT --to LIBRARY",
+     "writes the same adapter in the other library's format.  An adapter that this format cannot express is "
+     "rejected, "
+     "with an error that names the reason."},
+    {"merge", "MODEL ADAPTER OUT",
+     "writes MODEL with the adapter folded into its weights, which LoRA, DoRA, VeRA and IA3 allow."},
+    {0}};
+static const Choice CHOICES[] = {{"to", "hf|adapters"}, {0}};
 static const Command ADAPTER = {
     .name = "adapter",
     .summary = "inspect, convert and merge adapters of Hugging Face PEFT and AdapterHub",
     .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT",
-    .about = "inspect shows the configuration and the tensors of an adapter's directory.  convert writes the adapter "
-             "in the format of the other library.  It rejects an adapter that this format cannot hold, with an error "
-             "that names the reason.  merge folds the adapter into the weights of MODEL; LoRA, DoRA, VeRA and IA3 "
-             "can be merged.  --adapter DIR attaches an adapter in generate, fill, attend and model inspect.",
+    .about = "Reads and writes the adapters of two libraries.  To attach one to a model, generate, fill, attend and "
+             "model inspect take --adapter DIR.",
+    .verbs = VERBS,
+    .choices = CHOICES,
     .example = "vernier adapter inspect my-lora\n"
                "  vernier adapter convert my-lora my-lora-hub --to adapters --base codebert\n"
                "  vernier adapter merge codebert my-lora codebert-tuned",

@@ -62,21 +62,33 @@ static const Option OPTIONS[] = {
      "make"},
     {"task", "TASK", "typ, ccm or ltp", "sheet"},
     {0}};
-static const Command DATA = {
-    .name = "data",
-    .summary = "mine code changes from a repository, make probing sets, check data sets",
-    .usage = "mine PATH | make typ|ccm|ltp|changes | sheet FILE  [options]",
-    .about =
-        "mine writes a git repository's commits as change records, one JSON object a line.  Its filters are those of "
-        "the published data sets of commit messages.  make writes a probing set (split, label, text) with its "
-        "datasheet, or synthetic changes.  sheet reports the size and balance of a probing set, the leakage between "
-        "its splits, and the accuracy of heuristic baselines on it.",
-    .example = "vernier data mine ~/src/project --lang java --features --out changes.jsonl\n"
-               "  vernier data make ccm --from changes.jsonl --out ccm.txt\n"
-               "  vernier data make ltp --balance --out ltp.txt\n"
-               "  vernier data sheet ltp.txt --task ltp",
-    .options = OPTIONS,
-    .least = 1,
-    .most = 2,
-    .run = data};
+static const Verb VERBS[] = {
+    {"mine", "PATH",
+     "writes a git repository's commits as change records, one JSON object a line.  Its filters are those of the "
+     "published data sets of commit messages."},
+    {"make", "typ|ccm|ltp|changes",
+     "writes a probing set (split, label, text) with its datasheet, or synthetic changes.", "typ|ccm|ltp|changes"},
+    {"sheet", "FILE",
+     "reports the size and balance of a probing set, the leakage between its splits, and the accuracy of heuristic "
+     "baselines on it."},
+    {0}};
+static const Choice CHOICES[] = {{"task", "typ|ccm|ltp"},
+                                 {"recipe", "clean|study"},
+                                 {"fault", "type|spelling"},
+                                 {"lang", "java|c|cpp|csharp|python|javascript"},
+                                 {"keep", "merges|reverts|releases|bots|unreadable"},
+                                 {0}};
+static const Command DATA = {.name = "data",
+                             .summary = "mine code changes from a repository, make probing sets, check data sets",
+                             .usage = "mine PATH | make typ|ccm|ltp|changes | sheet FILE  [options]",
+                             .verbs = VERBS,
+                             .choices = CHOICES,
+                             .example = "vernier data mine ~/src/project --lang java --features --out changes.jsonl\n"
+                                        "  vernier data make ccm --from changes.jsonl --out ccm.txt\n"
+                                        "  vernier data make ltp --balance --out ltp.txt\n"
+                                        "  vernier data sheet ltp.txt --task ltp",
+                             .options = OPTIONS,
+                             .least = 1,
+                             .most = 2,
+                             .run = data};
 REGISTER(command, DATA)

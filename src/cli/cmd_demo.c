@@ -22,6 +22,7 @@ static Status demo(const Args *a)
 }
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS("where report.html and the run directories go; default out")};
+static const Choice CHOICES[] = {LAUNCH_CHOICES, {0}};
 static const Command DEMO_COMMAND = {
     .name = "demo",
     .summary = "run five experiments on embedded data and write out/report.html",
@@ -30,6 +31,7 @@ static const Command DEMO_COMMAND = {
              "progress, and ends in report.html with the figures beside it.",
     .example = "vernier demo --out out",
     .options = OPTIONS,
+    .choices = CHOICES,
     .settings = true,
     .run = demo};
 REGISTER(command, DEMO_COMMAND)

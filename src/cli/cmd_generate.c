@@ -178,6 +178,7 @@ static const Option GENERATE_OPTIONS[] = {
     ADAPTER_OPTION,
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
+static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
 static const Command GENERATE = {.name = "generate",
                                  .summary = "generate text from a prompt with a decoder or an encoder-decoder",
                                  .usage = "[options] MODEL [FILE]",
@@ -186,6 +187,7 @@ static const Command GENERATE = {.name = "generate",
                                           "in the hub's cache.  The text is a FILE, --text, or standard input.",
                                  .example = "vernier generate codet5 --text 'def add(a, b):' --num-beams 4",
                                  .options = GENERATE_OPTIONS,
+                                 .choices = GENERATE_CHOICES,
                                  .least = 1,
                                  .most = 2,
                                  .run = run_generate};

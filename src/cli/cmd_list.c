@@ -28,32 +28,47 @@ const Experiment **experiments(Arena *a)
     return list;
 }
 
-static void print_json(const Experiment **list)
+/* "" is everything; else one section: a group of experiments, "methods" or "architectures". */
+static bool shows(const char *section, const char *part)
 {
-    cJSON *root = cJSON_CreateArray();
-    for (; *list; list++) {
-        const Experiment *e = *list;
-        cJSON *one = cJSON_CreateObject(), *settings = cJSON_CreateObject();
-        cJSON_AddStringToObject(one, "group", e->group);
-        cJSON_AddStringToObject(one, "name", e->name);
-        cJSON_AddStringToObject(one, "title", e->title);
-        cJSON_AddStringToObject(one, "claim", e->claim);
-        cJSON_AddStringToObject(one, "cost", e->cost);
-        cJSON_AddStringToObject(one, "source", e->source);
-        cJSON_AddBoolToObject(one, "exact", e->exact);
-        for (const Setting *s = e->settings; s && s->key; s++)
-            cJSON_AddStringToObject(settings, s->key, setting_value(s, QUICK));
-        cJSON_AddItemToObject(one, "settings", settings);
-        cJSON_AddItemToArray(root, one);
+    return !*section || !strcmp(section, part);
+}
+
+static cJSON *experiment_json(const Experiment *e)
+{
+    cJSON *one = cJSON_CreateObject(), *settings = cJSON_CreateObject();
+    cJSON_AddStringToObject(one, "group", e->group);
+    cJSON_AddStringToObject(one, "name", e->name);
+    cJSON_AddStringToObject(one, "title", e->title);
+    cJSON_AddStringToObject(one, "claim", e->claim);
+    cJSON_AddStringToObject(one, "cost", e->cost);
+    cJSON_AddStringToObject(one, "source", e->source);
+    cJSON_AddBoolToObject(one, "exact", e->exact);
+    for (const Setting *s = e->settings; s && s->key; s++)
+        cJSON_AddStringToObject(settings, s->key, setting_value(s, QUICK));
+    cJSON_AddItemToObject(one, "settings", settings);
+    return one;
+}
+
+static void print_json(const Experiment **list, const char *section)
+{
+    bool methods = shows(section, "methods"), archs = shows(section, "architectures");
+    cJSON *all = cJSON_CreateObject();
+    if (!*section || (!methods && !archs)) {
+        cJSON *root = cJSON_AddArrayToObject(all, "experiments");
+        for (; *list; list++)
+            if (shows(section, (*list)->group)) cJSON_AddItemToArray(root, experiment_json(*list));
     }
-    cJSON *all = cJSON_CreateObject(), *methods = cJSON_CreateObject(), *archs = cJSON_CreateObject();
-    cJSON_AddItemToObject(all, "experiments", root);
-    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
-        cJSON_AddStringToObject(methods, (*p)->name, (*p)->summary);
-    for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
-        cJSON_AddStringToObject(archs, (*p)->name, (*p)->summary);
-    cJSON_AddItemToObject(all, "methods", methods);
-    cJSON_AddItemToObject(all, "architectures", archs);
+    if (methods) {
+        cJSON *table = cJSON_AddObjectToObject(all, "methods");
+        for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
+            cJSON_AddStringToObject(table, (*p)->name, (*p)->summary);
+    }
+    if (archs) {
+        cJSON *table = cJSON_AddObjectToObject(all, "architectures");
+        for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
+            cJSON_AddStringToObject(table, (*p)->name, (*p)->summary);
+    }
     json_print(all);
     cJSON_Delete(all);
 }
@@ -63,25 +78,52 @@ static const char *method_line(Arena *a, const Peft *p)
     return p->alias ? str_print(a, "%s; `%s` is another name of it", p->summary, p->alias) : p->summary;
 }
 
+static void print_experiments(const Experiment **list, const char *section)
+{
+    bool titled = false;
+    for (; *list; list++) {
+        if (!shows(section, (*list)->group)) continue;
+        if (!titled)
+            print_out(
+                "experiments (vernier run GROUP/NAME; with --help it shows method, expectation and settings)\n");
+        titled = true;
+        print_out("\n  %s/%s: %s\n", (*list)->group, (*list)->name, (*list)->title);
+        print_item("    claim", 11, (*list)->claim);
+        print_item("    cost", 11, (*list)->cost);
+    }
+}
+
+/* A table whose title has an empty line above it, unless it is all that is asked for. */
+static void print_title(const char *section, const char *title)
+{
+    print_out("%s%s\n", *section ? "" : "\n", title);
+}
+
 static Status list(const Args *a)
 {
+    static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "architectures", NULL};
     const Experiment **all = experiments(args_arena(a));
+    const char *section = args_count(a) ? args_at(a, 0) : "";
+    int i = 0;
+    while (*section && SECTIONS[i] && strcmp(SECTIONS[i], section) != 0) i++;
+    if (!SECTIONS[i])
+        return fail(E_CONFIG, "unknown section '%.30s'; expected theory, toy, probes, methods or architectures",
+                    section);
     if (args_given(a, "json")) {
-        print_json(all);
+        print_json(all, section);
         return OK;
     }
-    print_out("experiments (vernier run GROUP/NAME; with --help it shows method, expectation and settings)\n");
-    for (; *all; all++) {
-        print_out("\n  %s/%s: %s\n", (*all)->group, (*all)->name, (*all)->title);
-        print_item("    claim", 11, (*all)->claim);
-        print_item("    cost", 11, (*all)->cost);
+    print_experiments(all, section);
+    if (shows(section, "methods")) {
+        print_title(section, "tuning methods");
+        for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
+            print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, method_line(args_arena(a), *p));
     }
-    if (peft_begin() < peft_end()) print_out("\ntuning methods\n");
-    for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
-        print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, method_line(args_arena(a), *p));
-    if (arch_begin() < arch_end()) print_out("\narchitectures\n");
-    for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
-        print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
+    if (shows(section, "architectures")) {
+        print_title(section, "architectures");
+        for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
+            print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, (*p)->summary);
+    }
     return OK;
 }
 
@@ -89,8 +131,11 @@ static const Option OPTIONS[] = {{"json", NULL, "print one JSON document instead
 static const Command LIST = {.name = "list",
                              .summary =
                                  "list the experiments with claim and cost, the tuning methods and the architectures",
-                             .usage = "[options]",
-                             .example = "vernier list",
+                             .usage = "[options] [theory|toy|probes|methods|architectures]",
+                             .example = "vernier list\n"
+                                        "  vernier list methods",
                              .options = OPTIONS,
+                             .among = "theory|toy|probes|methods|architectures",
+                             .most = 1,
                              .run = list};
 REGISTER(command, LIST)

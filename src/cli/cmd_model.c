@@ -110,17 +110,31 @@ static const Option OPTIONS[] = {
     {"dtype", "TYPE", "F16, BF16, F32 or F64 for the floating-point tensors (default: unchanged)", "convert"},
     OVERWRITE_OPTION_OF("convert"),
     {0}};
+static const Verb VERBS[] = {
+    {"inspect", "[DIR]",
+     "shows the module tree and the parameter counts.  Of a DIR config.json is enough; of a file the tree is made "
+     "from "
+     "the names of its tensors.  A name such as microsoft/codebert-base is looked up in the hub's local cache.  "
+     "Without DIR it is the tree of --arch."},
+    {"list", "PATH",
+     "lists the tensors of a checkpoint: a directory, an index of shards, or a .safetensors, .bin or .npy file."},
+    {"convert", "FROM TO",
+     "writes the checkpoint FROM again: as a file where TO ends in .safetensors or .bin, else as a directory with "
+     "the "
+     "files that lie beside the weights."},
+    {"compare", "A B", "shows where two checkpoints differ."},
+    {0}};
+static const Choice CHOICES[] = {
+    {"arch", "@architectures"}, {"method", "@methods"}, {"dtype", "F16|BF16|F32|F64"}, {0}};
 static const Command MODEL = {
     .name = "model",
     .summary = "inspect a model's modules and parameters; list, convert and compare checkpoints",
     .usage = "inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
-    .about = "inspect shows the module tree.  A DIR needs only its config.json; the tree of a file is made of its "
-             "tensors' names; a name such as microsoft/codebert-base is found in the hub's local cache.  The other "
-             "subcommands take a checkpoint directory, an index of shards, or a .safetensors, .bin or .npy file.  "
-             "They list its tensors, convert it, or show the differences of two.  convert writes a file if TO ends "
-             "in .safetensors or .bin.  Otherwise it writes a directory, with the other files of the checkpoint.",
+    .verbs = VERBS,
+    .choices = CHOICES,
     .example = "vernier model inspect --arch roberta --set layers=2 --method lora --rank 4\n"
                "  vernier model inspect --arch t5 --method prefix --method parallel\n"
+               "  vernier model list codebert\n"
                "  vernier model convert codebert codebert-f16 --dtype F16\n"
                "  vernier model compare codebert codebert-f16",
     .options = OPTIONS,

@@ -161,6 +161,7 @@ static const Option OPTIONS[] = {
     {"json", NULL, "everything as JSON"},
     {"csv", NULL, "a row per commit; of defects, which vernier score --task defect reads"},
     {0}};
+static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, {0}};
 static const Command PREDICT = {
     .name = "predict",
     .summary = "rank commits by their risk of a defect, or write their messages, with a model of vernier tune",
@@ -177,6 +178,7 @@ static const Command PREDICT = {
                "  vernier predict defects --repo ~/src/project v1.0..HEAD --lang java\n"
                "  vernier predict writer --train train.jsonl test.jsonl",
     .options = OPTIONS,
+    .choices = CHOICES,
     .least = 1,
     .most = 2,
     .run = predict};

@@ -11,6 +11,9 @@ static const Option PROBE_OPTIONS[] = {
     LAUNCH_OPTIONS(
         "the run directory; default: runs/probes/NAME/HASH, with the link runs/probes/NAME/latest to the newest")};
 
+static const Choice CHOICES[] = {LAUNCH_CHOICES, {0}};
+static const Choice PROBE_CHOICES[] = {{"task", "@probes"}, LAUNCH_CHOICES, {0}};
+
 /* The nearest name is found without the groups: a common group does not make two names similar, and the group may be
  * wrong. */
 static Status no_experiment(Arena *a, const char *name)
@@ -128,6 +131,7 @@ static void help_any(const Args *a)
 static void help_probe(const Args *a)
 {
     const char *task = args_text(a, "task", NULL);
+    if (!task && args_count(a)) task = args_at(a, 0); /* vernier help probe typ */
     if (task) settings_help(a, str_print(args_arena(a), "probes/%s", task));
 }
 
@@ -136,6 +140,8 @@ static const Command RUN = {.name = "run",
                             .usage = "[options] GROUP/NAME...",
                             .example = "vernier run theory/one-token --preset quick --seeds 3 --out runs/one-token",
                             .options = OPTIONS,
+                            .among = "@experiments",
+                            .choices = CHOICES,
                             .settings = true,
                             .least = 1,
                             .most = -1,
@@ -146,6 +152,8 @@ static const Command THEORY = {.name = "theory",
                                .usage = "[options] [NAME...]",
                                .example = "vernier theory one-token",
                                .options = OPTIONS,
+                               .among = "@theory",
+                               .choices = CHOICES,
                                .settings = true,
                                .most = -1,
                                .run = run_theory,
@@ -155,6 +163,8 @@ static const Command TOY = {.name = "toy",
                             .usage = "[options] [NAME...]",
                             .example = "vernier toy e1 --preset smoke",
                             .options = OPTIONS,
+                            .among = "@toy",
+                            .choices = CHOICES,
                             .settings = true,
                             .most = -1,
                             .run = run_toy,
@@ -166,6 +176,7 @@ static const Command PROBE = {.name = "probe",
                                          "  vernier probe --task ccm --data ccm.txt --model codebert/ --adapter "
                                          "lora/ --mode both --seeds 1",
                               .options = PROBE_OPTIONS,
+                              .choices = PROBE_CHOICES,
                               .settings = true,
                               .run = run_probe,
                               .more_help = help_probe};

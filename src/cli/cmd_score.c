@@ -492,6 +492,7 @@ static const Option OPTIONS[] = {
     {"seed", "N", "of the bootstrap samples; default: 1"},
     {"json", NULL, "print the table as JSON"},
     {0}};
+static const Choice CHOICES[] = {{"task", "defect|messages|lines"}, {0}};
 static const Command SCORE = {
     .name = "score",
     .summary = "score predictions: metrics of defects and of messages, with confidence intervals",
@@ -505,6 +506,7 @@ static const Command SCORE = {
     .example = "vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
                "  vernier score --task messages --against other.txt gold.txt predicted.txt",
     .options = OPTIONS,
+    .choices = CHOICES,
     .least = 1,
     .most = 2,
     .run = score};

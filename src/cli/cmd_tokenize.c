@@ -127,6 +127,7 @@ static const Option OPTIONS[] = {
     {"count", NULL, "print only the number of tokens"},
     {"json", NULL, "print the ids, byte offsets and tokens as JSON"},
     {0}};
+static const Choice CHOICES[] = {{"truncation", "longest|first|second"}, {"truncation-side", "right|left"}, {0}};
 static const Command TOKENIZE = {
     .name = "tokenize",
     .summary = "split a text into a model's tokens, with ids and byte offsets",
@@ -136,6 +137,7 @@ static const Command TOKENIZE = {
              "standard input.  Columns: id, first byte, byte after the last, token.",
     .example = "vernier tokenize codet5 --text 'int x = 1;'",
     .options = OPTIONS,
+    .choices = CHOICES,
     .least = 1,
     .most = 2,
     .run = tokenize};

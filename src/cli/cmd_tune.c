@@ -151,6 +151,8 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "the measures as JSON"},
     {0}};
+static const Choice CHOICES[] = {
+    {"task", "jit|cmg"}, {"method", "@methods|words|la"}, {"head", "single|concat"}, {"features", "13|14"}, {0}};
 static const Command TUNE = {
     .name = "tune",
     .summary = "a model for a task from your own data: defect prediction, commit messages",
@@ -172,5 +174,6 @@ static const Command TUNE = {
                "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"
                "  vernier predict defects new.jsonl",
     .options = OPTIONS,
+    .choices = CHOICES,
     .run = tune};
 REGISTER(command, TUNE)

@@ -38,16 +38,32 @@ typedef struct {
 #define OVERWRITE_OPTION OVERWRITE_OPTION_OF(NULL)
 
 typedef struct Args Args;
+
+/* Words that help, man pages and completion list: "smoke|quick", where a name after '@' stands for all that the
+ * program has of it: @methods, @architectures, @commands, @experiments, or those of one group (@toy). */
+typedef struct {
+    const char *option, *among; /* the fixed words that the option takes; args_word() takes no others */
+} Choice;
+/* A subcommand, the first operand of its command. */
+typedef struct {
+    const char *name, *usage; /* "mine", and its operands: "PATH" */
+    const char *about;        /* begins with a verb, as its name comes before: "writes ...".  Ends with a full stop */
+    const char *among;        /* the words that its own first operand takes; NULL: any */
+} Verb;
 typedef struct {
     const char *name, *summary; /* the summary is one line of `vernier --help` */
     const char *usage;          /* what follows the name: "[options] DIR..." */
     const char *about;          /* a paragraph; may be NULL */
+    const Verb *verbs;          /* ends with {0}; NULL: the first operand is none */
+    const char *among;          /* the words that operands are among; NULL: any, files as a rule */
+    const Choice *choices;      /* ends with {0}; NULL: none */
+    bool hidden;                /* the overview leaves it out */
     const char *example;        /* one or more lines, each a command that works */
     const Option *options;      /* ends with {0}; NULL: none */
     bool settings;              /* options that are not in the table are kept: args_settings() */
     int least, most;            /* operands; most < 0: any number */
     Status (*run)(const Args *);
-    void (*more_help)(const Args *); /* adds the part of --help that depends on the operands; may be NULL */
+    void (*more_help)(const Args *); /* adds the part of --help that depends on the operands, before the options */
 } Command;
 
 const char *args_name(const Args *);      /* of the command */
@@ -85,8 +101,8 @@ int cli_main(int argc, char **argv); /* the whole program; returns its exit code
 Status args_parse(Args **out, Arena *, const Command *, int argc,
                   char **argv); /* argv[0] is the first after the name */
 bool args_help(const Args *);
-void command_help(const Command *, const Args *);
-const Command *command_find(const char *name); /* NULL when there is none */
-Status cli_apply(const Args *);                /* the common options take effect */
+Status command_help(const Command *, const Args *); /* E_CONFIG: an operand that is none of its verbs */
+const Command *command_find(const char *name);      /* NULL when there is none */
+Status cli_apply(const Args *);                     /* the common options take effect */
 
 #endif

@@ -23,6 +23,10 @@
     {                                                                                                                \
         0                                                                                                            \
     }
+#define LAUNCH_CHOICES                                                                                               \
+    {                                                                                                                \
+        "preset", "smoke|quick|paper|real"                                                                           \
+    }
 #define OUT_OF_RUNS                                                                                                  \
     "the run directory; default: runs/GROUP/NAME/HASH, where HASH depends on the settings, and the link "            \
     "runs/GROUP/NAME/latest leads to the newest.  With several experiments, the directory that holds all of their "  \

@@ -1,27 +1,27 @@
 /* Options from tables.  --name VALUE and --name=VALUE are the same, and so are `-` and `_` in a name.  `--` ends
  * the options.  An option that no table has is an error that names the nearest one, unless the command keeps
  * settings: then --key VALUE is kept until the experiment that declares the key is found. */
-#include "cli/command.h"
+#include "cli/page.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/lines.h"
-#include "base/print.h"
 #include "base/str.h"
 #include "num/kernels.h"
 #include "run/machine.h"
 
 REGISTRY(Command, command)
 
-static const Option COMMON[] = {
+const Option COMMON_OPTIONS[] = {
     {"help", NULL, "show this text and stop"},
     {"quiet", NULL, "no progress and no remarks on standard error"},
     {"threads", "N", "use N cores; default: all this process may run on"},
     {"kernels", "WHICH", "fast, or ref: the plain reference loops; default fast"},
     {"trap-fp", NULL, "stop at the first invalid operation, overflow or division by zero"},
     {0}};
+const Choice COMMON_CHOICES[] = {{"kernels", "fast|ref"}, {0}};
 
 enum { MOST_OUTPUTS = 8 };
 struct Args {
@@ -74,7 +74,7 @@ static const Option *find_in(const Option *table, const char *name, size_t n)
 static const Option *find(const Command *c, const char *name, size_t n)
 {
     const Option *o = find_in(c->options, name, n);
-    return o ? o : find_in(COMMON, name, n);
+    return o ? o : find_in(COMMON_OPTIONS, name, n);
 }
 
 /* The name that --help shows for an option, by any of its names. */
@@ -90,7 +90,7 @@ static Status unknown(const Command *c, const char *name)
     const char *list[128];
     int n = 0;
     for (const Option *o = c->options; o && o->name && n < 100; o++) list[n++] = o->name;
-    for (const Option *o = COMMON; o->name; o++) list[n++] = o->name;
+    for (const Option *o = COMMON_OPTIONS; o->name; o++) list[n++] = o->name;
     list[n] = NULL;
     const char *near = str_nearest(name, list);
     if (near) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", name, near);
@@ -320,20 +320,25 @@ Status args_real(double *out, const Args *a, const char *option, double otherwis
     return OK;
 }
 
+static const char *joined(Arena *a, const char *const *words)
+{
+    Buf all = buf_open(a);
+    for (; *words; words++) buf_print(&all, "%s%s", all.len ? "|" : "", *words);
+    return all.text;
+}
+
 Status args_word(int *out, const Args *a, const char *option, int otherwise, const char *const *words)
 {
-    const char *text = args_text(a, option, NULL);
+    const char *text = args_text(a, option, NULL), *name = shown_name(a, option);
+    const char *shown = choice_among(a->command, name);
     *out = otherwise;
+    CHECK(!shown || !strcmp(shown, joined(a->arena, words)), "--%s of %s takes %s, and its choices are %s", name,
+          a->command->name, joined(a->arena, words), shown);
     if (!text) return OK;
-    Buf list = buf_open(a->arena);
-    for (int i = 0; words[i]; i++) {
-        if (!strcmp(words[i], text)) {
-            *out = i;
-            return OK;
-        }
-        buf_print(&list, "%s%s", i ? ", " : "", words[i]);
-    }
-    return fail(E_CONFIG, "--%s %s: expected one of %s", shown_name(a, option), text, list.text);
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], text)) return *out = i, OK;
+    return fail(E_CONFIG, "--%s %s: expected one of %s", name, text,
+                words_listed(a->arena, joined(a->arena, words), ", "));
 }
 
 int args_all(const Args *a, const char *option, const char **out, int most)
@@ -360,26 +365,12 @@ static bool applies_to(const char *verb, const Option *o)
     return !o->of;
 }
 
-/* "a|b|c" as "a, b, c"; `last` stands before the last one. */
-static const char *listed(Arena *a, const char *verbs, const char *last)
-{
-    Buf out = buf_open(a);
-    for (const char *p = verbs, *bar; *p; p = bar + 1) {
-        bar = strchr(p, '|');
-        if (!bar) {
-            buf_print(&out, "%s%s", p == verbs ? "" : last, p);
-            break;
-        }
-        buf_print(&out, "%s%.*s", p == verbs ? "" : ", ", (int)(bar - p), p);
-    }
-    return out.text;
-}
-
 Status args_of(const Args *a, const char *verb)
 {
     for (int i = 0; i < a->n_given; i++) {
         const Option *o = find(a->command, a->given[i].key, strlen(a->given[i].key));
-        if (!applies_to(verb, o)) return fail(E_CONFIG, "--%s is for %s", o->name, listed(a->arena, o->of, ", "));
+        if (!applies_to(verb, o))
+            return fail(E_CONFIG, "--%s is for %s", o->name, words_listed(a->arena, o->of, ", "));
     }
     const Option *set = find_in(a->command->options, "set", 3);
     return a->n_setting && !applies_to(verb, set) ? unknown(a->command, a->setting[0].key) : OK;
@@ -390,35 +381,6 @@ Status args_verb(const char **verb, const Args *a, const char *verbs)
     *verb = args_at(a, 0);
     if (!str_glob(verbs, *verb))
         return fail(E_CONFIG, "unknown subcommand '%.30s' of '%s'; expected %s", *verb, a->command->name,
-                    listed(a->arena, verbs, " or "));
+                    words_listed(a->arena, verbs, " or "));
     return args_of(a, args_count(a) > 1 ? str_print(a->arena, "%s %s", *verb, args_at(a, 1)) : *verb);
-}
-
-static void print_options(Arena *a, const Option *table)
-{
-    for (; table && table->name; table++) {
-        char left[80];
-        snprintf(left, sizeof left, "  --%s%s%s", table->name, table->argument ? " " : "",
-                 table->argument ? table->argument : "");
-        print_item(left, 26,
-                   table->of ? str_print(a, "%s: %s", listed(a, table->of, ", "), table->help) : table->help);
-    }
-}
-
-void command_help(const Command *c, const Args *a)
-{
-    print_out("usage: vernier %s ", c->name);
-    print_layout(c->usage, strlen(c->usage)); /* it may have several lines */
-    print_out("\n");
-    print_item("", 0, c->about ? c->about : c->summary);
-    if (c->options) {
-        print_out("\noptions\n");
-        print_options(a->arena, c->options);
-    }
-    print_out("\ncommon options\n");
-    print_options(a->arena, COMMON);
-    if (c->more_help) c->more_help(a);
-    print_out("\nexample\n  ");
-    print_layout(c->example, strlen(c->example));
-    print_out("\n");
 }

@@ -9,28 +9,10 @@
 
 #include "base/print.h"
 #include "base/str.h"
-#include "cli/command.h"
+#include "cli/page.h"
 #include "run/progress.h"
 #include "run/run.h"
 #include "run/signals.h"
-
-REGISTRY(Command, command)
-
-static int by_name(const void *a, const void *b)
-{
-    const Command *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
-/* The registered commands in alphabetical order; NULL-ended. */
-static const Command **commands(Arena *a)
-{
-    size_t n = (size_t)(command_end() - command_begin());
-    const Command **list = NEW(a, const Command *, n + 1);
-    memcpy(list, command_begin(), n * sizeof *list);
-    qsort(list, n, sizeof *list, by_name);
-    return list;
-}
 
 static void print_overview(Arena *a, FILE *to)
 {
@@ -42,7 +24,7 @@ static void print_overview(Arena *a, FILE *to)
                  "\nexample\n  vernier list\n");
 }
 
-static Status no_command(Arena *a, const char *name)
+Status no_command(Arena *a, const char *name)
 {
     const char *list[64];
     int n = 0;
@@ -57,10 +39,7 @@ static Status run_command(Arena *a, const Command *c, int argc, char **argv)
 {
     Args *args;
     TRY(args_parse(&args, a, c, argc, argv));
-    if (args_help(args)) {
-        command_help(c, args);
-        return OK;
-    }
+    if (args_help(args)) return command_help(c, args);
     TRY(cli_apply(args));
     return c->run(args);
 }
@@ -84,8 +63,11 @@ static Status dispatch(Arena *a, int argc, char **argv)
     if (help) name = argv[2];
     const Command *c = command_find(name);
     if (!c) return no_command(a, name);
-    char word[] = "--help", *only_help[] = {word};
-    return help ? run_command(a, c, 1, only_help) : run_command(a, c, argc - 2, argv + 2);
+    if (!help) return run_command(a, c, argc - 2, argv + 2);
+    char word[] = "--help", **ask = NEW(a, char *, argc);
+    memcpy(ask, argv + 3, (size_t)(argc - 3) * sizeof *ask); /* of its subcommand, or of an experiment */
+    ask[argc - 3] = word;
+    return run_command(a, c, argc - 2, ask);
 }
 
 /* The output must have arrived, unless its reader has closed the pipe: it needed no more. */

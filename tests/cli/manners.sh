@@ -27,7 +27,7 @@ expect 2 'did you mean --json' 'unknown option, with the nearest' list --jsn
 expect 2 'needs a value' 'an option without its value' run x/y --out
 expect 2 'takes no value' 'a switch with a value' list --json=yes
 expect 2 'options begin with two dashes' 'a short option' list -j
-expect 2 'operand' 'too many operands' list theory
+expect 2 'operand' 'too many operands' list theory toy
 expect 2 'operand' 'too few operands' run
 expect 2 'no experiment' 'unknown experiment' run no/such
 expect 2 'no experiment "toy/nosuch"; .vernier list. names them' 'one that is near to none of its group' run toy/nosuch

@@ -1,0 +1,71 @@
+/* The words that options and operands take, with the names of registries in place of '@methods' and the like. */
+#include <string.h>
+
+#include "cli/page.h"
+#include "nn/model.h"
+#include "peft/peft.h"
+#include "run/run.h"
+
+enum { MOST_WORDS = 256 };
+
+typedef struct {
+    Arena *arena;
+    KeyValue *word;
+    int n;
+} Words;
+
+static void add(Words *w, const char *word, const char *meaning)
+{
+    CHECK(w->n + 1 < MOST_WORDS, "%d words", w->n + 1);
+    w->word[w->n++] = (KeyValue){word, meaning};
+}
+
+/* The experiments of one group by name, or with group NULL all of them as GROUP/NAME. */
+static void add_experiments(Words *w, const char *group)
+{
+    for (const Experiment **e = experiments(w->arena); *e; e++)
+        if (!group)
+            add(w, str_print(w->arena, "%s/%s", (*e)->group, (*e)->name), (*e)->title);
+        else if (!strcmp((*e)->group, group))
+            add(w, (*e)->name, (*e)->title);
+}
+
+static void add_named(Words *w, const char *name)
+{
+    if (!strcmp(name, "methods"))
+        for (const Peft *const *p = peft_begin(); p < peft_end(); p++) add(w, (*p)->name, (*p)->summary);
+    else if (!strcmp(name, "architectures"))
+        for (const Arch *const *p = arch_begin(); p < arch_end(); p++) add(w, (*p)->name, (*p)->summary);
+    else if (!strcmp(name, "commands"))
+        for (const Command **c = commands(w->arena); *c; c++) add(w, (*c)->name, (*c)->summary);
+    else
+        add_experiments(w, strcmp(name, "experiments") ? name : NULL);
+}
+
+const KeyValue *words_of(Arena *a, const char *among)
+{
+    Words w = {a, NEW(a, KeyValue, MOST_WORDS), 0};
+    for (const char *p = among; p && *p; p += *p == '|') {
+        size_t n = strcspn(p, "|");
+        const char *word = str_copy(a, p, n);
+        if (*word == '@')
+            add_named(&w, word + 1);
+        else
+            add(&w, word, NULL);
+        p += n;
+    }
+    return w.word;
+}
+
+static const char *among_of(const Choice *table, const char *option)
+{
+    for (; table && table->option; table++)
+        if (!strcmp(table->option, option)) return table->among;
+    return NULL;
+}
+
+const char *choice_among(const Command *c, const char *option)
+{
+    const char *among = among_of(c->choices, option);
+    return among ? among : among_of(COMMON_CHOICES, option);
+}
