@@ -41,9 +41,9 @@ typedef struct Format {
     const Fixed *fixed;  /* other settings that change the model and are not supported; ends with {0} */
     void (*absent)(Config *, const char *type); /* defaults of keys that a file leaves out: the reference's own,
                                                    where they are not the published sizes; may be NULL */
-    const Alias *alias;               /* ends with {0}, or NULL */
-    const char *ignore;               /* glob over tensors that have no place here and need none */
-    const Sublayer *sublayers;        /* ends with {0} */
+    const Alias *alias;                         /* ends with {0}, or NULL */
+    const char *ignore;                         /* glob over tensors that have no place here and need none */
+    const Sublayer *sublayers;                  /* ends with {0} */
     Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
     void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */
