@@ -487,7 +487,7 @@ static Status begin_work(Folder *f)
 }
 
 /* What lies in the directory decides: begin, go on with unfinished work, recognise a finished result, or E_CONFIG. */
-static Status look(Folder *f, bool overwrite)
+static Status examine(Folder *f, bool overwrite)
 {
     Found result, work;
     TRY(read_manifest(&work, f, WORK));

@@ -26,6 +26,8 @@
 #ifndef TASKS_PREDICTOR_H
 #define TASKS_PREDICTOR_H
 
+#include <cjson/cJSON.h>
+
 #include "adapter/model.h"
 #include "tasks/cmg.h"
 #include "tasks/floor.h"
