@@ -17,7 +17,7 @@ Tensor probs_of(Arena *run, Model *m, Hooks *hooks, const Batch *batch, int laye
     return seen.value;
 }
 
-typedef struct { /* the flat place of a row, and how many of its columns are not content */
+typedef struct { /* the flat index of a row, and how many of its columns are not content */
     int64_t at, slots;
 } Row;
 
