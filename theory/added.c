@@ -1,4 +1,4 @@
-/* The two runs see the same inputs; a prefix's columns stand before the content's. */
+/* The two runs see the same inputs; a prefix's columns come before the content's. */
 #include "theory/added.h"
 
 #include <math.h>

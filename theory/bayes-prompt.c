@@ -42,7 +42,7 @@ enum { BOS = 2, VOCAB = 3, ROOM = 256, SLOTS = 10 };
 typedef enum { UNIFORM, COIN, MIXTURE } Source; /* where a sequence's bias comes from */
 static const double LOW = 0.2, HIGH = 0.8;
 
-/* Sequence `index` of a stream, n tokens; returns its bias, which only the oracle knows. */
+/* Sequence `index` of a stream, n tokens; returns its bias, which only the oracle is given. */
 static double draw(int32_t *x, int64_t n, Source s, uint64_t stream, uint64_t index)
 {
     uint64_t mine = rng_mix(stream, index);

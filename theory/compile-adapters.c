@@ -208,8 +208,8 @@ static double left_at(const Readout *r, double a)
     return fmax(0, total);
 }
 
-/* The same at the best a: the limit a -> 0 (slots of little weight and large values), a grid over twelve decades up
- * to a hundred times the mean of Z, then golden section in log a. */
+/* The same at the best a: the limit a -> 0 (virtual tokens of little weight and large values), a grid over twelve
+ * decades up to a hundred times the mean of Z, then golden section in log a. */
 static double left_over(const Readout *r)
 {
     enum { GRID = 25, ROUNDS = 30, LOWEST = -10, DECADES = 12 };
@@ -250,7 +250,8 @@ static Var *check_loss(Tape *t, int64_t step, void *user)
     return op_mse(t, op_attend(t, tape_leaf(t, c->q), k, v, NULL, attn), c->target);
 }
 
-/* Error that a trained prefix of `slots` leaves on one readout, over the optimum: at least 1 when both are right. */
+/* Error that a trained prefix of `slots` leaves on one readout, over the optimum: at least 1 when both are
+ * correct. */
 static Status trained_ratio(double *ratio, Run *r, const Layer *l, const Readout *at, const Range *range,
                             const int64_t *input, int64_t position, int h, uint64_t seed)
 {

@@ -52,7 +52,7 @@ Net construct_open(Arena *, int64_t vocab);
 void construct_block(Net *, int layers);
 Head *construct_head(Net *, int64_t rows, int64_t cols, int64_t key_size); /* of the newest block */
 Layer *construct_layer(Net *, int64_t out, int64_t in, bool relu);
-/* The end of every construction: of h (width), entries 0..n-1 are below 1 but for one, which is 1 + j/V.  Three
+/* The end of every construction: of h (hidden size), entries 0..n-1 are below 1 but for one, which is 1 + j/V.  Three
  * layers find j: ReLU(h - 1) leaves j/V alone, a row of ones sums it into z, and logit j is the tangent of the
  * parabola (z - 1/2)^2 at j/V,  (2j/V - 1) z + 1/4 - (j/V)^2 = -(z - j/V)^2 + a term without j. */
 void construct_read(Net *, int64_t n, int64_t width);

@@ -267,7 +267,7 @@ typedef struct {
 } Form;
 typedef struct {
     Form form[2 * RUN_LIST];
-    int forms, widths; /* the first `widths` differ in width, the others in depth */
+    int forms, widths; /* the first `widths` differ in hidden size, the others in depth */
     int64_t longest;
 } Plan;
 typedef struct {
@@ -275,7 +275,7 @@ typedef struct {
     double bits;                 /* of the trained network on its own text, a token */
 } Found;
 
-/* The construction has no depth to vary, and its texts are as long as its width. */
+/* The construction has no depth to vary, and its texts are as long as its hidden size. */
 static bool builds(const Plan *p, int form)
 {
     return form < p->widths && p->form[form].width <= p->longest;

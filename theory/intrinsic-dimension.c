@@ -5,9 +5,9 @@
  *          not the limit of a prefix: on the same task a prefix with more parameters than d_90 falls short, since its
  *          parameters are the wrong ones.
  * Method   The ascending sorter of E1, tuned to sort descending, to add 1, and to count digits ("histogram"), with z
- *          of d parameters and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored.  Beside it
- *          full tuning, free prefixes, LoRA and adapters, each at its best learning rate (by late training loss; data
- *          never repeat).
+ *          of d parameters and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored. It is
+ *          compared with full tuning, free prefixes, LoRA and adapters, each at its best learning rate (by late
+ *          training loss; data never repeat).
  * Expect   d_90 well below D, and prefixes with more parameters than d_90 below 90 % of full tuning.
  * Cost     a second; a minute; some hours (estimated).
  * Source   Aghajanyan et al., "Intrinsic dimensionality explains the effectiveness of language model fine-tuning",
@@ -92,7 +92,7 @@ static Status train_subspace(Run *r, Arena *run, Model *m, const Plan *plan, con
     return OK;
 }
 
-/* Job (task, arm, rate, seed). */
+/* Job (task, method, rate, seed). */
 static Status tune(Run *r, int i, void *out, void *user)
 {
     const Plan *plan = user;

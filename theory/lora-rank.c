@@ -1,8 +1,8 @@
 /* theory/lora-rank: how much rank a frozen network needs to become another one.
  *
  * Claim    Linear nets: with a rank-R update in each of L frozen layers, the best spectral error for a target W is
- *          sigma_{RL+1}(W - W_L..W_1), and it is reached.  ReLU nets: every target of depth T and width at most D is
- *          matched by a frozen net of depth L with rank ceil(D T / L) per layer and free biases.
+ *          sigma_{RL+1}(W - W_L..W_1), and it is reached.  ReLU nets: every target of depth T and hidden size at most
+ *          D is matched by a frozen net of depth L with rank ceil(D T / L) per layer and free biases.
  * Method   Linear: updates written down layer by layer from one SVD, every R, checked against the singular values;
  *          random updates of the same rank against the bound that makes this optimal.  ReLU: the same updates behind
  *          biases that keep every activation positive, then gradient LoRA with and without biases, and full tuning of
@@ -148,7 +148,7 @@ static Net random_net(Arena *a, int layers, uint64_t stream)
     return net;
 }
 
-/* The net's output on x (N,D).  A layer's update A B (D,R)(R,D) and another bias stand in for it where given. */
+/* The net's output on x (N,D).  A layer's update A B (D,R)(R,D) and another bias replace it where given. */
 static Var *forward(Tape *t, const Net *net, Tensor x, Param *const *down, Param *const *up, Param *const *bias)
 {
     Var *h = tape_leaf(t, x);

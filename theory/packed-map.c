@@ -6,7 +6,7 @@
  *          sits in one number.
  * Method   Build the network, the unpacking of base-V digits included: it is made of ReLU layers, nothing happens
  *          outside.  Every map of V = 2 and V = 3 in F64, F32 and with hard-max attention.  Random maps over V in all
- *          formats, for two unpackers in the network and, beside them, plain rounding and plain truncation of the
+ *          formats, for two unpackers in the network and, for comparison, plain rounding and plain truncation of the
  *          number.
  * Expect   Every map exact.  Rounding ends at V = 13 in F64 and V = 7 in F32, where the half step V^-V/2 meets the
  *          last digit; truncation loses maps, 30 % of those of V = 3, and more once the number went through
@@ -124,7 +124,7 @@ static double packed(const int32_t *row, int64_t v)
 }
 
 typedef struct {
-    int64_t maps, rows, answers; /* that are right */
+    int64_t maps, rows, answers; /* that are correct */
 } Right;
 
 /* maps (B,V,V); every pair of user tokens with every map. */

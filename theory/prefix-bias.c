@@ -19,7 +19,7 @@
  *          Attention rows sum to 1, so biases of the projections only add constants: the proof covers them.
  *
  * Not shown: that a task is out of reach.  Layers above the first do see new attention
- * (theory/second-layer takes that apart), and t_i may hold the information that a task needs in small weights. */
+ * (theory/second-layer analyses it), and t_i may hold the information that a task needs in small weights. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -356,7 +356,7 @@ static Status draw_maps(Run *r, const Story *s)
 
 typedef enum { GAP, KL, CONDITIONAL } Curve;
 
-static double pick(const Level *x, Curve c) /* a logarithmic axis has no place for an exact zero */
+static double pick(const Level *x, Curve c) /* a logarithmic axis cannot show an exact zero */
 {
     return fmax(c == GAP ? x->drift.gap : c == KL ? x->drift.kl : x->conditional, 1e-18);
 }

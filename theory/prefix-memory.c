@@ -109,8 +109,8 @@ static Status sort_job(Run *r, int i, void *out, void *user)
 enum { ANSWERS = 8, FILLER = 8, PLAIN = 16, RAISE = 17, ASK = 18 };
 
 /* Rows of n tokens, then the question, which alone is scored.  They hold a digit k once (needle) or in half of the
- * places (crowd).  In pretraining half of the rows also hold an instruction, PLAIN (answer k) or RAISE (answer k + 1
- * mod 8); without one a coin decides.  In tuning there is none and the answer is k + 1: a prefix stands in for it. */
+ * positions (crowd).  In pretraining half of the rows also hold an instruction, PLAIN (answer k) or RAISE (answer k +
+ * 1 mod 8); without one a coin decides.  In tuning there is none and the answer is k + 1: a prefix replaces it. */
 typedef enum { NEEDLE, CROWD, CONTENTS } Content;
 static const char *const CONTENT[CONTENTS] = {"needle", "crowd"};
 
@@ -230,7 +230,7 @@ static Status reach_job(Run *r, int i, void *out, void *user)
     int seeds = run_seeds(r), rate = i / seeds % plan->rates;
     Arm arm = (Arm)(i / seeds / plan->rates % ARMS);
     Content content = (Content)(i / seeds / plan->rates / ARMS);
-    if (arm == TABLE) return OK; /* it has no meaning for tokens and places that it was not trained on */
+    if (arm == TABLE) return OK; /* it has no meaning for tokens and positions that it was not trained on */
     uint64_t seed = run_seed(r, i % seeds);
     Arena run = arena_open(0);
     Model *m;

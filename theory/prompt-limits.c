@@ -18,7 +18,7 @@
  * (b)      A prompt adds a mass a and a numerator b to the last row's attention: t = (N + b)/(Z + a).  With a common
  *          query both are the same for all inputs, so inputs that agree in Z and N get one output y, and
  *          |y - Y1|^2 + |y - Y2|^2 >= |Y1 - Y2|^2/2.
- * (c)      One layer: the pair (a, b) is all there is.  Behind the layer's norm one token has a bounded part of it,
+ * (c)      One layer: the pair (a, b) is all there is.  Behind LayerNorm one token has a bounded part of it,
  *          and more tokens reach up to all of it, not beyond; in deeper layers they add more than that.
  * (d)      Let the inputs differ in the last token x by dx.  With k_H = |W_Q' W_K|/sqrt(d) and all tokens within D,
  *          |dt| <= |W_O W_V| (1 + 2 k_H D^2) |dx| =: c |dx|: the own value moves by at most |dx|, and the logits, of

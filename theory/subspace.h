@@ -20,7 +20,7 @@ typedef struct {
     int32_t *column;            /* (N), shuffled; the first d are used */
     float *start, *grad, *sign; /* (D) theta_0; a gradient; s */
     float *work;                /* (N) */
-    Tensor z, dz, m, v;         /* (d): the numbers, their gradient, and Adam's means */
+    Tensor z, dz, m, v;         /* (d): the parameters, their gradient, and Adam's means */
 } Subspace;
 
 Subspace *subspace_open(Arena *run, ParamSet *, int64_t d, bool independent, uint64_t stream);

@@ -471,7 +471,7 @@ static Series output(Arena *a, int64_t n, double lambda)
                     .dashed = !n};
 }
 
-/* Both sides of the matter on one page: the same head as a look-up table, and as a mixer of tokens. */
+/* Both results on one page: the same head as a look-up table, and as a mixer of tokens. */
 static Status draw_page(Run *r, const Rates *rates, const Plan *p, const double *all, double none, double other)
 {
     static const char *const name[TASKS] = {"element-wise", "reversal"};

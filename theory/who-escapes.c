@@ -10,7 +10,7 @@
  *          random. Measured in layer 1: content attention; rank of the row-centred change of logits, per head; the
  *          attention sublayer's output when the base model's weights are imposed on it, its change split into a
  *          constant and a part that depends on content; the feed-forward's output for the base model's input; rank of
- *          all that attention adds beside (1 - a) times the base model's output.  In layer 2: content attention.
+ *          the output of attention minus (1 - a) times the base model's.  In layer 2: content attention.
  * Expect   The table below, cell by cell.  How far LoRA and a suffix's own queries reach: theory/attention-reach.
  * Cost     a second; ten seconds; a minute.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 4, for prefixes; the other rows follow from where each
@@ -84,7 +84,7 @@ static Tensor content_rows(Arena *a, Tensor x, int64_t n, int64_t behind)
     return out;
 }
 
-/* The inverse: rows (B*n,C) at their place in (B,T,C), zeros elsewhere. */
+/* The inverse: rows (B*n,C) at their positions in (B,T,C), zeros elsewhere. */
 static Tensor among_rows(Arena *a, Tensor x, Tensor like, int64_t n, int64_t behind)
 {
     int64_t t = like.dim[1], c = like.dim[2];
@@ -108,7 +108,7 @@ static Tensor content_map(Arena *a, Tensor x, int64_t n, int64_t behind)
     return out;
 }
 
-/* The inverse for the base model's weights (B,H,n,n): the content's at their place, zeros elsewhere. */
+/* The inverse for the base model's weights (B,H,n,n): the content's at their positions, zeros elsewhere. */
 static Tensor among_keys(Arena *a, Tensor x, Tensor like, int64_t behind)
 {
     int64_t n = x.dim[3], t = like.dim[2], s = like.dim[3];

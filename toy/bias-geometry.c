@@ -4,10 +4,10 @@
  * Method   Pretrain on a mixture of tasks without a task token; train one tied prefix per task, at several learning
  *          rates.  In F64, on one set of token sequences, D = t' - (1 - a) t per head and through the output
  *          projection: its singular values per layer.  At layer 1 the principal angles between the spans of two
- *          tasks' D, beside those of random spans of the same size.  Then arithmetic without training: the sum of the
- *          prefixes for two tasks, the sum minus the common start, their mean, and both concatenated, scored on the
- *          composition of the two tasks, with a prefix trained for it for comparison; and the straight path from one
- *          prefix to another, scored on both tasks.
+ *          tasks' D, compared with those of random spans of the same size.  Then arithmetic without training: the sum
+ *          of the prefixes for two tasks, the sum minus the common start, their mean, and both concatenated, scored
+ *          on the composition of the two tasks, with a prefix trained for it for comparison; and the straight path
+ *          from one prefix to another, scored on both tasks.
  * Expect   Rank n_H n_S at layer 1 for every task and seed.  For the rest there is no prediction: it is measured.
  * Cost     seconds; two minutes; half an hour.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 4 and experiments 2 and 3.

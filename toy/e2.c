@@ -3,8 +3,9 @@
  * Claim    A one-layer transformer that was trained on a mixture of four tasks, with nothing to identify the one that
  *          is meant, does each of them when a prefix of one virtual token is trained for it, and then does none of
  *          the others.
- * Method   The published recipe: pretrain on asc, desc, +1 and +2 in equal shares, with four heads and no norm before
- *          attention; train a prefix for each task; greedy exact match of every model on every task, over all seeds.
+ * Method   The published recipe: pretrain on asc, desc, +1 and +2 in equal shares, with four heads and no LayerNorm
+ *          before attention; train a prefix for each task; greedy exact match of every model on every task, over all
+ *          seeds.
  * Expect   Published, one run: without a prefix 16 to 31 % on each; with the task's own prefix 94, 84, 99.6 and
  *          99.8 %; with another task's at most 0.7 %.  Content attention, renormalised, is the same in all models.
  * Cost     seconds; a minute; an hour.

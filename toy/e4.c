@@ -13,8 +13,8 @@
  *
  * Sizes    In a layer of hidden size d, 12 virtual tokens have 12 d parameters; rank 1 has (d + d) + (d + 4d) + (4d +
  *          d) = 12 d; six pairs of a key and a value have 12 d; and so in proportion for a rank r.  At the published
- *          width, with rank 1, that is 12 288 in four layers.  At quick a narrow model needs a higher rank to learn
- *          in time, and the prefixes grow with it.
+ *          hidden size, with rank 1, that is 12 288 in four layers.  At quick a narrow model needs a higher rank to
+ *          learn in time, and the prefixes grow with it.
  *
  * What it does not show: that attention must change.  This LoRA leaves the attention of the first layer as untouched
  * as a prefix does; it adds a change that depends on the content. */

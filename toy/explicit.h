@@ -18,7 +18,7 @@ enum { EXPLICIT_LAYERS = 2 }; /* at most */
 typedef struct {
     int vocab, positions; /* V, P: different tokens; the longest sequence */
     int dim, heads;       /* C, H: numbers per position; attention heads, each of C / H of them */
-    int hidden;           /* F: width of the feed-forward */
+    int hidden;           /* F: hidden size of the feed-forward */
     int layers;           /* L */
 } ExplicitShape;
 
@@ -27,15 +27,15 @@ typedef struct {
     double *gain1, *bias1;    /* (C)           the LayerNorm before attention */
     double *qkv, *qkv_bias;   /* (C,3C), (3C)  queries, keys and values, side by side */
     double *out, *out_bias;   /* (C,C), (C)    the output projection */
-    double *gain2, *bias2;    /* (C)           the norm before the feed-forward */
+    double *gain2, *bias2;    /* (C)           the LayerNorm before the feed-forward */
     double *up, *up_bias;     /* (C,F), (F) */
     double *down, *down_bias; /* (F,C), (C) */
 } ExplicitLayer;
 typedef struct {
     double *token;    /* (V,C) a vector for each token */
-    double *position; /* (P,C) and one for each place in the sequence */
+    double *position; /* (P,C) and one for each position in the sequence */
     ExplicitLayer layer[EXPLICIT_LAYERS];
-    double *gain, *bias; /* (C) the last norm */
+    double *gain, *bias; /* (C) the last LayerNorm */
     double *head;        /* (V,C) scores each token against the model's output */
 } ExplicitWeights;
 

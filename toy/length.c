@@ -6,8 +6,8 @@
  *          least some (alpha >= n e^-B / (Z + n e^-B)) whether that helps or not.
  * Method   E1's sorter, descending as target; free prefixes of 1 to 64 virtual tokens, uncapped and under two caps,
  *          learning rates swept.  A capped key or value is c x rms x tanh(theta), where rms is the root mean square
- *          coordinate of the content's own keys or values: the cap holds at every step.  Beside the accuracy: how
- *          many virtual tokens are used (exp of the entropy of their shares) and the mass on them.
+ *          coordinate of the content's own keys or values: the cap holds at every step.  Also measured: how many
+ *          virtual tokens are used (exp of the entropy of their shares) and the mass on them.
  * Expect   Uncapped: loss falls with length, by less and less.  Capped: a least loss at some length, or a plateau.
  * Cost     seconds; two minutes; hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, find that prefixes of ten virtual tokens use fewer.

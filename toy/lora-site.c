@@ -4,9 +4,9 @@
  *          feed-forward layers alone leaves the pattern of the content exactly as it was. It learns no less of the
  *          new task than LoRA on queries and keys alone, and all linear layers together learn most.
  * Method   E1's ascending sorter; targets descending sort and the histogram; LoRA on {Q,K}, {V}, {O}, {V,O},
- *          {O,MLP}, {MLP} and all linear layers, several ranks, learning rates swept.  Beside accuracy the drift of
- *          layer 1's content attention on fixed tokens: the mean total variation of renormalised rows, and the
- *          largest change of one weight.
+ *          {O,MLP}, {MLP} and all linear layers, several ranks, learning rates swept.  Measured with accuracy: the
+ *          drift of layer 1's content attention on fixed tokens: the mean total variation of renormalised rows, and
+ *          the largest change of one weight.
  * Expect   Drift exactly 0 for V, O and MLP - the input of layer 1's queries and keys has not changed - and not for
  *          {Q,K} and all.  Descending: MLP not below {Q,K} (by more than two points of token accuracy), all above
  *          both.

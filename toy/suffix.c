@@ -3,19 +3,19 @@
  * Claim    Virtual tokens behind the input are more expressive than a prefix with as many parameters: their rows have
  *          queries that are free, so they read the content by a pattern of their own, where a prefix only adds a
  *          bias.
- * Method   One sorter per depth, pretrained ascending on rows with filler tokens in all three places: before the
- *          input, behind it, and one behind each digit.  Then trained word vectors stand in place of the fillers of
+ * Method   One sorter per depth, pretrained ascending on rows with filler tokens at all three positions: before the
+ *          input, behind it, and one behind each digit.  Then trained word vectors replace the fillers of
  *          one kind (as many in each), positions added as ever, everything else frozen; a free prefix in every layer
  *          with at least as many parameters is compared with them.  Descending is the target; learning rates swept.
  * Expect   In one layer a suffix row's keys and values are functions of its token alone, so to the rows that follow
  *          it is a prefix; only the last one, which itself predicts the first output, reads by a new query.  So in
- *          one layer the places should differ at output 1 alone; with two layers the suffix should lead.
+ *          one layer the three should differ at output 1 alone; with two layers the suffix should lead.
  * Cost     seconds; two minutes; hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024) argue for suffixes in their appendix; Li and Liang (ACL 2021) compared
  *          prefixes with infixes on language tasks.
  *
  * The virtual tokens pass through the first layer's LayerNorm and are bounded by it, the deep prefix is not: the
- * places compare with each other, not with it.
+ * three are comparable with each other, not with it.
  *
  * What it does not show: suffixes with keys and values of their own in each layer; these tokens enter at the
  * bottom. */
@@ -85,8 +85,8 @@ typedef struct {
     Way way;
 } Virtual;
 
-/* Row i of (table; word vectors) is chosen for each place: (N,C) before (B,T,C), then a gather.  Rows that decoding
- * has not reached are not there. */
+/* Row i of (table; word vectors) is chosen for each position: (N,C) before (B,T,C), then a gather.  Rows that
+ * decoding has not reached are not there. */
 static Var *replace(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)at, (void)in;

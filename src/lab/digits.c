@@ -1,4 +1,4 @@
-/* Digit tasks: maps, sampler, batches, greedy scoring, entropy floors. */
+/* Digit tasks: maps, sampler, batches, greedy scoring, entropy baselines. */
 #include "lab/digits.h"
 
 #include <math.h>

@@ -304,7 +304,7 @@ Status lab_open(Model **m, Arena *run, Run *r, const LabModel *l, uint64_t seed)
     return model_load(m, run, kept_path(r, l, seed));
 }
 
-/* ---- arms */
+/* ---- arms: a method with its options */
 
 static const LabArm ARMS[] = {
     {.name = "none"},

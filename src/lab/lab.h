@@ -1,6 +1,6 @@
 /* The toy laboratory: a small decoder pretrained on digit tasks, tuned by one method, scored.
  *
- *     LabModel recipe = lab_sorter(run_preset(r));                   asc, one layer, one head, width 96
+ *     LabModel recipe = lab_sorter(run_preset(r));                   asc, one layer, one head, hidden size 96
  *     TRY(lab_pretrain(r, &recipe, 1));                              all seeds, one process per core; kept in the run
  *     ... in a job:
  *     TRY(lab_open(&m, &arena, r, &recipe, seed));                   the kept model, all frozen
@@ -30,7 +30,7 @@ typedef struct {
     int64_t steps, batch, test; /* test: held-out inputs scored */
 } LabModel;
 /* The published recipes (Petrov, Torr and Bibi 2024): E1's sorter; E2's, E3's and E4's mixtures.  At QUICK and
- * SMOKE they are smaller in steps, and E3's in width too. */
+ * SMOKE they are smaller in steps, and E3's in hidden size too. */
 LabModel lab_sorter(Preset);
 LabModel lab_elicitor(Preset);      /* E2: 1 layer, 4 heads, d 256, four tasks, no LayerNorm before attention */
 LabModel lab_composer(Preset);      /* E3: 4 layers, 4 heads, d 256, four tasks, 10 virtual tokens (E4: 12) */

@@ -11,7 +11,7 @@ Tensor probs_of(Arena *run, Model *m, Hooks *hooks, const Batch *batch, int laye
     return observe_one(run, m, hooks, &whole, (Where){SITE_PROBS, layer, PART_DECODER});
 }
 
-typedef struct { /* the flat place of a row, and how many of its columns are not content */
+typedef struct { /* the flat index of a row, and how many of its columns are not content */
     int64_t at, slots;
 } Row;
 

@@ -47,7 +47,7 @@ typedef struct {
 
 int64_t measure_columns(Map);         /* n, how many columns are content */
 Tensor measure_mass(Arena *, Map);    /* (B,H,T) mass on the content: 1 - alpha */
-Tensor measure_alpha(Arena *, Map);   /* (B,H,T) mass on all other columns; NaN where `row` says 0 */
+Tensor measure_alpha(Arena *, Map);   /* (B,H,T) mass on all other columns; NaN where `row` is 0 */
 Tensor measure_content(Arena *, Map); /* (B,H,T,n) content weights, rows summing to 1 */
 
 typedef struct {

@@ -1,4 +1,4 @@
-/* The digit tasks against hand-made answers, the split, the layout, and the published entropy floors. */
+/* The digit tasks against hand-made answers, the split, the layout, and the published entropy baselines. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void maps(void **state)
     assert_null(digit_task("shuffle"));
 }
 
-/* A quarter of the inputs are for testing; draws come from the split asked for.  A share p = 0.323 of all inputs has
+/* A quarter of the inputs are for testing; draws come from the given split.  A share p = 0.323 of all inputs has
  * at most five distinct digits; rejecting half of the others raises it to 2p/(1+p) = 0.488. */
 static void draws(void **state)
 {
@@ -80,7 +80,7 @@ static void layout(void **state)
     arena_close(&a);
 }
 
-/* A gap of filler stands between input and output; a mixture labels each example by one of its tasks. */
+/* Filler tokens separate input and output; a mixture labels each example by one of its tasks. */
 static void gaps_and_mixtures(void **state)
 {
     (void)state;

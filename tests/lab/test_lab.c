@@ -27,7 +27,7 @@ static const Experiment TRIAL = {.group = "test",
                                  .run = nothing};
 REGISTER(experiment, TRIAL)
 
-/* A run that was left before it ended is taken up. */
+/* A run that ended early is resumed. */
 static Run *open_run(Preset preset)
 {
     Run *r;
@@ -87,8 +87,8 @@ static void late_scores(void **state)
     run_close(r);
 }
 
-/* A run taken up from its checkpoint ends in the bytes of the unbroken one, late scores before the checkpoint
- * included.  A mark left in the checkpoint's curve tells that it was read. */
+/* A run resumed from its checkpoint ends in the bytes of the unbroken one, late scores before the checkpoint
+ * included.  A changed value in the checkpoint's curve shows that it was read. */
 static void resumed(void **state)
 {
     (void)state;

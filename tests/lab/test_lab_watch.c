@@ -46,8 +46,8 @@ static double ten(Model *m, const Hooks *hooks, const LabModel *l, const DigitMi
     return ++seen;
 }
 
-/* Two examples are learned by heart and nothing else is; without repeats the training loss tells the held-out loss.
- * */
+/* Two examples are learned by heart and nothing else is; without repeats the training loss estimates the held-out
+ * loss. */
 static Status repeats(Run *r)
 {
     LabArm few = full("few", 150), many = full("many", 150), odd = full("odd", 2);

@@ -1,5 +1,5 @@
 /* The table of all prefixes against prefixes, measures of attention maps of known shape, rows with fillers
- * between their digits, tied slots past the norm, and the summary of a sweep. */
+ * between their digits, tied virtual tokens past LayerNorm, and the summary of a sweep. */
 #include "expect.h"
 
 #include "lab/lab.h"
@@ -87,7 +87,7 @@ static void mass_saturates(void **state)
     arena_close(&a);
 }
 
-/* Past the norm, a tied slot's key is W_K s + b. */
+/* Past LayerNorm, a tied virtual token's key is W_K s + b. */
 static void no_norm_goes_past_the_norm(void **state)
 {
     (void)state;
@@ -114,7 +114,7 @@ static void no_norm_goes_past_the_norm(void **state)
     arena_close(&a);
 }
 
-/* One head; the first row of the output sees 1 virtual key, 1 slot and ten digits, all alike. */
+/* One head; the first row of the output sees 1 virtual key, 1 filler token and ten digits, all alike. */
 static void readings_of_a_flat_map(void **state)
 {
     (void)state;

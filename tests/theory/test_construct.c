@@ -203,7 +203,7 @@ static double r(Format f, double x)
     return format_round(f, x);
 }
 
-/* Every token against every other, by the formulas as they stand in the header. */
+/* Every token against every other, by the formulas in the header. */
 static int64_t wrong_by_trying_all(Format f, Readout kind, int64_t v)
 {
     int64_t wrong = 0;

@@ -1,4 +1,4 @@
-/* Model directories of every architecture as subjects of the prefix experiments: the part asked for, the identity
+/* Model directories of every architecture as subjects of the prefix experiments: the part given, the identity
  * in each of its layers, and a sentence where a directory will not do.  Tokens behind the content. */
 #include "expect.h"
 

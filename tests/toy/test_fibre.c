@@ -27,8 +27,8 @@ static double norm(const double *x, int n)
     return sqrt(sum);
 }
 
-/* Of one random row: log Z is the log-sum of the scores over content, h their mixture, the pad slot left out of both.
- * */
+/* Of one random row: log Z is the log-sum of the scores over content, h their mixture, the pad token left out of
+ * both. */
 static void summary_is_attention(void **state)
 {
     (void)state;
@@ -67,7 +67,7 @@ static void mix(double out[DIM], const Sigma *s, double log_a, const double g[DI
 }
 
 /* Prefixes of every strength with values up to the cap: no two outputs are further apart than the slack, and some
- * pair of summaries uses more than half of it, so the bound says something. */
+ * pair of summaries uses more than half of it, so the bound is not empty. */
 static void slack_bounds_every_prefix(void **state)
 {
     (void)state;
@@ -102,7 +102,7 @@ static Var *add_shift(Pass *p, Where at, Var *in, Var *out, void *shift)
     return op_add(p->tape, out, 1, tape_leaf(p->tape, *(Tensor *)shift));
 }
 
-/* The rows of a pair that met, under a strong prefix of seven slots: one distribution for both. */
+/* The rows of a pair that met, under a strong prefix of seven virtual tokens: one distribution for both. */
 static double logit_gap(Model *m, Hooks *hooks, const Pair *p)
 {
     Arena step = arena_open(1 << 26);

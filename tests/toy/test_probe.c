@@ -48,7 +48,7 @@ static void maps(void **state)
     arena_close(&run);
 }
 
-/* With one prefix slot of any strength content attention stays: the theorem, at rounding of F32. */
+/* With one virtual token of any strength content attention stays: the theorem, at rounding of F32. */
 static void a_prefix_leaves_no_gap(void **state)
 {
     (void)state;
