@@ -341,7 +341,7 @@ Status corpus_answer(Ask *k, const char *dir)
     Corpus c = {.k = k};
     int sweep;
     for (const char *const *o = not_here; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --texts", *o);
+        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s and --texts exclude each other", *o);
     TRY(args_word(&sweep, k->args, "sweep", 0, sweeps));
     TRY(ask_number(k));
     TRY(ask_models(k));

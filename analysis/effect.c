@@ -395,7 +395,7 @@ Status effect_answer(Ask *k, const char *dir)
     Batch scored;
     if (x.n > MOST) return fail(E_CONFIG, "--do is given more than %d times", MOST);
     for (const char *const *o = not_here; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --do", *o);
+        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s and --do exclude each other", *o);
     TRY(ask_models(k));
     TRY(ask_input(k));
     if (!loss_batch(&scored, k->arena, k->model, k->tokenizer, &k->batch, k->target))

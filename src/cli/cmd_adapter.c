@@ -160,7 +160,7 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
     if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
         return fail(dir && *dir ? E_IO : E_CONFIG, /* where no file names a base, it must be typed */
                     "%s: its base model %s is not a directory here; name the base model with --base MODEL", a->dir,
-                    dir ? dir : "(unnamed)");
+                    dir && *dir ? dir : "(unnamed)");
     Weights *w;
     Config c;
     if (!weights_open(&w, arena, dir)) {
@@ -258,8 +258,8 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));
     if (!args_quiet(args))
-        print_err("%s: %s merged; on %d tokens its states differ from the adapted model's by at most %.1e\n", out,
-                  a->method->name, PROBE, difference);
+        print_err("%s: %s merged; on a few tokens its states differ from the adapted model's by at most %.1e\n", out,
+                  a->method->name, difference);
     return OK;
 }
 

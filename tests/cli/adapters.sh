@@ -18,7 +18,7 @@ expect 0 '^encoder 1 +4 +96  attention.self.query, attention.self.value$' 'what 
 grep -q '^r  *2$' "$t/out" && grep -q '^target_modules  *query, value$' "$t/out" && grep -Eq '^all +8 +192$' "$t/out"
 result $? '... its rank, targets and size'
 expect 0 'adapters: prefix_tuning' 'one of the other library' adapter inspect "$t/t5-prefix"
-expect 2 'convert and merge are' 'an unknown action' adapter look "$t/lora"
+expect 2 'expected inspect, convert or merge' 'an unknown action' adapter look "$t/lora"
 expect 2 'inspect takes one DIR' 'no directory' adapter inspect
 expect 3 'nowhere/adapter_config.json: No such file' 'no such directory' adapter inspect "$t/nowhere"
 
@@ -49,7 +49,7 @@ done
 expect 2 'again contains a result of other settings .to: there hf, now adapters.;' '... nor for another library' \
     adapter convert "$t/lora" "$t/again" --to adapters --base "$t/roberta"
 expect 2 'both the input and the output' 'onto itself' adapter convert "$t/lora" "$t/lora" --to hf --base "$t/roberta"
-expect 2 '--base MODEL names' 'a base that is not told' adapter convert "$t/lora" "$t/x" --to hf
+expect 2 'with --base MODEL' 'a base that is not named' adapter convert "$t/lora" "$t/x" --to hf
 expect 2 'expected hf or adapters' 'an unknown library' adapter convert "$t/lora" "$t/x" --to peft --base "$t/roberta"
 expect 3 'has no method like houlsby' 'bottlenecks are not for PEFT' adapter convert "$t/houlsby" "$t/x" --to hf --base "$t/roberta"
 expect 3 'has no method like vera' 'VeRA is not for adapters' adapter convert "$t/vera" "$t/x" --to adapters --base "$t/roberta"
@@ -69,7 +69,7 @@ for saved in '' '"save_projection": false,'; do
     cp -r "$t/vera" "$t/vera-saved"
     sed "s/\"save_projection\":.*/$saved/" "$t/vera/adapter_config.json" >"$t/vera-saved/adapter_config.json"
     if [ -z "$saved" ]; then
-        expect 0 'within [0-9.]+e-0[5-9]' 'VeRA without save_projection' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-saved"
+        expect 0 'at most [0-9.]+e-0[5-9]' 'VeRA without save_projection' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-saved"
     else
         expect 3 'save_projection is false' '... and with it off' adapter merge "$t/roberta" "$t/vera-saved" "$t/m-unsaved"
     fi
@@ -88,7 +88,7 @@ done
 
 # Merged acts as adapted: the same maps, to the table's digits.
 for d in lora dora ia3 vera; do
-    expect 0 'within [0-9.]+e-0[5-9]' "$d is merged" adapter merge "$t/roberta" "$t/$d" "$t/m-$d"
+    expect 0 'at most [0-9.]+e-0[5-9]' "$d is merged" adapter merge "$t/roberta" "$t/$d" "$t/m-$d"
     "$VERNIER" attend --overwrite --model "$t/roberta" --adapter "$t/$d" --ids 4,5,6,7 --out "$t/o" >"$t/adapted" 2>"$t/err"
     "$VERNIER" attend --overwrite --model "$t/m-$d" --ids 4,5,6,7 --out "$t/o" >"$t/out" 2>>"$t/err"
     paste "$t/adapted" "$t/out" | awk 'NR > 1 {for (i = 1; i <= NF / 2; i++) {e = $i - $(i + NF / 2); if (e > 0.0015 || e < -0.0015) bad = 1}} END {exit bad || NR < 2}'
@@ -97,7 +97,7 @@ for d in lora dora ia3 vera; do
     result $? '... unlike the base'
 done
 expect 3 'houlsby cannot be folded' 'a bottleneck cannot' adapter merge "$t/roberta" "$t/houlsby" "$t/z"
-expect 2 'both the base and where to' 'nor onto its base' adapter merge "$t/roberta" "$t/lora" "$t/roberta"
+expect 2 'both the base model and the output' 'nor onto its base' adapter merge "$t/roberta" "$t/lora" "$t/roberta"
 expect 0 'merged' 'a head comes along' adapter merge "$t/roberta" "$t/tagged" "$t/m-tagged"
 expect 0 'classifier.out_proj.weight' '... into the merged model' model list "$t/m-tagged"
 
@@ -105,7 +105,7 @@ expect 0 'classifier.out_proj.weight' '... into the merged model' model list "$t
 expect 0 'peft.lora.encoder.layer' 'a model with its adapter' model inspect "$t/roberta" --adapter "$t/tagged"
 grep -q 'out_proj  *weight (3,12)' "$t/out"
 result $? '... and its head'
-expect 2 'one attaches at a time' 'not beside a method' model inspect "$t/roberta" --adapter "$t/lora" --method ia3
+expect 2 'expected only one of them' 'not beside a method' model inspect "$t/roberta" --adapter "$t/lora" --method ia3
 expect 0 '  prefix  ' 'a prefix in the maps' attend --overwrite --model "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
 expect 0 'shift' 'and beside a base, which pays it nothing' attend --overwrite --model "$t/gpt2" --base "$t/gpt2" --adapter "$t/gpt2-prefix" --ids 4,5 --out "$t/o"
 ids=4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15,16,4,5,6,7,8,9,10,11,12,13,14,15

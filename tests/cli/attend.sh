@@ -32,7 +32,7 @@ expect 2 '"x" is not a token id' 'ids that are none' --model "$t/m/gpt2" --ids 1
 expect 3 'token 1 is id 300; the model.s vocabulary ends at 299' 'an id too large' --model "$t/m/gpt2" --ids 1,300
 expect 2 'has no such part' 'a part that is not there' --model "$t/m/gpt2" --ids 1 --part encoder
 expect 2 'expected one of encoder, decoder, cross' 'an unknown part' --model "$t/m/gpt2" --ids 1 --part side
-expect 2 'needs --source' 'cross-attention without a source' --model "$t/m/bart" --ids 1,2 --part cross
+expect 2 'expected --source' 'cross-attention without a source' --model "$t/m/bart" --ids 1,2 --part cross
 expect 2 'is no encoder-decoder' 'a source for a model that reads none' --model "$t/m/gpt2" --ids 1 --source-ids 2
 expect 2 'expected 1e-06 to 1' 'a colour scale without length' --model "$t/m/gpt2" --ids 1 --limit 0
 for list in jpg svg, ''; do expect 2 "expected svg, pdf or png, or some" "formats '$list'" --model "$t/m/gpt2" --ids 1 --format "$list"; done
@@ -111,9 +111,9 @@ done
 
 # One base, several tuned models.
 rm -rf "$t/o"
-expect 2 'needs what to compare' 'nothing to compare' --compare "$t/m/roberta" --text "$text"
+expect 2 'needs operands' 'nothing to compare' --compare "$t/m/roberta" --text "$text"
 expect 2 '--model and --compare exclude each other' 'a model and a base' --compare "$t/m/roberta" --text "$text" --model "$t/m/tuned" "$t/m/tuned"
-expect 2 'one directory too many' 'an operand without --compare' --model "$t/m/roberta" --text "$text" "$t/m/tuned"
+expect 2 'unexpected operand' 'an operand without --compare' --model "$t/m/roberta" --text "$text" "$t/m/tuned"
 expect 3 'is gpt2 with 0 layers' 'another kind' --compare "$t/m/roberta" --text "$text" "$t/m/gpt2"
 expect 3 "$t/none/config.json: No such file" 'no such model' --compare "$t/m/roberta" --text "$text" "$t/none"
 expect 0 '^tuned +0 ' 'a tuned model and the base itself' --compare "$t/m/roberta" --text "$text" "$t/m/tuned" "$t/m/roberta"
@@ -128,10 +128,10 @@ result $? '... with all its figures on the page'
 rm -r "$t/o"
 printf 'int x\nint y\n' >"$t/pair"
 expect 3 'has no tokenizer' 'floors without a tokenizer' --compare "$t/m/gpt2" --ids 1,2 --texts "$t/pair" "$t/m/gpt2"
-expect 2 'reads two texts' "an encoder-decoder's baselines" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
+expect 2 'and bart reads two' "an encoder-decoder's baselines" --compare "$t/m/bart" --source-ids 1,2 --tokenizer "$t/m/roberta" --texts "$t/pair" "$t/m/bart"
 expect 0 '^ +0\.3466  by position$' 'baselines of texts with one token of two' --compare "$t/m/roberta" --text "$text" --texts "$t/pair" "$t/m/tuned"
-grep -q 'counted from 2.0 tokens' "$t/out" && grep -Eq '^roberta .base.: [0-9.]+, not below what the place alone tells$' "$t/out" && [ -s "$t/o/figures/floors.svg" ] && [ "$(tail -n 1 "$t/o/floors.csv" | cut -c1-8)" = 2,0.6931 ]
-result $? '... the losses beside them, figure and table'
+grep -q 'estimated from 2.0 tokens' "$t/out" && grep -Eq '^roberta .base.: [0-9.]+, not below the baseline of the position$' "$t/out" && [ -s "$t/o/figures/floors.svg" ] && [ "$(tail -n 1 "$t/o/floors.csv" | cut -c1-8)" = 2,0.6931 ]
+result $? '... the losses with them, figure and table'
 expect 0 '^ +0\.[0-9]+  by position and previous token$' "a decoder's baselines" --compare "$t/m/gpt2" --tokenizer "$t/m/roberta" --text x --texts "$t/pair" "$t/m/gpt2"
 peft=$(dirname "$VERNIER")/tests/adapter/test_disk
 mkdir "$t/p"

@@ -58,7 +58,7 @@ expect 2 'exclude each other' 'both at once' tokenize "$v" --text a --no-special
 expect 0 '^ +0 +-1 +-1  <s>' 'with what the model wants around a text' tokenize "$v" --text a --wrap
 expect 0 '^4$' 'two texts cut to nothing but their frame' tokenize "$v" --text 'a b' --pair 'c d' --most 4 --count
 expect 2 'the second text has 2 ids' 'a text that is too short to be cut' tokenize "$v" --text 'a b c d e f' --pair 'c d' --most 5 --cut second
-expect 2 'whole text alone' 'checking what is cut' tokenize "$v" --text a --check --wrap
+expect 2 'one whole text' 'checking what is cut' tokenize "$v" --text a --check --wrap
 expect 3 'nowhere' 'a tokenizer that is not there' tokenize "$t/nowhere" --text x
 expect 0 '^ +4 +[0-9.]+ % +[0-9]+ +[^ ]' 'guesses for a mask' fill "$v" --text 'int <mask> = 0;'
 expect 0 '^ +4 +[0-9.]+ % ' '... by a file of weights, its config and tokenizer beside it' fill "$v/model.safetensors" --text 'int <mask> = 0;'

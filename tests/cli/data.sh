@@ -4,13 +4,13 @@ ask() { "$VERNIER" data "$@"; }
 
 expect 2 'of .data.; expected mine, make or sheet' 'an unknown verb' dig
 expect 2 'operand' 'no verb'
-expect 2 'none of typ, ccm, ltp and changes' 'an unknown set' make xyz --out "$t/x"
+expect 2 'expected typ, ccm, ltp or changes' 'an unknown set' make xyz --out "$t/x"
 expect 2 'needs --out FILE' 'make without --out' make typ
 expect 2 'expected three counts' 'sizes that are none' make typ --sizes 600,200 --out "$t/x"
 expect 2 'counts must be' 'odd sizes' make typ --sizes 7,2,2 --out "$t/x"
 expect 2 'expected one of clean, study' 'an unknown recipe' make typ --recipe best --out "$t/x"
 expect 2 '--balance is for make ltp' 'an option of another set' make typ --balance --out "$t/x"
-expect 2 'knows neither' 'the study has one fault' make typ --recipe study --fault type --out "$t/x"
+expect 2 'do not apply to' 'the study has one fault' make typ --recipe study --fault type --out "$t/x"
 expect 2 'expected 0 to 2' 'a difficulty out of range' make changes --difficulty 3 --out "$t/x"
 expect 2 'needs --task' 'a sheet of what?' sheet "$t/x"
 expect 3 'No such file' 'a file that is not there' make ccm --from "$t/none" --out "$t/x"

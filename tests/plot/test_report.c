@@ -98,7 +98,7 @@ static void text_is_escaped_and_valid(void **state)
     assert_non_null(strstr(html, "<summary>More</summary>\n<p>Folded.</p>\n</details>"));
     assert_non_null(strstr(html, "style=\"--w:200\">")); /* the width of the drawing, in points */
     assert_non_null(strstr(html, "<b>\u2713 supported</b>Content"));
-    assert_non_null(strstr(html, "<b>\u2717 fails</b>A prefix"));
+    assert_non_null(strstr(html, "<b>\u2717 not supported</b>A prefix"));
     assert_non_null(strstr(html, "<b>? inconclusive</b>It composes"));
     assert_non_null(strstr(html, "<a href=\"#h1\">E1 &amp; &quot;maps&quot;</a>"));
 }
