@@ -360,7 +360,7 @@ static bool applies_to(const char *verb, const Option *o)
     return !o->of;
 }
 
-/* "a|b|c" as "a, b, c"; `last` stands before the last one. */
+/* "a|b|c" as "a, b, c"; `last` is put before the last one. */
 static const char *listed(Arena *a, const char *verbs, const char *last)
 {
     Buf out = buf_open(a);

@@ -77,14 +77,14 @@ static int count(const Scores *t, const bool *marked)
 
 static void say_missing(Scores *t, Arena *a)
 {
-    bool said[SCORES_MOST] = {0};
+    bool shown[SCORES_MOST] = {0};
     for (int k = 0; k < t->n; k++) {
         bool alike[SCORES_MOST] = {0};
-        if (said[k] || isfinite(t->value[k])) continue;
+        if (shown[k] || isfinite(t->value[k])) continue;
         const char *why = t->why[k] ? t->why[k] : "it is not finite";
         for (int j = k; j < t->n; j++)
             alike[j] = !isfinite(t->value[j]) && !strcmp(why, t->why[j] ? t->why[j] : "it is not finite");
-        for (int j = k; j < t->n; j++) said[j] |= alike[j];
+        for (int j = k; j < t->n; j++) shown[j] |= alike[j];
         scores_remark(t, a, "%s %s no value: %s", names(t, a, alike), str_plural(count(t, alike), "has", "have"),
                       why);
     }
@@ -93,13 +93,13 @@ static void say_missing(Scores *t, Arena *a)
 /* Metrics that are missing in equally many samples share a sentence; `of` is "" or "the difference of ". */
 static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, const char *of, bool stratified)
 {
-    bool said[SCORES_MOST] = {0};
+    bool shown[SCORES_MOST] = {0};
     for (int k = 0; k < t->n; k++) {
         bool alike[SCORES_MOST] = {0};
-        if (said[k] || !left_out[k] || !isfinite(t->value[k]) || (*of && !isfinite(t->contrast[k].difference)))
+        if (shown[k] || !left_out[k] || !isfinite(t->value[k]) || (*of && !isfinite(t->contrast[k].difference)))
             continue;
         for (int j = k; j < t->n; j++) alike[j] = left_out[j] == left_out[k] && isfinite(t->value[j]);
-        for (int j = k; j < t->n; j++) said[j] |= alike[j];
+        for (int j = k; j < t->n; j++) shown[j] |= alike[j];
         const char *which = names(t, a, alike), *have = *of || count(t, alike) == 1 ? "has" : "have";
         if (draws - left_out[k] < 2)
             scores_remark(t, a, "%s%s %s no interval: only %d of %d samples %s a value", of, which, have,
