@@ -246,11 +246,11 @@ typedef struct {
     double of[3]; /* forward, dx, dw */
 } Rates;
 
-static Rates rates(const Family *f, Way way, const char *what, Arena *a, bool lines)
+static Rates rates(const Family *f, Way way, const char *title, Arena *a, bool lines)
 {
     Rates r;
     for (int i = 0; i < 3; i++) r.of[i] = family_rate(&f[i], way, a);
-    if (!lines) print_out("  %-44s %7.1f %7.1f %7.1f\n", what, r.of[0], r.of[1], r.of[2]);
+    if (!lines) print_out("  %-44s %7.1f %7.1f %7.1f\n", title, r.of[0], r.of[1], r.of[2]);
     return r;
 }
 

@@ -138,7 +138,7 @@ static int convert_all(Stored *out, Arena *arena, const Weights *w, const Stored
     return n;
 }
 
-static Status write_converted(const Args *a, const Weights *w, const char *to, const char *told)
+static Status write_converted(const Args *a, const Weights *w, const char *to, const char *shown)
 {
     Arena *arena = args_arena(a);
     const char *wanted = args_text(a, "dtype", NULL);
@@ -151,7 +151,7 @@ static Status write_converted(const Args *a, const Weights *w, const char *to, c
     int n = convert_all(out, arena, w, wanted ? &type : NULL, tied, &worst), gone = weights_n(w) - n;
     TRY(weights_write(to, out, n));
     if (args_quiet(a)) return OK;
-    print_err("%s: %d %s", told, n, str_plural(n, "tensor", "tensors"));
+    print_err("%s: %d %s", shown, n, str_plural(n, "tensor", "tensors"));
     if (gone) print_err(", %d tied %s written once", gone, str_plural(gone, "name", "names"));
     if (wanted) print_err(", largest change %.3g", worst);
     print_err("\n");

@@ -158,10 +158,9 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
         const char *beside = str_print(arena, "%s/%s", a->dir, dir);
         if (file_is_dir(beside)) dir = beside;
     }
-    if (!dir || access(str_print(arena, "%s/config.json", dir), F_OK))
-        return fail(dir && *dir ? E_IO : E_CONFIG, /* where no file names a base, it must be typed */
-                    "%s: its base model %s is not a directory here; name the base model with --base MODEL", a->dir,
-                    dir && *dir ? dir : "(unnamed)");
+    if (!dir || !*dir) return fail(E_CONFIG, "%s: its config names no base model; name it with --base MODEL", a->dir);
+    if (access(str_print(arena, "%s/config.json", dir), F_OK))
+        return fail(E_IO, "%s: its base model %s is not a directory here; name it with --base MODEL", a->dir, dir);
     Weights *w;
     Config c;
     if (!weights_open(&w, arena, dir)) {

@@ -28,7 +28,7 @@ static const Command DEMO_COMMAND = {
     .summary = "run five experiments on embedded data and write out/report.html",
     .usage = "[options]",
     .about = "Runs two theorems, a toy experiment, a probe and the study of tuning on embedded data, with "
-             "progress, and ends in report.html with the figures beside it.",
+             "progress, and writes report.html with the figures next to it.",
     .example = "vernier demo --out out",
     .options = OPTIONS,
     .choices = CHOICES,

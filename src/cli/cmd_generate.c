@@ -174,7 +174,7 @@ static const Option GENERATE_OPTIONS[] = {
     {"seed", "S", "of the samples; default 1"},
     {"from", "LANG", "PLBART: language of the text (java, python, en_XX)"},
     {"to", "LANG", "PLBART: language to write"},
-    {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
+    {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
     ADAPTER_OPTION,
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
@@ -256,7 +256,7 @@ static Status run_fill(const Args *a)
 
 static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},
                                       {"top", "N", "predictions for each mask; default 5"},
-                                      {"tokenizer", "DIR", "where the tokenizer is, if not beside the model"},
+                                      {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
                                       ADAPTER_OPTION,
                                       {0}};
 static const Command FILL = {.name = "fill",

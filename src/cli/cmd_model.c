@@ -25,7 +25,7 @@ static Status config_of(Config *c, const Args *a)
     const KeyValue *set;
     int n = args_settings(a, &set);
     if (n && args_count(a) == 2)
-        return fail(E_CONFIG, "%s: %s has a shape of its own; settings are for an --arch", set[0].key, args_at(a, 1));
+        return fail(E_CONFIG, "%s: %s has its own shape; settings are only for --arch", set[0].key, args_at(a, 1));
     for (int i = 0; i < n; i++) {
         if (!set[i].value) return fail(E_CONFIG, "--set %s lacks a value: key=value is expected", set[i].key);
         TRY(config_set(c, set[i].key, set[i].value));

@@ -1,4 +1,4 @@
-/* vernier tokenize: what a model's tokenizer makes of a text. */
+/* vernier tokenize: the tokens of a text by a model's tokenizer. */
 #include <string.h>
 
 #include "base/print.h"
@@ -45,7 +45,7 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
     return same || t->spm ? OK : fail(E_NUMERIC, "decoding does not reconstruct the text");
 }
 
-/* The tokens of one text, with special tokens in it treated as the options say. */
+/* The tokens of one text, with its special tokens treated according to the options. */
 static Status encode(BpeText *x, const Tokenizer *t, const Args *a, Bytes text)
 {
     bool special = args_given(a, "special-in-text");

@@ -19,8 +19,8 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     TRY(args_int(&o->length, a, "length", 0, 1, 1 << 16));
     TRY(args_int(&o->target, a, "target", 0, 1, 1 << 16));
     TRY(args_int(&o->features, a, "features", N_FEATURES, N_FEATURES - 1, N_FEATURES));
-    TRY(args_real(&o->lr, a, "lr", -1, 0, 100));
-    return args_real(&o->cut, a, "cut", 0.2, 0.01, 0.9);
+    TRY(args_real(&o->lr, a, "learning-rate", -1, 0, 100));
+    return args_real(&o->cut, a, "validation-fraction", 0.2, 0.01, 0.9);
 }
 
 /* Options of one task with the other are a mistake. */
@@ -120,7 +120,7 @@ static const Option OPTIONS[] = {
     {"train", "FILE",
      "change records, JSON Lines (vernier data mine, or with added and removed lists): jit with labels"},
     {"valid", "FILE", "commits to select by; default: the last fifth of each project (and class) by time"},
-    {"cut", "SHARE", "how much of --train that is (default 0.2)"},
+    {"validation-fraction", "SHARE", "fraction of --train for validation (default 0.2)", .alias = "cut"},
     {"out", "DIR", "where the predictor goes"},
     {"method", "NAME",
      "lora (default), adapter (Houlsby's), prefix, full, ... (vernier list); jit: words or la, logistic regressions"},
@@ -135,12 +135,13 @@ static const Option OPTIONS[] = {
     {"tokenizer", "DIR", "default: the model's"},
     {"language", "NAME", "PLBART's language token"},
     {"encoder", "K=V,..", "of the small model: layers, dim, heads, hidden, vocab; jit: length, steps, lr"},
-    {"length", "N", "tokens of a commit at most (default 512, less the virtual ones, or what the model has)"},
+    {"max-length", "N", "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's)",
+     .alias = "length"},
     {"target", "N", "cmg: tokens of a message at most (default 128)"},
     {"epochs", "N", "default 10"},
     {"batch", "N", "commits in a step (default 32)"},
     {"accumulate", "N", "accumulate the gradient of a step over N parts of its batch: less memory, the same step"},
-    {"lr", "RATE", "peak of the linear schedule; the default depends on task and method"},
+    {"learning-rate", "RATE", "peak of the linear schedule; the default depends on task and method", .alias = "lr"},
     {"evaluations", "N", "in an epoch (default 5)"},
     {"patience", "N", "stop after so many evaluations without gain (default 25; 0: never)"},
     {"best-threshold", NULL,

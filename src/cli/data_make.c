@@ -150,11 +150,11 @@ static Status make_set(const Args *a, const char *out, ProbeTask task)
 
 Status data_make(const Args *a)
 {
-    const char *out = args_text(a, "out", NULL), *what = args_count(a) == 2 ? args_at(a, 1) : "";
+    const char *out = args_text(a, "out", NULL), *set = args_count(a) == 2 ? args_at(a, 1) : "";
     int task = 0;
-    while (task < TASKS && strcmp(TASK_NAMES[task], what)) task++;
-    if (task == TASKS && strcmp(what, "changes"))
-        return fail(E_CONFIG, "data make: unknown set '%.30s'; expected typ, ccm, ltp or changes", what);
+    while (task < TASKS && strcmp(TASK_NAMES[task], set)) task++;
+    if (task == TASKS && strcmp(set, "changes"))
+        return fail(E_CONFIG, "data make: unknown set '%.30s'; expected typ, ccm, ltp or changes", set);
     if (!out) return fail(E_CONFIG, "data make needs --out FILE");
     TRY(args_output(a, "--out", out, 2));
     return task == TASKS ? make_changes(a, out) : make_set(a, out, (ProbeTask)task);

@@ -36,7 +36,7 @@ const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
 /* Runs the NULL-ended list in order.  A single one writes to --out, by default `otherwise`/GROUP/NAME/HASH.  Several,
  * or any number with `page`, write to PARENT/GROUP/NAME/HASH, where PARENT is --out, by default `otherwise`, and one
- * report is written beside them. */
+ * report is written next to them. */
 Status launch_all(const Args *, const Experiment **list, const char *otherwise, bool page);
 
 #endif

@@ -33,8 +33,8 @@ static Status write_all(Writing *w)
     Predictor *p = &of->p;
     int64_t beams, most;
     Examples x;
-    TRY(args_int(&beams, of->args, "beams", 1, 1, 1000));
-    TRY(args_int(&most, of->args, "max", p->cmg.target < 64 ? p->cmg.target : 64, 1, p->cmg.target));
+    TRY(args_int(&beams, of->args, "num-beams", 1, 1, 1000));
+    TRY(args_int(&most, of->args, "max-new-tokens", p->cmg.target < 64 ? p->cmg.target : 64, 1, p->cmg.target));
     TRY(cmg_sources(&x, of->run, w->n, w->change, p->net, &p->text, &p->cmg));
     GenerateConfig how = generate_defaults(p->net, (int)most);
     how.beams = (int)beams;

@@ -173,7 +173,7 @@ static Status print_json(Ranking *w)
 
 Status predict_defects(Prediction *of)
 {
-    static const char *const OTHERS[] = {"train", "beams", "max", "meteor", "wordnet"};
+    static const char *const OTHERS[] = {"train", "num-beams", "max-new-tokens", "meteor", "wordnet"};
     const Args *a = of->args;
     Ranking w = {.of = of, .set = &of->set};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)

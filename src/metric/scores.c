@@ -89,7 +89,7 @@ static void say_missing(Scores *t, Arena *a)
     }
 }
 
-/* Measures that are missing in equally many draws share a sentence; `of` is "" or "the difference of ". */
+/* Measures that are missing in equally many samples share a sentence; `of` is "" or "the difference of ". */
 static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, const char *of, bool stratified)
 {
     bool said[SCORES_MOST] = {0};
@@ -101,12 +101,12 @@ static void say_left_out(Scores *t, Arena *a, const int *left_out, int draws, co
         for (int j = k; j < t->n; j++) said[j] |= alike[j];
         const char *which = names(t, a, alike), *have = *of || count(t, alike) == 1 ? "has" : "have";
         if (draws - left_out[k] < 2)
-            scores_remark(t, a, "%s%s %s no interval: only %d of %d draws %s a value", of, which, have,
+            scores_remark(t, a, "%s%s %s no interval: only %d of %d samples %s a value", of, which, have,
                           draws - left_out[k], draws, str_plural(draws - left_out[k], "gives", "give"));
         else
             scores_remark(
-                t, a, "%s%s %s no value in %d of %d draws, which lack a class; the interval is over the rest%s", of,
-                which, have, left_out[k], draws, stratified ? "" : " (--stratify draws within each class)");
+                t, a, "%s%s %s no value in %d of %d samples, which lack a class; the interval is over the rest%s", of,
+                which, have, left_out[k], draws, stratified ? "" : " (--stratify samples within each class)");
     }
 }
 
@@ -126,7 +126,8 @@ void scores_compute(Scores *t, Arena *arena, const ScoreDraws *drawn, int64_t n,
     stat(t->value, all, n, a);
     t->drawn = drawn->draws >= 2 && n > 1, t->paired = b;
     if (drawn->draws && !t->drawn)
-        scores_remark(t, arena, n > 1 ? "no intervals: one draw makes none" : "no intervals: one row is drawn alone");
+        scores_remark(t, arena,
+                      n > 1 ? "no intervals: they need two samples or more" : "no intervals: one row is drawn alone");
     Bootstrap how = {t->drawn ? drawn->draws : 0, rng_stream(drawn->seed, "score"), drawn->stratum, left_out};
     stats_bootstrap_all(t->ci95, t->n, n, stat, a, &how);
     how.left_out = pair_left_out;

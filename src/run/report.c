@@ -1,4 +1,4 @@
-/* Reading back what runs wrote.  The files may come from anywhere, so nothing is taken for granted: a field
+/* Reading the files of runs.  The files may come from anywhere, so nothing is taken for granted: a field
  * that is missing or of another type reads as empty. */
 #include "run/report.h"
 

@@ -101,7 +101,7 @@ static void rows_sum_to_one_and_heads_average(void **state)
     arena_close(&a);
 }
 
-/* Heads of layers are told apart: a change of one head's queries in layer 0 moves that map of layer 0 alone. */
+/* Heads of layers are distinguished: a change of one head's queries in layer 0 moves that map of layer 0 alone. */
 static void a_changed_head_is_the_one_that_moves(void **state)
 {
     (void)state;

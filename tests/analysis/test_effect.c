@@ -67,7 +67,8 @@ static void patches_bring_the_other_text(void **state)
     Outcome one = plain(&a, m, hooks, &READ), two = plain(&a, m, hooks, &ELSE);
     static const char *const whole[] = {"patch:resid:1=x", "patch:RESID:0=x", "patch:resid:embed=x"};
     for (int i = 0; i < 3; i++) EXPECT_NEAR(after(&a, m, hooks, whole[i], 0).logits, two.logits, 0);
-    /* The texts differ at position 2: what stands before is the same, and rows of the first text remain elsewhere. */
+    /* The texts differ at position 2: the positions before are the same, and rows of the first text remain elsewhere.
+     * */
     EXPECT_NEAR(after(&a, m, hooks, "patch:resid:embed.2=x", 0).logits, two.logits, 0);
     EXPECT_NEAR(after(&a, m, hooks, "patch:resid:embed.1=x", 0).logits, one.logits, 0);
     Tensor part = after(&a, m, hooks, "patch:resid:1.2=x", 0).logits;
@@ -82,8 +83,8 @@ static void patches_bring_the_other_text(void **state)
 
 /* ---- steering */
 
-/* What the last layer gives, plus `s` times the mean of the rows of `plus` less that of `less` at one position, or
- * at all (-1). */
+/* The output of the last layer, plus `s` times the mean of the rows of `plus` minus that of `less` at one position,
+ * or at all (-1). */
 static Tensor steered(Arena *a, Tensor x, double s, Tensor plus, Tensor less, int64_t position)
 {
     Tensor y = tensor_copy(a, x);

@@ -87,7 +87,7 @@ static Status close_in_order(Fig *f, int i, void *user)
     return i < done->stop ? OK : fail(E_INTERRUPT, "stopped at %d", i);
 }
 
-/* The same bytes from one thread and from several; the first error is told, and what is open is closed. */
+/* The same bytes from one thread and from several; the first error is reported, and open figures are closed. */
 static void layers_side_by_side(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Baselines of the loss: entropies by hand, those of the sorting task as lab/digits.h counts them, and the mean over texts of
- * different lengths. */
+/* Baselines of the loss: entropies by hand, those of the sorting task as lab/digits.h counts them, and the mean over
+ * texts of different lengths. */
 #include "expect.h"
 
 #include "analysis/floors.h"
@@ -22,7 +22,7 @@ static void entropies_by_hand(void **state)
         double got = tensor_get(f.at, k);
         assert_true(k < 2 ? isnan(got) : fabs(got - at[k] * log(2)) < 1e-12);
     }
-    /* An encoder: the ends are no targets, and what stands before a masked token is not asked. */
+    /* An encoder: the ends are no targets, and the token before a masked token does not count. */
     static const bool inner[3] = {false, true, false};
     for (int k = 0; k < 4; k++) t[k].scored = inner;
     f = floors_of(&a, 4, t, false);
@@ -31,7 +31,7 @@ static void entropies_by_hand(void **state)
     arena_close(&a);
 }
 
-/* 1.367 and 0.937 nats: what the published prefix experiment on sorting is held against. */
+/* 1.367 and 0.937 nats: the baselines of the published prefix experiment on sorting. */
 static void floors_of_sorting(void **state)
 {
     (void)state;
@@ -92,7 +92,7 @@ static void sentences_say_where_a_loss_stands(void **state)
     assert_string_equal(floors_sentence(&a, &alone, &(Reached){"m", 1.5}),
                         "m: 1.5000, below the baseline, so it uses attention");
     assert_string_equal(floors_sentence(&a, &alone, &(Reached){"m", 2.5}),
-                        "m: 2.5000, not below what the place alone tells");
+                        "m: 2.5000, not below the baseline of the position");
     arena_close(&a);
 }
 

@@ -53,7 +53,7 @@ static void words_are_runs_between_blanks(void **state)
     (void)state;
     expect_groups(BY_WORDS, "in|t| x|\n|  |y", false, "0 0 1 2 2 3 [int][x][\n  ][y]");
     expect_groups(BY_WORDS, "int| x", true, "0 1 2 3 [<s>][int][x][</s>]");
-    expect_groups(BY_WORDS, "a|<add>|b|c", false, "0 1 1 1 [a][<add>bc]"); /* a mark begins another */
+    expect_groups(BY_WORDS, "a|<add>|b|c", false, "0 1 1 1 [a][<add>bc]"); /* a tag begins another */
     /* The bytes of one letter in tokens of their own, and one that is no UTF-8. */
     expect_groups(BY_WORDS, "h\xC3|\xA9| \xE2\x82|\xAC|!", false, "0 0 1 1 1 [h\xC3\xA9][\xE2\x82\xAC!]");
     expect_groups(BY_WORDS, "\xFF| x", false, "0 1 [\xEF\xBF\xBD][x]");
@@ -142,7 +142,7 @@ static void queries_are_averaged_and_keys_added(void **state)
     expect_map(map_grouped(&arena, map, 1, &g, &g), 6, (double[]){0.375, 0.625, 0, 0.125, 0.375, 0.5});
     expect_map(map_grouped(&arena, map, 1, &each, &each), 12, MAP);
     expect_map(map_grouped(&arena, map, 1, &each, &g), 9, (double[]){0.25, 0.75, 0, 0.5, 0.5, 0, 0.125, 0.375, 0.5});
-    tensor_set(map, 0, NAN); /* a row without content has no say */
+    tensor_set(map, 0, NAN); /* a row without content does not count */
     expect_map(map_grouped(&arena, map, 1, &g, &g), 6, (double[]){0.5, 0.5, 0, 0.125, 0.375, 0.5});
     for (int i = 0; i < 8; i += 4) tensor_set(map, i, NAN);
     expect_map(map_grouped(&arena, map, 1, &g, &g), 6, (double[]){NAN, NAN, NAN, 0.125, 0.375, 0.5});

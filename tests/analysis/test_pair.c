@@ -142,7 +142,7 @@ static void nothing_tuned_is_nothing_moved(void **state)
     arena_close(&a);
 }
 
-/* The thirds of GPT-2's fused map are told apart, and a change of rank 2 is found where it was made. */
+/* The thirds of GPT-2's fused linear layer are distinguished, and a change of rank 2 is found where it was made. */
 static void a_planted_change_is_found(void **state)
 {
     (void)state;

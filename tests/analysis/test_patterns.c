@@ -16,9 +16,9 @@ static void put(Model *m, Site site, int64_t in, int64_t out, double v)
     tensor_set(l->w->val, in * l->w->val.dim[1] + l->first + out, v);
 }
 
-/* One layer without norm.  Channels 0, 1: the token on a circle; 2, 3: the position on one; 4: always 1.  Head 0
- * turns its position back by one, head 1 looks for the same token where it itself does not stand, and head 2 asks for
- * what only a prefix has. */
+/* One layer without LayerNorm.  Channels 0, 1: the token on a circle; 2, 3: the position on one; 4: always 1.  Head 0
+ * turns its position back by one, head 1 attends to the same token at other positions, and head 2 to a channel that
+ * only a prefix has. */
 static Model *planted(Arena *a, Tensor *prefix)
 {
     Config c = {0};
@@ -145,7 +145,7 @@ static void rollout_and_flow_by_hand(void **state)
     arena_close(&a);
 }
 
-/* Two layers that do not commute, W1 = (1 0; 1/2 1/2) and W2 = (1/2 1/2; 0 1): what reaches the top is
+/* Two layers that do not commute, W1 = (1 0; 1/2 1/2) and W2 = (1/2 1/2; 0 1): their rollout is
  * W2 W1 = (3/4 1/4; 1/2 1/2), and not W1 W2 = (1/2 1/2; 1/4 3/4).  (Abnar and Zuidema 2020, equation 1.) */
 static void rollout_begins_at_the_lowest_layer(void **state)
 {
@@ -161,7 +161,7 @@ static void rollout_begins_at_the_lowest_layer(void **state)
 }
 
 /* Rows of two tokens behind one prefix column.  Row 0 has 1/2 on the prefix, 1/8 on itself and 3/8 on its neighbour:
- * of what it has on the text, 3/4 is one token away.  Row 1 has 3/4 on the prefix and 1/4 on its neighbour: 1 away.
+ * of its mass on the text, 3/4 is one token away.  Row 1 has 3/4 on the prefix and 1/4 on its neighbour: 1 away.
  * A row that sees the prefix alone has no distance to add. */
 static void distance_is_of_the_text_alone(void **state)
 {
@@ -179,7 +179,7 @@ static void distance_is_of_the_text_alone(void **state)
     arena_close(&a);
 }
 
-/* A route that looks best alone blocks two others: only what goes back along it reaches the whole flow. */
+/* A route that is best alone blocks two others: only reverse flow along it reaches the maximum flow. */
 static void flow_takes_back_what_it_sent(void **state)
 {
     (void)state;

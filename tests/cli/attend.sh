@@ -154,7 +154,7 @@ expect 0 '^ +0\.[0-9]+  by position and previous token$' "a decoder's baselines"
 peft=$(dirname "$VERNIER")/tests/adapter/test_disk
 mkdir "$t/p"
 if [ -x "$peft" ] && "$peft" "$t/p" 2>/dev/null; then
-    expect 0 'gpt2-prefix: 3 virtual keys; predicted.*holds' 'the theorem of a prefix' --compare "$t/p/gpt2" --ids 0,5,6,7,8 --dtype f64 "$t/p/gpt2-prefix" "$t/p/gpt2-lora"
+    expect 0 'gpt2-prefix: 3 virtual keys; predicted.*supported' 'the theorem of a prefix' --compare "$t/p/gpt2" --ids 0,5,6,7,8 --dtype f64 "$t/p/gpt2-prefix" "$t/p/gpt2-lora"
     grep -Eq '^gpt2-prefix +0 +[0-9.]+e-1[5-9] ' "$t/out" && grep -Eq ' 2 .* h.0.attn.c_attn.q, gpt2-lora$' "$t/out"
     result $? "... nothing moved in layer 0, and LoRA's change has its rank"
     rm -r "$t/o"
@@ -170,7 +170,7 @@ fi
 rm -rf "$t/o"
 expect 2 'head:L.H=NUMBER' 'something else to do' --model "$t/m/gpt2" --ids 1,2 --do dance
 expect 2 'has no virtual keys' 'a mass without a prefix' --model "$t/m/gpt2" --ids 1,2 --do mass:0.5
-expect 3 'its text has 3 tokens and what the model reads 2' 'a patch of another length' --model "$t/m/gpt2" --ids 1,2 --do patch:resid:0=ids:1,2,3
+expect 3 'its text has 3 tokens, expected 2' 'a patch of another length' --model "$t/m/gpt2" --ids 1,2 --do patch:resid:0=ids:1,2,3
 expect 3 "$t/none: No such file" 'a patch from no file' --model "$t/m/roberta" --text x --do "patch:resid:0=@$t/none"
 expect 2 '--sweep and --do exclude each other' 'a sweep besides' --model "$t/m/gpt2" --ids 1,2 --do head:0.0=0 --sweep heads
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  head:0.0=1$' 'nothing, a head and a patch' --model "$t/m/gpt2" --ids 3,4,5 --do head:0.0=1 --do head:1.1=0 --do patch:resid:0=ids:3,4,6
@@ -185,7 +185,7 @@ expect 0 'head:0.0=0$' 'a figure as PDF alone' --model "$t/m/gpt2" --ids 3,4,5 -
 result $? '... is on the page'
 rm -rf "$t/o"
 expect 2 'steer:SITE:L=S.TEXT minus TEXT' 'steering without a factor' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=int *x'
-expect 2 'a text that has it comes from @FILE' 'three texts' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=1*a minus b minus c'
+expect 2 'a text that contains it must come from @FILE' 'three texts' --model "$t/m/gpt2" --ids 1,2 --do 'steer:resid:0=1*a minus b minus c'
 expect 2 'positions are 0 to 1' 'a position that is not there' --model "$t/m/gpt2" --ids 1,2 --do steer:resid:0.2=1*ids:1
 expect 2 'PROBS does not have a row for each token' 'the mean of a map' --model "$t/m/gpt2" --ids 1,2 --do steer:probs:0=1*ids:1
 expect 0 '^.* 0\.000 +0\.0000 +0\.0000  steer:resid:0=0.ids:5,6,7 minus ids:8$' 'steering by nothing, by a difference' --model "$t/m/gpt2" --ids 3,4 --do 'steer:resid:0=0*ids:5,6,7 minus ids:8' --do 'steer:resid:0=2*ids:5,6,7 minus ids:8'

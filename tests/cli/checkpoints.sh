@@ -18,7 +18,7 @@ expect 0 '0 of [0-9]+ tensors differ' 'a model is itself' model compare "$m" "$m
 expect 0 'of [0-9]+ values +transformer.h.1.mlp.c_fc.weight' 'the two differ by rounding' model compare "$m" "$t/half"
 expect 0 '2 decoder layers' 'the new directory is a model' model inspect "$t/half"
 mkdir "$t/broken" && cp "$m/config.json" "$t/broken" && printf 'garbage' >"$t/broken/model.safetensors"
-expect 2 'dim: .*has a shape of its own' '... whose shape is its own' model inspect "$t/half" --dim 48
+expect 2 'dim: .*has its own shape' '... whose shape is its own' model inspect "$t/half" --dim 48
 expect 3 'broken/model.safetensors' 'a directory whose weights are broken' model inspect "$t/broken"
 rm "$t/broken/model.safetensors"
 expect 0 '2 decoder layers' '... but none are needed' model inspect "$t/broken"

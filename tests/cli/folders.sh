@@ -21,7 +21,7 @@ expect 2 'scale: there 2.5, now 3; text: there hello, now you' 'other settings a
     run test/quick --scale 3 --text you --out r
 expect 2 'seed: there 1, now 2' '... with --resume, too' run test/quick --scale 2.5 --seed 2 --out r --resume
 expect 2 'command: there run test/quick, now run test/divides' 'so is another experiment' run test/divides --out r
-expect 2 'give one of them' '--resume and --overwrite exclude each other' run test/quick --out r --resume --overwrite
+expect 2 'expected only one of them' '--resume and --overwrite exclude each other' run test/quick --out r --resume --overwrite
 same r before
 result $? '... all of which leave it as it was'
 [ "$(ls -A r)" = "$(ls -A before)" ]

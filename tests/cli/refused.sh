@@ -57,7 +57,7 @@ refused 3 'none' model convert "$t/none" a/b
 refused 3 'config.json' model convert "$roberta/config.json" x.safetensors
 refused 2 'ends in .safetensors' model convert "$roberta/model.safetensors" a/b
 refused 3 'has no method like houlsby' adapter convert "$t/a/houlsby" a/b --to hf --base "$t/a/roberta"
-refused 2 '--base MODEL names' adapter convert "$t/a/lora" a/b --to hf
+refused 2 'name it with --base MODEL' adapter convert "$t/a/lora" a/b --to hf
 refused 3 'No such file|no such' adapter merge "$t/none" "$t/a/lora" a/b
 refused 3 'matches no' adapter merge "$t/a/t5" "$t/a/lora" a/b
 refused 3 'none' tune --task jit --train "$t/none" --method words --out a/b

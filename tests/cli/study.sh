@@ -47,9 +47,9 @@ expect 2 '--data DIR' 'real without data' --preset real --out "$t/c"
 ask() { "$VERNIER" run --quiet "$@"; }
 expect 2 'has no preset real' 'real where there is none' toy/e1 --preset real --out "$t/c"
 ask() { "$VERNIER" run probes/study --quiet "$@"; }
-expect 2 'no method' 'an unknown method' --preset smoke --methods full,lorra --out "$t/c"
+expect 2 'unknown method' 'an unknown method' --preset smoke --methods full,lorra --out "$t/c"
 expect 2 'exclude' 'two kinds of base' --preset smoke --models "$t" --base "$t" --out "$t/c"
-expect 3 'holds none of the folders codebert' 'no published model' --preset smoke --models "$t" --out "$t/c"
+expect 3 'contains none of the folders codebert' 'no published model' --preset smoke --models "$t" --out "$t/c"
 expect 3 'jit/valid.jsonl' 'data that are not there' --preset smoke --data "$t" --out "$t/c"
 mkdir -p "$t/d/jit"
 printf '{"id": "a"}\n' >"$t/d/jit/valid.jsonl"

@@ -1,6 +1,6 @@
-/* Every kind of figure with what is hard to draw: no value, one token, 512 tokens, and labels that are empty, long,
- * accented to excess, written from the right, or not text at all.  The files are whole and of a bearable size.  With
- * VERNIER_FIGURES=DIR they stay in DIR. */
+/* Every kind of figure with data that are hard to draw: no value, one token, 512 tokens, and labels that are empty,
+ * long, accented to excess, written from the right, or not text at all.  The files are whole and of a bearable size.
+ * With VERNIER_FIGURES=DIR they stay in DIR. */
 #include "drawn.h"
 
 #include "plot/plot.h"

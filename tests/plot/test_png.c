@@ -35,7 +35,7 @@ static uint32_t pixel_at(cairo_surface_t *s, int x, int y)
     return p;
 }
 
-/* What an SVG is given: rows alike and rows of noise, every colour of the palette, the first clear or not. */
+/* The images of an SVG: equal rows and rows of noise, every colour of the palette, the first clear or not. */
 static void palettes_come_back(void **state)
 {
     (void)state;

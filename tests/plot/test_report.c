@@ -91,7 +91,7 @@ static void text_is_escaped_and_valid(void **state)
     assert_non_null(strstr(html, "<th>method</th>\n<th class=\"n\">accuracy (%)</th>"));
     assert_non_null(strstr(html, "<td class=\"n\">\u22120.6</td>"));
     assert_non_null(strstr(html, "<td class=\"v good\">supported</td>"));
-    /* What keeps a table within the page: long names and, in front of an interval, numbers may break. */
+    /* A table stays within the page because long names and, in front of an interval, numbers may break. */
     assert_non_null(strstr(html, "<td class=\"t\">tokens right"));
     assert_non_null(
         strstr(html, "<td class=\"n i\">0.4 <span>[0.1, 0.7]</span></td>\n<td class=\"n\">[\u22121, 1]</td>"));

@@ -1,5 +1,5 @@
-/* Probing sets from change records: what each recipe promises, measured on what it makes; methods cut out of changes;
- * near-duplicates; invented changes; datasheets of the published sets. */
+/* Probing sets from change records: the properties that each recipe guarantees, measured on its rows; methods cut out
+ * of changes; near-duplicates; synthetic changes; datasheets of the published sets. */
 #include "expect.h"
 
 #include <ctype.h>
@@ -271,7 +271,7 @@ static void invents_changes(void **state)
             bounds++;
         }
         if (difficulty == 2) assert_false(has_capital_inside(c.message));
-        for (int64_t l = 0; l + 1 < c.file->n; l++) /* what is removed is not what is added */
+        for (int64_t l = 0; l + 1 < c.file->n; l++) /* a removed line is not an added one */
             if (c.file->line[l].kind == LINE_DEL && c.file->line[l + 1].kind == LINE_ADD)
                 assert_string_not_equal(c.file->line[l].text, c.file->line[l + 1].text);
         arena_drop(&arena, mark);

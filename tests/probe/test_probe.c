@@ -309,7 +309,7 @@ static void bags_by_hand(void **state)
     assert_int_equal(probe_bag(&arena, &d, NULL, 1).dim[1], 1);
 }
 
-/* The task's known floor: misspelt keywords are words of their own, so counting words nearly solves it. */
+/* The task's known baseline: misspelt keywords are words of their own, so counting words nearly solves it. */
 static void bag_solves_typ(void **state)
 {
     (void)state;

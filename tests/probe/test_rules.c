@@ -64,7 +64,7 @@ static void refuses_other_labels(void **state)
 
 enum { ROWS = 12 };
 
-/* What a rule guesses on rows "split label text"; the labels are the guesses that it should make. */
+/* The predictions of a rule on rows "split label text"; the labels are the expected predictions. */
 static void guesses(const char *name, const char *const *label, const char *const text[ROWS],
                     const int expected[ROWS], int train)
 {

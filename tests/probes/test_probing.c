@@ -78,17 +78,17 @@ static void a_saved_encoder_is_the_model(void **state)
             loaded = metric(y, str_print(&arena, "randomly initialised, %s", END[e]));
             EXPECT(own > -1 && own == loaded, "%s, randomly initialised, %s: %g and %g", task, END[e], own, loaded);
         }
-        /* before any layer the first token is the same one in every text: a constant tells nothing */
+        /* before any layer the first token is the same one in every text: a constant has no information */
         double constant = metric(x, "pretrained, layer 0, karmakar-compat (%)");
         EXPECT(constant == 50, "%s: the first token's vector is right on %g %%", task, constant);
-        EXPECT(metric(x, "bag of words (%)") == metric(y, "bag of words (%)"), "the floors differ");
+        EXPECT(metric(x, "bag of words (%)") == metric(y, "bag of words (%)"), "the baselines differ");
         EXPECT(metric(y, "pretrained, layer 0 (%)") == -1, "nothing was pretrained");
         cJSON_Delete(x);
         cJSON_Delete(y);
     }
 }
 
-/* Published typ rows: a lookup is right on all, and the verdict says that the encoder is below it. */
+/* Published typ rows: a lookup is correct on all, and by the verdict the encoder is below it. */
 static void misspellings_give_themselves_away(void **state)
 {
     (void)state;
