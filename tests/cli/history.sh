@@ -283,7 +283,7 @@ line 'the first of all' && now=$((now + 86400))
 odd "$now +0000" 'yesterday +0000' "the author's counts" && line 'the one behind it' && now=$((now + 86400))
 odd 'abc' '18446744073709551615 +0000' 'nobody knows when' && line 'the next one' && line 'the last of all'
 # shellcheck disable=SC2086
-mine $all && grep -q '1  commits have no readable time' "$t/out" &&
+mine $all && grep -q '1  commit has no readable time' "$t/out" &&
     has "the author's counts" time $((1600000000 + 2 * 86400)) && has "the author's counts" age 1 &&
     has 'the one behind it' age 1 && has 'nobody knows when' time null && has 'nobody knows when' age null &&
     has 'nobody knows when' rexp null && has 'the next one' age null && has 'the last of all' age 1
