@@ -114,7 +114,7 @@ static void bad_files(void **state)
 {
     (void)state;
     refuses("a,b\n1,2\n", "c", "no column is called 'c'; there are a, b");
-    refuses("a,b\n1,2\n3\n", "a", ":3: 1 fields, expected the 2");
+    refuses("a,b\n1,2\n3\n", "a", ":3: 1 field, expected the 2");
     refuses("a,b\n1,x\n", "b", ":2: 'x' in column 2");
     refuses("a,b\n1,nan\n", "b", "expected a number");
     refuses("a\n\"1\n", "a", "has no end");

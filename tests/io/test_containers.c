@@ -251,7 +251,7 @@ static void refused_pickles(void **state)
         BAD(DICT(TENSOR("K\2J\xff\xff\xff\xff\x86"), ""), "no list of up to"),
         BAD("\x80\2h\7.", "memo entry 7"),
         BAD("\x80\2R.", "stack is empty"),
-        BAD("\x80\2u.", "no mark"),
+        BAD("\x80\2u.", "no MARK"),
         BAD("\x80\2i.", "opcode 0x69"),
         BAD("\x80\2}.", "belongs to no tensor"),
         BAD("\x80\2X\xff\xff\xff\x7f"
