@@ -19,7 +19,7 @@ static Status part_of(Ask *k)
     int part = m->encoder ? PART_ENCODER : PART_DECODER;
     TRY(args_word(&part, k->args, "part", part, words));
     if (!model_layers(m, (Part)part))
-        return fail(E_CONFIG, "--part %s: %s of %s has no such part", words[part], k->x.model, m->arch->name);
+        return err_fail(E_CONFIG, "--part %s: %s of %s has no such part", words[part], k->x.model, m->arch->name);
     k->x.maps.part = (Part)part;
     return OK;
 }
@@ -29,7 +29,7 @@ Status ask_models(Ask *k)
     k->x.model = args_text(k->args, "model", args_text(k->args, "compare", NULL));
     k->x.base = args_text(k->args, "base", NULL);
     if (!k->x.model)
-        return fail(E_CONFIG, "--model DIR is needed: a directory with config.json and model.safetensors");
+        return err_fail(E_CONFIG, "--model DIR is needed: a directory with config.json and model.safetensors");
     static const char *const words[] = {"f32", "f64", NULL};
     int dtype;
     TRY(args_word(&dtype, k->args, "dtype", 0, words));
@@ -43,9 +43,9 @@ Status ask_models(Ask *k)
     int layers = model_layers(k->model, p), heads = maps_heads(k->model, p), base_layers = model_layers(k->other, p);
     if (strcmp(k->model->arch->name, k->other->arch->name) != 0 || layers != base_layers ||
         heads != maps_heads(k->other, p))
-        return fail(E_MISMATCH, "%s is %s with %d layers of %d heads in its %s; %s is %s with %d of %d", k->x.model,
-                    k->model->arch->name, layers, heads, part_name(p), k->x.base, k->other->arch->name, base_layers,
-                    base_layers ? maps_heads(k->other, p) : 0);
+        return err_fail(E_MISMATCH, "%s is %s with %d layers of %d heads in its %s; %s is %s with %d of %d",
+                        k->x.model, k->model->arch->name, layers, heads, part_name(p), k->x.base,
+                        k->other->arch->name, base_layers, base_layers ? maps_heads(k->other, p) : 0);
     return OK;
 }
 
@@ -56,7 +56,7 @@ Status ask_tokenizer(Ask *k)
     const char *dir = args_text(k->args, "tokenizer", NULL);
     TRY(tokens_open(&k->tokenizer, k->arena, dir ? dir : k->x.model));
     if (dir && !k->tokenizer)
-        return fail(
+        return err_fail(
             E_IO, "%s: has no tokenizer (tokenizer.json, vocab.json and merges.txt, or a SentencePiece model)", dir);
     return OK;
 }
@@ -67,11 +67,12 @@ static Status read_tokens(Ask *k, Tokens *out, const char *text_option, const ch
     const char *text = args_text(k->args, text_option, NULL), *ids = args_text(k->args, ids_option, NULL);
     *out = (Tokens){0};
     *used = text ? text_option : ids_option;
-    if (text && ids) return fail(E_CONFIG, "--%s and --%s are both given; one is enough", text_option, ids_option);
+    if (text && ids)
+        return err_fail(E_CONFIG, "--%s and --%s are both given; one is enough", text_option, ids_option);
     if (ids) return tokens_of_ids(out, k->arena, k->tokenizer, ids_option, ids);
     if (!text) return OK;
     if (!k->tokenizer)
-        return fail(
+        return err_fail(
             E_IO,
             "%s has no tokenizer (tokenizer.json, vocab.json and merges.txt, or a SentencePiece model); name one "
             "with --tokenizer DIR or give --%s",
@@ -90,7 +91,7 @@ static Status check_tokens(Ask *k, const Tokens *t, Part part, const char *optio
 Status ask_input(Ask *k)
 {
     Batch *b = &k->batch;
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     Part part = x->maps.part;
     const char *option, *source_option;
     TRY(ask_tokenizer(k));
@@ -98,16 +99,16 @@ Status ask_input(Ask *k)
     TRY(read_tokens(k, &x->source, "source", "source-ids", &source_option));
     bool pair = k->model->arch->encode, encoder_alone = pair && part == PART_ENCODER;
     if (x->source.n && !pair)
-        return fail(E_CONFIG, "--%s: %s is no encoder-decoder; use --text or --ids", source_option, x->arch);
+        return err_fail(E_CONFIG, "--%s: %s is no encoder-decoder; use --text or --ids", source_option, x->arch);
     if (encoder_alone && x->source.n) {
         x->tokens = x->source;
         option = source_option;
     }
-    if (!x->tokens.n) return fail(E_CONFIG, "no input for the model; expected --text TEXT or --ids 1,2,3");
+    if (!x->tokens.n) return err_fail(E_CONFIG, "no input for the model; expected --text TEXT or --ids 1,2,3");
     if (pair && part != PART_ENCODER) {
         if (!x->source.n)
-            return fail(E_CONFIG, "--part %s needs the encoder's input; expected --source TEXT or --source-ids",
-                        part_name(part));
+            return err_fail(E_CONFIG, "--part %s needs the encoder's input; expected --source TEXT or --source-ids",
+                            part_name(part));
         if (args_given(k->args, "text")) {
             k->target = x->tokens.id;
             x->tokens = tokens_shifted(k->arena, &x->tokens, &k->model->config, k->tokenizer);
@@ -123,7 +124,7 @@ Status ask_input(Ask *k)
 Status ask_going_on(Ask *k, const char *phase, int64_t done, int64_t total)
 {
     if (!k->progress.title) {
-        const char *title = str_print(k->arena, "attend/%s", path_name(k->arena, k->x.model));
+        const char *title = str_print(k->arena, "attend/%s", page_path_name(k->arena, k->x.model));
         k->progress = (Progress){title, args_quiet(k->args), clock_now()};
     }
     Stage stage = {"", done, total, NAN};
@@ -137,15 +138,16 @@ Status ask_read(Ask *k, Arena *a, const Batch *b, Part part, int64_t rows, Maps 
 {
     maps_read(model, a, k->model, k->hooks, b, part);
     if (model->t != rows)
-        return fail(E_MISMATCH,
-                    "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
+        return err_fail(
+            E_MISMATCH,
+            "the adapter puts virtual tokens among the text's own, and these maps label the text's alone");
     TRY(model_blame(maps_finite(model, k->x.model), k->model));
     if (!k->other) return OK;
     maps_read(base, a, k->other, hooks_new(a), b, part);
     TRY(model_blame(maps_finite(base, k->x.base), k->other));
     if (base->s != model->s && base->prefix)
-        return fail(E_MISMATCH, "the prefix of --base has %lld columns and the model's %lld", (long long)base->prefix,
-                    (long long)model->prefix);
+        return err_fail(E_MISMATCH, "the prefix of --base has %lld columns and the model's %lld",
+                        (long long)base->prefix, (long long)model->prefix);
     if (base->s != model->s) maps_widen(base, a, model->prefix);
     return OK;
 }
@@ -165,19 +167,19 @@ static Status choose(int **out, int *count, Arena *a, const char *option, const 
     for (const char *rest = text, *s; str_next(&rest, ",", &s, &len);) {
         int64_t v;
         if (!str_int(str_copy(a, s, len), &v))
-            return fail(E_CONFIG, "--%s %s: expected a number, a list such as 0,2, or all", option, text);
+            return err_fail(E_CONFIG, "--%s %s: expected a number, a list such as 0,2, or all", option, text);
         if (v < 0 || v >= n)
-            return fail(E_CONFIG, "--%s %lld: the %s has %ss 0 to %d", option, (long long)v, of, option, n - 1);
+            return err_fail(E_CONFIG, "--%s %lld: the %s has %ss 0 to %d", option, (long long)v, of, option, n - 1);
         for (int i = 0; i < *count; i++)
-            if ((*out)[i] == v) return fail(E_CONFIG, "--%s %s: %lld is there twice", option, text, (long long)v);
+            if ((*out)[i] == v) return err_fail(E_CONFIG, "--%s %s: %lld is there twice", option, text, (long long)v);
         (*out)[(*count)++] = (int)v;
     }
-    return *count ? OK : fail(E_CONFIG, "--%s is empty", option);
+    return *count ? OK : err_fail(E_CONFIG, "--%s is empty", option);
 }
 
 Status ask_maps(Ask *k)
 {
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     const char *head = args_text(k->args, "head", NULL), *part = part_name(x->maps.part);
     int layers = model_layers(k->model, x->maps.part), heads = maps_heads(k->model, x->maps.part);
     TRY(choose(&x->layer, &x->layers, k->arena, "layer", args_text(k->args, "layer", NULL), layers, part));
@@ -202,5 +204,6 @@ Status ask_format(Ask *k)
 {
     k->x.format = args_text(k->args, "format", NULL);
     if (!k->x.format || fig_formats(k->x.format)) return OK;
-    return fail(E_CONFIG, "--format %s: expected svg, pdf or png, or some of them with commas between", k->x.format);
+    return err_fail(E_CONFIG, "--format %s: expected svg, pdf or png, or some of them with commas between",
+                    k->x.format);
 }

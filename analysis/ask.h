@@ -10,7 +10,7 @@
 typedef struct {
     const Args *args;
     Arena *arena;
-    Attention x;
+    PageAttention x;
     Model *model, *other;
     Hooks *hooks; /* of an adapter on the model */
     Tokenizer *tokenizer;

@@ -29,7 +29,7 @@ static Status ask_view(Ask *k)
         for (int i = 0; i < 2; i++) {
             const char *mine = i ? "no-prefix" : "by";
             if (args_given(k->args, mine) && args_given(k->args, *o))
-                return fail(E_CONFIG, "--%s and --%s exclude each other", mine, *o);
+                return err_fail(E_CONFIG, "--%s and --%s exclude each other", mine, *o);
         }
     TRY(args_word(&by, k->args, "by", by, BY_NAME + 1));
     k->x.by = (By)(by + 1);
@@ -39,23 +39,24 @@ static Status ask_view(Ask *k)
 
 static Status view_open(View *v, Ask *k)
 {
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     if (x->without_prefix && !x->maps.prefix)
-        return fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys", part_name(x->maps.part));
+        return err_fail(E_CONFIG, "--no-prefix: there is no prefix in front of the %s's keys",
+                        part_name(x->maps.part));
     if (x->by && !k->tokenizer)
-        return fail(E_IO,
-                    "--by %s needs a tokenizer for the text of the ids, and %s has none; name one with "
-                    "--tokenizer DIR",
-                    BY_NAME[x->by], x->model);
+        return err_fail(E_IO,
+                        "--by %s needs a tokenizer for the text of the ids, and %s has none; name one with "
+                        "--tokenizer DIR",
+                        BY_NAME[x->by], x->model);
     *v = view_of(k->arena, x, &x->tokens, x->maps.part == PART_CROSS ? &x->source : &x->tokens);
     if (x->by == BY_SIDES && !v->row.changed && !v->col.changed)
-        return fail(E_CONFIG, "--by sides: the text has neither <add>, <del> or <keep> nor the lines of a diff");
+        return err_fail(E_CONFIG, "--by sides: the text has neither <add>, <del> or <keep> nor the lines of a diff");
     return OK;
 }
 
 static void label_maps(Ask *k, const View *v)
 {
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     const Maps *m = &x->maps;
     const char *one = x->by ? str_print(k->arena, " %s", BY_ONE[x->by]) : "";
     x->labels = (MapLabels){.t = m->t,
@@ -87,7 +88,7 @@ static Status each_head(int done, int all, void *user)
 /* Numbers that need separate forward passes: on sequences that repeat, and of the loss. */
 static Status read_more(Ask *k, HeadStats *more)
 {
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     Part part = x->maps.part;
     int n = x->maps.layers * x->maps.heads;
     for (int i = 0; i < n + x->maps.layers; i++)
@@ -95,17 +96,17 @@ static Status read_more(Ask *k, HeadStats *more)
             .repeat_previous = NAN, .repeat_duplicate = NAN, .repeat_induction = NAN, .zeroed = NAN, .gradient = NAN};
     if (!x->without_prefix) pattern_repeats(more, k->model, k->hooks, part, k->tokenizer);
     if (part != PART_CROSS) {
-        x->rollout = rollout(k->arena, &x->maps);
-        if (x->maps.t <= FLOW_MOST) x->flow = attention_flow(k->arena, &x->maps);
+        x->rollout = rollout_maps(k->arena, &x->maps);
+        if (x->maps.t <= FLOW_MOST) x->flow = rollout_flow(k->arena, &x->maps);
     }
     if (!args_given(k->args, "sweep")) return OK;
     Batch b;
-    TRY(loss_batch(&b, k->arena, k->model, k->tokenizer, &k->batch, k->target));
+    TRY(importance_loss_batch(&b, k->arena, k->model, k->tokenizer, &k->batch, k->target));
     TRY(head_importance(more, k->model, k->hooks, &b, part, each_head, k));
     if (part == PART_CROSS) return OK;
     Tensor *weighted = NEW(k->arena, Tensor, x->maps.layers);
     attention_gradient(weighted, k->arena, k->model, k->hooks, &b, part);
-    x->relevance = relevance(k->arena, &x->maps, weighted);
+    x->relevance = rollout_relevance(k->arena, &x->maps, weighted);
     return OK;
 }
 
@@ -122,7 +123,7 @@ static HeadStats stats_of(const Maps *m, Tensor map, const HeadStats *more)
 
 static Status read_maps(Ask *k)
 {
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     Maps base = {0};
     View v;
     TRY(ask_read(k, k->arena, &k->batch, x->maps.part, x->tokens.n, &x->maps, &base));
@@ -182,8 +183,8 @@ static Status page_place(const Ask *k, const char *page, const char *dir)
 {
     size_t n = dirs_standing(dir);
     const char *there = n ? str_copy(k->arena, dir, n) : *dir == '/' ? "/" : ".";
-    if (!file_is_dir(there)) return fail(E_IO, "%s: %s is not a directory", page, there);
-    if (access(there, W_OK | X_OK)) return fail(E_IO, "%s: %s: %s", page, there, strerror(errno));
+    if (!file_is_dir(there)) return err_fail(E_IO, "%s: %s is not a directory", page, there);
+    if (access(there, W_OK | X_OK)) return err_fail(E_IO, "%s: %s: %s", page, there, strerror(errno));
     return args_output_dir(k->args, "--html", page, 0);
 }
 
@@ -208,13 +209,13 @@ static Status answer(Ask *k)
     TRY(ask_view(k));
     TRY(ask_format(k));
     if (args_given(k->args, "html") && (args_given(k->args, "compare") || args_given(k->args, "do")))
-        return fail(E_CONFIG, "--html and --%s exclude each other", args_given(k->args, "do") ? "do" : "compare");
+        return err_fail(E_CONFIG, "--html and --%s exclude each other", args_given(k->args, "do") ? "do" : "compare");
     TRY(outputs(k));
     dir = k->folder.path;
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
     if (args_count(k->args))
-        return fail(E_CONFIG, "unexpected operand %s; only --compare BASE takes operands, the tuned models",
-                    args_at(k->args, 0));
+        return err_fail(E_CONFIG, "unexpected operand %s; only --compare BASE takes operands, the tuned models",
+                        args_at(k->args, 0));
     if (args_given(k->args, "do")) return effect_answer(k, dir);
     if (args_given(k->args, "texts")) return corpus_answer(k, dir);
     TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));

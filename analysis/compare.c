@@ -21,11 +21,12 @@ static Status check_shape(const Ask *k, const Model *m, const char *dir)
                  *r = model_linear(m, (Where){SITE_ATTN_OUT, 0, p});
     if (strcmp(b->arch->name, m->arch->name) != 0 || model_layers(b, p) != model_layers(m, p) ||
         maps_heads(b, p) != maps_heads(m, p) || b->config.dim != m->config.dim || q->in != r->in)
-        return fail(E_MISMATCH,
-                    "%s is %s with %d layers of %d heads, hidden size %d, in its %s; %s is %s with %d of %d, "
-                    "hidden size %d",
-                    dir, m->arch->name, model_layers(m, p), model_layers(m, p) ? maps_heads(m, p) : 0, m->config.dim,
-                    part_name(p), k->x.model, b->arch->name, model_layers(b, p), maps_heads(b, p), b->config.dim);
+        return err_fail(E_MISMATCH,
+                        "%s is %s with %d layers of %d heads, hidden size %d, in its %s; %s is %s with %d of %d, "
+                        "hidden size %d",
+                        dir, m->arch->name, model_layers(m, p), model_layers(m, p) ? maps_heads(m, p) : 0,
+                        m->config.dim, part_name(p), k->x.model, b->arch->name, model_layers(b, p), maps_heads(b, p),
+                        b->config.dim);
     return OK;
 }
 
@@ -33,11 +34,11 @@ static Status check_room(const Ask *k, const Adapter *a, const Model *m, const F
 {
     int64_t most = config_room(&m->config), taken = adapter_positions(a);
     if (x && most && taken && x->most > most - taken)
-        return fail(E_MISMATCH, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
-                    (long long)x->most, a->dir, (long long)(most - taken));
+        return err_fail(E_MISMATCH, "the longest of --texts has %lld tokens; %s leaves positions for %lld",
+                        (long long)x->most, a->dir, (long long)(most - taken));
     if (most && taken && k->x.tokens.n > most - taken)
-        return fail(E_CONFIG, "the text has %lld %s; %s leaves positions for %lld", (long long)k->x.tokens.n,
-                    str_plural(k->x.tokens.n, "token", "tokens"), a->dir, (long long)(most - taken));
+        return err_fail(E_CONFIG, "the text has %lld %s; %s leaves positions for %lld", (long long)k->x.tokens.n,
+                        str_plural(k->x.tokens.n, "token", "tokens"), a->dir, (long long)(most - taken));
     return OK;
 }
 
@@ -119,7 +120,7 @@ static void print_short(double v, int width)
         print_out("%*s", width, "-");
 }
 
-static void print_layers(const Comparison *c)
+static void print_layers(const TunedComparison *c)
 {
     int name = 5;
     for (int i = 0; i < c->n; i++) name = (int)fmax(name, (double)strlen(c->tuned[i].name));
@@ -142,7 +143,7 @@ static void print_layers(const Comparison *c)
         }
 }
 
-static void print_weights(const Comparison *c)
+static void print_weights(const TunedComparison *c)
 {
     bool any = false;
     for (int i = 0; i < c->n; i++) {
@@ -213,7 +214,7 @@ static void add_weights(cJSON *o, const Tuned *t)
     }
 }
 
-static void add_floors(cJSON *root, const Comparison *c)
+static void add_floors(cJSON *root, const TunedComparison *c)
 {
     const Floors *f = &c->texts->floors;
     cJSON *o = cJSON_AddObjectToObject(root, "floors");
@@ -226,13 +227,13 @@ static void add_floors(cJSON *root, const Comparison *c)
     cJSON_AddNumberToObject(o, "base", c->loss);
 }
 
-static void print_json(const Comparison *c, Arena *a, const char *dir, const char **figures)
+static void print_json(const TunedComparison *c, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "base", c->base);
     cJSON_AddStringToObject(root, "architecture", c->arch);
     cJSON_AddStringToObject(root, "part", part_name(c->part));
-    json_tokens(root, "tokens", c->tokens);
+    table_json_tokens(root, "tokens", c->tokens);
     if (c->texts) add_floors(root, c);
     cJSON *list = cJSON_AddArrayToObject(root, "tuned");
     for (int i = 0; i < c->n; i++) {
@@ -269,10 +270,10 @@ static void print_json(const Comparison *c, Arena *a, const char *dir, const cha
                 cJSON_AddItemToArray(list, one);
             }
     }
-    json_done(root, a, dir, figures, c->format);
+    table_json_done(root, a, dir, figures, c->format);
 }
 
-static void print_floors(const Comparison *c, Arena *a)
+static void print_floors(const TunedComparison *c, Arena *a)
 {
     const Floors *f = &c->texts->floors;
     const Reached *r = comparison_reached(c, a);
@@ -288,7 +289,7 @@ static void print_floors(const Comparison *c, Arena *a)
     for (int i = 0; i <= c->n; i++) print_out("%s\n", floors_sentence(a, f, &r[i]));
 }
 
-static void print_text(const Comparison *c, Arena *a)
+static void print_text(const TunedComparison *c, Arena *a)
 {
     Directions d;
     const char *sentence;
@@ -322,20 +323,20 @@ Status compare_answer(Ask *k, const char *dir)
     int n = args_count(k->args);
     const char **figures;
     for (const char *const *o = not_here; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s and --compare exclude each other", *o);
-    if (!n) return fail(E_CONFIG, "--compare BASE needs operands: directories of tuned models or of adapters");
-    if (n > COMPARED) return fail(E_CONFIG, "%d models to compare; expected at most %d", n, COMPARED);
+        if (args_given(k->args, *o)) return err_fail(E_CONFIG, "--%s and --compare exclude each other", *o);
+    if (!n) return err_fail(E_CONFIG, "--compare BASE needs operands: directories of tuned models or of adapters");
+    if (n > COMPARED) return err_fail(E_CONFIG, "%d models to compare; expected at most %d", n, COMPARED);
     TRY(ask_models(k));
     TRY(ask_input(k));
-    Comparison c = {.base = k->x.model,
-                    .arch = k->x.arch,
-                    .part = k->x.maps.part,
-                    .tokens = &k->x.tokens,
-                    .f64 = k->load.dtype == F64,
-                    .n = n,
-                    .tuned = NEW(k->arena, Tuned, n),
-                    .loss = NAN,
-                    .format = k->x.format};
+    TunedComparison c = {.base = k->x.model,
+                         .arch = k->x.arch,
+                         .part = k->x.maps.part,
+                         .tokens = &k->x.tokens,
+                         .f64 = k->load.dtype == F64,
+                         .n = n,
+                         .tuned = NEW(k->arena, Tuned, n),
+                         .loss = NAN,
+                         .format = k->x.format};
     FloorTexts texts;
     if (args_given(k->args, "texts")) {
         TRY(floor_texts(&texts, k));
@@ -347,7 +348,7 @@ Status compare_answer(Ask *k, const char *dir)
     const Job j = {k, base, c.texts};
     for (int i = 0; i < n; i++) {
         c.tuned[i].dir = args_at(k->args, i);
-        c.tuned[i].name = path_name(k->arena, c.tuned[i].dir);
+        c.tuned[i].name = page_path_name(k->arena, c.tuned[i].dir);
         TRY(measure_tuned(&j, &c.tuned[i]));
         TRY(ask_going_on(k, "models", i + 1, n));
     }

@@ -26,23 +26,23 @@ typedef struct {
     FloorTexts *texts;  /* NULL: none were given */
     double loss;        /* of the base on them */
     const char *format; /* as Attention has it */
-} Comparison;
+} TunedComparison;
 
 /* The theorem's prediction for a model with virtual keys and the measurement; inconclusive where it does not apply.
  * */
 ReportVerdict comparison_verdict(const char **sentence, const Tuned *, bool f64, Arena *);
 /* Cosines and distances of the mean directions that the virtual keys of several add at layer `layer`; false: fewer
  * than two have any. */
-bool comparison_directions(Directions *out, const Comparison *, Arena *, int layer);
+bool comparison_directions(Directions *out, const TunedComparison *, Arena *, int layer);
 
 /* Mean principal angle, in degrees, between the spaces that the virtual keys of two add at a layer; NaN where one
  * adds nothing. */
-double comparison_angle(const Comparison *, Arena *, int i, int k, int layer);
+double comparison_angle(const TunedComparison *, Arena *, int i, int k, int layer);
 
 /* The base and then the tuned models (n + 1). */
-const Reached *comparison_reached(const Comparison *, Arena *);
+const Reached *comparison_reached(const TunedComparison *, Arena *);
 
-Status comparison_write(const Comparison *, Arena *, const char *dir, const char ***figures);
+Status comparison_write(const TunedComparison *, Arena *, const char *dir, const char ***figures);
 Status compare_answer(Ask *, const char *dir);
 
 #endif

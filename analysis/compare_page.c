@@ -7,7 +7,7 @@
 #include "plot/report.h"
 
 typedef struct {
-    const Comparison *c;
+    const TunedComparison *c;
     Arena *a;
     Report *page;
     const char *dir;
@@ -134,7 +134,7 @@ static Fig *draw_curves(const Out *o, const char *name, int n, const Curve *curv
 
 static Status add_curves(Out *o)
 {
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     const Curve drift[] = {{gap, "largest change", true}, {kl, "KL (nats)", false}, {tv, "total variation", false}};
     const Curve alike[] = {{cka, "linear CKA", false}, {procrustes, "Procrustes distance", false}};
     const Curve prefix[] = {{conditional, "toggled alone", true}, {alpha, "prefix mass", false}};
@@ -164,7 +164,7 @@ static Status add_curves(Out *o)
 static Status add_heads(Out *o)
 {
     enum { ACROSS = 3 };
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     const Compared *p = &c->tuned[0].pair;
     int *number = NEW(o->a, int, p->layers > p->heads ? p->layers : p->heads);
     for (int k = 0; k < p->layers || k < p->heads; k++) number[k] = k;
@@ -198,7 +198,7 @@ static Tensor relative_spectrum(Arena *a, Tensor s)
 
 static Status add_spectra(Out *o)
 {
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     Series *s = NEW(o->a, Series, c->n), *w = NEW(o->a, Series, c->n);
     int lines = 0, changed = 0;
     for (int i = 0; i < c->n; i++) {
@@ -237,7 +237,7 @@ static Status add_spectra(Out *o)
 
 static Status add_floors(Out *o)
 {
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     if (!c->texts) return OK;
     const Floors *floors = &c->texts->floors;
     const Reached *r = comparison_reached(c, o->a);
@@ -268,7 +268,7 @@ static const char *number(Arena *a, double v)
 
 static void add_verdicts(Out *o)
 {
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     for (int i = 0; i < c->n; i++) {
         const char *sentence;
         if (!c->tuned[i].pair.virtual_keys) continue;
@@ -302,7 +302,7 @@ static void add_table(Out *o)
         "tuned", "layer", "max diff", "conditional",   "KL",         "TV",  "residual",
         "alpha", "rank",  "n_H n_S",  "participation", "logit rank", "CKA", "Procrustes"};
     enum { COLS = sizeof head / sizeof *head };
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     int layers = c->tuned[0].pair.layers, rows = 0;
     const char **cell = NEW(o->a, const char *, c->n *layers *COLS), **x = cell;
     for (int i = 0; i < c->n; i++)
@@ -334,7 +334,7 @@ static void add_table(Out *o)
 static void add_weights(Out *o)
 {
     static const char *const head[] = {"linear layer", "tuned", "relative", "rank", "participation", "angle"};
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     int rows = 0;
     for (int i = 0; i < c->n; i++) rows += c->tuned[i].weights;
     if (!rows) return;
@@ -361,7 +361,7 @@ static void add_weights(Out *o)
 
 static Status write_csv(const Out *o)
 {
-    const Comparison *c = o->c;
+    const TunedComparison *c = o->c;
     Writer w;
     TRY(writer_open(&w, str_print(o->a, "%s/compare.csv", o->dir)));
     writer_print(&w, "tuned,layer,head,gap,conditional,kl,tv,residual,alpha,rank,participation,cka,procrustes\r\n");
@@ -385,13 +385,13 @@ static Status write_csv(const Out *o)
     return writer_close(&w);
 }
 
-Status comparison_write(const Comparison *c, Arena *a, const char *dir, const char ***figures)
+Status comparison_write(const TunedComparison *c, Arena *a, const char *dir, const char ***figures)
 {
     Out o = {c, a, NULL, dir, NEW(a, const char *, 9 + COMPARED), 0};
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
-    o.page =
-        report_open(str_print(a, "%s/report.html", dir), str_print(a, "Attention against %s", path_name(a, c->base)));
+    o.page = report_open(str_print(a, "%s/report.html", dir),
+                         str_print(a, "Attention against %s", page_path_name(a, c->base)));
     report_lead(o.page, str_print(a, "%s \u00B7 %s \u00B7 %lld %s", c->arch, part_name(c->part),
                                   (long long)c->tokens->n, str_plural(c->tokens->n, "token", "tokens")));
     add_verdicts(&o);

@@ -36,7 +36,7 @@ ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64
     return gap <= limit && worst <= limit ? VERDICT_SUPPORTED : VERDICT_NOT_SUPPORTED;
 }
 
-bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int layer)
+bool comparison_directions(Directions *out, const TunedComparison *c, Arena *a, int layer)
 {
     Tensor b = tensor_new(a, F64, SHAPE(c->n, tensor_count(c->tuned[0].pair.layer[layer].mean)));
     int64_t n = 0, width = b.dim[1];
@@ -52,7 +52,7 @@ bool comparison_directions(Directions *out, const Comparison *c, Arena *a, int l
     return false;
 }
 
-double comparison_angle(const Comparison *c, Arena *a, int i, int k, int layer)
+double comparison_angle(const TunedComparison *c, Arena *a, int i, int k, int layer)
 {
     Tensor u = c->tuned[i].pair.layer[layer].space, v = c->tuned[k].pair.layer[layer].space, angle;
     if (!c->tuned[i].pair.virtual_keys || !c->tuned[k].pair.virtual_keys || !u.dim[1] || !v.dim[1]) return NAN;
@@ -65,10 +65,10 @@ double comparison_angle(const Comparison *c, Arena *a, int i, int k, int layer)
     return sum / (double)tensor_count(angle);
 }
 
-const Reached *comparison_reached(const Comparison *c, Arena *a)
+const Reached *comparison_reached(const TunedComparison *c, Arena *a)
 {
     Reached *r = NEW(a, Reached, c->n + 1);
-    r[0] = (Reached){str_print(a, "%s (base)", path_name(a, c->base)), c->loss};
+    r[0] = (Reached){str_print(a, "%s (base)", page_path_name(a, c->base)), c->loss};
     for (int i = 0; i < c->n; i++) r[i + 1] = (Reached){c->tuned[i].name, c->tuned[i].loss};
     return r;
 }

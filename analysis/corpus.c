@@ -26,7 +26,7 @@ static Status text_of_row(const char **out, Arena *a, const RowReader *r)
     *out = cJSON_IsString(t) ? str_print(a, "%s", t->valuestring) : NULL;
     cJSON_Delete(o);
     if (*out) return OK;
-    return fail(E_FORMAT, "%s:%lld: expected a JSON object with a string \"text\"", r->path, (long long)r->line);
+    return err_fail(E_FORMAT, "%s:%lld: expected a JSON object with a string \"text\"", r->path, (long long)r->line);
 }
 
 static Status texts_of_rows(const char **text, int64_t *n, Arena *a, Bytes file, const char *path)
@@ -64,7 +64,7 @@ Status corpus_texts(const char ***text, int64_t *n, Arena *a, const char *path)
     else
         for (TextLines l = lines_in(file); lines_next(&l);)
             if (!line_blank(l.line)) (*text)[(*n)++] = l.line.text;
-    return *n ? OK : fail(E_FORMAT, "%s: has no text, one a line", path);
+    return *n ? OK : err_fail(E_FORMAT, "%s: has no text, one a line", path);
 }
 
 Summary corpus_summary(const double *value, int64_t n, Arena *scratch)
@@ -104,7 +104,7 @@ static Status each_head(int done, int all, void *user)
 static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
 {
     Ask *k = c->k;
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     Tokens t;
     TRY(tokens_of_text(&t, scratch, k->tokenizer, "texts", c->text[at], args_text(k->args, "language", NULL)));
     int64_t most = config_room(&k->model->config);
@@ -119,8 +119,8 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     Batch b = pair ? (Batch){.b = 1, .s = t.n, .src = t.id} : (Batch){.b = 1, .t = t.n, .ids = t.id}, scored;
     maps_read(&x->maps, scratch, k->model, k->hooks, &b, x->maps.part);
     if (x->maps.t != t.n)
-        return fail(E_MISMATCH,
-                    "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
+        return err_fail(E_MISMATCH,
+                        "the adapter puts virtual tokens among the text's own, and numbers are of the text's");
     TRY(model_blame(maps_finite(&x->maps, x->model), k->model));
     k->read[0] = x->maps;
     if (c->page) TRY(explorer_add(c->page, scratch, &b, &t, NULL));
@@ -130,7 +130,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     HeadStats *more = NEW(scratch, HeadStats, x->maps.layers * x->maps.heads);
     bool sweep = args_given(k->args, "sweep");
     if (sweep) {
-        Status has_loss = loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL);
+        Status has_loss = importance_loss_batch(&scored, scratch, k->model, k->tokenizer, &b, NULL);
         TRY(pair ? has_loss
                  : fail_in_file(has_loss, args_text(k->args, "texts", NULL))); /* a pair lacks an option's text */
         TRY(head_importance(more, k->model, k->hooks, &scored, x->maps.part, each_head, c));
@@ -150,7 +150,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
 static Status measure(Corpus *c)
 {
     Ask *k = c->k;
-    Attention *x = &k->x;
+    PageAttention *x = &k->x;
     int rows = x->layers * x->heads;
     c->value = NEW(k->arena, double, rows *STATS * c->n);
     for (int64_t i = 0; i < c->n; i++) {
@@ -162,8 +162,8 @@ static Status measure(Corpus *c)
         TRY(ask_going_on(k, "texts", i + 1, c->n));
     }
     if (c->skipped == c->n)
-        return fail(E_MISMATCH, "--texts: all %lld %s more tokens than the model has positions for", (long long)c->n,
-                    str_plural(c->n, "text has", "texts have"));
+        return err_fail(E_MISMATCH, "--texts: all %lld %s more tokens than the model has positions for",
+                        (long long)c->n, str_plural(c->n, "text has", "texts have"));
     x->row = NEW(k->arena, HeadRow, rows);
     c->summary = NEW(k->arena, Summary, rows * STATS);
     for (int i = 0; i < rows; i++) {
@@ -206,7 +206,7 @@ static const char *head_text(Arena *a, int head)
 
 static Status write_csv(const Corpus *c, const char *dir)
 {
-    Attention *x = &c->k->x;
+    PageAttention *x = &c->k->x;
     Writer w;
     TRY(writer_open(&w, str_print(c->k->arena, "%s/corpus.csv", dir)));
     writer_print(&w, "layer,head,number,texts,mean,sd,ci95_lo,ci95_hi,least,most\r\n");
@@ -225,7 +225,7 @@ static Status write_csv(const Corpus *c, const char *dir)
 
 static Status draw(const Corpus *c, Report *r, const char *dir, int stat)
 {
-    Attention *x = &c->k->x;
+    PageAttention *x = &c->k->x;
     Arena *a = c->k->arena;
     Tensor mean = tensor_new(a, F64, SHAPE(x->layers, x->heads)),
            half = tensor_new(a, F64, SHAPE(x->layers, x->heads));
@@ -249,7 +249,7 @@ static const char *interval(Arena *a, const Summary *s)
 
 static Status write_page(const Corpus *c, const char *dir, int stat)
 {
-    Attention *x = &c->k->x;
+    PageAttention *x = &c->k->x;
     Arena *a = c->k->arena;
     int rows = x->layers * x->heads;
     const char *head[4 + TOP] = {"layer", "head", "texts", STAT[stat].name, "most in", "then", "then"};
@@ -267,7 +267,7 @@ static Status write_page(const Corpus *c, const char *dir, int stat)
     }
     Report *r =
         report_open(str_print(a, "%s/report.html", dir),
-                    str_print(a, "Attention of %s over %lld %s", path_name(a, x->model),
+                    str_print(a, "Attention of %s over %lld %s", page_path_name(a, x->model),
                               (long long)(c->n - c->skipped), str_plural(c->n - c->skipped, "text", "texts")));
     Status drawn = x->head[0] == HEAD_MEAN ? OK : draw(c, r, dir, stat);
     report_table(r, "Means with 95 % intervals over texts, and the texts where the number is largest.", 4 + TOP, head,
@@ -278,7 +278,7 @@ static Status write_page(const Corpus *c, const char *dir, int stat)
 
 static void print_top(const Corpus *c, int stat)
 {
-    Attention *x = &c->k->x;
+    PageAttention *x = &c->k->x;
     Arena *a = c->k->arena;
     print_out("\n%s: mean [95 %% interval] over texts, and where it is largest\n", STAT[stat].name);
     for (int i = 0; i < x->layers * x->heads; i++) {
@@ -292,7 +292,7 @@ static void print_top(const Corpus *c, int stat)
 
 static void print_json(const Corpus *c, const char *dir, int stat, const char **figures)
 {
-    Attention *x = &c->k->x;
+    PageAttention *x = &c->k->x;
     cJSON *root = cJSON_CreateObject(), *list;
     cJSON_AddStringToObject(root, "model", x->model);
     cJSON_AddStringToObject(root, "part", part_name(x->maps.part));
@@ -323,7 +323,7 @@ static void print_json(const Corpus *c, const char *dir, int stat, const char **
         }
         cJSON_AddItemToArray(list, one);
     }
-    json_done(root, c->k->arena, dir, figures, x->format);
+    table_json_done(root, c->k->arena, dir, figures, x->format);
 }
 
 /* Induction where no number is asked for; entropy where no text has a token twice. */
@@ -343,16 +343,16 @@ Status corpus_answer(Ask *k, const char *dir)
     Corpus c = {.k = k};
     int sweep;
     for (const char *const *o = not_here; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s and --texts exclude each other", *o);
+        if (args_given(k->args, *o)) return err_fail(E_CONFIG, "--%s and --texts exclude each other", *o);
     TRY(args_word(&sweep, k->args, "sweep", 0, sweeps));
     TRY(ask_number(k));
     TRY(ask_models(k));
     TRY(ask_maps(k));
     TRY(ask_tokenizer(k));
-    if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
+    if (!k->tokenizer) return err_fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     if (k->model->arch->encode && k->x.maps.part != PART_ENCODER)
-        return fail(E_CONFIG, "--texts are read by an encoder-decoder's encoder; --part %s needs two texts",
-                    part_name(k->x.maps.part));
+        return err_fail(E_CONFIG, "--texts are read by an encoder-decoder's encoder; --part %s needs two texts",
+                        part_name(k->x.maps.part));
     TRY(corpus_texts(&c.text, &c.n, k->arena, args_text(k->args, "texts", NULL)));
     if (args_given(k->args, "html")) TRY(explorer_open(&c.page, k, args_text(k->args, "html", NULL)));
     Status measured = measure(&c);

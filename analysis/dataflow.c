@@ -19,14 +19,14 @@ static Status read_pairs(Pairs *out, int32_t *n, Arena *a, const cJSON *root, co
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, key), *one;
     int32_t(*pair)[2] = arena_zero(a, sizeof *pair * (size_t)(cJSON_GetArraySize(list) + 1));
     *n = 0;
-    if (list && !cJSON_IsArray(list)) return fail(E_FORMAT, "%s: %s is not a list", path, key);
+    if (list && !cJSON_IsArray(list)) return err_fail(E_FORMAT, "%s: %s is not a list", path, key);
     cJSON_ArrayForEach(one, list)
     {
         for (int i = 0; i < 2; i++) {
             const cJSON *x = cJSON_GetArraySize(one) == 2 ? cJSON_GetArrayItem(one, i) : NULL;
             if (!cJSON_IsNumber(x) || !(x->valuedouble >= 0 && x->valuedouble <= 1 << 24) ||
                 x->valuedouble != (int32_t)x->valuedouble)
-                return fail(E_FORMAT, "%s: %s[%d] is not a pair of whole numbers", path, key, *n);
+                return err_fail(E_FORMAT, "%s: %s[%d] is not a pair of whole numbers", path, key, *n);
             pair[*n][i] = (int32_t)x->valuedouble;
         }
         ++*n;
@@ -39,11 +39,11 @@ static Status read_flow(Flow *f, Arena *a, const char *path)
 {
     cJSON *root;
     TRY(json_read(&root, a, path));
-    Status s = cJSON_IsObject(root) ? OK : fail(E_FORMAT, "%s: is not an object with nodes and edges", path);
+    Status s = cJSON_IsObject(root) ? OK : err_fail(E_FORMAT, "%s: is not an object with nodes and edges", path);
     if (!s) s = read_pairs(&f->names, &f->nodes, a, root, "nodes", path);
     if (!s) s = read_pairs(&f->edge, &f->edges, a, root, "edges", path);
     cJSON_Delete(root);
-    return s ? s : f->nodes ? OK : fail(E_FORMAT, "%s: has no nodes", path);
+    return s ? s : f->nodes ? OK : err_fail(E_FORMAT, "%s: has no nodes", path);
 }
 
 /* The nodes as rows of their own behind the tokens. */
@@ -77,7 +77,7 @@ Status ask_data_flow(Ask *k)
     Flow f = {.tokens = (int32_t)t->n, .id = t->id};
     if (!path) return OK;
     for (const char *const *o = NOT_HERE; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s does not go with --data-flow", *o);
+        if (args_given(k->args, *o)) return err_fail(E_CONFIG, "--%s does not go with --data-flow", *o);
     TRY(read_flow(&f, k->arena, path));
     Status s = flow_batch(&k->batch, k->arena, &k->model->config, &f, 1, 0);
     if (!s) add_nodes(t, k->arena, &f);

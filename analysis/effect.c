@@ -16,19 +16,20 @@
 
 /* ---- measuring */
 
-void outcome_read(Outcome *out, Arena *run, Model *m, Hooks *hooks, const Batch *b, const Batch *scored, Part part)
+void outcome_read(EffectOutcome *out, Arena *run, Model *m, Hooks *hooks, const Batch *b, const Batch *scored,
+                  Part part)
 {
     Part stack = part == PART_ENCODER ? PART_ENCODER : PART_DECODER;
     Capture last = {.arena = run};
     int before = hooks_n(hooks);
     hook_observe(hooks, (Where){SITE_RESID, model_layers(m, stack) - 1, stack}, hook_capture, &last);
-    *out = (Outcome){.loss = NAN};
+    *out = (EffectOutcome){.loss = NAN};
     maps_read(&out->maps, run, m, hooks, b, part);
     hooks_clear_from(hooks, before);
     out->last = last.value;
     if (b->t && !m->config.no_lm_head)
         out->logits = observe_one(run, m, hooks, b, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last});
-    if (scored) out->loss = loss_of(m, hooks, scored);
+    if (scored) out->loss = importance_loss(m, hooks, scored);
 }
 
 static double log_sum(Tensor x, int64_t row, int64_t v)
@@ -63,7 +64,7 @@ static void compare_logits(Effect *e, Tensor x, Tensor y)
     if (isnan(e->kl)) e->top = NAN; /* logits that are no numbers have no largest */
 }
 
-Effect effect_of(Arena *a, const Outcome *before, const Outcome *after)
+Effect effect_of(Arena *a, const EffectOutcome *before, const EffectOutcome *after)
 {
     const Maps *x = &before->maps, *y = &after->maps;
     Effect e = {.loss = after->loss,
@@ -90,7 +91,7 @@ Effect effect_of(Arena *a, const Outcome *before, const Outcome *after)
 enum { MOST = 64 };
 typedef struct {
     Ask *k;
-    Outcome before;
+    EffectOutcome before;
     const Batch *scored;
     Do *interventions;
     int n;
@@ -176,7 +177,7 @@ static void print_json(const Effects *x, const char *dir, const char **figures)
     cJSON *root = cJSON_CreateObject(), *list;
     cJSON_AddStringToObject(root, "model", x->k->x.model);
     cJSON_AddStringToObject(root, "part", part_name(x->k->x.maps.part));
-    json_tokens(root, "tokens", &x->k->x.tokens);
+    table_json_tokens(root, "tokens", &x->k->x.tokens);
     cJSON_AddNumberToObject(root, "loss", x->before.loss);
     list = cJSON_AddArrayToObject(root, "done");
     for (int i = 0; i < x->rows; i++) {
@@ -192,7 +193,7 @@ static void print_json(const Effects *x, const char *dir, const char **figures)
         for (int l = 0; l < x->before.maps.layers; l++) cJSON_AddItemToArray(shift, cJSON_CreateNumber(e->shift[l]));
         cJSON_AddItemToArray(list, one);
     }
-    json_done(root, x->k->arena, dir, figures, x->k->x.format);
+    table_json_done(root, x->k->arena, dir, figures, x->k->x.format);
 }
 
 static const char *cell(Arena *a, double v)
@@ -267,7 +268,7 @@ static Status write_files(const Effects *x, const char *dir)
         for (int k = 0; k < 6; k++) c[7 * i + 1 + k] = cell(a, v[k]);
     }
     Report *r = report_open(str_print(a, "%s/report.html", dir),
-                            str_print(a, "Interventions on %s", path_name(a, x->k->x.model)));
+                            str_print(a, "Interventions on %s", page_path_name(a, x->k->x.model)));
     report_lead(r,
                 str_print(a, "%s \u00B7 %s \u00B7 %lld %s \u00B7 loss %s", x->k->x.arch, part_name(x->k->x.maps.part),
                           (long long)x->k->x.tokens.n, str_plural(x->k->x.tokens.n, "token", "tokens"),
@@ -293,7 +294,8 @@ static Status tokens_of_other(Tokens *t, const Ask *k, const Do *d, const char *
     if (!strncmp(text, "ids:", 4)) {
         TRY(tokens_of_ids(t, k->arena, k->tokenizer, "do", text + 4));
     } else {
-        if (!k->tokenizer) return fail(E_IO, "--do %s: %s has no tokenizer; give ids:1,2,3", d->words, k->x.model);
+        if (!k->tokenizer)
+            return err_fail(E_IO, "--do %s: %s has no tokenizer; give ids:1,2,3", d->words, k->x.model);
         TRY(tokens_of_text(t, k->arena, k->tokenizer, "do", text, args_text(k->args, "language", NULL)));
         if (k->target) *t = tokens_shifted(k->arena, t, &k->model->config, k->tokenizer);
     }
@@ -327,9 +329,9 @@ static Status read_patch(const Ask *k, Do *d)
     Batch other;
     TRY(other_batch(k, d, d->text, &other));
     if (other.t != k->batch.t || other.s != k->batch.s)
-        return fail(E_MISMATCH, "--do %s: its text has %lld %s, expected %lld as in the model's input", d->words,
-                    (long long)(other.t ? other.t : other.s),
-                    str_plural(other.t ? other.t : other.s, "token", "tokens"), (long long)k->x.tokens.n);
+        return err_fail(E_MISMATCH, "--do %s: its text has %lld %s, expected %lld as in the model's input", d->words,
+                        (long long)(other.t ? other.t : other.s),
+                        str_plural(other.t ? other.t : other.s, "token", "tokens"), (long long)k->x.tokens.n);
     return do_read(d, k->arena, k->model, k->hooks, &other, k->x.tokens.n);
 }
 
@@ -375,7 +377,7 @@ static Effect measure(const Effects *x, int from, int to)
         /* A patch is of one row, and an encoder's loss has a row for each token masked. */
         if (x->interventions[i].kind == DO_PATCH && scored && scored->b != k->batch.b) scored = NULL;
     }
-    Outcome after;
+    EffectOutcome after;
     outcome_read(&after, k->arena, k->model, k->hooks, &k->batch, scored, k->x.maps.part);
     hooks_clear_from(k->hooks, before);
     Effect e = effect_of(k->arena, &x->before, &after);
@@ -390,19 +392,20 @@ Status effect_answer(Ask *k, const char *dir)
     const char *words[MOST + 1];
     Effects x = {.k = k, .n = args_all(k->args, "do", words, MOST + 1)};
     Batch scored;
-    if (x.n > MOST) return fail(E_CONFIG, "--do is given more than %d times", MOST);
+    if (x.n > MOST) return err_fail(E_CONFIG, "--do is given more than %d times", MOST);
     for (const char *const *o = not_here; *o; o++)
-        if (args_given(k->args, *o)) return fail(E_CONFIG, "--%s and --do exclude each other", *o);
+        if (args_given(k->args, *o)) return err_fail(E_CONFIG, "--%s and --do exclude each other", *o);
     TRY(ask_models(k));
     TRY(ask_input(k));
-    if (!loss_batch(&scored, k->arena, k->model, k->tokenizer, &k->batch, k->target))
+    if (!importance_loss_batch(&scored, k->arena, k->model, k->tokenizer, &k->batch, k->target))
         x.scored = &scored;
     else
         err_clear(); /* the other numbers need no loss */
     outcome_read(&x.before, k->arena, k->model, k->hooks, &k->batch, x.scored, k->x.maps.part);
     TRY(model_blame(maps_finite(&x.before.maps, k->x.model), k->model));
     if (x.before.maps.t != k->x.tokens.n)
-        return fail(E_MISMATCH, "the adapter puts virtual tokens among the text's own, and --do counts the text's");
+        return err_fail(E_MISMATCH,
+                        "the adapter puts virtual tokens among the text's own, and --do counts the text's");
     x.interventions = NEW(k->arena, Do, x.n);
     TRY(read_all(&x, words));
     x.rows = x.n > 1 ? x.n + 1 : 1;

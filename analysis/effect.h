@@ -9,7 +9,7 @@ typedef struct { /* of one pass */
     Maps maps;
     Tensor logits, last; /* (B,T,V), or data NULL without a head; (B,T,C) output of the last layer */
     double loss;         /* NaN: none */
-} Outcome;
+} EffectOutcome;
 
 typedef struct {
     const char *words;
@@ -21,8 +21,8 @@ typedef struct {
 } Effect;
 
 /* `scored`: the batch of the loss, or NULL. */
-void outcome_read(Outcome *out, Arena *run, Model *, Hooks *, const Batch *, const Batch *scored, Part);
-Effect effect_of(Arena *, const Outcome *before, const Outcome *after);
+void outcome_read(EffectOutcome *out, Arena *run, Model *, Hooks *, const Batch *, const Batch *scored, Part);
+Effect effect_of(Arena *, const EffectOutcome *before, const EffectOutcome *after);
 
 /* The change by each (row) in each layer, and in the output.  Open, as in analysis/draw.h. */
 Fig *effects_draw(const char *path, Arena *, int rows, const Effect *, int layers);

@@ -204,7 +204,7 @@ typedef struct {
 static Status write_part(Explorer *e, Arena *a, const Batch *b, const Shown *of, int *parts)
 {
     Ask *k = e->k;
-    const Attention *x = &k->x;
+    const PageAttention *x = &k->x;
     const bool have = k->read[0].probs && of->part == x->maps.part;
     Maps m = k->read[0], base = k->read[1];
     if (!have) TRY(ask_read(k, a, b, of->part, of->rows->n, &m, &base));
@@ -249,10 +249,10 @@ static void write_until(Explorer *e, const char *name)
 Status explorer_open(Explorer **out, Ask *k, const char *path)
 {
     Arena *a = k->arena;
-    const Attention *x = &k->x;
-    const char *name = path_name(a, x->model);
+    const PageAttention *x = &k->x;
+    const char *name = page_path_name(a, x->model);
     Explorer *e = *out = NEW(a, Explorer, 1);
-    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
+    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, page_path_name(a, x->base))
                                 : str_print(a, "Attention of %s", name);
     e->k = k;
     e->rest = explorer_page;
@@ -296,15 +296,16 @@ static int parts_of(Shown part[3], Explorer *e, Arena *a, const Batch *b, const 
 Status explorer_add(Explorer *e, Arena *a, const Batch *b, const Tokens *tokens, const Tokens *source)
 {
     enum { FIRST = 100000000, ALL = 8000000, TEXTS = 400 };
-    const Attention *x = &e->k->x;
+    const PageAttention *x = &e->k->x;
     Shown part[3];
     int n = parts_of(part, e, a, b, tokens, source), parts = 0;
     int64_t cells = 0;
     for (int i = 0; i < n; i++) cells += part[i].view.row.n * part[i].view.col.n;
     cells *= x->layers * x->heads * (e->k->other ? 2 : 1);
     if (!e->texts && cells > FIRST)
-        return fail(E_CONFIG, "--html: %lld cells are more than a page can hold (%d); choose fewer with --layer%s",
-                    (long long)cells, FIRST, x->by ? "" : " or group tokens with --by");
+        return err_fail(E_CONFIG,
+                        "--html: %lld cells are more than a page can hold (%d); choose fewer with --layer%s",
+                        (long long)cells, FIRST, x->by ? "" : " or group tokens with --by");
     if (e->texts && (e->cells + cells > ALL || e->texts == TEXTS)) {
         e->left_out++;
         return OK;

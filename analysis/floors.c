@@ -110,17 +110,17 @@ Status floor_texts(FloorTexts *out, Ask *k)
     int64_t n;
     *out = (FloorTexts){.tokenizer = k->tokenizer};
     if (k->model->arch->encode)
-        return fail(E_CONFIG, "--texts with --compare needs a model that reads one text, and %s reads two",
-                    k->model->arch->name);
-    if (!k->tokenizer) return fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
+        return err_fail(E_CONFIG, "--texts with --compare needs a model that reads one text, and %s reads two",
+                        k->model->arch->name);
+    if (!k->tokenizer) return err_fail(E_IO, "%s has no tokenizer; name one with --tokenizer DIR", k->x.model);
     TRY(corpus_texts(&text, &n, k->arena, path));
     out->read = NEW(k->arena, Batch, n);
     out->count = NEW(k->arena, int64_t, n);
     Target *target = NEW(k->arena, Target, n);
     for (int64_t i = 0; i < n; i++) TRY(read_text(out, k, target, text[i]));
     if (!out->floors.texts)
-        return fail(E_MISMATCH, "%s: none of its %lld %s has a token to predict and room in the model", path,
-                    (long long)n, str_plural(n, "text", "texts"));
+        return err_fail(E_MISMATCH, "%s: none of its %lld %s has a token to predict and room in the model", path,
+                        (long long)n, str_plural(n, "text", "texts"));
     out->floors = floors_of(k->arena, out->floors.texts, target, k->model->decoder);
     return OK;
 }
@@ -132,8 +132,8 @@ Status floor_loss(double *out, const FloorTexts *x, Model *m, Hooks *hooks)
         Arena scratch = arena_open(0); /* an encoder's batch has a row for each token */
         Batch scored;
         Status s = run_stopped() ? run_interrupted() : OK;
-        if (!s) s = loss_batch(&scored, &scratch, m, x->tokenizer, &x->read[i], NULL);
-        if (!s) sum += loss_of(m, hooks, &scored) * (double)x->count[i];
+        if (!s) s = importance_loss_batch(&scored, &scratch, m, x->tokenizer, &x->read[i], NULL);
+        if (!s) sum += importance_loss(m, hooks, &scored) * (double)x->count[i];
         arena_close(&scratch);
         TRY(s);
     }

@@ -10,7 +10,7 @@
 static Status masked_batch(Batch *out, Arena *a, const Tokenizer *k, const Batch *read)
 {
     const Special *mask = k ? special_find(tokenizer_specials(k), "<mask>", 6) : NULL;
-    if (!mask) return fail(E_MISMATCH, "the loss of an encoder masks tokens, and its tokenizer has no <mask>");
+    if (!mask) return err_fail(E_MISMATCH, "the loss of an encoder masks tokens, and its tokenizer has no <mask>");
     int64_t t = read->t, rows = 0;
     int32_t *id = NEW(a, int32_t, t * t), *target = NEW(a, int32_t, t * t);
     for (int64_t i = 0; i < t; i++) {
@@ -19,30 +19,31 @@ static Status masked_batch(Batch *out, Arena *a, const Tokenizer *k, const Batch
         for (int64_t j = 0; j < t; j++) target[rows * t + j] = j == i ? read->ids[i] : -1;
         id[rows++ * t + i] = mask->id;
     }
-    if (!rows) return fail(E_CONFIG, "the text has special tokens alone, and nothing to predict");
+    if (!rows) return err_fail(E_CONFIG, "the text has special tokens alone, and nothing to predict");
     *out = (Batch){.b = rows, .t = t, .ids = id, .target = target};
     return OK;
 }
 
-Status loss_batch(Batch *out, Arena *a, const Model *m, const Tokenizer *k, const Batch *read, const int32_t *target)
+Status importance_loss_batch(Batch *out, Arena *a, const Model *m, const Tokenizer *k, const Batch *read,
+                             const int32_t *target)
 {
     if (m->config.no_lm_head)
-        return fail(E_MISMATCH, "this %s has no language-model head, and without one there is no loss",
-                    m->arch->name);
-    if (!read->t) return fail(E_CONFIG, "the loss of an encoder-decoder needs a target: --part decoder or cross");
+        return err_fail(E_MISMATCH, "this %s has no language-model head, and without one there is no loss",
+                        m->arch->name);
+    if (!read->t) return err_fail(E_CONFIG, "the loss of an encoder-decoder needs a target: --part decoder or cross");
     if (!m->decoder) return masked_batch(out, a, k, read);
     *out = *read;
     if (!target) {
         int32_t *next = NEW(a, int32_t, read->t);
         for (int64_t i = 0; i < read->t; i++) next[i] = i + 1 < read->t ? read->ids[i + 1] : -1;
         target = next;
-        if (read->t < 2) return fail(E_CONFIG, "one token alone has no next one to predict");
+        if (read->t < 2) return err_fail(E_CONFIG, "one token alone has no next one to predict");
     }
     out->target = target;
     return OK;
 }
 
-double loss_of(Model *m, Hooks *hooks, const Batch *b)
+double importance_loss(Model *m, Hooks *hooks, const Batch *b)
 {
     Arena step = arena_open(0);
     Pass p = {.tape = tape_open(&step, false), .hooks = hooks};
@@ -109,7 +110,7 @@ Status head_importance(HeadStats *out, Model *m, Hooks *hooks, const Batch *b, P
     int layers = model_layers(m, part), heads = maps_heads(m, part), before = hooks_n(hooks);
     Arena step = arena_open(0);
     Factor *f = backward(&step, m, hooks, b, part, SITE_HEADS, factor_of_columns);
-    double loss = loss_of(m, hooks, b);
+    double loss = importance_loss(m, hooks, b);
     for (int i = 0; i < layers * heads && !status; i++) {
         Tensor g = f[i / heads].factor->grad;
         int64_t d = tensor_last(g) / heads;
@@ -118,7 +119,7 @@ Status head_importance(HeadStats *out, Model *m, Hooks *hooks, const Batch *b, P
         HeadScale zero = {i % heads, heads, 0};
         hook_add(hooks, (Where){SITE_HEADS, i / heads, part}, hook_scale_head, &zero);
         out[i].gradient = fabs(sum);
-        out[i].zeroed = loss_of(m, hooks, b) - loss;
+        out[i].zeroed = importance_loss(m, hooks, b) - loss;
         hooks_clear_from(hooks, before);
         if (each) status = each(i + 1, layers * heads, user);
     }

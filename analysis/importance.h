@@ -15,8 +15,9 @@
 /* The batch of the loss: `read` is the batch of the maps, `target` (read->t) the tokens that a decoder should output,
  * or NULL: its own next tokens.  E_CONFIG: the model has no head to predict tokens with, no mask token, or one token.
  * */
-Status loss_batch(Batch *out, Arena *, const Model *, const Tokenizer *, const Batch *read, const int32_t *target);
-double loss_of(Model *, Hooks *, const Batch *);
+Status importance_loss_batch(Batch *out, Arena *, const Model *, const Tokenizer *, const Batch *read,
+                             const int32_t *target);
+double importance_loss(Model *, Hooks *, const Batch *);
 
 /* Fills zeroed and gradient of out[layer * heads + head].  `each` is called after each head, or NULL; its error ends
  * the work. */

@@ -82,10 +82,11 @@ void do_attach(Do *d, Hooks *hooks)
 
 static Status not_understood(const char *words)
 {
-    return fail(E_CONFIG,
-                "--do %s: expected head:L.H=NUMBER, prefix=scale:S, prefix=swap:DIR, mass:A, patch:SITE:L=TEXT or "
-                "steer:SITE:L=S*TEXT minus TEXT, the last two also with L.T for one position",
-                words);
+    return err_fail(
+        E_CONFIG,
+        "--do %s: expected head:L.H=NUMBER, prefix=scale:S, prefix=swap:DIR, mass:A, patch:SITE:L=TEXT or "
+        "steer:SITE:L=S*TEXT minus TEXT, the last two also with L.T for one position",
+        words);
 }
 
 static bool number(double *out, const char *text)
@@ -102,8 +103,8 @@ static Status layer_of(int *out, const char *words, const char *text, const Mode
     }
     if (!str_int(text, &l)) return not_understood(words);
     if (l < 0 || l >= model_layers(m, part))
-        return fail(E_CONFIG, "--do %s: the %s has layers 0 to %d", words, part_name(part),
-                    model_layers(m, part) - 1);
+        return err_fail(E_CONFIG, "--do %s: the %s has layers 0 to %d", words, part_name(part),
+                        model_layers(m, part) - 1);
     *out = (int)l;
     return OK;
 }
@@ -126,8 +127,8 @@ static Status parse_head(Do *d, Arena *a, const char *key, const char *value, co
     d->at = (Where){SITE_HEADS, 0, part};
     TRY(layer_of(&d->at.layer, d->words, l, m, part));
     if (d->at.layer < 0 || head < 0 || head >= maps_heads(m, part))
-        return fail(E_CONFIG, "--do %s: the %s has heads 0 to %d", d->words, part_name(part),
-                    maps_heads(m, part) - 1);
+        return err_fail(E_CONFIG, "--do %s: the %s has heads 0 to %d", d->words, part_name(part),
+                        maps_heads(m, part) - 1);
     d->head = (HeadScale){(int)head, maps_heads(m, part), d->number};
     return OK;
 }
@@ -145,9 +146,9 @@ static Status parse_steering(Do *d, Arena *a, const char *value)
     d->text = str_copy(a, texts, (size_t)(at - texts));
     d->less = at + strlen(between);
     if (strstr(d->less, between))
-        return fail(E_CONFIG,
-                    "--do %s: \" minus \" separates two texts; a text that contains it must come from @FILE",
-                    d->words);
+        return err_fail(E_CONFIG,
+                        "--do %s: \" minus \" separates two texts; a text that contains it must come from @FILE",
+                        d->words);
     return OK;
 }
 
@@ -160,7 +161,8 @@ static Status parse_place(Do *d, Arena *a, const char *key, const Model *m, Part
     cut(a, place, strlen(place), '.', &l, &t);
     int k = 0;
     while (k < SITE_COUNT && strcasecmp(site, site_name((Site)k)) != 0) k++;
-    if (k == SITE_COUNT) return fail(E_CONFIG, "--do %s: %s is no site of nn/hook.h, such as resid", d->words, site);
+    if (k == SITE_COUNT)
+        return err_fail(E_CONFIG, "--do %s: %s is no site of nn/hook.h, such as resid", d->words, site);
     d->at = (Where){(Site)k, 0, part};
     if (k == SITE_RESID || k == SITE_EMBED || k == SITE_LOGITS || (k >= SITE_FFN_UP && k <= SITE_FFN_JOIN))
         d->at.part = part == PART_CROSS ? PART_DECODER : part; /* of the stack */
@@ -195,8 +197,8 @@ Status do_parse(Do *d, Arena *a, const char *words, const Model *m, Part part, i
     bool mass = !strncmp(key, "mass:", 5) && !value;
     if (!mass && (strcmp(key, "prefix") != 0 || !value)) return not_understood(words);
     if (!number(&d->number, mass ? key + 5 : value)) return not_understood(words);
-    if (mass && (d->number < 0 || d->number > 1)) return fail(E_CONFIG, "--do %s: a mass is from 0 to 1", words);
-    if (!extra) return fail(E_CONFIG, "--do %s: the model has no virtual keys in its %s", words, part_name(part));
+    if (mass && (d->number < 0 || d->number > 1)) return err_fail(E_CONFIG, "--do %s: a mass is from 0 to 1", words);
+    if (!extra) return err_fail(E_CONFIG, "--do %s: the model has no virtual keys in its %s", words, part_name(part));
     d->kind = mass ? DO_MASS : DO_PREFIX;
     d->at = (Where){mass ? SITE_PROBS : SITE_VALUES, LAYER_ANY, part};
     return OK;
@@ -208,7 +210,7 @@ static Status capture(Tensor *out, const Do *d, Arena *run, Model *m, Hooks *hoo
 {
     *out = observe_one(run, m, hooks, b, d->at);
     if (!out->data)
-        return fail(E_CONFIG, "--do %s: %s has no %s there", d->words, m->arch->name, site_name(d->at.site));
+        return err_fail(E_CONFIG, "--do %s: %s has no %s there", d->words, m->arch->name, site_name(d->at.site));
     return OK;
 }
 
@@ -216,8 +218,8 @@ Status do_read(Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *b, int64_
 {
     TRY(capture(&d->value, d, run, m, hooks, b));
     if (d->position >= 0 && (d->value.rank != 3 || d->position >= t || d->value.dim[1] != t))
-        return fail(E_CONFIG, "--do %s: positions are 0 to %lld, at sites with a row for each", d->words,
-                    (long long)t - 1);
+        return err_fail(E_CONFIG, "--do %s: positions are 0 to %lld, at sites with a row for each", d->words,
+                        (long long)t - 1);
     return OK;
 }
 
@@ -235,9 +237,9 @@ static Status read_mean(Var **out, const Do *d, Tape *tape, Model *m, Hooks *hoo
     Tensor x;
     TRY(capture(&x, d, tape_arena(tape), m, hooks, b));
     if (x.rank != 3 || x.dim[1] != (b->t ? b->t : b->s) || rows_are_of_the_source(d->at))
-        return fail(E_CONFIG,
-                    "--do %s: %s does not have a row for each token of a text, and steering takes their mean",
-                    d->words, site_name(d->at.site));
+        return err_fail(E_CONFIG,
+                        "--do %s: %s does not have a row for each token of a text, and steering takes their mean",
+                        d->words, site_name(d->at.site));
     *out = op_pool(tape, tape_leaf(tape, x), NULL);
     return OK;
 }
@@ -251,7 +253,7 @@ Status do_read_means(Do *d, Arena *run, Model *m, Hooks *hooks, const Batch *tex
         TRY(read_mean(&other, d, tape, m, hooks, less));
         mean = op_add(tape, mean, -1, other);
     }
-    if (d->position >= t) return fail(E_CONFIG, "--do %s: positions are 0 to %lld", d->words, (long long)t - 1);
+    if (d->position >= t) return err_fail(E_CONFIG, "--do %s: positions are 0 to %lld", d->words, (long long)t - 1);
     int64_t c = tensor_last(mean->val), rows = d->position < 0 ? 1 : t, at = d->position < 0 ? 0 : d->position;
     d->value = tensor_zero(run, mean->val.dtype, SHAPE(rows, c));
     for (int64_t j = 0; j < c; j++) tensor_set(d->value, at * c + j, tensor_get(mean->val, j));
@@ -298,25 +300,26 @@ static int64_t keys_at(const VirtualKeys *k, int part, int layer)
 Status do_read_keys(Do *d, Arena *run, Model *m, Hooks *hooks, Model *other, Hooks *theirs, const Batch *b)
 {
     if (other->config.positions < m->config.positions) /* too few for the pass, perhaps */
-        return fail(E_MISMATCH, "--do %s: it leaves %d positions for a text, and the model %d", d->words,
-                    other->config.positions, m->config.positions);
+        return err_fail(E_MISMATCH, "--do %s: it leaves %d positions for a text, and the model %d", d->words,
+                        other->config.positions, m->config.positions);
     VirtualKeys own = read_keys(run, m, hooks, b);
     int64_t all = 0;
     d->keys = read_keys(run, other, theirs, b);
     for (int p = 0; p < PART_COUNT; p++)
         for (int l = 0; l < model_layers(m, (Part)p); l++) all += keys_at(&own, p, l);
-    if (!all) return fail(E_CONFIG, "--do %s: the model has no virtual keys to swap", d->words);
+    if (!all) return err_fail(E_CONFIG, "--do %s: the model has no virtual keys to swap", d->words);
     for (int p = 0; p < PART_COUNT; p++)
         for (int l = 0; l < model_layers(m, (Part)p); l++) {
             int64_t had = keys_at(&own, p, l), has = keys_at(&d->keys, p, l);
             if (has != had)
-                return fail(E_MISMATCH, "--do %s: it has %lld virtual keys in layer %d of the %s, and the model %lld",
-                            d->words, (long long)has, l, part_name((Part)p), (long long)had);
+                return err_fail(E_MISMATCH,
+                                "--do %s: it has %lld virtual keys in layer %d of the %s, and the model %lld",
+                                d->words, (long long)has, l, part_name((Part)p), (long long)had);
         }
     for (int p = 0; p < PART_COUNT; p++)
         if (hooks_shifted(theirs, (Part)p) != hooks_shifted(hooks, (Part)p))
-            return fail(E_MISMATCH, "--do %s: it moves positions by %lld in the %s, and the model's by %lld",
-                        d->words, (long long)hooks_shifted(theirs, (Part)p), part_name((Part)p),
-                        (long long)hooks_shifted(hooks, (Part)p));
+            return err_fail(E_MISMATCH, "--do %s: it moves positions by %lld in the %s, and the model's by %lld",
+                            d->words, (long long)hooks_shifted(theirs, (Part)p), part_name((Part)p),
+                            (long long)hooks_shifted(hooks, (Part)p));
     return OK;
 }

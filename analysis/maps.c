@@ -35,9 +35,9 @@ void maps_read(Maps *out, Arena *run, Model *m, Hooks *hooks, const Batch *x, Pa
 Status maps_finite(const Maps *m, const char *model)
 {
     for (int l = 0; l < m->layers; l++) {
-        int64_t i = tensor_odd(m->probs[l], false);
+        int64_t i = tensor_find_nonfinite(m->probs[l], false);
         if (i >= 0)
-            return fail(
+            return err_fail(
                 E_NUMERIC, "%s: the attention of layer %d, head %lld is %g at query %lld, expected finite numbers",
                 model, l, (long long)(i / (m->t * m->s)), tensor_get(m->probs[l], i), (long long)(i / m->s % m->t));
     }

@@ -16,7 +16,7 @@
 enum { MOST = 20000000 };
 
 typedef struct {
-    const Attention *x;
+    const PageAttention *x;
     Arena *a;
     Report *page;
     const char *dir;
@@ -60,7 +60,7 @@ static const char *sentence(Arena *a, const Tokens *t)
     return b.text;
 }
 
-const char *rows_name(const Attention *x, Arena *a)
+const char *page_rows_name(const PageAttention *x, Arena *a)
 {
     return x->without_prefix ? str_print(a, "%s without prefix", BY_NAME[x->by]) : BY_NAME[x->by];
 }
@@ -73,7 +73,7 @@ static const char *aggregated(const Out *o)
 
 static void add_facts(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     const Maps *m = &x->maps;
     const char *fact[8][2] = {{"model", x->model}};
     int n = 1;
@@ -144,7 +144,7 @@ static Glance glance(const Out *o, const char *name)
  * */
 static Status add_more_glances(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     bool has[STATS];
     attention_columns(has, x);
     if (has[number("repeat_induction")]) {
@@ -178,7 +178,7 @@ static Status add_more_glances(Out *o)
 /* Mass on the prefix at each position: rows are layers, mean over the heads chosen. */
 static Status add_prefix(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     if (!x->maps.prefix) return OK;
     Tensor t = tensor_zero(o->a, F64, SHAPE(x->layers, x->maps.t));
     const char **row = NEW(o->a, const char *, x->layers);
@@ -209,7 +209,7 @@ static Status add_prefix(Out *o)
 
 static Status add_through(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     Tensor map[3];
     const char *title[3];
     int n = 0;
@@ -234,7 +234,7 @@ static Status add_through(Out *o)
 
 static Status add_glances(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     if (x->layers * x->heads < 4 || x->head[0] == HEAD_MEAN) return OK;
     if (x->base) {
         const Glance g[] = {
@@ -274,7 +274,7 @@ static Status add_most_changed(Out *o)
 {
     enum { SHOWN = 4 };
     static const char *const name[] = {"base", "model"};
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     int n = x->layers * x->heads;
     const HeadRow **order = NEW(o->a, const HeadRow *, n);
     for (int i = 0; i < n; i++) order[i] = &x->row[i];
@@ -304,7 +304,7 @@ typedef struct {
 
 static Sheet sheet_of(const Out *o, int layer, bool difference)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     Sheet s = {.layer = layer, .name = str_print(o->a, "layer-%d%s", layer, difference ? "-change" : "")};
     const char *mean = x->head[0] == HEAD_MEAN ? ", mean over heads" : "", *one = BY_ONE[x->by];
     const char *query = x->by ? str_print(o->a, "query %s (row: the mean of its tokens)", one) : "query (row)";
@@ -318,7 +318,7 @@ static Sheet sheet_of(const Out *o, int layer, bool difference)
 
 static MapGrid grid_of(const Out *o, int l, const Tensor *map, bool difference, double limit)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     const HeadRow *row = x->row + l * x->heads;
     const char **title = NEW(o->a, const char *, x->heads);
     for (int h = 0; h < x->heads; h++)
@@ -345,7 +345,7 @@ static Status show_sheet(Fig *f, int i, void *user)
 /* The limits of the scales; the colour bars show whether there are values beyond them. */
 static Status add_layers(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     const int heads = x->layers * x->heads;
     Tensor *map = NEW(o->a, Tensor, 2 * heads), *change = map + heads;
     for (int i = 0; i < heads; i++) {
@@ -378,7 +378,7 @@ static const char *decimal(Arena *a, double v)
     return isfinite(v) ? str_print(a, "%.3f", v) : "";
 }
 
-void attention_columns(bool has[STATS], const Attention *x)
+void attention_columns(bool has[STATS], const PageAttention *x)
 {
     for (int k = 0; k < STATS; k++) {
         has[k] = false;
@@ -390,7 +390,7 @@ void attention_columns(bool has[STATS], const Attention *x)
 
 static void add_numbers(Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     const char *name[STATS + 3] = {"layer", "head"};
     bool has[STATS];
     attention_columns(has, x);
@@ -413,7 +413,7 @@ static void add_numbers(Out *o)
         str_print(o->a,
                   "Means over rows, which are %s. entropy: of a row over all keys, in nats. distance: between query "
                   "and key in %s, weighted by attention. first: mass on the first %s%s.",
-                  rows_name(x, o->a), BY_NAME[x->by], BY_ONE[x->by],
+                  page_rows_name(x, o->a), BY_NAME[x->by], BY_ONE[x->by],
                   x->by ? "; a token around the text counts as one" : ""));
     report_text(
         o->page,
@@ -430,7 +430,7 @@ static void add_numbers(Out *o)
 
 static Status write_csv(const Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     Writer w;
     TRY(writer_open(&w, str_print(o->a, "%s/heads.csv", o->dir)));
     writer_print(&w, "layer,head");
@@ -443,7 +443,7 @@ static Status write_csv(const Out *o)
         for (int base = 0; base < (x->base ? 2 : 1); base++)
             for (int k = 0; k < STATS; k++) writer_csv_number(&w, stat_of(base ? &r->before : &r->stats, k));
         if (x->base) writer_csv_number(&w, r->shift);
-        writer_print(&w, ",%s\r\n", rows_name(x, o->a));
+        writer_print(&w, ",%s\r\n", page_rows_name(x, o->a));
     }
     return writer_close(&w);
 }
@@ -451,7 +451,7 @@ static Status write_csv(const Out *o)
 /* The maps themselves, for other programs: layer.L.head.H and base.layer.L.head.H. */
 static Status write_maps(const Out *o)
 {
-    const Attention *x = o->x;
+    const PageAttention *x = o->x;
     int rows = x->layers * x->heads, n = 0;
     Named *out = NEW(o->a, Named, 2 * rows + 3);
     for (int i = 0; i < rows; i++) {
@@ -464,7 +464,7 @@ static Status write_maps(const Out *o)
     if (x->flow.data) out[n++] = (Named){"flow", tensor_cast(o->a, x->flow, F32)};
     if (x->relevance.data) out[n++] = (Named){"relevance", tensor_cast(o->a, x->relevance, F32)};
     return safetensors_write(str_print(o->a, "%s/maps.safetensors", o->dir), out, n,
-                             &(Meta){"rows", rows_name(x, o->a)}, 1);
+                             &(Meta){"rows", page_rows_name(x, o->a)}, 1);
 }
 
 static Status write_page(Out *o)
@@ -480,7 +480,7 @@ static Status write_page(Out *o)
 }
 
 /* The last name of a path, for titles. */
-const char *path_name(Arena *a, const char *path)
+const char *page_path_name(Arena *a, const char *path)
 {
     size_t end = strlen(path), begin;
     while (end > 1 && path[end - 1] == '/') end--;
@@ -488,14 +488,14 @@ const char *path_name(Arena *a, const char *path)
     return begin < end ? str_copy(a, path + begin, end - begin) : path;
 }
 
-Status attention_write(const Attention *x, Arena *a, const char *dir, const char ***figures)
+Status attention_write(const PageAttention *x, Arena *a, const char *dir, const char ***figures)
 {
     Out o = {x, a, NULL, dir, NEW(a, const char *, 2 * x->layers + 8), 0};
     TRY(file_make_dir(str_print(a, "%s/figures", dir)));
     TRY(write_csv(&o));
     TRY(write_maps(&o));
-    const char *name = path_name(a, x->model);
-    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, path_name(a, x->base))
+    const char *name = page_path_name(a, x->model);
+    const char *title = x->base ? str_print(a, "Attention of %s against %s", name, page_path_name(a, x->base))
                                 : str_print(a, "Attention of %s", name);
     o.page = report_open(str_print(a, "%s/report.html", dir), title);
     const char *by = x->by ? str_print(a, " by %s", BY_NAME[x->by]) : "",

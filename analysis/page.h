@@ -28,14 +28,14 @@ typedef struct {
     HeadRow *row;                    /* (layers * heads), by layer */
     int number;                      /* a metric of HeadStats to draw by itself, -1: none */
     Tensor rollout, flow, relevance; /* (T,T) each, or data NULL */
-} Attention;
+} PageAttention;
 
-void attention_columns(bool has[STATS], const Attention *); /* the numbers that some head has */
+void attention_columns(bool has[STATS], const PageAttention *); /* the numbers that some head has */
 
 /* Figures below DIR/figures, maps.safetensors, heads.csv and report.html.  *figures: their names, NULL-ended. */
-Status attention_write(const Attention *, Arena *, const char *dir, const char ***figures);
+Status attention_write(const PageAttention *, Arena *, const char *dir, const char ***figures);
 
-const char *rows_name(const Attention *, Arena *); /* "lines", "lines without prefix" */
-const char *path_name(Arena *, const char *path);  /* its last name, for titles */
+const char *page_rows_name(const PageAttention *, Arena *); /* "lines", "lines without prefix" */
+const char *page_path_name(Arena *, const char *path);      /* its last name, for titles */
 
 #endif

@@ -147,7 +147,7 @@ static Tensor rows_of(Tensor x)
 static Status measure_layer(LayerPair *l, const Job *j, Compared *p, const Seen *tuned, const Seen *base, int at)
 {
     Map with = {.seen = tuned, .extra = p->virtual_keys}, without = {.seen = base};
-    *l = (LayerPair){.head = NEW(j->run, Change, p->heads), .head_alpha = NEW(j->run, double, p->heads)};
+    *l = (LayerPair){.head = NEW(j->run, AttentionChange, p->heads), .head_alpha = NEW(j->run, double, p->heads)};
     l->change = measure_change(with, without, -1);
     for (int h = 0; h < p->heads; h++) l->head[h] = measure_change(with, without, h), l->head_alpha[h] = NAN;
     l->conditional = l->residual = l->alpha = l->alpha_lo = l->alpha_hi = NAN;
@@ -175,10 +175,10 @@ static Status measure_layers(Compared *out, const Job *j, const Seen *base)
     measure_pass(with, j->work, j->m, j->hooks, j->part, j->batch);
     Tensor p = with[0].probs, q = base[0].probs;
     if (p.dim[2] != q.dim[2] || !tensor_same_shape(with[0].resid, base[0].resid))
-        return fail(E_MISMATCH,
-                    "the tuned model has %lld rows and the base %lld: virtual tokens among the text's own "
-                    "cannot be compared row by row",
-                    (long long)p.dim[2], (long long)q.dim[2]);
+        return err_fail(E_MISMATCH,
+                        "the tuned model has %lld rows and the base %lld: virtual tokens among the text's own "
+                        "cannot be compared row by row",
+                        (long long)p.dim[2], (long long)q.dim[2]);
     *out = (Compared){.layers = layers,
                       .heads = (int)p.dim[1],
                       .virtual_keys = p.dim[3] - q.dim[3],

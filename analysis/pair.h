@@ -19,8 +19,8 @@
 #include "measure/measure.h"
 
 typedef struct {
-    Change change, *head; /* head: (heads) */
-    double *head_alpha;   /* (heads) */
+    AttentionChange change, *head; /* head: (heads) */
+    double *head_alpha;            /* (heads) */
     double conditional, residual, alpha, alpha_lo, alpha_hi;
     int64_t rank, most, logits; /* most: n_H n_S, or 0 where nothing is predicted */
     double participation;

@@ -25,7 +25,7 @@ static Tensor product(Arena *a, Tensor x, Tensor y)
 {
     int64_t n = x.dim[0];
     Tensor z = tensor_new(a, F64, SHAPE(n, n));
-    gemm(F64, n, n, n, 1, (Mat){x.data, n, false}, (Mat){y.data, n, false}, 0, z.data, n);
+    gemm_parallel(F64, n, n, n, 1, (Mat){x.data, n, false}, (Mat){y.data, n, false}, 0, z.data, n);
     return z;
 }
 
@@ -36,7 +36,7 @@ static void check(const Maps *x)
           (long long)x->s);
 }
 
-Tensor rollout(Arena *a, const Maps *x)
+Tensor rollout_maps(Arena *a, const Maps *x)
 {
     check(x);
     Tensor r = mixed(a, x, 0);
@@ -121,7 +121,7 @@ static void divide_rows(Tensor m)
     }
 }
 
-Tensor attention_flow(Arena *a, const Maps *x)
+Tensor rollout_flow(Arena *a, const Maps *x)
 {
     check(x);
     CHECK(x->t <= FLOW_MOST, "flow through %lld tokens", (long long)x->t);
@@ -148,7 +148,7 @@ Tensor attention_flow(Arena *a, const Maps *x)
 
 /* ---- with gradients */
 
-Tensor relevance(Arena *a, const Maps *x, const Tensor *times_gradient)
+Tensor rollout_relevance(Arena *a, const Maps *x, const Tensor *times_gradient)
 {
     check(x);
     Tensor r = tensor_zero(a, F64, SHAPE(x->t, x->t));

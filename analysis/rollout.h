@@ -17,9 +17,9 @@
 
 #include "analysis/maps.h"
 
-Tensor rollout(Arena *, const Maps *); /* (T,T), F64, rows sum to 1 */
-enum { FLOW_MOST = 32 };               /* tokens; twice as many take fifteen times as long */
-Tensor attention_flow(Arena *, const Maps *);
-Tensor relevance(Arena *, const Maps *, const Tensor *times_gradient); /* (layers) of (H,T,S): A * dL/dA */
+Tensor rollout_maps(Arena *, const Maps *); /* (T,T), F64, rows sum to 1 */
+enum { FLOW_MOST = 32 };                    /* tokens; twice as many take fifteen times as long */
+Tensor rollout_flow(Arena *, const Maps *);
+Tensor rollout_relevance(Arena *, const Maps *, const Tensor *times_gradient); /* (layers) of (H,T,S): A * dL/dA */
 
 #endif

@@ -29,7 +29,7 @@ static Tensor product(Arena *a, Tensor x, bool xt, Tensor y, bool yt)
 {
     int64_t m = xt ? x.dim[1] : x.dim[0], k = xt ? x.dim[0] : x.dim[1], n = yt ? y.dim[0] : y.dim[1];
     Tensor z = tensor_new(a, F64, SHAPE(m, n));
-    gemm(F64, m, n, k, 1, (Mat){x.data, x.dim[1], xt}, (Mat){y.data, y.dim[1], yt}, 0, z.data, n);
+    gemm_parallel(F64, m, n, k, 1, (Mat){x.data, x.dim[1], xt}, (Mat){y.data, y.dim[1], yt}, 0, z.data, n);
     return z;
 }
 

@@ -22,7 +22,7 @@ static int width(int k)
     return 2 + (n > 5 ? n : 5);
 }
 
-void attention_print(const Attention *x)
+void attention_print(const PageAttention *x)
 {
     bool has[STATS];
     attention_columns(has, x);
@@ -57,7 +57,7 @@ static void add_stats(cJSON *o, const bool has[STATS], const HeadStats *s)
         if (has[k]) cJSON_AddNumberToObject(o, STAT[k].name, stat_of(s, k));
 }
 
-void json_tokens(cJSON *root, const char *key, const Tokens *t)
+void table_json_tokens(cJSON *root, const char *key, const Tokens *t)
 {
     cJSON *list = cJSON_AddArrayToObject(root, key);
     for (int64_t i = 0; i < t->n; i++) {
@@ -68,7 +68,7 @@ void json_tokens(cJSON *root, const char *key, const Tokens *t)
     }
 }
 
-void json_done(cJSON *root, Arena *a, const char *dir, const char **figures, const char *format)
+void table_json_done(cJSON *root, Arena *a, const char *dir, const char **figures, const char *format)
 {
     const char *first = format ? str_copy(a, format, strcspn(format, ",")) : "svg";
     cJSON *list = cJSON_AddArrayToObject(root, "figures");
@@ -84,7 +84,7 @@ static void add_labels(cJSON *root, const char *key, const char *const *label, i
     for (int64_t i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateString(label[i]));
 }
 
-void attention_json(const Attention *x, Arena *a, const char *dir, const char **figures)
+void attention_json(const PageAttention *x, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();
     bool has[STATS];
@@ -93,9 +93,9 @@ void attention_json(const Attention *x, Arena *a, const char *dir, const char **
     if (x->base) cJSON_AddStringToObject(root, "base", x->base);
     cJSON_AddStringToObject(root, "architecture", x->arch);
     cJSON_AddStringToObject(root, "part", part_name(x->maps.part));
-    json_tokens(root, "tokens", &x->tokens);
-    if (x->maps.part == PART_CROSS) json_tokens(root, "source", &x->source);
-    cJSON_AddStringToObject(root, "rows", rows_name(x, a));
+    table_json_tokens(root, "tokens", &x->tokens);
+    if (x->maps.part == PART_CROSS) table_json_tokens(root, "source", &x->source);
+    cJSON_AddStringToObject(root, "rows", page_rows_name(x, a));
     if (x->by) add_labels(root, "queries", x->labels.row, x->maps.t);
     if (x->by) add_labels(root, "keys", x->labels.col, x->maps.s);
     cJSON *heads = cJSON_AddArrayToObject(root, "heads");
@@ -114,5 +114,5 @@ void attention_json(const Attention *x, Arena *a, const char *dir, const char **
         }
         cJSON_AddItemToArray(heads, one);
     }
-    json_done(root, a, dir, figures, x->format);
+    table_json_done(root, a, dir, figures, x->format);
 }

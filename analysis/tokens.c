@@ -53,7 +53,7 @@ Status tokens_of_text(Tokens *out, Arena *a, const Tokenizer *k, const char *opt
                       const char *language)
 {
     BpeText t;
-    if (!*text) return fail(E_CONFIG, "--%s is empty", option);
+    if (!*text) return err_fail(E_CONFIG, "--%s is empty", option);
     TRY(tokenizer_source(&t, k, a, text, strlen(text), language, 0));
     *out = labelled(a, k, t.id, t.n);
     out->text = text, out->len = strlen(text);
@@ -91,10 +91,10 @@ Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *opti
         if (!len) continue;
         const char *word = str_copy(a, s, len);
         if (!str_int(word, &value) || value < 0 || value > INT32_MAX)
-            return fail(E_CONFIG, "--%s: \"%s\" is not a token id; expected a list such as 1,2,3", option, word);
+            return err_fail(E_CONFIG, "--%s: \"%s\" is not a token id; expected a list such as 1,2,3", option, word);
         id[n++] = (int32_t)value;
     }
-    if (!n) return fail(E_CONFIG, "--%s is empty; expected a list such as 1,2,3", option);
+    if (!n) return err_fail(E_CONFIG, "--%s is empty; expected a list such as 1,2,3", option);
     *out = labelled(a, k, id, n);
     if (k) spell(out, a);
     return OK;
@@ -104,19 +104,19 @@ Status tokens_check(const Tokens *t, const Model *m, Part part, const char *opti
 {
     int64_t most = config_room(&m->config);
     if (most && t->n > most)
-        return fail(E_CONFIG, "--%s has %lld tokens; the %s has positions for %lld", option, (long long)t->n,
-                    part == PART_ENCODER ? "encoder" : "decoder", (long long)most);
+        return err_fail(E_CONFIG, "--%s has %lld tokens; the %s has positions for %lld", option, (long long)t->n,
+                        part == PART_ENCODER ? "encoder" : "decoder", (long long)most);
     for (int64_t i = 0; i < t->n; i++)
         if (t->id[i] >= m->config.vocab)
-            return fail(E_MISMATCH, "--%s: token %lld is id %d; the model's vocabulary ends at %d", option,
-                        (long long)i, t->id[i], m->config.vocab - 1);
+            return err_fail(E_MISMATCH, "--%s: token %lld is id %d; the model's vocabulary ends at %d", option,
+                            (long long)i, t->id[i], m->config.vocab - 1);
     return OK;
 }
 
 Tokens tokens_shifted(Arena *a, const Tokens *t, const Config *c, const Tokenizer *k)
 {
     int32_t *id = NEW(a, int32_t, t->n);
-    shift_tokens_right(id, c, t->id, 1, t->n);
+    batch_shift_right(id, c, t->id, 1, t->n);
     Tokens out = labelled(a, k, id, t->n);
     if (!t->text) return out;
     out.text = t->text, out.len = t->len;

@@ -1,7 +1,7 @@
 /* A view chooses what of the maps is shown: with or without the prefix, by token or by groups of tokens. */
 #include "analysis/view.h"
 
-View view_of(Arena *a, const Attention *x, const Tokens *rows, const Tokens *cols)
+View view_of(Arena *a, const PageAttention *x, const Tokens *rows, const Tokens *cols)
 {
     View v = {.by = x->by, .without_prefix = x->without_prefix};
     v.row = (Groups){.n = rows->n, .label = rows->label};

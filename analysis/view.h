@@ -15,7 +15,7 @@ typedef struct {
     Groups row, col; /* without --by their n and labels alone, those of tokens */
 } View;
 
-View view_of(Arena *, const Attention *, const Tokens *rows, const Tokens *cols);
+View view_of(Arena *, const PageAttention *, const Tokens *rows, const Tokens *cols);
 Tensor view_map(Arena *, const View *, Tensor map, int64_t prefix); /* whose first columns are `prefix` ones */
 /* Adapts the sizes and the properties of the keys to this view of each map; with --by there are no more probs. */
 void view_maps(const View *, Maps *);

@@ -144,7 +144,7 @@ static Status usable(Outcome *out, const Arm *arm, const Classifier *c, Tensor x
     ProbeResult p;
     Usable u;
     TRY(c->fit(&p, scratch, x, &lab->set, NULL, &(ProbeConfig){.seed = arm->seed, .by_loss = true}));
-    usable_information(&u, scratch, p.probability, &lab->set, NULL, SPLIT_TEST, rng_stream(arm->seed, "usable"));
+    usable_measure(&u, scratch, p.probability, &lab->set, NULL, SPLIT_TEST, rng_stream(arm->seed, "usable"));
     out->usable = u.mean, out->entropy = u.entropy, out->negatives = u.negatives;
     for (int64_t i = 0; i < u.negatives && i < LISTED; i++) {
         out->listed[i] = u.negative[i];

@@ -16,8 +16,8 @@ static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, co
     for (int i = 0; i < a->n_remarks; i++) buf_print(&b, "%s%s", i ? "; " : "", a->remark[i]);
     if (a->n_remarks) *remark = b.text;
     if (lab->room && lab->most + adapter_positions(a) > lab->room)
-        return fail(E_MISMATCH, "%s: its %d virtual tokens and --tokens %lld exceed the model's %lld positions",
-                    a->dir, adapter_positions(a), (long long)lab->most, (long long)lab->room);
+        return err_fail(E_MISMATCH, "%s: its %d virtual tokens and --tokens %lld exceed the model's %lld positions",
+                        a->dir, adapter_positions(a), (long long)lab->most, (long long)lab->room);
     return OK;
 }
 
@@ -72,7 +72,7 @@ Status encoder_pretrain(Model *m, const Probing *lab, Run *r, uint64_t seed, Out
                          .each = told_step,
                          .user = &(Course){.r = r, .out = out}};
     plan.train.warmup = plan.train.total / 10;
-    TRY(pretrain(m, dir, &lab->training, &plan));
+    TRY(pretrain_run(m, dir, &lab->training, &plan));
     TRY(bpe_save(bpe, dir)); /* so that other commands can read text with it */
     return run_leaves(r, dir);
 }

@@ -82,7 +82,7 @@ static bool above(const Comparison *c)
 
 /* ---- notes ---- */
 
-static void note_data(Run *r, const Sheet *s)
+static void note_data(Run *r, const DataSheet *s)
 {
     if (s->shared_subjects)
         run_note(r,
@@ -111,7 +111,7 @@ static void note_data(Run *r, const Sheet *s)
 
 static Status describe_data(Run *r, const Probing *lab)
 {
-    Sheet s;
+    DataSheet s;
     Arena *a = run_arena(r);
     TRY(sheet_make(&s, &lab->set, lab->task));
     TRY(sheet_write(a, &s, run_path(r, "data")));

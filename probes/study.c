@@ -46,8 +46,8 @@ static const char *size_of(Arena *a, const Run *r, const Peft *method)
 static Status add_method(Study *s, Run *r, const char *name)
 {
     const Peft *peft = peft_find(name);
-    if (!peft) return fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
-    if (s->methods == MOST_METHODS) return fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
+    if (!peft) return err_fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
+    if (s->methods == MOST_METHODS) return err_fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
     if (strcmp(name, peft->name) != 0)
         run_note(r, "`%s` is the method %s: %s (%s).", name, peft->name, peft->summary, peft->source);
     s->method[s->methods++] = (StudyMethod){
@@ -59,14 +59,14 @@ static Status what_was_asked(Study *s, Run *r)
 {
     const char *list = run_text(r, "methods");
     if (run_preset(r) == REAL_DATA && !*run_text(r, "data"))
-        return fail(E_CONFIG, "--preset real reads real changes: --data DIR with jit/, cmg/mined/ and probing/");
+        return err_fail(E_CONFIG, "--preset real reads real changes: --data DIR with jit/, cmg/mined/ and probing/");
     size_t n;
     for (const char *rest = list, *p; str_next(&rest, ",", &p, &n);)
         if (n) TRY(add_method(s, r, str_copy(run_arena(r), p, n)));
     for (int h = 0; h < JIT_HEADS; h++)
         if (run_has(r, "heads", JIT_HEAD[h])) s->head[s->heads++] = (JitHead)h;
     s->seeds = run_seeds(r);
-    return s->methods ? OK : fail(E_CONFIG, "--methods: none");
+    return s->methods ? OK : err_fail(E_CONFIG, "--methods: none");
 }
 
 /* ---- jobs ---- */

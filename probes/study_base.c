@@ -32,7 +32,7 @@ static Status encode_rows(Examples *out, Study *s, const StudyBase *b, ProbeTask
         const Example *e = &d->example[i];
         BpeText x, t = tokenizer_encode(&b->text, a, e->text, e->len, task != TASK_TYP);
         TRY(tokenizer_wrap(&x, &b->text, a, &t, NULL, "java", (Limit){.most = most}));
-        if (x.n < 1) return fail(E_FORMAT, "%s:%lld: the text has no tokens", d->name, (long long)i + 1);
+        if (x.n < 1) return err_fail(E_FORMAT, "%s:%lld: the text has no tokens", d->name, (long long)i + 1);
         TRY(sequence_fits(x.id, x.n, b->config.vocab));
         ids[i] = x.id, len[i] = (int32_t)x.n;
     }
@@ -85,11 +85,12 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     TRY(model_open_zeros(&m, a, &b->config, F32));
     int64_t room = config_room(&b->config), most = run_int(r, "tokens"), taken = virtual_tokens(s, &b->config, a);
     if (room && most > room - taken) most = room - taken;
-    if (most < 16) return fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
+    if (most < 16) return err_fail(E_MISMATCH, "%s: has positions for %lld tokens", b->dir, (long long)room);
     b->layers = model_layers(m, m->encoder ? PART_ENCODER : PART_DECODER) + 1;
     b->writes = m->arch->encode != NULL;
     if (b->layers > STUDY_LAYERS)
-        return fail(E_MISMATCH, "%s: has %d layers, expected at most %d", b->dir, b->layers - 1, STUDY_LAYERS - 1);
+        return err_fail(E_MISMATCH, "%s: has %d layers, expected at most %d", b->dir, b->layers - 1,
+                        STUDY_LAYERS - 1);
     b->jit = jit_plan(&b->text, b->config.vocab, (int)room);
     b->jit.length = (int)most;
     if (b->jit.message > most / 2) b->jit.message = (int)most / 2;
@@ -255,7 +256,7 @@ static Status course_open(Course *c, Run *r, const StudyBase *b, bool resume)
 {
     const char *path = str_print(run_arena(r), "%s/pretraining.f64", b->dir);
     *c = (Course){.r = r, .file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (resume ? 0 : O_TRUNC), 0666)};
-    return c->file < 0 ? fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
+    return c->file < 0 ? err_fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
 }
 
 /* Commits without trusted labels are read here alone, where labels are not used; NULL: there are none. */
@@ -312,7 +313,7 @@ static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *
                   (long long)text.n, (long long)tokens, (long long)plan.train.total, (long long)plan.tokens);
     TRY(file_write(told, note, strlen(note)));
     TRY(model_open(&m, &s->arena, &b->config, F32, plan.train.seed));
-    return pretrain(m, b->dir, &text, &plan);
+    return pretrain_run(m, b->dir, &text, &plan);
 }
 
 /* All that a pretrained base depends on; a base of other settings is not used. */
@@ -448,7 +449,7 @@ static Status open_published(Study *s, Run *r, const char *dir)
         else
             TRY(open_base(s, r, PUBLISHED[k], path));
     }
-    if (!s->bases) return fail(E_IO, "%s: contains none of the folders %s", dir, absent.text);
+    if (!s->bases) return err_fail(E_IO, "%s: contains none of the folders %s", dir, absent.text);
     s->absent = absent.len ? absent.text : NULL;
     return OK;
 }
@@ -456,7 +457,7 @@ static Status open_published(Study *s, Run *r, const char *dir)
 Status study_bases(Study *s, Run *r)
 {
     const char *models = run_text(r, "models"), *base = run_text(r, "base");
-    if (*models && *base) return fail(E_CONFIG, "--models and --base exclude each other");
+    if (*models && *base) return err_fail(E_CONFIG, "--models and --base exclude each other");
     if (*models) return open_published(s, r, models);
     return *base ? open_base(s, r, "given", base) : make_base(s, r);
 }

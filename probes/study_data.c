@@ -87,8 +87,8 @@ static Status read_commits(Study *s, Run *r, const char *dir)
     for (int k = 0; k < SPLITS; k++) {
         const JitSet *x = &s->commits[k];
         if (!x->positives || x->positives == x->n)
-            return fail(E_MISMATCH, "%lld %s commits, %lld of them defective: expected both classes", (long long)x->n,
-                        split_name((Split)k), (long long)x->positives);
+            return err_fail(E_MISMATCH, "%lld %s commits, %lld of them defective: expected both classes",
+                            (long long)x->n, split_name((Split)k), (long long)x->positives);
     }
     divide_projects(s);
     return OK;
@@ -140,7 +140,7 @@ static Status read_languages(Study *s, Run *r, const char *dir)
     }
     size_t n;
     for (const char *rest = run_text(r, "languages"), *p; str_next(&rest, ",", &p, &n);) {
-        if (s->languages == MOST_LANGUAGES) return fail(E_CONFIG, "--languages: at most %d", MOST_LANGUAGES);
+        if (s->languages == MOST_LANGUAGES) return err_fail(E_CONFIG, "--languages: at most %d", MOST_LANGUAGES);
         if (n) TRY(read_language(s, r, dir, str_copy(run_arena(r), p, n), 0));
     }
     return OK;
@@ -162,8 +162,8 @@ static Status read_rows(Study *s, Run *r, const char *dir, ProbeTask task)
         d->name = TASK_NAMES[task];
     }
     if (d->size[SPLIT_TEST] < 1 || d->size[SPLIT_VALID] < 1 || d->size[SPLIT_TEST] > STUDY_ROWS || d->n_labels > 250)
-        return fail(E_MISMATCH, "%s: %lld test and %lld validation rows, expected 1 to %d and at least 1", d->name,
-                    (long long)d->size[SPLIT_TEST], (long long)d->size[SPLIT_VALID], STUDY_ROWS);
+        return err_fail(E_MISMATCH, "%s: %lld test and %lld validation rows, expected 1 to %d and at least 1",
+                        d->name, (long long)d->size[SPLIT_TEST], (long long)d->size[SPLIT_VALID], STUDY_ROWS);
     return OK;
 }
 

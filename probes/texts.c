@@ -16,18 +16,18 @@ static Status check_splits(const Dataset *d)
     static const char *const CODE[SPLITS] = {"tr", "va", "te"};
     for (int s = 0; s < SPLITS; s++) {
         if (!d->size[s])
-            return fail(E_FORMAT,
-                        "%s:%lld: the file ends without a row of the %s split (%s), expected rows of all three",
-                        d->name, (long long)d->n, split_name((Split)s), CODE[s]);
+            return err_fail(E_FORMAT,
+                            "%s:%lld: the file ends without a row of the %s split (%s), expected rows of all three",
+                            d->name, (long long)d->n, split_name((Split)s), CODE[s]);
         for (int64_t i = 0; i < d->n; i++) {
             const Example *e = &d->example[i];
             if (e->split != (Split)s) continue;
             if (d->count[s][e->label] == d->size[s])
-                return fail(E_FORMAT,
-                            "%s:%lld: the %s split begins here and all its %lld rows are labelled %s, expected two "
-                            "labels or more",
-                            d->name, (long long)i + 1, split_name((Split)s), (long long)d->size[s],
-                            d->label[e->label]);
+                return err_fail(
+                    E_FORMAT,
+                    "%s:%lld: the %s split begins here and all its %lld rows are labelled %s, expected two "
+                    "labels or more",
+                    d->name, (long long)i + 1, split_name((Split)s), (long long)d->size[s], d->label[e->label]);
             break;
         }
     }
@@ -112,19 +112,20 @@ static Status open_encoder_text(Probing *lab, Run *r)
     if (*run_text(r, "model"))
         TRY(find_model(lab, r));
     else if (*run_text(r, "adapter") || *run_text(r, "tokenizer"))
-        return fail(E_CONFIG, "--adapter and --tokenizer need --model");
+        return err_fail(E_CONFIG, "--adapter and --tokenizer need --model");
     else
         TRY(train_tokenizer(lab, r));
     const Config *c = &lab->config;
     lab->layers = c->layers + 1;
     if (lab->layers > MOST_LAYERS)
-        return fail(E_MISMATCH, "%s: the model has %d layers, expected at most %d", lab->model, c->layers,
-                    MOST_LAYERS - 1);
+        return err_fail(E_MISMATCH, "%s: the model has %d layers, expected at most %d", lab->model, c->layers,
+                        MOST_LAYERS - 1);
     lab->room = config_room(c);
     lab->most = run_int(r, "tokens");
     if (lab->room && lab->most > lab->room) lab->most = lab->room;
-    return lab->most >= 4 ? OK
-                          : fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
+    return lab->most >= 4
+               ? OK
+               : err_fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
 }
 
 /* ---- tokens ---- */
@@ -170,11 +171,11 @@ static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how,
     else
         TRY(tokenizer_wrap(out, &lab->tokenizer, a, &t, NULL, run_text(r, "language"), (Limit){.most = lab->most}));
     lab->cut += how == probing_leading(lab) && is_cut(out, &t);
-    if (out->n < 1) return fail(E_FORMAT, "%s:%lld: the text has no tokens", lab->set.name, (long long)row + 1);
+    if (out->n < 1) return err_fail(E_FORMAT, "%s:%lld: the text has no tokens", lab->set.name, (long long)row + 1);
     for (int64_t i = 0; i < out->n; i++)
         if (out->id[i] < 0 || out->id[i] >= lab->config.vocab)
-            return fail(E_MISMATCH, "%s:%lld: the tokenizer gives id %d, the model's vocabulary has %d",
-                        lab->set.name, (long long)row + 1, out->id[i], lab->config.vocab);
+            return err_fail(E_MISMATCH, "%s:%lld: the tokenizer gives id %d, the model's vocabulary has %d",
+                            lab->set.name, (long long)row + 1, out->id[i], lab->config.vocab);
     return OK;
 }
 

@@ -6,12 +6,12 @@
 #include "measure/observe.h"
 #include "num/linalg.h"
 
-Seen added_look(Arena *run, Model *m, Hooks *hooks, const Batch *batch)
+AddedSeen added_look(Arena *run, Model *m, Hooks *hooks, const Batch *batch)
 {
     static const Where at[] = {{SITE_PROBS, 0, PART_DECODER}, {SITE_HEADS, 0, PART_DECODER}};
     Tensor seen[2];
     observe_many(seen, run, m, hooks, batch, at, 2);
-    return (Seen){seen[0], seen[1]};
+    return (AddedSeen){seen[0], seen[1]};
 }
 
 double added_left(Tensor probs, int64_t i, int64_t n)
@@ -22,7 +22,7 @@ double added_left(Tensor probs, int64_t i, int64_t n)
     return sum;
 }
 
-double added_content_gap(const Seen *with, const Seen *without)
+double added_content_gap(const AddedSeen *with, const AddedSeen *without)
 {
     int64_t n = tensor_last(without->probs), s = tensor_last(with->probs);
     double worst = 0;
@@ -33,7 +33,7 @@ double added_content_gap(const Seen *with, const Seen *without)
     return worst;
 }
 
-Status added_spectrum(float *share, int64_t room, Arena *run, const Seen *with, const Seen *without)
+Status added_spectrum(float *share, int64_t room, Arena *run, const AddedSeen *with, const AddedSeen *without)
 {
     int64_t c = tensor_last(with->heads), rows = tensor_count(with->heads) / c, n = tensor_last(without->probs);
     Tensor added = tensor_new(run, F64, SHAPE(rows, c)), s;

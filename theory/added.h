@@ -8,13 +8,13 @@
 
 typedef struct {
     Tensor probs, heads; /* (B,1,K,S), (B,K,C) */
-} Seen;
+} AddedSeen;
 
-Seen added_look(Arena *run, Model *, Hooks *, const Batch *); /* one pass; leaves the hooks as they were */
-double added_left(Tensor probs, int64_t i, int64_t n);        /* mass of row i on its last n columns */
-double added_content_gap(const Seen *with,
-                         const Seen *without); /* largest change of renormalised content attention */
+AddedSeen added_look(Arena *run, Model *, Hooks *, const Batch *); /* one pass; leaves the hooks as they were */
+double added_left(Tensor probs, int64_t i, int64_t n);             /* mass of row i on its last n columns */
+double added_content_gap(const AddedSeen *with,
+                         const AddedSeen *without); /* largest change of renormalised content attention */
 /* Eigenvalues of the covariance of the added term, descending, as shares of their sum; at most `room`. */
-Status added_spectrum(float *share, int64_t room, Arena *run, const Seen *with, const Seen *without);
+Status added_spectrum(float *share, int64_t room, Arena *run, const AddedSeen *with, const AddedSeen *without);
 
 #endif

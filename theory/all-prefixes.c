@@ -57,7 +57,7 @@ static Status ask(Run *r, Question *q)
     l->test = run_int(r, "test");
     q->starts = run_list(r, "starts", q->start_sd), q->lengths = run_list(r, "lengths", q->length);
     if (q->starts + q->lengths + 1 > SWEEP_ARMS)
-        return fail(E_CONFIG, "starts and lengths: at most %d together", SWEEP_ARMS - 1);
+        return err_fail(E_CONFIG, "starts and lengths: at most %d together", SWEEP_ARMS - 1);
     int64_t steps = run_int(r, "steps");
     for (int i = 0; i < q->starts; i++)
         add_arm(

@@ -107,7 +107,7 @@ static Status suffix_gap(double *out, uint64_t seed, int64_t n)
 static Tensor product(Arena *a, Tensor x, bool tx, Tensor y, bool ty) /* square, (DIM,DIM) */
 {
     Tensor out = tensor_new(a, F64, SHAPE(DIM, DIM));
-    gemm(F64, DIM, DIM, DIM, 1, (Mat){x.data, DIM, tx}, (Mat){y.data, DIM, ty}, 0, out.data, DIM);
+    gemm_parallel(F64, DIM, DIM, DIM, 1, (Mat){x.data, DIM, tx}, (Mat){y.data, DIM, ty}, 0, out.data, DIM);
     return out;
 }
 

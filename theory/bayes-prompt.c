@@ -157,7 +157,7 @@ static Status open_model(Model **m, Arena *run, Run *r, uint64_t seed)
     c.vocab = VOCAB, c.positions = ROOM + SLOTS, c.dim = (int)run_int(r, "dim"), c.heads = (int)run_int(r, "heads");
     c.layers = 1, c.hidden = 4 * c.dim, c.tie_head = false, c.dropout = c.attn_dropout = 0;
     c.init_sd = run_real(r, "init") / sqrt(c.dim);
-    if (c.dim % c.heads) return fail(E_CONFIG, "%d heads do not divide the hidden size %d", c.heads, c.dim);
+    if (c.dim % c.heads) return err_fail(E_CONFIG, "%d heads do not divide the hidden size %d", c.heads, c.dim);
     TRY(model_open(m, run, &c, F32, seed));
     Tensor at = param_find((*m)->params, "wpe.weight")->val;
     for (int64_t i = 0; i < tensor_count(at); i++) { /* sinusoids of the size of the token vectors */
@@ -535,7 +535,8 @@ static Status run(Run *r)
     Arena *a = run_arena(r);
     int seeds = run_seeds(r);
     int64_t t = run_int(r, "test-length"), n = run_int(r, "test"), after = run_int(r, "tune-length");
-    if (after > t) return fail(E_CONFIG, "tune-length %lld exceeds test-length %lld", (long long)after, (long long)t);
+    if (after > t)
+        return err_fail(E_CONFIG, "tune-length %lld exceeds test-length %lld", (long long)after, (long long)t);
     TRY(run_parallel(r, seeds, sizeof(int), pretrain, NULL, NEW(a, int, seeds)));
     Regret *all = NEW(a, Regret, 2 * WAYS * seeds), *exactly = NEW(a, Regret, 2 * BASES * seeds);
     TRY(run_parallel(r, 2 * WAYS * seeds, sizeof *all, tune, NULL, all));

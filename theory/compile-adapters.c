@@ -277,7 +277,7 @@ static Status trained_ratio(double *ratio, Run *r, const Layer *l, const Readout
     c.keys = fit_param(ps, "keys", (Init){INIT_NORMAL, 1}, SHAPE(slots, d));
     c.values = fit_param(ps, "values", (Init){INIT_NORMAL, 0.1}, SHAPE(slots, d));
     double loss;
-    TRY(fit(&loss, ps, check_loss, &c, (Fit){0.1, run_int(r, "check-steps")}));
+    TRY(fit_descend(&loss, ps, check_loss, &c, (Fit){0.1, run_int(r, "check-steps")}));
     *ratio = (loss * (double)n + at->outside) / left_over(at);
     arena_close(&a);
     return OK;
@@ -331,7 +331,7 @@ static Status measure(Run *r, Found *f, Model *m, const LabModel *recipe, const 
                 TRY(measure_side(r, f, &l, (Side)s, input, n, position, isnan(f->ratio) ? seed : 0));
         }
     arena_close(&a);
-    return readouts ? OK : fail(E_CONFIG, "inputs: no token occurs %d times at an output position", FEWEST);
+    return readouts ? OK : err_fail(E_CONFIG, "inputs: no token occurs %d times at an output position", FEWEST);
 }
 
 typedef struct {

@@ -181,7 +181,7 @@ static Status trained(double *error, Run *r, const Head *h, const Data *d, const
     t.keys = fit_param(ps, "keys", (Init){INIT_NORMAL, 0.5}, SHAPE(m, MOST));
     t.values = fit_param(ps, "values", (Init){INIT_NORMAL, 0.5}, SHAPE(m, MOST));
     double loss;
-    TRY(fit(&loss, ps, task_loss, &t, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
+    TRY(fit_descend(&loss, ps, task_loss, &t, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
     *error = sqrt(loss);
     arena_close(&a);
     return OK;

@@ -20,7 +20,7 @@ Net construct_open(Arena *a, int64_t vocab)
 void construct_block(Net *net, int layers)
 {
     CHECK(net->blocks < MAX_BLOCKS, "a construction has at most %d blocks", MAX_BLOCKS);
-    net->block[net->blocks++] = (Block){.layer = NEW(net->arena, Layer, layers), .room = layers};
+    net->block[net->blocks++] = (Block){.layer = NEW(net->arena, BuiltLayer, layers), .room = layers};
 }
 
 Head *construct_head(Net *net, int64_t rows, int64_t cols, int64_t key_size)
@@ -35,11 +35,11 @@ Head *construct_head(Net *net, int64_t rows, int64_t cols, int64_t key_size)
     return h;
 }
 
-Layer *construct_layer(Net *net, int64_t out, int64_t in, bool relu)
+BuiltLayer *construct_layer(Net *net, int64_t out, int64_t in, bool relu)
 {
     Block *b = &net->block[net->blocks - 1];
     CHECK(b->layers < b->room, "a layer more than the %d announced", b->room);
-    Layer *l = &b->layer[b->layers++];
+    BuiltLayer *l = &b->layer[b->layers++];
     l->w = tensor_zero(net->arena, F64, SHAPE(out, in));
     l->b = tensor_zero(net->arena, F64, SHAPE(out));
     l->relu = relu;
@@ -48,12 +48,12 @@ Layer *construct_layer(Net *net, int64_t out, int64_t in, bool relu)
 
 void construct_read(Net *net, int64_t n, int64_t width)
 {
-    Layer *select = construct_layer(net, n, width, true);
+    BuiltLayer *select = construct_layer(net, n, width, true);
     matrix_identity(select->w, 0, 0, n, 1);
     tensor_fill(select->b, -1);
-    Layer *sum = construct_layer(net, 1, n, true);
+    BuiltLayer *sum = construct_layer(net, 1, n, true);
     tensor_fill(sum->w, 1);
-    Layer *tangents = construct_layer(net, net->vocab, 1, false);
+    BuiltLayer *tangents = construct_layer(net, net->vocab, 1, false);
     for (int64_t j = 0; j < net->vocab; j++) {
         double at = (double)j / (double)net->vocab;
         tensor_set(tangents->w, j, 2 * at - 1);
@@ -77,15 +77,15 @@ Net construct_cast(Arena *a, const Net *net, DType type)
     out.arena = a;
     for (int b = 0; b < net->blocks; b++) {
         Block *to = &out.block[b];
-        to->layer = NEW(a, Layer, to->layers);
+        to->layer = NEW(a, BuiltLayer, to->layers);
         for (int h = 0; h < to->heads; h++) {
             to->head[h].q = tensor_cast(a, to->head[h].q, type);
             to->head[h].k = tensor_cast(a, to->head[h].k, type);
             to->head[h].v = tensor_cast(a, to->head[h].v, type);
         }
         for (int l = 0; l < to->layers; l++) {
-            const Layer *from = &net->block[b].layer[l];
-            to->layer[l] = (Layer){tensor_cast(a, from->w, type), tensor_cast(a, from->b, type), from->relu};
+            const BuiltLayer *from = &net->block[b].layer[l];
+            to->layer[l] = (BuiltLayer){tensor_cast(a, from->w, type), tensor_cast(a, from->b, type), from->relu};
         }
     }
     return out;
@@ -93,7 +93,7 @@ Net construct_cast(Arena *a, const Net *net, DType type)
 
 /* ---- on the library's ops ---- */
 
-static double logit_scale(const Head *h, int64_t rows, Attention how)
+static double logit_scale(const Head *h, int64_t rows, BuiltAttention how)
 {
     return how.temperature / sqrt((double)(how.scaling == BY_KEY_SIZE ? h->key_size : rows));
 }
@@ -108,7 +108,7 @@ static Tensor hardened(Arena *a, Tensor scores)
     return map;
 }
 
-static Var *attend(Tape *t, const Head *h, Var *query, Var *x, Attention how)
+static Var *attend(Tape *t, const Head *h, Var *query, Var *x, BuiltAttention how)
 {
     bool hard = how.scaling == HARD_MAX;
     Attn attn = {.heads = 1, .head_dim = (int)h->q.dim[0], .scale = hard ? 1 : logit_scale(h, x->val.dim[1], how)};
@@ -120,18 +120,18 @@ static Var *attend(Tape *t, const Head *h, Var *query, Var *x, Attention how)
     return op_mix(t, tape_leaf(t, map), v, attn);
 }
 
-static Var *run_block(Tape *t, const Block *b, Var *query, Var *x, Attention how)
+static Var *run_block(Tape *t, const Block *b, Var *query, Var *x, BuiltAttention how)
 {
     Var *h = attend(t, &b->head[0], query, x, how);
     for (int i = 1; i < b->heads; i++) h = op_add(t, h, 1, attend(t, &b->head[i], query, x, how));
     for (int i = 0; i < b->layers; i++) {
-        const Layer *l = &b->layer[i];
+        const BuiltLayer *l = &b->layer[i];
         h = op_linear(t, h, tape_leaf(t, l->w), OUT_IN, tape_leaf(t, l->b), l->relu ? ACT_RELU : ACT_NONE);
     }
     return h;
 }
 
-Var *construct_logits(Tape *t, const Net *net, Var *x, Attention how, bool last_only)
+Var *construct_logits(Tape *t, const Net *net, Var *x, BuiltAttention how, bool last_only)
 {
     int64_t b = x->val.dim[0];
     int32_t *last = arena_take(tape_arena(t), sizeof *last * (size_t)b);
@@ -143,7 +143,7 @@ Var *construct_logits(Tape *t, const Net *net, Var *x, Attention how, bool last_
     return x;
 }
 
-void construct_maps(Arena *a, const Net *net, Tensor x, Attention how, int block, Tensor map[MAX_HEADS])
+void construct_maps(Arena *a, const Net *net, Tensor x, BuiltAttention how, int block, Tensor map[MAX_HEADS])
 {
     Tape *t = tape_open(a, false);
     Var *in = tape_leaf(t, x);
@@ -160,7 +160,7 @@ void construct_maps(Arena *a, const Net *net, Tensor x, Attention how, int block
     }
 }
 
-void construct_answer(Arena *step, const Net *net, DType type, Tensor x, Attention how, int32_t *y)
+void construct_answer(Arena *step, const Net *net, DType type, Tensor x, BuiltAttention how, int32_t *y)
 {
     ArenaMark mark = arena_mark(step);
     Net cast = type == F64 ? *net : construct_cast(step, net, type);
@@ -232,7 +232,7 @@ static void softmax(Format f, double *w, int64_t p, bool hard)
 
 /* Adds one head's output at rows first..p-1 of x (p rows) to h (D per row). */
 static void head_rounded(Arena *step, Format f, double *h, const Head *head, const Part *part, const double *x,
-                         int64_t first, int64_t p, Attention how)
+                         int64_t first, int64_t p, BuiltAttention how)
 {
     int64_t d = part->q.rows, c = part->q.cols;
     double *k = NEW(step, double, p *d), *v = NEW(step, double, p *d), *q = NEW(step, double, d),
@@ -263,7 +263,7 @@ static void head_rounded(Arena *step, Format f, double *h, const Head *head, con
 
 /* One block on p rows; only rows first..p-1 are computed, and returned. */
 static double *block_rounded(Arena *step, Format f, const Block *b, const Part *part, const double *x, int64_t first,
-                             int64_t p, Attention how)
+                             int64_t p, BuiltAttention how)
 {
     int64_t rows = p - first;
     double *h = NEW(step, double, rows * part->q.rows);
@@ -277,7 +277,7 @@ static double *block_rounded(Arena *step, Format f, const Block *b, const Part *
     return h;
 }
 
-void construct_answer_rounded(Arena *step, const Net *net, Format f, Tensor x, Attention how, int32_t *y)
+void construct_answer_rounded(Arena *step, const Net *net, Format f, Tensor x, BuiltAttention how, int32_t *y)
 {
     ArenaMark all = arena_mark(step);
     Part *part[MAX_BLOCKS];
@@ -304,7 +304,7 @@ void construct_answer_rounded(Arena *step, const Net *net, Format f, Tensor x, A
     arena_drop(step, all);
 }
 
-void construct_answer_column(Arena *step, const Net *net, const Column *c, Tensor x, Attention how, int32_t *y)
+void construct_answer_column(Arena *step, const Net *net, const Column *c, Tensor x, BuiltAttention how, int32_t *y)
 {
     if (c->hard) how.scaling = HARD_MAX;
     if (c->rounded)

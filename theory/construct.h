@@ -26,11 +26,11 @@ typedef struct {
 typedef struct {
     Tensor w, b; /* y = W x + b, W (O,I) */
     bool relu;
-} Layer;
+} BuiltLayer;
 enum { MAX_HEADS = 3, MAX_BLOCKS = 2 };
 typedef struct {
     Head head[MAX_HEADS];
-    Layer *layer;
+    BuiltLayer *layer;
     int heads, layers, room;
 } Block;
 typedef struct {
@@ -46,12 +46,12 @@ typedef enum { BY_LENGTH, BY_KEY_SIZE, HARD_MAX } Scaling;
 typedef struct {
     Scaling scaling;
     double temperature; /* T, an inverse temperature */
-} Attention;
+} BuiltAttention;
 
 Net construct_open(Arena *, int64_t vocab);
 void construct_block(Net *, int layers);
 Head *construct_head(Net *, int64_t rows, int64_t cols, int64_t key_size); /* of the newest block */
-Layer *construct_layer(Net *, int64_t out, int64_t in, bool relu);
+BuiltLayer *construct_layer(Net *, int64_t out, int64_t in, bool relu);
 /* The end of every construction: of h (hidden size), entries 0..n-1 are below 1 but for one, which is 1 + j/V.  Three
  * layers find j: ReLU(h - 1) leaves j/V alone, a row of ones sums it into z, and logit j is the tangent of the
  * parabola (z - 1/2)^2 at j/V,  (2j/V - 1) z + 1/4 - (j/V)^2 = -(z - j/V)^2 + a term without j. */
@@ -62,13 +62,13 @@ void matrix_row(Tensor m, int64_t row, int64_t col, int64_t n, double value);   
 
 /* x (B,P,C) -> logits (B,1,V) of the last row, or (B,P,V) of all rows.  The Var's dtype must be the net's. */
 Net construct_cast(Arena *, const Net *, DType);
-Var *construct_logits(Tape *, const Net *, Var *x, Attention, bool last_only);
+Var *construct_logits(Tape *, const Net *, Var *x, BuiltAttention, bool last_only);
 /* The attention of the heads of one block, x (1,P,C): map[h] (P,P). */
-void construct_maps(Arena *, const Net *, Tensor x, Attention, int block, Tensor map[MAX_HEADS]);
+void construct_maps(Arena *, const Net *, Tensor x, BuiltAttention, int block, Tensor map[MAX_HEADS]);
 
 /* Greedy next tokens y (B), x (B,P,C) in F64: on the library's ops, or rounded after every operation. */
-void construct_answer(Arena *step, const Net *, DType, Tensor x, Attention, int32_t *y);
-void construct_answer_rounded(Arena *step, const Net *, Format, Tensor x, Attention, int32_t *y);
+void construct_answer(Arena *step, const Net *, DType, Tensor x, BuiltAttention, int32_t *y);
+void construct_answer_rounded(Arena *step, const Net *, Format, Tensor x, BuiltAttention, int32_t *y);
 
 /* One of the columns that the exhaustive tables have. */
 typedef struct {
@@ -80,7 +80,7 @@ typedef struct {
 } Column;
 enum { COLUMNS = 4 };
 extern const Column COLUMN[COLUMNS]; /* F64, F32, F16 rounded, hard-max */
-void construct_answer_column(Arena *step, const Net *, const Column *, Tensor x, Attention, int32_t *y);
+void construct_answer_column(Arena *step, const Net *, const Column *, Tensor x, BuiltAttention, int32_t *y);
 
 /* The networks; each is built in the file of its theorem. */
 Net one_token_net(Arena *, int64_t v, int64_t n);

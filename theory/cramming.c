@@ -233,8 +233,8 @@ static Status cram(Run *r, Reader *x, Param *vectors, const Recipe *c, const int
         Tensor seen = tensor_copy(&step, logits->val);
         tape_backward(t, op_xent(t, logits, want));
         n = look(p, c, seen, y, w, best);
-        kernels(F32)->adamw(w.data, vectors->grad.data, m.data, v.data, c->lr, 0.9, 0.9, 1e-8, 0, 1, s,
-                            tensor_count(w));
+        kernels_of(F32)->adamw(w.data, vectors->grad.data, m.data, v.data, c->lr, 0.9, 0.9, 1e-8, 0, 1, s,
+                               tensor_count(w));
         for (int64_t i = 0; c->hi > c->lo && i < tensor_count(w); i++)
             tensor_set(w, i, fmin(fmax(tensor_get(w, i), c->lo), c->hi));
         vectors->grad = (Tensor){0};
@@ -498,7 +498,7 @@ static Status run(Run *r)
         if ((int)depth[i] != layers) plan.form[plan.forms++] = (Form){(int)run_int(r, "width"), (int)depth[i]};
     for (int i = 0; i < plan.forms; i++)
         if (plan.form[i].width % 2)
-            return fail(E_CONFIG, "hidden size %d is odd; the models have two heads", plan.form[i].width);
+            return err_fail(E_CONFIG, "hidden size %d is odd; the models have two heads", plan.form[i].width);
     int seeds = run_seeds(r), n = NETS * plan.forms * seeds;
     Found *all = NEW(run_arena(r), Found, n);
     TRY(run_parallel(r, n, sizeof *all, job, &plan, all));

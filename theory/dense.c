@@ -1,4 +1,4 @@
-/* Products go through gemm(), everything spectral through num/linalg.h. */
+/* Products go through gemm_parallel(), everything spectral through num/linalg.h. */
 #include "theory/dense.h"
 
 #include <math.h>
@@ -25,8 +25,8 @@ Tensor dense_product(Arena *arena, Tensor a, Tensor b)
 {
     CHECK(a.dim[1] == b.dim[0], "product of %s and %s", tensor_shape(a), tensor_shape(b));
     Tensor c = tensor_new(arena, F64, SHAPE(a.dim[0], b.dim[1]));
-    gemm(F64, a.dim[0], b.dim[1], a.dim[1], 1, (Mat){a.data, a.dim[1], false}, (Mat){b.data, b.dim[1], false}, 0,
-         c.data, b.dim[1]);
+    gemm_parallel(F64, a.dim[0], b.dim[1], a.dim[1], 1, (Mat){a.data, a.dim[1], false},
+                  (Mat){b.data, b.dim[1], false}, 0, c.data, b.dim[1]);
     return c;
 }
 

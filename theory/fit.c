@@ -22,7 +22,7 @@ static bool update(Slot *slots, int n, const TrainConfig *c, int64_t step)
     return true;
 }
 
-Status fit(double *best, ParamSet *params, FitLoss *loss, void *user, Fit f)
+Status fit_descend(double *best, ParamSet *params, FitLoss *loss, void *user, Fit f)
 {
     Arena arena = arena_open(0);
     Slot *slots;

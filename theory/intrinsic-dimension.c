@@ -279,7 +279,7 @@ static Status run(Run *r)
     Found f = {.plan = &plan, .seeds = seeds, .total = params_count(m->params, NULL, false)};
     for (int k = 0; k < plan.dims; k++)
         if (plan.d[k] > (double)f.total)
-            return fail(E_CONFIG, "d is %g, the model has %lld weights", plan.d[k], (long long)f.total);
+            return err_fail(E_CONFIG, "d is %g, the model has %lld weights", plan.d[k], (long long)f.total);
     int each = plan.rates * seeds, n = plan.tasks.n * plan.arms * each;
     LabResult *all = NEW(a, LabResult, n);
     TRY(run_parallel(r, n, sizeof *all, tune, &plan, all));

@@ -30,7 +30,7 @@
 
 /* ---- the loss ---- */
 
-static const Attention HARD = {HARD_MAX, 1};
+static const BuiltAttention HARD = {HARD_MAX, 1};
 
 /* c times the logits (B,N,V) of all rows at once, from virtual tokens s (B,1,N).  The token embedding is zero, so a
  * row depends on its position and the virtual token, and not on the tokens generated before: one pass is equivalent

@@ -259,7 +259,7 @@ static Status trained(double *error, Run *r, const Net *frozen, const Net *targe
         Job j = {frozen, target, .batch = run_int(r, "batch"), .data = rng_stream(seed, "batches")};
         ParamSet *ps = prepare(&j, &a, arm, rank, seed);
         double loss;
-        TRY(fit(&loss, ps, distance, &j, (Fit){lr[i], run_int(r, "steps")}));
+        TRY(fit_descend(&loss, ps, distance, &j, (Fit){lr[i], run_int(r, "steps")}));
         Tape *t = tape_open(&a, false);
         double valid = per_output(forward(t, frozen, check, j.down, j.up, j.bias)->val, output(&a, target, check));
         if (valid < best) {

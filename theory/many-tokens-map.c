@@ -58,8 +58,8 @@ static void lay_out(Tensor rows, const int32_t *map, int64_t v, int64_t answers,
 }
 
 /* Greedy answers of `maps` maps (maps,V,N0) to every user token: y (maps,V,N0). */
-static void answer(Arena *step, const Net *net, const Column *column, Attention how, const int32_t *map, int64_t maps,
-                   int64_t answers, int32_t *y)
+static void answer(Arena *step, const Net *net, const Column *column, BuiltAttention how, const int32_t *map,
+                   int64_t maps, int64_t answers, int32_t *y)
 {
     int64_t v = net->vocab, b = maps * v;
     for (int64_t i = 0; i < answers; i++) {
@@ -75,7 +75,7 @@ static void answer(Arena *step, const Net *net, const Column *column, Attention 
 }
 
 /* How many of the maps are reproduced whole. */
-static int64_t reproduced(Arena *step, const Column *column, Attention how, const int32_t *map, int64_t maps,
+static int64_t reproduced(Arena *step, const Column *column, BuiltAttention how, const int32_t *map, int64_t maps,
                           int64_t v, int64_t answers)
 {
     enum { CHUNK = 1024 };
@@ -120,7 +120,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
     Count *out = result;
     *out = (Count){0};
     Arena step = arena_open(0);
-    Attention how = {BY_LENGTH, run_real(r, "t")};
+    BuiltAttention how = {BY_LENGTH, run_real(r, "t")};
     for (int s = 0; s < (int)(sizeof SIZE / sizeof *SIZE); s++) {
         if (run_stopped()) return run_interrupted();
         int64_t v = SIZE[s].v, size = v * SIZE[s].answers, n = (int64_t)llround(pow((double)v, (double)size));
@@ -166,7 +166,7 @@ static bool words(Run *r, Arena *step)
 {
     int32_t map[V * LONGEST];
     words_map(map);
-    Attention how = {BY_LENGTH, run_real(r, "t")};
+    BuiltAttention how = {BY_LENGTH, run_real(r, "t")};
     Net net = many_tokens_map_net(step, V, LONGEST);
     int32_t *y = arena_take(step, sizeof *y * V * LONGEST);
     answer(step, &net, &COLUMN[1], how, map, 1, LONGEST, y);
@@ -189,7 +189,7 @@ static Status lowest_temperature(double *lowest, Run *r, Arena *step)
     while (high - low > 0.01 * high) {
         if (run_stopped()) return run_interrupted();
         double t = (low + high) / 2;
-        *(reproduced(step, &COLUMN[1], (Attention){BY_LENGTH, t}, map, n, v, answers) == n ? &high : &low) = t;
+        *(reproduced(step, &COLUMN[1], (BuiltAttention){BY_LENGTH, t}, map, n, v, answers) == n ? &high : &low) = t;
     }
     *lowest = high;
     return OK;
@@ -208,7 +208,7 @@ static Status draw_heads(Run *r, Arena *step)
     Net net = many_tokens_map_net(step, V, ANSWERS);
     Tensor x = tensor_zero(step, F64, SHAPE(1, P, V + P)), seen[MAX_HEADS], rows[2];
     lay_out(tensor_at(x, 0), map, V, ANSWERS, 'b' - FIRST, said);
-    construct_maps(step, &net, x, (Attention){BY_LENGTH, run_real(r, "t")}, 0, seen);
+    construct_maps(step, &net, x, (BuiltAttention){BY_LENGTH, run_real(r, "t")}, 0, seen);
     const char *label[P];
     for (int i = 0; i < P; i++)
         label[i] = i < ANSWERS    ? str_print(a, "s%d", i)

@@ -50,7 +50,7 @@ Net one_token_map_net(Arena *a, int64_t v)
 }
 
 /* Which of the B*V answers are right: maps (B,V), every x with every map; right[b] counts. */
-static void ask(Arena *step, const Net *net, const Column *column, Attention how, const int32_t *map, int64_t b,
+static void ask(Arena *step, const Net *net, const Column *column, BuiltAttention how, const int32_t *map, int64_t b,
                 int64_t *right)
 {
     enum { CHUNK = 2048 };
@@ -79,7 +79,8 @@ typedef struct {
     int64_t total;
 } Share;
 
-static Share share_right(Arena *step, const Column *column, int64_t v, Attention how, const int32_t *map, int64_t b)
+static Share share_right(Arena *step, const Column *column, int64_t v, BuiltAttention how, const int32_t *map,
+                         int64_t b)
 {
     ArenaMark mark = arena_mark(step);
     Net net = one_token_map_net(step, v);
@@ -110,7 +111,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
     Exhausted *out = result;
     *out = (Exhausted){0};
     Arena step = arena_open(0);
-    Attention how = {BY_LENGTH, run_real(r, "t")};
+    BuiltAttention how = {BY_LENGTH, run_real(r, "t")};
     double good = 0;
     for (int64_t v = 2; v <= run_int(r, "max-v"); v++) {
         if (run_stopped()) return run_interrupted();
@@ -150,8 +151,8 @@ static Status over_vocabulary(Run *r, int f, void *result, void *user)
         ArenaMark mark = arena_mark(&step);
         int32_t *map = random_maps(&step, run_seed(r, 0), (int64_t)v, run_int(r, "curve"));
         out->v[out->n] = v;
-        out->share[out->n++] = share_right(&step, &column, (int64_t)v, (Attention){BY_LENGTH, run_real(r, "t")}, map,
-                                           run_int(r, "curve"))
+        out->share[out->n++] = share_right(&step, &column, (int64_t)v, (BuiltAttention){BY_LENGTH, run_real(r, "t")},
+                                           map, run_int(r, "curve"))
                                    .answers;
         arena_drop(&step, mark);
     }
@@ -186,7 +187,7 @@ static Status over_temperature(Run *r, int s, void *result, void *user)
     for (int i = 0; i < (int)(sizeof at / sizeof *at); i++) {
         if (run_stopped()) return run_interrupted();
         out->v[out->n] = at[i];
-        out->share[out->n++] = share_right(&step, &COLUMN[0], v, (Attention){(Scaling)s, at[i]}, map, n).maps;
+        out->share[out->n++] = share_right(&step, &COLUMN[0], v, (BuiltAttention){(Scaling)s, at[i]}, map, n).maps;
     }
     arena_close(&step);
     return OK;
@@ -203,7 +204,7 @@ static bool case_flip(Run *r, Arena *step)
         int c = i + FIRST;
         map[i] = (c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) - FIRST;
     }
-    Share s = share_right(step, &COLUMN[1], V, (Attention){BY_LENGTH, run_real(r, "t")}, map, 1);
+    Share s = share_right(step, &COLUMN[1], V, (BuiltAttention){BY_LENGTH, run_real(r, "t")}, map, 1);
     run_metric(r, "case flip, accuracy", 0, s.answers);
     run_note(r,
              "The case flip over 94 characters in one vector of 94 numbers: accuracy %g %%, 'f' to 'F' among them.",

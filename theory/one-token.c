@@ -56,7 +56,7 @@ Net one_token_net(Arena *a, int64_t v, int64_t n)
 /* Greedy decoding of B virtual tokens s = want/V; y (B,N) receives the tokens.  `embed` (V,N) is the token embedding,
  * which the theorem leaves free; without data it is zero. */
 static void decode(Arena *step, const Net *net, const Column *column, const int32_t *want, int64_t b, int64_t n,
-                   Tensor embed, Attention how, int32_t *y)
+                   Tensor embed, BuiltAttention how, int32_t *y)
 {
     for (int64_t p = 1; p <= n; p++) {
         ArenaMark mark = arena_mark(step);
@@ -78,7 +78,7 @@ static void decode(Arena *step, const Net *net, const Column *column, const int3
 
 /* How many of the B target sequences (B,N) are reproduced exactly. */
 static int64_t reproduced(Arena *step, const Column *column, int64_t v, int64_t n, const int32_t *target, int64_t b,
-                          Tensor embed, Attention how)
+                          Tensor embed, BuiltAttention how)
 {
     enum { CHUNK = 512 };
     int64_t good = 0;
@@ -110,7 +110,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
     Count *out = result;
     *out = (Count){0};
     Arena step = arena_open(0);
-    Attention how = {BY_LENGTH, run_real(r, "t")};
+    BuiltAttention how = {BY_LENGTH, run_real(r, "t")};
     for (int64_t v = 2; v <= run_int(r, "max-v"); v++)
         for (int64_t n = 1; n <= run_int(r, "max-n"); n++) {
             if (run_stopped()) return run_interrupted();
@@ -167,7 +167,7 @@ static Status bisect(Run *r, int i, void *result, void *user)
            high = 2.7 * formula(size.scaling, size.v, (double)size.n); /* the formula is no bisection point */
     while (high - low > 1e-4 * high) {
         if (run_stopped()) return run_interrupted();
-        Attention how = {size.scaling, (low + high) / 2};
+        BuiltAttention how = {size.scaling, (low + high) / 2};
         bool exact = reproduced(&step, &COLUMN[0], size.v, size.n, set, SEQUENCES, (Tensor){0}, how) == SEQUENCES;
         *(exact ? &high : &low) = how.temperature;
     }
@@ -187,7 +187,7 @@ typedef struct {
 } Frontier;
 
 /* The share of tokens that the network reads back at the last position, where attention leaks most. */
-static double share_right(Arena *step, uint64_t stream, Format f, int64_t v, int64_t n, Attention how)
+static double share_right(Arena *step, uint64_t stream, Format f, int64_t v, int64_t n, BuiltAttention how)
 {
     ArenaMark mark = arena_mark(step);
     int64_t b = v < TOKENS ? v : TOKENS, good = 0;
@@ -230,7 +230,7 @@ static Status frontier(Run *r, int f, void *result, void *user)
         out->large[k] =
             1 - (double)readout_wrong(&step, (Format)f, READ_TANGENT, LARGE_V[k], INT64_MAX) / (double)LARGE_V[k];
     uint64_t stream = rng_stream(run_seed(r, 0), "frontier");
-    Attention how = {BY_LENGTH, run_real(r, "t")};
+    BuiltAttention how = {BY_LENGTH, run_real(r, "t")};
     for (int n = 0; n < GRID_N; n++)
         for (int v = 0; v < GRID_V; v++) {
             if (run_stopped()) return run_interrupted();
@@ -261,11 +261,11 @@ static Status spell(Run *r, Arena *step, bool *exact, int64_t *noisy)
 {
     const char *text = run_text(r, "text");
     int64_t n = (int64_t)strlen(text);
-    if (!n) return fail(E_CONFIG, "text: empty, expected at least one character");
+    if (!n) return err_fail(E_CONFIG, "text: empty, expected at least one character");
     int32_t *want = arena_take(step, sizeof *want * (size_t)n), *y = arena_take(step, sizeof *y * (size_t)n);
     int space;
     int64_t v = ids_of(text, n, want, &space);
-    Attention how = {BY_LENGTH, fmax(run_real(r, "t"), 1.1 * formula(BY_LENGTH, v, (double)n))};
+    BuiltAttention how = {BY_LENGTH, fmax(run_real(r, "t"), 1.1 * formula(BY_LENGTH, v, (double)n))};
     Net net = one_token_net(step, v, n);
     decode(step, &net, &COLUMN[1], want, 1, n, (Tensor){0}, how, y);
     char *said = arena_zero(run_arena(r), (size_t)n + 1);
@@ -456,7 +456,7 @@ static Status temperatures(Run *r, double *worst)
 {
     double vocab[RUN_LIST], length[RUN_LIST], measured[2 * RUN_LIST];
     int vs = run_list(r, "v", vocab), ns = run_list(r, "lengths", length), n = 0;
-    if (2 * vs * ns > 2 * RUN_LIST) return fail(E_CONFIG, "v and lengths: at most %d pairs", RUN_LIST);
+    if (2 * vs * ns > 2 * RUN_LIST) return err_fail(E_CONFIG, "v and lengths: at most %d pairs", RUN_LIST);
     Size size[2 * RUN_LIST];
     for (int v = 0; v < vs; v++)
         for (int k = 0; k < ns; k++)

@@ -57,7 +57,7 @@ static void unpack_digit(Net *net, Unpacker kind, int64_t k)
 {
     int64_t v = net->vocab, state = 1 + 2 * v, terms = v - 1, units = kind == UNPACK_CLAMP ? terms : 2 * terms;
     double delta = pow((double)v, (double)(k - v + 1)) / 4;
-    Layer *l = construct_layer(net, units + state, state, true);
+    BuiltLayer *l = construct_layer(net, units + state, state, true);
     for (int64_t i = 0; i < units; i++) {
         double m = (double)(i % terms + 1), scale = kind == UNPACK_CLAMP ? 1 : 1 / delta;
         matrix_row(l->w, i, 0, 1, (double)v * scale);
@@ -90,15 +90,15 @@ Net packed_map_net(Arena *a, int64_t v, Unpacker kind)
     route(&net, 2, 2, 0, 1); /* row 2 fetches x1 from itself, */
     route(&net, 2, 1, 0, 1); /* and the virtual token; */
     route(&net, 3, 3, v, 2); /* row 3 fetches x2, twice its size */
-    Layer *select = construct_layer(&net, 2 * v, 2 * v, true);
+    BuiltLayer *select = construct_layer(&net, 2 * v, 2 * v, true);
     matrix_identity(select->w, 0, 0, 2 * v, 1);
     tensor_fill(select->b, -1);
-    Layer *gather = construct_layer(&net, state, 2 * v, false); /* u, no digits yet, one-hot(x2) */
+    BuiltLayer *gather = construct_layer(&net, state, 2 * v, false); /* u, no digits yet, one-hot(x2) */
     matrix_row(gather->w, 0, 0, v, 1);
     tensor_set(gather->b, 0, pow((double)v, -(double)v) / 2);
     matrix_identity(gather->w, 1 + v, v, v, 1);
     for (int64_t k = 0; k < v; k++) unpack_digit(&net, kind, k);
-    Layer *scale = construct_layer(&net, 2 * v, state, false);
+    BuiltLayer *scale = construct_layer(&net, 2 * v, state, false);
     matrix_identity(scale->w, 0, 1, v, 1 / (double)v);
     matrix_identity(scale->w, v, 1 + v, v, 1);
 
@@ -128,7 +128,8 @@ typedef struct {
 } Right;
 
 /* maps (B,V,V); every pair of user tokens with every map. */
-static Right ask(Arena *step, const Net *net, const Column *column, Attention how, const int32_t *map, int64_t maps)
+static Right ask(Arena *step, const Net *net, const Column *column, BuiltAttention how, const int32_t *map,
+                 int64_t maps)
 {
     enum { CHUNK = 2048 };
     int64_t v = net->vocab, square = v * v, per = CHUNK / square > 1 ? CHUNK / square : 1, c = v + 4;
@@ -226,7 +227,7 @@ static Status exhaust(Run *r, int i, void *result, void *user)
         for (int64_t k = 0; k < n; k++)
             for (int64_t j = 0, rest = k; j < square; j++, rest /= v) map[k * square + j] = (int32_t)(rest % v);
         Net net = packed_map_net(&step, v, UNPACK_CLAMP);
-        out->good += ask(&step, &net, &CASE[i], (Attention){BY_LENGTH, run_real(r, "t")}, map, n).maps;
+        out->good += ask(&step, &net, &CASE[i], (BuiltAttention){BY_LENGTH, run_real(r, "t")}, map, n).maps;
         out->total += n;
         for (int through = 0; through < 2; through++) {
             out->truncated[through] = 0;
@@ -266,7 +267,7 @@ static Status limits(Run *r, int i, void *result, void *user)
         Column column = {.rounded = FORMAT_BITS[f] == 16, .type = f == FORMAT_F64 ? F64 : F32, .format = (Format)f};
         for (int k = 0; k < UNPACKERS; k++) {
             Net net = packed_map_net(&step, v, (Unpacker)k);
-            Attention how = {HARD_MAX, 1};
+            BuiltAttention how = {HARD_MAX, 1};
             out->rows[f][k] = column.rounded && v > 6
                                   ? (double)NAN
                                   : (double)ask(&step, &net, &column, how, map, n).rows / (double)(n * v);
@@ -303,7 +304,7 @@ static Status over_temperature(Run *r, int i, void *result, void *user)
     Net net = packed_map_net(&step, v, UNPACK_CLAMP);
     int32_t *map = random_maps(&step, run_seed(r, 0), v, n);
     *(double *)result =
-        (double)ask(&step, &net, &CASE[0], (Attention){BY_LENGTH, TEMPERATURE[i]}, map, n).maps / (double)n;
+        (double)ask(&step, &net, &CASE[0], (BuiltAttention){BY_LENGTH, TEMPERATURE[i]}, map, n).maps / (double)n;
     arena_close(&step);
     return OK;
 }
@@ -317,7 +318,7 @@ static int64_t ten_letters(Run *r, Arena *step)
     int32_t *map = random_maps(step, run_seed(r, 0), V, 1);
     for (int i = 0; i < 6; i++) map[(known[i][0] - 'A') * V + known[i][1] - 'A'] = known[i][2] - 'A';
     Net net = packed_map_net(step, V, UNPACK_CLAMP);
-    return ask(step, &net, &CASE[0], (Attention){BY_LENGTH, run_real(r, "t")}, map, 1).answers;
+    return ask(step, &net, &CASE[0], (BuiltAttention){BY_LENGTH, run_real(r, "t")}, map, 1).answers;
 }
 
 /* ---- figures ---- */

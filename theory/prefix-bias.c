@@ -40,7 +40,7 @@ static const char *const KIND[KINDS] = {"free", "tied", "bare"}; /* bare: tied, 
 
 typedef struct {             /* of one layer */
     double conditional, q4;  /* Q2: prefixes below in both runs, toggled here; Q4 in that pair */
-    Change drift;            /* Q1, Q3: prefixes everywhere against nowhere */
+    AttentionChange drift;   /* Q1, Q3: prefixes everywhere against nowhere */
     double alpha, low, high; /* Q6: mean and 1st and 99th percentile of the mass on the prefix */
     int64_t rank;            /* Q5, of D = t' - (1 - a) t against nowhere, output projection applied */
     double participation;    /* ratio of that spectrum */
@@ -191,7 +191,7 @@ static void see_positions(Tensor out, Arena *step, Map with, int l) /* mean mass
 static Status examine(Found *out, Shown *show, Arena *run, Arena *step, Subject *s)
 {
     *out = (Found){.layers = s->layers, .scale = 1};
-    if (s->layers > DEEPEST) return fail(E_CONFIG, "%d layers; at most %d are examined", s->layers, DEEPEST);
+    if (s->layers > DEEPEST) return err_fail(E_CONFIG, "%d layers; at most %d are examined", s->layers, DEEPEST);
     TRY(compare_biases(out, step, s));
     Seen *with = subject_observe(s, run), *without = toggle_each(out, run, step, s, with);
     ArenaMark mark = arena_mark(step);
@@ -266,7 +266,7 @@ static Status net_of(Run *r, Case c, Arena *run, Subject *out)
     NetShape net = {.dim = WIDTH, .heads = c.heads, .layers = c.layers, .vocab = 16, .tokens = 12, .rows = 16};
     net.bare = c.kind == BARE;
     net.init_sd = 0.15; /* wide enough that attention is far from uniform */
-    if (WIDTH % c.heads) return fail(E_CONFIG, "heads=%d does not divide the hidden size %d", c.heads, WIDTH);
+    if (WIDTH % c.heads) return err_fail(E_CONFIG, "heads=%d does not divide the hidden size %d", c.heads, WIDTH);
     TRY(subject_random(out, run, net, c.type, run_seed(r, c.seed)));
     return subject_prefix(out, run, prefix_kind(c.kind), c.slots, run_real(r, "strength"));
 }

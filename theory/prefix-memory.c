@@ -87,7 +87,7 @@ static Status sort_job(Run *r, int i, void *out, void *user)
     DigitMix mix;
     TRY(digits_mix(&mix, "desc"));
     Batch probe = digits_batch(&run, &mix, plan->recipe.layout, 100, rng_stream(seed, "memory/probe"), 0, true);
-    Seen before = added_look(&run, m, hooks_new(&run), &probe);
+    AddedSeen before = added_look(&run, m, hooks_new(&run), &probe);
     Hooks *hooks = hooks_new(&run);
     LabArm x = arm_of(&run, arm, plan->recipe.dim);
     TRY(attach(r, m, hooks, &plan->recipe, &x, arm));
@@ -96,7 +96,7 @@ static Status sort_job(Run *r, int i, void *out, void *user)
     Sorted *found = out;
     TRY(lab_train(r, &run, m, hooks, &plan->recipe, &x, seed, &found->lab));
     lab_score(m, hooks, &plan->recipe, &mix, found->lab.score);
-    Seen after = added_look(&run, m, hooks, &probe);
+    AddedSeen after = added_look(&run, m, hooks, &probe);
     found->gap = added_content_gap(&after, &before);
     TRY(added_spectrum(found->share, WIDEST, &run, &after, &before));
     arena_close(&run);
@@ -175,7 +175,7 @@ static void test_length(Reach *out, int at, Arena *run, Model *m, Hooks *hooks, 
 {
     ArenaMark mark = arena_mark(run);
     Batch x = marked_batch(run, content, tests, n, true, rng_stream(seed, "marked/test"), 0);
-    Seen seen = added_look(run, m, hooks, &x);
+    AddedSeen seen = added_look(run, m, hooks, &x);
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(run, false), .hooks = hooks}, &x)->val;
     for (int64_t i = 0; i < tests; i++) {
         out->right[at] += (tensor_argmax(tensor_at(z, i)) == x.target[i]) / (double)tests;
@@ -497,7 +497,7 @@ static Status run(Run *r)
     l->dim = (int)run_int(r, "dim"), l->steps = run_int(r, "pretrain-steps"), l->batch = run_int(r, "batch");
     l->lr = run_real(r, "pretrain-lr"), l->test = run_int(r, "test");
     if (l->dim % 16 || l->dim > WIDEST)
-        return fail(E_CONFIG, "dim is %d, expected a multiple of 16 up to %d", l->dim, WIDEST);
+        return err_fail(E_CONFIG, "dim is %d, expected a multiple of 16 up to %d", l->dim, WIDEST);
     TRY(lab_pretrain(r, l, 1));
     int n = ARMS * plan.rates * seeds;
     Sorted *sorted = NEW(a, Sorted, n);

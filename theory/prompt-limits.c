@@ -187,7 +187,7 @@ static Status fit_pair(Reached *out, Run *r, int length, int rank, uint64_t seed
         if (length) p.tuned.prompt = fit_param(ps, "prompt", (Init){INIT_NORMAL, 1}, SHAPE(length, DIM));
         if (rank) add_lora(&p.tuned, ps, &a, rank);
         double loss;
-        TRY(fit(&loss, ps, pair_loss, &p, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
+        TRY(fit_descend(&loss, ps, pair_loss, &p, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
         out->reached = fmin(out->reached, loss);
         out->bound = 0;
         for (int c = 0; c < DIM; c++) out->bound += pow(tensor_get(p.y, c) - tensor_get(p.y, DIM + c), 2) / 4;
@@ -251,7 +251,7 @@ static Status collapse(Reached *out, Run *r, int length, double values, uint64_t
         TRY(make_two(&p, &c, &a, values, seed));
         ParamSet *ps = params_open(&a, F64, rng_mix(seed, (uint64_t)start));
         p.tuned.prompt = fit_param(ps, "prompt", (Init){INIT_NORMAL, 1}, SHAPE(length, DIM));
-        TRY(fit(&loss, ps, collapse_loss, &p, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
+        TRY(fit_descend(&loss, ps, collapse_loss, &p, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
         out->reached = fmin(out->reached, sqrt(loss)), out->bound = fmax(0, 1 - c);
         arena_close(&a);
     }

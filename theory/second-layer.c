@@ -443,10 +443,11 @@ static Status run(Run *r)
             if (run_stopped()) return run_interrupted();
             int h = (int)heads[k / ns], s = (int)slots[k % ns];
             if (DIM % h || 2 * h * s > DIM)
-                return fail(E_CONFIG,
-                            "%d heads with %d virtual tokens: heads must divide the hidden size %d, which must be at "
-                            "least twice their product",
-                            h, s, DIM);
+                return err_fail(
+                    E_CONFIG,
+                    "%d heads with %d virtual tokens: heads must divide the hidden size %d, which must be at "
+                    "least twice their product",
+                    h, s, DIM);
             Net net = random_net(run_arena(r), run_seed(r, i), run_int(r, "tokens"), h, s);
             bool show = i == 0 && k == ns / 2;
             if (show) shown = net;

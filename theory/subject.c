@@ -68,7 +68,7 @@ Status subject_load(Subject *out, Arena *run, const char *dir, const char *part,
     Part at = m->decoder ? PART_DECODER : PART_ENCODER;
     for (int p = 0; p < PART_COUNT; p++)
         if (!strcmp(part, part_name((Part)p))) at = (Part)p;
-    if (!model_layers(m, at)) return fail(E_CONFIG, "part is %s, but this %s has none", part, m->config.arch);
+    if (!model_layers(m, at)) return err_fail(E_CONFIG, "part is %s, but this %s has none", part, m->config.arch);
     int room = config_room(&c);
     if (room && tokens > room) tokens = room;
     *out = over(run, m, at, seed, rows, tokens);

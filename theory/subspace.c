@@ -109,7 +109,7 @@ void subspace_step(Subspace *s, double lr, int64_t step)
             s->grad[at] = p->grad.data ? (float)tensor_get(p->grad, k) : 0;
     }
     subspace_down(s, s->dz, s->grad);
-    const Kernels *k = kernels(F32);
+    const Kernels *k = kernels_of(F32);
     double norm = sqrt(k->sum_squares(s->dz.data, s->d)), clip = fmin(1, 1 / (norm + 1e-6));
     k->adamw(s->z.data, s->dz.data, s->m.data, s->v.data, lr, 0.9, 0.999, 1e-8, 0, clip, step, s->d);
 }

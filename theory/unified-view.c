@@ -312,7 +312,7 @@ static Status walk(Run *r, int i, void *out, void *user)
         ParamSet *ps = params_open(&a, F64, seed);
         add_numbers(&t, ps, (int)run_int(r, "width"));
         double loss;
-        TRY(fit(&loss, ps, distance, &t, (Fit){lr[k], run_int(r, "steps")}));
+        TRY(fit_descend(&loss, ps, distance, &t, (Fit){lr[k], run_int(r, "steps")}));
         t.batch = none.batch;
         double valid = tape_scalar(distance(tape_open(&a, false), 1 << 30, &t));
         if (valid < best) {

@@ -110,7 +110,7 @@ static Tensor weights(Arena *a, Tensor x, Tensor b, double lambda)
 {
     Tensor w = dense_product(a, x, dense_transpose(a, b));
     for (int64_t i = 0; i < tensor_count(w); i++) tensor_set(w, i, lambda * tensor_get(w, i));
-    kernels(F64)->softmax(w.data, w.data, w.dim[0], w.dim[1]);
+    kernels_of(F64)->softmax(w.data, w.data, w.dim[0], w.dim[1]);
     return w;
 }
 
@@ -191,7 +191,7 @@ static Status trained(double *error, Run *r, const Target *f, int64_t n, uint64_
     p.keys = fit_param(ps, "keys", (Init){INIT_NORMAL, 4}, SHAPE(n, f->dim));
     p.values = fit_param(ps, "values", (Init){INIT_NORMAL, 0.5}, SHAPE(n, f->dim));
     double loss;
-    TRY(fit(&loss, ps, table_loss, &p, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
+    TRY(fit_descend(&loss, ps, table_loss, &p, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
     Tensor fine = points(&a, f->dim, run_int(r, "grid"), 0.25), want = widened(&a, sampled(&a, f, fine), f->dim);
     *error = dense_gap(table_out(tape_open(&a, false), &p, tensor_reshape(fine, SHAPE(1, fine.dim[0], f->dim)))->val,
                        want);
@@ -288,7 +288,7 @@ static Status sequences(double *error, Run *r, Task task, int64_t n, bool by_pos
         s.keys = fit_param(ps, "keys", (Init){INIT_NORMAL, 2}, SHAPE(n, ROW));
         s.values = fit_param(ps, "values", (Init){INIT_NORMAL, 0.5}, SHAPE(n, ROW));
         double loss;
-        TRY(fit(&loss, ps, sequence_loss, &s, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
+        TRY(fit_descend(&loss, ps, sequence_loss, &s, (Fit){run_real(r, "lr"), run_int(r, "steps")}));
     }
     s.batch = 4096;
     *error = tape_scalar(sequence_loss(tape_open(&a, false), 1 << 30, &s));
@@ -356,7 +356,7 @@ static Status rates(Run *r, Rates *out)
 {
     Arena a = arena_open(0);
     out->sizes = run_list(r, "n", out->n);
-    if (out->sizes < 2) return fail(E_CONFIG, "n: %d length, a slope needs at least two", out->sizes);
+    if (out->sizes < 2) return err_fail(E_CONFIG, "n: %d length, a slope needs at least two", out->sizes);
     for (int t = 0; t < TARGETS; t++) {
         Tensor x = points(&a, TARGET[t].dim, run_int(r, "grid"), 0.25), y = sampled(&a, &TARGET[t], x);
         for (int i = 0; i < out->sizes; i++) {

@@ -276,8 +276,8 @@ static Tensor logits(Arena *a, const Trace *x, int head)
 {
     int64_t n = x->q.dim[0];
     Tensor out = tensor_new(a, F64, SHAPE(n, n));
-    gemm(F64, n, n, HEAD_DIM, 1 / sqrt(HEAD_DIM), (Mat){tensor_place(x->q, head * HEAD_DIM), DIM, false},
-         (Mat){tensor_place(x->k, head * HEAD_DIM), DIM, true}, 0, out.data, n);
+    gemm_parallel(F64, n, n, HEAD_DIM, 1 / sqrt(HEAD_DIM), (Mat){tensor_place(x->q, head * HEAD_DIM), DIM, false},
+                  (Mat){tensor_place(x->k, head * HEAD_DIM), DIM, true}, 0, out.data, n);
     for (int64_t i = 0; i < n; i++) {
         double mean = 0;
         for (int64_t j = 0; j < n; j++) mean += tensor_get(out, i * n + j) / (double)n;

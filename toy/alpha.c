@@ -49,7 +49,7 @@ static Status ask(Run *r, Question *q)
     TRY(lab_check(l));
     TRY(digits_mix(&q->tasks, run_text(r, "targets")));
     if (l->heads > HEADS || q->tasks.n > TASKS)
-        return fail(E_CONFIG, "at most %d heads and %d targets", HEADS, TASKS);
+        return err_fail(E_CONFIG, "at most %d heads and %d targets", HEADS, TASKS);
     for (int t = 0; t < q->tasks.n; t++) {
         LabArm arm = lab_arm("prefix");
         arm.name = q->tasks.task[t]->name;

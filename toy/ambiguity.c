@@ -163,9 +163,9 @@ static Status ask(Run *r, Question *q, Sweep *s)
     double k[RUN_LIST];
     const char *tasks = run_text(r, "tasks");
     q->counts = run_list(r, "counts", k), q->told = run_real(r, "told") / 100;
-    if (q->counts > COUNTS) return fail(E_CONFIG, "counts: %d of them, at most %d", q->counts, COUNTS);
+    if (q->counts > COUNTS) return err_fail(E_CONFIG, "counts: %d of them, at most %d", q->counts, COUNTS);
     TRY(digits_mix(&q->target, run_text(r, "targets")));
-    if (q->target.n > 3) return fail(E_CONFIG, "targets: %d, at most 3", q->target.n);
+    if (q->target.n > 3) return err_fail(E_CONFIG, "targets: %d, at most 3", q->target.n);
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int c = 0; c < q->counts; c++) {
@@ -179,7 +179,7 @@ static Status ask(Run *r, Question *q, Sweep *s)
         TRY(lab_check(l));
         TRY(digits_mix(&q->mix[c], l->tasks));
         if (q->mix[c].n != (int)k[c])
-            return fail(E_CONFIG, "counts: there are no %d tasks in \"%s\"", (int)k[c], tasks);
+            return err_fail(E_CONFIG, "counts: there are no %d tasks in \"%s\"", (int)k[c], tasks);
         for (int t = 0; t < q->target.n; t++) {
             LabArm arm = lab_arm("prefix");
             arm.target = q->target.task[t]->name, arm.steps = run_int(r, "steps"), arm.watch = first_output;

@@ -115,7 +115,7 @@ static Status mean_angle(double *degrees, Arena *step, Tensor a, Tensor b)
 {
     int64_t k = a.dim[0], c = a.dim[1];
     Tensor m = tensor_new(step, F64, SHAPE(k, k)), s;
-    gemm(F64, k, k, c, 1, (Mat){a.data, c, false}, (Mat){b.data, c, true}, 0, m.data, k);
+    gemm_parallel(F64, k, k, c, 1, (Mat){a.data, c, false}, (Mat){b.data, c, true}, 0, m.data, k);
     TRY(linalg_singular(&s, step, m));
     *degrees = 0;
     for (int64_t i = 0; i < k; i++) *degrees += acos(fmin(1, tensor_get(s, i))) * 180 / M_PI / (double)k;
@@ -348,7 +348,7 @@ static Status two_of(int out[2], const DigitMix *mix, const char *list)
     TRY(digits_mix(&two, list));
     for (int i = 0; i < 2; i++)
         if (two.n != 2 || (out[i] = index_of(mix, two.task[i]->name)) < 0)
-            return fail(E_CONFIG, "\"%s\": expected two of the tasks of pretraining", list);
+            return err_fail(E_CONFIG, "\"%s\": expected two of the tasks of pretraining", list);
     return OK;
 }
 
@@ -363,12 +363,12 @@ static Status ask(Run *r, Question *q, Sweep *s)
     TRY(lab_check(l));
     TRY(digits_mix(&q->task, l->tasks));
     if (q->task.n > TASKS || q->slots * l->layers * l->dim > NUMBERS || q->slots * l->heads > l->dim)
-        return fail(E_CONFIG, "at most %d tasks, %d parameters in a prefix, heads x virtual tokens %d", TASKS,
-                    NUMBERS, l->dim);
+        return err_fail(E_CONFIG, "at most %d tasks, %d parameters in a prefix, heads x virtual tokens %d", TASKS,
+                        NUMBERS, l->dim);
     TRY(two_of(q->compose, &q->task, run_text(r, "compose")));
     TRY(two_of(q->path, &q->task, run_text(r, "path")));
     q->composed = digit_task(run_text(r, "composed"));
-    if (!q->composed) return fail(E_CONFIG, "composed: there is no task \"%s\"", run_text(r, "composed"));
+    if (!q->composed) return err_fail(E_CONFIG, "composed: there is no task \"%s\"", run_text(r, "composed"));
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int k = 0; k <= q->task.n; k++) {

@@ -288,12 +288,12 @@ static Status ask(Run *r, Question *q, Sweep *s, Capacity *c)
     l->steps = run_int(r, "pretrain-steps"), l->layout.gap = run_int(r, "gap");
     q->steps = run_int(r, "steps"), q->random_sd = run_real(r, "random-sd"), q->strings = (int)run_int(r, "strings");
     if (n > SIZES || MODELS * (n * m + t * v) > SWEEP_ARMS)
-        return fail(E_CONFIG, "%d methods, at most %d; %d prefix lengths, at most %d", MODELS * (n * m + t * v),
-                    SWEEP_ARMS, n, SIZES);
+        return err_fail(E_CONFIG, "%d methods, at most %d; %d prefix lengths, at most %d", MODELS * (n * m + t * v),
+                        SWEEP_ARMS, n, SIZES);
     for (int i = 0; i < t; i++)
         if (tokens[i] > (double)digits_positions(l->layout))
-            return fail(E_CONFIG, "tokens: %g do not fit %lld positions", tokens[i],
-                        (long long)digits_positions(l->layout));
+            return err_fail(E_CONFIG, "tokens: %g do not fit %lld positions", tokens[i],
+                            (long long)digits_positions(l->layout));
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     c->sizes = n;

@@ -62,7 +62,7 @@ static Status ask(Run *r, Question *q)
     q->depths = run_list(r, "depths", q->depth);
     TRY(digits_mix(&q->targets, run_text(r, "targets")));
     if (q->depths > DEPTHS || q->targets.n > TASKS)
-        return fail(E_CONFIG, "at most %d depths and %d targets", DEPTHS, TASKS);
+        return err_fail(E_CONFIG, "at most %d depths and %d targets", DEPTHS, TASKS);
     for (int d = 0; d < q->depths; d++) add_depth(r, q, d);
     q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;

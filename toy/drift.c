@@ -83,7 +83,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     for (int l = 0; l < j->model->layers; l++) {
         Map on = {.seen = &after[l], .extra = virtual_keys(&after[l]), .reserved = reserved},
             off = {.seen = &before[l], .reserved = reserved};
-        Change c = measure_change(on, off, -1);
+        AttentionChange c = measure_change(on, off, -1);
         o->gap[l] = c.gap, o->kl[l] = c.kl, o->tv[l] = c.tv, o->conditional[l] = NAN;
     }
     if (peft_find(j->arm.method)->virtual_keys) toggle(o, j, &probe, after);
@@ -180,8 +180,8 @@ static Status ask(Run *r, Question *q, Sweep *s, char method[][24])
     TRY(digits_mix(&q->target, run_text(r, "targets")));
     TRY(sweep_methods(method, SWEEP_ARMS, &q->methods, run_text(r, "methods")));
     if (q->target.n > TARGETS || q->target.n * q->methods > SWEEP_ARMS)
-        return fail(E_CONFIG, "%d targets and %d methods: at most %d and %d combinations", q->target.n, q->methods,
-                    TARGETS, SWEEP_ARMS);
+        return err_fail(E_CONFIG, "%d targets and %d methods: at most %d and %d combinations", q->target.n,
+                        q->methods, TARGETS, SWEEP_ARMS);
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     double match[RUN_LIST];

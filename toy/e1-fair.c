@@ -38,7 +38,7 @@ typedef struct {
 
 static Status add_arm(Question *q, LabArm arm, const LabModel *model, Kind kind, double length)
 {
-    if (q->sweep.arms == SWEEP_ARMS) return fail(E_CONFIG, "more than %d methods", SWEEP_ARMS);
+    if (q->sweep.arms == SWEEP_ARMS) return err_fail(E_CONFIG, "more than %d methods", SWEEP_ARMS);
     arm.target = arm.target ? arm.target : "desc";
     arm.steps = kind == OTHER && !arm.method ? 0 : q->steps;
     q->length_of[q->sweep.arms] = length;

@@ -66,7 +66,7 @@ static Status ask(Run *r, Study *s)
     for (int k = 0; k < METHODS; k++) {
         double rate[RUN_LIST];
         int n = run_list(r, RATES[k], rate);
-        if (s->n + n > CHOICES - 2) return fail(E_CONFIG, "more than %d learning rates in all", CHOICES - 2);
+        if (s->n + n > CHOICES - 2) return err_fail(E_CONFIG, "more than %d learning rates in all", CHOICES - 2);
         s->first[k] = s->n;
         for (int i = 0; i < n; i++) s->choice[s->n++] = (Choice){(Method)k, rate[i], run_int(r, "sweep-steps")};
     }

@@ -303,8 +303,8 @@ static Status ask(Run *r, Question *q, Sweep *s)
     q->recipe.dim = (int)run_int(r, "dim"), q->recipe.steps = run_int(r, "pretrain-steps");
     q->recipe.test = run_int(r, "test");
     q->task = digit_task(run_text(r, "task"));
-    if (!q->task) return fail(E_CONFIG, "task: unknown task \"%s\"", run_text(r, "task"));
-    if (n > LONGEST) return fail(E_CONFIG, "lengths: %d given, at most %d", n, LONGEST);
+    if (!q->task) return err_fail(E_CONFIG, "task: unknown task \"%s\"", run_text(r, "task"));
+    if (n > LONGEST) return err_fail(E_CONFIG, "lengths: %d given, at most %d", n, LONGEST);
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     s->arm[s->arms++] = (SweepArm){lab_arm("prefix-tied"), &q->recipe};

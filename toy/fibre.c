@@ -275,7 +275,8 @@ static Status step_towards(Pair *p, Arena *step, const Fibre *f, const Shifted *
         tensor_set(residual, r, r < c ? goal->h[r] - now->h[r] : goal->log_z - now->log_z);
         for (int j = 0; j < n; j++) jacobian_row(tensor_place(jac, r * cols + j * c), f, &s[j], now, w[j], a, r);
     }
-    gemm(F64, rows, rows, cols, 1, (Mat){jac.data, cols, false}, (Mat){jac.data, cols, true}, 0, gram.data, rows);
+    gemm_parallel(F64, rows, rows, cols, 1, (Mat){jac.data, cols, false}, (Mat){jac.data, cols, true}, 0, gram.data,
+                  rows);
     TRY(linalg_least_squares(&lambda, NULL, step, gram, residual, 1e-14));
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < cols; i++)

@@ -181,13 +181,13 @@ static Status ask(Run *r, Question *q, Sweep *s)
     l->steps = run_int(r, "pretrain-steps"), l->test = run_int(r, "test");
     TRY(lab_check(l));
     TRY(digits_mix(&q->old, l->tasks));
-    if (q->old.n > TASKS) return fail(E_CONFIG, "pretrain: %d tasks, at most %d", q->old.n, TASKS);
+    if (q->old.n > TASKS) return err_fail(E_CONFIG, "pretrain: %d tasks, at most %d", q->old.n, TASKS);
     TRY(sweep_methods(q->method, SWEEP_ARMS, &q->methods, run_text(r, "methods")));
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int k = 0; k < q->methods; k++) {
         LabArm arm = lab_arm(q->method[k]);
-        if (!arm.method) return fail(E_CONFIG, "methods: \"%s\" tunes nothing", q->method[k]);
+        if (!arm.method) return err_fail(E_CONFIG, "methods: \"%s\" tunes nothing", q->method[k]);
         arm.steps = run_int(r, "steps"), arm.target = run_text(r, "target");
         s->arm[s->arms++] = (SweepArm){arm, l};
     }

@@ -54,7 +54,7 @@ static Status ask(Run *r, Question *q)
     l->test = run_int(r, "test");
     q->caps = run_list(r, "caps", q->cap), q->lengths = run_list(r, "lengths", q->length);
     if (q->caps > CAPS || q->lengths > LENGTHS || q->caps * q->lengths > SWEEP_ARMS)
-        return fail(E_CONFIG, "at most %d caps, %d lengths, %d of both together", CAPS, LENGTHS, SWEEP_ARMS);
+        return err_fail(E_CONFIG, "at most %d caps, %d lengths, %d of both together", CAPS, LENGTHS, SWEEP_ARMS);
     for (int c = 0; c < q->caps; c++)
         for (int n = 0; n < q->lengths; n++) {
             /* The name is part of the arm's seed: recorded results depend on it. */

@@ -64,7 +64,7 @@ static Status ask(Run *r, Question *q)
     q->ranks = run_list(r, "ranks", q->rank);
     TRY(digits_mix(&q->targets, run_text(r, "targets")));
     if (q->targets.n > TASKS || q->ranks * q->targets.n * SITES_N > SWEEP_ARMS)
-        return fail(E_CONFIG, "at most %d targets and %d ranks", TASKS, SWEEP_ARMS / TASKS / SITES_N);
+        return err_fail(E_CONFIG, "at most %d targets and %d ranks", TASKS, SWEEP_ARMS / TASKS / SITES_N);
     for (int t = 0; t < q->targets.n; t++)
         for (int s = 0; s < SITES_N; s++)
             for (int k = 0; k < q->ranks; k++) {

@@ -27,7 +27,8 @@ static Map see(Arena *run, Model *m, Hooks *hooks, const int32_t row[PROBE_T])
 Status probe_look(Probe *p, Arena *run, Model *m, Hooks *hooks, Model *base)
 {
     if (m->config.heads > PROBE_HEADS || m->config.layers != 1 || m->config.positions != PROBE_T)
-        return fail(E_CONFIG, "a probe is of one layer with at most %d heads and %d positions", PROBE_HEADS, PROBE_T);
+        return err_fail(E_CONFIG, "a probe is of one layer with at most %d heads and %d positions", PROBE_HEADS,
+                        PROBE_T);
     Arena step = arena_open(0);
     int32_t said[LENGTH], sorted[LENGTH], row[PROBE_T];
     digits_decode(said, &step, m, hooks, PROBE, 1, (DigitLayout){PROBE_SLOTS, 0});

@@ -136,7 +136,7 @@ static Status ask(Run *r, Question *q, Sweep *s)
     TRY(lab_check(l));
     TRY(digits_mix(&(DigitMix){0}, run_text(r, "target")));
     q->counts = run_list(r, "examples", q->examples);
-    if (q->counts > COUNTS) return fail(E_CONFIG, "examples: %d counts, at most %d", q->counts, COUNTS);
+    if (q->counts > COUNTS) return err_fail(E_CONFIG, "examples: %d counts, at most %d", q->counts, COUNTS);
     *s = (Sweep){.size = sizeof(Outcome), .tune = tune, .user = q};
     s->rates = run_list(r, "rates", s->scale);
     for (int c = 0; c < q->counts; c++)

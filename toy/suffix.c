@@ -66,7 +66,7 @@ static void add_depth(Run *r, Question *q, int d)
 static Status ask(Run *r, Question *q)
 {
     q->depths = run_list(r, "depths", q->depth);
-    if (q->depths > DEPTHS) return fail(E_CONFIG, "at most %d depths", DEPTHS);
+    if (q->depths > DEPTHS) return err_fail(E_CONFIG, "at most %d depths", DEPTHS);
     for (int d = 0; d < q->depths; d++) add_depth(r, q, d);
     q->sweep.rates = run_list(r, "rates", q->sweep.scale);
     return OK;

@@ -102,7 +102,7 @@ static bool worse(double e, double than)
     return !isnan(than) && !(e <= than);
 }
 
-GradCheck gradcheck(ParamSet *set, Arena *step, LossFn *loss, void *ctx, int directions, uint64_t seed)
+GradCheck gradcheck_run(ParamSet *set, Arena *step, LossFn *loss, void *ctx, int directions, uint64_t seed)
 {
     ArenaMark mark = arena_mark(step);
     Run r = {set, step, loss, ctx, NEW(step, Tensor, params_n(set) ? params_n(set) : 1)};

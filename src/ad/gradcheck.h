@@ -22,6 +22,6 @@ typedef struct {
 } GradCheck;
 
 /* `step` is used and dropped back to where it was. */
-GradCheck gradcheck(ParamSet *, Arena *step, LossFn *, void *ctx, int directions, uint64_t seed);
+GradCheck gradcheck_run(ParamSet *, Arena *step, LossFn *, void *ctx, int directions, uint64_t seed);
 
 #endif

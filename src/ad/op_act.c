@@ -13,7 +13,7 @@ static void act_backward(Tape *t, Var *out)
     Var *x = out->in[0];
     bool add = x->grad.data != NULL;
     Tensor at = s->act == ACT_RELU ? out->val : x->val, dx = add ? x->grad : out->grad;
-    kernels(dx.dtype)->act_bwd(s->act, dx.data, out->grad.data, at.data, tensor_count(dx), add);
+    kernels_of(dx.dtype)->act_bwd(s->act, dx.data, out->grad.data, at.data, tensor_count(dx), add);
     if (!add) tape_pass(t, x, out);
 }
 
@@ -23,7 +23,7 @@ Var *op_act(Tape *t, Act act, Var *x)
 {
     CHECK(act >= ACT_NONE && act < ACTS, "activation number %d", (int)act);
     Tensor y = tape_alloc(t, x->val.dtype, x->val.rank, x->val.dim);
-    kernels(y.dtype)->act_fwd(act, y.data, x->val.data, tensor_count(y));
+    kernels_of(y.dtype)->act_fwd(act, y.data, x->val.data, tensor_count(y));
     Var *out = tape_push(t, &ACT, y, x, NULL, NULL, NULL, act == ACT_RELU ? KEEP_OUT : KEEP_0);
     if (out->needs) {
         ActSaved *s = NEW(tape_arena(t), ActSaved, 1);

@@ -12,7 +12,7 @@ static void add_backward(Tape *t, Var *out)
 {
     const AddSaved *s = out->saved;
     Var *y = out->in[0], *x = out->in[1];
-    const Kernels *k = kernels(out->val.dtype);
+    const Kernels *k = kernels_of(out->val.dtype);
     int64_t n = tensor_count(x->val), blocks = n ? tensor_count(out->val) / n : 0;
     if (x->needs && s->s == 1 && !y->needs && blocks == 1) {
         tape_pass(t, x, out);
@@ -45,7 +45,7 @@ Var *op_add(Tape *t, Var *y, double s, Var *x)
     Tensor sum = tape_alloc(t, y->val.dtype, y->val.rank, y->val.dim);
     int64_t n = tensor_count(x->val), blocks = n ? tensor_count(sum) / n : 0;
     for (int64_t i = 0; i < blocks; i++)
-        kernels(sum.dtype)->add(tensor_place(sum, i * n), tensor_place(y->val, i * n), s, x->val.data, n);
+        kernels_of(sum.dtype)->add(tensor_place(sum, i * n), tensor_place(y->val, i * n), s, x->val.data, n);
     Var *out = tape_push(t, &ADD, sum, y, x, NULL, NULL, 0);
     if (out->needs) {
         AddSaved *saved = NEW(tape_arena(t), AddSaved, 1);

@@ -96,7 +96,7 @@ static void attend_backward(Tape *t, Var *out)
     for (int i = 0; i < 3; i++) {
         if (!aside[i]) continue;
         Tensor g = tape_grad(t, in[i], NULL);
-        kernels(g.dtype)->add(g.data, g.data, 1, d[i].data, tensor_count(g));
+        kernels_of(g.dtype)->add(g.data, g.data, 1, d[i].data, tensor_count(g));
         tape_free(t, d[i]);
     }
 }

@@ -17,7 +17,7 @@ static void cols_backward(Tape *t, Var *out)
     for (int64_t r = 0; r < rows; r++) {
         void *to = tensor_place(dx, r * c + s->first), *from = tensor_place(dy, r * n);
         if (!fresh) {
-            kernels(dx.dtype)->add(to, to, 1, from, n);
+            kernels_of(dx.dtype)->add(to, to, 1, from, n);
             continue;
         }
         memset(tensor_place(dx, r * c), 0, (size_t)c * dtype_size(dx.dtype));

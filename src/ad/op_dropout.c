@@ -14,7 +14,7 @@ static void dropout_backward(Tape *t, Var *out)
     Var *x = out->in[0];
     bool add = x->grad.data != NULL;
     Tensor dx = add ? x->grad : out->grad;
-    kernels(dx.dtype)->dropout(dx.data, out->grad.data, s->p, s->stream, tensor_count(dx), add);
+    kernels_of(dx.dtype)->dropout(dx.data, out->grad.data, s->p, s->stream, tensor_count(dx), add);
     if (!add) tape_pass(t, x, out);
 }
 
@@ -25,7 +25,7 @@ Var *op_dropout(Tape *t, Var *x, double p, uint64_t stream)
     CHECK(p >= 0 && p <= 1, "dropout with probability %g", p);
     if (p == 0) return x;
     Tensor y = tape_alloc(t, x->val.dtype, x->val.rank, x->val.dim);
-    kernels(y.dtype)->dropout(y.data, x->val.data, p, stream, tensor_count(y), false);
+    kernels_of(y.dtype)->dropout(y.data, x->val.data, p, stream, tensor_count(y), false);
     Var *out = tape_push(t, &DROPOUT, y, x, NULL, NULL, NULL, 0);
     if (out->needs) {
         DropoutSaved *saved = NEW(tape_arena(t), DropoutSaved, 1);

@@ -8,7 +8,7 @@ static void embed_backward(Tape *t, Var *out)
 {
     Tensor d = tape_grad(t, out->in[0], NULL);
     int64_t c = tensor_last(d), n = out->val.dim[0] * out->val.dim[1];
-    kernels(d.dtype)->embed_bwd(d.data, out->grad.data, out->saved, n, c);
+    kernels_of(d.dtype)->embed_bwd(d.data, out->grad.data, out->saved, n, c);
 }
 
 static const Op EMBED = {"embed", embed_backward};
@@ -21,7 +21,7 @@ Var *op_embed(Tape *t, Var *table, const int32_t *id, int64_t b, int64_t n)
               (long long)table->val.dim[0]);
     int64_t c = table->val.dim[1];
     Tensor y = tape_alloc(t, table->val.dtype, SHAPE(b, n, c));
-    kernels(y.dtype)->embed_fwd(y.data, table->val.data, id, b * n, c);
+    kernels_of(y.dtype)->embed_fwd(y.data, table->val.data, id, b * n, c);
     Var *out = tape_push(t, &EMBED, y, table, NULL, NULL, NULL, 0);
     if (out->needs) {
         int32_t *copy = NEW(tape_arena(t), int32_t, b * n);

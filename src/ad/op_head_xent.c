@@ -59,10 +59,10 @@ static Tensor gather_room(Tape *t, const HeadSaved *s, Tensor x, int64_t m)
 static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, const Var *w, const Var *bias,
                          int64_t first, int64_t m, double scale, bool grad)
 {
-    const Kernels *k = kernels(z.dtype);
+    const Kernels *k = kernels_of(z.dtype);
     bool out_in = s->layout == OUT_IN;
-    gemm(z.dtype, m, s->v, s->c, 1, mat(xs, s->c, false), mat(w->val.data, out_in ? s->c : s->v, out_in), 0, z.data,
-         s->v);
+    gemm_parallel(z.dtype, m, s->v, s->c, 1, mat(xs, s->c, false), mat(w->val.data, out_in ? s->c : s->v, out_in), 0,
+                  z.data, s->v);
     if (bias) k->bias_act(ACT_NONE, z.data, z.data, bias->val.data, m, s->v);
     Tensor loss = tape_alloc(t, F64, SHAPE(chunk_rows(s)));
     k->xent(loss.data, z.data, s->target + first, scale, grad, m, s->v);
@@ -76,20 +76,21 @@ static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, 
 static void rows_gradient(const HeadSaved *s, void *dx, Tensor z, const void *w, int64_t m)
 {
     bool out_in = s->layout == OUT_IN;
-    gemm(z.dtype, m, s->c, s->v, 1, mat(z.data, s->v, false), mat(w, out_in ? s->c : s->v, !out_in), 0, dx, s->c);
+    gemm_parallel(z.dtype, m, s->c, s->v, 1, mat(z.data, s->v, false), mat(w, out_in ? s->c : s->v, !out_in), 0, dx,
+                  s->c);
 }
 
 static void weight_gradient(Tape *t, const HeadSaved *s, Var *w, Var *bias, Tensor z, const void *xs, int64_t m)
 {
-    if (bias && bias->needs) kernels(z.dtype)->sum_cols(tape_grad(t, bias, NULL).data, z.data, m, s->v);
+    if (bias && bias->needs) kernels_of(z.dtype)->sum_cols(tape_grad(t, bias, NULL).data, z.data, m, s->v);
     if (!w->needs) return;
     bool fresh;
     Tensor dw = tape_grad(t, w, &fresh);
     double beta = fresh ? 0 : 1;
     if (s->layout == OUT_IN)
-        gemm(z.dtype, s->v, s->c, m, 1, mat(z.data, s->v, true), mat(xs, s->c, false), beta, dw.data, s->c);
+        gemm_parallel(z.dtype, s->v, s->c, m, 1, mat(z.data, s->v, true), mat(xs, s->c, false), beta, dw.data, s->c);
     else
-        gemm(z.dtype, s->c, s->v, m, 1, mat(xs, s->c, true), mat(z.data, s->v, false), beta, dw.data, s->v);
+        gemm_parallel(z.dtype, s->c, s->v, m, 1, mat(xs, s->c, true), mat(z.data, s->v, false), beta, dw.data, s->v);
 }
 
 /* The gradient of x += g times rows d (m,c), which belong to targets first .. first+m. */
@@ -97,8 +98,8 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
 {
     Tensor dx = tape_grad(t, x, NULL), rows = tensor_over((void *)d, dx.dtype, SHAPE(m, s->c));
     for (int64_t i = 0; i < m; i++)
-        kernels(dx.dtype)->scale(tensor_place(dx, s->row[first + i] * s->c), g, tensor_place(rows, i * s->c), s->c,
-                                 true);
+        kernels_of(dx.dtype)->scale(tensor_place(dx, s->row[first + i] * s->c), g, tensor_place(rows, i * s->c), s->c,
+                                    true);
 }
 
 /* The backward of one chunk, from dz or, where the forward kept none, from logits computed once more. */
@@ -109,7 +110,7 @@ static void chunk_backward(Tape *t, Var *out, Tensor z, Tensor room, Tensor d, i
     double g = tensor_get(out->grad, 0);
     const void *xs = w->needs || !s->kept_is_dz ? gather(s, x->val, first, m, room) : NULL;
     if (s->kept_is_dz)
-        kernels(z.dtype)->scale(z.data, g, z.data, m * s->v, false);
+        kernels_of(z.dtype)->scale(z.data, g, z.data, m * s->v, false);
     else
         chunk_loss(t, s, z, xs, w, bias, first, m, g / (double)s->n, true);
     weight_gradient(t, s, w, bias, z, xs, m);

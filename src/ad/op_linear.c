@@ -36,7 +36,7 @@ static void linear_backward(Tape *t, Var *out)
 {
     const LinearSaved *s = out->saved;
     Var *x = out->in[0], *w = out->in[1], *bias = out->in[2];
-    const Kernels *k = kernels(out->val.dtype);
+    const Kernels *k = kernels_of(out->val.dtype);
     Tensor d = out->grad; /* dy, then dpre */
     int64_t o = tensor_last(d), c = tensor_last(x->val), r = tensor_count(d) / (o ? o : 1);
     bool fresh;
@@ -52,14 +52,14 @@ static void linear_backward(Tape *t, Var *out)
         double beta = whole && fresh ? 0 : 1;
         void *to = part(dw, s->layout, s->first);
         if (s->layout == OUT_IN)
-            gemm(d.dtype, o, c, r, 1, mat(d, true), mat(x->val, false), beta, to, c);
+            gemm_parallel(d.dtype, o, c, r, 1, mat(d, true), mat(x->val, false), beta, to, c);
         else
-            gemm(d.dtype, c, o, r, 1, mat(x->val, true), mat(d, false), beta, to, tensor_last(dw));
+            gemm_parallel(d.dtype, c, o, r, 1, mat(x->val, true), mat(d, false), beta, to, tensor_last(dw));
     }
     if (x->needs) {
         Tensor dx = tape_grad(t, x, &fresh);
         Mat weight = part_mat(w->val, s->layout, s->first, s->layout == IN_OUT);
-        gemm(d.dtype, r, c, o, 1, mat(d, false), weight, fresh ? 0 : 1, dx.data, c);
+        gemm_parallel(d.dtype, r, c, o, 1, mat(d, false), weight, fresh ? 0 : 1, dx.data, c);
     }
 }
 
@@ -67,7 +67,7 @@ static void linear_rebuild(Tape *t, Var *out)
 {
     (void)t;
     const LinearSaved *s = out->saved;
-    kernels(out->val.dtype)->act_fwd(s->act, out->val.data, s->pre.data, tensor_count(out->val));
+    kernels_of(out->val.dtype)->act_fwd(s->act, out->val.data, s->pre.data, tensor_count(out->val));
 }
 
 static const Op LINEAR = {"linear", linear_backward};
@@ -87,9 +87,10 @@ Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, 
     int64_t r = c ? tensor_count(x->val) / c : tensor_count(y) / (o ? o : 1);
     bool recorded = tape_needs(t, x, w, bias, NULL), aside = recorded && act != ACT_NONE && act != ACT_RELU;
     Tensor pre = aside ? tape_alloc(t, y.dtype, y.rank, y.dim) : y;
-    gemm(y.dtype, r, o, c, 1, mat(x->val, false), part_mat(w->val, layout, first, layout == OUT_IN), 0, pre.data, o);
+    gemm_parallel(y.dtype, r, o, c, 1, mat(x->val, false), part_mat(w->val, layout, first, layout == OUT_IN), 0,
+                  pre.data, o);
     if (bias || act != ACT_NONE)
-        kernels(y.dtype)->bias_act(act, y.data, pre.data, bias ? tensor_place(bias->val, first) : NULL, r, o);
+        kernels_of(y.dtype)->bias_act(act, y.data, pre.data, bias ? tensor_place(bias->val, first) : NULL, r, o);
 
     unsigned keep = (w->needs ? KEEP_0 : 0) | (x->needs ? KEEP_1 : 0) | (act == ACT_RELU ? KEEP_OUT : 0);
     Var *out = tape_push(t, aside ? &LINEAR_ACT : &LINEAR, y, x, w, bias, NULL, keep);

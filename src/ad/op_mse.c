@@ -12,7 +12,7 @@ static void mse_backward(Tape *t, Var *out)
     const Tensor *target = out->saved;
     double rows = (double)(tensor_count(y->val) / tensor_last(y->val)), g = 2 * tensor_get(out->grad, 0) / rows;
     Tensor dy = tape_grad(t, y, NULL);
-    const Kernels *k = kernels(dy.dtype);
+    const Kernels *k = kernels_of(dy.dtype);
     k->add(dy.data, dy.data, g, y->val.data, tensor_count(dy));
     k->add(dy.data, dy.data, -g, target->data, tensor_count(dy));
 }

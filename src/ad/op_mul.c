@@ -6,7 +6,7 @@
 static void mul_backward(Tape *t, Var *out)
 {
     Var *a = out->in[0], *b = out->in[1];
-    const Kernels *k = kernels(out->val.dtype);
+    const Kernels *k = kernels_of(out->val.dtype);
     int64_t n = tensor_count(out->val);
     if (b->needs) {
         bool fresh;
@@ -25,6 +25,6 @@ Var *op_mul(Tape *t, Var *a, Var *b)
 {
     CHECK(tensor_same_shape(a->val, b->val), "%s times %s", tensor_shape(a->val), tensor_shape(b->val));
     Tensor y = tape_alloc(t, a->val.dtype, a->val.rank, a->val.dim);
-    kernels(y.dtype)->mul_fwd(y.data, a->val.data, b->val.data, tensor_count(y));
+    kernels_of(y.dtype)->mul_fwd(y.data, a->val.data, b->val.data, tensor_count(y));
     return tape_push(t, &MUL, y, a, b, NULL, NULL, (b->needs ? KEEP_0 : 0) | (a->needs ? KEEP_1 : 0));
 }

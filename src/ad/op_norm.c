@@ -17,7 +17,7 @@ static void norm_backward(Tape *t, Var *out)
 {
     const NormSaved *s = out->saved;
     Var *x = out->in[0], *residual = out->in[1], *g = out->in[2], *b = out->in[3];
-    const Kernels *k = kernels(out->val.dtype);
+    const Kernels *k = kernels_of(out->val.dtype);
     Tensor d = out->grad; /* dy, then dz */
     int64_t c = tensor_last(d), r = tensor_count(d) / (c ? c : 1);
     bool down = x->needs || (residual && residual->needs);
@@ -41,7 +41,7 @@ static void norm_rebuild(Tape *t, Var *out)
     const NormSaved *s = out->saved;
     const Var *g = out->in[2], *b = out->in[3];
     int64_t c = tensor_last(out->val), r = tensor_count(out->val) / (c ? c : 1);
-    kernels(out->val.dtype)->affine(out->val.data, s->xhat.data, g->val.data, b ? b->val.data : NULL, r, c);
+    kernels_of(out->val.dtype)->affine(out->val.data, s->xhat.data, g->val.data, b ? b->val.data : NULL, r, c);
 }
 
 static const Op NORM = {"norm", norm_backward, norm_rebuild};
@@ -62,8 +62,8 @@ Var *op_norm(Tape *t, Var *x, Var *residual, Var *gain, Var *bias, double eps)
         s.xhat = tape_alloc(t, dtype, x->val.rank, x->val.dim);
         s.rstd = tape_alloc(t, dtype, SHAPE(r));
     }
-    kernels(dtype)->norm_fwd(y.data, s.xhat.data, s.rstd.data, x->val.data, residual ? residual->val.data : NULL,
-                             gain->val.data, bias ? bias->val.data : NULL, eps, r, c);
+    kernels_of(dtype)->norm_fwd(y.data, s.xhat.data, s.rstd.data, x->val.data, residual ? residual->val.data : NULL,
+                                gain->val.data, bias ? bias->val.data : NULL, eps, r, c);
     Var *out = tape_push(t, &NORM, y, x, residual, gain, bias, KEEP_2 | KEEP_3);
     if (recorded) {
         NormSaved *saved = NEW(tape_arena(t), NormSaved, 1);

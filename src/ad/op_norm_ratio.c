@@ -33,7 +33,8 @@ static Tensor make_rows(Tape *t, const Ratio *r, const Var *w, const Var *a, con
         memcpy(v.data, tensor_rows(w->val, r->first, o).data, tensor_bytes(v));
     else
         for (int64_t i = 0; i < o * c; i++) tensor_set(v, i, tensor_get(w->val, place(r, w->val, i / c, i % c)));
-    gemm(v.dtype, o, c, rank, r->s, (Mat){b->val.data, rank, false}, (Mat){a->val.data, c, false}, 1, v.data, c);
+    gemm_parallel(v.dtype, o, c, rank, r->s, (Mat){b->val.data, rank, false}, (Mat){a->val.data, c, false}, 1, v.data,
+                  c);
     return v;
 }
 
@@ -83,11 +84,11 @@ static void ratio_backward(Tape *t, Var *out)
         }
     }
     if (b->needs)
-        gemm(dv.dtype, o, rank, c, r->s, (Mat){dv.data, c, false}, (Mat){a->val.data, c, true}, 1,
-             tape_grad(t, b, NULL).data, rank);
+        gemm_parallel(dv.dtype, o, rank, c, r->s, (Mat){dv.data, c, false}, (Mat){a->val.data, c, true}, 1,
+                      tape_grad(t, b, NULL).data, rank);
     if (a->needs)
-        gemm(dv.dtype, rank, c, o, r->s, (Mat){b->val.data, rank, true}, (Mat){dv.data, c, false}, 1,
-             tape_grad(t, a, NULL).data, c);
+        gemm_parallel(dv.dtype, rank, c, o, r->s, (Mat){b->val.data, rank, true}, (Mat){dv.data, c, false}, 1,
+                      tape_grad(t, a, NULL).data, c);
     tape_free(t, dv);
 }
 

@@ -24,7 +24,7 @@ static void pool_backward(Tape *t, Var *out)
     for (int64_t b = 0; b < dx.dim[0]; b++) {
         int64_t n = s->len ? s->len[b] : most;
         for (int64_t i = 0; i < n; i++)
-            kernels(dx.dtype)->scale(row(dx, b * most + i), 1 / (double)n, row(dy, b), c, !fresh);
+            kernels_of(dx.dtype)->scale(row(dx, b * most + i), 1 / (double)n, row(dy, b), c, !fresh);
         if (fresh) memset(row(dx, b * most + n), 0, (size_t)((most - n) * c) * dtype_size(dx.dtype));
     }
 }
@@ -41,8 +41,8 @@ Var *op_pool(Tape *t, Var *x, const int32_t *len)
         int64_t n = len ? len[b] : most;
         CHECK(n >= 0 && n <= most, "pool over %lld rows of %s", (long long)n, tensor_shape(x->val));
         if (n == 0) continue;
-        kernels(y.dtype)->sum_cols(row(y, b), row(x->val, b * most), n, c);
-        kernels(y.dtype)->scale(row(y, b), 1 / (double)n, row(y, b), c, false);
+        kernels_of(y.dtype)->sum_cols(row(y, b), row(x->val, b * most), n, c);
+        kernels_of(y.dtype)->scale(row(y, b), 1 / (double)n, row(y, b), c, false);
     }
     Var *out = tape_push(t, &POOL, y, x, NULL, NULL, NULL, 0);
     if (out->needs) {

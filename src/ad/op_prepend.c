@@ -21,7 +21,7 @@ static void prepend_backward(Tape *t, Var *out)
 {
     const PrependSaved *s = out->saved;
     Var *prefix = out->in[0], *x = out->in[1];
-    const Kernels *k = kernels(out->val.dtype);
+    const Kernels *k = kernels_of(out->val.dtype);
     Tensor dy = out->grad;
     int64_t b = dy.dim[0], long_row = dy.dim[1], rest = s->s - s->skip;
     size_t bytes = (size_t)s->c * dtype_size(dy.dtype);

@@ -24,7 +24,7 @@ static void rows_backward(Tape *t, Var *out)
             int64_t i = b * dy.dim[1] + k;
             if (s->index[i] < 0) continue;
             void *to = row(dx, b * dx.dim[1] + s->index[i]);
-            kernels(dx.dtype)->add(to, to, 1, row(dy, i), tensor_last(dx));
+            kernels_of(dx.dtype)->add(to, to, 1, row(dy, i), tensor_last(dx));
         }
     }
 }

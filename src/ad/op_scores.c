@@ -39,7 +39,7 @@ static void add_bias(const Attend *a, Tensor dbias, Tensor dz, int64_t slice)
     int64_t n = a->s - a->prefix, h = slice % a->heads;
     for (int64_t i = 0; i < a->t; i++) {
         void *to = tensor_place(dbias, (h * a->t + i) * n);
-        kernels(dz.dtype)->add(to, to, 1, tensor_place(dz, (slice * a->t + i) * a->s + a->prefix), n);
+        kernels_of(dz.dtype)->add(to, to, 1, tensor_place(dz, (slice * a->t + i) * a->s + a->prefix), n);
     }
 }
 

@@ -9,7 +9,7 @@ static void softmax_backward(Tape *t, Var *out)
     bool fresh;
     Tensor dx = tape_grad(t, out->in[0], &fresh);
     int64_t c = tensor_last(dx), r = c ? tensor_count(dx) / c : 0;
-    kernels(dx.dtype)->softmax_bwd(dx.data, out->grad.data, out->val.data, r, c, !fresh);
+    kernels_of(dx.dtype)->softmax_bwd(dx.data, out->grad.data, out->val.data, r, c, !fresh);
 }
 
 static const Op SOFTMAX = {"softmax", softmax_backward};
@@ -19,6 +19,6 @@ Var *op_softmax(Tape *t, Var *scores)
     CHECK(scores->val.rank > 0, "softmax of a scalar");
     Tensor y = tape_alloc(t, scores->val.dtype, scores->val.rank, scores->val.dim);
     int64_t c = tensor_last(y), r = c ? tensor_count(y) / c : 0;
-    kernels(y.dtype)->softmax(y.data, scores->val.data, r, c);
+    kernels_of(y.dtype)->softmax(y.data, scores->val.data, r, c);
     return tape_push(t, &SOFTMAX, y, scores, NULL, NULL, NULL, KEEP_OUT);
 }

@@ -23,9 +23,9 @@ static void spans_backward(Tape *t, Var *out)
         int32_t lo = span[2 * i], hi = span[2 * i + 1];
         for (int32_t j = lo; j < hi && lo >= 0; j++) {
             void *to = row(dx, i / n * n + j);
-            kernels(dx.dtype)->add(to, to, 1 / (double)(hi - lo), row(dy, i), c);
+            kernels_of(dx.dtype)->add(to, to, 1 / (double)(hi - lo), row(dy, i), c);
         }
-        if (lo < 0) kernels(dx.dtype)->add(row(dx, i), row(dx, i), 1, row(dy, i), c);
+        if (lo < 0) kernels_of(dx.dtype)->add(row(dx, i), row(dx, i), 1, row(dy, i), c);
     }
 }
 
@@ -45,7 +45,7 @@ Var *op_spans(Tape *t, Var *x, const int32_t *span)
         else
             memset(row(y, i), 0, bytes);
         for (int32_t j = lo; j < hi && lo >= 0; j++)
-            kernels(y.dtype)->add(row(y, i), row(y, i), 1 / (double)(hi - lo), row(x->val, i / n * n + j), c);
+            kernels_of(y.dtype)->add(row(y, i), row(y, i), 1 / (double)(hi - lo), row(x->val, i / n * n + j), c);
     }
     Var *out = tape_push(t, &SPANS, y, x, NULL, NULL, NULL, 0);
     if (out->needs) {

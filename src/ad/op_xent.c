@@ -17,7 +17,7 @@ static void xent_backward(Tape *t, Var *out)
     const XentSaved *s = out->saved;
     bool fresh;
     Tensor dx = tape_grad(t, out->in[0], &fresh);
-    kernels(dx.dtype)->scale(dx.data, tensor_get(out->grad, 0), s->d.data, tensor_count(dx), !fresh);
+    kernels_of(dx.dtype)->scale(dx.data, tensor_get(out->grad, 0), s->d.data, tensor_count(dx), !fresh);
     tape_free(t, s->d);
 }
 
@@ -35,7 +35,7 @@ Var *op_xent(Tape *t, Var *logits, const int32_t *target)
     bool recorded = tape_needs(t, logits, NULL, NULL, NULL);
     Tensor d = tape_alloc(t, x.dtype, x.rank, x.dim), loss = tape_alloc(t, F64, SHAPE(r));
     memcpy(d.data, x.data, tensor_bytes(x)); /* the kernel works in place */
-    kernels(x.dtype)->xent(loss.data, d.data, target, n ? 1 / (double)n : 0, recorded, r, v);
+    kernels_of(x.dtype)->xent(loss.data, d.data, target, n ? 1 / (double)n : 0, recorded, r, v);
     double sum = 0;
     for (int64_t i = 0; i < r; i++) sum += ((const double *)loss.data)[i];
     tape_free(t, loss);

@@ -299,7 +299,7 @@ void tape_pass(Tape *t, Var *in, Var *out)
     if (fresh)
         memcpy(g.data, out->grad.data, tensor_bytes(g));
     else
-        kernels(g.dtype)->add(g.data, g.data, 1, out->grad.data, tensor_count(g));
+        kernels_of(g.dtype)->add(g.data, g.data, 1, out->grad.data, tensor_count(g));
 }
 
 /* The kept inputs of an op as they were: those that were let go are computed again and stay until their own turn. */

@@ -51,8 +51,8 @@ static Status open_weights(Adapter *a)
     const Library *l = a->library;
     const char *path = first_file(a->run, a->dir, l->weights);
     if (!path)
-        return fail(E_IO, "%s: holds no %s%s%s, where %s keeps an adapter's weights", a->dir, l->weights[0],
-                    l->weights[1] ? " and no " : "", l->weights[1] ? l->weights[1] : "", l->title);
+        return err_fail(E_IO, "%s: holds no %s%s%s, where %s keeps an adapter's weights", a->dir, l->weights[0],
+                        l->weights[1] ? " and no " : "", l->weights[1] ? l->weights[1] : "", l->title);
     TRY(weights_open(&a->weights, a->run, path));
     if (!l->head[0]) return OK;
     path = first_file(a->run, a->dir, l->head);
@@ -62,15 +62,16 @@ static Status open_weights(Adapter *a)
 static Status open_adapter(Adapter *a)
 {
     TRY(json_read(&a->root, a->run, a->path));
-    if (!cJSON_IsObject(a->root)) return fail(E_FORMAT, "%s: is not an object", a->path);
+    if (!cJSON_IsObject(a->root)) return err_fail(E_FORMAT, "%s: is not an object", a->path);
     int marks = 0;
     for (int i = 0; i < N_LIBRARIES; i++)
         if (cJSON_GetObjectItemCaseSensitive(a->root, LIBRARIES[i]->mark)) a->library = LIBRARIES[i], marks++;
     if (marks != 1)
-        return fail(E_FORMAT,
-                    "%s: has %s of peft_type (Hugging Face PEFT), config (adapters) and vernier_method (Vernier), "
-                    "expected exactly one",
-                    a->path, marks ? "several" : "none");
+        return err_fail(
+            E_FORMAT,
+            "%s: has %s of peft_type (Hugging Face PEFT), config (adapters) and vernier_method (Vernier), "
+            "expected exactly one",
+            a->path, marks ? "several" : "none");
     TRY(a->library->identify(a));
     return open_weights(a);
 }
@@ -111,8 +112,8 @@ static Status check_size(const Adapter *a, const Model *m)
     double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
     if (a->method->frozen && *a->method->knob(&cfg) > asked) asked = *a->method->knob(&cfg); /* counts leave it out */
     if (asked > stored_numbers(a))
-        return fail(E_MISMATCH, "%s: describes about %.0f parameters on this %s model, and %s holds %.0f", a->path,
-                    asked, m->config.arch, weights_path(a->weights), stored_numbers(a));
+        return err_fail(E_MISMATCH, "%s: describes about %.0f parameters on this %s model, and %s holds %.0f",
+                        a->path, asked, m->config.arch, weights_path(a->weights), stored_numbers(a));
     return OK;
 }
 
@@ -146,7 +147,7 @@ static void bind_carried(Adapter *a)
         const char *name;
         for (int which = 0; (name = a->library->carried(a, p, which)); which++)
             if (adapter_stored(a, name) && !(a->unread && !strcmp(a->unread, name))) {
-                adapter_bind(a, p, name, p->val.rank, p->val.dim)->head = is_any_head(p->name);
+                adapter_bind(a, p, name, p->val.rank, p->val.dim)->head = build_is_any_head(p->name);
                 break;
             }
     }
@@ -158,19 +159,19 @@ static Status fill(const Adapter *a, const Binding *b)
 {
     const Stored *s = adapter_stored(a, b->tensor), *times = b->times ? adapter_stored(a, b->times) : NULL;
     if (!s || (b->times && !times))
-        return fail(E_MISMATCH, "%s: has no tensor '%s', which adapter_config.json requires",
-                    weights_path(a->weights), s ? b->times : b->tensor);
+        return err_fail(E_MISMATCH, "%s: has no tensor '%s', which adapter_config.json requires",
+                        weights_path(a->weights), s ? b->times : b->tensor);
     bool fits = s->rank == b->rank && stored_is_float(s);
     for (int i = 0; fits && i < b->rank; i++) fits = s->dim[i] == b->dim[i];
     Tensor like = {.rank = b->rank};
     memcpy(like.dim, b->dim, sizeof like.dim);
     if (!fits)
-        return fail(E_MISMATCH, "%s: tensor '%s' is %s %s, expected floating point %s", weights_path(a->weights),
-                    s->name, stored_type(s), stored_shape(s), tensor_shape(like));
+        return err_fail(E_MISMATCH, "%s: tensor '%s' is %s %s, expected floating point %s", weights_path(a->weights),
+                        s->name, stored_type(s), stored_shape(s), tensor_shape(like));
     int64_t n = tensor_last(b->param->val);
     if (times && times->count != tensor_count(b->param->val) / n)
-        return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld values", weights_path(a->weights), times->name,
-                    stored_shape(times), (long long)(tensor_count(b->param->val) / n));
+        return err_fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld values", weights_path(a->weights),
+                        times->name, stored_shape(times), (long long)(tensor_count(b->param->val) / n));
     for (int64_t i = 0; i < tensor_count(b->param->val); i++) {
         double x = b->factor * stored_get(s, b->first + i / n * b->row + i % n);
         tensor_set(b->param->val, i, times ? x * stored_get(times, i / n) : x);
@@ -217,11 +218,12 @@ static Status check_used(const Adapter *a, const Weights *w, const Stored *s)
     if (!s->count || str_glob(IDLE, s->name)) return OK;
     const Stored *twin = is_bound(a, s, outer) ? adapter_stored(a, outer) : twin_of(a, outer);
     if (!twin || !(is_bound(a, s, outer) || is_bound(a, twin, twin->name)))
-        return fail(E_MISMATCH, "%s: tensor '%s' %s has no place: neither adapter_config.json nor the model uses it",
-                    weights_path(w), s->name, stored_shape(s));
+        return err_fail(E_MISMATCH,
+                        "%s: tensor '%s' %s has no place: neither adapter_config.json nor the model uses it",
+                        weights_path(w), s->name, stored_shape(s));
     if (twin != s && !stored_same_bytes(s, twin) && !same_numbers(s, twin))
-        return fail(E_MISMATCH, "%s: tensors '%s' and '%s' are one parameter and hold different values",
-                    weights_path(w), s->name, twin->name);
+        return err_fail(E_MISMATCH, "%s: tensors '%s' and '%s' are one parameter and hold different values",
+                        weights_path(w), s->name, twin->name);
     return OK;
 }
 

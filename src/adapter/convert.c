@@ -25,7 +25,7 @@ typedef struct {
 /* A lossy step: refused, or done with a remark. */
 static Status lossy(Move *v, const char *what)
 {
-    if (!v->lossy) return fail(E_MISMATCH, "%s; --allow-lossy does it all the same", what);
+    if (!v->lossy) return err_fail(E_MISMATCH, "%s; --allow-lossy does it all the same", what);
     adapter_remark(v->to, "%s", what);
     return OK;
 }
@@ -41,7 +41,7 @@ static Status attach_anew(Move *v, const PeftConfig *cfg)
     for (int i = 0; i < params_n(old->params); i++) {
         const Param *p = params_at(old->params, i);
         Param *q = param_find(a->model->params, p->name);
-        bool along = is_class_head(p->name) || (cfg->bias && str_glob("*.bias", p->name));
+        bool along = build_is_class_head(p->name) || (cfg->bias && str_glob("*.bias", p->name));
         if (along && q) memcpy(q->val.data, p->val.data, tensor_bytes(q->val));
     }
     for (int i = 0; i < a->n_bindings; i++) { /* modules saved whole, on the new model */
@@ -87,7 +87,7 @@ static Status lora_to_thirds(Move *v)
     TRY(attach_anew(v, &c));
     for (const Linear *l = NULL; (l = lora_next(v->to->model, &c, l));) {
         const Linear *whole = l;
-        while (whole > v->to->model->linears && whole->w == l->w && !linear_is_whole(whole)) whole--;
+        while (whole > v->to->model->linears && whole->w == l->w && !adapter_is_whole(whole)) whole--;
         const Param *a = factor(m, whole, "A"), *b = factor(m, whole, "B");
         copy_block(factor(v->to->model, l, "A"), 0, 0, a, 0, a->val.dim[0]);
         copy_block(factor(v->to->model, l, "B"), 0, 0, b, l->first, l->out);
@@ -109,10 +109,11 @@ static Status lora_to_whole(Move *v)
         int rank = lora_rank(&v->from->cfg, l);
         double scale = lora_scale(&v->from->cfg, l);
         const Linear *now = l;
-        while (!linear_is_whole(now)) now--;
+        while (!adapter_is_whole(now)) now--;
         if (now == whole) { /* one more third */
             if (scale * rules[n - 1].rank != rules[n - 1].alpha)
-                return fail(E_MISMATCH, "%s: thirds of one matrix have different scales, and PEFT has one", l->name);
+                return err_fail(E_MISMATCH, "%s: thirds of one matrix have different scales, and PEFT has one",
+                                l->name);
             rank += rules[--n].rank;
         } else {
             buf_print(&target, "%s%s", n ? "|" : "", now->name);
@@ -127,7 +128,7 @@ static Status lora_to_whole(Move *v)
     whole = NULL;
     for (const Linear *l = NULL; (l = lora_next(m, &v->from->cfg, l));) {
         const Linear *now = l;
-        while (!linear_is_whole(now)) now--;
+        while (!adapter_is_whole(now)) now--;
         if (now != whole) at = 0;
         whole = now;
         const Param *a = factor(m, l, "A"), *b = factor(m, l, "B");
@@ -143,7 +144,7 @@ static Status move_lora(Move *v)
     bool whole = false, thirds = false, to_hub = v->to->library == &LIBRARY_HUB;
     for (const Linear *l = NULL; (l = lora_next(v->from->model, &v->from->cfg, l));) {
         whole |= l->at.site == SITE_QKV;
-        thirds |= !linear_is_whole(l);
+        thirds |= !adapter_is_whole(l);
     }
     if (to_hub && whole) return lora_to_thirds(v);
     return !to_hub && thirds ? lora_to_whole(v) : OK;
@@ -166,7 +167,7 @@ static const char *moved_scale(const Move *v, const Linear *l, const char *what)
     bool to_hub = v->to->library == &LIBRARY_HUB;
     if (to_hub && !strcmp(what, "ffn")) return "up";
     if (to_hub && !strcmp(what, "qkv")) return "queries|keys|values";
-    if (!to_hub && !linear_is_whole(l)) return "qkv";
+    if (!to_hub && !adapter_is_whole(l)) return "qkv";
     return what;
 }
 
@@ -174,7 +175,7 @@ static Status check_scale(Move *v, const Param *p, const char *what)
 {
     const Config *c = &v->from->model->config;
     if (v->to->library != &LIBRARY_HUB || strcmp(what, "ffn") != 0) return OK;
-    if (c->gated) return fail(E_MISMATCH, "ia3: the adapters library has no scale after a gated activation");
+    if (c->gated) return err_fail(E_MISMATCH, "ia3: the adapters library has no scale after a gated activation");
     if (c->act == ACT_RELU && all_positive(p)) return OK;
     if (!v->lossy || !v->to->n_remarks)
         return lossy(v, str_print(v->to->run,

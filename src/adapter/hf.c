@@ -20,7 +20,7 @@ static Status identify(Adapter *a)
     TRY(json_text(&a->kind, a->root, "peft_type", a->path));
     TRY(json_text(&a->base, a->root, "base_model_name_or_path", a->path));
     a->name = "default";
-    return a->kind ? OK : fail(E_FORMAT, "%s: peft_type is null", a->path);
+    return a->kind ? OK : err_fail(E_FORMAT, "%s: peft_type is null", a->path);
 }
 
 /* ---- which linear layers */
@@ -33,7 +33,7 @@ static Status in_layers(bool *out, const Adapter *a, const char *name)
     const cJSON *patterns = cJSON_IsArray(given) ? given->child : given;
     bool any = cJSON_IsString(patterns);
     *out = true;
-    if (!json_is_set(a->root, "layers_to_transform")) return OK;
+    if (!adapter_json_is_set(a->root, "layers_to_transform")) return OK;
     *out = false;
     for (; any || !patterns || cJSON_IsNull(patterns); patterns = patterns->next) {
         const char *form =
@@ -47,7 +47,7 @@ static Status in_layers(bool *out, const Adapter *a, const char *name)
         cJSON_ArrayForEach(one, layers) *out |= layer >= 0 && cJSON_IsNumber(one) && one->valuedouble == layer;
         if (!any || !patterns->next) break;
         if (!cJSON_IsString(patterns->next))
-            return fail(E_FORMAT, "%s: layers_pattern holds something that is no text", a->path);
+            return err_fail(E_FORMAT, "%s: layers_pattern holds something that is no text", a->path);
     }
     return OK;
 }
@@ -58,7 +58,7 @@ static Status is_target(bool *out, const Adapter *a, const Linear *l)
     const cJSON *target = cJSON_GetObjectItemCaseSensitive(a->root, "target_modules");
     bool excluded, there;
     *out = false;
-    if (!linear_is_whole(l)) return OK;
+    if (!adapter_is_whole(l)) return OK;
     if (cJSON_IsString(target)) text = target->valuestring;
     TRY(match_modules(&excluded, a->root, "exclude_modules", name, a->path));
     if (text && !strcmp(text, "all-linear"))
@@ -80,10 +80,12 @@ Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
         if (wanted) (*out)[(*n)++] = &m->linears[i];
     }
     if (*n) return OK;
-    if (!json_is_set(a->root, "target_modules"))
-        return fail(E_MISMATCH, "%s: target_modules is missing, so the adapted linear layers are unknown", a->path);
-    return fail(E_MISMATCH, "%s: target_modules matches no linear layer of this %s model, whose names are like %s%s",
-                a->path, m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
+    if (!adapter_json_is_set(a->root, "target_modules"))
+        return err_fail(E_MISMATCH, "%s: target_modules is missing, so the adapted linear layers are unknown",
+                        a->path);
+    return err_fail(E_MISMATCH,
+                    "%s: target_modules matches no linear layer of this %s model, whose names are like %s%s", a->path,
+                    m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
 }
 
 /* ---- LoRA and its relatives */
@@ -94,8 +96,8 @@ static Status pattern_of(double *value, bool *any, const Adapter *a, const char 
 {
     const char *name = str_print(a->run, "%s%s", a->prefix, l->name);
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(a->root, patterns), *j;
-    if (!json_is_set(a->root, patterns)) return OK;
-    if (!cJSON_IsObject(object)) return fail(E_FORMAT, "%s: %s is no object", a->path, patterns);
+    if (!adapter_json_is_set(a->root, patterns)) return OK;
+    if (!cJSON_IsObject(object)) return err_fail(E_FORMAT, "%s: %s is no object", a->path, patterns);
     cJSON_ArrayForEach(j, object)
     {
         bool fits;
@@ -103,7 +105,7 @@ static Status pattern_of(double *value, bool *any, const Adapter *a, const char 
         TRY(match_regex(&fits, NULL, form, false, name, a->path, patterns));
         if (!fits) continue;
         if (!cJSON_IsNumber(j))
-            return fail(E_FORMAT, "%s: %s['%.60s'] is not a number", a->path, patterns, j->string);
+            return err_fail(E_FORMAT, "%s: %s['%.60s'] is not a number", a->path, patterns, j->string);
         *value = j->valuedouble;
         *any = true;
         return OK;
@@ -118,8 +120,8 @@ static Status rule_for(LoraRule *r, bool *any, const Adapter *a, const Linear *l
     TRY(pattern_of(&rank, any, a, "rank_pattern", l));
     TRY(pattern_of(&r->alpha, any, a, "alpha_pattern", l));
     if (rank != floor(rank) || rank < 1 || rank > MOST_RANK)
-        return fail(E_FORMAT, "%s: rank_pattern gives %s the rank %g, expected 1 to %d", a->path, l->name, rank,
-                    MOST_RANK);
+        return err_fail(E_FORMAT, "%s: rank_pattern gives %s the rank %g, expected 1 to %d", a->path, l->name, rank,
+                        MOST_RANK);
     r->rank = (int)rank;
     return OK;
 }
@@ -149,7 +151,7 @@ static Status set_bias(Adapter *a)
             a->cfg.bias = (BiasMode)i;
             return OK;
         }
-    return fail(E_FORMAT, "%s: bias is '%.30s', expected none, all or lora_only", a->path, bias);
+    return err_fail(E_FORMAT, "%s: bias is '%.30s', expected none, all or lora_only", a->path, bias);
 }
 
 /* Starts that change the base weights leave files that only fit the changed base. */
@@ -157,9 +159,10 @@ static Status check_start(const Adapter *a)
 {
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(a->root, "init_lora_weights");
     if (!cJSON_IsString(start) || str_glob("gaussian|eva|orthogonal", start->valuestring)) return OK;
-    return fail(E_MISMATCH,
-                "%s: init_lora_weights is '%.30s': the adapter is relative to a base that was changed at the start",
-                a->path, start->valuestring);
+    return err_fail(
+        E_MISMATCH,
+        "%s: init_lora_weights is '%.30s': the adapter is relative to a base that was changed at the start", a->path,
+        start->valuestring);
 }
 
 static Status refuse_all(const Adapter *a)
@@ -184,7 +187,7 @@ static const char *all_names(const Adapter *a, const Linear **target, int n)
 {
     const char **name = NEW(a->run, const char *, n);
     for (int i = 0; i < n; i++) name[i] = target[i]->name;
-    return name_list(a->run, name, n);
+    return adapter_name_list(a->run, name, n);
 }
 
 static Status configure_lora(Adapter *a, const Model *m)
@@ -219,9 +222,9 @@ static Status rows_left(int *rows, const Adapter *a, const Linear *l, int init_r
     *rows = kept ? 0 : init_r;
     cJSON_ArrayForEach(one, kept) *rows += cJSON_IsTrue(one);
     if (s && s->rank == 2 && s->dim[0] == *rows) return OK;
-    return fail(E_MISMATCH, "%s: tensor '%s' is %s, expected a matrix of %d rows, as %s has it",
-                weights_path(a->weights), name, s ? stored_shape(s) : "missing", *rows,
-                kept ? "rank_pattern" : "init_r");
+    return err_fail(E_MISMATCH, "%s: tensor '%s' is %s, expected a matrix of %d rows, as %s has it",
+                    weights_path(a->weights), name, s ? stored_shape(s) : "missing", *rows,
+                    kept ? "rank_pattern" : "init_r");
 }
 
 /* alpha / (r + 1e-5), r being the rank before pruning: the library keeps the scale that the rows were trained with.
@@ -245,7 +248,7 @@ static Status configure_adalora(Adapter *a, const Model *m)
         target[c->n_rules] = target[i];
         rules[c->n_rules++] = (LoraRule){target[i]->name, rows, scale * rows};
     }
-    if (!c->n_rules) return fail(E_MISMATCH, "%s: rank_pattern leaves no linear layer a rank above 0", a->path);
+    if (!c->n_rules) return err_fail(E_MISMATCH, "%s: rank_pattern leaves no linear layer a rank above 0", a->path);
     c->rules = rules;
     c->target = all_names(a, target, c->n_rules);
     adapter_remark(a, "AdaLoRA is read as the LoRA it has become: its ranks are fixed from here on");
@@ -259,20 +262,21 @@ static Status configure_vera(Adapter *a, const Model *m)
     bool saved = true;
     TRY(json_bool(&saved, a->root, "save_projection", a->path));
     if (!saved)
-        return fail(E_MISMATCH,
-                    "%s: save_projection is false: the shared projections come from another generator and are not "
-                    "in the file",
-                    a->path);
+        return err_fail(
+            E_MISMATCH,
+            "%s: save_projection is false: the shared projections come from another generator and are not "
+            "in the file",
+            a->path);
     TRY(hf_targets(&target, &n, a, m));
     TRY(json_int(&a->cfg.rank, a->root, "r", 1, MOST_RANK, a->path));
     TRY(json_real(&a->cfg.dropout, a->root, "vera_dropout", 0, 0.999, a->path));
     TRY(set_bias(a));
-    if (a->cfg.bias) return fail(E_MISMATCH, "%s: bias is not none, which VeRA has no place for here", a->path);
+    if (a->cfg.bias) return err_fail(E_MISMATCH, "%s: bias is not none, which VeRA has no place for here", a->path);
     a->cfg.target = all_names(a, target, n);
     const Stored *shared = adapter_stored(a, "base_model.vera_A");
     if (!shared || shared->rank != 2 || shared->dim[0] != a->cfg.rank) /* it is frozen, so nothing else counts it */
-        return fail(E_MISMATCH, "%s: r is %d, and tensor 'base_model.vera_A' is %s", a->path, a->cfg.rank,
-                    shared ? stored_shape(shared) : "missing");
+        return err_fail(E_MISMATCH, "%s: r is %d, and tensor 'base_model.vera_A' is %s", a->path, a->cfg.rank,
+                        shared ? stored_shape(shared) : "missing");
     return OK;
 }
 
@@ -289,10 +293,11 @@ static Status configure_ia3(Adapter *a, const Model *m)
         TRY(match_modules(&input, a->root, "feedforward_modules", full, a->path));
         const char *what = ia3_what(l->at.site, input);
         if (!what)
-            return fail(E_MISMATCH, "%s: feedforward_modules holds %s, whose input others read, too", a->path, full);
+            return err_fail(E_MISMATCH, "%s: feedforward_modules holds %s, whose input others read, too", a->path,
+                            full);
         name[i] = str_print(a->run, "%s.layer.%d.%s", part_name(l->at.part), l->at.layer, what);
     }
-    a->cfg.target = name_list(a->run, name, n);
+    a->cfg.target = adapter_name_list(a->run, name, n);
     return OK;
 }
 
@@ -314,8 +319,9 @@ static Status configure_prefix(Adapter *a, const Model *m)
     TRY(json_int(&layers, a->root, "num_layers", 1, 4096, a->path));
     TRY(json_int(&dim, a->root, "token_dim", 1, 1 << 24, a->path));
     if (dim != width || layers < model_layers(m, part))
-        return fail(E_MISMATCH, "%s: num_layers %d and token_dim %d, but this %s model has %d layers and keys of %d",
-                    a->path, layers, dim, m->config.arch, model_layers(m, part), width);
+        return err_fail(E_MISMATCH,
+                        "%s: num_layers %d and token_dim %d, but this %s model has %d layers and keys of %d", a->path,
+                        layers, dim, m->config.arch, model_layers(m, part), width);
     a->slots = 2 * layers;
     memset(c->on, 0, sizeof c->on);
     c->on[part] = true; /* of an encoder-decoder, the decoder's self-attention alone */
@@ -330,8 +336,8 @@ static Status configure_prompt(Adapter *a, const Model *m)
     TRY(json_int(&a->cfg.length, a->root, "num_virtual_tokens", 1, MOST_TOKENS, a->path));
     TRY(json_int(&dim, a->root, "token_dim", 1, 1 << 24, a->path));
     if (dim != m->config.dim)
-        return fail(E_MISMATCH, "%s: token_dim is %d, this %s model has %d", a->path, dim, m->config.arch,
-                    m->config.dim);
+        return err_fail(E_MISMATCH, "%s: token_dim is %d, this %s model has %d", a->path, dim, m->config.arch,
+                        m->config.dim);
     a->cfg.read_prompt = m->config.classes > 0;
     if (!strcmp(a->kind, "P_TUNING")) adapter_remark(a, "P-tuning is read as the prompt that its encoder has made");
     return OK;
@@ -414,8 +420,8 @@ static Status check_head(const Adapter *a, const Model *m)
     TRY(json_text(&task, a->root, "task_type", a->path));
     if (strcmp(task, "SEQ_CLS") != 0 || adapter_classes(a)) return OK;
     if (m->config.classes)
-        return fail(E_MISMATCH, "%s: task_type is SEQ_CLS, and %s has no classification head", a->path,
-                    weights_path(a->weights));
+        return err_fail(E_MISMATCH, "%s: task_type is SEQ_CLS, and %s has no classification head", a->path,
+                        weights_path(a->weights));
     return OK;
 }
 
@@ -430,10 +436,10 @@ static Status configure(Adapter *a, const Model *m)
         adapter_unknown(a, a->root, KINDS[i].known);
         return OK;
     }
-    return fail(E_MISMATCH,
-                "%s: peft_type is %.40s; read here are LORA, ADALORA, VERA, IA3, PREFIX_TUNING, PROMPT_TUNING "
-                "and P_TUNING",
-                a->path, a->kind);
+    return err_fail(E_MISMATCH,
+                    "%s: peft_type is %.40s; read here are LORA, ADALORA, VERA, IA3, PREFIX_TUNING, PROMPT_TUNING "
+                    "and P_TUNING",
+                    a->path, a->kind);
 }
 
 const Library LIBRARY_HF = {.name = "hf",

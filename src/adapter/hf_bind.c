@@ -34,9 +34,9 @@ static Param *param(const Adapter *a, const Linear *l, const char *what)
 static Status bind_lora(Adapter *a)
 {
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
-        if (!linear_is_whole(l))
-            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
-                        l->name);
+        if (!adapter_is_whole(l))
+            return err_fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
+                            l->name);
         Param *down = param(a, l, "A"), *up = param(a, l, "B"), *m = param(a, l, "magnitude");
         Binding *b = adapter_bind(a, down, spelt(a, l, "lora_A.weight"), 2, down->val.dim);
         if (a->kind && !strcmp(a->kind, "ADALORA")) b->times = hf_tensor(a, l, "lora_E");
@@ -52,9 +52,9 @@ static Status bind_vera(Adapter *a)
     for (int i = 0; i < 2; i++)
         adapter_bind(a, shared[i], i ? "base_model.vera_B" : "base_model.vera_A", 2, shared[i]->val.dim);
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
-        if (!linear_is_whole(l))
-            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
-                        l->name);
+        if (!adapter_is_whole(l))
+            return err_fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
+                            l->name);
         Param *d = param(a, l, "d"), *b = param(a, l, "b");
         adapter_bind(a, d, spelt(a, l, "vera_lambda_d"), 1, d->val.dim);
         adapter_bind(a, b, spelt(a, l, "vera_lambda_b"), 1, b->val.dim);
@@ -75,9 +75,9 @@ static Status bind_ia3(Adapter *a)
         for (part = 0; part < PART_ANY && strcmp(side, part_name(part)); part++) continue;
         const Linear *l = ia3_linear(a->model, (Where){.layer = layer, .part = part}, what, &inputs);
         int64_t n = tensor_count(p->val);
-        if (!linear_is_whole(l))
-            return fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot scale it",
-                        l->name);
+        if (!adapter_is_whole(l))
+            return err_fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot scale it",
+                            l->name);
         if (inputs)
             adapter_bind(a, p, spelt(a, l, "ia3_l"), SHAPE(1, n));
         else
@@ -93,8 +93,9 @@ static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;
     if (a->cfg.kind != PREFIX_FREE)
-        return fail(E_MISMATCH,
-                    "PEFT keeps a prefix as its keys and values; it has no place for an MLP or tied virtual tokens");
+        return err_fail(
+            E_MISMATCH,
+            "PEFT keeps a prefix as its keys and values; it has no place for an MLP or tied virtual tokens");
     for (Where at = PLACE_FIRST; place_next(m, &a->cfg, &at);)
         for (int i = 0; i < 2; i++) {
             Param *p = place_find(m, "prefix", at, i ? "values" : "keys");
@@ -125,9 +126,9 @@ Status hf_bind(Adapter *a)
 {
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
-    return fail(E_MISMATCH,
-                "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
-                a->method->name);
+    return err_fail(E_MISMATCH,
+                    "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
+                    a->method->name);
 }
 
 /* The bias of a module with a low-rank product moves into its base_layer. */

@@ -35,7 +35,7 @@ static bool is_saved(const Adapter *a, const char *param)
 static const Alias *tied_table(const Model *m)
 {
     const Alias *a = m->arch->format->alias;
-    while (a && a->name && !(is_any_head(a->file) && str_glob("*.weight", a->file))) a++;
+    while (a && a->name && !(build_is_any_head(a->file) && str_glob("*.weight", a->file))) a++;
     return a && a->name ? a : NULL;
 }
 
@@ -54,13 +54,13 @@ static Status untie(Adapter *a)
     }
     if (!(table || head) || !m->config.tie_head || m->config.no_lm_head || m->config.classes) return OK;
     if (head && tie)
-        return fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for a saved %s", a->path,
-                    tied->file);
+        return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for a saved %s", a->path,
+                        tied->file);
     if (m->config.plain_head)
-        return fail(E_MISMATCH,
-                    "%s: modules_to_save holds %s, which this model's head shares; PEFT does not define "
-                    "the head then",
-                    a->path, tied->name);
+        return err_fail(E_MISMATCH,
+                        "%s: modules_to_save holds %s, which this model's head shares; PEFT does not define "
+                        "the head then",
+                        a->path, tied->name);
     a->head_factor = model_untie(a->model);
     return OK;
 }
@@ -72,13 +72,14 @@ static Status check_there(const Adapter *a)
     for (int i = 0; i < params_n(m->params); i++) {
         const Param *p = params_at(m->params, i);
         const char *name;
-        if (str_glob("peft.*", p->name) || is_class_head(p->name) || !is_saved(a, p->name)) continue;
+        if (str_glob("peft.*", p->name) || build_is_class_head(p->name) || !is_saved(a, p->name)) continue;
         bool there = false;
         for (int which = 0; !there && (name = a->library->carried(a, p, which)); which++)
             there = adapter_stored(a, name) != NULL;
         if (!there)
-            return fail(E_MISMATCH, "%s: has no tensor for %s, which modules_to_save of adapter_config.json holds",
-                        weights_path(a->weights), adapter_base_name(a, p->name));
+            return err_fail(E_MISMATCH,
+                            "%s: has no tensor for %s, which modules_to_save of adapter_config.json holds",
+                            weights_path(a->weights), adapter_base_name(a, p->name));
     }
     return OK;
 }

@@ -50,7 +50,7 @@ static bool hits_only(const Set *s, const char *suffix)
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
         if (ends_with(OTHERS[i], suffix)) return false;
     for (int i = 0; i < m->n_linears; i++)
-        if (linear_is_whole(&m->linears[i]) && ends_with(m->linears[i].name, suffix) && !holds(s, &m->linears[i]))
+        if (adapter_is_whole(&m->linears[i]) && ends_with(m->linears[i].name, suffix) && !holds(s, &m->linears[i]))
             return false;
     return true;
 }
@@ -154,7 +154,8 @@ static Status describe_ia3(Adapter *a, cJSON *root)
                 continue;
             Set *s = input ? &in : &out;
             if (input && holds(&out, l))
-                return fail(E_MISMATCH, "%s: PEFT scales a linear layer's output or its input, not both", l->name);
+                return err_fail(E_MISMATCH, "%s: PEFT scales a linear layer's output or its input, not both",
+                                l->name);
             s->in[s->n++] = l;
         }
     config_put(root, "peft_type", "IA3");
@@ -183,16 +184,17 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     const PeftConfig *c = &a->cfg;
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
     if (c->kind != PREFIX_FREE)
-        return fail(
+        return err_fail(
             E_MISMATCH,
             "prefix: PEFT's files hold keys and values; they have no place for an MLP or tied virtual tokens");
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p) && c->on[p] != (p == part))
-            return fail(E_MISMATCH, "prefix: %s, but PEFT adds prefixes to the %s's self-attention only",
-                        c->on[p] ? str_print(a->run, "there is one for %s", part_name(p)) : "there is none for it",
-                        part_name(part));
+            return err_fail(E_MISMATCH, "prefix: %s, but PEFT adds prefixes to the %s's self-attention only",
+                            c->on[p] ? str_print(a->run, "there is one for %s", part_name(p))
+                                     : "there is none for it",
+                            part_name(part));
     if (c->displaced)
-        return fail(E_MISMATCH, "prefix: displaced positions (the adapters library on T5) are not PEFT's");
+        return err_fail(E_MISMATCH, "prefix: displaced positions (the adapters library on T5) are not PEFT's");
     if (!c->shift_positions)
         adapter_remark(
             a,
@@ -216,8 +218,9 @@ static Status describe_prefix(Adapter *a, cJSON *root)
 static Status describe_prompt(Adapter *a, cJSON *root)
 {
     if (a->cfg.late && a->model->config.positions)
-        return fail(E_MISMATCH,
-                    "prompt: PEFT's passes the embedding's positions and norm, this one joins behind them (late)");
+        return err_fail(
+            E_MISMATCH,
+            "prompt: PEFT's passes the embedding's positions and norm, this one joins behind them (late)");
     if (!a->stride) a->stride = a->model->arch->encode ? 2 : 1;
     if (a->model->config.classes && !a->cfg.read_prompt && model_layers(a->model, PART_ENCODER) && !a->model->decoder)
         adapter_remark(a, "prompt: PEFT's classification head reads the first virtual token, not the text's first");
@@ -255,7 +258,7 @@ static void describe_saved(const Adapter *a, cJSON *root)
     cJSON *list = cJSON_AddArrayToObject(root, "modules_to_save");
     for (int i = 0; i < params_n(a->model->params); i++) {
         const char *name = params_at(a->model->params, i)->name;
-        if (is_class_head(name)) add_once(list, str_copy(a->run, name, strcspn(name, ".")));
+        if (build_is_class_head(name)) add_once(list, str_copy(a->run, name, strcspn(name, ".")));
     }
     const cJSON *saved = cJSON_GetObjectItemCaseSensitive(a->root, "modules_to_save"), *one;
     if (!a->head_factor) return;
@@ -286,7 +289,7 @@ Status hf_describe(Adapter *a, cJSON *root)
         cJSON_AddBoolToObject(root, "inference_mode", true);
         return OK;
     }
-    return fail(E_MISMATCH,
-                "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
-                a->method->name);
+    return err_fail(E_MISMATCH,
+                    "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
+                    a->method->name);
 }

@@ -23,12 +23,12 @@ static const cJSON *config_of(const Adapter *a)
 
 static Status identify(Adapter *a)
 {
-    if (!cJSON_IsObject(config_of(a))) return fail(E_FORMAT, "%s: config is not an object", a->path);
+    if (!cJSON_IsObject(config_of(a))) return err_fail(E_FORMAT, "%s: config is not an object", a->path);
     a->kind = "bottleneck";
     TRY(json_text(&a->kind, config_of(a), "architecture", a->path));
     TRY(json_text(&a->name, a->root, "name", a->path));
     TRY(json_text(&a->base, a->root, "model_name", a->path));
-    return a->name && *a->name ? OK : fail(E_FORMAT, "%s: has no name, which the tensors' names carry", a->path);
+    return a->name && *a->name ? OK : err_fail(E_FORMAT, "%s: has no name, which the tensors' names carry", a->path);
 }
 
 /* At least this release; false where none is given. */
@@ -47,10 +47,11 @@ static Status left_out(bool *out, const Adapter *a, const Model *m, Where at)
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(config_of(a), "leave_out"), *j;
     *out = false;
     if (list && !cJSON_IsNull(list) && !cJSON_IsArray(list))
-        return fail(E_FORMAT, "%s: leave_out is not a list", a->path);
+        return err_fail(E_FORMAT, "%s: leave_out is not a list", a->path);
     cJSON_ArrayForEach(j, list)
     {
-        if (!cJSON_IsNumber(j)) return fail(E_FORMAT, "%s: leave_out holds an entry that is not a number", a->path);
+        if (!cJSON_IsNumber(j))
+            return err_fail(E_FORMAT, "%s: leave_out holds an entry that is not a number", a->path);
         if (j->valuedouble == hub_layer(m, at)) *out = true;
     }
     return OK;
@@ -88,14 +89,14 @@ static Status read_act(Act *out, const Adapter *a)
             *out = old && !strcmp(name, "gelu") ? ACT_GELU_TANH : h->act;
             return OK;
         }
-    return fail(E_MISMATCH, "%s: non_linearity is '%.30s', which is not supported", a->path, name);
+    return err_fail(E_MISMATCH, "%s: non_linearity is '%.30s', which is not supported", a->path, name);
 }
 
 static Status read_width(int *out, const Adapter *a, const Model *m)
 {
     double factor = 16;
     if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config_of(a), "reduction_factor")))
-        return fail(E_MISMATCH, "%s: reduction_factor differs between layers; here all have one", a->path);
+        return err_fail(E_MISMATCH, "%s: reduction_factor differs between layers; here all have one", a->path);
     TRY(json_real(&factor, config_of(a), "reduction_factor", 1e-3, 1e9, a->path));
     double width = m->config.dim / factor;
     *out = width < 1 ? 1 : width > 1 << 24 ? 1 << 24 : (int)width;
@@ -110,8 +111,8 @@ static Status read_scaling(PeftConfig *c, const Adapter *a)
     c->scaling = !strcmp(j->valuestring, "learned") ? SCALE_LEARNED : SCALE_CHANNEL;
     return str_glob("learned|channel", j->valuestring)
                ? OK
-               : fail(E_FORMAT, "%s: scaling is '%.30s', expected a number, learned or channel", a->path,
-                      j->valuestring);
+               : err_fail(E_FORMAT, "%s: scaling is '%.30s', expected a number, learned or channel", a->path,
+                          j->valuestring);
 }
 
 static Status read_residual(PeftConfig *c, const Adapter *a, bool reads_sum)
@@ -120,7 +121,7 @@ static Status read_residual(PeftConfig *c, const Adapter *a, bool reads_sum)
     bool before = true, post_add = cJSON_IsString(j) && !strcmp(j->valuestring, "post_add");
     if (!post_add) TRY(flag(&before, a, "residual_before_ln"));
     if (post_add && !reads_sum)
-        return fail(E_MISMATCH, "%s: residual_before_ln is post_add, which needs original_ln_before", a->path);
+        return err_fail(E_MISMATCH, "%s: residual_before_ln is post_add, which needs original_ln_before", a->path);
     c->residual = post_add ? RESIDUAL_SUM : reads_sum && !before ? RESIDUAL_INPUT : RESIDUAL_OUTPUT;
     return OK;
 }
@@ -135,8 +136,8 @@ static Status refuse_bottleneck(const Adapter *a)
                        "a residual inside the adapter's norm is not supported"));
     TRY(flag(&after, a, "original_ln_after"));
     return after ? OK
-                 : fail(E_MISMATCH, "%s: original_ln_after is false: leaving out the layer's norm is not supported",
-                        a->path);
+                 : err_fail(E_MISMATCH,
+                            "%s: original_ln_after is false: leaving out the layer's norm is not supported", a->path);
 }
 
 static Status configure_bottleneck(Adapter *a, const Model *m)
@@ -168,7 +169,7 @@ static Status configure_bottleneck(Adapter *a, const Model *m)
         if (!out && (at.part == PART_CROSS ? cross : mh)) add_place(a, &list, at, "attn");
         if (!out && output && at.part != PART_CROSS) add_place(a, &list, at, "ffn");
     }
-    c->target = name_list(a->run, list.name, list.n);
+    c->target = adapter_name_list(a->run, list.name, list.n);
     return OK;
 }
 
@@ -185,14 +186,14 @@ static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Line
     TRY(left_out(&skipped, a, m, l->at));
     *out = (l->at.site == SITE_FFN_UP && up) || (l->at.site == SITE_FFN_OUT && down);
     if (*out && m->config.gated)
-        return fail(E_MISMATCH, "%s: intermediate_lora and output_lora on a gated feed-forward are not supported",
-                    a->path);
+        return err_fail(E_MISMATCH, "%s: intermediate_lora and output_lora on a gated feed-forward are not supported",
+                        a->path);
     const char *letter = l->at.site == SITE_Q ? "q" : l->at.site == SITE_K ? "k" : l->at.site == SITE_V ? "v" : NULL;
-    if (letters && !cJSON_IsArray(letters)) return fail(E_FORMAT, "%s: attn_matrices is not a list", a->path);
+    if (letters && !cJSON_IsArray(letters)) return err_fail(E_FORMAT, "%s: attn_matrices is not a list", a->path);
     cJSON_ArrayForEach(j, letters)
     {
         if (!cJSON_IsString(j) || !str_glob("q|k|v", j->valuestring))
-            return fail(E_FORMAT, "%s: attn_matrices holds something other than q, k and v", a->path);
+            return err_fail(E_FORMAT, "%s: attn_matrices holds something other than q, k and v", a->path);
         if (attention && letter && !strcmp(letter, j->valuestring)) *out = true;
     }
     if (!letters && attention && letter && *letter != 'k') *out = true;
@@ -208,13 +209,13 @@ static Status configure_ia3(Adapter *a, const Model *m)
     a->method->defaults(&a->cfg, &m->config);
     TRY(json_real(&alpha, config_of(a), "alpha", -1e9, 1e9, a->path));
     if (alpha != 1)
-        return fail(E_MISMATCH, "%s: alpha is %g beside composition_mode scale, expected 1", a->path, alpha);
+        return err_fail(E_MISMATCH, "%s: alpha is %g beside composition_mode scale, expected 1", a->path, alpha);
     for (int i = 0; i < m->n_linears; i++) {
         bool adapted;
         TRY(is_adapted(&adapted, a, m, &m->linears[i]));
         if (adapted) add_place(a, &list, m->linears[i].at, ia3_what(m->linears[i].at.site, false));
     }
-    a->cfg.target = name_list(a->run, list.name, list.n);
+    a->cfg.target = adapter_name_list(a->run, list.name, list.n);
     return OK;
 }
 
@@ -229,7 +230,7 @@ static Status configure_lora(Adapter *a, const Model *m)
     TRY(json_text(&mode, config_of(a), "composition_mode", a->path));
     if (!strcmp(mode, "scale")) return configure_ia3(a, m);
     if (strcmp(mode, "add") != 0)
-        return fail(E_FORMAT, "%s: composition_mode is '%.30s', expected add or scale", a->path, mode);
+        return err_fail(E_FORMAT, "%s: composition_mode is '%.30s', expected add or scale", a->path, mode);
     TRY(flag(&dora, a, "use_dora"));
     a->method = peft_find(dora ? "dora" : "lora");
     a->method->defaults(c, &m->config);
@@ -246,7 +247,7 @@ static Status configure_lora(Adapter *a, const Model *m)
         TRY(is_adapted(&adapted, a, m, &m->linears[i]));
         if (adapted) list.name[list.n++] = m->linears[i].name;
     }
-    c->target = name_list(a->run, list.name, list.n);
+    c->target = adapter_name_list(a->run, list.name, list.n);
     return OK;
 }
 
@@ -272,7 +273,7 @@ static Status configure_prefix(Adapter *a, const Model *m)
     TRY(json_real(&rate, config_of(a), "dropout", 0, 1, a->path));
     if (rate > 0) adapter_remark(a, "dropout %g acts in training only, and not on a prefix here", rate);
     if (!flat && strcmp(act, "tanh") != 0)
-        return fail(E_MISMATCH, "%s: non_linearity is '%.30s', and a prefix's MLP has tanh here", a->path, act);
+        return err_fail(E_MISMATCH, "%s: non_linearity is '%.30s', and a prefix's MLP has tanh here", a->path, act);
     c->kind = flat ? PREFIX_FREE : PREFIX_MLP;
     c->on[PART_ENCODER] = !m->arch->encode || encoder;
     c->on[PART_CROSS] = cross;
@@ -288,7 +289,7 @@ static Status configure_prompt(Adapter *a, const Model *m)
     a->cfg.length = 10;
     TRY(json_text(&combine, config_of(a), "combine", a->path));
     if (strcmp(combine, "prefix") != 0)
-        return fail(E_MISMATCH, "%s: combine is '%.30s': only a prompt in front is supported", a->path, combine);
+        return err_fail(E_MISMATCH, "%s: combine is '%.30s': only a prompt in front is supported", a->path, combine);
 
     a->cfg.late = true;
     a->cfg.read_prompt = m->config.classes > 0;
@@ -380,8 +381,8 @@ static Status configure(Adapter *a, const Model *m)
     int dim = m->config.dim;
     TRY(json_int(&dim, a->root, "hidden_size", 1, 1 << 24, a->path));
     if (dim != m->config.dim)
-        return fail(E_MISMATCH, "%s: hidden_size is %d, this %s model has %d", a->path, dim, m->config.arch,
-                    m->config.dim);
+        return err_fail(E_MISMATCH, "%s: hidden_size is %d, this %s model has %d", a->path, dim, m->config.arch,
+                        m->config.dim);
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
         if (strcmp(KINDS[i].kind, a->kind) != 0) continue;
         TRY(KINDS[i].configure(a, m));
@@ -389,10 +390,10 @@ static Status configure(Adapter *a, const Model *m)
         adapter_unknown(a, config_of(a), KINDS[i].known);
         return OK;
     }
-    return fail(E_MISMATCH,
-                "%s: architecture is %.40s; read here are bottlenecks (null), lora, prefix_tuning and "
-                "prompt_tuning",
-                a->path, a->kind);
+    return err_fail(E_MISMATCH,
+                    "%s: architecture is %.40s; read here are bottlenecks (null), lora, prefix_tuning and "
+                    "prompt_tuning",
+                    a->path, a->kind);
 }
 
 const Library LIBRARY_HUB = {.name = "adapters",

@@ -41,7 +41,7 @@ static Status bind_bottleneck(Adapter *a)
         int layer, n = sscanf(p->name, form, side, &layer, sub, what, kind);
         if (n < 4) continue;
         const char *module = module_of(a, part_of(side), layer, sub), *theirs = NULL;
-        if (!module) return fail(E_MISMATCH, "%s: the adapters library has no such place", p->name);
+        if (!module) return err_fail(E_MISMATCH, "%s: the adapters library has no such place", p->name);
         for (size_t j = 0; j < sizeof WHAT / sizeof *WHAT; j++)
             if (!strcmp(WHAT[j].ours, what)) theirs = WHAT[j].theirs;
         if (!strcmp(what, "down")) theirs = a->cfg.norm_before ? "adapter_down.1" : "adapter_down.0";
@@ -80,13 +80,13 @@ static Block block_of(const Adapter *a, const Linear *l, Adapts *adapts)
 {
     const Model *m = a->model;
     Block b = {str_print(a->run, "%s%s.loras.%s", a->prefix, l->name, a->name), 0, 1};
-    if (linear_is_whole(l)) return b;
+    if (adapter_is_whole(l)) return b;
     b.of = 0;
     for (int i = 0; i < m->n_linears; i++) {
         const Linear *k = &m->linears[i];
         if (k->w != l->w) continue;
-        if (linear_is_whole(k)) b.module = str_print(a->run, "%s%s.loras.%s", a->prefix, k->name, a->name);
-        if (linear_is_whole(k) || !adapts(a, k)) continue;
+        if (adapter_is_whole(k)) b.module = str_print(a->run, "%s%s.loras.%s", a->prefix, k->name, a->name);
+        if (adapter_is_whole(k) || !adapts(a, k)) continue;
         if (k == l) b.at = b.of;
         b.of++;
     }
@@ -97,14 +97,15 @@ static Status bind_lora(Adapter *a)
 {
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
         if (l->at.site == SITE_QKV)
-            return fail(E_MISMATCH, "%s: the adapters library adapts thirds of this matrix, not the whole", l->name);
+            return err_fail(E_MISMATCH, "%s: the adapters library adapts thirds of this matrix, not the whole",
+                            l->name);
         Block b = block_of(a, l, has_lora);
         Param *down = param_find(a->model->params, lora_name(a->model, a->method->name, l, "A"));
         Param *up = param_find(a->model->params, lora_name(a->model, a->method->name, l, "B"));
         Param *m = param_find(a->model->params, lora_name(a->model, a->method->name, l, "magnitude"));
         int64_t r = down->val.dim[0];
-        if (m && !linear_is_whole(l))
-            return fail(E_MISMATCH, "%s: the adapters library has no DoRA on thirds of a matrix", l->name);
+        if (m && !adapter_is_whole(l))
+            return err_fail(E_MISMATCH, "%s: the adapters library has no DoRA on thirds of a matrix", l->name);
         adapter_bind(a, down, str_print(a->run, "%s.lora_A", b.module), SHAPE(b.of * r, l->in))->first =
             b.at * r * l->in;
         adapter_bind(a, up, str_print(a->run, "%s.lora_B", b.module), SHAPE(b.of * l->out, r))->first =
@@ -121,8 +122,9 @@ static Status bind_ia3(Adapter *a)
         const Linear *l = &m->linears[i];
         const char *input = ia3_what(l->at.site, true);
         if (input && place_find(m, "ia3", l->at, input))
-            return fail(E_MISMATCH, "%s: the adapters library scales the outputs of linear layers, not their inputs",
-                        l->name);
+            return err_fail(E_MISMATCH,
+                            "%s: the adapters library scales the outputs of linear layers, not their inputs",
+                            l->name);
         if (!has_ia3(a, l)) continue;
         Block b = block_of(a, l, has_ia3);
         Param *p = place_find(m, "ia3", l->at, ia3_what(l->at.site, false));
@@ -137,7 +139,7 @@ static Status bind_ia3(Adapter *a)
 static Status bind_prefix(Adapter *a)
 {
     const Model *m = a->model;
-    if (a->cfg.kind == PREFIX_TIED) return fail(E_MISMATCH, "the adapters library has no tied prefixes");
+    if (a->cfg.kind == PREFIX_TIED) return err_fail(E_MISMATCH, "the adapters library has no tied prefixes");
     for (Where at = PLACE_FIRST; place_next(m, &a->cfg, &at);) {
         const char *stem = str_print(a->run, "%sprefix_tuning.prefix_tunings.%s.%s", a->prefix, a->name,
                                      hub_prefix_part(m, at.part));
@@ -191,12 +193,12 @@ Status hub_bind(Adapter *a)
 {
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
-    return fail(E_MISMATCH, "the adapters library has no method like %s", a->method->name);
+    return err_fail(E_MISMATCH, "the adapters library has no method like %s", a->method->name);
 }
 
 /* Only heads come along here. */
 const char *hub_carried(const Adapter *a, const Param *p, int which)
 {
     (void)a;
-    return which == 0 && is_any_head(p->name) ? p->name : NULL;
+    return which == 0 && build_is_any_head(p->name) ? p->name : NULL;
 }

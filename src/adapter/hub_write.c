@@ -55,7 +55,7 @@ static Status read_columns(Adapter *a, Columns *c, cJSON *leave_out)
     for (int i = 0; i < (at.part == PART_CROSS ? c->shared : c->n); i++) {
         bool flagged = (at.part == PART_CROSS ? c->cross : c->self)[i];
         if (flagged && !c->wants(a, at, i) && !layer_is_out(a, c, hub_layer(m, at)))
-            return fail(
+            return err_fail(
                 E_MISMATCH,
                 "%s: %s of layer %d, %s, is not adapted; the adapters library adapts it in every layer or none",
                 a->method->name, c->name[i], at.layer, part_name(at.part));
@@ -171,14 +171,14 @@ static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, W
     bool any = false;
     for (int i = 0; i < 3; i++) {
         if (model_layers(a->model, PART_CROSS) && col.self[i] != col.cross[i])
-            return fail(E_MISMATCH, "%s: %s is adapted in %s-attention alone; the adapters library adapts both",
-                        a->method->name, col.name[i], col.self[i] ? "self" : "cross");
+            return err_fail(E_MISMATCH, "%s: %s is adapted in %s-attention alone; the adapters library adapts both",
+                            a->method->name, col.name[i], col.self[i] ? "self" : "cross");
         if (col.self[i]) cJSON_AddItemToArray(letters, cJSON_CreateString(LETTER[i]));
         any |= col.self[i];
     }
     if ((col.self[3] || col.self[4]) && a->model->config.gated)
-        return fail(E_MISMATCH, "%s: the adapters library does not adapt a gated feed-forward's linear layers",
-                    a->method->name);
+        return err_fail(E_MISMATCH, "%s: the adapters library does not adapt a gated feed-forward's linear layers",
+                        a->method->name);
     cJSON_AddBoolToObject(c, "selfattn_lora", any);
     cJSON_AddBoolToObject(c, "intermediate_lora", col.self[3]);
     cJSON_AddBoolToObject(c, "output_lora", col.self[4]);
@@ -193,15 +193,16 @@ static Status describe_lora(Adapter *a, cJSON *c)
     const PeftConfig *cfg = &a->cfg;
     const Linear *first = lora_next(a->model, cfg, NULL);
     int rank = lora_rank(cfg, first);
-    if (cfg->bias) return fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
+    if (cfg->bias) return err_fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
     for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) {
         if (l->at.site == SITE_ATTN_OUT || l->at.site == SITE_FFN_GATE || l->at.site == SITE_QKV)
-            return fail(E_MISMATCH,
-                        "%s: the adapters library adapts queries, keys, values and the feed-forward's linear layers, "
-                        "not this one",
-                        l->name);
+            return err_fail(
+                E_MISMATCH,
+                "%s: the adapters library adapts queries, keys, values and the feed-forward's linear layers, "
+                "not this one",
+                l->name);
         if (lora_rank(cfg, l) != rank || lora_scale(cfg, l) != lora_scale(cfg, first))
-            return fail(
+            return err_fail(
                 E_MISMATCH,
                 "rank_pattern or alpha_pattern: %s has rank %d and scale %g, %s %d and %g; the adapters library "
                 "has one of each",
@@ -227,7 +228,7 @@ static Status describe_ia3(Adapter *a, cJSON *c)
         for (int j = 0; j < 5; j++) known |= COLUMN_SITES[j] == l->at.site;
         if ((in && place_find(a->model, "ia3", l->at, in)) ||
             (!known && out && place_find(a->model, "ia3", l->at, out)))
-            return fail(
+            return err_fail(
                 E_MISMATCH,
                 "ia3: %s of layer %d, %s: the adapters library scales the outputs of queries, keys, values and "
                 "the feed-forward's linear layers, and nothing else",
@@ -248,9 +249,9 @@ static Status describe_prefix(Adapter *a, cJSON *c)
     const Model *m = a->model;
     const PeftConfig *cfg = &a->cfg;
     Part self = m->decoder ? PART_DECODER : PART_ENCODER;
-    if (cfg->kind == PREFIX_TIED) return fail(E_MISMATCH, "prefix: the adapters library has no tied prefixes");
+    if (cfg->kind == PREFIX_TIED) return err_fail(E_MISMATCH, "prefix: the adapters library has no tied prefixes");
     if (!cfg->on[self])
-        return fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));
+        return err_fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));
     if (cfg->shift_positions)
         adapter_remark(
             a,
@@ -278,8 +279,8 @@ static Status describe_prefix(Adapter *a, cJSON *c)
 static Status describe_prompt(Adapter *a, cJSON *c)
 {
     if (!a->cfg.late && a->model->config.positions)
-        return fail(E_MISMATCH,
-                    "prompt: the adapters library's joins behind the embedding (late), this one passes it");
+        return err_fail(E_MISMATCH,
+                        "prompt: the adapters library's joins behind the embedding (late), this one passes it");
     config_put(c, "architecture", "prompt_tuning");
     config_put(c, "combine", "prefix");
     config_put(c, "prompt_init", "random_uniform");
@@ -319,10 +320,11 @@ Status hub_describe(Adapter *a, cJSON *root)
         config_put(root, "name", a->name);
         return OK;
     }
-    return fail(E_MISMATCH,
-                "the adapters library has no method like %s; expected houlsby, pfeiffer, parallel, lora, dora, ia3, "
-                "prefix or prompt",
-                a->method->name);
+    return err_fail(
+        E_MISMATCH,
+        "the adapters library has no method like %s; expected houlsby, pfeiffer, parallel, lora, dora, ia3, "
+        "prefix or prompt",
+        a->method->name);
 }
 
 void hub_describe_head(const Adapter *a, cJSON *root)

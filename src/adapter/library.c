@@ -19,7 +19,7 @@ void adapter_remark(Adapter *a, const char *fmt, ...)
         a->remark[a->n_remarks++] = str_print(a->run, "%s", text);
 }
 
-bool json_is_set(const cJSON *object, const char *key)
+bool adapter_json_is_set(const cJSON *object, const char *key)
 {
     const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, key);
     if (!j || cJSON_IsNull(j) || cJSON_IsFalse(j)) return false;
@@ -28,7 +28,7 @@ bool json_is_set(const cJSON *object, const char *key)
 
 Status adapter_refuse(const Adapter *a, const cJSON *object, const char *key, const char *why)
 {
-    return json_is_set(object, key) ? fail(E_MISMATCH, "%s: %s is set: %s", a->path, key, why) : OK;
+    return adapter_json_is_set(object, key) ? err_fail(E_MISMATCH, "%s: %s is set: %s", a->path, key, why) : OK;
 }
 
 void adapter_unknown(Adapter *a, const cJSON *object, const char *const *known)
@@ -38,7 +38,7 @@ void adapter_unknown(Adapter *a, const cJSON *object, const char *const *known)
     {
         int i = 0;
         while (known[i] && strcmp(known[i], j->string) != 0) i++;
-        if (!known[i] && json_is_set(object, j->string))
+        if (!known[i] && adapter_json_is_set(object, j->string))
             adapter_remark(a, "field %.60s is not known here and is left aside", j->string);
     }
 }
@@ -83,15 +83,15 @@ const Stored *adapter_stored(const Adapter *a, const char *tensor)
 
 const char *adapter_base_name(const Adapter *a, const char *name)
 {
-    return is_any_head(name) ? name : str_print(a->run, "%s%s", a->prefix, name);
+    return build_is_any_head(name) ? name : str_print(a->run, "%s%s", a->prefix, name);
 }
 
-bool linear_is_whole(const Linear *l)
+bool adapter_is_whole(const Linear *l)
 {
     return l->w->val.dim[l->layout == IN_OUT] == l->out;
 }
 
-const char *name_list(Arena *arena, const char *const *names, int n)
+const char *adapter_name_list(Arena *arena, const char *const *names, int n)
 {
     Buf b = buf_open(arena);
     for (int i = 0; i < n; i++) buf_print(&b, "%s%s", i ? "|" : "", names[i]);

@@ -32,11 +32,11 @@ const char *adapter_outer_name(Arena *, const char *tensor);       /* without th
 void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
 /* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */
 Status adapter_refuse(const Adapter *, const cJSON *object, const char *key, const char *why);
-bool json_is_set(const cJSON *object, const char *key);
+bool adapter_json_is_set(const cJSON *object, const char *key);
 
 /* A base model's name as this adapter's files have it: with the prefix unless it is a head's. */
 const char *adapter_base_name(const Adapter *, const char *name);
-bool linear_is_whole(const Linear *);                            /* not a third of GPT-2's projection */
-const char *name_list(Arena *, const char *const *names, int n); /* "a|b|c", a glob; "" for none */
+bool adapter_is_whole(const Linear *);                                   /* not a third of GPT-2's projection */
+const char *adapter_name_list(Arena *, const char *const *names, int n); /* "a|b|c", a glob; "" for none */
 
 #endif

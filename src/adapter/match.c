@@ -14,11 +14,12 @@ Status match_regex(bool *out, int *group, const char *pattern, bool whole, const
     int code;
     PCRE2_SIZE at;
     if (strlen(pattern) > LONGEST)
-        return fail(E_FORMAT, "%s: %s has %zu bytes, expected at most %d", path, key, strlen(pattern), LONGEST);
+        return err_fail(E_FORMAT, "%s: %s has %zu bytes, expected at most %d", path, key, strlen(pattern), LONGEST);
     pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
                                    PCRE2_UTF | PCRE2_ANCHORED | (whole ? PCRE2_ENDANCHORED : 0), &code, &at, NULL);
     if (!re)
-        return fail(E_FORMAT, "%s: %s is no regular expression: '%.60s' breaks at byte %zu", path, key, pattern, at);
+        return err_fail(E_FORMAT, "%s: %s is no regular expression: '%.60s' breaks at byte %zu", path, key, pattern,
+                        at);
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(re, NULL);
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
     if (!data || !limits) err_no_memory("PCRE2 has none for a match");
@@ -30,7 +31,7 @@ Status match_regex(bool *out, int *group, const char *pattern, bool whole, const
     pcre2_match_data_free(data);
     pcre2_code_free(re);
     return found < 0 && found != PCRE2_ERROR_NOMATCH
-               ? fail(E_FORMAT, "%s: %s '%.60s' takes too long to match", path, key, pattern)
+               ? err_fail(E_FORMAT, "%s: %s '%.60s' takes too long to match", path, key, pattern)
                : OK;
 }
 
@@ -46,10 +47,10 @@ Status match_modules(bool *out, const cJSON *object, const char *key, const char
     *out = false;
     if (!j || cJSON_IsNull(j)) return OK;
     if (cJSON_IsString(j)) return match_regex(out, NULL, j->valuestring, true, name, path, key);
-    if (!cJSON_IsArray(j)) return fail(E_FORMAT, "%s: %s is neither a text nor a list", path, key);
+    if (!cJSON_IsArray(j)) return err_fail(E_FORMAT, "%s: %s is neither a text nor a list", path, key);
     cJSON_ArrayForEach(one, j)
     {
-        if (!cJSON_IsString(one)) return fail(E_FORMAT, "%s: %s holds something that is no text", path, key);
+        if (!cJSON_IsString(one)) return err_fail(E_FORMAT, "%s: %s holds something that is no text", path, key);
         if (ends_with(name, one->valuestring)) *out = true;
     }
     return OK;

@@ -22,8 +22,8 @@ static Status take_positions(Model *m, const Adapter *a)
     int taken = adapter_positions(a), room = config_room(&m->config);
     if (!room || !taken) return OK;
     if (room - taken < LEAST)
-        return fail(E_MISMATCH, "%s: its %d virtual tokens leave too few of the model's %d positions for a text",
-                    a->dir, taken, room);
+        return err_fail(E_MISMATCH, "%s: its %d virtual tokens leave too few of the model's %d positions for a text",
+                        a->dir, taken, room);
     m->config.positions -= taken;
     return OK;
 }

@@ -19,16 +19,18 @@ static Status identify(Adapter *a)
     TRY(json_text(&a->kind, a->root, LIBRARY_OWN.mark, a->path));
     TRY(json_text(&a->base, a->root, "base_model_name_or_path", a->path));
     a->name = "default";
-    return a->kind ? OK : fail(E_FORMAT, "%s: %s is null, expected the name of a method", a->path, LIBRARY_OWN.mark);
+    return a->kind ? OK
+                   : err_fail(E_FORMAT, "%s: %s is null, expected the name of a method", a->path, LIBRARY_OWN.mark);
 }
 
 /* A value that the method does not take is the file's fault. */
 static Status read_option(Adapter *a, const cJSON *option)
 {
-    if (!cJSON_IsString(option)) return fail(E_FORMAT, "%s: options.%.40s is not a string", a->path, option->string);
+    if (!cJSON_IsString(option))
+        return err_fail(E_FORMAT, "%s: options.%.40s is not a string", a->path, option->string);
     if (!peft_set_one(&a->cfg, a->run, option->string, option->valuestring)) return OK;
     err_clear();
-    return fail(E_FORMAT, "%s: options.%.40s cannot be '%.60s'", a->path, option->string, option->valuestring);
+    return err_fail(E_FORMAT, "%s: options.%.40s cannot be '%.60s'", a->path, option->string, option->valuestring);
 }
 
 static Status configure(Adapter *a, const Model *m)
@@ -37,12 +39,12 @@ static Status configure(Adapter *a, const Model *m)
     const cJSON *options = cJSON_GetObjectItemCaseSensitive(a->root, "options"), *one;
     a->method = peft_find(a->kind);
     if (!a->method)
-        return fail(E_MISMATCH, "%s: %s is '%.40s', which is no method that this program has", a->path,
-                    LIBRARY_OWN.mark, a->kind);
+        return err_fail(E_MISMATCH, "%s: %s is '%.40s', which is no method that this program has", a->path,
+                        LIBRARY_OWN.mark, a->kind);
     if (a->method->changes_base)
-        return fail(E_MISMATCH, "%s: %s changes the base model itself, so no adapter holds it", a->path,
-                    a->method->name);
-    if (!cJSON_IsObject(options)) return fail(E_FORMAT, "%s: options is missing, expected an object", a->path);
+        return err_fail(E_MISMATCH, "%s: %s changes the base model itself, so no adapter holds it", a->path,
+                        a->method->name);
+    if (!cJSON_IsObject(options)) return err_fail(E_FORMAT, "%s: options is missing, expected an object", a->path);
     a->method->defaults(&a->cfg, &m->config);
     cJSON_ArrayForEach(one, options) TRY(read_option(a, one));
     adapter_unknown(a, a->root, KNOWN);
@@ -83,8 +85,9 @@ static void describe_options(const Adapter *a, cJSON *options)
 static Status describe(Adapter *a, cJSON *root)
 {
     if (a->cfg.n_rules)
-        return fail(E_MISMATCH, "%s: ranks and alphas of single linear layers have no place in Vernier's own form",
-                    a->method->name);
+        return err_fail(E_MISMATCH,
+                        "%s: ranks and alphas of single linear layers have no place in Vernier's own form",
+                        a->method->name);
     config_put(root, LIBRARY_OWN.mark, a->method->name);
     config_put(root, "note", NOTE);
     describe_options(a, cJSON_AddObjectToObject(root, "options"));

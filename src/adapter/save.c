@@ -52,8 +52,9 @@ static Status check(const Tensors *out, const Binding *b)
     for (int i = 0; i < out->n; i++)
         for (int64_t j = 0; !strcmp(out->at[i].name, b->tensor) && j < tensor_count(b->param->val); j++)
             if (!same_number(tensor_get(out->at[i].value, place(b, j)), tensor_get(b->param->val, j)))
-                return fail(E_MISMATCH, "%s shares its place in tensor '%s' with another layer and differs from it",
-                            b->param->name, b->tensor);
+                return err_fail(E_MISMATCH,
+                                "%s shares its place in tensor '%s' with another layer and differs from it",
+                                b->param->name, b->tensor);
     return OK;
 }
 
@@ -102,9 +103,9 @@ static Status bind_along(Adapter *a, const Binding *old, int n)
         if (!goes_along(old, n, p)) continue;
         const char *name = a->library->carried(a, p, 0);
         if (!name)
-            return fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,
-                        a->library->title);
-        adapter_bind(a, p, name, p->val.rank, p->val.dim)->head = a->library->head[0] && is_any_head(p->name);
+            return err_fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,
+                            a->library->title);
+        adapter_bind(a, p, name, p->val.rank, p->val.dim)->head = a->library->head[0] && build_is_any_head(p->name);
         bind_twins(a, p);
     }
     return OK;

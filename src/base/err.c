@@ -1,4 +1,4 @@
-/* The thread-local record behind fail() and TRY(): one message, one trace, both of fixed size so that an
+/* The thread-local record behind err_fail() and TRY(): one message, one trace, both of fixed size so that an
  * error can be reported when nothing else works.  A message may quote a file; base/print.h makes it printable. */
 #include "base/err.h"
 
@@ -14,7 +14,7 @@ static _Thread_local Status first;
 static _Thread_local char message[1024];
 static _Thread_local char trace[512];
 
-Status fail(Status status, const char *fmt, ...)
+Status err_fail(Status status, const char *fmt, ...)
 {
     if (first) return status;
     first = status;
@@ -31,10 +31,10 @@ Status fail_in_file(Status status, const char *path)
     if (status != E_CONFIG) return status;
     strcpy(what, message);
     err_clear();
-    return fail(E_FORMAT, "%s: %s", path, what);
+    return err_fail(E_FORMAT, "%s: %s", path, what);
 }
 
-Status fail_at(Status status, const char *file, int line)
+Status err_fail_at(Status status, const char *file, int line)
 {
     size_t used = strlen(trace);
     snprintf(trace + used, sizeof trace - used, " <- %s:%d", file, line);
@@ -80,7 +80,7 @@ _Noreturn void err_no_memory(const char *fmt, ...)
     _exit(err_exit_status(E_NUMERIC));
 }
 
-_Noreturn void die(const char *file, int line, const char *fmt, ...)
+_Noreturn void err_die(const char *file, int line, const char *fmt, ...)
 {
     va_list args;
     print_err("%s:%d: ", file, line);

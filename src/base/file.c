@@ -15,11 +15,11 @@ enum { ENDLESS = 1 << 28 }; /* bytes of a pipe or device, which have no size, be
 Status file_read(Bytes *out, Arena *a, const char *path)
 {
     FILE *f = fopen(path, "rb");
-    if (!f) return fail(E_IO, "%s: %s", path, strerror(errno));
+    if (!f) return err_fail(E_IO, "%s: %s", path, strerror(errno));
     struct stat st;
     Status status = OK;
     if (fstat(fileno(f), &st) || S_ISDIR(st.st_mode)) {
-        status = fail(E_IO, "%s: is a directory, expected a file", path);
+        status = err_fail(E_IO, "%s: is a directory, expected a file", path);
     } else { /* grows as it reads: pipes and /proc files report no size */
         size_t room = st.st_size > 0 ? (size_t)st.st_size + 1 : 4096, len = 0;
         char *text = arena_take(a, room);
@@ -31,9 +31,9 @@ Status file_read(Bytes *out, Arena *a, const char *path)
             room *= 2;
         }
         if (!S_ISREG(st.st_mode) && len >= ENDLESS)
-            status = fail(E_IO, "%s: does not end within %d bytes; expected a file", path, ENDLESS);
+            status = err_fail(E_IO, "%s: does not end within %d bytes; expected a file", path, ENDLESS);
         else if (ferror(f))
-            status = fail(E_IO, "%s: %s", path, strerror(errno));
+            status = err_fail(E_IO, "%s: %s", path, strerror(errno));
         text[len] = 0;
         *out = (Bytes){text, len};
     }
@@ -44,16 +44,16 @@ Status file_read(Bytes *out, Arena *a, const char *path)
 Status file_map(Bytes *out, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer is refused, not waited for */
-    if (fd < 0) return fail(E_IO, "%s: %s", path, strerror(errno));
+    if (fd < 0) return err_fail(E_IO, "%s: %s", path, strerror(errno));
     struct stat st;
     Status status = OK;
     *out = (Bytes){NULL, 0};
     if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-        status = fail(E_IO, "%s: is not a regular file", path);
+        status = err_fail(E_IO, "%s: is not a regular file", path);
     } else if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)
-            status = fail(E_IO, "%s: %s", path, strerror(errno));
+            status = err_fail(E_IO, "%s: %s", path, strerror(errno));
         else
             *out = (Bytes){p, (size_t)st.st_size};
     }
@@ -84,17 +84,17 @@ Status file_make_dir(const char *path)
 {
     char part[4096];
     if (strlen(path) >= sizeof part)
-        return fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof part);
+        return err_fail(E_IO, "%.60s...: the path is longer than %zu bytes", path, sizeof part);
     strcpy(part, path);
     for (char *p = part + 1;; p++) {
         if (*p && *p != '/') continue;
         char saved = *p;
         *p = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return fail(E_IO, "%s: %s", part, strerror(errno));
+        if (mkdir(part, 0777) && errno != EEXIST) return err_fail(E_IO, "%s: %s", part, strerror(errno));
         *p = saved;
         if (!saved) break;
     }
     struct stat st;
-    if (stat(path, &st) || !S_ISDIR(st.st_mode)) return fail(E_IO, "%s: exists and is not a directory", path);
+    if (stat(path, &st) || !S_ISDIR(st.st_mode)) return err_fail(E_IO, "%s: exists and is not a directory", path);
     return OK;
 }

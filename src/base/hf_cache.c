@@ -44,15 +44,16 @@ Status hf_cache_find(const char **out, Arena *a, const char *name)
     const char *model = slash ? str_print(a, "%s/models--%.*s--%s", dir, (int)(slash - name), name, slash + 1)
                               : str_print(a, "%s/models--%s", dir, name);
     if (access(model, F_OK))
-        return fail(E_IO, "%s: no such file or directory, and the hub's cache has no %s", name, model);
+        return err_fail(E_IO, "%s: no such file or directory, and the hub's cache has no %s", name, model);
     Bytes ref;
     TRY(file_read(&ref, a, str_print(a, "%s/refs/main", model)));
     size_t n = strspn(ref.text, WORD), blank = strspn(ref.text + n, " \r\n");
     if (!n || *ref.text == '.' || n + blank != ref.len)
-        return fail(E_FORMAT, "%s/refs/main: holds no revision, but '%.40s'", model, ref.text);
+        return err_fail(E_FORMAT, "%s/refs/main: holds no revision, but '%.40s'", model, ref.text);
     const char *snapshot = str_print(a, "%s/snapshots/%.*s", model, (int)n, ref.text);
     if (access(snapshot, F_OK))
-        return fail(E_IO, "%s: the cache names revision %.*s, but %s is not there", name, (int)n, ref.text, snapshot);
+        return err_fail(E_IO, "%s: the cache names revision %.*s, but %s is not there", name, (int)n, ref.text,
+                        snapshot);
     *out = snapshot;
     return OK;
 }

@@ -23,8 +23,8 @@ static Status skip_mark(size_t *skip, const char *s, size_t n, const char *path)
     *skip = n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3) ? 3 : 0;
     for (size_t i = 0; i < sizeof OTHER / sizeof *OTHER; i++)
         if (n >= OTHER[i].n && !memcmp(s, OTHER[i].mark, OTHER[i].n))
-            return fail(E_FORMAT, "%s: is %s text, expected UTF-8; `iconv -f %s -t UTF-8` converts it", path,
-                        OTHER[i].name, OTHER[i].name);
+            return err_fail(E_FORMAT, "%s: is %s text, expected UTF-8; `iconv -f %s -t UTF-8` converts it", path,
+                            OTHER[i].name, OTHER[i].name);
     return OK;
 }
 
@@ -37,10 +37,10 @@ static Status refuse_byte(const char *path, const char *text, size_t at)
     for (size_t i = 0; i < at; i++)
         if (text[i] == '\n') line++, begin = i + 1;
     if (!text[at])
-        return fail(E_FORMAT, "%s:%lld: byte %zu of the line is zero, expected text", path, (long long)line,
-                    at - begin + 1);
-    return fail(E_FORMAT, "%s:%lld: byte %zu of the line, 0x%02X, is not UTF-8", path, (long long)line,
-                at - begin + 1, (unsigned char)text[at]);
+        return err_fail(E_FORMAT, "%s:%lld: byte %zu of the line is zero, expected text", path, (long long)line,
+                        at - begin + 1);
+    return err_fail(E_FORMAT, "%s:%lld: byte %zu of the line, 0x%02X, is not UTF-8", path, (long long)line,
+                    at - begin + 1, (unsigned char)text[at]);
 }
 
 Status text_check(Bytes *text, const char *path, TextBytes bytes)
@@ -95,7 +95,7 @@ bool line_blank(Bytes line)
 static Status open_rows(RowReader *r, FILE *file, const char *path)
 {
     *r = (RowReader){.path = path, .file = file, .newlines = 1};
-    if (!file) return fail(E_IO, "%s: %s", path, strerror(errno));
+    if (!file) return err_fail(E_IO, "%s: %s", path, strerror(errno));
     r->arena = arena_open((size_t)4 * LONGEST_ROW); /* a row that grows by doubling, and one more row */
     r->row = buf_open(&r->arena);
     return OK;
@@ -151,12 +151,12 @@ static Status add(RowReader *r, const char *part, size_t n)
 {
     buf_add(&r->row, part, n);
     if (r->row.len <= LONGEST_ROW) return OK;
-    return fail(E_FORMAT, "%s:%lld: the row has more than %d bytes", r->path, (long long)r->line, LONGEST_ROW);
+    return err_fail(E_FORMAT, "%s:%lld: the row has more than %d bytes", r->path, (long long)r->line, LONGEST_ROW);
 }
 
 static Status ended(const RowReader *r)
 {
-    return ferror(r->file) ? fail(E_IO, "%s: %s", r->path, strerror(errno)) : OK;
+    return ferror(r->file) ? err_fail(E_IO, "%s: %s", r->path, strerror(errno)) : OK;
 }
 
 /* The next line that is not blank. */
@@ -196,7 +196,7 @@ static Status next_element(RowReader *r, bool *more)
     }
     TRY(add(r, part, n));
     TRY(ended(r));
-    if (c == EOF) return fail(E_FORMAT, "%s:%lld: the JSON array has no end", r->path, (long long)r->newlines);
+    if (c == EOF) return err_fail(E_FORMAT, "%s:%lld: the JSON array has no end", r->path, (long long)r->newlines);
     back(r, c);
     return OK;
 }
@@ -210,11 +210,12 @@ static Status between(RowReader *r, bool first, bool *end)
         r->over = true;
         return ended(r);
     }
-    if (*end) return fail(E_FORMAT, "%s:%lld: more text after the JSON array", r->path, (long long)r->newlines);
+    if (*end) return err_fail(E_FORMAT, "%s:%lld: more text after the JSON array", r->path, (long long)r->newlines);
     if (c == ',' && !first) return OK;
     if (first) back(r, c);
-    return first && c != EOF ? OK
-                             : fail(E_FORMAT, "%s:%lld: the JSON array has no end", r->path, (long long)r->newlines);
+    return first && c != EOF
+               ? OK
+               : err_fail(E_FORMAT, "%s:%lld: the JSON array has no end", r->path, (long long)r->newlines);
 }
 
 /* Behind the mark of byte order: whether the file is an array. */

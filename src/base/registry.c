@@ -1,6 +1,6 @@
-/* The lists behind REGISTER.  Entries arrive before main() from the constructors of every object of the program, which
- * is why the lists are plain arrays: an arena is not open yet, and a linker section would end at the border of a shared
- * library. */
+/* The lists behind REGISTER.  Entries arrive before main() from the constructors of every object of the program,
+ * which is why the lists are plain arrays: an arena is not open yet, and a linker section would end at the border of
+ * a shared library. */
 #include "base/registry.h"
 
 #include <string.h>

@@ -61,12 +61,12 @@ static Status add_files(Buf *out, const char *path, size_t begin, bool (*takes)(
 {
     char *roots[] = {(char *)(uintptr_t)path, NULL};
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
-    if (!tree) return fail(E_IO, "%s: %s", path, strerror(errno));
+    if (!tree) return err_fail(E_IO, "%s: %s", path, strerror(errno));
     Status status = OK;
     for (FTSENT *e; !status && (e = fts_read(tree));) {
         Sha256Hex hash;
         const char *name = e->fts_path + begin;
-        if (e->fts_info == FTS_NS) status = fail(E_IO, "%s: %s", e->fts_path, strerror(e->fts_errno));
+        if (e->fts_info == FTS_NS) status = err_fail(E_IO, "%s: %s", e->fts_path, strerror(e->fts_errno));
         if (e->fts_info != FTS_F || is_half(name) || (takes && !takes(name))) continue;
         status = sha256_file(&hash, e->fts_path);
         if (!status) buf_print(out, "%s %lld %s\n", hash.hex, (long long)e->fts_statp->st_size, name);
@@ -79,7 +79,7 @@ Status seal_add(Buf *list, const char *dir, const char *name)
 {
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-        return fail(E_IO, "%.60s...: the path is longer than %zu bytes", dir, sizeof path);
+        return err_fail(E_IO, "%.60s...: the path is longer than %zu bytes", dir, sizeof path);
     return add_files(list, path, strlen(dir) + 1, NULL);
 }
 

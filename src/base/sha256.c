@@ -79,15 +79,15 @@ Status sha256_file(Sha256Hex *out, const char *path)
 {
     char chunk[1 << 14];
     FILE *f = fopen(path, "rb");
-    if (!f) return fail(E_IO, "%s: %s", path, strerror(errno));
+    if (!f) return err_fail(E_IO, "%s: %s", path, strerror(errno));
     struct stat st;
     if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode)) { /* a pipe could not be read again, a device might not end */
         fclose(f);
-        return fail(E_IO, "%s: is not a regular file", path);
+        return err_fail(E_IO, "%s: is not a regular file", path);
     }
     Sha256 s = sha256_begin();
     for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0;) sha256_add(&s, chunk, n);
-    Status status = ferror(f) ? fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
+    Status status = ferror(f) ? err_fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
     fclose(f);
     *out = sha256_end(&s);
     return status;

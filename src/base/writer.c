@@ -22,7 +22,7 @@
 static Status follow_links(char out[4096], const char *path)
 {
     char link[4096];
-    if (strlen(path) >= 4096) return fail(E_IO, "%.60s...: the path is longer than %d bytes", path, 4096);
+    if (strlen(path) >= 4096) return err_fail(E_IO, "%.60s...: the path is longer than %d bytes", path, 4096);
     strcpy(out, path);
     for (int hops = 0; hops < 40; hops++) {
         ssize_t n = readlink(out, link, sizeof link - 1);
@@ -33,7 +33,7 @@ static Status follow_links(char out[4096], const char *path)
         if (folder + (size_t)n >= 4096) break;
         memcpy(out + folder, link, (size_t)n + 1);
     }
-    return fail(E_IO, "%s: %s", path, strerror(ELOOP));
+    return err_fail(E_IO, "%s: %s", path, strerror(ELOOP));
 }
 
 /* A device or a pipe, or one of the process's own descriptors, whatever that leads to. */
@@ -64,7 +64,7 @@ static bool is_protected(const char *target)
 
 static Status other_content(const char *path)
 {
-    return fail(E_CONFIG, "%s exists and holds something else; --overwrite replaces it", path);
+    return err_fail(E_CONFIG, "%s exists and holds something else; --overwrite replaces it", path);
 }
 
 Status file_writable(const char *path)
@@ -73,13 +73,13 @@ Status file_writable(const char *path)
     struct stat st;
     TRY(follow_links(folder, path));
     if (!stat(folder, &st)) {
-        if (S_ISDIR(st.st_mode)) return fail(E_IO, "%s: is a directory, expected a file", path);
-        if (access(folder, W_OK)) return fail(E_IO, "%s: %s", path, strerror(errno));
+        if (S_ISDIR(st.st_mode)) return err_fail(E_IO, "%s: is a directory, expected a file", path);
+        if (access(folder, W_OK)) return err_fail(E_IO, "%s: %s", path, strerror(errno));
         if (is_stream(path, &st)) return OK;
     }
     char *slash = strrchr(folder, '/');
     if (slash) slash[slash == folder] = 0;
-    if (access(slash ? folder : ".", W_OK | X_OK)) return fail(E_IO, "%s: %s", path, strerror(errno));
+    if (access(slash ? folder : ".", W_OK | X_OK)) return err_fail(E_IO, "%s: %s", path, strerror(errno));
     return OK;
 }
 
@@ -124,11 +124,11 @@ static Status open_locked(int *out, const Writer *w)
     for (;;) {
         struct stat mine, there;
         int fd = open(w->temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd < 0) return fail(E_IO, "%s: %s", w->path, strerror(errno));
+        if (fd < 0) return err_fail(E_IO, "%s: %s", w->path, strerror(errno));
         if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
             close(fd);
             *out = -1;
-            return fail(E_IO, "%s: another process is writing this file", w->path);
+            return err_fail(E_IO, "%s: another process is writing this file", w->path);
         }
         *out = fd;
         if (!fstat(fd, &mine) && !stat(w->temporary, &there) && mine.st_ino == there.st_ino) return OK;
@@ -190,7 +190,7 @@ static Status open_comparison(Writer *w)
 {
     remove_left(w);
     w->before = fopen(w->target, "rb");
-    if (!w->before) return fail(E_IO, "%s: %s", w->path, strerror(errno));
+    if (!w->before) return err_fail(E_IO, "%s: %s", w->path, strerror(errno));
     w->file = fopencookie(w, "wb", (cookie_io_functions_t){.write = compare});
     CHECK(w->file, "a stream for %s", w->path);
     return OK;
@@ -202,7 +202,7 @@ static Status open_begin(Writer *w, const char *path, struct stat *st, bool *the
     TRY(follow_links(w->target, path));
     strcpy(w->path, path);
     *there = !stat(path, st);
-    if (*there && S_ISDIR(st->st_mode)) return fail(E_IO, "%s: is a directory, expected a file", path);
+    if (*there && S_ISDIR(st->st_mode)) return err_fail(E_IO, "%s: is a directory, expected a file", path);
     return OK;
 }
 
@@ -213,14 +213,14 @@ Status writer_open(Writer *w, const char *path)
     TRY(open_begin(w, path, &st, &there));
     if (there && is_stream(path, &st)) {
         w->file = fopen(path, S_ISREG(st.st_mode) ? "ab" : "wb");
-        return w->file ? OK : fail(E_IO, "%s: %s", path, strerror(errno));
+        return w->file ? OK : err_fail(E_IO, "%s: %s", path, strerror(errno));
     }
     if (there && st.st_size > 0 && is_protected(w->target)) return open_comparison(w);
     TRY(open_temporary(w));
     if (!ftruncate(fileno(w->file), 0)) return OK;
     int error = errno;
     writer_abandon(w);
-    return fail(E_IO, "%s: %s", path, strerror(error));
+    return err_fail(E_IO, "%s: %s", path, strerror(error));
 }
 
 Status writer_resume(Writer *w, const char *path, int64_t bytes)
@@ -229,7 +229,8 @@ Status writer_resume(Writer *w, const char *path, int64_t bytes)
     bool there;
     const char *what = NULL;
     TRY(open_begin(w, path, &st, &there));
-    if (there && is_stream(path, &st)) return fail(E_IO, "%s: is not a regular file, which could be resumed", path);
+    if (there && is_stream(path, &st))
+        return err_fail(E_IO, "%s: is not a regular file, which could be resumed", path);
     if (there && st.st_size > 0 && is_protected(w->target)) return other_content(path);
     TRY(open_temporary(w));
     w->resumable = true;
@@ -241,7 +242,7 @@ Status writer_resume(Writer *w, const char *path, int64_t bytes)
     note_closed(w);
     fclose(w->file);
     w->file = NULL;
-    return fail(E_IO, "%s: %s", w->temporary, what);
+    return err_fail(E_IO, "%s: %s", w->temporary, what);
 }
 
 /* ---- writing */
@@ -258,7 +259,7 @@ Status writer_status(const Writer *w)
 {
     if (!w->error) return OK;
     return w->before && w->error == EEXIST ? other_content(w->path)
-                                           : fail(E_IO, "%s: %s", w->path, strerror(w->error));
+                                           : err_fail(E_IO, "%s: %s", w->path, strerror(w->error));
 }
 
 Status writer_save(Writer *w, int64_t *bytes)

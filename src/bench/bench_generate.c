@@ -37,7 +37,7 @@ static Status decode_seconds(double *out, Model *m, Arena *step, const Batch *x,
     GenerateConfig c = generate_defaults(m, n);
     c.eos = -1;
     double start = clock_now();
-    TRY(generate(ids, &len, m, NULL, step, x, &c));
+    TRY(generate_tokens(ids, &len, m, NULL, step, x, &c));
     *out = clock_now() - start;
     return OK;
 }

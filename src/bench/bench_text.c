@@ -39,7 +39,7 @@ static Status subject(Tokenizer *t, Bytes *text, Arena *a, const Args *args)
         TRY(text_read(text, a, file, BYTES_ANY));
     else
         *text = methods(a, 2, METHODS);
-    if (!text->len) return fail(E_CONFIG, "--text %s is empty", file);
+    if (!text->len) return err_fail(E_CONFIG, "--text %s is empty", file);
     if (path) return tokenizer_open(t, a, path);
     Bpe *bpe;
     Bytes train = methods(a, 1, TRAINED_ON);

@@ -122,7 +122,7 @@ static Status make_trainer(const Job *j, Model *m, Hooks *hooks, Arena *run, Tra
 {
     TrainConfig t = train_defaults();
     const Peft *p = peft_find(j->method);
-    if (!p) return fail(E_CONFIG, "unknown method %s; `vernier list` shows the methods", j->method);
+    if (!p) return err_fail(E_CONFIG, "unknown method %s; `vernier list` shows the methods", j->method);
     PeftConfig cfg = {0};
     p->defaults(&cfg, &m->config);
     TRY(peft_set(&cfg, run, j->options));
@@ -174,7 +174,7 @@ static Status one_job(const char *name)
                   (double)use.ru_maxrss / 1e3);
         return OK;
     }
-    return fail(E_CONFIG, "unknown job '%.40s'; `vernier bench --help` lists the jobs", name);
+    return err_fail(E_CONFIG, "unknown job '%.40s'; `vernier bench --help` lists the jobs", name);
 }
 
 /* ---- the machine */
@@ -331,7 +331,7 @@ static Status bench(const Args *a)
     if (args_given(a, "job")) return one_job(args_text(a, "job", ""));
     for (int i = 0; i < args_count(a); i++)
         if (!matches(args_at(a, i)))
-            return fail(E_CONFIG, "no job matches '%.40s'; `vernier bench --help` lists them", args_at(a, i));
+            return err_fail(E_CONFIG, "no job matches '%.40s'; `vernier bench --help` lists them", args_at(a, i));
     bool lines = args_given(a, "lines"), steps = false;
     for (int i = 0; i < N_JOBS; i++) steps |= wanted(a, JOBS[i].name);
     if (steps) bench_steps(a, lines);

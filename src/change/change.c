@@ -55,7 +55,7 @@ static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
     TRY(text(&c->message, r, j, json_has(j, "message") ? "message" : "msg"));
     TRY(text(&c->author, r, j, "author"));
     TRY(text(&c->kind, r, j, "kind"));
-    if (!*c->id) return fail(E_FORMAT, "%s: the change has no id (or sha)", r->where);
+    if (!*c->id) return err_fail(E_FORMAT, "%s: the change has no id (or sha)", r->where);
     TRY(json_real(&seconds, j, "time", -1e14, 1e14, r->where));
     c->time = cJSON_IsNull(get(j, "time")) ? TIME_UNKNOWN : (int64_t)seconds;
     c->label = -1;
@@ -63,10 +63,10 @@ static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
     const cJSON *f = get(j, "features");
     c->has_features = json_has(j, "features");
     if (!c->has_features) return OK;
-    if (!cJSON_IsObject(f)) return fail(E_FORMAT, "%s: features is not an object", r->where);
+    if (!cJSON_IsObject(f)) return err_fail(E_FORMAT, "%s: features is not an object", r->where);
     for (int i = 0; i < N_FEATURES; i++) {
         const cJSON *one = get(f, FEATURE_NAME[i]);
-        if (!one) return fail(E_FORMAT, "%s: features lacks %s", r->where, FEATURE_NAME[i]);
+        if (!one) return err_fail(E_FORMAT, "%s: features lacks %s", r->where, FEATURE_NAME[i]);
         c->feature[i] = NAN; /* the value of null */
         TRY(json_real(&c->feature[i], f, FEATURE_NAME[i], -1e15, 1e15, r->where));
     }
@@ -80,16 +80,17 @@ static ChangeLine line_of(const Row *r, LineKind kind, const char *s, size_t n)
 
 static Status read_lines(ChangeFile *f, const Row *r, const cJSON *list)
 {
-    if (!cJSON_IsArray(list)) return fail(E_FORMAT, "%s: a file has no list of lines", r->where);
+    if (!cJSON_IsArray(list)) return err_fail(E_FORMAT, "%s: a file has no list of lines", r->where);
     f->line = arena_take(r->arena, sizeof *f->line * (size_t)(cJSON_GetArraySize(list) + 1));
     for (const cJSON *l = list->child; l; l = l->next) {
         const char *s = cJSON_IsString(l) ? l->valuestring : "";
         LineKind kind = *s == '+' ? LINE_ADD : *s == '-' ? LINE_DEL : LINE_KEEP;
         if (!*s || !strchr(" +-", *s))
-            return fail(E_FORMAT, "%s: line %lld of %s does not begin with a blank, + or -", r->where,
-                        (long long)f->n + 1, f->new_path);
+            return err_fail(E_FORMAT, "%s: line %lld of %s does not begin with a blank, + or -", r->where,
+                            (long long)f->n + 1, f->new_path);
         if (strpbrk(s, "\n\r"))
-            return fail(E_FORMAT, "%s: line %lld of %s holds a newline", r->where, (long long)f->n + 1, f->new_path);
+            return err_fail(E_FORMAT, "%s: line %lld of %s holds a newline", r->where, (long long)f->n + 1,
+                            f->new_path);
         f->line[f->n++] = line_of(r, kind, s + 1, strlen(s + 1));
     }
     return OK;
@@ -98,7 +99,7 @@ static Status read_lines(ChangeFile *f, const Row *r, const cJSON *list)
 static Status read_file(ChangeFile *f, const Row *r, const cJSON *j)
 {
     const char *status = STATUS_NAME[FILE_MODIFIED], *lang = "";
-    if (!cJSON_IsObject(j)) return fail(E_FORMAT, "%s: a file is not an object", r->where);
+    if (!cJSON_IsObject(j)) return err_fail(E_FORMAT, "%s: a file is not an object", r->where);
     TRY(text(&f->new_path, r, j, "new"));
     TRY(text(&f->old_path, r, j, json_has(j, "old") ? "old" : "new"));
     TRY(json_text(&status, j, "status", r->where));
@@ -106,8 +107,8 @@ static Status read_file(ChangeFile *f, const Row *r, const cJSON *j)
     int s = 0;
     while (s < FILE_STATUSES && strcmp(STATUS_NAME[s], status)) s++;
     if (s == FILE_STATUSES)
-        return fail(E_FORMAT, "%s: status is \"%.20s\", expected modified, added, deleted or renamed", r->where,
-                    status);
+        return err_fail(E_FORMAT, "%s: status is \"%.20s\", expected modified, added, deleted or renamed", r->where,
+                        status);
     f->status = (FileStatus)s;
     f->lang = *lang ? lang_find(lang) : lang_of_path(f->new_path);
     return read_lines(f, r, get(j, "lines"));
@@ -116,15 +117,15 @@ static Status read_file(ChangeFile *f, const Row *r, const cJSON *j)
 static Status read_files(CodeChange *c, const Row *r, const cJSON *j)
 {
     const cJSON *files = get(j, "files"), *parents = get(j, "parents");
-    if (!cJSON_IsArray(files)) return fail(E_FORMAT, "%s: files is not a list", r->where);
+    if (!cJSON_IsArray(files)) return err_fail(E_FORMAT, "%s: files is not a list", r->where);
     c->ordered = true;
     c->file = NEW(r->arena, ChangeFile, cJSON_GetArraySize(files) + 1);
     for (const cJSON *f = files->child; f; f = f->next) TRY(read_file(&c->file[c->n_files++], r, f));
     if (!parents) return OK;
-    if (!cJSON_IsArray(parents)) return fail(E_FORMAT, "%s: parents is not a list", r->where);
+    if (!cJSON_IsArray(parents)) return err_fail(E_FORMAT, "%s: parents is not a list", r->where);
     c->parent = NEW(r->arena, const char *, cJSON_GetArraySize(parents) + 1);
     for (const cJSON *p = parents->child; p; p = p->next) {
-        if (!cJSON_IsString(p)) return fail(E_FORMAT, "%s: a parent is not a string", r->where);
+        if (!cJSON_IsString(p)) return err_fail(E_FORMAT, "%s: a parent is not a string", r->where);
         c->parent[c->n_parents++] = str_copy(r->arena, p->valuestring, strlen(p->valuestring));
     }
     return OK;
@@ -151,7 +152,7 @@ static Status read_diff(CodeChange *c, const Row *r, const char *diff)
     int64_t segments = 0;
     for (const char *p = diff; (p = strchr(p, '<')); p++) segments += mark_at(p) >= 0;
     if (mark_at(diff) != LINE_KEEP)
-        return fail(E_FORMAT, "%s: diff begins with \"%.12s\", expected <keep> and a path", r->where, diff);
+        return err_fail(E_FORMAT, "%s: diff begins with \"%.12s\", expected <keep> and a path", r->where, diff);
     ChangeLine *line = arena_take(r->arena, sizeof *line * (size_t)segments);
     c->file = NEW(r->arena, ChangeFile, segments);
     c->ordered = true;
@@ -162,7 +163,7 @@ static Status read_diff(CodeChange *c, const Row *r, const char *diff)
         while (*end && mark_at(end) < 0) end += 1 + strcspn(end + 1, "<");
         ChangeLine l = line_of(r, (LineKind)kind, p, (size_t)(end - p));
         p = end;
-        if (strpbrk(l.text, "\n\r")) return fail(E_FORMAT, "%s: a line of the diff holds a newline", r->where);
+        if (strpbrk(l.text, "\n\r")) return err_fail(E_FORMAT, "%s: a line of the diff holds a newline", r->where);
         if (kind == LINE_KEEP && (c->n_files == 0 || is_path(l.text))) {
             Lang lang = lang_of_path(l.text);
             c->file[c->n_files++] = (ChangeFile){l.text, l.text, FILE_MODIFIED, lang, 0, line};
@@ -180,7 +181,7 @@ static Status read_list(ChangeFile *f, const Row *r, const cJSON *list, LineKind
 {
     for (const cJSON *l = list->child; l; l = l->next) {
         if (!cJSON_IsString(l) || strpbrk(l->valuestring, "\n\r"))
-            return fail(E_FORMAT, "%s: added and removed must hold one-line strings", r->where);
+            return err_fail(E_FORMAT, "%s: added and removed must hold one-line strings", r->where);
         f->line[f->n++] = line_of(r, kind, l->valuestring, strlen(l->valuestring));
     }
     return OK;
@@ -189,7 +190,7 @@ static Status read_list(ChangeFile *f, const Row *r, const cJSON *list, LineKind
 static Status read_sides(CodeChange *c, const Row *r, const cJSON *added, const cJSON *removed)
 {
     if (!cJSON_IsArray(added) || !cJSON_IsArray(removed))
-        return fail(E_FORMAT, "%s: added and removed are not both lists", r->where);
+        return err_fail(E_FORMAT, "%s: added and removed are not both lists", r->where);
     c->file = NEW(r->arena, ChangeFile, 1);
     *c->file = (ChangeFile){"", "", FILE_MODIFIED, LANG_JAVA, 0, NULL};
     size_t most = (size_t)cJSON_GetArraySize(added) + (size_t)cJSON_GetArraySize(removed);
@@ -202,13 +203,14 @@ static Status read_sides(CodeChange *c, const Row *r, const cJSON *added, const 
 static Status read_row(CodeChange *c, const Row *r, const cJSON *j)
 {
     *c = (CodeChange){0};
-    if (!cJSON_IsObject(j)) return fail(E_FORMAT, "%s: the row is not a JSON object", r->where);
+    if (!cJSON_IsObject(j)) return err_fail(E_FORMAT, "%s: the row is not a JSON object", r->where);
     TRY(read_common(c, r, j));
     if (json_has(j, "files")) return read_files(c, r, j);
     if (json_has(j, "added") && json_has(j, "removed")) return read_sides(c, r, get(j, "added"), get(j, "removed"));
     const char *diff = NULL;
     TRY(json_text(&diff, j, "diff", r->where));
-    if (!diff) return fail(E_FORMAT, "%s: found no change; expected files, or diff, or added and removed", r->where);
+    if (!diff)
+        return err_fail(E_FORMAT, "%s: found no change; expected files, or diff, or added and removed", r->where);
     return read_diff(c, r, diff);
 }
 
@@ -224,7 +226,7 @@ Status changes_next(ChangeReader *in, Arena *a, CodeChange *out, bool *more)
     const char *end = row;
     in->replaced += json_mend_zeros(row, len);
     cJSON *j = cJSON_ParseWithOpts(row, &end, 1);
-    if (!j) return fail(E_FORMAT, "%s: is not JSON at byte %lld", r.where, (long long)(end ? end - row : 0) + 1);
+    if (!j) return err_fail(E_FORMAT, "%s: is not JSON at byte %lld", r.where, (long long)(end ? end - row : 0) + 1);
     Status status = read_row(out, &r, j);
     cJSON_Delete(j);
     *more = !status;
@@ -251,7 +253,7 @@ Status changes_read(CodeChange **out, int64_t *n, Arena *a, const char *path)
     Status s = read_all(out, n, a, &in);
     changes_close(&in);
     TRY(s);
-    return *n ? OK : fail(E_MISMATCH, "%s: holds no commit, expected one a line", path);
+    return *n ? OK : err_fail(E_MISMATCH, "%s: holds no commit, expected one a line", path);
 }
 
 /* ---- writing ---- */

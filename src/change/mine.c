@@ -140,7 +140,7 @@ static Status whole_number(int64_t *out, const cJSON *j, const char *key, const 
 {
     double x = -1;
     TRY(json_real(&x, j, key, 0, 1e15, path));
-    if (x < 0) return fail(E_FORMAT, "%s: has no %s", path, key);
+    if (x < 0) return err_fail(E_FORMAT, "%s: has no %s", path, key);
     *out = (int64_t)x;
     return OK;
 }
@@ -176,15 +176,16 @@ static Status parse_state(State *s, const Mine *m, const cJSON *j)
 
 static Status damaged_state(const Mine *m)
 {
-    return fail(E_FORMAT, "%s: is damaged, or not the state of an unfinished run; --overwrite starts anew", m->state);
+    return err_fail(E_FORMAT, "%s: is damaged, or not the state of an unfinished run; --overwrite starts anew",
+                    m->state);
 }
 
 static Status other_wish(const Mine *m, const State *s)
 {
-    return fail(E_CONFIG,
-                "%s holds an unfinished run with other options (%s); the same options continue it, --overwrite "
-                "starts anew",
-                m->options.out, difference(m->run, s->wish, m->wish));
+    return err_fail(E_CONFIG,
+                    "%s holds an unfinished run with other options (%s); the same options continue it, --overwrite "
+                    "starts anew",
+                    m->options.out, difference(m->run, s->wish, m->wish));
 }
 
 static Status read_state(State *s, Mine *m)
@@ -213,8 +214,8 @@ static Status open_records(Mine *m, const State *s)
     bool same = !strcmp(sha256_end(&sum).hex, s->records);
     if (same && !fseeko(m->out.file, s->bytes, SEEK_SET)) return OK;
     TRY(writer_keep(&m->out));
-    return fail(E_FORMAT, "%s: does not hold the records of the unfinished run; --overwrite starts anew",
-                m->out.temporary);
+    return err_fail(E_FORMAT, "%s: does not hold the records of the unfinished run; --overwrite starts anew",
+                    m->out.temporary);
 }
 
 /* ---- opening ---- */
@@ -252,12 +253,12 @@ static Status open_parts(Mine *m)
     if (!unfinished) return open_anew(m);
     const RepoAbout *about = repo_about(m->repo);
     if (strcmp(about->tip, s.tip) || strcmp(about->from, s.from))
-        return fail(E_CONFIG,
-                    "%s holds an unfinished run up to commit %.12s, and the range leads to %.12s now; --resume "
-                    "continues up to the former, --overwrite starts anew",
-                    o->out, s.tip, about->tip);
+        return err_fail(E_CONFIG,
+                        "%s holds an unfinished run up to commit %.12s, and the range leads to %.12s now; --resume "
+                        "continues up to the former, --overwrite starts anew",
+                        o->out, s.tip, about->tip);
     if (s.done > m->n)
-        return fail(E_FORMAT, "%s: %lld commits done of %lld", m->state, (long long)s.done, (long long)m->n);
+        return err_fail(E_FORMAT, "%s: %lld commits done of %lld", m->state, (long long)s.done, (long long)m->n);
     TRY(open_records(m, &s));
     m->stats.resumed = s.done;
     m->stats.replaced = s.replaced;

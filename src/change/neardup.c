@@ -86,7 +86,7 @@ static int64_t root(int64_t *group, int64_t i)
     return i;
 }
 
-void near_duplicates(int64_t *group, Arena *a, const Bytes *text, int64_t n, double limit)
+void neardup_find(int64_t *group, Arena *a, const Bytes *text, int64_t n, double limit)
 {
     ArenaMark mark = arena_mark(a);
     Shingles *s = arena_take(a, sizeof *s * (size_t)(n + 1));

@@ -10,6 +10,6 @@
 
 /* group[i]: the first text that i is a near-duplicate of, directly or through others; i itself when it is the first.
  * */
-void near_duplicates(int64_t *group, Arena *, const Bytes *text, int64_t n, double limit);
+void neardup_find(int64_t *group, Arena *, const Bytes *text, int64_t n, double limit);
 
 #endif

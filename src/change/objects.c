@@ -293,7 +293,7 @@ static const char BAD_LOOSE[] = "its file does not begin as an object";
 static const char *parse_loose(Bytes file, Arena *a, ObjectType *type, size_t *size, Object *out)
 {
     char start[LOOSE_HEADER];
-    size_t n = inflate_start(file.text, file.len, start, sizeof start), used;
+    size_t n = pack_inflate_start(file.text, file.len, start, sizeof start), used;
     size_t header = parse_header(start, n, type, size);
     if (!file.len) return "its file is empty";
     if (!header) return BAD_LOOSE;
@@ -301,7 +301,7 @@ static const char *parse_loose(Bytes file, Arena *a, ObjectType *type, size_t *s
     if (!out) return NULL;
     if (*size > (size_t)1 << 30) return "it is larger than 1 GiB, which is not read";
     char *bytes = arena_take(a, header + *size + 1);
-    if (!inflate_exactly(file.text, file.len, bytes, header + *size, &used))
+    if (!pack_inflate_exactly(file.text, file.len, bytes, header + *size, &used))
         return "its file does not inflate to the size in its header";
     if (used != file.len) return "its file goes on behind its end";
     bytes[header + *size] = 0;

@@ -49,13 +49,13 @@ static bool run_inflate(const char *in, size_t n_in, char *out, size_t size, siz
     return code == Z_STREAM_END;
 }
 
-bool inflate_exactly(const char *in, size_t n_in, char *out, size_t size, size_t *used)
+bool pack_inflate_exactly(const char *in, size_t n_in, char *out, size_t size, size_t *used)
 {
     size_t made;
     return run_inflate(in, n_in, out, size, &made, used) && made == size;
 }
 
-size_t inflate_start(const char *in, size_t n_in, char *out, size_t room)
+size_t pack_inflate_start(const char *in, size_t n_in, char *out, size_t room)
 {
     size_t made, used;
     run_inflate(in, n_in, out, room, &made, &used);
@@ -230,7 +230,7 @@ static char *inflated(const Pack *p, const Entry *e, Arena *a)
     if (e->size > MOST_OBJECT) return NULL;
     char *out = arena_take(a, e->size + 1);
     out[e->size] = 0;
-    return inflate_exactly(p->pack.text + e->data, p->pack.len - ID - e->data, out, e->size, &used) ? out : NULL;
+    return pack_inflate_exactly(p->pack.text + e->data, p->pack.len - ID - e->data, out, e->size, &used) ? out : NULL;
 }
 
 /* ---- deltas ---- */
@@ -403,7 +403,7 @@ const char *pack_header(const Pack *p, uint32_t place, ObjectType *type, size_t 
     *size = e.size;
     if (e.type > OBJECT_TAG) {
         char start[24];
-        size_t n = inflate_start(p->pack.text + e.data, p->pack.len - ID - e.data, start, sizeof start);
+        size_t n = pack_inflate_start(p->pack.text + e.data, p->pack.len - ID - e.data, start, sizeof start);
         const unsigned char *s = (const unsigned char *)start;
         if (!varint(&s, s + n, &ignored) || !varint(&s, (const unsigned char *)start + n, size))
             return "its delta does not inflate";

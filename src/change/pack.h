@@ -54,7 +54,8 @@ const char *pack_header(const Pack *, uint32_t place, ObjectType *, size_t *size
 enum { DEFLATE_MOST = 1032 }; /* no byte inflates to more */
 /* Inflates to exactly `size` bytes; false when the stream is damaged or shorter or longer than that.  *used: the
  * bytes of the stream. */
-bool inflate_exactly(const char *in, size_t n_in, char *out, size_t size, size_t *used);
-size_t inflate_start(const char *in, size_t n_in, char *out, size_t room); /* the first bytes, as far as they go */
+bool pack_inflate_exactly(const char *in, size_t n_in, char *out, size_t size, size_t *used);
+size_t pack_inflate_start(const char *in, size_t n_in, char *out,
+                          size_t room); /* the first bytes, as far as they go */
 
 #endif

@@ -91,13 +91,13 @@ static Status heed_extensions(Repo *r)
     git_config *c;
     Status s = OK;
     if (git_repository_config_snapshot(&c, r->git))
-        return fail(E_FORMAT, "%s: its configuration cannot be read: %s", r->path, repo_git_says());
+        return err_fail(E_FORMAT, "%s: its configuration cannot be read: %s", r->path, repo_git_says());
     if (is_set(c, "extensions.objectformat", NULL) && !is_set(c, "extensions.objectformat", "sha1"))
-        s = fail(E_FORMAT, "%s: the ids of the repository are SHA-256, expected SHA-1: libgit2 reads no other",
-                 r->path);
+        s = err_fail(E_FORMAT, "%s: the ids of the repository are SHA-256, expected SHA-1: libgit2 reads no other",
+                     r->path);
     else if (is_set(c, "extensions.refstorage", NULL) && !is_set(c, "extensions.refstorage", "files"))
-        s = fail(E_FORMAT, "%s: the references of the repository are not in files, and libgit2 reads no others",
-                 r->path);
+        s = err_fail(E_FORMAT, "%s: the references of the repository are not in files, and libgit2 reads no others",
+                     r->path);
     r->about.partial = is_set(c, "extensions.partialclone", NULL) || has_promisor(c);
     git_config_free(c);
     return s;
@@ -137,13 +137,13 @@ static Status open_objects(Repo *r)
     git_buf folder = {0};
     if (git_repository_item_path(&folder, r->git, GIT_REPOSITORY_ITEM_OBJECTS) || !file_is_dir(folder.ptr)) {
         git_buf_dispose(&folder);
-        return fail(E_FORMAT, "%s: the repository is damaged: it has no folder of objects", r->path);
+        return err_fail(E_FORMAT, "%s: the repository is damaged: it has no folder of objects", r->path);
     }
     r->store = objects_open(r->arena, str_copy(r->arena, folder.ptr, strlen(folder.ptr)));
     git_buf_dispose(&folder);
     r->objects = objects_database(r->store);
     if (!r->objects || git_repository_set_odb(r->git, r->objects))
-        return fail(E_IO, "%s: libgit2 takes no database of objects: %s", r->path, repo_git_says());
+        return err_fail(E_IO, "%s: libgit2 takes no database of objects: %s", r->path, repo_git_says());
     return OK;
 }
 
@@ -152,8 +152,9 @@ static Status open_parts(Repo *r)
     TRY(repo_check_files(r->arena, r->path));
     int code = open_git(r);
     if (code == GIT_ENOTFOUND)
-        return fail(E_IO, "%s: found none; expected a git repository (a worktree, its .git, or a bare one)", r->path);
-    if (code) return fail(E_IO, "%s: the git repository cannot be opened: %s", r->path, repo_git_says());
+        return err_fail(E_IO, "%s: found none; expected a git repository (a worktree, its .git, or a bare one)",
+                        r->path);
+    if (code) return err_fail(E_IO, "%s: the git repository cannot be opened: %s", r->path, repo_git_says());
     TRY(heed_extensions(r));
     TRY(open_objects(r));
     r->about.bare = git_repository_is_bare(r->git);

@@ -18,7 +18,7 @@ static const char *kind_of(mode_t mode)
 
 static Status not_a_file(const char *path, mode_t mode)
 {
-    return fail(E_FORMAT, "%s: is %s, expected a file of a git repository", path, kind_of(mode));
+    return err_fail(E_FORMAT, "%s: is %s, expected a file of a git repository", path, kind_of(mode));
 }
 
 /* A file, or nothing at all. */

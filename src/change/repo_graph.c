@@ -65,12 +65,12 @@ static Status collect(Repo *r, Graph *g, const unsigned char id[20])
     place(r, g, id);
     for (; i < g->n; i++) {
         if (i % LOOK_EVERY == 0 && repo_stopped(r)) break;
-        if (i >= INT32_MAX - 1) return fail(E_FORMAT, "%s: has more than 2^31 commits", r->path);
+        if (i >= INT32_MAX - 1) return err_fail(E_FORMAT, "%s: has more than 2^31 commits", r->path);
         g->first[i] = g->n_edges;
         read_commit(r, g, i);
         g->first[i + 1] = g->n_edges;
     }
-    return repo_stopped(r) ? fail(E_INTERRUPT, "interrupted while the history was read; nothing is written") : OK;
+    return repo_stopped(r) ? err_fail(E_INTERRUPT, "interrupted while the history was read; nothing is written") : OK;
 }
 
 /* Of the first n commits (all that the tip reaches): first parents, and edges to readable commits only. */
@@ -153,8 +153,8 @@ static Status check_cycles(const Repo *r, const Graph *g)
     int64_t readable = 0;
     for (int64_t i = 0; i < g->n; i++) readable += g->read[i];
     if (r->n == readable) return OK;
-    return fail(E_FORMAT, "%s: replacements or grafts make %lld %s", r->path, (long long)(readable - r->n),
-                str_plural(readable - r->n, "commit its own ancestor", "commits their own ancestors"));
+    return err_fail(E_FORMAT, "%s: replacements or grafts make %lld %s", r->path, (long long)(readable - r->n),
+                    str_plural(readable - r->n, "commit its own ancestor", "commits their own ancestors"));
 }
 
 /* Other spellings that git has for sets of commits: ^A and A^! (A^@, A^-), in either place. */
@@ -170,9 +170,10 @@ Status repo_history(Repo *r, const char *range, const RepoCommit **out, int64_t 
     git_oid tip, from;
     r->about.unreadable = 0;
     r->about.from[0] = 0;
-    if (dots && *to == '.') return fail(E_CONFIG, "the range %s has three dots, expected A..B", range);
+    if (dots && *to == '.') return err_fail(E_CONFIG, "the range %s has three dots, expected A..B", range);
     if (range && other_spelling(range))
-        return fail(E_CONFIG, "the range %s is spelled with ^A or A^!, which is not supported, expected A..B", range);
+        return err_fail(E_CONFIG, "the range %s is spelled with ^A or A^!, which is not supported, expected A..B",
+                        range);
     TRY(repo_resolve(r, to && *to ? to : "HEAD", tip.id));
     git_oid_tostr(r->about.tip, sizeof r->about.tip, &tip);
     if (dots) {

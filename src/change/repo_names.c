@@ -130,19 +130,20 @@ ObjectState repo_links(Repo *r, Arena *a, const unsigned char id[ID], CommitLink
 static Status bad_object(Repo *r, const char *name, const unsigned char id[ID], ObjectState state)
 {
     const char *hex = hex_of(r, id), *why = objects_reason(r->store, hex);
-    if (why && strstr(why, hex)) return fail(E_FORMAT, "%s: '%.60s' cannot be read: %s", r->path, name, why);
-    return fail(E_FORMAT, "%s: '%.60s' cannot be read: object %s is %s (git fsck)%s%s", r->path, name, hex,
-                state == OBJECT_DAMAGED ? "damaged" : "missing", why ? "; " : "", why ? why : "");
+    if (why && strstr(why, hex)) return err_fail(E_FORMAT, "%s: '%.60s' cannot be read: %s", r->path, name, why);
+    return err_fail(E_FORMAT, "%s: '%.60s' cannot be read: object %s is %s (git fsck)%s%s", r->path, name, hex,
+                    state == OBJECT_DAMAGED ? "damaged" : "missing", why ? "; " : "", why ? why : "");
 }
 
 static Status no_commit(const Repo *r, const char *name)
 {
-    return fail(E_CONFIG, "%s: has no commit '%.60s'", r->path, name);
+    return err_fail(E_CONFIG, "%s: has no commit '%.60s'", r->path, name);
 }
 
 static Status cannot_follow(const Repo *r, const char *name)
 {
-    return fail(E_FORMAT, "%s: %s cannot be followed, the repository is damaged: %s", r->path, name, repo_git_says());
+    return err_fail(E_FORMAT, "%s: %s cannot be followed, the repository is damaged: %s", r->path, name,
+                    repo_git_says());
 }
 
 /* HEAD names a branch that has no commit: the repository is new, or the branch's file is damaged or gone. */
@@ -155,10 +156,10 @@ static Status unborn(Repo *r)
     git_reference_free(head);
     bool packed = read_list(r, "packed-refs") != NULL;
     if (git_repository_is_empty(r->git) == 1 && !packed)
-        return fail(E_IO, "%s: the repository has no commits: HEAD leads to '%.60s', which is not there", r->path,
-                    to);
-    return fail(E_FORMAT, "%s: HEAD leads to '%.60s', which is not there%s; name a commit with a range", r->path, to,
-                packed ? ", nor in packed-refs, unless that is damaged" : "");
+        return err_fail(E_IO, "%s: the repository has no commits: HEAD leads to '%.60s', which is not there", r->path,
+                        to);
+    return err_fail(E_FORMAT, "%s: HEAD leads to '%.60s', which is not there%s; name a commit with a range", r->path,
+                    to, packed ? ", nor in packed-refs, unless that is damaged" : "");
 }
 
 /* The object of a name without ~ and ^; libgit2 resolves references, and dates of the reflog and words of
@@ -186,15 +187,15 @@ static Status base_of(Repo *r, const char *name, git_oid *out)
         git_oid_fromstrn(&start, name, digits);
         code = git_odb_exists_prefix(out, r->objects, &start, digits);
         if (!code) return OK;
-        return fail(E_CONFIG, "%s: %s commit '%s'", r->path, code == GIT_EAMBIGUOUS ? "has more than one" : "has no",
-                    name);
+        return err_fail(E_CONFIG, "%s: %s commit '%s'", r->path,
+                        code == GIT_EAMBIGUOUS ? "has more than one" : "has no", name);
     }
     if (!strpbrk(name, "@:^~-")) return no_commit(r, name);
     if ((code = git_revparse_single(&object, r->git, name))) {
         unsigned char id[ID];
         ObjectState state;
         if (objects_failed(r->store, id, &state)) return bad_object(r, name, id, state);
-        return fail(E_CONFIG, "%s: has no commit '%.60s' (%s)", r->path, name, repo_git_says());
+        return err_fail(E_CONFIG, "%s: has no commit '%.60s' (%s)", r->path, name, repo_git_says());
     }
     git_oid_cpy(out, git_object_id(object));
     git_object_free(object);
@@ -219,7 +220,7 @@ static Status peel(Repo *r, const char *name, unsigned char id[ID])
         if (!tag) break;
         memcpy(id, of.id, ID);
     }
-    return fail(E_CONFIG, "%s: '%.60s' is no commit", r->path, name);
+    return err_fail(E_CONFIG, "%s: '%.60s' is no commit", r->path, name);
 }
 
 /* Where the steps ~N, ^N and ^{commit} at the end of a name begin; its end when there are others, too. */
@@ -288,5 +289,5 @@ Status repo_resolve(Repo *r, const char *name, unsigned char id[ID])
     objects_missing_said(r->store, true);
     if (!s || !objects_stopped(r->store)) return s;
     err_clear();
-    return fail(E_INTERRUPT, "interrupted while '%.60s' was looked up; nothing is written", name);
+    return err_fail(E_INTERRUPT, "interrupted while '%.60s' was looked up; nothing is written", name);
 }

@@ -144,7 +144,7 @@ static Status write_converted(const Args *a, const Weights *w, const char *to, c
     const char *wanted = args_text(a, "dtype", NULL);
     StoredType type = STORED_F32;
     if (wanted && (!stored_type_find(&type, wanted) || !str_glob("F16|BF16|F32|F64", wanted)))
-        return fail(E_CONFIG, "--dtype is '%.20s', expected F16, BF16, F32 or F64", wanted);
+        return err_fail(E_CONFIG, "--dtype is '%.20s', expected F16, BF16, F32 or F64", wanted);
     Stored *out = NEW(arena, Stored, weights_n(w));
     bool tied = str_glob("*.bin", to);
     double worst = 0;
@@ -202,7 +202,7 @@ Status checkpoint_convert(const Args *a, const char *from, const char *to)
     } else if (file_is_dir(from)) {
         status = convert_directory(a, w, from, to);
     } else {
-        status = fail(E_CONFIG, "%s: expected a name that ends in .safetensors or .bin", to);
+        status = err_fail(E_CONFIG, "%s: expected a name that ends in .safetensors or .bin", to);
     }
     weights_close(w);
     return status;

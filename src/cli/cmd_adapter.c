@@ -158,9 +158,11 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
         const char *beside = str_print(arena, "%s/%s", a->dir, dir);
         if (file_is_dir(beside)) dir = beside;
     }
-    if (!dir || !*dir) return fail(E_CONFIG, "%s: its config names no base model; name it with --base MODEL", a->dir);
+    if (!dir || !*dir)
+        return err_fail(E_CONFIG, "%s: its config names no base model; name it with --base MODEL", a->dir);
     if (access(str_print(arena, "%s/config.json", dir), F_OK))
-        return fail(E_IO, "%s: its base model %s is not a directory here; name it with --base MODEL", a->dir, dir);
+        return err_fail(E_IO, "%s: its base model %s is not a directory here; name it with --base MODEL", a->dir,
+                        dir);
     Weights *w;
     Config c;
     if (!weights_open(&w, arena, dir)) {
@@ -199,8 +201,8 @@ static Status convert(const Args *args)
 {
     const char *in = args_at(args, 1), *out = args_at(args, 2), *name = args_text(args, "to", NULL);
     const Library *to = name ? library_find(name) : NULL;
-    if (!to) return fail(E_CONFIG, "--to is %s, expected hf or adapters", name ? name : "missing");
-    if (same_place(in, out)) return fail(E_CONFIG, "%s is both the input and the output", in);
+    if (!to) return err_fail(E_CONFIG, "--to is %s, expected hf or adapters", name ? name : "missing");
+    if (same_place(in, out)) return err_fail(E_CONFIG, "%s is both the input and the output", in);
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), in));
     Folder f;
@@ -251,7 +253,7 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     TRY(adapter_attach(a, m, hooks));
     print_remarks(a, args);
     if (!a->method->merge)
-        return fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
+        return err_fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
     Tensor before = probe(m, hooks, arena);
     TRY(a->method->merge(m, &a->cfg));
     double difference = relative_difference(before, probe(m, NULL, arena));
@@ -266,7 +268,7 @@ static Status merged(Adapter *a, const Args *args, const char *where)
 static Status merge(const Args *args)
 {
     if (same_place(args_at(args, 1), args_at(args, 3)))
-        return fail(E_CONFIG, "%s is both the base model and the output", args_at(args, 1));
+        return err_fail(E_CONFIG, "%s is both the base model and the output", args_at(args, 1));
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), args_at(args, 2)));
     Folder f;
@@ -284,10 +286,10 @@ static Status adapter(const Args *a)
     if (!strcmp(verb, "inspect") && n == 1) return inspect(a);
     if (!strcmp(verb, "convert") && n == 2) return convert(a);
     if (!strcmp(verb, "merge") && n == 3) return merge(a);
-    return fail(E_CONFIG, "adapter %s takes %s", verb,
-                *verb == 'i'   ? "one DIR"
-                : *verb == 'c' ? "IN and OUT"
-                               : "MODEL, ADAPTER and OUT");
+    return err_fail(E_CONFIG, "adapter %s takes %s", verb,
+                    *verb == 'i'   ? "one DIR"
+                    : *verb == 'c' ? "IN and OUT"
+                                   : "MODEL, ADAPTER and OUT");
 }
 
 static const Option OPTIONS[] = {

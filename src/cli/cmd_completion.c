@@ -45,7 +45,7 @@ static Status completion(const Args *a)
     else if (!strcmp(shell, "bash") || !strcmp(shell, "zsh"))
         complete_sh(&out, *shell == 'z');
     else
-        return fail(E_CONFIG, "unknown shell '%.30s'; expected bash, zsh or fish", shell);
+        return err_fail(E_CONFIG, "unknown shell '%.30s'; expected bash, zsh or fish", shell);
     print_layout(out.text, out.len);
     return OK;
 }

@@ -11,7 +11,7 @@ static const Experiment *find(Arena *a, const char *name)
 {
     for (const Experiment *const *e = experiment_begin(); e < experiment_end(); e++)
         if (!strcmp(experiment_name(a, *e), name)) return *e;
-    die(__FILE__, __LINE__, "the demonstration names %s, which is not registered", name);
+    err_die(__FILE__, __LINE__, "the demonstration names %s, which is not registered", name);
 }
 
 static Status demo(const Args *a)

@@ -16,8 +16,8 @@ static Status open_both(Model **m, Hooks **hooks, Tokenizer *t, const Args *a, c
     TRY(model_with_adapter(m, hooks, a, args_arena(a), args_at(a, 0), options));
     TRY(tokenizer_open(t, args_arena(a), args_text(a, "tokenizer", args_at(a, 0))));
     if (tokenizer_size(t) > (*m)->config.vocab)
-        return fail(E_MISMATCH, "the tokenizer has %lld ids, the model's vocabulary %d", (long long)tokenizer_size(t),
-                    (*m)->config.vocab);
+        return err_fail(E_MISMATCH, "the tokenizer has %lld ids, the model's vocabulary %d",
+                        (long long)tokenizer_size(t), (*m)->config.vocab);
     return OK;
 }
 
@@ -42,11 +42,12 @@ static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, co
     c->beams = (int)beams, c->n_best = (int)best, c->top_k = (int)top_k, c->seed = (uint64_t)seed;
     c->early_stopping = args_given(a, "early-stopping");
     if (c->beams > 1 && c->temperature > 0)
-        return fail(E_CONFIG, "--num-beams (beam search) and --temperature (sampling) exclude each other");
+        return err_fail(E_CONFIG, "--num-beams (beam search) and --temperature (sampling) exclude each other");
     if ((c->top_k || c->top_p > 0) && !(c->temperature > 0)) c->temperature = 1;
     const char *to = args_text(a, "to", NULL);
     int32_t code = tokenizer_language(t, to);
-    if (to && code < 0) return fail(E_CONFIG, "--to is %s, which is not a language of this model's tokenizer", to);
+    if (to && code < 0)
+        return err_fail(E_CONFIG, "--to is %s, which is not a language of this model's tokenizer", to);
     if (code >= 0) c->start = code;
     return OK;
 }
@@ -60,11 +61,11 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     char name[32];
     snprintf(name, sizeof name, "<%s>", MODES[c->both_ways ? ENCODER_DECODER : DECODER_ONLY]);
     int32_t word = t->bpe ? bpe_find(t->bpe, name) : -1;
-    if (word < 0) return fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", name);
+    if (word < 0) return err_fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", name);
     BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
     int64_t most = config_room(&m->config) - c->max_new + 1 - 3 - c->both_ways;
     int64_t n = p.n < most ? p.n : most, skip = c->both_ways ? 0 : p.n - n, at = 0;
-    if (most < 1) return fail(E_CONFIG, "--max-new-tokens %d leaves no room for a text", c->max_new);
+    if (most < 1) return err_fail(E_CONFIG, "--max-new-tokens %d leaves no room for a text", c->max_new);
     if (n < p.n && !args_quiet(a))
         print_err("the text has %lld tokens; its %s %lld %s\n", (long long)p.n, skip ? "last" : "first", (long long)n,
                   str_plural(n, "fits", "fit"));
@@ -93,13 +94,13 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
     int64_t most = room ? room - c->max_new + 1 : p.n, skip = p.n > most ? p.n - most : 0;
     if (most < 1)
-        return fail(E_CONFIG, "--max-new-tokens %d leaves no room for a prompt in %lld positions", c->max_new,
-                    (long long)room);
+        return err_fail(E_CONFIG, "--max-new-tokens %d leaves no room for a prompt in %lld positions", c->max_new,
+                        (long long)room);
     if (skip && !args_quiet(a))
         print_err("the prompt has %lld tokens; its last %lld %s\n", (long long)p.n, (long long)most,
                   str_plural(most, "fits", "fit"));
     *x = (Batch){.b = 1, .t = p.n - skip, .ids = p.id + skip};
-    return p.n ? OK : args_content_fault(fail(E_CONFIG, "the prompt is empty"), a, 1);
+    return p.n ? OK : args_content_fault(err_fail(E_CONFIG, "the prompt is empty"), a, 1);
 }
 
 static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n, int eos, double score, bool json)
@@ -136,11 +137,11 @@ static Status run_generate(const Args *a)
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.writes_from_encoder = mode != NO_MODE}));
     bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
     if (!mode && !m->decoder && !m->config.writes_from_encoder)
-        return fail(asks ? E_CONFIG : E_MISMATCH, "this %s model has no decoder; if it is a UniXcoder, say --mode",
-                    m->config.arch);
+        return err_fail(asks ? E_CONFIG : E_MISMATCH,
+                        "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
     if (mode && !m->config.writes_from_encoder)
-        return fail(E_CONFIG, "--mode is for UniXcoder, whose encoder writes; a %s model has none that does",
-                    m->config.arch);
+        return err_fail(E_CONFIG, "--mode is for UniXcoder, whose encoder writes; a %s model has none that does",
+                        m->config.arch);
     TRY(settings(&c, m, &t, a, mode));
     TRY(prompt(&x, m, &t, a, &c));
     int32_t *out = NEW(arena, int32_t, c.n_best * c.max_new), *len = NEW(arena, int32_t, c.n_best);
@@ -152,7 +153,7 @@ static Status run_generate(const Args *a)
             print_result(&t, arena, out + i * c.max_new, len[i], c.eos, score[i], args_given(a, "json"));
     }
     for (int i = 0; i < c.n_best && !searched; i++, c.seed++) {
-        TRY(model_blame(generate(out, len, m, hooks, &step, &x, &c), m));
+        TRY(model_blame(generate_tokens(out, len, m, hooks, &step, &x, &c), m));
         print_result(&t, arena, out, len[0], c.eos, NAN, args_given(a, "json"));
     }
     arena_close(&step);
@@ -236,7 +237,7 @@ static Status run_fill(const Args *a)
     const Special *special = special_find(tokenizer_specials(&t), "<mask>", strlen("<mask>"));
     int32_t mask = special ? special->id : -1;
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0)
-        return fail(E_MISMATCH, "fill needs a masked language model (RoBERTa's shape, with its head and <mask>)");
+        return err_fail(E_MISMATCH, "fill needs a masked language model (RoBERTa's shape, with its head and <mask>)");
     TRY(args_content(&text, a, 1));
     BpeText x = tokenizer_encode(&t, arena, text.text, text.len, true);
     TRY(fill_wrap(&x, &t, arena, config_room(&m->config), a));
@@ -251,7 +252,7 @@ static Status run_fill(const Args *a)
     }
     arena_close(&step);
     tokenizer_close(&t);
-    return found ? OK : args_content_fault(fail(E_CONFIG, "the text has no <mask>"), a, 1);
+    return found ? OK : args_content_fault(err_fail(E_CONFIG, "the text has no <mask>"), a, 1);
 }
 
 static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},

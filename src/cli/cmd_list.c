@@ -19,7 +19,7 @@ static int by_name(const void *a, const void *b)
     return group ? group : strcmp(x->name, y->name);
 }
 
-const Experiment **experiments(Arena *a)
+const Experiment **list_experiments(Arena *a)
 {
     size_t n = (size_t)(experiment_end() - experiment_begin());
     const Experiment **list = NEW(a, const Experiment *, n + 1);
@@ -102,13 +102,13 @@ static void print_title(const char *section, const char *title)
 static Status list(const Args *a)
 {
     static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "architectures", NULL};
-    const Experiment **all = experiments(args_arena(a));
+    const Experiment **all = list_experiments(args_arena(a));
     const char *section = args_count(a) ? args_at(a, 0) : "";
     int i = 0;
     while (*section && SECTIONS[i] && strcmp(SECTIONS[i], section) != 0) i++;
     if (!SECTIONS[i])
-        return fail(E_CONFIG, "unknown section '%.30s'; expected theory, toy, probes, methods or architectures",
-                    section);
+        return err_fail(E_CONFIG, "unknown section '%.30s'; expected theory, toy, probes, methods or architectures",
+                        section);
     if (args_given(a, "json")) {
         print_json(all, section);
         return OK;

@@ -15,19 +15,20 @@ static Status config_of(Config *c, const Args *a)
 {
     const char *name = args_text(a, "arch", NULL);
     if (args_count(a) == 2) {
-        if (name) return fail(E_CONFIG, "a directory and --arch are given; expected only one of them");
+        if (name) return err_fail(E_CONFIG, "a directory and --arch are given; expected only one of them");
         TRY(config_load(c, args_at(a, 1)));
     } else {
         const Arch *arch = arch_find(name ? name : "roberta");
-        if (!arch) return fail(E_CONFIG, "--arch is '%.30s'; `vernier list` shows the architectures", name);
+        if (!arch) return err_fail(E_CONFIG, "--arch is '%.30s'; `vernier list` shows the architectures", name);
         arch->defaults(c);
     }
     const KeyValue *set;
     int n = args_settings(a, &set);
     if (n && args_count(a) == 2)
-        return fail(E_CONFIG, "%s: %s has its own shape; settings are only for --arch", set[0].key, args_at(a, 1));
+        return err_fail(E_CONFIG, "%s: %s has its own shape; settings are only for --arch", set[0].key,
+                        args_at(a, 1));
     for (int i = 0; i < n; i++) {
-        if (!set[i].value) return fail(E_CONFIG, "--set %s lacks a value: key=value is expected", set[i].key);
+        if (!set[i].value) return err_fail(E_CONFIG, "--set %s lacks a value: key=value is expected", set[i].key);
         TRY(config_set(c, set[i].key, set[i].value));
     }
     return OK;
@@ -39,16 +40,17 @@ static Status attach(Model *m, const Args *a)
     int n = args_all(a, "method", method, MOST_METHODS);
     int64_t size = 0;
     TRY(args_int(&size, a, "rank", 0, 0, 1 << 24));
-    if (size && !n) return fail(E_CONFIG, "--rank requires --method");
+    if (size && !n) return err_fail(E_CONFIG, "--rank requires --method");
     Hooks *hooks = hooks_new(args_arena(a));
     for (int i = 0; i < n; i++) {
         const Peft *p = peft_find(method[i]);
-        if (!p) return fail(E_CONFIG, "--method is '%.30s'; `vernier list` shows the methods", method[i]);
+        if (!p) return err_fail(E_CONFIG, "--method is '%.30s'; `vernier list` shows the methods", method[i]);
         PeftConfig c = {0};
         p->defaults(&c, &m->config);
         int *knob = p->knob ? p->knob(&c) : NULL;
         if (size && !knob)
-            return fail(E_CONFIG, "%s has no rank, bottleneck or prefix length; --rank needs one of them", p->name);
+            return err_fail(E_CONFIG, "%s has no rank, bottleneck or prefix length; --rank needs one of them",
+                            p->name);
         if (size) *knob = (int)size;
         TRY(peft_attach(p, m, hooks, &c));
     }
@@ -57,9 +59,9 @@ static Status attach(Model *m, const Args *a)
 
 static Status inspect(const Args *a)
 {
-    if (args_count(a) > 2) return fail(E_CONFIG, "model inspect takes one DIR");
+    if (args_count(a) > 2) return err_fail(E_CONFIG, "model inspect takes one DIR");
     if (args_given(a, "pickle"))
-        return args_count(a) == 2 ? checkpoint_scan(a, args_at(a, 1)) : fail(E_CONFIG, "--pickle needs a FILE");
+        return args_count(a) == 2 ? checkpoint_scan(a, args_at(a, 1)) : err_fail(E_CONFIG, "--pickle needs a FILE");
     if (args_count(a) == 2 && !access(args_at(a, 1), F_OK) && !file_is_dir(args_at(a, 1)))
         return checkpoint_tree(a, args_at(a, 1));
     Config c = {0};
@@ -74,7 +76,7 @@ static Status inspect(const Args *a)
         TRY(attach(m, a));
     } else {
         if (args_given(a, "method"))
-            return fail(E_CONFIG, "--method and --adapter are both given; expected only one of them");
+            return err_fail(E_CONFIG, "--method and --adapter are both given; expected only one of them");
         TRY(shape_with_adapter(&m, a, &c, path));
     }
     model_inspect(stdout, m);
@@ -90,7 +92,7 @@ static Status model(const Args *a)
     if (!strcmp(verb, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
     if (!strcmp(verb, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));
     if (!strcmp(verb, "compare") && n == 2) return checkpoint_compare(a, args_at(a, 1), args_at(a, 2));
-    return fail(E_CONFIG, "model %s takes %s", verb, *verb == 'l' ? "one PATH" : "two PATHs");
+    return err_fail(E_CONFIG, "model %s takes %s", verb, *verb == 'l' ? "one PATH" : "two PATHs");
 }
 
 static const Option OPTIONS[] = {

@@ -46,7 +46,7 @@ static Status languages(MineOptions *o, const char *list)
         char name[16];
         snprintf(name, sizeof name, "%.*s", (int)(n < 15 ? n : 15), p);
         Lang lang = lang_find(name);
-        if (lang == LANG_NONE) return fail(E_CONFIG, "--lang %s: '%s' is no language that is known", list, name);
+        if (lang == LANG_NONE) return err_fail(E_CONFIG, "--lang %s: '%s' is no language that is known", list, name);
         o->lang[lang] = true;
     }
     return OK;
@@ -76,7 +76,7 @@ static Status mine_all(const Prediction *w, const MineOptions *o)
             if (stats->count[k]) say_left_out(stats->count[k], MINE_SAYS[k]);
         Status closed = mine_close(m);
         if (!s) s = closed;
-        if (!s && signals_seen()) s = fail(E_INTERRUPT, "interrupted before the end");
+        if (!s && signals_seen()) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&arena);
     return s;
@@ -91,7 +91,7 @@ static Status read_repository(Prediction *w, const char *repository, const char 
     mine_everything(&o, w->p.task == &TASK_CMG);
     TRY(languages(&o, args_text(w->args, "lang", NULL)));
     int fd = mkostemp(file, O_CLOEXEC);
-    if (fd < 0) return fail(E_IO, "%s: %s", file, strerror(errno));
+    if (fd < 0) return err_fail(E_IO, "%s: %s", file, strerror(errno));
     unlink(file);
     o.path = o.repo = repository, o.range = range;
     o.out = str_print(w->run, "/proc/self/fd/%d", fd);
@@ -99,7 +99,7 @@ static Status read_repository(Prediction *w, const char *repository, const char 
     if (!s && !access(o.out, R_OK)) s = jit_read(&w->set, w->run, o.out);
     if (s == E_MISMATCH) {
         err_clear();
-        s = fail(E_MISMATCH, "%s: %s has no commit with source code", repository, range ? range : "HEAD");
+        s = err_fail(E_MISMATCH, "%s: %s has no commit with source code", repository, range ? range : "HEAD");
     }
     close(fd);
     return s;
@@ -117,8 +117,8 @@ static Status leave_out_merges(Prediction *w, const char *from)
     s->n = kept;
     jit_count(s);
     if (!kept)
-        return fail(E_MISMATCH, "%s: all %lld %s, expected others", from, (long long)all,
-                    str_plural(all, "commit is a merge", "commits are merges"));
+        return err_fail(E_MISMATCH, "%s: all %lld %s, expected others", from, (long long)all,
+                        str_plural(all, "commit is a merge", "commits are merges"));
     if (kept < all && !args_quiet(w->args)) say_left_out(all - kept, MINE_SAYS[MINE_merge]);
     return OK;
 }
@@ -128,8 +128,8 @@ static Status predict_with(Prediction *w)
     const Args *a = w->args;
     const char *repository = args_text(a, "repo", NULL), *what = args_count(a) > 1 ? args_at(a, 1) : NULL;
     w->json = args_given(a, "json"), w->csv = args_given(a, "csv");
-    if (w->json && w->csv) return fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
-    if (!repository && !what) return fail(E_CONFIG, "predict needs a FILE of change records, or --repo PATH");
+    if (w->json && w->csv) return err_fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
+    if (!repository && !what) return err_fail(E_CONFIG, "predict needs a FILE of change records, or --repo PATH");
     TRY(predictor_open(&w->p, w->run, args_at(a, 0), adapter_say(a), NULL));
     TRY(repository ? read_repository(w, repository, what) : jit_read(&w->set, w->run, what));
     TRY(leave_out_merges(w, repository ? repository : what));

@@ -18,7 +18,7 @@ static const Choice PROBE_CHOICES[] = {{"task", "@probes"}, LAUNCH_CHOICES, {0}}
  * wrong. */
 static Status no_experiment(Arena *a, const char *name)
 {
-    const Experiment **all = experiments(a);
+    const Experiment **all = list_experiments(a);
     int n = 0;
     while (all[n]) n++;
     const char **names = NEW(a, const char *, n + 1), *slash = strchr(name, '/');
@@ -26,14 +26,14 @@ static Status no_experiment(Arena *a, const char *name)
     const char *near = str_nearest(slash ? slash + 1 : name, names);
     for (int i = 0; near && i < n; i++)
         if (names[i] == near)
-            return fail(E_CONFIG, "no experiment \"%s\"; did you mean %s?", name, experiment_name(a, all[i]));
-    return fail(E_CONFIG, "no experiment \"%s\"; 'vernier list' names them", name);
+            return err_fail(E_CONFIG, "no experiment \"%s\"; did you mean %s?", name, experiment_name(a, all[i]));
+    return err_fail(E_CONFIG, "no experiment \"%s\"; 'vernier list' names them", name);
 }
 
 /* Adds every experiment that `pattern` names to the NULL-ended list. */
 static Status choose(const Experiment **list, Arena *a, const char *pattern)
 {
-    const Experiment **all = experiments(a), **end = list;
+    const Experiment **all = list_experiments(a), **end = list;
     bool found = false;
     while (*end) end++;
     for (; *all; all++) {
@@ -86,7 +86,7 @@ static Status run_probe(const Args *a)
     const char *task = args_text(a, "task", NULL);
     const Experiment **list = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
     if (!task)
-        return fail(E_CONFIG, "--task NAME is missing; 'vernier list' names the experiments of the group probes");
+        return err_fail(E_CONFIG, "--task NAME is missing; 'vernier list' names the experiments of the group probes");
     TRY(choose(list, arena, str_print(arena, "probes/%s", task)));
     return launch_all(a, list, "runs", false);
 }

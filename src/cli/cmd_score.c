@@ -57,7 +57,7 @@ static Status check_labels(const double *label, int64_t n, const char *path)
 {
     for (int64_t i = 0; i < n; i++)
         if (label[i] > 1 || label[i] < 0 || (label[i] > 0 && label[i] < 1))
-            return fail(E_FORMAT, "%s: row %lld: label %g, expected 0 or 1", path, (long long)i + 1, label[i]);
+            return err_fail(E_FORMAT, "%s: row %lld: label %g, expected 0 or 1", path, (long long)i + 1, label[i]);
     return OK;
 }
 
@@ -66,10 +66,10 @@ static Status check_scores(const double *score, int64_t n, const char *path)
 {
     for (int64_t i = 0; i < n; i++)
         if (score[i] < 0)
-            return fail(E_FORMAT,
-                        "%s: row %lld: score %g is negative, and the order by score / effort expects "
-                        "probabilities: --logits makes them of logits, --effort none leaves the effort out",
-                        path, (long long)i + 1, score[i]);
+            return err_fail(E_FORMAT,
+                            "%s: row %lld: score %g is negative, and the order by score / effort expects "
+                            "probabilities: --logits makes them of logits, --effort none leaves the effort out",
+                            path, (long long)i + 1, score[i]);
     return OK;
 }
 
@@ -77,7 +77,8 @@ static Status check_efforts(const double *effort, int64_t n, const char *path)
 {
     for (int64_t i = 0; i < n; i++)
         if (effort[i] < 0)
-            return fail(E_FORMAT, "%s: row %lld: effort %g, expected 0 or more", path, (long long)i + 1, effort[i]);
+            return err_fail(E_FORMAT, "%s: row %lld: effort %g, expected 0 or more", path, (long long)i + 1,
+                            effort[i]);
     return OK;
 }
 
@@ -154,7 +155,7 @@ static Status score_defects(const Args *a)
 {
     Arena *arena = args_arena(a);
     Defects d, other;
-    if (args_count(a) != 1) return fail(E_CONFIG, "--task defect scores one FILE with a line per commit");
+    if (args_count(a) != 1) return err_fail(E_CONFIG, "--task defect scores one FILE with a line per commit");
     TRY(read_defects(&d, &other, a, args_at(a, 0)));
     const char *at = str_print(arena, "of class 1, score >= %g", d.threshold);
     Scores t = {.n = DEFECT_METRICS,
@@ -261,7 +262,7 @@ static int64_t each_commit(LineScores *of[2], Arena *a, double *const *column, i
 static Status score_lines(const Args *a)
 {
     Arena *arena = args_arena(a);
-    if (args_count(a) != 1) return fail(E_CONFIG, "--task lines scores one FILE with a row per line of code");
+    if (args_count(a) != 1) return err_fail(E_CONFIG, "--task lines scores one FILE with a row per line of code");
     const char *path = args_at(a, 0), *other = args_text(a, "against", NULL);
     const char *score = args_text(a, "score", "score");
     const char *wanted[] = {args_text(a, "label", "label"), args_text(a, "commit", "commit"), score,
@@ -273,7 +274,7 @@ static Status score_lines(const Args *a)
     TRY(check_labels(column[0], rows, path));
     LineScores *of[2];
     int64_t n = each_commit(of, arena, column, rows, &clean);
-    if (!n) return fail(E_MISMATCH, "%s: no commit has a faulty line, expected label 1 somewhere", path);
+    if (!n) return err_fail(E_MISMATCH, "%s: no commit has a faulty line, expected label 1 somewhere", path);
     Scores t = {.n = LINE_METRICS,
                 .name = {{"IFA", "clean lines before the first faulty one, mean over commits; lower is better"},
                          {"top-5 accuracy", "faulty lines among the first 5"},
@@ -360,8 +361,8 @@ static Status read_losses(Messages *m, Scores *t, const Args *a, int64_t n)
     int64_t rows;
     TRY(columns_read(column, &rows, args_arena(a), path, 2, WANTED));
     if (rows != n)
-        return fail(E_MISMATCH, "%s has %lld %s, expected one for each of the %lld messages", path, (long long)rows,
-                    str_plural(rows, "row", "rows"), (long long)n);
+        return err_fail(E_MISMATCH, "%s has %lld %s, expected one for each of the %lld messages", path,
+                        (long long)rows, str_plural(rows, "row", "rows"), (long long)n);
     m->loss = column[0], m->tokens = column[1], m->drawn = NEW(args_arena(a), double, 2 * n);
     t->name[PERPLEXITY] = (MetricName){"perplexity", "exp of the mean loss per token"};
     t->why[PERPLEXITY] = "the loss per token gives no finite perplexity";
@@ -418,7 +419,7 @@ static void sort_messages(Bytes *line[3], Messages *m, Arena *a, int64_t n)
 static Status score_messages(const Args *a)
 {
     if (args_count(a) != 2)
-        return fail(E_CONFIG, "--task messages scores a file PRED against a file GOLD, line by line");
+        return err_fail(E_CONFIG, "--task messages scores a file PRED against a file GOLD, line by line");
     Arena *arena = args_arena(a);
     const char *path[3] = {args_at(a, 0), args_at(a, 1), args_text(a, "against", NULL)};
     Bytes *line[3] = {NULL};
@@ -426,10 +427,10 @@ static Status score_messages(const Args *a)
     for (int k = 0; k < 3 && path[k]; k++) {
         TRY(read_lines(&line[k], &n[k], arena, path[k]));
         if (n[k] != n[0])
-            return fail(E_MISMATCH, "%s has %lld %s and %s has %lld; expected one prediction a line of gold", path[0],
-                        (long long)n[0], str_plural(n[0], "line", "lines"), path[k], (long long)n[k]);
+            return err_fail(E_MISMATCH, "%s has %lld %s and %s has %lld; expected one prediction a line of gold",
+                            path[0], (long long)n[0], str_plural(n[0], "line", "lines"), path[k], (long long)n[k]);
     }
-    if (!n[0]) return fail(E_FORMAT, "%s: is empty, expected a message a line", path[0]);
+    if (!n[0]) return err_fail(E_FORMAT, "%s: is empty, expected a message a line", path[0]);
     Meteor *meteor;
     Synonyms *wordnet;
     TRY(message_tools(&meteor, &wordnet, a));
@@ -468,7 +469,7 @@ static Status score(const Args *a)
     static const char *const NAMES[] = {"defect", "messages", "lines", NULL};
     static Status (*const RUN[])(const Args *) = {score_defects, score_messages, score_lines};
     int task;
-    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is missing; expected defect, lines or messages");
+    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is missing; expected defect, lines or messages");
     TRY(args_word(&task, a, "task", 0, NAMES));
     TRY(args_of(a, NAMES[task]));
     return RUN[task](a);

@@ -42,7 +42,7 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
               same     ? "decoding gives the same bytes"
               : t->bpe ? "decoding gives OTHER bytes"
                        : "decoding gives the normalised text, which differs");
-    return same || t->spm ? OK : fail(E_NUMERIC, "decoding does not reconstruct the text");
+    return same || t->spm ? OK : err_fail(E_NUMERIC, "decoding does not reconstruct the text");
 }
 
 /* The tokens of one text, with its special tokens treated according to the options. */
@@ -72,13 +72,13 @@ static Status wrap(BpeText *x, const Tokenizer *t, const Args *a)
     limit.cut = (Cut)cut;
     limit.left = side;
     if (args_given(a, "language") && !t->shift)
-        return fail(E_CONFIG, "--language is for PLBART's tokenizer; this one is %s", t->kind);
+        return err_fail(E_CONFIG, "--language is for PLBART's tokenizer; this one is %s", t->kind);
     BpeText y;
     if (second && args_given(a, "no-special")) TRY(tokenizer_no_special(t, second, strlen(second)));
     if (second) TRY(encode(&y, t, a, (Bytes){(char *)(uintptr_t)second, strlen(second)}));
     if (args_given(a, "wrap") || second)
         return tokenizer_wrap(x, t, args_arena(a), x, second ? &y : NULL, args_text(a, "language", NULL), limit);
-    return frame_put(x, args_arena(a), &(Frame){0}, x, NULL, limit);
+    return frame_put(x, args_arena(a), &(TokenFrame){0}, x, NULL, limit);
 }
 
 static Status print(const Tokenizer *t, const Args *a, const BpeText *x, Bytes text)
@@ -99,9 +99,9 @@ static Status tokenize(const Args *a)
     Bytes text;
     BpeText x;
     if (args_given(a, "special-in-text") && args_given(a, "no-special"))
-        return fail(E_CONFIG, "--special-in-text and --no-special are both given; they exclude each other");
+        return err_fail(E_CONFIG, "--special-in-text and --no-special are both given; they exclude each other");
     if (args_given(a, "check") && (args_given(a, "wrap") || args_given(a, "pair") || args_given(a, "max-length")))
-        return fail(E_CONFIG, "--check takes one whole text, without --wrap, --pair and --max-length");
+        return err_fail(E_CONFIG, "--check takes one whole text, without --wrap, --pair and --max-length");
     TRY(tokenizer_open(&t, args_arena(a), args_at(a, 0)));
     Status status = args_content(&text, a, 1);
     if (!status && args_given(a, "no-special"))

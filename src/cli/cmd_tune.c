@@ -30,7 +30,8 @@ static Status check_task(const Args *a, const Task *task)
                                                                                                     "target", NULL};
     bool messages = task == &TASK_CMG;
     for (const char *const *other = messages ? JIT : CMG; *other; other++)
-        if (args_given(a, *other)) return fail(E_CONFIG, "--%s is for --task %s", *other, messages ? "jit" : "cmg");
+        if (args_given(a, *other))
+            return err_fail(E_CONFIG, "--%s is for --task %s", *other, messages ? "jit" : "cmg");
     return OK;
 }
 
@@ -38,7 +39,7 @@ static Status read_options(TuneOptions *o, const Args *a)
 {
     static const char *const NAMES[] = {"jit", "cmg", NULL};
     int task, head;
-    if (!args_given(a, "task")) return fail(E_CONFIG, "--task is needed: jit or cmg");
+    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit or cmg");
     TRY(args_word(&task, a, "task", 0, NAMES));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
     *o = (TuneOptions){.task = task ? &TASK_CMG : &TASK_JIT,
@@ -105,9 +106,9 @@ static Status tune(const Args *a)
     Folder f;
     const char *out = args_text(a, "out", NULL);
     TRY(read_options(&j.o, a));
-    if (!out) return fail(E_CONFIG, "tune needs --out DIR for what it learns");
+    if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for what it learns");
     TRY(tune_check(&j));
-    if (!j.o.train) return fail(E_CONFIG, "tune needs --train FILE: change records, one a line");
+    if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: change records, one a line");
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
     if (f.done && !args_quiet(a)) print_err("%s is finished; there is nothing to resume\n", out);

@@ -105,5 +105,5 @@ void complete_fish(Buf *b)
                kernels ? COMMON_CHOICES[0].among : NULL);
     }
     for (const Command **c = commands(b->arena); *c; c++) command(b, *c);
-    for (const Experiment **e = experiments(b->arena); *e; e++) settings(b, *e);
+    for (const Experiment **e = list_experiments(b->arena); *e; e++) settings(b, *e);
 }

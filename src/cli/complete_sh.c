@@ -84,7 +84,7 @@ static void all_options(Buf *b)
         }
     }
     buf_print(b, "    esac\n    case $1 in\n");
-    for (const Experiment **e = experiments(a); *e; e++) {
+    for (const Experiment **e = list_experiments(a); *e; e++) {
         if (!(*e)->settings || !(*e)->settings->key) continue;
         buf_print(b, "    %s) printf '%%s\\n'", experiment_pages(a, *e));
         for (const Setting *s = (*e)->settings; s->key; s++) line(b, "--", s->key, s->help);
@@ -122,7 +122,7 @@ static void values(Buf *b)
               among);
     }
     buf_print(b, "    esac\n    case \"$3 $2\" in\n");
-    for (const Experiment **e = experiments(a); *e; e++)
+    for (const Experiment **e = list_experiments(a); *e; e++)
         for (const Setting *s = (*e)->settings; s && s->key; s++) {
             const char *group = !strcmp((*e)->group, "probes") ? "probe" : (*e)->group;
             value(b,

@@ -11,7 +11,7 @@
 
 enum { MOST_FILES = 256 };
 
-static Status print_sheet(const Sheet *s, bool json)
+static Status print_sheet(const DataSheet *s, bool json)
 {
     Arena a = arena_open((size_t)1 << 30);
     Buf b = buf_open(&a);
@@ -28,10 +28,10 @@ Status data_sheet(const Args *a)
 {
     int task;
     Dataset d;
-    Sheet s;
-    if (args_count(a) != 2) return fail(E_CONFIG, "data sheet takes one FILE, the probing set");
+    DataSheet s;
+    if (args_count(a) != 2) return err_fail(E_CONFIG, "data sheet takes one FILE, the probing set");
     TRY(args_word(&task, a, "task", TASKS, TASK_NAMES));
-    if (task == TASKS) return fail(E_CONFIG, "data sheet needs --task: typ, ccm or ltp");
+    if (task == TASKS) return err_fail(E_CONFIG, "data sheet needs --task: typ, ccm or ltp");
     TRY(dataset_read(&d, args_arena(a), args_at(a, 1)));
     TRY(sheet_make(&s, &d, (ProbeTask)task));
     return print_sheet(&s, args_given(a, "json"));
@@ -44,14 +44,15 @@ static Status sizes(int64_t out[SPLITS], const Args *a, bool even)
     long long n[SPLITS];
     char more;
     if (sscanf(text, "%lld,%lld,%lld%c", &n[0], &n[1], &n[2], &more) != SPLITS)
-        return fail(E_CONFIG, "--sizes %s: expected three counts, of training, validation and test: 600,200,200",
-                    text);
+        return err_fail(E_CONFIG, "--sizes %s: expected three counts, of training, validation and test: 600,200,200",
+                        text);
     for (int s = 0; s < SPLITS; s++) {
         if (n[s] < (s == SPLIT_TRAIN ? 2 : 0) || n[s] > 10000000)
-            return fail(E_CONFIG, "--sizes %s: expected 2 to 10000000 training rows, and 0 to 10000000 of the others",
-                        text);
+            return err_fail(
+                E_CONFIG, "--sizes %s: expected 2 to 10000000 training rows, and 0 to 10000000 of the others", text);
         if (even && n[s] % 2)
-            return fail(E_CONFIG, "--sizes %s: the labels are even in every split, so the counts must be, too", text);
+            return err_fail(E_CONFIG, "--sizes %s: the labels are even in every split, so the counts must be, too",
+                            text);
         out[s] = n[s];
     }
     return OK;
@@ -103,8 +104,8 @@ static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
     TRY(sizes(o->size, a, !recipe));
     for (int k = 0; k < SPLITS && task == TASK_CCM && !recipe; k++)
         if (o->size[k] == 2)
-            return fail(E_CONFIG,
-                        "--sizes: two changes exchange their messages, so a split of ccm has 0 or 4 rows or more");
+            return err_fail(
+                E_CONFIG, "--sizes: two changes exchange their messages, so a split of ccm has 0 or 4 rows or more");
     TRY(args_int(&o->max_chars, a, "max-chars", 2000, 1, 1 << 24));
     TRY(seed_and_difficulty(&o->seed, &o->difficulty, a));
     o->study = recipe;
@@ -113,7 +114,7 @@ static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
     o->fragments = args_given(a, "fragments");
     if (!o->n_from) o->generated = MAKE_CHANGES_A_ROW * (o->size[0] + o->size[1] + o->size[2]);
     if (o->study && (o->balance || args_given(a, "fault")))
-        return fail(E_CONFIG, "--fault and --balance do not apply to --recipe study");
+        return err_fail(E_CONFIG, "--fault and --balance do not apply to --recipe study");
     return OK;
 }
 
@@ -122,7 +123,7 @@ static Status make_set(const Args *a, const char *out, ProbeTask task)
     MakeOptions o;
     MakeStats stats;
     Dataset d;
-    Sheet s;
+    DataSheet s;
     Arena *arena = args_arena(a), big = arena_open((size_t)1 << 36);
     TRY(probe_options(&o, a, task));
     TRY(args_output(a, "the sheet as JSON", str_print(arena, "%s.sheet.json", out), 2));
@@ -154,8 +155,8 @@ Status data_make(const Args *a)
     int task = 0;
     while (task < TASKS && strcmp(TASK_NAMES[task], set)) task++;
     if (task == TASKS && strcmp(set, "changes"))
-        return fail(E_CONFIG, "data make: unknown set '%.30s'; expected typ, ccm, ltp or changes", set);
-    if (!out) return fail(E_CONFIG, "data make needs --out FILE");
+        return err_fail(E_CONFIG, "data make: unknown set '%.30s'; expected typ, ccm, ltp or changes", set);
+    if (!out) return err_fail(E_CONFIG, "data make needs --out FILE");
     TRY(args_output(a, "--out", out, 2));
     return task == TASKS ? make_changes(a, out) : make_set(a, out, (ProbeTask)task);
 }

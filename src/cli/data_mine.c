@@ -23,7 +23,7 @@ static Status each_word(const Args *a, const char *option, bool *set, const char
         if (!words[i]) {
             Buf known = buf_open(args_arena(a));
             for (i = 1; words[i]; i++) buf_print(&known, "%s%s", i > 1 ? ", " : "", words[i]);
-            return fail(E_CONFIG, "--%s %s: '%.*s' is not one of %s", option, list, (int)n, p, known.text);
+            return err_fail(E_CONFIG, "--%s %s: '%.*s' is not one of %s", option, list, (int)n, p, known.text);
         }
         set[i] = true;
     }
@@ -40,11 +40,11 @@ static Status date(int64_t *out, const Args *a, const char *option, int64_t othe
     const char *end = strptime(text, "%Y-%m-%d", &t);
     if (!end || *end) {
         if (str_int(text, out)) return OK;
-        return fail(E_CONFIG, "--%s %s: expected a day (2024-01-31) or seconds since 1970", option, text);
+        return err_fail(E_CONFIG, "--%s %s: expected a day (2024-01-31) or seconds since 1970", option, text);
     }
     int day = t.tm_mday;
     *out = (int64_t)timegm(&t); /* which makes 31 February the second of March */
-    if (t.tm_mday != day) return fail(E_CONFIG, "--%s %s: the calendar has no such day", option, text);
+    if (t.tm_mday != day) return err_fail(E_CONFIG, "--%s %s: the calendar has no such day", option, text);
     return OK;
 }
 
@@ -53,8 +53,8 @@ static Status dates(MineOptions *o, const Args *a)
     TRY(date(&o->since, a, "since", o->since));
     TRY(date(&o->until, a, "until", o->until));
     if (o->since < o->until) return OK;
-    return fail(E_CONFIG, "--since %s --until %s: no time is in between, expected the earlier one first",
-                args_text(a, "since", ""), args_text(a, "until", ""));
+    return err_fail(E_CONFIG, "--since %s --until %s: no time is in between, expected the earlier one first",
+                    args_text(a, "since", ""), args_text(a, "until", ""));
 }
 
 /* The prefixes of issue keys, between commas; "none" keeps all keys. */
@@ -64,7 +64,7 @@ static Status issue_prefixes(const char **out, const Args *a)
     *out = list && !strcmp(list, "none") ? "" : list;
     if (!list || list[strspn(list, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,")] == 0)
         return OK;
-    return fail(E_CONFIG, "--issue-prefix %s: expected prefixes such as HBASE,HADOOP, or none", list);
+    return err_fail(E_CONFIG, "--issue-prefix %s: expected prefixes such as HBASE,HADOOP, or none", list);
 }
 
 static Status small(int *out, const Args *a, const char *option, int most)
@@ -98,7 +98,7 @@ static Status options(MineOptions *o, const Args *a)
     mine_defaults(o);
     o->path = args_at(a, 1);
     o->out = args_text(a, "out", NULL);
-    if (!o->out) return fail(E_CONFIG, "data mine needs --out FILE for the records");
+    if (!o->out) return err_fail(E_CONFIG, "data mine needs --out FILE for the records");
     TRY(args_output(a, "--out", o->out, 1));
     o->range = args_text(a, "range", NULL);
     o->repo = args_text(a, "repo", name_of(args_arena(a), o->path));
@@ -155,11 +155,11 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
     int64_t lost = s->count[MINE_damaged] + about->unreadable;
     if (s->count[MINE_written] || !lost) return OK;
     if (about->partial)
-        return fail(E_FORMAT,
-                    "%s: no record is written: it is a partial clone, and files of %lld %s were not fetched", o->path,
-                    (long long)lost, str_plural(lost, "commit", "commits"));
-    return fail(E_FORMAT, "%s: no record is written, objects of %lld %s are missing or damaged (git fsck)", o->path,
-                (long long)lost, str_plural(lost, "commit", "commits"));
+        return err_fail(E_FORMAT,
+                        "%s: no record is written: it is a partial clone, and files of %lld %s were not fetched",
+                        o->path, (long long)lost, str_plural(lost, "commit", "commits"));
+    return err_fail(E_FORMAT, "%s: no record is written, objects of %lld %s are missing or damaged (git fsck)",
+                    o->path, (long long)lost, str_plural(lost, "commit", "commits"));
 }
 
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
@@ -208,7 +208,7 @@ Status data_mine(const Args *a)
     MineOptions o;
     Mine *m;
     Arena arena = arena_open((size_t)1 << 36);
-    if (args_count(a) != 2) return fail(E_CONFIG, "data mine takes one PATH, the repository");
+    if (args_count(a) != 2) return err_fail(E_CONFIG, "data mine takes one PATH, the repository");
     TRY(options(&o, a));
     TRY(mine_open(&m, &arena, &o));
     const MineStats *s = mine_stats(m);
@@ -227,8 +227,8 @@ Status data_mine(const Args *a)
     signals_wait(-1);
     if (!status) status = closed;
     if (!status && s->done < s->total)
-        status = fail(E_INTERRUPT, "interrupted after %lld of %lld %s; the same command continues from there",
-                      (long long)s->done, (long long)s->total, str_plural(s->total, "commit", "commits"));
+        status = err_fail(E_INTERRUPT, "interrupted after %lld of %lld %s; the same command continues from there",
+                          (long long)s->done, (long long)s->total, str_plural(s->total, "commit", "commits"));
     if (!status) print_summary(&o, mine_about(m), s, args_given(a, "json"));
     if (!status) status = expect_something(&o, mine_about(m), s);
     arena_close(&arena);

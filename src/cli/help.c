@@ -121,8 +121,8 @@ static Status verb_help(const Command *c, const Args *args)
     Buf all = buf_open(a);
     for (; v->name && strcmp(v->name, page) != 0; v++) buf_print(&all, "%s%s", all.len ? "|" : "", v->name);
     if (!v->name)
-        return fail(E_CONFIG, "unknown subcommand '%.30s' of '%s'; expected %s", page, c->name,
-                    words_listed(a, all.text, " or "));
+        return err_fail(E_CONFIG, "unknown subcommand '%.30s' of '%s'; expected %s", page, c->name,
+                        words_listed(a, all.text, " or "));
     bool kind = args_count(args) > 1 && is_among(a, v->among, args_at(args, 1));
     if (kind) page = str_print(a, "%s %s", page, args_at(args, 1));
     print_out("usage: vernier %s %s%s%s [options]\n", c->name, page, kind ? "" : " ", kind ? "" : v->usage);

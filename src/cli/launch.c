@@ -33,7 +33,8 @@ static Status check_keys(const Args *a, const Experiment *e)
         for (const Setting *s = e->settings; s && s->key; s++) part |= strstr(s->key, set[i].key) != NULL;
         const char *near = part ? NULL : str_nearest(set[i].key, names);
         for (const Option *o = OPTIONS; o->name; o++)
-            if (near == o->name) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", set[i].key, near);
+            if (near == o->name)
+                return err_fail(E_CONFIG, "unknown option --%s; did you mean --%s?", set[i].key, near);
     }
     return OK;
 }
@@ -81,8 +82,8 @@ static Status launch(const Args *a, const Request *q, Tally *t)
 static void announce(const char *name, int i, int n, double seconds)
 {
     char spent[32], left[32];
-    print_span(spent, sizeof spent, seconds);
-    print_span(left, sizeof left, i ? seconds / i * (n - i) : 0);
+    progress_span(spent, sizeof spent, seconds);
+    progress_span(left, sizeof left, i ? seconds / i * (n - i) : 0);
     if (i && seconds >= 1)
         print_err("%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
     else
@@ -125,7 +126,8 @@ static Status request_from(Request *q, const Args *a)
     q->quiet = args_quiet(a);
     q->n_set = args_settings(a, &q->set);
     if (q->overwrite && args_given(a, "resume"))
-        return fail(E_CONFIG, "--resume continues a run and --overwrite starts it anew; expected only one of them");
+        return err_fail(E_CONFIG,
+                        "--resume continues a run and --overwrite starts it anew; expected only one of them");
     return OK;
 }
 
@@ -153,6 +155,7 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
         if (!args_given(a, "json")) print_out("\nreport %s\n", path);
     }
     if (t.failed)
-        return fail(t.first, "%d of %d %s did not end", t.failed, t.n, str_plural(t.n, "experiment", "experiments"));
-    return !t.supported && args_given(a, "gate") ? fail(E_NUMERIC, "a claim is not supported") : OK;
+        return err_fail(t.first, "%d of %d %s did not end", t.failed, t.n,
+                        str_plural(t.n, "experiment", "experiments"));
+    return !t.supported && args_given(a, "gate") ? err_fail(E_NUMERIC, "a claim is not supported") : OK;
 }

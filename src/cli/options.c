@@ -93,8 +93,8 @@ static Status unknown(const Command *c, const char *name)
     for (const Option *o = COMMON_OPTIONS; o->name; o++) list[n++] = o->name;
     list[n] = NULL;
     const char *near = str_nearest(name, list);
-    if (near) return fail(E_CONFIG, "unknown option --%s; did you mean --%s?", name, near);
-    return fail(E_CONFIG, "unknown option --%s; 'vernier %s --help' lists the options", name, c->name);
+    if (near) return err_fail(E_CONFIG, "unknown option --%s; did you mean --%s?", name, near);
+    return err_fail(E_CONFIG, "unknown option --%s; 'vernier %s --help' lists the options", name, c->name);
 }
 
 /* A word that may be the value of the option before it: anything but another option. */
@@ -111,7 +111,7 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     if (!o && !a->command->settings) return unknown(a->command, str_copy(a->arena, name, n));
     if (o && !o->argument) {
-        if (equals) return fail(E_CONFIG, "option --%s takes no value", o->name);
+        if (equals) return err_fail(E_CONFIG, "option --%s takes no value", o->name);
         a->given[a->n_given++] = (KeyValue){o->name, ""};
         return OK;
     }
@@ -119,10 +119,10 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
     if (!o) {
         a->setting[a->n_setting++] = (KeyValue){str_copy(a->arena, name, n), value};
     } else if (!value) {
-        return fail(E_CONFIG, "option --%s needs a value: --%s %s", o->name, o->name, o->argument);
+        return err_fail(E_CONFIG, "option --%s needs a value: --%s %s", o->name, o->name, o->argument);
     } else if (a->command->settings && !strcmp(o->name, "set")) {
         const char *sign = strchr(value, '=');
-        if (!sign || sign == value) return fail(E_CONFIG, "--set %s: expected key=value", value);
+        if (!sign || sign == value) return err_fail(E_CONFIG, "--set %s: expected key=value", value);
         a->setting[a->n_setting++] = (KeyValue){str_copy(a->arena, value, (size_t)(sign - value)), sign + 1};
     } else {
         a->given[a->n_given++] = (KeyValue){o->name, value};
@@ -147,14 +147,14 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
         else if (options && !strncmp(argv[i], "--", 2))
             TRY(take_option(a, argv, argc, &i));
         else if (options && argv[i][0] == '-' && argv[i][1])
-            return fail(E_CONFIG, "unknown option %s; options begin with two dashes", argv[i]);
+            return err_fail(E_CONFIG, "unknown option %s; options begin with two dashes", argv[i]);
         else
             a->operand[a->n_operand++] = argv[i];
     }
     if (args_help(a)) return OK;
     if (a->n_operand < c->least || (c->most >= 0 && a->n_operand > c->most))
-        return fail(E_CONFIG, "%d %s given; usage: vernier %s %s", a->n_operand,
-                    str_plural(a->n_operand, "operand", "operands"), c->name, c->usage);
+        return err_fail(E_CONFIG, "%d %s given; usage: vernier %s %s", a->n_operand,
+                        str_plural(a->n_operand, "operand", "operands"), c->name, c->usage);
     return OK;
 }
 
@@ -206,7 +206,7 @@ Status args_content(Bytes *out, const Args *a, int operand)
 {
     const char *text = args_text(a, "text", NULL);
     bool file = args_count(a) > operand;
-    if (text && file) return fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
+    if (text && file) return err_fail(E_CONFIG, "--text and a FILE are given; one of them is the text");
     if (!text) return text_read(out, args_arena(a), file ? args_at(a, operand) : "/dev/stdin", BYTES_ANY);
     *out = (Bytes){str_copy(args_arena(a), text, strlen(text)), strlen(text)};
     return OK;
@@ -228,7 +228,7 @@ static bool same_file(const char *a, const char *b)
 
 static Status twice(const char *path, const char *one, const char *other)
 {
-    return fail(E_CONFIG, "%s is both %s and %s; they must be two files", path, one, other);
+    return err_fail(E_CONFIG, "%s is both %s and %s; they must be two files", path, one, other);
 }
 
 /* No input of the command is also its output. */
@@ -267,8 +267,9 @@ static Status add_output(Args *a, const char *role, const char *path)
         const KeyValue *p = &a->output[i];
         if (same_file(path, p->value)) return twice(path, p->key, role);
         if (lies_in(a->arena, path, p->value))
-            return fail(E_CONFIG, "%s (%s) lies in %s (%s), which the command fills by itself; choose another path",
-                        path, role, p->value, p->key);
+            return err_fail(E_CONFIG,
+                            "%s (%s) lies in %s (%s), which the command fills by itself; choose another path", path,
+                            role, p->value, p->key);
     }
     CHECK(a->n_output < MOST_OUTPUTS, "%d outputs", a->n_output + 1);
     a->output[a->n_output++] = (KeyValue){role, path};
@@ -303,9 +304,9 @@ Status args_int(int64_t *out, const Args *a, const char *option, int64_t otherwi
     *out = otherwise;
     if (!text) return OK;
     const char *name = shown_name(a, option);
-    if (!str_int(text, out)) return fail(E_CONFIG, "--%s %s: expected an integer", name, text);
+    if (!str_int(text, out)) return err_fail(E_CONFIG, "--%s %s: expected an integer", name, text);
     if (*out < least || *out > most)
-        return fail(E_CONFIG, "--%s %s: expected %lld to %lld", name, text, (long long)least, (long long)most);
+        return err_fail(E_CONFIG, "--%s %s: expected %lld to %lld", name, text, (long long)least, (long long)most);
     return OK;
 }
 
@@ -315,8 +316,8 @@ Status args_real(double *out, const Args *a, const char *option, double otherwis
     *out = otherwise;
     if (!text) return OK;
     const char *name = shown_name(a, option);
-    if (!str_real(text, out)) return fail(E_CONFIG, "--%s %s: expected a number", name, text);
-    if (*out < least || *out > most) return fail(E_CONFIG, "--%s %s: expected %g to %g", name, text, least, most);
+    if (!str_real(text, out)) return err_fail(E_CONFIG, "--%s %s: expected a number", name, text);
+    if (*out < least || *out > most) return err_fail(E_CONFIG, "--%s %s: expected %g to %g", name, text, least, most);
     return OK;
 }
 
@@ -337,8 +338,8 @@ Status args_word(int *out, const Args *a, const char *option, int otherwise, con
     if (!text) return OK;
     for (int i = 0; words[i]; i++)
         if (!strcmp(words[i], text)) return *out = i, OK;
-    return fail(E_CONFIG, "--%s %s: expected one of %s", name, text,
-                words_listed(a->arena, joined(a->arena, words), ", "));
+    return err_fail(E_CONFIG, "--%s %s: expected one of %s", name, text,
+                    words_listed(a->arena, joined(a->arena, words), ", "));
 }
 
 int args_all(const Args *a, const char *option, const char **out, int most)
@@ -370,7 +371,7 @@ Status args_of(const Args *a, const char *verb)
     for (int i = 0; i < a->n_given; i++) {
         const Option *o = find(a->command, a->given[i].key, strlen(a->given[i].key));
         if (!applies_to(verb, o))
-            return fail(E_CONFIG, "--%s is for %s", o->name, words_listed(a->arena, o->of, ", "));
+            return err_fail(E_CONFIG, "--%s is for %s", o->name, words_listed(a->arena, o->of, ", "));
     }
     const Option *set = find_in(a->command->options, "set", 3);
     return a->n_setting && !applies_to(verb, set) ? unknown(a->command, a->setting[0].key) : OK;
@@ -380,7 +381,7 @@ Status args_verb(const char **verb, const Args *a, const char *verbs)
 {
     *verb = args_at(a, 0);
     if (!str_glob(verbs, *verb))
-        return fail(E_CONFIG, "unknown subcommand '%.30s' of '%s'; expected %s", *verb, a->command->name,
-                    words_listed(a->arena, verbs, " or "));
+        return err_fail(E_CONFIG, "unknown subcommand '%.30s' of '%s'; expected %s", *verb, a->command->name,
+                        words_listed(a->arena, verbs, " or "));
     return args_of(a, args_count(a) > 1 ? str_print(a->arena, "%s %s", *verb, args_at(a, 1)) : *verb);
 }

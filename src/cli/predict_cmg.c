@@ -92,7 +92,7 @@ static Status references(Writing *w)
         w->compared &= w->reference[i].len > 0;
     }
     if (w->compared || !args_given(w->of->args, "train")) return OK;
-    return fail(E_MISMATCH, "not every commit has a message to compare with, so --train has no use");
+    return err_fail(E_MISMATCH, "not every commit has a message to compare with, so --train has no use");
 }
 
 static Status compare(Writing *w)
@@ -186,7 +186,7 @@ Status predict_messages(Prediction *of)
     Writing w = {.of = of, .n = of->set.n, .change = of->set.change, .name = {"model", "nearest", "commonest"}};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
         if (args_given(of->args, OTHERS[k]))
-            return fail(E_CONFIG, "--%s is for defects; %s writes messages", OTHERS[k], of->p.dir);
+            return err_fail(E_CONFIG, "--%s is for defects; %s writes messages", OTHERS[k], of->p.dir);
     TRY(args_int(&top, of->args, "top", 0, 0, INT32_MAX));
     if (top && top < w.n) w.n = top;
     TRY(references(&w));

@@ -178,7 +178,7 @@ Status predict_defects(Prediction *of)
     Ranking w = {.of = of, .set = &of->set};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
         if (args_given(a, OTHERS[k]))
-            return fail(E_CONFIG, "--%s is for messages; %s predicts defects", OTHERS[k], of->p.dir);
+            return err_fail(E_CONFIG, "--%s is for messages; %s predicts defects", OTHERS[k], of->p.dir);
     TRY(args_int(&w.top, a, "top", of->json || of->csv ? 0 : 20, 0, INT32_MAX));
     TRY(args_int(&w.most_lines, a, "lines", 3, 0, INT32_MAX));
     TRY(args_real(&of->p.threshold, a, "threshold", of->p.threshold, 0, 1));

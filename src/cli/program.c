@@ -31,8 +31,8 @@ Status no_command(Arena *a, const char *name)
     for (const Command **c = commands(a); *c && n < 63; c++) list[n++] = (*c)->name;
     list[n] = NULL;
     const char *near = str_nearest(name, list);
-    if (near) return fail(E_CONFIG, "unknown command \"%s\"; did you mean %s?", name, near);
-    return fail(E_CONFIG, "unknown command \"%s\"; 'vernier --help' lists the commands", name);
+    if (near) return err_fail(E_CONFIG, "unknown command \"%s\"; did you mean %s?", name, near);
+    return err_fail(E_CONFIG, "unknown command \"%s\"; 'vernier --help' lists the commands", name);
 }
 
 static Status run_command(Arena *a, const Command *c, int argc, char **argv)
@@ -58,7 +58,7 @@ static Status dispatch(Arena *a, int argc, char **argv)
     }
     if (!*name) {
         print_overview(a, stderr);
-        return fail(E_CONFIG, "no command is given; expected one of the list above");
+        return err_fail(E_CONFIG, "no command is given; expected one of the list above");
     }
     if (help) name = argv[2];
     const Command *c = command_find(name);
@@ -79,7 +79,7 @@ Status cli_flush(void)
     if (!errno && write(STDOUT_FILENO, "\n", 1) == 1) errno = EIO; /* an earlier write failed */
     int error = errno;
     if (error == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))) return OK;
-    return fail(E_IO, "standard output: %s", strerror(error));
+    return err_fail(E_IO, "standard output: %s", strerror(error));
 }
 
 /* The first file to be opened would get the number of a stream that the caller has closed, and the program would

@@ -119,7 +119,7 @@ Status tune_record_open(TuneRecord *r, TuneJob *job, const char *dir, bool resum
     if (resumed && !r->resumes && (!access(note_path(r), F_OK) || has_training(r)))
         tuning_remark(&job->watch, job->run, "%s: is missing or altered; the tuning begins anew", log_path(r));
     r->log = open(log_path(r), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (r->resumes ? 0 : O_TRUNC), 0666);
-    return r->log < 0 ? fail(E_IO, "%s: %s", log_path(r), strerror(errno)) : OK;
+    return r->log < 0 ? err_fail(E_IO, "%s: %s", log_path(r), strerror(errno)) : OK;
 }
 
 void tune_record_close(TuneRecord *r)
@@ -285,7 +285,7 @@ Status tune_record_results(TuneRecord *r)
 {
     TuneJob *j = r->job;
     cJSON *card;
-    if (r->error) return fail(E_IO, "%s: %s", log_path(r), strerror(r->error));
+    if (r->error) return err_fail(E_IO, "%s: %s", log_path(r), strerror(r->error));
     TRY(json_read(&card, j->run, predictor_card(j->o.task, j->run, r->dir)));
     cJSON *root = results_json(j, card);
     Status s = json_write(root, str_print(j->run, "%s/results.json", r->dir));
@@ -356,7 +356,7 @@ cJSON *tune_manifest(const TuneJob *j)
     cJSON_AddNumberToObject(model, "total", (double)j->t.parameters);
     cJSON_AddNumberToObject(model, "trainable", (double)j->t.trainable);
     cJSON *machine = cJSON_AddObjectToObject(root, "machine");
-    cJSON_AddStringToObject(machine, "cpu", cpu_model(j->run));
+    cJSON_AddStringToObject(machine, "cpu", machine_cpu_model(j->run));
     cJSON_AddStringToObject(machine, "kernels", kernels_name());
     return root;
 }

@@ -23,7 +23,7 @@ static void add(Words *w, const char *word, const char *meaning)
 /* The experiments of one group by name, or with group NULL all of them as GROUP/NAME. */
 static void add_experiments(Words *w, const char *group)
 {
-    for (const Experiment **e = experiments(w->arena); *e; e++)
+    for (const Experiment **e = list_experiments(w->arena); *e; e++)
         if (!group)
             add(w, str_print(w->arena, "%s/%s", (*e)->group, (*e)->name), (*e)->title);
         else if (!strcmp((*e)->group, group))

@@ -97,7 +97,7 @@ static Status member(const cJSON **out, const Reader *r, const cJSON *object, co
     *out = NULL;
     for (const cJSON *j = cJSON_IsObject(object) ? object->child : NULL; j; j = j->next) {
         if (strcmp(j->string, name) != 0) continue;
-        if (*out) return fail(E_FORMAT, "%s:%lld: '%s' is there twice", r->path, (long long)r->line, name);
+        if (*out) return err_fail(E_FORMAT, "%s:%lld: '%s' is there twice", r->path, (long long)r->line, name);
         *out = j;
     }
     return OK;
@@ -134,11 +134,11 @@ static Status no_key(const Reader *r, const cJSON *record, const char *wanted)
 {
     Names all = {0};
     if (!cJSON_IsObject(record))
-        return fail(E_FORMAT, "%s:%lld: the row is not an object, expected one with the key '%s'", r->path,
-                    (long long)r->line, wanted);
+        return err_fail(E_FORMAT, "%s:%lld: the row is not an object, expected one with the key '%s'", r->path,
+                        (long long)r->line, wanted);
     add_keys(&all, r->arena, record, "", 0);
-    return fail(E_FORMAT, "%s:%lld: the record has no key '%s'; there %s %.900s", r->path, (long long)r->line, wanted,
-                str_plural(all.n, "is", "are"), all.n ? names_said(r->arena, &all, wanted) : "none");
+    return err_fail(E_FORMAT, "%s:%lld: the record has no key '%s'; there %s %.900s", r->path, (long long)r->line,
+                    wanted, str_plural(all.n, "is", "are"), all.n ? names_said(r->arena, &all, wanted) : "none");
 }
 
 static Status number_at(double *out, const Reader *r, const cJSON *object, const char *path)
@@ -147,8 +147,8 @@ static Status number_at(double *out, const Reader *r, const cJSON *object, const
     TRY(at_path(&item, r, object, path));
     if (!item) return no_key(r, object, path);
     if (!(cJSON_IsNumber(item) && isfinite(item->valuedouble)) && !cJSON_IsBool(item))
-        return fail(E_FORMAT, "%s:%lld: '%s' is something else, expected a number", r->path, (long long)r->line,
-                    path);
+        return err_fail(E_FORMAT, "%s:%lld: '%s' is something else, expected a number", r->path, (long long)r->line,
+                        path);
     *out = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item);
     return OK;
 }
@@ -159,8 +159,8 @@ static Status text_at(double *out, Reader *r, const cJSON *object, const char *p
     TRY(at_path(&item, r, object, path));
     if (!item) return no_key(r, object, path);
     if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
-        return fail(E_FORMAT, "%s:%lld: '%s' is something else, expected a text or a number", r->path,
-                    (long long)r->line, path);
+        return err_fail(E_FORMAT, "%s:%lld: '%s' is something else, expected a text or a number", r->path,
+                        (long long)r->line, path);
     const char *s = cJSON_IsString(item) ? item->valuestring : str_print(r->arena, "%.17g", item->valuedouble);
     *out = number_of(r, s, strlen(s));
     return OK;
@@ -216,7 +216,7 @@ static Status record(Bytes *field, int *n, Reader *r, char **at)
     int64_t first = r->line;
     for (*n = 0;; s++) {
         if (*n == MOST_FIELDS)
-            return fail(E_FORMAT, "%s:%lld: more than %d fields", r->path, (long long)first, MOST_FIELDS);
+            return err_fail(E_FORMAT, "%s:%lld: more than %d fields", r->path, (long long)first, MOST_FIELDS);
         Bytes f = {s, 0};
         if (*s == '"') {
             char *to = s++;
@@ -226,7 +226,8 @@ static Status record(Bytes *field, int *n, Reader *r, char **at)
                 *to++ = *s;
             }
             f.len = (size_t)(to - f.text);
-            if (*s++ != '"') return fail(E_FORMAT, "%s:%lld: a quoted field has no end", r->path, (long long)first);
+            if (*s++ != '"')
+                return err_fail(E_FORMAT, "%s:%lld: a quoted field has no end", r->path, (long long)first);
             s += strspn(s, " \t");
         } else {
             s += strcspn(s, ",\r\n");
@@ -237,7 +238,7 @@ static Status record(Bytes *field, int *n, Reader *r, char **at)
     }
     s += *s == '\r';
     if (*s && *s != '\n')
-        return fail(E_FORMAT, "%s:%lld: expected a comma after field %d", r->path, (long long)first, *n);
+        return err_fail(E_FORMAT, "%s:%lld: expected a comma after field %d", r->path, (long long)first, *n);
     *at = s + (*s == '\n');
     r->line++;
     return OK;
@@ -258,13 +259,13 @@ static Status place_of(int *out, Reader *r, const Bytes *name, int names, const 
     int found;
     *out = find_name(&found, name, names, wanted);
     if (found > 1)
-        return fail(E_FORMAT, "%s:1: '%s' is the name of %s columns, expected one", r->path, wanted,
-                    found == 2 ? "two" : "more than two");
+        return err_fail(E_FORMAT, "%s:1: '%s' is the name of %s columns, expected one", r->path, wanted,
+                        found == 2 ? "two" : "more than two");
     if (found) return OK;
     Names all = {0};
     for (int k = 0; k < names; k++) add_name(&all, str_copy(r->arena, name[k].text, name[k].len));
-    return fail(E_FORMAT, "%s:1: no column is called '%s'; there %s %.900s", r->path, wanted,
-                str_plural(all.n, "is", "are"), names_said(r->arena, &all, wanted));
+    return err_fail(E_FORMAT, "%s:1: no column is called '%s'; there %s %.900s", r->path, wanted,
+                    str_plural(all.n, "is", "are"), names_said(r->arena, &all, wanted));
 }
 
 enum { TERMS = 16 };
@@ -283,7 +284,7 @@ static Status sum_of(Sum *out, Reader *r, const Bytes *name, int names, int i)
             out->terms = 0;
             break;
         }
-        if (out->terms == TERMS) return fail(E_CONFIG, "'%s': a sum has at most %d columns", r->wanted[i], TERMS);
+        if (out->terms == TERMS) return err_fail(E_CONFIG, "'%s': a sum has at most %d columns", r->wanted[i], TERMS);
         TRY(place_of(&out->place[out->terms++], r, name, names, one));
     }
     return OK;
@@ -294,8 +295,8 @@ static Status number_in(double *out, Reader *r, Bytes field, int64_t line, int p
     const char *word = str_copy(r->arena, field.text, field.len);
     *out = !strcmp(word, "True") || !strcmp(word, "true");
     if (*out > 0 || !strcmp(word, "False") || !strcmp(word, "false") || str_real(word, out)) return OK;
-    return fail(E_FORMAT, "%s:%lld: '%.40s' in column %d, expected a number", r->path, (long long)line, word,
-                place + 1);
+    return err_fail(E_FORMAT, "%s:%lld: '%.40s' in column %d, expected a number", r->path, (long long)line, word,
+                    place + 1);
 }
 
 static Status read_csv(Reader *r, Bytes text)
@@ -312,8 +313,8 @@ static Status read_csv(Reader *r, Bytes text)
         TRY(record(field, &n, r, &at));
         if (n == 1 && line_blank(field[0])) continue;
         if (n != names)
-            return fail(E_FORMAT, "%s:%lld: %d %s, expected the %d of line 1", r->path, (long long)line, n,
-                        str_plural(n, "field", "fields"), names);
+            return err_fail(E_FORMAT, "%s:%lld: %d %s, expected the %d of line 1", r->path, (long long)line, n,
+                            str_plural(n, "field", "fields"), names);
         for (int i = 0; i < r->n; i++) {
             value[i] = 0;
             for (int k = 0; k < sum[i].terms; k++) {
@@ -347,7 +348,8 @@ Status columns_read_as(double **column, int64_t *rows, Arena *a, const char *pat
     r.absent = NEW(a, bool, n);
     TRY(first == '{' || first == '[' ? read_json(&r, text) : read_csv(&r, text));
     if (!r.rows)
-        return fail(E_FORMAT, "%s: has no rows, expected a CSV file with names, JSON Lines or a JSON array", path);
+        return err_fail(E_FORMAT, "%s: has no rows, expected a CSV file with names, JSON Lines or a JSON array",
+                        path);
     for (int k = 0; k < n; k++)
         if (r.absent[k]) column[k] = NULL;
     *rows = r.rows;

@@ -23,7 +23,7 @@ static Status bad_at(const char *path, const char *text, size_t at, const char *
         column = text[i] == '\n' ? 1 : column + 1;
         line += text[i] == '\n';
     }
-    return fail(E_FORMAT, "%s:%d:%d: %s", path, line, column, what);
+    return err_fail(E_FORMAT, "%s:%d:%d: %s", path, line, column, what);
 }
 
 /* Where a string has the escape of a zero byte, or len. */
@@ -86,9 +86,9 @@ Status json_real(double *out, const cJSON *object, const char *key, double least
 {
     const cJSON *j = member(object, key);
     if (!j) return OK;
-    if (!cJSON_IsNumber(j)) return fail(E_FORMAT, "%s: %s is not a number", path, key);
+    if (!cJSON_IsNumber(j)) return err_fail(E_FORMAT, "%s: %s is not a number", path, key);
     if (!(j->valuedouble >= least && j->valuedouble <= most))
-        return fail(E_FORMAT, "%s: %s is %.10g, expected %.10g to %.10g", path, key, j->valuedouble, least, most);
+        return err_fail(E_FORMAT, "%s: %s is %.10g, expected %.10g to %.10g", path, key, j->valuedouble, least, most);
     *out = j->valuedouble;
     return OK;
 }
@@ -97,7 +97,7 @@ Status json_int(int *out, const cJSON *object, const char *key, int least, int m
 {
     double x = *out;
     TRY(json_real(&x, object, key, least, most, path));
-    if (x != (double)(int)x) return fail(E_FORMAT, "%s: %s is %.10g, expected a whole number", path, key, x);
+    if (x != (double)(int)x) return err_fail(E_FORMAT, "%s: %s is %.10g, expected a whole number", path, key, x);
     *out = (int)x;
     return OK;
 }
@@ -106,7 +106,7 @@ Status json_bool(bool *out, const cJSON *object, const char *key, const char *pa
 {
     const cJSON *j = member(object, key);
     if (!j) return OK;
-    if (!cJSON_IsBool(j)) return fail(E_FORMAT, "%s: %s is not true or false", path, key);
+    if (!cJSON_IsBool(j)) return err_fail(E_FORMAT, "%s: %s is not true or false", path, key);
     *out = cJSON_IsTrue(j);
     return OK;
 }
@@ -115,7 +115,7 @@ Status json_text(const char **out, const cJSON *object, const char *key, const c
 {
     const cJSON *j = member(object, key);
     if (!j) return OK;
-    if (!cJSON_IsString(j)) return fail(E_FORMAT, "%s: %s is not a string", path, key);
+    if (!cJSON_IsString(j)) return err_fail(E_FORMAT, "%s: %s is not a string", path, key);
     *out = j->valuestring;
     return OK;
 }

@@ -88,7 +88,7 @@ static Status read_dict(Stored *s, Text t, bool *fortran)
         int field = 0;
         good = take_string(&t, key, sizeof key) && take(&t, ":");
         if (good && !strcmp(key, "descr") && t.at < t.end && (skip(&t), *t.at == '['))
-            return fail(E_FORMAT, "%s: is an array of records, which is not supported", s->file);
+            return err_fail(E_FORMAT, "%s: is an array of records, which is not supported", s->file);
         if (!good) break;
         if (!strcmp(key, "descr"))
             field = 1, good = take_string(&t, descr, sizeof descr);
@@ -96,8 +96,8 @@ static Status read_dict(Stored *s, Text t, bool *fortran)
             field = 2, *fortran = take(&t, "True"), good = *fortran || take(&t, "False");
         else if (!strcmp(key, "shape"))
             field = 4, good = take_shape(&t, s);
-        if (!field) return fail(E_FORMAT, "%s: the header has an unknown key '%s'", s->file, key);
-        if (good && seen & field) return fail(E_FORMAT, "%s: the header has %s twice", s->file, key);
+        if (!field) return err_fail(E_FORMAT, "%s: the header has an unknown key '%s'", s->file, key);
+        if (good && seen & field) return err_fail(E_FORMAT, "%s: the header has %s twice", s->file, key);
         seen |= field;
         if (good && !take(&t, ",")) {
             good = take(&t, "}");
@@ -106,15 +106,15 @@ static Status read_dict(Stored *s, Text t, bool *fortran)
     }
     skip(&t);
     if (!good || t.at != t.end || seen != 7)
-        return fail(E_FORMAT, "%s: the header is no dict of descr, fortran_order and shape", s->file);
+        return err_fail(E_FORMAT, "%s: the header is no dict of descr, fortran_order and shape", s->file);
     for (int i = 0; i < N_DTYPES; i++) {
         if (strcmp(DTYPES[i].descr + 1, descr + (*descr != 0)) != 0) continue;
         if (*descr != '|' && *descr != '<' && !(*descr == '=')) continue;
         s->type = DTYPES[i].type;
         return OK;
     }
-    return fail(E_FORMAT, "%s: dtype is '%.20s', known are b1, i1 to i8, u1 to u4, f2, f4 and f8, little-endian",
-                s->file, descr);
+    return err_fail(E_FORMAT, "%s: dtype is '%.20s', known are b1, i1 to i8, u1 to u4, f2, f4 and f8, little-endian",
+                    s->file, descr);
 }
 
 /* ---- reading */
@@ -122,15 +122,15 @@ static Status read_dict(Stored *s, Text t, bool *fortran)
 static Status read_header(Stored *s, Bytes file, bool *fortran)
 {
     if (!npy_looks_like(file.text, file.len) || file.len < 10)
-        return fail(E_FORMAT, "%s: does not begin as an .npy file does", s->file);
+        return err_fail(E_FORMAT, "%s: does not begin as an .npy file does", s->file);
     const unsigned char *u = (const unsigned char *)file.text;
     int version = u[6], wide = version == 1 ? 2 : 4;
     if (version < 1 || version > 3 || u[7])
-        return fail(E_FORMAT, "%s: is of version %d.%d, known are 1.0, 2.0 and 3.0", s->file, version, u[7]);
+        return err_fail(E_FORMAT, "%s: is of version %d.%d, known are 1.0, 2.0 and 3.0", s->file, version, u[7]);
     size_t begin = 8 + (size_t)wide, n = 0;
     for (int i = wide - 1; i >= 0 && file.len >= begin; i--) n = n << 8 | u[8 + i];
     if (file.len < begin || n > file.len - begin || n > HEADER_MOST)
-        return fail(E_FORMAT, "%s: the header claims %zu bytes of a file of %zu", s->file, n, file.len);
+        return err_fail(E_FORMAT, "%s: the header claims %zu bytes of a file of %zu", s->file, n, file.len);
     TRY(read_dict(s, (Text){file.text + begin, file.text + begin + n}, fortran));
     s->count = 1;
     int64_t bytes = 0;
@@ -138,8 +138,8 @@ static Status read_header(Stored *s, Bytes file, bool *fortran)
     for (int i = 0; i < s->rank; i++) over |= __builtin_mul_overflow(s->count, s->dim[i], &s->count);
     over |= __builtin_mul_overflow(s->count, (int64_t)stored_size(s->type), &bytes);
     if (over || (size_t)bytes != file.len - begin - n)
-        return fail(E_FORMAT, "%s: shape %s of %s does not make the %zu bytes that follow the header", s->file,
-                    stored_shape(s), stored_type(s), file.len - begin - n);
+        return err_fail(E_FORMAT, "%s: shape %s of %s does not make the %zu bytes that follow the header", s->file,
+                        stored_shape(s), stored_type(s), file.len - begin - n);
     s->bytes = file.text + begin + n;
     s->n_bytes = (size_t)bytes;
     return OK;

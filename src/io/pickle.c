@@ -43,7 +43,7 @@ const char *pickle_storage(StoredType type)
 
 static Status cut(const Machine *m)
 {
-    return fail(E_FORMAT, "%s: the pickle is cut at byte %zu", m->f->path, m->f->at);
+    return err_fail(E_FORMAT, "%s: the pickle is cut at byte %zu", m->f->path, m->f->at);
 }
 
 static Status bytes(Machine *m, size_t n, const unsigned char **out)
@@ -84,7 +84,7 @@ static Pickled *value(Machine *m, PickledKind kind)
 
 static Status push(Machine *m, Pickled *v)
 {
-    if (m->n == DEPTH) return fail(E_FORMAT, "%s: the pickle needs a stack of more than %d", m->f->path, DEPTH);
+    if (m->n == DEPTH) return err_fail(E_FORMAT, "%s: the pickle needs a stack of more than %d", m->f->path, DEPTH);
     GROW(m->a, m->stack, m->n, m->room, 64);
     m->stack[m->n++] = v;
     return OK;
@@ -97,7 +97,8 @@ static int floor_of(const Machine *m)
 
 static Status pop(Machine *m, Pickled **out)
 {
-    if (m->n <= floor_of(m)) return fail(E_FORMAT, "%s: byte %zu: the pickle's stack is empty", m->f->path, m->f->at);
+    if (m->n <= floor_of(m))
+        return err_fail(E_FORMAT, "%s: byte %zu: the pickle's stack is empty", m->f->path, m->f->at);
     *out = m->stack[--m->n];
     return OK;
 }
@@ -123,7 +124,7 @@ static Status push_text(Machine *m, int length_bytes)
 
 static Status put_mark(Machine *m)
 {
-    if (m->marks == DEPTH) return fail(E_FORMAT, "%s: the pickle nests more than %d deep", m->f->path, DEPTH);
+    if (m->marks == DEPTH) return err_fail(E_FORMAT, "%s: the pickle nests more than %d deep", m->f->path, DEPTH);
     GROW(m->a, m->mark, m->marks, m->mark_room, 64);
     m->mark[m->marks++] = m->n;
     return OK;
@@ -132,7 +133,7 @@ static Status put_mark(Machine *m)
 /* The items above the last mark; the mark is removed. */
 static Status take_marked(Machine *m, Pickled ***item, int *n)
 {
-    if (!m->marks) return fail(E_FORMAT, "%s: byte %zu: there is no MARK", m->f->path, m->f->at);
+    if (!m->marks) return err_fail(E_FORMAT, "%s: byte %zu: there is no MARK", m->f->path, m->f->at);
     int from = m->mark[--m->marks];
     *n = m->n - from;
     *item = m->stack ? m->stack + from : NULL; /* nothing was ever pushed */
@@ -148,8 +149,8 @@ static void append(Machine *m, Pickled *to, Pickled *v)
 
 static Status remember(Machine *m, uint64_t at)
 {
-    if (at >= DEPTH) return fail(E_FORMAT, "%s: memo entry %llu", m->f->path, (unsigned long long)at);
-    if (m->n <= floor_of(m)) return fail(E_FORMAT, "%s: byte %zu: nothing to remember", m->f->path, m->f->at);
+    if (at >= DEPTH) return err_fail(E_FORMAT, "%s: memo entry %llu", m->f->path, (unsigned long long)at);
+    if (m->n <= floor_of(m)) return err_fail(E_FORMAT, "%s: byte %zu: nothing to remember", m->f->path, m->f->at);
     while (m->n_memo <= (int)at) {
         GROW(m->a, m->memo, m->n_memo, m->memo_room, 64);
         m->memo[m->n_memo++] = NULL;
@@ -161,7 +162,7 @@ static Status remember(Machine *m, uint64_t at)
 static Status recall(Machine *m, uint64_t at)
 {
     if (at >= (uint64_t)m->n_memo || !m->memo[at])
-        return fail(E_FORMAT, "%s: memo entry %llu was never written", m->f->path, (unsigned long long)at);
+        return err_fail(E_FORMAT, "%s: memo entry %llu was never written", m->f->path, (unsigned long long)at);
     return push(m, m->memo[at]);
 }
 
@@ -172,7 +173,7 @@ static Status note_global(Machine *m, const char *name)
     PickleFile *f = m->f;
     for (int i = 0; i < f->n_globals; i++)
         if (!strcmp(f->globals[i], name)) return OK;
-    if (f->n_globals == GLOBALS_MAX) return fail(E_FORMAT, "%s: more than %d globals", f->path, GLOBALS_MAX);
+    if (f->n_globals == GLOBALS_MAX) return err_fail(E_FORMAT, "%s: more than %d globals", f->path, GLOBALS_MAX);
     GROW(m->a, f->globals, f->n_globals, f->room, 64);
     f->globals[f->n_globals++] = name;
     return OK;
@@ -187,9 +188,9 @@ static Status push_global(Machine *m, const char *module, const char *attribute)
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
         if (!strcmp(KNOWN[i].name, name)) v->global = KNOWN[i].global, v->type = KNOWN[i].type;
     if (v->global == GLOBAL_UNKNOWN && !m->f->scan)
-        return fail(E_FORMAT,
-                    "%s: byte %zu: the pickle wants %.100s.%.100s, which no state dict needs; nothing was run",
-                    m->f->path, m->f->at, module, attribute);
+        return err_fail(E_FORMAT,
+                        "%s: byte %zu: the pickle wants %.100s.%.100s, which no state dict needs; nothing was run",
+                        m->f->path, m->f->at, module, attribute);
     return push(m, v);
 }
 
@@ -197,7 +198,7 @@ static Status text_of(Machine *m, const char **out)
 {
     Pickled *v = NULL;
     TRY(pop(m, &v));
-    if (v->kind != PICKLED_TEXT) return fail(E_FORMAT, "%s: byte %zu: a name is no text", m->f->path, m->f->at);
+    if (v->kind != PICKLED_TEXT) return err_fail(E_FORMAT, "%s: byte %zu: a name is no text", m->f->path, m->f->at);
     *out = v->text;
     return OK;
 }
@@ -220,7 +221,8 @@ static Status reduce(Machine *m)
     } else if (m->f->scan) {
         made = value(m, PICKLED_OPAQUE);
     } else {
-        return fail(E_FORMAT, "%s: byte %zu: an object is built in a way no state dict needs", m->f->path, m->f->at);
+        return err_fail(E_FORMAT, "%s: byte %zu: an object is built in a way no state dict needs", m->f->path,
+                        m->f->at);
     }
     return push(m, made);
 }
@@ -238,7 +240,7 @@ static Status set_items(Machine *m, Pickled **item, int n)
     Pickled *dict = m->n > floor_of(m) ? m->stack[m->n - 1] : NULL;
     bool opaque = dict && dict->kind == PICKLED_OPAQUE;
     if (!dict || n % 2 || (dict->kind != PICKLED_DICT && !opaque))
-        return fail(E_FORMAT, "%s: byte %zu: items for an object that is not a dict", m->f->path, m->f->at);
+        return err_fail(E_FORMAT, "%s: byte %zu: items for an object that is not a dict", m->f->path, m->f->at);
     for (int i = 0; i < n && !opaque; i++) append(m, dict, item[i]);
     return OK;
 }
@@ -248,7 +250,7 @@ static Status append_items(Machine *m, Pickled **item, int n)
     Pickled *list = m->n > floor_of(m) ? m->stack[m->n - 1] : NULL;
     bool opaque = list && list->kind == PICKLED_OPAQUE;
     if (!list || (list->kind != PICKLED_LIST && !opaque))
-        return fail(E_FORMAT, "%s: byte %zu: items for an object that is not a list", m->f->path, m->f->at);
+        return err_fail(E_FORMAT, "%s: byte %zu: items for an object that is not a list", m->f->path, m->f->at);
     for (int i = 0; i < n && !opaque; i++) append(m, list, item[i]);
     return OK;
 }
@@ -262,7 +264,7 @@ static Status push_tuple(Machine *m, Pickled **item, int n)
 
 static Status push_small_tuple(Machine *m, int n)
 {
-    if (m->n - floor_of(m) < n) return fail(E_FORMAT, "%s: byte %zu: the stack is empty", m->f->path, m->f->at);
+    if (m->n - floor_of(m) < n) return err_fail(E_FORMAT, "%s: byte %zu: the stack is empty", m->f->path, m->f->at);
     m->n -= n;
     return push_tuple(m, m->stack + m->n, n);
 }
@@ -271,7 +273,7 @@ static Status push_storage(Machine *m)
 {
     Pickled *id = NULL, *v;
     TRY(pop(m, &id));
-    if (id->kind != PICKLED_TUPLE) return fail(E_FORMAT, "%s: byte %zu: a persistent id", m->f->path, m->f->at);
+    if (id->kind != PICKLED_TUPLE) return err_fail(E_FORMAT, "%s: byte %zu: a persistent id", m->f->path, m->f->at);
     v = value(m, PICKLED_STORAGE);
     v->item = id->item, v->n = id->n;
     return push(m, v);
@@ -393,7 +395,7 @@ static Status step(Machine *m, int op)
     TRY(scalar(m, op, &known));
     if (!known) TRY(container(m, op, &known));
     if (!known) TRY(object(m, op, &known));
-    if (!known) return fail(E_FORMAT, "%s: byte %zu: opcode 0x%02x", m->f->path, m->f->at - 1, op);
+    if (!known) return err_fail(E_FORMAT, "%s: byte %zu: opcode 0x%02x", m->f->path, m->f->at - 1, op);
     return OK;
 }
 
@@ -404,11 +406,12 @@ Status pickle_read(Pickled **out, Arena *a, PickleFile *f)
         const unsigned char *op = NULL;
         TRY(bytes(&m, 1, &op));
         if (*op == '.') break; /* STOP */
-        if (m.values > VALUES) return fail(E_FORMAT, "%s: the pickle makes more than %d objects", f->path, VALUES);
+        if (m.values > VALUES)
+            return err_fail(E_FORMAT, "%s: the pickle makes more than %d objects", f->path, VALUES);
         TRY(step(&m, *op));
     }
     TRY(pop(&m, out));
-    return m.n || m.marks ? fail(E_FORMAT, "%s: the pickle ends with a full stack", f->path) : OK;
+    return m.n || m.marks ? err_fail(E_FORMAT, "%s: the pickle ends with a full stack", f->path) : OK;
 }
 
 const Pickled *pickled_get(const Pickled *dict, const char *key)

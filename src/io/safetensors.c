@@ -20,17 +20,17 @@ enum { HEADER_MAX = 100000000 };
 static Status frame(const char **text, size_t *len, Bytes file, const char *path)
 {
     if (file.len < 8)
-        return fail(E_FORMAT, "%s: %zu %s, a safetensors file has at least 8", path, file.len,
-                    str_plural((int64_t)file.len, "byte", "bytes"));
+        return err_fail(E_FORMAT, "%s: %zu %s, a safetensors file has at least 8", path, file.len,
+                        str_plural((int64_t)file.len, "byte", "bytes"));
     uint64_t n = 0;
     for (int i = 7; i >= 0; i--) n = n << 8 | (unsigned char)file.text[i];
     if (n > HEADER_MAX)
-        return fail(E_FORMAT, "%s: the header claims %llu bytes, at most %d are allowed", path, (unsigned long long)n,
-                    HEADER_MAX);
+        return err_fail(E_FORMAT, "%s: the header claims %llu bytes, at most %d are allowed", path,
+                        (unsigned long long)n, HEADER_MAX);
     if (n > file.len - 8)
-        return fail(E_FORMAT, "%s: the header claims %llu bytes, but only %zu follow", path, (unsigned long long)n,
-                    file.len - 8);
-    if (!n || file.text[8] != '{') return fail(E_FORMAT, "%s: the header does not begin with '{'", path);
+        return err_fail(E_FORMAT, "%s: the header claims %llu bytes, but only %zu follow", path,
+                        (unsigned long long)n, file.len - 8);
+    if (!n || file.text[8] != '{') return err_fail(E_FORMAT, "%s: the header does not begin with '{'", path);
     *text = file.text + 8;
     *len = (size_t)n;
     return OK;
@@ -46,49 +46,49 @@ static bool whole(const cJSON *j, int64_t *out)
 
 static Status read_shape(Stored *s, const cJSON *shape)
 {
-    if (!cJSON_IsArray(shape)) return fail(E_FORMAT, "%s: tensor '%s' has no shape list", s->file, s->name);
+    if (!cJSON_IsArray(shape)) return err_fail(E_FORMAT, "%s: tensor '%s' has no shape list", s->file, s->name);
     s->count = 1;
     const cJSON *d;
     cJSON_ArrayForEach(d, shape)
     {
         if (s->rank == STORED_RANK)
-            return fail(E_FORMAT, "%s: tensor '%s' has more than %d dimensions", s->file, s->name, STORED_RANK);
+            return err_fail(E_FORMAT, "%s: tensor '%s' has more than %d dimensions", s->file, s->name, STORED_RANK);
         int64_t *dim = &s->dim[s->rank++];
         if (!whole(d, dim))
-            return fail(E_FORMAT, "%s: tensor '%s': dimension %d is not a whole number", s->file, s->name,
-                        s->rank - 1);
+            return err_fail(E_FORMAT, "%s: tensor '%s': dimension %d is not a whole number", s->file, s->name,
+                            s->rank - 1);
         if (__builtin_mul_overflow(s->count, *dim, &s->count))
-            return fail(E_FORMAT, "%s: tensor '%s': its shape's product exceeds 64 bits", s->file, s->name);
+            return err_fail(E_FORMAT, "%s: tensor '%s': its shape's product exceeds 64 bits", s->file, s->name);
     }
     return OK;
 }
 
 static Status read_type(Stored *s, const cJSON *type)
 {
-    if (!cJSON_IsString(type)) return fail(E_FORMAT, "%s: tensor '%s' has no dtype", s->file, s->name);
+    if (!cJSON_IsString(type)) return err_fail(E_FORMAT, "%s: tensor '%s' has no dtype", s->file, s->name);
     if (stored_type_find(&s->type, type->valuestring)) return OK;
-    return fail(E_FORMAT,
-                "%s: tensor '%s' has dtype '%.20s', known are F64, F32, F16, BF16, I8 to I64, U8 to U32, BOOL",
-                s->file, s->name, type->valuestring);
+    return err_fail(E_FORMAT,
+                    "%s: tensor '%s' has dtype '%.20s', known are F64, F32, F16, BF16, I8 to I64, U8 to U32, BOOL",
+                    s->file, s->name, type->valuestring);
 }
 
 /* One tensor of the header: its offsets must lie in the file and fit its dtype and shape. */
 static Status read_entry(Stored *s, const cJSON *j, const char *data, size_t room)
 {
-    if (!cJSON_IsObject(j)) return fail(E_FORMAT, "%s: entry '%s' is not an object", s->file, s->name);
+    if (!cJSON_IsObject(j)) return err_fail(E_FORMAT, "%s: entry '%s' is not an object", s->file, s->name);
     TRY(read_type(s, cJSON_GetObjectItemCaseSensitive(j, "dtype")));
     TRY(read_shape(s, cJSON_GetObjectItemCaseSensitive(j, "shape")));
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(j, "data_offsets");
     int64_t begin, end, bytes;
     if (cJSON_GetArraySize(offsets) != 2 || !whole(cJSON_GetArrayItem(offsets, 0), &begin) ||
         !whole(cJSON_GetArrayItem(offsets, 1), &end))
-        return fail(E_FORMAT, "%s: tensor '%s': data_offsets are not two whole numbers", s->file, s->name);
+        return err_fail(E_FORMAT, "%s: tensor '%s': data_offsets are not two whole numbers", s->file, s->name);
     if (end < begin || (uint64_t)end > room)
-        return fail(E_FORMAT, "%s: tensor '%s' lies at [%lld, %lld], the data has %zu bytes", s->file, s->name,
-                    (long long)begin, (long long)end, room);
+        return err_fail(E_FORMAT, "%s: tensor '%s' lies at [%lld, %lld], the data has %zu bytes", s->file, s->name,
+                        (long long)begin, (long long)end, room);
     if (__builtin_mul_overflow(s->count, (int64_t)stored_size(s->type), &bytes) || bytes != end - begin)
-        return fail(E_FORMAT, "%s: tensor '%s' of shape %s and dtype %s is given %lld bytes", s->file, s->name,
-                    stored_shape(s), stored_type(s), (long long)(end - begin));
+        return err_fail(E_FORMAT, "%s: tensor '%s' of shape %s and dtype %s is given %lld bytes", s->file, s->name,
+                        stored_shape(s), stored_type(s), (long long)(end - begin));
     s->bytes = data + begin;
     s->n_bytes = (size_t)bytes;
     return OK;
@@ -96,13 +96,13 @@ static Status read_entry(Stored *s, const cJSON *j, const char *data, size_t roo
 
 static Status read_meta(Weights *w, Arena *run, const cJSON *j, const char *path)
 {
-    if (!cJSON_IsObject(j)) return fail(E_FORMAT, "%s: __metadata__ is not an object", path);
+    if (!cJSON_IsObject(j)) return err_fail(E_FORMAT, "%s: __metadata__ is not an object", path);
     w->meta = NEW(run, Meta, cJSON_GetArraySize(j));
     w->n_meta = 0;
     const cJSON *m;
     cJSON_ArrayForEach(m, j)
     {
-        if (!cJSON_IsString(m)) return fail(E_FORMAT, "%s: __metadata__ '%s' is not a string", path, m->string);
+        if (!cJSON_IsString(m)) return err_fail(E_FORMAT, "%s: __metadata__ '%s' is not a string", path, m->string);
         w->meta[w->n_meta++] = (Meta){str_copy(run, m->string, strlen(m->string)),
                                       str_copy(run, m->valuestring, strlen(m->valuestring))};
     }
@@ -126,12 +126,13 @@ static Status check_tiling(Stored *at, int n, const char *data, size_t room, con
     const char *end = data;
     for (int i = 0; i < n; i++) {
         if (at[i].bytes != end)
-            return fail(E_FORMAT, "%s: tensor '%s' begins at byte %td of the data, expected %td: %s", path,
-                        at[i].name, (const char *)at[i].bytes - data, end - data,
-                        (const char *)at[i].bytes < end ? "tensors overlap" : "a hole");
+            return err_fail(E_FORMAT, "%s: tensor '%s' begins at byte %td of the data, expected %td: %s", path,
+                            at[i].name, (const char *)at[i].bytes - data, end - data,
+                            (const char *)at[i].bytes < end ? "tensors overlap" : "a hole");
         end += at[i].n_bytes;
     }
-    if (end != data + room) return fail(E_FORMAT, "%s: %td bytes follow the last tensor", path, data + room - end);
+    if (end != data + room)
+        return err_fail(E_FORMAT, "%s: %td bytes follow the last tensor", path, data + room - end);
     return OK;
 }
 
@@ -144,7 +145,7 @@ static Status read_header(Weights *w, Arena *run, const cJSON *root, const char 
     cJSON_ArrayForEach(j, root)
     {
         if (!strcmp(j->string, "__metadata__")) {
-            if (metas++) return fail(E_FORMAT, "%s: __metadata__ appears twice", path);
+            if (metas++) return err_fail(E_FORMAT, "%s: __metadata__ appears twice", path);
             TRY(read_meta(w, run, j, path));
             continue;
         }

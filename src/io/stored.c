@@ -290,8 +290,8 @@ bool stored_lend(Tensor *into, const Stored *s)
 Status stored_read(Tensor into, const Stored *s)
 {
     if (!same_shape(into, s))
-        return fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
-                    tensor_shape(into));
+        return err_fail(E_MISMATCH, "%s: tensor '%s' has shape %s, expected %s", s->file, s->name, stored_shape(s),
+                        tensor_shape(into));
     if (same_dtype(s->type) == (int)into.dtype) {
         memcpy(into.data, s->bytes, s->n_bytes);
         return OK;
@@ -305,8 +305,8 @@ Status stored_read(Tensor into, const Stored *s)
     for (int64_t i = 0; !rows && i < s->count; i++) {
         double x = stored_get(s, i);
         if (into.dtype == I32 && !(x >= INT32_MIN && x <= INT32_MAX))
-            return fail(E_FORMAT, "%s: tensor '%s': element %lld is %.17g, which 32 bits do not hold", s->file,
-                        s->name, (long long)i, x);
+            return err_fail(E_FORMAT, "%s: tensor '%s': element %lld is %.17g, which 32 bits do not hold", s->file,
+                            s->name, (long long)i, x);
         tensor_set(into, i, x);
     }
     return OK;
@@ -315,8 +315,8 @@ Status stored_read(Tensor into, const Stored *s)
 Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
 {
     if (s->rank > MAX_RANK)
-        return fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
-                    s->rank, MAX_RANK);
+        return err_fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
+                        s->rank, MAX_RANK);
     int dtype = same_dtype(s->type);
     if (dtype >= 0) {
         *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);

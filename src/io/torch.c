@@ -42,7 +42,7 @@ static Status storages_sort(File *f)
     qsort(f->storage, (size_t)f->n_storages, sizeof *f->storage, by_key);
     for (int i = 1; i < f->n_storages; i++)
         if (!strcmp(f->storage[i - 1].key, f->storage[i].key))
-            return fail(E_FORMAT, "%s: storage %s appears twice", f->path, f->storage[i].key);
+            return err_fail(E_FORMAT, "%s: storage %s appears twice", f->path, f->storage[i].key);
     return OK;
 }
 
@@ -67,17 +67,17 @@ static Status find_storage(const File *f, const Pickled *id, const char *name, c
                 id->item[1]->global == GLOBAL_STORAGE && id->item[2]->kind == PICKLED_TEXT &&
                 id->item[4]->kind == PICKLED_INT;
     if (!fits || (id->n > 5 && id->item[5]->kind != PICKLED_NONE))
-        return fail(E_FORMAT, "%s: tensor '%s': its storage is described in an unknown way", f->path, name);
+        return err_fail(E_FORMAT, "%s: tensor '%s': its storage is described in an unknown way", f->path, name);
     *type = id->item[1]->type;
     *out = storage_find(f, id->item[2]->text);
     if (!*out)
-        return fail(E_FORMAT, "%s: tensor '%s' lies in storage %s, which the file lacks", f->path, name,
-                    id->item[2]->text);
+        return err_fail(E_FORMAT, "%s: tensor '%s' lies in storage %s, which the file lacks", f->path, name,
+                        id->item[2]->text);
     int64_t said = id->item[4]->whole, bytes;
     if (said < 0 || __builtin_mul_overflow(said, (int64_t)stored_size(*type), &bytes) ||
         (size_t)bytes > (*out)->len || ((*out)->elements >= 0 && said > (*out)->elements))
-        return fail(E_FORMAT, "%s: storage %s has %zu bytes; %lld elements of %zu were promised", f->path,
-                    (*out)->key, (*out)->len, (long long)said, stored_size(*type));
+        return err_fail(E_FORMAT, "%s: storage %s has %zu bytes; %lld elements of %zu were promised", f->path,
+                        (*out)->key, (*out)->len, (long long)said, stored_size(*type));
     return OK;
 }
 
@@ -118,8 +118,8 @@ static Status read_tensor(const File *f, const Pickled *t, Stored *s)
     TRY(find_storage(f, t->item[0], s->name, &storage, &s->type));
     if (t->item[1]->kind != PICKLED_INT || t->item[1]->whole < 0 || !wholes(t->item[2], s->dim, &s->rank) ||
         !wholes(t->item[3], stride, &strides) || strides != s->rank)
-        return fail(E_FORMAT, "%s: tensor '%s': its shape is no list of up to %d whole numbers", f->path, s->name,
-                    STORED_RANK);
+        return err_fail(E_FORMAT, "%s: tensor '%s': its shape is no list of up to %d whole numbers", f->path, s->name,
+                        STORED_RANK);
     int64_t offset = t->item[1]->whole;
     elements = t->item[0]->item[4]->whole;
     s->count = 1;
@@ -133,8 +133,8 @@ static Status read_tensor(const File *f, const Pickled *t, Stored *s)
     over |= __builtin_mul_overflow(s->count, (int64_t)stored_size(s->type), &bytes) || (size_t)bytes > f->map.len;
     over |= __builtin_add_overflow(last, offset, &last);
     if (over || (s->count && last >= elements))
-        return fail(E_FORMAT, "%s: tensor '%s' of shape %s reaches beyond its storage of %lld elements", f->path,
-                    s->name, stored_shape(s), (long long)elements);
+        return err_fail(E_FORMAT, "%s: tensor '%s' of shape %s reaches beyond its storage of %lld elements", f->path,
+                        s->name, stored_shape(s), (long long)elements);
     place(f, s, storage->bytes + (size_t)offset * stored_size(s->type), stride);
     return OK;
 }
@@ -154,10 +154,10 @@ static Status state_dict(const File *f, const Pickled *top, const Pickled **out)
     *out = top;
     if (f->key) {
         *out = pickled_get(top, f->key);
-        if (!holds_tensors(*out)) return fail(E_FORMAT, "%s: has no tensors under \"%s\"", f->path, f->key);
+        if (!holds_tensors(*out)) return err_fail(E_FORMAT, "%s: has no tensors under \"%s\"", f->path, f->key);
     }
     for (int i = 0; i < 3 && !holds_tensors(*out); i++) *out = pickled_get(top, usual[i]);
-    return holds_tensors(*out) ? OK : fail(E_FORMAT, "%s: holds no dict of named tensors", f->path);
+    return holds_tensors(*out) ? OK : err_fail(E_FORMAT, "%s: holds no dict of named tensors", f->path);
 }
 
 static bool all_begin(const Pickled *dict, const char *prefix)
@@ -175,7 +175,7 @@ static Status add_tensors(Weights *w, const File *f, const Pickled *top)
     TRY(state_dict(f, top, &dict));
     for (int i = 0; i + 1 < dict->n; i += 2)
         if (dict->item[i]->kind != PICKLED_TEXT)
-            return fail(E_FORMAT, "%s: a name in the state dict is no text", f->path);
+            return err_fail(E_FORMAT, "%s: a name in the state dict is no text", f->path);
     size_t skip = all_begin(dict, "module.") ? strlen("module.") : 0;
     Stored *at = NEW(f->run, Stored, w->n + dict->n / 2);
     if (w->n) memcpy(at, w->at, sizeof *at * (size_t)w->n);
@@ -203,11 +203,11 @@ static Status zip_pickle(const File *f, Zip *z, PickleFile *out, size_t *stem)
     const ZipEntry *e = NULL;
     for (int i = 0; i < z->n && !e; i++)
         if (ends_with(z->at[i].name, "/data.pkl")) e = &z->at[i];
-    if (!e) return fail(E_FORMAT, "%s: a zip without data.pkl, so nothing that torch.save wrote", f->path);
+    if (!e) return err_fail(E_FORMAT, "%s: a zip without data.pkl, so nothing that torch.save wrote", f->path);
     *stem = strlen(e->name) - strlen("data.pkl");
     for (int i = 0; i < z->n; i++)
         if (ends_with(z->at[i].name, "/byteorder") && z->at[i].len >= 3 && !memcmp(z->at[i].bytes, "big", 3))
-            return fail(E_FORMAT, "%s: written by a big-endian machine", f->path);
+            return err_fail(E_FORMAT, "%s: written by a big-endian machine", f->path);
     *out = (PickleFile){.path = f->path, .bytes = e->bytes, .len = e->len};
     return OK;
 }
@@ -256,9 +256,9 @@ static Status legacy_pickles(PickleFile *p, Arena *a, Pickled **top, Pickled **k
     for (int i = 0; i < 3; i++) TRY(pickle_read(&head[i], a, p));
     const Pickled *little = pickled_get(head[2], "little_endian");
     if (head[1]->kind != PICKLED_INT || head[1]->whole != 1001)
-        return fail(E_FORMAT, "%s: an unknown version of torch.save's stream", p->path);
+        return err_fail(E_FORMAT, "%s: an unknown version of torch.save's stream", p->path);
     if (little && little->kind == PICKLED_INT && !little->whole)
-        return fail(E_FORMAT, "%s: written by a big-endian machine", p->path);
+        return err_fail(E_FORMAT, "%s: written by a big-endian machine", p->path);
     TRY(pickle_read(top, a, p));
     return keys ? pickle_read(keys, a, p) : OK;
 }
@@ -271,16 +271,16 @@ static Status read_storages(File *f, const PickleFile *p, const Pickled *top, co
     for (int i = 0; i < keys->n; i++) {
         size_t size = 0;
         int64_t n, bytes;
-        if (keys->item[i]->kind != PICKLED_TEXT) return fail(E_FORMAT, "%s: a storage key is no text", f->path);
+        if (keys->item[i]->kind != PICKLED_TEXT) return err_fail(E_FORMAT, "%s: a storage key is no text", f->path);
         const char *key = keys->item[i]->text;
         if (!element_size(top, key, &size, 0))
-            return fail(E_FORMAT, "%s: storage %s belongs to no tensor, so its size is unknown", f->path, key);
-        if (f->map.len - at < 8) return fail(E_FORMAT, "%s: cut before storage %s", f->path, key);
+            return err_fail(E_FORMAT, "%s: storage %s belongs to no tensor, so its size is unknown", f->path, key);
+        if (f->map.len - at < 8) return err_fail(E_FORMAT, "%s: cut before storage %s", f->path, key);
         memcpy(&n, f->map.text + at, sizeof n);
         at += sizeof n;
         if (n < 0 || __builtin_mul_overflow(n, (int64_t)size, &bytes) || (size_t)bytes > f->map.len - at)
-            return fail(E_FORMAT, "%s: storage %s claims %lld elements of %zu bytes; %zu bytes are left", f->path,
-                        key, (long long)n, size, f->map.len - at);
+            return err_fail(E_FORMAT, "%s: storage %s claims %lld elements of %zu bytes; %zu bytes are left", f->path,
+                            key, (long long)n, size, f->map.len - at);
         f->storage[f->n_storages++] = (Storage){key, f->map.text + at, (size_t)bytes, n};
         at += (size_t)bytes;
     }
@@ -292,7 +292,7 @@ static Status read_legacy(Weights *w, File *f)
     PickleFile p = {.path = f->path, .bytes = f->map.text, .len = f->map.len};
     Pickled *top, *keys;
     TRY(legacy_pickles(&p, f->run, &top, &keys));
-    if (keys->kind != PICKLED_LIST) return fail(E_FORMAT, "%s: has no list of storages", f->path);
+    if (keys->kind != PICKLED_LIST) return err_fail(E_FORMAT, "%s: has no list of storages", f->path);
     TRY(read_storages(f, &p, top, keys));
     return add_tensors(w, f, top);
 }
@@ -316,8 +316,9 @@ bool torch_looks_like(const char *first, size_t n)
 static Status refuse(Container c, const char *path)
 {
     if (c == TAR)
-        return fail(E_FORMAT, "%s: the tar form of before 2018; load and save it once with a current PyTorch", path);
-    return fail(E_FORMAT, "%s: is neither a zip nor a stream of torch.save", path);
+        return err_fail(E_FORMAT, "%s: the tar form of before 2018; load and save it once with a current PyTorch",
+                        path);
+    return err_fail(E_FORMAT, "%s: is neither a zip nor a stream of torch.save", path);
 }
 
 static Status add_file(Weights *w, Arena *run, const char *path, const char *key)

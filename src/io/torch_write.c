@@ -81,8 +81,8 @@ static Status check(const char *path, const Stored *t, int n)
 {
     for (int i = 0; i < n; i++)
         if (!pickle_storage(t[i].type))
-            return fail(E_MISMATCH, "%s: tensor '%s' is %s, which torch has no storage for", path, t[i].name,
-                        stored_type(&t[i]));
+            return err_fail(E_MISMATCH, "%s: tensor '%s' is %s, which torch has no storage for", path, t[i].name,
+                            stored_type(&t[i]));
     return OK;
 }
 

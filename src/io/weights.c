@@ -31,7 +31,7 @@ Status weights_sort(Weights *w, Arena *run)
     qsort(w->sorted, (size_t)w->n, sizeof *w->sorted, by_name);
     for (int i = 1; i < w->n; i++)
         if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
-            return fail(E_FORMAT, "%s: tensor '%s' appears twice", w->sorted[i]->file, w->sorted[i]->name);
+            return err_fail(E_FORMAT, "%s: tensor '%s' appears twice", w->sorted[i]->file, w->sorted[i]->name);
     return OK;
 }
 
@@ -53,7 +53,7 @@ Status weights_keep(Weights *w, Arena *a)
 {
     for (int i = 0; i < w->n_maps; i++)
         if (w->map[i].text && mprotect(w->map[i].text, w->map[i].len, PROT_READ | PROT_WRITE))
-            return fail(E_IO, "%s: %s", w->path, strerror(errno));
+            return err_fail(E_IO, "%s: %s", w->path, strerror(errno));
     for (int i = 0; i < w->n_maps; i++)
         if (w->map[i].text) arena_adopt(a, w->map[i].text, w->map[i].len);
     w->n_maps = 0;

@@ -36,13 +36,13 @@ static Status add_file(Weights *w, Arena *run, const char *path)
 static Status open_shards(Weights **out, Arena *run, const cJSON *root, const char *dir, const char *path)
 {
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map"), *j;
-    if (!cJSON_IsObject(map)) return fail(E_FORMAT, "%s: has no weight_map", path);
+    if (!cJSON_IsObject(map)) return err_fail(E_FORMAT, "%s: has no weight_map", path);
     const char **file = NEW(run, const char *, cJSON_GetArraySize(map));
     int n = 0;
     cJSON_ArrayForEach(j, map)
     {
         if (!cJSON_IsString(j) || strchr(j->valuestring, '/') || !*j->valuestring)
-            return fail(E_FORMAT, "%s: weight_map '%s' names no file beside it", path, j->string);
+            return err_fail(E_FORMAT, "%s: weight_map '%s' names no file beside it", path, j->string);
         if (!listed(file, n, j->valuestring)) file[n++] = j->valuestring;
     }
     Weights *w = weights_new(run, dir, n);
@@ -52,7 +52,8 @@ static Status open_shards(Weights **out, Arena *run, const cJSON *root, const ch
     cJSON_ArrayForEach(j, map)
     {
         if (!status && !weights_find(w, j->string))
-            status = fail(E_FORMAT, "%s: lists tensor '%s', which %s does not hold", path, j->string, j->valuestring);
+            status =
+                err_fail(E_FORMAT, "%s: lists tensor '%s', which %s does not hold", path, j->string, j->valuestring);
     }
     return weights_opened(out, w, status);
 }
@@ -85,7 +86,7 @@ Status weights_open(Weights **out, Arena *run, const char *path)
         const char *file = str_print(run, "%s/%s", path, usual[i]);
         if (!access(file, F_OK)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
     }
-    return fail(E_IO, "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards", path);
+    return err_fail(E_IO, "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards", path);
 }
 
 Status weights_write(const char *path, const Stored *tensors, int n)

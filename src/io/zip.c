@@ -42,14 +42,14 @@ static const char *find_end(const Source *s)
 static Status directory(const Source *s, uint64_t *n, uint64_t *at)
 {
     const char *end = find_end(s);
-    if (!end) return fail(E_FORMAT, "%s: a zip without its directory: the file is cut", s->path);
+    if (!end) return err_fail(E_FORMAT, "%s: a zip without its directory: the file is cut", s->path);
     *n = little(end + 10, 2);
     *at = little(end + 16, 4);
     size_t here = (size_t)(end - s->file.text);
     if (here < LOCATOR || memcmp(end - LOCATOR, "PK\6\7", 4) != 0) return OK;
     uint64_t big = little(end - LOCATOR + 8, 8);
     if (!within(s, big, END64) || memcmp(s->file.text + big, "PK\6\6", 4) != 0)
-        return fail(E_FORMAT, "%s: a zip64 whose directory is not where it should be", s->path);
+        return err_fail(E_FORMAT, "%s: a zip64 whose directory is not where it should be", s->path);
     *n = little(s->file.text + big + 32, 8);
     *at = little(s->file.text + big + 48, 8);
     return OK;
@@ -75,10 +75,10 @@ static bool widen(const char *extra, size_t len, uint64_t *const field[3])
 static Status locate(const Source *s, ZipEntry *e, uint64_t offset, uint64_t size)
 {
     if (!within(s, offset, LOCAL) || memcmp(s->file.text + offset, "PK\3\4", 4) != 0)
-        return fail(E_FORMAT, "%s: entry %s is not at the place given in the directory", s->path, e->name);
+        return err_fail(E_FORMAT, "%s: entry %s is not at the place given in the directory", s->path, e->name);
     const char *local = s->file.text + offset;
     uint64_t data = offset + LOCAL + little(local + 26, 2) + little(local + 28, 2);
-    if (!within(s, data, size)) return fail(E_FORMAT, "%s: entry %s reaches beyond the file", s->path, e->name);
+    if (!within(s, data, size)) return err_fail(E_FORMAT, "%s: entry %s reaches beyond the file", s->path, e->name);
     e->bytes = s->file.text + data;
     e->len = size;
     return OK;
@@ -87,21 +87,23 @@ static Status locate(const Source *s, ZipEntry *e, uint64_t offset, uint64_t siz
 static Status read_entry(const Source *s, Arena *a, uint64_t *at, ZipEntry *e)
 {
     if (!within(s, *at, CENTRAL) || memcmp(s->file.text + *at, "PK\1\2", 4) != 0)
-        return fail(E_FORMAT, "%s: the zip's directory breaks off at byte %llu", s->path, (unsigned long long)*at);
+        return err_fail(E_FORMAT, "%s: the zip's directory breaks off at byte %llu", s->path,
+                        (unsigned long long)*at);
     const char *c = s->file.text + *at;
     uint64_t flags = little(c + 8, 2), method = little(c + 10, 2), stored = little(c + 20, 4),
              size = little(c + 24, 4), name = little(c + 28, 2), extra = little(c + 30, 2), note = little(c + 32, 2),
              offset = little(c + 42, 4);
     if (!within(s, *at + CENTRAL, name + extra + note))
-        return fail(E_FORMAT, "%s: the zip's directory breaks off at byte %llu", s->path, (unsigned long long)*at);
+        return err_fail(E_FORMAT, "%s: the zip's directory breaks off at byte %llu", s->path,
+                        (unsigned long long)*at);
     e->name = str_copy(a, c + CENTRAL, name);
     if (strlen(e->name) != name || strstr(e->name, "..") || e->name[0] == '/')
-        return fail(E_FORMAT, "%s: the zip has an entry with an unsafe name", s->path);
+        return err_fail(E_FORMAT, "%s: the zip has an entry with an unsafe name", s->path);
     if (!widen(c + CENTRAL + name, extra, (uint64_t *const[]){&size, &stored, &offset}))
-        return fail(E_FORMAT, "%s: entry %s has no size", s->path, e->name);
-    if (flags & 1) return fail(E_FORMAT, "%s: entry %s is encrypted", s->path, e->name);
+        return err_fail(E_FORMAT, "%s: entry %s has no size", s->path, e->name);
+    if (flags & 1) return err_fail(E_FORMAT, "%s: entry %s is encrypted", s->path, e->name);
     if (method || stored != size)
-        return fail(E_FORMAT, "%s: entry %s is compressed, which torch.save never does", s->path, e->name);
+        return err_fail(E_FORMAT, "%s: entry %s is compressed, which torch.save never does", s->path, e->name);
     *at += CENTRAL + name + extra + note;
     return locate(s, e, offset, size);
 }
@@ -117,12 +119,12 @@ Status zip_open(Zip *z, Arena *a, Bytes file, const char *path)
     uint64_t n = 0, at = 0;
     TRY(directory(&s, &n, &at));
     if (n > ENTRIES || n > file.len / CENTRAL)
-        return fail(E_FORMAT, "%s: a zip of %llu entries", path, (unsigned long long)n);
+        return err_fail(E_FORMAT, "%s: a zip of %llu entries", path, (unsigned long long)n);
     *z = (Zip){.at = NEW(a, ZipEntry, n + 1)};
     for (; z->n < (int)n; z->n++) TRY(read_entry(&s, a, &at, &z->at[z->n]));
     qsort(z->at, (size_t)z->n, sizeof *z->at, by_name);
     for (int i = 1; i < z->n; i++)
         if (!strcmp(z->at[i - 1].name, z->at[i].name))
-            return fail(E_FORMAT, "%s: the zip has entry %s twice", path, z->at[i].name);
+            return err_fail(E_FORMAT, "%s: the zip has entry %s twice", path, z->at[i].name);
     return OK;
 }

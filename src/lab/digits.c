@@ -162,7 +162,7 @@ static Status unknown_task(const char *name)
     char known[512] = "";
     for (const DigitTask *t = DIGIT_TASKS; t->name; t++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", t->name);
-    return fail(E_CONFIG, "there is no task \"%s\"; there are %s", name, known);
+    return err_fail(E_CONFIG, "there is no task \"%s\"; there are %s", name, known);
 }
 
 Status digits_mix(DigitMix *mix, const char *list)
@@ -174,10 +174,10 @@ Status digits_mix(DigitMix *mix, const char *list)
         snprintf(name, sizeof name, "%.*s", (int)n, at);
         const DigitTask *t = digit_task(name);
         if (!t) return unknown_task(name);
-        if (mix->n == DIGIT_MIX) return fail(E_CONFIG, "a mixture of more than %d tasks", DIGIT_MIX);
+        if (mix->n == DIGIT_MIX) return err_fail(E_CONFIG, "a mixture of more than %d tasks", DIGIT_MIX);
         mix->task[mix->n++] = t;
     }
-    return mix->n ? OK : fail(E_CONFIG, "no task is named");
+    return mix->n ? OK : err_fail(E_CONFIG, "no task is named");
 }
 
 /* ---- data */

@@ -68,7 +68,7 @@ Status lab_check(const LabModel *l)
 {
     DigitMix mix;
     TRY(digits_mix(&mix, l->tasks));
-    if (l->dim % l->heads) return fail(E_CONFIG, "%d heads do not divide the hidden size %d", l->heads, l->dim);
+    if (l->dim % l->heads) return err_fail(E_CONFIG, "%d heads do not divide the hidden size %d", l->heads, l->dim);
     return OK;
 }
 
@@ -200,8 +200,8 @@ Status lab_train(Run *r, Arena *run, Model *m, const Hooks *hooks, const LabMode
     DigitMix mix;
     TRY(digits_mix(&mix, arm->target ? arm->target : l->tasks));
     if (arm->examples % rows_a_step(l, arm))
-        return fail(E_CONFIG, "%lld examples are neither fewer than a batch of %lld nor a multiple of it",
-                    (long long)arm->examples, (long long)l->batch);
+        return err_fail(E_CONFIG, "%lld examples are neither fewer than a batch of %lld nor a multiple of it",
+                        (long long)arm->examples, (long long)l->batch);
     TRY(trainer_open(&tr, run, m, hooks, &c));
     const char *path = run_path(r, "checkpoints/%s-seed%llu.safetensors", arm->name, (unsigned long long)seed);
     out->params = params_count(m->params, NULL, true);
@@ -275,7 +275,7 @@ static Status pretrain_job(Run *r, int i, void *out, void *user)
     LabResult *result = out;
     TRY(lab_train(r, &run, m, NULL, l, &arm, seed, result));
     if (result->diverged)
-        return fail(E_NUMERIC, "pretraining on %s diverged at seed %llu", l->tasks, (unsigned long long)seed);
+        return err_fail(E_NUMERIC, "pretraining on %s diverged at seed %llu", l->tasks, (unsigned long long)seed);
     TRY(model_save(m, kept_path(r, l, seed)));
     TRY(run_leaves(r, kept_path(r, l, seed)));
     arena_close(&run);
@@ -329,16 +329,17 @@ Status lab_attach(Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm)
 {
     if (!arm->method) return OK;
     const Peft *method = peft_find(arm->method);
-    if (!method) return fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", arm->method);
+    if (!method) return err_fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", arm->method);
     PeftConfig c = {0};
     method->defaults(&c, &m->config);
     TRY(peft_set(&c, m->run, arm->options));
     if (c.kind == PREFIX_TIED && c.length == l->layout.slots) c.reserved = c.length;
     int taken = method->positions ? method->positions(&c) : 0;
     if (taken && taken + digits_positions(l->layout) > m->config.positions)
-        return fail(E_CONFIG, "%s: %d virtual tokens in front leave %d of the model's %d positions for rows of %lld",
-                    method->name, taken, m->config.positions - taken, m->config.positions,
-                    (long long)digits_positions(l->layout));
+        return err_fail(E_CONFIG,
+                        "%s: %d virtual tokens in front leave %d of the model's %d positions for rows of %lld",
+                        method->name, taken, m->config.positions - taken, m->config.positions,
+                        (long long)digits_positions(l->layout));
     return peft_attach(method, m, hooks, &c);
 }
 

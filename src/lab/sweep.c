@@ -146,12 +146,12 @@ Status sweep_methods(char word[][24], int most, int *n, const char *list)
     size_t len;
     for (const char *rest = list, *at; str_next(&rest, ",", &at, &len);) {
         if (*n == most || len >= sizeof word[0])
-            return fail(E_CONFIG, "\"%s\": at most %d words of %zu bytes", list, most, sizeof word[0] - 1);
+            return err_fail(E_CONFIG, "\"%s\": at most %d words of %zu bytes", list, most, sizeof word[0] - 1);
         memcpy(word[*n], at, len), word[*n][len] = 0;
         const char *method = lab_arm(word[*n]).method;
         if (method && !peft_find(method))
-            return fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", word[*n]);
+            return err_fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", word[*n]);
         ++*n;
     }
-    return *n ? OK : fail(E_CONFIG, "expected at least one method");
+    return *n ? OK : err_fail(E_CONFIG, "expected at least one method");
 }

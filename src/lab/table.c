@@ -148,7 +148,7 @@ static void start_values(PrefixTable *x, Arena *step, double sd, uint64_t stream
 
 Status table_attach(PrefixTable **out, Model *m, Hooks *hooks, DigitLayout layout, double sd, uint64_t start)
 {
-    if (layout.slots < 1) return fail(E_CONFIG, "table: expected reserved positions to replace, found none");
+    if (layout.slots < 1) return err_fail(E_CONFIG, "table: expected reserved positions to replace, found none");
     const Config *c = &m->config;
     PrefixTable *x = NEW(m->run, PrefixTable, 1);
     int64_t rows = (int64_t)c->vocab * c->positions;

@@ -118,13 +118,13 @@ Tensor measure_content(Arena *a, Map w)
     return out;
 }
 
-Change measure_change(Map with, Map without, int head)
+AttentionChange measure_change(Map with, Map without, int head)
 {
     Sizes x = sizes(with), y = sizes(without);
     CHECK(x.b == y.b && x.h == y.h && x.t == y.t && x.n == y.n && head < x.h,
           "head %d of maps %s and %s, %lld and %lld content columns", head, tensor_shape(with.seen->probs),
           tensor_shape(without.seen->probs), (long long)x.n, (long long)y.n);
-    Change c = {0};
+    AttentionChange c = {0};
     double least = fmax(least_normal(with.seen->probs), least_normal(without.seen->probs));
     for (int64_t r = 0; r < x.b * x.h * x.t; r++) {
         if ((head >= 0 && r / x.t % x.h != head) || !counts(with, x, r) || !counts(without, y, r)) continue;
@@ -139,7 +139,7 @@ Change measure_change(Map with, Map without, int head)
         }
         c.rows++;
     }
-    if (!c.rows) return (Change){.gap = NAN, .kl = NAN, .tv = NAN};
+    if (!c.rows) return (AttentionChange){.gap = NAN, .kl = NAN, .tv = NAN};
     c.kl = larger(c.kl, 0) / (double)c.rows; /* rounding can leave -1e-17 */
     c.tv /= (double)c.rows;
     return c;
@@ -211,8 +211,8 @@ Tensor measure_projected(Arena *a, const Model *m, Where at, Tensor d, int head)
     int64_t k = head < 0 ? o->in : o->in / heads, first = head < 0 ? 0 : head * k;
     Tensor w = tensor_cast(a, o->w->val, F64), out = tensor_new(a, F64, SHAPE(d.dim[0], o->out));
     bool t = o->layout == OUT_IN; /* columns of W (C,H*D), or rows of W (H*D,C), belong to a head */
-    gemm(F64, d.dim[0], o->out, k, 1, (Mat){tensor_place(d, first), o->in, false},
-         (Mat){tensor_place(w, t ? first : first * o->out), t ? o->in : o->out, t}, 0, out.data, o->out);
+    gemm_parallel(F64, d.dim[0], o->out, k, 1, (Mat){tensor_place(d, first), o->in, false},
+                  (Mat){tensor_place(w, t ? first : first * o->out), t ? o->in : o->out, t}, 0, out.data, o->out);
     return out;
 }
 

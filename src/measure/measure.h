@@ -56,8 +56,8 @@ typedef struct {
                        as that */
     double tv;    /* mean over rows of half the summed absolute change */
     int64_t rows; /* how many were compared; 0: the three are NaN */
-} Change;
-Change measure_change(Map with, Map without, int head); /* head -1: over all heads */
+} AttentionChange;
+AttentionChange measure_change(Map with, Map without, int head); /* head -1: over all heads */
 
 /* ---- the term added to the heads' outputs */
 

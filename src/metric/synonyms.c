@@ -59,12 +59,12 @@ static Status read_index(Synonyms *s, int class, const char *path)
         Bytes lemma = field(&at), count = (field(&at), field(&at)), f;
         int32_t sets, set = 0, left = 0;
         if (!number(count, &sets) || sets < 1)
-            return fail(E_FORMAT, "%s:%d: expected a lemma, a word class and a number of synsets", path, line);
+            return err_fail(E_FORMAT, "%s:%d: expected a lemma, a word class and a number of synsets", path, line);
         char *rest = at;
         while ((f = field(&rest)).len) left++;
         for (; (f = field(&at)).len; left--)
             if (left <= sets) {
-                if (!number(f, &set)) return fail(E_FORMAT, "%s:%d: expected the numbers of synsets", path, line);
+                if (!number(f, &set)) return err_fail(E_FORMAT, "%s:%d: expected the numbers of synsets", path, line);
                 add_set(s, class, lemma.text, lemma.len, set);
             }
     }
@@ -92,14 +92,14 @@ static Status read_pairs(Synonyms *s, const char *path, bool sets)
     for (char *at = text.text; *at; line += 2) {
         Bytes word = {at, strcspn(at, "\r\n")};
         at += strcspn(at, "\n");
-        if (!*at++) return fail(E_FORMAT, "%s:%d: a line must follow this word", path, line);
+        if (!*at++) return err_fail(E_FORMAT, "%s:%d: a line must follow this word", path, line);
         for (int32_t set; (f = field(&at)).len;) {
             if (!sets)
                 add_base(s, 0, f.text, f.len, word);
             else if (number(f, &set))
                 add_set(s, 0, word.text, word.len, set);
             else
-                return fail(E_FORMAT, "%s:%d: expected the numbers of synsets", path, line + 1);
+                return err_fail(E_FORMAT, "%s:%d: expected the numbers of synsets", path, line + 1);
         }
         at += strcspn(at, "\n"), at += *at == '\n';
     }

@@ -1,6 +1,6 @@
 /* BART (Lewis et al. 2020) and PLBART, which has its shape: a post-norm encoder and decoder.
  *
- *     x_0 = dropout(LN(sqrt(d) shared[id] + position))            the factor only with scale_embedding
+ *     x_0 = block_dropout(LN(sqrt(d) shared[id] + position))            the factor only with scale_embedding
  *     x   = LN(x + attn(x));  [x = LN(x + cross(x, memory));]  x = LN(x + ffn(x))
  *     logits = h shared' + final_logits_bias
  *
@@ -47,10 +47,11 @@ static void defaults(Config *c)
 
 static Status check(const Config *c)
 {
-    if (c->decoder_layers < 1) return fail(E_CONFIG, "decoder_layers is %d, expected at least 1", c->decoder_layers);
-    if (c->positions < 1) return fail(E_CONFIG, "positions is %d, expected at least 1", c->positions);
-    if (c->gated) return fail(E_CONFIG, "bart has no gated feed-forward");
-    if (c->pad < 0) return fail(E_CONFIG, "pad is %d, expected a token id", c->pad);
+    if (c->decoder_layers < 1)
+        return err_fail(E_CONFIG, "decoder_layers is %d, expected at least 1", c->decoder_layers);
+    if (c->positions < 1) return err_fail(E_CONFIG, "positions is %d, expected at least 1", c->positions);
+    if (c->gated) return err_fail(E_CONFIG, "bart has no gated feed-forward");
+    if (c->pad < 0) return err_fail(E_CONFIG, "pad is %d, expected a token id", c->pad);
     return OK;
 }
 
@@ -70,14 +71,14 @@ static Norm layer_norm(Model *m, Where at, const char *name)
     return build_norm(m, NAMED(m, "%s.layers.%d.%s", side, at.layer, name), true);
 }
 
-static Attention build_attention(Model *m, const Stack *s, Where at, const char *name)
+static StackAttention build_attention(Model *m, const Stack *s, Where at, const char *name)
 {
     const int64_t d = m->config.dim, inner = (int64_t)s->heads * s->head_dim;
-    return (Attention){.q = map(m, at, SITE_Q, NAMED(m, "%s.q_proj", name), d, inner),
-                       .k = map(m, at, SITE_K, NAMED(m, "%s.k_proj", name), d, inner),
-                       .v = map(m, at, SITE_V, NAMED(m, "%s.v_proj", name), d, inner),
-                       .out = map(m, at, SITE_ATTN_OUT, NAMED(m, "%s.out_proj", name), inner, d),
-                       .norm = layer_norm(m, at, NAMED(m, "%s_layer_norm", name))};
+    return (StackAttention){.q = map(m, at, SITE_Q, NAMED(m, "%s.q_proj", name), d, inner),
+                            .k = map(m, at, SITE_K, NAMED(m, "%s.k_proj", name), d, inner),
+                            .v = map(m, at, SITE_V, NAMED(m, "%s.v_proj", name), d, inner),
+                            .out = map(m, at, SITE_ATTN_OUT, NAMED(m, "%s.out_proj", name), inner, d),
+                            .norm = layer_norm(m, at, NAMED(m, "%s_layer_norm", name))};
 }
 
 static void build_layers(Model *m, Part part)
@@ -86,7 +87,7 @@ static void build_layers(Model *m, Part part)
     Stack *s = build_stack(m, part, false);
     int64_t f = part == PART_DECODER && c->decoder_hidden ? c->decoder_hidden : c->hidden;
     for (int i = 0; i < s->n; i++) {
-        Layer *l = &s->layer[i];
+        StackLayer *l = &s->layer[i];
         const Where at = {.layer = i, .part = part}, cross = {.layer = i, .part = PART_CROSS};
         l->self = build_attention(m, s, at, "self_attn");
         if (part == PART_DECODER) l->cross = build_attention(m, s, cross, "encoder_attn");
@@ -138,10 +139,10 @@ static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, i
     const Where at = {SITE_RESID, LAYER_EMBED, part};
     int side = part == PART_DECODER, mark = tape_enter(p->tape);
     double scale = c->scale_embedding ? sqrt((double)c->dim) : 1;
-    Var *h = embed_tokens(p, part, tape_param(p->tape, g->shared), scale, ids, b, t, r);
+    Var *h = block_embed_tokens(p, part, tape_param(p->tape, g->shared), scale, ids, b, t, r);
     rows_limit(p, r, part, len, mask);
-    h = add_positions(p, part, h, g->position[side], POSITION_OFFSET, r);
-    h = dropout(p, c->dropout, at, norm(p, &g->embed_norm[side], h, NULL));
+    h = block_add_positions(p, part, h, g->position[side], POSITION_OFFSET, r);
+    h = block_dropout(p, c->dropout, at, block_norm(p, &g->embed_norm[side], h, NULL));
     return tape_leave(p->tape, mark, hook_run(p, at, h, h));
 }
 
@@ -150,7 +151,7 @@ static Var *encode(Model *m, Pass *p, const Batch *x)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_ENCODER, x->src, x->b, x->s, x->src_len, NULL, &r);
-    return tape_leave(p->tape, mark, run_stack(p, m->encoder, h, &r));
+    return tape_leave(p->tape, mark, block_run(p, m->encoder, h, &r));
 }
 
 static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
@@ -162,7 +163,7 @@ static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
     rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     rows_memory(p, &r, memory, x);
-    h = run_stack(p, m->decoder, h, &r);
+    h = block_run(p, m->decoder, h, &r);
     if (p->cache) cache_advance(p->cache, &r, x->len);
     return tape_leave(p->tape, mark, h);
 }
@@ -198,10 +199,10 @@ static Var *classify(Model *m, Pass *p, const Batch *x)
     const Config *c = &m->config;
     Tape *t = p->tape;
     double rate = c->head_dropout < 0 ? c->dropout : c->head_dropout;
-    Batch y = source_as_target(m, p, x);
-    Var *h = dropout(p, rate, (Where){SITE_LOGITS, 0, PART_DECODER}, hidden(m, p, &y));
+    Batch y = batch_source_as_target(m, p, x);
+    Var *h = block_dropout(p, rate, (Where){SITE_LOGITS, 0, PART_DECODER}, hidden(m, p, &y));
     h = op_linear(t, h, tape_param(t, g->class_dense), OUT_IN, tape_param(t, g->class_dense_bias), ACT_TANH);
-    h = dropout(p, rate, (Where){SITE_LOGITS, 1, PART_DECODER}, h);
+    h = block_dropout(p, rate, (Where){SITE_LOGITS, 1, PART_DECODER}, h);
     return op_linear(t, h, tape_param(t, g->class_out), OUT_IN, tape_param(t, g->class_out_bias), ACT_NONE);
 }
 

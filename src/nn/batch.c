@@ -1,7 +1,7 @@
 /* Batches made from batches: what a decoder is fed for given targets, and the rows that heads read. */
 #include "nn/build.h"
 
-void shift_tokens_right(int32_t *out, const Config *c, const int32_t *target, int64_t b, int64_t t)
+void batch_shift_right(int32_t *out, const Config *c, const int32_t *target, int64_t b, int64_t t)
 {
     for (int64_t i = 0; i < b; i++) {
         const int32_t *row = target + i * t;
@@ -23,11 +23,11 @@ int32_t *rows_last(Pass *p, const Batch *x)
     return row;
 }
 
-Batch source_as_target(const Model *m, Pass *p, const Batch *x)
+Batch batch_source_as_target(const Model *m, Pass *p, const Batch *x)
 {
     Arena *a = tape_arena(p->tape);
     int32_t *ids = NEW(a, int32_t, x->b * x->s), *row = NEW(a, int32_t, x->b);
-    shift_tokens_right(ids, &m->config, x->src, x->b, x->s);
+    batch_shift_right(ids, &m->config, x->src, x->b, x->s);
     for (int64_t b = 0; b < x->b; b++) {
         int32_t n = x->src_len ? x->src_len[b] : (int32_t)x->s;
         row[b] = n - 1; /* where a source has no end-of-text token */

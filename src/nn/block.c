@@ -1,7 +1,7 @@
 /* One layer, written once for both places of the norm:
  *
- *     pre-norm    x + join(sublayer(norm(x)))          GPT-2, T5
- *     post-norm   norm(x + join(sublayer(x)))          RoBERTa, BART
+ *     pre-norm    x + join(sublayer(block_norm(x)))          GPT-2, T5
+ *     post-norm   block_norm(x + join(sublayer(x)))          RoBERTa, BART
  *
  * Every sublayer is a scope of the tape, so its inner values are recycled as soon as it ends, and the run through the
  * stack carries one Var from layer to layer.
@@ -15,25 +15,25 @@
 
 #include "base/str.h"
 
-Var *at_site(Pass *p, Where at, Site site, Var *in, Var *out)
+Var *block_site(Pass *p, Where at, Site site, Var *in, Var *out)
 {
     at.site = site;
     return hook_run(p, at, in, out);
 }
 
-Var *linear(Pass *p, const Linear *l, Var *x)
+Var *block_linear(Pass *p, const Linear *l, Var *x)
 {
     Tape *t = p->tape;
     Var *w = tape_param(t, l->w), *b = tape_param(t, l->b);
     return hook_run(p, l->at, x, op_linear_part(t, x, w, l->layout, b, ACT_NONE, l->first, l->out));
 }
 
-Var *norm(Pass *p, const Norm *n, Var *x, Var *residual)
+Var *block_norm(Pass *p, const Norm *n, Var *x, Var *residual)
 {
     return op_norm(p->tape, x, residual, tape_param(p->tape, n->gain), tape_param(p->tape, n->bias), n->eps);
 }
 
-Var *dropout(Pass *p, double rate, Where at, Var *x)
+Var *block_dropout(Pass *p, double rate, Where at, Var *x)
 {
     return p->train ? op_dropout(p->tape, x, rate, pass_stream(p, at, "dropout")) : x;
 }
@@ -73,10 +73,10 @@ typedef struct {
 
 /* GPT-2 where somebody wants the fused projection: one product for all three, then the thirds, each a join point of
  * its own.  Otherwise the thirds are layers like any others, and queries that nobody reads are not computed. */
-static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
+static Projected project_fused(Pass *p, const StackAttention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     Tape *t = p->tape;
-    Var *all = linear(p, w->qkv, x);
+    Var *all = block_linear(p, w->qkv, x);
     Var *q = op_cols(t, all, w->q->first, w->q->out);
     Var *xq = x;
     if (prune) {
@@ -91,19 +91,19 @@ static Projected project_fused(Pass *p, const Attention *w, Where at, Var *x, co
 }
 
 /* Queries, keys and values of one attention.  While decoding, keys and values of the encoder are computed once. */
-static Projected project(Pass *p, const Attention *w, Where at, Var *x, Var *source, const Rows *r, bool prune)
+static Projected project(Pass *p, const StackAttention *w, Where at, Var *x, Var *source, const Rows *r, bool prune)
 {
     if (w->qkv && wants(p, at, SITE_QKV)) return project_fused(p, w, at, x, r, prune);
     Cache *c = p->cache;
-    Projected y = {.q = linear(p, w->q, prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x)};
+    Projected y = {.q = block_linear(p, w->q, prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x)};
     bool cross = at.part == PART_CROSS, known = cross && c && c->memory_keys[at.layer].data;
     if (known) {
         y.k = tape_leaf(p->tape, c->memory_keys[at.layer]);
         y.v = tape_leaf(p->tape, c->memory_values[at.layer]);
         return y;
     }
-    y.k = linear(p, w->k, source);
-    y.v = linear(p, w->v, source);
+    y.k = block_linear(p, w->k, source);
+    y.v = block_linear(p, w->v, source);
     if (cross && c) {
         c->memory_keys[at.layer] = tensor_copy(c->arena, y.k->val);
         c->memory_values[at.layer] = tensor_copy(c->arena, y.v->val);
@@ -148,13 +148,13 @@ static Var *attend(Pass *p, Where at, Projected x, Var *bias, Attn a)
 {
     Tape *t = p->tape;
     if (!wants(p, at, SITE_SCORES) && !wants(p, at, SITE_PROBS)) return op_attend(t, x.q, x.k, x.v, bias, a);
-    Var *scores = at_site(p, at, SITE_SCORES, x.q, op_scores(t, x.q, x.k, bias, a));
-    Var *probs = at_site(p, at, SITE_PROBS, scores, op_softmax(t, scores));
+    Var *scores = block_site(p, at, SITE_SCORES, x.q, op_scores(t, x.q, x.k, bias, a));
+    Var *probs = block_site(p, at, SITE_PROBS, scores, op_softmax(t, scores));
     return op_mix(t, probs, x.v, a);
 }
 
 /* `prune`: x has all rows, but only r->keep of them are queries. */
-static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var *x, const Rows *r, bool prune)
+static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     bool cross = at.part == PART_CROSS;
     Var *source = cross ? r->memory : x;
@@ -165,9 +165,9 @@ static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var
         y.k = through_cache(p, cache_tensor(c, &c->keys[at.layer], y.k, c->room), y.k);
         y.v = through_cache(p, cache_tensor(c, &c->values[at.layer], y.v, c->room), y.v);
     }
-    int64_t n = cross ? source->val.dim[1] : content_keys(p, s->part, r);
-    y.k = at_site(p, at, SITE_KEYS, source, y.k);
-    y.v = at_site(p, at, SITE_VALUES, source, y.v);
+    int64_t n = cross ? source->val.dim[1] : block_content_keys(p, s->part, r);
+    y.k = block_site(p, at, SITE_KEYS, source, y.k);
+    y.v = block_site(p, at, SITE_VALUES, source, y.v);
     CHECK(y.k->val.dim[1] >= n && y.v->val.dim[1] == y.k->val.dim[1],
           "hooks made keys %s and values %s of %lld content rows", tensor_shape(y.k->val), tensor_shape(y.v->val),
           (long long)n);
@@ -183,8 +183,8 @@ static Var *attention(Pass *p, const Stack *s, const Attention *w, Where at, Var
               .qpos = cross ? NULL : query_positions(p, r, prune),
               .dropout = p->train ? s->attn_dropout : 0,
               .stream = pass_stream(p, at, "attention")};
-    Var *mixed = at_site(p, at, SITE_HEADS, y.q, attend(p, at, y, cross ? NULL : r->bias, a));
-    return linear(p, w->out, mixed);
+    Var *mixed = block_site(p, at, SITE_HEADS, y.q, attend(p, at, y, cross ? NULL : r->bias, a));
+    return block_linear(p, w->out, mixed);
 }
 
 /* ---- feed-forward */
@@ -195,29 +195,29 @@ static Var *feed_forward(Pass *p, const Stack *s, const FeedForward *w, Where at
     const Linear *up = w->up;
     Var *h;
     if (wants(p, at, SITE_FFN_UP))
-        h = op_act(t, s->act, linear(p, up, x));
+        h = op_act(t, s->act, block_linear(p, up, x));
     else
         h = op_linear(t, x, tape_param(t, up->w), up->layout, tape_param(t, up->b), s->act);
-    if (w->gate) h = op_mul(t, h, linear(p, w->gate, x));
-    h = at_site(p, at, SITE_FFN_ACT, x, h);
+    if (w->gate) h = op_mul(t, h, block_linear(p, w->gate, x));
+    h = block_site(p, at, SITE_FFN_ACT, x, h);
     at.site = SITE_FFN_ACT;
-    return linear(p, w->out, dropout(p, s->act_dropout, at, h));
+    return block_linear(p, w->out, block_dropout(p, s->act_dropout, at, h));
 }
 
 /* ---- layers */
 
 static Var *begin(Pass *p, const Stack *s, const Norm *n, Var *x)
 {
-    return s->pre_norm && n->gain ? norm(p, n, x, NULL) : x;
+    return s->pre_norm && n->gain ? block_norm(p, n, x, NULL) : x;
 }
 
 static Var *finish(Pass *p, const Stack *s, const Norm *n, Where join, Var *x, Var *y)
 {
-    y = hook_run(p, join, x, dropout(p, s->dropout, join, y));
-    return s->pre_norm ? op_add(p->tape, x, 1, y) : norm(p, n, y, x);
+    y = hook_run(p, join, x, block_dropout(p, s->dropout, join, y));
+    return s->pre_norm ? op_add(p->tape, x, 1, y) : block_norm(p, n, y, x);
 }
 
-static Var *attention_sublayer(Pass *p, const Stack *s, const Attention *w, Where at, Var *x, const Rows *r,
+static Var *attention_sublayer(Pass *p, const Stack *s, const StackAttention *w, Where at, Var *x, const Rows *r,
                                bool prune)
 {
     int mark = tape_enter(p->tape);
@@ -248,7 +248,7 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
 {
     const Call *c = ctx;
     const Stack *s = c->stack;
-    const Layer *w = &s->layer[c->layer];
+    const StackLayer *w = &s->layer[c->layer];
     Pass pass = c->pass, *p = &pass;
     Rows rows = c->rows, *r = &rows;
     p->tape = t;
@@ -265,10 +265,10 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
     if (prune && r->bias) y = op_rows(t, y, r->keep, r->b, r->k);
     if (w->cross.q) y = attention_sublayer(p, s, &w->cross, cross, y, r, false);
     y = ffn_sublayer(p, s, &w->ffn, self, y);
-    return tape_leave(t, mark, at_site(p, self, SITE_RESID, x, y));
+    return tape_leave(t, mark, block_site(p, self, SITE_RESID, x, y));
 }
 
-Var *run_stack(Pass *p, const Stack *s, Var *x, const Rows *r)
+Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *r)
 {
     Tape *t = p->tape;
     Call *calls = NEW(tape_arena(t), Call, s->n);
@@ -292,13 +292,14 @@ static Cache *cache_of(const Pass *p, Part part)
     return p->cache && p->cache->part == part ? p->cache : NULL;
 }
 
-Var *embed_tokens(Pass *p, Part part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r)
+Var *block_embed_tokens(Pass *p, Part part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t,
+                        Rows *r)
 {
     Var *x = op_embed(p->tape, table, ids, b, t);
-    return embed_vectors(p, part, scale == 1 ? x : op_scale(p->tape, x, scale), r);
+    return block_embed_vectors(p, part, scale == 1 ? x : op_scale(p->tape, x, scale), r);
 }
 
-Var *embed_vectors(Pass *p, Part part, Var *x, Rows *r)
+Var *block_embed_vectors(Pass *p, Part part, Var *x, Rows *r)
 {
     int64_t b = x->val.dim[0], t = x->val.dim[1];
     x = hook_run(p, (Where){SITE_EMBED, LAYER_EMBED, part}, x, x);
@@ -387,7 +388,7 @@ void rows_see(Pass *p, Rows *r, Part part, const Batch *x)
     r->causal = x->causal;
     r->position = x->position;
     if (!x->sees) return;
-    int64_t n = content_keys(p, part, r), own = r->t - r->prompt;
+    int64_t n = block_content_keys(p, part, r), own = r->t - r->prompt;
     uint8_t *wide = NEW(a, uint8_t, r->b * r->t * n), *even = NEW(a, uint8_t, r->b * r->t);
     for (int64_t i = 0; i < r->b * r->t; i++) {
         int64_t b = i / r->t, row = i % r->t - r->prompt, before = (c ? c->len[b] : 0) + r->prompt;
@@ -428,13 +429,13 @@ void rows_memory(Pass *p, Rows *r, Var *memory, const Batch *x)
     r->memory_len = len;
 }
 
-int64_t content_keys(const Pass *p, Part part, const Rows *r)
+int64_t block_content_keys(const Pass *p, Part part, const Rows *r)
 {
     const Cache *c = cache_of(p, part);
     return c ? c->room : r->t;
 }
 
-Var *add_positions(Pass *p, Part part, Var *x, Param *table, int64_t offset, const Rows *r)
+Var *block_add_positions(Pass *p, Part part, Var *x, Param *table, int64_t offset, const Rows *r)
 {
     int64_t b = r->at || r->position ? r->b : 1, own = r->t - r->prompt;
     int32_t *id = NEW(tape_arena(p->tape), int32_t, b * r->t);

@@ -10,21 +10,21 @@ typedef struct {
     const Linear *q, *k, *v, *out;
     const Linear *qkv; /* GPT-2: one layer for all three; q, k and v then only name its thirds */
     Norm norm;         /* gain NULL: none */
-} Attention;
+} StackAttention;
 typedef struct {
     const Linear *up, *gate, *out; /* gate NULL: plain */
     Norm norm;
 } FeedForward;
 typedef struct {
-    Attention self, cross; /* cross.q NULL where there is no encoder */
+    StackAttention self, cross; /* cross.q NULL where there is no encoder */
     FeedForward ffn;
-} Layer;
+} StackLayer;
 
 /* The layers of one side of a model. */
 typedef struct Stack {
     Part part;
     int n;
-    Layer *layer;
+    StackLayer *layer;
     bool pre_norm; /* norm -> sublayer -> add, or sublayer -> add -> norm */
     bool causal;
     int heads, head_dim;
@@ -38,7 +38,7 @@ typedef struct {
     int64_t b, t, prompt;
     const int32_t *len;      /* (B) rows that may be seen as keys, the prompt included, or NULL: all */
     const uint8_t *mask;     /* (B,T) the same, row by row, or NULL */
-    const uint8_t *sees;     /* (B,T,n) the keys that each row may see, n as content_keys() has it, or NULL */
+    const uint8_t *sees;     /* (B,T,n) the keys that each row may see, n as block_content_keys() has it, or NULL */
     const uint8_t *even;     /* (B,T) 1 for a row that sees nothing and attends to all evenly, or NULL */
     bool causal;             /* no row sees the rows after it, whatever the stack's default */
     const int32_t *position; /* rows of the position table for the tokens, or NULL: as they come */
@@ -51,14 +51,14 @@ typedef struct {
 } Rows;
 
 /* ---- parts */
-Var *linear(Pass *, const Linear *, Var *x);
-Var *norm(Pass *, const Norm *, Var *x, Var *residual); /* residual may be NULL */
-Var *dropout(Pass *, double p, Where, Var *x);
-Var *at_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this place */
+Var *block_linear(Pass *, const Linear *, Var *x);
+Var *block_norm(Pass *, const Norm *, Var *x, Var *residual); /* residual may be NULL */
+Var *block_dropout(Pass *, double p, Where, Var *x);
+Var *block_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this place */
 
 /* Token vectors of ids (B,T), times `scale`, through the EMBED hooks; starts `r` for a batch of this side. */
-Var *embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r);
-Var *embed_vectors(Pass *, Part, Var *x, Rows *r); /* the same of vectors (B,T,C) that are there */
+Var *block_embed_tokens(Pass *, Part, Var *table, double scale, const int32_t *ids, int64_t b, int64_t t, Rows *r);
+Var *block_embed_vectors(Pass *, Part, Var *x, Rows *r); /* the same of vectors (B,T,C) that are there */
 /* Sets the key lengths and mask of `r` from those of the pass's caller, the prompt added. */
 void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
 /* Sets who sees whom, and where the tokens stand, from the batch's `sees`, `causal` and `position`: cached
@@ -70,11 +70,11 @@ void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
 /* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks require;
  * rows that the batch names are taken as they are. */
-Var *add_positions(Pass *, Part, Var *x, Param *table, int64_t offset, const Rows *);
+Var *block_add_positions(Pass *, Part, Var *x, Param *table, int64_t offset, const Rows *);
 
 /* All layers.  With r->keep the result has the kept rows only.  Ends with the RESID hook of the last layer. */
-Var *run_stack(Pass *, const Stack *, Var *x, const Rows *r);
-int64_t content_keys(const Pass *, Part, const Rows *); /* keys of self-attention before prefixes: n */
+Var *block_run(Pass *, const Stack *, Var *x, const Rows *r);
+int64_t block_content_keys(const Pass *, Part, const Rows *); /* keys of self-attention before prefixes: n */
 
 /* ---- the key/value cache of a stack that writes; rows of a batch may have different lengths */
 typedef struct Cache {

@@ -5,21 +5,21 @@
 
 #include "base/str.h"
 
-bool is_class_head(const char *parameter)
+bool build_is_class_head(const char *parameter)
 {
     return str_glob("classifier.*|classification_head.*|score.*", parameter);
 }
 
-bool is_any_head(const char *parameter)
+bool build_is_any_head(const char *parameter)
 {
-    return is_class_head(parameter) || str_glob("lm_head.*|final_logits_bias", parameter);
+    return build_is_class_head(parameter) || str_glob("lm_head.*|final_logits_bias", parameter);
 }
 
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
  * loading, only parameters that a checkpoint may lack are drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
-    if (m->blank && !is_class_head(name)) init = (Init){INIT_LATER, 0};
+    if (m->blank && !build_is_class_head(name)) init = (Init){INIT_LATER, 0};
     return param_add(m->params, name, init, rank, dim);
 }
 
@@ -84,7 +84,7 @@ Stack *build_stack(Model *m, Part part, bool pre_norm)
                  .act_dropout = c->act_dropout};
     s->head_dim = c->head_dim ? c->head_dim : c->dim / s->heads;
     s->scale = 1 / sqrt((double)s->head_dim);
-    s->layer = NEW(m->run, Layer, s->n);
+    s->layer = NEW(m->run, StackLayer, s->n);
     *(part == PART_DECODER ? &m->decoder : &m->encoder) = s;
     return s;
 }

@@ -24,12 +24,12 @@ const Linear *build_part(Model *, const Linear *whole, const char *name, Site, i
 /* A stack with no linears yet; its sizes from the config, the decoder's where the part is the decoder's. */
 Stack *build_stack(Model *, Part, bool pre_norm);
 Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* no memory but for heads */
-bool is_class_head(const char *parameter);
-bool is_any_head(const char *parameter); /* carries no family prefix in files */
+bool build_is_class_head(const char *parameter);
+bool build_is_any_head(const char *parameter); /* carries no family prefix in files */
 
 /* Rows for a classification head to read: (B,1) indices on the step arena. */
 int32_t *rows_last(Pass *, const Batch *); /* the last token */
 /* The batch of a classifier that reads a decoder: fed the source moved right, keeping its last end-of-text row. */
-Batch source_as_target(const Model *, Pass *, const Batch *);
+Batch batch_source_as_target(const Model *, Pass *, const Batch *);
 
 #endif

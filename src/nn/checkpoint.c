@@ -112,14 +112,14 @@ static Status read_param(Loading *l, Param *p)
     const Format *f = l->m->arch->format;
     const Stored *s = format_find(f, l->w, p->name);
     if (s) l->used[s - weights_at(l->w, 0)] = true;
-    if (is_class_head(p->name) && !fits(p, s)) return OK;
+    if (build_is_class_head(p->name) && !fits(p, s)) return OK;
     if (!s && !strcmp(p->name, "final_logits_bias")) { /* a buffer of zeros that some files omit */
         p->val = tensor_zero(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
         return OK;
     }
     if (!s)
-        return fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json requires", weights_path(l->w), f->prefix,
-                    p->name);
+        return err_fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json requires", weights_path(l->w),
+                        f->prefix, p->name);
     return take_value(l, p, s);
 }
 
@@ -137,8 +137,9 @@ static Status check_tied(const Format *f, const Weights *w, const bool *used)
     for (const Alias *a = f->alias; a && a->name; a++) {
         const Stored *own = format_find(f, w, a->name), *twin = format_find(f, w, a->file);
         if (own && twin && own != twin && !used[twin - weights_at(w, 0)] && !same_values(own, twin))
-            return fail(E_MISMATCH, "%s: tensor '%s' is not '%s', and one table for both is all that is supported",
-                        weights_path(w), twin->name, own->name);
+            return err_fail(E_MISMATCH,
+                            "%s: tensor '%s' is not '%s', and one table for both is all that is supported",
+                            weights_path(w), twin->name, own->name);
     }
     return OK;
 }
@@ -149,14 +150,14 @@ static Status check_unused(const Model *m, const Weights *w, const bool *used)
     const Format *f = m->arch->format;
     for (int i = 0; i < weights_n(w); i++) {
         const char *name = weights_at(w, i)->name;
-        if (used[i] || str_glob(f->ignore, name) || is_class_head(name)) continue;
+        if (used[i] || str_glob(f->ignore, name) || build_is_class_head(name)) continue;
         bool twin = false;
         for (const Alias *a = f->alias; a && a->name && !twin; a++)
             twin = !strcmp(a->file, name) ||
                    (!strncmp(name, f->prefix, strlen(f->prefix)) && !strcmp(a->file, name + strlen(f->prefix)));
         if (!twin)
-            return fail(E_MISMATCH, "%s: tensor '%s' %s has no place in the model that config.json describes",
-                        weights_path(w), name, stored_shape(weights_at(w, i)));
+            return err_fail(E_MISMATCH, "%s: tensor '%s' %s has no place in the model that config.json describes",
+                            weights_path(w), name, stored_shape(weights_at(w, i)));
     }
     return OK;
 }
@@ -170,8 +171,8 @@ static Status load_from(Model **out, Arena *run, Config *c, const char *path, co
     if (o->no_lm_head) c->no_lm_head = true;
     TRY(check_read(c, path));
     if (config_size(c) > 2 * stored_count(w) + 1e6)
-        return fail(E_MISMATCH, "%s: holds %.0f parameters, but config.json describes about %.0f", weights_path(w),
-                    stored_count(w), config_size(c));
+        return err_fail(E_MISMATCH, "%s: holds %.0f parameters, but config.json describes about %.0f",
+                        weights_path(w), stored_count(w), config_size(c));
     TRY(model_open_blank(out, run, c, o->dtype, o->seed));
     Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};
     for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
@@ -213,7 +214,7 @@ Status model_save(const Model *m, const char *dir)
     for (int i = 0; i < params_n(m->params); i++) {
         const Param *p = params_at(m->params, i);
         if (str_glob("peft.*", p->name)) continue; /* adapters have files of their own */
-        const char *prefix = is_any_head(p->name) ? "" : m->arch->format->prefix;
+        const char *prefix = build_is_any_head(p->name) ? "" : m->arch->format->prefix;
         named[n++] = (Named){str_print(&scratch, "%s%s", prefix, p->name), p->val};
     }
     cJSON *root = config_write(&m->config, m->arch);

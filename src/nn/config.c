@@ -45,7 +45,8 @@ Status act_from_hf(Act *out, const char *name, const char *key, const char *path
         *out = ACTS_HF[i].act;
         return OK;
     }
-    return fail(E_FORMAT, "%s: %s is '%.30s', known are relu, gelu, gelu_new, silu, tanh, linear", path, key, name);
+    return err_fail(E_FORMAT, "%s: %s is '%.30s', known are relu, gelu, gelu_new, silu, tanh, linear", path, key,
+                    name);
 }
 
 static Status read_field(Config *c, const Field *f, const cJSON *root, const char *path)
@@ -79,8 +80,8 @@ static Status check_fixed(const Fixed *f, const cJSON *root, const char *path)
         const char *text = value ? value : j->valuestring;
         Status s = OK;
         if (strcmp(text, f->only) != 0)
-            s = *f->only ? fail(E_FORMAT, "%s: %s is %.40s, only %s is supported", path, f->key, text, f->only)
-                         : fail(E_FORMAT, "%s: has a %s, which is not supported", path, f->key);
+            s = *f->only ? err_fail(E_FORMAT, "%s: %s is %.40s, only %s is supported", path, f->key, text, f->only)
+                         : err_fail(E_FORMAT, "%s: has a %s, which is not supported", path, f->key);
         cJSON_free(value);
         TRY(s);
     }
@@ -110,14 +111,15 @@ static const Arch *arch_of_type(const char *type)
 
 Status config_read(Config *c, const Arch **out, const cJSON *root, const char *path)
 {
-    if (!cJSON_IsObject(root)) return fail(E_FORMAT, "%s: is not a JSON object", path);
+    if (!cJSON_IsObject(root)) return err_fail(E_FORMAT, "%s: is not a JSON object", path);
     const char *type = NULL;
     TRY(json_text(&type, root, "model_type", path));
     char known[256];
-    if (!type) return fail(E_FORMAT, "%s: has no model_type, expected one of %s", path, known_names(known, true));
+    if (!type) return err_fail(E_FORMAT, "%s: has no model_type, expected one of %s", path, known_names(known, true));
     const Arch *arch = arch_of_type(type);
     if (!arch)
-        return fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type, known_names(known, true));
+        return err_fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type,
+                        known_names(known, true));
     *c = (Config){0};
     TRY(check_fixed(COMMON, root, path));
     TRY(check_fixed(arch->format->fixed, root, path));
@@ -170,21 +172,22 @@ double config_size(const Config *c)
 
 static Status in_range(const char *what, int x, int least, int most)
 {
-    if (x < least || x > most) return fail(E_CONFIG, "%s is %d, expected %d to %d", what, x, least, most);
+    if (x < least || x > most) return err_fail(E_CONFIG, "%s is %d, expected %d to %d", what, x, least, most);
     return OK;
 }
 
 static Status rate(const char *what, double p)
 {
-    if (!(p >= 0 && p < 1)) return fail(E_CONFIG, "%s is %g, expected at least 0 and below 1", what, p);
+    if (!(p >= 0 && p < 1)) return err_fail(E_CONFIG, "%s is %g, expected at least 0 and below 1", what, p);
     return OK;
 }
 
 static Status check_heads(const Config *c, const char *what, int heads)
 {
-    if (heads < 1 || heads > 4096) return fail(E_CONFIG, "%s is %d, expected 1 to 4096", what, heads);
+    if (heads < 1 || heads > 4096) return err_fail(E_CONFIG, "%s is %d, expected 1 to 4096", what, heads);
     if (!c->head_dim && c->dim % heads)
-        return fail(E_CONFIG, "dim %d is not a multiple of %s %d; set head_dim, or change one", c->dim, what, heads);
+        return err_fail(E_CONFIG, "dim %d is not a multiple of %s %d; set head_dim, or change one", c->dim, what,
+                        heads);
     return OK;
 }
 
@@ -192,9 +195,9 @@ Status config_check(Config *c)
 {
     const Arch *arch = arch_find(c->arch);
     char known[256];
-    if (!arch) return fail(E_CONFIG, "arch is '%.16s', expected one of %s", c->arch, known_names(known, false));
+    if (!arch) return err_fail(E_CONFIG, "arch is '%.16s', expected one of %s", c->arch, known_names(known, false));
     if (c->writes_from_encoder && !arch->encoder_writes)
-        return fail(E_CONFIG, "writes_from_encoder is true, and a %s model's encoder does not write", c->arch);
+        return err_fail(E_CONFIG, "writes_from_encoder is true, and a %s model's encoder does not write", c->arch);
     TRY(in_range("vocab", c->vocab, 1, 100000000));
     TRY(in_range("dim", c->dim, 1, 1 << 20));
     TRY(in_range("layers", c->layers, 1, 4096));
@@ -205,21 +208,21 @@ Status config_check(Config *c)
     TRY(in_range("positions", c->positions, 0, 1 << 28));
     TRY(check_heads(c, "heads", c->heads));
     if (c->decoder_heads) TRY(check_heads(c, "decoder_heads", c->decoder_heads));
-    if (c->act < 0 || c->act >= ACTS) return fail(E_CONFIG, "act is %d, expected 0 to %d", (int)c->act, ACTS - 1);
+    if (c->act < 0 || c->act >= ACTS) return err_fail(E_CONFIG, "act is %d, expected 0 to %d", (int)c->act, ACTS - 1);
     TRY(rate("dropout", c->dropout));
     TRY(rate("attn_dropout", c->attn_dropout));
     TRY(rate("act_dropout", c->act_dropout));
-    if (c->head_dropout >= 1) return fail(E_CONFIG, "head_dropout is %g, expected below 1", c->head_dropout);
-    if (!(c->eps > 0 && c->eps < 1)) return fail(E_CONFIG, "eps is %g, expected above 0 and below 1", c->eps);
+    if (c->head_dropout >= 1) return err_fail(E_CONFIG, "head_dropout is %g, expected below 1", c->head_dropout);
+    if (!(c->eps > 0 && c->eps < 1)) return err_fail(E_CONFIG, "eps is %g, expected above 0 and below 1", c->eps);
     if (!(c->init_sd >= 0 && c->init_sd < 1e6))
-        return fail(E_CONFIG, "init_sd is %g, expected at least 0", c->init_sd);
+        return err_fail(E_CONFIG, "init_sd is %g, expected at least 0", c->init_sd);
     if (!c->hidden) c->hidden = 4 * c->dim;
     TRY(arch->check(c));
     if (!c->head_dim && (!c->decoder_heads || c->decoder_heads == c->heads)) c->head_dim = c->dim / c->heads;
     if (c->decoder_layers && !c->decoder_heads) c->decoder_heads = c->heads;
     if (c->decoder_layers && !c->decoder_hidden) c->decoder_hidden = c->hidden;
     if (config_size(c) > 4e10)
-        return fail(E_CONFIG, "these sizes make %.3g parameters, at most 4e10 are allowed", config_size(c));
+        return err_fail(E_CONFIG, "these sizes make %.3g parameters, at most 4e10 are allowed", config_size(c));
     return OK;
 }
 
@@ -298,7 +301,7 @@ static Status set_act(Act *out, const char *value)
         *out = (Act)i;
         return OK;
     }
-    return fail(E_CONFIG, "act is '%.30s', known are none, relu, gelu, gelu_tanh, silu, tanh", value);
+    return err_fail(E_CONFIG, "act is '%.30s', known are none, relu, gelu, gelu_tanh, silu, tanh", value);
 }
 
 /* A value that the user wrote, by the kind of its field. */
@@ -309,15 +312,15 @@ static Status set_field(Config *c, const Field *f, const char *value)
     switch (f->kind) {
     case FIELD_INT:
         if (!str_int(value, &whole) || whole < -1 || whole > INT32_MAX)
-            return fail(E_CONFIG, "%s is '%.30s', expected a whole number", f->key, value);
+            return err_fail(E_CONFIG, "%s is '%.30s', expected a whole number", f->key, value);
         *(int *)at = (int)whole;
         return OK;
     case FIELD_REAL:
-        if (!str_real(value, at)) return fail(E_CONFIG, "%s is '%.30s', expected a number", f->key, value);
+        if (!str_real(value, at)) return err_fail(E_CONFIG, "%s is '%.30s', expected a number", f->key, value);
         return OK;
     case FIELD_BOOL:
         if (strcmp(value, "true") && strcmp(value, "false") && strcmp(value, "1") && strcmp(value, "0"))
-            return fail(E_CONFIG, "%s is '%.30s', expected true or false", f->key, value);
+            return err_fail(E_CONFIG, "%s is '%.30s', expected true or false", f->key, value);
         *(bool *)at = *value == 't' || *value == '1';
         return OK;
     case FIELD_ACT: return set_act(at, value);
@@ -333,5 +336,5 @@ Status config_set(Config *c, const char *key, const char *value)
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", OWN_FIELDS[i].key);
     }
-    return fail(E_CONFIG, "'%.30s' is no field of a model; known are %s", key, known);
+    return err_fail(E_CONFIG, "'%.30s' is no field of a model; known are %s", key, known);
 }

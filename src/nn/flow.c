@@ -7,27 +7,27 @@
 static Status check(const Flow *f, const Config *c, int64_t row, int64_t width)
 {
     if (f->tokens < 1 || f->nodes < 0 || f->edges < 0)
-        return fail(E_FORMAT, "text %lld has %d tokens, %d nodes and %d edges", (long long)row, f->tokens, f->nodes,
-                    f->edges);
+        return err_fail(E_FORMAT, "text %lld has %d tokens, %d nodes and %d edges", (long long)row, f->tokens,
+                        f->nodes, f->edges);
     if (f->tokens > config_room(c))
-        return fail(E_FORMAT, "text %lld has %d tokens, the model has positions for %d", (long long)row, f->tokens,
-                    config_room(c));
+        return err_fail(E_FORMAT, "text %lld has %d tokens, the model has positions for %d", (long long)row,
+                        f->tokens, config_room(c));
     if (width > 0 && (int64_t)f->tokens + f->nodes > width)
-        return fail(E_FORMAT, "text %lld has %d tokens and %d nodes, %lld rows are wanted", (long long)row, f->tokens,
-                    f->nodes, (long long)width);
+        return err_fail(E_FORMAT, "text %lld has %d tokens and %d nodes, %lld rows are wanted", (long long)row,
+                        f->tokens, f->nodes, (long long)width);
     for (int32_t i = 0; i < f->tokens; i++)
         if (f->id[i] < 0 || f->id[i] >= c->vocab)
-            return fail(E_FORMAT, "text %lld: token %d has id %d, the vocabulary has %d", (long long)row, i, f->id[i],
-                        c->vocab);
+            return err_fail(E_FORMAT, "text %lld: token %d has id %d, the vocabulary has %d", (long long)row, i,
+                            f->id[i], c->vocab);
     for (int32_t i = 0; i < f->nodes; i++)
         if (f->names[i][0] < 0 || f->names[i][0] > f->names[i][1] || f->names[i][1] > f->tokens)
-            return fail(E_FORMAT, "text %lld: node %d names tokens %d to %d of %d", (long long)row, i, f->names[i][0],
-                        f->names[i][1], f->tokens);
+            return err_fail(E_FORMAT, "text %lld: node %d names tokens %d to %d of %d", (long long)row, i,
+                            f->names[i][0], f->names[i][1], f->tokens);
     for (int32_t i = 0; i < f->edges; i++)
         for (int end = 0; end < 2; end++)
             if (f->edge[i][end] < 0 || f->edge[i][end] >= f->nodes)
-                return fail(E_FORMAT, "text %lld: edge %d joins nodes %d and %d of %d", (long long)row, i,
-                            f->edge[i][0], f->edge[i][1], f->nodes);
+                return err_fail(E_FORMAT, "text %lld: edge %d joins nodes %d and %d of %d", (long long)row, i,
+                                f->edge[i][0], f->edge[i][1], f->nodes);
     return OK;
 }
 
@@ -47,7 +47,7 @@ static void fill_sees(uint8_t *sees, int64_t t, const Flow *f, const Config *c)
 Status flow_batch(Batch *out, Arena *a, const Config *c, const Flow *flow, int64_t b, int64_t width)
 {
     const Arch *arch = arch_find(c->arch);
-    if (!arch || !arch->reads_data_flow) return fail(E_CONFIG, "a %s model does not read data flow", c->arch);
+    if (!arch || !arch->reads_data_flow) return err_fail(E_CONFIG, "a %s model does not read data flow", c->arch);
     int64_t t = width;
     for (int64_t i = 0; i < b; i++) {
         TRY(check(&flow[i], c, i, width));

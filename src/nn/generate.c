@@ -53,24 +53,25 @@ static Status check(const Model *m, const Batch *x, const GenerateConfig *c)
 {
     const Config *k = &m->config;
     if ((!m->decoder && !k->writes_from_encoder) || k->no_lm_head)
-        return fail(E_MISMATCH, "this %s model has no decoder with a language-model head", k->arch);
-    if (c->max_new < 1) return fail(E_CONFIG, "max_new is %d, expected at least 1", c->max_new);
-    if (c->eos >= k->vocab) return fail(E_CONFIG, "eos is %d, the vocabulary has %d tokens", c->eos, k->vocab);
+        return err_fail(E_MISMATCH, "this %s model has no decoder with a language-model head", k->arch);
+    if (c->max_new < 1) return err_fail(E_CONFIG, "max_new is %d, expected at least 1", c->max_new);
+    if (c->eos >= k->vocab) return err_fail(E_CONFIG, "eos is %d, the vocabulary has %d tokens", c->eos, k->vocab);
     if (!(c->temperature >= 0) || !(c->top_p >= 0 && c->top_p <= 1) || c->top_k < 0)
-        return fail(E_CONFIG, "temperature %g, top_k %d, top_p %g: expected none below 0, top_p at most 1",
-                    c->temperature, c->top_k, c->top_p);
+        return err_fail(E_CONFIG, "temperature %g, top_k %d, top_p %g: expected none below 0, top_p at most 1",
+                        c->temperature, c->top_k, c->top_p);
     if (!x->ids && (c->start < 0 || c->start >= k->vocab))
-        return fail(E_CONFIG, "start is %d, expected a token id below %d", c->start, k->vocab);
+        return err_fail(E_CONFIG, "start is %d, expected a token id below %d", c->start, k->vocab);
     int most = config_room(k);
     for (int64_t b = 0; x->ids && b < x->b; b++) {
         int32_t n = prompt_length(x, b);
-        if (n < 1) return fail(E_CONFIG, "prompt %lld is empty", (long long)b);
+        if (n < 1) return err_fail(E_CONFIG, "prompt %lld is empty", (long long)b);
         if (most && n + c->max_new - 1 > most)
-            return fail(E_CONFIG, "prompt %lld of %d %s and %d new %s exceed the model's %d positions", (long long)b,
-                        n, str_plural(n, "token", "tokens"), c->max_new, str_plural(c->max_new, "one", "ones"), most);
+            return err_fail(E_CONFIG, "prompt %lld of %d %s and %d new %s exceed the model's %d positions",
+                            (long long)b, n, str_plural(n, "token", "tokens"), c->max_new,
+                            str_plural(c->max_new, "one", "ones"), most);
         if (m->arch->equal_prompts && n != prompt_length(x, 0))
-            return fail(E_CONFIG, "%s's decoder takes prompts of one length; prompt %lld has %d %s, the first %d",
-                        k->arch, (long long)b, n, str_plural(n, "token", "tokens"), prompt_length(x, 0));
+            return err_fail(E_CONFIG, "%s's decoder takes prompts of one length; prompt %lld has %d %s, the first %d",
+                            k->arch, (long long)b, n, str_plural(n, "token", "tokens"), prompt_length(x, 0));
     }
     return OK;
 }
@@ -82,10 +83,10 @@ static Status next_logits(Tensor *out, Decoder *d, const Batch *x)
     Var *memory = d->memory.data ? tape_leaf(p.tape, d->memory) : NULL;
     Tensor logits = model_logits_with(d->model, &p, x, memory)->val;
     *out = tensor_reshape(logits, SHAPE(x->b, tensor_last(logits)));
-    int64_t odd = tensor_odd(*out, true);
+    int64_t odd = tensor_find_nonfinite(*out, true);
     return odd < 0 ? OK
-                   : fail(E_NUMERIC, "the logit of token %lld is %g, expected a finite number",
-                          (long long)(odd % tensor_last(*out)), tensor_get(*out, odd));
+                   : err_fail(E_NUMERIC, "the logit of token %lld is %g, expected a finite number",
+                              (long long)(odd % tensor_last(*out)), tensor_get(*out, odd));
 }
 
 static int by_value(const void *a, const void *b)
@@ -171,8 +172,8 @@ static void run_encoder(Decoder *d, Arena *keep, const Batch *x)
     arena_drop(d->step, mark);
 }
 
-Status generate(int32_t *out, int32_t *out_len, Model *m, const Hooks *hooks, Arena *step, const Batch *x,
-                const GenerateConfig *c)
+Status generate_tokens(int32_t *out, int32_t *out_len, Model *m, const Hooks *hooks, Arena *step, const Batch *x,
+                       const GenerateConfig *c)
 {
     TRY(check(m, x, c));
     Arena keep = arena_open((size_t)1 << 36);
@@ -418,9 +419,9 @@ Status generate_beams(int32_t *out, int32_t *out_len, double *score, Model *m, c
 {
     TRY(check(m, x, c));
     if (c->beams < 1 || c->n_best < 1 || c->n_best > c->beams)
-        return fail(E_CONFIG, "%d beams and %d results: expected at least one, and no more results than beams",
-                    c->beams, c->n_best);
-    if ((int64_t)c->beams * m->config.vocab > INT32_MAX) return fail(E_CONFIG, "%d beams are too many", c->beams);
+        return err_fail(E_CONFIG, "%d beams and %d results: expected at least one, and no more results than beams",
+                        c->beams, c->n_best);
+    if ((int64_t)c->beams * m->config.vocab > INT32_MAX) return err_fail(E_CONFIG, "%d beams are too many", c->beams);
     Arena keep = arena_open((size_t)1 << 36);
     int64_t n = x->b * c->beams;
     Beams b = {.d = {.model = m, .hooks = hooks, .step = step}, .c = c, .keep = &keep, .rows = x->b};

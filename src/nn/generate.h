@@ -36,8 +36,8 @@ GenerateConfig generate_defaults(const Model *, int max_new);
  * the start token.  out (B,max_new) receives the new tokens, padded; out_len (B) how many, eos included.
  * E_MISMATCH: no decoder.  E_CONFIG: an empty prompt, more positions than the model has, T5 with prompts of different
  * lengths, a setting out of range.  E_NUMERIC: a logit is NaN or +infinity. */
-Status generate(int32_t *out, int32_t *out_len, Model *, const Hooks *, Arena *step, const Batch *x,
-                const GenerateConfig *);
+Status generate_tokens(int32_t *out, int32_t *out_len, Model *, const Hooks *, Arena *step, const Batch *x,
+                       const GenerateConfig *);
 /* The n_best results of each row, best first: out (B,n_best,max_new), out_len and score (B,n_best), where the score
  * is the sum of log-probabilities over (tokens, eos included)^length_penalty.  It stops as the Transformers library
  * does: when `beams` results are finished and the likeliest open one can no longer win at its present length. */

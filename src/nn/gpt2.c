@@ -1,6 +1,6 @@
 /* GPT-2 (Radford et al. 2019): a pre-norm decoder with learned positions.
  *
- *     x_0 = dropout(wte[id] + wpe[position])
+ *     x_0 = block_dropout(wte[id] + wpe[position])
  *     x   = x + attn(ln_1(x));  x = x + mlp(ln_2(x))        in each layer, causal
  *     h   = ln_f(x)             logits = h wte'              or an own head without bias
  *
@@ -41,25 +41,25 @@ static void defaults(Config *c)
 
 static Status check(const Config *c)
 {
-    if (c->positions < 1) return fail(E_CONFIG, "positions is %d, expected at least 1", c->positions);
-    if (c->decoder_layers) return fail(E_CONFIG, "decoder_layers is %d, gpt2 has one stack", c->decoder_layers);
-    if (c->gated) return fail(E_CONFIG, "gpt2 has no gated feed-forward");
+    if (c->positions < 1) return err_fail(E_CONFIG, "positions is %d, expected at least 1", c->positions);
+    if (c->decoder_layers) return err_fail(E_CONFIG, "decoder_layers is %d, gpt2 has one stack", c->decoder_layers);
+    if (c->gated) return err_fail(E_CONFIG, "gpt2 has no gated feed-forward");
     if (c->head_dim && c->head_dim * c->heads != c->dim)
-        return fail(E_CONFIG, "head_dim %d times heads %d is not dim %d, as gpt2 needs", c->head_dim, c->heads,
-                    c->dim);
+        return err_fail(E_CONFIG, "head_dim %d times heads %d is not dim %d, as gpt2 needs", c->head_dim, c->heads,
+                        c->dim);
     return OK;
 }
 
 /* ---- parameters */
 
-static void build_layer(Model *m, Layer *l, int i)
+static void build_layer(Model *m, StackLayer *l, int i)
 {
     const Config *c = &m->config;
     const int64_t d = c->dim;
     const Where at = {.layer = i, .part = PART_DECODER};
 #define AT(s) ((Where){SITE_##s, at.layer, at.part})
     double residual_sd = c->init_sd / sqrt(2.0 * c->layers);
-    Attention *a = &l->self;
+    StackAttention *a = &l->self;
     if (!c->no_attn_norm) a->norm = build_norm(m, NAMED(m, "h.%d.ln_1", i), true);
     a->qkv = build_linear(m, NAMED(m, "h.%d.attn.c_attn", i), AT(QKV), (Shape){d, 3 * d, IN_OUT, true, c->init_sd});
     a->q = build_part(m, a->qkv, NAMED(m, "h.%d.attn.c_attn.q", i), SITE_Q, 0, d);
@@ -104,15 +104,15 @@ static Var *hidden(Model *m, Pass *p, const Batch *x)
     const Where embed = {SITE_RESID, LAYER_EMBED, PART_DECODER};
     Rows r;
     int mark = tape_enter(p->tape);
-    Var *h = embed_tokens(p, PART_DECODER, tape_param(p->tape, g->wte), 1, x->ids, x->b, x->t, &r);
+    Var *h = block_embed_tokens(p, PART_DECODER, tape_param(p->tape, g->wte), 1, x->ids, x->b, x->t, &r);
     rows_limit(p, &r, PART_DECODER, x->len, x->mask);
     CHECK(!x->span, "a batch gives gpt2 spans");
     rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
-    h = dropout(p, s->dropout, embed, add_positions(p, PART_DECODER, h, g->wpe, 0, &r));
-    h = run_stack(p, s, hook_run(p, embed, h, h), &r);
+    h = block_dropout(p, s->dropout, embed, block_add_positions(p, PART_DECODER, h, g->wpe, 0, &r));
+    h = block_run(p, s, hook_run(p, embed, h, h), &r);
     if (p->cache) cache_advance(p->cache, &r, x->len);
-    return tape_leave(p->tape, mark, norm(p, &g->final, h, NULL));
+    return tape_leave(p->tape, mark, block_norm(p, &g->final, h, NULL));
 }
 
 static Var *logits(Model *m, Pass *p, Var *h)

@@ -11,8 +11,8 @@ static const Norm *norm_at(const Model *m, Where at)
 {
     const Stack *s = at.part == PART_ENCODER ? m->encoder : m->decoder;
     if (!s || at.layer < 0 || at.layer >= s->n) return NULL;
-    const Layer *l = &s->layer[at.layer];
-    const Attention *a = at.part == PART_CROSS ? &l->cross : &l->self;
+    const StackLayer *l = &s->layer[at.layer];
+    const StackAttention *a = at.part == PART_CROSS ? &l->cross : &l->self;
     const Norm *n = NULL;
     if (s->pre_norm)
         n = (at.site == SITE_KEYS || at.site == SITE_VALUES) && at.part != PART_CROSS ? &a->norm : NULL;
@@ -28,7 +28,7 @@ static Status open_model(Model **out, Arena *run, const Config *config, DType dt
     Config c = *config;
     TRY(config_check(&c));
     if (dtype != F32 && dtype != F64)
-        return fail(E_CONFIG, "a model computes in F32 or F64, not %s", dtype_name(dtype));
+        return err_fail(E_CONFIG, "a model computes in F32 or F64, not %s", dtype_name(dtype));
     Model *m = NEW(run, Model, 1);
     *m = (Model){.run = run, .arch = arch_find(c.arch), .config = c, .norm_at = norm_at, .blank = blank};
     m->params = params_open(run, dtype, seed);

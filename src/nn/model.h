@@ -145,6 +145,6 @@ int config_room(const Config *); /* tokens that there are positions for; 0: any 
 
 /* The decoder's input for a target (B,T): each row moved right by one, behind the start token.  Ids < 0 and all that
  * follow become padding. */
-void shift_tokens_right(int32_t *out, const Config *, const int32_t *target, int64_t b, int64_t t);
+void batch_shift_right(int32_t *out, const Config *, const int32_t *target, int64_t b, int64_t t);
 
 #endif

@@ -1,6 +1,6 @@
 /* RoBERTa (Liu et al. 2019), and CodeBERT, GraphCodeBERT and UniXcoder, which are RoBERTas: a post-norm encoder.
  *
- *     x_0 = dropout(LN(word[id] + position + type[0]))
+ *     x_0 = block_dropout(LN(word[id] + position + type[0]))
  *     x   = LN(x + attn(x));  x = LN(x + ffn(x))            in each layer
  *
  * UniXcoder writes too: causal rows continue a prompt that was read causally, or both ways, through a cache, and its
@@ -47,15 +47,16 @@ static void defaults(Config *c)
 
 static Status check(const Config *c)
 {
-    if (c->decoder_layers) return fail(E_CONFIG, "decoder_layers is %d, roberta has one stack", c->decoder_layers);
-    if (c->gated) return fail(E_CONFIG, "roberta has no gated feed-forward");
-    if (c->pad < 0 || c->pad >= c->vocab) return fail(E_CONFIG, "pad is %d, expected 0 to vocab - 1", c->pad);
+    if (c->decoder_layers)
+        return err_fail(E_CONFIG, "decoder_layers is %d, roberta has one stack", c->decoder_layers);
+    if (c->gated) return err_fail(E_CONFIG, "roberta has no gated feed-forward");
+    if (c->pad < 0 || c->pad >= c->vocab) return err_fail(E_CONFIG, "pad is %d, expected 0 to vocab - 1", c->pad);
     if (c->positions < c->pad + 2)
-        return fail(E_CONFIG, "positions is %d; roberta's begin at pad + 1, so it needs at least %d", c->positions,
-                    c->pad + 2);
+        return err_fail(E_CONFIG, "positions is %d; roberta's begin at pad + 1, so it needs at least %d",
+                        c->positions, c->pad + 2);
     if (c->plain_head && !c->tie_head)
-        return fail(E_CONFIG, "plain_head shares the token table, so tie_head is true");
-    if (c->types < 1 || c->types > 1 << 16) return fail(E_CONFIG, "types is %d, expected 1 to 65536", c->types);
+        return err_fail(E_CONFIG, "plain_head shares the token table, so tie_head is true");
+    if (c->types < 1 || c->types > 1 << 16) return err_fail(E_CONFIG, "types is %d, expected 1 to 65536", c->types);
     return OK;
 }
 
@@ -67,7 +68,7 @@ static const Linear *map(Model *m, Site site, int layer, const char *name, int64
                         (Shape){in, out, OUT_IN, true, m->config.init_sd});
 }
 
-static void build_layer(Model *m, const Stack *s, Layer *l, int i)
+static void build_layer(Model *m, const Stack *s, StackLayer *l, int i)
 {
     const int64_t d = m->config.dim, inner = (int64_t)s->heads * s->head_dim, f = m->config.hidden;
     l->self.q = map(m, SITE_Q, i, "attention.self.query", d, inner);
@@ -151,16 +152,16 @@ static Var *embed(Model *m, Pass *p, const Batch *x, Rows *r)
     Tape *t = p->tape;
     int mark = tape_enter(t);
     Var *h = op_embed(t, tape_param(t, g->word), x->ids, x->b, x->t);
-    h = embed_vectors(p, PART_ENCODER, x->span ? op_spans(t, h, x->span) : h, r);
+    h = block_embed_vectors(p, PART_ENCODER, x->span ? op_spans(t, h, x->span) : h, r);
     rows_limit(p, r, PART_ENCODER, x->len, x->mask);
     rows_see(p, r, PART_ENCODER, x);
     if (!x->position && !r->prompt && has_padding(c, x))
         h = op_add(t, h, 1, op_embed(t, tape_param(t, g->position), position_ids(p, c, x), x->b, x->t));
     else
-        h = add_positions(p, PART_ENCODER, h, g->position, c->pad + 1, r);
+        h = block_add_positions(p, PART_ENCODER, h, g->position, c->pad + 1, r);
     const int32_t first_type = 0;
     h = op_add(t, h, 1, op_embed(t, tape_param(t, g->type), &first_type, 1, 1));
-    h = dropout(p, c->dropout, at, norm(p, &g->embed_norm, h, NULL));
+    h = block_dropout(p, c->dropout, at, block_norm(p, &g->embed_norm, h, NULL));
     return tape_leave(t, mark, hook_run(p, at, h, h));
 }
 
@@ -170,7 +171,7 @@ static Var *hidden(Model *m, Pass *p, const Batch *x)
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, x, &r);
     rows_keep(p, &r, x->keep, x->k);
-    h = run_stack(p, m->encoder, h, &r);
+    h = block_run(p, m->encoder, h, &r);
     if (p->cache) cache_advance(p->cache, &r, x->len);
     return tape_leave(p->tape, mark, h);
 }
@@ -184,7 +185,7 @@ static Var *transform(Model *m, Pass *p, Var *h)
 {
     const Roberta *g = m->blocks;
     if (m->config.plain_head) return h;
-    return norm(p, &g->head_norm, layer(p->tape, h, g->head_dense, g->head_dense_bias, ACT_GELU), NULL);
+    return block_norm(p, &g->head_norm, layer(p->tape, h, g->head_dense, g->head_dense_bias, ACT_GELU), NULL);
 }
 
 static Var *logits(Model *m, Pass *p, Var *h)
@@ -215,9 +216,9 @@ static Var *classify(Model *m, Pass *p, const Batch *x)
     Batch first = *x;
     first.keep = NEW(tape_arena(p->tape), int32_t, x->b);
     first.k = 1;
-    Var *h = dropout(p, rate, (Where){SITE_LOGITS, 0, PART_ENCODER}, hidden(m, p, &first));
+    Var *h = block_dropout(p, rate, (Where){SITE_LOGITS, 0, PART_ENCODER}, hidden(m, p, &first));
     h = layer(p->tape, h, g->class_dense, g->class_dense_bias, ACT_TANH);
-    h = dropout(p, rate, (Where){SITE_LOGITS, 1, PART_ENCODER}, h);
+    h = block_dropout(p, rate, (Where){SITE_LOGITS, 1, PART_ENCODER}, h);
     return layer(p->tape, h, g->class_out, g->class_out_bias, ACT_NONE);
 }
 

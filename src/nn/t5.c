@@ -1,8 +1,8 @@
 /* T5 (Raffel et al. 2020) and CodeT5: a pre-norm encoder and decoder without biases.
  *
- *     x_0 = dropout(shared[id])
+ *     x_0 = block_dropout(shared[id])
  *     x   = x + attn(rms(x));  [x = x + cross(rms(x), memory);]  x = x + ffn(rms(x))
- *     h   = dropout(rms(x))       logits = d^-1/2 h shared'       or an own head, then without the factor
+ *     h   = block_dropout(rms(x))       logits = d^-1/2 h shared'       or an own head, then without the factor
  *
  * Positions enter as a bias on the scores of self-attention alone, a function of key minus query position that the
  * first layer owns and all layers share; scores are not divided by sqrt(D).  Heads times head size need not be d.
@@ -49,14 +49,15 @@ static void defaults(Config *c)
 
 static Status check(const Config *c)
 {
-    if (c->decoder_layers < 1) return fail(E_CONFIG, "decoder_layers is %d, expected at least 1", c->decoder_layers);
+    if (c->decoder_layers < 1)
+        return err_fail(E_CONFIG, "decoder_layers is %d, expected at least 1", c->decoder_layers);
     if (c->rel_buckets < 4 || c->rel_buckets > 1 << 16 || c->rel_buckets % 2)
-        return fail(E_CONFIG, "rel_buckets is %d, expected an even number from 4 to 65536", c->rel_buckets);
+        return err_fail(E_CONFIG, "rel_buckets is %d, expected an even number from 4 to 65536", c->rel_buckets);
     if (c->rel_distance <= c->rel_buckets / 2)
-        return fail(E_CONFIG, "rel_distance is %d, expected more than half of rel_buckets %d", c->rel_distance,
-                    c->rel_buckets);
+        return err_fail(E_CONFIG, "rel_distance is %d, expected more than half of rel_buckets %d", c->rel_distance,
+                        c->rel_buckets);
     if (c->decoder_start < 0 || c->pad < 0)
-        return fail(E_CONFIG, "decoder_start is %d and pad %d, expected token ids", c->decoder_start, c->pad);
+        return err_fail(E_CONFIG, "decoder_start is %d and pad %d, expected token ids", c->decoder_start, c->pad);
     return OK;
 }
 
@@ -68,15 +69,15 @@ static const Linear *map(Model *m, Where at, Site site, const char *name, int64_
     return build_linear(m, name, at, (Shape){in, out, OUT_IN, false, m->config.init_sd * sqrt(variance)});
 }
 
-static Attention build_attention(Model *m, const Stack *s, Where at, const char *name, const char *norm_name)
+static StackAttention build_attention(Model *m, const Stack *s, Where at, const char *name, const char *norm_name)
 {
     const int64_t d = m->config.dim, inner = (int64_t)s->heads * s->head_dim;
     const double dd = (double)d, kv = s->head_dim;
-    return (Attention){.q = map(m, at, SITE_Q, NAMED(m, "%s.q", name), d, inner, 1 / (dd * kv)),
-                       .k = map(m, at, SITE_K, NAMED(m, "%s.k", name), d, inner, 1 / dd),
-                       .v = map(m, at, SITE_V, NAMED(m, "%s.v", name), d, inner, 1 / dd),
-                       .out = map(m, at, SITE_ATTN_OUT, NAMED(m, "%s.o", name), inner, d, 1 / (double)inner),
-                       .norm = build_norm(m, norm_name, false)};
+    return (StackAttention){.q = map(m, at, SITE_Q, NAMED(m, "%s.q", name), d, inner, 1 / (dd * kv)),
+                            .k = map(m, at, SITE_K, NAMED(m, "%s.k", name), d, inner, 1 / dd),
+                            .v = map(m, at, SITE_V, NAMED(m, "%s.v", name), d, inner, 1 / dd),
+                            .out = map(m, at, SITE_ATTN_OUT, NAMED(m, "%s.o", name), inner, d, 1 / (double)inner),
+                            .norm = build_norm(m, norm_name, false)};
 }
 
 static FeedForward build_ffn(Model *m, Where at, const char *block, int sub)
@@ -99,7 +100,7 @@ static void build_side(Model *m, Part part, const char *side)
     Stack *s = build_stack(m, part, true);
     s->scale = 1;
     for (int i = 0; i < s->n; i++) {
-        Layer *l = &s->layer[i];
+        StackLayer *l = &s->layer[i];
         const Where at = {.layer = i, .part = part}, cross = {.layer = i, .part = PART_CROSS};
         const char *block = NAMED(m, "%s.block.%d", side, i), *self = NAMED(m, "%s.layer.0.SelfAttention", block);
         l->self = build_attention(m, s, at, self, NAMED(m, "%s.layer.0.layer_norm", block));
@@ -149,7 +150,7 @@ static Var *position_bias(Model *m, Pass *p, Part part, const Rows *r)
     for (int64_t i = 0; r->at && i < r->b * r->t; i++)
         CHECK(r->at[i] == r->at[i % r->t], "t5 decodes rows of different lengths; prompts must be equally long");
     RelPos at = {.t = r->t,
-                 .n = content_keys(p, part, r),
+                 .n = block_content_keys(p, part, r),
                  .max_distance = m->config.rel_distance,
                  .bidirectional = part == PART_ENCODER,
                  .qpos = r->at};
@@ -162,9 +163,9 @@ static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, i
     const T5 *g = m->blocks;
     const Where at = {SITE_RESID, LAYER_EMBED, part};
     int mark = tape_enter(p->tape);
-    Var *h = embed_tokens(p, part, tape_param(p->tape, g->shared), 1, ids, b, t, r);
+    Var *h = block_embed_tokens(p, part, tape_param(p->tape, g->shared), 1, ids, b, t, r);
     rows_limit(p, r, part, len, mask);
-    h = dropout(p, m->config.dropout, at, h);
+    h = block_dropout(p, m->config.dropout, at, h);
     return tape_leave(p->tape, mark, hook_run(p, at, h, h));
 }
 
@@ -173,8 +174,8 @@ static Var *run(Model *m, Pass *p, const Stack *s, Var *h, Rows *r)
     const T5 *g = m->blocks;
     int mark = tape_enter(p->tape);
     r->bias = position_bias(m, p, s->part, r);
-    h = norm(p, &g->final[s->part], run_stack(p, s, h, r), NULL);
-    return tape_leave(p->tape, mark, dropout(p, s->dropout, (Where){SITE_RESID, s->n, s->part}, h));
+    h = block_norm(p, &g->final[s->part], block_run(p, s, h, r), NULL);
+    return tape_leave(p->tape, mark, block_dropout(p, s->dropout, (Where){SITE_RESID, s->n, s->part}, h));
 }
 
 static Var *encode(Model *m, Pass *p, const Batch *x)
@@ -227,7 +228,7 @@ static Var *classify(Model *m, Pass *p, const Batch *x)
 {
     const T5 *g = m->blocks;
     Tape *t = p->tape;
-    Batch y = source_as_target(m, p, x);
+    Batch y = batch_source_as_target(m, p, x);
     return op_linear(t, hidden(m, p, &y), tape_param(t, g->class_w), OUT_IN, tape_param(t, g->class_b), ACT_NONE);
 }
 

@@ -55,7 +55,7 @@ Status gemm_reserve(int threads)
     int n = threads < MOST_CALLERS ? threads : MOST_CALLERS;
     if (left == SIZE_MAX || !blas_memory_alloc || !blas_memory_free) return OK;
     if (left / BUFFER < (size_t)n + 1)
-        return fail(
+        return err_fail(
             E_NUMERIC,
             "the limit on address space leaves %zu MB; OpenBLAS needs %d MB with %d thread%s (ulimit -v, --threads)",
             left >> 20, (n + 1) * (BUFFER >> 20), n, n == 1 ? "" : "s");

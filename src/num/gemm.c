@@ -132,7 +132,8 @@ static int64_t slice_count(int64_t m, int64_t n, int64_t k, int64_t length)
     return slices;
 }
 
-void gemm(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c, int64_t ldc)
+void gemm_parallel(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
+                   int64_t ldc)
 {
     CHECK(dtype == F32 || dtype == F64, "no matrix product for %s", dtype_name(dtype));
     bool rows = m >= n;

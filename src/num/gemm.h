@@ -1,7 +1,7 @@
 /* Matrix products: C = alpha op(A) op(B) + beta C, row-major, F32 or F64, over OpenBLAS.
  *
- * gemm() cuts the rows (or, for few rows, the columns) of C into slices whose number depends on the problem's
- * size alone, runs the slices on OpenMP threads, and calls OpenBLAS single-threaded in each: the same bytes
+ * gemm_parallel() cuts the rows (or, for few rows, the columns) of C into slices whose number depends on the
+ * problem's size alone, runs the slices on OpenMP threads, and calls OpenBLAS single-threaded in each: the same bytes
  * come out for any thread count, and it scales better at our sizes than BLAS threads do.  gemm_serial() is one
  * slice, for callers that are already parallel (attention).  With beta = 0, C may be uninitialised.
  * With kernels_use(KERNELS_REF) both run plain loops that accumulate in order.  A zero size is legal: k = 0
@@ -22,7 +22,8 @@ typedef struct {
 } Mat;
 
 /* C is (m,n) with row stride c_stride; op(A) is (m,k), op(B) is (k,n). */
-void gemm(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c, int64_t c_stride);
+void gemm_parallel(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
+                   int64_t c_stride);
 void gemm_serial(DType, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
                  int64_t c_stride);
 

@@ -46,7 +46,7 @@ const char *kernels_name(void)
     return reference ? "ref" : fast.name;
 }
 
-const Kernels *kernels(DType dtype)
+const Kernels *kernels_of(DType dtype)
 {
     CHECK(dtype == F32 || dtype == F64, "no kernels for %s", dtype_name(dtype));
     if (dtype == F64) return &KERNELS_REF_F64;

@@ -2,7 +2,7 @@
  *
  * Every kernel exists first as a reference (ref.inc: plain loops over REAL, compiled for F64 and F32) and, for
  * F32, again in fast.inc, written so that the compiler vectorises it and compiled per instruction set.  Ops
- * take the table for their dtype from kernels(); tests compare the tables; --kernels=ref selects references.
+ * take the table for their dtype from kernels_of(); tests compare the tables; --kernels=ref selects references.
  *
  * Rules.  A gradient output `dx` is accumulated when `add` is true and overwritten otherwise; a NULL gradient
  * output is not computed.  Parameter gradients (dg, db, ...) always accumulate.  Without `add`, dx, dz and da may be
@@ -64,8 +64,8 @@ typedef struct {
 typedef enum { KERNELS_FAST, KERNELS_REF } KernelChoice;
 void kernels_use(KernelChoice); /* process-wide; set before any work, by --kernels */
 bool kernels_are_reference(void);
-const char *kernels_name(void); /* "avx512", "avx2", "generic" or "ref": for the manifest */
-const Kernels *kernels(DType);  /* F32 or F64 */
+const char *kernels_name(void);   /* "avx512", "avx2", "generic" or "ref": for the manifest */
+const Kernels *kernels_of(DType); /* F32 or F64 */
 
 extern const Kernels KERNELS_REF_F32, KERNELS_REF_F64; /* for tests, which compare against them */
 

@@ -43,7 +43,7 @@ static Status decompose(Svd *out, Arena *arena, Tensor m, bool vectors)
     double *work = arena_take(arena, sizeof *work * (size_t)lwork);
     dgesdd_(job, &cols, &rows, a.data, &cols, r.s.data, left, &cols, right, &k, work, &lwork, iwork, &info);
     arena_drop(arena, mark);
-    if (info) return fail(E_NUMERIC, "svd of %s did not converge (dgesdd info %d)", tensor_shape(m), info);
+    if (info) return err_fail(E_NUMERIC, "svd of %s did not converge (dgesdd info %d)", tensor_shape(m), info);
     return OK;
 }
 
@@ -129,6 +129,7 @@ Status linalg_least_squares(Tensor *x, int64_t *rank, Arena *arena, Tensor a, Te
         for (int64_t j = 0; j < p; j++) out[i * p + j] = bc[j * tall + i];
     arena_drop(arena, mark);
     if (rank) *rank = found;
-    if (info) return fail(E_NUMERIC, "least squares of %s did not converge (dgelsd info %d)", tensor_shape(a), info);
+    if (info)
+        return err_fail(E_NUMERIC, "least squares of %s did not converge (dgelsd info %d)", tensor_shape(a), info);
     return OK;
 }

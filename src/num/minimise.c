@@ -31,7 +31,8 @@ static void gsl_fdf(const gsl_vector *v, void *user, double *f, gsl_vector *g)
     *f = t->f(v->data, g->data, t->user);
 }
 
-Status minimise(Minimum *out, double *x, int64_t n, SlopeFn *f, void *user, double tolerance, int most_iterations)
+Status minimise_bfgs(Minimum *out, double *x, int64_t n, SlopeFn *f, void *user, double tolerance,
+                     int most_iterations)
 {
     size_t size = (size_t)n;
     Target target = {f, user};

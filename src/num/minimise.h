@@ -14,6 +14,7 @@ typedef struct {
     bool converged; /* the norm is below the tolerance */
 } Minimum;
 /* From x (n), which is left at the best point found.  E_NUMERIC: GSL's reason, where it cannot even begin. */
-Status minimise(Minimum *out, double *x, int64_t n, SlopeFn *, void *user, double tolerance, int most_iterations);
+Status minimise_bfgs(Minimum *out, double *x, int64_t n, SlopeFn *, void *user, double tolerance,
+                     int most_iterations);
 
 #endif

@@ -21,7 +21,7 @@ __attribute__((constructor)) static void quiet_gsl(void)
 
 Status stats_status(int code, const char *doing)
 {
-    return code == GSL_SUCCESS ? OK : fail(E_NUMERIC, "%s: %s", doing, gsl_strerror(code));
+    return code == GSL_SUCCESS ? OK : err_fail(E_NUMERIC, "%s: %s", doing, gsl_strerror(code));
 }
 
 /* ---- means ---- */
@@ -302,7 +302,7 @@ void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void
     arena_close(&scratch);
 }
 
-double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_t stream)
+double stats_randomisation(int64_t n, DifferenceFn *gap, void *user, int draws, uint64_t stream)
 {
     if (n < 1 || draws < 1) return NAN;
     Arena scratch = arena_open((size_t)n + ((size_t)1 << 20));

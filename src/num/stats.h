@@ -69,8 +69,8 @@ void stats_bootstrap_paired(Contrast *out, int k, int64_t n, StatsFn *stat, void
 /* Randomisation test (Fisher; Noreen 1989): under the null hypothesis the two systems' outputs may be exchanged in
  * any row.  `gap` gives the difference when the marked rows are exchanged; p is the share of random exchanges, and
  * the outcome itself, that differ at least as much as no exchange. */
-typedef double GapFn(const bool *exchanged, int64_t n, void *user);
-double stats_randomisation(int64_t n, GapFn *gap, void *user, int draws, uint64_t stream);
+typedef double DifferenceFn(const bool *exchanged, int64_t n, void *user);
+double stats_randomisation(int64_t n, DifferenceFn *gap, void *user, int draws, uint64_t stream);
 
 /* Counts of x in `bins` equal cells of [lo,hi); hi itself falls in the last.  Returns how many fell outside. */
 int64_t stats_histogram(int64_t *count, int bins, double lo, double hi, const double *x, int64_t n);

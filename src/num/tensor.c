@@ -162,23 +162,23 @@ static bool any_odd(const float *x, int64_t n, float least)
     return odd;
 }
 
-int64_t tensor_odd(Tensor t, bool minus)
+int64_t tensor_find_nonfinite(Tensor t, bool allow_neg_inf)
 {
     int64_t n = tensor_count(t);
-    if (t.dtype == F32 && !any_odd(t.data, n, minus ? -INFINITY : -FLT_MAX)) return -1;
+    if (t.dtype == F32 && !any_odd(t.data, n, allow_neg_inf ? -INFINITY : -FLT_MAX)) return -1;
     for (int64_t i = 0; i < n; i++) {
         double v = tensor_get(t, i);
-        if (!isfinite(v) && !(minus && v < 0)) return i;
+        if (!isfinite(v) && !(allow_neg_inf && v < 0)) return i;
     }
     return -1;
 }
 
 Status tensor_finite(Tensor t, const char *what)
 {
-    int64_t i = tensor_odd(t, false);
+    int64_t i = tensor_find_nonfinite(t, false);
     return i < 0 ? OK
-                 : fail(E_NUMERIC, "%s%s: element %lld is %g, expected a finite number", what, tensor_shape(t),
-                        (long long)i, tensor_get(t, i));
+                 : err_fail(E_NUMERIC, "%s%s: element %lld is %g, expected a finite number", what, tensor_shape(t),
+                            (long long)i, tensor_get(t, i));
 }
 
 bool tensor_same_shape(Tensor a, Tensor b)

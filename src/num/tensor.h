@@ -47,8 +47,8 @@ void tensor_set(Tensor, int64_t i, double);
 void *tensor_place(Tensor, int64_t i); /* address of element i, flat; for kernels' callers */
 void tensor_fill(Tensor, double);
 int64_t tensor_argmax(Tensor); /* flat index of the largest element, the first of equals; 0 when none compares */
-/* Flat index of the first element that is NaN or infinite; with `minus` -infinity is let pass.  -1: none is. */
-int64_t tensor_odd(Tensor, bool minus);
+/* Flat index of the first NaN or infinity, -1 without one; `allow_neg_inf` lets -infinity pass. */
+int64_t tensor_find_nonfinite(Tensor, bool allow_neg_inf);
 Status tensor_finite(Tensor, const char *what); /* E_NUMERIC, "what(2,3): element 4 is nan, ...", unless all are */
 bool tensor_same_shape(Tensor, Tensor);
 const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */

@@ -13,16 +13,17 @@ static void defaults(PeftConfig *cfg, const Config *c)
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
     (void)cfg;
-    return body_count(m, BIASES);
+    return place_body_count(m, BIASES);
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     (void)hooks;
     if (!count(m, cfg))
-        return fail(E_CONFIG, "bitfit trains biases and %s has none: take norms or ia3, which are nearest in size",
-                    m->config.arch);
-    body_train(m, BIASES);
+        return err_fail(E_CONFIG,
+                        "bitfit trains biases and %s has none: take norms or ia3, which are nearest in size",
+                        m->config.arch);
+    place_body_train(m, BIASES);
     return OK;
 }
 

@@ -78,20 +78,20 @@ static int width_of(const Model *m, const PeftConfig *cfg)
 static Status check(const Bottleneck *b, const Model *m, const PeftConfig *cfg)
 {
     if (cfg->width < 0 || (!cfg->width && cfg->reduction < 1))
-        return fail(E_CONFIG, "%s: width %d and reduction %d give no bottleneck; one of them is at least 1",
-                    b->method, cfg->width, cfg->reduction);
+        return err_fail(E_CONFIG, "%s: width %d and reduction %d give no bottleneck; one of them is at least 1",
+                        b->method, cfg->width, cfg->reduction);
     if (!(cfg->dropout >= 0 && cfg->dropout < 1))
-        return fail(E_CONFIG, "%s: dropout is %g, expected at least 0 and below 1", b->method, cfg->dropout);
+        return err_fail(E_CONFIG, "%s: dropout is %g, expected at least 0 and below 1", b->method, cfg->dropout);
     if (!isfinite(cfg->scale) || cfg->scale == 0)
-        return fail(E_CONFIG, "%s: scale is %g, expected a number other than 0", b->method, cfg->scale);
+        return err_fail(E_CONFIG, "%s: scale is %g, expected a number other than 0", b->method, cfg->scale);
     if (cfg->residual != RESIDUAL_OUTPUT && b->form != ADAPT_SUM)
-        return fail(E_CONFIG, "%s: only an adapter that reads the sum can be added to it", b->method);
+        return err_fail(E_CONFIG, "%s: only an adapter that reads the sum can be added to it", b->method);
     TRY(place_check(m, cfg, b->method));
     return bottleneck_count(b, m, cfg) ? OK
-                                       : fail(E_CONFIG,
-                                              "%s: target \"%s\" names no place of this %s model; its names are "
-                                              "like encoder.layer.0.attn and .ffn",
-                                              b->method, cfg->target ? cfg->target : "", m->config.arch);
+                                       : err_fail(E_CONFIG,
+                                                  "%s: target \"%s\" names no place of this %s model; its names are "
+                                                  "like encoder.layer.0.attn and .ffn",
+                                                  b->method, cfg->target ? cfg->target : "", m->config.arch);
 }
 
 /* The sublayers of a place: 0 attention, 1 feed-forward. */
@@ -123,7 +123,7 @@ static void attach_one(const Bottleneck *b, Model *m, Hooks *hooks, const PeftCo
                    .residual = cfg->residual};
     if (b->form == ADAPT_SUM && m->norm_at) a->norm = m->norm_at(m, at);
 #define NAMED(what) str_print(m->run, "%s.%s", sub, what)
-    a->down = place_param(m, b->method, at, NAMED("down.weight"), init_fan_in(c), SHAPE(w, c));
+    a->down = place_param(m, b->method, at, NAMED("down.weight"), place_fan_in(c), SHAPE(w, c));
     a->down_bias = place_param(m, b->method, at, NAMED("down.bias"), (Init){INIT_ZERO, 0}, SHAPE(w));
     a->up = place_param(m, b->method, at, NAMED("up.weight"), up, SHAPE(c, w));
     a->up_bias = place_param(m, b->method, at, NAMED("up.bias"), (Init){INIT_ZERO, 0}, SHAPE(c));

@@ -69,7 +69,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
         int64_t rank = lora_rank(cfg, l);
         Dora *d = NEW(m->run, Dora, 1);
         *d = (Dora){.linear = l, .scale = lora_scale(cfg, l), .dropout = cfg->dropout, .held = !cfg->norm_gradient};
-        d->a = param_add(m->params, lora_name(m, "dora", l, "A"), init_fan_in(l->in), SHAPE(rank, l->in));
+        d->a = param_add(m->params, lora_name(m, "dora", l, "A"), place_fan_in(l->in), SHAPE(rank, l->in));
         d->b = param_add(m->params, lora_name(m, "dora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
         d->m = param_add(m->params, lora_name(m, "dora", l, "magnitude"), (Init){INIT_ONE, 0}, SHAPE(l->out));
         for (int64_t o = 0; o < l->out; o++) tensor_set(d->m->val, o, norm_of(l, o));
@@ -120,7 +120,7 @@ static Status merge(Model *m, const PeftConfig *cfg)
     Factors f;
     for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++)
         if (factors_of(&f, m, l)) fold(l, &f, lora_scale(cfg, l)), folded++;
-    return folded ? OK : fail(E_CONFIG, "dora is not attached to this model, so there is nothing to fold");
+    return folded ? OK : err_fail(E_CONFIG, "dora is not attached to this model, so there is nothing to fold");
 }
 
 static Status unmerge(Model *m, const PeftConfig *cfg)
@@ -132,10 +132,10 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
             if (!factors_of(&f, m, l)) continue;
             for (int64_t o = 0; o < l->out; o++)
                 if (dry && (norm_of(l, o) == 0) != (tensor_get(f.m->val, o) == 0))
-                    return fail(E_NUMERIC, "%s: a magnitude of 0 cannot be unmerged", f.m->name);
+                    return err_fail(E_NUMERIC, "%s: a magnitude of 0 cannot be unmerged", f.m->name);
             if (!dry) unfold(l, &f, lora_scale(cfg, l)), folded++;
         }
-    return folded ? OK : fail(E_CONFIG, "dora is not attached to this model, so there is nothing to unfold");
+    return folded ? OK : err_fail(E_CONFIG, "dora is not attached to this model, so there is nothing to unfold");
 }
 
 static int64_t count(const Model *m, const PeftConfig *cfg)

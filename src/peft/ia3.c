@@ -85,10 +85,10 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     TRY(place_check(m, cfg, "ia3"));
     if (!count(m, cfg))
-        return fail(E_CONFIG,
-                    "ia3: target \"%s\" names nothing to rescale in this %s model; its names are like "
-                    "encoder.layer.0.keys, .values, .ffn, .heads, .up",
-                    cfg->target, m->config.arch);
+        return err_fail(E_CONFIG,
+                        "ia3: target \"%s\" names nothing to rescale in this %s model; its names are like "
+                        "encoder.layer.0.keys, .values, .ffn, .heads, .up",
+                        cfg->target, m->config.arch);
     for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
         for (int k = 0; k < N_KINDS; k++)
             if (is_there(m, cfg, at, k))
@@ -133,8 +133,9 @@ static Status fold_all(Model *m, const PeftConfig *cfg, bool undo)
             for (int k = 0; k < N_KINDS; k++) {
                 if (!is_there(m, cfg, at, k)) continue;
                 const Param *l = place_find(m, "ia3", at, KINDS[k].what);
-                if (!l) return fail(E_CONFIG, "ia3 is not attached to this model, so there is nothing to fold");
-                if (undo && has_zero(l)) return fail(E_NUMERIC, "%s holds a 0, which cannot be unmerged", l->name);
+                if (!l) return err_fail(E_CONFIG, "ia3 is not attached to this model, so there is nothing to fold");
+                if (undo && has_zero(l))
+                    return err_fail(E_NUMERIC, "%s holds a 0, which cannot be unmerged", l->name);
                 if (!dry) fold(place_linear(m, at, KINDS[k].linear), l, KINDS[k].inputs, undo);
             }
     return OK;

@@ -1,4 +1,4 @@
-/* LoRA: y = W x + b + s B A dropout(x), with A (r,in) and B (out,r) for every linear layer whose name matches.
+/* LoRA: y = W x + b + s B A block_dropout(x), with A (r,in) and B (out,r) for every linear layer whose name matches.
  * A starts as U(-1/sqrt(in), 1/sqrt(in)) and B at zero, so attaching changes nothing until training does.
  * s = alpha/r, or alpha/sqrt(r) under rank stabilisation, which keeps learning even at high rank.
  *
@@ -103,21 +103,21 @@ static const char *endings(const Model *m, const char **list, int room)
 
 Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
 {
-    if (cfg->rank < 1) return fail(E_CONFIG, "%s: rank is %d, expected at least 1", method, cfg->rank);
+    if (cfg->rank < 1) return err_fail(E_CONFIG, "%s: rank is %d, expected at least 1", method, cfg->rank);
     if (!(cfg->dropout >= 0 && cfg->dropout < 1))
-        return fail(E_CONFIG, "%s: dropout is %g, expected at least 0 and below 1", method, cfg->dropout);
-    if (!isfinite(cfg->alpha)) return fail(E_CONFIG, "%s: alpha is not a finite number", method);
+        return err_fail(E_CONFIG, "%s: dropout is %g, expected at least 0 and below 1", method, cfg->dropout);
+    if (!isfinite(cfg->alpha)) return err_fail(E_CONFIG, "%s: alpha is not a finite number", method);
     for (int i = 0; i < cfg->n_rules; i++)
         if (cfg->rules[i].rank < 1 || !isfinite(cfg->rules[i].alpha))
-            return fail(E_CONFIG, "%s: rank %d and alpha %g for \"%s\", expected at least 1 and a number", method,
-                        cfg->rules[i].rank, cfg->rules[i].alpha, cfg->rules[i].target);
+            return err_fail(E_CONFIG, "%s: rank %d and alpha %g for \"%s\", expected at least 1 and a number", method,
+                            cfg->rules[i].rank, cfg->rules[i].alpha, cfg->rules[i].target);
     TRY(place_check(m, cfg, method));
     if (lora_next(m, cfg, NULL)) return OK;
     const char *list[32], *known = endings(m, list, 32);
     const char *dot = strrchr(cfg->target, '.'), *near = str_nearest(dot ? dot + 1 : cfg->target, list);
-    return fail(E_CONFIG, "%s: target \"%s\" matches no linear layer of this %s model%s%s%s; their names end in %s",
-                method, cfg->target, m->config.arch, near ? ", nearest is \"*." : "", near ? near : "",
-                near ? "\"" : "", known);
+    return err_fail(
+        E_CONFIG, "%s: target \"%s\" matches no linear layer of this %s model%s%s%s; their names end in %s", method,
+        cfg->target, m->config.arch, near ? ", nearest is \"*." : "", near ? near : "", near ? "\"" : "", known);
 }
 
 /* ---- biases; those of a classification head train anyway and count with it */
@@ -125,7 +125,7 @@ Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
 bool lora_trains_bias(const Model *m, const PeftConfig *cfg, const Param *p)
 {
     if (cfg->bias == BIAS_ALL)
-        return str_glob("*.bias", p->name) && !str_glob("peft.*", p->name) && !is_class_head(p->name);
+        return str_glob("*.bias", p->name) && !str_glob("peft.*", p->name) && !build_is_class_head(p->name);
     for (const Linear *l = NULL; cfg->bias == BIAS_TARGETS && (l = lora_next(m, cfg, l));)
         if (l->b == p) return true;
     return false;
@@ -166,7 +166,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         int64_t rank = lora_rank(cfg, l);
         Lora *r = NEW(m->run, Lora, 1);
-        r->a = param_add(m->params, lora_name(m, "lora", l, "A"), init_fan_in(l->in), SHAPE(rank, l->in));
+        r->a = param_add(m->params, lora_name(m, "lora", l, "A"), place_fan_in(l->in), SHAPE(rank, l->in));
         r->b = param_add(m->params, lora_name(m, "lora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
         r->scale = lora_scale(cfg, l);
         r->dropout = cfg->dropout;
@@ -183,11 +183,11 @@ void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
     int64_t r = a.dim[0];
     char *at = w.data;
     if (l->layout == OUT_IN)
-        gemm(w.dtype, l->out, l->in, r, s, (Mat){b.data, r, false}, (Mat){a.data, l->in, false}, 1,
-             at + (size_t)(l->first * l->in) * dtype_size(w.dtype), l->in);
+        gemm_parallel(w.dtype, l->out, l->in, r, s, (Mat){b.data, r, false}, (Mat){a.data, l->in, false}, 1,
+                      at + (size_t)(l->first * l->in) * dtype_size(w.dtype), l->in);
     else
-        gemm(w.dtype, l->in, l->out, r, s, (Mat){a.data, l->in, true}, (Mat){b.data, r, true}, 1,
-             at + (size_t)l->first * dtype_size(w.dtype), tensor_last(w));
+        gemm_parallel(w.dtype, l->in, l->out, r, s, (Mat){a.data, l->in, true}, (Mat){b.data, r, true}, 1,
+                      at + (size_t)l->first * dtype_size(w.dtype), tensor_last(w));
 }
 
 void lora_scale_output(const Linear *l, int64_t o, double c)
@@ -210,7 +210,7 @@ static Status fold_all(Model *m, const PeftConfig *cfg, double sign)
         lora_fold(l, a->val, b->val, sign * lora_scale(cfg, l));
         folded++;
     }
-    return folded ? OK : fail(E_CONFIG, "lora is not attached to this model, so there is nothing to fold");
+    return folded ? OK : err_fail(E_CONFIG, "lora is not attached to this model, so there is nothing to fold");
 }
 
 static Status merge(Model *m, const PeftConfig *cfg)

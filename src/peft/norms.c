@@ -13,15 +13,15 @@ static void defaults(PeftConfig *cfg, const Config *c)
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
     (void)cfg;
-    return body_count(m, NORMS);
+    return place_body_count(m, NORMS);
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     (void)hooks;
     if (!count(m, cfg))
-        return fail(E_CONFIG, "norms: this %s model has no LayerNorm or RMSNorm with parameters", m->config.arch);
-    body_train(m, NORMS);
+        return err_fail(E_CONFIG, "norms: this %s model has no LayerNorm or RMSNorm with parameters", m->config.arch);
+    place_body_train(m, NORMS);
     return OK;
 }
 

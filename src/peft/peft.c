@@ -35,14 +35,14 @@ double peft_lr(const Peft *method, bool small)
 
 bool peft_is_head(const char *parameter)
 {
-    return is_class_head(parameter) || str_glob(OTHER_HEAD, parameter);
+    return build_is_class_head(parameter) || str_glob(OTHER_HEAD, parameter);
 }
 
 int64_t peft_head_count(const Model *m)
 {
     int64_t n = 0;
     for (int i = 0; i < params_n(m->params); i++)
-        if (is_class_head(params_at(m->params, i)->name)) n += tensor_count(params_at(m->params, i)->val);
+        if (build_is_class_head(params_at(m->params, i)->name)) n += tensor_count(params_at(m->params, i)->val);
     return n;
 }
 
@@ -59,7 +59,7 @@ Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig 
 {
     int before = params_n(m->params);
     if (params_count(m->params, str_print(m->run, "peft.%s.*", method->name), false))
-        return fail(E_CONFIG, "%s is attached to this model already; a method attaches once", method->name);
+        return err_fail(E_CONFIG, "%s is attached to this model already; a method attaches once", method->name);
     params_train(m->params, "*", false);
     TRY(method->attach(m, hooks, cfg));
     check_names(method, m, before);
@@ -67,7 +67,7 @@ Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig 
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
         if ((*p)->frozen) params_train(m->params, (*p)->frozen, false);
     for (int i = 0; i < params_n(m->params); i++)
-        if (is_class_head(params_at(m->params, i)->name))
+        if (build_is_class_head(params_at(m->params, i)->name))
             params_train(m->params, params_at(m->params, i)->name, true);
     return OK;
 }
@@ -162,7 +162,7 @@ static Status unknown_option(const char *key)
     char known[512] = "";
     for (const PeftOption *o = OPTIONS; o->key; o++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", o->key);
-    return fail(E_CONFIG, "a method has no option \"%s\"; there are %s", key, known);
+    return err_fail(E_CONFIG, "a method has no option \"%s\"; there are %s", key, known);
 }
 
 Status peft_set_one(PeftConfig *cfg, Arena *a, const char *key, const char *value)
@@ -172,7 +172,7 @@ Status peft_set_one(PeftConfig *cfg, Arena *a, const char *key, const char *valu
     if (!o->key) return unknown_option(key);
     return set_option(cfg, o, str_copy(a, value, strlen(value)))
                ? OK
-               : fail(E_CONFIG, "option %s of a method cannot be \"%s\"", key, value);
+               : err_fail(E_CONFIG, "option %s of a method cannot be \"%s\"", key, value);
 }
 
 Status peft_set(PeftConfig *cfg, Arena *a, const char *text)
@@ -219,11 +219,11 @@ static int64_t count_with(const Peft *method, const Model *m, PeftConfig cfg, in
  * itself, because each step adds at least one number. */
 Status peft_fit(const Peft *method, const Model *m, PeftConfig *cfg, int64_t budget)
 {
-    if (!method->knob) return fail(E_CONFIG, "%s has no setting that changes its size", method->name);
+    if (!method->knob) return err_fail(E_CONFIG, "%s has no setting that changes its size", method->name);
     int64_t least = count_with(method, m, *cfg, 1);
     if (least > budget)
-        return fail(E_CONFIG, "%s has at least %lld parameters on this model; the budget is %lld", method->name,
-                    (long long)least, (long long)budget);
+        return err_fail(E_CONFIG, "%s has at least %lld parameters on this model; the budget is %lld", method->name,
+                        (long long)least, (long long)budget);
     int fits = 1, exceeds = budget < 1 << 24 ? (int)budget + 1 : 1 << 24;
     while (exceeds - fits > 1) {
         int middle = fits + (exceeds - fits) / 2;

@@ -47,8 +47,8 @@ Status place_check(const Model *m, const PeftConfig *cfg, const char *method)
     Buf has = buf_open(m->run);
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p)) buf_print(&has, "%s%s", has.len ? ", " : "", part_name(p));
-    return fail(E_CONFIG, "%s: none of the parts to adapt exists in this %s model, which has: %s", method,
-                m->config.arch, has.text);
+    return err_fail(E_CONFIG, "%s: none of the parts to adapt exists in this %s model, which has: %s", method,
+                    m->config.arch, has.text);
 }
 
 static const char *name_of(const Model *m, const char *method, Where at, const char *what)
@@ -85,7 +85,7 @@ static bool in_body(const Param *p, const char *glob)
     return str_glob(glob, p->name) && !peft_is_head(p->name) && strncmp(p->name, "peft.", 5) != 0;
 }
 
-int64_t body_count(const Model *m, const char *glob)
+int64_t place_body_count(const Model *m, const char *glob)
 {
     int64_t n = 0;
     for (int i = 0; i < params_n(m->params); i++)
@@ -93,13 +93,13 @@ int64_t body_count(const Model *m, const char *glob)
     return n;
 }
 
-void body_train(Model *m, const char *glob)
+void place_body_train(Model *m, const char *glob)
 {
     for (int i = 0; i < params_n(m->params); i++)
         if (in_body(params_at(m->params, i), glob)) params_train(m->params, params_at(m->params, i)->name, true);
 }
 
-Init init_fan_in(int64_t in)
+Init place_fan_in(int64_t in)
 {
     return (Init){INIT_UNIFORM, 1 / sqrt((double)in)};
 }

@@ -22,9 +22,9 @@ const Linear *place_linear(const Model *, Where, Site); /* the layer at that sit
 int place_width(const Model *, Where);                  /* H*D of the attention there: keys, values */
 
 /* Base parameters whose name matches, heads excepted: for methods that unfreeze instead of adding. */
-int64_t body_count(const Model *, const char *glob);
-void body_train(Model *, const char *glob);
+int64_t place_body_count(const Model *, const char *glob);
+void place_body_train(Model *, const char *glob);
 
-Init init_fan_in(int64_t in); /* U(-1/sqrt(in), 1/sqrt(in)): kaiming-uniform with a = sqrt 5 */
+Init place_fan_in(int64_t in); /* U(-1/sqrt(in), 1/sqrt(in)): kaiming-uniform with a = sqrt 5 */
 
 #endif

@@ -134,24 +134,25 @@ static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Par
 /* E_CONFIG where a size is out of range, or two settings cannot go together. */
 static Status check(const Model *m, const PeftConfig *cfg)
 {
-    if (cfg->length < 1) return fail(E_CONFIG, "prefix: length is %d, expected at least 1", cfg->length);
+    if (cfg->length < 1) return err_fail(E_CONFIG, "prefix: length is %d, expected at least 1", cfg->length);
     if (cfg->kind == PREFIX_MLP && cfg->width < 1)
-        return fail(E_CONFIG, "prefix: the MLP's width is %d, expected at least 1", cfg->width);
-    if (!(cfg->init_sd >= 0)) return fail(E_CONFIG, "prefix: init_sd is %g, expected at least 0", cfg->init_sd);
+        return err_fail(E_CONFIG, "prefix: the MLP's width is %d, expected at least 1", cfg->width);
+    if (!(cfg->init_sd >= 0)) return err_fail(E_CONFIG, "prefix: init_sd is %g, expected at least 0", cfg->init_sd);
     if (cfg->reserved && cfg->kind != PREFIX_TIED)
-        return fail(E_CONFIG, "prefix: only a tied prefix can overwrite reserved positions");
+        return err_fail(E_CONFIG, "prefix: only a tied prefix can overwrite reserved positions");
     if (cfg->reserved && cfg->reserved != cfg->length)
-        return fail(E_CONFIG,
-                    "prefix: length %d cannot overwrite %d reserved positions; the two are equal or reserved is 0",
-                    cfg->length, cfg->reserved);
+        return err_fail(
+            E_CONFIG, "prefix: length %d cannot overwrite %d reserved positions; the two are equal or reserved is 0",
+            cfg->length, cfg->reserved);
     int room = config_room(&m->config);
     if (cfg->reserved && room && cfg->reserved >= room)
-        return fail(E_CONFIG, "prefix: %d reserved positions leave none of the model's %d for content", cfg->reserved,
-                    room);
+        return err_fail(E_CONFIG, "prefix: %d reserved positions leave none of the model's %d for content",
+                        cfg->reserved, room);
     if (cfg->shift_positions && room && cfg->length >= room)
-        return fail(E_CONFIG, "prefix: moved by %d, no content fits the model's %d positions", cfg->length, room);
+        return err_fail(E_CONFIG, "prefix: moved by %d, no content fits the model's %d positions", cfg->length, room);
     if (cfg->shift_positions && cfg->displaced)
-        return fail(E_CONFIG, "prefix: shift_positions and displaced are two libraries' ways; one of them at a time");
+        return err_fail(E_CONFIG,
+                        "prefix: shift_positions and displaced are two libraries' ways; one of them at a time");
     return place_check(m, cfg, "prefix");
 }
 
@@ -161,7 +162,7 @@ static Mlp *new_mlp(Model *m, const PeftConfig *cfg, Where at)
     int64_t c = m->config.dim, w = cfg->width;
     Mlp *x = NEW(m->run, Mlp, 1);
     x->table = place_param(m, "prefix", part, "table", (Init){INIT_NORMAL, cfg->init_sd}, SHAPE(cfg->length, c));
-    x->weight = place_param(m, "prefix", part, "mlp.weight", init_fan_in(c), SHAPE(w, c));
+    x->weight = place_param(m, "prefix", part, "mlp.weight", place_fan_in(c), SHAPE(w, c));
     x->bias = place_param(m, "prefix", part, "mlp.bias", (Init){INIT_ZERO, 0}, SHAPE(w));
     return x;
 }
@@ -187,7 +188,7 @@ static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *
             x->free[i] = place_param(m, "prefix", at, WHAT[i], normal, SHAPE(p, hd));
             continue;
         }
-        x->up[i] = place_param(m, "prefix", at, str_print(m->run, "%s.weight", WHAT[i]), init_fan_in(cfg->width),
+        x->up[i] = place_param(m, "prefix", at, str_print(m->run, "%s.weight", WHAT[i]), place_fan_in(cfg->width),
                                SHAPE(hd, cfg->width));
         x->up_bias[i] =
             place_param(m, "prefix", at, str_print(m->run, "%s.bias", WHAT[i]), (Init){INIT_ZERO, 0}, SHAPE(hd));

@@ -49,12 +49,12 @@ static Var *prompt_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     const Config *c = &m->config;
-    if (cfg->length < 1) return fail(E_CONFIG, "prompt: length is %d, expected at least 1", cfg->length);
+    if (cfg->length < 1) return err_fail(E_CONFIG, "prompt: length is %d, expected at least 1", cfg->length);
     int room = config_room(c);
     if (room && cfg->length >= room)
-        return fail(E_CONFIG, "prompt: %d virtual tokens leave none of the model's %d positions for content",
-                    cfg->length, room);
-    if (!(cfg->init_sd >= 0)) return fail(E_CONFIG, "prompt: init_sd is %g, expected at least 0", cfg->init_sd);
+        return err_fail(E_CONFIG, "prompt: %d virtual tokens leave none of the model's %d positions for content",
+                        cfg->length, room);
+    if (!(cfg->init_sd >= 0)) return err_fail(E_CONFIG, "prompt: init_sd is %g, expected at least 0", cfg->init_sd);
     Where at = {.site = SITE_EMBED, .layer = LAYER_EMBED, .part = part_of(m)};
     Param *table =
         place_param(m, "prompt", at, "table", (Init){INIT_NORMAL, cfg->init_sd}, SHAPE(cfg->length, c->dim));

@@ -38,14 +38,14 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     TRY(lora_check(m, cfg, "vera"));
     if (cfg->n_rules || cfg->bias)
-        return fail(E_CONFIG, "vera: all linear layers have one rank, and no biases train along");
+        return err_fail(E_CONFIG, "vera: all linear layers have one rank, and no biases train along");
     int64_t in = 0, out = 0, r = cfg->rank;
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         if (l->in > in) in = l->in;
         if (l->out > out) out = l->out;
     }
-    const Param *a = param_add(m->params, SHARED[0], init_fan_in(in), SHAPE(r, in));
-    const Param *b = param_add(m->params, SHARED[1], init_fan_in(r), SHAPE(out, r));
+    const Param *a = param_add(m->params, SHARED[0], place_fan_in(in), SHAPE(r, in));
+    const Param *b = param_add(m->params, SHARED[1], place_fan_in(r), SHAPE(out, r));
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         Vera *v = NEW(m->run, Vera, 1);
         *v = (Vera){.linear = l, .a = a, .b = b, .dropout = cfg->dropout};
@@ -73,7 +73,7 @@ static void fold(Arena *scratch, const Linear *l, Tensor a, Tensor b, Tensor d, 
 static Status fold_all(Model *m, double sign)
 {
     const Param *a = param_find(m->params, SHARED[0]), *b = param_find(m->params, SHARED[1]);
-    if (!a || !b) return fail(E_CONFIG, "vera is not attached to this model, so there is nothing to fold");
+    if (!a || !b) return err_fail(E_CONFIG, "vera is not attached to this model, so there is nothing to fold");
     for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++) {
         const Param *d = param_find(m->params, lora_name(m, "vera", l, "d"));
         const Param *scale = param_find(m->params, lora_name(m, "vera", l, "b"));

@@ -18,7 +18,7 @@ bool scale_has(const Scale *s, double v)
     return isfinite(v) && (!s->log || v > 0);
 }
 
-bool given(Tensor t)
+bool axis_given(Tensor t)
 {
     return t.data || t.rank > 0;
 }
@@ -32,7 +32,7 @@ void range_add(Range *r, double v, bool log)
 
 void range_add_all(Range *r, Tensor t, bool log)
 {
-    if (!given(t)) return;
+    if (!axis_given(t)) return;
     for (int64_t i = 0, n = tensor_count(t); i < n; i++) range_add(r, tensor_get(t, i), log);
 }
 

@@ -13,10 +13,10 @@ typedef struct {
 
 static double value_or_nan(Tensor t, int64_t i)
 {
-    return given(t) ? tensor_get(t, i) : (double)NAN;
+    return axis_given(t) ? tensor_get(t, i) : (double)NAN;
 }
 
-static Bar bar_at(const Frame *p, const Series *s, int n, int k, int64_t g)
+static Bar bar_at(const PlotFrame *p, const Series *s, int n, int k, int64_t g)
 {
     double pitch = fabs(scale_at(&p->x, 1) - scale_at(&p->x, 0)), all = 0.78 * pitch;
     if (n == 1) all = fmin(0.6 * pitch, 40);
@@ -32,19 +32,19 @@ static Bar bar_at(const Frame *p, const Series *s, int n, int k, int64_t g)
     return b;
 }
 
-static void draw_bar(Fig *f, const Frame *p, Bar b, Rgb colour)
+static void draw_bar(Fig *f, const PlotFrame *p, Bar b, Rgb colour)
 {
     double zero = p->y.log ? p->y.from : scale_at(&p->y, 0), margin = fmin(0.6, 0.1 * b.w);
     if (isnan(b.y)) return;
-    box(f->cr, (Rect){b.x + margin, fmin(zero, b.y), b.w - 2 * margin, fabs(zero - b.y)});
-    set_colour(f->cr, colour, 1);
+    draw_box(f->cr, (Rect){b.x + margin, fmin(zero, b.y), b.w - 2 * margin, fabs(zero - b.y)});
+    draw_set_colour(f->cr, colour, 1);
     cairo_fill(f->cr);
     if (isnan(b.lo)) return;
     double x = b.x + b.w / 2, cap = fmin(2, 0.25 * b.w);
-    segment(f->cr, x, b.lo, x, b.hi);
-    segment(f->cr, x - cap, b.lo, x + cap, b.lo);
-    segment(f->cr, x - cap, b.hi, x + cap, b.hi);
-    set_colour(f->cr, colour_grey(0.1), 1);
+    draw_segment(f->cr, x, b.lo, x, b.hi);
+    draw_segment(f->cr, x - cap, b.lo, x + cap, b.lo);
+    draw_segment(f->cr, x - cap, b.hi, x + cap, b.hi);
+    draw_set_colour(f->cr, colour_grey(0.1), 1);
     cairo_set_line_width(f->cr, 0.7);
     cairo_stroke(f->cr);
 }
@@ -59,7 +59,7 @@ static const char *height_label(char out[32], double v, const PlotStyle *style)
 }
 
 /* Heights are written over their bars, upright where the bar is narrow, and left out where even that is too wide. */
-static void draw_height(Fig *f, const Frame *p, Bar b, bool upright, const PlotStyle *style)
+static void draw_height(Fig *f, const PlotFrame *p, Bar b, bool upright, const PlotStyle *style)
 {
     char text[32];
     bool missing = isnan(b.y), down = b.value < 0 && !missing;
@@ -95,9 +95,10 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
     spec.key = NEW(&f->arena, Key, n);
     for (int k = 0; k < n; k++) {
         int64_t m = tensor_count(s[k].y);
-        CHECK(given(s[k].y) && (k == 0 || m == groups), "bars: series %d has %lld groups, the first has %lld", k,
+        CHECK(axis_given(s[k].y) && (k == 0 || m == groups), "bars: series %d has %lld groups, the first has %lld", k,
               (long long)m, (long long)groups);
-        CHECK((!given(s[k].lo) || tensor_count(s[k].lo) == m) && (!given(s[k].hi) || tensor_count(s[k].hi) == m),
+        CHECK((!axis_given(s[k].lo) || tensor_count(s[k].lo) == m) &&
+                  (!axis_given(s[k].hi) || tensor_count(s[k].hi) == m),
               "bars: series %d has limits of another length than its heights", k);
         groups = m;
         range_add_all(&spec.yr, s[k].y, style.y.log);
@@ -121,9 +122,9 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
     bool upright = most > fmax(slot, n == 1 ? slot * 1.25 : 0) + 1, printed = style.values && roomy;
     if (printed) raise_top(&spec, (upright ? most + 3 : TEXT + 2) / fmax(0.5 * r.h, 30));
 
-    Frame p = frame_open(f, r, &spec);
+    PlotFrame p = frame_open(f, r, &spec);
     cairo_save(f->cr);
-    box(f->cr, (Rect){p.area.x, p.area.y - 1, p.area.w, p.area.h + 2});
+    draw_box(f->cr, (Rect){p.area.x, p.area.y - 1, p.area.w, p.area.h + 2});
     cairo_clip(f->cr);
     for (int k = 0; k < n; k++)
         for (int64_t g = 0; g < groups; g++)
@@ -131,8 +132,8 @@ void fig_bars(Fig *f, Rect r, int n, const Series *s, const char *const *label, 
     cairo_restore(f->cr);
     if (!p.y.log && p.y.lo < 0 && p.y.hi > 0) {
         double zero = scale_at(&p.y, 0);
-        segment(f->cr, p.area.x, zero, p.area.x + p.area.w, zero);
-        set_colour(f->cr, colour_grey(0.3), 1);
+        draw_segment(f->cr, p.area.x, zero, p.area.x + p.area.w, zero);
+        draw_set_colour(f->cr, colour_grey(0.3), 1);
         cairo_set_line_width(f->cr, 0.5);
         cairo_stroke(f->cr);
     }

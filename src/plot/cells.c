@@ -9,7 +9,7 @@
 
 static const double PAPER = 0.975, HATCH = 0.80; /* greys of cells without a colour */
 
-bool is_image(const HeatMap *h)
+bool draw_is_image(const HeatMap *h)
 {
     return (int64_t)h->rows * h->cols > 512;
 }
@@ -19,17 +19,17 @@ static double hatch_step(double cell)
     return fmin(fmax(0.45 * cell, 2.6), 4.5);
 }
 
-void hatch_path(cairo_t *cr, Rect r, double step, bool both)
+void draw_hatch_path(cairo_t *cr, Rect r, double step, bool both)
 {
     cairo_save(cr);
-    set_colour(cr, colour_grey(PAPER), 1);
+    draw_set_colour(cr, colour_grey(PAPER), 1);
     cairo_clip_preserve(cr);
     cairo_fill(cr);
     for (double k = step / 2; k < r.w + r.h; k += step) {
-        segment(cr, r.x + k, r.y, r.x + k - r.h, r.y + r.h);
-        if (both) segment(cr, r.x + r.w - k, r.y, r.x + r.w - k + r.h, r.y + r.h);
+        draw_segment(cr, r.x + k, r.y, r.x + k - r.h, r.y + r.h);
+        if (both) draw_segment(cr, r.x + r.w - k, r.y, r.x + r.w - k + r.h, r.y + r.h);
     }
-    set_colour(cr, colour_grey(HATCH), 1);
+    draw_set_colour(cr, colour_grey(HATCH), 1);
     cairo_set_line_width(cr, 0.35);
     cairo_stroke(cr);
     cairo_restore(cr);
@@ -45,9 +45,9 @@ static void hatch(Fig *f, const HeatMap *h, bool masked)
             for (from = j; j < h->cols && isnan(cell_value(h, i, j)) && is_masked(h, i, j) == masked;) j++;
             if (j == from) continue;
             any = true;
-            box(f->cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch, (j - from) * h->cw, h->ch});
+            draw_box(f->cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch, (j - from) * h->cw, h->ch});
         }
-    if (any) hatch_path(f->cr, h->area, hatch_step(h->cw), !masked);
+    if (any) draw_hatch_path(f->cr, h->area, hatch_step(h->cw), !masked);
     cairo_new_path(f->cr);
 }
 
@@ -55,8 +55,8 @@ static void hatch(Fig *f, const HeatMap *h, bool masked)
 static void hatch_under(Fig *f, const HeatMap *h, const HeatScale *s)
 {
     if (s->none) {
-        box(f->cr, h->area);
-        hatch_path(f->cr, h->area, hatch_step(h->cw), true);
+        draw_box(f->cr, h->area);
+        draw_hatch_path(f->cr, h->area, hatch_step(h->cw), true);
         cairo_new_path(f->cr);
     }
     hatch(f, h, true);
@@ -71,7 +71,7 @@ static uint32_t pixel(Rgb c)
            (uint32_t)lrint(c.b * 255);
 }
 
-const uint32_t *shades(Arena *a, ColourMap map)
+const uint32_t *draw_shades(Arena *a, ColourMap map)
 {
     uint32_t *t = NEW(a, uint32_t, SHADES + 1);
     for (int i = 0; i < SHADES; i++) t[i + 1] = pixel(colour_map(map, (double)i / (SHADES - 1)));
@@ -103,9 +103,9 @@ static void paint_cells(Fig *f, const HeatMap *h, const HeatScale *s)
                            shade(s, cell_value(h, i, j + 1)) == one;)
                 j++;
             bool right = has_value(h, i, j + 1);
-            set_colour(f->cr, colour_map(s->map, (one - 1.0) / (SHADES - 1)), 1);
-            box(f->cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch,
-                              (j + 1 - from) * h->cw + (right ? hair : 0), h->ch + (under ? hair : 0)});
+            draw_set_colour(f->cr, colour_map(s->map, (one - 1.0) / (SHADES - 1)), 1);
+            draw_box(f->cr, (Rect){h->area.x + from * h->cw, h->area.y + i * h->ch,
+                                   (j + 1 - from) * h->cw + (right ? hair : 0), h->ch + (under ? hair : 0)});
             cairo_fill(f->cr);
         }
 }
@@ -250,7 +250,7 @@ static void print_values(Fig *f, const HeatMap *h, const HeatScale *s)
 
 void draw_cells(Fig *f, const HeatMap *h, const HeatScale *s)
 {
-    if (is_image(h)) {
+    if (draw_is_image(h)) {
         hatch_under(f, h, s);
         paint_image(f, h, s);
     } else {

@@ -62,7 +62,7 @@ double panel_title_height(const char *letter, const char *title);
 
 /* Moves n labels of given sizes from the centres they want, as little as possible, so that they do not
  * overlap within [lo,hi]; false when they do not fit. */
-bool spread(int n, double *centre, const double *size, double lo, double hi);
+bool draw_spread(int n, double *centre, const double *size, double lo, double hi);
 
 /* A scale maps data lo..hi onto points from..to. */
 typedef struct {
@@ -82,13 +82,13 @@ void ticks_choose(Ticks *, const Scale *, int most);
 typedef struct {
     double lo, hi; /* lo > hi: nothing finite yet */
 } Range;
-bool given(Tensor);
+bool axis_given(Tensor);
 void range_add(Range *, double value, bool log);
 void range_add_all(Range *, Tensor, bool log);
 Scale scale_over(Axis, Range, double pad); /* limits only */
 
-void set_colour(cairo_t *, Rgb, double alpha);
-void box(cairo_t *, Rect);
-void segment(cairo_t *, double x0, double y0, double x1, double y1);
+void draw_set_colour(cairo_t *, Rgb, double alpha);
+void draw_box(cairo_t *, Rect);
+void draw_segment(cairo_t *, double x0, double y0, double x1, double y1);
 
 #endif

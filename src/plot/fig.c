@@ -41,7 +41,7 @@ Fig *fig_open(const char *path, double w, double h)
     f->cr = cairo_create(f->record);
     f->arena = arena;
     text_open(f);
-    set_colour(f->cr, colour_grey(1), 1);
+    draw_set_colour(f->cr, colour_grey(1), 1);
     cairo_paint(f->cr);
     return f;
 }
@@ -187,7 +187,7 @@ void fig_prepare(Fig *f)
 static Status write_all(Fig *f)
 {
     fig_prepare(f);
-    if (f->status) return fail(f->status, "%s", f->error);
+    if (f->status) return err_fail(f->status, "%s", f->error);
     for (int k = 0; k < FORMATS; k++) {
         const char *path = fig_file(f, &f->arena, k);
         if (path) TRY(file_write(path, f->bytes[k].text, f->bytes[k].len));

@@ -25,17 +25,17 @@ static double legend(Fig *f, Rect r, const FrameSpec *spec, bool drawn)
             if (key->line) {
                 cairo_set_line_width(f->cr, 1.2);
                 if (key->dashed) cairo_set_dash(f->cr, (double[]){3.5, 2}, 2, 0);
-                segment(f->cr, x, y, x + SWATCH - 1, y);
-                set_colour(f->cr, key->colour, 1);
+                draw_segment(f->cr, x, y, x + SWATCH - 1, y);
+                draw_set_colour(f->cr, key->colour, 1);
                 cairo_stroke(f->cr);
                 cairo_set_dash(f->cr, NULL, 0, 0);
             }
             if (key->block) {
-                box(f->cr, (Rect){x + 4, y - 3.2, 8, 6.4});
-                set_colour(f->cr, key->colour, 1);
+                draw_box(f->cr, (Rect){x + 4, y - 3.2, 8, 6.4});
+                draw_set_colour(f->cr, key->colour, 1);
                 cairo_fill(f->cr);
             }
-            if (key->shape >= 0) marker(f->cr, key->shape, x + SWATCH / 2, y, 2.3, key->colour);
+            if (key->shape >= 0) draw_marker(f->cr, key->shape, x + SWATCH / 2, y, 2.3, key->colour);
             text_at(f, x + SWATCH + 3, y, key->label, (Type){.colour = colour_grey(0.1), .room = text + 1});
         }
         x += w + 9;
@@ -68,7 +68,7 @@ static double names_width(Fig *f, const FrameSpec *spec, bool direct, int *n)
 }
 
 /* Names of lines and reference values to the right of the area, moved apart where they would overlap. */
-static void draw_names(Fig *f, const Frame *p, const FrameSpec *spec)
+static void draw_names(Fig *f, const PlotFrame *p, const FrameSpec *spec)
 {
     enum { MOST = 128 };
     double want[MOST], centre[MOST], size[MOST], right = p->area.x + p->area.w;
@@ -92,19 +92,19 @@ static void draw_names(Fig *f, const Frame *p, const FrameSpec *spec)
         centre[k] = want[k];
         size[k] = LINE;
     }
-    if (!spread(n, centre, size, p->area.y - LINE / 2, p->area.y + p->area.h + LINE / 2)) return;
+    if (!draw_spread(n, centre, size, p->area.y - LINE / 2, p->area.y + p->area.h + LINE / 2)) return;
     cairo_set_line_width(f->cr, 0.4);
     for (int k = 0; k < n; k++) {
         if (fabs(centre[k] - want[k]) > 1) {
-            segment(f->cr, right + 1, want[k], right + 6, centre[k]);
-            set_colour(f->cr, colour[k], 1);
+            draw_segment(f->cr, right + 1, want[k], right + 6, centre[k]);
+            draw_set_colour(f->cr, colour[k], 1);
             cairo_stroke(f->cr);
         }
         text_at(f, right + 7, centre[k], text[k], (Type){.colour = colour[k], .room = p->names + 0.5});
     }
 }
 
-static void draw_top_names(Fig *f, const Frame *p, const FrameSpec *spec)
+static void draw_top_names(Fig *f, const PlotFrame *p, const FrameSpec *spec)
 {
     enum { MOST = 32 };
     double centre[MOST] = {0}, size[MOST] = {0};
@@ -117,7 +117,7 @@ static void draw_top_names(Fig *f, const Frame *p, const FrameSpec *spec)
         text[n] = ref->label;
         size[n++] = fmin(text_width(f, ref->label, TEXT), p->area.w) + 6;
     }
-    if (!spread(n, centre, size, p->area.x - 10, p->area.x + p->area.w + p->right)) return;
+    if (!draw_spread(n, centre, size, p->area.x - 10, p->area.x + p->area.w + p->right)) return;
     for (int k = 0; k < n; k++)
         text_at(f, centre[k], p->area.y - 3, text[k],
                 (Type){.along = 0.5, .across = BASE, .colour = colour_grey(0.3), .room = size[k] - 5});
@@ -126,7 +126,7 @@ static void draw_top_names(Fig *f, const Frame *p, const FrameSpec *spec)
 /* ---- axes ---- */
 
 /* As many x ticks as fit without touching. */
-static void choose_x(Fig *f, Frame *p)
+static void choose_x(Fig *f, PlotFrame *p)
 {
     for (int most = (int)(p->area.w / 18); most >= 2; most--) {
         ticks_choose(&p->xt, &p->x, most);
@@ -150,7 +150,7 @@ static void choose_x(Fig *f, Frame *p)
     }
 }
 
-static void draw_axes(Fig *f, const Frame *p, const FrameSpec *spec)
+static void draw_axes(Fig *f, const PlotFrame *p, const FrameSpec *spec)
 {
     cairo_t *cr = f->cr;
     Rect a = p->area;
@@ -159,13 +159,13 @@ static void draw_axes(Fig *f, const Frame *p, const FrameSpec *spec)
         double y = scale_at(&p->y, p->yt.at[i]);
         bool major = p->yt.label[i][0];
         if (major) {
-            segment(cr, a.x, y, a.x + a.w, y);
-            set_colour(cr, colour_grey(0.9), 1);
+            draw_segment(cr, a.x, y, a.x + a.w, y);
+            draw_set_colour(cr, colour_grey(0.9), 1);
             cairo_set_line_width(cr, 0.4);
             cairo_stroke(cr);
         }
-        segment(cr, a.x - (major ? 3 : 1.8), y, a.x, y);
-        set_colour(cr, colour_grey(0.3), 1);
+        draw_segment(cr, a.x - (major ? 3 : 1.8), y, a.x, y);
+        draw_set_colour(cr, colour_grey(0.3), 1);
         cairo_set_line_width(cr, major ? 0.5 : 0.35);
         cairo_stroke(cr);
         text_at(f, a.x - 4.5, y, p->yt.label[i], (Type){.along = 1});
@@ -173,20 +173,20 @@ static void draw_axes(Fig *f, const Frame *p, const FrameSpec *spec)
     for (int i = 0; !spec->group && i < p->xt.n; i++) {
         double x = scale_at(&p->x, p->xt.at[i]);
         bool major = p->xt.label[i][0];
-        segment(cr, x, bottom, x, bottom + (major ? 3 : 1.8));
-        set_colour(cr, colour_grey(0.3), 1);
+        draw_segment(cr, x, bottom, x, bottom + (major ? 3 : 1.8));
+        draw_set_colour(cr, colour_grey(0.3), 1);
         cairo_set_line_width(cr, major ? 0.5 : 0.35);
         cairo_stroke(cr);
         text_at(f, x, bottom + 4.5, p->xt.label[i], (Type){.along = 0.5, .across = TOP});
     }
-    segment(cr, a.x, a.y, a.x, bottom);
-    segment(cr, a.x, bottom, a.x + a.w, bottom);
-    set_colour(cr, colour_grey(0.3), 1);
+    draw_segment(cr, a.x, a.y, a.x, bottom);
+    draw_segment(cr, a.x, bottom, a.x + a.w, bottom);
+    draw_set_colour(cr, colour_grey(0.3), 1);
     cairo_set_line_width(cr, 0.5);
     cairo_stroke(cr);
 }
 
-static void draw_groups(Fig *f, const Frame *p, const FrameSpec *spec, double room)
+static void draw_groups(Fig *f, const PlotFrame *p, const FrameSpec *spec, double room)
 {
     double pitch = p->area.w / (spec->groups > 0 ? spec->groups : 1), bottom = p->area.y + p->area.h;
     double least = p->tilt > 0 ? TEXT * 1.15 / sin(TILT * 3.14159 / 180) : 0;
@@ -200,22 +200,22 @@ static void draw_groups(Fig *f, const Frame *p, const FrameSpec *spec, double ro
 }
 
 /* Reference values as dashed lines across the area. */
-static void draw_refs(Fig *f, const Frame *p, const FrameSpec *spec)
+static void draw_refs(Fig *f, const PlotFrame *p, const FrameSpec *spec)
 {
     Rect a = p->area;
     cairo_save(f->cr);
     cairo_set_dash(f->cr, (double[]){2.2, 1.8}, 2, 0);
     cairo_set_line_width(f->cr, 0.7);
-    set_colour(f->cr, colour_grey(0.35), 1);
+    draw_set_colour(f->cr, colour_grey(0.35), 1);
     for (int k = 0; k < spec->style.refs; k++) {
         const RefLine *ref = &spec->style.ref[k];
         const Scale *s = ref->vertical ? &p->x : &p->y;
         if (!scale_has(s, ref->at) || ref->at < s->lo || ref->at > s->hi) continue;
         double at = scale_at(s, ref->at);
         if (ref->vertical)
-            segment(f->cr, at, a.y, at, a.y + a.h);
+            draw_segment(f->cr, at, a.y, at, a.y + a.h);
         else
-            segment(f->cr, a.x, at, a.x + a.w, at);
+            draw_segment(f->cr, a.x, at, a.x + a.w, at);
         cairo_stroke(f->cr);
     }
     cairo_restore(f->cr);
@@ -232,7 +232,7 @@ static double group_room(Fig *f, Rect r, const FrameSpec *spec, double *tilt)
     return fmin(most, fmin(80, 0.45 * r.h)) + 0.5;
 }
 
-static void choose_scales(Frame *p, FrameSpec *spec)
+static void choose_scales(PlotFrame *p, FrameSpec *spec)
 {
     if (spec->from_zero) range_add(&spec->yr, 0, spec->style.y.log);
     p->x = scale_over(spec->style.x, spec->xr, spec->pad);
@@ -242,10 +242,10 @@ static void choose_scales(Frame *p, FrameSpec *spec)
     if (spec->from_zero && automatic && !p->y.log && spec->yr.hi <= 0 && p->y.lo < 0) p->y.hi = 0;
 }
 
-Frame frame_open(Fig *f, Rect r, FrameSpec *spec)
+PlotFrame frame_open(Fig *f, Rect r, FrameSpec *spec)
 {
     const PlotStyle *s = &spec->style;
-    Frame p = {.direct = spec->direct};
+    PlotFrame p = {.direct = spec->direct};
     int names, top_names = 0;
     double tilt, room = group_room(f, r, spec, &tilt);
     double bottom = (s->x.title ? 10 : 0) + (tilt > 0 ? room * sin(TILT * 3.14159 / 180) + 9 : TEXT + 6);
@@ -288,7 +288,7 @@ Frame frame_open(Fig *f, Rect r, FrameSpec *spec)
     return p;
 }
 
-void frame_close(Fig *f, const Frame *p, const FrameSpec *spec)
+void frame_close(Fig *f, const PlotFrame *p, const FrameSpec *spec)
 {
     if (spec->from_zero) draw_refs(f, p, spec); /* bars would hide it */
     draw_names(f, p, spec);
@@ -296,7 +296,7 @@ void frame_close(Fig *f, const Frame *p, const FrameSpec *spec)
 }
 
 /* Eight shapes of about equal weight: circle, square, triangle, diamond, inverted triangle, cross, plus, ring. */
-void marker(cairo_t *cr, int shape, double x, double y, double size, Rgb colour)
+void draw_marker(cairo_t *cr, int shape, double x, double y, double size, Rgb colour)
 {
     static const double outline[][8] = {{-.9, -.9, .9, -.9, .9, .9, -.9, .9},
                                         {0, -1.15, 1.05, .8, -1.05, .8, 0, -1.15},
@@ -315,13 +315,13 @@ void marker(cairo_t *cr, int shape, double x, double y, double size, Rgb colour)
         cairo_close_path(cr);
     } else {
         double d = shape == 5 ? 0.85 : 1.1, e = shape == 5 ? 0.85 : 0;
-        segment(cr, -d, -e, d, e);
-        segment(cr, shape == 5 ? -d : 0, shape == 5 ? d : -d, shape == 5 ? d : 0, shape == 5 ? -d : d);
+        draw_segment(cr, -d, -e, d, e);
+        draw_segment(cr, shape == 5 ? -d : 0, shape == 5 ? d : -d, shape == 5 ? d : 0, shape == 5 ? -d : d);
     }
-    set_colour(cr, colour, 1);
+    draw_set_colour(cr, colour, 1);
     if (shape < 5) {
         cairo_fill_preserve(cr);
-        set_colour(cr, colour_grey(1), 0.9); /* a thin white edge keeps overlapping markers apart */
+        draw_set_colour(cr, colour_grey(1), 0.9); /* a thin white edge keeps overlapping markers apart */
         cairo_set_line_width(cr, 0.35 / size);
     } else {
         cairo_set_line_width(cr, 0.9 / size);

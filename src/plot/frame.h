@@ -31,10 +31,10 @@ typedef struct {
     Ticks xt, yt;
     double tilt; /* of group names */
     double right, names;
-} Frame;
+} PlotFrame;
 
-Frame frame_open(Fig *, Rect, FrameSpec *);                /* draws the layer under the data */
-void frame_close(Fig *, const Frame *, const FrameSpec *); /* and the layer over it */
-void marker(cairo_t *, int shape, double x, double y, double size, Rgb);
+PlotFrame frame_open(Fig *, Rect, FrameSpec *);                /* draws the layer under the data */
+void frame_close(Fig *, const PlotFrame *, const FrameSpec *); /* and the layer over it */
+void draw_marker(cairo_t *, int shape, double x, double y, double size, Rgb);
 
 #endif

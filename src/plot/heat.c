@@ -175,16 +175,16 @@ static void draw_spans(Fig *f, const HeatMap *h, const Span *span, int n, bool u
         centre[k] = (a + b) / 2;
         size[k] = text_width(f, span[k].name, TEXT) + 4;
         if (upright)
-            segment(f->cr, at, a, at, b);
+            draw_segment(f->cr, at, a, at, b);
         else
-            segment(f->cr, a, at, b, at);
+            draw_segment(f->cr, a, at, b, at);
     }
     cairo_set_line_width(f->cr, 1);
-    set_colour(f->cr, colour_grey(0.35), 1);
+    draw_set_colour(f->cr, colour_grey(0.35), 1);
     cairo_stroke(f->cr);
     double corner = fmin(upright ? h->bottom : h->left, 60); /* below the row labels there is nothing else */
     double before = upright ? 2 : corner, after = upright ? corner : 2;
-    if (!spread(n, centre, size, from - before, from + length + after)) /* each keeps to its share */
+    if (!draw_spread(n, centre, size, from - before, from + length + after)) /* each keeps to its share */
         for (int k = 0; k < n; k++) size[k] = fmin(size[k], (span[k].to - span[k].from) * cell);
     for (int k = 0; k < n; k++)
         text_at(f, upright ? at - 3 : centre[k], upright ? centre[k] : at + 2.5, span[k].name,
@@ -193,12 +193,12 @@ static void draw_spans(Fig *f, const HeatMap *h, const Span *span, int n, bool u
 
 static void draw_rule(cairo_t *cr, double x0, double y0, double x1, double y1)
 {
-    segment(cr, x0, y0, x1, y1);
-    set_colour(cr, colour_grey(1), 0.9);
+    draw_segment(cr, x0, y0, x1, y1);
+    draw_set_colour(cr, colour_grey(1), 0.9);
     cairo_set_line_width(cr, 1.3);
     cairo_stroke(cr);
-    segment(cr, x0, y0, x1, y1);
-    set_colour(cr, colour_grey(0.15), 1);
+    draw_segment(cr, x0, y0, x1, y1);
+    draw_set_colour(cr, colour_grey(0.15), 1);
     cairo_set_line_width(cr, 0.5);
     cairo_stroke(cr);
 }
@@ -229,8 +229,8 @@ static void draw_map(Fig *f, HeatMap *h, const HeatScale *s)
         text_at(f, a.x + a.w / 2, a.y + a.h / 2, "no data",
                 (Type){.along = 0.5, .colour = colour_grey(0.4), .room = a.w});
     }
-    box(f->cr, a);
-    set_colour(f->cr, colour_grey(0.3), 1);
+    draw_box(f->cr, a);
+    draw_set_colour(f->cr, colour_grey(0.3), 1);
     cairo_set_line_width(f->cr, 0.5);
     cairo_stroke(f->cr);
     draw_spans(f, h, st->row_span, st->row_spans, true);
@@ -248,9 +248,9 @@ static void bar_end(cairo_t *cr, const HeatScale *s, double x, double y, double 
     cairo_line_to(cr, x + BAR, y);
     cairo_line_to(cr, x + BAR / 2, y + tall);
     cairo_close_path(cr);
-    set_colour(cr, colour_map(s->map, t), 1);
+    draw_set_colour(cr, colour_map(s->map, t), 1);
     cairo_fill_preserve(cr);
-    set_colour(cr, colour_grey(0.3), 1);
+    draw_set_colour(cr, colour_grey(0.3), 1);
     cairo_stroke(cr);
 }
 
@@ -260,10 +260,10 @@ static Rect draw_none(Fig *f, Rect r)
     const double tall = BAR, gap = 4;
     if (r.h < 3 * (tall + gap)) return r;
     Rect key = {r.x, r.y + r.h - tall, BAR, tall};
-    box(f->cr, key);
-    hatch_path(f->cr, key, 2.6, true);
-    box(f->cr, key);
-    set_colour(f->cr, colour_grey(0.3), 1);
+    draw_box(f->cr, key);
+    draw_hatch_path(f->cr, key, 2.6, true);
+    draw_box(f->cr, key);
+    draw_set_colour(f->cr, colour_grey(0.3), 1);
     cairo_set_line_width(f->cr, 0.5);
     cairo_stroke(f->cr);
     text_at(f, r.x + BAR + 4.5, key.y + tall / 2, NONE, (Type){0});
@@ -281,11 +281,11 @@ static void draw_bar(Fig *f, Rect r, const HeatScale *s, const char *title)
         Rgb c = colour_map(s->map, i / 32.0);
         cairo_pattern_add_color_stop_rgb(ramp, i / 32.0, c.r, c.g, c.b);
     }
-    box(f->cr, (Rect){r.x, top, BAR, bottom - top});
+    draw_box(f->cr, (Rect){r.x, top, BAR, bottom - top});
     cairo_set_source(f->cr, ramp);
     cairo_fill_preserve(f->cr);
     cairo_pattern_destroy(ramp);
-    set_colour(f->cr, colour_grey(0.3), 1);
+    draw_set_colour(f->cr, colour_grey(0.3), 1);
     cairo_set_line_width(f->cr, 0.5);
     cairo_stroke(f->cr);
     if (s->above) bar_end(f->cr, s, r.x, top, 1, -arrow);
@@ -294,7 +294,7 @@ static void draw_bar(Fig *f, Rect r, const HeatScale *s, const char *title)
     ticks_choose(&t, &axis, (int)(r.h / 20));
     for (int i = 0; i < t.n; i++) {
         double y = scale_at(&axis, t.at[i]);
-        segment(f->cr, r.x + BAR, y, r.x + BAR + 2.5, y);
+        draw_segment(f->cr, r.x + BAR, y, r.x + BAR + 2.5, y);
         cairo_stroke(f->cr);
         text_at(f, r.x + BAR + 4.5, y, t.label[i], (Type){0});
     }
@@ -332,11 +332,11 @@ void fig_heatmaps(Fig *f, Rect r, int n, const Tensor *m, const HeatStyle *style
         Tensor x = m[k].dtype == F64 || m[k].dtype == F32 ? m[k] : tensor_cast(&f->arena, m[k], F64);
         h[k] = (HeatMap){x.data, x.dtype == F64, style[k], .rows = (int)x.dim[0], .cols = (int)x.dim[1]};
         if (style[k].bar) barred = &style[k];
-        large |= is_image(&h[k]);
+        large |= draw_is_image(&h[k]);
     }
     show_labels(f, n, h, style);
     HeatScale s = scale_of(n, h);
-    if (large) s.shade = shades(&f->arena, s.map);
+    if (large) s.shade = draw_shades(&f->arena, s.map);
     double bar = barred ? bar_width(f, &s, barred->bar_title) : 0;
     lay_out(f, r, n, h, bar);
     for (int k = 0; k < n; k++) draw_map(f, &h[k], &s);

@@ -36,10 +36,10 @@ typedef struct {
 
 /* ---- cells ---- */
 
-bool is_image(const HeatMap *);             /* so many cells that they are drawn as an image */
-const uint32_t *shades(Arena *, ColourMap); /* HeatScale.shade */
+bool draw_is_image(const HeatMap *);             /* so many cells that they are drawn as an image */
+const uint32_t *draw_shades(Arena *, ColourMap); /* HeatScale.shade */
 void draw_cells(Fig *, const HeatMap *, const HeatScale *);
-void hatch_path(cairo_t *, Rect, double step, bool both); /* over the current path, which ends with it */
+void draw_hatch_path(cairo_t *, Rect, double step, bool both); /* over the current path, which ends with it */
 
 static inline bool is_masked(const HeatMap *h, int i, int j)
 {

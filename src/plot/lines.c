@@ -10,20 +10,20 @@ static const double THIN = 3; /* vertices drawn per point of width */
 
 static int64_t series_count(const Series *s)
 {
-    CHECK(given(s->y), "series '%s' has no y", s->label ? s->label : "");
+    CHECK(axis_given(s->y), "series '%s' has no y", s->label ? s->label : "");
     int64_t n = tensor_count(s->y);
-    CHECK(!given(s->x) || tensor_count(s->x) == n, "series: x%s does not fit y%s", tensor_shape(s->x),
+    CHECK(!axis_given(s->x) || tensor_count(s->x) == n, "series: x%s does not fit y%s", tensor_shape(s->x),
           tensor_shape(s->y));
-    CHECK(!given(s->lo) || tensor_count(s->lo) == n, "series: lo%s does not fit y%s", tensor_shape(s->lo),
+    CHECK(!axis_given(s->lo) || tensor_count(s->lo) == n, "series: lo%s does not fit y%s", tensor_shape(s->lo),
           tensor_shape(s->y));
-    CHECK(!given(s->hi) || tensor_count(s->hi) == n, "series: hi%s does not fit y%s", tensor_shape(s->hi),
+    CHECK(!axis_given(s->hi) || tensor_count(s->hi) == n, "series: hi%s does not fit y%s", tensor_shape(s->hi),
           tensor_shape(s->y));
     return n;
 }
 
 static double series_x(const Series *s, int64_t i)
 {
-    return given(s->x) ? tensor_get(s->x, i) : (double)i;
+    return axis_given(s->x) ? tensor_get(s->x, i) : (double)i;
 }
 
 static void add_ranges(Range *x, Range *y, int n, const Series *s, const PlotStyle *style)
@@ -41,11 +41,11 @@ static void add_ranges(Range *x, Range *y, int n, const Series *s, const PlotSty
     for (int k = 0; k < style->refs; k++)
         range_add(style->ref[k].vertical ? x : y, style->ref[k].at,
                   style->ref[k].vertical ? style->x.log : style->y.log);
-    for (int64_t i = 0, m = given(style->links) ? tensor_count(style->links) : 0; i < m; i++)
+    for (int64_t i = 0, m = axis_given(style->links) ? tensor_count(style->links) : 0; i < m; i++)
         range_add(i % 2 ? y : x, tensor_get(style->links, i), i % 2 ? style->y.log : style->x.log);
 }
 
-static bool point_of(const Frame *p, const Series *s, int64_t i, Tensor values, double *x, double *y)
+static bool point_of(const PlotFrame *p, const Series *s, int64_t i, Tensor values, double *x, double *y)
 {
     double vx = series_x(s, i), vy = tensor_get(values, i);
     if (!scale_has(&p->x, vx) || !scale_has(&p->y, vy)) return false;
@@ -55,14 +55,15 @@ static bool point_of(const Frame *p, const Series *s, int64_t i, Tensor values, 
 }
 
 /* How many neighbours share two vertices of a line, or two of a band's edges. */
-static int64_t thinning(const Frame *p, int64_t n)
+static int64_t thinning(const PlotFrame *p, int64_t n)
 {
     int64_t most = (int64_t)(THIN * p->area.w);
     return n > most && most > 0 ? (2 * n + most - 1) / most : 1;
 }
 
 /* Adds the points first..first+n-1 to the path: all of them, or only the least and the greatest. */
-static void add_points(cairo_t *cr, const Frame *p, const Series *s, int64_t first, int64_t n, bool thin, bool *pen)
+static void add_points(cairo_t *cr, const PlotFrame *p, const Series *s, int64_t first, int64_t n, bool thin,
+                       bool *pen)
 {
     double x, y, least = INFINITY, most = -INFINITY;
     int64_t at_least = first, at_most = first;
@@ -89,7 +90,7 @@ static void add_points(cairo_t *cr, const Frame *p, const Series *s, int64_t fir
     }
 }
 
-static void draw_line(Fig *f, const Frame *p, const Series *s, Rgb colour)
+static void draw_line(Fig *f, const PlotFrame *p, const Series *s, Rgb colour)
 {
     int64_t n = series_count(s), step = thinning(p, n);
     bool pen = false;
@@ -103,13 +104,14 @@ static void draw_line(Fig *f, const Frame *p, const Series *s, Rgb colour)
         cairo_set_dash(f->cr, (double[]){3.5, 2}, 2, 0);
     }
     cairo_set_line_width(f->cr, step > 2 ? 0.7 : 1.1);
-    set_colour(f->cr, colour, 1);
+    draw_set_colour(f->cr, colour, 1);
     cairo_stroke(f->cr);
     cairo_restore(f->cr);
 }
 
 /* Adds to the path the outermost point of `edge` among n neighbours: the highest of them, or the lowest. */
-static void add_edge(cairo_t *cr, const Frame *p, const Series *s, Tensor edge, int64_t first, int64_t n, bool high)
+static void add_edge(cairo_t *cr, const PlotFrame *p, const Series *s, Tensor edge, int64_t first, int64_t n,
+                     bool high)
 {
     double x, y, at = 0, best = 0;
     bool any = false;
@@ -123,7 +125,7 @@ static void add_edge(cairo_t *cr, const Frame *p, const Series *s, Tensor edge, 
 }
 
 /* The band of one run without gaps: along the upper edge, back along the lower. */
-static void fill_band(Fig *f, const Frame *p, const Series *s, int64_t from, int64_t to, Rgb colour)
+static void fill_band(Fig *f, const PlotFrame *p, const Series *s, int64_t from, int64_t to, Rgb colour)
 {
     int64_t step = thinning(p, to - from);
     cairo_new_path(f->cr);
@@ -131,27 +133,27 @@ static void fill_band(Fig *f, const Frame *p, const Series *s, int64_t from, int
     for (int64_t i = from + (to - 1 - from) / step * step; i >= from; i -= step)
         add_edge(f->cr, p, s, s->lo, i, i + step < to ? step : to - i, false);
     cairo_close_path(f->cr);
-    set_colour(f->cr, colour, 0.2);
+    draw_set_colour(f->cr, colour, 0.2);
     cairo_fill(f->cr);
 }
 
-static void draw_band(Fig *f, const Frame *p, const Series *s, Rgb colour)
+static void draw_band(Fig *f, const PlotFrame *p, const Series *s, Rgb colour)
 {
     double x, y;
-    if (!given(s->lo) || !given(s->hi)) return;
+    if (!axis_given(s->lo) || !axis_given(s->hi)) return;
     for (int64_t i = 0, n = series_count(s), from; i < n; i++) {
         for (from = i; i < n && point_of(p, s, i, s->lo, &x, &y) && point_of(p, s, i, s->hi, &x, &y);) i++;
         if (i > from) fill_band(f, p, s, from, i, colour);
     }
 }
 
-static void draw_whiskers(Fig *f, const Frame *p, const Series *s, Rgb colour)
+static void draw_whiskers(Fig *f, const PlotFrame *p, const Series *s, Rgb colour)
 {
     double x, lo, hi;
-    if (!given(s->lo) || !given(s->hi)) return;
+    if (!axis_given(s->lo) || !axis_given(s->hi)) return;
     for (int64_t i = 0, n = series_count(s); i < n; i++)
-        if (point_of(p, s, i, s->lo, &x, &lo) && point_of(p, s, i, s->hi, &x, &hi)) segment(f->cr, x, lo, x, hi);
-    set_colour(f->cr, colour, 1);
+        if (point_of(p, s, i, s->lo, &x, &lo) && point_of(p, s, i, s->hi, &x, &hi)) draw_segment(f->cr, x, lo, x, hi);
+    draw_set_colour(f->cr, colour, 1);
     cairo_set_line_width(f->cr, 0.8);
     cairo_stroke(f->cr);
 }
@@ -162,16 +164,16 @@ static bool within(const Rect *r, double x, double y)
     return x >= r->x - hair && x <= r->x + r->w + hair && y >= r->y - hair && y <= r->y + r->h + hair;
 }
 
-static void draw_markers(Fig *f, const Frame *p, const Series *s, int shape, Rgb colour, double size)
+static void draw_markers(Fig *f, const PlotFrame *p, const Series *s, int shape, Rgb colour, double size)
 {
     double x, y;
     for (int64_t i = 0, n = series_count(s); i < n; i++)
-        if (point_of(p, s, i, s->y, &x, &y) && within(&p->area, x, y)) marker(f->cr, shape, x, y, size, colour);
+        if (point_of(p, s, i, s->y, &x, &y) && within(&p->area, x, y)) draw_marker(f->cr, shape, x, y, size, colour);
 }
 
-static void draw_links(Fig *f, const Frame *p, Tensor links)
+static void draw_links(Fig *f, const PlotFrame *p, Tensor links)
 {
-    if (!given(links)) return;
+    if (!axis_given(links)) return;
     CHECK(links.rank == 2 && links.dim[1] == 4, "links are (n,4), not %s", tensor_shape(links));
     for (int64_t i = 0; i < links.dim[0]; i++) {
         double v[4];
@@ -181,9 +183,9 @@ static void draw_links(Fig *f, const Frame *p, Tensor links)
             whole &= scale_has(k % 2 ? &p->y : &p->x, v[k]);
             v[k] = whole ? scale_at(k % 2 ? &p->y : &p->x, v[k]) : 0;
         }
-        if (whole) segment(f->cr, v[0], v[1], v[2], v[3]);
+        if (whole) draw_segment(f->cr, v[0], v[1], v[2], v[3]);
     }
-    set_colour(f->cr, colour_grey(0.6), 0.6);
+    draw_set_colour(f->cr, colour_grey(0.6), 0.6);
     cairo_set_line_width(f->cr, 0.3);
     cairo_stroke(f->cr);
 }
@@ -232,10 +234,10 @@ static void draw(Fig *f, Rect r, int n, const Series *s, PlotStyle style, bool l
     add_ranges(&spec.xr, &spec.yr, n, s, &style);
     spec.pad = lines ? 0 : 0.05;
     add_keys(&spec, &f->arena, n, s, lines);
-    Frame p = frame_open(f, r, &spec);
+    PlotFrame p = frame_open(f, r, &spec);
     for (int pass = 0; pass < 2; pass++) { /* strokes end at the frame; a marker on it is drawn whole */
         cairo_save(f->cr);
-        box(f->cr, widened(p.area, pass ? 3 : 0.6));
+        draw_box(f->cr, widened(p.area, pass ? 3 : 0.6));
         cairo_clip(f->cr);
         if (!pass && !lines) draw_links(f, &p, style.links);
         for (int k = 0; !pass && lines && k < n; k++) draw_band(f, &p, &s[k], series_colour(&s[k], k));

@@ -279,9 +279,9 @@ static Status read_figure(Report *r, const char *path, const char **start, size_
     Bytes file;
     TRY(file_read(&file, &r->arena, path));
     *start = strstr(file.text, "<svg");
-    if (!*start || strlen(file.text) != file.len) return fail(E_FORMAT, "%s: is not an SVG drawing", path);
+    if (!*start || strlen(file.text) != file.len) return err_fail(E_FORMAT, "%s: is not an SVG drawing", path);
     const char *bad = forbidden_in(file.text);
-    if (bad) return fail(E_FORMAT, "%s: has %s, which a self-contained report does not take in", path, bad);
+    if (bad) return err_fail(E_FORMAT, "%s: has %s, which a self-contained report does not take in", path, bad);
     *n = file.len - (size_t)(*start - file.text);
     return OK;
 }

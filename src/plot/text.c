@@ -149,7 +149,7 @@ void text_at(Fig *f, double x, double y, const char *text, Type t)
     cairo_translate(f->cr, x, y);
     cairo_rotate(f->cr, -t.turn * 3.14159265358979323846 / 180);
     cairo_move_to(f->cr, -t.along * line->width, down);
-    set_colour(f->cr, t.colour, 1);
+    draw_set_colour(f->cr, t.colour, 1);
     pango_cairo_show_layout_line(f->cr, pango_layout_get_line_readonly(line->layout, 0));
     cairo_restore(f->cr);
 }
@@ -184,14 +184,14 @@ void fig_text(Fig *f, Rect r, const char *utf8)
     pango_layout_set_height(layout, (int)(fmax(r.h, 1) * PANGO_SCALE));
     pango_layout_set_text(layout, text_clean(&f->arena, utf8), -1);
     cairo_move_to(f->cr, r.x, r.y);
-    set_colour(f->cr, colour_grey(0), 1);
+    draw_set_colour(f->cr, colour_grey(0), 1);
     pango_cairo_show_layout(f->cr, layout);
     g_object_unref(layout);
 }
 
 /* Pool adjacent violators: labels that would overlap form a block that is centred on the mean of its
  * members' wishes; blocks merge until none overlap.  Labels keep the order of their wishes. */
-bool spread(int n, double *centre, const double *size, double lo, double hi)
+bool draw_spread(int n, double *centre, const double *size, double lo, double hi)
 {
     enum { MOST = 256 };
     double total = 0, mid[MOST], len[MOST];

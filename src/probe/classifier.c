@@ -58,7 +58,8 @@ Status classifier_prepare(ProbeResult *r, Tensor *x, const int32_t **label, Aren
 {
     CHECK(features.rank == 2 && features.dim[0] == d->n, "probe: features%s for %lld examples",
           tensor_shape(features), (long long)d->n);
-    if (d->size[SPLIT_TRAIN] < 1) return fail(E_MISMATCH, "%s: has no training examples to fit a probe on", d->name);
+    if (d->size[SPLIT_TRAIN] < 1)
+        return err_fail(E_MISMATCH, "%s: has no training examples to fit a probe on", d->name);
     TRY(tensor_finite(features, "a probe's features"));
     *r = (ProbeResult){.n_labels = d->n_labels, .penalty = NAN, .loss = NAN, .gradient = NAN};
     r->probability = tensor_zero(a, F64, SHAPE(d->n, d->n_labels));

@@ -27,19 +27,20 @@ static Status cut(Line *out, char *line, char *end, const char *path, int number
 {
     char *tab = memchr(line, '\t', (size_t)(end - line));
     if (!tab)
-        return fail(E_FORMAT, "%s:%d: found no tab, expected tr, va or te, a tab, a label, a tab and a text", path,
-                    number);
+        return err_fail(E_FORMAT, "%s:%d: found no tab, expected tr, va or te, a tab, a label, a tab and a text",
+                        path, number);
     *tab = 0;
     int split = 0;
     while (split < SPLITS && strcmp(line, CODE[split])) split++;
     if (split == SPLITS)
-        return fail(E_FORMAT, "%s:%d: the line begins with \"%.20s\", expected tr, va or te", path, number, line);
+        return err_fail(E_FORMAT, "%s:%d: the line begins with \"%.20s\", expected tr, va or te", path, number, line);
     char *label = tab + 1, *second = memchr(label, '\t', (size_t)(end - label));
-    if (!second) return fail(E_FORMAT, "%s:%d: has one tab, expected a second before the text", path, number);
-    if (second == label) return fail(E_FORMAT, "%s:%d: the label is empty", path, number);
+    if (!second) return err_fail(E_FORMAT, "%s:%d: has one tab, expected a second before the text", path, number);
+    if (second == label) return err_fail(E_FORMAT, "%s:%d: the label is empty", path, number);
     *second = 0;
     if (*label == ' ' || second[-1] == ' ')
-        return fail(E_FORMAT, "%s:%d: the label \"%.40s\" has a blank at its end or beginning", path, number, label);
+        return err_fail(E_FORMAT, "%s:%d: the label \"%.40s\" has a blank at its end or beginning", path, number,
+                        label);
     *out = (Line){(Split)split, label, second + 1, (size_t)(end - second - 1)};
     return OK;
 }
@@ -72,13 +73,13 @@ static Status name_labels(Dataset *d, Arena *a, const Line *lines, const char *p
         table_add(&seen, lines[i].label, strlen(lines[i].label), &added);
         if (!added) continue;
         if (n == MOST_LABELS)
-            return fail(E_FORMAT, "%s:%lld: more than %d labels; expected a class", path, (long long)i + 1,
-                        MOST_LABELS);
+            return err_fail(E_FORMAT, "%s:%lld: more than %d labels; expected a class", path, (long long)i + 1,
+                            MOST_LABELS);
         name[n++] = lines[i].label;
     }
     if (n < 2)
-        return fail(E_FORMAT, "%s: the training split has %d %s, expected two or more", path, n,
-                    str_plural(n, "label", "labels"));
+        return err_fail(E_FORMAT, "%s: the training split has %d %s, expected two or more", path, n,
+                        str_plural(n, "label", "labels"));
     qsort(name, (size_t)n, sizeof *name, by_name);
     for (int k = 0; k < n; k++) *table_find(&seen, name[k], strlen(name[k])) = k;
     d->n_labels = n;
@@ -86,8 +87,8 @@ static Status name_labels(Dataset *d, Arena *a, const Line *lines, const char *p
     for (int64_t i = 0; i < d->n; i++) {
         int64_t id = table_get(&seen, lines[i].label, strlen(lines[i].label), -1);
         if (id < 0)
-            return fail(E_FORMAT, "%s:%lld: the label \"%.40s\" does not occur in the training split", path,
-                        (long long)i + 1, lines[i].label);
+            return err_fail(E_FORMAT, "%s:%lld: the label \"%.40s\" does not occur in the training split", path,
+                            (long long)i + 1, lines[i].label);
         d->example[i] = (Example){lines[i].split, (int32_t)id, lines[i].text, lines[i].len};
     }
     return OK;
@@ -125,8 +126,8 @@ Status dataset_write(const Dataset *d, const char *path)
 {
     for (int64_t i = 0; i < d->n; i++)
         if (memchr(d->example[i].text, '\n', d->example[i].len))
-            return fail(E_FORMAT, "%s: example %lld holds a newline, which this format cannot", d->name,
-                        (long long)i);
+            return err_fail(E_FORMAT, "%s: example %lld holds a newline, which this format cannot", d->name,
+                            (long long)i);
     Writer w;
     TRY(writer_open(&w, path));
     for (int64_t i = 0; i < d->n; i++) {

@@ -124,7 +124,7 @@ Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks 
         going = !each || each(done, user);
     }
     hooks_clear_from(hooks, before);
-    if (!going) return fail(E_INTERRUPT, "interrupted while computing features");
+    if (!going) return err_fail(E_INTERRUPT, "interrupted while computing features");
     TRY(layers_finite(out->layer, out->layers, m));
     return layers_finite(out->decoder, out->decoder_layers, m);
 }

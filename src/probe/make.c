@@ -37,8 +37,8 @@ MakeOptions make_invented(ProbeTask task, int64_t rows, uint64_t seed)
 
 Status make_probe(Dataset *out, Arena *a, const MakeOptions *o, MakeStats *stats)
 {
-    static Status (*const RECIPE[TASKS])(Maker *, const Pool *) = {make_typ, make_ccm, make_ltp};
-    Pool pool;
+    static Status (*const RECIPE[TASKS])(Maker *, const ChangePool *) = {make_typ, make_ccm, make_ltp};
+    ChangePool pool;
     int64_t rows = o->size[0] + o->size[1] + o->size[2];
     *stats = (MakeStats){0};
     *out = (Dataset){.name = TASK_NAMES[o->task], .n_labels = 2, .label = LABELS[o->task]};
@@ -47,15 +47,15 @@ Status make_probe(Dataset *out, Arena *a, const MakeOptions *o, MakeStats *stats
     TRY(pool_read(&pool, a, o, stats));
     TRY(RECIPE[o->task](&m, &pool));
     if (out->n < rows)
-        return fail(E_MISMATCH,
-                    "%s%s: %lld of %lld rows can be made from %lld usable %s (of %lld read; %lld unfit, %lld "
-                    "without the order of lines, %lld repeated, "
-                    "%lld %s, %lld without a partner); more --from files or smaller --sizes are needed",
-                    o->n_from ? o->from[0] : "generated changes", o->n_from > 1 ? " and others" : "",
-                    (long long)out->n, (long long)rows, (long long)pool.n, str_plural(pool.n, "change", "changes"),
-                    (long long)stats->read, (long long)stats->unfit, (long long)stats->unordered,
-                    (long long)stats->repeated, (long long)stats->near,
-                    str_plural(stats->near, "near-duplicate", "near-duplicates"), (long long)stats->unpaired);
+        return err_fail(E_MISMATCH,
+                        "%s%s: %lld of %lld rows can be made from %lld usable %s (of %lld read; %lld unfit, %lld "
+                        "without the order of lines, %lld repeated, "
+                        "%lld %s, %lld without a partner); more --from files or smaller --sizes are needed",
+                        o->n_from ? o->from[0] : "generated changes", o->n_from > 1 ? " and others" : "",
+                        (long long)out->n, (long long)rows, (long long)pool.n,
+                        str_plural(pool.n, "change", "changes"), (long long)stats->read, (long long)stats->unfit,
+                        (long long)stats->unordered, (long long)stats->repeated, (long long)stats->near,
+                        str_plural(stats->near, "near-duplicate", "near-duplicates"), (long long)stats->unpaired);
     shuffle(out, a, rng_stream(o->seed, "make/rows"));
     dataset_count(out, a);
     return OK;

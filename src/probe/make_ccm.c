@@ -26,7 +26,7 @@ static void add_pair(Maker *m, int split, int label, const PoolItem *said, const
 }
 
 /* Half the rows are changes with their own message, once each; the others any change with any message of those. */
-static Status study(Maker *m, const Pool *p)
+static Status study(Maker *m, const ChangePool *p)
 {
     const MakeOptions *o = m->options;
     int64_t rows = o->size[0] + o->size[1] + o->size[2], pairs = (rows + 1) / 2;
@@ -127,7 +127,7 @@ static int64_t find_cycle(Side **chain, Side *side, int64_t n, int64_t most, int
     return 0;
 }
 
-Status make_ccm(Maker *m, const Pool *p)
+Status make_ccm(Maker *m, const ChangePool *p)
 {
     if (m->options->study) return study(m, p);
     Table vocabulary = table_open(m->arena, 1 << 14);

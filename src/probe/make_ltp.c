@@ -16,7 +16,7 @@ static void add_row(Maker *m, int split, const PoolItem *p, int64_t hidden)
     maker_add(m, (Split)split, p->line[hidden].mark == MARK_DEL, b.text, b.len);
 }
 
-static Status study(Maker *m, const Pool *p, uint64_t draws)
+static Status study(Maker *m, const ChangePool *p, uint64_t draws)
 {
     for (int64_t i = 0; i < p->n; i++) {
         int split = maker_split(m, 1);
@@ -46,7 +46,7 @@ typedef struct {
 
 /* Every change offers its lines in random order: the first that has a partner waiting with the other label and the
  * same key makes two rows of one split; else one of its lines waits. */
-Status make_ltp(Maker *m, const Pool *p)
+Status make_ltp(Maker *m, const ChangePool *p)
 {
     const MakeOptions *o = m->options;
     uint64_t draws = rng_stream(o->seed, "make/draws");

@@ -68,7 +68,7 @@ static char *exchanged(Arena *a, Arena *scratch, const char *text, uint64_t stre
 
 /* Methods in turn, ORIG and FAULT.  Both labels are drawn from the methods that could be made faulty.  The study's
  * ORIG and FAULT methods are two draws from one pool: a few meet. */
-Status make_typ(Maker *m, const Pool *p)
+Status make_typ(Maker *m, const ChangePool *p)
 {
     const MakeOptions *o = m->options;
     uint64_t faults = rng_stream(o->seed, "make/faults"), draws = rng_stream(o->seed, "make/draws");

@@ -108,8 +108,8 @@ static Status search(ProbeResult *r, Arena *a, Tensor x, const Dataset *d, const
         }
         q.penalty = grid[t];
         Minimum m;
-        TRY(minimise(&m, w, size, objective, &q, how->tolerance > 0 ? how->tolerance : 1e-3,
-                     how->most_iterations ? how->most_iterations : ITERATIONS));
+        TRY(minimise_bfgs(&m, w, size, objective, &q, how->tolerance > 0 ? how->tolerance : 1e-3,
+                          how->most_iterations ? how->most_iterations : ITERATIONS));
         forward(&all, w);
         Tensor p = tensor_over(all.p, F64, SHAPE(all.n, all.c));
         double score = classifier_selection(p, d, label, how->by_loss);

@@ -210,14 +210,14 @@ static Bytes compared(Arena *a, const PoolItem *p, ProbeTask task, int pass)
     return (Bytes){b.text, b.len};
 }
 
-static void drop_near(Pool *p, Arena *a, const MakeOptions *o, MakeStats *stats)
+static void drop_near(ChangePool *p, Arena *a, const MakeOptions *o, MakeStats *stats)
 {
     for (int pass = 0; pass < (o->task == TASK_TYP ? 1 : 2); pass++) {
         ArenaMark mark = arena_mark(a);
         Bytes *text = arena_take(a, sizeof *text * (size_t)(p->n + 1));
         int64_t *group = arena_take(a, sizeof *group * (size_t)(p->n + 1)), n = 0;
         for (int64_t i = 0; i < p->n; i++) text[i] = compared(a, &p->item[i], o->task, pass);
-        near_duplicates(group, a, text, p->n, NEAR);
+        neardup_find(group, a, text, p->n, NEAR);
         for (int64_t i = 0; i < p->n; i++)
             if (group[i] == i) p->item[n++] = p->item[i];
         stats->near += p->n - n;
@@ -232,13 +232,13 @@ typedef struct {
     int64_t room;
 } Reading;
 
-static void keep(Pool *p, Reading *r, const PoolItem *item)
+static void keep(ChangePool *p, Reading *r, const PoolItem *item)
 {
     GROW(r->arena, p->item, p->n, r->room, 1024);
     p->item[p->n++] = *item;
 }
 
-static void take(Pool *p, Reading *r, const MakeOptions *o, MakeStats *stats, const CodeChange *c)
+static void take(ChangePool *p, Reading *r, const MakeOptions *o, MakeStats *stats, const CodeChange *c)
 {
     PoolItem item;
     bool added;
@@ -257,7 +257,7 @@ static void take(Pool *p, Reading *r, const MakeOptions *o, MakeStats *stats, co
         arena_drop(r->arena, before);
 }
 
-static Status read_file(Pool *p, Reading *r, const MakeOptions *o, MakeStats *stats, const char *path)
+static Status read_file(ChangePool *p, Reading *r, const MakeOptions *o, MakeStats *stats, const char *path)
 {
     ChangeReader in;
     CodeChange c;
@@ -275,12 +275,12 @@ static Status read_file(Pool *p, Reading *r, const MakeOptions *o, MakeStats *st
     return status;
 }
 
-Status pool_read(Pool *p, Arena *a, const MakeOptions *o, MakeStats *stats)
+Status pool_read(ChangePool *p, Arena *a, const MakeOptions *o, MakeStats *stats)
 {
     Arena tables = arena_open((size_t)1 << 34);
     Reading r = {a, arena_open((size_t)1 << 34), table_open(&tables, 4096), table_open(&tables, 4096), 0};
     Status status = OK;
-    *p = (Pool){0};
+    *p = (ChangePool){0};
     for (int i = 0; i < o->n_from && !status; i++) status = read_file(p, &r, o, stats, o->from[i]);
     for (int64_t i = 0; i < o->generated && !status; i++) {
         CodeChange c;

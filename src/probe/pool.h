@@ -22,9 +22,9 @@ typedef struct {
 typedef struct {
     int64_t n;
     PoolItem *item; /* in an order drawn from the seed */
-} Pool;
+} ChangePool;
 
-Status pool_read(Pool *, Arena *, const MakeOptions *, MakeStats *);
+Status pool_read(ChangePool *, Arena *, const MakeOptions *, MakeStats *);
 /* The longest whole method in the text, as tokens; with `fragments` the whole text where there is none; NULL when
  * there is no primitive type in it, or fewer than 15 tokens. */
 char *pool_method(Arena *, const char *text, size_t len, bool fragments);
@@ -39,8 +39,8 @@ typedef struct {
 } Maker;
 void maker_add(Maker *, Split, int label, const char *text, size_t len);
 int maker_split(const Maker *, int64_t rows); /* the first split with room for so many rows; SPLITS when none has */
-Status make_typ(Maker *, const Pool *);
-Status make_ccm(Maker *, const Pool *);
-Status make_ltp(Maker *, const Pool *);
+Status make_typ(Maker *, const ChangePool *);
+Status make_ccm(Maker *, const ChangePool *);
+Status make_ltp(Maker *, const ChangePool *);
 
 #endif

@@ -42,7 +42,7 @@ static double objective(const double *v, double *g, void *user)
     const Problem *q = user;
     const double *bias = v + q->c * q->k, unit = sqrt((double)q->c), rows = (double)q->n;
     double loss = 0, square = 0;
-    gemm(F64, q->n, q->c, q->k, 1, (Mat){q->scaled, q->k, false}, (Mat){v, q->k, true}, 0, q->p, q->c);
+    gemm_parallel(F64, q->n, q->c, q->k, 1, (Mat){q->scaled, q->k, false}, (Mat){v, q->k, true}, 0, q->p, q->c);
     for (int64_t i = 0; i < q->n; i++) {
         double *p = q->p + i * q->c, top = -INFINITY, sum = 0;
         for (int j = 0; j < q->c; j++) top = fmax(top, p[j] += unit * bias[j]);
@@ -58,7 +58,8 @@ static double objective(const double *v, double *g, void *user)
             square += w * w;
         }
     if (!g) return loss / rows + q->penalty / 2 * square;
-    gemm(F64, q->c, q->k, q->n, 1 / rows, (Mat){q->p, q->c, true}, (Mat){q->scaled, q->k, false}, 0, g, q->k);
+    gemm_parallel(F64, q->c, q->k, q->n, 1 / rows, (Mat){q->p, q->c, true}, (Mat){q->scaled, q->k, false}, 0, g,
+                  q->k);
     for (int j = 0; j < q->c; j++) {
         double sum = 0;
         for (int64_t i = 0; i < q->n; i++) sum += q->p[i * q->c + j];
@@ -111,7 +112,7 @@ static Status minimise_loss(Minimum *out, Problem *q, double *v, int most_iterat
     int done = 0;
     double tolerance = 1e-4, above;
     do {
-        TRY(minimise(out, v, q->c * q->k + q->c, objective, q, tolerance, most_iterations - done));
+        TRY(minimise_bfgs(out, v, q->c * q->k + q->c, objective, q, tolerance, most_iterations - done));
         done += out->iterations;
         above = excess(q, v) / (CLOSE / 10 * out->value);
         tolerance *= fmax(0.01, 0.5 / sqrt(fmax(above, 1)));
@@ -126,7 +127,7 @@ static Status fit_weights(Minimum *out, Problem *q, double *w, const ProbeConfig
 {
     for (int64_t i = 0; i < q->c * q->k; i++) w[i] *= q->h[i % q->k];
     Status s = how->tolerance > 0
-                   ? minimise(out, w, q->c * q->k + q->c, objective, q, how->tolerance, how->most_iterations)
+                   ? minimise_bfgs(out, w, q->c * q->k + q->c, objective, q, how->tolerance, how->most_iterations)
                    : minimise_loss(out, q, w, how->most_iterations);
     for (int64_t i = 0; i < q->c * q->k; i++) w[i] /= q->h[i % q->k];
     return s;
@@ -153,7 +154,7 @@ static Status set_up(Problem *q, Svd *svd, Arena *a, Tensor x, const Dataset *d,
     for (int64_t i = 0; i < d->n; i++)
         if (d->example[i].split == SPLIT_TRAIN) y[at++] = label[i];
     double *z = arena_take(a, sizeof *z * (size_t)(n * k));
-    gemm(F64, n, k, dim, 1, (Mat){train.data, dim, false}, (Mat){svd->vt.data, dim, true}, 0, z, k);
+    gemm_parallel(F64, n, k, dim, 1, (Mat){train.data, dim, false}, (Mat){svd->vt.data, dim, true}, 0, z, k);
     *q = (Problem){.n = n, .k = k, .c = d->n_labels, .y = y, .z = z, .s = svd->s.data};
     q->scaled = arena_take(a, sizeof *z * (size_t)(n * k));
     q->h = arena_take(a, sizeof *z * (size_t)k);
@@ -168,9 +169,9 @@ static void predict(ProbeResult *r, const Problem *q, const double *w, Tensor vt
 {
     int64_t n = x.dim[0], dim = x.dim[1];
     double *bias = r->bias.data, *logit = r->probability.data;
-    gemm(F64, q->c, dim, q->k, 1, (Mat){w, q->k, false}, (Mat){vt.data, dim, false}, 0, r->weight.data, dim);
+    gemm_parallel(F64, q->c, dim, q->k, 1, (Mat){w, q->k, false}, (Mat){vt.data, dim, false}, 0, r->weight.data, dim);
     for (int j = 0; j < q->c; j++) bias[j] = sqrt((double)q->c) * w[q->c * q->k + j];
-    gemm(F64, n, q->c, dim, 1, (Mat){x.data, dim, false}, (Mat){r->weight.data, dim, true}, 0, logit, q->c);
+    gemm_parallel(F64, n, q->c, dim, 1, (Mat){x.data, dim, false}, (Mat){r->weight.data, dim, true}, 0, logit, q->c);
     for (int64_t i = 0; i < n * q->c; i++) logit[i] += bias[i % q->c];
     classifier_softmax(r->probability);
 }

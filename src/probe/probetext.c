@@ -113,22 +113,22 @@ double word_overlap(WordSet a, WordSet b)
 
 /* ---- types ---- */
 
-bool is_java_primitive(const char *word, size_t len)
+bool java_is_primitive(const char *word, size_t len)
 {
     for (const char *const *t = lang_primitives(LANG_JAVA); *t; t++)
         if (strlen(*t) == len && !memcmp(*t, word, len)) return true;
     return false;
 }
 
-bool is_java_misspelling(const char *word, size_t len)
+bool java_is_misspelling(const char *word, size_t len)
 {
     char back[16];
-    if (len >= sizeof back || is_java_primitive(word, len)) return false;
+    if (len >= sizeof back || java_is_primitive(word, len)) return false;
     for (size_t i = 0; i + 1 < len; i++) {
         memcpy(back, word, len);
         back[i] = word[i + 1];
         back[i + 1] = word[i];
-        if (is_java_primitive(back, len)) return true;
+        if (java_is_primitive(back, len)) return true;
     }
     return false;
 }
@@ -140,7 +140,7 @@ static Bytes method_without_types(Arena *a, const Example *e)
     Buf b = buf_open(a);
     for (size_t i = 0, end; i < e->len; i = end + 1) {
         for (end = i; end < e->len && e->text[end] != ' ';) end++;
-        bool type = is_java_primitive(e->text + i, end - i) || is_java_misspelling(e->text + i, end - i);
+        bool type = java_is_primitive(e->text + i, end - i) || java_is_misspelling(e->text + i, end - i);
         if (b.len) buf_add(&b, " ", 1);
         buf_add(&b, type ? "T" : e->text + i, type ? 1 : end - i);
     }

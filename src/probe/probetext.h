@@ -36,8 +36,8 @@ WordSet word_set(Arena *, Table *vocabulary, const char *text, size_t len, int l
 double word_overlap(WordSet, WordSet); /* Jaccard: shared over all; 0 when both are empty */
 
 /* Eight primitive types of Java, and the results of one swap of adjacent letters in them. */
-bool is_java_primitive(const char *word, size_t len);
-bool is_java_misspelling(const char *word, size_t len);
+bool java_is_primitive(const char *word, size_t len);
+bool java_is_misspelling(const char *word, size_t len);
 
 /* The subject of a row, which must not be in two splits: of typ the method without its types, of ccm the change, of
  * ltp its lines without their tags.  On the arena. */

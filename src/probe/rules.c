@@ -12,21 +12,21 @@ double rule_accuracy(const Dataset *d, const int32_t *guess, Split split)
     return d->size[split] ? (double)right / (double)d->size[split] : (double)NAN;
 }
 
-Status label_named(int32_t *out, const Dataset *d, const char *name)
+Status rule_label(int32_t *out, const Dataset *d, const char *name)
 {
     for (int32_t k = 0; k < d->n_labels; k++)
         if (!strcmp(d->label[k], name)) {
             *out = k;
             return OK;
         }
-    return fail(E_MISMATCH, "%s: no row is labelled %s (found %s, %s); is it a set of another task?", d->name, name,
-                d->label[0], d->label[1]);
+    return err_fail(E_MISMATCH, "%s: no row is labelled %s (found %s, %s); is it a set of another task?", d->name,
+                    name, d->label[0], d->label[1]);
 }
 
 static Status two_labels(int32_t out[2], const Dataset *d, const char *first, const char *second)
 {
-    TRY(label_named(&out[0], d, first));
-    return label_named(&out[1], d, second);
+    TRY(rule_label(&out[0], d, first));
+    return rule_label(&out[1], d, second);
 }
 
 static Status majority(int32_t *guess, Arena *a, const Dataset *d)
@@ -51,7 +51,7 @@ static Status misspelling(int32_t *guess, Arena *a, const Dataset *d)
         bool found = false;
         for (size_t at = 0, end; at < e->len && !found; at = end + 1) {
             for (end = at; end < e->len && e->text[end] != ' ';) end++;
-            found = is_java_misspelling(e->text + at, end - at);
+            found = java_is_misspelling(e->text + at, end - at);
         }
         guess[i] = label[found];
     }

@@ -17,7 +17,7 @@ extern const Rule RULES[]; /* ends with {0} */
 /* Correct guesses over rows of the split; NaN when it is empty. */
 double rule_accuracy(const Dataset *, const int32_t *guess, Split);
 /* The label whose name is `name`; E_MISMATCH names the file and the labels of the task. */
-Status label_named(int32_t *out, const Dataset *, const char *name);
+Status rule_label(int32_t *out, const Dataset *, const char *name);
 
 /* The input of the neighbours rule for segment p: its position and the tags on both sides, as one number below
  * LTP_PLACES. */

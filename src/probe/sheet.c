@@ -11,7 +11,7 @@
 static const double NEAR = 0.8;
 const char *const SHEET_SUBJECT[TASKS] = {"methods", "changes", "line lists"};
 
-static Status apply_rules(Sheet *s, Arena *a)
+static Status apply_rules(DataSheet *s, Arena *a)
 {
     int32_t *guess = arena_take(a, sizeof *guess * (size_t)(s->set->n + 1));
     for (const Rule *r = RULES; r->name; r++) {
@@ -42,7 +42,7 @@ static void see(Seen *s, const char *text, size_t len, const Example *e)
 
 /* Texts, subjects and messages that appear twice, under both labels, or in several splits, and near-duplicates across
  * splits. */
-static void count_leaks(Sheet *s, Arena *a)
+static void count_leaks(DataSheet *s, Arena *a)
 {
     const Dataset *d = s->set;
     Seen texts = {table_open(a, d->n), 0}, subjects = {table_open(a, d->n), 0}, messages = {table_open(a, 64), 0};
@@ -63,7 +63,7 @@ static void count_leaks(Sheet *s, Arena *a)
     s->messages = messages.distinct;
     s->shared_messages = messages.shared;
     s->shared_pairs = s->task == TASK_TYP ? subjects.both : 0;
-    near_duplicates(group, a, subject, d->n, NEAR);
+    neardup_find(group, a, subject, d->n, NEAR);
     for (int64_t i = 0; i < d->n; i++) {
         rows[group[i]]++;
         splits[group[i]] |= (int64_t)1 << d->example[i].split;
@@ -75,14 +75,14 @@ static void count_leaks(Sheet *s, Arena *a)
 }
 
 /* The properties that only one task has. */
-static Status look_closer(Sheet *s, Arena *a)
+static Status look_closer(DataSheet *s, Arena *a)
 {
     const Dataset *d = s->set;
     int32_t fault = 0, yes = 0;
     double rows[2] = {0};
     Table vocabulary = table_open(a, 1 << 12);
-    if (s->task == TASK_TYP) TRY(label_named(&fault, d, "FAULT"));
-    if (s->task == TASK_CCM) TRY(label_named(&yes, d, "True"));
+    if (s->task == TASK_TYP) TRY(rule_label(&fault, d, "FAULT"));
+    if (s->task == TASK_CCM) TRY(rule_label(&yes, d, "True"));
     for (int64_t i = 0; i < d->n; i++) {
         const Example *e = &d->example[i];
         Segment *seg;
@@ -92,7 +92,7 @@ static Status look_closer(Sheet *s, Arena *a)
         bool correct = false;
         for (size_t at = 0, end; s->task == TASK_TYP && at < e->len; at = end + 1) {
             for (end = at; end < e->len && e->text[end] != ' ';) end++;
-            correct |= is_java_primitive(e->text + at, end - at);
+            correct |= java_is_primitive(e->text + at, end - at);
         }
         s->correct_type_rows += correct && e->label == fault;
         if (s->task != TASK_CCM) continue;
@@ -121,7 +121,7 @@ static Lengths lengths(int64_t *x, int64_t n)
 }
 
 /* Lengths of the texts of each split, in characters and in words. */
-static void measure(Sheet *s, Arena *a)
+static void measure(DataSheet *s, Arena *a)
 {
     const Dataset *d = s->set;
     int64_t *chars = arena_take(a, sizeof *chars * (size_t)(d->n + 1));
@@ -142,10 +142,10 @@ static void measure(Sheet *s, Arena *a)
     }
 }
 
-Status sheet_make(Sheet *s, const Dataset *d, ProbeTask task)
+Status sheet_make(DataSheet *s, const Dataset *d, ProbeTask task)
 {
     Arena scratch = arena_open((size_t)1 << 36);
-    *s = (Sheet){.set = d, .task = task};
+    *s = (DataSheet){.set = d, .task = task};
     Status status = apply_rules(s, &scratch);
     if (!status) status = look_closer(s, &scratch);
     if (!status) {
@@ -172,7 +172,7 @@ static void json_lengths(Buf *b, const char *name, const Lengths *l)
               (long long)l->least, (long long)l->median, l->mean, (long long)l->most);
 }
 
-void sheet_json(Buf *b, const Sheet *s)
+void sheet_json(Buf *b, const DataSheet *s)
 {
     const Dataset *d = s->set;
     buf_print(b, "{\"task\": \"%s\", \"rows\": %lld,\n \"splits\": {", TASK_NAMES[s->task], (long long)d->n);
@@ -218,7 +218,7 @@ void sheet_json(Buf *b, const Sheet *s)
     buf_print(b, "}}\n");
 }
 
-static void text_splits(Buf *b, const Sheet *s)
+static void text_splits(Buf *b, const DataSheet *s)
 {
     const Dataset *d = s->set;
     buf_print(b, "\n%-12s%10s%10s%10s\n", "", "train", "valid", "test");
@@ -244,7 +244,7 @@ static void text_splits(Buf *b, const Sheet *s)
     }
 }
 
-void sheet_text(Buf *b, const Sheet *s)
+void sheet_text(Buf *b, const DataSheet *s)
 {
     const Dataset *d = s->set;
     buf_print(b, "%s: %s, %lld %s\n", d->name, TASK_NAMES[s->task], (long long)d->n, str_plural(d->n, "row", "rows"));
@@ -274,7 +274,7 @@ void sheet_text(Buf *b, const Sheet *s)
                   s->overlap[1], s->overlap[0]);
 }
 
-Status sheet_write(Arena *a, const Sheet *s, const char *path)
+Status sheet_write(Arena *a, const DataSheet *s, const char *path)
 {
     Buf json = buf_open(a), text = buf_open(a);
     sheet_json(&json, s);

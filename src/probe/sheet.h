@@ -30,11 +30,11 @@ typedef struct {
     int64_t shared_pairs;                /* typ: subjects under both labels */
     double overlap[2];                   /* ccm: mean word overlap of False and of True rows */
     Lengths chars[SPLITS], words[SPLITS];
-} Sheet;
+} DataSheet;
 
-Status sheet_make(Sheet *, const Dataset *, ProbeTask); /* E_MISMATCH: the labels are of another task */
-void sheet_json(Buf *, const Sheet *);
-void sheet_text(Buf *, const Sheet *);
-Status sheet_write(Arena *, const Sheet *, const char *path); /* PATH.sheet.json and PATH.sheet.txt */
+Status sheet_make(DataSheet *, const Dataset *, ProbeTask); /* E_MISMATCH: the labels are of another task */
+void sheet_json(Buf *, const DataSheet *);
+void sheet_text(Buf *, const DataSheet *);
+Status sheet_write(Arena *, const DataSheet *, const char *path); /* PATH.sheet.json and PATH.sheet.txt */
 
 #endif

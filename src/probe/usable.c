@@ -7,8 +7,8 @@
 
 #include "probe/classifier.h"
 
-void usable_information(Usable *out, Arena *a, Tensor p, const Dataset *d, const int32_t *label, Split split,
-                        uint64_t stream)
+void usable_measure(Usable *out, Arena *a, Tensor p, const Dataset *d, const int32_t *label, Split split,
+                    uint64_t stream)
 {
     Usable u = {.n = d->size[split]};
     u.row = NEW(a, int32_t, d->n), u.negative = NEW(a, int32_t, u.n + 1);

@@ -28,7 +28,7 @@ typedef struct {
 } Usable;
 /* probability (N,C): a classifier's for every example (ProbeResult), fitted with by_loss.  label (N) NULL: the
  * dataset's.  A label that training lacks has the share of half an example. */
-void usable_information(Usable *out, Arena *, Tensor probability, const Dataset *, const int32_t *label, Split,
-                        uint64_t stream);
+void usable_measure(Usable *out, Arena *, Tensor probability, const Dataset *, const int32_t *label, Split,
+                    uint64_t stream);
 
 #endif

@@ -192,7 +192,7 @@ static cJSON *manifest(const Folder *f, const char *status, const char *message)
     cJSON *root = cJSON_CreateObject(), *tool = cJSON_AddObjectToObject(root, "tool");
     cJSON_AddStringToObject(tool, "version", vernier_version());
     cJSON_AddStringToObject(tool, "build", vernier_build());
-    cJSON_AddStringToObject(tool, "program", program_id(f->arena));
+    cJSON_AddStringToObject(tool, "program", manifest_program_id(f->arena));
     cJSON_AddStringToObject(root, "command", f->command);
     cJSON_AddStringToObject(root, "status", status);
     if (message) cJSON_AddStringToObject(root, "message", message);
@@ -330,7 +330,7 @@ static Status move(const Folder *f, const char *from, const char *to, const char
     if (is_there(source)) {
         if (strchr(file, '/'))
             status = file_make_dir(str_print(f->arena, "%.*s", (int)(strrchr(target, '/') - target), target));
-        if (!status && rename(source, target)) status = fail(E_IO, "%s: %s", target, strerror(errno));
+        if (!status && rename(source, target)) status = err_fail(E_IO, "%s: %s", target, strerror(errno));
     }
     arena_drop(f->arena, mark);
     return status;
@@ -400,8 +400,9 @@ static Status move_up(Folder *f)
         const char *file = now.file[i].path;
         bool known = was.damage || found_lists(&was, file);
         if (!known && is_there(at(f, WORK, file)) && is_there(at(f, "", file)))
-            return fail(E_MISMATCH, "%s: no manifest lists this file, so it is not replaced; the new one is in %s",
-                        at(f, "", file), at(f, "", WORK));
+            return err_fail(E_MISMATCH,
+                            "%s: no manifest lists this file, so it is not replaced; the new one is in %s",
+                            at(f, "", file), at(f, "", WORK));
     }
     for (int i = 0; i < was.files; i++) {
         if (found_lists(&now, was.file[i].path)) continue;
@@ -463,8 +464,8 @@ static bool is_whole(const Folder *f, const Found *work)
 
 static Status refuse(const Folder *f, const char *content, const char *why)
 {
-    return fail(E_CONFIG, "%s contains %s (%s); choose another directory, or replace it with --overwrite", f->dir,
-                content, why);
+    return err_fail(E_CONFIG, "%s contains %s (%s); choose another directory, or replace it with --overwrite", f->dir,
+                    content, why);
 }
 
 /* A result is shown only as it was written. */
@@ -472,9 +473,9 @@ static Status recognise(Folder *f, const Found *result)
 {
     for (int i = 0; i < result->files; i++)
         if (!is_intact(f, "", result->file + i))
-            return fail(E_FORMAT,
-                        "%s contains a finished result, but %s is missing or altered; --overwrite makes it anew",
-                        f->dir, at(f, "", result->file[i].path));
+            return err_fail(E_FORMAT,
+                            "%s contains a finished result, but %s is missing or altered; --overwrite makes it anew",
+                            f->dir, at(f, "", result->file[i].path));
     f->done = true;
     return OK;
 }
@@ -497,11 +498,11 @@ static Status examine(Folder *f, bool overwrite)
     const char *foreign = work.there || !is_there(at(f, "", WORK)) ? NULL : strangers(f, at(f, "", WORK));
     if (!foreign && !work.there && !result.there) foreign = strangers(f, f->dir);
     if (foreign)
-        return fail(E_CONFIG, "%s contains files that no manifest lists (%s); choose another directory", f->dir,
-                    foreign);
+        return err_fail(E_CONFIG, "%s contains files that no manifest lists (%s); choose another directory", f->dir,
+                        foreign);
     if (overwrite) return begin_work(f);
     const char *damage = work.damage ? work.damage : work.there ? NULL : result.damage;
-    if (damage) return fail(E_FORMAT, "%s; --overwrite makes the result anew", damage);
+    if (damage) return err_fail(E_FORMAT, "%s; --overwrite makes the result anew", damage);
     const char *other = work.there ? differences(f, &work) : NULL;
     if (other) return refuse(f, "an unfinished run of other settings", other);
     if (work.there) return take_up(f, &work);

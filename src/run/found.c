@@ -28,7 +28,7 @@ static Status take_file(Listed *out, Arena *a, const cJSON *x, const char *path,
         TRY(json_text(&hash, x, "sha256", path));
         TRY(json_real(&out->bytes, x, "bytes", 0, 1e18, path));
     }
-    if (!is_inside(name)) return fail(E_FORMAT, "%s: files[%d] is not a path in its directory", path, i);
+    if (!is_inside(name)) return err_fail(E_FORMAT, "%s: files[%d] is not a path in its directory", path, i);
     out->path = str_copy(a, name, strlen(name));
     if (*hash) out->hash = str_copy(a, hash, strlen(hash));
     return OK;
@@ -42,14 +42,14 @@ static Status take_manifest(Found *out, Arena *a, const cJSON *root, const char 
     TRY(json_text(&status, root, "status", path));
     TRY(json_text(&command, root, "command", path));
     if (!*status || !*command || !cJSON_IsObject(set) || !cJSON_IsArray(files))
-        return fail(E_FORMAT, "%s: expected a manifest with command, status, settings and files", path);
+        return err_fail(E_FORMAT, "%s: expected a manifest with command, status, settings and files", path);
     *out = (Found){.there = true, .done = !strcmp(status, "done")};
     out->command = str_copy(a, command, strlen(command));
     out->set = NEW(a, KeyValue, cJSON_GetArraySize(set) + 1);
     out->file = NEW(a, Listed, cJSON_GetArraySize(files) + 1);
     cJSON_ArrayForEach(x, set)
     {
-        if (!cJSON_IsString(x)) return fail(E_FORMAT, "%s: setting %.60s is no text", path, x->string);
+        if (!cJSON_IsString(x)) return err_fail(E_FORMAT, "%s: setting %.60s is no text", path, x->string);
         out->set[out->n++] = (KeyValue){str_copy(a, x->string, strlen(x->string)),
                                         str_copy(a, x->valuestring, strlen(x->valuestring))};
     }

@@ -69,12 +69,13 @@ static Status try_lock(int fd, Arena *a, const char *dir, const char *path)
     bool free = take_file(fd, mine), held = !free && (errno == EAGAIN || errno == EACCES);
     Holder h = read_holder(fd);
     if (!h.own)
-        return fail(E_FORMAT, "%s: expected a lock file of vernier; choose another directory, or remove it", path);
+        return err_fail(E_FORMAT, "%s: expected a lock file of vernier; choose another directory, or remove it",
+                        path);
     bool here = !*h.host || !strcmp(h.host, mine);
     const char *who = *h.host ? str_print(a, "process %ld on %s", h.pid, h.host) : "another process";
     if (!free && !held) held = here && h.pid > 0 && h.pid != getpid() && (!kill((pid_t)h.pid, 0) || errno == EPERM);
-    if (held && here) return fail(E_IO, "%s is in use by %s", dir, who);
-    if (held || !here) return fail(E_IO, "%s is in use by %s; if that has ended, delete %s", dir, who, path);
+    if (held && here) return err_fail(E_IO, "%s is in use by %s", dir, who);
+    if (held || !here) return err_fail(E_IO, "%s is in use by %s; if that has ended, delete %s", dir, who, path);
     return OK;
 }
 
@@ -86,9 +87,9 @@ static Status open_lock(int *fd, const char *path)
     struct stat st;
     int error = errno;
     if (!lstat(path, &st) && !S_ISREG(st.st_mode))
-        return fail(E_FORMAT, "%s: expected a lock file of vernier, but it is %s", path,
-                    S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file");
-    return fail(E_IO, "%s: %s", path, strerror(error));
+        return err_fail(E_FORMAT, "%s: expected a lock file of vernier, but it is %s", path,
+                        S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file");
+    return err_fail(E_IO, "%s: %s", path, strerror(error));
 }
 
 Status lock_take(int *fd, Arena *a, const char *dir)
@@ -109,7 +110,7 @@ Status lock_take(int *fd, Arena *a, const char *dir)
     if (ftruncate(*fd, 0) || pwrite(*fd, text, strlen(text), 0) != (ssize_t)strlen(text)) {
         int error = errno;
         lock_give(fd, a, dir);
-        return fail(E_IO, "%s: %s", path, strerror(error));
+        return err_fail(E_IO, "%s: %s", path, strerror(error));
     }
     return OK;
 }

@@ -116,7 +116,7 @@ Status log_cut(const char *path, Arena *a, const char *before, const char *phase
     off_t kept = at - all.text;
     *gaps = seen != step;
     arena_drop(a, mark);
-    return longer && truncate(path, kept) ? fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
+    return longer && truncate(path, kept) ? err_fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
 }
 
 Status log_series(LogSeries *out, Arena *a, const char *path, const char *phase, const char *name)

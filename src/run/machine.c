@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "num/gemm.h"
 
-const char *cpu_model(Arena *a)
+const char *machine_cpu_model(Arena *a)
 {
     Bytes info;
     if (file_read(&info, a, "/proc/cpuinfo")) {
@@ -58,21 +58,21 @@ void machine_allow_traps(bool allowed)
     trapping = allowed;
 }
 
-double rusage_seconds(const struct rusage *u)
+double machine_rusage_seconds(const struct rusage *u)
 {
     return (double)u->ru_utime.tv_sec + (double)u->ru_stime.tv_sec +
            1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
 }
 
-double cpu_now(void)
+double machine_cpu_now(void)
 {
     struct rusage self;
     getrusage(RUSAGE_SELF, &self);
-    return rusage_seconds(&self);
+    return machine_rusage_seconds(&self);
 }
 
 /* Resets the highest memory use so far.  Where the system cannot, the peak of an earlier run may appear. */
-void memory_forget_peak(void)
+void machine_forget_peak(void)
 {
     FILE *f = fopen("/proc/self/clear_refs", "w");
     if (!f) return;

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-const char *cpu_model(Arena *); /* "unknown" where the system does not report it */
+const char *machine_cpu_model(Arena *); /* "unknown" where the system does not report it */
 
 int machine_threads(void); /* the cores that this process may use, or the number set */
 /* E_ALLOC: the buffers of the matrix products do not fit into the address space. */
@@ -19,8 +19,8 @@ Status machine_use_threads(int n);
 void machine_allow_traps(bool);
 void machine_trap(bool on);
 
-double rusage_seconds(const struct rusage *); /* user and system time */
-double cpu_now(void);                         /* of this process so far */
-void memory_forget_peak(void);                /* a run's peak is not that of the run before it */
+double machine_rusage_seconds(const struct rusage *); /* user and system time */
+double machine_cpu_now(void);                         /* of this process so far */
+void machine_forget_peak(void);                       /* a run's peak is not that of the run before it */
 
 #endif

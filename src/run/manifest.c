@@ -76,10 +76,10 @@ static void add_usage(cJSON *root, const Run *r)
     cJSON_AddStringToObject(time, "start", r->when[0]);
     if (r->when[1][0]) cJSON_AddStringToObject(time, "end", r->when[1]);
     cJSON_AddNumberToObject(time, "wall_seconds", clock_now() - r->progress.started);
-    cJSON_AddNumberToObject(time, "cpu_seconds", rusage_seconds(&self) - r->cpu_started + r->job_cpu);
+    cJSON_AddNumberToObject(time, "cpu_seconds", machine_rusage_seconds(&self) - r->cpu_started + r->job_cpu);
 }
 
-const char *program_id(Arena *a)
+const char *manifest_program_id(Arena *a)
 {
     struct stat st = {0};
     stat("/proc/self/exe", &st);
@@ -106,7 +106,7 @@ cJSON *manifest_of(Run *r)
     cJSON_AddStringToObject(root, "rng", "philox4x32-10");
     add_inputs(root, r);
     cJSON *machine = cJSON_AddObjectToObject(root, "machine");
-    cJSON_AddStringToObject(machine, "cpu", cpu_model(&r->arena));
+    cJSON_AddStringToObject(machine, "cpu", machine_cpu_model(&r->arena));
     cJSON_AddNumberToObject(machine, "threads", r->threads);
     cJSON_AddStringToObject(machine, "kernels", kernels_name());
     add_usage(root, r);

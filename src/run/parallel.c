@@ -178,11 +178,11 @@ static Status job_body(Pool *p, int i)
     r->job = i;
     r->stage = p->n > 1 ? &p->slot[i].stage : NULL; /* a job that runs here shows its own progress */
     r->log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-    if (r->log < 0) return fail(E_IO, "%s: %s", log, strerror(errno));
+    if (r->log < 0) return err_fail(E_IO, "%s: %s", log, strerror(errno));
     Arena files = arena_open(0); /* the job may drop what lies on the run's */
     r->left = buf_open(&files);
     Status status = p->job(r, i, p->out + (size_t)i * p->size, p->user);
-    if (!status && r->log_error) status = fail(E_IO, "%s: %s", log, strerror(r->log_error));
+    if (!status && r->log_error) status = err_fail(E_IO, "%s: %s", log, strerror(r->log_error));
     if (!status) status = keep(p, i);
     arena_close(&files);
     return status;
@@ -200,13 +200,13 @@ static Status spawn(Pool *p, int i)
 {
     int ends[2];
     pid_t parent = getpid();
-    if (pipe2(ends, O_CLOEXEC)) return fail(E_IO, "pipe for a job: %s", strerror(errno));
+    if (pipe2(ends, O_CLOEXEC)) return err_fail(E_IO, "pipe for a job: %s", strerror(errno));
     fflush(NULL); /* the child must not print the buffered text once more */
     pid_t pid = fork();
     if (pid < 0) {
         close(ends[0]);
         close(ends[1]);
-        return fail(E_IO, "process for a job: %s", strerror(errno));
+        return err_fail(E_IO, "process for a job: %s", strerror(errno));
     }
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -232,7 +232,7 @@ static void collect(Pool *p, int w)
     close(gone.fd);
     struct rusage usage = {0};
     while (wait4(gone.pid, &how, 0, &usage) < 0 && errno == EINTR) continue;
-    p->run->job_cpu += rusage_seconds(&usage);
+    p->run->job_cpu += machine_rusage_seconds(&usage);
     p->run->job_peak = fmax(p->run->job_peak, 1024.0 * (double)usage.ru_maxrss);
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
@@ -318,7 +318,7 @@ static Status drive(Pool *p)
         for (int i = 0; i < p->n; i++)
             if (p->slot[i].status && (pass || p->slot[i].status != E_INTERRUPT)) {
                 err_clear();
-                return fail(p->slot[i].status, "%s", p->slot[i].message);
+                return err_fail(p->slot[i].status, "%s", p->slot[i].message);
             }
     return p->finished < p->n ? run_interrupted() : OK;
 }

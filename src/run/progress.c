@@ -27,10 +27,10 @@ bool run_stopped(void)
 
 Status run_interrupted(void)
 {
-    return fail(E_INTERRUPT, "interrupted before the end");
+    return err_fail(E_INTERRUPT, "interrupted before the end");
 }
 
-void print_span(char *out, size_t n, double seconds)
+void progress_span(char *out, size_t n, double seconds)
 {
     int s = (int)fmin(seconds + 0.5, 1e9);
     if (s < 60)
@@ -71,7 +71,7 @@ static const char *time_left(char out[32], double from, double part, double sinc
     out[0] = 0;
     if (now - since > 1 && part - from > 0.01 * (1 - from) && part <= 1) {
         memcpy(out, "  ", 2);
-        print_span(out + 2, 24, (now - since) * (1 - part) / (part - from));
+        progress_span(out + 2, 24, (now - since) * (1 - part) / (part - from));
         strcat(out, " left");
     }
     return out;

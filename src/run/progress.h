@@ -25,6 +25,6 @@ void progress_show(const Progress *, const Stage *, double fraction);
 void progress_clear(void); /* wipes the line before anything else is printed */
 /* Remarks that an interrupted command continues from the work in `dir`. */
 void progress_kept(const char *dir);
-void print_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
+void progress_span(char *out, size_t n, double seconds); /* "40s", "3m05s", "2h10m" */
 
 #endif

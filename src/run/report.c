@@ -86,8 +86,8 @@ static Status read_json(cJSON **out, const char **raw, Arena *a, const char *pat
     TRY(file_read(&bytes, a, path));
     *out = cJSON_ParseWithOpts(bytes.text, &end, 1);
     if (!*out || !cJSON_IsObject(*out))
-        return fail(E_FORMAT, "%s: byte %zu: expected a JSON object as vernier writes it", path,
-                    end ? (size_t)(end - bytes.text) : 0);
+        return err_fail(E_FORMAT, "%s: byte %zu: expected a JSON object as vernier writes it", path,
+                        end ? (size_t)(end - bytes.text) : 0);
     *raw = bytes.text;
     return OK;
 }
@@ -374,7 +374,7 @@ Status report_place(const char *path)
     bool empty = !fread(head, 1, sizeof head - 1, f);
     fclose(f);
     if (empty || strstr(head, REPORT_MARK)) return OK;
-    return fail(E_CONFIG, "%s is not a report of vernier, so it is not replaced; --overwrite replaces it", path);
+    return err_fail(E_CONFIG, "%s is not a report of vernier, so it is not replaced; --overwrite replaces it", path);
 }
 
 /* ---------------------------------------------------------------------- finding run directories */
@@ -402,5 +402,5 @@ Status report_find(const char **out, int *n, int most, Arena *a, const char *dir
     enum { DEPTH = 6 }; /* PARENT/runs/GROUP/NAME/HASH/unfinished */
     int before = *n;
     find_below(out, n, most, a, dir, DEPTH);
-    return *n > before ? OK : fail(E_IO, "%s: no run directory (one with a results.json) there or below", dir);
+    return *n > before ? OK : err_fail(E_IO, "%s: no run directory (one with a results.json) there or below", dir);
 }

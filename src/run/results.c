@@ -257,7 +257,7 @@ static Status recall(Run *r)
     Status status = json_text(&verdict, root, "verdict", path);
     while (v <= INCONCLUSIVE && strcmp(verdict_name((Verdict)v), verdict) != 0) v++;
     if (!status && (v > INCONCLUSIVE || !cJSON_IsObject(member(root, "metrics"))))
-        status = fail(E_FORMAT, "%s: has no verdict and metrics, expected the results of a run", path);
+        status = err_fail(E_FORMAT, "%s: has no verdict and metrics, expected the results of a run", path);
     if (!status) {
         r->verdict = (Verdict)v;
         r->sentence = text_of(&r->arena, member(root, "sentence"));
@@ -283,7 +283,7 @@ Status results_recall(Run *r)
     if (status != E_FORMAT) return status;
     const char *message = str_copy(&r->arena, err_message(), strlen(err_message()));
     err_clear();
-    return fail(status, "%s; --overwrite makes the result anew", message);
+    return err_fail(status, "%s; --overwrite makes the result anew", message);
 }
 
 /* ------------------------------------------------------------------------ for a person */

@@ -31,9 +31,9 @@ static Status unknown_key(Run *r, const char *key)
         buf_print(&known, "%s%s", i ? ", " : "", list[i]);
     }
     const char *near = str_nearest(key, list);
-    if (!n) return fail(E_CONFIG, "%s/%s has no setting \"%s\"; it has none", e->group, e->name, key);
-    return fail(E_CONFIG, "%s/%s has no setting \"%s\"%s%s%s; it has %s", e->group, e->name, key,
-                near ? " (did you mean " : "", near ? near : "", near ? "?)" : "", known.text);
+    if (!n) return err_fail(E_CONFIG, "%s/%s has no setting \"%s\"; it has none", e->group, e->name, key);
+    return err_fail(E_CONFIG, "%s/%s has no setting \"%s\"%s%s%s; it has %s", e->group, e->name, key,
+                    near ? " (did you mean " : "", near ? near : "", near ? "?)" : "", known.text);
 }
 
 /* The preset's values, then those that were set, each checked. */
@@ -42,8 +42,8 @@ static Status resolve(Run *r, const Request *q)
     const Setting *s = q->experiment->settings;
     int n = 0, index;
     if (!preset_offered(q->experiment, q->preset))
-        return fail(E_CONFIG, "%s/%s has no preset %s; it has smoke, quick and paper", q->experiment->group,
-                    q->experiment->name, preset_name(q->preset));
+        return err_fail(E_CONFIG, "%s/%s has no preset %s; it has smoke, quick and paper", q->experiment->group,
+                        q->experiment->name, preset_name(q->preset));
     while (s && s[n].key) n++;
     r->value = NEW(&r->arena, const char *, n + 1);
     for (int i = 0; i < n; i++) {
@@ -55,7 +55,7 @@ static Status resolve(Run *r, const Request *q)
         const char *value = q->set[i].value;
         if (!one) return unknown_key(r, q->set[i].key);
         if (!value && setting_form(one) == FORM_FLAG) value = "yes";
-        if (!value) return fail(E_CONFIG, "setting %s needs a value: --%s VALUE", one->key, one->key);
+        if (!value) return err_fail(E_CONFIG, "setting %s needs a value: --%s VALUE", one->key, one->key);
         r->value[index] = value;
     }
     for (int i = 0; i < n; i++) TRY(run_setting_check(s + i, r->value[i]));
@@ -91,7 +91,8 @@ static Status add_input(Run *r, const Setting *s, const char *value)
     }
     bool hub = access(value, F_OK) && !strcmp(first, "/config.json");
     if (hub) TRY(hf_cache_find(&path, &r->arena, value));
-    if (access(path, F_OK)) return fail(E_IO, "%s%s: %s", path, strpbrk(first, "*?") ? "" : first, strerror(errno));
+    if (access(path, F_OK))
+        return err_fail(E_IO, "%s%s: %s", path, strpbrk(first, "*?") ? "" : first, strerror(errno));
     return folder_reads(&r->folder, s->key, path, s->reads);
 }
 
@@ -122,7 +123,7 @@ static Status name_folder(Run *r, const Request *q)
             TRY(add_input(r, e->settings + i, r->value[i]));
         else
             folder_set(f, e->settings[i].key, "%s", plain(&r->arena, e->settings + i, r->value[i]));
-    folder_set(f, "program", "%s", program_id(&r->arena));
+    folder_set(f, "program", "%s", manifest_program_id(&r->arena));
     folder_set(f, "kernels", "%s", kernels_name());
     if (!f->dir) f->dir = str_print(&r->arena, "%s/%s/%s", q->below ? q->below : "runs", name, folder_hash(f));
     return OK;
@@ -136,7 +137,7 @@ static Status open_folder(Run *r, const Request *q)
     if (r->folder.done) return OK;
     const char *log = run_path(r, "metrics.jsonl"); /* begun anew: jobs that are kept give their part again */
     r->log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0666);
-    if (r->log < 0) return folder_drop(&r->folder, fail(E_IO, "%s: %s", log, strerror(errno)));
+    if (r->log < 0) return folder_drop(&r->folder, err_fail(E_IO, "%s: %s", log, strerror(errno)));
     return folder_record(&r->folder, "running", NULL, manifest_of(r));
 }
 
@@ -151,8 +152,8 @@ Status run_open(Run **out, const Request *q)
     r->seeds = q->seeds ? q->seeds : e->seeds[q->preset] ? e->seeds[q->preset] : 1;
     r->threads = machine_threads();
     r->folder.lock = r->log = r->job = -1;
-    r->cpu_started = cpu_now();
-    memory_forget_peak();
+    r->cpu_started = machine_cpu_now();
+    machine_forget_peak();
     stamp(r->when[0]);
     Status status = resolve(r, q);
     if (!status) status = open_folder(r, q);
@@ -207,7 +208,7 @@ Status run_go(Run *r)
     machine_trap(false);
     progress_clear();
     CHECK(status || r->judged, "%s ended without a verdict", r->experiment->name);
-    if (!status && r->log_error) status = fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));
+    if (!status && r->log_error) status = err_fail(E_IO, "%s/metrics.jsonl: %s", r->dir, strerror(r->log_error));
     stamp(r->when[1]);
     status = end_folder(r, status);
     signals_wait(-1);

@@ -84,10 +84,10 @@ struct Run {
     char when[2][32];                      /* start and end, UTC */
 };
 
-const Experiment **experiments(Arena *);     /* all of them by group and name, NULL-ended */
-Status run_check(const Request *);           /* would its settings be accepted? */
-Status run_open(Run **out, const Request *); /* resolves the settings, makes the directory or resumes its work */
-Status run_go(Run *);                        /* runs, then writes everything; the experiment's own status */
+const Experiment **list_experiments(Arena *); /* all of them by group and name, NULL-ended */
+Status run_check(const Request *);            /* would its settings be accepted? */
+Status run_open(Run **out, const Request *);  /* resolves the settings, makes the directory or resumes its work */
+Status run_go(Run *);                         /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
@@ -97,8 +97,8 @@ Status results_recall(Run *);        /* those of a run that was finished before,
 void results_print(Run *);           /* the table on standard output */
 Summary metric_summary(Arena *, const Metric *);
 
-cJSON *manifest_of(Run *);       /* its own members of the manifest: question, inputs, machine, time */
-const char *program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
+cJSON *manifest_of(Run *);                /* its own members of the manifest: question, inputs, machine, time */
+const char *manifest_program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
 const char *vernier_version(void);
 const char *vernier_build(void); /* compiler and flags */
 

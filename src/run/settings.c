@@ -99,19 +99,20 @@ Status run_setting_check(const Setting *s, const char *value)
     int64_t i;
     double x;
     if (form == FORM_INT && !str_int(value, &i))
-        return fail(E_CONFIG, "setting %s: \"%s\" is not an integer", s->key, value);
+        return err_fail(E_CONFIG, "setting %s: \"%s\" is not an integer", s->key, value);
     if (form == FORM_REAL && !str_real(value, &x))
-        return fail(E_CONFIG, "setting %s: \"%s\" is not a finite number", s->key, value);
+        return err_fail(E_CONFIG, "setting %s: \"%s\" is not a finite number", s->key, value);
     if (form == FORM_FLAG && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-        return fail(E_CONFIG, "setting %s: \"%s\" is neither yes nor no", s->key, value);
+        return err_fail(E_CONFIG, "setting %s: \"%s\" is neither yes nor no", s->key, value);
     if (form == FORM_LIST && pieces(value, is_number, NULL) <= 0)
-        return fail(E_CONFIG, "setting %s: \"%s\" is not a comma list of 1 to %d numbers", s->key, value, RUN_LIST);
+        return err_fail(E_CONFIG, "setting %s: \"%s\" is not a comma list of 1 to %d numbers", s->key, value,
+                        RUN_LIST);
     if (form <= FORM_REAL || form == FORM_LIST) {
         if (pieces(value, in_range, (void *)(uintptr_t)s) < 0)
-            return fail(E_CONFIG, "setting %s: %s is out of range, expected %g to %g", s->key, value, s->least,
-                        s->most);
+            return err_fail(E_CONFIG, "setting %s: %s is out of range, expected %g to %g", s->key, value, s->least,
+                            s->most);
     } else if (s->among && pieces(value, in_words, (void *)(uintptr_t)s) <= 0) {
-        return fail(E_CONFIG, "setting %s: \"%s\" is not among %s", s->key, value, s->among);
+        return err_fail(E_CONFIG, "setting %s: \"%s\" is not among %s", s->key, value, s->among);
     }
     return OK;
 }

@@ -97,7 +97,7 @@ static bool has_lines(const CodeChange *c)
 
 static Status no_lines(const CodeChange *c)
 {
-    return fail(E_MISMATCH, "commit %.40s has no lines, expected a diff", c->id);
+    return err_fail(E_MISMATCH, "commit %.40s has no lines, expected a diff", c->id);
 }
 
 static Status source(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
@@ -116,7 +116,8 @@ static Status prompt(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
 {
     const Config *k = &r->model->config;
     if (!has_lines(c)) return no_lines(c);
-    if (!cmg_prompts(r->tokenizer)) return fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", MODE);
+    if (!cmg_prompts(r->tokenizer))
+        return err_fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", MODE);
     Arena scratch = arena_open(0);
     Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->source - 1);
     sequence_mark(&s, k->bos, ""), sequence_mark(&s, mode_of(r->tokenizer), MODE), sequence_mark(&s, k->eos, "");
@@ -132,7 +133,7 @@ static Status prompt(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
 static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
 {
     Bytes subject = cmg_subject(c);
-    if (!subject.len) return fail(E_MISMATCH, "commit %.40s has no message, expected the one to learn", c->id);
+    if (!subject.len) return err_fail(E_MISMATCH, "commit %.40s has no message, expected the one to learn", c->id);
     Arena scratch = arena_open(0);
     Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->target);
     sequence_add(&s, subject.text, subject.len, s.room);
@@ -144,10 +145,10 @@ static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
 Status cmg_writes(const Model *m)
 {
     if ((m->decoder && m->arch->encode && !m->config.no_lm_head) || by_prompt(m)) return OK;
-    return fail(E_MISMATCH,
-                "this %s model cannot write messages: expected an encoder-decoder (bart, t5) with its head, or "
-                "UniXcoder",
-                m->config.arch);
+    return err_fail(E_MISMATCH,
+                    "this %s model cannot write messages: expected an encoder-decoder (bart, t5) with its head, or "
+                    "UniXcoder",
+                    m->config.arch);
 }
 
 static int32_t start_of(const Model *m, const Tokenizer *t)
@@ -173,7 +174,7 @@ static Status put_pair(Columns *x, int64_t i, Arena *a, const Reader *r, const C
     }
     TRY(target(&x->target[i], &x->len[i], a, r, c));
     x->ids[i] = NEW(a, int32_t, x->len[i]);
-    shift_tokens_right(x->ids[i], &r->model->config, x->target[i], 1, x->len[i]);
+    batch_shift_right(x->ids[i], &r->model->config, x->target[i], 1, x->len[i]);
     return OK;
 }
 
@@ -293,7 +294,7 @@ static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, con
         double *score = NEW(step, double, x->b);
         TRY(model_blame(generate_beams(out, len, score, m, hooks, step, x, how), m));
     } else {
-        TRY(model_blame(generate(out, len, m, hooks, step, x, how), m));
+        TRY(model_blame(generate_tokens(out, len, m, hooks, step, x, how), m));
     }
     for (int64_t b = 0; b < x->b; b++) message[rows[b]] = told(run, step, t, out + b * how->max_new, len[b]);
     return OK;
@@ -316,7 +317,7 @@ Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks 
         s = write_batch(message, run, step, m, hooks, t, &batch, rows, &c);
         done += batch.b;
         arena_drop(step, mark);
-        if (!s && each && !each(done, user)) s = fail(E_INTERRUPT, "interrupted before the end");
+        if (!s && each && !each(done, user)) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&plan);
     return s;

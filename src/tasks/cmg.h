@@ -12,7 +12,7 @@
  *
  * UniXcoder, an encoder that writes behind its prompt, reads <s> <encoder-decoder> </s> diff </s> with rows that see
  * each other, and goes on with the subject, whose rows see the rows before them.  (Its authors begin a subject
- * with <mask0>; nothing stands in its place here, as generate() has it.)
+ * with <mask0>; nothing stands in its place here, as generate_tokens() has it.)
  *
  *   CmgPlan plan = cmg_plan(model, &tokenizer);
  *   TRY(cmg_tokens(&x, &run, n, change, model, &tokenizer, &plan));
@@ -51,7 +51,7 @@ Status cmg_sources(Examples *out, Arena *, int64_t n, const CodeChange *, const 
 
 /* model_loss of a batch of cmg_tokens(), with UniXcoder's prompt read both ways; `user` is not used. */
 BatchLossFn cmg_loss;
-/* As evaluate() does, one epoch of the batcher. */
+/* As evaluate_epoch() does, one epoch of the batcher. */
 void cmg_evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
 
 /* message (n): the model's text for each example, on `run`, without its special tokens.  `each`, when not NULL,

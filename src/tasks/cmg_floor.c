@@ -135,7 +135,7 @@ static int64_t choose(Training *t, Arena *a, const CodeChange *c)
 
 Status cmg_nearest(int64_t *nearest, Arena *a, int64_t n, const CodeChange *train, int64_t m, const CodeChange *test)
 {
-    if (n < 1) return fail(E_MISMATCH, "there are no training changes to choose from");
+    if (n < 1) return err_fail(E_MISMATCH, "there are no training changes to choose from");
     ArenaMark mark = arena_mark(a);
     Arena scratch = arena_open(0);
     Training t = {.diff = NEW(a, Words, n), .counted = lexicon_open(a), .read = lexicon_open(a)};

@@ -174,8 +174,8 @@ static double slope(const double *w, double *g, void *user)
 Status floor_fit(Floor **out, Arena *a, const JitSet *s, const FloorPlan *plan)
 {
     if (any_feature(plan) && !s->features)
-        return fail(E_MISMATCH,
-                    "a commit lacks the features, which this method reads (vernier data mine --features)");
+        return err_fail(E_MISMATCH,
+                        "a commit lacks the features, which this method reads (vernier data mine --features)");
     Arena scratch = arena_open(0);
     Floor *m = NEW(a, Floor, 1);
     *m = (Floor){.plan = *plan, .scale = jit_scale(s, plan->log)};
@@ -187,7 +187,7 @@ Status floor_fit(Floor **out, Arena *a, const JitSet *s, const FloorPlan *plan)
     Fit f = {m, s, row, {1, plan->balance && bad > 0 ? sqrt(clean / bad) : 1}, 0};
     f.total = clean + f.weight[1] * bad;
     Minimum found;
-    Status status = minimise(&found, m->weight.data, m->columns + 1, slope, &f, 1e-5, plan->most_iterations);
+    Status status = minimise_bfgs(&found, m->weight.data, m->columns + 1, slope, &f, 1e-5, plan->most_iterations);
     m->converged = found.converged;
     arena_close(&scratch);
     *out = m;
@@ -197,14 +197,15 @@ Status floor_fit(Floor **out, Arena *a, const JitSet *s, const FloorPlan *plan)
 Status floor_score(double *out, const Floor *m, Arena *step, const CodeChange *c)
 {
     if (any_feature(&m->plan) && !c->has_features)
-        return fail(E_MISMATCH, "commit %.40s lacks the features that the model reads (vernier data mine --features)",
-                    c->id);
+        return err_fail(E_MISMATCH,
+                        "commit %.40s lacks the features that the model reads (vernier data mine --features)", c->id);
     ArenaMark mark = arena_mark(step);
     Row r = row_of(m, step, c);
     *out = 1 / (1 + exp(-dot(m, m->weight.data, &r)));
     arena_drop(step, mark);
-    return isfinite(*out) ? OK
-                          : fail(E_NUMERIC, "the score of commit %.40s is %g, expected a finite number", c->id, *out);
+    return isfinite(*out)
+               ? OK
+               : err_fail(E_NUMERIC, "the score of commit %.40s is %g, expected a finite number", c->id, *out);
 }
 
 double floor_line(const Floor *m, Arena *step, const ChangeLine *l)
@@ -263,11 +264,11 @@ Status floor_save(const Floor *m, const char *dir)
 static Status read_tensor(Tensor into, const Weights *w, const char *name)
 {
     const Stored *s = weights_find(w, name);
-    if (!s) return fail(E_FORMAT, "%s: has no tensor '%s'", weights_path(w), name);
+    if (!s) return err_fail(E_FORMAT, "%s: has no tensor '%s'", weights_path(w), name);
     TRY(stored_read(into, s));
     for (int64_t i = 0; i < tensor_count(into); i++)
         if (!isfinite(tensor_get(into, i)))
-            return fail(E_FORMAT, "%s: tensor '%s' holds %g", weights_path(w), name, tensor_get(into, i));
+            return err_fail(E_FORMAT, "%s: tensor '%s' holds %g", weights_path(w), name, tensor_get(into, i));
     return OK;
 }
 
@@ -277,7 +278,7 @@ static Status read_floor(Floor *m, Arena *a, const Weights *w)
     TRY(read_tensor(plan, w, "plan"));
     TRY(read_tensor(scale, w, "scale"));
     double bits = tensor_get(plan, 0);
-    if (!(bits >= 0 && bits <= 24)) return fail(E_FORMAT, "%s: 2^%g columns", weights_path(w), bits);
+    if (!(bits >= 0 && bits <= 24)) return err_fail(E_FORMAT, "%s: 2^%g columns", weights_path(w), bits);
     m->plan = (FloorPlan){.bits = (int)bits, .log = tensor_get(plan, 1) > 0, .scale = tensor_get(plan, 4)};
     for (int k = 0; k < N_FEATURES; k++) {
         m->plan.use[k] = tensor_get(plan, 6 + k) > 0;

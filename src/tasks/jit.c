@@ -38,10 +38,10 @@ Status jit_labelled(const JitSet *s, const char *path)
 {
     for (int64_t i = 0; i < s->n; i++)
         if (s->change[i].label < 0)
-            return fail(E_MISMATCH, "%s: commit %.40s has no label, expected 0 or 1", path, s->change[i].id);
+            return err_fail(E_MISMATCH, "%s: commit %.40s has no label, expected 0 or 1", path, s->change[i].id);
     if (s->positives && s->positives < s->n) return OK;
-    return fail(E_MISMATCH, "%s: all %lld %s labelled %d, expected both classes", path, (long long)s->n,
-                str_plural(s->n, "commit is", "commits are"), s->positives ? 1 : 0);
+    return err_fail(E_MISMATCH, "%s: all %lld %s labelled %d, expected both classes", path, (long long)s->n,
+                    str_plural(s->n, "commit is", "commits are"), s->positives ? 1 : 0);
 }
 
 double jit_effort(const CodeChange *c)

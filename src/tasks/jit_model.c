@@ -107,7 +107,7 @@ Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bo
         for (int64_t i = 0; i < x.b; i++) out[x.row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
         done += x.b;
         arena_drop(step, mark);
-        if (!s && each && !each(done, user)) s = fail(E_INTERRUPT, "interrupted before the end");
+        if (!s && each && !each(done, user)) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&plan);
     return s;
@@ -164,7 +164,7 @@ static Status read_head(JitModel *j, const Weights *w)
     for (int i = 0; i < n; i++) {
         const char *name = p[i]->name + strlen("peft.");
         const Stored *s = weights_find(w, name);
-        if (!s) return fail(E_FORMAT, "%s: has no tensor '%s'", weights_path(w), name);
+        if (!s) return err_fail(E_FORMAT, "%s: has no tensor '%s'", weights_path(w), name);
         TRY(stored_read(p[i]->val, s));
     }
     return OK;

@@ -19,7 +19,7 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
 {
     const char *language = NULL;
     int mark[3] = {-1, -1, -1};
-    if (!p->peft) return fail(E_FORMAT, "%s: method '%.40s' writes no messages", path, p->method);
+    if (!p->peft) return err_fail(E_FORMAT, "%s: method '%.40s' writes no messages", path, p->method);
     p->cmg = (CmgPlan){.source = 512, .target = 128};
     TRY(json_text(&language, root, "language", path));
     if (language) p->cmg.language = str_copy(a, language, strlen(language));
@@ -37,12 +37,13 @@ static Status check_lengths(const Predictor *p, int taken)
     const CmgPlan *c = &p->cmg;
     int most = config_room(&p->net->config), rows = p->net->config.vocab;
     if (c->keep >= rows || c->add >= rows || c->del >= rows)
-        return fail(E_MISMATCH, "%s/cmg.json: marks %d, %d and %d lie behind the %d rows of the model's token table",
-                    p->dir, c->keep, c->add, c->del, rows);
+        return err_fail(E_MISMATCH,
+                        "%s/cmg.json: marks %d, %d and %d lie behind the %d rows of the model's token table", p->dir,
+                        c->keep, c->add, c->del, rows);
     if (most && (c->source + taken > most || c->target + taken > most))
-        return fail(E_MISMATCH,
-                    "%s/cmg.json: lengths %d and %d and %d virtual tokens, but the model has positions for %d",
-                    p->dir, c->source, c->target, taken, most);
+        return err_fail(E_MISMATCH,
+                        "%s/cmg.json: lengths %d and %d and %d virtual tokens, but the model has positions for %d",
+                        p->dir, c->source, c->target, taken, most);
     return OK;
 }
 

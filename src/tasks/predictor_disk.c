@@ -18,7 +18,7 @@ Status predictor_method(const char **name, const Peft **method)
     *method = peft_find(*name);
     if (*method) *name = (*method)->name;
     if (*method) return OK;
-    return fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
+    return err_fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
 }
 
 bool predictor_whole(const Peft *method)
@@ -65,7 +65,7 @@ static Status card_text(const char **out, const cJSON *root, const char *key, Ar
 {
     const char *s = NULL;
     TRY(json_text(&s, root, key, path));
-    if (!s) return fail(E_FORMAT, "%s: has no %s", path, key);
+    if (!s) return err_fail(E_FORMAT, "%s: has no %s", path, key);
     *out = str_copy(a, s, strlen(s));
     return OK;
 }
@@ -75,11 +75,11 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
     const char *task = "";
     TRY(card_text(&task, root, "task", a, path));
     if (strcmp(task, p->task->name) != 0)
-        return fail(E_FORMAT, "%s: the task is '%.30s', expected %s", path, task, p->task->name);
+        return err_fail(E_FORMAT, "%s: the task is '%.30s', expected %s", path, task, p->task->name);
     TRY(card_text(&p->method, root, "method", a, path));
     if (predictor_method(&p->method, &p->peft)) {
         err_clear();
-        return fail(E_FORMAT, "%s: method '%.40s' is unknown", path, p->method);
+        return err_fail(E_FORMAT, "%s: method '%.40s' is unknown", path, p->method);
     }
     if (p->peft) {
         TRY(card_text(&p->options, root, "options", a, path));
@@ -131,9 +131,9 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
             return OK;
         }
     if (!stat(str_print(a, "%s/unfinished", dir), &there))
-        return fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
-                    dir);
-    return fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
+        return err_fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
+                        dir);
+    return err_fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
 }
 
 static Status open_card(Predictor *p, Arena *run, const char *path, Remarks to)

@@ -38,7 +38,7 @@ static Status read_numbers(double *out, const cJSON *root, const char *key, cons
         n += cJSON_IsNumber(x) && isfinite(x->valuedouble);
     }
     if (!cJSON_IsArray(list) || n != N_FEATURES || cJSON_GetArraySize(list) != n)
-        return fail(E_FORMAT, "%s: %s is not a list of %d numbers", path, key, N_FEATURES);
+        return err_fail(E_FORMAT, "%s: %s is not a list of %d numbers", path, key, N_FEATURES);
     return OK;
 }
 
@@ -46,9 +46,9 @@ static Status read_network(Predictor *p, Arena *a, const cJSON *root, const char
 {
     const char *head = NULL, *language = NULL;
     TRY(json_text(&head, root, "head", path));
-    if (!head) return fail(E_FORMAT, "%s: has no head", path);
+    if (!head) return err_fail(E_FORMAT, "%s: has no head", path);
     while (p->head < JIT_HEADS && strcmp(JIT_HEAD[p->head], head) != 0) p->head++;
-    if (p->head == JIT_HEADS) return fail(E_FORMAT, "%s: head is '%.30s', expected single or concat", path, head);
+    if (p->head == JIT_HEADS) return err_fail(E_FORMAT, "%s: head is '%.30s', expected single or concat", path, head);
     TRY(json_text(&language, root, "language", path));
     p->plan = (JitPlan){.length = 512, .message = 64, .add = -1, .del = -1};
     if (language) p->plan.language = str_copy(a, language, strlen(language));
@@ -78,11 +78,13 @@ static Status check_lengths(const Predictor *p, int taken)
 {
     int most = config_room(&p->net->config);
     if (p->plan.add >= p->net->config.vocab || p->plan.del >= p->net->config.vocab)
-        return fail(E_MISMATCH, "%s/jit.json: markers %d and %d lie behind the %d rows of the model's token table",
-                    p->dir, p->plan.add, p->plan.del, p->net->config.vocab);
+        return err_fail(E_MISMATCH,
+                        "%s/jit.json: markers %d and %d lie behind the %d rows of the model's token table", p->dir,
+                        p->plan.add, p->plan.del, p->net->config.vocab);
     if (most && p->plan.length + taken > most)
-        return fail(E_MISMATCH, "%s/jit.json: length %d and %d virtual tokens, but the model has positions for %d",
-                    p->dir, p->plan.length, taken, most);
+        return err_fail(E_MISMATCH,
+                        "%s/jit.json: length %d and %d virtual tokens, but the model has positions for %d", p->dir,
+                        p->plan.length, taken, most);
     return OK;
 }
 

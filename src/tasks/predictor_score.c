@@ -11,7 +11,7 @@ static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *
     if (p->features < N_FEATURES) floor_ignore(p->floor, FEATURE_fix);
     for (int64_t i = 0; i < s->n; i++) {
         TRY(floor_score(&out[i], p->floor, step, &s->change[i]));
-        if (each && !each(i + 1, user)) return fail(E_INTERRUPT, "interrupted before the end");
+        if (each && !each(i + 1, user)) return err_fail(E_INTERRUPT, "interrupted before the end");
     }
     return OK;
 }
@@ -37,9 +37,9 @@ Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const
     bool concat = p->head == JIT_CONCAT;
     for (int64_t i = 0; i < s->n && concat; i++)
         if (!s->change[i].has_features)
-            return fail(E_MISMATCH,
-                        "commit %.40s lacks the features that the head reads (vernier data mine --features)",
-                        s->change[i].id);
+            return err_fail(E_MISMATCH,
+                            "commit %.40s lacks the features that the head reads (vernier data mine --features)",
+                            s->change[i].id);
     Examples tokens;
     TRY(predictor_tokens(&tokens, p, run, s));
     JitScale scale = predictor_scale(p, s);

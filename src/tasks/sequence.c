@@ -68,6 +68,7 @@ Status sequence_fits(const int32_t *id, int64_t n, int vocab)
 {
     for (int64_t i = 0; i < n; i++)
         if (id[i] < 0 || id[i] >= vocab)
-            return fail(E_MISMATCH, "the tokenizer gives token %d, but the model's table has %d rows", id[i], vocab);
+            return err_fail(E_MISMATCH, "the tokenizer gives token %d, but the model's table has %d rows", id[i],
+                            vocab);
     return OK;
 }

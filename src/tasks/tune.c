@@ -16,13 +16,14 @@ Status tune_check(TuneJob *j)
     p->method = o->method, p->options = o->options;
     TRY(predictor_method(&p->method, &p->peft));
     if (!p->peft && *p->options)
-        return fail(E_CONFIG, "--options are for the methods of peft; %s has none", p->method);
+        return err_fail(E_CONFIG, "--options are for the methods of peft; %s has none", p->method);
     if (o->parameters && (!p->peft || !p->peft->knob))
-        return fail(E_CONFIG, "--parameters: %s has no setting that changes its size", p->method);
-    if (messages && !p->peft) return fail(E_CONFIG, "--method %s is for --task jit", p->method);
+        return err_fail(E_CONFIG, "--parameters: %s has no setting that changes its size", p->method);
+    if (messages && !p->peft) return err_fail(E_CONFIG, "--method %s is for --task jit", p->method);
     if (messages && !o->model && !p->peft->trains_all)
-        return fail(E_CONFIG, "without --model the weights are random and all of them train: --method full, not %s",
-                    p->method);
+        return err_fail(E_CONFIG,
+                        "without --model the weights are random and all of them train: --method full, not %s",
+                        p->method);
     return peft_set(&(PeftConfig){0}, j->run, p->options);
 }
 

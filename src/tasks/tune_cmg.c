@@ -12,8 +12,8 @@ static Status check_messages(const JitSet *s, const char *path)
 {
     for (int64_t i = 0; i < s->n; i++)
         if (!cmg_subject(&s->change[i]).len)
-            return fail(E_MISMATCH, "%s: commit %.40s has no message, expected the one to learn", path,
-                        s->change[i].id);
+            return err_fail(E_MISMATCH, "%s: commit %.40s has no message, expected the one to learn", path,
+                            s->change[i].id);
     return OK;
 }
 
@@ -22,7 +22,7 @@ Status tune_messages_read(TuneJob *j)
     const TuneOptions *o = &j->o;
     TRY(check_messages(&j->train, o->train));
     TRY(check_messages(&j->valid, o->valid ? o->valid : o->train));
-    return j->valid.n ? OK : fail(E_MISMATCH, "%s: too few commits to set some aside (--valid)", o->train);
+    return j->valid.n ? OK : err_fail(E_MISMATCH, "%s: too few commits to set some aside (--valid)", o->train);
 }
 
 /* ---- training */
@@ -44,8 +44,8 @@ static Status plan(TuneJob *j)
     if (together(p)) left -= c->target;
     c->source = c->source < left ? c->source : left;
     if (c->source < CMG_LEAST || c->target < CMG_LEAST)
-        return fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a change", taken, left,
-                    most);
+        return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a change", taken, left,
+                        most);
     TRY(tune_number(&c->source, "length", j->o.length, c->source, CMG_LEAST, left));
     c->language = j->o.language;
     snprintf(j->shape, sizeof j->shape, "lengths %d and %d", c->source, c->target);

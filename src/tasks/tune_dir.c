@@ -139,7 +139,7 @@ static Status read_stand(Work *w, const cJSON *root, const char *path)
     FitStand *s = &t->stand;
     TRY(json_text(&settings, root, "settings", path));
     if (strcmp(settings, w->settings) != 0)
-        return fail(E_MISMATCH, "%s: is of a run with other settings (%s)", path, settings);
+        return err_fail(E_MISMATCH, "%s: is of a run with other settings (%s)", path, settings);
     TRY(json_int(&step, root, "step", 0, INT32_MAX, path));
     TRY(json_int(&best, root, "best_step", 0, INT32_MAX, path));
     TRY(json_int(&s->evaluations, root, "evaluations", 0, INT32_MAX, path));
@@ -172,8 +172,8 @@ static Status take_up(Work *w, bool *whole)
     TRY(trainer_resume(tr, checkpoint_path(w, s->step), &damaged));
     *whole = !damaged && tr->step == s->step;
     if (*whole || !tr->step) return OK;
-    return fail(E_MISMATCH, "%s: its checkpoint is of step %lld, expected %lld", path, (long long)tr->step,
-                (long long)s->step);
+    return err_fail(E_MISMATCH, "%s: its checkpoint is of step %lld, expected %lld", path, (long long)tr->step,
+                    (long long)s->step);
 }
 
 static Status load_stand(Work *w)
@@ -199,7 +199,7 @@ Status tune_number(int *out, const char *option, int64_t given, int otherwise, i
 {
     *out = given ? (int)given : otherwise;
     if (*out >= least && *out <= most) return OK;
-    return fail(E_CONFIG, "--%s %d: expected %d to %d", option, *out, least, most);
+    return err_fail(E_CONFIG, "--%s %d: expected %d to %d", option, *out, least, most);
 }
 
 static const char *absolute(Arena *a, const char *path)

@@ -14,11 +14,12 @@ static Status choose_head(TuneJob *j)
     bool there = j->train.features && j->valid.features;
     if (!o->head) o->head = JIT_HEAD[there ? JIT_CONCAT : JIT_SINGLE];
     while (j->p.head < JIT_HEADS && strcmp(JIT_HEAD[j->p.head], o->head) != 0) j->p.head++;
-    if (j->p.head == JIT_HEADS) return fail(E_CONFIG, "--head %s: expected single or concat", o->head);
+    if (j->p.head == JIT_HEADS) return err_fail(E_CONFIG, "--head %s: expected single or concat", o->head);
     if (j->p.head == JIT_CONCAT && !there)
-        return fail(E_MISMATCH,
-                    "%s: not every commit has the features that --head concat reads (vernier data mine --features)",
-                    j->train.features ? o->valid : o->train);
+        return err_fail(
+            E_MISMATCH,
+            "%s: not every commit has the features that --head concat reads (vernier data mine --features)",
+            j->train.features ? o->valid : o->train);
     return OK;
 }
 
@@ -35,10 +36,10 @@ Status tune_defects_read(TuneJob *j)
     if (o->valid)
         TRY(jit_labelled(&j->valid, o->valid));
     else if (!j->valid.positives || j->valid.positives == j->valid.n)
-        return fail(E_MISMATCH,
-                    "%s: its last by time %s %lld %s, %lld defective; expected both classes (--valid, --cut)",
-                    o->train, str_plural(j->valid.n, "is", "are"), (long long)j->valid.n,
-                    str_plural(j->valid.n, "commit", "commits"), (long long)j->valid.positives);
+        return err_fail(E_MISMATCH,
+                        "%s: its last by time %s %lld %s, %lld defective; expected both classes (--valid, --cut)",
+                        o->train, str_plural(j->valid.n, "is", "are"), (long long)j->valid.n,
+                        str_plural(j->valid.n, "commit", "commits"), (long long)j->valid.positives);
     return choose_head(j);
 }
 
@@ -51,8 +52,8 @@ static Status plan(TuneJob *j)
     p->plan = jit_plan(&p->text, p->net->config.vocab, most);
     if (most && p->plan.length > most - taken) p->plan.length = most - taken;
     if (p->plan.length < 16)
-        return fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a commit", taken,
-                    most - taken, most);
+        return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a commit", taken,
+                        most - taken, most);
     TRY(tune_number(&p->plan.length, "length", j->o.length, p->plan.length, 16, most ? p->plan.length : 1 << 16));
     p->plan.language = j->o.language;
     snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features", JIT_HEAD[p->head], p->plan.length,

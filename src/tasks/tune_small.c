@@ -24,10 +24,10 @@ static Status set_number(Small *s, const char *key, const char *value)
     int64_t whole = 0, least = !strcmp(key, "vocab") ? 300 : 0;
     if (!strcmp(key, "lr")) {
         if (str_real(value, &s->lr) && s->lr > 0) return OK;
-        return fail(E_CONFIG, "--encoder lr=%s: expected > 0", value);
+        return err_fail(E_CONFIG, "--encoder lr=%s: expected > 0", value);
     }
     if (!str_int(value, &whole) || whole < least || whole > 10000000)
-        return fail(E_CONFIG, "--encoder %s=%s: expected a number from %lld on", key, value, (long long)least);
+        return err_fail(E_CONFIG, "--encoder %s=%s: expected a number from %lld on", key, value, (long long)least);
     *(least ? &s->vocab : &s->steps) = whole;
     return OK;
 }
@@ -36,7 +36,7 @@ static Status set_length(Small *s, const char *value)
 {
     int64_t whole;
     if (!str_int(value, &whole) || whole < 16 || whole > 4096)
-        return fail(E_CONFIG, "--encoder length=%s: expected 16 to 4096", value);
+        return err_fail(E_CONFIG, "--encoder length=%s: expected 16 to 4096", value);
     s->config.positions = (int)whole + s->room;
     return OK;
 }
@@ -48,7 +48,7 @@ static Status settings(Small *s, const TuneJob *j)
     size_t n;
     for (const char *rest = text, *p; str_next(&rest, ",", &p, &n);) {
         size_t k = strcspn(p, "=");
-        if (k >= n) return fail(E_CONFIG, "--encoder %s: expected key=value pairs with commas between", text);
+        if (k >= n) return err_fail(E_CONFIG, "--encoder %s: expected key=value pairs with commas between", text);
         const char *key = str_copy(j->run, p, k), *value = str_copy(j->run, p + k + 1, n - k - 1);
         if (!strcmp(key, "vocab") || (s->lr > 0 && str_glob("steps|lr", key)))
             TRY(set_number(s, key, value));
@@ -157,17 +157,17 @@ static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const 
     x.label = NULL;
     const TuneWatch *w = &j->watch;
     if (w->idle) w->idle(false, w->user); /* where it stands is saved first */
-    Status status = pretrain(m, dir, &x,
-                             &(PretrainPlan){.train = pretrain_defaults(s->lr, s->steps, seed),
-                                             .tokens = 4096,
-                                             .mlm = &mlm,
-                                             .stream = rng_stream(seed, "tune/mlm"),
-                                             .checkpoint = pretraining(j, dir),
-                                             .resume = j->resume,
-                                             .damaged = damaged,
-                                             .saving = saving,
-                                             .each = each,
-                                             .user = &(Pretraining){.j = j}});
+    Status status = pretrain_run(m, dir, &x,
+                                 &(PretrainPlan){.train = pretrain_defaults(s->lr, s->steps, seed),
+                                                 .tokens = 4096,
+                                                 .mlm = &mlm,
+                                                 .stream = rng_stream(seed, "tune/mlm"),
+                                                 .checkpoint = pretraining(j, dir),
+                                                 .resume = j->resume,
+                                                 .damaged = damaged,
+                                                 .saving = saving,
+                                                 .each = each,
+                                                 .user = &(Pretraining){.j = j}});
     if (w->idle) w->idle(true, w->user);
     return status;
 }

@@ -139,7 +139,7 @@ Status tuning_open(Tuning *t)
 {
     const BatchPlan plan = {.rows = t->rows, .shuffle = true, .seed = t->seed, .pad = t->model->config.pad};
     TrainConfig c = train_defaults();
-    if (t->total > INT32_MAX) return fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
+    if (t->total > INT32_MAX) return err_fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
     c.total = t->total, c.lr = t->lr, c.parts = t->parts;
     c.schedule = SCHEDULE_LINEAR, c.seed = t->seed;
     c.loss = t->loss, c.user = t->loss_user;
@@ -176,7 +176,7 @@ static Status evaluate_now(double *score, double *tie, Arena *step, void *user)
     Tuning *t = w->t;
     w->measured = (TuneMeasured){.total = t->total};
     set_idle(&t->watch, true); /* an evaluation takes longer than a step, and leaves nothing to save */
-    Status status = is_stopped(&t->watch) ? fail(E_INTERRUPT, "interrupted at an evaluation")
+    Status status = is_stopped(&t->watch) ? err_fail(E_INTERRUPT, "interrupted at an evaluation")
                                           : t->judge(score, tie, &w->measured, step, t);
     set_idle(&t->watch, false);
     if (!status) snprintf(w->text, sizeof w->text, "%s", w->measured.text);

@@ -182,7 +182,7 @@ BpeText bpe_wrap(const Bpe *b, Arena *arena, const BpeText *x, const BpeText *y,
 {
     CHECK(b->named.bos >= 0 && b->named.eos >= 0, "the vocabulary has no <s> and </s> to wrap a text in");
     int32_t eos = b->named.eos;
-    const Frame f = {{{b->named.bos}, {eos, eos}, {eos}}, {1, y ? 2 : 1, 1}};
+    const TokenFrame f = {{{b->named.bos}, {eos, eos}, {eos}}, {1, y ? 2 : 1, 1}};
     BpeText t;
     Status s = frame_put(&t, arena, &f, x, y, (Limit){.most = most});
     CHECK(!s, "%s", err_message());

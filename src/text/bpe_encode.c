@@ -141,8 +141,8 @@ static void encode_word(Encoder *e, size_t begin, size_t n)
 
 static void encode_plain(Encoder *e, size_t from, size_t to)
 {
-    Words w = words_open(e->text + from, to - from);
-    for (size_t begin, end; words_next(&w, &begin, &end);) encode_word(e, from + begin, end - begin);
+    Pretokens w = pretoken_open(e->text + from, to - from);
+    for (size_t begin, end; pretoken_next(&w, &begin, &end);) encode_word(e, from + begin, end - begin);
 }
 
 BpeText bpe_encode(Bpe *b, Arena *a, const char *text, size_t len, bool special_in_text)
@@ -153,10 +153,10 @@ BpeText bpe_encode(Bpe *b, Arena *a, const char *text, size_t len, bool special_
     size_t from = 0, at;
     const Special *s = NULL;
     while (special_in_text && (s = special_next(&b->special, text, from, len, &at))) {
-        encode_plain(&e, from, s->strip_left ? space_back(text, from, at) : at);
+        encode_plain(&e, from, s->strip_left ? pretoken_space_back(text, from, at) : at);
         emit(&e, s->id, at, at + s->len);
         from = at + s->len;
-        if (s->strip_right) from = space_skip(text, from, len);
+        if (s->strip_right) from = pretoken_space_skip(text, from, len);
     }
     encode_plain(&e, from, len);
     BpeText out = text_new(a, e.out.n);

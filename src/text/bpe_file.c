@@ -1,8 +1,8 @@
 /* The files of byte-level BPE.
  *
  * vocab.json is one object, piece to id; merges.txt has one pair a line, best first, after a `#version` line;
- * added_tokens.json is one object, special token to id.  tokenizer.json (Hugging Face tokenizers) holds all of
- * it in one document, with a description of the pipeline; a pipeline that is not plain byte-level BPE is
+ * document_added_tokens.json is one object, special token to id.  tokenizer.json (Hugging Face tokenizers) holds all
+ * of it in one document, with a description of the pipeline; a pipeline that is not plain byte-level BPE is
  * refused rather than read wrongly. */
 #include <string.h>
 #include <unistd.h>
@@ -15,15 +15,15 @@
 static Status add_pieces(Bpe *b, const cJSON *vocab, const char *path)
 {
     for (const cJSON *v = vocab->child; v; v = v->next) {
-        if (!is_id(v))
-            return fail(E_FORMAT, "%s: the id of \"%s\" is not a whole number from 0 to %d", path, shown(v->string),
-                        MOST_IDS - 1);
-        if (!*v->string) return fail(E_FORMAT, "%s: id %d has an empty piece", path, v->valueint);
+        if (!document_is_id(v))
+            return err_fail(E_FORMAT, "%s: the id of \"%s\" is not a whole number from 0 to %d", path,
+                            document_shown(v->string), MOST_IDS - 1);
+        if (!*v->string) return err_fail(E_FORMAT, "%s: id %d has an empty piece", path, v->valueint);
         if (bpe_add_piece(b, v->string, strlen(v->string), v->valueint)) continue;
         const char *other = bpe_piece(b, v->valueint);
-        if (!other) return fail(E_FORMAT, "%s: the piece \"%s\" appears twice", path, shown(v->string));
-        return fail(E_FORMAT, "%s: \"%s\" and \"%s\" both have id %d", path, shown(other), shown(v->string),
-                    v->valueint);
+        if (!other) return err_fail(E_FORMAT, "%s: the piece \"%s\" appears twice", path, document_shown(v->string));
+        return err_fail(E_FORMAT, "%s: \"%s\" and \"%s\" both have id %d", path, document_shown(other),
+                        document_shown(v->string), v->valueint);
     }
     return OK;
 }
@@ -33,13 +33,15 @@ static Status add_merge(Bpe *b, Arena *a, const char *left, const char *right, c
 {
     int32_t l = bpe_find(b, left), r = bpe_find(b, right);
     if (l < 0 || r < 0)
-        return fail(E_FORMAT, "%s: \"%s\" is not in the vocabulary", where, shown(l < 0 ? left : right));
+        return err_fail(E_FORMAT, "%s: \"%s\" is not in the vocabulary", where, document_shown(l < 0 ? left : right));
     size_t len;
     const char *both = bpe_join(b, a, l, r, &len);
     int64_t id = table_get(&b->vocab, both, len, -1);
-    if (id < 0) return fail(E_FORMAT, "%s: makes \"%s\", which is not in the vocabulary", where, shown(both));
+    if (id < 0)
+        return err_fail(E_FORMAT, "%s: makes \"%s\", which is not in the vocabulary", where, document_shown(both));
     if (!bpe_add_merge(b, l, r, (int32_t)id))
-        return fail(E_FORMAT, "%s: \"%s\" and \"%s\" are merged twice", where, shown(left), shown(right));
+        return err_fail(E_FORMAT, "%s: \"%s\" and \"%s\" are merged twice", where, document_shown(left),
+                        document_shown(right));
     return OK;
 }
 
@@ -53,11 +55,11 @@ static Status add_merge_lines(Bpe *b, Arena *a, Bytes file, const char *path)
         *end = 0;
         number++;
         if (end > line && end[-1] == '\r') *--end = 0;
-        if (strlen(line) != (size_t)(end - line)) return fail(E_FORMAT, "%s:%d: holds a zero byte", path, number);
+        if (strlen(line) != (size_t)(end - line)) return err_fail(E_FORMAT, "%s:%d: holds a zero byte", path, number);
         if (!*line || (number == 1 && strncmp(line, "#version", 8) == 0)) continue;
-        if (!split_pair(line, &right))
-            return fail(E_FORMAT, "%s:%d: found \"%s\", expected two pieces with one space between", path, number,
-                        shown(line));
+        if (!document_split_pair(line, &right))
+            return err_fail(E_FORMAT, "%s:%d: found \"%s\", expected two pieces with one space between", path, number,
+                            document_shown(line));
         ArenaMark mark = arena_mark(a);
         TRY(add_merge(b, a, line, right, str_print(a, "%s:%d", path, number)));
         arena_drop(a, mark);
@@ -71,8 +73,8 @@ static Status add_token(void *to, Special s, bool special, const char *path)
     (void)special; /* whatever is added is looked for first */
     Bpe *b = to;
     if (bpe_find(b, s.text) != s.id && !bpe_add_piece(b, s.text, s.len, s.id))
-        return fail(E_FORMAT, "%s: the special token \"%s\" has id %d, and the vocabulary disagrees", path,
-                    shown(s.text), s.id);
+        return err_fail(E_FORMAT, "%s: the special token \"%s\" has id %d, and the vocabulary disagrees", path,
+                        document_shown(s.text), s.id);
     special_add(&b->special, b->arena, s);
     return OK;
 }
@@ -83,11 +85,11 @@ static Status finish(Bpe *b, const char *path)
     if (byte < 0) return OK;
     char text[3] = {0};
     bpe_spell(text, byte);
-    return fail(E_FORMAT, "%s: byte %d (spelt \"%s\") is not in the vocabulary, and there is no <unk>", path, byte,
-                text);
+    return err_fail(E_FORMAT, "%s: byte %d (spelt \"%s\") is not in the vocabulary, and there is no <unk>", path,
+                    byte, text);
 }
 
-/* ---- vocab.json, merges.txt, added_tokens.json ---- */
+/* ---- vocab.json, merges.txt, document_added_tokens.json ---- */
 
 static Status load_vocab(Bpe *b, Arena *a, const char *path)
 {
@@ -104,12 +106,12 @@ static Status load_added(Bpe *b, Arena *a, const char *path)
     TRY(document_read(&json, a, path));
     Status s = OK;
     for (const cJSON *v = json->child; v && !s; v = v->next)
-        s = is_id(v) && *v->string
+        s = document_is_id(v) && *v->string
                 ? add_token(b,
                             (Special){v->string, strlen(v->string), v->valueint, !strcmp(v->string, "<mask>"), false},
                             true, path)
-                : fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id", path, shown(v->string),
-                       MOST_IDS - 1);
+                : err_fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id", path,
+                           document_shown(v->string), MOST_IDS - 1);
     cJSON_Delete(json);
     return s;
 }
@@ -130,25 +132,30 @@ static Status load_parts(Bpe *b, Arena *a, const char *vocab, const char *merges
 /* Refuses settings that this reader does not support. */
 static Status supported(const cJSON *doc, const char *path)
 {
-    const cJSON *model = member(doc, "model"), *pre = member(doc, "pre_tokenizer"), *decoder = member(doc, "decoder");
-    const cJSON *dropout = member(model, "dropout"), *type = member(model, "type");
+    const cJSON *model = document_member(doc, "model"), *pre = document_member(doc, "pre_tokenizer"),
+                *decoder = document_member(doc, "decoder");
+    const cJSON *dropout = document_member(model, "dropout"), *type = document_member(model, "type");
     static const char *const MUST_BE_EMPTY[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    if (member(doc, "normalizer")) return refuse(path, "normalizer", member(doc, "normalizer"), "null");
-    if (strcmp(member_text(pre, "type"), "ByteLevel") != 0)
-        return refuse(path, "pre_tokenizer", pre, "one of type ByteLevel");
-    if (member_true(pre, "add_prefix_space"))
-        return refuse(path, "pre_tokenizer.add_prefix_space", member(pre, "add_prefix_space"), "false");
-    if (member(pre, "use_regex") && !member_true(pre, "use_regex"))
-        return refuse(path, "pre_tokenizer.use_regex", member(pre, "use_regex"), "true");
-    if (type && strcmp(member_text(model, "type"), "BPE") != 0) return refuse(path, "model.type", type, "\"BPE\"");
+    if (document_member(doc, "normalizer"))
+        return document_refuse(path, "normalizer", document_member(doc, "normalizer"), "null");
+    if (strcmp(document_member_text(pre, "type"), "ByteLevel") != 0)
+        return document_refuse(path, "pre_tokenizer", pre, "one of type ByteLevel");
+    if (document_member_true(pre, "add_prefix_space"))
+        return document_refuse(path, "pre_tokenizer.add_prefix_space", document_member(pre, "add_prefix_space"),
+                               "false");
+    if (document_member(pre, "use_regex") && !document_member_true(pre, "use_regex"))
+        return document_refuse(path, "pre_tokenizer.use_regex", document_member(pre, "use_regex"), "true");
+    if (type && strcmp(document_member_text(model, "type"), "BPE") != 0)
+        return document_refuse(path, "model.type", type, "\"BPE\"");
     for (int i = 0; i < 2; i++)
-        if (*member_text(model, MUST_BE_EMPTY[i]))
-            return refuse(path, MUST_BE_EMPTY[i], member(model, MUST_BE_EMPTY[i]), "none");
-    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0) return refuse(path, "model.dropout", dropout, "null");
-    if (member_true(model, "ignore_merges"))
-        return refuse(path, "model.ignore_merges", member(model, "ignore_merges"), "false");
-    if (decoder && strcmp(member_text(decoder, "type"), "ByteLevel") != 0)
-        return refuse(path, "decoder.type", member(decoder, "type"), "\"ByteLevel\"");
+        if (*document_member_text(model, MUST_BE_EMPTY[i]))
+            return document_refuse(path, MUST_BE_EMPTY[i], document_member(model, MUST_BE_EMPTY[i]), "none");
+    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0)
+        return document_refuse(path, "model.dropout", dropout, "null");
+    if (document_member_true(model, "ignore_merges"))
+        return document_refuse(path, "model.ignore_merges", document_member(model, "ignore_merges"), "false");
+    if (decoder && strcmp(document_member_text(decoder, "type"), "ByteLevel") != 0)
+        return document_refuse(path, "decoder.type", document_member(decoder, "type"), "\"ByteLevel\"");
     return OK;
 }
 
@@ -158,7 +165,7 @@ static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char 
     for (cJSON *m = merges->child; m; m = m->next, number++) {
         ArenaMark mark = arena_mark(a);
         const char *where = str_print(a, "%s: merge %d", path, number), *left, *right;
-        if (!merge_sides(m, &left, &right)) return fail(E_FORMAT, "%s: is not a pair of pieces", where);
+        if (!document_merge_sides(m, &left, &right)) return err_fail(E_FORMAT, "%s: is not a pair of pieces", where);
         TRY(add_merge(b, a, left, right, where));
         arena_drop(a, mark);
     }
@@ -167,19 +174,20 @@ static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char 
 
 static Status read_document(Bpe *b, Arena *a, const cJSON *doc, const char *path)
 {
-    const cJSON *model = member(doc, "model"), *vocab = member(model, "vocab"), *merges = member(model, "merges");
+    const cJSON *model = document_member(doc, "model"), *vocab = document_member(model, "vocab"),
+                *merges = document_member(model, "merges");
     if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
-        return fail(E_FORMAT, "%s: has no model with an object \"vocab\" and an array \"merges\"", path);
+        return err_fail(E_FORMAT, "%s: has no model with an object \"vocab\" and an array \"merges\"", path);
     TRY(supported(doc, path));
     TRY(add_pieces(b, vocab, path));
     TRY(add_json_merges(b, a, merges, path));
-    TRY(added_tokens(doc, add_token, b, path));
+    TRY(document_added_tokens(doc, add_token, b, path));
     return finish(b, path);
 }
 
 bool bpe_reads(const cJSON *doc)
 {
-    return !strcmp(member_text(member(doc, "pre_tokenizer"), "type"), "ByteLevel");
+    return !strcmp(document_member_text(document_member(doc, "pre_tokenizer"), "type"), "ByteLevel");
 }
 
 static Status finish_open(Bpe **out, Arena *run, ArenaMark mark, Bpe *b, Status status)
@@ -298,7 +306,7 @@ Status bpe_save(const Bpe *b, const char *dir)
 {
     char vocab[4096], merges[4096], added[4096];
     int n = snprintf(added, sizeof added, "%s/added_tokens.json", dir);
-    if (n < 0 || (size_t)n >= sizeof added) return fail(E_IO, "%.60s...: the path is too long", dir);
+    if (n < 0 || (size_t)n >= sizeof added) return err_fail(E_IO, "%.60s...: the path is too long", dir);
     snprintf(vocab, sizeof vocab, "%s/vocab.json", dir);
     snprintf(merges, sizeof merges, "%s/merges.txt", dir);
     TRY(file_make_dir(dir));

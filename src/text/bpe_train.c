@@ -106,8 +106,8 @@ static void read_corpus(Trainer *t, const Bytes *text, int64_t n)
     int64_t room = 0;
     Table seen = table_open(t->arena, 1024);
     for (int64_t i = 0; i < n; i++) {
-        Words w = words_open(text[i].text, text[i].len);
-        for (size_t begin, end; words_next(&w, &begin, &end);)
+        Pretokens w = pretoken_open(text[i].text, text[i].len);
+        for (size_t begin, end; pretoken_next(&w, &begin, &end);)
             if (end - begin <= LONGEST_WORD) ++*counter(t, &seen, text[i].text + begin, end - begin, &room);
     }
     for (int64_t w = 0; w < t->n_words; w++) {
@@ -205,8 +205,8 @@ Status bpe_train(Bpe **out, Arena *run, const BpeTrain *how, const Bytes *text, 
     int64_t more = 1, least = 4 + 256 + 1;
     for (const char *const *s = how->special; s && *s; s++) more++, least++;
     if (how->size < least || how->size >= MOST_IDS)
-        return fail(E_CONFIG, "a vocabulary of %lld ids: expected %lld (256 bytes and the special tokens) to %d",
-                    (long long)how->size, (long long)least, MOST_IDS - 1);
+        return err_fail(E_CONFIG, "a vocabulary of %lld ids: expected %lld (256 bytes and the special tokens) to %d",
+                        (long long)how->size, (long long)least, MOST_IDS - 1);
     Arena scratch = arena_open(0);
     Bpe *b = bpe_new(run, how->size);
     add_alphabet(b);
@@ -217,7 +217,7 @@ Status bpe_train(Bpe **out, Arena *run, const BpeTrain *how, const Bytes *text, 
     for (const char *const *s = how->special; s && *s; s++) {
         if (add_named(b, *s, false)) continue;
         bpe_close(b);
-        return fail(E_CONFIG, "the special token \"%s\" is empty, named twice, or a piece of the vocabulary", *s);
+        return err_fail(E_CONFIG, "the special token \"%s\" is empty, named twice, or a piece of the vocabulary", *s);
     }
     add_named(b, "<mask>", true);
     bpe_finish(b);

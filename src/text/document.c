@@ -12,7 +12,7 @@
 
 enum { MOST_BYTES = 1 << 28 };
 
-const char *shown(const char *s)
+const char *document_shown(const char *s)
 {
     static _Thread_local char text[2][48];
     static _Thread_local int turn;
@@ -27,8 +27,8 @@ Status document_bytes(Bytes *out, Arena *a, const char *path)
 {
     struct stat st;
     if (stat(path, &st) == 0 && st.st_size > MOST_BYTES)
-        return fail(E_FORMAT, "%s: has %lld bytes; a tokenizer file has at most %d", path, (long long)st.st_size,
-                    MOST_BYTES);
+        return err_fail(E_FORMAT, "%s: has %lld bytes; a tokenizer file has at most %d", path, (long long)st.st_size,
+                        MOST_BYTES);
     return text_read(out, a, path, BYTES_ANY);
 }
 
@@ -45,7 +45,7 @@ static Status check_utf8(Bytes file, const char *path)
     size_t at = 0;
     for (size_t n; at < file.len && (n = utf8_length(file.text + at, file.len - at)) > 0;) at += n;
     if (at == file.len) return OK;
-    return fail(E_FORMAT, "%s:%d: byte %zu of %zu: not UTF-8 here", path, line_of(file, at), at, file.len);
+    return err_fail(E_FORMAT, "%s:%d: byte %zu of %zu: not UTF-8 here", path, line_of(file, at), at, file.len);
 }
 
 Status document_read(cJSON **out, Arena *a, const char *path)
@@ -61,43 +61,45 @@ Status document_read(cJSON **out, Arena *a, const char *path)
     }
     bool whole = json && end == file.text + file.len;
     cJSON_Delete(json);
-    if (whole) return fail(E_FORMAT, "%s: line 1: the document is not an object", path);
+    if (whole) return err_fail(E_FORMAT, "%s: line 1: the document is not an object", path);
     size_t byte = end < file.text || end > file.text + file.len ? file.len : (size_t)(end - file.text);
-    return fail(E_FORMAT, "%s:%d: byte %zu of %zu: not valid JSON here", path, line_of(file, byte), byte, file.len);
+    return err_fail(E_FORMAT, "%s:%d: byte %zu of %zu: not valid JSON here", path, line_of(file, byte), byte,
+                    file.len);
 }
 
-const cJSON *member(const cJSON *o, const char *key)
+const cJSON *document_member(const cJSON *o, const char *key)
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
     return cJSON_IsNull(v) ? NULL : v;
 }
 
-const char *member_text(const cJSON *o, const char *key)
+const char *document_member_text(const cJSON *o, const char *key)
 {
-    const char *s = cJSON_GetStringValue(member(o, key));
+    const char *s = cJSON_GetStringValue(document_member(o, key));
     return s ? s : "";
 }
 
-bool member_true(const cJSON *o, const char *key)
+bool document_member_true(const cJSON *o, const char *key)
 {
-    return cJSON_IsTrue(member(o, key));
+    return cJSON_IsTrue(document_member(o, key));
 }
 
-bool is_id(const cJSON *v)
+bool document_is_id(const cJSON *v)
 {
     return cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < MOST_IDS &&
            v->valuedouble == (double)(int64_t)v->valuedouble;
 }
 
-Status refuse(const char *path, const char *field, const cJSON *value, const char *expected)
+Status document_refuse(const char *path, const char *field, const cJSON *value, const char *expected)
 {
     char *text = value ? cJSON_PrintUnformatted(value) : NULL;
-    Status s = fail(E_FORMAT, "%s: %s is %s, expected %s", path, field, text ? shown(text) : "absent", expected);
+    Status s = err_fail(E_FORMAT, "%s: %s is %s, expected %s", path, field, text ? document_shown(text) : "absent",
+                        expected);
     cJSON_free(text);
     return s;
 }
 
-bool split_pair(char *line, char **right)
+bool document_split_pair(char *line, char **right)
 {
     char *space = strchr(line, ' ');
     if (!space || space == line || !space[1] || strchr(space + 1, ' ')) return false;
@@ -106,12 +108,12 @@ bool split_pair(char *line, char **right)
     return true;
 }
 
-bool merge_sides(cJSON *m, const char **left, const char **right)
+bool document_merge_sides(cJSON *m, const char **left, const char **right)
 {
     char *second = NULL;
     *left = *right = NULL;
     if (cJSON_IsString(m)) {
-        if (split_pair(m->valuestring, &second)) *left = m->valuestring, *right = second;
+        if (document_split_pair(m->valuestring, &second)) *left = m->valuestring, *right = second;
     } else if (cJSON_GetArraySize(m) == 2) {
         *left = cJSON_GetStringValue(m->child);
         *right = cJSON_GetStringValue(m->child->next);
@@ -119,41 +121,45 @@ bool merge_sides(cJSON *m, const char **left, const char **right)
     return *left && *right;
 }
 
-Status added_tokens(const cJSON *doc, AddedFn *add, void *to, const char *path)
+Status document_added_tokens(const cJSON *doc, AddedFn *add, void *to, const char *path)
 {
-    const cJSON *list = member(doc, "added_tokens");
-    if (list && !cJSON_IsArray(list)) return refuse(path, "added_tokens", list, "a list");
+    const cJSON *list = document_member(doc, "added_tokens");
+    if (list && !cJSON_IsArray(list)) return document_refuse(path, "added_tokens", list, "a list");
     for (const cJSON *t = list ? list->child : NULL; t; t = t->next) {
-        const char *text = member_text(t, "content");
-        const cJSON *id = member(t, "id");
-        if (!*text || !is_id(id))
-            return fail(E_FORMAT, "%s: the special token \"%s\" has no text or no whole number from 0 to %d as id",
-                        path, shown(text), MOST_IDS - 1);
-        if (member_true(t, "single_word"))
-            return fail(E_FORMAT, "%s: added_tokens: \"%s\" has single_word true, which is not offered", path,
-                        shown(text));
-        const Special s = {text, strlen(text), id->valueint, member_true(t, "lstrip"), member_true(t, "rstrip")};
-        TRY(add(to, s, member_true(t, "special"), path));
+        const char *text = document_member_text(t, "content");
+        const cJSON *id = document_member(t, "id");
+        if (!*text || !document_is_id(id))
+            return err_fail(E_FORMAT,
+                            "%s: the special token \"%s\" has no text or no whole number from 0 to %d as id", path,
+                            document_shown(text), MOST_IDS - 1);
+        if (document_member_true(t, "single_word"))
+            return err_fail(E_FORMAT, "%s: added_tokens: \"%s\" has single_word true, which is not offered", path,
+                            document_shown(text));
+        const Special s = {text, strlen(text), id->valueint, document_member_true(t, "lstrip"),
+                           document_member_true(t, "rstrip")};
+        TRY(add(to, s, document_member_true(t, "special"), path));
     }
     return OK;
 }
 
-/* ---- post_processor ---- */
+/* ---- document_post_processor ---- */
 
-static Status put(Frame *f, int part, const cJSON *id, const char *path, const char *field)
+static Status put(TokenFrame *f, int part, const cJSON *id, const char *path, const char *field)
 {
-    if (!is_id(id)) return refuse(path, field, id, "the id of a token");
-    if (f->n[part] == FRAME_MOST) return fail(E_FORMAT, "%s: %s has more than %d in a row", path, field, FRAME_MOST);
+    if (!document_is_id(id)) return document_refuse(path, field, id, "the id of a token");
+    if (f->n[part] == FRAME_MOST)
+        return err_fail(E_FORMAT, "%s: %s has more than %d in a row", path, field, FRAME_MOST);
     f->id[part][f->n[part]++] = id->valueint;
     return OK;
 }
 
 /* {"sep": [text, id], "cls": [text, id]}; RoBERTa has the separator twice between two texts. */
-static Status read_fixed(Frame *single, Frame *pair, const cJSON *post, int between, const char *path)
+static Status read_fixed(TokenFrame *single, TokenFrame *pair, const cJSON *post, int between, const char *path)
 {
-    const cJSON *cls = cJSON_GetArrayItem(member(post, "cls"), 1), *sep = cJSON_GetArrayItem(member(post, "sep"), 1);
+    const cJSON *cls = cJSON_GetArrayItem(document_member(post, "cls"), 1),
+                *sep = cJSON_GetArrayItem(document_member(post, "sep"), 1);
     for (int i = 0; i < 2; i++) {
-        Frame *f = i ? pair : single;
+        TokenFrame *f = i ? pair : single;
         TRY(put(f, 0, cls, path, "post_processor.cls"));
         for (int k = 0; k < (i ? between : 1); k++) TRY(put(f, 1, sep, path, "post_processor.sep"));
     }
@@ -161,56 +167,58 @@ static Status read_fixed(Frame *single, Frame *pair, const cJSON *post, int betw
 }
 
 /* A list of {"SpecialToken": {"id": name}} and {"Sequence": {"id": "A" or "B"}}; the first text comes first. */
-static Status read_template(Frame *f, const cJSON *list, const cJSON *tokens, int texts, const char *path)
+static Status read_template(TokenFrame *f, const cJSON *list, const cJSON *tokens, int texts, const char *path)
 {
     int part = 0;
     const cJSON *item, *id;
     cJSON_ArrayForEach(item, list)
     {
-        const cJSON *token = member(item, "SpecialToken"), *text = member(item, "Sequence");
+        const cJSON *token = document_member(item, "SpecialToken"), *text = document_member(item, "Sequence");
         if (text) {
-            const char *name = member_text(text, "id");
+            const char *name = document_member_text(text, "id");
             if (part == texts || name[0] != 'A' + part || name[1])
-                return refuse(path, "post_processor: a Sequence", text, "A first and B where there are two");
+                return document_refuse(path, "post_processor: a Sequence", text, "A first and B where there are two");
             part++;
             continue;
         }
-        const cJSON *ids = member(member(tokens, member_text(token, "id")), "ids");
+        const cJSON *ids = document_member(document_member(tokens, document_member_text(token, "id")), "ids");
         if (!cJSON_IsArray(ids))
-            return refuse(path, "post_processor: a part", item, "a known SpecialToken or Sequence");
+            return document_refuse(path, "post_processor: a part", item, "a known SpecialToken or Sequence");
         cJSON_ArrayForEach(id, ids)
         {
             TRY(put(f, part, id, path, "post_processor: ids"));
         }
     }
-    return part == texts ? OK : refuse(path, "post_processor", list, texts == 1 ? "A" : "A and B");
+    return part == texts ? OK : document_refuse(path, "post_processor", list, texts == 1 ? "A" : "A and B");
 }
 
-/* The post_processor: one of three kinds, or a Sequence that also holds ByteLevel, which changes no ids. */
-static Status read_post(Frame *single, Frame *pair, const cJSON *post, int depth, const char *path)
+/* The document_post_processor: one of three kinds, or a Sequence that also holds ByteLevel, which changes no ids. */
+static Status read_post(TokenFrame *single, TokenFrame *pair, const cJSON *post, int depth, const char *path)
 {
-    const char *type = member_text(post, "type");
+    const char *type = document_member_text(post, "type");
     const cJSON *item;
     if (!post || !strcmp(type, "ByteLevel")) return OK;
     if (!strcmp(type, "RobertaProcessing")) return read_fixed(single, pair, post, 2, path);
     if (!strcmp(type, "BertProcessing")) return read_fixed(single, pair, post, 1, path);
     if (!strcmp(type, "TemplateProcessing")) {
-        const cJSON *tokens = member(post, "special_tokens");
-        TRY(read_template(single, member(post, "single"), tokens, 1, path));
-        return member(post, "pair") ? read_template(pair, member(post, "pair"), tokens, 2, path) : OK;
+        const cJSON *tokens = document_member(post, "special_tokens");
+        TRY(read_template(single, document_member(post, "single"), tokens, 1, path));
+        return document_member(post, "pair") ? read_template(pair, document_member(post, "pair"), tokens, 2, path)
+                                             : OK;
     }
     if (strcmp(type, "Sequence") || depth)
-        return refuse(path, "post_processor.type", member(post, "type"),
-                      "RobertaProcessing, BertProcessing, TemplateProcessing, ByteLevel or a Sequence of them");
-    cJSON_ArrayForEach(item, member(post, "processors"))
+        return document_refuse(
+            path, "post_processor.type", document_member(post, "type"),
+            "RobertaProcessing, BertProcessing, TemplateProcessing, ByteLevel or a Sequence of them");
+    cJSON_ArrayForEach(item, document_member(post, "processors"))
     {
         TRY(read_post(single, pair, item, depth + 1, path));
     }
     return OK;
 }
 
-Status post_processor(Frame *single, Frame *pair, const cJSON *doc, const char *path)
+Status document_post_processor(TokenFrame *single, TokenFrame *pair, const cJSON *doc, const char *path)
 {
-    *single = *pair = (Frame){0};
-    return read_post(single, pair, member(doc, "post_processor"), 0, path);
+    *single = *pair = (TokenFrame){0};
+    return read_post(single, pair, document_member(doc, "post_processor"), 0, path);
 }

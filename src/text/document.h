@@ -10,23 +10,25 @@
 #include "text/frame.h"
 #include "text/special.h"
 
-Status document_bytes(Bytes *out, Arena *, const char *path);  /* E_FORMAT: larger than any tokenizer file */
-Status document_read(cJSON **out, Arena *, const char *path);  /* one JSON object; the caller deletes it */
-const cJSON *member(const cJSON *object, const char *key);     /* NULL when absent or null */
-const char *member_text(const cJSON *object, const char *key); /* "" when absent or no string */
-bool member_true(const cJSON *object, const char *key);
-bool is_id(const cJSON *);       /* a whole number from 0 to MOST_IDS - 1 */
-const char *shown(const char *); /* text for a message, short and printable; two live at a time */
+Status document_bytes(Bytes *out, Arena *, const char *path);           /* E_FORMAT: larger than any tokenizer file */
+Status document_read(cJSON **out, Arena *, const char *path);           /* one JSON object; the caller deletes it */
+const cJSON *document_member(const cJSON *object, const char *key);     /* NULL when absent or null */
+const char *document_member_text(const cJSON *object, const char *key); /* "" when absent or no string */
+bool document_member_true(const cJSON *object, const char *key);
+bool document_is_id(const cJSON *);       /* a whole number from 0 to MOST_IDS - 1 */
+const char *document_shown(const char *); /* text for a message, short and printable; two live at a time */
 /* E_FORMAT: "path: field is value, expected ...", the value as the file spells it ("absent" when NULL). */
-Status refuse(const char *path, const char *field, const cJSON *value, const char *expected);
+Status document_refuse(const char *path, const char *field, const cJSON *value, const char *expected);
 
-bool split_pair(char *line, char **right); /* "left right" at its one space; false: none, two, or an empty side */
-bool merge_sides(cJSON *merge, const char **left, const char **right); /* "left right" or ["left", "right"] */
+bool document_split_pair(char *line,
+                         char **right); /* "left right" at its one space; false: none, two, or an empty side */
+bool document_merge_sides(cJSON *merge, const char **left,
+                          const char **right); /* "left right" or ["left", "right"] */
 
-/* Hands over each of added_tokens; stops at the first failure. */
+/* Hands over each of document_added_tokens; stops at the first failure. */
 typedef Status AddedFn(void *to, Special, bool special, const char *path);
-Status added_tokens(const cJSON *doc, AddedFn *, void *to, const char *path);
-/* The special tokens of the post_processor around one text and around two; E_FORMAT names an unknown part. */
-Status post_processor(Frame *single, Frame *pair, const cJSON *doc, const char *path);
+Status document_added_tokens(const cJSON *doc, AddedFn *, void *to, const char *path);
+/* The special tokens of the document_post_processor around one text and around two; E_FORMAT names an unknown part. */
+Status document_post_processor(TokenFrame *single, TokenFrame *pair, const cJSON *doc, const char *path);
 
 #endif

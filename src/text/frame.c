@@ -28,9 +28,9 @@ static Status shorten(int64_t *n, int64_t *m, int64_t excess, Cut how)
     if (how != CUT_LONGEST) {
         int64_t *one = how == CUT_FIRST ? n : m;
         if (*one < excess)
-            return fail(E_CONFIG, "the %s text has %lld %s, and %lld would have to go",
-                        how == CUT_FIRST ? "first" : "second", (long long)*one, str_plural(*one, "id", "ids"),
-                        (long long)excess);
+            return err_fail(E_CONFIG, "the %s text has %lld %s, and %lld would have to go",
+                            how == CUT_FIRST ? "first" : "second", (long long)*one, str_plural(*one, "id", "ids"),
+                            (long long)excess);
         *one -= excess;
         return OK;
     }
@@ -41,7 +41,7 @@ static Status shorten(int64_t *n, int64_t *m, int64_t excess, Cut how)
     return OK;
 }
 
-static void put_part(BpeText *t, const Frame *f, int part)
+static void put_part(BpeText *t, const TokenFrame *f, int part)
 {
     for (int i = 0; i < f->n[part]; i++, t->n++) {
         t->id[t->n] = f->id[part][i];
@@ -55,12 +55,12 @@ static void put_text(BpeText *t, const BpeText *from, int64_t n, bool left)
     t->n += n;
 }
 
-Status frame_put(BpeText *out, Arena *arena, const Frame *f, const BpeText *a, const BpeText *b, Limit limit)
+Status frame_put(BpeText *out, Arena *arena, const TokenFrame *f, const BpeText *a, const BpeText *b, Limit limit)
 {
     int64_t around = f->n[0] + f->n[1] + (b ? f->n[2] : 0), n = a->n, m = b ? b->n : 0;
     if (limit.most && limit.most < around)
-        return fail(E_CONFIG, "%lld %s not hold the %lld that go around a text", (long long)limit.most,
-                    str_plural(limit.most, "id does", "ids do"), (long long)around);
+        return err_fail(E_CONFIG, "%lld %s not hold the %lld that go around a text", (long long)limit.most,
+                        str_plural(limit.most, "id does", "ids do"), (long long)around);
     TRY(shorten(&n, &m, limit.most ? n + m + around - limit.most : 0, b ? limit.cut : CUT_FIRST));
     BpeText t = text_new(arena, n + m + around);
     t.n = 0;

@@ -26,7 +26,7 @@ enum { FRAME_MOST = 8 };
 typedef struct { /* before the first text, behind it, and behind the second where there are two */
     int32_t id[3][FRAME_MOST];
     int n[3];
-} Frame;
+} TokenFrame;
 
 typedef enum { CUT_LONGEST, CUT_FIRST, CUT_SECOND } Cut; /* which of two texts gives way */
 typedef struct {
@@ -37,6 +37,6 @@ typedef struct {
 
 /* CUT_LONGEST levels the longer with the shorter, then takes from both in turn, the second first.  E_CONFIG: the
  * limit does not hold the frame, or the text that shall give way is too short. */
-Status frame_put(BpeText *out, Arena *, const Frame *, const BpeText *a, const BpeText *b, Limit);
+Status frame_put(BpeText *out, Arena *, const TokenFrame *, const BpeText *a, const BpeText *b, Limit);
 
 #endif

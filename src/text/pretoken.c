@@ -73,13 +73,13 @@ static size_t space_length(const char *text, size_t n)
     return space ? 3 : 0;
 }
 
-size_t space_skip(const char *text, size_t from, size_t to)
+size_t pretoken_space_skip(const char *text, size_t from, size_t to)
 {
     for (size_t n; from < to && (n = space_length(text + from, to - from)) > 0;) from += n;
     return from;
 }
 
-size_t space_back(const char *text, size_t from, size_t to)
+size_t pretoken_space_back(const char *text, size_t from, size_t to)
 {
     while (to > from) {
         size_t p = to - 1;
@@ -129,13 +129,13 @@ static size_t contraction(const char *p, size_t left)
     return two ? 3 : 0;
 }
 
-Words words_open(const char *text, size_t len)
+Pretokens pretoken_open(const char *text, size_t len)
 {
     class_at(0);
-    return (Words){.text = text, .len = len};
+    return (Pretokens){.text = text, .len = len};
 }
 
-bool words_next(Words *w, size_t *begin, size_t *end)
+bool pretoken_next(Pretokens *w, size_t *begin, size_t *end)
 {
     *begin = *end = w->at;
     if (w->at == w->len) return false;

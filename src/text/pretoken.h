@@ -7,8 +7,8 @@
  * a run of bytes that is not valid UTF-8 is a word of its own, so any input can be cut.
  * Source: Radford et al., "Language models are unsupervised multitask learners", 2019 (encoder.py).
  *
- *   Words w = words_open(text, len);
- *   for (size_t begin, end; words_next(&w, &begin, &end);) ...
+ *   Words w = pretoken_open(text, len);
+ *   for (size_t begin, end; pretoken_next(&w, &begin, &end);) ...
  */
 #ifndef TEXT_PRETOKEN_H
 #define TEXT_PRETOKEN_H
@@ -22,12 +22,14 @@
 typedef struct {
     const char *text;
     size_t len, at; /* the next word begins at `at` */
-} Words;
+} Pretokens;
 
-Words words_open(const char *text, size_t len);       /* the text must outlive the cursor */
-bool words_next(Words *, size_t *begin, size_t *end); /* false at the end of the text */
+Pretokens pretoken_open(const char *text, size_t len);       /* the text must outlive the cursor */
+bool pretoken_next(Pretokens *, size_t *begin, size_t *end); /* false at the end of the text */
 
-size_t space_back(const char *text, size_t from, size_t to); /* where the white space that ends at `to` begins */
-size_t space_skip(const char *text, size_t from, size_t to); /* where the white space that begins at `from` ends */
+size_t pretoken_space_back(const char *text, size_t from,
+                           size_t to); /* where the white space that ends at `to` begins */
+size_t pretoken_space_skip(const char *text, size_t from,
+                           size_t to); /* where the white space that begins at `from` ends */
 
 #endif

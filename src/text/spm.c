@@ -103,7 +103,7 @@ static void put_word(Encoder *e, Memo *memo, int64_t from, int64_t to)
         for (int i = 0; i < known->n; from += known->width[i++]) put_piece(e, from, known->width[i], known->id[i]);
         return;
     }
-    cut_word(c, from, to);
+    spm_cut_word(c, from, to);
     Remembered *r = key && c->n <= MEMO_TOKENS ? memo_add(memo, &k) : NULL;
     if (r) r->n = (uint8_t)c->n;
     for (int64_t i = 0; i < c->n; from += c->at[i++].len) {

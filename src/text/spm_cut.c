@@ -204,7 +204,7 @@ static void cut_bpe(Cutter *c, const char *word, int64_t len)
     for (int64_t i = 0; i < n; i++) add_cut(c, word + symbol[i].at, symbol[i].len, symbol[i].id);
 }
 
-void cut_word(Cutter *c, int64_t from, int64_t to)
+void spm_cut_word(Cutter *c, int64_t from, int64_t to)
 {
     ArenaMark mark = arena_mark(c->a);
     c->n = 0;

@@ -23,7 +23,7 @@ typedef struct {
 
 static Status broken(const Wire *w, const char *what)
 {
-    return fail(E_FORMAT, "%s: byte %zu: %s; this is no SentencePiece model", w->path, w->at, what);
+    return err_fail(E_FORMAT, "%s: byte %zu: %s; this is no SentencePiece model", w->path, w->at, what);
 }
 
 static Status varint(Wire *w, uint64_t *out)
@@ -96,7 +96,7 @@ static Status read_trainer(Wire w, Spm *s)
         if (f.field == 43) s->special.pad = id;
     }
     if (s->kind != SPM_UNIGRAM && s->kind != SPM_BPE)
-        return fail(E_FORMAT, "%s: the model is neither unigram nor BPE", w.path);
+        return err_fail(E_FORMAT, "%s: the model is neither unigram nor BPE", w.path);
     return OK;
 }
 

@@ -94,7 +94,7 @@ Status spm_index(Spm *s, Arena *a, const char *path)
         if (cuts || s->json) note_inside(s, p); /* merges may lead to any piece */
         if (!cuts) continue;
         if (trie_add(&s->normal, a, p, i) >= 0)
-            return fail(E_FORMAT, "%s: piece \"%.100s\" appears twice", path, p->text);
+            return err_fail(E_FORMAT, "%s: piece \"%.100s\" appears twice", path, p->text);
         if (p->type == PIECE_USER) trie_add(&s->user, a, p, i);
         *table_add(&s->by_text, p->text, (size_t)p->len, NULL) = i;
         if (p->len > s->longest) s->longest = p->len;
@@ -102,7 +102,7 @@ Status spm_index(Spm *s, Arena *a, const char *path)
         if (w < s->words) s->words = w;
     }
     if ((s->special.unk < 0 || s->special.unk >= s->n) && !(s->json && s->byte_fallback))
-        return fail(E_FORMAT, "%s: the model has no piece for unknown characters", path);
+        return err_fail(E_FORMAT, "%s: the model has no piece for unknown characters", path);
     find_plain(s);
     return OK;
 }
@@ -113,7 +113,8 @@ Status spm_read_map(Spm *s, Arena *a, const char *bytes, size_t n, const char *p
     if (!n) return OK;
     if (n >= 4) memcpy(&size, bytes, 4);
     if (n < 4 || size % 4 || size > n - 4 || size < 1024)
-        return fail(E_FORMAT, "%s: the character map of %zu bytes is cut, or its header gives another size", path, n);
+        return err_fail(E_FORMAT, "%s: the character map of %zu bytes is cut, or its header gives another size", path,
+                        n);
     uint32_t *units = arena_take(a, size);
     memcpy(units, bytes + 4, size);
     s->map = units;

@@ -129,6 +129,6 @@ typedef struct {
     int64_t n;
 } Cutter;
 enum { PAIRS = 1 << 13 };
-void cut_word(Cutter *, int64_t from, int64_t to);
+void spm_cut_word(Cutter *, int64_t from, int64_t to);
 
 #endif

@@ -63,8 +63,8 @@ static Normal replaced(const Spm *s, Arena *a, const Step *step, const Normal *x
 
 static Normal stripped(const Step *step, Normal x)
 {
-    if (step->right) x.len = (int64_t)space_back(x.text, 0, (size_t)x.len);
-    int64_t skip = step->left && x.len ? (int64_t)space_skip(x.text, 0, (size_t)x.len) : 0;
+    if (step->right) x.len = (int64_t)pretoken_space_back(x.text, 0, (size_t)x.len);
+    int64_t skip = step->left && x.len ? (int64_t)pretoken_space_skip(x.text, 0, (size_t)x.len) : 0;
     if (!skip) return x;
     return (Normal){x.text + skip, x.len - skip, x.from + skip, x.to + skip, NULL};
 }
@@ -114,7 +114,7 @@ Normal pipeline_run(const Spm *s, Arena *a, const char *text, int64_t len, bool 
         int64_t end = at;
         size_t blank = 0;
         while (end < x.len &&
-               !(p->blanks && (blank = space_skip(x.text, (size_t)end, (size_t)x.len) - (size_t)end) > 0))
+               !(p->blanks && (blank = pretoken_space_skip(x.text, (size_t)end, (size_t)x.len) - (size_t)end) > 0))
             end += character(&x, end);
         put_words(p, &w, &starts, &x, at, end, first);
         at = end + (int64_t)blank;

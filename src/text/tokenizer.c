@@ -24,7 +24,7 @@ static void add(Tokenizer *t, Arena *a, const char *text, int32_t id, bool strip
     special_add(&t->own, a, (Special){text, strlen(text), id, strip_left, false});
 }
 
-/* added_tokens.json beside the model: tokens that were added to a vocabulary later. */
+/* document_added_tokens.json beside the model: tokens that were added to a vocabulary later. */
 static Status add_added(Tokenizer *t, Arena *a, const char *path)
 {
     cJSON *doc = NULL;
@@ -32,9 +32,9 @@ static Status add_added(Tokenizer *t, Arena *a, const char *path)
     TRY(document_read(&doc, a, path));
     Status s = OK;
     for (const cJSON *v = doc->child; v && !s; v = v->next) {
-        if (!is_id(v) || !*v->string)
-            s = fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id", path, shown(v->string),
-                     MOST_IDS - 1);
+        if (!document_is_id(v) || !*v->string)
+            s = err_fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id", path,
+                         document_shown(v->string), MOST_IDS - 1);
         else
             add(t, a, v->string, v->valueint, !strcmp(v->string, "<mask>"));
     }
@@ -85,14 +85,14 @@ Tokenizer tokenizer_of(Bpe *bpe)
     Tokenizer t = {.kind = BYTE_LEVEL, .bpe = bpe};
     BpeSpecials s = bpe_specials(bpe);
     if (s.bos < 0 || s.eos < 0 || s.bos == s.eos) return t;
-    t.single = (Frame){{{s.bos}, {s.eos}}, {1, 1, 0}};
-    t.pair = (Frame){{{s.bos}, {s.eos, s.eos}, {s.eos}}, {1, 2, 1}};
+    t.single = (TokenFrame){{{s.bos}, {s.eos}}, {1, 1, 0}};
+    t.pair = (TokenFrame){{{s.bos}, {s.eos, s.eos}, {s.eos}}, {1, 2, 1}};
     return t;
 }
 
 static Status from_document(Tokenizer *t, Arena *a, const cJSON *doc, const char *path)
 {
-    TRY(post_processor(&t->single, &t->pair, doc, path));
+    TRY(document_post_processor(&t->single, &t->pair, doc, path));
     if (bpe_reads(doc)) {
         t->kind = BYTE_LEVEL;
         return bpe_from_document(&t->bpe, a, doc, path);
@@ -135,8 +135,9 @@ static Status open_dir(Tokenizer *t, Arena *a, const char *dir)
     const char *json = str_print(a, "%s/tokenizer.json", dir);
     if (!access(json, F_OK)) return open_json(t, a, json);
     if (!tokenizer_there(dir))
-        return fail(E_IO, "%s: no tokenizer there; expected tokenizer.json, vocab.json with merges.txt, %s, %s or %s",
-                    dir, MODELS[0], MODELS[1], MODELS[2]);
+        return err_fail(E_IO,
+                        "%s: no tokenizer there; expected tokenizer.json, vocab.json with merges.txt, %s, %s or %s",
+                        dir, MODELS[0], MODELS[1], MODELS[2]);
     Bpe *bpe;
     TRY(bpe_open(&bpe, a, dir));
     *t = tokenizer_of(bpe);
@@ -206,12 +207,12 @@ static BpeText encode_specials(const Tokenizer *t, Arena *a, const char *text, s
     int64_t room = 0;
     size_t from = 0, at = 0;
     for (const Special *s; (s = special_next(tokenizer_specials(t), text, from, len, &at));) {
-        BpeText x = encode_part(t, a, text, from, s->strip_left ? space_back(text, from, at) : at);
+        BpeText x = encode_part(t, a, text, from, s->strip_left ? pretoken_space_back(text, from, at) : at);
         int64_t begin = (int64_t)at, end = (int64_t)(at + s->len);
         append(&out, &room, a, &x);
         append(&out, &room, a, &(BpeText){1, &(int32_t){s->id}, &begin, &end});
         from = at + s->len;
-        if (s->strip_right) from = space_skip(text, from, len);
+        if (s->strip_right) from = pretoken_space_skip(text, from, len);
     }
     BpeText x = encode_part(t, a, text, from, len);
     append(&out, &room, a, &x);
@@ -253,8 +254,8 @@ Status tokenizer_no_special(const Tokenizer *t, const char *text, size_t len)
 {
     size_t at = 0;
     const Special *s = special_next(tokenizer_specials(t), text, 0, len, &at);
-    return s ? fail(E_CONFIG, "byte %zu of the text begins the special token %s; special tokens are refused", at,
-                    s->text)
+    return s ? err_fail(E_CONFIG, "byte %zu of the text begins the special token %s; special tokens are refused", at,
+                        s->text)
              : OK;
 }
 
@@ -270,11 +271,11 @@ int32_t tokenizer_language(const Tokenizer *t, const char *language)
 Status tokenizer_wrap(BpeText *out, const Tokenizer *t, Arena *a, const BpeText *x, const BpeText *y,
                       const char *language, Limit limit)
 {
-    Frame f = y ? t->pair : t->single;
+    TokenFrame f = y ? t->pair : t->single;
     int32_t code = tokenizer_language(t, language);
     if (t->shift && code < 0)
-        return fail(E_CONFIG, "the text's language is %s, expected java, python or en_XX",
-                    language ? language : "not given");
+        return err_fail(E_CONFIG, "the text's language is %s, expected java, python or en_XX",
+                        language ? language : "not given");
     int last = y ? 2 : 1;
     if (t->shift) f.id[last][f.n[last]++] = code;
     return frame_put(out, a, &f, x, y, limit);

@@ -22,9 +22,9 @@ typedef struct {
     const char *kind; /* "byte-level BPE", "SentencePiece BPE", "SentencePiece unigram" */
     Bpe *bpe;         /* one of the two */
     Spm *spm;
-    int32_t shift;      /* the offset of a SentencePiece id: 1 with fairseq's four in front */
-    Frame single, pair; /* special tokens around one text, and around two */
-    Specials own;       /* of a SentencePiece model */
+    int32_t shift;           /* the offset of a SentencePiece id: 1 with fairseq's four in front */
+    TokenFrame single, pair; /* special tokens around one text, and around two */
+    Specials own;            /* of a SentencePiece model */
 } Tokenizer;
 
 /* `path` is a hub name (base/hf_cache.h), a directory, a tokenizer.json, a .model file, or a file of weights, beside

@@ -101,12 +101,13 @@ static void plan_epoch(Batcher *f)
 Status batcher_open(Batcher **out, Arena *run, const Examples *set, const BatchPlan *plan)
 {
     if (set->n <= 0 || set->n > INT32_MAX)
-        return fail(E_CONFIG, "batches of %lld examples, expected at least one", (long long)set->n);
+        return err_fail(E_CONFIG, "batches of %lld examples, expected at least one", (long long)set->n);
     if (plan->rows < 0 || plan->tokens < 0)
-        return fail(E_CONFIG, "a batch of %lld rows and %lld tokens", (long long)plan->rows, (long long)plan->tokens);
+        return err_fail(E_CONFIG, "a batch of %lld rows and %lld tokens", (long long)plan->rows,
+                        (long long)plan->tokens);
     for (int32_t i = 0; i < set->n; i++)
         if (set->len[i] < 1 || (set->src && set->src_len[i] < 1))
-            return fail(E_CONFIG, "example %d has no tokens", i);
+            return err_fail(E_CONFIG, "example %d has no tokens", i);
     Batcher *f = NEW(run, Batcher, 1);
     *f = (Batcher){.set = *set, .plan = *plan, .typical_rows = typical_rows(set, plan)};
     f->order = NEW(run, int32_t, set->n);

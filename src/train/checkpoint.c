@@ -113,11 +113,11 @@ static Status check_whole(const Weights *w, Arena *a, const TrainConfig *c)
     }
     Stored *tensor = NEW(a, Stored, n);
     for (int i = 0; i < n; i++) tensor[i] = *weights_at(w, i);
-    if (!said) return fail(E_FORMAT, "%s: no training checkpoint: its metadata give no sha256", path);
+    if (!said) return err_fail(E_FORMAT, "%s: no training checkpoint: its metadata give no sha256", path);
     Sha256Hex hash = hash_of(meta, n_meta, tensor, n);
     if (!strcmp(said, hash.hex)) return OK;
-    return fail(E_FORMAT, "%s: is damaged: its SHA-256 is %.16s, and it was written with %.16s", path, hash.hex,
-                said);
+    return err_fail(E_FORMAT, "%s: is damaged: its SHA-256 is %.16s, and it was written with %.16s", path, hash.hex,
+                    said);
 }
 
 Status trainer_save(const Trainer *t, const char *path)
@@ -143,14 +143,15 @@ static Status check_settings(const Weights *w, Arena *a, const TrainConfig *c, i
 {
     const char *path = weights_path(w), *at = weights_meta(w, "step");
     if (!at || !str_int(at, step) || *step < 0)
-        return fail(E_FORMAT, "%s: no training checkpoint: its metadata give no step", path);
+        return err_fail(E_FORMAT, "%s: no training checkpoint: its metadata give no step", path);
     Meta here[MAX_SETTINGS];
     int n = settings(here, a, c);
     for (int i = 0; i < n; i++) {
         const char *there = weights_meta(w, here[i].key);
         if (!there) there = "absent";
         if (strcmp(there, here[i].value))
-            return fail(E_MISMATCH, "%s: saved with %s %s, here it is %s", path, here[i].key, there, here[i].value);
+            return err_fail(E_MISMATCH, "%s: saved with %s %s, here it is %s", path, here[i].key, there,
+                            here[i].value);
     }
     return OK;
 }
@@ -159,15 +160,15 @@ static Status check_tensor(const Weights *w, const Named *want)
 {
     const char *path = weights_path(w);
     const Stored *s = weights_find(w, want->name);
-    if (!s) return fail(E_MISMATCH, "%s: has no tensor %s, which is trained here", path, want->name);
+    if (!s) return err_fail(E_MISMATCH, "%s: has no tensor %s, which is trained here", path, want->name);
     if (strcmp(stored_type(s), dtype_name(want->value.dtype)))
-        return fail(E_MISMATCH, "%s: %s is %s, expected %s", path, s->name, stored_type(s),
-                    dtype_name(want->value.dtype));
+        return err_fail(E_MISMATCH, "%s: %s is %s, expected %s", path, s->name, stored_type(s),
+                        dtype_name(want->value.dtype));
     bool same = s->rank == want->value.rank;
     for (int i = 0; same && i < s->rank; i++) same = s->dim[i] == want->value.dim[i];
     if (!same)
-        return fail(E_MISMATCH, "%s: %s has shape %s, expected %s", path, s->name, stored_shape(s),
-                    tensor_shape(want->value));
+        return err_fail(E_MISMATCH, "%s: %s has shape %s, expected %s", path, s->name, stored_shape(s),
+                        tensor_shape(want->value));
     return OK;
 }
 
@@ -187,8 +188,8 @@ static Status load_from(Trainer *t, const Weights *w, Arena *a)
     for (int i = 0; i < n; i++) TRY(check_tensor(w, &named[i]));
     for (int i = 0; weights_n(w) > n && i < weights_n(w); i++)
         if (!is_named(named, n, weights_at(w, i)->name))
-            return fail(E_MISMATCH, "%s: has a tensor %s, which is not trained here", weights_path(w),
-                        weights_at(w, i)->name);
+            return err_fail(E_MISMATCH, "%s: has a tensor %s, which is not trained here", weights_path(w),
+                            weights_at(w, i)->name);
     TRY(check_settings(w, a, &t->config, &step));
     for (int i = 0; i < n; i++) TRY(stored_read(named[i].value, weights_find(w, named[i].name)));
     t->step = step;

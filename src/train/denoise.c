@@ -74,6 +74,6 @@ Batch denoise_corrupt(Arena *step, const Model *m, const Batch *clean, const Den
         for (int64_t k = 0; k < t; k++) target[i * t + k] = k < r->n_target ? r->target[k] : -1;
         src_len[i] = r->n_src, len[i] = r->n_target;
     }
-    shift_tokens_right(ids, &m->config, target, b, t);
+    batch_shift_right(ids, &m->config, target, b, t);
     return (Batch){.b = b, .t = t, .s = s, .ids = ids, .len = len, .src = src, .src_len = src_len, .target = target};
 }

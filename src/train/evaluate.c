@@ -14,7 +14,7 @@ static void score(Arena *step, Tensor logits, const int32_t *target, int64_t exa
     int64_t n = examples * per, v = tensor_last(logits);
     Tensor rows = tensor_reshape(logits, SHAPE(n, v));
     double *loss = NEW(step, double, n);
-    kernels(rows.dtype)->xent(loss, rows.data, target, 1, false, n, v);
+    kernels_of(rows.dtype)->xent(loss, rows.data, target, 1, false, n, v);
     for (int64_t e = 0; e < examples; e++) {
         int64_t scored = 0, right = 0;
         for (int64_t i = e * per; i < (e + 1) * per; i++) {
@@ -69,7 +69,7 @@ void evaluation_end(Evaluation *e)
     e->exact /= examples;
 }
 
-void evaluate(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
+void evaluate_epoch(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
 {
     *out = (Evaluation){0};
     batcher_seek(feed, 0);

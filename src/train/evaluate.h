@@ -14,7 +14,7 @@ typedef struct {
 
 /* One epoch of the batcher from its start.  Scores labels where the batches have them, else targets, as model_loss
  * does.  A loss that is not finite is a result like any other. */
-void evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
+void evaluate_epoch(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
 
 /* The pieces of it: sums over one batch are added to *sum, which starts as {0}; evaluation_end makes them means.
  * `best`, when not NULL, receives the index of the largest logit: (B) for labels, else the shape of the targets. */

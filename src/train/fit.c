@@ -53,7 +53,8 @@ static Status run(Trainer *tr, Batcher *feed, Arena *step, const FitPlan *p, Fit
         if (pause) TRY(evaluate_now(tr, step, p, s));
         bool stop = p->each && !p->each(tr, &stats, p->user) && tr->step < total;
         if (pause || stop) TRY(save_now(p));
-        if (stop) return fail(E_INTERRUPT, "interrupted at step %lld of %lld", (long long)tr->step, (long long)total);
+        if (stop)
+            return err_fail(E_INTERRUPT, "interrupted at step %lld of %lld", (long long)tr->step, (long long)total);
     }
     return OK;
 }

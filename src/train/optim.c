@@ -43,7 +43,7 @@ static Status check_groups(const Group *groups, const Slot *slots, int n)
     for (int i = 0; groups && groups[i].glob; i++) {
         int taken = 0;
         for (int k = 0; k < n; k++) taken += group_of(groups, slots[k].param) == i;
-        if (!taken) return fail(E_CONFIG, "parameter group '%s' takes no trainable parameter", groups[i].glob);
+        if (!taken) return err_fail(E_CONFIG, "parameter group '%s' takes no trainable parameter", groups[i].glob);
     }
     return OK;
 }
@@ -56,7 +56,7 @@ Status slots_new(Slot **out, int *n, Arena *run, const ParamSet *params, const T
         Param *p = params_at(params, i);
         if (p->trainable) slots[(*n)++] = slot_new(run, p, config);
     }
-    if (!*n) return fail(E_CONFIG, "no parameter of the model is trainable");
+    if (!*n) return err_fail(E_CONFIG, "no parameter of the model is trainable");
     *out = slots;
     return check_groups(config->groups, slots, *n);
 }
@@ -66,7 +66,7 @@ double slots_grad_norm(const Slot *slots, int n)
     double sum = 0;
     for (int i = 0; i < n; i++) {
         Tensor g = slots[i].param->grad;
-        if (g.data) sum += kernels(g.dtype)->sum_squares(g.data, tensor_count(g));
+        if (g.data) sum += kernels_of(g.dtype)->sum_squares(g.data, tensor_count(g));
     }
     return sqrt(sum);
 }
@@ -75,7 +75,7 @@ double slots_grad_norm(const Slot *slots, int n)
 static void sgd(const Slot *s, double lr, double momentum, double coefficient)
 {
     Tensor w = s->param->val, g = s->param->grad;
-    const Kernels *k = kernels(w.dtype);
+    const Kernels *k = kernels_of(w.dtype);
     int64_t n = tensor_count(w);
     if (s->decay > 0) k->add(g.data, g.data, s->decay / coefficient, w.data, n);
     if (!s->m.data) {
@@ -97,7 +97,7 @@ void slots_update(Slot *slots, int n, const TrainConfig *c, double lr, double co
         if (c->optim == OPTIM_SGD)
             sgd(s, rate, c->momentum, coefficient);
         else
-            kernels(w.dtype)->adamw(w.data, g.data, s->m.data, s->v.data, rate, c->beta1, c->beta2, c->eps, s->decay,
-                                    coefficient, step, tensor_count(w));
+            kernels_of(w.dtype)->adamw(w.data, g.data, s->m.data, s->v.data, rate, c->beta1, c->beta2, c->eps,
+                                       s->decay, coefficient, step, tensor_count(w));
     }
 }

@@ -53,7 +53,7 @@ static Status take_up(Trainer *t, const PretrainPlan *p)
     return OK;
 }
 
-Status pretrain(Model *m, const char *dir, const Examples *texts, const PretrainPlan *p)
+Status pretrain_run(Model *m, const char *dir, const Examples *texts, const PretrainPlan *p)
 {
     Work w = {.plan = p};
     Batcher *feed;

@@ -2,7 +2,7 @@
  * by spans (train/denoise.h).
  *
  *     PretrainPlan plan = {.train = pretrain_defaults(1e-3, 4000, seed), .tokens = 4096, .mlm = &masks, ...};
- *     TRY(pretrain(model, "out/base", &texts, &plan)); */
+ *     TRY(pretrain_run(model, "out/base", &texts, &plan)); */
 #ifndef TRAIN_PRETRAIN_H
 #define TRAIN_PRETRAIN_H
 
@@ -28,6 +28,6 @@ typedef struct {
 /* AdamW with decay 0.01; the rate rises over a twentieth of the steps and falls linearly. */
 TrainConfig pretrain_defaults(double lr, int64_t steps, uint64_t seed);
 /* Trains every parameter, then saves the model in `dir`, which exists or can be made. */
-Status pretrain(Model *, const char *dir, const Examples *texts, const PretrainPlan *);
+Status pretrain_run(Model *, const char *dir, const Examples *texts, const PretrainPlan *);
 
 #endif

@@ -11,7 +11,7 @@
 static Status check_range(const char *name, double x, double low, double high)
 {
     if (x >= low && x <= high) return OK;
-    return fail(E_CONFIG, "training: %s is %g, expected %g to %g", name, x, low, high);
+    return err_fail(E_CONFIG, "training: %s is %g, expected %g to %g", name, x, low, high);
 }
 
 static Status check_config(const TrainConfig *c)
@@ -29,8 +29,8 @@ static Status check_config(const TrainConfig *c)
         TRY(check_range("eps", c->eps, 1e-300, any));
     }
     if (c->schedule != SCHEDULE_CONSTANT && c->total <= c->warmup)
-        return fail(E_CONFIG, "training: total is %lld steps, expected more than the %lld of the warm-up",
-                    (long long)c->total, (long long)c->warmup);
+        return err_fail(E_CONFIG, "training: total is %lld steps, expected more than the %lld of the warm-up",
+                        (long long)c->total, (long long)c->warmup);
     return OK;
 }
 
@@ -96,11 +96,11 @@ static Status update(Trainer *t, StepStats *s)
 {
     const TrainConfig *c = &t->config;
     if (!isfinite(s->loss))
-        return fail(E_NUMERIC, "training diverged: the loss of step %lld is %g", (long long)s->step, s->loss);
+        return err_fail(E_NUMERIC, "training diverged: the loss of step %lld is %g", (long long)s->step, s->loss);
     s->grad_norm = slots_grad_norm(t->slots, t->n_slots);
     if (!isfinite(s->grad_norm))
-        return fail(E_NUMERIC, "training diverged: the gradient norm of step %lld is %g at loss %g",
-                    (long long)s->step, s->grad_norm, s->loss);
+        return err_fail(E_NUMERIC, "training diverged: the gradient norm of step %lld is %g at loss %g",
+                        (long long)s->step, s->grad_norm, s->loss);
     double coefficient = c->clip > 0 ? fmin(1, c->clip / (s->grad_norm + 1e-6)) : 1;
     slots_update(t->slots, t->n_slots, c, s->lr, coefficient, ++t->step);
     return OK;

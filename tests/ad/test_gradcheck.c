@@ -54,7 +54,7 @@ static GradCheck check_with(Fault f, bool train_w)
     n.x = noise(&run, F64, 11, SHAPE(1, 3));
     Tensor before = tensor_copy(&run, param_find(n.set, "w")->val);
     fault = f;
-    GradCheck g = gradcheck(n.set, &step, net_loss, &n, 3, 1);
+    GradCheck g = gradcheck_run(n.set, &step, net_loss, &n, 3, 1);
     EXPECT_NEAR(param_find(n.set, "w")->val, before, 0); /* values are restored to the bit */
     assert_int_equal(step.top - step.base, 0);
     g.at = g.at && g.at[0] == 'c' ? "c" : "";
@@ -118,7 +118,7 @@ static void nothing_beside_a_parameter_is_touched(void **state)
     params_zero_grad(set); /* now the gradient has a neighbour too */
     tensor_fill(tensor_new(&run, F64, SHAPE(8)), 7);
     tensor_fill(guard, 7);
-    GradCheck g = gradcheck(set, &step, sum_loss, set, 3, 1);
+    GradCheck g = gradcheck_run(set, &step, sum_loss, set, 3, 1);
     EXPECT(g.worst < 1e-8 && g.numbers == 8, "%g", g.worst);
     near(g.norm, sqrt(8), 1e-12, "length of the gradient of a sum");
     near(tensor_get(guard, 0), 7, 0,

@@ -100,7 +100,7 @@ static Status attached(Case *c)
 static Status merged(Case *c)
 {
     char *dir = str_print(&c->run, "/tmp/vernier-case-XXXXXX");
-    if (!c->a->method->merge) return fail(E_MISMATCH, "%s cannot be folded", c->a->method->name);
+    if (!c->a->method->merge) return err_fail(E_MISMATCH, "%s cannot be folded", c->a->method->name);
     TRY(c->a->method->merge(c->m, &c->a->cfg));
     assert_non_null(mkdtemp(dir));
     Status s = model_save(c->m, dir);

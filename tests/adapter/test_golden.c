@@ -13,7 +13,7 @@ static Batch inputs(Walked *w)
     Ids y = golden_ids(g, "adapted", "inputs", "labels");
     int32_t *moved = NEW(&g->run, int32_t, y.b * y.t);
     if (m->arch->decode) {
-        shift_tokens_right(moved, &m->config, y.id, y.b, y.t);
+        batch_shift_right(moved, &m->config, y.id, y.b, y.t);
         return (Batch){.b = x.b, .s = x.t, .src = x.id, .src_len = len, .t = y.t, .ids = moved, .target = y.id};
     }
     if (m->config.classes) return (Batch){.b = x.b, .t = x.t, .ids = x.id, .len = len, .label = y.id};

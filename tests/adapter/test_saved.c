@@ -197,7 +197,7 @@ static const Family FAMILIES[] = {
 
 static Tensor put_module(Dir *d, const Model *m, const char *param, const Tensor like)
 {
-    const char *prefix = is_any_head(param) ? "" : m->arch->format->prefix;
+    const char *prefix = build_is_any_head(param) ? "" : m->arch->format->prefix;
     return dir_noise(d, str_print(d->run, "%s%s", prefix, param), like.dim[0], like.dim[1]);
 }
 

@@ -36,10 +36,10 @@ static Var *add_prefix(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_prepend(p->tape, tape_leaf(p->tape, *(Tensor *)user), out, 0);
 }
 
-static Outcome after(Arena *a, Model *m, Hooks *hooks, const char *words, int64_t extra)
+static EffectOutcome after(Arena *a, Model *m, Hooks *hooks, const char *words, int64_t extra)
 {
     Do d;
-    Outcome out;
+    EffectOutcome out;
     int before = hooks_n(hooks);
     EXPECT(!do_parse(&d, a, words, m, PART_DECODER, extra), "%s", err_message());
     if (d.kind == DO_PATCH) EXPECT(!do_read(&d, a, m, hooks, &ELSE, T), "%s", err_message());
@@ -51,9 +51,9 @@ static Outcome after(Arena *a, Model *m, Hooks *hooks, const char *words, int64_
     return out;
 }
 
-static Outcome plain(Arena *a, Model *m, Hooks *hooks, const Batch *b)
+static EffectOutcome plain(Arena *a, Model *m, Hooks *hooks, const Batch *b)
 {
-    Outcome out;
+    EffectOutcome out;
     outcome_read(&out, a, m, hooks, b, NULL, PART_DECODER);
     return out;
 }
@@ -64,7 +64,7 @@ static void patches_bring_the_other_text(void **state)
     Arena a = arena_open(0);
     Model *m = model(&a);
     Hooks *hooks = hooks_new(&a);
-    Outcome one = plain(&a, m, hooks, &READ), two = plain(&a, m, hooks, &ELSE);
+    EffectOutcome one = plain(&a, m, hooks, &READ), two = plain(&a, m, hooks, &ELSE);
     static const char *const whole[] = {"patch:resid:1=x", "patch:RESID:0=x", "patch:resid:embed=x"};
     for (int i = 0; i < 3; i++) EXPECT_NEAR(after(&a, m, hooks, whole[i], 0).logits, two.logits, 0);
     /* The texts differ at position 2: the positions before are the same, and rows of the first text remain elsewhere.
@@ -74,7 +74,7 @@ static void patches_bring_the_other_text(void **state)
     Tensor part = after(&a, m, hooks, "patch:resid:1.2=x", 0).logits;
     for (int64_t k = 0; k < T * 20; k++)
         assert_true(tensor_get(part, k) == tensor_get(k / 20 == 2 ? two.logits : one.logits, k));
-    Outcome patched = after(&a, m, hooks, "patch:resid:0=x", 0);
+    EffectOutcome patched = after(&a, m, hooks, "patch:resid:0=x", 0);
     Effect e = effect_of(&a, &one, &patched), same = effect_of(&a, &one, &one);
     assert_true(e.kl > 1e-4 && e.output > 1e-3 && e.shift[0] == 0 && e.shift[1] > 1e-4);
     assert_true(same.kl < 1e-15 && same.top == 0 && same.output == 0 && same.shift[1] == 0);
@@ -104,7 +104,7 @@ static void steering_adds_the_difference_of_means(void **state)
     Arena a = arena_open(0);
     Model *m = model(&a);
     Hooks *hooks = hooks_new(&a);
-    Outcome one = plain(&a, m, hooks, &READ);
+    EffectOutcome one = plain(&a, m, hooks, &READ);
     Tensor plus = plain(&a, m, hooks, &ELSE).last, less = plain(&a, m, hooks, &LESS).last, none = {0};
     static const struct {
         const char *words;
@@ -125,12 +125,12 @@ static void steering_adds_the_difference_of_means(void **state)
                                        "steer:resid:0=1*x minus y"};
     double last = 1e-3; /* it is not just above rounding */
     for (int i = 0; i < 3; i++) {
-        Outcome there = after(&a, m, hooks, more[i], 0);
+        EffectOutcome there = after(&a, m, hooks, more[i], 0);
         Effect e = effect_of(&a, &one, &there);
         assert_true(e.output > 1.5 * last && e.kl > 0 && e.shift[0] == 0 && e.shift[1] > 0);
         last = e.output;
     }
-    Outcome far = one; /* steering can go past the largest number */
+    EffectOutcome far = one; /* steering can go past the largest number */
     far.logits = tensor_copy(&a, one.logits);
     tensor_set(far.logits, 0, NAN);
     assert_true(isnan(effect_of(&a, &one, &far).kl) && isnan(effect_of(&a, &one, &far).top));
@@ -167,9 +167,9 @@ static void a_head_times_one_is_the_head(void **state)
     Arena a = arena_open(0);
     Model *m = model(&a);
     Hooks *hooks = hooks_new(&a);
-    Outcome one = plain(&a, m, hooks, &READ);
+    EffectOutcome one = plain(&a, m, hooks, &READ);
     EXPECT_NEAR(after(&a, m, hooks, "head:0.1=1", 0).logits, one.logits, 1e-15);
-    Outcome zero = after(&a, m, hooks, "head:1.2=0", 0);
+    EffectOutcome zero = after(&a, m, hooks, "head:1.2=0", 0);
     const Linear *o = model_linear(m, (Where){SITE_ATTN_OUT, 1, PART_DECODER});
     for (int64_t k = 2 * 4 * DIM; k < 3 * 4 * DIM; k++) tensor_set(o->w->val, k, 0);
     EXPECT_NEAR(zero.logits, plain(&a, m, hooks, &READ).logits, 1e-13);
@@ -189,7 +189,7 @@ static void the_prefix_is_scaled_and_its_mass_set(void **state)
     hook_add(no_values, (Where){SITE_VALUES, LAYER_ANY, PART_DECODER}, add_prefix, &zeros);
     EXPECT_NEAR(after(&a, m, hooks, "mass:0", SLOTS).logits, plain(&a, m, none, &READ).logits, 1e-13);
     EXPECT_NEAR(after(&a, m, hooks, "prefix=scale:0", SLOTS).logits, plain(&a, m, no_values, &READ).logits, 1e-13);
-    Outcome set = after(&a, m, hooks, "mass:0.3", SLOTS);
+    EffectOutcome set = after(&a, m, hooks, "mass:0.3", SLOTS);
     for (int l = 0; l < LAYERS; l++)
         for (int h = 0; h < HEADS; h++) {
             HeadStats s = maps_stats(&set.maps, maps_head(&set.maps, &a, l, h));
@@ -219,10 +219,10 @@ static Prefixed prefixed(Arena *a, Model *base, const char *settings, uint64_t s
     return x;
 }
 
-static Outcome swapped(Arena *a, Prefixed x, Prefixed y, const Batch *b, Part part)
+static EffectOutcome swapped(Arena *a, Prefixed x, Prefixed y, const Batch *b, Part part)
 {
     Do d;
-    Outcome out;
+    EffectOutcome out;
     int before = hooks_n(x.hooks);
     EXPECT(!do_parse(&d, a, "prefix=swap:DIR", x.m, part, SLOTS), "%s", err_message());
     EXPECT(!do_read_keys(&d, a, x.m, x.hooks, y.m, y.hooks, b), "%s", err_message());
@@ -247,7 +247,7 @@ static void a_swapped_prefix_is_the_other_adapter(void **state)
         const Batch *b = strcmp(c[i].arch, "gpt2") ? &pair : &READ;
         Prefixed x = prefixed(&a, built(&a, c[i].arch, F64), c[i].one, 1),
                  y = prefixed(&a, built(&a, c[i].arch, F64), c[i].two, 2);
-        Outcome own, other;
+        EffectOutcome own, other;
         outcome_read(&own, &a, x.m, x.hooks, b, NULL, PART_DECODER);
         outcome_read(&other, &a, y.m, y.hooks, b, NULL, PART_DECODER);
         EXPECT_NEAR(swapped(&a, x, x, b, PART_DECODER).logits, own.logits, 0);

@@ -45,7 +45,7 @@ static void a_page_of_one_model_against_another(void **state)
     static const char *keys[S] = {"0", "1"};
     static const int32_t id[T] = {0, 5, 6, 7, 8, 9, 10, 2};
     memcpy(keys + PREFIX, words, sizeof words);
-    Attention x = {.model = "tuned", .base = "base", .arch = "gpt2", .layer = number, .head = number};
+    PageAttention x = {.model = "tuned", .base = "base", .arch = "gpt2", .layer = number, .head = number};
     x.maps = (Maps){.part = PART_DECODER, .layers = LAYERS, .heads = HEADS, .t = T, .s = S, .prefix = PREFIX};
     x.maps.query = x.maps.key = id;
     x.labels = (MapLabels){T, S, PREFIX, words, keys, "query", "key", true};
@@ -84,7 +84,7 @@ static Status close_in_order(Fig *f, int i, void *user)
     ClosedSoFar *done = user;
     assert_int_equal(i, done->n++);
     TRY(fig_close(f));
-    return i < done->stop ? OK : fail(E_INTERRUPT, "stopped at %d", i);
+    return i < done->stop ? OK : err_fail(E_INTERRUPT, "stopped at %d", i);
 }
 
 /* The same bytes from one thread and from several; the first error is reported, and open figures are closed. */
@@ -137,8 +137,8 @@ static Tuned tuned(const char *name, int layers, double much)
         LayerPair *p = &t.pair.layer[l];
         *p = (LayerPair){.change = {1e-8 * pow(30, l) * much, much * l, 0.2 * l * much, T},
                          .conditional = 1e-8 * (l + 1)};
-        p->head = NEW(&arena, Change, HEADS), p->head_alpha = NEW(&arena, double, HEADS);
-        for (int h = 0; h < HEADS; h++) p->head[h] = (Change){0, much * l * h, 0, T};
+        p->head = NEW(&arena, AttentionChange, HEADS), p->head_alpha = NEW(&arena, double, HEADS);
+        for (int h = 0; h < HEADS; h++) p->head[h] = (AttentionChange){0, much * l * h, 0, T};
         p->alpha = 0.3 + 0.1 * l * much, p->rank = 4, p->most = 8, p->participation = 2 + l * much;
         p->spectrum = vector(5, 1, 0.01), p->space = tensor_zero(&arena, F64, SHAPE(T, 4));
         p->mean = vector(T, 0, much), p->cka = 1 - 0.1 * l * much, p->procrustes = 0.2 * l * much;
@@ -155,7 +155,7 @@ static void pages_of_comparisons(void **state)
         FloorTexts texts = {.floors = {1.6, 1.2, tensor_new(&arena, F64, SHAPE(T, 2)), 40, 280, 5}};
         for (int i = 0; i < 2 * T; i++)
             tensor_set(texts.floors.at, i, i < 2 ? (double)NAN : 2 - 0.1 * i - 0.4 * (i % 2));
-        const Comparison c = {"base", "gpt2", PART_DECODER, &(Tokens){.n = T}, false, 2, t, &texts, 1.1};
+        const TunedComparison c = {"base", "gpt2", PART_DECODER, &(Tokens){.n = T}, false, 2, t, &texts, 1.1};
         const char **figures, *dir = str_print(&arena, "%s/compare-%d", folder, layers);
         EXPECT(!comparison_write(&c, &arena, dir, &figures), "%s", err_message());
         for (int k = 0; k < 6; k++)

@@ -68,8 +68,8 @@ static void loss_is_the_mean_over_tokens(void **state)
     int64_t count[] = {1, 5};
     double loss[2], mean;
     for (int i = 0; i < 2; i++) {
-        EXPECT(!loss_batch(&scored, &a, m, NULL, &read[i], NULL), "%s", err_message());
-        loss[i] = loss_of(m, NULL, &scored);
+        EXPECT(!importance_loss_batch(&scored, &a, m, NULL, &read[i], NULL), "%s", err_message());
+        loss[i] = importance_loss(m, NULL, &scored);
     }
     const FloorTexts x = {.floors = {.texts = 2, .tokens = 6}, .read = read, .count = count};
     EXPECT(!floor_loss(&mean, &x, m, NULL), "%s", err_message());

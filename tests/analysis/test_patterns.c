@@ -135,7 +135,7 @@ static void rollout_and_flow_by_hand(void **state)
     Arena a = arena_open(0);
     for (int64_t prefix = 0; prefix < 2; prefix++) {
         Maps x = uniform(&a, prefix);
-        Tensor r = rollout(&a, &x), f = attention_flow(&a, &x);
+        Tensor r = rollout_maps(&a, &x), f = rollout_flow(&a, &x);
         const double want_r[] = {5. / 8, 3. / 8, 3. / 8, 5. / 8}, want_f[] = {2. / 3, 1. / 3, 1. / 3, 2. / 3};
         for (int i = 0; i < 4; i++) {
             EXPECT(fabs(tensor_get(r, i) - want_r[i]) < 1e-12, "rollout %d: %g", i, tensor_get(r, i));
@@ -155,7 +155,7 @@ static void rollout_begins_at_the_lowest_layer(void **state)
     Maps x = uniform(&a, 0);
     for (int l = 0; l < 2; l++)
         for (int i = 0; i < 4; i++) tensor_set(x.probs[l], i, MAPS[l][i]);
-    Tensor r = rollout(&a, &x);
+    Tensor r = rollout_maps(&a, &x);
     for (int i = 0; i < 4; i++) near(tensor_get(r, i), WANT[i], 1e-15, "rollout");
     arena_close(&a);
 }
@@ -195,7 +195,7 @@ static void flow_takes_back_what_it_sent(void **state)
         }
     }
     const Maps x = {.part = PART_ENCODER, .layers = L, .heads = 1, .t = N, .s = N, .probs = p};
-    Tensor f = attention_flow(&a, &x);
+    Tensor f = rollout_flow(&a, &x);
     /* The least cut, over all sets of inner nodes: 2 layers of 4. */
     for (int64_t i = 0; i < N; i++) {
         double cut[N], sum = 0;
@@ -238,7 +238,7 @@ static Status stop_at_two(int done, int all, void *user)
 {
     assert_int_equal(all, 6);
     assert_int_equal(done, ++*(int *)user);
-    return done < 2 ? OK : fail(E_INTERRUPT, "two are enough");
+    return done < 2 ? OK : err_fail(E_INTERRUPT, "two are enough");
 }
 
 static void importance_is_what_the_loss_says(void **state)
@@ -250,7 +250,7 @@ static void importance_is_what_the_loss_says(void **state)
     static const int32_t ids[] = {3, 7, 3, 1, 7};
     const Batch read = {.b = 1, .t = 5, .ids = ids};
     Batch b;
-    EXPECT(!loss_batch(&b, &a, m, NULL, &read, NULL), "%s", err_message());
+    EXPECT(!importance_loss_batch(&b, &a, m, NULL, &read, NULL), "%s", err_message());
     assert_true(b.target[0] == 7 && b.target[4] == -1);
     HeadStats s[6] = {{0}};
     Tensor weighted[2];
@@ -262,14 +262,14 @@ static void importance_is_what_the_loss_says(void **state)
     EXPECT(!head_importance(s, m, hooks, &b, PART_DECODER, NULL, NULL), "%s", err_message());
     attention_gradient(weighted, &a, m, hooks, &b, PART_DECODER);
     assert_int_equal(hooks_n(hooks), 0);
-    double loss = loss_of(m, hooks, &b);
+    double loss = importance_loss(m, hooks, &b);
     for (int i = 0; i < 6; i++) {
         const double h = 1e-5;
         double side[2], sum = 0;
         for (int k = 0; k < 2; k++) {
             HeadScale x = {i % 3, 3, k ? 1 - h : 1 + h};
             hook_add(hooks, (Where){SITE_HEADS, i / 3, PART_DECODER}, hook_scale_head, &x);
-            side[k] = loss_of(m, hooks, &b);
+            side[k] = importance_loss(m, hooks, &b);
             hooks_clear_from(hooks, 0);
         }
         double slope = (side[0] - side[1]) / (2 * h);
@@ -279,12 +279,12 @@ static void importance_is_what_the_loss_says(void **state)
         const Linear *o = model_linear(m, (Where){SITE_ATTN_OUT, i / 3, PART_DECODER});
         Tensor kept = tensor_copy(&a, o->w->val);
         for (int64_t k = 0; k < 4 * 12; k++) tensor_set(o->w->val, i % 3 * 4 * 12 + k, 0);
-        EXPECT(fabs(loss_of(m, hooks, &b) - loss - s[i].zeroed) < 1e-12, "%d: %g", i, s[i].zeroed);
+        EXPECT(fabs(importance_loss(m, hooks, &b) - loss - s[i].zeroed) < 1e-12, "%d: %g", i, s[i].zeroed);
         for (int64_t k = 0; k < 144; k++) tensor_set(o->w->val, k, tensor_get(kept, k));
     }
     Maps x;
     maps_read(&x, &a, m, hooks, &read, PART_DECODER);
-    Tensor r = relevance(&a, &x, weighted);
+    Tensor r = rollout_relevance(&a, &x, weighted);
     for (int64_t i = 0; i < 4; i++) {
         double row = 0;
         for (int64_t j = 0; j < 5; j++) {
@@ -317,7 +317,7 @@ static void looking_changes_nothing(void **state)
     HeadStats s[8] = {{0}};
     Tensor weighted[2];
     maps_read(&x, &a, m, hooks, &b, PART_DECODER);
-    EXPECT(!loss_batch(&scored, &a, m, NULL, &b, NULL), "%s", err_message());
+    EXPECT(!importance_loss_batch(&scored, &a, m, NULL, &b, NULL), "%s", err_message());
     pattern_repeats(s, m, hooks, PART_DECODER, NULL);
     EXPECT(!head_importance(s, m, hooks, &scored, PART_DECODER, NULL, NULL), "%s", err_message());
     attention_gradient(weighted, &a, m, hooks, &scored, PART_DECODER);

@@ -146,9 +146,9 @@ static void faults_of_files(void **state)
     (void)state;
     assert_int_equal(err_status(), OK);
     assert_int_equal(fail_in_file(OK, "f"), OK);
-    assert_int_equal(fail_in_file(fail(E_CONFIG, "a %s", "slip"), "dir/f"), E_FORMAT);
+    assert_int_equal(fail_in_file(err_fail(E_CONFIG, "a %s", "slip"), "dir/f"), E_FORMAT);
     assert_string_equal(err_message(), "dir/f: a slip");
-    assert_int_equal(fail_in_file(fail(E_IO, "another"), "f"), E_IO);
+    assert_int_equal(fail_in_file(err_fail(E_IO, "another"), "f"), E_IO);
     assert_int_equal(err_status(), E_FORMAT); /* of the first */
     assert_string_equal(err_message(), "dir/f: a slip");
     err_clear();

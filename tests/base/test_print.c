@@ -109,10 +109,10 @@ static void messages_are_one_printable_line(void **state)
     memset(longer, '\033', sizeof longer - 1);
     longer[sizeof longer - 1] = 0;
     err_clear();
-    assert_int_equal(fail(E_FORMAT, "%s: \"%.5s\" in line %d", "a\nb", "\u202e\u00e9x", 3), E_FORMAT);
+    assert_int_equal(err_fail(E_FORMAT, "%s: \"%.5s\" in line %d", "a\nb", "\u202e\u00e9x", 3), E_FORMAT);
     assert_string_equal(err_message(), "a\\x0Ab: \"\\u{202E}\u00e9\" in line 3");
     err_clear();
-    fail(E_IO, "%s", longer);
+    err_fail(E_IO, "%s", longer);
     EXPECT(strlen(err_message()) > 900 && !strchr(err_message(), '\033'), "%s", err_message());
     for (const char *s = err_message(); *s; s += 4) EXPECT(!strncmp(s, "\\x1B", 4), "an escape was cut: %s", s);
     err_clear();

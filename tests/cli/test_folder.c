@@ -109,7 +109,7 @@ static void a_former_result_stays_until_the_new_one_is_complete(void **state)
     assert_int_equal(open_with(&f, "0.2", true), OK);
     fill(&f, "0.2");
     assert_true(holds("result.txt", "0.1") && there("figures/0.1.svg"));
-    fail(E_INTERRUPT, "stopped");
+    err_fail(E_INTERRUPT, "stopped");
     assert_int_equal(folder_leave(&f, E_INTERRUPT, NULL), E_INTERRUPT);
     assert_true(holds("result.txt", "0.1") && there("figures/0.1.svg") && !there(".lock"));
 

@@ -52,7 +52,7 @@ static int cut(char **word, const char *line)
 /* The first one that a name, or a pattern GROUP/NAME, stands for. */
 static const Experiment *named(const char *group, const char *name)
 {
-    for (const Experiment **e = experiments(&arena); *e; e++) {
+    for (const Experiment **e = list_experiments(&arena); *e; e++) {
         bool whole = strchr(name, '/') && str_glob(name, str_print(&arena, "%s/%s", (*e)->group, (*e)->name));
         if (whole || (!strcmp((*e)->group, group) && !strcmp((*e)->name, name))) return *e;
     }
@@ -189,7 +189,7 @@ static bool exists(const char *name, size_t n)
     if (in_table(COMMON_OPTIONS, name, n)) return true;
     for (const Command *const *c = command_begin(); c < command_end(); c++)
         if (in_table((*c)->options, name, n) || is_alias((*c)->options, str_copy(&arena, name, n))) return true;
-    for (const Experiment **e = experiments(&arena); *e; e++)
+    for (const Experiment **e = list_experiments(&arena); *e; e++)
         if (declares(*e, str_copy(&arena, name, n))) return true;
     return false;
 }
@@ -216,7 +216,7 @@ static void texts_name_options_that_exist(void **state)
         }
         for (const Option *o = (*c)->options; o && o->name; o++) check_text((*c)->name, o->help);
     }
-    for (const Experiment **e = experiments(&arena); *e; e++) {
+    for (const Experiment **e = list_experiments(&arena); *e; e++) {
         check_text((*e)->name, (*e)->method);
         check_text((*e)->name, (*e)->expect);
         for (const Setting *s = (*e)->settings; s && s->key; s++) check_text((*e)->name, s->help);

@@ -62,7 +62,7 @@ static Status divides(Run *r)
 static Status broken(Run *r)
 {
     (void)r;
-    return fail(E_NUMERIC, "the loss is not a finite number at step 3");
+    return err_fail(E_NUMERIC, "the loss is not a finite number at step 3");
 }
 
 /* Reads a page of a mapped file that is not there any more. */
@@ -73,8 +73,8 @@ static Status cut(Run *r)
     (void)r;
     TRY(file_write("cut", zeros, sizeof zeros));
     TRY(file_map(&map, "cut"));
-    if (truncate("cut", 1)) return fail(E_IO, "cut: is not cut");
-    return ((volatile char *)map.text)[4096] ? OK : fail(E_NUMERIC, "a page that is not there is read");
+    if (truncate("cut", 1)) return err_fail(E_IO, "cut: is not cut");
+    return ((volatile char *)map.text)[4096] ? OK : err_fail(E_NUMERIC, "a page that is not there is read");
 }
 
 static const Setting SETTINGS[] = {{"scale", "factor", {"1.0"}, 0, 10, NULL},

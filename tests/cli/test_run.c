@@ -31,7 +31,7 @@ static Status square(Run *r, int i, void *out, void *user)
     (void)user;
     run_progress(r, "squares", i, 8, NAN);
     usleep((useconds_t)(8 - i) * 2000); /* later jobs end first */
-    if (i == fail_at_job) return fail(E_FORMAT, "job %d met a wrong file", i);
+    if (i == fail_at_job) return err_fail(E_FORMAT, "job %d met a wrong file", i);
     if (i == crash_at_job) abort();
     const char *names[] = {"x"};
     const double values[] = {i};
@@ -39,7 +39,7 @@ static Status square(Run *r, int i, void *out, void *user)
     double sum = 0; /* a job may use OpenMP though its parent's threads stayed behind */
 #pragma omp parallel for reduction(+ : sum)
     for (int k = 0; k < 100; k++) sum += i;
-    if (sum != 100 * i) return fail(E_NUMERIC, "the sum is %g", sum);
+    if (sum != 100 * i) return err_fail(E_NUMERIC, "the sum is %g", sum);
     *o = (Out){(double)i * i, getpid() != parent};
     return OK;
 }
@@ -50,7 +50,7 @@ static Status waits(Run *r, int i, void *out, void *user)
     (void)user;
     *(int *)out = i;
     if (i == 2) usleep(100000);
-    if (i == 2) return fail(E_FORMAT, "job 2 met a wrong file");
+    if (i == 2) return err_fail(E_FORMAT, "job 2 met a wrong file");
     for (int k = 0; k < 6000 && !run_stopped(); k++) usleep(10000);
     run_log(r, "saved", i, 0, NULL, NULL);
     return run_interrupted();
@@ -86,10 +86,10 @@ static Status run(Run *r)
     int threads = 0;
 #pragma omp parallel num_threads(3) reduction(+ : threads)
     threads++;
-    if (threads != 3) return fail(E_NUMERIC, "%d threads", threads);
+    if (threads != 3) return err_fail(E_NUMERIC, "%d threads", threads);
     bool shown = false;
     TRY(run_parallel(r, 1, sizeof shown, shows_itself, NULL, &shown));
-    if (!shown && !run_resuming(r)) return fail(E_NUMERIC, "the progress of a single job is not shown");
+    if (!shown && !run_resuming(r)) return err_fail(E_NUMERIC, "the progress of a single job is not shown");
     TRY(run_parallel(r, 8, sizeof *out, square, NULL, out));
     for (int i = 0; i < run_seeds(r); i++) {
         run_metric(r, "square", i, out[i].square);

@@ -21,7 +21,7 @@ static void known_change(void **state)
     Seen without = by_hand(&a, F64, 2, 2, (double[]){.5, .5, .25, .75});
     Seen with = by_hand(&a, F64, 2, 3, (double[]){.5, .4, .1, .2, .2, .6});
     Map x = {.seen = &with, .extra = 1}, y = {.seen = &without};
-    Change c = measure_change(x, y, -1);
+    AttentionChange c = measure_change(x, y, -1);
     assert_int_equal(c.rows, 2);
     EXPECT(fabs(c.gap - 0.3) < 1e-15 && fabs(c.tv - 0.15) < 1e-15, "gap %.17g, tv %.17g", c.gap, c.tv);
     EXPECT(fabs(c.kl - 0.25 * log(0.5 / 0.8 * 0.5 / 0.2)) < 1e-15, "kl %.17g", c.kl);
@@ -48,7 +48,7 @@ static void extremes(void **state)
     Seen broken = by_hand(&a, F32, 1, 3, (double[]){NAN, NAN, NAN});
     Seen one_sided = by_hand(&a, F32, 1, 2, (double[]){0, 1});
     Map y = {.seen = &without};
-    Change c = measure_change((Map){.seen = &nearly, .extra = 1}, y, -1);
+    AttentionChange c = measure_change((Map){.seen = &nearly, .extra = 1}, y, -1);
     EXPECT(c.rows == 1 && c.gap < 1e-7, "gap %g of %d rows", c.gap, (int)c.rows);
     c = measure_change((Map){.seen = &all, .extra = 1}, y, -1);
     EXPECT(c.rows == 0 && isnan(c.gap) && isnan(c.kl) && isnan(c.tv), "gap %g of %d rows", c.gap, (int)c.rows);
@@ -119,7 +119,7 @@ static void identity(const char *arch, Part part, DType type, int64_t reserved, 
 
     Map x = {.seen = &with[0], .extra = SLOTS_, .reserved = reserved},
         y = {.seen = &without[0], .reserved = reserved};
-    Change c = measure_change(x, y, -1);
+    AttentionChange c = measure_change(x, y, -1);
     int64_t blind = part == PART_DECODER ? ROWS_ * 3 * reserved : 0; /* causal queries at reserved positions */
     EXPECT(c.rows == ROWS_ * 3 * TOKENS_ - blind, "%s: %d rows compared", arch, (int)c.rows);
     EXPECT(c.gap < limit && c.tv < limit && c.kl < limit, "%s: gap %g, tv %g, kl %g", arch, c.gap, c.tv, c.kl);
@@ -131,7 +131,7 @@ static void identity(const char *arch, Part part, DType type, int64_t reserved, 
         EXPECT(fabs(total - 1) < limit, "%s: masses sum to %.17g", arch, total);
     }
     Map above = {.seen = &with[1], .reserved = reserved}, base = {.seen = &without[1], .reserved = reserved};
-    Change all_heads = measure_change(above, base, -1), head[3];
+    AttentionChange all_heads = measure_change(above, base, -1), head[3];
     EXPECT(all_heads.gap > 0.01, "%s: layer 2 did not move", arch);
     for (int h = 0; h < 3; h++) {
         head[h] = measure_change(above, base, h);

@@ -95,7 +95,7 @@ static void one_beam_is_greedy(void **state)
         GenerateConfig c = generate_defaults(s.m, 8);
         int32_t out[2][B * 8], len[2][B];
         double score[B];
-        assert_int_equal(generate(out[0], len[0], s.m, NULL, &s.step, &s.x, &c), OK);
+        assert_int_equal(generate_tokens(out[0], len[0], s.m, NULL, &s.step, &s.x, &c), OK);
         assert_int_equal(generate_beams(out[1], len[1], score, s.m, NULL, &s.step, &s.x, &c), OK);
         assert_memory_equal(out[0], out[1], sizeof out[0]);
         assert_memory_equal(len[0], len[1], sizeof len[0]);
@@ -140,7 +140,7 @@ static void samples_follow_the_distribution(void **state)
             GenerateConfig c = generate_defaults(s.m, 1);
             c.temperature = how[h].temperature, c.top_p = how[h].top_p, c.top_k = how[h].top_k, c.seed = (uint64_t)d;
             int32_t out, len;
-            assert_int_equal(generate(&out, &len, s.m, NULL, &s.step, &s.x, &c), OK);
+            assert_int_equal(generate_tokens(&out, &len, s.m, NULL, &s.step, &s.x, &c), OK);
             count[out]++;
         }
         for (int i = 0; i < V; i++) {

@@ -104,7 +104,7 @@ static void shifted_as_reference(Golden *g, const Model *m, const char *name, co
 {
     Ids labels = golden_ids(g, name, "inputs", "labels");
     int32_t *ids = NEW(&g->run, int32_t, labels.b * labels.t);
-    shift_tokens_right(ids, &m->config, labels.id, labels.b, labels.t);
+    batch_shift_right(ids, &m->config, labels.id, labels.b, labels.t);
     for (int64_t i = 0; i < labels.b * labels.t; i++)
         EXPECT(ids[i] == x->ids[i], "%s: decoder id %lld is %d, expected %d", name, (long long)i, ids[i], x->ids[i]);
 }
@@ -170,7 +170,7 @@ static void t5(DType dtype)
 static Tensor eos_vectors(Golden *g, Model *m, const Batch *x)
 {
     Pass p = {.tape = tape_open(&g->step, false)};
-    Batch y = source_as_target(m, &p, x);
+    Batch y = batch_source_as_target(m, &p, x);
     return tensor_copy(&g->run, tensor_reshape(m->arch->hidden(m, &p, &y)->val, SHAPE(x->b, m->config.dim)));
 }
 
@@ -219,7 +219,7 @@ static void self_labels(Golden *g, Model *m)
     EXPECT_GOLDEN(eos_vectors(g, m, &batch), g, "self_labels", "eos_vector", NULL);
     Ids labels = golden_ids(g, "self_labels", "inputs", "labels");
     int32_t *ids = NEW(&g->run, int32_t, labels.b * labels.t);
-    shift_tokens_right(ids, &m->config, labels.id, labels.b, labels.t);
+    batch_shift_right(ids, &m->config, labels.id, labels.b, labels.t);
     batch.t = labels.t, batch.ids = ids, batch.target = labels.id;
     batch.len = golden_len(g, "self_labels", "decoder_attention_mask");
     compare_loss(g, m, "self_labels", &batch);
@@ -366,7 +366,7 @@ static void compare_greedy_pair(Golden *g, const char *name)
     GenerateConfig c = generate_defaults(m, cJSON_GetObjectItem(how, "max_length")->valueint - 1);
     if ((start = cJSON_GetObjectItem(how, "decoder_start_token_id")) != NULL) c.start = start->valueint;
     int32_t *out = NEW(&g->run, int32_t, x.b * c.max_new), *len = NEW(&g->run, int32_t, x.b);
-    EXPECT(generate(out, len, m, NULL, &g->step, &x, &c) == OK, "%s", err_message());
+    EXPECT(generate_tokens(out, len, m, NULL, &g->step, &x, &c) == OK, "%s", err_message());
     int64_t b = 0;
     cJSON_ArrayForEach(row, golden_get(g, name, "outputs", "sequences"))
     {
@@ -479,7 +479,7 @@ static void greedy_ragged(void **state)
     GenerateConfig c = generate_defaults(m, (int)number_or(how, "new_tokens", 0));
     c.eos = (int)number_or(how, "eos_token_id", c.eos);
     int32_t *out = NEW(&g.run, int32_t, batch.b * c.max_new), *n = NEW(&g.run, int32_t, batch.b);
-    EXPECT(generate(out, n, m, NULL, &g.step, &batch, &c) == OK, "%s", err_message());
+    EXPECT(generate_tokens(out, n, m, NULL, &g.step, &batch, &c) == OK, "%s", err_message());
     int64_t b = 0;
     const cJSON *row;
     cJSON_ArrayForEach(row, golden_get(&g, "generate_greedy", "outputs", "sequences"))

@@ -85,7 +85,7 @@ static void compare_written(const char *name, const char *key, Model *m, int bea
     assert_int_equal(r, x.b * beams);
     if (beams > 1) return;
     int32_t *greedy = NEW(&G.run, int32_t, x.b * most); /* one beam is the likeliest token at each step */
-    EXPECT(generate(greedy, len, m, NULL, &G.step, &x, &c) == OK, "%s", err_message());
+    EXPECT(generate_tokens(greedy, len, m, NULL, &G.step, &x, &c) == OK, "%s", err_message());
     for (int64_t b = 0; b < x.b; b++) assert_memory_equal(greedy + b * most, out + b * most, 4 * (size_t)len[b]);
 }
 

@@ -180,7 +180,7 @@ static void gradients(void **state)
     Batch x = small_flow(m);
     params_train(m->params, "*", true);
     void *ctx[] = {m, &x};
-    GradCheck g = gradcheck(m->params, &STEP, loss_of, ctx, 3, 5);
+    GradCheck g = gradcheck_run(m->params, &STEP, loss_of, ctx, 3, 5);
     EXPECT(g.worst < 1e-7, "gradients are off by %g", g.worst);
 }
 
@@ -302,9 +302,9 @@ static void cold_samples_are_greedy(void **state)
         if (m->encoder) x.ids = NULL, x.len = NULL, x.t = 0;
         GenerateConfig c = generate_defaults(m, NEW_TOKENS);
         int32_t greedy[B * NEW_TOKENS], out[B * NEW_TOKENS], len[2][B];
-        EXPECT(generate(greedy, len[0], m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
+        EXPECT(generate_tokens(greedy, len[0], m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
         for (c.temperature = 1e-4; c.temperature > 1e-12; c.temperature /= 10) {
-            EXPECT(generate(out, len[1], m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
+            EXPECT(generate_tokens(out, len[1], m, NULL, &STEP, &x, &c) == OK, "%s", err_message());
             assert_memory_equal(len[0], len[1], sizeof len[0]);
             for (int i = 0; i < B * NEW_TOKENS; i++)
                 EXPECT(i % NEW_TOKENS >= len[0][i / NEW_TOKENS] || out[i] == greedy[i],
@@ -326,7 +326,7 @@ static void generation_is_argmax(void **state)
         int32_t out[B * NEW_TOKENS], len[B];
         GenerateConfig c = generate_defaults(m, NEW_TOKENS);
         c.both_ways = both_ways;
-        EXPECT(generate(out, len, m, h, &STEP, &x, &c) == OK, "%s", err_message());
+        EXPECT(generate_tokens(out, len, m, h, &STEP, &x, &c) == OK, "%s", err_message());
         for (int b = 0; b < B; b++) {
             int32_t text[T + NEW_TOKENS], first = both_ways ? x.len[b] : 0;
             memcpy(text, x.ids + b * T, sizeof *text * (size_t)x.len[b]);
@@ -491,8 +491,8 @@ static void refused(void **state)
     c.plain_head = true; /* a head alone does not make a writer */
     int32_t out[1], len[1], id[] = {3};
     EXPECT(model_open(&m, &RUN, &c, F32, 1) == OK, "%s", err_message());
-    EXPECT(generate(out, len, m, NULL, &STEP, &(Batch){.b = 1, .t = 1, .ids = id},
-                    &(GenerateConfig){.max_new = 1, .eos = -1}) == E_MISMATCH,
+    EXPECT(generate_tokens(out, len, m, NULL, &STEP, &(Batch){.b = 1, .t = 1, .ids = id},
+                           &(GenerateConfig){.max_new = 1, .eos = -1}) == E_MISMATCH,
            "a roberta with a plain head generates");
     err_clear();
     c.tie_head = false;

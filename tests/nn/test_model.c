@@ -295,7 +295,7 @@ static void generation_is_argmax(void **state)
         int32_t out[B * NEW_TOKENS], len[B];
         GenerateConfig c = generate_defaults(m, NEW_TOKENS);
         c.force_eos = false;
-        EXPECT(generate(out, len, m, h, &G.step, &x, &c) == OK, "%s", err_message());
+        EXPECT(generate_tokens(out, len, m, h, &G.step, &x, &c) == OK, "%s", err_message());
         for (int b = 0; b < B; b++) {
             int n = x.len ? x.len[b] : T;
             int32_t text[T + NEW_TOKENS];
@@ -321,7 +321,7 @@ static void generation_is_argmax(void **state)
     Model *enc = small_model(&G.run, "roberta", F64);
     int32_t out[4], len[1];
     GenerateConfig c = generate_defaults(enc, 4);
-    assert_int_equal(generate(out, len, enc, NULL, &G.step, &(Batch){.b = 1}, &c), E_MISMATCH);
+    assert_int_equal(generate_tokens(out, len, enc, NULL, &G.step, &(Batch){.b = 1}, &c), E_MISMATCH);
     err_clear();
 }
 
@@ -400,7 +400,7 @@ static void gradients(void **state)
             if (!classes) hook_add(ctx.h, (Where){SITE_EMBED, LAYER_EMBED, PART_ANY}, prompt_hook, &prompt);
             params_train(m->params, "*", true);
             params_train(m->params, "final_logits_bias", false);
-            GradCheck g = gradcheck(m->params, &G.step, loss_of, &ctx, 3, 1);
+            GradCheck g = gradcheck_run(m->params, &G.step, loss_of, &ctx, 3, 1);
             if (getenv("VERBOSE")) print_message("# %s: %.2g %.2g\n", SHAPES[i], g.worst, g.worst_each);
             EXPECT(g.worst < 1e-5 && g.worst_each < 1e-6, "%s: gradients off by %g, by %g at %s", SHAPES[i], g.worst,
                    g.worst_each, g.at);

@@ -37,8 +37,8 @@ static double element(Tensor t, bool transposed, int64_t i, int64_t j)
 
 static void multiply(Case c, Tensor a, Tensor b, Tensor y)
 {
-    (c.serial ? gemm_serial : gemm)(c.dtype, c.m, c.n, c.k, c.alpha, (Mat){a.data, a.dim[1], c.ta},
-                                    (Mat){b.data, b.dim[1], c.tb}, c.beta, y.data, y.dim[1]);
+    (c.serial ? gemm_serial : gemm_parallel)(c.dtype, c.m, c.n, c.k, c.alpha, (Mat){a.data, a.dim[1], c.ta},
+                                             (Mat){b.data, b.dim[1], c.tb}, c.beta, y.data, y.dim[1]);
 }
 
 static void by_definition(Case c, Tensor a, Tensor b, Tensor y)
@@ -127,8 +127,8 @@ static void same_bytes_for_any_threads(void **state)
             for (int threads = 1; threads <= 3; threads++) {
                 y[threads - 1] = stored(c, "c", c.m, c.n);
                 omp_set_num_threads(threads);
-                gemm(c.dtype, c.m, c.n, c.k, 1, (Mat){a.data, a.dim[1], c.ta}, (Mat){b.data, b.dim[1], c.tb}, 1,
-                     y[threads - 1].data, c.n);
+                gemm_parallel(c.dtype, c.m, c.n, c.k, 1, (Mat){a.data, a.dim[1], c.ta}, (Mat){b.data, b.dim[1], c.tb},
+                              1, y[threads - 1].data, c.n);
             }
             assert_memory_equal(y[0].data, y[1].data, tensor_bytes(y[0]));
             assert_memory_equal(y[0].data, y[2].data, tensor_bytes(y[0]));

@@ -214,8 +214,8 @@ static void dropout_statistics(void **state)
     for (int i = 0; i < N; i++) x[i] = 1;
     for (int j = 0; j < 2; j++) {
         double p = j ? 0.25 : 0.1, sum = 0;
-        kernels(F32)->dropout(y, x, p, 7, N, false);
-        kernels(F32)->dropout(z, x, p, 8, N, false);
+        kernels_of(F32)->dropout(y, x, p, 7, N, false);
+        kernels_of(F32)->dropout(z, x, p, 8, N, false);
         int64_t dropped = 0, pairs = 0, far = 0, both = 0;
         for (int i = 0; i < N; i++) {
             sum += (double)y[i];
@@ -502,7 +502,7 @@ static void accuracy_of_gelu_slope(void **state)
 
 static void fill_all(float *y, int64_t r, int64_t c)
 {
-    const Kernels *k = kernels(F32);
+    const Kernels *k = kernels_of(F32);
     const float *x = random_floats("x", r * c), *z = random_floats("z", r * c);
     const int32_t *id = random_ids("id", r, 9);
     float *h = random_floats("h", r * c), *s = random_floats("s", r), *d = random_floats("d", 9 * c);
@@ -543,11 +543,11 @@ static void choice(void **state)
 {
     (void)state;
     kernels_use(KERNELS_REF);
-    assert_ptr_equal(kernels(F32), &KERNELS_REF_F32);
+    assert_ptr_equal(kernels_of(F32), &KERNELS_REF_F32);
     assert_string_equal(kernels_name(), "ref");
     kernels_use(KERNELS_FAST);
-    assert_ptr_not_equal(kernels(F32), &KERNELS_REF_F32);
-    assert_ptr_equal(kernels(F64), &KERNELS_REF_F64);
+    assert_ptr_not_equal(kernels_of(F32), &KERNELS_REF_F32);
+    assert_ptr_equal(kernels_of(F64), &KERNELS_REF_F64);
     print_message("# fast kernels are %s\n", kernels_name());
 }
 

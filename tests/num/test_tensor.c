@@ -17,14 +17,14 @@ static void odd_elements_are_found(void **state)
         for (int64_t n = 0; n < 70; n += 23) {
             Tensor t = tensor_zero(&arena, types[d], SHAPE(n));
             for (int64_t i = 0; i < n; i++) tensor_set(t, i, (i % 2 ? 1 : -1) * (d == 2 ? 1e38 : (double)FLT_MAX));
-            assert_int_equal(tensor_odd(t, false), -1);
+            assert_int_equal(tensor_find_nonfinite(t, false), -1);
             assert_int_equal(tensor_finite(t, "t"), OK);
             for (int64_t i = 0; i < n; i++)
                 for (int k = 0; k < 4; k++) {
                     double was = tensor_get(t, i);
                     tensor_set(t, i, odd[k]);
-                    assert_int_equal(tensor_odd(t, false), i);
-                    assert_int_equal(tensor_odd(t, true), k < 3 ? i : -1);
+                    assert_int_equal(tensor_find_nonfinite(t, false), i);
+                    assert_int_equal(tensor_find_nonfinite(t, true), k < 3 ? i : -1);
                     assert_int_equal(tensor_finite(t, "t"), E_NUMERIC);
                     err_clear();
                     tensor_set(t, i, was);

@@ -135,13 +135,13 @@ static void the_body_is_all_but_heads(void **state)
         Model *m = open_stirred(&a.run, &c, F32);
         int64_t body = 0;
         params_train(m->params, "*", false);
-        body_train(m, "*");
+        place_body_train(m, "*");
         for (int i = 0; i < params_n(m->params); i++) {
             const Param *p = params_at(m->params, i);
             EXPECT(p->trainable == !peft_is_head(p->name), "%s: %s", (*arch)->name, p->name);
             if (!peft_is_head(p->name)) body += tensor_count(p->val);
         }
-        assert_int_equal(body_count(m, "*"), body);
+        assert_int_equal(place_body_count(m, "*"), body);
         arenas_close(&a);
     }
 }

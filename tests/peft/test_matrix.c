@@ -50,7 +50,7 @@ static double checked(Setting s, const Arch *arch, const Variant *v)
     double worst = -1;
     s.exact = true;
     if ((!s.labels || arch->classify) && open_setting(s, &a, arch, v, F64, &x)) {
-        GradCheck g = gradcheck(x.model->params, &a.step, loss_of, &x, 5, 3);
+        GradCheck g = gradcheck_run(x.model->params, &a.step, loss_of, &x, 5, 3);
         worst = fmax(g.worst, g.worst_each);
         EXPECT(g.numbers > 0 && g.norm > 0, "%s on %s trains nothing", v->name, arch->name);
         EXPECT(worst < 1e-6, "%s on %s%s%s%s%s: %.2e along random directions, %.2e along %s", v->name, arch->name,
@@ -197,7 +197,7 @@ static void methods_combine(void **state)
         assert_true(attach_variant(&(Variant){"parallel", "parallel", NULL}, x.model, both));
         assert_true(attach_variant(&(Variant){"lora", "lora", NULL}, x.model, both));
         stir(x.model, "peft.parallel.*|peft.lora.*", 0.4, 8);
-        GradCheck g = gradcheck(x.model->params, &a.step, loss_of, &x, 5, 3);
+        GradCheck g = gradcheck_run(x.model->params, &a.step, loss_of, &x, 5, 3);
         EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6, "prefix, parallel and lora on %s: %.2e, %.2e along %s",
                (*arch)->name, g.worst, g.worst_each, g.at);
         arenas_close(&a);

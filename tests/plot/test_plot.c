@@ -495,7 +495,7 @@ static void spread_labels_do_not_overlap(void **state)
             size[k] = 1 + 7 * rng_uniform(5, 32 * i + (uint64_t)k);
             total += size[k];
         }
-        if (!spread(N, at, size, 0, 100)) {
+        if (!draw_spread(N, at, size, 0, 100)) {
             EXPECT(total > 100, "%g of labels were refused on 100", total);
             continue;
         }
@@ -508,7 +508,7 @@ static void spread_labels_do_not_overlap(void **state)
         }
     }
     double one[] = {42};
-    assert_true(spread(1, one, (double[]){10}, 0, 100));
+    assert_true(draw_spread(1, one, (double[]){10}, 0, 100));
     assert_true(one[0] == 42); /* no neighbour, no move */
 }
 

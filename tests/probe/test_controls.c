@@ -238,17 +238,17 @@ static void usable(void **state)
     Tensor p = tensor_zero(&arena, F64, SHAPE(d.n, 4));
     for (int64_t i = 0; i < d.n; i++) tensor_set(p, i * 4 + d.example[i].label, 1);
     Usable u;
-    usable_information(&u, &arena, p, &d, NULL, SPLIT_TEST, 1);
+    usable_measure(&u, &arena, p, &d, NULL, SPLIT_TEST, 1);
     near(u.mean, 2, 1e-12, "a feature that is the label"), near(u.entropy, 2, 1e-12, "entropy");
     assert_true(u.n == 80 && u.negatives == 0);
     near(u.ci95.lo, 2, 1e-12, "interval");
     tensor_fill(p, 0.25);
-    usable_information(&u, &arena, p, &d, NULL, SPLIT_TEST, 1);
+    usable_measure(&u, &arena, p, &d, NULL, SPLIT_TEST, 1);
     near(u.mean, 0, 1e-12, "the prior itself");
     /* examples 8, 9 and 19 of the test split: two worse than the prior, the worst first */
     tensor_set(p, 8 * 4 + d.example[8].label, 0.125), tensor_set(p, 19 * 4 + d.example[19].label, 0.03125);
     tensor_set(p, 9 * 4 + d.example[9].label, 0.5);
-    usable_information(&u, &arena, p, &d, NULL, SPLIT_TEST, 1);
+    usable_measure(&u, &arena, p, &d, NULL, SPLIT_TEST, 1);
     assert_int_equal(u.negatives, 2);
     assert_true(u.negative[0] == 19 && u.negative[1] == 8);
     near(u.mean, (-1 - 3 + 1) / 80.0, 1e-12, "mean");

@@ -21,10 +21,10 @@ static MakeOptions options(ProbeTask task)
         .task = task, .generated = 2000, .difficulty = 1, .size = {160, 60, 60}, .max_chars = 2000, .seed = 3};
 }
 
-static Sheet sheet_of(Dataset *d, const MakeOptions *o)
+static DataSheet sheet_of(Dataset *d, const MakeOptions *o)
 {
     MakeStats stats;
-    Sheet s;
+    DataSheet s;
     Status status = make_probe(d, &arena, o, &stats);
     EXPECT(status == OK, "%s", err_message());
     assert_int_equal(stats.read, o->generated);
@@ -33,7 +33,7 @@ static Sheet sheet_of(Dataset *d, const MakeOptions *o)
 }
 
 /* In %, on a split. */
-static double floor_of(const Sheet *s, const char *rule, Split split)
+static double floor_of(const DataSheet *s, const char *rule, Split split)
 {
     int r = 0;
     while (r < s->n_rules && strcmp(s->rule[r]->name, rule)) r++;
@@ -41,7 +41,7 @@ static double floor_of(const Sheet *s, const char *rule, Split split)
     return 100 * s->accuracy[r][split];
 }
 
-static void expect_no_leaks(const Sheet *s)
+static void expect_no_leaks(const DataSheet *s)
 {
     const Dataset *d = s->set;
     for (int k = 0; k < SPLITS; k++) assert_int_equal(d->count[k][0], d->count[k][1]);
@@ -57,7 +57,7 @@ static void clean_sets_leak_nothing(void **state)
     (void)state;
     Dataset d;
     MakeOptions o = options(TASK_TYP);
-    Sheet s = sheet_of(&d, &o);
+    DataSheet s = sheet_of(&d, &o);
     expect_no_leaks(&s);
     assert_true(fabs(floor_of(&s, "misspelling", SPLIT_TEST) - 50) < 1e-9);
     assert_int_equal(s.shared_pairs, 0);
@@ -100,7 +100,7 @@ static void study_sets_have_their_short_cuts(void **state)
     Dataset d;
     MakeOptions o = options(TASK_TYP);
     o.study = true;
-    Sheet s = sheet_of(&d, &o);
+    DataSheet s = sheet_of(&d, &o);
     assert_true(floor_of(&s, "misspelling", SPLIT_TEST) > 99.9);
     assert_true(s.shared_pairs > 0);
     o = options(TASK_CCM);
@@ -224,11 +224,11 @@ static void groups_near_duplicates(void **state)
         }
         text[i] = (Bytes){b.text, b.len};
     }
-    near_duplicates(group, &arena, text, N, 0.8);
+    neardup_find(group, &arena, text, N, 0.8);
     for (int i = 0; i < N; i++) assert_int_equal(group[i], i >= 40 ? i : i % 20);
     static char two_words[] = "a b";
     for (int i = 0; i < N; i++) text[i] = (Bytes){two_words, i % 2 ? 3 : 0};
-    near_duplicates(group, &arena, text, N, 0.8);
+    neardup_find(group, &arena, text, N, 0.8);
     for (int i = 0; i < N; i++) assert_int_equal(group[i], i % 2);
 }
 
@@ -293,7 +293,7 @@ static void counts_leaks(void **state)
     Dataset d = {.name = "x", .n = 7, .example = e, .n_labels = 2, .label = LABEL};
     for (int i = 0; i < 7; i++) e[i].len = strlen(e[i].text);
     dataset_count(&d, &arena);
-    Sheet s;
+    DataSheet s;
     assert_int_equal(sheet_make(&s, &d, TASK_CCM), OK);
     assert_int_equal(s.subjects, 3);
     assert_int_equal(s.shared_subjects, 2);
@@ -312,7 +312,7 @@ static void counts_leaks(void **state)
 static void describes_the_published_sets(void **state)
 {
     (void)state;
-    Sheet s[TASKS];
+    DataSheet s[TASKS];
     for (int t = 0; t < TASKS; t++) {
         Dataset *d = NEW(&arena, Dataset, 1);
         const char *path = shared_path(&arena, str_print(&arena, "data/probing/%s.txt", TASK_NAMES[t]));
@@ -330,7 +330,7 @@ static void describes_the_published_sets(void **state)
     Buf json = buf_open(&arena);
     sheet_json(&json, &s[TASK_CCM]);
     assert_non_null(strstr(json.text, "\"subjects_in_several_splits\": 211,"));
-    Sheet wrong;
+    DataSheet wrong;
     assert_int_equal(sheet_make(&wrong, s[TASK_CCM].set, TASK_LTP), E_MISMATCH);
     err_clear();
 }

@@ -41,8 +41,8 @@ static void cuts_words_and_rows(void **state)
     assert_int_equal(s[1].len, 0);
     assert_int_equal(s[2].mark, MARK_DEL);
     assert_int_equal(text_masked(s, 3), 1);
-    assert_true(is_java_misspelling("itn", 3) && is_java_misspelling("boolaen", 7));
-    assert_false(is_java_misspelling("int", 3) || is_java_misspelling("tin", 3) || is_java_misspelling("", 0));
+    assert_true(java_is_misspelling("itn", 3) && java_is_misspelling("boolaen", 7));
+    assert_false(java_is_misspelling("int", 3) || java_is_misspelling("tin", 3) || java_is_misspelling("", 0));
     Example e = {.text = "itn x = ( long ) 1 ;", .len = 20};
     assert_string_equal(text_subject(&arena, TASK_TYP, &e).text, "T x = ( T ) 1 ;");
 }

@@ -20,8 +20,8 @@ static void expect_cut(const char *text, size_t len, const char *bars)
 {
     Buf got = buf_open(&arena);
     size_t last = 0;
-    Words w = words_open(text, len);
-    for (size_t a, b; words_next(&w, &a, &b); last = b) {
+    Pretokens w = pretoken_open(text, len);
+    for (size_t a, b; pretoken_next(&w, &a, &b); last = b) {
         EXPECT(a == last && b > a, "a word [%zu,%zu) after %zu in \"%s\"", a, b, last, text);
         if (got.len) buf_add(&got, "|", 1);
         buf_add(&got, text + a, b - a);
@@ -86,8 +86,8 @@ static void cuts_as_the_pattern_does(void **state)
     char text[200];
     for (uint64_t round = 0; round < 3000; round++) {
         size_t n = random_text(text, sizeof text, rng_mix(31, round)), last = 0;
-        Words w = words_open(text, n);
-        for (size_t a, b; words_next(&w, &a, &b); last = b) {
+        Pretokens w = pretoken_open(text, n);
+        for (size_t a, b; pretoken_next(&w, &a, &b); last = b) {
             int found = pcre2_match(p, (PCRE2_SPTR)text + last, n - last, 0, 0, m, NULL);
             EXPECT(found == 1 && a == last && b - a == pcre2_get_ovector_pointer(m)[1],
                    "round %d: [%zu,%zu) is %zu bytes of the pattern's: %.*s", (int)round, a, b,
@@ -104,11 +104,11 @@ static void spaces_on_either_side(void **state)
     (void)state;
     const char *s = "a \xe2\x80\x83\n b";
     size_t n = strlen(s);
-    assert_int_equal(space_back(s, 0, n - 1), 1);
-    assert_int_equal(space_back(s, 2, n - 1), 2);
-    assert_int_equal(space_skip(s, 1, n), n - 1);
-    assert_int_equal(space_skip(s, 0, n), 0);
-    assert_int_equal(space_back("\xff", 0, 1), 1);
+    assert_int_equal(pretoken_space_back(s, 0, n - 1), 1);
+    assert_int_equal(pretoken_space_back(s, 2, n - 1), 2);
+    assert_int_equal(pretoken_space_skip(s, 1, n), n - 1);
+    assert_int_equal(pretoken_space_skip(s, 0, n), 0);
+    assert_int_equal(pretoken_space_back("\xff", 0, 1), 1);
 }
 
 static void heap_sorts(void **state)
@@ -177,8 +177,8 @@ static void slow_train(Bpe *b, const char *text, char merges[][2][32], int *n_me
     enum { WORDS = 400, LONGEST = 40 };
     int32_t(*word)[LONGEST] = (void *)NEW(&arena, int32_t, WORDS * LONGEST);
     int len[WORDS], n = 0;
-    Words w = words_open(text, strlen(text));
-    for (size_t from, to; words_next(&w, &from, &to); n++) {
+    Pretokens w = pretoken_open(text, strlen(text));
+    for (size_t from, to; pretoken_next(&w, &from, &to); n++) {
         assert_true(n < WORDS && to - from < LONGEST);
         len[n] = 0;
         for (size_t i = from; i < to; i++) {

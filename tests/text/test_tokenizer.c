@@ -483,7 +483,7 @@ static BpeText numbers(int n, int first)
 
 static void expect_cut(int n, int m, Limit limit, int size, const int32_t *want)
 {
-    const Frame f = {{{91}, {92}, {93}}, {1, 1, 1}};
+    const TokenFrame f = {{{91}, {92}, {93}}, {1, 1, 1}};
     BpeText x = numbers(n, 10), y = numbers(m, 20), out;
     EXPECT(!frame_put(&out, &arena, &f, &x, m ? &y : NULL, limit), "%s", err_message());
     EXPECT(out.n == size && !memcmp(out.id, want, sizeof *want * (size_t)size), "%d and %d to %d: %d ids", n, m,
@@ -504,7 +504,7 @@ static void texts_are_cut(void **state)
     CUT(2, 3, 6, CUT_FIRST, false, 91, 92, 20, 21, 22, 93);
     CUT(2, 3, 6, CUT_SECOND, true, 91, 10, 11, 92, 22, 93);
     BpeText x = numbers(2, 10), y = numbers(3, 20), out;
-    const Frame f = {{{91}, {92}, {93}}, {1, 1, 1}};
+    const TokenFrame f = {{{91}, {92}, {93}}, {1, 1, 1}};
     assert_int_equal(frame_put(&out, &arena, &f, &x, &y, (Limit){5, CUT_FIRST, false}), E_CONFIG);
     assert_non_null(strstr(err_message(), "the first text has 2 ids, and 3 would have to go"));
     err_clear();

@@ -76,8 +76,8 @@ static void loops_answer_as_the_library_does(void **state)
     for (double t = 11; t <= 17; t += 0.25)
         for (int s = BY_LENGTH; s <= HARD_MAX; s++) {
             int32_t library[B], loops[B], right = 0;
-            construct_answer(&a, &net, F64, x, (Attention){(Scaling)s, t}, library);
-            construct_answer_rounded(&a, &net, FORMAT_F64, x, (Attention){(Scaling)s, t}, loops);
+            construct_answer(&a, &net, F64, x, (BuiltAttention){(Scaling)s, t}, library);
+            construct_answer_rounded(&a, &net, FORMAT_F64, x, (BuiltAttention){(Scaling)s, t}, loops);
             for (int i = 0; i < B; i++) {
                 EXPECT(library[i] == loops[i], "T=%g, scaling %d, row %d: %d and %d", t, s, i, library[i], loops[i]);
                 right += library[i] == lround(V * tensor_get(x, i * N * 2 * N + N - 1));
@@ -103,7 +103,7 @@ static void scores_are_rounded(void **state)
     matrix_identity(construct_layer(&net, 2, 2, false)->w, 0, 0, 2, 1);
     double rows[] = {2 - 0x1p-9, 1, 1, 0, 2 - 0x1p-10, 1, 0, 1};
     Tensor x = tensor_over(rows, F64, SHAPE(1, 2, 4));
-    const Attention how = {BY_KEY_SIZE, 1 + 0x1p-10};
+    const BuiltAttention how = {BY_KEY_SIZE, 1 + 0x1p-10};
     int32_t wide, narrow, library;
     construct_answer_rounded(&a, &net, FORMAT_F64, x, how, &wide);
     construct_answer_rounded(&a, &net, FORMAT_F16, x, how, &narrow);
@@ -120,8 +120,8 @@ static void hard_attention_is_the_limit_of_soft(void **state)
     Arena a = arena_open(1 << 28);
     Net net = one_token_net(&a, V, N);
     Tensor x = tensor_rows(questions(&a), 0, 1), hard[MAX_HEADS], soft[MAX_HEADS];
-    construct_maps(&a, &net, x, (Attention){HARD_MAX, 1}, 0, hard);
-    construct_maps(&a, &net, x, (Attention){BY_KEY_SIZE, 1000}, 0, soft);
+    construct_maps(&a, &net, x, (BuiltAttention){HARD_MAX, 1}, 0, hard);
+    construct_maps(&a, &net, x, (BuiltAttention){BY_KEY_SIZE, 1000}, 0, soft);
     for (int h = 0; h < 2; h++) {
         EXPECT_NEAR(soft[h], hard[h], 1e-15);
         for (int64_t i = 0; i < N; i++) assert_int_equal(tensor_argmax(tensor_at(hard[h], i)), h ? 0 : i);
@@ -135,7 +135,7 @@ static double loss_at(Arena *a, const Net *net, Tensor x, const int32_t *target,
     ArenaMark mark = arena_mark(a);
     Tape *t = tape_open(a, true);
     Var *in = tape_input(t, x),
-        *loss = op_xent(t, construct_logits(t, net, in, (Attention){HARD_MAX, 1}, false), target);
+        *loss = op_xent(t, construct_logits(t, net, in, (BuiltAttention){HARD_MAX, 1}, false), target);
     double value = tape_scalar(loss);
     if (grad) {
         tape_backward(t, loss);
@@ -186,7 +186,7 @@ static void both_unpackers_know_every_row(void **state)
             tensor_set(rows, 14 + 1, 1);
             tensor_set(rows, 21 + i % 3, 1);
         }
-        construct_answer(&a, &net, F64, x, (Attention){HARD_MAX, 1}, y);
+        construct_answer(&a, &net, F64, x, (BuiltAttention){HARD_MAX, 1}, y);
         for (int i = 0; i < 81; i++) {
             int level = i / 3, digit[3] = {level / 9, level / 3 % 3, level % 3};
             EXPECT(y[i] == digit[i % 3], "unpacker %d: digit %d of %d/27 is %d, expected %d", kind, i % 3, level,

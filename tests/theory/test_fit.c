@@ -37,7 +37,7 @@ static void reaches_the_bottom(void **state)
     ParamSet *ps = params_open(&run, F64, 1);
     Bowl b = new_bowl(ps);
     double best;
-    assert_int_equal(fit(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 2000}), OK);
+    assert_int_equal(fit_descend(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 2000}), OK);
     assert_int_equal(b.steps, 2000);
     EXPECT(best < 1e-12, "loss %g", best);
     EXPECT_NEAR(b.x->val, b.target, 1e-6);
@@ -54,7 +54,7 @@ static void leaves_frozen_alone(void **state)
     Tensor before = tensor_copy(&run, b.x->val), unused = tensor_copy(&run, other->val);
     b.x->trainable = false;
     double best;
-    assert_int_equal(fit(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 5}), OK);
+    assert_int_equal(fit_descend(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 5}), OK);
     EXPECT_NEAR(b.x->val, before, 0);
     EXPECT_NEAR(other->val, unused, 0); /* the loss does not depend on it */
 }
@@ -66,14 +66,14 @@ static void ends_at_what_is_not_finite(void **state)
     Bowl b = new_bowl(ps);
     b.bad = 7;
     double best;
-    assert_int_equal(fit(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
+    assert_int_equal(fit_descend(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
     assert_int_equal(b.steps, 8);
     EXPECT(isfinite(best), "best %g", best);
     for (int64_t i = 0; i < 12; i++) EXPECT(isfinite(tensor_get(b.x->val, i)), "entry %d", (int)i);
     ParamSet *again = params_open(&run, F64, 3);
     b = new_bowl(again);
     tensor_set(b.x->val, 0, (double)INFINITY);
-    assert_int_equal(fit(&best, again, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
+    assert_int_equal(fit_descend(&best, again, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
     assert_true(isnan(best));
 }
 
@@ -86,7 +86,7 @@ static void ends_at_a_gradient_out_of_range(void **state)
     b.scale = 1e200;
     Tensor before = tensor_copy(&run, b.x->val);
     double best;
-    assert_int_equal(fit(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
+    assert_int_equal(fit_descend(&best, ps, bowl, &b, (Fit){.lr = 0.05, .steps = 100}), OK);
     assert_int_equal(b.steps, 1);
     EXPECT(isfinite(best) && best > 1e190, "best %g", best);
     EXPECT_NEAR(b.x->val, before, 0);
@@ -100,7 +100,7 @@ static void first_step_is_the_rate(void **state)
     Bowl b = new_bowl(ps);
     Tensor before = tensor_copy(&run, b.x->val);
     double best;
-    assert_int_equal(fit(&best, ps, bowl, &b, (Fit){.lr = 0.125, .steps = 1}), OK);
+    assert_int_equal(fit_descend(&best, ps, bowl, &b, (Fit){.lr = 0.125, .steps = 1}), OK);
     for (int64_t i = 0; i < 12; i++) {
         double moved = tensor_get(b.x->val, i) - tensor_get(before, i),
                wanted = tensor_get(b.target, i) - tensor_get(before, i);
@@ -132,7 +132,7 @@ static void the_rate_falls_along_a_cosine(void **state)
     Walk w = {.bowl = new_bowl(ps), .at = STEPS / 4};
     tensor_fill(w.bowl.target, 1e6);
     double from = tensor_get(w.bowl.x->val, 0), best, lr = 0.01;
-    assert_int_equal(fit(&best, ps, walk, &w, (Fit){.lr = lr, .steps = STEPS}), OK);
+    assert_int_equal(fit_descend(&best, ps, walk, &w, (Fit){.lr = lr, .steps = STEPS}), OK);
     double way = lr * STEPS;
     near((tensor_get(w.bowl.x->val, 0) - from) / way, 0.5, 0.005, "the whole way");
     near((w.there - from) / way, 1. / 8 + sin(M_PI / 4) / (2 * M_PI), 0.005, "a quarter of the steps");

@@ -108,7 +108,7 @@ static void gradients(void **state)
     Arena run = arena_open((size_t)1 << 28), step = arena_open((size_t)1 << 28);
     Tuned x = {small(&run), hooks_new(&run)};
     memory_attach(x.m, x.hooks, "elu+1");
-    GradCheck g = gradcheck(x.m->params, &step, loss_of, &x, 5, 3);
+    GradCheck g = gradcheck_run(x.m->params, &step, loss_of, &x, 5, 3);
     EXPECT(g.worst < 1e-6 && g.worst_each < 1e-6 && g.norm > 1e-3, "%.2g, %.2g at %s, norm %.2g", g.worst,
            g.worst_each, g.at, g.norm);
     arena_close(&step);

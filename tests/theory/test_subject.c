@@ -59,7 +59,7 @@ static void expect_identity(const char *arch, const char *part, PrefixKind kind,
         hooks_clear_from(s.hooks, 2 * l);
         const Seen *without = subject_observe(&s, &run);
         Map x = {.seen = &with[l], .extra = 4}, y = {.seen = &without[l]};
-        Change c = measure_change(x, y, -1);
+        AttentionChange c = measure_change(x, y, -1);
         double q4 = measure_residual(&step, x, y);
         EXPECT(c.rows == s.batch.b * 3 * s.batch.t && c.gap < 1e-13 && q4 < 1e-13,
                "%s, %s, layer %d: gap %g, %g of t'", arch, part, l, c.gap, q4);

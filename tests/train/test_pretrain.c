@@ -54,17 +54,17 @@ static Status run(Bytes *weights, Told *told, const char *arch, uint64_t seed, c
     Model *m;
     c.dropout = 0.1;
     EXPECT(model_open(&m, &arena, &c, F32, 11) == OK, "%s", err_message());
-    TRY(pretrain(m, out, &x,
-                 &(PretrainPlan){.train = pretrain_defaults(1e-2, STEPS, seed),
-                                 .tokens = 60,
-                                 .mlm = strcmp(arch, "t5") ? &MASKS : NULL,
-                                 .denoise = strcmp(arch, "t5") ? NULL : &SPANS,
-                                 .stream = rng_stream(seed, "test"),
-                                 .checkpoint = checkpoint,
-                                 .resume = resume,
-                                 .damaged = tell_damage,
-                                 .each = each,
-                                 .user = told}));
+    TRY(pretrain_run(m, out, &x,
+                     &(PretrainPlan){.train = pretrain_defaults(1e-2, STEPS, seed),
+                                     .tokens = 60,
+                                     .mlm = strcmp(arch, "t5") ? &MASKS : NULL,
+                                     .denoise = strcmp(arch, "t5") ? NULL : &SPANS,
+                                     .stream = rng_stream(seed, "test"),
+                                     .checkpoint = checkpoint,
+                                     .resume = resume,
+                                     .damaged = tell_damage,
+                                     .each = each,
+                                     .user = told}));
     return file_read(weights, &arena, str_print(&arena, "%s/model.safetensors", out));
 }
 
@@ -149,7 +149,7 @@ static void one_that_diverges_says_so(void **state)
     const Examples x = texts();
     Model *m = small_model(&arena, "roberta", F32);
     tensor_set(params_at(m->params, 0)->val, 5 * m->config.dim, (double)NAN); /* of a token that is not rare */
-    assert_int_equal(pretrain(m, out, &x, &plan), E_NUMERIC);
+    assert_int_equal(pretrain_run(m, out, &x, &plan), E_NUMERIC);
     EXPECT(strstr(err_message(), "diverged") && access(out, F_OK), "%s", err_message());
     err_clear();
 }

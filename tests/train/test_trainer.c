@@ -120,10 +120,10 @@ static void learns(void **state)
     t.lr = 1e-2;
     Run *r = run_open(&c, F32, &t);
     Evaluation before, after;
-    evaluate(r->model, NULL, r->feed, &r->step, &before);
+    evaluate_epoch(r->model, NULL, r->feed, &r->step, &before);
     batcher_seek(r->feed, 0);
     run_steps(r, 150);
-    evaluate(r->model, NULL, r->feed, &r->step, &after);
+    evaluate_epoch(r->model, NULL, r->feed, &r->step, &after);
     EXPECT(fabs(before.loss - log(11)) < 0.2, "loss before training is %g", before.loss);
     EXPECT(after.loss < 0.2 && after.accuracy > 0.95, "loss %g, accuracy %g", after.loss, after.accuracy);
     run_close(r);
@@ -458,7 +458,7 @@ static void evaluation_by_hand(void **state)
         arena_drop(&r->step, mark);
     }
     Evaluation e;
-    evaluate(r->model, NULL, r->feed, &r->step, &e);
+    evaluate_epoch(r->model, NULL, r->feed, &r->step, &e);
     assert_int_equal(e.examples, N);
     assert_int_equal(e.scored, 3 * N / 2);
     EXPECT(fabs(e.loss - loss / scored) < 1e-12, "loss %.15g, expected %.15g", e.loss, loss / scored);
@@ -481,7 +481,7 @@ static void evaluation_in_pieces(void **state)
     for (int i = 0; i < 2; i++) {
         const BatchPlan plan = {.rows = i ? 1 : N};
         assert_int_equal(batcher_open(&r->feed, &r->run, &x, &plan), OK);
-        evaluate(r->model, NULL, r->feed, &r->step, &e[i]);
+        evaluate_epoch(r->model, NULL, r->feed, &r->step, &e[i]);
     }
     EXPECT(fabs(e[0].loss - e[1].loss) < 1e-6, "loss %.9g in pieces, %.9g row by row", e[0].loss, e[1].loss);
     run_close(r);
