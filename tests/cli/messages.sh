@@ -86,7 +86,7 @@ if command -v git >/dev/null; then
     [ "$(sed 's/.*,//' "$t/out" | sort | tr '\n' ' ')" = '"Step 2" "Step 3" reference ' ] && [ ! -s "$t/err" ]
     result $? 'the commits of a range'
     a_merge
-    expect 0 '1 commits are left out: merges' 'over a merge' predict "$t/lora" --repo "$t/r" v1..HEAD --csv
+    expect 0 '1 commit is left out: merges' 'over a merge' predict "$t/lora" --repo "$t/r" v1..HEAD --csv
     [ "$(sed 's/.*,//' "$t/out" | sort | tr '\n' ' ')" = '"Add the side" "Step 4" reference ' ]
     result $? '... for which no message is written'
     "$VERNIER" predict "$t/lora" --repo "$t/r" v1..HEAD --json --quiet >"$t/merged" 2>"$t/err"
