@@ -8,9 +8,9 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "io/safetensors.h"
 #include "plot/report.h"
+#include "run/experiment.h"
 
 /* Bytes of the page that maps may fill, few enough that a browser opens it without a wait. */
 enum { MOST = 20000000 };

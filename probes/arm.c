@@ -7,12 +7,12 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/parallel.h"
-#include "probes/probing.h"
 #include "probe/controls.h"
 #include "probe/features.h"
 #include "probe/mdl.h"
 #include "probe/usable.h"
+#include "probes/probing.h"
+#include "run/parallel.h"
 
 int probing_encoders(const Probing *lab, Kind kind)
 {

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapter/adapter.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "adapter/adapter.h"
-#include "run/parallel.h"
 #include "probes/probing.h"
+#include "run/parallel.h"
 #include "train/pretrain.h"
 
 static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, const Probing *lab, Arena *run)

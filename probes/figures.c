@@ -4,8 +4,8 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "plot/plot.h"
-#include "probes/probing.h"
 #include "probe/compare.h"
+#include "probes/probing.h"
 
 static int at_layer(Outcomes o, Kind kind, int seed, Protocol how, int layer)
 {

@@ -13,9 +13,9 @@
 #ifndef PROBES_PROBING_H
 #define PROBES_PROBING_H
 
-#include "run/experiment.h"
 #include "num/stats.h"
 #include "probes/floors.h"
+#include "run/experiment.h"
 #include "text/tokenizer.h"
 #include "train/batch.h"
 

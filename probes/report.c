@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-#include "probes/probing.h"
 #include "probe/compare.h"
 #include "probe/sheet.h"
+#include "probes/probing.h"
 
 static const double ALPHA = 0.05;
 static const char *const MODE[PROTOCOLS] = {"", ", karmakar-compat"};

@@ -14,16 +14,16 @@
 #ifndef PROBES_STUDY_H
 #define PROBES_STUDY_H
 
-#include "run/experiment.h"
+#include "metric/messages.h"
 #include "nn/model.h"
 #include "num/stats.h"
 #include "peft/peft.h"
 #include "probes/floors.h"
+#include "run/experiment.h"
 #include "tasks/cmg.h"
-#include "train/denoise.h"
 #include "tasks/jit_model.h"
-#include "metric/messages.h"
 #include "text/tokenizer.h"
+#include "train/denoise.h"
 
 enum {
     MOST_METHODS = 8,

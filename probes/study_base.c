@@ -10,12 +10,12 @@
 #include "base/seal.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "run/parallel.h"
 #include "nn/config.h"
 #include "probes/study.h"
-#include "train/pretrain.h"
+#include "run/parallel.h"
 #include "tasks/sequence.h"
 #include "train/evaluate.h"
+#include "train/pretrain.h"
 
 enum { SENTINELS = 32, APART = 300 };
 static const char *const PUBLISHED[] = {"codebert", "graphcodebert", "plbart", "unixcoder", "codet5"};

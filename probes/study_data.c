@@ -11,10 +11,10 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "probes/study.h"
 #include "change/history.h"
 #include "change/javagen_change.h"
 #include "probe/make.h"
+#include "probes/study.h"
 
 /* ---- defect prediction ---- */
 

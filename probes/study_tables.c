@@ -6,8 +6,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "probes/study.h"
 #include "probe/compare.h"
+#include "probes/study.h"
 #include "tasks/floor.h"
 
 enum { MOST_COLUMNS = 12, MOST_ROWS = 256 };

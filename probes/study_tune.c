@@ -6,9 +6,9 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "probes/study.h"
 #include "probe/classifier.h"
 #include "probe/features.h"
+#include "probes/study.h"
 #include "tasks/tuning.h"
 
 typedef struct {

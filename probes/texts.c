@@ -5,8 +5,8 @@
 #include "base/hf_cache.h"
 #include "base/str.h"
 #include "nn/config.h"
-#include "probes/probing.h"
 #include "probe/make.h"
+#include "probes/probing.h"
 
 /* ---- rows ---- */
 

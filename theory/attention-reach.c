@@ -19,10 +19,10 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "measure/observe.h"
-#include "run/experiment.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/subject.h"
 
 enum { DIM = 32, HEADS = 4, HEAD_DIM = DIM / HEADS };

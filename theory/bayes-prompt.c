@@ -16,23 +16,21 @@
  * as sharp as a single coin; but a Beta density has one peak inside (0,1), so no a and b make two coins of it.  The
  * "best Beta" line is that bound: the least regret over a and b, computed and not trained.  A network's prefix is not
  * bound by it, since the network is no exact conjugate predictor; its regret is measured.
- *
  * Why the initial weights have size 1/sqrt(width).  A virtual token passes through LayerNorm, so W_Q and W_K bound
  * its logit. Pretraining needs no sharp attention and leaves them small; with GPT-2's .02 six virtual tokens weigh
  * little more than six tokens (--set init=0.1 shows it).  The published network normalises queries and keys instead.
  *
- * Not shown. The network is GPT-2 shaped (norms, biases, no normalised queries and keys); its positions
- * are sinusoids and frozen.  One learning rate for all methods, as published; no recurrent networks. */
+ * Not shown.  Frozen sinusoidal positions, LayerNorm and biases, one learning rate; no recurrent networks. */
 #include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
-#include "run/parallel.h"
 #include "num/stats.h"
 #include "peft/peft.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
+#include "run/parallel.h"
 #include "train/train.h"
 
 enum { BOS = 2, VOCAB = 3, ROOM = 256, SLOTS = 10 };

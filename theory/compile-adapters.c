@@ -26,11 +26,11 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "lab/lab.h"
 #include "measure/observe.h"
 #include "num/linalg.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/dense.h"
 #include "theory/fit.h"
 

@@ -29,8 +29,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/fit.h"
 
 enum { MOST = 3, INPUTS = 2, LENGTHS = 4 };

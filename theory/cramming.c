@@ -24,8 +24,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "train/train.h"
 
 enum { V = 16, START = V, LONGEST = 128, TEXTS = 32 };

@@ -23,8 +23,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/construct.h"
 #include "train/optim.h"
 

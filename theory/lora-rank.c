@@ -24,9 +24,9 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "num/linalg.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/dense.h"
 #include "theory/fit.h"
 

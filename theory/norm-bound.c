@@ -24,9 +24,9 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "measure/observe.h"
-#include "run/experiment.h"
 #include "num/stats.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/subject.h"
 
 enum { DIM = 32, HEADS = 4, HEAD_DIM = DIM / HEADS, TOKENS = 12, ROWS = 8, LENGTHS = 13 };

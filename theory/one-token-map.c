@@ -26,8 +26,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/construct.h"
 
 /* ---- the network ---- */

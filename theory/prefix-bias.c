@@ -26,10 +26,10 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "num/linalg.h"
 #include "num/stats.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/subject.h"
 
 enum { WIDTH = 64, DEEPEST = 48, PREFIXES = 4 };

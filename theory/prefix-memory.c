@@ -28,9 +28,9 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/parallel.h"
 #include "lab/lab.h"
 #include "lab/table.h"
+#include "run/parallel.h"
 #include "theory/added.h"
 #include "theory/memory.h"
 

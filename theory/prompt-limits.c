@@ -28,9 +28,9 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "peft/peft.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/dense.h"
 #include "theory/fit.h"
 #include "train/train.h"

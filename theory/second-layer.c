@@ -37,10 +37,10 @@
 #include "ad/op.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "run/experiment.h"
 #include "num/linalg.h"
 #include "num/stats.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 
 enum { DIM = 32, HIDDEN = 128 };
 

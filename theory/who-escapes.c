@@ -24,10 +24,10 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "measure/observe.h"
-#include "run/experiment.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "theory/subject.h"
 
 enum { DIM = 32, HEADS = 4, HEAD_DIM = DIM / HEADS, LAYERS = 2, TOKENS = 16, ROWS = 8 };

@@ -20,8 +20,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "measure/measure.h"
 #include "lab/sweep.h"
+#include "measure/measure.h"
 #include "num/gemm.h"
 #include "num/linalg.h"
 

@@ -20,8 +20,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "measure/measure.h"
 #include "lab/sweep.h"
+#include "measure/measure.h"
 
 enum { LAYERS = 8, TARGETS = 4 };
 

@@ -18,9 +18,9 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "run/experiment.h"
 #include "lab/sweep.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 
 enum { METHODS = 12 };
 

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapter/library.h"
 #include "base/str.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "adapter/library.h"
 
 static const Library *const LIBRARIES[] = {&LIBRARY_HF, &LIBRARY_HUB, &LIBRARY_OWN};
 enum { N_LIBRARIES = sizeof LIBRARIES / sizeof *LIBRARIES };

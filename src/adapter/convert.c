@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapter/library.h"
 #include "base/str.h"
 #include "nn/build.h"
 #include "peft/ia3.h"
-#include "adapter/library.h"
 #include "peft/lora.h"
 #include "peft/place.h"
 

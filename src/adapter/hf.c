@@ -6,11 +6,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "adapter/hf.h"
+#include "adapter/match.h"
 #include "base/str.h"
 #include "nn/build.h"
-#include "adapter/hf.h"
 #include "peft/ia3.h"
-#include "adapter/match.h"
 #include "peft/place.h"
 
 enum { MOST_RANK = 1 << 16, MOST_TOKENS = 1 << 20 };

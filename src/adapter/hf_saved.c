@@ -7,10 +7,10 @@
  * themselves, and every user of them follows. */
 #include <string.h>
 
+#include "adapter/hf.h"
 #include "base/str.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "adapter/hf.h"
 
 static bool ends_with(const char *name, size_t n, const char *end)
 {

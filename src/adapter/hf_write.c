@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapter/hf.h"
 #include "base/str.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "adapter/hf.h"
 #include "peft/ia3.h"
 #include "peft/lora.h"
 #include "peft/place.h"

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapter/hub.h"
 #include "base/str.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "adapter/hub.h"
 #include "peft/ia3.h"
 #include "peft/lora.h"
 #include "peft/place.h"

@@ -7,10 +7,10 @@
  * (ranks of single maps) cannot be kept and is refused. */
 #include <string.h>
 
+#include "adapter/library.h"
 #include "base/str.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "adapter/library.h"
 
 static const char *const NOTE = "Only Vernier reads this adapter: no other library has its method in this form.";
 

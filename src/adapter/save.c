@@ -2,13 +2,13 @@
  * keep the values of the file they were read from, or are zero. */
 #include <string.h>
 
+#include "adapter/library.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "adapter/library.h"
 #include "peft/lora.h"
 
 typedef struct {

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "base/sha256.h"
-#include "io/json.h"
 #include "change/history.h"
 #include "change/renames.h"
+#include "io/json.h"
 
 enum { SAVE_EVERY = 256, MOST_COMPARED = 1 << 28 }; /* commits; bytes of a file that may be a renamed one */
 

@@ -2,8 +2,8 @@
 #ifndef CLI_ADAPTER_H
 #define CLI_ADAPTER_H
 
-#include "cli/command.h"
 #include "adapter/model.h"
+#include "cli/command.h"
 
 #define ADAPTER_OPTION ADAPTER_OPTION_OF(NULL)
 #define ADAPTER_OPTION_OF(verbs)                                                                                     \

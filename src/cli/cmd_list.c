@@ -1,32 +1,15 @@
 /* vernier list: every experiment with its claim and cost, the tuning methods and the architectures, read from the
  * registries. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
 #include "base/print.h"
 #include "cli/command.h"
-#include "run/run.h"
 #include "io/json.h"
 #include "nn/model.h"
 #include "peft/peft.h"
-
-static int by_name(const void *a, const void *b)
-{
-    const Experiment *x = *(const Experiment *const *)a, *y = *(const Experiment *const *)b;
-    int group = strcmp(x->group, y->group);
-    return group ? group : strcmp(x->name, y->name);
-}
-
-const Experiment **list_experiments(Arena *a)
-{
-    size_t n = (size_t)(experiment_end() - experiment_begin());
-    const Experiment **list = NEW(a, const Experiment *, n + 1);
-    if (n) memcpy(list, experiment_begin(), n * sizeof *list);
-    qsort(list, n, sizeof *list, by_name);
-    return list;
-}
+#include "run/run.h"
 
 /* "" is everything; else one section: a group of experiments, "methods" or "architectures". */
 static bool shows(const char *section, const char *part)

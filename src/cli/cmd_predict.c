@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/print.h"
 #include "base/str.h"
+#include "change/mine.h"
 #include "cli/adapter.h"
 #include "cli/predict.h"
 #include "run/run.h"
-#include "change/mine.h"
 #include "run/signals.h"
 
 /* ---- commits from a repository */

@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/data.h"
 #include "base/print.h"
-#include "run/run.h"
 #include "change/javagen_change.h"
+#include "cli/data.h"
 #include "probe/make.h"
 #include "probe/sheet.h"
+#include "run/run.h"
 
 enum { MOST_FILES = 256 };
 

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/print.h"
 #include "base/str.h"
+#include "change/mine.h"
 #include "cli/data.h"
+#include "io/json.h"
 #include "run/progress.h"
 #include "run/signals.h"
-#include "io/json.h"
-#include "change/mine.h"
 
 /* The words of a comma-separated list, each of which `take` must accept. */
 static Status each_word(const Args *a, const char *option, bool *set, const char *const *words)

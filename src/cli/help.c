@@ -1,42 +1,9 @@
 /* The text of --help: of a command, of one of its subcommands, or of an experiment. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/print.h"
 #include "cli/page.h"
-
-REGISTRY(Command, command)
-
-static int by_name(const void *a, const void *b)
-{
-    const Command *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
-const Command **commands(Arena *a)
-{
-    const Command **list = NEW(a, const Command *, command_end() - command_begin() + 1);
-    size_t n = 0;
-    for (const Command *const *c = command_begin(); c < command_end(); c++)
-        if (!(*c)->hidden) list[n++] = *c;
-    qsort(list, n, sizeof *list, by_name);
-    return list;
-}
-
-const char *words_listed(Arena *a, const char *words, const char *last)
-{
-    Buf out = buf_open(a);
-    for (const char *p = words, *bar; *p; p = bar + 1) {
-        bar = strchr(p, '|');
-        if (!bar) {
-            buf_print(&out, "%s%s", p == words ? "" : last, p);
-            break;
-        }
-        buf_print(&out, "%s%.*s", p == words ? "" : ", ", (int)(bar - p), p);
-    }
-    return out.text;
-}
 
 /* Whether `text` begins with the n bytes of whole words at `start`. */
 static bool begins(const char *text, const char *start, size_t n)

@@ -14,15 +14,6 @@
 
 REGISTRY(Command, command)
 
-const Option COMMON_OPTIONS[] = {
-    {"help", NULL, "show this text and stop"},
-    {"quiet", NULL, "no progress and no remarks on standard error"},
-    {"threads", "N", "use N cores; default: all this process may run on"},
-    {"kernels", "WHICH", "fast, or ref: the plain reference loops; default fast"},
-    {"trap-fp", NULL, "stop at the first invalid operation, overflow or division by zero"},
-    {0}};
-const Choice COMMON_CHOICES[] = {{"kernels", "fast|ref"}, {0}};
-
 enum { MOST_OUTPUTS = 8 };
 struct Args {
     Arena *arena;

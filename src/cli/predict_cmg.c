@@ -5,8 +5,8 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/predict.h"
-#include "run/run.h"
 #include "io/json.h"
+#include "run/run.h"
 
 enum { WRITERS = 3 }; /* the model and two floors */
 typedef struct {

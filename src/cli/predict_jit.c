@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "cli/predict.h"
 #include "cli/tune.h"
-#include "run/run.h"
 #include "io/json.h"
+#include "run/run.h"
 
 typedef struct {
     Prediction *of;

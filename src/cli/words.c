@@ -1,10 +1,53 @@
-/* The words that options and operands take, with the names of registries in place of '@methods' and the like. */
+/* The tables that the readers of command lines and the writers of help share: the commands, the common options, and the
+ * words that options and operands take, with the names of registries in place of '@methods' and the like. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/page.h"
 #include "nn/model.h"
 #include "peft/peft.h"
 #include "run/run.h"
+
+const Option COMMON_OPTIONS[] = {
+    {"help", NULL, "show this text and stop"},
+    {"quiet", NULL, "no progress and no remarks on standard error"},
+    {"threads", "N", "use N cores; default: all this process may run on"},
+    {"kernels", "WHICH", "fast, or ref: the plain reference loops; default fast"},
+    {"trap-fp", NULL, "stop at the first invalid operation, overflow or division by zero"},
+    {0}};
+const Choice COMMON_CHOICES[] = {{"kernels", "fast|ref"}, {0}};
+
+REGISTRY(Command, command)
+
+static int by_name(const void *a, const void *b)
+{
+    const Command *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+const Command **commands(Arena *a)
+{
+    const Command **list = NEW(a, const Command *, command_end() - command_begin() + 1);
+    size_t n = 0;
+    for (const Command *const *c = command_begin(); c < command_end(); c++)
+        if (!(*c)->hidden) list[n++] = *c;
+    qsort(list, n, sizeof *list, by_name);
+    return list;
+}
+
+const char *words_listed(Arena *a, const char *words, const char *last)
+{
+    Buf out = buf_open(a);
+    for (const char *p = words, *bar; *p; p = bar + 1) {
+        bar = strchr(p, '|');
+        if (!bar) {
+            buf_print(&out, "%s%s", p == words ? "" : last, p);
+            break;
+        }
+        buf_print(&out, "%s%.*s", p == words ? "" : ", ", (int)(bar - p), p);
+    }
+    return out.text;
+}
 
 enum { MOST_WORDS = 256 };
 

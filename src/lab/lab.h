@@ -12,10 +12,10 @@
 #ifndef LAB_LAB_H
 #define LAB_LAB_H
 
-#include "run/experiment.h"
 #include "lab/digits.h"
 #include "peft/peft.h"
 #include "plot/plot.h"
+#include "run/experiment.h"
 #include "train/train.h"
 
 enum { LAB_POINTS = 200, LAB_LATE = 5 };

@@ -127,7 +127,8 @@ void scores_compute(Scores *t, Arena *arena, const ScoreDraws *drawn, int64_t n,
     t->drawn = drawn->draws >= 2 && n > 1, t->paired = b;
     if (drawn->draws && !t->drawn)
         scores_remark(t, arena,
-                      n > 1 ? "no intervals: they need two samples or more" : "no intervals: they need two rows or more");
+                      n > 1 ? "no intervals: they need two samples or more"
+                            : "no intervals: they need two rows or more");
     Bootstrap how = {t->drawn ? drawn->draws : 0, rng_stream(drawn->seed, "score"), drawn->stratum, left_out};
     stats_bootstrap_all(t->ci95, t->n, n, stat, a, &how);
     how.left_out = pair_left_out;

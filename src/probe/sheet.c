@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/json.h"
 #include "change/neardup.h"
+#include "io/json.h"
 
 static const double NEAR = 0.8;
 const char *const SHEET_SUBJECT[TASKS] = {"methods", "changes", "line lists"};

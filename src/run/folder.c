@@ -22,10 +22,10 @@
 #include "base/print.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "io/json.h"
 #include "run/found.h"
 #include "run/lock.h"
 #include "run/run.h"
-#include "io/json.h"
 
 #define WORK "unfinished"
 #define MANIFEST "manifest.json"
@@ -595,16 +595,4 @@ Status folder_drop(Folder *f, Status status)
     remove_work(f);
     unlock(f);
     return status;
-}
-
-void folder_latest(const Folder *f)
-{
-    const char *slash = strrchr(f->dir, '/');
-    const char *parent = slash ? str_print(f->arena, "%.*s/", (int)(slash - f->dir), f->dir) : "";
-    const char *link = str_print(f->arena, "%slatest", parent);
-    const char *fresh = str_print(f->arena, "%s.latest-%ld", parent, (long)getpid());
-    struct stat st;
-    if (!lstat(link, &st) && !S_ISLNK(st.st_mode)) return; /* the user's own file */
-    if (symlink(slash ? slash + 1 : f->dir, fresh)) return;
-    if (rename(fresh, link)) unlink(fresh);
 }

@@ -4,10 +4,10 @@
 
 #include "base/registry.h"
 #include "base/str.h"
+#include "num/stats.h"
 #include "run/experiment.h"
 #include "run/folder.h"
 #include "run/progress.h"
-#include "num/stats.h"
 
 REGISTRY(Experiment, experiment)
 

@@ -1,8 +1,9 @@
-/* Settings: the form that their defaults show, the check of a value that the user gave, and what an experiment asks
- * of its run. */
+/* Experiments in order; their settings: the form that the defaults show, the check of a value that the user gave, and
+ * the values that a run hands out. */
 #include "run/run.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *preset_name(Preset p)
@@ -226,4 +227,22 @@ const char *run_path(Run *r, const char *fmt, ...)
     const char *tail = str_vprint(&r->arena, fmt, args, NULL);
     va_end(args);
     return str_print(&r->arena, "%s/%s", r->dir, tail);
+}
+
+/* ---- the registry */
+
+static int by_name(const void *a, const void *b)
+{
+    const Experiment *x = *(const Experiment *const *)a, *y = *(const Experiment *const *)b;
+    int group = strcmp(x->group, y->group);
+    return group ? group : strcmp(x->name, y->name);
+}
+
+const Experiment **list_experiments(Arena *a)
+{
+    size_t n = (size_t)(experiment_end() - experiment_begin());
+    const Experiment **list = NEW(a, const Experiment *, n + 1);
+    if (n) memcpy(list, experiment_begin(), n * sizeof *list);
+    qsort(list, n, sizeof *list, by_name);
+    return list;
 }

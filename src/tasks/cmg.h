@@ -21,8 +21,8 @@
 #ifndef TASKS_CMG_H
 #define TASKS_CMG_H
 
-#include "nn/generate.h"
 #include "change/change.h"
+#include "nn/generate.h"
 #include "text/tokenizer.h"
 #include "train/evaluate.h"
 #include "train/train.h"

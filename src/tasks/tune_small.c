@@ -9,8 +9,8 @@
 #include "base/rng.h"
 #include "base/seal.h"
 #include "base/str.h"
-#include "train/pretrain.h"
 #include "tasks/tune.h"
+#include "train/pretrain.h"
 
 typedef struct {
     Config config;

@@ -142,7 +142,7 @@ Status document_added_tokens(const cJSON *doc, AddedFn *add, void *to, const cha
     return OK;
 }
 
-/* ---- document_post_processor ---- */
+/* ---- the post-processor ---- */
 
 static Status put(TokenFrame *f, int part, const cJSON *id, const char *path, const char *field)
 {
@@ -192,7 +192,7 @@ static Status read_template(TokenFrame *f, const cJSON *list, const cJSON *token
     return part == texts ? OK : document_refuse(path, "post_processor", list, texts == 1 ? "A" : "A and B");
 }
 
-/* The document_post_processor: one of three kinds, or a Sequence that also holds ByteLevel, which changes no ids. */
+/* The post-processor: one of three kinds, or a Sequence that also holds ByteLevel, which changes no ids. */
 static Status read_post(TokenFrame *single, TokenFrame *pair, const cJSON *post, int depth, const char *path)
 {
     const char *type = document_member_text(post, "type");

@@ -28,7 +28,7 @@ bool document_merge_sides(cJSON *merge, const char **left,
 /* Hands over each of document_added_tokens; stops at the first failure. */
 typedef Status AddedFn(void *to, Special, bool special, const char *path);
 Status document_added_tokens(const cJSON *doc, AddedFn *, void *to, const char *path);
-/* The special tokens of the document_post_processor around one text and around two; E_FORMAT names an unknown part. */
+/* The special tokens of the post-processor around one text and around two; E_FORMAT names an unknown part. */
 Status document_post_processor(TokenFrame *single, TokenFrame *pair, const cJSON *doc, const char *path);
 
 #endif

@@ -6,9 +6,9 @@
 #ifndef TRAIN_PRETRAIN_H
 #define TRAIN_PRETRAIN_H
 
+#include "train/batch.h"
 #include "train/denoise.h"
 #include "train/mlm.h"
-#include "train/batch.h"
 #include "train/train.h"
 
 typedef struct {
