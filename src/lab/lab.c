@@ -105,7 +105,7 @@ static Sha256Hex curve_hash(const LabResult *x)
 static Status save(Arena *a, const Trainer *tr, const char *path, const LabResult *out)
 {
     ArenaMark mark = arena_mark(a);
-    Curve *c = NEW(a, Curve, 1);
+    Curve *c = arena_zero(a, sizeof *c);
     memcpy(&c->so_far, out, sizeof *out); /* with what lies between the members */
     c->hash = curve_hash(&c->so_far);
     Status status = file_write(str_print(a, "%s.curve", path), c, sizeof *c);

@@ -60,7 +60,7 @@ broken 'no method that this program has' 'a method that is not there' 's/"twin"/
 broken 'changes the base model itself' 'a method that no adapter holds' 's/"twin"/"gains"/'
 broken 'options is missing' 'no options' 's/"options"/"choices"/'
 broken 'options.act cannot be' 'an option that is none' 's/"silu"/"mish"/'
-broken 'expected floating point|asks for about' 'a width that the file lacks' 's/"width":[^,]*/"width": "7"/; s/"reduction":[^,]*/"reduction": "1"/'
+broken 'expected floating point|describes about' 'a width that the file lacks' 's/"width":[^,]*/"width": "7"/; s/"reduction":[^,]*/"reduction": "1"/'
 
 # ---- an architecture
 cp -r "$t/norms/encoder" "$t/a" && cp -r "$t/a" "$t/b2"

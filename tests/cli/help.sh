@@ -198,7 +198,7 @@ offers ref list --kernels ''
 offers score help s
 offers sheet help data ''
 offers fish completion ''
-offers '' tune --lr ''
+offers '' tune --learning-rate ''
 offers 'a b.jsonl' tune --train ''
 offers sub tune --out ''
 offers '!a b.jsonl' tune --out ''

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "run/run.h"
 #include "lab/lab.h"
@@ -106,12 +107,19 @@ static void resumed(void **state)
     const char *curve = run_path(r, "checkpoints/full-seed1.safetensors.curve");
     Bytes b;
     assert_int_equal(file_read(&b, run_arena(r), curve), OK);
-    assert_int_equal(b.len, sizeof again);
-    memcpy(&again, b.text, sizeof again);
-    assert_true(again.late[0][0] == whole.late[0][0]);
-    again.loss[0] = 123;
-    again.late[0][0] = 0.75;
-    assert_int_equal(file_write(curve, &again, sizeof again), OK);
+    struct {
+        LabResult so_far;
+        Sha256Hex hash;
+    } changed;
+    assert_int_equal(b.len, sizeof changed);
+    memcpy(&changed, b.text, sizeof changed);
+    assert_true(changed.so_far.late[0][0] == whole.late[0][0]);
+    changed.so_far.loss[0] = 123;
+    changed.so_far.late[0][0] = 0.75;
+    Sha256 sum = sha256_begin();
+    sha256_add(&sum, &changed.so_far, sizeof changed.so_far);
+    changed.hash = sha256_end(&sum);
+    assert_int_equal(file_write(curve, &changed, sizeof changed), OK);
     run_close(r);
 
     r = open_run(SMOKE);

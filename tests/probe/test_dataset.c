@@ -63,8 +63,8 @@ static void names_the_bad_line(void **state)
         {"tr\ta\tx\ntr\ta \ty\n", "set.txt:2: the label \"a \" has a blank"},
         {"tr\ta\tx\ntr\tb\t\xe9\n", "set.txt:2: byte 6 of the line, 0xE9, is not UTF-8"},
         {"tr\ta\tx\n\033]0;x\007\ta\tx\n", "begins with \"\\x1B]0;x\\x07\", expected tr"},
-        {"tr\ta\tx\n", "has 1 labels"},
-        {"", "has 0 labels"},
+        {"tr\ta\tx\n", "the training split has 1 label,"},
+        {"", "the training split has 0 labels,"},
     };
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
         Dataset d;
