@@ -13,7 +13,7 @@
 #include "nn/config.h"
 #include "probes/study.h"
 #include "run/parallel.h"
-#include "tasks/sequence.h"
+#include "text/sequence.h"
 #include "train/evaluate.h"
 #include "train/pretrain.h"
 

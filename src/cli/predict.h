@@ -33,7 +33,4 @@ bool predict_watch(int64_t done, void *watch);
 void predict_text(const char *s, size_t n, int most);
 void predict_csv(const char *s, size_t n); /* one field */
 
-/* The tables of METEOR (--meteor) and WordNet (--wordnet), as far as they are there; NULL where not. */
-Status message_tools(Meteor **, Synonyms **, const Args *);
-
 #endif

@@ -71,7 +71,8 @@ static Status measure(Writing *w)
     Synonyms *wordnet;
     int64_t *all = NEW(a, int64_t, w->n);
     for (int64_t i = 0; i < w->n; i++) all[i] = i;
-    TRY(message_tools(&meteor, &wordnet, w->of->args));
+    TRY(message_tools(&meteor, &wordnet, args_arena(w->of->args), args_text(w->of->args, "meteor", NULL),
+                      args_text(w->of->args, "wordnet", NULL)));
     w->wordnet = wordnet;
     for (int k = 0; k < WRITERS && w->message[k]; k++) {
         MessageRows rows;

@@ -110,3 +110,23 @@ double messages_perplexity(const double *loss, const double *tokens, int64_t n)
     for (int64_t i = 0; i < n; i++) nats += loss[i], all += tokens[i];
     return exp(nats / all);
 }
+
+Status message_tools(Meteor **meteor, Synonyms **wordnet, Arena *a, const char *folder, const char *words)
+{
+    static const char *const DEBIAN = "/usr/share/wordnet";
+    *meteor = NULL;
+    *wordnet = NEW(a, Synonyms, 1);
+    Status opened = synonyms_open(*wordnet, a, words ? words : DEBIAN);
+    if (opened) {
+        if (words) return opened;
+        err_clear();
+        *wordnet = NULL;
+    }
+    if (!folder) return OK;
+    Synonyms *own = NEW(a, Synonyms, 1); /* METEOR's tables, or WordNet where it has none */
+    if (synonyms_open(own, a, folder)) {
+        err_clear();
+        own = *wordnet;
+    }
+    return meteor_open(meteor, a, folder, own);
+}

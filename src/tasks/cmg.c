@@ -5,7 +5,7 @@
 
 #include "nn/finite.h"
 #include "tasks/jit_model.h"
-#include "tasks/sequence.h"
+#include "text/sequence.h"
 
 static const char MODE[] = "<encoder-decoder>"; /* of UniXcoder */
 static const char MESSAGE_LANGUAGE[] = "en_XX"; /* of PLBART */

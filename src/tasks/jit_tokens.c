@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "tasks/jit.h"
-#include "tasks/sequence.h"
+#include "text/sequence.h"
 
 JitPlan jit_plan(const Tokenizer *t, int vocab, int positions)
 {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "tasks/predictor.h"
-#include "tasks/sequence.h"
+#include "text/sequence.h"
 
 static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *s, bool (*each)(int64_t, void *),
                           void *user)

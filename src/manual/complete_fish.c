@@ -1,7 +1,7 @@
 /* Completion in fish: a line for every word, with the condition under which it is offered. */
 #include <string.h>
 
-#include "cli/completion.h"
+#include "manual/completion.h"
 #include "run/run.h"
 
 static const char DRIVER[] =

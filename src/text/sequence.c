@@ -1,5 +1,5 @@
 /* White space is collapsed before a text is encoded, and only so much of a text is encoded as can still fit. */
-#include "tasks/sequence.h"
+#include "text/sequence.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The table of vernier score, printed and as JSON; the options of its intervals. */
-#include "cli/scores.h"
+#include "score/scores.h"
 
 #include <math.h>
 

@@ -7,8 +7,8 @@
 #include "base/lines.h"
 #include "base/print.h"
 #include "base/str.h"
-#include "cli/predict.h"
-#include "cli/scores.h"
+#include "cli/command.h"
+#include "score/scores.h"
 #include "io/columns.h"
 #include "metric/effort.h"
 #include "metric/score.h"
@@ -308,28 +308,6 @@ static Status read_lines(Bytes **line, int64_t *n, Arena *a, const char *path)
     return OK;
 }
 
-Status message_tools(Meteor **meteor, Synonyms **wordnet, const Args *a)
-{
-    static const char *const DEBIAN = "/usr/share/wordnet";
-    Arena *arena = args_arena(a);
-    const char *folder = args_text(a, "meteor", NULL);
-    *meteor = NULL;
-    *wordnet = NEW(arena, Synonyms, 1);
-    Status opened = synonyms_open(*wordnet, arena, args_text(a, "wordnet", DEBIAN));
-    if (opened) {
-        if (args_given(a, "wordnet")) return opened;
-        err_clear();
-        *wordnet = NULL;
-    }
-    if (!folder) return OK;
-    Synonyms *own = NEW(arena, Synonyms, 1); /* METEOR's tables, or WordNet where it has none */
-    if (synonyms_open(own, arena, folder)) {
-        err_clear();
-        own = *wordnet;
-    }
-    return meteor_open(meteor, arena, folder, own);
-}
-
 enum { PERPLEXITY = MESSAGE_METRICS };
 typedef struct {
     MessageRows rows;
@@ -433,7 +411,7 @@ static Status score_messages(const Args *a)
     if (!n[0]) return err_fail(E_FORMAT, "%s: is empty, expected a message a line", path[0]);
     Meteor *meteor;
     Synonyms *wordnet;
-    TRY(message_tools(&meteor, &wordnet, a));
+    TRY(message_tools(&meteor, &wordnet, args_arena(a), args_text(a, "meteor", NULL), args_text(a, "wordnet", NULL)));
     Messages mine = {0}, other = {0};
     Scores t = {.n = MESSAGE_METRICS};
     memcpy(t.name, MESSAGE_METRIC, sizeof MESSAGE_METRIC);

@@ -1,6 +1,6 @@
 /* The table of vernier score on the terminal and as JSON. */
-#ifndef CLI_SCORES_H
-#define CLI_SCORES_H
+#ifndef SCORE_SCORES_H
+#define SCORE_SCORES_H
 
 #include "cli/command.h"
 #include "io/json.h"

@@ -8,7 +8,7 @@
  * A driver in the shell's own terms finds the page of the line so far and offers the words of the right function. */
 #include <string.h>
 
-#include "cli/completion.h"
+#include "manual/completion.h"
 #include "run/run.h"
 
 static const char QUOTE[] = "'\\''";

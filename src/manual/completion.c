@@ -1,5 +1,5 @@
 /* The facts about options that the scripts of all three shells need. */
-#include "cli/completion.h"
+#include "manual/completion.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Completion of command lines, as a script of the shell that is made from the tables of commands. */
-#ifndef CLI_COMPLETION_H
-#define CLI_COMPLETION_H
+#ifndef MANUAL_COMPLETION_H
+#define MANUAL_COMPLETION_H
 
 #include "cli/page.h"
 #include "run/experiment.h"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/print.h"
-#include "cli/completion.h"
+#include "manual/completion.h"
 
 static Status completion(const Args *a)
 {

@@ -3,8 +3,8 @@
  *     Sequence s = sequence_open(&scratch, &tokenizer, 512);
  *     sequence_mark(&s, plan->add, "<add>");
  *     sequence_add(&s, line->text, line->len, s.room);       then tokenizer_wrap(..., &s.text, ...) */
-#ifndef TASKS_SEQUENCE_H
-#define TASKS_SEQUENCE_H
+#ifndef TEXT_SEQUENCE_H
+#define TEXT_SEQUENCE_H
 
 #include "text/tokenizer.h"
 
