@@ -48,7 +48,7 @@ double messages_perplexity(const double *loss, const double *tokens, int64_t n);
 /* The lines of a text, without white space at their ends.  A last line without its end counts. */
 int64_t messages_lines(Bytes **line, Arena *, Bytes text);
 
-/* The tables of METEOR in `folder` and of WordNet in `words`, as far as they are there; NULL where not.  folder NULL: no
+/* The tables of METEOR in `folder` and of WordNet in `words`, each NULL where it is not there.  folder NULL: no
  * METEOR 1.5; words NULL: Debian's WordNet, if it is installed.  Errors of a folder that was named. */
 Status message_tools(Meteor **, Synonyms **, Arena *, const char *folder, const char *words);
 
