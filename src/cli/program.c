@@ -18,7 +18,7 @@ static void print_overview(Arena *a, FILE *to)
 {
     print_to(to, "vernier: measures what parameter-efficient fine-tuning can and cannot do to a transformer\n\n"
                  "usage: vernier COMMAND [options] [operands]\n\ncommands\n");
-    for (const Command **c = commands(a); *c; c++) print_to(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
+    for (const Command **c = commands(a); *c; c++) print_to(to, "  %-11s %s\n", (*c)->name, (*c)->summary);
     print_to(to, "\n'vernier COMMAND --help' shows the options; 'vernier --version' names the build\n"
                  "\nexit codes\n  0 done   1 the work failed   2 wrong usage   3 bad input file   130 interrupted\n"
                  "\nexample\n  vernier list\n");
