@@ -261,7 +261,7 @@ static const Option OPTIONS[] = {
     {"text", "TEXT", "the text that the model reads; for --part decoder and cross the target of the decoder"},
     {"texts", "FILE",
      "many texts, one a line or JSON Lines with \"text\": means with intervals, and where a number is most; with "
-     "--compare the losses on them beside what is reached without reading (loss floors)"},
+     "--compare the losses on them and those of baselines that do not read the text"},
     {"ids", "LIST", "token ids instead of a text, taken as they are: 1,2,3"},
     {"data-flow", "FILE",
      "GraphCodeBERT: variables behind the text, JSON {\"nodes\": [[first token, end], ...], \"edges\": [[node, the "

@@ -285,7 +285,7 @@ static void damaged(const char *path, void *user)
     run_remark(((const Course *)user)->r, "%s: is not as it was written; the pretraining begins anew", path);
 }
 
-/* What it was trained on is left beside it, for the note of a run that is taken up. */
+/* Its training set is recorded beside it, for the note of a resumed run. */
 static Status pretrain_base(StudyBase *b, Study *s, Course *course, const char *weak_path, const char *told,
                             bool resume)
 {
@@ -344,8 +344,8 @@ static bool same_base(Study *s, const Run *r, const char *path)
     return there && !strcmp(before.text, settings_of(s, r));
 }
 
-/* How far an earlier attempt has come: a sealed list (base/seal.h) beside the base's directory tells, and with what
- * files. */
+/* The steps that an earlier attempt has done.  A sealed list (base/seal.h) beside the base's directory holds them, and
+ * their files. */
 typedef enum { NOTHING, TOKENIZER, ALL } Reach;
 static const char *const REACH[] = {"nothing", "tokenizer", "all"};
 

@@ -40,7 +40,7 @@ static double peak_megabytes(void)
     return (double)u.ru_maxrss / 1024;
 }
 
-/* ---- what is trained on ---- */
+/* ---- the training set ---- */
 
 /* A sample of the commits: as many of each class as their share says, at least one of each. */
 static int64_t choose_commits(int32_t *index, const Work *w)

@@ -1,5 +1,5 @@
-/* Adapters as directories, in the layouts of the two libraries that everybody reads, and in our own for what neither
- * has a place for:
+/* Adapters as directories, in the layouts of the two libraries that everybody reads, and in our own for methods that
+ * neither can store:
  *
  *   hf         Hugging Face PEFT        adapter_config.json, adapter_model.safetensors or .bin
  *   adapters   adapter-hub/adapters     adapter_config.json, pytorch_adapter.bin or adapter.safetensors; a head in
@@ -34,7 +34,7 @@ typedef struct {
     bool head;         /* of a base model's head: the adapters library has a file for these */
 } Binding;
 
-typedef struct Library Library; /* what differs between them, in adapter/library.h */
+typedef struct Library Library; /* the differences between them, in adapter/library.h */
 typedef struct Adapter {
     Arena *run;
     const Library *library;

@@ -1,4 +1,4 @@
-/* adapter-hub/adapters in four files: hub_names.c is what the others share, hub.c reads configs, hub_bind.c knows
+/* adapter-hub/adapters in four files: hub_names.c is shared by the others, hub.c reads configs, hub_bind.c knows
  * the tensors' names, hub_write.c writes configs.  Layers are numbered through: an encoder's, then the decoder's,
  * whose cross-attention has its numbers. */
 #ifndef ADAPTER_HUB_H

@@ -1,4 +1,4 @@
-/* What the formats of both libraries share: remarks, fields that are set, bindings, and the names of tensors. */
+/* Shared by the formats of both libraries: remarks, fields that are set, bindings, and the names of tensors. */
 #include "adapter/library.h"
 
 #include <stdarg.h>

@@ -15,7 +15,7 @@ static Status attach(Adapter *a, Model *m, Hooks *hooks, AdapterSay *say, void *
     return OK;
 }
 
-/* What the text can be shrinks by what virtual tokens take: every check of a length then knows. */
+/* Virtual tokens take positions from the text.  The config records this, so that every check of a length uses it. */
 static Status take_positions(Model *m, const Adapter *a)
 {
     enum { LEAST = 4 };

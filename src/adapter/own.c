@@ -1,7 +1,7 @@
 /* Our own form, for methods whose like no other library has, and for settings that neither can say:
  *
  *   adapter_config.json          {"vernier_method": "NAME", "options": {...}, ...}: the method and its PeftConfig
- *   adapter_model.safetensors    what was trained, every tensor under the name that its parameter has here
+ *   adapter_model.safetensors    the trained tensors, each under the name that its parameter has here
  *
  * Nothing here knows a method: a new one is saved the day it is registered.  A setting that has no name as an option
  * (ranks of single maps) cannot be kept and is refused. */

@@ -70,7 +70,7 @@ static Status write_tensors(const Adapter *a, const char *path, bool head)
     return weights_write(path, t, out.n);
 }
 
-/* ---- what goes along */
+/* ---- parameters beside the method's own */
 
 static bool was_carried(const Binding *old, int n, const Param *p)
 {
@@ -79,7 +79,7 @@ static bool was_carried(const Binding *old, int n, const Param *p)
     return false;
 }
 
-/* What trains beside the method's own parameters: a classification head, biases. */
+/* Whether a trainable parameter is none of the method's own: of a classification head, or a bias. */
 static bool goes_along(const Binding *old, int n, const Param *p)
 {
     if (str_glob("peft.*", p->name)) return false;

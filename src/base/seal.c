@@ -50,7 +50,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-/* What a killed writer has left (base/file.h). */
+/* Whether a killed writer has left this file (base/file.h). */
 static bool is_half(const char *name)
 {
     return str_glob("*.vernier.part", name);

@@ -31,7 +31,7 @@ typedef struct {
     bool toy;           /* the one-layer decoder, else RoBERTa-base */
     const char *method; /* of peft_find; NULL: unrecorded hidden states */
     const char *options;
-    Trains trains; /* what the method does, for the count of operations, */
+    Trains trains; /* the parameters that the method trains, for the count of operations, */
     int size;      /* and its rank, width or length */
     int scored;    /* 0: class label; else scored positions in each row */
     int threads;

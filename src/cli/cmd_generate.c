@@ -138,7 +138,7 @@ static Status run_generate(const Args *a)
     bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
     if (!mode && !m->decoder && !m->config.writes_from_encoder)
         return err_fail(asks ? E_CONFIG : E_MISMATCH,
-                        "this %s model has no decoder; if it is a UniXcoder, say --mode", m->config.arch);
+                        "this %s model has no decoder; if it is a UniXcoder, use --mode", m->config.arch);
     if (mode && !m->config.writes_from_encoder)
         return err_fail(E_CONFIG, "--mode is for UniXcoder, whose encoder writes; a %s model has none that does",
                         m->config.arch);

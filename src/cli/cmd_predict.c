@@ -1,4 +1,4 @@
-/* vernier predict: what a model of vernier tune says of commits, in a file or in a repository. */
+/* vernier predict: defects or messages of commits, from a file or a repository, by a model of vernier tune. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -23,8 +23,8 @@ static bool stop(void)
     return signals_seen() != 0;
 }
 
-/* Defects are told from changed lines alone and perhaps from features; messages from lines with some around them.  A
- * merge has no features, and its message tells of no lines. */
+/* Defects are predicted from the changed lines alone, and perhaps from features.  Messages also need the lines around
+ * them.  A merge has no features, and its message describes no lines. */
 static void mine_everything(MineOptions *o, bool messages)
 {
     mine_defaults(o);
@@ -146,21 +146,23 @@ static Status predict(const Args *a)
 }
 
 static const Option OPTIONS[] = {
-    {"repo", "PATH", "take the commits of a git repository, with features from its history, merges left out"},
+    {"repo", "PATH", "read the commits of a git repository, without merges; features come from its history"},
     {"lang", "LIST", "with --repo: java, c, cpp, csharp, python, javascript (default all)"},
-    {"top", "N", "defects: list so many (default 20; 0, and with --json or --csv: all); messages: the first N alone"},
-    {"lines", "N", "defects: lines shown of a commit that is called defective (default 3)"},
-    {"threshold", "P", "defects: call a commit defective from this score on (default: as tuned, 0.5)"},
+    {"top", "N",
+     "defects: list only the N riskiest (default 20; 0 or --json or --csv: all); messages: only the first N"},
+    {"lines", "N", "defects: number of lines shown for each commit that is called defective (default 3)"},
+    {"threshold", "P", "defects: call a commit defective if its score is at least P (default: as tuned, 0.5)"},
     {"per-split", NULL, "defects: standardise features by the statistics of these commits, as published"},
-    {"features", "N", "defects: 13 leaves fix out (default: as tuned, 14)"},
-    {"num-beams", "N", "messages: beam search with N beams (default 1: the most probable token at each step)",
+    {"features", "N", "defects: 13 omits the feature fix (default: as tuned, 14)"},
+    {"num-beams", "N", "messages: beam search with N beams (default 1: greedy, the most probable token at each step)",
      .alias = "beams"},
     {"max-new-tokens", "N", "messages: maximum number of tokens (default 64)", .alias = "max"},
-    {"train", "FILE", "messages: the changes tuned on, for what retrieval and the commonest message get"},
+    {"train", "FILE",
+     "messages: the training changes; adds the scores of two baselines, retrieval and the most frequent message"},
     {"meteor", "DIR", "messages: METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)"},
     {"wordnet", "DIR", "messages: WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)"},
-    {"json", NULL, "everything as JSON"},
-    {"csv", NULL, "a row per commit; of defects, which vernier score --task defect reads"},
+    {"json", NULL, "print everything as JSON"},
+    {"csv", NULL, "print a row per commit; vernier score --task defect reads those of defects"},
     {0}};
 static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, {0}};
 static const Command PREDICT = {
@@ -168,13 +170,13 @@ static const Command PREDICT = {
     .summary = "rank commits by their risk of a defect, or write their messages, with a model of vernier tune",
     .usage = "[options] DIR FILE | DIR --repo PATH [A..B]",
     .about =
-        "DIR is what vernier tune made.  Defects: lines of a risky commit are ranked by the attention that the "
-        "pooled "
-        "token pays to them in the last layer, or, with a predictor of words, by the weights of their words: a hint "
-        "where to look first, not an explanation.  Where every commit has a label, measures follow, beside what "
-        "random "
-        "scores get.  Messages: one a commit; where every commit has its own, measures against those follow, with "
-        "--train beside two floors: the message of the nearest change (NNGen) and the commonest message.",
+        "DIR is a directory that vernier tune has written.  Defects: commits are ranked by their risk.  The lines of "
+        "a risky commit are ranked by the attention that the pooled token pays to them in the last layer.  With "
+        "the words baseline they are ranked by the weights of their words.  The ranking is a hint where to look "
+        "first, not an explanation.  If every commit has a label, the measures of the model and of random scores "
+        "follow.  Messages: one message is written for each commit.  If every commit has its own message, measures "
+        "against these follow.  --train adds two baselines: the message of the most similar training change "
+        "(retrieval, NNGen) and the most frequent training message.",
     .example = "vernier predict defects new.jsonl\n"
                "  vernier predict defects --repo ~/src/project v1.0..HEAD --lang java\n"
                "  vernier predict writer --train train.jsonl test.jsonl",

@@ -5,7 +5,7 @@
 #include "cli/tune.h"
 #include "io/json.h"
 
-/* ---- what the options say */
+/* ---- options */
 
 static Status read_numbers(TuneOptions *o, const Args *a)
 {
@@ -106,7 +106,7 @@ static Status tune(const Args *a)
     Folder f;
     const char *out = args_text(a, "out", NULL);
     TRY(read_options(&j.o, a));
-    if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for what it learns");
+    if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
     TRY(tune_check(&j));
     if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: change records, one a line");
     TRY(tune_read(&j));
@@ -117,61 +117,61 @@ static Status tune(const Args *a)
 }
 
 static const Option OPTIONS[] = {
-    {"task", "TASK", "jit: does a commit introduce a defect?  cmg: what would its author write about it?"},
+    {"task", "TASK",
+     "jit: just-in-time defect prediction (does a commit introduce a defect?); cmg: commit-message generation"},
     {"train", "FILE",
-     "change records, JSON Lines (vernier data mine, or with added and removed lists): jit with labels"},
-    {"valid", "FILE", "commits to select by; default: the last fifth of each project (and class) by time"},
+     "change records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels"},
+    {"valid", "FILE", "commits for validation; default: the latest fifth of each project (and class)"},
     {"validation-fraction", "SHARE", "fraction of --train for validation (default 0.2)", .alias = "cut"},
-    {"out", "DIR", "where the predictor goes"},
+    {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
      "lora (default), adapter (Houlsby's), prefix, full, ... (vernier list); jit: words or la, logistic regressions"},
-    {"options", "K=V,..", "of the method: rank=8,alpha=16"},
+    {"options", "K=V,..", "options of the method: rank=8,alpha=16"},
     {"parameters", "N",
-     "choose the method's rank, width or length: the largest with at most N parameters, head apart"},
-    {"head", "HEAD", "jit: single, or concat: beside the features (default where every commit has them)"},
-    {"features", "N", "jit: 14, or 13 without fix, which the published code loses (default 14)"},
+     "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
+    {"head", "HEAD", "jit: single (text only) or concat (text and features; default if every commit has features)"},
+    {"features", "N", "jit: 14, or 13 without the feature fix, as in the published code (default 14)"},
     {"model", "DIR",
-     "the pretrained model; default: jit: a small encoder, pretrained here on the training text; cmg: a small "
-     "encoder-decoder in T5's shape that starts from random weights and all of which the messages train"},
-    {"tokenizer", "DIR", "default: the model's"},
+     "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
+     "encoder-decoder in T5's shape, randomly initialised and trained whole"},
+    {"tokenizer", "DIR", "directory of the tokenizer (default: the model's)"},
     {"language", "NAME", "PLBART's language token"},
-    {"encoder", "K=V,..", "of the small model: layers, dim, heads, hidden, vocab; jit: length, steps, lr"},
+    {"encoder", "K=V,..",
+     "settings of the small model: layers, dim, heads, hidden, vocab; jit also: length, steps, lr"},
     {"max-length", "N", "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's)",
      .alias = "length"},
-    {"target", "N", "cmg: tokens of a message at most (default 128)"},
-    {"epochs", "N", "default 10"},
-    {"batch", "N", "commits in a step (default 32)"},
+    {"target", "N", "cmg: maximum number of tokens of a message (default 128)"},
+    {"epochs", "N", "number of epochs (default 10)"},
+    {"batch", "N", "commits in each step (default 32)"},
     {"accumulate", "N", "accumulate the gradient of a step over N parts of its batch: less memory, the same step"},
     {"learning-rate", "RATE", "peak of the linear schedule; the default depends on task and method", .alias = "lr"},
-    {"evaluations", "N", "in an epoch (default 5)"},
-    {"patience", "N", "stop after so many evaluations without gain (default 25; 0: never)"},
-    {"best-threshold", NULL,
-     "jit: call a commit defective from the score on that is best on validation, not from 0.5"},
+    {"evaluations", "N", "evaluations in each epoch (default 5)"},
+    {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
+    {"best-threshold", NULL, "jit: use the threshold with the best validation F1 instead of 0.5"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
-    {"seed", "N", "default 33"},
+    {"seed", "N", "random seed (default 33)"},
     {"resume", NULL, "continue a killed run of the same options; this is also the default"},
     OVERWRITE_OPTION,
-    {"json", NULL, "the measures as JSON"},
+    {"json", NULL, "print the measures as JSON"},
     {0}};
 static const Choice CHOICES[] = {
     {"task", "jit|cmg"}, {"method", "@methods|words|la"}, {"head", "single|concat"}, {"features", "13|14"}, {0}};
 static const Command TUNE = {
     .name = "tune",
-    .summary = "a model for a task from your own data: defect prediction, commit messages",
+    .summary = "tune a model on your own data: defect prediction or commit messages",
     .usage = "--task jit|cmg --train FILE --out DIR [options]",
     .about =
-        "Trains a defect predictor on labelled commits, or a writer of commit messages on any.  The method's "
-        "evaluation with the best validation F1, or the lowest validation perplexity of the messages, is what stays "
-        "in DIR: an adapter with its head, or the whole model with --method full, and all that vernier predict "
-        "needs.  DIR also gets metrics.jsonl (loss and learning rate of every step, and the evaluations), "
-        "results.json, figures/loss and a manifest, which vernier report reads.  Without --model, jit first "
-        "pretrains "
-        "a small encoder on the training text.  By default it has 4 layers of hidden size 128 and 1.1 million "
-        "parameters (a file of 4 MB), and its 1,500 steps take about eleven minutes of processor time, which is six "
-        "on two cores; --encoder steps=300 takes a fifth of that.  words (hashed words and the features) and la "
-        "(added lines) are baselines of defect prediction: a network should be better than they are; vernier predict "
-        "shows those of messages.",
-    .example = "vernier tune --task jit --train commits.jsonl --method words --out floor\n"
+        "Tunes a model to predict defects from labelled commits, or to write commit messages.  The parameters of the "
+        "evaluation with the best validation F1, or with the lowest validation perplexity of the messages, are "
+        "kept in DIR.  They are an adapter and its head, or the whole model with --method full.  DIR also gets "
+        "metrics.jsonl (loss and learning rate of every step, and the evaluations), results.json, figures/loss "
+        "and a manifest; vernier predict and vernier report read it.  Without --model, jit first pretrains a "
+        "small encoder on the training text.  By default the encoder has 4 layers, hidden size 128 and 1.1 "
+        "million parameters (a file of 4 MB).  Its 1,500 steps take about eleven minutes of processor time, or "
+        "six minutes on two cores; --encoder steps=300 takes a fifth of that.  words (hashed words and the "
+        "features) and la (number of added lines) are baselines of defect prediction: a network should be better "
+        "than both.  vernier predict --train shows the baselines of commit messages.",
+    .example = "vernier tune --task jit --train commits.jsonl --method words --out baseline\n"
                "  vernier tune --task jit --train commits.jsonl --model codebert --options rank=8 --out defects\n"
                "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"
                "  vernier predict defects new.jsonl",

@@ -1,4 +1,4 @@
-/* The parts of vernier predict: the commits that were asked about, and what each task makes of them. */
+/* The parts of vernier predict: the commits to predict for, and the predictions of each task. */
 #ifndef CLI_PREDICT_H
 #define CLI_PREDICT_H
 
@@ -29,7 +29,7 @@ typedef struct {
 PredictWatch predict_watch_open(const Prediction *, const char *phase, int64_t total);
 bool predict_watch(int64_t done, void *watch);
 
-/* At most `most` characters and a newline, none of them a control character: what others wrote goes to a terminal. */
+/* At most `most` characters and a newline, none of them a control character: text of unknown authors goes to a terminal. */
 void predict_text(const char *s, size_t n, int most);
 void predict_csv(const char *s, size_t n); /* one field */
 

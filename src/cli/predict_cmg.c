@@ -8,13 +8,12 @@
 #include "io/json.h"
 #include "run/run.h"
 
-enum { WRITERS = 3 }; /* the model and two floors */
+enum { WRITERS = 3 }; /* the model and two baselines */
 typedef struct {
     Prediction *of;
     int64_t n; /* commits written for */
     CodeChange *change;
-    const char *name[WRITERS];
-    Bytes *message[WRITERS]; /* (n) by the model, the nearest change, the commonest message; NULL: not wanted */
+    Bytes *message[WRITERS]; /* (n) by the model, retrieval, the most frequent message; NULL: not wanted */
     bool compared;           /* every commit has a message of its own */
     Bytes *reference;        /* (n) */
     double score[WRITERS][MESSAGE_METRICS];
@@ -22,6 +21,8 @@ typedef struct {
 } Writing;
 
 static const MessageMetric SHOWN[] = {B_NORM, METEOR_3, METEOR_NLTK, ROUGE_L, EXACT};
+static const char *const ROW[WRITERS] = {"model", "retrieval", "frequent"};   /* in the table */
+static const char *const MEMBER[WRITERS] = {"model", "nearest", "commonest"}; /* in JSON */
 static const char *const KEY[] = {"b_norm", "meteor", "meteor_nltk", "rouge_l", "exact_match"};
 enum { N_SHOWN = sizeof SHOWN / sizeof *SHOWN };
 
@@ -46,9 +47,9 @@ static Status write_all(Writing *w)
     return s;
 }
 
-/* ---- floors and measures */
+/* ---- baselines and measures */
 
-static Status floors(Writing *w, const char *path)
+static Status baselines(Writing *w, const char *path)
 {
     JitSet train;
     Arena *a = w->of->run;
@@ -83,7 +84,7 @@ static Status measure(Writing *w)
     return OK;
 }
 
-/* What the authors wrote; told before any writing if it is lacking where it is needed. */
+/* The authors' messages.  If one is missing where it is needed, this fails before any message is generated. */
 static Status references(Writing *w)
 {
     w->reference = NEW(w->of->run, Bytes, w->n);
@@ -99,11 +100,11 @@ static Status references(Writing *w)
 static Status compare(Writing *w)
 {
     const char *train = args_text(w->of->args, "train", NULL);
-    if (train) TRY(floors(w, train));
+    if (train) TRY(baselines(w, train));
     return w->compared ? measure(w) : OK;
 }
 
-/* ---- what is printed */
+/* ---- output */
 
 static void print_measures(const Writing *w)
 {
@@ -111,7 +112,7 @@ static void print_measures(const Writing *w)
     for (int m = 0; m < N_SHOWN; m++)
         if (!isnan(w->score[0][SHOWN[m]])) print_out(" %12s", MESSAGE_METRIC[SHOWN[m]].name);
     for (int k = 0; k < WRITERS && w->message[k]; k++) {
-        print_out("\n%-10s", w->name[k]);
+        print_out("\n%-10s", ROW[k]);
         for (int m = 0; m < N_SHOWN; m++)
             if (!isnan(w->score[k][SHOWN[m]])) print_out(" %12.4f", w->score[k][SHOWN[m]]);
     }
@@ -162,7 +163,7 @@ static void print_json(const Writing *w)
     if (w->compared) {
         cJSON *measures = cJSON_AddObjectToObject(root, "measures");
         for (int k = 0; k < WRITERS && w->message[k]; k++)
-            cJSON_AddItemToObject(measures, w->name[k], measures_json(w->score[k]));
+            cJSON_AddItemToObject(measures, MEMBER[k], measures_json(w->score[k]));
     }
     cJSON *list = cJSON_AddArrayToObject(root, "commits");
     for (int64_t i = 0; i < w->n; i++) {
@@ -184,7 +185,7 @@ Status predict_messages(Prediction *of)
 {
     static const char *const OTHERS[] = {"lines", "threshold", "per-split", "features"};
     int64_t top;
-    Writing w = {.of = of, .n = of->set.n, .change = of->set.change, .name = {"model", "nearest", "commonest"}};
+    Writing w = {.of = of, .n = of->set.n, .change = of->set.change};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
         if (args_given(of->args, OTHERS[k]))
             return err_fail(E_CONFIG, "--%s is for defects; %s writes messages", OTHERS[k], of->p.dir);

@@ -61,7 +61,7 @@ static int subject(const CodeChange *c)
     return (int)strcspn(c->message, "\r\n");
 }
 
-/* ---- what is printed */
+/* ---- output */
 
 static void print_lines(const CodeChange *c, const RiskyLine *line, int64_t n, int64_t most)
 {

@@ -1,4 +1,4 @@
-/* What both tasks of vernier predict print. */
+/* Output shared by both tasks of vernier predict. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -25,7 +25,7 @@ static const char *log_path(const TuneRecord *r)
     return str_print(r->job->run, "%s/metrics.jsonl", r->dir);
 }
 
-/* What comes after the point that the work goes on from is logged again. */
+/* The lines after the point from which the work resumes are logged again. */
 static void begun(const char *phase, int64_t step, void *user)
 {
     TuneRecord *r = user;
@@ -215,7 +215,7 @@ static void add_metric(cJSON *metrics, const char *name, double x)
     for (int k = 0; k < 2; k++) cJSON_AddItemToArray(pair, cJSON_CreateNull());
 }
 
-/* The measures of the card, and for defects what random scores get. */
+/* The measures of the card, and for defects those of random scores. */
 static void add_metrics(cJSON *root, const TuneJob *j, const cJSON *card)
 {
     cJSON *metrics = cJSON_AddObjectToObject(root, "metrics");
@@ -337,7 +337,7 @@ static void add_input(cJSON *list, const char *path)
     cJSON *one = cJSON_CreateObject();
     cJSON_AddStringToObject(one, "path", path);
     if (!sha256_file(&hash, path)) cJSON_AddStringToObject(one, "sha256", hash.hex);
-    err_clear(); /* what was read once, a pipe, has no sum */
+    err_clear(); /* a pipe, which can be read only once, has no sum */
     cJSON_AddItemToArray(list, one);
 }
 

@@ -1,4 +1,4 @@
-/* Measures with their intervals, then the remarks about what is missing.  Measures that share a reason share one. */
+/* Measures with their intervals, then the remarks about missing values.  Measures that share a reason share one. */
 #include "metric/scores.h"
 
 #include <math.h>
@@ -51,7 +51,7 @@ void scores_sort(Arena *a, double *const *column, int columns, int64_t n)
     arena_drop(a, mark);
 }
 
-/* ---- what is missing */
+/* ---- missing values */
 
 /* "AUC, Brier and Popt", the names of the measures that are marked. */
 static const char *names(const Scores *t, Arena *a, const bool *marked)

@@ -249,7 +249,7 @@ static bool is_scratch(const Folder *f, const char *name)
     return !strcmp(name, MANIFEST) || (f->scratch && str_glob(f->scratch, name));
 }
 
-/* All files of the work but its manifest and scratch files; what killed writers left half is removed. */
+/* All files of the work but its manifest and scratch files; unfinished files of killed writers are removed. */
 static Status list_work(cJSON *list, const Folder *f)
 {
     Status status = OK;
@@ -282,7 +282,7 @@ static void empty_work(const Folder *f)
     fts_close(tree);
 }
 
-/* Its manifest goes last: what is left of a removal that was killed is still known for the work that it was. */
+/* Its manifest goes last: the rest of a removal that was killed is still recognised as this work. */
 static void remove_work(const Folder *f)
 {
     empty_work(f);
@@ -430,7 +430,7 @@ static bool is_intact(const Folder *f, const char *where, const Listed *l)
     return same;
 }
 
-/* A result that is not complete is work again.  Its manifest goes first: what is left then is moved by take_up(). */
+/* A result that is not complete is work again.  Its manifest goes first: take_up() moves the rest. */
 static Status move_down(Folder *f)
 {
     TRY(file_make_dir(at(f, "", WORK)));
@@ -487,7 +487,7 @@ static Status begin_work(Folder *f)
     return folder_record(f, "running", NULL, NULL);
 }
 
-/* What lies in the directory decides: begin, go on with unfinished work, recognise a finished result, or E_CONFIG. */
+/* The files in the directory decide: begin, resume unfinished work, recognise a finished result, or E_CONFIG. */
 static Status examine(Folder *f, bool overwrite)
 {
     Found result, work;

@@ -15,7 +15,7 @@
 /* Adds a line to the open file.  job < 0: none is named; a value that is not finite is null.  0, or an errno. */
 int log_line(int fd, int job, const char *phase, int64_t step, int n, const char *const *name, const double *value);
 
-/* A sealed note of what the log holds (base/seal.h), and the log as it was then: what was added later is removed.
+/* A sealed note of the log's content (base/seal.h), and the log as it was then: lines added later are removed.
  * false: there is no note, or the log is not as it was. */
 Status log_seal(const char *path, const char *note, Arena *);
 bool log_restore(const char *path, const char *note, Arena *);

@@ -4,8 +4,8 @@
  *
  * Results cannot depend on the order of completion: job i writes slot i, and the jobs' logs are appended in
  * index order.  The outcome of each finished job, its log and a list of the files that it has left are kept as one
- * file, which ends in a hash of these and of everything that determined them.  A run that is taken up repeats only
- * what is missing; a file that is damaged, or a stranger's, is missing, and so is a job of whose files one is. */
+ * file, which ends in a hash of these and of everything that determined them.  A resumed run repeats only the
+ * missing jobs; a file that is damaged, or a stranger's, is missing, and so is a job of whose files one is. */
 #include "base/print.h"
 #include "run/parallel.h"
 #include "run/run.h"
@@ -87,7 +87,7 @@ void run_remark(const Run *r, const char *fmt, ...)
     print_err("%s\n", text);
 }
 
-/* ---- what is kept: result, log, list of files, the length of the log, and a hash of all */
+/* ---- kept files: result, log, list of files, the length of the log, and a hash of all */
 
 enum { HASH = 64 };
 
@@ -138,7 +138,7 @@ static bool split(Kept *k, const Pool *p, int i, Bytes all)
     return true;
 }
 
-/* What an earlier attempt has kept of job i, if it is whole. */
+/* The files that an earlier attempt has kept of job i, if they are whole. */
 static bool read_kept(Kept *k, Pool *p, int i)
 {
     const char *path = kept_path(p, i);
@@ -179,7 +179,7 @@ static Status job_body(Pool *p, int i)
     r->stage = p->n > 1 ? &p->slot[i].stage : NULL; /* a job that runs here shows its own progress */
     r->log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
     if (r->log < 0) return err_fail(E_IO, "%s: %s", log, strerror(errno));
-    Arena files = arena_open(0); /* the job may drop what lies on the run's */
+    Arena files = arena_open(0); /* the job may drop the run's memory */
     r->left = buf_open(&files);
     Status status = p->job(r, i, p->out + (size_t)i * p->size, p->user);
     if (!status && r->log_error) status = err_fail(E_IO, "%s: %s", log, strerror(r->log_error));

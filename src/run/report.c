@@ -256,7 +256,7 @@ static void add_settings(Report *page, Arena *a, const Source *s)
     report_details(page, "Manifest (manifest.json)", s->manifest_text);
 }
 
-/* What a person asks first: is the claim supported?  A tuning claims nothing and has its sentence alone. */
+/* The first question of a reader: is the claim supported?  A tuning makes no claim and has only its sentence. */
 static void add_verdict(Report *page, Arena *a, const cJSON *o)
 {
     const char *verdict = text(o, "verdict"), *status = text(o, "status");

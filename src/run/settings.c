@@ -74,7 +74,7 @@ Form setting_form(const Setting *s)
     return form;
 }
 
-/* ---- checking what the user gave */
+/* ---- checking the user's values */
 
 static bool in_range(const char *piece, int i, void *user)
 {
@@ -129,17 +129,17 @@ const Setting *run_setting(const Run *r, const char *key, int *index)
     return NULL;
 }
 
-/* ---- what was asked */
+/* ---- values */
 
 static const char *value_of(const Run *r, const char *key, Form form)
 {
     int i;
     const Setting *s = run_setting(r, key, &i);
-    CHECK(s, "%s asks for setting \"%s\", which it does not declare", r->experiment->name, key);
+    CHECK(s, "%s reads setting \"%s\", but does not declare it", r->experiment->name, key);
     Form has = setting_form(s);
     bool fits = has == form || (form == FORM_REAL && has == FORM_INT) || form == FORM_TEXT ||
                 (form == FORM_LIST && has <= FORM_REAL);
-    CHECK(fits, "%s asks for setting \"%s\" in another form than its default's", r->experiment->name, key);
+    CHECK(fits, "%s reads setting \"%s\" in another form than its default's", r->experiment->name, key);
     return r->value[i];
 }
 

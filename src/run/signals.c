@@ -1,4 +1,4 @@
-/* A handler calls only what is safe in a signal: it sets flags, writes a line, removes files, ends the process. */
+/* A handler calls only functions that are safe in a signal: it sets flags, writes a line, removes files, ends the process. */
 #include "run/signals.h"
 
 #include <stdlib.h>

@@ -8,8 +8,8 @@
  *   model/                the tuned model, of the methods that change the base itself
  *   encoder/, writer/     the small model that was begun here, where none was given
  *
- * All of it is made in DIR/unfinished, where the card is written last.  Beside it there lies, until the result is
- * moved, what a killed command goes on from:
+ * All of it is made in DIR/unfinished, where the card is written last.  Beside it, until the result is moved,
+ * are the files from which a killed command resumes:
  *
  *   encoder.sha256, writer.sha256  the files of the small model, and how far it has come
  *   encoder.train.safetensors      the checkpoint of its pretraining
@@ -19,8 +19,8 @@
  *   metrics.sha256                 the log up to where the work stands
  *   draft.json                     the card of a model that is trained and not measured yet
  *
- * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): what
- * is missing or altered is done again, with all that came of it.
+ * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): a missing or
+ * altered file is made again, with all files that depend on it.
  *
  * The card, the head and the limits of a task are behind its Task. */
 #ifndef TASKS_PREDICTOR_H
@@ -37,8 +37,8 @@ typedef struct {
     const struct Task *task;
     const char *dir;
     const char *method, *options;  /* "lora", "words", ...; "" */
-    const char *model, *tokenizer; /* a directory or hub name; "./" begins what lies in dir; NULL: a floor's */
-    const Peft *peft;              /* the method; NULL: a floor */
+    const char *model, *tokenizer; /* a directory or hub name; "./" begins one in dir; NULL: a baseline's */
+    const Peft *peft;              /* the method; NULL: a baseline */
 
     JitHead head; /* jit */
     JitPlan plan;
@@ -89,7 +89,7 @@ JitScale predictor_scale(const Predictor *, const JitSet *scored);
 /* Probabilities (N).  E_MISMATCH: a commit lacks features that the head reads. */
 Status predictor_score(double *out, Predictor *, Arena *run, Arena *step, const JitSet *,
                        bool (*each)(int64_t, void *), void *user);
-/* What line of commit i of the set scored last speaks for a defect: *n lines of the record by score, descending. */
+/* The lines of commit i, of the set scored last, that most suggest a defect: *n lines by score, descending. */
 typedef struct {
     int64_t file, line;
     double score;

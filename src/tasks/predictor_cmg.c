@@ -38,7 +38,7 @@ static Status check_lengths(const Predictor *p, int taken)
     int most = config_room(&p->net->config), rows = p->net->config.vocab;
     if (c->keep >= rows || c->add >= rows || c->del >= rows)
         return err_fail(E_MISMATCH,
-                        "%s/cmg.json: marks %d, %d and %d lie behind the %d rows of the model's token table", p->dir,
+                        "%s/cmg.json: special tokens %d, %d and %d, but the model's token table has %d rows", p->dir,
                         c->keep, c->add, c->del, rows);
     if (most && (c->source + taken > most || c->target + taken > most))
         return err_fail(E_MISMATCH,

@@ -78,9 +78,8 @@ static Status check_lengths(const Predictor *p, int taken)
 {
     int most = config_room(&p->net->config);
     if (p->plan.add >= p->net->config.vocab || p->plan.del >= p->net->config.vocab)
-        return err_fail(E_MISMATCH,
-                        "%s/jit.json: markers %d and %d lie behind the %d rows of the model's token table", p->dir,
-                        p->plan.add, p->plan.del, p->net->config.vocab);
+        return err_fail(E_MISMATCH, "%s/jit.json: special tokens %d and %d, but the model's token table has %d rows",
+                        p->dir, p->plan.add, p->plan.del, p->net->config.vocab);
     if (most && p->plan.length + taken > most)
         return err_fail(E_MISMATCH,
                         "%s/jit.json: length %d and %d virtual tokens, but the model has positions for %d", p->dir,

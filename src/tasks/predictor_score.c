@@ -1,4 +1,4 @@
-/* What a defect predictor says of commits and of their lines. */
+/* The scores of a defect predictor for commits and for their lines. */
 #include <stdlib.h>
 
 #include "tasks/predictor.h"

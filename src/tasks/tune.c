@@ -22,7 +22,7 @@ Status tune_check(TuneJob *j)
     if (messages && !p->peft) return err_fail(E_CONFIG, "--method %s is for --task jit", p->method);
     if (messages && !o->model && !p->peft->trains_all)
         return err_fail(E_CONFIG,
-                        "without --model the weights are random and all of them train: --method full, not %s",
+                        "without --model a randomly initialised model is trained, which needs --method full, not %s",
                         p->method);
     return peft_set(&(PeftConfig){0}, j->run, p->options);
 }

@@ -11,7 +11,7 @@
 #include "tasks/predictor.h"
 #include "tasks/tuning.h"
 
-/* What the user wants.  Names of options in messages are those of `vernier tune`. */
+/* The user's options.  Their names of options in messages are those of `vernier tune`. */
 typedef struct {
     const Task *task;
     const char *method, *options; /* NULL: the task's; "" */
@@ -19,7 +19,7 @@ typedef struct {
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
     const char *tokenizer;        /* NULL: the model's */
-    const char *small;            /* "layers=1,dim=32": what the small model is like */
+    const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
     int64_t length, target;       /* tokens of a commit or change, and of a message, at most; 0: the default */
     int64_t features;             /* 14, or 13 */
@@ -38,14 +38,14 @@ typedef struct {
 
     Predictor p;
     Tuning t;                 /* of a network */
-    JitSet train, valid, all; /* all: what train and valid were cut from; n 0 when o.valid was given */
+    JitSet train, valid, all; /* all: train and valid together; n 0 when o.valid was given */
     bool resume;
-    char shape[80]; /* "length 512": what the plan says, and a resumed run must share */
+    char shape[80]; /* "length 512": the plan's lengths, which a resumed run must share */
 } TuneJob;
 
 Status tune_check(TuneJob *);
 Status tune_read(TuneJob *);
-/* Writes below `dir`, and goes on there with what an interrupted call has left, where `resume`. */
+/* Writes below `dir`; where `resume`, continues from the files of an interrupted call. */
 Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
 #define TUNE_SCRATCH                                                                                                 \
@@ -65,7 +65,7 @@ Status tune_writer(TuneJob *);  /* DIR/writer: a tokenizer and a small T5 of ran
 
 /* ---- tune_dir.c: a network's tuning in a directory */
 Status tune_load(TuneJob *);         /* tokenizer and model, the small one if need be, and the method's config */
-int tune_positions(const TuneJob *); /* what the method's virtual tokens take from the text */
+int tune_positions(const TuneJob *); /* the positions that the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
 Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */

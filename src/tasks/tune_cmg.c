@@ -96,7 +96,7 @@ static cJSON *measures(const Evaluation *e)
     return o;
 }
 
-/* What is on disk is read once before anybody relies on it. */
+/* The files are read back once before anything relies on them. */
 static Status finish(TuneJob *j)
 {
     Predictor p;

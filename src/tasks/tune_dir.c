@@ -1,8 +1,8 @@
-/* A transformer tuned on commits, in a directory: several evaluations an epoch, the best by the task's measure is
- * what stays, and a run stops when that has not improved for a while.
+/* A transformer tuned on commits, in a directory: several evaluations an epoch, the best by the task's measure
+ * stays, and a run stops when that has not improved for a while.
  *
- * train.json tells where the run stands and names the checkpoint that belongs to it; replacing it is what makes an
- * evaluation count.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that
+ * train.json holds the state of the run and names the checkpoint that belongs to it; an evaluation counts once it is
+ * replaced.  best.sha256 lists the files of the best evaluation.  Between the two a killed run has files that
  * are ahead of its checkpoint; the next one writes them again when it comes to their step. */
 #include <dirent.h>
 #include <math.h>
@@ -20,7 +20,7 @@ typedef struct {
     TuneJob *j;
     const Library *library;
     int64_t saved;        /* step of the checkpoint on disk; -1: none */
-    const char *settings; /* what a resumed run must share */
+    const char *settings; /* those that a resumed run must share */
 } Work;
 
 /* ---- the best parameters */
@@ -186,7 +186,7 @@ static Status load_stand(Work *w)
         return OK;
     }
     if (there)
-        tuning_remark(&j->watch, j->run, "%s: what was kept of the training is missing or altered; it begins anew",
+        tuning_remark(&j->watch, j->run, "%s: the saved state of the training is missing or altered; it begins anew",
                       j->p.dir);
     file_remove(tune_stand_path(w->j));
     j->t.stand = fit_begin(), j->t.best_at = 0.5, w->library = NULL;

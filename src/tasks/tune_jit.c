@@ -82,7 +82,7 @@ static double rate(const TuneJob *j)
 
 /* ---- the end */
 
-/* The measures of what is on disk, which so is read once before anybody relies on it. */
+/* The measures of the predictor on disk: it is read back once before anything relies on it. */
 static Status finish(TuneJob *j)
 {
     Predictor p;

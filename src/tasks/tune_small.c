@@ -2,7 +2,7 @@
  * pretrained on that text, where labels are not looked at and a checkpoint stands beside it while it trains; and a T5
  * whose weights are random, as the task itself trains it.
  *
- * A sealed list beside the model's directory (base/seal.h) tells how far it has come, and with what files. */
+ * A sealed list beside the model's directory (base/seal.h) holds the steps that are done, and their files. */
 #include <string.h>
 #include <unistd.h>
 

@@ -35,7 +35,7 @@ static Status attach(Tuning *t)
     return OK;
 }
 
-/* Full fine-tuning and trained biases are not bound to a stack, so what never runs is frozen afterwards. */
+/* Full fine-tuning and trained biases are not bound to a stack, so stacks that never run are frozen afterwards. */
 static void freeze_decoder(Tuning *t)
 {
     for (int i = 0; i < params_n(t->model->params); i++) {

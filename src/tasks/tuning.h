@@ -42,7 +42,7 @@ typedef struct {
     void (*step)(const TuneStep *, void *user);
     void (*measured)(const TuneMeasured *, void *user);
     void (*remark)(const char *line, void *user);
-    void (*saving)(void *user);  /* what an interrupted work goes on from is written next */
+    void (*saving)(void *user);  /* the state for resuming is written next */
     bool (*stopped)(void *user); /* whether to save and end with E_INTERRUPT */
     /* true: nothing is lost if the program ends at once, as in an evaluation; false: it should ask stopped() */
     void (*idle)(bool, void *user);
@@ -52,7 +52,7 @@ typedef struct {
 typedef struct Tuning Tuning;
 typedef struct {
     Status (*keep)(Tuning *, void *user); /* the parameters of this moment are the best */
-    Status (*save)(Tuning *, void *user); /* what an interrupted training goes on from; NULL: nothing */
+    Status (*save)(Tuning *, void *user); /* the state for resuming; NULL: none */
     void *user;
 } TuneSink;
 
@@ -84,7 +84,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     double *score;           /* of the validation commits */
     double at, best_at;      /* threshold with the largest F1 of the last and of the best evaluation */
     Batcher *valid_messages; /* message generation */
-    Examples train;          /* what is trained on */
+    Examples train;          /* the training set */
     BatchLossFn *loss;
     void *loss_user;
     Status (*judge)(double *score, double *tie, TuneMeasured *, Arena *step, Tuning *);
@@ -100,12 +100,12 @@ Status tuning_fit(Tuning *, bool defects, int64_t budget);
 /* Attaches the method to the model, beneath the new head of a defect predictor or as it is. */
 Status tuning_attach_defects(Tuning *, JitHead);
 Status tuning_attach_messages(Tuning *);
-/* What is trained on, and what evaluations judge by: F1 and AUC, or minus the loss of the messages. */
+/* Sets the training set and the measure of evaluations: F1 and AUC, or minus the loss of the messages. */
 Status tuning_show_defects(Tuning *, const JitShown *train, const JitShown *valid, JitChoice);
 Status tuning_show_messages(Tuning *, const Examples *train, const Examples *valid);
 Status tuning_messages_feed(Batcher **out, Arena *, const Model *, const Examples *valid); /* for cmg_evaluate() */
 
-int64_t tuning_epoch(const Tuning *); /* steps in an epoch of what is trained on */
+int64_t tuning_epoch(const Tuning *); /* steps in an epoch of the training set */
 Status tuning_open(Tuning *);         /* the trainer, at step 0 */
 /* From trainer->step and stand to the end. */
 Status tuning_run(Tuning *, const TuneSink *);

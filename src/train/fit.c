@@ -1,4 +1,4 @@
-/* One loop: a step, and then what is due at this step: an evaluation, a checkpoint, the end. */
+/* One loop: a step, and then the events due at this step: an evaluation, a checkpoint, the end. */
 #include "train/fit.h"
 
 #include <math.h>

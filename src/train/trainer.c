@@ -61,7 +61,7 @@ static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, 
     return value;
 }
 
-/* What the mean of a batch's loss is a mean over. */
+/* The number of rows or of scored targets over which a batch's loss is a mean. */
 static double weight_of(const Batch *x)
 {
     if (x->label || !x->target) return (double)x->b;

@@ -1,12 +1,12 @@
-/* What opening a checkpoint of RoBERTa's size costs beside reading its file: time, and the most memory ever resident.
+/* The cost of opening a checkpoint of RoBERTa's size, and of reading its file: time, and the most memory ever resident.
  *
  *     make build/release/tests/bench/load && build/release/tests/bench/load [ROUNDS [DIR]]
  *
  * Each figure is one process of its own, the kinds in turn, so that all meet the same machine; the file is in the
  * system's cache.  `read` copies it through a buffer of 1 MB, as cat does; `load` is model_load; `use` is model_load
  * and a look at every page; `copy` is model_load of the same values in a file that cannot be used in place; `half`,
- * `bf16` and `double` are model_load of the same values in files of F16, BF16 and F64.  After those comes what one
- * thread needs to turn numbers of one kind into another in memory, as a multiple of copying what is written. */
+ * `bf16` and `double` are model_load of the same values in files of F16, BF16 and F64.  After those comes the
+ * time in which one thread converts numbers in memory, as a multiple of the time for copying the result. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* What drawing every attention map of an encoder costs beside the pass that gives them: 12 layers of 12 heads, width
- * 768, 256 tokens, random weights.
+/* The cost of drawing every attention map of an encoder, and of the pass that gives them: 12 layers of 12 heads,
+ * width 768, 256 tokens, random weights.
  *
  *     make build/release/tests/bench/maps && build/release/tests/bench/maps [DIR [TOKENS]]
  *

@@ -8,12 +8,12 @@ tune='tune --task cmg --quiet'
 sed 's/"message": "[^"]*"/"message": ""/' "$t/c.jsonl" >"$t/mute.jsonl"
 echo '{"id": "1", "message": "Say nothing", "files": []}' >"$t/blank.jsonl"
 
-expect 0 'random weights' 'the help tells what trains without a model' tune --help
+expect 0 'T5.s shape, randomly' 'the help describes the model without --model' tune --help
 # shellcheck disable=SC2086
 {
     expect 2 'needs --train' 'nothing to train on' $tune --out "$t/x"
-    expect 2 'is for --task jit' 'a floor of the other task' $tune --train "$t/c.jsonl" --method words --out "$t/x"
-    expect 2 'method full, not lora' 'an adapter on random weights' \
+    expect 2 'is for --task jit' 'a baseline of the other task' $tune --train "$t/c.jsonl" --method words --out "$t/x"
+    expect 2 'method full, not lora' 'an adapter on a randomly initialised model' \
         $tune --train "$t/c.jsonl" --method lora --out "$t/x"
     expect 2 'head is for --task jit' 'an option of the other task' $tune --train "$t/c.jsonl" --head concat --out "$t/x"
     expect 3 'mute.jsonl: commit 5-.* has no message' 'no messages' $tune --train "$t/mute.jsonl" --out "$t/x"
@@ -48,8 +48,8 @@ result $? '... which alone is saved'
 
 expect 0 'was:  ' 'messages, beside their own' predict "$t/full" "$t/c.jsonl" --train "$t/j.jsonl"
 value() { awk -v k="$2" '$1 == k { print $2 }' "$1"; }
-awk "BEGIN { exit !($(value "$t/out" model) > 80 && $(value "$t/out" nearest) < 80 && $(value "$t/out" commonest) < 80) }"
-result $? "... learnt by heart: B-Norm $(value "$t/out" model), floors $(value "$t/out" nearest) $(value "$t/out" commonest)"
+awk "BEGIN { exit !($(value "$t/out" model) > 80 && $(value "$t/out" retrieval) < 80 && $(value "$t/out" frequent) < 80) }"
+result $? "... learnt by heart: B-Norm $(value "$t/out" model), baselines $(value "$t/out" retrieval) $(value "$t/out" frequent)"
 cp "$t/out" "$t/full.out"
 "$VERNIER" predict "$t/lora" "$t/c.jsonl" --train "$t/j.jsonl" >"$t/out" 2>"$t/err"
 cmp -s "$t/out" "$t/full.out"
@@ -60,12 +60,12 @@ result $? 'JSON of the first three, which have no messages'
 "$VERNIER" predict "$t/full" "$t/c.jsonl" --csv --max 2 >"$t/out" 2>"$t/err"
 [ "$(wc -l <"$t/out")" = 9 ] && head -n 1 "$t/out" | grep -qx 'id,repo,message,reference'
 result $? 'a row per commit as CSV'
-expect 3 'a message to compare' 'floors without references' predict "$t/full" "$t/mute.jsonl" --train "$t/c.jsonl"
+expect 3 'a message to compare' 'baselines without references' predict "$t/full" "$t/mute.jsonl" --train "$t/c.jsonl"
 expect 3 'has no lines' 'nothing to write about' predict "$t/full" "$t/blank.jsonl"
 expect 2 'threshold is for defects' 'an option of the other task' predict "$t/full" "$t/c.jsonl" --threshold 0.1
 expect 2 'beams is for messages' '... and the other way about' predict "$t/jit" "$t/c.jsonl" --beams 2
 sed 's/"keep":.*/"keep": 5000,/' "$t/full/cmg.json" >"$t/card" && mv "$t/card" "$t/full/cmg.json"
-expect 3 'marks 5000' 'a card that does not fit its model' predict "$t/full" "$t/c.jsonl"
+expect 3 'special tokens 5000' 'a card that does not fit its model' predict "$t/full" "$t/c.jsonl"
 
 u=${VERNIER_SHARED:-../shared}/golden/models/unixcoder
 if [ -d "$u" ]; then

@@ -17,7 +17,7 @@ expect 2 'needs --out DIR' 'no directory' tune --task jit --train "$t/c.jsonl"
 expect 2 'needs --train FILE' 'nothing to train on' tune --task jit --out "$t/x"
 expect 2 'neither words nor la nor a method' 'an unknown method' \
     tune --task jit --train "$t/c.jsonl" --method trees --out "$t/x"
-expect 2 'words has none' 'options for a floor' \
+expect 2 'words has none' 'options for a baseline' \
     tune --task jit --train "$t/c.jsonl" --method words --options rank=2 --out "$t/x"
 expect 3 'No such file' 'a file that is not there' tune --task jit --train "$t/none" --out "$t/x"
 expect 3 'bad.jsonl:2: id is not a string' 'a bad row, by its line' tune --task jit --train "$t/bad.jsonl" --out "$t/x"

@@ -179,8 +179,8 @@ static JitScores floor_on(const JitSet *train, const JitSet *test, const char *n
     return jit_scores(test, score, 0.5);
 }
 
-/* la: the known value to four digits, features standardised split by split; the words: above what another
- * program's hashed words reached, .7792 and .3084, by as much as they were when this was written. */
+/* la: the known value to four digits, features standardised split by split; the words: above the hashed
+ * words of another program, .7792 and .3084, by as much as they were when this was written. */
 static void floors_reach_their_known_figures(void **state)
 {
     (void)state;

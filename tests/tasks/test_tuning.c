@@ -1,4 +1,4 @@
-/* Tuning for a task: which parameters train, that the best ones are kept in memory, and what its watch is told.
+/* Tuning for a task: which parameters train, that the best ones are kept in memory, and the calls to its watch.
  * Defect prediction on an encoder-decoder runs the encoder alone: whatever the method, nothing of the decoder may
  * train. */
 #include "nn/small.h"
