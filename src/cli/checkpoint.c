@@ -44,6 +44,7 @@ static Status open_weights(Weights **w, const Args *a, const char *path)
     return key ? torch_open(w, args_arena(a), path, key) : weights_open(w, args_arena(a), path);
 }
 
+/* Prints each tensor's type, shape and name, and totals that count a tied tensor once. */
 Status checkpoint_list(const Args *a, const char *path)
 {
     Weights *w;
@@ -83,6 +84,7 @@ Status checkpoint_tree(const Args *a, const char *path)
     return OK;
 }
 
+/* Prints the stored types with their tensor counts, the bytes in the file and the tied tensors. */
 Status checkpoint_types(const Args *a, const char *path)
 {
     Weights *w;
@@ -138,6 +140,7 @@ static int convert_all(Stored *out, Arena *arena, const Weights *w, const Stored
     return n;
 }
 
+/* Writes all tensors to the file `to`, as --dtype if it is given, and reports the largest change of a value. */
 static Status write_converted(const Args *a, const Weights *w, const char *to, const char *shown)
 {
     Arena *arena = args_arena(a);
@@ -191,6 +194,7 @@ static Status convert_directory(const Args *a, const Weights *w, const char *fro
     return output_close(&f, status, false);
 }
 
+/* Converts a checkpoint to a .safetensors or .bin file, or a directory to another directory. */
 Status checkpoint_convert(const Args *a, const char *from, const char *to)
 {
     Weights *w;

@@ -15,6 +15,7 @@
 
 /* ---- inspect: from the files alone */
 
+/* Prints a JSON value as text: yes or no for a boolean, and the members of a list or object with commas. */
 static void print_value(const cJSON *j)
 {
     const cJSON *one;
@@ -121,6 +122,7 @@ static int by_place(const void *x, const void *y)
     return side || !m ? side : atoi(m) - atoi(n);
 }
 
+/* Prints an adapter's library, kind and configuration, and a table of tensors and parameters per layer. */
 static Status inspect(const Args *args)
 {
     Arena *arena = args_arena(args);
@@ -243,6 +245,7 @@ static double relative_difference(Tensor a, Tensor b)
     return most > 0 ? difference / most : difference;
 }
 
+/* Merges the adapter into its base model, saves that below `where`, and reports the difference on a few tokens. */
 static Status merged(Adapter *a, const Args *args, const char *where)
 {
     Arena *arena = args_arena(args);

@@ -26,6 +26,7 @@ static Status open_both(Model **m, Hooks **hooks, Tokenizer *t, const Args *a, c
 enum { NO_MODE, DECODER_ONLY, ENCODER_DECODER };
 static const char *const MODES[] = {"none", "decoder-only", "encoder-decoder", NULL};
 
+/* Reads the options of decoding: beam search or sampling, lengths, penalties and the target language. */
 static Status settings(GenerateConfig *c, const Model *m, const Tokenizer *t, const Args *a, int mode)
 {
     int64_t most, beams, best, top_k, seed;
@@ -103,6 +104,7 @@ static Status prompt(Batch *x, const Model *m, const Tokenizer *t, const Args *a
     return p.n ? OK : args_content_fault(err_fail(E_CONFIG, "the prompt is empty"), a, 1);
 }
 
+/* Prints one generated text, or with `json` an object with its text, ids and score. */
 static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n, int eos, double score, bool json)
 {
     size_t len;
@@ -124,6 +126,7 @@ static void print_result(const Tokenizer *t, Arena *a, const int32_t *id, int n,
     print_document(b.text);
 }
 
+/* Generates from the prompt: all sequences at once by beam search, or one after another without it. */
 static Status run_generate(const Args *a)
 {
     Model *m;
@@ -196,6 +199,7 @@ REGISTER(command, GENERATE)
 
 /* ---- fill */
 
+/* Prints the `top` likeliest tokens with their probabilities; overwrites the logits as it goes. */
 static void print_predictions(const Tokenizer *t, Arena *a, Tensor logits, int64_t at, int top)
 {
     int64_t v = tensor_count(logits);
@@ -224,6 +228,7 @@ static Status fill_wrap(BpeText *x, const Tokenizer *t, Arena *arena, int64_t ro
     return tokenizer_wrap(x, t, arena, &whole, NULL, NULL, (Limit){.most = room});
 }
 
+/* Predicts each <mask> of the text with a masked language model, and prints the likeliest tokens. */
 static Status run_fill(const Args *a)
 {
     Model *m;

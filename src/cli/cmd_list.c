@@ -33,6 +33,7 @@ static cJSON *experiment_json(const Experiment *e)
     return one;
 }
 
+/* Prints the experiments, methods or architectures of a section, or all of them when it is "", as JSON. */
 static void print_json(const Experiment **list, const char *section)
 {
     bool methods = shows(section, "methods"), archs = shows(section, "architectures");
@@ -82,6 +83,7 @@ static void print_title(const char *section, const char *title)
     print_out("%s%s\n", *section ? "" : "\n", title);
 }
 
+/* Lists experiments, tuning methods and architectures, or one section of them, as text or JSON. */
 static Status list(const Args *a)
 {
     static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "architectures", NULL};

@@ -11,6 +11,7 @@
 
 enum { MOST_METHODS = 16 };
 
+/* Takes the configuration from the directory, or from --arch with its settings. */
 static Status config_of(Config *c, const Args *a)
 {
     const char *name = args_text(a, "arch", NULL);
@@ -34,6 +35,7 @@ static Status config_of(Config *c, const Args *a)
     return OK;
 }
 
+/* Attaches each --method to the model, with --rank as its rank, bottleneck or prefix length. */
 static Status attach(Model *m, const Args *a)
 {
     const char *method[MOST_METHODS];
@@ -57,6 +59,7 @@ static Status attach(Model *m, const Args *a)
     return OK;
 }
 
+/* Shows a file's tensors, a pickle's imports, or a model's parameters with its methods or its adapter. */
 static Status inspect(const Args *a)
 {
     if (args_count(a) > 2) return err_fail(E_CONFIG, "model inspect takes one DIR");

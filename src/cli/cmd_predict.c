@@ -57,6 +57,7 @@ static void say_left_out(int64_t n, const char *why)
     print_err("%lld %s left out: %s\n", (long long)n, str_plural(n, "commit is", "commits are"), why);
 }
 
+/* Extracts the repository's commits with progress, then reports remarks and how many were left out and why. */
 static Status mine_all(const Prediction *w, const MineOptions *o)
 {
     Mine *m;

@@ -93,6 +93,7 @@ static Status print(const Tokenizer *t, const Args *a, const BpeText *x, Bytes t
     return OK;
 }
 
+/* Checks that options are compatible, then encodes the text, adds special tokens and prints the tokens. */
 static Status tokenize(const Args *a)
 {
     Tokenizer t;

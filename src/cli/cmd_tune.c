@@ -35,6 +35,7 @@ static Status check_task(const Args *a, const Task *task)
     return OK;
 }
 
+/* Reads all options of `vernier tune` and checks that they belong to the chosen task. */
 static Status read_options(TuneOptions *o, const Args *a)
 {
     static const char *const NAMES[] = {"jit", "cmg", NULL};

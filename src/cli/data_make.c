@@ -68,6 +68,7 @@ static Status seed_and_difficulty(uint64_t *seed, int *difficulty, const Args *a
     return OK;
 }
 
+/* Writes --n synthetic changes as JSON lines. */
 static Status make_changes(const Args *a, const char *out)
 {
     uint64_t seed = 0;
@@ -93,6 +94,7 @@ static Status make_changes(const Args *a, const char *out)
     return OK;
 }
 
+/* Reads the options of a probing data set: sources, recipe, fault, split sizes, seed and difficulty. */
 static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
 {
     static const char *const RECIPE[] = {"clean", "study", NULL}, *const FAULT[] = {"type", "spelling", NULL};
@@ -118,6 +120,7 @@ static Status probe_options(MakeOptions *o, const Args *a, ProbeTask task)
     return OK;
 }
 
+/* Makes a probing data set, and writes it with a sheet of its statistics as JSON and as text. */
 static Status make_set(const Args *a, const char *out, ProbeTask task)
 {
     MakeOptions o;

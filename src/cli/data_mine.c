@@ -92,6 +92,7 @@ static bool stop(void)
     return signals_seen() != 0;
 }
 
+/* Reads all options of `vernier data mine`: the commits to take, the filters and the limits. */
 static Status options(MineOptions *o, const Args *a)
 {
     static const char *const KEEP[] = {"", "merges", "reverts", "releases", "bots", "unreadable", NULL};
@@ -162,6 +163,7 @@ static Status expect_something(const MineOptions *o, const RepoAbout *about, con
                     o->path, (long long)lost, str_plural(lost, "commit", "commits"));
 }
 
+/* Prints the number of records, and of commits left out by reason, as text or JSON. */
 static void print_summary(const MineOptions *o, const RepoAbout *about, const MineStats *s, bool json)
 {
     if (json) {
@@ -203,6 +205,7 @@ static void print_summary(const MineOptions *o, const RepoAbout *about, const Mi
                   str_plural(s->replaced, "byte was", "bytes were"));
 }
 
+/* Extracts a repository's commits into a file of records; an interrupted run keeps the records so far. */
 Status data_mine(const Args *a)
 {
     MineOptions o;

@@ -80,6 +80,7 @@ static bool is_among(Arena *a, const char *among, const char *word)
     return false;
 }
 
+/* Prints the help of one subcommand: usage, description, options and examples. */
 static Status verb_help(const Command *c, const Args *args)
 {
     Arena *a = args_arena(args);

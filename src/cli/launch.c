@@ -90,6 +90,7 @@ static void announce(const char *name, int i, int n, double seconds)
         print_err("%d/%d %s\n", i + 1, n, name);
 }
 
+/* Checks all requests first, then runs them in turn. One that fails is reported and counted. */
 static Status launch_each(const Args *a, Request q, const Experiment **list, Tally *t)
 {
     for (int i = 0; i < t->n; i++) {
@@ -113,6 +114,7 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, Tal
     return OK;
 }
 
+/* Reads the options of a run: preset, seeds, settings, --overwrite and --resume. */
 static Status request_from(Request *q, const Args *a)
 {
     static const char *const presets[] = {"smoke", "quick", "paper", "real", NULL};
@@ -131,6 +133,7 @@ static Status request_from(Request *q, const Args *a)
     return OK;
 }
 
+/* Runs the experiments in order and writes their report. With --gate, a claim that is not supported is an error. */
 Status launch_all(const Args *a, const Experiment **list, const char *otherwise, bool page)
 {
     Arena *arena = args_arena(a);

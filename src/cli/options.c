@@ -94,6 +94,7 @@ static bool is_value(const char *s)
     return s && strncmp(s, "--", 2) != 0;
 }
 
+/* Takes the option at argv[*i] and its value, which may be the next argument; unknown options may be settings. */
 static Status take_option(Args *a, char **argv, int argc, int *i)
 {
     const char *name = argv[*i] + 2, *equals = strchr(name, '=');
@@ -121,6 +122,7 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
     return OK;
 }
 
+/* Divides the arguments into options, settings and operands, and checks the number of operands. */
 Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **argv)
 {
     Args *a = *out = NEW(arena, Args, 1);

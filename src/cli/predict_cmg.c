@@ -28,6 +28,7 @@ enum { N_SHOWN = sizeof SHOWN / sizeof *SHOWN };
 
 /* ---- the model */
 
+/* Generates a message for each change, by greedy decoding or beam search. */
 static Status write_all(Writing *w)
 {
     Prediction *of = w->of;
@@ -65,6 +66,7 @@ static Status baselines(Writing *w, const char *path)
     return OK;
 }
 
+/* Scores the messages of the model and of the baselines against the references. */
 static Status measure(Writing *w)
 {
     Arena *a = w->of->run;
@@ -157,6 +159,7 @@ static cJSON *measures_json(const double *score)
     return o;
 }
 
+/* Prints the metrics, where there are references, and each commit's message as JSON. */
 static void print_json(const Writing *w)
 {
     cJSON *root = cJSON_CreateObject();
@@ -181,6 +184,7 @@ static void print_json(const Writing *w)
 
 /* ---- the task */
 
+/* Rejects options of defect prediction, then generates, scores and prints the messages. */
 Status predict_messages(Prediction *of)
 {
     static const char *const OTHERS[] = {"lines", "threshold", "per-split", "features"};

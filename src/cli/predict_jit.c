@@ -32,6 +32,7 @@ static int descending(const void *a, const void *b)
     return (x->i > y->i) - (x->i < y->i);
 }
 
+/* Computes each commit's probability of a defect, and the order from most to least risky. */
 static Status score(Ranking *w)
 {
     Predictor *p = &w->of->p;
@@ -75,6 +76,7 @@ static void print_lines(const CodeChange *c, const RiskyLine *line, int64_t n, i
     }
 }
 
+/* Prints the riskiest commits with their riskiest lines, and the metrics where there are labels. */
 static Status print_table(Ranking *w)
 {
     int64_t called = 0, n = w->set->n;
@@ -120,6 +122,7 @@ static void print_csv(const Ranking *w)
     }
 }
 
+/* One commit with its score, label and riskiest lines. */
 static Status commit_json(cJSON **out, Ranking *w, int64_t i)
 {
     const CodeChange *c = &w->set->change[i];
@@ -148,6 +151,7 @@ static Status commit_json(cJSON **out, Ranking *w, int64_t i)
     return OK;
 }
 
+/* Prints the threshold, the metrics where there are labels, and the ranked commits as JSON. */
 static Status print_json(Ranking *w)
 {
     Status s = OK;
@@ -171,6 +175,7 @@ static Status print_json(Ranking *w)
 
 /* ---- the task */
 
+/* Reads the options of defect prediction, rejects those of messages, and prints the ranked commits. */
 Status predict_defects(Prediction *of)
 {
     static const char *const OTHERS[] = {"train", "num-beams", "max-new-tokens", "meteor", "wordnet"};

@@ -44,6 +44,7 @@ static Status run_command(Arena *a, const Command *c, int argc, char **argv)
     return c->run(args);
 }
 
+/* Finds the command that the first argument names and runs it; handles --version and the forms of help. */
 static Status dispatch(Arena *a, int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";

@@ -256,6 +256,7 @@ static const char *sentence(const TuneJob *j, const cJSON *card)
                      measure(card, "auc"), (long long)j->valid.n, trained);
 }
 
+/* The results of a tuning in the form of an experiment's, for reports. */
 static cJSON *results_json(const TuneJob *j, const cJSON *card)
 {
     cJSON *root = cJSON_CreateObject();
@@ -296,6 +297,7 @@ Status tune_record_results(TuneRecord *r)
 
 /* ---- manifest.json */
 
+/* Adds the settings that were used to the manifest, without those that do not apply to the task or method. */
 static void add_config(cJSON *root, const TuneJob *j)
 {
     const TuneOptions *o = &j->o;
@@ -341,6 +343,7 @@ static void add_input(cJSON *list, const char *path)
     cJSON_AddItemToArray(list, one);
 }
 
+/* The manifest of a tuning: settings, seed, inputs with their hashes, parameter counts and machine. */
 cJSON *tune_manifest(const TuneJob *j)
 {
     cJSON *root = cJSON_CreateObject();
