@@ -87,6 +87,7 @@ static void from_logits(double *score, int64_t n)
     for (int64_t i = 0; i < n; i++) score[i] = 1 / (1 + exp(-score[i]));
 }
 
+/* Reads labels, scores and efforts from a file; `other` gets the scores of the --against column. */
 static Status read_defects(Defects *d, Defects *other, const Args *a, const char *path)
 {
     Arena *arena = args_arena(a);
@@ -151,6 +152,7 @@ static const int32_t *class_of(Arena *a, const Defects *d)
     return class;
 }
 
+/* Computes the metrics of defect prediction with confidence intervals, and prints them. */
 static Status score_defects(const Args *a)
 {
     Arena *arena = args_arena(a);
@@ -259,6 +261,7 @@ static int64_t each_commit(LineScores *of[2], Arena *a, double *const *column, i
     return n;
 }
 
+/* Computes the metrics of line ranking within each faulty commit, and prints them with intervals. */
 static Status score_lines(const Args *a)
 {
     Arena *arena = args_arena(a);
@@ -331,6 +334,7 @@ static void message_stats_with_losses(double *out, const int64_t *index, int64_t
     out[PERPLEXITY] = messages_perplexity(loss, tokens, n);
 }
 
+/* Reads the loss and token count of each message from --losses, and adds perplexity to the metrics. */
 static Status read_losses(Messages *m, Scores *t, const Args *a, int64_t n)
 {
     static const char *const WANTED[] = {"loss", "tokens"};
@@ -394,6 +398,7 @@ static void sort_messages(Bytes *line[3], Messages *m, Arena *a, int64_t n)
     }
 }
 
+/* Computes the metrics of commit messages against a reference file, and prints them with intervals. */
 static Status score_messages(const Args *a)
 {
     if (args_count(a) != 2)

@@ -68,6 +68,7 @@ static void add_interval(cJSON *o, const char *key, Interval i)
     cJSON_AddItemToObject(o, key, pair);
 }
 
+/* Adds each metric with its interval, and the difference to --against, then prints the document. */
 void scores_json(const Scores *t, cJSON *root)
 {
     cJSON *list = cJSON_AddArrayToObject(root, "metrics");
