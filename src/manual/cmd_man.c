@@ -69,6 +69,7 @@ static void bold(Buf *out, const char *before, const char *text)
     buf_print(out, "\\fR");
 }
 
+/* Writes a page's head: title, date from SOURCE_DATE_EPOCH, version, name and summary. */
 static void begin(Buf *out, const char *name, const char *summary)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
@@ -190,6 +191,7 @@ static void finish(Buf *out, const char *see)
     buf_print(out, ".SH SEE ALSO\n%s", see);
 }
 
+/* The manual page of one command, in troff. */
 static const char *command_page(Arena *a, const Command *c)
 {
     Buf out = buf_open(a);
@@ -212,6 +214,7 @@ static const char *command_page(Arena *a, const Command *c)
     return out.text;
 }
 
+/* The manual page vernier(1), with all commands and common options. */
 static const char *overview_page(Arena *a, const Command **list)
 {
     Buf out = buf_open(a), see = buf_open(a);

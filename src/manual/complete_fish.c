@@ -88,6 +88,7 @@ static void settings(Buf *b, const Experiment *e)
         option(b, when, s->key, s->help, setting_takes(s), s->among);
 }
 
+/* Writes the completion script for fish: commands, options, their values and experiments' settings. */
 void complete_fish(Buf *b)
 {
     buf_print(b, "# Completion of vernier's command lines in fish, written by `vernier completion fish`.\n%s",

@@ -28,6 +28,7 @@ static void words(Buf *b, const char *pattern, const char *among)
     buf_print(b, " ;;\n");
 }
 
+/* Writes the shell function that lists the words that can follow the words so far. */
 static void next_words(Buf *b)
 {
     Arena *a = b->arena;
@@ -71,6 +72,7 @@ static const char *experiment_pages(Arena *a, const Experiment *e)
     return str_print(a, "'%s' | '%s '* | '%s' | '%s '*", own, own, any, any);
 }
 
+/* Writes the shell function that lists the options of a command, subcommand or experiment. */
 static void all_options(Buf *b)
 {
     Arena *a = b->arena;
@@ -104,6 +106,7 @@ static void value(Buf *b, const char *pattern, Takes takes, const char *among)
         buf_print(b, "    %s) echo '<%s>' ;;\n", pattern, KIND[takes]);
 }
 
+/* Writes the shell function that gives the kind of an option's value, or its choices. */
 static void values(Buf *b)
 {
     Arena *a = b->arena;
