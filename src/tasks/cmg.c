@@ -282,6 +282,7 @@ static Bytes told(Arena *run, Arena *step, const Tokenizer *t, const int32_t *id
     return (Bytes){clean, len};
 }
 
+/* Generates a message for each example of a batch and stores it at the example's place. */
 static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks *hooks, const Tokenizer *t,
                           Batch *x, const int32_t *rows, const GenerateConfig *how)
 {

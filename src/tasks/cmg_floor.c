@@ -66,6 +66,7 @@ typedef struct {
     double *norm;     /* (n) of the documents' counts */
 } Index;
 
+/* An inverted index of bags of words: for each word its documents and counts, and each document's length. */
 static Index index_of(Arena *a, const Bag *bag, int64_t n, int64_t words)
 {
     Index x = {n, words, NEW(a, int64_t, words + 2), NULL, NEW(a, double, n)};
@@ -116,6 +117,7 @@ typedef struct {
     Lexicon counted, read;
 } Training;
 
+/* The training change for a test change: of its nearest by cosine, the one with the highest BLEU of diffs. */
 static int64_t choose(Training *t, Arena *a, const CodeChange *c)
 {
     int64_t near[NEAREST] = {0}, best = 0;

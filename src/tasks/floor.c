@@ -112,6 +112,7 @@ static Hashes field_of(Arena *a, const CodeChange *c, int field, int bits)
     return h;
 }
 
+/* A commit as a sparse row: hashed words of each field, then the scaled features that the plan uses. */
 static Row row_of(const Floor *m, Arena *a, const CodeChange *c)
 {
     Hashes h[FIELDS] = {{0}};
@@ -149,6 +150,7 @@ typedef struct {
     double weight[2], total; /* of a class; of all */
 } Fit;
 
+/* The class-weighted logistic loss with its L2 penalty at weights w, and its gradient in g unless NULL. */
 static double slope(const double *w, double *g, void *user)
 {
     const Fit *f = user;
@@ -171,6 +173,7 @@ static double slope(const double *w, double *g, void *user)
     return loss;
 }
 
+/* Fits the logistic regression of the baseline with BFGS. */
 Status floor_fit(Floor **out, Arena *a, const JitSet *s, const FloorPlan *plan)
 {
     if (any_feature(plan) && !s->features)
@@ -244,6 +247,7 @@ bool floor_converged(const Floor *m)
 
 enum { PLAN_NUMBERS = 6 + N_FEATURES };
 
+/* Saves the plan, the feature scale and the weights as tensors of floor.safetensors. */
 Status floor_save(const Floor *m, const char *dir)
 {
     Arena a = arena_open(0);
@@ -272,6 +276,7 @@ static Status read_tensor(Tensor into, const Weights *w, const char *name)
     return OK;
 }
 
+/* Reads the tensors that floor_save() wrote, and checks the number of columns. */
 static Status read_floor(Floor *m, Arena *a, const Weights *w)
 {
     Tensor plan = tensor_zero(a, F64, SHAPE(PLAN_NUMBERS)), scale = tensor_zero(a, F64, SHAPE(2, N_FEATURES));

@@ -67,6 +67,7 @@ static int by_group_and_time(const void *a, const void *b)
     return order ? order : (x->i > y->i) - (x->i < y->i);
 }
 
+/* Sorts the commits by project, label and time, and moves the last of each group to `valid`. */
 void jit_cut(JitSet *train, JitSet *valid, Arena *a, const JitSet *s, double share)
 {
     Dated *d = NEW(a, Dated, s->n);

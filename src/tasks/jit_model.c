@@ -113,6 +113,7 @@ Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bo
     return s;
 }
 
+/* Observes the attention of the last layer in one forward pass over the commit. */
 void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int32_t i, const JitLines *lines)
 {
     Model *m = j->model;

@@ -12,6 +12,7 @@ JitPlan jit_plan(const Tokenizer *t, int vocab, int positions)
     return p;
 }
 
+/* Appends all lines of one kind, each after its special token, and records their places while there is room. */
 static void put_lines(Sequence *s, JitLines *lines, const CodeChange *c, LineKind kind, int32_t id, const char *text)
 {
     bool any = false;
@@ -31,6 +32,7 @@ static void put_lines(Sequence *s, JitLines *lines, const CodeChange *c, LineKin
     if (!any) sequence_mark(s, id, text);
 }
 
+/* Joins message, added and removed lines; the lines' places follow the tokens in front and the truncation. */
 Status jit_ids(int32_t **id, int32_t *n, JitLines *lines, Arena *a, const CodeChange *c, const Tokenizer *t,
                const JitPlan *p)
 {

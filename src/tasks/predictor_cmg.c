@@ -15,6 +15,7 @@ static void write_card(const Predictor *p, cJSON *root)
     cJSON_AddNumberToObject(root, "del", p->cmg.del);
 }
 
+/* Reads the settings of message generation from a predictor's JSON: lengths, special tokens and language. */
 static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *path)
 {
     const char *language = NULL;

@@ -43,6 +43,7 @@ const char *predictor_draft(Arena *a, const char *dir)
     return str_print(a, "%s/draft.json", dir);
 }
 
+/* Writes a predictor's JSON: the final one with validation metrics, or a draft without them. */
 Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
 {
     cJSON *root = cJSON_CreateObject();
@@ -70,6 +71,7 @@ static Status card_text(const char **out, const cJSON *root, const char *key, Ar
     return OK;
 }
 
+/* Reads task, method and model paths from a predictor's JSON, and then the settings of its task. */
 static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *path)
 {
     const char *task = "";

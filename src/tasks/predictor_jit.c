@@ -11,6 +11,7 @@ static cJSON *numbers(const double *x)
     return cJSON_CreateDoubleArray(x, N_FEATURES);
 }
 
+/* Adds the settings of defect prediction: threshold, features, head, lengths and the scale of features. */
 static void write_card(const Predictor *p, cJSON *root)
 {
     cJSON_AddNumberToObject(root, "threshold", p->threshold);
@@ -42,6 +43,7 @@ static Status read_numbers(double *out, const cJSON *root, const char *key, cons
     return OK;
 }
 
+/* Reads the settings of a neural defect predictor: head, lengths, special tokens and the scale of features. */
 static Status read_network(Predictor *p, Arena *a, const cJSON *root, const char *path)
 {
     const char *head = NULL, *language = NULL;

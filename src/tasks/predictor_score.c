@@ -55,6 +55,7 @@ static int by_score(const void *a, const void *b)
     return (x->line > y->line) - (x->line < y->line);
 }
 
+/* Lists the changed lines by decreasing score: the baseline's word weights, or the attention they receive. */
 Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *p, Arena *a, Arena *step, const CodeChange *c,
                        int32_t i)
 {

@@ -6,6 +6,7 @@ static bool is_messages(const TuneJob *j)
     return j->o.task == &TASK_CMG;
 }
 
+/* Fills in the default method and rejects combinations of task, method and options that are not possible. */
 Status tune_check(TuneJob *j)
 {
     TuneOptions *o = &j->o;

@@ -33,6 +33,7 @@ static bool together(const Predictor *p)
     return !p->net->arch->encode;
 }
 
+/* Sets the source and target lengths from the options and the positions that virtual tokens leave. */
 static Status plan(TuneJob *j)
 {
     Predictor *p = &j->p;

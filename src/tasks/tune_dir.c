@@ -109,6 +109,7 @@ static const char *checkpoint_path(const Work *w, int64_t step)
     return str_print(w->j->run, "%s/train-%lld.safetensors", w->j->p.dir, (long long)step);
 }
 
+/* Saves a checkpoint and the state of early stopping with its checksum, then removes the previous one. */
 static Status save_stand(Tuning *t, void *user)
 {
     Work *w = user;
@@ -131,6 +132,7 @@ static Status save_stand(Tuning *t, void *user)
     return OK;
 }
 
+/* Reads the state of early stopping, and rejects that of a run with other settings. */
 static Status read_stand(Work *w, const cJSON *root, const char *path)
 {
     const char *settings = "", *library = "";
@@ -176,6 +178,7 @@ static Status take_up(Work *w, bool *whole)
                     (long long)s->step);
 }
 
+/* Resumes from the saved state where it is complete; otherwise training starts again, with a remark. */
 static Status load_stand(Work *w)
 {
     TuneJob *j = w->j;
@@ -296,6 +299,7 @@ static Status keep_now(Tuning *t, void *user)
     return keep_best(user);
 }
 
+/* Sets up the training from the options, resumes it if asked, runs it, and saves the predictor. */
 Status tune_train(TuneJob *j, double lr)
 {
     const TuneOptions *o = &j->o;

@@ -23,6 +23,7 @@ static Status choose_head(TuneJob *j)
     return OK;
 }
 
+/* Reads the labelled commits for training and validation, and chooses the head. */
 Status tune_defects_read(TuneJob *j)
 {
     const TuneOptions *o = &j->o;

@@ -147,6 +147,7 @@ static const char *pretraining(const TuneJob *j, const char *dir)
     return str_print(j->run, "%s.train.safetensors", dir);
 }
 
+/* Pretrains the small encoder on the training commits by masked language modelling. */
 static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const Small *s, const char *dir)
 {
     Examples x;
@@ -202,6 +203,7 @@ Status tune_encoder(TuneJob *j)
     return OK;
 }
 
+/* Makes a small, randomly initialised model for messages, and its tokenizer, and saves both in `dir`. */
 static Status make_writer(TuneJob *j, Small *s, const char *dir)
 {
     Tokenizer text;

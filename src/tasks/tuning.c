@@ -215,6 +215,7 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     return !is_stopped(w);
 }
 
+/* Continues the training with early stopping; the sink keeps the best weights and saves the state. */
 Status tuning_run(Tuning *t, const TuneSink *sink)
 {
     Work w = {.t = t};
