@@ -53,6 +53,7 @@ static const Job JOBS[] = {
 #undef LOW_RANK
 enum { N_JOBS = sizeof JOBS / sizeof *JOBS };
 
+/* The model of a job: a toy GPT-2 of one layer, or RoBERTa-base. */
 static Config config_of(const Job *j)
 {
     Config c = {0};
@@ -95,6 +96,7 @@ static Work work_of(const Job *j)
     return w;
 }
 
+/* A batch of random tokens in the shape of a job, with the targets or labels that its loss needs. */
 static Batch batch_for(const Job *j, const Config *c, Arena *a)
 {
     Work w = work_of(j);
@@ -159,6 +161,7 @@ static Status run_job(const Job *j, Arena *run, Arena *step, double *best)
     return OK;
 }
 
+/* Runs the named job and prints its seconds, arena memory and peak resident memory. */
 static Status one_job(const char *name)
 {
     for (int i = 0; i < N_JOBS; i++) {
@@ -262,6 +265,7 @@ static Rates faster(Rates x, Rates y)
 
 /* ---- the table */
 
+/* Runs a job in a process of its own, and prints its time beside the lower bound by matrix products alone. */
 static void print_row(const Job *j, const Rates *machine, bool lines)
 {
     char self[3072], command[4096], line[256] = "";
@@ -307,6 +311,7 @@ static bool matches(const char *glob)
     return false;
 }
 
+/* Measures the speed of matrix products, then each job against the bound that follows from it. */
 static void bench_steps(const Args *a, bool lines)
 {
     Arena big_arrays = arena_open((size_t)1 << 28);
