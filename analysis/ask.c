@@ -24,6 +24,7 @@ static Status part_of(Ask *k)
     return OK;
 }
 
+/* Loads the model with its adapter, and with --base a second one, which must have the same shape. */
 Status ask_models(Ask *k)
 {
     k->x.model = args_text(k->args, "model", args_text(k->args, "compare", NULL));

@@ -37,6 +37,7 @@ static Status ask_view(Ask *k)
     return OK;
 }
 
+/* Prepares the grouping of tokens by --by and --no-prefix, and rejects options that do not fit the text. */
 static Status view_open(View *v, Ask *k)
 {
     PageAttention *x = &k->x;
@@ -54,6 +55,7 @@ static Status view_open(View *v, Ask *k)
     return OK;
 }
 
+/* Labels the rows and columns of the drawn maps; virtual keys are numbered. */
 static void label_maps(Ask *k, const View *v)
 {
     PageAttention *x = &k->x;
@@ -121,6 +123,7 @@ static HeadStats stats_of(const Maps *m, Tensor map, const HeadStats *more)
     return s;
 }
 
+/* Reads the attention of the model and the base, and computes each chosen head's map and statistics. */
 static Status read_maps(Ask *k)
 {
     PageAttention *x = &k->x;
@@ -201,6 +204,7 @@ static Status outputs(Ask *k)
     return page ? args_output(k->args, "--html", page, 0) : OK;
 }
 
+/* Checks the options of `vernier attend`, runs the analysis they select, and writes its files. */
 static Status answer(Ask *k)
 {
     static const char *const sweeps[] = {"heads", NULL};

@@ -13,6 +13,7 @@
 
 /* ---- measuring */
 
+/* E_MISMATCH unless the model has the base's architecture, layers, heads and hidden size. */
 static Status check_shape(const Ask *k, const Model *m, const char *dir)
 {
     const Model *b = k->model;
@@ -68,6 +69,7 @@ static Status weigh(const Ask *k, Tuned *t, const Model *m)
     return pair_weights(t->weight, &t->weights, WEIGHTS, k->arena, k->model, m, k->x.maps.part);
 }
 
+/* Measures a tuned model that is the base with an adapter, and its weight change where the adapter can merge. */
 static Status measure_adapter(const Job *j, Tuned *t, Arena *run)
 {
     const Ask *k = j->k;
@@ -89,6 +91,7 @@ static Status measure_adapter(const Job *j, Tuned *t, Arena *run)
     return s;
 }
 
+/* Measures a directory, which holds either an adapter or a whole model. */
 static Status measure_tuned(const Job *j, Tuned *t)
 {
     Arena run = arena_open(0);
@@ -120,6 +123,7 @@ static void print_short(double v, int width)
         print_out("%*s", width, "-");
 }
 
+/* Prints the change of attention and representations in each layer as a table. */
 static void print_layers(const TunedComparison *c)
 {
     int name = 5;
@@ -157,6 +161,7 @@ static void print_weights(const TunedComparison *c)
     }
 }
 
+/* Adds the measurements of each layer, and of its heads, to the JSON. */
 static void add_layers(cJSON *o, const Compared *p)
 {
     cJSON *layers = cJSON_AddArrayToObject(o, "layers");
@@ -194,6 +199,7 @@ static void add_layers(cJSON *o, const Compared *p)
     }
 }
 
+/* Adds the change of each linear layer to the JSON, with its leading singular values. */
 static void add_weights(cJSON *o, const Tuned *t)
 {
     enum { SHOWN = 16 };
@@ -227,6 +233,7 @@ static void add_floors(cJSON *root, const TunedComparison *c)
     cJSON_AddNumberToObject(o, "base", c->loss);
 }
 
+/* Prints the whole comparison as JSON, with the verdicts on prefixes and the directions they add. */
 static void print_json(const TunedComparison *c, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();
@@ -289,6 +296,7 @@ static void print_floors(const TunedComparison *c, Arena *a)
     for (int i = 0; i <= c->n; i++) print_out("%s\n", floors_sentence(a, f, &r[i]));
 }
 
+/* Prints the comparison as tables, with the verdicts on prefixes and the directions they add. */
 static void print_text(const TunedComparison *c, Arena *a)
 {
     Directions d;
@@ -316,6 +324,7 @@ static void print_text(const TunedComparison *c, Arena *a)
 
 /* ---- the answer */
 
+/* Runs `vernier attend --compare`: measures each tuned model against the base, and writes a report. */
 Status compare_answer(Ask *k, const char *dir)
 {
     static const char *const not_here[] = {"model",  "adapter", "base", "layer", "head",

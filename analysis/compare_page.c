@@ -132,6 +132,7 @@ static Fig *draw_curves(const Out *o, const char *name, int n, const Curve *curv
     return f;
 }
 
+/* Draws the change of attention, the effect of virtual keys and the similarity of outputs by layer. */
 static Status add_curves(Out *o)
 {
     const TunedComparison *c = o->c;
@@ -161,6 +162,7 @@ static Status add_curves(Out *o)
     return OK;
 }
 
+/* Draws the KL divergence of each head from the base, three models to a figure. */
 static Status add_heads(Out *o)
 {
     enum { ACROSS = 3 };
@@ -196,6 +198,7 @@ static Tensor relative_spectrum(Arena *a, Tensor s)
     return y;
 }
 
+/* Draws singular values: of the directions added at layer 0, and of the largest weight change. */
 static Status add_spectra(Out *o)
 {
     const TunedComparison *c = o->c;
@@ -235,6 +238,7 @@ static Status add_spectra(Out *o)
     return OK;
 }
 
+/* Draws the losses on the texts beside their baselines, and explains them in sentences. */
 static Status add_floors(Out *o)
 {
     const TunedComparison *c = o->c;
@@ -266,6 +270,7 @@ static const char *number(Arena *a, double v)
     return isfinite(v) ? str_print(a, "%.3g", v) : "";
 }
 
+/* Adds the verdict on each prefix, and the angles between the directions that prefixes add at layer 0. */
 static void add_verdicts(Out *o)
 {
     const TunedComparison *c = o->c;
@@ -296,6 +301,7 @@ static void add_verdicts(Out *o)
         }
 }
 
+/* Adds the table of all measurements by model and layer, and the meaning of its columns. */
 static void add_table(Out *o)
 {
     static const char *const head[] = {
@@ -331,6 +337,7 @@ static void add_table(Out *o)
     report_table(o->page, NULL, COLS, head, rows, cell);
 }
 
+/* Adds the table of weight changes by linear layer, folded when it is long. */
 static void add_weights(Out *o)
 {
     static const char *const head[] = {"linear layer", "tuned", "relative", "rank", "participation", "angle"};
@@ -359,6 +366,7 @@ static void add_weights(Out *o)
     if (rows > 24) report_unfold(o->page);
 }
 
+/* Writes compare.csv, with a line for each layer and each of its heads. */
 static Status write_csv(const Out *o)
 {
     const TunedComparison *c = o->c;
@@ -385,6 +393,7 @@ static Status write_csv(const Out *o)
     return writer_close(&w);
 }
 
+/* Writes compare.csv, the figures and report.html below `dir`; *figures gets the figures' names. */
 Status comparison_write(const TunedComparison *c, Arena *a, const char *dir, const char ***figures)
 {
     Out o = {c, a, NULL, dir, NEW(a, const char *, 9 + COMPARED), 0};

@@ -7,6 +7,7 @@
 #include "analysis/similar.h"
 #include "base/str.h"
 
+/* Supported if virtual keys change the attention over the text by no more than rounding. */
 ReportVerdict comparison_verdict(const char **sentence, const Tuned *t, bool f64, Arena *a)
 {
     const Compared *p = &t->pair;

@@ -101,6 +101,7 @@ static Status each_head(int done, int all, void *user)
     return ask_going_on(c->k, "texts", c->done, c->n);
 }
 
+/* Computes each head's statistics on one text; a text longer than the model's positions is skipped. */
 static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
 {
     Ask *k = c->k;
@@ -147,6 +148,7 @@ static Status measure_text(Corpus *c, Arena *scratch, int64_t at)
     return OK;
 }
 
+/* Computes the statistics on all texts, and their mean and interval for each head. */
 static Status measure(Corpus *c)
 {
     Ask *k = c->k;
@@ -204,6 +206,7 @@ static const char *head_text(Arena *a, int head)
     return head == HEAD_MEAN ? "mean" : str_print(a, "%d", head);
 }
 
+/* Writes corpus.csv, with a line for each head and statistic. */
 static Status write_csv(const Corpus *c, const char *dir)
 {
     PageAttention *x = &c->k->x;
@@ -223,6 +226,7 @@ static Status write_csv(const Corpus *c, const char *dir)
     return writer_close(&w);
 }
 
+/* Draws one statistic by layer and head: its mean over texts, and half of its interval. */
 static Status draw(const Corpus *c, Report *r, const char *dir, int stat)
 {
     PageAttention *x = &c->k->x;
@@ -247,6 +251,7 @@ static const char *interval(Arena *a, const Summary *s)
                                 : str_print(a, "%.3f", s->mean);
 }
 
+/* Writes report.html: means, intervals and top texts of the shown statistic for each head. */
 static Status write_page(const Corpus *c, const char *dir, int stat)
 {
     PageAttention *x = &c->k->x;
@@ -290,6 +295,7 @@ static void print_top(const Corpus *c, int stat)
     }
 }
 
+/* Prints each head's statistics, and the texts where the shown one is largest, as JSON. */
 static void print_json(const Corpus *c, const char *dir, int stat, const char **figures)
 {
     PageAttention *x = &c->k->x;
@@ -335,6 +341,7 @@ static int number_shown(const Corpus *c)
     return wanted < 0 ? found : wanted;
 }
 
+/* Runs `vernier attend --texts`: statistics of heads over a file of texts, as CSV, report and output. */
 Status corpus_answer(Ask *k, const char *dir)
 {
     static const char *const not_here[] = {"base", "text", "ids", "source", "source-ids", "data-flow", NULL};

@@ -88,6 +88,7 @@ static Spans spans_of(const MapLabels *l)
     return (Spans){{{0, (int)l->prefix, "prefix"}, {(int)l->prefix, (int)l->s, "text"}}};
 }
 
+/* Lays the maps out in rows that fit the page, each row with one colour bar. */
 Fig *draw_grid(const char *path, Arena *a, const MapLabels *l, const MapGrid *g)
 {
     const Spans spans = spans_of(l);
@@ -110,6 +111,7 @@ Fig *draw_grid(const char *path, Arena *a, const MapLabels *l, const MapGrid *g)
     return f;
 }
 
+/* Draws n grids, a group in parallel, and gives each figure to `each` in order. */
 Status draw_grids(int n, const char *const *path, const MapLabels *l, const MapGrid *g, EachFig each, void *user)
 {
     enum { MOST = 64 };
@@ -133,6 +135,7 @@ Status draw_grids(int n, const char *const *path, const MapLabels *l, const MapG
     return status;
 }
 
+/* Draws one row for each pair: both maps on a shared scale, and their difference on its own. */
 Fig *draw_pairs(const char *path, Arena *a, const MapLabels *l, const char *const name[2], int n, const MapPair *p)
 {
     const Spans spans = spans_of(l);
@@ -176,6 +179,7 @@ static bool all_same(Tensor t)
     return !(least < most) && least >= 0;
 }
 
+/* Draws n heat maps of layers by heads in a row, with square cells that shrink to fit. */
 Fig *draw_glances(const char *path, Arena *a, int n, const Glance *g, const int *layer, const int *head)
 {
     const int64_t layers = g->value.dim[0], heads = g->value.dim[1];
@@ -202,6 +206,7 @@ double draw_limit(double largest)
     return ceil(largest / step - 1e-9) * step;
 }
 
+/* The 99 % quantile of the absolute values, by a histogram. */
 double draw_limit_of(int n, const Tensor *map)
 {
     enum { BINS = 4096 };

@@ -64,6 +64,7 @@ static void compare_logits(Effect *e, Tensor x, Tensor y)
     if (isnan(e->kl)) e->top = NAN; /* logits that are no numbers have no largest */
 }
 
+/* Compares outcomes: change of loss and of logits, relative change of the output, attention moved by layer. */
 Effect effect_of(Arena *a, const EffectOutcome *before, const EffectOutcome *after)
 {
     const Maps *x = &before->maps, *y = &after->maps;
@@ -150,6 +151,7 @@ static void print_shifts(const Effects *x)
     }
 }
 
+/* Prints a line for each intervention, with the attention moved by layer where the line has room for it. */
 static void print_effects(const Effects *x)
 {
     int layers = x->before.maps.layers;
@@ -172,6 +174,7 @@ static void print_effects(const Effects *x)
     if (numbered) print_shifts(x);
 }
 
+/* Prints the effect of each intervention as JSON. */
 static void print_json(const Effects *x, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject(), *list;
@@ -234,6 +237,7 @@ Fig *effects_draw(const char *path, Arena *a, int rows, const Effect *effect, in
     return f;
 }
 
+/* Writes effects.csv, with a line for each intervention. */
 static Status write_csv(const Effects *x, const char *dir)
 {
     Writer w;
@@ -252,6 +256,7 @@ static Status write_csv(const Effects *x, const char *dir)
     return writer_close(&w);
 }
 
+/* Writes effects.csv, the figure and report.html below `dir`. */
 static Status write_files(const Effects *x, const char *dir)
 {
     static const char *const head[] = {"do", "loss", "change", "KL (nats)", "top changed", "output", "attention"};
@@ -367,6 +372,7 @@ static Status read_all(Effects *x, const char *const *words)
     return OK;
 }
 
+/* The effect of interventions from..to-1 applied at once. */
 static Effect measure(const Effects *x, int from, int to)
 {
     const Ask *k = x->k;
@@ -385,6 +391,7 @@ static Effect measure(const Effects *x, int from, int to)
     return e;
 }
 
+/* Runs `vernier attend --do`: measures each intervention alone, then all of them together. */
 Status effect_answer(Ask *k, const char *dir)
 {
     static const char *const not_here[] = {"base", "layer", "head", "number", "sweep", "texts", NULL};

@@ -201,6 +201,7 @@ typedef struct {
     View view;
 } Shown;
 
+/* Writes the maps of one attention kind as JSON: labels, layers, heads, colour limits and values. */
 static Status write_part(Explorer *e, Arena *a, const Batch *b, const Shown *of, int *parts)
 {
     Ask *k = e->k;

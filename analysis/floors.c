@@ -49,6 +49,7 @@ static int64_t add_entropies(double *at, int column, Seen *s, int64_t n)
     return contexts;
 }
 
+/* Entropies of the next token by its position, and given the previous token: the best losses without attention. */
 Floors floors_of(Arena *a, int64_t n, const Target *text, bool previous)
 {
     Floors f = {.texts = n, .previous = previous ? 0 : (double)NAN};
@@ -79,6 +80,7 @@ Floors floors_of(Arena *a, int64_t n, const Target *text, bool previous)
 
 /* ---- texts */
 
+/* Tokenizes one text and marks the tokens that count for the loss; a text without any is left out. */
 static Status read_text(FloorTexts *x, Ask *k, Target *target, const char *text)
 {
     Tokens t;
@@ -104,6 +106,7 @@ static Status read_text(FloorTexts *x, Ask *k, Target *target, const char *text)
     return OK;
 }
 
+/* Reads the file of --texts, and computes the baselines of the loss from their tokens. */
 Status floor_texts(FloorTexts *out, Ask *k)
 {
     const char **text, *path = args_text(k->args, "texts", NULL);
@@ -155,6 +158,7 @@ const char *floors_sentence(Arena *a, const Floors *f, const Reached *r)
     return str_print(a, "%s: %.4f, %s", r->name, r->loss, how);
 }
 
+/* Draws each model's loss with the baselines as lines, and the entropies by position. */
 Fig *floors_draw(const char *path, Arena *a, const Floors *f, int n, const Reached *r)
 {
     bool both = isfinite(f->previous);

@@ -38,6 +38,7 @@ static bool breaks(By by, const char *text, size_t len, size_t i, bool written)
     return false;
 }
 
+/* Divides a text into units (such as words or lines) and finds the side of a change for each byte. */
 static Scan scan(Arena *a, By by, const char *text, size_t len)
 {
     Scan s = {.side = NEW(a, Side, len + 1), .unit = NEW(a, int64_t, len + 1), .from = NEW(a, size_t, len + 2)};
@@ -110,6 +111,7 @@ static void number_runs(Groups *g, Arena *a, By by, const Tokens *t, const Scan 
     }
 }
 
+/* Assigns each token to a group, with labels, and notes which groups are special tokens or changed lines. */
 Groups groups_of(Arena *a, By by, const Tokens *t)
 {
     CHECK(t->text, "tokens without a text");
@@ -136,6 +138,7 @@ const bool *tokens_changed(Arena *a, const Tokens *t)
     return t->text ? groups_of(a, BY_TOKENS, t).changed : NULL;
 }
 
+/* Adds the columns of each group, then averages the rows of each group. */
 Tensor map_grouped(Arena *a, Tensor map, int64_t prefix, const Groups *rows, const Groups *cols)
 {
     const int64_t s = prefix + cols->tokens, n = prefix + cols->n;

@@ -7,6 +7,7 @@
 
 /* ---- the loss */
 
+/* A batch with one row for each token of the text, in which that token alone is masked and predicted. */
 static Status masked_batch(Batch *out, Arena *a, const Tokenizer *k, const Batch *read)
 {
     const Special *mask = k ? special_find(tokenizer_specials(k), "<mask>", 6) : NULL;
@@ -24,6 +25,7 @@ static Status masked_batch(Batch *out, Arena *a, const Tokenizer *k, const Batch
     return OK;
 }
 
+/* Targets are the next tokens for a decoder, and each masked token in turn for an encoder. */
 Status importance_loss_batch(Batch *out, Arena *a, const Model *m, const Tokenizer *k, const Batch *read,
                              const int32_t *target)
 {
@@ -104,6 +106,7 @@ static Factor *backward(Arena *step, Model *m, Hooks *hooks, const Batch *b, Par
     return f;
 }
 
+/* For each head: the gradient of the loss by a factor on its output, and the rise of the loss at factor 0. */
 Status head_importance(HeadStats *out, Model *m, Hooks *hooks, const Batch *b, Part part, EachHead *each, void *user)
 {
     Status status = OK;

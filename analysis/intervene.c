@@ -23,6 +23,7 @@ static Var *scale_prefix(Pass *p, Where at, Var *in, Var *out, void *user)
     return op_add(p->tape, out, 1, tape_leaf(p->tape, less));
 }
 
+/* A hook that scales each row of attention, so that the virtual keys get the mass d->number. */
 static Var *set_mass(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     (void)at, (void)in;
@@ -297,6 +298,7 @@ static int64_t keys_at(const VirtualKeys *k, int part, int layer)
     return rows.data ? rows.dim[0] : 0;
 }
 
+/* Reads the virtual keys of both adapters, and checks that their numbers and position shifts agree. */
 Status do_read_keys(Do *d, Arena *run, Model *m, Hooks *hooks, Model *other, Hooks *theirs, const Batch *b)
 {
     if (other->config.positions < m->config.positions) /* too few for the pass, perhaps */

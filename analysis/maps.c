@@ -141,6 +141,7 @@ static HeadStats row_sums(const Maps *a, Tensor map, int64_t *rows)
     return sum;
 }
 
+/* Statistics of one map, means over its rows; NaN where one is not defined, such as distance across two texts. */
 HeadStats maps_stats(const Maps *a, Tensor map)
 {
     int64_t rows;

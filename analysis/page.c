@@ -71,6 +71,7 @@ static const char *aggregated(const Out *o)
                      BY_ONE[o->x->by]);
 }
 
+/* Adds the facts at the head of the page: model, base, architecture, tokens and how they were grouped. */
 static void add_facts(Out *o)
 {
     const PageAttention *x = o->x;
@@ -207,6 +208,7 @@ static Status add_prefix(Out *o)
     return OK;
 }
 
+/* Draws attention through all layers: rollout, flow and relevance, where they were computed. */
 static Status add_through(Out *o)
 {
     const PageAttention *x = o->x;
@@ -232,6 +234,7 @@ static Status add_through(Out *o)
     return OK;
 }
 
+/* Draws all heads in two or three statistics, or their change from the base. */
 static Status add_glances(Out *o)
 {
     const PageAttention *x = o->x;
@@ -270,6 +273,7 @@ static int by_shift(const void *a, const void *b)
     return (*x)->layer != (*y)->layer ? (*x)->layer - (*y)->layer : (*x)->head - (*y)->head;
 }
 
+/* Draws the four heads that differ most from the base, with their differences. */
 static Status add_most_changed(Out *o)
 {
     enum { SHOWN = 4 };
@@ -388,6 +392,7 @@ void attention_columns(bool has[STATS], const PageAttention *x)
     }
 }
 
+/* Adds the table of all statistics by head, and the meaning of its columns. */
 static void add_numbers(Out *o)
 {
     const PageAttention *x = o->x;
@@ -428,6 +433,7 @@ static void add_numbers(Out *o)
     if (rows > 24) report_unfold(o->page);
 }
 
+/* Writes heads.csv, with a line for each head, and the base's statistics beside the model's. */
 static Status write_csv(const Out *o)
 {
     const PageAttention *x = o->x;

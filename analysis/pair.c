@@ -50,6 +50,7 @@ static double moved_logits(Map x, Map y)
     return largest > 0 ? worst / largest : worst;
 }
 
+/* The mass on virtual keys: mean for each head, and mean, 1 % and 99 % quantile for the layer. */
 static void alphas(LayerPair *l, Arena *a, Map with)
 {
     Tensor alpha = measure_alpha(a, with);
@@ -82,6 +83,7 @@ typedef struct {
     double relative;
 } Job;
 
+/* The spectrum, rank, row space and mean of the change that a layer's attention adds to the residual stream. */
 static Status added(LayerPair *l, const Job *j, int layer, Map with, Map without)
 {
     Where at = {.layer = layer, .part = j->part};
@@ -117,6 +119,7 @@ static bool centred_logits(Tensor *out, Arena *a, const Seen *s, int64_t skip, i
     return true;
 }
 
+/* The largest rank over heads of the change of logits, with the multiple of the base's taken out; -1 if masked. */
 static Status logit_rank(int64_t *out, Arena *a, Map with, Map without, double relative)
 {
     *out = -1;
@@ -144,6 +147,7 @@ static Tensor rows_of(Tensor x)
     return tensor_reshape(x, SHAPE(tensor_count(x) / c, c));
 }
 
+/* Compares a layer with the base's; with virtual keys, also with itself after their removal. */
 static Status measure_layer(LayerPair *l, const Job *j, Compared *p, const Seen *tuned, const Seen *base, int at)
 {
     Map with = {.seen = tuned, .extra = p->virtual_keys}, without = {.seen = base};
@@ -168,6 +172,7 @@ static Status measure_layer(LayerPair *l, const Job *j, Compared *p, const Seen 
     return added(l, j, at, with, without);
 }
 
+/* Runs the tuned model once, checks that its rows match the base's, and compares every layer. */
 static Status measure_layers(Compared *out, const Job *j, const Seen *base)
 {
     int layers = model_layers(j->m, j->part);
@@ -229,6 +234,7 @@ static double norm_of(Tensor m)
     return sqrt(sum);
 }
 
+/* The relative size, spectrum and ranks of a weight change, and its angle to the layer's leading directions. */
 static Status weight_change(WeightChange *c, Arena *run, Tensor before, Tensor change)
 {
     enum { LEADING = 8 };
@@ -247,6 +253,7 @@ static Status weight_change(WeightChange *c, Arena *run, Tensor before, Tensor c
     return OK;
 }
 
+/* Compares the linear layers of equal shape; a fused matrix is left out, since its thirds are listed. */
 Status pair_weights(WeightChange *out, int *n, int most, Arena *run, const Model *base, const Model *tuned, Part part)
 {
     *n = 0;

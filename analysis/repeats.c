@@ -36,6 +36,7 @@ static void add(HeadStats *s, Tensor map, const Maps *x)
     s->repeat_induction += pattern_mass(PATTERN_INDUCTION, map, x->prefix, x->query, x->key) / SEQUENCES;
 }
 
+/* Measures previous, duplicate and induction attention on random sequences that repeat. */
 bool pattern_repeats(HeadStats *out, Model *m, Hooks *hooks, Part part, const Tokenizer *k)
 {
     int layers = model_layers(m, part), heads = maps_heads(m, part);

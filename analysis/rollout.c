@@ -68,6 +68,7 @@ static double residual(const Net *n, int64_t v, int64_t k, int64_t *to, double *
 
 static const double LEAST = 1e-12; /* capacities are at most 1 */
 
+/* Numbers the nodes by their distance from `from` in the residual network; true if `goal` is reachable. */
 static bool reach(Net *n, int64_t from, int64_t goal)
 {
     int64_t nodes = (n->layers + 1) * n->t, head = 0, tail = 0, to;
@@ -121,6 +122,7 @@ static void divide_rows(Tensor m)
     }
 }
 
+/* The largest flow from each position of the last layer to each input, rows scaled to one. */
 Tensor rollout_flow(Arena *a, const Maps *x)
 {
     check(x);
@@ -148,6 +150,7 @@ Tensor rollout_flow(Arena *a, const Maps *x)
 
 /* ---- with gradients */
 
+/* Relevance of Chefer et al.: attention times gradient, its positive part propagated through all layers. */
 Tensor rollout_relevance(Arena *a, const Maps *x, const Tensor *times_gradient)
 {
     check(x);

@@ -15,6 +15,7 @@ static bool begins(const char *s, size_t left, const char *with)
     return left >= n && !memcmp(s, with, n);
 }
 
+/* Assigns each byte to the side of the last <add>, <del> or <keep> before it; false if there is none. */
 static bool by_marks(Side *side, const char *text, size_t len)
 {
     Side now = SIDE_MESSAGE;
@@ -108,6 +109,7 @@ static Side line_side(char c, Piece *p)
     return s;
 }
 
+/* Assigns each byte of a diff to a side by the first character of its line; false if there is no diff. */
 static bool by_lines(Side *side, const char *text, size_t len)
 {
     size_t from = diff_begin(text, len);

@@ -84,6 +84,7 @@ static void add_labels(cJSON *root, const char *key, const char *const *label, i
     for (int64_t i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateString(label[i]));
 }
 
+/* Prints the statistics of all heads as JSON, with the base's where there is one. */
 void attention_json(const PageAttention *x, Arena *a, const char *dir, const char **figures)
 {
     cJSON *root = cJSON_CreateObject();

@@ -29,6 +29,7 @@ static const char *spaced(Arena *a, const char *piece)
     return b.text;
 }
 
+/* Tokens with their text as labels, or their ids where there is no tokenizer. */
 static Tokens labelled(Arena *a, const Tokenizer *k, const int32_t *id, int64_t n)
 {
     Tokens t = {n, NEW(a, int32_t, n), NEW(a, const char *, n), NEW(a, const char *, n)};
@@ -82,6 +83,7 @@ static void spell(Tokens *t, Arena *a)
     t->text = b.text ? b.text : "", t->len = b.len;
 }
 
+/* Parses a list of token ids and labels them. E_CONFIG: not a list of ids. */
 Status tokens_of_ids(Tokens *out, Arena *a, const Tokenizer *k, const char *option, const char *list)
 {
     int64_t n = 0, value;
