@@ -34,6 +34,7 @@ static Status take_file(Listed *out, Arena *a, const cJSON *x, const char *path,
     return OK;
 }
 
+/* Takes command, status, settings and files from a manifest, and checks their types. */
 static Status take_manifest(Found *out, Arena *a, const cJSON *root, const char *path)
 {
     const cJSON *set = cJSON_GetObjectItemCaseSensitive(root, "settings"),

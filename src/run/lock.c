@@ -92,6 +92,7 @@ static Status open_lock(int *fd, const char *path)
     return err_fail(E_IO, "%s: %s", path, strerror(error));
 }
 
+/* Locks the file, once more if another process has removed it meanwhile, and writes this process into it. */
 Status lock_take(int *fd, Arena *a, const char *dir)
 {
     const char *path = str_print(a, "%s/" LOCK_NAME, dir);

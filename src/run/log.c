@@ -102,6 +102,7 @@ static const char *next(const char *line)
     return strchr(line, '\n') + 1;
 }
 
+/* Finds the first line after the step, and truncates the file there. */
 Status log_cut(const char *path, Arena *a, const char *before, const char *phase, int64_t step, bool *gaps)
 {
     Bytes all;

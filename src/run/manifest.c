@@ -47,6 +47,7 @@ static void add_setting(cJSON *config, const Setting *s, const char *value)
         cJSON_AddStringToObject(config, s->key, value);
 }
 
+/* Adds the input files with their hashes, and the parameter counts of each model. */
 static void add_inputs(cJSON *root, const Run *r)
 {
     cJSON *list = cJSON_AddArrayToObject(root, "inputs");

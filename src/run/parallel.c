@@ -105,6 +105,7 @@ static Sha256Hex kept_hash(const Pool *p, int i, const char *text, size_t n)
     return sha256_end(&s);
 }
 
+/* Saves a job's result, log and list of files with a checksum, so that a resumed run skips the job. */
 static Status keep(Pool *p, int i)
 {
     Writer w;
@@ -171,6 +172,7 @@ Status run_leaves(Run *r, const char *path)
 
 /* ------------------------------------------------------------------------- in the job */
 
+/* Runs one job with a log of its own, and saves its result. */
 static Status job_body(Pool *p, int i)
 {
     Run *r = p->run;
@@ -365,6 +367,7 @@ static Status run_here(Pool *p)
     return status;
 }
 
+/* Runs n jobs in worker processes, or one in this process; those saved before are not run again. */
 Status run_parallel(Run *r, int n, size_t size, RunJob *job, void *user, void *out)
 {
     CHECK(r->job < 0, "run_parallel within a parallel job");

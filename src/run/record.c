@@ -73,6 +73,7 @@ Summary metric_summary(Arena *a, const Metric *m)
     return s;
 }
 
+/* Records the paired t test of two metrics over the seeds that have both, and returns its p. */
 double run_compare(Run *r, const char *a, const char *b)
 {
     parent_only(r, "run_compare");

@@ -110,6 +110,7 @@ static const char *wall(Arena *a, const Source *s)
     return cJSON_IsNumber(t) ? duration(a, t->valuedouble) : "";
 }
 
+/* Adds a table with one line for each run: verdict or status, sentence, preset, seeds and time. */
 static void add_summary(Report *page, Arena *a, int n, const Source *s)
 {
     static const char *const head[] = {"experiment", "verdict", "in a sentence", "preset", "seeds", "time"};
@@ -166,6 +167,7 @@ static void add_metrics(Report *page, Arena *a, const cJSON *o)
     report_unfold(page);
 }
 
+/* Adds the table of paired t tests, if the run has any. */
 static void add_comparisons(Report *page, Arena *a, const cJSON *o)
 {
     static const char *const head[] = {"compared", "mean difference", "95 % interval", "p", "pairs"};
@@ -272,6 +274,7 @@ static void add_verdict(Report *page, Arena *a, const cJSON *o)
         report_text(page, sentence);
 }
 
+/* Adds a run's section: verdict, method, tables, metrics, comparisons, figures, notes and settings. */
 static void add_run(Report *page, Arena *a, const Source *s)
 {
     const cJSON *o = s->results, *note;
@@ -289,6 +292,7 @@ static void add_run(Report *page, Arena *a, const Source *s)
     add_settings(page, a, s);
 }
 
+/* Adds the first run's machine and build, with the total time and the largest peak memory of all runs. */
 static void add_machine(Report *page, Arena *a, int n, const Source *s)
 {
     double seconds = 0, peak = 0;
@@ -344,6 +348,7 @@ static const char *lead(Arena *a, int n, const Source *s)
     return b.text;
 }
 
+/* Reads the results of all runs, then writes the summary, a section for each run, and the machine. */
 Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
 {
     Source *s = NEW(a, Source, n);
@@ -379,6 +384,7 @@ Status report_place(const char *path)
 
 /* ---------------------------------------------------------------------- finding run directories */
 
+/* Lists the directories below `dir` that contain results.json, in the order of their names. */
 static void find_below(const char **out, int *n, int most, Arena *a, const char *dir, int depth)
 {
     struct dirent **entry;

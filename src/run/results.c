@@ -79,6 +79,7 @@ static void add_tables(cJSON *root, const Grid *tables)
     }
 }
 
+/* The content of results.json: experiment, seeds, verdict, metrics, comparisons, tables, figures and notes. */
 static cJSON *results_json(Run *r, Status status)
 {
     const Experiment *e = r->experiment;
@@ -330,6 +331,7 @@ static bool is_wordy(const Grid *t, int c)
     return false;
 }
 
+/* Prints a table with columns as wide as their widest cell. */
 static void print_table(Arena *a, const Grid *t)
 {
     int *width = NEW(a, int, t->cols);
@@ -362,6 +364,7 @@ static void print_metrics(Run *r)
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
 }
 
+/* Prints a run's verdict, tables, comparisons, notes and the paths of its files. */
 void results_print(Run *r)
 {
     static const int paint[] = {32, 31, 33}; /* green, red, yellow */

@@ -19,6 +19,7 @@
 #include "run/machine.h"
 #include "run/signals.h"
 
+/* E_CONFIG with the experiment's settings, and the one whose name is most similar. */
 static Status unknown_key(Run *r, const char *key)
 {
     const Experiment *e = r->experiment;
@@ -141,6 +142,7 @@ static Status open_folder(Run *r, const Request *q)
     return folder_record(&r->folder, "running", NULL, manifest_of(r));
 }
 
+/* Creates a run: resolves its settings, then makes or resumes its directory. */
 Status run_open(Run **out, const Request *q)
 {
     const Experiment *e = q->experiment;

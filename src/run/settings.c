@@ -94,6 +94,7 @@ static bool in_words(const char *piece, int i, void *user)
     return !strcmp(piece, "all");
 }
 
+/* E_CONFIG unless the value has the setting's type, and lies in its range or among its choices. */
 Status run_setting_check(const Setting *s, const char *value)
 {
     Form form = setting_form(s);
