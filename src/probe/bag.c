@@ -74,6 +74,7 @@ static int64_t choose(int64_t *column, Arena *a, const Bag *bag, const Dataset *
     return n;
 }
 
+/* Counts the tokens of each text, chooses the columns on training texts, and takes log(1 + count). */
 Tensor probe_bag(Arena *a, const Dataset *d, Bpe *bpe, int most)
 {
     Arena scratch = arena_open(0);

@@ -98,6 +98,7 @@ double classifier_selection(Tensor probability, const Dataset *d, const int32_t 
     return sum / (double)d->size[s];
 }
 
+/* Accuracy and macro F1 of the likeliest labels in each split, and Wilson's interval for test. */
 void classifier_measure(ProbeResult *r, Arena *a, const Dataset *d, const int32_t *label)
 {
     int c = r->n_labels;

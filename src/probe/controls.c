@@ -22,6 +22,7 @@ void control_labels(int32_t *label, const Dataset *d, const Bytes *key, uint64_t
     }
 }
 
+/* The accuracy on the task minus the mean accuracy on random labels, in each split. */
 Status control_selectivity(Selectivity *out, const Classifier *c, Tensor x, const Dataset *d, const int32_t *label,
                            const Bytes *key, const ProbeConfig *how, int draws, uint64_t stream)
 {

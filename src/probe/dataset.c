@@ -122,6 +122,7 @@ Status dataset_read(Dataset *out, Arena *a, const char *path)
     return OK;
 }
 
+/* Writes the examples as lines of split, label and text, which must not contain a newline. */
 Status dataset_write(const Dataset *d, const char *path)
 {
     for (int64_t i = 0; i < d->n; i++)

@@ -88,6 +88,7 @@ static Status layers_finite(const Tensor *layer, int n, const Model *m)
     return OK;
 }
 
+/* Runs the model in batches, with observers that pool the residual stream after each layer. */
 Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks *hooks, const Examples *examples,
                         FeaturePooling pooling, bool (*each)(int64_t done, void *user), void *user)
 {

@@ -138,6 +138,7 @@ static bool integral(int type)
 
 /* ---- expressions ---- */
 
+/* Writes a random literal of the type. */
 static void literal(Gen *g, int type)
 {
     static const char *const WHOLE[] = {"0", "1", "2", "10", "100", "- 1", "3", "8", "16", "255", "1000", "7", "5"};
@@ -206,6 +207,7 @@ static void number(Gen *g, int type, int deep)
     }
 }
 
+/* Writes a string expression: a method call, a concatenation, a conversion or an atom. */
 static void string(Gen *g, int deep)
 {
     const Variable *v = known(g, STRING, false);
@@ -227,6 +229,7 @@ static void string(Gen *g, int deep)
     }
 }
 
+/* Writes an expression of the type, with operators nested up to `deep`. */
 static void expression(Gen *g, int type, int deep)
 {
     if (type == STRING) {
@@ -247,6 +250,7 @@ static void expression(Gen *g, int type, int deep)
     }
 }
 
+/* Writes a comparison, preferably of a declared variable, with a literal or an atom of its type. */
 static void comparison(Gen *g)
 {
     static const char *const RELATION[] = {"<", ">", "<=", ">=", "==", "!="};
@@ -265,6 +269,7 @@ static void comparison(Gen *g)
         atom(g, type);
 }
 
+/* Writes a Boolean condition: a conjunction, a flag, a test of a string or an array, or a comparison. */
 static void condition(Gen *g, int deep)
 {
     const Variable *flag = known(g, BOOLEAN, false), *s = known(g, STRING, false), *list = known_array(g);
@@ -322,6 +327,7 @@ static void local(Gen *g)
     put(g, "%s%s", v ? v->name : "unused", tail);
 }
 
+/* Writes an assignment to a declared variable: plain, compound, or an increment or decrement. */
 static void assign(Gen *g)
 {
     static const char *const COMPOUND[] = {"+=", "-=", "*=", "+="};
@@ -391,6 +397,7 @@ static void repeat(Gen *g)
     put(g, "}");
 }
 
+/* Writes a method call as a statement, with up to two arguments. */
 static void call(Gen *g)
 {
     static const char *const ON[] = {"this", "logger", "list", "builder", "helper", "cache", "out"};
@@ -408,6 +415,7 @@ static void call(Gen *g)
     put(g, ") ;");
 }
 
+/* Writes a return statement that fits the method's return type. */
 static void give_back(Gen *g)
 {
     if (g->returns == VOID) {
@@ -465,6 +473,7 @@ static void block(Gen *g, int statements)
 
 /* ---- methods ---- */
 
+/* Writes a method's header with one to three parameters, the first of a primitive type. */
 static void header(Gen *g)
 {
     static const char *const MODIFIER[] = {"public",         "public",    "public static", "private",

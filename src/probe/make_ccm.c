@@ -127,6 +127,7 @@ static int64_t find_cycle(Side **chain, Side *side, int64_t n, int64_t most, int
     return 0;
 }
 
+/* Makes true pairs, and false ones by exchanging messages of equal word overlap in a cycle of changes. */
 Status make_ccm(Maker *m, const ChangePool *p)
 {
     if (m->options->study) return study(m, p);

@@ -56,6 +56,7 @@ static Status code_block(double *bits, bool *converged, Arena *a, const Job *j, 
     return s;
 }
 
+/* The mean code length over shuffles; each block is coded by a classifier fitted on the blocks before it. */
 Status mdl_online(Mdl *out, const Classifier *c, Tensor features, const Dataset *d, const int32_t *label,
                   const ProbeConfig *how, int shuffles, uint64_t stream)
 {

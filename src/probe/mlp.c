@@ -122,6 +122,7 @@ static Status search(ProbeResult *r, Arena *a, Tensor x, const Dataset *d, const
     return OK;
 }
 
+/* Standardises the features, searches the hyperparameters on validation, and measures the best network. */
 static Status fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, const int32_t *label,
                   const ProbeConfig *config)
 {

@@ -238,6 +238,7 @@ static void keep(ChangePool *p, Reading *r, const PoolItem *item)
     p->item[p->n++] = *item;
 }
 
+/* Adds a change to the pool if it is usable and new; counts the reason otherwise. */
 static void take(ChangePool *p, Reading *r, const MakeOptions *o, MakeStats *stats, const CodeChange *c)
 {
     PoolItem item;
@@ -257,6 +258,7 @@ static void take(ChangePool *p, Reading *r, const MakeOptions *o, MakeStats *sta
         arena_drop(r->arena, before);
 }
 
+/* Reads all changes of a file into the pool. */
 static Status read_file(ChangePool *p, Reading *r, const MakeOptions *o, MakeStats *stats, const char *path)
 {
     ChangeReader in;
@@ -275,6 +277,7 @@ static Status read_file(ChangePool *p, Reading *r, const MakeOptions *o, MakeSta
     return status;
 }
 
+/* Collects changes from files and the generator, drops near-duplicates, and shuffles the rest. */
 Status pool_read(ChangePool *p, Arena *a, const MakeOptions *o, MakeStats *stats)
 {
     Arena tables = arena_open((size_t)1 << 34);

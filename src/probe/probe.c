@@ -145,6 +145,7 @@ static Tensor training_rows(Arena *a, Tensor x, const Dataset *d)
     return out;
 }
 
+/* Projects the training rows onto their right singular vectors, in which the classifier is fitted. */
 static Status set_up(Problem *q, Svd *svd, Arena *a, Tensor x, const Dataset *d, const int32_t *label)
 {
     Tensor train = training_rows(a, x, d);
@@ -218,6 +219,7 @@ static Status search(ProbeResult *best, Arena *scratch, Problem *q, Tensor vt, T
     return OK;
 }
 
+/* Fits a logistic regression for each penalty, and keeps the one that is best on validation. */
 Status probe_fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, const int32_t *label,
                  const ProbeConfig *config)
 {

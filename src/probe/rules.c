@@ -41,6 +41,7 @@ static Status majority(int32_t *guess, Arena *a, const Dataset *d)
 
 /* ---- typ ---- */
 
+/* Guesses FAULT for a text that contains a misspelt primitive type. */
 static Status misspelling(int32_t *guess, Arena *a, const Dataset *d)
 {
     (void)a;

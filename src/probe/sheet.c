@@ -172,6 +172,7 @@ static void json_lengths(Buf *b, const char *name, const Lengths *l)
               (long long)l->least, (long long)l->median, l->mean, (long long)l->most);
 }
 
+/* The statistics of a data set as JSON: sizes, lengths, leakage and heuristic baselines. */
 void sheet_json(Buf *b, const DataSheet *s)
 {
     const Dataset *d = s->set;
@@ -218,6 +219,7 @@ void sheet_json(Buf *b, const DataSheet *s)
     buf_print(b, "}}\n");
 }
 
+/* Writes the sizes, labels, lengths and heuristic baselines of each split as a table. */
 static void text_splits(Buf *b, const DataSheet *s)
 {
     const Dataset *d = s->set;
@@ -244,6 +246,7 @@ static void text_splits(Buf *b, const DataSheet *s)
     }
 }
 
+/* Writes the statistics of a data set as text: splits, then leakage between them. */
 void sheet_text(Buf *b, const DataSheet *s)
 {
     const Dataset *d = s->set;

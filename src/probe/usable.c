@@ -7,6 +7,7 @@
 
 #include "probe/classifier.h"
 
+/* The PVI of an example is log2 of its label's probability minus log2 of the label's share in training. */
 void usable_measure(Usable *out, Arena *a, Tensor p, const Dataset *d, const int32_t *label, Split split,
                     uint64_t stream)
 {
