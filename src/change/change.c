@@ -78,6 +78,7 @@ static ChangeLine line_of(const Row *r, LineKind kind, const char *s, size_t n)
     return (ChangeLine){kind, str_copy(r->arena, s, n), n};
 }
 
+/* Reads a file's lines, each of which begins with a blank, + or -. */
 static Status read_lines(ChangeFile *f, const Row *r, const cJSON *list)
 {
     if (!cJSON_IsArray(list)) return err_fail(E_FORMAT, "%s: a file has no list of lines", r->where);
@@ -96,6 +97,7 @@ static Status read_lines(ChangeFile *f, const Row *r, const cJSON *list)
     return OK;
 }
 
+/* Reads one file of a change; the language follows from the path where none is given. */
 static Status read_file(ChangeFile *f, const Row *r, const cJSON *j)
 {
     const char *status = STATUS_NAME[FILE_MODIFIED], *lang = "";
@@ -114,6 +116,7 @@ static Status read_file(ChangeFile *f, const Row *r, const cJSON *j)
     return read_lines(f, r, get(j, "lines"));
 }
 
+/* Reads the files of a change and the ids of its parents. */
 static Status read_files(CodeChange *c, const Row *r, const cJSON *j)
 {
     const cJSON *files = get(j, "files"), *parents = get(j, "parents");
@@ -290,6 +293,7 @@ const char *change_path(Arena *a, const char *bytes)
     return b.text;
 }
 
+/* Writes one file of a change as JSON. */
 static void print_file(Buf *b, const ChangeFile *f)
 {
     static const char SIGN[] = {[LINE_KEEP] = ' ', [LINE_ADD] = '+', [LINE_DEL] = '-'};
@@ -307,6 +311,7 @@ static void print_file(Buf *b, const ChangeFile *f)
     buf_print(b, "]}");
 }
 
+/* Writes a change as a line of JSON, with its features where it has them. */
 void change_print(Buf *b, const CodeChange *c)
 {
     buf_add(b, "{", 1);

@@ -126,6 +126,7 @@ static bool is_utf8(const char *encoding)
     return !strcasecmp(encoding, "utf-8") || !strcasecmp(encoding, "utf8");
 }
 
+/* Converts the commit from its encoding, then takes the author and the message without newlines around it. */
 void commit_text(CommitText *t, Arena *a, const Object *o, int64_t *replaced)
 {
     size_t len;

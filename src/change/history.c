@@ -273,6 +273,7 @@ void history_lose(History *h, const char *author, int64_t time)
     add_commit(h, p, time);
 }
 
+/* Computes the features f of a commit from the history before it, then adds the commit to the history. */
 void history_add(History *h, double f[N_FEATURES], const char *author, int64_t time, const char *message,
                  const Touched *file, int64_t n)
 {

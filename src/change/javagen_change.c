@@ -425,6 +425,7 @@ static void take_lines(ChangeFile *f, Arena *a, const Gen *g)
     }
 }
 
+/* Generates a class in which one method is edited; the edit determines message, kind and label. */
 void javagen_change(CodeChange *out, Arena *a, uint64_t seed, int64_t i, int difficulty)
 {
     static const char *const ROLE[] = {"Service", "Manager", "Reader", "Cache",

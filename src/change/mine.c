@@ -289,6 +289,7 @@ static void after_commit(Mine *m)
     m->careless = false;
 }
 
+/* Opens the repository and the output file, and resumes from the saved state where there is one. */
 Status mine_open(Mine **out, Arena *run, const MineOptions *o)
 {
     Mine *m = NEW(run, Mine, 1);
@@ -309,6 +310,7 @@ Status mine_open(Mine **out, Arena *run, const MineOptions *o)
     return OK;
 }
 
+/* Completes the output, or saves the state from which the same command continues. */
 Status mine_close(Mine *m)
 {
     Status status = OK;
@@ -514,6 +516,7 @@ static bool has_unknown(const CodeChange *c)
     return any;
 }
 
+/* Decides whether a commit is kept, counts the reason, and writes its record. */
 static void one_commit(Mine *m, const RepoCommit *at, bool counted)
 {
     CodeChange c = {0};
@@ -534,6 +537,7 @@ static void one_commit(Mine *m, const RepoCommit *at, bool counted)
     sha256_add(&m->sum, row.text, row.len);
 }
 
+/* Processes the next commit, and saves the state at intervals; *more is false at the end. */
 Status mine_step(Mine *m, bool *more)
 {
     Status status = OK;

@@ -86,6 +86,7 @@ static int64_t root(int64_t *group, int64_t i)
     return i;
 }
 
+/* MinHash: texts that share a band of their signatures are compared, and alike ones joined into groups. */
 void neardup_find(int64_t *group, Arena *a, const Bytes *text, int64_t n, double limit)
 {
     ArenaMark mark = arena_mark(a);

@@ -150,6 +150,7 @@ static bool is_file(const char *path)
     return !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
+/* Opens a pack that is new; a damaged one is left out with a remark. */
 static void add_pack(Objects *o, Folder *f, const char *path)
 {
     bool added;

@@ -313,6 +313,7 @@ static const Object *kept(const PackCache *c, const Pack *p, size_t offset)
     return at ? &c->kept[*at] : NULL;
 }
 
+/* Caches an object; a full cache is emptied first. */
 static void keep(PackCache *c, const Pack *p, size_t offset, const Object *o)
 {
     if (o->size > MOST_CACHED) return;
@@ -372,6 +373,7 @@ static const char *apply(const Pack *p, size_t offset, const Object *base, Arena
     return NULL;
 }
 
+/* Follows the chain of deltas to its base, then applies them in turn, on two alternating arenas. */
 const char *pack_read(PackCache *c, const Pack *p, uint32_t place, Arena *a, Object *out)
 {
     size_t offset, *chain = c->chain;
@@ -393,6 +395,7 @@ const char *pack_read(PackCache *c, const Pack *p, uint32_t place, Arena *a, Obj
     return wrong;
 }
 
+/* Inflates only the start of a delta, for its size, and follows the chain for the type. */
 const char *pack_header(const Pack *p, uint32_t place, ObjectType *type, size_t *size)
 {
     Entry e;

@@ -247,6 +247,7 @@ static int64_t left(const Side *side, int64_t n)
     return count;
 }
 
+/* Pairs files by similarity of contents, best first; *limited: there are too many files to compare. */
 static void pair_by_content(Renames *r, bool *limited)
 {
     int64_t sources = left(r->source, r->n_sources), targets = left(r->target, r->n_targets), n = 0;
@@ -281,6 +282,7 @@ static void mark_unsure(Renames *r)
     }
 }
 
+/* Pairs deleted with added files: equal contents first, then equal names, then similar contents. */
 void renames_find(RepoDelta *list, int64_t *n, bool *limited, Arena *arena, const RenameReader *reader)
 {
     Renames r = {.arena = arena, .reader = reader};

@@ -147,6 +147,7 @@ static Status open_objects(Repo *r)
     return OK;
 }
 
+/* Opens the git repository and its objects, and reads its replacements, grafts and mailmap. */
 static Status open_parts(Repo *r)
 {
     TRY(repo_check_files(r->arena, r->path));
@@ -167,6 +168,7 @@ static Status open_parts(Repo *r)
     return OK;
 }
 
+/* Opens the repository at a path. E_IO: it is none, or it cannot be read. */
 Status repo_open(Repo **out, Arena *run, const char *path)
 {
     Repo *r = NEW(run, Repo, 1);
@@ -300,6 +302,7 @@ typedef struct {
     int64_t room, *replaced;
 } Lines;
 
+/* Appends a line of a diff to the file, as UTF-8 and without its line end (a callback of libgit2). */
 static int take_line(const git_diff_delta *d, const git_diff_hunk *h, const git_diff_line *l, void *user)
 {
     (void)d, (void)h;

@@ -164,6 +164,7 @@ static bool other_spelling(const char *range)
            strstr(range, "^@") || strstr(range, "^-");
 }
 
+/* Collects the commits that B and A reach, excludes those of A, and puts the rest in order. */
 Status repo_history(Repo *r, const char *range, const RepoCommit **out, int64_t *n)
 {
     const char *dots = range ? strstr(range, "..") : NULL, *to = dots ? dots + 2 : range;

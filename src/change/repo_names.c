@@ -50,6 +50,7 @@ static void add_graft(Repo *r, const char *line)
     *table_add(&r->grafts, id.id, ID, NULL) = r->n_grafts++;
 }
 
+/* Reads the commits at which a shallow clone ends, and the parents that info/grafts replaces. */
 void repo_read_grafts(Repo *r)
 {
     git_oid id;
@@ -67,6 +68,7 @@ void repo_read_grafts(Repo *r)
         if (*line != '#' && strlen(line) >= HEX) add_graft(r, line);
 }
 
+/* Reads the objects that refs/replace/ replaces. */
 void repo_read_replacements(Repo *r)
 {
     static const char UNDER[] = "refs/replace/";
@@ -248,6 +250,7 @@ static Status to_parent(Repo *r, const char *name, int64_t which, unsigned char 
     return OK;
 }
 
+/* Follows the steps of a revision (^, ^N, ~N and ^{...}) from the commit `id`, which is replaced. */
 static Status walk(Repo *r, const char *name, const char *steps, unsigned char id[ID])
 {
     while (*steps) {

@@ -227,6 +227,7 @@ typedef struct {
     pcre2_code *alone[COUNT(ALONE)], *anywhere;
 } Cutter;
 
+/* The compiled patterns that find issue keys in subjects, cached for the last list of prefixes. */
 static const Cutter *cutter(Arena *a, const char *prefixes)
 {
     static _Thread_local Cutter c;
