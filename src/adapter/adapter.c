@@ -59,6 +59,7 @@ static Status open_weights(Adapter *a)
     return path ? weights_open(&a->head, a->run, path) : OK;
 }
 
+/* Reads the configuration, finds the library that wrote it, and opens the weights. */
 static Status open_adapter(Adapter *a)
 {
     TRY(json_read(&a->root, a->run, a->path));
@@ -233,6 +234,7 @@ static Status check_unused(const Adapter *a, const Weights *w)
     return OK;
 }
 
+/* Attaches the adapter to a model and fills its parameters; E_MISMATCH where a tensor is missing or unused. */
 Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
 {
     CHECK(a->root && !a->model, "an adapter attaches once, as it was opened");

@@ -307,6 +307,7 @@ static const struct {
     Status (*move)(Move *);
 } MOVES[] = {{"lora", move_lora}, {"ia3", move_ia3}, {"prefix", move_prefix}, {"prompt", move_prompt}};
 
+/* Copies the adapter for the other library, and converts its method where the libraries differ. */
 Status adapter_convert(Adapter **out, Adapter *from, const Library *to, bool allow_lossy)
 {
     CHECK(from->model, "an adapter is converted once it is attached");

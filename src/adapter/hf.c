@@ -52,6 +52,7 @@ static Status in_layers(bool *out, const Adapter *a, const char *name)
     return OK;
 }
 
+/* Decides whether the configuration adapts a linear layer: by its name, its layer number and the exclusions. */
 static Status is_target(bool *out, const Adapter *a, const Linear *l)
 {
     const char *name = str_print(a->run, "%s%s", a->prefix, l->name), *text = NULL;
@@ -165,6 +166,7 @@ static Status check_start(const Adapter *a)
         start->valuestring);
 }
 
+/* Rejects settings of PEFT that this program does not support, each with its reason. */
 static Status refuse_all(const Adapter *a)
 {
     static const struct {
@@ -190,6 +192,7 @@ static const char *all_names(const Adapter *a, const Linear **target, int n)
     return adapter_name_list(a->run, name, n);
 }
 
+/* Reads the settings of LoRA or DoRA, and the linear layers with their ranks. */
 static Status configure_lora(Adapter *a, const Model *m)
 {
     const Linear **target;
@@ -255,6 +258,7 @@ static Status configure_adalora(Adapter *a, const Model *m)
     return OK;
 }
 
+/* Reads the settings of VeRA, whose shared projections must be in the file. */
 static Status configure_vera(Adapter *a, const Model *m)
 {
     const Linear **target;
@@ -280,6 +284,7 @@ static Status configure_vera(Adapter *a, const Model *m)
     return OK;
 }
 
+/* Reads the linear layers of (IA)3, and whether each is scaled at its input or its output. */
 static Status configure_ia3(Adapter *a, const Model *m)
 {
     const Linear **target;
@@ -309,6 +314,7 @@ static Status transformers(Adapter *a, const Model *m)
     return json_int(&a->stride, a->root, "num_transformer_submodules", 1, 2, a->path);
 }
 
+/* Reads the settings of prefix tuning, and checks them against the model's layers and hidden size. */
 static Status configure_prefix(Adapter *a, const Model *m)
 {
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
@@ -425,6 +431,7 @@ static Status check_head(const Adapter *a, const Model *m)
     return OK;
 }
 
+/* Finds the method of the peft_type and reads its settings; unknown settings become remarks. */
 static Status configure(Adapter *a, const Model *m)
 {
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {

@@ -109,6 +109,7 @@ static bool has_magnitude(const Set *s)
     return s->n && param_find(a->model->params, lora_name(a->model, a->method->name, s->in[0], "magnitude"));
 }
 
+/* Writes the settings of LoRA or DoRA for PEFT. */
 static Status describe_lora(Adapter *a, cJSON *root)
 {
     static const char *const BIASES[] = {"none", "all", "lora_only"};
@@ -141,6 +142,7 @@ static Status describe_vera(Adapter *a, cJSON *root)
     return OK;
 }
 
+/* Writes the linear layers of (IA)3 for PEFT, which scales each at its input or its output, not both. */
 static Status describe_ia3(Adapter *a, cJSON *root)
 {
     const Model *m = a->model;
@@ -232,6 +234,7 @@ static Status describe_prompt(Adapter *a, cJSON *root)
 
 /* ---- fields of all methods */
 
+/* Writes the task type for PEFT, or the base model's class where PEFT has no such type. */
 static void describe_task(const Adapter *a, cJSON *root)
 {
     const Model *m = a->model;
@@ -253,6 +256,7 @@ static void describe_task(const Adapter *a, cJSON *root)
     cJSON_Delete(base);
 }
 
+/* Lists the modules that are saved whole: the classification head, and those of the adapter that was read. */
 static void describe_saved(const Adapter *a, cJSON *root)
 {
     cJSON *list = cJSON_AddArrayToObject(root, "modules_to_save");
@@ -276,6 +280,7 @@ static const struct {
 } METHODS[] = {{"lora", describe_lora}, {"dora", describe_lora},     {"vera", describe_vera},
                {"ia3", describe_ia3},   {"prefix", describe_prefix}, {"prompt", describe_prompt}};
 
+/* Writes adapter_config.json for PEFT: the method's settings, task, saved modules and base model. */
 Status hf_describe(Adapter *a, cJSON *root)
 {
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {

@@ -140,6 +140,7 @@ static Status refuse_bottleneck(const Adapter *a)
                             "%s: original_ln_after is false: leaving out the layer's norm is not supported", a->path);
 }
 
+/* Reads the settings of a bottleneck adapter: method, sizes, LayerNorms, scaling and places. */
 static Status configure_bottleneck(Adapter *a, const Model *m)
 {
     PeftConfig *c = &a->cfg;
@@ -201,6 +202,7 @@ static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Line
     return OK;
 }
 
+/* Reads the linear layers of (IA)3, which the adapters library stores as LoRA that scales. */
 static Status configure_ia3(Adapter *a, const Model *m)
 {
     double alpha = 1;
@@ -219,6 +221,7 @@ static Status configure_ia3(Adapter *a, const Model *m)
     return OK;
 }
 
+/* Reads the settings of LoRA, DoRA or (IA)3 (composition_mode scale), and the adapted linear layers. */
 static Status configure_lora(Adapter *a, const Model *m)
 {
     const char *mode = "add";
@@ -253,6 +256,7 @@ static Status configure_lora(Adapter *a, const Model *m)
 
 /* ---- virtual tokens */
 
+/* Reads the settings of prefix tuning: length, MLP or free vectors, and the attention kinds. */
 static Status configure_prefix(Adapter *a, const Model *m)
 {
     PeftConfig *c = &a->cfg;
@@ -376,6 +380,7 @@ static const struct {
              {"prefix_tuning", configure_prefix, PREFIX_KEYS},
              {"prompt_tuning", configure_prompt, PROMPT_KEYS}};
 
+/* Checks the hidden size, and reads the settings of the method; unknown settings become remarks. */
 static Status configure(Adapter *a, const Model *m)
 {
     int dim = m->config.dim;

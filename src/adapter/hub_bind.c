@@ -76,6 +76,7 @@ static bool has_ia3(const Adapter *a, const Linear *l)
     return what && place_find(a->model, "ia3", l->at, what);
 }
 
+/* The module of a linear layer, and the layer's place among the adapted thirds of a fused matrix. */
 static Block block_of(const Adapter *a, const Linear *l, Adapts *adapts)
 {
     const Model *m = a->model;
@@ -93,6 +94,7 @@ static Block block_of(const Adapter *a, const Linear *l, Adapts *adapts)
     return b;
 }
 
+/* Binds the matrices of LoRA, and the magnitudes of DoRA, to tensors of the adapters library. */
 static Status bind_lora(Adapter *a)
 {
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) {
@@ -115,6 +117,7 @@ static Status bind_lora(Adapter *a)
     return OK;
 }
 
+/* Binds the factors of (IA)3 to tensors of the adapters library, which scales outputs only. */
 static Status bind_ia3(Adapter *a)
 {
     const Model *m = a->model;

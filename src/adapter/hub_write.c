@@ -91,6 +91,7 @@ static double factor_for(int dim, int width)
     return dim % width ? dim / (width + 0.5) : dim / width;
 }
 
+/* Writes the settings of a bottleneck adapter for the adapters library. */
 static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
 {
     static const char *const STARTS[] = {"bert", "mam_adapter"};
@@ -188,6 +189,7 @@ static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, W
     return OK;
 }
 
+/* Writes the settings of LoRA or DoRA for the adapters library, which has one rank and scale for all layers. */
 static Status describe_lora(Adapter *a, cJSON *c)
 {
     const PeftConfig *cfg = &a->cfg;
@@ -219,6 +221,7 @@ static Status describe_lora(Adapter *a, cJSON *c)
     return put_columns(a, c, has_lora);
 }
 
+/* Writes the settings of (IA)3 for the adapters library, which scales only some layers' outputs. */
 static Status describe_ia3(Adapter *a, cJSON *c)
 {
     for (int i = 0; i < a->model->n_linears; i++) {
@@ -244,6 +247,7 @@ static Status describe_ia3(Adapter *a, cJSON *c)
 
 /* ---- virtual tokens */
 
+/* Writes the settings of prefix tuning for the adapters library, with remarks where it computes differently. */
 static Status describe_prefix(Adapter *a, cJSON *c)
 {
     const Model *m = a->model;

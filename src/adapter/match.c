@@ -8,6 +8,7 @@
 
 enum { LONGEST = 4096, STEPS = 1000000 };
 
+/* Compiles the pattern with PCRE2, anchored, and matches it with a limit on the steps. */
 Status match_regex(bool *out, int *group, const char *pattern, bool whole, const char *text, const char *path,
                    const char *key)
 {

@@ -33,6 +33,7 @@ static Status read_option(Adapter *a, const cJSON *option)
     return err_fail(E_FORMAT, "%s: options.%.40s cannot be '%.60s'", a->path, option->string, option->valuestring);
 }
 
+/* Reads the method and its options from an adapter in this program's own format. */
 static Status configure(Adapter *a, const Model *m)
 {
     static const char *const KNOWN[] = {"vernier_method", "note", "options", "base_model_name_or_path", NULL};
