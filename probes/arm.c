@@ -78,6 +78,7 @@ static const Classifier *classifier(const Run *r, Protocol how)
     return classifier_find(how == COMPAT ? "karmakar-compat" : run_text(r, "classifier"));
 }
 
+/* Fits a probe on each layer, records its accuracies, and chooses the best layer on validation. */
 static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Tensor *layer)
 {
     static const char *const LOGGED[] = {"layer", "valid", "test"};
@@ -109,6 +110,7 @@ static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Ten
 
 /* ---- at the chosen layer ---- */
 
+/* Writes the test rows that are harder with the features than without (negative PVI) to a CSV file. */
 static Status list_negatives(const Arm *arm, const Usable *u, const int32_t *predicted)
 {
     enum { SHOWN = 200 };
@@ -154,6 +156,7 @@ static Status usable(Outcome *out, const Arm *arm, const Classifier *c, Tensor x
     return arm->kind == SUBJECT ? list_negatives(arm, &u, p.predicted) : OK;
 }
 
+/* Measures selectivity on control tasks, MDL compression and V-information at one layer. */
 static Status control(Outcome *out, const Arm *arm, const Classifier *c, Tensor x)
 {
     const Probing *lab = arm->lab;
@@ -176,6 +179,7 @@ static Status control(Outcome *out, const Arm *arm, const Classifier *c, Tensor 
     return OK;
 }
 
+/* The job of one encoder: opens or pretrains it, extracts features, and probes each layer. */
 Status probing_arm(Run *r, int i, void *result, void *user)
 {
     const Probing *lab = user;

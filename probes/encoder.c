@@ -60,6 +60,7 @@ static bool told_step(const Trainer *tr, const StepStats *stats, void *user)
     return !run_stopped();
 }
 
+/* Pretrains the encoder by masked language modelling on the training texts, and saves it. */
 Status encoder_pretrain(Model *m, const Probing *lab, Run *r, uint64_t seed, Outcome *out)
 {
     const Bpe *bpe = lab->tokenizer.bpe;

@@ -41,6 +41,7 @@ static const char *published(const Probing *lab, Kind kind)
     return kind == RANDOM ? "random, published" : lab->model ? "model, published" : "pretrained, published";
 }
 
+/* The mean test accuracy by layer as a series, with intervals for the leading protocol. */
 static Series curve(Run *r, Outcomes o, Kind kind, Protocol how)
 {
     Arena *a = run_arena(r);
@@ -59,6 +60,7 @@ static Series curve(Run *r, Outcomes o, Kind kind, Protocol how)
     return s;
 }
 
+/* Draws the accuracy by layer with three baselines: majority, the task's best rule and bag of words. */
 static Status draw_layers(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);
@@ -97,6 +99,7 @@ typedef struct {
     Interval ci;
 } Bar;
 
+/* The test accuracies of the baselines and of the encoders at their chosen layers, with intervals. */
 static int bars(Bar *out, Outcomes o)
 {
     const Probing *lab = o.lab;
@@ -115,6 +118,7 @@ static int bars(Bar *out, Outcomes o)
     return n;
 }
 
+/* Draws the accuracies of baselines and encoders as bars. */
 static Status draw_floors(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);

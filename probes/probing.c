@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+/* Runs a probing task: reads its data, computes baselines, probes every encoder, and reports. */
 Status probing_run(Run *r, ProbeTask task)
 {
     Probing lab = {.task = task, .arena = arena_open((size_t)1 << 36), .seeds = run_seeds(r)};

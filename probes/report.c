@@ -12,6 +12,7 @@ static const char *const MODE[PROTOCOLS] = {"", ", karmakar-compat"};
 
 /* ---- metrics ---- */
 
+/* Records the test accuracy of each layer and of the chosen one, for each encoder and seed. */
 static void record_curves(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);
@@ -35,6 +36,7 @@ static void record_curves(Run *r, Outcomes o)
     run_metric(r, "probe fits that did not converge", 0, unconverged);
 }
 
+/* Records selectivity, MDL compression and V-information of each encoder and seed. */
 static void record_controls(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);
@@ -82,6 +84,7 @@ static bool above(const Comparison *c)
 
 /* ---- notes ---- */
 
+/* Notes leakage, duplicates and other faults of the data, where there are any. */
 static void note_data(Run *r, const DataSheet *s)
 {
     if (s->shared_subjects)
@@ -109,6 +112,7 @@ static void note_data(Run *r, const DataSheet *s)
                  str_plural(s->correct_type_rows, "row labelled FAULT holds", "rows labelled FAULT hold"));
 }
 
+/* Writes the statistics of the data, and notes whether it is synthetic and how many texts are truncated. */
 static Status describe_data(Run *r, const Probing *lab)
 {
     DataSheet s;
@@ -130,6 +134,7 @@ static Status describe_data(Run *r, const Probing *lab)
     return OK;
 }
 
+/* Notes the control task, MDL and V-information of the first seed in sentences. */
 static void note_controls(Run *r, Outcomes o)
 {
     const Outcome *x = outcome_of(o, SUBJECT, 0), *y = outcome_of(o, RANDOM, 0);
@@ -160,6 +165,7 @@ static void note_controls(Run *r, Outcomes o)
 
 /* ---- the verdict ---- */
 
+/* The verdict: the encoder must be above the best rule, the bag of words and the same encoder untrained. */
 static void judge(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);

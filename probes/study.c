@@ -97,6 +97,7 @@ static void rate_jobs(Jobs *j, const Study *s, const Run *r, const double *scale
                                       .rate_only = true});
 }
 
+/* Chooses the factor of each method's learning rate by the score on validation. */
 static void choose_rates(Study *s, Run *r, const Jobs *j, const StudyOutcome *out, const double *scale, int scales)
 {
     Buf chosen = buf_open(run_arena(r));
@@ -175,6 +176,7 @@ static void take_measures(Run *r, int n, StudyOutcome *out)
     for (int i = 0; i < n; i++) out[i].seconds = x[i], out[i].megabytes = x[n + i];
 }
 
+/* Runs the study: data, base models, learning rates, all jobs, and then tables, findings and figures. */
 static Status run_study(Study *s, Run *r)
 {
     TRY(what_was_asked(s, r));

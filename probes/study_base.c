@@ -22,6 +22,7 @@ static const char *const PUBLISHED[] = {"codebert", "graphcodebert", "plbart", "
 
 /* ---- token sequences ---- */
 
+/* Tokenizes the examples of a probing task, truncated to `most` tokens. */
 static Status encode_rows(Examples *out, Study *s, const StudyBase *b, ProbeTask task, int64_t most)
 {
     Arena *a = &s->arena;
@@ -78,6 +79,7 @@ static int64_t virtual_tokens(const Study *s, const Config *config, Arena *a)
     return most;
 }
 
+/* Sets the lengths that the base model and virtual tokens allow, and tokenizes all data of the study. */
 Status study_tokens(Study *s, Run *r, StudyBase *b)
 {
     Arena *a = &s->arena;
@@ -115,6 +117,7 @@ Status study_tokens(Study *s, Run *r, StudyBase *b)
     return OK;
 }
 
+/* The denoising loss on pretraining text that was kept apart; NaN if the tokenizer lacks sentinels. */
 double study_denoising_loss(const StudyBase *b, Model *m, const Hooks *hooks, Arena *step)
 {
     if (!b->denoise.sentinels) return NAN;
@@ -138,6 +141,7 @@ double study_denoising_loss(const StudyBase *b, Model *m, const Hooks *hooks, Ar
 
 /* ---- pretraining ---- */
 
+/* Trains and saves the tokenizer of the base model, on the training commits and pairs. */
 static Status train_tokenizer(StudyBase *b, Study *s, Run *r)
 {
     Arena *a = &s->arena, scratch = arena_open((size_t)1 << 34);
@@ -400,6 +404,7 @@ static Status prepare_base(Study *s, Run *r, StudyBase *b, Reach reach)
     return study_tokens(s, r, b);
 }
 
+/* Pretrains the study's own base model, or continues or reuses an earlier pretraining. */
 static Status make_base(Study *s, Run *r)
 {
     StudyBase *b = &s->base[s->bases++];

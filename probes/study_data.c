@@ -61,6 +61,7 @@ static CodeChange *invent_changes(Arena *a, uint64_t seed, int64_t n, int diffic
     return c;
 }
 
+/* Reads or generates the commits for defect prediction, and divides them by time into splits. */
 static Status read_commits(Study *s, Run *r, const char *dir)
 {
     Arena *a = &s->arena;
@@ -105,6 +106,7 @@ static Status read_pairs(StudyLanguage *l, Arena *a, Run *r, const char *dir, Sp
     return OK;
 }
 
+/* Reads or generates the changes with messages of one language. */
 static Status read_language(Study *s, Run *r, const char *dir, const char *name, int which)
 {
     static const char *const SIZE[SPLITS] = {"pairs", "pairs-valid", "pairs-test"};
@@ -148,6 +150,7 @@ static Status read_languages(Study *s, Run *r, const char *dir)
 
 /* ---- probing rows ---- */
 
+/* Reads or makes the examples of a probing task, and checks their number. */
 static Status read_rows(Study *s, Run *r, const char *dir, ProbeTask task)
 {
     Dataset *d = &s->set[task];

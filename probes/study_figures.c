@@ -37,6 +37,7 @@ static Series layer_line(Arena *a, const Study *s, const StudyResults *x, StudyJ
     return (Series){.x = at, .y = y, .label = label, .colour = colour, .marked = true};
 }
 
+/* Draws the probing accuracy by layer after tuning, for each probing task and method. */
 static Status draw_layers(Run *r, const Study *s, const StudyResults *x, int b, StudyTask task)
 {
     static const char *const TITLE[TASKS] = {"TYP", "CCM", "LTP"}, *const LETTER[TASKS] = {"a", "b", "c"};
@@ -79,6 +80,7 @@ static double mean_at(const StudyResults *x, StudyJob like, bool jit)
     return sum / n;
 }
 
+/* Draws the test score by the number of training examples, for each method. */
 static Status draw_few(Run *r, const Study *s, const StudyResults *x, int b)
 {
     Arena *a = run_arena(r);
@@ -115,6 +117,7 @@ static Status draw_few(Run *r, const Study *s, const StudyResults *x, int b)
 
 /* ---- languages ---- */
 
+/* Draws B-Norm as a heat map of training language by test language, for each method. */
 static Status draw_languages(Run *r, const Study *s, const StudyResults *x, int b)
 {
     Arena *a = run_arena(r);
@@ -151,6 +154,7 @@ static Status draw_languages(Run *r, const Study *s, const StudyResults *x, int 
 
 /* ---- forgetting ---- */
 
+/* Draws the rise of the denoising loss after tuning, for each method and task. */
 static Status draw_forgetting(Run *r, const Study *s, const StudyResults *x, int b)
 {
     Arena *a = run_arena(r);

@@ -91,6 +91,7 @@ static void contrast(Findings *f, int finding, const char *what, StudyJob like, 
     }
 }
 
+/* Compares each method with full fine-tuning in every setting that a finding of the study is about. */
 static void contrasts(Findings *f, int b)
 {
     const Study *s = f->s;
@@ -146,6 +147,7 @@ static int above_rule(const Findings *f, int *cells)
     return above;
 }
 
+/* The verdict: counts the differences from full fine-tuning that are significant after Holm's correction. */
 static void judge(Findings *f)
 {
     static const char *const TITLE[FINDINGS] = {"Finding 1, defects", "Finding 2, messages",

@@ -209,6 +209,7 @@ static void put_untuned(Grid *g, const Study *s, const StudyResults *x, int b)
 
 static const char *const PROBING_HEAD[] = {"model", "method", "source", "TYP (%)", "CCM (%)", "LTP (%)"};
 
+/* The table of probing accuracies after tuning on defect prediction, with the published ones. */
 static void table_after_jit(Run *r, const Study *s, const StudyResults *x)
 {
     Grid g = grid_open(run_arena(r), 6, PROBING_HEAD);
@@ -231,6 +232,7 @@ static void table_after_jit(Run *r, const Study *s, const StudyResults *x)
                "mean over seeds, 95 % over seeds and test rows.");
 }
 
+/* The table of probing accuracies after tuning on commit messages, with the published ones. */
 static void table_after_cmg(Run *r, const Study *s, const StudyResults *x)
 {
     Grid g = grid_open(run_arena(r), 6, PROBING_HEAD);
@@ -257,6 +259,7 @@ static void table_after_cmg(Run *r, const Study *s, const StudyResults *x)
 
 /* ---- the two tasks ---- */
 
+/* Adds the scores of a baseline of defect prediction, with its threshold chosen on validation. */
 static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool features)
 {
     Arena run = arena_open(0), step = arena_open(0);
@@ -278,6 +281,7 @@ static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool feat
     return OK;
 }
 
+/* The table of defect prediction: each model, head and method, then the baselines. */
 static Status table_jit(Run *r, const Study *s, const StudyResults *x)
 {
     static const char *const HEAD[] = {"model, head",           "method", "F1", "F1, best threshold", "AUC",
@@ -307,6 +311,7 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
     return OK;
 }
 
+/* Adds the scores of a baseline of commit messages: retrieval, or the most frequent message. */
 static Status put_cmg_floor(Grid *g, const StudyLanguage *l, bool nearest)
 {
     Arena a = arena_open(0);
@@ -330,6 +335,7 @@ static Status put_cmg_floor(Grid *g, const StudyLanguage *l, bool nearest)
     return OK;
 }
 
+/* The table of commit messages: each language and method, then the baselines. */
 static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
 {
     static const char *const HEAD[] = {"language",      "method",   "perplexity (validation)", "B-Norm", "ROUGE-L",
@@ -389,6 +395,7 @@ static void put_cost_names(Grid *g, const Study *s, const CostRow *c)
                                            : "randomly initialised");
 }
 
+/* The tables of cost: trainable parameters and forgetting, and processor time and memory apart. */
 static void table_cost(Run *r, const Study *s, const StudyResults *x)
 {
     static const char *const HEAD[] = {"model, task", "method", "trainable parameters", "of all (%)",
@@ -414,6 +421,7 @@ static void table_cost(Run *r, const Study *s, const StudyResults *x)
     grid_close(&h, r, "Cost of tuning: batches as set, one core, processor time (timings.json).");
 }
 
+/* The table of scores by number of training examples. */
 static void table_few(Run *r, const Study *s, const StudyResults *x)
 {
     static const char *const HEAD[] = {"model, examples", "method", "JIT-DP AUC", "CMG B-Norm"};
@@ -450,6 +458,7 @@ static double elsewhere(const Study *s, const StudyResults *x, int b, int m, int
     return sum / n;
 }
 
+/* The table of cross-project and cross-language scores, beside those on seen projects and languages. */
 static void table_away(Run *r, const Study *s, const StudyResults *x)
 {
     static const char *const HEAD[] = {

@@ -64,6 +64,7 @@ static int64_t choose_commits(int32_t *index, const Work *w)
     return total;
 }
 
+/* Selects the job's training commits with their tokens. */
 static void take_commits(Work *w)
 {
     const JitSet *all = &w->s->commits[SPLIT_TRAIN];
@@ -81,6 +82,7 @@ static void take_commits(Work *w)
     w->train = (Examples){.n = n, .ids = ids, .len = len};
 }
 
+/* Selects a random sample of the job's training pairs. */
 static void take_pairs(Work *w)
 {
     const Examples *all = &w->base->pairs[w->job->language][SPLIT_TRAIN];
@@ -123,6 +125,7 @@ static void take_time(bool idle, void *user)
     w->began = cpu();
 }
 
+/* Attaches the job's tuning method with its options, and counts the trainable parameters. */
 static Status attach(Work *w)
 {
     const StudyMethod *how = &w->s->method[w->job->method];
@@ -167,6 +170,7 @@ static void set_length(Work *w)
     t->lr = run_real(r, w->s->method[w->job->method].rate) * w->job->scale;
 }
 
+/* Tunes the model and restores its best evaluation; a run that diverges is a result, not an error. */
 static Status tune(Work *w)
 {
     Tuning *t = &w->tuning;
@@ -190,6 +194,7 @@ static Status tune(Work *w)
 
 /* ---- testing ---- */
 
+/* Computes the test metrics of defect prediction, also for the projects that some jobs do not see. */
 static Status test_commits(Work *w)
 {
     StudyOutcome *out = w->out;
@@ -219,6 +224,7 @@ static bool told_row(int64_t done, void *user)
     return !run_stopped();
 }
 
+/* Generates messages for the test changes of each language, and scores them. */
 static Status test_messages(Work *w)
 {
     w->out->loss = -w->out->valid;
@@ -246,6 +252,7 @@ static bool told_features(int64_t done, void *user)
     return !run_stopped();
 }
 
+/* Fits a probe on each layer of the tuned model, and keeps the predictions of the best layer. */
 static Status probe_task(Work *w, ProbeTask t)
 {
     const Dataset *d = &w->s->set[t];
@@ -273,6 +280,7 @@ static Status probe_task(Work *w, ProbeTask t)
     return status;
 }
 
+/* One job: tunes and tests the model, unless it is the untuned or random one, and probes its layers. */
 static Status work(Work *w)
 {
     const StudyJob *job = w->job;

@@ -57,6 +57,7 @@ static Status read_rows(Probing *lab, Run *r)
 
 /* ---- the tokenizer and the shape of the encoder ---- */
 
+/* Trains a tokenizer on the training texts, and sets the configuration of a small encoder. */
 static Status train_tokenizer(Probing *lab, const Run *r)
 {
     static const char *const MARKS_TOO[] = {"<add>", "<del>", NULL};
@@ -107,6 +108,7 @@ static Status find_model(Probing *lab, Run *r)
     return tokenizer_open(&lab->tokenizer, &lab->arena, *tokenizer ? tokenizer : lab->model);
 }
 
+/* Opens the model's tokenizer, or trains one, and sets the lengths that the model allows. */
 static Status open_encoder_text(Probing *lab, Run *r)
 {
     if (*run_text(r, "model"))
@@ -179,6 +181,7 @@ static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how,
     return OK;
 }
 
+/* Tokenizes all examples for each protocol; those of training also serve for pretraining. */
 Status probing_texts(Probing *lab, Run *r)
 {
     TRY(read_rows(lab, r));
