@@ -1,5 +1,5 @@
-/* The output of vernier tune, and the files that it writes with the predictor: metrics.jsonl, results.json, figures/loss and
- * its share of manifest.json, in the shape that every experiment has (run/run.h). */
+/* The output of vernier tune, and the files that it writes with the predictor: metrics.jsonl, results.json,
+ * figures/loss and its share of manifest.json, in the shape that every experiment has (run/run.h). */
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
