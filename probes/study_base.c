@@ -348,7 +348,7 @@ static bool same_base(Study *s, const Run *r, const char *path)
     return there && !strcmp(before.text, settings_of(s, r));
 }
 
-/* The steps that an earlier attempt has done.  A sealed list (base/seal.h) beside the base's directory holds them, and
+/* The steps that an earlier attempt has done.  A sealed list (base/seal.h) beside the base's directory holds them and
  * their files. */
 typedef enum { NOTHING, TOKENIZER, ALL } Reach;
 static const char *const REACH[] = {"nothing", "tokenizer", "all"};

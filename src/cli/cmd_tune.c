@@ -90,7 +90,7 @@ static Status work(TuneJob *j, Folder *f, const Args *a, const char *out)
     if (!s) s = tune_record_results(&record);
     tune_record_close(&record);
     if (!s) return folder_finish(f, tune_manifest(j));
-    s = output_close(f, s, true);
+    s = output_close(f, s, record.begun || f->resumed);
     if (s == E_INTERRUPT && !args_quiet(a) && file_is_dir(f->path)) progress_kept(out);
     return s;
 }

@@ -29,7 +29,7 @@ typedef struct {
 PredictWatch predict_watch_open(const Prediction *, const char *phase, int64_t total);
 bool predict_watch(int64_t done, void *watch);
 
-/* At most `most` characters and a newline, none of them a control character: text of unknown authors goes to a terminal. */
+/* At most `most` characters and a newline, none of them a control character: text of others goes to a terminal. */
 void predict_text(const char *s, size_t n, int most);
 void predict_csv(const char *s, size_t n); /* one field */
 

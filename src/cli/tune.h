@@ -1,5 +1,5 @@
-/* The output of vernier tune, and the files that it writes with the predictor: metrics.jsonl, results.json, figures/loss and
- * its share of manifest.json, in the shape that every experiment has (run/run.h). */
+/* The output of vernier tune, and the files that it writes with the predictor: metrics.jsonl, results.json,
+ * figures/loss and its share of manifest.json, in the shape that every experiment has (run/run.h). */
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
@@ -20,6 +20,7 @@ typedef struct {
     int log, error;  /* descriptor of metrics.jsonl, or -1, and the first errno of writing it */
     bool waits;      /* signals are noted only */
     bool resumes;    /* the work can go on: its log is as it was */
+    bool begun;      /* a training has begun, so there is work to keep */
 } TuneRecord;
 /* Lets the job's watch show progress, print remarks unless quiet, take signals, and log. */
 Status tune_record_open(TuneRecord *, TuneJob *, const char *dir, bool resumed, bool quiet);

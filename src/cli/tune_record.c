@@ -31,6 +31,7 @@ static void begun(const char *phase, int64_t step, void *user)
     TuneRecord *r = user;
     bool gaps;
     const char *path = log_path(r), *before = strcmp(phase, "pretraining") ? "pretraining" : "";
+    r->begun = true;
     if (log_cut(path, r->job->run, before, phase, step, &gaps))
         r->error = EIO;
     else if (gaps)

@@ -1,4 +1,4 @@
-/* A line is one call of write.  A seal is the length of a log and its hash up to there; lines after it are cut off. */
+/* A line is one call of write.  A seal is the length of a log and its hash up to there; later lines are cut off. */
 #include "run/log.h"
 
 #include <errno.h>

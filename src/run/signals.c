@@ -1,4 +1,5 @@
-/* A handler calls only functions that are safe in a signal: it sets flags, writes a line, removes files, ends the process. */
+/* A handler calls only functions that are safe in a signal.  It sets flags, writes a line, removes files, and ends
+ * the process. */
 #include "run/signals.h"
 
 #include <stdlib.h>

@@ -19,8 +19,8 @@
  *   metrics.sha256                 the log up to where the work stands
  *   draft.json                     the card of a model that is trained and not measured yet
  *
- * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): a missing or
- * altered file is made again, with all files that depend on it.
+ * Each of these and of the files that it lists is believed only as it was written (base/seal.h, train/train.h): a
+ * missing or altered file is made again, with all files that depend on it.
  *
  * The card, the head and the limits of a task are behind its Task. */
 #ifndef TASKS_PREDICTOR_H

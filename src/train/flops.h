@@ -1,8 +1,9 @@
 /* Floating-point operations of the matrix products that a training step needs at least.
  *
- * A product (m,k)(k,n) counts 2 m k n.  Work that no gradient needs is not counted: no weight gradients of frozen weights,
- * nothing below the lowest trainable point, in the last layer only the rows that are scored or pooled.  Attention is
- * counted without the second look at the scores that a backward pass takes to save memory; causal attention half. */
+ * A product (m,k)(k,n) counts 2 m k n.  Work that no gradient needs is not counted: no weight gradients of frozen
+ * weights, nothing below the lowest trainable point, in the last layer only the rows that are scored or pooled.
+ * Attention is counted without the second computation of the scores in a backward pass that saves memory.  Causal
+ * attention counts half. */
 #ifndef TRAIN_FLOPS_H
 #define TRAIN_FLOPS_H
 

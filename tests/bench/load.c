@@ -1,4 +1,4 @@
-/* The cost of opening a checkpoint of RoBERTa's size, and of reading its file: time, and the most memory ever resident.
+/* The cost of opening a checkpoint of RoBERTa's size, and of reading its file: time, and the most memory ever used.
  *
  *     make build/release/tests/bench/load && build/release/tests/bench/load [ROUNDS [DIR]]
  *

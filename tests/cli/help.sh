@@ -102,7 +102,7 @@ lint() { # NAME COMMAND...: the command says nothing about any page
 }
 if man --version >"$t/out" 2>&1 && grep -q '^man [0-9]' "$t/out" && command -v groff >/dev/null; then
     lint 'man has no warnings' man --warnings -E UTF-8 -l
-    lexgrog "$t/dated/vernier-tune.1" 2>"$t/err" | grep -q 'vernier-tune - a model'
+    lexgrog "$t/dated/vernier-tune.1" 2>"$t/err" | grep -q 'vernier-tune - tune a model'
     result $? '... and apropos finds the name'
 else
     skip 'man has no warnings' man
