@@ -206,7 +206,7 @@ double draw_limit(double largest)
     return ceil(largest / step - 1e-9) * step;
 }
 
-/* The 99 % quantile of the absolute values, by a histogram. */
+/* The 99 % quantile of the absolute values that are not zero, by a histogram. */
 double draw_limit_of(int n, const Tensor *map)
 {
     enum { BINS = 4096 };

@@ -80,7 +80,7 @@ Floors floors_of(Arena *a, int64_t n, const Target *text, bool previous)
 
 /* ---- texts */
 
-/* Tokenizes one text and marks the tokens that count for the loss; a text without any is left out. */
+/* Tokenizes one text and flags the tokens that count for the loss; a text without any is left out. */
 static Status read_text(FloorTexts *x, Ask *k, Target *target, const char *text)
 {
     Tokens t;

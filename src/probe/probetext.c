@@ -74,7 +74,7 @@ static size_t word_end(const char *s, size_t i, size_t len)
     return end;
 }
 
-/* The set of distinct words of a text, in lower case, as sorted ids in the vocabulary, which grows. */
+/* The distinct words of `least` letters or more, in lower case, cut to `stem` letters unless 0, as sorted ids. */
 WordSet word_set(Arena *a, Table *vocabulary, const char *s, size_t len, int least, int stem)
 {
     WordSet w = {0, arena_take(a, sizeof *w.id * (len + 1))};
