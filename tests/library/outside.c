@@ -27,7 +27,7 @@ static Status study(const char *dir, const char *figure)
     TRY(trainer_step(trainer, &step, &batch, &stats));
 
     Seen *seen = NEW(&run, Seen, model_layers(model, PART_DECODER));
-    measure_pass(seen, &run, &step, model, hooks, PART_DECODER, &batch);
+    measure_pass(seen, &run, model, hooks, PART_DECODER, &batch);
     Tensor head = tensor_at(tensor_at(seen[0].probs, 0), 0);
     Fig *fig = fig_open(figure, 160, 160);
     fig_heatmap(fig, fig_whole(fig), head, (HeatStyle){.title = "Layer 0, head 0", .causal = true, .bar = true});
