@@ -69,14 +69,14 @@ library: $(OUT)/libvernier.so $(OUT)/libvernier.a
 .PHONY: library
 
 build/vernier: $(OUT)/vernier
-	@ln -sf $(MODE)/vernier $@
+	@mkdir -p build && ln -sfr $< $@
 
 # The date on a page is that of the commit, so that equal sources give equal bytes.
-man: build/vernier ## write a manual page for each command to build/man
-	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH-$$(git log -1 --format=%ct 2>/dev/null)} build/vernier man build/man
-completion: build/vernier ## write completion for bash, zsh and fish to build/completion
+man: $(OUT)/vernier ## write a manual page for each command to build/man
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH-$$(git log -1 --format=%ct 2>/dev/null)} $(OUT)/vernier man build/man
+completion: $(OUT)/vernier ## write completion for bash, zsh and fish to build/completion
 	@mkdir -p build/completion
-	@for shell in bash zsh fish; do build/vernier completion $$shell >build/completion/vernier.$$shell || exit 1; done
+	@for shell in bash zsh fish; do $(OUT)/vernier completion $$shell >build/completion/vernier.$$shell || exit 1; done
 .PHONY: man completion
 
 run: deps ## set up, build, and run the demonstration; ends in out/report.html
@@ -260,7 +260,7 @@ bench-peers: all ## the same beside PyTorch; installs python3-torch where it is 
 
 # ---- to install, to hand on
 
-install: all ## install program, library, headers and manuals below PREFIX (/usr/local), behind DESTDIR
+install: all man completion ## install program, library, headers, manuals and completions below PREFIX (/usr/local), behind DESTDIR
 	@OUT='$(OUT)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' RELEASE='$(RELEASE)' SONAME='$(SONAME)' \
 	  PRIVATE='$(LIBS) -fopenmp' packaging/install
 

@@ -47,7 +47,7 @@ static Status plan(TuneJob *j)
     if (c->source < CMG_LEAST || c->target < CMG_LEAST)
         return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a change", taken, left,
                         most);
-    TRY(tune_number(&c->source, "length", j->o.length, c->source, CMG_LEAST, left));
+    TRY(tune_number(&c->source, "max-length", j->o.length, c->source, CMG_LEAST, left));
     c->language = j->o.language;
     snprintf(j->shape, sizeof j->shape, "lengths %d and %d", c->source, c->target);
     return OK;

@@ -38,7 +38,8 @@ Status tune_defects_read(TuneJob *j)
         TRY(jit_labelled(&j->valid, o->valid));
     else if (!j->valid.positives || j->valid.positives == j->valid.n)
         return err_fail(E_MISMATCH,
-                        "%s: its last by time %s %lld %s, %lld defective; expected both classes (--valid, --cut)",
+                        "%s: its last by time %s %lld %s, %lld defective; expected both classes (--valid, "
+                        "--validation-fraction)",
                         o->train, str_plural(j->valid.n, "is", "are"), (long long)j->valid.n,
                         str_plural(j->valid.n, "commit", "commits"), (long long)j->valid.positives);
     return choose_head(j);
@@ -55,7 +56,7 @@ static Status plan(TuneJob *j)
     if (p->plan.length < 16)
         return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a commit", taken,
                         most - taken, most);
-    TRY(tune_number(&p->plan.length, "length", j->o.length, p->plan.length, 16, most ? p->plan.length : 1 << 16));
+    TRY(tune_number(&p->plan.length, "max-length", j->o.length, p->plan.length, 16, most ? p->plan.length : 1 << 16));
     p->plan.language = j->o.language;
     snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features", JIT_HEAD[p->head], p->plan.length,
              (int)p->features);

@@ -82,7 +82,7 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     expect 2 'no manifest lists .notes.txt' 'a directory of somebody else' $tune --out "$t/mine" --overwrite
     [ "$(ls -A "$t/mine")" = notes.txt ]
     result $? '... is left as it was'
-    expect 2 'length is 4|length.*16' 'a length that holds nothing' $tune --out "$t/z" --length 4
+    expect 2 '^vernier: --max-length 4: expected 16' 'a length that holds nothing' $tune --out "$t/z" --length 4
     sed 's/"length":.*/"length": 500,/' "$t/lora/jit.json" >"$t/half/jit.json"
     expect 3 'has positions for 64' 'a card that does not fit its model' predict "$t/half" "$t/new.jsonl"
     "$VERNIER" $tune --out "$t/cut" >"$t/out" 2>"$t/err" &
