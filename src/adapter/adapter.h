@@ -56,6 +56,7 @@ typedef struct Adapter {
     Binding *binding;
     int n_bindings;
     bool writing; /* bindings are made for a file to write: aliases of one tensor, too */
+    bool exact;   /* is only saved in a form that gives the same answers when it is read back */
     const char *remark[32];
     int n_remarks;
 } Adapter;

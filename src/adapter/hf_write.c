@@ -198,11 +198,11 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     if (c->displaced)
         return err_fail(E_MISMATCH, "prefix: displaced positions (the adapters library on T5) are not PEFT's");
     if (!c->shift_positions)
-        adapter_remark(
+        TRY(adapter_differs(
             a,
             "prefix: PEFT moves the content's positions by its %d virtual tokens; trained without, it will "
             "answer differently there",
-            c->length);
+            c->length));
     if (!a->slots) {
         a->stride = m->arch->encode ? 2 : 1;
         a->slots = 2 * a->stride * model_layers(m, part);
@@ -225,7 +225,8 @@ static Status describe_prompt(Adapter *a, cJSON *root)
             "prompt: PEFT's passes the embedding's positions and norm, this one joins behind them (late)");
     if (!a->stride) a->stride = a->model->arch->encode ? 2 : 1;
     if (a->model->config.classes && !a->cfg.read_prompt && model_layers(a->model, PART_ENCODER) && !a->model->decoder)
-        adapter_remark(a, "prompt: PEFT's classification head reads the first virtual token, not the text's first");
+        TRY(adapter_differs(
+            a, "prompt: PEFT's classification head reads the first virtual token, not the text's first"));
     config_put(root, "peft_type", "PROMPT_TUNING");
     config_put(root, "prompt_tuning_init", "RANDOM");
     describe_virtual(a, root, a->model->config.layers, a->model->config.dim);

@@ -257,15 +257,15 @@ static Status describe_prefix(Adapter *a, cJSON *c)
     if (!cfg->on[self])
         return err_fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));
     if (cfg->shift_positions)
-        adapter_remark(
+        TRY(adapter_differs(
             a,
             "prefix: the adapters library does not move the content's positions; trained with PEFT, it will answer "
-            "differently there");
+            "differently there"));
     else if (!cfg->displaced && m->config.rel_buckets)
-        adapter_remark(
+        TRY(adapter_differs(
             a,
             "prefix: on T5 the adapters library sees content keys %d further right; it will answer differently there",
-            cfg->length);
+            cfg->length));
     config_put(c, "architecture", "prefix_tuning");
     cJSON_AddNumberToObject(c, "prefix_length", cfg->length);
     cJSON_AddNumberToObject(c, "bottleneck_size", cfg->width);

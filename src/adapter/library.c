@@ -2,21 +2,33 @@
 #include "adapter/library.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "nn/build.h"
 
+static void remark(Adapter *a, const char *text)
+{
+    if (a->n_remarks < (int)(sizeof a->remark / sizeof *a->remark)) a->remark[a->n_remarks++] = text;
+}
+
 void adapter_remark(Adapter *a, const char *fmt, ...)
 {
-    char text[512];
     va_list list;
     va_start(list, fmt);
-    vsnprintf(text, sizeof text, fmt, list);
+    remark(a, str_vprint(a->run, fmt, list, NULL));
     va_end(list);
-    if (a->n_remarks < (int)(sizeof a->remark / sizeof *a->remark))
-        a->remark[a->n_remarks++] = str_print(a->run, "%s", text);
+}
+
+Status adapter_differs(Adapter *a, const char *fmt, ...)
+{
+    va_list list;
+    va_start(list, fmt);
+    const char *text = str_vprint(a->run, fmt, list, NULL);
+    va_end(list);
+    if (a->exact) return err_fail(E_MISMATCH, "%s", text);
+    remark(a, text);
+    return OK;
 }
 
 bool adapter_json_is_set(const cJSON *object, const char *key)

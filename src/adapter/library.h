@@ -24,6 +24,8 @@ extern const Library LIBRARY_HF, LIBRARY_HUB, LIBRARY_OWN;
 
 /* ---- for those files */
 void adapter_remark(Adapter *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For a form whose reader gives other answers: a remark, or E_MISMATCH where the adapter must stay exact. */
+Status adapter_differs(Adapter *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds a binding to a tensor of that shape, from its first number on, row by row; the caller may move it. */
 Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const int64_t *dim);
 const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */

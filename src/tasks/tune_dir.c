@@ -35,6 +35,7 @@ static Status keep_model(Work *w, Arena *scratch)
     a->run = scratch;
     a->library = w->library;
     a->base = p->model;
+    a->exact = true; /* what is read back is what was judged */
     return adapter_save(a, p->dir);
 }
 
@@ -79,7 +80,7 @@ static bool had_best(const TuneJob *j)
 }
 
 /* The form of the files, before any time is spent on training: the one that an earlier run chose, else that of the
- * first library that has a place for the method, else our own. */
+ * first library that has a place for the method and computes the same with it, else our own. */
 static Status choose_library(Work *w)
 {
     const TuneJob *j = w->j;

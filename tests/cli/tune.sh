@@ -118,6 +118,21 @@ grep -q '"vernier_method":[[:space:]]*"prefix"' "$t/tied/adapter_config.json"
 result $? '... is kept in a form of our own'
 expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/tied" "$t/new.jsonl"
 
+# A predictor is saved in a form that gives the same answers when it is read back: the card's measure, taken from the
+# files, is that of the evaluation that was kept.
+kept() { # DIR CARD MEASURE
+    card=$(sed -n "s/.*\"$3\":[[:space:]]*\([0-9.e-]*\).*/\1/p" "$1/$2" | head -n 1)
+    [ -n "$card" ] && grep '"phase":"validation"' "$1/metrics.jsonl" | grep -q "\"$3\":$card[,}]"
+}
+: >"$t/out" >"$t/err"
+for m in lora dora vera ia3 houlsby pfeiffer parallel prompt prefix prefix:kind=mlp prefix:kind=tied prefix:shift_positions=yes; do
+    set -- --method "${m%%:*}"
+    [ "$m" = "${m#*:}" ] || set -- "$@" --options "${m#*:}"
+    "$VERNIER" tune --task jit --train "$t/c.jsonl" --model "$t/lora/encoder" --epochs 1 --evaluations 1 --max-length 32 --quiet \
+        --learning-rate 0.05 "$@" --out "$t/kept.$m" >"$t/out" 2>"$t/err" && kept "$t/kept.$m" jit.json auc
+    result $? "$m answers from its files as it was judged"
+done
+
 "$VERNIER" predict "$t/lora" "$t/new.jsonl" --json --threshold 0 --top 5 >"$t/out" 2>"$t/err"
 [ "$(grep -c '"lines"' "$t/out")" = 5 ] && grep -q '"kind":.*"added"' "$t/out"
 result $? 'lines by attention'
@@ -137,6 +152,9 @@ result $? '... and shows the curves'
 "$VERNIER" tune --task cmg --train "$t/c.jsonl" --encoder layers=1,dim=16,heads=2,hidden=32,vocab=400 --length 32 --target 8 --epochs 1 \
     --evaluations 1 --quiet --out "$t/t5" >"$t/out" 2>"$t/err"
 t5="tune --task jit --train $t/c.jsonl --model $t/t5/model --tokenizer $t/t5/writer --head single --length 32 --epochs 1 --evaluations 1"
+"$VERNIER" tune --task cmg --train "$t/c.jsonl" --model "$t/t5/model" --tokenizer "$t/t5/writer" --method prefix --max-length 32 --target 8 \
+    --epochs 1 --evaluations 1 --quiet --out "$t/t5.cmg" >"$t/out" 2>"$t/err" && kept "$t/t5.cmg" cmg.json perplexity
+result $? 'a prefix of an encoder-decoder with relative positions writes from its files as it was judged'
 # by hand: rank 8, queries and values of one layer of hidden size 16, and a head of 16 weights and a bias
 for m in lora prefix full; do
     # shellcheck disable=SC2086
