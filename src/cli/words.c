@@ -1,5 +1,5 @@
-/* The tables that the readers of command lines and the writers of help share: the commands, the common options, and the
- * words that options and operands take, with the names of registries in place of '@methods' and the like. */
+/* The tables that the readers of command lines and the writers of help share: the commands, the common options, and
+ * the words that options and operands take, with the names of registries in place of '@methods' and the like. */
 #include <stdlib.h>
 #include <string.h>
 
