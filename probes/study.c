@@ -46,7 +46,7 @@ static const char *size_of(Arena *a, const Run *r, const Peft *method)
 static Status add_method(Study *s, Run *r, const char *name)
 {
     const Peft *peft = peft_find(name);
-    if (!peft) return err_fail(E_CONFIG, "--methods: '%s' is no method that `vernier list` names", name);
+    if (!peft) return err_fail(E_CONFIG, "--methods: unknown method '%s'; `vernier list methods` shows them", name);
     if (s->methods == MOST_METHODS) return err_fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
     if (strcmp(name, peft->name) != 0)
         run_note(r, "`%s` is the method %s: %s (%s).", name, peft->name, peft->summary, peft->source);
