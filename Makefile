@@ -26,7 +26,8 @@ LIBDIR ?= lib
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion \
         -Wdouble-promotion -Wwrite-strings -Wundef -Wno-missing-field-initializers
 ifneq ($(findstring clang,$(COMPILER)),)
-WARN := $(filter-out -Wdouble-promotion,$(WARN)) # clang's NAN and INFINITY are floats, which it would warn of
+# clang's NAN and INFINITY are floats, which it would warn of, and it tells of every loop that it leaves scalar.
+WARN := $(filter-out -Wdouble-promotion,$(WARN)) -Wno-pass-failed
 endif
 BASE := -std=c17 -D_GNU_SOURCE -Isrc -fPIC -fno-semantic-interposition -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
 release_FLAGS := -O3 -g

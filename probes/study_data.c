@@ -41,7 +41,11 @@ static void invent_features(CodeChange *c, int64_t n, uint64_t seed)
     History *h = history_open(&a);
     for (int64_t i = 0; i < n; i++) {
         const ChangeFile *f = c[i].file;
-        Touched t = {f->old_path, f->new_path, change_count(&c[i], LINE_ADD), change_count(&c[i], LINE_DEL)};
+        Touched t = {.old_path = f->old_path,
+                     .new_path = f->new_path,
+                     .status = f->status,
+                     .added = change_count(&c[i], LINE_ADD),
+                     .removed = change_count(&c[i], LINE_DEL)};
         c[i].author = AUTHOR[rng_below(rng_stream(seed, "author"), (uint64_t)i, 4)];
         history_add(h, c[i].feature, c[i].author, c[i].time, c[i].message, &t, 1);
         c[i].has_features = true;

@@ -363,7 +363,7 @@ static Status draw_relu(Run *r, const Grid *g, const double *error, int seeds)
             Tensor x = tensor_new(a, F64, SHAPE(g->ranks)), y = tensor_new(a, F64, SHAPE(g->ranks));
             for (int k = 0; k < g->ranks; k++) {
                 tensor_set(x, k, g->rank[k]);
-                tensor_set(y, k, pow(10, mean_log(g, error, seeds, d, shown[i], k, 1e-8)));
+                tensor_set(y, k, pow(10, mean_log(g, error, seeds, d, (int)shown[i], k, 1e-8)));
             }
             line[i] = (Series){.x = x, .y = y, .label = ARM_NAME[shown[i]], .marked = true};
         }

@@ -146,7 +146,7 @@ static Status over_vocabulary(Run *r, int f, void *result, void *user)
     *out = (Curve){0};
     Arena step = arena_open(0);
     const Column column = {.rounded = true, .format = (Format)f};
-    for (double v = 4; out->n < POINTS && v <= run_int(r, "v"); v = fmax(v + 1, floor(v * 1.3))) {
+    for (double v = 4; out->n < POINTS && v <= (double)run_int(r, "v"); v = fmax(v + 1, floor(v * 1.3))) {
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&step);
         int32_t *map = random_maps(&step, run_seed(r, 0), (int64_t)v, run_int(r, "curve"));

@@ -542,7 +542,7 @@ static Status run(Run *r)
     if (given) TRY(run_input(r, str_print(run_arena(r), "%s/config.json", run_text(r, "model"))));
     TRY(tell(r, "random net", make_random, FREE, &told[0]));
     for (int k = 1; k < n; k++)
-        TRY(tell(r, str_print(run_arena(r), "model, %s", KIND[k - 1]), make_loaded, k - 1, &told[k]));
+        TRY(tell(r, str_print(run_arena(r), "model, %s", KIND[k - 1]), make_loaded, (Kind)(k - 1), &told[k]));
     TRY(grid(r, &t));
     const Story *shown = &told[n > 1];
     TRY(draw_maps(r, shown));

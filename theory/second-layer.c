@@ -266,7 +266,7 @@ typedef struct {
 static Status examine(Found *out, Tensor spectrum[STAGES], Arena *run, Arena *step, const Net *net, double alpha)
 {
     ArenaMark mark = arena_mark(step);
-    for (int s = 0; s < STAGES; s++) {
+    for (Stage s = 0; s < STAGES; s++) {
         Seen none = observe(step, net, s, NONE, 0), mass = observe(step, net, s, MASS, 0),
              whole = observe(step, net, s, WHOLE, 0);
         TRY(rank_of(&out->rank[s], &spectrum[s], run, change(step, &whole, &mass, false)));

@@ -22,7 +22,7 @@ static int32_t *random_ids(Arena *run, const Config *c, uint64_t stream, int64_t
 {
     int32_t *ids = NEW(run, int32_t, n);
     for (int64_t i = 0; i < n; i++) {
-        ids[i] = (int32_t)rng_below(stream, (uint64_t)i, (uint64_t)c->vocab);
+        ids[i] = (int32_t)rng_below(stream, (uint64_t)i, c->vocab);
         if (ids[i] == c->pad) ids[i] = (ids[i] + 1) % c->vocab;
     }
     return ids;

@@ -282,7 +282,10 @@ void history_add(History *h, double f[N_FEATURES], const char *author, int64_t t
     int32_t who = author_at(h, author);
     int64_t *at = NEW(&h->scratch, int64_t, n + 1);
     memset(f, 0, sizeof *f * N_FEATURES);
-    for (int64_t i = 0; i < n; i++) at[i] = file_at(h, &file[i]);
+    for (int64_t i = 0; i < n; i++) {
+        CHECK(file[i].status < FILE_STATUSES, "file %s has the status %d", file[i].new_path, (int)file[i].status);
+        at[i] = file_at(h, &file[i]);
+    }
     look_at_lines(f, file, n);
     look_at_files(h, f, file, n, at, time, &authors, who);
     look_at_places(h, f, file, n, who);
