@@ -268,9 +268,9 @@ void history_lose(History *h, const char *author, int64_t time)
     h->files_lost = true;
     h->authors_lost |= !author;
     if (!author) return;
-    AuthorPast *p = &h->author[author_at(h, author)];
-    p->places_unknown = true;
-    add_commit(h, p, time);
+    int32_t who = author_at(h, author); /* which may move h->author */
+    h->author[who].places_unknown = true;
+    add_commit(h, &h->author[who], time);
 }
 
 /* Computes the features f of a commit from the history before it, then adds the commit to the history. */

@@ -220,6 +220,20 @@ static void a_commit_of_unknown_files_is_not_one_of_none(void **state)
     KNOWN("       "); /* no file, no past of a file */
 }
 
+/* The lost commit may be an author's first, at any size of the table of authors: it counts all the same. */
+static void a_lost_commit_may_be_an_authors_first(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "author %d", i);
+        history_lose(history, name, now += 86400);
+        one(name, FILE_ADDED, "s/a", "s/a", 3);
+        EXPECT(f[FEATURE_exp] > 0.5 && f[FEATURE_exp] < 1.5, "%s: exp %g, expected 1", name, f[FEATURE_exp]);
+        EXPECT(isnan(f[FEATURE_sexp]), "%s: sexp %g, expected unknown", name, f[FEATURE_sexp]);
+    }
+}
+
 static void behind_a_lost_commit_may_be_anything(void **state)
 {
     (void)state;
@@ -263,16 +277,12 @@ static void an_unknown_time_is_not_1970(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_history, end_history)
-    const struct CMUnitTest tests[] = {TEST(a_name_that_comes_again_is_another_file),
-                                       TEST(two_files_change_names),
-                                       TEST(a_deleted_file_comes_back_with_its_past),
-                                       TEST(branches_may_use_the_old_name),
-                                       TEST(the_past_goes_through_names_that_are_no_code),
-                                       TEST(paths_are_bytes),
-                                       TEST(lines_that_cannot_be_read_are_unknown),
-                                       TEST(an_unsure_file_has_no_known_past),
-                                       TEST(a_commit_of_unknown_files_is_not_one_of_none),
-                                       TEST(behind_a_lost_commit_may_be_anything),
-                                       TEST(an_unknown_time_is_not_1970)};
+    const struct CMUnitTest tests[] = {
+        TEST(a_name_that_comes_again_is_another_file),      TEST(two_files_change_names),
+        TEST(a_deleted_file_comes_back_with_its_past),      TEST(branches_may_use_the_old_name),
+        TEST(the_past_goes_through_names_that_are_no_code), TEST(paths_are_bytes),
+        TEST(lines_that_cannot_be_read_are_unknown),        TEST(an_unsure_file_has_no_known_past),
+        TEST(a_commit_of_unknown_files_is_not_one_of_none), TEST(a_lost_commit_may_be_an_authors_first),
+        TEST(behind_a_lost_commit_may_be_anything),         TEST(an_unknown_time_is_not_1970)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
