@@ -51,6 +51,7 @@ void jit_features(double out[N_FEATURES], const CodeChange *, const JitScale *);
 
 /* ---- token sequences */
 
+enum { JIT_LEAST = 16 }; /* tokens that a commit may be limited to at least */
 typedef struct {
     int length, message;  /* at most, with <s> and </s>; of the message */
     int32_t add, del;     /* ids of the special tokens, or -1: the texts */

@@ -25,6 +25,8 @@ Status tune_check(TuneJob *j)
         return err_fail(E_CONFIG,
                         "without --model a randomly initialised model is trained, which needs --method full, not %s",
                         p->method);
+    int length, least = messages ? CMG_LEAST : JIT_LEAST; /* before a small model is pretrained in vain */
+    TRY(tune_number(&length, "max-length", o->length, least, least, 1 << 16));
     return peft_set(&(PeftConfig){0}, j->run, p->options);
 }
 

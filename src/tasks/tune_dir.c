@@ -264,8 +264,9 @@ int tune_positions(const TuneJob *j)
 static void remark_plan(const TuneJob *j)
 {
     const Tuning *t = &j->t;
-    tuning_remark(&j->watch, j->run, "%lld commits to train on, %lld to select by; %lld of %lld parameters train",
-                  (long long)j->train.n, (long long)j->valid.n, (long long)t->trainable, (long long)t->parameters);
+    tuning_remark(&j->watch, j->run, "%lld %s to train on, %lld to select by; %lld of %lld parameters train",
+                  (long long)j->train.n, str_plural(j->train.n, "commit", "commits"), (long long)j->valid.n,
+                  (long long)t->trainable, (long long)t->parameters);
     if (t->stand.step) tuning_remark(&j->watch, j->run, "resuming after step %lld", (long long)t->stand.step);
 }
 

@@ -53,10 +53,11 @@ static Status plan(TuneJob *j)
     int most = config_room(&p->net->config), taken = tune_positions(j);
     p->plan = jit_plan(&p->text, p->net->config.vocab, most);
     if (most && p->plan.length > most - taken) p->plan.length = most - taken;
-    if (p->plan.length < 16)
+    if (p->plan.length < JIT_LEAST)
         return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a commit", taken,
                         most - taken, most);
-    TRY(tune_number(&p->plan.length, "max-length", j->o.length, p->plan.length, 16, most ? p->plan.length : 1 << 16));
+    TRY(tune_number(&p->plan.length, "max-length", j->o.length, p->plan.length, JIT_LEAST,
+                    most ? p->plan.length : 1 << 16));
     p->plan.language = j->o.language;
     snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features", JIT_HEAD[p->head], p->plan.length,
              (int)p->features);

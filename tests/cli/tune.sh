@@ -83,6 +83,8 @@ tune="tune --task jit --train $t/c.jsonl --encoder $small --epochs 3 --batch 16 
     [ "$(ls -A "$t/mine")" = notes.txt ]
     result $? '... is left as it was'
     expect 2 '^vernier: --max-length 4: expected 16' 'a length that holds nothing' $tune --out "$t/z" --length 4
+    ! grep -q pretraining "$t/err" && [ ! -e "$t/z" ]
+    result $? '... is refused before anything is pretrained'
     sed 's/"length":.*/"length": 500,/' "$t/lora/jit.json" >"$t/half/jit.json"
     expect 3 'has positions for 64' 'a card that does not fit its model' predict "$t/half" "$t/new.jsonl"
     "$VERNIER" $tune --out "$t/cut" >"$t/out" 2>"$t/err" &
