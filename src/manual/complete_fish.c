@@ -79,7 +79,8 @@ static void command(Buf *b, const Command *c)
         size_t n;
         option(b, lines_of(a, c, o), o->name, o->help, option_takes(c, o), choice_among(c, o->name));
         for (const char *rest = o->alias, *other; str_next(&rest, "|", &other, &n);)
-            option(b, lines_of(a, c, o), str_copy(a, other, n), o->help, option_takes(c, o), choice_among(c, o->name));
+            option(b, lines_of(a, c, o), str_copy(a, other, n), o->help, option_takes(c, o),
+                   choice_among(c, o->name));
     }
 }
 
