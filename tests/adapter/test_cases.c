@@ -1,7 +1,7 @@
-/* Checkpoints, tokenizers and adapters as people have them, with the answers of the library that made them: every case
- * folder is a test of the numbers, tokens or texts that it states.  A refusal is right only where the case says so.
- * CASE in the environment chooses cases by a glob over their names.  None is run where the folders ($CASES, or cases/
- * beside the golden files) are not at hand. */
+/* Checkpoints, tokenizers and adapters as people have them, with the answers of the library that made them: every
+ * case folder is a test of the numbers, tokens or texts that it states.  A refusal is right only where the case says
+ * so.  CASE in the environment chooses cases by a glob over their names.  None is run where the folders ($CASES, or
+ * cases/ beside the golden files) are not at hand. */
 #include "golden_walk.h"
 
 #include <math.h>
