@@ -43,6 +43,7 @@ static void save_and_load(void **state)
             c.pooler = !strcmp(c.arch, "roberta") && classes;
             c.dropout = c.attn_dropout = c.act_dropout = 0.25;
             if (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "gpt2")) c.act_dropout = 0;
+            if (!strcmp(c.arch, "llama")) c.dropout = c.act_dropout = 0;
             Model *a, *b;
             EXPECT(model_open(&a, &A, &c, F32, 3) == OK, "%s", err_message());
             stir(a);
