@@ -18,11 +18,17 @@ bool build_is_any_head(const char *parameter)
                     parameter);
 }
 
+/* ModernBERT's classification head begins with layers that files of the encoder alone do not have. */
+bool build_may_be_drawn(const Model *m, const char *parameter)
+{
+    return m->config.no_lm_head && str_glob("head.dense.*|head.norm.*", parameter);
+}
+
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
  * loading, only parameters that a checkpoint may lack are drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
-    if (m->blank && !build_is_class_head(name)) init = (Init){INIT_LATER, 0};
+    if (m->blank && !build_is_class_head(name) && !build_may_be_drawn(m, name)) init = (Init){INIT_LATER, 0};
     return param_add(m->params, name, init, rank, dim);
 }
 

@@ -113,6 +113,7 @@ static Status read_param(Loading *l, Param *p)
     const Stored *s = format_find(f, l->w, p->name);
     if (s) l->used[s - weights_at(l->w, 0)] = true;
     if (build_is_class_head(p->name) && !fits(p, s)) return OK;
+    if (!s && build_may_be_drawn(l->m, p->name)) return OK;
     if (!s && !strcmp(p->name, "final_logits_bias")) { /* a buffer of zeros that some files omit */
         p->val = tensor_zero(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
         return OK;

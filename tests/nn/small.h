@@ -8,8 +8,18 @@
 #include "expect.h"
 #include "nn/model.h"
 
-static const char *const SHAPES[] = {"gpt2",  "roberta",       "bart",         "t5",        "t5-gated",
-                                     "llama", "llama-grouped", "llama-window", "llama-norm"};
+static const char *const SHAPES[] = {"gpt2",
+                                     "roberta",
+                                     "bart",
+                                     "t5",
+                                     "t5-gated",
+                                     "llama",
+                                     "llama-grouped",
+                                     "llama-window",
+                                     "llama-norm",
+                                     "gpt_neox",
+                                     "gpt_neox-sequential",
+                                     "modernbert"};
 enum { N_SHAPES = sizeof SHAPES / sizeof *SHAPES, B = 3, T = 6, S = 7, V = 23 };
 
 static inline Config small_config(const char *shape)
@@ -53,6 +63,9 @@ static inline Config small_config(const char *shape)
         c.window = 3, c.window_from = 1, c.qkv_bias = true;
         c.rope.kind = ROPE_LINEAR, c.rope.factor = 2;
     }
+    if (!strcmp(c.arch, "gpt_neox")) c.rope.share = 0.5; /* of four channels */
+    if (!strcmp(shape, "gpt_neox-sequential")) c.parallel = c.qkv_bias = c.out_bias = false;
+    if (!strcmp(c.arch, "modernbert")) c.window = 3, c.global_every = 2, c.rope.local_base = 9, c.pad = 1;
     if (!strcmp(shape, "llama-norm")) c.heads = 4, c.kv_heads = 1, c.qk_norm = true;
     return c;
 }

@@ -93,12 +93,16 @@ static void mistral(DType dtype)
     decoder("mistral", dtype);
 }
 
+static void gpt_neox(DType dtype)
+{
+    decoder("gpt_neox", dtype);
+}
+
 /* Hidden states of a restatement: the embeddings, then every layer, the last after the final norm, which `normed`
  * says to be one more. */
-static void compare_states(Golden *g, const char *name, Part part, const Seen *seen, Tensor last, int layers,
-                           const int32_t *len, bool normed)
+static void compare_states(Golden *g, const char *name, const Seen *seen, Tensor last, int layers, const int32_t *len,
+                           bool normed)
 {
-    (void)part;
     for (int l = 0; l <= layers + normed; l++) {
         Tensor got = l == layers + normed ? last : l ? seen->resid[l - 1].value : seen->embed.value;
         EXPECT_GOLDEN(got, g, name, str_print(&g->run, "hidden/%d", l), len);
@@ -118,7 +122,7 @@ static void qwen3(void **state)
     watch(&g, h, &seen, PART_DECODER);
     Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
     Var *hidden = model_hidden(m, &p, &batch);
-    compare_states(&g, "lm", PART_DECODER, &seen, hidden->val, model_layers(m, PART_DECODER), NULL, false);
+    compare_states(&g, "lm", &seen, hidden->val, model_layers(m, PART_DECODER), NULL, false);
     EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, "lm", "logits", NULL);
     batch.target = next_labels(&g, x);
     double loss = tape_scalar(model_loss(m, &p, &batch));
@@ -129,9 +133,28 @@ static void qwen3(void **state)
     golden_close(&g);
 }
 
+static void modernbert(void **state)
+{
+    (void)state;
+    OPEN("modernbert", g, F32);
+    Model *m = golden_model(&g, "", NULL);
+    Ids x = golden_ids(&g, "mlm", "inputs", "input_ids");
+    Batch batch = {.b = x.b, .t = x.t, .ids = x.id, .len = golden_len(&g, "mlm", "attention_mask")};
+    Hooks *h = hooks_new(&g.run);
+    Seen seen;
+    watch(&g, h, &seen, PART_ENCODER);
+    Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
+    Var *hidden = model_hidden(m, &p, &batch);
+    compare_states(&g, "mlm", &seen, hidden->val, model_layers(m, PART_ENCODER), batch.len, true);
+    EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, "mlm", "logits", batch.len);
+    golden_close(&g);
+}
+
 BOTH(llama)
 BOTH(llama_wide)
 BOTH(qwen2)
 BOTH(mistral)
+BOTH(gpt_neox)
 
-SUITE(TWO(llama), TWO(llama_wide), TWO(qwen2), TWO(mistral), cmocka_unit_test(qwen3))
+SUITE(TWO(llama), TWO(llama_wide), TWO(qwen2), TWO(mistral), TWO(gpt_neox), cmocka_unit_test(qwen3),
+      cmocka_unit_test(modernbert))
