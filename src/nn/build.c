@@ -14,21 +14,23 @@ bool build_is_class_head(const char *parameter)
 bool build_is_any_head(const char *parameter)
 {
     return build_is_class_head(parameter) ||
-           str_glob("lm_head.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|final_logits_bias",
+           str_glob("lm_head.*|cls.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|"
+                    "final_logits_bias",
                     parameter);
 }
 
-/* ModernBERT's classification head begins with layers that files of the encoder alone do not have. */
-bool build_may_be_drawn(const Model *m, const char *parameter)
+/* Files of a ModernBERT encoder alone have none of the layers that its classification head begins with. */
+bool build_may_lack(const Model *m, const char *parameter)
 {
-    return m->config.no_lm_head && str_glob("head.dense.*|head.norm.*", parameter);
+    return build_is_class_head(parameter) || str_glob("pooler.*", parameter) ||
+           (m->config.no_lm_head && str_glob("head.dense.*|head.norm.*", parameter));
 }
 
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
  * loading, only parameters that a checkpoint may lack are drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
-    if (m->blank && !build_is_class_head(name) && !build_may_be_drawn(m, name)) init = (Init){INIT_LATER, 0};
+    if (m->blank && !build_may_lack(m, name)) init = (Init){INIT_LATER, 0};
     return param_add(m->params, name, init, rank, dim);
 }
 

@@ -30,9 +30,8 @@ const Linear *build_part_runs(Model *, const Linear *whole, const char *name, Si
 Stack *build_stack(Model *, Part, bool pre_norm);
 Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* no memory but for heads */
 bool build_is_class_head(const char *parameter);
-bool build_may_be_drawn(const Model *,
-                        const char *parameter); /* where a file lacks it, beside the heads of classes */
-bool build_is_any_head(const char *parameter);  /* carries no family prefix in files */
+bool build_may_lack(const Model *, const char *parameter); /* a checkpoint without it has random values for it */
+bool build_is_any_head(const char *parameter);             /* carries no family prefix in files */
 
 /* Rows for a classification head to read: (B,1) indices on the step arena. */
 int32_t *rows_last(Pass *, const Batch *); /* the last token */

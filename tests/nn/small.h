@@ -8,17 +8,9 @@
 #include "expect.h"
 #include "nn/model.h"
 
-static const char *const SHAPES[] = {"gpt2",
-                                     "roberta",
-                                     "bart",
-                                     "t5",
-                                     "t5-gated",
-                                     "llama",
-                                     "llama-grouped",
-                                     "llama-window",
-                                     "llama-norm",
-                                     "gpt_neox",
-                                     "gpt_neox-sequential",
+static const char *const SHAPES[] = {"gpt2",         "roberta",    "bert",     "bart",
+                                     "t5",           "t5-gated",   "llama",    "llama-grouped",
+                                     "llama-window", "llama-norm", "gpt_neox", "gpt_neox-sequential",
                                      "modernbert"};
 enum { N_SHAPES = sizeof SHAPES / sizeof *SHAPES, B = 3, T = 6, S = 7, V = 23 };
 
