@@ -21,7 +21,7 @@ typedef struct {
 typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is BERT's */
 
 typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
-    char arch[16];              /* "gpt2", "roberta", "bart", "t5", "bert", "llama", ... */
+    char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5", "llama", ... */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
     int kv_heads;               /* heads of keys and values, which groups of the others share; 0: heads */
@@ -144,11 +144,11 @@ Var *model_logits(Model *, Pass *, const Batch *);
 Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory); /* memory: encode()'s result, or NULL */
 Var *model_pooled(Model *, Pass *, const Batch *, Pooling);          /* (B,1,C); the batch brings no keep */
 Var *model_classes(Model *, Pass *, const Batch *);                  /* (B,1,N) of the classification head */
+Var *model_next_sentence(Model *, Pass *, const Batch *);            /* (B,1,2): the second text follows, or not */
 Var *model_loss(Model *, Pass *, const Batch *);                     /* (1): labels when given, else targets */
 const Linear *model_linear(const Model *, Where);                    /* NULL when that site is not linear here */
-Var *model_next_sentence(Model *, Pass *, const Batch *); /* (B,1,2): the second text follows, or is another */
-int64_t linear_row(const Linear *, int64_t output);       /* where that output is among all of w */
-int64_t linear_at(const Linear *, int64_t output, int64_t input); /* the place of that element within w */
+int64_t linear_row(const Linear *, int64_t output);                  /* where that output is among all of w */
+int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the place of that element within w */
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);

@@ -105,10 +105,10 @@ static void other_names(void **state)
             named[j] = (Named){name, params_at(a->params, j)->val};
         }
         if (a->config.types) named[n++] = (Named){"embeddings.position_ids", tensor_zero(&A, I32, SHAPE(1, 20))};
-        if (!strcmp(SHAPES[i], "bert"))
-            named[n++] = (Named){"cls.predictions.decoder.weight", params_at(a->params, 0)->val};
-        else if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
-            named[n++] = (Named){strcmp(SHAPES[i], "modernbert") ? "lm_head.weight" : "decoder.weight",
+        if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
+            named[n++] = (Named){!strcmp(SHAPES[i], "bert")         ? "cls.predictions.decoder.weight"
+                                 : !strcmp(SHAPES[i], "modernbert") ? "decoder.weight"
+                                                                    : "lm_head.weight",
                                  params_at(a->params, 0)->val};
         EXPECT(safetensors_write(str_print(&A, "%s/model.safetensors", DIR_NAME), named, n, NULL, 0) == OK, "%s",
                err_message());
