@@ -522,7 +522,7 @@ static Status macro(Node **out, Parser *p)
 
 static Status tag(Node **out, Parser *p)
 {
-    const char *name;
+    const char *name = "";
     TRY(name_of(&name, p));
     if (!strcmp(name, "if")) return condition(out, p);
     if (!strcmp(name, "for")) return loop(out, p);
