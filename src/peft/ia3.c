@@ -112,6 +112,7 @@ static int64_t index_of(const Linear *l, int64_t o, int64_t i)
 
 static void fold(const Linear *l, const Param *scale, bool inputs, bool undo)
 {
+    param_widen(l->w);
     for (int64_t o = 0; o < l->out; o++)
         for (int64_t i = 0; i < l->in; i++)
             rescale(l->w->val, index_of(l, o, i), tensor_get(scale->val, inputs ? i : o), undo);

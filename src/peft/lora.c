@@ -143,7 +143,7 @@ void lora_bias_train(Model *m, const PeftConfig *cfg)
 {
     for (int i = 0; i < params_n(m->params) && cfg->bias; i++) {
         Param *p = params_at(m->params, i);
-        if (lora_trains_bias(m, cfg, p)) p->trainable = true;
+        if (lora_trains_bias(m, cfg, p)) param_train(p, true);
     }
 }
 
@@ -179,6 +179,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 /* On the rows (out,in) or columns (in,out) of W that the layer owns. */
 void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
 {
+    param_widen(l->w);
     Tensor w = l->w->val;
     int64_t r = a.dim[0];
     char *at = w.data;
@@ -192,6 +193,7 @@ void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
 
 void lora_scale_output(const Linear *l, int64_t o, double c)
 {
+    param_widen(l->w);
     Tensor w = l->w->val;
     for (int64_t i = 0; i < l->in; i++) {
         int64_t at = l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(w) + l->first + o;
