@@ -214,6 +214,14 @@ Status tokenizer_wrap(BpeText *out, const Tokenizer *t, Arena *a, const BpeText 
     return frame_put(out, a, &f, x, y, limit);
 }
 
+int32_t *tokenizer_types(const Tokenizer *t, Arena *a, const BpeText *x)
+{
+    if (!t->typed || !x->second) return NULL;
+    int32_t *type = arena_take(a, sizeof *type * (size_t)x->n);
+    memcpy(type, x->type, sizeof *type * (size_t)x->n);
+    return type;
+}
+
 Status tokenizer_source(BpeText *out, const Tokenizer *t, Arena *a, const char *text, size_t len,
                         const char *language, int64_t most)
 {
@@ -241,6 +249,11 @@ int32_t tokenizer_find(const Tokenizer *t, const char *piece)
 void tokenizer_remember(const Tokenizer *t, bool words)
 {
     pipeline_remember(t->pipe, words);
+}
+
+int32_t tokenizer_mask(const Tokenizer *t)
+{
+    return t->named[NAME_MASK];
 }
 
 bool tokenizer_is_special(const Tokenizer *t, int32_t id)

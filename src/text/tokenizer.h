@@ -26,6 +26,7 @@ typedef struct {
     struct Pipeline *pipe;        /* all stages */
     int32_t shift;                /* 1: PLBART */
     TokenFrame single, pair;      /* special tokens around one text, and around two; with their types */
+    bool typed;                   /* the second of two texts has another token type than the first: BERT */
     int32_t named[NAME_ROLES];    /* ids by role, -1: none */
     int64_t most;                 /* model_max_length as declared; 0: none */
     bool clean_up;                /* decoding removes blanks before punctuation */
@@ -73,6 +74,8 @@ Status tokenizer_read(BpeText *, const Tokenizer *, Arena *, const char *text, s
  * of the one that is declared, follows, or E_CONFIG.  b may be NULL. */
 Status tokenizer_wrap(BpeText *out, const Tokenizer *, Arena *, const BpeText *a, const BpeText *b,
                       const char *language, Limit);
+/* The token type of each token of a wrapped text (n); NULL: 0 for all. */
+int32_t *tokenizer_types(const Tokenizer *, Arena *, const BpeText *wrapped);
 /* Both in one, of one text, special tokens as text; at most `most` ids when > 0. */
 Status tokenizer_source(BpeText *, const Tokenizer *, Arena *, const char *text, size_t len, const char *language,
                         int64_t most);
@@ -81,6 +84,8 @@ const char *tokenizer_piece(const Tokenizer *, int32_t id);          /* NULL for
 int32_t tokenizer_find(const Tokenizer *, const char *piece);        /* its id, or -1 */
 void tokenizer_remember(const Tokenizer *, bool words);              /* whether words are; the ids are the same */
 const Specials *tokenizer_specials(const Tokenizer *);               /* tokens that a text may contain */
+int32_t tokenizer_mask(const Tokenizer *);                           /* the mask token that is declared, or -1 */
+/* Left out by decoding that skips special tokens. */
 bool tokenizer_is_special(const Tokenizer *, int32_t id);
 int64_t tokenizer_size(
     const Tokenizer *); /* PLBART's languages and <mask>, which a model may lack, are not counted */

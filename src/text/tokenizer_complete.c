@@ -180,6 +180,7 @@ Status make_complete(const Make *m, bool from_json)
     if (t->bpe && m->p->splitter.bytes) t->kind = "byte-level BPE";
     t->most = m->d->most;
     t->clean_up = m->d->clean_up;
+    t->typed = t->pair.text_type[1] && t->pair.n[2];
     t->exact = is_exact(m->p);
     return OK;
 }
