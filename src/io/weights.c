@@ -24,14 +24,28 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(const Stored *const *)a)->name, (*(const Stored *const *)b)->name);
 }
 
+static bool same_tensor(const Stored *a, const Stored *b)
+{
+    bool same = a->type == b->type && a->rank == b->rank && a->n_bytes == b->n_bytes;
+    for (int d = 0; same && d < a->rank; d++) same = a->dim[d] == b->dim[d];
+    return same && (!a->n_bytes || !memcmp(a->bytes, b->bytes, a->n_bytes));
+}
+
+/* Two shards may repeat a tensor; two values are a fault, as is a name that one file has twice. */
+static Status check_repeated(const Stored *a, const Stored *b)
+{
+    if (!strcmp(a->file, b->file)) return err_fail(E_FORMAT, "%s: tensor '%s' appears twice", a->file, a->name);
+    if (same_tensor(a, b)) return OK;
+    return err_fail(E_FORMAT, "%s: tensor '%s' has another value in %s", a->file, a->name, b->file);
+}
+
 Status weights_sort(Weights *w, Arena *run)
 {
     w->sorted = NEW(run, const Stored *, w->n);
     for (int i = 0; i < w->n; i++) w->sorted[i] = &w->at[i];
     qsort(w->sorted, (size_t)w->n, sizeof *w->sorted, by_name);
     for (int i = 1; i < w->n; i++)
-        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
-            return err_fail(E_FORMAT, "%s: tensor '%s' appears twice", w->sorted[i]->file, w->sorted[i]->name);
+        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name)) TRY(check_repeated(w->sorted[i - 1], w->sorted[i]));
     return OK;
 }
 
