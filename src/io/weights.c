@@ -39,13 +39,29 @@ static Status check_repeated(const Stored *a, const Stored *b)
     return err_fail(E_FORMAT, "%s: tensor '%s' has another value in %s", a->file, a->name, b->file);
 }
 
-Status weights_sort(Weights *w, Arena *run)
+static void sort(Weights *w, Arena *run)
 {
     w->sorted = NEW(run, const Stored *, w->n);
     for (int i = 0; i < w->n; i++) w->sorted[i] = &w->at[i];
     qsort(w->sorted, (size_t)w->n, sizeof *w->sorted, by_name);
-    for (int i = 1; i < w->n; i++)
-        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name)) TRY(check_repeated(w->sorted[i - 1], w->sorted[i]));
+}
+
+Status weights_sort(Weights *w, Arena *run)
+{
+    int repeated = 0, kept = 0;
+    bool *drop = NEW(run, bool, w->n);
+    sort(w, run);
+    for (int i = 1; i < w->n; i++) {
+        if (strcmp(w->sorted[i - 1]->name, w->sorted[i]->name) != 0) continue;
+        TRY(check_repeated(w->sorted[i - 1], w->sorted[i]));
+        drop[w->sorted[i] - w->at] = true;
+        repeated++;
+    }
+    if (!repeated) return OK;
+    for (int i = 0; i < w->n; i++)
+        if (!drop[i]) w->at[kept++] = w->at[i];
+    w->n = kept;
+    sort(w, run);
     return OK;
 }
 
@@ -86,6 +102,26 @@ void weights_release(const Weights *w, const Stored *s)
         if (last > end) last = end;
         madvise(w->map[i].text + (first - map), last - first, MADV_DONTNEED);
     }
+}
+
+/* Bytes of `name` that are whole parts of `prefix`, too: of "model.x" and "model.encoder." the first six. */
+static size_t shared_parts(const char *name, const char *prefix)
+{
+    size_t shared = 0;
+    for (size_t i = 0; prefix[i] && name[i] == prefix[i]; i++)
+        if (name[i] == '.') shared = i + 1;
+    return shared;
+}
+
+Status weights_unprefix(Weights *w, Arena *run, const char *prefix)
+{
+    for (int i = 0; i < w->n; i++) w->at[i].name += shared_parts(w->at[i].name, prefix);
+    sort(w, run);
+    for (int i = 1; i < w->n; i++)
+        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
+            return err_fail(E_FORMAT, "%s: has two tensors '%s' when '%s' is taken off the names; expected one", w->path,
+                            w->sorted[i]->name, prefix);
+    return OK;
 }
 
 int weights_n(const Weights *w)
