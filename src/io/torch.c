@@ -173,6 +173,15 @@ static Status state_dict(const File *f, const Pickled *top, const Pickled **out)
     return err_fail(E_FORMAT, "%s: holds no dict of named tensors", f->path);
 }
 
+static bool all_begin(const Pickled *dict, const char *prefix)
+{
+    for (int i = 0; i + 1 < dict->n; i += 2)
+        if (dict->item[i + 1]->kind == PICKLED_TENSOR && strncmp(dict->item[i]->text, prefix, strlen(prefix)) != 0)
+            return false;
+    return true;
+}
+
+/* The tensors of a state dict; the "module." that DataParallel puts in front of every name is taken away. */
 static Status add_tensors(Weights *w, const File *f, const Pickled *top)
 {
     const Pickled *dict;
@@ -180,13 +189,15 @@ static Status add_tensors(Weights *w, const File *f, const Pickled *top)
     for (int i = 0; i + 1 < dict->n; i += 2)
         if (dict->item[i]->kind != PICKLED_TEXT)
             return err_fail(E_FORMAT, "%s: a name in the state dict is no text", f->path);
+    size_t skip = all_begin(dict, "module.") ? strlen("module.") : 0;
+    if (skip) w->off = "module.";
     Stored *at = NEW(f->run, Stored, w->n + dict->n / 2);
     if (w->n) memcpy(at, w->at, sizeof *at * (size_t)w->n);
     w->at = at;
     for (int i = 0; i + 1 < dict->n; i += 2) {
         if (dict->item[i + 1]->kind != PICKLED_TENSOR) continue; /* a number beside the tensors */
         Stored *s = &at[w->n++];
-        *s = (Stored){.name = dict->item[i]->text, .file = f->path};
+        *s = (Stored){.name = dict->item[i]->text + skip, .file = f->path};
         TRY(read_tensor(f, dict->item[i + 1], s));
     }
     return OK;

@@ -3,8 +3,8 @@
  * copies.  Nothing in the file is ever run (io/pickle.h).
  *
  * The tensors are the state dict's: the top-level dict itself, or its member `key`, or a member of one of the usual
- * names ("state_dict", "model", "module", ...), also within another; of these the one with the most tensors.  Tied
- * weights are two names over the same bytes.
+ * names ("state_dict", "model", "module", ...), also within another; of these the one with the most tensors.  A
+ * prefix "module." that all names have is dropped.  Tied weights are two names over the same bytes.
  *
  * Format: torch/serialization.py (containers), APPNOTE.TXT 6.3 of PKWARE (zip, zip64). */
 #ifndef IO_TORCH_H

@@ -124,6 +124,11 @@ Status weights_unprefix(Weights *w, Arena *run, const char *prefix)
     return OK;
 }
 
+const char *weights_dropped(const Weights *w)
+{
+    return w->off ? w->off : "";
+}
+
 int weights_n(const Weights *w)
 {
     return w->n;

@@ -143,6 +143,7 @@ static Status unwrap(State *s, Arena *run)
 {
     Buf beside = buf_open(run);
     int n = 0;
+    if (*weights_dropped(s->w)) say(s, run, "every name begins with '%s', which is taken off", weights_dropped(s->w));
     for (int i = 0; i < weights_n(s->w) && *s->wrapper; i++) {
         const char *name = weights_at(s->w, i)->name;
         if (!begins(name, s->wrapper) && !(s->copy && begins(name, s->copy))) list_name(&beside, name, n++);
