@@ -18,6 +18,7 @@ enum { PLACES_MOST = 16, NAMED_MOST = 6 };
 static const Head HEADS[] = {{"lm_head", "language modelling"},
                              {"cls", "BERT's pretraining"},
                              {"final_logits_bias", "language modelling"},
+                             {"embed_out", "language modelling"},
                              {"classifier", "classification"},
                              {"classification_head", "classification"},
                              {"score", "classification"},
