@@ -70,6 +70,16 @@ double stored_get(const Stored *s, int64_t i)
     return 0;
 }
 
+bool stored_same_values(const Stored *a, const Stored *b)
+{
+    if (stored_same_bytes(a, b)) return true;
+    if (a->count != b->count) return false;
+    if (a->type == b->type && a->n_bytes == b->n_bytes) return !a->n_bytes || !memcmp(a->bytes, b->bytes, a->n_bytes);
+    bool same = true;
+    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
+    return same;
+}
+
 bool stored_same_bytes(const Stored *a, const Stored *b)
 {
     return a->bytes == b->bytes && a->n_bytes == b->n_bytes && a->type == b->type && a->count > 0;
