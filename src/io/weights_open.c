@@ -8,6 +8,7 @@
 
 #include "base/hf_cache.h"
 #include "base/str.h"
+#include "io/gguf.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/reader.h"
@@ -29,6 +30,7 @@ static Status add_file(Weights *w, Arena *run, const char *path)
     size_t n = f ? fread(first, 1, sizeof first, f) : 0;
     if (f) fclose(f);
     if (npy_looks_like(first, n)) return npy_add(w, run, path);
+    if (gguf_looks_like(first, n)) return gguf_add(w, run, path);
     return torch_looks_like(first, n) ? torch_add(w, run, path) : safetensors_add(w, run, path);
 }
 
@@ -86,7 +88,12 @@ Status weights_open(Weights **out, Arena *run, const char *path)
         const char *file = str_print(run, "%s/%s", path, usual[i]);
         if (!access(file, F_OK)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
     }
-    return err_fail(E_IO, "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards", path);
+    const char *gguf;
+    TRY(gguf_find(&gguf, run, path));
+    if (gguf) return open_file(out, run, gguf);
+    return err_fail(E_IO,
+                    "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards, nor a .gguf",
+                    path);
 }
 
 Status weights_write(const char *path, const Stored *tensors, int n)
