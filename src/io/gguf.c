@@ -307,11 +307,14 @@ static Status read_all(Gguf *g, Arena *a)
 Status gguf_open(Gguf **out, Arena *a, const char *path)
 {
     Gguf *g = NEW(a, Gguf, 1);
+    *out = NULL;
     g->path = str_copy(a, path, strlen(path));
     TRY(file_map(&g->file, g->path));
     Status s = read_all(g, a);
-    *out = s ? NULL : g;
-    if (s) gguf_close(g);
+    if (s)
+        gguf_close(g);
+    else
+        *out = g;
     return s;
 }
 

@@ -76,5 +76,7 @@ Status gguf_reals(float **out, int64_t *n, Arena *, const Gguf *, const char *ke
 /* The metadata as config.json would describe the model, for cJSON_Delete.  E_FORMAT names an architecture, a key or a
  * value that is not supported. */
 Status gguf_config(cJSON **out, Arena *, const Gguf *);
+/* The same of the tokenizer, as tokenizer.json. */
+Status gguf_tokenizer(cJSON **out, Arena *, const Gguf *);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/hf_cache.h"
 #include "base/str.h"
+#include "io/gguf.h"
 #include "text/bpe_core.h"
 #include "text/pretoken.h"
 #include "text/spm_model.h"
@@ -113,6 +114,20 @@ static Status open_json(Tokenizer *t, Arena *a, const char *path)
     return s;
 }
 
+static Status open_gguf(Tokenizer *t, Arena *a, const char *path)
+{
+    Arena scratch = arena_open((size_t)4 << 30);
+    cJSON *doc = NULL;
+    Gguf *g;
+    Status s = gguf_open(&g, &scratch, path);
+    if (!s) s = gguf_tokenizer(&doc, &scratch, g);
+    if (!s) s = from_document(t, a, doc, path);
+    cJSON_Delete(doc);
+    gguf_close(g);
+    arena_close(&scratch);
+    return s;
+}
+
 static const char *const MODELS[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model"};
 
 bool tokenizer_there(const char *dir)
@@ -146,8 +161,11 @@ static Status open_dir(Tokenizer *t, Arena *a, const char *dir)
 
 Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
 {
+    const char *gguf = NULL;
     *t = (Tokenizer){0};
     TRY(hf_cache_find(&path, a, path));
+    if (!file_is_dir(path) || !tokenizer_there(path)) TRY(gguf_find(&gguf, a, path));
+    if (gguf) return open_gguf(t, a, gguf);
     if (str_glob("*.safetensors|*.bin|*.index.json|*vocab.json|*merges.txt", path)) path = file_folder(a, path);
     if (file_is_dir(path)) return open_dir(t, a, path);
     return str_glob("*.model", path) ? open_spm(t, a, path, NULL) : open_json(t, a, path);
