@@ -79,4 +79,12 @@ Status gguf_config(cJSON **out, Arena *, const Gguf *);
 /* The same of the tokenizer, as tokenizer.json. */
 Status gguf_tokenizer(cJSON **out, Arena *, const Gguf *);
 
+typedef struct {
+    const char *key, *text; /* text NULL: a number, F32 or U32 */
+    double number;
+    bool is_real;
+} GgufPair;
+/* Tensors are sorted by name; F16 stays, and other types become F32.  Through a temporary file. */
+Status gguf_write(const char *path, const GgufPair *, int n_pairs, const Stored *, int n);
+
 #endif

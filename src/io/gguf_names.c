@@ -180,6 +180,15 @@ const GgufArch *gguf_arch(const char *name)
     return NULL;
 }
 
+/* A mistral is a llama with a window, which the file declares or not. */
+const GgufArch *gguf_arch_of_type(const char *type)
+{
+    if (!strcmp(type, "mistral")) type = "llama";
+    for (int i = 0; i < N_ARCHS; i++)
+        if (!strcmp(ARCHS[i].type, type)) return &ARCHS[i];
+    return NULL;
+}
+
 const char *gguf_arch_list(Arena *a)
 {
     Buf b = buf_open(a);

@@ -31,8 +31,9 @@ typedef struct {
     const char *left_out; /* glob over tensors that the library computes itself, or has no use for; may be NULL */
 } GgufArch;
 
-const GgufArch *gguf_arch(const char *name); /* NULL: not supported */
-const char *gguf_arch_list(Arena *);         /* "bert, gpt2, ..." */
+const GgufArch *gguf_arch(const char *name);         /* NULL: not supported */
+const GgufArch *gguf_arch_of_type(const char *type); /* by model_type */
+const char *gguf_arch_list(Arena *);                 /* "bert, gpt2, ..." */
 /* The library's name of a file's tensor, and its entry; the name itself, and NULL, where no table has it. */
 const char *gguf_name(const GgufName **entry, Arena *, const GgufArch *, const char *file, bool gated);
 /* The other way, of a name without ".weight": NULL where the table has no such name. */
