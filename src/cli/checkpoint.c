@@ -130,7 +130,7 @@ static int convert_all(Stored *out, Arena *arena, const Weights *w, const Stored
             continue;
         }
         StoredType as = type ? *type : stored_is_block(s) ? STORED_F32 : s->type;
-        out[n++] = stored_convert(arena, s, as, worst);
+        out[n++] = stored_convert(arena, s, as, type ? worst : NULL);
     }
     for (int i = 0; i < n && tied; i++) {
         Stored *s = &out[i];
