@@ -123,7 +123,7 @@ san-all: $(OUT)/vernier $(TESTS)
 # clang's runtime reports its barriers to the sanitizer through its Archer library.  Tests of the code that runs on
 # several threads are enough here: the rest is sequential.
 THREADED := num/test_kernels num/test_gemm ad/test_attention ad/test_ops_dense ad/test_loss nn/test_model train/test_trainer \
-            text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures cli/test_run
+            text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures
 THREADED := $(filter $(THREADED:%=tests/%.c),$(wildcard tests/*/test_*.c))
 ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
 tsan: ## look for data races where threads run; needs clang with libomp
