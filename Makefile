@@ -104,6 +104,14 @@ test-cases: deps all ## run inputs that once went wrong, whose right answers lie
 	@tests/cases $(abspath build/vernier) '$(CASES)'
 .PHONY: test-cases
 
+MODELS ?= build/models
+test-real: deps ## compare real models, fetched to MODELS (build/models), with the reference libraries' answers on every text
+	@+$(AGAIN) all $(REAL:%.c=$(OUT)/%)
+	@[ ! -x ../shared/models/fetch ] || ../shared/models/fetch '$(MODELS)' || [ $$? = 77 ]
+	@VERNIER_MODELS='$(abspath $(MODELS))' VERNIER_REAL=all tests/run $(OUT) $(REAL)
+test-real: REAL = $(wildcard tests/*/test_real_*.c)
+.PHONY: test-real
+
 TIMES ?= 2000
 mangle: deps ## give TIMES damaged files (2000) to the commands, built with sanitizers
 	@+$(AGAIN) MODE=san build/san/vernier build/san/tests/mangle
