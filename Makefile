@@ -105,7 +105,7 @@ test-cases: deps all ## run inputs that once went wrong, whose right answers lie
 .PHONY: test-cases
 
 MODELS ?= build/models
-test-real: deps ## compare real models, fetched to MODELS (build/models), with the reference libraries' answers on every text
+test-real: deps ## compare real models, fetched to MODELS (build/models), with the reference libraries
 	@+$(AGAIN) all $(REAL:%.c=$(OUT)/%)
 	@[ ! -x ../shared/models/fetch ] || ../shared/models/fetch '$(MODELS)' || [ $$? = 77 ]
 	@VERNIER_MODELS='$(abspath $(MODELS))' VERNIER_REAL=all tests/run $(OUT) $(REAL)
