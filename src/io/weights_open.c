@@ -9,6 +9,7 @@
 
 #include "base/hf_cache.h"
 #include "base/str.h"
+#include "io/gguf.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/reader.h"
@@ -30,6 +31,7 @@ static Status add_file(Weights *w, Arena *run, const char *path)
     size_t n = f ? fread(first, 1, sizeof first, f) : 0;
     if (f) fclose(f);
     if (npy_looks_like(first, n)) return npy_add(w, run, path);
+    if (gguf_looks_like(first, n)) return gguf_add(w, run, path);
     return torch_looks_like(first, n) ? torch_add(w, run, path) : safetensors_add(w, run, path);
 }
 
@@ -106,8 +108,10 @@ static Status nothing_usual(const char *path)
             snprintf(found, sizeof found, "%s", e->d_name);
         }
     if (dir) closedir(dir);
-    return err_fail(E_IO, "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards%s%s%s%s",
-                    path, *found ? "; " : "", found, *found ? " " : "", *found ? UNUSUAL[best].advice : "");
+    return err_fail(
+        E_IO,
+        "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards, nor a .gguf%s%s%s%s",
+        path, *found ? "; " : "", found, *found ? " " : "", *found ? UNUSUAL[best].advice : "");
 }
 
 Status weights_open(Weights **out, Arena *run, const char *path)
@@ -121,7 +125,9 @@ Status weights_open(Weights **out, Arena *run, const char *path)
         const char *file = str_print(run, "%s/%s", path, usual[i]);
         if (!access(file, F_OK)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
     }
-    return nothing_usual(path);
+    const char *gguf;
+    TRY(gguf_find(&gguf, run, path));
+    return gguf ? open_file(out, run, gguf) : nothing_usual(path);
 }
 
 Status weights_write(const char *path, const Stored *tensors, int n)

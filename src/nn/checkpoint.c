@@ -12,15 +12,30 @@
 #include "base/file.h"
 #include "base/hf_cache.h"
 #include "base/print.h"
+#include "io/gguf.h"
 #include "io/json.h"
 #include "nn/build.h"
 #include "nn/config.h"
 #include "nn/state.h"
 
-/* config.json of a directory, of the one that a hub name stands for, or of the one that a file of weights lies in. */
+/* The metadata of a GGUF file, as config.json. */
+static Status open_metadata(cJSON **root, Arena *a, const char *path)
+{
+    Gguf *g;
+    TRY(gguf_open(&g, a, path));
+    Status s = gguf_config(root, a, g);
+    gguf_close(g);
+    return s;
+}
+
+/* config.json of a directory, of the one that a hub name stands for, or of the one that a file of weights lies in; a
+ * GGUF file has its own. */
 static Status open_config(cJSON **root, const char **path, Arena *a, const char **dir)
 {
+    const char *gguf;
     TRY(hf_cache_find(dir, a, *dir));
+    TRY(gguf_find(&gguf, a, *dir));
+    if (gguf) return *path = gguf, open_metadata(root, a, gguf);
     *path = str_print(a, "%s/config.json", file_folder(a, *dir));
     return json_read(root, a, *path);
 }
@@ -84,7 +99,7 @@ static bool fits(const Param *p, const Stored *s)
 /* A copy in pieces, each letting the file's pages go, so that no large tensor is in memory twice. */
 static Status copy_value(const Weights *w, Tensor into, const Stored *s)
 {
-    if (!into.rank || !s->count) return stored_read(into, s);
+    if (into.rank < 2 || !s->count) return stored_read(into, s);
     int64_t row = (int64_t)s->n_bytes / s->dim[0], step = 1 + (4 << 20) / row;
     for (int64_t first = 0; first < s->dim[0]; first += step) {
         Stored part = *s;
