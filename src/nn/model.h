@@ -10,6 +10,7 @@
 
 typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
     char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5" */
+    char type[24];              /* another name of the family in config.json, such as "xlm-roberta"; "": its own */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
     int hidden;                 /* of the feed-forward; 0: 4 dim */
@@ -27,7 +28,9 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool writes_from_encoder;         /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
     bool pooler;                      /* BERT, RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
     bool next_sentence;               /* BERT: has the head that says whether the second text follows the first */
+    bool pre_norm;                    /* MBart: BART with norms in front of sublayers and behind each stack */
     int rel_buckets, rel_distance;    /* T5 */
+    bool rel_by_layer;                /* UMT5: each layer has a position bias of its own */
     int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
     double eps;                       /* of the norms */
     double dropout, attn_dropout;

@@ -8,7 +8,7 @@
 #include "expect.h"
 #include "nn/model.h"
 
-static const char *const SHAPES[] = {"gpt2", "roberta", "bert", "bart", "t5", "t5-gated"};
+static const char *const SHAPES[] = {"gpt2", "roberta", "bert", "bart", "bart-pre", "t5", "t5-gated", "t5-layers"};
 enum { N_SHAPES = sizeof SHAPES / sizeof *SHAPES, B = 3, T = 6, S = 7, V = 23 };
 
 static inline Config small_config(const char *shape)
@@ -40,6 +40,14 @@ static inline Config small_config(const char *shape)
         c.tie_head = false;
     }
     if (!strcmp(c.arch, "bart")) c.decoder_hidden = 10;
+    if (!strcmp(shape, "bart-pre")) { /* MBart */
+        c.pre_norm = true;
+        strcpy(c.type, "mbart");
+    }
+    if (!strcmp(shape, "t5-layers")) { /* UMT5 */
+        c.gated = c.rel_by_layer = true;
+        strcpy(c.type, "umt5");
+    }
     return c;
 }
 
