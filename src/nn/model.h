@@ -126,8 +126,8 @@ typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a 
 Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,C); the batch brings no keep */
 Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
 Var *model_next_sentence(Model *, Pass *, const Batch *); /* (B,1,2): the second text follows, or is another */
-Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
-const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
+Var *model_loss(Model *, Pass *, const Batch *);          /* (1): labels when given, else targets */
+const Linear *model_linear(const Model *, Where);         /* NULL when that site is not linear here */
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
