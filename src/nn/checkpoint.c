@@ -146,8 +146,8 @@ static Status read_param(Loading *l, Param *p)
         return OK;
     }
     if (!s)
-        return err_fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json requires", weights_path(l->w),
-                        f->prefix, p->name);
+        return err_fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json%s%s requires", weights_path(l->w),
+                        f->prefix, p->name, *l->m->config.type ? " of model_type " : "", l->m->config.type);
     return take_value(l, p, s);
 }
 

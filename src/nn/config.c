@@ -132,6 +132,23 @@ static const char *known_names(char text[256], bool types)
     return text;
 }
 
+/* Types whose names suggest a family that they do not belong to. */
+static const Fixed STRANGERS[] = {
+    {"codet5p", "CodeT5+ of 2B parameters and more joins a CodeGen encoder and decoder by cross-attention in some "
+                "layers, which is not T5's shape"},
+    {"codet5p_embedding", "it is an encoder alone with a projection, and T5's encoder-decoders are supported"},
+    {0}};
+
+/* E_FORMAT for a type that no family reads. */
+static Status unknown_type(const char *type, const char *path)
+{
+    char known[256];
+    for (const Fixed *s = STRANGERS; s->key; s++)
+        if (!strcmp(s->key, type))
+            return err_fail(E_FORMAT, "%s: model_type is '%s', which is not supported: %s", path, type, s->only);
+    return err_fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type, known_names(known, true));
+}
+
 static const Arch *arch_of_type(const char *type)
 {
     for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
@@ -147,9 +164,7 @@ Status config_read(Config *c, const Arch **out, const cJSON *root, const char *p
     char known[256];
     if (!type) return err_fail(E_FORMAT, "%s: has no model_type, expected one of %s", path, known_names(known, true));
     const Arch *arch = arch_of_type(type);
-    if (!arch)
-        return err_fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type,
-                        known_names(known, true));
+    if (!arch) return unknown_type(type, path);
     *c = (Config){0};
     TRY(check_fixed(COMMON, root, path));
     TRY(check_fixed(arch->format->fixed, root, path));
@@ -170,6 +185,29 @@ void config_put(cJSON *root, const char *key, const char *value)
 void config_put_architecture(cJSON *root, const char *name)
 {
     cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "architectures"), cJSON_CreateString(name));
+}
+
+/* The names that transformers gives to classes of these types. */
+static const Alias CLASSES[] = {{"xlm-roberta", "XLMRoberta"},
+                                {"camembert", "Camembert"},
+                                {"mt5", "MT5"},
+                                {"umt5", "UMT5"},
+                                {"mbart", "MBart"},
+                                {0}};
+
+void config_put_type(cJSON *root, const Config *c, const char *type, const char *family, const char *task)
+{
+    char name[64];
+    for (const Alias *a = CLASSES; a->name; a++)
+        if (!strcmp(a->name, c->type)) family = a->file;
+    config_put(root, "model_type", *c->type ? c->type : type);
+    snprintf(name, sizeof name, "%s%s", family, task);
+    config_put_architecture(root, name);
+}
+
+void config_set_type(Config *c, const char *type, const char *own)
+{
+    snprintf(c->type, sizeof c->type, "%s", strcmp(type, own) ? type : "");
 }
 
 cJSON *config_write(const Config *c, const Arch *arch)
@@ -338,6 +376,9 @@ static const Field OWN_FIELDS[] = {OWN(vocab, INT),
                                    OWN(plain_head, BOOL),
                                    OWN(writes_from_encoder, BOOL),
                                    OWN(pooler, BOOL),
+                                   OWN(next_sentence, BOOL),
+                                   OWN(pre_norm, BOOL),
+                                   OWN(rel_by_layer, BOOL),
                                    OWN(scale_embedding, BOOL),
                                    OWN(rel_buckets, INT),
                                    OWN(rel_distance, INT),

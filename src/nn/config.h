@@ -70,6 +70,9 @@ void config_put(cJSON *, const char *key, const char *value);
 void config_put_architecture(cJSON *, const char *name);
 /* The base model saved alone: no name has the family's prefix. */
 bool format_is_base(const Format *, const Weights *);
+/* model_type, and the class of a task: the family's, "Roberta", or that of the config's other name, "XLMRoberta". */
+void config_put_type(cJSON *, const Config *, const char *type, const char *family, const char *task);
+void config_set_type(Config *, const char *type, const char *own); /* notes a name that is not the family's own */
 /* A tensor under its name, with the family's prefix, or by an alias; NULL when the file has none of them. */
 const Stored *format_find(const Format *, const Weights *, const char *name);
 

@@ -22,6 +22,7 @@ typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a 
 
 typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
     char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5", "llama", ... */
+    char type[24];              /* another name of the family in config.json, such as "xlm-roberta"; "": its own */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
     int kv_heads;               /* heads of keys and values, which groups of the others share; 0: heads */
@@ -40,7 +41,9 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool writes_from_encoder;      /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
     bool pooler;                   /* BERT, RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
     bool next_sentence;            /* BERT: has the head that says whether the second text follows the first */
+    bool pre_norm;                 /* MBart: BART with norms in front of sublayers and behind each stack */
     int rel_buckets, rel_distance; /* T5 */
+    bool rel_by_layer;             /* UMT5: each layer has a position bias of its own */
     Rope rope;
     int window;       /* > 0: rows see keys less than so far away, in the layers that window_of() says; 0: all */
     int window_from;  /* layers before this one have no window */
