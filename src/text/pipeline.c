@@ -15,7 +15,9 @@ typedef struct {
     Normal x;     /* the stretch at hand */
     int64_t base; /* where it begins in the source */
     BpeText out;
-    int64_t id_room, begin_room, end_room, cut_room;
+    int64_t room, cut_room; /* tokens, cuttings */
+    int32_t unknown_id;     /* of the model; -1 */
+    bool fuses;             /* neighbouring unknown characters are one token */
     Cutting *cut;
     Cutter spm;
     bool unknown; /* the token before, of the same word */
@@ -23,12 +25,19 @@ typedef struct {
 
 /* ---- tokens ---- */
 
-static void emit(Encoder *e, int32_t id, int64_t begin, int64_t end)
+static void grow(Encoder *e)
 {
     BpeText *t = &e->out;
-    GROW(e->a, t->id, t->n, e->id_room, 1024);
-    GROW(e->a, t->begin, t->n, e->begin_room, 1024);
-    GROW(e->a, t->end, t->n, e->end_room, 1024);
+    size_t was = (size_t)e->room, is = (size_t)(e->room = 2 * e->room + 1024);
+    t->id = arena_grow(e->a, t->id, sizeof *t->id * was, sizeof *t->id * is);
+    t->begin = arena_grow(e->a, t->begin, sizeof *t->begin * was, sizeof *t->begin * is);
+    t->end = arena_grow(e->a, t->end, sizeof *t->end * was, sizeof *t->end * is);
+}
+
+static inline void emit(Encoder *e, int32_t id, int64_t begin, int64_t end)
+{
+    BpeText *t = &e->out;
+    if (t->n == e->room) grow(e);
     t->id[t->n] = id;
     t->begin[t->n] = begin;
     t->end[t->n++] = end;
@@ -46,13 +55,13 @@ static int32_t shifted(const Pipeline *p, int32_t id)
     return !p->shift ? id : id == spm_specials(p->spm).unk ? FAIRSEQ_UNK : id + p->shift;
 }
 
-static void emit_cut(Encoder *e, int64_t at, Cutting c)
+static inline void emit_cut(Encoder *e, int64_t at, Cutting c)
 {
     const Pipeline *p = e->p;
-    int32_t id = c.id == CUT_UNKNOWN ? unknown_id(p) : c.id;
+    int32_t id = c.id == CUT_UNKNOWN ? e->unknown_id : c.id;
     if (id < 0) return;
     int64_t begin = e->base + normal_begin(&e->x, at), end = e->base + normal_end(&e->x, at + c.len);
-    bool unknown = id == unknown_id(p), fuses = p->spm || (p->bpe && p->bpe->fuse);
+    bool unknown = id == e->unknown_id;
     if (unknown && p->spm && p->spm->byte_fallback) {
         for (int32_t i = 0; i < c.len; i++) {
             int32_t byte = p->spm->byte_id[(unsigned char)e->x.text[at + i]];
@@ -60,7 +69,7 @@ static void emit_cut(Encoder *e, int64_t at, Cutting c)
         }
         return;
     }
-    if (unknown && e->unknown && fuses)
+    if (unknown && e->unknown && e->fuses)
         e->out.end[e->out.n - 1] = end;
     else
         emit(e, shifted(p, id), begin, end);
@@ -206,6 +215,8 @@ BpeText pipeline_encode(Pipeline *p, Arena *a, const char *text, size_t len, boo
 {
     ArenaMark mark = arena_mark(&p->scratch);
     Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch, .special = special_in_text}};
+    e.unknown_id = unknown_id(p);
+    e.fuses = p->spm || (p->bpe && p->bpe->fuse);
     SpecialKind kind = special_in_text ? SPECIAL_ALL : SPECIAL_ORDINARY;
     if ((!p->memo.at || p->special != special_in_text) && !p->forgets) memo_clear(&p->memo, p->arena, MEMO_WORDS);
     p->special = special_in_text;

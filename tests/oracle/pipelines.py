@@ -40,7 +40,7 @@ def normalizer():
                      normalizers.StripAccents, normalizers.Nmt,
                      lambda: normalizers.Strip(R.random() < .5, R.random() < .5), lambda: normalizers.Prepend("\u2581"),
                      lambda: normalizers.Replace(" ", "\u2581"), lambda: normalizers.Replace(Regex(" {2,}"), " "),
-                     lambda: normalizers.Replace(Regex("x*"), "-"), lambda: normalizers.Replace("a", ""),
+                     lambda: normalizers.Replace(Regex("x+"), "-"), lambda: normalizers.Replace("a", ""),
                      lambda: normalizers.BertNormalizer(R.random() < .7, R.random() < .7, R.choice([None, True, False]),
                                                         R.random() < .7)])()
 
@@ -82,10 +82,11 @@ def model():
         suffix = R.choice([None, None, "</w>"])
         prefix = R.choice([None, None, "##"])
         unk = R.choice([None, "<unk>"])
-        m = models.BPE(unk_token=unk, fuse_unk=R.random() < .5, end_of_word_suffix=suffix, continuing_subword_prefix=prefix,
-                       byte_fallback=not suffix and not prefix and R.random() < .3, ignore_merges=R.random() < .3)
+        marks = {k: v for k, v in [("end_of_word_suffix", suffix), ("continuing_subword_prefix", prefix)] if v}
+        m = models.BPE(fuse_unk=R.random() < .5, byte_fallback=not marks and R.random() < .3, ignore_merges=R.random() < .3,
+                       **marks, **({"unk_token": unk} if unk else {}))
         return m, trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False, initial_alphabet=alphabet,
-                                      end_of_word_suffix=suffix, continuing_subword_prefix=prefix)
+                                      **marks)
     if kind == "WordPiece":
         return (models.WordPiece(unk_token="<unk>", max_input_chars_per_word=R.choice([100, 5])),
                 trainers.WordPieceTrainer(vocab_size=size, special_tokens=special, show_progress=False, initial_alphabet=alphabet))
