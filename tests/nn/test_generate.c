@@ -66,7 +66,7 @@ static void wide_beams_find_the_best(void **state)
     for (int k = 0; k < 2; k++) {
         Setting s = setting(DECODERS[k]);
         GenerateConfig c = generate_defaults(s.m, NEW_TOKENS);
-        c.beams = V * V, c.n_best = 3, c.eos = -1, c.force_eos = false; /* nothing is ever pruned that could win */
+        c.beams = V * V, c.n_best = 3, c.eos = -1, c.forced_eos.n = 0; /* nothing is ever pruned that could win */
         int32_t out[B * 3 * NEW_TOKENS], len[B * 3];
         double score[B * 3];
         EXPECT(generate_beams(out, len, score, s.m, NULL, &s.step, &s.x, &c) == OK, "%s", err_message());
@@ -178,7 +178,7 @@ static void an_end_below_the_beams_is_passed_over(void **state)
     Hooks *h = hooks_new(&s.run);
     hook_add(h, (Where){SITE_LOGITS, LAYER_EMBED, PART_DECODER}, same_logits, z);
     GenerateConfig c = generate_defaults(s.m, MOST);
-    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 2, c.early_stopping = true, c.force_eos = false;
+    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 2, c.early_stopping = true, c.forced_eos.n = 0;
     int32_t out[B * BEAMS * MOST], len[B * BEAMS];
     double score[B * BEAMS];
     EXPECT(generate_beams(out, len, score, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
