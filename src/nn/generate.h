@@ -23,7 +23,9 @@ typedef struct {     /* zero-initialise, then set fields; but see eos, start and
     IdList more_eos; /* further ids that end a row */
     int start;       /* first token of a decoder beside an encoder, where the batch brings no ids */
     int pad;         /* stands behind a row that has ended; -1: eos */
-    bool both_ways;  /* UniXcoder's encoder-decoder mode: the rows of the prompt see each other, not only backwards */
+    bool (*ends)(const int32_t *new, int n, void *user); /* whether a row ends behind its n new ones; NULL: never */
+    void *user;
+    bool both_ways; /* UniXcoder's encoder-decoder mode: the rows of the prompt see each other, not only backwards */
     int max_length, min_length; /* of prompt and new tokens together; 0: none.  generate_fit() applies the former */
 
     /* Rules on logits, in the order in which they apply. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/generate_rules.h"
+#include "nn/generate_pass.h"
 
 typedef struct {
     double score;
@@ -47,14 +47,12 @@ static double worst_of(const Row *r)
     return worst;
 }
 
-/* The `beams` best finished results are kept: `len` tokens, and `end` behind them where that is none of them. */
-static void finish(Beams *b, Row *r, const int32_t *token, int len, int32_t end, double sum)
+/* The `beams` best finished results are kept. */
+static void finish(Beams *b, Row *r, const int32_t *token, int len, double sum)
 {
-    int whole = len + (end >= 0);
-    Result new = {penalised(b->c, sum, whole), NEW(b->keep, int32_t, b->c->max_new), whole};
+    Result new = {penalised(b->c, sum, len), NEW(b->keep, int32_t, b->c->max_new), len};
     if (r->n == b->c->beams && !(new.score > worst_of(r))) return;
     memcpy(new.token, token, sizeof *token * (size_t)len);
-    if (end >= 0) new.token[len] = end;
     r->done[r->n++] = new;
     if (r->n <= b->c->beams) return;
     int worst = 0;
@@ -114,10 +112,10 @@ static void extend(Beams *b, int64_t row, int i, const Scored *best, int32_t *ol
     Row *r = &b->row[row];
     for (int rank = 0; rank < b->most && open < k; rank++) {
         int beam = best[rank].token / (int)b->v, token = best[rank].token % (int)b->v;
-        const int32_t *so_far = old + (row * k + beam) * most;
-        if (generate_is_end(b->c, token)) {
-            if (rank < k && !r->closed && isfinite(best[rank].score))
-                finish(b, r, so_far, i, token, best[rank].score);
+        int32_t *so_far = old + (row * k + beam) * most;
+        so_far[i] = token;
+        if (generate_ends(b->c, so_far, i + 1)) {
+            if (rank < k && !r->closed && isfinite(best[rank].score)) finish(b, r, so_far, i + 1, best[rank].score);
             continue;
         }
         int64_t to = row * k + open++;
@@ -140,10 +138,11 @@ static void extend_holding(Beams *b, int64_t row, int i, const Scored *best, int
     Row *r = &b->row[row];
     for (int j = 0; j < k; j++) {
         int beam = best[j].token / (int)b->v, token = best[j].token % (int)b->v;
-        const int32_t *so_far = old + (row * k + beam) * most;
+        int32_t *so_far = old + (row * k + beam) * most;
         int64_t to = row * k + j;
-        bool ends = generate_is_end(b->c, token);
-        if (ends && !r->closed && isfinite(best[j].score)) finish(b, r, so_far, i, token, best[j].score);
+        so_far[i] = token;
+        bool ends = generate_ends(b->c, so_far, i + 1);
+        if (ends && !r->closed && isfinite(best[j].score)) finish(b, r, so_far, i + 1, best[j].score);
         memcpy(b->tokens + to * most, so_far, sizeof *old * (size_t)i);
         b->tokens[to * most + i] = b->next[to] = token;
         b->from[to] = (int32_t)(row * k + beam);
@@ -204,7 +203,7 @@ static void close_rows(Beams *b, int steps, int32_t *out, int32_t *out_len, doub
         if (c->ends_hold) qsort(r->done, (size_t)r->n, sizeof *r->done, by_score);
         for (int j = 0; j < c->beams && !r->closed; j++)
             if (isfinite(b->sum[i * c->beams + j]) && !(c->ends_hold && r->n == c->beams))
-                finish(b, r, b->tokens + (i * c->beams + j) * c->max_new, steps, -1, b->sum[i * c->beams + j]);
+                finish(b, r, b->tokens + (i * c->beams + j) * c->max_new, steps, b->sum[i * c->beams + j]);
         if (!c->ends_hold) qsort(r->done, (size_t)r->n, sizeof *r->done, by_score);
         for (int n = 0; n < c->n_best; n++) {
             int64_t at = i * c->n_best + n;
