@@ -59,8 +59,8 @@ typedef struct {     /* zero-initialise, then set fields; but see eos, start and
      * which a result's log-probability is divided. */
     int beams, n_best;
     double length_penalty;
-    /* A row with `beams` finished results is over when the likeliest open one is worse at its present length, at once,
-     * or when it would be worse at the greatest length too. */
+    /* A row with `beams` finished results is over when the likeliest open one is worse at its present length, at
+     * once, or when it would be worse at the greatest length too. */
     BeamStop early_stopping;
     /* The likeliest continuation counts as open though it ends, so that a row goes on longer: version 4.47 of the
      * library, which generate_defaults() follows.  Version 4.57 counts those alone that go on. */
@@ -72,8 +72,8 @@ typedef struct {     /* zero-initialise, then set fields; but see eos, start and
     bool ends_hold;
 } GenerateConfig;
 GenerateConfig generate_defaults(const Model *, int max_new);
-/* max_new, where it is 0: by max_length for a prompt of n tokens (a decoder's start token counts), or else `otherwise`
- * or as many as the model has positions for.  E_CONFIG: the prompt alone reaches max_length. */
+/* max_new, where it is 0: by max_length for a prompt of n tokens (a decoder's start token counts), or else
+ * `otherwise` or as many as the model has positions for.  E_CONFIG: the prompt alone reaches max_length. */
 Status generate_fit(GenerateConfig *, const Model *, int64_t n, int otherwise);
 bool generate_is_end(const GenerateConfig *, int32_t id);
 

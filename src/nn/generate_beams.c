@@ -1,5 +1,5 @@
-/* Beam search.  Each step scores every continuation of every open beam; the best are kept, those that end are set aside
- * as results.  Follows the Transformers library (4.57, _beam_search), with one row independent of the others; and
+/* Beam search.  Each step scores every continuation of every open beam; the best are kept, those that end are set
+ * aside as results.  Follows the Transformers library (4.57, _beam_search), with one row independent of the others; and
  * UniXcoder's own search, where a result that ends keeps its beam. */
 #include <math.h>
 #include <stdlib.h>
@@ -74,8 +74,8 @@ static double *log_probabilities(Beams *b, Tensor logits, int64_t at, int i)
     return z;
 }
 
-/* The best continuations of one row, best first: score, and beam * V + token.  There are enough for `beams` of them to
- * stay open, even if each beam comes to every end. */
+/* The best continuations of one row, best first: score, and beam * V + token.  There are enough for `beams` of them
+ * to stay open, even if each beam comes to every end. */
 static void candidates(Beams *b, Tensor logits, int64_t row, int i, Scored *best)
 {
     int k = b->c->beams, n = 0;
