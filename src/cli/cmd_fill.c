@@ -69,12 +69,6 @@ static Status masked_text(BpeText *x, const Model *m, const Tokenizer *t, const 
     return args_content_fault(status, a, 1);
 }
 
-static int32_t mask_of(const Tokenizer *t)
-{
-    const Special *special = special_find(tokenizer_specials(t), "<mask>", strlen("<mask>"));
-    return special ? special->id : -1;
-}
-
 /* Predicts each mask of the text with a masked language model, and prints the likeliest tokens. */
 static Status run_fill(const Args *a)
 {
@@ -86,7 +80,7 @@ static Status run_fill(const Args *a)
     Arena *arena = args_arena(a), step = arena_open(0);
     TRY(args_int(&top, a, "top", 5, 1, 1000));
     TRY(generator_open(&m, &hooks, &t, a, &(LoadOptions){0}));
-    int32_t mask = mask_of(&t);
+    int32_t mask = tokenizer_mask(&t);
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0 || mask >= m->config.vocab)
         return err_fail(E_MISMATCH, "fill needs a masked language model with its head and a mask token%s",
                         mask < 0 ? "; the tokenizer has none" : "");

@@ -30,10 +30,11 @@ typedef struct {
 static Status encode(BpeText *x, const Generation *g)
 {
     Bytes text;
+    Spelt spelt = args_given(g->args, "no-special")        ? SPELT_REFUSED
+                  : args_given(g->args, "special-as-text") ? SPELT_TEXT
+                                                           : SPELT_TOKENS;
     TRY(args_content(&text, g->args, 1));
-    if (args_given(g->args, "no-special"))
-        TRY(args_content_fault(tokenizer_no_special(&g->t, text.text, text.len), g->args, 1));
-    *x = tokenizer_encode(&g->t, g->arena, text.text, text.len, !args_given(g->args, "special-as-text"));
+    TRY(args_content_fault(tokenizer_read(x, &g->t, g->arena, text.text, text.len, spelt), g->args, 1));
     return generator_check_ids(g->m, &g->t, x);
 }
 
@@ -52,7 +53,7 @@ static Status mode_prompt(Generation *g, const BpeText *p)
     GenerateConfig *c = g->c;
     char name[32];
     snprintf(name, sizeof name, "<%s>", MODES[c->both_ways ? ENCODER_DECODER : DECODER_ONLY]);
-    int32_t word = g->t.bpe ? bpe_find(g->t.bpe, name) : -1;
+    int32_t word = tokenizer_find(&g->t, name);
     if (word < 0) return err_fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", name);
     TRY(generate_fit(c, m, p->n + 3 + c->both_ways, USUAL_NEW));
     int64_t most = config_room(&m->config) - c->max_new + 1 - 3 - c->both_ways;
@@ -73,10 +74,7 @@ static Status source_prompt(Generation *g, const BpeText *text)
     BpeText s;
     const char *from = args_text(g->args, "from", NULL);
     Limit limit = {.most = config_room(&g->m->config)};
-    if (g->t.shift && !from)
-        TRY(frame_put(&s, g->arena, &g->t.single, text, NULL, limit));
-    else
-        TRY(tokenizer_wrap(&s, &g->t, g->arena, text, NULL, from, limit));
+    TRY(tokenizer_wrap(&s, &g->t, g->arena, text, NULL, from, limit));
     g->x = (Batch){.b = 1, .s = s.n, .src = s.id};
     return generate_fit(g->c, g->m, 1, USUAL_NEW);
 }
@@ -87,7 +85,7 @@ static Status decoder_prompt(Generation *g, const BpeText *text)
     BpeText p;
     GenerateConfig *c = g->c;
     int64_t room = config_room(&g->m->config);
-    TRY(frame_put(&p, g->arena, &(TokenFrame){0}, text, NULL, (Limit){0}));
+    TRY(tokenizer_wrap(&p, &g->t, g->arena, text, NULL, NULL, (Limit){0}));
     TRY(generate_fit(c, g->m, p.n, USUAL_NEW));
     int64_t most = room ? room - c->max_new + 1 : p.n, skip = p.n > most ? p.n - most : 0;
     if (p.n && most < 1)
@@ -113,14 +111,13 @@ static Status prompt(Generation *g)
 static Bytes text_of(const Generation *g, const int32_t *id, int n)
 {
     int32_t *kept = NEW(g->arena, int32_t, n + 1);
-    int64_t k = 0, replaced;
-    size_t len;
+    int64_t k = 0;
+    Bytes text;
     bool all = args_given(g->args, "keep-special-tokens");
     for (int i = 0; i < n; i++)
         if (all || !tokenizer_is_special(&g->t, id[i])) kept[k++] = id[i];
-    const char *text = tokenizer_decode(&g->t, g->arena, kept, k, &len);
-    char *clean = utf8_repair(g->arena, text, len, &len, &replaced);
-    return (Bytes){clean, len};
+    text.text = tokenizer_decode(&g->t, g->arena, kept, k, &text.len);
+    return text;
 }
 
 /* The model's table may have more rows than the tokenizer has tokens. */
@@ -194,7 +191,7 @@ static Status open_model(Generation *g, int *mode)
     LoadOptions load = {.writes_from_encoder = *mode != NO_MODE};
     TRY(generator_open(&g->m, &g->hooks, &g->t, g->args, &load));
     const Model *m = g->m;
-    bool asks = g->t.bpe && bpe_find(g->t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
+    bool asks = tokenizer_find(&g->t, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
     if (!*mode && !m->decoder && !m->config.writes_from_encoder)
         return err_fail(asks ? E_CONFIG : E_MISMATCH,
                         "this %s model has no decoder; if it is a UniXcoder, use --mode", m->config.arch);
