@@ -57,8 +57,9 @@ static void finish(Beams *b, Row *r, const int32_t *token, int len, double sum)
     if (r->n <= b->c->beams) return;
     int worst = 0;
     for (int i = 1; i < r->n; i++)
-        if (r->done[i].score < r->done[worst].score) worst = i;
-    r->done[worst] = r->done[--r->n];
+        if (r->done[i].score <= r->done[worst].score) worst = i;
+    r->n--;
+    for (int i = worst; i < r->n; i++) r->done[i] = r->done[i + 1]; /* equals stay in the order in which they ended */
 }
 
 /* What each token would add to the sum of beam `at`, after the rules. */

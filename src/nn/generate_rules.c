@@ -107,7 +107,7 @@ static void force(double *z, int64_t v, IdList ids)
 
 static void lengthen_end(double *z, int64_t v, int32_t id, double factor)
 {
-    if (id >= 0 && id < v) z[id] += fabs(z[id]) * (factor - 1);
+    if (id >= 0 && id < v && z[id] > (double)-INFINITY) z[id] += fabs(z[id]) * (factor - 1);
 }
 
 /* Behind decay_start new tokens the logits of an end grow. */
