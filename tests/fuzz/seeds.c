@@ -354,6 +354,15 @@ int main(void)
     text("config", "plbart",
          "{\"model_type\": \"plbart\", \"d_model\": 32, \"encoder_layers\": 2, \"decoder_layers\": 1,"
          "\"encoder_attention_heads\": 4, \"decoder_ffn_dim\": 48, \"scale_embedding\": true, \"dropout\": 0.1}");
+    text("generation", "llama",
+         "{\"_from_model_config\": true, \"bos_token_id\": 0, \"eos_token_id\": [1, 8], \"do_sample\": true,"
+         "\"temperature\": 0.6, \"top_p\": 0.9, \"transformers_version\": \"4.57.6\"}");
+    text("generation", "bart",
+         "{\"num_beams\": 4, \"early_stopping\": \"never\", \"length_penalty\": 2.0, \"forced_bos_token_id\": 0,"
+         "\"forced_eos_token_id\": [2], \"no_repeat_ngram_size\": 3, \"max_length\": 12, \"top_k\": null}");
+    text("generation", "rules",
+         "{\"bad_words_ids\": [[3], [4, 5]], \"suppress_tokens\": [6], \"begin_suppress_tokens\": [7],"
+         "\"exponential_decay_length_penalty\": [2, 1.5], \"stop_strings\": \"x\", \"num_beam_groups\": 1}");
     safetensors("two",
                 "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F16\",\"shape\":[2,1],"
                 "\"data_offsets\":[8,12]},\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}",
