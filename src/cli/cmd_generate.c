@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "chat/chat.h"
 #include "cli/adapter.h"
 #include "cli/generate.h"
 #include "io/json.h"
@@ -26,6 +27,49 @@ typedef struct {
 
 /* ---- the prompt */
 
+/* The messages that a text holds as JSON, or the text as the user's message behind that of --system. */
+static Status messages_of(cJSON **out, const Generation *g, Bytes text)
+{
+    const char *system = args_text(g->args, "system", NULL),
+               *path = args_count(g->args) > 1 ? args_at(g->args, 1) : "--text";
+    const cJSON *list;
+    size_t blank = strspn(text.text, " \t\r\n");
+    if (text.text[blank] == '[' || text.text[blank] == '{') {
+        TRY(json_parse(out, text.text, text.len, path));
+        Status s = chat_messages(&list, *out, path);
+        if (!s && list) {
+            if (system) s = err_fail(E_CONFIG, "%s has its own messages; --system is for a text", path);
+            cJSON *copy = s ? NULL : cJSON_Duplicate(list, true);
+            cJSON_Delete(*out);
+            *out = copy;
+            return s;
+        }
+        cJSON_Delete(*out);
+        TRY(s);
+    }
+    *out = cJSON_CreateArray();
+    for (int i = !system; i < 2; i++) {
+        cJSON *m = cJSON_CreateObject();
+        cJSON_AddStringToObject(m, "role", i ? "user" : "system");
+        cJSON_AddStringToObject(m, "content", i ? text.text : system);
+        cJSON_AddItemToArray(*out, m);
+    }
+    return OK;
+}
+
+/* The conversation as the model's own template renders it. */
+static Status conversation(Bytes *out, const Generation *g, Bytes text)
+{
+    Chat c;
+    cJSON *messages = NULL;
+    const char *dir = args_text(g->args, "tokenizer", args_at(g->args, 0));
+    TRY(chat_open(&c, g->arena, dir, &g->t));
+    TRY(args_content_fault(messages_of(&messages, g, text), g->args, 1));
+    Status s = chat_render(out, &c, g->arena, messages, true);
+    cJSON_Delete(messages);
+    return s;
+}
+
 /* The text's tokens.  Special tokens that it spells are these tokens, unless an option asks otherwise. */
 static Status encode(BpeText *x, const Generation *g)
 {
@@ -34,6 +78,10 @@ static Status encode(BpeText *x, const Generation *g)
                   : args_given(g->args, "special-as-text") ? SPELT_TEXT
                                                            : SPELT_TOKENS;
     TRY(args_content(&text, g->args, 1));
+    if (args_given(g->args, "chat")) {
+        TRY(conversation(&text, g, text));
+        spelt = SPELT_TOKENS;
+    }
     TRY(args_content_fault(tokenizer_read(x, &g->t, g->arena, text.text, text.len, spelt), g->args, 1));
     return generator_check_ids(g->m, &g->t, x);
 }
@@ -85,7 +133,8 @@ static Status decoder_prompt(Generation *g, const BpeText *text)
     BpeText p;
     GenerateConfig *c = g->c;
     int64_t room = config_room(&g->m->config);
-    TRY(tokenizer_wrap(&p, &g->t, g->arena, text, NULL, NULL, (Limit){0}));
+    p = *text; /* a conversation has its own first tokens */
+    if (!args_given(g->args, "chat")) TRY(tokenizer_wrap(&p, &g->t, g->arena, text, NULL, NULL, (Limit){0}));
     TRY(generate_fit(c, g->m, p.n, USUAL_NEW));
     int64_t most = room ? room - c->max_new + 1 : p.n, skip = p.n > most ? p.n - most : 0;
     if (p.n && most < 1)
@@ -99,6 +148,8 @@ static Status decoder_prompt(Generation *g, const BpeText *text)
 static Status prompt(Generation *g)
 {
     BpeText text;
+    if (args_given(g->args, "system") && !args_given(g->args, "chat"))
+        return err_fail(E_CONFIG, "--system needs --chat, whose template it is for");
     TRY(encode(&text, g));
     if (g->m->config.writes_from_encoder) return mode_prompt(g, &text);
     return g->m->arch->encode ? source_prompt(g, &text) : decoder_prompt(g, &text);
@@ -266,6 +317,10 @@ static const Option OPTIONS[] = {
     {"epsilon-cutoff", "P", "sample among tokens of at least probability P"},
     {"eta-cutoff", "P", "the same with a limit that follows the entropy"},
     {"seed", "S", "of the samples; default 1"},
+    {"chat", NULL,
+     "put the text into the model's chat template, as the user's message; or messages, where the text is JSON: "
+     "[{\"role\": \"user\", \"content\": \"...\"}, ...]"},
+    {"system", "TEXT", "with --chat: a system message before the user's"},
     {"from", "LANG", "PLBART: language of the text (java, python, en_XX)"},
     {"to", "LANG", "PLBART: language to write"},
     {"special-as-text", NULL, "read \"</s>\" and the like in the text as text; default: as special tokens"},
