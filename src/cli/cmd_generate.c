@@ -180,6 +180,7 @@ static const Option GENERATE_OPTIONS[] = {
     {"to", "LANG", "PLBART: language to write"},
     {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
     ADAPTER_OPTION,
+    VOCABULARY_OPTION,
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
 static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
@@ -264,6 +265,7 @@ static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in plac
                                       {"top", "N", "predictions for each mask; default 5"},
                                       {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
                                       ADAPTER_OPTION,
+                                      VOCABULARY_OPTION,
                                       {0}};
 static const Command FILL = {.name = "fill",
                              .summary = "predict the token at each <mask> of a text",
