@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "io/safetensors.h"
 #include "scratch.h"
 
@@ -185,10 +186,37 @@ static void vocabulary(void **state)
     }
 }
 
+static Config config_of(const char *text)
+{
+    Config c;
+    EXPECT(file_write(str_print(&arena, "%s/config.json", dir), text, strlen(text)) == OK, "%s", err_message());
+    EXPECT(config_load(&c, dir) == OK, "%s: %s", text, err_message());
+    return c;
+}
+
+/* The general names of transformers' attribute_map count for more than a family's own; the first of several end
+ * tokens is the config's. */
+static void general_names(void **state)
+{
+    (void)state;
+    Config c = config_of("{\"model_type\": \"gpt2\", \"n_embd\": 8, \"hidden_size\": 16, \"num_hidden_layers\": 3,"
+                    " \"num_attention_heads\": 4, \"max_position_embeddings\": 50, \"eos_token_id\": [7, 9]}");
+    EXPECT(c.dim == 16 && c.layers == 3 && c.heads == 4 && c.positions == 50 && c.eos == 7, "gpt2: %d", c.dim);
+    c = config_of("{\"model_type\": \"t5\", \"d_model\": 8, \"hidden_size\": 16, \"num_hidden_layers\": 3,"
+             " \"num_attention_heads\": 4, \"head_dim\": 5}");
+    EXPECT(c.dim == 16 && c.layers == 3 && c.decoder_layers == 3 && c.heads == 4 && c.head_dim == 5, "t5: %d", c.dim);
+    c = config_of("{\"model_type\": \"bart\", \"d_model\": 8, \"hidden_size\": 16, \"num_attention_heads\": 4,"
+             " \"num_hidden_layers\": 9, \"encoder_layers\": 2}");
+    EXPECT(c.dim == 16 && c.layers == 2 && c.heads == 4, "bart: %d", c.dim);
+    c = config_of("{\"model_type\": \"t5\", \"tie_word_embeddings\": true, \"scale_decoder_outputs\": false}");
+    EXPECT(!c.tie_head, "transformers 5 ties the head of a T5 that had its own");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(wrappers), cmocka_unit_test(bare),
                                        cmocka_unit_test(heads),    cmocka_unit_test(surplus),
-                                       cmocka_unit_test(copies),   cmocka_unit_test(vocabulary)};
+                                       cmocka_unit_test(copies),   cmocka_unit_test(vocabulary),
+                                       cmocka_unit_test(general_names)};
     return cmocka_run_group_tests_name("state dicts", tests, begin, end);
 }
