@@ -79,8 +79,8 @@ static Status find_snapshot(const char **out, Arena *a, const char *model, const
     if (!strchr(revision, '/') && !access(*out, F_OK)) return OK;
     const char *commit = NULL, *path = str_print(a, "%s/refs/%s", model, revision);
     if (access(path, F_OK))
-        return err_fail(E_IO, "%s: the hub's cache has no revision '%s' of it: neither %s nor %s", name, revision, path,
-                        *out);
+        return err_fail(E_IO, "%s: the hub's cache has no revision '%s' of it: neither %s nor %s", name, revision,
+                        path, *out);
     TRY(read_ref(&commit, a, path));
     *out = str_print(a, "%s/snapshots/%s", model, commit);
     if (access(*out, F_OK))

@@ -119,7 +119,7 @@ static LoadOptions options_of(const Args *a, Remark *remark)
     return (LoadOptions){.say = remark, .vocab_from_file = args_given(a, "vocab-from-file")};
 }
 
-/* Prints the model's type, what stands in front of the names of its tensors, and the remarks of loading it. */
+/* Prints the model's type, the prefixes of its tensors' names, and the remarks of loading it. */
 Status checkpoint_survey(const Args *a, const char *path)
 {
     Weights *w;

@@ -120,7 +120,8 @@ static void missing_blob(void **state)
     const char *path = str_print(&A, "%s/hub/models--org--name/snapshots/abc123/config.json", ROOT);
     EXPECT(!symlink("../../blobs/77", path), "no link");
     Bytes b;
-    EXPECT(file_read(&b, &A, path) == E_IO && strstr(err_message(), "is a link to ../../blobs/77, which is not there"),
+    EXPECT(file_read(&b, &A, path) == E_IO &&
+               strstr(err_message(), "is a link to ../../blobs/77, which is not there"),
            "%s", err_message());
     err_clear();
     EXPECT(file_map(&b, path) == E_IO && strstr(err_message(), "is a link to ../../blobs/77"), "%s", err_message());

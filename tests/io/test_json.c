@@ -132,7 +132,8 @@ static void files_are_read_as_python_reads_them(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(strings_are_quoted), cmocka_unit_test(documents_are_safe),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(strings_are_quoted),
+                                       cmocka_unit_test(documents_are_safe),
                                        cmocka_unit_test(zero_bytes_are_not_passed_over),
                                        cmocka_unit_test(marks_of_byte_order),
                                        cmocka_unit_test(files_are_read_as_python_reads_them),

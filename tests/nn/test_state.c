@@ -79,8 +79,8 @@ static void expect_refused(Status s, const char *words)
 static void wrappers(void **state)
 {
     (void)state;
-    static const char *const WRAPPERS[] = {"module.", "model.", "encoder.", "_orig_mod.", "transformer.",
-                                           "module._orig_mod.model.", "net.backbone."};
+    static const char *const WRAPPERS[] = {
+        "module.", "model.", "encoder.", "_orig_mod.", "transformer.", "module._orig_mod.model.", "net.backbone."};
     static const char *const FILES[] = {"model.safetensors", "pytorch_model.bin"};
     for (int i = 0; i < N_SHAPES; i++)
         for (size_t k = 0; k < sizeof WRAPPERS / sizeof *WRAPPERS; k++) {
@@ -131,7 +131,8 @@ static void surplus(void **state)
         Model *a = small_model(&arena, SHAPES[i], F32), *b;
         Saved s = saved(a);
         add(&s, "qa_outputs_2.weight", 2, 8);
-        expect_refused(load(&b, &s, "model.safetensors", (LoadOptions){0}), "'qa_outputs_2.weight' [2, 8] has no place");
+        expect_refused(load(&b, &s, "model.safetensors", (LoadOptions){0}),
+                       "'qa_outputs_2.weight' [2, 8] has no place");
         s = saved(a);
         wrap(&s, "module.");
         add(&s, "ema.h.weight", 2, 8);
@@ -200,13 +201,13 @@ static void general_names(void **state)
 {
     (void)state;
     Config c = config_of("{\"model_type\": \"gpt2\", \"n_embd\": 8, \"hidden_size\": 16, \"num_hidden_layers\": 3,"
-                    " \"num_attention_heads\": 4, \"max_position_embeddings\": 50, \"eos_token_id\": [7, 9]}");
+                         " \"num_attention_heads\": 4, \"max_position_embeddings\": 50, \"eos_token_id\": [7, 9]}");
     EXPECT(c.dim == 16 && c.layers == 3 && c.heads == 4 && c.positions == 50 && c.eos == 7, "gpt2: %d", c.dim);
     c = config_of("{\"model_type\": \"t5\", \"d_model\": 8, \"hidden_size\": 16, \"num_hidden_layers\": 3,"
-             " \"num_attention_heads\": 4, \"head_dim\": 5}");
+                  " \"num_attention_heads\": 4, \"head_dim\": 5}");
     EXPECT(c.dim == 16 && c.layers == 3 && c.decoder_layers == 3 && c.heads == 4 && c.head_dim == 5, "t5: %d", c.dim);
     c = config_of("{\"model_type\": \"bart\", \"d_model\": 8, \"hidden_size\": 16, \"num_attention_heads\": 4,"
-             " \"num_hidden_layers\": 9, \"encoder_layers\": 2}");
+                  " \"num_hidden_layers\": 9, \"encoder_layers\": 2}");
     EXPECT(c.dim == 16 && c.layers == 2 && c.heads == 4, "bart: %d", c.dim);
     c = config_of("{\"model_type\": \"t5\", \"tie_word_embeddings\": true, \"scale_decoder_outputs\": false}");
     EXPECT(!c.tie_head, "transformers 5 ties the head of a T5 that had its own");
@@ -214,9 +215,9 @@ static void general_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wrappers), cmocka_unit_test(bare),
-                                       cmocka_unit_test(heads),    cmocka_unit_test(surplus),
-                                       cmocka_unit_test(copies),   cmocka_unit_test(vocabulary),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wrappers),     cmocka_unit_test(bare),
+                                       cmocka_unit_test(heads),        cmocka_unit_test(surplus),
+                                       cmocka_unit_test(copies),       cmocka_unit_test(vocabulary),
                                        cmocka_unit_test(general_names)};
     return cmocka_run_group_tests_name("state dicts", tests, begin, end);
 }
