@@ -32,10 +32,12 @@ Status model_with(Model **m, Hooks **hooks, Arena *arena, const char *dir, const
                   const LoadOptions *options, AdapterSay *say, void *user)
 {
     *hooks = hooks_new(arena);
-    if (!path) return model_load_as(m, arena, dir, options);
+    LoadOptions with = *options;
+    with.say = say;
+    with.user = user;
+    if (!path) return model_load_as(m, arena, dir, &with);
     Adapter *a;
     TRY(adapter_open(&a, arena, path));
-    LoadOptions with = *options;
     if (adapter_classes(a)) with.classes = adapter_classes(a);
     Status s = model_load_as(m, arena, dir, &with);
     if (!s) s = attach(a, *m, *hooks, say, user);

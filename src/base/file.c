@@ -12,10 +12,22 @@
 
 enum { ENDLESS = 1 << 28 }; /* bytes of a pipe or device, which have no size, beyond which no text is expected */
 
+/* A link whose target is missing, as the hub's cache has for a blob that was removed or never came, is not told as
+ * if nothing had that name. */
+static Status cannot_open(const char *path)
+{
+    int reason = errno;
+    char target[1024];
+    ssize_t n = reason == ENOENT ? readlink(path, target, sizeof target - 1) : -1;
+    if (n < 0) return err_fail(E_IO, "%s: %s", path, strerror(reason));
+    target[n] = 0;
+    return err_fail(E_IO, "%s: is a link to %s, which is not there", path, target);
+}
+
 Status file_read(Bytes *out, Arena *a, const char *path)
 {
     FILE *f = fopen(path, "rb");
-    if (!f) return err_fail(E_IO, "%s: %s", path, strerror(errno));
+    if (!f) return cannot_open(path);
     struct stat st;
     Status status = OK;
     if (fstat(fileno(f), &st) || S_ISDIR(st.st_mode)) {
@@ -44,7 +56,7 @@ Status file_read(Bytes *out, Arena *a, const char *path)
 Status file_map(Bytes *out, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer is refused, not waited for */
-    if (fd < 0) return err_fail(E_IO, "%s: %s", path, strerror(errno));
+    if (fd < 0) return cannot_open(path);
     struct stat st;
     Status status = OK;
     *out = (Bytes){NULL, 0};

@@ -3,7 +3,8 @@
  *
  * The cache is $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
  * ~/.cache/huggingface/hub; "org/name" is models--org--name/snapshots/HASH there, with the hash in refs/main
- * (huggingface_hub, constants.py and file_download.py). */
+ * (huggingface_hub, constants.py and file_download.py).  "org/name@REVISION" is that of another branch or tag, by
+ * refs/REVISION, or of a commit. */
 #ifndef BASE_HF_CACHE_H
 #define BASE_HF_CACHE_H
 

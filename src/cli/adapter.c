@@ -23,13 +23,15 @@ void print_remarks(const Adapter *a, const Args *args)
 Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir,
                           const LoadOptions *options)
 {
-    return model_with(m, hooks, arena, dir, args_text(args, "adapter", NULL), options, adapter_say(args), NULL);
+    return model_adapted(m, hooks, args, arena, dir, args_text(args, "adapter", NULL), options);
 }
 
 Status model_adapted(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir, const char *path,
                      const LoadOptions *options)
 {
-    return model_with(m, hooks, arena, dir, path, options, adapter_say(args), NULL);
+    LoadOptions with = *options;
+    with.vocab_from_file = args_given(args, "vocab-from-file");
+    return model_with(m, hooks, arena, dir, path, &with, adapter_say(args), NULL);
 }
 
 Status shape_with_adapter(Model **m, const Args *args, const Config *config, const char *path)

@@ -10,8 +10,14 @@
     {                                                                                                                \
         "adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", verbs                \
     }
+#define VOCABULARY_OPTION VOCABULARY_OPTION_OF(NULL)
+#define VOCABULARY_OPTION_OF(verbs)                                                                                  \
+    {                                                                                                                \
+        "vocab-from-file", NULL, "take the vocabulary's size from the file's token table, not from config.json",     \
+            verbs                                                                                                    \
+    }
 
-/* The model in `dir`, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The
+/* The model in `dir`, with --vocab-from-file, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The
  * model is for running, not for saving: its config has the positions that virtual tokens leave to a text. */
 Status model_with_adapter(Model **, Hooks **, const Args *, Arena *, const char *dir, const LoadOptions *);
 /* The same with the adapter in `path`; NULL: none. */

@@ -12,8 +12,10 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "cli/output.h"
 #include "io/gguf.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
 #include "nn/inspect.h"
@@ -108,6 +110,34 @@ Status checkpoint_types(const Args *a, const char *path)
     return OK;
 }
 
+static void print_remark(const char *line, void *user)
+{
+    (void)user;
+    print_out("%s\n", line);
+}
+
+static LoadOptions options_of(const Args *a, Remark *remark)
+{
+    return (LoadOptions){.say = remark, .vocab_from_file = args_given(a, "vocab-from-file")};
+}
+
+/* Prints the model's type, the prefixes of its tensors' names, and the remarks of loading it. */
+Status checkpoint_survey(const Args *a, const char *path)
+{
+    Weights *w;
+    Survey x;
+    Status s = weights_open(&w, args_arena(a), path);
+    if (s == E_IO) return err_clear(), OK; /* config.json alone is enough */
+    TRY(s);
+    weights_close(w);
+    const LoadOptions options = options_of(a, print_remark);
+    TRY(model_survey(&x, args_arena(a), path, &options));
+    print_out("read as %s, %d tokens; names of tensors %s%s%s%s%s\n", x.arch->name, x.config.vocab,
+              *x.prefix ? "begin with '" : "have no prefix", x.prefix, *x.prefix ? "'" : "",
+              *x.wrapper ? " behind the wrapper " : "", x.wrapper);
+    return OK;
+}
+
 Status checkpoint_scan(const Args *a, const char *path)
 {
     const char **name;
@@ -187,6 +217,22 @@ Status checkpoint_copy_beside(Arena *a, const char *from, const char *to)
     return OK;
 }
 
+/* config.json of the new directory with the vocabulary of the file's token table. */
+static Status mend_vocabulary(const Args *a, const char *from, const char *to)
+{
+    Survey x;
+    cJSON *root;
+    const LoadOptions options = options_of(a, adapter_say(a));
+    const char *path = str_print(args_arena(a), "%s/config.json", to);
+    TRY(model_survey(&x, args_arena(a), from, &options));
+    TRY(json_read(&root, args_arena(a), path));
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "vocab_size");
+    cJSON_AddNumberToObject(root, "vocab_size", x.config.vocab);
+    Status s = json_write(root, path);
+    cJSON_Delete(root);
+    return s;
+}
+
 typedef Status (*FromGguf)(cJSON **, Arena *, const Gguf *);
 
 static Status write_document(Arena *a, FromGguf make, const Gguf *g, const char *path)
@@ -217,8 +263,9 @@ static Status convert_directory(const Args *a, const Weights *w, const char *fro
     TRY(gguf_find(&gguf, args_arena(a), from));
     TRY(output_open(&f, a, "the new directory", to, 1));
     if (output_there(&f, a)) return OK;
-    Status status = gguf ? write_metadata(args_arena(a), gguf, f.path)
-                         : checkpoint_copy_beside(args_arena(a), from, f.path);
+    Status status =
+        gguf ? write_metadata(args_arena(a), gguf, f.path) : checkpoint_copy_beside(args_arena(a), from, f.path);
+    if (!status && args_given(a, "vocab-from-file")) status = mend_vocabulary(a, from, f.path);
     if (!status) status = write_converted(a, w, str_print(args_arena(a), "%s/model.safetensors", f.path), to);
     return output_close(&f, status, false);
 }

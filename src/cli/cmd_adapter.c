@@ -172,7 +172,7 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
     Config c;
     if (!weights_open(&w, arena, dir)) {
         weights_close(w);
-        return model_load_as(m, arena, dir, &(LoadOptions){.classes = adapter_classes(a)});
+        return model_load_as(m, arena, dir, &(LoadOptions){.classes = adapter_classes(a), .say = adapter_say(args)});
     }
     err_clear();
     TRY(config_load(&c, dir));

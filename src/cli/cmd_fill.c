@@ -104,6 +104,7 @@ static const Option OPTIONS[] = {{"text", "TEXT", "the text itself, in place of 
                                  {"no-special", NULL, "reject a text that contains another special token"},
                                  {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
                                  ADAPTER_OPTION,
+                                 VOCABULARY_OPTION,
                                  {0}};
 static const Command FILL = {.name = "fill",
                              .summary = "predict the token at each <mask> of a text",

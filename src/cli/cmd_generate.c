@@ -328,6 +328,7 @@ static const Option OPTIONS[] = {
     {"keep-special-tokens", NULL, "print special tokens of the result, too"},
     {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
     ADAPTER_OPTION,
+    VOCABULARY_OPTION,
     {"no-generation-config", NULL, "ignore the settings of generation in the model's folder"},
     {"verbose", NULL, "report each setting of generation and where it comes from"},
     {"json", NULL, "a line of JSON for each result: text, ids and score"},

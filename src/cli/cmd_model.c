@@ -91,7 +91,9 @@ static Status inspect(const Args *a)
         TRY(shape_with_adapter(&m, a, &c, path));
     }
     model_inspect(stdout, m);
-    return args_count(a) == 2 ? checkpoint_types(a, args_at(a, 1)) : OK;
+    if (args_count(a) != 2) return OK;
+    TRY(checkpoint_types(a, args_at(a, 1)));
+    return checkpoint_survey(a, args_at(a, 1));
 }
 
 /* ---- fetching */
@@ -165,6 +167,7 @@ static const Option OPTIONS[] = {
      "another name (default: the method's own)",
      "inspect", "virtual-tokens|size"},
     ADAPTER_OPTION_OF("inspect"),
+    VOCABULARY_OPTION_OF("inspect|convert"),
     {"pickle", NULL, "list the imports of the pickles in a .bin FILE; nothing is loaded or run", "inspect"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)",
      "inspect|list|convert|compare"},

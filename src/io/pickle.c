@@ -36,7 +36,8 @@ static const struct {
 static const char *const BESIDE =
     "numpy.core.multiarray scalar|numpy._core.multiarray scalar|numpy.core.multiarray _reconstruct|"
     "numpy._core.multiarray _reconstruct|numpy dtype|numpy ndarray|_codecs encode|collections Counter|builtins set|"
-    "__builtin__ set|builtins bytearray|builtins complex|__builtin__ complex|torch device|torch float16|torch float32|"
+    "__builtin__ set|builtins bytearray|builtins complex|__builtin__ complex|torch device|torch float16|torch "
+    "float32|"
     "torch float64|torch bfloat16|torch int64|torch.serialization _get_layout";
 
 const char *pickle_storage(StoredType type)

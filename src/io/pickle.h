@@ -24,7 +24,15 @@ typedef enum {
     PICKLED_TENSOR,  /* item: the arguments of _rebuild_tensor_v2 */
     PICKLED_OPAQUE   /* an object beside the tensors, of which nothing is kept */
 } PickledKind;
-typedef enum { GLOBAL_DICT, GLOBAL_TENSOR, GLOBAL_PARAMETER, GLOBAL_SIZE, GLOBAL_STORAGE, GLOBAL_BESIDE, GLOBAL_UNKNOWN } Global;
+typedef enum {
+    GLOBAL_DICT,
+    GLOBAL_TENSOR,
+    GLOBAL_PARAMETER,
+    GLOBAL_SIZE,
+    GLOBAL_STORAGE,
+    GLOBAL_BESIDE,
+    GLOBAL_UNKNOWN
+} Global;
 typedef struct Pickled Pickled;
 struct Pickled {
     PickledKind kind;

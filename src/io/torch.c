@@ -155,8 +155,8 @@ static int tensors_in(const Pickled *dict)
  * so of the dicts on the way the one with the most tensors is meant. */
 static const Pickled *most_tensors(const Pickled *top, int depth)
 {
-    static const char *const usual[] = {"state_dict", "model",   "model_state_dict", "module",
-                                        "net",        "weights", "params"};
+    static const char *const usual[] = {"state_dict", "model", "model_state_dict", "module", "net",
+                                        "weights",    "params"};
     const Pickled *best = top;
     for (size_t i = 0; i < sizeof usual / sizeof *usual && depth < NESTED_MOST; i++) {
         const Pickled *inner = most_tensors(pickled_get(top, usual[i]), depth + 1);
@@ -346,7 +346,8 @@ static Status refuse(Container c, const char *path)
         return err_fail(E_FORMAT, "%s: the tar form of before 2018; load and save it once with a current PyTorch",
                         path);
     if (c == PICKLE)
-        return err_fail(E_FORMAT, "%s: is a pickle that torch.save did not write; expected its zip or its stream", path);
+        return err_fail(E_FORMAT, "%s: is a pickle that torch.save did not write; expected its zip or its stream",
+                        path);
     return err_fail(E_FORMAT, "%s: is neither a zip nor a stream of torch.save", path);
 }
 

@@ -119,8 +119,8 @@ Status weights_unprefix(Weights *w, Arena *run, const char *prefix)
     sort(w, run);
     for (int i = 1; i < w->n; i++)
         if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
-            return err_fail(E_FORMAT, "%s: has two tensors '%s' when '%s' is taken off the names; expected one", w->path,
-                            w->sorted[i]->name, prefix);
+            return err_fail(E_FORMAT, "%s: has two tensors '%s' when '%s' is taken off the names; expected one",
+                            w->path, w->sorted[i]->name, prefix);
     return OK;
 }
 

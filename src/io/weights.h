@@ -80,7 +80,7 @@ const char *weights_path(const Weights *);                  /* the path that was
 Status weights_write(const char *path, const Stored *, int n);
 
 double stored_get(const Stored *, int64_t i);
-bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
+bool stored_same_bytes(const Stored *, const Stored *);  /* tied: one value under two names */
 bool stored_same_values(const Stored *, const Stored *); /* in number and order, whatever their types */
 /* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
  * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; an overflow becomes

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hf_cache.h"
@@ -118,12 +119,13 @@ Status weights_open(Weights **out, Arena *run, const char *path)
 {
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
+    struct stat there; /* or a link without a target, which is told when it is opened */
     TRY(hf_cache_find(&path, run, path));
     if (str_glob("*.index.json", path)) return open_index(out, run, file_folder(run, path), path);
     if (!file_is_dir(path)) return open_file(out, run, path);
     for (int i = 0; i < 4; i++) {
         const char *file = str_print(run, "%s/%s", path, usual[i]);
-        if (!access(file, F_OK)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
+        if (!lstat(file, &there)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
     }
     const char *gguf;
     TRY(gguf_find(&gguf, run, path));

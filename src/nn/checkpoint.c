@@ -151,45 +151,81 @@ static Status read_param(Loading *l, Param *p)
     return take_value(l, p, s);
 }
 
-static Status load_from(Model **out, Arena *run, Config *c, const char *path, const Arch *arch, Weights *w,
-                        const LoadOptions *o)
-{
+/* A checkpoint that is open and whose tensors have the model's names. */
+typedef struct {
+    Config config;
+    const Arch *arch;
+    const char *path; /* of the config */
+    Weights *w;
     State state;
-    if (o->writes_from_encoder && arch->encoder_writes) c->writes_from_encoder = c->plain_head = true;
+} Opened;
+
+static Status settle(Opened *x, Arena *run, const LoadOptions *o)
+{
+    Config *c = &x->config;
+    if (o->writes_from_encoder && x->arch->encoder_writes) c->writes_from_encoder = c->plain_head = true;
     Config copy = *c;
-    TRY(check_read(&copy, path));
-    TRY(state_open(&state, run, w, c, arch->format, o));
-    TRY(state_vocabulary(&state, run, c, o));
-    if (arch->format->adapt) arch->format->adapt(c, w);
+    TRY(check_read(&copy, x->path));
+    TRY(state_open(&x->state, run, x->w, c, x->arch->format, o));
+    TRY(state_vocabulary(&x->state, run, c, o));
+    if (x->arch->format->adapt) x->arch->format->adapt(c, x->w);
     if (o->classes > 0) c->classes = o->classes;
     if (o->no_lm_head) c->no_lm_head = true;
-    TRY(check_read(c, path));
-    if (config_size(c) > 2 * stored_count(w) + 1e6)
+    TRY(check_read(c, x->path));
+    if (config_size(c) > 2 * stored_count(x->w) + 1e6)
         return err_fail(E_MISMATCH, "%s: holds %.0f parameters, but config.json describes about %.0f",
-                        weights_path(w), stored_count(w), config_size(c));
-    TRY(model_open_blank(out, run, c, o->dtype, o->seed));
-    Loading l = {.m = *out, .w = w, .state = &state, .widen = o->widen};
-    for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
-    TRY(state_close(&state, run, c, o));
-    return l.lent ? weights_keep(w, run) : OK;
+                        weights_path(x->w), stored_count(x->w), config_size(c));
+    return OK;
+}
+
+/* On failure nothing is open. */
+static Status open_checkpoint(Opened *x, Arena *run, const char *dir, const LoadOptions *o)
+{
+    cJSON *root = NULL;
+    *x = (Opened){.path = dir};
+    TRY(open_config(&root, &x->path, run, &dir));
+    Status s = config_read(&x->config, &x->arch, root, x->path);
+    cJSON_Delete(root);
+    TRY(s);
+    TRY(weights_open(&x->w, run, dir));
+    s = settle(x, run, o);
+    if (s) weights_close(x->w);
+    return s;
+}
+
+static Status read_values(Model *m, Arena *run, Opened *x, const LoadOptions *o)
+{
+    Loading l = {.m = m, .w = x->w, .state = &x->state, .widen = o->widen};
+    for (int i = 0; i < params_n(m->params); i++) TRY(read_param(&l, params_at(m->params, i)));
+    TRY(state_close(&x->state, run, &x->config, o));
+    return l.lent ? weights_keep(x->w, run) : OK;
 }
 
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *options)
 {
     *out = NULL;
-    const char *path = dir;
-    cJSON *root;
-    TRY(open_config(&root, &path, run, &dir));
-    Config c;
-    const Arch *arch = NULL;
-    Status s = config_read(&c, &arch, root, path);
-    cJSON_Delete(root);
-    TRY(s);
-    Weights *w;
-    TRY(weights_open(&w, run, dir));
-    s = load_from(out, run, &c, path, arch, w, options);
-    weights_close(w);
+    Opened x;
+    TRY(open_checkpoint(&x, run, dir, options));
+    Status s = model_open_blank(out, run, &x.config, options->dtype, options->seed);
+    if (!s) s = read_values(*out, run, &x, options);
+    weights_close(x.w);
     if (s) *out = NULL;
+    return s;
+}
+
+Status model_survey(Survey *out, Arena *run, const char *dir, const LoadOptions *options)
+{
+    Opened x;
+    Model *m;
+    TRY(open_checkpoint(&x, run, dir, options));
+    Status s = model_open_blank(&m, run, &x.config, options->dtype, 0);
+    for (int i = 0; !s && i < params_n(m->params); i++) state_take(&x.state, params_at(m->params, i)->name);
+    if (!s) s = state_close(&x.state, run, &x.config, options);
+    *out = (Survey){.config = x.config,
+                    .arch = x.arch,
+                    .prefix = x.state.prefix,
+                    .wrapper = str_print(run, "%s%s", weights_dropped(x.w), x.state.wrapper)};
+    weights_close(x.w);
     return s;
 }
 

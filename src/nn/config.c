@@ -170,8 +170,7 @@ Status config_read(Config *c, const Arch **out, const cJSON *root, const char *p
     TRY(check_fixed(arch->format->fixed, root, path));
     arch->defaults(c);
     if (arch->format->absent) arch->format->absent(c, type);
-    for (const Field *f = arch->format->fields; f->key; f++)
-        TRY(read_named(c, arch->format, f, root, path));
+    for (const Field *f = arch->format->fields; f->key; f++) TRY(read_named(c, arch->format, f, root, path));
     if (arch->format->read) TRY(arch->format->read(c, root, path));
     *out = arch;
     return OK;

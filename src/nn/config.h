@@ -46,14 +46,14 @@ typedef struct Format {
     const Fixed *fixed;  /* other settings that change the model and are not supported; ends with {0} */
     void (*absent)(Config *, const char *type); /* defaults of keys that a file leaves out: the reference's own,
                                                    where they are not the published sizes; may be NULL */
-    const Alias *general;   /* keys of every family (transformers' attribute_map) that stand for one of `fields` and
+    const Alias *general;    /* keys of every family (transformers' attribute_map) that stand for one of `fields` and
                                count for more than it: "n_embd", "hidden_size"; ends with {0}, or NULL */
-    const Alias *alias;     /* ends with {0}, or NULL */
-    const char *ignore;     /* glob over buffers: tensors of a file that are no parameters of any model */
-    const Head *heads;      /* other heads that files of the family carry, beside HEADS of nn/state.c; ends with {0},
+    const Alias *alias;      /* ends with {0}, or NULL */
+    const char *ignore;      /* glob over buffers: tensors of a file that are no parameters of any model */
+    const Head *heads;       /* other heads that files of the family carry, beside HEADS of nn/state.c; ends with {0},
                                or NULL.  Their tensors are skipped with a remark. */
     bool refuses_stale_head; /* where a file's head differs from the table that it is tied to; else a remark */
-    const Sublayer *sublayers;                  /* ends with {0} */
+    const Sublayer *sublayers;                                 /* ends with {0} */
     Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
     void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */

@@ -175,6 +175,14 @@ typedef struct {                                   /* zero: the files' values, f
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *);
+typedef struct {
+    Config config; /* as the tensors and the options make it */
+    const Arch *arch;
+    const char *prefix, *wrapper; /* in front of the names: the family's own, and what was taken off; "" for none */
+} Survey;
+/* How model_load_as() would read a checkpoint: the same remarks and refusals, but for a tensor that is missing or has
+ * another shape, and no values. */
+Status model_survey(Survey *, Arena *run, const char *dir, const LoadOptions *);
 Status model_save(const Model *, const char *dir);
 Status config_load(Config *, const char *dir);                   /* config.json alone */
 Status config_set(Config *, const char *key, const char *value); /* a field by its name; E_CONFIG lists them */

@@ -2,7 +2,7 @@
  * begin, and the place that holds most of the parameters is the model.  So any wrapper will do, however deep: a
  * trainer's `model.`, DataParallel's `module.`, torch.compile's `_orig_mod.`, or the `encoder.` of somebody's class.
  *
- * What the model does not read is looked up in lists of heads.  A name that stands in none may be a layer that the
+ * Each tensor that the model does not read is looked up in lists of heads.  A name that stands in none may be a layer that the
  * config forgot, and is refused. */
 #include "nn/state.h"
 
@@ -151,8 +151,9 @@ static Status unwrap(State *s, Arena *run)
     }
     if (!*s->wrapper) return OK;
     if (!n) say(s, run, "every name begins with '%s', which is taken off", s->wrapper);
-    if (n) say(s, run, "names begin with '%s', which is taken off; beside them %s %s", s->wrapper,
-               str_plural(n, "stands", "stand"), beside.text);
+    if (n)
+        say(s, run, "names begin with '%s', which is taken off; beside them %s %s", s->wrapper,
+            str_plural(n, "stands", "stand"), beside.text);
     if (s->copy) say(s, run, "a second copy of the model, under '%s', has the same values and is skipped", s->copy);
     return weights_unprefix(s->w, run, s->wrapper);
 }
@@ -186,7 +187,8 @@ static const Param *table_of(const Model *m)
 {
     for (int i = 0; i < params_n(m->params); i++) {
         const Tensor *v = &params_at(m->params, i)->val;
-        if (v->rank == 2 && v->dim[0] == m->config.vocab && v->dim[1] == m->config.dim) return params_at(m->params, i);
+        if (v->rank == 2 && v->dim[0] == m->config.vocab && v->dim[1] == m->config.dim)
+            return params_at(m->params, i);
     }
     return NULL;
 }
@@ -209,7 +211,7 @@ Status state_vocabulary(State *s, Arena *run, Config *c, const LoadOptions *o)
     if (t->dim[0] < 1 || t->dim[0] > INT32_MAX)
         return err_fail(E_MISMATCH, "%s: tensor '%s' has %lld rows, expected those of a vocabulary",
                         weights_path(s->w), t->name, (long long)t->dim[0]);
-    say(s, run, "the vocabulary has %lld tokens, as '%s' has rows; config.json says %d", (long long)t->dim[0], t->name,
+    say(s, run, "the vocabulary has %lld tokens, as '%s' has rows; config.json has %d", (long long)t->dim[0], t->name,
         c->vocab);
     c->vocab = (int)t->dim[0];
     return OK;

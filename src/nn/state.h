@@ -9,7 +9,7 @@
 typedef struct {
     const Format *format;
     Weights *w;
-    const char *wrapper; /* what stood in front of the names: "module.encoder.", or "" */
+    const char *wrapper; /* the prefix that was in front of the names: "module.encoder.", or "" */
     const char *copy;    /* the wrapper of a second copy of the model with the same values, or NULL */
     const char *prefix;  /* the family's, where the names have it: "roberta.", else "" */
     bool *used;          /* by place in w: a tensor that the model has read */
@@ -23,7 +23,7 @@ Status state_open(State *, Arena *run, Weights *, const Config *, const Format *
  * E_MISMATCH. */
 Status state_vocabulary(State *, Arena *run, Config *, const LoadOptions *);
 const Stored *state_take(State *, const char *name); /* format_find(), and the tensor is used */
-/* What is left: copies of a tied table, buffers and known heads, or E_MISMATCH. */
+/* The rest: copies of a tied table, buffers and known heads, or E_MISMATCH. */
 Status state_close(State *, Arena *run, const Config *, const LoadOptions *);
 
 #endif

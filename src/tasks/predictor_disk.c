@@ -116,6 +116,8 @@ static Status open_network(Predictor *p, Arena *run, Remarks to)
     TRY(tokenizer_open(&p->text, run, predictor_path(p, run, p->tokenizer)));
     const char *model = predictor_path(p, run, whole ? "./model" : p->model);
     LoadOptions how = p->task->load_options(p);
+    how.say = to.say;
+    how.user = to.user;
     TRY(model_load_as(&p->net, run, model, &how));
     p->hooks = hooks_new(run);
     TRY(p->task->open_head(p));

@@ -246,6 +246,8 @@ Status tune_load(TuneJob *j)
     TRY(tokenizer_open(&p->text, j->run, predictor_path(p, j->run, p->tokenizer)));
     LoadOptions how = p->task->load_options(p);
     how.seed = (uint64_t)j->o.seed;
+    how.say = j->watch.remark;
+    how.user = j->watch.user;
     TRY(model_load_as(&p->net, j->run, predictor_path(p, j->run, p->model), &how));
     p->hooks = hooks_new(j->run);
     *t = (Tuning){.run = j->run, .model = p->net, .hooks = p->hooks, .peft = p->peft, .watch = j->watch};

@@ -93,6 +93,41 @@ static void names(void **state)
     if (home) setenv("HOME", home, 1);
 }
 
+/* NAME@REVISION: a branch, a tag with a slash, or a commit; never a place outside the cache. */
+static void revisions(void **state)
+{
+    (void)state;
+    setenv("HF_HOME", ROOT, 1);
+    EXPECT(file_make_dir(str_print(&A, "%s/hub/models--org--name/refs/refs/pr", ROOT)) == OK, "%s", err_message());
+    EXPECT(file_make_dir(str_print(&A, "%s/hub/models--org--name/snapshots/fff", ROOT)) == OK, "%s", err_message());
+    put("hub/models--org--name/refs/v1.0", "fff");
+    put("hub/models--org--name/refs/refs/pr/3", "abc123\n");
+    put("hub/models--org--name/refs/lost", "000");
+    finds("org/name@main", "hub/models--org--name/snapshots/abc123");
+    finds("org/name@v1.0", "hub/models--org--name/snapshots/fff");
+    finds("org/name@fff", "hub/models--org--name/snapshots/fff");
+    finds("org/name@refs/pr/3", "hub/models--org--name/snapshots/abc123");
+    refuses("org/name@v2", E_IO, "no revision 'v2'");
+    refuses("org/name@lost", E_IO, "revision 000");
+    const char *const stay[] = {"org/name@", "org/name@..", "org/name@../../x", "org/name@a//b", "org/name@/etc"};
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) finds(stay[i], stay[i]);
+}
+
+/* A link whose blob is missing is told as a link. */
+static void missing_blob(void **state)
+{
+    (void)state;
+    const char *path = str_print(&A, "%s/hub/models--org--name/snapshots/abc123/config.json", ROOT);
+    EXPECT(!symlink("../../blobs/77", path), "no link");
+    Bytes b;
+    EXPECT(file_read(&b, &A, path) == E_IO &&
+               strstr(err_message(), "is a link to ../../blobs/77, which is not there"),
+           "%s", err_message());
+    err_clear();
+    EXPECT(file_map(&b, path) == E_IO && strstr(err_message(), "is a link to ../../blobs/77"), "%s", err_message());
+    err_clear();
+}
+
 /* An existing name is a path, and an impossible name is left to the code that opens it. */
 static void paths(void **state)
 {
@@ -108,4 +143,4 @@ static void paths(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-SUITE(TEST(names), TEST(paths))
+SUITE(TEST(names), TEST(revisions), TEST(missing_blob), TEST(paths))

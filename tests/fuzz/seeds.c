@@ -113,6 +113,10 @@ static void torch(void)
     put("torch", "zip", z.text, z.len);
     put("zip", "three", z.text, z.len);
     put("torch", "pickle", DICT, sizeof DICT - 1);
+    static const char NUMPY[] =
+        "\x80\2}(X\5\0\0\0model}X\1\0\0\0xcnumpy._core.multiarray\nscalar\ncnumpy\ndtype\n)RC\1x\x86Rs"
+        "X\1\0\0\0n}u.";
+    put("torch", "beside", NUMPY, sizeof NUMPY - 1);
     put("torch", "protocol4", PROTOCOL4, sizeof PROTOCOL4 - 1);
 }
 
@@ -338,6 +342,11 @@ int main(void)
     arena = arena_open((size_t)1 << 30);
     text("json", "object", "{\"a\": 1, \"b\": -2.5e3, \"c\": [true, null, {\"d\": \"x\\u00e9\\n\"}], \"e\": false}");
     text("json", "cut", "{\"a\": [1, 2");
+    text("config", "python",
+         "{\"model_type\":\"gpt2\",\"n_embd\":8,\"hidden_size\":16,\"n_head\":2,\"n_head\":4,\"x\":NaN,\"y\":[-"
+         "Infinity],"
+         "\"eos_token_id\":[5,6]}");
+    text("config", "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
     text("config", "roberta",
          "{\"model_type\": \"roberta\", \"vocab_size\": 99, \"hidden_size\": 32, \"num_hidden_layers\": 2,"
          "\"num_attention_heads\": 4, \"intermediate_size\": 64, \"hidden_act\": \"gelu\", \"type_vocab_size\": 1}");

@@ -97,11 +97,46 @@ static void marks_of_byte_order(void **state)
     err_clear();
 }
 
+static cJSON *python(const char *text)
+{
+    cJSON *root;
+    const char *path = str_print(&arena, "%s/p.json", dir);
+    EXPECT(file_write(path, text, strlen(text)) == OK, "%s", err_message());
+    EXPECT(json_read(&root, &arena, path) == OK, "%s: %s", text, err_message());
+    return root;
+}
+
+/* Of equal keys the last counts, at any depth and among many; numbers that only Python has are values. */
+static void files_are_read_as_python_reads_them(void **state)
+{
+    (void)state;
+    cJSON *j = python("{\"a\": 1, \"b\": {\"c\": 1, \"c\": 2}, \"a\": 3, \"d\": [{\"e\": 4, \"e\": 5}], \"a\": 6}");
+    int a = 0, c = 0, e = 0;
+    assert_int_equal(json_int(&a, j, "a", 0, 9, "t"), OK);
+    assert_int_equal(json_int(&c, cJSON_GetObjectItem(j, "b"), "c", 0, 9, "t"), OK);
+    assert_int_equal(json_int(&e, cJSON_GetArrayItem(cJSON_GetObjectItem(j, "d"), 0), "e", 0, 9, "t"), OK);
+    EXPECT(a == 6 && c == 2 && e == 5 && cJSON_GetArraySize(j) == 3, "%d %d %d", a, c, e);
+    cJSON_Delete(j);
+    j = python("{\"x\": NaN, \"y\": [Infinity, -Infinity], \"NaN\": \"a NaN \\\" NaN\", \"z\": 7}");
+    double x = 1;
+    assert_int_equal(json_real(&x, j, "x", 0, 9, "t"), E_FORMAT);
+    EXPECT(strstr(err_message(), "x is not a number") != NULL, "%s", err_message());
+    err_clear();
+    assert_int_equal(json_real(&x, j, "z", 0, 9, "t"), OK);
+    assert_string_equal(cJSON_GetObjectItem(j, "NaN")->valuestring, "a NaN \" NaN");
+    assert_string_equal(cJSON_GetArrayItem(cJSON_GetObjectItem(j, "y"), 1)->valuestring, "-Infinity");
+    cJSON_Delete(j);
+    EXPECT(json_read(&j, &arena, "/dev/null") == E_FORMAT && strstr(err_message(), "is empty"), "%s", err_message());
+    err_clear();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(strings_are_quoted), cmocka_unit_test(documents_are_safe),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(strings_are_quoted),
+                                       cmocka_unit_test(documents_are_safe),
                                        cmocka_unit_test(zero_bytes_are_not_passed_over),
                                        cmocka_unit_test(marks_of_byte_order),
+                                       cmocka_unit_test(files_are_read_as_python_reads_them),
                                        cmocka_unit_test(a_value_becomes_a_file)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
