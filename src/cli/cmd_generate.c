@@ -13,7 +13,9 @@
 
 static Status open_both(Model **m, Hooks **hooks, Tokenizer *t, const Args *a, const LoadOptions *options)
 {
-    TRY(model_with_adapter(m, hooks, a, args_arena(a), args_at(a, 0), options));
+    LoadOptions with = *options;
+    TRY(read_dtype(&with, a));
+    TRY(model_with_adapter(m, hooks, a, args_arena(a), args_at(a, 0), &with));
     TRY(tokenizer_open(t, args_arena(a), args_text(a, "tokenizer", args_at(a, 0))));
     if (tokenizer_size(t) > (*m)->config.vocab)
         return err_fail(E_MISMATCH, "the tokenizer has %lld ids, the model's vocabulary %d",
@@ -180,9 +182,10 @@ static const Option GENERATE_OPTIONS[] = {
     {"to", "LANG", "PLBART: language to write"},
     {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
     ADAPTER_OPTION,
+    DTYPE_OPTION,
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
-static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
+static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, DTYPE_CHOICE, {0}};
 static const Command GENERATE = {.name = "generate",
                                  .summary = "generate text from a prompt with a decoder or an encoder-decoder",
                                  .usage = "[options] MODEL [FILE]",
@@ -264,7 +267,9 @@ static const Option FILL_OPTIONS[] = {{"text", "TEXT", "the text itself, in plac
                                       {"top", "N", "predictions for each mask; default 5"},
                                       {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
                                       ADAPTER_OPTION,
+                                      DTYPE_OPTION,
                                       {0}};
+static const Choice FILL_CHOICES[] = {DTYPE_CHOICE, {0}};
 static const Command FILL = {.name = "fill",
                              .summary = "predict the token at each <mask> of a text",
                              .usage = "[options] MODEL [FILE]",
@@ -273,6 +278,7 @@ static const Command FILL = {.name = "fill",
                                  "model.  Columns: byte offset of the mask in the text, probability, id, token.",
                              .example = "vernier fill codebert --text 'int <mask> = 0;'",
                              .options = FILL_OPTIONS,
+                             .choices = FILL_CHOICES,
                              .least = 1,
                              .most = 2,
                              .run = run_fill};
