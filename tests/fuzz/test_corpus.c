@@ -5,6 +5,7 @@
 
 #include "fuzz/adapter.c"
 #include "fuzz/config.c"
+#include "fuzz/gguf.c"
 #include "fuzz/json.c"
 #include "fuzz/npy.c"
 #include "fuzz/safetensors.c"
@@ -40,6 +41,7 @@ static void replay(const char *name, void (*target)(const char *, size_t))
     }
 REPLAY(adapter)
 REPLAY(config)
+REPLAY(gguf)
 REPLAY(json)
 REPLAY(npy)
 REPLAY(safetensors)
@@ -48,6 +50,7 @@ REPLAY(tokenizer)
 REPLAY(torch)
 REPLAY(zip)
 
-SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_json),
-      cmocka_unit_test(replay_npy), cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm),
-      cmocka_unit_test(replay_tokenizer), cmocka_unit_test(replay_torch), cmocka_unit_test(replay_zip))
+SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_gguf),
+      cmocka_unit_test(replay_json), cmocka_unit_test(replay_npy), cmocka_unit_test(replay_safetensors),
+      cmocka_unit_test(replay_spm), cmocka_unit_test(replay_tokenizer), cmocka_unit_test(replay_torch),
+      cmocka_unit_test(replay_zip))
