@@ -19,7 +19,7 @@ Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act
 Var *op_linear_part(Tape *, Var *x, Var *w, Layout, Var *bias, Act, int64_t first, int64_t n);
 /* norm(x + residual); no bias: RMS.  A gain of fewer than C channels norms each run of that many by itself. */
 Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps);
-/* m / |row of W + s b a|, for n of W's outputs: those from `first` on, or, with `run`, in runs of that many, `step` apart
+/* m / |row of W + s b a|, for n outputs of W: from `first` on, or, with `run`, in runs of so many, `step` apart
  * from start to start.  m (n), b (n,R), a (R,C) -> (n).  held: the norm is a constant when going back. */
 typedef struct {
     Layout layout;
@@ -72,7 +72,7 @@ Var *op_softmax(Tape *, Var *scores);                    /*   -inf where unseen;
 Var *op_mix(Tape *, Var *probs, Var *v, Attn);           /*   then dropout and the mixture (B,T,H*D) */
 
 /* Rotary positions: turns the first `dims` channels of every head of x (..,H*D), pair i of row r by the angle whose
- * cosine and sine are element (r,i) of the tables (rows,dims/2).  Row i of x takes row[i], or, without, i mod rows. */
+ * cosine and sine are element (r,i) of the tables (rows,dims/2).  Row i of x takes row[i], or else i mod rows. */
 typedef struct {
     int64_t head_dim, dims, rows;
     const float *cos, *sin;

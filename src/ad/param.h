@@ -2,8 +2,8 @@
  * Parameters and their names live on the set's arena.  A parameter starts frozen.  Initial values depend on
  * (seed, name) only.  A value may lie elsewhere than on the arena: in the file it was read from.
  *
- * A frozen matrix may be held in BF16 or F16, as its file has it; ops compute with its values in F32.  Training it, or
- * writing to it, takes param_widen() first: an F32 copy on the set's arena, twice the bytes it had.  params_train()
+ * A frozen matrix may be held in BF16 or F16, as its file has it; ops compute with its values in F32.  Training it,
+ * or writing to it, takes param_widen() first: an F32 copy on the set's arena, twice its bytes.  params_train()
  * does so by itself.
  *
  * A gradient is made by the first backward that has something to put there, in memory of its step that other

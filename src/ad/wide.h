@@ -1,5 +1,5 @@
-/* Weights that a model holds in 16 bits.  Only frozen ones are (ad/param.h); widening is exact, so an op that computes
- * with the wide copy gives the bytes that it gives for a parameter of F32. */
+/* Weights that a model holds in 16 bits.  Only frozen ones are (ad/param.h); widening is exact, so an op that
+ * computes with the wide copy gives the bytes that it gives for a parameter of F32. */
 #ifndef AD_WIDE_H
 #define AD_WIDE_H
 

@@ -20,6 +20,15 @@ void print_remarks(const Adapter *a, const Args *args)
     adapter_remarks(a, adapter_say(args), NULL);
 }
 
+Status read_dtype(LoadOptions *options, const Args *args)
+{
+    static const char *const words[] = {"auto", "float32", NULL};
+    int dtype;
+    TRY(args_word(&dtype, args, "dtype", 0, words));
+    options->widen = dtype == 1;
+    return OK;
+}
+
 Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir,
                           const LoadOptions *options)
 {

@@ -17,8 +17,22 @@
             verbs                                                                                                    \
     }
 
-/* The model in `dir`, with --vocab-from-file, with --adapter's where that is given and the head that it brings; else *hooks is empty.  The
- * model is for running, not for saving: its config has the positions that virtual tokens leave to a text. */
+#define DTYPE_OPTION                                                                                                 \
+    {                                                                                                                \
+        "dtype", "TYPE",                                                                                             \
+            "auto (the default) keeps 16-bit weights in memory as the files have them; float32 widens "              \
+            "them on loading, to the same results"                                                                   \
+    }
+#define DTYPE_CHOICE                                                                                                 \
+    {                                                                                                                \
+        "dtype", "auto|float32"                                                                                      \
+    }
+/* Sets options->widen as --dtype has it, on the commands that take DTYPE_OPTION. */
+Status read_dtype(LoadOptions *, const Args *);
+
+/* The model in `dir`, with --vocab-from-file, with --adapter's where that is given and the head that it brings; else
+ * *hooks is empty.  The model is for running, not for saving: its config has the positions that virtual tokens leave to
+ * a text. */
 Status model_with_adapter(Model **, Hooks **, const Args *, Arena *, const char *dir, const LoadOptions *);
 /* The same with the adapter in `path`; NULL: none. */
 Status model_adapted(Model **, Hooks **, const Args *, Arena *, const char *dir, const char *path,

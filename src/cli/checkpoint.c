@@ -87,6 +87,25 @@ Status checkpoint_tree(const Args *a, const char *path)
     return OK;
 }
 
+/* The bytes of a tensor in a loaded model: matrices stay in 16 bits unless `widen` is set, the rest is F32. */
+static double loaded_bytes(const Stored *s, bool widen)
+{
+    bool half = !strcmp(stored_type(s), "F16") || !strcmp(stored_type(s), "BF16");
+    return (double)s->count * (half && !widen && s->rank == 2 && s->dim[0] > 1 ? 2 : 4);
+}
+
+/* Prints the memory of the loaded model where it keeps 16 bits, and without them. */
+static void print_loaded(const Weights *w)
+{
+    double kept = 0, wide = 0;
+    for (int i = 0; i < weights_n(w); i++) {
+        if (!own_bytes(w, i) || !stored_is_float(weights_at(w, i))) continue;
+        kept += loaded_bytes(weights_at(w, i), false);
+        wide += loaded_bytes(weights_at(w, i), true);
+    }
+    if (kept < wide) print_out("loaded: %.0f bytes, with --dtype float32 %.0f bytes\n", kept, wide);
+}
+
 /* Prints the stored types with their tensor counts, the bytes in the file and the tied tensors. */
 Status checkpoint_types(const Args *a, const char *path)
 {
@@ -105,6 +124,7 @@ Status checkpoint_types(const Args *a, const char *path)
     }
     for (int i = 0; i < weights_n(w); i++) bytes += own_bytes(w, i) ? (double)weights_at(w, i)->n_bytes : 0;
     print_out(", %.0f bytes in %s\n", bytes, weights_path(w));
+    print_loaded(w);
     print_tied(w);
     weights_close(w);
     return OK;

@@ -105,7 +105,9 @@ static const Option OPTIONS[] = {{"text", "TEXT", "the text itself, in place of 
                                  {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
                                  ADAPTER_OPTION,
                                  VOCABULARY_OPTION,
+                                 DTYPE_OPTION,
                                  {0}};
+static const Choice CHOICES[] = {DTYPE_CHOICE, {0}};
 static const Command FILL = {.name = "fill",
                              .summary = "predict the token at each <mask> of a text",
                              .usage = "[options] MODEL [FILE]",
@@ -115,6 +117,7 @@ static const Command FILL = {.name = "fill",
                                  "Columns: byte offset of the mask in the text, probability, id, token.",
                              .example = "vernier fill codebert --text 'int <mask> = 0;'",
                              .options = OPTIONS,
+                             .choices = CHOICES,
                              .least = 1,
                              .most = 2,
                              .run = run_fill};

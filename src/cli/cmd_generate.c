@@ -329,11 +329,12 @@ static const Option OPTIONS[] = {
     {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
     ADAPTER_OPTION,
     VOCABULARY_OPTION,
+    DTYPE_OPTION,
     {"no-generation-config", NULL, "ignore the settings of generation in the model's folder"},
     {"verbose", NULL, "report each setting of generation and where it comes from"},
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
-static const Choice CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
+static const Choice CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, DTYPE_CHOICE, {0}};
 static const Command GENERATE = {
     .name = "generate",
     .summary = "generate text from a prompt with a decoder or an encoder-decoder",

@@ -9,7 +9,9 @@
 
 Status generator_open(Model **m, Hooks **hooks, Tokenizer *t, const Args *a, const LoadOptions *options)
 {
-    TRY(model_with_adapter(m, hooks, a, args_arena(a), args_at(a, 0), options));
+    LoadOptions with = *options;
+    TRY(read_dtype(&with, a));
+    TRY(model_with_adapter(m, hooks, a, args_arena(a), args_at(a, 0), &with));
     return tokenizer_open(t, args_arena(a), args_text(a, "tokenizer", args_at(a, 0)));
 }
 

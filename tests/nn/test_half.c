@@ -84,7 +84,7 @@ static void matrices_take_half_the_memory(void **state)
     each_pair(memory_of);
 }
 
-/* A batch of many rows, where weights are widened for the product, and one of few, where they are read as they lie. */
+/* A batch of many rows, where weights are widened for a product, and one of few, where they are read as is. */
 static void logits_of(Pair p, const char *shape)
 {
     Arena step = arena_open((size_t)1 << 30);
@@ -151,7 +151,7 @@ static void every_method_of(Pair p, const char *shape)
     }
 }
 
-/* Frozen weights under a trained method, weights that are trained and so widened, and weights that a merge changes. */
+/* Frozen weights under a trained method, weights that are trained and so widened, and those that a merge changes. */
 static void methods_train_and_merge_equally(void **state)
 {
     (void)state;
