@@ -42,6 +42,7 @@ typedef struct {
     bool pooled[SENTENCE_POOLINGS];
     SentenceStep step[SENTENCE_STEPS];
     int n_steps;
+    bool lower;         /* texts are read in lower case, but for special tokens */
     int64_t most;       /* tokens of a text, special ones included; 0: any number */
     int64_t dim;        /* of a vector */
     const char *prompt; /* stands in front of each text; NULL: none */
