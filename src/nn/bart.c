@@ -241,6 +241,8 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
                                {0}};
 
+static const Alias GENERAL[] = {{"d_model", "hidden_size"}, {"encoder_attention_heads", "num_attention_heads"}, {0}};
+
 static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "decoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
@@ -303,12 +305,15 @@ static void write_config(const Config *c, cJSON *root)
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
+static const Format FORMAT;
+
+/* A model whose head is not the token table and is not there is refused, unless none belongs to it. */
 static void adapt(Config *c, const Weights *w)
 {
     const Stored *out = weights_find(w, "classification_head.out_proj.weight");
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
-    c->no_lm_head = c->classes && !weights_find(w, "lm_head.weight") && !weights_find(w, "final_logits_bias");
-    if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
+    bool head = weights_find(w, "lm_head.weight"), bias = weights_find(w, "final_logits_bias");
+    c->no_lm_head = !head && (c->tie_head ? c->classes && !bias : c->classes || format_is_base(&FORMAT, w));
 }
 
 static const Sublayer SUBLAYERS[] = {{PART_ENCODER, "attn", "encoder.layers.", ".attention_adapters"},
@@ -322,9 +327,10 @@ static const Format FORMAT = {.types = "bart|plbart|mbart",
                               .prefix = "model.",
                               .fields = FIELDS,
                               .fixed = FIXED,
+                              .general = GENERAL,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*embed_tokens.weight|lm_head.*|final_logits_bias",
+                              .ignore = "encoder.version|decoder.version",
                               .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,

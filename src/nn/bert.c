@@ -176,7 +176,7 @@ static const Format FORMAT = {.types = "bert",
                               .fixed = FIXED,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*position_ids|*token_type_ids|*pooler.*|cls.*",
+                              .ignore = "embeddings.position_ids|embeddings.token_type_ids",
                               .sublayers = ENCODER_SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};

@@ -49,15 +49,45 @@ Status act_from_hf(Act *out, const char *name, const char *key, const char *path
                     name);
 }
 
+/* Of several end tokens, as Llama 3 has them, the first is the one of the config; generation knows them all. */
+static const cJSON *first_id(const cJSON *root, const char *key)
+{
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(root, key);
+    return cJSON_IsArray(j) && str_glob("eos_token_id", key) ? cJSON_GetArrayItem(j, 0) : NULL;
+}
+
+static Status read_first_id(int *out, const Field *f, const cJSON *id, const char *path)
+{
+    if (!cJSON_IsNumber(id) || !(id->valuedouble >= f->least && id->valuedouble <= f->most))
+        return err_fail(E_FORMAT, "%s: %s is a list, but not of token ids", path, f->key);
+    *out = (int)id->valuedouble;
+    return OK;
+}
+
 static Status read_field(Config *c, const Field *f, const cJSON *root, const char *path)
 {
     void *at = (char *)c + f->offset;
     const char *text = NULL;
+    const cJSON *id = first_id(root, f->key);
+    if (id && f->kind == FIELD_INT) return read_first_id(at, f, id, path);
     switch (f->kind) {
     case FIELD_INT: return json_int(at, root, f->key, (int)f->least, (int)f->most, path);
     case FIELD_REAL: return json_real(at, root, f->key, f->least, f->most, path);
     case FIELD_BOOL: return json_bool(at, root, f->key, path);
     case FIELD_ACT: TRY(json_text(&text, root, f->key, path)); return text ? act_from_hf(at, text, f->key, path) : OK;
+    }
+    return OK;
+}
+
+/* A field under its own key and then, as the reference sets them in this order, under its general one. */
+static Status read_named(Config *c, const Format *format, const Field *f, const cJSON *root, const char *path)
+{
+    TRY(read_field(c, f, root, path));
+    for (const Alias *g = format->general; g && g->name; g++) {
+        if (strcmp(g->name, f->key) != 0) continue;
+        Field general = *f;
+        general.key = g->file;
+        TRY(read_field(c, &general, root, path));
     }
     return OK;
 }
@@ -140,7 +170,8 @@ Status config_read(Config *c, const Arch **out, const cJSON *root, const char *p
     TRY(check_fixed(arch->format->fixed, root, path));
     arch->defaults(c);
     if (arch->format->absent) arch->format->absent(c, type);
-    for (const Field *f = arch->format->fields; f->key; f++) TRY(read_field(c, f, root, path));
+    for (const Field *f = arch->format->fields; f->key; f++)
+        TRY(read_named(c, arch->format, f, root, path));
     if (arch->format->read) TRY(arch->format->read(c, root, path));
     *out = arch;
     return OK;
@@ -299,6 +330,14 @@ static const Stored *find_old_norm(const Format *f, const Weights *w, const char
     if (!gain && !str_glob("*LayerNorm.bias", name)) return NULL;
     snprintf(old, sizeof old, "%.*s%s", (int)(strrchr(name, '.') - name + 1), name, gain ? "gamma" : "beta");
     return find_under(f, w, old);
+}
+
+bool format_is_base(const Format *f, const Weights *w)
+{
+    size_t n = strlen(f->prefix);
+    for (int i = 0; i < weights_n(w); i++)
+        if (n && !strncmp(weights_at(w, i)->name, f->prefix, n)) return false;
+    return true;
 }
 
 const Stored *format_find(const Format *f, const Weights *w, const char *name)

@@ -168,8 +168,12 @@ static void adapt(Config *c, const Weights *w)
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
     c->no_lm_head = !c->plain_head && !weights_find(w, "lm_head.dense.weight");
     c->pooler = weights_find(w, "pooler.dense.weight") || weights_find(w, "roberta.pooler.dense.weight");
-    if (!weights_find(w, "lm_head.decoder.weight")) c->tie_head = true;
+    if (c->no_lm_head || c->plain_head) c->tie_head = true;
 }
+
+static const Head OTHERS[] = {{"bias", "the mask of UniXcoder's decoder"},
+                              {"dense", "the layer that UniXcoder's decoder does not use"},
+                              {0}};
 
 static const Format FORMAT = {.types = "roberta|xlm-roberta|camembert",
                               .prefix = "roberta.",
@@ -177,7 +181,8 @@ static const Format FORMAT = {.types = "roberta|xlm-roberta|camembert",
                               .fixed = FIXED,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*position_ids|*token_type_ids|*pooler.*|lm_head.*",
+                              .ignore = "embeddings.position_ids|embeddings.token_type_ids",
+                              .heads = OTHERS,
                               .sublayers = ENCODER_SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};

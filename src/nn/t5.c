@@ -259,6 +259,12 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
                                {0}};
 
+static const Alias GENERAL[] = {{"d_model", "hidden_size"},
+                                {"num_heads", "num_attention_heads"},
+                                {"num_layers", "num_hidden_layers"},
+                                {"d_kv", "head_dim"},
+                                {0}};
+
 static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "decoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
@@ -292,7 +298,8 @@ static Status read_config(Config *c, const cJSON *root, const char *path)
         TRY(act_from_hf(&c->act, form + (c->gated ? 6 : 0), "feed_forward_proj", path));
     if (!json_has(root, "num_decoder_layers")) c->decoder_layers = c->layers;
     c->attn_dropout = c->act_dropout = c->dropout;
-    return OK;
+    /* transformers 5 ties every table by its own rule and says here whether the config did */
+    return json_bool(&c->tie_head, root, "scale_decoder_outputs", path);
 }
 
 static void write_config(const Config *c, cJSON *root)
@@ -316,14 +323,22 @@ static const Sublayer SUBLAYERS[] = {
     {PART_DECODER, "attn", "decoder.block.", ".layer.0"}, {PART_DECODER, "ffn", "decoder.block.", ".layer.2"},
     {PART_CROSS, "attn", "decoder.block.", ".layer.1"},   {0}};
 
+static const Head OTHERS[] = {{"cls_head", "CodeReviewer's classification"},
+                              {"proj", "a projection, as of CodeT5+ for text matching"},
+                              {"itm_head", "CodeT5+'s matching of text and code"},
+                              {"decoder.block.0.layer.1.EncDecAttention.relative_attention_bias",
+                               "a table that the first T5 files have and no T5 reads"},
+                              {0}};
+
 static const Format FORMAT = {.types = "t5|mt5|umt5",
                               .prefix = "",
                               .fields = FIELDS,
                               .fixed = FIXED,
+                              .general = GENERAL,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*embed_tokens.weight|lm_head.weight|"
-                                        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+                              .ignore = "",
+                              .heads = OTHERS,
                               .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,

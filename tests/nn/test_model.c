@@ -294,7 +294,7 @@ static void generation_is_argmax(void **state)
         if (!strcmp(m->config.arch, "t5")) x.len = NULL;
         int32_t out[B * NEW_TOKENS], len[B];
         GenerateConfig c = generate_defaults(m, NEW_TOKENS);
-        c.force_eos = false;
+        c.forced_eos.n = 0;
         EXPECT(generate_tokens(out, len, m, h, &G.step, &x, &c) == OK, "%s", err_message());
         for (int b = 0; b < B; b++) {
             int n = x.len ? x.len[b] : T;
