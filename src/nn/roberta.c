@@ -171,9 +171,8 @@ static void adapt(Config *c, const Weights *w)
     if (c->no_lm_head || c->plain_head) c->tie_head = true;
 }
 
-static const Head OTHERS[] = {{"bias", "the mask of UniXcoder's decoder"},
-                              {"dense", "the layer that UniXcoder's decoder does not use"},
-                              {0}};
+static const Head OTHERS[] = {
+    {"bias", "the mask of UniXcoder's decoder"}, {"dense", "the layer that UniXcoder's decoder does not use"}, {0}};
 
 static const Format FORMAT = {.types = "roberta|xlm-roberta|camembert",
                               .prefix = "roberta.",

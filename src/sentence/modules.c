@@ -205,7 +205,7 @@ static Status read_modules(Sentence *s, Arena *run)
 
 /* ---- lengths and prompts */
 
-/* What the class of the transformer wrote: its name is in that of the file. */
+/* The name of the file holds that of the class which wrote it. */
 static Status read_limits(Sentence *s, Arena *run)
 {
     static const char *const OF[] = {"bert",   "roberta",     "distilbert", "camembert",

@@ -53,7 +53,7 @@ typedef struct {
 
 Status sentence_open(Sentence *, Arena *run, const char *dir); /* a folder or a hub name */
 void sentence_close(Sentence *);
-/* The two halves of it: what the folder declares, and the model, which may have an adapter. */
+/* The two halves of it: the declarations of the folder, and the model, which may have an adapter. */
 Status sentence_read(Sentence *, Arena *run, const char *dir);
 Status sentence_attach(Sentence *, Arena *run, Model *, const Hooks *);
 /* A prompt of config_sentence_transformers.json by its name, in place of the default one; E_CONFIG lists them. */
