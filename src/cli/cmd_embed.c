@@ -149,7 +149,7 @@ static Status print_hits(Arena *a, const Texts *t, Tensor v, int64_t top)
 
 /* ---- the command */
 
-/* --pooling takes the place of what the folder declares; what follows the pooling stays. */
+/* --pooling takes the place of the declared ways; the modules behind the pooling stay. */
 static Status choose(Sentence *s, const Args *a)
 {
     int64_t most;

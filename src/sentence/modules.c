@@ -1,7 +1,6 @@
 /* The files of a sentence-transformers folder.  modules.json is an array of {"path", "type"}, where the type is the
  * name of a Python class; each module has a config.json in its folder.  Normalize has no settings, and its folder may
  * be missing. */
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -206,16 +205,7 @@ static Status read_modules(Sentence *s, Arena *run)
 
 /* ---- lengths and prompts */
 
-/* The smaller of the limit so far and a positive number under the key; none is 1e30, as Python writes it. */
-static Status limit_by(int64_t *most, const cJSON *root, const char *key, const char *path)
-{
-    double x = 0;
-    if (root) TRY(json_real(&x, root, key, -INFINITY, INFINITY, path));
-    if (x >= 1 && x < (double)(1 << 28) && (!*most || x < (double)*most)) *most = (int64_t)x;
-    return OK;
-}
-
-/* What the class of the transformer wrote: its name is in that of the file. */
+/* The name of the file holds that of the class which wrote it. */
 static Status read_limits(Sentence *s, Arena *run)
 {
     static const char *const OF[] = {"bert",   "roberta",     "distilbert", "camembert",
@@ -224,16 +214,11 @@ static Status read_limits(Sentence *s, Arena *run)
     for (int i = 0; OF[i] && (!path || !there(path)); i++)
         path = str_print(run, "%s/sentence_%s_config.json", s->model_dir, OF[i]);
     cJSON *root;
-    bool lower = false;
+    int most = 0;
     TRY(read_object(&root, run, path));
-    Status status = root ? json_bool(&lower, root, "do_lower_case", path) : OK;
-    if (!status && lower) status = err_fail(E_FORMAT, "%s: do_lower_case is true, only false is supported", path);
-    if (!status) status = limit_by(&s->most, root, "max_seq_length", path);
-    cJSON_Delete(root);
-    if (status || s->most) return status;
-    path = str_print(run, "%s/tokenizer_config.json", s->model_dir);
-    TRY(read_object(&root, run, path));
-    status = limit_by(&s->most, root, "model_max_length", path);
+    Status status = root ? json_bool(&s->lower, root, "do_lower_case", path) : OK;
+    if (root && !status) status = json_int(&most, root, "max_seq_length", 1, 1 << 28, path);
+    s->most = most;
     cJSON_Delete(root);
     return status;
 }

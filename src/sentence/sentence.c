@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "text/unicode.h"
 #include "train/batch.h"
 
 enum { BATCH_ROWS = 32 };
@@ -39,9 +40,10 @@ Status sentence_attach(Sentence *s, Arena *run, Model *m, const Hooks *hooks)
     s->model = m;
     s->hooks = hooks;
     int room = config_room(&m->config);
-    if (room && (!s->most || room < s->most)) s->most = room;
     TRY(check_steps(s));
     TRY(tokenizer_open(&s->tokenizer, run, s->model_dir));
+    if (!s->most) s->most = s->tokenizer.most;
+    if (room && (!s->most || room < s->most)) s->most = room;
     if (tokenizer_size(&s->tokenizer) <= m->config.vocab) return OK;
     Status status = err_fail(E_MISMATCH, "%s: the tokenizer has %lld ids, the model's vocabulary %d", s->model_dir,
                              (long long)tokenizer_size(&s->tokenizer), m->config.vocab);
@@ -64,6 +66,25 @@ void sentence_close(Sentence *s)
 
 /* ---- one text */
 
+/* The text in lower case, the special tokens in it as they are. */
+static Bytes lowered(Arena *a, const Sentence *s, Bytes text)
+{
+    Buf b = buf_open(a);
+    size_t from = 0, at = 0, n;
+    while (from < text.len) {
+        const Special *special = special_next(tokenizer_specials(&s->tokenizer), text.text, from, text.len, &at);
+        for (size_t end = special ? at : text.len; from < end; from += n) {
+            uint32_t c[2];
+            char utf8[4];
+            size_t k = unicode_lower(c, unicode_next(text.text + from, text.len - from, &n));
+            for (size_t i = 0; i < k; i++) buf_add(&b, utf8, unicode_put(utf8, c[i]));
+        }
+        if (special) buf_add(&b, text.text + at, special->len);
+        from += special ? special->len : 0;
+    }
+    return (Bytes){b.len ? b.text : text.text, b.len};
+}
+
 static Status tokens(BpeText *out, Arena *a, const Sentence *s, Bytes text)
 {
     Buf whole = buf_open(a);
@@ -72,6 +93,7 @@ static Status tokens(BpeText *out, Arena *a, const Sentence *s, Bytes text)
         buf_add(&whole, text.text, text.len);
         text = (Bytes){whole.text, whole.len};
     }
+    if (s->lower) text = lowered(a, s, text);
     BpeText x = tokenizer_encode(&s->tokenizer, a, text.text, text.len, true);
     TRY(tokenizer_wrap(out, &s->tokenizer, a, &x, NULL, NULL, (Limit){.most = s->most}));
     if (!out->n) return err_fail(E_FORMAT, "a text has no tokens");

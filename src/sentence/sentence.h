@@ -42,6 +42,7 @@ typedef struct {
     bool pooled[SENTENCE_POOLINGS];
     SentenceStep step[SENTENCE_STEPS];
     int n_steps;
+    bool lower;         /* texts are read in lower case, but for special tokens */
     int64_t most;       /* tokens of a text, special ones included; 0: any number */
     int64_t dim;        /* of a vector */
     const char *prompt; /* stands in front of each text; NULL: none */
@@ -52,7 +53,7 @@ typedef struct {
 
 Status sentence_open(Sentence *, Arena *run, const char *dir); /* a folder or a hub name */
 void sentence_close(Sentence *);
-/* The two halves of it: what the folder declares, and the model, which may have an adapter. */
+/* The two halves of it: the declarations of the folder, and the model, which may have an adapter. */
 Status sentence_read(Sentence *, Arena *run, const char *dir);
 Status sentence_attach(Sentence *, Arena *run, Model *, const Hooks *);
 /* A prompt of config_sentence_transformers.json by its name, in place of the default one; E_CONFIG lists them. */

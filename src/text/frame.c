@@ -36,10 +36,9 @@ static Status shorten(int64_t *n, int64_t *m, int64_t excess, Cut how)
         *one -= excess;
         return OK;
     }
-    int64_t gap = *n > *m ? *n - *m : *m - *n, cut = excess < gap ? excess : gap;
-    *(*n > *m ? n : m) -= cut;
-    *m -= (excess - cut + 1) / 2;
-    *n -= (excess - cut) / 2;
+    int64_t kept = *n + *m - excess, *shorter = *n > *m ? m : n, *longer = *n > *m ? n : m;
+    if (*shorter > kept / 2) *shorter = kept / 2;
+    *longer = kept - *shorter;
     return OK;
 }
 

@@ -38,7 +38,8 @@ typedef struct {
     bool left; /* a text loses its beginning, not its end */
 } Limit;
 
-/* CUT_LONGEST levels the longer with the shorter, then takes from both in turn, the second first.  E_CONFIG: the
+/* CUT_LONGEST takes from the longer until both fit or are equally long, an odd id going to the longer (of equals to
+ * the second), as the tokenizers library does.  E_CONFIG: the
  * limit does not hold the frame, or the text that shall give way is too short. */
 Status frame_put(BpeText *out, Arena *, const TokenFrame *, const BpeText *a, const BpeText *b, Limit);
 

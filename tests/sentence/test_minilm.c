@@ -195,16 +195,18 @@ static void pairs_of_the_tokenizer(void **state)
             const char *text = member(x, "text")->valuestring;
             part[i] = tokenizer_encode(&t, &arena, text, strlen(text), true);
         }
+        const BpeText *second = part[1].n ? &part[1] : NULL; /* the library leaves out an empty second text */
         for (int cut = 0; cut < 2; cut++) {
             const cJSON *want = cut ? member(pair, "longest_first_24") : pair;
             int64_t n;
             const int32_t *id = numbers(member(want, "input_ids"), &n), *type;
-            EXPECT(!tokenizer_wrap(&both, &t, &arena, &part[0], &part[1], NULL, (Limit){.most = cut ? 24 : 0}), "%s",
+            EXPECT(!tokenizer_wrap(&both, &t, &arena, &part[0], second, NULL, (Limit){.most = cut ? 24 : 0}), "%s",
                    err_message());
             assert_int_equal(both.n, n);
             assert_memory_equal(both.id, id, sizeof *id * (size_t)n);
             type = numbers(member(want, "token_type_ids"), &n);
-            assert_memory_equal(tokenizer_types(&t, &arena, &both), type, sizeof *type * (size_t)n);
+            const int32_t *got = tokenizer_types(&t, &arena, &both);
+            for (int64_t i = 0; i < n; i++) assert_int_equal(got ? got[i] : 0, type[i]);
         }
     }
     tokenizer_close(&t);

@@ -221,6 +221,22 @@ static void prompts(void **state)
     sentence_close(&s);
 }
 
+/* Letters of any script, but not the special tokens. */
+static void lower_case(void **state)
+{
+    (void)state;
+    char loud[] = "THE Quick <mask> \303\204\316\251", quiet[] = "the quick <mask> \303\244\317\211";
+    const Bytes text[] = {{loud, sizeof loud - 1}, {quiet, sizeof quiet - 1}};
+    for (int lower = 0; lower < 2; lower++) {
+        put("sentence_bert_config.json", lower ? "{\"do_lower_case\": true}" : "{\"do_lower_case\": false}");
+        Sentence s = opened();
+        Tensor v;
+        EXPECT(!sentence_encode(&v, &arena, &s, text, 2), "%s", err_message());
+        EXPECT((sentence_cosine(v, 0, 1) > 1 - 1e-6) == lower, "%g", sentence_cosine(v, 0, 1));
+        sentence_close(&s);
+    }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -258,4 +274,4 @@ static void refused(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, folder, end)
-SUITE(T(pooling), T(declared_or_not), T(layers_behind), T(lengths), T(prompts), T(refused))
+SUITE(T(pooling), T(declared_or_not), T(layers_behind), T(lengths), T(prompts), T(lower_case), T(refused))

@@ -524,6 +524,8 @@ static void texts_are_cut(void **state)
     CUT(3, 0, 4, CUT_SECOND, false, 91, 10, 11, 92); /* there is but one to cut */
     CUT(4, 1, 6, CUT_LONGEST, false, 91, 10, 11, 92, 20, 93);
     CUT(4, 3, 6, CUT_LONGEST, true, 91, 12, 13, 92, 22, 93);
+    CUT(3, 4, 6, CUT_LONGEST, false, 91, 10, 92, 20, 21, 93);
+    CUT(4, 4, 6, CUT_LONGEST, false, 91, 10, 92, 20, 21, 93);
     CUT(2, 3, 6, CUT_FIRST, false, 91, 92, 20, 21, 22, 93);
     CUT(2, 3, 6, CUT_SECOND, true, 91, 10, 11, 92, 22, 93);
     BpeText x = numbers(2, 10), y = numbers(3, 20), out;
