@@ -468,6 +468,98 @@ static void forms_of_rope(void **state)
     }
 }
 
-SUITE(TEST(rates_of_llama3), TEST(restatement_agrees), TEST(groups_are_repetition), TEST(window_is_a_mask),
-      TEST(padding_in_front), TEST(positions_are_relative), TEST(sizes_of_checkpoints), TEST(class_defaults),
-      TEST(windows_of_layers), TEST(forms_of_rope))
+/* ---- files */
+
+/* Saves what `keep` matches of a model, under names with this prefix, beside `more` tensors. */
+static const char *save_some(const Model *m, const char *keep, const char *prefix, const Named *more, int n_more)
+{
+    const char *dir = str_print(&RUN, "/tmp/vernier-rotary-%d", (int)getpid());
+    EXPECT(model_save(m, dir) == OK, "%s", err_message());
+    Named *named = NEW(&RUN, Named, params_n(m->params) + n_more);
+    int n = 0;
+    for (int i = 0; i < params_n(m->params); i++) {
+        const Param *p = params_at(m->params, i);
+        const char *before = build_is_any_head(p->name) ? "" : prefix;
+        if (str_glob(keep, p->name)) named[n++] = (Named){str_print(&RUN, "%s%s", before, p->name), p->val};
+    }
+    for (int i = 0; i < n_more; i++) named[n++] = more[i];
+    EXPECT(safetensors_write(str_print(&RUN, "%s/model.safetensors", dir), named, n, NULL, 0) == OK, "%s",
+           err_message());
+    return dir;
+}
+
+static void drop(const char *dir)
+{
+    unlink(str_print(&RUN, "%s/config.json", dir));
+    unlink(str_print(&RUN, "%s/model.safetensors", dir));
+    rmdir(dir);
+}
+
+static void heads_and_prefixes(void **state)
+{
+    (void)state;
+    static const char *const KINDS[] = {"llama-grouped", "gpt_neox"},
+                             *const HEAD[] = {"lm_head.weight", "embed_out.weight"},
+                             *const PREFIX[] = {"model.", "gpt_neox."};
+    for (int i = 0; i < 2; i++) {
+        Model *a = small_model(&RUN, KINDS[i], F32), *b;
+        const char *dir = save_some(a, "layers.*|embed_tokens.*|embed_in.*|*norm.*", "", NULL, 0);
+        EXPECT(model_load(&b, &RUN, dir) == OK && b->config.no_lm_head, "%s: %s", KINDS[i], err_message());
+        Pass p = {.tape = tape_open(&STEP, false)};
+        Batch x = small_batch(&RUN, a);
+        Tensor want = model_hidden(a, &p, &x)->val, got = model_hidden(b, &p, &x)->val;
+        EXPECT(rows_gap(want, got, x.len) == 0, "%s: the bare stack differs", KINDS[i]);
+        dir = save_some(a, "layers.*|embed_tokens.*|embed_in.*|*norm.*", PREFIX[i], NULL, 0);
+        EXPECT(model_load(&b, &RUN, dir) == E_MISMATCH && strstr(err_message(), HEAD[i]), "%s: %s", KINDS[i],
+               err_message());
+        err_clear();
+        Named old = {str_print(&RUN, "%slayers.0.%s.rotary_emb.inv_freq", PREFIX[i], i ? "attention" : "self_attn"),
+                     tensor_zero(&RUN, F32, SHAPE(3))};
+        dir = save_some(a, "*", PREFIX[i], &old, 1);
+        EXPECT(model_load(&b, &RUN, dir) == OK && !b->config.no_lm_head, "%s: %s", KINDS[i], err_message());
+        drop(dir);
+    }
+}
+
+/* The score of a row is that of its last token, behind padding or before it. */
+static void classes_read_the_last_token(void **state)
+{
+    (void)state;
+    static const char *const KINDS[] = {"llama-grouped", "gpt_neox", "gpt2"};
+    for (int i = 0; i < 3; i++) {
+        Config c = small_config(KINDS[i]);
+        c.classes = 3;
+        Model *m = open_model(&c);
+        Batch x = small_batch(&RUN, m), y = x;
+        int32_t *ids = NEW(&RUN, int32_t, B * T), *position = NEW(&RUN, int32_t, B * T);
+        uint8_t *mask = NEW(&RUN, uint8_t, B * T);
+        for (int j = 0; j < B * T; j++) {
+            int from = j % T - (T - x.len[j / T]);
+            ids[j] = from < 0 ? 5 : x.ids[j / T * T + from];
+            mask[j] = from >= 0;
+            position[j] = from < 0 ? 1 : from;
+        }
+        y.ids = ids, y.len = NULL, y.mask = mask, y.position = position;
+        Pass p = {.tape = tape_open(&STEP, false)};
+        Tensor right = model_classes(m, &p, &x)->val, left = model_classes(m, &p, &y)->val;
+        EXPECT(rows_gap(right, left, NULL) < 1e-12, "%s: padding in front moves a class by %g", KINDS[i],
+               rows_gap(right, left, NULL));
+        uint8_t *same = NEW(&RUN, uint8_t, B * T);
+        for (int j = 0; j < B * T; j++) same[j] = j % T < x.len[j / T];
+        y = x, y.len = NULL, y.mask = same;
+        EXPECT(rows_gap(right, model_classes(m, &p, &y)->val, NULL) < 1e-12, "%s: a mask is not a length", KINDS[i]);
+        Tensor h = model_hidden(m, &p, &x)->val;
+        for (int b = 0; b < B; b++)
+            for (int k = 0; k < 3; k++) {
+                double score = 0;
+                const Param *w = param_find(m->params, "score.weight");
+                for (int64_t d = 0; d < c.dim; d++)
+                    score += tensor_get(h, (b * T + x.len[b] - 1) * c.dim + d) * tensor_get(w->val, k * c.dim + d);
+                EXPECT(fabs(score - tensor_get(right, b * 3 + k)) < 1e-12, "%s: class %d of row %d", KINDS[i], k, b);
+            }
+    }
+}
+
+SUITE(TEST(heads_and_prefixes), TEST(classes_read_the_last_token), TEST(rates_of_llama3), TEST(restatement_agrees),
+      TEST(groups_are_repetition), TEST(window_is_a_mask), TEST(padding_in_front), TEST(positions_are_relative),
+      TEST(sizes_of_checkpoints), TEST(class_defaults), TEST(windows_of_layers), TEST(forms_of_rope))
