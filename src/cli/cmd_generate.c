@@ -186,7 +186,7 @@ static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-de
 static const Command GENERATE = {.name = "generate",
                                  .summary = "generate text from a prompt with a decoder or an encoder-decoder",
                                  .usage = "[options] MODEL [FILE]",
-                                 .about = "MODEL is a checkpoint of GPT-2, BART, PLBART, T5, CodeT5 or "
+                                 .about = "MODEL is a checkpoint of GPT-2, Llama and its kin, GPT-NeoX, BART, PLBART, T5, CodeT5 or "
                                           "UniXcoder (with --mode) and its tokenizer, a directory or a name "
                                           "in the hub's cache.  The text is a FILE, --text, or standard input.",
                                  .example = "vernier generate codet5 --text 'def add(a, b):' --num-beams 4",
