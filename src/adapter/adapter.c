@@ -174,6 +174,7 @@ static Status fill(const Adapter *a, const Binding *b)
     if (times && times->count != tensor_count(b->param->val) / n)
         return err_fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld values", weights_path(a->weights),
                         times->name, stored_shape(times), (long long)(tensor_count(b->param->val) / n));
+    param_widen(b->param);
     for (int64_t i = 0; i < tensor_count(b->param->val); i++) {
         double x = b->factor * stored_get(s, b->first + i / n * b->row + i % n);
         tensor_set(b->param->val, i, times ? x * stored_get(times, i / n) : x);
