@@ -183,18 +183,19 @@ static const Option GENERATE_OPTIONS[] = {
     {"json", NULL, "a line of JSON for each result: text, ids and score"},
     {0}};
 static const Choice GENERATE_CHOICES[] = {{"mode", "none|decoder-only|encoder-decoder"}, {0}};
-static const Command GENERATE = {.name = "generate",
-                                 .summary = "generate text from a prompt with a decoder or an encoder-decoder",
-                                 .usage = "[options] MODEL [FILE]",
-                                 .about = "MODEL is a checkpoint of GPT-2, Llama and its kin, GPT-NeoX, BART, PLBART, T5, CodeT5 or "
-                                          "UniXcoder (with --mode) and its tokenizer, a directory or a name "
-                                          "in the hub's cache.  The text is a FILE, --text, or standard input.",
-                                 .example = "vernier generate codet5 --text 'def add(a, b):' --num-beams 4",
-                                 .options = GENERATE_OPTIONS,
-                                 .choices = GENERATE_CHOICES,
-                                 .least = 1,
-                                 .most = 2,
-                                 .run = run_generate};
+static const Command GENERATE = {
+    .name = "generate",
+    .summary = "generate text from a prompt with a decoder or an encoder-decoder",
+    .usage = "[options] MODEL [FILE]",
+    .about = "MODEL is a checkpoint of GPT-2, Llama and its kin, GPT-NeoX, BART, PLBART, T5, CodeT5 or "
+             "UniXcoder (with --mode) and its tokenizer, a directory or a name "
+             "in the hub's cache.  The text is a FILE, --text, or standard input.",
+    .example = "vernier generate codet5 --text 'def add(a, b):' --num-beams 4",
+    .options = GENERATE_OPTIONS,
+    .choices = GENERATE_CHOICES,
+    .least = 1,
+    .most = 2,
+    .run = run_generate};
 REGISTER(command, GENERATE)
 
 /* ---- fill */

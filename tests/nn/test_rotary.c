@@ -370,6 +370,35 @@ static void sizes_of_checkpoints(void **state)
     }
 }
 
+static void sizes_of_pythia_and_modernbert(void **state)
+{
+    (void)state;
+    static const struct {
+        int dim, layers, heads, vocab;
+        int64_t total;
+    } PYTHIA[] = {{128, 6, 4, 50304, 14067712},     {256, 6, 8, 50304, 30494720},
+                  {512, 6, 8, 50304, 70426624},     {768, 12, 12, 50304, 162322944},
+                  {1024, 24, 16, 50304, 405334016}, {2048, 16, 8, 50304, 1011781632},
+                  {2048, 24, 16, 50304, 1414647808}};
+    for (size_t i = 0; i < sizeof PYTHIA / sizeof *PYTHIA; i++) {
+        Config c = {0};
+        arch_find("gpt_neox")->defaults(&c);
+        c.dim = PYTHIA[i].dim, c.layers = PYTHIA[i].layers, c.heads = PYTHIA[i].heads, c.vocab = PYTHIA[i].vocab;
+        c.hidden = 4 * c.dim;
+        EXPECT(parameters_of(&c) == PYTHIA[i].total, "hidden size %d: %lld parameters, expected %lld", c.dim,
+               (long long)parameters_of(&c), (long long)PYTHIA[i].total);
+    }
+    Config c = {0};
+    arch_find("modernbert")->defaults(&c);
+    assert_int_equal(parameters_of(&c), 149655232);
+    c.no_lm_head = true;
+    assert_int_equal(parameters_of(&c), 149014272);
+    c.dim = 1024, c.heads = 16, c.hidden = 2624, c.layers = 28;
+    assert_int_equal(parameters_of(&c), 394781696);
+    c.no_lm_head = false;
+    assert_int_equal(parameters_of(&c), 395881664);
+}
+
 /* ---- config.json */
 
 #define SMALL "\"hidden_size\":16,\"num_attention_heads\":4,\"intermediate_size\":24,\"num_hidden_layers\":4,"
@@ -468,6 +497,25 @@ static void forms_of_rope(void **state)
     }
 }
 
+static void modernbert_config(void **state)
+{
+    (void)state;
+    Config c = read_ok(CONFIG("modernbert", "\"pad_token_id\":1,\"local_attention\":6,\"local_rope_theta\":null,"));
+    assert_true(c.window == 4 && c.global_every == 3 && c.rope.local_base == 0 && c.rope.base == 160000);
+    for (int i = 0; i < 4; i++) assert_int_equal(window_of(&c, i), i % 3 ? 4 : 0);
+    c = read_ok(CONFIG("modernbert",
+                       "\"pad_token_id\":1,\"rope_parameters\":{\"full_attention\":{\"rope_theta\":7,\"rope_type\":"
+                       "\"default\"},\"sliding_attention\":{\"rope_theta\":9}},\"layer_types\":[\"full_attention\","
+                       "\"sliding_attention\",\"full_attention\",\"sliding_attention\"],"));
+    assert_true(c.rope.base == 7 && c.rope.local_base == 9 && c.global_every == 2 && !c.window_from);
+    static const char *const REFUSED[] = {"norm_bias", "classifier_bias"};
+    for (int i = 0; i < 2; i++) {
+        const char *text = str_print(&RUN, "{\"model_type\":\"modernbert\",\"%s\":true}", REFUSED[i]);
+        EXPECT(read_text(&c, text) == E_FORMAT && strstr(err_message(), REFUSED[i]), "%s", err_message());
+        err_clear();
+    }
+}
+
 /* ---- files */
 
 /* Saves what `keep` matches of a model, under names with this prefix, beside `more` tensors. */
@@ -562,4 +610,5 @@ static void classes_read_the_last_token(void **state)
 
 SUITE(TEST(heads_and_prefixes), TEST(classes_read_the_last_token), TEST(rates_of_llama3), TEST(restatement_agrees),
       TEST(groups_are_repetition), TEST(window_is_a_mask), TEST(padding_in_front), TEST(positions_are_relative),
-      TEST(sizes_of_checkpoints), TEST(class_defaults), TEST(windows_of_layers), TEST(forms_of_rope))
+      TEST(sizes_of_checkpoints), TEST(sizes_of_pythia_and_modernbert), TEST(modernbert_config), TEST(class_defaults),
+      TEST(windows_of_layers), TEST(forms_of_rope))
