@@ -368,10 +368,11 @@ Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
     int mark = tape_enter(t);
     for (int l = 0; l < s->n; l++) {
         calls[l] = (Call){*p, s, *r, l};
+        Var *bias = r->layer_bias ? r->layer_bias[l] : r->bias;
         if (p->checkpoint && tape_records(t))
-            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, r->bias, NULL);
+            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, bias, NULL);
         else
-            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, r->bias, NULL}, &calls[l]);
+            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, bias, NULL}, &calls[l]);
         tape_renew(t, mark, x);
     }
     return tape_leave(t, mark, x);

@@ -55,6 +55,7 @@ typedef struct {
     const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
     int64_t k;
     Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
+    Var **layer_bias;          /* UMT5: such a bias of each layer, in the place of one for all; or NULL */
     Var *memory;               /* the encoder's result (B,S,C), or NULL */
     const int32_t *memory_len; /* (B) or NULL */
 } Rows;

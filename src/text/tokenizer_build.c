@@ -89,7 +89,7 @@ static Status build_pieces(const Make *m, const TokenizerParts *x, bool unigram)
     if (!x->score || unknown < 0 || unknown >= x->n)
         return err_fail(E_FORMAT, "%s: the tokenizer has no scores or no unknown token", m->path);
     for (int64_t i = 0; i < x->n; i++)
-        piece[i] = (Piece){x->token[i], (int32_t)strlen(x->token[i]), x->score[i], PIECE_NORMAL};
+        piece[i] = (Piece){x->token[i], (int32_t)strlen(x->token[i]), (double)x->score[i], PIECE_NORMAL};
     if (!unigram) {
         m->t->kind = "SentencePiece BPE";
         m->p->bpe = make_bpe(m, piece, x->n, true, x->token[unknown]);

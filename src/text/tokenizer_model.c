@@ -10,7 +10,7 @@
 /* ---- BPE from scores ---- */
 
 typedef struct {
-    float score;
+    double score;
     int32_t left, right, id, left_length, right_length; /* lengths in characters */
     int64_t at;
 } Union;
@@ -138,7 +138,7 @@ typedef struct {
     int32_t n, unknown;
 } Pieces;
 
-static void put(Pieces *p, const char *text, float score)
+static void put(Pieces *p, const char *text, double score)
 {
     p->at[p->n++] = (Piece){text, (int32_t)strlen(text), score, PIECE_NORMAL};
 }
