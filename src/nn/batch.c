@@ -19,7 +19,10 @@ void batch_shift_right(int32_t *out, const Config *c, const int32_t *target, int
 int32_t *rows_last(Pass *p, const Batch *x)
 {
     int32_t *row = NEW(tape_arena(p->tape), int32_t, x->b);
-    for (int64_t b = 0; b < x->b; b++) row[b] = (x->len ? x->len[b] : (int32_t)x->t) - 1;
+    for (int64_t b = 0; b < x->b; b++) {
+        row[b] = (x->len ? x->len[b] : (int32_t)x->t) - 1;
+        while (x->mask && row[b] > 0 && !x->mask[b * x->t + row[b]]) row[b]--;
+    }
     return row;
 }
 

@@ -275,11 +275,13 @@ static void write_config(const Config *c, cJSON *root)
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
+/* A file of the stack alone, or of a classifier, has no LM head; any other without one has lost it. */
 static void adapt(Config *c, const Weights *w)
 {
     const Stored *head = weights_find(w, "score.weight");
+    bool bare = !weights_find(w, "model.embed_tokens.weight");
     c->classes = head && head->rank == 2 ? (int)head->dim[0] : 0;
-    c->no_lm_head = !c->tie_head && !weights_find(w, "lm_head.weight");
+    c->no_lm_head = !c->tie_head && (bare || head) && !weights_find(w, "lm_head.weight");
 }
 
 static const Sublayer SUBLAYERS[] = {{PART_DECODER, "attn", "layers.", ".attention_adapters"},

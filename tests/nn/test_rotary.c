@@ -370,6 +370,35 @@ static void sizes_of_checkpoints(void **state)
     }
 }
 
+static void sizes_of_pythia_and_modernbert(void **state)
+{
+    (void)state;
+    static const struct {
+        int dim, layers, heads, vocab;
+        int64_t total;
+    } PYTHIA[] = {{128, 6, 4, 50304, 14067712},     {256, 6, 8, 50304, 30494720},
+                  {512, 6, 8, 50304, 70426624},     {768, 12, 12, 50304, 162322944},
+                  {1024, 24, 16, 50304, 405334016}, {2048, 16, 8, 50304, 1011781632},
+                  {2048, 24, 16, 50304, 1414647808}};
+    for (size_t i = 0; i < sizeof PYTHIA / sizeof *PYTHIA; i++) {
+        Config c = {0};
+        arch_find("gpt_neox")->defaults(&c);
+        c.dim = PYTHIA[i].dim, c.layers = PYTHIA[i].layers, c.heads = PYTHIA[i].heads, c.vocab = PYTHIA[i].vocab;
+        c.hidden = 4 * c.dim;
+        EXPECT(parameters_of(&c) == PYTHIA[i].total, "hidden size %d: %lld parameters, expected %lld", c.dim,
+               (long long)parameters_of(&c), (long long)PYTHIA[i].total);
+    }
+    Config c = {0};
+    arch_find("modernbert")->defaults(&c);
+    assert_int_equal(parameters_of(&c), 149655232);
+    c.no_lm_head = true;
+    assert_int_equal(parameters_of(&c), 149014272);
+    c.dim = 1024, c.heads = 16, c.hidden = 2624, c.layers = 28;
+    assert_int_equal(parameters_of(&c), 394781696);
+    c.no_lm_head = false;
+    assert_int_equal(parameters_of(&c), 395881664);
+}
+
 /* ---- config.json */
 
 #define SMALL "\"hidden_size\":16,\"num_attention_heads\":4,\"intermediate_size\":24,\"num_hidden_layers\":4,"
@@ -468,6 +497,118 @@ static void forms_of_rope(void **state)
     }
 }
 
-SUITE(TEST(rates_of_llama3), TEST(restatement_agrees), TEST(groups_are_repetition), TEST(window_is_a_mask),
-      TEST(padding_in_front), TEST(positions_are_relative), TEST(sizes_of_checkpoints), TEST(class_defaults),
+static void modernbert_config(void **state)
+{
+    (void)state;
+    Config c = read_ok(CONFIG("modernbert", "\"pad_token_id\":1,\"local_attention\":6,\"local_rope_theta\":null,"));
+    assert_true(c.window == 4 && c.global_every == 3 && c.rope.local_base == 0 && c.rope.base == 160000);
+    for (int i = 0; i < 4; i++) assert_int_equal(window_of(&c, i), i % 3 ? 4 : 0);
+    c = read_ok(CONFIG("modernbert",
+                       "\"pad_token_id\":1,\"rope_parameters\":{\"full_attention\":{\"rope_theta\":7,\"rope_type\":"
+                       "\"default\"},\"sliding_attention\":{\"rope_theta\":9}},\"layer_types\":[\"full_attention\","
+                       "\"sliding_attention\",\"full_attention\",\"sliding_attention\"],"));
+    assert_true(c.rope.base == 7 && c.rope.local_base == 9 && c.global_every == 2 && !c.window_from);
+    static const char *const REFUSED[] = {"norm_bias", "classifier_bias"};
+    for (int i = 0; i < 2; i++) {
+        const char *text = str_print(&RUN, "{\"model_type\":\"modernbert\",\"%s\":true}", REFUSED[i]);
+        EXPECT(read_text(&c, text) == E_FORMAT && strstr(err_message(), REFUSED[i]), "%s", err_message());
+        err_clear();
+    }
+}
+
+/* ---- files */
+
+/* Saves what `keep` matches of a model, under names with this prefix, beside `more` tensors. */
+static const char *save_some(const Model *m, const char *keep, const char *prefix, const Named *more, int n_more)
+{
+    const char *dir = str_print(&RUN, "/tmp/vernier-rotary-%d", (int)getpid());
+    EXPECT(model_save(m, dir) == OK, "%s", err_message());
+    Named *named = NEW(&RUN, Named, params_n(m->params) + n_more);
+    int n = 0;
+    for (int i = 0; i < params_n(m->params); i++) {
+        const Param *p = params_at(m->params, i);
+        const char *before = build_is_any_head(p->name) ? "" : prefix;
+        if (str_glob(keep, p->name)) named[n++] = (Named){str_print(&RUN, "%s%s", before, p->name), p->val};
+    }
+    for (int i = 0; i < n_more; i++) named[n++] = more[i];
+    EXPECT(safetensors_write(str_print(&RUN, "%s/model.safetensors", dir), named, n, NULL, 0) == OK, "%s",
+           err_message());
+    return dir;
+}
+
+static void drop(const char *dir)
+{
+    unlink(str_print(&RUN, "%s/config.json", dir));
+    unlink(str_print(&RUN, "%s/model.safetensors", dir));
+    rmdir(dir);
+}
+
+static void heads_and_prefixes(void **state)
+{
+    (void)state;
+    static const char *const KINDS[] = {"llama-grouped", "gpt_neox"},
+                             *const HEAD[] = {"lm_head.weight", "embed_out.weight"},
+                             *const PREFIX[] = {"model.", "gpt_neox."};
+    for (int i = 0; i < 2; i++) {
+        Model *a = small_model(&RUN, KINDS[i], F32), *b;
+        const char *dir = save_some(a, "layers.*|embed_tokens.*|embed_in.*|*norm.*", "", NULL, 0);
+        EXPECT(model_load(&b, &RUN, dir) == OK && b->config.no_lm_head, "%s: %s", KINDS[i], err_message());
+        Pass p = {.tape = tape_open(&STEP, false)};
+        Batch x = small_batch(&RUN, a);
+        Tensor want = model_hidden(a, &p, &x)->val, got = model_hidden(b, &p, &x)->val;
+        EXPECT(rows_gap(want, got, x.len) == 0, "%s: the bare stack differs", KINDS[i]);
+        dir = save_some(a, "layers.*|embed_tokens.*|embed_in.*|*norm.*", PREFIX[i], NULL, 0);
+        EXPECT(model_load(&b, &RUN, dir) == E_MISMATCH && strstr(err_message(), HEAD[i]), "%s: %s", KINDS[i],
+               err_message());
+        err_clear();
+        Named old = {str_print(&RUN, "%slayers.0.%s.rotary_emb.inv_freq", PREFIX[i], i ? "attention" : "self_attn"),
+                     tensor_zero(&RUN, F32, SHAPE(3))};
+        dir = save_some(a, "*", PREFIX[i], &old, 1);
+        EXPECT(model_load(&b, &RUN, dir) == OK && !b->config.no_lm_head, "%s: %s", KINDS[i], err_message());
+        drop(dir);
+    }
+}
+
+/* The score of a row is that of its last token, behind padding or before it. */
+static void classes_read_the_last_token(void **state)
+{
+    (void)state;
+    static const char *const KINDS[] = {"llama-grouped", "gpt_neox", "gpt2"};
+    for (int i = 0; i < 3; i++) {
+        Config c = small_config(KINDS[i]);
+        c.classes = 3;
+        Model *m = open_model(&c);
+        Batch x = small_batch(&RUN, m), y = x;
+        int32_t *ids = NEW(&RUN, int32_t, B * T), *position = NEW(&RUN, int32_t, B * T);
+        uint8_t *mask = NEW(&RUN, uint8_t, B * T);
+        for (int j = 0; j < B * T; j++) {
+            int from = j % T - (T - x.len[j / T]);
+            ids[j] = from < 0 ? 5 : x.ids[j / T * T + from];
+            mask[j] = from >= 0;
+            position[j] = from < 0 ? 1 : from;
+        }
+        y.ids = ids, y.len = NULL, y.mask = mask, y.position = position;
+        Pass p = {.tape = tape_open(&STEP, false)};
+        Tensor right = model_classes(m, &p, &x)->val, left = model_classes(m, &p, &y)->val;
+        EXPECT(rows_gap(right, left, NULL) < 1e-12, "%s: padding in front moves a class by %g", KINDS[i],
+               rows_gap(right, left, NULL));
+        uint8_t *same = NEW(&RUN, uint8_t, B * T);
+        for (int j = 0; j < B * T; j++) same[j] = j % T < x.len[j / T];
+        y = x, y.len = NULL, y.mask = same;
+        EXPECT(rows_gap(right, model_classes(m, &p, &y)->val, NULL) < 1e-12, "%s: a mask is not a length", KINDS[i]);
+        Tensor h = model_hidden(m, &p, &x)->val;
+        for (int b = 0; b < B; b++)
+            for (int k = 0; k < 3; k++) {
+                double score = 0;
+                const Param *w = param_find(m->params, "score.weight");
+                for (int64_t d = 0; d < c.dim; d++)
+                    score += tensor_get(h, (b * T + x.len[b] - 1) * c.dim + d) * tensor_get(w->val, k * c.dim + d);
+                EXPECT(fabs(score - tensor_get(right, b * 3 + k)) < 1e-12, "%s: class %d of row %d", KINDS[i], k, b);
+            }
+    }
+}
+
+SUITE(TEST(heads_and_prefixes), TEST(classes_read_the_last_token), TEST(rates_of_llama3), TEST(restatement_agrees),
+      TEST(groups_are_repetition), TEST(window_is_a_mask), TEST(padding_in_front), TEST(positions_are_relative),
+      TEST(sizes_of_checkpoints), TEST(sizes_of_pythia_and_modernbert), TEST(modernbert_config), TEST(class_defaults),
       TEST(windows_of_layers), TEST(forms_of_rope))
