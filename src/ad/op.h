@@ -21,6 +21,9 @@ Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /
 /* m / |row of W + s b a|, for W's outputs first..first+n-1; m (n), b (n,R), a (R,C) -> (n).  held: the norm is a
  * constant when going back. */
 Var *op_norm_ratio(Tape *, Var *m, Var *w, Layout, int64_t first, Var *a, Var *b, double s, bool held);
+/* W + s b a, for W of either layout, with b (O,R), a (R,C); then output o times gain_o (O), or NULL. */
+Var *op_lowrank(Tape *, Var *w, Layout, Var *a, Var *b, double s, Var *gain);
+Var *op_put_rows(Tape *, Var *x, Var *rows, const int32_t *index); /* (V,C), (N,C): x[index_i] becomes rows_i */
 Var *op_act(Tape *, Act, Var *x);
 Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape is y's or a suffix of it, after ones */
 Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */

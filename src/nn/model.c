@@ -85,7 +85,14 @@ int model_layers(const Model *m, Part part)
 
 Var *model_hidden(Model *m, Pass *p, const Batch *x)
 {
+    pass_begin(p);
     return m->arch->hidden(m, p, x);
+}
+
+Var *model_encode(Model *m, Pass *p, const Batch *x)
+{
+    pass_begin(p);
+    return m->arch->encode(m, p, x);
 }
 
 static Var *logits_site(Model *m, Pass *p, Var *in, Var *out)
@@ -97,6 +104,7 @@ Var *model_logits_with(Model *m, Pass *p, const Batch *x, Var *memory)
 {
     CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
     int mark = tape_enter(p->tape);
+    pass_begin(p);
     Var *h = memory ? m->arch->decode(m, p, x, memory) : m->arch->hidden(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, h, m->arch->logits(m, p, h)));
 }
@@ -110,6 +118,7 @@ Var *model_classes(Model *m, Pass *p, const Batch *x)
 {
     CHECK(m->config.classes > 0 && m->arch->classify, "this %s model has no classification head", m->config.arch);
     int mark = tape_enter(p->tape);
+    pass_begin(p);
     Var *y = m->arch->classify(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, y, y));
 }
@@ -126,7 +135,7 @@ Var *model_loss(Model *m, Pass *p, const Batch *x)
         if (hook_wants(p->hooks, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last}))
             loss = op_xent(p->tape, model_logits(m, p, x), x->target);
         else
-            loss = m->arch->head_loss(m, p, m->arch->hidden(m, p, x), x->target);
+            loss = m->arch->head_loss(m, p, model_hidden(m, p, x), x->target);
     }
     return tape_leave(p->tape, mark, loss);
 }
@@ -140,9 +149,9 @@ Var *model_pooled(Model *m, Pass *p, const Batch *x, Pooling how)
     kept.keep = how == POOL_LAST ? rows_last(p, x) : NEW(tape_arena(p->tape), int32_t, x->b);
     Var *y;
     if (how == POOL_MEAN)
-        y = op_pool(p->tape, m->arch->hidden(m, p, x), x->len);
+        y = op_pool(p->tape, model_hidden(m, p, x), x->len);
     else
-        y = m->arch->hidden(m, p, &kept);
+        y = model_hidden(m, p, &kept);
     if (how == POOL_POOLER) {
         CHECK(m->config.pooler && m->arch->pool, "this %s model has no pooler", m->config.arch);
         y = m->arch->pool(m, p, y);

@@ -114,6 +114,7 @@ Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed)
 /* Of zeros, quick to make at any size; a head or a method attached to it starts as usual. */
 Status model_open_zeros(Model **out, Arena *run, const Config *, DType);
 Var *model_hidden(Model *, Pass *, const Batch *);
+Var *model_encode(Model *, Pass *, const Batch *); /* the encoder's result in an encoder-decoder */
 Var *model_logits(Model *, Pass *, const Batch *);
 Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory);    /* memory: encode()'s result, or NULL */
 typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is RoBERTa's */
