@@ -31,8 +31,7 @@ static void put_rows_backward(Tape *t, Var *out)
                 k->add(tensor_place(dr, i * c), tensor_place(dr, i * c), 1, tensor_place(dy, s->index[i] * c), c);
     }
     if (!x->needs) return;
-    for (int64_t i = 0; i < n; i++)
-        memset(tensor_place(dy, s->index[i] * c), 0, (size_t)c * dtype_size(dy.dtype));
+    for (int64_t i = 0; i < n; i++) memset(tensor_place(dy, s->index[i] * c), 0, (size_t)c * dtype_size(dy.dtype));
     tape_pass(t, x, out);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "io/json.h"
+#include "nn/build.h"
 
 const Arch *arch_find(const char *name)
 {
@@ -242,6 +243,13 @@ static const Stored *find_old_norm(const Format *f, const Weights *w, const char
     if (!gain && !str_glob("*LayerNorm.bias", name)) return NULL;
     snprintf(old, sizeof old, "%.*s%s", (int)(strrchr(name, '.') - name + 1), name, gain ? "gamma" : "beta");
     return find_under(f, w, old);
+}
+
+const Alias *format_tied_head(const Format *f)
+{
+    for (const Alias *a = f->alias; a && a->name; a++)
+        if (build_is_any_head(a->file) && str_glob("*.weight", a->file)) return a;
+    return NULL;
 }
 
 const Stored *format_find(const Format *f, const Weights *w, const char *name)

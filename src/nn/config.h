@@ -58,6 +58,8 @@ const char *act_to_hf(Act);
 Status act_from_hf(Act *, const char *name, const char *key, const char *path);
 void config_put(cJSON *, const char *key, const char *value);
 void config_put_architecture(cJSON *, const char *name);
+/* The table that the head shares, by its own name and by the head's; NULL: there is no such pair. */
+const Alias *format_tied_head(const Format *);
 /* A tensor under its name, with the family's prefix, or by an alias; NULL when the file has none of them. */
 const Stored *format_find(const Format *, const Weights *, const char *name);
 

@@ -34,6 +34,7 @@ static Status open_model(Model **out, Arena *run, const Config *config, DType dt
     m->params = params_open(run, dtype, seed);
     m->arch->build(m);
     m->blank = false;
+    build_outer(m);
     *out = m;
     return OK;
 }
@@ -71,7 +72,9 @@ double model_untie(Model *m)
 {
     CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);
     m->config.tie_head = false;
-    return m->arch->untie(m);
+    double factor = m->arch->untie(m);
+    build_outer(m);
+    return factor;
 }
 
 int model_layers(const Model *m, Part part)

@@ -102,6 +102,8 @@ struct Model {
     ParamSet *params;
     Linear *linears;
     int n_linears;
+    Linear *outer; /* matrices outside the layers, without a site: tables of vectors (IN_OUT), heads */
+    int n_outer;
     void *blocks;                    /* the architecture's own struct */
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
     /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */

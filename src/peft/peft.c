@@ -46,13 +46,13 @@ int64_t peft_head_count(const Model *m)
     return n;
 }
 
-/* Files and merging find a method's parameters by its name. */
+/* Files and merging find a method's parameters by its name; a head that came apart from its table has its own. */
 static void check_names(const Peft *method, const Model *m, int before)
 {
     const char *mine = str_print(m->run, "peft.%s.*", method->name);
     for (int i = before; i < params_n(m->params); i++)
-        CHECK(str_glob(mine, params_at(m->params, i)->name), "%s adds the parameter %s, expected a name like %s",
-              method->name, params_at(m->params, i)->name, mine);
+        CHECK(str_glob(mine, params_at(m->params, i)->name) || build_is_any_head(params_at(m->params, i)->name),
+              "%s adds the parameter %s, expected a name like %s", method->name, params_at(m->params, i)->name, mine);
 }
 
 Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig *cfg)
@@ -94,6 +94,7 @@ static const char *const KINDS[] = {"free", "tied", "mlp"};
 static const char *const BIASES[] = {"none", "all", "targets"};
 static const char *const SCALINGS[] = {"fixed", "learned", "channel"};
 static const char *const RESIDUALS[] = {"output", "sum", "input"};
+static const char *const STARTS[] = {"plain", "gaussian", "pissa", "olora"};
 static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(alpha, REAL),
                                      OPTION(target, TEXT),
@@ -116,6 +117,10 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(init_sd, REAL),
                                      OPTION(read_prompt, FLAG),
                                      WORD(bias, BIASES),
+                                     OPTION(lora_bias, FLAG),
+                                     WORD(init, STARTS),
+                                     OPTION(tables, TEXT),
+                                     OPTION(tokens, TEXT),
                                      WORD(scaling, SCALINGS),
                                      WORD(residual, RESIDUALS),
                                      {"encoder", OPTION_FLAG, offsetof(PeftConfig, on[PART_ENCODER])},
