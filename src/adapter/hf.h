@@ -18,6 +18,6 @@ Status hf_describe(Adapter *, cJSON *root);
 Status hf_resize(Adapter *, Model *);       /* a token table with other rows than the base's */
 Status hf_tokens(Adapter *, const Model *); /* trainable_token_indices, or token_indices, into the config */
 Status hf_bind_tokens(Adapter *);           /* their tensors */
-void hf_describe_tokens(const Adapter *, cJSON *root, const char *key);
+Status hf_describe_tokens(const Adapter *, cJSON *root, const char *key);
 
 #endif

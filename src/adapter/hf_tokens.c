@@ -158,12 +158,16 @@ Status hf_bind_tokens(Adapter *a)
     return OK;
 }
 
-void hf_describe_tokens(const Adapter *a, cJSON *root, const char *key)
+Status hf_describe_tokens(const Adapter *a, cJSON *root, const char *key)
 {
     int64_t x;
-    if (!token_rows_n(&a->cfg)) return;
+    if (!token_rows_n(&a->cfg)) return OK;
+    if (a->model->arch->encode)
+        return err_fail(E_MISMATCH, "tokens: PEFT has a module for each stack of an encoder-decoder, and one table "
+                                    "serves them all here");
     cJSON *list = cJSON_AddArrayToObject(root, key);
     for (const char *s = a->cfg.tokens; *s; s += strcspn(s, "|"), s += *s == '|')
         if (str_int(str_copy(a->run, s, strcspn(s, "|")), &x))
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)x));
+    return OK;
 }

@@ -53,6 +53,8 @@ static bool hits_only(const Set *s, const char *suffix)
     for (int i = 0; i < m->n_linears; i++)
         if (adapter_is_whole(&m->linears[i]) && ends_with(m->linears[i].name, suffix) && !holds(s, &m->linears[i]))
             return false;
+    for (int i = 0; i < m->n_outer; i++)
+        if (ends_with(m->outer[i].name, suffix) && !holds(s, &m->outer[i])) return false;
     return true;
 }
 
@@ -127,7 +129,7 @@ static Status describe_lora(Adapter *a, cJSON *root)
     else
         cJSON_AddBoolToObject(root, "init_lora_weights", true);
     if (c->lora_bias) cJSON_AddBoolToObject(root, "lora_bias", true);
-    hf_describe_tokens(a, root, "trainable_token_indices");
+    TRY(hf_describe_tokens(a, root, "trainable_token_indices"));
     config_put(root, "bias", BIASES[c->bias]);
     add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
     describe_rules(a, root, &s);
@@ -193,7 +195,7 @@ static Status describe_norms(Adapter *a, cJSON *root)
 static Status describe_tokens(Adapter *a, cJSON *root)
 {
     config_put(root, "peft_type", "TRAINABLE_TOKENS");
-    hf_describe_tokens(a, root, "token_indices");
+    TRY(hf_describe_tokens(a, root, "token_indices"));
     cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "target_modules"),
                          cJSON_CreateString(hf_module(a, token_rows_table(a->model))));
     return OK;

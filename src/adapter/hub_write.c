@@ -195,7 +195,11 @@ static Status describe_lora(Adapter *a, cJSON *c)
     const PeftConfig *cfg = &a->cfg;
     const Linear *first = lora_next(a->model, cfg, NULL);
     int rank = lora_rank(cfg, first);
-    if (cfg->bias) return err_fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
+    if (cfg->bias || cfg->lora_bias)
+        return err_fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
+    if (cfg->tables || cfg->tokens || cfg->init >= START_PISSA)
+        return err_fail(E_MISMATCH, "%s: the adapters library has no place for it",
+                        cfg->tables ? "tables" : cfg->tokens ? "tokens" : "init");
     for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) {
         if (l->at.site == SITE_ATTN_OUT || l->at.site == SITE_FFN_GATE || l->at.site == SITE_QKV)
             return err_fail(

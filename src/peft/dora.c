@@ -127,7 +127,7 @@ static Status merge(Model *m, const PeftConfig *cfg)
     Factors f;
     for (const Linear *l = NULL; (l = lora_each(m, l));)
         if (factors_of(&f, m, l)) fold(l, &f, lora_scale(cfg, l)), folded++;
-    token_rows_swap(m, cfg, "dora");
+    token_rows_swap(m, cfg, "dora", true);
     return folded ? OK : err_fail(E_CONFIG, "dora is not attached to this model, so there is nothing to fold");
 }
 
@@ -143,7 +143,7 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
                     return err_fail(E_NUMERIC, "%s: a magnitude of 0 cannot be unmerged", f.m->name);
             if (!dry) unfold(l, &f, lora_scale(cfg, l)), folded++;
         }
-    token_rows_swap(m, cfg, "dora");
+    token_rows_swap(m, cfg, "dora", false);
     return folded ? OK : err_fail(E_CONFIG, "dora is not attached to this model, so there is nothing to unfold");
 }
 

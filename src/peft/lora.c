@@ -257,7 +257,7 @@ static Status fold_all(Model *m, const PeftConfig *cfg, double sign)
         fold_bias(m, l, sign * lora_scale(cfg, l));
         folded++;
     }
-    token_rows_swap(m, cfg, "lora");
+    token_rows_swap(m, cfg, "lora", sign > 0);
     return folded ? OK : err_fail(E_CONFIG, "lora is not attached to this model, so there is nothing to fold");
 }
 

@@ -12,6 +12,7 @@ Status token_rows_check(const Model *, const PeftConfig *, const char *method);
 Status token_rows_attach(Model *, Hooks *, const PeftConfig *, const char *method); /* nothing where there are none */
 Param *token_rows_param(const Model *, const char *method);
 int64_t token_rows_count(const Model *, const PeftConfig *);
-void token_rows_swap(Model *, const PeftConfig *, const char *method); /* trained rows and the base's change places */
+/* Trained rows and the base's change places: once to merge, once more to unmerge. */
+void token_rows_swap(Model *, const PeftConfig *, const char *method, bool merge);
 
 #endif

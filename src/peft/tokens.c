@@ -98,6 +98,7 @@ static Param *tied_bias(const Model *m)
     return param_find(m->params, file);
 }
 
+/* Where merging keeps the bias; nothing reads it before. */
 static const char *bias_name(const Model *m, const char *method)
 {
     return str_print(m->run, "peft.%s.%s.no_bias", method, token_rows_table(m)->name);
@@ -105,8 +106,8 @@ static const char *bias_name(const Model *m, const char *method)
 
 static Var *no_bias(Tape *t, Var *base, void *user)
 {
-    (void)base;
-    return tape_param(t, user);
+    (void)user;
+    return tape_leaf(t, tensor_zero(tape_arena(t), base->val.dtype, base->val.rank, base->val.dim));
 }
 
 Status token_rows_attach(Model *m, Hooks *hooks, const PeftConfig *cfg, const char *method)
@@ -123,9 +124,9 @@ Status token_rows_attach(Model *m, Hooks *hooks, const PeftConfig *cfg, const ch
     for (int i = 0; i < n; i++) copy_row(x->rows->val, i, table->w->val, row[i]);
     hooks_derive(hooks, table->w, with_rows, x);
     Param *bias = tied_bias(m);
-    if (bias)
-        hooks_derive(hooks, bias, no_bias,
-                     param_add(m->params, bias_name(m, method), (Init){INIT_ZERO, 0}, bias->val.rank, bias->val.dim));
+    if (!bias) return OK;
+    param_add(m->params, bias_name(m, method), (Init){INIT_ZERO, 0}, bias->val.rank, bias->val.dim);
+    hooks_derive(hooks, bias, no_bias, NULL);
     return OK;
 }
 
@@ -134,7 +135,7 @@ int64_t token_rows_count(const Model *m, const PeftConfig *cfg)
     return (int64_t)token_rows_n(cfg) * m->config.dim;
 }
 
-void token_rows_swap(Model *m, const PeftConfig *cfg, const char *method)
+void token_rows_swap(Model *m, const PeftConfig *cfg, const char *method, bool merge)
 {
     Param *rows = token_rows_n(cfg) ? token_rows_param(m, method) : NULL;
     if (!rows) return;
@@ -146,11 +147,11 @@ void token_rows_swap(Model *m, const PeftConfig *cfg, const char *method)
     for (int i = 0; i < n; i++) copy_row(old, i, table->w->val, row[i]);
     for (int i = 0; i < n; i++) copy_row(table->w->val, row[i], rows->val, i);
     for (int i = 0; i < n; i++) copy_row(rows->val, i, old, i);
-    Param *zero = param_find(m->params, bias_name(m, method)), *bias = tied_bias(m);
-    if (!zero || !bias) return;
-    Tensor kept = tensor_copy(m->run, bias->val);
-    bias->val = tensor_copy(m->run, zero->val);
-    zero->val = kept;
+    Param *kept = param_find(m->params, bias_name(m, method)), *bias = tied_bias(m);
+    if (!kept || !bias) return;
+    if (merge) kept->val = tensor_copy(m->run, bias->val);
+    bias->val = merge ? tensor_zero(m->run, bias->val.dtype, bias->val.rank, bias->val.dim)
+                      : tensor_copy(m->run, kept->val);
 }
 
 /* ---- the method */
@@ -169,12 +170,22 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     return token_rows_attach(m, hooks, cfg, "tokens");
 }
 
-static Status merge(Model *m, const PeftConfig *cfg)
+static Status swap(Model *m, const PeftConfig *cfg, bool merge)
 {
     if (!token_rows_param(m, "tokens"))
         return err_fail(E_CONFIG, "tokens is not attached to this model, so there is nothing to fold");
-    token_rows_swap(m, cfg, "tokens");
+    token_rows_swap(m, cfg, "tokens", merge);
     return OK;
+}
+
+static Status merge(Model *m, const PeftConfig *cfg)
+{
+    return swap(m, cfg, true);
+}
+
+static Status unmerge(Model *m, const PeftConfig *cfg)
+{
+    return swap(m, cfg, false);
 }
 
 const Peft PEFT_TOKENS = {
@@ -184,7 +195,7 @@ const Peft PEFT_TOKENS = {
     .defaults = defaults,
     .attach = attach,
     .merge = merge,
-    .unmerge = merge,
+    .unmerge = unmerge,
     .count = token_rows_count,
     .frozen = "peft.*.no_bias",
     .lr = 1e-3,

@@ -205,6 +205,25 @@ static inline void set_fused(PeftConfig *cfg, const Model *m)
     if (!strcmp(m->config.arch, "gpt2")) cfg->target = "*.qkv";
 }
 
+/* Matrices outside the layers, under the names of all architectures; a tied head and its table come apart. */
+static inline void set_tables(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->tables = "wte|wpe|embed_in|tok_embeddings|embeddings.*|lm_head.dense|pooler.dense|*relative_attention_bias|"
+                  "*embed_positions";
+}
+
+static inline void set_bias_of_b(PeftConfig *cfg, const Model *m)
+{
+    for (int i = 0; i < m->n_linears; i++) cfg->lora_bias |= m->linears[i].b != NULL;
+}
+
+static inline void set_rows_too(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->tokens = "3|0|5";
+}
+
 static inline void set_norms_and_channels(PeftConfig *cfg, const Model *m)
 {
     (void)m;
@@ -264,6 +283,10 @@ static inline int variants(Variant *v)
                                     {"prefix", "displaced", set_displaced},
                                     {"lora", "lora biases", set_biases},
                                     {"lora", "lora rules", set_rules},
+                                    {"lora", "lora tables", set_tables},
+                                    {"lora", "lora bias", set_bias_of_b},
+                                    {"lora", "lora tokens", set_rows_too},
+                                    {"dora", "dora tables", set_tables},
                                     {"dora", "dora exact", set_exact},
                                     {"dora", "dora thirds", set_exact_thirds},
                                     {"vera", "vera all", set_all_maps},
@@ -287,6 +310,7 @@ static inline PeftConfig variant_config(const Variant *v, const Model *m)
     cfg.alpha = 3;
     if (cfg.reduction || cfg.width) cfg.width = 5;
     if (cfg.length) cfg.length = 3;
+    if (cfg.tokens) cfg.tokens = "1|4|2";
     if (v->set) v->set(&cfg, m);
     return cfg;
 }
