@@ -91,6 +91,42 @@ static double factor_for(int dim, int width)
     return dim % width ? dim / (width + 0.5) : dim / width;
 }
 
+static int width_at(const Adapter *a, Where at, const char *sub)
+{
+    const Param *p = place_find(a->model, a->method->name, at, str_print(a->run, "%s.down.weight", sub));
+    return p ? (int)p->val.dim[0] : 0;
+}
+
+/* One factor for all, or one by layer: attention, cross-attention and feed-forward of a layer share theirs. */
+static Status put_factors(const Adapter *a, cJSON *c)
+{
+    const Model *m = a->model;
+    int layers = model_layers(m, PART_ENCODER) + model_layers(m, PART_DECODER), first = 0;
+    int *width = NEW(a->run, int, layers + 1);
+    bool same = true;
+    EACH_PLACE(m, at)
+    for (int sub = 0; sub < 2; sub++) {
+        int w = width_at(a, at, sub ? "ffn" : "attn"), *of = &width[hub_layer(m, at)];
+        if (!w) continue;
+        if (*of && *of != w)
+            return err_fail(E_MISMATCH, "%s: widths %d and %d in layer %d; the adapters library has one for a layer",
+                            a->method->name, *of, w, hub_layer(m, at));
+        *of = w;
+        if (!first) first = w;
+        same &= w == first;
+    }
+    if (same) {
+        cJSON_AddNumberToObject(c, "reduction_factor", factor_for(m->config.dim, first ? first : 1));
+        return OK;
+    }
+    cJSON *factors = cJSON_AddObjectToObject(c, "reduction_factor");
+    for (int l = 0; l < layers; l++)
+        if (width[l])
+            cJSON_AddNumberToObject(factors, str_print(a->run, "%d", l), factor_for(m->config.dim, width[l]));
+    cJSON_AddNumberToObject(factors, "default", factor_for(m->config.dim, first));
+    return OK;
+}
+
 /* Writes the settings of a bottleneck adapter for the adapters library. */
 static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
 {
@@ -99,12 +135,6 @@ static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
     const PeftConfig *cfg = &a->cfg;
     Columns col = {.n = 2, .shared = 1, .name = {"attention", "feed-forward"}, .wants = has_sub};
     TRY(read_columns(a, &col, cJSON_AddArrayToObject(c, "leave_out")));
-    int width = 1;
-    for (int i = 0; i < params_n(a->model->params); i++) {
-        const Param *p = params_at(a->model->params, i);
-        if (str_glob(str_print(a->run, "peft.%s.*.down.weight", a->method->name), p->name))
-            width = (int)p->val.dim[0];
-    }
     cJSON_AddBoolToObject(c, "mh_adapter", col.self[0]);
     cJSON_AddBoolToObject(c, "output_adapter", col.self[1]);
     cJSON_AddBoolToObject(c, "cross_adapter", col.cross[0]);
@@ -118,7 +148,7 @@ static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
     else
         cJSON_AddBoolToObject(c, "residual_before_ln", cfg->residual == RESIDUAL_OUTPUT);
     config_put(c, "non_linearity", act_name(cfg->act));
-    cJSON_AddNumberToObject(c, "reduction_factor", factor_for(a->model->config.dim, width));
+    TRY(put_factors(a, c));
     put_scaling(c, cfg);
     config_put(c, "init_weights", STARTS[parallel]);
     cJSON_AddNumberToObject(c, "dropout", cfg->dropout);

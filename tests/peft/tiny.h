@@ -218,6 +218,14 @@ static inline void set_bias_of_b(PeftConfig *cfg, const Model *m)
     for (int i = 0; i < m->n_linears; i++) cfg->lora_bias |= m->linears[i].b != NULL;
 }
 
+static inline void set_widths(PeftConfig *cfg, const Model *m)
+{
+    static const LoraRule rules[] = {{"*.layer.1.*", 3, 0}};
+    (void)m;
+    cfg->rules = rules;
+    cfg->n_rules = 1;
+}
+
 static inline void set_rows_too(PeftConfig *cfg, const Model *m)
 {
     (void)m;
@@ -295,6 +303,7 @@ static inline int variants(Variant *v)
                                     {"ia3", "ia3 fused", set_fused},
                                     {"houlsby", "houlsby norms", set_norms_and_channels},
                                     {"pfeiffer", "pfeiffer sum", set_sum},
+                                    {"houlsby", "two widths", set_widths},
                                     {"pfeiffer", "one layer", set_second_layer}};
     int n = 0;
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++) v[n++] = (Variant){(*p)->name, (*p)->name, NULL};
