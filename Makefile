@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := default
 SHELL := /bin/sh
 
-PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libpcre2-dev libgit2-dev zlib1g-dev fonts-dejavu-core libcmocka-dev
+PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libpcre2-dev libgit2-dev libcurl4-openssl-dev zlib1g-dev fonts-dejavu-core libcmocka-dev
 FASTER := libdnnl-dev
-MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 zlib cmocka
+MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib cmocka
 
 MODE ?= release
 OUT := build/$(MODE)
@@ -34,8 +34,8 @@ release_FLAGS := -O3 -g
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 tsan_FLAGS := -O1 -g -DVERNIER_DEBUG -fsanitize=thread -fno-omit-frame-pointer
-LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 zlib 2>/dev/null | sed 's/-I/-isystem /g')
-LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 zlib 2>/dev/null | sed 's/-lgslcblas//') -lm
+LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-lgslcblas//') -lm
 # oneDNN is optional and has no pkg-config file: F32 products go through it where its header is, which `make deps`
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
@@ -123,7 +123,7 @@ san-all: $(OUT)/vernier $(TESTS)
 # clang's runtime reports its barriers to the sanitizer through its Archer library.  Tests of the code that runs on
 # several threads are enough here: the rest is sequential.
 THREADED := num/test_kernels num/test_gemm ad/test_attention ad/test_ops_dense ad/test_loss nn/test_model train/test_trainer \
-            text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures cli/test_run
+            text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures
 THREADED := $(filter $(THREADED:%=tests/%.c),$(wildcard tests/*/test_*.c))
 ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
 tsan: ## look for data races where threads run; needs clang with libomp

@@ -40,16 +40,19 @@ Var *op_spans(Tape *, Var *x, const int32_t *span);
 Var *op_cols(Tape *, Var *x, int64_t first, int64_t n); /* (..,C) -> (..,n) */
 Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of the first len[b] rows; NULL: all */
 
-/* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,H*D) with heads side by side.
+/* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,K*D) with heads side by side.
+ * K, kv_heads, divides H: query head h reads key/value head h / (H / K).
  * The first `prefix` keys are virtual: visible to every query, bias 0, outside key lengths and masks.  The others
  * are content, n = S - prefix of them; with `causal`, query i sits at content position n - T + i (a cache simply
  * makes n larger than T) unless `qpos` gives the positions; a padding query (qpos < 0) sees nothing, not even the
  * prefix.  A row that sees no key yields zeros, and zero gradients. */
 typedef struct {
     int heads, head_dim;
+    int kv_heads; /* of k and v; 0: as many as heads */
     double scale; /* 1/sqrt(D), or 1 in T5 */
     bool causal;
     int64_t prefix;
+    int64_t window;      /* a query at position p sees content key j only when |p - j| < window; 0: all */
     const int32_t *klen; /* (B) content keys in row b, or NULL: all */
     const uint8_t *mask; /* (B,n) 1 where the content key may be seen, or NULL */
     const uint8_t *sees; /* (B,T,n) 1 where that query may see that content key, or NULL */

@@ -16,8 +16,10 @@ Attend attn_shape(const Attn *n, Tensor q, Tensor k, Tensor v, const Var *bias)
                 .t = q.dim[1],
                 .s = k.dim[1],
                 .heads = n->heads,
+                .kv_heads = n->kv_heads ? n->kv_heads : n->heads,
                 .dim = n->head_dim,
                 .prefix = n->prefix,
+                .window = n->window,
                 .scale = n->scale,
                 .causal = n->causal,
                 .klen = n->klen,
@@ -26,11 +28,14 @@ Attend attn_shape(const Attn *n, Tensor q, Tensor k, Tensor v, const Var *bias)
                 .sees = n->sees,
                 .dropout = n->dropout,
                 .stream = n->stream};
-    int64_t width = a.heads * a.dim, content = a.s - a.prefix;
+    int64_t width = a.heads * a.dim, key_width = a.kv_heads * a.dim, content = a.s - a.prefix;
+    CHECK(n->heads > 0 && n->kv_heads >= 0 && n->heads % a.kv_heads == 0, "%d key/value heads for %d query heads",
+          n->kv_heads, n->heads);
+    CHECK(n->window >= 0, "an attention window of %lld", (long long)n->window);
     CHECK(q.rank == 3 && k.rank == 3 && tensor_same_shape(k, v) && q.dim[0] == k.dim[0] && q.dim[2] == width &&
-              k.dim[2] == width && q.dtype == k.dtype && k.dtype == v.dtype,
-          "attention of q %s, k %s, v %s with %d heads of %d", tensor_shape(q), tensor_shape(k), tensor_shape(v),
-          n->heads, n->head_dim);
+              k.dim[2] == key_width && q.dtype == k.dtype && k.dtype == v.dtype,
+          "attention of q %s, k %s, v %s with %d heads of %d and %lld for keys", tensor_shape(q), tensor_shape(k),
+          tensor_shape(v), n->heads, n->head_dim, (long long)a.kv_heads);
     CHECK(a.prefix >= 0 && content >= 0, "a prefix of %lld in %lld keys", (long long)a.prefix, (long long)a.s);
     CHECK(!a.causal || a.qpos || a.t <= content, "%lld causal queries on %lld content keys", (long long)a.t,
           (long long)content);
@@ -46,6 +51,12 @@ Mat attn_head(const Attend *a, Tensor x, int64_t b, int64_t h, bool t)
 {
     int64_t width = a->heads * a->dim;
     return (Mat){tensor_place(x, b * x.dim[1] * width + h * a->dim), width, t};
+}
+
+Mat attn_key_head(const Attend *a, Tensor x, int64_t b, int64_t h, bool t)
+{
+    int64_t width = attend_kv_heads(a) * a->dim;
+    return (Mat){tensor_place(x, b * x.dim[1] * width + h / attend_group(a) * a->dim), width, t};
 }
 
 Mat attn_map(const Attend *a, Tensor p, int64_t slice, bool t)

@@ -3,7 +3,8 @@
  *   z_bhij = scale q_bih . k_bjh + bias_hij      or -inf where query i does not see key j
  *
  * dq = scale dz k, dk = scale dz' q, dbias = sum_b dz, with dz taken as zero where nothing is seen: a hook that
- * changes hidden scores changes nothing upstream.  Slices (b,h) run in parallel. */
+ * changes hidden scores changes nothing upstream.  Slices (b,h) run in parallel, going back the key/value heads: one
+ * thread adds up what the query heads of a group give to dk. */
 #include <math.h>
 #include <string.h>
 
@@ -13,10 +14,11 @@
 #define FINISH(name, REAL)                                                                                           \
     static void name(const Attend *a, REAL *z, const REAL *bias, REAL unseen, int64_t b, int64_t i)                  \
     {                                                                                                                \
-        int64_t reach = attend_reach(a, b, i);                                                                       \
+        int64_t from = attend_from(a, b, i), reach = attend_reach(a, b, i);                                          \
         for (int64_t j = a->prefix; j < reach && bias; j++) z[j] += bias[j - a->prefix];                             \
         for (int64_t j = a->prefix; j < reach && (a->mask || a->sees); j++)                                          \
             if (attend_masked(a, b, i, j)) z[j] = unseen;                                                            \
+        for (int64_t j = a->prefix; j < from && j < a->s; j++) z[j] = unseen;                                        \
         for (int64_t j = reach; j < a->s; j++) z[j] = unseen;                                                        \
     }
 FINISH(finish_f32, float)
@@ -50,19 +52,21 @@ static void scores_backward(Tape *t, Var *out)
     Tensor dz = out->grad, dq = q->needs ? tape_grad(t, q, NULL) : (Tensor){0};
     Tensor dk = k->needs ? tape_grad(t, k, NULL) : (Tensor){0};
     Tensor dbias = bias && bias->needs ? tape_grad(t, bias, NULL) : (Tensor){0};
-    int64_t width = a->heads * a->dim;
+    int64_t group = attend_group(a), width = a->heads * a->dim, key_width = attend_kv_heads(a) * a->dim;
 #pragma omp parallel for num_threads(a->threads) if (a->threads > 1)
-    for (int64_t h = 0; h < a->heads; h++) {
-        for (int64_t b = 0; b < a->b; b++) { /* in order: dbias is a sum over b */
-            int64_t slice = b * a->heads + h;
+    for (int64_t kv = 0; kv < attend_kv_heads(a); kv++) {
+        for (int64_t at = 0; at < a->b * group; at++) { /* in order: dbias is a sum over b, dk over the group */
+            int64_t b = at / group, h = kv * group + at % group, slice = b * a->heads + h;
             for (int64_t i = 0; i < a->t; i++) finish(a, dz, NULL, 0, slice, i);
             if (dbias.data) add_bias(a, dbias, dz, slice);
             if (dq.data)
                 gemm_serial(dz.dtype, a->t, a->dim, a->s, a->scale, attn_map(a, dz, slice, false),
-                            attn_head(a, k->val, b, h, false), 1, (void *)attn_head(a, dq, b, h, false).data, width);
+                            attn_key_head(a, k->val, b, h, false), 1, (void *)attn_head(a, dq, b, h, false).data,
+                            width);
             if (dk.data)
                 gemm_serial(dz.dtype, a->s, a->dim, a->t, a->scale, attn_map(a, dz, slice, true),
-                            attn_head(a, q->val, b, h, false), 1, (void *)attn_head(a, dk, b, h, false).data, width);
+                            attn_head(a, q->val, b, h, false), 1, (void *)attn_key_head(a, dk, b, h, false).data,
+                            key_width);
         }
     }
 }
@@ -78,7 +82,7 @@ Var *op_scores(Tape *t, Var *q, Var *k, Var *bias, Attn n)
     for (int64_t slice = 0; slice < a.b * a.heads; slice++) {
         int64_t b = slice / a.heads, h = slice % a.heads;
         gemm_serial(z.dtype, a.t, a.s, a.dim, a.scale, attn_head(&a, q->val, b, h, false),
-                    attn_head(&a, k->val, b, h, true), 0, (void *)attn_map(&a, z, slice, false).data, a.s);
+                    attn_key_head(&a, k->val, b, h, true), 0, (void *)attn_map(&a, z, slice, false).data, a.s);
         for (int64_t i = 0; i < a.t; i++) finish(&a, z, bias, (double)-INFINITY, slice, i);
     }
     Var *out = tape_push(t, &SCORES, z, q, k, bias, NULL, (k->needs ? KEEP_0 : 0) | (q->needs ? KEEP_1 : 0));

@@ -60,7 +60,9 @@ Binding *adapter_bind(Adapter *a, Param *p, const char *tensor, int rank, const 
     CHECK(a->n_bindings < 2 * params_n(a->model->params) + 2, "more bindings than parameters");
     Binding *b = &a->binding[a->n_bindings++];
     *b = (Binding){.param = p, .tensor = tensor, .rank = rank, .row = tensor_last(p->val), .factor = 1};
-    if (a->head_factor != 0 && str_glob("lm_head.weight|lm_head.decoder.weight", p->name)) b->factor = a->head_factor;
+    if (a->head_factor != 0 &&
+        str_glob("lm_head.weight|lm_head.decoder.weight|cls.predictions.decoder.weight", p->name))
+        b->factor = a->head_factor;
     memcpy(b->dim, dim, sizeof *dim * (size_t)rank);
     return b;
 }

@@ -36,13 +36,22 @@ static const char *cache_dir(Arena *a)
     return str_print(a, "%s/.cache/huggingface/hub", dir ? dir : "");
 }
 
+bool hf_cache_place(const char **model, const char **locks, Arena *a, const char *name)
+{
+    if (!is_name(name)) return false;
+    const char *slash = strchr(name, '/'), *dir = cache_dir(a);
+    const char *folder = slash ? str_print(a, "models--%.*s--%s", (int)(slash - name), name, slash + 1)
+                               : str_print(a, "models--%s", name);
+    *model = str_print(a, "%s/%s", dir, folder);
+    *locks = str_print(a, "%s/.locks/%s", dir, folder);
+    return true;
+}
+
 Status hf_cache_find(const char **out, Arena *a, const char *name)
 {
     *out = name;
-    if (!access(name, F_OK) || !is_name(name)) return OK;
-    const char *slash = strchr(name, '/'), *dir = cache_dir(a);
-    const char *model = slash ? str_print(a, "%s/models--%.*s--%s", dir, (int)(slash - name), name, slash + 1)
-                              : str_print(a, "%s/models--%s", dir, name);
+    const char *model, *locks;
+    if (!access(name, F_OK) || !hf_cache_place(&model, &locks, a, name)) return OK;
     if (access(model, F_OK))
         return err_fail(E_IO, "%s: no such file or directory, and the hub's cache has no %s", name, model);
     Bytes ref;

@@ -1,13 +1,18 @@
-/* vernier model: the module tree of a checkpoint or of an architecture with the parameters that a method adds
- * (inspect), and checkpoints as files (list, convert, compare). */
+/* vernier model: checkpoints from the hub (fetch), the module tree of a checkpoint or of an architecture with the
+ * parameters that a method adds (inspect), and checkpoints as files (list, convert, compare). */
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/print.h"
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/checkpoint.h"
+#include "hub/hub.h"
 #include "nn/inspect.h"
 #include "peft/peft.h"
+#include "run/progress.h"
 
 enum { MOST_METHODS = 16 };
 
@@ -86,16 +91,63 @@ static Status inspect(const Args *a)
     return args_count(a) == 2 ? checkpoint_types(a, args_at(a, 1)) : OK;
 }
 
+/* ---- fetching */
+
+typedef struct {
+    Progress progress;
+    const char *path;
+} Watch;
+
+static void see(void *user, const char *path, int64_t done, int64_t total)
+{
+    enum { MB = 1000000 };
+    Watch *w = user;
+    Stage s = {.done = done / MB, .total = total / MB, .loss = NAN};
+    w->path = path;
+    snprintf(s.phase, sizeof s.phase, "%.30s, MB", path);
+    progress_show(&w->progress, &s, total ? (double)done / (double)total : 1);
+}
+
+/* Prints the directory that the model is in; the name itself works wherever a model is asked for. */
+static Status fetch(const Args *a)
+{
+    enum { MOST = 64 };
+    Arena *arena = args_arena(a);
+    const char *only[MOST];
+    int n = args_all(a, "file", only, MOST);
+    Buf files = buf_open(arena);
+    for (int i = 0; i < n; i++) buf_print(&files, "%s%s", i ? "|" : "", only[i]);
+    Watch w = {.progress = {.title = "model fetch", .quiet = args_quiet(a), .started = clock_now()}};
+    HubFound found;
+    Status s = hub_fetch(&found, arena,
+                         &(HubWish){.name = args_at(a, 1),
+                                    .revision = args_text(a, "revision", NULL),
+                                    .only = n ? files.text : NULL,
+                                    .see = see,
+                                    .user = &w});
+    progress_clear();
+    TRY(s);
+    if (!args_quiet(a))
+        print_err("%d %s, %.1f MB, %d of them fetched\n", found.files, str_plural(found.files, "file", "files"),
+                  (double)found.bytes / 1e6, found.fetched);
+    print_out("%s\n", found.dir);
+    return OK;
+}
+
 static Status model(const Args *a)
 {
     const char *verb;
     int n = args_count(a) - 1;
-    TRY(args_verb(&verb, a, "inspect|list|convert|compare"));
+    TRY(args_verb(&verb, a, "fetch|inspect|list|convert|compare"));
+    if (!strcmp(verb, "fetch") && n == 1) return fetch(a);
     if (!strcmp(verb, "inspect")) return inspect(a);
     if (!strcmp(verb, "list") && n == 1) return checkpoint_list(a, args_at(a, 1));
     if (!strcmp(verb, "convert") && n == 2) return checkpoint_convert(a, args_at(a, 1), args_at(a, 2));
     if (!strcmp(verb, "compare") && n == 2) return checkpoint_compare(a, args_at(a, 1), args_at(a, 2));
-    return err_fail(E_CONFIG, "model %s takes %s", verb, *verb == 'l' ? "one PATH" : "two PATHs");
+    return err_fail(E_CONFIG, "model %s takes %s", verb,
+                    *verb == 'f'   ? "one NAME"
+                    : *verb == 'l' ? "one PATH"
+                                   : "two PATHs");
 }
 
 static const Option OPTIONS[] = {
@@ -111,11 +163,20 @@ static const Option OPTIONS[] = {
      "inspect", "virtual-tokens|size"},
     ADAPTER_OPTION_OF("inspect"),
     {"pickle", NULL, "list the imports of the pickles in a .bin FILE; nothing is loaded or run", "inspect"},
-    {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)"},
+    {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)",
+     "inspect|list|convert|compare"},
     {"dtype", "TYPE", "F16, BF16, F32 or F64 for the floating-point tensors (default: unchanged)", "convert"},
     OVERWRITE_OPTION_OF("convert"),
+    {"revision", "REV", "a branch, tag or commit (default: main)", "fetch"},
+    {"file", "GLOB", "fetch only the files that match, in place of those that loading needs; may be repeated",
+     "fetch"},
     {0}};
 static const Verb VERBS[] = {
+    {"fetch", "NAME",
+     "downloads the files that a model, an adapter or a tokenizer needs from the Hugging Face hub into the local "
+     "cache, "
+     "where NAME is then found by every command, and prints the directory.  Sizes and hashes are checked; the same "
+     "command again goes on where it was cut off.  HF_TOKEN, HF_ENDPOINT, HF_HOME and HF_HUB_CACHE are heeded."},
     {"inspect", "[DIR]",
      "shows the module tree and the parameter counts.  Of a DIR config.json is enough; of a file the tree is made "
      "from "
@@ -133,11 +194,12 @@ static const Choice CHOICES[] = {
     {"arch", "@architectures"}, {"method", "@methods"}, {"dtype", "F16|BF16|F32|F64"}, {0}};
 static const Command MODEL = {
     .name = "model",
-    .summary = "inspect a model's modules and parameters; list, convert and compare checkpoints",
-    .usage = "inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
+    .summary = "fetch models; inspect their modules and parameters; list, convert and compare checkpoints",
+    .usage = "fetch NAME | inspect [DIR] | list PATH | convert FROM TO | compare A B  [options]",
     .verbs = VERBS,
     .choices = CHOICES,
-    .example = "vernier model inspect --arch roberta --set layers=2 --method lora --rank 4\n"
+    .example = "vernier model fetch microsoft/codebert-base\n"
+               "  vernier model inspect --arch roberta --set layers=2 --method lora --rank 4\n"
                "  vernier model inspect --arch t5 --method prefix --method parallel\n"
                "  vernier model list codebert\n"
                "  vernier model convert codebert codebert-f16 --dtype F16\n"

@@ -305,7 +305,7 @@ static void add_config(cJSON *root, const TuneJob *j)
     cJSON *c = cJSON_AddObjectToObject(root, "config");
     cJSON_AddStringToObject(c, "task", o->task->name);
     cJSON_AddStringToObject(c, "method", j->p.method);
-    if (!o->valid) cJSON_AddNumberToObject(c, "cut", o->cut);
+    if (!o->valid) cJSON_AddNumberToObject(c, "validation-fraction", o->cut);
     if (o->task == &TASK_JIT) {
         cJSON_AddNumberToObject(c, "features", (double)o->features);
         cJSON_AddBoolToObject(c, "per-split", o->per_split);
@@ -319,16 +319,16 @@ static void add_config(cJSON *root, const TuneJob *j)
     if (o->task == &TASK_JIT) {
         cJSON_AddStringToObject(c, "head", o->head);
         cJSON_AddBoolToObject(c, "best-threshold", o->best_threshold);
-        cJSON_AddNumberToObject(c, "length", j->p.plan.length);
+        cJSON_AddNumberToObject(c, "max-length", j->p.plan.length);
     } else {
-        cJSON_AddNumberToObject(c, "length", j->p.cmg.source);
+        cJSON_AddNumberToObject(c, "max-length", j->p.cmg.source);
         cJSON_AddNumberToObject(c, "target", j->p.cmg.target);
     }
     cJSON_AddNumberToObject(c, "epochs", (double)o->epochs);
     cJSON_AddNumberToObject(c, "batch", (double)o->batch);
     if (o->parts > 1) cJSON_AddNumberToObject(c, "accumulate", (double)o->parts);
     if (o->parameters) cJSON_AddNumberToObject(c, "parameters", (double)o->parameters);
-    cJSON_AddNumberToObject(c, "lr", j->t.lr);
+    cJSON_AddNumberToObject(c, "learning-rate", j->t.lr);
     cJSON_AddNumberToObject(c, "evaluations", (double)o->evaluations);
     cJSON_AddNumberToObject(c, "patience", (double)o->patience);
 }

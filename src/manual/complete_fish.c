@@ -75,8 +75,13 @@ static void command(Buf *b, const Command *c)
         operands(b, str_print(a, "%s %s", on, v->name), v->among);
     }
     operands(b, str_print(a, "__vernier_on %s", c->name), c->among);
-    for (const Option *o = c->options; o && o->name; o++)
+    for (const Option *o = c->options; o && o->name; o++) {
+        size_t n;
         option(b, lines_of(a, c, o), o->name, o->help, option_takes(c, o), choice_among(c, o->name));
+        for (const char *rest = o->alias, *other; str_next(&rest, "|", &other, &n);)
+            option(b, lines_of(a, c, o), str_copy(a, other, n), o->help, option_takes(c, o),
+                   choice_among(c, o->name));
+    }
 }
 
 static void settings(Buf *b, const Experiment *e)

@@ -106,6 +106,17 @@ static void value(Buf *b, const char *pattern, Takes takes, const char *among)
         buf_print(b, "    %s) echo '<%s>' ;;\n", pattern, KIND[takes]);
 }
 
+/* The option behind its command, as a pattern: its name, and the other names that are accepted. */
+static const char *names_of(Arena *a, const Command *c, const Option *o)
+{
+    Buf out = buf_open(a);
+    buf_print(&out, "'%s --%s'", c->name, o->name);
+    size_t n;
+    for (const char *rest = o->alias, *name; str_next(&rest, "|", &name, &n);)
+        buf_print(&out, " | '%s --%.*s'", c->name, (int)n, name);
+    return out.text;
+}
+
 /* Writes the shell function that gives the kind of an option's value, or its choices. */
 static void values(Buf *b)
 {
@@ -113,7 +124,7 @@ static void values(Buf *b)
     buf_print(b, "_vernier_value() {\n    case \"$1 $2\" in\n");
     for (const Command **c = commands(a); *c; c++)
         for (const Option *o = (*c)->options; o && o->name; o++)
-            value(b, str_print(a, "'%s --%s'", (*c)->name, o->name), option_takes(*c, o), choice_among(*c, o->name));
+            value(b, names_of(a, *c, o), option_takes(*c, o), choice_among(*c, o->name));
     for (const Option *o = COMMON_OPTIONS; o->name; o++) {
         const char *among = NULL;
         for (const Choice *k = COMMON_CHOICES; k->option; k++)

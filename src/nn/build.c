@@ -13,14 +13,19 @@ bool build_is_class_head(const char *parameter)
 
 bool build_is_any_head(const char *parameter)
 {
-    return build_is_class_head(parameter) || str_glob("lm_head.*|final_logits_bias", parameter);
+    return build_is_class_head(parameter) || str_glob("lm_head.*|cls.*|final_logits_bias", parameter);
+}
+
+bool build_may_lack(const char *parameter)
+{
+    return build_is_class_head(parameter) || str_glob("pooler.*", parameter);
 }
 
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
  * loading, only parameters that a checkpoint may lack are drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
-    if (m->blank && !build_is_class_head(name)) init = (Init){INIT_LATER, 0};
+    if (m->blank && !build_may_lack(name)) init = (Init){INIT_LATER, 0};
     return param_add(m->params, name, init, rank, dim);
 }
 

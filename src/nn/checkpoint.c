@@ -106,13 +106,16 @@ static Status take_value(Loading *l, Param *p, const Stored *s)
     return fits(p, s) ? copy_value(l->w, p->val, s) : stored_read(p->val, s); /* which reports the mismatch */
 }
 
-/* A random head stays where the file has none that fits; everything else must be there. */
+/* Random values stay where the file has no head that fits, or no pooler; everything else must be there. */
 static Status read_param(Loading *l, Param *p)
 {
     const Format *f = l->m->arch->format;
     const Stored *s = format_find(f, l->w, p->name);
     if (s) l->used[s - weights_at(l->w, 0)] = true;
-    if (build_is_class_head(p->name) && !fits(p, s)) return OK;
+    if (build_may_lack(p->name)) {
+        if (!s || (build_is_class_head(p->name) && !fits(p, s))) return OK;
+        p->val.data = NULL; /* the file's values take the place of the random ones */
+    }
     if (!s && !strcmp(p->name, "final_logits_bias")) { /* a buffer of zeros that some files omit */
         p->val = tensor_zero(l->m->run, p->val.dtype, p->val.rank, p->val.dim);
         return OK;

@@ -161,3 +161,10 @@ Var *model_pooled(Model *m, Pass *p, const Batch *x, Pooling how)
     }
     return tape_leave(p->tape, mark, y);
 }
+
+Var *model_next_sentence(Model *m, Pass *p, const Batch *x)
+{
+    CHECK(m->config.next_sentence && m->arch->next, "this %s model has no next-sentence head", m->config.arch);
+    int mark = tape_enter(p->tape);
+    return tape_leave(p->tape, mark, m->arch->next(m, p, model_pooled(m, p, x, POOL_POOLER)));
+}

@@ -9,13 +9,13 @@
 #include "nn/hook.h"
 
 typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
-    char arch[16];              /* "gpt2", "roberta", "bart", "t5" */
+    char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5" */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
     int hidden;                 /* of the feed-forward; 0: 4 dim */
     int layers, decoder_layers; /* decoder_layers: encoder-decoders only; 0: layers */
     int decoder_heads, decoder_hidden; /* BART; 0: as the encoder's */
-    int types;                         /* rows of RoBERTa's token type table */
+    int types;                         /* rows of BERT's and RoBERTa's token type table */
     int classes;                       /* of the classification head; 0: none */
     Act act;
     bool gated;                       /* T5 v1.1 feed-forward: act(wi_0 x) * wi_1 x */
@@ -25,7 +25,8 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool no_lm_head;                  /* encoder features only */
     bool plain_head;                  /* RoBERTa: the LM head is the token table alone, as UniXcoder's */
     bool writes_from_encoder;         /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
-    bool pooler;                      /* RoBERTa: has the map of POOL_POOLER, tanh(dense(first token)) */
+    bool pooler;                      /* BERT, RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
+    bool next_sentence;               /* BERT: has the head that says whether the second text follows the first */
     int rel_buckets, rel_distance;    /* T5 */
     int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
     double eps;                       /* of the norms */
@@ -47,6 +48,7 @@ typedef struct {
                             sees nothing attends to all T evenly, as the references' do */
     bool causal;         /* rows of an encoder see no later rows, as in a decoder */
     const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
+    const int32_t *type;          /* BERT, RoBERTa: (B,T) rows of the token type table, or NULL: 0 */
     const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
     const int32_t *src, *src_len; /* (B,S), (B): the encoder's side of an encoder-decoder */
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
@@ -84,6 +86,7 @@ typedef struct Arch {
     Var *(*head_loss)(Model *, Pass *, Var *hidden, const int32_t *target); /* chunked cross-entropy of the LM head */
     Var *(*classify)(Model *, Pass *, const Batch *); /* (B,1,N), or NULL where there is no such head */
     Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
+    Var *(*next)(Model *, Pass *, Var *pooled);       /* (B,1,2) of the next-sentence head, or NULL */
     double (*untie)(Model *);                         /* model_untie() of this family */
     Part last;                                        /* the stack its heads read: LOGITS carries it */
     const char *targets;       /* glob over the linear layers that LoRA adapts by default: queries and values */
@@ -119,9 +122,10 @@ Var *model_hidden(Model *, Pass *, const Batch *);
 Var *model_encode(Model *, Pass *, const Batch *); /* the encoder's result in an encoder-decoder */
 Var *model_logits(Model *, Pass *, const Batch *);
 Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory);    /* memory: encode()'s result, or NULL */
-typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is RoBERTa's */
+typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is BERT's */
 Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,C); the batch brings no keep */
 Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
+Var *model_next_sentence(Model *, Pass *, const Batch *); /* (B,1,2): the second text follows, or is another */
 Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
 const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.

@@ -21,7 +21,8 @@ const AttendKernels *attend_kernels(DType dtype)
 
 int attend_threads(const Attend *a)
 {
-    int64_t slices = a->b * a->heads, work = slices * a->t * a->s * a->dim;
+    int64_t wide = a->prefix + 2 * a->window, keys = a->window && wide < a->s ? wide : a->s;
+    int64_t slices = a->b * a->heads, work = slices * a->t * keys * a->dim;
     int most = omp_get_max_threads();
     if (work < GRAIN || slices < 2) return 1;
     return most < slices ? most : (int)slices;

@@ -1,18 +1,22 @@
 /* Fused attention: y = dropout(softmax(scale q k' + bias)) v per head, and its backward, without the (T,S) map.
  *
- * q, y (B,T,H*D), k and v (B,S,H*D), heads side by side; bias (H,T,n) or NULL, n = S - prefix content keys;
- * lse (B,H,T) the log of each row's sum of exponentials, -inf where the row sees no key.  A query sees:
+ * q, y (B,T,H*D), k and v (B,S,K*D), heads side by side; bias (H,T,n) or NULL, n = S - prefix content keys;
+ * lse (B,H,T) the log of each row's sum of exponentials, -inf where the row sees no key.  K = kv_heads divides H:
+ * query head h reads key/value head h / (H / K), and that head's gradients are sums over its query heads.
+ * A query sees:
  *
  *   - nothing, when qpos marks it as padding (< 0);
  *   - else the `prefix` first keys, with bias 0, and content key j when j < klen[b], mask[b,j] is set, and, under
- *     `causal`, j <= pos, where pos is qpos[b,i] or, without qpos, n - T + i; and, with `sees`, sees[b,i,j] is set.
+ *     `causal`, j <= pos, where pos is qpos[b,i] or, without qpos, n - T + i; with a `window`, |pos - j| < window;
+ *     and, with `sees`, sees[b,i,j] is set.
  *
  * Element (b,h,i,j) of the map is dropped by dropout's decision number ((b*H + h)*T + i)*S + j, so that dropping
- * a map that stands whole gives the same.  Keys beyond every query's reach are never read.
+ * a map that stands whole gives the same.  Keys that no query reaches do not change any result, whatever they are.
  *
  * As in kernels.h there is a reference (attend_ref.inc, in double) for both dtypes and a fast F32 version
- * (attend_fast.inc) compiled per instruction set.  Slices (b,h) run in parallel and own their outputs; the bias's
- * gradient is summed over b in order.  `void *` is float * or double *. */
+ * (attend_fast.inc) compiled per instruction set.  Slices (b,h) run in parallel and own their outputs; going back,
+ * one thread takes the query heads of a key/value head in order, and the bias's gradient is summed over b in
+ * order.  `void *` is float * or double *. */
 #ifndef NUM_ATTEND_H
 #define NUM_ATTEND_H
 
@@ -24,6 +28,8 @@
 
 typedef struct {
     int64_t b, t, s, heads, dim, prefix;
+    int64_t kv_heads; /* 0: as many as heads */
+    int64_t window;   /* 0: none */
     double scale;
     bool causal;
     const int32_t *klen; /* (B) or NULL */
@@ -55,8 +61,20 @@ const AttendKernels *attend_kernels(DType); /* F32 or F64; follows kernels_use()
 int attend_threads(const Attend *);         /* 1 for small problems */
 size_t attend_scratch(const Attend *);      /* bytes, for a->threads threads, either direction */
 
-/* Query i of row b sees keys 0..reach-1 at most, all of them unless `mask` or `sees` hides some. */
+static inline int64_t attend_kv_heads(const Attend *a)
+{
+    return a->kv_heads ? a->kv_heads : a->heads;
+}
+/* Query heads that share a key/value head. */
+static inline int64_t attend_group(const Attend *a)
+{
+    return a->heads / attend_kv_heads(a);
+}
+
+/* Query i of row b sees keys 0..prefix-1 and from..reach-1 at most, all of them unless `mask` or `sees` hides some.
+ * A padding query has reach 0.  prefix <= from, and from >= reach where no content key is seen. */
 int64_t attend_reach(const Attend *, int64_t b, int64_t i);
+int64_t attend_from(const Attend *, int64_t b, int64_t i);
 static inline bool attend_masked(const Attend *a, int64_t b, int64_t i, int64_t key)
 {
     int64_t n = a->s - a->prefix, j = key - a->prefix;

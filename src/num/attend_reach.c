@@ -10,11 +10,23 @@ size_t attend_scratch(const Attend *a)
     return (size_t)((floats + 15) / 16 * 16) * sizeof(float) * (size_t)a->threads;
 }
 
+/* The position of a query among the content keys. */
+static int64_t position(const Attend *a, int64_t b, int64_t i)
+{
+    return a->qpos ? a->qpos[b * a->t + i] : a->s - a->prefix - a->t + i;
+}
+
+int64_t attend_from(const Attend *a, int64_t b, int64_t i)
+{
+    int64_t pos = position(a, b, i);
+    return a->prefix + (a->window && pos >= a->window ? pos - a->window + 1 : 0);
+}
+
 int64_t attend_reach(const Attend *a, int64_t b, int64_t i)
 {
-    int64_t n = a->s - a->prefix, reach = a->klen ? a->klen[b] : n;
-    int64_t pos = a->qpos ? a->qpos[b * a->t + i] : n - a->t + i;
+    int64_t n = a->s - a->prefix, reach = a->klen ? a->klen[b] : n, pos = position(a, b, i);
     if (a->qpos && pos < 0) return 0;
-    if (a->causal && pos + 1 < reach) reach = pos + 1;
+    int64_t beyond = a->causal ? 1 : a->window; /* the first content key after pos that is hidden; 0: none is */
+    if (beyond && pos + beyond < reach) reach = pos + beyond;
     return a->prefix + (reach < 0 ? 0 : reach < n ? reach : n);
 }

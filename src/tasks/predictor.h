@@ -63,7 +63,7 @@ typedef struct Task {
     Status (*read_card)(Predictor *, Arena *, const cJSON *card, const char *path);
     LoadOptions (*load_options)(const Predictor *);        /* of its model; the tokenizer is open */
     Status (*open_head)(Predictor *);                      /* on a model just loaded; E_MISMATCH: of no use here */
-    Status (*load_head)(Predictor *, Arena *);             /* once the adapter is there */
+    Status (*load_head)(Predictor *, Arena *);             /* once the adapter is there; NULL: it has none */
     Status (*check_lengths)(const Predictor *, int taken); /* does the card fit the model, less `taken` positions? */
 } Task;
 extern const Task TASK_JIT, TASK_CMG;

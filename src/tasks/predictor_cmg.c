@@ -58,17 +58,10 @@ static Status open_head(Predictor *p)
     return cmg_writes(p->net);
 }
 
-static Status load_head(Predictor *p, Arena *run)
-{
-    (void)p, (void)run;
-    return OK;
-}
-
 const Task TASK_CMG = {.name = "cmg",
                        .base = "./writer",
                        .write_card = write_card,
                        .read_card = read_card,
                        .load_options = load_options,
                        .open_head = open_head,
-                       .load_head = load_head,
                        .check_lengths = check_lengths};

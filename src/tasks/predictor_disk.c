@@ -120,7 +120,7 @@ static Status open_network(Predictor *p, Arena *run, Remarks to)
     p->hooks = hooks_new(run);
     TRY(p->task->open_head(p));
     TRY(whole ? p->task->check_lengths(p, 0) : attach(p, run, to));
-    return p->task->load_head(p, run);
+    return p->task->load_head ? p->task->load_head(p, run) : OK;
 }
 
 /* The task whose card lies in the directory. */

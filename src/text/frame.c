@@ -9,8 +9,10 @@
 BpeText text_new(Arena *a, int64_t n)
 {
     size_t room = (size_t)n;
-    return (BpeText){n, arena_take(a, sizeof(int32_t) * room), arena_take(a, sizeof(int64_t) * room),
-                     arena_take(a, sizeof(int64_t) * room)};
+    return (BpeText){.n = n,
+                     .id = arena_take(a, sizeof(int32_t) * room),
+                     .begin = arena_take(a, sizeof(int64_t) * room),
+                     .end = arena_take(a, sizeof(int64_t) * room)};
 }
 
 void text_put(BpeText *to, int64_t at, const BpeText *from, int64_t first, int64_t n)
@@ -68,6 +70,7 @@ Status frame_put(BpeText *out, Arena *arena, const TokenFrame *f, const BpeText 
     put_text(&t, a, n, limit.left);
     put_part(&t, f, 1);
     if (b) {
+        t.second = t.n;
         put_text(&t, b, m, limit.left);
         put_part(&t, f, 2);
     }

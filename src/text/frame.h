@@ -17,6 +17,7 @@ typedef struct {
     int64_t n;
     int32_t *id;          /* (n) */
     int64_t *begin, *end; /* (n) bytes of the source; -1 for a token that a frame added */
+    int64_t second;       /* the first token of the second of two texts; 0: there is one text */
 } BpeText;
 
 BpeText text_new(Arena *, int64_t n);

@@ -210,7 +210,7 @@ static BpeText encode_specials(const Tokenizer *t, Arena *a, const char *text, s
         BpeText x = encode_part(t, a, text, from, s->strip_left ? pretoken_space_back(text, from, at) : at);
         int64_t begin = (int64_t)at, end = (int64_t)(at + s->len);
         append(&out, &room, a, &x);
-        append(&out, &room, a, &(BpeText){1, &(int32_t){s->id}, &begin, &end});
+        append(&out, &room, a, &(BpeText){.n = 1, .id = &(int32_t){s->id}, .begin = &begin, .end = &end});
         from = at + s->len;
         if (s->strip_right) from = pretoken_space_skip(text, from, len);
     }
@@ -279,6 +279,14 @@ Status tokenizer_wrap(BpeText *out, const Tokenizer *t, Arena *a, const BpeText 
     int last = y ? 2 : 1;
     if (t->shift) f.id[last][f.n[last]++] = code;
     return frame_put(out, a, &f, x, y, limit);
+}
+
+int32_t *tokenizer_types(const Tokenizer *t, Arena *a, const BpeText *x)
+{
+    if (!t->typed || !x->second) return NULL;
+    int32_t *type = NEW(a, int32_t, x->n);
+    for (int64_t i = x->second; i < x->n; i++) type[i] = 1;
+    return type;
 }
 
 Status tokenizer_source(BpeText *out, const Tokenizer *t, Arena *a, const char *text, size_t len,

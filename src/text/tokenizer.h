@@ -24,6 +24,7 @@ typedef struct {
     Spm *spm;
     int32_t shift;           /* the offset of a SentencePiece id: 1 with fairseq's four in front */
     TokenFrame single, pair; /* special tokens around one text, and around two */
+    bool typed;              /* the second of two texts has token type 1, and so has the end behind it: BERT */
     Specials own;            /* of a SentencePiece model */
 } Tokenizer;
 
@@ -44,6 +45,8 @@ Status tokenizer_no_special(const Tokenizer *, const char *text, size_t len); /*
  * follows, or E_CONFIG.  b may be NULL. */
 Status tokenizer_wrap(BpeText *out, const Tokenizer *, Arena *, const BpeText *a, const BpeText *b,
                       const char *language, Limit);
+/* The token type of each token of a wrapped text (n), 0 or 1; NULL: 0 for all. */
+int32_t *tokenizer_types(const Tokenizer *, Arena *, const BpeText *wrapped);
 /* Both in one, of one text, special tokens as text; at most `most` ids when > 0. */
 Status tokenizer_source(BpeText *, const Tokenizer *, Arena *, const char *text, size_t len, const char *language,
                         int64_t most);

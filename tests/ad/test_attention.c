@@ -2,6 +2,7 @@
  * written out once more here, and against central differences. */
 #include "opcheck.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ad/op.h"
@@ -28,6 +29,7 @@ static const uint8_t SEES_2_3_7[] = {1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0
                                      1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
 enum { H = 2, D = 3 };
 #define ATTN .heads = H, .head_dim = D, .scale = 0.6
+#define GROUPED(heads_, kv_heads_) .heads = heads_, .kv_heads = kv_heads_, .head_dim = D, .scale = 0.6
 #define NAMED(name_, b_, t_, s_) .name = name_, .b = b_, .t = t_, .s = s_
 
 static const Case CASES[] = {
@@ -60,6 +62,22 @@ static const Case CASES[] = {
      .a = {ATTN, .causal = true, .prefix = 2, .klen = LEN_4_7, .mask = MASK_2_7, .sees = SEES_2_3_7, .qpos = QPOS_2_3,
            .dropout = 0.25, .stream = 9},
      .bias = true},
+    {NAMED("grouped heads", 2, 3, 7), .a = {GROUPED(4, 2)}},
+    {NAMED("one key head for all", 2, 5, 5), .a = {GROUPED(3, 1), .causal = true}},
+    {NAMED("grouped heads, bias and dropout", 2, 3, 7), .a = {GROUPED(6, 2), .dropout = 0.3, .stream = 5},
+     .bias = true},
+    {NAMED("window", 2, 6, 6), .a = {ATTN, .window = 2}},
+    {NAMED("a window of one key", 2, 4, 4), .a = {ATTN, .window = 1}},
+    {NAMED("a window wider than the text", 2, 4, 4), .a = {ATTN, .window = 9, .causal = true}},
+    {NAMED("causal window with a cache", 2, 3, 7), .a = {ATTN, .window = 3, .causal = true}},
+    {NAMED("one query, window and cache", 2, 1, 23), .a = {ATTN, .window = 4, .causal = true, .prefix = 2}},
+    {NAMED("window and prefix", 2, 21, 24), .a = {ATTN, .window = 3, .prefix = 3}},
+    {NAMED("window behind all keys", 2, 3, 7), .a = {ATTN, .window = 2, .klen = LEN_0_3, .causal = true}},
+    {NAMED("window, query positions and a prefix", 2, 3, 9), .a = {ATTN, .window = 3, .qpos = QPOS_2_3, .prefix = 2}},
+    {NAMED("everything in groups and windows", 2, 3, 9),
+     .a = {GROUPED(4, 2), .causal = true, .window = 4, .prefix = 2, .klen = LEN_4_7, .mask = MASK_2_7,
+           .sees = SEES_2_3_7, .qpos = QPOS_2_3, .dropout = 0.25, .stream = 9},
+     .bias = true},
 };
 enum { CASE_COUNT = sizeof CASES / sizeof CASES[0] };
 
@@ -71,12 +89,17 @@ static Tensor some(DType dtype, const char *name, int rank, const int64_t *dim)
     return noise(&run, dtype, rng_stream(17, name), rank, dim);
 }
 
+static int64_t key_heads(const Case *c)
+{
+    return c->a.kv_heads ? c->a.kv_heads : c->a.heads;
+}
+
 static void inputs(const Case *c, DType dtype, Tensor in[4])
 {
-    int64_t width = c->a.heads * (int64_t)c->a.head_dim;
+    int64_t width = c->a.heads * (int64_t)c->a.head_dim, key_width = key_heads(c) * c->a.head_dim;
     in[0] = some(dtype, "q", SHAPE(c->b, c->t, width));
-    in[1] = some(dtype, "k", SHAPE(c->b, c->s, width));
-    in[2] = some(dtype, "v", SHAPE(c->b, c->s, width));
+    in[1] = some(dtype, "k", SHAPE(c->b, c->s, key_width));
+    in[2] = some(dtype, "v", SHAPE(c->b, c->s, key_width));
     in[3] = some(dtype, "bias", SHAPE(c->a.heads, c->t, c->s - c->a.prefix));
 }
 
@@ -99,15 +122,17 @@ static bool sees(const Case *c, int64_t b, int64_t i, int64_t j)
     if (c->a.klen && content >= c->a.klen[b]) return false;
     if (c->a.mask && !c->a.mask[b * n + content]) return false;
     if (c->a.sees && !c->a.sees[(b * c->t + i) * n + content]) return false;
+    if (c->a.window && llabs(pos - content) >= c->a.window) return false;
     return !c->a.causal || content <= pos;
 }
 
 static Tensor by_definition(const Case *c, const Tensor *in)
 {
-    int64_t width = H * D, n = c->s - c->a.prefix;
+    int64_t heads = c->a.heads, width = heads * D, key_width = key_heads(c) * D, n = c->s - c->a.prefix;
     Tensor y = tensor_zero(&run, F64, SHAPE(c->b, c->t, width));
-    for (int64_t r = 0; r < c->b * H * c->t; r++) {
-        int64_t b = r / (H * c->t), h = r / c->t % H, i = r % c->t;
+    for (int64_t r = 0; r < c->b * heads * c->t; r++) {
+        int64_t b = r / (heads * c->t), h = r / c->t % heads, i = r % c->t;
+        int64_t kv = h / (heads / key_heads(c));
         double sum = 0;
         for (int pass = 0; pass < 2; pass++) {
             for (int64_t j = 0; j < c->s; j++) {
@@ -115,13 +140,14 @@ static Tensor by_definition(const Case *c, const Tensor *in)
                 double x = c->bias && j >= c->a.prefix ? tensor_get(in[3], (h * c->t + i) * n + j - c->a.prefix) : 0;
                 for (int64_t d = 0; d < D; d++)
                     x += c->a.scale * tensor_get(in[0], (b * c->t + i) * width + h * D + d) *
-                         tensor_get(in[1], (b * c->s + j) * width + h * D + d);
+                         tensor_get(in[1], (b * c->s + j) * key_width + kv * D + d);
                 if (pass == 0) sum += exp(x);
                 double p = exp(x) / sum, cut = round(65536 * c->a.dropout);
                 if (cut > 0) p *= dropout_keeps((uint32_t)cut, c->a.stream, r * c->s + j) ? 65536 / (65536 - cut) : 0;
                 for (int64_t d = 0; d < D && pass == 1; d++) {
                     int64_t at = (b * c->t + i) * width + h * D + d;
-                    tensor_set(y, at, tensor_get(y, at) + p * tensor_get(in[2], (b * c->s + j) * width + h * D + d));
+                    tensor_set(y, at,
+                               tensor_get(y, at) + p * tensor_get(in[2], (b * c->s + j) * key_width + kv * D + d));
                 }
             }
         }
@@ -333,6 +359,8 @@ static Attend shape_of(const Case *c)
     Attend a = {.b = c->b, .t = c->t, .s = c->s, .heads = c->a.heads, .dim = c->a.head_dim, .prefix = c->a.prefix};
     a.scale = c->a.scale;
     a.causal = c->a.causal;
+    a.kv_heads = c->a.kv_heads;
+    a.window = c->a.window;
     a.klen = c->a.klen;
     a.qpos = c->a.qpos;
     a.mask = c->a.mask;
@@ -396,6 +424,129 @@ static void fast_kernels_match_the_reference(void **state)
     }
 }
 
+/* Windows and groups over sizes at which tiles, vectors and copies end unevenly. */
+static void fast_windows_and_groups_match_the_reference(void **state)
+{
+    (void)state;
+    static const int64_t size[] = {1, 9, 64, 65, 130, 200}, window[] = {1, 3, 16, 33, 64, 500};
+    static const int heads[][2] = {{3, 1}, {4, 2}, {2, 2}, {6, 3}};
+    static int32_t len[3], at[3 * 200];
+    for (int i = 0; i < 72; i++) {
+        uint64_t stream = rng_stream((uint64_t)i, "windows");
+        int64_t t = size[i % 6], n = t + (i / 6 % 3) * 37, prefix = i % 5 == 4 ? 11 : i % 3;
+        for (int b = 0; b < 3; b++) len[b] = (int32_t)rng_below(stream, (uint64_t)b, n + 1);
+        for (int q = 0; q < 3 * t; q++) at[q] = (int32_t)rng_below(stream, (uint64_t)(9 + q), n + 1) - 1;
+        Case c = {NAMED("window", 3, t, n + prefix), .a = {.scale = 0.3, .prefix = prefix}};
+        c.a.heads = heads[i % 4][0];
+        c.a.kv_heads = heads[i % 4][1];
+        c.a.head_dim = i % 7 ? 16 : 9;
+        c.a.window = i % 6 == 5 && i % 4 == 0 ? 0 : window[i / 12];
+        c.a.causal = i % 2;
+        c.a.klen = i % 3 ? NULL : len;
+        c.a.qpos = i % 8 == 7 ? at : NULL;
+        c.a.dropout = i % 5 == 3 ? 0.2 : 0;
+        c.bias = i % 4 == 1;
+        compare(&c, 2e-5);
+    }
+}
+
+/* ---- groups and windows in other words */
+
+static Tensor repeated(const Case *c, Tensor x)
+{
+    int64_t group = c->a.heads / c->a.kv_heads, d = c->a.head_dim;
+    Tensor y = tensor_new(&run, x.dtype, SHAPE(x.dim[0], x.dim[1], x.dim[2] * group));
+    for (int64_t i = 0; i < tensor_count(y); i++) tensor_set(y, i, tensor_get(x, i / (d * group) * d + i % d));
+    return y;
+}
+
+/* The sum over the query heads of each group: the repetition, going back. */
+static Tensor summed(const Case *c, Tensor dy)
+{
+    int64_t group = c->a.heads / c->a.kv_heads, d = c->a.head_dim;
+    Tensor dx = tensor_zero(&run, F64, SHAPE(dy.dim[0], dy.dim[1], dy.dim[2] / group));
+    for (int64_t i = 0; i < tensor_count(dy); i++) {
+        int64_t to = i / (d * group) * d + i % d;
+        tensor_set(dx, to, tensor_get(dx, to) + tensor_get(dy, i));
+    }
+    return dx;
+}
+
+static void grouped_heads_are_repeated_heads(void **state)
+{
+    (void)state;
+    Case c = {NAMED("", 2, 70, 75), .a = {GROUPED(6, 2), .causal = true, .prefix = 2, .dropout = 0.2, .stream = 3}};
+    Table table[3];
+    Tensor in[4], dy = some(F32, "dy", SHAPE(2, 70, 6 * D));
+    inputs(&c, F32, in);
+    for (int i = 0, n = tables(table); i <= n; i++) {
+        const AttendKernels *kernels = i < n ? table[i].kernels : &ATTEND_REF_F32;
+        Attend grouped = shape_of(&c), plain = grouped;
+        plain.kv_heads = 0;
+        Tensor again[4] = {in[0], repeated(&c, in[1]), repeated(&c, in[2]), in[3]};
+        Outcome g = outcome(kernels, grouped, in, true, dy, false),
+                p = outcome(kernels, plain, again, true, dy, false);
+        assert_memory_equal(g.y.data, p.y.data, tensor_bytes(p.y));
+        assert_memory_equal(g.dq.data, p.dq.data, tensor_bytes(p.dq));
+        assert_memory_equal(g.dbias.data, p.dbias.data, tensor_bytes(p.dbias));
+        EXPECT_NEAR(g.dk, summed(&c, p.dk), 2e-6);
+        EXPECT_NEAR(g.dv, summed(&c, p.dv), 2e-6);
+    }
+}
+
+static void a_window_is_a_mask(void **state)
+{
+    (void)state;
+    enum { T = 83, N = 90, WINDOW = 12 };
+    static uint8_t near[2 * T * N];
+    for (int64_t i = 0; i < 2 * T * N; i++) near[i] = llabs(i % N - (N - T + i / N % T)) < WINDOW;
+    Table table[3];
+    for (int causal = 0; causal < 2; causal++) {
+        Case c = {NAMED("", 2, T, N + 3), .a = {ATTN, .causal = causal, .prefix = 3, .dropout = 0.2, .stream = 3}};
+        Tensor in[4], dy = some(F32, "dy", SHAPE(2, T, H * D));
+        inputs(&c, F32, in);
+        for (int i = 0, n = tables(table); i <= n; i++) {
+            const AttendKernels *kernels = i < n ? table[i].kernels : &ATTEND_REF_F32;
+            Attend window = shape_of(&c), mask = window;
+            window.window = WINDOW;
+            mask.sees = near;
+            Outcome w = outcome(kernels, window, in, true, dy, true), m = outcome(kernels, mask, in, true, dy, true);
+            EXPECT_NEAR(w.y, m.y, 1e-6);
+            EXPECT_NEAR(w.lse, m.lse, 1e-6);
+            EXPECT_NEAR(w.dq, m.dq, 1e-6);
+            EXPECT_NEAR(w.dk, m.dk, 1e-6);
+            EXPECT_NEAR(w.dv, m.dv, 1e-6);
+            EXPECT_NEAR(w.dbias, m.dbias, 1e-6);
+        }
+    }
+}
+
+static void keys_outside_every_window_do_not_show(void **state)
+{
+    (void)state;
+    enum { S = 150, WIDTH = H * 24, PREFIX = 5 };
+    Case c = {NAMED("", 1, 20, S), .a = {.heads = 4, .kv_heads = 2, .head_dim = 24, .scale = 0.2, .window = 30}};
+    c.a.causal = true;
+    c.a.prefix = PREFIX;
+    Tensor in[4], dy = some(F32, "dy", SHAPE(1, 20, 96));
+    Table table[3];
+    inputs(&c, F32, in);
+    for (int i = 0, n = tables(table); i <= n; i++) {
+        const AttendKernels *kernels = i < n ? table[i].kernels : &ATTEND_REF_F32;
+        Tensor dirty[4] = {in[0], tensor_copy(&run, in[1]), tensor_copy(&run, in[2]), in[3]};
+        for (int64_t j = PREFIX * WIDTH; j < (S - 20 - 29) * WIDTH; j++) {
+            tensor_set(dirty[1], j, (double)NAN);
+            tensor_set(dirty[2], j, (double)NAN);
+        }
+        Outcome clean = outcome(kernels, shape_of(&c), in, false, dy, false);
+        Outcome other = outcome(kernels, shape_of(&c), dirty, false, dy, false);
+        assert_memory_equal(clean.y.data, other.y.data, tensor_bytes(clean.y));
+        assert_memory_equal(clean.dq.data, other.dq.data, tensor_bytes(clean.dq));
+        assert_memory_equal(clean.dk.data, other.dk.data, tensor_bytes(clean.dk));
+        assert_memory_equal(clean.dv.data, other.dv.data, tensor_bytes(clean.dv));
+    }
+}
+
 /* Long rows: the tile shrinks to eight queries and the keys take many vectors. */
 static void long_rows(void **state)
 {
@@ -452,9 +603,12 @@ static void thread_counts_do_not_show(void **state)
     c.a.dropout = 0.1;
     c.a.stream = 3;
     Table table[3];
-    for (int bias = 0; bias < 2; bias++) {
+    for (int setting = 0; setting < 4; setting++) {
+        bool bias = setting % 2;
         Tensor in[4], dy = some(F32, "dy", SHAPE(3, 40, 128));
         c.bias = bias;
+        c.a.kv_heads = setting / 2 ? 2 : 0;
+        c.a.window = setting / 2 ? 9 : 0;
         inputs(&c, F32, in);
         for (int i = 0, n = tables(table); i < n; i++) {
             Attend one = shape_of(&c), three = one;
@@ -478,5 +632,8 @@ SUITE(cmocka_unit_test(both_paths_follow_the_definition), cmocka_unit_test(paths
       cmocka_unit_test(fused_gradients), cmocka_unit_test(open_gradients), cmocka_unit_test(one_input_in_three_roles),
       cmocka_unit_test(one_map_used_twice), cmocka_unit_test(rows_that_see_nothing),
       cmocka_unit_test(a_prefix_only_scales_content_attention), cmocka_unit_test(fast_kernels_match_the_reference),
-      cmocka_unit_test(long_rows), cmocka_unit_test(keys_beyond_the_length_are_never_read),
-      cmocka_unit_test(the_kernel_choice_is_heeded), cmocka_unit_test(thread_counts_do_not_show))
+      cmocka_unit_test(fast_windows_and_groups_match_the_reference),
+      cmocka_unit_test(grouped_heads_are_repeated_heads), cmocka_unit_test(a_window_is_a_mask),
+      cmocka_unit_test(keys_outside_every_window_do_not_show), cmocka_unit_test(long_rows),
+      cmocka_unit_test(keys_beyond_the_length_are_never_read), cmocka_unit_test(the_kernel_choice_is_heeded),
+      cmocka_unit_test(thread_counts_do_not_show))

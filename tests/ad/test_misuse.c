@@ -74,6 +74,13 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
       op_relpos(t, OF(8, 2), (RelPos){2, 9, 5, false, NULL}))                                                        \
     X("heads that do not fill the width", op_attend(t, OF(1, 2, 5), OF(1, 2, 6), OF(1, 2, 6), NULL, HEADS()),        \
       op_attend(t, OF(1, 2, 6), OF(1, 2, 6), OF(1, 2, 6), NULL, HEADS()))                                            \
+    X("key heads that do not divide the heads",                                                                      \
+      op_attend(t, OF(1, 2, 6), OF(1, 2, 9), OF(1, 2, 9), NULL, HEADS(.kv_heads = 3)),                               \
+      op_attend(t, OF(1, 2, 6), OF(1, 2, 3), OF(1, 2, 3), NULL, HEADS(.kv_heads = 1)))                               \
+    X("keys of other heads", op_scores(t, OF(1, 2, 6), OF(1, 2, 6), NULL, HEADS(.kv_heads = 1)),                     \
+      op_scores(t, OF(1, 2, 6), OF(1, 2, 3), NULL, HEADS(.kv_heads = 1)))                                            \
+    X("a window before the query", op_attend(t, OF(1, 2, 6), OF(1, 2, 6), OF(1, 2, 6), NULL, HEADS(.window = -1)),   \
+      op_attend(t, OF(1, 2, 6), OF(1, 2, 6), OF(1, 2, 6), NULL, HEADS(.window = 1)))                                 \
     X("keys and values of two lengths", op_attend(t, OF(1, 2, 6), OF(1, 3, 6), OF(1, 2, 6), NULL, HEADS()),          \
       op_attend(t, OF(1, 2, 6), OF(1, 3, 6), OF(1, 3, 6), NULL, HEADS()))                                            \
     X("a prefix longer than the keys",                                                                               \
@@ -87,6 +94,8 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
       op_scores(t, OF(1, 2, 6), OF(1, 4, 6), OF(2, 2, 3), HEADS(.prefix = 1)))                                       \
     X("probabilities of other heads", op_mix(t, OF(1, 3, 2, 4), OF(1, 4, 6), HEADS()),                               \
       op_mix(t, OF(1, 2, 2, 4), OF(1, 4, 6), HEADS()))                                                               \
+    X("values of other heads", op_mix(t, OF(1, 2, 2, 4), OF(1, 4, 6), HEADS(.kv_heads = 1)),                         \
+      op_mix(t, OF(1, 2, 2, 4), OF(1, 4, 3), HEADS(.kv_heads = 1)))                                                  \
     X("the scalar of a vector", (void)tape_scalar(OF(2)), (void)tape_scalar(OF(1)))                                  \
     X("back from a vector", tape_backward(t, op_scale(t, tape_input(t, OF(2)->val), 1)),                             \
       tape_backward(t, op_scale(t, tape_input(t, OF(1)->val), 1)))                                                   \

@@ -1,12 +1,16 @@
-/* Adapters as people have them, with the answers of the library that made them: every case folder with an adapter is
- * a test.  An answer must be right, or the adapter must be refused with a sentence; a wrong number is neither.  Where
- * a case states that its wrong answer once went unnoticed, a refusal will do only if the case allows one.  None is
- * run where the folders ($CASES, or cases/ beside the golden files) are not at hand. */
+/* Checkpoints, tokenizers and adapters as people have them, with the answers of the library that made them: every
+ * case folder is a test of the numbers, tokens or texts that it states.  A refusal is right only where the case says
+ * so.  CASE in the environment chooses cases by a glob over their names.  None is run where the folders ($CASES, or
+ * cases/ beside the golden files) are not at hand. */
 #include "golden_walk.h"
 
+#include <math.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "nn/build.h"
+#include "text/tokenizer.h"
 
 enum { CASES_MOST = 1024 };
 static const double TOLERANCE = 2e-5; /* of the largest value */
@@ -86,12 +90,14 @@ static Tensor expected(Case *c, const char *outputs, Tensor like)
     return t;
 }
 
-static Status attached(Case *c)
+static Status opened(Case *c)
 {
     Arena *run = &c->run;
-    TRY(adapter_open(&c->a, run, str_print(run, "%s/%s", c->dir, text_of(c->root, "adapter"))));
-    TRY(model_load_as(&c->m, run, str_print(run, "%s/%s", c->dir, text_of(c->root, "model")),
-                      &(LoadOptions){.classes = adapter_classes(c->a)}));
+    const char *model = str_print(run, "%s/%s", c->dir, text_of(c->root, "model")),
+               *adapter = text_of(c->root, "adapter");
+    if (!adapter) return model_load(&c->m, run, model);
+    TRY(adapter_open(&c->a, run, str_print(run, "%s/%s", c->dir, adapter)));
+    TRY(model_load_as(&c->m, run, model, &(LoadOptions){.classes = adapter_classes(c->a)}));
     c->hooks = hooks_new(run);
     return adapter_attach(c->a, c->m, c->hooks);
 }
@@ -112,39 +118,220 @@ static Status merged(Case *c)
     return s;
 }
 
-static void expect_words(const Case *c)
+/* Whether the refusal has every word of the list; without a list any sentence will do. */
+static bool has_words(const cJSON *words, const char *sentence)
 {
     const cJSON *word;
-    cJSON_ArrayForEach(word, cJSON_GetObjectItem(c->expect, "words"))
-        EXPECT(strcasestr(err_message(), word->valuestring), "%s: '%s' is not in: %s", c->dir, word->valuestring,
-               err_message());
+    cJSON_ArrayForEach(word,
+                       words) if (cJSON_IsString(word) && !strcasestr(sentence, word->valuestring)) return false;
+    return sentence[0] != 0;
+}
+
+/* A refusal is right where one is expected, or stated to be as good as the answer. */
+static void expect_refusal(const Case *c, const char *sentence)
+{
+    const cJSON *wanted = cJSON_GetObjectItem(c->expect, strcmp(c->kind, "refuse") ? "or_refuse" : "words");
+    EXPECT(wanted, "%s: refused: %s", c->dir, sentence);
+    EXPECT(has_words(wanted, sentence), "%s: the refusal lacks a word of %s: %s", c->dir,
+           cJSON_PrintUnformatted(wanted), sentence);
+    err_clear();
+}
+
+/* ---- numbers of a model, with an adapter or without */
+
+static void numbers_hold(Case *c)
+{
+    int32_t *len = NULL;
+    bool merge = !strcmp(c->kind, "merge");
+    Status s = opened(c);
+    if (!s && merge) s = merged(c);
+    if (s) {
+        expect_refusal(c, err_message());
+        return;
+    }
+    EXPECT(strcmp(c->kind, "refuse") != 0, "%s: accepted, and %s", c->dir, text_of(c->root, "what"));
+    const char *outputs = merge ? text_of(c->input, "outputs") : c->kind;
+    Tensor got = answer(c, c->m, c->hooks, outputs, &len);
+    Gap gap = golden_gap(got, expected(c, merge ? "logits" : outputs, got), len);
+    EXPECT(gap.rel <= TOLERANCE, "%s: differs by %.2g of the largest value: %s", c->dir, gap.rel,
+           text_of(c->root, "what"));
+}
+
+/* ---- tokens */
+
+static void expect_ids(const Case *c, const char *what, const BpeText *got, const cJSON *want)
+{
+    bool same = got->n == cJSON_GetArraySize(want);
+    for (int64_t i = 0; same && i < got->n; i++) same = got->id[i] == cJSON_GetArrayItem(want, (int)i)->valueint;
+    if (same) return;
+    Buf b = buf_open((Arena *)&c->step);
+    for (int64_t i = 0; i < got->n; i++) buf_print(&b, "%s%d", i ? "," : "", got->id[i]);
+    EXPECT(false, "%s: %s are [%s], expected %s: %s", c->dir, what, b.text, cJSON_PrintUnformatted(want),
+           text_of(c->root, "what"));
+}
+
+static Status tokenizer_of_case(Case *c, Tokenizer *t)
+{
+    return tokenizer_open(t, &c->run, str_print(&c->run, "%s/%s", c->dir, text_of(c->root, "model")));
+}
+
+static Status tokens_hold(Case *c)
+{
+    Tokenizer t;
+    TRY(tokenizer_of_case(c, &t));
+    const char *language = text_of(c->input, "language");
+    bool special = cJSON_IsTrue(cJSON_GetObjectItem(c->input, "special_tokens_in_text"));
+    const cJSON *text, *pair;
+    int i = 0, k = 0;
+    cJSON_ArrayForEach(text, cJSON_GetObjectItem(c->input, "texts"))
+    {
+        BpeText x = tokenizer_encode(&t, &c->step, text->valuestring, strlen(text->valuestring), special), whole;
+        expect_ids(c, str_print(&c->run, "the bare ids of text %d", i), &x,
+                   cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "ids_without_frame"), i));
+        TRY(tokenizer_wrap(&whole, &t, &c->step, &x, NULL, language, (Limit){0}));
+        expect_ids(c, str_print(&c->run, "the ids of text %d", i), &whole,
+                   cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "ids"), i));
+        i++;
+    }
+    cJSON_ArrayForEach(pair, cJSON_GetObjectItem(c->input, "pairs"))
+    {
+        const char *a = cJSON_GetArrayItem(pair, 0)->valuestring, *b = cJSON_GetArrayItem(pair, 1)->valuestring;
+        BpeText x = tokenizer_encode(&t, &c->step, a, strlen(a), special), whole;
+        BpeText y = tokenizer_encode(&t, &c->step, b, strlen(b), special);
+        TRY(tokenizer_wrap(&whole, &t, &c->step, &x, &y, language, (Limit){0}));
+        expect_ids(c, str_print(&c->run, "the ids of pair %d", k), &whole,
+                   cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "pair_ids"), k));
+        k++;
+    }
+    tokenizer_close(&t);
+    return OK;
+}
+
+static void expect_text(const Case *c, const char *got, const char *want)
+{
+    EXPECT(!strcmp(got, want), "%s: the text is \"%s\", expected \"%s\": %s", c->dir, got, want,
+           text_of(c->root, "what"));
+}
+
+static Status texts_hold(Case *c)
+{
+    Tokenizer t;
+    TRY(tokenizer_of_case(c, &t));
+    const cJSON *row, *x;
+    int k = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(c->input, "ids"))
+    {
+        int64_t n = 0, plain = 0;
+        int32_t *id = NEW(&c->step, int32_t, cJSON_GetArraySize(row) + 1), *kept = NEW(&c->step, int32_t, 1000);
+        cJSON_ArrayForEach(x, row) id[n++] = x->valueint;
+        for (int64_t i = 0; i < n && plain < 1000; i++)
+            if (!tokenizer_is_special(&t, id[i])) kept[plain++] = id[i];
+        expect_text(c, tokenizer_decode(&t, &c->step, id, n, NULL),
+                    cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "text"), k)->valuestring);
+        expect_text(c, tokenizer_decode(&t, &c->step, kept, plain, NULL),
+                    cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "text_without_specials"), k)->valuestring);
+        k++;
+    }
+    tokenizer_close(&t);
+    return OK;
+}
+
+/* ---- the program itself */
+
+typedef struct {
+    int status;
+    Bytes out, err;
+} Ran;
+
+static Ran run_program(Case *c, const char *command, const char *options)
+{
+    const char *vernier = getenv("VERNIER"), *text = text_of(c->input, "text");
+    char *dir = str_print(&c->run, "/tmp/vernier-case-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    const char *in = str_print(&c->run, "%s/in", dir), *out = str_print(&c->run, "%s/out", dir),
+               *err = str_print(&c->run, "%s/err", dir);
+    EXPECT(file_write(in, text, strlen(text)) == OK, "%s", err_message());
+    int code =
+        system(str_print(&c->run, "'%s' %s '%s/%s' '%s' %s >'%s' 2>'%s'", vernier ? vernier : "build/release/vernier",
+                         command, c->dir, text_of(c->root, "model"), in, options, out, err));
+    Ran r = {.status = WIFEXITED(code) ? WEXITSTATUS(code) : 128};
+    EXPECT(file_read(&r.out, &c->run, out) == OK && file_read(&r.err, &c->run, err) == OK, "%s", err_message());
+    unlink(in);
+    unlink(out);
+    unlink(err);
+    rmdir(dir);
+    EXPECT(r.status == 0 || r.status == 3, "%s: exit status %d: %s", c->dir, r.status, r.err.text);
+    if (r.status) expect_refusal(c, r.err.text);
+    return r;
+}
+
+static void writing_holds(Case *c)
+{
+    Buf options = buf_open(&c->run);
+    buf_print(&options, "--json");
+    const cJSON *most = cJSON_GetObjectItem(cJSON_GetObjectItem(c->input, "options"), "max_new_tokens"), *word;
+    if (most) buf_print(&options, " --max-new-tokens %d", most->valueint);
+    cJSON_ArrayForEach(word, cJSON_GetObjectItem(c->input, "arguments"))
+        buf_print(&options, " '%s'", word->valuestring);
+    Ran r = run_program(c, "generate", options.text);
+    if (r.status) return;
+    cJSON *line = cJSON_Parse(r.out.text);
+    int64_t bad = 0;
+    size_t n_bytes;
+    utf8_repair(&c->step, r.out.text, r.out.len, &n_bytes, &bad);
+    EXPECT(line && !bad, "%s: not JSON in UTF-8: %s", c->dir, r.out.text);
+    cJSON *got = cJSON_GetObjectItem(line, "ids"), *want = cJSON_GetObjectItem(c->expect, "ids");
+    int n = cJSON_GetArraySize(got);
+    if (cJSON_IsTrue(cJSON_GetObjectItem(c->expect, "ended")) && n == cJSON_GetArraySize(want) + 1)
+        cJSON_DeleteItemFromArray(got, n - 1);
+    EXPECT(cJSON_Compare(got, want, true), "%s: wrote %s, expected %s: %s", c->dir, cJSON_PrintUnformatted(got),
+           cJSON_PrintUnformatted(want), text_of(c->root, "what"));
+    expect_text(c, text_of(line, "text"), text_of(c->expect, "text"));
+    cJSON_Delete(line);
+}
+
+static void filling_holds(Case *c)
+{
+    Ran r = run_program(c, "fill", str_print(&c->run, "--top %d", cJSON_GetObjectItem(c->input, "top")->valueint));
+    if (r.status) return;
+    const cJSON *mask, *x, *probabilities = cJSON_GetObjectItem(c->expect, "probabilities");
+    const char *line = r.out.text;
+    int k = 0;
+    cJSON_ArrayForEach(mask, cJSON_GetObjectItem(c->expect, "ids"))
+    {
+        int i = 0;
+        cJSON_ArrayForEach(x, mask)
+        {
+            double percent, want = cJSON_GetArrayItem(cJSON_GetArrayItem(probabilities, k), i)->valuedouble;
+            int id;
+            EXPECT(line && sscanf(line, "%*d %lf %% %d", &percent, &id) == 2, "%s: printed %s", c->dir, r.out.text);
+            EXPECT(id == x->valueint && fabs(percent / 100 - want) < 1e-4,
+                   "%s: place %d of mask %d is id %d at %g %%, expected %d at %g %%: %s", c->dir, i, k, id, percent,
+                   x->valueint, 100 * want, text_of(c->root, "what"));
+            line = strchr(line, '\n');
+            if (line) line++;
+            i++;
+        }
+        k++;
+    }
 }
 
 static void case_holds(void **state)
 {
     Case c;
-    int32_t *len = NULL;
     case_open(&c, *state);
-    bool merge = !strcmp(c.kind, "merge"), refuse = !strcmp(c.kind, "refuse");
-    Status s = attached(&c);
-    if (!s && merge) s = merged(&c);
-    if (s) {
-        const cJSON *allowed = cJSON_GetObjectItem(c.expect, "or_refuse");
-        EXPECT(err_message()[0], "%s: refused without a word", c.dir);
-        EXPECT(allowed || strncmp(text_of(c.root, "today"), "wrong", 5) != 0, "%s: %s", c.dir, err_message());
-        if (refuse)
-            expect_words(&c);
-        else
-            print_message("# %s: refused: %s\n", c.dir, err_message());
-        err_clear();
-    } else {
-        EXPECT(!refuse, "%s: accepted, and %s", c.dir, text_of(c.root, "what"));
-        const char *outputs = merge ? text_of(c.input, "outputs") : c.kind;
-        Tensor got = answer(&c, c.m, c.hooks, outputs, &len);
-        Gap gap = golden_gap(got, expected(&c, merge ? "logits" : outputs, got), len);
-        EXPECT(gap.rel <= TOLERANCE, "%s: differs by %.2g of the largest value: %s", c.dir, gap.rel,
-               text_of(c.root, "what"));
-    }
+    Status s = OK;
+    if (!strcmp(c.kind, "tokenize"))
+        s = tokens_hold(&c);
+    else if (!strcmp(c.kind, "detokenize"))
+        s = texts_hold(&c);
+    else if (!strcmp(c.kind, "generate"))
+        writing_holds(&c);
+    else if (!strcmp(c.kind, "fill"))
+        filling_holds(&c);
+    else
+        numbers_hold(&c);
+    if (s) expect_refusal(&c, err_message());
     case_close(&c);
 }
 
@@ -154,10 +341,11 @@ static void nothing_at_hand(void **state)
     skip();
 }
 
-/* Folders whose case.json has an adapter, and an answer or a refusal to compare. */
+/* Folders that have a case.json. */
 static int cases(Arena *a, struct CMUnitTest *tests)
 {
-    const char *given = getenv("CASES"), *root = given && *given ? given : shared_path(a, "cases");
+    const char *given = getenv("CASES"), *only = getenv("CASE"),
+               *root = given && *given ? given : shared_path(a, "cases");
     const char *name[CASES_MOST];
     root = str_print(a, "%s/checkpoints", root);
     int n = 0, found = walk_entries(a, root, name, CASES_MOST);
@@ -168,8 +356,7 @@ static int cases(Arena *a, struct CMUnitTest *tests)
             err_clear();
             continue;
         }
-        if (text_of(j, "adapter") && str_glob("logits|hidden|classes|merge|refuse", text_of(j, "kind")))
-            tests[n++] = (struct CMUnitTest){dir, case_holds, NULL, NULL, dir};
+        if (!only || str_glob(only, name[i])) tests[n++] = (struct CMUnitTest){dir, case_holds, NULL, NULL, dir};
         cJSON_Delete(j);
     }
     return n;
@@ -180,7 +367,6 @@ int main(void)
     static struct CMUnitTest tests[CASES_MOST];
     Arena a = arena_open(1 << 26);
     int n = cases(&a, tests);
-    if (!n)
-        tests[n++] = (struct CMUnitTest){"adapter cases (skipped: not at hand)", nothing_at_hand, NULL, NULL, NULL};
-    return _cmocka_run_group_tests("adapter cases", tests, (size_t)n, NULL, NULL) != 0;
+    if (!n) tests[n++] = (struct CMUnitTest){"cases (skipped: not at hand)", nothing_at_hand, NULL, NULL, NULL};
+    return _cmocka_run_group_tests("cases", tests, (size_t)n, NULL, NULL) != 0;
 }

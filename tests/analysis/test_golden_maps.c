@@ -43,7 +43,10 @@ static Batch batch_of(Golden *g, const Source *c, const Model *m)
     int32_t *len = NEW(&g->run, int32_t, x.b);
     for (int64_t i = 0; i < x.b * x.t; i++) len[i / x.t] += x.id[i] != m->config.pad;
     if (golden_get(g, c->which, "inputs", "attention_mask")) len = golden_len(g, c->which, "attention_mask");
-    if (!c->pair) return (Batch){.b = x.b, .t = x.t, .ids = x.id, .len = len};
+    const int32_t *type = golden_get(g, c->which, "inputs", "token_type_ids")
+                              ? golden_ids(g, c->which, "inputs", "token_type_ids").id
+                              : NULL;
+    if (!c->pair) return (Batch){.b = x.b, .t = x.t, .ids = x.id, .len = len, .type = type};
     Ids d = golden_ids(g, c->which, "outputs", "decoder_input_ids");
     return (Batch){.b = x.b, .s = x.t, .src = x.id, .src_len = len, .t = d.t, .ids = d.id};
 }
@@ -99,11 +102,9 @@ static void compare(const Source *c, DType dtype)
     golden_close(&g);
 }
 
-static const Source SOURCES[] = {{"gpt2", "lm", false},
-                                 {"roberta", "mlm", false},
-                                 {"unixcoder", "encoder_only", false},
-                                 {"plbart", "seq2seq", true},
-                                 {"t5", "seq2seq", true}};
+static const Source SOURCES[] = {
+    {"gpt2", "lm", false},       {"roberta", "mlm", false}, {"unixcoder", "encoder_only", false},
+    {"plbart", "seq2seq", true}, {"t5", "seq2seq", true},   {"bert", "pretraining", false}};
 
 #define FAMILY(k, family)                                                                                            \
     static void family(DType dtype)                                                                                  \
@@ -116,5 +117,6 @@ FAMILY(1, roberta)
 FAMILY(2, unixcoder)
 FAMILY(3, plbart)
 FAMILY(4, t5)
+FAMILY(5, bert)
 
-SUITE(TWO(gpt2), TWO(roberta), TWO(unixcoder), TWO(plbart), TWO(t5))
+SUITE(TWO(gpt2), TWO(roberta), TWO(unixcoder), TWO(plbart), TWO(t5), TWO(bert))

@@ -199,6 +199,7 @@ offers score help s
 offers sheet help data ''
 offers fish completion ''
 offers '' tune --learning-rate ''
+offers '' tune --lr ''
 offers 'a b.jsonl' tune --train ''
 offers sub tune --out ''
 offers '!a b.jsonl' tune --out ''

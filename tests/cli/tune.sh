@@ -141,7 +141,7 @@ result $? 'lines by attention'
 
 # What an experiment leaves, a tuning leaves, too; killed at once and in the middle, it has no line twice and none less.
 grep -q '"trainable":' "$t/lora/manifest.json" && grep -q '"sha256":' "$t/lora/manifest.json" && grep -q '"seed":.*33' "$t/lora/manifest.json" &&
-    grep -q '"lr":' "$t/lora/manifest.json" && [ -s "$t/lora/figures/loss.svg" ] && grep -q '"validation: auc"' "$t/lora/results.json"
+    grep -q '"learning-rate":' "$t/lora/manifest.json" && [ -s "$t/lora/figures/loss.svg" ] && grep -q '"validation: auc"' "$t/lora/results.json"
 result $? 'a manifest with data, seed and rate, results, and a figure of the loss'
 steps=$(grep -c '"phase":"tuning","step":[0-9]*,"loss":[0-9.e-]*,"lr":[0-9.e-]*}' "$t/lora/metrics.jsonl")
 [ "$steps" = 36 ] && [ "$(grep -c '"phase":"validation".*"auc":' "$t/lora/metrics.jsonl")" = 3 ] && [ "$(grep -c pretraining "$t/lora/metrics.jsonl")" = 3 ]

@@ -55,11 +55,12 @@ static void adapter_prepare(const char *config)
 
 static void fuzz_adapter(const char *bytes, size_t n)
 {
-    static const char *const arch[] = {"roberta", "gpt2", "t5", "bart"}, *const library[] = {"hf", "adapters"};
+    static const char *const arch[] = {"roberta", "gpt2", "t5", "bart", "bert"}, *const library[] = {"hf",
+                                                                                                     "adapters"};
     Adapter *a, *b;
     adapter_prepare(fuzz_file(bytes, n));
     if (!adapter_open(&a, fuzz_arena(), adapter_dir)) {
-        if (!adapter_attach(a, adapter_model(fuzz_arena(), arch[n % 4]), hooks_new(fuzz_arena())))
+        if (!adapter_attach(a, adapter_model(fuzz_arena(), arch[n % 5]), hooks_new(fuzz_arena())))
             for (int i = 0; i < 2; i++) {
                 cJSON *root = cJSON_CreateObject();
                 if (!adapter_convert(&b, a, library_find(library[i]), true)) (void)b->library->describe(b, root);

@@ -290,6 +290,9 @@ int main(void)
     text("config", "roberta",
          "{\"model_type\": \"roberta\", \"vocab_size\": 99, \"hidden_size\": 32, \"num_hidden_layers\": 2,"
          "\"num_attention_heads\": 4, \"intermediate_size\": 64, \"hidden_act\": \"gelu\", \"type_vocab_size\": 1}");
+    text("config", "bert",
+         "{\"model_type\": \"bert\", \"vocab_size\": 99, \"hidden_size\": 32, \"num_hidden_layers\": 2,"
+         "\"num_attention_heads\": 4, \"type_vocab_size\": 2, \"position_embedding_type\": \"absolute\"}");
     text("config", "gpt2",
          "{\"model_type\": \"gpt2\", \"n_embd\": 32, \"n_layer\": 2, \"n_head\": 4, \"n_inner\": null,"
          "\"activation_function\": \"gelu_new\", \"layer_norm_epsilon\": 1e-5, \"id2label\": {\"0\": \"no\"}}");

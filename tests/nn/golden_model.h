@@ -48,8 +48,8 @@ static inline void compare_part(Golden *g, const char *name, const char *prefix,
 
 static inline const char *bare(const Model *m, const char *name)
 {
-    static const char *const PREFIX[] = {"transformer.", "roberta.", "model."};
-    for (int i = 0; i < 3; i++)
+    static const char *const PREFIX[] = {"transformer.", "roberta.", "bert.", "model."};
+    for (int i = 0; i < 4; i++)
         if (!strncmp(name, PREFIX[i], strlen(PREFIX[i])) && !param_find(m->params, name))
             return name + strlen(PREFIX[i]);
     return name;

@@ -8,7 +8,7 @@
 #include "expect.h"
 #include "nn/model.h"
 
-static const char *const SHAPES[] = {"gpt2", "roberta", "bart", "t5", "t5-gated"};
+static const char *const SHAPES[] = {"gpt2", "roberta", "bert", "bart", "t5", "t5-gated"};
 enum { N_SHAPES = sizeof SHAPES / sizeof *SHAPES, B = 3, T = 6, S = 7, V = 23 };
 
 static inline Config small_config(const char *shape)

@@ -40,9 +40,10 @@ static void save_and_load(void **state)
         for (int classes = 0; classes < 4; classes += 3) {
             Config c = small_config(SHAPES[i]);
             c.classes = classes;
-            c.pooler = !strcmp(c.arch, "roberta") && classes;
+            c.pooler = (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "bert")) && classes;
+            c.next_sentence = !strcmp(c.arch, "bert") && classes;
             c.dropout = c.attn_dropout = c.act_dropout = 0.25;
-            if (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "gpt2")) c.act_dropout = 0;
+            if (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "bert") || !strcmp(c.arch, "gpt2")) c.act_dropout = 0;
             Model *a, *b;
             EXPECT(model_open(&a, &A, &c, F32, 3) == OK, "%s", err_message());
             stir(a);
@@ -101,9 +102,10 @@ static void other_names(void **state)
                     str_print(&A, "%.*s%s", (int)(norm - name + 10), name, strstr(norm, "weight") ? "gamma" : "beta");
             named[j] = (Named){name, params_at(a->params, j)->val};
         }
-        if (!strcmp(SHAPES[i], "roberta"))
-            named[n++] = (Named){"embeddings.position_ids", tensor_zero(&A, I32, SHAPE(1, 20))};
-        if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
+        if (a->config.types) named[n++] = (Named){"embeddings.position_ids", tensor_zero(&A, I32, SHAPE(1, 20))};
+        if (!strcmp(SHAPES[i], "bert"))
+            named[n++] = (Named){"cls.predictions.decoder.weight", params_at(a->params, 0)->val};
+        else if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
             named[n++] = (Named){"lm_head.weight", params_at(a->params, 0)->val};
         EXPECT(safetensors_write(str_print(&A, "%s/model.safetensors", DIR_NAME), named, n, NULL, 0) == OK, "%s",
                err_message());

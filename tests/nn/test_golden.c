@@ -1,4 +1,4 @@
-/* The four architectures against third-party implementations: embeddings, every layer, every attention map, logits,
+/* The architectures against third-party implementations: embeddings, every layer, every attention map, logits,
  * losses, gradients, classification heads.  Skipped where the golden files are not at hand. */
 #include <unistd.h>
 
@@ -87,6 +87,75 @@ static void roberta(DType dtype)
     Tensor y = model_classes(s, &p, &batch)->val;
     EXPECT_GOLDEN(tensor_reshape(y, SHAPE(y.dim[0], y.dim[2])), &g, "seqcls", "logits", NULL);
     EXPECT_GOLDEN(model_hidden(s, &p, &batch)->val, &g, "seqcls", "last_hidden", batch.len);
+    batch.label = golden_ids(&g, "seqcls", "inputs", "labels").id;
+    compare_loss(&g, s, "seqcls", &batch);
+    golden_close(&g);
+}
+
+/* The pooler's vector, the sentence vectors made of hidden states, and the next-sentence head. */
+static void bert_vectors(Golden *g, Model *m, const Batch *x)
+{
+    const char *name = "pretraining";
+    Pass p = {.tape = tape_open(&g->step, false)};
+    static const struct {
+        const char *key;
+        Pooling how;
+        bool unit;
+    } OF[] = {
+        {"pooled", POOL_POOLER, false}, {"mean_normalised", POOL_MEAN, true}, {"first_normalised", POOL_FIRST, true}};
+    for (int i = 0; i < 3; i++) {
+        Tensor v = model_pooled(m, &p, x, OF[i].how)->val;
+        v = tensor_copy(&g->run, tensor_reshape(v, SHAPE(x->b, m->config.dim)));
+        for (int64_t b = 0; b < x->b && OF[i].unit; b++) {
+            double sum = 0;
+            for (int64_t j = 0; j < v.dim[1]; j++) sum += pow(tensor_get(v, b * v.dim[1] + j), 2);
+            for (int64_t j = b * v.dim[1]; j < (b + 1) * v.dim[1]; j++)
+                tensor_set(v, j, tensor_get(v, j) / sqrt(sum));
+        }
+        EXPECT_GOLDEN(v, g, name, OF[i].key, NULL);
+    }
+    EXPECT_GOLDEN(tensor_reshape(model_next_sentence(m, &p, x)->val, SHAPE(x->b, 2)), g, name, "next_sentence", NULL);
+}
+
+/* The reference's loss of pretraining: masked tokens plus next sentence, and the gradients of both. */
+static void bert_loss(Golden *g, Model *m, const Batch *x)
+{
+    const char *name = "pretraining";
+    params_train(m->params, "*", true);
+    params_zero_grad(m->params);
+    ArenaMark mark = arena_mark(&g->step);
+    Pass p = {.tape = tape_open(&g->step, true)};
+    const int32_t *label = golden_ids(g, name, "inputs", "next_sentence_label").id;
+    Var *loss = op_add(p.tape, model_loss(m, &p, x), 1, op_xent(p.tape, model_next_sentence(m, &p, x), label));
+    golden_number(g, name, "loss", tape_scalar(loss));
+    tape_backward(p.tape, loss);
+    compare_gradients(g, m, name);
+    arena_drop(&g->step, mark);
+}
+
+static void bert(DType dtype)
+{
+    OPEN("bert", g, dtype);
+    const char *name = "pretraining";
+    Model *m = load(&g, "");
+    Ids x = golden_ids(&g, name, "inputs", "input_ids");
+    Batch batch = {.b = x.b, .t = x.t, .ids = x.id, .len = golden_len(&g, name, "attention_mask")};
+    batch.type = golden_ids(&g, name, "inputs", "token_type_ids").id;
+    Hooks *h = hooks_new(&g.run);
+    Seen seen;
+    watch(&g, h, &seen, PART_ENCODER);
+    Pass p = {.tape = tape_open(&g.step, false), .hooks = h};
+    Var *hidden = model_hidden(m, &p, &batch);
+    compare_part(&g, name, "", &seen, model_layers(m, PART_ENCODER), hidden->val, batch.len);
+    EXPECT_GOLDEN(model_logits(m, &p, &batch)->val, &g, name, "logits", batch.len);
+    bert_vectors(&g, m, &batch);
+    batch.target = golden_ids(&g, name, "inputs", "labels").id;
+    bert_loss(&g, m, &batch);
+
+    Model *s = load(&g, "seqcls");
+    batch.type = golden_ids(&g, "seqcls", "inputs", "token_type_ids").id;
+    Tensor y = model_classes(s, &p, &batch)->val;
+    EXPECT_GOLDEN(tensor_reshape(y, SHAPE(y.dim[0], y.dim[2])), &g, "seqcls", "logits", NULL);
     batch.label = golden_ids(&g, "seqcls", "inputs", "labels").id;
     compare_loss(&g, s, "seqcls", &batch);
     golden_close(&g);
@@ -504,10 +573,11 @@ static void beams_ragged(void **state)
 
 BOTH(gpt2)
 BOTH(roberta)
+BOTH(bert)
 BOTH(plbart)
 BOTH(t5)
 BOTH(codet5_classes)
 
-SUITE(TWO(gpt2), TWO(roberta), TWO(plbart), TWO(t5), TWO(codet5_classes), cmocka_unit_test(buckets),
+SUITE(TWO(gpt2), TWO(roberta), TWO(bert), TWO(plbart), TWO(t5), TWO(codet5_classes), cmocka_unit_test(buckets),
       cmocka_unit_test(containers), cmocka_unit_test(greedy), cmocka_unit_test(greedy_ragged),
       cmocka_unit_test(beams), cmocka_unit_test(beams_ragged))

@@ -409,7 +409,6 @@ static void gradients(void **state)
 
 /* ---- positions and memory */
 
-/* Positions shifted by k are the table's rows moved up by k. */
 /* RoBERTa's positions begin behind that of padding: with another id for padding and the rows of the table moved along
  * the model is the same, and as long a text fits. */
 static void positions_begin_behind_padding(void **state)
@@ -445,25 +444,71 @@ static void positions_begin_behind_padding(void **state)
     arena_close(&run);
 }
 
+/* Positions shifted by k are the table's rows moved up by k. */
 static void shifted_positions(void **state)
 {
     (void)state;
-    static const char *const TABLE[] = {"wpe.weight", "embeddings.position_embeddings.weight",
-                                        "decoder.embed_positions.weight"};
+    static const struct {
+        const char *shape, *table;
+    } OF[] = {{"gpt2", "wpe.weight"},
+              {"roberta", "embeddings.position_embeddings.weight"},
+              {"bert", "embeddings.position_embeddings.weight"},
+              {"bart", "decoder.embed_positions.weight"}};
     enum { K = 3 };
-    for (int i = 0; i < 3; i++) {
-        Model *m = small_model(&G.run, SHAPES[i], F64);
+    for (int i = 0; i < 4; i++) {
+        const char *shape = OF[i].shape;
+        Model *m = small_model(&G.run, shape, F64);
         Batch x = small_batch(&G.run, m);
         Hooks *h = hooks_new(&G.run);
         hooks_shift(h, m->arch->last, K);
         Tensor shifted = run_logits(&G.run, &G.step, m, h, &x), plain = run_logits(&G.run, &G.step, m, NULL, &x);
-        Tensor table = param_find(m->params, TABLE[i])->val;
+        Tensor table = param_find(m->params, OF[i].table)->val;
         int64_t c = tensor_last(table), first = m->config.pad + 1; /* padding keeps its row */
-        for (int64_t r = i == 1 ? first : 0; r + K < table.dim[0]; r++)
+        for (int64_t r = strcmp(shape, "roberta") ? 0 : first; r + K < table.dim[0]; r++)
             for (int64_t j = 0; j < c; j++) tensor_set(table, r * c + j, tensor_get(table, (r + K) * c + j));
         Tensor moved = run_logits(&G.run, &G.step, m, NULL, &x);
-        EXPECT(rows_gap(shifted, moved, x.len) == 0, "%s: %g", SHAPES[i], rows_gap(shifted, moved, x.len));
-        EXPECT(rows_gap(shifted, plain, x.len) > 1e-3, "%s: a shift does nothing", SHAPES[i]);
+        EXPECT(rows_gap(shifted, moved, x.len) == 0, "%s: %g", shape, rows_gap(shifted, moved, x.len));
+        EXPECT(rows_gap(shifted, plain, x.len) > 1e-3, "%s: a shift does nothing", shape);
+    }
+}
+
+/* Types all 1 are the type table with its rows swapped; virtual tokens in front have type 0 whatever the batch says. */
+static void token_types(void **state)
+{
+    (void)state;
+    static const char *const shape[] = {"bert", "roberta"};
+    for (int i = 0; i < 2; i++) {
+        Config c = small_config(shape[i]);
+        c.types = 2;
+        Model *m;
+        assert_int_equal(model_open(&m, &G.run, &c, F64, 11), OK);
+        stir(m);
+        Batch x = small_batch(&G.run, m), y = x;
+        Tensor prompt = random_tensor(&G.run, m, "prompt", SHAPE(2, c.dim)), none, ones;
+        int32_t *type = NEW(&G.run, int32_t, B * T);
+        Hooks *h = hooks_new(&G.run);
+        y.type = type;
+        none = run_logits(&G.run, &G.step, m, NULL, &x);
+        EXPECT(rows_gap(none, run_logits(&G.run, &G.step, m, NULL, &y), x.len) == 0, "%s: zeros differ from no types",
+               shape[i]);
+        for (int j = 0; j < B * T; j++) type[j] = 1;
+        ones = run_logits(&G.run, &G.step, m, NULL, &y);
+        EXPECT(rows_gap(none, ones, x.len) > 1e-3, "%s: a type changes nothing", shape[i]);
+        hook_add(h, (Where){SITE_EMBED, LAYER_EMBED, PART_ANY}, prompt_hook, &prompt);
+        Tensor with = run_logits(&G.run, &G.step, m, h, &y);
+        Tensor table = param_find(m->params, "embeddings.token_type_embeddings.weight")->val;
+        for (int64_t j = 0; j < c.dim; j++) {
+            double first = tensor_get(table, j), second = tensor_get(table, c.dim + j);
+            tensor_set(table, j, second);
+            tensor_set(table, c.dim + j, first);
+            for (int64_t k = 0; k < 2; k++) /* moves with the swap, so that the sum stays */
+                tensor_set(prompt, k * c.dim + j, tensor_get(prompt, k * c.dim + j) + first - second);
+        }
+        EXPECT(rows_gap(ones, run_logits(&G.run, &G.step, m, NULL, &x), x.len) == 0, "%s: type 1 is not row 1",
+               shape[i]);
+        Tensor swapped = run_logits(&G.run, &G.step, m, h, &x);
+        EXPECT(rows_gap(with, swapped, x.len) < 1e-12, "%s: virtual tokens have types: %g", shape[i],
+               rows_gap(with, swapped, x.len));
     }
 }
 
@@ -606,4 +651,4 @@ SUITE(cmocka_unit_test(residual_layers_start_smaller), TEST(future_is_unseen), T
       TEST(padding_is_unseen), TEST(fused_is_open), TEST(kept_is_whole), TEST(prompt_is_tokens),
       TEST(encoder_prompt_is_tokens), TEST(cached_is_whole), TEST(generation_is_argmax), TEST(checkpointed_is_plain),
       TEST(threads_do_not_matter), TEST(gradients), TEST(positions_begin_behind_padding), TEST(shifted_positions),
-      TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
+      TEST(token_types), TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))

@@ -120,8 +120,8 @@ static const char *make_model(const char *arch, const char *bpe_dir)
 static void every_family_is_probed(void **state)
 {
     (void)state;
-    static const char *const ARCH[] = {"roberta", "gpt2", "bart", "t5"};
-    for (int k = 0; k < 4; k++) {
+    static const char *const ARCH[] = {"roberta", "gpt2", "bert", "bart", "t5"};
+    for (int k = 0; k < 5; k++) {
         const char *path = make_model(ARCH[k], str_print(&arena, "%s/own-typ/encoder-seed1", dir));
         int code = probe(ARCH[k], str_print(&arena, "--task typ --model %s --pooling %s --classifier %s", path,
                                             k % 2 ? "last" : "attention", k % 2 ? "centroid" : "mlp"));

@@ -488,6 +488,8 @@ static void expect_cut(int n, int m, Limit limit, int size, const int32_t *want)
     EXPECT(!frame_put(&out, &arena, &f, &x, m ? &y : NULL, limit), "%s", err_message());
     EXPECT(out.n == size && !memcmp(out.id, want, sizeof *want * (size_t)size), "%d and %d to %d: %d ids", n, m,
            (int)limit.most, (int)out.n);
+    EXPECT(m ? out.id[out.second - 1] == 92 : !out.second, "%d and %d to %d: the second text begins at %d", n, m,
+           (int)limit.most, (int)out.second);
 }
 #define CUT(n, m, most, how, left, ...)                                                                              \
     expect_cut(n, m, (Limit){most, how, left}, (int)(sizeof((int32_t[]){__VA_ARGS__}) / 4), (int32_t[]){__VA_ARGS__})
@@ -512,6 +514,20 @@ static void texts_are_cut(void **state)
     assert_non_null(strstr(err_message(), "do not hold the 3"));
 }
 
+/* BERT's types: 1 from the second text on, its end token included; other tokenizers give none. */
+static void second_text_has_a_type(void **state)
+{
+    (void)state;
+    Tokenizer t = {.pair = {{{91}, {92}, {93}}, {1, 1, 1}}, .typed = true};
+    BpeText x = numbers(2, 10), y = numbers(1, 20), both = {0};
+    EXPECT(!frame_put(&both, &arena, &t.pair, &x, &y, (Limit){0}), "%s", err_message());
+    int32_t *type = tokenizer_types(&t, &arena, &both);
+    assert_memory_equal(type, ((const int32_t[]){0, 0, 0, 0, 1, 1}), 24);
+    assert_null(tokenizer_types(&t, &arena, &x));
+    t.typed = false;
+    assert_null(tokenizer_types(&t, &arena, &both));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(golden_texts), T(document_of_plbart), T(document_of_unigram), T(steps_by_hand), T(byte_fallback),
-      T(refused_documents), T(frames_of_a_template), T(texts_are_cut))
+      T(refused_documents), T(frames_of_a_template), T(texts_are_cut), T(second_text_has_a_type))

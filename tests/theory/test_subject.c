@@ -75,8 +75,8 @@ static void every_architecture(void **state)
     static const struct {
         const char *arch, *part;
         int layers;
-    } cases[] = {{"gpt2", "auto", 2},  {"roberta", "auto", 2}, {"bart", "auto", 3}, {"bart", "encoder", 2},
-                 {"bart", "cross", 3}, {"t5", "decoder", 3},   {"t5", "encoder", 2}};
+    } cases[] = {{"gpt2", "auto", 2},    {"roberta", "auto", 2}, {"bert", "auto", 2},  {"bart", "auto", 3},
+                 {"bart", "encoder", 2}, {"bart", "cross", 3},   {"t5", "decoder", 3}, {"t5", "encoder", 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int k = 0; k < 2; k++) {
             ArenaMark mark = arena_mark(&run);
