@@ -76,7 +76,7 @@ static Status open_adapter(Adapter *a)
     TRY(a->library->identify(a));
     TRY(open_weights(a));
     adapter_read_names(a);
-    return OK;
+    return a->library->opened ? a->library->opened(a) : OK;
 }
 
 Status adapter_open(Adapter **out, Arena *run, const char *dir)

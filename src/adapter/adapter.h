@@ -43,6 +43,7 @@ typedef struct Adapter {
     const char *name;        /* within the adapters library's files */
     const char *base;        /* the base model that the config names, or NULL */
     struct cJSON *root;      /* NULL: not read from a file */
+    struct HubHead *hub_head; /* the adapters library: a flexible head that it brings, or NULL */
     const char **plain;      /* PEFT: the tensors' names without traces of wrappers; NULL: they have none */
     Weights *weights, *head; /* head NULL: none of its own */
 

@@ -367,8 +367,12 @@ Status hub_describe(Adapter *a, cJSON *root)
 
 void hub_describe_head(const Adapter *a, cJSON *root)
 {
-    cJSON_AddNullToObject(root, "config");
     describe_model(a, root);
+    if (a->hub_head) {
+        hub_head_describe(a, root);
+        return;
+    }
+    cJSON_AddNullToObject(root, "config");
     cJSON_AddNullToObject(root, "name");
     cJSON_AddNumberToObject(root, "num_labels", a->model->config.classes);
 }

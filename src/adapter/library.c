@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "adapter/hub.h"
 #include "base/str.h"
 #include "nn/build.h"
 
@@ -156,6 +157,7 @@ const char *adapter_name_list(Arena *arena, const char *const *names, int n)
 
 int adapter_classes(const Adapter *a)
 {
+    if (a->hub_head) return hub_head_classes(a);
     static const char *const last = "*classifier.out_proj.weight|*classification_head.out_proj.weight|"
                                     "*classifier.weight|*score.weight";
     for (int which = 0; which < 2; which++) {

@@ -12,6 +12,7 @@ struct Library {
     const char *weights[2], *head[2];      /* file names, the one written first; head NULL: in the same file */
     const char *stem;                      /* in front of the base model's names */
     Status (*identify)(Adapter *);         /* kind, name, base from the config */
+    Status (*opened)(Adapter *); /* other files, once the weights are open, or NULL */
     Status (*reshape)(Adapter *, Model *); /* the model gets the file's sizes, or NULL */
     Status (*configure)(Adapter *, const Model *); /* method and cfg */
     Status (*prepare)(Adapter *);                  /* changes to the model before parameters are bound, or NULL */

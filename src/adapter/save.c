@@ -107,6 +107,7 @@ static Status bind_along(Adapter *a, const Binding *old, int n)
         Param *p = params_at(a->model->params, i);
         if (!goes_along(old, n, p) || is_bound(a, p)) continue;
         const char *name = a->library->carried(a, p, 0);
+        if (!name && a->model->stacked && build_is_class_head(p->name)) continue; /* out of use */
         if (!name)
             return err_fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,
                             a->library->title);

@@ -111,6 +111,7 @@ struct Model {
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
     /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
+    struct Stacked *stacked; /* a classification head in the place of the family's own, or NULL */
     bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
 
