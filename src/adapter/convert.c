@@ -90,7 +90,7 @@ static Status lora_to_thirds(Move *v)
         while (whole > v->to->model->linears && whole->w == l->w && !adapter_is_whole(whole)) whole--;
         const Param *a = factor(m, whole, "A"), *b = factor(m, whole, "B");
         copy_block(factor(v->to->model, l, "A"), 0, 0, a, 0, a->val.dim[0]);
-        copy_block(factor(v->to->model, l, "B"), 0, 0, b, l->first, l->out);
+        for (int64_t o = 0; o < l->out; o++) copy_block(factor(v->to->model, l, "B"), o, 0, b, linear_row(l, o), 1);
     }
     return OK;
 }
@@ -133,7 +133,8 @@ static Status lora_to_whole(Move *v)
         whole = now;
         const Param *a = factor(m, l, "A"), *b = factor(m, l, "B");
         copy_block(factor(v->to->model, now, "A"), at, 0, a, 0, a->val.dim[0]);
-        copy_block(factor(v->to->model, now, "B"), l->first, at, b, 0, l->out);
+        for (int64_t o = 0; o < l->out; o++)
+            copy_block(factor(v->to->model, now, "B"), linear_row(l, o), at, b, o, 1);
         at += a->val.dim[0];
     }
     return OK;

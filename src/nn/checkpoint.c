@@ -112,7 +112,7 @@ static Status read_param(Loading *l, Param *p)
     const Format *f = l->m->arch->format;
     const Stored *s = format_find(f, l->w, p->name);
     if (s) l->used[s - weights_at(l->w, 0)] = true;
-    if (build_may_lack(p->name)) {
+    if (build_may_lack(l->m, p->name)) {
         if (!s || (build_is_class_head(p->name) && !fits(p, s))) return OK;
         p->val.data = NULL; /* the file's values take the place of the random ones */
     }

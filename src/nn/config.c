@@ -165,9 +165,10 @@ cJSON *config_write(const Config *c, const Arch *arch)
 double config_size(const Config *c)
 {
     double d = c->dim, inner = c->head_dim ? (double)c->heads * c->head_dim : d;
-    double layer = 4 * d * inner + (c->gated ? 3 : 2) * d * c->hidden;
+    double shared = c->kv_heads ? (double)c->kv_heads / c->heads : 1, rows = c->rope.share > 0 ? 0 : c->positions;
+    double layer = 2 * (1 + shared) * d * inner + (c->gated ? 3 : 2) * d * c->hidden;
     double second = 8 * d * inner + (c->gated ? 3 : 2) * d * (c->decoder_hidden ? c->decoder_hidden : c->hidden);
-    return ((double)c->vocab * (c->tie_head ? 1 : 2) + c->positions + c->types) * d + c->layers * layer +
+    return ((double)c->vocab * (c->tie_head ? 1 : 2) + rows + c->types) * d + c->layers * layer +
            c->decoder_layers * second;
 }
 
@@ -181,6 +182,20 @@ static Status rate(const char *what, double p)
 {
     if (!(p >= 0 && p < 1)) return err_fail(E_CONFIG, "%s is %g, expected at least 0 and below 1", what, p);
     return OK;
+}
+
+static Status check_rope(const Config *c)
+{
+    const Rope *r = &c->rope;
+    if (!(r->share >= 0 && r->share <= 1)) return err_fail(E_CONFIG, "rope.share is %g, expected 0 to 1", r->share);
+    if (r->share > 0 && !(r->base > 0 && r->local_base >= 0))
+        return err_fail(E_CONFIG, "rope.base is %g and rope.local_base %g, expected numbers above 0", r->base,
+                        r->local_base);
+    if (r->kind != ROPE_PLAIN && !(r->factor > 0))
+        return err_fail(E_CONFIG, "rope.factor is %g, expected above 0", r->factor);
+    TRY(in_range("window", c->window, 0, 1 << 28));
+    TRY(in_range("window_from", c->window_from, 0, 4096));
+    return in_range("global_every", c->global_every, 0, 4096);
 }
 
 static Status check_heads(const Config *c, const char *what, int heads)
@@ -209,6 +224,9 @@ Status config_check(Config *c)
     TRY(in_range("positions", c->positions, 0, 1 << 28));
     TRY(check_heads(c, "heads", c->heads));
     if (c->decoder_heads) TRY(check_heads(c, "decoder_heads", c->decoder_heads));
+    if (c->kv_heads < 0 || (c->kv_heads && c->heads % c->kv_heads))
+        return err_fail(E_CONFIG, "kv_heads is %d, expected a divisor of heads %d", c->kv_heads, c->heads);
+    TRY(check_rope(c));
     if (c->act < 0 || c->act >= ACTS) return err_fail(E_CONFIG, "act is %d, expected 0 to %d", (int)c->act, ACTS - 1);
     TRY(rate("dropout", c->dropout));
     TRY(rate("attn_dropout", c->attn_dropout));
@@ -220,6 +238,7 @@ Status config_check(Config *c)
     if (!c->hidden) c->hidden = 4 * c->dim;
     TRY(arch->check(c));
     if (!c->head_dim && (!c->decoder_heads || c->decoder_heads == c->heads)) c->head_dim = c->dim / c->heads;
+    if (c->rope.share > 0 && !c->kv_heads) c->kv_heads = c->heads;
     if (c->decoder_layers && !c->decoder_heads) c->decoder_heads = c->heads;
     if (c->decoder_layers && !c->decoder_hidden) c->decoder_hidden = c->hidden;
     if (config_size(c) > 4e10)
@@ -272,6 +291,7 @@ static const Field OWN_FIELDS[] = {OWN(vocab, INT),
                                    OWN(dim, INT),
                                    OWN(heads, INT),
                                    OWN(head_dim, INT),
+                                   OWN(kv_heads, INT),
                                    OWN(hidden, INT),
                                    OWN(layers, INT),
                                    OWN(decoder_layers, INT),
@@ -290,6 +310,17 @@ static const Field OWN_FIELDS[] = {OWN(vocab, INT),
                                    OWN(scale_embedding, BOOL),
                                    OWN(rel_buckets, INT),
                                    OWN(rel_distance, INT),
+                                   OWN(rope.share, REAL),
+                                   OWN(rope.base, REAL),
+                                   OWN(rope.local_base, REAL),
+                                   OWN(window, INT),
+                                   OWN(window_from, INT),
+                                   OWN(global_every, INT),
+                                   OWN(qk_norm, BOOL),
+                                   OWN(qkv_bias, BOOL),
+                                   OWN(out_bias, BOOL),
+                                   OWN(ffn_bias, BOOL),
+                                   OWN(parallel, BOOL),
                                    OWN(pad, INT),
                                    OWN(bos, INT),
                                    OWN(eos, INT),

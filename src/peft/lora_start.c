@@ -32,7 +32,7 @@ static Var *adapted(Tape *t, Var *base, void *user)
     const Outer *o = user;
     Var *a = tape_param(t, o->a), *b = tape_param(t, o->b), *m = tape_param(t, o->m);
     int mark = tape_enter(t);
-    Var *gain = m ? op_norm_ratio(t, m, base, o->layout, 0, a, b, o->scale, o->held) : NULL;
+    Var *gain = m ? op_norm_ratio(t, m, base, (WeightRows){.layout = o->layout}, a, b, o->scale, o->held) : NULL;
     return tape_leave(t, mark, op_lowrank(t, base, o->layout, a, b, o->scale, gain));
 }
 
@@ -86,12 +86,9 @@ Status lora_start_check(const Linear *l, const PeftConfig *cfg, const char *meth
 /* The layer's part of W as (out,in), in F64. */
 static Tensor weight_of(Arena *a, const Linear *l)
 {
-    Tensor w = tensor_new(a, F64, SHAPE(l->out, l->in)), all = l->w->val;
+    Tensor w = tensor_new(a, F64, SHAPE(l->out, l->in));
     for (int64_t o = 0; o < l->out; o++)
-        for (int64_t i = 0; i < l->in; i++)
-            tensor_set(w, o * l->in + i,
-                       tensor_get(all, l->layout == OUT_IN ? (l->first + o) * l->in + i
-                                                           : i * tensor_last(all) + l->first + o));
+        for (int64_t i = 0; i < l->in; i++) tensor_set(w, o * l->in + i, tensor_get(l->w->val, linear_at(l, o, i)));
     return w;
 }
 

@@ -36,6 +36,7 @@ typedef struct {               /* of one attention */
     Param *slots;              /* tied */
     const Linear *project[2];  /* tied: the layer's key and value projections */
     const Norm *norm;          /* tied: the norm before them, or NULL */
+    const Norm *key_norm;      /* tied: that of each head's key, or NULL */
     const Mlp *mlp;
     int64_t reserved;
 } Prefix;
@@ -50,14 +51,15 @@ static void defaults(PeftConfig *cfg, const Config *c)
     cfg->init_sd = 0.02;
 }
 
-static Var *tied(const Prefix *x, Tape *t, int which)
+static Var *tied(const Prefix *x, Pass *p, int which)
 {
+    Tape *t = p->tape;
     const Linear *l = x->project[which];
     Var *s = tape_param(t, x->slots);
-    if (x->norm) s = op_norm(t, s, NULL, tape_param(t, x->norm->gain), tape_param(t, x->norm->bias), x->norm->eps);
+    if (x->norm) s = block_norm(p, x->norm, s, NULL);
     Var *y = op_linear(t, s, tape_param(t, l->w), l->layout, tape_param(t, l->b), ACT_NONE);
-    return tensor_last(y->val) == l->out ? y
-                                         : op_cols(t, y, l->first, l->out); /* GPT-2 projects all thirds at once */
+    if (tensor_last(y->val) != l->out) y = block_part(t, l, y); /* GPT-2 projects all thirds at once */
+    return which == 0 && x->key_norm ? block_norm(p, x->key_norm, y, NULL) : y;
 }
 
 static Var *through_mlp(const Prefix *x, Tape *t, int which)
@@ -74,7 +76,7 @@ static Var *prefix_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     const Prefix *x = user;
     Tape *t = p->tape;
     int which = at.site == SITE_VALUES, mark = tape_enter(t);
-    Var *rows = x->slots ? tied(x, t, which) : x->mlp ? through_mlp(x, t, which) : tape_param(t, x->free[which]);
+    Var *rows = x->slots ? tied(x, p, which) : x->mlp ? through_mlp(x, t, which) : tape_param(t, x->free[which]);
     return tape_leave(t, mark, op_prepend(t, rows, out, x->reserved));
 }
 
@@ -180,6 +182,9 @@ static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *
         x->project[0] = place_linear(m, at, SITE_K);
         x->project[1] = place_linear(m, at, SITE_V);
         if (m->norm_at && !cfg->no_norm) x->norm = m->norm_at(m, place_at(at, SITE_KEYS));
+        const Stack *s = at.part == PART_ENCODER ? m->encoder : m->decoder;
+        if (at.part != PART_CROSS && s->layer[at.layer].self.k_norm.gain)
+            x->key_norm = &s->layer[at.layer].self.k_norm;
         return x;
     }
     x->mlp = mlp;

@@ -44,6 +44,8 @@ static void save_and_load(void **state)
             c.next_sentence = !strcmp(c.arch, "bert") && classes;
             c.dropout = c.attn_dropout = c.act_dropout = 0.25;
             if (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "bert") || !strcmp(c.arch, "gpt2")) c.act_dropout = 0;
+            if (!strcmp(c.arch, "llama")) c.dropout = c.act_dropout = 0;
+            if (!strcmp(c.arch, "gpt_neox")) c.act_dropout = 0;
             Model *a, *b;
             EXPECT(model_open(&a, &A, &c, F32, 3) == OK, "%s", err_message());
             stir(a);
@@ -103,10 +105,11 @@ static void other_names(void **state)
             named[j] = (Named){name, params_at(a->params, j)->val};
         }
         if (a->config.types) named[n++] = (Named){"embeddings.position_ids", tensor_zero(&A, I32, SHAPE(1, 20))};
-        if (!strcmp(SHAPES[i], "bert"))
-            named[n++] = (Named){"cls.predictions.decoder.weight", params_at(a->params, 0)->val};
-        else if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
-            named[n++] = (Named){"lm_head.weight", params_at(a->params, 0)->val};
+        if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
+            named[n++] = (Named){!strcmp(SHAPES[i], "bert")         ? "cls.predictions.decoder.weight"
+                                 : !strcmp(SHAPES[i], "modernbert") ? "decoder.weight"
+                                                                    : "lm_head.weight",
+                                 params_at(a->params, 0)->val};
         EXPECT(safetensors_write(str_print(&A, "%s/model.safetensors", DIR_NAME), named, n, NULL, 0) == OK, "%s",
                err_message());
         EXPECT(model_load(&b, &A, DIR_NAME) == OK, "%s: %s", SHAPES[i], err_message());

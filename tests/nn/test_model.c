@@ -591,7 +591,7 @@ static void places_are_unique(void **state)
         assert_int_equal(model_layers(m, PART_CROSS), pair ? 2 : 0);
         assert_int_equal(model_layers(m, m->arch->last), pair ? 2 : 3);
         Where join = {SITE_FFN_JOIN, 1, m->arch->last}, keys = {SITE_KEYS, 1, m->arch->last};
-        bool pre = !strcmp(m->config.arch, "gpt2") || !strcmp(m->config.arch, "t5");
+        bool pre = (m->arch->last == PART_DECODER ? m->decoder : m->encoder)->pre_norm;
         EXPECT((m->norm_at(m, join) != NULL) == !pre && (m->norm_at(m, keys) != NULL) == pre, "%s: norms", SHAPES[i]);
     }
 }
