@@ -53,10 +53,10 @@ static Status subject(Tokenizer *t, Bytes *text, Arena *a, const Args *args)
 static double encode_seconds(const Tokenizer *t, Bytes text, bool words, bool anew, int64_t *tokens)
 {
     double best = INFINITY;
-    if (t->bpe) bpe_remember(t->bpe, words);
+    tokenizer_remember(t, words);
     for (int i = 0; i < ROUNDS; i++) {
         Arena step = arena_open(0);
-        if (t->bpe && anew) bpe_remember(t->bpe, words);
+        if (anew) tokenizer_remember(t, words);
         double start = cpu_seconds();
         *tokens = tokenizer_encode(t, &step, text.text, text.len, false).n;
         best = fmin(best, cpu_seconds() - start);
@@ -83,9 +83,8 @@ Status bench_text(const Args *args, bool lines)
         } else {
             print_out("  %-26s %s, %.1f MB, %.2f bytes a token: %.1f MB/s and %.2f million tokens/s on one core%s\n",
                       "text/encode", t.kind, mb, (double)text.len / (double)tokens, mb / first,
-                      (double)tokens / first / 1e6, t.bpe ? ";" : "");
-            if (t.bpe)
-                print_out("  %-26s %.1f MB/s with the words in the cache, %.1f MB/s without a cache\n", "",
+                      (double)tokens / first / 1e6, ";");
+            print_out("  %-26s %.1f MB/s with the words in the cache, %.1f MB/s without a cache\n", "",
                           mb / again, mb / without);
         }
         tokenizer_close(&t);

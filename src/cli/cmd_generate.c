@@ -61,7 +61,7 @@ static Status mode_prompt(Batch *x, const Model *m, const Tokenizer *t, const Ar
     Arena *arena = args_arena(a);
     char name[32];
     snprintf(name, sizeof name, "<%s>", MODES[c->both_ways ? ENCODER_DECODER : DECODER_ONLY]);
-    int32_t word = t->bpe ? bpe_find(t->bpe, name) : -1;
+    int32_t word = tokenizer_find(t, name);
     if (word < 0) return err_fail(E_MISMATCH, "the tokenizer has no %s, so this is no UniXcoder", name);
     BpeText p = tokenizer_encode(t, arena, text.text, text.len, false);
     int64_t most = config_room(&m->config) - c->max_new + 1 - 3 - c->both_ways;
@@ -138,7 +138,7 @@ static Status run_generate(const Args *a)
     int mode;
     TRY(args_word(&mode, a, "mode", NO_MODE, MODES));
     TRY(open_both(&m, &hooks, &t, a, &(LoadOptions){.writes_from_encoder = mode != NO_MODE}));
-    bool asks = t.bpe && bpe_find(t.bpe, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
+    bool asks = tokenizer_find(&t, "<decoder-only>") >= 0; /* only UniXcoder's tokenizer has it */
     if (!mode && !m->decoder && !m->config.writes_from_encoder)
         return err_fail(asks ? E_CONFIG : E_MISMATCH,
                         "this %s model has no decoder; if it is a UniXcoder, use --mode", m->config.arch);

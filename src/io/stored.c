@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "io/reader.h"
-#include "num/fastmath.h"
+#include "num/half.h"
 
 static const struct {
     const char *name;
@@ -33,55 +33,6 @@ bool stored_type_find(StoredType *out, const char *name)
             return true;
         }
     return false;
-}
-
-/* ---- one number
-
- * A half has 11 significant bits down to 2^-14 and steps of 2^-24 below.  Normal ones keep their bits, with another
- * exponent; a step is the value of the last bit of a number just above 2^-14. */
-
-static inline float half_to_float(uint16_t h)
-{
-    uint32_t all = (uint32_t)(h & 0x7fff) << 13, e = all & 0x0f800000, sign = (uint32_t)(h & 0x8000) << 16;
-    uint32_t below = float_bits(float_of(all + (113u << 23)) - float_of(113u << 23));
-    uint32_t beyond = all > 0x0f800000 ? 0x7fc00000 : 0x7f800000;
-    uint32_t x = e ? all + (112u << 23) : below;
-    return float_of((e == 0x0f800000 ? beyond : x) | sign);
-}
-
-/* Round to nearest, ties to even; the last bit of a number just above 1/2 is a step. */
-static inline uint16_t half_from_float(float f)
-{
-    int32_t all = (int32_t)float_bits(f), size = all & 0x7fffffff, sign = all >> 16 & 0x8000;
-    int32_t below = (int32_t)(float_bits(float_of((uint32_t)size) + 0.5f) - float_bits(0.5f));
-    int32_t normal = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
-    int32_t h = size < 113 << 23 ? below : normal;
-    h = size >= 143 << 23 ? 0x7c00 : h; /* 2^16; numbers that round up to it have carried into the exponent */
-    return (uint16_t)(size > 0x7f800000 ? 0x7e00 : h | sign);
-}
-
-/* The same of an F64, rounded once. */
-static inline uint16_t half_from(double x)
-{
-    double size = fabs(x);
-    float f = (float)x;
-    uint32_t bits = float_bits(f);
-    /* Rounding to odd on the way, where bits are lost, keeps the second rounding from mistaking a tie. */
-    if (fabs((double)f) > size) bits--;
-    if (fabs((double)float_of(bits)) < size) bits |= 1;
-    return half_from_float(float_of(bits));
-}
-
-static inline float bfloat_to_float(uint16_t h)
-{
-    uint32_t x = (uint32_t)h << 16;
-    return float_of((x & 0x7fffffff) > 0x7f800000 ? x | 0x400000 : x);
-}
-
-static inline uint16_t bfloat_from_float(float f)
-{
-    uint32_t x = float_bits(f), rounded = (x + 0x7fff + (x >> 16 & 1)) >> 16;
-    return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? x >> 16 | 0x40 : rounded);
 }
 
 /* ---- properties of a tensor */
@@ -245,7 +196,7 @@ Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
 Stored stored_of(const char *name, Tensor v)
 {
     static const StoredType types[] = {
-        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32, [F16] = STORED_F16};
     Stored s = {.name = name,
                 .type = types[v.dtype],
                 .rank = v.rank,
@@ -263,6 +214,7 @@ static int same_dtype(StoredType type)
     case STORED_F32: return F32;
     case STORED_F64: return F64;
     case STORED_BF16: return BF16;
+    case STORED_F16: return F16;
     case STORED_I32: return I32;
     default: return -1;
     }
@@ -296,7 +248,8 @@ Status stored_read(Tensor into, const Stored *s)
         memcpy(into.data, s->bytes, s->n_bytes);
         return OK;
     }
-    static const StoredType stored[] = {[F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16};
+    static const StoredType stored[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [F16] = STORED_F16};
     bool rows = into.dtype != I32 && stored_is_float(s);
     size_t size = TYPES[s->type].size;
     for (int64_t i = 0; rows && i < s->count; i += PIECE)
@@ -317,7 +270,7 @@ Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
     if (s->rank > MAX_RANK)
         return err_fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
                         s->rank, MAX_RANK);
-    int dtype = same_dtype(s->type);
+    int dtype = s->type == STORED_F16 ? -1 : same_dtype(s->type); /* only weights are held as halves */
     if (dtype >= 0) {
         *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
         if (stored_lend(out, s)) return OK;

@@ -349,6 +349,16 @@ static void turn_rows(Pass *p, const Stack *s, Rows *r)
     }
 }
 
+Var *block_turn_keys(Pass *p, const Stack *s, int layer, Var *keys)
+{
+    if (!s->rope_dims) return keys;
+    int64_t n = keys->val.dim[0], b;
+    const int32_t *position = row_positions(p, s->part, &(Rows){.t = n}, 0, &b);
+    Turn turn = rope_turn(tape_arena(p->tape), s->rates[s->layer[layer].local], s->rope_dims, position, n);
+    turn.head_dim = s->head_dim;
+    return op_rope(p->tape, keys, turn);
+}
+
 Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
 {
     Tape *t = p->tape;

@@ -63,6 +63,8 @@ typedef struct {
 Var *block_linear(Pass *, const Linear *, Var *x);
 Var *block_norm(Pass *, const Norm *, Var *x, Var *residual); /* residual may be NULL */
 Var *block_part(Tape *, const Linear *, Var *whole);          /* a part's outputs among those of the fused layer */
+/* Keys (P,C) of a layer as if they stood at positions 0, 1, ..., moved as hooks require. */
+Var *block_turn_keys(Pass *, const Stack *, int layer, Var *keys);
 Var *block_dropout(Pass *, double p, Where, Var *x);
 Var *block_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this place */
 

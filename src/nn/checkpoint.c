@@ -3,7 +3,8 @@
  * once, under the name that holds them.
  *
  * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
- * itself, which the run arena keeps, and the system copies a page when training first writes to it. */
+ * itself, which the run arena keeps, and the system copies a page when training first writes to it.  Matrices in
+ * BF16 or F16 stay so as long as they are frozen (ad/param.h); vectors, which weigh nothing, are widened. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ typedef struct {
     Weights *w;
     bool *used; /* by place in w */
     bool lent;  /* some parameter lies in the file */
+    bool widen; /* LoadOptions.widen */
 } Loading;
 
 /* Two parameters must not share memory, though a file may tie tensors that the config does not. */
@@ -95,9 +97,17 @@ static Status copy_value(const Weights *w, Tensor into, const Stored *s)
     return OK;
 }
 
+/* A matrix may stay in the 16 bits of its file; a row alone is a vector that some model stores so. */
+static bool stays_half(const Loading *l, const Param *p, const Stored *s)
+{
+    bool matrix = p->val.rank == 2 && p->val.dim[0] > 1 && p->val.dtype == F32 && !p->val.data && fits(p, s);
+    return matrix && !l->widen && (s->type == STORED_BF16 || s->type == STORED_F16);
+}
+
 /* Uses the file's own memory where that can be, else a copy. */
 static Status take_value(Loading *l, Param *p, const Stored *s)
 {
+    if (stays_half(l, p, s)) p->val.dtype = s->type == STORED_BF16 ? BF16 : F16;
     if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
         l->lent = true;
         return OK;
@@ -177,7 +187,7 @@ static Status load_from(Model **out, Arena *run, Config *c, const char *path, co
         return err_fail(E_MISMATCH, "%s: holds %.0f parameters, but config.json describes about %.0f",
                         weights_path(w), stored_count(w), config_size(c));
     TRY(model_open_blank(out, run, c, o->dtype, o->seed));
-    Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};
+    Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w)), .widen = o->widen};
     for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
     TRY(check_unused(l.m, w, l.used));
     if (!c->tie_head) TRY(check_tied(arch->format, w, l.used));

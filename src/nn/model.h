@@ -161,12 +161,13 @@ int model_layers(const Model *, Part); /* 0 where the model has no such part */
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
  * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
-typedef struct { /* zero: the files' values, in F32 */
+typedef struct { /* zero: the files' values, for computing in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
     bool writes_from_encoder; /* where the family can: as UniXcoder, whose head is the token table alone */
-    DType dtype;
-    uint64_t seed; /* of random values */
+    DType dtype;              /* F32 or F64 computes */
+    bool widen;               /* no weight stays in 16 bits: F32 takes twice their memory, to the same result */
+    uint64_t seed;            /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);
 Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions *);

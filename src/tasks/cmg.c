@@ -19,7 +19,7 @@ static bool by_prompt(const Model *m)
 
 static int32_t mode_of(const Tokenizer *t)
 {
-    return t->bpe ? bpe_find(t->bpe, MODE) : -1;
+    return tokenizer_find(t, MODE);
 }
 
 bool cmg_prompts(const Tokenizer *t)

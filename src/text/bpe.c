@@ -4,7 +4,10 @@
  * other 68 in increasing order for U+0100 and up, so a space is U+0120. */
 #include <string.h>
 
+#include "base/str.h"
 #include "text/bpe_core.h"
+#include "text/pipeline.h"
+#include "text/unicode.h"
 
 /* ---- filling ---- */
 
@@ -36,15 +39,15 @@ size_t bpe_spell(char out[2], int byte)
 Bpe *bpe_new(Arena *a, int64_t expected)
 {
     Bpe *b = NEW(a, Bpe, 1);
-    *b = (Bpe){.arena = a, .scratch = arena_open((size_t)1 << 34), .named = {-1, -1, -1, -1, -1}};
+    *b = (Bpe){.arena = a, .named = {-1, -1, -1, -1, -1}, .unknown = -1, .prefix = "", .suffix = ""};
     b->vocab = table_open(a, expected);
-    b->memo = memo_open(a, MEMO_WORDS);
+    b->pipe = pipeline_of(b);
     return b;
 }
 
 void bpe_close(Bpe *b)
 {
-    arena_close(&b->scratch);
+    pipeline_close(b->pipe);
 }
 
 bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)
@@ -70,28 +73,24 @@ bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)
 
 bool bpe_add_merge(Bpe *b, int32_t left, int32_t right, int32_t id)
 {
-    int64_t rank = b->merges.n;
-    if (!merges_add(&b->merges, b->arena, left, right, id)) return false;
-    if (rank == b->merge_room) {
-        int64_t room = b->merge_room ? b->merge_room * 2 : 512;
-        int32_t *l = arena_take(b->arena, sizeof *l * (size_t)room),
-                *r = arena_take(b->arena, sizeof *r * (size_t)room);
-        if (rank) {
-            memcpy(l, b->left, sizeof *l * (size_t)rank);
-            memcpy(r, b->right, sizeof *r * (size_t)rank);
-        }
-        b->left = l;
-        b->right = r;
-        b->merge_room = room;
-    }
+    int64_t rank = b->ranks++, room = b->merge_room;
+    bool new = merges_add(&b->merges, b->arena, left, right, rank, id);
+    GROW(b->arena, b->left, rank, b->merge_room, 512);
+    GROW(b->arena, b->right, rank, room, 512);
     b->left[rank] = left;
     b->right[rank] = right;
-    return true;
+    return new;
 }
 
 void bpe_add_special(Bpe *b, const char *text, size_t len, int32_t id, bool strip_left, bool strip_right)
 {
-    special_add(&b->special, b->arena, (Special){text, len, id, strip_left, strip_right});
+    special_add(&b->special, b->arena,
+                (Special){.text = text,
+                          .len = len,
+                          .id = id,
+                          .strip_left = strip_left,
+                          .strip_right = strip_right,
+                          .special = true});
 }
 
 void bpe_add_known_specials(Bpe *b)
@@ -104,7 +103,21 @@ void bpe_add_known_specials(Bpe *b)
     }
 }
 
-int bpe_finish(Bpe *b)
+static int32_t spelt_id(const Bpe *b, int byte)
+{
+    char text[2];
+    size_t len = bpe_spell(text, byte);
+    return (int32_t)table_get(&b->vocab, text, len, -1);
+}
+
+static int32_t fallback_id(const Bpe *b, int byte)
+{
+    char text[8];
+    int len = snprintf(text, sizeof text, "<0x%02X>", (unsigned)byte);
+    return (int32_t)table_get(&b->vocab, text, (size_t)len, -1);
+}
+
+void bpe_finish(Bpe *b)
 {
     b->named = (BpeSpecials){bpe_find(b, "<s>"), bpe_find(b, "<pad>"), bpe_find(b, "</s>"), bpe_find(b, "<unk>"),
                              bpe_find(b, "<mask>")};
@@ -112,43 +125,48 @@ int bpe_finish(Bpe *b)
     if (b->named.bos < 0) b->named.bos = end;
     if (b->named.eos < 0) b->named.eos = end;
     for (int byte = 0; byte < 256; byte++) {
-        char text[2];
-        size_t len = bpe_spell(text, byte);
-        b->byte_id[byte] = (int32_t)table_get(&b->vocab, text, len, b->named.unk);
-        if (b->byte_id[byte] < 0) return byte;
+        char text = (char)byte;
+        b->start[byte] = b->characters ? (int32_t)table_get(&b->vocab, &text, 1, -1) : spelt_id(b, byte);
+        b->fallback[byte] = fallback_id(b, byte);
     }
-    return -1;
+    b->reach.words = *b->prefix || *b->suffix || !b->characters ? WORDS_NONE : WORDS_EACH;
+    if (*b->prefix || *b->suffix || !b->characters) memset(b->reach.inside, 0xff, sizeof b->reach.inside);
+    for (int64_t i = 0; i < b->size && b->characters; i++)
+        if (b->piece[i]) reach_add(&b->reach, b->piece[i], (int64_t)strlen(b->piece[i]), true);
 }
 
 const char *bpe_join(const Bpe *b, Arena *a, int32_t left, int32_t right, size_t *len)
 {
-    size_t n = strlen(b->piece[left]), m = strlen(b->piece[right]);
+    const char *more = b->piece[right];
+    size_t n = strlen(b->piece[left]), skip = strlen(b->prefix), all = strlen(more);
+    more += skip < all ? skip : all; /* "a" and "##b" make "ab" */
+    size_t m = strlen(more);
     char *both = arena_take(a, n + m + 1);
     memcpy(both, b->piece[left], n);
-    memcpy(both + n, b->piece[right], m + 1);
+    memcpy(both + n, more, m + 1);
     *len = n + m;
     return both;
 }
 
-/* Turns the spelling of a piece back into bytes; a character that spells no byte is copied as it is. */
-static size_t unspell(char *out, const char *piece)
+/* The byte that a character spells, or -1. */
+static int byte_of(uint32_t c)
 {
-    size_t n = 0;
-    for (const unsigned char *p = (const unsigned char *)piece; *p;) {
-        int c = *p, len = 1;
-        if (c >= 0xC2 && c <= 0xC5 && (p[1] & 0xC0) == 0x80) {
-            c = (c & 31) << 6 | (p[1] & 63);
-            len = 2;
+    if (c < 256) return printable((int)c) ? (int)c : -1;
+    if (c <= 0x120) return (int)c - 0x100;
+    if (c == 0x143) return 173;
+    return c < 0x143 ? (int)(127 + c - 0x121) : -1; /* 127-160 */
+}
+
+size_t bpe_unspell(char *out, const char *piece, size_t len)
+{
+    size_t n = 0, width;
+    for (size_t at = 0; at < len; at += width) {
+        int byte = byte_of(unicode_next(piece + at, len - at, &width));
+        if (byte < 0) {
+            memcpy(out, piece, len);
+            return len;
         }
-        if (c >= 0x100 && c <= 0x120)
-            out[n++] = (char)(c - 0x100);
-        else if (c > 0x120 && c <= 0x143) /* 127-160 and, last of all, 173 */
-            out[n++] = (char)(c == 0x143 ? 173 : 127 + c - 0x121);
-        else if (len == 2 && c < 256)
-            out[n++] = (char)c;
-        else
-            for (int i = 0; i < len; i++) out[n++] = (char)p[i];
-        p += len;
+        out[n++] = (char)byte;
     }
     return n;
 }
@@ -170,7 +188,7 @@ char *bpe_decode(const Bpe *b, Arena *a, const int32_t *id, int64_t n, bool skip
             memcpy(text + at, piece, k);
             at += k;
         } else {
-            at += unspell(text + at, piece);
+            at += bpe_unspell(text + at, piece, strlen(piece));
         }
     }
     text[at] = 0;

@@ -1,5 +1,5 @@
 /* Byte-level BPE, the tokenizer of GPT-2, RoBERTa, CodeBERT, UniXcoder and CodeT5: trained on a corpus or read
- * from `vocab.json` + `merges.txt` or `tokenizer.json`, written as `vocab.json` + `merges.txt`.
+ * from `vocab.json` + `merges.txt`, written as such.  Other forms of a tokenizer: text/tokenizer.h.
  *
  * Every byte string has an encoding and decodes to itself, valid UTF-8 or not.  Each token carries the bytes
  * [begin,end) of the source that it stands for.  Special tokens that occur in the text become their ids only
@@ -45,10 +45,9 @@ typedef struct {
  * of the counts. E_CONFIG: the size has no room for the bytes and special tokens, or one is empty or named twice. */
 Status bpe_train(Bpe **out, Arena *, const BpeTrain *, const Bytes *text, int64_t n);
 
-Status bpe_open(Bpe **out, Arena *, const char *dir); /* tokenizer.json, or else vocab.json and merges.txt */
+Status bpe_open(Bpe **out, Arena *, const char *dir); /* vocab.json, merges.txt and, if there, added_tokens.json */
 Status bpe_load(Bpe **out, Arena *, const char *vocab, const char *merges);
-Status bpe_load_json(Bpe **out, Arena *, const char *tokenizer_json); /* plain byte-level BPE only */
-Status bpe_save(const Bpe *, const char *dir);                        /* vocab.json, merges.txt, added_tokens.json */
+Status bpe_save(const Bpe *, const char *dir); /* vocab.json, merges.txt, added_tokens.json */
 void bpe_close(Bpe *);
 
 BpeText bpe_encode(Bpe *, Arena *, const char *text, size_t len, bool special_in_text);

@@ -1,12 +1,12 @@
 /* The files of byte-level BPE.
  *
  * vocab.json is one object, piece to id; merges.txt has one pair a line, best first, after a `#version` line;
- * document_added_tokens.json is one object, special token to id.  tokenizer.json (Hugging Face tokenizers) holds all
- * of it in one document, with a description of the pipeline; a pipeline that is not plain byte-level BPE is
- * refused rather than read wrongly. */
+ * added_tokens.json is one object, special token to id.  A tokenizer.json (Hugging Face tokenizers) holds the model as
+ * one of its parts. */
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "base/str.h"
 #include "text/bpe_core.h"
 
@@ -39,24 +39,28 @@ static Status add_merge(Bpe *b, Arena *a, const char *left, const char *right, c
     int64_t id = table_get(&b->vocab, both, len, -1);
     if (id < 0)
         return err_fail(E_FORMAT, "%s: makes \"%s\", which is not in the vocabulary", where, document_shown(both));
-    if (!bpe_add_merge(b, l, r, (int32_t)id))
-        return err_fail(E_FORMAT, "%s: \"%s\" and \"%s\" are merged twice", where, document_shown(left),
-                        document_shown(right));
+    bpe_add_merge(b, l, r, (int32_t)id);
     return OK;
 }
 
-static Status add_merge_lines(Bpe *b, Arena *a, Bytes file, const char *path)
+static Status add_merge_lines(Bpe *b, Arena *a, Bytes file, bool first, const char *path)
 {
     int number = 0;
     for (char *p = file.text, *stop = file.text + file.len; p < stop;) {
         char *line = p, *end = memchr(p, '\n', (size_t)(stop - p)), *right;
-        if (!end) end = stop;
-        p = end + (end < stop);
+        bool last = !end;
+        if (last) end = stop;
+        p = end + !last;
         *end = 0;
         number++;
         if (end > line && end[-1] == '\r') *--end = 0;
         if (strlen(line) != (size_t)(end - line)) return err_fail(E_FORMAT, "%s:%d: holds a zero byte", path, number);
-        if (!*line || (number == 1 && strncmp(line, "#version", 8) == 0)) continue;
+        bool version = number == 1 && strncmp(line, "#version", 8) == 0, skipped = first && (number == 1 || last);
+        if (skipped && !version && *line)
+            print_err("%s:%d: the %s line counts for nothing, as in the library, where the first is \"#version\" and "
+                      "the last ends in a newline\n",
+                      path, number, number == 1 ? "first" : "last");
+        if (!*line || version || skipped) continue;
         if (!document_split_pair(line, &right))
             return err_fail(E_FORMAT, "%s:%d: found \"%s\", expected two pieces with one space between", path, number,
                             document_shown(line));
@@ -67,11 +71,9 @@ static Status add_merge_lines(Bpe *b, Arena *a, Bytes file, const char *path)
     return OK;
 }
 
-/* New to the vocabulary, or there already under the same id. */
-static Status add_token(void *to, Special s, bool special, const char *path)
+/* Whatever is added is looked for first. */
+static Status add_token(Bpe *b, Special s, const char *path)
 {
-    (void)special; /* whatever is added is looked for first */
-    Bpe *b = to;
     if (bpe_find(b, s.text) != s.id && !bpe_add_piece(b, s.text, s.len, s.id))
         return err_fail(E_FORMAT, "%s: the special token \"%s\" has id %d, and the vocabulary disagrees", path,
                         document_shown(s.text), s.id);
@@ -79,85 +81,73 @@ static Status add_token(void *to, Special s, bool special, const char *path)
     return OK;
 }
 
-static Status finish(Bpe *b, const char *path)
-{
-    int byte = bpe_finish(b);
-    if (byte < 0) return OK;
-    char text[3] = {0};
-    bpe_spell(text, byte);
-    return err_fail(E_FORMAT, "%s: byte %d (spelt \"%s\") is not in the vocabulary, and there is no <unk>", path,
-                    byte, text);
-}
+/* ---- vocab.json, merges.txt, added_tokens.json ---- */
 
-/* ---- vocab.json, merges.txt, document_added_tokens.json ---- */
-
-static Status load_vocab(Bpe *b, Arena *a, const char *path)
+Status bpe_read_vocab(Bpe *b, const char *path)
 {
+    Arena scratch = arena_open((size_t)1 << 30);
     cJSON *json = NULL;
-    TRY(document_read(&json, a, path));
-    Status s = add_pieces(b, json, path);
+    Status s = document_read(&json, &scratch, path);
+    if (!s) s = add_pieces(b, json, path);
     cJSON_Delete(json);
+    arena_close(&scratch);
     return s;
 }
 
-static Status load_added(Bpe *b, Arena *a, const char *path)
+Status bpe_read_merges(Bpe *b, const char *path, bool first)
 {
-    cJSON *json = NULL;
-    TRY(document_read(&json, a, path));
-    Status s = OK;
-    for (const cJSON *v = json->child; v && !s; v = v->next)
-        s = document_is_id(v) && *v->string
-                ? add_token(b,
-                            (Special){v->string, strlen(v->string), v->valueint, !strcmp(v->string, "<mask>"), false},
-                            true, path)
-                : err_fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id", path,
-                           document_shown(v->string), MOST_IDS - 1);
-    cJSON_Delete(json);
-    return s;
-}
-
-static Status load_parts(Bpe *b, Arena *a, const char *vocab, const char *merges, const char *added)
-{
-    TRY(load_vocab(b, a, vocab));
+    Arena scratch = arena_open((size_t)1 << 30);
     Bytes lines;
-    TRY(document_bytes(&lines, a, merges));
-    TRY(add_merge_lines(b, a, lines, merges));
-    if (added) TRY(load_added(b, a, added));
-    bpe_add_known_specials(b);
-    return finish(b, vocab);
+    Status s = document_bytes(&lines, &scratch, path);
+    if (!s) s = add_merge_lines(b, &scratch, lines, first, path);
+    arena_close(&scratch);
+    return s;
 }
 
-/* ---- tokenizer.json ---- */
-
-/* Refuses settings that this reader does not support. */
-static Status supported(const cJSON *doc, const char *path)
+static Status load_added(Bpe *b, const char *path)
 {
-    const cJSON *model = document_member(doc, "model"), *pre = document_member(doc, "pre_tokenizer"),
-                *decoder = document_member(doc, "decoder");
-    const cJSON *dropout = document_member(model, "dropout"), *type = document_member(model, "type");
-    static const char *const MUST_BE_EMPTY[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    if (document_member(doc, "normalizer"))
-        return document_refuse(path, "normalizer", document_member(doc, "normalizer"), "null");
-    if (strcmp(document_member_text(pre, "type"), "ByteLevel") != 0)
-        return document_refuse(path, "pre_tokenizer", pre, "one of type ByteLevel");
-    if (document_member_true(pre, "add_prefix_space"))
-        return document_refuse(path, "pre_tokenizer.add_prefix_space", document_member(pre, "add_prefix_space"),
-                               "false");
-    if (document_member(pre, "use_regex") && !document_member_true(pre, "use_regex"))
-        return document_refuse(path, "pre_tokenizer.use_regex", document_member(pre, "use_regex"), "true");
-    if (type && strcmp(document_member_text(model, "type"), "BPE") != 0)
-        return document_refuse(path, "model.type", type, "\"BPE\"");
-    for (int i = 0; i < 2; i++)
-        if (*document_member_text(model, MUST_BE_EMPTY[i]))
-            return document_refuse(path, MUST_BE_EMPTY[i], document_member(model, MUST_BE_EMPTY[i]), "none");
-    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0)
-        return document_refuse(path, "model.dropout", dropout, "null");
-    if (document_member_true(model, "ignore_merges"))
-        return document_refuse(path, "model.ignore_merges", document_member(model, "ignore_merges"), "false");
-    if (decoder && strcmp(document_member_text(decoder, "type"), "ByteLevel") != 0)
-        return document_refuse(path, "decoder.type", document_member(decoder, "type"), "\"ByteLevel\"");
+    Arena scratch = arena_open((size_t)1 << 30);
+    cJSON *json = NULL;
+    Status s = document_read(&json, &scratch, path);
+    for (const cJSON *v = json ? json->child : NULL; v && !s; v = v->next)
+        s = document_is_id(v) && *v->string ? add_token(b,
+                                                        (Special){.text = v->string,
+                                                                  .len = strlen(v->string),
+                                                                  .id = v->valueint,
+                                                                  .strip_left = !strcmp(v->string, "<mask>"),
+                                                                  .special = true},
+                                                        path)
+                                            : err_fail(E_FORMAT, "%s: \"%s\" has no whole number from 0 to %d as id",
+                                                       path, document_shown(v->string), MOST_IDS - 1);
+    cJSON_Delete(json);
+    arena_close(&scratch);
+    return s;
+}
+
+static Status every_byte(const Bpe *b, const char *path)
+{
+    for (int byte = 0; byte < 256 && b->unknown < 0; byte++) {
+        char text[3] = {0};
+        bpe_spell(text, byte);
+        if (b->start[byte] < 0)
+            return err_fail(E_FORMAT, "%s: byte %d (spelt \"%s\") is not in the vocabulary, and there is no <unk>",
+                            path, byte, text);
+    }
     return OK;
 }
+
+static Status load_parts(Bpe *b, const char *vocab, const char *merges, const char *added)
+{
+    TRY(bpe_read_vocab(b, vocab));
+    TRY(bpe_read_merges(b, merges, false));
+    if (added) TRY(load_added(b, added));
+    bpe_add_known_specials(b);
+    b->unknown = bpe_find(b, "<unk>");
+    bpe_finish(b);
+    return every_byte(b, vocab);
+}
+
+/* ---- the model of a tokenizer.json ---- */
 
 static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char *path)
 {
@@ -172,23 +162,39 @@ static Status add_json_merges(Bpe *b, Arena *a, const cJSON *merges, const char 
     return OK;
 }
 
-static Status read_document(Bpe *b, Arena *a, const cJSON *doc, const char *path)
+static Status read_unknown(Bpe *b, const cJSON *model, const char *path)
 {
-    const cJSON *model = document_member(doc, "model"), *vocab = document_member(model, "vocab"),
-                *merges = document_member(model, "merges");
-    if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
-        return err_fail(E_FORMAT, "%s: has no model with an object \"vocab\" and an array \"merges\"", path);
-    TRY(supported(doc, path));
-    TRY(add_pieces(b, vocab, path));
-    TRY(add_json_merges(b, a, merges, path));
-    TRY(document_added_tokens(doc, add_token, b, path));
-    return finish(b, path);
+    const char *text = document_member_text(model, "unk_token");
+    b->unknown = *text ? bpe_find(b, text) : -1;
+    return !*text || b->unknown >= 0 ? OK
+                                     : document_refuse(path, "model.unk_token", document_member(model, "unk_token"),
+                                                       "a piece of the vocabulary");
 }
 
-bool bpe_reads(const cJSON *doc)
+Status bpe_read_model(Bpe *b, const cJSON *model, const char *path)
 {
-    return !strcmp(document_member_text(document_member(doc, "pre_tokenizer"), "type"), "ByteLevel");
+    const cJSON *vocab = document_member(model, "vocab"), *merges = document_member(model, "merges"),
+                *dropout = document_member(model, "dropout");
+    const char *prefix = document_member_text(model, "continuing_subword_prefix"),
+               *suffix = document_member_text(model, "end_of_word_suffix");
+    if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
+        return err_fail(E_FORMAT, "%s: has no model with an object \"vocab\" and an array \"merges\"", path);
+    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0)
+        return document_refuse(path, "model.dropout", dropout, "null");
+    b->prefix = str_copy(b->arena, prefix, strlen(prefix));
+    b->suffix = str_copy(b->arena, suffix, strlen(suffix));
+    b->ignore_merges = document_member_true(model, "ignore_merges");
+    b->fuse = document_member_true(model, "fuse_unk");
+    b->byte_fallback = document_member_true(model, "byte_fallback");
+    TRY(add_pieces(b, vocab, path));
+    TRY(read_unknown(b, model, path));
+    Arena scratch = arena_open((size_t)1 << 30);
+    Status s = add_json_merges(b, &scratch, merges, path);
+    arena_close(&scratch);
+    return s;
 }
+
+/* ---- opening ---- */
 
 static Status finish_open(Bpe **out, Arena *run, ArenaMark mark, Bpe *b, Status status)
 {
@@ -201,25 +207,11 @@ static Status finish_open(Bpe **out, Arena *run, ArenaMark mark, Bpe *b, Status 
     return status;
 }
 
-/* Each loader has a private arena for memory that only reading needs. */
-Status bpe_from_document(Bpe **out, Arena *run, const cJSON *doc, const char *path)
-{
-    Arena scratch = arena_open((size_t)1 << 34);
-    ArenaMark mark = arena_mark(run);
-    Bpe *b = bpe_new(run, 1 << 10);
-    Status s = read_document(b, &scratch, doc, path);
-    arena_close(&scratch);
-    return finish_open(out, run, mark, b, s);
-}
-
 static Status open_parts(Bpe **out, Arena *run, const char *vocab, const char *merges, const char *added)
 {
-    Arena scratch = arena_open((size_t)1 << 34);
     ArenaMark mark = arena_mark(run);
     Bpe *b = bpe_new(run, 1 << 10);
-    Status s = load_parts(b, &scratch, vocab, merges, added);
-    arena_close(&scratch);
-    return finish_open(out, run, mark, b, s);
+    return finish_open(out, run, mark, b, load_parts(b, vocab, merges, added));
 }
 
 Status bpe_load(Bpe **out, Arena *run, const char *vocab, const char *merges)
@@ -227,21 +219,9 @@ Status bpe_load(Bpe **out, Arena *run, const char *vocab, const char *merges)
     return open_parts(out, run, vocab, merges, NULL);
 }
 
-Status bpe_load_json(Bpe **out, Arena *run, const char *path)
-{
-    Arena scratch = arena_open((size_t)1 << 30);
-    cJSON *doc = NULL;
-    Status s = document_read(&doc, &scratch, path);
-    if (!s) s = bpe_from_document(out, run, doc, path);
-    cJSON_Delete(doc);
-    arena_close(&scratch);
-    return s;
-}
-
 Status bpe_open(Bpe **out, Arena *run, const char *dir)
 {
-    char *json = str_print(run, "%s/tokenizer.json", dir), *added = str_print(run, "%s/added_tokens.json", dir);
-    if (access(json, F_OK) == 0) return bpe_load_json(out, run, json);
+    char *added = str_print(run, "%s/added_tokens.json", dir);
     return open_parts(out, run, str_print(run, "%s/vocab.json", dir), str_print(run, "%s/merges.txt", dir),
                       access(added, F_OK) == 0 ? added : NULL);
 }

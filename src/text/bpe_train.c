@@ -97,7 +97,7 @@ static int64_t *counter(Trainer *t, Table *seen, const char *word, size_t len, i
     GROW(t->arena, t->word, t->n_words, *room, 1024);
     Word *w = &t->word[ *at = t->n_words++];
     *w = (Word){arena_take(t->arena, sizeof(int32_t) * len), (int32_t)len, 0};
-    for (size_t i = 0; i < len; i++) w->symbol[i] = t->bpe->byte_id[(unsigned char)word[i]];
+    for (size_t i = 0; i < len; i++) w->symbol[i] = t->bpe->start[(unsigned char)word[i]];
     return &w->count;
 }
 
@@ -106,7 +106,7 @@ static void read_corpus(Trainer *t, const Bytes *text, int64_t n)
     int64_t room = 0;
     Table seen = table_open(t->arena, 1024);
     for (int64_t i = 0; i < n; i++) {
-        Pretokens w = pretoken_open(text[i].text, text[i].len);
+        Pretokens w = pretoken_open(SCAN_GPT2, text[i].text, text[i].len);
         for (size_t begin, end; pretoken_next(&w, &begin, &end);)
             if (end - begin <= LONGEST_WORD) ++*counter(t, &seen, text[i].text + begin, end - begin, &room);
     }

@@ -121,34 +121,50 @@ bool document_merge_sides(cJSON *m, const char **left, const char **right)
     return *left && *right;
 }
 
-Status document_added_tokens(const cJSON *doc, AddedFn *add, void *to, const char *path)
+bool document_unless_false(const cJSON *o, const char *key)
 {
-    const cJSON *list = document_member(doc, "added_tokens");
-    if (list && !cJSON_IsArray(list)) return document_refuse(path, "added_tokens", list, "a list");
-    for (const cJSON *t = list ? list->child : NULL; t; t = t->next) {
-        const char *text = document_member_text(t, "content");
-        const cJSON *id = document_member(t, "id");
-        if (!*text || !document_is_id(id))
-            return err_fail(E_FORMAT,
-                            "%s: the special token \"%s\" has no text or no whole number from 0 to %d as id", path,
-                            document_shown(text), MOST_IDS - 1);
-        if (document_member_true(t, "single_word"))
-            return err_fail(E_FORMAT, "%s: added_tokens: \"%s\" has single_word true, which is not offered", path,
-                            document_shown(text));
-        const Special s = {text, strlen(text), id->valueint, document_member_true(t, "lstrip"),
-                           document_member_true(t, "rstrip")};
-        TRY(add(to, s, document_member_true(t, "special"), path));
-    }
+    return !cJSON_IsFalse(document_member(o, key));
+}
+
+Status document_pattern(Pattern *p, Arena *a, const cJSON *object, const char *field, const char *path)
+{
+    const cJSON *pattern = document_member(object, "pattern"), *text = document_member(pattern, "String"),
+                *regex = document_member(pattern, "Regex");
+    if (cJSON_IsString(regex)) return pattern_read(p, a, regex->valuestring, str_print(a, "%s: %s", path, field));
+    if (!cJSON_IsString(text)) return document_refuse(path, field, pattern, "a String or a Regex");
+    size_t n = strlen(text->valuestring);
+    *p = (Pattern){.kind = PATTERN_TEXT, .text = str_copy(a, text->valuestring, n), .len = n};
+    return OK;
+}
+
+Status document_added_token(Special *out, const cJSON *t, const char *path)
+{
+    const char *text = document_member_text(t, "content");
+    const cJSON *id = document_member(t, "id");
+    bool special = document_member_true(t, "special");
+    if (!*text || (id && !document_is_id(id)))
+        return err_fail(E_FORMAT, "%s: the added token \"%s\" has no text, or an id that is no whole number below %d",
+                        path, document_shown(text), MOST_IDS);
+    const cJSON *normalized = document_member(t, "normalized");
+    *out = (Special){.text = text,
+                     .len = strlen(text),
+                     .id = id ? id->valueint : -1,
+                     .strip_left = document_member_true(t, "lstrip"),
+                     .strip_right = document_member_true(t, "rstrip"),
+                     .single_word = document_member_true(t, "single_word"),
+                     .normalized = normalized ? cJSON_IsTrue(normalized) : !special,
+                     .special = special};
     return OK;
 }
 
 /* ---- the post-processor ---- */
 
-static Status put(TokenFrame *f, int part, const cJSON *id, const char *path, const char *field)
+static Status put(TokenFrame *f, int part, const cJSON *id, int32_t type, const char *path, const char *field)
 {
     if (!document_is_id(id)) return document_refuse(path, field, id, "the id of a token");
     if (f->n[part] == FRAME_MOST)
         return err_fail(E_FORMAT, "%s: %s has more than %d in a row", path, field, FRAME_MOST);
+    f->type[part][f->n[part]] = type;
     f->id[part][f->n[part]++] = id->valueint;
     return OK;
 }
@@ -156,14 +172,22 @@ static Status put(TokenFrame *f, int part, const cJSON *id, const char *path, co
 /* {"sep": [text, id], "cls": [text, id]}; RoBERTa has the separator twice between two texts. */
 static Status read_fixed(TokenFrame *single, TokenFrame *pair, const cJSON *post, int between, const char *path)
 {
+    int32_t second = between == 1; /* BERT has a type for the second text */
     const cJSON *cls = cJSON_GetArrayItem(document_member(post, "cls"), 1),
                 *sep = cJSON_GetArrayItem(document_member(post, "sep"), 1);
     for (int i = 0; i < 2; i++) {
         TokenFrame *f = i ? pair : single;
-        TRY(put(f, 0, cls, path, "post_processor.cls"));
-        for (int k = 0; k < (i ? between : 1); k++) TRY(put(f, 1, sep, path, "post_processor.sep"));
+        TRY(put(f, 0, cls, 0, path, "post_processor.cls"));
+        for (int k = 0; k < (i ? between : 1); k++) TRY(put(f, 1, sep, 0, path, "post_processor.sep"));
     }
-    return put(pair, 2, sep, path, "post_processor.sep");
+    pair->text_type[1] = second;
+    return put(pair, 2, sep, second, path, "post_processor.sep");
+}
+
+static int32_t type_of(const cJSON *item)
+{
+    const cJSON *type = document_member(item, "type_id");
+    return document_is_id(type) ? type->valueint : 0;
 }
 
 /* A list of {"SpecialToken": {"id": name}} and {"Sequence": {"id": "A" or "B"}}; the first text comes first. */
@@ -171,6 +195,7 @@ static Status read_template(TokenFrame *f, const cJSON *list, const cJSON *token
 {
     int part = 0;
     const cJSON *item, *id;
+    f->text_type[1] = 0;
     cJSON_ArrayForEach(item, list)
     {
         const cJSON *token = document_member(item, "SpecialToken"), *text = document_member(item, "Sequence");
@@ -178,7 +203,7 @@ static Status read_template(TokenFrame *f, const cJSON *list, const cJSON *token
             const char *name = document_member_text(text, "id");
             if (part == texts || name[0] != 'A' + part || name[1])
                 return document_refuse(path, "post_processor: a Sequence", text, "A first and B where there are two");
-            part++;
+            f->text_type[part++] = type_of(text);
             continue;
         }
         const cJSON *ids = document_member(document_member(tokens, document_member_text(token, "id")), "ids");
@@ -186,7 +211,7 @@ static Status read_template(TokenFrame *f, const cJSON *list, const cJSON *token
             return document_refuse(path, "post_processor: a part", item, "a known SpecialToken or Sequence");
         cJSON_ArrayForEach(id, ids)
         {
-            TRY(put(f, part, id, path, "post_processor: ids"));
+            TRY(put(f, part, id, type_of(token), path, "post_processor: ids"));
         }
     }
     return part == texts ? OK : document_refuse(path, "post_processor", list, texts == 1 ? "A" : "A and B");
@@ -219,6 +244,6 @@ static Status read_post(TokenFrame *single, TokenFrame *pair, const cJSON *post,
 
 Status document_post_processor(TokenFrame *single, TokenFrame *pair, const cJSON *doc, const char *path)
 {
-    *single = *pair = (TokenFrame){0};
+    *single = *pair = (TokenFrame){.text_type = {0, 1}};
     return read_post(single, pair, document_member(doc, "post_processor"), 0, path);
 }

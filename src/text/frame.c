@@ -47,12 +47,14 @@ static void put_part(BpeText *t, const TokenFrame *f, int part)
 {
     for (int i = 0; i < f->n[part]; i++, t->n++) {
         t->id[t->n] = f->id[part][i];
+        t->type[t->n] = f->type[part][i];
         t->begin[t->n] = t->end[t->n] = -1;
     }
 }
 
-static void put_text(BpeText *t, const BpeText *from, int64_t n, bool left)
+static void put_text(BpeText *t, const BpeText *from, int64_t n, bool left, int32_t type)
 {
+    for (int64_t i = 0; i < n; i++) t->type[t->n + i] = type;
     text_put(t, t->n, from, left ? from->n - n : 0, n);
     t->n += n;
 }
@@ -66,12 +68,13 @@ Status frame_put(BpeText *out, Arena *arena, const TokenFrame *f, const BpeText 
     TRY(shorten(&n, &m, limit.most ? n + m + around - limit.most : 0, b ? limit.cut : CUT_FIRST));
     BpeText t = text_new(arena, n + m + around);
     t.n = 0;
+    t.type = arena_take(arena, sizeof(int32_t) * (size_t)(n + m + around));
     put_part(&t, f, 0);
-    put_text(&t, a, n, limit.left);
+    put_text(&t, a, n, limit.left, f->text_type[0]);
     put_part(&t, f, 1);
     if (b) {
         t.second = t.n;
-        put_text(&t, b, m, limit.left);
+        put_text(&t, b, m, limit.left, f->text_type[1]);
         put_part(&t, f, 2);
     }
     *out = t;

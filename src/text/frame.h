@@ -18,6 +18,7 @@ typedef struct {
     int32_t *id;          /* (n) */
     int64_t *begin, *end; /* (n) bytes of the source; -1 for a token that a frame added */
     int64_t second;       /* the first token of the second of two texts; 0: there is one text */
+    int32_t *type;        /* (n) token types (segments), of a framed text; NULL: 0 */
 } BpeText;
 
 BpeText text_new(Arena *, int64_t n);
@@ -27,6 +28,7 @@ enum { FRAME_MOST = 8 };
 typedef struct { /* before the first text, behind it, and behind the second where there are two */
     int32_t id[3][FRAME_MOST];
     int n[3];
+    int32_t type[3][FRAME_MOST], text_type[2]; /* token types of these tokens, and of the two texts */
 } TokenFrame;
 
 typedef enum { CUT_LONGEST, CUT_FIRST, CUT_SECOND } Cut; /* which of two texts gives way */

@@ -14,11 +14,12 @@ static void resize(Merges *m, Arena *a, int64_t slots)
         if (old[i].pair != NO_MERGE) *merge_slot(m, old[i].pair) = old[i];
 }
 
-bool merges_add(Merges *m, Arena *a, int32_t left, int32_t right, int32_t id)
+bool merges_add(Merges *m, Arena *a, int32_t left, int32_t right, int64_t rank, int32_t id)
 {
     if (!m->at || 2 * (uint64_t)m->n > m->mask) resize(m, a, m->at ? 2 * ((int64_t)m->mask + 1) : 1024);
     Merge *slot = merge_slot(m, merge_pair(left, right));
-    if (slot->pair != NO_MERGE) return false;
-    *slot = (Merge){merge_pair(left, right), (uint64_t)m->n++ << 32 | (uint32_t)id};
-    return true;
+    bool new = slot->pair == NO_MERGE;
+    *slot = (Merge){merge_pair(left, right), (uint64_t)rank << 32 | (uint32_t)id};
+    m->n += new;
+    return new;
 }

@@ -18,7 +18,8 @@ typedef struct {
     int64_t n;
 } Merges;
 
-bool merges_add(Merges *, Arena *, int32_t left, int32_t right, int32_t id); /* false: the pair is there already */
+/* A pair that is there already gets the new rank; false. */
+bool merges_add(Merges *, Arena *, int32_t left, int32_t right, int64_t rank, int32_t id);
 
 static inline uint64_t merge_pair(int32_t left, int32_t right)
 {

@@ -1,9 +1,10 @@
-/* A list: vocabularies have a hundred special tokens at most, and few texts spell any. */
+/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of a text. */
 #include "text/special.h"
 
 #include <string.h>
 
 #include "base/str.h"
+#include "text/unicode.h"
 
 const Special *special_find(const Specials *s, const char *text, size_t len)
 {
@@ -19,39 +20,117 @@ const Special *special_of(const Specials *s, int32_t id)
     return NULL;
 }
 
+static void note_start(Specials *s, const char *text, size_t len)
+{
+    uint8_t *bits = s->starts[(unsigned char)text[0]];
+    if (len > 1)
+        bits[(unsigned char)text[1] >> 3] |= (uint8_t)(1 << (text[1] & 7));
+    else
+        memset(bits, 0xff, sizeof s->starts[0]);
+}
+
+/* Into its place by length. */
+static void insert(Specials *s, int64_t last, Special new)
+{
+    int64_t at = last;
+    while (at > 0 && s->at[at - 1].form_len < new.form_len) {
+        s->at[at] = s->at[at - 1];
+        at--;
+    }
+    s->at[at] = new;
+}
+
 void special_add(Specials *s, Arena *a, Special new)
 {
     if (special_find(s, new.text, new.len)) return;
     Special *more = arena_take(a, sizeof *more * (size_t)(s->n + 1));
-    int64_t at = 0;
-    while (at < s->n && s->at[at].len >= new.len) at++;
-    if (at) memcpy(more, s->at, sizeof *more * (size_t)at);
-    if (at < s->n) memcpy(more + at + 1, s->at + at, sizeof *more * (size_t)(s->n - at));
-    new.text = str_copy(a, new.text, new.len);
-    more[at] = new;
+    if (s->n) memcpy(more, s->at, sizeof *more * (size_t)s->n);
+    new.form = new.text = str_copy(a, new.text, new.len);
+    new.form_len = new.len;
     s->at = more;
-    s->n++;
-    s->starts[(unsigned char)new.text[0]] = true;
+    insert(s, s->n++, new);
+    note_start(s, new.text, new.len);
+}
+
+void special_put(Specials *s, Arena *a, Special new)
+{
+    Special *old = (Special *)(uintptr_t)special_find(s, new.text, new.len);
+    if (!old) {
+        special_add(s, a, new);
+        return;
+    }
+    new.text = old->text, new.form = old->form, new.form_len = old->form_len;
+    *old = new;
+}
+
+void special_form(Specials *s, int64_t i, const char *form, size_t len)
+{
+    Special x = s->at[i];
+    x.form = form, x.form_len = len;
+    for (; i + 1 < s->n; i++) s->at[i] = s->at[i + 1];
+    insert(s, s->n - 1, x);
+    if (len) note_start(s, form, len);
+}
+
+static bool is_word(uint32_t c)
+{
+    return unicode_class(c) & UC_WORD;
+}
+
+static bool stands_alone(const char *text, size_t begin, size_t end, size_t len)
+{
+    size_t n;
+    bool before = begin && is_word(unicode_before(text, begin, &n));
+    return !before && !(end < len && is_word(unicode_next(text + end, len - end, &n)));
+}
+
+static bool wanted(const Special *x, SpecialKind kind, bool normalized)
+{
+    return x->normalized == normalized && x->form_len &&
+           (kind == SPECIAL_ALL || x->special == (kind == SPECIAL_ONLY));
+}
+
+static const Special *token_at(const Specials *s, SpecialKind kind, bool normalized, const char *p, size_t left)
+{
+    for (int64_t k = 0; k < s->n; k++) {
+        const Special *x = &s->at[k];
+        if (x->form_len <= left && wanted(x, kind, normalized) && memcmp(x->form, p, x->form_len) == 0) return x;
+    }
+    return NULL;
+}
+
+/* A token that should stand alone and does not is passed over, with the text that it takes. */
+const Special *special_search(const Specials *s, SpecialKind kind, bool normalized, const char *text, size_t from,
+                              size_t len, size_t *at)
+{
+    for (size_t i = from; s->n && i < len; i++) {
+        const uint8_t *bits = s->starts[(unsigned char)text[i]];
+        unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+        if (!(bits[next >> 3] >> (next & 7) & 1)) continue;
+        const Special *x = token_at(s, kind, normalized, text + i, len - i);
+        if (!x) continue;
+        *at = i;
+        if (!x->single_word || stands_alone(text, i, i + x->form_len, len)) return x;
+        i += x->form_len - 1;
+    }
+    return NULL;
 }
 
 const Special *special_next(const Specials *s, const char *text, size_t from, size_t len, size_t *at)
 {
-    for (size_t i = from; s->n && i < len; i++) {
-        if (!s->starts[(unsigned char)text[i]]) continue;
-        for (int64_t k = 0; k < s->n; k++) {
-            const Special *x = &s->at[k];
-            if (x->len > len - i || memcmp(x->text, text + i, x->len) != 0) continue;
-            *at = i;
-            return x;
-        }
-    }
-    return NULL;
+    size_t where[2];
+    const Special *x[2];
+    for (int k = 0; k < 2; k++) x[k] = special_search(s, SPECIAL_ALL, k, text, from, len, &where[k]);
+    int first = x[0] && (!x[1] || where[0] <= where[1]) ? 0 : 1;
+    if (x[first]) *at = where[first];
+    return x[first];
 }
 
 int64_t special_count(const Specials *s, const char *text, size_t len)
 {
     int64_t n = 0;
     size_t from = 0, at;
-    for (const Special *x; (x = special_next(s, text, from, len, &at)); from = at + x->len) n++;
+    for (const Special *x; (x = special_search(s, SPECIAL_ONLY, false, text, from, len, &at)); from = at + x->len)
+        n++;
     return n;
 }

@@ -23,8 +23,6 @@ typedef struct {
 
 Status spm_open(Spm **out, Arena *, const char *path); /* E_FORMAT names the byte and the expectation */
 BpeText spm_encode(const Spm *, Arena *, const char *text, size_t len);
-/* A stretch of a longer text; only the first may get a dummy prefix where the file has "first". */
-BpeText spm_encode_part(const Spm *, Arena *, const char *text, size_t len, bool first);
 char *spm_decode(const Spm *, Arena *, const int32_t *id, int64_t n, size_t *len); /* NUL added */
 
 SpmKind spm_kind(const Spm *);

@@ -30,15 +30,15 @@ typedef struct {
     int32_t id;
     int32_t from; /* -1: not reached */
     double best;
-} Reach;
+} Reached;
 
-static void offer(const Spm *s, Reach *to, int64_t from, int32_t id, double score)
+static void offer(const Spm *s, Reached *to, int64_t from, int32_t id, double score)
 {
     if (to->from >= 0 && !(score > to->best)) return;
-    *to = (Reach){id, (int32_t)from, s->json ? score : (double)(float)score};
+    *to = (Reached){id, (int32_t)from, s->library ? (double)(float)score : score};
 }
 
-static void extend(const Spm *s, const char *word, int64_t len, int64_t at, Reach *reach)
+static void extend(const Spm *s, const char *word, int64_t len, int64_t at, Reached *reach)
 {
     int64_t one = one_character(word + at, len - at);
     bool single = false;
@@ -59,9 +59,9 @@ static void extend(const Spm *s, const char *word, int64_t len, int64_t at, Reac
 
 static void cut_unigram(Cutter *c, const char *word, int64_t len)
 {
-    Reach *reach = arena_take(c->a, sizeof *reach * (size_t)(len + 1));
+    Reached *reach = arena_take(c->a, sizeof *reach * (size_t)(len + 1));
     for (int64_t i = 1; i <= len; i++) reach[i].from = -1;
-    reach[0] = (Reach){.best = c->score};
+    reach[0] = (Reached){.best = c->score};
     for (int64_t at = 0; at < len; at += one_character(word + at, len - at))
         if (reach[at].from >= 0) extend(c->s, word, len, at, reach);
     c->score = reach[len].best;
@@ -97,7 +97,6 @@ static uint64_t joined(const Cutter *c, const char *word, const Symbol *l, const
     const Spm *s = c->s;
     bool known = l->id >= 0 && r->id >= 0;
     if (l->frozen || r->frozen) return NO_MERGE;
-    if (s->json && s->json->pairs) return known ? merge_of(&s->json->merges, l->id, r->id) : NO_MERGE;
     if (!c->pair || !known) return by_text(s, word + l->at, (int64_t)l->len + r->len);
     uint64_t key = merge_pair(l->id, r->id);
     Merge *m = &c->pair[key * 0x9E3779B97F4A7C15u >> 51 & (PAIRS - 1)];
@@ -204,13 +203,13 @@ static void cut_bpe(Cutter *c, const char *word, int64_t len)
     for (int64_t i = 0; i < n; i++) add_cut(c, word + symbol[i].at, symbol[i].len, symbol[i].id);
 }
 
-void spm_cut_word(Cutter *c, int64_t from, int64_t to)
+void spm_cut_word(Cutter *c, const char *word, int64_t len)
 {
     ArenaMark mark = arena_mark(c->a);
     c->n = 0;
     if (c->s->kind == SPM_BPE)
-        cut_bpe(c, c->x->text + from, to - from);
+        cut_bpe(c, word, len);
     else
-        cut_unigram(c, c->x->text + from, to - from);
+        cut_unigram(c, word, len);
     arena_drop(c->a, mark);
 }

@@ -106,7 +106,7 @@ static Status read_normaliser(Wire w, Arena *a, Spm *s)
     while (w.at < w.end) {
         TRY(next(&w, &f));
         if (f.field == 2 && f.type == 2)
-            TRY(spm_read_map(s, a, w.bytes + f.inside.at, f.inside.end - f.inside.at, w.path));
+            TRY(charmap_read(&s->map, a, w.bytes + f.inside.at, f.inside.end - f.inside.at, w.path));
         if (f.type != 0) continue;
         if (f.field == 3) s->dummy_prefix = f.whole;
         if (f.field == 4) s->squeeze = f.whole;
@@ -134,6 +134,7 @@ static Status read_model(Spm *s, Arena *a, Wire w)
     s->piece = NEW(a, Piece, n);
     s->kind = SPM_UNIGRAM, s->dummy_prefix = s->squeeze = s->escape = true;
     s->special = (SpmSpecials){0, 1, 2, -1};
+    s->library = true;
     while (w.at < w.end) {
         TRY(next(&w, &f));
         if (f.type != 2) continue;

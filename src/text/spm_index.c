@@ -32,36 +32,16 @@ static int32_t trie_add(Trie *t, Arena *a, const Piece *p, int32_t id)
     return before;
 }
 
-/* Whether U+2581 stands behind another character, or behind itself, within the piece. */
-static WordsAt words_of(const Piece *p)
-{
-    WordsAt w = WORDS_EACH;
-    for (const char *at = p->text, *end = at + p->len; (at = memmem(at, (size_t)(end - at), SPACE, 3)); at += 3) {
-        if (at == p->text) continue;
-        if (at < p->text + 3 || memcmp(at - 3, SPACE, 3) != 0) return WORDS_NONE;
-        w = WORDS_AFTER_TEXT;
-    }
-    return w;
-}
-
-static void note_inside(Spm *s, const Piece *p)
-{
-    for (int32_t i = 1; i < p->len; i++) {
-        unsigned char a = (unsigned char)p->text[i - 1], b = (unsigned char)p->text[i];
-        s->inside[a][b >> 3] |= (uint8_t)(1 << (b & 7));
-    }
-}
-
 /* A character is plain when the map has no key of it alone nor of it and another ASCII character. */
 static void find_plain(Spm *s)
 {
     for (int c = 1; c < 0x80; c++) {
         char pair[2] = {(char)c};
         const char *to;
-        s->plain[c] = !trie_step(&s->user, 0, (unsigned char)c) && !spm_map_longest(s, pair, 1, &to);
-        for (int d = 1; d < 0x80 && s->plain[c] && s->map; d++) {
+        s->plain[c] = !trie_step(&s->user, 0, (unsigned char)c) && !charmap_longest(&s->map, pair, 1, &to);
+        for (int d = 1; d < 0x80 && s->plain[c] && s->map.unit; d++) {
             pair[1] = (char)d;
-            s->plain[c] = !spm_map_longest(s, pair, 2, &to);
+            s->plain[c] = !charmap_longest(&s->map, pair, 2, &to);
         }
     }
 }
@@ -82,7 +62,7 @@ Status spm_index(Spm *s, Arena *a, const char *path)
 {
     s->by_text = table_open(a, s->n);
     s->least = INFINITY, s->most = -INFINITY;
-    s->words = s->escape && !s->suffix ? WORDS_EACH : WORDS_NONE;
+    s->reach.words = s->escape && !s->suffix ? WORDS_EACH : WORDS_NONE;
     memset(s->byte_id, 0xff, sizeof s->byte_id);
     for (int32_t i = 0; i < s->n; i++) {
         const Piece *p = &s->piece[i];
@@ -91,35 +71,16 @@ Status spm_index(Spm *s, Arena *a, const char *path)
         if (p->type == PIECE_UNKNOWN) s->special.unk = i;
         if (p->type == PIECE_NORMAL) s->least = fminf(s->least, p->score), s->most = fmaxf(s->most, p->score);
         bool cuts = p->type == PIECE_NORMAL || p->type == PIECE_USER || p->type == PIECE_UNUSED;
-        if (cuts || s->json) note_inside(s, p); /* merges may lead to any piece */
+        if (cuts) reach_add(&s->reach, p->text, p->len, true);
         if (!cuts) continue;
         if (trie_add(&s->normal, a, p, i) >= 0)
             return err_fail(E_FORMAT, "%s: piece \"%.100s\" appears twice", path, p->text);
         if (p->type == PIECE_USER) trie_add(&s->user, a, p, i);
         *table_add(&s->by_text, p->text, (size_t)p->len, NULL) = i;
         if (p->len > s->longest) s->longest = p->len;
-        WordsAt w = words_of(p);
-        if (w < s->words) s->words = w;
     }
-    if ((s->special.unk < 0 || s->special.unk >= s->n) && !(s->json && s->byte_fallback))
+    if ((s->special.unk < 0 || s->special.unk >= s->n) && !(!s->library && s->byte_fallback))
         return err_fail(E_FORMAT, "%s: the model has no piece for unknown characters", path);
     find_plain(s);
-    return OK;
-}
-
-Status spm_read_map(Spm *s, Arena *a, const char *bytes, size_t n, const char *path)
-{
-    uint32_t size = 0;
-    if (!n) return OK;
-    if (n >= 4) memcpy(&size, bytes, 4);
-    if (n < 4 || size % 4 || size > n - 4 || size < 1024)
-        return err_fail(E_FORMAT, "%s: the character map of %zu bytes is cut, or its header gives another size", path,
-                        n);
-    uint32_t *units = arena_take(a, size);
-    memcpy(units, bytes + 4, size);
-    s->map = units;
-    s->map_units = size / 4;
-    s->replacements = (int64_t)(n - 4 - size);
-    s->replacement = str_copy(a, bytes + 4 + size, (size_t)s->replacements); /* ends in a NUL in any case */
     return OK;
 }

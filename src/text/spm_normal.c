@@ -22,7 +22,7 @@ static int64_t one_step(const Spm *s, const char *at, int64_t left, const char *
     *to = at;
     *n = took;
     if (took) return took;
-    took = spm_map_longest(s, at, left, to);
+    took = charmap_longest(&s->map, at, left, to);
     if (took) {
         *n = (int64_t)strlen(*to);
         return took;
@@ -61,10 +61,9 @@ static void put_step(const Spm *s, Writing *w, const char *to, int64_t n, int64_
     if (n) *after_space = s->squeeze && to[n - 1] == ' ';
 }
 
-Normal spm_normalise(const Spm *s, Arena *a, const char *text, int64_t len, bool first)
+Normal spm_normalise(const Spm *s, Arena *a, const char *text, int64_t len)
 {
-    if (s->json) return pipeline_run(s, a, text, len, first);
-    Writing w = {.a = a};
+    Writing w = normal_open(a, len + len / 2, true);
     const char *to = NULL;
     int64_t at = 0, n = 0, took = 0;
     while (s->squeeze && at < len) { /* white space in front */
@@ -73,7 +72,6 @@ Normal spm_normalise(const Spm *s, Arena *a, const char *text, int64_t len, bool
         at += took;
     }
     if (at == len) return w.out;
-    normal_reserve(&w, len - at + (len - at) / 2);
     if (s->dummy_prefix && !s->suffix) put_space(s, &w, at, at);
     bool after_space = s->squeeze;
     for (; at < len; at += took) {

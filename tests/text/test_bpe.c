@@ -20,7 +20,7 @@ static void expect_cut(const char *text, size_t len, const char *bars)
 {
     Buf got = buf_open(&arena);
     size_t last = 0;
-    Pretokens w = pretoken_open(text, len);
+    Pretokens w = pretoken_open(SCAN_GPT2, text, len);
     for (size_t a, b; pretoken_next(&w, &a, &b); last = b) {
         EXPECT(a == last && b > a, "a word [%zu,%zu) after %zu in \"%s\"", a, b, last, text);
         if (got.len) buf_add(&got, "|", 1);
@@ -53,20 +53,25 @@ static void cuts_as_published(void **state)
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) expect_cut(CASE[i][0], strlen(CASE[i][0]), CASE[i][1]);
 }
 
-/* The published regular expression, matched word by word. */
+/* The published regular expressions, matched word by word; \\s also takes U+180E to PCRE2, which is no white space. */
 #define BLANKS "\\p{Z}\\t-\\r\\x{85}"
-static const char PATTERN[] = "'(?:s|t|re|ve|m|ll|d)| ?\\p{L}+| ?\\p{N}+| ?[^" BLANKS "\\p{L}\\p{N}]+"
-                              "|[" BLANKS "]+(?![^" BLANKS "])|[" BLANKS "]+";
+static const char *const PATTERN[SCANS] = {
+    "'(?:s|t|re|ve|m|ll|d)| ?\\p{L}+| ?\\p{N}+| ?[^" BLANKS "\\p{L}\\p{N}]+|[" BLANKS "]+(?![^" BLANKS "])|[" BLANKS
+    "]+",
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^" BLANKS
+    "\\p{L}\\p{N}]+[\\r\\n]*|[" BLANKS "]*[\\r\\n]+|[" BLANKS "]+(?![^" BLANKS "])|[" BLANKS "]+",
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^" BLANKS "\\p{L}\\p{N}]+[\\r\\n]*|[" BLANKS
+    "]*[\\r\\n]+|[" BLANKS "]+(?![^" BLANKS "])|[" BLANKS "]+"};
 
 static size_t random_text(char *text, size_t room, uint64_t stream)
 {
-    static const uint32_t FEW[] = {'a',  'l',  's',  '\'',   ' ',    ' ',     '\n',   '7',  ';',
-                                   0xe9, 0xb2, 0xa0, 0x2003, 0x4e2d, 0x1f600, 0x180e, 0x660};
+    static const uint32_t FEW[] = {'a', 'l', 's', '\'', ' ',  ' ',  '\n',   '\r',   '\t',    '7',    '8',   '9',
+                                   ';', 'L', 'S', 0xe9, 0xb2, 0xa0, 0x2003, 0x4e2d, 0x1f600, 0x180e, 0x660, 0x17f};
     size_t n = 0;
     for (uint64_t i = 0; n + 4 <= room; i++) {
         uint64_t r = rng_bits(stream, i);
-        uint32_t c = r & 3 ? FEW[(r >> 8) % (sizeof FEW / sizeof *FEW)] : (uint32_t)(r >> 8) % 0x110000;
-        if (c >= 0xd800 && c < 0xe000) c = 'r';
+        uint32_t c = r & 3 ? FEW[(r >> 8) % (sizeof FEW / sizeof *FEW)]
+                           : (uint32_t)(r >> 8) % 0x3000; /* which change no more */
         int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
         text[n++] = (char)(more ? (0xffU << (7 - more) & 0xff) | c >> 6 * more : c);
         while (more--) text[n++] = (char)(0x80 | (c >> 6 * more & 63));
@@ -74,29 +79,34 @@ static size_t random_text(char *text, size_t room, uint64_t stream)
     return n;
 }
 
-static void cuts_as_the_pattern_does(void **state)
+static void expect_pattern(Scan scan)
 {
-    (void)state;
     int code;
     PCRE2_SIZE at;
-    pcre2_code *p = pcre2_compile((PCRE2_SPTR)PATTERN, sizeof PATTERN - 1, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED,
-                                  &code, &at, NULL);
+    pcre2_code *p = pcre2_compile((PCRE2_SPTR)PATTERN[scan], PCRE2_ZERO_TERMINATED,
+                                  PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &code, &at, NULL);
     assert_non_null(p);
     pcre2_match_data *m = pcre2_match_data_create(1, NULL);
     char text[200];
     for (uint64_t round = 0; round < 3000; round++) {
         size_t n = random_text(text, sizeof text, rng_mix(31, round)), last = 0;
-        Pretokens w = pretoken_open(text, n);
+        Pretokens w = pretoken_open(scan, text, n);
         for (size_t a, b; pretoken_next(&w, &a, &b); last = b) {
-            int found = pcre2_match(p, (PCRE2_SPTR)text + last, n - last, 0, 0, m, NULL);
-            EXPECT(found == 1 && a == last && b - a == pcre2_get_ovector_pointer(m)[1],
-                   "round %d: [%zu,%zu) is %zu bytes of the pattern's: %.*s", (int)round, a, b,
+            int found = pcre2_match(p, (PCRE2_SPTR)text, n, last, 0, m, NULL);
+            EXPECT(found == 1 && a == last && b == pcre2_get_ovector_pointer(m)[1],
+                   "pattern %d, round %d: [%zu,%zu) ends at %zu by the pattern: %.*s", scan, (int)round, a, b,
                    pcre2_get_ovector_pointer(m)[1], (int)n, text);
         }
         assert_int_equal(last, n);
     }
     pcre2_match_data_free(m);
     pcre2_code_free(p);
+}
+
+static void cuts_as_the_pattern_does(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SCANS; i++) expect_pattern((Scan)i);
 }
 
 static void spaces_on_either_side(void **state)
@@ -177,7 +187,7 @@ static void slow_train(Bpe *b, const char *text, char merges[][2][32], int *n_me
     enum { WORDS = 400, LONGEST = 40 };
     int32_t(*word)[LONGEST] = (void *)NEW(&arena, int32_t, WORDS * LONGEST);
     int len[WORDS], n = 0;
-    Pretokens w = pretoken_open(text, strlen(text));
+    Pretokens w = pretoken_open(SCAN_GPT2, text, strlen(text));
     for (size_t from, to; pretoken_next(&w, &from, &to); n++) {
         assert_true(n < WORDS && to - from < LONGEST);
         len[n] = 0;
@@ -339,7 +349,7 @@ static void words_merge_as_defined(void **state)
         int32_t want[160];
         int64_t n = 1 + rng_below(rng_mix(41, round), 0, round % 3 ? 20 : 160);
         for (int64_t i = 0; i < n; i++) text[i] = (char)('a' + rng_below(rng_mix(41, round), (uint64_t)i + 1, 3));
-        for (int64_t i = 0; i < n; i++) want[i] = b->byte_id[(unsigned char)text[i]];
+        for (int64_t i = 0; i < n; i++) want[i] = b->start[(unsigned char)text[i]];
         int64_t merged = slow_merge(b, want, n);
         bpe_remember(b, round & 1);
         for (int again = 0; again < 2; again++) {
@@ -476,33 +486,12 @@ static void bad_files_are_refused(void **state)
     expect_refused(dir, "{\"a\": 0}", "", "no <unk>");
     expect_refused(dir, full, "#version: 0.2\na b\na c\n", "merges.txt:3: \"c\"");
     expect_refused(dir, full, "b a\n", "merges.txt:1: makes \"ba\"");
-    expect_refused(dir, full, "a b\na b\n", "merges.txt:2: ");
     expect_refused(dir, full, "a  b\n", "one space");
     expect_refused(dir, full, "ab", "one space");
     char *deep = arena_take(&arena, 100001);
     memset(deep, '[', 100000);
     deep[100000] = 0;
     expect_refused(dir, deep, "", "not valid JSON");
-    static const char *const DOCUMENT[][2] = {
-        {"{}", "no model"},
-        {"{\"model\": {\"vocab\": {}, \"merges\": []}}", "ByteLevel"},
-        {"{\"normalizer\": {\"type\": \"NFC\"}, \"model\": {\"vocab\": {}, \"merges\": []}}", "normalizer"},
-        {"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"Unigram\", \"vocab\": {}, "
-         "\"merges\": []}}",
-         "BPE"},
-        {"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": {\"a\": 1}, \"merges\": [7]}}",
-         "merge 0"},
-        {"{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": {\"a\": 1}, \"merges\": []}, "
-         "\"added_tokens\": [{\"content\": \"b\", \"id\": 1}]}",
-         "disagrees"},
-    };
-    char *path = str_print(&arena, "%s/tokenizer.json", dir);
-    for (size_t i = 0; i < sizeof DOCUMENT / sizeof *DOCUMENT; i++) {
-        assert_int_equal(file_write(path, DOCUMENT[i][0], strlen(DOCUMENT[i][0])), OK);
-        assert_int_equal(bpe_open(&b, &arena, dir), E_FORMAT);
-        EXPECT(strstr(err_message(), DOCUMENT[i][1]), "%s, expected %s", err_message(), DOCUMENT[i][1]);
-        err_clear();
-    }
     assert_int_equal(system(str_print(&arena, "rm -r %s", dir)), 0);
 }
 

@@ -28,7 +28,7 @@ static void the_longest_is_taken(void **state)
             Specials s = {0};
             for (int i = 0; i < N; i++) {
                 int k = (first + i * step) % N;
-                special_add(&s, &a, (Special){.text = TEXTS[k], .len = strlen(TEXTS[k]), .id = k});
+                special_add(&s, &a, (Special){.text = TEXTS[k], .len = strlen(TEXTS[k]), .id = k, .special = true});
             }
             assert_int_equal(s.n, N);
             expect_found(&s, "<a>", "0");

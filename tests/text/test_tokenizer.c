@@ -12,6 +12,7 @@
 #include "shared.h"
 #include "text/spm_model.h"
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 #include "text/zeros.h"
 
 static Arena arena;
@@ -62,8 +63,8 @@ static void expect_ids(Case *c, const BpeText *t, const cJSON *want, const char 
 static void expect_whole(Case *c, Bytes text)
 {
     Spm whole = *c->t.spm;
-    memset(whole.inside, 0xff, sizeof whole.inside);
-    whole.words = WORDS_NONE;
+    memset(whole.reach.inside, 0xff, sizeof whole.reach.inside);
+    whole.reach.words = WORDS_NONE;
     BpeText t = spm_encode(c->t.spm, &arena, text.text, text.len),
             w = spm_encode(&whole, &arena, text.text, text.len);
     bool same = w.n == t.n && !memcmp(w.id, t.id, sizeof *t.id * (size_t)t.n) &&
@@ -205,11 +206,11 @@ static void put_base64(Buf *b, const unsigned char *p, size_t n)
 
 static void put_map(Buf *b, const Spm *s)
 {
-    uint32_t size = (uint32_t)s->map_units * 4;
+    uint32_t size = (uint32_t)s->map.units * 4;
     Buf blob = buf_open(&arena);
     buf_add(&blob, (const char *)&size, 4);
-    buf_add(&blob, (const char *)s->map, size);
-    buf_add(&blob, s->replacement, (size_t)s->replacements);
+    buf_add(&blob, (const char *)s->map.unit, size);
+    buf_add(&blob, s->map.replacement, (size_t)s->map.bytes);
     buf_print(b, "\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"");
     put_base64(b, (const unsigned char *)blob.text, blob.len);
     buf_print(b, "\"}");
@@ -297,6 +298,14 @@ static double total(const Spm *s, const BpeText *t)
     return sum;
 }
 
+static bool has_mark(Bytes text)
+{
+    bool mark = false;
+    for (size_t at = 0, n; at < text.len; at += n)
+        mark |= unicode_class(unicode_next(text.text + at, text.len - at, &n)) & UC_MARK;
+    return mark;
+}
+
 /* The same pieces through the other reader and its steps give the same ids, or another path of the same score,
  * because the two sum in float and in double. */
 static void compare_document(const char *folder, const char *model)
@@ -316,6 +325,7 @@ static void compare_document(const char *folder, const char *model)
     {
         Bytes text = with_zeros(&arena, cJSON_GetObjectItem(j, "text")->valuestring);
         if (strstr(text.text, "\xc2\x85")) continue; /* white space to the one, a character to the other */
+        if (has_mark(text)) continue; /* a character with its marks is one key of the map to the other */
         BpeText x = spm_encode(s, &arena, text.text, text.len),
                 y = tokenizer_encode(&t, &arena, text.text, text.len, false);
         bool same = x.n == y.n && !memcmp(x.id, y.id, sizeof *x.id * (size_t)x.n);
@@ -381,9 +391,9 @@ static void steps_by_hand(void **state)
         "\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"" SPACE "\"}]}," CHARACTERS
         "}",
         "a  b", false, "4 1 1 3");
-    const char *special = "{\"added_tokens\": [{\"id\": 1, \"content\": \"</s>\", \"special\": true}, {\"id\": 9,"
+    const char *special = "{\"added_tokens\": [{\"id\": 1, \"content\": \"</s>\", \"special\": true}, {\"id\": 7,"
                           "\"content\": \"<x>\", \"lstrip\": true}]," META("first") "," UNIGRAM "}";
-    expect_text(special, "a</s>a <x>b", true, "5 1 3 9 4"); /* "first": only where the text begins */
+    expect_text(special, "a</s>a <x>b", true, "5 1 3 7 4"); /* "first": only where the text begins */
     expect_text(special, "</s>", false, "2 0");
 }
 
@@ -391,7 +401,9 @@ static void byte_fallback(void **state)
 {
     (void)state;
     Buf b = buf_open(&arena);
-    buf_print(&b, "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"merges\": [], \"vocab\": {\"a\": 256");
+    buf_print(&b, "{\"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"ByteFallback\"}, {\"type\": "
+                  "\"Fuse\"}]},");
+    buf_print(&b, "\"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"merges\": [], \"vocab\": {\"a\": 256");
     for (int i = 0; i < 256; i++) buf_print(&b, ", \"<0x%02X>\": %d", i, i);
     buf_print(&b, "}}}");
     expect_text(b.text, "a\xc3\xa9", false, "256 195 169");
@@ -407,37 +419,48 @@ static void refused_documents(void **state)
 {
     (void)state;
     static const char *const CASE[][2] = {
-        {"{\"normalizer\": {\"type\": \"NFKC\"}," UNIGRAM "}", "normalizer.type is \"NFKC\", expected Precompiled"},
-        {"{\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"x+\"}, \"content\": \"\"}," UNIGRAM "}",
-         "normalizer.pattern is {\"Regex\":\"x+\"}"},
+        {"{\"normalizer\": {\"type\": \"Odd\"}," UNIGRAM "}", "normalizer.type is \"Odd\", expected BertNormalizer"},
+        {"{\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"x(\"}, \"content\": \"\"}," UNIGRAM "}",
+         "normalizer.pattern: the regular expression is not valid"},
+        {"{\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"[a&&b]\"}, \"content\": \"\"}," UNIGRAM
+         "}",
+         "has &&, which is not supported"},
+        {"{\"normalizer\": {\"type\": \"Replace\", \"pattern\": 7, \"content\": \"\"}," UNIGRAM "}",
+         "normalizer.pattern is 7"},
         {"{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"!\"}," UNIGRAM "}",
          "byte 0 is no base64"},
         {"{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"AAAA\"}," UNIGRAM "}",
          "character map"},
-        {"{\"pre_tokenizer\": {\"type\": \"Digits\"}," UNIGRAM "}", "pre_tokenizer.type is \"Digits\""},
-        {"{\"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"_\"}," UNIGRAM "}",
-         "replacement is \"_\""},
+        {"{\"pre_tokenizer\": {\"type\": \"Odd\"}," UNIGRAM "}", "pre_tokenizer.type is \"Odd\""},
+        {"{\"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"String\": \"a\"}}," UNIGRAM "}",
+         "pre_tokenizer.behavior is absent"},
+        {"{\"pre_tokenizer\": {\"type\": \"Punctuation\", \"behavior\": \"Odd\"}," UNIGRAM "}",
+         "behavior is \"Odd\""},
+        {"{\"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"__\"}," UNIGRAM "}",
+         "replacement is \"__\""},
+        {"{\"pre_tokenizer\": {\"type\": \"CharDelimiterSplit\", \"delimiter\": \"ab\"}," UNIGRAM "}",
+         "delimiter is \"ab\""},
         {"{" META("last") "," UNIGRAM "}", "prepend_scheme is \"last\""},
-        {"{\"decoder\": {\"type\": \"WordPiece\"}," UNIGRAM "}", "decoder.type is \"WordPiece\""},
+        {"{\"decoder\": {\"type\": \"CTC\"}," UNIGRAM "}", "decoder.type is \"CTC\""},
         {"{\"post_processor\": {\"type\": \"Odd\"}," UNIGRAM "}", "post_processor.type is \"Odd\""},
-        {"{\"model\": {\"type\": \"WordLevel\"}}", "model.type is \"WordLevel\""},
+        {"{\"model\": {\"type\": \"Odd\"}}", "model.type is \"Odd\""},
+        {"{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0}}}", "model.unk_token is absent"},
+        {"{\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"b\", \"vocab\": {\"a\": 0}}}",
+         "model.unk_token is \"b\""},
+        {"{\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"a\", \"vocab\": {\"a\": -1}}}", "an id is -1"},
         {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]]}}", "model.unk_id is absent"},
         {"{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\"]]}}", "an entry is [\"a\"]"},
         {"{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0], [\"b\", 0], [\"b\", 0]]}}",
          "twice"},
-        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}}", "model.unk_token is absent"},
+        {"{\"model\": {\"type\": \"BPE\", \"unk_token\": \"b\", \"vocab\": {\"a\": 0}, \"merges\": []}}",
+         "model.unk_token is \"b\""},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a b\"]}}",
          "\"b\" is not in the vocabulary"},
-        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 16000000}, \"merges\": []}}", "ids up to 16000000"},
-        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [], \"byte_fallback\": true}}",
-         "<0x00>"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [7]}}", "merge 0"},
         {"{\"model\": {\"type\": \"BPE\", \"dropout\": 0.1, \"vocab\": {\"a\": 0}, \"merges\": []}}",
          "model.dropout is 0.1"},
-        {"{\"model\": {\"type\": \"BPE\", \"ignore_merges\": true, \"vocab\": {}, \"merges\": []}}",
-         "ignore_merges is true"},
-        {"{\"added_tokens\": [{\"id\": 0, \"content\": \"x\"}]," UNIGRAM "}", "has id 0, which is \"<unk>\""},
-        {"{\"added_tokens\": [{\"id\": 7, \"content\": \"x\", \"single_word\": true}]," UNIGRAM "}",
-         "single_word true"},
+        {"{\"added_tokens\": [{\"id\": 0}]," UNIGRAM "}", "has no text"},
+        {"{\"added_tokens\": 7," UNIGRAM "}", "added_tokens is 7"},
     };
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
         Tokenizer t;
@@ -518,7 +541,7 @@ static void texts_are_cut(void **state)
 static void second_text_has_a_type(void **state)
 {
     (void)state;
-    Tokenizer t = {.pair = {{{91}, {92}, {93}}, {1, 1, 1}}, .typed = true};
+    Tokenizer t = {.pair = {{{91}, {92}, {93}}, {1, 1, 1}, {{0}, {0}, {1}}, {0, 1}}, .typed = true};
     BpeText x = numbers(2, 10), y = numbers(1, 20), both = {0};
     EXPECT(!frame_put(&both, &arena, &t.pair, &x, &y, (Limit){0}), "%s", err_message());
     int32_t *type = tokenizer_types(&t, &arena, &both);

@@ -1,0 +1,324 @@
+/* Tokens are collected on the pipeline's own memory, because their number is known at the end only, and copied to the
+ * caller's. */
+#include "text/pipeline.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "text/bpe_core.h"
+
+enum { MEMO_WORDS = 1 << 14 };
+
+typedef struct {
+    Pipeline *p;
+    Arena *a;     /* the scratch arena */
+    Normal x;     /* the stretch at hand */
+    int64_t base; /* where it begins in the source */
+    BpeText out;
+    int64_t id_room, begin_room, end_room, cut_room;
+    Cutting *cut;
+    Cutter spm;
+    bool unknown; /* the token before, of the same word */
+} Encoder;
+
+/* ---- tokens ---- */
+
+static void emit(Encoder *e, int32_t id, int64_t begin, int64_t end)
+{
+    BpeText *t = &e->out;
+    GROW(e->a, t->id, t->n, e->id_room, 1024);
+    GROW(e->a, t->begin, t->n, e->begin_room, 1024);
+    GROW(e->a, t->end, t->n, e->end_room, 1024);
+    t->id[t->n] = id;
+    t->begin[t->n] = begin;
+    t->end[t->n++] = end;
+}
+
+static int32_t unknown_id(const Pipeline *p)
+{
+    return p->spm ? spm_specials(p->spm).unk : p->bpe ? p->bpe->unknown : p->words->unknown;
+}
+
+/* Fairseq's unknown token has the place of a special one; the other pieces follow. */
+static int32_t shifted(const Pipeline *p, int32_t id)
+{
+    enum { FAIRSEQ_UNK = 3 };
+    return !p->shift ? id : id == spm_specials(p->spm).unk ? FAIRSEQ_UNK : id + p->shift;
+}
+
+static void emit_cut(Encoder *e, int64_t at, Cutting c)
+{
+    const Pipeline *p = e->p;
+    int32_t id = c.id == CUT_UNKNOWN ? unknown_id(p) : c.id;
+    if (id < 0) return;
+    int64_t begin = e->base + normal_begin(&e->x, at), end = e->base + normal_end(&e->x, at + c.len);
+    bool unknown = id == unknown_id(p), fuses = p->spm || (p->bpe && p->bpe->fuse);
+    if (unknown && p->spm && p->spm->byte_fallback) {
+        for (int32_t i = 0; i < c.len; i++) {
+            int32_t byte = p->spm->byte_id[(unsigned char)e->x.text[at + i]];
+            emit(e, shifted(p, byte < 0 ? id : byte), begin, end);
+        }
+        return;
+    }
+    if (unknown && e->unknown && fuses)
+        e->out.end[e->out.n - 1] = end;
+    else
+        emit(e, shifted(p, id), begin, end);
+    e->unknown = unknown;
+}
+
+/* ---- words ---- */
+
+static int64_t cut_spm(Encoder *e, const char *word, int64_t n)
+{
+    Cutter *c = &e->spm;
+    const Spm *s = e->p->spm;
+    int64_t cuts = 0;
+    if (!s->library) c->score = 0;
+    for (int64_t at = 0, end; at < n; at = end) {
+        end = s->library ? n : reach_end(&s->reach, word, at, n);
+        c->at = e->cut + cuts;
+        spm_cut_word(c, word + at, end - at);
+        cuts += c->n;
+    }
+    return cuts;
+}
+
+static int64_t cut_part(Encoder *e, const char *word, int64_t n)
+{
+    const Pipeline *p = e->p;
+    if (n >= e->cut_room) {
+        e->cut_room = 2 * n + 64;
+        e->cut = arena_take(e->a, sizeof *e->cut * (size_t)e->cut_room);
+    }
+    if (p->bpe) return bpe_cut(p->bpe, e->a, word, n, e->cut);
+    return p->words ? wordpiece_cut(p->words, e->a, word, n, e->cut) : cut_spm(e, word, n);
+}
+
+/* What was cut before is remembered; anything else is cut, and remembered if it is short.  A model of the library sums
+ * scores over the whole text, so that its cuts depend on more than the word. */
+static void encode_part(Encoder *e, int64_t from, int64_t to)
+{
+    Memo *memo = &e->p->memo;
+    const Spm *s = e->p->spm;
+    MemoKey k;
+    bool key = !(s && s->library && s->kind == SPM_UNIGRAM) &&
+               memo_key(&k, memo, e->x.text + from, (size_t)(to - from), (size_t)(e->x.len - from));
+    const Remembered *known = key ? memo_find(memo, &k) : NULL;
+    if (known) {
+        for (int i = 0; i < known->n; from += known->width[i++])
+            emit_cut(e, from, (Cutting){known->id[i], known->width[i]});
+        return;
+    }
+    int64_t n = cut_part(e, e->x.text + from, to - from);
+    Remembered *r = key && n <= MEMO_TOKENS ? memo_add(memo, &k) : NULL;
+    if (r) r->n = (uint8_t)n;
+    for (int64_t i = 0; i < n; from += e->cut[i++].len) {
+        emit_cut(e, from, e->cut[i]);
+        if (!r) continue;
+        r->id[i] = e->cut[i].id;
+        r->width[i] = (uint8_t)e->cut[i].len;
+    }
+}
+
+/* Models that work on characters see a long word in parts, between which no piece can reach. */
+static void encode_word(Encoder *e, int64_t from, int64_t to)
+{
+    const Pipeline *p = e->p;
+    const Reach *reach = NULL;
+    if (p->bpe && p->bpe->characters && !p->bpe->ignore_merges) reach = &p->bpe->reach;
+    if (p->spm && p->spm->library) reach = &p->spm->reach;
+    e->unknown = false;
+    for (int64_t end; from < to; from = end) {
+        end = reach ? reach_end(reach, e->x.text, from, to) : to;
+        encode_part(e, from, end);
+    }
+}
+
+/* ---- stretches ---- */
+
+static void encode_normal(Encoder *e, Normal x)
+{
+    if (e->p->spm && e->p->spm->library) {
+        e->x = x;
+        encode_word(e, 0, x.len);
+        return;
+    }
+    Words w = splitter_run(&e->p->splitter, e->a, x, e->base == 0);
+    e->x = w.text;
+    for (int64_t i = 0; i < w.n; i++) encode_word(e, w.word[i].begin, w.word[i].end);
+}
+
+static Normal part(const Normal *x, int64_t from, int64_t to)
+{
+    return (Normal){x->text + from, to - from, x->from ? x->from + from : NULL, x->to ? x->to + from : NULL};
+}
+
+/* Between the added tokens that are looked for in the normalised text.  A part without places counts from its own
+ * beginning. */
+static void encode_stretch(Encoder *e, SpecialKind kind, const char *text, int64_t begin, int64_t end)
+{
+    const Pipeline *p = e->p;
+    bool library = p->spm && p->spm->library;
+    Normal x = library ? spm_normalise(p->spm, e->a, text + begin, end - begin)
+                       : normalizer_run(&p->normalizer, e->a,
+                                        normal_of(e->a, text + begin, end - begin, !p->splitter.bytes));
+    size_t from = 0, at = 0, len = (size_t)x.len;
+    for (const Special *s; (s = special_search(p->added, kind, true, x.text, from, len, &at));) {
+        size_t stop = s->strip_left ? pretoken_space_back(x.text, from, at) : at;
+        e->base = begin + (x.from ? 0 : (int64_t)from);
+        encode_normal(e, part(&x, (int64_t)from, (int64_t)stop));
+        emit(e, s->id, begin + normal_begin(&x, (int64_t)at), begin + normal_end(&x, (int64_t)(at + s->form_len)));
+        from = at + s->form_len;
+        if (s->strip_right) from = pretoken_space_skip(x.text, from, len);
+    }
+    e->base = begin + (x.from ? 0 : (int64_t)from);
+    if (from < len) encode_normal(e, part(&x, (int64_t)from, x.len));
+}
+
+BpeText pipeline_encode(Pipeline *p, Arena *a, const char *text, size_t len, bool special_in_text)
+{
+    ArenaMark mark = arena_mark(&p->scratch);
+    Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch}};
+    SpecialKind kind = special_in_text ? SPECIAL_ALL : SPECIAL_ORDINARY;
+    size_t from = 0, at;
+    if (!p->memo.at && !p->forgets) p->memo = memo_open(p->arena, MEMO_WORDS);
+    if (p->spm && p->spm->kind == SPM_BPE && len >> 12) { /* worth its clearing */
+        e.spm.pair = arena_take(e.a, sizeof(Merge) * PAIRS);
+        memset(e.spm.pair, 0xff, sizeof(Merge) * PAIRS);
+    }
+    for (const Special *s; (s = special_search(p->added, kind, false, text, from, len, &at));) {
+        size_t stop = s->strip_left ? pretoken_space_back(text, from, at) : at;
+        if (from < stop) encode_stretch(&e, kind, text, (int64_t)from, (int64_t)stop);
+        emit(&e, s->id, (int64_t)at, (int64_t)(at + s->len));
+        from = at + s->len;
+        if (s->strip_right) from = pretoken_space_skip(text, from, len);
+    }
+    if (from < len) encode_stretch(&e, kind, text, (int64_t)from, (int64_t)len);
+    BpeText out = text_new(a, e.out.n);
+    text_put(&out, 0, &e.out, 0, e.out.n);
+    arena_drop(&p->scratch, mark);
+    return out;
+}
+
+/* ---- pieces and text ---- */
+
+const char *pipeline_piece(const Pipeline *p, int32_t id)
+{
+    const Special *s = special_of(p->added, id);
+    if (s) return s->text;
+    if (p->bpe) return bpe_piece(p->bpe, id);
+    if (p->words) return id >= 0 && id < p->words->n ? p->words->piece[id] : NULL;
+    return spm_piece(p->spm, p->shift ? (id < 4 ? -1 : id - p->shift) : id);
+}
+
+int32_t pipeline_find(const Pipeline *p, const char *piece)
+{
+    const Special *s = special_find(p->added, piece, strlen(piece));
+    if (s) return s->id;
+    if (p->bpe) return bpe_find(p->bpe, piece);
+    if (p->words) return (int32_t)table_get(&p->words->vocab, piece, strlen(piece), -1);
+    int32_t id = spm_find(p->spm, piece);
+    return id < 0 ? -1 : shifted(p, id);
+}
+
+int64_t pipeline_size(const Pipeline *p)
+{
+    int64_t n = p->bpe ? bpe_size(p->bpe) : p->words ? p->words->n : spm_size(p->spm) + p->shift;
+    for (int64_t i = 0; i < p->added->n && !p->shift; i++)
+        if (p->added->at[i].id >= n) n = p->added->at[i].id + 1;
+    return n;
+}
+
+Bytes pipeline_decode(const Pipeline *p, Arena *a, const int32_t *id, int64_t n)
+{
+    Bytes *piece = NEW(a, Bytes, n + 1);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const char *text = pipeline_piece(p, id[i]);
+        if (text) piece[kept++] = (Bytes){(char *)(uintptr_t)text, strlen(text)};
+    }
+    Bytes out = decoder_run(&p->decoder, a, piece, kept);
+    return (Bytes){str_copy(a, out.text, out.len), out.len};
+}
+
+/* ---- life ---- */
+
+Pipeline *pipeline_new(Arena *a)
+{
+    Pipeline *p = NEW(a, Pipeline, 1);
+    p->arena = a;
+    p->added = NEW(a, Specials, 1);
+    p->scratch = arena_open((size_t)1 << 34);
+    return p;
+}
+
+Pipeline *pipeline_of(struct Bpe *b)
+{
+    Pipeline *p = pipeline_new(b->arena);
+    p->bpe = b;
+    p->added = &b->special;
+    CHECK(!splitter_add_bytes(&p->splitter, false, true, "") && !decoder_add(&p->decoder, (DecodeStep){0}, ""), "%s",
+          err_message());
+    splitter_finish(&p->splitter);
+    return p;
+}
+
+void pipeline_remember(Pipeline *p, bool words)
+{
+    p->forgets = !words;
+    p->memo = (Memo){0};
+}
+
+/* Entries of the model's vocabulary. */
+static int64_t entries(const Pipeline *p)
+{
+    return p->bpe ? p->bpe->vocab.count : p->words ? p->words->vocab.count : spm_size(p->spm);
+}
+
+static int32_t next_id(const Pipeline *p)
+{
+    int64_t id = entries(p);
+    for (int64_t i = 0; i < p->added->n; i++)
+        if (p->added->at[i].id >= id) id = p->added->at[i].id + 1;
+    return (int32_t)id;
+}
+
+int32_t pipeline_add(Pipeline *p, Special s)
+{
+    s.id = pipeline_find(p, s.text);
+    if (s.id < 0) s.id = next_id(p);
+    special_put(p->added, p->arena, s);
+    Piece *piece = p->spm && s.id < p->spm->n ? &p->spm->piece[s.id] : NULL;
+    if (piece && s.special && piece->type == PIECE_NORMAL) piece->type = PIECE_CONTROL;
+    return s.id;
+}
+
+/* Bytes go to the model as they are, where it is a BPE whose pieces are spelt as bytes throughout. */
+static bool takes_bytes(const Bpe *b)
+{
+    return b && !*b->prefix && !*b->suffix && !b->byte_fallback;
+}
+
+Status pipeline_finish(Pipeline *p, const char *path)
+{
+    if (takes_bytes(p->bpe)) splitter_finish(&p->splitter);
+    if (p->bpe) p->bpe->characters = !p->splitter.bytes, bpe_finish(p->bpe);
+    if (p->spm && !p->spm->library) TRY(spm_index(p->spm, p->arena, path));
+    for (int64_t i = 0; i < p->added->n; i++) {
+        const Special *s = &p->added->at[i];
+        if (!s->normalized || !p->normalizer.n || s->form != s->text) continue;
+        Normal x = normalizer_run(&p->normalizer, p->arena, normal_of(p->arena, s->text, (int64_t)s->len, false));
+        special_form(p->added, i, str_copy(p->arena, x.text, (size_t)x.len), (size_t)x.len);
+        i = -1; /* their order is another now */
+    }
+    return OK;
+}
+
+void pipeline_close(Pipeline *p)
+{
+    normalizer_close(&p->normalizer);
+    splitter_close(&p->splitter);
+    decoder_close(&p->decoder);
+    arena_close(&p->scratch);
+}
