@@ -323,6 +323,7 @@ static Status configure_prefix(Adapter *a, const Model *m)
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
     int layers = m->config.layers, width = place_width(m, (Where){.layer = 0, .part = part}), dim = width;
     PeftConfig *c = &a->cfg;
+    TRY(adapter_refuse_window(a, m));
     TRY(transformers(a, m));
     TRY(json_int(&c->length, a->root, "num_virtual_tokens", 1, MOST_TOKENS, a->path));
     TRY(json_int(&layers, a->root, "num_layers", 1, 4096, a->path));

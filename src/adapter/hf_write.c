@@ -219,6 +219,7 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     const Model *m = a->model;
     const PeftConfig *c = &a->cfg;
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
+    TRY(adapter_refuse_window(a, m));
     if (c->kind != PREFIX_FREE)
         return err_fail(
             E_MISMATCH,
@@ -246,7 +247,10 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     }
     config_put(root, "peft_type", "PREFIX_TUNING");
     cJSON_AddBoolToObject(root, "prefix_projection", false);
-    describe_virtual(a, root, a->slots / 2, place_width(m, (Where){.layer = 0, .part = part}));
+    int width = place_width(m, (Where){.layer = 0, .part = part}), heads = m->config.kv_heads;
+    describe_virtual(a, root, a->slots / 2, width);
+    if (heads) /* PEFT makes keys and values of these alone */
+        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "num_attention_heads"), heads);
     cJSON_AddNumberToObject(root, "encoder_hidden_size", m->config.dim);
     return OK;
 }

@@ -295,6 +295,7 @@ static Status configure_prefix(Adapter *a, const Model *m)
     a->method = peft_find("prefix");
     a->method->defaults(c, &m->config);
     c->length = 30;
+    TRY(adapter_refuse_window(a, m));
     TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not supported"));
     TRY(adapter_refuse(a, config_of(a), "leave_out", "a prefix in some layers only is not supported"));
     TRY(flag(&flat, a, "flat"));

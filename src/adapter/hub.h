@@ -23,7 +23,8 @@ typedef struct HubHead {
 Status hub_head_open(Adapter *); /* reads head_config.json, once the weights are open */
 Status hub_reshape(Adapter *, Model *);
 int hub_head_classes(const Adapter *); /* where it may equal a base model's own; 0: it cannot */
-const char *hub_head_name(const Adapter *, const Param *); /* of a head's parameter in the file; NULL: it has no place */
+const char *hub_head_name(const Adapter *,
+                          const Param *); /* of a head's parameter in the file; NULL: it has no place */
 void hub_head_describe(const Adapter *, cJSON *root);
 
 extern const struct HubAct {

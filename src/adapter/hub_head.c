@@ -44,6 +44,7 @@ static Status read_config(Adapter *a, const cJSON *root, const char *path)
     TRY(read_act(&h->stacked, config, path));
     h->step = h->stacked.act == ACT_NONE ? 2 : 3;
     if (!h->name || !*h->name) return err_fail(E_FORMAT, "%s: name is missing, which the tensors carry", path);
+    h->name = str_copy(a->run, h->name, strlen(h->name));
     a->hub_head = h;
     return OK;
 }
@@ -119,7 +120,6 @@ void hub_head_describe(const Adapter *a, cJSON *root)
     cJSON_AddBoolToObject(config, "use_pooler", c->pooler);
     cJSON_AddNullToObject(config, "dropout_prob");
     labels = cJSON_AddObjectToObject(config, "label2id");
-    for (int i = 0; i < c->classes; i++)
-        cJSON_AddNumberToObject(labels, str_print(a->run, "LABEL_%d", i), i);
+    for (int i = 0; i < c->classes; i++) cJSON_AddNumberToObject(labels, str_print(a->run, "LABEL_%d", i), i);
     config_put(root, "name", a->hub_head->name);
 }

@@ -229,7 +229,9 @@ static Status describe_lora(Adapter *a, cJSON *c)
         return err_fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
     if (cfg->tables || cfg->tokens || cfg->init >= START_PISSA)
         return err_fail(E_MISMATCH, "%s: the adapters library has no place for it",
-                        cfg->tables ? "tables" : cfg->tokens ? "tokens" : "init");
+                        cfg->tables   ? "tables"
+                        : cfg->tokens ? "tokens"
+                                      : "init");
     for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) {
         if (l->at.site == SITE_ATTN_OUT || l->at.site == SITE_FFN_GATE || l->at.site == SITE_QKV)
             return err_fail(
@@ -287,6 +289,7 @@ static Status describe_prefix(Adapter *a, cJSON *c)
     const Model *m = a->model;
     const PeftConfig *cfg = &a->cfg;
     Part self = m->decoder ? PART_DECODER : PART_ENCODER;
+    TRY(adapter_refuse_window(a, m));
     if (cfg->kind == PREFIX_TIED) return err_fail(E_MISMATCH, "prefix: the adapters library has no tied prefixes");
     if (!cfg->on[self])
         return err_fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));

@@ -7,6 +7,7 @@
 #include "adapter/hub.h"
 #include "base/str.h"
 #include "nn/build.h"
+#include "nn/rope.h"
 
 static void remark(Adapter *a, const char *text)
 {
@@ -153,6 +154,18 @@ const char *adapter_name_list(Arena *arena, const char *const *names, int n)
     Buf b = buf_open(arena);
     for (int i = 0; i < n; i++) buf_print(&b, "%s%s", i ? "|" : "", names[i]);
     return b.text;
+}
+
+Status adapter_refuse_window(const Adapter *a, const Model *m)
+{
+    for (Part part = 0; part < PART_CROSS; part++)
+        for (int l = 0; l < model_layers(m, part); l++)
+            if (window_of(&m->config, l) > 0)
+                return err_fail(
+                    E_MISMATCH,
+                    "%s: a prefix falls out of the window of %d tokens that layer %d of this %s model has", a->path,
+                    window_of(&m->config, l), l, m->config.arch);
+    return OK;
 }
 
 int adapter_classes(const Adapter *a)

@@ -12,7 +12,7 @@ struct Library {
     const char *weights[2], *head[2];      /* file names, the one written first; head NULL: in the same file */
     const char *stem;                      /* in front of the base model's names */
     Status (*identify)(Adapter *);         /* kind, name, base from the config */
-    Status (*opened)(Adapter *); /* other files, once the weights are open, or NULL */
+    Status (*opened)(Adapter *);           /* other files, once the weights are open, or NULL */
     Status (*reshape)(Adapter *, Model *); /* the model gets the file's sizes, or NULL */
     Status (*configure)(Adapter *, const Model *); /* method and cfg */
     Status (*prepare)(Adapter *);                  /* changes to the model before parameters are bound, or NULL */
@@ -39,6 +39,9 @@ void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
 /* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */
 Status adapter_refuse(const Adapter *, const cJSON *object, const char *key, const char *why);
 bool adapter_json_is_set(const cJSON *object, const char *key);
+
+/* A prefix falls out of a window's view, where the libraries differ: E_MISMATCH where the model has one. */
+Status adapter_refuse_window(const Adapter *, const Model *);
 
 /* A base model's name as this adapter's files have it: with the prefix unless it is a head's. */
 const char *adapter_base_name(const Adapter *, const char *name);

@@ -26,7 +26,7 @@ struct Hooks {
     int64_t shift[PART_COUNT];
     int shift_after[PART_COUNT]; /* hooks there were when the shift was added: it ends when they are cleared */
     bool read_virtual;
-    int read_after; /* likewise */
+    int read_after;      /* likewise */
     Derivation *derived; /* in the order added */
 };
 

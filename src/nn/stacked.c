@@ -18,8 +18,8 @@ Status stacked_build(Model *m, const StackedConfig *c)
     for (int i = 0; i < c->layers; i++) {
         bool last = i == c->layers - 1;
         int64_t out = last ? c->classes : dim;
-        s->w[i] = build_param(m, NAMED(m, "classifier.stacked.%d.weight", i),
-                              (Init){INIT_NORMAL, m->config.init_sd}, SHAPE(out, dim));
+        s->w[i] = build_param(m, NAMED(m, "classifier.stacked.%d.weight", i), (Init){INIT_NORMAL, m->config.init_sd},
+                              SHAPE(out, dim));
         if (!last || c->bias)
             s->b[i] = build_param(m, NAMED(m, "classifier.stacked.%d.bias", i), (Init){INIT_ZERO, 0}, SHAPE(out));
     }

@@ -243,7 +243,8 @@ static void fold_bias(const Model *m, const Linear *l, double s)
 {
     const Param *bias = param_find(m->params, lora_name(m, "lora", l, "bias"));
     for (int64_t o = 0; bias && o < l->out; o++)
-        tensor_set(l->b->val, linear_row(l, o), tensor_get(l->b->val, linear_row(l, o)) + s * tensor_get(bias->val, o));
+        tensor_set(l->b->val, linear_row(l, o),
+                   tensor_get(l->b->val, linear_row(l, o)) + s * tensor_get(bias->val, o));
 }
 
 static Status fold_all(Model *m, const PeftConfig *cfg, double sign)

@@ -11,8 +11,7 @@
 
 /* The head belongs to the task, not to the method: a classification head trains with every
  * method and counts with none, a language-model head stays frozen. */
-static const char *const OTHER_HEAD =
-    "lm_head.*|cls.*|embed_out.*|decoder.weight|decoder.bias|final_logits_bias|*pooler.*";
+static const char *const POOLER = "*pooler.*";
 
 const Peft *peft_find(const char *name)
 {
@@ -36,7 +35,7 @@ double peft_lr(const Peft *method, bool small)
 
 bool peft_is_head(const char *parameter)
 {
-    return build_is_class_head(parameter) || str_glob(OTHER_HEAD, parameter);
+    return build_is_any_head(parameter) || str_glob(POOLER, parameter);
 }
 
 int64_t peft_head_count(const Model *m)

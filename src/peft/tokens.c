@@ -150,8 +150,8 @@ void token_rows_swap(Model *m, const PeftConfig *cfg, const char *method, bool m
     Param *kept = param_find(m->params, bias_name(m, method)), *bias = tied_bias(m);
     if (!kept || !bias) return;
     if (merge) kept->val = tensor_copy(m->run, bias->val);
-    bias->val = merge ? tensor_zero(m->run, bias->val.dtype, bias->val.rank, bias->val.dim)
-                      : tensor_copy(m->run, kept->val);
+    bias->val =
+        merge ? tensor_zero(m->run, bias->val.dtype, bias->val.rank, bias->val.dim) : tensor_copy(m->run, kept->val);
 }
 
 /* ---- the method */

@@ -373,7 +373,8 @@ static void put_rows_gradients(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(norm_ratio_gradients), cmocka_unit_test(lowrank_gradients), cmocka_unit_test(put_rows_gradients), cmocka_unit_test(linear_gradients),
+SUITE(cmocka_unit_test(norm_ratio_gradients), cmocka_unit_test(lowrank_gradients),
+      cmocka_unit_test(put_rows_gradients), cmocka_unit_test(linear_gradients),
       cmocka_unit_test(linear_part_gradients), cmocka_unit_test(linear_part_is_columns),
       cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients), cmocka_unit_test(act_gradients),
       cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients), cmocka_unit_test(dropout_gradients),
