@@ -503,8 +503,41 @@ static void a_resized_table_resizes_the_model(void **state)
     }
 }
 
+/* ---- methods that are not supported */
+
+/* The error names the method, says that it is not supported, and lists those that are. */
+static void other_methods_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const KINDS[] = {"ADAMSS",   "ADAPTION_PROMPT",
+                                        "BEFT",     "BOFT",
+                                        "BONE",     "C3A",
+                                        "CPT",      "DELORA",
+                                        "FROD",     "GLORA",
+                                        "GRALORA",  "FOURIERFT",
+                                        "HIRA",     "HRA",
+                                        "LOHA",     "LOKR",
+                                        "MISS",     "OFT",
+                                        "OSF",      "POLY",
+                                        "RANDLORA", "ROAD",
+                                        "SHIRA",    "VBLORA",
+                                        "WAVEFT",   "XLORA",
+                                        "LILY",     "TINYLORA",
+                                        "PVERA",    "NEWER_STILL"};
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        Arenas a = arenas();
+        Dir d = dir_new(&a.run);
+        dir_lora(&d, "h.0.mlp.c_fc", 2, 12, 22);
+        dir_write(&d, str_print(&a.run, "{\"peft_type\": \"%s\"}", KINDS[i]));
+        expect_refused(&d, tiny(&a.run, arch_find("gpt2"), F32), KINDS[i]);
+        expect_refused(&d, tiny(&a.run, arch_find("gpt2"), F32), "not supported; supported are LORA");
+        dir_remove(&d);
+        arenas_close(&a);
+    }
+}
+
 SUITE(cmocka_unit_test(a_pruned_adalora_keeps_its_scale), cmocka_unit_test(patterns_are_matched_each_alone),
       cmocka_unit_test(a_saved_module_comes_apart), cmocka_unit_test(a_table_that_was_not_saved_stays_tied),
       cmocka_unit_test(inner_names_are_applied_or_refused), cmocka_unit_test(traces_of_wrappers_are_read_over),
       cmocka_unit_test(layers_narrow_ends_of_names), cmocka_unit_test(starts_are_taken_out_of_the_base_again),
-      cmocka_unit_test(a_resized_table_resizes_the_model))
+      cmocka_unit_test(a_resized_table_resizes_the_model), cmocka_unit_test(other_methods_are_refused_by_name))
