@@ -322,7 +322,7 @@ static inline PeftConfig variant_config(const Variant *v, const Model *m)
     cfg.alpha = 3;
     if (cfg.reduction || cfg.width) cfg.width = 5;
     if (cfg.length) cfg.length = 3;
-    if (cfg.tokens) cfg.tokens = "1|4|2";
+    if (cfg.tokens) cfg.tokens = "4|1|5|6|7|8|9|10|11"; /* rows that the batch has */
     if (v->set) v->set(&cfg, m);
     return cfg;
 }
