@@ -31,6 +31,7 @@ struct Tape {
     VarList node, live; /* recorded Vars; Vars whose scope is still open */
     int depth;          /* of open scopes: without one, nothing is listed as live */
     bool record, replay;
+    const Derived *derived;
 };
 
 static void list_add(VarList *l, Arena *a, Var *v)
@@ -163,7 +164,14 @@ Var *tape_param(Tape *t, Param *p)
     CHECK(!p->trainable || !dtype_is_half(p->val.dtype), "%s is trainable and held in %s: param_train() widens it",
           p->name, dtype_name(p->val.dtype));
     v->param = p;
+    for (const Derived *d = t->derived; d; d = d->next)
+        if (d->of == p) v = d->fn(t, v, d->user);
     return v;
+}
+
+void tape_derive(Tape *t, const Derived *list)
+{
+    t->derived = list;
 }
 
 double tape_scalar(const Var *v)
@@ -354,6 +362,7 @@ static void checkpoint_backward(Tape *t, Var *out)
 {
     const Segment *s = out->saved;
     Tape *again = open_on(t->step, t->pool, true, true);
+    again->derived = t->derived;
     again->depth = 1; /* list every Var of the segment, so that all of them can be recycled below */
     Var *in[MAX_IN] = {0};
     for (int i = 0; i < MAX_IN; i++) {

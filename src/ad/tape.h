@@ -50,11 +50,20 @@ Arena *tape_arena(Tape *);                 /* the step arena, where an op saves 
 bool tape_records(const Tape *);
 bool tape_replays(const Tape *); /* true while a checkpointed segment is recomputed */
 
-Var *tape_leaf(Tape *, Tensor val);      /* a constant; the caller keeps the data alive */
-Var *tape_input(Tape *, Tensor val);     /* a leaf with a gradient, left in ->grad by tape_backward */
-Var *tape_param(Tape *, Param *);        /* its gradient adds into the Param's; NULL stays NULL */
-double tape_scalar(const Var *);         /* the value of a one-element Var */
-void tape_backward(Tape *, Var *scalar); /* once per tape */
+Var *tape_leaf(Tape *, Tensor val);  /* a constant; the caller keeps the data alive */
+Var *tape_input(Tape *, Tensor val); /* a leaf with a gradient, left in ->grad by tape_backward */
+Var *tape_param(Tape *, Param *);    /* its gradient adds into the Param's; NULL stays NULL */
+/* A parameter that is read as a function of itself and of others: wherever tape_param() is asked for `of`, it answers
+ * fn(base).  Several for one parameter act one after the other. */
+typedef struct Derived {
+    const Param *of;
+    Var *(*fn)(Tape *, Var *base, void *user);
+    void *user;
+    struct Derived *next;
+} Derived;
+void tape_derive(Tape *, const Derived *); /* from now on; the list outlives the tape */
+double tape_scalar(const Var *);           /* the value of a one-element Var */
+void tape_backward(Tape *, Var *scalar);   /* once per tape */
 
 /* x again, with a gradient of its own that is added to x's when its users have gone back: users are grouped, so
  * the order in which a shared value's gradient adds up does not depend on checkpointing. */

@@ -74,7 +74,9 @@ static Status open_adapter(Adapter *a)
             "expected exactly one",
             a->path, marks ? "several" : "none");
     TRY(a->library->identify(a));
-    return open_weights(a);
+    TRY(open_weights(a));
+    adapter_read_names(a);
+    return a->library->opened ? a->library->opened(a) : OK;
 }
 
 Status adapter_open(Adapter **out, Arena *run, const char *dir)
@@ -111,7 +113,8 @@ static Status check_size(const Adapter *a, const Model *m)
 {
     PeftConfig cfg = a->cfg;
     double asked = (double)a->method->count(m, &cfg) - (double)params_count(m->params, "*.bias", false);
-    if (a->method->frozen && *a->method->knob(&cfg) > asked) asked = *a->method->knob(&cfg); /* counts leave it out */
+    if (a->method->frozen && a->method->knob && *a->method->knob(&cfg) > asked)
+        asked = *a->method->knob(&cfg); /* counts leave it out */
     if (asked > stored_numbers(a))
         return err_fail(E_MISMATCH, "%s: describes about %.0f parameters on this %s model, and %s holds %.0f",
                         a->path, asked, m->config.arch, weights_path(a->weights), stored_numbers(a));
@@ -131,7 +134,7 @@ static const char *prefix_of(const Adapter *a, const Model *m)
     const char *prefix = m->arch->format->prefix;
     size_t stem = strlen(a->library->stem), n = strlen(prefix);
     for (int i = 0; i < weights_n(a->weights) && n; i++) {
-        const char *name = weights_at(a->weights, i)->name;
+        const char *name = adapter_outer_name(a, weights_at(a->weights, i)->name);
         if (strncmp(name, a->library->stem, stem) != 0) continue;
         if (build_is_any_head(name + stem)) continue; /* with the prefix or without, a head has none */
         if (!strncmp(name + stem, prefix, n)) return prefix;
@@ -217,7 +220,7 @@ static const Stored *twin_of(const Adapter *a, const char *outer)
 /* Nothing that was trained is left aside in silence. */
 static Status check_used(const Adapter *a, const Weights *w, const Stored *s)
 {
-    const char *outer = adapter_outer_name(a->run, s->name);
+    const char *outer = adapter_outer_name(a, s->name);
     if (!s->count || str_glob(IDLE, s->name)) return OK;
     const Stored *twin = is_bound(a, s, outer) ? adapter_stored(a, outer) : twin_of(a, outer);
     if (!twin || !(is_bound(a, s, outer) || is_bound(a, twin, twin->name)))
@@ -241,6 +244,7 @@ Status adapter_attach(Adapter *a, Model *m, Hooks *hooks)
 {
     CHECK(a->root && !a->model, "an adapter attaches once, as it was opened");
     a->prefix = prefix_of(a, m);
+    if (a->library->reshape) TRY(a->library->reshape(a, m));
     TRY(a->library->configure(a, m));
     TRY(check_size(a, m));
     Status s = peft_attach(a->method, m, hooks, &a->cfg);

@@ -38,12 +38,14 @@ typedef struct Library Library; /* the differences between them, in adapter/libr
 typedef struct Adapter {
     Arena *run;
     const Library *library;
-    const char *dir, *path;  /* path: of adapter_config.json, for messages */
-    const char *kind;        /* as the library calls it: "LORA", "prefix_tuning" */
-    const char *name;        /* within the adapters library's files */
-    const char *base;        /* the base model that the config names, or NULL */
-    struct cJSON *root;      /* NULL: not read from a file */
-    Weights *weights, *head; /* head NULL: none of its own */
+    const char *dir, *path;   /* path: of adapter_config.json, for messages */
+    const char *kind;         /* as the library calls it: "LORA", "prefix_tuning" */
+    const char *name;         /* within the adapters library's files */
+    const char *base;         /* the base model that the config names, or NULL */
+    struct cJSON *root;       /* NULL: not read from a file */
+    struct HubHead *hub_head; /* the adapters library: a flexible head that it brings, or NULL */
+    const char **plain;       /* PEFT: the tensors' names without traces of wrappers; NULL: they have none */
+    Weights *weights, *head;  /* head NULL: none of its own */
 
     Model *model; /* from here on, once attached */
     const Peft *method;

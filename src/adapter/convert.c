@@ -4,7 +4,8 @@
  *   LoRA on GPT-2   the whole projection with one A, or its thirds with an A each: either way exact
  *   IA3             PEFT scales the input of the feed-forward's second layer, adapters the output of its first: the
  *                   same under a ReLU and positive scales only; GPT-2's projection whole, or its thirds
- *   prefix          PEFT has the decoder's (or the only) self-attention and no MLP
+ *   prefix          PEFT has the decoder's (or the only) self-attention and no MLP; with rotary positions the keys
+ *                   of the two are a turn apart
  *   prompt          PEFT's passes the embedding's positions and norm, adapters' does not */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,9 @@
 
 #include "adapter/library.h"
 #include "base/str.h"
+#include "nn/block.h"
 #include "nn/build.h"
+#include "nn/rope.h"
 #include "peft/ia3.h"
 #include "peft/lora.h"
 #include "peft/place.h"
@@ -269,15 +272,53 @@ static double slot_value(const Adapter *a, Where at, int which, int64_t row, int
     return y;
 }
 
-/* To PEFT, which has free keys and values of self-attention alone: those that the MLP makes are written, and other
- * prefixes are dropped. */
+/* Keys of a prefix turned as if they stood `positions` further on, head by head, in the model's own rates: pairs are
+ * a channel of the first half of those that turn and its like in the second. */
+static void turn_keys(const Model *m, Arena *arena, Tensor keys, int positions)
+{
+    int64_t dims = rope_dims(&m->config), half = dims / 2, width = tensor_last(keys);
+    const Stack *s = m->decoder ? m->decoder : m->encoder;
+    float *rate = NEW(arena, float, half + 1);
+    rope_rates(rate, &m->config, false);
+    for (int64_t head = 0; head < tensor_count(keys) / s->head_dim; head++)
+        for (int64_t i = 0; i < half; i++) {
+            int64_t at = head * s->head_dim + i;
+            double c = cos((double)positions * (double)rate[i]), d = sin((double)positions * (double)rate[i]);
+            double x = tensor_get(keys, at), y = tensor_get(keys, at + half);
+            tensor_set(keys, at, x * c - y * d);
+            tensor_set(keys, at + half, x * d + y * c);
+        }
+    CHECK(width % s->head_dim == 0, "keys of %lld channels in heads of %d", (long long)width, s->head_dim);
+}
+
+/* Free keys and values on a new model: those of the other, the keys turned. */
+static Status copy_prefix(Move *v, const PeftConfig *c, int turn)
+{
+    TRY(attach_anew(v, c));
+    for (Where at = PLACE_FIRST; place_next(v->to->model, c, &at);)
+        for (int which = 0; which < 2; which++) {
+            Param *p = place_find(v->to->model, "prefix", at, which ? "values" : "keys");
+            int64_t n = tensor_last(p->val);
+            for (int64_t i = 0; i < tensor_count(p->val); i++)
+                tensor_set(p->val, i, slot_value(v->from, at, which, i / n, i % n));
+            if (turn && !which) turn_keys(v->to->model, v->to->run, p->val, turn);
+        }
+    return OK;
+}
+
+/* PEFT has free keys and values of self-attention alone: those that the MLP makes are written, and other prefixes are
+ * dropped.  With rotary positions the libraries' forms are equal up to a turn: PEFT moves the content by P positions,
+ * adapters does not, so a key K of the one is R(-P) K of the other. */
 static Status move_prefix(Move *v)
 {
     const Model *m = v->from->model;
     PeftConfig c = v->from->cfg;
     Part self = m->decoder ? PART_DECODER : PART_ENCODER;
-    if (v->to->library == &LIBRARY_HUB || c.kind == PREFIX_TIED) return OK;
-    for (Part p = 0; p < PART_COUNT; p++) {
+    bool to_hub = v->to->library == &LIBRARY_HUB, rotary = rope_dims(&m->config) > 0;
+    if (c.kind == PREFIX_TIED || (to_hub && !(rotary && c.shift_positions))) return OK;
+    int turn = rotary && c.shift_positions == to_hub ? to_hub ? -c.length : c.length : 0;
+    if (rotary) c.shift_positions = !to_hub;
+    for (Part p = 0; p < PART_COUNT && !to_hub; p++) {
         if (p == self || !c.on[p] || !model_layers(m, p)) continue;
         TRY(lossy(
             v, str_print(v->to->run,
@@ -287,17 +328,11 @@ static Status move_prefix(Move *v)
     }
     if (c.kind == PREFIX_MLP)
         adapter_remark(v->to, "prefix: written as the output of its MLP; the file has no place for the MLP itself");
+    if (turn)
+        adapter_remark(v->to, "prefix: its keys are turned by %d positions, which gives the same answers", turn);
     c.kind = PREFIX_FREE;
     c.displaced = false;
-    TRY(attach_anew(v, &c));
-    for (Where at = PLACE_FIRST; place_next(v->to->model, &c, &at);)
-        for (int which = 0; which < 2; which++) {
-            Param *p = place_find(v->to->model, "prefix", at, which ? "values" : "keys");
-            int64_t n = tensor_last(p->val);
-            for (int64_t i = 0; i < tensor_count(p->val); i++)
-                tensor_set(p->val, i, slot_value(v->from, at, which, i / n, i % n));
-        }
-    return OK;
+    return copy_prefix(v, &c, turn);
 }
 
 static Status move_prompt(Move *v)

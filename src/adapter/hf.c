@@ -10,7 +10,9 @@
 #include "adapter/match.h"
 #include "base/str.h"
 #include "nn/build.h"
+#include "nn/config.h"
 #include "peft/ia3.h"
+#include "peft/lora.h"
 #include "peft/place.h"
 
 enum { MOST_RANK = 1 << 16, MOST_TOKENS = 1 << 20 };
@@ -23,79 +25,13 @@ static Status identify(Adapter *a)
     return a->kind ? OK : err_fail(E_FORMAT, "%s: peft_type is null", a->path);
 }
 
-/* ---- which linear layers */
-
-/* layers_to_transform: the layer's number is read out of the name, as the library does. */
-static Status in_layers(bool *out, const Adapter *a, const char *name)
-{
-    const cJSON *layers = cJSON_GetObjectItemCaseSensitive(a->root, "layers_to_transform"), *one;
-    const cJSON *given = cJSON_GetObjectItemCaseSensitive(a->root, "layers_pattern");
-    const cJSON *patterns = cJSON_IsArray(given) ? given->child : given;
-    bool any = cJSON_IsString(patterns);
-    *out = true;
-    if (!adapter_json_is_set(a->root, "layers_to_transform")) return OK;
-    *out = false;
-    for (; any || !patterns || cJSON_IsNull(patterns); patterns = patterns->next) {
-        const char *form =
-            any ? str_print(a->run, ".*\\.%s\\.(\\d+)\\.", patterns->valuestring) : ".*\\.[^.]*\\.(\\d+)\\.";
-        bool found;
-        int at, layer = -1;
-        TRY(match_regex(&found, &at, form, false, name, a->path, "layers_pattern"));
-        for (const char *s = name + at; found && at >= 0 && *s >= '0' && *s <= '9' && layer < 1 << 24; s++)
-            layer = 10 * (layer < 0 ? 0 : layer) + *s - '0';
-        if (cJSON_IsNumber(layers)) *out |= layer >= 0 && layers->valuedouble == layer;
-        cJSON_ArrayForEach(one, layers) *out |= layer >= 0 && cJSON_IsNumber(one) && one->valuedouble == layer;
-        if (!any || !patterns->next) break;
-        if (!cJSON_IsString(patterns->next))
-            return err_fail(E_FORMAT, "%s: layers_pattern holds something that is no text", a->path);
-    }
-    return OK;
-}
-
-/* Decides whether the configuration adapts a linear layer: by its name, its layer number and the exclusions. */
-static Status is_target(bool *out, const Adapter *a, const Linear *l)
-{
-    const char *name = str_print(a->run, "%s%s", a->prefix, l->name), *text = NULL;
-    const cJSON *target = cJSON_GetObjectItemCaseSensitive(a->root, "target_modules");
-    bool excluded, there;
-    *out = false;
-    if (!adapter_is_whole(l)) return OK;
-    if (cJSON_IsString(target)) text = target->valuestring;
-    TRY(match_modules(&excluded, a->root, "exclude_modules", name, a->path));
-    if (text && !strcmp(text, "all-linear"))
-        *out = true;
-    else
-        TRY(match_modules(out, a->root, "target_modules", name, a->path));
-    TRY(in_layers(&there, a, name));
-    *out = *out && there && !excluded;
-    return OK;
-}
-
-Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m)
-{
-    *out = NEW(a->run, const Linear *, m->n_linears);
-    *n = 0;
-    for (int i = 0; i < m->n_linears; i++) {
-        bool wanted;
-        TRY(is_target(&wanted, a, &m->linears[i]));
-        if (wanted) (*out)[(*n)++] = &m->linears[i];
-    }
-    if (*n) return OK;
-    if (!adapter_json_is_set(a->root, "target_modules"))
-        return err_fail(E_MISMATCH, "%s: target_modules is missing, so the adapted linear layers are unknown",
-                        a->path);
-    return err_fail(E_MISMATCH,
-                    "%s: target_modules matches no linear layer of this %s model, whose names are like %s%s", a->path,
-                    m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");
-}
-
 /* ---- LoRA and its relatives */
 
 /* The number that a pattern gives a linear layer: that of the first key which its name, or an end of it behind a dot,
  * matches.  Ranks and alphas are looked up each alone, as PEFT does from 0.14 on. */
 static Status pattern_of(double *value, bool *any, const Adapter *a, const char *patterns, const Linear *l)
 {
-    const char *name = str_print(a->run, "%s%s", a->prefix, l->name);
+    const char *name = hf_module(a, l);
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(a->root, patterns), *j;
     if (!adapter_json_is_set(a->root, patterns)) return OK;
     if (!cJSON_IsObject(object)) return err_fail(E_FORMAT, "%s: %s is no object", a->path, patterns);
@@ -155,11 +91,18 @@ static Status set_bias(Adapter *a)
     return err_fail(E_FORMAT, "%s: bias is '%.30s', expected none, all or lora_only", a->path, bias);
 }
 
-/* Starts that change the base weights leave files that only fit the changed base. */
-static Status check_start(const Adapter *a)
+/* Starts that take a part out of the base weights: attaching takes it out again, as PEFT does when it reads such a
+ * file.  Others do so by a rule that is not here. */
+static Status read_start(Adapter *a)
 {
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(a->root, "init_lora_weights");
-    if (!cJSON_IsString(start) || str_glob("gaussian|eva|orthogonal", start->valuestring)) return OK;
+    if (!cJSON_IsString(start) || str_glob("gaussian|eva|orthogonal|true", start->valuestring)) return OK;
+    if (!strcmp(start->valuestring, "pissa") || !strcmp(start->valuestring, "olora")) {
+        a->cfg.init = start->valuestring[0] == 'p' ? START_PISSA : START_OLORA;
+        adapter_remark(a, "init_lora_weights is %s: its first product is taken out of the base weights, as PEFT does",
+                       start->valuestring);
+        return OK;
+    }
     return err_fail(
         E_MISMATCH,
         "%s: init_lora_weights is '%.30s': the adapter is relative to a base that was changed at the start", a->path,
@@ -167,29 +110,53 @@ static Status check_start(const Adapter *a)
 }
 
 /* Rejects settings of PEFT that this program does not support, each with its reason. */
-static Status refuse_all(const Adapter *a)
+static Status refuse_all(Adapter *a)
 {
     static const struct {
         const char *key, *why;
-    } REFUSED[] = {{"lora_bias", "a bias on B has no place here"},
-                   {"layer_replication", "the base model's layers were repeated"},
+    } REFUSED[] = {{"layer_replication", "the base model's layers were repeated"},
                    {"loftq_config", "the base model's weights were quantised"},
                    {"target_parameters", "parameters outside linear layers were adapted"},
-                   {"trainable_token_indices", "rows of the token table were trained"},
                    {"megatron_config", "the base model is split over machines"},
                    {"alora_invocation_tokens", "the adapter acts on part of the text only"},
                    {"use_qalora", "the base model's weights were quantised"},
+                   {"use_bdlora", "the factors are block-diagonal"},
                    {"arrow_config", "several adapters are mixed"}};
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         TRY(adapter_refuse(a, a->root, REFUSED[i].key, REFUSED[i].why));
-    return check_start(a);
+    return read_start(a);
 }
 
-static const char *all_names(const Adapter *a, const Linear **target, int n)
+/* The names of the targets, of the layers or outside them. */
+static const char *names_of(const Adapter *a, const Linear **target, int n, bool outer)
 {
-    const char **name = NEW(a->run, const char *, n);
-    for (int i = 0; i < n; i++) name[i] = target[i]->name;
-    return adapter_name_list(a->run, name, n);
+    const char **name = NEW(a->run, const char *, n + 1);
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        if (lora_is_outer(target[i]) == outer) name[found++] = target[i]->name;
+    return adapter_name_list(a->run, name, found);
+}
+
+/* The setting that both keep: a head and a table that are adapted together. */
+static Status set_targets(Adapter *a, const Model *m, const Linear **target, int n)
+{
+    PeftConfig *c = &a->cfg;
+    c->target = names_of(a, target, n, false);
+    c->tables = names_of(a, target, n, true);
+    if (!*c->tables) c->tables = NULL;
+    if (c->tables && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(a->root, "ensure_weight_tying")))
+        return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for adapted tables",
+                        a->path);
+    const Alias *tied = format_tied_head(m->arch->format);
+    c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head;
+    if (c->merge_tied)
+        adapter_remark(a,
+                       "%s and %s are one tensor in the base and two with the adapter; merging changes both, as "
+                       "PEFT's merge_and_unload() does",
+                       tied->name, tied->file);
+    if (c->tables && c->dropout > 0)
+        adapter_remark(a, "lora_dropout %g acts in training only, and not on %s here", c->dropout, c->tables);
+    return OK;
 }
 
 /* Reads the settings of LoRA or DoRA, and the linear layers with their ranks. */
@@ -200,14 +167,16 @@ static Status configure_lora(Adapter *a, const Model *m)
     bool dora = false;
     PeftConfig *c = &a->cfg;
     TRY(refuse_all(a));
-    TRY(hf_targets(&target, &n, a, m));
+    TRY(hf_targets(&target, &n, a, m, true));
     TRY(json_bool(&dora, a->root, "use_dora", a->path));
     TRY(json_int(&c->rank, a->root, "r", 1, MOST_RANK, a->path));
     TRY(json_real(&c->alpha, a->root, "lora_alpha", -1e9, 1e9, a->path));
     TRY(json_real(&c->dropout, a->root, "lora_dropout", 0, 0.999, a->path));
     TRY(json_bool(&c->rslora, a->root, "use_rslora", a->path));
+    TRY(json_bool(&c->lora_bias, a->root, "lora_bias", a->path));
     TRY(set_bias(a));
-    c->target = all_names(a, target, n);
+    TRY(set_targets(a, m, target, n));
+    TRY(hf_tokens(a, m));
     if (dora) a->method = peft_find("dora");
     return set_rules(a, target, n);
 }
@@ -238,7 +207,7 @@ static Status configure_adalora(Adapter *a, const Model *m)
     int n, init_r = 12, rows;
     double alpha = 8;
     PeftConfig *c = &a->cfg;
-    TRY(hf_targets(&target, &n, a, m));
+    TRY(hf_targets(&target, &n, a, m, true));
     TRY(json_int(&init_r, a->root, "init_r", 1, MOST_RANK, a->path));
     TRY(json_real(&alpha, a->root, "lora_alpha", -1e9, 1e9, a->path));
     TRY(json_real(&c->dropout, a->root, "lora_dropout", 0, 0.999, a->path));
@@ -253,7 +222,7 @@ static Status configure_adalora(Adapter *a, const Model *m)
     }
     if (!c->n_rules) return err_fail(E_MISMATCH, "%s: rank_pattern leaves no linear layer a rank above 0", a->path);
     c->rules = rules;
-    c->target = all_names(a, target, c->n_rules);
+    TRY(set_targets(a, m, target, c->n_rules));
     adapter_remark(a, "AdaLoRA is read as the LoRA it has become: its ranks are fixed from here on");
     return OK;
 }
@@ -271,12 +240,12 @@ static Status configure_vera(Adapter *a, const Model *m)
             "%s: save_projection is false: the shared projections come from another generator and are not "
             "in the file",
             a->path);
-    TRY(hf_targets(&target, &n, a, m));
+    TRY(hf_targets(&target, &n, a, m, false));
     TRY(json_int(&a->cfg.rank, a->root, "r", 1, MOST_RANK, a->path));
     TRY(json_real(&a->cfg.dropout, a->root, "vera_dropout", 0, 0.999, a->path));
     TRY(set_bias(a));
     if (a->cfg.bias) return err_fail(E_MISMATCH, "%s: bias is not none, which VeRA has no place for here", a->path);
-    a->cfg.target = all_names(a, target, n);
+    a->cfg.target = names_of(a, target, n, false);
     const Stored *shared = adapter_stored(a, "base_model.vera_A");
     if (!shared || shared->rank != 2 || shared->dim[0] != a->cfg.rank) /* it is frozen, so nothing else counts it */
         return err_fail(E_MISMATCH, "%s: r is %d, and tensor 'base_model.vera_A' is %s", a->path, a->cfg.rank,
@@ -289,11 +258,11 @@ static Status configure_ia3(Adapter *a, const Model *m)
 {
     const Linear **target;
     int n;
-    TRY(hf_targets(&target, &n, a, m));
+    TRY(hf_targets(&target, &n, a, m, false));
     const char **name = NEW(a->run, const char *, n);
     for (int i = 0; i < n; i++) {
         const Linear *l = target[i];
-        const char *full = str_print(a->run, "%s%s", a->prefix, l->name);
+        const char *full = hf_module(a, l);
         bool input;
         TRY(match_modules(&input, a->root, "feedforward_modules", full, a->path));
         const char *what = ia3_what(l->at.site, input);
@@ -304,6 +273,40 @@ static Status configure_ia3(Adapter *a, const Model *m)
     }
     a->cfg.target = adapter_name_list(a->run, name, n);
     return OK;
+}
+
+/* ---- norms and rows */
+
+static bool is_named(const char *name, const char *end)
+{
+    size_t n = strlen(name), k = strlen(end);
+    return n > k && !strcmp(name + n - k, end);
+}
+
+/* Reads the norms that LN tuning trains: those of the targets that are vectors. */
+static Status configure_norms(Adapter *a, const Model *m)
+{
+    Buf target = buf_open(a->run);
+    for (int i = 0; i < params_n(m->params); i++) {
+        Param *p = params_at(m->params, i);
+        bool wanted;
+        if (p->val.rank != 1 || !is_named(p->name, ".weight") || build_is_any_head(p->name)) continue;
+        Linear l = {.name = str_copy(a->run, p->name, strlen(p->name) - strlen(".weight")),
+                    .at = {SITE_COUNT, LAYER_EMBED, PART_ANY},
+                    .w = p,
+                    .out = p->val.dim[0]};
+        TRY(hf_is_target(&wanted, a, m, &l));
+        if (wanted) buf_print(&target, "%s%s.weight|%s.bias", target.len ? "|" : "", l.name, l.name);
+    }
+    a->cfg.target = target.text;
+    return target.len
+               ? OK
+               : err_fail(E_MISMATCH, "%s: target_modules matches no norm of this %s model", a->path, m->config.arch);
+}
+
+static Status configure_tokens(Adapter *a, const Model *m)
+{
+    return hf_tokens(a, m);
 }
 
 /* ---- virtual tokens */
@@ -320,6 +323,7 @@ static Status configure_prefix(Adapter *a, const Model *m)
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
     int layers = m->config.layers, width = place_width(m, (Where){.layer = 0, .part = part}), dim = width;
     PeftConfig *c = &a->cfg;
+    TRY(adapter_refuse_window(a, m));
     TRY(transformers(a, m));
     TRY(json_int(&c->length, a->root, "num_virtual_tokens", 1, MOST_TOKENS, a->path));
     TRY(json_int(&layers, a->root, "num_layers", 1, 4096, a->path));
@@ -362,6 +366,10 @@ static const char *const LORA_KEYS[] = {COMMON,
                                         "lora_dropout",
                                         "use_rslora",
                                         "use_dora",
+                                        "lora_bias",
+                                        "trainable_token_indices",
+                                        "ensure_weight_tying",
+                                        "qalora_group_size",
                                         "rank_pattern",
                                         "alpha_pattern",
                                         "megatron_core",
@@ -389,6 +397,8 @@ static const char *const ADALORA_KEYS[] = {COMMON,
 static const char *const VERA_KEYS[] = {
     COMMON, TUNED, "r", "d_initial", "vera_dropout", "projection_prng_key", "save_projection", "init_weights", NULL};
 static const char *const IA3_KEYS[] = {COMMON, TUNED, "feedforward_modules", "init_ia3_weights", NULL};
+static const char *const NORM_KEYS[] = {COMMON, "target_modules", "exclude_modules", NULL};
+static const char *const TOKEN_KEYS[] = {COMMON, "target_modules", "token_indices", "init_weights", NULL};
 static const char *const VIRTUAL_KEYS[] = {COMMON,
                                            "num_virtual_tokens",
                                            "token_dim",
@@ -415,9 +425,63 @@ static const struct {
              {"ADALORA", "lora", configure_adalora, ADALORA_KEYS},
              {"VERA", "vera", configure_vera, VERA_KEYS},
              {"IA3", "ia3", configure_ia3, IA3_KEYS},
+             {"LN_TUNING", "norms", configure_norms, NORM_KEYS},
+             {"TRAINABLE_TOKENS", "tokens", configure_tokens, TOKEN_KEYS},
              {"PREFIX_TUNING", "prefix", configure_prefix, VIRTUAL_KEYS},
              {"PROMPT_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS},
              {"P_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS}};
+
+/* The other methods of PEFT 0.21. */
+static const struct {
+    const char *kind, *what;
+} OTHERS[] = {{"ADAMSS", "adapted subspaces of the weights"},
+              {"ADAPTION_PROMPT", "gated prompts inside the layers (LLaMA-Adapter)"},
+              {"BEFT", "trained biases of projections"},
+              {"BOFT", "butterfly products of rotations"},
+              {"BONE", "block-wise sums of inputs"},
+              {"C3A", "circular convolutions"},
+              {"CARTRIDGE", "a trained cache of keys and values"},
+              {"CPT", "context-aware prompts"},
+              {"DEFT", "decomposed fine-tuning of the weights"},
+              {"DELORA", "normalised low-rank products"},
+              {"FOURIERFT", "trained Fourier coefficients of a weight"},
+              {"FROD", "trained entries of shared decompositions"},
+              {"GLORA", "generalised low-rank changes"},
+              {"GRALORA", "block-wise low-rank products"},
+              {"HIRA", "Hadamard products with the base weight"},
+              {"HRA", "Householder reflections"},
+              {"LILY", "low-rank products that layers share"},
+              {"LOHA", "Hadamard products of low-rank matrices"},
+              {"LOKR", "Kronecker products"},
+              {"MISS", "sums over shards of the input"},
+              {"MULTITASK_PROMPT_TUNING", "prompts made of several tasks'"},
+              {"OFT", "block-diagonal rotations"},
+              {"OSF", "orthogonal subspaces of the weights"},
+              {"PEANUT", "small networks applied to the weights"},
+              {"POLY", "a mixture of several adapters"},
+              {"PSOFT", "rotations in a principal subspace"},
+              {"PVERA", "sampled VeRA vectors"},
+              {"RANDLORA", "sums of random low-rank products"},
+              {"ROAD", "rotations of pairs of outputs"},
+              {"SHADOW", "a second network beside the base"},
+              {"SHIRA", "sparse entries of a weight"},
+              {"SUPERTUNING", "a method of the newest releases"},
+              {"TINYLORA", "a few shared numbers in a fixed basis"},
+              {"UNILORA", "one shared vector of parameters"},
+              {"VBLORA", "a shared bank of vectors"},
+              {"WAVEFT", "trained wavelet coefficients of a weight"},
+              {"XLORA", "a mixture of several adapters"}};
+
+static Status other_kind(const Adapter *a)
+{
+    Buf read = buf_open(a->run);
+    const char *what = NULL;
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) buf_print(&read, "%s%s", i ? ", " : "", KINDS[i].kind);
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+        if (!strcmp(OTHERS[i].kind, a->kind)) what = OTHERS[i].what;
+    return err_fail(E_MISMATCH, "%s: peft_type is %.40s%s%s%s, which is not supported; supported are %s", a->path,
+                    a->kind, what ? " (" : "", what ? what : "", what ? ")" : "", read.text);
+}
 
 /* A class head that the adapter was trained with has to come along: without it the labels would be noise. */
 static Status check_head(const Adapter *a, const Model *m)
@@ -443,10 +507,7 @@ static Status configure(Adapter *a, const Model *m)
         adapter_unknown(a, a->root, KINDS[i].known);
         return OK;
     }
-    return err_fail(E_MISMATCH,
-                    "%s: peft_type is %.40s; read here are LORA, ADALORA, VERA, IA3, PREFIX_TUNING, PROMPT_TUNING "
-                    "and P_TUNING",
-                    a->path, a->kind);
+    return other_kind(a);
 }
 
 const Library LIBRARY_HF = {.name = "hf",
@@ -455,6 +516,7 @@ const Library LIBRARY_HF = {.name = "hf",
                             .weights = {"adapter_model.safetensors", "adapter_model.bin"},
                             .stem = "base_model.model.",
                             .identify = identify,
+                            .reshape = hf_resize,
                             .configure = configure,
                             .prepare = hf_prepare,
                             .bind = hf_bind,

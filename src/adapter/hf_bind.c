@@ -6,13 +6,14 @@
 #include "adapter/hf.h"
 #include "base/str.h"
 #include "nn/build.h"
+#include "nn/config.h"
 #include "peft/ia3.h"
 #include "peft/lora.h"
 #include "peft/place.h"
 
 const char *hf_tensor(const Adapter *a, const Linear *l, const char *what)
 {
-    return str_print(a->run, "base_model.model.%s%s.%s", a->prefix, l->name, what);
+    return str_print(a->run, "base_model.model.%s.%s", hf_module(a, l), what);
 }
 
 /* The spelling that the file has: some versions end bare parameters in ".weight", and AdaLoRA's A and B do not. */
@@ -38,12 +39,16 @@ static Status bind_lora(Adapter *a)
             return err_fail(E_MISMATCH, "%s: a third of a matrix is no module of its own, so PEFT cannot adapt it",
                             l->name);
         Param *down = param(a, l, "A"), *up = param(a, l, "B"), *m = param(a, l, "magnitude");
-        Binding *b = adapter_bind(a, down, spelt(a, l, "lora_A.weight"), 2, down->val.dim);
+        Param *bias = param(a, l, "bias");
+        bool table = lora_is_outer(l) && l->layout == IN_OUT;
+        Binding *b =
+            adapter_bind(a, down, spelt(a, l, table ? "lora_embedding_A" : "lora_A.weight"), 2, down->val.dim);
         if (a->kind && !strcmp(a->kind, "ADALORA")) b->times = hf_tensor(a, l, "lora_E");
-        adapter_bind(a, up, spelt(a, l, "lora_B.weight"), 2, up->val.dim);
+        adapter_bind(a, up, spelt(a, l, table ? "lora_embedding_B" : "lora_B.weight"), 2, up->val.dim);
+        if (bias) adapter_bind(a, bias, hf_tensor(a, l, "lora_B.bias"), 1, bias->val.dim);
         if (m) adapter_bind(a, m, spelt(a, l, "lora_magnitude_vector"), 1, m->val.dim);
     }
-    return OK;
+    return hf_bind_tokens(a);
 }
 
 static Status bind_vera(Adapter *a)
@@ -86,6 +91,20 @@ static Status bind_ia3(Adapter *a)
     return OK;
 }
 
+/* LN tuning: whole norms of the base, under the name of the tuner's layer. */
+static Status bind_norms(Adapter *a)
+{
+    for (int i = 0; i < params_n(a->model->params); i++) {
+        Param *p = params_at(a->model->params, i);
+        if (!p->trainable || peft_is_head(p->name) || str_glob("peft.*", p->name)) continue;
+        const char *name = adapter_base_name(a, p->name), *dot = strrchr(name, '.');
+        adapter_bind(a, p,
+                     str_print(a->run, "base_model.model.%.*s.ln_tuning_layers%s", (int)(dot - name), name, dot),
+                     p->val.rank, p->val.dim);
+    }
+    return OK;
+}
+
 /* Keys and values of all layers lie side by side.  The library repeats the table once for each transformer
  * and lets layer i read slots 2 i stride and 2 i stride + 1, so in an encoder-decoder they run out and start
  * over. */
@@ -119,34 +138,44 @@ static Status bind_prompt(Adapter *a)
 static const struct {
     const char *method;
     Status (*bind)(Adapter *);
-} METHODS[] = {{"lora", bind_lora}, {"dora", bind_lora},     {"vera", bind_vera},
-               {"ia3", bind_ia3},   {"prefix", bind_prefix}, {"prompt", bind_prompt}};
+} METHODS[] = {{"lora", bind_lora},   {"dora", bind_lora},        {"vera", bind_vera},     {"ia3", bind_ia3},
+               {"norms", bind_norms}, {"tokens", hf_bind_tokens}, {"prefix", bind_prefix}, {"prompt", bind_prompt}};
 
 Status hf_bind(Adapter *a)
 {
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         if (!strcmp(METHODS[i].method, a->method->name)) return METHODS[i].bind(a);
-    return err_fail(E_MISMATCH,
-                    "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
-                    a->method->name);
+    return err_fail(
+        E_MISMATCH,
+        "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, norms, tokens, prefix or "
+        "prompt",
+        a->method->name);
 }
 
-/* The bias of a module with a low-rank product moves into its base_layer. */
-static const char *wrapped_bias(const Adapter *a, const Param *p)
+/* The weight or bias of a module with a low-rank product moves into its base_layer. */
+static const char *wrapped(const Adapter *a, const Param *p)
 {
-    for (int i = 0; i < a->model->n_linears; i++) {
-        const Linear *l = &a->model->linears[i];
-        if (l->b == p && param(a, l, "A")) return hf_tensor(a, l, "base_layer.bias");
-    }
+    for (const Linear *l = NULL; (l = lora_each(a->model, l));)
+        if ((l->b == p || l->w == p) && param(a, l, "A"))
+            return hf_tensor(a, l, l->b == p ? "base_layer.bias" : "base_layer.weight");
+    return NULL;
+}
+
+/* Name number `which` of those that the file may have for a parameter which is tied to others. */
+static const char *tied_name(const Adapter *a, const Param *p, int which)
+{
+    for (const Alias *t = a->model->arch->format->alias; t && t->name; t++)
+        if (!strcmp(t->name, p->name) && !param_find(a->model->params, t->file) && !which--) return t->file;
     return NULL;
 }
 
 const char *hf_carried(const Adapter *a, const Param *p, int which)
 {
-    const char *wrapped = which < 2 ? wrapped_bias(a, p) : NULL;
-    if (which == 0 && wrapped) return wrapped;
-    if (which == (wrapped != NULL))
-        return str_print(a->run, "base_model.%s%s", a->method->virtual_tokens ? "" : "model.",
-                         adapter_base_name(a, p->name));
-    return NULL;
+    const char *inner = wrapped(a, p), *name = p->name;
+    if (inner && which == 0) return inner;
+    if (!inner) which++; /* 1: its own name, 2 and on: those of parameters tied to it */
+    if (which > 1) name = tied_name(a, p, which - 2);
+    return name ? str_print(a->run, "base_model.%s%s", a->method->virtual_tokens ? "" : "model.",
+                            adapter_base_name(a, name))
+                : NULL;
 }

@@ -31,19 +31,11 @@ static bool is_saved(const Adapter *a, const char *param)
     return false;
 }
 
-/* The table that the head shares: by its own name, and by the head's. */
-static const Alias *tied_table(const Model *m)
-{
-    const Alias *a = m->arch->format->alias;
-    while (a && a->name && !(build_is_any_head(a->file) && str_glob("*.weight", a->file))) a++;
-    return a && a->name ? a : NULL;
-}
-
 /* A head or a table of tokens that was saved whole is no longer the other one: the model gets a head of its own. */
 static Status untie(Adapter *a)
 {
     const Model *m = a->model;
-    const Alias *tied = tied_table(m);
+    const Alias *tied = format_tied_head(m->arch->format);
     bool table = tied && is_saved(a, tied->name), head = tied && is_saved(a, tied->file);
     bool tie = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(a->root, "ensure_weight_tying"));
     if (table && m->arch->encode) {

@@ -10,6 +10,7 @@
 #include "peft/ia3.h"
 #include "peft/lora.h"
 #include "peft/place.h"
+#include "peft/token_rows.h"
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -55,6 +56,8 @@ static bool hits_only(const Set *s, const char *suffix)
     for (int i = 0; i < m->n_linears; i++)
         if (adapter_is_whole(&m->linears[i]) && ends_with(m->linears[i].name, suffix) && !holds(s, &m->linears[i]))
             return false;
+    for (int i = 0; i < m->n_outer; i++)
+        if (ends_with(m->outer[i].name, suffix) && !holds(s, &m->outer[i])) return false;
     return true;
 }
 
@@ -91,7 +94,7 @@ static void describe_rules(const Adapter *a, cJSON *root, const Set *s)
         for (int j = 0; j < a->cfg.n_rules; j++) {
             const LoraRule *r = &a->cfg.rules[j];
             if (!str_glob(r->target, s->in[i]->name)) continue;
-            const char *name = str_print(a->run, "%s%s", a->prefix, s->in[i]->name);
+            const char *name = hf_module(a, s->in[i]);
             if (r->rank != a->cfg.rank) cJSON_AddNumberToObject(ranks, name, r->rank);
             if (r->alpha != a->cfg.alpha) cJSON_AddNumberToObject(alphas, name, r->alpha);
             break;
@@ -100,7 +103,7 @@ static void describe_rules(const Adapter *a, cJSON *root, const Set *s)
 
 static Set adapted(const Adapter *a)
 {
-    Set s = {a, NEW(a->run, const Linear *, a->model->n_linears), 0};
+    Set s = {a, NEW(a->run, const Linear *, a->model->n_linears + a->model->n_outer), 0};
     for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) s.in[s.n++] = l;
     return s;
 }
@@ -124,7 +127,12 @@ static Status describe_lora(Adapter *a, cJSON *root)
     cJSON_AddNumberToObject(root, "lora_dropout", c->dropout);
     cJSON_AddBoolToObject(root, "use_rslora", c->rslora);
     cJSON_AddBoolToObject(root, "use_dora", has_magnitude(&s));
-    cJSON_AddBoolToObject(root, "init_lora_weights", true);
+    if (c->init >= START_PISSA) /* PEFT takes the same product out of its base again */
+        config_put(root, "init_lora_weights", c->init == START_PISSA ? "pissa" : "olora");
+    else
+        cJSON_AddBoolToObject(root, "init_lora_weights", true);
+    if (c->lora_bias) cJSON_AddBoolToObject(root, "lora_bias", true);
+    TRY(hf_describe_tokens(a, root, "trainable_token_indices"));
     config_put(root, "bias", BIASES[c->bias]);
     add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
     describe_rules(a, root, &s);
@@ -173,6 +181,29 @@ static Status describe_ia3(Adapter *a, cJSON *root)
     return OK;
 }
 
+/* LN tuning names the norms whole, as every one of them is a module of its own. */
+static Status describe_norms(Adapter *a, cJSON *root)
+{
+    config_put(root, "peft_type", "LN_TUNING");
+    cJSON *list = cJSON_AddArrayToObject(root, "target_modules");
+    for (int i = 0; i < params_n(a->model->params); i++) {
+        const Param *p = params_at(a->model->params, i);
+        const char *name = adapter_base_name(a, p->name);
+        if (p->trainable && !peft_is_head(p->name) && str_glob("*.weight", name))
+            add_once(list, str_copy(a->run, name, strlen(name) - strlen(".weight")));
+    }
+    return OK;
+}
+
+static Status describe_tokens(Adapter *a, cJSON *root)
+{
+    config_put(root, "peft_type", "TRAINABLE_TOKENS");
+    TRY(hf_describe_tokens(a, root, "token_indices"));
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "target_modules"),
+                         cJSON_CreateString(hf_module(a, token_rows_table(a->model))));
+    return OK;
+}
+
 static void describe_virtual(const Adapter *a, cJSON *root, int layers, int64_t dim)
 {
     cJSON_AddNumberToObject(root, "num_virtual_tokens", a->cfg.length);
@@ -188,6 +219,7 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     const Model *m = a->model;
     const PeftConfig *c = &a->cfg;
     Part part = m->decoder ? PART_DECODER : PART_ENCODER;
+    TRY(adapter_refuse_window(a, m));
     if (c->kind != PREFIX_FREE)
         return err_fail(
             E_MISMATCH,
@@ -215,7 +247,10 @@ static Status describe_prefix(Adapter *a, cJSON *root)
     }
     config_put(root, "peft_type", "PREFIX_TUNING");
     cJSON_AddBoolToObject(root, "prefix_projection", false);
-    describe_virtual(a, root, a->slots / 2, place_width(m, (Where){.layer = 0, .part = part}));
+    int width = place_width(m, (Where){.layer = 0, .part = part}), heads = m->config.kv_heads;
+    describe_virtual(a, root, a->slots / 2, width);
+    if (heads) /* PEFT makes keys and values of these alone */
+        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "num_attention_heads"), heads);
     cJSON_AddNumberToObject(root, "encoder_hidden_size", m->config.dim);
     return OK;
 }
@@ -281,8 +316,9 @@ static void describe_saved(const Adapter *a, cJSON *root)
 static const struct {
     const char *method;
     Status (*describe)(Adapter *, cJSON *);
-} METHODS[] = {{"lora", describe_lora}, {"dora", describe_lora},     {"vera", describe_vera},
-               {"ia3", describe_ia3},   {"prefix", describe_prefix}, {"prompt", describe_prompt}};
+} METHODS[] = {{"lora", describe_lora},     {"dora", describe_lora},    {"vera", describe_vera},
+               {"ia3", describe_ia3},       {"norms", describe_norms},  {"tokens", describe_tokens},
+               {"prefix", describe_prefix}, {"prompt", describe_prompt}};
 
 /* Writes adapter_config.json for PEFT: the method's settings, task, saved modules and base model. */
 Status hf_describe(Adapter *a, cJSON *root)
@@ -298,7 +334,9 @@ Status hf_describe(Adapter *a, cJSON *root)
         cJSON_AddBoolToObject(root, "inference_mode", true);
         return OK;
     }
-    return err_fail(E_MISMATCH,
-                    "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, prefix or prompt",
-                    a->method->name);
+    return err_fail(
+        E_MISMATCH,
+        "Hugging Face PEFT has no method like %s; expected lora, dora, vera, ia3, norms, tokens, prefix or "
+        "prompt",
+        a->method->name);
 }

@@ -7,6 +7,7 @@
  * Format: adapter-hub/adapters, src/adapters/configuration/adapter_config.py and methods. */
 #include "adapter/hub.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,14 +93,42 @@ static Status read_act(Act *out, const Adapter *a)
     return err_fail(E_MISMATCH, "%s: non_linearity is '%.30s', which is not supported", a->path, name);
 }
 
-static Status read_width(int *out, const Adapter *a, const Model *m)
+static int width_for(const Model *m, double factor)
 {
+    double width = floor(m->config.dim / factor);
+    return width < 1 ? 1 : width > 1 << 24 ? 1 << 24 : (int)width;
+}
+
+/* reduction_factor by layer: {"1": 2, "default": 16}. */
+static Status read_widths(Adapter *a, const Model *m, const cJSON *factors)
+{
+    PeftConfig *c = &a->cfg;
+    int layers = model_layers(m, PART_ENCODER) + model_layers(m, PART_DECODER);
+    LoraRule *rules = NEW(a->run, LoraRule, 3 * layers + 1);
+    for (Part part = 0; part < PART_COUNT; part++)
+        for (int l = 0; l < model_layers(m, part); l++) {
+            const Where at = {.layer = l, .part = part};
+            const char *key = str_print(a->run, "%d", hub_layer(m, at));
+            double factor;
+            if (!json_has(factors, key)) key = "default";
+            if (!json_has(factors, key))
+                return err_fail(E_MISMATCH, "%s: reduction_factor has none for layer %d and no default", a->path,
+                                hub_layer(m, at));
+            TRY(json_real(&factor, factors, key, 1e-3, 1e9, a->path));
+            rules[c->n_rules++] =
+                (LoraRule){str_print(a->run, "%s.layer.%d.*", part_name(part), l), width_for(m, factor), 0};
+        }
+    c->rules = rules;
+    return OK;
+}
+
+static Status read_width(Adapter *a, const Model *m)
+{
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(config_of(a), "reduction_factor");
     double factor = 16;
-    if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config_of(a), "reduction_factor")))
-        return err_fail(E_MISMATCH, "%s: reduction_factor differs between layers; here all have one", a->path);
+    if (cJSON_IsObject(j)) return read_widths(a, m, j);
     TRY(json_real(&factor, config_of(a), "reduction_factor", 1e-3, 1e9, a->path));
-    double width = m->config.dim / factor;
-    *out = width < 1 ? 1 : width > 1 << 24 ? 1 << 24 : (int)width;
+    a->cfg.width = width_for(m, factor);
     return OK;
 }
 
@@ -155,7 +184,7 @@ static Status configure_bottleneck(Adapter *a, const Model *m)
     a->method = peft_find(parallel ? "parallel" : sum ? "pfeiffer" : "houlsby");
     a->method->defaults(c, &m->config);
     TRY(read_act(&c->act, a));
-    TRY(read_width(&c->width, a, m));
+    TRY(read_width(a, m));
     TRY(read_scaling(c, a));
     if (!parallel) TRY(read_residual(c, a, sum));
     TRY(flag(&c->norm_before, a, "ln_before"));
@@ -266,6 +295,7 @@ static Status configure_prefix(Adapter *a, const Model *m)
     a->method = peft_find("prefix");
     a->method->defaults(c, &m->config);
     c->length = 30;
+    TRY(adapter_refuse_window(a, m));
     TRY(adapter_refuse(a, config_of(a), "use_gating", "gates are not supported"));
     TRY(adapter_refuse(a, config_of(a), "leave_out", "a prefix in some layers only is not supported"));
     TRY(flag(&flat, a, "flat"));
@@ -408,6 +438,8 @@ const Library LIBRARY_HUB = {.name = "adapters",
                              .head = {"pytorch_model_head.bin", "model_head.safetensors"},
                              .stem = "",
                              .identify = identify,
+                             .opened = hub_head_open,
+                             .reshape = hub_reshape,
                              .configure = configure,
                              .bind = hub_bind,
                              .carried = hub_carried,

@@ -202,6 +202,6 @@ Status hub_bind(Adapter *a)
 /* Only heads come along here. */
 const char *hub_carried(const Adapter *a, const Param *p, int which)
 {
-    (void)a;
-    return which == 0 && build_is_any_head(p->name) ? p->name : NULL;
+    if (which || !build_is_any_head(p->name)) return NULL;
+    return a->hub_head && build_is_class_head(p->name) ? hub_head_name(a, p) : p->name;
 }

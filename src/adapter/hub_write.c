@@ -91,6 +91,42 @@ static double factor_for(int dim, int width)
     return dim % width ? dim / (width + 0.5) : dim / width;
 }
 
+static int width_at(const Adapter *a, Where at, const char *sub)
+{
+    const Param *p = place_find(a->model, a->method->name, at, str_print(a->run, "%s.down.weight", sub));
+    return p ? (int)p->val.dim[0] : 0;
+}
+
+/* One factor for all, or one by layer: attention, cross-attention and feed-forward of a layer share theirs. */
+static Status put_factors(const Adapter *a, cJSON *c)
+{
+    const Model *m = a->model;
+    int layers = model_layers(m, PART_ENCODER) + model_layers(m, PART_DECODER), first = 0;
+    int *width = NEW(a->run, int, layers + 1);
+    bool same = true;
+    EACH_PLACE(m, at)
+    for (int sub = 0; sub < 2; sub++) {
+        int w = width_at(a, at, sub ? "ffn" : "attn"), *of = &width[hub_layer(m, at)];
+        if (!w) continue;
+        if (*of && *of != w)
+            return err_fail(E_MISMATCH, "%s: widths %d and %d in layer %d; the adapters library has one for a layer",
+                            a->method->name, *of, w, hub_layer(m, at));
+        *of = w;
+        if (!first) first = w;
+        same &= w == first;
+    }
+    if (same) {
+        cJSON_AddNumberToObject(c, "reduction_factor", factor_for(m->config.dim, first ? first : 1));
+        return OK;
+    }
+    cJSON *factors = cJSON_AddObjectToObject(c, "reduction_factor");
+    for (int l = 0; l < layers; l++)
+        if (width[l])
+            cJSON_AddNumberToObject(factors, str_print(a->run, "%d", l), factor_for(m->config.dim, width[l]));
+    cJSON_AddNumberToObject(factors, "default", factor_for(m->config.dim, first));
+    return OK;
+}
+
 /* Writes the settings of a bottleneck adapter for the adapters library. */
 static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
 {
@@ -99,12 +135,6 @@ static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
     const PeftConfig *cfg = &a->cfg;
     Columns col = {.n = 2, .shared = 1, .name = {"attention", "feed-forward"}, .wants = has_sub};
     TRY(read_columns(a, &col, cJSON_AddArrayToObject(c, "leave_out")));
-    int width = 1;
-    for (int i = 0; i < params_n(a->model->params); i++) {
-        const Param *p = params_at(a->model->params, i);
-        if (str_glob(str_print(a->run, "peft.%s.*.down.weight", a->method->name), p->name))
-            width = (int)p->val.dim[0];
-    }
     cJSON_AddBoolToObject(c, "mh_adapter", col.self[0]);
     cJSON_AddBoolToObject(c, "output_adapter", col.self[1]);
     cJSON_AddBoolToObject(c, "cross_adapter", col.cross[0]);
@@ -118,7 +148,7 @@ static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
     else
         cJSON_AddBoolToObject(c, "residual_before_ln", cfg->residual == RESIDUAL_OUTPUT);
     config_put(c, "non_linearity", act_name(cfg->act));
-    cJSON_AddNumberToObject(c, "reduction_factor", factor_for(a->model->config.dim, width));
+    TRY(put_factors(a, c));
     put_scaling(c, cfg);
     config_put(c, "init_weights", STARTS[parallel]);
     cJSON_AddNumberToObject(c, "dropout", cfg->dropout);
@@ -195,7 +225,13 @@ static Status describe_lora(Adapter *a, cJSON *c)
     const PeftConfig *cfg = &a->cfg;
     const Linear *first = lora_next(a->model, cfg, NULL);
     int rank = lora_rank(cfg, first);
-    if (cfg->bias) return err_fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
+    if (cfg->bias || cfg->lora_bias)
+        return err_fail(E_MISMATCH, "bias: the adapters library has no place for trained biases");
+    if (cfg->tables || cfg->tokens || cfg->init >= START_PISSA)
+        return err_fail(E_MISMATCH, "%s: the adapters library has no place for it",
+                        cfg->tables   ? "tables"
+                        : cfg->tokens ? "tokens"
+                                      : "init");
     for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) {
         if (l->at.site == SITE_ATTN_OUT || l->at.site == SITE_FFN_GATE || l->at.site == SITE_QKV)
             return err_fail(
@@ -253,6 +289,7 @@ static Status describe_prefix(Adapter *a, cJSON *c)
     const Model *m = a->model;
     const PeftConfig *cfg = &a->cfg;
     Part self = m->decoder ? PART_DECODER : PART_ENCODER;
+    TRY(adapter_refuse_window(a, m));
     if (cfg->kind == PREFIX_TIED) return err_fail(E_MISMATCH, "prefix: the adapters library has no tied prefixes");
     if (!cfg->on[self])
         return err_fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));
@@ -333,8 +370,12 @@ Status hub_describe(Adapter *a, cJSON *root)
 
 void hub_describe_head(const Adapter *a, cJSON *root)
 {
-    cJSON_AddNullToObject(root, "config");
     describe_model(a, root);
+    if (a->hub_head) {
+        hub_head_describe(a, root);
+        return;
+    }
+    cJSON_AddNullToObject(root, "config");
     cJSON_AddNullToObject(root, "name");
     cJSON_AddNumberToObject(root, "num_labels", a->model->config.classes);
 }

@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "adapter/hub.h"
 #include "base/str.h"
 #include "nn/build.h"
+#include "nn/rope.h"
 
 static void remark(Adapter *a, const char *text)
 {
@@ -67,25 +69,67 @@ Binding *adapter_bind(Adapter *a, Param *p, const char *tensor, int rank, const 
     return b;
 }
 
-/* While PEFT trains, a saved module stands behind its wrapper, and some files show it: X.modules_to_save.weight and
- * X.modules_to_save.default.weight are X.weight. */
-static const char INNER[] = ".modules_to_save.", DEFAULT[] = "default.";
+/* While PEFT trains, modules stand behind wrappers, and some files show it: X.modules_to_save.weight and
+ * X.modules_to_save.default.weight are X.weight, X.lora_A.default.weight is X.lora_A.weight, torch.compile adds
+ * "_orig_mod." and data-parallel training "module.".  Some files lack the stem base_model.model. altogether. */
+static const char *const TRACES[] = {"modules_to_save.", "_orig_mod.", "default."};
+static const char MODULE[] = "module.", BASE[] = "base_model.", DEFAULT[] = ".default";
 
-const char *adapter_outer_name(Arena *arena, const char *name)
+/* Takes a piece out of the name where it begins a component. */
+static void drop(char *name, const char *piece)
 {
-    const char *in = strstr(name, INNER), *rest = in ? in + strlen(INNER) : NULL;
-    if (!in) return name;
-    if (!strncmp(rest, DEFAULT, strlen(DEFAULT))) rest += strlen(DEFAULT);
-    return str_print(arena, "%.*s.%s", (int)(in - name), name, rest);
+    for (char *at = name; (at = strstr(at, piece));) {
+        if (at > name && at[-1] != '.')
+            at++;
+        else
+            memmove(at, at + strlen(piece), strlen(at + strlen(piece)) + 1);
+    }
+}
+
+static const char *without_traces(Arena *arena, const char *name)
+{
+    char *plain = str_copy(arena, name, strlen(name));
+    if (!strncmp(plain, MODULE, strlen(MODULE)))
+        memmove(plain, plain + strlen(MODULE), strlen(plain) - strlen(MODULE) + 1);
+    for (size_t i = 0; i < sizeof TRACES / sizeof *TRACES; i++) drop(plain, TRACES[i]);
+    size_t n = strlen(plain), end = strlen(DEFAULT);
+    if (n > end && !strcmp(plain + n - end, DEFAULT)) plain[n - end] = 0;
+    return plain;
+}
+
+void adapter_read_names(Adapter *a)
+{
+    int n = weights_n(a->weights);
+    bool bare = n > 0, odd = false;
+    if (a->library != &LIBRARY_HF) return;
+    a->plain = NEW(a->run, const char *, n);
+    for (int i = 0; i < n; i++) {
+        const char *name = weights_at(a->weights, i)->name;
+        a->plain[i] = without_traces(a->run, name);
+        odd |= strcmp(a->plain[i], name) != 0;
+        bare &= strncmp(a->plain[i], BASE, strlen(BASE)) != 0 && strcmp(a->plain[i], "prompt_embeddings") != 0;
+    }
+    for (int i = 0; i < n && bare; i++) a->plain[i] = str_print(a->run, "%s%s", a->library->stem, a->plain[i]);
+    if (bare)
+        adapter_remark(a,
+                       "tensors are called like '%.80s'; PEFT writes them under base_model.model. and does not read "
+                       "them so",
+                       weights_at(a->weights, 0)->name);
+    if (!odd && !bare) a->plain = NULL;
+}
+
+const char *adapter_outer_name(const Adapter *a, const char *name)
+{
+    for (int i = 0; a->plain && i < weights_n(a->weights); i++)
+        if (!strcmp(weights_at(a->weights, i)->name, name)) return a->plain[i];
+    return name;
 }
 
 static const Stored *find_in(const Adapter *a, const Weights *w, const char *tensor)
 {
     const Stored *s = w ? weights_find(w, tensor) : NULL;
-    for (int i = 0; w && !s && i < weights_n(w); i++)
-        if (strstr(weights_at(w, i)->name, INNER) &&
-            !strcmp(adapter_outer_name(a->run, weights_at(w, i)->name), tensor))
-            s = weights_at(w, i);
+    for (int i = 0; w && w == a->weights && a->plain && !s && i < weights_n(w); i++)
+        if (!strcmp(a->plain[i], tensor)) s = weights_at(w, i);
     return s;
 }
 
@@ -112,15 +156,28 @@ const char *adapter_name_list(Arena *arena, const char *const *names, int n)
     return b.text;
 }
 
+Status adapter_refuse_window(const Adapter *a, const Model *m)
+{
+    for (Part part = 0; part < PART_CROSS; part++)
+        for (int l = 0; l < model_layers(m, part); l++)
+            if (window_of(&m->config, l) > 0)
+                return err_fail(
+                    E_MISMATCH,
+                    "%s: a prefix falls out of the window of %d tokens that layer %d of this %s model has", a->path,
+                    window_of(&m->config, l), l, m->config.arch);
+    return OK;
+}
+
 int adapter_classes(const Adapter *a)
 {
+    if (a->hub_head) return hub_head_classes(a);
     static const char *const last = "*classifier.out_proj.weight|*classification_head.out_proj.weight|"
                                     "*classifier.weight|*score.weight";
     for (int which = 0; which < 2; which++) {
         const Weights *w = which ? a->head : a->weights;
         for (int i = 0; w && i < weights_n(w); i++) {
             const Stored *s = weights_at(w, i);
-            if (str_glob(last, adapter_outer_name(a->run, s->name)) && s->rank == 2 && s->dim[0] <= 1 << 16)
+            if (str_glob(last, adapter_outer_name(a, s->name)) && s->rank == 2 && s->dim[0] <= 1 << 16)
                 return (int)s->dim[0];
         }
     }

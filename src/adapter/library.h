@@ -8,10 +8,12 @@
 
 struct Library {
     const char *name, *title;
-    const char *mark;                 /* the member that only its adapter_config.json has */
-    const char *weights[2], *head[2]; /* file names, the one written first; head NULL: in the same file */
-    const char *stem;                 /* in front of the base model's names */
-    Status (*identify)(Adapter *);    /* kind, name, base from the config */
+    const char *mark;                      /* the member that only its adapter_config.json has */
+    const char *weights[2], *head[2];      /* file names, the one written first; head NULL: in the same file */
+    const char *stem;                      /* in front of the base model's names */
+    Status (*identify)(Adapter *);         /* kind, name, base from the config */
+    Status (*opened)(Adapter *);           /* other files, once the weights are open, or NULL */
+    Status (*reshape)(Adapter *, Model *); /* the model gets the file's sizes, or NULL */
     Status (*configure)(Adapter *, const Model *); /* method and cfg */
     Status (*prepare)(Adapter *);                  /* changes to the model before parameters are bound, or NULL */
     Status (*bind)(Adapter *);                     /* a binding for every parameter of the method */
@@ -29,12 +31,17 @@ Status adapter_differs(Adapter *, const char *fmt, ...) __attribute__((format(pr
 /* Adds a binding to a tensor of that shape, from its first number on, row by row; the caller may move it. */
 Binding *adapter_bind(Adapter *, Param *, const char *tensor, int rank, const int64_t *dim);
 const Stored *adapter_stored(const Adapter *, const char *tensor); /* in either file, or NULL */
-const char *adapter_outer_name(Arena *, const char *tensor);       /* without the wrapper of a saved module, if any */
+/* A tensor's name without the traces of wrappers and of the adapter's own name, as PEFT writes it. */
+const char *adapter_outer_name(const Adapter *, const char *tensor);
+void adapter_read_names(Adapter *); /* all of them, once the weights are open */
 /* A remark for each member that is set and not in the list, which ends with NULL. */
 void adapter_unknown(Adapter *, const cJSON *object, const char *const *known);
 /* E_MISMATCH when the member is set to anything but null, false, an empty list or an empty object. */
 Status adapter_refuse(const Adapter *, const cJSON *object, const char *key, const char *why);
 bool adapter_json_is_set(const cJSON *object, const char *key);
+
+/* A prefix falls out of a window's view, where the libraries differ: E_MISMATCH where the model has one. */
+Status adapter_refuse_window(const Adapter *, const Model *);
 
 /* A base model's name as this adapter's files have it: with the prefix unless it is a head's. */
 const char *adapter_base_name(const Adapter *, const char *name);

@@ -79,6 +79,11 @@ static bool was_carried(const Binding *old, int n, const Param *p)
     return false;
 }
 
+static bool is_bound(const Adapter *a, const Param *p)
+{
+    return was_carried(a->binding, a->n_bindings, p);
+}
+
 /* Whether a trainable parameter is none of the method's own: of a classification head, or a bias. */
 static bool goes_along(const Binding *old, int n, const Param *p)
 {
@@ -100,8 +105,9 @@ static Status bind_along(Adapter *a, const Binding *old, int n)
 {
     for (int i = 0; i < params_n(a->model->params); i++) {
         Param *p = params_at(a->model->params, i);
-        if (!goes_along(old, n, p)) continue;
+        if (!goes_along(old, n, p) || is_bound(a, p)) continue;
         const char *name = a->library->carried(a, p, 0);
+        if (!name && a->model->stacked && build_is_class_head(p->name)) continue; /* out of use */
         if (!name)
             return err_fail(E_MISMATCH, "%s was saved whole beside the adapter, and %s has no place for it", p->name,
                             a->library->title);

@@ -278,10 +278,11 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     TRY(model_load_as(&m, arena, dir, &(LoadOptions){.classes = adapter_classes(a)}));
     TRY(adapter_attach(a, m, hooks));
     print_remarks(a, args);
-    if (!a->method->merge)
+    bool part = a->method->changes_base; /* its parameters are the base's own */
+    if (!a->method->merge && !part)
         return err_fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
     Tensor before = probe(m, hooks, arena);
-    TRY(a->method->merge(m, &a->cfg));
+    if (!part) TRY(a->method->merge(m, &a->cfg));
     double difference = relative_difference(before, probe(m, NULL, arena));
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));

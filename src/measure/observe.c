@@ -21,7 +21,7 @@ static void run_once(Model *m, const Hooks *hooks, const Batch *batch, const Whe
     Arena step = arena_open(0);
     Pass pass = {.tape = tape_open(&step, false), .hooks = hooks};
     if (m->arch->encode && encoder_is_enough(batch, at, n))
-        m->arch->encode(m, &pass, batch);
+        model_encode(m, &pass, batch);
     else if (wants_logits(m, at, n))
         model_logits(m, &pass, batch);
     else

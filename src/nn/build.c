@@ -2,6 +2,7 @@
 #include "nn/build.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "nn/rope.h"
@@ -99,6 +100,41 @@ const Linear *build_part_runs(Model *m, const Linear *whole, const char *name, S
     m->linears[m->n_linears - 1].run = run;
     m->linears[m->n_linears - 1].step = step;
     return part;
+}
+
+static bool in_layers(const Model *m, const Param *p)
+{
+    for (int i = 0; i < m->n_linears; i++)
+        if (m->linears[i].w == p) return true;
+    return false;
+}
+
+/* A head and a pooler are applied to states; of every other matrix rows are looked up. */
+static Linear outer_linear(Model *m, Param *p, size_t stem)
+{
+    bool table = !build_is_any_head(p->name) && !str_glob("*pooler*|*dense*", p->name);
+    const char *name = str_copy(m->run, p->name, stem);
+    return (Linear){.name = name,
+                    .at = {SITE_COUNT, LAYER_EMBED, PART_ANY},
+                    .w = p,
+                    .b = param_find(m->params, NAMED(m, "%s.bias", name)),
+                    .layout = table ? IN_OUT : OUT_IN,
+                    .in = p->val.dim[table ? 0 : 1],
+                    .out = p->val.dim[table ? 1 : 0]};
+}
+
+void build_outer(Model *m)
+{
+    static const char END[] = ".weight";
+    m->outer = NEW(m->run, Linear, params_n(m->params));
+    m->n_outer = 0;
+    for (int i = 0; i < params_n(m->params); i++) {
+        Param *p = params_at(m->params, i);
+        size_t n = strlen(p->name), end = strlen(END);
+        bool matrix = p->val.rank == 2 && n > end && !strcmp(p->name + n - end, END);
+        if (matrix && !str_glob("peft.*", p->name) && !in_layers(m, p))
+            m->outer[m->n_outer++] = outer_linear(m, p, n - end);
+    }
 }
 
 Stack *build_stack(Model *m, Part part, bool pre_norm)

@@ -29,6 +29,7 @@ const Linear *build_part_runs(Model *, const Linear *whole, const char *name, Si
 /* A stack with no linears yet; its sizes from the config, the decoder's where the part is the decoder's. */
 Stack *build_stack(Model *, Part, bool pre_norm);
 Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* no memory but for heads */
+void build_outer(Model *); /* lists the matrices outside the layers, once all parameters are there */
 bool build_is_class_head(const char *parameter);
 bool build_may_lack(const Model *, const char *parameter); /* a checkpoint without it has random values for it */
 bool build_is_any_head(const char *parameter);             /* carries no family prefix in files */

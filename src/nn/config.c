@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "io/json.h"
+#include "nn/build.h"
 
 const Arch *arch_find(const char *name)
 {
@@ -337,6 +338,13 @@ bool format_is_base(const Format *f, const Weights *w)
     for (int i = 0; i < weights_n(w); i++)
         if (n && !strncmp(weights_at(w, i)->name, f->prefix, n)) return false;
     return true;
+}
+
+const Alias *format_tied_head(const Format *f)
+{
+    for (const Alias *a = f->alias; a && a->name; a++)
+        if (build_is_any_head(a->file) && str_glob("*.weight", a->file)) return a;
+    return NULL;
 }
 
 const Stored *format_find(const Format *f, const Weights *w, const char *name)

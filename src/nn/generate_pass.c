@@ -174,7 +174,7 @@ void generate_encode(Decoder *d, Arena *keep, const Batch *x)
     if (!d->model->arch->encode) return;
     ArenaMark mark = arena_mark(d->step);
     Pass p = {.tape = tape_open(d->step, false), .hooks = d->hooks};
-    d->memory = tensor_copy(keep, d->model->arch->encode(d->model, &p, x)->val);
+    d->memory = tensor_copy(keep, model_encode(d->model, &p, x)->val);
     arena_drop(d->step, mark);
 }
 

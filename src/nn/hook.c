@@ -14,6 +14,11 @@ typedef struct {
     bool observes;
 } Hook;
 
+typedef struct {
+    Derived derived;
+    int at; /* its place among the hooks */
+} Derivation;
+
 struct Hooks {
     Arena *run;
     Hook *at;
@@ -21,7 +26,8 @@ struct Hooks {
     int64_t shift[PART_COUNT];
     int shift_after[PART_COUNT]; /* hooks there were when the shift was added: it ends when they are cleared */
     bool read_virtual;
-    int read_after; /* likewise */
+    int read_after;      /* likewise */
+    Derivation *derived; /* in the order added */
 };
 
 static const char *const SITE_NAMES[SITE_COUNT] = {
@@ -73,6 +79,30 @@ void hooks_clear_from(Hooks *h, int n)
     for (int p = 0; p < PART_COUNT; p++)
         if (n <= h->shift_after[p]) h->shift[p] = 0;
     if (n <= h->read_after) h->read_virtual = false;
+    Derivation **end = &h->derived;
+    while (*end && (*end)->at < n) end = (Derivation **)&(*end)->derived.next;
+    *end = NULL;
+}
+
+/* A derivation stands among the hooks, too, as one that changes nothing: so it ends when hooks are cleared. */
+static Var *pass_through(Pass *p, Where at, Var *in, Var *out, void *user)
+{
+    (void)p, (void)at, (void)in, (void)user;
+    return out;
+}
+
+void hooks_derive(Hooks *h, const Param *of, Var *(*fn)(Tape *, Var *base, void *user), void *user)
+{
+    Derivation *d = NEW(h->run, Derivation, 1), **end = &h->derived;
+    *d = (Derivation){{of, fn, user, NULL}, h->n};
+    while (*end) end = (Derivation **)&(*end)->derived.next;
+    *end = d;
+    hook_add(h, (Where){SITE_EMBED, LAYER_EMBED, PART_ANY}, pass_through, NULL);
+}
+
+void pass_begin(const Pass *p)
+{
+    tape_derive(p->tape, p->hooks && p->hooks->derived ? &p->hooks->derived->derived : NULL);
 }
 
 int hooks_n(const Hooks *h)

@@ -76,6 +76,9 @@ int64_t hooks_shifted(const Hooks *, Part);
  * PEFT's classification heads read. */
 void hooks_read_virtual(Hooks *);
 bool hooks_reads_virtual(const Hooks *);
+/* Where such a pass reads the parameter `of`, it reads fn(of): adapters of matrices that no site surrounds. */
+void hooks_derive(Hooks *, const Param *of, Var *(*fn)(Tape *, Var *base, void *user), void *user);
+void pass_begin(const Pass *);         /* gives the tape these; model_*() call it, callers of an Arch's own do */
 bool hook_wants(const Hooks *, Where); /* does any rule match? */
 Var *hook_run(Pass *, Where, Var *in, Var *out);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/build.h"
+#include "nn/stacked.h"
 #include "nn/config.h"
 
 /* The attention or feed-forward norm of a place, where the model has it on that side of the sublayer. */
@@ -34,6 +35,7 @@ static Status open_model(Model **out, Arena *run, const Config *config, DType dt
     m->params = params_open(run, dtype, seed);
     m->arch->build(m);
     m->blank = false;
+    build_outer(m);
     *out = m;
     return OK;
 }
@@ -82,7 +84,9 @@ double model_untie(Model *m)
 {
     CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);
     m->config.tie_head = false;
-    return m->arch->untie(m);
+    double factor = m->arch->untie(m);
+    build_outer(m);
+    return factor;
 }
 
 int model_layers(const Model *m, Part part)
@@ -96,7 +100,14 @@ int model_layers(const Model *m, Part part)
 
 Var *model_hidden(Model *m, Pass *p, const Batch *x)
 {
+    pass_begin(p);
     return m->arch->hidden(m, p, x);
+}
+
+Var *model_encode(Model *m, Pass *p, const Batch *x)
+{
+    pass_begin(p);
+    return m->arch->encode(m, p, x);
 }
 
 static Var *logits_site(Model *m, Pass *p, Var *in, Var *out)
@@ -108,6 +119,7 @@ Var *model_logits_with(Model *m, Pass *p, const Batch *x, Var *memory)
 {
     CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
     int mark = tape_enter(p->tape);
+    pass_begin(p);
     Var *h = memory ? m->arch->decode(m, p, x, memory) : m->arch->hidden(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, h, m->arch->logits(m, p, h)));
 }
@@ -119,9 +131,10 @@ Var *model_logits(Model *m, Pass *p, const Batch *x)
 
 Var *model_classes(Model *m, Pass *p, const Batch *x)
 {
-    CHECK(m->config.classes > 0 && m->arch->classify, "this %s model has no classification head", m->config.arch);
+    CHECK(m->config.classes > 0 && (m->stacked || m->arch->classify), "this %s model has no classification head", m->config.arch);
     int mark = tape_enter(p->tape);
-    Var *y = m->arch->classify(m, p, x);
+    pass_begin(p);
+    Var *y = m->stacked ? stacked_classes(m, p, x) : m->arch->classify(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, y, y));
 }
 
@@ -137,7 +150,7 @@ Var *model_loss(Model *m, Pass *p, const Batch *x)
         if (hook_wants(p->hooks, (Where){SITE_LOGITS, LAYER_EMBED, m->arch->last}))
             loss = op_xent(p->tape, model_logits(m, p, x), x->target);
         else
-            loss = m->arch->head_loss(m, p, m->arch->hidden(m, p, x), x->target);
+            loss = m->arch->head_loss(m, p, model_hidden(m, p, x), x->target);
     }
     return tape_leave(p->tape, mark, loss);
 }
@@ -151,9 +164,9 @@ Var *model_pooled(Model *m, Pass *p, const Batch *x, Pooling how)
     kept.keep = how == POOL_LAST ? rows_last(p, x) : NEW(tape_arena(p->tape), int32_t, x->b);
     Var *y;
     if (how == POOL_MEAN)
-        y = op_pool(p->tape, m->arch->hidden(m, p, x), x->len);
+        y = op_pool(p->tape, model_hidden(m, p, x), x->len);
     else
-        y = m->arch->hidden(m, p, &kept);
+        y = model_hidden(m, p, &kept);
     if (how == POOL_POOLER) {
         CHECK(m->config.pooler && m->arch->pool, "this %s model has no pooler", m->config.arch);
         y = m->arch->pool(m, p, y);

@@ -131,10 +131,13 @@ struct Model {
     ParamSet *params;
     Linear *linears;
     int n_linears;
+    Linear *outer; /* matrices outside the layers, without a site: tables of vectors (IN_OUT), heads */
+    int n_outer;
     void *blocks;                    /* the architecture's own struct */
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
     /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
+    struct Stacked *stacked; /* a classification head in the place of the family's own, or NULL */
     bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
 
@@ -143,6 +146,7 @@ Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed)
 /* Of zeros, quick to make at any size; a head or a method attached to it starts as usual. */
 Status model_open_zeros(Model **out, Arena *run, const Config *, DType);
 Var *model_hidden(Model *, Pass *, const Batch *);
+Var *model_encode(Model *, Pass *, const Batch *); /* the encoder's result in an encoder-decoder */
 Var *model_logits(Model *, Pass *, const Batch *);
 Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory); /* memory: encode()'s result, or NULL */
 Var *model_pooled(Model *, Pass *, const Batch *, Pooling);          /* (B,1,C); the batch brings no keep */

@@ -69,8 +69,12 @@ static Var *adapter_hook(Pass *p, Where at, Var *x, Var *s, void *user)
     return tape_leave(t, mark, op_add(t, base, scale, o));
 }
 
-static int width_of(const Model *m, const PeftConfig *cfg)
+/* Of a place: that of the first rule for PART.layer.L.{attn,ffn}, or the one of all. */
+static int width_of(const Model *m, const PeftConfig *cfg, Where at, int sub)
 {
+    const char *name = str_print(m->run, "%s.layer.%d.%s", part_name(at.part), at.layer, sub ? "ffn" : "attn");
+    for (int i = 0; i < cfg->n_rules; i++)
+        if (str_glob(cfg->rules[i].target, name)) return cfg->rules[i].rank;
     if (cfg->width > 0) return cfg->width;
     return m->config.dim > cfg->reduction ? m->config.dim / cfg->reduction : 1;
 }
@@ -80,6 +84,10 @@ static Status check(const Bottleneck *b, const Model *m, const PeftConfig *cfg)
     if (cfg->width < 0 || (!cfg->width && cfg->reduction < 1))
         return err_fail(E_CONFIG, "%s: width %d and reduction %d give no bottleneck; one of them is at least 1",
                         b->method, cfg->width, cfg->reduction);
+    for (int i = 0; i < cfg->n_rules; i++)
+        if (cfg->rules[i].rank < 1)
+            return err_fail(E_CONFIG, "%s: width %d for \"%s\", expected at least 1", b->method, cfg->rules[i].rank,
+                            cfg->rules[i].target);
     if (!(cfg->dropout >= 0 && cfg->dropout < 1))
         return err_fail(E_CONFIG, "%s: dropout is %g, expected at least 0 and below 1", b->method, cfg->dropout);
     if (!isfinite(cfg->scale) || cfg->scale == 0)
@@ -113,7 +121,7 @@ static Norm own(const Bottleneck *b, Model *m, Where at, const char *name)
 /* The parameters and the hook of one place. */
 static void attach_one(const Bottleneck *b, Model *m, Hooks *hooks, const PeftConfig *cfg, Where at, const char *sub)
 {
-    int64_t c = m->config.dim, w = width_of(m, cfg);
+    int64_t c = m->config.dim, w = width_of(m, cfg, at, at.site == SITE_FFN_JOIN);
     Init up = {cfg->init_sd > 0 ? INIT_NORMAL : INIT_ZERO, cfg->init_sd};
     Adapter *a = NEW(m->run, Adapter, 1);
     *a = (Adapter){.form = b->form,
@@ -148,10 +156,12 @@ Status bottleneck_attach(const Bottleneck *b, Model *m, Hooks *hooks, const Peft
 
 int64_t bottleneck_count(const Bottleneck *b, const Model *m, const PeftConfig *cfg)
 {
-    int64_t c = m->config.dim, w = width_of(m, cfg), n = 0;
-    int64_t one = 2 * c * w + w + c + 2 * c * (cfg->norm_before + cfg->norm_after) +
-                  (cfg->scaling == SCALE_CHANNEL ? c : cfg->scaling == SCALE_LEARNED);
-    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) n += (adapts(b, cfg, at, 0) + adapts(b, cfg, at, 1)) * one;
+    int64_t c = m->config.dim, n = 0;
+    int64_t rest = c + 2 * c * (cfg->norm_before + cfg->norm_after) +
+                   (cfg->scaling == SCALE_CHANNEL ? c : cfg->scaling == SCALE_LEARNED);
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
+        for (int sub = 0; sub < 2; sub++)
+            if (adapts(b, cfg, at, sub)) n += (2 * c + 1) * width_of(m, cfg, at, sub) + rest;
     return n;
 }
 

@@ -11,6 +11,7 @@
 #include "nn/block.h"
 #include "peft/lora.h"
 #include "peft/place.h"
+#include "peft/token_rows.h"
 
 typedef struct {
     const Linear *linear;
@@ -64,19 +65,25 @@ static double norm_of(const Linear *l, int64_t o)
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
+    TRY(lora_untie(m, cfg, "dora"));
     TRY(lora_check(m, cfg, "dora"));
+    if (cfg->lora_bias) return err_fail(E_CONFIG, "dora: a bias on B (lora_bias) is not supported");
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         int64_t rank = lora_rank(cfg, l);
         Dora *d = NEW(m->run, Dora, 1);
         *d = (Dora){.linear = l, .scale = lora_scale(cfg, l), .dropout = cfg->dropout, .held = !cfg->norm_gradient};
-        d->a = param_add(m->params, lora_name(m, "dora", l, "A"), place_fan_in(l->in), SHAPE(rank, l->in));
+        d->a = param_add(m->params, lora_name(m, "dora", l, "A"), lora_start_down(l, cfg), SHAPE(rank, l->in));
         d->b = param_add(m->params, lora_name(m, "dora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
         d->m = param_add(m->params, lora_name(m, "dora", l, "magnitude"), (Init){INIT_ONE, 0}, SHAPE(l->out));
         for (int64_t o = 0; o < l->out; o++) tensor_set(d->m->val, o, norm_of(l, o));
-        hook_add(hooks, l->at, dora_hook, d);
+        TRY(lora_start(l, cfg, d->a, d->b));
+        if (lora_is_outer(l))
+            lora_derive(m, hooks, l, d->a, d->b, d->m, d->scale, d->held);
+        else
+            hook_add(hooks, l->at, dora_hook, d);
     }
     lora_bias_train(m, cfg);
-    return OK;
+    return token_rows_attach(m, hooks, cfg, "dora");
 }
 
 /* ---- merging */
@@ -118,8 +125,9 @@ static Status merge(Model *m, const PeftConfig *cfg)
 {
     int folded = 0;
     Factors f;
-    for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++)
+    for (const Linear *l = NULL; (l = lora_each(m, l));)
         if (factors_of(&f, m, l)) fold(l, &f, lora_scale(cfg, l)), folded++;
+    token_rows_swap(m, cfg, "dora", true);
     return folded ? OK : err_fail(E_CONFIG, "dora is not attached to this model, so there is nothing to fold");
 }
 
@@ -128,13 +136,14 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
     int folded = 0;
     Factors f;
     for (int dry = 1; dry >= 0; dry--) /* check everything before changing anything */
-        for (const Linear *l = m->linears; l < m->linears + m->n_linears; l++) {
+        for (const Linear *l = NULL; (l = lora_each(m, l));) {
             if (!factors_of(&f, m, l)) continue;
             for (int64_t o = 0; o < l->out; o++)
                 if (dry && (norm_of(l, o) == 0) != (tensor_get(f.m->val, o) == 0))
                     return err_fail(E_NUMERIC, "%s: a magnitude of 0 cannot be unmerged", f.m->name);
             if (!dry) unfold(l, &f, lora_scale(cfg, l)), folded++;
         }
+    token_rows_swap(m, cfg, "dora", false);
     return folded ? OK : err_fail(E_CONFIG, "dora is not attached to this model, so there is nothing to unfold");
 }
 

@@ -14,9 +14,10 @@
 #include "nn/build.h"
 #include "num/gemm.h"
 #include "peft/place.h"
+#include "peft/token_rows.h"
 
 typedef struct {
-    Param *a, *b;
+    Param *a, *b, *bias; /* bias NULL: none */
     double scale, dropout;
 } Lora;
 
@@ -51,8 +52,14 @@ double lora_scale(const PeftConfig *cfg, const Linear *l)
     return (r ? r->alpha : cfg->alpha) / (cfg->rslora ? sqrt(rank) : rank);
 }
 
+bool lora_is_outer(const Linear *l)
+{
+    return l->at.site == SITE_COUNT;
+}
+
 static bool matches(const PeftConfig *cfg, const Linear *l)
 {
+    if (lora_is_outer(l)) return cfg->tables && str_glob(cfg->tables, l->name);
     return l->at.part < PART_COUNT && cfg->on[l->at.part] && str_glob(cfg->target, l->name);
 }
 
@@ -69,11 +76,20 @@ static bool adapts(const Model *m, const PeftConfig *cfg, const Linear *l)
     return true;
 }
 
+const Linear *lora_each(const Model *m, const Linear *after)
+{
+    const Linear *end = m->linears + m->n_linears, *outer_end = m->outer + m->n_outer;
+    if (!after) return m->n_linears ? m->linears : m->n_outer ? m->outer : NULL;
+    if (after >= m->linears && after < end && after + 1 < end) return after + 1;
+    if (after == end - 1) return m->n_outer ? m->outer : NULL;
+    return after + 1 < outer_end ? after + 1 : NULL;
+}
+
 const Linear *lora_next(const Model *m, const PeftConfig *cfg, const Linear *after)
 {
-    for (int i = after ? (int)(after - m->linears) + 1 : 0; i < m->n_linears; i++)
-        if (adapts(m, cfg, &m->linears[i])) return &m->linears[i];
-    return NULL;
+    do after = lora_each(m, after);
+    while (after && !adapts(m, cfg, after));
+    return after;
 }
 
 const char *lora_name(const Model *m, const char *method, const Linear *l, const char *what)
@@ -112,6 +128,12 @@ Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
             return err_fail(E_CONFIG, "%s: rank %d and alpha %g for \"%s\", expected at least 1 and a number", method,
                             cfg->rules[i].rank, cfg->rules[i].alpha, cfg->rules[i].target);
     TRY(place_check(m, cfg, method));
+    TRY(token_rows_check(m, cfg, method));
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
+        TRY(lora_start_check(l, cfg, method));
+        if (cfg->lora_bias && lora_is_outer(l) && l->layout == IN_OUT)
+            return err_fail(E_CONFIG, "%s: lora_bias has no place on the table %s", method, l->name);
+    }
     if (lora_next(m, cfg, NULL)) return OK;
     const char *list[32], *known = endings(m, list, 32);
     const char *dot = strrchr(cfg->target, '.'), *near = str_nearest(dot ? dot + 1 : cfg->target, list);
@@ -156,24 +178,35 @@ static Var *lora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     int mark = tape_enter(t);
     Var *x = p->train ? op_dropout(t, in, r->dropout, pass_stream(p, at, "lora")) : in;
     Var *low = op_linear(t, x, tape_param(t, r->a), OUT_IN, NULL, ACT_NONE);
-    Var *delta = op_linear(t, low, tape_param(t, r->b), OUT_IN, NULL, ACT_NONE);
+    Var *delta = op_linear(t, low, tape_param(t, r->b), OUT_IN, tape_param(t, r->bias), ACT_NONE);
     return tape_leave(t, mark, op_add(t, out, r->scale, delta));
+}
+
+static Status attach_one(Model *m, Hooks *hooks, const PeftConfig *cfg, const Linear *l)
+{
+    int64_t rank = lora_rank(cfg, l);
+    Lora *r = NEW(m->run, Lora, 1);
+    r->a = param_add(m->params, lora_name(m, "lora", l, "A"), lora_start_down(l, cfg), SHAPE(rank, l->in));
+    r->b = param_add(m->params, lora_name(m, "lora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
+    if (cfg->lora_bias)
+        r->bias = param_add(m->params, lora_name(m, "lora", l, "bias"), (Init){INIT_ZERO, 0}, SHAPE(l->out));
+    r->scale = lora_scale(cfg, l);
+    r->dropout = cfg->dropout;
+    TRY(lora_start(l, cfg, r->a, r->b));
+    if (lora_is_outer(l))
+        lora_derive(m, hooks, l, r->a, r->b, NULL, r->scale, false);
+    else
+        hook_add(hooks, l->at, lora_hook, r);
+    return OK;
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
+    TRY(lora_untie(m, cfg, "lora"));
     TRY(lora_check(m, cfg, "lora"));
-    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
-        int64_t rank = lora_rank(cfg, l);
-        Lora *r = NEW(m->run, Lora, 1);
-        r->a = param_add(m->params, lora_name(m, "lora", l, "A"), place_fan_in(l->in), SHAPE(rank, l->in));
-        r->b = param_add(m->params, lora_name(m, "lora", l, "B"), (Init){INIT_ZERO, 0}, SHAPE(l->out, rank));
-        r->scale = lora_scale(cfg, l);
-        r->dropout = cfg->dropout;
-        hook_add(hooks, l->at, lora_hook, r);
-    }
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) TRY(attach_one(m, hooks, cfg, l));
     lora_bias_train(m, cfg);
-    return OK;
+    return token_rows_attach(m, hooks, cfg, "lora");
 }
 
 /* On outputs o .. o+n-1, which lie side by side: rows (out,in) or columns (in,out) of W. */
@@ -205,17 +238,33 @@ void lora_scale_output(const Linear *l, int64_t o, double c)
     }
 }
 
+/* B's own bias becomes part of the layer's. */
+static void fold_bias(const Model *m, const Linear *l, double s)
+{
+    const Param *bias = param_find(m->params, lora_name(m, "lora", l, "bias"));
+    for (int64_t o = 0; bias && o < l->out; o++)
+        tensor_set(l->b->val, linear_row(l, o),
+                   tensor_get(l->b->val, linear_row(l, o)) + s * tensor_get(bias->val, o));
+}
+
 static Status fold_all(Model *m, const PeftConfig *cfg, double sign)
 {
     int folded = 0;
-    for (int i = 0; i < m->n_linears; i++) {
-        const Linear *l = &m->linears[i];
+    for (const Linear *l = NULL; (l = lora_each(m, l));) {
         const Param *a = param_find(m->params, lora_name(m, "lora", l, "A"));
         const Param *b = param_find(m->params, lora_name(m, "lora", l, "B"));
         if (!a || !b) continue;
+        if (!l->b && param_find(m->params, lora_name(m, "lora", l, "bias")))
+            return err_fail(E_CONFIG, "lora: %s has no bias, so the one of lora_bias cannot be merged", l->name);
         lora_fold(l, a->val, b->val, sign * lora_scale(cfg, l));
+        Param *twin = cfg->merge_tied ? lora_twin(m, l) : NULL;
+        if (twin)
+            lora_fold(&(Linear){.w = twin, .layout = l->layout, .in = l->in, .out = l->out}, a->val, b->val,
+                      sign * lora_scale(cfg, l));
+        fold_bias(m, l, sign * lora_scale(cfg, l));
         folded++;
     }
+    token_rows_swap(m, cfg, "lora", sign > 0);
     return folded ? OK : err_fail(E_CONFIG, "lora is not attached to this model, so there is nothing to fold");
 }
 
@@ -231,8 +280,9 @@ static Status unmerge(Model *m, const PeftConfig *cfg)
 
 int64_t lora_count(const Model *m, const PeftConfig *cfg)
 {
-    int64_t n = bias_count(m, cfg);
-    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) n += lora_rank(cfg, l) * (l->in + l->out);
+    int64_t n = bias_count(m, cfg) + token_rows_count(m, cfg);
+    for (const Linear *l = NULL; (l = lora_next(m, cfg, l));)
+        n += lora_rank(cfg, l) * (l->in + l->out) + (cfg->lora_bias ? l->out : 0);
     return n;
 }
 

@@ -1,9 +1,16 @@
-/* Norm tuning: train the gains (and biases) of the layer norms of the body.  Defined on every architecture, and
+/* Norm tuning: train the gains (and biases) of the layer norms of the body, or of those that `target` names.  Defined on every architecture, and
  * the rest of BitFit on one without biases. */
 #include "peft/place.h"
 
-/* Norms as the checkpoints name them: RoBERTa; BART and T5; BART's embeddings; GPT-2; Llama, GPT-NeoX, ModernBERT. */
-static const char *const NORMS = "*LayerNorm.*|*layer_norm.*|*layernorm_embedding.*|*ln_?.*|*norm.weight|*norm.bias";
+/* Norms as the checkpoints name them: BERT; BART and T5; BART's embeddings; GPT-2; the Llama family, GPT-NeoX and
+ * ModernBERT. */
+static const char *const NORMS =
+    "*LayerNorm.*|*layer_norm.*|*layernorm_embedding.*|*ln_?.*|*layernorm.*|*_norm.*|norm.*|*.norm.*";
+
+static const char *wanted(const PeftConfig *cfg)
+{
+    return cfg->target ? cfg->target : NORMS;
+}
 
 static void defaults(PeftConfig *cfg, const Config *c)
 {
@@ -12,8 +19,7 @@ static void defaults(PeftConfig *cfg, const Config *c)
 
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
-    (void)cfg;
-    return place_body_count(m, NORMS);
+    return place_body_count(m, wanted(cfg));
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
@@ -21,7 +27,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     (void)hooks;
     if (!count(m, cfg))
         return err_fail(E_CONFIG, "norms: this %s model has no LayerNorm or RMSNorm with parameters", m->config.arch);
-    place_body_train(m, NORMS);
+    place_body_train(m, wanted(cfg));
     return OK;
 }
 

@@ -11,8 +11,7 @@
 
 /* The head belongs to the task, not to the method: a classification head trains with every
  * method and counts with none, a language-model head stays frozen. */
-static const char *const OTHER_HEAD =
-    "lm_head.*|cls.*|embed_out.*|decoder.weight|decoder.bias|final_logits_bias|*pooler.*";
+static const char *const POOLER = "*pooler.*";
 
 const Peft *peft_find(const char *name)
 {
@@ -36,7 +35,7 @@ double peft_lr(const Peft *method, bool small)
 
 bool peft_is_head(const char *parameter)
 {
-    return build_is_class_head(parameter) || str_glob(OTHER_HEAD, parameter);
+    return build_is_any_head(parameter) || str_glob(POOLER, parameter);
 }
 
 int64_t peft_head_count(const Model *m)
@@ -47,13 +46,13 @@ int64_t peft_head_count(const Model *m)
     return n;
 }
 
-/* Files and merging find a method's parameters by its name. */
+/* Files and merging find a method's parameters by its name; a head that came apart from its table has its own. */
 static void check_names(const Peft *method, const Model *m, int before)
 {
     const char *mine = str_print(m->run, "peft.%s.*", method->name);
     for (int i = before; i < params_n(m->params); i++)
-        CHECK(str_glob(mine, params_at(m->params, i)->name), "%s adds the parameter %s, expected a name like %s",
-              method->name, params_at(m->params, i)->name, mine);
+        CHECK(str_glob(mine, params_at(m->params, i)->name) || build_is_any_head(params_at(m->params, i)->name),
+              "%s adds the parameter %s, expected a name like %s", method->name, params_at(m->params, i)->name, mine);
 }
 
 Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig *cfg)
@@ -95,6 +94,7 @@ static const char *const KINDS[] = {"free", "tied", "mlp"};
 static const char *const BIASES[] = {"none", "all", "targets"};
 static const char *const SCALINGS[] = {"fixed", "learned", "channel"};
 static const char *const RESIDUALS[] = {"output", "sum", "input"};
+static const char *const STARTS[] = {"plain", "gaussian", "pissa", "olora"};
 static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(alpha, REAL),
                                      OPTION(target, TEXT),
@@ -117,6 +117,10 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(init_sd, REAL),
                                      OPTION(read_prompt, FLAG),
                                      WORD(bias, BIASES),
+                                     OPTION(lora_bias, FLAG),
+                                     WORD(init, STARTS),
+                                     OPTION(tables, TEXT),
+                                     OPTION(tokens, TEXT),
                                      WORD(scaling, SCALINGS),
                                      WORD(residual, RESIDUALS),
                                      {"encoder", OPTION_FLAG, offsetof(PeftConfig, on[PART_ENCODER])},

@@ -23,8 +23,15 @@
 /* A virtual token of a prefix: its own key and value; a vector that goes through the layer's own norm (where that
  * stands before attention) and its key and value projections; or a row of a table that an MLP maps to both. */
 typedef enum { PREFIX_FREE, PREFIX_TIED, PREFIX_MLP } PrefixKind;
-typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode;          /* biases of the body, of the adapted layers */
-typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode; /* a factor, one number, one a channel */
+typedef enum { BIAS_NONE, BIAS_ALL, BIAS_TARGETS } BiasMode; /* biases of the body, of the adapted layers */
+typedef enum {
+    START_PLAIN,
+    START_GAUSSIAN,
+    START_PISSA,
+    START_OLORA
+} LoraStart;                                                                 /* of A and B; the latter two
+                                                                                     take B A out of the base */
+typedef enum { SCALE_FIXED, SCALE_LEARNED, SCALE_CHANNEL } ScaleMode;        /* a factor, one number, one a channel */
 typedef enum { RESIDUAL_OUTPUT, RESIDUAL_SUM, RESIDUAL_INPUT } ResidualMode; /* A(z) is added to s, s + x or z */
 typedef struct {
     const char *target; /* glob over Linear names */
@@ -41,14 +48,20 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     bool rslora;           /* LoRA, DoRA */
     const LoraRule *rules; /* LoRA, DoRA: layers with a rank and alpha of their own; the first that matches counts */
     int n_rules;
-    BiasMode bias;         /* LoRA, DoRA: biases that train along */
-    bool norm_gradient;    /* DoRA: the gradient goes through the norm, too, which costs a layer's size in memory */
-    double dropout;        /* LoRA: of the input; adapters: of the output */
-    int width, reduction;  /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
+    BiasMode bias;      /* LoRA, DoRA: biases that train along */
+    bool lora_bias;     /* LoRA: B has a bias of its own */
+    LoraStart init;     /* LoRA, DoRA */
+    const char *tables; /* LoRA, DoRA: matrices outside the layers that are adapted, too: a glob over their names,
+                              like wte or lm_head, or NULL.  A tied head and its table come apart */
+    bool merge_tied;    /* LoRA: merging changes both of a tied pair, as PEFT's merge does, and not the adapted one */
+    const char *tokens; /* LoRA, DoRA, tokens: "5|8|100", rows of the token table that train, or NULL */
+    bool norm_gradient; /* DoRA: the gradient goes through the norm, too, which costs a layer's size in memory */
+    double dropout;     /* LoRA: of the input; adapters: of the output */
+    int width, reduction;         /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
                              prefix MLP: width of its hidden layer */
-    double scale;          /* adapters: factor of the adapter's output */
-    ScaleMode scaling;     /* adapters: where it is learned, it starts at 1 */
-    ResidualMode residual; /* adapters that read the sum */
+    double scale;                 /* adapters: factor of the adapter's output */
+    ScaleMode scaling;            /* adapters: where it is learned, it starts at 1 */
+    ResidualMode residual;        /* adapters that read the sum */
     bool norm_before, norm_after; /* adapters: a LayerNorm of their own, before down and after up */
     Act act;                      /* adapters */
     int length;                   /* prefix, prompt: virtual tokens */

@@ -37,6 +37,8 @@ static Var *vera_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     TRY(lora_check(m, cfg, "vera"));
+    if (cfg->tables || cfg->tokens || cfg->lora_bias || cfg->init)
+        return err_fail(E_CONFIG, "vera: tables, tokens, lora_bias and init belong to lora");
     if (cfg->n_rules || cfg->bias)
         return err_fail(E_CONFIG, "vera: all linear layers have one rank, and no biases train along");
     int64_t in = 0, out = 0, r = cfg->rank;

@@ -117,7 +117,7 @@ Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks 
         pooler.padded[PART_ENCODER] = batch.src ? batch.s : batch.t;
         pooler.padded[PART_DECODER] = batch.t;
         if (encode)
-            m->arch->encode(m, &pass, &batch);
+            model_encode(m, &pass, &batch);
         else
             model_hidden(m, &pass, &batch);
         done += batch.b;

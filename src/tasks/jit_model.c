@@ -44,7 +44,7 @@ static Var *pooled(Model *m, Pass *p, const Batch *x)
     if (!m->arch->encode) return model_pooled(m, p, x, m->encoder ? POOL_FIRST : POOL_LAST);
     Batch y = *x;
     y.src = x->ids, y.s = x->t, y.src_len = x->len;
-    Var *h = m->arch->encode(m, p, &y);
+    Var *h = model_encode(m, p, &y);
     int32_t *first = NEW(tape_arena(p->tape), int32_t, x->b);
     for (int64_t i = 0; i < x->b; i++) first[i] = (int32_t)(h->val.dim[1] - x->t);
     return op_rows(p->tape, h, first, x->b, 1);

@@ -316,7 +316,65 @@ static void same_bytes_for_any_threads(void **state)
     opcheck_threads("layer", layer, NULL, 4, in);
 }
 
-SUITE(cmocka_unit_test(norm_ratio_gradients), cmocka_unit_test(linear_gradients),
+static Var *lowrank(Tape *t, Var *const *in, void *ctx)
+{
+    Layout layout = *(const Layout *)ctx;
+    return op_lowrank(t, in[0], layout, in[1], in[2], 0.7, in[3]);
+}
+
+/* Against the same product of whole matrices, and through finite differences, with and without a gain. */
+static void lowrank_gradients(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 26);
+    for (Layout l = OUT_IN; l <= IN_OUT; l++)
+        for (int n = 3; n <= 4; n++) {
+            Tensor in[] = {l == OUT_IN ? noise(&a, F64, 60, SHAPE(5, 4)) : noise(&a, F64, 60, SHAPE(4, 5)),
+                           noise(&a, F64, 61, SHAPE(2, 4)), noise(&a, F64, 62, SHAPE(5, 2)),
+                           noise(&a, F64, 63, SHAPE(5))};
+            opcheck("lowrank", lowrank, &l, n, in);
+            Tape *t = tape_open(&a, false);
+            Var *v = op_lowrank(t, tape_leaf(t, in[0]), l, tape_leaf(t, in[1]), tape_leaf(t, in[2]), 0.7,
+                                n == 4 ? tape_leaf(t, in[3]) : NULL);
+            for (int64_t o = 0; o < 5; o++)
+                for (int64_t i = 0; i < 4; i++) {
+                    int64_t at = l == OUT_IN ? o * 4 + i : i * 5 + o;
+                    double x = tensor_get(in[0], at);
+                    for (int64_t r = 0; r < 2; r++)
+                        x += 0.7 * tensor_get(in[2], o * 2 + r) * tensor_get(in[1], r * 4 + i);
+                    if (n == 4) x *= tensor_get(in[3], o);
+                    assert_true(fabs(tensor_get(v->val, at) - x) < 1e-14);
+                }
+        }
+    arena_close(&a);
+}
+
+static const int32_t PUT[] = {3, 0, 3};
+
+static Var *put_rows(Tape *t, Var *const *in, void *ctx)
+{
+    (void)ctx;
+    return op_put_rows(t, in[0], in[1], PUT);
+}
+
+/* Of two rows for one place the last stands, and only it has a gradient. */
+static void put_rows_gradients(void **state)
+{
+    (void)state;
+    Arena a = arena_open(1 << 26);
+    Tensor in[] = {noise(&a, F64, 64, SHAPE(5, 4)), noise(&a, F64, 65, SHAPE(3, 4))};
+    opcheck("put_rows", put_rows, NULL, 2, in);
+    Tape *t = tape_open(&a, false);
+    Var *y = op_put_rows(t, tape_leaf(t, in[0]), tape_leaf(t, in[1]), PUT);
+    for (int64_t i = 0; i < 20; i++) {
+        int64_t row = i / 4 == 3 ? 2 : i / 4 == 0 ? 1 : -1;
+        assert_true(tensor_get(y->val, i) == (row < 0 ? tensor_get(in[0], i) : tensor_get(in[1], row * 4 + i % 4)));
+    }
+    arena_close(&a);
+}
+
+SUITE(cmocka_unit_test(norm_ratio_gradients), cmocka_unit_test(lowrank_gradients),
+      cmocka_unit_test(put_rows_gradients), cmocka_unit_test(linear_gradients),
       cmocka_unit_test(linear_part_gradients), cmocka_unit_test(linear_part_is_columns),
       cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients), cmocka_unit_test(act_gradients),
       cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients), cmocka_unit_test(dropout_gradients),

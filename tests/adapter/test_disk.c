@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "nn/build.h"
+#include "nn/rope.h"
 #include "peft/tiny.h"
 
 static const char *const LIBRARY[] = {"hf", "adapters"};
@@ -32,6 +33,7 @@ static void expect_same_params(const Model *m, const Model *k, const char *what)
     for (int i = 0; i < params_n(m->params); i++) {
         const Param *p = params_at(m->params, i), *q = param_find(k->params, p->name);
         if (!str_glob("peft.*", p->name) && !build_is_class_head(p->name)) continue;
+        if (str_glob("*.no_bias", p->name)) continue; /* room for merging, in no file */
         EXPECT(q && tensor_same_shape(p->val, q->val), "%s: %s does not come back", what, p->name);
         EXPECT(!memcmp(p->val.data, q->val.data, tensor_bytes(p->val)), "%s: %s comes back changed", what, p->name);
     }
@@ -57,7 +59,8 @@ static bool goes_round(Arenas *a, const Arch *arch, const Variant *v, const char
         EXPECT(adapter_attach(y, k, again) == OK, "%s: %s", what, err_message());
         expect_same_params(x->model, k, what);
         const Batch *b = tiny_batch(&a->run, m, true, false);
-        bool elsewhere = str_glob("prefix*|displaced|prompt*|late", v->name); /* positions differ between libraries */
+        bool rotary = rope_dims(&c) > 0; /* then a turn of the keys makes up for positions that differ */
+        bool elsewhere = str_glob("displaced|prompt*|late", v->name) || (!rotary && str_glob("prefix*", v->name));
         double gap = elsewhere ? 0 : largest_gap(logits_of(a, m, hooks, b), logits_of(a, k, again, b));
         EXPECT(gap <= (moved || !strcmp(arch->name, "gpt2") ? 1e-4 : 0), "%s: logits move by %.2g", what, gap);
         adapter_close(y);

@@ -377,6 +377,167 @@ static void inner_names_are_applied_or_refused(void **state)
     arenas_close(&a);
 }
 
+/* ---- names as training leaves them */
+
+static void rename_all(Dir *d, const char *form, const char *tail)
+{
+    for (int i = 0; i < d->n; i++) {
+        const char *bare = d->at[i].name + strlen("base_model.model."), *dot = strrchr(bare, '.');
+        d->at[i].name = str_print(d->run, form, (int)(dot - bare), bare, tail);
+    }
+}
+
+/* Each trace of a wrapper reads as the plain name does. */
+static void traces_of_wrappers_are_read_over(void **state)
+{
+    (void)state;
+    static const char *const FORMS[] = {"%.*s%s", "base_model.model.%.*s.default%s", "module.base_model.model.%.*s%s",
+                                        "base_model.model._orig_mod.%.*s%s", "_orig_mod.base_model.model.%.*s%s"};
+    for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++) {
+        Arenas a = arenas();
+        Dir d = dir_new(&a.run);
+        Model *m = tiny(&a.run, arch_find("roberta"), F32);
+        Adapter *x;
+        put_maps(&d, m, "query");
+        rename_all(&d, FORMS[i], ".weight");
+        dir_write(&d, "{\"peft_type\": \"LORA\", \"r\": 2, \"target_modules\": [\"query\"]}");
+        EXPECT(dir_attach(&x, &d, m, hooks_new(&a.run)) == OK, "%s: %s", FORMS[i], err_message());
+        const Param *down = param_find(m->params, "peft.lora.encoder.layer.0.attention.self.query.A");
+        assert_true(largest_gap(down->val, d.at[0].value) == 0);
+        assert_int_equal(x->n_remarks, i == 0); /* PEFT itself does not read names without the stem */
+        adapter_close(x);
+        dir_remove(&d);
+        arenas_close(&a);
+    }
+}
+
+/* ---- layers */
+
+/* A pattern may be a text, the layers one number; they narrow ends of names, and neither expressions nor whole
+ * names. */
+static void layers_narrow_ends_of_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        bool first;
+    } CASES[] = {
+        {"\"target_modules\": [\"query\"], \"layers_to_transform\": 1", false},
+        {"\"target_modules\": [\"query\"], \"layers_to_transform\": [1], \"layers_pattern\": \"layer\"", false},
+        {"\"target_modules\": [\"query\"], \"layers_to_transform\": 1, \"layers_pattern\": [\"x\", \"layer\"]",
+         false},
+        {"\"target_modules\": [\"query\"], \"layers_to_transform\": []", true},
+        {"\"target_modules\": \".*query\", \"layers_to_transform\": [1]", true}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Arenas a = arenas();
+        Dir d = dir_new(&a.run);
+        Model *m = tiny(&a.run, arch_find("roberta"), F32);
+        Adapter *x;
+        for (int l = !CASES[i].first; l < 2; l++)
+            dir_lora(&d, str_print(&a.run, "roberta.encoder.layer.%d.attention.self.query", l), 2, 12, 12);
+        dir_write(&d, str_print(&a.run, "{\"peft_type\": \"LORA\", \"r\": 2, %s}", CASES[i].config));
+        EXPECT(dir_attach(&x, &d, m, hooks_new(&a.run)) == OK, "%s: %s", CASES[i].config, err_message());
+        bool first = param_find(m->params, "peft.lora.encoder.layer.0.attention.self.query.A");
+        assert_true(first == CASES[i].first);
+        adapter_close(x);
+        dir_remove(&d);
+        arenas_close(&a);
+    }
+}
+
+/* ---- starts */
+
+/* PiSSA and OLoRA take the product that they start from out of the base, and so does reading their files: untrained
+ * they are the base, and trained ones read the same as they were. */
+static void starts_are_taken_out_of_the_base_again(void **state)
+{
+    (void)state;
+    for (LoraStart start = START_PISSA; start <= START_OLORA; start++) {
+        Arenas a = arenas();
+        Dir d = dir_new(&a.run);
+        Model *m = tiny(&a.run, arch_find("roberta"), F64), *k = tiny(&a.run, arch_find("roberta"), F64);
+        Hooks *hooks = hooks_new(&a.run), *again = hooks_new(&a.run);
+        const Batch *b = tiny_batch(&a.run, m, true, false);
+        PeftConfig cfg = {0};
+        Adapter *y;
+        peft_find("lora")->defaults(&cfg, &m->config);
+        cfg.rank = 3, cfg.init = start;
+        Tensor base = logits_of(&a, m, NULL, b);
+        assert_int_equal(peft_attach(peft_find("lora"), m, hooks, &cfg), OK);
+        near(largest_gap(logits_of(&a, m, hooks, b), base), 0, 1e-10, "start");
+        assert_true(largest_gap(logits_of(&a, m, NULL, b), base) > 1e-2);
+        stir(m, "peft.*", 0.3, 4);
+        Adapter *x = adapter_of(m, peft_find("lora"), &cfg, "mine");
+        x->library = library_find("hf");
+        EXPECT(adapter_save(x, d.dir) == OK, "%s", err_message());
+        EXPECT(dir_attach(&y, &d, k, again) == OK, "%s", err_message());
+        near(largest_gap(logits_of(&a, m, hooks, b), logits_of(&a, k, again, b)), 0, 1e-6, "read");
+        adapter_close(y);
+        dir_remove(&d);
+        arenas_close(&a);
+    }
+}
+
+/* ---- sizes */
+
+/* A table with more rows than the base's resizes table and head, tied or not, and the head's bias. */
+static void a_resized_table_resizes_the_model(void **state)
+{
+    (void)state;
+    for (int rows = 14; rows <= 20; rows += 6) {
+        Arenas a = arenas();
+        Dir d = dir_new(&a.run);
+        Model *m = tiny(&a.run, arch_find("roberta"), F32);
+        Adapter *x;
+        put_maps(&d, m, "query");
+        Tensor table = dir_noise(&d, "roberta.embeddings.word_embeddings.weight", rows, 12);
+        dir_write(&d, "{\"peft_type\": \"LORA\", \"r\": 2, \"target_modules\": [\"query\"]}");
+        EXPECT(dir_attach(&x, &d, m, hooks_new(&a.run)) == OK, "%s", err_message());
+        assert_int_equal(m->config.vocab, rows);
+        assert_true(largest_gap(param_find(m->params, "embeddings.word_embeddings.weight")->val, table) == 0);
+        assert_int_equal(tensor_count(param_find(m->params, "lm_head.bias")->val), rows);
+        assert_int_equal(tensor_last(logits_of(&a, m, NULL, tiny_batch(&a.run, m, true, false))), rows);
+        adapter_close(x);
+        dir_remove(&d);
+        arenas_close(&a);
+    }
+}
+
+/* ---- methods that are not supported */
+
+/* The error names the method, says that it is not supported, and lists those that are. */
+static void other_methods_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const KINDS[] = {"ADAMSS",   "ADAPTION_PROMPT",
+                                        "BEFT",     "BOFT",
+                                        "BONE",     "C3A",
+                                        "CPT",      "DELORA",
+                                        "FROD",     "GLORA",
+                                        "GRALORA",  "FOURIERFT",
+                                        "HIRA",     "HRA",
+                                        "LOHA",     "LOKR",
+                                        "MISS",     "OFT",
+                                        "OSF",      "POLY",
+                                        "RANDLORA", "ROAD",
+                                        "SHIRA",    "VBLORA",
+                                        "WAVEFT",   "XLORA",
+                                        "LILY",     "TINYLORA",
+                                        "PVERA",    "NEWER_STILL"};
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        Arenas a = arenas();
+        Dir d = dir_new(&a.run);
+        dir_lora(&d, "h.0.mlp.c_fc", 2, 12, 22);
+        dir_write(&d, str_print(&a.run, "{\"peft_type\": \"%s\"}", KINDS[i]));
+        expect_refused(&d, tiny(&a.run, arch_find("gpt2"), F32), KINDS[i]);
+        expect_refused(&d, tiny(&a.run, arch_find("gpt2"), F32), "not supported; supported are LORA");
+        dir_remove(&d);
+        arenas_close(&a);
+    }
+}
+
 SUITE(cmocka_unit_test(a_pruned_adalora_keeps_its_scale), cmocka_unit_test(patterns_are_matched_each_alone),
       cmocka_unit_test(a_saved_module_comes_apart), cmocka_unit_test(a_table_that_was_not_saved_stays_tied),
-      cmocka_unit_test(inner_names_are_applied_or_refused))
+      cmocka_unit_test(inner_names_are_applied_or_refused), cmocka_unit_test(traces_of_wrappers_are_read_over),
+      cmocka_unit_test(layers_narrow_ends_of_names), cmocka_unit_test(starts_are_taken_out_of_the_base_again),
+      cmocka_unit_test(a_resized_table_resizes_the_model), cmocka_unit_test(other_methods_are_refused_by_name))

@@ -7,7 +7,7 @@
 
 Var *__real_tape_param(Tape *, Param *);
 Var *__wrap_tape_param(Tape *, Param *);
-enum { COUNTED = 512 };
+enum { COUNTED = 1024 };
 static struct {
     const Param *param[COUNTED];
     int uses[COUNTED], n;
@@ -16,7 +16,7 @@ static struct {
 
 Var *__wrap_tape_param(Tape *t, Param *p)
 {
-    if (counter.on && p && !strncmp(p->name, "peft.", 5)) {
+    if (counter.on && p) {
         int i = 0;
         while (i < counter.n && counter.param[i] != p) i++;
         if (i == counter.n) {
@@ -44,6 +44,9 @@ static int promised_uses(const Model *m, const char *name)
     if (str_glob("peft.prefix.*.table|peft.prefix.*.mlp.*", name))
         for (Part p = 0; p < PART_COUNT; p++)
             if (str_glob(str_print(m->run, "peft.prefix.%s.*", part_name(p)), name)) return 2 * model_layers(m, p);
+    for (int i = 0; i < m->n_outer; i++) /* as often as the matrix that it changes */
+        if (str_glob(str_print(m->run, "peft.*.%s.*", m->outer[i].name), name))
+            return str_glob("*.no_bias", name) ? 0 : uses_of(m->outer[i].w);
     return !str_glob("peft.vera.A|peft.vera.B", name);
 }
 

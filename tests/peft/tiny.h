@@ -208,6 +208,33 @@ static inline void set_fused(PeftConfig *cfg, const Model *m)
     if (model_linear(m, (Where){SITE_QKV, 0, m->arch->last})) cfg->target = "*.qkv";
 }
 
+/* Matrices outside the layers, under the names of all architectures; a tied head and its table come apart. */
+static inline void set_tables(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->tables = "wte|wpe|embed_in|tok_embeddings|embeddings.*|lm_head.dense|pooler.dense|*relative_attention_bias|"
+                  "*embed_positions";
+}
+
+static inline void set_bias_of_b(PeftConfig *cfg, const Model *m)
+{
+    for (int i = 0; i < m->n_linears; i++) cfg->lora_bias |= m->linears[i].b != NULL;
+}
+
+static inline void set_widths(PeftConfig *cfg, const Model *m)
+{
+    static const LoraRule rules[] = {{"*.layer.1.*", 3, 0}};
+    (void)m;
+    cfg->rules = rules;
+    cfg->n_rules = 1;
+}
+
+static inline void set_rows_too(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->tokens = "3|0|5";
+}
+
 static inline void set_norms_and_channels(PeftConfig *cfg, const Model *m)
 {
     (void)m;
@@ -267,6 +294,10 @@ static inline int variants(Variant *v)
                                     {"prefix", "displaced", set_displaced},
                                     {"lora", "lora biases", set_biases},
                                     {"lora", "lora rules", set_rules},
+                                    {"lora", "lora tables", set_tables},
+                                    {"lora", "lora bias", set_bias_of_b},
+                                    {"lora", "lora tokens", set_rows_too},
+                                    {"dora", "dora tables", set_tables},
                                     {"dora", "dora exact", set_exact},
                                     {"dora", "dora thirds", set_exact_thirds},
                                     {"vera", "vera all", set_all_maps},
@@ -275,6 +306,7 @@ static inline int variants(Variant *v)
                                     {"ia3", "ia3 fused", set_fused},
                                     {"houlsby", "houlsby norms", set_norms_and_channels},
                                     {"pfeiffer", "pfeiffer sum", set_sum},
+                                    {"houlsby", "two widths", set_widths},
                                     {"pfeiffer", "one layer", set_second_layer}};
     int n = 0;
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++) v[n++] = (Variant){(*p)->name, (*p)->name, NULL};
@@ -290,6 +322,7 @@ static inline PeftConfig variant_config(const Variant *v, const Model *m)
     cfg.alpha = 3;
     if (cfg.reduction || cfg.width) cfg.width = 5;
     if (cfg.length) cfg.length = 3;
+    if (cfg.tokens) cfg.tokens = "4|1|5|6|7|8|9|10|11"; /* rows that the batch has */
     if (v->set) v->set(&cfg, m);
     return cfg;
 }
