@@ -217,8 +217,8 @@ static Status convert_directory(const Args *a, const Weights *w, const char *fro
     TRY(gguf_find(&gguf, args_arena(a), from));
     TRY(output_open(&f, a, "the new directory", to, 1));
     if (output_there(&f, a)) return OK;
-    Status status = gguf ? write_metadata(args_arena(a), gguf, f.path)
-                         : checkpoint_copy_beside(args_arena(a), from, f.path);
+    Status status =
+        gguf ? write_metadata(args_arena(a), gguf, f.path) : checkpoint_copy_beside(args_arena(a), from, f.path);
     if (!status) status = write_converted(a, w, str_print(args_arena(a), "%s/model.safetensors", f.path), to);
     return output_close(&f, status, false);
 }

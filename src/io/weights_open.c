@@ -91,9 +91,8 @@ Status weights_open(Weights **out, Arena *run, const char *path)
     const char *gguf;
     TRY(gguf_find(&gguf, run, path));
     if (gguf) return open_file(out, run, gguf);
-    return err_fail(E_IO,
-                    "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards, nor a .gguf",
-                    path);
+    return err_fail(
+        E_IO, "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards, nor a .gguf", path);
 }
 
 Status weights_write(const char *path, const Stored *tensors, int n)

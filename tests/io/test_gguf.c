@@ -513,8 +513,7 @@ static void faults_are_named(void **state)
         if (f == NESTED) put_array(&m, "k", GGUF_ARRAY, 1);
         for (int i = 0; i < 2 && f == KEYS; i++) put_u32(&m, "k", 1);
         if (f == HEADS) put_string(&m, "general.architecture", "llama"), put_u32(&m, "llama.attention.head_count", 3);
-        if (f == OLD || f == NEW_VERSION || f == SWAPPED)
-            m.version = f == OLD ? 1 : f == NEW_VERSION ? 4 : 3u << 24;
+        if (f == OLD || f == NEW_VERSION || f == SWAPPED) m.version = f == OLD ? 1 : f == NEW_VERSION ? 4 : 3u << 24;
         if (f == BEYOND || f == ODD_OFFSET)
             put_entry(&m, "a", f == BEYOND ? 1024 : 2, 0, 0, f == BEYOND ? 0 : 4);
         else if (f == TYPE || f == NO_TYPE || f == ROW)
