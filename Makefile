@@ -53,10 +53,10 @@ LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/
 TESTED := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 
-# The same plain loops, compiled for three instruction sets; kernels.c and attend.c in src/num choose at run time.
+# The same plain loops, compiled for three instruction sets; kernels.c, attend.c and matvec.c in src/num choose at run time.
 $(OUT)/src/num/fast_generic.o: FLAGS := -fno-trapping-math
-$(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
-$(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
+$(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o $(OUT)/src/num/matvec_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
+$(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o $(OUT)/src/num/matvec_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
 
 # Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
 $(OUT)/src/io/stored.o $(OUT)/src/io/blocks.o: FLAGS := -fno-trapping-math

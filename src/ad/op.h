@@ -71,7 +71,7 @@ Var *op_scores(Tape *, Var *q, Var *k, Var *bias, Attn); /* the same map in obse
 Var *op_softmax(Tape *, Var *scores);                    /*   -inf where unseen; */
 Var *op_mix(Tape *, Var *probs, Var *v, Attn);           /*   then dropout and the mixture (B,T,H*D) */
 
-/* Rotary positions: turns the first `dims` channels of every head of x (B,T,H*D), pair i of row r by the angle whose
+/* Rotary positions: turns the first `dims` channels of every head of x (..,H*D), pair i of row r by the angle whose
  * cosine and sine are element (r,i) of the tables (rows,dims/2).  Row i of x takes row[i], or, without, i mod rows. */
 typedef struct {
     int64_t head_dim, dims, rows;

@@ -30,7 +30,7 @@ static Tensor make_rows(Tape *t, const Ratio *r, const Var *w, const Var *a, con
 {
     int64_t o = b->val.dim[0], rank = a->val.dim[0], c = a->val.dim[1];
     Tensor v = tape_alloc(t, a->val.dtype, SHAPE(o, c));
-    if (r->rows.layout == OUT_IN && !r->rows.run)
+    if (r->rows.layout == OUT_IN && !r->rows.run && w->val.dtype == v.dtype)
         memcpy(v.data, tensor_rows(w->val, r->rows.first, o).data, tensor_bytes(v));
     else
         for (int64_t i = 0; i < o * c; i++) tensor_set(v, i, tensor_get(w->val, place(r, w->val, i / c, i % c)));
@@ -93,7 +93,8 @@ static void ratio_backward(Tape *t, Var *out)
     tape_free(t, dv);
 }
 
-static const Op RATIO = {"norm_ratio", ratio_backward, NULL}, HELD = {"norm_ratio_held", held_backward, NULL};
+static const Op RATIO = {"norm_ratio", ratio_backward, .half = true},
+                HELD = {"norm_ratio_held", held_backward, .half = true};
 
 Var *op_norm_ratio(Tape *t, Var *m, Var *w, WeightRows rows, Var *a, Var *b, double s, bool held)
 {

@@ -51,11 +51,11 @@ static const Op ROPE = {"rope", rope_backward};
 
 Var *op_rope(Tape *t, Var *x, Turn w)
 {
-    CHECK(x->val.rank == 3 && w.head_dim > 0 && tensor_last(x->val) % w.head_dim == 0 && w.dims >= 0 &&
+    CHECK(x->val.rank >= 2 && w.head_dim > 0 && tensor_last(x->val) % w.head_dim == 0 && w.dims >= 0 &&
               w.dims % 2 == 0 && w.dims <= w.head_dim && w.rows > 0,
           "%lld channels of heads of %lld turned in %s", (long long)w.dims, (long long)w.head_dim,
           tensor_shape(x->val));
-    for (int64_t i = 0; w.row && i < x->val.dim[0] * x->val.dim[1]; i++)
+    for (int64_t i = 0; w.row && i < tensor_count(x->val) / tensor_last(x->val); i++)
         CHECK(w.row[i] >= 0 && w.row[i] < w.rows, "row %d of angles for %lld positions", w.row[i], (long long)w.rows);
     Tensor y = tape_alloc(t, x->val.dtype, x->val.rank, x->val.dim);
     memcpy(y.data, x->val.data, tensor_bytes(y));

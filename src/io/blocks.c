@@ -3,7 +3,7 @@
  * block has 256 values in groups of 16 or 32 with integer scales of their own. */
 #include "io/blocks.h"
 
-#include "io/half.h"
+#include "num/half.h"
 
 static inline float half_at(const uint8_t *at)
 {

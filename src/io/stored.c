@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "io/blocks.h"
-#include "io/half.h"
 #include "io/reader.h"
+#include "num/half.h"
 
 static const struct {
     const char *name;
@@ -61,37 +61,6 @@ static double block_get(const Stored *s, int64_t i)
     return (double)x[i % TYPES[s->type].block];
 }
 
-/* ---- one number */
-
-/* Round to nearest, ties to even; the last bit of a number just above 1/2 is a step. */
-static inline uint16_t half_from_float(float f)
-{
-    int32_t all = (int32_t)float_bits(f), size = all & 0x7fffffff, sign = all >> 16 & 0x8000;
-    int32_t below = (int32_t)(float_bits(float_of((uint32_t)size) + 0.5f) - float_bits(0.5f));
-    int32_t normal = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
-    int32_t h = size < 113 << 23 ? below : normal;
-    h = size >= 143 << 23 ? 0x7c00 : h; /* 2^16; numbers that round up to it have carried into the exponent */
-    return (uint16_t)(size > 0x7f800000 ? 0x7e00 : h | sign);
-}
-
-/* The same of an F64, rounded once. */
-static inline uint16_t half_from(double x)
-{
-    double size = fabs(x);
-    float f = (float)x;
-    uint32_t bits = float_bits(f);
-    /* Rounding to odd on the way, where bits are lost, keeps the second rounding from mistaking a tie. */
-    if (fabs((double)f) > size) bits--;
-    if (fabs((double)float_of(bits)) < size) bits |= 1;
-    return half_from_float(float_of(bits));
-}
-
-static inline uint16_t bfloat_from_float(float f)
-{
-    uint32_t x = float_bits(f), rounded = (x + 0x7fff + (x >> 16 & 1)) >> 16;
-    return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? x >> 16 | 0x40 : rounded);
-}
-
 /* ---- properties of a tensor */
 
 double stored_get(const Stored *s, int64_t i)
@@ -125,6 +94,16 @@ double stored_get(const Stored *s, int64_t i)
     case STORED_F64: return x.f64;
     default: return 0;
     }
+}
+
+bool stored_same_values(const Stored *a, const Stored *b)
+{
+    if (stored_same_bytes(a, b)) return true;
+    if (a->count != b->count) return false;
+    if (a->type == b->type && a->n_bytes == b->n_bytes) return !a->n_bytes || !memcmp(a->bytes, b->bytes, a->n_bytes);
+    bool same = true;
+    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
+    return same;
 }
 
 bool stored_same_bytes(const Stored *a, const Stored *b)
@@ -260,7 +239,7 @@ Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
 Stored stored_of(const char *name, Tensor v)
 {
     static const StoredType types[] = {
-        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32, [F16] = STORED_F16};
     Stored s = {.name = name,
                 .type = types[v.dtype],
                 .rank = v.rank,
@@ -278,6 +257,7 @@ static int same_dtype(StoredType type)
     case STORED_F32: return F32;
     case STORED_F64: return F64;
     case STORED_BF16: return BF16;
+    case STORED_F16: return F16;
     case STORED_I32: return I32;
     default: return -1;
     }
@@ -311,7 +291,8 @@ Status stored_read(Tensor into, const Stored *s)
         memcpy(into.data, s->bytes, s->n_bytes);
         return OK;
     }
-    static const StoredType stored[] = {[F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16};
+    static const StoredType stored[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [F16] = STORED_F16};
     bool rows = into.dtype != I32 && stored_is_float(s);
     for (int64_t i = 0; rows && i < s->count; i += PIECE)
         turn(tensor_place(into, i), stored[into.dtype], place(s, i), s->type,
@@ -331,7 +312,7 @@ Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
     if (s->rank > MAX_RANK)
         return err_fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
                         s->rank, MAX_RANK);
-    int dtype = same_dtype(s->type);
+    int dtype = s->type == STORED_F16 ? -1 : same_dtype(s->type); /* only weights are held as halves */
     if (dtype >= 0) {
         *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
         if (stored_lend(out, s)) return OK;

@@ -66,6 +66,10 @@ Status weights_keep(Weights *, Arena *);
 /* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again.  Not after
  * weights_keep(): changes of a lent value would be lost. */
 void weights_release(const Weights *, const Stored *);
+/* Takes `prefix` off every name that begins with it.  A name beside those loses the parts that it shares with the
+ * prefix: with "model.encoder." off, "model.classifier.weight" is classifier.weight.  E_FORMAT: two names became one. */
+Status weights_unprefix(Weights *, Arena *run, const char *prefix);
+const char *weights_dropped(const Weights *); /* what a container's reader took off every name, or "" */
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
 const Stored *weights_find(const Weights *, const char *name);
@@ -77,6 +81,7 @@ Status weights_write(const char *path, const Stored *, int n);
 
 double stored_get(const Stored *, int64_t i);
 bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
+bool stored_same_values(const Stored *, const Stored *); /* in number and order, whatever their types */
 /* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
  * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; an overflow becomes
  * infinite, as a conversion does anywhere. */

@@ -349,6 +349,16 @@ static void turn_rows(Pass *p, const Stack *s, Rows *r)
     }
 }
 
+Var *block_turn_keys(Pass *p, const Stack *s, int layer, Var *keys)
+{
+    if (!s->rope_dims) return keys;
+    int64_t n = keys->val.dim[0], b;
+    const int32_t *position = row_positions(p, s->part, &(Rows){.t = n}, 0, &b);
+    Turn turn = rope_turn(tape_arena(p->tape), s->rates[s->layer[layer].local], s->rope_dims, position, n);
+    turn.head_dim = s->head_dim;
+    return op_rope(p->tape, keys, turn);
+}
+
 Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
 {
     Tape *t = p->tape;
@@ -358,10 +368,11 @@ Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
     int mark = tape_enter(t);
     for (int l = 0; l < s->n; l++) {
         calls[l] = (Call){*p, s, *r, l};
+        Var *bias = r->layer_bias ? r->layer_bias[l] : r->bias;
         if (p->checkpoint && tape_records(t))
-            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, r->bias, NULL);
+            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, bias, NULL);
         else
-            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, r->bias, NULL}, &calls[l]);
+            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, bias, NULL}, &calls[l]);
         tape_renew(t, mark, x);
     }
     return tape_leave(t, mark, x);

@@ -55,6 +55,7 @@ typedef struct {
     const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
     int64_t k;
     Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
+    Var **layer_bias;          /* UMT5: such a bias of each layer, in the place of one for all; or NULL */
     Var *memory;               /* the encoder's result (B,S,C), or NULL */
     const int32_t *memory_len; /* (B) or NULL */
 } Rows;
@@ -63,6 +64,8 @@ typedef struct {
 Var *block_linear(Pass *, const Linear *, Var *x);
 Var *block_norm(Pass *, const Norm *, Var *x, Var *residual); /* residual may be NULL */
 Var *block_part(Tape *, const Linear *, Var *whole);          /* a part's outputs among those of the fused layer */
+/* Keys (P,C) of a layer as if they stood at positions 0, 1, ..., moved as hooks require. */
+Var *block_turn_keys(Pass *, const Stack *, int layer, Var *keys);
 Var *block_dropout(Pass *, double p, Where, Var *x);
 Var *block_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this place */
 

@@ -14,12 +14,12 @@ bool build_is_class_head(const char *parameter)
 bool build_is_any_head(const char *parameter)
 {
     return build_is_class_head(parameter) ||
-           str_glob(
-               "lm_head.*|cls.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|final_logits_bias",
-               parameter);
+           str_glob("lm_head.*|cls.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|"
+                    "final_logits_bias",
+                    parameter);
 }
 
-/* ModernBERT's classification head begins with layers that files of the encoder alone do not have. */
+/* Files of a ModernBERT encoder alone have none of the layers that its classification head begins with. */
 bool build_may_lack(const Model *m, const char *parameter)
 {
     return build_is_class_head(parameter) || str_glob("pooler.*", parameter) ||

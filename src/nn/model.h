@@ -22,6 +22,7 @@ typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a 
 
 typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
     char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5", "llama", ... */
+    char type[24];              /* another name of the family in config.json, such as "xlm-roberta"; "": its own */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
     int kv_heads;               /* heads of keys and values, which groups of the others share; 0: heads */
@@ -40,7 +41,9 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     bool writes_from_encoder;      /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
     bool pooler;                   /* BERT, RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
     bool next_sentence;            /* BERT: has the head that says whether the second text follows the first */
+    bool pre_norm;                 /* MBart: BART with norms in front of sublayers and behind each stack */
     int rel_buckets, rel_distance; /* T5 */
+    bool rel_by_layer;             /* UMT5: each layer has a position bias of its own */
     Rope rope;
     int window;       /* > 0: rows see keys less than so far away, in the layers that window_of() says; 0: all */
     int window_from;  /* layers before this one have no window */
@@ -156,12 +159,18 @@ int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
- * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
-typedef struct { /* zero: the files' values, in F32 */
+ * ("roberta.") or not, and that of a wrapper in front (nn/state.h); a tensor that is missing, has another shape, or
+ * has no place is E_MISMATCH with its name. */
+typedef void Remark(const char *line, void *user); /* a sentence on how a file was read */
+typedef struct {                                   /* zero: the files' values, for computing in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
     bool writes_from_encoder; /* where the family can: as UniXcoder, whose head is the token table alone */
-    DType dtype;
+    bool vocab_from_file;     /* the file's token table may have another size than the config says */
+    Remark *say;              /* a wrapper's name taken off, heads skipped, and the like; may be NULL */
+    void *user;
+    DType dtype;   /* F32 or F64 computes */
+    bool widen;    /* no weight stays in 16 bits: F32 takes twice their memory, to the same result */
     uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);

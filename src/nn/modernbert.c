@@ -258,12 +258,15 @@ static void adapt(Config *c, const Weights *w)
 
 static const Sublayer SUBLAYERS[] = {{0}};
 
+static const Head OTHERS[] = {{"head", "masked tokens or classes"}, {"decoder", "masked tokens"}, {0}};
+
 static const Format FORMAT = {.types = "modernbert",
                               .prefix = "model.",
                               .fields = FIELDS,
                               .fixed = FIXED,
                               .alias = ALIAS,
-                              .ignore = "head.*|decoder.*|*.rotary_emb.inv_freq",
+                              .ignore = "*.rotary_emb.inv_freq",
+                              .heads = OTHERS,
                               .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,

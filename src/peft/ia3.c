@@ -106,6 +106,7 @@ static void rescale(Tensor t, int64_t i, double l, bool undo)
 
 static void fold(const Linear *l, const Param *scale, bool inputs, bool undo)
 {
+    param_widen(l->w);
     for (int64_t o = 0; o < l->out; o++)
         for (int64_t i = 0; i < l->in; i++)
             rescale(l->w->val, linear_at(l, o, i), tensor_get(scale->val, inputs ? i : o), undo);

@@ -143,7 +143,7 @@ void lora_bias_train(Model *m, const PeftConfig *cfg)
 {
     for (int i = 0; i < params_n(m->params) && cfg->bias; i++) {
         Param *p = params_at(m->params, i);
-        if (lora_trains_bias(m, cfg, p)) p->trainable = true;
+        if (lora_trains_bias(m, cfg, p)) param_train(p, true);
     }
 }
 
@@ -179,6 +179,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 /* On outputs o .. o+n-1, which lie side by side: rows (out,in) or columns (in,out) of W. */
 static void fold_run(const Linear *l, int64_t o, int64_t n, Tensor a, Tensor b, double s)
 {
+    param_widen(l->w);
     Tensor w = l->w->val;
     int64_t r = a.dim[0];
     void *to = tensor_place(w, linear_at(l, o, 0)), *up = tensor_place(b, o * r);
@@ -196,6 +197,7 @@ void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
 
 void lora_scale_output(const Linear *l, int64_t o, double c)
 {
+    param_widen(l->w);
     Tensor w = l->w->val;
     for (int64_t i = 0; i < l->in; i++) {
         int64_t at = linear_at(l, o, i);

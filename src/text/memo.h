@@ -35,6 +35,15 @@ static inline Memo memo_open(Arena *a, int64_t words) /* room for so many, a pow
     return (Memo){NEW(a, Remembered, words), (uint64_t)words / 2 - 1};
 }
 
+/* Forgets all; opens the memory where there is none. */
+static inline void memo_clear(Memo *m, Arena *a, int64_t words)
+{
+    if (m->at)
+        memset(m->at, 0, sizeof *m->at * 2 * (size_t)(m->mask + 1));
+    else
+        *m = memo_open(a, words);
+}
+
 /* `left` bytes may be read from the word on.  False: the word is not one to remember. */
 static inline bool memo_key(MemoKey *k, const Memo *m, const char *word, size_t len, size_t left)
 {

@@ -118,6 +118,18 @@ static int64_t nmt(const NormStep *s, uint32_t c, char out[12])
     return blank ? 1 : -1;
 }
 
+/* The same of an ASCII character, most of which no step has anything to do with. */
+static int64_t of_ascii(const NormStep *s, char c, char out[12])
+{
+    bool line = c == '\t' || c == '\n' || c == '\r';
+    switch (s->kind) {
+    case NORM_LOWER: *out = (char)(c + 32); return c >= 'A' && c <= 'Z' ? 1 : -1;
+    case NORM_CLEAN: *out = ' '; return line ? 1 : c < ' ' || c == 0x7F ? 0 : -1;
+    case NORM_NMT: return nmt(s, (uint32_t)c, out);
+    default: return -1;
+    }
+}
+
 typedef int64_t EachFn(const NormStep *, uint32_t c, char out[12]);
 
 static Normal each(Arena *a, const NormStep *s, const Normal *x, EachFn *f)
@@ -126,7 +138,8 @@ static Normal each(Arena *a, const NormStep *s, const Normal *x, EachFn *f)
     int64_t kept = 0;
     for (int64_t at = 0, n; at < x->len; at += n) {
         char out[12];
-        int64_t becomes = f(s, at_of(x, at, &n), out);
+        n = 1;
+        int64_t becomes = x->text[at] & 0x80 ? f(s, at_of(x, at, &n), out) : of_ascii(s, x->text[at], out);
         if (becomes < 0) continue;
         if (at > kept) normal_copy(&w, x, kept, at - kept);
         if (becomes) normal_write(&w, x, at, n, out, becomes);

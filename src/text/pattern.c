@@ -10,6 +10,7 @@
 
 #define SPACES "\\t-\\r\\x{85}\\p{Z}"
 #define WORDS "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}"
+#define LATIN1 "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}" /* which count as letters outside of a class only */
 
 struct Regex {
     pcre2_code *code;
@@ -36,8 +37,11 @@ static char *translated(Arena *a, const char *regex)
         if (*p == '[') class ++;
         if (*p == ']' && class) class --;
         bool escape = *p == '\\' && p[1];
-        const char *inside = !escape ? NULL : p[1] == 's' ? SPACES : p[1] == 'w' ? WORDS : NULL;
-        const char *outside = !escape || class ? NULL : p[1] == 'S' ? SPACES : p[1] == 'W' ? WORDS : NULL;
+        const char *inside = !escape       ? NULL
+                             : p[1] == 's' ? SPACES
+                             : p[1] == 'w' ? (class ? WORDS : WORDS LATIN1)
+                                           : NULL;
+        const char *outside = !escape || class ? NULL : p[1] == 'S' ? SPACES : p[1] == 'W' ? WORDS LATIN1 : NULL;
         if (inside)
             buf_print(&b, class ? "%s" : "[%s]", inside);
         else if (outside)

@@ -15,7 +15,9 @@ typedef struct {
     Normal x;     /* the stretch at hand */
     int64_t base; /* where it begins in the source */
     BpeText out;
-    int64_t id_room, begin_room, end_room, cut_room;
+    int64_t room, cut_room; /* tokens, cuttings */
+    int32_t unknown_id;     /* of the model; -1 */
+    bool fuses;             /* neighbouring unknown characters are one token */
     Cutting *cut;
     Cutter spm;
     bool unknown; /* the token before, of the same word */
@@ -23,12 +25,19 @@ typedef struct {
 
 /* ---- tokens ---- */
 
-static void emit(Encoder *e, int32_t id, int64_t begin, int64_t end)
+static void grow(Encoder *e)
 {
     BpeText *t = &e->out;
-    GROW(e->a, t->id, t->n, e->id_room, 1024);
-    GROW(e->a, t->begin, t->n, e->begin_room, 1024);
-    GROW(e->a, t->end, t->n, e->end_room, 1024);
+    size_t was = (size_t)e->room, is = (size_t)(e->room = 2 * e->room + 1024);
+    t->id = arena_grow(e->a, t->id, sizeof *t->id * was, sizeof *t->id * is);
+    t->begin = arena_grow(e->a, t->begin, sizeof *t->begin * was, sizeof *t->begin * is);
+    t->end = arena_grow(e->a, t->end, sizeof *t->end * was, sizeof *t->end * is);
+}
+
+static inline void emit(Encoder *e, int32_t id, int64_t begin, int64_t end)
+{
+    BpeText *t = &e->out;
+    if (t->n == e->room) grow(e);
     t->id[t->n] = id;
     t->begin[t->n] = begin;
     t->end[t->n++] = end;
@@ -46,13 +55,13 @@ static int32_t shifted(const Pipeline *p, int32_t id)
     return !p->shift ? id : id == spm_specials(p->spm).unk ? FAIRSEQ_UNK : id + p->shift;
 }
 
-static void emit_cut(Encoder *e, int64_t at, Cutting c)
+static inline void emit_cut(Encoder *e, int64_t at, Cutting c)
 {
     const Pipeline *p = e->p;
-    int32_t id = c.id == CUT_UNKNOWN ? unknown_id(p) : c.id;
+    int32_t id = c.id == CUT_UNKNOWN ? e->unknown_id : c.id;
     if (id < 0) return;
     int64_t begin = e->base + normal_begin(&e->x, at), end = e->base + normal_end(&e->x, at + c.len);
-    bool unknown = id == unknown_id(p), fuses = p->spm || (p->bpe && p->bpe->fuse);
+    bool unknown = id == e->unknown_id;
     if (unknown && p->spm && p->spm->byte_fallback) {
         for (int32_t i = 0; i < c.len; i++) {
             int32_t byte = p->spm->byte_id[(unsigned char)e->x.text[at + i]];
@@ -60,7 +69,7 @@ static void emit_cut(Encoder *e, int64_t at, Cutting c)
         }
         return;
     }
-    if (unknown && e->unknown && fuses)
+    if (unknown && e->unknown && e->fuses)
         e->out.end[e->out.n - 1] = end;
     else
         emit(e, shifted(p, id), begin, end);
@@ -154,6 +163,35 @@ static Normal part(const Normal *x, int64_t from, int64_t to)
     return (Normal){x->text + from, to - from, x->from ? x->from + from : NULL, x->to ? x->to + from : NULL};
 }
 
+typedef struct { /* the added tokens of a text, one after the other */
+    const Specials *added;
+    SpecialKind kind;
+    bool normalized;
+    const char *text;
+    size_t len;
+    size_t done, search; /* where the white space behind the last token ends; where the token itself does */
+    size_t from, stop;   /* what stands between it and the next */
+    size_t at;           /* where that begins */
+} Tokens;
+
+/* A token may lie in the white space that the one before takes along.  It counts all the same, unless it takes the white
+ * space on its left with it, of which nothing is left then. */
+static const Special *next_token(Tokens *t)
+{
+    const Special *s;
+    t->from = t->done;
+    while ((s = special_search(t->added, t->kind, t->normalized, t->text, t->search, t->len, &t->at))) {
+        bool inside = t->at < t->from;
+        t->search = t->at + s->form_len;
+        if (s->strip_left && t->search <= t->from) continue;
+        t->stop = s->strip_left && !inside ? pretoken_space_back(t->text, t->from, t->at) : t->at;
+        t->done = s->strip_right ? pretoken_space_skip(t->text, t->search, t->len) : t->search;
+        return s;
+    }
+    t->stop = t->len;
+    return NULL;
+}
+
 /* Between the added tokens that are looked for in the normalised text.  A part without places counts from its own
  * beginning. */
 static void encode_stretch(Encoder *e, SpecialKind kind, const char *text, int64_t begin, int64_t end)
@@ -163,38 +201,35 @@ static void encode_stretch(Encoder *e, SpecialKind kind, const char *text, int64
     Normal x = library ? spm_normalise(p->spm, e->a, text + begin, end - begin)
                        : normalizer_run(&p->normalizer, e->a,
                                         normal_of(e->a, text + begin, end - begin, !p->splitter.bytes));
-    size_t from = 0, at = 0, len = (size_t)x.len;
-    for (const Special *s; (s = special_search(p->added, kind, true, x.text, from, len, &at));) {
-        size_t stop = s->strip_left ? pretoken_space_back(x.text, from, at) : at;
-        e->base = begin + (x.from ? 0 : (int64_t)from);
-        encode_normal(e, part(&x, (int64_t)from, (int64_t)stop));
-        emit(e, s->id, begin + normal_begin(&x, (int64_t)at), begin + normal_end(&x, (int64_t)(at + s->form_len)));
-        from = at + s->form_len;
-        if (s->strip_right) from = pretoken_space_skip(x.text, from, len);
+    Tokens t = {p->added, kind, true, x.text, (size_t)x.len};
+    for (const Special *s; (s = next_token(&t));) {
+        e->base = begin + (x.from ? 0 : (int64_t)t.from);
+        if (t.from < t.stop) encode_normal(e, part(&x, (int64_t)t.from, (int64_t)t.stop));
+        emit(e, s->id, begin + normal_begin(&x, (int64_t)t.at), begin + normal_end(&x, (int64_t)t.search));
     }
-    e->base = begin + (x.from ? 0 : (int64_t)from);
-    if (from < len) encode_normal(e, part(&x, (int64_t)from, x.len));
+    e->base = begin + (x.from ? 0 : (int64_t)t.from);
+    if (t.from < t.len) encode_normal(e, part(&x, (int64_t)t.from, x.len));
 }
 
 BpeText pipeline_encode(Pipeline *p, Arena *a, const char *text, size_t len, bool special_in_text)
 {
     ArenaMark mark = arena_mark(&p->scratch);
-    Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch}};
+    Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch, .special = special_in_text}};
+    e.unknown_id = unknown_id(p);
+    e.fuses = p->spm || (p->bpe && p->bpe->fuse);
     SpecialKind kind = special_in_text ? SPECIAL_ALL : SPECIAL_ORDINARY;
-    size_t from = 0, at;
-    if (!p->memo.at && !p->forgets) p->memo = memo_open(p->arena, MEMO_WORDS);
+    if ((!p->memo.at || p->special != special_in_text) && !p->forgets) memo_clear(&p->memo, p->arena, MEMO_WORDS);
+    p->special = special_in_text;
     if (p->spm && p->spm->kind == SPM_BPE && len >> 12) { /* worth its clearing */
         e.spm.pair = arena_take(e.a, sizeof(Merge) * PAIRS);
         memset(e.spm.pair, 0xff, sizeof(Merge) * PAIRS);
     }
-    for (const Special *s; (s = special_search(p->added, kind, false, text, from, len, &at));) {
-        size_t stop = s->strip_left ? pretoken_space_back(text, from, at) : at;
-        if (from < stop) encode_stretch(&e, kind, text, (int64_t)from, (int64_t)stop);
-        emit(&e, s->id, (int64_t)at, (int64_t)(at + s->len));
-        from = at + s->len;
-        if (s->strip_right) from = pretoken_space_skip(text, from, len);
+    Tokens t = {p->added, kind, false, text, len};
+    for (const Special *s; (s = next_token(&t));) {
+        if (t.from < t.stop) encode_stretch(&e, kind, text, (int64_t)t.from, (int64_t)t.stop);
+        emit(&e, s->id, (int64_t)t.at, (int64_t)t.search);
     }
-    if (from < len) encode_stretch(&e, kind, text, (int64_t)from, (int64_t)len);
+    if (t.from < len) encode_stretch(&e, kind, text, (int64_t)t.from, (int64_t)len);
     BpeText out = text_new(a, e.out.n);
     text_put(&out, 0, &e.out, 0, e.out.n);
     arena_drop(&p->scratch, mark);

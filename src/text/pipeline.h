@@ -33,6 +33,7 @@ typedef struct Pipeline {
     Arena scratch;
     Memo memo; /* opened by the first text */
     bool forgets;
+    bool special; /* whether what is remembered was cut with special tokens in the text */
 } Pipeline;
 
 Pipeline *pipeline_new(Arena *);     /* without added tokens */

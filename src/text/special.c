@@ -29,11 +29,17 @@ static void note_start(Specials *s, const char *text, size_t len)
         memset(bits, 0xff, sizeof s->starts[0]);
 }
 
-/* Into its place by length. */
+/* The longer first; of equal texts, which normalising can make of two, the special one, then the older. */
+static bool goes_before(const Special *x, const Special *y)
+{
+    if (x->form_len != y->form_len) return x->form_len > y->form_len;
+    return x->special != y->special ? x->special : x->id < y->id;
+}
+
 static void insert(Specials *s, int64_t last, Special new)
 {
     int64_t at = last;
-    while (at > 0 && s->at[at - 1].form_len < new.form_len) {
+    while (at > 0 && goes_before(&new, &s->at[at - 1])) {
         s->at[at] = s->at[at - 1];
         at--;
     }

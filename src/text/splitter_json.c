@@ -66,11 +66,16 @@ static Status read_delimiter(const Reader *r, const cJSON *p)
                               .behaviour = BEHAVE_REMOVED});
 }
 
-/* Words of letters and digits, and runs of what is neither; white space goes. */
+/* Words of letters and digits, and runs of what is neither; white space goes.  A letter is what Unicode calls
+ * alphabetic: the enclosed ones, too; of digits, only decimal ones and numbers made of letters count. */
 static Status read_whitespace(const Reader *r)
 {
+#define WORD                                                                                                         \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{200C}\\x{200D}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{"     \
+    "1F169}"                                                                                                         \
+    "\\x{1F170}-\\x{1F189}"
     SplitStep s = {.behaviour = BEHAVE_REMOVED, .invert = true};
-    TRY(pattern_read(&s.pattern, r->a, "\\w+|[^\\w\\s]+", r->path));
+    TRY(pattern_read(&s.pattern, r->a, "[" WORD "]+|[^" WORD "\\s]+", r->path));
     return one(r, s);
 }
 

@@ -28,9 +28,10 @@ const char *spm_piece(const Spm *s, int32_t id)
 
 int32_t spm_find(const Spm *s, const char *piece)
 {
-    for (int32_t i = 0; i < s->n; i++)
-        if (!strcmp(s->piece[i].text, piece)) return i;
-    return -1;
+    int32_t found = -1;
+    for (int32_t i = 0; i < s->n && (found < 0 || !s->library); i++)
+        if (!strcmp(s->piece[i].text, piece)) found = i; /* in a tokenizer.json the last one counts */
+    return found;
 }
 
 BpeText spm_encode(const Spm *s, Arena *a, const char *text, size_t len)

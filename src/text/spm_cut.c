@@ -38,8 +38,14 @@ static void offer(const Spm *s, Reached *to, int64_t from, int32_t id, double sc
     *to = (Reached){id, (int32_t)from, s->library ? (double)(float)score : score};
 }
 
-static void extend(const Spm *s, const char *word, int64_t len, int64_t at, Reached *reach)
+static bool usable(const Cutter *c, PieceType type)
 {
+    return type != PIECE_UNUSED && (type != PIECE_CONTROL || c->special);
+}
+
+static void extend(const Cutter *c, const char *word, int64_t len, int64_t at, Reached *reach)
+{
+    const Spm *s = c->s;
     int64_t one = one_character(word + at, len - at);
     bool single = false;
     double here = reach[at].best;
@@ -47,14 +53,14 @@ static void extend(const Spm *s, const char *word, int64_t len, int64_t at, Reac
     const TrieSlot *t;
     for (int64_t i = at; i < len && (t = trie_step(&s->normal, node, (unsigned char)word[i])); i++) {
         node = t->child;
-        if (t->leaf < 0 || s->piece[t->leaf].type == PIECE_UNUSED) continue;
+        if (t->leaf < 0 || !usable(c, s->piece[t->leaf].type)) continue;
         int64_t n = i + 1 - at;
         const Piece *p = &s->piece[t->leaf];
-        double score = p->type == PIECE_USER ? (double)((float)n * s->most) - 0.1 : (double)p->score;
+        double score = p->type == PIECE_USER ? (double)((float)n * (float)s->most) - 0.1 : p->score;
         offer(s, &reach[i + 1], at, t->leaf, score + here);
         single |= n == one;
     }
-    if (!single) offer(s, &reach[at + one], at, -1, (double)s->least - UNKNOWN_PENALTY + here);
+    if (!single) offer(s, &reach[at + one], at, -1, s->least - UNKNOWN_PENALTY + here);
 }
 
 static void cut_unigram(Cutter *c, const char *word, int64_t len)
@@ -63,7 +69,7 @@ static void cut_unigram(Cutter *c, const char *word, int64_t len)
     for (int64_t i = 1; i <= len; i++) reach[i].from = -1;
     reach[0] = (Reached){.best = c->score};
     for (int64_t at = 0; at < len; at += one_character(word + at, len - at))
-        if (reach[at].from >= 0) extend(c->s, word, len, at, reach);
+        if (reach[at].from >= 0) extend(c, word, len, at, reach);
     c->score = reach[len].best;
     for (int64_t end = len; end > 0; end = reach[end].from) c->n++;
     int64_t k = c->n;
@@ -84,7 +90,7 @@ static uint64_t by_text(const Spm *s, const char *both, int64_t len)
 {
     int32_t id = piece_at(s, both, len);
     if (id < 0) return NO_MERGE;
-    float score = s->piece[id].score + 0.0F; /* no negative zero */
+    float score = (float)s->piece[id].score + 0.0F; /* no negative zero */
     uint32_t bits;
     memcpy(&bits, &score, 4);
     uint32_t down = bits >> 31 ? bits : ~bits ^ 0x80000000U; /* falls as the score rises */
@@ -179,11 +185,11 @@ static void add_cut(Cutter *c, const char *at, int64_t len, int32_t id)
     const Spm *s = c->s;
     if (id >= 0 && s->piece[id].type == PIECE_UNUSED) {
         int64_t best = 0;
-        float score = -INFINITY;
+        double score = -INFINITY;
         for (int64_t k = 1; k < len; k++) {
             int32_t l = piece_at(s, at, k), r = piece_at(s, at + k, len - k);
             if (l < 0 || r < 0) continue;
-            float worse = fminf(s->piece[l].score, s->piece[r].score);
+            double worse = fmin(s->piece[l].score, s->piece[r].score);
             if (worse > score) score = worse, best = k;
         }
         if (best) {

@@ -70,7 +70,9 @@ static Status read_piece(Wire w, Arena *a, Piece *p)
             p->text = str_copy(a, w.bytes + f.inside.at, n);
             p->len = (int32_t)n;
         } else if (f.field == 2 && f.type == 5) {
-            memcpy(&p->score, &bits, sizeof bits);
+            float score;
+            memcpy(&score, &bits, sizeof bits);
+            p->score = (double)score;
         } else if (f.field == 3 && f.type == 0) {
             if (f.whole < PIECE_NORMAL || f.whole > PIECE_BYTE) return broken(&w, "a piece of unknown type");
             p->type = (PieceType)f.whole;

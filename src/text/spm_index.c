@@ -16,8 +16,8 @@ static void trie_grow(Trie *t, Arena *a)
         if (old.slot[i].key) *trie_slot(t, old.slot[i].key) = old.slot[i];
 }
 
-/* Returns the id that the text has already, or -1. */
-static int32_t trie_add(Trie *t, Arena *a, const Piece *p, int32_t id)
+/* Returns the id that the text has already, or -1; the old one stays, or gives way to the later. */
+static int32_t trie_add(Trie *t, Arena *a, const Piece *p, int32_t id, bool later)
 {
     int32_t node = 0;
     TrieSlot *s = NULL;
@@ -28,7 +28,7 @@ static int32_t trie_add(Trie *t, Arena *a, const Piece *p, int32_t id)
         node = s->child;
     }
     int32_t before = s->leaf;
-    if (before < 0) s->leaf = id;
+    if (before < 0 || later) s->leaf = id;
     return before;
 }
 
@@ -69,13 +69,15 @@ Status spm_index(Spm *s, Arena *a, const char *path)
         int byte = p->type == PIECE_BYTE ? spm_byte(p->text) : -1;
         if (byte >= 0) s->byte_id[byte] = i;
         if (p->type == PIECE_UNKNOWN) s->special.unk = i;
-        if (p->type == PIECE_NORMAL) s->least = fminf(s->least, p->score), s->most = fmaxf(s->most, p->score);
-        bool cuts = p->type == PIECE_NORMAL || p->type == PIECE_USER || p->type == PIECE_UNUSED;
+        if (p->len && (p->type == PIECE_NORMAL || !s->library))
+            s->least = fmin(s->least, p->score), s->most = fmax(s->most, p->score);
+        bool cuts = p->type == PIECE_NORMAL || p->type == PIECE_USER || p->type == PIECE_UNUSED ||
+                    (p->type == PIECE_CONTROL && !s->library && p->len);
         if (cuts) reach_add(&s->reach, p->text, p->len, true);
         if (!cuts) continue;
-        if (trie_add(&s->normal, a, p, i) >= 0)
+        if (trie_add(&s->normal, a, p, i, !s->library) >= 0 && s->library)
             return err_fail(E_FORMAT, "%s: piece \"%.100s\" appears twice", path, p->text);
-        if (p->type == PIECE_USER) trie_add(&s->user, a, p, i);
+        if (p->type == PIECE_USER) trie_add(&s->user, a, p, i, false);
         *table_add(&s->by_text, p->text, (size_t)p->len, NULL) = i;
         if (p->len > s->longest) s->longest = p->len;
     }

@@ -8,11 +8,11 @@
 static Status put_piece(Spm *s, Arena *a, int64_t id, const char *text, double score, const char *path)
 {
     if (!*text) return err_fail(E_FORMAT, "%s: model.vocab: id %lld has an empty piece", path, (long long)id);
-    if (!isfinite((float)score))
+    if (!isfinite(score))
         return err_fail(E_FORMAT, "%s: model.vocab: the score of \"%s\" is not finite", path, document_shown(text));
     bool is_byte = s->byte_fallback && spm_byte(text) >= 0;
-    s->piece[id] = (Piece){str_copy(a, text, strlen(text)), (int32_t)strlen(text), (float)score,
-                           is_byte ? PIECE_BYTE : PIECE_NORMAL};
+    s->piece[id] =
+        (Piece){str_copy(a, text, strlen(text)), (int32_t)strlen(text), score, is_byte ? PIECE_BYTE : PIECE_NORMAL};
     return OK;
 }
 

@@ -16,7 +16,7 @@ typedef enum { PIECE_NORMAL = 1, PIECE_UNKNOWN, PIECE_CONTROL, PIECE_USER, PIECE
 typedef struct {
     const char *text;
     int32_t len; /* 0: an id without a piece */
-    float score;
+    double score; /* of the library's own file: a float */
     PieceType type;
 } Piece;
 
@@ -61,7 +61,7 @@ struct Spm {
     Reach reach;          /* where words end */
     bool plain[256];      /* characters that normalising leaves alone before an ASCII character */
     int32_t byte_id[256]; /* pieces "<0x41>", -1 where absent */
-    float least, most;    /* scores of normal pieces */
+    double least, most;   /* scores of normal pieces; of a tokenizer.json: of all */
     bool library;         /* of the library's own file: its normaliser, sums in float over the whole text */
 };
 
@@ -77,6 +77,7 @@ typedef struct {
     const Spm *s;
     Arena *a;
     double score; /* of the best path so far */
+    bool special; /* special tokens may be cut out of the text */
     Merge *pair;  /* (PAIRS) joins looked up before, NULL: not remembered */
     Cutting *at;  /* the pieces of the last word */
     int64_t n;

@@ -53,6 +53,8 @@ typedef struct {
     int64_t n;
     const char *const *merge; /* (n_merges) "left right", of "gpt2" */
     int64_t n_merges;
+    const char *charmap; /* precompiled_charsmap, of "t5"; NULL */
+    size_t charmap_bytes;
     int32_t named[NAME_ROLES]; /* ids, -1: none */
     bool add_bos, add_eos;     /* around a text */
     bool prefix_space;         /* add_space_prefix, of "llama" and "t5" */

@@ -85,7 +85,7 @@ static void change_bert(const Make *m)
 }
 
 /* A token of a role around a text where it is asked for. */
-static void add_ends(const Make *m, bool bos, bool eos)
+void make_ends(const Make *m, bool bos, bool eos)
 {
     int32_t list[8], n = 0, first = bos ? m->t->named[NAME_BOS] : -1, last = eos ? m->t->named[NAME_EOS] : -1;
     for (int part = 0; part < 2; part++) {
@@ -104,8 +104,8 @@ static Status follow_class(const Make *m)
     if (d->family == FAMILY_NONE || d->family == FAMILY_OTHER) return OK;
     if (d->family == FAMILY_BERT || d->family == FAMILY_MPNET) change_bert(m);
     if (d->family != FAMILY_LLAMA && d->family != FAMILY_T5) TRY(change_prefix(m));
-    if (d->family == FAMILY_LLAMA) add_ends(m, d->add_bos != 0, d->add_eos == 1);
-    if (d->family == FAMILY_NEOX) add_ends(m, d->add_bos == 1, d->add_eos == 1);
+    if (d->family == FAMILY_LLAMA) make_ends(m, d->add_bos != 0, d->add_eos == 1);
+    if (d->family == FAMILY_NEOX) make_ends(m, d->add_bos == 1, d->add_eos == 1);
     return OK;
 }
 
@@ -140,8 +140,8 @@ static void frame_of_class(const Make *m)
         m->t->single = make_frame((int32_t[]){FRAME_A, eos, FRAME_END}, false);
         m->t->pair = make_frame((int32_t[]){FRAME_A, eos, FRAME_B, eos, FRAME_END}, false);
         break;
-    case FAMILY_LLAMA: add_ends(m, m->d->add_bos != 0, m->d->add_eos == 1); break;
-    case FAMILY_NEOX: add_ends(m, add_bos, m->d->add_eos == 1); break;
+    case FAMILY_LLAMA: make_ends(m, m->d->add_bos != 0, m->d->add_eos == 1); break;
+    case FAMILY_NEOX: make_ends(m, add_bos, m->d->add_eos == 1); break;
     case FAMILY_GPT2:
     case FAMILY_QWEN2:
         if (add_bos && m->d->family == FAMILY_GPT2 && bos >= 0) {

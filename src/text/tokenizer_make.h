@@ -29,6 +29,10 @@ Bpe *make_bpe(const Make *, const Piece *piece, int64_t n, bool byte_fallback, c
 /* The stages of Llama 2 around it. */
 Status make_llama_stages(const Make *, bool legacy, bool prefix_space);
 
+Status make_metaspace_stages(const Make *, Prefix); /* of T5, behind the character map */
+Spm *make_unigram(const Make *, Piece *, int64_t n, int32_t unknown);
+void make_ends(const Make *, bool bos, bool eos); /* frames of the tokens that have these roles */
+
 /* Declared tokens, what the class changes in a tokenizer.json, names, frames that need them. */
 Status make_complete(const Make *, bool from_json);
 

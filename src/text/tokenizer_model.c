@@ -10,7 +10,7 @@
 /* ---- BPE from scores ---- */
 
 typedef struct {
-    float score;
+    double score;
     int32_t left, right, id, left_length, right_length; /* lengths in characters */
     int64_t at;
 } Union;
@@ -97,15 +97,20 @@ static Status add_metaspace(const Make *m, Prefix prefix, bool split)
     return splitter_add(z, (SplitStep){.pattern = text_pattern(SPACE), .behaviour = BEHAVE_NEXT}, m->path);
 }
 
+Status make_metaspace_stages(const Make *m, Prefix prefix)
+{
+    TRY(add_blanks(m));
+    TRY(add_metaspace(m, prefix, true));
+    const DecodeStep marks = {.kind = DECODE_META, .text = SPACE, .flag = prefix != PREFIX_NEVER};
+    return decoder_add(&m->p->decoder, marks, m->path);
+}
+
 /* Of the converters of T5, XLM-R and CamemBERT. */
 static Status usual_stages(const Make *m, const CharMap *map)
 {
     Prefix prefix = m->d->prefix_space == 0 ? PREFIX_NEVER : m->d->legacy == 0 ? PREFIX_FIRST : PREFIX_ALWAYS;
     if (map->unit) TRY(normalizer_add(&m->p->normalizer, (NormStep){.kind = NORM_MAP, .map = *map}, m->path));
-    TRY(add_blanks(m));
-    TRY(add_metaspace(m, prefix, true));
-    const DecodeStep marks = {.kind = DECODE_META, .text = SPACE, .flag = prefix != PREFIX_NEVER};
-    return decoder_add(&m->p->decoder, marks, m->path);
+    return make_metaspace_stages(m, prefix);
 }
 
 Status make_llama_stages(const Make *m, bool legacy, bool prefix_space)
@@ -133,7 +138,7 @@ typedef struct {
     int32_t n, unknown;
 } Pieces;
 
-static void put(Pieces *p, const char *text, float score)
+static void put(Pieces *p, const char *text, double score)
 {
     p->at[p->n++] = (Piece){text, (int32_t)strlen(text), score, PIECE_NORMAL};
 }
@@ -159,12 +164,12 @@ static Pieces numbered(const Make *m, const Spm *s)
     return p;
 }
 
-static Spm *unigram_of(const Make *m, const Spm *file, Pieces p)
+Spm *make_unigram(const Make *m, Piece *piece, int64_t n, int32_t unknown)
 {
     Spm *s = NEW(m->a, Spm, 1);
-    *s = (Spm){.piece = p.at, .n = p.n, .kind = SPM_UNIGRAM, .special = {p.unknown, -1, -1, -1}, .escape = true};
-    s->piece[p.unknown].type = PIECE_UNKNOWN;
-    (void)file;
+    *s =
+        (Spm){.piece = piece, .n = (int32_t)n, .kind = SPM_UNIGRAM, .special = {unknown, -1, -1, -1}, .escape = true};
+    s->piece[unknown].type = PIECE_UNKNOWN;
     return s;
 }
 
@@ -206,7 +211,7 @@ Status make_model(const Make *m)
     if (s->kind == SPM_BPE)
         m->p->bpe = make_bpe(m, p.at, p.n, llama, unknown);
     else
-        m->p->spm = unigram_of(m, s, p);
+        m->p->spm = make_unigram(m, p.at, p.n, p.unknown);
     m->t->kind = s->kind == SPM_BPE ? "SentencePiece BPE" : "SentencePiece unigram";
     if (m->p->spm && llama) m->p->spm->byte_fallback = true;
     TRY(llama ? make_llama_stages(m, d->legacy != 0, d->prefix_space != 0) : usual_stages(m, &s->map));

@@ -117,7 +117,15 @@ static void fill(uint32_t block)
     }
 }
 
-uint32_t unicode_class(uint32_t c)
+/* The classes of ASCII, which most of a text asks for. */
+const uint8_t UNICODE_ASCII[128] = {
+    32, 32, 32, 32, 32, 32, 32, 32, 32, 36, 36, 36, 36, 36, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+    32, 32, 32, 32, 32, 32, 4,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  18, 18, 18, 18,
+    18, 18, 18, 18, 18, 18, 8,  8,  8,  8,  8,  8,  8,  17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17,
+    17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 8,  8,  8,  8,  24, 8,  17, 17, 17, 17, 17, 17, 17,
+    17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 8,  8,  8,  8,  32};
+
+uint32_t unicode_class_beyond(uint32_t c)
 {
     uint32_t block = c / BLOCK;
     if (!atomic_load_explicit(&filled[block], memory_order_acquire)) {
@@ -131,11 +139,9 @@ uint32_t unicode_class(uint32_t c)
 
 /* ---- characters ---- */
 
-uint32_t unicode_next(const char *p, size_t left, size_t *n)
+uint32_t unicode_next_beyond(const char *p, size_t left, size_t *n)
 {
     unsigned char c = (unsigned char)*p;
-    *n = 1;
-    if (c < 0x80) return c;
     size_t len = utf8_length(p, left);
     if (!len) return 0xFFFD;
     uint32_t u = c & (0x7FU >> len);

@@ -24,9 +24,22 @@ enum {
     UC_CHANGES = 1 << 9  /* << form: that form of the character alone is another text */
 };
 
-uint32_t unicode_class(uint32_t c); /* of U+0000 to U+10FFFF */
+extern const uint8_t UNICODE_ASCII[128];
+uint32_t unicode_class_beyond(uint32_t c); /* ASCII */
+uint32_t unicode_next_beyond(const char *p, size_t left, size_t *n);
+
+static inline uint32_t unicode_class(uint32_t c) /* of U+0000 to U+10FFFF */
+{
+    return c < 0x80 ? UNICODE_ASCII[c] : unicode_class_beyond(c);
+}
+
 /* The character at p, left > 0 bytes before the end, and its bytes; a malformed byte is U+FFFD, of one byte. */
-uint32_t unicode_next(const char *p, size_t left, size_t *n);
+static inline uint32_t unicode_next(const char *p, size_t left, size_t *n)
+{
+    *n = 1;
+    return *p & 0x80 ? unicode_next_beyond(p, left, n) : (uint32_t)*p;
+}
+
 uint32_t unicode_before(const char *text, size_t at, size_t *n); /* the one that ends at `at` > 0 */
 size_t unicode_put(char out[4], uint32_t c);                     /* its bytes as UTF-8 */
 size_t unicode_lower(uint32_t out[2], uint32_t c);               /* one character or, of U+0130, two */

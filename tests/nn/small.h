@@ -8,10 +8,10 @@
 #include "expect.h"
 #include "nn/model.h"
 
-static const char *const SHAPES[] = {"gpt2",         "roberta",    "bert",     "bart",
-                                     "t5",           "t5-gated",   "llama",    "llama-grouped",
-                                     "llama-window", "llama-norm", "gpt_neox", "gpt_neox-sequential",
-                                     "modernbert"};
+static const char *const SHAPES[] = {
+    "gpt2",      "roberta", "bert",          "bart",         "t5",         "t5-gated", "bart-pre",
+    "t5-layers", "llama",   "llama-grouped", "llama-window", "llama-norm", "gpt_neox", "gpt_neox-sequential",
+    "modernbert"};
 enum { N_SHAPES = sizeof SHAPES / sizeof *SHAPES, B = 3, T = 6, S = 7, V = 23 };
 
 static inline Config small_config(const char *shape)
@@ -43,6 +43,14 @@ static inline Config small_config(const char *shape)
         c.tie_head = false;
     }
     if (!strcmp(c.arch, "bart")) c.decoder_hidden = 10;
+    if (!strcmp(shape, "bart-pre")) { /* MBart */
+        c.pre_norm = true;
+        strcpy(c.type, "mbart");
+    }
+    if (!strcmp(shape, "t5-layers")) { /* UMT5 */
+        c.gated = c.rel_by_layer = true;
+        strcpy(c.type, "umt5");
+    }
     if (c.rope.share > 0) c.kv_heads = 0, c.rope.base = 50, c.attn_dropout = 0.1;
     if (!strcmp(shape, "llama-grouped")) { /* and heads times head size is not the hidden size */
         c.heads = 4, c.kv_heads = 2, c.head_dim = 6;
