@@ -431,6 +431,10 @@ static void a_file_cut_anywhere_is_refused(void **state)
     put_strings(&m, "tokenizer.ggml.tokens", (const char *const[]){"a", "bc"}, 2);
     Buf b = made_bytes(&m);
     assert_int_equal(status_of(b.text, b.len, path), OK);
+    Gguf *g;
+    assert_int_equal(file_write(path, "", 0), OK);
+    assert_int_equal(gguf_open(&g, &arena, path), E_FORMAT);
+    err_clear();
     for (size_t n = 5; n < b.len; n++) {
         Status s = status_of(b.text, n, path);
         EXPECT(s == E_FORMAT && strstr(err_message(), path), "%zu bytes: %d %s", n, (int)s, err_message());
