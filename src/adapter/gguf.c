@@ -14,6 +14,8 @@
 #include "nn/config.h"
 #include "peft/lora.h"
 
+static const char METHOD[] = "lora"; /* the only one that llama.cpp has */
+
 typedef struct {
     Adapter *a;
     const GgufArch *arch;
@@ -84,8 +86,8 @@ static Status add_pair(Writing *w, const Linear *l)
     if (!name)
         return err_fail(E_MISMATCH, "adapts %s, for which llama.cpp's %s models have no name", l->name,
                         w->arch->name);
-    const Param *down = param_find(a->model->params, lora_name(a->model, "lora", l, "A")),
-                *up = param_find(a->model->params, lora_name(a->model, "lora", l, "B"));
+    const Param *down = param_find(a->model->params, lora_name(a->model, METHOD, l, "A")),
+                *up = param_find(a->model->params, lora_name(a->model, METHOD, l, "B"));
     double factor = lora_scale(&a->cfg, l) * lora_rank(&a->cfg, l) / w->alpha;
     if (fabs(factor - 1) < 1e-12) factor = 1;
     w->scaled += factor != 1;
@@ -99,7 +101,7 @@ static Status add_pair(Writing *w, const Linear *l)
 Status adapter_save_gguf(Adapter *a, const char *path)
 {
     CHECK(a->model, "an adapter is written once it is attached");
-    if (strcmp(a->method->name, "lora") != 0)
+    if (strcmp(a->method->name, METHOD) != 0)
         return err_fail(E_MISMATCH, "llama.cpp has no method like %s; expected lora", a->method->name);
     Writing w = {.a = a, .alpha = a->cfg.alpha, .out = NEW(a->run, Stored, 2 * a->model->n_linears + 1)};
     TRY(read_base(&w));

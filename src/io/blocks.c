@@ -1,6 +1,6 @@
 /* One function per type, of one block.  Names and layouts are those of ggml-quants.c: d is the scale, m or dmin the
- * offset's; 4-bit integers lie in pairs of halves, so that the low halves of a run of bytes come before the high ones.
- * A "K" block has 256 values in groups of 16 or 32 with integer scales of their own. */
+ * offset's; 4-bit integers lie in pairs of halves: the low halves of a run of bytes come before the high ones.  A "K"
+ * block has 256 values in groups of 16 or 32 with integer scales of their own. */
 #include "io/blocks.h"
 
 #include "num/half.h"
@@ -118,7 +118,7 @@ static void q5_k(float *restrict y, const uint8_t *restrict x)
     }
 }
 
-/* Groups of 16 with signed scales; four runs of 32 share the bytes of the low bits in pairs, and those of the high. */
+/* Groups of 16 with signed scales; runs of 32 share the bytes of the low bits in pairs, of the high ones in fours. */
 static void q6_k(float *restrict y, const uint8_t *restrict x)
 {
     const float d = half_at(x + 208);

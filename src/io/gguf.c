@@ -293,10 +293,10 @@ static Status take_count(int *out, Cursor *c, int least, const char *what)
 
 static Status read_all(Gguf *g, Arena *a)
 {
+    if (!gguf_looks_like(g->file.text, g->file.len)) /* an empty file has no text at all */
+        return err_fail(E_FORMAT, "%s: does not begin with \"GGUF\"", g->path);
     Cursor c = {g->path, g->file.text, g->file.text + g->file.len};
     int tensors, keys;
-    if (!gguf_looks_like(g->file.text, g->file.len))
-        return err_fail(E_FORMAT, "%s: does not begin with \"GGUF\"", g->path);
     TRY(take_version(g, &c));
     TRY(take_count(&tensors, &c, LEAST_TENSOR, "tensors"));
     TRY(take_count(&keys, &c, LEAST_KEY, "keys"));

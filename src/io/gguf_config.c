@@ -1,8 +1,8 @@
 /* The metadata of a GGUF model as the config.json of the same model, so that the loader has one way of reading
- * configs.  A table for each architecture (io/gguf_names.c) has the keys; here is what no table says: what the tensors
- * show (tied heads, biases, sizes of the vocabulary), rotary scaling, and settings with which a file declares
- * something that is not supported.  A key of the architecture that is in no table is refused, because it may change
- * the model. */
+ * configs.  A table for each architecture (io/gguf_names.c) has the keys; here is the rest: what the tensors show
+ * (tied heads, biases, sizes of the vocabulary), rotary scaling, and settings with which a file declares something
+ * that is not supported.  A key of the architecture that is in no table is refused, because it may change the
+ * model. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,9 +216,9 @@ static Status read_divisors(const Reading *r, const Stored *s, int64_t channels)
 
 /* ---- what no table says */
 
-static Status finish_llama(const Reading *r)
+static Status read_decoder(const Reading *r)
 {
-    int64_t dim, heads, channels, value, turning, experts, used, window;
+    int64_t dim, heads, channels, value, turning, experts, used;
     TRY(int_key(&dim, r, "embedding_length", 0));
     TRY(int_key(&heads, r, "attention.head_count", 0));
     TRY(int_key(&channels, r, "attention.key_length", heads ? dim / heads : 0));
@@ -226,7 +226,6 @@ static Status finish_llama(const Reading *r)
     TRY(int_key(&turning, r, "rope.dimension_count", channels));
     TRY(int_key(&experts, r, "expert_count", 0));
     TRY(int_key(&used, r, "expert_used_count", 0));
-    TRY(int_key(&window, r, "attention.sliding_window", 0));
     if (experts || used) return refuse(r, key_of(r, "expert_count"), "is a mixture of experts");
     if (value != channels)
         return refuse(r, key_of(r, "attention.value_length"), "has values of another size than its keys");
@@ -235,14 +234,27 @@ static Status finish_llama(const Reading *r)
     TRY(read_linear(r));
     const Stored *divisors = tensor_of(r, "rope_freqs.weight");
     if (divisors) TRY(read_divisors(r, divisors, channels));
-    bool llama = !strcmp(r->arch->name, "llama");
-    if (window && llama) /* the family's member that has one */
-        cJSON_ReplaceItemInObject(r->root, "model_type", cJSON_CreateString("mistral"));
-    if (window && !llama) cJSON_AddBoolToObject(r->root, "use_sliding_window", true);
-    if (llama) {
-        cJSON_AddBoolToObject(r->root, "attention_bias", tensor_of(r, "blk.0.attn_q.bias") != NULL);
-        cJSON_AddBoolToObject(r->root, "mlp_bias", tensor_of(r, "blk.0.ffn_up.bias") != NULL);
-    }
+    return OK;
+}
+
+/* With a window it is the family's member that has one. */
+static Status finish_llama(const Reading *r)
+{
+    int64_t window;
+    TRY(read_decoder(r));
+    TRY(int_key(&window, r, "attention.sliding_window", 0));
+    if (window) cJSON_ReplaceItemInObject(r->root, "model_type", cJSON_CreateString("mistral"));
+    cJSON_AddBoolToObject(r->root, "attention_bias", tensor_of(r, "blk.0.attn_q.bias") != NULL);
+    cJSON_AddBoolToObject(r->root, "mlp_bias", tensor_of(r, "blk.0.ffn_up.bias") != NULL);
+    return OK;
+}
+
+static Status finish_qwen(const Reading *r)
+{
+    int64_t window;
+    TRY(read_decoder(r));
+    TRY(int_key(&window, r, "attention.sliding_window", 0));
+    if (window) cJSON_AddBoolToObject(r->root, "use_sliding_window", true);
     return OK;
 }
 
@@ -263,12 +275,13 @@ static Status finish_neox(const Reading *r)
 /* RoBERTa's files name the same architecture, and show it by their tokenizer. */
 static Status finish_bert(const Reading *r)
 {
-    const char *model = "bert", *key = "tokenizer.ggml.model";
+    static const char PIECES[] = "bert"; /* the tokenizer of BERT itself */
+    const char *model = PIECES, *key = "tokenizer.ggml.model";
     bool causal = false;
     TRY(gguf_bool(&causal, r->g, key_of(r, "attention.causal")));
     if (causal) return refuse(r, key_of(r, "attention.causal"), "is a bert model with causal attention");
     TRY(gguf_text(&model, r->a, r->g, key));
-    if (strcmp(model, "bert") != 0)
+    if (strcmp(model, PIECES) != 0)
         return refuse(r, key, str_print(r->a, "is a bert model with a tokenizer of kind '%.20s'", model));
     const Stored *types = tensor_of(r, "token_types.weight");
     if (types && types->rank == 2) cJSON_AddNumberToObject(r->root, "type_vocab_size", (double)types->dim[0]);
@@ -291,8 +304,8 @@ static Status finish_t5(const Reading *r)
 static const struct {
     const char *name;
     Status (*finish)(const Reading *);
-} FINISH[] = {{"llama", finish_llama},  {"qwen2", finish_llama}, {"qwen3", finish_llama},
-              {"gptneox", finish_neox}, {"bert", finish_bert},   {"t5", finish_t5}};
+} FINISH[] = {{"llama", finish_llama},  {"qwen2", finish_qwen}, {"qwen3", finish_qwen},
+              {"gptneox", finish_neox}, {"bert", finish_bert},  {"t5", finish_t5}};
 
 /* A file without a head of its own has the token table for it. */
 static Status read_model(const Reading *r)

@@ -205,12 +205,13 @@ static const struct {
     const char *labels, *pattern;  /* pattern NULL: GPT-2's, which ByteLevel has */
     bool digits;                   /* each number character by itself, before the pattern */
     bool nfc, whole_first, begins; /* a word that is a token is not merged; a begin token unless the file says not */
-} PATTERNS[] = {{"gpt-2|gpt2|phi-2|roberta-bpe|jais", NULL, false, false, false, false},
-                {"olmo|mpt", NULL, false, true, false, false}, /* GPT-NeoX's tokenizer */
-                {"smollm|starcoder|refact|codeshell", NULL, true, false, false, false},
-                {"llama-bpe|llama3|llama-v3", LLAMA3, false, false, true, true},
-                {"dbrx|smaug-bpe", LLAMA3, false, false, false, false},
-                {"qwen2|deepseek-r1-qwen", QWEN2, false, true, false, false}};
+    const char *arch;              /* whose files that are older than the labels have this one, or "" */
+} PATTERNS[] = {{"gpt-2|gpt2|phi-2|roberta-bpe|jais", NULL, false, false, false, false, "gpt2"},
+                {"olmo|mpt", NULL, false, true, false, false, ""}, /* GPT-NeoX's tokenizer */
+                {"smollm|starcoder|refact|codeshell", NULL, true, false, false, false, ""},
+                {"llama-bpe|llama3|llama-v3", LLAMA3, false, false, true, true, ""},
+                {"dbrx|smaug-bpe", LLAMA3, false, false, false, false, ""},
+                {"qwen2|deepseek-r1-qwen", QWEN2, false, true, false, false, ""}};
 enum { N_PATTERNS = sizeof PATTERNS / sizeof *PATTERNS };
 
 static Status find_pattern(int *out, const Reading *r)
@@ -218,9 +219,8 @@ static Status find_pattern(int *out, const Reading *r)
     const char *pre = NULL, *arch = "";
     TRY(gguf_text(&pre, r->a, r->g, "tokenizer.ggml.pre"));
     TRY(gguf_text(&arch, r->a, r->g, "general.architecture"));
-    if (!pre && !strcmp(arch, "gpt2")) pre = "gpt-2"; /* files that are older than the key */
-    for (int i = 0; pre && i < N_PATTERNS; i++)
-        if (str_glob(PATTERNS[i].labels, pre)) {
+    for (int i = 0; i < N_PATTERNS; i++)
+        if (pre ? str_glob(PATTERNS[i].labels, pre) : *arch && !strcmp(PATTERNS[i].arch, arch)) {
             *out = i;
             return OK;
         }
@@ -280,7 +280,7 @@ static Status read_merges(const Reading *r, cJSON *model)
     return OK;
 }
 
-static Status read_bytes_bpe(const Reading *r)
+static Status read_bytes_bpe(Reading *r)
 {
     int which = 0;
     bool prefix = false;
@@ -400,7 +400,7 @@ static void put_decoder(const Reading *r, bool prefix)
     cJSON_AddNumberToObject(j, "stop", 0);
 }
 
-static Status read_spm(const Reading *r)
+static Status read_spm(Reading *r)
 {
     bool prefix = true;
     int64_t unknown;
@@ -435,7 +435,7 @@ static char *base64(Arena *a, const uint8_t *x, size_t n)
 }
 
 /* T5's pieces: the most probable cut, after the model's own map of characters. */
-static Status read_unigram(const Reading *r)
+static Status read_unigram(Reading *r)
 {
     bool prefix = true, squeeze = true;
     int64_t unknown;
@@ -530,6 +530,11 @@ static Status read_wordpiece(Reading *r)
 
 /* ---- all of them */
 
+static const struct {
+    const char *kind;
+    Status (*read)(Reading *);
+} READERS[] = {{"bert", read_wordpiece}, {"gpt2", read_bytes_bpe}, {"llama", read_spm}, {"t5", read_unigram}};
+
 static Status read_kind(Reading *r)
 {
     const char *kind = NULL;
@@ -537,10 +542,8 @@ static Status read_kind(Reading *r)
     if (!kind) return err_fail(E_FORMAT, "%s: has no tokenizer (key 'tokenizer.ggml.model')", r->g->path);
     TRY(read_lists(r));
     put_added(r);
-    if (!strcmp(kind, "gpt2")) return read_bytes_bpe(r);
-    if (!strcmp(kind, "llama")) return read_spm(r);
-    if (!strcmp(kind, "t5")) return read_unigram(r);
-    if (!strcmp(kind, "bert")) return read_wordpiece(r);
+    for (size_t i = 0; i < sizeof READERS / sizeof *READERS; i++)
+        if (!strcmp(READERS[i].kind, kind)) return READERS[i].read(r);
     return err_fail(E_FORMAT, "%s: tokenizer.ggml.model is '%.30s', supported are bert, gpt2, llama and t5",
                     r->g->path, kind);
 }
