@@ -288,17 +288,6 @@ Pipeline *pipeline_new(Arena *a)
     return p;
 }
 
-Pipeline *pipeline_of(struct Bpe *b)
-{
-    Pipeline *p = pipeline_new(b->arena);
-    p->bpe = b;
-    p->added = &b->special;
-    CHECK(!splitter_add_bytes(&p->splitter, false, true, "") && !decoder_add(&p->decoder, (DecodeStep){0}, ""), "%s",
-          err_message());
-    splitter_finish(&p->splitter);
-    return p;
-}
-
 void pipeline_remember(Pipeline *p, bool words)
 {
     p->forgets = !words;

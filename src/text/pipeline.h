@@ -36,8 +36,7 @@ typedef struct Pipeline {
     bool special; /* whether what is remembered was cut with special tokens in the text */
 } Pipeline;
 
-Pipeline *pipeline_new(Arena *);     /* without added tokens */
-Pipeline *pipeline_of(struct Bpe *); /* GPT-2's steps around it */
+Pipeline *pipeline_new(Arena *); /* without added tokens */
 void pipeline_close(Pipeline *);
 void pipeline_remember(Pipeline *, bool words);
 /* Adds a token.  Its id is the vocabulary's or, of a new token, the next free one, whatever id it is given; returns the
