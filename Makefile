@@ -53,13 +53,13 @@ LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/
 TESTED := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 
-# The same plain loops, compiled for three instruction sets; kernels.c and attend.c in src/num choose at run time.
+# The same plain loops, compiled for three instruction sets; kernels.c, attend.c and matvec.c in src/num choose at run time.
 $(OUT)/src/num/fast_generic.o: FLAGS := -fno-trapping-math
-$(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
-$(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
+$(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o $(OUT)/src/num/matvec_avx2.o: FLAGS := -march=x86-64-v3 -fno-trapping-math
+$(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o $(OUT)/src/num/matvec_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
 
 # Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
-$(OUT)/src/io/stored.o: FLAGS := -fno-trapping-math
+$(OUT)/src/io/stored.o $(OUT)/src/io/blocks.o: FLAGS := -fno-trapping-math
 
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
 default:
@@ -103,6 +103,14 @@ CASES ?= ../shared/cases
 test-cases: deps all ## run inputs that once went wrong, whose right answers lie below CASES (default ../shared/cases)
 	@tests/cases $(abspath build/vernier) '$(CASES)'
 .PHONY: test-cases
+
+MODELS ?= build/models
+test-real: deps ## compare real models, fetched to MODELS (build/models), with the reference libraries
+	@+$(AGAIN) all $(REAL:%.c=$(OUT)/%)
+	@[ ! -x ../shared/models/fetch ] || ../shared/models/fetch '$(MODELS)' || [ $$? = 77 ]
+	@VERNIER_MODELS='$(abspath $(MODELS))' VERNIER_REAL=all tests/run $(OUT) $(REAL)
+test-real: REAL = $(wildcard tests/*/test_real_*.c)
+.PHONY: test-real
 
 TIMES ?= 2000
 mangle: deps ## give TIMES damaged files (2000) to the commands, built with sanitizers

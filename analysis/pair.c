@@ -218,12 +218,9 @@ Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, H
 /* A linear map as (outputs, inputs), F64. */
 static Tensor matrix(Arena *a, const Linear *l)
 {
-    Tensor m = tensor_new(a, F64, SHAPE(l->out, l->in)), w = l->w->val;
-    int64_t width = tensor_last(w);
+    Tensor m = tensor_new(a, F64, SHAPE(l->out, l->in));
     for (int64_t o = 0; o < l->out; o++)
-        for (int64_t i = 0; i < l->in; i++)
-            tensor_set(m, o * l->in + i,
-                       tensor_get(w, l->layout == OUT_IN ? (l->first + o) * width + i : i * width + l->first + o));
+        for (int64_t i = 0; i < l->in; i++) tensor_set(m, o * l->in + i, tensor_get(l->w->val, linear_at(l, o, i)));
     return m;
 }
 

@@ -41,6 +41,9 @@
 #include "nn/model.h"
 #include "text/tokenizer.h"
 
+/* sentence vectors */
+#include "sentence/sentence.h"
+
 /* methods of fine-tuning, and the adapter files of other libraries */
 #include "adapter/adapter.h"
 #include "peft/peft.h"

@@ -30,7 +30,7 @@ Subspace *subspace_open(Arena *run, ParamSet *params, int64_t d, bool independen
     for (int64_t i = 0; i < size; i++) s->sign[i] = rng_bits(stream, (uint64_t)i) & 1 ? 1 : -1;
     for (int i = 0; i < params_n(params); i++) {
         Param *p = params_at(params, i);
-        p->trainable = true;
+        param_train(p, true);
         for (int64_t k = 0; k < tensor_count(p->val); k++) s->start[at++] = (float)tensor_get(p->val, k);
     }
     Tensor *of_d[] = {&s->z, &s->dz, &s->m, &s->v};

@@ -17,10 +17,15 @@ Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (
 Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act(..,O); bias may be NULL */
 /* Outputs first..first+n-1 of such a layer, as if w and bias held no others: a third of GPT-2's fused projection. */
 Var *op_linear_part(Tape *, Var *x, Var *w, Layout, Var *bias, Act, int64_t first, int64_t n);
-Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps); /* norm(x + residual); no bias: RMS */
-/* m / |row of W + s b a|, for W's outputs first..first+n-1; m (n), b (n,R), a (R,C) -> (n).  held: the norm is a
- * constant when going back. */
-Var *op_norm_ratio(Tape *, Var *m, Var *w, Layout, int64_t first, Var *a, Var *b, double s, bool held);
+/* norm(x + residual); no bias: RMS.  A gain of fewer than C channels norms each run of that many by itself. */
+Var *op_norm(Tape *, Var *x, Var *residual, Var *gain, Var *bias, double eps);
+/* m / |row of W + s b a|, for n of W's outputs: those from `first` on, or, with `run`, in runs of that many, `step` apart
+ * from start to start.  m (n), b (n,R), a (R,C) -> (n).  held: the norm is a constant when going back. */
+typedef struct {
+    Layout layout;
+    int64_t first, run, step;
+} WeightRows;
+Var *op_norm_ratio(Tape *, Var *m, Var *w, WeightRows, Var *a, Var *b, double s, bool held);
 Var *op_act(Tape *, Act, Var *x);
 Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape is y's or a suffix of it, after ones */
 Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */
@@ -35,6 +40,9 @@ Var *op_rows(Tape *, Var *x, const int32_t *index, int64_t b,
  * is negative; span (B,T,2). */
 Var *op_spans(Tape *, Var *x, const int32_t *span);
 Var *op_cols(Tape *, Var *x, int64_t first, int64_t n); /* (..,C) -> (..,n) */
+/* n columns in runs of `run`, each `step` behind the one before: GPT-NeoX's queries, whose heads lie between the keys
+ * and values of theirs. */
+Var *op_cols_runs(Tape *, Var *x, int64_t first, int64_t n, int64_t run, int64_t step);
 Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of the first len[b] rows; NULL: all */
 
 /* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,K*D) with heads side by side.
@@ -62,6 +70,15 @@ Var *op_attend(Tape *, Var *q, Var *k, Var *v, Var *bias,
 Var *op_scores(Tape *, Var *q, Var *k, Var *bias, Attn); /* the same map in observable steps: (B,H,T,S), */
 Var *op_softmax(Tape *, Var *scores);                    /*   -inf where unseen; */
 Var *op_mix(Tape *, Var *probs, Var *v, Attn);           /*   then dropout and the mixture (B,T,H*D) */
+
+/* Rotary positions: turns the first `dims` channels of every head of x (..,H*D), pair i of row r by the angle whose
+ * cosine and sine are element (r,i) of the tables (rows,dims/2).  Row i of x takes row[i], or, without, i mod rows. */
+typedef struct {
+    int64_t head_dim, dims, rows;
+    const float *cos, *sin;
+    const int32_t *row;
+} Turn;
+Var *op_rope(Tape *, Var *x, Turn);
 
 /* T5's relative position bias: table (buckets,H) -> (H,T,n).  Query i sits at position n - T + i. */
 typedef struct {

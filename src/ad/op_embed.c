@@ -2,7 +2,10 @@
  * caller's array need not outlive the call. */
 #include "ad/op.h"
 
+#include <string.h>
+
 #include "base/err.h"
+#include "num/matvec.h"
 
 static void embed_backward(Tape *t, Var *out)
 {
@@ -11,7 +14,19 @@ static void embed_backward(Tape *t, Var *out)
     kernels_of(d.dtype)->embed_bwd(d.data, out->grad.data, out->saved, n, c);
 }
 
-static const Op EMBED = {"embed", embed_backward};
+/* The rows of a table in 16 bits, widened one by one. */
+static void wide_rows(float *y, Tensor table, const int32_t *id, int64_t n)
+{
+    int64_t c = table.dim[1];
+    for (int64_t i = 0; i < n; i++) {
+        if (id[i] < 0)
+            memset(y + i * c, 0, sizeof *y * (size_t)c);
+        else
+            widen(y + i * c, tensor_place(table, id[i] * c), table.dtype, c);
+    }
+}
+
+static const Op EMBED = {"embed", embed_backward, .half = true};
 
 Var *op_embed(Tape *t, Var *table, const int32_t *id, int64_t b, int64_t n)
 {
@@ -20,8 +35,12 @@ Var *op_embed(Tape *t, Var *table, const int32_t *id, int64_t b, int64_t n)
         CHECK(id[i] < table->val.dim[0], "id %d looked up in a table of %lld rows", id[i],
               (long long)table->val.dim[0]);
     int64_t c = table->val.dim[1];
-    Tensor y = tape_alloc(t, table->val.dtype, SHAPE(b, n, c));
-    kernels_of(y.dtype)->embed_fwd(y.data, table->val.data, id, b * n, c);
+    DType held = table->val.dtype;
+    Tensor y = tape_alloc(t, dtype_is_half(held) ? F32 : held, SHAPE(b, n, c));
+    if (dtype_is_half(held))
+        wide_rows(y.data, table->val, id, b * n);
+    else
+        kernels_of(held)->embed_fwd(y.data, table->val.data, id, b * n, c);
     Var *out = tape_push(t, &EMBED, y, table, NULL, NULL, NULL, 0);
     if (out->needs) {
         int32_t *copy = NEW(tape_arena(t), int32_t, b * n);

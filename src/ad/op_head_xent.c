@@ -11,7 +11,7 @@
  *   else                                nothing is kept: the backward computes each chunk's logits again */
 #include <string.h>
 
-#include "ad/op.h"
+#include "ad/wide.h"
 #include "base/err.h"
 #include "num/gemm.h"
 
@@ -55,13 +55,14 @@ static Tensor gather_room(Tape *t, const HeadSaved *s, Tensor x, int64_t m)
     return whole ? (Tensor){0} : tape_alloc(t, x.dtype, SHAPE(m, s->c));
 }
 
-/* z (m,v) becomes the logits of m rows xs, then, with `grad`, dz times scale; returns the sum of the losses. */
-static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, const Var *w, const Var *bias,
+/* z (m,v) becomes the logits of m rows xs, then, with `grad`, dz times scale; returns the sum of the losses.  W is
+ * wide here and below. */
+static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, Tensor w, const Var *bias,
                          int64_t first, int64_t m, double scale, bool grad)
 {
     const Kernels *k = kernels_of(z.dtype);
     bool out_in = s->layout == OUT_IN;
-    gemm_parallel(z.dtype, m, s->v, s->c, 1, mat(xs, s->c, false), mat(w->val.data, out_in ? s->c : s->v, out_in), 0,
+    gemm_parallel(z.dtype, m, s->v, s->c, 1, mat(xs, s->c, false), mat(w.data, out_in ? s->c : s->v, out_in), 0,
                   z.data, s->v);
     if (bias) k->bias_act(ACT_NONE, z.data, z.data, bias->val.data, m, s->v);
     Tensor loss = tape_alloc(t, F64, SHAPE(chunk_rows(s)));
@@ -103,7 +104,7 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
 }
 
 /* The backward of one chunk, from dz or, where the forward kept none, from logits computed once more. */
-static void chunk_backward(Tape *t, Var *out, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
+static void chunk_backward(Tape *t, Var *out, Tensor wide, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
 {
     const HeadSaved *s = out->saved;
     Var *x = out->in[0], *w = out->in[1], *bias = out->in[2];
@@ -112,10 +113,10 @@ static void chunk_backward(Tape *t, Var *out, Tensor z, Tensor room, Tensor d, i
     if (s->kept_is_dz)
         kernels_of(z.dtype)->scale(z.data, g, z.data, m * s->v, false);
     else
-        chunk_loss(t, s, z, xs, w, bias, first, m, g / (double)s->n, true);
+        chunk_loss(t, s, z, xs, wide, bias, first, m, g / (double)s->n, true);
     weight_gradient(t, s, w, bias, z, xs, m);
     if (!x->needs) return;
-    rows_gradient(s, d.data, z, w->val.data, m);
+    rows_gradient(s, d.data, z, wide.data, m);
     scatter(t, s, x, d.data, first, m, 1);
 }
 
@@ -132,13 +133,16 @@ static void head_xent_backward(Tape *t, Var *out)
     int64_t most = chunk_rows(s);
     Tensor z = s->kept.data ? s->kept : tape_alloc(t, x->val.dtype, SHAPE(most, s->v));
     Tensor room = gather_room(t, s, x->val, most), d = tape_alloc(t, z.dtype, SHAPE(most, s->c));
-    for (int64_t i = 0; i < s->n; i += most) chunk_backward(t, out, z, room, d, i, most < s->n - i ? most : s->n - i);
+    Tensor w = out->in[1]->val, wide = wide_open(t, w);
+    for (int64_t i = 0; i < s->n; i += most)
+        chunk_backward(t, out, wide, z, room, d, i, most < s->n - i ? most : s->n - i);
+    wide_close(t, wide, w);
     tape_free(t, d);
     if (room.data) tape_free(t, room);
     tape_free(t, z);
 }
 
-static const Op HEAD_XENT = {"head_xent", head_xent_backward};
+static const Op HEAD_XENT = {"head_xent", head_xent_backward, .half = true};
 
 /* Lists the rows of x that have a target. */
 static HeadSaved *list_rows(Tape *t, Var *x, Var *w, Layout layout, const Var *bias, const int32_t *target)
@@ -173,12 +177,14 @@ static double sum_of_losses(Tape *t, HeadSaved *s, Var *x, Var *w, Var *bias)
     Tensor z = tape_alloc(t, x->val.dtype, SHAPE(most, s->v)), room = gather_room(t, s, x->val, most);
     if (early) s->kept = tape_alloc(t, x->val.dtype, SHAPE(s->n, s->c));
     double sum = 0;
+    Tensor wide = wide_open(t, w->val);
     for (int64_t i = 0; i < s->n; i += most) {
         int64_t m = most < s->n - i ? most : s->n - i;
-        sum += chunk_loss(t, s, z, gather(s, x->val, i, m, room), w, bias, i, m, 1 / (double)s->n,
+        sum += chunk_loss(t, s, z, gather(s, x->val, i, m, room), wide, bias, i, m, 1 / (double)s->n,
                           early || s->kept_is_dz);
-        if (early) rows_gradient(s, tensor_place(s->kept, i * s->c), z, w->val.data, m);
+        if (early) rows_gradient(s, tensor_place(s->kept, i * s->c), z, wide.data, m);
     }
+    wide_close(t, wide, w->val);
     if (room.data) tape_free(t, room);
     if (s->kept_is_dz)
         s->kept = z;

@@ -4,10 +4,11 @@
  *
  * The pre-activation is saved only when there is a slope to take and somebody wants the gradient, and y can
  * then be had again from it; relu's slope can be read off its output.  x is kept only for a W that learns, and a
- * frozen W costs no product. */
-#include "ad/op.h"
+ * frozen W costs no product.  A few rows of x, as in generation, are multiplied by num/matvec.h. */
+#include "ad/wide.h"
 #include "base/err.h"
 #include "num/gemm.h"
+#include "num/matvec.h"
 
 typedef struct {
     Layout layout;
@@ -27,9 +28,32 @@ static void *part(Tensor w, Layout layout, int64_t first)
     return tensor_place(w, layout == OUT_IN ? first * tensor_last(w) : first);
 }
 
-static Mat part_mat(Tensor w, Layout layout, int64_t first, bool t)
+/* The outputs from `first` on, in w itself or in their wide copy. */
+static Mat part_mat(Tensor w, Tensor wide, Layout layout, int64_t first, bool t)
 {
-    return (Mat){part(w, layout, first), tensor_last(w), t};
+    return wide.data == w.data ? (Mat){part(w, layout, first), tensor_last(w), t} : mat(wide, t);
+}
+
+/* y (r,o) = x times the outputs from `first` on. */
+static void multiply(Tape *t, Tensor y, Tensor x, Tensor w, Layout layout, int64_t first, int64_t r, int64_t o)
+{
+    int64_t c = tensor_last(x);
+    if (c && o && matvec_takes(y.dtype, r)) {
+        matvec(&(Matvec){.r = r,
+                         .o = o,
+                         .c = c,
+                         .x = x.data,
+                         .w = part(w, layout, first),
+                         .held = w.dtype,
+                         .stride = tensor_last(w),
+                         .in_out = layout == IN_OUT,
+                         .y = y.data});
+        return;
+    }
+    Tensor wide = wide_part(t, w, layout, first, o);
+    gemm_parallel(y.dtype, r, o, c, 1, mat(x, false), part_mat(w, wide, layout, first, layout == OUT_IN), 0, y.data,
+                  o);
+    wide_close(t, wide, w);
 }
 
 static void linear_backward(Tape *t, Var *out)
@@ -58,8 +82,10 @@ static void linear_backward(Tape *t, Var *out)
     }
     if (x->needs) {
         Tensor dx = tape_grad(t, x, &fresh);
-        Mat weight = part_mat(w->val, s->layout, s->first, s->layout == IN_OUT);
+        Tensor wide = wide_part(t, w->val, s->layout, s->first, o);
+        Mat weight = part_mat(w->val, wide, s->layout, s->first, s->layout == IN_OUT);
         gemm_parallel(d.dtype, r, c, o, 1, mat(d, false), weight, fresh ? 0 : 1, dx.data, c);
+        wide_close(t, wide, w->val);
     }
 }
 
@@ -70,8 +96,9 @@ static void linear_rebuild(Tape *t, Var *out)
     kernels_of(out->val.dtype)->act_fwd(s->act, out->val.data, s->pre.data, tensor_count(out->val));
 }
 
-static const Op LINEAR = {"linear", linear_backward};
-static const Op LINEAR_ACT = {"linear", linear_backward, linear_rebuild}; /* the pre-activation is saved */
+static const Op LINEAR = {"linear", linear_backward, .half = true};
+static const Op LINEAR_ACT = {"linear", linear_backward, linear_rebuild,
+                              .half = true}; /* the pre-activation is saved */
 
 Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, int64_t first, int64_t o)
 {
@@ -87,8 +114,7 @@ Var *op_linear_part(Tape *t, Var *x, Var *w, Layout layout, Var *bias, Act act, 
     int64_t r = c ? tensor_count(x->val) / c : tensor_count(y) / (o ? o : 1);
     bool recorded = tape_needs(t, x, w, bias, NULL), aside = recorded && act != ACT_NONE && act != ACT_RELU;
     Tensor pre = aside ? tape_alloc(t, y.dtype, y.rank, y.dim) : y;
-    gemm_parallel(y.dtype, r, o, c, 1, mat(x->val, false), part_mat(w->val, layout, first, layout == OUT_IN), 0,
-                  pre.data, o);
+    multiply(t, pre, x->val, w->val, layout, first, r, o);
     if (bias || act != ACT_NONE)
         kernels_of(y.dtype)->bias_act(act, y.data, pre.data, bias ? tensor_place(bias->val, first) : NULL, r, o);
 

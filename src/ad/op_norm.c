@@ -3,6 +3,8 @@
  *   z = x + residual     xhat = (z - mean) rstd     y = xhat g + b
  *   dz = rstd (h - mean(h) - xhat mean(h xhat)),  h = dy g     dg = sum_rows dy xhat     db = sum_rows dy
  *
+ * A gain of fewer channels than a row norms the row in runs of that many: the heads of Qwen3's queries and keys.
+ *
  * The normalised rows are saved rather than z: the backward reads them once and nothing else, and y can be had
  * again from them.  dz replaces dy in its own buffer, which then passes to x or to the residual, so that only the
  * second of the two costs a copy. */
@@ -19,7 +21,7 @@ static void norm_backward(Tape *t, Var *out)
     Var *x = out->in[0], *residual = out->in[1], *g = out->in[2], *b = out->in[3];
     const Kernels *k = kernels_of(out->val.dtype);
     Tensor d = out->grad; /* dy, then dz */
-    int64_t c = tensor_last(d), r = tensor_count(d) / (c ? c : 1);
+    int64_t c = tensor_count(g->val), r = tensor_count(d) / (c ? c : 1);
     bool down = x->needs || (residual && residual->needs);
     void *dg = g->needs ? tape_grad(t, g, NULL).data : NULL, *db = b && b->needs ? tape_grad(t, b, NULL).data : NULL;
     k->norm_bwd(down ? d.data : NULL, dg, db, d.data, s->xhat.data, s->rstd.data, g->val.data, !b, r, c, false);
@@ -40,7 +42,7 @@ static void norm_rebuild(Tape *t, Var *out)
     (void)t;
     const NormSaved *s = out->saved;
     const Var *g = out->in[2], *b = out->in[3];
-    int64_t c = tensor_last(out->val), r = tensor_count(out->val) / (c ? c : 1);
+    int64_t c = tensor_count(g->val), r = tensor_count(out->val) / (c ? c : 1);
     kernels_of(out->val.dtype)->affine(out->val.data, s->xhat.data, g->val.data, b ? b->val.data : NULL, r, c);
 }
 
@@ -48,8 +50,8 @@ static const Op NORM = {"norm", norm_backward, norm_rebuild};
 
 Var *op_norm(Tape *t, Var *x, Var *residual, Var *gain, Var *bias, double eps)
 {
-    int64_t c = tensor_last(x->val), r = tensor_count(x->val) / (c ? c : 1);
-    CHECK(tensor_count(gain->val) == c && (!bias || tensor_count(bias->val) == c) &&
+    int64_t c = tensor_count(gain->val), r = tensor_count(x->val) / (c ? c : 1);
+    CHECK((c ? tensor_last(x->val) % c == 0 : !tensor_last(x->val)) && (!bias || tensor_count(bias->val) == c) &&
               (!residual || tensor_same_shape(x->val, residual->val)),
           "norm of %s + %s with gain %s and bias %s", tensor_shape(x->val),
           residual ? tensor_shape(residual->val) : "nothing", tensor_shape(gain->val),

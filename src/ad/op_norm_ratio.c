@@ -12,8 +12,7 @@
 #include "num/gemm.h"
 
 typedef struct {
-    Layout layout;
-    int64_t first;
+    WeightRows rows;
     double s;
     Tensor n; /* (O), in the dtype of the rest, on the step arena */
 } Ratio;
@@ -21,7 +20,9 @@ typedef struct {
 /* Where v_oi is in W. */
 static int64_t place(const Ratio *r, Tensor w, int64_t o, int64_t i)
 {
-    return r->layout == OUT_IN ? (r->first + o) * tensor_last(w) + i : i * tensor_last(w) + r->first + o;
+    const WeightRows *x = &r->rows;
+    int64_t row = x->first + (x->run ? o / x->run * x->step + o % x->run : o);
+    return x->layout == OUT_IN ? row * tensor_last(w) + i : i * tensor_last(w) + row;
 }
 
 /* V (O,C). */
@@ -29,8 +30,8 @@ static Tensor make_rows(Tape *t, const Ratio *r, const Var *w, const Var *a, con
 {
     int64_t o = b->val.dim[0], rank = a->val.dim[0], c = a->val.dim[1];
     Tensor v = tape_alloc(t, a->val.dtype, SHAPE(o, c));
-    if (r->layout == OUT_IN)
-        memcpy(v.data, tensor_rows(w->val, r->first, o).data, tensor_bytes(v));
+    if (r->rows.layout == OUT_IN && !r->rows.run && w->val.dtype == v.dtype)
+        memcpy(v.data, tensor_rows(w->val, r->rows.first, o).data, tensor_bytes(v));
     else
         for (int64_t i = 0; i < o * c; i++) tensor_set(v, i, tensor_get(w->val, place(r, w->val, i / c, i % c)));
     gemm_parallel(v.dtype, o, c, rank, r->s, (Mat){b->val.data, rank, false}, (Mat){a->val.data, c, false}, 1, v.data,
@@ -92,17 +93,21 @@ static void ratio_backward(Tape *t, Var *out)
     tape_free(t, dv);
 }
 
-static const Op RATIO = {"norm_ratio", ratio_backward, NULL}, HELD = {"norm_ratio_held", held_backward, NULL};
+static const Op RATIO = {"norm_ratio", ratio_backward, .half = true},
+                HELD = {"norm_ratio_held", held_backward, .half = true};
 
-Var *op_norm_ratio(Tape *t, Var *m, Var *w, Layout layout, int64_t first, Var *a, Var *b, double s, bool held)
+Var *op_norm_ratio(Tape *t, Var *m, Var *w, WeightRows rows, Var *a, Var *b, double s, bool held)
 {
     int64_t o = b->val.dim[0], c = a->val.dim[1];
     CHECK(a->val.rank == 2 && b->val.rank == 2 && b->val.dim[1] == a->val.dim[0] && tensor_count(m->val) == o &&
-              w->val.dim[layout == IN_OUT] >= first + o && w->val.dim[layout == OUT_IN] == c,
-          "%s over rows %lld.. of %s plus %s times %s", tensor_shape(m->val), (long long)first, tensor_shape(w->val),
-          tensor_shape(b->val), tensor_shape(a->val));
+              w->val.dim[rows.layout == IN_OUT] >= rows.first + o && w->val.dim[rows.layout == OUT_IN] == c &&
+              (!rows.run ||
+               (o % rows.run == 0 && rows.step >= rows.run &&
+                w->val.dim[rows.layout == IN_OUT] >= rows.first + (o / rows.run - 1) * rows.step + rows.run)),
+          "%s over rows %lld.. of %s plus %s times %s", tensor_shape(m->val), (long long)rows.first,
+          tensor_shape(w->val), tensor_shape(b->val), tensor_shape(a->val));
     Ratio *r = NEW(tape_arena(t), Ratio, 1);
-    *r = (Ratio){layout, first, s, tensor_new(tape_arena(t), a->val.dtype, SHAPE(o))};
+    *r = (Ratio){rows, s, tensor_new(tape_arena(t), a->val.dtype, SHAPE(o))};
     Tensor v = make_rows(t, r, w, a, b), y = tape_alloc(t, v.dtype, SHAPE(o));
     for (int64_t j = 0; j < o; j++) {
         tensor_set(r->n, j, row_norm(v, j));

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ad/op.h"
+#include "ad/wide.h"
 #include "base/err.h"
 
 typedef struct {
@@ -66,7 +66,7 @@ static void relpos_backward(Tape *t, Var *out)
     each_head(out->saved, tape_grad(t, out->in[0], NULL), out->grad, true);
 }
 
-static const Op RELPOS = {"relpos", relpos_backward};
+static const Op RELPOS = {"relpos", relpos_backward, .half = true};
 
 Var *op_relpos(Tape *t, Var *table, RelPos r)
 {
@@ -84,8 +84,11 @@ Var *op_relpos(Tape *t, Var *table, RelPos r)
         bucket[i] = relpos_bucket(i - high, (int)table->val.dim[0], r.max_distance, r.bidirectional);
     RelposSaved *s = NEW(tape_arena(t), RelposSaved, 1);
     *s = (RelposSaved){r, -high, bucket};
-    Tensor y = tape_alloc(t, table->val.dtype, SHAPE(table->val.dim[1], r.t, r.n));
-    each_head(s, table->val, y, false);
+    DType dtype = dtype_is_half(table->val.dtype) ? F32 : table->val.dtype;
+    Tensor y = tape_alloc(t, dtype, SHAPE(table->val.dim[1], r.t, r.n));
+    Tensor wide = wide_open(t, table->val);
+    each_head(s, wide, y, false);
+    wide_close(t, wide, table->val);
     Var *out = tape_push(t, &RELPOS, y, table, NULL, NULL, NULL, 0);
     out->saved = s;
     return out;

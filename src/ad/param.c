@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "num/matvec.h"
 
 struct ParamSet {
     Arena *arena;
@@ -59,6 +60,7 @@ Param *param_add(ParamSet *ps, const char *name, Init init, int rank, const int6
     int *slot = slot_of(ps, name);
     CHECK(!*slot, "parameter %s is added twice", name);
     Param *p = NEW(ps->arena, Param, 1);
+    p->arena = ps->arena;
     p->name = str_copy(ps->arena, name, strlen(name));
     bool later = init.kind == INIT_LATER;
     p->val = later ? tensor_over(NULL, ps->dtype, rank, dim) : tensor_new(ps->arena, ps->dtype, rank, dim);
@@ -111,9 +113,30 @@ int params_train(ParamSet *ps, const char *glob, bool trainable)
         Param *p = ps->at[i];
         if (!str_glob(glob, p->name)) continue;
         matched++;
-        p->trainable = trainable;
+        param_train(p, trainable);
     }
     return matched;
+}
+
+void param_train(Param *p, bool trainable)
+{
+    if (trainable) param_widen(p);
+    p->trainable = trainable;
+}
+
+void param_widen(Param *p)
+{
+    if (!dtype_is_half(p->val.dtype)) return;
+    Tensor wide = tensor_new(p->arena, F32, p->val.rank, p->val.dim);
+    widen(wide.data, p->val.data, p->val.dtype, tensor_count(wide));
+    p->val = wide;
+}
+
+int64_t params_bytes(const ParamSet *ps)
+{
+    int64_t n = 0;
+    for (int i = 0; i < ps->n; i++) n += (int64_t)tensor_bytes(ps->at[i]->val);
+    return n;
 }
 
 void params_zero_grad(ParamSet *ps)

@@ -160,6 +160,8 @@ Var *tape_param(Tape *t, Param *p)
     if (!p) return NULL;
     Var *v = tape_input(t, p->val);
     v->needs = t->record && p->trainable;
+    CHECK(!p->trainable || !dtype_is_half(p->val.dtype), "%s is trainable and held in %s: param_train() widens it",
+          p->name, dtype_name(p->val.dtype));
     v->param = p;
     return v;
 }
@@ -178,12 +180,14 @@ bool tape_needs(const Tape *t, const Var *a, const Var *b, const Var *c, const V
 
 Var *tape_push(Tape *t, const Op *op, Tensor val, Var *a, Var *b, Var *c, Var *d, unsigned keep)
 {
-    Var *v = NEW(t->step, Var, 1);
+    Var *v = NEW(t->step, Var, 1), *in[MAX_IN] = {a, b, c, d};
+    for (int i = 0; i < MAX_IN && !op->half; i++)
+        CHECK(!in[i] || !dtype_is_half(in[i]->val.dtype), "%s of a %s %s", op->name, dtype_name(in[i]->val.dtype),
+              tensor_shape(in[i]->val));
     v->val = val;
     v->owned = true;
     v->loose = !t->depth;
     if (tape_needs(t, a, b, c, d)) {
-        Var *in[MAX_IN] = {a, b, c, d};
         v->op = op;
         v->needs = true;
         v->keep = keep & KEEP_OUT;
@@ -247,7 +251,7 @@ static void view_backward(Tape *t, Var *out)
     tape_pass(t, out->in[0], out);
 }
 
-static const Op VIEW = {"view", view_backward};
+static const Op VIEW = {"view", view_backward, .half = true};
 
 Var *tape_view(Tape *t, Var *x)
 {
@@ -372,7 +376,7 @@ static void checkpoint_backward(Tape *t, Var *out)
     }
 }
 
-static const Op CHECKPOINT = {"checkpoint", checkpoint_backward};
+static const Op CHECKPOINT = {"checkpoint", checkpoint_backward, .half = true};
 
 Var *tape_checkpoint(Tape *t, SegmentFn *fn, void *ctx, Var *a, Var *b, Var *c, Var *d)
 {

@@ -127,12 +127,13 @@ static const char *default_prefix(const Model *m)
 /* The prefix of the base model's names, as the first tensor that shows it has it. */
 static const char *prefix_of(const Adapter *a, const Model *m)
 {
-    static const char *const BARE = "encoder.*|decoder.*|h.*|prefix_tuning.*|prompt_tuning.*";
+    static const char *const BARE = "encoder.*|decoder.*|layers.*|h.*|prefix_tuning.*|prompt_tuning.*";
     const char *prefix = m->arch->format->prefix;
     size_t stem = strlen(a->library->stem), n = strlen(prefix);
     for (int i = 0; i < weights_n(a->weights) && n; i++) {
         const char *name = weights_at(a->weights, i)->name;
         if (strncmp(name, a->library->stem, stem) != 0) continue;
+        if (build_is_any_head(name + stem)) continue; /* with the prefix or without, a head has none */
         if (!strncmp(name + stem, prefix, n)) return prefix;
         if (str_glob(BARE, name + stem)) return "";
     }
@@ -173,6 +174,7 @@ static Status fill(const Adapter *a, const Binding *b)
     if (times && times->count != tensor_count(b->param->val) / n)
         return err_fail(E_MISMATCH, "%s: tensor '%s' is %s, expected %lld values", weights_path(a->weights),
                         times->name, stored_shape(times), (long long)(tensor_count(b->param->val) / n));
+    param_widen(b->param);
     for (int64_t i = 0; i < tensor_count(b->param->val); i++) {
         double x = b->factor * stored_get(s, b->first + i / n * b->row + i % n);
         tensor_set(b->param->val, i, times ? x * stored_get(times, i / n) : x);

@@ -74,6 +74,7 @@ Adapter *adapter_of(Model *, const Peft *, const PeftConfig *, const char *name)
  * model. */
 Status adapter_convert(Adapter **out, Adapter *, const Library *to, bool lossy);
 Status adapter_save(Adapter *, const char *dir);
+Status adapter_save_gguf(Adapter *, const char *path); /* LoRA alone, for llama.cpp; E_MISMATCH: it has no place */
 
 const Library *library_find(const char *name); /* "hf", "adapters": those of others; NULL: neither */
 /* In which form to save, best first: the libraries that others read, then our own, which every method has; NULL: no

@@ -90,7 +90,7 @@ static Status lora_to_thirds(Move *v)
         while (whole > v->to->model->linears && whole->w == l->w && !adapter_is_whole(whole)) whole--;
         const Param *a = factor(m, whole, "A"), *b = factor(m, whole, "B");
         copy_block(factor(v->to->model, l, "A"), 0, 0, a, 0, a->val.dim[0]);
-        copy_block(factor(v->to->model, l, "B"), 0, 0, b, l->first, l->out);
+        for (int64_t o = 0; o < l->out; o++) copy_block(factor(v->to->model, l, "B"), o, 0, b, linear_row(l, o), 1);
     }
     return OK;
 }
@@ -133,7 +133,8 @@ static Status lora_to_whole(Move *v)
         whole = now;
         const Param *a = factor(m, l, "A"), *b = factor(m, l, "B");
         copy_block(factor(v->to->model, now, "A"), at, 0, a, 0, a->val.dim[0]);
-        copy_block(factor(v->to->model, now, "B"), l->first, at, b, 0, l->out);
+        for (int64_t o = 0; o < l->out; o++)
+            copy_block(factor(v->to->model, now, "B"), linear_row(l, o), at, b, o, 1);
         at += a->val.dim[0];
     }
     return OK;
@@ -160,6 +161,7 @@ static bool all_positive(const Param *p)
 }
 
 static const char *const THIRDS[] = {"queries", "keys", "values"};
+static const Site PARTS[] = {SITE_Q, SITE_K, SITE_V};
 
 /* The new names of PART.layer.L.WHAT, '|' between them. */
 static const char *moved_scale(const Move *v, const Linear *l, const char *what)
@@ -191,13 +193,15 @@ static void copy_scale(const Move *v, Where at, const char *what, const Param *p
     const Model *m = v->to->model;
     for (int i = 0; i < 3 && !strcmp(what, "qkv") && strcmp(moved, "qkv"); i++) {
         Param *q = place_find(m, "ia3", at, THIRDS[i]);
+        const Linear *third = model_linear(m, place_at(at, PARTS[i]));
         for (int64_t j = 0; j < tensor_count(q->val); j++)
-            tensor_set(q->val, j, tensor_get(p->val, i * tensor_count(q->val) + j));
+            tensor_set(q->val, j, tensor_get(p->val, linear_row(third, j)));
     }
     if (!strcmp(what, "qkv") && strcmp(moved, "qkv") != 0) return;
     Param *q = place_find(m, "ia3", at, moved);
-    int64_t first = !strcmp(moved, "qkv") && strcmp(what, "qkv") ? l->first : 0;
-    for (int64_t j = 0; j < tensor_count(p->val); j++) tensor_set(q->val, first + j, tensor_get(p->val, j));
+    bool into_whole = !strcmp(moved, "qkv") && strcmp(what, "qkv");
+    for (int64_t j = 0; j < tensor_count(p->val); j++)
+        tensor_set(q->val, into_whole ? linear_row(l, j) : j, tensor_get(p->val, j));
 }
 
 /* Two passes: the first checks every scale and collects where it moves to, the second copies. */

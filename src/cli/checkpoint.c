@@ -13,6 +13,7 @@
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "io/gguf.h"
 #include "io/safetensors.h"
 #include "io/torch.h"
 #include "nn/inspect.h"
@@ -91,13 +92,14 @@ Status checkpoint_types(const Args *a, const char *path)
     Status s = open_weights(&w, a, path);
     if (s == E_IO) return err_clear(), OK; /* config.json alone is enough */
     TRY(s);
-    static const char *const TYPE[] = {"F64", "F32", "F16", "BF16"};
+    static const char *const TYPE[] = {"F64",  "F32",  "F16",  "BF16", "Q8_0", "Q5_1", "Q5_0",
+                                       "Q4_1", "Q4_0", "Q6_K", "Q5_K", "Q4_K", "Q3_K", "Q2_K"};
     double bytes = 0;
     print_out("stored as");
-    for (int t = 0, n; t < 4; t++) {
+    for (size_t t = 0, n; t < sizeof TYPE / sizeof *TYPE; t++) {
         n = 0;
         for (int i = 0; i < weights_n(w); i++) n += !strcmp(stored_type(weights_at(w, i)), TYPE[t]);
-        if (n) print_out(" %s (%d %s)", TYPE[t], n, str_plural(n, "tensor", "tensors"));
+        if (n) print_out(" %s (%zu %s)", TYPE[t], n, str_plural((int64_t)n, "tensor", "tensors"));
     }
     for (int i = 0; i < weights_n(w); i++) bytes += own_bytes(w, i) ? (double)weights_at(w, i)->n_bytes : 0;
     print_out(", %.0f bytes in %s\n", bytes, weights_path(w));
@@ -127,7 +129,8 @@ static int convert_all(Stored *out, Arena *arena, const Weights *w, const Stored
             if (tied) out[n++] = *s;
             continue;
         }
-        out[n++] = type ? stored_convert(arena, s, *type, worst) : *s;
+        StoredType as = type ? *type : stored_is_block(s) ? STORED_F32 : s->type;
+        out[n++] = stored_convert(arena, s, as, type ? worst : NULL);
     }
     for (int i = 0; i < n && tied; i++) {
         Stored *s = &out[i];
@@ -184,12 +187,38 @@ Status checkpoint_copy_beside(Arena *a, const char *from, const char *to)
     return OK;
 }
 
+typedef Status (*FromGguf)(cJSON **, Arena *, const Gguf *);
+
+static Status write_document(Arena *a, FromGguf make, const Gguf *g, const char *path)
+{
+    cJSON *root;
+    TRY(make(&root, a, g));
+    Status s = json_write(root, path);
+    cJSON_Delete(root);
+    return s;
+}
+
+/* What a GGUF file says of config and tokenizer, as the files of a directory. */
+static Status write_metadata(Arena *a, const char *gguf, const char *to)
+{
+    Gguf *g;
+    TRY(gguf_open(&g, a, gguf));
+    Status s = write_document(a, gguf_config, g, str_print(a, "%s/config.json", to));
+    if (!s && gguf_value(g, "tokenizer.ggml.model"))
+        s = write_document(a, gguf_tokenizer, g, str_print(a, "%s/tokenizer.json", to));
+    gguf_close(g);
+    return s;
+}
+
 static Status convert_directory(const Args *a, const Weights *w, const char *from, const char *to)
 {
     Folder f;
+    const char *gguf;
+    TRY(gguf_find(&gguf, args_arena(a), from));
     TRY(output_open(&f, a, "the new directory", to, 1));
     if (output_there(&f, a)) return OK;
-    Status status = checkpoint_copy_beside(args_arena(a), from, f.path);
+    Status status = gguf ? write_metadata(args_arena(a), gguf, f.path)
+                         : checkpoint_copy_beside(args_arena(a), from, f.path);
     if (!status) status = write_converted(a, w, str_print(args_arena(a), "%s/model.safetensors", f.path), to);
     return output_close(&f, status, false);
 }
@@ -198,12 +227,14 @@ static Status convert_directory(const Args *a, const Weights *w, const char *fro
 Status checkpoint_convert(const Args *a, const char *from, const char *to)
 {
     Weights *w;
+    const char *gguf;
+    TRY(gguf_find(&gguf, args_arena(a), from));
     TRY(open_weights(&w, a, from));
     Status status;
     if (str_glob("*.safetensors|*.bin", to) && !file_is_dir(to)) {
         status = args_output(a, "the new file", to, 1);
         if (!status) status = write_converted(a, w, to, to);
-    } else if (file_is_dir(from)) {
+    } else if (file_is_dir(from) || gguf) {
         status = convert_directory(a, w, from, to);
     } else {
         status = err_fail(E_CONFIG, "%s: expected a name that ends in .safetensors or .bin", to);

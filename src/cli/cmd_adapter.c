@@ -11,6 +11,7 @@
 #include "cli/adapter.h"
 #include "cli/checkpoint.h"
 #include "cli/output.h"
+#include "io/gguf.h"
 #include "nn/inspect.h"
 
 /* ---- inspect: from the files alone */
@@ -162,7 +163,9 @@ static Status open_base(Model **m, const Args *args, const Adapter *a)
     }
     if (!dir || !*dir)
         return err_fail(E_CONFIG, "%s: its config names no base model; name it with --base MODEL", a->dir);
-    if (access(str_print(arena, "%s/config.json", dir), F_OK))
+    const char *gguf;
+    TRY(gguf_find(&gguf, arena, dir));
+    if (!gguf && access(str_print(arena, "%s/config.json", dir), F_OK))
         return err_fail(E_IO, "%s: its base model %s is not a directory here; name it with --base MODEL", a->dir,
                         dir);
     Weights *w;
@@ -193,6 +196,25 @@ static Status converted(Adapter *a, const Args *args, const Library *to, const c
     return OK;
 }
 
+/* PEFT's form has one pair for each of the base's matrices, as llama.cpp has them. */
+static Status converted_to_gguf(Adapter *a, const Args *args, const char *out)
+{
+    Model *m;
+    Adapter *b;
+    if (!str_glob("*.gguf", out))
+        return err_fail(E_CONFIG, "%s: expected the name of a file that ends in .gguf", out);
+    TRY(args_output(args, "OUT", out, 1));
+    TRY(open_base(&m, args, a));
+    TRY(adapter_attach(a, m, hooks_new(args_arena(args))));
+    print_remarks(a, args);
+    TRY(adapter_convert(&b, a, library_find("hf"), false));
+    b->n_remarks = 0;
+    TRY(adapter_save_gguf(b, out));
+    print_remarks(b, args);
+    if (!args_quiet(args)) print_err("%s: %s of %s, for llama.cpp\n", out, b->method->name, a->dir);
+    return OK;
+}
+
 static bool same_place(const char *a, const char *b)
 {
     char x[4096], y[4096];
@@ -203,13 +225,14 @@ static Status convert(const Args *args)
 {
     const char *in = args_at(args, 1), *out = args_at(args, 2), *name = args_text(args, "to", NULL);
     const Library *to = name ? library_find(name) : NULL;
-    if (!to) return err_fail(E_CONFIG, "--to is %s, expected hf or adapters", name ? name : "missing");
+    bool gguf = name && !strcmp(name, "gguf");
+    if (!to && !gguf) return err_fail(E_CONFIG, "--to is %s, expected hf, adapters or gguf", name ? name : "missing");
     if (same_place(in, out)) return err_fail(E_CONFIG, "%s is both the input and the output", in);
     Adapter *a;
     TRY(adapter_open(&a, args_arena(args), in));
     Folder f;
-    Status s = output_open(&f, args, "OUT", out, 1);
-    if (!s && !output_there(&f, args)) s = output_close(&f, converted(a, args, to, out, f.path), false);
+    Status s = gguf ? converted_to_gguf(a, args, out) : output_open(&f, args, "OUT", out, 1);
+    if (!s && !gguf && !output_there(&f, args)) s = output_close(&f, converted(a, args, to, out, f.path), false);
     adapter_close(a);
     return s;
 }
@@ -296,7 +319,8 @@ static Status adapter(const Args *a)
 }
 
 static const Option OPTIONS[] = {
-    {"to", "LIBRARY", "hf (Hugging Face PEFT) or adapters (adapter-hub)", "convert"},
+    {"to", "LIBRARY", "hf (Hugging Face PEFT), adapters (adapter-hub), or gguf (a LoRA for llama.cpp, as a file)",
+     "convert"},
     {"base", "MODEL", "the adapter's base model (default: the one in its config)", "convert"},
     {"allow-lossy", NULL, "also convert an adapter that the other format can hold only in part, with a remark",
      "convert"},
@@ -311,7 +335,7 @@ static const Verb VERBS[] = {
     {"merge", "MODEL ADAPTER OUT",
      "writes MODEL with the adapter folded into its weights, which LoRA, DoRA, VeRA and IA3 allow."},
     {0}};
-static const Choice CHOICES[] = {{"to", "hf|adapters"}, {0}};
+static const Choice CHOICES[] = {{"to", "hf|adapters|gguf"}, {0}};
 static const Command ADAPTER = {
     .name = "adapter",
     .summary = "inspect, convert and merge adapters of Hugging Face PEFT and AdapterHub",

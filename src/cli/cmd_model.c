@@ -10,6 +10,7 @@
 #include "cli/adapter.h"
 #include "cli/checkpoint.h"
 #include "hub/hub.h"
+#include "io/gguf.h"
 #include "nn/inspect.h"
 #include "peft/peft.h"
 #include "run/progress.h"
@@ -70,7 +71,9 @@ static Status inspect(const Args *a)
     if (args_count(a) > 2) return err_fail(E_CONFIG, "model inspect takes one DIR");
     if (args_given(a, "pickle"))
         return args_count(a) == 2 ? checkpoint_scan(a, args_at(a, 1)) : err_fail(E_CONFIG, "--pickle needs a FILE");
-    if (args_count(a) == 2 && !access(args_at(a, 1), F_OK) && !file_is_dir(args_at(a, 1)))
+    const char *gguf = NULL; /* which has a config of its own */
+    if (args_count(a) == 2) TRY(gguf_find(&gguf, args_arena(a), args_at(a, 1)));
+    if (args_count(a) == 2 && !gguf && !access(args_at(a, 1), F_OK) && !file_is_dir(args_at(a, 1)))
         return checkpoint_tree(a, args_at(a, 1));
     Config c = {0};
     TRY(config_of(&c, a));
@@ -183,11 +186,13 @@ static const Verb VERBS[] = {
      "the names of its tensors.  A name such as microsoft/codebert-base is looked up in the hub's local cache.  "
      "Without DIR it is the tree of --arch."},
     {"list", "PATH",
-     "lists the tensors of a checkpoint: a directory, an index of shards, or a .safetensors, .bin or .npy file."},
+     "lists the tensors of a checkpoint: a directory, an index of shards, or a .safetensors, .bin, .gguf or .npy "
+     "file."},
     {"convert", "FROM TO",
      "writes the checkpoint FROM again: as a file where TO ends in .safetensors or .bin, else as a directory with "
      "the "
-     "files that lie beside the weights."},
+     "files that lie beside the weights.  Quantised tensors of a GGUF file become F32, and its metadata config.json "
+     "and tokenizer.json."},
     {"compare", "A B", "shows where two checkpoints differ."},
     {0}};
 static const Choice CHOICES[] = {

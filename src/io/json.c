@@ -1,9 +1,12 @@
 /* cJSON accepts bytes that are not UTF-8, reports a position, not a line, and ends strings at a NUL: all are mended
- * here. */
+ * here.  Files are read as Python's json module reads them, because it is Python that reads and writes them elsewhere:
+ * of a key that stands twice the last one counts, and NaN and Infinity are values. */
 #include "io/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/download.h"
 #include "base/file.h"
 #include "base/lines.h"
 #include "base/print.h"
@@ -63,13 +66,92 @@ Status json_parse(cJSON **root, const char *text, size_t len, const char *path)
     return OK;
 }
 
+/* ---- files, as Python reads them */
+
+/* The length of a number that JSON has not and Python has: NaN, Infinity or -Infinity; else 0. */
+static size_t python_number(const char *s, size_t n)
+{
+    static const char *const NAMES[] = {"NaN", "Infinity", "-Infinity"};
+    for (int i = 0; i < 3; i++) {
+        size_t length = strlen(NAMES[i]);
+        if (n >= length && !memcmp(s, NAMES[i], length)) return length;
+    }
+    return 0;
+}
+
+/* Such a number becomes a string of its name, which no reader of a number takes for one. */
+static Bytes quote_numbers(Arena *a, Bytes text)
+{
+    Buf b = buf_open(a);
+    size_t from = 0;
+    bool inside = false; /* a string */
+    for (size_t i = 0; i < text.len; i++) {
+        if (inside && text.text[i] == '\\') {
+            i++;
+            continue;
+        }
+        if (text.text[i] == '"') inside = !inside;
+        size_t n = inside ? 0 : python_number(text.text + i, text.len - i);
+        if (!n) continue;
+        buf_add(&b, text.text + from, i - from);
+        buf_print(&b, "\"%.*s\"", (int)n, text.text + i);
+        from = i + n;
+        i += n - 1;
+    }
+    if (!from) return text;
+    buf_add(&b, text.text + from, text.len - from);
+    return (Bytes){b.text, b.len};
+}
+
+typedef struct {
+    cJSON *item;
+    int place;
+} Member;
+
+static int by_key_and_place(const void *a, const void *b)
+{
+    const Member *x = a, *y = b;
+    int order = strcmp(x->item->string, y->item->string);
+    return order ? order : x->place - y->place;
+}
+
+/* Of members of one name all but the last are removed. */
+static void keep_last(cJSON *object, Arena *a)
+{
+    int n = 0, room = cJSON_GetArraySize(object);
+    Member *all = cJSON_IsObject(object) && room > 1 ? NEW(a, Member, room) : NULL;
+    cJSON *j;
+    cJSON_ArrayForEach(j, object)
+    {
+        if (cJSON_IsObject(j) || cJSON_IsArray(j)) keep_last(j, a);
+        if (all) all[n] = (Member){j, n}, n++;
+    }
+    if (n) qsort(all, (size_t)n, sizeof *all, by_key_and_place);
+    for (int i = 0; i + 1 < n; i++)
+        if (!strcmp(all[i].item->string, all[i + 1].item->string))
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, all[i].item));
+}
+
+Status json_parse_python(cJSON **root, Arena *a, Bytes text, const char *path)
+{
+    *root = NULL;
+    const char *fault = download_fault(text.text, text.len, true);
+    if (fault) return err_fail(E_FORMAT, "%s: %s", path, fault);
+    text = quote_numbers(a, text);
+    TRY(json_parse(root, text.text, text.len, path));
+    keep_last(*root, a);
+    return OK;
+}
+
 Status json_read(cJSON **root, Arena *a, const char *path)
 {
     *root = NULL;
     Bytes file;
     TRY(text_read(&file, a, path, BYTES_UTF8));
-    return json_parse(root, file.text, file.len, path);
+    return json_parse_python(root, a, file, path);
 }
+
+/* ---- members */
 
 static const cJSON *member(const cJSON *object, const char *key)
 {

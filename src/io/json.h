@@ -10,12 +10,16 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/str.h"
 
 /* E_FORMAT names line and column.  Text need not end with NUL; only white space may follow the value.  \u0000 in a
  * string is refused, because the string would end there. */
 Status json_parse(cJSON **root, const char *text, size_t len, const char *path);
+/* A file, read as Python's json module does: the last of two equal keys counts, and NaN, Infinity and -Infinity are
+ * strings of these names here.  E_FORMAT says so where the file is a failed download (base/download.h). */
 Status json_read(cJSON **root, Arena *, const char *path);
+Status json_parse_python(cJSON **root, Arena *, Bytes text, const char *path); /* the same of text in memory */
 int64_t json_mend_zeros(char *text, size_t len); /* \u0000 becomes \uFFFD, in place, before it is parsed; counted */
 
 /* A member of an object into *out; where it is absent or null, *out keeps its value.  Another type is E_FORMAT, and

@@ -199,7 +199,7 @@ Status npy_read(Tensor *out, Arena *a, const char *path)
 
 Status npy_write(const char *path, Tensor t)
 {
-    static const char *const descr[] = {[F32] = "<f4", [F64] = "<f8", [BF16] = "<f4", [I32] = "<i4"};
+    static const char *const descr[] = {[F32] = "<f4", [F64] = "<f8", [BF16] = "<f4", [I32] = "<i4", [F16] = "<f2"};
     char head[512], shape[128] = "";
     size_t used = 0;
     for (int i = 0; i < t.rank; i++)

@@ -32,6 +32,13 @@ static const struct {
     {"torch ShortStorage", GLOBAL_STORAGE, STORED_I16},    {"torch CharStorage", GLOBAL_STORAGE, STORED_I8},
     {"torch ByteStorage", GLOBAL_STORAGE, STORED_U8},      {"torch BoolStorage", GLOBAL_STORAGE, STORED_BOOL}};
 
+/* What torch.load(weights_only=True) also builds, or may be told to: numbers, sets and arrays beside the tensors. */
+static const char *const BESIDE =
+    "numpy.core.multiarray scalar|numpy._core.multiarray scalar|numpy.core.multiarray _reconstruct|"
+    "numpy._core.multiarray _reconstruct|numpy dtype|numpy ndarray|_codecs encode|collections Counter|builtins set|"
+    "__builtin__ set|builtins bytearray|builtins complex|__builtin__ complex|torch device|torch float16|torch float32|"
+    "torch float64|torch bfloat16|torch int64|torch.serialization _get_layout";
+
 const char *pickle_storage(StoredType type)
 {
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
@@ -187,6 +194,7 @@ static Status push_global(Machine *m, const char *module, const char *attribute)
     v->global = GLOBAL_UNKNOWN;
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
         if (!strcmp(KNOWN[i].name, name)) v->global = KNOWN[i].global, v->type = KNOWN[i].type;
+    if (v->global == GLOBAL_UNKNOWN && str_glob(BESIDE, name)) v->global = GLOBAL_BESIDE;
     if (v->global == GLOBAL_UNKNOWN && !m->f->scan)
         return err_fail(E_FORMAT,
                         "%s: byte %zu: the pickle wants %.100s.%.100s, which no state dict needs; nothing was run",
@@ -218,7 +226,7 @@ static Status reduce(Machine *m)
         made->item = args->item, made->n = args->n;
     } else if (tuple && (g == GLOBAL_PARAMETER || g == GLOBAL_SIZE) && args->n >= 1) {
         made = args->item[0];
-    } else if (m->f->scan) {
+    } else if (m->f->scan || (tuple && g == GLOBAL_BESIDE)) {
         made = value(m, PICKLED_OPAQUE);
     } else {
         return err_fail(E_FORMAT, "%s: byte %zu: an object is built in a way no state dict needs", m->f->path,

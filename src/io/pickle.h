@@ -1,6 +1,7 @@
 /* Pickles of PyTorch, read in a closed world: nothing is imported and nothing is called.  The few globals that a
- * state dict needs are known by name and become tags; any other global, and any opcode beyond those that torch.save
- * writes (protocols 2 to 5), is E_FORMAT with its name and place.
+ * state dict needs are known by name and become tags, and so are those of values that training leaves beside it, as
+ * numpy's scalars, of which nothing is kept.  Any other global, and any opcode beyond those that torch.save writes
+ * (protocols 2 to 5), is E_FORMAT with its name and place.
  *
  * Format: Python's pickletools (opcodes) and torch/serialization.py (persistent ids, _rebuild_tensor_v2).
  * Limits: a pickle of 64 MiB, a stack and a memo of a million entries each. */
@@ -21,9 +22,9 @@ typedef enum {
     PICKLED_GLOBAL,  /* a tag: `global`, and `type` for a storage class */
     PICKLED_STORAGE, /* item: the tuple of a persistent id */
     PICKLED_TENSOR,  /* item: the arguments of _rebuild_tensor_v2 */
-    PICKLED_OPAQUE   /* the result of an unknown global; scanning only */
+    PICKLED_OPAQUE   /* an object beside the tensors, of which nothing is kept */
 } PickledKind;
-typedef enum { GLOBAL_DICT, GLOBAL_TENSOR, GLOBAL_PARAMETER, GLOBAL_SIZE, GLOBAL_STORAGE, GLOBAL_UNKNOWN } Global;
+typedef enum { GLOBAL_DICT, GLOBAL_TENSOR, GLOBAL_PARAMETER, GLOBAL_SIZE, GLOBAL_STORAGE, GLOBAL_BESIDE, GLOBAL_UNKNOWN } Global;
 typedef struct Pickled Pickled;
 struct Pickled {
     PickledKind kind;

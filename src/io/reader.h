@@ -6,7 +6,7 @@
 #include "io/weights.h"
 
 struct Weights {
-    const char *path;
+    const char *path, *off; /* off: what was dropped in front of all names, or NULL */
     Bytes *map;
     int n_maps;
     Stored *at;            /* by place in the data */
@@ -16,7 +16,8 @@ struct Weights {
     int n_meta;
 };
 
-size_t stored_size(StoredType); /* bytes of an element */
+size_t stored_size(StoredType);   /* bytes of an element, or of a block */
+int64_t stored_block(StoredType); /* elements of a block; 1 where there are none */
 
 Weights *weights_new(Arena *run, const char *path, int maps); /* with room for so many mapped files */
 Status weights_sort(Weights *, Arena *run);                   /* by name, once all are there; E_FORMAT: one twice */
@@ -26,5 +27,6 @@ Status weights_opened(Weights **out, Weights *, Status);      /* hands it out, o
 Status safetensors_add(Weights *, Arena *run, const char *path);
 Status torch_add(Weights *, Arena *run, const char *path);
 Status npy_add(Weights *, Arena *run, const char *path);
+Status gguf_add(Weights *, Arena *run, const char *path); /* under their Hugging Face names */
 
 #endif

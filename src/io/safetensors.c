@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/download.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "io/json.h"
@@ -17,22 +18,30 @@ enum { HEADER_MAX = 100000000 };
 
 /* ---- the header */
 
-static Status frame(const char **text, size_t *len, Bytes file, const char *path)
+/* Text in the place of a header's size is a huge number. */
+static Status header_size(size_t *out, Bytes file, const char *path)
 {
+    uint64_t n = 0;
+    for (int i = 7; i >= 0 && file.len >= 8; i--) n = n << 8 | (unsigned char)file.text[i];
+    const char *fault = file.len < 8 || n > HEADER_MAX ? download_fault(file.text, file.len, false) : NULL;
+    if (fault) return err_fail(E_FORMAT, "%s: %s", path, fault);
     if (file.len < 8)
         return err_fail(E_FORMAT, "%s: %zu %s, a safetensors file has at least 8", path, file.len,
                         str_plural((int64_t)file.len, "byte", "bytes"));
-    uint64_t n = 0;
-    for (int i = 7; i >= 0; i--) n = n << 8 | (unsigned char)file.text[i];
     if (n > HEADER_MAX)
         return err_fail(E_FORMAT, "%s: the header claims %llu bytes, at most %d are allowed", path,
                         (unsigned long long)n, HEADER_MAX);
-    if (n > file.len - 8)
-        return err_fail(E_FORMAT, "%s: the header claims %llu bytes, but only %zu follow", path,
-                        (unsigned long long)n, file.len - 8);
-    if (!n || file.text[8] != '{') return err_fail(E_FORMAT, "%s: the header does not begin with '{'", path);
+    *out = (size_t)n;
+    return OK;
+}
+
+static Status frame(const char **text, size_t *len, Bytes file, const char *path)
+{
+    TRY(header_size(len, file, path));
+    if (*len > file.len - 8)
+        return err_fail(E_FORMAT, "%s: the header claims %zu bytes, but only %zu follow", path, *len, file.len - 8);
+    if (!*len || file.text[8] != '{') return err_fail(E_FORMAT, "%s: the header does not begin with '{'", path);
     *text = file.text + 8;
-    *len = (size_t)n;
     return OK;
 }
 
@@ -156,7 +165,7 @@ static Status read_header(Weights *w, Arena *run, const cJSON *root, const char 
     TRY(check_tiling(at + w->n, n, data, room, path));
     w->at = at;
     w->n += n;
-    return weights_sort(w, run);
+    return OK;
 }
 
 Status safetensors_add(Weights *w, Arena *run, const char *path)
@@ -177,7 +186,9 @@ Status safetensors_add(Weights *w, Arena *run, const char *path)
 Status safetensors_open(Weights **out, Arena *run, const char *path)
 {
     Weights *w = weights_new(run, path, 1);
-    return weights_opened(out, w, safetensors_add(w, run, w->path));
+    Status status = safetensors_add(w, run, w->path);
+    if (!status) status = weights_sort(w, run);
+    return weights_opened(out, w, status);
 }
 
 /* ---- writing */

@@ -8,16 +8,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "io/blocks.h"
 #include "io/reader.h"
-#include "num/fastmath.h"
+#include "num/half.h"
 
 static const struct {
     const char *name;
-    size_t size;
+    size_t size;   /* bytes of an element, or of a block */
+    int64_t block; /* its elements */
 } TYPES[] = {
-    [STORED_BOOL] = {"BOOL", 1}, [STORED_U8] = {"U8", 1},   [STORED_I8] = {"I8", 1},   [STORED_F16] = {"F16", 2},
-    [STORED_BF16] = {"BF16", 2}, [STORED_I16] = {"I16", 2}, [STORED_U16] = {"U16", 2}, [STORED_I32] = {"I32", 4},
-    [STORED_U32] = {"U32", 4},   [STORED_F32] = {"F32", 4}, [STORED_I64] = {"I64", 8}, [STORED_F64] = {"F64", 8}};
+    [STORED_BOOL] = {"BOOL", 1, 1},     [STORED_U8] = {"U8", 1, 1},         [STORED_I8] = {"I8", 1, 1},
+    [STORED_F16] = {"F16", 2, 1},       [STORED_BF16] = {"BF16", 2, 1},     [STORED_I16] = {"I16", 2, 1},
+    [STORED_U16] = {"U16", 2, 1},       [STORED_I32] = {"I32", 4, 1},       [STORED_U32] = {"U32", 4, 1},
+    [STORED_F32] = {"F32", 4, 1},       [STORED_I64] = {"I64", 8, 1},       [STORED_F64] = {"F64", 8, 1},
+    [STORED_Q4_0] = {"Q4_0", 18, 32},   [STORED_Q4_1] = {"Q4_1", 20, 32},   [STORED_Q5_0] = {"Q5_0", 22, 32},
+    [STORED_Q5_1] = {"Q5_1", 24, 32},   [STORED_Q8_0] = {"Q8_0", 34, 32},   [STORED_Q2_K] = {"Q2_K", 84, 256},
+    [STORED_Q3_K] = {"Q3_K", 110, 256}, [STORED_Q4_K] = {"Q4_K", 144, 256}, [STORED_Q5_K] = {"Q5_K", 176, 256},
+    [STORED_Q6_K] = {"Q6_K", 210, 256}};
 enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
 
 size_t stored_size(StoredType type)
@@ -25,63 +32,33 @@ size_t stored_size(StoredType type)
     return TYPES[type].size;
 }
 
+int64_t stored_block(StoredType type)
+{
+    return TYPES[type].block;
+}
+
+/* Other containers have no blocks, so their names are unknown there. */
 bool stored_type_find(StoredType *out, const char *name)
 {
     for (int t = 0; t < N_TYPES; t++)
-        if (!strcmp(TYPES[t].name, name)) {
+        if (!strcmp(TYPES[t].name, name) && TYPES[t].block == 1) {
             *out = (StoredType)t;
             return true;
         }
     return false;
 }
 
-/* ---- one number
-
- * A half has 11 significant bits down to 2^-14 and steps of 2^-24 below.  Normal ones keep their bits, with another
- * exponent; a step is the value of the last bit of a number just above 2^-14. */
-
-static inline float half_to_float(uint16_t h)
+/* Where element i lies, the first of its block. */
+static const char *place(const Stored *s, int64_t i)
 {
-    uint32_t all = (uint32_t)(h & 0x7fff) << 13, e = all & 0x0f800000, sign = (uint32_t)(h & 0x8000) << 16;
-    uint32_t below = float_bits(float_of(all + (113u << 23)) - float_of(113u << 23));
-    uint32_t beyond = all > 0x0f800000 ? 0x7fc00000 : 0x7f800000;
-    uint32_t x = e ? all + (112u << 23) : below;
-    return float_of((e == 0x0f800000 ? beyond : x) | sign);
+    return (const char *)s->bytes + (size_t)(i / TYPES[s->type].block) * TYPES[s->type].size;
 }
 
-/* Round to nearest, ties to even; the last bit of a number just above 1/2 is a step. */
-static inline uint16_t half_from_float(float f)
+static double block_get(const Stored *s, int64_t i)
 {
-    int32_t all = (int32_t)float_bits(f), size = all & 0x7fffffff, sign = all >> 16 & 0x8000;
-    int32_t below = (int32_t)(float_bits(float_of((uint32_t)size) + 0.5f) - float_bits(0.5f));
-    int32_t normal = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
-    int32_t h = size < 113 << 23 ? below : normal;
-    h = size >= 143 << 23 ? 0x7c00 : h; /* 2^16; numbers that round up to it have carried into the exponent */
-    return (uint16_t)(size > 0x7f800000 ? 0x7e00 : h | sign);
-}
-
-/* The same of an F64, rounded once. */
-static inline uint16_t half_from(double x)
-{
-    double size = fabs(x);
-    float f = (float)x;
-    uint32_t bits = float_bits(f);
-    /* Rounding to odd on the way, where bits are lost, keeps the second rounding from mistaking a tie. */
-    if (fabs((double)f) > size) bits--;
-    if (fabs((double)float_of(bits)) < size) bits |= 1;
-    return half_from_float(float_of(bits));
-}
-
-static inline float bfloat_to_float(uint16_t h)
-{
-    uint32_t x = (uint32_t)h << 16;
-    return float_of((x & 0x7fffffff) > 0x7f800000 ? x | 0x400000 : x);
-}
-
-static inline uint16_t bfloat_from_float(float f)
-{
-    uint32_t x = float_bits(f), rounded = (x + 0x7fff + (x >> 16 & 1)) >> 16;
-    return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? x >> 16 | 0x40 : rounded);
+    float x[BLOCK_MOST];
+    blocks_to_floats(x, s->type, place(s, i), TYPES[s->type].block);
+    return (double)x[i % TYPES[s->type].block];
 }
 
 /* ---- properties of a tensor */
@@ -100,8 +77,8 @@ double stored_get(const Stored *s, int64_t i)
         double f64;
     } x;
     CHECK(i >= 0 && i < s->count, "element %lld of tensor '%s' %s", (long long)i, s->name, stored_shape(s));
-    size_t size = TYPES[s->type].size;
-    memcpy(&x, (const char *)s->bytes + (size_t)i * size, size);
+    if (stored_is_block(s)) return block_get(s, i);
+    memcpy(&x, place(s, i), TYPES[s->type].size);
     switch (s->type) {
     case STORED_BOOL:
     case STORED_U8: return x.u8;
@@ -115,8 +92,18 @@ double stored_get(const Stored *s, int64_t i)
     case STORED_F32: return (double)x.f32;
     case STORED_I64: return (double)x.i64;
     case STORED_F64: return x.f64;
+    default: return 0;
     }
-    return 0;
+}
+
+bool stored_same_values(const Stored *a, const Stored *b)
+{
+    if (stored_same_bytes(a, b)) return true;
+    if (a->count != b->count) return false;
+    if (a->type == b->type && a->n_bytes == b->n_bytes) return !a->n_bytes || !memcmp(a->bytes, b->bytes, a->n_bytes);
+    bool same = true;
+    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
+    return same;
 }
 
 bool stored_same_bytes(const Stored *a, const Stored *b)
@@ -126,7 +113,13 @@ bool stored_same_bytes(const Stored *a, const Stored *b)
 
 bool stored_is_float(const Stored *s)
 {
-    return s->type == STORED_F16 || s->type == STORED_BF16 || s->type == STORED_F32 || s->type == STORED_F64;
+    return s->type == STORED_F16 || s->type == STORED_BF16 || s->type == STORED_F32 || s->type == STORED_F64 ||
+           stored_is_block(s);
+}
+
+bool stored_is_block(const Stored *s)
+{
+    return TYPES[s->type].block > 1;
 }
 
 const char *stored_type(const Stored *s)
@@ -148,7 +141,7 @@ const char *stored_shape(const Stored *s)
 
 /* ---- rows; the bytes of a file need not be aligned */
 
-enum { PIECE = 1024 };
+enum { PIECE = 1024 }; /* a multiple of every block */
 
 #define ROW(name, from_type, to_type, expression)                                                                    \
     static void name(void *restrict to, const void *restrict from, int64_t n)                                        \
@@ -174,7 +167,8 @@ static void to_floats(float *to, StoredType type, const void *from, int64_t n)
     case STORED_F16: halves_to_floats(to, from, n); break;
     case STORED_BF16: bfloats_to_floats(to, from, n); break;
     case STORED_F64: doubles_to_floats(to, from, n); break;
-    default: memcpy(to, from, (size_t)n * sizeof *to);
+    case STORED_F32: memcpy(to, from, (size_t)n * sizeof *to); break;
+    default: blocks_to_floats(to, type, from, n);
     }
 }
 
@@ -227,14 +221,14 @@ Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
 {
     Stored to = *s;
     if (!stored_is_float(s) || s->type == type) return to;
-    size_t size = TYPES[s->type].size, to_size = TYPES[type].size;
+    size_t to_size = TYPES[type].size;
     to.type = type;
     to.n_bytes = (size_t)s->count * to_size;
     char *bytes = arena_take(a, to.n_bytes);
     to.bytes = bytes;
     for (int64_t i = 0; i < s->count; i += PIECE) {
         int64_t n = s->count - i < PIECE ? s->count - i : PIECE;
-        const char *from = (const char *)s->bytes + (size_t)i * size;
+        const char *from = place(s, i);
         char *at = bytes + (size_t)i * to_size;
         turn(at, type, from, s->type, n);
         if (worst) *worst = fmax(*worst, largest_change(at, type, from, s->type, n));
@@ -245,7 +239,7 @@ Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
 Stored stored_of(const char *name, Tensor v)
 {
     static const StoredType types[] = {
-        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32};
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32, [F16] = STORED_F16};
     Stored s = {.name = name,
                 .type = types[v.dtype],
                 .rank = v.rank,
@@ -263,6 +257,7 @@ static int same_dtype(StoredType type)
     case STORED_F32: return F32;
     case STORED_F64: return F64;
     case STORED_BF16: return BF16;
+    case STORED_F16: return F16;
     case STORED_I32: return I32;
     default: return -1;
     }
@@ -296,11 +291,11 @@ Status stored_read(Tensor into, const Stored *s)
         memcpy(into.data, s->bytes, s->n_bytes);
         return OK;
     }
-    static const StoredType stored[] = {[F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16};
+    static const StoredType stored[] = {
+        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [F16] = STORED_F16};
     bool rows = into.dtype != I32 && stored_is_float(s);
-    size_t size = TYPES[s->type].size;
     for (int64_t i = 0; rows && i < s->count; i += PIECE)
-        turn(tensor_place(into, i), stored[into.dtype], (const char *)s->bytes + (size_t)i * size, s->type,
+        turn(tensor_place(into, i), stored[into.dtype], place(s, i), s->type,
              s->count - i < PIECE ? s->count - i : PIECE);
     for (int64_t i = 0; !rows && i < s->count; i++) {
         double x = stored_get(s, i);
@@ -317,12 +312,12 @@ Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
     if (s->rank > MAX_RANK)
         return err_fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
                         s->rank, MAX_RANK);
-    int dtype = same_dtype(s->type);
+    int dtype = s->type == STORED_F16 ? -1 : same_dtype(s->type); /* only weights are held as halves */
     if (dtype >= 0) {
         *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
         if (stored_lend(out, s)) return OK;
     }
-    if (dtype < 0) dtype = s->type == STORED_F16 ? F32 : I32;
+    if (dtype < 0) dtype = stored_is_float(s) ? F32 : I32;
     *out = tensor_new(a, (DType)dtype, s->rank, s->dim);
     return stored_read(*out, s);
 }

@@ -141,23 +141,36 @@ static Status read_tensor(const File *f, const Pickled *t, Stored *s)
 
 /* ---- the state dict */
 
-static bool holds_tensors(const Pickled *dict)
+enum { NESTED_MOST = 3 };
+
+static int tensors_in(const Pickled *dict)
 {
+    int n = 0;
     for (int i = 0; dict && dict->kind == PICKLED_DICT && i + 1 < dict->n; i += 2)
-        if (dict->item[i]->kind == PICKLED_TEXT && dict->item[i + 1]->kind == PICKLED_TENSOR) return true;
-    return false;
+        n += dict->item[i]->kind == PICKLED_TEXT && dict->item[i + 1]->kind == PICKLED_TENSOR;
+    return n;
+}
+
+/* Trainers keep the state dict beside an optimizer's, one or more members deep.  A single tensor may lie beside it,
+ * so of the dicts on the way the one with the most tensors is meant. */
+static const Pickled *most_tensors(const Pickled *top, int depth)
+{
+    static const char *const usual[] = {"state_dict", "model",   "model_state_dict", "module",
+                                        "net",        "weights", "params"};
+    const Pickled *best = top;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual && depth < NESTED_MOST; i++) {
+        const Pickled *inner = most_tensors(pickled_get(top, usual[i]), depth + 1);
+        if (tensors_in(inner) > tensors_in(best)) best = inner;
+    }
+    return best;
 }
 
 static Status state_dict(const File *f, const Pickled *top, const Pickled **out)
 {
-    static const char *const usual[] = {"state_dict", "model", "model_state_dict"};
-    *out = top;
-    if (f->key) {
-        *out = pickled_get(top, f->key);
-        if (!holds_tensors(*out)) return err_fail(E_FORMAT, "%s: has no tensors under \"%s\"", f->path, f->key);
-    }
-    for (int i = 0; i < 3 && !holds_tensors(*out); i++) *out = pickled_get(top, usual[i]);
-    return holds_tensors(*out) ? OK : err_fail(E_FORMAT, "%s: holds no dict of named tensors", f->path);
+    *out = most_tensors(f->key ? pickled_get(top, f->key) : top, 0);
+    if (tensors_in(*out)) return OK;
+    if (f->key) return err_fail(E_FORMAT, "%s: has no tensors under \"%s\"", f->path, f->key);
+    return err_fail(E_FORMAT, "%s: holds no dict of named tensors", f->path);
 }
 
 static bool all_begin(const Pickled *dict, const char *prefix)
@@ -177,6 +190,7 @@ static Status add_tensors(Weights *w, const File *f, const Pickled *top)
         if (dict->item[i]->kind != PICKLED_TEXT)
             return err_fail(E_FORMAT, "%s: a name in the state dict is no text", f->path);
     size_t skip = all_begin(dict, "module.") ? strlen("module.") : 0;
+    if (skip) w->off = "module.";
     Stored *at = NEW(f->run, Stored, w->n + dict->n / 2);
     if (w->n) memcpy(at, w->at, sizeof *at * (size_t)w->n);
     w->at = at;
@@ -230,8 +244,14 @@ static Status read_zip(Weights *w, File *f)
 
 /* ---- the stream: magic, version, machine, object, keys; then each storage's element count and bytes */
 
-static const unsigned char MAGIC[] = {0x80, 2,    0x8a, 0x0a, 0x6c, 0xfc, 0x9c,
-                                      0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
+static const unsigned char MAGIC[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
+
+/* The first of the five is a number alone, in any protocol; from protocol 4 on it lies in a frame. */
+static bool begins_with_magic(const char *first, size_t n)
+{
+    size_t at = n > 2 && (unsigned char)first[2] == 0x95 ? 11 : 2;
+    return n >= at + sizeof MAGIC && !memcmp(first + at, MAGIC, sizeof MAGIC);
+}
 
 /* The legacy list gives keys only; the persistent ids in the object give the type of a key's elements. */
 static bool element_size(const Pickled *top, const char *key, size_t *out, int depth)
@@ -299,12 +319,19 @@ static Status read_legacy(Weights *w, File *f)
 
 /* ---- which of them */
 
-typedef enum { NEITHER, ZIP, LEGACY, TAR } Container;
+typedef enum { NEITHER, ZIP, LEGACY, TAR, PICKLE } Container;
+
+/* Pickles begin with their protocol.  So may the size of a safetensors header, whose text then follows. */
+static bool is_pickle(const char *first, size_t n)
+{
+    if (n < 2 || (unsigned char)first[0] != 0x80 || first[1] < 2 || first[1] > 5) return false;
+    return n < 9 || first[7] || first[8] != '{';
+}
 
 static Container container_of(const char *first, size_t n)
 {
     if (n >= 4 && !memcmp(first, "PK\3\4", 4)) return ZIP;
-    if (n >= sizeof MAGIC && !memcmp(first, MAGIC, sizeof MAGIC)) return LEGACY;
+    if (is_pickle(first, n)) return begins_with_magic(first, n) ? LEGACY : PICKLE;
     return n >= 262 && !memcmp(first + 257, "ustar", 5) ? TAR : NEITHER;
 }
 
@@ -318,6 +345,8 @@ static Status refuse(Container c, const char *path)
     if (c == TAR)
         return err_fail(E_FORMAT, "%s: the tar form of before 2018; load and save it once with a current PyTorch",
                         path);
+    if (c == PICKLE)
+        return err_fail(E_FORMAT, "%s: is a pickle that torch.save did not write; expected its zip or its stream", path);
     return err_fail(E_FORMAT, "%s: is neither a zip nor a stream of torch.save", path);
 }
 

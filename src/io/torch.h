@@ -2,9 +2,9 @@
  * pickles before it.  A zip is mapped and its tensors used in place; strided, expanded and overlapping views become
  * copies.  Nothing in the file is ever run (io/pickle.h).
  *
- * The tensors are the state dict's: the top-level dict itself or, where that holds no tensor, its member `key` (NULL:
- * "state_dict", "model" or "model_state_dict", the first there is).  A prefix "module." that all names have is
- * dropped.  Tied weights are two names over the same bytes.
+ * The tensors are the state dict's: the top-level dict itself, or its member `key`, or a member of one of the usual
+ * names ("state_dict", "model", "module", ...), also within another; of these the one with the most tensors.  A
+ * prefix "module." that all names have is dropped.  Tied weights are two names over the same bytes.
  *
  * Format: torch/serialization.py (containers), APPNOTE.TXT 6.3 of PKWARE (zip, zip64). */
 #ifndef IO_TORCH_H

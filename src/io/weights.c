@@ -24,14 +24,44 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(const Stored *const *)a)->name, (*(const Stored *const *)b)->name);
 }
 
-Status weights_sort(Weights *w, Arena *run)
+static bool same_tensor(const Stored *a, const Stored *b)
+{
+    bool same = a->type == b->type && a->rank == b->rank && a->n_bytes == b->n_bytes;
+    for (int d = 0; same && d < a->rank; d++) same = a->dim[d] == b->dim[d];
+    return same && (!a->n_bytes || !memcmp(a->bytes, b->bytes, a->n_bytes));
+}
+
+/* Two shards may repeat a tensor; two values are a fault, as is a name that one file has twice. */
+static Status check_repeated(const Stored *a, const Stored *b)
+{
+    if (!strcmp(a->file, b->file)) return err_fail(E_FORMAT, "%s: tensor '%s' appears twice", a->file, a->name);
+    if (same_tensor(a, b)) return OK;
+    return err_fail(E_FORMAT, "%s: tensor '%s' has another value in %s", a->file, a->name, b->file);
+}
+
+static void sort(Weights *w, Arena *run)
 {
     w->sorted = NEW(run, const Stored *, w->n);
     for (int i = 0; i < w->n; i++) w->sorted[i] = &w->at[i];
     qsort(w->sorted, (size_t)w->n, sizeof *w->sorted, by_name);
-    for (int i = 1; i < w->n; i++)
-        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
-            return err_fail(E_FORMAT, "%s: tensor '%s' appears twice", w->sorted[i]->file, w->sorted[i]->name);
+}
+
+Status weights_sort(Weights *w, Arena *run)
+{
+    int repeated = 0, kept = 0;
+    bool *drop = NEW(run, bool, w->n);
+    sort(w, run);
+    for (int i = 1; i < w->n; i++) {
+        if (strcmp(w->sorted[i - 1]->name, w->sorted[i]->name) != 0) continue;
+        TRY(check_repeated(w->sorted[i - 1], w->sorted[i]));
+        drop[w->sorted[i] - w->at] = true;
+        repeated++;
+    }
+    if (!repeated) return OK;
+    for (int i = 0; i < w->n; i++)
+        if (!drop[i]) w->at[kept++] = w->at[i];
+    w->n = kept;
+    sort(w, run);
     return OK;
 }
 
@@ -72,6 +102,31 @@ void weights_release(const Weights *w, const Stored *s)
         if (last > end) last = end;
         madvise(w->map[i].text + (first - map), last - first, MADV_DONTNEED);
     }
+}
+
+/* Bytes of `name` that are whole parts of `prefix`, too: of "model.x" and "model.encoder." the first six. */
+static size_t shared_parts(const char *name, const char *prefix)
+{
+    size_t shared = 0;
+    for (size_t i = 0; prefix[i] && name[i] == prefix[i]; i++)
+        if (name[i] == '.') shared = i + 1;
+    return shared;
+}
+
+Status weights_unprefix(Weights *w, Arena *run, const char *prefix)
+{
+    for (int i = 0; i < w->n; i++) w->at[i].name += shared_parts(w->at[i].name, prefix);
+    sort(w, run);
+    for (int i = 1; i < w->n; i++)
+        if (!strcmp(w->sorted[i - 1]->name, w->sorted[i]->name))
+            return err_fail(E_FORMAT, "%s: has two tensors '%s' when '%s' is taken off the names; expected one", w->path,
+                            w->sorted[i]->name, prefix);
+    return OK;
+}
+
+const char *weights_dropped(const Weights *w)
+{
+    return w->off ? w->off : "";
 }
 
 int weights_n(const Weights *w)

@@ -1,6 +1,6 @@
 /* The tensors of a checkpoint, whatever container they lie in: safetensors (io/safetensors.h), or a file of
- * torch.save (io/torch.h), or the one array of an .npy file (io/npy.h).  Files are mapped and values converted on the
- * way out, so opening costs the header alone.
+ * torch.save (io/torch.h), or GGUF (io/gguf.h), or the one array of an .npy file (io/npy.h).  Files are mapped and
+ * values converted on the way out, so opening costs the header alone.
  *
  *     Weights *w;
  *     TRY(weights_open(&w, run, path));                     a directory, an index, or a file of either kind
@@ -13,7 +13,8 @@
 #include "base/err.h"
 #include "num/tensor.h"
 
-/* The dtypes whose elements are whole bytes, except the eight-bit floats, U64 and complex numbers. */
+/* The dtypes whose elements are whole bytes, except the eight-bit floats, U64 and complex numbers; and the blocks of
+ * GGUF files (io/blocks.h), which read as F32. */
 typedef enum {
     STORED_BOOL,
     STORED_U8,
@@ -26,7 +27,17 @@ typedef enum {
     STORED_U32,
     STORED_F32,
     STORED_I64,
-    STORED_F64
+    STORED_F64,
+    STORED_Q4_0,
+    STORED_Q4_1,
+    STORED_Q5_0,
+    STORED_Q5_1,
+    STORED_Q8_0,
+    STORED_Q2_K,
+    STORED_Q3_K,
+    STORED_Q4_K,
+    STORED_Q5_K,
+    STORED_Q6_K
 } StoredType;
 enum { STORED_RANK = 8 };
 typedef struct { /* a tensor as it lies in a file */
@@ -46,7 +57,7 @@ typedef struct {
 
 typedef struct Weights Weights;
 /* A hub name (base/hf_cache.h) stands for its directory.  A directory holds model.safetensors or its index of shards,
- * else pytorch_model.bin or its index; a file by its first bytes.  E_IO, E_FORMAT. */
+ * else pytorch_model.bin or its index, else one GGUF model; a file by its first bytes.  E_IO, E_FORMAT. */
 Status weights_open(Weights **out, Arena *run, const char *path);
 void weights_close(Weights *); /* NULL is fine */
 /* Lent memory stays: the mappings go over to the arena, private and writable; a page is copied when it is written
@@ -55,6 +66,10 @@ Status weights_keep(Weights *, Arena *);
 /* A tensor has been copied: its pages of the file need not stay in memory.  It can be read again.  Not after
  * weights_keep(): changes of a lent value would be lost. */
 void weights_release(const Weights *, const Stored *);
+/* Takes `prefix` off every name that begins with it.  A name beside those loses the parts that it shares with the
+ * prefix: with "model.encoder." off, "model.classifier.weight" is classifier.weight.  E_FORMAT: two names became one. */
+Status weights_unprefix(Weights *, Arena *run, const char *prefix);
+const char *weights_dropped(const Weights *); /* what a container's reader took off every name, or "" */
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
 const Stored *weights_find(const Weights *, const char *name);
@@ -66,6 +81,7 @@ Status weights_write(const char *path, const Stored *, int n);
 
 double stored_get(const Stored *, int64_t i);
 bool stored_same_bytes(const Stored *, const Stored *); /* tied: one value under two names */
+bool stored_same_values(const Stored *, const Stored *); /* in number and order, whatever their types */
 /* The same tensor with elements of another floating type, on the arena, rounded to nearest; an integer tensor is
  * returned as it is.  *worst, when not NULL, is raised to the largest change of a value; an overflow becomes
  * infinite, as a conversion does anywhere. */
@@ -73,6 +89,7 @@ Stored stored_convert(Arena *, const Stored *, StoredType, double *worst);
 /* A tensor as a file would hold it; the values stay where they are. */
 Stored stored_of(const char *name, Tensor);
 bool stored_is_float(const Stored *);
+bool stored_is_block(const Stored *);                     /* quantised: reads as F32, and is never written */
 bool stored_type_find(StoredType *out, const char *name); /* by the name that safetensors gives it: "F16" */
 const char *stored_type(const Stored *);                  /* "F16", ... */
 const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live at a time per thread */

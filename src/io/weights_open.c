@@ -2,12 +2,14 @@
  * and which container is written, told by the name. */
 #include "io/weights.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/hf_cache.h"
 #include "base/str.h"
+#include "io/gguf.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/reader.h"
@@ -29,6 +31,7 @@ static Status add_file(Weights *w, Arena *run, const char *path)
     size_t n = f ? fread(first, 1, sizeof first, f) : 0;
     if (f) fclose(f);
     if (npy_looks_like(first, n)) return npy_add(w, run, path);
+    if (gguf_looks_like(first, n)) return gguf_add(w, run, path);
     return torch_looks_like(first, n) ? torch_add(w, run, path) : safetensors_add(w, run, path);
 }
 
@@ -75,6 +78,42 @@ static Status open_file(Weights **out, Arena *run, const char *path)
     return weights_opened(out, w, status);
 }
 
+/* Files of weights by other names, for a sentence about a directory without the usual ones. */
+static const struct {
+    const char *names; /* a glob */
+    const char *advice;
+} UNUSUAL[] = {
+    {"model.*.safetensors|pytorch_model.*.bin", "is a variant, which is loaded when it is named itself"},
+    {"*.gguf", "is loaded when it is named itself"},
+    {"tf_model.h5|model.ckpt*",
+     "holds weights of TensorFlow, which transformers can load with from_tf=True and save as safetensors"},
+    {"flax_model.msgpack",
+     "holds weights of Flax, which transformers can load with from_flax=True and save as safetensors"},
+    {"adapter_model.*", "holds an adapter, which is given by --adapter beside its base model"},
+    {"*.safetensors|*.bin|*.pt|*.pth", "is loaded when it is named itself"},
+    {"*.onnx|rust_model.ot|*.h5|*.msgpack", "is of another library, which should save it as safetensors"},
+};
+
+/* Names the first file of weights of another kind, which the user may have meant. */
+static Status nothing_usual(const char *path)
+{
+    char found[256] = "";
+    size_t best = sizeof UNUSUAL / sizeof *UNUSUAL;
+    DIR *dir = opendir(path);
+    for (const struct dirent *e; dir && (e = readdir(dir));)
+        for (size_t i = 0; i < sizeof UNUSUAL / sizeof *UNUSUAL; i++) {
+            if (!str_glob(UNUSUAL[i].names, e->d_name)) continue;
+            if (i > best || (i == best && strcmp(e->d_name, found) > 0)) break;
+            best = i;
+            snprintf(found, sizeof found, "%s", e->d_name);
+        }
+    if (dir) closedir(dir);
+    return err_fail(
+        E_IO,
+        "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards, nor a .gguf%s%s%s%s",
+        path, *found ? "; " : "", found, *found ? " " : "", *found ? UNUSUAL[best].advice : "");
+}
+
 Status weights_open(Weights **out, Arena *run, const char *path)
 {
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
@@ -86,7 +125,9 @@ Status weights_open(Weights **out, Arena *run, const char *path)
         const char *file = str_print(run, "%s/%s", path, usual[i]);
         if (!access(file, F_OK)) return i % 2 ? open_index(out, run, path, file) : open_file(out, run, file);
     }
-    return err_fail(E_IO, "%s: holds neither model.safetensors nor pytorch_model.bin, nor an index of shards", path);
+    const char *gguf;
+    TRY(gguf_find(&gguf, run, path));
+    return gguf ? open_file(out, run, gguf) : nothing_usual(path);
 }
 
 Status weights_write(const char *path, const Stored *tensors, int n)

@@ -156,15 +156,15 @@ static int64_t weight_row(Sizes z, int64_t i, int64_t c, int64_t d)
 Tensor measure_mixture(Arena *a, Map w)
 {
     Sizes z = sizes(w);
-    int64_t hd = tensor_last(w.seen->values), d = hd / z.h;
+    int64_t hd = tensor_last(w.seen->heads), d = hd / z.h, wide = tensor_last(w.seen->values), group = hd / wide;
     Tensor out = tensor_new(a, F64, SHAPE(z.b * z.t, hd));
     for (int64_t i = 0; i < z.b * z.t; i++)
         for (int64_t c = 0; c < hd; c++) {
-            int64_t r = weight_row(z, i, c, d);
+            int64_t r = weight_row(z, i, c, d), value = c / d / group * d + c % d; /* of the group's head */
             double mixed = 0;
             for (int64_t p = 0; p < z.skip; p++)
-                mixed +=
-                    tensor_get(w.seen->probs, r * z.s + p) * tensor_get(w.seen->values, (i / z.t * z.s + p) * hd + c);
+                mixed += tensor_get(w.seen->probs, r * z.s + p) *
+                         tensor_get(w.seen->values, (i / z.t * z.s + p) * wide + value);
             tensor_set(out, i * hd + c, mixed);
         }
     return out;

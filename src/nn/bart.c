@@ -1,11 +1,11 @@
-/* BART (Lewis et al. 2020) and PLBART, which has its shape: a post-norm encoder and decoder.
+/* BART (Lewis et al. 2020) and PLBART, which has its shape: a post-norm encoder and decoder; and MBart, where each
+ * norm stands in front of its sublayer and one more follows each stack.
  *
  *     x_0 = block_dropout(LN(sqrt(d) shared[id] + position))            the factor only with scale_embedding
  *     x   = LN(x + attn(x));  [x = LN(x + cross(x, memory));]  x = LN(x + ffn(x))
  *     logits = h shared' + final_logits_bias
  *
- * Row 0 of a position table is position -2: two rows are left over from padding ids.  There is no norm after the last
- * layer.  The classification head reads the decoder at the source's last end-of-text token, the decoder being fed the
+ * Row 0 of a position table is position -2: two rows are left over from padding ids.  The classification head reads the decoder at the source's last end-of-text token, the decoder being fed the
  * source itself, moved right. */
 #include <math.h>
 #include <string.h>
@@ -15,8 +15,8 @@
 
 enum { POSITION_OFFSET = 2 };
 typedef struct {
-    Param *shared, *position[2]; /* encoder's, decoder's */
-    Norm embed_norm[2];
+    Param *shared, *position[2];  /* encoder's, decoder's */
+    Norm embed_norm[2], final[2]; /* final: MBart's */
     Param *head, *head_bias;
     Param *class_dense, *class_dense_bias, *class_out, *class_out_bias;
 } Bart;
@@ -84,7 +84,7 @@ static StackAttention build_attention(Model *m, const Stack *s, Where at, const 
 static void build_layers(Model *m, Part part)
 {
     const Config *c = &m->config;
-    Stack *s = build_stack(m, part, false);
+    Stack *s = build_stack(m, part, c->pre_norm);
     int64_t f = part == PART_DECODER && c->decoder_hidden ? c->decoder_hidden : c->hidden;
     for (int i = 0; i < s->n; i++) {
         StackLayer *l = &s->layer[i];
@@ -109,6 +109,7 @@ static void build(Model *m)
                                      SHAPE(c->positions + POSITION_OFFSET, c->dim));
         g->embed_norm[i] = build_norm(m, NAMED(m, "%s.layernorm_embedding", SIDE[i]), true);
         build_layers(m, i ? PART_DECODER : PART_ENCODER);
+        if (c->pre_norm) g->final[i] = build_norm(m, NAMED(m, "%s.layer_norm", SIDE[i]), true);
     }
     if (!c->no_lm_head) {
         g->head = c->tie_head ? g->shared : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
@@ -146,12 +147,22 @@ static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, i
     return tape_leave(p->tape, mark, hook_run(p, at, h, h));
 }
 
+/* All layers, and MBart's norm behind them. */
+static Var *run(Model *m, Pass *p, const Stack *s, Var *h, const Rows *r)
+{
+    const Bart *g = m->blocks;
+    const Norm *n = &g->final[s->part == PART_DECODER];
+    int mark = tape_enter(p->tape);
+    h = block_run(p, s, h, r);
+    return tape_leave(p->tape, mark, n->gain ? block_norm(p, n, h, NULL) : h);
+}
+
 static Var *encode(Model *m, Pass *p, const Batch *x)
 {
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_ENCODER, x->src, x->b, x->s, x->src_len, NULL, &r);
-    return tape_leave(p->tape, mark, block_run(p, m->encoder, h, &r));
+    return tape_leave(p->tape, mark, run(m, p, m->encoder, h, &r));
 }
 
 static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
@@ -159,11 +170,11 @@ static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_DECODER, x->ids, x->b, x->t, x->len, x->mask, &r);
-    CHECK(!x->position && !x->span, "a batch gives %s positions or spans", m->config.arch);
+    CHECK(!x->position && !x->span && !x->type, "a batch gives %s positions, spans or types", m->config.arch);
     rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     rows_memory(p, &r, memory, x);
-    h = block_run(p, m->decoder, h, &r);
+    h = run(m, p, m->decoder, h, &r);
     if (p->cache) cache_advance(p->cache, &r, x->len);
     return tape_leave(p->tape, mark, h);
 }
@@ -230,23 +241,24 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
                                {0}};
 
+static const Alias GENERAL[] = {{"d_model", "hidden_size"}, {"encoder_attention_heads", "num_attention_heads"}, {0}};
+
 static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "decoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
                               {0}};
 
 /* Switches of the first BARTs that make other models of them. */
-static const Fixed FIXED[] = {{"is_encoder_decoder", "true"},          {"normalize_before", "false"},
-                              {"normalize_embedding", "true"},         {"add_final_layer_norm", "false"},
+static const Fixed FIXED[] = {{"is_encoder_decoder", "true"},          {"normalize_embedding", "true"},
                               {"static_position_embeddings", "false"}, {"add_bias_logits", "false"},
                               {"extra_pos_embeddings", "2"},           {0}};
 
-/* BART proper is larger than PLBART, and its targets begin with a fixed token. */
+/* BART proper and MBart are larger than PLBART, and BART's targets begin with a fixed token. */
 static void absent(Config *c, const char *type)
 {
     c->hidden = c->decoder_hidden = 3072;
     c->decoder_heads = 12;
-    if (strcmp(type, "bart") != 0) return;
+    if (!strcmp(type, "plbart")) return;
     c->vocab = 50265;
     c->dim = 1024;
     c->layers = c->decoder_layers = 12;
@@ -254,35 +266,54 @@ static void absent(Config *c, const char *type)
     c->hidden = c->decoder_hidden = 4096;
     c->attn_dropout = 0;
     c->scale_embedding = false;
-    c->decoder_start = 2;
+    c->pre_norm = !strcmp(type, "mbart");
+    if (c->pre_norm)
+        config_set_type(c, type, "");
+    else
+        c->decoder_start = 2;
+}
+
+/* The type decides where the norms stand; old files say it once more. */
+static Status check_norms(const Config *c, const cJSON *root, const char *path)
+{
+    static const char *const KEYS[] = {"normalize_before", "add_final_layer_norm"};
+    for (int i = 0; i < 2; i++) {
+        bool before = c->pre_norm;
+        TRY(json_bool(&before, root, KEYS[i], path));
+        if (before != c->pre_norm)
+            return err_fail(E_FORMAT, "%s: %s is %s, only %s is supported for this model_type", path, KEYS[i],
+                            before ? "true" : "false", before ? "false" : "true");
+    }
+    return OK;
 }
 
 static Status read_config(Config *c, const cJSON *root, const char *path)
 {
-    if (c->decoder_start < 0) return OK; /* PLBART */
+    TRY(check_norms(c, root, path));
+    if (c->decoder_start < 0) return OK; /* PLBART, MBart */
     return json_int(&c->decoder_start, root, "decoder_start_token_id", 0, 100000000, path);
 }
 
 static void write_config(const Config *c, cJSON *root)
 {
     bool plain = c->decoder_start >= 0;
-    config_put(root, "model_type", plain ? "bart" : "plbart");
-    config_put_architecture(root, c->classes
-                                      ? plain ? "BartForSequenceClassification" : "PLBartForSequenceClassification"
-                                  : plain ? "BartForConditionalGeneration"
-                                          : "PLBartForConditionalGeneration");
+    config_put_type(root, c, plain ? "bart" : "plbart", plain ? "Bart" : "PLBart",
+                    c->classes ? "ForSequenceClassification" : "ForConditionalGeneration");
     if (plain) cJSON_AddNumberToObject(root, "decoder_start_token_id", c->decoder_start);
     cJSON_AddNumberToObject(root, "num_hidden_layers", c->layers);
     cJSON_AddBoolToObject(root, "is_encoder_decoder", true);
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
+static const Format FORMAT;
+
+/* A model whose head is not the token table and is not there is refused, unless none belongs to it. */
 static void adapt(Config *c, const Weights *w)
 {
     const Stored *out = weights_find(w, "classification_head.out_proj.weight");
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
-    c->no_lm_head = c->classes && !weights_find(w, "lm_head.weight") && !weights_find(w, "final_logits_bias");
-    if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
+    bool head = weights_find(w, "lm_head.weight"), bias = weights_find(w, "final_logits_bias");
+    c->no_lm_head = !head && (c->tie_head ? c->classes && !bias : c->classes || format_is_base(&FORMAT, w));
 }
 
 static const Sublayer SUBLAYERS[] = {{PART_ENCODER, "attn", "encoder.layers.", ".attention_adapters"},
@@ -292,13 +323,14 @@ static const Sublayer SUBLAYERS[] = {{PART_ENCODER, "attn", "encoder.layers.", "
                                      {PART_CROSS, "attn", "decoder.layers.", ".cross_attention_adapters"},
                                      {0}};
 
-static const Format FORMAT = {.types = "bart|plbart",
+static const Format FORMAT = {.types = "bart|plbart|mbart",
                               .prefix = "model.",
                               .fields = FIELDS,
                               .fixed = FIXED,
+                              .general = GENERAL,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*embed_tokens.weight|lm_head.*|final_logits_bias",
+                              .ignore = "encoder.version|decoder.version",
                               .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,
@@ -310,7 +342,7 @@ static int room(const Config *c)
 }
 
 const Arch ARCH_BART = {.name = "bart",
-                        .summary = "encoder-decoder, post-norm, learned positions",
+                        .summary = "encoder-decoder, post-norm (MBart: pre-norm), learned positions",
                         .format = &FORMAT,
                         .defaults = defaults,
                         .check = check,

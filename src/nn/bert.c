@@ -150,12 +150,12 @@ static void absent(Config *c, const char *type)
 
 static void write_config(const Config *c, cJSON *root)
 {
-    config_put(root, "model_type", "bert");
-    config_put_architecture(root, c->classes                          ? "BertForSequenceClassification"
-                                  : c->next_sentence && c->no_lm_head ? "BertForNextSentencePrediction"
-                                  : c->next_sentence                  ? "BertForPreTraining"
-                                  : c->no_lm_head                     ? "BertModel"
-                                                                      : "BertForMaskedLM");
+    config_put_type(root, c, "bert", "Bert",
+                    c->classes                          ? "ForSequenceClassification"
+                    : c->next_sentence && c->no_lm_head ? "ForNextSentencePrediction"
+                    : c->next_sentence                  ? "ForPreTraining"
+                    : c->no_lm_head                     ? "Model"
+                                                        : "ForMaskedLM");
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
@@ -176,7 +176,7 @@ static const Format FORMAT = {.types = "bert",
                               .fixed = FIXED,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*position_ids|*token_type_ids|*pooler.*|cls.*",
+                              .ignore = "embeddings.position_ids|embeddings.token_type_ids",
                               .sublayers = ENCODER_SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};

@@ -1,7 +1,12 @@
 /* One layer, written once for both places of the norm:
  *
- *     pre-norm    x + join(sublayer(block_norm(x)))          GPT-2, T5
+ *     pre-norm    x + join(sublayer(block_norm(x)))          GPT-2, T5, Llama, GPT-NeoX, ModernBERT
  *     post-norm   block_norm(x + join(sublayer(x)))          RoBERTa, BART
+ *
+ * In a parallel layer (GPT-NeoX) the feed-forward reads the layer's input, not the sum with attention's output.
+ *
+ * Rotary positions turn queries and keys between their projections (sites Q and K) and the cache, so KEYS sees keys as
+ * attention reads them, and a prefix put there is not turned.
  *
  * Every sublayer is a scope of the tape, so its inner values are recycled as soon as it ends, and the run through the
  * stack carries one Var from layer to layer.
@@ -14,6 +19,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "nn/rope.h"
 
 Var *block_site(Pass *p, Where at, Site site, Var *in, Var *out)
 {
@@ -21,16 +27,23 @@ Var *block_site(Pass *p, Where at, Site site, Var *in, Var *out)
     return hook_run(p, at, in, out);
 }
 
+Var *block_part(Tape *t, const Linear *l, Var *whole)
+{
+    return l->run ? op_cols_runs(t, whole, l->first, l->out, l->run, l->step) : op_cols(t, whole, l->first, l->out);
+}
+
 Var *block_linear(Pass *p, const Linear *l, Var *x)
 {
     Tape *t = p->tape;
     Var *w = tape_param(t, l->w), *b = tape_param(t, l->b);
+    CHECK(!l->run, "%s is computed by itself, though its outputs lie in runs", l->name);
     return hook_run(p, l->at, x, op_linear_part(t, x, w, l->layout, b, ACT_NONE, l->first, l->out));
 }
 
 Var *block_norm(Pass *p, const Norm *n, Var *x, Var *residual)
 {
-    return op_norm(p->tape, x, residual, tape_param(p->tape, n->gain), tape_param(p->tape, n->bias), n->eps);
+    Var *bias = n->zero.data ? tape_leaf(p->tape, n->zero) : tape_param(p->tape, n->bias);
+    return op_norm(p->tape, x, residual, tape_param(p->tape, n->gain), bias, n->eps);
 }
 
 Var *block_dropout(Pass *p, double rate, Where at, Var *x)
@@ -71,13 +84,14 @@ typedef struct {
     Var *q, *k, *v;
 } Projected;
 
-/* GPT-2 where somebody wants the fused projection: one product for all three, then the thirds, each a join point of
- * its own.  Otherwise the thirds are layers like any others, and queries that nobody reads are not computed. */
+/* One product for queries, keys and values, then the parts, each a join point of its own: where somebody wants the
+ * fused projection, or where the parts lie in runs.  Otherwise the parts are layers like any others, and queries that
+ * nobody reads are not computed. */
 static Projected project_fused(Pass *p, const StackAttention *w, Where at, Var *x, const Rows *r, bool prune)
 {
     Tape *t = p->tape;
     Var *all = block_linear(p, w->qkv, x);
-    Var *q = op_cols(t, all, w->q->first, w->q->out);
+    Var *q = block_part(t, w->q, all);
     Var *xq = x;
     if (prune) {
         q = op_rows(t, q, r->keep, r->b, r->k);
@@ -85,15 +99,15 @@ static Projected project_fused(Pass *p, const StackAttention *w, Where at, Var *
     }
     return (Projected){
         .q = hook_run(p, w->q->at, xq, q),
-        .k = hook_run(p, w->k->at, x, op_cols(t, all, w->k->first, w->k->out)),
-        .v = hook_run(p, w->v->at, x, op_cols(t, all, w->v->first, w->v->out)),
+        .k = hook_run(p, w->k->at, x, block_part(t, w->k, all)),
+        .v = hook_run(p, w->v->at, x, block_part(t, w->v, all)),
     };
 }
 
 /* Queries, keys and values of one attention.  While decoding, keys and values of the encoder are computed once. */
 static Projected project(Pass *p, const StackAttention *w, Where at, Var *x, Var *source, const Rows *r, bool prune)
 {
-    if (w->qkv && wants(p, at, SITE_QKV)) return project_fused(p, w, at, x, r, prune);
+    if (w->qkv && (w->q->run || wants(p, at, SITE_QKV))) return project_fused(p, w, at, x, r, prune);
     Cache *c = p->cache;
     Projected y = {.q = block_linear(p, w->q, prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x)};
     bool cross = at.part == PART_CROSS, known = cross && c && c->memory_keys[at.layer].data;
@@ -144,6 +158,28 @@ static const int32_t *query_positions(Pass *p, const Rows *r, bool prune)
     return at;
 }
 
+/* The angles of the queries among those of all rows. */
+static const int32_t *query_angles(Pass *p, const Rows *r, const Turn *w)
+{
+    int32_t *row = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
+    for (int64_t i = 0; i < r->b * r->k; i++)
+        row[i] = r->keep[i] < 0 ? 0 : (int32_t)((i / r->k * r->t + r->keep[i]) % w->rows);
+    return row;
+}
+
+/* Queries and keys as the scores need them: normed head by head, then turned by their positions. */
+static void place(Pass *p, const Stack *s, const StackLayer *l, Projected *y, const Rows *r, bool prune)
+{
+    const StackAttention *w = &l->self;
+    if (w->q_norm.gain) y->q = block_norm(p, &w->q_norm, y->q, NULL);
+    if (w->k_norm.gain) y->k = block_norm(p, &w->k_norm, y->k, NULL);
+    if (!s->rope_dims) return;
+    Turn turn = r->turn[l->local];
+    y->k = op_rope(p->tape, y->k, turn);
+    if (prune) turn.row = query_angles(p, r, &turn);
+    y->q = op_rope(p->tape, y->q, turn);
+}
+
 static Var *attend(Pass *p, Where at, Projected x, Var *bias, Attn a)
 {
     Tape *t = p->tape;
@@ -159,7 +195,10 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
     bool cross = at.part == PART_CROSS;
     Var *source = cross ? r->memory : x;
     Projected y = project(p, w, at, x, source, r, prune);
-    if (!cross) y.q = quiet(p, r, y.q, prune);
+    if (!cross) {
+        place(p, s, &s->layer[at.layer], &y, r, prune);
+        y.q = quiet(p, r, y.q, prune);
+    }
     if (p->cache && !cross) {
         Cache *c = p->cache;
         y.k = through_cache(p, cache_tensor(c, &c->keys[at.layer], y.k, c->room), y.k);
@@ -174,6 +213,8 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
     at.site = SITE_PROBS;
     Attn a = {.heads = s->heads,
               .head_dim = s->head_dim,
+              .kv_heads = cross ? 0 : s->kv_heads,
+              .window = cross ? 0 : s->layer[at.layer].window,
               .scale = s->scale,
               .causal = (s->causal || r->causal) && !cross,
               .prefix = y.k->val.dim[1] - n,
@@ -189,12 +230,22 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
 
 /* ---- feed-forward */
 
+static Var *gated_halves(Pass *p, const Stack *s, const Linear *up, Var *x)
+{
+    Tape *t = p->tape;
+    int64_t n = up->out / 2;
+    Var *both = block_linear(p, up, x);
+    return op_mul(t, op_act(t, s->act, op_cols(t, both, 0, n)), op_cols(t, both, n, n));
+}
+
 static Var *feed_forward(Pass *p, const Stack *s, const FeedForward *w, Where at, Var *x)
 {
     Tape *t = p->tape;
     const Linear *up = w->up;
     Var *h;
-    if (wants(p, at, SITE_FFN_UP))
+    if (w->halves)
+        h = gated_halves(p, s, up, x);
+    else if (wants(p, at, SITE_FFN_UP))
         h = op_act(t, s->act, block_linear(p, up, x));
     else
         h = op_linear(t, x, tape_param(t, up->w), up->layout, tape_param(t, up->b), s->act);
@@ -227,11 +278,12 @@ static Var *attention_sublayer(Pass *p, const Stack *s, const StackAttention *w,
     return tape_leave(p->tape, mark, finish(p, s, &w->norm, at, residual, y));
 }
 
-static Var *ffn_sublayer(Pass *p, const Stack *s, const FeedForward *w, Where at, Var *x)
+/* `source`: the rows that the feed-forward reads, to whose sum with attention, x, it is added. */
+static Var *ffn_sublayer(Pass *p, const Stack *s, const FeedForward *w, Where at, Var *source, Var *x)
 {
     int mark = tape_enter(p->tape);
     at.site = SITE_FFN_JOIN;
-    Var *y = feed_forward(p, s, w, at, begin(p, s, &w->norm, x));
+    Var *y = feed_forward(p, s, w, at, begin(p, s, &w->norm, source));
     return tape_leave(p->tape, mark, finish(p, s, &w->norm, at, x, y));
 }
 
@@ -264,21 +316,63 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
     Var *y = attention_sublayer(p, s, &w->self, self, x, r, prune && !r->bias);
     if (prune && r->bias) y = op_rows(t, y, r->keep, r->b, r->k);
     if (w->cross.q) y = attention_sublayer(p, s, &w->cross, cross, y, r, false);
-    y = ffn_sublayer(p, s, &w->ffn, self, y);
+    Var *source = !s->parallel ? y : prune ? op_rows(t, x, r->keep, r->b, r->k) : x;
+    y = ffn_sublayer(p, s, &w->ffn, self, source, y);
     return tape_leave(t, mark, block_site(p, self, SITE_RESID, x, y));
 }
 
-Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *r)
+/* The positions of all rows (b,T), moved by `offset` and as hooks require, except those that the batch names; b is 1
+ * where the rows of a batch agree. */
+static int32_t *row_positions(Pass *p, Part part, const Rows *r, int64_t offset, int64_t *b)
+{
+    int64_t own = r->t - r->prompt;
+    *b = r->at || r->position ? r->b : 1;
+    int32_t *id = NEW(tape_arena(p->tape), int32_t, *b * r->t);
+    offset += hooks_shifted(p->hooks, part);
+    for (int64_t i = 0; i < *b * r->t; i++) {
+        int64_t row = i % r->t - r->prompt;
+        bool given = r->position && row >= 0;
+        id[i] = given ? r->position[i / r->t * own + row] : (int32_t)(offset + (r->at ? r->at[i] : i % r->t));
+    }
+    return id;
+}
+
+/* The angles of a pass, which all its layers share. */
+static void turn_rows(Pass *p, const Stack *s, Rows *r)
+{
+    int64_t b;
+    const int32_t *position = row_positions(p, s->part, r, 0, &b);
+    for (int i = 0; i < 2; i++) {
+        if (!s->rates[i]) continue;
+        r->turn[i] = rope_turn(tape_arena(p->tape), s->rates[i], s->rope_dims, position, b * r->t);
+        r->turn[i].head_dim = s->head_dim;
+    }
+}
+
+Var *block_turn_keys(Pass *p, const Stack *s, int layer, Var *keys)
+{
+    if (!s->rope_dims) return keys;
+    int64_t n = keys->val.dim[0], b;
+    const int32_t *position = row_positions(p, s->part, &(Rows){.t = n}, 0, &b);
+    Turn turn = rope_turn(tape_arena(p->tape), s->rates[s->layer[layer].local], s->rope_dims, position, n);
+    turn.head_dim = s->head_dim;
+    return op_rope(p->tape, keys, turn);
+}
+
+Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
 {
     Tape *t = p->tape;
+    Rows turned = *rows, *r = &turned;
+    if (s->rope_dims) turn_rows(p, s, r);
     Call *calls = NEW(tape_arena(t), Call, s->n);
     int mark = tape_enter(t);
     for (int l = 0; l < s->n; l++) {
         calls[l] = (Call){*p, s, *r, l};
+        Var *bias = r->layer_bias ? r->layer_bias[l] : r->bias;
         if (p->checkpoint && tape_records(t))
-            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, r->bias, NULL);
+            x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, bias, NULL);
         else
-            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, r->bias, NULL}, &calls[l]);
+            x = run_layer(t, (Var *[MAX_IN]){x, r->memory, bias, NULL}, &calls[l]);
         tape_renew(t, mark, x);
     }
     return tape_leave(t, mark, x);
@@ -437,14 +531,8 @@ int64_t block_content_keys(const Pass *p, Part part, const Rows *r)
 
 Var *block_add_positions(Pass *p, Part part, Var *x, Param *table, int64_t offset, const Rows *r)
 {
-    int64_t b = r->at || r->position ? r->b : 1, own = r->t - r->prompt;
-    int32_t *id = NEW(tape_arena(p->tape), int32_t, b * r->t);
-    offset += hooks_shifted(p->hooks, part);
-    for (int64_t i = 0; i < b * r->t; i++) {
-        int64_t row = i % r->t - r->prompt;
-        bool given = r->position && row >= 0;
-        id[i] = given ? r->position[i / r->t * own + row] : (int32_t)(offset + (r->at ? r->at[i] : i % r->t));
-    }
+    int64_t b;
+    const int32_t *id = row_positions(p, part, r, offset, &b);
     return op_add(p->tape, x, 1, op_embed(p->tape, tape_param(p->tape, table), id, b, r->t));
 }
 

@@ -1,4 +1,4 @@
-/* Shared by the four architectures: linear layers, norms, attention, feed-forward and the run through a stack of
+/* Shared by the architectures: linear layers, norms, attention, feed-forward and the run through a stack of
  * layers, each with its join points.  An architecture defines the places of norms, the vectors added to tokens,
  * and how its head reads the last layer. */
 #ifndef NN_BLOCK_H
@@ -8,16 +8,20 @@
 
 typedef struct {
     const Linear *q, *k, *v, *out;
-    const Linear *qkv; /* GPT-2: one layer for all three; q, k and v then only name its thirds */
+    const Linear *qkv; /* GPT-2, GPT-NeoX, ModernBERT: one layer for all three; q, k and v then only name its parts */
     Norm norm;         /* gain NULL: none */
+    Norm q_norm, k_norm; /* of each head by itself; gain NULL: none */
 } StackAttention;
 typedef struct {
     const Linear *up, *gate, *out; /* gate NULL: plain */
+    bool halves; /* ModernBERT: the first half of up's outputs goes through the activation, the second is the gate */
     Norm norm;
 } FeedForward;
 typedef struct {
     StackAttention self, cross; /* cross.q NULL where there is no encoder */
     FeedForward ffn;
+    int64_t window; /* self-attention sees keys less than so far away; 0: all */
+    bool local;     /* it turns queries and keys at the rates of the layers with a window */
 } StackLayer;
 
 /* The layers of one side of a model. */
@@ -27,8 +31,12 @@ typedef struct Stack {
     StackLayer *layer;
     bool pre_norm; /* norm -> sublayer -> add, or sublayer -> add -> norm */
     bool causal;
+    bool parallel; /* attention and feed-forward both read the layer's input, and both are added to it */
     int heads, head_dim;
-    double scale; /* of the attention scores */
+    int kv_heads;          /* of keys and values; each is shared by heads / kv_heads neighbouring heads */
+    int rope_dims;         /* channels of a head that turn; 0: no rotary positions */
+    const float *rates[2]; /* of their pairs, in layers without and with a window */
+    double scale;          /* of the attention scores */
     Act act;
     double dropout, attn_dropout, act_dropout;
 } Stack;
@@ -43,9 +51,11 @@ typedef struct {
     bool causal;             /* no row sees the rows after it, whatever the stack's default */
     const int32_t *position; /* rows of the position table for the tokens, or NULL: as they come */
     const int32_t *at;       /* (B,T) positions when decoding with a cache, else NULL: 0 .. T-1 */
+    Turn turn[2];            /* rotary positions: the angles in layers without and with a window */
     const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
     int64_t k;
     Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
+    Var **layer_bias;          /* UMT5: such a bias of each layer, in the place of one for all; or NULL */
     Var *memory;               /* the encoder's result (B,S,C), or NULL */
     const int32_t *memory_len; /* (B) or NULL */
 } Rows;
@@ -53,6 +63,9 @@ typedef struct {
 /* ---- parts */
 Var *block_linear(Pass *, const Linear *, Var *x);
 Var *block_norm(Pass *, const Norm *, Var *x, Var *residual); /* residual may be NULL */
+Var *block_part(Tape *, const Linear *, Var *whole);          /* a part's outputs among those of the fused layer */
+/* Keys (P,C) of a layer as if they stood at positions 0, 1, ..., moved as hooks require. */
+Var *block_turn_keys(Pass *, const Stack *, int layer, Var *keys);
 Var *block_dropout(Pass *, double p, Where, Var *x);
 Var *block_site(Pass *, Where, Site, Var *in, Var *out); /* the join point of this place */
 

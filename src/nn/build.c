@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/str.h"
+#include "nn/rope.h"
 
 bool build_is_class_head(const char *parameter)
 {
@@ -12,19 +13,24 @@ bool build_is_class_head(const char *parameter)
 
 bool build_is_any_head(const char *parameter)
 {
-    return build_is_class_head(parameter) || str_glob("lm_head.*|cls.*|final_logits_bias", parameter);
+    return build_is_class_head(parameter) ||
+           str_glob("lm_head.*|cls.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|"
+                    "final_logits_bias",
+                    parameter);
 }
 
-bool build_may_lack(const char *parameter)
+/* Files of a ModernBERT encoder alone have none of the layers that its classification head begins with. */
+bool build_may_lack(const Model *m, const char *parameter)
 {
-    return build_is_class_head(parameter) || str_glob("pooler.*", parameter);
+    return build_is_class_head(parameter) || str_glob("pooler.*", parameter) ||
+           (m->config.no_lm_head && str_glob("head.dense.*|head.norm.*", parameter));
 }
 
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while
  * loading, only parameters that a checkpoint may lack are drawn. */
 Param *build_param(Model *m, const char *name, Init init, int rank, const int64_t *dim)
 {
-    if (m->blank && !build_may_lack(name)) init = (Init){INIT_LATER, 0};
+    if (m->blank && !build_may_lack(m, name)) init = (Init){INIT_LATER, 0};
     return param_add(m->params, name, init, rank, dim);
 }
 
@@ -40,6 +46,19 @@ Norm build_norm(Model *m, const char *name, bool bias)
     Norm n = {.eps = m->config.eps};
     n.gain = build_param(m, NAMED(m, "%s.weight", name), (Init){INIT_ONE, 0}, SHAPE(m->config.dim));
     if (bias) n.bias = build_param(m, NAMED(m, "%s.bias", name), (Init){INIT_ZERO, 0}, SHAPE(m->config.dim));
+    return n;
+}
+
+Norm build_norm_of(Model *m, const char *name, int64_t size)
+{
+    return (Norm){.gain = build_param(m, NAMED(m, "%s.weight", name), (Init){INIT_ONE, 0}, SHAPE(size)),
+                  .eps = m->config.eps};
+}
+
+Norm build_norm_unbiased(Model *m, const char *name)
+{
+    Norm n = build_norm_of(m, name, m->config.dim);
+    n.zero = tensor_zero(m->run, params_dtype(m->params), SHAPE(m->config.dim));
     return n;
 }
 
@@ -73,6 +92,15 @@ const Linear *build_part(Model *m, const Linear *whole, const char *name, Site s
     return add(m, l);
 }
 
+const Linear *build_part_runs(Model *m, const Linear *whole, const char *name, Site site, int64_t first, int64_t n,
+                              int64_t run, int64_t step)
+{
+    const Linear *part = build_part(m, whole, name, site, first, n);
+    m->linears[m->n_linears - 1].run = run;
+    m->linears[m->n_linears - 1].step = step;
+    return part;
+}
+
 Stack *build_stack(Model *m, Part part, bool pre_norm)
 {
     const Config *c = &m->config;
@@ -88,8 +116,20 @@ Stack *build_stack(Model *m, Part part, bool pre_norm)
                  .attn_dropout = c->attn_dropout,
                  .act_dropout = c->act_dropout};
     s->head_dim = c->head_dim ? c->head_dim : c->dim / s->heads;
+    s->kv_heads = c->kv_heads ? c->kv_heads : s->heads;
     s->scale = 1 / sqrt((double)s->head_dim);
     s->layer = NEW(m->run, StackLayer, s->n);
+    for (int i = 0; i < s->n; i++) {
+        s->layer[i].window = window_of(c, i);
+        s->layer[i].local = window_is_local(c, i);
+    }
+    s->parallel = c->parallel;
+    s->rope_dims = rope_dims(c);
+    for (int i = 0; i < 2 && s->rope_dims; i++) {
+        float *rate = NEW(m->run, float, s->rope_dims / 2);
+        rope_rates(rate, c, i == 1);
+        s->rates[i] = rate;
+    }
     *(part == PART_DECODER ? &m->decoder : &m->encoder) = s;
     return s;
 }

@@ -18,15 +18,20 @@ typedef struct {
 Param *build_param(Model *, const char *name, Init, int rank, const int64_t *dim);
 Param *build_copy(Model *, const char *name, const Param *of, double factor); /* a parameter of its own, frozen */
 Norm build_norm(Model *, const char *name, bool bias);                        /* NAME.weight, and NAME.bias */
+Norm build_norm_of(Model *, const char *name, int64_t size);                  /* NAME.weight: RMSNorm of that many */
+Norm build_norm_unbiased(Model *, const char *name);                          /* NAME.weight: LayerNorm, no bias */
 const Linear *build_linear(Model *, const char *name, Where, Shape);
 /* A range of another layer's outputs as a layer of its own: GPT-2's query, key and value. */
 const Linear *build_part(Model *, const Linear *whole, const char *name, Site, int64_t first, int64_t n);
+/* The same of n outputs in runs of `run`, `step` apart from start to start: GPT-NeoX's. */
+const Linear *build_part_runs(Model *, const Linear *whole, const char *name, Site, int64_t first, int64_t n,
+                              int64_t run, int64_t step);
 /* A stack with no linears yet; its sizes from the config, the decoder's where the part is the decoder's. */
 Stack *build_stack(Model *, Part, bool pre_norm);
 Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* no memory but for heads */
 bool build_is_class_head(const char *parameter);
-bool build_may_lack(const char *parameter);    /* a checkpoint without it has random values for it */
-bool build_is_any_head(const char *parameter); /* carries no family prefix in files */
+bool build_may_lack(const Model *, const char *parameter); /* a checkpoint without it has random values for it */
+bool build_is_any_head(const char *parameter);             /* carries no family prefix in files */
 
 /* Rows for a classification head to read: (B,1) indices on the step arena. */
 int32_t *rows_last(Pass *, const Batch *); /* the last token */

@@ -3,7 +3,8 @@
  * once, under the name that holds them.
  *
  * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
- * itself, which the run arena keeps, and the system copies a page when training first writes to it. */
+ * itself, which the run arena keeps, and the system copies a page when training first writes to it.  Matrices in
+ * BF16 or F16 stay so as long as they are frozen (ad/param.h); vectors, which weigh nothing, are widened. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,30 @@
 #include "base/file.h"
 #include "base/hf_cache.h"
 #include "base/print.h"
+#include "io/gguf.h"
 #include "io/json.h"
 #include "nn/build.h"
 #include "nn/config.h"
+#include "nn/state.h"
 
-/* config.json of a directory, of the one that a hub name stands for, or of the one that a file of weights lies in. */
+/* The metadata of a GGUF file, as config.json. */
+static Status open_metadata(cJSON **root, Arena *a, const char *path)
+{
+    Gguf *g;
+    TRY(gguf_open(&g, a, path));
+    Status s = gguf_config(root, a, g);
+    gguf_close(g);
+    return s;
+}
+
+/* config.json of a directory, of the one that a hub name stands for, or of the one that a file of weights lies in; a
+ * GGUF file has its own. */
 static Status open_config(cJSON **root, const char **path, Arena *a, const char **dir)
 {
+    const char *gguf;
     TRY(hf_cache_find(dir, a, *dir));
+    TRY(gguf_find(&gguf, a, *dir));
+    if (gguf) return *path = gguf, open_metadata(root, a, gguf);
     *path = str_print(a, "%s/config.json", file_folder(a, *dir));
     return json_read(root, a, *path);
 }
@@ -56,8 +73,9 @@ static double stored_count(const Weights *w)
 typedef struct {
     Model *m;
     Weights *w;
-    bool *used; /* by place in w */
+    State *state;
     bool lent;  /* some parameter lies in the file */
+    bool widen; /* LoadOptions.widen */
 } Loading;
 
 /* Two parameters must not share memory, though a file may tie tensors that the config does not. */
@@ -81,7 +99,7 @@ static bool fits(const Param *p, const Stored *s)
 /* A copy in pieces, each letting the file's pages go, so that no large tensor is in memory twice. */
 static Status copy_value(const Weights *w, Tensor into, const Stored *s)
 {
-    if (!into.rank || !s->count) return stored_read(into, s);
+    if (into.rank < 2 || !s->count) return stored_read(into, s);
     int64_t row = (int64_t)s->n_bytes / s->dim[0], step = 1 + (4 << 20) / row;
     for (int64_t first = 0; first < s->dim[0]; first += step) {
         Stored part = *s;
@@ -95,9 +113,17 @@ static Status copy_value(const Weights *w, Tensor into, const Stored *s)
     return OK;
 }
 
+/* A matrix may stay in the 16 bits of its file; a row alone is a vector that some model stores so. */
+static bool stays_half(const Loading *l, const Param *p, const Stored *s)
+{
+    bool matrix = p->val.rank == 2 && p->val.dim[0] > 1 && p->val.dtype == F32 && !p->val.data && fits(p, s);
+    return matrix && !l->widen && (s->type == STORED_BF16 || s->type == STORED_F16);
+}
+
 /* Uses the file's own memory where that can be, else a copy. */
 static Status take_value(Loading *l, Param *p, const Stored *s)
 {
+    if (stays_half(l, p, s)) p->val.dtype = s->type == STORED_BF16 ? BF16 : F16;
     if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
         l->lent = true;
         return OK;
@@ -110,9 +136,8 @@ static Status take_value(Loading *l, Param *p, const Stored *s)
 static Status read_param(Loading *l, Param *p)
 {
     const Format *f = l->m->arch->format;
-    const Stored *s = format_find(f, l->w, p->name);
-    if (s) l->used[s - weights_at(l->w, 0)] = true;
-    if (build_may_lack(p->name)) {
+    const Stored *s = state_take(l->state, p->name);
+    if (build_may_lack(l->m, p->name)) {
         if (!s || (build_is_class_head(p->name) && !fits(p, s))) return OK;
         p->val.data = NULL; /* the file's values take the place of the random ones */
     }
@@ -121,54 +146,20 @@ static Status read_param(Loading *l, Param *p)
         return OK;
     }
     if (!s)
-        return err_fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json requires", weights_path(l->w),
-                        f->prefix, p->name);
+        return err_fail(E_MISMATCH, "%s: has no tensor '%s%s', which config.json%s%s requires", weights_path(l->w),
+                        f->prefix, p->name, *l->m->config.type ? " of model_type " : "", l->m->config.type);
     return take_value(l, p, s);
-}
-
-static bool same_values(const Stored *a, const Stored *b)
-{
-    if (stored_same_bytes(a, b)) return true;
-    bool same = a->count == b->count;
-    for (int64_t i = 0; same && i < a->count; i++) same = stored_get(a, i) == stored_get(b, i);
-    return same;
-}
-
-/* Where the config unties tables that this family has once, a file may hold them apart. */
-static Status check_tied(const Format *f, const Weights *w, const bool *used)
-{
-    for (const Alias *a = f->alias; a && a->name; a++) {
-        const Stored *own = format_find(f, w, a->name), *twin = format_find(f, w, a->file);
-        if (own && twin && own != twin && !used[twin - weights_at(w, 0)] && !same_values(own, twin))
-            return err_fail(E_MISMATCH,
-                            "%s: tensor '%s' is not '%s', and one table for both is all that is supported",
-                            weights_path(w), twin->name, own->name);
-    }
-    return OK;
-}
-
-/* An unused tensor is refused: a config with too few layers would otherwise load in silence. */
-static Status check_unused(const Model *m, const Weights *w, const bool *used)
-{
-    const Format *f = m->arch->format;
-    for (int i = 0; i < weights_n(w); i++) {
-        const char *name = weights_at(w, i)->name;
-        if (used[i] || str_glob(f->ignore, name) || build_is_class_head(name)) continue;
-        bool twin = false;
-        for (const Alias *a = f->alias; a && a->name && !twin; a++)
-            twin = !strcmp(a->file, name) ||
-                   (!strncmp(name, f->prefix, strlen(f->prefix)) && !strcmp(a->file, name + strlen(f->prefix)));
-        if (!twin)
-            return err_fail(E_MISMATCH, "%s: tensor '%s' %s has no place in the model that config.json describes",
-                            weights_path(w), name, stored_shape(weights_at(w, i)));
-    }
-    return OK;
 }
 
 static Status load_from(Model **out, Arena *run, Config *c, const char *path, const Arch *arch, Weights *w,
                         const LoadOptions *o)
 {
+    State state;
     if (o->writes_from_encoder && arch->encoder_writes) c->writes_from_encoder = c->plain_head = true;
+    Config copy = *c;
+    TRY(check_read(&copy, path));
+    TRY(state_open(&state, run, w, c, arch->format, o));
+    TRY(state_vocabulary(&state, run, c, o));
     if (arch->format->adapt) arch->format->adapt(c, w);
     if (o->classes > 0) c->classes = o->classes;
     if (o->no_lm_head) c->no_lm_head = true;
@@ -177,10 +168,9 @@ static Status load_from(Model **out, Arena *run, Config *c, const char *path, co
         return err_fail(E_MISMATCH, "%s: holds %.0f parameters, but config.json describes about %.0f",
                         weights_path(w), stored_count(w), config_size(c));
     TRY(model_open_blank(out, run, c, o->dtype, o->seed));
-    Loading l = {.m = *out, .w = w, .used = NEW(run, bool, weights_n(w))};
+    Loading l = {.m = *out, .w = w, .state = &state, .widen = o->widen};
     for (int i = 0; i < params_n(l.m->params); i++) TRY(read_param(&l, params_at(l.m->params, i)));
-    TRY(check_unused(l.m, w, l.used));
-    if (!c->tie_head) TRY(check_tied(arch->format, w, l.used));
+    TRY(state_close(&state, run, c, o));
     return l.lent ? weights_keep(w, run) : OK;
 }
 

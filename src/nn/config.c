@@ -49,15 +49,45 @@ Status act_from_hf(Act *out, const char *name, const char *key, const char *path
                     name);
 }
 
+/* Of several end tokens, as Llama 3 has them, the first is the one of the config; generation knows them all. */
+static const cJSON *first_id(const cJSON *root, const char *key)
+{
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(root, key);
+    return cJSON_IsArray(j) && str_glob("eos_token_id", key) ? cJSON_GetArrayItem(j, 0) : NULL;
+}
+
+static Status read_first_id(int *out, const Field *f, const cJSON *id, const char *path)
+{
+    if (!cJSON_IsNumber(id) || !(id->valuedouble >= f->least && id->valuedouble <= f->most))
+        return err_fail(E_FORMAT, "%s: %s is a list, but not of token ids", path, f->key);
+    *out = (int)id->valuedouble;
+    return OK;
+}
+
 static Status read_field(Config *c, const Field *f, const cJSON *root, const char *path)
 {
     void *at = (char *)c + f->offset;
     const char *text = NULL;
+    const cJSON *id = first_id(root, f->key);
+    if (id && f->kind == FIELD_INT) return read_first_id(at, f, id, path);
     switch (f->kind) {
     case FIELD_INT: return json_int(at, root, f->key, (int)f->least, (int)f->most, path);
     case FIELD_REAL: return json_real(at, root, f->key, f->least, f->most, path);
     case FIELD_BOOL: return json_bool(at, root, f->key, path);
     case FIELD_ACT: TRY(json_text(&text, root, f->key, path)); return text ? act_from_hf(at, text, f->key, path) : OK;
+    }
+    return OK;
+}
+
+/* A field under its own key and then, as the reference sets them in this order, under its general one. */
+static Status read_named(Config *c, const Format *format, const Field *f, const cJSON *root, const char *path)
+{
+    TRY(read_field(c, f, root, path));
+    for (const Alias *g = format->general; g && g->name; g++) {
+        if (strcmp(g->name, f->key) != 0) continue;
+        Field general = *f;
+        general.key = g->file;
+        TRY(read_field(c, &general, root, path));
     }
     return OK;
 }
@@ -102,6 +132,23 @@ static const char *known_names(char text[256], bool types)
     return text;
 }
 
+/* Types whose names suggest a family that they do not belong to. */
+static const Fixed STRANGERS[] = {
+    {"codet5p", "CodeT5+ of 2B parameters and more joins a CodeGen encoder and decoder by cross-attention in some "
+                "layers, which is not T5's shape"},
+    {"codet5p_embedding", "it is an encoder alone with a projection, and T5's encoder-decoders are supported"},
+    {0}};
+
+/* E_FORMAT for a type that no family reads. */
+static Status unknown_type(const char *type, const char *path)
+{
+    char known[256];
+    for (const Fixed *s = STRANGERS; s->key; s++)
+        if (!strcmp(s->key, type))
+            return err_fail(E_FORMAT, "%s: model_type is '%s', which is not supported: %s", path, type, s->only);
+    return err_fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type, known_names(known, true));
+}
+
 static const Arch *arch_of_type(const char *type)
 {
     for (const Arch *const *a = arch_begin(); a < arch_end(); a++)
@@ -117,15 +164,14 @@ Status config_read(Config *c, const Arch **out, const cJSON *root, const char *p
     char known[256];
     if (!type) return err_fail(E_FORMAT, "%s: has no model_type, expected one of %s", path, known_names(known, true));
     const Arch *arch = arch_of_type(type);
-    if (!arch)
-        return err_fail(E_FORMAT, "%s: model_type is '%.30s', expected one of %s", path, type,
-                        known_names(known, true));
+    if (!arch) return unknown_type(type, path);
     *c = (Config){0};
     TRY(check_fixed(COMMON, root, path));
     TRY(check_fixed(arch->format->fixed, root, path));
     arch->defaults(c);
     if (arch->format->absent) arch->format->absent(c, type);
-    for (const Field *f = arch->format->fields; f->key; f++) TRY(read_field(c, f, root, path));
+    for (const Field *f = arch->format->fields; f->key; f++)
+        TRY(read_named(c, arch->format, f, root, path));
     if (arch->format->read) TRY(arch->format->read(c, root, path));
     *out = arch;
     return OK;
@@ -139,6 +185,29 @@ void config_put(cJSON *root, const char *key, const char *value)
 void config_put_architecture(cJSON *root, const char *name)
 {
     cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "architectures"), cJSON_CreateString(name));
+}
+
+/* The names that transformers gives to classes of these types. */
+static const Alias CLASSES[] = {{"xlm-roberta", "XLMRoberta"},
+                                {"camembert", "Camembert"},
+                                {"mt5", "MT5"},
+                                {"umt5", "UMT5"},
+                                {"mbart", "MBart"},
+                                {0}};
+
+void config_put_type(cJSON *root, const Config *c, const char *type, const char *family, const char *task)
+{
+    char name[64];
+    for (const Alias *a = CLASSES; a->name; a++)
+        if (!strcmp(a->name, c->type)) family = a->file;
+    config_put(root, "model_type", *c->type ? c->type : type);
+    snprintf(name, sizeof name, "%s%s", family, task);
+    config_put_architecture(root, name);
+}
+
+void config_set_type(Config *c, const char *type, const char *own)
+{
+    snprintf(c->type, sizeof c->type, "%s", strcmp(type, own) ? type : "");
 }
 
 cJSON *config_write(const Config *c, const Arch *arch)
@@ -164,9 +233,10 @@ cJSON *config_write(const Config *c, const Arch *arch)
 double config_size(const Config *c)
 {
     double d = c->dim, inner = c->head_dim ? (double)c->heads * c->head_dim : d;
-    double layer = 4 * d * inner + (c->gated ? 3 : 2) * d * c->hidden;
+    double shared = c->kv_heads ? (double)c->kv_heads / c->heads : 1, rows = c->rope.share > 0 ? 0 : c->positions;
+    double layer = 2 * (1 + shared) * d * inner + (c->gated ? 3 : 2) * d * c->hidden;
     double second = 8 * d * inner + (c->gated ? 3 : 2) * d * (c->decoder_hidden ? c->decoder_hidden : c->hidden);
-    return ((double)c->vocab * (c->tie_head ? 1 : 2) + c->positions + c->types) * d + c->layers * layer +
+    return ((double)c->vocab * (c->tie_head ? 1 : 2) + rows + c->types) * d + c->layers * layer +
            c->decoder_layers * second;
 }
 
@@ -180,6 +250,20 @@ static Status rate(const char *what, double p)
 {
     if (!(p >= 0 && p < 1)) return err_fail(E_CONFIG, "%s is %g, expected at least 0 and below 1", what, p);
     return OK;
+}
+
+static Status check_rope(const Config *c)
+{
+    const Rope *r = &c->rope;
+    if (!(r->share >= 0 && r->share <= 1)) return err_fail(E_CONFIG, "rope.share is %g, expected 0 to 1", r->share);
+    if (r->share > 0 && !(r->base > 0 && r->local_base >= 0))
+        return err_fail(E_CONFIG, "rope.base is %g and rope.local_base %g, expected numbers above 0", r->base,
+                        r->local_base);
+    if (r->kind != ROPE_PLAIN && !(r->factor > 0))
+        return err_fail(E_CONFIG, "rope.factor is %g, expected above 0", r->factor);
+    TRY(in_range("window", c->window, 0, 1 << 28));
+    TRY(in_range("window_from", c->window_from, 0, 4096));
+    return in_range("global_every", c->global_every, 0, 4096);
 }
 
 static Status check_heads(const Config *c, const char *what, int heads)
@@ -208,6 +292,9 @@ Status config_check(Config *c)
     TRY(in_range("positions", c->positions, 0, 1 << 28));
     TRY(check_heads(c, "heads", c->heads));
     if (c->decoder_heads) TRY(check_heads(c, "decoder_heads", c->decoder_heads));
+    if (c->kv_heads < 0 || (c->kv_heads && c->heads % c->kv_heads))
+        return err_fail(E_CONFIG, "kv_heads is %d, expected a divisor of heads %d", c->kv_heads, c->heads);
+    TRY(check_rope(c));
     if (c->act < 0 || c->act >= ACTS) return err_fail(E_CONFIG, "act is %d, expected 0 to %d", (int)c->act, ACTS - 1);
     TRY(rate("dropout", c->dropout));
     TRY(rate("attn_dropout", c->attn_dropout));
@@ -219,6 +306,7 @@ Status config_check(Config *c)
     if (!c->hidden) c->hidden = 4 * c->dim;
     TRY(arch->check(c));
     if (!c->head_dim && (!c->decoder_heads || c->decoder_heads == c->heads)) c->head_dim = c->dim / c->heads;
+    if (c->rope.share > 0 && !c->kv_heads) c->kv_heads = c->heads;
     if (c->decoder_layers && !c->decoder_heads) c->decoder_heads = c->heads;
     if (c->decoder_layers && !c->decoder_hidden) c->decoder_hidden = c->hidden;
     if (config_size(c) > 4e10)
@@ -244,6 +332,14 @@ static const Stored *find_old_norm(const Format *f, const Weights *w, const char
     return find_under(f, w, old);
 }
 
+bool format_is_base(const Format *f, const Weights *w)
+{
+    size_t n = strlen(f->prefix);
+    for (int i = 0; i < weights_n(w); i++)
+        if (n && !strncmp(weights_at(w, i)->name, f->prefix, n)) return false;
+    return true;
+}
+
 const Stored *format_find(const Format *f, const Weights *w, const char *name)
 {
     const Stored *s = find_under(f, w, name);
@@ -264,6 +360,7 @@ static const Field OWN_FIELDS[] = {OWN(vocab, INT),
                                    OWN(dim, INT),
                                    OWN(heads, INT),
                                    OWN(head_dim, INT),
+                                   OWN(kv_heads, INT),
                                    OWN(hidden, INT),
                                    OWN(layers, INT),
                                    OWN(decoder_layers, INT),
@@ -279,9 +376,23 @@ static const Field OWN_FIELDS[] = {OWN(vocab, INT),
                                    OWN(plain_head, BOOL),
                                    OWN(writes_from_encoder, BOOL),
                                    OWN(pooler, BOOL),
+                                   OWN(next_sentence, BOOL),
+                                   OWN(pre_norm, BOOL),
+                                   OWN(rel_by_layer, BOOL),
                                    OWN(scale_embedding, BOOL),
                                    OWN(rel_buckets, INT),
                                    OWN(rel_distance, INT),
+                                   OWN(rope.share, REAL),
+                                   OWN(rope.base, REAL),
+                                   OWN(rope.local_base, REAL),
+                                   OWN(window, INT),
+                                   OWN(window_from, INT),
+                                   OWN(global_every, INT),
+                                   OWN(qk_norm, BOOL),
+                                   OWN(qkv_bias, BOOL),
+                                   OWN(out_bias, BOOL),
+                                   OWN(ffn_bias, BOOL),
+                                   OWN(parallel, BOOL),
                                    OWN(pad, INT),
                                    OWN(bos, INT),
                                    OWN(eos, INT),

@@ -25,6 +25,11 @@ typedef struct {
 } Alias;
 
 typedef struct {
+    const char *name;    /* of a module or tensor in a file; it stands for all that lies below it */
+    const char *purpose; /* "question answering" */
+} Head;
+
+typedef struct {
     const char *key, *only; /* a key of the reference that may be absent, null, or have this value ("" for none) */
 } Fixed;
 
@@ -41,8 +46,13 @@ typedef struct Format {
     const Fixed *fixed;  /* other settings that change the model and are not supported; ends with {0} */
     void (*absent)(Config *, const char *type); /* defaults of keys that a file leaves out: the reference's own,
                                                    where they are not the published sizes; may be NULL */
-    const Alias *alias;                         /* ends with {0}, or NULL */
-    const char *ignore;                         /* glob over tensors that have no place here and need none */
+    const Alias *general;   /* keys of every family (transformers' attribute_map) that stand for one of `fields` and
+                               count for more than it: "n_embd", "hidden_size"; ends with {0}, or NULL */
+    const Alias *alias;     /* ends with {0}, or NULL */
+    const char *ignore;     /* glob over buffers: tensors of a file that are no parameters of any model */
+    const Head *heads;      /* other heads that files of the family carry, beside HEADS of nn/state.c; ends with {0},
+                               or NULL.  Their tensors are skipped with a remark. */
+    bool refuses_stale_head; /* where a file's head differs from the table that it is tied to; else a remark */
     const Sublayer *sublayers;                  /* ends with {0} */
     Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
     void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
@@ -58,6 +68,11 @@ const char *act_to_hf(Act);
 Status act_from_hf(Act *, const char *name, const char *key, const char *path);
 void config_put(cJSON *, const char *key, const char *value);
 void config_put_architecture(cJSON *, const char *name);
+/* The base model saved alone: no name has the family's prefix. */
+bool format_is_base(const Format *, const Weights *);
+/* model_type, and the class of a task: the family's, "Roberta", or that of the config's other name, "XLMRoberta". */
+void config_put_type(cJSON *, const Config *, const char *type, const char *family, const char *task);
+void config_set_type(Config *, const char *type, const char *own); /* notes a name that is not the family's own */
 /* A tensor under its name, with the family's prefix, or by an alias; NULL when the file has none of them. */
 const Stored *format_find(const Format *, const Weights *, const char *name);
 

@@ -84,7 +84,8 @@ static void build(Model *m)
     g->wpe = build_param(m, "wpe.weight", normal, SHAPE(c->positions, c->dim));
     for (int i = 0; i < s->n; i++) build_layer(m, &s->layer[i], i);
     g->final = build_norm(m, "ln_f", true);
-    g->head = c->tie_head ? g->wte : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
+    if (!c->no_lm_head)
+        g->head = c->tie_head ? g->wte : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
     if (c->classes) g->score = build_param(m, "score.weight", normal, SHAPE(c->classes, c->dim));
 }
 
@@ -156,6 +157,12 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("no_attn_norm", BOOL, no_attn_norm, 0, 0),
                                {0}};
 
+static const Alias GENERAL[] = {{"n_embd", "hidden_size"},
+                                {"n_positions", "max_position_embeddings"},
+                                {"n_head", "num_attention_heads"},
+                                {"n_layer", "num_hidden_layers"},
+                                {0}};
+
 static const Alias ALIAS[] = {{"wte.weight", "lm_head.weight"}, {0}};
 
 /* Two switches of the reference change the scores. */
@@ -172,22 +179,29 @@ static void write_config(const Config *c, cJSON *root)
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
+static const Format FORMAT;
+
+/* A model whose head is not the token table and is not there is refused, unless none belongs to it. */
 static void adapt(Config *c, const Weights *w)
 {
     const Stored *head = weights_find(w, "score.weight");
     c->classes = head && head->rank == 2 ? (int)head->dim[0] : 0;
-    if (!weights_find(w, "lm_head.weight")) c->tie_head = true;
+    if (!c->tie_head && !weights_find(w, "lm_head.weight")) c->no_lm_head = c->classes || format_is_base(&FORMAT, w);
 }
 
 static const Sublayer SUBLAYERS[] = {
     {PART_DECODER, "attn", "h.", ".attention_adapters"}, {PART_DECODER, "ffn", "h.", ".output_adapters"}, {0}};
 
+static const Head OTHERS[] = {{"multiple_choice_head", "multiple choice"}, {0}};
+
 static const Format FORMAT = {.types = "gpt2",
                               .prefix = "transformer.",
                               .fields = FIELDS,
                               .fixed = FIXED,
+                              .general = GENERAL,
                               .alias = ALIAS,
                               .ignore = "*.attn.bias|*.attn.masked_bias",
+                              .heads = OTHERS,
                               .sublayers = SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};

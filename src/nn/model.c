@@ -67,6 +67,17 @@ const Linear *model_linear(const Model *m, Where at)
     return NULL;
 }
 
+int64_t linear_row(const Linear *l, int64_t output)
+{
+    return l->first + (l->run ? output / l->run * l->step + output % l->run : output);
+}
+
+int64_t linear_at(const Linear *l, int64_t output, int64_t input)
+{
+    int64_t row = linear_row(l, output), wide = tensor_last(l->w->val);
+    return l->layout == OUT_IN ? row * wide + input : input * wide + row;
+}
+
 double model_untie(Model *m)
 {
     CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);

@@ -8,28 +8,52 @@
 #include "base/registry.h"
 #include "nn/hook.h"
 
+/* Rotary positions.  Angles grow with the position at the rate base^(-2i/dims) of pair i, which scaling slows. */
+typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3 } RopeScaling;
+typedef struct {
+    double share;            /* of a head's channels that turn, 0 to 1; 0: none, the model has no rotary positions */
+    double base, local_base; /* local_base: in layers with a window; 0: base */
+    RopeScaling kind;
+    double factor, low, high; /* ROPE_LINEAR: rates over factor; ROPE_LLAMA3: only those of wave lengths above */
+    int original;             /* original / low, and those below original / high not at all */
+} Rope;
+
+typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is BERT's */
+
 typedef struct {                /* zero-initialise, call arch defaults (the published sizes), then change fields */
-    char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5" */
+    char arch[16];              /* "gpt2", "roberta", "bert", "bart", "t5", "llama", ... */
+    char type[24];              /* another name of the family in config.json, such as "xlm-roberta"; "": its own */
     int vocab, positions;       /* rows of the token table; longest sequence (T5: unused) */
     int dim, heads, head_dim;   /* head_dim 0: dim / heads */
+    int kv_heads;               /* heads of keys and values, which groups of the others share; 0: heads */
     int hidden;                 /* of the feed-forward; 0: 4 dim */
     int layers, decoder_layers; /* decoder_layers: encoder-decoders only; 0: layers */
     int decoder_heads, decoder_hidden; /* BART; 0: as the encoder's */
     int types;                         /* rows of BERT's and RoBERTa's token type table */
     int classes;                       /* of the classification head; 0: none */
     Act act;
-    bool gated;                       /* T5 v1.1 feed-forward: act(wi_0 x) * wi_1 x */
-    bool tie_head;                    /* LM head shares the token table */
-    bool no_attn_norm;                /* GPT-2 without the norm before attention (a toy of the theory papers) */
-    bool scale_embedding;             /* BART: token vectors times sqrt(dim) */
-    bool no_lm_head;                  /* encoder features only */
-    bool plain_head;                  /* RoBERTa: the LM head is the token table alone, as UniXcoder's */
-    bool writes_from_encoder;         /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
-    bool pooler;                      /* BERT, RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
-    bool next_sentence;               /* BERT: has the head that says whether the second text follows the first */
-    int rel_buckets, rel_distance;    /* T5 */
-    int pad, bos, eos, decoder_start; /* token ids; decoder_start -1: a target begins with its own last token */
-    double eps;                       /* of the norms */
+    bool gated;                    /* T5 v1.1 feed-forward: act(wi_0 x) * wi_1 x */
+    bool tie_head;                 /* LM head shares the token table */
+    bool no_attn_norm;             /* GPT-2 without the norm before attention (a toy of the theory papers) */
+    bool scale_embedding;          /* BART: token vectors times sqrt(dim) */
+    bool no_lm_head;               /* encoder features only */
+    bool plain_head;               /* RoBERTa: the LM head is the token table alone, as UniXcoder's */
+    bool writes_from_encoder;      /* RoBERTa: the encoder continues a prompt, as UniXcoder's does */
+    bool pooler;                   /* BERT, RoBERTa: has the layer of POOL_POOLER, tanh(dense(first token)) */
+    bool next_sentence;            /* BERT: has the head that says whether the second text follows the first */
+    bool pre_norm;                 /* MBart: BART with norms in front of sublayers and behind each stack */
+    int rel_buckets, rel_distance; /* T5 */
+    bool rel_by_layer;             /* UMT5: each layer has a position bias of its own */
+    Rope rope;
+    int window;       /* > 0: rows see keys less than so far away, in the layers that window_of() says; 0: all */
+    int window_from;  /* layers before this one have no window */
+    int global_every; /* > 0: nor has each layer whose number is a multiple of this */
+    bool qk_norm;     /* Qwen3: RMSNorm of each head's query and key */
+    bool qkv_bias, out_bias, ffn_bias; /* of the linear layers, where a family has a choice */
+    bool parallel;                     /* GPT-NeoX: attention and feed-forward read the same row */
+    Pooling pooling;                   /* ModernBERT: the rows that its classification head reads */
+    int pad, bos, eos, decoder_start;  /* token ids; decoder_start -1: a target begins with its own last token */
+    double eps;                        /* of the norms */
     double dropout, attn_dropout;
     double act_dropout;  /* inside the feed-forward */
     double head_dropout; /* of the classification head; < 0: dropout */
@@ -59,16 +83,18 @@ typedef struct {
 
 /* The linear layers of a model, for methods that wrap them by name. */
 typedef struct {
-    const char *name; /* checkpoint name without ".weight"; ".q" ".k" ".v" name thirds of GPT-2's c_attn */
+    const char *name; /* checkpoint name without ".weight"; ".q" ".k" ".v" name the parts of a fused projection */
     Where at;         /* the site whose in and out this layer connects */
     Param *w, *b;     /* b may be NULL */
     Layout layout;
-    int64_t in, out; /* sizes of x and of this layer's output */
-    int64_t first;   /* its first output within w, for the thirds; else 0 */
+    int64_t in, out;   /* sizes of x and of this layer's output */
+    int64_t first;     /* its first output within w, for the parts; else 0 */
+    int64_t run, step; /* parts whose outputs lie in runs, `step` apart: GPT-NeoX's, head by head; 0: side by side */
 } Linear;
 typedef struct {
     Param *gain, *bias; /* bias NULL: RMSNorm */
     double eps;
+    Tensor zero; /* the bias of a LayerNorm that has none, else without data */
 } Norm;
 
 typedef struct Model Model;
@@ -118,13 +144,14 @@ Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed)
 Status model_open_zeros(Model **out, Arena *run, const Config *, DType);
 Var *model_hidden(Model *, Pass *, const Batch *);
 Var *model_logits(Model *, Pass *, const Batch *);
-Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory);    /* memory: encode()'s result, or NULL */
-typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN, POOL_POOLER } Pooling; /* of a row's tokens; the last is BERT's */
-Var *model_pooled(Model *, Pass *, const Batch *, Pooling);             /* (B,1,C); the batch brings no keep */
-Var *model_classes(Model *, Pass *, const Batch *);                     /* (B,1,N) of the classification head */
-Var *model_next_sentence(Model *, Pass *, const Batch *); /* (B,1,2): the second text follows, or is another */
-Var *model_loss(Model *, Pass *, const Batch *);                        /* (1): labels when given, else targets */
-const Linear *model_linear(const Model *, Where);                       /* NULL when that site is not linear here */
+Var *model_logits_with(Model *, Pass *, const Batch *, Var *memory); /* memory: encode()'s result, or NULL */
+Var *model_pooled(Model *, Pass *, const Batch *, Pooling);          /* (B,1,C); the batch brings no keep */
+Var *model_classes(Model *, Pass *, const Batch *);                  /* (B,1,N) of the classification head */
+Var *model_next_sentence(Model *, Pass *, const Batch *);            /* (B,1,2): the second text follows, or not */
+Var *model_loss(Model *, Pass *, const Batch *);                     /* (1): labels when given, else targets */
+const Linear *model_linear(const Model *, Where);                    /* NULL when that site is not linear here */
+int64_t linear_row(const Linear *, int64_t output);                  /* where that output is among all of w */
+int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the place of that element within w */
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
@@ -132,12 +159,18 @@ int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
- * ("roberta.") or not; a tensor that is missing, has another shape, or has no place is E_MISMATCH with its name. */
-typedef struct { /* zero: the files' values, in F32 */
+ * ("roberta.") or not, and that of a wrapper in front (nn/state.h); a tensor that is missing, has another shape, or
+ * has no place is E_MISMATCH with its name. */
+typedef void Remark(const char *line, void *user); /* a sentence on how a file was read */
+typedef struct {                                   /* zero: the files' values, for computing in F32 */
     int classes; /* > 0: with a classification head of this size, random where the files have none that fits */
     bool no_lm_head;
     bool writes_from_encoder; /* where the family can: as UniXcoder, whose head is the token table alone */
-    DType dtype;
+    bool vocab_from_file;     /* the file's token table may have another size than the config says */
+    Remark *say;              /* a wrapper's name taken off, heads skipped, and the like; may be NULL */
+    void *user;
+    DType dtype;   /* F32 or F64 computes */
+    bool widen;    /* no weight stays in 16 bits: F32 takes twice their memory, to the same result */
     uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);

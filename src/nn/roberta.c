@@ -1,5 +1,5 @@
-/* RoBERTa (Liu et al. 2019), and CodeBERT, GraphCodeBERT and UniXcoder, which are RoBERTas: the post-norm encoder of
- * nn/encoder.h.
+/* RoBERTa (Liu et al. 2019), and CodeBERT, GraphCodeBERT, UniXcoder, XLM-RoBERTa and CamemBERT, which are RoBERTas:
+ * the post-norm encoder of nn/encoder.h.
  *
  * UniXcoder writes too: causal rows continue a prompt that was read causally, or both ways, through a cache, and its
  * LM head is the token table alone.  GraphCodeBERT's data flow is a matter of the batch (nn/flow.h).
@@ -146,7 +146,7 @@ static const Fixed FIXED[] = {{"is_encoder_decoder", "false"}, {0}};
 
 static void absent(Config *c, const char *type)
 {
-    (void)type;
+    config_set_type(c, type, "roberta");
     c->positions = 512;
     c->types = 2;
     c->hidden = 3072;
@@ -155,10 +155,10 @@ static void absent(Config *c, const char *type)
 
 static void write_config(const Config *c, cJSON *root)
 {
-    config_put(root, "model_type", "roberta");
-    config_put_architecture(root, c->classes                       ? "RobertaForSequenceClassification"
-                                  : c->no_lm_head || c->plain_head ? "RobertaModel"
-                                                                   : "RobertaForMaskedLM");
+    config_put_type(root, c, "roberta", "Roberta",
+                    c->classes                       ? "ForSequenceClassification"
+                    : c->no_lm_head || c->plain_head ? "Model"
+                                                     : "ForMaskedLM");
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 
@@ -168,16 +168,21 @@ static void adapt(Config *c, const Weights *w)
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
     c->no_lm_head = !c->plain_head && !weights_find(w, "lm_head.dense.weight");
     c->pooler = weights_find(w, "pooler.dense.weight") || weights_find(w, "roberta.pooler.dense.weight");
-    if (!weights_find(w, "lm_head.decoder.weight")) c->tie_head = true;
+    if (c->no_lm_head || c->plain_head) c->tie_head = true;
 }
 
-static const Format FORMAT = {.types = "roberta",
+static const Head OTHERS[] = {{"bias", "the mask of UniXcoder's decoder"},
+                              {"dense", "the layer that UniXcoder's decoder does not use"},
+                              {0}};
+
+static const Format FORMAT = {.types = "roberta|xlm-roberta|camembert",
                               .prefix = "roberta.",
                               .fields = FIELDS,
                               .fixed = FIXED,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*position_ids|*token_type_ids|*pooler.*|lm_head.*",
+                              .ignore = "embeddings.position_ids|embeddings.token_type_ids",
+                              .heads = OTHERS,
                               .sublayers = ENCODER_SUBLAYERS,
                               .write = write_config,
                               .adapt = adapt};

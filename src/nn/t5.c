@@ -1,11 +1,11 @@
-/* T5 (Raffel et al. 2020) and CodeT5: a pre-norm encoder and decoder without biases.
+/* T5 (Raffel et al. 2020), CodeT5, CodeT5+ up to 770M, MT5 and UMT5: a pre-norm encoder and decoder without biases.
  *
  *     x_0 = block_dropout(shared[id])
  *     x   = x + attn(rms(x));  [x = x + cross(rms(x), memory);]  x = x + ffn(rms(x))
  *     h   = block_dropout(rms(x))       logits = d^-1/2 h shared'       or an own head, then without the factor
  *
  * Positions enter as a bias on the scores of self-attention alone, a function of key minus query position that the
- * first layer owns and all layers share; scores are not divided by sqrt(D).  Heads times head size need not be d.
+ * first layer owns and all layers share (UMT5: each layer owns one); scores are not divided by sqrt(D).  Heads times head size need not be d.
  * The feed-forward is relu, or gated: act(wi_0 x) * wi_1 x (version 1.1).
  * The classification head is CodeT5's: one linear layer on the decoder's state at the source's last end-of-text
  * token, the decoder being fed the source itself, moved right. */
@@ -17,7 +17,7 @@
 #include "nn/config.h"
 
 typedef struct {
-    Param *shared, *head, *relpos[2]; /* of the encoder, of the decoder */
+    Param *shared, *head, **relpos[2]; /* of the encoder's layers, of the decoder's; NULL where a layer owns none */
     Norm final[2];
     Param *class_w, *class_b;
 } T5;
@@ -99,13 +99,14 @@ static void build_side(Model *m, Part part, const char *side)
     T5 *g = m->blocks;
     Stack *s = build_stack(m, part, true);
     s->scale = 1;
+    g->relpos[part] = NEW(m->run, Param *, s->n);
     for (int i = 0; i < s->n; i++) {
         StackLayer *l = &s->layer[i];
         const Where at = {.layer = i, .part = part}, cross = {.layer = i, .part = PART_CROSS};
         const char *block = NAMED(m, "%s.block.%d", side, i), *self = NAMED(m, "%s.layer.0.SelfAttention", block);
         l->self = build_attention(m, s, at, self, NAMED(m, "%s.layer.0.layer_norm", block));
-        if (!i)
-            g->relpos[part] =
+        if (!i || c->rel_by_layer)
+            g->relpos[part][i] =
                 build_param(m, NAMED(m, "%s.relative_attention_bias.weight", self),
                             (Init){INIT_NORMAL, c->init_sd / sqrt((double)c->dim)}, SHAPE(c->rel_buckets, s->heads));
         if (part == PART_DECODER)
@@ -144,7 +145,7 @@ static double untie(Model *m)
 /* ---- passes */
 
 /* With a cache the queries' positions are given; one bias serves all rows, so these must agree. */
-static Var *position_bias(Model *m, Pass *p, Part part, const Rows *r)
+static Var *position_bias(Model *m, Pass *p, Part part, int layer, const Rows *r)
 {
     const T5 *g = m->blocks;
     for (int64_t i = 0; r->at && i < r->b * r->t; i++)
@@ -154,7 +155,7 @@ static Var *position_bias(Model *m, Pass *p, Part part, const Rows *r)
                  .max_distance = m->config.rel_distance,
                  .bidirectional = part == PART_ENCODER,
                  .qpos = r->at};
-    return op_relpos(p->tape, tape_param(p->tape, g->relpos[part]), at);
+    return op_relpos(p->tape, tape_param(p->tape, g->relpos[part][layer]), at);
 }
 
 static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, int64_t t, const int32_t *len,
@@ -173,7 +174,12 @@ static Var *run(Model *m, Pass *p, const Stack *s, Var *h, Rows *r)
 {
     const T5 *g = m->blocks;
     int mark = tape_enter(p->tape);
-    r->bias = position_bias(m, p, s->part, r);
+    if (m->config.rel_by_layer) {
+        r->layer_bias = NEW(tape_arena(p->tape), Var *, s->n);
+        for (int i = 0; i < s->n; i++) r->layer_bias[i] = position_bias(m, p, s->part, i, r);
+    } else {
+        r->bias = position_bias(m, p, s->part, 0, r);
+    }
     h = block_norm(p, &g->final[s->part], block_run(p, s, h, r), NULL);
     return tape_leave(p->tape, mark, block_dropout(p, s->dropout, (Where){SITE_RESID, s->n, s->part}, h));
 }
@@ -191,7 +197,7 @@ static Var *decode(Model *m, Pass *p, const Batch *x, Var *memory)
     Rows r;
     int mark = tape_enter(p->tape);
     Var *h = embed(m, p, PART_DECODER, x->ids, x->b, x->t, x->len, x->mask, &r);
-    CHECK(!x->position && !x->span, "a batch gives %s positions or spans", m->config.arch);
+    CHECK(!x->position && !x->span && !x->type, "a batch gives %s positions, spans or types", m->config.arch);
     rows_see(p, &r, PART_DECODER, x);
     rows_keep(p, &r, x->keep, x->k);
     rows_memory(p, &r, memory, x);
@@ -253,6 +259,12 @@ static const Field FIELDS[] = {FIELD("vocab_size", INT, vocab, 1, 1e8),
                                FIELD("tie_word_embeddings", BOOL, tie_head, 0, 0),
                                {0}};
 
+static const Alias GENERAL[] = {{"d_model", "hidden_size"},
+                                {"num_heads", "num_attention_heads"},
+                                {"num_layers", "num_hidden_layers"},
+                                {"d_kv", "head_dim"},
+                                {0}};
+
 static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
                               {"shared.weight", "decoder.embed_tokens.weight"},
                               {"shared.weight", "lm_head.weight"},
@@ -260,16 +272,24 @@ static const Alias ALIAS[] = {{"shared.weight", "encoder.embed_tokens.weight"},
 
 static const Fixed FIXED[] = {{"is_encoder_decoder", "true"}, {0}};
 
+/* MT5 and UMT5 are T5 1.1 with a vocabulary of many languages; only MT5's class has a head of its own. */
 static void absent(Config *c, const char *type)
 {
-    (void)type;
+    config_set_type(c, type, "t5");
     c->hidden = 2048;
     c->head_dim = 64;
+    if (!*c->type) return;
+    c->vocab = 250112;
+    c->hidden = 1024;
+    c->layers = 8;
+    c->heads = 6;
+    c->tie_head = strcmp(type, "mt5") != 0;
+    c->rel_by_layer = !strcmp(type, "umt5");
 }
 
 static Status read_config(Config *c, const cJSON *root, const char *path)
 {
-    const char *form = "relu";
+    const char *form = *c->type ? "gated-gelu" : "relu";
     TRY(json_text(&form, root, "feed_forward_proj", path));
     c->gated = !strncmp(form, "gated-", 6);
     if (c->gated && !strcmp(form, "gated-gelu"))
@@ -278,13 +298,13 @@ static Status read_config(Config *c, const cJSON *root, const char *path)
         TRY(act_from_hf(&c->act, form + (c->gated ? 6 : 0), "feed_forward_proj", path));
     if (!json_has(root, "num_decoder_layers")) c->decoder_layers = c->layers;
     c->attn_dropout = c->act_dropout = c->dropout;
-    return OK;
+    /* transformers 5 ties every table by its own rule and says here whether the config did */
+    return json_bool(&c->tie_head, root, "scale_decoder_outputs", path);
 }
 
 static void write_config(const Config *c, cJSON *root)
 {
-    config_put(root, "model_type", "t5");
-    config_put_architecture(root, "T5ForConditionalGeneration");
+    config_put_type(root, c, "t5", "T5", "ForConditionalGeneration");
     char form[64];
     snprintf(form, sizeof form, "%s%s", c->gated ? "gated-" : "",
              c->gated && c->act == ACT_GELU_TANH ? "gelu" : act_to_hf(c->act));
@@ -303,14 +323,22 @@ static const Sublayer SUBLAYERS[] = {
     {PART_DECODER, "attn", "decoder.block.", ".layer.0"}, {PART_DECODER, "ffn", "decoder.block.", ".layer.2"},
     {PART_CROSS, "attn", "decoder.block.", ".layer.1"},   {0}};
 
-static const Format FORMAT = {.types = "t5",
+static const Head OTHERS[] = {{"cls_head", "CodeReviewer's classification"},
+                              {"proj", "a projection, as of CodeT5+ for text matching"},
+                              {"itm_head", "CodeT5+'s matching of text and code"},
+                              {"decoder.block.0.layer.1.EncDecAttention.relative_attention_bias",
+                               "a table that the first T5 files have and no T5 reads"},
+                              {0}};
+
+static const Format FORMAT = {.types = "t5|mt5|umt5",
                               .prefix = "",
                               .fields = FIELDS,
                               .fixed = FIXED,
+                              .general = GENERAL,
                               .absent = absent,
                               .alias = ALIAS,
-                              .ignore = "*embed_tokens.weight|lm_head.weight|"
-                                        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+                              .ignore = "",
+                              .heads = OTHERS,
                               .sublayers = SUBLAYERS,
                               .read = read_config,
                               .write = write_config,

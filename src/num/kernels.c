@@ -18,7 +18,8 @@ __attribute__((constructor)) static void choose_fast_table(void)
     fast.name = "generic";
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (&KERNELS_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (&KERNELS_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c")) {
         fast.table = &KERNELS_AVX2;
         fast.name = "avx2";
     }

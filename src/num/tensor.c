@@ -6,14 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "num/half.h"
+
 static const struct {
     size_t size;
     const char *name;
-} DTYPES[] = {[F32] = {4, "F32"}, [F64] = {8, "F64"}, [BF16] = {2, "BF16"}, [I32] = {4, "I32"}};
+} DTYPES[] = {[F32] = {4, "F32"}, [F64] = {8, "F64"}, [BF16] = {2, "BF16"}, [I32] = {4, "I32"}, [F16] = {2, "F16"}};
 
 size_t dtype_size(DType d)
 {
     return DTYPES[d].size;
+}
+
+bool dtype_is_half(DType d)
+{
+    return d == BF16 || d == F16;
 }
 
 const char *dtype_name(DType d)
@@ -118,6 +125,7 @@ double tensor_get(Tensor t, int64_t i)
     case F64: return ((const double *)t.data)[i];
     case BF16: return (double)bf16_to_f32(((const Bf16 *)t.data)[i]);
     case I32: return ((const int32_t *)t.data)[i];
+    case F16: return (double)half_to_float(((const uint16_t *)t.data)[i]);
     }
     return 0;
 }
@@ -129,6 +137,7 @@ void tensor_set(Tensor t, int64_t i, double x)
     case F64: ((double *)t.data)[i] = x; break;
     case BF16: ((Bf16 *)t.data)[i] = bf16_from_f32((float)x); break;
     case I32: ((int32_t *)t.data)[i] = (int32_t)x; break;
+    case F16: ((uint16_t *)t.data)[i] = half_from(x); break;
     }
 }
 
@@ -162,10 +171,19 @@ static bool any_odd(const float *x, int64_t n, float least)
     return odd;
 }
 
+/* The same of 16-bit weights: an exponent of ones shows NaN and infinity. */
+static bool any_odd_half(const uint16_t *x, int64_t n, uint16_t exponent)
+{
+    int odd = 0;
+    for (int64_t i = 0; i < n; i++) odd |= (x[i] & exponent) == exponent;
+    return odd;
+}
+
 int64_t tensor_find_nonfinite(Tensor t, bool allow_neg_inf)
 {
     int64_t n = tensor_count(t);
     if (t.dtype == F32 && !any_odd(t.data, n, allow_neg_inf ? -INFINITY : -FLT_MAX)) return -1;
+    if (dtype_is_half(t.dtype) && !any_odd_half(t.data, n, t.dtype == F16 ? 0x7c00 : 0x7f80)) return -1;
     for (int64_t i = 0; i < n; i++) {
         double v = tensor_get(t, i);
         if (!isfinite(v) && !(allow_neg_inf && v < 0)) return i;

@@ -11,7 +11,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-typedef enum { F32, F64, BF16, I32 } DType; /* F32 computes; F64 is the oracle; BF16 stores; I32 holds ids */
+/* F32 computes; F64 is the oracle; BF16 and F16 store; I32 holds ids */
+typedef enum { F32, F64, BF16, I32, F16 } DType;
 typedef struct {
     uint16_t bits; /* upper half of an F32; a struct so that it cannot be added by accident */
 } Bf16;
@@ -53,6 +54,7 @@ Status tensor_finite(Tensor, const char *what); /* E_NUMERIC, "what(2,3): elemen
 bool tensor_same_shape(Tensor, Tensor);
 const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */
 size_t dtype_size(DType);
+bool dtype_is_half(DType);     /* BF16 or F16 */
 const char *dtype_name(DType); /* "F32", ... as safetensors writes them */
 
 float bf16_to_f32(Bf16);

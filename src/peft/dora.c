@@ -8,6 +8,7 @@
  * Merging writes W' and puts n where m was, with m's sign: |W'| is |m|, so unmerging can restore both. */
 #include <math.h>
 
+#include "nn/block.h"
 #include "peft/lora.h"
 #include "peft/place.h"
 
@@ -18,11 +19,11 @@ typedef struct {
     bool held;
 } Dora;
 
-/* b as the layer's output has it: GPT-2's thirds own a part of theirs. */
+/* b as the layer's output has it: the parts of a fused projection own a part of theirs. */
 static Var *bias_of(Tape *t, const Linear *l)
 {
     Var *b = tape_param(t, l->b);
-    return b && tensor_count(b->val) != l->out ? op_cols(t, b, l->first, l->out) : b;
+    return b && tensor_count(b->val) != l->out ? block_part(t, l, b) : b;
 }
 
 static Var *minus_one(Tape *t, Var *x)
@@ -43,16 +44,15 @@ static Var *dora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     Var *x = p->train ? op_dropout(t, in, d->dropout, pass_stream(p, at, "dora")) : in;
     Var *low = op_linear(t, x, a, OUT_IN, NULL, ACT_NONE);
     Var *z = op_add(t, out, d->scale, op_linear(t, low, b, OUT_IN, NULL, ACT_NONE));
-    Var *gain =
-        op_norm_ratio(t, tape_param(t, d->m), tape_param(t, l->w), l->layout, l->first, a, b, d->scale, d->held);
+    const WeightRows rows = {l->layout, l->first, l->run, l->step};
+    Var *gain = op_norm_ratio(t, tape_param(t, d->m), tape_param(t, l->w), rows, a, b, d->scale, d->held);
     Var *change = op_scale_cols(t, bias ? op_add(t, z, -1, bias) : z, minus_one(t, gain));
     return tape_leave(t, mark, op_add(t, z, 1, change));
 }
 
 static double weight(const Linear *l, int64_t o, int64_t i)
 {
-    Tensor w = l->w->val;
-    return tensor_get(w, l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(w) + l->first + o);
+    return tensor_get(l->w->val, linear_at(l, o, i));
 }
 
 static double norm_of(const Linear *l, int64_t o)

@@ -17,8 +17,8 @@ static const struct {
     Site site, linear; /* where it acts; the layer it folds into */
     const char *what;
     bool inputs; /* it scales that layer's inputs, not its outputs */
-} KINDS[] = {{SITE_KEYS, SITE_K, "keys", false},
-             {SITE_VALUES, SITE_V, "values", false},
+} KINDS[] = {{SITE_K, SITE_K, "keys", false},
+             {SITE_V, SITE_V, "values", false},
              {SITE_FFN_ACT, SITE_FFN_OUT, "ffn", true},
              {SITE_HEADS, SITE_ATTN_OUT, "heads", true},
              {SITE_Q, SITE_Q, "queries", false},
@@ -104,19 +104,14 @@ static void rescale(Tensor t, int64_t i, double l, bool undo)
     tensor_set(t, i, undo ? x / l : x * l);
 }
 
-/* Weight (o,i) of the layer, wherever the layout and the thirds of GPT-2 put it. */
-static int64_t index_of(const Linear *l, int64_t o, int64_t i)
-{
-    return l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(l->w->val) + l->first + o;
-}
-
 static void fold(const Linear *l, const Param *scale, bool inputs, bool undo)
 {
+    param_widen(l->w);
     for (int64_t o = 0; o < l->out; o++)
         for (int64_t i = 0; i < l->in; i++)
-            rescale(l->w->val, index_of(l, o, i), tensor_get(scale->val, inputs ? i : o), undo);
+            rescale(l->w->val, linear_at(l, o, i), tensor_get(scale->val, inputs ? i : o), undo);
     if (!inputs && l->b)
-        for (int64_t o = 0; o < l->out; o++) rescale(l->b->val, l->first + o, tensor_get(scale->val, o), undo);
+        for (int64_t o = 0; o < l->out; o++) rescale(l->b->val, linear_row(l, o), tensor_get(scale->val, o), undo);
 }
 
 static bool has_zero(const Param *p)

@@ -143,7 +143,7 @@ void lora_bias_train(Model *m, const PeftConfig *cfg)
 {
     for (int i = 0; i < params_n(m->params) && cfg->bias; i++) {
         Param *p = params_at(m->params, i);
-        if (lora_trains_bias(m, cfg, p)) p->trainable = true;
+        if (lora_trains_bias(m, cfg, p)) param_train(p, true);
     }
 }
 
@@ -176,25 +176,31 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     return OK;
 }
 
-/* On the rows (out,in) or columns (in,out) of W that the layer owns. */
-void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
+/* On outputs o .. o+n-1, which lie side by side: rows (out,in) or columns (in,out) of W. */
+static void fold_run(const Linear *l, int64_t o, int64_t n, Tensor a, Tensor b, double s)
 {
+    param_widen(l->w);
     Tensor w = l->w->val;
     int64_t r = a.dim[0];
-    char *at = w.data;
+    void *to = tensor_place(w, linear_at(l, o, 0)), *up = tensor_place(b, o * r);
     if (l->layout == OUT_IN)
-        gemm_parallel(w.dtype, l->out, l->in, r, s, (Mat){b.data, r, false}, (Mat){a.data, l->in, false}, 1,
-                      at + (size_t)(l->first * l->in) * dtype_size(w.dtype), l->in);
+        gemm_parallel(w.dtype, n, l->in, r, s, (Mat){up, r, false}, (Mat){a.data, l->in, false}, 1, to, l->in);
     else
-        gemm_parallel(w.dtype, l->in, l->out, r, s, (Mat){a.data, l->in, true}, (Mat){b.data, r, true}, 1,
-                      at + (size_t)l->first * dtype_size(w.dtype), tensor_last(w));
+        gemm_parallel(w.dtype, l->in, n, r, s, (Mat){a.data, l->in, true}, (Mat){up, r, true}, 1, to, tensor_last(w));
+}
+
+void lora_fold(const Linear *l, Tensor a, Tensor b, double s)
+{
+    int64_t run = l->run ? l->run : l->out;
+    for (int64_t o = 0; o < l->out; o += run) fold_run(l, o, run, a, b, s);
 }
 
 void lora_scale_output(const Linear *l, int64_t o, double c)
 {
+    param_widen(l->w);
     Tensor w = l->w->val;
     for (int64_t i = 0; i < l->in; i++) {
-        int64_t at = l->layout == OUT_IN ? (l->first + o) * l->in + i : i * tensor_last(w) + l->first + o;
+        int64_t at = linear_at(l, o, i);
         tensor_set(w, at, c * tensor_get(w, at));
     }
 }

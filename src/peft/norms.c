@@ -2,8 +2,8 @@
  * the rest of BitFit on one without biases. */
 #include "peft/place.h"
 
-/* Norms as the checkpoints name them: RoBERTa; BART and T5; BART's embeddings; GPT-2. */
-static const char *const NORMS = "*LayerNorm.*|*layer_norm.*|*layernorm_embedding.*|*ln_?.*";
+/* Norms as the checkpoints name them: RoBERTa; BART and T5; BART's embeddings; GPT-2; Llama, GPT-NeoX, ModernBERT. */
+static const char *const NORMS = "*LayerNorm.*|*layer_norm.*|*layernorm_embedding.*|*ln_?.*|*norm.weight|*norm.bias";
 
 static void defaults(PeftConfig *cfg, const Config *c)
 {

@@ -11,7 +11,8 @@
 
 /* The head belongs to the task, not to the method: a classification head trains with every
  * method and counts with none, a language-model head stays frozen. */
-static const char *const OTHER_HEAD = "lm_head.*|cls.*|final_logits_bias|*pooler.*";
+static const char *const OTHER_HEAD =
+    "lm_head.*|cls.*|embed_out.*|decoder.weight|decoder.bias|final_logits_bias|*pooler.*";
 
 const Peft *peft_find(const char *name)
 {

@@ -12,6 +12,7 @@
  *
  * A tied prefix can own `reserved` positions: then inputs already start with that many filler tokens, whose keys and
  * values are overwritten in every layer, so positions never shift and causality counts the virtual tokens as content.
+ * Rotary positions turn these keys as they turn the content's; all other prefixes are read as they are.
  *
  * Positions of the content do not change, as in the papers and the adapters library; shift_positions moves the
  * learned ones by P, as the PEFT library does, for prefixes trained there.
@@ -36,6 +37,8 @@ typedef struct {               /* of one attention */
     Param *slots;              /* tied */
     const Linear *project[2];  /* tied: the layer's key and value projections */
     const Norm *norm;          /* tied: the norm before them, or NULL */
+    const Norm *key_norm;      /* tied: that of each head's key, or NULL */
+    const Stack *stack;        /* tied: of self-attention, or NULL */
     const Mlp *mlp;
     int64_t reserved;
 } Prefix;
@@ -50,14 +53,17 @@ static void defaults(PeftConfig *cfg, const Config *c)
     cfg->init_sd = 0.02;
 }
 
-static Var *tied(const Prefix *x, Tape *t, int which)
+static Var *tied(const Prefix *x, Pass *p, Where at, int which)
 {
+    Tape *t = p->tape;
     const Linear *l = x->project[which];
     Var *s = tape_param(t, x->slots);
-    if (x->norm) s = op_norm(t, s, NULL, tape_param(t, x->norm->gain), tape_param(t, x->norm->bias), x->norm->eps);
+    if (x->norm) s = block_norm(p, x->norm, s, NULL);
     Var *y = op_linear(t, s, tape_param(t, l->w), l->layout, tape_param(t, l->b), ACT_NONE);
-    return tensor_last(y->val) == l->out ? y
-                                         : op_cols(t, y, l->first, l->out); /* GPT-2 projects all thirds at once */
+    if (tensor_last(y->val) != l->out) y = block_part(t, l, y); /* GPT-2 projects all thirds at once */
+    if (which) return y;
+    if (x->key_norm) y = block_norm(p, x->key_norm, y, NULL);
+    return x->reserved && x->stack ? block_turn_keys(p, x->stack, at.layer, y) : y;
 }
 
 static Var *through_mlp(const Prefix *x, Tape *t, int which)
@@ -74,7 +80,7 @@ static Var *prefix_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     const Prefix *x = user;
     Tape *t = p->tape;
     int which = at.site == SITE_VALUES, mark = tape_enter(t);
-    Var *rows = x->slots ? tied(x, t, which) : x->mlp ? through_mlp(x, t, which) : tape_param(t, x->free[which]);
+    Var *rows = x->slots ? tied(x, p, at, which) : x->mlp ? through_mlp(x, t, which) : tape_param(t, x->free[which]);
     return tape_leave(t, mark, op_prepend(t, rows, out, x->reserved));
 }
 
@@ -180,6 +186,10 @@ static Prefix *new_prefix(Model *m, const PeftConfig *cfg, Where at, const Mlp *
         x->project[0] = place_linear(m, at, SITE_K);
         x->project[1] = place_linear(m, at, SITE_V);
         if (m->norm_at && !cfg->no_norm) x->norm = m->norm_at(m, place_at(at, SITE_KEYS));
+        if (at.part == PART_CROSS) return x;
+        x->stack = at.part == PART_ENCODER ? m->encoder : m->decoder;
+        const Norm *each = &x->stack->layer[at.layer].self.k_norm;
+        x->key_norm = each->gain ? each : NULL;
         return x;
     }
     x->mlp = mlp;

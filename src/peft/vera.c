@@ -60,6 +60,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 /* As the LoRA with A' = diag(d) A and B' = diag(b) B. */
 static void fold(Arena *scratch, const Linear *l, Tensor a, Tensor b, Tensor d, Tensor scale, double sign)
 {
+    param_widen(l->w); /* which may take memory of the same arena, to stay */
     ArenaMark mark = arena_mark(scratch);
     int64_t r = a.dim[0];
     Tensor low = tensor_new(scratch, a.dtype, SHAPE(r, l->in)), up = tensor_new(scratch, a.dtype, SHAPE(l->out, r));

@@ -6,6 +6,7 @@
 
 #include "base/hf_cache.h"
 #include "base/str.h"
+#include "io/gguf.h"
 #include "text/tokenizer_make.h"
 
 static const char *const MODELS[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model"};
@@ -67,7 +68,7 @@ static Status make_from(Make *m, const char *dir)
 
 static Status complete(Make *m)
 {
-    bool json = str_glob("*.json", m->path) && !str_glob("*vocab.json", m->path);
+    bool json = m->gguf || (str_glob("*.json", m->path) && !str_glob("*vocab.json", m->path));
     if (m->t->pipe && m->t->pipe != m->p) return OK; /* a Bpe with its own pipeline */
     return make_complete(m, json);
 }
@@ -94,16 +95,26 @@ static Status open_file(Make *m, const char *path)
     return str_glob("*.txt", path) ? make_wordpiece(m) : make_json(m);
 }
 
+static Status open_gguf(Make *m, const char *path)
+{
+    m->path = path;
+    m->gguf = true;
+    return make_gguf(m);
+}
+
 Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
 {
     Declared d;
+    const char *gguf = NULL;
     *t = (Tokenizer){0};
     TRY(hf_cache_find(&path, a, path));
+    if (!file_is_dir(path) || !tokenizer_there(path)) TRY(gguf_find(&gguf, a, path));
+    if (gguf) path = gguf;
     if (str_glob("*.safetensors|*.bin|*.index.json|*vocab.json|*merges.txt", path)) path = file_folder(a, path);
     bool folder = file_is_dir(path);
     TRY(declared_read(&d, a, folder ? path : "/dev/null"));
     if (!folder && str_glob("*.txt", path)) d.family = FAMILY_BERT;
-    return run(t, a, &(Make){.d = &d}, folder ? make_from : open_file, path);
+    return run(t, a, &(Make){.d = &d}, gguf ? open_gguf : folder ? make_from : open_file, path);
 }
 
 void tokenizer_close(Tokenizer *t)

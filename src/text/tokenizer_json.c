@@ -3,6 +3,7 @@
 
 #include "base/print.h"
 #include "base/str.h"
+#include "io/gguf.h"
 #include "text/tokenizer_make.h"
 
 static Status read_model(const Make *m, const cJSON *model)
@@ -54,6 +55,21 @@ static Status read_document(const Make *m, const cJSON *doc)
     TRY(decoder_read(&p->decoder, m->a, document_member(doc, "decoder"), m->path));
     TRY(read_model(m, document_member(doc, "model")));
     return read_added(m, document_member(doc, "added_tokens"));
+}
+
+/* The metadata of a GGUF file, which say as much as a tokenizer.json. */
+Status make_gguf(const Make *m)
+{
+    Arena scratch = arena_open((size_t)4 << 30);
+    cJSON *doc = NULL;
+    Gguf *g;
+    Status s = gguf_open(&g, &scratch, m->path);
+    if (!s) s = gguf_tokenizer(&doc, &scratch, g);
+    if (!s) s = read_document(m, doc);
+    cJSON_Delete(doc);
+    gguf_close(g);
+    arena_close(&scratch);
+    return s;
 }
 
 Status make_json(const Make *m)

@@ -184,7 +184,7 @@ static Var *scale(Tape *t, Var *const *in, void *ctx)
 static Var *norm_ratio(Tape *t, Var *const *in, void *ctx)
 {
     Layout layout = *(const Layout *)ctx;
-    return op_norm_ratio(t, in[3], in[0], layout, 1, in[1], in[2], 0.7, false);
+    return op_norm_ratio(t, in[3], in[0], (WeightRows){layout, 1, 0, 0}, in[1], in[2], 0.7, false);
 }
 
 /* Three of five outputs, in both layouts; of a held norm only the numerator's gradient is left. */
@@ -199,8 +199,8 @@ static void norm_ratio_gradients(void **state)
         opcheck("norm_ratio", norm_ratio, &l, 4, in);
         Tape *t = tape_open(&a, true);
         Var *w = tape_leaf(t, in[0]), *down = tape_input(t, in[1]), *up = tape_input(t, in[2]);
-        assert_false(op_norm_ratio(t, tape_leaf(t, in[3]), w, l, 1, down, up, 0.7, true)->needs);
-        Var *y = op_norm_ratio(t, tape_input(t, in[3]), w, l, 1, down, up, 0.7, true);
+        assert_false(op_norm_ratio(t, tape_leaf(t, in[3]), w, (WeightRows){l, 1, 0, 0}, down, up, 0.7, true)->needs);
+        Var *y = op_norm_ratio(t, tape_input(t, in[3]), w, (WeightRows){l, 1, 0, 0}, down, up, 0.7, true);
         assert_true(y->needs);
         double sum = 0;
         for (int64_t i = 0; i < 4; i++) {

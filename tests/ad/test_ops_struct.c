@@ -103,6 +103,94 @@ static void column_ranges(void **state)
     opcheck("three ranges", all_cols, NULL, 1, &x);
 }
 
+static Var *column_runs(Tape *t, Var *const *in, void *ctx)
+{
+    const Range *r = ctx;
+    return op_cols_runs(t, in[0], r->first, r->n, 2, 5);
+}
+
+static Var *all_runs(Tape *t, Var *const *in, void *ctx) /* the parts of a fused layer, head by head */
+{
+    (void)ctx;
+    Var *a = op_cols_runs(t, in[0], 0, 4, 2, 6), *b = op_cols_runs(t, in[0], 2, 4, 2, 6);
+    return op_add(t, op_mul(t, a, b), 0.5, op_cols_runs(t, in[0], 4, 4, 2, 6));
+}
+
+static void columns_in_runs(void **state)
+{
+    (void)state;
+    Tensor x = some(F64, "x", SHAPE(2, 3, 12));
+    Range ranges[] = {{0, 4}, {0, 6}, {5, 4}, {3, 2}, {4, 0}};
+    for (int i = 0; i < 5; i++) {
+        Tensor y = value_of(column_runs, &ranges[i], 1, &x);
+        for (int64_t r = 0; r < 6; r++)
+            for (int64_t c = 0; c < ranges[i].n; c++)
+                assert_true(tensor_get(y, r * ranges[i].n + c) ==
+                            tensor_get(x, r * 12 + ranges[i].first + c / 2 * 5 + c % 2));
+        opcheck("cols in runs", column_runs, &ranges[i], 1, &x);
+    }
+    opcheck("three sets of runs", all_runs, NULL, 1, &x);
+}
+
+/* ---- rotary positions */
+
+static Var *rope(Tape *t, Var *const *in, void *ctx)
+{
+    return op_rope(t, in[0], *(const Turn *)ctx);
+}
+
+static Var *rope_and_itself(Tape *t, Var *const *in, void *ctx) /* x has a gradient before its rotation goes back */
+{
+    return op_mul(t, op_rope(t, in[0], *(const Turn *)ctx), in[0]);
+}
+
+/* Two heads of six channels, of which four turn; the last row takes angles of another. */
+static void turned_heads(void **state)
+{
+    (void)state;
+    enum { TABLE = 3, HALF = 2 };
+    float cosines[TABLE * HALF], sines[TABLE * HALF];
+    for (int i = 0; i < TABLE * HALF; i++) cosines[i] = (float)cos(0.7 * i), sines[i] = (float)sin(0.7 * i);
+    static const int32_t ROW[] = {2, 0, 1, 0, 0, 2};
+    Tensor x = some(F64, "x", SHAPE(2, 3, 12));
+    for (int given = 0; given < 2; given++) {
+        Turn w = {6, 2 * HALF, TABLE, cosines, sines, given ? ROW : NULL};
+        Tensor y = value_of(rope, &w, 1, &x);
+        for (int64_t i = 0; i < 6 * 12; i++) {
+            int64_t c = i % 6, at = (given ? ROW[i / 12] : i / 12 % TABLE) * HALF + c % HALF;
+            double k = (double)cosines[at], s = (double)sines[at], own = tensor_get(x, i), want = own;
+            if (c < HALF) want = own * k - tensor_get(x, i + HALF) * s;
+            if (c >= HALF && c < 2 * HALF) want = own * k + tensor_get(x, i - HALF) * s;
+            assert_true(fabs(tensor_get(y, i) - want) < 1e-15);
+        }
+        opcheck("rope", rope, &w, 1, &x);
+        opcheck("rope times x", rope_and_itself, &w, 1, &x);
+    }
+}
+
+/* ---- norms of runs */
+
+static Var *norm_runs(Tape *t, Var *const *in, void *ctx)
+{
+    (void)ctx;
+    return op_norm(t, in[0], NULL, in[1], NULL, 1e-6);
+}
+
+static void normed_heads(void **state)
+{
+    (void)state;
+    Tensor in[] = {some(F64, "x", SHAPE(2, 3, 12)), some(F64, "gain", SHAPE(4))};
+    Tensor y = value_of(norm_runs, NULL, 2, in);
+    for (int64_t h = 0; h < 18; h++) {
+        double sum = 0;
+        for (int c = 0; c < 4; c++) sum += pow(tensor_get(in[0], h * 4 + c), 2) / 4;
+        for (int c = 0; c < 4; c++)
+            assert_true(fabs(tensor_get(y, h * 4 + c) -
+                             tensor_get(in[0], h * 4 + c) / sqrt(sum + 1e-6) * tensor_get(in[1], c)) < 1e-12);
+    }
+    opcheck("norm of runs", norm_runs, NULL, 2, in);
+}
+
 /* ---- spans */
 
 static Var *spans(Tape *t, Var *const *in, void *ctx)
@@ -249,5 +337,6 @@ static void relative_positions(void **state)
 }
 
 SUITE(cmocka_unit_test(prefixes), cmocka_unit_test(chosen_rows), cmocka_unit_test(column_ranges),
+      cmocka_unit_test(columns_in_runs), cmocka_unit_test(turned_heads), cmocka_unit_test(normed_heads),
       cmocka_unit_test(means_of_runs), cmocka_unit_test(pooled_means), cmocka_unit_test(buckets),
       cmocka_unit_test(octaves_begin_on_the_boundary), cmocka_unit_test(relative_positions))

@@ -19,6 +19,7 @@ typedef struct {
     Arena run, step;
     const char *dir, *kind;
     cJSON *root;
+    int64_t zeros; /* U+0000 in its texts, which stand in `root` as U+FFFD */
     const cJSON *input, *expect;
     Model *m;
     Hooks *hooks;
@@ -34,7 +35,11 @@ static const char *text_of(const cJSON *object, const char *key)
 static void case_open(Case *c, const char *dir)
 {
     *c = (Case){.run = arena_open((size_t)1 << 32), .step = arena_open((size_t)1 << 32), .dir = dir};
-    EXPECT(json_read(&c->root, &c->run, str_print(&c->run, "%s/case.json", dir)) == OK, "%s", err_message());
+    Bytes text;
+    const char *path = str_print(&c->run, "%s/case.json", dir);
+    EXPECT(file_read(&text, &c->run, path) == OK, "%s", err_message());
+    c->zeros = json_mend_zeros(text.text, text.len);
+    EXPECT(json_parse(&c->root, text.text, text.len, path) == OK, "%s", err_message());
     c->kind = text_of(c->root, "kind");
     c->input = cJSON_GetObjectItem(c->root, "input");
     c->expect = cJSON_GetObjectItem(c->root, "expect");
@@ -46,6 +51,21 @@ static void case_close(Case *c)
     cJSON_Delete(c->root);
     arena_close(&c->run);
     arena_close(&c->step);
+}
+
+/* A text of the case with its zeros as they were. */
+static Bytes bytes_of(Case *c, const cJSON *text)
+{
+    static const char MENDED[] = "\xef\xbf\xbd";
+    Buf b = buf_open(&c->step);
+    for (const char *s = text->valuestring; *s; s++)
+        if (c->zeros && !strncmp(s, MENDED, 3)) {
+            buf_add(&b, "", 1);
+            s += 2;
+        } else {
+            buf_add(&b, s, 1);
+        }
+    return (Bytes){b.text, b.len};
 }
 
 static Ids ids_of(Case *c, const char *key)
@@ -185,7 +205,8 @@ static Status tokens_hold(Case *c)
     int i = 0, k = 0;
     cJSON_ArrayForEach(text, cJSON_GetObjectItem(c->input, "texts"))
     {
-        BpeText x = tokenizer_encode(&t, &c->step, text->valuestring, strlen(text->valuestring), special), whole;
+        Bytes one = bytes_of(c, text);
+        BpeText x = tokenizer_encode(&t, &c->step, one.text, one.len, special), whole;
         expect_ids(c, str_print(&c->run, "the bare ids of text %d", i), &x,
                    cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "ids_without_frame"), i));
         TRY(tokenizer_wrap(&whole, &t, &c->step, &x, NULL, language, (Limit){0}));
@@ -207,10 +228,21 @@ static Status tokens_hold(Case *c)
     return OK;
 }
 
-static void expect_text(const Case *c, const char *got, const char *want)
+/* Zeros of the text count as U+FFFD, as those of the case do. */
+static void expect_text(Case *c, Bytes got, const cJSON *want)
 {
-    EXPECT(!strcmp(got, want), "%s: the text is \"%s\", expected \"%s\": %s", c->dir, got, want,
-           text_of(c->root, "what"));
+    Buf b = buf_open(&c->step);
+    for (size_t i = 0; i < got.len; i++)
+        buf_add(&b, got.text[i] ? got.text + i : "\xef\xbf\xbd", got.text[i] ? 1 : 3);
+    EXPECT(!strcmp(b.text, want->valuestring), "%s: the text is \"%s\", expected \"%s\": %s", c->dir, b.text,
+           want->valuestring, text_of(c->root, "what"));
+}
+
+static Bytes decoded(Case *c, const Tokenizer *t, const int32_t *id, int64_t n)
+{
+    Bytes b;
+    b.text = tokenizer_decode(t, &c->step, id, n, &b.len);
+    return b;
 }
 
 static Status texts_hold(Case *c)
@@ -226,10 +258,9 @@ static Status texts_hold(Case *c)
         cJSON_ArrayForEach(x, row) id[n++] = x->valueint;
         for (int64_t i = 0; i < n && plain < 1000; i++)
             if (!tokenizer_is_special(&t, id[i])) kept[plain++] = id[i];
-        expect_text(c, tokenizer_decode(&t, &c->step, id, n, NULL),
-                    cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "text"), k)->valuestring);
-        expect_text(c, tokenizer_decode(&t, &c->step, kept, plain, NULL),
-                    cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "text_without_specials"), k)->valuestring);
+        expect_text(c, decoded(c, &t, id, n), cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "text"), k));
+        expect_text(c, decoded(c, &t, kept, plain),
+                    cJSON_GetArrayItem(cJSON_GetObjectItem(c->expect, "text_without_specials"), k));
         k++;
     }
     tokenizer_close(&t);
@@ -286,7 +317,8 @@ static void writing_holds(Case *c)
         cJSON_DeleteItemFromArray(got, n - 1);
     EXPECT(cJSON_Compare(got, want, true), "%s: wrote %s, expected %s: %s", c->dir, cJSON_PrintUnformatted(got),
            cJSON_PrintUnformatted(want), text_of(c->root, "what"));
-    expect_text(c, text_of(line, "text"), text_of(c->expect, "text"));
+    const char *text = text_of(line, "text");
+    expect_text(c, (Bytes){(char *)text, strlen(text)}, cJSON_GetObjectItem(c->expect, "text"));
     cJSON_Delete(line);
 }
 
@@ -304,6 +336,7 @@ static void filling_holds(Case *c)
         {
             double percent, want = cJSON_GetArrayItem(cJSON_GetArrayItem(probabilities, k), i)->valuedouble;
             int id;
+            while (line && *line == '\n') line++; /* between two masks */
             EXPECT(line && sscanf(line, "%*d %lf %% %d", &percent, &id) == 2, "%s: printed %s", c->dir, r.out.text);
             EXPECT(id == x->valueint && fabs(percent / 100 - want) < 1e-4,
                    "%s: place %d of mask %d is id %d at %g %%, expected %d at %g %%: %s", c->dir, i, k, id, percent,
@@ -319,6 +352,7 @@ static void filling_holds(Case *c)
 static void case_holds(void **state)
 {
     Case c;
+    err_clear(); /* of a case that failed */
     case_open(&c, *state);
     Status s = OK;
     if (!strcmp(c.kind, "tokenize"))
@@ -350,14 +384,9 @@ static int cases(Arena *a, struct CMUnitTest *tests)
     root = str_print(a, "%s/checkpoints", root);
     int n = 0, found = walk_entries(a, root, name, CASES_MOST);
     for (int i = 0; i < found; i++) {
-        cJSON *j;
         char *dir = str_print(a, "%s/%s", root, name[i]);
-        if (json_read(&j, a, str_print(a, "%s/case.json", dir))) {
-            err_clear();
-            continue;
-        }
+        if (access(str_print(a, "%s/case.json", dir), F_OK)) continue;
         if (!only || str_glob(only, name[i])) tests[n++] = (struct CMUnitTest){dir, case_holds, NULL, NULL, dir};
-        cJSON_Delete(j);
     }
     return n;
 }

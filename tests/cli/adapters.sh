@@ -50,7 +50,7 @@ expect 2 'again contains a result of other settings .to: there hf, now adapters.
     adapter convert "$t/lora" "$t/again" --to adapters --base "$t/roberta"
 expect 2 'both the input and the output' 'onto itself' adapter convert "$t/lora" "$t/lora" --to hf --base "$t/roberta"
 expect 2 'name it with --base MODEL' 'a base that is not named' adapter convert "$t/lora" "$t/x" --to hf
-expect 2 'expected hf or adapters' 'an unknown library' adapter convert "$t/lora" "$t/x" --to peft --base "$t/roberta"
+expect 2 'expected hf, adapters or gguf' 'an unknown library' adapter convert "$t/lora" "$t/x" --to peft --base "$t/roberta"
 expect 3 'has no method like houlsby' 'bottlenecks are not for PEFT' adapter convert "$t/houlsby" "$t/x" --to hf --base "$t/roberta"
 expect 3 'has no method like vera' 'VeRA is not for adapters' adapter convert "$t/vera" "$t/x" --to adapters --base "$t/roberta"
 expect 3 'after its activation.*--allow-lossy' 'IA3 differs under GELU' adapter convert "$t/ia3" "$t/x" --to adapters --base "$t/roberta"

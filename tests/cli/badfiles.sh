@@ -35,7 +35,7 @@ two=$(entry F32 '[2]' 0 8)
 printf '1234567' >"$t/bad.safetensors"
 refused 'a file of seven bytes' bad.safetensors '7 bytes, a safetensors file has at least 8'
 : >"$t/bad.safetensors"
-refused 'an empty file' bad.safetensors '0 bytes'
+refused 'an empty file' bad.safetensors 'is empty'
 { little 4611686018427387904 8; printf '{}'; } >"$t/bad.safetensors"
 refused 'a header of 2^62 bytes' bad.safetensors 'claims 4611686018427387904 bytes, at most 100000000'
 { printf '\377\377\377\377\377\377\377\377{}'; } >"$t/bad.safetensors"
@@ -63,6 +63,40 @@ bad 'offsets in reverse' "{\"a\":$(entry F32 '[2]' 8 0)}" 8 'lies at \[8, 0\]'
 bad 'a dtype that is not read' "{\"a\":$(entry F8_E4M3 '[2]' 0 2)}" 2 "dtype 'F8_E4M3'"
 bad 'nine dimensions' "{\"a\":$(entry F32 '[1,1,1,1,1,1,1,1,1]' 0 4)}" 4 'more than 8 dimensions'
 
+# ---- a failed download in the place of a file, in either container, of a shard or of config.json
+downloads() { # a file's name
+    printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n' >"$t/$1"
+    refused "a git-lfs pointer as $1" "$1" 'is a git-lfs pointer'
+    printf '\n <!DOCTYPE html>\n<html><title>404</title></html>' >"$t/$1"
+    refused "an HTML page as $1" "$1" 'is an HTML page'
+    printf '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>' >"$t/$1"
+    refused "an XML message as $1" "$1" 'is an XML message'
+    printf '{"error": "Repository not found"}' >"$t/$1"
+    refused "a JSON message as $1" "$1" 'is a message in JSON'
+    printf '\211HDF\r\n\032\n0000000000' >"$t/$1"
+    refused "an HDF5 file as $1" "$1" 'is an HDF5 file'
+    : >"$t/$1"
+    refused "an empty $1" "$1" 'is empty'
+}
+downloads bad.safetensors
+downloads pytorch_model.bin
+# A header of 0x227b or 0x0280 bytes begins as JSON or as a pickle does, and is neither.
+for size in 8827 640; do
+    { little $size 8; printf '{%*s}' $((size - 2)) ''; } >"$t/sound.safetensors"
+    n=$((n + 1))
+    if "$VERNIER" model list "$t/sound.safetensors" >"$t/out" 2>&1; then echo "ok $n - a header of $size bytes"
+    else echo "not ok $n - a header of $size bytes: $(cat "$t/out")"; fi
+done
+folder() { # a file's name, what the answer says: of a directory that holds it and no other weights
+    rm -rf "$t/other" && mkdir "$t/other" && printf x >"$t/other/$1"
+    refused "a directory of $1" other "neither model.safetensors nor .*$2"
+}
+folder tf_model.h5 'tf_model.h5 holds weights of TensorFlow'
+folder flax_model.msgpack 'flax_model.msgpack holds weights of Flax'
+folder model.fp16.safetensors 'model.fp16.safetensors is a variant'
+folder adapter_model.safetensors 'adapter_model.safetensors holds an adapter'
+folder README.md 'index of shards$'
+
 # ---- an index of shards
 mkdir "$t/shards"
 index() { printf '{"weight_map":%s}' "$1" >"$t/shards/model.safetensors.index.json"; }
@@ -73,6 +107,13 @@ refused 'a shard that is not there' shards 'one.safetensors: No such file'
 header "{\"b\":$two}" 8
 cp "$t/bad.safetensors" "$t/shards/one.safetensors"
 refused 'a tensor that its shard lacks' shards "lists tensor 'a', which one.safetensors does not hold"
+
+index '{"b":"one.safetensors","c":"two.safetensors"}'
+{ little "$(printf %s "{\"b\":$two,\"c\":$(entry F32 '[1]' 8 12)}" | wc -c)" 8
+  printf %s "{\"b\":$two,\"c\":$(entry F32 '[1]' 8 12)}"; printf '12345678abcd'; } >"$t/shards/two.safetensors"
+refused 'a tensor with two values in two shards' shards "'b' has another value in"
+printf 'version https://git-lfs.github.com/spec/v1\n' >"$t/shards/two.safetensors"
+refused 'a git-lfs pointer as a shard' shards 'two.safetensors: is a git-lfs pointer'
 
 # ---- files of torch.save: a zip of a pickle and its storages
 begin() { : >"$t/body" && : >"$t/central" && entries=0; }
@@ -124,6 +165,10 @@ tensor 7 4 'K\0001' 2 2 >"$t/part" && torch 'an offset beyond the storage' 'reac
 tensor 7 4 'J\0377\0377\0377\0377' 2 2 >"$t/part" && torch 'a negative offset' 'no list of up to 8 whole numbers'
 bytes '\200\2cos\nsystem\nX\2\0\0\0id\205R.' && torch 'a global that runs a command' 'os\.system'
 bytes '\200\4\214\2os\214\6system\223.' && torch 'the same of protocol 4' 'os\.system'
+bytes '\200\2cargparse\nNamespace\n)\201.' && torch 'an object of a class' 'argparse\.Namespace'
+bytes '\200\2}X\5\0\0\0modelcnumpy\ndtype\n)Rs.' && torch 'a number of numpy and no tensor' 'no dict of named tensors'
+bytes '\200\2cnumpy\nload\n)R.' && torch 'another function of numpy' 'numpy\.load'
+printf '\200\2}q\0.' >"$t/bare.bin" && refused 'a pickle alone' bare.bin 'is a pickle that torch.save did not write'
 bytes '\200\2i.' && torch 'an opcode that is not read' 'byte 2: opcode 0x69'
 bytes '\200\2h\7.' && torch 'a memo entry that was never made' 'memo entry 7'
 bytes '\200\2R.' && torch 'an empty stack' 'stack is empty'

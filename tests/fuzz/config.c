@@ -5,7 +5,9 @@
 static void fuzz_config(const char *bytes, size_t n)
 {
     cJSON *root;
-    if (!json_parse(&root, bytes, n, "config.json")) {
+    Arena a = arena_open((size_t)1 << 30);
+    Bytes text = {str_copy(&a, bytes, n), n};
+    if (!json_parse_python(&root, &a, text, "config.json")) {
         Config c = {0};
         const Arch *arch;
         if (!config_read(&c, &arch, root, "config.json") && !config_check(&c)) {
@@ -14,6 +16,7 @@ static void fuzz_config(const char *bytes, size_t n)
         }
         cJSON_Delete(root);
     }
+    arena_close(&a);
     fuzz_done();
 }
 FUZZ(config)

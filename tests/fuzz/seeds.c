@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "../io/made_gguf.h"
 #include "base/str.h"
 
 static Arena arena;
@@ -282,6 +283,56 @@ static void adapters(void)
             "\"encoder_prefix\":true,\"cross_prefix\":false},\"name\":\"mine\",\"version\":\"adapters.1.1.0\"}");
 }
 
+/* ---- GGUF */
+
+/* A tokenizer of one kind: six tokens, the first three of them special. */
+static void tokens_of(MadeGguf *m, const char *kind, const char *const *token)
+{
+    static const float SCORES[] = {0, 0, 0, -1, -2, -3};
+    put_string(m, "tokenizer.ggml.model", kind);
+    put_strings(m, "tokenizer.ggml.tokens", token, 6);
+    put_ints(m, "tokenizer.ggml.token_type", (const int32_t[]){2, 3, 3, 1, 1, 1}, 6);
+    put_floats(m, "tokenizer.ggml.scores", SCORES, 6);
+    put_u32(m, "tokenizer.ggml.bos_token_id", 1);
+    put_u32(m, "tokenizer.ggml.eos_token_id", 2);
+    put_u32(m, "tokenizer.ggml.unknown_token_id", 0);
+}
+
+static void ggufs(void)
+{
+    static const struct {
+        const char *arch, *kind, *pre, *token[6];
+    } SEEDS[] = {{"llama", "gpt2", "smollm", {"<unk>", "<s>", "</s>", "a", "b", "ab"}},
+                 {"qwen2", "gpt2", "qwen2", {"<unk>", "<s>", "</s>", "a", "b", "ab"}},
+                 {"llama", "llama", NULL, {"<unk>", "<s>", "</s>", "ab", "a", "b"}},
+                 {"t5", "t5", NULL, {"<unk>", "<pad>", "</s>", "ab", "a", "b"}},
+                 {"bert",
+                  "bert",
+                  NULL,
+                  {"[UNK]", "[CLS]", "[SEP]",
+                   "\xe2\x96\x81"
+                   "a",
+                   "b", "ab"}}};
+    for (size_t i = 0; i < sizeof SEEDS / sizeof *SEEDS; i++) {
+        MadeGguf m = made_llama(&arena, SEEDS[i].arch);
+        tokens_of(&m, SEEDS[i].kind, SEEDS[i].token);
+        if (SEEDS[i].pre) put_string(&m, "tokenizer.ggml.pre", SEEDS[i].pre);
+        if (SEEDS[i].pre) put_strings(&m, "tokenizer.ggml.merges", (const char *const[]){"a b"}, 1);
+        Buf b = made_bytes(&m);
+        put("gguf", str_print(&arena, "%s-%s", SEEDS[i].arch, SEEDS[i].kind), b.text, b.len);
+    }
+    static const uint32_t BLOCKS[][2] = {{8, 34}, {3, 20}, {12, 144}, {14, 210}};
+    MadeGguf m = made_gguf(&arena);
+    put_string(&m, "general.architecture", "gpt2");
+    put_u32(&m, "gpt2.attention.head_count", 2);
+    put_u32(&m, "split.count", 1);
+    for (int i = 0; i < 4; i++)
+        put_tensor(&m, str_print(&arena, "blk.%d.attn_qkv.weight", i), 1, i < 2 ? 32 : 256, BLOCKS[i][0],
+                   str_print(&arena, "%0210d", i), BLOCKS[i][1]);
+    Buf b = made_bytes(&m);
+    put("gguf", "blocks", b.text, b.len);
+}
+
 int main(void)
 {
     arena = arena_open((size_t)1 << 30);
@@ -303,6 +354,15 @@ int main(void)
     text("config", "plbart",
          "{\"model_type\": \"plbart\", \"d_model\": 32, \"encoder_layers\": 2, \"decoder_layers\": 1,"
          "\"encoder_attention_heads\": 4, \"decoder_ffn_dim\": 48, \"scale_embedding\": true, \"dropout\": 0.1}");
+    text("generation", "llama",
+         "{\"_from_model_config\": true, \"bos_token_id\": 0, \"eos_token_id\": [1, 8], \"do_sample\": true,"
+         "\"temperature\": 0.6, \"top_p\": 0.9, \"transformers_version\": \"4.57.6\"}");
+    text("generation", "bart",
+         "{\"num_beams\": 4, \"early_stopping\": \"never\", \"length_penalty\": 2.0, \"forced_bos_token_id\": 0,"
+         "\"forced_eos_token_id\": [2], \"no_repeat_ngram_size\": 3, \"max_length\": 12, \"top_k\": null}");
+    text("generation", "rules",
+         "{\"bad_words_ids\": [[3], [4, 5]], \"suppress_tokens\": [6], \"begin_suppress_tokens\": [7],"
+         "\"exponential_decay_length_penalty\": [2, 1.5], \"stop_strings\": \"x\", \"num_beam_groups\": 1}");
     safetensors("two",
                 "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F16\",\"shape\":[2,1],"
                 "\"data_offsets\":[8,12]},\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}",
@@ -355,6 +415,7 @@ int main(void)
          "\"i\":1,\"##n\":2,\"##t</w>\":3,\"in\":4},\"merges\":[\"i ##n\"]}}");
     mapped_tokenizer();
     npys();
+    ggufs();
     adapters();
     text("tokenizer", "bpe",
          "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":5,\"content\":\"<mask>\",\"lstrip\":true}],\"normalizer\":"

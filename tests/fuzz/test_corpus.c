@@ -5,6 +5,8 @@
 
 #include "fuzz/adapter.c"
 #include "fuzz/config.c"
+#include "fuzz/gguf.c"
+#include "fuzz/generation.c"
 #include "fuzz/json.c"
 #include "fuzz/npy.c"
 #include "fuzz/safetensors.c"
@@ -42,6 +44,8 @@ static void replay(const char *name, void (*target)(const char *, size_t))
     }
 REPLAY(adapter)
 REPLAY(config)
+REPLAY(gguf)
+REPLAY(generation)
 REPLAY(json)
 REPLAY(npy)
 REPLAY(safetensors)
@@ -52,7 +56,8 @@ REPLAY(wordpiece)
 REPLAY(torch)
 REPLAY(zip)
 
-SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_json),
-      cmocka_unit_test(replay_npy), cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm),
-      cmocka_unit_test(replay_tokenizer), cmocka_unit_test(replay_declared), cmocka_unit_test(replay_wordpiece),
-      cmocka_unit_test(replay_torch), cmocka_unit_test(replay_zip))
+SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_gguf),
+      cmocka_unit_test(replay_generation), cmocka_unit_test(replay_json), cmocka_unit_test(replay_npy),
+      cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm), cmocka_unit_test(replay_tokenizer),
+      cmocka_unit_test(replay_declared), cmocka_unit_test(replay_wordpiece), cmocka_unit_test(replay_torch),
+      cmocka_unit_test(replay_zip))

@@ -8,7 +8,10 @@
 #include "expect.h"
 #include "nn/model.h"
 
-static const char *const SHAPES[] = {"gpt2", "roberta", "bert", "bart", "t5", "t5-gated"};
+static const char *const SHAPES[] = {
+    "gpt2",      "roberta", "bert",          "bart",         "t5",         "t5-gated", "bart-pre",
+    "t5-layers", "llama",   "llama-grouped", "llama-window", "llama-norm", "gpt_neox", "gpt_neox-sequential",
+    "modernbert"};
 enum { N_SHAPES = sizeof SHAPES / sizeof *SHAPES, B = 3, T = 6, S = 7, V = 23 };
 
 static inline Config small_config(const char *shape)
@@ -40,6 +43,30 @@ static inline Config small_config(const char *shape)
         c.tie_head = false;
     }
     if (!strcmp(c.arch, "bart")) c.decoder_hidden = 10;
+    if (!strcmp(shape, "bart-pre")) { /* MBart */
+        c.pre_norm = true;
+        strcpy(c.type, "mbart");
+    }
+    if (!strcmp(shape, "t5-layers")) { /* UMT5 */
+        c.gated = c.rel_by_layer = true;
+        strcpy(c.type, "umt5");
+    }
+    if (c.rope.share > 0) c.kv_heads = 0, c.rope.base = 50, c.attn_dropout = 0.1;
+    if (!strcmp(shape, "llama-grouped")) { /* and heads times head size is not the hidden size */
+        c.heads = 4, c.kv_heads = 2, c.head_dim = 6;
+        c.qkv_bias = c.out_bias = c.ffn_bias = true;
+        c.tie_head = false;
+        c.rope.kind = ROPE_LLAMA3;
+        c.rope.factor = 4, c.rope.low = 1, c.rope.high = 3, c.rope.original = 24;
+    }
+    if (!strcmp(shape, "llama-window")) {
+        c.window = 3, c.window_from = 1, c.qkv_bias = true;
+        c.rope.kind = ROPE_LINEAR, c.rope.factor = 2;
+    }
+    if (!strcmp(c.arch, "gpt_neox")) c.rope.share = 0.5; /* of four channels */
+    if (!strcmp(shape, "gpt_neox-sequential")) c.parallel = c.qkv_bias = c.out_bias = false;
+    if (!strcmp(c.arch, "modernbert")) c.window = 3, c.global_every = 2, c.rope.local_base = 9, c.pad = 1;
+    if (!strcmp(shape, "llama-norm")) c.heads = 4, c.kv_heads = 1, c.qk_norm = true;
     return c;
 }
 
@@ -142,7 +169,7 @@ static inline Tensor random_tensor(Arena *run, const Model *m, const char *name,
 }
 
 typedef struct {
-    Tensor t[PART_COUNT][4];
+    Tensor t[PART_COUNT][5];
 } FixedTensors;
 
 static inline Var *prefix_hook(Pass *p, Where at, Var *in, Var *out, void *user)
@@ -160,7 +187,7 @@ static inline Var *scale_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 
 static inline Var *low_rank_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
-    Var *w = tape_leaf(p->tape, ((FixedTensors *)user)->t[at.part][3]);
+    Var *w = tape_leaf(p->tape, ((FixedTensors *)user)->t[at.part][at.site == SITE_K ? 4 : 3]);
     return op_add(p->tape, out, 0.3, op_linear(p->tape, in, w, OUT_IN, NULL, ACT_NONE));
 }
 
@@ -176,11 +203,13 @@ static inline Hooks *adapted(Arena *run, const Model *m)
     Hooks *h = hooks_new(run);
     FixedTensors *f = NEW(run, FixedTensors, 1);
     int64_t hd = model_linear(m, (Where){SITE_Q, 0, m->arch->last})->out;
+    int64_t kd = model_linear(m, (Where){SITE_K, 0, m->arch->last})->out;
     for (int part = 0; part < PART_COUNT; part++) {
-        f->t[part][0] = random_tensor(run, m, "keys", SHAPE(2, hd));
-        f->t[part][1] = random_tensor(run, m, "values", SHAPE(2, hd));
-        f->t[part][2] = random_tensor(run, m, "scale", SHAPE(hd));
+        f->t[part][0] = random_tensor(run, m, "keys", SHAPE(2, kd));
+        f->t[part][1] = random_tensor(run, m, "values", SHAPE(2, kd));
+        f->t[part][2] = random_tensor(run, m, "scale", SHAPE(kd));
         f->t[part][3] = random_tensor(run, m, "low", SHAPE(hd, m->config.dim));
+        f->t[part][4] = kd == hd ? f->t[part][3] : random_tensor(run, m, "low keys", SHAPE(kd, m->config.dim));
     }
     hook_add(h, (Where){SITE_Q, LAYER_ANY, PART_ANY}, low_rank_hook, f);
     hook_add(h, (Where){SITE_K, LAYER_ANY, PART_ANY}, low_rank_hook, f);

@@ -44,6 +44,8 @@ static void save_and_load(void **state)
             c.next_sentence = !strcmp(c.arch, "bert") && classes;
             c.dropout = c.attn_dropout = c.act_dropout = 0.25;
             if (!strcmp(c.arch, "roberta") || !strcmp(c.arch, "bert") || !strcmp(c.arch, "gpt2")) c.act_dropout = 0;
+            if (!strcmp(c.arch, "llama")) c.dropout = c.act_dropout = 0;
+            if (!strcmp(c.arch, "gpt_neox")) c.act_dropout = 0;
             Model *a, *b;
             EXPECT(model_open(&a, &A, &c, F32, 3) == OK, "%s", err_message());
             stir(a);
@@ -103,10 +105,11 @@ static void other_names(void **state)
             named[j] = (Named){name, params_at(a->params, j)->val};
         }
         if (a->config.types) named[n++] = (Named){"embeddings.position_ids", tensor_zero(&A, I32, SHAPE(1, 20))};
-        if (!strcmp(SHAPES[i], "bert"))
-            named[n++] = (Named){"cls.predictions.decoder.weight", params_at(a->params, 0)->val};
-        else if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
-            named[n++] = (Named){"lm_head.weight", params_at(a->params, 0)->val};
+        if (a->config.tie_head && strcmp(SHAPES[i], "roberta"))
+            named[n++] = (Named){!strcmp(SHAPES[i], "bert")         ? "cls.predictions.decoder.weight"
+                                 : !strcmp(SHAPES[i], "modernbert") ? "decoder.weight"
+                                                                    : "lm_head.weight",
+                                 params_at(a->params, 0)->val};
         EXPECT(safetensors_write(str_print(&A, "%s/model.safetensors", DIR_NAME), named, n, NULL, 0) == OK, "%s",
                err_message());
         EXPECT(model_load(&b, &A, DIR_NAME) == OK, "%s: %s", SHAPES[i], err_message());
@@ -284,7 +287,15 @@ static void bad_configs(void **state)
         {"[]", E_FORMAT, "not a JSON object"},
         {"{\"model_type\": \"gpt2\"", E_FORMAT, "config.json:1:"},
         {"{\"model_type\": 3}", E_FORMAT, "model_type is not a string"},
-        {"{\"model_type\": \"mbart\"}", E_FORMAT, "model_type is 'mbart'"},
+        {"{\"model_type\": \"longt5\"}", E_FORMAT, "model_type is 'longt5'"},
+        {"{\"model_type\": \"codet5p\"}", E_FORMAT, "CodeGen encoder and decoder"},
+        {"{\"model_type\": \"codet5p_embedding\"}", E_FORMAT, "encoder alone with a projection"},
+        {"{\"model_type\": \"bert\", \"position_embedding_type\": \"relative_key\"}", E_FORMAT,
+         "position_embedding_type is relative_key"},
+        {"{\"model_type\": \"bert\", \"is_decoder\": true}", E_FORMAT, "is_decoder is true"},
+        {"{\"model_type\": \"bert\", \"add_cross_attention\": true}", E_FORMAT, "add_cross_attention is true"},
+        {"{\"model_type\": \"bart\", \"normalize_before\": true}", E_FORMAT, "normalize_before is true"},
+        {"{\"model_type\": \"mbart\", \"normalize_before\": false}", E_FORMAT, "normalize_before is false"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": \"8\"}", E_FORMAT, "n_embd is not a number"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": 8.5}", E_FORMAT, "whole number"},
         {"{\"model_type\": \"gpt2\", \"n_embd\": -8}", E_FORMAT, "n_embd is -8"},

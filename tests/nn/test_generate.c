@@ -66,7 +66,7 @@ static void wide_beams_find_the_best(void **state)
     for (int k = 0; k < 2; k++) {
         Setting s = setting(DECODERS[k]);
         GenerateConfig c = generate_defaults(s.m, NEW_TOKENS);
-        c.beams = V * V, c.n_best = 3, c.eos = -1, c.force_eos = false; /* nothing is ever pruned that could win */
+        c.beams = V * V, c.n_best = 3, c.eos = -1, c.forced_eos.n = 0; /* nothing is ever pruned that could win */
         int32_t out[B * 3 * NEW_TOKENS], len[B * 3];
         double score[B * 3];
         EXPECT(generate_beams(out, len, score, s.m, NULL, &s.step, &s.x, &c) == OK, "%s", err_message());
@@ -85,6 +85,83 @@ static void wide_beams_find_the_best(void **state)
         }
         setting_close(&s);
     }
+}
+
+static bool comes_twice(const Setting *s, int b, int code)
+{
+    int32_t id[NEW_TOKENS + 1] = {s->x.ids[b], code / (V * V), code / V % V, code % V};
+    for (int i = 1; i <= NEW_TOKENS; i++)
+        for (int j = 0; j < i; j++)
+            if (id[i] == id[j]) return true;
+    return false;
+}
+
+/* The same among the continuations that two rules leave: no token twice, the first one included, and none of 7 to 9. */
+static void wide_beams_find_the_best_that_rules_allow(void **state)
+{
+    (void)state;
+    static const int32_t never[] = {7, 8, 9};
+    for (int k = 0; k < 2; k++) {
+        Setting s = setting(DECODERS[k]);
+        GenerateConfig c = generate_defaults(s.m, NEW_TOKENS);
+        c.beams = V * V, c.n_best = 2, c.eos = -1, c.forced_eos.n = 0;
+        c.no_repeat_ngram = 1, c.suppress = (IdList){never, 3};
+        int32_t out[B * 2 * NEW_TOKENS], len[B * 2];
+        double score[B * 2];
+        EXPECT(generate_beams(out, len, score, s.m, NULL, &s.step, &s.x, &c) == OK, "%s", err_message());
+        for (int b = 0; b < B; b++) {
+            double *logp = every_continuation(&s, b);
+            for (int i = 0; i < V * V * V; i++) {
+                int id[] = {i / (V * V), i / V % V, i % V};
+                for (int t = 0; t < NEW_TOKENS; t++)
+                    if ((id[t] >= 7 && id[t] <= 9) || comes_twice(&s, b, i)) logp[i] = -INFINITY;
+            }
+            for (int n = 0; n < 2; n++) {
+                int best = 0;
+                for (int i = 1; i < V * V * V; i++)
+                    if (logp[i] > logp[best]) best = i;
+                const int32_t *got = out + (b * 2 + n) * NEW_TOKENS;
+                EXPECT(got[0] * V * V + got[1] * V + got[2] == best, "%s row %d result %d", DECODERS[k], b, n);
+                near(score[b * 2 + n], logp[best] / NEW_TOKENS, 1e-9, "score");
+                logp[best] = -INFINITY;
+            }
+        }
+        setting_close(&s);
+    }
+}
+
+/* Rows of different prompts in one batch are what each row is alone, with rules that look at what stands before. */
+static void rows_of_a_batch_are_rows_alone(void **state)
+{
+    (void)state;
+    enum { MOST = 8 };
+    static const int32_t ends[] = {3, 4}, bad_ids[] = {9, 10};
+    const IdList bad[] = {{bad_ids, 2}};
+    Arena run = arena_open(0), step = arena_open(0);
+    Model *m = small_model(&run, "gpt2", F64);
+    Batch x = small_batch(&run, m);
+    x.target = x.keep = NULL, x.k = 0;
+    GenerateConfig c = generate_defaults(m, MOST);
+    c.more_eos = (IdList){ends, 2}, c.repetition_penalty = 1.7, c.no_repeat_ngram = 2, c.min_length = 7;
+    c.bad_words = bad, c.n_bad_words = 1, c.encoder_no_repeat_ngram = 3;
+    for (int beams = 1; beams <= 3; beams += 2) {
+        int32_t out[B * MOST], len[B], alone[MOST], n;
+        double score[B], one;
+        c.beams = beams;
+        EXPECT((beams > 1 ? generate_beams(out, len, score, m, NULL, &step, &x, &c)
+                          : generate_tokens(out, len, m, NULL, &step, &x, &c)) == OK,
+               "%s", err_message());
+        for (int b = 0; b < B; b++) {
+            Batch row = {.b = 1, .t = x.len[b], .ids = x.ids + b * x.t};
+            EXPECT((beams > 1 ? generate_beams(alone, &n, &one, m, NULL, &step, &row, &c)
+                              : generate_tokens(alone, &n, m, NULL, &step, &row, &c)) == OK,
+                   "%s", err_message());
+            EXPECT(n == len[b] && !memcmp(alone, out + b * MOST, sizeof *alone * (size_t)n), "%d beams, row %d",
+                   beams, b);
+        }
+    }
+    arena_close(&step);
+    arena_close(&run);
 }
 
 static void one_beam_is_greedy(void **state)
@@ -178,7 +255,7 @@ static void an_end_below_the_beams_is_passed_over(void **state)
     Hooks *h = hooks_new(&s.run);
     hook_add(h, (Where){SITE_LOGITS, LAYER_EMBED, PART_DECODER}, same_logits, z);
     GenerateConfig c = generate_defaults(s.m, MOST);
-    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 2, c.early_stopping = true, c.force_eos = false;
+    c.beams = c.n_best = BEAMS, c.eos = EOS, c.length_penalty = 2, c.early_stopping = true, c.forced_eos.n = 0;
     int32_t out[B * BEAMS * MOST], len[B * BEAMS];
     double score[B * BEAMS];
     EXPECT(generate_beams(out, len, score, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
@@ -192,5 +269,59 @@ static void an_end_below_the_beams_is_passed_over(void **state)
     setting_close(&s);
 }
 
-SUITE(cmocka_unit_test(an_end_below_the_beams_is_passed_over), cmocka_unit_test(wide_beams_find_the_best),
+/* With three ends, the eight candidates of two beams leave two that go on: p = .4, .3 and .2 for ends, .06 and .04 for
+ * tokens.  Greedy decoding ends with the likeliest of them, and a search never loses its open beams. */
+static void each_of_several_ends_ends(void **state)
+{
+    (void)state;
+    enum { A = 7, B_ = 9, MOST = 3 };
+    static const int32_t more[] = {4, 6};
+    double z[V];
+    for (int v = 0; v < V; v++) z[v] = -100;
+    z[2] = log(0.2), z[4] = log(0.4), z[6] = log(0.3), z[A] = log(0.06), z[B_] = log(0.04);
+    Setting s = setting("gpt2");
+    Hooks *h = hooks_new(&s.run);
+    hook_add(h, (Where){SITE_LOGITS, LAYER_EMBED, PART_DECODER}, same_logits, z);
+    GenerateConfig c = generate_defaults(s.m, MOST);
+    c.eos = 2, c.more_eos = (IdList){more, 2}, c.min_new = 1;
+    int32_t out[B * 2 * MOST], len[B * 2];
+    double score[B * 2];
+    EXPECT(generate_tokens(out, len, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
+    assert_true(len[0] == 2 && out[0] == A && out[1] == 4);
+    c.beams = c.n_best = 2, c.early_stopping = STOP_NEVER, c.length_penalty = 4;
+    EXPECT(generate_beams(out, len, score, s.m, h, &s.step, &s.x, &c) == OK, "%s", err_message());
+    for (int b = 0; b < B; b++) { /* a a 4 and a a 6, of the third step; two tokens and an end */
+        const int32_t *first = out + b * 2 * MOST;
+        assert_true(len[b * 2] == 3 && first[0] == A && first[1] == A && first[2] == 4);
+        near(score[b * 2], log(0.06 * 0.06 * 0.4) / 81, 1e-9, "score");
+    }
+    setting_close(&s);
+}
+
+static bool ends_behind_two(const int32_t *new, int n, void *user)
+{
+    (void)new;
+    return n == *(const int *)user;
+}
+
+static void a_test_of_the_caller_ends_rows(void **state)
+{
+    (void)state;
+    int two = 2;
+    Setting s = setting("bart");
+    GenerateConfig c = generate_defaults(s.m, 6);
+    c.eos = -1, c.forced_eos.n = 0, c.ends = ends_behind_two, c.user = &two;
+    int32_t out[B * 6], len[B];
+    double score[B];
+    EXPECT(generate_tokens(out, len, s.m, NULL, &s.step, &s.x, &c) == OK, "%s", err_message());
+    for (int b = 0; b < B; b++) assert_int_equal(len[b], 2);
+    c.beams = 3;
+    EXPECT(generate_beams(out, len, score, s.m, NULL, &s.step, &s.x, &c) == OK, "%s", err_message());
+    for (int b = 0; b < B; b++) assert_int_equal(len[b], 2);
+    setting_close(&s);
+}
+
+SUITE(cmocka_unit_test(wide_beams_find_the_best_that_rules_allow), cmocka_unit_test(rows_of_a_batch_are_rows_alone),
+      cmocka_unit_test(each_of_several_ends_ends), cmocka_unit_test(a_test_of_the_caller_ends_rows),
+      cmocka_unit_test(an_end_below_the_beams_is_passed_over), cmocka_unit_test(wide_beams_find_the_best),
       cmocka_unit_test(one_beam_is_greedy), cmocka_unit_test(samples_follow_the_distribution))

@@ -16,30 +16,6 @@ static Model *load(Golden *g, const char *sub)
     return golden_model(g, sub, NULL);
 }
 
-/* HF's labels of a decoder-only model are its inputs: the target of a position is the next label. */
-static int32_t *next_labels(Golden *g, Ids labels)
-{
-    int32_t *target = NEW(&g->run, int32_t, labels.b * labels.t);
-    for (int64_t i = 0; i < labels.b * labels.t; i++) target[i] = (i + 1) % labels.t ? labels.id[i + 1] : -1;
-    return target;
-}
-
-/* Padding in front is a mask and positions of the caller's; rows of padding are left out. */
-static void left_padded(Golden *g, Model *m)
-{
-    const char *name = "left_padded";
-    Ids x = golden_ids(g, name, "inputs", "input_ids"), mask = golden_ids(g, name, "inputs", "attention_mask");
-    uint8_t *seen = NEW(&g->run, uint8_t, x.b * x.t);
-    for (int64_t i = 0; i < x.b * x.t; i++) seen[i] = mask.id[i] != 0;
-    Batch batch = {.b = x.b, .t = x.t, .ids = x.id, .mask = seen};
-    batch.position = golden_ids(g, name, "inputs", "position_ids").id;
-    Pass p = {.tape = tape_open(&g->step, false)};
-    Tensor got = tensor_copy(&g->run, model_logits(m, &p, &batch)->val), want = golden_array(g, name, "logits");
-    for (int64_t i = 0; i < tensor_count(got); i++)
-        if (!seen[i / tensor_last(got)]) tensor_set(got, i, tensor_get(want, i));
-    golden_compare(g, name, "logits", got, want, NULL);
-}
-
 static void gpt2(DType dtype)
 {
     OPEN("gpt2", g, dtype);
@@ -411,21 +387,6 @@ static void containers(void **state)
 
 /* ---- greedy decoding, batched, with the cache */
 
-static void expect_row(const char *name, int64_t row, const int32_t *got, int32_t n, const cJSON *want,
-                       int skip_first, int eos)
-{
-    const cJSON *x;
-    int i = -skip_first;
-    cJSON_ArrayForEach(x, want)
-    {
-        if (i >= 0 && i < n)
-            EXPECT(got[i] == (int32_t)x->valuedouble, "%s row %lld: token %d is %d, expected %d", name,
-                   (long long)row, i, got[i], (int32_t)x->valuedouble);
-        if (i >= n) EXPECT(got[n - 1] == eos, "%s row %lld ends after %d tokens", name, (long long)row, n);
-        i++;
-    }
-}
-
 static void compare_greedy_pair(Golden *g, const char *name)
 {
     Model *m = load(g, "");
@@ -446,12 +407,6 @@ static void compare_greedy_pair(Golden *g, const char *name)
 }
 
 /* ---- beam search */
-
-static double number_or(const cJSON *how, const char *key, double otherwise)
-{
-    const cJSON *x = cJSON_GetObjectItem(how, key);
-    return cJSON_IsTrue(x) ? 1 : cJSON_IsNumber(x) ? x->valuedouble : otherwise;
-}
 
 static GenerateConfig beam_config(const Model *m, const cJSON *how, int max_new)
 {
@@ -520,42 +475,11 @@ static void greedy(void **state)
     golden_close(&b);
 }
 
-/* Prompts of different lengths in one batch, padded on the right. */
-static Batch ragged(Golden *g, const char *name)
-{
-    const cJSON *prompts = golden_get(g, name, "inputs", "prompts"), *row, *x;
-    Batch batch = {.b = cJSON_GetArraySize(prompts)};
-    cJSON_ArrayForEach(row, prompts) batch.t = cJSON_GetArraySize(row) > batch.t ? cJSON_GetArraySize(row) : batch.t;
-    int32_t *ids = NEW(&g->run, int32_t, batch.b * batch.t), *len = NEW(&g->run, int32_t, batch.b);
-    int64_t b = 0;
-    cJSON_ArrayForEach(row, prompts)
-    {
-        cJSON_ArrayForEach(x, row) ids[b * batch.t + len[b]++] = (int32_t)x->valuedouble;
-        b++;
-    }
-    batch.ids = ids;
-    batch.len = len;
-    return batch;
-}
-
 static void greedy_ragged(void **state)
 {
     (void)state;
     OPEN("gpt2", g, F32);
-    Model *m = load(&g, "");
-    Batch batch = ragged(&g, "generate_greedy");
-    const cJSON *how = golden_get(&g, "generate_greedy", "inputs", "generate");
-    GenerateConfig c = generate_defaults(m, (int)number_or(how, "new_tokens", 0));
-    c.eos = (int)number_or(how, "eos_token_id", c.eos);
-    int32_t *out = NEW(&g.run, int32_t, batch.b * c.max_new), *n = NEW(&g.run, int32_t, batch.b);
-    EXPECT(generate_tokens(out, n, m, NULL, &g.step, &batch, &c) == OK, "%s", err_message());
-    int64_t b = 0;
-    const cJSON *row;
-    cJSON_ArrayForEach(row, golden_get(&g, "generate_greedy", "outputs", "sequences"))
-    {
-        expect_row("generate_greedy", b, out + b * c.max_new, n[b], row, batch.len[b], c.eos);
-        b++;
-    }
+    compare_greedy(&g, load(&g, ""));
     golden_close(&g);
 }
 

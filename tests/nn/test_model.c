@@ -294,7 +294,7 @@ static void generation_is_argmax(void **state)
         if (!strcmp(m->config.arch, "t5")) x.len = NULL;
         int32_t out[B * NEW_TOKENS], len[B];
         GenerateConfig c = generate_defaults(m, NEW_TOKENS);
-        c.force_eos = false;
+        c.forced_eos.n = 0;
         EXPECT(generate_tokens(out, len, m, h, &G.step, &x, &c) == OK, "%s", err_message());
         for (int b = 0; b < B; b++) {
             int n = x.len ? x.len[b] : T;
@@ -512,6 +512,33 @@ static void token_types(void **state)
     }
 }
 
+/* UMT5 whose layers all own the first layer's position bias is T5. */
+static void one_bias_for_all_layers(void **state)
+{
+    (void)state;
+    Config c = small_config("t5-layers");
+    Model *each, *one;
+    assert_int_equal(model_open(&each, &G.run, &c, F64, 11), OK);
+    c.rel_by_layer = false;
+    assert_int_equal(model_open(&one, &G.run, &c, F64, 11), OK);
+    Batch x = small_batch(&G.run, each);
+    Tensor want = run_logits(&G.run, &G.step, one, NULL, &x);
+    EXPECT(rows_gap(want, run_logits(&G.run, &G.step, each, NULL, &x), x.len) > 1e-3, "all layers use one bias");
+    int n = 0;
+    for (int i = 0; i < params_n(each->params); i++) {
+        Param *p = params_at(each->params, i);
+        if (!strstr(p->name, "relative_attention_bias")) continue;
+        const char *first = str_print(&G.run, "%.*s.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+                                      (int)strcspn(p->name, "."), p->name);
+        const Param *q = param_find(one->params, first);
+        memcpy(p->val.data, q->val.data, tensor_bytes(q->val));
+        n++;
+    }
+    assert_int_equal(n, c.layers + c.decoder_layers);
+    EXPECT(rows_gap(want, run_logits(&G.run, &G.step, each, NULL, &x), x.len) == 0,
+           "equal biases make another model");
+}
+
 static size_t peak_of(const char *shape, int layers, bool train, bool checkpoint)
 {
     Config c = small_config(shape);
@@ -591,7 +618,7 @@ static void places_are_unique(void **state)
         assert_int_equal(model_layers(m, PART_CROSS), pair ? 2 : 0);
         assert_int_equal(model_layers(m, m->arch->last), pair ? 2 : 3);
         Where join = {SITE_FFN_JOIN, 1, m->arch->last}, keys = {SITE_KEYS, 1, m->arch->last};
-        bool pre = !strcmp(m->config.arch, "gpt2") || !strcmp(m->config.arch, "t5");
+        bool pre = (m->arch->last == PART_DECODER ? m->decoder : m->encoder)->pre_norm;
         EXPECT((m->norm_at(m, join) != NULL) == !pre && (m->norm_at(m, keys) != NULL) == pre, "%s: norms", SHAPES[i]);
     }
 }
@@ -651,4 +678,5 @@ SUITE(cmocka_unit_test(residual_layers_start_smaller), TEST(future_is_unseen), T
       TEST(padding_is_unseen), TEST(fused_is_open), TEST(kept_is_whole), TEST(prompt_is_tokens),
       TEST(encoder_prompt_is_tokens), TEST(cached_is_whole), TEST(generation_is_argmax), TEST(checkpointed_is_plain),
       TEST(threads_do_not_matter), TEST(gradients), TEST(positions_begin_behind_padding), TEST(shifted_positions),
-      TEST(token_types), TEST(memory_is_recycled), TEST(places_are_unique), TEST(thirds))
+      TEST(token_types), TEST(one_bias_for_all_layers), TEST(memory_is_recycled), TEST(places_are_unique),
+      TEST(thirds))

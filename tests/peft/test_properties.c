@@ -69,8 +69,9 @@ static void methods_start_at_the_base(void **state)
                 const Batch *b = tiny_batch(&a.run, m, true, false);
                 Hooks *hooks = hooks_new(&a.run);
                 Tensor base = logits_of(&a, m, NULL, b);
-                /* LoRA has GPT-2 compute its three projections as one product, which a BLAS may round otherwise. */
-                bool fused = str_glob("lora|dora|vera", exact[i]) && !strcmp((*arch)->name, "gpt2");
+                /* LoRA has a fused projection computed as one product, which a BLAS may round otherwise. */
+                bool fused =
+                    str_glob("lora|dora|vera", exact[i]) && model_linear(m, (Where){SITE_QKV, 0, m->arch->last});
                 if (attach_variant(&(Variant){exact[i], exact[i], NULL}, m, hooks))
                     EXPECT(largest_gap(base, logits_of(&a, m, hooks, b)) <= (fused ? d == F32 ? 1e-5 : 1e-13 : 0),
                            "%s on %s in %s does not start at the base", exact[i], (*arch)->name, dtype_name(d));
@@ -196,7 +197,7 @@ static void expect_ratios_kept(Tensor base, Tensor with, int64_t p, const char *
         most = fmax(most, mass);
         for (int64_t j = 0; j < s; j++) {
             double gap = tensor_get(with, r * (s + p) + p + j) / (1 - mass) - tensor_get(base, r * s + j);
-            EXPECT(fabs(gap) < 1e-14, "%s: content attention of row %lld moves by %.1e", what, (long long)r, gap);
+            EXPECT(fabs(gap) < 5e-14, "%s: content attention of row %lld moves by %.1e", what, (long long)r, gap);
         }
     }
     EXPECT(most > 0.05, "%s: the prefix takes %.3f of the attention at most, too little to test anything", what,
@@ -246,13 +247,14 @@ static void a_prefix_mixes_into_the_output(void **state)
                 Seen with = first_layer(&a, m, hooks, b, part);
                 Tensor v =
                     param_find(m->params, str_print(&a.run, "peft.prefix.%s.layer.0.values", part_name(part)))->val;
-                int64_t h = with.probs.dim[1], t = with.probs.dim[2], s = with.probs.dim[3], hd = tensor_last(v),
-                        d = hd / h;
+                int64_t h = with.probs.dim[1], t = with.probs.dim[2], s = with.probs.dim[3], wide = tensor_last(v),
+                        hd = tensor_last(with.heads), d = hd / h, group = hd / wide;
                 for (int64_t i = 0; i < tensor_count(with.heads); i++) {
                     int64_t row = i / t / hd, head = i % hd / d, query = i / hd % t, r = (row * h + head) * t + query;
                     double mine = 0;
                     for (int64_t j = 0; j < 3; j++)
-                        mine += tensor_get(with.probs, r * s + j) * tensor_get(v, j * hd + i % hd);
+                        mine +=
+                            tensor_get(with.probs, r * s + j) * tensor_get(v, j * wide + head / group * d + i % d);
                     double gap = mine + (1 - prefix_mass(with.probs, r, 3)) * tensor_get(base.heads, i) -
                                  tensor_get(with.heads, i);
                     EXPECT(fabs(gap) < 1e-13, "%s, %s: element %lld of the heads is off by %.1e", (*arch)->name,

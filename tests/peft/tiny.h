@@ -1,5 +1,5 @@
 /* Tiny models of every architecture, batches for them, and method settings that fit them.  Every size differs from
- * every other, heads x head size differs from the model width where the architecture allows it (T5), and no parameter
+ * every other, heads x head size differs from the model width where the architecture allows it (T5, Llama), and no parameter
  * is left at a value that hides something (biases of 0, gains of 1). */
 #ifndef TESTS_PEFT_TINY_H
 #define TESTS_PEFT_TINY_H
@@ -53,7 +53,10 @@ static inline Config tiny_config(const Arch *arch)
     if (c.positions) c.positions = 40;
     c.dim = 12;
     c.heads = 3;
-    c.head_dim = strcmp(arch->name, "t5") == 0 ? 5 : 0;
+    c.head_dim = strcmp(arch->name, "t5") == 0 ? 5 : strcmp(arch->name, "llama") == 0 ? 6 : 0;
+    c.kv_heads = strcmp(arch->name, "llama") == 0; /* of three heads */
+    if (strcmp(arch->name, "gpt_neox") == 0) c.rope.share = 0.5;
+    if (strcmp(arch->name, "modernbert") == 0) c.window = 3, c.global_every = 2, c.pad = 1, c.bos = 2, c.eos = 3;
     c.hidden = 22;
     c.layers = 2;
     if (arch->decode) {
@@ -62,7 +65,7 @@ static inline Config tiny_config(const Arch *arch)
         c.decoder_heads = strcmp(arch->name, "bart") == 0 ? 2 : 0;
     }
     c.dropout = c.attn_dropout = c.act_dropout = c.head_dropout = 0;
-    c.init_sd = 0.3;
+    c.init_sd = strcmp(arch->name, "modernbert") ? 0.3 : 0.2;
     return c;
 }
 
@@ -163,7 +166,7 @@ static inline void set_all_linears(PeftConfig *cfg, const Model *m)
 
 static inline void set_thirds(PeftConfig *cfg, const Model *m)
 {
-    if (!strcmp(m->config.arch, "gpt2")) cfg->target = "*.c_attn.q|*.c_attn.v";
+    if (model_linear(m, (Where){SITE_QKV, 0, m->arch->last})) cfg->target = "*.q|*.v";
 }
 
 static inline void set_everywhere(PeftConfig *cfg, const Model *m)
@@ -202,7 +205,7 @@ static inline void set_every_scale(PeftConfig *cfg, const Model *m)
 
 static inline void set_fused(PeftConfig *cfg, const Model *m)
 {
-    if (!strcmp(m->config.arch, "gpt2")) cfg->target = "*.qkv";
+    if (model_linear(m, (Where){SITE_QKV, 0, m->arch->last})) cfg->target = "*.qkv";
 }
 
 static inline void set_norms_and_channels(PeftConfig *cfg, const Model *m)

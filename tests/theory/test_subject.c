@@ -39,6 +39,9 @@ static void save(const char *arch)
     c.vocab = 17, c.dim = 12, c.heads = 3, c.hidden = 20, c.layers = 2, c.init_sd = 0.3, c.bos = c.eos = 2;
     if (c.positions) c.positions = 14;
     if (c.decoder_layers) c.decoder_layers = 3;
+    if (!strcmp(arch, "llama")) c.kv_heads = 1, c.head_dim = 6;
+    if (!strcmp(arch, "gpt_neox")) c.rope.share = 0.5;
+    if (!strcmp(arch, "modernbert")) c.window = 3, c.global_every = 2, c.pad = 1;
     if (!strcmp(arch, "t5")) c.head_dim = 5, c.rel_buckets = 8, c.rel_distance = 12;
     EXPECT(model_open(&m, &run, &c, F32, 3) == OK, "%s", err_message());
     normal_fill(m, "*.bias", 0.2, 4);
@@ -75,8 +78,9 @@ static void every_architecture(void **state)
     static const struct {
         const char *arch, *part;
         int layers;
-    } cases[] = {{"gpt2", "auto", 2},    {"roberta", "auto", 2}, {"bert", "auto", 2},  {"bart", "auto", 3},
-                 {"bart", "encoder", 2}, {"bart", "cross", 3},   {"t5", "decoder", 3}, {"t5", "encoder", 2}};
+    } cases[] = {{"gpt2", "auto", 2},    {"roberta", "auto", 2},  {"bert", "auto", 2},      {"bart", "auto", 3},
+                 {"bart", "encoder", 2}, {"bart", "cross", 3},    {"t5", "decoder", 3},     {"t5", "encoder", 2},
+                 {"llama", "auto", 2},   {"gpt_neox", "auto", 2}, {"modernbert", "auto", 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int k = 0; k < 2; k++) {
             ArenaMark mark = arena_mark(&run);

@@ -1,0 +1,13 @@
+/* Weights that a model holds in 16 bits.  Only frozen ones are (ad/param.h); widening is exact, so an op that computes
+ * with the wide copy gives the bytes that it gives for a parameter of F32. */
+#ifndef AD_WIDE_H
+#define AD_WIDE_H
+
+#include "ad/op.h"
+
+Tensor wide_open(Tape *, Tensor w); /* w itself, or its values in F32, in a buffer of the pool */
+/* Outputs first .. first+n-1 of a weight as a matrix of their own, (n,C) or (C,n); w itself where it is wide. */
+Tensor wide_part(Tape *, Tensor w, Layout, int64_t first, int64_t n);
+void wide_close(Tape *, Tensor wide, Tensor w); /* w: that given to wide_open() or wide_part() */
+
+#endif
