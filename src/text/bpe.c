@@ -11,13 +11,7 @@ Bpe *bpe_new(Arena *a, int64_t expected)
     Bpe *b = NEW(a, Bpe, 1);
     *b = (Bpe){.arena = a, .named = {-1, -1, -1, -1, -1}, .unknown = -1, .prefix = "", .suffix = ""};
     b->vocab = table_open(a, expected);
-    bpe_pipe_open(b);
     return b;
-}
-
-void bpe_close(Bpe *b)
-{
-    bpe_pipe_close(b);
 }
 
 bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)

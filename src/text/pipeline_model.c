@@ -2,29 +2,32 @@
 #include "text/bpe_core.h"
 #include "text/pipeline.h"
 
-void bpe_pipe_open(Bpe *b)
+Pipeline *bpe_pipe(Bpe *b)
 {
+    if (b->pipe) return b->pipe;
     Pipeline *p = b->pipe = pipeline_new(b->arena);
     p->bpe = b;
     p->added = &b->special;
     CHECK(!splitter_add_bytes(&p->splitter, false, true, "") && !decoder_add(&p->decoder, (DecodeStep){0}, ""), "%s",
           err_message());
     splitter_finish(&p->splitter);
+    return p;
 }
 
-void bpe_pipe_close(Bpe *b)
+void bpe_close(Bpe *b)
 {
-    pipeline_close(b->pipe);
+    if (b->pipe) pipeline_close(b->pipe);
+    b->pipe = NULL;
 }
 
 BpeText bpe_encode(Bpe *b, Arena *a, const char *text, size_t len, bool special_in_text)
 {
-    return pipeline_encode(b->pipe, a, text, len, special_in_text);
+    return pipeline_encode(bpe_pipe(b), a, text, len, special_in_text);
 }
 
 void bpe_remember(Bpe *b, bool words)
 {
-    pipeline_remember(b->pipe, words);
+    pipeline_remember(bpe_pipe(b), words);
 }
 
 BpeText spm_encode(const Spm *s, Arena *a, const char *text, size_t len)
