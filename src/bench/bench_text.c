@@ -84,8 +84,8 @@ Status bench_text(const Args *args, bool lines)
             print_out("  %-26s %s, %.1f MB, %.2f bytes a token: %.1f MB/s and %.2f million tokens/s on one core%s\n",
                       "text/encode", t.kind, mb, (double)text.len / (double)tokens, mb / first,
                       (double)tokens / first / 1e6, ";");
-            print_out("  %-26s %.1f MB/s with the words in the cache, %.1f MB/s without a cache\n", "",
-                          mb / again, mb / without);
+            print_out("  %-26s %.1f MB/s with the words in the cache, %.1f MB/s without a cache\n", "", mb / again,
+                      mb / without);
         }
         tokenizer_close(&t);
     }

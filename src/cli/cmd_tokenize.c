@@ -39,9 +39,9 @@ static Status check(const Tokenizer *t, Arena *a, const BpeText *x, Bytes text)
     bool same = len == text.len && !memcmp(back, text.text, len);
     print_out("%lld %s of %zu %s; %s\n", (long long)x->n, str_plural(x->n, "token", "tokens"), text.len,
               str_plural((int64_t)text.len, "byte", "bytes"),
-              same     ? "decoding gives the same bytes"
+              same       ? "decoding gives the same bytes"
               : t->exact ? "decoding gives OTHER bytes"
-                       : "decoding gives the normalised text, which differs");
+                         : "decoding gives the normalised text, which differs");
     return same || !t->exact ? OK : err_fail(E_NUMERIC, "decoding does not reconstruct the text");
 }
 

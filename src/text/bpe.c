@@ -1,53 +1,17 @@
-/* The vocabulary and its merges as they are filled in and read, and decoding.
- *
- * A vocabulary spells bytes as printable characters: 33-126, 161-172 and 174-255 stand for themselves, the
- * other 68 in increasing order for U+0100 and up, so a space is U+0120. */
+/* The vocabulary and its merges as they are filled in and read, and decoding. */
 #include <string.h>
 
 #include "base/str.h"
 #include "text/bpe_core.h"
-#include "text/pipeline.h"
-#include "text/unicode.h"
 
 /* ---- filling ---- */
-
-static bool printable(int byte)
-{
-    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-}
-
-static int spelling(int byte)
-{
-    if (printable(byte)) return byte;
-    int c = 256;
-    for (int b = 0; b < byte; b++) c += !printable(b);
-    return c;
-}
-
-size_t bpe_spell(char out[2], int byte)
-{
-    int c = spelling(byte);
-    if (c < 128) {
-        out[0] = (char)c;
-        return 1;
-    }
-    out[0] = (char)(0xC0 | c >> 6);
-    out[1] = (char)(0x80 | (c & 63));
-    return 2;
-}
 
 Bpe *bpe_new(Arena *a, int64_t expected)
 {
     Bpe *b = NEW(a, Bpe, 1);
     *b = (Bpe){.arena = a, .named = {-1, -1, -1, -1, -1}, .unknown = -1, .prefix = "", .suffix = ""};
     b->vocab = table_open(a, expected);
-    b->pipe = pipeline_of(b);
     return b;
-}
-
-void bpe_close(Bpe *b)
-{
-    pipeline_close(b->pipe);
 }
 
 bool bpe_add_piece(Bpe *b, const char *piece, size_t len, int64_t id)
@@ -146,29 +110,6 @@ const char *bpe_join(const Bpe *b, Arena *a, int32_t left, int32_t right, size_t
     memcpy(both + n, more, m + 1);
     *len = n + m;
     return both;
-}
-
-/* The byte that a character spells, or -1. */
-static int byte_of(uint32_t c)
-{
-    if (c < 256) return printable((int)c) ? (int)c : -1;
-    if (c <= 0x120) return (int)c - 0x100;
-    if (c == 0x143) return 173;
-    return c < 0x143 ? (int)(127 + c - 0x121) : -1; /* 127-160 */
-}
-
-size_t bpe_unspell(char *out, const char *piece, size_t len)
-{
-    size_t n = 0, width;
-    for (size_t at = 0; at < len; at += width) {
-        int byte = byte_of(unicode_next(piece + at, len - at, &width));
-        if (byte < 0) {
-            memcpy(out, piece, len);
-            return len;
-        }
-        out[n++] = (char)byte;
-    }
-    return n;
 }
 
 char *bpe_decode(const Bpe *b, Arena *a, const int32_t *id, int64_t n, bool skip_special, size_t *len)

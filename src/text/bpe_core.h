@@ -11,6 +11,7 @@
 #include "text/document.h"
 #include "text/merges.h"
 #include "text/special.h"
+#include "text/spelling.h"
 
 struct Bpe {
     Arena *arena;
@@ -31,7 +32,7 @@ struct Bpe {
     int32_t start[256];          /* of a byte; of words of characters, only those of ASCII count */
     int32_t fallback[256];
     Reach reach;
-    struct Pipeline *pipe; /* the steps of GPT-2 around this model */
+    struct Pipeline *pipe; /* of bpe_pipe; NULL: not made yet */
 };
 
 Bpe *bpe_new(Arena *, int64_t expected_ids);
@@ -40,9 +41,7 @@ bool bpe_add_merge(Bpe *, int32_t left, int32_t right, int32_t id);   /* of a pa
 void bpe_add_special(Bpe *, const char *text, size_t len, int32_t id, bool strip_left, bool strip_right);
 void bpe_add_known_specials(Bpe *); /* those of the published tokenizers that the vocabulary has */
 void bpe_finish(Bpe *);
-size_t bpe_spell(char out[2], int byte); /* the byte as a vocabulary spells it; its length, 1 or 2 */
-size_t bpe_unspell(char *out, const char *piece,
-                   size_t n); /* the other way; a piece with another character is copied */
+struct Pipeline *bpe_pipe(Bpe *); /* the steps of GPT-2 around it, made when they are first asked for */
 Status bpe_read_model(Bpe *, const cJSON *model, const char *path); /* of a tokenizer.json */
 Status bpe_read_vocab(Bpe *, const char *path);                     /* vocab.json */
 /* merges.txt.  `first`: its first line is none, whatever it says, nor is what stands behind the last line's end. */

@@ -6,8 +6,7 @@
 
 #include "text/bpe_core.h"
 #include "text/heap.h"
-#include "text/pipeline.h"
-#include "text/pretoken.h"
+#include "base/str.h"
 
 enum { SHORT_WORD = 64, SPELT = 256 };
 
@@ -168,16 +167,4 @@ int64_t bpe_cut(const Bpe *b, Arena *a, const char *word, int64_t n, Cutting *at
     symbols = merge_long(b, a, at, symbols);
     arena_drop(a, mark);
     return symbols;
-}
-
-/* ---- texts ---- */
-
-BpeText bpe_encode(Bpe *b, Arena *a, const char *text, size_t len, bool special_in_text)
-{
-    return pipeline_encode(b->pipe, a, text, len, special_in_text);
-}
-
-void bpe_remember(Bpe *b, bool words)
-{
-    pipeline_remember(b->pipe, words);
 }

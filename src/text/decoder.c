@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#include "text/bpe_core.h"
+#include "base/str.h"
+#include "text/spelling.h"
 #include "text/unicode.h"
 
 static Bytes of_buf(Buf b)

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#include "text/bpe_core.h"
+#include "base/str.h"
+#include "text/spelling.h"
 
 /* The character at a place of the text; text of a character map need not be UTF-8. */
 static uint32_t at_of(const Normal *x, int64_t at, int64_t *n)

@@ -111,7 +111,7 @@ static void encode_part(Encoder *e, int64_t from, int64_t to)
     Memo *memo = &e->p->memo;
     const Spm *s = e->p->spm;
     MemoKey k;
-    bool key = !(s && s->library && s->kind == SPM_UNIGRAM) &&
+    bool key = !e->p->forgets && !(s && s->library && s->kind == SPM_UNIGRAM) &&
                memo_key(&k, memo, e->x.text + from, (size_t)(to - from), (size_t)(e->x.len - from));
     const Remembered *known = key ? memo_find(memo, &k) : NULL;
     if (known) {
@@ -213,13 +213,15 @@ static void encode_stretch(Encoder *e, SpecialKind kind, const char *text, int64
 
 BpeText pipeline_encode(Pipeline *p, Arena *a, const char *text, size_t len, bool special_in_text)
 {
+    if (!p->forgets && (!p->memo.at || p->stale || p->special != special_in_text))
+        memo_clear(&p->memo, &p->scratch, MEMO_WORDS);
+    p->stale = false;
+    p->special = special_in_text;
     ArenaMark mark = arena_mark(&p->scratch);
     Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch, .special = special_in_text}};
     e.unknown_id = unknown_id(p);
     e.fuses = p->spm || (p->bpe && p->bpe->fuse);
     SpecialKind kind = special_in_text ? SPECIAL_ALL : SPECIAL_ORDINARY;
-    if ((!p->memo.at || p->special != special_in_text) && !p->forgets) memo_clear(&p->memo, p->arena, MEMO_WORDS);
-    p->special = special_in_text;
     if (p->spm && p->spm->kind == SPM_BPE && len >> 12) { /* worth its clearing */
         e.spm.pair = arena_take(e.a, sizeof(Merge) * PAIRS);
         memset(e.spm.pair, 0xff, sizeof(Merge) * PAIRS);
@@ -281,28 +283,18 @@ Bytes pipeline_decode(const Pipeline *p, Arena *a, const int32_t *id, int64_t n)
 
 Pipeline *pipeline_new(Arena *a)
 {
-    Pipeline *p = NEW(a, Pipeline, 1);
+    Arena own = arena_open((size_t)1 << 34);
+    Pipeline *p = NEW(&own, Pipeline, 1);
+    p->added = NEW(&own, Specials, 1);
     p->arena = a;
-    p->added = NEW(a, Specials, 1);
-    p->scratch = arena_open((size_t)1 << 34);
-    return p;
-}
-
-Pipeline *pipeline_of(struct Bpe *b)
-{
-    Pipeline *p = pipeline_new(b->arena);
-    p->bpe = b;
-    p->added = &b->special;
-    CHECK(!splitter_add_bytes(&p->splitter, false, true, "") && !decoder_add(&p->decoder, (DecodeStep){0}, ""), "%s",
-          err_message());
-    splitter_finish(&p->splitter);
+    p->scratch = own;
     return p;
 }
 
 void pipeline_remember(Pipeline *p, bool words)
 {
     p->forgets = !words;
-    p->memo = (Memo){0};
+    p->stale = true;
 }
 
 /* Entries of the model's vocabulary. */
@@ -355,5 +347,6 @@ void pipeline_close(Pipeline *p)
     normalizer_close(&p->normalizer);
     splitter_close(&p->splitter);
     decoder_close(&p->decoder);
-    arena_close(&p->scratch);
+    Arena own = p->scratch; /* which the pipeline itself lies on */
+    arena_close(&own);
 }

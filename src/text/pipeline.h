@@ -31,13 +31,12 @@ typedef struct Pipeline {
     int32_t shift; /* offset of a SentencePiece id: 1 with fairseq's four in front */
     Arena *arena;
     Arena scratch;
-    Memo memo; /* opened by the first text */
-    bool forgets;
-    bool special; /* whether what is remembered was cut with special tokens in the text */
+    Memo memo;           /* opened by the first text */
+    bool forgets, stale; /* nothing is remembered; what is, is to be forgotten */
+    bool special;        /* whether what is remembered was cut with special tokens in the text */
 } Pipeline;
 
-Pipeline *pipeline_new(Arena *);     /* without added tokens */
-Pipeline *pipeline_of(struct Bpe *); /* GPT-2's steps around it */
+Pipeline *pipeline_new(Arena *); /* without added tokens */
 void pipeline_close(Pipeline *);
 void pipeline_remember(Pipeline *, bool words);
 /* Adds a token.  Its id is the vocabulary's or, of a new token, the next free one, whatever id it is given; returns the

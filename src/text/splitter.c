@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "text/bpe_core.h"
+#include "text/spelling.h"
 #include "text/unicode.h"
 
 static void add(Words *w, Arena *a, int64_t begin, int64_t end)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "text/pipeline.h"
+#include "text/spm_model.h"
 
 SpmKind spm_kind(const Spm *s)
 {
@@ -32,16 +32,6 @@ int32_t spm_find(const Spm *s, const char *piece)
     for (int32_t i = 0; i < s->n && (found < 0 || !s->library); i++)
         if (!strcmp(s->piece[i].text, piece)) found = i; /* in a tokenizer.json the last one counts */
     return found;
-}
-
-BpeText spm_encode(const Spm *s, Arena *a, const char *text, size_t len)
-{
-    Pipeline *p = pipeline_new(a);
-    p->spm = (Spm *)(uintptr_t)s;
-    pipeline_remember(p, len >> 12);
-    BpeText x = pipeline_encode(p, a, text, len, false);
-    pipeline_close(p);
-    return x;
 }
 
 char *spm_decode(const Spm *s, Arena *a, const int32_t *id, int64_t n, size_t *len)

@@ -15,7 +15,7 @@
 typedef enum { PIECE_NORMAL = 1, PIECE_UNKNOWN, PIECE_CONTROL, PIECE_USER, PIECE_UNUSED, PIECE_BYTE } PieceType;
 typedef struct {
     const char *text;
-    int32_t len; /* 0: an id without a piece */
+    int32_t len;  /* 0: an id without a piece */
     double score; /* of the library's own file: a float */
     PieceType type;
 } Piece;

@@ -80,8 +80,9 @@ static Status run(Tokenizer *t, Arena *a, Make *m, Status (*f)(Make *, const cha
     m->p = pipeline_new(a);
     Status s = f(m, path);
     if (!s) s = complete(m);
+    Bpe *bpe = m->p->bpe;
+    if (s && bpe) bpe_close(bpe);
     if (s || (t->pipe && t->pipe != m->p)) pipeline_close(m->p);
-    if (s && m->p->bpe) bpe_close(m->p->bpe);
     if (!s && !t->pipe) t->pipe = m->p;
     if (s) *t = (Tokenizer){0};
     return s;

@@ -82,7 +82,7 @@ static Status add_charmap(const Make *m, const TokenizerParts *x)
     return normalizer_add(&m->p->normalizer, map, m->path);
 }
 
-static Status build_pieces(const Make *m, const TokenizerParts *x, bool unigram)
+static Status build_sentencepiece(const Make *m, const TokenizerParts *x, bool unigram)
 {
     int32_t unknown = x->named[NAME_UNK];
     Piece *piece = NEW(m->a, Piece, x->n);
@@ -99,6 +99,16 @@ static Status build_pieces(const Make *m, const TokenizerParts *x, bool unigram)
     m->p->spm = make_unigram(m, piece, x->n, unknown);
     TRY(add_charmap(m, x));
     return make_metaspace_stages(m, x->prefix_space ? PREFIX_ALWAYS : PREFIX_NEVER);
+}
+
+static Status build_pieces(const Make *m, const TokenizerParts *x)
+{
+    return build_sentencepiece(m, x, false);
+}
+
+static Status build_unigram(const Make *m, const TokenizerParts *x)
+{
+    return build_sentencepiece(m, x, true);
 }
 
 /* ---- BERT ---- */
@@ -135,24 +145,24 @@ static void add_tokens(const Make *m, const TokenizerParts *x)
 
 static Status build(const Make *m, const TokenizerParts *x)
 {
-    bool words = !strcmp(x->model, "bert"), bytes = !strcmp(x->model, "gpt2");
+    static const struct {
+        const char *name;
+        Status (*build)(const Make *, const TokenizerParts *);
+    } KIND[] = {{"gpt2", build_bytes}, {"llama", build_pieces}, {"t5", build_unigram}, {"bert", build_words}};
+    int kind = 0;
+    while (kind < 4 && strcmp(KIND[kind].name, x->model) != 0) kind++;
     if (x->n < 1 || x->n >= MOST_IDS)
         return err_fail(E_FORMAT, "%s: the tokenizer has %lld tokens, expected 1 to %d", m->path, (long long)x->n,
                         MOST_IDS - 1);
-    if (bytes)
-        TRY(build_bytes(m, x));
-    else if (words)
-        TRY(build_words(m, x));
-    else if (!strcmp(x->model, "llama") || !strcmp(x->model, "t5"))
-        TRY(build_pieces(m, x, !strcmp(x->model, "t5")));
-    else
+    if (kind == 4)
         return err_fail(E_FORMAT, "%s: the tokenizer's model is \"%s\", expected gpt2, llama, t5 or bert", m->path,
                         document_shown(x->model));
+    TRY(KIND[kind].build(m, x));
     add_tokens(m, x);
     TRY(make_complete(m, true));
     for (int k = 0; k < NAME_ROLES; k++) m->t->named[k] = x->named[k] >= 0 && x->named[k] < x->n ? x->named[k] : -1;
     const int32_t *id = m->t->named;
-    bool framed = words && id[NAME_CLS] >= 0 && id[NAME_SEP] >= 0;
+    bool framed = m->p->words && id[NAME_CLS] >= 0 && id[NAME_SEP] >= 0;
     if (framed) {
         m->t->single = make_frame((int32_t[]){id[NAME_CLS], FRAME_A, id[NAME_SEP], FRAME_END}, true);
         m->t->pair =

@@ -17,7 +17,7 @@ static void frame_of_names(Tokenizer *t)
 Tokenizer tokenizer_of(Bpe *bpe)
 {
     BpeSpecials s = bpe_specials(bpe);
-    Tokenizer t = {.kind = "byte-level BPE", .bpe = bpe, .pipe = bpe->pipe, .exact = true};
+    Tokenizer t = {.kind = "byte-level BPE", .bpe = bpe, .pipe = bpe_pipe(bpe), .exact = true};
     const int32_t named[NAME_ROLES] = {s.bos, s.eos, s.unk, s.eos, s.pad, s.bos, s.mask};
     memcpy(t.named, named, sizeof named);
     frame_of_names(&t);

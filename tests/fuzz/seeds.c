@@ -382,6 +382,46 @@ int main(void)
     spm("unigram", 1, false, false);
     spm("bpe", 2, true, false);
     spm("mapped", 1, false, true);
+    text("declared", "bert",
+         "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": false, \"strip_accents\": true, "
+         "\"model_max_length\": 512, \"mask_token\": {\"content\": \"[MASK]\", \"lstrip\": true}}");
+    text("declared", "roberta",
+         "{\"tokenizer_class\": \"RobertaTokenizerFast\", \"add_prefix_space\": true, \"bos_token\": \"<s>\", "
+         "\"eos_token\": null, \"added_tokens_decoder\": {\"7\": {\"content\": \"<x>\", \"lstrip\": true, "
+         "\"rstrip\": true, \"normalized\": true, \"single_word\": true}}, \"additional_special_tokens\": "
+         "[\"<mask>\", {\"content\": \"a b\"}]}");
+    text("declared", "gpt2",
+         "{\"tokenizer_class\": \"GPT2Tokenizer\", \"add_bos_token\": true, \"clean_up_tokenization_spaces\": true, "
+         "\"extra_special_tokens\": {\"image\": \"<x>\"}}");
+    text("declared", "odd",
+         "{\"tokenizer_class\": \"OddTokenizer\", \"extra_ids\": 1e30, \"added_tokens_decoder\": {\"-1\": {}}}");
+    text("wordpiece", "plain",
+         "[UNK]\n[CLS]\na\n##b\ninter\n##face\n\xc3"
+         "\xa9"
+         "\n");
+    text("wordpiece", "crlf", "[UNK]\r\na\r\n\r\n");
+    text("wordpiece", "no-unknown", "a\nb");
+    text("wordpiece", "twice", "[UNK]\na\na\n##\n");
+    text("tokenizer", "wordpiece",
+         "{\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_"
+         "accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"model\":{\"type\":"
+         "\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":"
+         "100,\"vocab\":{\"[UNK]\":0,\"int\":1,\"a\":2,\"##a\":3,\"##x\":4}},\"decoder\":{\"type\":\"WordPiece\","
+         "\"prefix\":\"##\",\"cleanup\":true}}");
+    text("tokenizer", "split",
+         "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Replace\","
+         "\"pattern\":{\"Regex\":\"a{2}\"},\"content\":\"b\"}]},\"pre_tokenizer\":{\"type\":\"Sequence\","
+         "\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\w+|\\\\s\"},\"behavior\":"
+         "\"MergedWithNext\",\"invert\":true},{\"type\":\"Digits\",\"individual_digits\":true},{\"type\":"
+         "\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}]},\"added_tokens\":[{\"id\":3,\"content\":\"<"
+         "mask>\",\"single_word\":true,\"rstrip\":true,\"normalized\":true}],\"decoder\":{\"type\":\"ByteLevel\"},"
+         "\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\","
+         "\"b\"]]}}");
+    text("tokenizer", "marks",
+         "{\"pre_tokenizer\":{\"type\":\"Whitespace\"},\"decoder\":{\"type\":\"BPEDecoder\",\"suffix\":\"</"
+         "w>\"},\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</"
+         "w>\",\"continuing_subword_prefix\":\"##\",\"unk_token\":\"<unk>\",\"fuse_unk\":true,\"vocab\":{\"<unk>\":0,"
+         "\"i\":1,\"##n\":2,\"##t</w>\":3,\"in\":4},\"merges\":[\"i ##n\"]}}");
     mapped_tokenizer();
     npys();
     ggufs();

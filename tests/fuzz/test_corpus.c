@@ -12,6 +12,8 @@
 #include "fuzz/safetensors.c"
 #include "fuzz/spm.c"
 #include "fuzz/tokenizer.c"
+#include "fuzz/wordpiece.c"
+#include "fuzz/declared.c"
 #include "fuzz/torch.c"
 #include "fuzz/zip.c"
 
@@ -49,10 +51,13 @@ REPLAY(npy)
 REPLAY(safetensors)
 REPLAY(spm)
 REPLAY(tokenizer)
+REPLAY(declared)
+REPLAY(wordpiece)
 REPLAY(torch)
 REPLAY(zip)
 
 SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_gguf),
       cmocka_unit_test(replay_generation), cmocka_unit_test(replay_json), cmocka_unit_test(replay_npy),
       cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm), cmocka_unit_test(replay_tokenizer),
-      cmocka_unit_test(replay_torch), cmocka_unit_test(replay_zip))
+      cmocka_unit_test(replay_declared), cmocka_unit_test(replay_wordpiece), cmocka_unit_test(replay_torch),
+      cmocka_unit_test(replay_zip))
