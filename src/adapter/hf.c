@@ -147,7 +147,7 @@ static Status set_targets(Adapter *a, const Model *m, const Linear **target, int
     if (c->tables && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(a->root, "ensure_weight_tying")))
         return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for adapted tables",
                         a->path);
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head;
     if (c->merge_tied)
         adapter_remark(a,
@@ -511,6 +511,7 @@ static Status configure(Adapter *a, const Model *m)
 }
 
 const Library LIBRARY_HF = {.name = "hf",
+                            .wrapped = true,
                             .title = "Hugging Face PEFT",
                             .mark = "peft_type",
                             .weights = {"adapter_model.safetensors", "adapter_model.bin"},

@@ -92,7 +92,7 @@ static bool is_listed_whole(const cJSON *list, const char *name)
 
 static bool is_output_head(const Model *m, const Linear *l)
 {
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     return (tied && !strcmp(tied->file, str_print(m->run, "%s.weight", l->name))) || l->out == m->config.vocab;
 }
 
@@ -127,7 +127,7 @@ Status hf_is_target(bool *out, const Adapter *a, const Model *m, const Linear *l
 static const Linear *tied_head(const Adapter *a, const Model *m)
 {
     const Config *c = &m->config;
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     if (!tied || !c->tie_head || c->no_lm_head || c->classes) return NULL;
     Linear *l = NEW(a->run, Linear, 1);
     *l = (Linear){.name = str_copy(a->run, tied->file, strlen(tied->file) - strlen(".weight")),
