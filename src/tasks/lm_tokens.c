@@ -151,8 +151,9 @@ static Status encode(int32_t **id, bool **scored, int64_t *n, const Reader *r, A
         (*scored)[i] = x.begin[i] < 0 ? i >= front : is_marked(m, x.begin[i], x.end[i]);
     }
     *n = x.n;
-    if (m->framed || r->plan->end < 0 || (x.n && x.id[x.n - 1] == r->plan->end)) return OK;
+    if (m->framed || r->plan->end < 0) return OK;
     (*id)[*n] = r->plan->end, (*scored)[(*n)++] = true;
+    while (*n > 1 && (*id)[*n - 2] == r->plan->end) --*n; /* the text, or the frame, has ended already */
     return OK;
 }
 
