@@ -49,7 +49,7 @@ typedef struct {
     bool score_all;
     const Chat *chat; /* NULL: conversations cannot be rendered */
 } LmPlan;
-/* The end-of-text token that the tokenizer names, else the model's. */
+/* The end-of-text token that the tokenizer names, else the model's; -1: the model has a row for neither. */
 int32_t lm_end(const Model *, const Tokenizer *);
 Status lm_writes(const Model *); /* E_MISMATCH: not a decoder alone, with its head */
 

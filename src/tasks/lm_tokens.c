@@ -43,7 +43,8 @@ Status lm_writes(const Model *m)
 
 int32_t lm_end(const Model *m, const Tokenizer *t)
 {
-    return t->named[NAME_EOS] >= 0 ? t->named[NAME_EOS] : (int32_t)m->config.eos;
+    int32_t own = t->named[NAME_EOS], models = (int32_t)m->config.eos, rows = m->config.vocab;
+    return own >= 0 && own < rows ? own : models >= 0 && models < rows ? models : -1;
 }
 
 /* ---- conversations */

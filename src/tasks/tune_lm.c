@@ -36,6 +36,9 @@ static Status plan(TuneJob *j)
                         most);
     TRY(tune_number(&p->lm.length, "max-length", j->o.length, left < LM_MOST ? left : LM_MOST, LM_LEAST, left));
     p->lm.end = lm_end(p->net, &p->text);
+    if (p->lm.end < 0)
+        tuning_remark(&j->watch, j->run,
+                      "neither tokenizer nor model name an end-of-text token, so none follows a text");
     snprintf(j->shape, sizeof j->shape, "length %d, %s scored", p->lm.length, LM_SCORE[p->lm.score_all]);
     return OK;
 }
