@@ -1,4 +1,5 @@
-/* vernier predict: defects or messages of commits, from a file or a repository, by a model of vernier tune. */
+/* vernier predict: defects or messages of commits, from a file or a repository, and scores of texts, by a model of
+ * vernier tune. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -89,7 +90,7 @@ static Status read_repository(Prediction *w, const char *repository, const char 
     MineOptions o;
     const char *under = getenv("TMPDIR");
     char *file = str_print(w->run, "%s/vernier-XXXXXX", under && *under ? under : "/tmp");
-    mine_everything(&o, w->p.task == &TASK_CMG);
+    mine_everything(&o, w->kind->messages);
     TRY(languages(&o, args_text(w->args, "lang", NULL)));
     int fd = mkostemp(file, O_CLOEXEC);
     if (fd < 0) return err_fail(E_IO, "%s: %s", file, strerror(errno));
@@ -124,17 +125,30 @@ static Status leave_out_merges(Prediction *w, const char *from)
     return OK;
 }
 
+static const PredictKind KINDS[] = {{&TASK_JIT, false, predict_defects}, {&TASK_CMG, true, predict_messages}, {0}};
+
+static const PredictKind *kind_of(const Task *task)
+{
+    const PredictKind *k = KINDS;
+    while (k->task && k->task != task) k++;
+    return k->task ? k : NULL;
+}
+
 static Status predict_with(Prediction *w)
 {
     const Args *a = w->args;
     const char *repository = args_text(a, "repo", NULL), *what = args_count(a) > 1 ? args_at(a, 1) : NULL;
     w->json = args_given(a, "json"), w->csv = args_given(a, "csv");
     if (w->json && w->csv) return err_fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
-    if (!repository && !what) return err_fail(E_CONFIG, "predict needs a FILE of change records, or --repo PATH");
+    if (!repository && !what)
+        return err_fail(E_CONFIG, "predict needs a FILE of change records or texts, or --repo PATH");
     TRY(predictor_open(&w->p, w->run, args_at(a, 0), adapter_say(a), NULL));
+    w->kind = kind_of(w->p.task);
+    if (!w->kind && repository) return err_fail(E_CONFIG, "--repo is for commits; %s scores texts", w->p.dir);
+    if (!w->kind) return predict_texts(w, what);
     TRY(repository ? read_repository(w, repository, what) : jit_read(&w->set, w->run, what));
     TRY(leave_out_merges(w, repository ? repository : what));
-    return w->p.task == &TASK_CMG ? predict_messages(w) : predict_defects(w);
+    return w->kind->predict(w);
 }
 
 static Status predict(const Args *a)
@@ -168,7 +182,7 @@ static const Option OPTIONS[] = {
 static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, {0}};
 static const Command PREDICT = {
     .name = "predict",
-    .summary = "rank commits by their risk of a defect, or write their messages, with a model of vernier tune",
+    .summary = "rank commits by risk, write their messages, or score texts, with a model of vernier tune",
     .usage = "[options] DIR FILE | DIR --repo PATH [A..B]",
     .about =
         "DIR is a directory that vernier tune has written.  Defects: commits are ranked by their risk.  The lines of "
@@ -177,7 +191,8 @@ static const Command PREDICT = {
         "first, not an explanation.  If every commit has a label, the measures of the model and of random scores "
         "follow.  Messages: one message is written for each commit.  If every commit has its own message, measures "
         "against these follow.  --train adds two baselines: the message of the most similar training change "
-        "(retrieval, NNGen) and the most frequent training message.",
+        "(retrieval, NNGen) and the most frequent training message.  Texts (--task lm): loss in nats per token and "
+        "perplexity of each text, and of all; the tokens that the tuning scored are scored.",
     .example = "vernier predict defects new.jsonl\n"
                "  vernier predict defects --repo ~/src/project v1.0..HEAD --lang java\n"
                "  vernier predict writer --train train.jsonl test.jsonl",

@@ -1,4 +1,6 @@
 /* vernier tune: a model for a task from the user's own data, as a directory that vernier predict reads. */
+#include <string.h>
+
 #include "base/print.h"
 #include "base/str.h"
 #include "cli/output.h"
@@ -9,11 +11,11 @@
 
 static Status read_numbers(TuneOptions *o, const Args *a)
 {
-    TRY(args_int(&o->epochs, a, "epochs", 10, 1, 100000));
-    TRY(args_int(&o->batch, a, "batch", 32, 1, 65536));
+    TRY(args_int(&o->epochs, a, "epochs", o->task->epochs, 1, 100000));
+    TRY(args_int(&o->batch, a, "batch", o->task->batch, 1, 65536));
     TRY(args_int(&o->parts, a, "accumulate", 1, 1, 65536));
     TRY(args_int(&o->parameters, a, "parameters", 0, 1, INT64_MAX));
-    TRY(args_int(&o->evaluations, a, "evaluations", 5, 1, 1000));
+    TRY(args_int(&o->evaluations, a, "evaluations", o->task->evaluations, 1, 1000));
     TRY(args_int(&o->patience, a, "patience", 25, 0, 1000000));
     TRY(args_int(&o->seed, a, "seed", 33, 0, INT64_MAX));
     TRY(args_int(&o->length, a, "length", 0, 1, 1 << 16));
@@ -23,27 +25,46 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     return args_real(&o->cut, a, "validation-fraction", 0.2, 0.01, 0.9);
 }
 
-/* Options of one task with the other are a mistake. */
-static Status check_task(const Args *a, const Task *task)
+static bool has_option(const TuneView *v, const char *name)
 {
-    static const char *const JIT[] = {"head", "best-threshold", "per-split", "features", NULL}, *const CMG[] = {
-                                                                                                    "target", NULL};
-    bool messages = task == &TASK_CMG;
-    for (const char *const *other = messages ? JIT : CMG; *other; other++)
-        if (args_given(a, *other))
-            return err_fail(E_CONFIG, "--%s is for --task %s", *other, messages ? "jit" : "cmg");
+    for (const char *const *own = v->options; *own; own++)
+        if (!strcmp(*own, name)) return true;
+    return false;
+}
+
+/* "jit or cmg": the tasks that have an option. */
+static const char *tasks_with(const char *option, Arena *a)
+{
+    const char *list = NULL;
+    for (const TuneView *const *v = TUNE_VIEWS; *v; v++) {
+        const char *name = (*v)->tune->task->name;
+        if (has_option(*v, option)) list = list ? str_print(a, "%s or %s", list, name) : name;
+    }
+    return list;
+}
+
+/* Options that only other tasks have are a mistake. */
+static Status check_task(const Args *a, const TuneTask *task)
+{
+    for (const TuneView *const *v = TUNE_VIEWS; *v; v++)
+        for (const char *const *other = (*v)->options; *other; other++)
+            if (args_given(a, *other) && !has_option(tune_view(task), *other))
+                return err_fail(E_CONFIG, "--%s is for --task %s", *other, tasks_with(*other, args_arena(a)));
     return OK;
 }
 
 /* Reads all options of `vernier tune` and checks that they belong to the chosen task. */
 static Status read_options(TuneOptions *o, const Args *a)
 {
-    static const char *const NAMES[] = {"jit", "cmg", NULL};
-    int task, head;
-    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit or cmg");
-    TRY(args_word(&task, a, "task", 0, NAMES));
+    enum { TASKS_MOST = 8 };
+    const char *names[TASKS_MOST] = {NULL};
+    int task, head, score;
+    for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
+    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg or lm");
+    TRY(args_word(&task, a, "task", 0, names));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
-    *o = (TuneOptions){.task = task ? &TASK_CMG : &TASK_JIT,
+    TRY(args_word(&score, a, "score", 0, LM_SCORE));
+    *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
                        .options = args_text(a, "options", ""),
                        .train = args_text(a, "train", NULL),
@@ -54,6 +75,8 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .language = args_text(a, "language", NULL),
                        .head = args_given(a, "head") ? JIT_HEAD[head] : NULL,
                        .per_split = args_given(a, "per-split"),
+                       .score_all = score == 1,
+                       .key = args_text(a, "text-key", LM_KEY),
                        .best_threshold = args_given(a, "best-threshold")};
     TRY(check_task(a, o->task));
     return read_numbers(o, a);
@@ -66,7 +89,7 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
 {
     cJSON *card;
     Status status = OK;
-    const char *path = predictor_card(j->o.task, j->run, out);
+    const char *path = predictor_card(j->p.task, j->run, out);
     TRY(json_read(&card, j->run, path));
     if (args_given(a, "json")) {
         cJSON *root = tune_json(j, card);
@@ -75,7 +98,7 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
         cJSON_Delete(root);
     } else {
         status = tune_print(j, card, path);
-        if (!status) print_out("\nwritten to %s; vernier predict %s FILE.jsonl\n", out, out);
+        if (!status) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
     }
     cJSON_Delete(card);
     return status;
@@ -109,7 +132,7 @@ static Status tune(const Args *a)
     TRY(read_options(&j.o, a));
     if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
     TRY(tune_check(&j));
-    if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: change records, one a line");
+    if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j.o.task)->input);
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
     if (f.done && !args_quiet(a)) print_err("%s is finished; there is nothing to resume\n", out);
@@ -119,10 +142,15 @@ static Status tune(const Args *a)
 
 static const Option OPTIONS[] = {
     {"task", "TASK",
-     "jit: just-in-time defect prediction (does a commit introduce a defect?); cmg: commit-message generation"},
+     "jit: just-in-time defect prediction (does a commit introduce a defect?); cmg: commit-message generation; lm: "
+     "language modelling of your own texts by a decoder"},
     {"train", "FILE",
-     "change records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels"},
-    {"valid", "FILE", "commits for validation; default: the latest fifth of each project (and class)"},
+     "change records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels.  lm: "
+     "rows "
+     "with \"text\", with \"prompt\" and \"completion\", or with chat \"messages\", or a plain text file"},
+    {"valid", "FILE",
+     "examples for validation; default: the latest fifth of each project (and class); lm: a fifth drawn by the seed, "
+     "or the end of a plain text"},
     {"validation-fraction", "SHARE", "fraction of --train for validation (default 0.2)", .alias = "cut"},
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
@@ -130,23 +158,29 @@ static const Option OPTIONS[] = {
     {"options", "K=V,..", "options of the method: rank=8,alpha=16"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
+    {"score", "WHICH",
+     "lm: completion (default: of completions and conversations only the completion, or the assistant's messages) or "
+     "all tokens"},
+    {"text-key", "KEY", "lm: the member of a row that holds its text (default text)"},
     {"head", "HEAD", "jit: single (text only) or concat (text and features; default if every commit has features)"},
     {"features", "N", "jit: 14, or 13 without the feature fix, as in the published code (default 14)"},
     {"model", "DIR",
      "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
-     "encoder-decoder in T5's shape, randomly initialised and trained whole"},
+     "encoder-decoder in T5's shape, randomly initialised and trained whole; lm needs one: gpt2, llama, gpt_neox"},
     {"tokenizer", "DIR", "directory of the tokenizer (default: the model's)"},
     {"language", "NAME", "PLBART's language token"},
     {"encoder", "K=V,..",
      "settings of the small model: layers, dim, heads, hidden, vocab; jit also: length, steps, lr"},
-    {"max-length", "N", "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's)",
+    {"max-length", "N",
+     "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's) or a text (lm: "
+     "1024)",
      .alias = "length"},
     {"target", "N", "cmg: maximum number of tokens of a message (default 128)"},
-    {"epochs", "N", "number of epochs (default 10)"},
-    {"batch", "N", "commits in each step (default 32)"},
+    {"epochs", "N", "number of epochs (default 10; lm: 3)"},
+    {"batch", "N", "examples in each step (default 32; lm: 8)"},
     {"accumulate", "N", "accumulate the gradient of a step over N parts of its batch: less memory, the same step"},
     {"learning-rate", "RATE", "peak of the linear schedule; the default depends on task and method", .alias = "lr"},
-    {"evaluations", "N", "evaluations in each epoch (default 5)"},
+    {"evaluations", "N", "evaluations in each epoch (default 5; lm: 2)"},
     {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
     {"best-threshold", NULL, "jit: use the threshold with the best validation F1 instead of 0.5"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
@@ -155,26 +189,34 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {
-    {"task", "jit|cmg"}, {"method", "@methods|words|la"}, {"head", "single|concat"}, {"features", "13|14"}, {0}};
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},    {"method", "@methods|words|la"},
+                                 {"head", "single|concat"}, {"score", "completion|all"},
+                                 {"features", "13|14"},     {0}};
 static const Command TUNE = {
     .name = "tune",
-    .summary = "tune a model on your own data: defect prediction or commit messages",
-    .usage = "--task jit|cmg --train FILE --out DIR [options]",
+    .summary = "tune a model on your own data: defect prediction, commit messages or texts",
+    .usage = "--task jit|cmg|lm --train FILE --out DIR [options]",
     .about =
-        "Tunes a model to predict defects from labelled commits, or to write commit messages.  The parameters of the "
-        "evaluation with the best validation F1, or with the lowest validation perplexity of the messages, are "
-        "kept in DIR.  They are an adapter and its head, or the whole model with --method full.  DIR also gets "
+        "Tunes a model to predict defects from labelled commits, to write commit messages, or to continue texts.  "
+        "The "
+        "parameters of the evaluation with the best validation F1, or with the lowest validation perplexity of the "
+        "messages or texts, are kept in DIR.  They are an adapter and its head, or the whole model with --method "
+        "full.  DIR also gets "
         "metrics.jsonl (loss and learning rate of every step, and the evaluations), results.json, figures/loss "
         "and a manifest; vernier predict and vernier report read it.  Without --model, jit first pretrains a "
         "small encoder on the training text.  By default the encoder has 4 layers, hidden size 128 and 1.1 "
         "million parameters (a file of 4 MB).  Its 1,500 steps take about eleven minutes of processor time, or "
         "six minutes on two cores; --encoder steps=300 takes a fifth of that.  words (hashed words and the "
         "features) and la (number of added lines) are baselines of defect prediction: a network should be better "
-        "than both.  vernier predict --train shows the baselines of commit messages.",
+        "than both.  vernier predict --train shows the baselines of commit messages.  For lm an end-of-text token "
+        "follows "
+        "each text, conversations are rendered by the model's own chat template, and a plain text is cut into blocks "
+        "of "
+        "--max-length tokens.  vernier generate MODEL --adapter DIR writes with the adapter.",
     .example = "vernier tune --task jit --train commits.jsonl --method words --out baseline\n"
                "  vernier tune --task jit --train commits.jsonl --model codebert --options rank=8 --out defects\n"
                "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"
+               "  vernier tune --task lm --train notes.jsonl --model gpt2 --out notes\n"
                "  vernier predict defects new.jsonl",
     .options = OPTIONS,
     .choices = CHOICES,

@@ -1,4 +1,4 @@
-/* The parts of vernier predict: the commits to predict for, and the predictions of each task. */
+/* The parts of vernier predict: the commits or texts to predict for, and the predictions of each task. */
 #ifndef CLI_PREDICT_H
 #define CLI_PREDICT_H
 
@@ -7,16 +7,26 @@
 #include "run/progress.h"
 #include "tasks/predictor.h"
 
+/* A task whose examples are commits. */
+typedef struct Prediction Prediction;
 typedef struct {
+    const Task *task;
+    bool messages; /* it needs the lines around the changed ones, and no features */
+    Status (*predict)(Prediction *);
+} PredictKind;
+
+struct Prediction {
     const Args *args;
     Arena *run;
     Predictor p;
+    const PredictKind *kind; /* NULL: the examples are texts */
     JitSet set;
     Arena step;
     bool json, csv;
-} Prediction;
-Status predict_defects(Prediction *);  /* jit: ranks the commits by their risk */
-Status predict_messages(Prediction *); /* cmg: writes one message a commit */
+};
+Status predict_defects(Prediction *);                 /* jit: ranks the commits by their risk */
+Status predict_messages(Prediction *);                /* cmg: writes one message a commit */
+Status predict_texts(Prediction *, const char *path); /* lm: loss and perplexity of each text of a file */
 
 /* ---- predict_print.c */
 

@@ -1,4 +1,4 @@
-/* Output shared by both tasks of vernier predict. */
+/* Output shared by the tasks of vernier predict. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

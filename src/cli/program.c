@@ -94,7 +94,7 @@ static void fill_streams(void)
 int cli_main(int argc, char **argv)
 {
     fill_streams();
-    Arena arena = arena_open((size_t)1 << 30);
+    Arena arena = arena_open(0);
     signals_watch();
     Status status = dispatch(&arena, argc, argv);
     progress_clear();

@@ -9,7 +9,21 @@
 
 void jit_print_scores(const char *what, const JitScores *, const JitScores *random);
 
-/* How good the predictor is on the validation commits, as its card has it; cards are checked: E_FORMAT. */
+/* A task as its command and its record show it. */
+typedef struct {
+    const TuneTask *tune;
+    const char *title, *loss;   /* "Defect prediction"; the axis of its loss */
+    const char *input;          /* of --train */
+    bool scores;                /* evaluations give F1 and AUC, with which random scores compare; else a loss */
+    const char *const *options; /* those that only some tasks have; ends with NULL */
+    Status (*print)(const TuneJob *, const cJSON *validation, const cJSON *card, const char *path);
+    const char *(*sentence)(const TuneJob *, const cJSON *validation);
+    void (*config)(cJSON *, const TuneJob *); /* its settings for the manifest */
+} TuneView;
+extern const TuneView *const TUNE_VIEWS[]; /* NULL-ended */
+const TuneView *tune_view(const TuneTask *);
+
+/* How good the predictor is on the validation examples, as its card has it; cards are checked: E_FORMAT. */
 Status tune_print(const TuneJob *, const cJSON *card, const char *path);
 cJSON *tune_json(const TuneJob *, cJSON *card); /* the same as JSON; takes members of the card */
 

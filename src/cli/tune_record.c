@@ -168,23 +168,22 @@ typedef struct {
 /* The panels that have something to show; the count. */
 static Status read_panels(Panel out[PANELS], int *n, const TuneRecord *r)
 {
-    bool messages = r->job->o.task == &TASK_CMG;
-    const char *loss = messages ? "loss (nats per token)" : "binary cross-entropy (nats)";
+    const TuneView *view = tune_view(r->job->o.task);
     Panel before = {.title = "Pretraining", .unit = "loss (nats per token)", .lines = 1},
-          training = {.title = "Tuning", .unit = loss, .lines = 1 + messages},
+          training = {.title = "Tuning", .unit = view->loss, .lines = 2 - view->scores},
           valid = {.title = "Validation", .unit = "score", .lines = 2};
     TRY(read_curve(&before.line[0], r, "pretraining", "loss", "training"));
     TRY(read_curve(&training.line[0], r, "tuning", "loss", "training"));
-    if (messages) {
-        TRY(read_curve(&training.line[1], r, "validation", "loss", "validation"));
-    } else {
+    if (view->scores) {
         TRY(read_curve(&valid.line[0], r, "validation", "f1", "F1"));
         TRY(read_curve(&valid.line[1], r, "validation", "auc", "AUC"));
         valid.line[0].marked = valid.line[1].marked = true;
+    } else {
+        TRY(read_curve(&training.line[1], r, "validation", "loss", "validation"));
     }
     if (before.line[0].y.data) out[(*n)++] = before;
     out[(*n)++] = training;
-    if (!messages) out[(*n)++] = valid;
+    if (view->scores) out[(*n)++] = valid;
     return OK;
 }
 
@@ -226,7 +225,7 @@ static void add_metrics(cJSON *root, const TuneJob *j, const cJSON *card)
         if (cJSON_IsNumber(x) || cJSON_IsNull(x))
             add_metric(metrics, str_print(j->run, "validation: %s", x->string), cJSON_GetNumberValue(x));
     }
-    if (j->o.task == &TASK_JIT) {
+    if (tune_view(j->o.task)->scores) {
         double v[JIT_MEASURES];
         JitScores random = jit_random(&j->valid, 1);
         jit_values(v, &random);
@@ -239,31 +238,21 @@ static void add_metrics(cJSON *root, const TuneJob *j, const cJSON *card)
     add_metric(metrics, "best step", (double)j->t.stand.best_step);
 }
 
-static double measure(const cJSON *card, const char *key)
-{
-    return cJSON_GetNumberValue(
-        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(card, "validation"), key));
-}
-
 static const char *sentence(const TuneJob *j, const cJSON *card)
 {
     const char *trained = j->p.peft ? str_print(j->run, ", with %lld of %lld parameters trained",
                                                 (long long)j->t.trainable, (long long)j->t.parameters)
                                     : "";
-    if (j->o.task == &TASK_CMG)
-        return str_print(j->run, "Perplexity %.4g on %lld validation messages%s.", measure(card, "perplexity"),
-                         (long long)j->valid.n, trained);
-    return str_print(j->run, "F1 %.4f and AUC %.4f on %lld validation commits%s.", measure(card, "f1"),
-                     measure(card, "auc"), (long long)j->valid.n, trained);
+    const cJSON *validation = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    return str_print(j->run, "%s%s.", tune_view(j->o.task)->sentence(j, validation), trained);
 }
 
 /* The results of a tuning in the form of an experiment's, for reports. */
 static cJSON *results_json(const TuneJob *j, const cJSON *card)
 {
     cJSON *root = cJSON_CreateObject();
-    const char *task = j->o.task == &TASK_CMG ? "Commit messages" : "Defect prediction";
-    cJSON_AddStringToObject(root, "experiment", str_print(j->run, "tune/%s", j->o.task->name));
-    cJSON_AddStringToObject(root, "title", str_print(j->run, "%s, %s", task, j->p.method));
+    cJSON_AddStringToObject(root, "experiment", str_print(j->run, "tune/%s", j->p.task->name));
+    cJSON_AddStringToObject(root, "title", str_print(j->run, "%s, %s", tune_view(j->o.task)->title, j->p.method));
     if (j->p.peft)
         cJSON_AddStringToObject(root, "method", str_print(j->run, "%s: %s.", j->p.peft->name, j->p.peft->summary));
     if (j->p.peft) cJSON_AddStringToObject(root, "source", j->p.peft->source);
@@ -288,7 +277,7 @@ Status tune_record_results(TuneRecord *r)
     TuneJob *j = r->job;
     cJSON *card;
     if (r->error) return err_fail(E_IO, "%s: %s", log_path(r), strerror(r->error));
-    TRY(json_read(&card, j->run, predictor_card(j->o.task, j->run, r->dir)));
+    TRY(json_read(&card, j->run, predictor_card(j->p.task, j->run, r->dir)));
     cJSON *root = results_json(j, card);
     Status s = json_write(root, str_print(j->run, "%s/results.json", r->dir));
     cJSON_Delete(root);
@@ -303,27 +292,16 @@ static void add_config(cJSON *root, const TuneJob *j)
 {
     const TuneOptions *o = &j->o;
     cJSON *c = cJSON_AddObjectToObject(root, "config");
-    cJSON_AddStringToObject(c, "task", o->task->name);
+    cJSON_AddStringToObject(c, "task", j->p.task->name);
     cJSON_AddStringToObject(c, "method", j->p.method);
     if (!o->valid) cJSON_AddNumberToObject(c, "validation-fraction", o->cut);
-    if (o->task == &TASK_JIT) {
-        cJSON_AddNumberToObject(c, "features", (double)o->features);
-        cJSON_AddBoolToObject(c, "per-split", o->per_split);
-    }
+    tune_view(o->task)->config(c, j);
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "options", o->options);
-    cJSON_AddStringToObject(c, "model", o->model ? o->model : j->o.task->base + 2);
+    cJSON_AddStringToObject(c, "model", o->model ? o->model : j->p.task->base + 2);
     if (o->tokenizer) cJSON_AddStringToObject(c, "tokenizer", o->tokenizer);
     if (!o->model) cJSON_AddStringToObject(c, "encoder", o->small);
     if (o->language) cJSON_AddStringToObject(c, "language", o->language);
-    if (o->task == &TASK_JIT) {
-        cJSON_AddStringToObject(c, "head", o->head);
-        cJSON_AddBoolToObject(c, "best-threshold", o->best_threshold);
-        cJSON_AddNumberToObject(c, "max-length", j->p.plan.length);
-    } else {
-        cJSON_AddNumberToObject(c, "max-length", j->p.cmg.source);
-        cJSON_AddNumberToObject(c, "target", j->p.cmg.target);
-    }
     cJSON_AddNumberToObject(c, "epochs", (double)o->epochs);
     cJSON_AddNumberToObject(c, "batch", (double)o->batch);
     if (o->parts > 1) cJSON_AddNumberToObject(c, "accumulate", (double)o->parts);
@@ -348,7 +326,7 @@ static void add_input(cJSON *list, const char *path)
 cJSON *tune_manifest(const TuneJob *j)
 {
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "experiment", str_print(j->run, "tune/%s", j->o.task->name));
+    cJSON_AddStringToObject(root, "experiment", str_print(j->run, "tune/%s", j->p.task->name));
     cJSON_AddRawToObject(root, "seed", str_print(j->run, "%lld", (long long)j->o.seed));
     cJSON_AddNumberToObject(root, "seeds", 1);
     add_config(root, j);

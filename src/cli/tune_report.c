@@ -1,4 +1,4 @@
-/* How good a predictor is, as a table and as JSON. */
+/* How good a predictor is, as a table, as a sentence and as JSON, and the other views of a task. */
 #include <math.h>
 
 #include "base/print.h"
@@ -29,9 +29,15 @@ void jit_print_scores(const char *what, const JitScores *s, const JitScores *ran
     if (jit_missing(s)) print_out("n/a: %s\n", jit_missing(s));
 }
 
-static Status print_defects(const TuneJob *j, const cJSON *card, const char *path)
+static double measure(const cJSON *validation, const char *key)
 {
-    const cJSON *validation = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(validation, key));
+}
+
+/* ---- defects */
+
+static Status print_defects(const TuneJob *j, const cJSON *validation, const cJSON *card, const char *path)
+{
     JitScores valid, random = jit_random(&j->valid, 1);
     TRY(jit_scores_read(&valid, validation, path));
     TRY(json_real(&valid.at.threshold, card, "threshold", 0, 1, path));
@@ -39,9 +45,39 @@ static Status print_defects(const TuneJob *j, const cJSON *card, const char *pat
     return OK;
 }
 
-static Status print_messages(const cJSON *card, const char *path)
+static const char *defects_sentence(const TuneJob *j, const cJSON *v)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    return str_print(j->run, "F1 %.4f and AUC %.4f on %lld validation commits", measure(v, "f1"), measure(v, "auc"),
+                     (long long)j->valid.n);
+}
+
+static void defects_config(cJSON *c, const TuneJob *j)
+{
+    const TuneOptions *o = &j->o;
+    cJSON_AddNumberToObject(c, "features", (double)o->features);
+    cJSON_AddBoolToObject(c, "per-split", o->per_split);
+    if (!j->p.peft) return;
+    cJSON_AddStringToObject(c, "head", o->head);
+    cJSON_AddBoolToObject(c, "best-threshold", o->best_threshold);
+    cJSON_AddNumberToObject(c, "max-length", j->p.plan.length);
+}
+
+static const TuneView JIT = {
+    .tune = &TUNE_JIT,
+    .title = "Defect prediction",
+    .input = "change records, one a line",
+    .loss = "binary cross-entropy (nats)",
+    .scores = true,
+    .options = (const char *const[]){"head", "best-threshold", "per-split", "features", "encoder", "language", NULL},
+    .print = print_defects,
+    .sentence = defects_sentence,
+    .config = defects_config};
+
+/* ---- messages */
+
+static Status print_messages(const TuneJob *j, const cJSON *v, const cJSON *card, const char *path)
+{
+    (void)j, (void)card;
     const double most = 1e300;
     double messages = 0, scored = 0, perplexity = HUGE_VAL, accuracy = 0;
     TRY(json_real(&messages, v, "commits", 0, most, path));
@@ -53,9 +89,87 @@ static Status print_messages(const cJSON *card, const char *path)
     return OK;
 }
 
+static const char *messages_sentence(const TuneJob *j, const cJSON *v)
+{
+    return str_print(j->run, "Perplexity %.4g on %lld validation messages", measure(v, "perplexity"),
+                     (long long)j->valid.n);
+}
+
+static void messages_config(cJSON *c, const TuneJob *j)
+{
+    cJSON_AddNumberToObject(c, "max-length", j->p.cmg.source);
+    cJSON_AddNumberToObject(c, "target", j->p.cmg.target);
+}
+
+static const TuneView CMG = {.tune = &TUNE_CMG,
+                             .title = "Commit messages",
+                             .input = "change records, one a line",
+                             .loss = "loss (nats per token)",
+                             .options = (const char *const[]){"target", "encoder", "language", NULL},
+                             .print = print_messages,
+                             .sentence = messages_sentence,
+                             .config = messages_config};
+
+/* ---- texts */
+
+static Status print_texts(const TuneJob *j, const cJSON *v, const cJSON *card, const char *path)
+{
+    (void)j, (void)card;
+    const double most = 1e300;
+    double texts = 0, scored = 0, accuracy = 0, loss = HUGE_VAL, perplexity = HUGE_VAL, was = HUGE_VAL;
+    double perplexity_was = HUGE_VAL;
+    TRY(json_real(&texts, v, "texts", 0, most, path));
+    TRY(json_real(&scored, v, "tokens", 0, most, path));
+    TRY(json_real(&loss, v, "loss", 0, most, path));
+    TRY(json_real(&perplexity, v, "perplexity", 0, most, path));
+    TRY(json_real(&was, v, "untuned_loss", 0, most, path));
+    TRY(json_real(&perplexity_was, v, "untuned_perplexity", 0, most, path));
+    TRY(json_real(&accuracy, v, "accuracy", 0, 1, path));
+    print_out("validation: %.0f %s, %.0f scored tokens, of which %.1f %% are the likeliest\n", texts,
+              str_plural((int64_t)texts, "text", "texts"), scored, 100 * accuracy);
+    print_out("%-10s %22s %12s\n", "", "loss (nats per token)", "perplexity");
+    print_out("%-10s %22.4f %12.4g\n%-10s %22.4f %12.4g\n", "untuned", was, perplexity_was, "tuned", loss,
+              perplexity);
+    return OK;
+}
+
+static const char *texts_sentence(const TuneJob *j, const cJSON *v)
+{
+    return str_print(j->run, "Perplexity %.4g on %.0f tokens of %.0f validation texts, %.4g before tuning",
+                     measure(v, "perplexity"), measure(v, "tokens"), measure(v, "texts"),
+                     measure(v, "untuned_perplexity"));
+}
+
+static void texts_config(cJSON *c, const TuneJob *j)
+{
+    cJSON_AddNumberToObject(c, "max-length", j->p.lm.length);
+    cJSON_AddStringToObject(c, "score", LM_SCORE[j->p.lm.score_all]);
+    cJSON_AddStringToObject(c, "text-key", j->p.key);
+}
+
+static const TuneView LM = {.tune = &TUNE_LM,
+                            .title = "Language modelling",
+                            .input = "texts as JSON Lines, or plain text",
+                            .loss = "loss (nats per token)",
+                            .options = (const char *const[]){"score", "text-key", NULL},
+                            .print = print_texts,
+                            .sentence = texts_sentence,
+                            .config = texts_config};
+
+/* ---- any task */
+
+const TuneView *const TUNE_VIEWS[] = {&JIT, &CMG, &LM, NULL};
+
+const TuneView *tune_view(const TuneTask *task)
+{
+    const TuneView *const *v = TUNE_VIEWS;
+    while ((*v)->tune != task) v++;
+    return *v;
+}
+
 Status tune_print(const TuneJob *j, const cJSON *card, const char *path)
 {
-    return j->o.task == &TASK_JIT ? print_defects(j, card, path) : print_messages(card, path);
+    return tune_view(j->o.task)->print(j, cJSON_GetObjectItemCaseSensitive(card, "validation"), card, path);
 }
 
 cJSON *tune_json(const TuneJob *j, cJSON *card)
@@ -65,11 +179,11 @@ cJSON *tune_json(const TuneJob *j, cJSON *card)
         cJSON *x = cJSON_DetachItemFromObjectCaseSensitive(card, *key);
         if (x) cJSON_AddItemToObject(root, *key, x);
     }
-    if (j->o.task == &TASK_JIT) {
+    if (tune_view(j->o.task)->scores) {
         JitScores random = jit_random(&j->valid, 1);
         cJSON_AddItemToObject(root, "random", jit_scores_json(&random));
     }
-    cJSON_AddStringToObject(root, "task", j->o.task->name);
+    cJSON_AddStringToObject(root, "task", j->p.task->name);
     cJSON_AddStringToObject(root, "method", j->p.method);
     return root;
 }

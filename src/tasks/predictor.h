@@ -1,7 +1,7 @@
 /* A predictor as a directory, which `vernier tune` writes and `vernier predict` reads:
  *
- *   jit.json or cmg.json  the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit)
- *                         head and statistics of the features too
+ *   jit.json, cmg.json,   the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit)
+ *   lm.json               head and statistics of the features too
  *   floor.safetensors     of the methods words and la (jit)
  *   head.safetensors      the head of a transformer (jit), and beside it
  *   adapter_config.json   with its weights: the adapter, as either library reads it; or
@@ -32,6 +32,7 @@
 #include "tasks/cmg.h"
 #include "tasks/floor.h"
 #include "tasks/jit_model.h"
+#include "tasks/lm.h"
 
 typedef struct {
     const struct Task *task;
@@ -49,6 +50,9 @@ typedef struct {
 
     CmgPlan cmg; /* cmg */
 
+    LmPlan lm;       /* lm; its chat is the caller's */
+    const char *key; /* the member that holds a row's text */
+
     Floor *floor; /* one of the two, once open */
     Tokenizer text;
     Model *net;
@@ -58,7 +62,7 @@ typedef struct {
 
 typedef struct Task {
     const char *name; /* NAME.json is the card */
-    const char *base; /* where the small model goes that is made for it, "./" in front */
+    const char *base; /* where the small model goes that is made for it, "./" in front; NULL: none is */
     void (*write_card)(const Predictor *, cJSON *card);
     Status (*read_card)(Predictor *, Arena *, const cJSON *card, const char *path);
     LoadOptions (*load_options)(const Predictor *);        /* of its model; the tokenizer is open */
@@ -66,7 +70,7 @@ typedef struct Task {
     Status (*load_head)(Predictor *, Arena *);             /* once the adapter is there; NULL: it has none */
     Status (*check_lengths)(const Predictor *, int taken); /* does the card fit the model, less `taken` positions? */
 } Task;
-extern const Task TASK_JIT, TASK_CMG;
+extern const Task TASK_JIT, TASK_CMG, TASK_LM;
 
 /* "words", "la", a method of peft/, or its alias; *method NULL: a floor.  E_CONFIG lists them. */
 Status predictor_method(const char **name, const Peft **method);
@@ -80,6 +84,9 @@ Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, wh
 Status predictor_open(Predictor *, Arena *run, const char *dir, AdapterSay *say, void *user);
 Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, AdapterSay *say, void *user);
 void predictor_close(Predictor *);
+
+/* Texts as the card's settings make examples of them; the first conversation opens the chat template. */
+Status predictor_texts(LmTexts *out, Predictor *, Arena *, const LmSet *);
 
 /* ---- defect prediction */
 

@@ -8,7 +8,7 @@
 #include "io/json.h"
 #include "tasks/predictor.h"
 
-static const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, NULL};
+static const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, &TASK_LM, NULL};
 
 Status predictor_method(const char **name, const Peft **method)
 {
@@ -137,7 +137,7 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
     if (!stat(str_print(a, "%s/unfinished", dir), &there))
         return err_fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
                         dir);
-    return err_fail(E_IO, "%s: holds neither jit.json nor cmg.json, which `vernier tune` writes", dir);
+    return err_fail(E_IO, "%s: holds no jit.json, cmg.json or lm.json, which `vernier tune` writes", dir);
 }
 
 static Status open_card(Predictor *p, Arena *run, const char *path, Remarks to)

@@ -11,11 +11,29 @@
 #include "tasks/predictor.h"
 #include "tasks/tuning.h"
 
-/* The user's options.  Their names of options in messages are those of `vernier tune`. */
+/* A task as it is tuned. */
+typedef struct TuneJob TuneJob;
 typedef struct {
     const Task *task;
+    const char *one, *many;             /* "commit", "commits": its examples */
+    const char *method;                 /* the default where no model is given */
+    int64_t epochs, batch, evaluations; /* defaults */
+    int least;                          /* tokens that an example may be limited to at least */
+    bool encoder_alone;                 /* the decoder of an encoder-decoder does not run */
+    bool baselines;                     /* it has methods without a network */
+    Status (*check)(TuneJob *);         /* what the options of this task exclude; NULL: nothing */
+    Status (*read)(TuneJob *);          /* the files, into n_train and n_valid examples */
+    Status (*make)(TuneJob *);          /* everything else */
+    Status (*begin)(TuneJob *);         /* makes the small model where none is given; NULL: check() refuses that */
+} TuneTask;
+extern const TuneTask TUNE_JIT, TUNE_CMG, TUNE_LM;
+extern const TuneTask *const TUNE_TASKS[]; /* NULL-ended */
+
+/* The user's options.  Their names of options in messages are those of `vernier tune`. */
+typedef struct {
+    const TuneTask *task;
     const char *method, *options; /* NULL: the task's; "" */
-    const char *train, *valid;    /* files of change records; valid NULL: the last of the others by time */
+    const char *train, *valid;    /* files; valid NULL: a share of the others, of commits the last by time */
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
     const char *tokenizer;        /* NULL: the model's */
@@ -26,22 +44,27 @@ typedef struct {
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
     int64_t epochs, batch, evaluations, patience, seed;
+    bool score_all;     /* lm: prompts, too */
+    const char *key;    /* lm: the member that holds a row's text */
     int64_t parts;      /* in which a step takes its batch */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
 } TuneOptions;
 
-typedef struct {
+struct TuneJob {
     TuneOptions o; /* the caller's; method, options and head are completed */
     TuneWatch watch;
     Arena *run;
 
     Predictor p;
     Tuning t;                 /* of a network */
-    JitSet train, valid, all; /* all: train and valid together; n 0 when o.valid was given */
+    int64_t n_train, n_valid; /* examples */
+    JitSet train, valid, all; /* commits; all: train and valid together, n 0 when o.valid was given */
+    LmSet train_texts, valid_texts;
+    Evaluation untuned; /* lm: the model as it was, on the validation texts */
     bool resume;
     char shape[80]; /* "length 512": the plan's lengths, which a resumed run must share */
-} TuneJob;
+};
 
 Status tune_check(TuneJob *);
 Status tune_read(TuneJob *);
@@ -52,12 +75,7 @@ Status tune_make(TuneJob *, const char *dir, bool resume);
     "train.json|train-*.safetensors|best.sha256|metrics.sha256|draft.json|encoder.sha256|encoder.train.safetensors|" \
     "writer.sha256"
 
-/* ---- tune_jit.c, tune_cmg.c: the parts of the three above */
-Status tune_defects_read(TuneJob *);
-Status tune_defects(TuneJob *);
-Status tune_floor(TuneJob *);
-Status tune_messages_read(TuneJob *);
-Status tune_messages(TuneJob *);
+Status tune_commits(TuneJob *); /* the change records of --train and --valid, into train, valid and all */
 
 /* ---- tune_small.c; a model that is made again lets the training that came of a former one be forgotten */
 Status tune_encoder(TuneJob *); /* DIR/encoder: a tokenizer and a small RoBERTa, pretrained on the training text */

@@ -6,6 +6,14 @@
 #include "io/json.h"
 #include "tasks/tune.h"
 
+static Status check(TuneJob *j)
+{
+    if (j->o.model || j->p.peft->trains_all) return OK;
+    return err_fail(E_CONFIG,
+                    "without --model a randomly initialised model is trained, which needs --method full, not %s",
+                    j->p.method);
+}
+
 /* ---- reading */
 
 static Status check_messages(const JitSet *s, const char *path)
@@ -17,9 +25,10 @@ static Status check_messages(const JitSet *s, const char *path)
     return OK;
 }
 
-Status tune_messages_read(TuneJob *j)
+static Status read_messages(TuneJob *j)
 {
     const TuneOptions *o = &j->o;
+    TRY(tune_commits(j));
     TRY(check_messages(&j->train, o->train));
     TRY(check_messages(&j->valid, o->valid ? o->valid : o->train));
     return j->valid.n ? OK : err_fail(E_MISMATCH, "%s: too few commits to set some aside (--valid)", o->train);
@@ -109,7 +118,7 @@ static Status finish(TuneJob *j)
     return s;
 }
 
-Status tune_messages(TuneJob *j)
+static Status make(TuneJob *j)
 {
     TRY(tune_load(j));
     TRY(cmg_writes(j->p.net));
@@ -119,3 +128,16 @@ Status tune_messages(TuneJob *j)
     TRY(tune_train(j, rate(j)));
     return finish(j);
 }
+
+const TuneTask TUNE_CMG = {.task = &TASK_CMG,
+                           .one = "commit",
+                           .many = "commits",
+                           .method = "full",
+                           .epochs = 10,
+                           .batch = 32,
+                           .evaluations = 5,
+                           .least = CMG_LEAST,
+                           .check = check,
+                           .read = read_messages,
+                           .make = make,
+                           .begin = tune_writer};

@@ -42,9 +42,9 @@ static Status keep_model(Work *w, Arena *scratch)
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
-    return !str_glob(
-        "manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|encoder/*|writer/*|" TUNE_SCRATCH,
-        name);
+    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|encoder/*|writer/"
+                     "*|" TUNE_SCRATCH,
+                     name);
 }
 
 /* The list tells of which step the files are, and before they are written, of which they will be. */
@@ -220,7 +220,7 @@ static Status choose_model(TuneJob *j)
     if (j->o.model)
         p->model = absolute(j->run, j->o.model);
     else
-        TRY(p->task == &TASK_CMG ? tune_writer(j) : tune_encoder(j));
+        TRY(j->o.task->begin(j));
     if (!p->model) p->model = p->task->base;
     p->tokenizer = j->o.tokenizer ? absolute(j->run, j->o.tokenizer) : p->model;
     return OK;
@@ -230,7 +230,7 @@ static Status choose_model(TuneJob *j)
 static Status fit_size(TuneJob *j)
 {
     Predictor *p = &j->p;
-    TRY(tuning_fit(&j->t, p->task == &TASK_JIT, j->o.parameters));
+    TRY(tuning_fit(&j->t, j->o.task->encoder_alone, j->o.parameters));
     const char *size = peft_size(p->peft, &j->t.cfg, j->run);
     p->options = str_print(j->run, "%s%s%s", p->options, *p->options ? "," : "", size);
     tuning_remark(&j->watch, j->run, "%s of %s is the most within %lld parameters", size, p->peft->name,
@@ -267,8 +267,8 @@ static void remark_plan(const TuneJob *j)
 {
     const Tuning *t = &j->t;
     tuning_remark(&j->watch, j->run, "%lld %s to train on, %lld to select by; %lld of %lld parameters train",
-                  (long long)j->train.n, str_plural(j->train.n, "commit", "commits"), (long long)j->valid.n,
-                  (long long)t->trainable, (long long)t->parameters);
+                  (long long)j->n_train, str_plural(j->n_train, j->o.task->one, j->o.task->many),
+                  (long long)j->n_valid, (long long)t->trainable, (long long)t->parameters);
     if (t->stand.step) tuning_remark(&j->watch, j->run, "resuming after step %lld", (long long)t->stand.step);
 }
 
@@ -290,9 +290,9 @@ static const char *settings_of(const TuneJob *j)
 {
     const Predictor *p = &j->p;
     const Tuning *t = &j->t;
-    return str_print(j->run, "%s %s %s %s; %lld and %lld commits; lr %g, %lld steps of %lld%s, seed %lld, %s",
-                     p->task->name, p->method, p->options, p->model, (long long)j->train.n, (long long)j->valid.n,
-                     t->lr, (long long)t->total, (long long)t->rows,
+    return str_print(j->run, "%s %s %s %s; %lld and %lld %s; lr %g, %lld steps of %lld%s, seed %lld, %s",
+                     p->task->name, p->method, p->options, p->model, (long long)j->n_train, (long long)j->n_valid,
+                     j->o.task->many, t->lr, (long long)t->total, (long long)t->rows,
                      t->parts > 1 ? str_print(j->run, " in %lld parts", (long long)t->parts) : "",
                      (long long)j->o.seed, j->shape);
 }

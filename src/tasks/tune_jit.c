@@ -24,9 +24,10 @@ static Status choose_head(TuneJob *j)
 }
 
 /* Reads the labelled commits for training and validation, and chooses the head. */
-Status tune_defects_read(TuneJob *j)
+static Status read_defects(TuneJob *j)
 {
     const TuneOptions *o = &j->o;
+    TRY(tune_commits(j));
     j->p.per_split = o->per_split, j->p.features = o->features;
     j->p.threshold = 0.5;
     TRY(jit_labelled(&j->train, o->train));
@@ -102,7 +103,7 @@ static Status finish(TuneJob *j)
     return s;
 }
 
-Status tune_defects(TuneJob *j)
+static Status make_network(TuneJob *j)
 {
     TRY(tune_load(j));
     TRY(plan(j));
@@ -127,7 +128,7 @@ static Status score_floor(JitScores *out, TuneJob *j, Floor *f)
 
 /* The validation commits judge a fit on the others; where they were cut from the training file, the fit that is kept
  * sees them, too: nothing was chosen by them. */
-Status tune_floor(TuneJob *j)
+static Status make_floor(TuneJob *j)
 {
     FloorPlan plan;
     Floor *f;
@@ -143,3 +144,22 @@ Status tune_floor(TuneJob *j)
     TRY(floor_save(f, j->p.dir));
     return predictor_save(&j->p, jit_scores_json(&valid), j->run);
 }
+
+static Status make(TuneJob *j)
+{
+    return j->p.peft ? make_network(j) : make_floor(j);
+}
+
+const TuneTask TUNE_JIT = {.task = &TASK_JIT,
+                           .one = "commit",
+                           .many = "commits",
+                           .method = "lora",
+                           .epochs = 10,
+                           .batch = 32,
+                           .evaluations = 5,
+                           .least = JIT_LEAST,
+                           .encoder_alone = true,
+                           .baselines = true,
+                           .read = read_defects,
+                           .make = make,
+                           .begin = tune_encoder};

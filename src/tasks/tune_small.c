@@ -70,7 +70,7 @@ static Config small_config(const char *arch)
 
 /* ---- how far an earlier attempt has come */
 
-typedef enum { NOTHING, TOKENIZER, ALL } Reach;
+typedef enum { NOT_BEGUN, TOKENIZER, ALL } Reach;
 static const char *const REACH[] = {"nothing", "tokenizer", "all"};
 
 static const char *list_path(const TuneJob *j, const char *dir)
@@ -87,13 +87,13 @@ static Status note_reach(const TuneJob *j, const char *dir, Reach reach)
 static Reach reached(const TuneJob *j, const char *dir)
 {
     const char *list = list_path(j, dir), *text;
-    if (!j->resume) return NOTHING;
+    if (!j->resume) return NOT_BEGUN;
     if (seal_read(&text, list, j->run) && seal_holds(text, dir, j->run))
         return strncmp(text, REACH[ALL], strlen(REACH[ALL])) ? TOKENIZER : ALL;
     if (!access(list, F_OK) || !access(str_print(j->run, "%s/model.safetensors", dir), F_OK))
         tuning_remark(&j->watch, j->run,
                       "%s: a file of this small model is missing or altered; the model is made again", dir);
-    return NOTHING;
+    return NOT_BEGUN;
 }
 
 /* ---- tokenizer and pretraining */

@@ -1,4 +1,4 @@
-/* The one pipeline of both tasks: attach, plan batches, train with evaluations, keep the best. */
+/* The one pipeline of all tasks: attach, plan batches, train with evaluations, keep the best. */
 #include "tasks/tuning.h"
 
 #include <math.h>
@@ -87,17 +87,30 @@ static Status judge_defects(double *score, double *tie, TuneMeasured *m, Arena *
     return OK;
 }
 
+static void judge_loss(double *score, double *tie, TuneMeasured *m, Arena *step, const Evaluation *e)
+{
+    *score = isfinite(e->loss) ? -e->loss : -HUGE_VAL;
+    *tie = e->accuracy;
+    m->text = str_print(step, "validation perplexity %.4g, %.1f %% of the tokens", e->perplexity, 100 * e->accuracy);
+    m->name[0] = "loss", m->value[0] = e->loss;
+    m->name[1] = "perplexity", m->value[1] = e->perplexity;
+    m->name[2] = "accuracy", m->value[2] = e->accuracy;
+    m->n = 3;
+}
+
 static Status judge_messages(double *score, double *tie, TuneMeasured *m, Arena *step, Tuning *t)
 {
     Evaluation e;
     cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e);
-    *score = isfinite(e.loss) ? -e.loss : -HUGE_VAL;
-    *tie = e.accuracy;
-    m->text = str_print(step, "validation perplexity %.4g, %.1f %% of the tokens", e.perplexity, 100 * e.accuracy);
-    m->name[0] = "loss", m->value[0] = e.loss;
-    m->name[1] = "perplexity", m->value[1] = e.perplexity;
-    m->name[2] = "accuracy", m->value[2] = e.accuracy;
-    m->n = 3;
+    judge_loss(score, tie, m, step, &e);
+    return OK;
+}
+
+static Status judge_texts(double *score, double *tie, TuneMeasured *m, Arena *step, Tuning *t)
+{
+    Evaluation e;
+    TRY(lm_evaluate(&e, t->model, t->hooks, &t->valid_texts, step));
+    judge_loss(score, tie, m, step, &e);
     return OK;
 }
 
@@ -128,6 +141,14 @@ Status tuning_show_messages(Tuning *t, const Examples *train, const Examples *va
     return tuning_messages_feed(&t->valid_messages, t->run, t->model, valid);
 }
 
+Status tuning_show_texts(Tuning *t, const Examples *train, const Examples *valid)
+{
+    t->train = *train, t->valid_texts = *valid;
+    t->loss = NULL; /* model_loss, whose targets weigh the parts of a step */
+    t->judge = judge_texts;
+    return OK;
+}
+
 /* ---- training */
 
 int64_t tuning_epoch(const Tuning *t)
@@ -140,7 +161,7 @@ Status tuning_open(Tuning *t)
     const BatchPlan plan = {.rows = t->rows, .shuffle = true, .seed = t->seed, .pad = t->model->config.pad};
     TrainConfig c = train_defaults();
     if (t->total > INT32_MAX) return err_fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
-    c.total = t->total, c.lr = t->lr, c.parts = t->parts;
+    c.total = t->total, c.lr = t->lr, c.parts = t->parts, c.checkpoint = t->checkpoint;
     c.schedule = SCHEDULE_LINEAR, c.seed = t->seed;
     c.loss = t->loss, c.user = t->loss_user;
     t->stand = fit_begin();

@@ -18,6 +18,7 @@
 #include "peft/peft.h"
 #include "tasks/cmg.h"
 #include "tasks/jit_model.h"
+#include "tasks/lm.h"
 #include "train/fit.h"
 
 typedef struct {
@@ -74,6 +75,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     int64_t parts;           /* in which a step takes them; 0: one */
     int64_t every, patience; /* steps between evaluations; FitPlan's patience */
     double lr;
+    bool checkpoint; /* TrainConfig's */
     uint64_t seed;
     TuneWatch watch;
 
@@ -84,6 +86,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     double *score;           /* of the validation commits */
     double at, best_at;      /* threshold with the largest F1 of the last and of the best evaluation */
     Batcher *valid_messages; /* message generation */
+    Examples valid_texts;    /* language modelling */
     Examples train;          /* the training set */
     BatchLossFn *loss;
     void *loss_user;
@@ -100,9 +103,10 @@ Status tuning_fit(Tuning *, bool defects, int64_t budget);
 /* Attaches the method to the model, beneath the new head of a defect predictor or as it is. */
 Status tuning_attach_defects(Tuning *, JitHead);
 Status tuning_attach_messages(Tuning *);
-/* Sets the training set and the measure of evaluations: F1 and AUC, or minus the loss of the messages. */
+/* Sets the training set and the measure of evaluations: F1 and AUC, or minus the loss of the messages or texts. */
 Status tuning_show_defects(Tuning *, const JitShown *train, const JitShown *valid, JitChoice);
 Status tuning_show_messages(Tuning *, const Examples *train, const Examples *valid);
+Status tuning_show_texts(Tuning *, const Examples *train, const Examples *valid);
 Status tuning_messages_feed(Batcher **out, Arena *, const Model *, const Examples *valid); /* for cmg_evaluate() */
 
 int64_t tuning_epoch(const Tuning *); /* steps in an epoch of the training set */

@@ -57,8 +57,27 @@ static Status read_document(const Make *m, const cJSON *doc)
     return read_added(m, document_member(doc, "added_tokens"));
 }
 
+/* The roles of special tokens, which a GGUF file gives by their ids. */
+static Status name_tokens(Make *m, const Gguf *g)
+{
+    static const char *const KEY[NAME_ROLES] = {
+        [NAME_BOS] = "bos",     [NAME_EOS] = "eos",       [NAME_UNK] = "unknown",
+        [NAME_PAD] = "padding", [NAME_SEP] = "seperator", /* sic */
+        [NAME_CLS] = "cls",     [NAME_MASK] = "mask"};
+    Declared *d = NEW(m->a, Declared, 1);
+    *d = *m->d;
+    for (int k = 0; k < NAME_ROLES; k++) {
+        int64_t id = -1;
+        TRY(gguf_int(&id, g, str_print(m->a, "tokenizer.ggml.%s_token_id", KEY[k]), -1, UINT32_MAX));
+        const char *text = id >= 0 && id < MOST_IDS ? pipeline_piece(m->p, (int32_t)id) : NULL;
+        if (text) d->name[k] = (Special){.text = text, .len = strlen(text), .id = (int32_t)id, .special = true};
+    }
+    m->d = d;
+    return OK;
+}
+
 /* The metadata of a GGUF file, which say as much as a tokenizer.json. */
-Status make_gguf(const Make *m)
+Status make_gguf(Make *m)
 {
     Arena scratch = arena_open((size_t)4 << 30);
     cJSON *doc = NULL;
@@ -66,6 +85,7 @@ Status make_gguf(const Make *m)
     Status s = gguf_open(&g, &scratch, m->path);
     if (!s) s = gguf_tokenizer(&doc, &scratch, g);
     if (!s) s = read_document(m, doc);
+    if (!s) s = name_tokens(m, g);
     cJSON_Delete(doc);
     gguf_close(g);
     arena_close(&scratch);

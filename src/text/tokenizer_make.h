@@ -18,7 +18,7 @@ typedef struct {
 } Make;
 
 Status make_json(const Make *);                      /* a tokenizer.json */
-Status make_gguf(const Make *);                      /* the metadata of a GGUF file */
+Status make_gguf(Make *);                            /* the metadata of a GGUF file */
 Status make_words(const Make *, const char *merges); /* vocab.json and merges.txt, by the class */
 Status make_wordpiece(const Make *);                 /* vocab.txt */
 Status make_model(const Make *);                     /* a SentencePiece model, by the class */
