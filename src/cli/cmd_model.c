@@ -166,8 +166,7 @@ static const Option OPTIONS[] = {
      "the rank of the method, or its bottleneck, or its number of virtual tokens, for which --virtual-tokens is "
      "another name (default: the method's own)",
      "inspect", "virtual-tokens|size"},
-    ADAPTER_OPTION_OF("inspect"),
-    VOCABULARY_OPTION_OF("inspect|convert"),
+    MODEL_OPTIONS_OF("inspect", "inspect|convert"),
     {"pickle", NULL, "list the imports of the pickles in a .bin FILE; nothing is loaded or run", "inspect"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)",
      "inspect|list|convert|compare"},
