@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "nn/build.h"
 #include "nn/config.h"
 #include "peft/place.h"
 
@@ -90,7 +91,7 @@ static void copy_row(Tensor to, int64_t i, Tensor from, int64_t j)
 static Param *tied_bias(const Model *m)
 {
     const Format *f = m->arch->format;
-    const Alias *tied = format_tied_head(f);
+    const Alias *tied = build_tied_head(m->arch);
     if (!tied || !m->config.tie_head) return NULL;
     const char *file = str_print(m->run, "%.*s.bias", (int)(strlen(tied->file) - strlen(".weight")), tied->file);
     for (const Alias *a = f->alias; a && a->name; a++)
