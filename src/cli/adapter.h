@@ -28,8 +28,8 @@
 Status read_dtype(LoadOptions *, const Args *);
 
 /* The model in `dir`, with --vocab-from-file, with --adapter's where that is given and the head that it brings; else
- * *hooks is empty.  The model is for running, not for saving: its config has the positions that virtual tokens leave to
- * a text. */
+ * *hooks is empty.  The model is for running, not for saving: its config has the positions that virtual tokens leave
+ * to a text. */
 Status model_with_adapter(Model **, Hooks **, const Args *, Arena *, const char *dir, const LoadOptions *);
 /* The same with the adapter in `path`; NULL: none. */
 Status model_adapted(Model **, Hooks **, const Args *, Arena *, const char *dir, const char *path,

@@ -1,6 +1,6 @@
-/* Adapters that Hugging Face PEFT and the adapters library wrote for all-MiniLM-L6-v2, on its published weights: hidden
- * states, sentence vectors, the loss of a padded batch, and the gradient of every tensor of the adapter.  Skipped where
- * the model cannot be had. */
+/* Adapters that Hugging Face PEFT and the adapters library wrote for all-MiniLM-L6-v2, on its published weights:
+ * hidden states, sentence vectors, the loss of a padded batch, and the gradient of every tensor of the adapter.
+ * Skipped where the model cannot be had. */
 #include "expect.h"
 
 #include <string.h>
