@@ -335,6 +335,9 @@ static Status describe_prefix(Adapter *a, cJSON *c)
 
 static Status describe_prompt(Adapter *a, cJSON *c)
 {
+    if (a->model->decoder)
+        return err_fail(E_MISMATCH, "prompt: the adapters library has prompt tuning on encoders only, not on %s",
+                        a->model->config.arch);
     if (!a->cfg.late && a->model->config.positions)
         return err_fail(E_MISMATCH,
                         "prompt: the adapters library's joins behind the embedding (late), this one passes it");

@@ -120,6 +120,34 @@ static void a_plain_norm_leaves_out_the_scale(void **state)
     arenas_close(&a);
 }
 
+/* ---- windows */
+
+/* A prefix that would fall out of a window is refused, in whichever layer the window is, and otherwise attached. */
+static void a_prefix_is_refused_beside_a_window(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arch;
+        int window, from;
+        bool refused;
+    } ROWS[] = {{"llama", 0, 0, false}, {"llama", 3, 0, true}, {"llama", 3, 1, true}, {"llama", 3, 2, false},
+                {"modernbert", 3, 0, true}, {"gpt_neox", 0, 0, false}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        Arenas a = arenas();
+        Config c = tiny_config(arch_find(ROWS[i].arch));
+        c.window = ROWS[i].window, c.window_from = ROWS[i].from;
+        c.qkv_bias |= c.window_from > 0; /* as Qwen2 has it */
+        Model *m;
+        EXPECT(model_open(&m, &a.run, &c, F32, 1) == OK, "%s", err_message());
+        bool attached = attach_variant(&(Variant){"prefix", "prefix", NULL}, m, hooks_new(&a.run));
+        assert_true(attached != ROWS[i].refused);
+        if (!attached) EXPECT(strstr(err_message(), "falls out of the window of 3 tokens"), "%s", err_message());
+        err_clear();
+        assert_true(attach_variant(&(Variant){"prompt", "prompt", NULL}, m, hooks_new(&a.run)));
+        arenas_close(&a);
+    }
+}
+
 /* ---- what is left to the library */
 
 static const struct {
@@ -158,7 +186,7 @@ static const struct {
     {"bart", "bart", "IA3", "*.queries|*.values|*.ffn"},
     {"llama", "", "LN_TUNING", "layers.*norm.weight|norm.weight"},
     {"llama", "qwen2", "LN_TUNING", "*post_attention_layernorm.weight"},
-    {"gpt2", "", "LN_TUNING", "*ln_?.weight"},
+    {"gpt2", "", "LN_TUNING", "*ln_?.*"},
     {"llama", "", "ADALORA", "*.q_proj|*.v_proj"},
     {"roberta", "", "ADALORA", "*.query|*.key|*.value|*.dense"},
     {"t5", "", "ADALORA", "*.q|*.k|*.v|*.o|*.wi|*.wo"},
@@ -189,6 +217,15 @@ static void put_made(Dir *d, Model *m, const char *kind, const char *target)
     }
 }
 
+/* Types of the Llama family are known by what they have. */
+static void be_of_type(Config *c, const char *type)
+{
+    if (strcmp(c->arch, "llama") != 0) snprintf(c->type, sizeof c->type, "%s", type);
+    if (!strcmp(type, "mistral")) c->window = 5;
+    if (!strcmp(type, "qwen2")) c->qkv_bias = true;
+    if (!strcmp(type, "qwen3")) c->qk_norm = true;
+}
+
 /* target_modules and feedforward_modules absent or null: the modules of PEFT's tables, by type of model.  A module too
  * few leaves a tensor without a place, one too many lacks its tensor. */
 static void missing_targets_are_those_of_the_type(void **state)
@@ -199,7 +236,7 @@ static void missing_targets_are_those_of_the_type(void **state)
         Arenas a = arenas();
         Dir d = dir_new(&a.run);
         Config c = tiny_config(arch_find(LEFT_OPEN[i / 2].arch));
-        snprintf(c.type, sizeof c.type, "%s", LEFT_OPEN[i / 2].type);
+        be_of_type(&c, LEFT_OPEN[i / 2].type);
         Model *m, *k;
         EXPECT(model_open(&m, &a.run, &c, F32, 1) == OK && model_open(&k, &a.run, &c, F32, 1) == OK, "%s",
                err_message());
@@ -224,4 +261,5 @@ static void missing_targets_are_those_of_the_type(void **state)
 }
 
 SUITE(cmocka_unit_test(a_scaling_is_written_as_a_real_number), cmocka_unit_test(names_are_written_as_peft_has_them),
-      cmocka_unit_test(a_plain_norm_leaves_out_the_scale), cmocka_unit_test(missing_targets_are_those_of_the_type))
+      cmocka_unit_test(a_plain_norm_leaves_out_the_scale), cmocka_unit_test(a_prefix_is_refused_beside_a_window),
+      cmocka_unit_test(missing_targets_are_those_of_the_type))
