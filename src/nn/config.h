@@ -59,6 +59,9 @@ typedef struct Format {
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */
 } Format;
 
+/* The file that describes a model: config.json of a directory, of a name of the hub, or beside a file of weights; a
+ * GGUF file describes itself.  It need not be there. */
+Status config_path(const char **out, Arena *, const char *model);
 Status config_read(Config *, const Arch **, const cJSON *, const char *path);
 cJSON *config_write(const Config *, const Arch *); /* the caller's, for cJSON_Delete */
 Status config_check(Config *);                     /* fills fields that are 0; E_CONFIG names the field */

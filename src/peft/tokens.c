@@ -144,6 +144,7 @@ void token_rows_swap(Model *m, const PeftConfig *cfg, const char *method, bool m
     int n = token_rows_n(cfg);
     int32_t *row = NEW(m->run, int32_t, n);
     if (read_rows(row, m, cfg, method)) return;
+    param_widen(table->w);
     Tensor old = tensor_copy(m->run, rows->val);
     for (int i = 0; i < n; i++) copy_row(old, i, table->w->val, row[i]);
     for (int i = 0; i < n; i++) copy_row(table->w->val, row[i], rows->val, i);

@@ -26,22 +26,7 @@ bool predictor_whole(const Peft *method)
     return method->changes_base;
 }
 
-const char *predictor_path(const Predictor *p, Arena *a, const char *path)
-{
-    return strncmp(path, "./", 2) ? path : str_print(a, "%s/%s", p->dir, path + 2);
-}
-
-const char *predictor_card(const Task *t, Arena *a, const char *dir)
-{
-    return str_print(a, "%s/%s.json", dir, t->name);
-}
-
 /* ---- the card */
-
-const char *predictor_draft(Arena *a, const char *dir)
-{
-    return str_print(a, "%s/draft.json", dir);
-}
 
 /* Writes a predictor's JSON: the final one with validation metrics, or a draft without them. */
 Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
