@@ -87,4 +87,10 @@ esac
 sleep 0.1
 [ "$(cat "$t/code")" = 0 ] && [ ! -s "$t/err" ]
 result $? 'a reader that goes away is no error'
+# Threads sleep while they wait, or on a busy machine they take the cores from those that they wait for.
+policy() { OMP_DISPLAY_ENV=true "$@" "$VERNIER" --version 2>&1 >"$t/out" | sed -n "s/.*OMP_WAIT_POLICY = '\(.*\)'/\1/p" | tail -1; }
+[ "$(policy env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT)" = PASSIVE ]
+result $? 'threads that wait sleep'
+[ "$(policy env OMP_WAIT_POLICY=active)" = ACTIVE ]
+result $? "... unless the user's environment says otherwise"
 echo "1..$n"
