@@ -98,7 +98,9 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
         cJSON_Delete(root);
     } else {
         status = tune_print(j, card, path);
+        const TuneView *view = tune_view(j->o.task);
         if (!status) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
+        if (!status && view->next) print_out("%s\n", view->next(j, out));
     }
     cJSON_Delete(card);
     return status;

@@ -147,6 +147,16 @@ static void texts_config(cJSON *c, const TuneJob *j)
     cJSON_AddStringToObject(c, "text-key", j->p.key);
 }
 
+/* How the result writes. */
+static const char *texts_next(const TuneJob *j, const char *out)
+{
+    const TuneOptions *o = &j->o;
+    const char *tokenizer = o->tokenizer ? o->tokenizer : o->model;
+    if (predictor_whole(j->p.peft))
+        return str_print(j->run, "vernier generate %s/model --tokenizer %s", out, tokenizer);
+    return str_print(j->run, "vernier generate %s --adapter %s", o->model, out);
+}
+
 static const TuneView LM = {.tune = &TUNE_LM,
                             .title = "Language modelling",
                             .input = "texts as JSON Lines, or plain text",
@@ -154,7 +164,8 @@ static const TuneView LM = {.tune = &TUNE_LM,
                             .options = (const char *const[]){"score", "text-key", NULL},
                             .print = print_texts,
                             .sentence = texts_sentence,
-                            .config = texts_config};
+                            .config = texts_config,
+                            .next = texts_next};
 
 /* ---- any task */
 

@@ -1,4 +1,4 @@
-/* Language modelling on the user's own texts: a decoder alone; selection by the perplexity of the validation texts. */
+/* Language modelling on the user's own texts: a decoder alone, selected by the perplexity of the validation texts. */
 #include <math.h>
 #include <stdio.h>
 

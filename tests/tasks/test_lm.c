@@ -1,6 +1,7 @@
 /* Language modelling on texts: which tokens of each kind of record are scored, counted by hand; plain text in blocks;
- * conversations through a chat template; that decoders learn a text with any method; and the loss of a published model
- * against its reference library.  With a directory as its argument the program saves small models there, for scripts. */
+ * conversations through a chat template; that decoders learn a text with any method; and the loss of a published
+ * model against its reference library.  With a directory as its argument the program saves small models there, for
+ * scripts. */
 #include "nn/small.h"
 
 #include <stdlib.h>
@@ -240,7 +241,7 @@ static void a_template_that_rewrites_is_refused(void **state)
     use_template(f, FICKLE);
     assert_int_equal(lm_read(&s, &arena, file_of("a.jsonl", TALK), "text"), OK);
     assert_int_equal(lm_tokens(&x, &arena, &s, f->m, &f->t, &f->plan), E_MISMATCH);
-    EXPECT(strstr(err_message(), "a.jsonl:1: the chat template changes the first") != NULL, "%s", err_message());
+    EXPECT(strstr(err_message(), "a.jsonl:1: the chat template renders the first") != NULL, "%s", err_message());
     err_clear();
     f->plan.score_all = true;
     assert_int_equal(lm_tokens(&x, &arena, &s, f->m, &f->t, &f->plan), OK);
