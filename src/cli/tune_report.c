@@ -125,8 +125,9 @@ static Status print_texts(const TuneJob *j, const cJSON *v, const cJSON *card, c
     TRY(json_real(&was, v, "untuned_loss", 0, most, path));
     TRY(json_real(&perplexity_was, v, "untuned_perplexity", 0, most, path));
     TRY(json_real(&accuracy, v, "accuracy", 0, 1, path));
-    print_out("validation: %.0f %s, %.0f scored tokens, of which %.1f %% are the likeliest\n", texts,
-              str_plural((int64_t)texts, "text", "texts"), scored, 100 * accuracy);
+    print_out("validation: %.0f %s, %.0f scored %s, %.1f %% predicted first\n", texts,
+              str_plural((int64_t)texts, "text", "texts"), scored, str_plural((int64_t)scored, "token", "tokens"),
+              100 * accuracy);
     print_out("%-10s %22s %12s\n", "", "loss (nats per token)", "perplexity");
     print_out("%-10s %22.4f %12.4g\n%-10s %22.4f %12.4g\n", "untuned", was, perplexity_was, "tuned", loss,
               perplexity);
