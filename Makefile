@@ -154,7 +154,7 @@ pictures: $(PICTURED:%=$(OUT)/%) ## write the stored pictures of figures (tests/
 # which parses nothing, is linked as the release has it.  An input that breaks one belongs into tests/fuzz/corpus.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(filter-out test_corpus seeds,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
-FUZZED := $(filter src/base/% src/io/% src/text/% src/nn/% src/peft/% src/adapter/%,$(SOURCES))
+FUZZED := $(filter src/base/% src/io/% src/text/% src/chat/% src/nn/% src/peft/% src/adapter/%,$(SOURCES))
 FUZZ_FLAGS := -std=c17 -D_GNU_SOURCE -Isrc -I. -Itests -O1 -g -DFUZZER -D__SANITIZE_ADDRESS__ -fno-omit-frame-pointer -fno-math-errno -MMD \
               -Wno-unknown-pragmas -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all
 fuzz: $(FUZZERS:%=fuzz-%) ## fuzz every reader of files, FUZZ_SECONDS each (60); needs clang

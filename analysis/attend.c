@@ -259,8 +259,7 @@ static Status attend(const Args *args)
 
 static const Option OPTIONS[] = {
     {"model", "DIR", "the model: config.json and model.safetensors"},
-    ADAPTER_OPTION,
-    VOCABULARY_OPTION,
+    MODEL_OPTIONS,
     {"base", "DIR", "another model of the same shape; figures then show the differences from it"},
     {"compare", "DIR", "the base against every operand: directories of the same shape, or adapters on it"},
     {"text", "TEXT", "the text that the model reads; for --part decoder and cross the target of the decoder"},

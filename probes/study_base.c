@@ -438,7 +438,9 @@ static Status open_base(Study *s, Run *r, const char *name, const char *dir)
     StudyBase *b = &s->base[s->bases++];
     *b = (StudyBase){.name = name};
     TRY(hf_cache_find(&b->dir, &s->arena, dir));
-    TRY(run_input(r, str_print(&s->arena, "%s/config.json", b->dir)));
+    const char *config;
+    TRY(config_path(&config, &s->arena, b->dir));
+    TRY(run_input(r, config));
     TRY(config_load(&b->config, b->dir));
     TRY(tokenizer_open(&b->text, &s->arena, b->dir));
     return study_tokens(s, r, b);
@@ -448,8 +450,9 @@ static Status open_published(Study *s, Run *r, const char *dir)
 {
     Buf absent = buf_open(&s->arena);
     for (size_t k = 0; k < sizeof PUBLISHED / sizeof *PUBLISHED; k++) {
-        const char *path = str_print(&s->arena, "%s/%s", dir, PUBLISHED[k]);
-        if (access(str_print(&s->arena, "%s/config.json", path), R_OK))
+        const char *path = str_print(&s->arena, "%s/%s", dir, PUBLISHED[k]), *config = NULL;
+        if (file_is_dir(path)) TRY(config_path(&config, &s->arena, path));
+        if (!config || access(config, R_OK))
             buf_print(&absent, "%s%s", absent.len ? ", " : "", PUBLISHED[k]);
         else
             TRY(open_base(s, r, PUBLISHED[k], path));

@@ -95,15 +95,17 @@ static Status note_files(Run *r, const char *dir, const char *const *names)
 
 static Status find_model(Probing *lab, Run *r)
 {
-    static const char *const FILES[] = {"config.json", "model.safetensors", "pytorch_model.bin", NULL},
+    static const char *const WEIGHTS[] = {"model.safetensors", "pytorch_model.bin", NULL},
                              *const ADAPTER[] = {"adapter_config.json", "adapter_model.safetensors",
                                                  "adapter_model.bin",   "adapter.safetensors",
                                                  "pytorch_adapter.bin", NULL};
-    const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer");
+    const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer"), *config;
     TRY(hf_cache_find(&lab->model, &lab->arena, given));
     TRY(config_load(&lab->config, lab->model));
+    TRY(config_path(&config, &lab->arena, lab->model));
     lab->config.no_lm_head = true;
-    TRY(note_files(r, lab->model, FILES));
+    TRY(run_input(r, config));
+    TRY(note_files(r, file_folder(&lab->arena, lab->model), WEIGHTS));
     if (*run_text(r, "adapter")) TRY(note_files(r, run_text(r, "adapter"), ADAPTER));
     return tokenizer_open(&lab->tokenizer, &lab->arena, *tokenizer ? tokenizer : lab->model);
 }

@@ -28,6 +28,7 @@
 #include "base/str.h"
 #include "num/linalg.h"
 #include "num/stats.h"
+#include "nn/config.h"
 #include "plot/plot.h"
 #include "run/experiment.h"
 #include "theory/subject.h"
@@ -539,7 +540,9 @@ static Status run(Run *r)
     Story told[3];
     bool given = strcmp(run_text(r, "model"), "none") != 0;
     int n = given ? 3 : 1;
-    if (given) TRY(run_input(r, str_print(run_arena(r), "%s/config.json", run_text(r, "model"))));
+    const char *config;
+    if (given) TRY(config_path(&config, run_arena(r), run_text(r, "model")));
+    if (given) TRY(run_input(r, config));
     TRY(tell(r, "random net", make_random, FREE, &told[0]));
     for (int k = 1; k < n; k++)
         TRY(tell(r, str_print(run_arena(r), "model, %s", KIND[k - 1]), make_loaded, (Kind)(k - 1), &told[k]));

@@ -81,7 +81,7 @@ static void lowrank_backward(Tape *t, Var *out)
     tape_free(t, dv);
 }
 
-static const Op LOWRANK = {"lowrank", lowrank_backward, NULL};
+static const Op LOWRANK = {"lowrank", lowrank_backward, .half = true};
 
 Var *op_lowrank(Tape *t, Var *w, Layout layout, Var *a, Var *b, double s, Var *gain)
 {

@@ -35,7 +35,7 @@ static void put_rows_backward(Tape *t, Var *out)
     tape_pass(t, x, out);
 }
 
-static const Op PUT_ROWS = {"put_rows", put_rows_backward, NULL};
+static const Op PUT_ROWS = {"put_rows", put_rows_backward, .half = true};
 
 Var *op_put_rows(Tape *t, Var *x, Var *rows, const int32_t *index)
 {

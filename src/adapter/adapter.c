@@ -127,20 +127,21 @@ static const char *default_prefix(const Model *m)
     return m->config.no_lm_head && !m->config.classes ? "" : m->arch->format->prefix;
 }
 
-/* The prefix of the base model's names, as the first tensor that shows it has it. */
+/* The prefix of the base model's names, where a tensor shows it. */
 static const char *prefix_of(const Adapter *a, const Model *m)
 {
     static const char *const BARE = "encoder.*|decoder.*|layers.*|h.*|prefix_tuning.*|prompt_tuning.*";
     const char *prefix = m->arch->format->prefix;
     size_t stem = strlen(a->library->stem), n = strlen(prefix);
+    bool bare = false;
     for (int i = 0; i < weights_n(a->weights) && n; i++) {
         const char *name = adapter_outer_name(a, weights_at(a->weights, i)->name);
         if (strncmp(name, a->library->stem, stem) != 0) continue;
         if (build_is_any_head(name + stem)) continue; /* with the prefix or without, a head has none */
         if (!strncmp(name + stem, prefix, n)) return prefix;
-        if (str_glob(BARE, name + stem)) return "";
+        bare |= str_glob(BARE, name + stem); /* or a head that is adapted */
     }
-    return default_prefix(m);
+    return bare ? "" : default_prefix(m);
 }
 
 /* Base parameters that the file brings along: heads, biases, modules saved whole. */

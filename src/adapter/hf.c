@@ -147,7 +147,7 @@ static Status set_targets(Adapter *a, const Model *m, const Linear **target, int
     if (c->tables && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(a->root, "ensure_weight_tying")))
         return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for adapted tables",
                         a->path);
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head;
     if (c->merge_tied)
         adapter_remark(a,
@@ -253,6 +253,27 @@ static Status configure_vera(Adapter *a, const Model *m)
     return OK;
 }
 
+static bool is_named(const char *name, const char *end)
+{
+    size_t n = strlen(name), k = strlen(end);
+    return n > k && !strcmp(name + n - k, end);
+}
+
+/* An expression for the whole name, or a list of its ends, behind a dot or not. */
+static Status is_feed_forward(bool *out, const Adapter *a, const char *name)
+{
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(a->root, "feedforward_modules"), *one;
+    if (!cJSON_IsArray(given)) return match_modules(out, a->root, "feedforward_modules", name, a->path);
+    *out = false;
+    cJSON_ArrayForEach(one, given)
+    {
+        if (!cJSON_IsString(one))
+            return err_fail(E_FORMAT, "%s: feedforward_modules holds something that is no text", a->path);
+        *out |= is_named(name, one->valuestring);
+    }
+    return OK;
+}
+
 /* Reads the linear layers of (IA)3, and whether each is scaled at its input or its output. */
 static Status configure_ia3(Adapter *a, const Model *m)
 {
@@ -264,7 +285,7 @@ static Status configure_ia3(Adapter *a, const Model *m)
         const Linear *l = target[i];
         const char *full = hf_module(a, l);
         bool input;
-        TRY(match_modules(&input, a->root, "feedforward_modules", full, a->path));
+        TRY(is_feed_forward(&input, a, full));
         const char *what = ia3_what(l->at.site, input);
         if (!what)
             return err_fail(E_MISMATCH, "%s: feedforward_modules holds %s, whose input others read, too", a->path,
@@ -277,12 +298,6 @@ static Status configure_ia3(Adapter *a, const Model *m)
 
 /* ---- norms and rows */
 
-static bool is_named(const char *name, const char *end)
-{
-    size_t n = strlen(name), k = strlen(end);
-    return n > k && !strcmp(name + n - k, end);
-}
-
 /* Reads the norms that LN tuning trains: those of the targets that are vectors. */
 static Status configure_norms(Adapter *a, const Model *m)
 {
@@ -290,7 +305,7 @@ static Status configure_norms(Adapter *a, const Model *m)
     for (int i = 0; i < params_n(m->params); i++) {
         Param *p = params_at(m->params, i);
         bool wanted;
-        if (p->val.rank != 1 || !is_named(p->name, ".weight") || build_is_any_head(p->name)) continue;
+        if (p->val.rank != 1 || !is_named(p->name, ".weight")) continue;
         Linear l = {.name = str_copy(a->run, p->name, strlen(p->name) - strlen(".weight")),
                     .at = {SITE_COUNT, LAYER_EMBED, PART_ANY},
                     .w = p,
@@ -421,15 +436,16 @@ static const struct {
     const char *kind, *method;
     Status (*configure)(Adapter *, const Model *);
     const char *const *known;
-} KINDS[] = {{"LORA", "lora", configure_lora, LORA_KEYS},
-             {"ADALORA", "lora", configure_adalora, ADALORA_KEYS},
-             {"VERA", "vera", configure_vera, VERA_KEYS},
-             {"IA3", "ia3", configure_ia3, IA3_KEYS},
-             {"LN_TUNING", "norms", configure_norms, NORM_KEYS},
-             {"TRAINABLE_TOKENS", "tokens", configure_tokens, TOKEN_KEYS},
-             {"PREFIX_TUNING", "prefix", configure_prefix, VIRTUAL_KEYS},
-             {"PROMPT_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS},
-             {"P_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS}};
+    bool targets; /* adapts target_modules */
+} KINDS[] = {{"LORA", "lora", configure_lora, LORA_KEYS, true},
+             {"ADALORA", "lora", configure_adalora, ADALORA_KEYS, true},
+             {"VERA", "vera", configure_vera, VERA_KEYS, true},
+             {"IA3", "ia3", configure_ia3, IA3_KEYS, true},
+             {"LN_TUNING", "norms", configure_norms, NORM_KEYS, true},
+             {"TRAINABLE_TOKENS", "tokens", configure_tokens, TOKEN_KEYS, false},
+             {"PREFIX_TUNING", "prefix", configure_prefix, VIRTUAL_KEYS, false},
+             {"PROMPT_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS, false},
+             {"P_TUNING", "prompt", configure_prompt, VIRTUAL_KEYS, false}};
 
 /* The other methods of PEFT 0.21. */
 static const struct {
@@ -483,12 +499,13 @@ static Status other_kind(const Adapter *a)
                     a->kind, what ? " (" : "", what ? what : "", what ? ")" : "", read.text);
 }
 
-/* A class head that the adapter was trained with has to come along: without it the labels would be noise. */
+/* A class head that the adapter was trained with has to come along: without it the labels would be noise.  Beside
+ * TRAINABLE_TOKENS the library trains none. */
 static Status check_head(const Adapter *a, const Model *m)
 {
     const char *task = "";
     TRY(json_text(&task, a->root, "task_type", a->path));
-    if (strcmp(task, "SEQ_CLS") != 0 || adapter_classes(a)) return OK;
+    if (strcmp(task, "SEQ_CLS") != 0 || adapter_classes(a) || !strcmp(a->kind, "TRAINABLE_TOKENS")) return OK;
     if (m->config.classes)
         return err_fail(E_MISMATCH, "%s: task_type is SEQ_CLS, and %s has no classification head", a->path,
                         weights_path(a->weights));
@@ -503,6 +520,7 @@ static Status configure(Adapter *a, const Model *m)
         a->method = peft_find(KINDS[i].method);
         a->method->defaults(&a->cfg, &m->config);
         TRY(check_head(a, m));
+        if (KINDS[i].targets) TRY(hf_defaults(a, m));
         TRY(KINDS[i].configure(a, m));
         adapter_unknown(a, a->root, KINDS[i].known);
         return OK;
@@ -511,6 +529,7 @@ static Status configure(Adapter *a, const Model *m)
 }
 
 const Library LIBRARY_HF = {.name = "hf",
+                            .wrapped = true,
                             .title = "Hugging Face PEFT",
                             .mark = "peft_type",
                             .weights = {"adapter_model.safetensors", "adapter_model.bin"},

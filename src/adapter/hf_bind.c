@@ -16,12 +16,13 @@ const char *hf_tensor(const Adapter *a, const Linear *l, const char *what)
     return str_print(a->run, "base_model.model.%s.%s", hf_module(a, l), what);
 }
 
-/* The spelling that the file has: some versions end bare parameters in ".weight", and AdaLoRA's A and B do not. */
+/* The spelling that the file has: some versions end bare parameters in ".weight", and AdaLoRA's A and B do not.  The
+ * library takes no other than its own, so that is what is written. */
 static const char *spelt(const Adapter *a, const Linear *l, const char *what)
 {
     const char *name = hf_tensor(a, l, what);
     size_t n = strlen(name), end = strlen(".weight");
-    if (!a->weights || adapter_stored(a, name)) return name;
+    if (!a->weights || a->writing || adapter_stored(a, name)) return name;
     const char *other = n > end && !strcmp(name + n - end, ".weight") ? str_copy(a->run, name, n - end)
                                                                       : str_print(a->run, "%s.weight", name);
     return adapter_stored(a, other) ? other : name;
@@ -91,12 +92,22 @@ static Status bind_ia3(Adapter *a)
     return OK;
 }
 
+/* Gains are vectors, and so are the biases beside them. */
+bool hf_is_norm(const Adapter *a, const Param *p)
+{
+    const char *dot = strrchr(p->name, '.');
+    if (!p->trainable || !dot || str_glob("peft.*", p->name)) return false;
+    const Param *gain =
+        param_find(a->model->params, str_print(a->run, "%.*s.weight", (int)(dot - p->name), p->name));
+    return gain && gain->val.rank == 1;
+}
+
 /* LN tuning: whole norms of the base, under the name of the tuner's layer. */
 static Status bind_norms(Adapter *a)
 {
     for (int i = 0; i < params_n(a->model->params); i++) {
         Param *p = params_at(a->model->params, i);
-        if (!p->trainable || peft_is_head(p->name) || str_glob("peft.*", p->name)) continue;
+        if (!hf_is_norm(a, p)) continue;
         const char *name = adapter_base_name(a, p->name), *dot = strrchr(name, '.');
         adapter_bind(a, p,
                      str_print(a->run, "base_model.model.%.*s.ln_tuning_layers%s", (int)(dot - name), name, dot),

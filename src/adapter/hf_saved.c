@@ -35,7 +35,7 @@ static bool is_saved(const Adapter *a, const char *param)
 static Status untie(Adapter *a)
 {
     const Model *m = a->model;
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     bool table = tied && is_saved(a, tied->name), head = tied && is_saved(a, tied->file);
     bool tie = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(a->root, "ensure_weight_tying"));
     if (table && m->arch->encode) {

@@ -18,6 +18,66 @@ const char *hf_module(const Adapter *a, const Linear *l)
     return str_copy(a->run, name, strlen(name) - strlen(".weight"));
 }
 
+/* ---- defaults */
+
+/* What the library adapts where target_modules or feedforward_modules is absent or null (utils/constants.py); a type
+ * that a method lacks has to be named there, too. */
+static const struct {
+    const char *type, *lora, *adalora, *ia3, *feed_forward, *norms;
+} DEFAULTS[] = {
+    {"bert", "query|value", "query|value", "key|value|output.dense", "output.dense", NULL},
+    {"roberta", "query|value", "query|key|value|dense", "key|value|output.dense", "output.dense", NULL},
+    {"xlm-roberta", "query|value", NULL, NULL, NULL, NULL},
+    {"gpt2", "c_attn", "c_attn", "c_attn|mlp.c_proj", "mlp.c_proj", "ln_1|ln_2|ln_f"},
+    {"llama", "q_proj|v_proj", "q_proj|v_proj", "k_proj|v_proj|down_proj", "down_proj",
+     "input_layernorm|post_attention_layernorm|norm"},
+    {"mistral", "q_proj|v_proj", NULL, "k_proj|v_proj|down_proj", "down_proj",
+     "input_layernorm|post_attention_layernorm|norm"},
+    {"qwen2", "q_proj|v_proj", "q_proj|v_proj", "q_proj|v_proj|down_proj", "down_proj", "post_attention_layernorm"},
+    {"qwen3", "q_proj|v_proj", "q_proj|v_proj", "q_proj|v_proj|down_proj", "down_proj", "post_attention_layernorm"},
+    {"gpt_neox", "query_key_value", "query_key_value", "query_key_value|dense_4h_to_h", "dense_4h_to_h", NULL},
+    {"t5", "q|v", "q|k|v|o|wi|wo", "k|v|wo", "wo", "layer_norm|final_layer_norm"},
+    {"mt5", "q|v", "q|k|v|o|wi_0|wi_1|wo", "k|v|wi_1", "", "layer_norm|final_layer_norm"},
+    {"bart", "q_proj|v_proj", "q_proj|k_proj|v_proj|out_proj|fc1|fc2", "q_proj|v_proj|fc2", "fc2",
+     "self_attn_layer_norm|encoder_attn_layer_norm|final_layer_norm"}};
+
+static Status set_default(Adapter *a, const char *key, const char *names, const char *type)
+{
+    size_t n;
+    if (adapter_json_is_set(a->root, key) || cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(a->root, key))) return OK;
+    if (!names)
+        return err_fail(E_MISMATCH, "%s: %s is missing, and PEFT has no default for %s with %s", a->path, key, a->kind,
+                        type);
+    cJSON_DeleteItemFromObjectCaseSensitive(a->root, key);
+    cJSON *list = cJSON_AddArrayToObject(a->root, key);
+    for (const char *rest = names, *at; str_next(&rest, "|", &at, &n);)
+        cJSON_AddItemToArray(list, cJSON_CreateString(str_copy(a->run, at, n)));
+    return OK;
+}
+
+Status hf_defaults(Adapter *a, const Model *m)
+{
+    size_t i = 0, n = sizeof DEFAULTS / sizeof *DEFAULTS;
+    cJSON *base = config_write(&m->config, m->arch);
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(base, "model_type");
+    const char *type = str_copy(a->run, j->valuestring, strlen(j->valuestring)), *names;
+    cJSON_Delete(base);
+    bool ia3 = !strcmp(a->kind, "IA3");
+    while (i < n && strcmp(DEFAULTS[i].type, type) != 0) i++;
+    if (i == n)
+        names = NULL;
+    else if (ia3)
+        names = DEFAULTS[i].ia3;
+    else if (!strcmp(a->kind, "ADALORA"))
+        names = DEFAULTS[i].adalora;
+    else
+        names = !strcmp(a->kind, "LN_TUNING") ? DEFAULTS[i].norms : DEFAULTS[i].lora;
+    TRY(set_default(a, "target_modules", names, type));
+    return ia3 ? set_default(a, "feedforward_modules", i < n ? DEFAULTS[i].feed_forward : NULL, type) : OK;
+}
+
+/* ---- which modules */
+
 /* The number of the layer, as the library reads it out of a name; -1: none.  Without a pattern it is the first
  * number that stands between two dots. */
 static Status layer_number(int *layer, const Adapter *a, const char *pattern, const char *name)
@@ -92,7 +152,7 @@ static bool is_listed_whole(const cJSON *list, const char *name)
 
 static bool is_output_head(const Model *m, const Linear *l)
 {
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     return (tied && !strcmp(tied->file, str_print(m->run, "%s.weight", l->name))) || l->out == m->config.vocab;
 }
 
@@ -127,7 +187,7 @@ Status hf_is_target(bool *out, const Adapter *a, const Model *m, const Linear *l
 static const Linear *tied_head(const Adapter *a, const Model *m)
 {
     const Config *c = &m->config;
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     if (!tied || !c->tie_head || c->no_lm_head || c->classes) return NULL;
     Linear *l = NEW(a->run, Linear, 1);
     *l = (Linear){.name = str_copy(a->run, tied->file, strlen(tied->file) - strlen(".weight")),
@@ -156,9 +216,6 @@ Status hf_targets(const Linear ***out, int *n, const Adapter *a, const Model *m,
     for (int i = 0; outer && i < m->n_outer; i++) TRY(add(list, n, a, m, &m->outer[i]));
     if (outer) TRY(add(list, n, a, m, tied_head(a, m)));
     if (*n) return OK;
-    if (!adapter_json_is_set(a->root, "target_modules"))
-        return err_fail(E_MISMATCH, "%s: target_modules is missing, so the adapted linear layers are unknown",
-                        a->path);
     return err_fail(E_MISMATCH,
                     "%s: target_modules matches no linear layer of this %s model, whose names are like %s%s", a->path,
                     m->config.arch, a->prefix, m->n_linears ? m->linears[0].name : "");

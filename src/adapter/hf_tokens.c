@@ -48,7 +48,7 @@ Status hf_resize(Adapter *a, Model *m)
     const Stored *s = table ? whole_table(a, table) : NULL;
     if (!s || s->rank != 2 || s->dim[1] != table->out || s->dim[0] == table->in || s->dim[0] > 1 << 28) return OK;
     int64_t rows = s->dim[0];
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     adapter_remark(a, "the token table has %lld rows here and %lld in the base model, which is resized",
                    (long long)rows, (long long)table->in);
     resize(m, str_print(a->run, "%s.weight", table->name), rows);
@@ -95,7 +95,7 @@ static bool ends_in(const char *name, const char *end)
 static Status check_module(const Adapter *a, const Model *m, const char *module, const char *key)
 {
     const Linear *table = token_rows_table(m);
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     if (table && !m->arch->encode && ends_in(hf_module(a, table), module)) return OK;
     if (table && tied && m->config.tie_head && ends_in(tied->file, str_print(a->run, "%s.weight", module))) return OK;
     return err_fail(E_MISMATCH, "%s: %s names %s; rows can be trained of the token table%s%s only%s", a->path, key,
@@ -144,7 +144,7 @@ Status hf_bind_tokens(Adapter *a)
     const Model *m = a->model;
     Param *p = token_rows_n(&a->cfg) ? token_rows_param(m, a->method->name) : NULL;
     if (!p) return OK;
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     const char *name = delta_of(a, hf_module(a, token_rows_table(m)));
     adapter_bind(a, p, name, 2, p->val.dim);
     if (!tied || a->writing) return OK;

@@ -136,6 +136,12 @@ static Status describe_lora(Adapter *a, cJSON *root)
     config_put(root, "bias", BIASES[c->bias]);
     add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
     describe_rules(a, root, &s);
+    for (int i = 0; c->plain_norm && i < s.n; i++) {
+        if (lora_scale(c, s.in[i]) == 1 && !s.in[i]->b) continue;
+        TRY(adapter_differs(a, "dora: PEFT's norm has the scale of B A in it, and it leaves biases alone; it will "
+                               "answer differently"));
+        break;
+    }
     if (c->norm_gradient) adapter_remark(a, "norm_gradient: PEFT takes DoRA's norm as a constant when it trains on");
     return OK;
 }
@@ -189,7 +195,7 @@ static Status describe_norms(Adapter *a, cJSON *root)
     for (int i = 0; i < params_n(a->model->params); i++) {
         const Param *p = params_at(a->model->params, i);
         const char *name = adapter_base_name(a, p->name);
-        if (p->trainable && !peft_is_head(p->name) && str_glob("*.weight", name))
+        if (hf_is_norm(a, p) && str_glob("*.weight", name))
             add_once(list, str_copy(a->run, name, strlen(name) - strlen(".weight")));
     }
     return OK;

@@ -266,6 +266,7 @@ static Status configure_lora(Adapter *a, const Model *m)
     TRY(flag(&dora, a, "use_dora"));
     a->method = peft_find(dora ? "dora" : "lora");
     a->method->defaults(c, &m->config);
+    c->plain_norm = dora;
     TRY(json_int(&c->rank, config_of(a), "r", 1, MOST_RANK, a->path));
     TRY(json_real(&c->alpha, config_of(a), "alpha", -1e9, 1e9, a->path));
     TRY(json_real(&c->dropout, config_of(a), "dropout", 0, 0.999, a->path));

@@ -77,12 +77,15 @@ static const char *act_name(Act act)
     return "relu";
 }
 
-static void put_scaling(cJSON *c, const PeftConfig *cfg)
+/* The library takes no integer for a scaling. */
+static void put_scaling(const Adapter *a, cJSON *c)
 {
+    const PeftConfig *cfg = &a->cfg;
+    const char *number = str_print(a->run, "%.17g", cfg->scale);
     if (cfg->scaling)
         config_put(c, "scaling", cfg->scaling == SCALE_LEARNED ? "learned" : "channel");
     else
-        cJSON_AddNumberToObject(c, "scaling", cfg->scale);
+        cJSON_AddRawToObject(c, "scaling", strpbrk(number, ".e") ? number : str_print(a->run, "%s.0", number));
 }
 
 /* A factor whose quotient, rounded down, is the width. */
@@ -149,7 +152,7 @@ static Status describe_bottleneck(Adapter *a, cJSON *c, bool parallel, bool sum)
         cJSON_AddBoolToObject(c, "residual_before_ln", cfg->residual == RESIDUAL_OUTPUT);
     config_put(c, "non_linearity", act_name(cfg->act));
     TRY(put_factors(a, c));
-    put_scaling(c, cfg);
+    put_scaling(a, c);
     config_put(c, "init_weights", STARTS[parallel]);
     cJSON_AddNumberToObject(c, "dropout", cfg->dropout);
     for (int i = 0; i < 3; i++) cJSON_AddBoolToObject(c, OFF[i], false);
@@ -219,6 +222,17 @@ static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, W
     return OK;
 }
 
+/* The library's DoRA is ours with plain_norm, which is the same where the scale is 1 and there are no biases. */
+static Status check_dora(Adapter *a)
+{
+    const PeftConfig *c = &a->cfg;
+    for (const Linear *l = NULL; (l = lora_next(a->model, c, l));)
+        if (lora_scale(c, l) != 1 || l->b)
+            return adapter_differs(a, "dora: the adapters library's norm leaves out the scale of B A, and it scales "
+                                      "biases; it will answer differently");
+    return OK;
+}
+
 /* Writes the settings of LoRA or DoRA for the adapters library, which has one rank and scale for all layers. */
 static Status describe_lora(Adapter *a, cJSON *c)
 {
@@ -246,6 +260,8 @@ static Status describe_lora(Adapter *a, cJSON *c)
                 "has one of each",
                 l->name, lora_rank(cfg, l), lora_scale(cfg, l), first->name, rank, lora_scale(cfg, first));
     }
+    if (!cfg->plain_norm && param_find(a->model->params, lora_name(a->model, a->method->name, first, "magnitude")))
+        TRY(check_dora(a));
     double alpha = cfg->n_rules || cfg->rslora ? lora_scale(cfg, first) * rank : cfg->alpha;
     cJSON_AddNumberToObject(c, "r", rank);
     cJSON_AddNumberToObject(c, "alpha", alpha);
@@ -319,6 +335,9 @@ static Status describe_prefix(Adapter *a, cJSON *c)
 
 static Status describe_prompt(Adapter *a, cJSON *c)
 {
+    if (a->model->decoder)
+        return err_fail(E_MISMATCH, "prompt: the adapters library has prompt tuning on encoders only, not on %s",
+                        a->model->config.arch);
     if (!a->cfg.late && a->model->config.positions)
         return err_fail(E_MISMATCH,
                         "prompt: the adapters library's joins behind the embedding (late), this one passes it");
@@ -357,6 +376,9 @@ Status hub_describe(Adapter *a, cJSON *root)
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
         if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
         TRY(METHODS[i].describe(a, cJSON_AddObjectToObject(root, "config")));
+        if (a->head_factor != 0)
+            TRY(adapter_differs(a, "the head was saved apart from the token table, and the adapters library ties them "
+                                   "again; it will answer differently"));
         describe_model(a, root);
         config_put(root, "name", a->name);
         return OK;

@@ -101,7 +101,7 @@ void adapter_read_names(Adapter *a)
 {
     int n = weights_n(a->weights);
     bool bare = n > 0, odd = false;
-    if (a->library != &LIBRARY_HF) return;
+    if (!a->library->wrapped) return;
     a->plain = NEW(a->run, const char *, n);
     for (int i = 0; i < n; i++) {
         const char *name = weights_at(a->weights, i)->name;

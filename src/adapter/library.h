@@ -11,6 +11,7 @@ struct Library {
     const char *mark;                      /* the member that only its adapter_config.json has */
     const char *weights[2], *head[2];      /* file names, the one written first; head NULL: in the same file */
     const char *stem;                      /* in front of the base model's names */
+    bool wrapped;                          /* files have names with the traces of wrappers: adapter_read_names() */
     Status (*identify)(Adapter *);         /* kind, name, base from the config */
     Status (*opened)(Adapter *);           /* other files, once the weights are open, or NULL */
     Status (*reshape)(Adapter *, Model *); /* the model gets the file's sizes, or NULL */

@@ -12,6 +12,7 @@ enum { RANGE_MOST = 1000000 };
 static Value printed(Render *r, Value v)
 {
     if (v.kind == V_TEXT) return v;
+    if (value_size(v) > TEXT_MOST) return render_wrong(r, "%s is too large for a text", value_kind(v));
     Buf b = buf_open(r->arena);
     value_print(&b, v);
     return value_text(b.text, b.len);
@@ -30,7 +31,9 @@ static Value range_of(Render *r, const Arguments *a)
         if (a->plain[i].kind != V_INT) return render_wrong(r, "range() of %s", value_kind(a->plain[i]));
     if (a->n < 1 || a->n > 3) return render_wrong(r, "range() takes one to three numbers");
     int64_t from = a->n > 1 ? a->plain[0].i : 0, to = a->plain[a->n > 1].i, step = a->n > 2 ? a->plain[2].i : 1;
-    if (!step || llabs(to / 2 - from / 2) / llabs(step) > RANGE_MOST / 2)
+    const int64_t big = INT64_C(1) << 53; /* beyond which no number of a template is meant */
+    if (!step || step < -big || step > big || from < -big || from > big || to < -big || to > big ||
+        llabs(to - from) / llabs(step) > RANGE_MOST)
         return render_wrong(r, "range() is too long");
     Value list = value_list(r->arena);
     for (int64_t i = from; step > 0 ? i < to : i > to; i += step) list_add(r->arena, list, value_int(i));
@@ -71,23 +74,41 @@ Value call_builtin(Render *r, const char *name, const Arguments *a)
 
 /* ---- texts */
 
-static bool is_space(char c)
+/* Bytes of the white space, as Python has it, that begins there; 0: none does. */
+static size_t space_at(const char *s, size_t n)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+    static const char *const WIDE[] = {"\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\xa8",
+                                       "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"};
+    if (n && (*s == ' ' || (*s >= '\t' && *s <= '\r') || (*s >= 0x1c && *s <= 0x1f))) return 1;
+    if (n >= 3 && !memcmp(s, "\xe2\x80", 2) && (unsigned char)s[2] >= 0x80 && (unsigned char)s[2] <= 0x8a) return 3;
+    for (size_t i = 0; i < sizeof WIDE / sizeof *WIDE; i++)
+        if (n >= strlen(WIDE[i]) && !memcmp(s, WIDE[i], strlen(WIDE[i]))) return strlen(WIDE[i]);
+    return 0;
 }
 
-static bool cuts(Value set, char c)
+/* Bytes of the character there if strip(set) takes it away. */
+static size_t cut_at(Value set, const char *s, size_t n)
 {
-    return set.kind == V_TEXT ? set.text.n && memchr(set.text.s, c, set.text.n) != NULL : is_space(c);
+    if (set.kind != V_TEXT) return space_at(s, n);
+    size_t length = n ? utf8_length(s, n) : 0;
+    for (size_t at = 0, step; length && at < set.text.n; at += step ? step : 1) {
+        step = utf8_length(set.text.s + at, set.text.n - at);
+        if (step == length && !memcmp(set.text.s + at, s, length)) return length;
+    }
+    return 0;
 }
 
-/* Without the characters of the set, or white space, at the ends: of `set` only ASCII is cut. */
+/* Without the characters of the set, or white space, at the ends. */
 static Value stripped(Value v, Value set, bool left, bool right)
 {
     const char *s = v.text.s;
-    size_t n = v.text.n;
-    while (left && n && cuts(set, *s)) s++, n--;
-    while (right && n && cuts(set, s[n - 1])) n--;
+    size_t n = v.text.n, cut;
+    for (; left && (cut = cut_at(set, s, n)) > 0; n -= cut) s += cut;
+    for (; right && n; n -= cut) {
+        cut = 1;
+        while (cut < n && cut < 4 && ((unsigned char)s[n - cut] & 0xc0) == 0x80) cut++;
+        if (cut_at(set, s + n - cut, cut) != cut) break;
+    }
     return value_text(s, n);
 }
 
@@ -120,6 +141,7 @@ static Value replaced(Render *r, Value v, Value old, Value new, Value most)
         buf_add(&b, v.text.s + i, end - i);
         if (!at) break;
         buf_add(&b, new.text.s, new.text.n);
+        if (!render_has_room(r, &b)) return NOTHING;
         i = end + old.text.n;
         left--;
     }
@@ -140,11 +162,11 @@ static Value split(Render *r, Value v, Value by, Value most)
         list_add(r->arena, list, value_text(s, (size_t)(end - s)));
         return list;
     }
-    for (;;) {
-        while (s < end && is_space(*s)) s++;
+    for (size_t blank;;) {
+        while ((blank = space_at(s, (size_t)(end - s))) > 0) s += blank;
         if (s == end) return list;
         const char *from = s;
-        while (s < end && (!is_space(*s) || !left)) s++;
+        while (s < end && (!space_at(s, (size_t)(end - s)) || !left)) s++;
         left -= left > 0;
         list_add(r->arena, list, stripped(value_text(from, (size_t)(s - from)), NOTHING, false, true));
     }
@@ -247,6 +269,7 @@ static Value join(Render *r, Value v, const Arguments *a)
     for (int i = 0; i < v.list->n; i++) {
         if (i) value_print(&b, by);
         value_print(&b, attribute.kind == V_UNDEFINED ? v.list->at[i] : dotted(r, v.list->at[i], attribute));
+        if (!render_has_room(r, &b)) return NOTHING;
     }
     return value_text(b.text, b.len);
 }
@@ -314,7 +337,7 @@ static Value indented(Render *r, Value v, const Arguments *a)
         size_t n = end ? (size_t)(end - v.text.s) - i : v.text.n - i;
         if ((i || value_true(first)) && (n || value_true(blank))) buf_add(&b, by.text, by.len);
         buf_add(&b, v.text.s + i, n);
-        if (!end) break;
+        if (!end || !render_has_room(r, &b)) break;
         buf_print(&b, "\n");
         i += n + 1;
     }
@@ -349,7 +372,8 @@ static Value number_filter(Render *r, const char *name, Value v, bool *known)
     if (!*known) return NOTHING;
     if (v.kind == V_TEXT && !str_real(str_copy(r->arena, v.text.s, v.text.n), &x)) x = 0;
     if (!strcmp(name, "float")) return (Value){V_REAL, {.r = x}};
-    if (!strcmp(name, "abs")) return v.kind == V_REAL ? (Value){V_REAL, {.r = fabs(x)}} : value_int((int64_t)fabs(x));
+    if (!strcmp(name, "abs") && v.kind == V_REAL) return (Value){V_REAL, {.r = fabs(x)}};
+    if (!strcmp(name, "abs") && v.kind == V_INT && v.i > INT64_MIN) return value_int(v.i < 0 ? -v.i : v.i);
     return fabs(x) < 9e15 ? value_int((int64_t)x) : render_wrong(r, "a number is too large");
 }
 
@@ -376,7 +400,10 @@ static Value json(Render *r, Value v, const Arguments *a)
     if (map_get(a->named, "separators").kind != V_UNDEFINED || value_true(map_get(a->named, "sort_keys")))
         return render_wrong(r, "tojson with separators or sort_keys is not supported");
     Buf b = buf_open(r->arena);
-    value_json(&b, v, indent.kind == V_INT && indent.i >= 0 && indent.i < 100 ? (int)indent.i : -1);
+    int64_t by = indent.kind == V_INT && indent.i >= 0 && indent.i < 100 ? indent.i : -1;
+    if (value_size(v) > TEXT_MOST / (1 + value_depth(v) * (by + 1)))
+        return render_wrong(r, "tojson of too large a value");
+    value_json(&b, v, (int)by);
     return value_text(b.text, b.len);
 }
 

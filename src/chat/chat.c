@@ -28,28 +28,30 @@ static const char *named_template(const cJSON *value)
     return NULL;
 }
 
-static Status from_json(const char **text, Arena *a, const char *path)
+static Status from_json(Bytes *text, Arena *a, const char *path)
 {
     cJSON *root;
     if (access(path, F_OK)) return OK;
     TRY(json_read(&root, a, path));
     const char *found = named_template(cJSON_GetObjectItemCaseSensitive(root, "chat_template"));
-    if (found) *text = str_print(a, "%s", found);
+    if (found) *text = (Bytes){str_print(a, "%s", found), strlen(found)};
     cJSON_Delete(root);
     return OK;
 }
 
-static Status from_gguf(const char **text, Arena *a, const char *path)
+static Status from_gguf(Bytes *text, Arena *a, const char *path)
 {
     Gguf *g;
+    const char *found = NULL;
     TRY(gguf_open(&g, a, path));
-    Status s = gguf_text(text, a, g, "tokenizer.chat_template");
+    Status s = gguf_text(&found, a, g, "tokenizer.chat_template");
     gguf_close(g);
+    if (!s && found) *text = (Bytes){str_print(a, "%s", found), strlen(found)};
     return s;
 }
 
-/* *text stays NULL where there is none. */
-static Status find_template(const char **text, const char **file, Arena *a, const char *path)
+/* text->text stays NULL where there is none. */
+static Status find_template(Bytes *text, const char **file, Arena *a, const char *path)
 {
     const char *gguf;
     TRY(hf_cache_find(&path, a, path));
@@ -58,28 +60,24 @@ static Status find_template(const char **text, const char **file, Arena *a, cons
     if (gguf) return from_gguf(text, a, gguf);
     const char *dir = file_folder(a, path);
     *file = str_print(a, "%s/chat_template.jinja", dir);
-    if (!access(*file, F_OK)) {
-        Bytes b;
-        TRY(file_read(&b, a, *file));
-        *text = b.text;
-        return OK;
-    }
+    if (!access(*file, F_OK)) return file_read(text, a, *file);
     *file = str_print(a, "%s/tokenizer_config.json", dir);
     TRY(from_json(text, a, *file));
-    if (*text) return OK;
+    if (text->text) return OK;
     *file = str_print(a, "%s/chat_template.json", dir);
     return from_json(text, a, *file);
 }
 
 Status chat_open(Chat *out, Arena *a, const char *path, const Tokenizer *t)
 {
-    const char *text = NULL, *file = path;
+    Bytes text = {0};
+    const char *file = path;
     TRY(find_template(&text, &file, a, path));
-    if (!text)
+    if (!text.text)
         return err_fail(E_MISMATCH,
                         "%s: has no chat template, neither in a file of its own nor in tokenizer_config.json", path);
     *out = (Chat){.tokenizer = t, .path = file};
-    return template_parse(&out->t, a, text, strlen(text), file);
+    return template_parse(&out->t, a, text.text, text.len, file);
 }
 
 /* ---- conversations */

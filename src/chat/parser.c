@@ -291,19 +291,26 @@ static Status primary(Node **out, Parser *p)
     return postfix(out, p);
 }
 
-static Status unary(Node **out, Parser *p)
+/* A filter behind -2 takes -2. */
+static Status signed_primary(Node **out, Parser *p)
 {
     if (++p->depth > NODE_DEPTH) return wrong(p, "expressions are nested too deeply");
     if (accept(p, T_MARK, "-")) {
         Node *n = new_node(p, N_MINUS);
-        TRY(unary(&n->child[0], p));
+        TRY(signed_primary(&n->child[0], p));
         *out = n;
     } else if (accept(p, T_MARK, "+")) {
-        TRY(unary(out, p));
+        TRY(signed_primary(out, p));
     } else {
         TRY(primary(out, p));
     }
     p->depth--;
+    return OK;
+}
+
+static Status unary(Node **out, Parser *p)
+{
+    TRY(signed_primary(out, p));
     return filters(out, p);
 }
 

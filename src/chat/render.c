@@ -1,22 +1,7 @@
 #include "chat/render.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
-
-/* No template of a chat comes near these; one that does would run for ever or fill the memory. */
-enum { STEPS_MOST = 20000000, OUT_MOST = 64 << 20, DEPTH_MOST = 400 };
-
-Value render_wrong(Render *r, const char *fmt, ...)
-{
-    if (r->failed) return NOTHING;
-    va_list args;
-    va_start(args, fmt);
-    const char *why = str_vprint(r->arena, fmt, args, NULL);
-    va_end(args);
-    r->failed = err_fail(E_FORMAT, "%s: chat template, line %d: %s", r->t->path, r->line, why);
-    return NOTHING;
-}
 
 static Value evaluate(Render *r, const Node *n);
 static void run(Render *r, const Node *n);
@@ -42,88 +27,7 @@ static void assign(Render *r, const char *name, Value v)
     r->variable[r->n++] = (Variable){name, v};
 }
 
-/* ---- attributes, items and slices */
-
-static int64_t place(int64_t i, int64_t n)
-{
-    return i < 0 ? i + n : i;
-}
-
-Value attribute_of(Render *r, Value object, Value key)
-{
-    if (object.kind == V_UNDEFINED) return render_wrong(r, "a member of something undefined is asked for");
-    if (object.kind == V_MAP) {
-        for (int i = 0; i < object.map->n; i++)
-            if (value_equal(object.map->key[i], key)) return object.map->at[i];
-        return NOTHING;
-    }
-    if (key.kind != V_INT) return NOTHING;
-    if (object.kind == V_LIST) {
-        int64_t i = place(key.i, object.list->n);
-        return i >= 0 && i < object.list->n ? object.list->at[i] : NOTHING;
-    }
-    const Value one[3] = {key, value_int(key.i + 1), NOTHING};
-    if (object.kind == V_TEXT)
-        return slice_of(r, object, key.i == -1 ? (const Value[3]){key, NOTHING, NOTHING} : one);
-    return NOTHING;
-}
-
-/* Where character i of a text begins. */
-static size_t byte_of(Value text, int64_t i)
-{
-    size_t at = 0;
-    for (; i > 0 && at < text.text.n; i--) {
-        size_t n = utf8_length(text.text.s + at, text.text.n - at);
-        at += n ? n : 1;
-    }
-    return at;
-}
-
-static int64_t length_of(Value v)
-{
-    if (v.kind == V_LIST) return v.list->n;
-    int64_t n = 0;
-    for (size_t at = 0, step; at < v.text.n; at += step ? step : 1, n++)
-        step = utf8_length(v.text.s + at, v.text.n - at);
-    return n;
-}
-
-Value slice_of(Render *r, Value object, const Value part[3])
-{
-    if (object.kind != V_LIST && object.kind != V_TEXT) return render_wrong(r, "%s has no parts", value_kind(object));
-    for (int i = 0; i < 3; i++)
-        if (part[i].kind != V_INT && part[i].kind != V_NONE && part[i].kind != V_UNDEFINED)
-            return render_wrong(r, "%s cannot bound a part", value_kind(part[i]));
-    int64_t n = length_of(object), step = part[2].kind == V_INT ? part[2].i : 1;
-    if (!step) return render_wrong(r, "a part has step 0");
-    int64_t least = step > 0 ? 0 : -1, most = step > 0 ? n : n - 1;
-    int64_t from = part[0].kind == V_INT ? place(part[0].i, n) : step > 0 ? 0 : n - 1;
-    int64_t to = part[1].kind == V_INT ? place(part[1].i, n) : step > 0 ? n : -1;
-    from = from < least ? least : from > most ? most : from;
-    to = to < least ? least : to > most ? most : to;
-    if (object.kind == V_TEXT && step == 1) {
-        size_t begin = byte_of(object, from), end = byte_of(object, to);
-        return value_text(object.text.s + begin, end > begin ? end - begin : 0);
-    }
-    Value list = value_list(r->arena);
-    Buf text = buf_open(r->arena);
-    for (int64_t i = from; step > 0 ? i < to : i > to; i += step)
-        if (object.kind == V_LIST) {
-            list_add(r->arena, list, object.list->at[i]);
-        } else {
-            size_t begin = byte_of(object, i);
-            buf_add(&text, object.text.s + begin, byte_of(object, i + 1) - begin);
-        }
-    return object.kind == V_LIST ? list : value_text(text.text, text.len);
-}
-
 /* ---- calls */
-
-Value argument(Render *r, const Arguments *a, int i, const char *name)
-{
-    (void)r;
-    return i < a->n ? a->plain[i] : map_get(a->named, name);
-}
 
 static Arguments arguments_of(Render *r, const Node *call)
 {
@@ -179,6 +83,14 @@ static Value call(Render *r, const Node *n)
 
 /* ---- operators */
 
+/* Whether all within may be looked at, which is counted as that many steps. */
+static bool is_small(Render *r, Value v)
+{
+    if (value_size(v) > TEXT_MOST) render_wrong(r, "%s holds more than %d bytes", value_kind(v), TEXT_MOST);
+    r->steps += r->failed ? 0 : value_size(v) / 16;
+    return !r->failed;
+}
+
 static bool whole(Value v, int64_t *out)
 {
     *out = v.kind == V_INT ? v.i : v.kind == V_BOOL && v.b;
@@ -217,6 +129,7 @@ static bool is_number(Value v)
 static Value joined(Render *r, Value a, Value b)
 {
     Buf text = buf_open(r->arena);
+    if (!is_small(r, a) || !is_small(r, b)) return NOTHING;
     value_print(&text, a);
     value_print(&text, b);
     return value_text(text.text, text.len);
@@ -225,7 +138,8 @@ static Value joined(Render *r, Value a, Value b)
 static Value repeated(Render *r, Value text, int64_t times)
 {
     Buf out = buf_open(r->arena);
-    if (times > 0 && (int64_t)text.text.n * times > OUT_MOST) return render_wrong(r, "a text is repeated too often");
+    if (times > 0 && times > TEXT_MOST / (int64_t)(text.text.n + 1))
+        return render_wrong(r, "a text is repeated too often");
     for (int64_t i = 0; i < times; i++) buf_add(&out, text.text.s, text.text.n);
     return value_text(out.text, out.len);
 }
@@ -268,6 +182,7 @@ static Value compare(Render *r, const Node *n)
 {
     Value a = evaluate(r, n->child[0]), b = evaluate(r, n->child[1]);
     if (r->failed) return NOTHING;
+    if (!is_small(r, a) || !is_small(r, b)) return NOTHING;
     if (!strcmp(n->name, "==")) return value_bool(value_equal(a, b));
     if (!strcmp(n->name, "!=")) return value_bool(!value_equal(a, b));
     if (!strcmp(n->name, "in")) return value_bool(contains(r, b, a));
@@ -342,14 +257,30 @@ static Value evaluate_node(Render *r, const Node *n)
     }
 }
 
+static bool may_go_on(Render *r, const Node *n)
+{
+    if (r->failed) return false;
+    r->line = n->line;
+    if (++r->steps > STEPS_MOST)
+        render_wrong(r, "the template takes more than %d steps", STEPS_MOST);
+    else if (r->depth >= DEPTH_MOST)
+        render_wrong(r, "the template calls itself too often");
+    else if (r->arena->top - r->begin > MEMORY_MOST)
+        render_wrong(r, "the template takes more than %d MiB of memory", MEMORY_MOST >> 20);
+    return !r->failed && render_has_room(r, r->out);
+}
+
 static Value evaluate(Render *r, const Node *n)
 {
-    if (r->failed) return NOTHING;
-    r->line = n->line;
-    if (++r->steps > STEPS_MOST) return render_wrong(r, "the template takes more than %d steps", STEPS_MOST);
-    if (++r->depth > DEPTH_MOST) return render_wrong(r, "the template calls itself too often");
+    if (!may_go_on(r, n)) return NOTHING;
+    r->depth++;
     Value v = evaluate_node(r, n);
     r->depth--;
+    if (value_space(v) && !(v.kind == V_MAP && v.map->open)) /* it could be put into itself */
+        return render_wrong(r, "a namespace in %s is not supported", value_kind(v));
+    if (value_depth(v) > VALUE_DEPTH)
+        return render_wrong(r, "lists and dicts are nested more than %d deep", VALUE_DEPTH);
+    r->steps += v.kind == V_LIST ? v.list->n : v.kind == V_TEXT ? (int64_t)v.text.n / 64 : 0; /* whoever reads it */
     return r->failed ? NOTHING : v;
 }
 
@@ -438,7 +369,9 @@ static void run_set(Render *r, const Node *n)
         return;
     }
     Value space = evaluate(r, n->child[0]);
-    if (space.kind != V_MAP || !space.map->open)
+    if (value_space(v))
+        render_wrong(r, "a namespace in a namespace is not supported");
+    else if (space.kind != V_MAP || !space.map->open)
         render_wrong(r, "%s is no namespace, so its %s cannot be set", n->child[0]->name, n->name);
     else
         map_set(r->arena, space, value_words(n->name), v);
@@ -453,17 +386,18 @@ static void run_set_block(Render *r, const Node *n)
     assign(r, n->kid[0]->name, value_text(text.text, text.len));
 }
 
+static void print(Render *r, Value v)
+{
+    if (is_small(r, v)) value_print(r->out, v);
+}
+
 static void run(Render *r, const Node *n)
 {
-    if (r->failed || r->flow != GO_ON) return;
-    r->line = n->line;
-    if (++r->steps > STEPS_MOST || r->out->len > OUT_MOST) {
-        render_wrong(r, "the template does not come to an end");
-        return;
-    }
+    if (r->flow != GO_ON || !may_go_on(r, n)) return;
+    r->depth++;
     switch (n->kind) {
     case N_TEXT: buf_add(r->out, n->value.text.s, n->value.text.n); break;
-    case N_OUTPUT: value_print(r->out, evaluate(r, n->child[0])); break;
+    case N_OUTPUT: print(r, evaluate(r, n->child[0])); break;
     case N_BLOCK:
         for (int i = 0; i < n->n; i++) run(r, n->kid[i]);
         break;
@@ -481,11 +415,12 @@ static void run(Render *r, const Node *n)
     case N_CONTINUE: r->flow = CONTINUE; break;
     default: render_wrong(r, "an expression stands alone");
     }
+    r->depth--;
 }
 
 Status template_render(Buf *out, const Template *t, Value variables)
 {
-    Render r = {.arena = out->arena, .t = t, .out = out};
+    Render r = {.arena = out->arena, .t = t, .out = out, .begin = out->arena->top};
     for (int i = 0; i < variables.map->n; i++) assign(&r, variables.map->key[i].text.s, variables.map->at[i]);
     run(&r, t->root);
     return r.failed;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 Value value_bool(bool b)
@@ -26,17 +27,49 @@ Value value_words(const char *s)
 
 Value value_list(Arena *a)
 {
-    return (Value){V_LIST, {.list = NEW(a, List, 1)}};
+    Value v = {V_LIST, {.list = NEW(a, List, 1)}};
+    v.list->size = v.list->depth = 1;
+    return v;
 }
 
 Value value_map(Arena *a)
 {
-    return (Value){V_MAP, {.map = NEW(a, Map, 1)}};
+    Value v = {V_MAP, {.map = NEW(a, Map, 1)}};
+    v.map->size = v.map->depth = 1;
+    return v;
+}
+
+/* Saturates: the same list may be in itself many times over. */
+static int64_t grown(int64_t size, Value v)
+{
+    int64_t n = value_size(v);
+    return size < INT64_MAX - n ? size + n : INT64_MAX;
+}
+
+int64_t value_size(Value v)
+{
+    return v.kind == V_LIST   ? v.list->size
+           : v.kind == V_MAP  ? v.map->size
+           : v.kind == V_TEXT ? 1 + (int64_t)v.text.n
+                              : 1;
+}
+
+bool value_space(Value v)
+{
+    return v.kind == V_LIST ? v.list->space : v.kind == V_MAP && (v.map->open || v.map->space);
+}
+
+int value_depth(Value v)
+{
+    return v.kind == V_LIST ? v.list->depth : v.kind == V_MAP ? v.map->depth : 0;
 }
 
 void list_add(Arena *a, Value list, Value v)
 {
     List *l = list.list;
+    l->size = grown(l->size, v);
+    l->space |= value_space(v);
+    if (l->depth <= value_depth(v)) l->depth = value_depth(v) + 1;
     GROW(a, l->at, l->n, l->room, 8);
     l->at[l->n++] = v;
 }
@@ -44,6 +77,9 @@ void list_add(Arena *a, Value list, Value v)
 void map_set(Arena *a, Value map, Value key, Value v)
 {
     Map *m = map.map;
+    m->size = grown(grown(m->size, key), v);
+    m->space |= value_space(v);
+    if (m->depth <= value_depth(v)) m->depth = value_depth(v) + 1;
     for (int i = 0; i < m->n; i++)
         if (value_equal(m->key[i], key)) {
             m->at[i] = v;
@@ -158,16 +194,22 @@ const char *value_kind(Value v)
 
 /* ---- printing */
 
-/* The shortest digits that read as the same number, as Python prints it. */
+/* The shortest digits that read as the same number, as Python prints it: with an exponent below 1e-4 and from 1e16 on. */
 static void print_real(Buf *b, double r)
 {
     char digits[40] = "";
     double back = 0;
-    for (int n = 1; n <= 17 && (n == 1 || back != r); n++) {
-        snprintf(digits, sizeof digits, "%.*g", n, r);
+    int n = 0;
+    do {
+        snprintf(digits, sizeof digits, "%.*e", n, r);
         str_real(digits, &back);
-    }
-    buf_print(b, "%s%s", digits, strpbrk(digits, ".en") ? "" : ".0");
+    } while (back != r && ++n < 17);
+    const char *power = strchr(digits, 'e');
+    int e = power ? atoi(power + 1) : 0;
+    if (!power || e < -4 || e >= 16)
+        buf_print(b, "%s", digits);
+    else
+        buf_print(b, "%.*f", n > e ? n - e : 1, r);
 }
 
 static void print_literal(Buf *, Value);

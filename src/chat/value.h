@@ -12,11 +12,17 @@ typedef struct Value Value;
 typedef struct {
     Value *at;
     int n, room;
+    int64_t size; /* of all values within, at any depth, in bytes of texts and in values */
+    int depth;    /* of lists and dicts in it, itself included */
+    bool space;   /* a namespace is in it */
 } List;
 typedef struct {
     Value *key, *at;
     int n, room, key_room;
-    bool open; /* a namespace, whose members a template may set */
+    int64_t size;
+    int depth;
+    bool space;
+    bool open; /* a namespace, whose members a template may set; it is in no other value */
 } Map;
 struct Value {
     ValueKind kind;
@@ -45,6 +51,9 @@ Value value_map(Arena *);
 void list_add(Arena *, Value list, Value);
 void map_set(Arena *, Value map, Value key, Value); /* replaces the old value */
 Value map_get(Value map, const char *key);          /* undefined when absent */
+int64_t value_size(Value);                          /* as in List; 1 of a number */
+int value_depth(Value);
+bool value_space(Value); /* a namespace, or a value with one in it */
 Value value_of_json(Arena *, const cJSON *);
 
 bool value_true(Value); /* as `if` takes it */

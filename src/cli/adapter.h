@@ -1,20 +1,17 @@
-/* --adapter DIR, on every command that takes a model. */
+/* --adapter DIR and --vocab-from-file, on every command that takes a model. */
 #ifndef CLI_ADAPTER_H
 #define CLI_ADAPTER_H
 
 #include "adapter/model.h"
 #include "cli/command.h"
 
-#define ADAPTER_OPTION ADAPTER_OPTION_OF(NULL)
-#define ADAPTER_OPTION_OF(verbs)                                                                                     \
-    {                                                                                                                \
-        "adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", verbs                \
-    }
-#define VOCABULARY_OPTION VOCABULARY_OPTION_OF(NULL)
-#define VOCABULARY_OPTION_OF(verbs)                                                                                  \
+/* What model_with_adapter() reads. */
+#define MODEL_OPTIONS MODEL_OPTIONS_OF(NULL, NULL)
+#define MODEL_OPTIONS_OF(adapter_verbs, vocabulary_verbs)                                                            \
+    {"adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", adapter_verbs},         \
     {                                                                                                                \
         "vocab-from-file", NULL, "take the vocabulary's size from the file's token table, not from config.json",     \
-            verbs                                                                                                    \
+            vocabulary_verbs                                                                                         \
     }
 
 #define DTYPE_OPTION                                                                                                 \

@@ -141,17 +141,34 @@ static LoadOptions options_of(const Args *a, Remark *remark)
     return (LoadOptions){.say = remark, .vocab_from_file = args_given(a, "vocab-from-file")};
 }
 
-/* Prints the model's type, the prefixes of its tensors' names, and the remarks of loading it. */
-Status checkpoint_survey(const Args *a, const char *path)
+/* The survey of a model; `there` is false where it has no weights, and config.json alone is enough. */
+static Status survey(Survey *x, bool *there, const Args *a, const char *path, Remark *remark)
 {
     Weights *w;
-    Survey x;
     Status s = weights_open(&w, args_arena(a), path);
-    if (s == E_IO) return err_clear(), OK; /* config.json alone is enough */
+    *there = s != E_IO;
+    if (!*there) return err_clear(), OK;
     TRY(s);
     weights_close(w);
-    const LoadOptions options = options_of(a, print_remark);
-    TRY(model_survey(&x, args_arena(a), path, &options));
+    const LoadOptions options = options_of(a, remark);
+    return model_survey(x, args_arena(a), path, &options);
+}
+
+Status checkpoint_shape(Config *c, const Args *a, const char *path)
+{
+    Survey x;
+    bool there;
+    TRY(survey(&x, &there, a, path, NULL));
+    if (there) *c = x.config;
+    return OK;
+}
+
+Status checkpoint_survey(const Args *a, const char *path)
+{
+    Survey x;
+    bool there;
+    TRY(survey(&x, &there, a, path, print_remark));
+    if (!there) return OK;
     print_out("read as %s, %d tokens; names of tensors %s%s%s%s%s\n", x.arch->name, x.config.vocab,
               *x.prefix ? "begin with '" : "have no prefix", x.prefix, *x.prefix ? "'" : "",
               *x.wrapper ? " behind the wrapper " : "", x.wrapper);

@@ -282,7 +282,8 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     if (!a->method->merge && !part)
         return err_fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
     Tensor before = probe(m, hooks, arena);
-    if (!part) TRY(a->method->merge(m, &a->cfg));
+    Status s = part ? OK : a->method->merge(m, &a->cfg);
+    if (s) return s == E_CONFIG ? E_MISMATCH : s; /* it is a file's setting, not the user's */
     double difference = relative_difference(before, probe(m, NULL, arena));
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));

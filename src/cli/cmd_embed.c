@@ -214,7 +214,7 @@ static const Option OPTIONS[] = {
     {"normalize", NULL, "scale the vectors to length 1 even where the folder does not declare it"},
     {"prompt", "NAME", "put this prompt of config_sentence_transformers.json in front of each text, such as query"},
     {"max-length", "N", "truncate texts to N tokens, special tokens included; default: what the folder declares"},
-    ADAPTER_OPTION,
+    MODEL_OPTIONS,
     OVERWRITE_OPTION,
     {0}};
 static const Choice CHOICES[] = {{"pooling", "cls|max|mean|mean_sqrt_len_tokens|weightedmean|lasttoken"}, {0}};

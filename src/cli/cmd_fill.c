@@ -103,8 +103,7 @@ static const Option OPTIONS[] = {{"text", "TEXT", "the text itself, in place of 
                                  {"top", "N", "predictions for each mask; default 5"},
                                  {"no-special", NULL, "reject a text that contains another special token"},
                                  {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
-                                 ADAPTER_OPTION,
-                                 VOCABULARY_OPTION,
+                                 MODEL_OPTIONS,
                                  DTYPE_OPTION,
                                  {0}};
 static const Choice CHOICES[] = {DTYPE_CHOICE, {0}};

@@ -62,6 +62,18 @@ static const char *method_line(Arena *a, const Peft *p)
     return p->alias ? str_print(a, "%s; `%s` is another name of it", p->summary, p->alias) : p->summary;
 }
 
+static const char *option_names(Arena *a)
+{
+    Buf b = buf_open(a);
+    PeftConfig none = {0};
+    for (int i = 0; i < peft_options(); i++) {
+        const char *key;
+        peft_option(&key, &none, a, i);
+        buf_print(&b, "%s%s", i ? ", " : "", key);
+    }
+    return b.text;
+}
+
 static void print_experiments(const Experiment **list, const char *section)
 {
     bool titled = false;
@@ -103,6 +115,7 @@ static Status list(const Args *a)
         print_title(section, "tuning methods");
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
             print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, method_line(args_arena(a), *p));
+        print_item("their options, for vernier tune --options:", 4, option_names(args_arena(a)));
     }
     if (shows(section, "architectures")) {
         print_title(section, "architectures");

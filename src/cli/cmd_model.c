@@ -17,13 +17,14 @@
 
 enum { MOST_METHODS = 16 };
 
-/* Takes the configuration from the directory, or from --arch with its settings. */
+/* Takes the configuration from the directory and its weights, or from --arch with its settings. */
 static Status config_of(Config *c, const Args *a)
 {
     const char *name = args_text(a, "arch", NULL);
     if (args_count(a) == 2) {
         if (name) return err_fail(E_CONFIG, "a directory and --arch are given; expected only one of them");
         TRY(config_load(c, args_at(a, 1)));
+        TRY(checkpoint_shape(c, a, args_at(a, 1)));
     } else {
         const Arch *arch = arch_find(name ? name : "roberta");
         if (!arch) return err_fail(E_CONFIG, "--arch is '%.30s'; `vernier list` shows the architectures", name);
@@ -166,8 +167,7 @@ static const Option OPTIONS[] = {
      "the rank of the method, or its bottleneck, or its number of virtual tokens, for which --virtual-tokens is "
      "another name (default: the method's own)",
      "inspect", "virtual-tokens|size"},
-    ADAPTER_OPTION_OF("inspect"),
-    VOCABULARY_OPTION_OF("inspect|convert"),
+    MODEL_OPTIONS_OF("inspect", "inspect|convert"),
     {"pickle", NULL, "list the imports of the pickles in a .bin FILE; nothing is loaded or run", "inspect"},
     {"key", "NAME", "of a .bin: the member that holds the state dict (default: the top, state_dict or model)",
      "inspect|list|convert|compare"},

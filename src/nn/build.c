@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "nn/config.h"
 #include "nn/rope.h"
 
 bool build_is_class_head(const char *parameter)
@@ -25,6 +26,13 @@ bool build_may_lack(const Model *m, const char *parameter)
 {
     return build_is_class_head(parameter) || str_glob("pooler.*", parameter) ||
            (m->config.no_lm_head && str_glob("head.dense.*|head.norm.*", parameter));
+}
+
+const Alias *build_tied_head(const Arch *arch)
+{
+    for (const Alias *a = arch->format->alias; a && a->name; a++)
+        if (build_is_any_head(a->file) && str_glob("*.weight", a->file)) return a;
+    return NULL;
 }
 
 /* Drawing a hundred million normals that a file will replace costs seconds, and the file's own memory may do: while

@@ -33,6 +33,8 @@ void build_outer(Model *); /* lists the matrices outside the layers, once all pa
 bool build_is_class_head(const char *parameter);
 bool build_may_lack(const Model *, const char *parameter); /* a checkpoint without it has random values for it */
 bool build_is_any_head(const char *parameter);             /* carries no family prefix in files */
+/* The table that the head shares, by its own name and by the head's; NULL: there is no such pair. */
+const struct Alias *build_tied_head(const Arch *);
 
 /* Rows for a classification head to read: (B,1) indices on the step arena. */
 int32_t *rows_last(Pass *, const Batch *); /* the last token */

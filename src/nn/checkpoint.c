@@ -30,14 +30,26 @@ static Status open_metadata(cJSON **root, Arena *a, const char *path)
 
 /* config.json of a directory, of the one that a hub name stands for, or of the one that a file of weights lies in; a
  * GGUF file has its own. */
+static Status find_config(const char **path, bool *gguf, Arena *a, const char **dir)
+{
+    TRY(hf_cache_find(dir, a, *dir));
+    TRY(gguf_find(path, a, *dir));
+    *gguf = *path != NULL;
+    if (!*gguf) *path = str_print(a, "%s/config.json", file_folder(a, *dir));
+    return OK;
+}
+
+Status config_path(const char **out, Arena *a, const char *model)
+{
+    bool gguf;
+    return find_config(out, &gguf, a, &model);
+}
+
 static Status open_config(cJSON **root, const char **path, Arena *a, const char **dir)
 {
-    const char *gguf;
-    TRY(hf_cache_find(dir, a, *dir));
-    TRY(gguf_find(&gguf, a, *dir));
-    if (gguf) return *path = gguf, open_metadata(root, a, gguf);
-    *path = str_print(a, "%s/config.json", file_folder(a, *dir));
-    return json_read(root, a, *path);
+    bool gguf = false;
+    TRY(find_config(path, &gguf, a, dir));
+    return gguf ? open_metadata(root, a, *path) : json_read(root, a, *path);
 }
 
 /* A config that a file holds and no model can have is the file's fault. */

@@ -340,13 +340,6 @@ bool format_is_base(const Format *f, const Weights *w)
     return true;
 }
 
-const Alias *format_tied_head(const Format *f)
-{
-    for (const Alias *a = f->alias; a && a->name; a++)
-        if (build_is_any_head(a->file) && str_glob("*.weight", a->file)) return a;
-    return NULL;
-}
-
 const Stored *format_find(const Format *f, const Weights *w, const char *name)
 {
     const Stored *s = find_under(f, w, name);

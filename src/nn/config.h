@@ -20,7 +20,7 @@ typedef struct {
         key, FIELD_##kind, offsetof(Config, name), least, most                                                       \
     }
 
-typedef struct {
+typedef struct Alias {
     const char *name, *file; /* a tensor that files also call `file` */
 } Alias;
 
@@ -59,6 +59,9 @@ typedef struct Format {
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */
 } Format;
 
+/* The file that describes a model: config.json of a directory, of a name of the hub, or beside a file of weights; a
+ * GGUF file describes itself.  It need not be there. */
+Status config_path(const char **out, Arena *, const char *model);
 Status config_read(Config *, const Arch **, const cJSON *, const char *path);
 cJSON *config_write(const Config *, const Arch *); /* the caller's, for cJSON_Delete */
 Status config_check(Config *);                     /* fills fields that are 0; E_CONFIG names the field */
@@ -73,8 +76,6 @@ bool format_is_base(const Format *, const Weights *);
 /* model_type, and the class of a task: the family's, "Roberta", or that of the config's other name, "XLMRoberta". */
 void config_put_type(cJSON *, const Config *, const char *type, const char *family, const char *task);
 void config_set_type(Config *, const char *type, const char *own); /* notes a name that is not the family's own */
-/* The table that the head shares, by its own name and by the head's; NULL: there is no such pair. */
-const Alias *format_tied_head(const Format *);
 /* A tensor under its name, with the family's prefix, or by an alias; NULL when the file has none of them. */
 const Stored *format_find(const Format *, const Weights *, const char *name);
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "nn/build.h"
-#include "nn/stacked.h"
 #include "nn/config.h"
 
 /* The attention or feed-forward norm of a place, where the model has it on that side of the sublayer. */
@@ -131,10 +130,11 @@ Var *model_logits(Model *m, Pass *p, const Batch *x)
 
 Var *model_classes(Model *m, Pass *p, const Batch *x)
 {
-    CHECK(m->config.classes > 0 && (m->stacked || m->arch->classify), "this %s model has no classification head", m->config.arch);
+    CHECK(m->config.classes > 0 && (m->classify || m->arch->classify), "this %s model has no classification head",
+          m->config.arch);
     int mark = tape_enter(p->tape);
     pass_begin(p);
-    Var *y = m->stacked ? stacked_classes(m, p, x) : m->arch->classify(m, p, x);
+    Var *y = (m->classify ? m->classify : m->arch->classify)(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, y, y));
 }
 

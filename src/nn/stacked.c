@@ -4,6 +4,21 @@
 #include "nn/block.h"
 #include "nn/build.h"
 
+static Var *stacked_classes(Model *m, Pass *p, const Batch *x)
+{
+    const Stacked *s = m->stacked;
+    const Config *c = &m->config;
+    double rate = c->head_dropout < 0 ? c->dropout : c->head_dropout;
+    int mark = tape_enter(p->tape);
+    Var *h = model_pooled(m, p, x, s->config.pooler ? POOL_POOLER : m->encoder ? POOL_FIRST : POOL_LAST);
+    for (int i = 0; i < s->config.layers; i++) {
+        h = block_dropout(p, rate, (Where){SITE_LOGITS, i, m->arch->last}, h);
+        h = op_linear(p->tape, h, tape_param(p->tape, s->w[i]), OUT_IN, tape_param(p->tape, s->b[i]),
+                      i < s->config.layers - 1 ? s->config.act : ACT_NONE);
+    }
+    return tape_leave(p->tape, mark, h);
+}
+
 Status stacked_build(Model *m, const StackedConfig *c)
 {
     int64_t dim = m->config.dim;
@@ -25,20 +40,6 @@ Status stacked_build(Model *m, const StackedConfig *c)
     }
     m->config.classes = c->classes;
     m->stacked = s;
+    m->classify = stacked_classes;
     return OK;
-}
-
-Var *stacked_classes(Model *m, Pass *p, const Batch *x)
-{
-    const Stacked *s = m->stacked;
-    const Config *c = &m->config;
-    double rate = c->head_dropout < 0 ? c->dropout : c->head_dropout;
-    int mark = tape_enter(p->tape);
-    Var *h = model_pooled(m, p, x, s->config.pooler ? POOL_POOLER : m->encoder ? POOL_FIRST : POOL_LAST);
-    for (int i = 0; i < s->config.layers; i++) {
-        h = block_dropout(p, rate, (Where){SITE_LOGITS, i, m->arch->last}, h);
-        h = op_linear(p->tape, h, tape_param(p->tape, s->w[i]), OUT_IN, tape_param(p->tape, s->b[i]),
-                      i < s->config.layers - 1 ? s->config.act : ACT_NONE);
-    }
-    return tape_leave(p->tape, mark, h);
 }

@@ -21,6 +21,5 @@ typedef struct Stacked {
 } Stacked;
 
 Status stacked_build(Model *, const StackedConfig *); /* E_CONFIG: the model has nothing that it could read */
-Var *stacked_classes(Model *, Pass *, const Batch *); /* (B,1,N) */
 
 #endif

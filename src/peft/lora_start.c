@@ -51,7 +51,7 @@ static bool names(const PeftConfig *cfg, Model *m, const char *param)
 Status lora_untie(Model *m, const PeftConfig *cfg, const char *method)
 {
     const Config *c = &m->config;
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     if (!cfg->tables || !tied || !c->tie_head || c->no_lm_head || c->classes) return OK;
     if (!names(cfg, m, tied->name) && !names(cfg, m, tied->file)) return OK;
     if (m->arch->encode || c->plain_head)
@@ -63,7 +63,7 @@ Status lora_untie(Model *m, const PeftConfig *cfg, const char *method)
 
 Param *lora_twin(const Model *m, const Linear *l)
 {
-    const Alias *tied = format_tied_head(m->arch->format);
+    const Alias *tied = build_tied_head(m->arch);
     if (!tied) return NULL;
     Param *table = param_find(m->params, tied->name), *head = param_find(m->params, tied->file);
     return l->w == table ? head : l->w == head ? table : NULL;

@@ -1,15 +1,20 @@
-/* Norm tuning: train the gains (and biases) of the layer norms of the body, or of those that `target` names.  Defined on every architecture, and
- * the rest of BitFit on one without biases. */
+/* Norm tuning: train the gains (and biases) of the layer norms of the body, or of those that `target` names, in a head
+ * or not.  Defined on every architecture, and the rest of BitFit on one without biases. */
 #include "peft/place.h"
+
+#include <string.h>
+
+#include "base/str.h"
 
 /* Norms as the checkpoints name them: BERT; BART and T5; BART's embeddings; GPT-2; the Llama family, GPT-NeoX and
  * ModernBERT. */
 static const char *const NORMS =
     "*LayerNorm.*|*layer_norm.*|*layernorm_embedding.*|*ln_?.*|*layernorm.*|*_norm.*|norm.*|*.norm.*";
 
-static const char *wanted(const PeftConfig *cfg)
+static bool wants(const PeftConfig *cfg, const Param *p)
 {
-    return cfg->target ? cfg->target : NORMS;
+    if (cfg->target) return str_glob(cfg->target, p->name) && strncmp(p->name, "peft.", 5) != 0;
+    return place_is_body(p, NORMS);
 }
 
 static void defaults(PeftConfig *cfg, const Config *c)
@@ -19,7 +24,10 @@ static void defaults(PeftConfig *cfg, const Config *c)
 
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
-    return place_body_count(m, wanted(cfg));
+    int64_t n = 0;
+    for (int i = 0; i < params_n(m->params); i++)
+        if (wants(cfg, params_at(m->params, i))) n += tensor_count(params_at(m->params, i)->val);
+    return n;
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
@@ -27,7 +35,10 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     (void)hooks;
     if (!count(m, cfg))
         return err_fail(E_CONFIG, "norms: this %s model has no LayerNorm or RMSNorm with parameters", m->config.arch);
-    place_body_train(m, wanted(cfg));
+    for (int i = 0; i < params_n(m->params); i++) {
+        const Param *p = params_at(m->params, i);
+        if (wants(cfg, p)) params_train(m->params, p->name, true);
+    }
     return OK;
 }
 

@@ -56,6 +56,8 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     bool merge_tied;    /* LoRA: merging changes both of a tied pair, as PEFT's merge does, and not the adapted one */
     const char *tokens; /* LoRA, DoRA, tokens: "5|8|100", rows of the token table that train, or NULL */
     bool norm_gradient; /* DoRA: the gradient goes through the norm, too, which costs a layer's size in memory */
+    bool plain_norm;    /* DoRA: the norm is that of W + B A, without the scale, and the bias is scaled along, as the
+                           adapters library computes it */
     double dropout;     /* LoRA: of the input; adapters: of the output */
     int width, reduction;         /* adapters: bottleneck = width, or dim / reduction (at least 1) where width is 0;
                              prefix MLP: width of its hidden layer */

@@ -80,7 +80,7 @@ int place_width(const Model *m, Where at)
     return (int)place_linear(m, at, SITE_K)->out;
 }
 
-static bool in_body(const Param *p, const char *glob)
+bool place_is_body(const Param *p, const char *glob)
 {
     return str_glob(glob, p->name) && !peft_is_head(p->name) && strncmp(p->name, "peft.", 5) != 0;
 }
@@ -89,14 +89,14 @@ int64_t place_body_count(const Model *m, const char *glob)
 {
     int64_t n = 0;
     for (int i = 0; i < params_n(m->params); i++)
-        if (in_body(params_at(m->params, i), glob)) n += tensor_count(params_at(m->params, i)->val);
+        if (place_is_body(params_at(m->params, i), glob)) n += tensor_count(params_at(m->params, i)->val);
     return n;
 }
 
 void place_body_train(Model *m, const char *glob)
 {
     for (int i = 0; i < params_n(m->params); i++)
-        if (in_body(params_at(m->params, i), glob)) params_train(m->params, params_at(m->params, i)->name, true);
+        if (place_is_body(params_at(m->params, i), glob)) params_train(m->params, params_at(m->params, i)->name, true);
 }
 
 Init place_fan_in(int64_t in)

@@ -22,6 +22,7 @@ const Linear *place_linear(const Model *, Where, Site); /* the layer at that sit
 int place_width(const Model *, Where);                  /* H*D of the attention there: keys, values */
 
 /* Base parameters whose name matches, heads excepted: for methods that unfreeze instead of adding. */
+bool place_is_body(const Param *, const char *glob);
 int64_t place_body_count(const Model *, const char *glob);
 void place_body_train(Model *, const char *glob);
 

@@ -26,6 +26,7 @@
  * of the model, and nothing has to survive the scopes of the tape between layers. */
 #include "base/str.h"
 #include "nn/block.h"
+#include "nn/rope.h"
 #include "peft/place.h"
 
 typedef struct { /* of one part */
@@ -137,6 +138,18 @@ static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Par
 
 /* ---- attaching */
 
+/* Tokens late in a text would not see the prefix any more. */
+static Status check_windows(const Model *m, const PeftConfig *cfg)
+{
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
+        int window = at.part == PART_CROSS ? 0 : window_of(&m->config, at.layer);
+        if (window > 0)
+            return err_fail(E_CONFIG, "prefix: it falls out of the window of %d tokens that layer %d of this %s model has",
+                            window, at.layer, m->config.arch);
+    }
+    return OK;
+}
+
 /* E_CONFIG where a size is out of range, or two settings cannot go together. */
 static Status check(const Model *m, const PeftConfig *cfg)
 {
@@ -159,6 +172,7 @@ static Status check(const Model *m, const PeftConfig *cfg)
     if (cfg->shift_positions && cfg->displaced)
         return err_fail(E_CONFIG,
                         "prefix: shift_positions and displaced are two libraries' ways; one of them at a time");
+    TRY(check_windows(m, cfg));
     return place_check(m, cfg, "prefix");
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "nn/build.h"
 #include "nn/config.h"
 #include "peft/place.h"
 
@@ -90,7 +91,7 @@ static void copy_row(Tensor to, int64_t i, Tensor from, int64_t j)
 static Param *tied_bias(const Model *m)
 {
     const Format *f = m->arch->format;
-    const Alias *tied = format_tied_head(f);
+    const Alias *tied = build_tied_head(m->arch);
     if (!tied || !m->config.tie_head) return NULL;
     const char *file = str_print(m->run, "%.*s.bias", (int)(strlen(tied->file) - strlen(".weight")), tied->file);
     for (const Alias *a = f->alias; a && a->name; a++)
@@ -143,6 +144,7 @@ void token_rows_swap(Model *m, const PeftConfig *cfg, const char *method, bool m
     int n = token_rows_n(cfg);
     int32_t *row = NEW(m->run, int32_t, n);
     if (read_rows(row, m, cfg, method)) return;
+    param_widen(table->w);
     Tensor old = tensor_copy(m->run, rows->val);
     for (int i = 0; i < n; i++) copy_row(old, i, table->w->val, row[i]);
     for (int i = 0; i < n; i++) copy_row(table->w->val, row[i], rows->val, i);

@@ -103,6 +103,7 @@ static Status no_lines(const CodeChange *c)
 static Status source(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
 {
     if (!has_lines(c)) return no_lines(c);
+    TRY(sequence_language(r->tokenizer, r->plan->language));
     Arena scratch = arena_open(0);
     Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->source);
     put_change(&s, c, r->plan);

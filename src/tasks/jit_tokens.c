@@ -36,6 +36,7 @@ static void put_lines(Sequence *s, JitLines *lines, const CodeChange *c, LineKin
 Status jit_ids(int32_t **id, int32_t *n, JitLines *lines, Arena *a, const CodeChange *c, const Tokenizer *t,
                const JitPlan *p)
 {
+    TRY(sequence_language(t, p->language));
     Arena scratch = arena_open(0);
     Sequence s = sequence_open(&scratch, t, p->length);
     Arena *keep = lines ? a : &scratch;

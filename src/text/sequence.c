@@ -72,3 +72,10 @@ Status sequence_fits(const int32_t *id, int64_t n, int vocab)
                             vocab);
     return OK;
 }
+
+Status sequence_language(const Tokenizer *t, const char *language)
+{
+    if (!t->languages || !*t->languages || language || t->language) return OK;
+    return err_fail(E_CONFIG, "the model's texts name their language (%s, ...), and --language names none",
+                    t->languages[0]);
+}

@@ -27,13 +27,23 @@ static const char *model_of(Arena *a, const char *dir)
     return NULL;
 }
 
-bool tokenizer_there(const char *dir)
+static bool has_files(Arena *a, const char *dir)
 {
     static const char *const OTHERS[] = {"tokenizer.json", "vocab.json", "vocab.txt"};
-    Arena a = arena_open((size_t)1 << 20);
     const char *path;
-    bool found = model_of(&a, dir) != NULL;
-    for (int i = 0; i < 3; i++) found |= there(&a, dir, OTHERS[i], &path);
+    bool found = model_of(a, dir) != NULL;
+    for (int i = 0; i < 3; i++) found |= there(a, dir, OTHERS[i], &path);
+    return found;
+}
+
+bool tokenizer_there(const char *model)
+{
+    Arena a = arena_open((size_t)1 << 20);
+    const char *gguf = NULL;
+    bool found = !hf_cache_find(&model, &a, model) &&
+                 (has_files(&a, file_folder(&a, model)) || (!gguf_find(&gguf, &a, model) && gguf) ||
+                  (str_glob("*.model|*.json|*.txt", model) && !access(model, R_OK)));
+    if (!found) err_clear();
     arena_close(&a);
     return found;
 }
@@ -109,7 +119,7 @@ Status tokenizer_open(Tokenizer *t, Arena *a, const char *path)
     const char *gguf = NULL;
     *t = (Tokenizer){0};
     TRY(hf_cache_find(&path, a, path));
-    if (!file_is_dir(path) || !tokenizer_there(path)) TRY(gguf_find(&gguf, a, path));
+    if (!file_is_dir(path) || !has_files(a, path)) TRY(gguf_find(&gguf, a, path));
     if (gguf) path = gguf;
     if (str_glob("*.safetensors|*.bin|*.index.json|*vocab.json|*merges.txt", path)) path = file_folder(a, path);
     bool folder = file_is_dir(path);

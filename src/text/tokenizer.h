@@ -40,7 +40,7 @@ typedef struct {
 Status tokenizer_open(Tokenizer *, Arena *, const char *path);
 Tokenizer tokenizer_of(Bpe *); /* one at hand, with RoBERTa's frame; closing it closes the Bpe */
 void tokenizer_close(Tokenizer *);
-bool tokenizer_there(const char *dir); /* whether the directory has files of any kind of tokenizer */
+bool tokenizer_there(const char *path); /* whether tokenizer_open() would find files of any kind of tokenizer */
 
 /* A tokenizer whose parts are in memory, as a GGUF file has them; they stay in use.  A byte that the vocabulary lacks
  * is left out of a word before anything is merged, as the tokenizers library does. */

@@ -230,7 +230,7 @@ static void tokens_have_labels_and_limits(void **state)
     assert_string_equal(t.label[1], "int");
     assert_string_equal(t.label[2], " x");
     assert_string_equal(t.piece[2], "\u0120x");
-    assert_string_equal(t.label[t.n - 2], "\xC3");
+    assert_string_equal(t.label[t.n - 2], "\xEF\xBF\xBD"); /* U+FFFD: half a character */
     assert_string_equal(t.label[t.n - 1], "</s>");
     assert_int_equal(tokens_of_ids(&t, &a, NULL, "ids", "1,2,x"), E_CONFIG);
     assert_non_null(strstr(err_message(), "\"x\""));

@@ -16,6 +16,14 @@ for path in "$t/one" "$t/one/m.gguf"; do
     expect 0 '^ +5 +2 +4  ab' '... its tokenizer' tokenize "$path" "$t/text"
     expect 0 '^' '... and its text' generate "$path" --max-new-tokens 3 "$t/text"
 done
+# Every other command that takes a model, by its folder and by its file: a GGUF has no config.json and no tokenizer.json.
+for path in "$t/one" "$t/one/m.gguf"; do
+    kind=$(basename "$path")
+    expect 0 '^ +0 +0 ' "attention of $kind" attend --model "$path" --text abab --out "$t/attend.$kind" --format svg
+    # The weights of this model are a ramp, of which no regression can be made; that its file is found is seen by that.
+    expect 1 'least squares' "an experiment on $kind" theory prefix-bias --preset smoke --set "model=$path" \
+        --set model-slots=2 --set tokens=4 --set rows=2 --out "$t/bias.$kind"
+done
 expect 0 '^F32 +.256, 1. +h.2.attn.c_attn.weight' 'transposed tensors are listed' model list "$t/blocks.gguf"
 expect 0 '[0-9]' 'a folder of the same' model convert "$t/one/m.gguf" "$t/made"
 expect 0 '0 of 11 tensors differ' '... with the same tensors' model compare "$t/one" "$t/made"

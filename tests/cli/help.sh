@@ -17,6 +17,16 @@ hides() { # PATTERN NAME
 }
 skip() { echo "ok $((n += 1)) - $1 # SKIP no $2 here"; }
 
+# ---- the options of a model
+"$VERNIER" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$t/commands"
+: >"$t/out" && : >"$t/err"
+while read -r c; do
+    "$VERNIER" "$c" --help </dev/null >"$t/one" 2>&1
+    if grep -q '^  --adapter DIR' "$t/one" && ! grep -q '^  --vocab-from-file' "$t/one"; then echo "$c" >>"$t/err"; fi
+done <"$t/commands"
+[ -s "$t/commands" ] && [ ! -s "$t/err" ]
+result $? 'each command that attaches an adapter to a model has --vocab-from-file'
+
 # ---- subcommands
 for c in data model adapter; do
     for v in $("$VERNIER" help $c | sed -n '/^subcommands/,/^$/s/^  \([a-z]*\) .*/\1/p'); do

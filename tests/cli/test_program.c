@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "nn/small.h"
 #include "run/experiment.h"
 #include "plot/plot.h"
 #include "scratch.h"
@@ -181,6 +182,31 @@ static void a_file_that_is_cut_is_one_sentence(void **state)
     arena_close(&a);
 }
 
+/* With an LM head in its files and without: the tree has the parameters of the model that these files load as. */
+static void inspect_counts_the_heads_that_the_files_have(void **state)
+{
+    (void)state;
+    static const char *const FAMILIES[] = {"roberta", "bert", "modernbert"};
+    for (int i = 0; i < 6; i++) {
+        Model *saved, *loaded;
+        const char *name = str_print(&arena, "%s%d", FAMILIES[i / 2], i % 2);
+        const char *folder = str_print(&arena, "%s/%s", dir, name);
+        Config c = small_config(FAMILIES[i / 2]);
+        c.no_lm_head = i % 2;
+        EXPECT(!model_open(&saved, &arena, &c, F32, 1) && !model_save(saved, folder) &&
+                   !model_load(&loaded, &arena, folder),
+               "%s", err_message());
+        assert_int_equal(vernier(str_print(&arena, "model inspect %s", name)), 0);
+        const char *total = strstr(output, " parameters, 0 of them trainable");
+        assert_non_null(total);
+        while (total[-1] != '\n') total--;
+        int64_t count = 0;
+        for (; *total != ' '; total++) count = *total == ',' ? count : 10 * count + *total - '0';
+        EXPECT(count == params_count(loaded->params, NULL, false), "%s: inspect counts %lld parameters, not %lld",
+               name, (long long)count, (long long)params_count(loaded->params, NULL, false));
+    }
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 int main(int argc, char **argv)
 {
@@ -191,6 +217,7 @@ int main(int argc, char **argv)
                                        CASE(json_list_parses),
                                        CASE(gate_turns_a_failed_claim_into_exit_1),
                                        CASE(a_later_option_wins_and_set_equals_key),
-                                       CASE(a_file_that_is_cut_is_one_sentence)};
+                                       CASE(a_file_that_is_cut_is_one_sentence),
+                                       CASE(inspect_counts_the_heads_that_the_files_have)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

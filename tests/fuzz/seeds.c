@@ -337,6 +337,28 @@ static void ggufs(void)
     put("gguf", "blocks", b.text, b.len);
 }
 
+static void chats(void)
+{
+    text("chat", "chatml",
+         "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m.content | default('', true) + "
+         "'<|im_end|>' }}{% "
+         "endfor %}{%- if tools is not none -%} x {%+ endif %}");
+    text(
+        "chat", "statements",
+        "{% macro f(x, y='d') %}<{{ x }}|{{ y }}>{% endmacro %}{% set s = namespace(n=0) %}{% for k, v in {'a': [1, "
+        "none]}"
+        ".items() if v %}{% if loop.first %}{{ f(k, y=2) }}{% elif 1 %}{% continue %}{% endif %}{% set s.n = s.n + 1 "
+        "%}{% "
+        "else %}{% break %}{% endfor %}{% set t %}{# c #}{{ s.n }}{% endset %}{% raw %}{{ {% endraw %}{{ t ~ s.n }}");
+    text("chat", "expressions",
+         "{{ 'abc'[1:] }}{{ [1, 2.5, 'x'][::-1] | join('-') }}{{ -7 // 2 % 3 * 1 }}{{ 1 < 2 <= 2 and not 3 in [1] "
+         "}}{{ range("
+         "3, 0, -1) | list | tojson(indent=2) }}{{ messages | selectattr('role', 'equalto', 'user') | "
+         "map(attribute='role') "
+         "| list }}{{ 'a b'.split() | last | upper }}{{ 'x' if 4 is divisibleby 2 else 'y' }}");
+    text("chat", "cut", "{% if messages[0].role == 'system' %}{{ ('a', \"b\" ");
+}
+
 int main(void)
 {
     arena = arena_open((size_t)1 << 30);
@@ -423,6 +445,7 @@ int main(void)
          "w>\",\"continuing_subword_prefix\":\"##\",\"unk_token\":\"<unk>\",\"fuse_unk\":true,\"vocab\":{\"<unk>\":0,"
          "\"i\":1,\"##n\":2,\"##t</w>\":3,\"in\":4},\"merges\":[\"i ##n\"]}}");
     mapped_tokenizer();
+    chats();
     npys();
     ggufs();
     adapters();

@@ -4,6 +4,7 @@
 #include <dirent.h>
 
 #include "fuzz/adapter.c"
+#include "fuzz/chat.c"
 #include "fuzz/config.c"
 #include "fuzz/gguf.c"
 #include "fuzz/generation.c"
@@ -43,6 +44,7 @@ static void replay(const char *name, void (*target)(const char *, size_t))
         replay(#name, fuzz_##name);                                                                                  \
     }
 REPLAY(adapter)
+REPLAY(chat)
 REPLAY(config)
 REPLAY(gguf)
 REPLAY(generation)
@@ -56,8 +58,8 @@ REPLAY(wordpiece)
 REPLAY(torch)
 REPLAY(zip)
 
-SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_config), cmocka_unit_test(replay_gguf),
-      cmocka_unit_test(replay_generation), cmocka_unit_test(replay_json), cmocka_unit_test(replay_npy),
-      cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm), cmocka_unit_test(replay_tokenizer),
-      cmocka_unit_test(replay_declared), cmocka_unit_test(replay_wordpiece), cmocka_unit_test(replay_torch),
-      cmocka_unit_test(replay_zip))
+SUITE(cmocka_unit_test(replay_adapter), cmocka_unit_test(replay_chat), cmocka_unit_test(replay_config),
+      cmocka_unit_test(replay_gguf), cmocka_unit_test(replay_generation), cmocka_unit_test(replay_json),
+      cmocka_unit_test(replay_npy), cmocka_unit_test(replay_safetensors), cmocka_unit_test(replay_spm),
+      cmocka_unit_test(replay_tokenizer), cmocka_unit_test(replay_declared), cmocka_unit_test(replay_wordpiece),
+      cmocka_unit_test(replay_torch), cmocka_unit_test(replay_zip))

@@ -256,7 +256,8 @@ static void memory_of_the_file(void **state)
             for (int64_t j = 0; j < tensor_count(params_at(m->params, i)->val); j++)
                 sum += tensor_get(params_at(m->params, i)->val, j);
         long grown = resident("VmHWM") - before;
-        EXPECT(isfinite(sum) && grown < size + size / 10 + (4 << 20), "%s: %ld bytes of a file of %ld",
+        /* a piece of 4 MB twice, and pages of 2 MB at the ends of piece and copy; the file a second time is more */
+        EXPECT(isfinite(sum) && grown < size + size / 10 + (8 << 20), "%s: %ld bytes of a file of %ld",
                moved ? "copied" : "in place", grown, size);
         arena_close(&own);
         long left = resident("VmRSS") - before;

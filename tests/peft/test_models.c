@@ -10,6 +10,7 @@
 #include "nn/config.h"
 #include "nn/generate.h"
 #include "scratch.h"
+#include "text/declared_class.h"
 
 typedef struct {
     const Arch *arch;
@@ -113,12 +114,30 @@ static const char *cell(bool yes)
     return yes ? "yes" : "–";
 }
 
+/* The tokenizer of a folder that has no tokenizer.json and declares no class (tests/text/test_declared.c). */
+static const char *tokenizer_of_type(const char *type)
+{
+    static const char *const NAME[] = {[FAMILY_NONE] = "tokenizer.json alone",
+                                       [FAMILY_GPT2] = "GPT-2",
+                                       [FAMILY_NEOX] = "GPT-NeoX",
+                                       [FAMILY_QWEN2] = "Qwen2",
+                                       [FAMILY_ROBERTA] = "RoBERTa",
+                                       [FAMILY_BERT] = "BERT",
+                                       [FAMILY_T5] = "T5",
+                                       [FAMILY_LLAMA] = "Llama",
+                                       [FAMILY_XLMR] = "XLM-R",
+                                       [FAMILY_CAMEMBERT] = "CamemBERT",
+                                       [FAMILY_PLBART] = "PLBART"};
+    Family f = class_family_of_model(type);
+    return f < sizeof NAME / sizeof *NAME && NAME[f] ? NAME[f] : "tokenizer.json alone";
+}
+
 /* The line of the document, as the library answers. */
 static char *row_of(Arena *run, Kind k)
 {
     Buf b = buf_open(run);
     if (write_folder(run, k)) return str_print(run, "| `%s` | %s | %s |", k.type, k.arch->name, err_message());
-    buf_print(&b, "| `%s` | %s | yes | %s | %s | %s |", k.type, k.arch->name,
+    buf_print(&b, "| `%s` | %s | %s | yes | %s | %s | %s |", k.type, k.arch->name, tokenizer_of_type(k.type),
               cell(trains(&(Variant){"full", "full", NULL})), cell(generates()), cell(attends()));
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
         buf_print(&b, " %s |", cell(trains(&(Variant){(*p)->name, (*p)->name, NULL})));
@@ -131,7 +150,7 @@ static void the_table_holds(void **state)
     Bytes page;
     EXPECT(file_read(&page, &arena, "docs/models.md") == OK, "%s", err_message());
     Buf head = buf_open(&arena);
-    buf_print(&head, "| model_type | family | loads | trains | generates | attends |");
+    buf_print(&head, "| model_type | family | tokenizer | loads | trains | generates | attends |");
     for (const Peft *const *p = peft_begin(); p < peft_end(); p++) buf_print(&head, " %s |", (*p)->name);
     int wrong = !strstr(page.text, head.text);
     if (wrong) printf("# missing: %s\n", head.text);

@@ -262,6 +262,12 @@ static inline void set_exact(PeftConfig *cfg, const Model *m)
     cfg->norm_gradient = true;
 }
 
+static inline void set_plain_norm(PeftConfig *cfg, const Model *m)
+{
+    (void)m;
+    cfg->plain_norm = true;
+}
+
 static inline void set_exact_thirds(PeftConfig *cfg, const Model *m)
 {
     set_exact(cfg, m);
@@ -300,6 +306,7 @@ static inline int variants(Variant *v)
                                     {"dora", "dora tables", set_tables},
                                     {"dora", "dora exact", set_exact},
                                     {"dora", "dora thirds", set_exact_thirds},
+                                    {"dora", "dora plain", set_plain_norm},
                                     {"vera", "vera all", set_all_maps},
                                     {"prompt", "late", set_late},
                                     {"ia3", "ia3 all", set_every_scale},

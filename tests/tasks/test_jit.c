@@ -447,12 +447,14 @@ static void lines_share_the_attention(void **state)
         double out[3], two[3];
         jit_line_attention(out, &j, hooks, &step, 0, &lines);
         assert_int_equal(hooks_n(hooks), 0);
-        EXPECT(fabs(out[0] + out[1] + out[2] - 1) < 1e-9 && out[0] > 0 && out[1] > 0 && out[2] > 0,
+        EXPECT(fabs(out[0] + out[1] + out[2] - 1) < 1e-9 && (out[0] > 0 || m->config.window) && out[1] > 0 &&
+                   out[2] > 0,
                "%s: %g %g %g do not share 1", SHAPES[k], out[0], out[1], out[2]);
         from[1] = 2; /* token 1 goes to the first line */
         to[0] = 2;
         jit_line_attention(two, &j, hooks, &step, 0, &lines);
-        assert_true(two[0] > out[0] && two[1] < out[1] && fabs(two[2] - out[2]) < 1e-12);
+        if (!m->config.window) assert_true(two[0] > out[0] && two[1] < out[1]); /* a window hides token 1 */
+        assert_true(fabs(two[2] - out[2]) < 1e-12);
     }
 }
 
