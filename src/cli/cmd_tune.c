@@ -157,7 +157,8 @@ static const Option OPTIONS[] = {
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
      "lora (default), adapter (Houlsby's), prefix, full, ... (vernier list); jit: words or la, logistic regressions"},
-    {"options", "K=V,..", "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
+    {"options", "K=V,..",
+     "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
      "(vernier list methods names all)"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},

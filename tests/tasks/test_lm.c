@@ -38,7 +38,7 @@ static Model *decoder(const char *shape, int vocab)
     c.vocab = vocab, c.dim = 16, c.heads = 2, c.head_dim = 8, c.hidden = 32, c.layers = 2;
     if (c.kv_heads) c.kv_heads = 1;
     if (c.positions) c.positions = 64;
-    c.pad = arch_find(shape)->encode ? 1 : -1, c.bos = 0, c.eos = 2;
+    c.pad = arch_find(c.arch)->encode ? 1 : -1, c.bos = 0, c.eos = 2;
     c.dropout = c.attn_dropout = 0, c.init_sd = 0.2;
     EXPECT(model_open(&m, &arena, &c, F32, 7) == OK, "%s", err_message());
     return m;
