@@ -98,7 +98,9 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
         cJSON_Delete(root);
     } else {
         status = tune_print(j, card, path);
+        const TuneView *view = tune_view(j->o.task);
         if (!status) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
+        if (!status && view->next) print_out("%s\n", view->next(j, out));
     }
     cJSON_Delete(card);
     return status;
@@ -155,7 +157,8 @@ static const Option OPTIONS[] = {
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
      "lora (default), adapter (Houlsby's), prefix, full, ... (vernier list); jit: words or la, logistic regressions"},
-    {"options", "K=V,..", "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
+    {"options", "K=V,..",
+     "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
      "(vernier list methods names all)"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},

@@ -18,7 +18,8 @@ typedef struct {
     const char *const *options; /* those that only some tasks have; ends with NULL */
     Status (*print)(const TuneJob *, const cJSON *validation, const cJSON *card, const char *path);
     const char *(*sentence)(const TuneJob *, const cJSON *validation);
-    void (*config)(cJSON *, const TuneJob *); /* its settings for the manifest */
+    void (*config)(cJSON *, const TuneJob *);              /* its settings for the manifest */
+    const char *(*next)(const TuneJob *, const char *out); /* another command for the result; NULL: none */
 } TuneView;
 extern const TuneView *const TUNE_VIEWS[]; /* NULL-ended */
 const TuneView *tune_view(const TuneTask *);

@@ -125,8 +125,9 @@ static Status print_texts(const TuneJob *j, const cJSON *v, const cJSON *card, c
     TRY(json_real(&was, v, "untuned_loss", 0, most, path));
     TRY(json_real(&perplexity_was, v, "untuned_perplexity", 0, most, path));
     TRY(json_real(&accuracy, v, "accuracy", 0, 1, path));
-    print_out("validation: %.0f %s, %.0f scored tokens, of which %.1f %% are the likeliest\n", texts,
-              str_plural((int64_t)texts, "text", "texts"), scored, 100 * accuracy);
+    print_out("validation: %.0f %s, %.0f scored %s, %.1f %% predicted first\n", texts,
+              str_plural((int64_t)texts, "text", "texts"), scored, str_plural((int64_t)scored, "token", "tokens"),
+              100 * accuracy);
     print_out("%-10s %22s %12s\n", "", "loss (nats per token)", "perplexity");
     print_out("%-10s %22.4f %12.4g\n%-10s %22.4f %12.4g\n", "untuned", was, perplexity_was, "tuned", loss,
               perplexity);
@@ -147,6 +148,16 @@ static void texts_config(cJSON *c, const TuneJob *j)
     cJSON_AddStringToObject(c, "text-key", j->p.key);
 }
 
+/* How the result writes. */
+static const char *texts_next(const TuneJob *j, const char *out)
+{
+    const TuneOptions *o = &j->o;
+    const char *tokenizer = o->tokenizer ? o->tokenizer : o->model;
+    if (predictor_whole(j->p.peft))
+        return str_print(j->run, "vernier generate %s/model --tokenizer %s", out, tokenizer);
+    return str_print(j->run, "vernier generate %s --adapter %s", o->model, out);
+}
+
 static const TuneView LM = {.tune = &TUNE_LM,
                             .title = "Language modelling",
                             .input = "texts as JSON Lines, or plain text",
@@ -154,7 +165,8 @@ static const TuneView LM = {.tune = &TUNE_LM,
                             .options = (const char *const[]){"score", "text-key", NULL},
                             .print = print_texts,
                             .sentence = texts_sentence,
-                            .config = texts_config};
+                            .config = texts_config,
+                            .next = texts_next};
 
 /* ---- any task */
 

@@ -9,8 +9,8 @@
  *                                                cut into blocks; every token is scored
  *
  * An end-of-text token follows each text and each completion; a chat template writes its own.  With
- * LmPlan.score_all the prompts and the other roles are scored, too.  The first token of a text has nothing in front of
- * it and is never scored.  Special tokens that a text spells are these tokens, as in the libraries.
+ * LmPlan.score_all the prompts and the other roles are scored, too.  The first token of a text has nothing in
+ * front of it and is never scored.  Special tokens that a text spells are these tokens, as in the libraries.
  *
  *   LmSet all, train, valid;
  *   TRY(lm_read(&all, &run, "notes.jsonl", "text"));
@@ -39,7 +39,7 @@ typedef struct {
 } LmSet;
 /* `key`: the member that holds the text of a row.  E_FORMAT names path:line; E_MISMATCH: there is no text. */
 Status lm_read(LmSet *, Arena *, const char *path, const char *key);
-/* A share of the records, drawn by the seed, goes to valid; of plain text its end, from the beginning of a line on. */
+/* A share of the records, drawn by the seed, goes to valid; of plain text its end, from the start of a line on. */
 void lm_cut(LmSet *train, LmSet *valid, Arena *, const LmSet *, double share, uint64_t seed);
 bool lm_has_chats(const LmSet *);
 
@@ -66,7 +66,7 @@ Status lm_tokens(LmTexts *out, Arena *, const LmSet *, const Model *, const Toke
 /* One epoch of the examples, in batches of little padding. */
 Status lm_evaluate(Evaluation *, Model *, const Hooks *, const Examples *, Arena *step);
 
-/* The same for each example alone, (x->n).  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
+/* The same for each example alone, (x->n).  `each`, when not NULL, may stop by returning false: E_INTERRUPT. */
 Status lm_score(Evaluation *, Model *, const Hooks *, const Examples *x, Arena *step,
                 bool (*each)(int64_t done, void *user), void *user);
 Evaluation lm_total(const Evaluation *, int64_t n); /* of all of them together, each by its scored tokens */

@@ -1,7 +1,7 @@
 /* Texts as token sequences, and which of their tokens are scored.
  *
- * A text has spans of bytes that are scored; a token is, when it holds a byte of one.  So a token that joins the end of
- * a prompt and the beginning of its completion counts as the completion's. */
+ * A text has spans of bytes that are scored; a token is scored when it holds a byte of one.  So a token that joins
+ * the end of a prompt and the beginning of its completion counts as the completion's. */
 #include <stdio.h>
 #include <string.h>
 
@@ -67,8 +67,8 @@ static Status reach(size_t *out, const Reader *r, Arena *a, const cJSON *message
     if (part.len <= whole.len && !memcmp(part.text, whole.text, part.len)) return OK;
     return err_fail(
         E_MISMATCH,
-        "the chat template changes the first %d %s when others follow, so the assistant's tokens cannot be "
-        "told; --score all trains on the whole conversation",
+        "the chat template renders the first %d %s differently when others follow, so the assistant's tokens "
+        "cannot be found; --score all trains on the whole conversation",
         n, str_plural(n, "message", "messages"));
 }
 
@@ -228,7 +228,8 @@ static Status add_records(Columns *c, const Reader *r)
     return OK;
 }
 
-/* Blocks of plain text: every token but the first is scored once, as the last of its block predicts the next's first. */
+/* Blocks of plain text: every token but the first is scored once, as the last of a block predicts the next one's
+ * first. */
 static Status add_blocks(Columns *c, const Reader *r)
 {
     Arena scratch = arena_open(0);

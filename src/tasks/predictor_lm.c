@@ -61,13 +61,3 @@ const Task TASK_LM = {.name = "lm",
                       .load_options = load_options,
                       .open_head = open_head,
                       .check_lengths = check_lengths};
-
-Status predictor_texts(LmTexts *out, Predictor *p, Arena *a, const LmSet *s)
-{
-    if (lm_has_chats(s) && !p->lm.chat) {
-        Chat *chat = NEW(a, Chat, 1);
-        TRY(chat_open(chat, a, predictor_path(p, a, p->tokenizer), &p->text));
-        p->lm.chat = chat;
-    }
-    return lm_tokens(out, a, s, p->net, &p->text, &p->lm);
-}

@@ -1,4 +1,4 @@
-/* Language modelling on the user's own texts: a decoder alone; selection by the perplexity of the validation texts. */
+/* Language modelling on the user's own texts: a decoder alone, selected by the perplexity of the validation texts. */
 #include <math.h>
 #include <stdio.h>
 
@@ -47,12 +47,12 @@ static void remark_texts(const TuneJob *j, const LmTexts *x, const LmSet *s)
 {
     int64_t all = x->x.n + x->empty;
     if (x->cut)
-        tuning_remark(&j->watch, j->run,
-                      "%s: %lld of %lld texts have more than %d tokens; their ends are cut (--max-length)", s->path,
-                      (long long)x->cut, (long long)all, j->p.lm.length);
+        tuning_remark(&j->watch, j->run, "%s: %lld of %lld %s more than %d tokens; the rest is cut (--max-length)",
+                      s->path, (long long)x->cut, (long long)all, str_plural(all, "text has", "texts have"),
+                      j->p.lm.length);
     if (x->empty)
-        tuning_remark(&j->watch, j->run, "%s: %lld of %lld texts %s no token to score, and %s left out", s->path,
-                      (long long)x->empty, (long long)all, str_plural(x->empty, "has", "have"),
+        tuning_remark(&j->watch, j->run, "%s: %lld of %lld %s no token to score, and %s left out", s->path,
+                      (long long)x->empty, (long long)all, str_plural(all, "text has", "texts have"),
                       str_plural(x->empty, "is", "are"));
 }
 
@@ -85,10 +85,12 @@ static Status prepare(TuneJob *j)
     remark_texts(j, &valid, &j->valid_texts);
     j->n_train = train.x.n, j->n_valid = valid.x.n;
     TRY(evaluate(&j->untuned, p, NULL, &valid));
-    tuning_remark(&j->watch, j->run,
-                  "%lld tokens are scored in training, %lld in validation; before tuning the validation loss is %.4f "
-                  "nats per token, perplexity %.4g",
-                  (long long)train.scored, (long long)valid.scored, j->untuned.loss, j->untuned.perplexity);
+    tuning_remark(
+        &j->watch, j->run,
+        "%lld %s scored in training, %lld in validation; before tuning the validation loss is %.4f nats per "
+        "token, perplexity %.4g",
+        (long long)train.scored, str_plural(train.scored, "token is", "tokens are"), (long long)valid.scored,
+        j->untuned.loss, j->untuned.perplexity);
     j->t.checkpoint = wants_checkpoints(j, &train);
     return tuning_show_texts(&j->t, &train.x, &valid.x);
 }

@@ -88,9 +88,15 @@ for m in gpt2 llama; do
     expect 0 '^ +block +tokens' '... whose blocks are scored' predict "$t/plain.$m" "$t/plain.txt"
 done
 grep '"text"' "$t/train.jsonl" >"$t/texts.jsonl"
-expect 0 '8 of 8 texts have more than 8 tokens|[0-9] of [0-9] texts have more than 8 tokens; their ends are cut' 'texts that are too long' \
+expect 0 '[0-9] of [0-9] texts have more than 8 tokens; the rest is cut' 'texts that are too long' \
     tune --task lm --train "$t/texts.jsonl" --model "$t/m/llama" --max-length 8 --epochs 1 --out "$t/short"
 sed 's/"text"/"body"/' "$t/texts.jsonl" >"$t/body.jsonl"
 expect 0 'texts, ' 'a member of another name' tune --task lm --train "$t/body.jsonl" --text-key body --model "$t/m/llama" --epochs 1 --out "$t/body"
 expect 0 '^ +all ' '... which predict knows' predict "$t/body" "$t/body.jsonl"
+printf '{"prompt": "the", "completion": ""}\n' >"$t/one.jsonl"
+expect 0 '^1 token is scored in training, 1 in validation' 'one text with one token' \
+    tune --task lm --train "$t/one.jsonl" --valid "$t/one.jsonl" --model "$t/m/llama" --epochs 1 --out "$t/one"
+cat "$t/out" "$t/err" | grep -Eq '(^|[^0-9.])1 (scored )?(texts|tokens)'
+[ $? = 1 ]
+result $? '... is told in the singular'
 echo "1..$n"

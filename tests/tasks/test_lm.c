@@ -1,6 +1,7 @@
 /* Language modelling on texts: which tokens of each kind of record are scored, counted by hand; plain text in blocks;
- * conversations through a chat template; that decoders learn a text with any method; and the loss of a published model
- * against its reference library.  With a directory as its argument the program saves small models there, for scripts. */
+ * conversations through a chat template; that decoders learn a text with any method; and the loss of a published
+ * model against its reference library.  With a directory as its argument the program saves small models there, for
+ * scripts. */
 #include "nn/small.h"
 
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static Model *decoder(const char *shape, int vocab)
     c.vocab = vocab, c.dim = 16, c.heads = 2, c.head_dim = 8, c.hidden = 32, c.layers = 2;
     if (c.kv_heads) c.kv_heads = 1;
     if (c.positions) c.positions = 64;
-    c.pad = arch_find(shape)->encode ? 1 : -1, c.bos = 0, c.eos = 2;
+    c.pad = arch_find(c.arch)->encode ? 1 : -1, c.bos = 0, c.eos = 2;
     c.dropout = c.attn_dropout = 0, c.init_sd = 0.2;
     EXPECT(model_open(&m, &arena, &c, F32, 7) == OK, "%s", err_message());
     return m;
@@ -240,7 +241,7 @@ static void a_template_that_rewrites_is_refused(void **state)
     use_template(f, FICKLE);
     assert_int_equal(lm_read(&s, &arena, file_of("a.jsonl", TALK), "text"), OK);
     assert_int_equal(lm_tokens(&x, &arena, &s, f->m, &f->t, &f->plan), E_MISMATCH);
-    EXPECT(strstr(err_message(), "a.jsonl:1: the chat template changes the first") != NULL, "%s", err_message());
+    EXPECT(strstr(err_message(), "a.jsonl:1: the chat template renders the first") != NULL, "%s", err_message());
     err_clear();
     f->plan.score_all = true;
     assert_int_equal(lm_tokens(&x, &arena, &s, f->m, &f->t, &f->plan), OK);
