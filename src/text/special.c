@@ -122,21 +122,27 @@ const Special *special_search(const Specials *s, SpecialKind kind, bool normaliz
     return NULL;
 }
 
-const Special *special_next(const Specials *s, const char *text, size_t from, size_t len, size_t *at)
+/* The first of a kind, whether it is found in the text as it is or in the normalised one. */
+static const Special *next_of(const Specials *s, SpecialKind kind, const char *text, size_t from, size_t len,
+                              size_t *at)
 {
     size_t where[2];
     const Special *x[2];
-    for (int k = 0; k < 2; k++) x[k] = special_search(s, SPECIAL_ALL, k, text, from, len, &where[k]);
+    for (int k = 0; k < 2; k++) x[k] = special_search(s, kind, k, text, from, len, &where[k]);
     int first = x[0] && (!x[1] || where[0] <= where[1]) ? 0 : 1;
     if (x[first]) *at = where[first];
     return x[first];
+}
+
+const Special *special_next(const Specials *s, const char *text, size_t from, size_t len, size_t *at)
+{
+    return next_of(s, SPECIAL_ALL, text, from, len, at);
 }
 
 int64_t special_count(const Specials *s, const char *text, size_t len)
 {
     int64_t n = 0;
     size_t from = 0, at;
-    for (const Special *x; (x = special_search(s, SPECIAL_ONLY, false, text, from, len, &at)); from = at + x->len)
-        n++;
+    for (const Special *x; (x = next_of(s, SPECIAL_ONLY, text, from, len, &at)); from = at + x->len) n++;
     return n;
 }
