@@ -1,9 +1,9 @@
 /* The program is src/cli/program.c; this file is apart so that tests can be the program too.
  *
- * libgomp's threads spin for milliseconds at the end of each parallel loop, in case the next one follows soon.  A token
- * of generation has hundreds of short loops, and where other programs want the cores too, a spinning thread takes the
- * time of the one that it waits for: on a busy machine generation took 7 to 16 times as long.  Threads that sleep
- * instead cost microseconds a loop.  libgomp reads its policy before main(), so the program sets it and starts again. */
+ * libgomp's threads spin for milliseconds at the end of each parallel loop, in case the next one follows soon.
+ * Generating a token takes hundreds of short loops.  Where other programs want the cores too, a spinning thread takes
+ * the time of the one that it waits for: on a busy machine generation took 7 to 16 times as long.  libgomp reads its
+ * policy before main(), so the program sets it and starts again. */
 #include <stdlib.h>
 #include <unistd.h>
 
