@@ -46,7 +46,7 @@ static int64_t length_of(Value v)
 
 Value attribute_of(Render *r, Value object, Value key)
 {
-    if (object.kind == V_UNDEFINED) return render_wrong(r, "a member of something undefined is asked for");
+    if (object.kind == V_UNDEFINED) return render_wrong(r, "a member of something undefined");
     if (object.kind == V_MAP) {
         for (int i = 0; i < object.map->n; i++)
             if (value_equal(object.map->key[i], key)) return object.map->at[i];

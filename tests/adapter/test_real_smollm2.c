@@ -1,8 +1,8 @@
-/* A LoRA of PEFT on the real SmolLM2-135M-Instruct, against PEFT: logits and losses of five texts, the loss of a padded
- * batch, and the gradient of every tensor.
+/* A LoRA of PEFT on the real SmolLM2-135M-Instruct, against PEFT: logits and losses of five texts, the loss of a
+ * padded batch, and the gradient of every tensor.
  *
  * The weights lie in smollm2/ below $VERNIER_MODELS (build/models), the answers in models/expected/peft of the shared
- * files; without either the tests are skipped.  Without VERNIER_REAL (`make test-real`) only the short texts are run. */
+ * files; without either the tests are skipped.  Without VERNIER_REAL (`make test-real`) only short texts are run. */
 #include "expect.h"
 
 #include <string.h>

@@ -95,7 +95,7 @@ folder tf_model.h5 'tf_model.h5 holds weights of TensorFlow'
 folder flax_model.msgpack 'flax_model.msgpack holds weights of Flax'
 folder model.fp16.safetensors 'model.fp16.safetensors is a variant'
 folder adapter_model.safetensors 'adapter_model.safetensors holds an adapter'
-folder README.md 'index of shards$'
+folder README.md 'nor a .gguf$'
 
 # ---- an index of shards
 mkdir "$t/shards"
