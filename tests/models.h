@@ -1,5 +1,5 @@
-/* Two pretrained models: below $VERNIER_MODELS, or in build/models, which models/fetch of the shared folder fills where
- * a package index is in reach.  The answers of the reference libraries lie below models/expected there. */
+/* Two pretrained models: below $VERNIER_MODELS, or in build/models, which models/fetch of the shared folder fills
+ * where a package index is in reach.  The answers of the reference libraries lie below models/expected there. */
 #ifndef TESTS_MODELS_H
 #define TESTS_MODELS_H
 

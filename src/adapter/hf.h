@@ -6,7 +6,7 @@
 
 #include "adapter/library.h"
 
-Status hf_defaults(Adapter *, const Model *); /* modules that a config leaves to the library, by type of model */
+Status hf_defaults(Adapter *, const Model *);    /* modules that a config leaves to the library, by type of model */
 bool hf_is_norm(const Adapter *, const Param *); /* a norm's gain or bias that the adapter trains */
 const char *hf_module(const Adapter *, const Linear *);                   /* its name in PEFT's model */
 const char *hf_tensor(const Adapter *, const Linear *, const char *what); /* base_model.model.<module>.<what> */

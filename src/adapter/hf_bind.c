@@ -97,8 +97,7 @@ bool hf_is_norm(const Adapter *a, const Param *p)
 {
     const char *dot = strrchr(p->name, '.');
     if (!p->trainable || !dot || str_glob("peft.*", p->name)) return false;
-    const Param *gain =
-        param_find(a->model->params, str_print(a->run, "%.*s.weight", (int)(dot - p->name), p->name));
+    const Param *gain = param_find(a->model->params, str_print(a->run, "%.*s.weight", (int)(dot - p->name), p->name));
     return gain && gain->val.rank == 1;
 }
 

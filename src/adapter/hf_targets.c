@@ -46,8 +46,8 @@ static Status set_default(Adapter *a, const char *key, const char *names, const 
     size_t n;
     if (adapter_json_is_set(a->root, key) || cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(a->root, key))) return OK;
     if (!names)
-        return err_fail(E_MISMATCH, "%s: %s is missing, and PEFT has no default for %s with %s", a->path, key, a->kind,
-                        type);
+        return err_fail(E_MISMATCH, "%s: %s is missing, and PEFT has no default for %s with %s", a->path, key,
+                        a->kind, type);
     cJSON_DeleteItemFromObjectCaseSensitive(a->root, key);
     cJSON *list = cJSON_AddArrayToObject(a->root, key);
     for (const char *rest = names, *at; str_next(&rest, "|", &at, &n);)

@@ -1,6 +1,6 @@
-/* adapter-hub/adapters in five files: hub_names.c is shared by the others, hub.c reads configs, hub_bind.c knows
- * the tensors' names, hub_head.c reads and writes flexible heads, hub_write.c writes configs.  Layers are numbered through: an encoder's, then the decoder's,
- * whose cross-attention has its numbers. */
+/* adapter-hub/adapters in five files: hub_names.c is shared by the others, hub.c reads configs, hub_bind.c knows the
+ * tensors' names, hub_head.c reads and writes flexible heads, hub_write.c writes configs.  Layers are numbered
+ * through: an encoder's, then the decoder's, whose cross-attention has its numbers. */
 #ifndef ADAPTER_HUB_H
 #define ADAPTER_HUB_H
 

@@ -377,8 +377,9 @@ Status hub_describe(Adapter *a, cJSON *root)
         if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
         TRY(METHODS[i].describe(a, cJSON_AddObjectToObject(root, "config")));
         if (a->head_factor != 0)
-            TRY(adapter_differs(a, "the head was saved apart from the token table, and the adapters library ties them "
-                                   "again; it will answer differently"));
+            TRY(adapter_differs(a,
+                                "the head was saved apart from the token table, and the adapters library ties them "
+                                "again; it will answer differently"));
         describe_model(a, root);
         config_put(root, "name", a->name);
         return OK;

@@ -1,5 +1,6 @@
-/* Five things stand on disks under the names of models: nothing at all, weights of another library, the three lines by which git-lfs stands for a
- * file that was never fetched, the web page of a login or an error, and a server's message in XML or JSON. */
+/* Five things stand on disks under the names of models: nothing at all, weights of another library, the three lines
+ * by which git-lfs stands for a file that was never fetched, the web page of a login or an error, and a server's
+ * message in XML or JSON. */
 #include "base/download.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Jinja's rules of white space with trim_blocks and lstrip_blocks: a tag or comment takes the blanks between the start
- * of its line and itself, and the newline behind it; "-" takes all white space on that side, "+" none. */
+/* Jinja's rules of white space with trim_blocks and lstrip_blocks: a tag or comment takes the blanks between the
+ * start of its line and itself, and the newline behind it; "-" takes all white space on that side, "+" none. */
 #include "chat/lexer.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* cJSON accepts bytes that are not UTF-8, reports a position, not a line, and ends strings at a NUL: all are mended
- * here.  Files are read as Python's json module reads them, because it is Python that reads and writes them elsewhere:
- * of a key that stands twice the last one counts, and NaN and Infinity are values. */
+ * here.  Files are read as Python's json module reads them, because it is Python that reads and writes them
+ * elsewhere: of a key that stands twice the last one counts, and NaN and Infinity are values. */
 #include "io/json.h"
 
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  *     x   = LN(x + attn(x));  [x = LN(x + cross(x, memory));]  x = LN(x + ffn(x))
  *     logits = h shared' + final_logits_bias
  *
- * Row 0 of a position table is position -2: two rows are left over from padding ids.  The classification head reads the decoder at the source's last end-of-text token, the decoder being fed the
- * source itself, moved right. */
+ * Row 0 of a position table is position -2: two rows are left over from padding ids.  The classification head reads
+ * the decoder at the source's last end-of-text token, the decoder being fed the source itself, moved right. */
 #include <math.h>
 #include <string.h>
 

@@ -5,8 +5,8 @@
  *
  * In a parallel layer (GPT-NeoX) the feed-forward reads the layer's input, not the sum with attention's output.
  *
- * Rotary positions turn queries and keys between their projections (sites Q and K) and the cache, so KEYS sees keys as
- * attention reads them, and a prefix put there is not turned.
+ * Rotary positions turn queries and keys between their projections (sites Q and K) and the cache, so KEYS sees keys
+ * as attention reads them, and a prefix put there is not turned.
  *
  * Every sublayer is a scope of the tape, so its inner values are recycled as soon as it ends, and the run through the
  * stack carries one Var from layer to layer.

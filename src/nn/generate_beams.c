@@ -1,6 +1,6 @@
 /* Beam search.  Each step scores every continuation of every open beam; the best are kept, those that end are set
- * aside as results.  Follows the Transformers library (4.57, _beam_search), with one row independent of the others; and
- * UniXcoder's own search, where a result that ends keeps its beam. */
+ * aside as results.  Follows the Transformers library (4.57, _beam_search), with one row independent of the others;
+ * and UniXcoder's own search, where a result that ends keeps its beam. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,8 @@
  *
  * Where the layers are not parallel, the feed-forward reads the sum of x and attention instead.  Only a share of each
  * head's channels turns.  One layer, query_key_value, makes queries, keys and values, head by head: the outputs of a
- * head are its query, its key and its value.  The classification head reads the last token (`score`, without bias). */
+ * head are its query, its key and its value.  The classification head reads the last token (`score`, without bias).
+ * */
 #include <string.h>
 
 #include "nn/build.h"

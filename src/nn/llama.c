@@ -4,11 +4,11 @@
  *     x   = x + attn(rms(x));  x = x + down(silu(gate(rms(x))) * up(rms(x)))      in each layer, causal
  *     h   = rms(x)             logits = h lm_head', or h embed_tokens' where the head is tied
  *
- * Groups of neighbouring query heads share a head of keys and values, and heads times head size need not be the hidden
- * size.  The kin differ in switches, which the type of config.json sets: biases (Qwen2: those of queries, keys and
- * values), a norm of each head's query and key (Qwen3), a window of attention (Mistral; Qwen2 from some layer on).
- * The reference calls the layer that goes through the activation `gate_proj` and the one that multiplies it `up_proj`.
- * The classification head reads the last token (`score`, without bias). */
+ * Groups of neighbouring query heads share a head of keys and values, and heads times head size need not be the
+ * hidden size.  The kin differ in switches, which the type of config.json sets: biases (Qwen2: those of queries, keys
+ * and values), a norm of each head's query and key (Qwen3), a window of attention (Mistral; Qwen2 from some layer
+ * on). The reference calls the layer that goes through the activation `gate_proj` and the one that multiplies it
+ * `up_proj`. The classification head reads the last token (`score`, without bias). */
 #include <stdio.h>
 #include <string.h>
 

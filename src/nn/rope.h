@@ -18,12 +18,12 @@ Turn rope_turn(Arena *, const float *rate, int64_t dims, const int32_t *position
 Status rope_read(Rope *, const cJSON *root, const char *path);
 void rope_write(const Rope *, cJSON *root);
 
-/* The window of a layer, 0 for none; a window that no text of the model's length fills is none.  A local layer has one
- * by its type, whether it binds or not. */
+/* The window of a layer, 0 for none; a window that no text of the model's length fills is none.  A local layer has
+ * one by its type, whether it binds or not. */
 int window_of(const Config *, int layer);
 bool window_is_local(const Config *, int layer);
-/* Reads layer_types, which says where the window is; absent, the config stays.  E_FORMAT: an unknown type, or an order
- * of layers that window_from and global_every cannot say. */
+/* Reads layer_types, which says where the window is; absent, the config stays.  E_FORMAT: an unknown type, or an
+ * order of layers that window_from and global_every cannot say. */
 Status window_read(Config *, const cJSON *root, const char *path);
 void window_write(const Config *, cJSON *root);
 

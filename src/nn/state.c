@@ -2,8 +2,8 @@
  * begin, and the place that holds most of the parameters is the model.  So any wrapper will do, however deep: a
  * trainer's `model.`, DataParallel's `module.`, torch.compile's `_orig_mod.`, or the `encoder.` of somebody's class.
  *
- * Each tensor that the model does not read is looked up in lists of heads.  A name that stands in none may be a layer that the
- * config forgot, and is refused. */
+ * Each tensor that the model does not read is looked up in lists of heads.  A name that stands in none may be a layer
+ * that the config forgot, and is refused. */
 #include "nn/state.h"
 
 #include <stdio.h>

@@ -5,10 +5,10 @@
  *     h   = block_dropout(rms(x))       logits = d^-1/2 h shared'       or an own head, then without the factor
  *
  * Positions enter as a bias on the scores of self-attention alone, a function of key minus query position that the
- * first layer owns and all layers share (UMT5: each layer owns one); scores are not divided by sqrt(D).  Heads times head size need not be d.
- * The feed-forward is relu, or gated: act(wi_0 x) * wi_1 x (version 1.1).
- * The classification head is CodeT5's: one linear layer on the decoder's state at the source's last end-of-text
- * token, the decoder being fed the source itself, moved right. */
+ * first layer owns and all layers share (UMT5: each layer owns one); scores are not divided by sqrt(D).  Heads times
+ * head size need not be d. The feed-forward is relu, or gated: act(wi_0 x) * wi_1 x (version 1.1). The classification
+ * head is CodeT5's: one linear layer on the decoder's state at the source's last end-of-text token, the decoder being
+ * fed the source itself, moved right. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

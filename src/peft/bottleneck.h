@@ -6,10 +6,10 @@
  *     ADAPT_PARALLEL  s + scale A(x)            He
  *
  * which the model adds to x (and, post-norm, normalises: Pfeiffer passes the same norm twice).  These are the exact
- * forms of the adapters library.  Its variants, too: ADAPT_SUM may add A to s + x or to the adapter's own input
- * in place of s; A may begin and end with a LayerNorm of its own; its scale may be learned, one number or one a
- * channel; `target` chooses the layers and sublayers (PART.layer.L.attn, .ffn), and rules give some of them a width of
- * their own.
+ * forms of the adapters library.  Its variants, too: ADAPT_SUM may add A to s + x or to the adapter's own input in
+ * place of s; A may begin and end with a LayerNorm of its own; its scale may be learned, one number or one a channel;
+ * `target` chooses the layers and sublayers (PART.layer.L.attn, .ffn), and rules give some of them a width of their
+ * own.
  *
  * Start: down is kaiming-uniform, biases are zero, up is zero (init_sd 0, the default) so that the start equals the
  * base exactly, or N(0, init_sd^2), the near-identity start of the Houlsby paper.

@@ -1,5 +1,5 @@
-/* Norm tuning: train the gains (and biases) of the layer norms of the body, or of those that `target` names, in a head
- * or not.  Defined on every architecture, and the rest of BitFit on one without biases. */
+/* Norm tuning: train the gains (and biases) of the layer norms of the body, or of those that `target` names, in a
+ * head or not.  Defined on every architecture, and the rest of BitFit on one without biases. */
 #include "peft/place.h"
 
 #include <string.h>

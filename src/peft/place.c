@@ -96,7 +96,8 @@ int64_t place_body_count(const Model *m, const char *glob)
 void place_body_train(Model *m, const char *glob)
 {
     for (int i = 0; i < params_n(m->params); i++)
-        if (place_is_body(params_at(m->params, i), glob)) params_train(m->params, params_at(m->params, i)->name, true);
+        if (place_is_body(params_at(m->params, i), glob))
+            params_train(m->params, params_at(m->params, i)->name, true);
 }
 
 Init place_fan_in(int64_t in)

@@ -144,7 +144,8 @@ static Status check_windows(const Model *m, const PeftConfig *cfg)
     for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
         int window = at.part == PART_CROSS ? 0 : window_of(&m->config, at.layer);
         if (window > 0)
-            return err_fail(E_CONFIG, "prefix: it falls out of the window of %d tokens that layer %d of this %s model has",
+            return err_fail(E_CONFIG,
+                            "prefix: it falls out of the window of %d tokens that layer %d of this %s model has",
                             window, at.layer, m->config.arch);
     }
     return OK;

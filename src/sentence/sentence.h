@@ -1,5 +1,5 @@
-/* Sentence vectors, as sentence-transformers computes them: a model's hidden states, pooled over the tokens of a text,
- * then perhaps linear layers and a length of 1.
+/* Sentence vectors, as sentence-transformers computes them: a model's hidden states, pooled over the tokens of a
+ * text, then perhaps linear layers and a length of 1.
  *
  *   Sentence s;
  *   TRY(sentence_open(&s, &run, "sentence-transformers/all-MiniLM-L6-v2"));

@@ -47,7 +47,8 @@ Status bpe_train(Bpe **out, Arena *, const BpeTrain *, const Bytes *text, int64_
 
 Status bpe_open(Bpe **out, Arena *, const char *dir); /* vocab.json, merges.txt and, if there, added_tokens.json */
 Status bpe_load(Bpe **out, Arena *, const char *vocab, const char *merges);
-Status bpe_save(const Bpe *, const char *dir); /* vocab.json, merges.txt, added_tokens.json */
+/* vocab.json, merges.txt, added_tokens.json, and in tokenizer_config.json the class where it has RoBERTa's tokens. */
+Status bpe_save(const Bpe *, const char *dir);
 void bpe_close(Bpe *);
 
 BpeText bpe_encode(Bpe *, Arena *, const char *text, size_t len, bool special_in_text);

@@ -1,8 +1,8 @@
 /* The files of byte-level BPE.
  *
  * vocab.json is one object, piece to id; merges.txt has one pair a line, best first, after a `#version` line;
- * added_tokens.json is one object, special token to id.  A tokenizer.json (Hugging Face tokenizers) holds the model as
- * one of its parts. */
+ * added_tokens.json is one object, special token to id.  A tokenizer.json (Hugging Face tokenizers) holds the model
+ * as one of its parts. */
 #include <string.h>
 #include <unistd.h>
 
@@ -282,15 +282,26 @@ static Status write_added(const Bpe *b, const char *path)
     return writer_close(&w);
 }
 
+/* A vocabulary with RoBERTa's tokens is read with RoBERTa's frame, whatever the model beside it is: the usual class of
+ * its model_type could be another. */
+static Status declare_class(const Bpe *b, const char *path)
+{
+    static const char ROBERTA[] = "{\"tokenizer_class\": \"RobertaTokenizer\"}\n";
+    bool framed = bpe_find(b, "<s>") >= 0 && bpe_find(b, "</s>") >= 0;
+    return framed ? file_write(path, ROBERTA, sizeof ROBERTA - 1) : OK;
+}
+
 Status bpe_save(const Bpe *b, const char *dir)
 {
-    char vocab[4096], merges[4096], added[4096];
-    int n = snprintf(added, sizeof added, "%s/added_tokens.json", dir);
-    if (n < 0 || (size_t)n >= sizeof added) return err_fail(E_IO, "%.60s...: the path is too long", dir);
+    char vocab[4096], merges[4096], added[4096], declared[4096];
+    int n = snprintf(declared, sizeof declared, "%s/tokenizer_config.json", dir);
+    if (n < 0 || (size_t)n >= sizeof declared) return err_fail(E_IO, "%.60s...: the path is too long", dir);
+    snprintf(added, sizeof added, "%s/added_tokens.json", dir);
     snprintf(vocab, sizeof vocab, "%s/vocab.json", dir);
     snprintf(merges, sizeof merges, "%s/merges.txt", dir);
     TRY(file_make_dir(dir));
     if (b->special.n) TRY(write_added(b, added));
+    TRY(declare_class(b, declared));
     TRY(write_merges(b, merges));
     return write_vocab(b, vocab); /* last: where it is, the tokenizer is whole (tokenizer_there) */
 }

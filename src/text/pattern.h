@@ -1,6 +1,6 @@
 /* What a Split or a Replace looks for: a text, one character of some class, or a regular expression.  The expressions
- * of GPT-2, Llama 3 and Qwen2 are matched by scanners (pretoken.h), all others by PCRE2, whose dialect is brought close
- * to Oniguruma's, the library's: \s and \w have its Unicode meaning, ^ and $ stand at every line.
+ * of GPT-2, Llama 3 and Qwen2 are matched by scanners (pretoken.h), all others by PCRE2, whose dialect is brought
+ * close to Oniguruma's, the library's: \s and \w have its Unicode meaning, ^ and $ stand at every line.
  *
  *   Matches m = pattern_matches(&p, text, len);
  *   for (size_t begin, end; matches_next(&m, &begin, &end);) ...  */

@@ -104,8 +104,8 @@ static int64_t cut_part(Encoder *e, const char *word, int64_t n)
     return p->words ? wordpiece_cut(p->words, e->a, word, n, e->cut) : cut_spm(e, word, n);
 }
 
-/* What was cut before is remembered; anything else is cut, and remembered if it is short.  A model of the library sums
- * scores over the whole text, so that its cuts depend on more than the word. */
+/* What was cut before is remembered; anything else is cut, and remembered if it is short.  A model of the library
+ * sums scores over the whole text, so that its cuts depend on more than the word. */
 static void encode_part(Encoder *e, int64_t from, int64_t to)
 {
     Memo *memo = &e->p->memo;
@@ -174,8 +174,8 @@ typedef struct { /* the added tokens of a text, one after the other */
     size_t at;           /* where that begins */
 } Tokens;
 
-/* A token may lie in the white space that the one before takes along.  It counts all the same, unless it takes the white
- * space on its left with it, of which nothing is left then. */
+/* A token may lie in the white space that the one before takes along.  It counts all the same, unless it takes the
+ * white space on its left with it, of which nothing is left then. */
 static const Special *next_token(Tokens *t)
 {
     const Special *s;

@@ -39,8 +39,8 @@ typedef struct Pipeline {
 Pipeline *pipeline_new(Arena *); /* without added tokens */
 void pipeline_close(Pipeline *);
 void pipeline_remember(Pipeline *, bool words);
-/* Adds a token.  Its id is the vocabulary's or, of a new token, the next free one, whatever id it is given; returns the
- * id.  A special token is never cut out of ordinary text. */
+/* Adds a token.  Its id is the vocabulary's or, of a new token, the next free one, whatever id it is given; returns
+ * the id.  A special token is never cut out of ordinary text. */
 int32_t pipeline_add(Pipeline *, Special);
 /* After the stages are set: forms of the added tokens, and whether the model gets bytes. */
 Status pipeline_finish(Pipeline *, const char *path);

@@ -22,8 +22,8 @@ void sequence_mark(Sequence *, int32_t id, const char *text); /* the id, or when
 int32_t sequence_free_id(const Tokenizer *); /* the first that the tokenizer has no use for */
 /* E_MISMATCH: an id for which a table of `vocab` rows has none. */
 Status sequence_fits(const int32_t *id, int64_t n, int vocab);
-/* E_CONFIG where the tokenizer has a token for each language, PLBART's, and neither `language` nor its files say which
- * one the texts have: the model was never without. */
+/* E_CONFIG where the tokenizer has a token for each language, PLBART's, and neither `language` nor its files say
+ * which one the texts have: the model was never without. */
 Status sequence_language(const Tokenizer *, const char *language);
 
 #endif

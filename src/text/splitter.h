@@ -1,6 +1,6 @@
-/* The second stage of a tokenizer: the normalised text is cut into words, which the model then cuts into tokens one by
- * one.  A step cuts every word of the step before; some steps also write into the text (a blank in front, U+2581 for a
- * blank, printable characters for bytes). */
+/* The second stage of a tokenizer: the normalised text is cut into words, which the model then cuts into tokens one
+ * by one.  A step cuts every word of the step before; some steps also write into the text (a blank in front, U+2581
+ * for a blank, printable characters for bytes). */
 #ifndef TEXT_SPLITTER_H
 #define TEXT_SPLITTER_H
 

@@ -1,10 +1,11 @@
-/* One tokenizer of whatever kind a model's folder holds: byte-level BPE (GPT-2, RoBERTa, Llama 3, Qwen), SentencePiece
- * (T5, Llama 2, XLM-R, PLBART), WordPiece (BERT); from a tokenizer.json, from the files of the class that the folder
- * declares (declared.h), or from lists in memory (a GGUF file).
+/* One tokenizer of whatever kind a model's folder holds: byte-level BPE (GPT-2, RoBERTa, Llama 3, Qwen),
+ * SentencePiece (T5, Llama 2, XLM-R, PLBART), WordPiece (BERT); from a tokenizer.json, from the files of the class
+ * that the folder declares (declared.h), or from lists in memory (a GGUF file).
  *
- * Where a folder declares a class, ids are those of that class in the transformers library, in its fast form.  PLBART's
- * ids are fairseq's: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces in order, "__java__" and the other languages, and
- * <mask>.  Without a declaration the files decide: SentencePiece's own model is read as that library reads it.
+ * Where a folder declares a class, ids are those of that class in the transformers library, in its fast form.
+ * PLBART's ids are fairseq's: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces in order, "__java__" and the other
+ * languages, and <mask>.  Without a declaration the files decide: SentencePiece's own model is read as that library
+ * reads it.
  *
  *   Tokenizer t;
  *   TRY(tokenizer_open(&t, &run, "model/"));
@@ -72,8 +73,8 @@ typedef enum { SPELT_TEXT, SPELT_TOKENS, SPELT_REFUSED } Spelt; /* what becomes 
 Status tokenizer_read(BpeText *, const Tokenizer *, Arena *, const char *text, size_t len, Spelt);
 
 /* One or two texts as the model's encoder reads them: <s> A </s> or <s> A </s></s> B </s> of RoBERTa, A </s> of
- * SentencePiece, or those that the files declare; for PLBART the token of the language ("java", "python", "en_XX"), or
- * of the one that is declared, follows, or E_CONFIG.  b may be NULL. */
+ * SentencePiece, or those that the files declare; for PLBART the token of the language ("java", "python", "en_XX"),
+ * or of the one that is declared, follows, or E_CONFIG.  b may be NULL. */
 Status tokenizer_wrap(BpeText *out, const Tokenizer *, Arena *, const BpeText *a, const BpeText *b,
                       const char *language, Limit);
 /* The token type of each token of a wrapped text (n); NULL: 0 for all. */

@@ -1,5 +1,5 @@
-/* What is the same for every kind: tokens that the folder declares beside the file, the changes that a class makes to a
- * tokenizer.json, the roles of special tokens, frames. */
+/* What is the same for every kind: tokens that the folder declares beside the file, the changes that a class makes to
+ * a tokenizer.json, the roles of special tokens, frames. */
 #include <string.h>
 
 #include "base/print.h"

@@ -1,6 +1,6 @@
-/* A SentencePiece model (.model) as the class that the folder declares reads it.  The fast tokenizers turn such a file
- * into the stages of a tokenizer.json: the character map, white space at the end stripped, blanks in front of words;
- * its pieces become a Unigram, or a BPE whose merges are made from the scores. */
+/* A SentencePiece model (.model) as the class that the folder declares reads it.  The fast tokenizers turn such a
+ * file into the stages of a tokenizer.json: the character map, white space at the end stripped, blanks in front of
+ * words; its pieces become a Unigram, or a BPE whose merges are made from the scores. */
 #include <stdlib.h>
 #include <string.h>
 

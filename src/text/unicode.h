@@ -1,6 +1,6 @@
-/* Classes of characters, case and normal forms, as the pre-tokenizers and normalizers of the published tokenizers need
- * them.  The Unicode data is glib's; the classes of a block of 256 characters are looked up once, when a text first
- * has one of them.  Any number of threads may ask. */
+/* Classes of characters, case and normal forms, as the pre-tokenizers and normalizers of the published tokenizers
+ * need them.  The Unicode data is glib's; the classes of a block of 256 characters are looked up once, when a text
+ * first has one of them.  Any number of threads may ask. */
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
 

@@ -1,6 +1,6 @@
-/* Models with a list of words: WordPiece (BERT), which takes the longest piece from the left again and again and marks
- * those within a word ("##ing"), and WordLevel, which knows whole words only.
- * Source: Schuster and Nakajima, ICASSP 2012; Devlin et al., NAACL 2019 (tokenization.py). */
+/* Models with a list of words: WordPiece (BERT), which takes the longest piece from the left again and again and
+ * marks those within a word ("##ing"), and WordLevel, which knows whole words only. Source: Schuster and Nakajima,
+ * ICASSP 2012; Devlin et al., NAACL 2019 (tokenization.py). */
 #ifndef TEXT_WORDPIECE_H
 #define TEXT_WORDPIECE_H
 

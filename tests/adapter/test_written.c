@@ -62,7 +62,8 @@ static void names_are_written_as_peft_has_them(void **state)
     dir_noise(&d, str_print(&a.run, "%s.lora_A", MAP), 2, 12);
     dir_noise(&d, str_print(&a.run, "%s.lora_B", MAP), 12, 2);
     dir_noise(&d, str_print(&a.run, "%s.lora_E", MAP), 2, 1);
-    dir_write(&d, "{\"peft_type\": \"ADALORA\", \"init_r\": 2, \"target_modules\": [\"layer.0.attention.self.query\"]}");
+    dir_write(&d,
+              "{\"peft_type\": \"ADALORA\", \"init_r\": 2, \"target_modules\": [\"layer.0.attention.self.query\"]}");
     EXPECT(dir_attach(&x, &d, m, hooks_new(&a.run)) == OK, "%s", err_message());
     EXPECT(adapter_save(x, d.dir) == OK, "%s", err_message());
     adapter_close(x);
@@ -130,8 +131,8 @@ static void a_prefix_is_refused_beside_a_window(void **state)
         const char *arch;
         int window, from;
         bool refused;
-    } ROWS[] = {{"llama", 0, 0, false}, {"llama", 3, 0, true}, {"llama", 3, 1, true}, {"llama", 3, 2, false},
-                {"modernbert", 3, 0, true}, {"gpt_neox", 0, 0, false}};
+    } ROWS[] = {{"llama", 0, 0, false}, {"llama", 3, 0, true},      {"llama", 3, 1, true},
+                {"llama", 3, 2, false}, {"modernbert", 3, 0, true}, {"gpt_neox", 0, 0, false}};
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         Arenas a = arenas();
         Config c = tiny_config(arch_find(ROWS[i].arch));
@@ -152,46 +153,45 @@ static void a_prefix_is_refused_beside_a_window(void **state)
 
 static const struct {
     const char *arch, *type, *kind, *target; /* target NULL: there is no default */
-} LEFT_OPEN[] = {
-    {"llama", "", "LORA", "*.q_proj|*.v_proj"},
-    {"llama", "mistral", "LORA", "*.q_proj|*.v_proj"},
-    {"llama", "qwen2", "LORA", "*.q_proj|*.v_proj"},
-    {"llama", "qwen3", "LORA", "*.q_proj|*.v_proj"},
-    {"gpt_neox", "", "LORA", "*.query_key_value"},
-    {"bert", "", "LORA", "*.query|*.value"},
-    {"roberta", "", "LORA", "*.query|*.value"},
-    {"roberta", "xlm-roberta", "LORA", "*.query|*.value"},
-    {"t5", "", "LORA", "*.q|*.v"},
-    {"t5", "mt5", "LORA", "*.q|*.v"},
-    {"gpt2", "", "LORA", "*.c_attn"},
-    {"bart", "bart", "LORA", "*.q_proj|*.v_proj"},
-    {"roberta", "camembert", "LORA", NULL},
-    {"t5", "umt5", "LORA", NULL},
-    {"bart", "mbart", "LORA", NULL},
-    {"modernbert", "", "LORA", NULL},
-    {"modernbert", "", "IA3", NULL},
-    {"modernbert", "", "ADALORA", NULL},
-    {"llama", "mistral", "ADALORA", NULL},
-    {"roberta", "xlm-roberta", "IA3", NULL},
-    {"bert", "", "LN_TUNING", NULL},
-    {"llama", "", "IA3", "*.keys|*.values|*.ffn"},
-    {"llama", "mistral", "IA3", "*.keys|*.values|*.ffn"},
-    {"llama", "qwen2", "IA3", "*.queries|*.values|*.ffn"},
-    {"llama", "qwen3", "IA3", "*.queries|*.values|*.ffn"},
-    {"gpt_neox", "", "IA3", "*.qkv|*.ffn"},
-    {"bert", "", "IA3", "*.keys|*.values|*.heads|*.ffn"},
-    {"roberta", "", "IA3", "*.keys|*.values|*.heads|*.ffn"},
-    {"t5", "", "IA3", "*.keys|*.values|*.ffn"},
-    {"gpt2", "", "IA3", "*.qkv|*.ffn"},
-    {"bart", "bart", "IA3", "*.queries|*.values|*.ffn"},
-    {"llama", "", "LN_TUNING", "layers.*norm.weight|norm.weight"},
-    {"llama", "qwen2", "LN_TUNING", "*post_attention_layernorm.weight"},
-    {"gpt2", "", "LN_TUNING", "*ln_?.*"},
-    {"llama", "", "ADALORA", "*.q_proj|*.v_proj"},
-    {"roberta", "", "ADALORA", "*.query|*.key|*.value|*.dense"},
-    {"t5", "", "ADALORA", "*.q|*.k|*.v|*.o|*.wi|*.wo"},
-    {"bart", "bart", "ADALORA", "*.?_proj|*.out_proj|*.fc?"},
-    {"gpt2", "", "ADALORA", "*.c_attn"}};
+} LEFT_OPEN[] = {{"llama", "", "LORA", "*.q_proj|*.v_proj"},
+                 {"llama", "mistral", "LORA", "*.q_proj|*.v_proj"},
+                 {"llama", "qwen2", "LORA", "*.q_proj|*.v_proj"},
+                 {"llama", "qwen3", "LORA", "*.q_proj|*.v_proj"},
+                 {"gpt_neox", "", "LORA", "*.query_key_value"},
+                 {"bert", "", "LORA", "*.query|*.value"},
+                 {"roberta", "", "LORA", "*.query|*.value"},
+                 {"roberta", "xlm-roberta", "LORA", "*.query|*.value"},
+                 {"t5", "", "LORA", "*.q|*.v"},
+                 {"t5", "mt5", "LORA", "*.q|*.v"},
+                 {"gpt2", "", "LORA", "*.c_attn"},
+                 {"bart", "bart", "LORA", "*.q_proj|*.v_proj"},
+                 {"roberta", "camembert", "LORA", NULL},
+                 {"t5", "umt5", "LORA", NULL},
+                 {"bart", "mbart", "LORA", NULL},
+                 {"modernbert", "", "LORA", NULL},
+                 {"modernbert", "", "IA3", NULL},
+                 {"modernbert", "", "ADALORA", NULL},
+                 {"llama", "mistral", "ADALORA", NULL},
+                 {"roberta", "xlm-roberta", "IA3", NULL},
+                 {"bert", "", "LN_TUNING", NULL},
+                 {"llama", "", "IA3", "*.keys|*.values|*.ffn"},
+                 {"llama", "mistral", "IA3", "*.keys|*.values|*.ffn"},
+                 {"llama", "qwen2", "IA3", "*.queries|*.values|*.ffn"},
+                 {"llama", "qwen3", "IA3", "*.queries|*.values|*.ffn"},
+                 {"gpt_neox", "", "IA3", "*.qkv|*.ffn"},
+                 {"bert", "", "IA3", "*.keys|*.values|*.heads|*.ffn"},
+                 {"roberta", "", "IA3", "*.keys|*.values|*.heads|*.ffn"},
+                 {"t5", "", "IA3", "*.keys|*.values|*.ffn"},
+                 {"gpt2", "", "IA3", "*.qkv|*.ffn"},
+                 {"bart", "bart", "IA3", "*.queries|*.values|*.ffn"},
+                 {"llama", "", "LN_TUNING", "layers.*norm.weight|norm.weight"},
+                 {"llama", "qwen2", "LN_TUNING", "*post_attention_layernorm.weight"},
+                 {"gpt2", "", "LN_TUNING", "*ln_?.*"},
+                 {"llama", "", "ADALORA", "*.q_proj|*.v_proj"},
+                 {"roberta", "", "ADALORA", "*.query|*.key|*.value|*.dense"},
+                 {"t5", "", "ADALORA", "*.q|*.k|*.v|*.o|*.wi|*.wo"},
+                 {"bart", "bart", "ADALORA", "*.?_proj|*.out_proj|*.fc?"},
+                 {"gpt2", "", "ADALORA", "*.c_attn"}};
 
 /* Made with the targets: the tensors are in the directory, and the settings are not. */
 static void put_made(Dir *d, Model *m, const char *kind, const char *target)
@@ -226,8 +226,8 @@ static void be_of_type(Config *c, const char *type)
     if (!strcmp(type, "qwen3")) c->qk_norm = true;
 }
 
-/* target_modules and feedforward_modules absent or null: the modules of PEFT's tables, by type of model.  A module too
- * few leaves a tensor without a place, one too many lacks its tensor. */
+/* target_modules and feedforward_modules absent or null: the modules of PEFT's tables, by type of model.  A module
+ * too few leaves a tensor without a place, one too many lacks its tensor. */
 static void missing_targets_are_those_of_the_type(void **state)
 {
     (void)state;

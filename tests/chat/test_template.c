@@ -1,6 +1,6 @@
-/* The templates of chat/template.h: what jinja2 3.1 prints of the same expressions and statements (tests/oracle/chat.py
- * makes the table), and what is refused: constructs that are not here, by name, and templates that nest too deeply or
- * come to no end. */
+/* The templates of chat/template.h: what jinja2 3.1 prints of the same expressions and statements
+ * (tests/oracle/chat.py makes the table), and what is refused: constructs that are not here, by name, and templates
+ * that nest too deeply or come to no end. */
 #include "expect.h"
 
 #include <string.h>

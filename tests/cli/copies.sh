@@ -65,6 +65,7 @@ broken 'expected floating point|describes about' 'a width that the file lacks' '
 # ---- an architecture
 cp -r "$t/norms/encoder" "$t/a" && cp -r "$t/a" "$t/b2"
 sed -i 's/"model_type":[[:space:]]*"roberta"/"model_type": "robertb"/' "$t/b2/config.json"
+echo '{"tokenizer_class": "RobertaTokenizer"}' >"$t/b2/tokenizer_config.json" # an unknown type has no usual one
 expect 0 '^robertb: encoder' 'model inspect reads it' model inspect "$t/b2"
 for way in 'fill --text "int <mask> = 1;"' 'generate --mode decoder-only --text "int x" --max 4'; do
     eval "\"\$VERNIER\" ${way%% *} \"\$t/a\" ${way#* }" >"$t/one" 2>"$t/err"

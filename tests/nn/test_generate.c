@@ -96,7 +96,8 @@ static bool comes_twice(const Setting *s, int b, int code)
     return false;
 }
 
-/* The same among the continuations that two rules leave: no token twice, the first one included, and none of 7 to 9. */
+/* The same among the continuations that two rules leave: no token twice, the first one included, and none of 7 to 9.
+ * */
 static void wide_beams_find_the_best_that_rules_allow(void **state)
 {
     (void)state;
@@ -269,8 +270,8 @@ static void an_end_below_the_beams_is_passed_over(void **state)
     setting_close(&s);
 }
 
-/* With three ends, the eight candidates of two beams leave two that go on: p = .4, .3 and .2 for ends, .06 and .04 for
- * tokens.  Greedy decoding ends with the likeliest of them, and a search never loses its open beams. */
+/* With three ends, the eight candidates of two beams leave two that go on: p = .4, .3 and .2 for ends, .06 and .04
+ * for tokens.  Greedy decoding ends with the likeliest of them, and a search never loses its open beams. */
 static void each_of_several_ends_ends(void **state)
 {
     (void)state;

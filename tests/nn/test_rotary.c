@@ -1,5 +1,5 @@
-/* Rotary positions, grouped key heads and windows, by properties that need no reference: a restatement in plain loops,
- * equalities between models, the rates of published checkpoints, their sizes, and the forms of config.json. */
+/* Rotary positions, grouped key heads and windows, by properties that need no reference: a restatement in plain
+ * loops, equalities between models, the rates of published checkpoints, their sizes, and the forms of config.json. */
 #include "small.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Tiny models of every architecture, batches for them, and method settings that fit them.  Every size differs from
- * every other, heads x head size differs from the model width where the architecture allows it (T5, Llama), and no parameter
- * is left at a value that hides something (biases of 0, gains of 1). */
+ * every other, heads x head size differs from the model width where the architecture allows it (T5, Llama), and no
+ * parameter is left at a value that hides something (biases of 0, gains of 1). */
 #ifndef TESTS_PEFT_TINY_H
 #define TESTS_PEFT_TINY_H
 

@@ -113,9 +113,6 @@ static const char *make_model(const char *arch, const char *bpe_dir)
     if (c.positions) c.positions = 70;
     EXPECT(!model_open(&m, &arena, &c, F32, 5), "%s: %s", arch, err_message());
     EXPECT(!model_save(m, path) && !bpe_save(bpe, path), "%s: %s", path, err_message());
-    static const char CLASS[] = "{\"tokenizer_class\": \"RobertaTokenizer\"}"; /* not the usual one of a BERT */
-    const char *declared = str_print(&arena, "%s/tokenizer_config.json", path);
-    if (!strcmp(arch, "bert")) EXPECT(!file_write(declared, CLASS, sizeof CLASS - 1), "%s", err_message());
     bpe_close(bpe);
     return path;
 }
