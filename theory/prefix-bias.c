@@ -28,7 +28,6 @@
 #include "base/str.h"
 #include "num/linalg.h"
 #include "num/stats.h"
-#include "nn/config.h"
 #include "plot/plot.h"
 #include "run/experiment.h"
 #include "theory/subject.h"
@@ -540,9 +539,7 @@ static Status run(Run *r)
     Story told[3];
     bool given = strcmp(run_text(r, "model"), "none") != 0;
     int n = given ? 3 : 1;
-    const char *config;
-    if (given) TRY(config_path(&config, run_arena(r), run_text(r, "model")));
-    if (given) TRY(run_input(r, config));
+    if (given) TRY(subject_input(r, run_text(r, "model")));
     TRY(tell(r, "random net", make_random, FREE, &told[0]));
     for (int k = 1; k < n; k++)
         TRY(tell(r, str_print(run_arena(r), "model, %s", KIND[k - 1]), make_loaded, (Kind)(k - 1), &told[k]));

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "nn/config.h"
 
 void normal_fill(Model *m, const char *glob, double sd, uint64_t seed)
 {
@@ -115,4 +116,11 @@ Batch longer_batch(Arena *run, Batch x, int64_t more)
     x.ids = ids;
     x.t += more;
     return x;
+}
+
+Status subject_input(Run *r, const char *dir)
+{
+    const char *config;
+    TRY(config_path(&config, run_arena(r), dir));
+    return run_input(r, config);
 }

@@ -4,6 +4,7 @@
 
 #include "measure/measure.h"
 #include "peft/peft.h"
+#include "run/experiment.h"
 
 typedef struct {
     Model *m;
@@ -32,6 +33,7 @@ Status subject_prefix(Subject *, Arena *run, PrefixKind, int slots, double sd);
 /* One forward pass with the hooks: the captures of s->layers layers, on `into`. */
 Seen *subject_observe(const Subject *, Arena *into);
 
+Status subject_input(Run *, const char *dir); /* notes the model's config.json, or its GGUF, as an input of the run */
 void normal_fill(Model *, const char *glob, double sd, uint64_t seed); /* every parameter whose name matches */
 
 /* Tokens behind the content: a batch with `more` of them (token 0) at the end of each row, and a hook at EMBED that

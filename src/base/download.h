@@ -1,4 +1,4 @@
-/* Files that a download left in the place of others: each is named for what it is, by its first bytes. */
+/* Files that a download left in the place of others: each is recognised by its first bytes. */
 #ifndef BASE_DOWNLOAD_H
 #define BASE_DOWNLOAD_H
 

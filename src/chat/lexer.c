@@ -43,7 +43,7 @@ static const char *next_tag(const char *s, const char *end)
     return end;
 }
 
-/* The text before a tag, without what the tag takes. */
+/* The text before a tag, without the blanks that the tag takes. */
 static void text_before(Lexer *l, const char *tag)
 {
     const char *from = l->at, *to = tag;

@@ -266,7 +266,7 @@ static Status test(Node **n, Parser *p)
     return OK;
 }
 
-/* Filters, tests, and calls of what they give. */
+/* Filters, tests, and calls of their results. */
 static Status filters(Node **n, Parser *p)
 {
     for (;;) {

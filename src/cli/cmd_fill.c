@@ -1,4 +1,4 @@
-/* vernier fill: what a masked language model predicts at the masks of a text. */
+/* vernier fill: the predictions of a masked language model at the masks of a text. */
 #include <math.h>
 #include <string.h>
 
@@ -112,7 +112,7 @@ static const Command FILL = {.name = "fill",
                              .usage = "[options] MODEL [FILE]",
                              .about =
                                  "Prints the most probable tokens at each mask of the text, by a masked language "
-                                 "model.  The mask is spelled as the tokenizer spells it: <mask>, or [MASK].  "
+                                 "model.  The mask is written as the tokenizer has it: <mask>, or [MASK].  "
                                  "Columns: byte offset of the mask in the text, probability, id, token.",
                              .example = "vernier fill codebert --text 'int <mask> = 0;'",
                              .options = OPTIONS,

@@ -215,7 +215,7 @@ static bool ends_with_stop(const int32_t *id, int n, void *user)
 
 /* ---- the command */
 
-/* Reads what decoding follows: the folder's settings, the options, and the language to write. */
+/* Reads the settings of decoding: the folder's, the options, and the language to write. */
 static Status settings(Generation *g, int mode)
 {
     int64_t seed;

@@ -15,6 +15,6 @@ Status generator_check_ids(const Model *, const Tokenizer *, const BpeText *);
 /* The settings of generation: those of the model's folder, then every option of the command that is named like a key
  * of the Transformers library, "--num-beams" for num_beams. */
 Status generator_settings(GenerateSettings *, const Model *, const Args *, const char *dir);
-void generator_remarks(const GenerateSettings *, const Args *); /* what the folder declares in vain, and --verbose */
+void generator_remarks(const GenerateSettings *, const Args *); /* settings that have no effect, and --verbose */
 
 #endif

@@ -87,7 +87,7 @@ static Status set_option(GenerateSettings *s, const Args *a, const Option *o)
                                                                 : set_ids(s, a, o->name, key, from);
 }
 
-/* ---- what options imply */
+/* ---- consequences of options */
 
 static bool has_option(const Args *a, const char *name)
 {

@@ -1,4 +1,4 @@
-/* The bytes go into HASH.incomplete and through the hash at once; what such a file held before is hashed first. */
+/* The bytes go into HASH.incomplete and through the hash at once; the old content of such a file is hashed first. */
 #include "hub/blob.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ static bool take(void *user, const char *bytes, size_t n, bool restart)
     return true;
 }
 
-/* Opens the unfinished blob and hashes what it holds. */
+/* Opens the unfinished blob and hashes its content. */
 static Status open_blob(Blob *b)
 {
     static const int HOW = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
@@ -70,12 +70,12 @@ Status hub_refusal(const char *name, const char *what, long status, const char *
     if (!strcmp(code, "GatedRepo") || status == 403)
         return err_fail(E_CONFIG, "%s: the hub gives %s only to those who accepted its terms%s", name, what,
                         token ? ", which the owner of this token has not" : "; HF_TOKEN is not set");
-    if (!strcmp(code, "RevisionNotFound")) return err_fail(E_CONFIG, "%s: the hub knows no such revision", name);
+    if (!strcmp(code, "RevisionNotFound")) return err_fail(E_CONFIG, "%s: the hub has no such revision", name);
     if (!strcmp(code, "EntryNotFound")) return err_fail(E_CONFIG, "%s: the hub has no %s", name, what);
     if (status == 401 || status == 404)
-        return err_fail(E_CONFIG, "%s: the hub knows no such repository, or shows it only with %s (HTTP %ld)", name,
+        return err_fail(E_CONFIG, "%s: the hub has no such repository, or shows it only with %s (HTTP %ld)", name,
                         token ? "another token" : "a token in HF_TOKEN", status);
-    return err_fail(E_IO, "%s: the hub answers with HTTP %ld where %s was asked for", name, status, what);
+    return err_fail(E_IO, "%s: the hub gives HTTP %ld in place of %s", name, status, what);
 }
 
 static void pause_for(double seconds)

@@ -5,8 +5,8 @@
  *     models--ORG--NAME/blobs/HASH              the content, named by its SHA-256, or by git's hash of a small file
  *     models--ORG--NAME/snapshots/COMMIT/PATH   links to the blobs
  *
- * A blob under construction is HASH.incomplete, and a later call goes on behind what it holds.  It takes its name
- * when size and hash are those of the hub's list; links and the reference follow last, so that what can be found is
+ * A blob under construction is HASH.incomplete, and a later call goes on at its end.  It takes its name
+ * when size and hash are those of the hub's list; links and the reference follow last, so that a found snapshot is
  * whole.  $HF_ENDPOINT replaces https://huggingface.co; the token is $HF_TOKEN, else the content of $HF_TOKEN_PATH or
  * of the file `token` in $HF_HOME.  It goes to the endpoint's host alone, whatever redirects follow. */
 #ifndef HUB_HUB_H

@@ -214,7 +214,7 @@ static Status read_divisors(const Reading *r, const Stored *s, int64_t channels)
     return OK;
 }
 
-/* ---- what no table says */
+/* ---- beyond the tables */
 
 static Status read_decoder(const Reading *r)
 {

@@ -6,7 +6,7 @@
 #include "io/weights.h"
 
 struct Weights {
-    const char *path, *off; /* off: what was dropped in front of all names, or NULL */
+    const char *path, *off; /* off: the beginning dropped from all names, or NULL */
     Bytes *map;
     int n_maps;
     Stored *at;            /* by place in the data */

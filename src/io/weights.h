@@ -70,7 +70,7 @@ void weights_release(const Weights *, const Stored *);
  * prefix: with "model.encoder." off, "model.classifier.weight" is classifier.weight.  E_FORMAT: two names became one.
  * */
 Status weights_unprefix(Weights *, Arena *run, const char *prefix);
-const char *weights_dropped(const Weights *); /* what a container's reader took off every name, or "" */
+const char *weights_dropped(const Weights *); /* the beginning that a reader took off every name, or "" */
 int weights_n(const Weights *);
 const Stored *weights_at(const Weights *, int i); /* in the order of the file's data */
 const Stored *weights_find(const Weights *, const char *name);

@@ -28,9 +28,9 @@ typedef struct {     /* zero-initialise, then set fields; but see eos, start and
     bool both_ways; /* UniXcoder's encoder-decoder mode: the rows of the prompt see each other, not only backwards */
     int max_length, min_length; /* of prompt and new tokens together; 0: none.  generate_fit() applies the former */
 
-    /* Rules on logits, in the order in which they apply. */
-    /* (The library applies the first to one beam of a search alone, and here it applies to all; and a decayed end that
-     * a rule forbids stays forbidden here, where the library's arithmetic makes it certain.) */
+    /* Rules on logits, in the order in which they apply.  The library applies the first to one beam of a search
+     * alone, and here it applies to all; a decayed end that a rule forbids stays forbidden here, where the library's
+     * arithmetic makes it certain. */
     double encoder_repetition_penalty; /* > 1 makes the ids of the source likelier; 0 or 1: none */
     double repetition_penalty;         /* > 1 makes ids that stand in prompt or result less likely; 0 or 1: none */
     int no_repeat_ngram;               /* no n-gram of this size twice in prompt and result; 0: none */

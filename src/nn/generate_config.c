@@ -291,7 +291,7 @@ static Status check_other(GenerateSettings *s, const cJSON *j, const char *path,
         if (strcmp(REFUSED[i].key, j->string) != 0) continue;
         if (is_among(j, REFUSED[i].neutral)) return OK;
         char *text = json_printed(j, true);
-        Status status = err_fail(E_MISMATCH, "%s: %s is %.40s, which asks for %s; that is not supported", path,
+        Status status = err_fail(E_MISMATCH, "%s: %s is %.40s, which means %s; that is not supported", path,
                                  j->string, text, REFUSED[i].what);
         cJSON_free(text);
         return status;
@@ -401,7 +401,7 @@ Status generate_settings_open(GenerateSettings *s, Arena *a, const Model *m, con
     return status ? status : check_vocabulary(s);
 }
 
-/* ---- what goes together */
+/* ---- combinations */
 
 /* Two settings exclude each other: the fault of the command line if either was typed. */
 static Status conflict(const GenerateSettings *s, const char *one, const char *other, const char *what)

@@ -5,7 +5,7 @@
  *   GenerateSettings s;
  *   TRY(generate_settings_open(&s, &run, m, "model/"));
  *   TRY(generate_settings_set(&s, "num_beams", json, "--num-beams"));
- *   TRY(generate_settings_settle(&s));                     checks what goes together; then use s.c
+ *   TRY(generate_settings_settle(&s));                     checks combinations; then use s.c
  *
  * A key that would change the result and is not supported is refused by name; one without an effect is a remark. */
 #ifndef NN_GENERATE_CONFIG_H
@@ -27,7 +27,7 @@ typedef struct {
     Arena *arena;
     int vocab;
     const char *from[GENERATE_KEYS_MOST], *value[GENERATE_KEYS_MOST]; /* by key: who set it, and to what, as JSON */
-    const char *remark[GENERATE_KEYS_MOST]; /* (n_remarks) what is declared and has no effect */
+    const char *remark[GENERATE_KEYS_MOST]; /* (n_remarks) declared settings without effect */
     int n_remarks;
 } GenerateSettings;
 

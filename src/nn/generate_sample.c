@@ -1,6 +1,6 @@
 /* Sampling: the tokens are sorted by their logits, each setting then drops some of them, in the order of the
  * Transformers library, and one draw chooses among the rest.  Probabilities are those among the tokens that are still
- * there, so that each setting sees what the one before it left. */
+ * there, so that each setting sees the result of the one before it. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 
 typedef struct {
     double logit, p; /* over temperature; its probability among those that are left */
-    double rank;     /* what a setting sorts by, the least first */
+    double rank;     /* the key of a setting's order, the least first */
     int32_t token;
 } Choice;
 

@@ -132,7 +132,8 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
 typedef struct {
     Config config; /* as the tensors and the options make it */
     const Arch *arch;
-    const char *prefix, *wrapper; /* in front of the names: the family's own, and what was taken off; "" for none */
+    const char *prefix,
+        *wrapper; /* in front of the names: the family's own, and a wrapper's that was taken off; "" for none */
 } Survey;
 /* How model_load_as() would read a checkpoint: the same remarks and refusals, but for a tensor that is missing or has
  * another shape, and no values. */

@@ -21,7 +21,7 @@ typedef struct {
     int least;                          /* tokens that an example may be limited to at least */
     bool encoder_alone;                 /* the decoder of an encoder-decoder does not run */
     bool baselines;                     /* it has methods without a network */
-    Status (*check)(TuneJob *);         /* what the options of this task exclude; NULL: nothing */
+    Status (*check)(TuneJob *);         /* options that exclude each other; NULL: none */
     Status (*read)(TuneJob *);          /* the files, into n_train and n_valid examples */
     Status (*make)(TuneJob *);          /* everything else */
     Status (*begin)(TuneJob *);         /* makes the small model where none is given; NULL: check() refuses that */

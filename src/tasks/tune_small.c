@@ -101,7 +101,7 @@ static Reach reached(const TuneJob *j, const char *dir)
 static Status learn_tokens(const TuneJob *j, const Small *s, const char *dir)
 {
     TRY(file_make_dir(dir));
-    file_remove(str_print(j->run, "%s/config.json", dir)); /* of a model before: a tokenizer's class is read from it */
+    file_remove(str_print(j->run, "%s/config.json", dir)); /* of an earlier model: it names a tokenizer's class */
     Arena scratch = arena_open(0);
     Bpe *b;
     Bytes *text = NEW(&scratch, Bytes, j->train.n);

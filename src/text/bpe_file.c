@@ -282,8 +282,8 @@ static Status write_added(const Bpe *b, const char *path)
     return writer_close(&w);
 }
 
-/* A vocabulary with RoBERTa's tokens is read with RoBERTa's frame, whatever the model beside it is: the usual class of
- * its model_type could be another. */
+/* A vocabulary with RoBERTa's tokens is read with RoBERTa's frame, whatever the model beside it is: the usual class
+ * of its model_type could be another. */
 static Status declare_class(const Bpe *b, const char *path)
 {
     static const char ROBERTA[] = "{\"tokenizer_class\": \"RobertaTokenizer\"}\n";

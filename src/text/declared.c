@@ -8,6 +8,7 @@
 
 #include "base/print.h"
 #include "base/str.h"
+#include "io/json.h"
 #include "text/declared_class.h"
 
 static const char *const NAME[NAME_ROLES] = {"bos_token", "eos_token", "unk_token", "sep_token",
@@ -161,7 +162,7 @@ static void remark(const Reader *r, const cJSON *json)
                 {"wordpieces_prefix", "\"##\"|null"}, {"fix_mistral_regex", "false|null"}};
     for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
         const cJSON *v = document_member(json, KEYS[i].key);
-        char *text = v ? cJSON_PrintUnformatted(v) : NULL;
+        char *text = v ? json_printed(v, true) : NULL;
         if (text && !str_glob(KEYS[i].usual, text))
             print_err("%s: %s is %s, which is not supported and has no effect\n", r->path, KEYS[i].key,
                       document_shown(text));

@@ -41,7 +41,7 @@ typedef struct {
     const char *language, *codes;               /* of PLBART: src_lang, language_codes; NULL */
 } Declared;
 
-/* `dir` need not have any of the files.  E_FORMAT for files that are none, and for what cannot be followed. */
+/* `dir` need not have any of the files.  E_FORMAT: files that are none, and declarations that are not supported. */
 Status declared_read(Declared *, Arena *, const char *dir);
 
 #endif

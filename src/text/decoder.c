@@ -1,4 +1,4 @@
-/* Each step changes the list of pieces; joined, what is left is the text. */
+/* Each step changes the list of pieces; joined, the rest is the text. */
 #include "text/decoder.h"
 
 #include <string.h>

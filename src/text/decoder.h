@@ -36,7 +36,7 @@ Status decoder_add(Decoder *, DecodeStep, const char *path); /* E_FORMAT: too ma
 Status decoder_read(Decoder *, Arena *, const cJSON *, const char *path);
 Bytes decoder_run(const Decoder *, Arena *, Bytes *piece, int64_t n); /* changes the pieces */
 void decoder_close(Decoder *);
-/* Blanks before punctuation and contractions go: clean_up_tokenization_spaces, or what WordPiece has in its place. */
+/* Blanks before punctuation and contractions go: clean_up_tokenization_spaces, or WordPiece's rule in its place. */
 Bytes decoder_clean(Arena *, Bytes, bool wordpiece);
 /* U+FFFD in the place of every longest stretch that begins a character and does not end it. */
 Bytes decoder_valid(Arena *, Bytes);

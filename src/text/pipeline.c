@@ -170,7 +170,7 @@ typedef struct { /* the added tokens of a text, one after the other */
     const char *text;
     size_t len;
     size_t done, search; /* where the white space behind the last token ends; where the token itself does */
-    size_t from, stop;   /* what stands between it and the next */
+    size_t from, stop;   /* the text between it and the next */
     size_t at;           /* where that begins */
 } Tokens;
 

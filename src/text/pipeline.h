@@ -1,4 +1,4 @@
-/* A whole tokenizer but for what goes around a text: added tokens, normalizer, pre-tokenizer, model, decoder.  A text
+/* A whole tokenizer but for the frame of a text: added tokens, normalizer, pre-tokenizer, model, decoder.  A text
  * passes these stages in order:
  *
  *   1. Added tokens are cut out, the longest where several begin; the stretches between them go on alone.
@@ -32,8 +32,8 @@ typedef struct Pipeline {
     Arena *arena;
     Arena scratch;
     Memo memo;           /* opened by the first text */
-    bool forgets, stale; /* nothing is remembered; what is, is to be forgotten */
-    bool special;        /* whether what is remembered was cut with special tokens in the text */
+    bool forgets, stale; /* nothing is remembered; old words are to be forgotten */
+    bool special;        /* whether remembered words were cut with special tokens in the text */
 } Pipeline;
 
 Pipeline *pipeline_new(Arena *); /* without added tokens */

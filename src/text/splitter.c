@@ -30,7 +30,7 @@ static void flush(Making *c)
     c->begin = -1;
 }
 
-/* One stretch of a word, a match or what lies between two.  Empty stretches count for what is next to what. */
+/* One stretch of a word: a match, or the text between two.  Empty stretches count as neighbours. */
 static void piece(Making *c, Behaviour how, int64_t begin, int64_t end, bool match)
 {
     bool joins = c->begin >= 0 &&
@@ -59,7 +59,7 @@ static void cut_pattern(Words *out, Arena *a, const SplitStep *s, const Normal *
     flush(&c);
 }
 
-/* Every piece by itself, which is what nearly all files ask for. */
+/* Every piece by itself, as nearly all files need it. */
 static void cut_scan(Words *out, Arena *a, const SplitStep *s, const Normal *x, Span w)
 {
     Pretokens p = pretoken_open(s->pattern.scan, x->text + w.begin, (size_t)(w.end - w.begin));

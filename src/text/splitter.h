@@ -24,7 +24,7 @@ typedef struct {
     Behaviour behaviour;
     bool invert;
     int64_t length;   /* SPLIT_LENGTH: characters */
-    const char *mark; /* SPLIT_META: what stands for a blank */
+    const char *mark; /* SPLIT_META: the sign of a blank */
     Prefix prefix;    /* SPLIT_META: which words get one in front */
 } SplitStep;
 enum { SPLIT_MOST = 32 };

@@ -69,7 +69,7 @@ BpeText tokenizer_encode(const Tokenizer *, Arena *, const char *text, size_t le
 char *tokenizer_decode(const Tokenizer *, Arena *, const int32_t *id, int64_t n, size_t *len);
 char *tokenizer_bytes(const Tokenizer *, Arena *, const int32_t *id, int64_t n, size_t *len); /* as they are */
 Status tokenizer_no_special(const Tokenizer *, const char *text, size_t len); /* E_CONFIG: the text spells one */
-typedef enum { SPELT_TEXT, SPELT_TOKENS, SPELT_REFUSED } Spelt; /* what becomes of special tokens in a text */
+typedef enum { SPELT_TEXT, SPELT_TOKENS, SPELT_REFUSED } Spelt; /* the treatment of special tokens in a text */
 Status tokenizer_read(BpeText *, const Tokenizer *, Arena *, const char *text, size_t len, Spelt);
 
 /* One or two texts as the model's encoder reads them: <s> A </s> or <s> A </s></s> B </s> of RoBERTa, A </s> of

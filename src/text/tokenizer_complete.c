@@ -60,7 +60,7 @@ static void find_names(const Make *m)
     }
 }
 
-/* ---- what a class changes in a tokenizer.json ---- */
+/* ---- changes of a class in a tokenizer.json ---- */
 
 /* add_prefix_space of a ByteLevel that stands alone. */
 static Status change_prefix(const Make *m)

@@ -24,7 +24,7 @@ Status make_wordpiece(const Make *);                 /* vocab.txt */
 Status make_model(const Make *);                     /* a SentencePiece model, by the class */
 Status make_plbart(const Make *);                    /* the same with fairseq's ids */
 Status make_library(const Make *);                   /* the same as SentencePiece itself reads it */
-/* BPE from the pieces of a SentencePiece model: pairs are merged in order of the score of what they make. */
+/* BPE from the pieces of a SentencePiece model: pairs are merged in order of the score of the merged piece. */
 Bpe *make_bpe(const Make *, const Piece *piece, int64_t n, bool byte_fallback, const char *unknown);
 /* The stages of Llama 2 around it. */
 Status make_llama_stages(const Make *, bool legacy, bool prefix_space);

@@ -154,14 +154,14 @@ broken 'more targets than tensors' 'has no tensor .*key.lora_A|describes about' 
 broken 'fewer targets than tensors' 'value.lora_[AB].weight. .* has no place' 's/"target_modules":.*/"target_modules": ["query"],/'
 broken 'ranks that are none' 'rank_pattern is no object' 's/"rank_pattern":.*/"rank_pattern": [1], "old": {/'
 broken 'a start that changed the base' "init_lora_weights is 'loftq'" 's/"init_lora_weights":.*/"init_lora_weights": "loftq",/'
-broken 'a bias on B' 'lora_bias is set' 's/"r":/"lora_bias": true, "r":/'
+broken 'a bias on B' 'lora_B.bias' 's/"r":/"lora_bias": true, "r":/'
 broken 'repeated layers' 'layer_replication is set' 's/"r":/"layer_replication": [[0, 1]], "r":/'
 broken 'an unknown bias' "bias is 'some'" 's/"bias":.*/"bias": "some",/'
 broken 'Compacter' 'phm_layer is set' 's/"phm_layer":.*/"phm_layer": true,/' houlsby
 broken 'gates' 'use_gating is set' 's/"use_gating":.*/"use_gating": true,/' houlsby
 broken 'an activation from elsewhere' "non_linearity is 'mish'" 's/"non_linearity":.*/"non_linearity": "mish",/' houlsby
 broken 'a union' 'architecture is union' 's/"config":.*/"config": {"architecture": "union",/' houlsby
-broken 'a width of its own' 'reduction_factor differs' 's/"reduction_factor":.*/"reduction_factor": {"0": 2},/' houlsby
+broken 'a width of its own' 'reduction_factor has none for layer 1' 's/"reduction_factor":.*/"reduction_factor": {"0": 2},/' houlsby
 broken 'another hidden size' 'hidden_size is 99' 's/"hidden_size":.*/"hidden_size": 99,/' houlsby
 broken 'no name' 'has no name' 's/"name":.*/"nome": "x"/' houlsby
 broken 'a prefix of no length' 'prefix_length is 0' 's/"prefix_length":.*/"prefix_length": 0,/' gpt2-prefix gpt2
