@@ -168,8 +168,8 @@ static Status train_tokenizer(StudyBase *b, Study *s, Run *r)
     arena_close(&scratch);
     TRY(status);
     TRY(bpe_save(bpe, b->dir));
-    b->text = tokenizer_of(bpe);
-    return OK;
+    bpe_close(bpe);
+    return tokenizer_open(&b->text, a, b->dir); /* as a run that goes on later opens it */
 }
 
 static void shape(Config *c, const Run *r, const Bpe *bpe)

@@ -1,4 +1,5 @@
 /* The program: find the command, apply the common options, run it, print the error of a failure once. */
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -94,6 +95,8 @@ static void fill_streams(void)
 int cli_main(int argc, char **argv)
 {
     fill_streams();
+    /* Under a limit on address space each thread's own heap would reserve 64 MiB of it, which figures then lack. */
+    if (arena_space_left() != SIZE_MAX) mallopt(M_ARENA_MAX, 1);
     Arena arena = arena_open(0);
     signals_watch();
     Status status = dispatch(&arena, argc, argv);

@@ -53,7 +53,7 @@ expect 0 'max_new_tokens = 5 .*generation_config.json' '... those of the folder'
 expect 2 'suppress-tokens is .x., expected token ids' 'ids that are none' generate "$g" --text abc --suppress-tokens x
 expect 2 'temperature' 'a temperature below zero' generate "$g" --text abc --temperature -1
 says ', "num_beam_groups": 2'
-expect 3 'generation_config.json: num_beam_groups is 2, which asks for group beam search' 'group beam search' generate "$g" --text abc
+expect 3 'generation_config.json: num_beam_groups is 2, which means group beam search' 'group beam search' generate "$g" --text abc
 expect 0 '"ids"' '... of a folder that is not asked' generate "$g" --text abc --no-generation-config --max 3 --json
 says ', "mine": 2'
 expect 0 'mine has no effect' 'a key that has no effect' generate "$g" --text abc --max 3
