@@ -10,13 +10,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "nn/build.h"
+#include "nn/causal.h"
 #include "nn/config.h"
-
-typedef struct {
-    Param *wte, *wpe, *head, *score;
-    Norm final;
-} Gpt2;
 
 static void defaults(Config *c)
 {
@@ -76,65 +71,9 @@ static void build_layer(Model *m, StackLayer *l, int i)
 
 static void build(Model *m)
 {
-    const Config *c = &m->config;
-    const Init normal = {INIT_NORMAL, c->init_sd};
-    Gpt2 *g = m->blocks = NEW(m->run, Gpt2, 1);
-    Stack *s = build_stack(m, PART_DECODER, true);
-    g->wte = build_param(m, "wte.weight", normal, SHAPE(c->vocab, c->dim));
-    g->wpe = build_param(m, "wpe.weight", normal, SHAPE(c->positions, c->dim));
+    Stack *s = causal_begin(m, "wte.weight", "wpe.weight");
     for (int i = 0; i < s->n; i++) build_layer(m, &s->layer[i], i);
-    g->final = build_norm(m, "ln_f", true);
-    if (!c->no_lm_head)
-        g->head = c->tie_head ? g->wte : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
-    if (c->classes) g->score = build_param(m, "score.weight", normal, SHAPE(c->classes, c->dim));
-}
-
-static double untie(Model *m)
-{
-    Gpt2 *g = m->blocks;
-    g->head = build_copy(m, "lm_head.weight", g->wte, 1);
-    return 1;
-}
-
-/* ---- passes */
-
-static Var *hidden(Model *m, Pass *p, const Batch *x)
-{
-    const Gpt2 *g = m->blocks;
-    const Stack *s = m->decoder;
-    const Where embed = {SITE_RESID, LAYER_EMBED, PART_DECODER};
-    Rows r;
-    int mark = tape_enter(p->tape);
-    Var *h = block_embed_tokens(p, PART_DECODER, tape_param(p->tape, g->wte), 1, x->ids, x->b, x->t, &r);
-    rows_limit(p, &r, PART_DECODER, x->len, x->mask);
-    CHECK(!x->span, "a batch gives gpt2 spans");
-    rows_see(p, &r, PART_DECODER, x);
-    rows_keep(p, &r, x->keep, x->k);
-    h = block_dropout(p, s->dropout, embed, block_add_positions(p, PART_DECODER, h, g->wpe, 0, &r));
-    h = block_run(p, s, hook_run(p, embed, h, h), &r);
-    if (p->cache) cache_advance(p->cache, &r, x->len);
-    return tape_leave(p->tape, mark, block_norm(p, &g->final, h, NULL));
-}
-
-static Var *logits(Model *m, Pass *p, Var *h)
-{
-    const Gpt2 *g = m->blocks;
-    return op_linear(p->tape, h, tape_param(p->tape, g->head), OUT_IN, NULL, ACT_NONE);
-}
-
-static Var *head_loss(Model *m, Pass *p, Var *h, const int32_t *target)
-{
-    const Gpt2 *g = m->blocks;
-    return op_head_xent(p->tape, h, tape_param(p->tape, g->head), OUT_IN, NULL, target, NULL);
-}
-
-static Var *classify(Model *m, Pass *p, const Batch *x)
-{
-    const Gpt2 *g = m->blocks;
-    Batch last = *x;
-    last.keep = rows_last(p, x);
-    last.k = 1;
-    return op_linear(p->tape, hidden(m, p, &last), tape_param(p->tape, g->score), OUT_IN, NULL, ACT_NONE);
+    causal_end(m, "ln_f", true, "lm_head.weight");
 }
 
 /* ---- files */
@@ -218,11 +157,11 @@ const Arch ARCH_GPT2 = {.name = "gpt2",
                         .check = check,
                         .room = room,
                         .build = build,
-                        .hidden = hidden,
-                        .logits = logits,
-                        .head_loss = head_loss,
-                        .classify = classify,
-                        .untie = untie,
+                        .hidden = causal_hidden,
+                        .logits = causal_logits,
+                        .head_loss = causal_loss,
+                        .classify = causal_classify,
+                        .untie = causal_untie,
                         .last = PART_DECODER,
                         .targets = "*.c_attn",
                         .length_penalty = 1};

@@ -12,14 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/build.h"
+#include "nn/causal.h"
 #include "nn/config.h"
 #include "nn/rope.h"
-
-typedef struct {
-    Param *tokens, *head, *score;
-    Norm final;
-} Llama;
 
 /* SmolLM2-135M. */
 static void defaults(Config *c)
@@ -117,62 +112,9 @@ static void build_layer(Model *m, const Stack *s, StackLayer *l, int i)
 
 static void build(Model *m)
 {
-    const Config *c = &m->config;
-    const Init normal = {INIT_NORMAL, c->init_sd};
-    Llama *g = m->blocks = NEW(m->run, Llama, 1);
-    Stack *s = build_stack(m, PART_DECODER, true);
-    g->tokens = build_param(m, "embed_tokens.weight", normal, SHAPE(c->vocab, c->dim));
+    Stack *s = causal_begin(m, "embed_tokens.weight", NULL);
     for (int i = 0; i < s->n; i++) build_layer(m, s, &s->layer[i], i);
-    g->final = build_norm(m, "norm", false);
-    if (!c->no_lm_head)
-        g->head = c->tie_head ? g->tokens : build_param(m, "lm_head.weight", normal, SHAPE(c->vocab, c->dim));
-    if (c->classes) g->score = build_param(m, "score.weight", normal, SHAPE(c->classes, c->dim));
-}
-
-static double untie(Model *m)
-{
-    Llama *g = m->blocks;
-    g->head = build_copy(m, "lm_head.weight", g->tokens, 1);
-    return 1;
-}
-
-/* ---- passes */
-
-static Var *hidden(Model *m, Pass *p, const Batch *x)
-{
-    const Llama *g = m->blocks;
-    const Where embed = {SITE_RESID, LAYER_EMBED, PART_DECODER};
-    Rows r;
-    int mark = tape_enter(p->tape);
-    CHECK(!x->span, "a batch gives llama spans");
-    Var *h = block_embed_tokens(p, PART_DECODER, tape_param(p->tape, g->tokens), 1, x->ids, x->b, x->t, &r);
-    rows_limit(p, &r, PART_DECODER, x->len, x->mask);
-    rows_see(p, &r, PART_DECODER, x);
-    rows_keep(p, &r, x->keep, x->k);
-    h = block_run(p, m->decoder, hook_run(p, embed, h, h), &r);
-    if (p->cache) cache_advance(p->cache, &r, x->len);
-    return tape_leave(p->tape, mark, block_norm(p, &g->final, h, NULL));
-}
-
-static Var *logits(Model *m, Pass *p, Var *h)
-{
-    const Llama *g = m->blocks;
-    return op_linear(p->tape, h, tape_param(p->tape, g->head), OUT_IN, NULL, ACT_NONE);
-}
-
-static Var *head_loss(Model *m, Pass *p, Var *h, const int32_t *target)
-{
-    const Llama *g = m->blocks;
-    return op_head_xent(p->tape, h, tape_param(p->tape, g->head), OUT_IN, NULL, target, NULL);
-}
-
-static Var *classify(Model *m, Pass *p, const Batch *x)
-{
-    const Llama *g = m->blocks;
-    Batch last = *x;
-    last.keep = rows_last(p, x);
-    last.k = 1;
-    return op_linear(p->tape, hidden(m, p, &last), tape_param(p->tape, g->score), OUT_IN, NULL, ACT_NONE);
+    causal_end(m, "norm", false, "lm_head.weight");
 }
 
 /* ---- files */
@@ -313,11 +255,11 @@ const Arch ARCH_LLAMA = {.name = "llama",
                          .check = check,
                          .room = room,
                          .build = build,
-                         .hidden = hidden,
-                         .logits = logits,
-                         .head_loss = head_loss,
-                         .classify = classify,
-                         .untie = untie,
+                         .hidden = causal_hidden,
+                         .logits = causal_logits,
+                         .head_loss = causal_loss,
+                         .classify = causal_classify,
+                         .untie = causal_untie,
                          .last = PART_DECODER,
                          .targets = "*.q_proj|*.v_proj",
                          .length_penalty = 1};
