@@ -1,5 +1,4 @@
-/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of a text.
- * */
+/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of a text. */
 #include "text/special.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* One tokenizer of whatever kind a model's folder holds: byte-level BPE (GPT-2, RoBERTa, Llama 3, Qwen),
  * SentencePiece (T5, Llama 2, XLM-R, PLBART), WordPiece (BERT); from a tokenizer.json, from the files of the class
- * that the folder declares (declared.h), or from lists in memory (a GGUF file).
+ * that the folder declares (declared.h), or from the metadata of a GGUF file.
  *
  * Where a folder declares a class, ids are those of that class in the transformers library, in its fast form.
  * PLBART's ids are fairseq's: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces in order, "__java__" and the other
@@ -42,25 +42,6 @@ Status tokenizer_open(Tokenizer *, Arena *, const char *path);
 Tokenizer tokenizer_of(Bpe *); /* one at hand, with RoBERTa's frame; closing it closes the Bpe */
 void tokenizer_close(Tokenizer *);
 bool tokenizer_there(const char *path); /* whether tokenizer_open() would find files of any kind of tokenizer */
-
-/* A tokenizer whose parts are in memory, as a GGUF file has them; they stay in use.  A byte that the vocabulary lacks
- * is left out of a word before anything is merged, as the tokenizers library does. */
-typedef struct {
-    const char *model; /* "gpt2": byte-level BPE; "llama": SentencePiece BPE by scores; "t5": unigram; "bert" */
-    const char *pre;   /* the name of its pre-tokenizer ("smollm", "llama-bpe", "qwen2", "gpt-2"), NULL: GPT-2's */
-    const char *const *token; /* (n) by id */
-    const float *score;       /* (n), of "llama" and "t5" */
-    const int32_t *type;      /* (n) 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; NULL: all 1 */
-    int64_t n;
-    const char *const *merge; /* (n_merges) "left right", of "gpt2" */
-    int64_t n_merges;
-    const char *charmap; /* precompiled_charsmap, of "t5"; NULL */
-    size_t charmap_bytes;
-    int32_t named[NAME_ROLES]; /* ids, -1: none */
-    bool add_bos, add_eos;     /* around a text */
-    bool prefix_space;         /* add_space_prefix, of "llama" and "t5" */
-} TokenizerParts;
-Status tokenizer_build(Tokenizer *, Arena *, const TokenizerParts *, const char *path); /* path: for messages */
 
 /* Without begin and end tokens.  special_in_text: "</s>" in the text becomes the token, and the stretches between are
  * texts of their own; else it is text like any other. */

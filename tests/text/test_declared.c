@@ -1,4 +1,4 @@
-/* What folders declare about their tokenizer, tokenizers from lists, and the published pre-tokenizers and WordPiece
+/* What folders declare about their tokenizer, and the published pre-tokenizers and WordPiece
  * settings against the answers of third parties, where these are at hand. */
 #include "expect.h"
 
@@ -137,38 +137,6 @@ static void wordpiece_from_lines(void **state)
     new_folder();
 }
 
-/* ---- lists ---- */
-
-static void from_lists(void **state)
-{
-    (void)state;
-    static const char *const TOKEN[] = {"<s>", "a", "b", "ab", "1", "\xc4\xa0"}, *const MERGE[] = {"a b"};
-    static const int32_t TYPE[] = {3, 1, 1, 1, 1, 1};
-    const TokenizerParts parts = {.model = "gpt2",
-                                  .pre = "smollm",
-                                  .token = TOKEN,
-                                  .type = TYPE,
-                                  .n = 6,
-                                  .merge = MERGE,
-                                  .n_merges = 1,
-                                  .named = {0, -1, -1, -1, -1, -1, -1},
-                                  .add_bos = true};
-    Tokenizer t;
-    EXPECT(!tokenizer_build(&t, &arena, &parts, "lists"), "%s", err_message());
-    BpeText x = tokenizer_encode(&t, &arena, "ab11xab<s>", 10, true);
-    assert_string_equal(ids_of(&x), "3 4 4 3 0"); /* the x, which is no token, is left out */
-    EXPECT(!tokenizer_wrap(&x, &t, &arena, &x, NULL, NULL, (Limit){0}) && x.id[0] == 0 && x.n == 6, "%s", ids_of(&x));
-    tokenizer_close(&t);
-    TokenizerParts odd = parts;
-    odd.pre = "odd";
-    assert_int_equal(tokenizer_build(&t, &arena, &odd, "lists"), E_FORMAT);
-    odd = parts, odd.model = "odd";
-    assert_int_equal(tokenizer_build(&t, &arena, &odd, "lists"), E_FORMAT);
-    odd = parts, odd.merge = TOKEN;
-    assert_int_equal(tokenizer_build(&t, &arena, &odd, "lists"), E_FORMAT);
-    err_clear();
-}
-
 /* ---- third parties ---- */
 
 static const cJSON *shared_json(const char *name)
@@ -240,5 +208,5 @@ static void published_wordpiece(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(the_class_decides), T(added_tokens_have_properties), T(wordpiece_from_lines), T(from_lists),
-      T(published_splits), T(published_wordpiece))
+SUITE(T(the_class_decides), T(added_tokens_have_properties), T(wordpiece_from_lines), T(published_splits),
+      T(published_wordpiece))
