@@ -26,15 +26,19 @@ static const char *set(const char *variable)
     return value && *value ? value : NULL;
 }
 
-static const char *cache_dir(Arena *a)
+const char *hf_home(Arena *a)
 {
     const char *dir;
-    if ((dir = set("HF_HUB_CACHE")) != NULL) return dir;
-    if ((dir = set("HUGGINGFACE_HUB_CACHE")) != NULL) return dir; /* its older name */
-    if ((dir = set("HF_HOME")) != NULL) return str_print(a, "%s/hub", dir);
-    if ((dir = set("XDG_CACHE_HOME")) != NULL) return str_print(a, "%s/huggingface/hub", dir);
+    if ((dir = set("HF_HOME")) != NULL) return dir;
+    if ((dir = set("XDG_CACHE_HOME")) != NULL) return str_print(a, "%s/huggingface", dir);
     dir = set("HOME");
-    return str_print(a, "%s/.cache/huggingface/hub", dir ? dir : "");
+    return str_print(a, "%s/.cache/huggingface", dir ? dir : "");
+}
+
+static const char *cache_dir(Arena *a)
+{
+    const char *dir = set("HF_HUB_CACHE");
+    return dir ? dir : str_print(a, "%s/hub", hf_home(a));
 }
 
 bool hf_cache_place(const char **model, const char **locks, Arena *a, const char *name)

@@ -18,5 +18,7 @@
 Status hf_cache_find(const char **out, Arena *, const char *name);
 /* The directory of a name in the cache, and that of its locks, there or not; false: it is no name of the hub. */
 bool hf_cache_place(const char **model, const char **locks, Arena *, const char *name);
+/* The directory of the hub's files on this machine: $HF_HOME, else $XDG_CACHE_HOME/huggingface, else in ~/.cache. */
+const char *hf_home(Arena *);
 
 #endif

@@ -33,11 +33,10 @@ static bool is_revision(const char *s)
 /* $HF_TOKEN, else the first line of a file; NULL: none. */
 static Status find_token(const char **out, Arena *a)
 {
-    const char *path = set("HF_TOKEN_PATH"), *home = set("HF_HOME");
+    const char *path = set("HF_TOKEN_PATH");
     *out = set("HF_TOKEN");
-    if (!*out && !path) path = home ? str_print(a, "%s/token", home) : NULL;
-    if (!*out && !path && set("HOME")) path = str_print(a, "%s/.cache/huggingface/token", set("HOME"));
-    if (!*out && path && !access(path, F_OK)) {
+    if (!path) path = str_print(a, "%s/token", hf_home(a));
+    if (!*out && !access(path, F_OK)) {
         Bytes text;
         TRY(file_read(&text, a, path));
         text.text[strcspn(text.text, "\r\n \t")] = 0;
@@ -48,16 +47,12 @@ static Status find_token(const char **out, Arena *a)
     return OK;
 }
 
-typedef struct {
-    Buf text;
-} Listed;
-
 static bool take_text(void *user, const char *bytes, size_t n, bool restart)
 {
-    Listed *l = user;
-    if (restart) l->text.len = 0;
-    if (l->text.len + n > LIST_MOST) return false;
-    buf_add(&l->text, bytes, n);
+    Buf *text = user;
+    if (restart) text->len = 0;
+    if (text->len + n > LIST_MOST) return false;
+    buf_add(text, bytes, n);
     return true;
 }
 
@@ -65,13 +60,13 @@ static Status list(Listing *out, Arena *a, const HubPlace *p, const HubWish *w, 
 {
     const char *url = str_print(a, "%s/api/models/%s/revision/%s?blobs=true", p->endpoint, w->name,
                                 request_escape(a, revision, false));
-    Listed l = {buf_open(a)};
+    Buf text = buf_open(a);
     Answer answer = {.may_mend = true};
     for (int i = 0; i < LIST_TRIES && !answer.whole && answer.may_mend; i++) {
         if (i) usleep(100000u << i);
-        answer = request_run(&(Request){url, p->token, 0, take_text, &l});
+        answer = request_run(&(Request){url, p->token, 0, take_text, &text});
     }
-    if (answer.whole && !answer.refused) return listing_read(out, a, w->name, l.text.text, l.text.len);
+    if (answer.whole && !answer.refused) return listing_read(out, a, w->name, text.text, text.len);
     if (answer.refused) return err_fail(E_FORMAT, "%s: the hub's list is longer than %d bytes", w->name, LIST_MOST);
     if (answer.status >= 300)
         return hub_refusal(w->name, str_print(a, "revision %s", revision), answer.status, answer.code, p->token);

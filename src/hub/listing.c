@@ -25,17 +25,11 @@ static bool is_inside(const char *path)
     return true;
 }
 
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsString(j) ? j->valuestring : NULL;
-}
-
 static Status read_file(HubFile *f, Arena *a, const cJSON *j, const char *name)
 {
     const cJSON *lfs = cJSON_GetObjectItemCaseSensitive(j, "lfs");
-    const char *path = text_of(j, "rfilename");
-    const char *hash = cJSON_IsObject(lfs) ? text_of(lfs, "sha256") : text_of(j, "blobId");
+    const char *path = json_text_in(j, "rfilename");
+    const char *hash = cJSON_IsObject(lfs) ? json_text_in(lfs, "sha256") : json_text_in(j, "blobId");
     const cJSON *size = cJSON_GetObjectItemCaseSensitive(cJSON_IsObject(lfs) ? lfs : j, "size");
     if (!path || !is_inside(path))
         return err_fail(E_FORMAT, "%s: the hub lists a file named '%.100s'", name, path ? path : "");
@@ -48,7 +42,7 @@ static Status read_file(HubFile *f, Arena *a, const cJSON *j, const char *name)
 
 static Status read_root(Listing *out, Arena *a, const char *name, const cJSON *root)
 {
-    const char *commit = text_of(root, "sha");
+    const char *commit = json_text_in(root, "sha");
     const cJSON *files = cJSON_GetObjectItemCaseSensitive(root, "siblings"), *j;
     if (!is_hash(commit, GIT_DIGITS) || !cJSON_IsArray(files))
         return err_fail(E_FORMAT, "%s: the hub's answer has no commit with a list of files", name);

@@ -159,6 +159,11 @@ static const cJSON *member(const cJSON *object, const char *key)
     return cJSON_IsNull(j) ? NULL : j;
 }
 
+const char *json_text_in(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
 bool json_has(const cJSON *object, const char *key)
 {
     return member(object, key) != NULL;

@@ -28,7 +28,8 @@ Status json_int(int *out, const cJSON *object, const char *key, int least, int m
 Status json_real(double *out, const cJSON *object, const char *key, double least, double most, const char *path);
 Status json_bool(bool *out, const cJSON *object, const char *key, const char *path);
 Status json_text(const char **out, const cJSON *object, const char *key, const char *path); /* lives with the root */
-bool json_has(const cJSON *object, const char *key);                                        /* present and not null */
+const char *json_text_in(const cJSON *object, const char *key); /* the same; NULL: absent, or of another type */
+bool json_has(const cJSON *object, const char *key);            /* present and not null */
 
 void json_quote(Buf *, const char *s);                 /* s as a JSON string */
 void json_quote_bytes(Buf *, const char *s, size_t n); /* the same of n bytes, NULs among them */

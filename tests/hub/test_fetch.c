@@ -193,6 +193,13 @@ static void the_token_opens_and_goes_to_one_host(void **state)
     assert_int_equal(file_write(path, TOKEN "\n", sizeof TOKEN), OK);
     setenv("HF_TOKEN_PATH", path, 1);
     assert_int_equal(fetched("org/secret").fetched, 0);
+    const char *cache = str_print(&arena, "%s/huggingface", dir);
+    assert_int_equal(file_make_dir(cache), OK);
+    assert_int_equal(rename(path, str_print(&arena, "%s/token", cache)), 0);
+    unsetenv("HF_TOKEN_PATH");
+    unsetenv("HF_HOME");
+    setenv("XDG_CACHE_HOME", dir, 1);
+    assert_int_equal(fetched("org/secret").fetched, 0);
     setenv("HF_TOKEN", "two\nlines", 1);
     refused((HubWish){.name = "org/secret"}, E_CONFIG, "*token*");
 }
