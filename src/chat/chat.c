@@ -7,12 +7,6 @@
 #include "io/gguf.h"
 #include "io/json.h"
 
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsString(j) ? j->valuestring : NULL;
-}
-
 /* ---- where the template is */
 
 /* "chat_template": the template, or a list of named ones. */
@@ -22,8 +16,8 @@ static const char *named_template(const cJSON *value)
     if (cJSON_IsString(value)) return value->valuestring;
     cJSON_ArrayForEach(j, value)
     {
-        const char *name = text_of(j, "name");
-        if (name && !strcmp(name, "default")) return text_of(j, "template");
+        const char *name = json_text_in(j, "name");
+        if (name && !strcmp(name, "default")) return json_text_in(j, "template");
     }
     return NULL;
 }
@@ -91,7 +85,7 @@ Status chat_messages(const cJSON **messages, const cJSON *value, const char *pat
     cJSON_ArrayForEach(m, list)
     {
         i++;
-        if (!text_of(m, "role") || !cJSON_HasObjectItem(m, "content"))
+        if (!json_text_in(m, "role") || !cJSON_HasObjectItem(m, "content"))
             return err_fail(E_FORMAT, "%s: message %d is no object with a \"role\" and its \"content\"", path, i);
     }
     if (!i) return err_fail(E_FORMAT, "%s: the conversation has no message", path);

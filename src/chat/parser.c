@@ -316,11 +316,19 @@ static Status unary(Node **out, Parser *p)
 
 typedef Status Level(Node **out, Parser *p);
 
-/* Operators of one strength, from the left. */
+static bool one_of(const char *marks, const char *mark)
+{
+    size_t n;
+    for (const char *one; str_next(&marks, " ", &one, &n);)
+        if (strlen(mark) == n && !strncmp(one, mark, n)) return true;
+    return false;
+}
+
+/* Operators of one strength, from the left; `marks` has them with blanks between. */
 static Status chain(Node **out, Parser *p, Level *stronger, const char *marks, NodeKind kind)
 {
     TRY(stronger(out, p));
-    while ((p->at->kind == T_MARK || p->at->kind == T_NAME) && str_glob(marks, p->at->s) && *p->at->s != '*') {
+    while ((p->at->kind == T_MARK || p->at->kind == T_NAME) && one_of(marks, p->at->s)) {
         Node *n = new_node(p, kind);
         n->name = p->at++->s;
         n->child[0] = *out;
@@ -330,20 +338,10 @@ static Status chain(Node **out, Parser *p, Level *stronger, const char *marks, N
     return OK;
 }
 
-/* * cannot stand in a glob. */
 static Status products(Node **out, Parser *p)
 {
-    TRY(unary(out, p));
-    while (p->at->kind == T_MARK &&
-           (!strcmp(p->at->s, "*") || !strcmp(p->at->s, "**") || str_glob("/|//|%", p->at->s))) {
-        Node *n = new_node(p, N_BINARY);
-        n->name = p->at++->s;
-        if (!strcmp(n->name, "**")) return wrong(p, "the operator ** is not supported");
-        n->child[0] = *out;
-        TRY(unary(&n->child[1], p));
-        *out = n;
-    }
-    return OK;
+    TRY(chain(out, p, unary, "* / // %", N_BINARY));
+    return is(p, T_MARK, "**") ? wrong(p, "the operator ** is not supported") : OK;
 }
 
 static Status joins(Node **out, Parser *p)
@@ -353,7 +351,7 @@ static Status joins(Node **out, Parser *p)
 
 static Status sums(Node **out, Parser *p)
 {
-    return chain(out, p, joins, "+|-", N_BINARY);
+    return chain(out, p, joins, "+ -", N_BINARY);
 }
 
 static Status comparisons(Node **out, Parser *p)
@@ -361,7 +359,7 @@ static Status comparisons(Node **out, Parser *p)
     TRY(sums(out, p));
     for (Node *last = *out, *all = NULL;;) { /* a < b < c is a < b and b < c */
         bool negative = is(p, T_NAME, "not") && p->at[1].kind == T_NAME && !strcmp(p->at[1].s, "in");
-        if (!negative && !is(p, T_NAME, "in") && !(p->at->kind == T_MARK && str_glob("==|!=|<|>|<=|>=", p->at->s)))
+        if (!negative && !is(p, T_NAME, "in") && !(p->at->kind == T_MARK && one_of("== != < > <= >=", p->at->s)))
             return OK;
         p->at += negative;
         Node *n = new_node(p, N_COMPARE);

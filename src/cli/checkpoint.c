@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "base/str.h"
+#include "chat/chat.h"
 #include "cli/adapter.h"
 #include "cli/output.h"
 #include "io/gguf.h"
@@ -163,6 +164,23 @@ Status checkpoint_shape(Config *c, const Args *a, const char *path)
     return OK;
 }
 
+/* The form of the chat template, where the folder has one; a template that is not supported is told by its fault. */
+static void show_chat(Arena *a, const char *path)
+{
+    Tokenizer t;
+    Chat chat;
+    if (!tokenizer_there(path)) return;
+    Status s = tokenizer_open(&t, a, path);
+    if (!s) {
+        s = chat_open(&chat, a, path, &t);
+        const char *family = s ? NULL : chat_family(&chat, a);
+        if (!s) print_out("chat template: %s\n", family ? family : "of a form without a name here");
+        if (s == E_FORMAT) print_out("chat template: %s\n", err_message());
+        tokenizer_close(&t);
+    }
+    err_clear(); /* most folders have no template, and some no tokenizer that is read */
+}
+
 Status checkpoint_survey(const Args *a, const char *path)
 {
     Survey x;
@@ -172,6 +190,7 @@ Status checkpoint_survey(const Args *a, const char *path)
     print_out("read as %s, %d tokens; names of tensors %s%s%s%s%s\n", x.arch->name, x.config.vocab,
               *x.prefix ? "begin with '" : "have no prefix", x.prefix, *x.prefix ? "'" : "",
               *x.wrapper ? " behind the wrapper " : "", x.wrapper);
+    show_chat(args_arena(a), path);
     return OK;
 }
 

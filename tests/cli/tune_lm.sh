@@ -28,6 +28,7 @@ expect 3 'this t5 model is not a decoder alone' 'an encoder-decoder' \
     tune --task lm --train "$t/train.jsonl" --model "$t/m/t5" --out "$t/x" --quiet
 expect 3 'llama: has no chat template' 'conversations without a template' \
     tune --task lm --train "$t/train.jsonl" --model "$t/m/llama" --out "$t/x" --quiet
+expect 0 '^chat template: ' 'model inspect says which form a template has' model inspect "$t/m/gpt2"
 expect 2 'max-length 4: expected 8' 'a length that holds nothing' \
     tune --task lm --train "$t/train.jsonl" --model "$t/m/gpt2" --max-length 4 --out "$t/x"
 expect 2 'max-length 100: expected 8 to 64' '... or more than the model' \
