@@ -1,7 +1,7 @@
 /* The program: find the command, apply the common options, run it, print the error of a failure once. */
-#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

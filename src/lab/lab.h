@@ -81,8 +81,7 @@ Status lab_attach(Model *, Hooks *, const LabModel *, const LabArm *);
 Status lab_train(Run *, Arena *run, Model *, const Hooks *, const LabModel *, const LabArm *, uint64_t seed,
                  LabResult *); /* resumes from its checkpoint after --resume */
 void lab_score(Model *, const Hooks *, const LabModel *, const DigitMix *, DigitScore *out);
-/* The same inputs with the targets as context (teacher forcing): n held-out inputs of a stream for each task.
- * */
+/* The same inputs with the targets as context (teacher forcing): n held-out inputs of a stream for each task. */
 typedef struct {
     double loss, token;                             /* nats per token; token accuracy, from 0 to 1 */
     double place_loss[LENGTH], place_token[LENGTH]; /* the same at each output position */
