@@ -118,6 +118,7 @@ Status hf_tokens(Adapter *a, const Model *m)
     cJSON_ArrayForEach(one, targets) if (cJSON_IsString(one) && !cJSON_IsString(targets))
         TRY(check_module(a, m, one->valuestring, "target_modules"));
     if (cJSON_IsArray(given)) return read_indices(a, given, key);
+    if (!cJSON_IsObject(given)) return err_fail(E_FORMAT, "%s: %s is neither a list nor an object", a->path, key);
     cJSON_ArrayForEach(one, given)
     {
         TRY(check_module(a, m, one->string, key));
