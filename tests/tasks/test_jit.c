@@ -238,7 +238,8 @@ static void each_field_has_its_own_words(void **state)
     static const int DEFECT[3] = {1, 0, 0};
     for (int i = 0; i < N; i++) {
         int k = i % 3;
-        s.change[i] = (CodeChange){.id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
+        s.change[i] =
+            (CodeChange){.repo = "", .id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
     }
     jit_count(&s);
     JitScores x = floor_on(&s, &s, "words", false);
