@@ -340,6 +340,7 @@ static const Format FORMAT = {.types = "t5|mt5|umt5",
                               .ignore = "",
                               .heads = OTHERS,
                               .sublayers = SUBLAYERS,
+                              .gated_lora = {SITE_FFN_GATE, SITE_FFN_OUT},
                               .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
