@@ -148,7 +148,7 @@ static Status set_targets(Adapter *a, const Model *m, const Linear **target, int
         return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for adapted tables",
                         a->path);
     const Alias *tied = build_tied_head(m->arch);
-    c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head;
+    c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head && !m->arch->encode;
     if (c->merge_tied)
         adapter_remark(a,
                        "%s and %s are one tensor in the base and two with the adapter; merging changes both, as "

@@ -383,7 +383,7 @@ Status hub_describe(Adapter *a, cJSON *root)
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
         if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
         TRY(METHODS[i].describe(a, cJSON_AddObjectToObject(root, "config")));
-        if (a->head_factor != 0)
+        if (a->saved_apart)
             TRY(adapter_differs(a,
                                 "the head was saved apart from the token table, and the adapters library ties them "
                                 "again; it will answer differently"));

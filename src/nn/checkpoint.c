@@ -273,6 +273,11 @@ static Named *list_saved(int *n, Arena *a, const Model *m)
 
 Status model_save(const Model *m, const char *dir)
 {
+    if (m->parted)
+        return err_fail(E_MISMATCH,
+                        "%s: each stack of this %s model has a token table of its own, which no folder of the family can "
+                        "hold",
+                        dir, m->config.arch);
     TRY(file_make_dir(dir));
     Arena scratch = arena_open((size_t)1 << 30);
     int n;

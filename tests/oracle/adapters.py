@@ -144,6 +144,8 @@ def peft_methods(family):
     yield "lora-rslora", lora(use_rslora=True)
     yield "lora-layers", lora(layers_to_transform=[1])
     yield "lora-bias", lora(lora_bias=True)
+    if kin not in ("gpt2", "t5", "bart", "llama", "qwen2", "gpt_neox", "modernbert"):
+        yield "lora-bias-outside", lora(lora_bias=True, target_modules=[*attention, "dense"])
     yield "lora-bias-all", lora(bias="all")
     yield "lora-bias-own", lora(bias="lora_only")
     yield "lora-pissa", lora(init_lora_weights="pissa")
@@ -154,6 +156,8 @@ def peft_methods(family):
     if kin not in ("t5", "bart"):
         yield "lora-table", lora(target_modules=[*attention, table])
         yield "lora-saved-table", lora(modules_to_save=[table])
+    else:
+        yield "lora-saved-tables", lora(modules_to_save=["embed_tokens"])
     if not family.endswith("classes"):
         yield "lora-head", lora(target_modules=[*attention, head])
         yield "lora-saved-head", lora(modules_to_save=[head])
