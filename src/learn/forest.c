@@ -91,11 +91,12 @@ static Status read_arrays(const Stored *array[ARRAYS], const Weights *w)
         if (!array[k]) return err_fail(E_FORMAT, "%s: has no tensor '%s'", weights_path(w), ARRAY[k]);
         bool whole = k < THRESHOLD;
         if (array[k]->rank != 1 || array[k]->type != (whole ? STORED_I32 : STORED_F32))
-            return err_fail(E_FORMAT, "%s: tensor '%s' is %s %s, expected %s of one dimension", weights_path(w), ARRAY[k],
-                            stored_type(array[k]), stored_shape(array[k]), whole ? "I32" : "F32");
+            return err_fail(E_FORMAT, "%s: tensor '%s' is %s %s, expected %s of one dimension", weights_path(w),
+                            ARRAY[k], stored_type(array[k]), stored_shape(array[k]), whole ? "I32" : "F32");
         if (k > COLUMN && array[k]->count != array[COLUMN]->count)
-            return err_fail(E_FORMAT, "%s: tensor '%s' is %s, and '%s' is %s, expected equal lengths", weights_path(w),
-                            ARRAY[k], stored_shape(array[k]), ARRAY[COLUMN], stored_shape(array[COLUMN]));
+            return err_fail(E_FORMAT, "%s: tensor '%s' is %s, and '%s' is %s, expected equal lengths",
+                            weights_path(w), ARRAY[k], stored_shape(array[k]), ARRAY[COLUMN],
+                            stored_shape(array[COLUMN]));
     }
     return OK;
 }
@@ -137,8 +138,7 @@ static Status read_forest(Forest *f, Arena *a, const Weights *w, int64_t columns
             TRY(check_node(&t->node[i], i, t->n, columns, weights_path(w)));
         }
     }
-    if (left)
-        return err_fail(E_FORMAT, "%s: %lld nodes belong to no tree", weights_path(w), (long long)left);
+    if (left) return err_fail(E_FORMAT, "%s: %lld nodes belong to no tree", weights_path(w), (long long)left);
     return OK;
 }
 

@@ -197,7 +197,8 @@ typedef struct {
  * their weight. */
 static inline double purity(const Node *n, double weight, double bad)
 {
-    double good = weight - bad, others = n->weight - weight, other_bad = n->bad - bad, other_good = others - other_bad;
+    double good = weight - bad, others = n->weight - weight, other_bad = n->bad - bad,
+           other_good = others - other_bad;
     return (bad * bad + good * good) / weight + (other_bad * other_bad + other_good * other_good) / others;
 }
 

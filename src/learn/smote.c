@@ -83,7 +83,8 @@ Status smote_balance(Balanced *out, Arena *a, const Sparse *rows, const int32_t 
     for (int64_t i = 0; i < n; i++)
         if (label[i] == 1) mine[m++] = (int32_t)i;
     if (m < 2)
-        return err_fail(E_MISMATCH, "%lld row of the smaller class, and SMOTE needs two to draw between", (long long)m);
+        return err_fail(E_MISMATCH, "%lld row of the smaller class, and SMOTE needs two to draw between",
+                        (long long)m);
     *out = (Balanced){.k = k < m ? k : m - 1, .new = n - m > m ? n - m - m : 0};
     Sparse few = sparse_pick(a, rows, mine, m);
     int32_t *neighbour = smote_neighbours(a, &few, out->k);

@@ -28,7 +28,8 @@ static inline cJSON *golden_read(const char *name)
 static inline void golden_gather(double *out, int64_t *n, const cJSON *array)
 {
     const cJSON *one;
-    cJSON_ArrayForEach(one, array) {
+    cJSON_ArrayForEach(one, array)
+    {
         if (cJSON_IsArray(one))
             golden_gather(out, n, one);
         else if (out)

@@ -220,11 +220,16 @@ static void damaged_files(void **state)
     Case c;
     Forest *f = forest_of(&c, &(ForestPlan){.trees = 2, .stream = 6}), *again;
     const char *path = str_print(&arena, "%s/damaged.safetensors", dir);
-    const Fault faults[] = {{"column", 0, COLUMNS, "tests column"},     {"column", 0, -2, "tests column"},
-                            {"right", 0, 1, "leads to node 1"},         {"right", 0, 1e6, "leads to node"},
-                            {"right", 0, -1, "leads to node -1"},       {"threshold", 0, NAN, "threshold"},
-                            {"share", 0, 1.5, "share"},                 {"share", 0, NAN, "share"},
-                            {"nodes", 1, 1e6, "nodes"},                 {"nodes", 1, 0, "nodes"},
+    const Fault faults[] = {{"column", 0, COLUMNS, "tests column"},
+                            {"column", 0, -2, "tests column"},
+                            {"right", 0, 1, "leads to node 1"},
+                            {"right", 0, 1e6, "leads to node"},
+                            {"right", 0, -1, "leads to node -1"},
+                            {"threshold", 0, NAN, "threshold"},
+                            {"share", 0, 1.5, "share"},
+                            {"share", 0, NAN, "share"},
+                            {"nodes", 1, 1e6, "nodes"},
+                            {"nodes", 1, 0, "nodes"},
                             {"nodes", 1, 1, "tree"}};
     for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
         Weights *w;
@@ -243,8 +248,8 @@ static void damaged_files(void **state)
         }
         weights_close(w);
         assert_true(!safetensors_write(path, named, n, NULL, 0));
-        EXPECT(forest_open(&again, &arena, path, COLUMNS) == E_FORMAT, "%s of node %lld as %g is taken", faults[k].name,
-               (long long)faults[k].at, faults[k].value);
+        EXPECT(forest_open(&again, &arena, path, COLUMNS) == E_FORMAT, "%s of node %lld as %g is taken",
+               faults[k].name, (long long)faults[k].at, faults[k].value);
         EXPECT(strstr(err_message(), faults[k].words), "'%s' does not say '%s'", err_message(), faults[k].words);
         err_clear();
     }

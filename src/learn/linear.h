@@ -1,0 +1,35 @@
+/* Linear classifiers of sparse rows for labels 0 and 1: logistic regression by LIBLINEAR (Fan et al., JMLR 2008), and
+ * a support vector machine with a linear kernel by LIBSVM (Chang and Lin 2011).
+ *
+ * Columns are divided by their root mean square first, so that counts and sizes weigh alike, and a column that is 0
+ * everywhere stays so.  Both then minimise  |w|^2 / 2 + sum_i c_i loss(y_i (w x_i + b)) , with the logistic loss and
+ * the hinge loss; c_i is `cost`, and with `balance` that of label 1 is larger by the ratio of the classes.  The score is
+ * 1 / (1 + exp(-(w x + b))): a probability for the first, for the second a number that is .5 on the border. */
+#ifndef LEARN_LINEAR_H
+#define LEARN_LINEAR_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "learn/sparse.h"
+
+typedef enum { LINEAR_LOGISTIC, LINEAR_SVM } LinearKind;
+typedef struct {
+    LinearKind kind;
+    double cost;
+    bool balance;
+} LinearPlan;
+typedef struct {
+    int64_t columns;
+    double *weight; /* (columns) of the columns as they are */
+    double bias;
+} Linear;
+
+/* E_CONFIG: the library's own complaint.  E_MISMATCH: only one class. */
+Status linear_fit(Linear *out, Arena *, const Sparse *rows, const int32_t *label, const LinearPlan *);
+double linear_score(const Linear *, const double *x); /* x: a full row */
+Status linear_save(const Linear *, const char *path);
+/* E_FORMAT: the file holds no weights of `columns` columns. */
+Status linear_open(Linear *out, Arena *, const char *path, int64_t columns);
+
+#endif
