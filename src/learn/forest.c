@@ -3,9 +3,6 @@
 
 #include <math.h>
 
-#include "base/str.h"
-#include "io/safetensors.h"
-
 /* The next node on the path of x. */
 static const TreeNode *step(const Tree *t, const TreeNode *at, const double *x)
 {
@@ -58,35 +55,31 @@ double forest_credit(double *out, const Forest *f, const double *x)
 
 /* ---- on disk */
 
-Status forest_save(const Forest *f, const char *path)
+enum { SIZE, COLUMN, RIGHT, THRESHOLD, SHARE };
+static const char *const ARRAY[FOREST_ARRAYS] = {"nodes", "column", "right", "threshold", "share"};
+
+void forest_store(Stored out[FOREST_ARRAYS], Arena *a, const Forest *f)
 {
-    Arena a = arena_open(0);
     int64_t nodes = 0, n = 0;
     for (int64_t k = 0; k < f->trees; k++) nodes += f->tree[k].n;
-    Tensor size = tensor_zero(&a, I32, SHAPE(f->trees)), column = tensor_zero(&a, I32, SHAPE(nodes)),
-           right = tensor_zero(&a, I32, SHAPE(nodes)), threshold = tensor_zero(&a, F32, SHAPE(nodes)),
-           share = tensor_zero(&a, F32, SHAPE(nodes));
+    Tensor array[FOREST_ARRAYS];
+    for (int k = 0; k < FOREST_ARRAYS; k++)
+        array[k] = tensor_zero(a, k < THRESHOLD ? I32 : F32, SHAPE(k == SIZE ? f->trees : nodes));
     for (int64_t k = 0; k < f->trees; k++) {
-        ((int32_t *)size.data)[k] = (int32_t)f->tree[k].n;
+        tensor_set(array[SIZE], k, (double)f->tree[k].n);
         for (int64_t i = 0; i < f->tree[k].n; i++, n++) {
-            TreeNode node = f->tree[k].node[i];
-            ((int32_t *)column.data)[n] = node.column, ((int32_t *)right.data)[n] = node.right;
-            ((float *)threshold.data)[n] = node.threshold, ((float *)share.data)[n] = node.share;
+            const TreeNode *node = &f->tree[k].node[i];
+            tensor_set(array[COLUMN], n, node->column), tensor_set(array[RIGHT], n, node->right);
+            tensor_set(array[THRESHOLD], n, (double)node->threshold),
+                tensor_set(array[SHARE], n, (double)node->share);
         }
     }
-    const Named named[] = {
-        {"nodes", size}, {"column", column}, {"right", right}, {"threshold", threshold}, {"share", share}};
-    Status s = safetensors_write(path, named, 5, NULL, 0);
-    arena_close(&a);
-    return s;
+    for (int k = 0; k < FOREST_ARRAYS; k++) out[k] = stored_of(ARRAY[k], array[k]);
 }
 
-enum { SIZE, COLUMN, RIGHT, THRESHOLD, SHARE, ARRAYS };
-static const char *const ARRAY[ARRAYS] = {"nodes", "column", "right", "threshold", "share"};
-
-static Status read_arrays(const Stored *array[ARRAYS], const Weights *w)
+static Status read_arrays(const Stored *array[FOREST_ARRAYS], const Weights *w)
 {
-    for (int k = 0; k < ARRAYS; k++) {
+    for (int k = 0; k < FOREST_ARRAYS; k++) {
         array[k] = weights_find(w, ARRAY[k]);
         if (!array[k]) return err_fail(E_FORMAT, "%s: has no tensor '%s'", weights_path(w), ARRAY[k]);
         bool whole = k < THRESHOLD;
@@ -117,12 +110,13 @@ static Status check_node(const TreeNode *node, int64_t i, int64_t n, int64_t col
     return OK;
 }
 
-static Status read_forest(Forest *f, Arena *a, const Weights *w, int64_t columns)
+Status forest_read(Forest **out, Arena *a, const Weights *w, int64_t columns)
 {
-    const Stored *array[ARRAYS];
+    const Stored *array[FOREST_ARRAYS];
     TRY(read_arrays(array, w));
     int64_t left = array[COLUMN]->count, n = 0;
     if (!array[SIZE]->count) return err_fail(E_FORMAT, "%s: the forest has no tree", weights_path(w));
+    Forest *f = *out = NEW(a, Forest, 1);
     *f = (Forest){array[SIZE]->count, columns, NEW(a, Tree, array[SIZE]->count)};
     for (int64_t k = 0; k < f->trees; k++) {
         Tree *t = &f->tree[k];
@@ -140,14 +134,4 @@ static Status read_forest(Forest *f, Arena *a, const Weights *w, int64_t columns
     }
     if (left) return err_fail(E_FORMAT, "%s: %lld nodes belong to no tree", weights_path(w), (long long)left);
     return OK;
-}
-
-Status forest_open(Forest **out, Arena *a, const char *path, int64_t columns)
-{
-    Weights *w;
-    *out = NEW(a, Forest, 1);
-    TRY(weights_open(&w, a, path));
-    Status s = read_forest(*out, a, w, columns);
-    weights_close(w);
-    return s;
 }

@@ -17,7 +17,7 @@
 
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "io/weights.h"
 #include "learn/sparse.h"
 
 typedef struct {
@@ -56,8 +56,10 @@ void forest_scores(double *out, const Forest *, const Sparse *rows);
  * so that it and all credits sum to the score. */
 double forest_credit(double *out, const Forest *, const double *x);
 
-Status forest_save(const Forest *, const char *path);
+/* As arrays of a file of the caller's (io/weights.h): the nodes of all trees, one after another. */
+enum { FOREST_ARRAYS = 5 };
+void forest_store(Stored out[FOREST_ARRAYS], Arena *, const Forest *);
 /* E_FORMAT: the file holds no forest of trees over `columns` columns. */
-Status forest_open(Forest **out, Arena *, const char *path, int64_t columns);
+Status forest_read(Forest **out, Arena *, const Weights *, int64_t columns);
 
 #endif

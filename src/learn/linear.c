@@ -7,9 +7,6 @@
 #include <linear.h>
 #include <math.h>
 
-#include "base/str.h"
-#include "io/safetensors.h"
-
 static void silent(const char *text)
 {
     (void)text;
@@ -33,7 +30,7 @@ typedef struct {
     double cost;
 } Fit;
 
-static Status fit_logistic(Linear *out, Arena *a, const Fit *f)
+static Status fit_logistic(LinearModel *out, Arena *a, const Fit *f)
 {
     const Sparse *m = f->rows;
     struct feature_node *node = NEW(a, struct feature_node, m->start[m->lines] + 2 * m->lines + 1);
@@ -59,7 +56,7 @@ static Status fit_logistic(Linear *out, Arena *a, const Fit *f)
     return OK;
 }
 
-static Status fit_svm(Linear *out, Arena *a, const Fit *f)
+static Status fit_svm(LinearModel *out, Arena *a, const Fit *f)
 {
     const Sparse *m = f->rows;
     struct svm_node *node = NEW(a, struct svm_node, m->start[m->lines] + m->lines + 1);
@@ -87,7 +84,7 @@ static Status fit_svm(Linear *out, Arena *a, const Fit *f)
     return OK;
 }
 
-Status linear_fit(Linear *out, Arena *a, const Sparse *rows, const int32_t *label, const LinearPlan *plan)
+Status linear_fit(LinearModel *out, Arena *a, const Sparse *rows, const int32_t *label, const LinearPlan *plan)
 {
     Arena scratch = arena_open(0);
     double n[2] = {0};
@@ -95,7 +92,7 @@ Status linear_fit(Linear *out, Arena *a, const Sparse *rows, const int32_t *labe
              {1, 1}, plan->cost};
     for (int64_t i = 0; i < rows->lines; i++) n[label[i] == 1]++, f.y[i] = label[i] == 1;
     if (plan->balance && n[1] > 0) f.weight[1] = n[0] / n[1];
-    *out = (Linear){rows->across, NEW(a, double, rows->across + 1), 0};
+    *out = (LinearModel){rows->across, NEW(a, double, rows->across + 1), 0};
     Status s = OK;
     if (n[0] <= 0 || n[1] <= 0)
         s = err_fail(E_MISMATCH, "all rows have label %d, and a classifier needs both", n[1] > 0);
@@ -105,32 +102,30 @@ Status linear_fit(Linear *out, Arena *a, const Sparse *rows, const int32_t *labe
     return s;
 }
 
-double linear_score(const Linear *m, const double *x)
+double linear_score(const LinearModel *m, const double *x)
 {
     double sum = m->bias;
     for (int64_t j = 0; j < m->columns; j++) sum += m->weight[j] * x[j];
     return 1 / (1 + exp(-sum));
 }
 
-/* ---- on disk: the weights, then the bias */
+/* ---- on disk */
 
-Status linear_save(const Linear *m, const char *path)
+Stored linear_store(Arena *a, const LinearModel *m)
 {
-    Arena a = arena_open(0);
-    Tensor weight = tensor_zero(&a, F64, SHAPE(m->columns + 1));
+    Tensor weight = tensor_zero(a, F64, SHAPE(m->columns + 1));
     for (int64_t j = 0; j <= m->columns; j++) tensor_set(weight, j, j < m->columns ? m->weight[j] : m->bias);
-    Status s = safetensors_write(path, &(Named){"weight", weight}, 1, NULL, 0);
-    arena_close(&a);
-    return s;
+    return stored_of("weight", weight);
 }
 
-static Status read_weights(Linear *m, const Weights *w, int64_t columns)
+Status linear_read(LinearModel *m, Arena *a, const Weights *w, int64_t columns)
 {
     const Stored *s = weights_find(w, "weight");
     if (!s) return err_fail(E_FORMAT, "%s: has no tensor 'weight'", weights_path(w));
     if (s->type != STORED_F64 || s->rank != 1 || s->count != columns + 1)
         return err_fail(E_FORMAT, "%s: tensor 'weight' is %s %s, expected F64 of one dimension with %lld elements",
                         weights_path(w), stored_type(s), stored_shape(s), (long long)columns + 1);
+    *m = (LinearModel){columns, NEW(a, double, columns + 1), 0};
     for (int64_t j = 0; j <= columns; j++) {
         double x = stored_get(s, j);
         if (!isfinite(x))
@@ -138,14 +133,4 @@ static Status read_weights(Linear *m, const Weights *w, int64_t columns)
         *(j < columns ? &m->weight[j] : &m->bias) = x;
     }
     return OK;
-}
-
-Status linear_open(Linear *out, Arena *a, const char *path, int64_t columns)
-{
-    Weights *w;
-    *out = (Linear){columns, NEW(a, double, columns + 1), 0};
-    TRY(weights_open(&w, a, path));
-    Status s = read_weights(out, w, columns);
-    weights_close(w);
-    return s;
 }

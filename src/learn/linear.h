@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "io/weights.h"
 #include "learn/sparse.h"
 
 typedef enum { LINEAR_LOGISTIC, LINEAR_SVM } LinearKind;
@@ -23,13 +23,14 @@ typedef struct {
     int64_t columns;
     double *weight; /* (columns) of the columns as they are */
     double bias;
-} Linear;
+} LinearModel;
 
 /* E_CONFIG: the library's own complaint.  E_MISMATCH: only one class. */
-Status linear_fit(Linear *out, Arena *, const Sparse *rows, const int32_t *label, const LinearPlan *);
-double linear_score(const Linear *, const double *x); /* x: a full row */
-Status linear_save(const Linear *, const char *path);
+Status linear_fit(LinearModel *out, Arena *, const Sparse *rows, const int32_t *label, const LinearPlan *);
+double linear_score(const LinearModel *, const double *x); /* x: a full row */
+/* As an array of a file of the caller's (io/weights.h): the weights, then the bias. */
+Stored linear_store(Arena *, const LinearModel *);
 /* E_FORMAT: the file holds no weights of `columns` columns. */
-Status linear_open(Linear *out, Arena *, const char *path, int64_t columns);
+Status linear_read(LinearModel *out, Arena *, const Weights *, int64_t columns);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "io/json.h"
+#include "io/safetensors.h"
 #include "scratch.h"
 #include "shared.h"
 
@@ -55,6 +56,16 @@ static inline int32_t *golden_labels(const double *x, int64_t n)
     int32_t *label = NEW(&arena, int32_t, n + 1);
     for (int64_t i = 0; i < n; i++) label[i] = (int32_t)x[i];
     return label;
+}
+
+/* The arrays of a model as a file that is read again. */
+static inline Weights *through_a_file(const Stored *array, int n)
+{
+    Weights *w = NULL;
+    const char *path = str_print(&arena, "%s/model.safetensors", dir);
+    EXPECT(!safetensors_write_stored(path, array, n, NULL, 0) && !weights_open(&w, &arena, path), "%s",
+           err_message());
+    return w;
 }
 
 #endif

@@ -1,7 +1,6 @@
 /* Sparse matrices, SMOTE and LIME against imbalanced-learn and scikit-learn, and linear classifiers by their optimum. */
 #include "learn/golden.h"
 
-#include "io/safetensors.h"
 #include "learn/lime.h"
 #include "learn/linear.h"
 #include "learn/smote.h"
@@ -190,7 +189,7 @@ static void draw_task(Task *t)
 }
 
 /* Half the squared weights, of columns divided by their root mean square, and the losses at the weights w and bias b. */
-static double objective(const Task *t, const Linear *m, const LinearPlan *plan)
+static double objective(const Task *t, const LinearModel *m, const LinearPlan *plan)
 {
     double loss = plan->kind == LINEAR_LOGISTIC ? m->bias * m->bias / 2 : 0, n[2] = {0};
     for (int j = 0; j < COLUMNS; j++) {
@@ -215,7 +214,7 @@ static void optima(void **state)
     draw_task(&t);
     for (int k = 0; k < 4; k++) {
         LinearPlan plan = {k % 2 ? LINEAR_SVM : LINEAR_LOGISTIC, 0.7, k > 1};
-        Linear m;
+        LinearModel m;
         assert_true(!linear_fit(&m, &arena, &t.rows, t.label, &plan));
         near(m.weight[5], 0, 0, "weight of a column of zeros");
         double least = objective(&t, &m, &plan);
@@ -230,7 +229,7 @@ static void optima(void **state)
         for (int i = 0; i < ROWS; i++) right += (linear_score(&m, t.x[i]) > 0.5) == (t.label[i] == 1);
         assert_true(right > 0.75 * ROWS);
     }
-    Linear m;
+    LinearModel m;
     for (int i = 0; i < ROWS; i++) t.label[i] = 1;
     assert_true(linear_fit(&m, &arena, &t.rows, t.label, &(LinearPlan){LINEAR_SVM, 1, false}) == E_MISMATCH);
     err_clear();
@@ -241,17 +240,22 @@ static void weights_on_disk(void **state)
     (void)state;
     Task t;
     draw_task(&t);
-    Linear m, again;
+    LinearModel m, again;
     assert_true(!linear_fit(&m, &arena, &t.rows, t.label, &(LinearPlan){LINEAR_LOGISTIC, 1, false}));
-    const char *path = str_print(&arena, "%s/linear.safetensors", dir);
-    assert_true(!linear_save(&m, path) && !linear_open(&again, &arena, path, COLUMNS));
+    Stored array = linear_store(&arena, &m);
+    Weights *w = through_a_file(&array, 1);
+    EXPECT(!linear_read(&again, &arena, w, COLUMNS), "%s", err_message());
     for (int i = 0; i < ROWS; i++) near(linear_score(&again, t.x[i]), linear_score(&m, t.x[i]), 0, "score");
-    assert_true(linear_open(&again, &arena, path, COLUMNS + 1) == E_FORMAT);
+    assert_true(linear_read(&again, &arena, w, COLUMNS + 1) == E_FORMAT);
     err_clear();
+    weights_close(w);
     m.bias = NAN;
-    assert_true(!linear_save(&m, path) && linear_open(&again, &arena, path, COLUMNS) == E_FORMAT);
+    array = linear_store(&arena, &m);
+    w = through_a_file(&array, 1);
+    assert_true(linear_read(&again, &arena, w, COLUMNS) == E_FORMAT);
     assert_non_null(strstr(err_message(), "finite"));
     err_clear();
+    weights_close(w);
 }
 
 SUITE(cmocka_unit_test_setup_teardown(there_and_back, begin, end),
