@@ -1,6 +1,5 @@
-/* The rows in the form of either library, with columns numbered from 1; what they find becomes weights of the columns
- * as they were.  LIBLINEAR gives label 1 or 0 the positive side, whichever it meets first, and penalises the bias as the
- * weight of a column of ones. */
+/* The rows in the form of either library, with columns numbered from 1.  Both give the positive side to the label that
+ * they meet first. */
 #include "learn/linear.h"
 
 #include <libsvm/svm.h>
@@ -12,19 +11,10 @@ static void silent(const char *text)
     (void)text;
 }
 
-/* The inverse of each column's root mean square; 0 for a column of zeros. */
-static double *scales_of(Arena *a, const Sparse *rows)
-{
-    double *scale = NEW(a, double, rows->across + 1);
-    for (int64_t e = 0; e < rows->start[rows->lines]; e++) scale[rows->index[e]] += rows->value[e] * rows->value[e];
-    for (int64_t j = 0; j < rows->across; j++) scale[j] = scale[j] > 0 ? 1 / sqrt(scale[j] / (double)rows->lines) : 0;
-    return scale;
-}
-
 typedef struct {
     const Sparse *rows;
     const int32_t *label;
-    double *scale, *y; /* y: the labels as the libraries take them */
+    double *y; /* the labels as the libraries take them */
     int class[2];
     double weight[2]; /* of the classes */
     double cost;
@@ -38,7 +28,7 @@ static Status fit_logistic(LinearModel *out, Arena *a, const Fit *f)
     for (int64_t i = 0; i < m->lines; i++) {
         row[i] = node;
         for (int64_t e = m->start[i]; e < m->start[i + 1]; e++)
-            *node++ = (struct feature_node){m->index[e] + 1, m->value[e] * f->scale[m->index[e]]};
+            *node++ = (struct feature_node){m->index[e] + 1, m->value[e]};
         *node++ = (struct feature_node){(int)m->across + 1, 1};
         *node++ = (struct feature_node){-1, 0};
     }
@@ -50,7 +40,7 @@ static Status fit_logistic(LinearModel *out, Arena *a, const Fit *f)
     set_print_string_function(silent);
     struct model *model = train(&problem, &plan);
     double sign = model->label[0] == 1 ? 1 : -1;
-    for (int64_t j = 0; j < m->across; j++) out->weight[j] = sign * model->w[j] * f->scale[j];
+    for (int64_t j = 0; j < m->across; j++) out->weight[j] = sign * model->w[j];
     out->bias = sign * model->w[m->across];
     free_and_destroy_model(&model);
     return OK;
@@ -64,7 +54,7 @@ static Status fit_svm(LinearModel *out, Arena *a, const Fit *f)
     for (int64_t i = 0; i < m->lines; i++) {
         row[i] = node;
         for (int64_t e = m->start[i]; e < m->start[i + 1]; e++)
-            *node++ = (struct svm_node){m->index[e] + 1, m->value[e] * f->scale[m->index[e]]};
+            *node++ = (struct svm_node){m->index[e] + 1, m->value[e]};
         *node++ = (struct svm_node){-1, 0};
     }
     struct svm_problem problem = {.l = (int)m->lines, .y = f->y, .x = row};
@@ -78,7 +68,7 @@ static Status fit_svm(LinearModel *out, Arena *a, const Fit *f)
     double sign = model->label[0] == 1 ? 1 : -1;
     for (int i = 0; i < model->l; i++)
         for (const struct svm_node *at = model->SV[i]; at->index > 0; at++)
-            out->weight[at->index - 1] += sign * model->sv_coef[0][i] * at->value * f->scale[at->index - 1];
+            out->weight[at->index - 1] += sign * model->sv_coef[0][i] * at->value;
     out->bias = -sign * model->rho[0];
     svm_free_and_destroy_model(&model);
     return OK;
@@ -88,8 +78,7 @@ Status linear_fit(LinearModel *out, Arena *a, const Sparse *rows, const int32_t 
 {
     Arena scratch = arena_open(0);
     double n[2] = {0};
-    Fit f = {rows,   label,     scales_of(&scratch, rows), NEW(&scratch, double, rows->lines + 1), {0, 1},
-             {1, 1}, plan->cost};
+    Fit f = {rows, label, NEW(&scratch, double, rows->lines + 1), {0, 1}, {1, 1}, plan->cost};
     for (int64_t i = 0; i < rows->lines; i++) n[label[i] == 1]++, f.y[i] = label[i] == 1;
     if (plan->balance && n[1] > 0) f.weight[1] = n[0] / n[1];
     *out = (LinearModel){rows->across, NEW(a, double, rows->across + 1), 0};

@@ -9,15 +9,41 @@
 #include "learn/smote.h"
 
 enum { LEAST_DOCUMENTS = 3, USUAL_K = 5 };
+static const double BESIDE_WORDS = 0.2; /* a feature's deviation where a commit's counts have length 1 */
 
 /* ---- rows */
 
-static double feature_of(const JitLine *m, const CodeChange *c, int k)
+static bool is_linear(const JitLine *m)
 {
-    double x = k == FEATURE_fix && m->plan.no_fix ? (double)NAN : c->feature[k];
-    if (k == FEATURE_fix && m->plan.as_published) x = 1;
-    if (isnan(x)) x = m->unknown[k];
-    return m->plan.as_published ? x : copysign(log1p(fabs(x)), x);
+    return m->plan.classifier != JITLINE_FOREST;
+}
+
+/* A feature as it is read; NaN where it is unknown. */
+static double feature_of(const JitLinePlan *p, const CodeChange *c, int k)
+{
+    if (k == FEATURE_fix && p->as_published) return 1;
+    if (k == FEATURE_fix && p->no_fix) return NAN;
+    return p->as_published ? c->feature[k] : copysign(log1p(fabs(c->feature[k])), c->feature[k]);
+}
+
+static void add_features(SparseRows *rows, const JitLine *m, const CodeChange *c)
+{
+    for (int k = 0; k < N_FEATURES; k++) {
+        double x = feature_of(&m->plan, c, k);
+        if (isnan(x)) x = m->mean_of[k];
+        sparse_add(rows, m->words.n + k, is_linear(m) ? BESIDE_WORDS * (x - m->mean_of[k]) / m->sd_of[k] : x);
+    }
+}
+
+/* Counts become log(1 + count), of length 1 together. */
+static void flatten(SparseEntry *entry, int64_t n)
+{
+    double squares = 0;
+    for (int64_t e = 0; e < n; e++) {
+        entry[e].value = log1p(entry[e].value);
+        squares += entry[e].value * entry[e].value;
+    }
+    for (int64_t e = 0; e < n; e++) entry[e].value /= sqrt(squares);
 }
 
 static Status add_row(SparseRows *rows, const JitLine *m, Arena *step, const CodeChange *c)
@@ -26,8 +52,10 @@ static Status add_row(SparseRows *rows, const JitLine *m, Arena *step, const Cod
         return err_fail(E_MISMATCH,
                         "commit %.40s lacks the features that the model reads (vernier data mine --features)", c->id);
     ArenaMark mark = arena_mark(step);
+    int64_t before = rows->entries;
     vocabulary_count(rows, step, &m->words, jitline_document(step, c, m->plan.as_published));
-    for (int k = 0; k < N_FEATURES && m->plan.features; k++) sparse_add(rows, m->words.n + k, feature_of(m, c, k));
+    if (is_linear(m)) flatten(rows->entry + before, rows->entries - before);
+    if (m->plan.features) add_features(rows, m, c);
     sparse_next(rows);
     arena_drop(step, mark);
     return OK;
@@ -175,13 +203,26 @@ static void learn_columns(JitLine *m, const JitSet *train)
         text[i] = jitline_document(&scratch, &train->change[i], m->plan.as_published);
     m->words = vocabulary_learn(m->run, text, train->n, LEAST_DOCUMENTS);
     m->columns = m->words.n + (m->plan.features ? N_FEATURES : 0);
-    for (int k = 0; k < N_FEATURES && m->plan.features; k++) {
-        double sum = 0, n = 0;
-        for (int64_t i = 0; i < train->n; i++)
-            if (!isnan(train->change[i].feature[k])) sum += train->change[i].feature[k], n++;
-        m->unknown[k] = n > 0 ? sum / n : 0;
-    }
     arena_close(&scratch);
+}
+
+/* Mean and deviation of each feature over the commits that have it; the deviation of a constant one, or of one that is
+ * not read, is 1. */
+static void learn_features(JitLine *m, const JitSet *train)
+{
+    for (int k = 0; k < N_FEATURES; k++) {
+        double sum = 0, squares = 0, n = 0;
+        for (int64_t i = 0; i < train->n && m->plan.features; i++) {
+            double x = feature_of(&m->plan, &train->change[i], k);
+            if (!isnan(x)) sum += x, n++;
+        }
+        m->mean_of[k] = n > 0 ? sum / n : 0;
+        for (int64_t i = 0; i < train->n && m->plan.features; i++) {
+            double d = feature_of(&m->plan, &train->change[i], k) - m->mean_of[k];
+            if (!isnan(d)) squares += d * d;
+        }
+        m->sd_of[k] = squares > 1e-12 * n ? sqrt(squares / n) : 1;
+    }
 }
 
 static Status check_columns(const JitLine *m)
@@ -202,6 +243,7 @@ Status jitline_fit(JitLine **out, Arena *run, const JitSet *given, const JitSet 
                         "a commit lacks the features, which this method reads (vernier data mine --features)");
     if (plan->as_published && !valid) cut_by_hash(&train, &rest, run, given), valid = &rest;
     learn_columns(m, &train);
+    learn_features(m, &train);
     TRY(check_columns(m));
     Rows rows, judges, used;
     TRY(labelled_rows(&rows, m, run, &train));

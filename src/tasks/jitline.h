@@ -13,7 +13,9 @@
  *
  * The sensible form, the default: k is chosen by the validation commits, which lie behind the others in time; all words
  * and `fix` stay; and a line's score is its share of what its words add to the score of this commit, by path credits in
- * the trees (learn/forest.h) or by the weights of the linear models.  On JIT-Defects4J dropping the words costs AUC and
+ * the trees (learn/forest.h) or by the weights of the linear models.  Features are read as log(1 + x).  For the linear
+ * models counts are read so, too, the counts of a commit have length 1 together, and features have mean 0 and a deviation
+ * of .2.  On JIT-Defects4J dropping the words costs AUC and
  * F1, `fix` changes nothing, and k hardly matters (probes/README.md).
  *
  *   TRY(jitline_fit(&m, &run, &train, &valid, &plan, NULL));
@@ -46,9 +48,9 @@ typedef struct {
 typedef struct {
     JitLinePlan plan; /* k is the one that was used; 0: SMOTE was not */
     Vocabulary words;
-    int64_t columns;            /* the words, then the features where the plan has them */
-    double unknown[N_FEATURES]; /* a feature's mean over the training commits that have it */
-    Forest *forest;             /* one of the two */
+    int64_t columns;                               /* the words, then the features where the plan has them */
+    double mean_of[N_FEATURES], sd_of[N_FEATURES]; /* of the training commits' features, as they are read */
+    Forest *forest;                                /* one of the two */
     LinearModel linear;
     double *mean, *sd; /* (columns) of the training rows with the new ones, for LIME */
     Arena *run;

@@ -65,11 +65,12 @@ static const char *path_in(Arena *a, const char *dir)
 Status jitline_save(const JitLine *m, const char *dir)
 {
     Arena a = arena_open(0);
-    Stored array[FOREST_ARRAYS + 5];
+    Stored array[FOREST_ARRAYS + 6];
     int n = 0;
     array[n++] = stored_of("plan", numbers_of(&a, &m->plan));
     array[n++] = words_stored(&a, &m->words);
-    array[n++] = stored_of("unknown", tensor_over((void *)(uintptr_t)m->unknown, F64, SHAPE(N_FEATURES)));
+    array[n++] = stored_of("feature.mean", tensor_over((void *)(uintptr_t)m->mean_of, F64, SHAPE(N_FEATURES)));
+    array[n++] = stored_of("feature.sd", tensor_over((void *)(uintptr_t)m->sd_of, F64, SHAPE(N_FEATURES)));
     array[n++] = stored_of("mean", tensor_over(m->mean, F64, SHAPE(m->columns)));
     array[n++] = stored_of("sd", tensor_over(m->sd, F64, SHAPE(m->columns)));
     if (m->forest)
@@ -161,7 +162,8 @@ static Status read_model(JitLine *m, const Weights *w)
     TRY(read_words(&m->words, m->run, w));
     m->columns = m->words.n + (m->plan.features ? N_FEATURES : 0);
     m->mean = NEW(m->run, double, m->columns + 1), m->sd = NEW(m->run, double, m->columns + 1);
-    TRY(read_numbers(m->unknown, w, "unknown", N_FEATURES, -INFINITY));
+    TRY(read_numbers(m->mean_of, w, "feature.mean", N_FEATURES, -INFINITY));
+    TRY(read_numbers(m->sd_of, w, "feature.sd", N_FEATURES, DBL_TRUE_MIN));
     TRY(read_numbers(m->mean, w, "mean", m->columns, -INFINITY));
     TRY(read_numbers(m->sd, w, "sd", m->columns, DBL_TRUE_MIN));
     if (m->plan.classifier == JITLINE_FOREST) return forest_read(&m->forest, m->run, w, m->columns);

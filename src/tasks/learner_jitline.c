@@ -12,7 +12,7 @@ static const LearnerOption OPTIONS[] = {
     {.name = "trees", .about = "in the forest", .otherwise = 300, .least = 1, .most = JITLINE_MOST_TREES},
     {.name = "cost",
      .about = "of an error, for logistic and svm; smaller: smaller weights",
-     .otherwise = 0.001,
+     .otherwise = 1,
      .least = 1e-9,
      .most = 1e9,
      .real = true},
