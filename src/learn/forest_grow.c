@@ -1,12 +1,12 @@
 /* Exact trees on sparse columns.
  *
  * The entries of every column are sorted by value once, for all trees.  The rows of a node are a range of one
- * permutation, so that a row is in the node if its place lies in the range.  A column is looked at in two steps.  First
- * its entries in the node are gathered in the order of their values: along the column, whose other entries are passed
- * over, or in a small node from chains that link the entries of its rows column by column.  Then the weights are summed
- * up from both ends towards zero, and all rows without an entry lie between the negative and the positive values as
- * one block whose weight is what is left.  A split moves only the rows with an entry on the other side of the threshold
- * than zero. */
+ * permutation, so that a row is in the node if its place lies in the range.  A column is looked at in two steps.
+ * First its entries in the node are gathered in the order of their values: along the column, whose other entries
+ * are passed over, or in a small node from chains that link the entries of its rows column by column.  Then the
+ * weights are summed up from both ends towards zero, and all rows without an entry lie between the negative and the
+ * positive values as one block whose weight is what is left.  A split moves only the rows with an entry on the
+ * other side of the threshold than zero. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,8 +193,8 @@ typedef struct {
     double purity; /* larger is better */
 } Split;
 
-/* Minus the Gini impurity of two children, up to a constant of the node: the sum of squares of their class weights by
- * their weight. */
+/* Minus the Gini impurity of two children, up to a constant of the node: the sum of squares of their class weights
+ * by their weight. */
 static inline double purity(const Node *n, double weight, double bad)
 {
     double good = weight - bad, others = n->weight - weight, other_bad = n->bad - bad,

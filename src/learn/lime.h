@@ -10,8 +10,8 @@
  *
  *     sum_i w_i (y_i - b_0 - b z_i)^2 + alpha |b|^2     least.
  *
- * The samples lie around the mean of the training rows, not around the row that is explained, as published.  So they
- * serve all rows, and a Lime keeps them. */
+ * The samples lie around the mean of the training rows, not around the row that is explained, as published.  So
+ * they serve all rows, and a Lime keeps them. */
 #ifndef LEARN_LIME_H
 #define LEARN_LIME_H
 
@@ -36,8 +36,8 @@ typedef void LimeScores(double *score, const double *z, int64_t n, void *user); 
 /* Draws the samples and scores them; row 0 is left empty. */
 Lime lime_open(Arena *, int64_t samples, int64_t columns, uint64_t stream, LimeScores *, void *user);
 Lime lime_of(Arena *, double *z, double *score, int64_t n, int64_t columns); /* given rows, row 0 among them */
-/* Row 0 becomes this one.  The sums are taken over columns or over rows, whichever are fewer.  E_NUMERIC: the system
- * has no solution. */
+/* Row 0 becomes this one.  The sums are taken over columns or over rows, whichever are fewer.  E_NUMERIC: the
+ * system has no solution. */
 Status lime_explain(Explanation *out, Arena *, Lime *, const double *z, double score, double alpha);
 
 #endif

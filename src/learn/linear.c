@@ -1,5 +1,5 @@
-/* The rows in the form of either library, with columns numbered from 1.  Both give the positive side to the label that
- * they meet first. */
+/* The rows in the form of either library, with columns numbered from 1.  Both give the positive side to the label
+ * that they meet first. */
 #include "learn/linear.h"
 
 #include <libsvm/svm.h>

@@ -1,10 +1,10 @@
-/* Linear classifiers of sparse rows for labels 0 and 1: logistic regression by LIBLINEAR (Fan et al., JMLR 2008), and
- * a support vector machine with a linear kernel by LIBSVM (Chang and Lin 2011).
+/* Linear classifiers of sparse rows for labels 0 and 1: logistic regression by LIBLINEAR (Fan et al., JMLR 2008),
+ * and a support vector machine with a linear kernel by LIBSVM (Chang and Lin 2011).
  *
- * Both minimise  |w|^2 / 2 + sum_i c_i loss(y_i (w x_i + b)) , with the logistic loss and the hinge loss; c_i is `cost`,
- * and with `balance` that of label 1 is larger by the ratio of the classes.  LIBLINEAR penalises b, too, as the weight of
- * a column of ones.  The score is 1 / (1 + exp(-(w x + b))): a probability for the first, for the second a number that is
- * .5 on the border.  Columns should be of like size: nothing is scaled here. */
+ * Both minimise  |w|^2 / 2 + sum_i c_i loss(y_i (w x_i + b)) , with the logistic loss and the hinge loss; c_i is
+ * `cost`, and with `balance` that of label 1 is larger by the ratio of the classes.  LIBLINEAR penalises b, too, as
+ * the weight of a column of ones.  The score is 1 / (1 + exp(-(w x + b))): a probability for the first, for the
+ * second a number that is .5 on the border.  Columns should be of like size: nothing is scaled here. */
 #ifndef LEARN_LINEAR_H
 #define LEARN_LINEAR_H
 

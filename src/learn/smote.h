@@ -1,5 +1,5 @@
-/* SMOTE (Chawla et al., JAIR 2002): new rows of the smaller class between a row and one of its nearest neighbours of
- * the same class, as imbalanced-learn draws them,
+/* SMOTE (Chawla et al., JAIR 2002): new rows of the smaller class between a row and one of its nearest neighbours
+ * of the same class, as imbalanced-learn draws them,
  *
  *     x = x_i + u (x_j - x_i),   row i = index div k, its neighbour number index mod k, index uniform in 0 .. mk-1,
  *                                u uniform in [0,1)

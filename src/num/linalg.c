@@ -140,6 +140,7 @@ Status linalg_solve_positive(double *x, double *a, int64_t n)
 {
     int size = as_int(n), one = 1, info = 0;
     if (n) dposv_("U", &size, &one, a, &size, x, &size, &info);
-    return info ? err_fail(E_NUMERIC, "the system of %d equations is not positive definite (dposv info %d)", size, info)
+    return info ? err_fail(E_NUMERIC, "the system of %d equations is not positive definite (dposv info %d)", size,
+                           info)
                 : OK;
 }

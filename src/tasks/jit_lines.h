@@ -1,5 +1,5 @@
-/* Which lines of a defective commit are at fault?  A file of JSON Lines has a row for each commit, with its added ("a")
- * and removed ("d") lines and whether each is at fault:
+/* Which lines of a defective commit are at fault?  A file of JSON Lines has a row for each commit, with its added
+ * ("a") and removed ("d") lines and whether each is at fault:
  *
  *   {"id": "6e71...", "lines": [["a", 0, "int x = 0 ;"], ["d", 1, "return y ;"]]}
  *
@@ -26,7 +26,7 @@ Status jit_lines_read(JitFaulty *out, Arena *, const char *path);
 /* Orders that any ranking should beat: a random one, that of the file, and the longest lines first. */
 typedef enum { LINES_AT_RANDOM, LINES_IN_ORDER, LINES_BY_LENGTH, LINE_FLOORS } LineFloor;
 extern const char *const LINE_FLOOR[LINE_FLOORS];
-/* A score for each added or removed line, in their order.  Equal scores stand for a random order (metric/effort.h). */
+/* A score for each added or removed line, in their order.  Equal scores mean a random order (metric/effort.h). */
 void jit_lines_floor(double *out, const CodeChange *, LineFloor);
 
 /* NaN where no line that counts is at fault. */

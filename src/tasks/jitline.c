@@ -206,8 +206,8 @@ static void learn_columns(JitLine *m, const JitSet *train)
     arena_close(&scratch);
 }
 
-/* Mean and deviation of each feature over the commits that have it; the deviation of a constant one, or of one that is
- * not read, is 1. */
+/* Mean and deviation of each feature over the commits that have it; the deviation of a constant one, or of one that
+ * is not read, is 1. */
 static void learn_features(JitLine *m, const JitSet *train)
 {
     for (int k = 0; k < N_FEATURES; k++) {

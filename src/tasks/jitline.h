@@ -1,22 +1,25 @@
 /* JITLine (Pornprasit and Tantithamthavorn, MSR 2021): a random forest on counts of the words in the changed lines
- * (jitline_text.h) and on the fourteen features, the two classes balanced by SMOTE; and lines ranked by the words that
- * speak for a defect.
+ * (jitline_text.h) and on the fourteen features, the two classes balanced by SMOTE; and lines ranked by the words
+ * that speak for a defect.
  *
  * As published:
  *   - without a validation set the first 80 % of the commits by hash train, the others choose k and are left out;
- *   - words that Python has as built-in functions or keywords are dropped, though Java has int, if, return and others;
+ *   - words that Python has as built-in functions or keywords are dropped, though Java has int, if, return and
+ *     others;
  *   - the feature `fix` is 1 everywhere, since text that is not empty counts as true;
- *   - lines are ranked by LIME (learn/lime.h), the positive weights of words that are equal to a vocabulary word; lines
- *     are not lower-cased and not cut at signs, so that most words match none.
- * The samples of LIME lie around the mean of the training rows, so its weights tell more of the samples that were drawn
- * than of the commit.
+ *   - lines are ranked by LIME (learn/lime.h), the positive weights of words that are equal to a vocabulary word;
+ *     lines are not lower-cased and not cut at signs, so that most words match none.
+ * The samples of LIME lie around the mean of the training rows, so its weights tell more of the samples that were
+ * drawn than of the commit.
  *
- * The sensible form, the default: k is chosen by the validation commits, which lie behind the others in time; all words
- * and `fix` stay; and a line's score is its share of what its words add to the score of this commit, by path credits in
- * the trees (learn/forest.h) or by the weights of the linear models.  Features are read as log(1 + x).  For the linear
- * models counts are read so, too, the counts of a commit have length 1 together, and features have mean 0 and a deviation
- * of .2.  On JIT-Defects4J dropping the words costs AUC and
- * F1, `fix` changes nothing, and k hardly matters (probes/README.md).
+ * The sensible form, the default: k is chosen by the validation commits, which lie behind the others in time; all
+ * words and `fix` stay; and a line's score is its share of what its words add to the score of this commit, by path
+ * credits in the trees (learn/forest.h) or by the weights of the linear models.  Features are read as log(1 + x).
+ * For the linear models counts are read so, too, the counts of a commit have length 1 together, and features have
+ * mean 0 and a deviation of .2.
+ *
+ * On JIT-Defects4J dropping the words costs AUC and F1, `fix` changes nothing, k hardly matters, and no ranking of
+ * lines is better than the longest lines first (probes/README.md).
  *
  *   TRY(jitline_fit(&m, &run, &train, &valid, &plan, NULL));
  *   TRY(jitline_score(&p, m, &step, &change));
@@ -57,8 +60,8 @@ typedef struct {
     Lime *lime; /* once it was needed */
 } JitLine;
 
-/* Fits to `train`, both classes of which are there; `valid` chooses k and may be NULL.  E_INTERRUPT: the watch, which may
- * be NULL, has stopped it. */
+/* Fits to `train`, both classes of which are there; `valid` chooses k and may be NULL.  E_INTERRUPT: the watch,
+ * which may be NULL, has stopped it. */
 Status jitline_fit(JitLine **out, Arena *run, const JitSet *train, const JitSet *valid, const JitLinePlan *,
                    const TuneWatch *);
 /* E_MISMATCH: the commit lacks the features that the model reads. */

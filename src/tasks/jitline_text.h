@@ -1,9 +1,9 @@
 /* What JITLine reads of a commit: its changed lines as counts of words.
  *
- * A line is cleaned (text/codeclean.h).  A document is the set of the cleaned added lines and the set of the removed
- * ones; a line that begins with # is left out.  Words are runs of two or more letters, digits and underscores in lower
- * case, as scikit-learn's CountVectorizer finds them; the vocabulary has those of at least `least` documents, in the
- * order of their code points.
+ * A line is cleaned (text/codeclean.h).  A document is the set of the cleaned added lines and the set of the
+ * removed ones; a line that begins with # is left out.  Words are runs of two or more letters, digits and
+ * underscores in lower case, as scikit-learn's CountVectorizer finds them; the vocabulary has those of at least
+ * `least` documents, in the order of their code points.
  *
  *     Bytes text = jitline_document(&run, &change, true);
  *     Vocabulary v = vocabulary_learn(&run, texts, n, 3);

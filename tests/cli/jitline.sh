@@ -19,7 +19,7 @@ for form in 'forest: trees=30' 'balanced: trees=30,balance=weights' 'plain: tree
     'logistic: classifier=logistic,k=5' 'svm: classifier=svm,balance=weights'; do
     name=${form%%:*}
     tune "$name" "${form#*: }" >"$t/out" 2>"$t/err" && "$VERNIER" predict "$t/$name" "$t/new.jsonl" --json >"$t/out" 2>"$t/err"
-    awk "BEGIN { exit !($(number auc) > 0.7) }"
+    awk "BEGIN { exit !($(number auc) > 0.65) }"
     result $? "a planted signal is found by $name: AUC $(number auc)"
     expect 0 '\+ ' '... and lines are listed' predict "$t/$name" "$t/new.jsonl" --top 2
 done

@@ -1,4 +1,4 @@
-/* Sparse matrices, SMOTE and LIME against imbalanced-learn and scikit-learn, and linear classifiers by their optimum. */
+/* Sparse matrices, SMOTE and LIME against imbalanced-learn and scikit-learn, linear models by their optimum. */
 #include "learn/golden.h"
 
 #include "learn/lime.h"
