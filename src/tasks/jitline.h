@@ -57,7 +57,8 @@ typedef struct {
     LinearModel linear;
     double *mean, *sd; /* (columns) of the training rows with the new ones, for LIME */
     Arena *run;
-    Lime *lime; /* once it was needed */
+    Arena samples; /* of LIME, which lives until the program ends, once it was needed */
+    Lime *lime;
 } JitLine;
 
 /* Fits to `train`, both classes of which are there; `valid` chooses k and may be NULL.  E_INTERRUPT: the watch,

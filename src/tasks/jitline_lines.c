@@ -57,9 +57,10 @@ static Status rank_by_lime(double *out, JitLine *m, Arena *step, const CodeChang
 {
     double *row;
     if (!m->lime) {
-        m->lime = NEW(m->run, Lime, 1);
+        m->samples = arena_open(0);
+        m->lime = NEW(&m->samples, Lime, 1);
         uint64_t stream = rng_stream(m->plan.seed, "jitline/lime");
-        *m->lime = lime_open(m->run, LIME_SAMPLES, m->columns, stream, scores_of_samples, m);
+        *m->lime = lime_open(&m->samples, LIME_SAMPLES, m->columns, stream, scores_of_samples, m);
     }
     TRY(jitline_row(&row, m, step, c));
     double score = jitline_classify(m, row);

@@ -23,6 +23,11 @@ for form in 'forest: trees=30' 'balanced: trees=30,balance=weights' 'plain: tree
     result $? "a planted signal is found by $name: AUC $(number auc)"
     expect 0 '\+ ' '... and lines are listed' predict "$t/$name" "$t/new.jsonl" --top 2
 done
+for pair in 'forest balanced' 'balanced plain' 'forest plain' 'logistic svm'; do
+    cmp -s "$t/${pair% *}/jitline.safetensors" "$t/${pair#* }/jitline.safetensors"
+    [ $? = 1 ]
+    result $? "$pair: options make a difference"
+done
 expect 0 'SMOTE with [0-9]* neighbours?: validation AUC' 'the number of neighbours is chosen, and told' \
     tune --task jit --train "$t/c.jsonl" --method jitline --options trees=5 --out "$t/chosen"
 OMP_NUM_THREADS=3 tune again trees=30 >"$t/out" 2>"$t/err"

@@ -75,6 +75,7 @@ static void draw_case(Case *c, uint64_t stream)
             if (j % 4 == 1) v -= 2;
             if (j % 4 == 2) v = 0.1 + 3 * u;
             if (j % 4 == 3) v = u < 0.1 ? -1e-50 : u < 0.15 ? 2 : 0;
+            if (j == 10) v = u < 0.5 ? 1 : (double)nextafterf(1, 2); /* no float lies between */
             c->x[i][j] = j == 8 ? 3 : v;
         }
         c->label[i] = rng_uniform(stream, 10000 + (uint64_t)i) < 0.3;

@@ -208,8 +208,9 @@ static void optima(void **state)
     (void)state;
     Task t;
     draw_task(&t);
-    for (int k = 0; k < 4; k++) {
-        LinearPlan plan = {k % 2 ? LINEAR_SVM : LINEAR_LOGISTIC, 0.7, k > 1};
+    for (int k = 0; k < 8; k++) {
+        LinearPlan plan = {k % 2 ? LINEAR_SVM : LINEAR_LOGISTIC, 0.7, k / 2 % 2 == 1};
+        for (int i = 0; i < ROWS && k == 4; i++) t.label[i] = !t.label[i]; /* now the first row has the other label */
         LinearModel m;
         assert_true(!linear_fit(&m, &arena, &t.rows, t.label, &plan));
         near(m.weight[5], 0, 0, "weight of a column of zeros");

@@ -199,6 +199,13 @@ static void lines_by_lime(void **state)
     EXPECT(!jitline_lines(score, m, &arena, &c), "%s", err_message());
     assert_true(score[0] > 0);
     for (int l = 1; l < 4; l++) near(score[l], 0, 0, "a line without an equal word");
+    int positive = 0;
+    for (int64_t j = 0; j < m->words.n; j++) {
+        line[0] = (ChangeLine){LINE_ADD, m->words.word[j].text, m->words.word[j].len};
+        assert_true(!jitline_lines(score, m, &arena, &c) && score[0] >= 0);
+        positive += score[0] > 0;
+    }
+    assert_true(positive > 0 && positive < m->words.n);
 }
 
 static void damaged_files(void **state)
