@@ -1,5 +1,5 @@
-/* CC2Vec: its vector, logits and loss against reference outputs beside the repository, in both forms; its gradient; its
- * parameter counts; what it leaves out; and the words that it reads. */
+/* CC2Vec: its vector, logits and loss against reference outputs beside the repository, in both forms; its gradient;
+ * its parameter counts; what it leaves out; and the words that it reads. */
 #include "expect.h"
 
 #include <string.h>
