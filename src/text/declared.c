@@ -211,7 +211,8 @@ static Status read_model(const Reader *r, const cJSON *json)
     return OK;
 }
 
-/* What is declared of a token with an id holds for it under its name, too; where nothing is, the class has its own. */
+/* What is declared of a token with an id holds for it under its name, too; where nothing is, the class has
+ * its own. */
 static void complete_names(Declared *d)
 {
     bool fairseq = d->family == FAMILY_ROBERTA || d->family == FAMILY_XLMR || d->family == FAMILY_CAMEMBERT ||

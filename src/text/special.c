@@ -1,4 +1,5 @@
-/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of a text. */
+/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of
+ * a text. */
 #include "text/special.h"
 
 #include <string.h>

@@ -53,7 +53,8 @@ static void cuts_as_published(void **state)
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) expect_cut(CASE[i][0], strlen(CASE[i][0]), CASE[i][1]);
 }
 
-/* The published regular expressions, matched word by word; \\s also takes U+180E to PCRE2, which is no white space. */
+/* The published regular expressions, matched word by word; \\s also takes U+180E to PCRE2, which is no white
+ * space. */
 #define BLANKS "\\p{Z}\\t-\\r\\x{85}"
 static const char *const PATTERN[SCANS] = {
     "'(?:s|t|re|ve|m|ll|d)| ?\\p{L}+| ?\\p{N}+| ?[^" BLANKS "\\p{L}\\p{N}]+|[" BLANKS "]+(?![^" BLANKS "])|[" BLANKS
