@@ -12,7 +12,6 @@
  *
  * A step computes the rows up to the last one that is still running: rows in falling order of length cost no more
  * than their own steps. */
-#include <math.h>
 #include <string.h>
 
 #include "ad/op.h"
@@ -62,23 +61,22 @@ static Mat states(const Gru *g, Tensor y, int64_t step, bool t)
     return (Mat){at(g, y, 0, step), g->t * g->h, t};
 }
 
-/* One row of one step, forward and back; a is the state's part of the gates, h the previous state or NULL. */
-#define CELL(suffix, REAL, EXP, TANH)                                                                                \
-    static REAL sigmoid_##suffix(REAL x)                                                                             \
-    {                                                                                                                \
-        return 1 / (1 + EXP(-x));                                                                                    \
-    }                                                                                                                \
-                                                                                                                     \
+/* One row of one step, forward and back; a is the state's part of the gates, h the previous state or NULL.  With
+ * sigmoid(x) = (1 + tanh(x/2)) / 2 all three gates go through the kernel for tanh. */
+#define CELL(suffix, REAL)                                                                                           \
     static void forward_##suffix(int64_t n, REAL *y, REAL *gate, const REAL *x, const REAL *a, const REAL *h)        \
     {                                                                                                                \
+        const Kernels *k = kernels_of(sizeof(REAL) == sizeof(float) ? F32 : F64);                                    \
         REAL *r = gate, *z = r + n, *m = z + n, *c = m + n;                                                          \
+        for (int64_t i = 0; i < 2 * n; i++) r[i] = (x[i] + a[i]) / 2;                                                \
+        k->act_fwd(ACT_TANH, r, r, 2 * n);                                                                           \
+        for (int64_t i = 0; i < 2 * n; i++) r[i] = (1 + r[i]) / 2;                                                   \
         for (int64_t i = 0; i < n; i++) {                                                                            \
-            r[i] = sigmoid_##suffix(x[i] + a[i]);                                                                    \
-            z[i] = sigmoid_##suffix(x[n + i] + a[n + i]);                                                            \
             m[i] = a[2 * n + i];                                                                                     \
-            c[i] = TANH(x[2 * n + i] + r[i] * m[i]);                                                                 \
-            y[i] = (1 - z[i]) * c[i] + (h ? z[i] * h[i] : 0);                                                        \
+            c[i] = x[2 * n + i] + r[i] * m[i];                                                                       \
         }                                                                                                            \
+        k->act_fwd(ACT_TANH, c, c, n);                                                                               \
+        for (int64_t i = 0; i < n; i++) y[i] = (1 - z[i]) * c[i] + (h ? z[i] * h[i] : 0);                            \
     }                                                                                                                \
                                                                                                                      \
     static void back_##suffix(int64_t n, REAL *d, REAL *da, REAL *dx, const REAL *dy, const REAL *gate,              \
@@ -95,8 +93,8 @@ static Mat states(const Gru *g, Tensor y, int64_t step, bool t)
             dx[i] += da[i], dx[n + i] += da[n + i], dx[2 * n + i] += dc;                                             \
         }                                                                                                            \
     }
-CELL(f32, float, expf, tanhf)
-CELL(f64, double, exp, tanh)
+CELL(f32, float)
+CELL(f64, double)
 
 static void run_forward(Tape *t, const Gru *g, Tensor y, Tensor x, Tensor w, Tensor bias)
 {
