@@ -166,6 +166,9 @@ static const Option OPTIONS[] = {
     {"top", "N",
      "defects: list only the N riskiest (default 20; 0 or --json or --csv: all); messages: only the first N"},
     {"lines", "N", "defects: number of lines shown for each commit that is called defective (default 3)"},
+    {"lines-by", "WHICH",
+     "defects: rank lines by the attention to their own tokens (occurrence, the default), or added lines by that to "
+     "all tokens of the same text (token, as JIT-Fine publishes it)"},
     {"threshold", "P", "defects: call a commit defective if its score is at least P (default: as tuned, 0.5)"},
     {"per-split", NULL, "defects: standardise features by the statistics of these commits, as published"},
     {"features", "N", "defects: 13 omits the feature fix (default: as tuned, 14)"},
@@ -179,7 +182,8 @@ static const Option OPTIONS[] = {
     {"json", NULL, "print everything as JSON"},
     {"csv", NULL, "print a row per commit; vernier score --task defect reads those of defects"},
     {0}};
-static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, {0}};
+static const Choice CHOICES[] = {
+    {"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, {"lines-by", "occurrence|token"}, {0}};
 static const Command PREDICT = {
     .name = "predict",
     .summary = "rank commits by risk, write their messages, or score texts, with a model of vernier tune",

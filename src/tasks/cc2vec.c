@@ -1,7 +1,8 @@
 /* Lines with words are gathered from all commits of the batch into one run of the word level, in falling order of
- * length, which the GRU rewards; their vectors are looked up again, by file, for one run of the line level, and those
- * by side.  A lookup's gradient adds up at its row, so no other bookkeeping is needed on the way back.  As published
- * nothing is left out: the rows of both levels lie commit by commit, so that a softmax over the batch can find them. */
+ * length, which the GRU rewards.  Their vectors are looked up again, by file, for one run of the line level, and
+ * those by side.  A lookup's gradient adds up at its row, so no other bookkeeping is needed on the way back.  As
+ * published nothing is left out: the rows of both levels lie commit by commit, where a softmax over the batch finds
+ * them. */
 #include "tasks/cc2vec.h"
 
 #include <math.h>
@@ -166,8 +167,8 @@ static Gathered gather_lines(const Cc2vecShape *s, Arena *a, const IdRow *const 
     return g;
 }
 
-/* Groups of `size` places each: those of its places that have a row.  at[group] becomes the group's own row, or -1 for
- * one without any, which is left out; without `at` none is. */
+/* Groups of `size` places each: those of its places that have a row.  at[group] becomes the group's own row, or -1
+ * for one without any, which is left out; without `at` none is. */
 static Gathered gather_groups(Arena *a, const int32_t *place, int64_t groups, int64_t size, int32_t *at)
 {
     Gathered g = gather_open(a, groups, size, -1);

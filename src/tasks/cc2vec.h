@@ -1,16 +1,17 @@
 /* CC2Vec (Hoang et al., ICSE 2020): a vector of a commit, learnt by predicting the words of its message.
  *
- * The words of a line, and the line vectors of a file, are each read by a bidirectional GRU and added up by attention;
- * the vector of a side, removed r or added a, is the mean over its files (d channels).  The vector of the commit is
+ * A bidirectional GRU reads the words of a line, and another one the line vectors of a file; attention adds up what
+ * each of them gives.  The vector of a side, removed r or added a, is the mean over its files (d channels).  The
+ * vector of the commit has 3 d + 4 channels, side by side:
  *
- *   a - r  .  a r  .  cos(a, r)  .  |a - r|  .  relu(S [r; a] + s)  .  relu((W_k r + w_k).a + V_k [r; a] + v_k), k = 1, 2
+ *   a - r    a r    cos(a, r)    |a - r|    relu(S [r; a] + s)    relu((W_k r + w_k).a + V_k [r; a] + v_k), k = 1, 2
  *
- * of 3 d + 4 channels, and the logits of message words are a layer of `middle` relus and a linear layer upon it.
+ * A layer of `middle` relus and a linear layer upon it give the logits of message words.
  *
- * The plain form gives a step the weight softmax over the steps of tanh(A y + a).u, with u the first row of `context`,
- * and leaves out padding, blank lines and files without lines.  As published, every place counts, blank or not (WORD_NONE
- * is a word there), a step has a weight for each channel, B (A y + a), and the softmax runs over the batch: alone, a
- * commit is the plain sum over the steps.  As published the loss is of sigmoids of sigmoids.
+ * In the plain form the weight of a step is the softmax over the steps of tanh(A y + a).u, with u the first row of
+ * `context`; padding, blank lines and files without lines are left out.  As published every place counts, blank or
+ * not (WORD_NONE is a word there), a step has a weight for each channel, B (A y + a), and the softmax runs over the
+ * batch: alone, a commit is the plain sum over the steps.  The published loss is of sigmoids of sigmoids.
  *
  *   Cc2vec c;
  *   cc2vec_open(&c, params, &shape);

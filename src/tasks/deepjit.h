@@ -3,13 +3,13 @@
  *
  *   m = conv(message)     l_i = conv(line i)     c = conv(l_1 ... l_n)     logit = layers([m, c, vector])
  *
- * where conv has filters of widths 1, 2 and 3 over the whole of a row's vectors, relus, and the maximum over positions;
- * the layers are 512 relus and one logit, with dropout before each.
+ * where conv has filters of widths 1, 2 and 3 over the whole of a row's vectors, relus, and the maximum over places.
+ * The layers are 512 relus and one logit, with dropout before each.
  *
- * The plain form has a window for each word, which reads zeros behind the end, and for each line with words; a line or
- * a message without words is a vector of zeros.  As published a row is filled up with WORD_NONE, a word there, and a
- * commit with lines of it, and windows end with the row.  Windows of that word alone are all alike, so the maximum is
- * found in rows that are filled up by three of them.
+ * The plain form has a window for each word, which reads zeros behind the end, and for each line with words; a line
+ * or a message without words is a vector of zeros.  As published a row is filled up with WORD_NONE, a word there, and
+ * a commit with lines of it, and windows end with the row.  Windows of that word alone are all alike, so the maximum
+ * is found in rows that are filled up by three of them.
  *
  *   Deepjit d;
  *   deepjit_open(&d, params, &shape);

@@ -52,6 +52,8 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
     X("a head of another width", op_head_xent(t, OF(2, 3), OF(3, 4), OUT_IN, NULL, IDS(1, 2), NULL),                 \
       op_head_xent(t, OF(2, 3), OF(3, 4), IN_OUT, NULL, IDS(1, 2), NULL))                                            \
     X("a label above one", op_bce(t, OF(2, 2), LABELS(0, 1, 0, 1.01f)), op_bce(t, OF(2, 2), LABELS(0, 1, 0, 1)))     \
+    X("a focal loss of another alpha", op_focal(t, OF(2), LABELS(0, 1), 1.1, 2),                                     \
+      op_focal(t, OF(2), LABELS(0, 1), 1, 0))                                                                        \
     X("a distance of two shapes", op_mse(t, OF(2, 3), OF(3, 2)->val), op_mse(t, OF(2, 3), OF(2, 3)->val))            \
     X("a mean of nothing", op_mse(t, OF(0, 3), OF(0, 3)->val), op_mse(t, OF(1, 1), OF(1, 1)->val))                   \
     X("a mean over more rows than there are", op_pool(t, OF(2, 3, 4), IDS(3, 4)),                                    \

@@ -1,5 +1,5 @@
-/* The learners with networks of their own, cc2vec, deepjit and cc2vec-deepjit: they learn a plain rule, the same for a
- * seed, are stopped by the watch, come back from their file as they were, and reject a file that was altered. */
+/* The learners with networks of their own, cc2vec, deepjit and cc2vec-deepjit: they learn a plain rule, the same for
+ * a seed, are stopped by the watch, come back from their file as they were, and reject a file that was altered. */
 #include "expect.h"
 
 #include <string.h>
