@@ -218,7 +218,7 @@ static void print_json(const Writing *w)
 /* Rejects options of defect prediction, then generates, scores and prints the messages. */
 Status predict_messages(Prediction *of)
 {
-    static const char *const OTHERS[] = {"lines", "threshold", "per-split", "features"};
+    static const char *const OTHERS[] = {"lines", "lines-by", "threshold", "per-split", "features"};
     int64_t top;
     Writing w = {.of = of, .n = of->set.n, .change = of->set.change};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)

@@ -30,7 +30,7 @@
 
 #include "adapter/model.h"
 #include "tasks/cmg.h"
-#include "tasks/jit_model.h"
+#include "tasks/jit_attention.h"
 #include "tasks/learner.h"
 #include "tasks/lm.h"
 
@@ -50,6 +50,8 @@ typedef struct {
     bool per_split;   /* features of any set are standardised by its own statistics, as published */
     int64_t features; /* 14, or 13: without `fix`, which the published code loses */
     double threshold;
+    LinesBy lines_by; /* how a transformer ranks lines; not of the card */
+    const char *recipe; /* the published settings that it was tuned with (recipe.h), or NULL */
 
     CmgPlan cmg; /* cmg */
 
@@ -107,6 +109,7 @@ typedef struct {
     int64_t file, line;
     double score;
 } RiskyLine;
+bool predictor_attends(const Predictor *); /* lines are ranked by attention: lines_by is of use */
 Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *, Arena *, Arena *step, const CodeChange *, int32_t i);
 
 #endif
