@@ -25,9 +25,9 @@ extern const char *const REVIEW_FORM[REVIEW_FORMS + 1]; /* "codereviewer", "cct5
 
 typedef struct {
     int64_t n, n_before, n_after;
-    ChangeLine *line;     /* (n) in diff order */
+    ChangeLine *line;      /* (n) in diff order */
     Bytes *before, *after; /* lines of the old file around it, as far as they are known, in their order */
-    Bytes message;        /* of the commit, or the reviewer's comment; may be empty */
+    Bytes message;         /* of the commit, or the reviewer's comment; may be empty */
 } Hunk;
 /* A patch of one hunk, "@@ -a,b +c,d @@" in front, and the whole old file.  false: it has another first line, or no
  * line that is not blank, and is left out. */

@@ -77,8 +77,7 @@ static void end(Ids *x, const ReviewPlan *p)
 static ReviewExample ended(Ids *source, Ids *target, const ReviewPlan *p)
 {
     end(source, p), end(target, p);
-    return (ReviewExample){
-        .source = source->id, .target = target->id, .n_source = source->n, .n_target = target->n};
+    return (ReviewExample){.source = source->id, .target = target->id, .n_source = source->n, .n_target = target->n};
 }
 
 /* ---- the change */
@@ -86,7 +85,7 @@ static ReviewExample ended(Ids *source, Ids *target, const ReviewPlan *p)
 typedef struct {
     const uint8_t *hidden; /* (n) lines that a sentinel stands for, or NULL */
     bool mask_tags;
-    bool skip_added;       /* added lines go to the target, each with its tag, and the rest of their turn is lost:
+    bool skip_added; /* added lines go to the target, each with its tag, and the rest of their turn is lost:
                               behind a last one no <end> is written */
 } Showing;
 

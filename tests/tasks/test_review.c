@@ -14,7 +14,8 @@
 
 static void add_word(cJSON *vocab, const char *word)
 {
-    if (!cJSON_GetObjectItemCaseSensitive(vocab, word)) cJSON_AddNumberToObject(vocab, word, cJSON_GetArraySize(vocab));
+    if (!cJSON_GetObjectItemCaseSensitive(vocab, word))
+        cJSON_AddNumberToObject(vocab, word, cJSON_GetArraySize(vocab));
 }
 
 /* Every text below a value that is a list of tokens. */
@@ -147,8 +148,8 @@ static void same_change(const cJSON *want, const cJSON *change, const ReviewPlan
     Hunk h;
     ReviewLines l;
     const char *patch = json_text_in(change, "patch"), *message = json_text_in(change, "msg");
-    const char *what = str_print(&arena, "%s, change %d", REVIEW_FORM[p->form],
-                                 cJSON_GetObjectItem(want, "change")->valueint);
+    const char *what =
+        str_print(&arena, "%s, change %d", REVIEW_FORM[p->form], cJSON_GetObjectItem(want, "change")->valueint);
     bool usable = hunk_read(&h, &arena, patch, json_text_in(change, "oldf"), message);
     EXPECT(usable == cJSON_IsTrue(cJSON_GetObjectItem(want, "usable")), "%s: usable is %d", what, usable);
     const ReviewExample simple = review_simple(&arena, patch, message, p);
@@ -229,10 +230,166 @@ static void refinement_is_that_of_the_published_builder(void **state)
     cJSON_Delete(root);
 }
 
+/* A change record with the added and the removed lines. */
+static CodeChange record_of(const cJSON *want)
+{
+    static const char *const KEY[] = {"added", "removed"};
+    CodeChange c = {.id = "1", .repo = "r", .message = json_text_in(want, "msg"), .n_files = 1};
+    ChangeFile *f = c.file = NEW(&arena, ChangeFile, 1);
+    *f = (ChangeFile){.old_path = "A.java", .new_path = "A.java", .line = NEW(&arena, ChangeLine, 4096)};
+    for (int k = 0; k < 2; k++) {
+        const char *line;
+        size_t n;
+        for (const char *rest = json_text_in(want, KEY[k]); str_next(&rest, "\n", &line, &n);)
+            f->line[f->n++] = (ChangeLine){k ? LINE_DEL : LINE_ADD, str_copy(&arena, line, n), n};
+    }
+    return c;
+}
+
+static void commits_are_read_as_cct5_reads_them(void **state)
+{
+    (void)state;
+    cJSON *root = read_golden(), *want;
+    if (!root) skip();
+    Tokenizer t = words_of(root, 0);
+    const int32_t bos = tokenizer_find(&t, "<s>"), eos = tokenizer_find(&t, "</s>");
+    t.single = (TokenFrame){.n = {1, 1}, .id = {{bos}, {eos}}};
+    cJSON_ArrayForEach(want, cJSON_GetObjectItem(root, "defects"))
+    {
+        const CodeChange c = record_of(want);
+        const JitPlan p = jit_plan(&t, (int)tokenizer_size(&t), 0);
+        int32_t *id, n;
+        JitLines lines;
+        EXPECT(!jit_ids(&id, &n, &lines, &arena, &c, &t, &p), "%s", err_message());
+        same(id, n, cJSON_GetObjectItem(want, "source"), &t, "a commit for defect prediction");
+    }
+    tokenizer_close(&t);
+    cJSON_Delete(root);
+}
+
+/* ---- change records */
+
+static ChangeFile file_of(const char *text)
+{
+    ChangeFile f = {.old_path = "A.java", .new_path = "A.java", .line = NEW(&arena, ChangeLine, 64)};
+    const char *line;
+    size_t n;
+    for (const char *rest = text; str_next(&rest, "\n", &line, &n);) {
+        LineKind kind = *line == '+' ? LINE_ADD : *line == '-' ? LINE_DEL : LINE_KEEP;
+        f.line[f.n++] = (ChangeLine){kind, str_copy(&arena, line + 1, n - 1), n - 1};
+    }
+    return f;
+}
+
+/* A hunk as the patch of it would be read with the old file. */
+static void same_hunk(const Hunk *h, const char *patch, const char *old)
+{
+    Hunk want;
+    EXPECT(hunk_read(&want, &arena, patch, old, ""), "%s: is no hunk", patch);
+    assert_int_equal(h->n, want.n);
+    assert_int_equal(h->n_before, want.n_before);
+    assert_int_equal(h->n_after, want.n_after);
+    for (int64_t i = 0; i < h->n; i++) {
+        assert_int_equal(h->line[i].kind, want.line[i].kind);
+        assert_memory_equal(h->line[i].text, want.line[i].text, want.line[i].len);
+    }
+    for (int64_t i = 0; i < h->n_before; i++)
+        assert_memory_equal(h->before[i].text, want.before[i].text, want.before[i].len);
+    for (int64_t i = 0; i < h->n_after; i++)
+        assert_memory_equal(h->after[i].text, want.after[i].text, want.after[i].len);
+}
+
+/* Two changes with six kept lines between them are one hunk, with seven two. */
+static void a_record_is_cut_into_hunks(void **state)
+{
+    (void)state;
+    const ChangeFile near = file_of(" a\n b\n-c\n d\n e\n f\n g\n h\n i\n+j\n k");
+    const ChangeFile far = file_of(" a\n b\n w\n x\n-c\n d\n e\n f\n g\n h\n i\n y\n+j\n k\n l\n m\n n");
+    const ChangeFile none = file_of(" a\n b");
+    Hunk *h;
+    assert_int_equal(hunks_of(&h, &arena, &near, " Why \t"), 1);
+    assert_int_equal(h->message.len, 3);
+    same_hunk(h, "@@ -1,10 +1,10 @@\n a\n b\n-c\n d\n e\n f\n g\n h\n i\n+j\n k", "a\nb\nc\nd\ne\nf\ng\nh\ni\nk");
+    assert_int_equal(hunks_of(&h, &arena, &far, ""), 2);
+    const char *old = "a\nb\nw\nx\nc\nd\ne\nf\ng\nh\ni\ny\nk\nl\nm\nn";
+    same_hunk(&h[0], "@@ -2,7 +2,6 @@\n b\n w\n x\n-c\n d\n e\n f", old);
+    same_hunk(&h[1], "@@ -10,6 +9,7 @@\n h\n i\n y\n+j\n k\n l\n m", old);
+    assert_int_equal(hunks_of(&h, &arena, &none, ""), 0);
+}
+
+static void a_header_has_four_numbers(void **state)
+{
+    (void)state;
+    static const char *const NOT[] = {"@@ -1 +1 @@\n+a",
+                                      "@@ -1,2 +1,2\n+a",
+                                      "@@ -,2 +1,2 @@\n+a",
+                                      " @@ -1,2 +1,2 @@\n+a",
+                                      "@@ -1,2 +1,2 @@",
+                                      "@@ -1,2 +1,2 @@\n+\t\n \n-",
+                                      ""};
+    Hunk h;
+    for (size_t i = 0; i < sizeof NOT / sizeof *NOT; i++)
+        EXPECT(!hunk_read(&h, &arena, NOT[i], "x", ""), "'%s' is taken for a hunk", NOT[i]);
+    assert_true(hunk_read(&h, &arena, "@@ -99999999999999999999,2 +1,2 @@ f()\n+a", "x\n\ny", ""));
+    assert_int_equal(h.n_before, 2);
+    assert_int_equal(h.n_after, 0);
+}
+
+/* ---- symbols and limits */
+
+static void symbols_need_room(void **state)
+{
+    (void)state;
+    ReviewPlan p;
+    Tokenizer t = words_of(NULL, 3); /* <keep>, <add> and <del> are missing */
+    int size = (int)tokenizer_size(&t);
+    EXPECT(!review_plan(&p, &t, REVIEW_CCT5, size + 3), "%s", err_message());
+    assert_int_equal(p.tag[LINE_KEEP], size);
+    assert_int_equal(p.tag[LINE_DEL], size + 2);
+    assert_int_equal(p.start, tokenizer_find(&t, "<start>"));
+    assert_int_equal(review_plan(&p, &t, REVIEW_CCT5, size + 2), E_MISMATCH);
+    assert_non_null(strstr(err_message(), "'<keep>'"));
+    tokenizer_close(&t);
+}
+
+/* Whatever the lengths, no source and no target is longer than its limit, and each ends as it should. */
+static void examples_keep_their_limits(void **state)
+{
+    (void)state;
+    Tokenizer t = words_of(NULL, 0);
+    ReviewPlan p;
+    for (int f = 0; f < REVIEW_FORMS; f++)
+        for (int n = 0; n < 1200; n += 37) {
+            Buf b = buf_open(&arena);
+            buf_print(&b, "@@ -1,1 +1,1 @@");
+            for (int i = 0; i <= n; i++)
+                buf_print(&b, "%s%s", i % 5 ? " " : i % 3 ? "\n+" : "\n-", i % 7 ? "a" : ".");
+            Hunk h;
+            ReviewLines l;
+            EXPECT(!review_plan(&p, &t, (ReviewForm)f, 0) && hunk_read(&h, &arena, b.text, b.text, b.text),
+                   "no hunk");
+            review_lines(&l, &arena, &h, &p);
+            for (int o = 0; o < REVIEW_OBJECTIVE_COUNT; o++) {
+                ReviewDraws d = {.stream = (uint64_t)n};
+                const ReviewExample x = review_example(&arena, &l, &p, (ReviewObjective)o, &d);
+                EXPECT(x.n_source <= 512 && x.n_target <= 128, "%s: %d and %d tokens", REVIEW_OBJECTIVE[o],
+                       x.n_source, x.n_target);
+                assert_int_equal(x.source[0], p.bos);
+                assert_int_equal(x.source[x.n_source - 1], p.eos);
+                if (o != REVIEW_TAGS) assert_int_equal(x.target[x.n_target - 1], p.eos);
+            }
+        }
+    tokenizer_close(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(objectives_are_those_of_the_published_builders),
-        cmocka_unit_test(refinement_is_that_of_the_published_builder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(objectives_are_those_of_the_published_builders),
+                                       cmocka_unit_test(refinement_is_that_of_the_published_builder),
+                                       cmocka_unit_test(commits_are_read_as_cct5_reads_them),
+                                       cmocka_unit_test(a_record_is_cut_into_hunks),
+                                       cmocka_unit_test(a_header_has_four_numbers),
+                                       cmocka_unit_test(symbols_need_room),
+                                       cmocka_unit_test(examples_keep_their_limits)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
