@@ -10,6 +10,18 @@
 const char *const JIT_HEAD[JIT_HEADS + 1] = {"single", "concat", NULL};
 static const Where HEAD = {SITE_LOGITS, LAYER_EMBED, PART_ANY}; /* names the dropout streams */
 
+/* CodeReviewer's classifier of a change, where the model has it, is where this one starts: of two classes, the logit
+ * is the difference. */
+static void start_as_trained(JitModel *j)
+{
+    const ParamSet *all = j->model->params;
+    const Param *w = param_find(all, "cls_head.weight"), *b = param_find(all, "cls_head.bias");
+    if (!w || w->val.dim[0] != 2) return;
+    int64_t dim = w->val.dim[1];
+    for (int64_t i = 0; i < dim; i++) tensor_set(j->u->val, i, tensor_get(w->val, dim + i) - tensor_get(w->val, i));
+    tensor_set(j->b->val, 0, tensor_get(b->val, 1) - tensor_get(b->val, 0));
+}
+
 void jit_model_open(JitModel *j, Model *m, JitHead head)
 {
     const Config *c = &m->config;
@@ -18,6 +30,7 @@ void jit_model_open(JitModel *j, Model *m, JitHead head)
     *j = (JitModel){.model = m, .head = head, .dropout = c->head_dropout < 0 ? c->dropout : c->head_dropout};
     j->u = param_add(m->params, "peft.jit.hidden.weight", (Init){INIT_NORMAL, c->init_sd}, 2, (int64_t[]){1, dim});
     j->b = param_add(m->params, "peft.jit.bias", (Init){INIT_ZERO}, 1, (int64_t[]){1});
+    start_as_trained(j);
     if (head != JIT_CONCAT) return;
     j->v = param_add(m->params, "peft.jit.features.dense.weight", (Init){INIT_UNIFORM, bound}, 2,
                      (int64_t[]){dim, N_FEATURES});

@@ -46,8 +46,8 @@ typedef struct {
     int source, target; /* tokens at most, with their frames: 512 and 128 */
     int32_t bos, eos, mask, msg, start, end, tag[LINE_KINDS], sentinel[REVIEW_SENTINELS]; /* <e0>, <e1>, ... */
 } ReviewPlan;
-/* Symbols that the tokenizer lacks get the ids behind it.  E_MISMATCH: a table of `vocab` rows has no room for them,
- * or there is no begin and end token. */
+/* Symbols that the tokenizer lacks get the ids behind it.  E_MISMATCH: a table of `vocab` rows (0: any number) has no
+ * row for one of them, or there is no begin and end token. */
 Status review_plan(ReviewPlan *, const Tokenizer *, ReviewForm, int vocab);
 extern const char *const REVIEW_SYMBOLS[]; /* all of them as CCT5 adds them, for a new tokenizer; NULL-ended */
 

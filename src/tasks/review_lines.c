@@ -25,11 +25,13 @@ typedef struct {
     const Tokenizer *tokenizer;
     int32_t next;        /* the id of the next symbol that it lacks */
     const char *missing; /* the first of these */
+    int32_t most;        /* the largest id of the others */
 } Search;
 
 static int32_t symbol(Search *s, const char *name)
 {
     int32_t id = tokenizer_find(s->tokenizer, name);
+    if (id > s->most) s->most = id;
     if (id >= 0) return id;
     if (!s->missing) s->missing = name;
     return s->next++;
@@ -52,7 +54,10 @@ Status review_plan(ReviewPlan *p, const Tokenizer *t, ReviewForm form, int vocab
     }
     p->msg = symbol(&s, "<msg>");
     p->mask = tokenizer_mask(t) >= 0 ? tokenizer_mask(t) : symbol(&s, "<mask>");
-    if (!s.missing || s.next <= vocab) return OK;
+    if (vocab && s.most >= vocab)
+        return err_fail(E_MISMATCH, "the tokenizer's '%s' has the id %d, but the model's token table has %d rows",
+                        tokenizer_piece(t, s.most), s.most, vocab);
+    if (!vocab || !s.missing || s.next <= vocab) return OK;
     return err_fail(E_MISMATCH,
                     "the tokenizer lacks '%s', and the model's token table of %d rows has no room for it; expected "
                     "the symbols of CodeReviewer or CCT5",

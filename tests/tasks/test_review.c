@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "io/json.h"
+#include "io/weights.h"
 #include "scratch.h"
 #include "shared.h"
-#include "tasks/jit.h"
+#include "tasks/cmg.h"
+#include "tasks/jit_model.h"
 #include "tasks/review.h"
 
 /* ---- a tokenizer of whole words, as the golden builders used */
@@ -65,7 +67,7 @@ static Tokenizer words_of(const cJSON *texts, int lacking)
         }
     if (texts) collect(vocab, texts);
     const char *path = str_print(&arena, "%s/tokenizer.json", dir);
-    EXPECT(!json_write(root, path) && !tokenizer_open(&t, &arena, path), "%s", err_message());
+    EXPECT(!json_write(root, path) && !tokenizer_open(&t, &arena, path) && !unlink(path), "%s", err_message());
     cJSON_Delete(root);
     return t;
 }
@@ -337,6 +339,12 @@ static void a_header_has_four_numbers(void **state)
 
 /* ---- symbols and limits */
 
+static void expect_words(const char *words)
+{
+    EXPECT(strstr(err_message(), words), "'%s' is not in: %s", words, err_message());
+    err_clear();
+}
+
 static void symbols_need_room(void **state)
 {
     (void)state;
@@ -348,7 +356,7 @@ static void symbols_need_room(void **state)
     assert_int_equal(p.tag[LINE_DEL], size + 2);
     assert_int_equal(p.start, tokenizer_find(&t, "<start>"));
     assert_int_equal(review_plan(&p, &t, REVIEW_CCT5, size + 2), E_MISMATCH);
-    assert_non_null(strstr(err_message(), "'<keep>'"));
+    expect_words("'<keep>'");
     tokenizer_close(&t);
 }
 
@@ -382,6 +390,148 @@ static void examples_keep_their_limits(void **state)
     tokenizer_close(&t);
 }
 
+/* ---- checkpoints */
+
+static void write_text(const char *name, const char *text)
+{
+    EXPECT(!file_write(str_print(&arena, "%s/%s", dir, name), text, strlen(text)), "%s", err_message());
+}
+
+/* Small T5 in the layout of both: CodeT5's vocab.json and merges.txt, added_tokens.json, and a bare pytorch_model.bin
+ * whose token table has more rows than config.json says and a classifier beside the model.  *rows: of the table. */
+static Model *write_checkpoint(int *rows)
+{
+    static const char CODE[] = "int a = b; return a; fix the list";
+    Bpe *b;
+    Config c = {0};
+    Model *m, *small;
+    Weights *w;
+    Buf added = buf_open(&arena);
+    EXPECT(!bpe_train(&b, &arena, &(BpeTrain){.size = 290}, (Bytes[]){{(char *)CODE, strlen(CODE)}}, 1) &&
+               !bpe_save(b, dir),
+           "%s", err_message());
+    int size = (int)bpe_size(b);
+    bpe_close(b);
+    buf_print(&added, "{");
+    for (*rows = size; REVIEW_SYMBOLS[*rows - size]; ++*rows)
+        buf_print(&added, "%s\"%s\": %d", *rows > size ? ", " : "", REVIEW_SYMBOLS[*rows - size], *rows);
+    buf_print(&added, "}");
+    write_text("added_tokens.json", added.text);
+    arch_find("t5")->defaults(&c);
+    c.dim = 16, c.heads = 2, c.head_dim = 8, c.hidden = 32, c.layers = c.decoder_layers = 2, c.state_classes = 2;
+    c.pad = 1, c.bos = 0, c.eos = 2, c.decoder_start = 1, c.vocab = *rows;
+    EXPECT(!model_open(&m, &arena, &c, F32, 5) && !model_save(m, dir), "%s", err_message());
+    EXPECT(!weights_open(&w, &arena, dir), "%s", err_message());
+    Stored *all = NEW(&arena, Stored, weights_n(w));
+    for (int i = 0; i < weights_n(w); i++) all[i] = *weights_at(w, i);
+    EXPECT(!weights_write(str_print(&arena, "%s/pytorch_model.bin", dir), all, weights_n(w)), "%s", err_message());
+    weights_close(w);
+    c.vocab = size;
+    EXPECT(!model_open(&small, &arena, &c, F32, 5) && !model_save(small, dir), "%s", err_message());
+    EXPECT(!unlink(str_print(&arena, "%s/model.safetensors", dir)), "model.safetensors is not there");
+    return m;
+}
+
+static void same_parameters(const Model *a, const Model *b)
+{
+    assert_int_equal(params_n(a->params), params_n(b->params));
+    for (int i = 0; i < params_n(a->params); i++) {
+        const Param *p = params_at(a->params, i), *q = param_find(b->params, p->name);
+        EXPECT(q && !memcmp(p->val.data, q->val.data, tensor_bytes(p->val)), "%s differs", p->name);
+    }
+}
+
+/* Its classifier of two states begins the defect head: the logit of a commit is the difference of the two. */
+static void predicts(Model *m, const Tokenizer *t)
+{
+    JitModel j;
+    Examples x;
+    CodeChange c = {.id = "1", .repo = "r", .message = "fix the list", .n_files = 1, .label = 1};
+    ChangeFile f = file_of("-int a = b;\n+return a;");
+    c.file = &f;
+    const JitSet s = {.n = 1, .change = &c};
+    const JitPlan p = jit_plan(t, m->config.vocab, 0);
+    double got;
+    jit_model_open(&j, m, JIT_SINGLE);
+    EXPECT(!jit_tokens(&x, &arena, &s, t, &p), "%s", err_message());
+    jit_model_show(&j, &arena, &s, &x, NULL);
+    Arena step = arena_open(0);
+    EXPECT(!jit_predict(&got, &j, NULL, &step, NULL, NULL), "%s", err_message());
+    Pass pass = {.tape = tape_open(&step, false)};
+    const Tensor h = model_encode(m, &pass, &(Batch){.b = 1, .s = x.len[0], .src = x.ids[0]})->val;
+    const Tensor w = param_find(m->params, "cls_head.weight")->val, b = param_find(m->params, "cls_head.bias")->val;
+    double logit[2];
+    for (int k = 0; k < 2; k++) {
+        logit[k] = tensor_get(b, k);
+        for (int i = 0; i < 16; i++) logit[k] += tensor_get(w, k * 16 + i) * tensor_get(h, i);
+    }
+    near(got, 1 / (1 + exp(logit[0] - logit[1])), 1e-6, "the probability of a defect");
+    arena_close(&step);
+}
+
+/* The message of a change, from the first token that the decoder writes on. */
+static void generates(Model *m, const Tokenizer *t)
+{
+    CodeChange c = {.id = "1", .repo = "r", .message = "fix the list", .n_files = 1};
+    ChangeFile f = file_of("-int a = b;\n+return a;");
+    Examples x;
+    Bytes message;
+    c.file = &f;
+    const CmgPlan p = cmg_plan(m, t);
+    assert_int_equal(p.add, tokenizer_find(t, "<add>"));
+    EXPECT(!cmg_sources(&x, &arena, 1, &c, m, t, &p), "%s", err_message());
+    Arena step = arena_open(0);
+    const GenerateConfig how = generate_defaults(m, 4);
+    EXPECT(!cmg_write(&message, &arena, &step, m, NULL, t, &x, &how, NULL, NULL), "%s", err_message());
+    arena_close(&step);
+}
+
+static void checkpoints_are_read(void **state)
+{
+    (void)state;
+    int rows;
+    Model *made = write_checkpoint(&rows), *m, *again;
+    Tokenizer t;
+    ReviewPlan p;
+    EXPECT(!tokenizer_open(&t, &arena, dir), "%s", err_message());
+    assert_int_equal(model_load(&m, &arena, dir), E_MISMATCH);
+    expect_words("--vocab-from-file");
+    EXPECT(!model_load_as(&m, &arena, dir, &(LoadOptions){.vocab_from_file = true}), "%s", err_message());
+    same_parameters(made, m);
+    EXPECT(!review_plan(&p, &t, REVIEW_CCT5, m->config.vocab), "%s", err_message());
+    assert_int_equal(p.msg, rows - 1);
+    assert_int_equal(p.tag[LINE_KEEP] + (int)REVIEW_SENTINELS + 7, p.sentinel[0]);
+    predicts(m, &t);
+    generates(m, &t);
+    const char *copy = str_print(&arena, "%s/copy", dir);
+    EXPECT(!model_load_as(&m, &arena, dir, &(LoadOptions){.vocab_from_file = true}) && !model_save(m, copy) &&
+               !model_load(&again, &arena, copy),
+           "%s", err_message());
+    same_parameters(made, again);
+    tokenizer_close(&t);
+}
+
+/* A symbol whose id lies behind the table, and an added token that is none. */
+static void malformed_checkpoints_are_refused(void **state)
+{
+    (void)state;
+    int rows;
+    Tokenizer t;
+    ReviewPlan p;
+    write_checkpoint(&rows);
+    EXPECT(!tokenizer_open(&t, &arena, dir), "%s", err_message());
+    assert_int_equal(review_plan(&p, &t, REVIEW_CCT5, rows - 1), E_MISMATCH);
+    expect_words("'<msg>' has the id");
+    tokenizer_close(&t);
+    write_text("added_tokens.json", "{\"<keep>\": \"one\"}");
+    assert_int_equal(tokenizer_open(&t, &arena, dir), E_FORMAT);
+    expect_words("added_tokens.json");
+    write_text("pytorch_model.bin", "PK");
+    Model *m;
+    assert_int_equal(model_load_as(&m, &arena, dir, &(LoadOptions){.vocab_from_file = true}), E_FORMAT);
+    expect_words("pytorch_model.bin");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(objectives_are_those_of_the_published_builders),
@@ -390,6 +540,8 @@ int main(void)
                                        cmocka_unit_test(a_record_is_cut_into_hunks),
                                        cmocka_unit_test(a_header_has_four_numbers),
                                        cmocka_unit_test(symbols_need_room),
-                                       cmocka_unit_test(examples_keep_their_limits)};
+                                       cmocka_unit_test(examples_keep_their_limits),
+                                       cmocka_unit_test(checkpoints_are_read),
+                                       cmocka_unit_test(malformed_checkpoints_are_refused)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
