@@ -1,4 +1,4 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods and the architectures, read from the
+/* vernier list: every experiment with its claim and cost, the tuning methods, the baselines and the architectures, read from the
  * registries. */
 #include <string.h>
 
@@ -10,8 +10,9 @@
 #include "nn/model.h"
 #include "peft/peft.h"
 #include "run/run.h"
+#include "tasks/learner.h"
 
-/* "" is everything; else one section: a group of experiments, "methods" or "architectures". */
+/* "" is everything; else one section: a group of experiments, "methods", "baselines" or "architectures". */
 static bool shows(const char *section, const char *part)
 {
     return !*section || !strcmp(section, part);
@@ -33,12 +34,13 @@ static cJSON *experiment_json(const Experiment *e)
     return one;
 }
 
-/* Prints the experiments, methods or architectures of a section, or all of them when it is "", as JSON. */
+/* Prints the experiments, methods, baselines or architectures of a section, or all of them when it is "", as JSON. */
 static void print_json(const Experiment **list, const char *section)
 {
     bool methods = shows(section, "methods"), archs = shows(section, "architectures");
+    bool baselines = shows(section, "baselines");
     cJSON *all = cJSON_CreateObject();
-    if (!*section || (!methods && !archs)) {
+    if (!*section || (!methods && !archs && !baselines)) {
         cJSON *root = cJSON_AddArrayToObject(all, "experiments");
         for (; *list; list++)
             if (shows(section, (*list)->group)) cJSON_AddItemToArray(root, experiment_json(*list));
@@ -47,6 +49,11 @@ static void print_json(const Experiment **list, const char *section)
         cJSON *table = cJSON_AddObjectToObject(all, "methods");
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
             cJSON_AddStringToObject(table, (*p)->name, (*p)->summary);
+    }
+    if (baselines) {
+        cJSON *table = cJSON_AddObjectToObject(all, "baselines");
+        for (const Learner *const *l = learner_begin(); l < learner_end(); l++)
+            cJSON_AddStringToObject(table, (*l)->name, (*l)->title);
     }
     if (archs) {
         cJSON *table = cJSON_AddObjectToObject(all, "architectures");
@@ -95,16 +102,37 @@ static void print_title(const char *section, const char *title)
     print_out("%s%s\n", *section ? "" : "\n", title);
 }
 
-/* Lists experiments, tuning methods and architectures, or one section of them, as text or JSON. */
+/* "k (0 to 20, default 0): neighbours ..." */
+static const char *option_line(Arena *a, const LearnerOption *o)
+{
+    size_t n;
+    const char *rest = o->words, *word = "";
+    if (!o->words) return str_print(a, "%g to %g, default %g: %s", o->least, o->most, o->otherwise, o->about);
+    for (int i = 0; i <= (int)o->otherwise; i++) str_next(&rest, "|", &word, &n);
+    return str_print(a, "%s, default %.*s: %s", o->words, (int)n, word, o->about);
+}
+
+static void print_baselines(Arena *a, const char *section)
+{
+    print_title(section, "baselines of defect prediction");
+    for (const Learner *const *l = learner_begin(); l < learner_end(); l++) {
+        print_item(str_print(a, "  %s", (*l)->name), 14, str_print(a, "%s (%s)", (*l)->title, (*l)->source));
+        for (const LearnerOption *o = (*l)->options; o && o->name; o++)
+            print_item(str_print(a, "    %s", o->name), 18, option_line(a, o));
+    }
+}
+
+/* Lists experiments, tuning methods, baselines and architectures, or one section of them, as text or JSON. */
 static Status list(const Args *a)
 {
-    static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "architectures", NULL};
+    static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "baselines", "architectures", NULL};
     const Experiment **all = list_experiments(args_arena(a));
     const char *section = args_count(a) ? args_at(a, 0) : "";
     int i = 0;
     while (*section && SECTIONS[i] && strcmp(SECTIONS[i], section) != 0) i++;
     if (!SECTIONS[i])
-        return err_fail(E_CONFIG, "unknown section '%.30s'; expected theory, toy, probes, methods or architectures",
+        return err_fail(E_CONFIG,
+                        "unknown section '%.30s'; expected theory, toy, probes, methods, baselines or architectures",
                         section);
     if (args_given(a, "json")) {
         print_json(all, section);
@@ -117,6 +145,7 @@ static Status list(const Args *a)
             print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, method_line(args_arena(a), *p));
         print_item("their options, for vernier tune --options:", 4, option_names(args_arena(a)));
     }
+    if (shows(section, "baselines")) print_baselines(args_arena(a), section);
     if (shows(section, "architectures")) {
         print_title(section, "architectures");
         for (const Arch *const *p = arch_begin(); p < arch_end(); p++)
@@ -126,14 +155,14 @@ static Status list(const Args *a)
 }
 
 static const Option OPTIONS[] = {{"json", NULL, "print one JSON document instead of the text"}, {0}};
-static const Command LIST = {.name = "list",
-                             .summary =
-                                 "list the experiments with claim and cost, the tuning methods and the architectures",
-                             .usage = "[options] [theory|toy|probes|methods|architectures]",
-                             .example = "vernier list\n"
-                                        "  vernier list methods",
-                             .options = OPTIONS,
-                             .among = "theory|toy|probes|methods|architectures",
-                             .most = 1,
-                             .run = list};
+static const Command LIST = {
+    .name = "list",
+    .summary = "list the experiments with claim and cost, the tuning methods, baselines and architectures",
+    .usage = "[options] [theory|toy|probes|methods|baselines|architectures]",
+    .example = "vernier list\n"
+               "  vernier list methods",
+    .options = OPTIONS,
+    .among = "theory|toy|probes|methods|baselines|architectures",
+    .most = 1,
+    .run = list};
 REGISTER(command, LIST)

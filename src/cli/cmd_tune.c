@@ -77,6 +77,7 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .per_split = args_given(a, "per-split"),
                        .score_all = score == 1,
                        .key = args_text(a, "text-key", LM_KEY),
+                       .as_published = args_given(a, "as-published"),
                        .best_threshold = args_given(a, "best-threshold")};
     TRY(check_task(a, o->task));
     return read_numbers(o, a);
@@ -156,7 +157,7 @@ static const Option OPTIONS[] = {
     {"validation-fraction", "SHARE", "fraction of --train for validation (default 0.2)", .alias = "cut"},
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
-     "lora (default), adapter (Houlsby's), prefix, full, ... (vernier list); jit: words or la, logistic regressions"},
+     "lora (default), adapter (Houlsby's), prefix, full, ...; jit: or a baseline: words, la, ... (vernier list)"},
     {"options", "K=V,..",
      "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
      "(vernier list methods names all)"},
@@ -187,13 +188,14 @@ static const Option OPTIONS[] = {
     {"evaluations", "N", "evaluations in each epoch (default 5; lm: 2)"},
     {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
     {"best-threshold", NULL, "jit: use the threshold with the best validation F1 instead of 0.5"},
+    {"as-published", NULL, "jit: a baseline with the defects of its published code, which are mended by default"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
     {"seed", "N", "random seed (default 33)"},
     {"resume", NULL, "continue a killed run of the same options; this is also the default"},
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},    {"method", "@methods|words|la"},
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},    {"method", "@methods|@baselines"},
                                  {"head", "single|concat"}, {"score", "completion|all"},
                                  {"features", "13|14"},     {0}};
 static const Command TUNE = {

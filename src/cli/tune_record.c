@@ -255,7 +255,9 @@ static cJSON *results_json(const TuneJob *j, const cJSON *card)
     cJSON_AddStringToObject(root, "title", str_print(j->run, "%s, %s", tune_view(j->o.task)->title, j->p.method));
     if (j->p.peft)
         cJSON_AddStringToObject(root, "method", str_print(j->run, "%s: %s.", j->p.peft->name, j->p.peft->summary));
-    if (j->p.peft) cJSON_AddStringToObject(root, "source", j->p.peft->source);
+    else
+        cJSON_AddStringToObject(root, "method", str_print(j->run, "%s: %s.", j->p.method, j->p.learner->title));
+    cJSON_AddStringToObject(root, "source", j->p.peft ? j->p.peft->source : j->p.learner->source);
     cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "seeds"), cJSON_CreateNumber((double)j->o.seed));
     cJSON_AddStringToObject(root, "status", "done");
     cJSON_AddStringToObject(root, "sentence", sentence(j, card));
@@ -296,6 +298,10 @@ static void add_config(cJSON *root, const TuneJob *j)
     cJSON_AddStringToObject(c, "method", j->p.method);
     if (!o->valid) cJSON_AddNumberToObject(c, "validation-fraction", o->cut);
     tune_view(o->task)->config(c, j);
+    if (j->p.learner) {
+        cJSON_AddStringToObject(c, "options", learner_values(j->run, j->p.learner, j->p.option));
+        cJSON_AddNumberToObject(c, "seed", (double)o->seed);
+    }
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "options", o->options);
     cJSON_AddStringToObject(c, "model", o->model ? o->model : j->p.task->base + 2);

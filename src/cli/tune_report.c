@@ -56,22 +56,23 @@ static void defects_config(cJSON *c, const TuneJob *j)
     const TuneOptions *o = &j->o;
     cJSON_AddNumberToObject(c, "features", (double)o->features);
     cJSON_AddBoolToObject(c, "per-split", o->per_split);
+    cJSON_AddBoolToObject(c, "best-threshold", o->best_threshold);
+    cJSON_AddBoolToObject(c, "as-published", o->as_published);
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "head", o->head);
-    cJSON_AddBoolToObject(c, "best-threshold", o->best_threshold);
     cJSON_AddNumberToObject(c, "max-length", j->p.plan.length);
 }
 
-static const TuneView JIT = {
-    .tune = &TUNE_JIT,
-    .title = "Defect prediction",
-    .input = "change records, one a line",
-    .loss = "binary cross-entropy (nats)",
-    .scores = true,
-    .options = (const char *const[]){"head", "best-threshold", "per-split", "features", "encoder", "language", NULL},
-    .print = print_defects,
-    .sentence = defects_sentence,
-    .config = defects_config};
+static const TuneView JIT = {.tune = &TUNE_JIT,
+                             .title = "Defect prediction",
+                             .input = "change records, one a line",
+                             .loss = "binary cross-entropy (nats)",
+                             .scores = true,
+                             .options = (const char *const[]){"head", "best-threshold", "per-split", "features",
+                                                              "encoder", "language", "as-published", NULL},
+                             .print = print_defects,
+                             .sentence = defects_sentence,
+                             .config = defects_config};
 
 /* ---- messages */
 

@@ -6,6 +6,7 @@
 #include "cli/page.h"
 #include "nn/model.h"
 #include "peft/peft.h"
+#include "tasks/learner.h"
 #include "run/run.h"
 
 const Option COMMON_OPTIONS[] = {
@@ -77,6 +78,8 @@ static void add_named(Words *w, const char *name)
 {
     if (!strcmp(name, "methods"))
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++) add(w, (*p)->name, (*p)->summary);
+    else if (!strcmp(name, "baselines"))
+        for (const Learner *const *l = learner_begin(); l < learner_end(); l++) add(w, (*l)->name, (*l)->title);
     else if (!strcmp(name, "architectures"))
         for (const Arch *const *p = arch_begin(); p < arch_end(); p++) add(w, (*p)->name, (*p)->summary);
     else if (!strcmp(name, "commands"))

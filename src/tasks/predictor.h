@@ -2,7 +2,7 @@
  *
  *   jit.json, cmg.json,   the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit)
  *   lm.json               head and statistics of the features too
- *   floor.safetensors     of the methods words and la (jit)
+ *   floor.safetensors     of the methods words and la (jit); other learners (learner.h) have files of their own
  *   head.safetensors      the head of a transformer (jit), and beside it
  *   adapter_config.json   with its weights: the adapter, as either library reads it; or
  *   model/                the tuned model, of the methods that change the base itself
@@ -30,16 +30,19 @@
 
 #include "adapter/model.h"
 #include "tasks/cmg.h"
-#include "tasks/floor.h"
 #include "tasks/jit_model.h"
+#include "tasks/learner.h"
 #include "tasks/lm.h"
 
 typedef struct {
     const struct Task *task;
     const char *dir;
-    const char *method, *options;  /* "lora", "words", ...; "" */
-    const char *model, *tokenizer; /* a directory or hub name; "./" begins one in dir; NULL: a baseline's */
-    const Peft *peft;              /* the method; NULL: a baseline */
+    const char *method, *options;   /* "lora", "words", ...; "" */
+    const char *model, *tokenizer;  /* a directory or hub name; "./" begins one in dir; NULL: a baseline's */
+    const Peft *peft;               /* the method, or */
+    const Learner *learner;         /* the baseline: one of the two is NULL */
+    double option[LEARNER_OPTIONS]; /* of the baseline */
+    bool as_published;              /* jit: with the published defects */
 
     JitHead head; /* jit */
     JitPlan plan;
@@ -53,7 +56,7 @@ typedef struct {
     LmPlan lm;       /* lm; its chat is the caller's */
     const char *key; /* the member that holds a row's text */
 
-    Floor *floor; /* one of the two, once open */
+    void *learned; /* the learner's model, or tokenizer, model and hooks, once open */
     Tokenizer text;
     Model *net;
     Hooks *hooks;
@@ -72,8 +75,8 @@ typedef struct Task {
 } Task;
 extern const Task TASK_JIT, TASK_CMG, TASK_LM;
 
-/* "words", "la", a method of peft/, or its alias; *method NULL: a floor.  E_CONFIG lists them. */
-Status predictor_method(const char **name, const Peft **method);
+/* A method of peft/, its alias, or a learner: the others are NULL.  E_CONFIG: none has that name. */
+Status predictor_method(Predictor *, const char *name);
 bool predictor_whole(const Peft *); /* the method changes the base itself: its model is saved whole */
 const char *predictor_path(const Predictor *, Arena *, const char *path); /* resolves "./" */
 const char *predictor_card(const Task *, Arena *, const char *dir);       /* its path */

@@ -10,15 +10,14 @@
 
 static const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, &TASK_LM, NULL};
 
-Status predictor_method(const char **name, const Peft **method)
+Status predictor_method(Predictor *p, const char *name)
 {
-    FloorPlan plan;
-    *method = NULL;
-    if (floor_plan(&plan, *name, false)) return OK;
-    *method = peft_find(*name);
-    if (*method) *name = (*method)->name;
-    if (*method) return OK;
-    return err_fail(E_CONFIG, "--method %.40s is neither words nor la nor a method that `vernier list` names", *name);
+    p->learner = learner_find(name);
+    p->peft = p->learner ? NULL : peft_find(name);
+    if (!p->learner && !p->peft)
+        return err_fail(E_CONFIG, "--method %.40s: neither a method nor a baseline that `vernier list` names", name);
+    p->method = p->learner ? p->learner->name : p->peft->name;
+    return OK;
 }
 
 bool predictor_whole(const Peft *method)
@@ -34,8 +33,9 @@ Status predictor_save(const Predictor *p, cJSON *valid, Arena *a)
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "task", p->task->name);
     cJSON_AddStringToObject(root, "method", p->method);
+    cJSON_AddStringToObject(root, "options", p->learner ? learner_values(a, p->learner, p->option) : p->options);
+    if (p->as_published) cJSON_AddTrueToObject(root, "as_published");
     if (p->model) {
-        cJSON_AddStringToObject(root, "options", p->options);
         cJSON_AddStringToObject(root, "model", p->model);
         cJSON_AddStringToObject(root, "tokenizer", p->tokenizer);
     }
@@ -56,6 +56,17 @@ static Status card_text(const char **out, const cJSON *root, const char *key, Ar
     return OK;
 }
 
+/* The settings of a baseline; cards of words and la from before learners had settings have none. */
+static Status read_options(Predictor *p, Arena *a, const cJSON *root, const char *path)
+{
+    const char *options = "";
+    TRY(json_text(&options, root, "options", path));
+    p->options = str_copy(a, options, strlen(options));
+    if (!learner_set(p->option, p->learner, p->options)) return OK;
+    err_clear();
+    return err_fail(E_FORMAT, "%s: options '%.80s' are none of method %s", path, p->options, p->method);
+}
+
 /* Reads task, method and model paths from a predictor's JSON, and then the settings of its task. */
 static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *path)
 {
@@ -64,10 +75,12 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
     if (strcmp(task, p->task->name) != 0)
         return err_fail(E_FORMAT, "%s: the task is '%.30s', expected %s", path, task, p->task->name);
     TRY(card_text(&p->method, root, "method", a, path));
-    if (predictor_method(&p->method, &p->peft)) {
+    if (predictor_method(p, p->method)) {
         err_clear();
         return err_fail(E_FORMAT, "%s: method '%.40s' is unknown", path, p->method);
     }
+    TRY(json_bool(&p->as_published, root, "as_published", path));
+    if (p->learner) TRY(read_options(p, a, root, path));
     if (p->peft) {
         TRY(card_text(&p->options, root, "options", a, path));
         TRY(card_text(&p->model, root, "model", a, path));
@@ -132,7 +145,7 @@ static Status open_card(Predictor *p, Arena *run, const char *path, Remarks to)
     Status s = read_card(p, run, root, path);
     cJSON_Delete(root);
     TRY(s);
-    return p->peft ? open_network(p, run, to) : floor_open(&p->floor, run, p->dir);
+    return p->peft ? open_network(p, run, to) : p->learner->open(&p->learned, run, p->dir);
 }
 
 Status predictor_open(Predictor *p, Arena *run, const char *dir, AdapterSay *say, void *user)

@@ -4,18 +4,6 @@
 #include "tasks/predictor.h"
 #include "text/sequence.h"
 
-static Status score_floor(double *out, Predictor *p, Arena *step, const JitSet *s, bool (*each)(int64_t, void *),
-                          void *user)
-{
-    if (p->per_split && s->features) floor_rescale(p->floor, s);
-    if (p->features < N_FEATURES) floor_ignore(p->floor, FEATURE_fix);
-    for (int64_t i = 0; i < s->n; i++) {
-        TRY(floor_score(&out[i], p->floor, step, &s->change[i]));
-        if (each && !each(i + 1, user)) return err_fail(E_INTERRUPT, "interrupted before the end");
-    }
-    return OK;
-}
-
 JitScale predictor_scale(const Predictor *p, const JitSet *scored)
 {
     JitScale scale = p->per_split ? jit_scale(scored, false) : p->scale;
@@ -33,7 +21,8 @@ Status predictor_tokens(Examples *out, const Predictor *p, Arena *a, const JitSe
 Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const JitSet *s,
                        bool (*each)(int64_t, void *), void *user)
 {
-    if (p->floor) return score_floor(out, p, step, s, each, user);
+    LearnView view = {.per_split = p->per_split, .no_fix = p->features < N_FEATURES};
+    if (p->learner) return p->learner->score(out, p->learned, step, s, &view, each, user);
     bool concat = p->head == JIT_CONCAT;
     for (int64_t i = 0; i < s->n && concat; i++)
         if (!s->change[i].has_features)
@@ -55,17 +44,26 @@ static int by_score(const void *a, const void *b)
     return (x->line > y->line) - (x->line < y->line);
 }
 
-/* Lists the changed lines by decreasing score: the baseline's word weights, or the attention they receive. */
+static Status lines_of_learner(RiskyLine **out, int64_t *n, Predictor *p, Arena *a, Arena *step, const CodeChange *c)
+{
+    int64_t most = change_count(c, LINE_ADD) + change_count(c, LINE_DEL);
+    double *score = NEW(a, double, most + 1);
+    *out = NEW(a, RiskyLine, most + 1);
+    if (!p->learner->lines) return OK;
+    TRY(p->learner->lines(score, p->learned, step, c));
+    for (int64_t f = 0; f < c->n_files; f++)
+        for (int64_t l = 0; l < c->file[f].n; l++)
+            if (c->file[f].line[l].kind != LINE_KEEP) (*out)[*n] = (RiskyLine){f, l, score[*n]}, ++*n;
+    return OK;
+}
+
+/* Lists the changed lines by decreasing score: the learner's, or the attention they receive. */
 Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *p, Arena *a, Arena *step, const CodeChange *c,
                        int32_t i)
 {
     *n = 0;
-    if (p->floor) {
-        *out = NEW(a, RiskyLine, change_count(c, LINE_ADD) + change_count(c, LINE_DEL) + 1);
-        for (int64_t f = 0; f < c->n_files && floor_has_words(p->floor); f++)
-            for (int64_t l = 0; l < c->file[f].n; l++)
-                if (c->file[f].line[l].kind != LINE_KEEP)
-                    (*out)[(*n)++] = (RiskyLine){f, l, floor_line(p->floor, step, &c->file[f].line[l])};
+    if (p->learner) {
+        TRY(lines_of_learner(out, n, p, a, step, c));
     } else {
         int32_t *id, len;
         JitLines lines;

@@ -10,17 +10,19 @@ Status tune_check(TuneJob *j)
     Predictor *p = &j->p;
     if (!o->method) o->method = o->model ? "lora" : o->task->method;
     p->task = o->task->task;
-    p->method = o->method, p->options = o->options;
-    TRY(predictor_method(&p->method, &p->peft));
-    if (!p->peft && *p->options)
-        return err_fail(E_CONFIG, "--options are for the methods of peft; %s has none", p->method);
+    p->options = o->options;
+    TRY(predictor_method(p, o->method));
+    if (p->learner) TRY(learner_set(p->option, p->learner, p->options));
     if (o->parameters && (!p->peft || !p->peft->knob))
         return err_fail(E_CONFIG, "--parameters: %s has no setting that changes its size", p->method);
     if (!o->task->baselines && !p->peft) return err_fail(E_CONFIG, "--method %s is for --task jit", p->method);
+    if (p->learner && o->model) return err_fail(E_CONFIG, "--model: %s learns from the commits alone", p->method);
+    if (o->as_published && !p->learner)
+        return err_fail(E_CONFIG, "--as-published is for a baseline; %s has one form", p->method);
     if (o->task->check) TRY(o->task->check(j));
     int length; /* before a small model is pretrained in vain */
     TRY(tune_number(&length, "max-length", o->length, o->task->least, o->task->least, 1 << 16));
-    return peft_set(&(PeftConfig){0}, j->run, p->options);
+    return p->peft ? peft_set(&(PeftConfig){0}, j->run, p->options) : OK;
 }
 
 Status tune_read(TuneJob *j)

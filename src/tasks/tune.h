@@ -43,6 +43,7 @@ typedef struct {
     int64_t features;             /* 14, or 13 */
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
+    bool as_published; /* with the published defects of the method */
     int64_t epochs, batch, evaluations, patience, seed;
     bool score_all;     /* lm: prompts, too */
     const char *key;    /* lm: the member that holds a row's text */

@@ -113,41 +113,47 @@ static Status make_network(TuneJob *j)
     return finish(j);
 }
 
-/* ---- floors */
+/* ---- learners */
 
-static Status score_floor(JitScores *out, TuneJob *j, Floor *f)
+static Status score_learner(JitScores *out, TuneJob *j)
 {
-    Arena step = arena_open(0);
+    Predictor *p = &j->p;
+    Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(j->run, double, j->valid.n);
-    j->p.floor = f;
-    Status s = predictor_score(score, &j->p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
-    if (!s) *out = jit_scores(&j->valid, score, j->p.threshold);
+    Status s = predictor_score(score, p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
+    bool best = j->o.best_threshold || (p->learner->best_threshold && !j->o.as_published);
+    if (!s && best) p->threshold = jit_best_threshold(&j->valid, score);
+    if (!s) *out = jit_scores(&j->valid, score, p->threshold);
     arena_close(&step);
     return s;
 }
 
-/* The validation commits judge a fit on the others; where they were cut from the training file, the fit that is kept
- * sees them, too: nothing was chosen by them. */
-static Status make_floor(TuneJob *j)
+/* The validation commits choose settings and threshold and judge a fit on the others; where they were cut from the
+ * training file, the model that is kept is fitted to them, too, with the settings that were chosen. */
+static Status make_learner(TuneJob *j)
 {
-    FloorPlan plan;
-    Floor *f;
+    Predictor *p = &j->p;
     JitScores valid;
-    floor_plan(&plan, j->p.method, j->p.head == JIT_CONCAT);
-    if (j->p.features < N_FEATURES) plan.use[FEATURE_fix] = false;
-    TRY(floor_fit(&f, j->run, &j->train, &plan));
-    TRY(score_floor(&valid, j, f));
-    if (j->all.n) TRY(floor_fit(&f, j->run, &j->all, &plan));
-    if (!floor_converged(f))
-        tuning_remark(&j->watch, j->run, "the fit stopped after %d %s before it had converged", plan.most_iterations,
-                      str_plural(plan.most_iterations, "iteration", "iterations"));
-    TRY(floor_save(f, j->p.dir));
-    return predictor_save(&j->p, jit_scores_json(&valid), j->run);
+    LearnJob job = {.train = &j->train,
+                    .valid = &j->valid,
+                    .option = p->option,
+                    .features = p->head == JIT_CONCAT,
+                    .as_published = j->o.as_published,
+                    .no_fix = p->features < N_FEATURES,
+                    .seed = (uint64_t)j->o.seed,
+                    .watch = &j->watch};
+    p->as_published = j->o.as_published;
+    TRY(p->learner->fit(&p->learned, j->run, &job));
+    TRY(score_learner(&valid, j));
+    job.former = p->learned, job.valid = NULL, job.train = &j->all;
+    if (j->all.n) TRY(p->learner->fit(&p->learned, j->run, &job));
+    TRY(p->learner->save(p->learned, p->dir));
+    return predictor_save(p, jit_scores_json(&valid), j->run);
 }
 
 static Status make(TuneJob *j)
 {
-    return j->p.peft ? make_network(j) : make_floor(j);
+    return j->p.peft ? make_network(j) : make_learner(j);
 }
 
 const TuneTask TUNE_JIT = {.task = &TASK_JIT,

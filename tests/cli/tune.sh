@@ -15,10 +15,14 @@ expect 2 'task is needed' 'no task' tune --out "$t/x"
 expect 2 'expected .*jit' 'an unknown task' tune --task naming --out "$t/x"
 expect 2 'needs --out DIR' 'no directory' tune --task jit --train "$t/c.jsonl"
 expect 2 'needs --train FILE' 'nothing to train on' tune --task jit --out "$t/x"
-expect 2 'neither words nor la nor a method' 'an unknown method' \
+expect 2 'neither a method nor a baseline' 'an unknown method' \
     tune --task jit --train "$t/c.jsonl" --method trees --out "$t/x"
-expect 2 'words has none' 'options for a baseline' \
+expect 2 'words has no setting rank=2' 'an option that a baseline has not' \
     tune --task jit --train "$t/c.jsonl" --method words --options rank=2 --out "$t/x"
+expect 2 'words learns from the commits alone' 'a model for a baseline' \
+    tune --task jit --train "$t/c.jsonl" --method words --model "$t/none" --out "$t/x"
+expect 2 'lora has one form' 'a method as published that has no defects' \
+    tune --task jit --train "$t/c.jsonl" --method lora --as-published --out "$t/x"
 expect 3 'No such file' 'a file that is not there' tune --task jit --train "$t/none" --out "$t/x"
 expect 3 'bad.jsonl:2: id is not a string' 'a bad row, by its line' tune --task jit --train "$t/bad.jsonl" --out "$t/x"
 expect 3 'holds no commit' 'an empty file' tune --task jit --train "$t/empty.jsonl" --out "$t/x"
