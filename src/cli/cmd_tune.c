@@ -136,6 +136,7 @@ static Status tune(const Args *a)
     if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
     TRY(tune_check(&j));
     if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j.o.task)->input);
+    TRY(tune_blocks(&j, a));
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
     if (f.done && !args_quiet(a)) print_err("%s is finished; there is nothing to resume\n", out);
@@ -163,6 +164,12 @@ static const Option OPTIONS[] = {
      "(vernier list methods names all)"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
+    {"full-blocks", "LIST",
+     "layers of the model that train whole beside the method's parameters: 6-11, or encoder:0-2,decoder:5; alone with "
+     "--method blocks"},
+    {"choose-blocks", "HOW:K",
+     "the K layers with the largest accuracy of a linear probe minus the embeddings' (probe or ltp, ccm, typ: the "
+     "probing task, made of --train), or K random ones (random)"},
     {"score", "WHICH",
      "lm: completion (default: of completions and conversations only the completion, or the assistant's messages) or "
      "all tokens"},

@@ -3,6 +3,7 @@
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
+#include "cli/command.h"
 #include "run/progress.h"
 #include "tasks/jit_json.h"
 #include "tasks/tune.h"
@@ -27,6 +28,9 @@ const TuneView *tune_view(const TuneTask *);
 /* How good the predictor is on the validation examples, as its card has it; cards are checked: E_FORMAT. */
 Status tune_print(const TuneJob *, const cJSON *card, const char *path);
 cJSON *tune_json(const TuneJob *, cJSON *card); /* the same as JSON; takes members of the card */
+
+/* Adds the layers that --full-blocks names or --choose-blocks chooses to the options of the method. */
+Status tune_blocks(TuneJob *, const Args *);
 
 typedef struct {
     TuneJob *job;

@@ -37,6 +37,7 @@ typedef struct {
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
     const char *tokenizer;        /* NULL: the model's */
+    const char *blocks;           /* layers that train whole beside the method; NULL: none; tune_set_blocks() */
     const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
     int64_t length, target;       /* tokens of a commit or change, and of a message, at most; 0: the default */
@@ -68,6 +69,8 @@ struct TuneJob {
 };
 
 Status tune_check(TuneJob *);
+/* After the check: layers of the base that train whole beside the method (peft/blocks.h); a second call counts. */
+Status tune_set_blocks(TuneJob *, const char *list);
 Status tune_read(TuneJob *);
 /* Writes below `dir`; where `resume`, continues from the files of an interrupted call. */
 Status tune_make(TuneJob *, const char *dir, bool resume);

@@ -164,7 +164,8 @@ static void lists_are_checked(void **state)
 static void adapters_hold_their_layers(void **state)
 {
     (void)state;
-    static const char *const METHOD[] = {"lora", "prefix", "houlsby"}, *const LIBRARY[] = {"hf", "vernier", "vernier"};
+    static const char *const METHOD[] = {"lora", "prefix", "houlsby"}, *const LIBRARY[] = {"hf", "vernier",
+                                                                                           "vernier"};
     for (int k = 0; k < 3; k++) {
         Model *m = small_model(&arena, "t5", F32), *again = small_model(&arena, "t5", F32);
         Hooks *hooks = hooks_new(&arena), *read = hooks_new(&arena);
