@@ -58,12 +58,13 @@ static Status read_options(TuneOptions *o, const Args *a)
 {
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
-    int task, head, score;
+    int task, head, score, form;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
     if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg or lm");
     TRY(args_word(&task, a, "task", 0, names));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
+    TRY(args_word(&form, a, "form", 0, (const char *const[]){"mcmd", "review", NULL}));
     *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
                        .options = args_text(a, "options", ""),
@@ -76,6 +77,7 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .head = args_given(a, "head") ? JIT_HEAD[head] : NULL,
                        .per_split = args_given(a, "per-split"),
                        .score_all = score == 1,
+                       .review = form == 1,
                        .key = args_text(a, "text-key", LM_KEY),
                        .as_published = args_given(a, "as-published"),
                        .best_threshold = args_given(a, "best-threshold")};
@@ -165,7 +167,8 @@ static const Option OPTIONS[] = {
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
     {"full-blocks", "LIST",
-     "layers of the model that train whole beside the method's parameters: 6-11, or encoder:0-2,decoder:5; alone with "
+     "layers of the model that train whole beside the method's parameters: 6-11, or encoder:0-2,decoder:5; alone "
+     "with "
      "--method blocks"},
     {"choose-blocks", "HOW:K",
      "the K layers with the largest accuracy of a linear probe minus the embeddings' (probe or ltp, ccm, typ: the "
@@ -187,6 +190,10 @@ static const Option OPTIONS[] = {
      "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's) or a text (lm: "
      "1024)",
      .alias = "length"},
+    {"form", "FORM",
+     "cmg: mcmd (default: file names and lines, as the filtered MCMD data) or review (lines alone and <msg> before "
+     "the "
+     "message, as CodeReviewer and CCT5)"},
     {"target", "N", "cmg: maximum number of tokens of a message (default 128)"},
     {"epochs", "N", "number of epochs (default 10; lm: 3)"},
     {"batch", "N", "examples in each step (default 32; lm: 8)"},
@@ -202,9 +209,13 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},    {"method", "@methods|@baselines"},
-                                 {"head", "single|concat"}, {"score", "completion|all"},
-                                 {"features", "13|14"},     {0}};
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},
+                                 {"method", "@methods|@baselines"},
+                                 {"head", "single|concat"},
+                                 {"score", "completion|all"},
+                                 {"form", "mcmd|review"},
+                                 {"features", "13|14"},
+                                 {0}};
 static const Command TUNE = {
     .name = "tune",
     .summary = "tune a model on your own data: defect prediction, commit messages or texts",

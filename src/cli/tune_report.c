@@ -100,13 +100,14 @@ static void messages_config(cJSON *c, const TuneJob *j)
 {
     cJSON_AddNumberToObject(c, "max-length", j->p.cmg.source);
     cJSON_AddNumberToObject(c, "target", j->p.cmg.target);
+    if (j->p.cmg.review) cJSON_AddStringToObject(c, "form", "review");
 }
 
 static const TuneView CMG = {.tune = &TUNE_CMG,
                              .title = "Commit messages",
                              .input = "change records, one a line",
                              .loss = "loss (nats per token)",
-                             .options = (const char *const[]){"target", "encoder", "language", NULL},
+                             .options = (const char *const[]){"target", "form", "encoder", "language", NULL},
                              .print = print_messages,
                              .sentence = messages_sentence,
                              .config = messages_config};

@@ -97,6 +97,8 @@ ReviewExample review_example(Arena *, const ReviewLines *, const ReviewPlan *, R
 
 /* Comment or message generation: a tag and the text of each line that is not blank, without more of the file. */
 ReviewExample review_simple(Arena *, const char *patch, const char *message, const ReviewPlan *);
+/* The same of a change record, the hunks of all its files one after the other. */
+ReviewExample review_simple_change(Arena *, const CodeChange *, Bytes message, const ReviewPlan *);
 /* Refinement of code by a comment, with 200 tokens a side: the old lines and the comment -> the new lines. */
 ReviewExample review_refinement(Arena *, const char *old, const char *new, const char *comment, const ReviewPlan *);
 

@@ -213,9 +213,23 @@ static Bytes body(const char *line, size_t n)
     return trimmed((Bytes){(char *)line + first, n - first});
 }
 
+static void put_simple(Ids *source, Arena *a, LineKind kind, Bytes text, const ReviewPlan *p)
+{
+    put(source, p->tag[kind]);
+    put_text(source, a, trimmed(text), p);
+}
+
+static ReviewExample ended_by_message(Ids *source, Arena *a, Bytes message, const ReviewPlan *p)
+{
+    Ids target = open_target(a, p);
+    put(&target, p->msg);
+    put_text(&target, a, message, p);
+    return ended(source, &target, p);
+}
+
 ReviewExample review_simple(Arena *a, const char *patch, const char *message, const ReviewPlan *p)
 {
-    Ids source = open_source(a, p), target = open_target(a, p);
+    Ids source = open_source(a, p);
     const char *line;
     size_t n;
     int64_t from, count, i = 0;
@@ -225,12 +239,23 @@ ReviewExample review_simple(Arena *a, const char *patch, const char *message, co
         const Bytes x = {(char *)line, n};
         if (!i && (!cct5 || hunk_header(x, &from, &count))) continue;
         if (!trimmed(x).len) continue;
-        put(&source, p->tag[*line == '+' ? LINE_ADD : *line == '-' ? LINE_DEL : LINE_KEEP]);
-        put_text(&source, a, body(line, n), p);
+        LineKind kind = *line == '+' ? LINE_ADD : *line == '-' ? LINE_DEL : LINE_KEEP;
+        put_simple(&source, a, kind, body(line, n), p);
     }
-    put(&target, p->msg);
-    put_text(&target, a, whole(message), p);
-    return ended(&source, &target, p);
+    return ended_by_message(&source, a, whole(message), p);
+}
+
+ReviewExample review_simple_change(Arena *a, const CodeChange *c, Bytes message, const ReviewPlan *p)
+{
+    Ids source = open_source(a, p);
+    if (p->form == REVIEW_CCT5) source.most -= 2;
+    for (int64_t f = 0; f < c->n_files; f++)
+        for (int64_t i = 0; i < c->file[f].n && source.n < source.most; i++) {
+            const ChangeLine *l = &c->file[f].line[i];
+            const Bytes text = {(char *)l->text, l->len};
+            if (l->kind != LINE_KEEP || trimmed(text).len) put_simple(&source, a, l->kind, text, p);
+        }
+    return ended_by_message(&source, a, message, p);
 }
 
 /* Every line behind <add>, also those of the old code, as published; at most `most` tokens. */

@@ -40,6 +40,7 @@ typedef struct {
     const char *blocks;           /* layers that train whole beside the method; NULL: none; tune_set_blocks() */
     const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
+    bool review;                  /* cmg: changes and messages in the form of CodeReviewer and CCT5 */
     int64_t length, target;       /* tokens of a commit or change, and of a message, at most; 0: the default */
     int64_t features;             /* 14, or 13 */
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */

@@ -337,6 +337,30 @@ static void a_header_has_four_numbers(void **state)
     assert_int_equal(h.n_after, 0);
 }
 
+/* Fine-tuning reads a record as it reads the patch of it. */
+static void simple_forms_agree(void **state)
+{
+    (void)state;
+    static const char *const PATCH = "+  a  b\n-a\n \n c \n+\n-\t\n  \td";
+    const ChangeFile f = file_of(PATCH);
+    const CodeChange c = {.n_files = 1, .file = (ChangeFile *)&f};
+    cJSON *words = cJSON_CreateStringArray((const char *const[]){"a", "b", "c", "d", "Why"}, 5);
+    Tokenizer t = words_of(words, 0);
+    for (int form = 0; form < REVIEW_FORMS; form++) {
+        ReviewPlan p;
+        EXPECT(!review_plan(&p, &t, (ReviewForm)form, 0), "%s", err_message());
+        const ReviewExample x = review_simple_change(&arena, &c, (Bytes){(char *)"Why", 3}, &p);
+        const ReviewExample y = review_simple(&arena, str_print(&arena, "@@ -1,2 +1,2 @@\n%s", PATCH), "Why", &p);
+        assert_int_equal(x.n_source, 13);
+        assert_int_equal(x.n_source, y.n_source);
+        assert_int_equal(x.n_target, 3);
+        assert_memory_equal(x.source, y.source, sizeof *x.source * (size_t)x.n_source);
+        assert_memory_equal(x.target, y.target, sizeof *x.target * (size_t)x.n_target);
+    }
+    tokenizer_close(&t);
+    cJSON_Delete(words);
+}
+
 /* ---- symbols and limits */
 
 static void expect_words(const char *words)
@@ -539,6 +563,7 @@ int main(void)
                                        cmocka_unit_test(commits_are_read_as_cct5_reads_them),
                                        cmocka_unit_test(a_record_is_cut_into_hunks),
                                        cmocka_unit_test(a_header_has_four_numbers),
+                                       cmocka_unit_test(simple_forms_agree),
                                        cmocka_unit_test(symbols_need_room),
                                        cmocka_unit_test(examples_keep_their_limits),
                                        cmocka_unit_test(checkpoints_are_read),
