@@ -58,12 +58,13 @@ static Status read_options(TuneOptions *o, const Args *a)
 {
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
-    int task, head, score, form;
+    int task, head, score, form, objectives;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
-    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg or lm");
+    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg, lm or pretrain");
     TRY(args_word(&task, a, "task", 0, names));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
+    TRY(args_word(&objectives, a, "objectives", 0, REVIEW_FORM));
     TRY(args_word(&form, a, "form", 0, (const char *const[]){"mcmd", "review", NULL}));
     *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
@@ -78,6 +79,7 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .per_split = args_given(a, "per-split"),
                        .score_all = score == 1,
                        .review = form == 1,
+                       .objectives = (ReviewForm)objectives,
                        .key = args_text(a, "text-key", LM_KEY),
                        .as_published = args_given(a, "as-published"),
                        .best_threshold = args_given(a, "best-threshold")};
@@ -102,7 +104,8 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
     } else {
         status = tune_print(j, card, path);
         const TuneView *view = tune_view(j->o.task);
-        if (!status) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
+        if (!status && !view->base) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
+        if (!status && view->base) print_out("\nwritten to %s\n", out);
         if (!status && view->next) print_out("%s\n", view->next(j, out));
     }
     cJSON_Delete(card);
@@ -149,7 +152,8 @@ static Status tune(const Args *a)
 static const Option OPTIONS[] = {
     {"task", "TASK",
      "jit: just-in-time defect prediction (does a commit introduce a defect?); cmg: commit-message generation; lm: "
-     "language modelling of your own texts by a decoder"},
+     "language modelling of your own texts by a decoder; pretrain: an encoder-decoder on changes without labels, as "
+     "CodeReviewer or CCT5"},
     {"train", "FILE",
      "change records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels.  lm: "
      "rows "
@@ -190,6 +194,10 @@ static const Option OPTIONS[] = {
      "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's) or a text (lm: "
      "1024)",
      .alias = "length"},
+    {"objectives", "WHOSE",
+     "pretrain: codereviewer (default: comment, denoised comment, diff tags, denoised lines) or cct5 (MLM4CC, "
+     "MLM4CM, "
+     "NL2PL, PL2NL)"},
     {"form", "FORM",
      "cmg: mcmd (default: file names and lines, as the filtered MCMD data) or review (lines alone and <msg> before "
      "the "
@@ -209,17 +217,14 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},
-                                 {"method", "@methods|@baselines"},
-                                 {"head", "single|concat"},
-                                 {"score", "completion|all"},
-                                 {"form", "mcmd|review"},
-                                 {"features", "13|14"},
-                                 {0}};
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"}, {"method", "@methods|@baselines"},
+                                 {"head", "single|concat"},       {"score", "completion|all"},
+                                 {"form", "mcmd|review"},         {"objectives", "codereviewer|cct5"},
+                                 {"features", "13|14"},           {0}};
 static const Command TUNE = {
     .name = "tune",
     .summary = "tune a model on your own data: defect prediction, commit messages or texts",
-    .usage = "--task jit|cmg|lm --train FILE --out DIR [options]",
+    .usage = "--task jit|cmg|lm|pretrain --train FILE --out DIR [options]",
     .about =
         "Tunes a model to predict defects from labelled commits, to write commit messages, or to continue texts.  "
         "The "

@@ -15,6 +15,7 @@ typedef struct {
     const TuneTask *tune;
     const char *title, *loss;   /* "Defect prediction"; the axis of its loss */
     const char *input;          /* of --train */
+    bool base;                  /* the result is a model to begin with, and predicts nothing itself */
     bool scores;                /* evaluations give F1 and AUC, with which random scores compare; else a loss */
     const char *const *options; /* those that only some tasks have; ends with NULL */
     Status (*print)(const TuneJob *, const cJSON *validation, const cJSON *card, const char *path);

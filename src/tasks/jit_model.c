@@ -16,7 +16,7 @@ static void start_as_trained(JitModel *j)
 {
     const ParamSet *all = j->model->params;
     const Param *w = param_find(all, "cls_head.weight"), *b = param_find(all, "cls_head.bias");
-    if (!w || w->val.dim[0] != 2) return;
+    if (!w || !b || !j->u || w->val.dim[0] != 2) return;
     int64_t dim = w->val.dim[1];
     for (int64_t i = 0; i < dim; i++) tensor_set(j->u->val, i, tensor_get(w->val, dim + i) - tensor_get(w->val, i));
     tensor_set(j->b->val, 0, tensor_get(b->val, 1) - tensor_get(b->val, 0));

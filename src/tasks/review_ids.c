@@ -126,7 +126,6 @@ static void put_change(Ids *source, Ids *target, const ReviewLines *l, const Rev
 static uint8_t *hide_lines(Arena *a, int64_t n, ReviewDraws *d)
 {
     uint8_t *hidden = NEW(a, uint8_t, n);
-    memset(hidden, 0, (size_t)n);
     for (int64_t k = (int64_t)((double)n * 0.15); k > 0; k--) hidden[draw_below(d, n)] = 1;
     return hidden;
 }

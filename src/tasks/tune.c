@@ -5,7 +5,7 @@
 
 #include "base/str.h"
 
-const TuneTask *const TUNE_TASKS[] = {&TUNE_JIT, &TUNE_CMG, &TUNE_LM, NULL};
+const TuneTask *const TUNE_TASKS[] = {&TUNE_JIT, &TUNE_CMG, &TUNE_LM, &TUNE_PRETRAIN, NULL};
 
 /* Fills in the default method and rejects combinations of task, method and options that are not possible. */
 Status tune_check(TuneJob *j)

@@ -26,7 +26,7 @@ typedef struct {
     Status (*make)(TuneJob *);          /* everything else */
     Status (*begin)(TuneJob *);         /* makes the small model where none is given; NULL: check() refuses that */
 } TuneTask;
-extern const TuneTask TUNE_JIT, TUNE_CMG, TUNE_LM;
+extern const TuneTask TUNE_JIT, TUNE_CMG, TUNE_LM, TUNE_PRETRAIN;
 extern const TuneTask *const TUNE_TASKS[]; /* NULL-ended */
 
 /* The user's options.  Their names of options in messages are those of `vernier tune`. */
@@ -40,6 +40,7 @@ typedef struct {
     const char *blocks;           /* layers that train whole beside the method; NULL: none; tune_set_blocks() */
     const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
+    ReviewForm objectives;        /* pretrain */
     bool review;                  /* cmg: changes and messages in the form of CodeReviewer and CCT5 */
     int64_t length, target;       /* tokens of a commit or change, and of a message, at most; 0: the default */
     int64_t features;             /* 14, or 13 */

@@ -226,7 +226,9 @@ static Status make_writer(TuneJob *j, Small *s, const char *dir)
 
 Status tune_writer(TuneJob *j)
 {
-    Small s = {.config = small_config("t5"), .vocab = 4000, .symbols = j->o.review ? REVIEW_SYMBOLS : NULL};
+    Small s = {.config = small_config("t5"),
+               .vocab = 4000,
+               .symbols = j->o.review || j->p.task == &TASK_PRETRAIN ? REVIEW_SYMBOLS : NULL};
     const char *dir = predictor_path(&j->p, j->run, j->p.task->base);
     s.config.layers = s.config.decoder_layers = 2, s.config.head_dim = 0;
     TRY(settings(&s, j));
