@@ -128,6 +128,36 @@ static void the_loss_is_that_of_the_measure(void **state)
     }
 }
 
+/* By hand: the encoder's state at each mask, times the token table as it is, against the tag that stood there. */
+static void tags_are_read_off_the_encoder(void **state)
+{
+    (void)state;
+    World w = world("t5");
+    ReviewSet s = set_of(&w, REVIEW_CODEREVIEWER);
+    int32_t i = 0;
+    while (s.of[i] != REVIEW_TAGS) i++;
+    Pass p = {.tape = tape_open(&step, false)};
+    const Batch x = {.b = 1, .s = s.x.src_len[i], .src = s.x.src[i]};
+    const Tensor h = model_encode(w.m, &p, &x)->val, table = param_find(w.m->params, "shared.weight")->val;
+    double loss = 0;
+    int n = 0, vocab = w.m->config.vocab, dim = w.m->config.dim;
+    for (int64_t k = 0; k < x.s; k++) {
+        double sum = 0, own = 0;
+        if (s.tag[i][k] < 0) continue;
+        assert_int_equal(s.x.src[i][k], tokenizer_mask(&w.t));
+        for (int v = 0; v < vocab; v++) {
+            double logit = 0;
+            for (int d = 0; d < dim; d++) logit += tensor_get(h, k * dim + d) * tensor_get(table, v * dim + d);
+            sum += exp(logit);
+            if (v == s.tag[i][k]) own = logit;
+        }
+        loss += log(sum) - own, n++;
+    }
+    assert_true(n > 0);
+    near(loss_of(&w, &s, &i, 1), loss / n, 1e-4 * loss / n, "the loss of the tags");
+    tokenizer_close(&w.t);
+}
+
 /* Few changes are soon known by heart: every loss of the decoder falls below what the frequencies of tokens could
  * reach, and that of the tags, which begins far above, comes near it. */
 static void every_objective_is_learnt(void **state)
@@ -182,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_hunk_gives_each_objective), cmocka_unit_test(the_loss_is_that_of_the_measure),
-        cmocka_unit_test(every_objective_is_learnt), cmocka_unit_test(what_cannot_be_pretrained_is_refused)};
+        cmocka_unit_test(tags_are_read_off_the_encoder), cmocka_unit_test(every_objective_is_learnt),
+        cmocka_unit_test(what_cannot_be_pretrained_is_refused)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
