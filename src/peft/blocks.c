@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "base/str.h"
 #include "peft/peft.h"
 
 enum { STACKS = PART_DECODER + 1, LAYERS_MOST = 4096 }; /* config_check() refuses more */
+static const char RANDOM[] = "random:";
+
 typedef struct {
     bool on[STACKS][LAYERS_MOST];
 } Chosen;
@@ -62,6 +65,23 @@ static Status read_stack(Part *part, const Model *m, const char **item, size_t *
     return OK;
 }
 
+/* "random:2" */
+static Status draw(Chosen *c, const Model *m, const char *list)
+{
+    int32_t order[LAYERS_MOST];
+    int encoder = model_layers(m, PART_ENCODER), decoder = model_layers(m, PART_DECODER);
+    int layers = !encoder || (decoder && decoder < encoder) ? decoder : encoder;
+    int64_t count;
+    if (!str_int(list + strlen(RANDOM), &count) || count < 1 || count > layers)
+        return err_fail(E_CONFIG, "blocks: '%s', expected %s1 to %s%d", list, RANDOM, RANDOM, layers);
+    for (int i = 0; i < layers; i++) order[i] = i;
+    rng_shuffle(rng_stream(params_seed(m->params), "peft/blocks"), layers, order);
+    for (int i = 0; i < count; i++)
+        for (Part p = PART_ENCODER; p <= PART_DECODER; p++)
+            if (model_layers(m, p)) c->on[p][order[i]] = true;
+    return OK;
+}
+
 static Status read_list(Chosen *c, const Model *m, const char *list)
 {
     Part stack = PART_ANY;
@@ -69,6 +89,7 @@ static Status read_list(Chosen *c, const Model *m, const char *list)
     size_t n;
     memset(c, 0, sizeof *c);
     if (!*list) return malformed("", 0, list);
+    if (!strncmp(list, RANDOM, strlen(RANDOM))) return draw(c, m, list);
     for (const char *rest = list; str_next(&rest, ",|", &item, &n);) {
         int64_t first, last;
         const char *whole = item;

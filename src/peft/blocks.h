@@ -5,7 +5,8 @@
  *
  *   6-11                     these layers of every stack
  *   encoder:0-2,decoder:5    of one stack each; a name holds until the next, and '|' separates, too
- *   *                        all layers */
+ *   *                        all layers
+ *   random:2                 two layers drawn by the seed of the model's parameters, the same of every stack */
 #ifndef PEFT_BLOCKS_H
 #define PEFT_BLOCKS_H
 

@@ -142,7 +142,9 @@ static void lists_are_checked(void **state)
                                          {"a", "'a'"},
                                          {"encoder:", "'encoder:'"},
                                          {"cross:1", "'cross:1'"},
-                                         {"0-99999999999999999999", "is no layer"}};
+                                         {"0-99999999999999999999", "is no layer"},
+                                         {"random:3", "random:1 to random:2"},
+                                         {"random:", "random:1 to random:2"}};
     Model *m = small_model(&arena, "t5", F32), *alone = small_model(&arena, "gpt2", F32);
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         PeftConfig cfg = {.rank = 2, .alpha = 2, .target = "*", .on = {true, true, true}, .blocks = BAD[i][0]};
@@ -158,6 +160,27 @@ static void lists_are_checked(void **state)
     PeftConfig pissa = {.rank = 2, .alpha = 2, .target = "*", .init = START_PISSA, .blocks = "0"};
     assert_int_equal(peft_attach(peft_find("lora"), m, NULL, &pissa), E_CONFIG);
     err_clear();
+}
+
+/* As many layers as asked for, the same in both stacks; another seed draws others. */
+static void random_layers_are_drawn_by_the_seed(void **state)
+{
+    (void)state;
+    int differ = 0;
+    for (uint64_t seed = 1; seed < 9; seed++) {
+        Model *m;
+        Config c = codet5_base();
+        int chosen[3] = {0};
+        EXPECT(!model_open_blank(&m, &arena, &c, F32, seed), "%s", err_message());
+        int64_t got = blocks_count(m, "random:3"), pair = 16518912;
+        assert_true(got == 3 * pair || got == 3 * pair + 768);
+        EXPECT(!blocks_train(m, "random:3"), "%s", err_message());
+        for (int l = 0, n = 0; l < 12; l++)
+            if (param_find(m->params, str_print(&arena, "encoder.block.%d.layer.0.layer_norm.weight", l))->trainable)
+                chosen[n++] = l;
+        differ += chosen[0] != 0 || chosen[1] != 1 || chosen[2] != 2;
+    }
+    assert_true(differ > 0);
 }
 
 /* Trained layers go where the adapter goes: PEFT's file has them under PEFT's names, our own under ours. */
@@ -195,8 +218,8 @@ static void adapters_hold_their_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_are_those_of_codet5_base), cmocka_unit_test(gradients_are_zero_outside),
+        cmocka_unit_test(counts_are_those_of_codet5_base),        cmocka_unit_test(gradients_are_zero_outside),
         cmocka_unit_test(all_layers_are_full_tuning_less_tables), cmocka_unit_test(lists_are_checked),
-        cmocka_unit_test(adapters_hold_their_layers)};
+        cmocka_unit_test(random_layers_are_drawn_by_the_seed),    cmocka_unit_test(adapters_hold_their_layers)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }
