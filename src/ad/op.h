@@ -13,7 +13,7 @@
 /* Weight layouts: y = x W' + b with W (O,C), as most checkpoints have it, or y = x W + b with W (C,O), GPT-2's. */
 typedef enum { OUT_IN, IN_OUT } Layout;
 
-Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (V,C) -> (B,T,C); id < 0: zeros */
+Var *op_embed(Tape *, Var *table, const int32_t *id, int64_t b, int64_t t); /* (..,C) -> (B,T,C); id < 0: zeros */
 Var *op_linear(Tape *, Var *x, Var *w, Layout, Var *bias, Act); /* (..,C) -> act(..,O); bias may be NULL */
 /* Outputs first..first+n-1 of such a layer, as if w and bias held no others: a third of GPT-2's fused projection. */
 Var *op_linear_part(Tape *, Var *x, Var *w, Layout, Var *bias, Act, int64_t first, int64_t n);
@@ -46,7 +46,14 @@ Var *op_cols(Tape *, Var *x, int64_t first, int64_t n); /* (..,C) -> (..,n) */
 /* n columns in runs of `run`, each `step` behind the one before: GPT-NeoX's queries, whose heads lie between the keys
  * and values of theirs. */
 Var *op_cols_runs(Tape *, Var *x, int64_t first, int64_t n, int64_t run, int64_t step);
+Var *op_join(Tape *, Var *const *x, int n); /* (..,C_i) -> (..,sum C_i): columns side by side, of at most MAX_IN */
 Var *op_pool(Tape *, Var *x, const int32_t *len); /* (B,T,C) -> (B,1,C): mean of the first len[b] rows; NULL: all */
+Var *op_max(Tape *, Var *x, const int32_t *len);  /* the same with the maximum of each channel */
+Var *op_compare(Tape *, Var *a, Var *b);          /* (..,C) twice -> (..,2C+2): a - b, a b, cosine, distance */
+
+/* A gated recurrent unit: x (B,T,3H), the gates' inputs (reset, update, new), w (3H,H), bias (3H) -> (B,T,H), the
+ * state after each step from zero on; backwards with `reverse`; zeros from len[b] on, NULL: all run. */
+Var *op_gru(Tape *, Var *x, Var *w, Var *bias, const int32_t *len, bool reverse);
 
 /* Attention: softmax(scale q k' + bias) v per head, on q (B,T,H*D), k and v (B,S,K*D) with heads side by side.
  * K, kv_heads, divides H: query head h reads key/value head h / (H / K).
@@ -74,6 +81,8 @@ Var *op_scores(Tape *, Var *q, Var *k, Var *bias, Attn); /* the same map in obse
 Var *op_softmax(Tape *, Var *scores);                    /*   -inf where unseen; */
 Var *op_mix(Tape *, Var *probs, Var *v, Attn);           /*   then dropout and the mixture (B,T,H*D) */
 
+Var *op_softmax_batch(Tape *, Var *x, int64_t b); /* (b n,..): over the b elements, for each place by itself */
+
 /* Rotary positions: turns the first `dims` channels of every head of x (..,H*D), pair i of row r by the angle whose
  * cosine and sine are element (r,i) of the tables (rows,dims/2).  Row i of x takes row[i], or else i mod rows. */
 typedef struct {
@@ -98,6 +107,8 @@ Var *op_xent(Tape *, Var *logits, const int32_t *target); /* (..,V) */
 Var *op_head_xent(Tape *, Var *x, Var *w, Layout, Var *bias, const int32_t *target, double *sum_loss);
 /* xent(linear(x)) in chunks: the logits never stand whole */
 Var *op_bce(Tape *, Var *logits, const float *label); /* (..,N) with logits; label < 0 is ignored */
+/* Focal loss (Lin et al., 2017): each term times (1-p)^gamma, p the label's probability, and alpha or 1 - alpha */
+Var *op_focal(Tape *, Var *logits, const float *label, double alpha, double gamma);
 Var *op_mse(Tape *, Var *y, Tensor target);           /* (..,C): mean over rows of |y - target|^2 */
 
 #endif

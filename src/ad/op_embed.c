@@ -17,7 +17,7 @@ static void embed_backward(Tape *t, Var *out)
 /* The rows of a table in 16 bits, widened one by one. */
 static void wide_rows(float *y, Tensor table, const int32_t *id, int64_t n)
 {
-    int64_t c = table.dim[1];
+    int64_t c = tensor_last(table);
     for (int64_t i = 0; i < n; i++) {
         if (id[i] < 0)
             memset(y + i * c, 0, sizeof *y * (size_t)c);
@@ -30,11 +30,10 @@ static const Op EMBED = {"embed", embed_backward, .half = true};
 
 Var *op_embed(Tape *t, Var *table, const int32_t *id, int64_t b, int64_t n)
 {
-    CHECK(table->val.rank == 2, "rows looked up in a table of shape %s", tensor_shape(table->val));
+    CHECK(table->val.rank >= 2, "rows looked up in a table of shape %s", tensor_shape(table->val));
+    int64_t c = tensor_last(table->val), rows = c ? tensor_count(table->val) / c : table->val.dim[0];
     for (int64_t i = 0; i < b * n; i++)
-        CHECK(id[i] < table->val.dim[0], "id %d looked up in a table of %lld rows", id[i],
-              (long long)table->val.dim[0]);
-    int64_t c = table->val.dim[1];
+        CHECK(id[i] < rows, "id %d looked up in a table of %lld rows", id[i], (long long)rows);
     DType held = table->val.dtype;
     Tensor y = tape_alloc(t, dtype_is_half(held) ? F32 : held, SHAPE(b, n, c));
     if (dtype_is_half(held))

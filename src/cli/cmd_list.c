@@ -1,5 +1,5 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods, the baselines and the architectures, read from the
- * registries. */
+/* vernier list: every experiment with its claim and cost, the tuning methods, the baselines and the architectures,
+ * read from the registries. */
 #include <string.h>
 
 #include <cjson/cJSON.h>
@@ -11,6 +11,7 @@
 #include "peft/peft.h"
 #include "run/run.h"
 #include "tasks/learner.h"
+#include "tasks/recipe.h"
 
 /* "" is everything; else one section: a group of experiments, "methods", "baselines" or "architectures". */
 static bool shows(const char *section, const char *part)
@@ -49,6 +50,7 @@ static void print_json(const Experiment **list, const char *section)
         cJSON *table = cJSON_AddObjectToObject(all, "methods");
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
             cJSON_AddStringToObject(table, (*p)->name, (*p)->summary);
+        for (const Recipe *r = RECIPES; r->name; r++) cJSON_AddStringToObject(table, r->name, r->title);
     }
     if (baselines) {
         cJSON *table = cJSON_AddObjectToObject(all, "baselines");
@@ -143,6 +145,9 @@ static Status list(const Args *a)
         print_title(section, "tuning methods");
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
             print_item(str_print(args_arena(a), "  %s", (*p)->name), 14, method_line(args_arena(a), *p));
+        for (const Recipe *r = RECIPES; r->name; r++)
+            print_item(str_print(args_arena(a), "  %s", r->name), 14,
+                       str_print(args_arena(a), "%s (%s)", r->title, r->source));
         print_item("their options, for vernier tune --options:", 4, option_names(args_arena(a)));
     }
     if (shows(section, "baselines")) print_baselines(args_arena(a), section);

@@ -3,6 +3,7 @@
 
 #include "base/print.h"
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
@@ -11,17 +12,19 @@
 
 static Status read_numbers(TuneOptions *o, const Args *a)
 {
-    TRY(args_int(&o->epochs, a, "epochs", o->task->epochs, 1, 100000));
-    TRY(args_int(&o->batch, a, "batch", o->task->batch, 1, 65536));
+    const TuneTask *t = o->task;
+    const Recipe *r = o->recipe;
+    TRY(args_int(&o->epochs, a, "epochs", r ? r->epochs : t->epochs, 1, 100000));
+    TRY(args_int(&o->batch, a, "batch", r ? r->batch : t->batch, 1, 65536));
     TRY(args_int(&o->parts, a, "accumulate", 1, 1, 65536));
     TRY(args_int(&o->parameters, a, "parameters", 0, 1, INT64_MAX));
-    TRY(args_int(&o->evaluations, a, "evaluations", o->task->evaluations, 1, 1000));
-    TRY(args_int(&o->patience, a, "patience", 25, 0, 1000000));
+    TRY(args_int(&o->evaluations, a, "evaluations", r ? r->evaluations : t->evaluations, 1, 1000));
+    TRY(args_int(&o->patience, a, "patience", r ? r->patience : 25, 0, 1000000));
     TRY(args_int(&o->seed, a, "seed", 33, 0, INT64_MAX));
     TRY(args_int(&o->length, a, "length", 0, 1, 1 << 16));
     TRY(args_int(&o->target, a, "target", 0, 1, 1 << 16));
     TRY(args_int(&o->features, a, "features", N_FEATURES, N_FEATURES - 1, N_FEATURES));
-    TRY(args_real(&o->lr, a, "learning-rate", -1, 0, 100));
+    TRY(args_real(&o->lr, a, "learning-rate", r ? r->lr : -1, 0, 100));
     return args_real(&o->cut, a, "validation-fraction", 0.2, 0.01, 0.9);
 }
 
@@ -58,12 +61,14 @@ static Status read_options(TuneOptions *o, const Args *a)
 {
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
-    int task, head, score;
+    static const char *const LOSSES[] = {"cross-entropy", "focal", NULL};
+    int task, head, score, loss;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
     if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg or lm");
     TRY(args_word(&task, a, "task", 0, names));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
+    TRY(args_word(&loss, a, "loss", 0, LOSSES));
     *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
                        .options = args_text(a, "options", ""),
@@ -76,10 +81,14 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .head = args_given(a, "head") ? JIT_HEAD[head] : NULL,
                        .per_split = args_given(a, "per-split"),
                        .score_all = score == 1,
+                       .focal = loss == 1,
                        .key = args_text(a, "text-key", LM_KEY),
                        .as_published = args_given(a, "as-published"),
                        .best_threshold = args_given(a, "best-threshold")};
+    o->recipe = recipe_find(o->method);
+    if (o->recipe) o->method = o->recipe->method;
     TRY(check_task(a, o->task));
+    TRY(read_load(&o->load, a));
     return read_numbers(o, a);
 }
 
@@ -157,7 +166,9 @@ static const Option OPTIONS[] = {
     {"validation-fraction", "SHARE", "fraction of --train for validation (default 0.2)", .alias = "cut"},
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
-     "lora (default), adapter (Houlsby's), prefix, full, ...; jit: or a baseline: words, la, ... (vernier list)"},
+     "lora (default), adapter (Houlsby's), prefix, full, ...; jit: or jit-fine, which is full with the settings of "
+     "its "
+     "paper (learning rate 1e-5, batch 24, 50 epochs, patience 50), or a baseline: words, la, ... (vernier list)"},
     {"options", "K=V,..",
      "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
      "(vernier list methods names all)"},
@@ -167,12 +178,16 @@ static const Option OPTIONS[] = {
      "lm: completion (default: of completions and conversations only the completion, or the assistant's messages) or "
      "all tokens"},
     {"text-key", "KEY", "lm: the member of a row that holds its text (default text)"},
-    {"head", "HEAD", "jit: single (text only) or concat (text and features; default if every commit has features)"},
+    {"head", "HEAD",
+     "jit: single (text only), concat (text and features; default if every commit has features) or expert (features "
+     "only)"},
+    {"loss", "LOSS", "jit: cross-entropy (default) or focal (alpha 1/4, gamma 2)"},
     {"features", "N", "jit: 14, or 13 without the feature fix, as in the published code (default 14)"},
     {"model", "DIR",
      "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
      "encoder-decoder in T5's shape, randomly initialised and trained whole; lm needs one: gpt2, llama, gpt_neox"},
     {"tokenizer", "DIR", "directory of the tokenizer (default: the model's)"},
+    LOAD_OPTIONS,
     {"language", "NAME", "PLBART's language token"},
     {"encoder", "K=V,..",
      "settings of the small model: layers, dim, heads, hidden, vocab; jit also: length, steps, lr"},
@@ -195,9 +210,14 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},    {"method", "@methods|@baselines"},
-                                 {"head", "single|concat"}, {"score", "completion|all"},
-                                 {"features", "13|14"},     {0}};
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},
+                                 {"method", "@methods|@recipes|@baselines"},
+                                 {"head", "single|concat|expert"},
+                                 {"score", "completion|all"},
+                                 {"loss", "cross-entropy|focal"},
+                                 {"features", "13|14"},
+                                 DTYPE_CHOICE,
+                                 {0}};
 static const Command TUNE = {
     .name = "tune",
     .summary = "tune a model on your own data: defect prediction, commit messages or texts",

@@ -76,13 +76,22 @@ static void print_lines(const CodeChange *c, const RiskyLine *line, int64_t n, i
     }
 }
 
+/* What lines are ranked by, where it can be chosen. */
+static const char *lines_named(const Ranking *w)
+{
+    if (!w->most_lines || !predictor_attends(&w->of->p)) return "";
+    return w->of->p.lines_by == LINES_BY_TOKEN
+               ? "\nadded lines by the attention to all tokens of the same text, as JIT-Fine publishes it"
+               : "\nlines by the attention to their own tokens";
+}
+
 /* Prints the riskiest commits with their riskiest lines, and the metrics where there are labels. */
 static Status print_table(Ranking *w)
 {
     int64_t called = 0, n = w->set->n;
     for (int64_t i = 0; i < n; i++) called += risky(w, i);
-    print_out("%lld %s, %lld called defective (score from %.4g on)\n\n", (long long)n,
-              str_plural(n, "commit", "commits"), (long long)called, w->of->p.threshold);
+    print_out("%lld %s, %lld called defective (score from %.4g on)%s\n\n", (long long)n,
+              str_plural(n, "commit", "commits"), (long long)called, w->of->p.threshold, lines_named(w));
     print_out("%5s %7s%s %7s  %-10s  %s\n", "", "score", w->labelled ? " label" : "", "lines", "id", "subject");
     for (int64_t r = 0; r < n && (!w->top || r < w->top); r++) {
         int64_t i = w->order[r];
@@ -157,6 +166,8 @@ static Status print_json(Ranking *w)
     Status s = OK;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddNumberToObject(root, "threshold", w->of->p.threshold);
+    if (w->most_lines && predictor_attends(&w->of->p))
+        cJSON_AddStringToObject(root, "lines_by", LINES_BY[w->of->p.lines_by]);
     if (w->labelled) {
         JitScores x = jit_scores(w->set, w->score, w->of->p.threshold), random = jit_random(w->set, 1);
         cJSON_AddItemToObject(root, "measures", jit_scores_json(&x));
@@ -178,14 +189,20 @@ static Status print_json(Ranking *w)
 /* Reads the options of defect prediction, rejects those of messages, and prints the ranked commits. */
 Status predict_defects(Prediction *of)
 {
-    static const char *const OTHERS[] = {"train", "num-beams", "max-new-tokens", "meteor", "wordnet"};
+    static const char *const OTHERS[] = {"train",  "num-beams", "max-new-tokens",       "meteor",
+                                         "wordnet", "verbose",   "no-generation-config"};
     const Args *a = of->args;
     Ranking w = {.of = of, .set = &of->set};
+    int by;
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
         if (args_given(a, OTHERS[k]))
             return err_fail(E_CONFIG, "--%s is for messages; %s predicts defects", OTHERS[k], of->p.dir);
     TRY(args_int(&w.top, a, "top", of->json || of->csv ? 0 : 20, 0, INT32_MAX));
     TRY(args_int(&w.most_lines, a, "lines", 3, 0, INT32_MAX));
+    TRY(args_word(&by, a, "lines-by", LINES_BY_OCCURRENCE, LINES_BY));
+    if (args_given(a, "lines-by") && !predictor_attends(&of->p))
+        return err_fail(E_CONFIG, "--lines-by is for a network that reads the lines; %s has none", of->p.dir);
+    of->p.lines_by = (LinesBy)by;
     TRY(args_real(&of->p.threshold, a, "threshold", of->p.threshold, 0, 1));
     TRY(args_int(&of->p.features, a, "features", of->p.features, N_FEATURES - 1, N_FEATURES));
     if (args_given(a, "per-split")) of->p.per_split = true;

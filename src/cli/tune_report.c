@@ -60,6 +60,8 @@ static void defects_config(cJSON *c, const TuneJob *j)
     cJSON_AddBoolToObject(c, "as-published", o->as_published);
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "head", o->head);
+    if (o->focal) cJSON_AddStringToObject(c, "loss", "focal");
+    if (o->recipe) cJSON_AddStringToObject(c, "recipe", o->recipe->name);
     cJSON_AddNumberToObject(c, "max-length", j->p.plan.length);
 }
 
@@ -68,8 +70,9 @@ static const TuneView JIT = {.tune = &TUNE_JIT,
                              .input = "change records, one a line",
                              .loss = "binary cross-entropy (nats)",
                              .scores = true,
-                             .options = (const char *const[]){"head", "best-threshold", "per-split", "features",
-                                                              "encoder", "language", "as-published", NULL},
+                             .options =
+                                 (const char *const[]){"head", "loss", "best-threshold", "per-split", "features",
+                                                       "encoder", "language", "as-published", NULL},
                              .print = print_defects,
                              .sentence = defects_sentence,
                              .config = defects_config};

@@ -6,8 +6,9 @@
 #include "cli/page.h"
 #include "nn/model.h"
 #include "peft/peft.h"
-#include "tasks/learner.h"
 #include "run/run.h"
+#include "tasks/learner.h"
+#include "tasks/recipe.h"
 
 const Option COMMON_OPTIONS[] = {
     {"help", NULL, "show this text and stop"},
@@ -78,6 +79,8 @@ static void add_named(Words *w, const char *name)
 {
     if (!strcmp(name, "methods"))
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++) add(w, (*p)->name, (*p)->summary);
+    else if (!strcmp(name, "recipes"))
+        for (const Recipe *r = RECIPES; r->name; r++) add(w, r->name, r->title);
     else if (!strcmp(name, "baselines"))
         for (const Learner *const *l = learner_begin(); l < learner_end(); l++) add(w, (*l)->name, (*l)->title);
     else if (!strcmp(name, "architectures"))

@@ -7,28 +7,39 @@
 #include "io/safetensors.h"
 #include "nn/finite.h"
 
-const char *const JIT_HEAD[JIT_HEADS + 1] = {"single", "concat", NULL};
+const char *const JIT_HEAD[JIT_HEADS + 1] = {"single", "concat", "expert", NULL};
 static const Where HEAD = {SITE_LOGITS, LAYER_EMBED, PART_ANY}; /* names the dropout streams */
+
+static const double FOCAL_ALPHA = 0.25, FOCAL_GAMMA = 2;
+
+bool jit_reads_features(JitHead head)
+{
+    return head != JIT_SINGLE;
+}
+
+static void open_features(JitModel *j, ParamSet *set, int64_t dim)
+{
+    Init init = {INIT_UNIFORM, 1 / sqrt((double)N_FEATURES)};
+    j->v = param_add(set, "peft.jit.features.dense.weight", init, SHAPE(dim, N_FEATURES));
+    j->c = param_add(set, "peft.jit.features.dense.bias", init, SHAPE(dim));
+}
 
 void jit_model_open(JitModel *j, Model *m, JitHead head)
 {
     const Config *c = &m->config;
-    int64_t dim = c->dim;
-    double bound = 1 / sqrt((double)N_FEATURES);
+    Init weight = {INIT_NORMAL, c->init_sd};
     *j = (JitModel){.model = m, .head = head, .dropout = c->head_dropout < 0 ? c->dropout : c->head_dropout};
-    j->u = param_add(m->params, "peft.jit.hidden.weight", (Init){INIT_NORMAL, c->init_sd}, 2, (int64_t[]){1, dim});
-    j->b = param_add(m->params, "peft.jit.bias", (Init){INIT_ZERO}, 1, (int64_t[]){1});
-    if (head != JIT_CONCAT) return;
-    j->v = param_add(m->params, "peft.jit.features.dense.weight", (Init){INIT_UNIFORM, bound}, 2,
-                     (int64_t[]){dim, N_FEATURES});
-    j->c = param_add(m->params, "peft.jit.features.dense.bias", (Init){INIT_UNIFORM, bound}, 1, (int64_t[]){dim});
-    j->u_features =
-        param_add(m->params, "peft.jit.features.weight", (Init){INIT_NORMAL, c->init_sd}, 2, (int64_t[]){1, dim});
+    if (head != JIT_EXPERT) j->u = param_add(m->params, "peft.jit.hidden.weight", weight, SHAPE(1, c->dim));
+    j->b = param_add(m->params, "peft.jit.bias", (Init){INIT_ZERO}, SHAPE(1));
+    if (head == JIT_CONCAT) open_features(j, m->params, c->dim);
+    if (jit_reads_features(head))
+        j->u_features = param_add(m->params, "peft.jit.features.weight", weight,
+                                  SHAPE(1, head == JIT_EXPERT ? N_FEATURES : c->dim));
 }
 
 void jit_model_show(JitModel *j, Arena *a, const JitSet *s, const Examples *tokens, const JitScale *scale)
 {
-    CHECK(scale || j->head == JIT_SINGLE, "features need a scale");
+    CHECK(scale || !jit_reads_features(j->head), "features need a scale");
     j->tokens = *tokens;
     j->label = NEW(a, float, s->n);
     j->feature = NEW(a, double, s->n *N_FEATURES);
@@ -50,11 +61,7 @@ static Var *pooled(Model *m, Pass *p, const Batch *x)
     return op_rows(p->tape, h, first, x->b, 1);
 }
 
-static Var *dropped(const JitModel *j, Pass *p, Var *x, const char *purpose)
-{
-    return p->train ? op_dropout(p->tape, x, j->dropout, pass_stream(p, HEAD, purpose)) : x;
-}
-
+/* (B,1,14), or (B,1,C) beside a transformer. */
 static Var *features_of(const JitModel *j, Pass *p, const Batch *x)
 {
     Tape *t = p->tape;
@@ -62,8 +69,16 @@ static Var *features_of(const JitModel *j, Pass *p, const Batch *x)
     for (int64_t i = 0; i < x->b; i++)
         for (int k = 0; k < N_FEATURES; k++)
             tensor_set(f, i * N_FEATURES + k, j->feature[x->row[i] * N_FEATURES + k]);
+    if (!j->v) return tape_leaf(t, f);
     return op_act(t, ACT_TANH,
                   op_linear(t, tape_leaf(t, f), tape_param(t, j->v), OUT_IN, tape_param(t, j->c), ACT_NONE));
+}
+
+/* u' drop(x) + b */
+static Var *layer(const JitModel *j, Pass *p, Var *x, const char *purpose, Param *u, Param *b)
+{
+    Var *dropped = p->train ? op_dropout(p->tape, x, j->dropout, pass_stream(p, HEAD, purpose)) : x;
+    return op_linear(p->tape, dropped, tape_param(p->tape, u), OUT_IN, tape_param(p->tape, b), ACT_NONE);
 }
 
 Var *jit_logits(JitModel *j, Pass *p, const Batch *x)
@@ -72,11 +87,10 @@ Var *jit_logits(JitModel *j, Pass *p, const Batch *x)
     int mark = tape_enter(t);
     Batch clean = *x;
     clean.label = NULL;
-    Var *h = dropped(j, p, pooled(j->model, p, &clean), "jit hidden");
-    Var *y = op_linear(t, h, tape_param(t, j->u), OUT_IN, tape_param(t, j->b), ACT_NONE);
-    if (j->head == JIT_CONCAT) {
-        Var *z = dropped(j, p, features_of(j, p, x), "jit features");
-        y = op_add(t, y, 1, op_linear(t, z, tape_param(t, j->u_features), OUT_IN, NULL, ACT_NONE));
+    Var *y = j->u ? layer(j, p, pooled(j->model, p, &clean), "jit hidden", j->u, j->b) : NULL;
+    if (j->u_features) {
+        Var *z = layer(j, p, features_of(j, p, x), "jit features", j->u_features, y ? NULL : j->b);
+        y = y ? op_add(t, y, 1, z) : z;
     }
     return tape_leave(t, mark, y);
 }
@@ -88,7 +102,9 @@ Var *jit_loss(Model *m, Pass *p, const Batch *x, void *user)
     int mark = tape_enter(p->tape);
     float *label = NEW(tape_arena(p->tape), float, x->b);
     for (int64_t i = 0; i < x->b; i++) label[i] = j->label[x->row[i]];
-    return tape_leave(p->tape, mark, op_bce(p->tape, jit_logits(j, p, x), label));
+    Var *y = jit_logits(j, p, x);
+    return tape_leave(p->tape, mark,
+                      j->focal ? op_focal(p->tape, y, label, FOCAL_ALPHA, FOCAL_GAMMA) : op_bce(p->tape, y, label));
 }
 
 Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bool (*each)(int64_t done, void *),
@@ -114,7 +130,7 @@ Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bo
 }
 
 /* Observes the attention of the last layer in one forward pass over the commit. */
-void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int32_t i, const JitLines *lines)
+void jit_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int32_t i)
 {
     Model *m = j->model;
     Arena keep = arena_open(0);
@@ -127,17 +143,27 @@ void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int
     Batch x = batch_of(step, &j->tokens, &(BatchPlan){.pad = m->config.pad}, &i, 1);
     jit_logits(j, &pass, &x);
     hooks_clear_from(hooks, before);
+    memset(out, 0, sizeof *out * (size_t)x.t);
     Tensor p = seen.value; /* (1,H,T,S): the pooled token is the only query, or first among the text's */
-    int64_t heads = p.dim[1], queries = p.dim[2], keys = p.dim[3], virtual_keys = keys - x.t;
-    int64_t query = m->arch->encode ? queries - x.t : 0;
-    for (int64_t l = 0; l < lines->n; l++) {
-        out[l] = 0;
-        for (int64_t h = 0; h < heads; h++)
-            for (int64_t k = lines->begin[l]; k < lines->end[l]; k++)
-                out[l] += tensor_get(p, (h * queries + query) * keys + virtual_keys + k) / (double)heads;
+    for (int64_t h = 0; p.data && h < p.dim[1]; h++) {
+        int64_t heads = p.dim[1], queries = p.dim[2], keys = p.dim[3], query = m->arch->encode ? queries - x.t : 0;
+        for (int64_t k = 0; k < x.t; k++) /* virtual tokens come first */
+            out[k] += tensor_get(p, (h * queries + query) * keys + keys - x.t + k) / (double)heads;
     }
     arena_drop(step, mark);
     arena_close(&keep);
+}
+
+void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int32_t i, const JitLines *lines)
+{
+    ArenaMark mark = arena_mark(step);
+    double *token = NEW(step, double, j->tokens.len[i]);
+    jit_attention(token, j, hooks, step, i);
+    for (int64_t l = 0; l < lines->n; l++) {
+        out[l] = 0;
+        for (int64_t k = lines->begin[l]; k < lines->end[l]; k++) out[l] += token[k];
+    }
+    arena_drop(step, mark);
 }
 
 /* ---- on disk */
@@ -145,8 +171,11 @@ void jit_line_attention(double *out, JitModel *j, Hooks *hooks, Arena *step, int
 enum { HEAD_TENSORS = 5 };
 static int head_tensors(const JitModel *j, Param **out)
 {
-    out[0] = j->u, out[1] = j->b, out[2] = j->v, out[3] = j->c, out[4] = j->u_features;
-    return j->head == JIT_CONCAT ? HEAD_TENSORS : 2;
+    Param *const all[HEAD_TENSORS] = {j->u, j->b, j->v, j->c, j->u_features};
+    int n = 0;
+    for (int i = 0; i < HEAD_TENSORS; i++)
+        if (all[i]) out[n++] = all[i];
+    return n;
 }
 
 Status jit_head_save(const JitModel *j, const char *path)

@@ -3,8 +3,10 @@
  *
  *   single    logit = u' drop(h) + b
  *   concat    logit = u' drop([h, tanh(V f + c)]) + b            f: the fourteen features, standardised
+ *   expert    logit = u' drop(f) + b                             the transformer does not run
  *
- * The loss is binary cross-entropy, the same for every commit.  Parameters are "peft.jit.*": they train with every
+ * which JIT-Fine calls semantic, semantic+expert and expert.  The loss is binary cross-entropy, the same for every
+ * commit, or the focal loss with alpha 1/4 and gamma 2.  Parameters are "peft.jit.*": they train with every
  * method of peft/ that is attached after them, and are saved apart from the base model.
  *
  *   JitModel j;
@@ -17,14 +19,16 @@
 #include "tasks/jit.h"
 #include "train/train.h"
 
-typedef enum { JIT_SINGLE, JIT_CONCAT, JIT_HEADS } JitHead;
-extern const char *const JIT_HEAD[JIT_HEADS + 1]; /* "single", "concat"; ends with NULL */
+typedef enum { JIT_SINGLE, JIT_CONCAT, JIT_EXPERT, JIT_HEADS } JitHead;
+extern const char *const JIT_HEAD[JIT_HEADS + 1]; /* "single", "concat", "expert"; ends with NULL */
+bool jit_reads_features(JitHead);
 
 typedef struct {
     Model *model;
     JitHead head;
     double dropout;
-    Param *u, *b, *v, *c, *u_features; /* (1,C) (1) (C,14) (C) (1,C); the last three NULL without features */
+    bool focal;                        /* the loss */
+    Param *u, *b, *v, *c, *u_features; /* (1,C) (1) (C,14) (C) (1,C) or (1,14); NULL those that the head lacks */
     Examples tokens;                   /* the set shown */
     float *label;                      /* (N) */
     double *feature;                   /* (N,14) */
@@ -36,9 +40,11 @@ Var *jit_logits(JitModel *, Pass *, const Batch *); /* (B,1,1) */
 BatchLossFn jit_loss;                               /* user: JitModel * */
 /* Probabilities (N) of the set shown.  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
 Status jit_predict(double *out, JitModel *, const Hooks *, Arena *step, bool (*each)(int64_t done, void *), void *);
-/* How much attention the pooled token of commit i of the set shown pays to each line, in the last layer: the mean
- * over heads, summed over the line's tokens; out (lines->n). */
-void jit_line_attention(double *out, JitModel *, Hooks *, Arena *step, int32_t i, const JitLines *);
+/* How much attention the pooled token of commit i of the set shown pays to each of its tokens, in the last layer, as
+ * the mean over heads; out (tokens.len[i]).  Zeros where the head runs no transformer. */
+void jit_attention(double *out, JitModel *, Hooks *, Arena *step, int32_t i);
+/* The same for each line: the sum over the line's own tokens; out (lines->n). */
+void jit_line_attention(double *out, JitModel *, Hooks *, Arena *step, int32_t i, const JitLines *lines);
 Status jit_head_save(const JitModel *, const char *path); /* safetensors */
 Status jit_head_load(JitModel *, const char *path);
 

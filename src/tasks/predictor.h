@@ -30,7 +30,7 @@
 
 #include "adapter/model.h"
 #include "tasks/cmg.h"
-#include "tasks/jit_model.h"
+#include "tasks/jit_attention.h"
 #include "tasks/learner.h"
 #include "tasks/lm.h"
 
@@ -50,6 +50,8 @@ typedef struct {
     bool per_split;   /* features of any set are standardised by its own statistics, as published */
     int64_t features; /* 14, or 13: without `fix`, which the published code loses */
     double threshold;
+    LinesBy lines_by; /* how a transformer ranks lines; not of the card */
+    const char *recipe; /* the published settings that it was tuned with (recipe.h), or NULL */
 
     CmgPlan cmg; /* cmg */
 
@@ -83,9 +85,12 @@ const char *predictor_card(const Task *, Arena *, const char *dir);       /* its
 const char *predictor_draft(Arena *, const char *dir);                    /* path of the card before it is measured */
 
 Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, which takes `valid`; NULL: its draft */
-/* All of it.  Remarks on how the adapter was read go to `say`, which may be NULL. */
-Status predictor_open(Predictor *, Arena *run, const char *dir, AdapterSay *say, void *user);
-Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, AdapterSay *say, void *user);
+/* All of it.  Of `how` the model's weights are read as `widen` and `vocab_from_file` have it, with remarks to `say`. */
+Status predictor_open(Predictor *, Arena *run, const char *dir, const LoadOptions *how);
+Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, const LoadOptions *how);
+/* How the task loads its model, with the same of `how`. */
+LoadOptions predictor_load(const Predictor *, const LoadOptions *how);
+const char *predictor_model(const Predictor *, Arena *); /* the folder of its network */
 void predictor_close(Predictor *);
 
 /* Texts as the card's settings make examples of them; the first conversation opens the chat template. */
@@ -104,6 +109,7 @@ typedef struct {
     int64_t file, line;
     double score;
 } RiskyLine;
+bool predictor_attends(const Predictor *); /* lines are ranked by attention: lines_by is of use */
 Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *, Arena *, Arena *step, const CodeChange *, int32_t i);
 
 #endif

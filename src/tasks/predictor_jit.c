@@ -15,6 +15,7 @@ static cJSON *numbers(const double *x)
 static void write_card(const Predictor *p, cJSON *root)
 {
     cJSON_AddNumberToObject(root, "threshold", p->threshold);
+    if (p->recipe) cJSON_AddStringToObject(root, "recipe", p->recipe);
     cJSON_AddBoolToObject(root, "per_split", p->per_split);
     cJSON_AddNumberToObject(root, "features", (double)p->features);
     if (!p->model) return;
@@ -24,7 +25,7 @@ static void write_card(const Predictor *p, cJSON *root)
     cJSON_AddNumberToObject(root, "message", p->plan.message);
     cJSON_AddNumberToObject(root, "add", p->plan.add);
     cJSON_AddNumberToObject(root, "del", p->plan.del);
-    if (p->head != JIT_CONCAT) return;
+    if (!jit_reads_features(p->head)) return;
     cJSON_AddItemToObject(root, "mean", numbers(p->scale.mean));
     cJSON_AddItemToObject(root, "sd", numbers(p->scale.sd));
 }
@@ -50,7 +51,8 @@ static Status read_network(Predictor *p, Arena *a, const cJSON *root, const char
     TRY(json_text(&head, root, "head", path));
     if (!head) return err_fail(E_FORMAT, "%s: has no head", path);
     while (p->head < JIT_HEADS && strcmp(JIT_HEAD[p->head], head) != 0) p->head++;
-    if (p->head == JIT_HEADS) return err_fail(E_FORMAT, "%s: head is '%.30s', expected single or concat", path, head);
+    if (p->head == JIT_HEADS)
+        return err_fail(E_FORMAT, "%s: head is '%.30s', expected single, concat or expert", path, head);
     TRY(json_text(&language, root, "language", path));
     p->plan = (JitPlan){.length = 512, .message = 64, .add = -1, .del = -1};
     if (language) p->plan.language = str_copy(a, language, strlen(language));
@@ -60,7 +62,7 @@ static Status read_network(Predictor *p, Arena *a, const cJSON *root, const char
     TRY(json_int(&add, root, "add", -1, MOST_IDS, path));
     TRY(json_int(&del, root, "del", -1, MOST_IDS, path));
     p->plan.add = add, p->plan.del = del;
-    if (p->head != JIT_CONCAT) return OK;
+    if (!jit_reads_features(p->head)) return OK;
     TRY(read_numbers(p->scale.mean, root, "mean", path));
     return read_numbers(p->scale.sd, root, "sd", path);
 }
@@ -68,7 +70,10 @@ static Status read_network(Predictor *p, Arena *a, const cJSON *root, const char
 static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *path)
 {
     int features = N_FEATURES;
+    const char *recipe = NULL;
     p->threshold = 0.5;
+    TRY(json_text(&recipe, root, "recipe", path));
+    if (recipe) p->recipe = str_copy(a, recipe, strlen(recipe));
     TRY(json_real(&p->threshold, root, "threshold", 0, 1, path));
     TRY(json_bool(&p->per_split, root, "per_split", path));
     TRY(json_int(&features, root, "features", N_FEATURES - 1, N_FEATURES, path));

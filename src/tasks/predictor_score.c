@@ -23,8 +23,8 @@ Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const
 {
     LearnView view = {.per_split = p->per_split, .no_fix = p->features < N_FEATURES};
     if (p->learner) return p->learner->score(out, p->learned, step, s, &view, each, user);
-    bool concat = p->head == JIT_CONCAT;
-    for (int64_t i = 0; i < s->n && concat; i++)
+    bool reads = jit_reads_features(p->head);
+    for (int64_t i = 0; i < s->n && reads; i++)
         if (!s->change[i].has_features)
             return err_fail(E_MISMATCH,
                             "commit %.40s lacks the features that the head reads (vernier data mine --features)",
@@ -32,7 +32,7 @@ Status predictor_score(double *out, Predictor *p, Arena *run, Arena *step, const
     Examples tokens;
     TRY(predictor_tokens(&tokens, p, run, s));
     JitScale scale = predictor_scale(p, s);
-    jit_model_show(&p->j, run, s, &tokens, concat ? &scale : NULL);
+    jit_model_show(&p->j, run, s, &tokens, reads ? &scale : NULL);
     return jit_predict(out, &p->j, p->hooks, step, each, user);
 }
 
@@ -57,22 +57,39 @@ static Status lines_of_learner(RiskyLine **out, int64_t *n, Predictor *p, Arena 
     return OK;
 }
 
+bool predictor_attends(const Predictor *p)
+{
+    return p->peft && p->head != JIT_EXPERT;
+}
+
+/* A head on the features alone ranks no lines. */
+static Status lines_of_network(RiskyLine **out, int64_t *n, Predictor *p, Arena *a, Arena *step, const CodeChange *c,
+                               int32_t i)
+{
+    int32_t *id, len;
+    JitLines lines;
+    TRY(jit_ids(&id, &len, &lines, a, c, &p->text, &p->plan));
+    TokenLines found = {lines.n, lines.file, lines.line, NEW(a, double, lines.n + 1)};
+    if (!predictor_attends(p)) {
+        found.n = 0;
+    } else if (p->lines_by == LINES_BY_TOKEN) {
+        double *attention = NEW(a, double, len + 1);
+        jit_attention(attention, &p->j, p->hooks, step, i);
+        found = jit_token_lines(a, c, &p->text, &p->plan, id, &lines, attention);
+    } else {
+        jit_line_attention(found.score, &p->j, p->hooks, step, i, &lines);
+    }
+    *out = NEW(a, RiskyLine, found.n + 1);
+    for (*n = 0; *n < found.n; ++*n) (*out)[*n] = (RiskyLine){found.file[*n], found.line[*n], found.score[*n]};
+    return OK;
+}
+
 /* Lists the changed lines by decreasing score: the learner's, or the attention they receive. */
 Status predictor_lines(RiskyLine **out, int64_t *n, Predictor *p, Arena *a, Arena *step, const CodeChange *c,
                        int32_t i)
 {
     *n = 0;
-    if (p->learner) {
-        TRY(lines_of_learner(out, n, p, a, step, c));
-    } else {
-        int32_t *id, len;
-        JitLines lines;
-        TRY(jit_ids(&id, &len, &lines, a, c, &p->text, &p->plan));
-        double *score = NEW(a, double, lines.n + 1);
-        jit_line_attention(score, &p->j, p->hooks, step, i, &lines);
-        *out = NEW(a, RiskyLine, lines.n + 1);
-        for (*n = 0; *n < lines.n; ++*n) (*out)[*n] = (RiskyLine){lines.file[*n], lines.line[*n], score[*n]};
-    }
+    TRY(p->learner ? lines_of_learner(out, n, p, a, step, c) : lines_of_network(out, n, p, a, step, c, i));
     qsort(*out, (size_t)*n, sizeof **out, by_score);
     return OK;
 }

@@ -1,6 +1,8 @@
 /* The three steps of a tuning: the options are checked, the data read, the predictor made. */
 #include "tasks/tune.h"
 
+#include <string.h>
+
 const TuneTask *const TUNE_TASKS[] = {&TUNE_JIT, &TUNE_CMG, &TUNE_LM, NULL};
 
 /* Fills in the default method and rejects combinations of task, method and options that are not possible. */
@@ -19,6 +21,10 @@ Status tune_check(TuneJob *j)
     if (p->learner && o->model) return err_fail(E_CONFIG, "--model: %s learns from the commits alone", p->method);
     if (o->as_published && !p->learner)
         return err_fail(E_CONFIG, "--as-published is for a baseline; %s has one form", p->method);
+    if (o->recipe && strcmp(o->recipe->task, p->task->name) != 0)
+        return err_fail(E_CONFIG, "--method %s is for --task %s", o->recipe->name, o->recipe->task);
+    if (o->recipe) p->recipe = o->recipe->name;
+    if (o->focal && !p->peft) return err_fail(E_CONFIG, "--loss focal is for a network; %s has one loss", p->method);
     if (o->task->check) TRY(o->task->check(j));
     int length; /* before a small model is pretrained in vain */
     TRY(tune_number(&length, "max-length", o->length, o->task->least, o->task->least, 1 << 16));

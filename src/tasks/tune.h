@@ -9,6 +9,7 @@
 #define TASKS_TUNE_H
 
 #include "tasks/predictor.h"
+#include "tasks/recipe.h"
 #include "tasks/tuning.h"
 
 /* A task as it is tuned. */
@@ -33,6 +34,7 @@ extern const TuneTask *const TUNE_TASKS[]; /* NULL-ended */
 typedef struct {
     const TuneTask *task;
     const char *method, *options; /* NULL: the task's; "" */
+    const Recipe *recipe;         /* the published settings that method stands for, or NULL */
     const char *train, *valid;    /* files; valid NULL: a share of the others, of commits the last by time */
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
@@ -43,6 +45,7 @@ typedef struct {
     int64_t features;             /* 14, or 13 */
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
+    bool focal;        /* jit: the focal loss, not cross-entropy */
     bool as_published; /* with the published defects of the method */
     int64_t epochs, batch, evaluations, patience, seed;
     bool score_all;     /* lm: prompts, too */
@@ -50,6 +53,7 @@ typedef struct {
     int64_t parts;      /* in which a step takes its batch */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
+    LoadOptions load;   /* how the model's weights are read, as predictor_open() takes it */
 } TuneOptions;
 
 struct TuneJob {

@@ -14,12 +14,13 @@ static Status choose_head(TuneJob *j)
     bool there = j->train.features && j->valid.features;
     if (!o->head) o->head = JIT_HEAD[there ? JIT_CONCAT : JIT_SINGLE];
     while (j->p.head < JIT_HEADS && strcmp(JIT_HEAD[j->p.head], o->head) != 0) j->p.head++;
-    if (j->p.head == JIT_HEADS) return err_fail(E_CONFIG, "--head %s: expected single or concat", o->head);
-    if (j->p.head == JIT_CONCAT && !there)
-        return err_fail(
-            E_MISMATCH,
-            "%s: not every commit has the features that --head concat reads (vernier data mine --features)",
-            j->train.features ? o->valid : o->train);
+    if (j->p.head == JIT_HEADS) return err_fail(E_CONFIG, "--head %s: expected single, concat or expert", o->head);
+    if (j->p.head == JIT_EXPERT && j->p.learner)
+        return err_fail(E_CONFIG, "--head expert is for a network; %s reads words", j->p.method);
+    if (jit_reads_features(j->p.head) && !there)
+        return err_fail(E_MISMATCH,
+                        "%s: not every commit has the features that --head %s reads (vernier data mine --features)",
+                        j->train.features ? o->valid : o->train, o->head);
     return OK;
 }
 
@@ -60,8 +61,8 @@ static Status plan(TuneJob *j)
     TRY(tune_number(&p->plan.length, "max-length", j->o.length, p->plan.length, JIT_LEAST,
                     most ? p->plan.length : 1 << 16));
     p->plan.language = j->o.language;
-    snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features", JIT_HEAD[p->head], p->plan.length,
-             (int)p->features);
+    snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features%s", JIT_HEAD[p->head], p->plan.length,
+             (int)p->features, j->o.focal ? ", focal loss" : "");
     return OK;
 }
 
@@ -92,7 +93,7 @@ static Status finish(TuneJob *j)
     Predictor p;
     Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(j->run, double, j->valid.n);
-    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, j->watch.remark, j->watch.user);
+    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, &j->o.load);
     if (!s) s = predictor_score(score, &p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
     if (!s) {
         JitScores valid = jit_scores(&j->valid, score, p.threshold);
@@ -108,6 +109,7 @@ static Status make_network(TuneJob *j)
     TRY(tune_load(j));
     TRY(plan(j));
     TRY(tuning_attach_defects(&j->t, j->p.head));
+    j->t.jit.focal = j->o.focal;
     TRY(prepare(j));
     TRY(tune_train(j, rate(j)));
     return finish(j);

@@ -61,7 +61,7 @@ typedef struct {
 typedef struct {
     const JitSet *set;
     const Examples *tokens;
-    const JitScale *scale; /* NULL for JIT_SINGLE */
+    const JitScale *scale; /* NULL where the head reads no features */
 } JitShown;
 typedef enum { JIT_BY_F1, JIT_BY_AUC } JitChoice; /* the best evaluation; of equal ones the other decides */
 

@@ -170,6 +170,32 @@ static void threads_do_not_show(void **state)
 
 /* ---- binary cross-entropy */
 
+static Var *focal(Tape *t, Var *const *in, void *ctx)
+{
+    return op_scale(t, op_focal(t, in[0], ctx, 0.25, 2), 2.5);
+}
+
+/* By its definition, far from overflow, and, without its exponent, as half the cross-entropy. */
+static void focal_losses(void **state)
+{
+    (void)state;
+    float labels[] = {1, 0, -1, 0.25f, 0, 1}, sure[] = {0, 1};
+    Tensor x = some(F64, "focal", SHAPE(3, 2)), far = tensor_zero(&run, F64, SHAPE(1, 2));
+    double want = 0;
+    for (int64_t k = 0; k < 6; k++) {
+        double y = (double)labels[k], p = 1 / (1 + exp(-tensor_get(x, k)));
+        if (y < 0) continue;
+        want -= (y * 0.25 * pow(1 - p, 2) * log(p) + (1 - y) * 0.75 * p * p * log(1 - p)) / 5;
+    }
+    Tape *t = tape_open(&run, false);
+    near(tape_scalar(op_focal(t, tape_leaf(t, x), labels, 0.25, 2)), want, 1e-12, "focal loss");
+    near(tape_scalar(op_focal(t, tape_leaf(t, x), labels, 0.5, 0)),
+         tape_scalar(op_bce(t, tape_leaf(t, x), labels)) / 2, 1e-12, "without its exponent");
+    tensor_set(far, 0, 900), tensor_set(far, 1, -900);
+    near(tape_scalar(op_focal(t, tape_leaf(t, far), sure, 0.5, 2)), 450, 1e-9, "far from its label");
+    opcheck("focal", focal, labels, 1, &x);
+}
+
 static Var *bce(Tape *t, Var *const *in, void *ctx)
 {
     return op_scale(t, op_bce(t, in[0], ctx), 2.5);
@@ -220,7 +246,7 @@ static void squared_distance(void **state)
     opcheck("mse", mse, &target, 1, &y);
 }
 
-SUITE(cmocka_unit_test(cross_entropy), cmocka_unit_test(far_logits_stay_finite), cmocka_unit_test(small_heads),
-      cmocka_unit_test(chunked_heads), cmocka_unit_test(logits_never_stand_whole),
+SUITE(cmocka_unit_test(focal_losses), cmocka_unit_test(cross_entropy), cmocka_unit_test(far_logits_stay_finite),
+      cmocka_unit_test(small_heads), cmocka_unit_test(chunked_heads), cmocka_unit_test(logits_never_stand_whole),
       cmocka_unit_test(threads_do_not_show), cmocka_unit_test(binary_cross_entropy),
       cmocka_unit_test(squared_distance))

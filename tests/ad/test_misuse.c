@@ -29,7 +29,9 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
     X("dropout of less than none", op_dropout(t, OF(2, 3), -0.01, 1), op_dropout(t, OF(2, 3), 0, 1))                 \
     X("a first id past the table", op_embed(t, OF(7, 4), IDS(7, 0), 1, 2), op_embed(t, OF(7, 4), IDS(6, 0), 1, 2))   \
     X("a last id past the table", op_embed(t, OF(7, 4), IDS(0, 7), 2, 1), op_embed(t, OF(7, 4), IDS(0, 6), 2, 1))    \
-    X("a table of three dimensions", op_embed(t, OF(7, 4, 1), IDS(0), 1, 1), op_embed(t, OF(7, 4), IDS(-1), 1, 1))   \
+    X("a table of one dimension", op_embed(t, OF(7), IDS(0), 1, 1), op_embed(t, OF(7, 4), IDS(-1), 1, 1))            \
+    X("an id past the rows of all matrices", op_embed(t, OF(7, 4, 1), IDS(28), 1, 1),                                \
+      op_embed(t, OF(7, 4, 1), IDS(27), 1, 1))                                                                       \
     X("weights of another width", op_linear(t, OF(2, 3), OF(4, 2), OUT_IN, NULL, ACT_NONE),                          \
       op_linear(t, OF(2, 3), OF(4, 3), OUT_IN, NULL, ACT_NONE))                                                      \
     X("weights the other way round", op_linear(t, OF(2, 3), OF(4, 3), IN_OUT, NULL, ACT_NONE),                       \
@@ -50,10 +52,30 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
     X("a head of another width", op_head_xent(t, OF(2, 3), OF(3, 4), OUT_IN, NULL, IDS(1, 2), NULL),                 \
       op_head_xent(t, OF(2, 3), OF(3, 4), IN_OUT, NULL, IDS(1, 2), NULL))                                            \
     X("a label above one", op_bce(t, OF(2, 2), LABELS(0, 1, 0, 1.01f)), op_bce(t, OF(2, 2), LABELS(0, 1, 0, 1)))     \
+    X("a focal loss of another alpha", op_focal(t, OF(2), LABELS(0, 1), 1.1, 2),                                     \
+      op_focal(t, OF(2), LABELS(0, 1), 1, 0))                                                                        \
     X("a distance of two shapes", op_mse(t, OF(2, 3), OF(3, 2)->val), op_mse(t, OF(2, 3), OF(2, 3)->val))            \
     X("a mean of nothing", op_mse(t, OF(0, 3), OF(0, 3)->val), op_mse(t, OF(1, 1), OF(1, 1)->val))                   \
     X("a mean over more rows than there are", op_pool(t, OF(2, 3, 4), IDS(3, 4)),                                    \
       op_pool(t, OF(2, 3, 4), IDS(0, 3)))                                                                            \
+    X("a maximum over more rows than there are", op_max(t, OF(2, 3, 4), IDS(3, 4)),                                  \
+      op_max(t, OF(2, 3, 4), IDS(0, 3)))                                                                             \
+    X("a comparison of two shapes", op_compare(t, OF(2, 3), OF(3, 2)), op_compare(t, OF(2, 3), OF(2, 3)))            \
+    X("columns beside other rows", op_join(t, (Var *[]){OF(2, 3), OF(3, 3)}, 2),                                     \
+      op_join(t, (Var *[]){OF(2, 3), OF(2, 4)}, 2))                                                                  \
+    X("nothing side by side", op_join(t, (Var *[]){OF(2, 3)}, 0), op_join(t, (Var *[]){OF(2, 3)}, 1))                \
+    X("more columns than an op takes", op_join(t, (Var *[]){OF(1), OF(1), OF(1), OF(1), OF(1)}, 5),                  \
+      op_join(t, (Var *[]){OF(1), OF(1), OF(1), OF(1)}, 4))                                                          \
+    X("a batch that does not divide the rows", op_softmax_batch(t, OF(6, 2), 4), op_softmax_batch(t, OF(6, 2), 3))   \
+    X("a softmax over no batch", op_softmax_batch(t, OF(6, 2), 0), op_softmax_batch(t, OF(6, 2), 1))                 \
+    X("two gates", op_gru(t, OF(2, 3, 4), OF(4, 2), OF(4), NULL, false),                                             \
+      op_gru(t, OF(2, 3, 6), OF(6, 2), OF(6), NULL, false))                                                          \
+    X("gates of another input", op_gru(t, OF(2, 3, 3), OF(6, 2), OF(6), NULL, false),                                \
+      op_gru(t, OF(2, 3, 3), OF(3, 1), OF(3), NULL, false))                                                          \
+    X("gates without all biases", op_gru(t, OF(2, 3, 6), OF(6, 2), OF(4), NULL, false),                              \
+      op_gru(t, OF(2, 3, 6), OF(6, 2), OF(6), NULL, true))                                                           \
+    X("more steps than there are", op_gru(t, OF(2, 3, 6), OF(6, 2), OF(6), IDS(3, 4), false),                        \
+      op_gru(t, OF(2, 3, 6), OF(6, 2), OF(6), IDS(3, 0), false))                                                     \
     X("a prefix of another width", op_prepend(t, OF(2, 3), OF(2, 3, 4), 0), op_prepend(t, OF(2, 4), OF(2, 3, 4), 0)) \
     X("a prefix for more rows than there are", op_prepend(t, OF(2, 4), OF(2, 3, 4), 4),                              \
       op_prepend(t, OF(2, 4), OF(2, 3, 4), 3))                                                                       \

@@ -124,6 +124,26 @@ grep -q '"vernier_method":[[:space:]]*"prefix"' "$t/tied/adapter_config.json"
 result $? '... is kept in a form of our own'
 expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/tied" "$t/new.jsonl"
 
+# published settings under the name of their paper; the two rankings of lines; heads and losses where they belong
+fine="tune --task jit --train $t/c.jsonl --model $t/lora/encoder --method jit-fine --epochs 1 --evaluations 1 --max-length 32"
+expect 0 'written to' 'JIT-Fine, with the focal loss' $fine --loss focal --out "$t/fine"
+grep -q '"recipe":[[:space:]]*"jit-fine"' "$t/fine/jit.json" && grep -q '"method":[[:space:]]*"full"' "$t/fine/jit.json" &&
+    grep -q '"learning-rate":[[:space:]]*1e-05' "$t/fine/manifest.json" && grep -q '"batch":[[:space:]]*24' "$t/fine/manifest.json"
+result $? '... is the whole model with the settings of its paper, on the card and in the manifest'
+expect 0 'lines by the attention to their own tokens' '... ranks lines' predict "$t/fine" "$t/new.jsonl" --threshold 0 --top 2
+cp "$t/out" "$t/own"
+expect 0 'to all tokens of the same text, as JIT-Fine' '... or as published' \
+    predict "$t/fine" "$t/new.jsonl" --threshold 0 --top 2 --lines-by token
+! cmp -s "$t/own" "$t/out" && grep -q '^ .* + ' "$t/out" && ! grep -q '^ *[0-9.]*  [^ ]* *- ' "$t/out"
+result $? '... which is another ranking, of added lines alone'
+expect 0 '"lines_by":[[:space:]]*"token"' '... and named in JSON' predict "$t/fine" "$t/new.jsonl" --lines-by token --json
+expect 2 'lines-by is for a network' '... of a network' predict "$t/words" "$t/new.jsonl" --lines-by token
+expect 2 'jit-fine is for --task jit' 'JIT-Fine for another task' \
+    tune --task cmg --train "$t/c.jsonl" --method jit-fine --out "$t/x"
+expect 2 'loss focal is for a network' 'the focal loss for a baseline' \
+    tune --task jit --train "$t/c.jsonl" --method words --loss focal --out "$t/x"
+expect 3 'head expert reads' 'a head on features that are not there' $fine --head expert --out "$t/x"
+
 # A predictor is saved in a form that gives the same answers when it is read back: the card's measure, taken from the
 # files, is that of the evaluation that was kept.
 kept() { # DIR CARD MEASURE

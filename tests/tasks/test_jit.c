@@ -8,8 +8,9 @@
 #include "arenas.h"
 #include "shared.h"
 #include "tasks/floor.h"
+#include "tasks/learner.h"
 #include "change/javagen_change.h"
-#include "tasks/jit_model.h"
+#include "tasks/jit_attention.h"
 
 /* Generated changes, with features without information but la and ld. */
 static JitSet invented(uint64_t seed, int64_t n, int difficulty)
@@ -193,6 +194,14 @@ static void floors_reach_their_known_figures(void **state)
     const double got[] = {la.at.f1, la.at.auc, la.effort.recall_at_20, la.effort.effort_at_20, la.effort.popt};
     static const double WANT[] = {0.0588, 0.6936, 0.6253, 0.0197, 0.8129};
     for (int k = 0; k < 5; k++) EXPECT(fabs(got[k] - WANT[k]) < 6e-5, "%d: %.5f, expected %.4f", k, got[k], WANT[k]);
+    EXPECT(fabs(la.paired - 0.6967) < 6e-5, "paired AUC %.5f", la.paired);
+    double *by_date = NEW(&run, double, test.n);
+    void *none;
+    assert_int_equal(learner_find("date")->fit(&none, &run, &(LearnJob){0}), OK);
+    assert_int_equal(learner_find("date")->score(by_date, none, &step, &test, &(LearnView){0}, NULL, NULL), OK);
+    JitScores date = jit_scores(&test, by_date, 0.5);
+    EXPECT(fabs(date.at.auc - 0.8012) < 6e-5 && fabs(date.paired - 0.6330) < 2e-4, "by date: AUC %.5f, paired %.5f",
+           date.at.auc, date.paired);
     JitScores words = floor_on(&train, &test, "words", false);
     EXPECT(fabs(words.at.auc - 0.7883) < 1e-3, "AUC %.4f", words.at.auc);
     EXPECT(fabs(words.at.f1 - 0.3123) < 5e-3, "F1 %.4f", words.at.f1);
@@ -229,7 +238,8 @@ static void each_field_has_its_own_words(void **state)
     static const int DEFECT[3] = {1, 0, 0};
     for (int i = 0; i < N; i++) {
         int k = i % 3;
-        s.change[i] = (CodeChange){.id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
+        s.change[i] =
+            (CodeChange){.repo = "", .id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
     }
     jit_count(&s);
     JitScores x = floor_on(&s, &s, "words", false);
@@ -304,7 +314,8 @@ static Tensor state_of(Model *m, const Batch *x, int row)
 static double logit_by_hand(const JitModel *j, Tensor h, const double *f)
 {
     double y = tensor_get(j->b->val, 0);
-    for (int64_t c = 0; c < 8; c++) {
+    for (int k = 0; k < N_FEATURES && j->head == JIT_EXPERT; k++) y += tensor_get(j->u_features->val, k) * f[k];
+    for (int64_t c = 0; c < 8 && j->head != JIT_EXPERT; c++) {
         y += tensor_get(j->u->val, c) * tensor_get(h, c);
         if (j->head == JIT_SINGLE) continue;
         double z = tensor_get(j->c->val, c);
@@ -397,7 +408,7 @@ static void training_finds_what_was_planted(void **state)
             int label = i % 3 == 0;
             for (int k = 0; k < LEN; k++) id[k] = 4 + (int32_t)rng_below(2, (uint64_t)(i * LEN + k), 10);
             if (head == JIT_SINGLE) id[2] = label ? 20 : 21;
-            if (head == JIT_CONCAT) all.change[i].feature[FEATURE_exp] = label ? -3 : 3;
+            if (jit_reads_features((JitHead)head)) all.change[i].feature[FEATURE_exp] = label ? -3 : 3;
             all.change[i].label = label;
             ids[i] = id, len[i] = LEN;
         }
@@ -458,6 +469,40 @@ static void lines_share_the_attention(void **state)
     }
 }
 
+/* The loss that JIT-Fine's successors train with: alpha 1/4 on defects, 3/4 elsewhere, times (1 - p)^2. */
+static void focal_loss_is_its_formula(void **state)
+{
+    (void)state;
+    Model *m = small_model(&run, "roberta", F64);
+    Batch x = small_batch(&run, m);
+    JitSet s;
+    JitScale scale;
+    JitModel j = head_on(m, &x, JIT_CONCAT, &s, &scale);
+    Batch batch = batch_of(&run, &j.tokens, &(BatchPlan){.pad = m->config.pad}, ROWS, B);
+    Pass p = {.tape = tape_open(&step, false)};
+    Tensor y = jit_logits(&j, &p, &batch)->val;
+    double want = 0;
+    j.focal = true;
+    for (int i = 0; i < B; i++) {
+        int label = s.change[ROWS[i]].label;
+        double right = 1 / (1 + exp(label ? -tensor_get(y, i) : tensor_get(y, i)));
+        if (label >= 0) want -= (label ? 0.25 : 0.75) * pow(1 - right, 2) * log(right) / 2;
+    }
+    near(tape_scalar(jit_loss(m, &p, &batch, &j)), want, 1e-12, "focal loss");
+}
+
+/* JIT-Fine's published ranking, by its own example: attention is pooled over all tokens of one text. */
+static void lines_by_token_pool_equal_texts(void **state)
+{
+    (void)state;
+    static const char *const SEEN[] = {"foo", "(", "foo", ")", NULL}, *const OTHER[] = {"bar", "foo", NULL};
+    const double attention[] = {.1, .2, .3, .4, 5};
+    const TokenTexts seen = {5, SEEN}, line[] = {{4, SEEN}, {1, SEEN}, {3, OTHER}, {0, NULL}};
+    double score[4], want[] = {1.4, .4, .4, 0};
+    token_line_scores(score, line, 4, &seen, attention);
+    for (int l = 0; l < 4; l++) near(score[l], want[l], 1e-15, "line");
+}
+
 static void heads_come_back(void **state)
 {
     (void)state;
@@ -473,9 +518,10 @@ static void heads_come_back(void **state)
         jit_model_open(&back, n, (JitHead)head);
         assert_int_equal(jit_head_save(&j, path), OK);
         assert_int_equal(jit_head_load(&back, path), OK);
-        EXPECT_NEAR(back.u->val, j.u->val, 0);
+        if (head != JIT_EXPERT) EXPECT_NEAR(back.u->val, j.u->val, 0);
         EXPECT_NEAR(back.b->val, j.b->val, 0);
         if (head == JIT_CONCAT) EXPECT_NEAR(back.v->val, j.v->val, 0);
+        if (jit_reads_features((JitHead)head)) EXPECT_NEAR(back.u_features->val, j.u_features->val, 0);
     }
     JitModel j;
     jit_model_open(&j, small_model(&run, "roberta", F32), JIT_CONCAT);
@@ -489,4 +535,5 @@ SUITE(TEST(the_last_of_each_project_and_class_are_cut), TEST(features_are_standa
       TEST(unknown_features_are_their_mean), TEST(sequences_are_message_added_removed),
       TEST(floors_reach_their_known_figures), TEST(words_find_a_planted_signal), TEST(each_field_has_its_own_words),
       TEST(floors_come_back), TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient),
-      TEST(training_finds_what_was_planted), TEST(lines_share_the_attention), TEST(heads_come_back))
+      TEST(training_finds_what_was_planted), TEST(lines_share_the_attention), TEST(focal_loss_is_its_formula),
+      TEST(lines_by_token_pool_equal_texts), TEST(heads_come_back))
