@@ -3,6 +3,7 @@
 
 #include "base/print.h"
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
@@ -87,6 +88,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     o->recipe = recipe_find(o->method);
     if (o->recipe) o->method = o->recipe->method;
     TRY(check_task(a, o->task));
+    TRY(read_load(&o->load, a));
     return read_numbers(o, a);
 }
 
@@ -185,6 +187,7 @@ static const Option OPTIONS[] = {
      "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
      "encoder-decoder in T5's shape, randomly initialised and trained whole; lm needs one: gpt2, llama, gpt_neox"},
     {"tokenizer", "DIR", "directory of the tokenizer (default: the model's)"},
+    LOAD_OPTIONS,
     {"language", "NAME", "PLBART's language token"},
     {"encoder", "K=V,..",
      "settings of the small model: layers, dim, heads, hidden, vocab; jit also: length, steps, lr"},
@@ -213,6 +216,7 @@ static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},
                                  {"score", "completion|all"},
                                  {"loss", "cross-entropy|focal"},
                                  {"features", "13|14"},
+                                 DTYPE_CHOICE,
                                  {0}};
 static const Command TUNE = {
     .name = "tune",

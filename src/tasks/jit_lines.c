@@ -1,86 +1,125 @@
-/* Strings are compared, not ids: " foo" within a line and "foo" at its beginning are one token string. */
+/* Rows of labelled lines as changes of one file without a path. */
 #include "tasks/jit_lines.h"
 
+#include <math.h>
 #include <string.h>
 
-#include "base/table.h"
-#include "text/sequence.h"
+#include "io/json.h"
 
-const char *const LINES_BY[LINES_BYS + 1] = {"occurrence", "token", NULL};
+const char *const LINE_FLOOR[LINE_FLOORS] = {"random order", "file order", "longest first"};
 
-void token_line_scores(double *score, const TokenTexts *line, int64_t lines, const TokenTexts *seen,
-                       const double *weight)
+static bool is_line(const cJSON *line)
 {
-    Arena a = arena_open(0);
-    Table place = table_open(&a, seen->n);
-    double *total = NEW(&a, double, seen->n + 1); /* the first belongs to strings that were not seen */
-    int64_t n = 1;
-    for (int64_t i = 0; i < seen->n; i++) {
-        if (!seen->token[i]) continue;
-        bool added;
-        int64_t *at = table_add(&place, seen->token[i], strlen(seen->token[i]), &added);
-        if (added) *at = n++;
-        total[*at] += weight[i];
+    const cJSON *kind = cJSON_GetArrayItem(line, 0), *label = cJSON_GetArrayItem(line, 1);
+    if (!cJSON_IsArray(line) || cJSON_GetArraySize(line) != 3 || !cJSON_IsString(cJSON_GetArrayItem(line, 2)))
+        return false;
+    if (!cJSON_IsString(kind) || (strcmp(kind->valuestring, "a") && strcmp(kind->valuestring, "d"))) return false;
+    return cJSON_IsNumber(label) && (label->valueint == 0 || label->valueint == 1) &&
+           !(label->valuedouble > label->valueint || label->valuedouble < label->valueint);
+}
+
+static Status read_row(CodeChange *out, int32_t **faulty, Arena *a, const cJSON *root, const char *where)
+{
+    const char *id = json_text_in(root, "id");
+    const cJSON *lines = cJSON_GetObjectItemCaseSensitive(root, "lines"), *one;
+    if (!id) return err_fail(E_FORMAT, "%s: id is not a string", where);
+    if (!cJSON_IsArray(lines)) return err_fail(E_FORMAT, "%s: lines is not an array", where);
+    int64_t n = cJSON_GetArraySize(lines), i = 0;
+    ChangeFile *file = NEW(a, ChangeFile, 1);
+    *file = (ChangeFile){.old_path = "", .new_path = "", .line = NEW(a, ChangeLine, n + 1)};
+    *faulty = NEW(a, int32_t, n + 1);
+    cJSON_ArrayForEach(one, lines)
+    {
+        if (!is_line(one))
+            return err_fail(E_FORMAT, "%s: line %lld is not of the form [\"a\" or \"d\", 0 or 1, text]", where,
+                            (long long)i + 1);
+        const char *text = cJSON_GetArrayItem(one, 2)->valuestring;
+        LineKind kind = *cJSON_GetArrayItem(one, 0)->valuestring == 'a' ? LINE_ADD : LINE_DEL;
+        (*faulty)[i] = cJSON_GetArrayItem(one, 1)->valueint;
+        file->line[i++] = (ChangeLine){kind, str_copy(a, text, strlen(text)), strlen(text)};
     }
-    for (int64_t l = 0; l < lines; l++) {
-        score[l] = 0;
-        for (int64_t k = 0; k < line[l].n; k++)
-            if (line[l].token[k]) score[l] += total[table_get(&place, line[l].token[k], strlen(line[l].token[k]), 0)];
+    file->n = n;
+    *out = (CodeChange){.repo = "", .id = str_copy(a, id, strlen(id)), .author = "", .message = "", .kind = ""};
+    out->time = TIME_UNKNOWN, out->label = -1;
+    out->n_files = 1, out->file = file;
+    return OK;
+}
+
+static Status read_rows(JitFaulty *out, Arena *a, RowReader *in)
+{
+    int64_t rooms[2] = {0};
+    for (bool more = true;; out->n++) {
+        TRY(rows_next(in, &more));
+        if (!more) return OK;
+        cJSON *root;
+        const char *where = str_print(a, "%s:%lld", in->path, (long long)in->line);
+        TRY(json_parse(&root, in->row.text, in->row.len, where));
+        GROW(a, out->change, out->n, rooms[0], 256);
+        GROW(a, out->faulty, out->n, rooms[1], 256);
+        Status s = read_row(&out->change[out->n], &out->faulty[out->n], a, root, where);
+        cJSON_Delete(root);
+        if (s) return s;
     }
-    arena_close(&a);
 }
 
-/* The text of a token without the sign that byte-level BPE or SentencePiece puts in the place of a blank. */
-static const char *bare(const Tokenizer *t, int32_t id)
+Status jit_lines_read(JitFaulty *out, Arena *a, const char *path)
 {
-    static const char *const BLANK[] = {"\xc4\xa0", "\xe2\x96\x81"};
-    const char *piece = tokenizer_piece(t, id);
-    for (int i = 0; piece && i < 2; i++)
-        if (!strncmp(piece, BLANK[i], strlen(BLANK[i]))) return piece + strlen(BLANK[i]);
-    return piece;
+    RowReader in;
+    *out = (JitFaulty){0};
+    TRY(rows_open(&in, path));
+    Status s = read_rows(out, a, &in);
+    rows_close(&in);
+    if (!s && !out->n) s = err_fail(E_MISMATCH, "%s: has no commit", path);
+    return s;
 }
 
-static TokenTexts texts_of(Arena *a, const Tokenizer *t, const int32_t *id, int64_t n)
+/* ---- orders and measures */
+
+static double length_of(const ChangeLine *l)
 {
-    const char **token = NEW(a, const char *, n + 1);
-    for (int64_t i = 0; i < n; i++) token[i] = bare(t, id[i]);
-    return (TokenTexts){n, token};
+    double n = 0;
+    for (size_t i = 0; i < l->len; i++) n += ((unsigned char)l->text[i] & 0xc0) != 0x80; /* not within a character */
+    return n;
 }
 
-/* The tokens of all added lines that the sequence holds, and what is paid to each. */
-static TokenTexts seen_tokens(double **weight, Arena *a, const CodeChange *c, const Tokenizer *t, const int32_t *id,
-                              const JitLines *lines, const double *attention)
+void jit_lines_floor(double *out, const CodeChange *c, LineFloor floor)
 {
-    int64_t most = 0, n = 0;
-    for (int64_t l = 0; l < lines->n; l++) most += lines->end[l] - lines->begin[l];
-    int32_t *kept = NEW(a, int32_t, most + 1);
-    *weight = NEW(a, double, most + 1);
-    for (int64_t l = 0; l < lines->n; l++) {
-        if (c->file[lines->file[l]].line[lines->line[l]].kind != LINE_ADD) continue;
-        for (int32_t k = lines->begin[l]; k < lines->end[l]; k++) (*weight)[n] = attention[k], kept[n++] = id[k];
-    }
-    return texts_of(a, t, kept, n);
+    for (int64_t f = 0, n = 0; f < c->n_files; f++)
+        for (int64_t l = 0; l < c->file[f].n; l++) {
+            const ChangeLine *line = &c->file[f].line[l];
+            if (line->kind == LINE_KEEP) continue;
+            out[n] = floor == LINES_BY_LENGTH ? length_of(line) : floor == LINES_IN_ORDER ? -(double)n : 0;
+            n++;
+        }
 }
 
-TokenLines jit_token_lines(Arena *a, const CodeChange *c, const Tokenizer *t, const JitPlan *p, const int32_t *id,
-                           const JitLines *lines, const double *attention)
+LineScores jit_lines_measure(const CodeChange *c, const int32_t *faulty, const double *score, bool added_alone)
 {
-    Arena scratch = arena_open(0);
-    int64_t most = change_count(c, LINE_ADD) + 1;
-    TokenLines out = {0, NEW(a, int64_t, most), NEW(a, int64_t, most), NEW(a, double, most)};
-    TokenTexts *line = NEW(&scratch, TokenTexts, most);
-    double *weight;
-    TokenTexts seen = seen_tokens(&weight, &scratch, c, t, id, lines, attention);
+    Arena scratch = arena_open((size_t)1 << 30);
+    int64_t most = change_count(c, LINE_ADD) + change_count(c, LINE_DEL), n = 0, at = 0;
+    int32_t *label = NEW(&scratch, int32_t, most + 1);
+    double *of = NEW(&scratch, double, most + 1);
     for (int64_t f = 0; f < c->n_files; f++)
         for (int64_t l = 0; l < c->file[f].n; l++) {
-            const ChangeLine *x = &c->file[f].line[l];
-            if (x->kind != LINE_ADD) continue;
-            Sequence s = sequence_open(&scratch, t, p->length);
-            sequence_add(&s, x->text, x->len, p->length);
-            line[out.n] = texts_of(&scratch, t, s.text.id, s.text.n);
-            out.file[out.n] = f, out.line[out.n++] = l;
+            LineKind kind = c->file[f].line[l].kind;
+            if (kind == LINE_ADD || (kind == LINE_DEL && !added_alone)) label[n] = faulty[at], of[n++] = score[at];
+            at += kind != LINE_KEEP;
         }
-    token_line_scores(out.score, line, out.n, &seen, weight);
+    LineScores s = effort_lines(label, of, n);
     arena_close(&scratch);
-    return out;
+    return s;
+}
+
+LineScores jit_lines_mean(const LineScores *each, int64_t n)
+{
+    LineScores sum = {0};
+    double found = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (isnan(each[i].ifa)) continue;
+        found++;
+        sum.ifa += each[i].ifa, sum.top_5 += each[i].top_5, sum.top_10 += each[i].top_10;
+        sum.recall_at_20 += each[i].recall_at_20, sum.effort_at_20 += each[i].effort_at_20;
+    }
+    return (LineScores){sum.ifa / found, sum.top_5 / found, sum.top_10 / found, sum.recall_at_20 / found,
+                        sum.effort_at_20 / found};
 }

@@ -1,31 +1,36 @@
-/* How a transformer ranks the lines of a commit: by the attention that the pooled token pays to them.
+/* Which lines of a defective commit are at fault?  A file of JSON Lines has a row for each commit, with its added
+ * ("a") and removed ("d") lines and whether each is at fault:
  *
- *   occurrence   a line gets the attention of its own tokens (jit_line_attention)
- *   token        as JIT-Fine publishes it: attention is summed for each token string over all added lines, and an
- *                added line gets, for each of its tokens, the sum of that string.  So a line that was cut off has a
- *                score, and one of brackets that repeat often is ranked high */
+ *   {"id": "6e71...", "lines": [["a", 0, "int x = 0 ;"], ["d", 1, "return y ;"]]}
+ *
+ *   TRY(jit_lines_read(&s, &run, path));
+ *   for (i = 0; i < s.n; i++) {
+ *       jit_lines_floor(score, &s.change[i], LINES_BY_LENGTH);
+ *       each[i] = jit_lines_measure(&s.change[i], s.faulty[i], score, true);
+ *   }
+ *   LineScores mean = jit_lines_mean(each, s.n); */
 #ifndef TASKS_JIT_LINES_H
 #define TASKS_JIT_LINES_H
 
-#include "tasks/jit_model.h"
+#include "change/change.h"
+#include "metric/effort.h"
 
-typedef enum { LINES_BY_OCCURRENCE, LINES_BY_TOKEN, LINES_BYS } LinesBy;
-extern const char *const LINES_BY[LINES_BYS + 1]; /* "occurrence", "token"; ends with NULL */
-
-/* Tokens as text, each without the sign of a blank in front; NULL for an id without text. */
 typedef struct {
     int64_t n;
-    const char *const *token;
-} TokenTexts;
-/* score[l] = sum over the tokens of line l of the sum of weight[i] over seen tokens of the same text. */
-void token_line_scores(double *score, const TokenTexts *line, int64_t lines, const TokenTexts *seen,
-                       const double *weight);
-/* The added lines of a commit, of which ids and attention (len) are given: *n lines at file and line, by score. */
-typedef struct {
-    int64_t n, *file, *line;
-    double *score;
-} TokenLines;
-TokenLines jit_token_lines(Arena *, const CodeChange *, const Tokenizer *, const JitPlan *, const int32_t *id,
-                           const JitLines *, const double *attention);
+    CodeChange *change; /* (n) with an id and one file of the added and removed lines, and nothing else */
+    int32_t **faulty;   /* (n) of each line */
+} JitFaulty;
+/* E_FORMAT names path:line. */
+Status jit_lines_read(JitFaulty *out, Arena *, const char *path);
+
+/* Orders that any ranking should beat: a random one, that of the file, and the longest lines first. */
+typedef enum { LINES_AT_RANDOM, LINES_IN_ORDER, LINES_BY_LENGTH, LINE_FLOORS } LineFloor;
+extern const char *const LINE_FLOOR[LINE_FLOORS];
+/* A score for each added or removed line, in their order.  Equal scores mean a random order (metric/effort.h). */
+void jit_lines_floor(double *out, const CodeChange *, LineFloor);
+
+/* NaN where no line that counts is at fault. */
+LineScores jit_lines_measure(const CodeChange *, const int32_t *faulty, const double *score, bool added_alone);
+LineScores jit_lines_mean(const LineScores *, int64_t n); /* over those that are not NaN */
 
 #endif

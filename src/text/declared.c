@@ -86,6 +86,8 @@ static void add_added(const Reader *r, Special s)
 static Status read_decoder(const Reader *r, const cJSON *map)
 {
     const cJSON *v;
+    if (map && !cJSON_IsObject(map))
+        return document_refuse(r->path, "added_tokens_decoder", map, "an object, id to token");
     cJSON_ArrayForEach(v, map)
     {
         int64_t id;
