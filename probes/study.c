@@ -43,15 +43,20 @@ static const char *size_of(Arena *a, const Run *r, const Peft *method)
     return "";
 }
 
+/* "lora", or "lora+2|3": with these layers trained whole (peft/blocks.h). */
 static Status add_method(Study *s, Run *r, const char *name)
 {
-    const Peft *peft = peft_find(name);
+    size_t n = strcspn(name, "+");
+    const char *own = str_copy(run_arena(r), name, n);
+    const Peft *peft = peft_find(own);
     if (!peft) return err_fail(E_CONFIG, "--methods: unknown method '%s'; `vernier list` shows the methods", name);
     if (s->methods == MOST_METHODS) return err_fail(E_CONFIG, "--methods: at most %d", MOST_METHODS);
-    if (strcmp(name, peft->name) != 0)
-        run_note(r, "`%s` is the method %s: %s (%s).", name, peft->name, peft->summary, peft->source);
-    s->method[s->methods++] = (StudyMethod){
-        .name = name, .peft = peft, .options = size_of(&s->arena, r, peft), .rate = rate_setting(&s->arena, peft)};
+    if (strcmp(own, peft->name) != 0)
+        run_note(r, "`%s` is the method %s: %s (%s).", own, peft->name, peft->summary, peft->source);
+    const char *options = size_of(&s->arena, r, peft);
+    if (name[n]) options = str_print(&s->arena, "%s%sblocks=%s", options, *options ? "," : "", name + n + 1);
+    s->method[s->methods++] =
+        (StudyMethod){.name = name, .peft = peft, .options = options, .rate = rate_setting(&s->arena, peft)};
     return OK;
 }
 
@@ -211,7 +216,7 @@ static const Setting SETTINGS[] = {
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
      {"", NULL, NULL, NULL}, .reads = "codebert/*|graphcodebert/*|plbart/*|unixcoder/*|codet5/*"},
     {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}, .reads = "config.json|*"},
-    {"methods", "of tuning, as vernier list names them; adapter is Houlsby's",
+    {"methods", "of tuning, as vernier list names them; adapter is Houlsby's; lora+2|3 trains layers 2 and 3 whole, too",
      {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},
      .among = "single|concat"},

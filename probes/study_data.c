@@ -11,9 +11,8 @@
 
 #include "base/rng.h"
 #include "base/str.h"
-#include "change/history.h"
-#include "change/javagen_change.h"
 #include "probe/make.h"
+#include "probes/commits.h"
 #include "probes/study.h"
 
 /* ---- defect prediction ---- */
@@ -33,68 +32,10 @@ static void divide_projects(Study *s)
     for (int64_t i = 0; i < test->n; i++) s->other[i] = !at_home(test->change[i].repo);
 }
 
-/* Kamei's measures from the synthetic history before each commit; four authors take turns by chance. */
-static void invent_features(CodeChange *c, int64_t n, uint64_t seed)
-{
-    static const char *const AUTHOR[] = {"ann", "bob", "cat", "dan"};
-    Arena a = arena_open(0);
-    History *h = history_open(&a);
-    for (int64_t i = 0; i < n; i++) {
-        const ChangeFile *f = c[i].file;
-        Touched t = {.old_path = f->old_path,
-                     .new_path = f->new_path,
-                     .status = f->status,
-                     .added = change_count(&c[i], LINE_ADD),
-                     .removed = change_count(&c[i], LINE_DEL)};
-        c[i].author = AUTHOR[rng_below(rng_stream(seed, "author"), (uint64_t)i, 4)];
-        history_add(h, c[i].feature, c[i].author, c[i].time, c[i].message, &t, 1);
-        c[i].has_features = true;
-    }
-    history_close(h);
-    arena_close(&a);
-}
-
-static CodeChange *invent_changes(Arena *a, uint64_t seed, int64_t n, int difficulty)
-{
-    CodeChange *c = NEW(a, CodeChange, n);
-    for (int64_t i = 0; i < n; i++) {
-        javagen_change(&c[i], a, seed, i, difficulty);
-        const char *path = strchr(c[i].file->new_path, '/') + 1; /* src/PACKAGE/... */
-        c[i].repo = str_copy(a, path, strcspn(path, "/"));
-    }
-    return c;
-}
-
 /* Reads or generates the commits for defect prediction, and divides them by time into splits. */
 static Status read_commits(Study *s, Run *r, const char *dir)
 {
-    Arena *a = &s->arena;
-    JitSet all;
-    if (dir) {
-        const char *train = str_print(a, "%s/jit/valid.jsonl", dir), *test = str_print(a, "%s/jit/test.jsonl", dir);
-        TRY(run_input(r, train));
-        TRY(run_input(r, test));
-        TRY(jit_read(&all, a, train));
-        TRY(jit_labelled(&all, train));
-        TRY(jit_read(&s->commits[SPLIT_TEST], a, test));
-        TRY(jit_labelled(&s->commits[SPLIT_TEST], test));
-    } else {
-        int64_t n = run_int(r, "commits"), seen = n * 3 / 5;
-        uint64_t seed = (uint64_t)run_int(r, "data-seed");
-        CodeChange *c = invent_changes(a, seed, n, 1);
-        invent_features(c, n, seed);
-        all = (JitSet){.n = seen, .change = c};
-        s->commits[SPLIT_TEST] = (JitSet){.n = n - seen, .change = c + seen};
-        jit_count(&all);
-        jit_count(&s->commits[SPLIT_TEST]);
-    }
-    jit_cut(&s->commits[SPLIT_TRAIN], &s->commits[SPLIT_VALID], a, &all, 0.2);
-    for (int k = 0; k < SPLITS; k++) {
-        const JitSet *x = &s->commits[k];
-        if (!x->positives || x->positives == x->n)
-            return err_fail(E_MISMATCH, "%lld %s commits, %lld of them defective: expected both classes",
-                            (long long)x->n, split_name((Split)k), (long long)x->positives);
-    }
+    TRY(commits_open(s->commits, &s->arena, r, dir));
     divide_projects(s);
     return OK;
 }
@@ -124,7 +65,7 @@ static Status read_language(Study *s, Run *r, const char *dir, const char *name,
             TRY(read_pairs(l, a, r, dir, (Split)k, n));
         } else {
             uint64_t seed = rng_stream((uint64_t)run_int(r, "data-seed"), split_name((Split)k));
-            l->change[k] = invent_changes(a, seed >> 12, n, which);
+            l->change[k] = commits_invent(a, seed >> 12, n, which);
             l->n[k] = n;
         }
     }

@@ -62,13 +62,15 @@ static Status read_options(TuneOptions *o, const Args *a)
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
     static const char *const LOSSES[] = {"cross-entropy", "focal", NULL};
-    int task, head, score, loss;
+    int task, head, score, loss, form, objectives;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
-    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg or lm");
+    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg, lm or pretrain");
     TRY(args_word(&task, a, "task", 0, names));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
     TRY(args_word(&loss, a, "loss", 0, LOSSES));
+    TRY(args_word(&objectives, a, "objectives", 0, REVIEW_FORM));
+    TRY(args_word(&form, a, "form", 0, (const char *const[]){"mcmd", "review", NULL}));
     *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
                        .options = args_text(a, "options", ""),
@@ -82,6 +84,8 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .per_split = args_given(a, "per-split"),
                        .score_all = score == 1,
                        .focal = loss == 1,
+                       .review = form == 1,
+                       .objectives = (ReviewForm)objectives,
                        .key = args_text(a, "text-key", LM_KEY),
                        .as_published = args_given(a, "as-published"),
                        .best_threshold = args_given(a, "best-threshold")};
@@ -109,7 +113,8 @@ static Status print_measures(const TuneJob *j, const Args *a, const char *out)
     } else {
         status = tune_print(j, card, path);
         const TuneView *view = tune_view(j->o.task);
-        if (!status) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
+        if (!status && !view->base) print_out("\nwritten to %s; vernier predict %s FILE\n", out, out);
+        if (!status && view->base) print_out("\nwritten to %s\n", out);
         if (!status && view->next) print_out("%s\n", view->next(j, out));
     }
     cJSON_Delete(card);
@@ -145,6 +150,7 @@ static Status tune(const Args *a)
     if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
     TRY(tune_check(&j));
     if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j.o.task)->input);
+    TRY(tune_blocks(&j, a));
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
     if (f.done && !args_quiet(a)) print_err("%s is finished; there is nothing to resume\n", out);
@@ -155,7 +161,8 @@ static Status tune(const Args *a)
 static const Option OPTIONS[] = {
     {"task", "TASK",
      "jit: just-in-time defect prediction (does a commit introduce a defect?); cmg: commit-message generation; lm: "
-     "language modelling of your own texts by a decoder"},
+     "language modelling of your own texts by a decoder; pretrain: an encoder-decoder on changes without labels, as "
+     "CodeReviewer or CCT5"},
     {"train", "FILE",
      "change records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels.  lm: "
      "rows "
@@ -174,6 +181,13 @@ static const Option OPTIONS[] = {
      "(vernier list methods names all)"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
+    {"full-blocks", "LIST",
+     "layers of the model that train whole beside the method's parameters: 6-11, or encoder:0-2,decoder:5; alone "
+     "with "
+     "--method blocks"},
+    {"choose-blocks", "HOW:K",
+     "the K layers with the largest accuracy of a linear probe minus the embeddings' (probe or ltp, ccm, typ: the "
+     "probing task, made of --train), or K random ones (random)"},
     {"score", "WHICH",
      "lm: completion (default: of completions and conversations only the completion, or the assistant's messages) or "
      "all tokens"},
@@ -195,6 +209,14 @@ static const Option OPTIONS[] = {
      "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's) or a text (lm: "
      "1024)",
      .alias = "length"},
+    {"objectives", "WHOSE",
+     "pretrain: codereviewer (default: comment, denoised comment, diff tags, denoised lines) or cct5 (MLM4CC, "
+     "MLM4CM, "
+     "NL2PL, PL2NL)"},
+    {"form", "FORM",
+     "cmg: mcmd (default: file names and lines, as the filtered MCMD data) or review (lines alone and <msg> before "
+     "the "
+     "message, as CodeReviewer and CCT5)"},
     {"target", "N", "cmg: maximum number of tokens of a message (default 128)"},
     {"epochs", "N", "number of epochs (default 10; lm: 3)"},
     {"batch", "N", "examples in each step (default 32; lm: 8)"},
@@ -210,18 +232,20 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},
                                  {"method", "@methods|@recipes|@baselines"},
                                  {"head", "single|concat|expert"},
                                  {"score", "completion|all"},
                                  {"loss", "cross-entropy|focal"},
+                                 {"form", "mcmd|review"},
+                                 {"objectives", "codereviewer|cct5"},
                                  {"features", "13|14"},
                                  DTYPE_CHOICE,
                                  {0}};
 static const Command TUNE = {
     .name = "tune",
     .summary = "tune a model on your own data: defect prediction, commit messages or texts",
-    .usage = "--task jit|cmg|lm --train FILE --out DIR [options]",
+    .usage = "--task jit|cmg|lm|pretrain --train FILE --out DIR [options]",
     .about =
         "Tunes a model to predict defects from labelled commits, to write commit messages, or to continue texts.  "
         "The "

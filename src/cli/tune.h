@@ -3,6 +3,7 @@
 #ifndef CLI_TUNE_H
 #define CLI_TUNE_H
 
+#include "cli/command.h"
 #include "run/progress.h"
 #include "tasks/jit_json.h"
 #include "tasks/tune.h"
@@ -14,6 +15,7 @@ typedef struct {
     const TuneTask *tune;
     const char *title, *loss;   /* "Defect prediction"; the axis of its loss */
     const char *input;          /* of --train */
+    bool base;                  /* the result is a model to begin with, and predicts nothing itself */
     bool scores;                /* evaluations give F1 and AUC, with which random scores compare; else a loss */
     const char *const *options; /* those that only some tasks have; ends with NULL */
     Status (*print)(const TuneJob *, const cJSON *validation, const cJSON *card, const char *path);
@@ -27,6 +29,9 @@ const TuneView *tune_view(const TuneTask *);
 /* How good the predictor is on the validation examples, as its card has it; cards are checked: E_FORMAT. */
 Status tune_print(const TuneJob *, const cJSON *card, const char *path);
 cJSON *tune_json(const TuneJob *, cJSON *card); /* the same as JSON; takes members of the card */
+
+/* Adds the layers that --full-blocks names or --choose-blocks chooses to the options of the method. */
+Status tune_blocks(TuneJob *, const Args *);
 
 typedef struct {
     TuneJob *job;

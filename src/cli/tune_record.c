@@ -304,6 +304,7 @@ static void add_config(cJSON *root, const TuneJob *j)
     }
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "options", o->options);
+    if (o->blocks) cJSON_AddStringToObject(c, "full-blocks", o->blocks);
     cJSON_AddStringToObject(c, "model", o->model ? o->model : j->p.task->base + 2);
     if (o->tokenizer) cJSON_AddStringToObject(c, "tokenizer", o->tokenizer);
     if (!o->model) cJSON_AddStringToObject(c, "encoder", o->small);

@@ -103,13 +103,14 @@ static void messages_config(cJSON *c, const TuneJob *j)
 {
     cJSON_AddNumberToObject(c, "max-length", j->p.cmg.source);
     cJSON_AddNumberToObject(c, "target", j->p.cmg.target);
+    if (j->p.cmg.review) cJSON_AddStringToObject(c, "form", "review");
 }
 
 static const TuneView CMG = {.tune = &TUNE_CMG,
                              .title = "Commit messages",
                              .input = "change records, one a line",
                              .loss = "loss (nats per token)",
-                             .options = (const char *const[]){"target", "encoder", "language", NULL},
+                             .options = (const char *const[]){"target", "form", "encoder", "language", NULL},
                              .print = print_messages,
                              .sentence = messages_sentence,
                              .config = messages_config};
@@ -172,9 +173,68 @@ static const TuneView LM = {.tune = &TUNE_LM,
                             .config = texts_config,
                             .next = texts_next};
 
+/* ---- pretraining */
+
+static Status print_objective(const cJSON *one, const char *path)
+{
+    const double most = 1e300;
+    const char *name = "";
+    double tokens = 0, loss = 0, unigram = 0, accuracy = 0, majority = 0;
+    TRY(json_text(&name, one, "objective", path));
+    TRY(json_real(&tokens, one, "tokens", 0, most, path));
+    TRY(json_real(&loss, one, "loss", 0, most, path));
+    TRY(json_real(&unigram, one, "unigram", 0, most, path));
+    TRY(json_real(&accuracy, one, "accuracy", 0, 1, path));
+    TRY(json_real(&majority, one, "majority", 0, 1, path));
+    print_out("%-16s %8.0f %10.4f %10.4f %10.4f %10.4f\n", name, tokens, loss, unigram, accuracy, majority);
+    return OK;
+}
+
+static Status print_objectives(const TuneJob *j, const cJSON *v, const cJSON *card, const char *path)
+{
+    (void)j, (void)card;
+    const cJSON *one;
+    print_out("%-16s %8s %10s %10s %10s %10s\n", "", "tokens", "loss", "unigram", "accuracy", "majority");
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(v, "objectives")) TRY(print_objective(one, path));
+    print_out(
+        "loss: nats a token on the validation changes; unigram: the entropy of these tokens; majority: the share "
+        "of the most frequent\n");
+    return OK;
+}
+
+static const char *objectives_sentence(const TuneJob *j, const cJSON *v)
+{
+    return str_print(j->run, "Validation loss %.4g nats per token, the mean over the objectives", measure(v, "loss"));
+}
+
+static void objectives_config(cJSON *c, const TuneJob *j)
+{
+    cJSON_AddStringToObject(c, "objectives", REVIEW_FORM[j->p.objectives]);
+}
+
+/* A task that begins with the result. */
+static const char *objectives_next(const TuneJob *j, const char *out)
+{
+    const char *tokenizer = j->o.tokenizer ? j->o.tokenizer : j->o.model;
+    if (!predictor_whole(j->p.peft)) return str_print(j->run, "vernier adapter merge %s %s MODEL", j->o.model, out);
+    return str_print(j->run, "vernier tune --task cmg --form review --model %s/model --tokenizer %s ...", out,
+                     tokenizer ? tokenizer : str_print(j->run, "%s/writer", out));
+}
+
+static const TuneView PRETRAIN = {.tune = &TUNE_PRETRAIN,
+                                  .title = "Pretraining on changes",
+                                  .input = "change records, one a line",
+                                  .base = true,
+                                  .loss = "loss (nats per token)",
+                                  .options = (const char *const[]){"objectives", "target", "encoder", NULL},
+                                  .print = print_objectives,
+                                  .sentence = objectives_sentence,
+                                  .config = objectives_config,
+                                  .next = objectives_next};
+
 /* ---- any task */
 
-const TuneView *const TUNE_VIEWS[] = {&JIT, &CMG, &LM, NULL};
+const TuneView *const TUNE_VIEWS[] = {&JIT, &CMG, &LM, &PRETRAIN, NULL};
 
 const TuneView *tune_view(const TuneTask *task)
 {

@@ -16,7 +16,7 @@ bool build_is_class_head(const char *parameter)
 bool build_is_any_head(const char *parameter)
 {
     return build_is_class_head(parameter) ||
-           str_glob("lm_head.*|cls.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|"
+           str_glob("lm_head.*|cls.*|cls_head.*|embed_out.*|head.dense.*|head.norm.*|decoder.weight|decoder.bias|"
                     "final_logits_bias",
                     parameter);
 }

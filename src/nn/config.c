@@ -299,6 +299,7 @@ Status config_check(Config *c)
     TRY(in_range("head_dim", c->head_dim, 0, 1 << 16));
     TRY(in_range("hidden", c->hidden, 0, 1 << 24));
     TRY(in_range("classes", c->classes, 0, 1 << 20));
+    TRY(in_range("state_classes", c->state_classes, 0, 1 << 20));
     TRY(in_range("positions", c->positions, 0, 1 << 28));
     TRY(check_heads(c, "heads", c->heads));
     if (c->decoder_heads) TRY(check_heads(c, "decoder_heads", c->decoder_heads));

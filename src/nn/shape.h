@@ -29,6 +29,7 @@ typedef struct {                /* zero-initialise, call arch defaults (the publ
     int decoder_heads, decoder_hidden; /* BART; 0: as the encoder's */
     int types;                         /* rows of BERT's and RoBERTa's token type table */
     int classes;                       /* of the classification head; 0: none */
+    int state_classes;                 /* T5: of CodeReviewer's head on the encoder's first state; 0: none */
     Act act;
     bool gated;                    /* T5 v1.1 feed-forward: act(wi_0 x) * wi_1 x */
     bool tie_head;                 /* LM head shares the token table */

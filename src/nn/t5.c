@@ -133,6 +133,10 @@ static void build(Model *m)
         g->class_w = build_param(m, "classifier.weight", small, SHAPE(c->classes, c->dim));
         g->class_b = build_param(m, "classifier.bias", (Init){INIT_ZERO, 0}, SHAPE(c->classes));
     }
+    if (c->state_classes) {
+        build_param(m, "cls_head.weight", (Init){INIT_NORMAL, 0.02}, SHAPE(c->state_classes, c->dim));
+        build_param(m, "cls_head.bias", (Init){INIT_ZERO, 0}, SHAPE(c->state_classes));
+    }
 }
 
 static double untie(Model *m)
@@ -323,8 +327,9 @@ static void write_config(const Config *c, cJSON *root)
 
 static void adapt(Config *c, const Weights *w)
 {
-    const Stored *out = weights_find(w, "classifier.weight");
+    const Stored *out = weights_find(w, "classifier.weight"), *own = weights_find(w, "cls_head.weight");
     c->classes = out && out->rank == 2 ? (int)out->dim[0] : 0;
+    c->state_classes = own && own->rank == 2 ? (int)own->dim[0] : 0;
 }
 
 static const Sublayer SUBLAYERS[] = {
@@ -332,7 +337,7 @@ static const Sublayer SUBLAYERS[] = {
     {PART_DECODER, "attn", "decoder.block.", ".layer.0"}, {PART_DECODER, "ffn", "decoder.block.", ".layer.2"},
     {PART_CROSS, "attn", "decoder.block.", ".layer.1"},   {0}};
 
-static const Head OTHERS[] = {{"cls_head", "CodeReviewer's classification"},
+static const Head OTHERS[] = {{"cls_head", "CCT5's classification of a change and its features"},
                               {"proj", "a projection, as of CodeT5+ for text matching"},
                               {"itm_head", "CodeT5+'s matching of text and code"},
                               {"decoder.block.0.layer.1.EncDecAttention.relative_attention_bias",

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "nn/build.h"
+#include "peft/blocks.h"
 
 /* The head belongs to the task, not to the method: a classification head trains with every
  * method and counts with none, a language-model head stays frozen. */
@@ -55,11 +56,22 @@ static void check_names(const Peft *method, const Model *m, int before)
               "%s adds the parameter %s, expected a name like %s", method->name, params_at(m->params, i)->name, mine);
 }
 
+/* A start that takes part of the base into the adapter leaves the layers as no file has them. */
+static Status check_blocks(const Peft *method, const Model *m, const PeftConfig *cfg)
+{
+    if (!cfg->blocks) return OK;
+    if (method->trains_all) return err_fail(E_CONFIG, "blocks: %s trains every layer already", method->name);
+    if (cfg->init == START_PISSA || cfg->init == START_OLORA)
+        return err_fail(E_CONFIG, "blocks: init=pissa and init=olora change the layers that train, expected another");
+    return blocks_check(m, cfg->blocks);
+}
+
 Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     int before = params_n(m->params);
     if (params_count(m->params, str_print(m->run, "peft.%s.*", method->name), false))
         return err_fail(E_CONFIG, "%s is attached to this model already; a method attaches once", method->name);
+    TRY(check_blocks(method, m, cfg));
     params_train(m->params, "*", false);
     TRY(method->attach(m, hooks, cfg));
     check_names(method, m, before);
@@ -69,7 +81,7 @@ Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig 
     for (int i = 0; i < params_n(m->params); i++)
         if (build_is_class_head(params_at(m->params, i)->name))
             params_train(m->params, params_at(m->params, i)->name, true);
-    return OK;
+    return cfg->blocks ? blocks_train(m, cfg->blocks) : OK;
 }
 
 /* ---- options as text */
@@ -122,6 +134,7 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      WORD(init, STARTS),
                                      OPTION(tables, TEXT),
                                      OPTION(tokens, TEXT),
+                                     OPTION(blocks, TEXT),
                                      WORD(scaling, SCALINGS),
                                      WORD(residual, RESIDUALS),
                                      {"encoder", OPTION_FLAG, offsetof(PeftConfig, on[PART_ENCODER])},

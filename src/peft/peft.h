@@ -54,6 +54,8 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     const char *tables; /* LoRA, DoRA: matrices outside the layers that are adapted, too: a glob over their names,
                               like wte or lm_head, or NULL.  A tied head and its table come apart */
     bool merge_tied;    /* LoRA: merging changes both of a tied pair, as PEFT's merge does, and not the adapted one */
+    const char
+        *blocks; /* layers of the base that train whole beside the method, as peft/blocks.h reads them, or NULL */
     const char *tokens; /* LoRA, DoRA, tokens: "5|8|100", rows of the token table that train, or NULL */
     bool norm_gradient; /* DoRA: the gradient goes through the norm, too, which costs a layer's size in memory */
     bool plain_norm;    /* DoRA: the norm is that of W + B A, without the scale, and the bias is scaled along, as the

@@ -5,6 +5,7 @@
 
 #include "nn/finite.h"
 #include "tasks/jit_model.h"
+#include "tasks/review.h"
 #include "text/sequence.h"
 
 static const char MODE[] = "<encoder-decoder>"; /* of UniXcoder */
@@ -59,6 +60,7 @@ typedef struct {
     const Model *model;
     const Tokenizer *tokenizer;
     const CmgPlan *plan;
+    ReviewPlan review; /* where the plan wants that form */
 } Reader;
 
 static void put_change(Sequence *s, const CodeChange *c, const CmgPlan *p)
@@ -100,6 +102,11 @@ static Status no_lines(const CodeChange *c)
     return err_fail(E_MISMATCH, "commit %.40s has no lines, expected a diff", c->id);
 }
 
+static Status no_message(const CodeChange *c)
+{
+    return err_fail(E_MISMATCH, "commit %.40s has no message, expected the one to learn", c->id);
+}
+
 static Status source(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
 {
     if (!has_lines(c)) return no_lines(c);
@@ -134,7 +141,7 @@ static Status prompt(int32_t **id, int32_t *n, Arena *a, const Reader *r, const 
 static Status target(int32_t **id, int32_t *n, Arena *a, const Reader *r, const CodeChange *c)
 {
     Bytes subject = cmg_subject(c);
-    if (!subject.len) return err_fail(E_MISMATCH, "commit %.40s has no message, expected the one to learn", c->id);
+    if (!subject.len) return no_message(c);
     Arena scratch = arena_open(0);
     Sequence s = sequence_open(&scratch, r->tokenizer, r->plan->target);
     sequence_add(&s, subject.text, subject.len, s.room);
@@ -179,6 +186,23 @@ static Status put_pair(Columns *x, int64_t i, Arena *a, const Reader *r, const C
     return OK;
 }
 
+/* In the form of CodeReviewer and CCT5. */
+static Status put_review(Columns *x, int64_t i, Arena *a, const Reader *r, const CodeChange *c, bool targets)
+{
+    Bytes subject = cmg_subject(c);
+    if (!has_lines(c)) return no_lines(c);
+    if (targets && !subject.len) return no_message(c);
+    const ReviewExample e = review_simple_change(a, c, subject, &r->review);
+    x->src[i] = e.source, x->src_len[i] = e.n_source;
+    x->len[i] = targets ? e.n_target : 1;
+    x->ids[i] = NEW(a, int32_t, x->len[i]);
+    x->ids[i][0] = start_of(r->model, r->tokenizer);
+    if (!targets) return OK;
+    x->target[i] = e.target;
+    batch_shift_right(x->ids[i], &r->model->config, e.target, 1, e.n_target);
+    return OK;
+}
+
 /* The prompt and the target behind it; the prompt's last row predicts the first token of the target. */
 static Status put_prompt(Columns *x, int64_t i, Arena *a, const Reader *r, const CodeChange *c, bool targets)
 {
@@ -197,13 +221,26 @@ static Status put_prompt(Columns *x, int64_t i, Arena *a, const Reader *r, const
     return OK;
 }
 
-static Status examples(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Reader *r, bool targets)
+static Status open_review(Reader *r)
+{
+    const CmgPlan *p = r->plan;
+    if (by_prompt(r->model))
+        return err_fail(E_MISMATCH,
+                        "UniXcoder reads no change in the form of CodeReviewer, expected an encoder-decoder");
+    TRY(review_plan(&r->review, r->tokenizer, REVIEW_CODEREVIEWER, r->model->config.vocab));
+    r->review.source = p->source, r->review.target = p->target;
+    return OK;
+}
+
+static Status examples(Examples *out, Arena *a, int64_t n, const CodeChange *c, Reader *r, bool targets)
 {
     TRY(cmg_writes(r->model));
     bool prompts = by_prompt(r->model);
+    if (r->plan->review) TRY(open_review(r));
     Columns x = {NEW(a, int32_t *, n), NEW(a, int32_t, n), NEW(a, int32_t *, n), NEW(a, int32_t, n),
                  NEW(a, int32_t *, n)};
-    for (int64_t i = 0; i < n; i++) TRY((prompts ? put_prompt : put_pair)(&x, i, a, r, &c[i], targets));
+    for (int64_t i = 0; i < n; i++)
+        TRY((r->plan->review ? put_review : prompts ? put_prompt : put_pair)(&x, i, a, r, &c[i], targets));
     *out = (Examples){.n = n,
                       .ids = (const int32_t *const *)x.ids,
                       .len = x.len,
@@ -216,13 +253,13 @@ static Status examples(Examples *out, Arena *a, int64_t n, const CodeChange *c, 
 Status cmg_tokens(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Model *m, const Tokenizer *t,
                   const CmgPlan *p)
 {
-    return examples(out, a, n, c, &(Reader){m, t, p}, true);
+    return examples(out, a, n, c, &(Reader){.model = m, .tokenizer = t, .plan = p}, true);
 }
 
 Status cmg_sources(Examples *out, Arena *a, int64_t n, const CodeChange *c, const Model *m, const Tokenizer *t,
                    const CmgPlan *p)
 {
-    return examples(out, a, n, c, &(Reader){m, t, p}, false);
+    return examples(out, a, n, c, &(Reader){.model = m, .tokenizer = t, .plan = p}, false);
 }
 
 /* ---- training */
@@ -266,13 +303,14 @@ void cmg_evaluate(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Eval
 
 /* ---- writing */
 
-/* The text of the tokens that stand for text. */
+/* The text of the tokens that stand for text; the <msg> in front of a message is none. */
 static Bytes told(Arena *run, Arena *step, const Tokenizer *t, const int32_t *id, int32_t n)
 {
     int32_t *kept = NEW(step, int32_t, n + 1);
     int64_t k = 0;
     size_t len;
-    for (int32_t i = 0; i < n; i++)
+    bool begun = n > 0 && id[0] == tokenizer_find(t, "<msg>");
+    for (int32_t i = begun; i < n; i++)
         if (!tokenizer_is_special(t, id[i]) && id[i] < tokenizer_size(t)) kept[k++] = id[i];
     const char *text = tokenizer_decode(t, step, kept, k, &len);
     while (len && strchr(" \t\r\n", text[len - 1])) len--;

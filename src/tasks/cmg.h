@@ -10,6 +10,9 @@
  * their own where the tokenizer has them ("<add>") or where the model's token table has room behind the tokenizer's
  * ids, else they are text.
  *
+ * In the form of CodeReviewer and CCT5 (review.h) there are no file names, blank kept lines are left out, white space
+ * stays inside a line, and the decoder writes <msg> first.
+ *
  * UniXcoder, an encoder that writes behind its prompt, reads <s> <encoder-decoder> </s> diff </s> with rows that see
  * each other, and goes on with the subject, whose rows see the rows before them.  (Its authors begin a subject
  * with <mask0>; nothing stands in its place here, as generate_tokens() has it.)
@@ -32,6 +35,7 @@ typedef struct {
     int source, target;     /* tokens at most, with their frames */
     int32_t keep, add, del; /* ids of the marks, or -1: the texts "<keep>", "<add>", "<del>" */
     const char *language;   /* of the code, for PLBART's frame, else NULL; messages are en_XX */
+    bool review;            /* in the form of CodeReviewer and CCT5, which keep, add and del are not of */
 } CmgPlan;
 /* source 512 and target 128, or as many as the model has positions: UniXcoder for both together. */
 CmgPlan cmg_plan(const Model *, const Tokenizer *);

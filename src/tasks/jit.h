@@ -6,9 +6,9 @@
  *   <s> message [ADD] line [ADD] line ... [DEL] line [DEL] line ... </s>
  *
  * with at most `message` tokens of the message and `length` in all; the end is cut.  White space in a line is
- * collapsed.  Lines keep the order of the diff, where the published data lost it.  The two special tokens are
- * vocabulary entries of their own where the model's token table has room behind the tokenizer's ids, else they are
- * the text "[ADD]" and "[DEL]".
+ * collapsed.  Lines keep the order of the diff, where the published data lost it.  The two special tokens are the
+ * tokenizer's <add> and <del> where it has both, as CodeReviewer and CCT5 do; vocabulary entries of their own where
+ * the model's token table has room behind the tokenizer's ids; else the text "[ADD]" and "[DEL]".
  *
  *   JitSet all, train, valid;
  *   TRY(jit_read(&all, &run, "changes.jsonl"));

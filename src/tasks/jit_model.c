@@ -24,6 +24,18 @@ static void open_features(JitModel *j, ParamSet *set, int64_t dim)
     j->c = param_add(set, "peft.jit.features.dense.bias", init, SHAPE(dim));
 }
 
+/* CodeReviewer's classifier of a change, where the model has it, is where this one starts: of two classes, the logit
+ * is the difference. */
+static void start_as_trained(JitModel *j)
+{
+    const ParamSet *all = j->model->params;
+    const Param *w = param_find(all, "cls_head.weight"), *b = param_find(all, "cls_head.bias");
+    if (!w || !b || !j->u || w->val.dim[0] != 2) return;
+    int64_t dim = w->val.dim[1];
+    for (int64_t i = 0; i < dim; i++) tensor_set(j->u->val, i, tensor_get(w->val, dim + i) - tensor_get(w->val, i));
+    tensor_set(j->b->val, 0, tensor_get(b->val, 1) - tensor_get(b->val, 0));
+}
+
 void jit_model_open(JitModel *j, Model *m, JitHead head)
 {
     const Config *c = &m->config;
@@ -35,6 +47,7 @@ void jit_model_open(JitModel *j, Model *m, JitHead head)
     if (jit_reads_features(head))
         j->u_features = param_add(m->params, "peft.jit.features.weight", weight,
                                   SHAPE(1, head == JIT_EXPERT ? N_FEATURES : c->dim));
+    start_as_trained(j);
 }
 
 void jit_model_show(JitModel *j, Arena *a, const JitSet *s, const Examples *tokens, const JitScale *scale)

@@ -7,19 +7,24 @@
 JitPlan jit_plan(const Tokenizer *t, int vocab, int positions)
 {
     JitPlan p = {.length = positions && positions < 512 ? positions : 512, .message = 64, .add = -1, .del = -1};
-    int32_t own = sequence_free_id(t);
-    if (own + 2 <= vocab) p.add = own, p.del = own + 1;
+    int32_t own = sequence_free_id(t), add = tokenizer_find(t, LINE_MARK[LINE_ADD]);
+    if (add >= 0 && tokenizer_find(t, LINE_MARK[LINE_DEL]) >= 0)
+        p.add = add, p.del = tokenizer_find(t, LINE_MARK[LINE_DEL]);
+    else if (own + 2 <= vocab)
+        p.add = own, p.del = own + 1;
     return p;
 }
 
-/* Appends all lines of one kind, each after its special token, and records their places while there is room. */
+/* Appends all lines of one kind, each after its special token, and records their places while there is room.  CCT5,
+ * whose tokens are "<add>" and "<del>", reads no blank lines. */
 static void put_lines(Sequence *s, JitLines *lines, const CodeChange *c, LineKind kind, int32_t id, const char *text)
 {
-    bool any = false;
+    bool any = false, no_blank = id >= 0 && id == tokenizer_find(s->tokenizer, LINE_MARK[kind]);
     for (int64_t f = 0; f < c->n_files; f++)
         for (int64_t l = 0; l < c->file[f].n && s->text.n < s->room; l++) {
             const ChangeLine *line = &c->file[f].line[l];
             if (line->kind != kind) continue;
+            if (no_blank && line_blank((Bytes){(char *)line->text, line->len})) continue;
             any = true;
             sequence_mark(s, id, text);
             int64_t from = s->text.n;

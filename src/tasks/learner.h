@@ -45,7 +45,7 @@ typedef struct {
     const char *title;            /* what it is, in a line */
     const char *source;           /* the paper */
     const LearnerOption *options; /* ends with a NULL name; NULL: none */
-    const char *file;             /* the file of its own in a predictor's directory */
+    bool seeded;                  /* its model depends on the seed */
     bool best_threshold; /* commits are called defective from the score with the best validation F1 on, not from .5,
                                      unless as_published */
 

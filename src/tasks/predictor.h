@@ -33,6 +33,7 @@
 #include "tasks/jit_attention.h"
 #include "tasks/learner.h"
 #include "tasks/lm.h"
+#include "tasks/review.h"
 
 typedef struct {
     const struct Task *task;
@@ -55,6 +56,8 @@ typedef struct {
 
     CmgPlan cmg; /* cmg */
 
+    ReviewForm objectives; /* pretrain */
+
     LmPlan lm;       /* lm; its chat is the caller's */
     const char *key; /* the member that holds a row's text */
 
@@ -75,7 +78,7 @@ typedef struct Task {
     Status (*load_head)(Predictor *, Arena *);             /* once the adapter is there; NULL: it has none */
     Status (*check_lengths)(const Predictor *, int taken); /* does the card fit the model, less `taken` positions? */
 } Task;
-extern const Task TASK_JIT, TASK_CMG, TASK_LM;
+extern const Task TASK_JIT, TASK_CMG, TASK_LM, TASK_PRETRAIN;
 
 /* A method of peft/, its alias, or a learner: the others are NULL.  E_CONFIG: none has that name. */
 Status predictor_method(Predictor *, const char *name);

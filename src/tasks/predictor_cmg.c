@@ -13,6 +13,7 @@ static void write_card(const Predictor *p, cJSON *root)
     cJSON_AddNumberToObject(root, "keep", p->cmg.keep);
     cJSON_AddNumberToObject(root, "add", p->cmg.add);
     cJSON_AddNumberToObject(root, "del", p->cmg.del);
+    if (p->cmg.review) cJSON_AddBoolToObject(root, "review", true);
 }
 
 /* Reads the settings of message generation from a predictor's JSON: lengths, special tokens and language. */
@@ -29,6 +30,7 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
     TRY(json_int(&mark[0], root, "keep", -1, MOST_IDS, path));
     TRY(json_int(&mark[1], root, "add", -1, MOST_IDS, path));
     TRY(json_int(&mark[2], root, "del", -1, MOST_IDS, path));
+    TRY(json_bool(&p->cmg.review, root, "review", path));
     p->cmg.keep = mark[0], p->cmg.add = mark[1], p->cmg.del = mark[2];
     return OK;
 }

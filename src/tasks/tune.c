@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-const TuneTask *const TUNE_TASKS[] = {&TUNE_JIT, &TUNE_CMG, &TUNE_LM, NULL};
+#include "base/str.h"
+
+const TuneTask *const TUNE_TASKS[] = {&TUNE_JIT, &TUNE_CMG, &TUNE_LM, &TUNE_PRETRAIN, NULL};
 
 /* Fills in the default method and rejects combinations of task, method and options that are not possible. */
 Status tune_check(TuneJob *j)
@@ -29,6 +31,21 @@ Status tune_check(TuneJob *j)
     int length; /* before a small model is pretrained in vain */
     TRY(tune_number(&length, "max-length", o->length, o->task->least, o->task->least, 1 << 16));
     return p->peft ? peft_set(&(PeftConfig){0}, j->run, p->options) : OK;
+}
+
+/* In the text of the options commas separate these, so the layers are separated by '|'. */
+Status tune_set_blocks(TuneJob *j, const char *list)
+{
+    Predictor *p = &j->p;
+    char *own = str_copy(j->run, list, strlen(list));
+    if (!p->peft) return err_fail(E_CONFIG, "--full-blocks is for the methods of peft; %s has no layers", p->method);
+    if (p->peft->trains_all)
+        return err_fail(E_CONFIG, "--full-blocks: %s trains every layer already; expected another --method",
+                        p->method);
+    for (char *c = own; (c = strchr(c, ','));) *c = '|';
+    j->o.blocks = own;
+    p->options = str_print(j->run, "%s%sblocks=%s", j->o.options, *j->o.options ? "," : "", own);
+    return peft_set(&(PeftConfig){0}, j->run, p->options);
 }
 
 Status tune_read(TuneJob *j)

@@ -27,7 +27,7 @@ typedef struct {
     Status (*make)(TuneJob *);          /* everything else */
     Status (*begin)(TuneJob *);         /* makes the small model where none is given; NULL: check() refuses that */
 } TuneTask;
-extern const TuneTask TUNE_JIT, TUNE_CMG, TUNE_LM;
+extern const TuneTask TUNE_JIT, TUNE_CMG, TUNE_LM, TUNE_PRETRAIN;
 extern const TuneTask *const TUNE_TASKS[]; /* NULL-ended */
 
 /* The user's options.  Their names of options in messages are those of `vernier tune`. */
@@ -39,8 +39,11 @@ typedef struct {
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
     const char *tokenizer;        /* NULL: the model's */
+    const char *blocks;           /* layers that train whole beside the method; NULL: none; tune_set_blocks() */
     const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
+    ReviewForm objectives;        /* pretrain */
+    bool review;                  /* cmg: changes and messages in the form of CodeReviewer and CCT5 */
     int64_t length, target;       /* tokens of a commit or change, and of a message, at most; 0: the default */
     int64_t features;             /* 14, or 13 */
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
@@ -72,6 +75,8 @@ struct TuneJob {
 };
 
 Status tune_check(TuneJob *);
+/* After the check: layers of the base that train whole beside the method (peft/blocks.h); a second call counts. */
+Status tune_set_blocks(TuneJob *, const char *list);
 Status tune_read(TuneJob *);
 /* Writes below `dir`; where `resume`, continues from the files of an interrupted call. */
 Status tune_make(TuneJob *, const char *dir, bool resume);

@@ -57,8 +57,8 @@ static Status plan(TuneJob *j)
         return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a change", taken, left,
                         most);
     TRY(tune_number(&c->source, "max-length", j->o.length, c->source, CMG_LEAST, left));
-    c->language = j->o.language;
-    snprintf(j->shape, sizeof j->shape, "lengths %d and %d", c->source, c->target);
+    c->language = j->o.language, c->review = j->o.review;
+    snprintf(j->shape, sizeof j->shape, "lengths %d and %d%s", c->source, c->target, c->review ? ", review" : "");
     return OK;
 }
 

@@ -60,7 +60,7 @@ static Status keep_model(Work *w, Arena *scratch)
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
-    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|encoder/*|writer/"
+    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|pretrain.json|encoder/*|writer/"
                      "*|" TUNE_SCRATCH,
                      name);
 }

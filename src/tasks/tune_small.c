@@ -9,14 +9,16 @@
 #include "base/rng.h"
 #include "base/seal.h"
 #include "base/str.h"
+#include "tasks/review.h"
 #include "tasks/tune.h"
 #include "train/pretrain.h"
 
 typedef struct {
     Config config;
     int64_t steps, vocab;
-    double lr; /* of the pretraining; 0: there is none */
-    int room;  /* positions that no text gets */
+    double lr;                  /* of the pretraining; 0: there is none */
+    int room;                   /* positions that no text gets */
+    const char *const *symbols; /* tokens that the tokenizer has, too; NULL: none */
 } Small;
 
 static Status set_number(Small *s, const char *key, const char *value)
@@ -106,7 +108,7 @@ static Status learn_tokens(const TuneJob *j, const Small *s, const char *dir)
     Bpe *b;
     Bytes *text = NEW(&scratch, Bytes, j->train.n);
     for (int64_t i = 0; i < j->train.n; i++) text[i] = change_text(&scratch, &j->train.change[i]);
-    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab}, text, j->train.n);
+    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab, .special = s->symbols}, text, j->train.n);
     if (!status) {
         status = bpe_save(b, dir);
         bpe_close(b);
@@ -224,7 +226,9 @@ static Status make_writer(TuneJob *j, Small *s, const char *dir)
 
 Status tune_writer(TuneJob *j)
 {
-    Small s = {.config = small_config("t5"), .vocab = 4000};
+    Small s = {.config = small_config("t5"),
+               .vocab = 4000,
+               .symbols = j->o.review || j->p.task == &TASK_PRETRAIN ? REVIEW_SYMBOLS : NULL};
     const char *dir = predictor_path(&j->p, j->run, j->p.task->base);
     s.config.layers = s.config.decoder_layers = 2, s.config.head_dim = 0;
     TRY(settings(&s, j));

@@ -123,6 +123,38 @@ static void heads(void **state)
         }
 }
 
+/* CodeReviewer's classifier on T5 is kept and written again; a classifier in parts, as CCT5's of a change and its
+ * features, is skipped; one that does not fit is refused. */
+static void classifiers_of_states(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        Config c = small_config("t5");
+        Model *a, *b, *again;
+        c.state_classes = 2;
+        EXPECT(model_open(&a, &arena, &c, F32, 1) == OK, "%s", err_message());
+        tensor_set(param_find(a->params, "cls_head.bias")->val, 1, 0.25);
+        Saved s = saved(a);
+        if (k) wrap(&s, "module.");
+        EXPECT(load(&b, &s, "pytorch_model.bin", (LoadOptions){.no_lm_head = k}) == OK, "%s", err_message());
+        expect_same(a, b, "t5 with cls_head");
+        EXPECT(model_save(b, dir) == OK && model_load(&again, &arena, dir) == OK, "%s", err_message());
+        expect_same(a, again, "t5 with cls_head, written again");
+    }
+    Model *a = small_model(&arena, "t5", F32), *b;
+    Saved s = saved(a);
+    add(&s, "cls_head.dense.weight", 8, 14);
+    EXPECT(load(&b, &s, "pytorch_model.bin", (LoadOptions){0}) == OK, "%s", err_message());
+    EXPECT(strstr(said.text, "skipped 'cls_head.dense.weight'") != NULL, "%s", said.text);
+    s = saved(a);
+    add(&s, "cls_head.weight", 2, 9);
+    add(&s, "cls_head.bias", 1, 2);
+    expect_refused(load(&b, &s, "pytorch_model.bin", (LoadOptions){0}), "cls_head.weight");
+    s = saved(a);
+    add(&s, "cls_head.weight", 2, 8);
+    expect_refused(load(&b, &s, "pytorch_model.bin", (LoadOptions){0}), "has no tensor 'cls_head.bias'");
+}
+
 /* A layer that the config forgot has a name like any other, and is no head; nor is a name that a head's begins. */
 static void surplus(void **state)
 {
@@ -215,9 +247,9 @@ static void general_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wrappers),     cmocka_unit_test(bare),
-                                       cmocka_unit_test(heads),        cmocka_unit_test(surplus),
-                                       cmocka_unit_test(copies),       cmocka_unit_test(vocabulary),
-                                       cmocka_unit_test(general_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wrappers),   cmocka_unit_test(bare),
+                                       cmocka_unit_test(heads),      cmocka_unit_test(classifiers_of_states),
+                                       cmocka_unit_test(surplus),    cmocka_unit_test(copies),
+                                       cmocka_unit_test(vocabulary), cmocka_unit_test(general_names)};
     return cmocka_run_group_tests_name("state dicts", tests, begin, end);
 }

@@ -1,0 +1,376 @@
+/* The three tables of probes/baselines, and its verdict. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+#include "metric/messages.h"
+#include "metric/place.h"
+#include "num/stats.h"
+#include "probes/baselines.h"
+#include "tasks/cmg.h"
+#include "tasks/jit_json.h"
+
+typedef struct {
+    Run *r;
+    Arena *a;
+    const char **cell;
+    int cols, room, at;
+} Grid;
+
+static Grid grid_open(Run *r, int cols)
+{
+    enum { ROWS = 96 };
+    return (Grid){r, run_arena(r), NEW(run_arena(r), const char *, cols *ROWS), cols, cols * ROWS, 0};
+}
+
+static void put(Grid *g, const char *text)
+{
+    CHECK(g->at < g->room, "a table of more than %d cells", g->room);
+    g->cell[g->at++] = text;
+}
+
+static void put_number(Grid *g, double x, int decimals)
+{
+    put(g, isfinite(x) ? str_print(g->a, "%.*f", decimals, x) : "n/a");
+}
+
+/* ---- defects ---- */
+
+enum { F1, AUC, PAIRED, STATS };
+typedef struct {
+    const System *system;
+    const JitSet *test;
+    const int32_t *label;
+    const double *place;
+} View;
+
+/* F1, AUC and paired AUC on drawn rows, as the mean over seeds; the place of a row is that in the whole set. */
+static void stats(double *out, const int64_t *index, int64_t n, void *user)
+{
+    const View *v = user;
+    Arena a = arena_open(0);
+    int32_t *label = NEW(&a, int32_t, n);
+    double *score = NEW(&a, double, n), *place = NEW(&a, double, n);
+    const char **project = NEW(&a, const char *, n);
+    for (int k = 0; k < STATS; k++) out[k] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        label[i] = v->label[index[i]], place[i] = v->place[index[i]];
+        project[i] = v->test->change[index[i]].repo;
+    }
+    int seeds = v->system->seeds;
+    for (int s = 0; s < seeds; s++) {
+        for (int64_t i = 0; i < n; i++) score[i] = v->system->score[s][index[i]];
+        BinaryScores x = score_binary(label, score, n, v->system->threshold[s]);
+        out[F1] += x.f1 / seeds, out[AUC] += x.auc / seeds;
+        out[PAIRED] += place_auc(NULL, label, score, project, place, n) / seeds;
+    }
+    arena_close(&a);
+}
+
+static View view_of(Baselines *b, const System *s)
+{
+    const JitSet *test = &b->set[SPLIT_TEST];
+    int32_t *label = NEW(&b->arena, int32_t, test->n);
+    double *place = NEW(&b->arena, double, test->n);
+    const char **project = NEW(&b->arena, const char *, test->n);
+    int64_t *time = NEW(&b->arena, int64_t, test->n);
+    for (int64_t i = 0; i < test->n; i++) {
+        label[i] = test->change[i].label == 1;
+        project[i] = test->change[i].repo, time[i] = test->change[i].time;
+    }
+    place_of(place, project, time, test->n);
+    return (View){s, test, label, place};
+}
+
+static JitScores mean_scores(const JitSet *test, const System *s)
+{
+    double sum[JIT_MEASURES] = {0}, v[JIT_MEASURES];
+    JitScores out = {0};
+    for (int k = 0; k < s->seeds; k++) {
+        JitScores x = jit_scores(test, s->score[k], s->threshold[k]);
+        jit_values(v, &x);
+        for (int m = 0; m < JIT_MEASURES; m++) sum[m] += v[m] / s->seeds;
+    }
+    out.effort.recall_at_20 = sum[6], out.effort.popt = sum[8];
+    return out;
+}
+
+static const char *with_interval(Arena *a, double x, Interval ci)
+{
+    return isfinite(x) ? str_print(a, "%.3f [%.3f, %.3f]", x, ci.lo, ci.hi) : "n/a";
+}
+
+/* Published figures on the same test commits, of systems that were trained on 16,374 others. */
+static void put_published(Grid *g)
+{
+    static const struct {
+        const char *name;
+        double value[5]; /* F1, AUC, paired, recall, Popt */
+    } ROW[] = {{"published: LApredict", {.0591, .6938, NAN, .6253, .8137}},
+               {"published: DeepJIT", {.2927, .7748, NAN, .6758, .8596}},
+               {"published: CC2Vec with DeepJIT", {.2445, .7906, NAN, .6758, .8597}},
+               {"published: JITLine", {.261, .802, NAN, .705, .883}},
+               {"published: JIT-Fine", {.431, .881, NAN, .773, .927}}};
+    for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
+        put(g, ROW[i].name), put(g, "");
+        for (int k = 0; k < 5; k++) put_number(g, ROW[i].value[k], 3);
+        put(g, "");
+    }
+}
+
+/* How the verdict comes about. */
+typedef struct {
+    int better, worse, unclear;
+    Buf text;
+} Count;
+
+static bool is_published(const Learner *l)
+{
+    return l && strcmp(l->name, "words") && strcmp(l->name, "la") && strcmp(l->name, "date");
+}
+
+static void put_system(Grid *g, Baselines *b, int i, Count *count)
+{
+    System *s = &b->system[i];
+    View own = view_of(b, s), words = view_of(b, &b->system[b->words]);
+    const JitSet *test = &b->set[SPLIT_TEST];
+    const Bootstrap how = {
+        .draws = b->draws, .stream = rng_stream(run_seed(g->r, 0), "baselines"), .stratum = b->project};
+    int64_t *all = NEW(&b->arena, int64_t, test->n);
+    for (int64_t k = 0; k < test->n; k++) all[k] = k;
+    double point[STATS];
+    Interval ci[STATS];
+    Contrast gap[STATS] = {{0}};
+    stats(point, all, test->n, &own);
+    stats_bootstrap_all(ci, STATS, test->n, stats, &own, &how);
+    if (i != b->words) stats_bootstrap_paired(gap, STATS, test->n, stats, &own, &words, &how);
+    JitScores effort = mean_scores(test, s);
+    put(g, s->name), put(g, str_print(g->a, "%d", s->seeds));
+    for (int k = 0; k < STATS; k++) put(g, with_interval(g->a, point[k], ci[k]));
+    put_number(g, effort.effort.recall_at_20, 3), put_number(g, effort.effort.popt, 3);
+    put(g, i == b->words ? ""
+                         : str_print(g->a, "%+.3f [%+.3f, %+.3f], p %.2g", gap[AUC].difference, gap[AUC].ci95.lo,
+                                     gap[AUC].ci95.hi, gap[AUC].p));
+    for (int k = 0; k < s->seeds; k++) {
+        JitScores x = jit_scores(test, s->score[k], s->threshold[k]);
+        run_metric(g->r, str_print(g->a, "%s: AUC", s->name), k, x.at.auc);
+        run_metric(g->r, str_print(g->a, "%s: paired AUC", s->name), k, x.paired);
+        run_metric(g->r, str_print(g->a, "%s: F1", s->name), k, x.at.f1);
+    }
+    if (!is_published(s->learner)) return;
+    bool above = gap[AUC].ci95.lo > 0, below = gap[AUC].ci95.hi < 0;
+    count->better += above, count->worse += below, count->unclear += !above && !below;
+    buf_print(&count->text, "%s%s %+.3f", count->text.len ? ", " : "", s->name, gap[AUC].difference);
+}
+
+static void judge(Run *r, const Baselines *b, const Count *c)
+{
+    int n = c->better + c->worse + c->unclear;
+    Verdict v = !n ? INCONCLUSIVE : c->better == n ? SUPPORTED : c->worse ? NOT_SUPPORTED : INCONCLUSIVE;
+    if (n)
+        run_verdict(r, v,
+                    "Of %d published systems %d have a higher AUC than hashed words with the features on %lld test "
+                    "commits, %d a lower one, and of %d the interval of the difference includes 0 (%s).",
+                    n, c->better, (long long)b->set[SPLIT_TEST].n, c->worse, c->unclear, c->text.text);
+    else
+        run_verdict(r, v, "No published system was asked for.");
+}
+
+Status baselines_defects(Run *r, Baselines *b)
+{
+    static const char *const HEAD[] = {
+        "system", "seeds", "F1", "AUC", "paired AUC", "recall at 20 % effort", "Popt", "AUC less that of words"};
+    static const char *const COST[] = {"system", "CPU s a seed", "peak MB"};
+    Grid g = grid_open(r, 8), cost = grid_open(r, 3);
+    Count count = {.text = buf_open(run_arena(r))};
+    const JitSet *test = &b->set[SPLIT_TEST];
+    for (int i = 0; i < b->systems; i++) {
+        run_progress(r, "intervals", i, b->systems, NAN);
+        if (run_stopped()) return run_interrupted();
+        put_system(&g, b, i, &count);
+        if (!b->system[i].learner) continue;
+        put(&cost, b->system[i].name);
+        put_number(&cost, b->system[i].seconds, 1), put_number(&cost, b->system[i].megabytes, 0);
+    }
+    JitScores random = jit_random(test, 1);
+    const double v[] = {random.at.f1, random.at.auc, random.paired, random.effort.recall_at_20, random.effort.popt};
+    put(&g, "random scores"), put(&g, "");
+    for (int k = 0; k < 5; k++) put_number(&g, v[k], 3);
+    put(&g, "");
+    if (*run_text(r, "data")) put_published(&g);
+    run_table(
+        r,
+        str_print(g.a,
+                  "Defects on %lld test commits, %lld of them defective; %lld to train on and %lld to choose by. "
+                  " Mean over seeds [95 %% over commits within projects].  Paired AUC: among commits of one "
+                  "project whose places in its time differ by at most a tenth.  Published systems were trained "
+                  "on 16,374 other commits.",
+                  (long long)test->n, (long long)test->positives, (long long)b->set[SPLIT_TRAIN].n,
+                  (long long)b->set[SPLIT_VALID].n),
+        g.cols, HEAD, g.at / g.cols, g.cell);
+    run_measured_table(r, "Cost of fitting twice and scoring, one core.", 3, COST, cost.at / 3, cost.cell);
+    judge(r, b, &count);
+    return OK;
+}
+
+/* ---- lines ---- */
+
+/* Mean over the commits that count: those that seed `s` of the system finds, or all where system is NULL. */
+static LineScores lines_of(const Baselines *b, const System *system, int s, const System *found, int f,
+                           LineFloor order, int64_t *commits)
+{
+    Arena a = arena_open(0);
+    LineScores *each = NEW(&a, LineScores, b->faulty.n + 1);
+    int64_t n = 0;
+    for (int64_t k = 0; k < b->faulty.n; k++) {
+        const CodeChange *c = &b->faulty.change[k];
+        double *score = NEW(&a, double, change_count(c, LINE_ADD) + change_count(c, LINE_DEL) + 1);
+        if (b->commit[k] < 0 || (found && found->score[f][b->commit[k]] < found->threshold[f])) continue;
+        if (!system) jit_lines_floor(score, c, order);
+        each[n++] = jit_lines_measure(c, b->faulty.faulty[k], system ? system->line[s] + b->first[k] : score, true);
+    }
+    LineScores mean = jit_lines_mean(each, n);
+    arena_close(&a);
+    if (commits) *commits = n;
+    return mean;
+}
+
+static void put_lines(Grid *g, const char *name, const char *which, double commits, LineScores x)
+{
+    put(g, name), put(g, which), put_number(g, commits, 0);
+    put_number(g, x.top_5, 3), put_number(g, x.top_10, 3), put_number(g, x.recall_at_20, 3);
+    put_number(g, x.effort_at_20, 3), put_number(g, x.ifa, 1);
+}
+
+static void add_lines(LineScores *sum, LineScores x, int of)
+{
+    sum->top_5 += x.top_5 / of, sum->top_10 += x.top_10 / of, sum->recall_at_20 += x.recall_at_20 / of;
+    sum->effort_at_20 += x.effort_at_20 / of, sum->ifa += x.ifa / of;
+}
+
+Status baselines_lines(Run *r, Baselines *b)
+{
+    static const char *const HEAD[] = {"ranking", "defective commits", "commits",        "top 5",
+                                       "top 10",  "recall at 20 %",    "effort at 20 %", "IFA"};
+    Grid g = grid_open(r, 8);
+    int64_t n;
+    if (!b->faulty.n) return OK;
+    for (int o = 0; o < LINE_FLOORS; o++) {
+        LineScores x = lines_of(b, NULL, 0, NULL, 0, (LineFloor)o, &n);
+        put_lines(&g, LINE_FLOOR[o], "all", (double)n, x);
+    }
+    for (int i = 0; i < b->systems; i++) {
+        const System *s = &b->system[i];
+        if (!s->line[0]) continue;
+        LineScores all = {0}, own = {0}, length = {0};
+        double found = 0;
+        for (int k = 0; k < s->seeds; k++) {
+            add_lines(&all, lines_of(b, s, k, NULL, 0, 0, NULL), s->seeds);
+            add_lines(&own, lines_of(b, s, k, s, k, 0, &n), s->seeds);
+            add_lines(&length, lines_of(b, NULL, 0, s, k, LINES_BY_LENGTH, NULL), s->seeds);
+            found += (double)n / s->seeds;
+        }
+        put_lines(&g, s->name, "all", (double)b->faulty.n, all);
+        put_lines(&g, s->name, str_print(g.a, "found by %s", s->name), found, own);
+        put_lines(&g, LINE_FLOOR[LINES_BY_LENGTH], str_print(g.a, "found by %s", s->name), found, length);
+    }
+    run_table(r,
+              "Added lines of defective test commits, ranked; mean over commits and seeds.  A ranking that is not "
+              "better than the longest lines first says no more than the length.",
+              g.cols, HEAD, g.at / g.cols, g.cell);
+    return OK;
+}
+
+/* ---- messages ---- */
+
+static const int METRIC[] = {B_NORM, ROUGE_L, METEOR_NLTK, EXACT};
+enum { METRICS = sizeof METRIC / sizeof *METRIC };
+
+static Status put_floor(Grid *g, const char *language, int64_t n, const CodeChange *train, int64_t m,
+                        const CodeChange *test, bool nearest)
+{
+    Arena a = arena_open(0);
+    int64_t *index = NEW(&a, int64_t, m), common = nearest ? 0 : cmg_commonest(n, train);
+    Bytes *message = NEW(&a, Bytes, m), *gold = NEW(&a, Bytes, m);
+    MessageRows rows;
+    Interval ci[MESSAGE_METRICS];
+    double v[MESSAGE_METRICS];
+    Status s = nearest ? cmg_nearest(index, &a, n, train, m, test) : OK;
+    for (int64_t i = 0; i < m && !s; i++) {
+        const char *text = train[nearest ? index[i] : common].message, *own = test[i].message;
+        message[i] = (Bytes){(char *)(uintptr_t)text, strlen(text)};
+        gold[i] = (Bytes){(char *)(uintptr_t)own, strlen(own)};
+        index[i] = i;
+    }
+    if (!s) {
+        messages_score(&rows, &a, m, message, gold, NULL, NULL);
+        messages_stats(v, index, m, &rows);
+        const Bootstrap how = {.draws = 500, .stream = rng_stream(1, "messages")};
+        stats_bootstrap_all(ci, MESSAGE_METRICS, m, messages_stats, &rows, &how);
+        put(g, language), put(g, nearest ? "nearest change (NNGen)" : "most frequent message");
+        put(g, str_print(g->a, "mined, %lld for %lld", (long long)n, (long long)m));
+        for (int k = 0; k < METRICS; k++)
+            put(g, str_print(g->a, "%.2f [%.2f, %.2f]", v[METRIC[k]], ci[METRIC[k]].lo, ci[METRIC[k]].hi));
+    }
+    arena_close(&a);
+    return s;
+}
+
+/* Published outputs on MCMD, scored by `vernier score`: other data than the mined changes. */
+static void put_outputs(Grid *g, const char *language)
+{
+    static const struct {
+        const char *language, *system;
+        double value[METRICS];
+    } ROW[] = {{"java", "CCT5", {20.80, 26.72, 24.49, 6.35}},
+               {"java", "CodeT5", {17.64, 22.52, 19.96, 5.07}},
+               {"java", "CodeReviewer", {18.38, 23.45, 20.88, 5.62}},
+               {"csharp", "CCT5", {27.75, 32.48, 31.05, 13.76}},
+               {"csharp", "CodeT5", {18.76, 22.57, 20.90, 7.82}},
+               {"csharp", "CodeReviewer", {20.36, 24.20, 22.48, 9.24}},
+               {"cpp", "CCT5", {17.59, 23.23, 21.48, 4.03}},
+               {"cpp", "CodeT5", {14.41, 18.78, 16.70, 3.35}},
+               {"cpp", "CodeReviewer", {15.94, 20.77, 18.70, 3.80}},
+               {"python", "CCT5", {20.98, 27.68, 25.90, 4.81}},
+               {"python", "CodeT5", {18.23, 24.05, 22.00, 3.22}},
+               {"javascript", "CCT5", {23.92, 30.28, 28.99, 7.80}},
+               {"javascript", "CodeT5", {21.54, 27.36, 25.71, 6.35}},
+               {"javascript", "CodeReviewer", {19.83, 25.42, 23.99, 6.31}}};
+    for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
+        if (strcmp(ROW[i].language, language) != 0) continue;
+        put(g, language), put(g, str_print(g->a, "published: %s", ROW[i].system)), put(g, "MCMD, 45,000");
+        for (int k = 0; k < METRICS; k++) put_number(g, ROW[i].value[k], 2);
+    }
+}
+
+Status baselines_messages(Run *r, Baselines *b, const char *dir)
+{
+    static const char *const HEAD[] = {"language", "system",        "data",     "B-Norm",
+                                       "ROUGE-L",  "METEOR (nltk)", "exact (%)"};
+    enum { COLUMNS = sizeof HEAD / sizeof *HEAD };
+    Grid g = grid_open(r, COLUMNS);
+    size_t len;
+    for (const char *rest = run_text(r, "languages"), *p; dir && str_next(&rest, ",", &p, &len);) {
+        const char *name = str_copy(&b->arena, p, len);
+        const char *path[2] = {str_print(&b->arena, "%s/cmg/mined/%s_train.jsonl", dir, name),
+                               str_print(&b->arena, "%s/cmg/mined/%s_test.jsonl", dir, name)};
+        CodeChange *change[2];
+        int64_t n[2];
+        if (access(path[0], F_OK) || access(path[1], F_OK)) continue;
+        for (int k = 0; k < 2; k++) {
+            TRY(run_input(r, path[k]));
+            TRY(changes_read(&change[k], &n[k], &b->arena, path[k]));
+        }
+        for (int k = 0; k < 2; k++) TRY(put_floor(&g, name, n[0], change[0], n[1], change[1], k == 0));
+        put_outputs(&g, name);
+    }
+    if (g.at)
+        run_table(
+            r,
+            "Commit messages [95 % over changes].  The published outputs are of other data, so they say how hard "
+            "these data are and not which system is better.",
+            COLUMNS, HEAD, g.at / COLUMNS, g.cell);
+    return OK;
+}
