@@ -31,6 +31,7 @@ static void begun(const char *phase, int64_t step, void *user)
     TuneRecord *r = user;
     bool gaps;
     const char *path = log_path(r), *before = strcmp(phase, "pretraining") ? "pretraining" : "";
+    if (r->log < 0) return;
     r->begun = true;
     if (log_cut(path, r->job->run, before, phase, step, &gaps))
         r->error = EIO;
@@ -54,7 +55,7 @@ static void saving(void *user)
 
 static void add_line(TuneRecord *r, const char *phase, int64_t step, int n, const char *const *name, const double *x)
 {
-    int error = log_line(r->log, -1, phase, step, n, name, x);
+    int error = r->log < 0 ? 0 : log_line(r->log, -1, phase, step, n, name, x);
     if (!r->error) r->error = error;
 }
 
@@ -115,7 +116,7 @@ Status tune_record_open(TuneRecord *r, TuneJob *job, const char *dir, bool resum
                              .stopped = stopped,
                              .idle = idle,
                              .user = r};
-    if (!job->p.peft) return OK; /* a baseline is not trained in steps */
+    if (!job->p.peft) return OK; /* a baseline that is trained in steps shows them, and keeps no log */
     r->resumes = resumed && log_restore(log_path(r), note_path(r), job->run);
     if (resumed && !r->resumes && (!access(note_path(r), F_OK) || has_training(r)))
         tuning_remark(&job->watch, job->run, "%s: is missing or altered; the tuning begins anew", log_path(r));

@@ -14,13 +14,14 @@
 enum { SCORED_TOGETHER = 64 };
 static const double DROPOUT = 0.5;
 
-enum { EPOCHS, BATCH, RATE, LINES, VECTOR_EPOCHS };
+enum { EPOCHS, BATCH, RATE, ROWS, LINES, VECTOR_EPOCHS };
 #define OF_BOTH                                                                                                      \
-    {.name = "epochs", .about = "epochs at most; 0: 25, as published with CC2Vec 50", .most = 1000},                 \
+    {.name = "epochs", .about = "epochs at most; 0: 5, as published 25, with CC2Vec 50", .most = 1000},              \
         {.name = "batch", .about = "commits in a step", .otherwise = 64, .least = 2, .most = 4096},                  \
         {.name = "lr", .about = "learning rate; 0: 1e-4, as published 1e-5", .most = 1, .real = true},               \
+        {.name = "rows", .about = "what a row of words is: a side of a file, or a line", .words = "side|line"},      \
     {                                                                                                                \
-        .name = "lines", .about = "lines of a commit that are read", .otherwise = 10, .least = 1, .most = 1000       \
+        .name = "lines", .about = "rows of a commit that are read", .otherwise = 10, .least = 1, .most = 1000        \
     }
 static const LearnerOption OPTIONS[] = {OF_BOTH, {.name = NULL}};
 static const LearnerOption OPTIONS_JOINED[] = {
@@ -46,9 +47,10 @@ static void open_network(DeepjitModel *m, Arena *run, uint64_t seed)
     deepjit_open(&m->net, m->params, &s);
 }
 
-static CodeRows rows_of_lines(int64_t lines, bool as_published)
+static CodeRows text_rows(int64_t lines, bool whole, bool as_published)
 {
-    return (CodeRows){1, lines, deepjit_shape(0, 0, 0).words, .joined = true, .as_published = as_published};
+    int64_t words = deepjit_shape(0, 0, 0).words;
+    return (CodeRows){1, lines, words, .joined = true, .whole = whole, .as_published = as_published};
 }
 
 /* ---- commits as the network reads them */
@@ -175,7 +177,7 @@ static int64_t epochs_at_most(const DeepjitModel *m, const LearnJob *j)
 {
     if (!j->valid && j->former) return ((const DeepjitModel *)j->former)->epochs;
     if (j->option[EPOCHS] > 0) return (int64_t)j->option[EPOCHS];
-    return j->as_published && m->joined ? 50 : 25;
+    return !j->as_published ? 5 : m->joined ? 50 : 25;
 }
 
 static Status train(DeepjitModel *m, Arena *scratch, const LearnJob *j)
@@ -212,7 +214,7 @@ static Status fit(void **model, Arena *run, const LearnJob *j, bool joined)
     bool published = j->as_published;
     int64_t longest = deepjit_shape(0, 0, 0).longest;
     m->joined = joined;
-    m->rows = rows_of_lines((int64_t)j->option[LINES], published);
+    m->rows = text_rows((int64_t)j->option[LINES], j->option[ROWS] < 1, published);
     CommitVectorPlan vectors = commit_vector_plan(published);
     vectors.seed = j->seed, vectors.watch = j->watch;
     if (j->option[VECTOR_EPOCHS] > 0) vectors.epochs = (int64_t)j->option[VECTOR_EPOCHS];
@@ -264,8 +266,8 @@ static Status save(const void *model, const char *dir)
     const DeepjitModel *m = model;
     Arena a = arena_open(0);
     WordnetFile f = {.arena = &a};
-    const double shape[] = {(double)m->rows.lines, m->rows.as_published, (double)m->epochs};
-    wordnet_put(&f, "deepjit.shape", 3, shape);
+    const double shape[] = {(double)m->rows.lines, m->rows.as_published, (double)m->epochs, m->rows.whole};
+    wordnet_put(&f, "deepjit.shape", 4, shape);
     wordnet_put_words(&f, "deepjit.message", &m->message);
     wordnet_put_words(&f, "deepjit.code", &m->code);
     wordnet_put_params(&f, "deepjit.", m->params);
@@ -277,13 +279,14 @@ static Status save(const void *model, const char *dir)
 
 static Status read(DeepjitModel *m, Arena *run, const Weights *w)
 {
-    double shape[3];
-    int64_t lines, as_published;
-    TRY(wordnet_get(shape, 3, w, "deepjit.shape"));
+    double shape[4];
+    int64_t lines, as_published, whole;
+    TRY(wordnet_get(shape, 4, w, "deepjit.shape"));
     TRY(wordnet_whole(&lines, shape[0], w, "the number of lines", 1, (int64_t)OPTIONS[LINES].most));
     TRY(wordnet_whole(&as_published, shape[1], w, "the form", 0, 1));
     TRY(wordnet_whole(&m->epochs, shape[2], w, "the number of epochs", 0, INT32_MAX));
-    m->rows = rows_of_lines(lines, as_published);
+    TRY(wordnet_whole(&whole, shape[3], w, "the kind of rows", 0, 1));
+    m->rows = text_rows(lines, whole, as_published);
     TRY(wordnet_get_words(&m->message, run, w, "deepjit.message"));
     TRY(wordnet_get_words(&m->code, run, w, "deepjit.code"));
     if (m->joined) TRY(commit_vectors_get(&m->vectors, run, w));

@@ -51,7 +51,7 @@ typedef struct {
     bool per_split;   /* features of any set are standardised by its own statistics, as published */
     int64_t features; /* 14, or 13: without `fix`, which the published code loses */
     double threshold;
-    LinesBy lines_by; /* how a transformer ranks lines; not of the card */
+    LinesBy lines_by;   /* how a transformer ranks lines; not of the card */
     const char *recipe; /* the published settings that it was tuned with (recipe.h), or NULL */
 
     CmgPlan cmg; /* cmg */

@@ -101,27 +101,42 @@ static Words frequent(Arena *a, const Counts *c, int64_t least)
     return w;
 }
 
-/* ---- the lines of a commit that are read */
+/* ---- the rows of a commit */
 
 typedef struct {
-    const CodeChange *change;
     const CodeRows *rows;
-    LineKind kind;
-    int64_t first; /* lines of the file that are taken already: of the other side */
-} Side;
+    Arena *scratch;
+    void (*begin)(int64_t row, void *user); /* words of that row follow; NULL: no one wants to know */
+    EachWord *each;
+    void *user;
+} Reading;
 
-/* Calls `line` for each of the first lines with words of a file's side: its number among them. */
-static int64_t each_line(Arena *a, const Side *s, int64_t file, void (*begin)(int64_t file, int64_t line, void *),
-                         EachWord *each, void *user)
+/* One side of a file into rows from `row` on, at most `room` of them; how many it took. */
+static int64_t read_side(const Reading *r, const ChangeFile *f, LineKind kind, int64_t row, int64_t room)
 {
-    const ChangeFile *f = &s->change->file[file];
-    int64_t taken = s->first;
-    for (int64_t l = 0; l < f->n && taken < s->rows->lines; l++) {
-        if (f->line[l].kind != s->kind) continue;
-        if (begin) begin(file, taken, user);
-        taken += cut_code(a, &f->line[l], s->rows->words, each, user) > 0;
+    bool whole = r->rows->whole;
+    int64_t taken = 0, words = 0;
+    for (int64_t l = 0; l < f->n && taken < room && words < r->rows->words; l++) {
+        if (f->line[l].kind != kind) continue;
+        if (r->begin && !words) r->begin(row + taken, r->user);
+        words += cut_code(r->scratch, &f->line[l], r->rows->words - words, r->each, r->user);
+        if (whole || !words) continue;
+        taken++;
+        words = 0;
     }
-    return taken;
+    return whole && words ? 1 : taken;
+}
+
+/* Joined, the added sides of all files come before the removed ones; else each side of a file has its own rows. */
+static void read_rows(const Reading *r, const CodeChange *c)
+{
+    static const LineKind KIND[] = {LINE_ADD, LINE_DEL};
+    const CodeRows *s = r->rows;
+    int64_t row = 0;
+    for (int k = 0; k < 2 && s->joined; k++)
+        for (int64_t f = 0; f < c->n_files; f++) row += read_side(r, &c->file[f], KIND[k], row, s->lines - row);
+    for (int64_t f = 0; f < c->n_files && f < s->files && !s->joined; f++)
+        for (int k = 0; k < 2; k++) read_side(r, &c->file[f], KIND[k], ((k ? 0 : s->files) + f) * s->lines, s->lines);
 }
 
 Words words_of_code(Arena *a, const JitSet *s, const CodeRows *rows, int64_t least)
@@ -129,10 +144,7 @@ Words words_of_code(Arena *a, const JitSet *s, const CodeRows *rows, int64_t lea
     Arena scratch = arena_open(0);
     Counts c = {.place = table_open(&scratch, 1 << 14), .arena = &scratch};
     for (int64_t i = 0; i < s->n; i++)
-        for (int64_t f = 0; f < s->change[i].n_files && f < rows->files; f++) {
-            int64_t taken = each_line(&scratch, &(Side){&s->change[i], rows, LINE_ADD, 0}, f, NULL, count, &c);
-            each_line(&scratch, &(Side){&s->change[i], rows, LINE_DEL, rows->joined ? taken : 0}, f, NULL, count, &c);
-        }
+        read_rows(&(Reading){.rows = rows, .scratch = &scratch, .each = count, .user = &c}, &s->change[i]);
     Words w = frequent(a, &c, least);
     arena_close(&scratch);
     return w;
@@ -156,9 +168,8 @@ Words words_of_messages(Arena *a, const JitSet *s, int64_t most, int64_t least)
 typedef struct {
     const Words *words;
     int32_t unknown, *id;
-    IdRow *row;  /* that ids are added to */
-    IdRow *side; /* (files, lines) of it */
-    int64_t lines, n, room;
+    IdRow *rows, *row; /* row: that ids are added to */
+    int64_t n, room;
     Arena *arena;
 } Filling;
 
@@ -170,10 +181,10 @@ static void put_id(const char *word, size_t n, void *user)
     f->row->id = f->id, f->row->n = (int32_t)f->n;
 }
 
-static void begin_row(int64_t file, int64_t line, void *user)
+static void begin_row(int64_t row, void *user)
 {
     Filling *f = user;
-    f->row = &f->side[file * f->lines + line];
+    f->row = &f->rows[row];
     f->id = NULL, f->n = f->room = 0;
 }
 
@@ -184,22 +195,17 @@ static int32_t unknown_id(bool as_published)
 
 int64_t code_rows_n(const CodeRows *r)
 {
-    return (r->joined ? 1 : 2) * r->files * r->lines;
+    return r->joined ? r->lines : 2 * r->files * r->lines;
 }
 
 IdRow *code_rows(Arena *a, const CodeChange *change, const Words *words, const CodeRows *r)
 {
     Arena scratch = arena_open(0);
-    IdRow *rows = NEW(a, IdRow, code_rows_n(r)), *added = rows + (r->joined ? 0 : r->files * r->lines);
-    Filling f = {.words = words, .unknown = unknown_id(r->as_published), .lines = r->lines, .arena = a};
-    for (int64_t i = 0; i < change->n_files && i < r->files; i++) {
-        f.side = added;
-        int64_t taken = each_line(&scratch, &(Side){change, r, LINE_ADD, 0}, i, begin_row, put_id, &f);
-        f.side = rows;
-        each_line(&scratch, &(Side){change, r, LINE_DEL, r->joined ? taken : 0}, i, begin_row, put_id, &f);
-    }
+    Filling f = {
+        .words = words, .unknown = unknown_id(r->as_published), .rows = NEW(a, IdRow, code_rows_n(r)), .arena = a};
+    read_rows(&(Reading){r, &scratch, begin_row, put_id, &f}, change);
     arena_close(&scratch);
-    return rows;
+    return f.rows;
 }
 
 IdRow message_row(Arena *a, const CodeChange *change, const Words *words, int64_t most, bool as_published)

@@ -26,8 +26,9 @@ typedef struct { /* one line, or a message */
 } IdRow;
 
 typedef struct {
-    int64_t files, lines, words; /* at most, of a side of a commit; of a file; of a line */
-    bool joined;                 /* both sides are one: added lines, then removed ones */
+    int64_t files, lines, words; /* at most: files of a side, rows of a file or of what is joined, words of a row */
+    bool joined;                 /* all files and both sides are one run of rows: the added sides come first */
+    bool whole;                  /* joined: a row is a side of a file, not a line */
     bool as_published;           /* an unknown word is WORD_NONE, an ordinary word there */
 } CodeRows;
 /* The words that stand at least `least` times in the lines that are read, in the order of their first use. */
@@ -35,7 +36,7 @@ Words words_of_code(Arena *, const JitSet *, const CodeRows *, int64_t least);
 /* The words in the messages of at least `least` commits. */
 Words words_of_messages(Arena *, const JitSet *, int64_t most, int64_t least);
 
-/* (sides, files, lines) rows: the removed side, then the added one; or one side where joined. */
+/* (sides, files, lines) rows, the removed side before the added one; or (lines) where joined. */
 IdRow *code_rows(Arena *, const CodeChange *, const Words *, const CodeRows *);
 int64_t code_rows_n(const CodeRows *);
 IdRow message_row(Arena *, const CodeChange *, const Words *, int64_t most, bool as_published);

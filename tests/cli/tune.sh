@@ -124,6 +124,15 @@ grep -q '"vernier_method":[[:space:]]*"prefix"' "$t/tied/adapter_config.json"
 result $? '... is kept in a form of our own'
 expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/tied" "$t/new.jsonl"
 
+# baselines with networks of their own: each leaves one file and a card
+for m in cc2vec deepjit; do
+    expect 0 'written to' "$m" tune --task jit --train "$t/c.jsonl" --method $m --options epochs=1 --out "$t/$m"
+    [ -s "$t/$m/$m.safetensors" ] && [ ! -e "$t/$m/metrics.jsonl" ]
+    result $? '... leaves its file, and no log of steps'
+    expect 0 '1 +[0-9.]+ ' '... and predicts' predict "$t/$m" "$t/new.jsonl"
+done
+expect 2 'batch=1: expected a whole number from 2' '... with settings that are checked' \
+    tune --task jit --train "$t/c.jsonl" --method deepjit --options batch=1 --out "$t/x"
 # published settings under the name of their paper; the two rankings of lines; heads and losses where they belong
 fine="tune --task jit --train $t/c.jsonl --model $t/lora/encoder --method jit-fine --epochs 1 --evaluations 1 --max-length 32"
 expect 0 'written to' 'JIT-Fine, with the focal loss' $fine --loss focal --out "$t/fine"

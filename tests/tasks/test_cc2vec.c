@@ -248,6 +248,10 @@ static void words_of_commits(void **state)
     row = code_rows(&run, &change[0], &code, &r); /* added lines, then removed ones */
     assert_true(row[0].n == 3 && row[1].n == 2 && row[1].id[0] == WORD_UNKNOWN && row[2].id[0] == WORD_FIRST + 3);
 
+    r.whole = true, r.words = 64;
+    row = code_rows(&run, &change[0], &code, &r); /* a row is a side */
+    assert_true(row[0].n == 6 && row[1].n == 2 && row[1].id[0] == WORD_FIRST + 3 && row[2].n == 0);
+
     Words message = words_of_messages(&run, &set, 256, 2);
     assert_int_equal(message.n, WORD_FIRST + 1);
     float label[WORD_FIRST + 1] = {0};

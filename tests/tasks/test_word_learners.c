@@ -43,7 +43,7 @@ typedef struct {
 
 static Case *learning(int which, bool as_published)
 {
-    static const char *const SETTING[] = {"epochs=6,batch=8,lr=3e-3", "epochs=3,batch=16,lr=1e-3",
+    static const char *const SETTING[] = {"epochs=6,batch=8,lr=3e-3", "epochs=3,batch=16,lr=1e-3,rows=line",
                                           "epochs=3,batch=16,lr=1e-3,vector_epochs=1"};
     static const TuneWatch NOBODY = {0};
     Case *c = NEW(&arena, Case, 1);
@@ -161,7 +161,7 @@ static void without_words(Stored *s, int *n, Meta *meta)
 static void with_half_a_file(Stored *s, int *n, Meta *meta)
 {
     (void)meta;
-    static const double HALF[3] = {1.5, 0, 0};
+    static const double HALF[4] = {1.5, 0, 0, 0};
     for (int i = 0; i < *n; i++)
         if (str_glob("*.shape", s[i].name)) s[i].bytes = HALF;
 }
