@@ -28,7 +28,8 @@ typedef struct {
     const char *format; /* as Attention has it */
 } TunedComparison;
 
-/* The theorem's prediction for a model with virtual keys and the measurement; inconclusive where it does not apply. */
+/* The theorem's prediction for a model with virtual keys and the measurement; inconclusive where it does not
+ * apply. */
 ReportVerdict comparison_verdict(const char **sentence, const Tuned *, bool f64, Arena *);
 /* Cosines and distances of the mean directions that the virtual keys of several add at layer `layer`; false: fewer
  * than two have any. */

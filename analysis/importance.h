@@ -13,7 +13,8 @@
 #include "analysis/tokens.h"
 
 /* The batch of the loss: `read` is the batch of the maps, `target` (read->t) the tokens that a decoder should output,
- * or NULL: its own next tokens.  E_CONFIG: the model has no head to predict tokens with, no mask token, or one token. */
+ * or NULL: its own next tokens.  E_CONFIG: the model has no head to predict tokens with, no mask token, or
+ * one token. */
 Status importance_loss_batch(Batch *out, Arena *, const Model *, const Tokenizer *, const Batch *read,
                              const int32_t *target);
 double importance_loss(Model *, Hooks *, const Batch *);

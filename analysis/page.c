@@ -141,7 +141,8 @@ static Glance glance(const Out *o, const char *name)
     return (Glance){measured(o, k, false), title_of(o, k), unit_of(o, k), STAT[k].sign};
 }
 
-/* The patterns of well-known heads, where there was room to measure them, and the importance of heads for the loss. */
+/* The patterns of well-known heads, where there was room to measure them, and the importance of heads for
+ * the loss. */
 static Status add_more_glances(Out *o)
 {
     const PageAttention *x = o->x;

@@ -1,5 +1,6 @@
 /* Which bytes of a text are message, added, removed or kept.  In a diff with "@@ -1,7 +1,6 @@" the numbers give the
- * end of a piece, so that a removed line "-- x" is no header and the signature below a mailed patch is not removed. */
+ * end of a piece, so that a removed line "-- x" is no header and the signature below a mailed patch is not
+ * removed. */
 #include <ctype.h>
 #include <string.h>
 

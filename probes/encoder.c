@@ -21,6 +21,13 @@ static Status attach(Adapter *a, Model *m, Hooks *hooks, const char **remark, co
     return OK;
 }
 
+LoadOptions probing_load(const Run *r)
+{
+    return (LoadOptions){.no_lm_head = true,
+                         .widen = !strcmp(run_text(r, "dtype"), "float32"),
+                         .vocab_from_file = run_flag(r, "vocab-from-file")};
+}
+
 Status encoder_open(Model **m, Hooks **hooks, const char **remark, const Probing *lab, Run *r, Arena *run, Kind kind,
                     uint64_t seed)
 {
@@ -28,7 +35,8 @@ Status encoder_open(Model **m, Hooks **hooks, const char **remark, const Probing
     *remark = NULL;
     if (!lab->model || kind == RANDOM) return model_open(m, run, &lab->config, F32, seed);
     const char *adapter = run_text(r, "adapter");
-    LoadOptions how = {.no_lm_head = true, .seed = seed};
+    LoadOptions how = probing_load(r);
+    how.seed = seed;
     if (!*adapter) return model_load_as(m, run, lab->model, &how);
     Adapter *a;
     TRY(adapter_open(&a, run, adapter));

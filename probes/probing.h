@@ -78,6 +78,7 @@ const int32_t *predicted_by(Outcomes, Kind, int seed, Protocol, int layer);
 
 /* ---- encoder.c */
 /* *remark, for an adapter, on the arena or NULL. */
+LoadOptions probing_load(const Run *); /* how the model's weights are read */
 Status encoder_open(Model **, Hooks **, const char **remark, const Probing *, Run *, Arena *, Kind, uint64_t seed);
 Status encoder_pretrain(Model *, const Probing *, Run *, uint64_t seed, Outcome *);
 

@@ -93,6 +93,16 @@ static Status note_files(Run *r, const char *dir, const char *const *names)
     return OK;
 }
 
+/* The model's vocabulary as its weights have it, for one of random weights, too. */
+static Status read_vocabulary(Probing *lab, Run *r)
+{
+    Survey found;
+    LoadOptions how = probing_load(r);
+    TRY(model_survey(&found, &lab->arena, lab->model, &how));
+    lab->config.vocab = found.config.vocab;
+    return OK;
+}
+
 static Status find_model(Probing *lab, Run *r)
 {
     static const char *const WEIGHTS[] = {"model.safetensors", "pytorch_model.bin", NULL},
@@ -102,6 +112,7 @@ static Status find_model(Probing *lab, Run *r)
     const char *given = run_text(r, "model"), *tokenizer = run_text(r, "tokenizer"), *config;
     TRY(hf_cache_find(&lab->model, &lab->arena, given));
     TRY(config_load(&lab->config, lab->model));
+    if (run_flag(r, "vocab-from-file")) TRY(read_vocabulary(lab, r));
     TRY(config_path(&config, &lab->arena, lab->model));
     lab->config.no_lm_head = true;
     TRY(run_input(r, config));
@@ -134,13 +145,18 @@ static Status open_encoder_text(Probing *lab, Run *r)
 
 /* ---- tokens ---- */
 
+static int32_t unknown_piece(const Tokenizer *t)
+{
+    return t->spm ? spm_specials(t->spm).unk : t->named[NAME_UNK];
+}
+
 /* The id of a word as a vocabulary of words would have it: its own, or that of an unknown word. */
 static int32_t word_id(const Probing *lab, const char *word)
 {
     const Tokenizer *t = &lab->tokenizer;
     enum { FAIRSEQ_UNK = 3 };
-    int32_t id = t->bpe ? bpe_find(t->bpe, word) : -1;
-    if (id < 0) id = t->bpe ? bpe_specials(t->bpe).unk : t->shift ? FAIRSEQ_UNK : spm_specials(t->spm).unk;
+    int32_t id = t->spm ? -1 : t->bpe ? bpe_find(t->bpe, word) : tokenizer_find(t, word);
+    if (id < 0) id = t->bpe ? bpe_specials(t->bpe).unk : t->shift ? FAIRSEQ_UNK : unknown_piece(t);
     return id >= 0 ? id : lab->config.eos;
 }
 

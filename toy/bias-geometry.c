@@ -132,7 +132,8 @@ static Status random_basis(Tensor *out, Arena *step, int64_t k, int64_t c, uint6
     return OK;
 }
 
-/* The term that the attached prefix adds, per layer; k = number of tasks: the start, of which only the span counts. */
+/* The term that the attached prefix adds, per layer; k = number of tasks: the start, of which only the span
+ * counts. */
 static Status look(Geometry *out, Tensor *basis, Arena *run, Model *m, Hooks *hooks, const Batch *probe,
                    const Seen *before, const Question *q, int k)
 {

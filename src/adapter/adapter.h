@@ -53,7 +53,7 @@ typedef struct Adapter {
     const char *prefix; /* that the base model's names carry here: "roberta.", or "" */
     int slots;          /* PEFT's prefix: keys and values of all layers in its table */
     int stride;         /* PEFT: transformers that share a table: 2 in an encoder-decoder */
-    double head_factor; /* of a head that was untied: its table is the file's times this; 0: it was not */
+    bool saved_apart;   /* PEFT: a table and a head that the base ties were saved whole, each or one of them */
     const char *unread; /* a tensor that the library itself leaves unread, or NULL */
     Binding *binding;
     int n_bindings;

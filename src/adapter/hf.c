@@ -137,6 +137,11 @@ static const char *names_of(const Adapter *a, const Linear **target, int n, bool
     return adapter_name_list(a->run, name, found);
 }
 
+static bool is_adapted(const Adapter *a, const PeftConfig *c, const char *table)
+{
+    return str_glob(c->tables, str_copy(a->run, table, strlen(table) - strlen(".weight")));
+}
+
 /* The setting that both keep: a head and a table that are adapted together. */
 static Status set_targets(Adapter *a, const Model *m, const Linear **target, int n)
 {
@@ -148,7 +153,8 @@ static Status set_targets(Adapter *a, const Model *m, const Linear **target, int
         return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for adapted tables",
                         a->path);
     const Alias *tied = build_tied_head(m->arch);
-    c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head;
+    c->merge_tied = c->tables && tied && m->config.tie_head && !m->config.no_lm_head && !m->arch->encode &&
+                    (is_adapted(a, c, tied->name) || is_adapted(a, c, tied->file));
     if (c->merge_tied)
         adapter_remark(a,
                        "%s and %s are one tensor in the base and two with the adapter; merging changes both, as "

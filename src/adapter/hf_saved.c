@@ -44,7 +44,8 @@ static Status untie(Adapter *a)
                        tied->name);
         table = false;
     }
-    if (!(table || head) || !m->config.tie_head || m->config.no_lm_head || m->config.classes) return OK;
+    bool was_tied = m->config.tie_head || m->untied != 0; /* LoRA on one of the pair has untied it, too */
+    if (!(table || head) || !was_tied || m->config.no_lm_head || m->config.classes) return OK;
     if (head && tie)
         return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for a saved %s", a->path,
                         tied->file);
@@ -53,7 +54,24 @@ static Status untie(Adapter *a)
                         "%s: modules_to_save holds %s, which this model's head shares; PEFT does not define "
                         "the head then",
                         a->path, tied->name);
-    a->head_factor = model_untie(a->model);
+    a->saved_apart = true;
+    if (m->config.tie_head) model_untie(a->model);
+    return OK;
+}
+
+/* In an encoder-decoder `embed_tokens` are two modules, each of which is saved for its own stack. */
+static Status part_tables(Adapter *a)
+{
+    const Model *m = a->model;
+    bool saved = false;
+    for (const Alias *t = m->arch->format->alias; m->arch->part_tables && t && t->name; t++)
+        saved |= !build_is_any_head(t->file) && is_saved(a, t->file);
+    if (!saved) return OK;
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(a->root, "ensure_weight_tying")))
+        return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for a saved embed_tokens",
+                        a->path);
+    a->saved_apart = true;
+    model_part_tables(a->model);
     return OK;
 }
 
@@ -79,5 +97,6 @@ static Status check_there(const Adapter *a)
 Status hf_prepare(Adapter *a)
 {
     TRY(untie(a));
+    TRY(part_tables(a));
     return check_there(a);
 }

@@ -1,6 +1,6 @@
 /* Rows of the token table in PEFT's files.  Trainable tokens are rows by their indices: beside LoRA as
  * trainable_token_indices, a list or an object of lists by module, or as a method with token_indices.  A head that is
- * tied to the table follows it, and may repeat the rows under its own name.
+ * tied to the table follows it, and may repeat the rows under its own name, as may the stacks of an encoder-decoder.
  *
  * A file may also hold the whole table, because tokens were added before training: with other rows than the base
  * model's, the model's table, its head and the head's bias get the file's number of rows. */
@@ -96,11 +96,10 @@ static Status check_module(const Adapter *a, const Model *m, const char *module,
 {
     const Linear *table = token_rows_table(m);
     const Alias *tied = build_tied_head(m->arch);
-    if (table && !m->arch->encode && ends_in(hf_module(a, table), module)) return OK;
+    if (table && ends_in(hf_module(a, table), module)) return OK;
     if (table && tied && m->config.tie_head && ends_in(tied->file, str_print(a->run, "%s.weight", module))) return OK;
-    return err_fail(E_MISMATCH, "%s: %s names %s; rows can be trained of the token table%s%s only%s", a->path, key,
-                    module, table ? ", " : "", table ? hf_module(a, table) : "",
-                    m->arch->encode ? ", and not in an encoder-decoder" : "");
+    return err_fail(E_MISMATCH, "%s: %s names %s; rows can be trained of the token table%s%s only", a->path, key,
+                    module, table ? ", " : "", table ? hf_module(a, table) : "");
 }
 
 Status hf_tokens(Adapter *a, const Model *m)
@@ -111,13 +110,16 @@ Status hf_tokens(Adapter *a, const Model *m)
     a->cfg.tokens = NULL;
     if (!adapter_json_is_set(a->root, key))
         return is_method(a) ? err_fail(E_MISMATCH, "%s: token_indices is empty", a->path) : OK;
-    if (m->arch->encode)
-        return err_fail(E_MISMATCH, "%s: %s is set: rows of a table that several stacks share are not supported",
-                        a->path, key);
+    if (m->arch->encode && !m->config.tie_head)
+        return err_fail(E_MISMATCH,
+                        "%s: %s is set, and this %s model's head is its own: PEFT's rows of the shared table act "
+                        "nowhere then",
+                        a->path, key, m->config.arch);
     if (cJSON_IsString(targets)) TRY(check_module(a, m, targets->valuestring, "target_modules"));
     cJSON_ArrayForEach(one, targets) if (cJSON_IsString(one) && !cJSON_IsString(targets))
         TRY(check_module(a, m, one->valuestring, "target_modules"));
     if (cJSON_IsArray(given)) return read_indices(a, given, key);
+    if (!cJSON_IsObject(given)) return err_fail(E_FORMAT, "%s: %s is neither a list nor an object", a->path, key);
     cJSON_ArrayForEach(one, given)
     {
         TRY(check_module(a, m, one->string, key));
@@ -139,16 +141,11 @@ static bool same(const Stored *x, const Stored *y)
     return same;
 }
 
-Status hf_bind_tokens(Adapter *a)
+/* The rows again, under the name of a module that shares the table. */
+static Status bind_twin(Adapter *a, Param *p, const char *name, const char *table)
 {
-    const Model *m = a->model;
-    Param *p = token_rows_n(&a->cfg) ? token_rows_param(m, a->method->name) : NULL;
-    if (!p) return OK;
-    const Alias *tied = build_tied_head(m->arch);
-    const char *name = delta_of(a, hf_module(a, token_rows_table(m)));
-    adapter_bind(a, p, name, 2, p->val.dim);
-    if (!tied || a->writing) return OK;
-    const char *twin = delta_of(a, str_copy(a->run, tied->file, strlen(tied->file) - strlen(".weight")));
+    const char *base = adapter_base_name(a, table);
+    const char *twin = delta_of(a, str_copy(a->run, base, strlen(base) - strlen(".weight")));
     const Stored *own = adapter_stored(a, name), *other = adapter_stored(a, twin);
     if (!other) return OK;
     if (own && !same(own, other))
@@ -158,13 +155,27 @@ Status hf_bind_tokens(Adapter *a)
     return OK;
 }
 
+Status hf_bind_tokens(Adapter *a)
+{
+    const Model *m = a->model;
+    Param *p = token_rows_n(&a->cfg) ? token_rows_param(m, a->method->name) : NULL;
+    if (!p) return OK;
+    const Linear *table = token_rows_table(m);
+    const char *name = delta_of(a, hf_module(a, table));
+    adapter_bind(a, p, name, 2, p->val.dim);
+    for (const Alias *t = m->arch->format->alias; t && t->name && !a->writing; t++)
+        if (!strcmp(t->name, table->w->name)) TRY(bind_twin(a, p, name, t->file));
+    return OK;
+}
+
 Status hf_describe_tokens(const Adapter *a, cJSON *root, const char *key)
 {
     int64_t x;
     if (!token_rows_n(&a->cfg)) return OK;
-    if (a->model->arch->encode)
-        return err_fail(E_MISMATCH, "tokens: PEFT has a module for each stack of an encoder-decoder, and one table "
-                                    "serves them all here");
+    if (a->model->arch->encode && !a->model->config.tie_head)
+        return err_fail(E_MISMATCH, "tokens: this %s model's head is its own, and PEFT's rows of the shared table act "
+                                    "nowhere then",
+                        a->model->config.arch);
     cJSON *list = cJSON_AddArrayToObject(root, key);
     for (const char *s = a->cfg.tokens; *s; s += strcspn(s, "|"), s += *s == '|')
         if (str_int(str_copy(a->run, s, strcspn(s, "|")), &x))

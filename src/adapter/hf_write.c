@@ -310,7 +310,7 @@ static void describe_saved(const Adapter *a, cJSON *root)
         if (build_is_class_head(name)) add_once(list, str_copy(a->run, name, strcspn(name, ".")));
     }
     const cJSON *saved = cJSON_GetObjectItemCaseSensitive(a->root, "modules_to_save"), *one;
-    if (a->head_factor == 0) return;
+    if (!a->saved_apart) return;
     cJSON_ArrayForEach(one, saved) /* the table or the head, which read so comes apart again */
     {
         bool unread = a->unread && cJSON_IsString(one) &&

@@ -214,10 +214,11 @@ static Status is_adapted(bool *out, const Adapter *a, const Model *m, const Line
     TRY(flag(&up, a, "intermediate_lora"));
     TRY(flag(&down, a, "output_lora"));
     TRY(left_out(&skipped, a, m, l->at));
-    *out = (l->at.site == SITE_FFN_UP && up) || (l->at.site == SITE_FFN_OUT && down);
-    if (*out && m->config.gated)
-        return err_fail(E_MISMATCH, "%s: intermediate_lora and output_lora on a gated feed-forward are not supported",
-                        a->path);
+    if ((up || down) && !hub_feed_forward(m, 0))
+        return err_fail(E_MISMATCH,
+                        "%s: intermediate_lora and output_lora on the gated feed-forward of %s are not supported",
+                        a->path, m->config.arch);
+    *out = (up && l->at.site == hub_feed_forward(m, 0)) || (down && l->at.site == hub_feed_forward(m, 1));
     const char *letter = l->at.site == SITE_Q ? "q" : l->at.site == SITE_K ? "k" : l->at.site == SITE_V ? "v" : NULL;
     if (letters && !cJSON_IsArray(letters)) return err_fail(E_FORMAT, "%s: attn_matrices is not a list", a->path);
     cJSON_ArrayForEach(j, letters)

@@ -177,17 +177,29 @@ static Status describe_parallel(Adapter *a, cJSON *c)
 
 /* ---- LoRA and IA3 */
 
-static const Site COLUMN_SITES[] = {SITE_Q, SITE_K, SITE_V, SITE_FFN_UP, SITE_FFN_OUT};
+enum { N_COLUMNS = 5 };
+static Site column_site(const Model *m, int column)
+{
+    static const Site ATTENTION[] = {SITE_Q, SITE_K, SITE_V};
+    return column < 3 ? ATTENTION[column] : hub_feed_forward(m, column - 3);
+}
+
+static bool has_column(const Model *m, Site site)
+{
+    for (int i = 0; i < N_COLUMNS; i++)
+        if (column_site(m, i) == site) return true;
+    return false;
+}
 
 static bool has_lora(const Adapter *a, Where at, int column)
 {
-    const Linear *l = model_linear(a->model, place_at(at, COLUMN_SITES[column]));
+    const Linear *l = model_linear(a->model, place_at(at, column_site(a->model, column)));
     return l && param_find(a->model->params, lora_name(a->model, a->method->name, l, "A"));
 }
 
 static bool has_ia3(const Adapter *a, Where at, int column)
 {
-    const char *what = ia3_what(COLUMN_SITES[column], false);
+    const char *what = ia3_what(column_site(a->model, column), false);
     return what && place_find(a->model, "ia3", at, what);
 }
 
@@ -196,7 +208,7 @@ static bool has_ia3(const Adapter *a, Where at, int column)
 static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, Where, int))
 {
     static const char *const LETTER[] = {"q", "k", "v"};
-    Columns col = {.n = 5,
+    Columns col = {.n = N_COLUMNS,
                    .shared = 3,
                    .name = {"query", "key", "value", "first feed-forward layer", "second feed-forward layer"},
                    .wants = wants};
@@ -210,9 +222,6 @@ static Status put_columns(Adapter *a, cJSON *c, bool (*wants)(const Adapter *, W
         if (col.self[i]) cJSON_AddItemToArray(letters, cJSON_CreateString(LETTER[i]));
         any |= col.self[i];
     }
-    if ((col.self[3] || col.self[4]) && a->model->config.gated)
-        return err_fail(E_MISMATCH, "%s: the adapters library does not adapt a gated feed-forward's linear layers",
-                        a->method->name);
     cJSON_AddBoolToObject(c, "selfattn_lora", any);
     cJSON_AddBoolToObject(c, "intermediate_lora", col.self[3]);
     cJSON_AddBoolToObject(c, "output_lora", col.self[4]);
@@ -247,12 +256,11 @@ static Status describe_lora(Adapter *a, cJSON *c)
                         : cfg->tokens ? "tokens"
                                       : "init");
     for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) {
-        if (l->at.site == SITE_ATTN_OUT || l->at.site == SITE_FFN_GATE || l->at.site == SITE_QKV)
-            return err_fail(
-                E_MISMATCH,
-                "%s: the adapters library adapts queries, keys, values and the feed-forward's linear layers, "
-                "not this one",
-                l->name);
+        if (!has_column(a->model, l->at.site))
+            return err_fail(E_MISMATCH,
+                            "%s: the adapters library has no LoRA on this layer; it adapts queries, keys, values and "
+                            "two layers of the feed-forward",
+                            l->name);
         if (lora_rank(cfg, l) != rank || lora_scale(cfg, l) != lora_scale(cfg, first))
             return err_fail(
                 E_MISMATCH,
@@ -279,8 +287,7 @@ static Status describe_ia3(Adapter *a, cJSON *c)
     for (int i = 0; i < a->model->n_linears; i++) {
         const Linear *l = &a->model->linears[i];
         const char *in = ia3_what(l->at.site, true), *out = ia3_what(l->at.site, false);
-        bool known = false;
-        for (int j = 0; j < 5; j++) known |= COLUMN_SITES[j] == l->at.site;
+        bool known = has_column(a->model, l->at.site);
         if ((in && place_find(a->model, "ia3", l->at, in)) ||
             (!known && out && place_find(a->model, "ia3", l->at, out)))
             return err_fail(
@@ -376,7 +383,7 @@ Status hub_describe(Adapter *a, cJSON *root)
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
         if (strcmp(METHODS[i].method, a->method->name) != 0) continue;
         TRY(METHODS[i].describe(a, cJSON_AddObjectToObject(root, "config")));
-        if (a->head_factor != 0)
+        if (a->saved_apart)
             TRY(adapter_differs(a,
                                 "the head was saved apart from the token table, and the adapters library ties them "
                                 "again; it will answer differently"));

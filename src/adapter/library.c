@@ -57,14 +57,20 @@ void adapter_unknown(Adapter *a, const cJSON *object, const char *const *known)
     }
 }
 
+/* The table of a head that shared the tokens', and what scales with it. */
+static bool is_of_head(const Param *p)
+{
+    static const char *const HEADS = "lm_head.weight|lm_head.decoder.weight|cls.predictions.decoder.weight|"
+                                     "peft.*.lm_head.B|peft.*.lm_head.magnitude";
+    return str_glob(HEADS, p->name);
+}
+
 Binding *adapter_bind(Adapter *a, Param *p, const char *tensor, int rank, const int64_t *dim)
 {
     CHECK(a->n_bindings < 2 * params_n(a->model->params) + 2, "more bindings than parameters");
     Binding *b = &a->binding[a->n_bindings++];
     *b = (Binding){.param = p, .tensor = tensor, .rank = rank, .row = tensor_last(p->val), .factor = 1};
-    if (a->head_factor != 0 &&
-        str_glob("lm_head.weight|lm_head.decoder.weight|cls.predictions.decoder.weight", p->name))
-        b->factor = a->head_factor;
+    if (a->model->untied != 0 && is_of_head(p)) b->factor = a->model->untied;
     memcpy(b->dim, dim, sizeof *dim * (size_t)rank);
     return b;
 }

@@ -2,7 +2,8 @@
  *
  * Each job runs in its own process (--job), after the sgemm rates.  The bound of a job is the time that its matrix
  * products (flops.h) would take at the rate of OpenBLAS for products of the same shapes, measured here with nothing
- * else running.  Times are the best of several steps: on a shared machine this depends least on the other programs. */
+ * else running.  Times are the best of several steps: on a shared machine this depends least on the other
+ * programs. */
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>

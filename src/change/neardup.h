@@ -8,7 +8,8 @@
 
 #include "base/file.h"
 
-/* group[i]: the first text that i is a near-duplicate of, directly or through others; i itself when it is the first. */
+/* group[i]: the first text that i is a near-duplicate of, directly or through others; i itself when it is
+ * the first. */
 void neardup_find(int64_t *group, Arena *, const Bytes *text, int64_t n, double limit);
 
 #endif

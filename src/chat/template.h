@@ -10,7 +10,8 @@
 typedef struct Template Template;
 /* E_FORMAT names the line and the construct.  `path` begins messages. */
 Status template_parse(const Template **out, Arena *, const char *text, size_t n, const char *path);
-/* E_FORMAT: the template raises an exception, uses a function that is not here, or a value in a way that it has not. */
+/* E_FORMAT: the template raises an exception, uses a function that is not here, or a value in a way that it
+ * has not. */
 Status template_render(Buf *out, const Template *, Value variables);
 
 #endif

@@ -194,7 +194,8 @@ const char *value_kind(Value v)
 
 /* ---- printing */
 
-/* The shortest digits that read as the same number, as Python prints it: with an exponent below 1e-4 and from 1e16. */
+/* The shortest digits that read as the same number, as Python prints it: with an exponent below 1e-4 and
+ * from 1e16. */
 static void print_real(Buf *b, double r)
 {
     char digits[40] = "";

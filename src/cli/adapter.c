@@ -29,6 +29,12 @@ Status read_dtype(LoadOptions *options, const Args *args)
     return OK;
 }
 
+Status read_load(LoadOptions *options, const Args *args)
+{
+    *options = (LoadOptions){.vocab_from_file = args_given(args, "vocab-from-file"), .say = adapter_say(args)};
+    return read_dtype(options, args);
+}
+
 Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir,
                           const LoadOptions *options)
 {

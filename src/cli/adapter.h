@@ -1,4 +1,4 @@
-/* --adapter DIR and --vocab-from-file, on every command that takes a model. */
+/* --adapter DIR, --vocab-from-file and --dtype, on every command that takes a model. */
 #ifndef CLI_ADAPTER_H
 #define CLI_ADAPTER_H
 
@@ -9,11 +9,13 @@
 #define MODEL_OPTIONS MODEL_OPTIONS_OF(NULL, NULL)
 #define MODEL_OPTIONS_OF(adapter_verbs, vocabulary_verbs)                                                            \
     {"adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", adapter_verbs},         \
+        VOCABULARY_OPTION_OF(vocabulary_verbs)
+
+#define VOCABULARY_OPTION_OF(verbs)                                                                                  \
     {                                                                                                                \
         "vocab-from-file", NULL, "take the vocabulary's size from the file's token table, not from config.json",     \
-            vocabulary_verbs                                                                                         \
+            verbs                                                                                                    \
     }
-
 #define DTYPE_OPTION                                                                                                 \
     {                                                                                                                \
         "dtype", "TYPE",                                                                                             \
@@ -24,8 +26,12 @@
     {                                                                                                                \
         "dtype", "auto|float32"                                                                                      \
     }
+/* Of commands that attach no adapter of the user's. */
+#define LOAD_OPTIONS VOCABULARY_OPTION_OF(NULL), DTYPE_OPTION
 /* Sets options->widen as --dtype has it, on the commands that take DTYPE_OPTION. */
 Status read_dtype(LoadOptions *, const Args *);
+/* How a model is read that the command opens as LOAD_OPTIONS say, with remarks on standard error. */
+Status read_load(LoadOptions *, const Args *);
 
 /* The model in `dir`, with --vocab-from-file, with --adapter's where that is given and the head that it brings; else
  * *hooks is empty.  The model is for running, not for saving: its config has the positions that virtual tokens leave

@@ -239,22 +239,40 @@ static Status convert(const Args *args)
 
 /* ---- merge */
 
-enum { PROBE = 8 };
-/* The hidden states of the model on a few random tokens. */
-static Tensor probe(Model *m, const Hooks *hooks, Arena *arena)
+enum { PROBE = 8, N_OUTPUTS = 3 };
+static const double MERGE_TOLERANCE = 1e-3; /* of the largest value */
+
+/* What the model computes on a few random tokens: hidden states, logits, and scores of classes.  It lacks some. */
+typedef struct {
+    Tensor of[N_OUTPUTS];
+} Answers;
+
+static Tensor answer(Arena *arena, Model *m, const Hooks *hooks, const Batch *b,
+                     Var *(*run)(Model *, Pass *, const Batch *))
+{
+    Arena step = arena_open(0);
+    Tensor t = tensor_copy(arena, run(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b)->val);
+    arena_close(&step);
+    return t;
+}
+
+static Answers probe(Model *m, const Hooks *hooks, Arena *arena)
 {
     static int32_t ids[PROBE];
+    const Config *c = &m->config;
+    Answers y = {0};
     uint64_t s = rng_stream(1, "adapter/merge");
-    int room = config_room(&m->config);
+    int room = config_room(c);
     int64_t n = room && room < PROBE ? room : PROBE;
     for (int i = 0; i < n; i++) do {
             s++;
-            ids[i] = (int32_t)rng_below(s, (uint64_t)i, m->config.vocab);
-        } while (ids[i] == m->config.pad);
+            ids[i] = (int32_t)rng_below(s, (uint64_t)i, c->vocab);
+        } while (ids[i] == c->pad);
+    if (m->arch->encode && c->eos >= 0) ids[n - 1] = c->eos; /* which their classifiers read */
     Batch b = {.b = 1, .t = n, .ids = ids, .s = m->arch->encode ? n : 0, .src = ids};
-    Arena step = arena_open(0);
-    Tensor y = tensor_copy(arena, model_hidden(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val);
-    arena_close(&step);
+    y.of[0] = answer(arena, m, hooks, &b, model_hidden);
+    if (!c->no_lm_head) y.of[1] = answer(arena, m, hooks, &b, model_logits);
+    if (c->classes) y.of[2] = answer(arena, m, hooks, &b, model_classes);
     return y;
 }
 
@@ -268,7 +286,16 @@ static double relative_difference(Tensor a, Tensor b)
     return most > 0 ? difference / most : difference;
 }
 
-/* Merges the adapter into its base model, saves that below `where`, and reports the difference on a few tokens. */
+static double largest_difference(const Answers *a, const Answers *b)
+{
+    double most = 0;
+    for (int i = 0; i < N_OUTPUTS; i++)
+        if (a->of[i].data) most = fmax(most, relative_difference(a->of[i], b->of[i]));
+    return most;
+}
+
+/* Merges the adapter into its base model, saves that below `where`, and reports the difference on a few tokens.  A
+ * model that answers otherwise than the adapted one is not written, unless the adapter's library merges so. */
 static Status merged(Adapter *a, const Args *args, const char *where)
 {
     Arena *arena = args_arena(args);
@@ -281,14 +308,20 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     bool part = a->method->changes_base; /* its parameters are the base's own */
     if (!a->method->merge && !part)
         return err_fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
-    Tensor before = probe(m, hooks, arena);
+    Answers before = probe(m, hooks, arena);
     Status s = part ? OK : a->method->merge(m, &a->cfg);
     if (s) return s == E_CONFIG ? E_MISMATCH : s; /* it is a file's setting, not the user's */
-    double difference = relative_difference(before, probe(m, NULL, arena));
+    Answers after = probe(m, NULL, arena);
+    double difference = largest_difference(&before, &after);
+    if (!(difference <= MERGE_TOLERANCE || a->cfg.merge_tied))
+        return err_fail(E_MISMATCH,
+                        "%s: the merged model's answers would differ from the adapted model's by %.1e of the largest, "
+                        "expected at most %.0e; nothing is written",
+                        a->dir, difference, MERGE_TOLERANCE);
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));
     if (!args_quiet(args))
-        print_err("%s: %s merged; on a few tokens its states differ from the adapted model's by at most %.1e\n", out,
+        print_err("%s: %s merged; on a few tokens its answers differ from the adapted model's by at most %.1e\n", out,
                   a->method->name, difference);
     return OK;
 }

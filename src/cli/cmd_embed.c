@@ -170,8 +170,10 @@ static Status open_pipeline(Sentence *s, const Args *a)
     Model *m;
     Hooks *hooks;
     TRY(sentence_read(s, args_arena(a), args_at(a, 0)));
+    LoadOptions load = {.no_lm_head = true};
     TRY(choose(s, a));
-    TRY(model_with_adapter(&m, &hooks, a, args_arena(a), s->model_dir, &(LoadOptions){.no_lm_head = true}));
+    TRY(read_dtype(&load, a));
+    TRY(model_with_adapter(&m, &hooks, a, args_arena(a), s->model_dir, &load));
     return sentence_attach(s, args_arena(a), m, hooks);
 }
 
@@ -215,9 +217,11 @@ static const Option OPTIONS[] = {
     {"prompt", "NAME", "put this prompt of config_sentence_transformers.json in front of each text, such as query"},
     {"max-length", "N", "truncate texts to N tokens, special tokens included; default: what the folder declares"},
     MODEL_OPTIONS,
+    DTYPE_OPTION,
     OVERWRITE_OPTION,
     {0}};
-static const Choice CHOICES[] = {{"pooling", "cls|max|mean|mean_sqrt_len_tokens|weightedmean|lasttoken"}, {0}};
+static const Choice CHOICES[] = {
+    {"pooling", "cls|max|mean|mean_sqrt_len_tokens|weightedmean|lasttoken"}, DTYPE_CHOICE, {0}};
 static const Command EMBED = {
     .name = "embed",
     .summary = "compute sentence vectors, their cosine similarities, or a search among texts",

@@ -25,15 +25,19 @@ static void print_predictions(const Tokenizer *t, Arena *a, Tensor logits, int64
     }
 }
 
-/* The model's frame around as much of the text as there are positions for. */
+/* The model's frame around as much of the text, or of the text and the one of --pair, as there are positions for. */
 static Status wrap(BpeText *x, const Tokenizer *t, Arena *arena, int64_t room, const Args *a)
 {
-    BpeText whole = *x, none = {0}, frame;
-    TRY(tokenizer_wrap(&frame, t, arena, &none, NULL, NULL, (Limit){0}));
-    if (room && whole.n > room - frame.n && !args_quiet(a))
-        print_err("the text has %lld tokens; its first %lld %s\n", (long long)whole.n, (long long)(room - frame.n),
+    const char *text = args_text(a, "pair", NULL);
+    BpeText whole = *x, second = {0}, none = {0}, frame;
+    if (text) second = tokenizer_encode(t, arena, text, strlen(text), true);
+    TRY(tokenizer_wrap(&frame, t, arena, &none, text ? &none : NULL, NULL, (Limit){0}));
+    int64_t n = whole.n + second.n;
+    if (room && n > room - frame.n && !args_quiet(a))
+        print_err("the %s %lld tokens; %s %lld %s\n", text ? "texts have" : "text has", (long long)n,
+                  text ? "the first" : "its first", (long long)(room - frame.n),
                   str_plural(room - frame.n, "fits", "fit"));
-    return tokenizer_wrap(x, t, arena, &whole, NULL, NULL, (Limit){.most = room});
+    return tokenizer_wrap(x, t, arena, &whole, text ? &second : NULL, NULL, (Limit){.most = room});
 }
 
 /* E_CONFIG: a special token other than the mask stands in the text. */
@@ -58,6 +62,8 @@ static Status masked_text(BpeText *x, const Model *m, const Tokenizer *t, const 
     if (args_given(a, "no-special")) TRY(args_content_fault(check_specials(t, text, mask), a, 1));
     *x = tokenizer_encode(t, arena, text.text, text.len, true);
     int64_t masks = 0, left = 0;
+    const char *second = args_text(a, "pair", "");
+    if (args_given(a, "no-special")) TRY(check_specials(t, (Bytes){(char *)(uintptr_t)second, strlen(second)}, mask));
     for (int64_t i = 0; i < x->n; i++) masks += x->id[i] == mask;
     TRY(wrap(x, t, arena, config_room(&m->config), a));
     TRY(generator_check_ids(m, t, x));
@@ -85,7 +91,7 @@ static Status run_fill(const Args *a)
         return err_fail(E_MISMATCH, "fill needs a masked language model with its head and a mask token%s",
                         mask < 0 ? "; the tokenizer has none" : "");
     TRY(masked_text(&x, m, &t, a, mask));
-    Batch b = {.b = 1, .t = x.n, .ids = x.id};
+    Batch b = {.b = 1, .t = x.n, .ids = x.id, .type = m->config.types > 1 ? tokenizer_types(&t, arena, &x) : NULL};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
     z = tensor_reshape(z, SHAPE(x.n, tensor_last(z)));
     TRY(model_blame(tensor_finite(z, "the logits"), m));
@@ -100,6 +106,8 @@ static Status run_fill(const Args *a)
 }
 
 static const Option OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},
+                                 {"pair", "TEXT",
+                                  "a second text behind the first, as the model reads a pair; masks may be in both"},
                                  {"top", "N", "predictions for each mask; default 5"},
                                  {"no-special", NULL, "reject a text that contains another special token"},
                                  {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
@@ -113,7 +121,7 @@ static const Command FILL = {.name = "fill",
                              .about =
                                  "Prints the most probable tokens at each mask of the text, by a masked language "
                                  "model.  The mask is written as the tokenizer has it: <mask>, or [MASK].  "
-                                 "Columns: byte offset of the mask in the text, probability, id, token.",
+                                 "Columns: byte offset of the mask in its text, probability, id, token.",
                              .example = "vernier fill codebert --text 'int <mask> = 0;'",
                              .options = OPTIONS,
                              .choices = CHOICES,

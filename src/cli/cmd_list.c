@@ -1,5 +1,5 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods, the baselines and the architectures, read from the
- * registries. */
+/* vernier list: every experiment with its claim and cost, the tuning methods, the baselines and the architectures,
+ * read from the registries. */
 #include <string.h>
 
 #include <cjson/cJSON.h>

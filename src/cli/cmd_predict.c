@@ -142,7 +142,9 @@ static Status predict_with(Prediction *w)
     if (w->json && w->csv) return err_fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
     if (!repository && !what)
         return err_fail(E_CONFIG, "predict needs a FILE of change records or texts, or --repo PATH");
-    TRY(predictor_open(&w->p, w->run, args_at(a, 0), adapter_say(a), NULL));
+    LoadOptions how;
+    TRY(read_load(&how, a));
+    TRY(predictor_open(&w->p, w->run, args_at(a, 0), &how));
     w->kind = kind_of(w->p.task);
     if (!w->kind && repository) return err_fail(E_CONFIG, "--repo is for commits; %s scores texts", w->p.dir);
     if (!w->kind) return predict_texts(w, what);
@@ -169,9 +171,13 @@ static const Option OPTIONS[] = {
     {"threshold", "P", "defects: call a commit defective if its score is at least P (default: as tuned, 0.5)"},
     {"per-split", NULL, "defects: standardise features by the statistics of these commits, as published"},
     {"features", "N", "defects: 13 omits the feature fix (default: as tuned, 14)"},
-    {"num-beams", "N", "messages: beam search with N beams (default 1: greedy, the most probable token at each step)",
+    {"num-beams", "N",
+     "messages: beam search with N beams (default: the model folder's, or 1: the most probable token at each step)",
      .alias = "beams"},
-    {"max-new-tokens", "N", "messages: maximum number of tokens (default 64)", .alias = "max"},
+    {"max-new-tokens", "N", "messages: maximum number of tokens (default: the model folder's, or 64)", .alias = "max"},
+    {"no-generation-config", NULL, "messages: ignore the settings of generation in the model's folder"},
+    {"verbose", NULL, "messages: report each setting of generation and where it comes from"},
+    LOAD_OPTIONS,
     {"train", "FILE",
      "messages: the training changes; adds the scores of two baselines, retrieval and the most frequent message"},
     {"meteor", "DIR", "messages: METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)"},
@@ -179,7 +185,7 @@ static const Option OPTIONS[] = {
     {"json", NULL, "print everything as JSON"},
     {"csv", NULL, "print a row per commit; vernier score --task defect reads those of defects"},
     {0}};
-static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, {0}};
+static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, DTYPE_CHOICE, {0}};
 static const Command PREDICT = {
     .name = "predict",
     .summary = "rank commits by risk, write their messages, or score texts, with a model of vernier tune",

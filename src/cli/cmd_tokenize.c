@@ -10,12 +10,14 @@
 static void print_json(const Tokenizer *t, Arena *a, const BpeText *x)
 {
     Buf b = buf_open(a);
+    const int32_t *type = tokenizer_types(t, a, x);
     buf_print(&b, "{\"tokenizer\": \"%s\", \"tokens\": [", t->kind);
     for (int64_t i = 0; i < x->n; i++) {
         const char *piece = tokenizer_piece(t, x->id[i]);
         buf_print(&b, "%s\n{\"id\": %d, \"begin\": %lld, \"end\": %lld, \"piece\": ", i ? "," : "", x->id[i],
                   (long long)x->begin[i], (long long)x->end[i]);
         json_quote(&b, piece ? piece : "");
+        if (type) buf_print(&b, ", \"type\": %d", type[i]);
         buf_print(&b, "}");
     }
     buf_print(&b, "\n]}");
@@ -126,7 +128,7 @@ static const Option OPTIONS[] = {
     {"truncation", "WHICH", "the text of a pair to truncate: longest (the default), first or second", .alias = "cut"},
     {"truncation-side", "SIDE", "the end at which a text is truncated: right (the default) or left", .alias = "side"},
     {"count", NULL, "print only the number of tokens"},
-    {"json", NULL, "print the ids, byte offsets and tokens as JSON"},
+    {"json", NULL, "print the ids, byte offsets and tokens as JSON, and for a pair the token types where the model has them"},
     {0}};
 static const Choice CHOICES[] = {{"truncation", "longest|first|second"}, {"truncation-side", "right|left"}, {0}};
 static const Command TOKENIZE = {

@@ -3,6 +3,7 @@
 
 #include "base/print.h"
 #include "base/str.h"
+#include "cli/adapter.h"
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
@@ -84,6 +85,7 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .as_published = args_given(a, "as-published"),
                        .best_threshold = args_given(a, "best-threshold")};
     TRY(check_task(a, o->task));
+    TRY(read_load(&o->load, a));
     return read_numbers(o, a);
 }
 
@@ -187,6 +189,7 @@ static const Option OPTIONS[] = {
      "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
      "encoder-decoder in T5's shape, randomly initialised and trained whole; lm needs one: gpt2, llama, gpt_neox"},
     {"tokenizer", "DIR", "directory of the tokenizer (default: the model's)"},
+    LOAD_OPTIONS,
     {"language", "NAME", "PLBART's language token"},
     {"encoder", "K=V,..",
      "settings of the small model: layers, dim, heads, hidden, vocab; jit also: length, steps, lr"},
@@ -220,7 +223,8 @@ static const Option OPTIONS[] = {
 static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"}, {"method", "@methods|@baselines"},
                                  {"head", "single|concat"},       {"score", "completion|all"},
                                  {"form", "mcmd|review"},         {"objectives", "codereviewer|cct5"},
-                                 {"features", "13|14"},           {0}};
+                                 {"features", "13|14"},           DTYPE_CHOICE,
+                                 {0}};
 static const Command TUNE = {
     .name = "tune",
     .summary = "tune a model on your own data: defect prediction, commit messages or texts",

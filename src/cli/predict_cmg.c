@@ -4,6 +4,7 @@
 
 #include "base/print.h"
 #include "base/str.h"
+#include "cli/generate.h"
 #include "cli/predict.h"
 #include "io/json.h"
 #include "run/run.h"
@@ -28,22 +29,52 @@ enum { N_SHOWN = sizeof SHOWN / sizeof *SHOWN };
 
 /* ---- the model */
 
-/* Generates a message for each change, by greedy decoding or beam search. */
+/* How the messages are decoded, and what ends them early. */
+typedef struct {
+    GenerateSettings s;
+    Prediction *of;
+} Decoding;
+
+static bool ends_with_stop(const int32_t *id, int n, void *user)
+{
+    Decoding *d = user;
+    size_t len;
+    const char *text = tokenizer_decode(&d->of->p.text, &d->of->step, id, n, &len);
+    for (int i = 0; i < d->s.n_stop; i++)
+        if (memmem(text, len, d->s.stop[i], strlen(d->s.stop[i]))) return true;
+    return false;
+}
+
+/* The command line over the model's folder over the defaults; no message is longer than those that were learned. */
+static Status read_decoding(Decoding *d)
+{
+    enum { USUAL = 64 };
+    Prediction *of = d->of;
+    int64_t asked;
+    int most = of->p.cmg.target;
+    TRY(args_int(&asked, of->args, "max-new-tokens", 1, 1, most));
+    TRY(generator_settings(&d->s, of->p.net, of->args, predictor_model(&of->p, of->run)));
+    generator_remarks(&d->s, of->args);
+    TRY(generate_fit(&d->s.c, of->p.net, 1, most < USUAL ? most : USUAL));
+    if (d->s.c.max_new > most) d->s.c.max_new = most;
+    if (d->s.n_stop) d->s.c.ends = ends_with_stop, d->s.c.user = d;
+    d->s.c.seed = 1;
+    return OK;
+}
+
+/* Generates a message for each change. */
 static Status write_all(Writing *w)
 {
     Prediction *of = w->of;
     Predictor *p = &of->p;
-    int64_t beams, most;
+    Decoding d = {.of = of};
     Examples x;
-    TRY(args_int(&beams, of->args, "num-beams", 1, 1, 1000));
-    TRY(args_int(&most, of->args, "max-new-tokens", p->cmg.target < 64 ? p->cmg.target : 64, 1, p->cmg.target));
+    TRY(read_decoding(&d));
     TRY(cmg_sources(&x, of->run, w->n, w->change, p->net, &p->text, &p->cmg));
-    GenerateConfig how = generate_defaults(p->net, (int)most);
-    how.beams = (int)beams;
     w->message[0] = NEW(of->run, Bytes, w->n);
     PredictWatch watch = predict_watch_open(of, "writing", w->n);
     Status s =
-        cmg_write(w->message[0], of->run, &of->step, p->net, p->hooks, &p->text, &x, &how, predict_watch, &watch);
+        cmg_write(w->message[0], of->run, &of->step, p->net, p->hooks, &p->text, &x, &d.s.c, predict_watch, &watch);
     progress_clear();
     return s;
 }

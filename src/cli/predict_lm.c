@@ -91,7 +91,8 @@ Status predict_texts(Prediction *of, const char *path)
 {
     static const char *const OTHERS[] = {"lang",      "top",      "lines",     "threshold",
                                          "per-split", "features", "num-beams", "max-new-tokens",
-                                         "train",     "meteor",   "wordnet"};
+                                         "train",     "meteor",   "wordnet",   "verbose",
+                                         "no-generation-config"};
     Scoring w = {.of = of};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
         if (args_given(of->args, OTHERS[k]))

@@ -309,6 +309,8 @@ static void add_config(cJSON *root, const TuneJob *j)
     if (o->tokenizer) cJSON_AddStringToObject(c, "tokenizer", o->tokenizer);
     if (!o->model) cJSON_AddStringToObject(c, "encoder", o->small);
     if (o->language) cJSON_AddStringToObject(c, "language", o->language);
+    if (o->load.widen) cJSON_AddStringToObject(c, "dtype", "float32");
+    if (o->load.vocab_from_file) cJSON_AddBoolToObject(c, "vocab-from-file", true);
     cJSON_AddNumberToObject(c, "epochs", (double)o->epochs);
     cJSON_AddNumberToObject(c, "batch", (double)o->batch);
     if (o->parts > 1) cJSON_AddNumberToObject(c, "accumulate", (double)o->parts);

@@ -67,7 +67,8 @@ Status weights_keep(Weights *, Arena *);
  * weights_keep(): changes of a lent value would be lost. */
 void weights_release(const Weights *, const Stored *);
 /* Takes `prefix` off every name that begins with it.  A name beside those loses the parts that it shares with the
- * prefix: with "model.encoder." off, "model.classifier.weight" is classifier.weight.  E_FORMAT: two names became one. */
+ * prefix: with "model.encoder." off, "model.classifier.weight" is classifier.weight.  E_FORMAT: two names
+ * became one. */
 Status weights_unprefix(Weights *, Arena *run, const char *prefix);
 const char *weights_dropped(const Weights *); /* the beginning that a reader took off every name, or "" */
 int weights_n(const Weights *);

@@ -16,6 +16,7 @@
 enum { POSITION_OFFSET = 2 };
 typedef struct {
     Param *shared, *position[2];  /* encoder's, decoder's */
+    Param *table[2];              /* of tokens, where it is not the shared one */
     Norm embed_norm[2], final[2]; /* final: MBart's */
     Param *head, *head_bias;
     Param *class_dense, *class_dense_bias, *class_out, *class_out_bias;
@@ -130,6 +131,13 @@ static double untie(Model *m)
     return 1;
 }
 
+static void part_tables(Model *m)
+{
+    Bart *g = m->blocks;
+    g->table[PART_ENCODER] = build_copy(m, "encoder.embed_tokens.weight", g->shared, 1);
+    g->table[PART_DECODER] = build_copy(m, "decoder.embed_tokens.weight", g->shared, 1);
+}
+
 /* ---- passes */
 
 static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, int64_t t, const int32_t *len,
@@ -140,7 +148,8 @@ static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, i
     const Where at = {SITE_RESID, LAYER_EMBED, part};
     int side = part == PART_DECODER, mark = tape_enter(p->tape);
     double scale = c->scale_embedding ? sqrt((double)c->dim) : 1;
-    Var *h = block_embed_tokens(p, part, tape_param(p->tape, g->shared), scale, ids, b, t, r);
+    Var *table = tape_param(p->tape, g->table[part] ? g->table[part] : g->shared);
+    Var *h = block_embed_tokens(p, part, table, scale, ids, b, t, r);
     rows_limit(p, r, part, len, mask);
     h = block_add_positions(p, part, h, g->position[side], POSITION_OFFSET, r);
     h = block_dropout(p, c->dropout, at, block_norm(p, &g->embed_norm[side], h, NULL));
@@ -330,6 +339,7 @@ static const Format FORMAT = {.types = "bart|plbart|mbart",
                               .general = GENERAL,
                               .absent = absent,
                               .alias = ALIAS,
+                              .parts_tables = true,
                               .ignore = "encoder.version|decoder.version",
                               .sublayers = SUBLAYERS,
                               .read = read_config,
@@ -355,6 +365,7 @@ const Arch ARCH_BART = {.name = "bart",
                         .head_loss = head_loss,
                         .classify = classify,
                         .untie = untie,
+                        .part_tables = part_tables,
                         .last = PART_DECODER,
                         .targets = "*.q_proj|*.v_proj",
                         .force_eos = true,

@@ -246,18 +246,42 @@ Status model_load(Model **out, Arena *run, const char *dir)
     return model_load_as(out, run, dir, &(LoadOptions){0});
 }
 
-Status model_save(const Model *m, const char *dir)
+/* A tensor of the base under the name that files have. */
+static Named saved_as(Arena *a, const Model *m, const char *name, Tensor value)
 {
-    TRY(file_make_dir(dir));
-    Arena scratch = arena_open((size_t)1 << 30);
-    int n = 0;
-    Named *named = NEW(&scratch, Named, params_n(m->params));
+    return (Named){str_print(a, "%s%s", build_is_any_head(name) ? "" : m->arch->format->prefix, name), value};
+}
+
+/* The tensors of a file: the parameters of the base, and copies of a table that the reference does not tie.  Adapters
+ * have files of their own. */
+static Named *list_saved(int *n, Arena *a, const Model *m)
+{
+    const Format *f = m->arch->format;
+    int most = params_n(m->params);
+    *n = 0;
+    for (const Alias *t = f->alias; t && t->name; t++) most++;
+    Named *list = NEW(a, Named, most);
     for (int i = 0; i < params_n(m->params); i++) {
         const Param *p = params_at(m->params, i);
-        if (str_glob("peft.*", p->name)) continue; /* adapters have files of their own */
-        const char *prefix = build_is_any_head(p->name) ? "" : m->arch->format->prefix;
-        named[n++] = (Named){str_print(&scratch, "%s%s", prefix, p->name), p->val};
+        if (!str_glob("peft.*", p->name)) list[(*n)++] = saved_as(a, m, p->name, p->val);
     }
+    for (const Alias *t = f->alias; f->parts_tables && !m->config.tie_head && t->name; t++)
+        if (!build_is_any_head(t->file))
+            list[(*n)++] = saved_as(a, m, t->file, param_find(m->params, t->name)->val);
+    return list;
+}
+
+Status model_save(const Model *m, const char *dir)
+{
+    if (m->parted)
+        return err_fail(E_MISMATCH,
+                        "%s: each stack of this %s model has a token table of its own, which no folder of the family can "
+                        "hold",
+                        dir, m->config.arch);
+    TRY(file_make_dir(dir));
+    Arena scratch = arena_open((size_t)1 << 30);
+    int n;
+    Named *named = list_saved(&n, &scratch, m);
     cJSON *root = config_write(&m->config, m->arch);
     char *text = json_printed(root, false);
     Status s = file_write(str_print(&scratch, "%s/config.json", dir), text, strlen(text));

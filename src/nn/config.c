@@ -1,6 +1,7 @@
 /* Tables do the work: a Format lists the keys of its family, and reading, writing and range checks follow. */
 #include "nn/config.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,15 @@ void config_put(cJSON *root, const char *key, const char *value)
     cJSON_AddStringToObject(root, key, value);
 }
 
+/* transformers 5 rejects a config in which a field of type float is the integer 1. */
+void config_put_real(cJSON *root, const char *key, double value)
+{
+    char text[64];
+    bool whole = value == floor(value) && fabs(value) < 1e15;
+    snprintf(text, sizeof text, "%.1f", value);
+    cJSON_AddItemToObject(root, key, whole ? cJSON_CreateRaw(text) : cJSON_CreateNumber(value));
+}
+
 void config_put_architecture(cJSON *root, const char *name)
 {
     cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "architectures"), cJSON_CreateString(name));
@@ -221,7 +231,7 @@ cJSON *config_write(const Config *c, const Arch *arch)
             if (*(const int *)at >= 0) cJSON_AddNumberToObject(root, f->key, *(const int *)at);
             break;
         case FIELD_REAL:
-            if (*(const double *)at >= 0) cJSON_AddNumberToObject(root, f->key, *(const double *)at);
+            if (*(const double *)at >= 0) config_put_real(root, f->key, *(const double *)at);
             break;
         case FIELD_BOOL: cJSON_AddBoolToObject(root, f->key, *(const bool *)at); break;
         case FIELD_ACT: config_put(root, f->key, act_to_hf(*(const Act *)at)); break;

@@ -49,11 +49,15 @@ typedef struct Format {
     const Alias *general;    /* keys of every family (transformers' attribute_map) that stand for one of `fields` and
                                count for more than it: "n_embd", "hidden_size"; ends with {0}, or NULL */
     const Alias *alias;      /* ends with {0}, or NULL */
+    bool parts_tables;       /* where the head is its own, transformers ties no alias of the table either: each needs a
+                                tensor of its own in a file that is written */
     const char *ignore;      /* glob over buffers: tensors of a file that are no parameters of any model */
     const Head *heads;       /* other heads that files of the family carry, beside HEADS of nn/state.c; ends with {0},
                                or NULL.  Their tensors are skipped with a remark. */
     bool refuses_stale_head; /* where a file's head differs from the table that it is tied to; else a remark */
     const Sublayer *sublayers;                                 /* ends with {0} */
+    Site gated_lora[2]; /* layers of a gated feed-forward that the adapters library calls intermediate and output; {0}:
+                           it adapts none */
     Status (*read)(Config *, const cJSON *, const char *path); /* what no table says; may be NULL */
     void (*write)(const Config *, cJSON *);                    /* model_type, architectures, and the same */
     void (*adapt)(Config *, const Weights *);                  /* heads, as the tensors show them */
@@ -63,13 +67,14 @@ typedef struct Format {
  * GGUF file describes itself.  It need not be there. */
 Status config_path(const char **out, Arena *, const char *model);
 Status config_read(Config *, const Arch **, const cJSON *, const char *path);
-cJSON *config_write(const Config *, const Arch *); /* the caller's, for cJSON_Delete */
+cJSON *config_write(const Config *, const Arch *); /* to be printed; the caller's, for cJSON_Delete */
 Status config_check(Config *);                     /* fills fields that are 0; E_CONFIG names the field */
 double config_size(const Config *);                /* about how many parameters; to refuse impossible sizes */
 
 const char *act_to_hf(Act);
 Status act_from_hf(Act *, const char *name, const char *key, const char *path);
 void config_put(cJSON *, const char *key, const char *value);
+void config_put_real(cJSON *, const char *key, double value); /* 1 is written as 1.0 */
 void config_put_architecture(cJSON *, const char *name);
 /* The base model saved alone: no name has the family's prefix. */
 bool format_is_base(const Format *, const Weights *);

@@ -114,7 +114,7 @@ static void write_config(const Config *c, cJSON *root)
 {
     config_put(root, "model_type", "gpt2");
     config_put_architecture(root, c->classes ? "GPT2ForSequenceClassification" : "GPT2LMHeadModel");
-    cJSON_AddNumberToObject(root, "embd_pdrop", c->dropout);
+    config_put_real(root, "embd_pdrop", c->dropout);
     if (c->classes) cJSON_AddNumberToObject(root, "num_labels", c->classes);
 }
 

@@ -239,6 +239,7 @@ static const Format FORMAT = {.types = "llama|mistral|qwen2|qwen3",
                               .ignore = "*.rotary_emb.inv_freq",
                               .refuses_stale_head = true,
                               .sublayers = SUBLAYERS,
+                              .gated_lora = {SITE_FFN_OUT, SITE_FFN_GATE},
                               .read = read_config,
                               .write = write_config,
                               .adapt = adapt};

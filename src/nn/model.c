@@ -83,9 +83,17 @@ double model_untie(Model *m)
 {
     CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);
     m->config.tie_head = false;
-    double factor = m->arch->untie(m);
+    m->untied = m->arch->untie(m);
     build_outer(m);
-    return factor;
+    return m->untied;
+}
+
+void model_part_tables(Model *m)
+{
+    CHECK(m->arch->part_tables && !m->parted, "this %s model has no shared token table", m->config.arch);
+    m->arch->part_tables(m);
+    m->parted = true;
+    build_outer(m);
 }
 
 int model_layers(const Model *m, Part part)

@@ -63,6 +63,7 @@ typedef struct Arch {
     Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
     Var *(*next)(Model *, Pass *, Var *pooled);       /* (B,1,2) of the next-sentence head, or NULL */
     double (*untie)(Model *);                         /* model_untie() of this family */
+    void (*part_tables)(Model *);                     /* model_part_tables() of it, or NULL */
     Part last;                                        /* the stack its heads read: LOGITS carries it */
     const char *targets;       /* glob over the linear layers that LoRA adapts by default: queries and values */
     bool force_eos, ends_hold; /* defaults of generation, as the family's reference searches (nn/generate.h) */
@@ -88,6 +89,8 @@ struct Model {
     const Norm *(*norm_at)(const Model *, Where);
     struct Stacked *stacked; /* a classification head in the place of the family's own, or NULL */
     Var *(*classify)(Model *, Pass *, const Batch *); /* runs that head; NULL: arch's does */
+    double untied; /* what model_untie() returned; 0: it was not called */
+    bool parted;   /* each stack has a token table of its own, for which config.json has no word */
     bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
 
@@ -109,6 +112,9 @@ int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the plac
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
+/* Gives each stack of an encoder-decoder a token table of its own, a copy of the shared one, under the name that files
+ * have for it: "encoder.embed_tokens.weight".  The head stays with the shared table. */
+void model_part_tables(Model *);
 int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json

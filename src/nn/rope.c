@@ -132,14 +132,14 @@ Status rope_read(Rope *r, const cJSON *root, const char *path)
 
 void rope_write(const Rope *r, cJSON *root)
 {
-    cJSON_AddNumberToObject(root, "rope_theta", r->base);
+    config_put_real(root, "rope_theta", r->base);
     if (r->kind == ROPE_PLAIN) return;
     cJSON *scaling = cJSON_AddObjectToObject(root, "rope_scaling");
     config_put(scaling, "rope_type", TYPES[r->kind].name);
-    cJSON_AddNumberToObject(scaling, "factor", r->factor);
+    config_put_real(scaling, "factor", r->factor);
     if (r->kind == ROPE_LINEAR) return;
-    cJSON_AddNumberToObject(scaling, "low_freq_factor", r->low);
-    cJSON_AddNumberToObject(scaling, "high_freq_factor", r->high);
+    config_put_real(scaling, "low_freq_factor", r->low);
+    config_put_real(scaling, "high_freq_factor", r->high);
     cJSON_AddNumberToObject(scaling, "original_max_position_embeddings", r->original);
 }
 

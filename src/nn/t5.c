@@ -17,7 +17,8 @@
 #include "nn/config.h"
 
 typedef struct {
-    Param *shared, *head, **relpos[2]; /* of the encoder's layers, of the decoder's; NULL where a layer owns none */
+    Param *shared, *head, *table[2]; /* table: of the encoder and of the decoder, where it is not the shared one */
+    Param **relpos[2];               /* of the encoder's layers, of the decoder's; NULL where a layer owns none */
     Norm final[2];
     Param *class_w, *class_b;
 } T5;
@@ -146,6 +147,13 @@ static double untie(Model *m)
     return factor;
 }
 
+static void part_tables(Model *m)
+{
+    T5 *g = m->blocks;
+    g->table[PART_ENCODER] = build_copy(m, "encoder.embed_tokens.weight", g->shared, 1);
+    g->table[PART_DECODER] = build_copy(m, "decoder.embed_tokens.weight", g->shared, 1);
+}
+
 /* ---- passes */
 
 /* With a cache the queries' positions are given; one bias serves all rows, so these must agree. */
@@ -168,7 +176,8 @@ static Var *embed(Model *m, Pass *p, Part part, const int32_t *ids, int64_t b, i
     const T5 *g = m->blocks;
     const Where at = {SITE_RESID, LAYER_EMBED, part};
     int mark = tape_enter(p->tape);
-    Var *h = block_embed_tokens(p, part, tape_param(p->tape, g->shared), 1, ids, b, t, r);
+    Var *table = tape_param(p->tape, g->table[part] ? g->table[part] : g->shared);
+    Var *h = block_embed_tokens(p, part, table, 1, ids, b, t, r);
     rows_limit(p, r, part, len, mask);
     h = block_dropout(p, m->config.dropout, at, h);
     return tape_leave(p->tape, mark, hook_run(p, at, h, h));
@@ -345,6 +354,7 @@ static const Format FORMAT = {.types = "t5|mt5|umt5",
                               .ignore = "",
                               .heads = OTHERS,
                               .sublayers = SUBLAYERS,
+                              .gated_lora = {SITE_FFN_GATE, SITE_FFN_OUT},
                               .read = read_config,
                               .write = write_config,
                               .adapt = adapt};
@@ -362,6 +372,7 @@ const Arch ARCH_T5 = {.name = "t5",
                       .head_loss = head_loss,
                       .classify = classify,
                       .untie = untie,
+                      .part_tables = part_tables,
                       .last = PART_DECODER,
                       .targets = "*.q|*.v",
                       .length_penalty = 1,

@@ -12,6 +12,8 @@ void dgesdd_(const char *job, const int *m, const int *n, double *a, const int *
              const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork, int *iwork, int *info);
 void dgelsd_(const int *m, const int *n, const int *nrhs, double *a, const int *lda, double *b, const int *ldb,
              double *s, const double *rcond, int *rank, double *work, const int *lwork, int *iwork, int *info);
+void dposv_(const char *triangle, const int *n, const int *nrhs, double *a, const int *lda, double *b, const int *ldb,
+            int *info);
 
 static int as_int(int64_t n)
 {
@@ -132,4 +134,13 @@ Status linalg_least_squares(Tensor *x, int64_t *rank, Arena *arena, Tensor a, Te
     if (info)
         return err_fail(E_NUMERIC, "least squares of %s did not converge (dgelsd info %d)", tensor_shape(a), info);
     return OK;
+}
+
+Status linalg_solve_positive(double *x, double *a, int64_t n)
+{
+    int size = as_int(n), one = 1, info = 0;
+    if (n) dposv_("U", &size, &one, a, &size, x, &size, &info);
+    return info ? err_fail(E_NUMERIC, "the system of %d equations is not positive definite (dposv info %d)", size,
+                           info)
+                : OK;
 }

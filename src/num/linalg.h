@@ -25,4 +25,8 @@ double linalg_participation(Tensor s);          /* (sum s^2)^2 / sum s^4: how ma
  * relative * s[0] count as zero; relative < 0 means machine precision.  rank may be NULL. */
 Status linalg_least_squares(Tensor *x, int64_t *rank, Arena *, Tensor a, Tensor b, double relative);
 
+/* x (N) becomes the solution of a x = x for a symmetric positive definite a (N,N), row-major, which is overwritten.
+ * E_NUMERIC: it is not positive definite. */
+Status linalg_solve_positive(double *x, double *a, int64_t n);
+
 #endif

@@ -38,7 +38,8 @@ static Var *minus_one(Tape *t, Var *x)
     return op_add(t, x, -1, tape_leaf(t, one));
 }
 
-/* y = z + (m/n - 1) (z - b) with z = W x + b + s B A x, or without that b: exactly W x + b where m is n and B zero. */
+/* y = z + (m/n - 1) (z - b) with z = W x + b + s B A x, or without that b: exactly W x + b where m is n and
+ * B zero. */
 static Var *dora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
 {
     const Dora *d = user;

@@ -110,8 +110,8 @@ Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
     TRY(token_rows_check(m, cfg, method));
     for (const Linear *l = NULL; (l = lora_next(m, cfg, l));) {
         TRY(lora_start_check(l, cfg, method));
-        if (cfg->lora_bias && lora_is_outer(l) && l->layout == IN_OUT)
-            return err_fail(E_CONFIG, "%s: lora_bias has no place on the table %s", method, l->name);
+        if (cfg->lora_bias && lora_is_outer(l) && !l->b)
+            return err_fail(E_CONFIG, "%s: lora_bias has no place on %s, which has no bias", method, l->name);
     }
     if (lora_next(m, cfg, NULL)) return OK;
     const char *list[32], *known = endings(m, list, 32);
@@ -161,6 +161,18 @@ static Var *lora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leave(t, mark, op_add(t, out, r->scale, delta));
 }
 
+static Var *with_bias(Tape *t, Var *base, void *user)
+{
+    const Lora *r = user;
+    return op_add(t, base, r->scale, tape_param(t, r->bias));
+}
+
+static void attach_outside(Model *m, Hooks *hooks, const Linear *l, Lora *r)
+{
+    lora_derive(m, hooks, l, r->a, r->b, NULL, r->scale, false);
+    if (r->bias) hooks_derive(hooks, l->b, with_bias, r);
+}
+
 static Status attach_one(Model *m, Hooks *hooks, const PeftConfig *cfg, const Linear *l)
 {
     int64_t rank = lora_rank(cfg, l);
@@ -173,7 +185,7 @@ static Status attach_one(Model *m, Hooks *hooks, const PeftConfig *cfg, const Li
     r->dropout = cfg->dropout;
     TRY(lora_start(l, cfg, r->a, r->b));
     if (lora_is_outer(l))
-        lora_derive(m, hooks, l, r->a, r->b, NULL, r->scale, false);
+        attach_outside(m, hooks, l, r);
     else
         hook_add(hooks, l->at, lora_hook, r);
     return OK;

@@ -54,7 +54,7 @@ Status lora_untie(Model *m, const PeftConfig *cfg, const char *method)
     const Alias *tied = build_tied_head(m->arch);
     if (!cfg->tables || !tied || !c->tie_head || c->no_lm_head || c->classes) return OK;
     if (!names(cfg, m, tied->name) && !names(cfg, m, tied->file)) return OK;
-    if (m->arch->encode || c->plain_head)
+    if (c->plain_head || (m->arch->encode && names(cfg, m, tied->name)))
         return err_fail(E_CONFIG, "%s: %s is one table with the head in this %s model, and cannot be adapted alone",
                         method, tied->name, c->arch);
     model_untie(m);

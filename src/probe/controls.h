@@ -15,7 +15,8 @@
 #include "base/file.h"
 #include "probe/classifier.h"
 
-/* label (N) by key (N), or by text where key is NULL.  The label of a key depends on its bytes and the stream alone. */
+/* label (N) by key (N), or by text where key is NULL.  The label of a key depends on its bytes and the
+ * stream alone. */
 void control_labels(int32_t *label, const Dataset *, const Bytes *key, uint64_t stream);
 
 typedef struct {

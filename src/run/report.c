@@ -159,7 +159,9 @@ static void add_metrics(Report *page, Arena *a, const cJSON *o)
 {
     enum { SHOWN = 10, LONG = 14 };
     const cJSON *metrics = field(o, "metrics");
-    int rows = cJSON_GetArraySize(metrics), shown = field(o, "tables") ? 0 : rows > LONG ? SHOWN : rows;
+    int rows = cJSON_IsObject(metrics) ? cJSON_GetArraySize(metrics) : 0, shown = field(o, "tables") ? 0
+                                                                                  : rows > LONG      ? SHOWN
+                                                                                                     : rows;
     if (shown) add_metric_rows(page, a, metrics, 0, shown);
     if (shown == rows) return;
     report_fold(page, str_print(a, "%d %smetrics", rows - shown, shown ? "more " : ""));

@@ -230,6 +230,8 @@ static Status find_prompt(Sentence *s, Arena *run, const cJSON *root, const char
     bool named = name != NULL;
     if (!named) TRY(json_text(&name, root, "default_prompt_name", path));
     if (!name) return OK;
+    if (prompts && !cJSON_IsNull(prompts) && !cJSON_IsObject(prompts))
+        return err_fail(E_FORMAT, "%s: prompts is not an object", path);
     Buf known = buf_open(run);
     cJSON_ArrayForEach(one, prompts)
     {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "metric/place.h"
 
 static bool is_partly_unknown(const CodeChange *c)
 {
@@ -142,8 +143,16 @@ static JitScores scores_of(Arena *a, const JitSet *s, const double *score, doubl
 {
     int32_t *label = NEW(a, int32_t, s->n);
     double *effort = NEW(a, double, s->n);
-    for (int64_t i = 0; i < s->n; i++) label[i] = s->change[i].label == 1, effort[i] = jit_effort(&s->change[i]);
-    return (JitScores){score_binary(label, score, s->n, threshold), effort_scores(label, score, effort, s->n)};
+    double *place = NEW(a, double, s->n);
+    const char **project = NEW(a, const char *, s->n);
+    int64_t *time = NEW(a, int64_t, s->n);
+    for (int64_t i = 0; i < s->n; i++) {
+        const CodeChange *c = &s->change[i];
+        label[i] = c->label == 1, effort[i] = jit_effort(c), project[i] = c->repo, time[i] = c->time;
+    }
+    place_of(place, project, time, s->n);
+    return (JitScores){score_binary(label, score, s->n, threshold), effort_scores(label, score, effort, s->n),
+                       place_auc(NULL, label, score, project, place, s->n)};
 }
 
 JitScores jit_scores(const JitSet *s, const double *score, double threshold)
@@ -171,6 +180,7 @@ JitScores jit_random(const JitSet *s, uint64_t seed)
         sum.at.recall += x.at.recall / JIT_RANDOM_DRAWS;
         sum.at.f1 += x.at.f1 / JIT_RANDOM_DRAWS;
         sum.at.auc += x.at.auc / JIT_RANDOM_DRAWS;
+        sum.paired += x.paired / JIT_RANDOM_DRAWS;
         sum.at.average_precision += x.at.average_precision / JIT_RANDOM_DRAWS;
         arena_drop(&a, mark);
     }

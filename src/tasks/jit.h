@@ -76,6 +76,7 @@ enum { JIT_RANDOM_DRAWS = 50 };
 typedef struct {
     BinaryScores at;
     EffortScores effort;
+    double paired; /* the AUC among commits of one project that are close in time (metric/place.h) */
 } JitScores;
 JitScores jit_scores(const JitSet *, const double *score, double threshold);
 /* The threshold with the largest F1: one of the scores of the defective commits. */

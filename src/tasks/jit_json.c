@@ -7,6 +7,7 @@ const JitMeasure JIT_MEASURE[JIT_MEASURES] = {{"F1", "f1"},
                                               {"precis.", "precision"},
                                               {"recall", "recall"},
                                               {"AUC", "auc"},
+                                              {"paired", "paired_auc"},
                                               {"AP", "average_precision"},
                                               {"R@20%E", "recall_at_20_effort"},
                                               {"E@20%R", "effort_at_20_recall"},
@@ -20,6 +21,7 @@ static void places(double *out[JIT_MEASURES], JitScores *s)
                                        &s->at.precision,
                                        &s->at.recall,
                                        &s->at.auc,
+                                       &s->paired,
                                        &s->at.average_precision,
                                        &s->effort.recall_at_20,
                                        &s->effort.effort_at_20,
@@ -41,6 +43,8 @@ const char *jit_missing(const JitScores *s)
 {
     if (!s->at.positives) return "only clean commits are there: ranking and effort-aware measures have no value";
     if (s->at.positives == s->at.n) return "only defective commits are there: AUC has no value";
+    if (isnan(s->paired))
+        return "paired AUC has no value: no defective and clean commits of a project are close in time";
     if (isnan(s->effort.recall_at_20)) return "no commit changes a line: effort-aware measures have no value";
     return isnan(s->effort.popt) ? "Popt has no value: the best order is as good as the worst" : NULL;
 }

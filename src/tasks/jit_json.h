@@ -5,7 +5,7 @@
 #include "io/json.h"
 #include "tasks/jit.h"
 
-enum { JIT_MEASURES = 9 };
+enum { JIT_MEASURES = 10 };
 typedef struct {
     const char *name, *key; /* "AUC", "auc" */
 } JitMeasure;

@@ -1,5 +1,5 @@
-/* Defect predictors with a form of their own: they learn from the labelled commits alone, on no pretrained model.  The
- * floors words and la are two of them; one file each, which REGISTERs itself as `learner`:
+/* Defect predictors with a form of their own: they learn from the labelled commits alone, on no pretrained model.
+ * The floors words and la are two of them; one file each, which REGISTERs itself as `learner`:
  *
  *   static const Learner WORDS = {.name = "words", .fit = fit, .score = score, ...};
  *   REGISTER(learner, WORDS)
@@ -49,12 +49,14 @@ typedef struct {
     bool best_threshold; /* commits are called defective from the score with the best validation F1 on, not from .5,
                                      unless as_published */
 
-    /* The model lives in `run`.  E_MISMATCH: the commits lack what it reads; E_INTERRUPT: the watch has stopped it. */
+    /* The model lives in `run`.  E_MISMATCH: the commits lack what it reads; E_INTERRUPT: the watch has
+     * stopped it. */
     Status (*fit)(void **model, Arena *run, const LearnJob *);
     /* Probabilities (set->n).  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
     Status (*score)(double *out, void *model, Arena *step, const JitSet *, const LearnView *,
                     bool (*each)(int64_t done, void *), void *user);
-    /* How much each added or removed line of a commit speaks for a defect, in their order; NULL: it ranks no lines. */
+    /* How much each added or removed line of a commit speaks for a defect, in their order; NULL: it ranks no
+     * lines. */
     Status (*lines)(double *out, void *model, Arena *step, const CodeChange *);
     Status (*save)(const void *model, const char *dir);
     Status (*open)(void **model, Arena *run, const char *dir); /* E_FORMAT, E_IO: with one sentence */

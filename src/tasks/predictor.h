@@ -86,9 +86,12 @@ const char *predictor_card(const Task *, Arena *, const char *dir);       /* its
 const char *predictor_draft(Arena *, const char *dir);                    /* path of the card before it is measured */
 
 Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, which takes `valid`; NULL: its draft */
-/* All of it.  Remarks on how the adapter was read go to `say`, which may be NULL. */
-Status predictor_open(Predictor *, Arena *run, const char *dir, AdapterSay *say, void *user);
-Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, AdapterSay *say, void *user);
+/* All of it.  Of `how` the model's weights are read as `widen` and `vocab_from_file` have it, with remarks to `say`. */
+Status predictor_open(Predictor *, Arena *run, const char *dir, const LoadOptions *how);
+Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, const LoadOptions *how);
+/* How the task loads its model, with the same of `how`. */
+LoadOptions predictor_load(const Predictor *, const LoadOptions *how);
+const char *predictor_model(const Predictor *, Arena *); /* the folder of its network */
 void predictor_close(Predictor *);
 
 /* Texts as the card's settings make examples of them; the first conversation opens the chat template. */

@@ -91,35 +91,39 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
 
 /* ---- opening */
 
-/* Who is told how an adapter was read. */
-typedef struct {
-    AdapterSay *say;
-    void *user;
-} Remarks;
+LoadOptions predictor_load(const Predictor *p, const LoadOptions *how)
+{
+    LoadOptions o = p->task->load_options(p);
+    o.widen = how->widen, o.vocab_from_file = how->vocab_from_file;
+    o.say = how->say, o.user = how->user;
+    return o;
+}
 
-static Status attach(Predictor *p, Arena *a, Remarks to)
+const char *predictor_model(const Predictor *p, Arena *a)
+{
+    return predictor_path(p, a, predictor_whole(p->peft) ? "./model" : p->model);
+}
+
+static Status attach(Predictor *p, Arena *a, const LoadOptions *how)
 {
     Adapter *x;
     TRY(adapter_open(&x, a, p->dir));
     Status s = adapter_attach(x, p->net, p->hooks);
-    if (!s) adapter_remarks(x, to.say, to.user);
+    if (!s) adapter_remarks(x, how->say, how->user);
     if (!s) s = p->task->check_lengths(p, adapter_positions(x));
     adapter_close(x);
     return s;
 }
 
-static Status open_network(Predictor *p, Arena *run, Remarks to)
+static Status open_network(Predictor *p, Arena *run, const LoadOptions *how)
 {
     bool whole = predictor_whole(p->peft);
     TRY(tokenizer_open(&p->text, run, predictor_path(p, run, p->tokenizer)));
-    const char *model = predictor_path(p, run, whole ? "./model" : p->model);
-    LoadOptions how = p->task->load_options(p);
-    how.say = to.say;
-    how.user = to.user;
-    TRY(model_load_as(&p->net, run, model, &how));
+    LoadOptions load = predictor_load(p, how);
+    TRY(model_load_as(&p->net, run, predictor_model(p, run), &load));
     p->hooks = hooks_new(run);
     TRY(p->task->open_head(p));
-    TRY(whole ? p->task->check_lengths(p, 0) : attach(p, run, to));
+    TRY(whole ? p->task->check_lengths(p, 0) : attach(p, run, how));
     return p->task->load_head ? p->task->load_head(p, run) : OK;
 }
 
@@ -138,27 +142,27 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
     return err_fail(E_IO, "%s: holds no jit.json, cmg.json or lm.json, which `vernier tune` writes", dir);
 }
 
-static Status open_card(Predictor *p, Arena *run, const char *path, Remarks to)
+static Status open_card(Predictor *p, Arena *run, const char *path, const LoadOptions *how)
 {
     cJSON *root;
     TRY(json_read(&root, run, path));
     Status s = read_card(p, run, root, path);
     cJSON_Delete(root);
     TRY(s);
-    return p->peft ? open_network(p, run, to) : p->learner->open(&p->learned, run, p->dir);
+    return p->peft ? open_network(p, run, how) : p->learner->open(&p->learned, run, p->dir);
 }
 
-Status predictor_open(Predictor *p, Arena *run, const char *dir, AdapterSay *say, void *user)
+Status predictor_open(Predictor *p, Arena *run, const char *dir, const LoadOptions *how)
 {
     *p = (Predictor){.dir = dir, .features = N_FEATURES};
     TRY(find_task(&p->task, run, dir));
-    return open_card(p, run, predictor_card(p->task, run, dir), (Remarks){say, user});
+    return open_card(p, run, predictor_card(p->task, run, dir), how);
 }
 
-Status predictor_open_draft(Predictor *p, const Task *task, Arena *run, const char *dir, AdapterSay *say, void *user)
+Status predictor_open_draft(Predictor *p, const Task *task, Arena *run, const char *dir, const LoadOptions *how)
 {
     *p = (Predictor){.task = task, .dir = dir, .features = N_FEATURES};
-    return open_card(p, run, predictor_draft(run, dir), (Remarks){say, user});
+    return open_card(p, run, predictor_draft(run, dir), how);
 }
 
 void predictor_close(Predictor *p)

@@ -53,6 +53,7 @@ typedef struct {
     int64_t parts;      /* in which a step takes its batch */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
+    LoadOptions load;   /* how the model's weights are read, as predictor_open() takes it */
 } TuneOptions;
 
 struct TuneJob {

@@ -111,7 +111,7 @@ static Status finish(TuneJob *j)
 {
     Predictor p;
     Evaluation e;
-    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, j->watch.remark, j->watch.user);
+    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, &j->o.load);
     if (!s) s = measure(&e, j, &p);
     if (!s) s = predictor_save(&p, measures(&e), j->run);
     predictor_close(&p);

@@ -14,6 +14,7 @@
 #include "base/seal.h"
 #include "base/str.h"
 #include "io/json.h"
+#include "nn/config.h"
 #include "tasks/tune.h"
 
 typedef struct {
@@ -25,12 +26,29 @@ typedef struct {
 
 /* ---- the best parameters */
 
+/* A model that is saved whole is to be decoded as its base declares. */
+static Status copy_generation(const Predictor *p, Arena *a, const char *to)
+{
+    Bytes b;
+    const char *config;
+    TRY(config_path(&config, a, predictor_path(p, a, p->model)));
+    const char *from = str_print(a, "%s/generation_config.json", file_folder(a, config));
+    if (access(from, F_OK)) return OK;
+    TRY(file_make_dir(to));
+    TRY(file_read(&b, a, from));
+    return file_write(str_print(a, "%s/generation_config.json", to), b.text, b.len);
+}
+
 static Status keep_model(Work *w, Arena *scratch)
 {
     const Predictor *p = &w->j->p;
     Tuning *t = &w->j->t;
     if (t->jit.model) TRY(jit_head_save(&t->jit, str_print(scratch, "%s/head.safetensors", p->dir)));
-    if (predictor_whole(p->peft)) return model_save(t->model, str_print(scratch, "%s/model", p->dir));
+    if (predictor_whole(p->peft)) {
+        const char *model = str_print(scratch, "%s/model", p->dir);
+        TRY(copy_generation(p, scratch, model));
+        return model_save(t->model, model);
+    }
     Adapter *a = adapter_of(t->model, p->peft, &t->cfg, p->task->name);
     a->run = scratch;
     a->library = w->library;
@@ -244,10 +262,8 @@ Status tune_load(TuneJob *j)
     Tuning *t = &j->t;
     TRY(choose_model(j));
     TRY(tokenizer_open(&p->text, j->run, predictor_path(p, j->run, p->tokenizer)));
-    LoadOptions how = p->task->load_options(p);
+    LoadOptions how = predictor_load(p, &j->o.load);
     how.seed = (uint64_t)j->o.seed;
-    how.say = j->watch.remark;
-    how.user = j->watch.user;
     TRY(model_load_as(&p->net, j->run, predictor_path(p, j->run, p->model), &how));
     p->hooks = hooks_new(j->run);
     *t = (Tuning){.run = j->run, .model = p->net, .hooks = p->hooks, .peft = p->peft, .watch = j->watch};

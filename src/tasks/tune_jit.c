@@ -92,7 +92,7 @@ static Status finish(TuneJob *j)
     Predictor p;
     Arena step = arena_open((size_t)1 << 36);
     double *score = NEW(j->run, double, j->valid.n);
-    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, j->watch.remark, j->watch.user);
+    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, &j->o.load);
     if (!s) s = predictor_score(score, &p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
     if (!s) {
         JitScores valid = jit_scores(&j->valid, score, p.threshold);

@@ -128,7 +128,7 @@ static Status finish(TuneJob *j)
     Predictor p;
     Evaluation e;
     Arena a = arena_open(0);
-    Status s = predictor_open_draft(&p, j->p.task, &a, j->p.dir, j->watch.remark, j->watch.user);
+    Status s = predictor_open_draft(&p, j->p.task, &a, j->p.dir, &j->o.load);
     if (!s) s = measure(&e, j, &p, &a);
     if (!s) s = predictor_save(&p, measures(j, &e), &a);
     predictor_close(&p);

@@ -160,7 +160,7 @@ static Status finish(TuneJob *j, const Sets *sets)
     Predictor p;
     ReviewScore score[REVIEW_OBJECTIVE_COUNT];
     Arena step = arena_open((size_t)1 << 36);
-    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, j->watch.remark, j->watch.user);
+    Status s = predictor_open_draft(&p, j->p.task, j->run, j->p.dir, &j->o.load);
     if (!s) s = review_measure(score, p.net, p.hooks, &sets->valid, &step);
     if (!s) s = predictor_save(&p, measures(score), j->run);
     predictor_close(&p);

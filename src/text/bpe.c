@@ -112,42 +112,6 @@ const char *bpe_join(const Bpe *b, Arena *a, int32_t left, int32_t right, size_t
     return both;
 }
 
-char *bpe_decode(const Bpe *b, Arena *a, const int32_t *id, int64_t n, bool skip_special, size_t *len)
-{
-    size_t room = 1;
-    for (int64_t i = 0; i < n; i++)
-        if (bpe_piece(b, id[i])) room += strlen(b->piece[id[i]]);
-    char *text = arena_take(a, room);
-    size_t at = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const char *piece = bpe_piece(b, id[i]);
-        if (!piece) continue;
-        bool special = bpe_is_special(b, id[i]);
-        if (special && skip_special) continue;
-        if (special) { /* spelt as text, not as bytes */
-            size_t k = strlen(piece);
-            memcpy(text + at, piece, k);
-            at += k;
-        } else {
-            at += bpe_unspell(text + at, piece, strlen(piece));
-        }
-    }
-    text[at] = 0;
-    if (len) *len = at;
-    return text;
-}
-
-BpeText bpe_wrap(const Bpe *b, Arena *arena, const BpeText *x, const BpeText *y, int64_t most)
-{
-    CHECK(b->named.bos >= 0 && b->named.eos >= 0, "the vocabulary has no <s> and </s> to wrap a text in");
-    int32_t eos = b->named.eos;
-    const TokenFrame f = {{{b->named.bos}, {eos, eos}, {eos}}, {1, y ? 2 : 1, 1}};
-    BpeText t;
-    Status s = frame_put(&t, arena, &f, x, y, (Limit){.most = most});
-    CHECK(!s, "%s", err_message());
-    return t;
-}
-
 /* ---- questions ---- */
 
 int64_t bpe_size(const Bpe *b)

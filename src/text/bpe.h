@@ -1,8 +1,8 @@
 /* Byte-level BPE, the tokenizer of GPT-2, RoBERTa, CodeBERT, UniXcoder and CodeT5: trained on a corpus or read
  * from `vocab.json` + `merges.txt`, written as such.  Other forms of a tokenizer: text/tokenizer.h.
  *
- * Every byte string has an encoding and decodes to itself, valid UTF-8 or not.  Each token carries the bytes
- * [begin,end) of the source that it stands for.  Special tokens that occur in the text become their ids only
+ * Every byte string has an encoding, valid UTF-8 or not; text/tokenizer.h decodes and adds the special tokens around
+ * a text.  Each token carries the bytes [begin,end) of the source that it stands for.  Special tokens that occur in the text become their ids only
  * when requested: source code may well contain the string "</s>"; bpe_specials_in() counts them for a warning.
  * `<mask>` takes the white space on its left with it, as RoBERTa's does.
  *
@@ -13,7 +13,6 @@
  *   Bpe *b;
  *   TRY(bpe_open(&b, &run, "model/"));
  *   BpeText t = bpe_encode(b, &step, text, len, false);
- *   BpeText x = bpe_wrap(b, &step, &t, NULL, 512);          <s> ... </s>, at most 512 ids
  *
  * Source: Sennrich, Haddow, Birch, ACL 2016 (the merges); Radford et al. 2019 (bytes and pre-tokenisation). */
 #ifndef TEXT_BPE_H
@@ -53,9 +52,6 @@ void bpe_close(Bpe *);
 
 BpeText bpe_encode(Bpe *, Arena *, const char *text, size_t len, bool special_in_text);
 void bpe_remember(Bpe *, bool words); /* whether recent words are remembered (they are); the ids are the same */
-BpeText bpe_wrap(const Bpe *, Arena *, const BpeText *a, const BpeText *b, int64_t most);
-/* <s> A </s>, or <s> A </s></s> B </s>; when longer than `most` > 0 ids, the longer text loses its end first */
-char *bpe_decode(const Bpe *, Arena *, const int32_t *id, int64_t n, bool skip_special, size_t *len); /* NUL added */
 int64_t bpe_specials_in(const Bpe *, const char *text, size_t len); /* special tokens spelt out in the text */
 
 int64_t bpe_size(const Bpe *); /* largest id + 1 */

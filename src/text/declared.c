@@ -86,6 +86,8 @@ static void add_added(const Reader *r, Special s)
 static Status read_decoder(const Reader *r, const cJSON *map)
 {
     const cJSON *v;
+    if (map && !cJSON_IsObject(map))
+        return document_refuse(r->path, "added_tokens_decoder", map, "an object, id to token");
     cJSON_ArrayForEach(v, map)
     {
         int64_t id;
@@ -211,7 +213,8 @@ static Status read_model(const Reader *r, const cJSON *json)
     return OK;
 }
 
-/* What is declared of a token with an id holds for it under its name, too; where nothing is, the class has its own. */
+/* What is declared of a token with an id holds for it under its name, too; where nothing is, the class has
+ * its own. */
 static void complete_names(Declared *d)
 {
     bool fairseq = d->family == FAMILY_ROBERTA || d->family == FAMILY_XLMR || d->family == FAMILY_CAMEMBERT ||

@@ -34,6 +34,17 @@ typedef struct { /* a Normal being written */
 Writing normal_open(Arena *, int64_t expected, bool moved);
 /* n bytes that stand for [from,to) of the source. */
 void normal_put(Writing *, const char *bytes, int64_t n, int64_t from, int64_t to);
+/* One byte, which nearly always finds room. */
+static inline void normal_put_byte(Writing *w, char byte, int64_t from, int64_t to)
+{
+    if (!w->moved || w->out.len == w->room) {
+        normal_put(w, &byte, 1, from, to);
+        return;
+    }
+    w->out.text[w->out.len] = byte;
+    w->out.from[w->out.len] = from;
+    w->out.to[w->out.len++] = to;
+}
 /* n bytes in the place of `took` bytes of x from `at` on. */
 void normal_write(Writing *, const Normal *x, int64_t at, int64_t took, const char *bytes, int64_t n);
 void normal_copy(Writing *, const Normal *x, int64_t at, int64_t n);

@@ -133,13 +133,28 @@ static int64_t of_ascii(const NormStep *s, char c, char out[12])
 
 typedef int64_t EachFn(const NormStep *, uint32_t c, char out[12]);
 
+/* A run of ASCII whose characters stay one byte in their place, as nearly all text is; its end. */
+static int64_t plain_run(Writing *w, const NormStep *s, const Normal *x, int64_t at)
+{
+    if (w->moved || w->out.len != at || w->room < x->len) return at;
+    char *to = w->out.text;
+    for (char c; at < x->len && !((c = x->text[at]) & 0x80) && s->ascii[(unsigned char)c]; at++)
+        to[at] = s->ascii[(unsigned char)c];
+    w->out.len = at;
+    return at;
+}
+
 static Normal each(Arena *a, const NormStep *s, const Normal *x, EachFn *f)
 {
-    Writing w = normal_open(a, x->len, x->from != NULL);
+    Writing w = normal_open(a, 2 * x->len, x->from != NULL);
     int64_t kept = 0;
     for (int64_t at = 0, n; at < x->len; at += n) {
         char out[12];
         n = 1;
+        if (kept == at && (kept = plain_run(&w, s, x, at)) > at) {
+            n = kept - at;
+            continue;
+        }
         int64_t becomes = x->text[at] & 0x80 ? f(s, at_of(x, at, &n), out) : of_ascii(s, x->text[at], out);
         if (becomes < 0) continue;
         if (at > kept) normal_copy(&w, x, kept, at - kept);
@@ -251,6 +266,11 @@ Normal normalizer_run(const Normalizer *z, Arena *a, Normal x)
 Status normalizer_add(Normalizer *z, NormStep s, const char *path)
 {
     if (z->n == NORM_MOST) return err_fail(E_FORMAT, "%s: normalizer has more than %d steps", path, NORM_MOST);
+    for (int c = 1; c < 128; c++) {
+        char out[12];
+        int64_t becomes = of_ascii(&s, (char)c, out);
+        s.ascii[c] = becomes < 0 ? (char)c : becomes == 1 ? *out : 0;
+    }
     z->step[z->n++] = s;
     return OK;
 }

@@ -30,6 +30,7 @@ typedef struct {
     Pattern pattern; /* of Replace */
     const char *to;  /* of Replace and Prepend */
     CharMap map;
+    char ascii[128]; /* filled by normalizer_add: what a character becomes; 0: not one byte */
 } NormStep;
 enum { NORM_MOST = 24 };
 typedef struct {

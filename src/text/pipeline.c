@@ -25,6 +25,15 @@ typedef struct {
 
 /* ---- tokens ---- */
 
+/* Room for a token a byte is room enough for nearly every text, and pages without one cost nothing. */
+static void room_for(Encoder *e, size_t bytes)
+{
+    e->room = (int64_t)bytes + 64;
+    e->out.id = arena_take(e->a, sizeof *e->out.id * (size_t)e->room);
+    e->out.begin = arena_take(e->a, sizeof *e->out.begin * (size_t)e->room);
+    e->out.end = arena_take(e->a, sizeof *e->out.end * (size_t)e->room);
+}
+
 static void grow(Encoder *e)
 {
     BpeText *t = &e->out;
@@ -104,6 +113,20 @@ static int64_t cut_part(Encoder *e, const char *word, int64_t n)
     return p->words ? wordpiece_cut(p->words, e->a, word, n, e->cut) : cut_spm(e, word, n);
 }
 
+/* Remembered tokens of a text whose places are its own: nothing to look up but the tokens. */
+static void emit_known(Encoder *e, int64_t from, const Remembered *r)
+{
+    const bool plain = !e->x.from && !e->p->spm;
+    for (int i = 0; i < r->n; from += r->width[i++]) {
+        if (!plain || r->id[i] < 0 || r->id[i] == e->unknown_id) {
+            emit_cut(e, from, (Cutting){r->id[i], r->width[i]});
+            continue;
+        }
+        emit(e, r->id[i], e->base + from, e->base + from + r->width[i]);
+        e->unknown = false;
+    }
+}
+
 /* What was cut before is remembered; anything else is cut, and remembered if it is short.  A model of the library
  * sums scores over the whole text, so that its cuts depend on more than the word. */
 static void encode_part(Encoder *e, int64_t from, int64_t to)
@@ -115,8 +138,7 @@ static void encode_part(Encoder *e, int64_t from, int64_t to)
                memo_key(&k, memo, e->x.text + from, (size_t)(to - from), (size_t)(e->x.len - from));
     const Remembered *known = key ? memo_find(memo, &k) : NULL;
     if (known) {
-        for (int i = 0; i < known->n; from += known->width[i++])
-            emit_cut(e, from, (Cutting){known->id[i], known->width[i]});
+        emit_known(e, from, known);
         return;
     }
     int64_t n = cut_part(e, e->x.text + from, to - from);
@@ -219,6 +241,7 @@ BpeText pipeline_encode(Pipeline *p, Arena *a, const char *text, size_t len, boo
     p->special = special_in_text;
     ArenaMark mark = arena_mark(&p->scratch);
     Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch, .special = special_in_text}};
+    room_for(&e, len);
     e.unknown_id = unknown_id(p);
     e.fuses = p->spm || (p->bpe && p->bpe->fuse);
     SpecialKind kind = special_in_text ? SPECIAL_ALL : SPECIAL_ORDINARY;

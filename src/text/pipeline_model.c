@@ -1,4 +1,5 @@
-/* Models that are used without a tokenizer around them: a BPE gets the steps of GPT-2, a SentencePiece model its own. */
+/* Models that are used without a tokenizer around them: a BPE gets the steps of GPT-2, a SentencePiece model
+ * its own. */
 #include "text/bpe_core.h"
 #include "text/pipeline.h"
 

@@ -4,7 +4,7 @@
 
 #include "text/unicode.h"
 
-enum { OTHER, LETTER, NUMBER, BLANK, MALFORMED };
+enum { LETTER, NUMBER, BLANK, OTHER, MALFORMED }; /* the first three as the bits of UC_ */
 
 const char *const SCAN_PATTERN[SCANS] = {
     [SCAN_GPT2] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
@@ -36,9 +36,11 @@ size_t pretoken_space_back(const char *text, size_t from, size_t to)
 /* The class of the character at p < end, and its bytes; of malformed text one byte. */
 static inline int next_class(const char *p, const char *end, size_t *n)
 {
-    uint32_t c = unicode_next(p, (size_t)(end - p), n), bits = unicode_class(c);
-    if (c == 0xFFFD && *n == 1) return MALFORMED;
-    return bits & UC_LETTER ? LETTER : bits & UC_NUMBER ? NUMBER : bits & UC_SPACE ? BLANK : OTHER;
+    const uint32_t none = 1 << OTHER, known = none - 1;
+    *n = 1;
+    if (!(*p & 0x80)) return __builtin_ctz((UNICODE_ASCII[(unsigned char)*p] & known) | none);
+    uint32_t c = unicode_next_beyond(p, (size_t)(end - p), n);
+    return c == 0xFFFD && *n == 1 ? MALFORMED : __builtin_ctz((unicode_class(c) & known) | none);
 }
 
 static const char *skip_class(const char *p, const char *end, int class)

@@ -1,4 +1,5 @@
-/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of a text. */
+/* A list: vocabularies have some hundred added tokens, and the first two bytes exclude nearly every place of
+ * a text. */
 #include "text/special.h"
 
 #include <string.h>
@@ -23,6 +24,7 @@ const Special *special_of(const Specials *s, int32_t id)
 static void note_start(Specials *s, const char *text, size_t len)
 {
     uint8_t *bits = s->starts[(unsigned char)text[0]];
+    s->first[(unsigned char)text[0]] = 1;
     if (len > 1)
         bits[(unsigned char)text[1] >> 3] |= (uint8_t)(1 << (text[1] & 7));
     else
@@ -109,7 +111,11 @@ static const Special *token_at(const Specials *s, SpecialKind kind, bool normali
 const Special *special_search(const Specials *s, SpecialKind kind, bool normalized, const char *text, size_t from,
                               size_t len, size_t *at)
 {
-    for (size_t i = from; s->n && i < len; i++) {
+    bool any = false;
+    for (int64_t k = 0; k < s->n && !any; k++) any = wanted(&s->at[k], kind, normalized);
+    for (size_t i = from; any && i < len; i++) {
+        while (i < len && !s->first[(unsigned char)text[i]]) i++;
+        if (i == len) break;
         const uint8_t *bits = s->starts[(unsigned char)text[i]];
         unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
         if (!(bits[next >> 3] >> (next & 7) & 1)) continue;

@@ -26,6 +26,7 @@ typedef struct {
     Special *at; /* longest first */
     int64_t n;
     uint8_t starts[256][32]; /* bit b of [a]: some token begins with the bytes a and b; all bits of a: with a alone */
+    uint8_t first[256];      /* 1: some token begins with that byte */
 } Specials;
 
 /* The roles that a model's special tokens have. */

@@ -108,6 +108,23 @@ static void cut_scripts(Words *out, Arena *a, const SplitStep *s, const Normal *
     add(out, a, begin, w.end);
 }
 
+/* White space parts words and goes; a punctuation mark is a word. */
+static void cut_bert(Words *out, Arena *a, const SplitStep *s, const Normal *x, Span w)
+{
+    (void)s;
+    int64_t begin = w.begin;
+    for (int64_t at = w.begin, end; at < w.end; at = end) {
+        size_t n;
+        uint32_t class = unicode_class(unicode_next(x->text + at, (size_t)(w.end - at), &n));
+        end = at + (int64_t)n;
+        if (!(class & (UC_SPACE | UC_PUNCT))) continue;
+        add(out, a, begin, at);
+        if (!(class & UC_SPACE)) add(out, a, at, end);
+        begin = end;
+    }
+    add(out, a, begin, w.end);
+}
+
 /* ---- steps that write ---- */
 
 static bool begins(const Normal *x, Span w, const char *mark)
@@ -176,8 +193,10 @@ Words splitter_run(const Splitter *z, Arena *a, Normal text, bool first)
 {
     static WriteFn *const WRITE[] = {
         [SPLIT_BLANK] = write_blank, [SPLIT_META] = write_marks, [SPLIT_SPELL] = write_spelt};
-    static CutFn *const CUT[] = {
-        [SPLIT_PATTERN] = cut_pattern, [SPLIT_LENGTH] = cut_length, [SPLIT_SCRIPTS] = cut_scripts};
+    static CutFn *const CUT[] = {[SPLIT_PATTERN] = cut_pattern,
+                                 [SPLIT_LENGTH] = cut_length,
+                                 [SPLIT_SCRIPTS] = cut_scripts,
+                                 [SPLIT_BERT] = cut_bert};
     Words w = {.text = text};
     add(&w, a, 0, text.len);
     for (int i = 0; i < z->n; i++) {
@@ -206,10 +225,7 @@ Status splitter_add_bytes(Splitter *z, bool prefix_space, bool regex, const char
 
 Status splitter_add_bert(Splitter *z, const char *path)
 {
-    const Pattern spaces = {.kind = PATTERN_CLASS, .class = UC_SPACE},
-                  marks = {.kind = PATTERN_CLASS, .class = UC_PUNCT};
-    TRY(splitter_add(z, (SplitStep){.pattern = spaces, .behaviour = BEHAVE_REMOVED}, path));
-    return splitter_add(z, (SplitStep){.pattern = marks, .behaviour = BEHAVE_ISOLATED}, path);
+    return splitter_add(z, (SplitStep){.kind = SPLIT_BERT}, path);
 }
 
 void splitter_finish(Splitter *z)

@@ -17,7 +17,15 @@ typedef enum {
     BEHAVE_CONTIGUOUS
 } Behaviour;
 typedef enum { PREFIX_NEVER, PREFIX_FIRST, PREFIX_ALWAYS } Prefix;
-typedef enum { SPLIT_PATTERN, SPLIT_LENGTH, SPLIT_SCRIPTS, SPLIT_BLANK, SPLIT_META, SPLIT_SPELL } SplitKind;
+typedef enum {
+    SPLIT_PATTERN,
+    SPLIT_LENGTH,
+    SPLIT_SCRIPTS,
+    SPLIT_BERT,
+    SPLIT_BLANK,
+    SPLIT_META,
+    SPLIT_SPELL
+} SplitKind;
 typedef struct {
     SplitKind kind;
     Pattern pattern; /* SPLIT_PATTERN */

@@ -6,11 +6,6 @@
 #include "base/str.h"
 #include "text/spm_model.h"
 
-SpmKind spm_kind(const Spm *s)
-{
-    return s->kind;
-}
-
 int64_t spm_size(const Spm *s)
 {
     return s->n;

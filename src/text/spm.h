@@ -25,7 +25,6 @@ Status spm_open(Spm **out, Arena *, const char *path); /* E_FORMAT names the byt
 BpeText spm_encode(const Spm *, Arena *, const char *text, size_t len);
 char *spm_decode(const Spm *, Arena *, const int32_t *id, int64_t n, size_t *len); /* NUL added */
 
-SpmKind spm_kind(const Spm *);
 int64_t spm_size(const Spm *);
 SpmSpecials spm_specials(const Spm *);
 const char *spm_piece(const Spm *, int32_t id);   /* "\u2581int"; NULL for an id out of range */

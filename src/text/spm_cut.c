@@ -38,9 +38,12 @@ static void offer(const Spm *s, Reached *to, int64_t from, int32_t id, double sc
     *to = (Reached){id, (int32_t)from, s->library ? (double)(float)score : score};
 }
 
-static bool usable(const Cutter *c, PieceType type)
+/* Of a piece whose score is no float, or that only some texts may be cut into; NaN: not this one. */
+static double rare_score(const Cutter *c, int32_t piece)
 {
-    return type != PIECE_UNUSED && (type != PIECE_CONTROL || c->special);
+    const Spm *s = c->s;
+    if (s->piece[piece].type == PIECE_CONTROL && c->special) return s->piece[piece].score;
+    return s->in_path[piece];
 }
 
 static void extend(const Cutter *c, const char *word, int64_t len, int64_t at, Reached *reach)
@@ -50,15 +53,13 @@ static void extend(const Cutter *c, const char *word, int64_t len, int64_t at, R
     bool single = false;
     double here = reach[at].best;
     int32_t node = 0;
-    const TrieSlot *t;
-    for (int64_t i = at; i < len && (t = trie_step(&s->normal, node, (unsigned char)word[i])); i++) {
-        node = t->child;
-        if (t->leaf < 0 || !usable(c, s->piece[t->leaf].type)) continue;
-        int64_t n = i + 1 - at;
-        const Piece *p = &s->piece[t->leaf];
-        double score = p->type == PIECE_USER ? (double)((float)n * (float)s->most) - 0.1 : p->score;
-        offer(s, &reach[i + 1], at, t->leaf, score + here);
-        single |= n == one;
+    for (int64_t i = at; i < len && (node = trie_step(&s->normal, node, (unsigned char)word[i])) >= 0; i++) {
+        const TrieUnit *u = &s->normal.unit[node];
+        if (u->leaf < 0) continue;
+        double score = isnan(u->value) ? rare_score(c, u->leaf) : (double)u->value;
+        if (isnan(score)) continue;
+        offer(s, &reach[i + 1], at, u->leaf, score + here);
+        single |= i + 1 - at == one;
     }
     if (!single) offer(s, &reach[at + one], at, -1, s->least - UNKNOWN_PENALTY + here);
 }
@@ -114,7 +115,7 @@ static int64_t split(const Spm *s, const char *word, int64_t len, Symbol *symbol
 {
     int64_t n = 0;
     for (int64_t at = 0; at < len; n++) {
-        int64_t user = s->user.slot ? spm_longest_user(s, word + at, len - at) : 0;
+        int64_t user = s->user.unit ? spm_longest_user(s, word + at, len - at) : 0;
         int64_t bytes = user ? user : one_character(word + at, len - at);
         int32_t id = piece_at(s, word + at, bytes);
         symbol[n] = (Symbol){(int32_t)at, (int32_t)bytes, id, user > 0, n - 1, n + 1};

@@ -6,39 +6,13 @@
 #include "base/str.h"
 #include "text/spm_model.h"
 
-static void trie_grow(Trie *t, Arena *a)
-{
-    const Trie old = *t;
-    uint64_t slots = old.slot ? 2 * (old.mask + 1) : 64;
-    t->slot = NEW(a, TrieSlot, slots);
-    t->mask = slots - 1;
-    for (uint64_t i = 0; old.slot && i <= old.mask; i++)
-        if (old.slot[i].key) *trie_slot(t, old.slot[i].key) = old.slot[i];
-}
-
-/* Returns the id that the text has already, or -1; the old one stays, or gives way to the later. */
-static int32_t trie_add(Trie *t, Arena *a, const Piece *p, int32_t id, bool later)
-{
-    int32_t node = 0;
-    TrieSlot *s = NULL;
-    for (int32_t i = 0; i < p->len; i++) {
-        if (!t->slot || 2 * ((uint64_t)t->nodes + 1) > t->mask) trie_grow(t, a);
-        s = trie_slot(t, ((uint64_t)node << 8 | (unsigned char)p->text[i]) + 1);
-        if (!s->key) *s = (TrieSlot){((uint64_t)node << 8 | (unsigned char)p->text[i]) + 1, ++t->nodes, -1};
-        node = s->child;
-    }
-    int32_t before = s->leaf;
-    if (before < 0 || later) s->leaf = id;
-    return before;
-}
-
 /* A character is plain when the map has no key of it alone nor of it and another ASCII character. */
 static void find_plain(Spm *s)
 {
     for (int c = 1; c < 0x80; c++) {
         char pair[2] = {(char)c};
         const char *to;
-        s->plain[c] = !trie_step(&s->user, 0, (unsigned char)c) && !charmap_longest(&s->map, pair, 1, &to);
+        s->plain[c] = trie_step(&s->user, 0, (unsigned char)c) < 0 && !charmap_longest(&s->map, pair, 1, &to);
         for (int d = 1; d < 0x80 && s->plain[c] && s->map.unit; d++) {
             pair[1] = (char)d;
             s->plain[c] = !charmap_longest(&s->map, pair, 2, &to);
@@ -58,8 +32,26 @@ int spm_byte(const char *piece)
     return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
-Status spm_index(Spm *s, Arena *a, const char *path)
+/* A user-defined symbol is always worth more than the pieces that would spell it. */
+static void find_scores(Spm *s, Arena *a)
 {
+    s->in_path = NEW(a, double, s->n);
+    for (int32_t i = 0; i < s->n; i++) {
+        const Piece *p = &s->piece[i];
+        s->in_path[i] = p->type == PIECE_USER ? (double)((float)p->len * (float)s->most) - 0.1 : p->score;
+        if (p->type == PIECE_UNUSED || p->type == PIECE_CONTROL) s->in_path[i] = NAN;
+    }
+    for (int32_t i = 0; i < s->normal.units; i++) {
+        TrieUnit *u = &s->normal.unit[i];
+        double score = u->leaf >= 0 ? s->in_path[u->leaf] : 0, rounded = (double)(float)score;
+        u->value = rounded < score || rounded > score ? NAN : (float)score;
+    }
+}
+
+/* Pieces into tries and tables; the edges of the tries are on `scratch`. */
+static Status index_pieces(Spm *s, Arena *a, Arena *scratch, const char *path)
+{
+    TrieEdges normal = trie_edges(scratch), user = normal;
     s->by_text = table_open(a, s->n);
     s->least = INFINITY, s->most = -INFINITY;
     s->reach.words = s->escape && !s->suffix ? WORDS_EACH : WORDS_NONE;
@@ -75,14 +67,26 @@ Status spm_index(Spm *s, Arena *a, const char *path)
                     (p->type == PIECE_CONTROL && !s->library && p->len);
         if (cuts) reach_add(&s->reach, p->text, p->len, true);
         if (!cuts) continue;
-        if (trie_add(&s->normal, a, p, i, !s->library) >= 0 && s->library)
+        if (trie_add(&normal, p->text, p->len, i, !s->library) >= 0 && s->library)
             return err_fail(E_FORMAT, "%s: piece \"%.100s\" appears twice", path, p->text);
-        if (p->type == PIECE_USER) trie_add(&s->user, a, p, i, false);
+        if (p->type == PIECE_USER) trie_add(&user, p->text, p->len, i, false);
         *table_add(&s->by_text, p->text, (size_t)p->len, NULL) = i;
         if (p->len > s->longest) s->longest = p->len;
     }
     if ((s->special.unk < 0 || s->special.unk >= s->n) && !(!s->library && s->byte_fallback))
         return err_fail(E_FORMAT, "%s: the model has no piece for unknown characters", path);
+    s->normal = trie_pack(&normal, a);
+    s->user = trie_pack(&user, a);
+    return OK;
+}
+
+Status spm_index(Spm *s, Arena *a, const char *path)
+{
+    Arena scratch = arena_open((size_t)1 << 36);
+    Status status = index_pieces(s, a, &scratch, path);
+    arena_close(&scratch);
+    TRY(status);
+    find_scores(s, a);
     find_plain(s);
     return OK;
 }

@@ -11,6 +11,7 @@
 #include "text/merges.h"
 #include "text/normal.h"
 #include "text/spm.h"
+#include "text/trie.h"
 
 typedef enum { PIECE_NORMAL = 1, PIECE_UNKNOWN, PIECE_CONTROL, PIECE_USER, PIECE_UNUSED, PIECE_BYTE } PieceType;
 typedef struct {
@@ -20,33 +21,6 @@ typedef struct {
     PieceType type;
 } Piece;
 
-/* Children by (node, byte) in open addressing; node 0 is the root. */
-typedef struct {
-    uint64_t key;        /* (node << 8 | byte) + 1; 0: empty */
-    int32_t child, leaf; /* the piece that ends there, or -1 */
-} TrieSlot;
-typedef struct {
-    TrieSlot *slot; /* NULL: an empty trie */
-    uint64_t mask;
-    int32_t nodes;
-} Trie;
-
-static inline TrieSlot *trie_slot(const Trie *t, uint64_t key)
-{
-    for (uint64_t i = key * 0x9e3779b97f4a7c15ULL >> 32;; i++) {
-        TrieSlot *s = &t->slot[i & t->mask];
-        if (s->key == key || !s->key) return s;
-    }
-}
-
-/* The child of a node, or NULL. */
-static inline const TrieSlot *trie_step(const Trie *t, int32_t node, unsigned char byte)
-{
-    if (!t->slot) return NULL;
-    const TrieSlot *s = trie_slot(t, ((uint64_t)node << 8 | byte) + 1);
-    return s->key ? s : NULL;
-}
-
 struct Spm {
     Piece *piece;
     int32_t n;
@@ -55,13 +29,15 @@ struct Spm {
     bool suffix, byte_fallback; /* of the trainer: white space behind words; unknown characters as bytes */
     bool dummy_prefix, squeeze, escape;
     CharMap map;
-    Trie normal, user;    /* pieces that text is cut into; user-defined symbols */
+    Trie normal,
+        user; /* pieces that text is cut into, with in_path as value where a float holds it; user-defined symbols */
     Table by_text;        /* the pieces of `normal` */
     int32_t longest;      /* bytes of the longest of them */
     Reach reach;          /* where words end */
     bool plain[256];      /* characters that normalising leaves alone before an ASCII character */
     int32_t byte_id[256]; /* pieces "<0x41>", -1 where absent */
     double least, most;   /* scores of normal pieces; of a tokenizer.json: of all */
+    double *in_path;      /* (n) what a piece adds to the score of a path; NaN: not every text may be cut into it */
     bool library;         /* of the library's own file: its normaliser, sums in float over the whole text */
 };
 

@@ -9,9 +9,8 @@ int64_t spm_longest_user(const Spm *s, const char *at, int64_t left)
 {
     int64_t longest = 0;
     int32_t node = 0;
-    const TrieSlot *t;
-    for (int64_t i = 0; i < left && (t = trie_step(&s->user, node, (unsigned char)at[i])); i++, node = t->child)
-        if (t->leaf >= 0) longest = i + 1;
+    for (int64_t i = 0; i < left && (node = trie_step(&s->user, node, (unsigned char)at[i])) >= 0; i++)
+        if (s->user.unit[node].leaf >= 0) longest = i + 1;
     return longest;
 }
 
@@ -78,6 +77,11 @@ Normal spm_normalise(const Spm *s, Arena *a, const char *text, int64_t len)
         bool plain = s->plain[(unsigned char)text[at]] && (at + 1 == len || !(text[at + 1] & 0x80));
         to = text + at;
         n = took = 1;
+        if (plain && *to != ' ') {
+            normal_put_byte(&w, *to, at, at + 1);
+            after_space = false;
+            continue;
+        }
         if (!plain) took = one_step(s, text + at, len - at, &to, &n);
         put_step(s, &w, to, n, at, at + took, &after_space);
     }

@@ -1,4 +1,5 @@
-/* Folders without a tokenizer.json whose vocabulary is a file of its own: vocab.json with merges.txt, and vocab.txt. */
+/* Folders without a tokenizer.json whose vocabulary is a file of its own: vocab.json with merges.txt, and
+ * vocab.txt. */
 #include <string.h>
 
 #include "base/str.h"

@@ -1,4 +1,5 @@
-/* Adapter directories made by hand: tensors are added, the config is written beside them, and the whole is attached. */
+/* Adapter directories made by hand: tensors are added, the config is written beside them, and the whole is
+ * attached. */
 #ifndef TESTS_ADAPTER_FOLDER_H
 #define TESTS_ADAPTER_FOLDER_H
 

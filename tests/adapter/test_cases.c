@@ -147,26 +147,10 @@ static bool has_words(const cJSON *words, const char *sentence)
     return sentence[0] != 0;
 }
 
-/* Adapters that are refused with a sentence though their library reads them: what is missing, by case. */
-static const struct {
-    const char *name, *why;
-} REFUSED_YET[] = {{"peft-saved-embed-tokens", "a T5 whose two stacks have token tables of their own"}};
-
-static bool refused_yet(const char *dir)
-{
-    for (size_t i = 0; i < sizeof REFUSED_YET / sizeof *REFUSED_YET; i++) {
-        if (strcmp(strrchr(dir, '/') + 1, REFUSED_YET[i].name) != 0) continue;
-        print_message("# skipped: %s is not supported: %s\n", REFUSED_YET[i].why, err_message());
-        return true;
-    }
-    return false;
-}
-
 /* A refusal is right where one is expected, or stated to be as good as the answer. */
 static void expect_refusal(const Case *c, const char *sentence)
 {
     const cJSON *wanted = cJSON_GetObjectItem(c->expect, strcmp(c->kind, "refuse") ? "or_refuse" : "words");
-    if (!wanted && refused_yet(c->dir)) skip();
     EXPECT(wanted, "%s: refused: %s", c->dir, sentence);
     EXPECT(has_words(wanted, sentence), "%s: the refusal lacks a word of %s: %s", c->dir,
            cJSON_PrintUnformatted(wanted), sentence);

@@ -1,5 +1,6 @@
 /* Chat templates of models: where they are found, what the families' templates make of three conversations (the
- * reference library's rendering, tests/oracle/chat.py), the family by its form, and conversations that are refused. */
+ * reference library's rendering, tests/oracle/chat.py), the family by its form, and conversations that are
+ * refused. */
 #include "expect.h"
 
 #include <string.h>

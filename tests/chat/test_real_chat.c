@@ -1,5 +1,6 @@
 /* The chat template of the real SmolLM2-135M-Instruct, from its GGUF file: each recorded prompt, as a user's message,
- * is rendered and tokenized to the ids that the reference library gives.  Skipped where the weights are not at hand. */
+ * is rendered and tokenized to the ids that the reference library gives.  Skipped where the weights are not
+ * at hand. */
 #include "expect.h"
 
 #include "chat/chat.h"

@@ -17,13 +17,24 @@ for path in "$t/one" "$t/one/m.gguf"; do
     expect 0 '^' '... and its text' generate "$path" --max-new-tokens 3 "$t/text"
 done
 # Every other command that takes a model, by its folder and by its file: a GGUF has no config.json and no tokenizer.json.
+"$VERNIER" data make changes --n 40 --seed 4 --difficulty 0 --quiet --out "$t/j.jsonl" >"$t/out" 2>"$t/err"
 for path in "$t/one" "$t/one/m.gguf"; do
     kind=$(basename "$path")
     expect 0 '^ +0 +0 ' "attention of $kind" attend --model "$path" --text abab --out "$t/attend.$kind" --format svg
     # The weights of this model are a ramp, of which no regression can be made; that its file is found is seen by that.
     expect 1 'least squares' "an experiment on $kind" theory prefix-bias --preset smoke --set "model=$path" \
         --set model-slots=2 --set tokens=4 --set rows=2 --out "$t/bias.$kind"
+    expect 0 '^model ' "defects by $kind" tune --task jit --train "$t/j.jsonl" --model "$path" --options rank=1 --length 16 \
+        --epochs 1 --batch 8 --evaluations 1 --dtype float32 --quiet --out "$t/jit.$kind"
+    expect 0 'called defective' '... read again' predict "$t/jit.$kind" "$t/j.jsonl" --top 1 --vocab-from-file
+    expect 0 'model, V-information' "probes on $kind" probe --task typ --preset smoke --model "$path" --examples 40 \
+        --tokens 8 --seeds 1 --dtype float32 --vocab-from-file yes --out "$t/probe.$kind"
 done
+# WordPiece has neither a BPE's nor a SentencePiece's unknown token.
+mkdir "$t/words"
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' int '(' ')' >"$t/words/vocab.txt"
+expect 0 'model, V-information' 'the published frame around WordPiece' probe --task typ --preset smoke \
+    --model "$t/one" --tokenizer "$t/words" --examples 40 --tokens 8 --seeds 1 --mode karmakar-compat --out "$t/probe.bert"
 expect 0 '^F32 +.256, 1. +h.2.attn.c_attn.weight' 'transposed tensors are listed' model list "$t/blocks.gguf"
 expect 0 '[0-9]' 'a folder of the same' model convert "$t/one/m.gguf" "$t/made"
 expect 0 '0 of 11 tensors differ' '... with the same tensors' model compare "$t/one" "$t/made"

@@ -33,6 +33,13 @@ expect 0 'T5.s shape, randomly' 'the help describes the model without --model' t
     cmp -s "$t/full/model/model.safetensors" "$t/cut/model/model.safetensors"
     result $? 'a run that was stopped goes on to the same bytes'
 
+    echo '{"num_beams": 2}' >"$t/full/model/generation_config.json"
+    expect 0 'perplexity' 'the whole model again, widened' $tune --train "$t/c.jsonl" --valid "$t/c.jsonl" \
+        --model "$t/full/model" --tokenizer "$t/full/writer" --method full --epochs 1 --length 48 --lr 1e-9 \
+        --dtype float32 --vocab-from-file --out "$t/again"
+    cmp -s "$t/full/model/generation_config.json" "$t/again/model/generation_config.json"
+    result $? '... keeps how its base is to be decoded'
+    rm "$t/full/model/generation_config.json"
     expect 0 'AUC|perplexity' 'an adapter on it' $tune --train "$t/c.jsonl" --valid "$t/c.jsonl" --model "$t/full/model" \
         --tokenizer "$t/full/writer" --method lora --options rank=2 --epochs 1 --length 48 --lr 1e-9 --out "$t/lora"
     "$VERNIER" data make changes --n 60 --seed 4 --difficulty 0 --quiet --out "$t/j.jsonl" >"$t/out" 2>"$t/err"
@@ -60,6 +67,16 @@ result $? 'JSON of the first three, which have no messages'
 "$VERNIER" predict "$t/full" "$t/c.jsonl" --csv --max 2 >"$t/out" 2>"$t/err"
 [ "$(wc -l <"$t/out")" = 9 ] && head -n 1 "$t/out" | grep -qx 'id,repo,message,reference'
 result $? 'a row per commit as CSV'
+echo '{"num_beams": 2, "max_new_tokens": 3}' >"$t/full/model/generation_config.json"
+expect 0 '^num_beams = 2 .*generation_config.json' "decoding as the model's folder declares it" predict "$t/full" "$t/c.jsonl" --verbose --csv
+cp "$t/out" "$t/declared"
+expect 0 '^num_beams = 1 .*--num-beams' '... but for what the command line says' predict "$t/full" "$t/c.jsonl" --verbose --csv --num-beams 1 --max-new-tokens 60
+! cmp -s "$t/out" "$t/declared"
+result $? '... which decodes otherwise'
+expect 0 'every setting of generation is a default' '... or without it' predict "$t/full" "$t/c.jsonl" --verbose --csv --no-generation-config
+echo '{"num_beams": 0}' >"$t/full/model/generation_config.json"
+expect 3 'num_beams' '... and a setting out of range is rejected' predict "$t/full" "$t/c.jsonl"
+rm "$t/full/model/generation_config.json"
 expect 3 'a message to compare' 'baselines without references' predict "$t/full" "$t/mute.jsonl" --train "$t/c.jsonl"
 expect 3 'has no lines' 'nothing to write about' predict "$t/full" "$t/blank.jsonl"
 expect 2 'threshold is for defects' 'an option of the other task' predict "$t/full" "$t/c.jsonl" --threshold 0.1

@@ -145,7 +145,7 @@ static inline void golden_tell(const Golden *g, const char *name, const char *ke
         print_message("# gap %s %s %s %s %.3g %.3g\n", g->name, name, key, dtype_name(g->dtype), gap.abs, gap.rel);
 }
 
-/* In F32 within 2e-5 of the array's largest value.  In F64 the difference is the reference's own rounding to F32, of
+/* Within 1e-5 of the array's largest value.  In F64 the difference is the reference's own rounding to F32, of
  * which the files say how large it is; of arrays in F64 nothing. */
 static inline void golden_compare(Golden *g, const char *name, const char *key, Tensor got, Tensor want,
                                   const int32_t *len)
@@ -154,7 +154,7 @@ static inline void golden_compare(Golden *g, const char *name, const char *key, 
     const cJSON *told = cJSON_GetObjectItem(golden_get(g, name, "f64", key), "max_abs");
     double own = want.dtype == F64 ? 0 : told ? told->valuedouble : (double)INFINITY;
     golden_tell(g, name, key, gap);
-    EXPECT(gap.rel <= 2e-5, "%s %s %s: off by %.3g of its largest value", g->name, name, key, gap.rel);
+    EXPECT(gap.rel <= 1e-5, "%s %s %s: off by %.3g of its largest value", g->name, name, key, gap.rel);
     if (g->dtype == F64)
         EXPECT(gap.abs <= own * 1.001 + (want.dtype == F64 ? 1e-12 : 1e-9) +
                               (gap.rel > 0 ? g->slack * gap.abs / gap.rel : 0),

@@ -96,7 +96,8 @@ static bool comes_twice(const Setting *s, int b, int code)
     return false;
 }
 
-/* The same among the continuations that two rules leave: no token twice, the first one included, and none of 7 to 9. */
+/* The same among the continuations that two rules leave: no token twice, the first one included, and none of
+ * 7 to 9. */
 static void wide_beams_find_the_best_that_rules_allow(void **state)
 {
     (void)state;

@@ -110,10 +110,9 @@ static void compare_states(Golden *g, const char *name, const Seen *seen, Tensor
 }
 
 /* Restated in double precision, the angles too, where the library's and ours are single numbers. */
-static void qwen3(void **state)
+static void qwen3(DType dtype)
 {
-    (void)state;
-    OPEN("qwen3", g, F32);
+    OPEN("qwen3", g, dtype);
     Model *m = golden_model(&g, "", NULL);
     Ids x = golden_ids(&g, "lm", "inputs", "input_ids");
     Batch batch = {.b = x.b, .t = x.t, .ids = x.id};
@@ -133,10 +132,9 @@ static void qwen3(void **state)
     golden_close(&g);
 }
 
-static void modernbert(void **state)
+static void modernbert(DType dtype)
 {
-    (void)state;
-    OPEN("modernbert", g, F32);
+    OPEN("modernbert", g, dtype);
     Model *m = golden_model(&g, "", NULL);
     Ids x = golden_ids(&g, "mlm", "inputs", "input_ids");
     Batch batch = {.b = x.b, .t = x.t, .ids = x.id, .len = golden_len(&g, "mlm", "attention_mask")};
@@ -155,6 +153,7 @@ BOTH(llama_wide)
 BOTH(qwen2)
 BOTH(mistral)
 BOTH(gpt_neox)
+BOTH(qwen3)
+BOTH(modernbert)
 
-SUITE(TWO(llama), TWO(llama_wide), TWO(qwen2), TWO(mistral), TWO(gpt_neox), cmocka_unit_test(qwen3),
-      cmocka_unit_test(modernbert))
+SUITE(TWO(llama), TWO(llama_wide), TWO(qwen2), TWO(mistral), TWO(gpt_neox), TWO(qwen3), TWO(modernbert))

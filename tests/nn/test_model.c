@@ -472,7 +472,8 @@ static void shifted_positions(void **state)
     }
 }
 
-/* Types all 1 are the type table with its rows swapped; virtual tokens in front have type 0 whatever the batch says. */
+/* Types all 1 are the type table with its rows swapped; virtual tokens in front have type 0 whatever the
+ * batch says. */
 static void token_types(void **state)
 {
     (void)state;

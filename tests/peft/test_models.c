@@ -40,7 +40,12 @@ static Status write_folder(Arena *run, Kind k)
     c.bos = 3;
     cJSON *root = config_write(&c, k.arch);
     cJSON_ReplaceItemInObjectCaseSensitive(root, "model_type", cJSON_CreateString(k.type));
-    Status s = config_read(&read, &arch, root, "config.json");
+    char *text = json_printed(root, true);
+    cJSON *printed = NULL;
+    Status s = json_parse(&printed, text, strlen(text), "config.json");
+    cJSON_free(text);
+    if (!s) s = config_read(&read, &arch, printed, "config.json");
+    cJSON_Delete(printed);
     if (!s) s = model_open(&m, run, &read, F64, 5);
     if (!s) stir(m, "*", 0.2, 6);
     if (!s) s = model_save(m, dir);

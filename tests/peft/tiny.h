@@ -219,6 +219,11 @@ static inline void set_tables(PeftConfig *cfg, const Model *m)
 static inline void set_bias_of_b(PeftConfig *cfg, const Model *m)
 {
     for (int i = 0; i < m->n_linears; i++) cfg->lora_bias |= m->linears[i].b != NULL;
+    Buf outside = buf_open(m->run); /* layers with a bias that are outside the blocks, too */
+    for (int i = 0; i < m->n_outer; i++)
+        if (m->outer[i].b && m->outer[i].layout == OUT_IN && !str_glob("class*|score*", m->outer[i].name))
+            buf_print(&outside, "%s%s", outside.len ? "|" : "", m->outer[i].name);
+    if (outside.len) cfg->tables = outside.text;
 }
 
 static inline void set_widths(PeftConfig *cfg, const Model *m)

@@ -286,7 +286,8 @@ static void displaced_clusters(void **state)
     expect_drawn(f, "clusters");
 }
 
-/* Cells without a value are hatched both ways and the bar shows it; a large map is an image with the same hatching. */
+/* Cells without a value are hatched both ways and the bar shows it; a large map is an image with the same
+ * hatching. */
 static void values_that_are_missing(void **state)
 {
     (void)state;

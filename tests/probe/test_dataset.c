@@ -1,4 +1,5 @@
-/* The probing files: accepted and rejected files with the line of the fault, the generated TYP task, the real sets. */
+/* The probing files: accepted and rejected files with the line of the fault, the generated TYP task, the
+ * real sets. */
 #include "expect.h"
 
 #include <stdlib.h>

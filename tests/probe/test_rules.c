@@ -1,4 +1,5 @@
-/* The rules that solve the tasks without knowing code: on rows where the answer is plain, and on the published sets. */
+/* The rules that solve the tasks without knowing code: on rows where the answer is plain, and on the
+ * published sets. */
 #include "expect.h"
 
 #include <stdlib.h>

@@ -219,6 +219,10 @@ static void prompts(void **state)
     EXPECT(strstr(err_message(), "has no prompt 'title', expected one of query, document"), "%s", err_message());
     err_clear();
     sentence_close(&s);
+    put("config_sentence_transformers.json", "{\"prompts\": [\"query\"], \"default_prompt_name\": \"query\"}");
+    assert_int_equal(sentence_read(&s, &arena, dir), E_FORMAT);
+    EXPECT(strstr(err_message(), "prompts is not an object"), "%s", err_message());
+    err_clear();
 }
 
 /* Letters of any script, but not the special tokens. */

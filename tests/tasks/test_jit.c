@@ -8,6 +8,7 @@
 #include "arenas.h"
 #include "shared.h"
 #include "tasks/floor.h"
+#include "tasks/learner.h"
 #include "change/javagen_change.h"
 #include "tasks/jit_model.h"
 
@@ -193,6 +194,14 @@ static void floors_reach_their_known_figures(void **state)
     const double got[] = {la.at.f1, la.at.auc, la.effort.recall_at_20, la.effort.effort_at_20, la.effort.popt};
     static const double WANT[] = {0.0588, 0.6936, 0.6253, 0.0197, 0.8129};
     for (int k = 0; k < 5; k++) EXPECT(fabs(got[k] - WANT[k]) < 6e-5, "%d: %.5f, expected %.4f", k, got[k], WANT[k]);
+    EXPECT(fabs(la.paired - 0.6967) < 6e-5, "paired AUC %.5f", la.paired);
+    double *by_date = NEW(&run, double, test.n);
+    void *none;
+    assert_int_equal(learner_find("date")->fit(&none, &run, &(LearnJob){0}), OK);
+    assert_int_equal(learner_find("date")->score(by_date, none, &step, &test, &(LearnView){0}, NULL, NULL), OK);
+    JitScores date = jit_scores(&test, by_date, 0.5);
+    EXPECT(fabs(date.at.auc - 0.8012) < 6e-5 && fabs(date.paired - 0.6330) < 2e-4, "by date: AUC %.5f, paired %.5f",
+           date.at.auc, date.paired);
     JitScores words = floor_on(&train, &test, "words", false);
     EXPECT(fabs(words.at.auc - 0.7883) < 1e-3, "AUC %.4f", words.at.auc);
     EXPECT(fabs(words.at.f1 - 0.3123) < 5e-3, "F1 %.4f", words.at.f1);
@@ -229,7 +238,8 @@ static void each_field_has_its_own_words(void **state)
     static const int DEFECT[3] = {1, 0, 0};
     for (int i = 0; i < N; i++) {
         int k = i % 3;
-        s.change[i] = (CodeChange){.id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
+        s.change[i] =
+            (CodeChange){.repo = "", .id = "x", .message = "m", .n_files = 1, .file = &file[k], .label = DEFECT[k]};
     }
     jit_count(&s);
     JitScores x = floor_on(&s, &s, "words", false);

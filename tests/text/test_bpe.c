@@ -13,6 +13,7 @@
 #include "text/bpe_core.h"
 #include "text/heap.h"
 #include "text/pretoken.h"
+#include "text/tokenizer.h"
 
 /* ---- cutting ---- */
 
@@ -53,7 +54,8 @@ static void cuts_as_published(void **state)
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) expect_cut(CASE[i][0], strlen(CASE[i][0]), CASE[i][1]);
 }
 
-/* The published regular expressions, matched word by word; \\s also takes U+180E to PCRE2, which is no white space. */
+/* The published regular expressions, matched word by word; \\s also takes U+180E to PCRE2, which is no white
+ * space. */
 #define BLANKS "\\p{Z}\\t-\\r\\x{85}"
 static const char *const PATTERN[SCANS] = {
     "'(?:s|t|re|ve|m|ll|d)| ?\\p{L}+| ?\\p{N}+| ?[^" BLANKS "\\p{L}\\p{N}]+|[" BLANKS "]+(?![^" BLANKS "])|[" BLANKS
@@ -271,6 +273,7 @@ static void refuses_small_vocabularies(void **state)
 
 static void expect_round_trip(Bpe *b, const char *text, size_t len)
 {
+    const Tokenizer whole = tokenizer_of(b);
     BpeText t = bpe_encode(b, &arena, text, len, false);
     int64_t at = 0;
     for (int64_t i = 0; i < t.n; i++) {
@@ -278,13 +281,13 @@ static void expect_round_trip(Bpe *b, const char *text, size_t len)
                (long long)t.begin[i], (long long)t.end[i], (long long)at);
         at = t.end[i];
         size_t n; /* a token decodes to the bytes that it covers */
-        char *part = bpe_decode(b, &arena, &t.id[i], 1, false, &n);
+        char *part = tokenizer_bytes(&whole, &arena, &t.id[i], 1, &n);
         assert_int_equal(n, t.end[i] - t.begin[i]);
         assert_memory_equal(part, text + t.begin[i], n);
     }
     assert_int_equal(at, len);
     size_t n;
-    char *back = bpe_decode(b, &arena, t.id, t.n, false, &n);
+    char *back = tokenizer_bytes(&whole, &arena, t.id, t.n, &n);
     assert_int_equal(n, len);
     assert_memory_equal(back, text, len);
 }
@@ -432,9 +435,10 @@ static void wraps_and_truncates(void **state)
     (void)state;
     Bpe *b = train("", 261, 2);
     BpeText x = bpe_encode(b, &arena, "abcdef", 6, false), y = bpe_encode(b, &arena, "xyz", 3, false);
-    BpeText t = bpe_wrap(b, &arena, &x, NULL, 5);
-    char *text = bpe_decode(b, &arena, t.id, t.n, false, NULL);
-    assert_string_equal(text, "<s>abc</s>");
+    Tokenizer whole = tokenizer_of(b);
+    BpeText t;
+    assert_int_equal(tokenizer_wrap(&t, &whole, &arena, &x, NULL, NULL, (Limit){.most = 5}), OK);
+    assert_string_equal(tokenizer_decode(&whole, &arena, t.id, t.n, NULL), "<s>abc</s>");
     assert_int_equal(t.begin[0], -1);
     assert_int_equal(t.begin[3], 2);
     static const struct {
@@ -443,10 +447,10 @@ static void wraps_and_truncates(void **state)
     } CASE[] = {{0, "<s>abcdef</s></s>xyz</s>"}, {12, "<s>abcde</s></s>xyz</s>"}, {10, "<s>abc</s></s>xyz</s>"},
                 {9, "<s>abc</s></s>xy</s>"},     {8, "<s>ab</s></s>xy</s>"},      {4, "<s></s></s></s>"}};
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
-        t = bpe_wrap(b, &arena, &x, &y, CASE[i].most);
-        assert_string_equal(bpe_decode(b, &arena, t.id, t.n, false, NULL), CASE[i].text);
+        assert_int_equal(tokenizer_wrap(&t, &whole, &arena, &x, &y, NULL, (Limit){.most = CASE[i].most}), OK);
+        assert_string_equal(tokenizer_decode(&whole, &arena, t.id, t.n, NULL), CASE[i].text);
     }
-    assert_string_equal(bpe_decode(b, &arena, t.id, t.n, true, NULL), "");
+    for (int64_t i = 0; i < t.n; i++) assert_true(tokenizer_is_special(&whole, t.id[i]));
     bpe_close(b);
 }
 

@@ -112,9 +112,12 @@ static void added_tokens_have_properties(void **state)
     EXPECT(!tokenizer_read(&x, &t, &arena, "ab", 2, SPELT_REFUSED) && x.n == 1, "%d ids", (int)x.n);
     assert_int_equal(tokenizer_read(&x, &t, &arena, "a<y>", 4, SPELT_REFUSED), E_CONFIG);
     tokenizer_close(&t);
-    put("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {}}}");
-    assert_int_equal(tokenizer_open(&t, &arena, folder), E_FORMAT);
-    err_clear();
+    static const char *const NO_TOKENS[] = {"{\"x\": {}}", "[{\"content\": \"a b\"}]", "\"<x>\"", "true"};
+    for (size_t i = 0; i < sizeof NO_TOKENS / sizeof *NO_TOKENS; i++) {
+        put("tokenizer_config.json", str_print(&arena, "{\"added_tokens_decoder\": %s}", NO_TOKENS[i]));
+        EXPECT(tokenizer_open(&t, &arena, folder) == E_FORMAT, "%s is taken", NO_TOKENS[i]);
+        err_clear();
+    }
     new_folder();
 }
 

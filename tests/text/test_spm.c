@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "text/spm.h"
+#include "text/spm_model.h"
 
 /* ---- a model made here */
 
@@ -89,7 +89,7 @@ static void small_models(void **state)
     assert_int_equal(open_model(&bpe, &a, b.text, b.len), OK);
     assert_int_equal(open_model(&uni, &a, u.text, u.len), OK);
     assert_int_equal(open_model(&bytes, &a, f.text, f.len), OK);
-    assert_true(spm_kind(bpe) == SPM_BPE && spm_kind(uni) == SPM_UNIGRAM && spm_specials(bpe).pad == -1);
+    assert_true(bpe->kind == SPM_BPE && uni->kind == SPM_UNIGRAM && spm_specials(bpe).pad == -1);
     IDS(bpe, "abb", 6, 8);            /* bb (-1.1) first, then the blank and a (-1.5) */
     IDS(uni, "abb", 6, 8);            /* -2.6, against -2.2 - 2 of the blank, ab, b */
     IDS(bpe, "  b   b ", 3, 5, 3, 5); /* blanks are squeezed */
