@@ -174,7 +174,8 @@ static const Option OPTIONS[] = {
     {"num-beams", "N",
      "messages: beam search with N beams (default: the model folder's, or 1: the most probable token at each step)",
      .alias = "beams"},
-    {"max-new-tokens", "N", "messages: maximum number of tokens (default: the model folder's, or 64)", .alias = "max"},
+    {"max-new-tokens", "N", "messages: maximum number of tokens (default: the model folder's, or 64)",
+     .alias = "max"},
     {"no-generation-config", NULL, "messages: ignore the settings of generation in the model's folder"},
     {"verbose", NULL, "messages: report each setting of generation and where it comes from"},
     LOAD_OPTIONS,
@@ -185,7 +186,8 @@ static const Option OPTIONS[] = {
     {"json", NULL, "print everything as JSON"},
     {"csv", NULL, "print a row per commit; vernier score --task defect reads those of defects"},
     {0}};
-static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, DTYPE_CHOICE, {0}};
+static const Choice CHOICES[] = {
+    {"lang", "java|c|cpp|csharp|python|javascript"}, {"features", "13|14"}, DTYPE_CHOICE, {0}};
 static const Command PREDICT = {
     .name = "predict",
     .summary = "rank commits by risk, write their messages, or score texts, with a model of vernier tune",

@@ -196,9 +196,12 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION,
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},    {"method", "@methods|words|la"},
-                                 {"head", "single|concat"}, {"score", "completion|all"},
-                                 {"features", "13|14"},     DTYPE_CHOICE,
+static const Choice CHOICES[] = {{"task", "jit|cmg|lm"},
+                                 {"method", "@methods|words|la"},
+                                 {"head", "single|concat"},
+                                 {"score", "completion|all"},
+                                 {"features", "13|14"},
+                                 DTYPE_CHOICE,
                                  {0}};
 static const Command TUNE = {
     .name = "tune",

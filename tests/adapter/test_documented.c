@@ -60,7 +60,8 @@ static const struct {
     {"heads of the model's class; flexible heads (classification, multilabel_classification) of 1 to 16 layers",
      {"adapter/test_documented.c flexible_heads_are_built"}},
     {"other flexible heads", {"adapter/test_documented.c flexible_heads_are_built"}},
-    {"unions (mam, unipelt), `use_gating`, `phm_layer` (compacter), invertible adapters, ReFT, VeRA, other activations",
+    {"unions (mam, unipelt), `use_gating`, `phm_layer` (compacter), invertible adapters, ReFT, VeRA, other "
+     "activations",
      {"adapter/test_documented.c settings_of_adapters_are_rejected"}}};
 enum { N_LINES = sizeof LINES / sizeof *LINES };
 
@@ -86,8 +87,8 @@ static void every_line_has_a_test(void **state)
         if (!end) end = strstr(cell, " |");
         assert_non_null(end);
         const char *line = str_copy(&a, cell, (size_t)(end - cell));
-        EXPECT(i < N_LINES && !strcmp(line, LINES[i].line), "docs/adapters.md: the line '%s' is not the one tested, '%s'",
-               line, i < N_LINES ? LINES[i].line : "");
+        EXPECT(i < N_LINES && !strcmp(line, LINES[i].line),
+               "docs/adapters.md: the line '%s' is not the one tested, '%s'", line, i < N_LINES ? LINES[i].line : "");
         for (int k = 0; k < 4 && LINES[i].tests[k]; k++) expect_test(&a, LINES[i].tests[k]);
         i++;
     }
@@ -342,7 +343,8 @@ static void feed_forwards_have_the_names_of_their_family(void **state)
         EXPECT(!x == !any, "%s of %s: %s", ROWS[i].target, c.arch, err_message());
         err_clear();
         Bytes text = {0};
-        if (any) EXPECT(file_read(&text, &a.run, str_print(&a.run, "%s/adapter_config.json", d.dir)) == OK, "%s", d.dir);
+        if (any)
+            EXPECT(file_read(&text, &a.run, str_print(&a.run, "%s/adapter_config.json", d.dir)) == OK, "%s", d.dir);
         for (int w = 0; w < 2 && any; w++) {
             const char *key = w ? "output_lora" : "intermediate_lora";
             bool on = w ? ROWS[i].output : ROWS[i].intermediate;
@@ -393,14 +395,16 @@ static void flexible_heads_are_built(void **state)
                                        "\"activation_function\": \"relu\", \"bias\": true, \"use_pooler\": false}, "
                                        "\"name\": \"mine\"}",
                                        ROWS[i].type, ROWS[i].layers);
-        EXPECT(safetensors_write(str_print(&a.run, "%s/model_head.safetensors", d.dir), head.at, head.n, NULL, 0) == OK,
+        EXPECT(safetensors_write(str_print(&a.run, "%s/model_head.safetensors", d.dir), head.at, head.n, NULL, 0) ==
+                   OK,
                "%s", err_message());
-        EXPECT(file_write(str_print(&a.run, "%s/head_config.json", d.dir), config, strlen(config)) == OK, "%s", d.dir);
+        EXPECT(file_write(str_print(&a.run, "%s/head_config.json", d.dir), config, strlen(config)) == OK, "%s",
+               d.dir);
         Adapter *x;
         k = tiny(&a.run, arch_find("roberta"), F32);
         Status s = dir_attach(&x, &d, k, hooks_new(&a.run));
-        EXPECT(!s == !ROWS[i].words && (!s || strstr(err_message(), ROWS[i].words)), "%s of %d layers: %s", ROWS[i].type,
-               ROWS[i].layers, err_message());
+        EXPECT(!s == !ROWS[i].words && (!s || strstr(err_message(), ROWS[i].words)), "%s of %d layers: %s",
+               ROWS[i].type, ROWS[i].layers, err_message());
         if (!s) assert_true(k->stacked && k->config.classes == 3);
         if (!s) adapter_close(x);
         err_clear();

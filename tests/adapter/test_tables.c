@@ -37,8 +37,8 @@ static void expect_same(Tensor got, Tensor want, const char *what)
 
 /* ---- rows of the table */
 
-/* Rows of the shared table act in both stacks and in the head, whichever of PEFT's two forms has them, and are written
- * so that they are read again. */
+/* Rows of the shared table act in both stacks and in the head, whichever of PEFT's two forms has them, and are
+ * written so that they are read again. */
 static void rows_act_wherever_the_table_does(void **state)
 {
     (void)state;
@@ -54,10 +54,12 @@ static void rows_act_wherever_the_table_does(void **state)
         Model *m = tiny(&a.run, arch, F32), *k = tiny(&a.run, arch, F32), *again = tiny(&a.run, arch, F32);
         const Batch *b = tiny_batch(&a.run, m, true, false);
         const char *inner = i % 3 == 2 ? "token_adapter." : "";
-        Tensor rows = dir_noise(&d, str_print(&a.run, "%s.%strainable_tokens_delta", base_name(&d, m, "shared"), inner),
-                                3, m->config.dim);
+        Tensor rows =
+            dir_noise(&d, str_print(&a.run, "%s.%strainable_tokens_delta", base_name(&d, m, "shared"), inner), 3,
+                      m->config.dim);
         if (!*inner) /* the method writes them once for each user of the table */
-            dir_put(&d, str_print(&a.run, "%s.trainable_tokens_delta", base_name(&d, m, "decoder.embed_tokens")), rows);
+            dir_put(&d, str_print(&a.run, "%s.trainable_tokens_delta", base_name(&d, m, "decoder.embed_tokens")),
+                    rows);
         for (int l = 0; i % 3 == 2 && l < m->n_linears; l++)
             if (str_glob("*.k_proj|*.k", m->linears[l].name))
                 dir_put(&d, str_print(&a.run, "%s.lora_A.weight", base_name(&d, m, m->linears[l].name)),
@@ -108,7 +110,7 @@ static void rows_of_one_stack_are_refused(void **state)
 
 /* ---- a table for each stack */
 
-/* The answer of a model whose stacks have these tables and whose head has the base's: two models, one for each stack. */
+/* The answer of a model whose stacks have these tables and whose head has the base's, by a model for each stack. */
 static Tensor by_hand(Arenas *a, const Arch *arch, const Batch *b, const Tensor *table)
 {
     Model *encoder = tiny(&a->run, arch, F32), *decoder = tiny(&a->run, arch, F32);
@@ -119,7 +121,7 @@ static Tensor by_hand(Arenas *a, const Arch *arch, const Batch *b, const Tensor 
     return tensor_copy(&a->run, model_logits_with(decoder, &p, b, model_encode(encoder, &p, b))->val);
 }
 
-/* modules_to_save embed_tokens: each stack reads its own, and the head stays with the base's.  No folder holds that. */
+/* modules_to_save embed_tokens: each stack reads its own, and the head the base's, which no folder can hold. */
 static void saved_embed_tokens_are_one_for_each_stack(void **state)
 {
     (void)state;
