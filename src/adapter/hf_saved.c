@@ -71,7 +71,7 @@ static Status part_tables(Adapter *a)
         return err_fail(E_MISMATCH, "%s: ensure_weight_tying is set, which is not supported for a saved embed_tokens",
                         a->path);
     a->saved_apart = true;
-    model_part_tables(a->model);
+    build_part_tables(a->model);
     return OK;
 }
 

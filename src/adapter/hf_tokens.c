@@ -173,8 +173,9 @@ Status hf_describe_tokens(const Adapter *a, cJSON *root, const char *key)
     int64_t x;
     if (!token_rows_n(&a->cfg)) return OK;
     if (a->model->arch->encode && !a->model->config.tie_head)
-        return err_fail(E_MISMATCH, "tokens: this %s model's head is its own, and PEFT's rows of the shared table act "
-                                    "nowhere then",
+        return err_fail(E_MISMATCH,
+                        "tokens: this %s model's head is its own, and PEFT's rows of the shared table act "
+                        "nowhere then",
                         a->model->config.arch);
     cJSON *list = cJSON_AddArrayToObject(root, key);
     for (const char *s = a->cfg.tokens; *s; s += strcspn(s, "|"), s += *s == '|')

@@ -9,7 +9,7 @@
 
 int hub_layer(const Model *, Where);              /* the number that leave_out means */
 const char *hub_prefix_part(const Model *, Part); /* "self_prefix", ...: the name of a part's prefix */
-Site hub_feed_forward(const Model *, int which); /* of intermediate_lora (0), output_lora (1); 0: none is adapted */
+Site hub_feed_forward(const Model *, int which);  /* of intermediate_lora (0), output_lora (1); 0: none is adapted */
 Status hub_bind(Adapter *);
 const char *hub_carried(const Adapter *, const Param *, int which);
 Status hub_describe(Adapter *, cJSON *root);

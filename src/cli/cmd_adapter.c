@@ -314,10 +314,11 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     Answers after = probe(m, NULL, arena);
     double difference = largest_difference(&before, &after);
     if (!(difference <= MERGE_TOLERANCE || a->cfg.merge_tied))
-        return err_fail(E_MISMATCH,
-                        "%s: the merged model's answers would differ from the adapted model's by %.1e of the largest, "
-                        "expected at most %.0e; nothing is written",
-                        a->dir, difference, MERGE_TOLERANCE);
+        return err_fail(
+            E_MISMATCH,
+            "%s: the merged model's answers would differ from the adapted model's by %.1e of the largest, "
+            "expected at most %.0e; nothing is written",
+            a->dir, difference, MERGE_TOLERANCE);
     TRY(checkpoint_copy_beside(arena, dir, where));
     TRY(model_save(m, where));
     if (!args_quiet(args))

@@ -105,15 +105,15 @@ static Status run_fill(const Args *a)
     return OK;
 }
 
-static const Option OPTIONS[] = {{"text", "TEXT", "the text itself, in place of a FILE"},
-                                 {"pair", "TEXT",
-                                  "a second text behind the first, as the model reads a pair; masks may be in both"},
-                                 {"top", "N", "predictions for each mask; default 5"},
-                                 {"no-special", NULL, "reject a text that contains another special token"},
-                                 {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
-                                 MODEL_OPTIONS,
-                                 DTYPE_OPTION,
-                                 {0}};
+static const Option OPTIONS[] = {
+    {"text", "TEXT", "the text itself, in place of a FILE"},
+    {"pair", "TEXT", "a second text behind the first, as the model reads a pair; masks may be in both"},
+    {"top", "N", "predictions for each mask; default 5"},
+    {"no-special", NULL, "reject a text that contains another special token"},
+    {"tokenizer", "DIR", "the directory of the tokenizer; default: the model"},
+    MODEL_OPTIONS,
+    DTYPE_OPTION,
+    {0}};
 static const Choice CHOICES[] = {DTYPE_CHOICE, {0}};
 static const Command FILL = {.name = "fill",
                              .summary = "predict the token at each <mask> of a text",

@@ -128,7 +128,8 @@ static const Option OPTIONS[] = {
     {"truncation", "WHICH", "the text of a pair to truncate: longest (the default), first or second", .alias = "cut"},
     {"truncation-side", "SIDE", "the end at which a text is truncated: right (the default) or left", .alias = "side"},
     {"count", NULL, "print only the number of tokens"},
-    {"json", NULL, "print the ids, byte offsets and tokens as JSON, and for a pair the token types where the model has them"},
+    {"json", NULL,
+     "print the ids, byte offsets and tokens as JSON, and for a pair the token types where the model has them"},
     {0}};
 static const Choice CHOICES[] = {{"truncation", "longest|first|second"}, {"truncation-side", "right|left"}, {0}};
 static const Command TOKENIZE = {

@@ -189,7 +189,7 @@ static Status print_json(Ranking *w)
 /* Reads the options of defect prediction, rejects those of messages, and prints the ranked commits. */
 Status predict_defects(Prediction *of)
 {
-    static const char *const OTHERS[] = {"train",  "num-beams", "max-new-tokens",       "meteor",
+    static const char *const OTHERS[] = {"train",   "num-beams", "max-new-tokens",      "meteor",
                                          "wordnet", "verbose",   "no-generation-config"};
     const Args *a = of->args;
     Ranking w = {.of = of, .set = &of->set};

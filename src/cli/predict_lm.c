@@ -89,10 +89,9 @@ static void print_json(const Scoring *w)
 /* Scores each text of a file as the tuning scored it, and prints the results. */
 Status predict_texts(Prediction *of, const char *path)
 {
-    static const char *const OTHERS[] = {"lang",      "top",      "lines",     "threshold",
-                                         "per-split", "features", "num-beams", "max-new-tokens",
-                                         "train",     "meteor",   "wordnet",   "verbose",
-                                         "no-generation-config"};
+    static const char *const OTHERS[] = {
+        "lang",  "top",    "lines",   "threshold", "per-split",           "features", "num-beams", "max-new-tokens",
+        "train", "meteor", "wordnet", "verbose",   "no-generation-config"};
     Scoring w = {.of = of};
     for (size_t k = 0; k < sizeof OTHERS / sizeof *OTHERS; k++)
         if (args_given(of->args, OTHERS[k]))

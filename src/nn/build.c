@@ -145,6 +145,21 @@ void build_outer(Model *m)
     }
 }
 
+bool build_has_parted_tables(const Model *m)
+{
+    for (const Alias *t = m->arch->format->alias; m->arch->part_tables && t && t->name; t++)
+        if (!build_is_any_head(t->file) && param_find(m->params, t->file)) return true;
+    return false;
+}
+
+void build_part_tables(Model *m)
+{
+    CHECK(m->arch->part_tables && !build_has_parted_tables(m), "this %s model has no shared token table",
+          m->config.arch);
+    m->arch->part_tables(m);
+    build_outer(m);
+}
+
 Stack *build_stack(Model *m, Part part, bool pre_norm)
 {
     const Config *c = &m->config;

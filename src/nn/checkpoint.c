@@ -266,18 +266,18 @@ static Named *list_saved(int *n, Arena *a, const Model *m)
         if (!str_glob("peft.*", p->name)) list[(*n)++] = saved_as(a, m, p->name, p->val);
     }
     for (const Alias *t = f->alias; f->parts_tables && !m->config.tie_head && t->name; t++)
-        if (!build_is_any_head(t->file))
-            list[(*n)++] = saved_as(a, m, t->file, param_find(m->params, t->name)->val);
+        if (!build_is_any_head(t->file)) list[(*n)++] = saved_as(a, m, t->file, param_find(m->params, t->name)->val);
     return list;
 }
 
 Status model_save(const Model *m, const char *dir)
 {
-    if (m->parted)
-        return err_fail(E_MISMATCH,
-                        "%s: each stack of this %s model has a token table of its own, which no folder of the family can "
-                        "hold",
-                        dir, m->config.arch);
+    if (build_has_parted_tables(m))
+        return err_fail(
+            E_MISMATCH,
+            "%s: each stack of this %s model has a token table of its own, which no folder of the family can "
+            "hold",
+            dir, m->config.arch);
     TRY(file_make_dir(dir));
     Arena scratch = arena_open((size_t)1 << 30);
     int n;

@@ -110,6 +110,14 @@ static void lengthen_end(double *z, int64_t v, int32_t id, double factor)
     if (id >= 0 && id < v && z[id] > (double)-INFINITY) z[id] += fabs(z[id]) * (factor - 1);
 }
 
+/* Whether number i of the further ends is one of those before it: a list may name an end twice. */
+static bool is_named_before(const GenerateConfig *c, int i)
+{
+    bool before = c->more_eos.id[i] == c->eos;
+    for (int j = 0; j < i; j++) before |= c->more_eos.id[j] == c->more_eos.id[i];
+    return before;
+}
+
 /* Behind decay_start new tokens the logits of an end grow. */
 static void decay(double *z, int64_t v, const Written *w, const GenerateConfig *c)
 {
@@ -117,7 +125,8 @@ static void decay(double *z, int64_t v, const Written *w, const GenerateConfig *
     if (!is_on(c->decay_factor) || late < 1) return;
     double factor = pow(c->decay_factor, late);
     lengthen_end(z, v, c->eos, factor);
-    for (int i = 0; i < c->more_eos.n; i++) lengthen_end(z, v, c->more_eos.id[i], factor);
+    for (int i = 0; i < c->more_eos.n; i++)
+        if (!is_named_before(c, i)) lengthen_end(z, v, c->more_eos.id[i], factor);
 }
 
 /* The first token, or the second where the first is forced. */

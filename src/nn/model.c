@@ -88,14 +88,6 @@ double model_untie(Model *m)
     return m->untied;
 }
 
-void model_part_tables(Model *m)
-{
-    CHECK(m->arch->part_tables && !m->parted, "this %s model has no shared token table", m->config.arch);
-    m->arch->part_tables(m);
-    m->parted = true;
-    build_outer(m);
-}
-
 int model_layers(const Model *m, Part part)
 {
     const Stack *s = part == PART_ENCODER ? m->encoder : m->decoder;

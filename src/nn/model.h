@@ -14,15 +14,14 @@
  * those alone; hidden states and targets then have shape (B,K). */
 typedef struct {
     int64_t b, t, s, k;
-    const int32_t *ids,
-        *len;            /* (B,T) tokens of the encoder, or of the decoder where there is a decoder; (B) or NULL */
-    const uint8_t *mask; /* (B,T) key mask for special layouts, or NULL */
-    const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
+    const int32_t *ids, *len; /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL */
+    const uint8_t *mask;      /* (B,T) key mask for special layouts, or NULL */
+    const uint8_t *sees;     /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
                             sees nothing attends to all T evenly, as the references' do */
-    bool causal;         /* rows of an encoder see no later rows, as in a decoder */
-    const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
-    const int32_t *type;          /* BERT, RoBERTa: (B,T) rows of the token type table, or NULL: 0 */
-    const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
+    bool causal;             /* rows of an encoder see no later rows, as in a decoder */
+    const int32_t *position; /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
+    const int32_t *type;     /* BERT, RoBERTa: (B,T) rows of the token type table, or NULL: 0 */
+    const int32_t *span;     /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
     const int32_t *src, *src_len; /* (B,S), (B): the encoder's side of an encoder-decoder */
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
     const int32_t *target;        /* (B,T) or (B,K); -1: not scored */
@@ -63,7 +62,7 @@ typedef struct Arch {
     Var *(*pool)(Model *, Pass *, Var *first);        /* (B,1,C) of the first token, or NULL */
     Var *(*next)(Model *, Pass *, Var *pooled);       /* (B,1,2) of the next-sentence head, or NULL */
     double (*untie)(Model *);                         /* model_untie() of this family */
-    void (*part_tables)(Model *);                     /* model_part_tables() of it, or NULL */
+    void (*part_tables)(Model *);                     /* build_part_tables() of it, or NULL */
     Part last;                                        /* the stack its heads read: LOGITS carries it */
     const char *targets;       /* glob over the linear layers that LoRA adapts by default: queries and values */
     bool force_eos, ends_hold; /* defaults of generation, as the family's reference searches (nn/generate.h) */
@@ -89,8 +88,7 @@ struct Model {
     const Norm *(*norm_at)(const Model *, Where);
     struct Stacked *stacked; /* a classification head in the place of the family's own, or NULL */
     Var *(*classify)(Model *, Pass *, const Batch *); /* runs that head; NULL: arch's does */
-    double untied; /* what model_untie() returned; 0: it was not called */
-    bool parted;   /* each stack has a token table of its own, for which config.json has no word */
+    double untied;                                    /* what model_untie() returned; 0: it was not called */
     bool blank; /* while a checkpoint is loaded: parameters have no memory yet, heads start at random */
 };
 
@@ -112,9 +110,6 @@ int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the plac
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
-/* Gives each stack of an encoder-decoder a token table of its own, a copy of the shared one, under the name that files
- * have for it: "encoder.embed_tokens.weight".  The head stays with the shared table. */
-void model_part_tables(Model *);
 int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
@@ -138,8 +133,7 @@ Status model_load_as(Model **out, Arena *run, const char *dir, const LoadOptions
 typedef struct {
     Config config; /* as the tensors and the options make it */
     const Arch *arch;
-    const char *prefix,
-        *wrapper; /* in front of the names: the family's own, and a wrapper's that was taken off; "" for none */
+    const char *prefix, *wrapper; /* in front of the names: the family's, a wrapper's that was taken off; "": none */
 } Survey;
 /* How model_load_as() would read a checkpoint: the same remarks and refusals, but for a tensor that is missing or has
  * another shape, and no values. */

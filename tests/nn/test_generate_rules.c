@@ -147,6 +147,8 @@ static void ends_become_likelier_with_length(void **state)
     c.more_eos = LIST(1);
     c.decay_start = 1, c.decay_factor = 1.5;
     expect(&c, &w, (const double[N]){1, -2 + 2 * 1.25, 0.5 + 0.5 * 1.25, 3, -0.25, 2, -1, 0}, "decay");
+    c.more_eos = LIST(1, c.eos, 1);
+    expect(&c, &w, (const double[N]){1, -2 + 2 * 1.25, 0.5 + 0.5 * 1.25, 3, -0.25, 2, -1, 0}, "ends named twice");
     c.decay_start = 3;
     expect_forbidden(&c, &w, (IdList){0}, "decay before its start");
 }

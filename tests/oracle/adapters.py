@@ -37,6 +37,7 @@ logging.disable(logging.WARNING)
 torch.set_num_threads(1)
 
 TOLERANCE = 2e-5  # of the largest logit
+ROUGH = 4e-5  # the same where the library takes a product of single precision out of the base and puts it back
 VOCAB, WIDTH = 60, 32
 ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
@@ -272,8 +273,9 @@ class Report:
 
     def same(self, name, want, model, family):
         got = logits(model, family)
+        most = ROUGH if name.endswith(("pissa merged", "olora merged")) else TOLERANCE
         gap = ((got - want).abs().max() / want.abs().max()).item() if got.shape == want.shape else float("inf")
-        if gap <= TOLERANCE:
+        if gap <= most:
             self.right += 1
         else:
             self.fail(name, f"logits differ by {gap:.2g} of the largest")
