@@ -130,7 +130,7 @@ san-all: $(OUT)/vernier $(TESTS)
 # Data races.  gcc's OpenMP waits by futex calls that the sanitizer does not see, so each barrier would look like a race;
 # clang's runtime reports its barriers to the sanitizer through its Archer library.  Tests of the code that runs on
 # several threads are enough here: the rest is sequential.
-THREADED := num/test_kernels num/test_gemm ad/test_attention ad/test_ops_dense ad/test_loss nn/test_model train/test_trainer \
+THREADED := num/test_kernels num/test_gemm ad/test_attention ad/test_ops_dense ad/test_loss nn/test_model train/test_trainer learn/test_forest \
             text/test_bpe text/test_pretoken change/test_commit_subject analysis/test_figures
 THREADED := $(filter $(THREADED:%=tests/%.c),$(wildcard tests/*/test_*.c))
 ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))

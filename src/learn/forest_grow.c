@@ -5,7 +5,7 @@
  * First its entries in the node are gathered in the order of their values: along the column, whose other entries
  * are passed over, or in a small node from chains that link the entries of its rows column by column.  Then the
  * weights are summed up from both ends towards zero, and all rows without an entry lie between the negative and the
- * positive values as one block whose weight is what is left.  A split moves only the rows with an entry on the
+ * positive values as one block with the rest of the weight.  A split moves only the rows with an entry on the
  * other side of the threshold than zero. */
 #include <math.h>
 #include <stdlib.h>
@@ -258,7 +258,7 @@ static void move(Grower *g, int32_t row, int32_t to)
     g->place[row] = to, g->place[other] = from;
 }
 
-/* Cuts the node's range in two; the children's weights are sums over the rows that moved, and what is left. */
+/* Cuts the node's range in two; the children's weights are sums over the rows that moved, and the rest. */
 static void divide(Node *left, Node *right, Grower *g, const Node *node, const Split *s)
 {
     int64_t n = gather(g, node, s->column);

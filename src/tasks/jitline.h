@@ -13,7 +13,7 @@
  * drawn than of the commit.
  *
  * The sensible form, the default: k is chosen by the validation commits, which lie behind the others in time; all
- * words and `fix` stay; and a line's score is its share of what its words add to the score of this commit, by path
+ * words and `fix` stay; and a line's score is the share of its words in the score of this commit, by path
  * credits in the trees (learn/forest.h) or by the weights of the linear models.  Features are read as log(1 + x).
  * For the linear models counts are read so, too, the counts of a commit have length 1 together, and features have
  * mean 0 and a deviation of .2.

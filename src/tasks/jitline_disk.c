@@ -7,7 +7,7 @@
 #include "io/safetensors.h"
 #include "tasks/jitline.h"
 
-/* The plan's numbers, in the order of the file, with what they may be. */
+/* The plan's numbers, in the order of the file, with the range of each. */
 enum { CLASSIFIER, BALANCE, K, TREES, COST, LIME, FEATURES_READ, NO_FIX, AS_PUBLISHED, SEED_HIGH, SEED_LOW, NUMBERS };
 static const struct {
     const char *name;
@@ -122,7 +122,7 @@ static Status read_plan(JitLinePlan *p, const Weights *w)
     return OK;
 }
 
-/* The words must be what a vocabulary finds in a text: its own lower-case words, ascending. */
+/* Each word must be one that a vocabulary finds in a text, and greater than the one before it. */
 static Status check_word(Bytes word, const Bytes *before, const char *path)
 {
     const char *at = word.text, *found;

@@ -83,7 +83,7 @@ static double sum_of_shares(const JitLine *m, Arena *step, const ChangeLine *l, 
     return sum;
 }
 
-/* What each word adds to the commit's score, in equal shares to its occurrences. */
+/* The credit of each word in the commit's score, in equal shares to its occurrences. */
 static Status rank_by_credit(double *out, JitLine *m, Arena *step, const CodeChange *c)
 {
     double *row, *credit = NEW(step, double, m->columns + 1);

@@ -49,7 +49,7 @@ expect 3 'jitline.safetensors: No such file' 'the file is gone' predict "$t/harm
 head -c 5000 "$t/forest/jitline.safetensors" >"$t/harmed/jitline.safetensors"
 expect 3 'jitline.safetensors' 'half a file' predict "$t/harmed" "$t/new.jsonl"
 cp "$t/logistic/jitline.safetensors" "$t/harmed/jitline.safetensors"
-expect 0 'AUC' 'a file of another classifier is read as what it is' predict "$t/harmed" "$t/new.jsonl"
+expect 0 'AUC' 'a file of another classifier is read as such' predict "$t/harmed" "$t/new.jsonl"
 LC_ALL=C sed 's/classpath/CLASSPATH/; s/\nint\n/\nINT\n/; s/public/PUBLIC/' "$t/forest/jitline.safetensors" >"$t/harmed/jitline.safetensors"
 expect 3 'among the words, expected' 'a word that no line could have' predict "$t/harmed" "$t/new.jsonl"
 echo "1..$n"

@@ -72,7 +72,7 @@ static void rows_between_neighbours(void **state)
     cJSON_Delete(root);
 }
 
-/* Both classes become equal, the given rows stay, and k is at most what the class has neighbours. */
+/* Both classes become equal, the given rows stay, and k is at most the number of neighbours. */
 static void classes_are_balanced(void **state)
 {
     (void)state;

@@ -140,7 +140,7 @@ static void models_come_back(void **state)
     arena_close(&step);
 }
 
-/* Lines share what the words that they have add to the score, no more and no less. */
+/* Lines share the credit of their words, no more and no less. */
 static void lines_share_the_credit(void **state)
 {
     (void)state;
