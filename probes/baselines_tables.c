@@ -204,11 +204,11 @@ Status baselines_defects(Run *r, Baselines *b)
         r,
         str_print(g.a,
                   "Defects on %lld test commits, %lld of them defective; %lld to train on and %lld to choose by. "
-                  " Mean over seeds [95 %% over commits within projects].  Paired AUC: among commits of one "
-                  "project whose places in its time differ by at most a tenth.  Published systems were trained "
-                  "on 16,374 other commits.",
+                  "Mean over seeds [95 %% over commits within projects].  Paired AUC: among commits of one "
+                  "project whose places in its time differ by at most a tenth.%s",
                   (long long)test->n, (long long)test->positives, (long long)b->set[SPLIT_TRAIN].n,
-                  (long long)b->set[SPLIT_VALID].n),
+                  (long long)b->set[SPLIT_VALID].n,
+                  *run_text(r, "data") ? "  Published systems were trained on 16,374 other commits." : ""),
         g.cols, HEAD, g.at / g.cols, g.cell);
     run_measured_table(r, "Cost of fitting twice and scoring, one core.", 3, COST, cost.at / 3, cost.cell);
     judge(r, b, &count);

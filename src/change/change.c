@@ -46,7 +46,7 @@ static Status text(const char **out, const Row *r, const cJSON *object, const ch
     return OK;
 }
 
-/* The fields that all three layouts share, under either of their names. */
+/* The fields that three of the layouts share, under either of their names. */
 static Status read_common(CodeChange *c, const Row *r, const cJSON *j)
 {
     double seconds = 0;
@@ -203,17 +203,56 @@ static Status read_sides(CodeChange *c, const Row *r, const cJSON *added, const 
     return read_list(c->file, r, added, LINE_ADD);
 }
 
+/* ---- a hunk with its comment ---- */
+
+/* A text, or a whole number as one; the row's place where there is neither. */
+static Status read_name(CodeChange *c, const Row *r, const cJSON *j)
+{
+    const char *key = json_has(j, "id") ? "id" : "idx";
+    const cJSON *id = get(j, key);
+    if (cJSON_IsString(id)) return text(&c->id, r, j, key);
+    c->id = cJSON_IsNumber(id) ? str_print(r->arena, "%.0f", id->valuedouble) : strrchr(r->where, ':') + 1;
+    c->id = str_copy(r->arena, c->id, strlen(c->id));
+    return OK;
+}
+
+static Status read_patch(CodeChange *c, const Row *r, const cJSON *j, const char *patch)
+{
+    const char *line;
+    size_t n, most = 1;
+    *c = (CodeChange){.author = "", .kind = "", .label = -1, .time = TIME_UNKNOWN, .ordered = true, .n_files = 1};
+    TRY(text(&c->repo, r, j, "proj"));
+    TRY(text(&c->message, r, j, "msg"));
+    TRY(read_name(c, r, j));
+    TRY(json_int(&c->label, j, "y", 0, 1, r->where));
+    for (const char *p = patch; (p = strchr(p, '\n')); p++) most++;
+    ChangeFile *f = c->file = NEW(r->arena, ChangeFile, 1);
+    *f = (ChangeFile){"", "", FILE_MODIFIED, LANG_JAVA, 0, NEW(r->arena, ChangeLine, most)};
+    for (const char *rest = patch; str_next(&rest, "\n", &line, &n);) {
+        if (n && (*line == '@' || *line == '\\')) continue; /* a header; no newline at the end of the file */
+        if (n && line[n - 1] == '\r') n--;
+        LineKind kind = n && *line == '+' ? LINE_ADD : n && *line == '-' ? LINE_DEL : LINE_KEEP;
+        size_t sign = n && strchr(" +-", *line) != NULL;
+        f->line[f->n++] = line_of(r, kind, line + sign, n - sign);
+    }
+    return f->n ? OK : err_fail(E_FORMAT, "%s: patch has no lines", r->where);
+}
+
 static Status read_row(CodeChange *c, const Row *r, const cJSON *j)
 {
+    const char *patch = NULL;
     *c = (CodeChange){0};
     if (!cJSON_IsObject(j)) return err_fail(E_FORMAT, "%s: the row is not a JSON object", r->where);
+    TRY(json_text(&patch, j, "patch", r->where));
+    if (patch) return read_patch(c, r, j, patch);
     TRY(read_common(c, r, j));
     if (json_has(j, "files")) return read_files(c, r, j);
     if (json_has(j, "added") && json_has(j, "removed")) return read_sides(c, r, get(j, "added"), get(j, "removed"));
     const char *diff = NULL;
     TRY(json_text(&diff, j, "diff", r->where));
     if (!diff)
-        return err_fail(E_FORMAT, "%s: found no change; expected files, or diff, or added and removed", r->where);
+        return err_fail(E_FORMAT, "%s: found no change; expected files, or diff, or patch, or added and removed",
+                        r->where);
     return read_diff(c, r, diff);
 }
 

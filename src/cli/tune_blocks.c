@@ -172,7 +172,8 @@ static Status choose(Choosing *c, const char *text, const char *dir)
 {
     TuneJob *j = c->job;
     Tokenizer t;
-    const LoadOptions how = {.no_lm_head = j->o.task->encoder_alone};
+    LoadOptions how = j->o.load;
+    how.no_lm_head = j->o.task->encoder_alone;
     TRY(model_load_as(&c->model, j->run, dir, &how));
     c->layers = model_layers(c->model, c->model->encoder ? PART_ENCODER : PART_DECODER);
     TRY(read_choice(c, text));

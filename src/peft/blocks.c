@@ -104,7 +104,7 @@ static Status read_list(Chosen *c, const Model *m, const char *list)
 
 /* ---- parameters */
 
-/* How much of a linear layer's name stands before what is inside its layer: "encoder.block.3." */
+/* The length of a linear layer's name up to the number of its layer: "encoder.block.3." */
 static size_t stem_of(const Linear *l)
 {
     char number[16];

@@ -33,7 +33,7 @@ BatchLossFn review_loss; /* user: ReviewSet * */
 typedef struct {
     int64_t examples, scored; /* scored tokens, or tags */
     double loss, accuracy;    /* mean cross-entropy in nats; share of them that are the likeliest token */
-    double unigram;           /* entropy of the scored tokens: what their frequencies alone could reach */
+    double unigram;           /* entropy of the scored tokens: the best loss of their frequencies alone */
     double majority;          /* share of the most frequent one */
 } ReviewScore;
 /* score (REVIEW_OBJECTIVE_COUNT); those of objectives that the set has no examples of are 0. */

@@ -60,9 +60,10 @@ static Status keep_model(Work *w, Arena *scratch)
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
-    return !str_glob("manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|pretrain.json|encoder/*|writer/"
-                     "*|" TUNE_SCRATCH,
-                     name);
+    return !str_glob(
+        "manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|pretrain.json|encoder/*|writer/"
+        "*|" TUNE_SCRATCH,
+        name);
 }
 
 /* The list tells of which step the files are, and before they are written, of which they will be. */

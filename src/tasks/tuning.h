@@ -91,8 +91,8 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     BatchLossFn *loss;
     void *loss_user;
     Status (*judge)(double *score, double *tie, TuneMeasured *, Arena *step, Tuning *);
-    const void *judged; /* what a judge of its own compares with */
-    Trainer *trainer; /* once open */
+    const void *judged; /* data of a task with its own judge */
+    Trainer *trainer;   /* once open */
     Batcher *feed;
     FitStand stand;
     const TuneSink *sink;

@@ -130,6 +130,21 @@ static void reads_other_layouts(void **state)
     assert_int_equal(change_count(&c, LINE_ADD), 2);
     assert_int_equal(change_count(&c, LINE_DEL), 1);
     assert_int_equal(c.label, 1);
+    assert_int_equal(
+        read_text(&c, &rows,
+                  "{\"idx\":7,\"proj\":\"p\",\"y\":1,\"msg\":\"why\",\"oldf\":\"x\",\"patch\":\"@@ -1,2 +1,2 @@ f"
+                  "()\\n a\\r\\n-b\\n+\\n\\n\\\\ No newline at end of file\"}"),
+        OK);
+    assert_string_equal(c.id, "7");
+    assert_string_equal(c.message, "why");
+    assert_int_equal(c.label, 1);
+    assert_int_equal(c.file->n, 4);
+    assert_string_equal(c.file->line[0].text, "a");
+    assert_int_equal(c.file->line[1].kind, LINE_DEL);
+    assert_int_equal(c.file->line[2].kind, LINE_ADD);
+    assert_string_equal(c.file->line[2].text, "");
+    assert_int_equal(c.file->line[3].kind, LINE_KEEP);
+    assert_true(c.ordered);
 }
 
 static void refuses_bad_rows(void **state)
@@ -141,7 +156,10 @@ static void refuses_bad_rows(void **state)
         {"{\"id\":\"1\",\"files\":[]", "set.jsonl:2: is not JSON at byte"},
         {"[1]", "set.jsonl:2: the row is not a JSON object"},
         {"{\"files\":[]}", "set.jsonl:2: the change has no id"},
-        {"{\"id\":\"1\"}", "expected files, or diff, or added and removed"},
+        {"{\"id\":\"1\"}", "expected files, or diff, or patch, or added and removed"},
+        {"{\"patch\":\"@@ -1,2 +1,2 @@\"}", "set.jsonl:2: patch has no lines"},
+        {"{\"patch\":\" a\",\"y\":2}", "set.jsonl:2: y is 2"},
+        {"{\"patch\":7}", "set.jsonl:2: patch is not a string"},
         {"{\"id\":7,\"files\":[]}", "set.jsonl:2: id is not a string"},
         {"{\"id\":\"1\",\"files\":{}}", "files is not a list"},
         {"{\"id\":\"1\",\"files\":[3]}", "a file is not an object"},

@@ -79,7 +79,7 @@ static void documents_are_sets(void **state)
 enum { COMMITS = 60, LINES = 3 };
 static const char *const COMMON[] = {"alpha", "beta", "gamma", "delta", "omega"};
 
-/* Commits in the order of their hashes; those of label 1 have the word danger, and the last ones a word of their own. */
+/* Commits in the order of their hashes.  Those of label 1 have the word danger, the last ones a word of their own. */
 static JitSet made_commits(void)
 {
     JitSet s = {.n = COMMITS, .change = NEW(&arena, CodeChange, COMMITS)};
