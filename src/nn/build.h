@@ -30,8 +30,8 @@ const Linear *build_part_runs(Model *, const Linear *whole, const char *name, Si
 Stack *build_stack(Model *, Part, bool pre_norm);
 Status model_open_blank(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* no memory but for heads */
 void build_outer(Model *); /* lists the matrices outside the layers, once all parameters are there */
-/* Gives each stack of an encoder-decoder a token table of its own, a copy of the shared one, under the name that files
- * have for it, "encoder.embed_tokens.weight"; no folder can hold that.  The head stays with the shared table. */
+/* Gives each stack of an encoder-decoder a token table of its own, a copy of the shared one, under the name that
+ * files have for it, "encoder.embed_tokens.weight"; no folder can hold that.  The head stays with the shared one. */
 void build_part_tables(Model *);
 bool build_has_parted_tables(const Model *);
 bool build_is_class_head(const char *parameter);

@@ -2,9 +2,9 @@
  * from `vocab.json` + `merges.txt`, written as such.  Other forms of a tokenizer: text/tokenizer.h.
  *
  * Every byte string has an encoding, valid UTF-8 or not; text/tokenizer.h decodes and adds the special tokens around
- * a text.  Each token carries the bytes [begin,end) of the source that it stands for.  Special tokens that occur in the text become their ids only
- * when requested: source code may well contain the string "</s>"; bpe_specials_in() counts them for a warning.
- * `<mask>` takes the white space on its left with it, as RoBERTa's does.
+ * a text.  Each token carries the bytes [begin,end) of the source that it stands for.  Special tokens that occur in
+ * the text become their ids only when requested: source code may well contain the string "</s>"; bpe_specials_in()
+ * counts them for a warning.  `<mask>` takes the white space on its left with it, as RoBERTa's does.
  *
  * A tokenizer lives on the arena it was opened on; bpe_close gives back its working memory.  One thread at a
  * time may encode with one Bpe, because it remembers recent words; the functions that take it const may run
