@@ -3,10 +3,10 @@
  *
  *   loss = cross-entropy of the decoder over target tokens + cross-entropy of the encoder over hidden tags
  *
- * where the second term reads the encoder's states against the token table, unscaled, and a term without tokens is left
- * out.  Every hunk gives one example of each objective of its form; a hunk whose commit has no message gives those that
- * need none.  (The published code draws one objective at a time; CCT5's draws have shares of .2 to .32 where even ones
- * were meant.)
+ * where the second term reads the encoder's states against the token table, unscaled, and a term without tokens is
+ * left out.  Every hunk gives one example of each objective of its form; a hunk whose commit has no message gives
+ * those that need none.  (The published code draws one objective at a time; CCT5's draws have shares of .15 to .32
+ * where even ones were meant.)
  *
  *   TRY(review_set(&s, &run, n, change, model, &plan, stream));
  *   config.loss = review_loss, config.user = &s;  trainer_open(...);       batches of s.x

@@ -1,5 +1,5 @@
-/* Whole layers that train beside a method: their counts on CodeT5-base, their gradients, the lists that name them, and
- * an adapter that holds them. */
+/* Whole layers that train beside a method: their counts on CodeT5-base, their gradients, the lists that name them,
+ * and an adapter that holds them. */
 #include "nn/small.h"
 
 #include <stdlib.h>
@@ -104,7 +104,8 @@ static void gradients_are_zero_outside(void **state)
         }
 }
 
-/* All layers train the same parameters to the same gradients as full fine-tuning, but for tables, final norms, heads. */
+/* All layers train the same parameters to the same gradients as full fine-tuning, but for tables, final norms and
+ * heads. */
 static void all_layers_are_full_tuning_less_tables(void **state)
 {
     (void)state;
