@@ -1,10 +1,10 @@
-/* The baselines of the study on the same commits: every learner (tasks/learner.h) on every seed, and what they cost.
+/* The baselines of the study on the same commits: every learner (tasks/learner.h) on every seed, and their cost.
  *
  *   defects    a learner is fitted to the training commits, chooses on the validation commits, is fitted to both, and
  *              scores the test commits, beside the date, the added lines, hashed words and, where the test file has
  *              them, the scores of a published model as a ceiling
- *   lines      of the defective test commits that the learner finds: its ranking of their lines beside a random order,
- *              that of the file, and the longest first
+ *   lines      of the defective test commits that the learner finds: its ranking of their lines beside a random
+ *              order, that of the file, and the longest first
  *   messages   the nearest training change and the most frequent message, beside the published outputs re-scored
  *
  * Intervals and paired tests are bootstraps over commits within projects, with the mean over seeds in every draw. */

@@ -175,7 +175,7 @@ static void judge(Run *r, const Baselines *b, const Count *c)
                     "commits, %d a lower one, and of %d the interval of the difference includes 0 (%s).",
                     n, c->better, (long long)b->set[SPLIT_TEST].n, c->worse, c->unclear, c->text.text);
     else
-        run_verdict(r, v, "No published system was asked for.");
+        run_verdict(r, v, "None of the methods is a published system.");
 }
 
 Status baselines_defects(Run *r, Baselines *b)
@@ -278,7 +278,7 @@ Status baselines_lines(Run *r, Baselines *b)
     }
     run_table(r,
               "Added lines of defective test commits, ranked; mean over commits and seeds.  A ranking that is not "
-              "better than the longest lines first says no more than the length.",
+              "better than the longest lines first may be one by length.",
               g.cols, HEAD, g.at / g.cols, g.cell);
     return OK;
 }

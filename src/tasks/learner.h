@@ -42,7 +42,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *title;            /* what it is, in a line */
+    const char *title;            /* one line */
     const char *source;           /* the paper */
     const LearnerOption *options; /* ends with a NULL name; NULL: none */
     bool seeded;                  /* its model depends on the seed */

@@ -30,7 +30,7 @@ typedef struct {
     Pattern pattern; /* of Replace */
     const char *to;  /* of Replace and Prepend */
     CharMap map;
-    char ascii[128]; /* filled by normalizer_add: what a character becomes; 0: not one byte */
+    char ascii[128]; /* filled by normalizer_add: the byte that a character becomes; 0: another number of bytes */
 } NormStep;
 enum { NORM_MOST = 24 };
 typedef struct {

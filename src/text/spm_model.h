@@ -37,7 +37,7 @@ struct Spm {
     bool plain[256];      /* characters that normalising leaves alone before an ASCII character */
     int32_t byte_id[256]; /* pieces "<0x41>", -1 where absent */
     double least, most;   /* scores of normal pieces; of a tokenizer.json: of all */
-    double *in_path;      /* (n) what a piece adds to the score of a path; NaN: not every text may be cut into it */
+    double *in_path;      /* (n) the part of a piece in the score of a path; NaN: not every text may be cut into it */
     bool library;         /* of the library's own file: its normaliser, sums in float over the whole text */
 };
 

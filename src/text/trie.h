@@ -1,4 +1,4 @@
-/* A set of texts as a tree of their bytes.  It is filled in a table of edges and then packed into one array, in which
+/* A set of texts as a tree of their bytes.  It is filled in a table of edges and then packed into one array, where
  * a step is an addition and a comparison (a double array: Aoe, IEEE Transactions on Software Engineering 15(9), 1989):
  * the child of a node by a byte is the unit base + byte, if that unit says that it belongs to the node.  Nodes are
  * packed in the order in which they were added, so that those of frequent pieces lie together.
@@ -19,7 +19,7 @@ typedef struct {
     int32_t base;   /* of its children */
     int32_t parent; /* -1: an unused unit, or the root */
     int32_t leaf;   /* the id of the text that ends here, or -1 */
-    float value;    /* the owner's, 0 at first: what is looked up most comes with the unit */
+    float value;    /* the owner's, 0 at first: a number that is looked up often lies beside */
 } TrieUnit;
 typedef struct {
     TrieUnit *unit; /* unit 0 is the root; NULL: an empty set */
