@@ -4,8 +4,8 @@
  *   line line <start> <del> line <add> line <keep> line <end> line line
  *
  * Where the hunk is too long, its first line goes, then lines from the end, as the published code does it; where it
- * is short, lines of the old file are added on both sides.  CodeReviewer measures lines in words at that stage (at most
- * 200), CCT5 in tokens (at most 512 less the message).  Text that spells a symbol, "<add>", stays text.
+ * is short, lines of the old file are added on both sides.  CodeReviewer measures lines in words at that stage (at
+ * most 200), CCT5 in tokens (at most 512 less the message).  Text that spells a symbol, "<add>", stays text.
  *
  *   ReviewPlan plan;
  *   TRY(review_plan(&plan, &tokenizer, REVIEW_CCT5, vocab));
