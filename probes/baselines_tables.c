@@ -367,10 +367,9 @@ Status baselines_messages(Run *r, Baselines *b, const char *dir)
         put_outputs(&g, name);
     }
     if (g.at)
-        run_table(
-            r,
-            "Commit messages [95 % over changes].  The published outputs are of other data, so they say how hard "
-            "these data are and not which system is better.",
-            COLUMNS, HEAD, g.at / COLUMNS, g.cell);
+        run_table(r,
+                  "Commit messages [95 % over changes].  The published outputs are of other data, and rows of "
+                  "different data do not compare systems.",
+                  COLUMNS, HEAD, g.at / COLUMNS, g.cell);
     return OK;
 }

@@ -1,6 +1,6 @@
 /* Labelled commits to train on, to select by and to test on: jit/valid.jsonl and jit/test.jsonl of a folder, or,
- * where none is given, invented ones in six packages that stand for projects.  The settings "commits" and "data-seed" say
- * how many and which. */
+ * where none is given, invented ones in six packages that stand for projects.  The settings "commits" and "data-seed"
+ * say how many and which. */
 #ifndef PROBES_COMMITS_H
 #define PROBES_COMMITS_H
 

@@ -216,7 +216,7 @@ static const Setting SETTINGS[] = {
     {"models", "a folder with codebert/, graphcodebert/, plbart/, unixcoder/, codet5/, those that are there",
      {"", NULL, NULL, NULL}, .reads = "codebert/*|graphcodebert/*|plbart/*|unixcoder/*|codet5/*"},
     {"base", "a model to tune in place of one pretrained here", {"", NULL, NULL, NULL}, .reads = "config.json|*"},
-    {"methods", "of tuning, as vernier list names them; adapter: Houlsby's; lora+2|3 trains layers 2 and 3 whole, too",
+    {"methods", "of tuning, as vernier list names them; adapter: Houlsby's; lora+2|3: layers 2 and 3 train whole",
      {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},
      .among = "single|concat"},

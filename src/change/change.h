@@ -15,8 +15,8 @@
  * Three other layouts are read, distinguished by their fields: a mined commit with `diff`
  * ("<keep>path<add>line<del>line" ...; a kept segment that is a path opens a file) and `msg`, and a defect-prediction
  * commit with `added` and `removed` line lists, whose paths and interleaving are unknown (`ordered` is false, one
- * Java file with an empty path), and a hunk of CodeReviewer's data with `patch`, its comment in `msg` and its label in
- * `y` (one Java file with an empty path, too; the old file is not read).
+ * Java file with an empty path), and a hunk of CodeReviewer's data with `patch`, its comment in `msg` and its label
+ * in `y` (one Java file with an empty path, too; the old file is not read).
  *
  *   ChangeReader in;
  *   TRY(changes_open(&in, path));

@@ -1,5 +1,5 @@
 /* A set of texts as a tree of their bytes.  It is filled in a table of edges and then packed into one array, where
- * a step is an addition and a comparison (a double array: Aoe, IEEE Transactions on Software Engineering 15(9), 1989):
+ * a step is an addition and a comparison (a double array: Aoe, IEEE Transactions on Software Engineering 15, 1989):
  * the child of a node by a byte is the unit base + byte, if that unit says that it belongs to the node.  Nodes are
  * packed in the order in which they were added, so that those of frequent pieces lie together.
  *
