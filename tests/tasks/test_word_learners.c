@@ -201,7 +201,7 @@ static void altered_files_are_rejected(void **state)
         assert_false(l->fit(&model, &arena, &c->job));
         for (int k = 0; k < 6; k++) {
             assert_false(l->save(model, dir));
-            altered(l, ALTER[k], str_print(&arena, "%s/%s", dir, l->file));
+            altered(l, ALTER[k], str_print(&arena, "%s/%s.safetensors", dir, l->name));
         }
         assert_int_equal(l->open(&model, &arena, "/nowhere"), E_IO);
         err_clear();
