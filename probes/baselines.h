@@ -11,6 +11,7 @@
 #ifndef PROBES_BASELINES_H
 #define PROBES_BASELINES_H
 
+#include "num/stats.h"
 #include "probes/commits.h"
 #include "tasks/jit_lines.h"
 #include "tasks/learner.h"
@@ -23,6 +24,8 @@ typedef struct {
     const double *score[MOST_BASELINE_SEEDS]; /* (test commits) */
     const double *line[MOST_BASELINE_SEEDS];  /* (lines in all) NaN: not ranked; NULL: it ranks none */
     double threshold[MOST_BASELINE_SEEDS], seconds, megabytes;
+    double auc[2]; /* plain and paired, mean over seeds */
+    Interval ci[2];
 } System;
 
 typedef struct {

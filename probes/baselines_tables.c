@@ -8,6 +8,7 @@
 #include "metric/messages.h"
 #include "metric/place.h"
 #include "num/stats.h"
+#include "plot/plot.h"
 #include "probes/baselines.h"
 #include "tasks/cmg.h"
 #include "tasks/jit_json.h"
@@ -147,6 +148,7 @@ static void put_system(Grid *g, Baselines *b, int i, Count *count)
     stats_bootstrap_all(ci, STATS, test->n, stats, &own, &how);
     if (i != b->words) stats_bootstrap_paired(gap, STATS, test->n, stats, &own, &words, &how);
     JitScores effort = mean_scores(test, s);
+    for (int k = 0; k < 2; k++) s->auc[k] = point[AUC + k], s->ci[k] = ci[AUC + k];
     put(g, s->name), put(g, str_print(g->a, "%d", s->seeds));
     for (int k = 0; k < STATS; k++) put(g, with_interval(g->a, point[k], ci[k]));
     put_number(g, effort.effort.recall_at_20, 3), put_number(g, effort.effort.popt, 3);
@@ -176,6 +178,31 @@ static void judge(Run *r, const Baselines *b, const Count *c)
                     n, c->better, (long long)b->set[SPLIT_TEST].n, c->worse, c->unclear, c->text.text);
     else
         run_verdict(r, v, "None of the methods is a published system.");
+}
+
+static Status draw(Run *r, const Baselines *b)
+{
+    static const char *const NAME[] = {"AUC", "paired AUC"};
+    Arena *a = run_arena(r);
+    const RefLine chance = {.at = 0.5, .label = "chance"};
+    const char **label = NEW(a, const char *, b->systems);
+    Series bar[2];
+    for (int i = 0; i < b->systems; i++) label[i] = b->system[i].learner ? b->system[i].name : "reference";
+    for (int k = 0; k < 2; k++) {
+        Tensor y = tensor_new(a, F64, SHAPE(b->systems)), lo = tensor_new(a, F64, SHAPE(b->systems)),
+               hi = tensor_new(a, F64, SHAPE(b->systems));
+        for (int i = 0; i < b->systems; i++) {
+            tensor_set(y, i, b->system[i].auc[k]);
+            tensor_set(lo, i, b->system[i].ci[k].lo), tensor_set(hi, i, b->system[i].ci[k].hi);
+        }
+        bar[k] = (Series){.y = y, .lo = lo, .hi = hi, .label = NAME[k]};
+    }
+    Fig *f = run_figure(r, "auc",
+                        "AUC of each system on the test commits, and among commits of one project that are close in "
+                        "time.  Whiskers: 95 % over commits within projects.",
+                        80 + 52 * b->systems, 210);
+    fig_bars(f, fig_whole(f), 2, bar, label, (PlotStyle){.y = {.title = "AUC", .hi = 1}, .ref = &chance, .refs = 1});
+    return fig_close(f);
 }
 
 Status baselines_defects(Run *r, Baselines *b)
@@ -212,7 +239,7 @@ Status baselines_defects(Run *r, Baselines *b)
         g.cols, HEAD, g.at / g.cols, g.cell);
     run_measured_table(r, "Cost of fitting twice and scoring, one core.", 3, COST, cost.at / 3, cost.cell);
     judge(r, b, &count);
-    return OK;
+    return draw(r, b);
 }
 
 /* ---- lines ---- */
