@@ -380,7 +380,7 @@ Status baselines_messages(Run *r, Baselines *b, const char *dir)
     Grid g = grid_open(r, COLUMNS);
     size_t len;
     for (const char *rest = run_text(r, "languages"), *p; dir && str_next(&rest, ",", &p, &len);) {
-        const char *name = str_copy(&b->arena, p, len);
+        const char *name = str_copy(g.a, p, len); /* outlives the arena of the data */
         const char *path[2] = {str_print(&b->arena, "%s/cmg/mined/%s_train.jsonl", dir, name),
                                str_print(&b->arena, "%s/cmg/mined/%s_test.jsonl", dir, name)};
         CodeChange *change[2];
