@@ -139,26 +139,37 @@ void jit_features(double out[N_FEATURES], const CodeChange *c, const JitScale *f
 
 /* ---- scores */
 
-static JitScores scores_of(Arena *a, const JitSet *s, const double *score, double threshold)
+typedef struct { /* (n) each: the part of a measure that no score changes */
+    int64_t n;
+    int32_t *label;
+    double *effort, *place;
+    const char **project;
+} Facts;
+
+static Facts facts_of(Arena *a, const JitSet *s)
 {
-    int32_t *label = NEW(a, int32_t, s->n);
-    double *effort = NEW(a, double, s->n);
-    double *place = NEW(a, double, s->n);
-    const char **project = NEW(a, const char *, s->n);
+    Facts f = {s->n, NEW(a, int32_t, s->n), NEW(a, double, s->n), NEW(a, double, s->n), NEW(a, const char *, s->n)};
     int64_t *time = NEW(a, int64_t, s->n);
     for (int64_t i = 0; i < s->n; i++) {
         const CodeChange *c = &s->change[i];
-        label[i] = c->label == 1, effort[i] = jit_effort(c), project[i] = c->repo, time[i] = c->time;
+        f.label[i] = c->label == 1, f.effort[i] = jit_effort(c), f.project[i] = c->repo, time[i] = c->time;
     }
-    place_of(place, project, time, s->n);
-    return (JitScores){score_binary(label, score, s->n, threshold), effort_scores(label, score, effort, s->n),
-                       place_auc(NULL, label, score, project, place, s->n)};
+    place_of(f.place, f.project, time, s->n);
+    return f;
+}
+
+static JitScores scores_of(const Facts *f, const double *score, double threshold)
+{
+    return (JitScores){score_binary(f->label, score, f->n, threshold),
+                       effort_scores(f->label, score, f->effort, f->n),
+                       place_auc(NULL, f->label, score, f->project, f->place, f->n)};
 }
 
 JitScores jit_scores(const JitSet *s, const double *score, double threshold)
 {
     Arena a = arena_open(0);
-    JitScores out = scores_of(&a, s, score, threshold);
+    Facts f = facts_of(&a, s);
+    JitScores out = scores_of(&f, score, threshold);
     arena_close(&a);
     return out;
 }
@@ -169,10 +180,10 @@ JitScores jit_random(const JitSet *s, uint64_t seed)
     JitScores sum = {0};
     double *score = NEW(&a, double, s->n);
     uint64_t stream = rng_stream(seed, "jit/random");
+    Facts f = facts_of(&a, s);
     for (int d = 0; d < JIT_RANDOM_DRAWS; d++) {
-        ArenaMark mark = arena_mark(&a);
         for (int64_t i = 0; i < s->n; i++) score[i] = rng_uniform(rng_mix(stream, (uint64_t)d), (uint64_t)i);
-        JitScores x = scores_of(&a, s, score, 0.5);
+        JitScores x = scores_of(&f, score, 0.5);
         const double *from = (const double *)&x.effort;
         double *to = (double *)&sum.effort;
         for (size_t k = 0; k < sizeof x.effort / sizeof(double); k++) to[k] += from[k] / JIT_RANDOM_DRAWS;
@@ -182,7 +193,6 @@ JitScores jit_random(const JitSet *s, uint64_t seed)
         sum.at.auc += x.at.auc / JIT_RANDOM_DRAWS;
         sum.paired += x.paired / JIT_RANDOM_DRAWS;
         sum.at.average_precision += x.at.average_precision / JIT_RANDOM_DRAWS;
-        arena_drop(&a, mark);
     }
     sum.at.n = s->n, sum.at.positives = s->positives;
     arena_close(&a);
