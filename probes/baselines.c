@@ -9,7 +9,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,7 +66,7 @@ static Status read_ceiling(Baselines *b, const char *dir)
     const ColumnKind kind = COLUMN_OPTIONAL;
     TRY(columns_read_as(&column, &n, &b->arena, str_print(&b->arena, "%s/jit/test.jsonl", dir), 1, &wanted, &kind));
     if (!column || n != b->set[SPLIT_TEST].n) return OK;
-    b->system[b->systems++] = (System){.name = "reference (CodeT5+ 770M)",
+    b->system[b->systems++] = (System){.name = "reference (ref_prob)",
                                        .seeds = 1,
                                        .score = {column},
                                        .threshold = {0.5},
@@ -164,24 +163,17 @@ static Status learn(double *out, const Baselines *b, const Learner *l, uint64_t 
     return rank_lines(out + 1 + test->n, b, l, model, step);
 }
 
-static double peak_megabytes(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_maxrss / 1024;
-}
-
 static Status job(Run *r, int i, void *out, void *user)
 {
     const Jobs *j = user;
-    double before = peak_megabytes();
+    double before = run_peak_megabytes();
     Arena run = arena_open((size_t)1 << 37), step = arena_open((size_t)1 << 37);
     Status s = learn(out, j->b, j->b->system[j->system[i]].learner, run_seed(r, j->seed[i]),
                      run_flag(r, "as-published"), &run, &step);
     arena_close(&step);
     arena_close(&run);
     run_measure(r, "cpu_seconds", 0, (double)clock() / CLOCKS_PER_SEC);
-    run_measure(r, "peak_megabytes", 0, peak_megabytes() - before);
+    run_measure(r, "peak_megabytes", 0, run_peak_megabytes() - before);
     return s;
 }
 

@@ -10,32 +10,9 @@
 #include "num/stats.h"
 #include "plot/plot.h"
 #include "probes/baselines.h"
-#include "tasks/cmg.h"
+#include "probes/floors.h"
+#include "probes/grid.h"
 #include "tasks/jit_json.h"
-
-typedef struct {
-    Run *r;
-    Arena *a;
-    const char **cell;
-    int cols, room, at;
-} Grid;
-
-static Grid grid_open(Run *r, int cols)
-{
-    enum { ROWS = 96 };
-    return (Grid){r, run_arena(r), NEW(run_arena(r), const char *, cols *ROWS), cols, cols * ROWS, 0};
-}
-
-static void put(Grid *g, const char *text)
-{
-    CHECK(g->at < g->room, "a table of more than %d cells", g->room);
-    g->cell[g->at++] = text;
-}
-
-static void put_number(Grid *g, double x, int decimals)
-{
-    put(g, isfinite(x) ? str_print(g->a, "%.*f", decimals, x) : "n/a");
-}
 
 /* ---- defects ---- */
 
@@ -70,7 +47,7 @@ static void stats(double *out, const int64_t *index, int64_t n, void *user)
     arena_close(&a);
 }
 
-static View view_of(Baselines *b, const System *s)
+static View view_of(Baselines *b)
 {
     const JitSet *test = &b->set[SPLIT_TEST];
     int32_t *label = NEW(&b->arena, int32_t, test->n);
@@ -82,20 +59,7 @@ static View view_of(Baselines *b, const System *s)
         project[i] = test->change[i].repo, time[i] = test->change[i].time;
     }
     place_of(place, project, time, test->n);
-    return (View){s, test, label, place};
-}
-
-static JitScores mean_scores(const JitSet *test, const System *s)
-{
-    double sum[JIT_MEASURES] = {0}, v[JIT_MEASURES];
-    JitScores out = {0};
-    for (int k = 0; k < s->seeds; k++) {
-        JitScores x = jit_scores(test, s->score[k], s->threshold[k]);
-        jit_values(v, &x);
-        for (int m = 0; m < JIT_MEASURES; m++) sum[m] += v[m] / s->seeds;
-    }
-    out.effort.recall_at_20 = sum[6], out.effort.popt = sum[8];
-    return out;
+    return (View){NULL, test, label, place};
 }
 
 static const char *with_interval(Arena *a, double x, Interval ci)
@@ -103,21 +67,21 @@ static const char *with_interval(Arena *a, double x, Interval ci)
     return isfinite(x) ? str_print(a, "%.3f [%.3f, %.3f]", x, ci.lo, ci.hi) : "n/a";
 }
 
-/* Published figures on the same test commits, of systems that were trained on 16,374 others. */
+/* Published figures on the test commits of JIT-Defects4J, of systems that were trained on 16,374 others. */
 static void put_published(Grid *g)
 {
     static const struct {
         const char *name;
         double value[5]; /* F1, AUC, paired, recall, Popt */
-    } ROW[] = {{"published: LApredict", {.0591, .6938, NAN, .6253, .8137}},
-               {"published: DeepJIT", {.2927, .7748, NAN, .6758, .8596}},
-               {"published: CC2Vec with DeepJIT", {.2445, .7906, NAN, .6758, .8597}},
-               {"published: JITLine", {.261, .802, NAN, .705, .883}},
-               {"published: JIT-Fine", {.431, .881, NAN, .773, .927}}};
+    } ROW[] = {{"published, JIT-Defects4J: LApredict", {.0591, .6938, NAN, .6253, .8137}},
+               {"published, JIT-Defects4J: DeepJIT", {.2927, .7748, NAN, .6758, .8596}},
+               {"published, JIT-Defects4J: CC2Vec with DeepJIT", {.2445, .7906, NAN, .6758, .8597}},
+               {"published, JIT-Defects4J: JITLine", {.261, .802, NAN, .705, .883}},
+               {"published, JIT-Defects4J: JIT-Fine", {.431, .881, NAN, .773, .927}}};
     for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
-        put(g, ROW[i].name), put(g, "");
-        for (int k = 0; k < 5; k++) put_number(g, ROW[i].value[k], 3);
-        put(g, "");
+        grid_put(g, ROW[i].name), grid_put(g, "");
+        for (int k = 0; k < 5; k++) grid_number(g, ROW[i].value[k], 3);
+        grid_put(g, "");
     }
 }
 
@@ -127,44 +91,53 @@ typedef struct {
     Buf text;
 } Count;
 
-static bool is_published(const Learner *l)
+/* The metrics of every seed; the means of the two measures of effort, which have no interval here. */
+static void record_seeds(Run *r, const System *s, const JitSet *test, double *recall, double *popt)
 {
-    return l && strcmp(l->name, "words") && strcmp(l->name, "la") && strcmp(l->name, "date");
-}
-
-static void put_system(Grid *g, Baselines *b, int i, Count *count)
-{
-    System *s = &b->system[i];
-    View own = view_of(b, s), words = view_of(b, &b->system[b->words]);
-    const JitSet *test = &b->set[SPLIT_TEST];
-    const Bootstrap how = {
-        .draws = b->draws, .stream = rng_stream(run_seed(g->r, 0), "baselines"), .stratum = b->project};
-    int64_t *all = NEW(&b->arena, int64_t, test->n);
-    for (int64_t k = 0; k < test->n; k++) all[k] = k;
-    double point[STATS];
-    Interval ci[STATS];
-    Contrast gap[STATS] = {{0}};
-    stats(point, all, test->n, &own);
-    stats_bootstrap_all(ci, STATS, test->n, stats, &own, &how);
-    if (i != b->words) stats_bootstrap_paired(gap, STATS, test->n, stats, &own, &words, &how);
-    JitScores effort = mean_scores(test, s);
-    for (int k = 0; k < 2; k++) s->auc[k] = point[AUC + k], s->ci[k] = ci[AUC + k];
-    put(g, s->name), put(g, str_print(g->a, "%d", s->seeds));
-    for (int k = 0; k < STATS; k++) put(g, with_interval(g->a, point[k], ci[k]));
-    put_number(g, effort.effort.recall_at_20, 3), put_number(g, effort.effort.popt, 3);
-    put(g, i == b->words ? ""
-                         : str_print(g->a, "%+.3f [%+.3f, %+.3f], p %.2g", gap[AUC].difference, gap[AUC].ci95.lo,
-                                     gap[AUC].ci95.hi, gap[AUC].p));
+    Arena *a = run_arena(r);
+    *recall = *popt = 0;
     for (int k = 0; k < s->seeds; k++) {
         JitScores x = jit_scores(test, s->score[k], s->threshold[k]);
-        run_metric(g->r, str_print(g->a, "%s: AUC", s->name), k, x.at.auc);
-        run_metric(g->r, str_print(g->a, "%s: paired AUC", s->name), k, x.paired);
-        run_metric(g->r, str_print(g->a, "%s: F1", s->name), k, x.at.f1);
+        *recall += x.effort.recall_at_20 / s->seeds, *popt += x.effort.popt / s->seeds;
+        run_metric(r, str_print(a, "%s: AUC", s->name), k, x.at.auc);
+        run_metric(r, str_print(a, "%s: paired AUC", s->name), k, x.paired);
+        run_metric(r, str_print(a, "%s: F1", s->name), k, x.at.f1);
     }
-    if (!is_published(s->learner)) return;
-    bool above = gap[AUC].ci95.lo > 0, below = gap[AUC].ci95.hi < 0;
-    count->better += above, count->worse += below, count->unclear += !above && !below;
-    buf_print(&count->text, "%s%s %+.3f", count->text.len ? ", " : "", s->name, gap[AUC].difference);
+}
+
+static void count_one(Count *c, const System *s, const Contrast *gap)
+{
+    bool above = gap->ci95.lo > 0, below = gap->ci95.hi < 0;
+    if (!s->learner || s->learner->floor) return;
+    c->better += above, c->worse += below, c->unclear += !above && !below;
+    buf_print(&c->text, "%s%s %+.3f", c->text.len ? ", " : "", s->name, gap->difference);
+}
+
+/* `all`: the index of every test commit. */
+static void put_system(Grid *g, Run *r, Baselines *b, int i, const View *view, const int64_t *all, Count *count)
+{
+    System *s = &b->system[i];
+    View own = *view, words = *view;
+    own.system = s, words.system = &b->system[b->words];
+    const Bootstrap how = {
+        .draws = b->draws, .stream = rng_stream(run_seed(r, 0), "baselines"), .stratum = b->project};
+    double point[STATS], recall, popt;
+    Interval ci[STATS];
+    Contrast gap[STATS] = {{0}};
+    int64_t n = view->test->n;
+    stats(point, all, n, &own);
+    stats_bootstrap_all(ci, STATS, n, stats, &own, &how);
+    if (i != b->words) stats_bootstrap_paired(gap, STATS, n, stats, &own, &words, &how);
+    record_seeds(r, s, view->test, &recall, &popt);
+    for (int k = 0; k < 2; k++) s->auc[k] = point[AUC + k], s->ci[k] = ci[AUC + k];
+    grid_put(g, s->name), grid_put(g, str_print(g->a, "%d", s->seeds));
+    for (int k = 0; k < STATS; k++) grid_put(g, with_interval(g->a, point[k], ci[k]));
+    grid_number(g, recall, 3), grid_number(g, popt, 3);
+    const Contrast *auc = &gap[AUC];
+    grid_put(g, i == b->words ? ""
+                              : str_print(g->a, "%+.3f [%+.3f, %+.3f], p %.2g", auc->difference, auc->ci95.lo,
+                                          auc->ci95.hi, auc->p));
+    count_one(count, s, auc);
 }
 
 static void judge(Run *r, const Baselines *b, const Count *c)
@@ -210,34 +183,38 @@ Status baselines_defects(Run *r, Baselines *b)
     static const char *const HEAD[] = {
         "system", "seeds", "F1", "AUC", "paired AUC", "recall at 20 % effort", "Popt", "AUC less that of words"};
     static const char *const COST[] = {"system", "CPU s a seed", "peak MB"};
-    Grid g = grid_open(r, 8), cost = grid_open(r, 3);
-    Count count = {.text = buf_open(run_arena(r))};
+    Arena *a = run_arena(r);
+    Grid g = grid_open(a, 8, HEAD), cost = grid_open(a, 3, COST);
+    cost.measured = true;
+    Count count = {.text = buf_open(a)};
     const JitSet *test = &b->set[SPLIT_TEST];
+    const View view = view_of(b);
+    int64_t *all = NEW(&b->arena, int64_t, test->n);
+    for (int64_t i = 0; i < test->n; i++) all[i] = i;
     for (int i = 0; i < b->systems; i++) {
         run_progress(r, "intervals", i, b->systems, NAN);
         if (run_stopped()) return run_interrupted();
-        put_system(&g, b, i, &count);
+        put_system(&g, r, b, i, &view, all, &count);
         if (!b->system[i].learner) continue;
-        put(&cost, b->system[i].name);
-        put_number(&cost, b->system[i].seconds, 1), put_number(&cost, b->system[i].megabytes, 0);
+        grid_put(&cost, b->system[i].name);
+        grid_number(&cost, b->system[i].seconds, 1), grid_number(&cost, b->system[i].megabytes, 0);
     }
     JitScores random = jit_random(test, 1);
     const double v[] = {random.at.f1, random.at.auc, random.paired, random.effort.recall_at_20, random.effort.popt};
-    put(&g, "random scores"), put(&g, "");
-    for (int k = 0; k < 5; k++) put_number(&g, v[k], 3);
-    put(&g, "");
+    grid_put(&g, "random scores"), grid_put(&g, "");
+    for (int k = 0; k < 5; k++) grid_number(&g, v[k], 3);
+    grid_put(&g, "");
     if (*run_text(r, "data")) put_published(&g);
-    run_table(
-        r,
-        str_print(g.a,
+    const char *published = "  Published figures are of JIT-Defects4J, after training on 16,374 other commits.";
+    grid_close(
+        &g, r,
+        str_print(a,
                   "Defects on %lld test commits, %lld of them defective; %lld to train on and %lld to choose by. "
                   "Mean over seeds [95 %% over commits within projects].  Paired AUC: among commits of one "
                   "project whose places in its time differ by at most a tenth.%s",
                   (long long)test->n, (long long)test->positives, (long long)b->set[SPLIT_TRAIN].n,
-                  (long long)b->set[SPLIT_VALID].n,
-                  *run_text(r, "data") ? "  Published systems were trained on 16,374 other commits." : ""),
-        g.cols, HEAD, g.at / g.cols, g.cell);
-    run_measured_table(r, "Cost of fitting twice and scoring, one core.", 3, COST, cost.at / 3, cost.cell);
+                  (long long)b->set[SPLIT_VALID].n, *run_text(r, "data") ? published : ""));
+    grid_close(&cost, r, "Cost of fitting twice and scoring, one core.");
     judge(r, b, &count);
     return draw(r, b);
 }
@@ -266,9 +243,9 @@ static LineScores lines_of(const Baselines *b, const System *system, int s, cons
 
 static void put_lines(Grid *g, const char *name, const char *which, double commits, LineScores x)
 {
-    put(g, name), put(g, which), put_number(g, commits, 0);
-    put_number(g, x.top_5, 3), put_number(g, x.top_10, 3), put_number(g, x.recall_at_20, 3);
-    put_number(g, x.effort_at_20, 3), put_number(g, x.ifa, 1);
+    grid_put(g, name), grid_put(g, which), grid_number(g, commits, 0);
+    grid_number(g, x.top_5, 3), grid_number(g, x.top_10, 3), grid_number(g, x.recall_at_20, 3);
+    grid_number(g, x.effort_at_20, 3), grid_number(g, x.ifa, 1);
 }
 
 static void add_lines(LineScores *sum, LineScores x, int of)
@@ -281,7 +258,7 @@ Status baselines_lines(Run *r, Baselines *b)
 {
     static const char *const HEAD[] = {"ranking", "defective commits", "commits",        "top 5",
                                        "top 10",  "recall at 20 %",    "effort at 20 %", "IFA"};
-    Grid g = grid_open(r, 8);
+    Grid g = grid_open(run_arena(r), 8, HEAD);
     int64_t n;
     if (!b->faulty.n) return OK;
     for (int o = 0; o < LINE_FLOORS; o++) {
@@ -303,10 +280,9 @@ Status baselines_lines(Run *r, Baselines *b)
         put_lines(&g, s->name, str_print(g.a, "found by %s", s->name), found, own);
         put_lines(&g, LINE_FLOOR[LINES_BY_LENGTH], str_print(g.a, "found by %s", s->name), found, length);
     }
-    run_table(r,
-              "Added lines of defective test commits, ranked; mean over commits and seeds.  A ranking that is not "
-              "better than the longest lines first may be one by length.",
-              g.cols, HEAD, g.at / g.cols, g.cell);
+    grid_close(&g, r,
+               "Added lines of defective test commits, ranked; mean over commits and seeds.  A ranking that is not "
+               "better than the longest lines first may be one by length.");
     return OK;
 }
 
@@ -315,34 +291,16 @@ Status baselines_lines(Run *r, Baselines *b)
 static const int METRIC[] = {B_NORM, ROUGE_L, METEOR_NLTK, EXACT};
 enum { METRICS = sizeof METRIC / sizeof *METRIC };
 
-static Status put_floor(Grid *g, const char *language, int64_t n, const CodeChange *train, int64_t m,
-                        const CodeChange *test, bool nearest)
+static Status put_floor(Grid *g, const char *language, const MessageFloor *f)
 {
-    Arena a = arena_open(0);
-    int64_t *index = NEW(&a, int64_t, m), common = nearest ? 0 : cmg_commonest(n, train);
-    Bytes *message = NEW(&a, Bytes, m), *gold = NEW(&a, Bytes, m);
-    MessageRows rows;
-    Interval ci[MESSAGE_METRICS];
     double v[MESSAGE_METRICS];
-    Status s = nearest ? cmg_nearest(index, &a, n, train, m, test) : OK;
-    for (int64_t i = 0; i < m && !s; i++) {
-        const char *text = train[nearest ? index[i] : common].message, *own = test[i].message;
-        message[i] = (Bytes){(char *)(uintptr_t)text, strlen(text)};
-        gold[i] = (Bytes){(char *)(uintptr_t)own, strlen(own)};
-        index[i] = i;
-    }
-    if (!s) {
-        messages_score(&rows, &a, m, message, gold, NULL, NULL);
-        messages_stats(v, index, m, &rows);
-        const Bootstrap how = {.draws = 500, .stream = rng_stream(1, "messages")};
-        stats_bootstrap_all(ci, MESSAGE_METRICS, m, messages_stats, &rows, &how);
-        put(g, language), put(g, nearest ? "nearest change (NNGen)" : "most frequent message");
-        put(g, str_print(g->a, "mined, %lld for %lld", (long long)n, (long long)m));
-        for (int k = 0; k < METRICS; k++)
-            put(g, str_print(g->a, "%.2f [%.2f, %.2f]", v[METRIC[k]], ci[METRIC[k]].lo, ci[METRIC[k]].hi));
-    }
-    arena_close(&a);
-    return s;
+    Interval ci[MESSAGE_METRICS];
+    TRY(message_floor(v, ci, f));
+    grid_put(g, language), grid_put(g, f->nearest ? "nearest change (NNGen)" : "most frequent message");
+    grid_put(g, str_print(g->a, "mined, %lld for %lld", (long long)f->n, (long long)f->m));
+    for (int k = 0; k < METRICS; k++)
+        grid_put(g, str_print(g->a, "%.2f [%.2f, %.2f]", v[METRIC[k]], ci[METRIC[k]].lo, ci[METRIC[k]].hi));
+    return OK;
 }
 
 /* Published outputs on MCMD, scored by `vernier score`: other data than the mined changes. */
@@ -367,36 +325,45 @@ static void put_outputs(Grid *g, const char *language)
                {"javascript", "CodeReviewer", {19.83, 25.42, 23.99, 6.31}}};
     for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
         if (strcmp(ROW[i].language, language) != 0) continue;
-        put(g, language), put(g, str_print(g->a, "published: %s", ROW[i].system)), put(g, "MCMD, 45,000");
-        for (int k = 0; k < METRICS; k++) put_number(g, ROW[i].value[k], 2);
+        grid_put(g, language), grid_put(g, str_print(g->a, "published: %s", ROW[i].system)),
+            grid_put(g, "MCMD, 45,000");
+        for (int k = 0; k < METRICS; k++) grid_number(g, ROW[i].value[k], 2);
     }
+}
+
+/* A language whose files are not there is named in a note. */
+static Status put_language(Grid *g, Run *r, Arena *a, const char *dir, const char *name)
+{
+    const char *path[2] = {str_print(a, "%s/cmg/mined/%s_train.jsonl", dir, name),
+                           str_print(a, "%s/cmg/mined/%s_test.jsonl", dir, name)};
+    CodeChange *change[2];
+    int64_t n[2];
+    for (int k = 0; k < 2; k++) {
+        if (access(path[k], F_OK)) {
+            run_note(r, "Messages: %s is not there, so %s has no rows.", path[k], name);
+            return OK;
+        }
+        TRY(run_input(r, path[k]));
+        TRY(changes_read(&change[k], &n[k], a, path[k]));
+    }
+    MessageFloor f = {.nearest = true, .train = change[0], .test = change[1], .n = n[0], .m = n[1]};
+    TRY(put_floor(g, name, &f));
+    f.nearest = false;
+    TRY(put_floor(g, name, &f));
+    put_outputs(g, name);
+    return OK;
 }
 
 Status baselines_messages(Run *r, Baselines *b, const char *dir)
 {
     static const char *const HEAD[] = {"language", "system",        "data",     "B-Norm",
                                        "ROUGE-L",  "METEOR (nltk)", "exact (%)"};
-    enum { COLUMNS = sizeof HEAD / sizeof *HEAD };
-    Grid g = grid_open(r, COLUMNS);
+    Grid g = grid_open(run_arena(r), sizeof HEAD / sizeof *HEAD, HEAD);
     size_t len;
-    for (const char *rest = run_text(r, "languages"), *p; dir && str_next(&rest, ",", &p, &len);) {
-        const char *name = str_copy(g.a, p, len); /* outlives the arena of the data */
-        const char *path[2] = {str_print(&b->arena, "%s/cmg/mined/%s_train.jsonl", dir, name),
-                               str_print(&b->arena, "%s/cmg/mined/%s_test.jsonl", dir, name)};
-        CodeChange *change[2];
-        int64_t n[2];
-        if (access(path[0], F_OK) || access(path[1], F_OK)) continue;
-        for (int k = 0; k < 2; k++) {
-            TRY(run_input(r, path[k]));
-            TRY(changes_read(&change[k], &n[k], &b->arena, path[k]));
-        }
-        for (int k = 0; k < 2; k++) TRY(put_floor(&g, name, n[0], change[0], n[1], change[1], k == 0));
-        put_outputs(&g, name);
-    }
-    if (g.at)
-        run_table(r,
-                  "Commit messages [95 % over changes].  The published outputs are of other data, and rows of "
-                  "different data do not compare systems.",
-                  COLUMNS, HEAD, g.at / COLUMNS, g.cell);
+    for (const char *rest = run_text(r, "languages"), *p; dir && str_next(&rest, ",", &p, &len);)
+        TRY(put_language(&g, r, &b->arena, dir, str_copy(g.a, p, len)));
+    grid_close(&g, r,
+               "Commit messages [95 % over changes].  The published outputs are of other data, and rows of different "
+               "data do not compare systems.");
     return OK;
 }

@@ -1,8 +1,12 @@
 /* Each baseline predicts the test rows of a set, and the best rule is what a probe has to beat. */
 #include "probes/floors.h"
 
+#include <string.h>
+
+#include "base/rng.h"
 #include "base/str.h"
 #include "probe/probe.h"
+#include "tasks/cmg.h"
 
 static void add(ProbeFloor *f, const Dataset *d, const char *name, bool rule, int32_t *guess)
 {
@@ -36,4 +40,31 @@ const ProbeFloor *probe_best_rule(const ProbeFloor *floor, int n)
         if (f->rule && (!best->rule || f->accuracy[SPLIT_VALID] > best->accuracy[SPLIT_VALID])) best = f;
     }
     return best;
+}
+
+static Bytes message_of(const CodeChange *c)
+{
+    return (Bytes){(char *)(uintptr_t)c->message, strlen(c->message)};
+}
+
+Status message_floor(double metric[MESSAGE_METRICS], Interval *ci95, const MessageFloor *f)
+{
+    Arena a = arena_open(0);
+    int64_t *index = NEW(&a, int64_t, f->m), common = f->nearest ? 0 : cmg_commonest(f->n, f->train);
+    Bytes *message = NEW(&a, Bytes, f->m), *own = NEW(&a, Bytes, f->m);
+    MessageRows rows;
+    Status s = f->nearest ? cmg_nearest(index, &a, f->n, f->train, f->m, f->test) : OK;
+    for (int64_t i = 0; i < f->m && !s; i++) {
+        message[i] = message_of(&f->train[f->nearest ? index[i] : common]);
+        own[i] = message_of(&f->test[i]);
+        index[i] = i;
+    }
+    if (!s) {
+        const Bootstrap how = {.draws = 500, .stream = rng_stream(1, "messages")};
+        messages_score(&rows, &a, f->m, message, own, NULL, NULL);
+        messages_stats(metric, index, f->m, &rows);
+        if (ci95) stats_bootstrap_all(ci95, MESSAGE_METRICS, f->m, messages_stats, &rows, &how);
+    }
+    arena_close(&a);
+    return s;
 }

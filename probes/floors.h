@@ -1,7 +1,11 @@
-/* Baselines of a probing set that need no encoder: the majority, the task's heuristics, a bag of words. */
+/* Baselines that need no encoder: of a probing set the majority, the task's heuristics and a bag of words; of commit
+ * messages the nearest training change and the most frequent message. */
 #ifndef PROBES_FLOORS_H
 #define PROBES_FLOORS_H
 
+#include "change/change.h"
+#include "metric/messages.h"
+#include "num/stats.h"
 #include "probe/rules.h"
 
 enum { MOST_FLOORS = 6 };
@@ -16,5 +20,13 @@ typedef struct {
 Status probe_floors(ProbeFloor out[MOST_FLOORS], int *n, Arena *, Arena *names, const Dataset *, ProbeTask);
 /* By validation accuracy; the majority where a task has no rule. */
 const ProbeFloor *probe_best_rule(const ProbeFloor *, int n);
+
+typedef struct {
+    bool nearest; /* the message of the nearest training change (NNGen); false: the most frequent one */
+    const CodeChange *train, *test;
+    int64_t n, m; /* of train and test */
+} MessageFloor;
+/* Metrics in %, and their 95 % by a bootstrap over changes; ci95 NULL: not wanted. */
+Status message_floor(double metric[MESSAGE_METRICS], Interval *ci95, const MessageFloor *);
 
 #endif

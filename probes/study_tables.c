@@ -7,10 +7,9 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "probe/compare.h"
+#include "probes/grid.h"
 #include "probes/study.h"
 #include "tasks/floor.h"
-
-enum { MOST_COLUMNS = 12, MOST_ROWS = 256 };
 
 int study_cell(const StudyOutcome *out[STUDY_SEEDS], const StudyResults *x, StudyJob like)
 {
@@ -109,38 +108,6 @@ static const char *probing_text(Arena *a, const Study *s, const StudyResults *x,
     return str_print(a, "%.1f [%.1f, %.1f]", 100 * sum / n, 100 * ci.lo, 100 * ci.hi);
 }
 
-/* ---- tables under way ---- */
-
-typedef struct {
-    Arena *a;
-    const char **cell;
-    int cols, rows, at;
-    bool measured; /* of times and memory */
-    const char *head[MOST_COLUMNS];
-} Grid;
-
-static Grid grid_open(Arena *a, int cols, const char *const *head)
-{
-    Grid g = {.a = a, .cols = cols, .cell = NEW(a, const char *, MOST_ROWS *MOST_COLUMNS)};
-    memcpy(g.head, head, sizeof *head * (size_t)cols);
-    return g;
-}
-
-static void put(Grid *g, const char *text)
-{
-    CHECK(g->rows < MOST_ROWS, "a table of more than %d rows", MOST_ROWS);
-    g->cell[g->rows * g->cols + g->at++] = text;
-    if (g->at == g->cols) g->at = 0, g->rows++;
-}
-
-static void grid_close(Grid *g, Run *r, const char *caption)
-{
-    CHECK(!g->at, "a row of %d cells, expected %d", g->at, g->cols);
-    const char **head = NEW(g->a, const char *, g->cols);
-    memcpy(head, g->head, sizeof *head * (size_t)g->cols);
-    if (g->rows) (g->measured ? run_measured_table : run_table)(r, caption, g->cols, head, g->rows, g->cell);
-}
-
 /* ---- probing: tables VI and VII ---- */
 
 typedef struct {
@@ -170,17 +137,17 @@ static const Published TABLE_VII[] = {
 
 static void put_published(Grid *g, const Published *p, const char *row, const char *model)
 {
-    put(g, model);
-    put(g, p->method);
-    put(g, str_print(g->a, "published%s%s", *row ? ", " : "", row));
-    for (ProbeTask t = 0; t < TASKS; t++) put(g, str_print(g->a, "%.1f", p->accuracy[t]));
+    grid_put(g, model);
+    grid_put(g, p->method);
+    grid_put(g, str_print(g->a, "published%s%s", *row ? ", " : "", row));
+    for (ProbeTask t = 0; t < TASKS; t++) grid_put(g, str_print(g->a, "%.1f", p->accuracy[t]));
 }
 
 static void put_probing(Grid *g, const Study *s, const StudyResults *x, StudyJob like, const char *model,
                         const char *method, const char *source)
 {
-    put(g, model), put(g, method), put(g, source);
-    for (ProbeTask t = 0; t < TASKS; t++) put(g, probing_text(g->a, s, x, like, t));
+    grid_put(g, model), grid_put(g, method), grid_put(g, source);
+    for (ProbeTask t = 0; t < TASKS; t++) grid_put(g, probing_text(g->a, s, x, like, t));
 }
 
 const ProbeFloor *study_rule(const Study *s, ProbeTask t)
@@ -192,10 +159,10 @@ static void put_floors(Grid *g, const Study *s)
 {
     static const char *const NAME[] = {"majority", "best rule", "bag of words"};
     for (int f = 0; f < 3; f++) {
-        put(g, "baseline"), put(g, NAME[f]), put(g, "");
+        grid_put(g, "baseline"), grid_put(g, NAME[f]), grid_put(g, "");
         for (ProbeTask t = 0; t < TASKS; t++) {
             const ProbeFloor *shown = f == 1 ? study_rule(s, t) : &s->floor[t][f ? s->floors[t] - 1 : 0];
-            put(g, str_print(g->a, "%.1f", 100 * shown->accuracy[SPLIT_TEST]));
+            grid_put(g, str_print(g->a, "%.1f", 100 * shown->accuracy[SPLIT_TEST]));
         }
     }
 }
@@ -273,9 +240,11 @@ static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool feat
     for (int64_t i = 0; i < valid->n; i++) TRY(floor_score(&before[i], f, &step, &valid->change[i]));
     for (int64_t i = 0; i < test->n; i++) TRY(floor_score(&score[i], f, &step, &test->change[i]));
     JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, jit_best_threshold(valid, before));
-    put(g, "baseline"), put(g, !strcmp(name, "la") ? "added lines" : features ? "words, features" : "words");
+    grid_put(g, "baseline"), grid_put(g, !strcmp(name, "la") ? "added lines"
+                                         : features          ? "words, features"
+                                                             : "words");
     const double v[] = {x.at.f1, y.at.f1, x.at.auc, x.effort.recall_at_20, x.effort.popt};
-    for (int k = 0; k < 5; k++) put(g, str_print(g->a, "%.3f", v[k]));
+    for (int k = 0; k < 5; k++) grid_put(g, str_print(g->a, "%.3f", v[k]));
     arena_close(&step);
     arena_close(&run);
     return OK;
@@ -292,16 +261,17 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
         for (int h = 0; h < s->heads; h++)
             for (int m = 0; m < s->methods; m++) {
                 StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[h]};
-                put(&g, str_print(g.a, "%s, %s", s->base[b].name, JIT_HEAD[like.head])), put(&g, s->method[m].name);
-                for (int k = 0; k < 5; k++) put(&g, cell(g.a, x, like, VALUES[k], NULL, 1, 3));
+                grid_put(&g, str_print(g.a, "%s, %s", s->base[b].name, JIT_HEAD[like.head])),
+                    grid_put(&g, s->method[m].name);
+                for (int k = 0; k < 5; k++) grid_put(&g, cell(g.a, x, like, VALUES[k], NULL, 1, 3));
             }
     TRY(put_jit_floor(&g, s, "words", true));
     TRY(put_jit_floor(&g, s, "words", false));
     TRY(put_jit_floor(&g, s, "la", true));
     JitScores random = jit_random(&s->commits[SPLIT_TEST], 1);
-    put(&g, "baseline"), put(&g, "random scores");
+    grid_put(&g, "baseline"), grid_put(&g, "random scores");
     const double v[] = {random.at.f1, NAN, random.at.auc, random.effort.recall_at_20, random.effort.popt};
-    for (int k = 0; k < 5; k++) put(&g, isfinite(v[k]) ? str_print(g.a, "%.3f", v[k]) : "n/a");
+    for (int k = 0; k < 5; k++) grid_put(&g, isfinite(v[k]) ? str_print(g.a, "%.3f", v[k]) : "n/a");
     grid_close(
         &g, r,
         str_print(g.a,
@@ -314,24 +284,16 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
 /* Adds the scores of a baseline of commit messages: retrieval, or the most frequent message. */
 static Status put_cmg_floor(Grid *g, const StudyLanguage *l, bool nearest)
 {
-    Arena a = arena_open(0);
-    int64_t n = l->n[SPLIT_TEST], *index = NEW(&a, int64_t, n);
-    Bytes *message = NEW(&a, Bytes, n);
-    MessageRows rows;
-    double v[MESSAGE_METRICS];
-    if (nearest) TRY(cmg_nearest(index, &a, l->n[SPLIT_TRAIN], l->change[SPLIT_TRAIN], n, l->change[SPLIT_TEST]));
-    int64_t common = nearest ? 0 : cmg_commonest(l->n[SPLIT_TRAIN], l->change[SPLIT_TRAIN]);
-    for (int64_t i = 0; i < n; i++) {
-        const char *text = l->change[SPLIT_TRAIN][nearest ? index[i] : common].message;
-        message[i] = (Bytes){(char *)(uintptr_t)text, strlen(text)};
-        index[i] = i;
-    }
-    messages_score(&rows, &a, n, message, l->reference, NULL, NULL);
-    messages_stats(v, index, n, &rows);
-    put(g, l->name), put(g, nearest ? "retrieval (NNGen)" : "most frequent message"), put(g, "n/a");
     static const int METRIC[] = {B_NORM, ROUGE_L, METEOR_NLTK, EXACT};
-    for (int k = 0; k < 4; k++) put(g, str_print(g->a, "%.2f", v[METRIC[k]]));
-    arena_close(&a);
+    const MessageFloor f = {.nearest = nearest,
+                            .train = l->change[SPLIT_TRAIN],
+                            .test = l->change[SPLIT_TEST],
+                            .n = l->n[SPLIT_TRAIN],
+                            .m = l->n[SPLIT_TEST]};
+    double v[MESSAGE_METRICS];
+    TRY(message_floor(v, NULL, &f));
+    grid_put(g, l->name), grid_put(g, nearest ? "retrieval (NNGen)" : "most frequent message"), grid_put(g, "n/a");
+    for (int k = 0; k < 4; k++) grid_put(g, str_print(g->a, "%.2f", v[METRIC[k]]));
     return OK;
 }
 
@@ -347,10 +309,10 @@ static Status table_cmg(Run *r, const Study *s, const StudyResults *x)
             for (int m = 0; m < s->methods; m++) {
                 StudyJob like = {.task = STUDY_CMG, .base = b, .method = m, .language = l};
                 const char *name = s->language[l].name;
-                put(&g, s->bases > 1 ? str_print(g.a, "%s, %s", s->base[b].name, name) : name);
-                put(&g, s->method[m].name), put(&g, cell(g.a, x, like, value_loss, NULL, 1, 1));
+                grid_put(&g, s->bases > 1 ? str_print(g.a, "%s, %s", s->base[b].name, name) : name);
+                grid_put(&g, s->method[m].name), grid_put(&g, cell(g.a, x, like, value_loss, NULL, 1, 1));
                 for (int k = 0; k < 4; k++)
-                    put(&g, cell(g.a, x, like, study_written, &(Written){l, METRIC[k]}, 1, 2));
+                    grid_put(&g, cell(g.a, x, like, study_written, &(Written){l, METRIC[k]}, 1, 2));
             }
     if (!g.rows) return OK;
     for (int l = 0; l < s->languages; l++)
@@ -389,10 +351,10 @@ static int cost_rows(CostRow *out, const Study *s, const StudyResults *x)
 static void put_cost_names(Grid *g, const Study *s, const CostRow *c)
 {
     const char *base = s->base[c->like.base].name;
-    put(g, c->tuned ? str_print(g->a, "%s, %s", base, c->like.task == STUDY_JIT ? "JIT-DP" : "CMG") : base);
-    put(g, c->tuned                        ? s->method[c->like.method].name
-           : c->like.task == STUDY_UNTUNED ? "untuned"
-                                           : "randomly initialised");
+    grid_put(g, c->tuned ? str_print(g->a, "%s, %s", base, c->like.task == STUDY_JIT ? "JIT-DP" : "CMG") : base);
+    grid_put(g, c->tuned                        ? s->method[c->like.method].name
+                : c->like.task == STUDY_UNTUNED ? "untuned"
+                                                : "randomly initialised");
 }
 
 /* The tables of cost: trainable parameters and forgetting, and processor time and memory apart. */
@@ -406,13 +368,13 @@ static void table_cost(Run *r, const Study *s, const StudyResults *x)
     Grid g = grid_open(run_arena(r), 5, HEAD), h = grid_open(run_arena(r), 4, MEASURED);
     for (const CostRow *c = row; c < row + rows; c++) {
         put_cost_names(&g, s, c);
-        put(&g, c->tuned ? str_print(g.a, "%lld", (long long)c->one->trained) : "");
-        put(&g, c->tuned ? str_print(g.a, "%.2f", 100 * (double)c->one->trained / (double)c->one->all) : "");
-        put(&g, cell(g.a, x, c->like, value_forgot, NULL, 1, 3));
+        grid_put(&g, c->tuned ? str_print(g.a, "%lld", (long long)c->one->trained) : "");
+        grid_put(&g, c->tuned ? str_print(g.a, "%.2f", 100 * (double)c->one->trained / (double)c->one->all) : "");
+        grid_put(&g, cell(g.a, x, c->like, value_forgot, NULL, 1, 3));
         if (!c->tuned) continue;
         put_cost_names(&h, s, c);
-        put(&h, cell(h.a, x, c->like, value_seconds, NULL, 1, 3));
-        put(&h, cell(h.a, x, c->like, value_megabytes, NULL, 1, 0));
+        grid_put(&h, cell(h.a, x, c->like, value_seconds, NULL, 1, 3));
+        grid_put(&h, cell(h.a, x, c->like, value_megabytes, NULL, 1, 0));
     }
     grid_close(&g, r,
                "Trainable parameters and forgetting: the denoising loss on pretraining text that was kept apart, "
@@ -434,10 +396,10 @@ static void table_few(Run *r, const Study *s, const StudyResults *x)
             for (int m = 0; m < s->methods; m++) {
                 StudyJob jit = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[s->heads - 1]}, cmg = jit;
                 jit.size = cmg.size = (int64_t)size[k], cmg.task = STUDY_CMG;
-                put(&g,
-                    str_print(g.a, "%s, %s", s->base[b].name, size[k] > 0 ? str_print(g.a, "%g", size[k]) : "all"));
-                put(&g, s->method[m].name), put(&g, cell(g.a, x, jit, study_auc, NULL, 1, 3));
-                put(&g, cell(g.a, x, cmg, study_written, &(Written){0, B_NORM}, 1, 2));
+                grid_put(&g, str_print(g.a, "%s, %s", s->base[b].name,
+                                       size[k] > 0 ? str_print(g.a, "%g", size[k]) : "all"));
+                grid_put(&g, s->method[m].name), grid_put(&g, cell(g.a, x, jit, study_auc, NULL, 1, 3));
+                grid_put(&g, cell(g.a, x, cmg, study_written, &(Written){0, B_NORM}, 1, 2));
             }
     grid_close(&g, r,
                str_print(g.a, "Few training examples: JIT-DP (%s head) and CMG (%s); mean [95 %% over seeds].",
@@ -468,15 +430,16 @@ static void table_away(Run *r, const Study *s, const StudyResults *x)
     for (int b = 0; b < s->bases; b++)
         for (int m = 0; m < s->methods; m++) {
             StudyJob like = {.task = STUDY_JIT, .base = b, .method = m, .head = s->head[s->heads - 1]};
-            put(&g, s->base[b].name), put(&g, s->method[m].name);
-            put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
+            grid_put(&g, s->base[b].name), grid_put(&g, s->method[m].name);
+            grid_put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
             like.away = true;
-            put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
+            grid_put(&g, cell(g.a, x, like, study_auc_other, NULL, 1, 3));
             for (int own = 1; own >= 0; own--) {
                 double v[STUDY_SEEDS];
                 bool there = s->base[b].writes && (own || s->languages > 1);
                 for (int i = 0; i < s->seeds && i < STUDY_SEEDS; i++) v[i] = elsewhere(s, x, b, m, i, own);
-                put(&g, there ? mean_text(g.a, v, s->seeds < STUDY_SEEDS ? s->seeds : STUDY_SEEDS, 1, 2) : "n/a");
+                grid_put(&g,
+                         there ? mean_text(g.a, v, s->seeds < STUDY_SEEDS ? s->seeds : STUDY_SEEDS, 1, 2) : "n/a");
             }
         }
     grid_close(&g, r,

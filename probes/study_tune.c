@@ -1,7 +1,6 @@
 /* One job: a fresh copy of a base, a method, a task, a seed.  It is tuned, tested, frozen and probed. */
 #include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "base/rng.h"
@@ -31,13 +30,6 @@ typedef struct {
 static double cpu(void)
 {
     return (double)clock() / CLOCKS_PER_SEC;
-}
-
-static double peak_megabytes(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_maxrss / 1024;
 }
 
 /* ---- the training set ---- */
@@ -285,14 +277,14 @@ static Status work(Work *w)
 {
     const StudyJob *job = w->job;
     const StudyBase *b = w->base;
-    double megabytes = peak_megabytes();
+    double megabytes = run_peak_megabytes();
     w->hooks = hooks_new(&w->run);
     TRY(job->task == STUDY_RANDOM ? model_open(&w->m, &w->run, &b->config, F32, w->seed)
                                   : model_load_as(&w->m, &w->run, b->dir, &(LoadOptions){.seed = w->seed}));
     bool tuned = job->task == STUDY_JIT || job->task == STUDY_CMG;
     if (tuned) {
         TRY(tune(w));
-        run_measure(w->r, "peak_megabytes", 0, peak_megabytes() - megabytes);
+        run_measure(w->r, "peak_megabytes", 0, run_peak_megabytes() - megabytes);
         if (job->rate_only) return OK;
         TRY(job->task == STUDY_JIT ? test_commits(w) : test_messages(w));
         if (job->size || job->away) return OK;

@@ -91,6 +91,7 @@ void run_log(Run *, const char *phase, int64_t step, int n, const char *const *n
 /* Times and memory differ between equal runs, so they go to files of their own: to timings.jsonl when they are taken,
  * and as a table, shown like others, to timings.json. */
 void run_measure(Run *, const char *name, int64_t step, double value);
+double run_peak_megabytes(void); /* the largest resident memory of this process so far */
 void run_measures(Run *, const char *name, int n, double *out); /* one of each job of the last run_parallel, or NaN */
 void run_measured_table(Run *, const char *caption, int cols, const char *const *head, int rows,
                         const char *const *cell);

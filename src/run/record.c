@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -199,6 +200,13 @@ static void take_measure(const Run *r, const char *line, const char *name, int n
     if (mine && cJSON_IsNumber(job) && cJSON_IsNumber(value) && job->valueint >= 0 && job->valueint < n)
         out[job->valueint] = value->valuedouble;
     cJSON_Delete(o);
+}
+
+double run_peak_megabytes(void)
+{
+    struct rusage self;
+    getrusage(RUSAGE_SELF, &self);
+    return (double)self.ru_maxrss / 1024;
 }
 
 void run_measures(Run *r, const char *name, int n, double *out)

@@ -49,6 +49,7 @@ static Status open_date(void **model, Arena *run, const char *dir)
 static const Learner DATE = {.name = "date",
                              .title = "the place of a commit in the time of its project, the early ones first",
                              .source = "this project; needs all commits of a period at once",
+                             .floor = true,
                              .best_threshold = true,
                              .fit = fit,
                              .score = score,

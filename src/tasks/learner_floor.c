@@ -61,6 +61,7 @@ static const Learner WORDS = {
     .fit = fit_words,
     .score = score,
     .lines = lines,
+    .floor = true,
     .save = save,
     .open = open_floor};
 REGISTER(learner, WORDS)
@@ -68,6 +69,7 @@ REGISTER(learner, WORDS)
 static const Learner LA = {.name = "la",
                            .title = "logistic regression on the number of added lines",
                            .source = "Zeng et al., ISSTA 2021",
+                           .floor = true,
                            .fit = fit_la,
                            .score = score,
                            .save = save,
