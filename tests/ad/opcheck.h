@@ -25,6 +25,20 @@
 enum { OPCHECK_INPUTS = 8, OPCHECK_DIRECTIONS = 5 };
 typedef Var *OpcheckFn(Tape *, Var *const *in, void *ctx);
 
+/* The value of a function of ops alone, and an element of a value of rank 3. */
+static inline Tensor opcheck_value(Arena *a, OpcheckFn *fn, void *ctx, int n, const Tensor *in)
+{
+    Tape *t = tape_open(a, false);
+    Var *v[OPCHECK_INPUTS];
+    for (int i = 0; i < n; i++) v[i] = tape_leaf(t, in[i]);
+    return fn(t, v, ctx)->val;
+}
+
+static inline double opcheck_at(Tensor x, int64_t i, int64_t j, int64_t k)
+{
+    return tensor_get(x, (i * x.dim[1] + j) * x.dim[2] + k);
+}
+
 /* ---- the scalar: sum_i u_i a_i + v_i b_i with fixed noise u, v */
 
 static inline double opcheck_weight(int which, int64_t i)

@@ -12,19 +12,6 @@ static Tensor some(DType dtype, const char *name, int rank, const int64_t *dim)
     return noise(&run, dtype, rng_stream(31, name), rank, dim);
 }
 
-static Tensor value_of(OpcheckFn *fn, void *ctx, int n, const Tensor *in)
-{
-    Tape *t = tape_open(&run, false);
-    Var *v[OPCHECK_INPUTS];
-    for (int i = 0; i < n; i++) v[i] = tape_leaf(t, in[i]);
-    return fn(t, v, ctx)->val;
-}
-
-static double at3(Tensor x, int64_t i, int64_t j, int64_t k)
-{
-    return tensor_get(x, (i * x.dim[1] + j) * x.dim[2] + k);
-}
-
 /* ---- the gated recurrent unit */
 
 typedef struct {
@@ -54,9 +41,9 @@ static void step_by_hand(double *state, const Tensor *in, int64_t row, int64_t s
             for (int64_t j = 0; j < h; j++) part[gate][k] += tensor_get(in[1], (gate * h + k) * h + j) * old[j];
         }
     for (int64_t k = 0; k < h; k++) {
-        double r = sigmoid(at3(in[0], row, step, k) + part[0][k]);
-        double z = sigmoid(at3(in[0], row, step, h + k) + part[1][k]);
-        double c = tanh(at3(in[0], row, step, 2 * h + k) + r * part[2][k]);
+        double r = sigmoid(opcheck_at(in[0], row, step, k) + part[0][k]);
+        double z = sigmoid(opcheck_at(in[0], row, step, h + k) + part[1][k]);
+        double c = tanh(opcheck_at(in[0], row, step, 2 * h + k) + r * part[2][k]);
         state[k] = (1 - z) * c + z * old[k];
     }
 }
@@ -72,7 +59,7 @@ static void gru_by_hand(Tensor y, const Tensor *in, const Steps *s)
             bool runs = step < n;
             if (runs) step_by_hand(state, in, b, step, h);
             for (int64_t k = 0; k < h; k++)
-                near(at3(y, b, step, k), runs ? state[k] : 0, 1e-14, s->reverse ? "reversed state" : "state");
+                near(opcheck_at(y, b, step, k), runs ? state[k] : 0, 1e-14, s->reverse ? "reversed state" : "state");
         }
     }
 }
@@ -86,7 +73,7 @@ static void recurrent_states(void **state)
     Tensor in[] = {some(F64, "x", SHAPE(4, 4, 9)), some(F64, "w", SHAPE(9, 3)), some(F64, "bias", SHAPE(9))};
     for (int i = 0; i < 6; i++) {
         Steps s = cases[i];
-        gru_by_hand(value_of(gru, &s, 3, in), in, &s);
+        gru_by_hand(opcheck_value(&run, gru, &s, 3, in), in, &s);
         opcheck(s.reverse ? "reversed gru" : "gru", gru, &s, 3, in);
     }
 }
@@ -99,14 +86,15 @@ static void nothing_is_read_behind_the_end(void **state)
     for (int reverse = 0; reverse < 2; reverse++) {
         Steps s = {len, reverse};
         Tensor in[] = {some(F64, "x", SHAPE(2, 3, 6)), some(F64, "w", SHAPE(6, 2)), some(F64, "bias", SHAPE(6))};
-        Tensor y = value_of(gru, &s, 3, in);
+        Tensor y = opcheck_value(&run, gru, &s, 3, in);
         in[0] = tensor_copy(&run, in[0]);
         for (int64_t c = 0; c < 6; c++) tensor_set(in[0], 2 * 6 + c, 1e6);
-        EXPECT_NEAR(value_of(gru, &s, 3, in), y, 0);
+        EXPECT_NEAR(opcheck_value(&run, gru, &s, 3, in), y, 0);
         Tape *t = tape_open(&run, true);
         Var *x = tape_input(t, in[0]), *h = op_gru(t, x, tape_leaf(t, in[1]), tape_leaf(t, in[2]), len, reverse);
         tape_backward(t, op_mse(t, h, tensor_zero(&run, F64, SHAPE(2, 3, 2))));
-        for (int64_t c = 0; c < 6; c++) assert_true(at3(x->grad, 0, 2, c) == 0 && at3(x->grad, 0, 1, c) != 0);
+        for (int64_t c = 0; c < 6; c++)
+            assert_true(opcheck_at(x->grad, 0, 2, c) == 0 && opcheck_at(x->grad, 0, 1, c) != 0);
     }
 }
 
@@ -137,7 +125,7 @@ static void columns_side_by_side(void **state)
     Tensor in[] = {some(F64, "a", SHAPE(2, 3, 4)), some(F64, "b", SHAPE(2, 3, 1)), some(F64, "c", SHAPE(2, 3, 2)),
                    some(F64, "d", SHAPE(2, 3, 3))};
     for (int n = 1; n <= 4; n++) {
-        Tensor y = value_of(join, &n, n, in);
+        Tensor y = opcheck_value(&run, join, &n, n, in);
         for (int64_t r = 0; r < 6; r++) {
             int64_t at = r * tensor_last(y);
             for (int i = 0; i < n; i++)
@@ -161,12 +149,12 @@ static void largest_of_the_first_rows(void **state)
     (void)state;
     int32_t len[] = {3, 0, 1};
     for (int all = 0; all < 2; all++) {
-        Tensor x = some(F64, "x", SHAPE(3, 4, 5)), y = value_of(largest, all ? NULL : len, 1, &x);
+        Tensor x = some(F64, "x", SHAPE(3, 4, 5)), y = opcheck_value(&run, largest, all ? NULL : len, 1, &x);
         for (int64_t b = 0; b < 3; b++)
             for (int64_t c = 0; c < 5; c++) {
                 double most = all || len[b] ? -INFINITY : 0;
-                for (int64_t i = 0; i < (all ? 4 : len[b]); i++) most = fmax(most, at3(x, b, i, c));
-                assert_true(at3(y, b, 0, c) == most);
+                for (int64_t i = 0; i < (all ? 4 : len[b]); i++) most = fmax(most, opcheck_at(x, b, i, c));
+                assert_true(opcheck_at(y, b, 0, c) == most);
             }
         opcheck("max", largest, all ? NULL : len, 1, &x);
     }
@@ -184,7 +172,7 @@ static void ties_and_nan(void **state)
     for (int64_t i = 0; i < 3; i++) {
         Tensor odd = tensor_copy(&run, x);
         tensor_set(odd, i, NAN);
-        assert_true(isnan(tensor_get(value_of(largest, NULL, 1, &odd), 0)));
+        assert_true(isnan(tensor_get(opcheck_value(&run, largest, NULL, 1, &odd), 0)));
     }
 }
 
@@ -200,17 +188,17 @@ static void compared_vectors(void **state)
 {
     (void)state;
     Tensor in[] = {some(F64, "a", SHAPE(2, 1, 3)), some(F64, "b", SHAPE(2, 1, 3))},
-           y = value_of(compare, NULL, 2, in);
+           y = opcheck_value(&run, compare, NULL, 2, in);
     for (int64_t r = 0; r < 2; r++) {
         double dot = 0, aa = 0, bb = 0, dist = 0;
         for (int64_t c = 0; c < 3; c++) {
-            double a = at3(in[0], r, 0, c), b = at3(in[1], r, 0, c);
+            double a = opcheck_at(in[0], r, 0, c), b = opcheck_at(in[1], r, 0, c);
             dot += a * b, aa += a * a, bb += b * b, dist += (a - b + 1e-6) * (a - b + 1e-6);
-            near(at3(y, r, 0, c), a - b, 0, "difference");
-            near(at3(y, r, 0, 3 + c), a * b, 0, "product");
+            near(opcheck_at(y, r, 0, c), a - b, 0, "difference");
+            near(opcheck_at(y, r, 0, 3 + c), a * b, 0, "product");
         }
-        near(at3(y, r, 0, 6), dot / sqrt(aa * bb), 1e-14, "cosine");
-        near(at3(y, r, 0, 7), sqrt(dist), 1e-14, "distance");
+        near(opcheck_at(y, r, 0, 6), dot / sqrt(aa * bb), 1e-14, "cosine");
+        near(opcheck_at(y, r, 0, 7), sqrt(dist), 1e-14, "distance");
     }
     opcheck("compare", compare, NULL, 2, in);
 }
@@ -242,7 +230,7 @@ static void softmax_over_a_batch(void **state)
     (void)state;
     Tensor x = some(F64, "x", SHAPE(6, 2, 2));
     for (int64_t n = 1; n <= 6; n += 1 + n) { /* 1, 3 */
-        Tensor y = value_of(over_batch, &n, 1, &x);
+        Tensor y = opcheck_value(&run, over_batch, &n, 1, &x);
         int64_t places = 24 / n;
         for (int64_t i = 0; i < places; i++) {
             double sum = 0;

@@ -13,19 +13,6 @@ static Tensor some(DType dtype, const char *name, int rank, const int64_t *dim)
     return noise(&run, dtype, rng_stream(23, name), rank, dim);
 }
 
-static Tensor value_of(OpcheckFn *fn, void *ctx, int n, const Tensor *in)
-{
-    Tape *t = tape_open(&run, false);
-    Var *v[OPCHECK_INPUTS];
-    for (int i = 0; i < n; i++) v[i] = tape_leaf(t, in[i]);
-    return fn(t, v, ctx)->val;
-}
-
-static double at3(Tensor x, int64_t i, int64_t j, int64_t k)
-{
-    return tensor_get(x, (i * x.dim[1] + j) * x.dim[2] + k);
-}
-
 /* ---- prepend */
 
 static Var *prepend(Tape *t, Var *const *in, void *ctx)
@@ -38,13 +25,13 @@ static void prefixes(void **state)
     (void)state;
     for (int64_t skip = 0; skip <= 4; skip += 2) {
         Tensor in[] = {some(F64, "p", SHAPE(2, 3)), some(F64, "x", SHAPE(3, 4, 3))};
-        Tensor y = value_of(prepend, &skip, 2, in);
+        Tensor y = opcheck_value(&run, prepend, &skip, 2, in);
         assert_int_equal(y.dim[1], 2 + 4 - skip);
         for (int64_t b = 0; b < 3; b++)
             for (int64_t i = 0; i < y.dim[1]; i++)
                 for (int64_t c = 0; c < 3; c++)
-                    assert_true(at3(y, b, i, c) ==
-                                (i < 2 ? tensor_get(in[0], i * 3 + c) : at3(in[1], b, i - 2 + skip, c)));
+                    assert_true(opcheck_at(y, b, i, c) ==
+                                (i < 2 ? tensor_get(in[0], i * 3 + c) : opcheck_at(in[1], b, i - 2 + skip, c)));
         opcheck("prepend", prepend, &skip, 2, in);
     }
 }
@@ -60,12 +47,12 @@ static void chosen_rows(void **state)
 {
     (void)state;
     int32_t index[] = {0, 2, 2, -1, -1, 1, 0, 1}; /* repeated, absent, out of order */
-    Tensor x = some(F64, "x", SHAPE(2, 3, 5)), y = value_of(rows, index, 1, &x);
+    Tensor x = some(F64, "x", SHAPE(2, 3, 5)), y = opcheck_value(&run, rows, index, 1, &x);
     for (int64_t b = 0; b < 2; b++)
         for (int64_t k = 0; k < 4; k++)
             for (int64_t c = 0; c < 5; c++) {
                 int32_t i = index[b * 4 + k];
-                assert_true(at3(y, b, k, c) == (i < 0 ? 0 : at3(x, b, i, c)));
+                assert_true(opcheck_at(y, b, k, c) == (i < 0 ? 0 : opcheck_at(x, b, i, c)));
             }
     opcheck("rows", rows, index, 1, &x);
 }
@@ -94,7 +81,7 @@ static void column_ranges(void **state)
     Tensor x = some(F64, "x", SHAPE(2, 3, 6));
     Range ranges[] = {{0, 6}, {0, 1}, {2, 3}, {5, 1}, {4, 0}};
     for (int i = 0; i < 5; i++) {
-        Tensor y = value_of(cols, &ranges[i], 1, &x);
+        Tensor y = opcheck_value(&run, cols, &ranges[i], 1, &x);
         for (int64_t r = 0; r < 6; r++)
             for (int64_t c = 0; c < ranges[i].n; c++)
                 assert_true(tensor_get(y, r * ranges[i].n + c) == tensor_get(x, r * 6 + ranges[i].first + c));
@@ -122,7 +109,7 @@ static void columns_in_runs(void **state)
     Tensor x = some(F64, "x", SHAPE(2, 3, 12));
     Range ranges[] = {{0, 4}, {0, 6}, {5, 4}, {3, 2}, {4, 0}};
     for (int i = 0; i < 5; i++) {
-        Tensor y = value_of(column_runs, &ranges[i], 1, &x);
+        Tensor y = opcheck_value(&run, column_runs, &ranges[i], 1, &x);
         for (int64_t r = 0; r < 6; r++)
             for (int64_t c = 0; c < ranges[i].n; c++)
                 assert_true(tensor_get(y, r * ranges[i].n + c) ==
@@ -155,7 +142,7 @@ static void turned_heads(void **state)
     Tensor x = some(F64, "x", SHAPE(2, 3, 12));
     for (int given = 0; given < 2; given++) {
         Turn w = {6, 2 * HALF, TABLE, cosines, sines, given ? ROW : NULL};
-        Tensor y = value_of(rope, &w, 1, &x);
+        Tensor y = opcheck_value(&run, rope, &w, 1, &x);
         for (int64_t i = 0; i < 6 * 12; i++) {
             int64_t c = i % 6, at = (given ? ROW[i / 12] : i / 12 % TABLE) * HALF + c % HALF;
             double k = (double)cosines[at], s = (double)sines[at], own = tensor_get(x, i), want = own;
@@ -180,7 +167,7 @@ static void normed_heads(void **state)
 {
     (void)state;
     Tensor in[] = {some(F64, "x", SHAPE(2, 3, 12)), some(F64, "gain", SHAPE(4))};
-    Tensor y = value_of(norm_runs, NULL, 2, in);
+    Tensor y = opcheck_value(&run, norm_runs, NULL, 2, in);
     for (int64_t h = 0; h < 18; h++) {
         double sum = 0;
         for (int c = 0; c < 4; c++) sum += pow(tensor_get(in[0], h * 4 + c), 2) / 4;
@@ -202,14 +189,14 @@ static void means_of_runs(void **state)
 {
     (void)state;
     int32_t span[2 * 4 * 2] = {-1, -1, 0, 3, 1, 1, 3, 4, 0, 4, -1, -1, 2, 3, -1, -1};
-    Tensor x = some(F64, "x", SHAPE(2, 4, 5)), y = value_of(spans, span, 1, &x);
+    Tensor x = some(F64, "x", SHAPE(2, 4, 5)), y = opcheck_value(&run, spans, span, 1, &x);
     for (int64_t b = 0; b < 2; b++)
         for (int64_t i = 0; i < 4; i++)
             for (int64_t c = 0; c < 5; c++) {
                 int32_t lo = span[2 * (b * 4 + i)], hi = span[2 * (b * 4 + i) + 1];
-                double want = lo < 0 ? at3(x, b, i, c) : 0;
-                for (int32_t j = lo; j < hi && lo >= 0; j++) want += at3(x, b, j, c) / (hi - lo);
-                assert_true(fabs(at3(y, b, i, c) - want) < 1e-15);
+                double want = lo < 0 ? opcheck_at(x, b, i, c) : 0;
+                for (int32_t j = lo; j < hi && lo >= 0; j++) want += opcheck_at(x, b, j, c) / (hi - lo);
+                assert_true(fabs(opcheck_at(y, b, i, c) - want) < 1e-15);
             }
     opcheck("spans", spans, span, 1, &x);
 }
@@ -226,13 +213,13 @@ static void pooled_means(void **state)
     (void)state;
     int32_t len[] = {3, 0, 1};
     for (int all = 0; all < 2; all++) {
-        Tensor x = some(F64, "x", SHAPE(3, 4, 5)), y = value_of(pool, all ? NULL : len, 1, &x);
+        Tensor x = some(F64, "x", SHAPE(3, 4, 5)), y = opcheck_value(&run, pool, all ? NULL : len, 1, &x);
         for (int64_t b = 0; b < 3; b++)
             for (int64_t c = 0; c < 5; c++) {
                 int64_t n = all ? 4 : len[b];
                 double sum = 0;
-                for (int64_t i = 0; i < n; i++) sum += at3(x, b, i, c);
-                EXPECT(fabs(at3(y, b, 0, c) - (n ? sum / (double)n : 0)) < 1e-15, "mean of row %d", (int)b);
+                for (int64_t i = 0; i < n; i++) sum += opcheck_at(x, b, i, c);
+                EXPECT(fabs(opcheck_at(y, b, 0, c) - (n ? sum / (double)n : 0)) < 1e-15, "mean of row %d", (int)b);
             }
         opcheck("pool", pool, all ? NULL : len, 1, &x);
     }
@@ -324,13 +311,13 @@ static void relative_positions(void **state)
                       {.t = 3, .n = 7, .max_distance = 5, .bidirectional = true, .qpos = pos}};
     for (int i = 0; i < 3; i++) {
         const RelPos *r = &cases[i];
-        Tensor table = some(F64, "table", SHAPE(8, 3)), y = value_of(relpos, &cases[i], 1, &table);
+        Tensor table = some(F64, "table", SHAPE(8, 3)), y = opcheck_value(&run, relpos, &cases[i], 1, &table);
         for (int64_t h = 0; h < 3; h++)
             for (int64_t q = 0; q < r->t; q++)
                 for (int64_t j = 0; j < r->n; j++) {
                     int64_t at = r->qpos ? r->qpos[q] : r->n - r->t + q;
                     int u = relpos_bucket(j - at, 8, r->max_distance, r->bidirectional);
-                    assert_true(at3(y, h, q, j) == tensor_get(table, u * 3 + h));
+                    assert_true(opcheck_at(y, h, q, j) == tensor_get(table, u * 3 + h));
                 }
         opcheck("relpos", relpos, &cases[i], 1, &table);
     }
