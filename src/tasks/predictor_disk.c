@@ -139,6 +139,9 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
     if (!stat(str_print(a, "%s/unfinished", dir), &there))
         return err_fail(E_MISMATCH, "%s: its tuning has not finished; the same `vernier tune` with --resume goes on",
                         dir);
+    if (!stat(predictor_card(&TASK_PRETRAIN, a, dir), &there))
+        return err_fail(E_MISMATCH, "%s: is a pretraining, which predicts nothing; tune its model for another task",
+                        dir);
     return err_fail(E_IO, "%s: holds no jit.json, cmg.json or lm.json, which `vernier tune` writes", dir);
 }
 

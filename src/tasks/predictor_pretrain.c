@@ -14,6 +14,7 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
     (void)a;
     const char *form = "";
     int f = 0;
+    if (!p->peft) return err_fail(E_FORMAT, "%s: method '%.40s' pretrains nothing", path, p->method);
     TRY(json_text(&form, root, "objectives", path));
     while (f < REVIEW_FORMS && strcmp(REVIEW_FORM[f], form) != 0) f++;
     p->objectives = (ReviewForm)f;

@@ -7,6 +7,7 @@ tune="tune --train $t/c.jsonl --epochs 1 --evaluations 1 --max-length 64 --targe
 {
     expect 0 'diff tags +[0-9]+ +[0-9.]+ +[0-9.]+' 'the objectives of CodeReviewer' \
         $tune --task pretrain --encoder $small --out "$t/base"
+    expect 3 'is a pretraining, which predicts nothing' '... predict nothing by themselves' predict "$t/base" "$t/c.jsonl"
     expect 0 '"objective":[[:space:]]*"PL2NL"' 'those of CCT5, on a pretrained model, as JSON' \
         $tune --task pretrain --objectives cct5 --model "$t/base/model" --tokenizer "$t/base/writer" --json --out "$t/more"
     expect 0 'written to' 'messages begin with the result' \
