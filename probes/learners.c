@@ -84,7 +84,8 @@ Status learner_rows(LearnerRow row[MOST_LEARNERS], int *n, Run *r, Arena *a, con
         for (int k = 0; run_has(r, "baselines", (*l)->name) && k <= twice; k++) {
             LearnerFit own = *fit;
             own.features = own.features && !k;
-            add_row(row, n, a, *l, k ? str_print(run_arena(r), "%s, no features", (*l)->name) : (*l)->name, run_seeds(r));
+            add_row(row, n, a, *l, k ? str_print(run_arena(r), "%s, no features", (*l)->name) : (*l)->name,
+                    run_seeds(r));
             for (int s = 0; s < row[*n - 1].seeds; s++) all[jobs++] = (Job){own, *l, *n - 1, s};
         }
     }
