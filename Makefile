@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := default
 SHELL := /bin/sh
 
-PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libpcre2-dev libgit2-dev libcurl4-openssl-dev zlib1g-dev liblinear-dev libsvm-dev fonts-dejavu-core libcmocka-dev
+PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libyaml-dev libpcre2-dev libgit2-dev libcurl4-openssl-dev zlib1g-dev liblinear-dev libsvm-dev fonts-dejavu-core libcmocka-dev
 FASTER := libdnnl-dev
-MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib cmocka
+MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib cmocka
 
 MODE ?= release
 OUT := build/$(MODE)
@@ -34,8 +34,8 @@ release_FLAGS := -O3 -g
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 tsan_FLAGS := -O1 -g -DVERNIER_DEBUG -fsanitize=thread -fno-omit-frame-pointer
-LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-I/-isystem /g')
-LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-lgslcblas//') -llinear -lsvm -lm
+LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-lgslcblas//') -llinear -lsvm -lm
 # oneDNN is optional and has no pkg-config file: F32 products go through it where its header is, which `make deps`
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)

@@ -28,6 +28,7 @@ typedef struct {
     const char *help;     /* a sentence; names the default */
     const char *of;       /* the verbs that it applies to, "mine|make changes" (make is any make); NULL: all */
     const char *alias;    /* other names that are accepted and not shown by --help: "max|length"; NULL: none */
+    bool repeated;        /* every use counts: args_all() */
 } Option;
 /* The row of every command that writes files of the user's choice; `verbs` as above. */
 #define OVERWRITE_OPTION_OF(verbs)                                                                                   \

@@ -31,6 +31,7 @@ static Status add_options(Folder *f, const Args *a)
     for (const Option *o = args_options(a); o && o->name; o++) {
         const char *value[MOST_VALUES];
         int n = str_glob(ASIDE, o->name) ? 0 : args_all(a, o->name, value, MOST_VALUES);
+        if (!o->repeated && n > 1) value[0] = value[n - 1], n = 1; /* the last one counts */
         for (int i = 0; i < n; i++)
             TRY(add(f, o, i ? str_print(f->arena, "%s (%d)", o->name, i + 1) : o->name, value[i]));
     }

@@ -564,7 +564,9 @@ Status folder_open(Folder *f, bool overwrite)
 Status folder_finish(Folder *f, cJSON *more)
 {
     cJSON *files = cJSON_CreateArray();
-    Status status = list_work(files, f), wrote = write_manifest(f, status ? "failed" : "done", NULL, files, more);
+    Status status = folder_options(f);
+    if (!status) status = list_work(files, f);
+    Status wrote = write_manifest(f, status ? "failed" : "done", NULL, files, more);
     if (!status) status = wrote;
     if (!status) status = move_up(f);
     if (!status) f->path = f->dir;
