@@ -10,6 +10,7 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/ranks.h"
 #include "run/folder.h"
 
 volatile sig_atomic_t signals_line;
@@ -81,7 +82,15 @@ void signals_watch(void)
     signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of writing like a full disk */
 }
 
-int signals_seen(void)
+int signals_here(void)
 {
     return stopped;
+}
+
+/* Of several ranks all stop at the same step, for a signal that one of them has seen. */
+int signals_seen(void)
+{
+    if (ranks_size() == 1) return stopped;
+    if (ranks_signal()) stopped = ranks_signal();
+    return ranks_signal();
 }
