@@ -187,7 +187,7 @@ build/fuzz/seeds: tests/fuzz/seeds.c $(TESTED)
 
 # Several processes: ranks of MPI on one machine and on four network namespaces, and Slurm.  A part that this machine
 # cannot run says so.
-check-scale: deps all ## run on several ranks, over four hosts in network namespaces and under Slurm (needs root and packages)
+check-scale: deps all $(OUT)/tests/tasks/test_lm ## run on several ranks, over four hosts in network namespaces and under Slurm (needs root and packages)
 	@+$(AGAIN) MPI=1 build/mpi/vernier
 	@VERNIER_SCALE=yes VERNIER_MPI=$(abspath build/mpi/vernier) VERBOSE=1 tests/run $(OUT) $(wildcard tests/scale/*.sh)
 .PHONY: check-scale

@@ -4,13 +4,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/print.h"
 #include "base/wire.h"
 
-typedef enum { AGREE, TELL, UNITE, SAME, CLOSE } Place;
+typedef enum { AGREE, TELL, UNITE, SAME, END } Place;
 typedef struct {
     int32_t place, status, signal, unused;
     double number;
@@ -21,6 +22,7 @@ static struct {
     int cores, apart, signal;
     int (*seen)(void);
     double number;
+    bool open; /* MPI is */
     bool over; /* a rank has failed: the ranks do not meet again */
     Arena arena;
     Card *cards;
@@ -182,10 +184,14 @@ void ranks_collect(void *all, const int64_t *cut, int width)
 
 /* ---- the beginning and the end */
 
-/* Processes that do not know of each other would do the same work several times, into the same files. */
+/* Processes that do not know of each other would do the same work several times, into the same files.  The first one
+ * says so, for which the others wait: at the first that ends, the launcher ends all. */
 static Status refuse(Wire started)
 {
-    if (started.rank) print_quietly();
+    if (started.rank) {
+        print_quietly();
+        nanosleep(&(struct timespec){1, 0}, NULL);
+    }
     if (!wire_built())
         return err_fail(E_CONFIG,
                         "%d processes were started together, and this program was built without MPI (make MPI=1); "
@@ -204,6 +210,7 @@ Status ranks_open(int (*signal)(void))
     if (!started.launched) return OK;
     if (!wire_built()) return started.size > 1 ? refuse(started) : OK;
     ranks.wire = wire_open(&ranks.cores);
+    ranks.open = true;
     if (ranks.wire.size == 1) return started.size > 1 ? refuse(started) : OK;
     ranks.arena = arena_open(0);
     ranks.cards = NEW(&ranks.arena, Card, ranks.wire.size);
@@ -211,11 +218,17 @@ Status ranks_open(int (*signal)(void))
     return OK;
 }
 
-Status ranks_close(Status mine)
+Status ranks_end(Status mine)
 {
-    if (!ranks.wire.launched) return mine;
-    Status s = alone() ? mine : meet(CLOSE, mine);
+    return alone() ? mine : meet(END, mine);
+}
+
+/* A launcher ends all ranks when one ends with an error, so they wait until the first one has printed it. */
+void ranks_close(void)
+{
+    char mine = 0;
+    if (!ranks.open) return;
+    if (ranks.wire.size > 1) wire_gather(NEW(&ranks.arena, char, ranks.wire.size), &mine, sizeof mine);
     wire_close();
-    ranks.wire = (Wire){.size = 1};
-    return s;
+    ranks.open = false;
 }

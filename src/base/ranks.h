@@ -12,7 +12,7 @@
  * file is there.  Directories are shared between the machines.
  *
  * Functions with "all" in their comment are called by every rank at the same point.  Before they exchange anything
- * they exchange states.  A rank that has failed anywhere else meets the others in ranks_close(), so they learn of it at
+ * they exchange states.  A rank that has failed anywhere else meets the others in ranks_end(), so they learn of it at
  * their next such call and end with the same status and message.  A program that was started as it is has one rank, for
  * which all of this does nothing. */
 #ifndef BASE_RANKS_H
@@ -27,7 +27,8 @@
 /* `signal` gives the last signal that this process has seen, or 0.  E_CONFIG: several processes were started and the
  * program was built without MPI. */
 Status ranks_open(int (*signal)(void));
-Status ranks_close(Status); /* all: what the program ends with */
+Status ranks_end(Status); /* all: what the program ends with, before it is printed */
+void ranks_close(void);   /* all: afterwards */
 
 int ranks_size(void);
 int ranks_rank(void);

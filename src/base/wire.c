@@ -99,11 +99,13 @@ bool wire_built(void)
     return true;
 }
 
-/* The first rank speaks at once and ends the job; the others, whom that ends, would say the same. */
+/* The first rank speaks at once and ends the job; the others, whom that ends, would say the same.  Where it is the one
+ * that is lost, the second one speaks. */
 static _Noreturn void lost(const char *what)
 {
+    enum { LATER = 10 }; /* seconds */
     print_loudly();
-    if (wire.rank) nanosleep(&(struct timespec){1, 20000000L * (wire.rank % 40)}, NULL);
+    if (wire.rank) nanosleep(&(struct timespec){wire.rank > 1 ? 2 * LATER : LATER, 0}, NULL);
     print_err("vernier: rank %d of %d lost another rank (%s); the same command goes on from what was saved, with any "
               "number of ranks\n",
               wire.rank, wire.size, what);

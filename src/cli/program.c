@@ -119,8 +119,10 @@ int cli_main(int argc, char **argv)
     if (!status) status = dispatch(&arena, argc, argv);
     progress_clear();
     Status wrote = cli_flush();
-    status = ranks_close(status ? status : wrote);
+    status = ranks_end(status ? status : wrote);
+    if (ranks_size() > 1) signals_ignore();
     if (status) print_err("vernier: %s\n", err_message());
     if (status && getenv("VERNIER_TRACE")) print_err("%s\n", err_trace());
+    ranks_close();
     return err_exit_status(status);
 }

@@ -26,7 +26,7 @@ _Noreturn static void end_now(void)
     dirs_unmake();
     folder_interrupted();
     if (signals_line) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
-    if (!parent) (void)!write(STDERR_FILENO, message, sizeof message - 1);
+    if (!parent && ranks_first()) (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(err_exit_status(E_INTERRUPT));
 }
 
@@ -80,6 +80,12 @@ void signals_watch(void)
     sigaction(SIGBUS, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of writing like a full disk */
+}
+
+void signals_ignore(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
 }
 
 int signals_here(void)

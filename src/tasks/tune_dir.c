@@ -322,17 +322,19 @@ static Status keep_now(Tuning *t, void *user)
     return keep_best(user);
 }
 
-static void remark_traffic(const TuneJob *j)
+/* The time of a step, and what ranks exchange in one. */
+static void remark_shards(const TuneJob *j)
 {
     const Trainer *tr = j->t.trainer;
-    if (ranks_size() == 1 || !tr->traffic.steps) return;
     double steps = (double)tr->traffic.steps;
-    tuning_remark(&j->watch, j->run,
-                  "%d ranks, %lld shards: %.0f messages and %.4g kB a step and rank; %.1f %% of the %.4g s a step in "
-                  "exchanges",
-                  ranks_size(), (long long)j->t.shards, tr->traffic.messages / steps,
-                  tr->traffic.bytes / steps / 1000, 100 * tr->traffic.exchanging / tr->traffic.seconds,
-                  tr->traffic.seconds / steps);
+    if (!tr->traffic.steps) return;
+    const char *shared =
+        str_print(j->run, ", %.1f %% of it in exchanges; %.0f messages and %.4g kB a step from each rank",
+                  100 * tr->traffic.exchanging / tr->traffic.seconds, tr->traffic.messages / steps,
+                  tr->traffic.bytes / steps / 1000);
+    tuning_remark(&j->watch, j->run, "%lld shards on %d %s: %.4g s a step%s", (long long)j->t.shards, ranks_size(),
+                  str_plural(ranks_size(), "rank", "ranks"), tr->traffic.seconds / steps,
+                  ranks_size() > 1 ? shared : "");
 }
 
 /* Sets up the training from the options, resumes it if asked, runs it, and saves the predictor. */
@@ -351,7 +353,7 @@ Status tune_train(TuneJob *j, double lr)
     TRY(choose_library(&w));
     remark_plan(j);
     TRY(tuning_run(t, &(TuneSink){.keep = keep_now, .save = save_stand, .user = &w}));
-    remark_traffic(j);
+    remark_shards(j);
     if (o->best_threshold) j->p.threshold = t->best_at;
     return predictor_save(&j->p, NULL, j->run);
 }
