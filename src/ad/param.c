@@ -126,7 +126,7 @@ void param_train(Param *p, bool trainable)
 
 void param_widen(Param *p)
 {
-    if (!dtype_is_half(p->val.dtype)) return;
+    if (!dtype_is_narrow(p->val.dtype)) return;
     Tensor wide = tensor_new(p->arena, F32, p->val.rank, p->val.dim);
     widen(wide.data, p->val.data, p->val.dtype, tensor_count(wide));
     p->val = wide;

@@ -4,7 +4,8 @@
  *
  * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
  * itself, which the run arena keeps, and the system copies a page when training first writes to it.  Matrices in
- * BF16 or F16 stay so as long as they are frozen (ad/param.h); vectors, which weigh nothing, are widened. */
+ * BF16, F16 or quantised blocks stay so as long as they are frozen (ad/param.h); vectors, which weigh nothing, are
+ * widened. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,17 +126,17 @@ static Status copy_value(const Weights *w, Tensor into, const Stored *s)
     return OK;
 }
 
-/* A matrix may stay in the 16 bits of its file; a row alone is a vector that some model stores so. */
-static bool stays_half(const Loading *l, const Param *p, const Stored *s)
+/* A matrix may stay in the 16 bits or the blocks of its file; a row alone is a vector that some model stores so. */
+static bool stays_narrow(const Loading *l, const Param *p, const Stored *s)
 {
     bool matrix = p->val.rank == 2 && p->val.dim[0] > 1 && p->val.dtype == F32 && !p->val.data && fits(p, s);
-    return matrix && !l->widen && (s->type == STORED_BF16 || s->type == STORED_F16);
+    return matrix && !l->widen && stored_is_narrow(s);
 }
 
 /* Uses the file's own memory where that can be, else a copy. */
 static Status take_value(Loading *l, Param *p, const Stored *s)
 {
-    if (stays_half(l, p, s)) p->val.dtype = s->type == STORED_BF16 ? BF16 : F16;
+    if (stays_narrow(l, p, s)) p->val.dtype = stored_dtype(s);
     if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
         l->lent = true;
         return OK;
@@ -249,6 +250,7 @@ Status model_load(Model **out, Arena *run, const char *dir)
 /* A tensor of the base under the name that files have. */
 static Named saved_as(Arena *a, const Model *m, const char *name, Tensor value)
 {
+    if (dtype_is_block(value.dtype)) value = tensor_cast(a, value, F32); /* safetensors has no blocks */
     return (Named){str_print(a, "%s%s", build_is_any_head(name) ? "" : m->arch->format->prefix, name), value};
 }
 
