@@ -246,7 +246,7 @@ $(OUT)/flags: force # changes only when the compiler or the flags do
 # The assembler puts the page into the object.
 $(OUT)/analysis/explorer.o: $(wildcard analysis/explorer/*)
 
-$(OUT)/src/num/gemm.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
+$(OUT)/src/num/gemm.o $(OUT)/src/num/bf16.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
 $(OUT)/src/num/gemm.o: $(OUT)/products
 $(OUT)/products: force # changes only when the library does
 	@mkdir -p $(@D)

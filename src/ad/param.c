@@ -132,6 +132,15 @@ void param_widen(Param *p)
     p->val = wide;
 }
 
+void params_round(ParamSet *ps)
+{
+    for (int i = 0; i < ps->n; i++) {
+        Param *p = ps->at[i];
+        if (p->val.rank == 2 && p->val.dim[0] > 1 && p->val.dtype == F32 && !p->trainable)
+            p->val = tensor_cast(ps->arena, p->val, BF16);
+    }
+}
+
 int64_t params_bytes(const ParamSet *ps)
 {
     int64_t n = 0;
