@@ -17,8 +17,8 @@ static const struct {
               {Q2_K, {80, 82}}, {Q3_K, {108, -1}}, {Q4_K, {0, 2}},  {Q5_K, {0, 2}}, {Q6_K, {208, -1}}};
 enum { N_BLOCKS = sizeof BLOCKS / sizeof *BLOCKS };
 
-/* Random integers, with scales between 2^-8 and 2^-6. */
-static inline Tensor random_blocks(Arena *a, int type, uint64_t seed, int rank, const int64_t *dim)
+/* Random integers, with scales between 1 and 5 times `scale`. */
+static inline Tensor random_blocks(Arena *a, int type, double scale, uint64_t seed, int rank, const int64_t *dim)
 {
     Tensor t = tensor_new(a, BLOCKS[type].type, rank, dim);
     uint8_t *x = t.data;
@@ -26,7 +26,7 @@ static inline Tensor random_blocks(Arena *a, int type, uint64_t seed, int rank, 
     for (size_t i = 0; i < n; i++) x[i] = (uint8_t)rng_bits(seed, i);
     for (size_t i = 0; i < n; i += size)
         for (int s = 0; s < 2 && BLOCKS[type].scale[s] >= 0; s++) {
-            uint16_t half = half_from(rng_uniform(seed + 1, i + (size_t)s) / 64 + 1.0 / 256);
+            uint16_t half = half_from(scale * (1 + 4 * rng_uniform(seed + 1, i + (size_t)s)));
             memcpy(x + i + BLOCKS[type].scale[s], &half, sizeof half);
         }
     return t;

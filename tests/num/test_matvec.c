@@ -114,7 +114,7 @@ static void products_with_blocks_are_sums_of_products(void **state)
                 bool in_out = k >= 24;
                 int64_t o = in_out ? (1 + k % 3) * block : OUT[k % 8], c = in_out ? IN[k % 12] : (1 + k % 3) * block;
                 int64_t stride = (in_out ? o : c) + k % 2 * block;
-                Tensor w = random_blocks(&arena, type, (uint64_t)k, SHAPE(in_out ? c : o, stride));
+                Tensor w = random_blocks(&arena, type, 0.004, (uint64_t)k, SHAPE(in_out ? c : o, stride));
                 Matvec m = problem(w, 1 + k % MATVEC_ROWS, o, c, in_out);
                 table[i].kernels->product(&m, 0, o);
                 near_the_sum(&m, tensor_cast(&arena, w, F32), table[i].name);
@@ -130,7 +130,7 @@ static void outputs_of_blocks_are_the_same_alone(void **state)
     for (int type = 0; type < N_BLOCKS; type++)
         for (int in_out = 0; in_out < 2; in_out++) {
             ArenaMark mark = arena_mark(&arena);
-            Tensor w = random_blocks(&arena, type, 3, SHAPE(O, C));
+            Tensor w = random_blocks(&arena, type, 0.004, 3, SHAPE(O, C));
             Matvec all = problem(w, 4, O, C, in_out), one = all;
             float alone[O];
             one.r = 1, one.x = all.x + 2 * C, one.y = alone;
@@ -155,7 +155,7 @@ static void blocks_are_widened_exactly(void **state)
     Table table[3];
     for (int i = 0, n = tables(table); i < n; i++)
         for (int type = 0; type < N_BLOCKS; type++) {
-            Tensor w = random_blocks(&arena, type, 4, SHAPE(N));
+            Tensor w = random_blocks(&arena, type, 0.004, 4, SHAPE(N));
             blocks_to_floats(want, w.dtype, w.data, N);
             table[i].kernels->widen(got, w.data, w.dtype, N);
             EXPECT(!memcmp(want, got, sizeof want), "%s, %s", table[i].name, dtype_name(w.dtype));
