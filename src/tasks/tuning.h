@@ -77,6 +77,8 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     double lr;
     bool checkpoint; /* TrainConfig's */
     uint64_t seed;
+    const Recipe *recipe; /* defect prediction: the published settings, or NULL */
+    bool as_published;    /* with the defects of its published code */
     TuneWatch watch;
 
     int64_t parameters, trainable; /* once attached */
