@@ -204,7 +204,7 @@ typedef struct {
     int64_t *covered[2];
 } Stage;
 
-/* The hypothesis' words by what a stage compares: themselves, their stems, their sets of synonyms. */
+/* The hypothesis' words by the keys of a stage: themselves, their stems, their sets of synonyms. */
 typedef struct {
     int32_t key, at;
 } Entry;
@@ -220,7 +220,7 @@ static int by_key(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-/* What a stage compares of a word: `one`, or the list that is returned. */
+/* The keys of a word in a stage: `one`, or the list that is returned. */
 static int64_t keys_of(const int32_t **list, int32_t *one, Meteor *m, int stage, int32_t word)
 {
     *list = one;
@@ -268,7 +268,7 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Appends the hypothesis' words that a stage matches with `word`, in their order and each once; the later stages leave
- * out what is equal. */
+ * out equal words. */
 static int64_t add_matches(Match *found, bool *seen, Meteor *m, int stage, const Index *x, Words h, int32_t word)
 {
     const int32_t *key;

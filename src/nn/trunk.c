@@ -164,7 +164,7 @@ static const char *weights_key(Trunk *t, Arena *run)
     Model *m = t->model;
     Sha256 h = sha256_begin();
     cJSON *config = config_write(&m->config, m->arch);
-    char *text = cJSON_PrintUnformatted(config);
+    char *text = json_printed(config, true);
     const char *head = str_print(run, "trunk 1; %s; %s %s; %s %d; shift %lld; %s", text ? text : "", kernels_name(),
                                  gemm_name(), part_name(t->part), t->depth[t->part],
                                  (long long)hooks_shifted(t->hooks, t->part), dtype_name(params_dtype(m->params)));

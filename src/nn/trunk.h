@@ -1,4 +1,4 @@
-/* The trunk: the frozen layers below the first one that trains.  What they compute for a text never changes, so it is
+/* The trunk: the frozen layers below the first one that trains.  Their output for a text never changes, so it is
  * computed once and kept between epochs.
  *
  *     Trunk *trunk;
@@ -50,7 +50,7 @@ typedef struct Below {
     int quiet[PART_COUNT]; /* layers without dropout, and the embeddings with them */
     Part part;             /* of the stack whose `layers` first layers are left out, or the only ones that run */
     int layers;
-    Tensor in;   /* (B,T,C) what those layers made; without data: the pass begins as usual */
+    Tensor in;   /* (B,T,C) the output of those layers; without data: the pass begins as usual */
     Tensor *out; /* the pass ends with those layers, and their result goes here, on the tape's arena; or NULL */
     int *frozen; /* (PART_COUNT) receives how many layers from below need no gradient; or NULL */
 } Below;

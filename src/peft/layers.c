@@ -116,7 +116,7 @@ Status layers_read(Layers *c, const Model *m, const char *option, const char *li
     return OK;
 }
 
-/* ---- what is in them */
+/* ---- their contents */
 
 bool layers_have(const Layers *c, Where at)
 {

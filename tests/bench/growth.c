@@ -4,7 +4,7 @@
  *     growth run SIZE CMD...      the same of a command
  *     growth fit TITLE            those lines on standard input as a table, with the exponents of time and memory
  *
- * An exponent is the slope of the logarithms over the larger half of the sizes, where what does not depend on the size
+ * An exponent is the slope of the logarithms over the larger half of the sizes, where a fixed cost
  * weighs least: 1 is linear, 2 quadratic. */
 #include <fcntl.h>
 #include <math.h>
