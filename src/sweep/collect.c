@@ -38,17 +38,14 @@ static const char *find(int n, const char *const *name, const char *pattern)
     return NULL;
 }
 
-/* Exactly, or behind "validation: ", or the only one with this word in it. */
+/* Exactly, or behind the name of a part, or the only one with this word in it. */
 static const char *metric_like(Arena *a, int n, const char *const *name, const char *by)
 {
-    for (int i = 0; i < n; i++)
-        if (!strcmp(name[i], by)) return name[i];
-    for (int i = 0; i < n; i++)
-        if (!strcmp(name[i], str_print(a, "validation: %s", by))) return name[i];
-    const char *only = NULL;
-    for (int i = 0; i < n; i++) {
+    const char *only = find(n, name, str_print(a, "%s|validation: %s|measures: %s", by, by, by));
+    for (int i = 0; i < n && !only; i++) {
         if (!strstr(name[i], by)) continue;
-        if (only) return NULL;
+        for (int j = i + 1; j < n; j++)
+            if (strstr(name[j], by)) return NULL;
         only = name[i];
     }
     return only;
@@ -67,8 +64,8 @@ static Status choose_metric(Sums *s, int n, const char *const *name, const Colle
                             list.text, n > 12 ? ", ..." : "");
         }
     } else {
-        static const char *const FIRST[] = {"validation: f1", "validation: perplexity", "validation: loss",
-                                            "validation: *"};
+        static const char *const FIRST[] = {"validation: f1|measures: f1", "validation: perplexity",
+                                            "validation: loss", "validation: *|measures: *"};
         for (int i = 0; i < 4 && !s->metric; i++) s->metric = find(n, name, FIRST[i]);
         if (!s->metric && n) s->metric = name[0];
     }
