@@ -1,8 +1,9 @@
 /* Cells of a sweep as processes of this program, side by side.
  *
- * A cell is an ordinary command whose directory is DIR/NAME; a command that prints is given one, with the output in
- * it.  DIR/logs has NAME.log, what the command printed; NAME.jsonl, a line for each attempt with its exit code, seconds
- * and memory; and NAME.done, a sealed note of the words and the inputs of a cell that is done. */
+ * A cell is an ordinary command whose directory is DIR/NAME; a command that prints is given one, with the output in it.
+ * DIR/logs has NAME.log, what the command printed; NAME.jsonl, a line for each attempt with its exit code, seconds and
+ * memory; and NAME.done, a sealed note of the words and the inputs of a cell that is done.  Weights of a model are
+ * mapped from its files, so cells that read the same files share their pages. */
 #ifndef SWEEP_CELLS_H
 #define SWEEP_CELLS_H
 

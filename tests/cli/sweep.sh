@@ -47,17 +47,21 @@ rejected() {
         sweep tune --task cmg --train c.jsonl --options alpha=16 "rank=4,8" encoder.dim=32 --dry-run --out none
     grep -q -- '--options=alpha=16,rank=8 --encoder=dim=32 --out=none/rank=8,encoder.dim=32$' out
     result $? '... each where it belongs'
-    expect 0 '^vernier predict . c.jsonl' 'an operand varies by its number' sweep predict 1=.,c.jsonl c.jsonl --dry-run
+    expect 0 '^vernier predict --json . c.jsonl' 'an operand varies by its number' sweep predict 1=.,c.jsonl c.jsonl --dry-run
 }
 
 # a sweep, undisturbed; without times, which are in manifest.json of an experiment
 # shellcheck disable=SC2086
 expect 0 'seeds' 'a sweep of seeds' sweep $words lr=1e-2,1e-1 seed=1..2 --out whole --jobs 2
-[ -e 'whole/lr=1e-2,seed=1/manifest.json' ] && [ "$(grep -c done whole/summary/cells.csv)" = 4 ] &&
+[ -e 'whole/lr=1e-2,seed=1/manifest.json' ] && [ "$(grep -c ',done,' whole/summary/cells.csv)" = 4 ] &&
     grep -q '^| lr | seeds | validation: f1 ' whole/summary/table.md && [ -s whole/summary/index.html ] &&
     [ -s whole/summary/figures/1-lr.svg ]
 result $? '... has a directory for each cell, a table and a figure'
-cells() { (cd "$1" && find . -path ./logs -prune -o -path ./summary -prune -o -type f -print | LC_ALL=C sort | xargs -d '\n' cksum); }
+# cells DIR: the sums of all files of cells
+cells() {
+    (cd "$1" && find . -path ./logs -prune -o -path ./summary -prune -o -name 'sweep.*' -prune -o -type f -print |
+        LC_ALL=C sort | xargs -d '\n' cksum)
+}
 cells whole >whole.sums
 before=$(cat whole/logs/*.jsonl | wc -l)
 # shellcheck disable=SC2086
@@ -68,7 +72,7 @@ result $? '... starts no cell and changes nothing'
 expect 2 'holds another sweep' 'other words in the same directory' sweep $words --batch 8 lr=1,2 --out whole
 # shellcheck disable=SC2086
 expect 0 'seeds' 'another value' sweep $words lr=1e-2,1e-1 seed=3 --out whole --quiet
-[ "$(grep -c done whole/summary/cells.csv)" = 6 ] && [ "$(grep -n 'seed=3' whole/sweep.json | wc -l)" = 2 ]
+[ "$(grep -c ',done,' whole/summary/cells.csv)" = 6 ] && [ "$(grep -c 'seed=3' whole/sweep.json)" = 2 ]
 result $? '... extends the sweep'
 expect 0 'Best by validation: auc' 'collect by another metric' sweep collect whole --by auc
 expect 2 'no metric' 'collect by no metric' sweep collect whole --by bleu
@@ -90,7 +94,7 @@ for signal in KILL TERM INT; do
     result $? "SIG$signal ends a sweep (exit $code)"
     # shellcheck disable=SC2086
     expect 0 'seeds' '... which continues' sweep $words lr=1e-2,1e-1 seed=1..3 --out half --quiet
-    cells half >half.sums && cells whole | grep -v sweep.json >whole.sums && grep -v sweep.json half.sums | cmp -s whole.sums -
+    cells whole >whole.sums && cells half | cmp -s whole.sums -
     result $? '... to the same bytes'
 done
 
@@ -105,7 +109,7 @@ result $? '... with its reason, and the other is done'
 # commands that print; experiments; operands
 expect 0 'Best by .*auc' 'a command that prints' \
     sweep predict "1='whole/lr=1e-2,seed=1','whole/lr=1e-1,seed=1'" c.jsonl --out printed --by auc
-[ -s 'printed/1=lr_1e-2_seed_1/output.json' ]
+[ -s 'printed/1=lr=1e-2_seed=1/output.json' ]
 result $? '... leaves its output as a file'
 # shellcheck disable=SC2086
 expect 0 'supported' 'seeds of a theorem' sweep $theory seed=1..3 --out seeds
@@ -114,8 +118,8 @@ result $? '... each of which is supported'
 small=layers=1,dim=32,heads=2,hidden=64,vocab=400,length=64,steps=2
 # shellcheck disable=SC2086
 expect 0 'seeds' 'tunings of a network' sweep tune --task jit --train c.jsonl --encoder $small --epochs 1 rank=2,4 seed=1 --out lora --jobs 2
-expect 0 '^encoder|^lora' 'probes of two models' sweep probe --task typ --preset smoke --seeds 1 --out probed \
-    model=lora/rank=2.seed=1/encoder,lora/rank=4.seed=1/encoder
+expect 0 '^lora/rank=4' 'probes of two models' sweep probe --task typ --preset smoke --seeds 1 --out probed \
+    "model='lora/rank=2,seed=1/encoder','lora/rank=4,seed=1/encoder'"
 expect 0 '' 'the study' sweep run probes/study --preset smoke --steps 2 --seeds 1 methods=lora,prefix --out study
 
 # Slurm: the script, a task, and two tasks on one cell
@@ -135,14 +139,13 @@ printf '#!/bin/sh\necho 17\n' >tasks/bin/sbatch && chmod +x tasks/bin/sbatch
 # shellcheck disable=SC2086
 PATH="$t/tasks/bin:$PATH" expect 0 '^17$' 'submitting it' sweep $words lr=1e-2,1e-1 seed=1..3 --out tasks/s --slurm
 for i in 0 1 2 3 4 5; do SLURM_ARRAY_TASK_ID=$i "$program" sweep cell tasks/s --quiet >>out 2>>err || echo "task $i: $?" >>err; done
-cells tasks/s | grep -v 'sweep[.]' | cmp -s whole.sums -
+cells tasks/s | cmp -s whole.sums -
 result $? 'tasks make the bytes of the sweep'
 SLURM_ARRAY_TASK_ID=9 expect 2 'SLURM_ARRAY_TASK_ID=9: expected 0 to 5' 'a task without a cell' sweep cell tasks/s
 expect 2 'which cell is meant' 'no task at all' sweep cell tasks/s
 # shellcheck disable=SC2086
 expect 0 'all 6 cells are done' 'nothing is submitted twice' sweep $words lr=1e-2,1e-1 seed=1..3 --out tasks/s --print-slurm
-"$program" sweep $theory seed=1..1 --max-n 6 --max-v 4 --out both --dry-run >out 2>err
-rm -rf both && mkdir both both/logs && cp half/sweep.json both/
+mkdir both both/logs && cp half/sweep.json both/
 for i in 1 2 3; do
     SLURM_ARRAY_TASK_ID=0 "$program" sweep cell both >out$i 2>err$i &
     eval "pid$i=$!"

@@ -32,7 +32,7 @@ me=$(id -un) host=$(hostname -s)
 # a port that nobody listens to, from N on
 free_port() {
     port=$1
-    while ss -ltn 2>/dev/null | grep -q ":$port " || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    while grep -qi ":$(printf %04X "$port") [0-9A-F:]* 0A" /proc/net/tcp; do port=$((port + 1)); done
     echo "$port"
 }
 first=$((20000 + $$ % 20000))
@@ -63,16 +63,13 @@ SlurmctldTimeout=30
 SlurmdTimeout=60
 MinJobAge=3600
 KillWait=20
-RequeueExit=
 JobRequeue=1
 MpiDefault=none
 SwitchType=switch/none
 SchedulerParameters=sched_interval=2,bf_interval=5
-DefMemPerCPU=0
 NodeName=$host NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 END
-sed -i '/^RequeueExit=$/d' "$t/slurm.conf"
 SLURM_CONF=$t/slurm.conf && export SLURM_CONF
 begin() { # NAME COMMAND...: a daemon in the foreground of a process of ours
     name=$1
@@ -99,15 +96,21 @@ sinfo -h -o %t 2>/dev/null | grep -q idle || {
 
 cd "$t" || exit 1
 ask() { "$program" "$@"; }
-# ended JOB: waits until no task of it is queued or runs
+# ended JOB: waits until no task of it is queued or runs.  Slurm lets a requeued task wait for two minutes; not here.
 ended() {
-    for _ in $(seq 600); do
-        [ "$(squeue -h -j "$1" 2>/dev/null | wc -l)" = 0 ] && return 0
+    for _ in $(seq 300); do
+        state=$(squeue -h -o %T -j "$1" 2>/dev/null | head -n 1)
+        [ "$state" ] || return 0
+        [ "$state" != PENDING ] || scontrol update jobid="$1" starttime=now 2>/dev/null
         sleep 0.3
     done
     return 1
 }
-cells() { (cd "$1" && find . -path ./logs -prune -o -path ./summary -prune -o -name 'sweep.*' -prune -o -type f -print | LC_ALL=C sort | xargs -d '\n' cksum); }
+# cells DIR: the sums of all files of cells
+cells() {
+    (cd "$1" && find . -path ./logs -prune -o -path ./summary -prune -o -name 'sweep.*' -prune -o -type f -print |
+        LC_ALL=C sort | xargs -d '\n' cksum)
+}
 "$program" data make changes --n 240 --seed 3 --difficulty 0 --quiet --out c.jsonl >out 2>err
 small=layers=1,dim=32,heads=2,hidden=64,vocab=400,length=64,steps=20
 often='--epochs 3 --batch 16 --evaluations 2 --threads 1'
@@ -143,17 +146,18 @@ taken() {
         ! grep -qs 'tuning' "$name/seed=5/unfinished/metrics.jsonl"; do sleep 0.1 && i=$((i + 1)); done
     "$@" "${job}_0"
     asked=$?
+    sleep 1
     [ $asked = 0 ] && ended "$job"
     result $? "$name: the task is stopped and comes back (job $job)"
     cells calm >calm.sums && cells "$name" | cmp -s calm.sums -
     code=$?
     [ $code = 0 ] || { cat "$name"/logs/slurm-* "$name"/logs/*.log >err 2>&1; cells "$name" | diff calm.sums - >out; }
     result $code "... and ends in the bytes of an undisturbed one"
-    [ "$(wc -l <"$name/logs/seed=5.jsonl")" -ge 2 ] && head -n 1 "$name/logs/seed=5.jsonl" | grep -q '"exit": *75'
-    result $? '... after an attempt that ended with exit code 75'
 }
 warned() { scancel --signal=USR1 --batch "$1"; }
 taken warned warned
+[ "$(wc -l <"warned/logs/seed=5.jsonl")" -ge 2 ] && head -n 1 "warned/logs/seed=5.jsonl" | grep -q '"exit": *75'
+result $? '... after an attempt that ended with exit code 75'
 taken requeued scontrol requeue
 
 # Two submissions of one cell do not harm each other.
@@ -162,8 +166,7 @@ taken requeued scontrol requeue
 sbatch --parsable twice/sweep.sbatch >again 2>>err
 ended "$(cat out)" && ended "$(cat again)"
 result $? 'two arrays over one cell end'
-[ "$(cd twice && find . -name manifest.json | wc -l)" = 1 ] && (cd twice && cksum seed=1/*.json) >twice.sums && [ -s twice.sums ] &&
-    (cd here && cksum lr=1e-3,seed=1/card.json >/dev/null 2>&1 || true)
+[ "$(cd twice && find . -name manifest.json | wc -l)" = 1 ]
 result $? '... with one whole result'
 
 if [ "$VERNIER_MPI" ] && have mpirun; then
