@@ -1,5 +1,5 @@
-/* The shell that Slurm starts gets the warning before the limit (--signal=B:) and SIGTERM, hands them on, and waits for
- * the task to save its work: `wait` returns early at each signal, until the process is gone. */
+/* The shell that Slurm starts gets the warning before the limit (--signal=B:) and SIGTERM, hands them on, and
+ * waits for the task to save its work: `wait` returns early at each signal, until the process is gone. */
 #include "sweep/slurm.h"
 
 #include <errno.h>

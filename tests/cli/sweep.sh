@@ -31,7 +31,7 @@ rejected() {
     rejected 'no setting of tune varies' $words
     rejected 'no command "toone"' toone seed=1,2
     rejected 'did you mean --seed' theory one-token sed=1..2
-    rejected 'is not closed' $words "lr='1,2"
+    rejected 'expected a second' $words "lr='1,2"
     rejected 'begins above 0' $words lr=0..1/log3
     rejected 'needs a step' $words lr=0..0.5
     rejected 'unknown option --bogus' $words seed=1,2 --bogus 3
