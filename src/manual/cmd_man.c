@@ -164,7 +164,7 @@ static void words(Buf *out, const char *heading, const char *among)
         buf_print(out, ".TP\n");
         bold(out, "", w->key);
         buf_print(out, "\n");
-        fill(out, w->value);
+        if (w->value) fill(out, w->value);
     }
 }
 
@@ -223,7 +223,7 @@ static const char *command_page(Arena *a, const Command *c)
         sentence(&out, v->about);
     }
     all_options(&out, c);
-    if (c->among && *c->among == '@') words(&out, "EXPERIMENTS", c->among);
+    if (c->among && *c->among == '@' && strncmp(c->among, "@commands", 9) != 0) words(&out, "EXPERIMENTS", c->among);
     if (c->ranks) several_processes(&out);
     examples(&out, page_examples(a, c, ""));
     finish(&out, ".BR vernier (1)\n");

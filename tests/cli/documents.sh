@@ -34,7 +34,7 @@ told() {
 unknown_options() { # lines of code on standard input
     sed -n 's/^[$ ]*//; s/.*source <(//; s/^vernier //p' | sed 's/ [|&;#].*//' | while read -r line; do
         name=${line%% *}
-        case $name in --* | COMMAND) continue ;; esac
+        case $name in --* | COMMAND | sweep) continue ;; esac # a sweep takes the words of another command, too
         rest=${line#"$name"} second=${rest# }
         case $second in --task\ *) ;; *) second=${second%% *} ;; esac
         second=$(echo "$second" | cut -d ' ' -f 1-2)
