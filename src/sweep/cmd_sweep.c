@@ -287,7 +287,7 @@ static const Command SWEEP = {
         "the best settings first, by the validation, with mean and 95 % interval over the values of seed, and "
         "parameters, seconds and memory.  It writes DIR/summary: CSV, Markdown, figures and index.html.  cell runs "
         "one cell, as the tasks of a job array do.",
-    .example = "vernier sweep tune --task jit --train commits.jsonl --model codebert lr=1e-4,3e-4 rank=4,8,16 "
+    .example = "vernier sweep tune --task jit --train c.jsonl lr=1e-4,3e-4 rank=4,8,16 "
                "seed=1..5 --out grid\n"
                "  vernier sweep theory one-token seeds=1 seed=1..5 --dry-run\n"
                "  vernier sweep probe --task typ model=codebert,graphcodebert --jobs 2\n"
