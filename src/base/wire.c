@@ -1,5 +1,5 @@
-/* Ranks wait by asking again and again, as MPI does, but for a limited time: a rank whose machine has left the network
- * would otherwise be waited for until TCP gives up, a quarter of an hour later. */
+/* Ranks wait by asking again and again, as MPI does, but for a limited time: a rank whose machine has left the
+ * network would otherwise be waited for until TCP gives up, a quarter of an hour later. */
 #include "base/wire.h"
 
 #include <sched.h>
@@ -31,7 +31,8 @@ Wire wire_environment(void)
                     {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};        /* srun; a batch script has no such step */
     for (size_t i = 0; i < sizeof LAUNCHER / sizeof *LAUNCHER; i++) {
         int64_t size = number(LAUNCHER[i].size, 0), rank = number(LAUNCHER[i].rank, -1);
-        if (size > 0 && rank >= 0 && rank < size) return (Wire){.rank = (int)rank, .size = (int)size, .launched = true};
+        if (size > 0 && rank >= 0 && rank < size)
+            return (Wire){.rank = (int)rank, .size = (int)size, .launched = true};
     }
     return (Wire){.size = 1};
 }
@@ -99,8 +100,8 @@ bool wire_built(void)
     return true;
 }
 
-/* The first rank speaks at once and ends the job; the others, whom that ends, would say the same.  Where it is the one
- * that is lost, the second one speaks. */
+/* The first rank speaks at once and ends the job; the others, whom that ends, would say the same.  Where it is the
+ * one that is lost, the second one speaks. */
 static _Noreturn void lost(const char *what)
 {
     enum { LATER = 10 }; /* seconds */

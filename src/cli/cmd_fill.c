@@ -25,7 +25,7 @@ static void print_predictions(const Tokenizer *t, Arena *a, Tensor logits, int64
     }
 }
 
-/* The model's frame around as much of the text, or of the text and the second of a pair, as there are positions for. */
+/* The model's frame around as much of the text, or of the two texts of a pair, as there are positions for. */
 static Status wrap(BpeText *x, const Tokenizer *t, Arena *arena, const BpeText *second, int64_t room, const Args *a)
 {
     BpeText whole = *x, none = {0}, frame;

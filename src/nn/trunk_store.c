@@ -332,7 +332,8 @@ Store *store_open(Arena *run, const TrunkPlan *plan, const char *key, size_t row
     Store *s = NEW(run, Store, 1);
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
     *s = (Store){.run = run, .row = row, .plan = *plan, .file = -1, .lock = -1};
-    s->limit = plan->memory ? plan->memory : pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 / (size_t)ranks_here() : 0;
+    const size_t quarter = pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 / (size_t)ranks_here() : 0;
+    s->limit = plan->memory ? plan->memory : quarter;
     s->memory = arena_open(s->limit + ((size_t)64 << 20));
     s->table = arena_open((size_t)1 << 34);
     s->stopped = plan->keep == TRUNK_OFF;

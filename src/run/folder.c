@@ -10,7 +10,6 @@
 #include "run/folder.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <fts.h>
 #include <stdarg.h>
 #include <string.h>
@@ -30,7 +29,6 @@
 
 #define WORK "unfinished"
 #define MANIFEST "manifest.json"
-#define CONTENT "sha256 " /* the prefix of the value of a setting that names an input */
 
 Folder folder_begin(Arena *a, const char *dir, const char *command)
 {
@@ -57,70 +55,7 @@ static bool is_there(const char *path)
     return !lstat(path, &st);
 }
 
-/* ---- settings and inputs ---- */
-
-static int by_name(const FTSENT **a, const FTSENT **b)
-{
-    return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
-static FTS *walk(const char *path, int how)
-{
-    char *roots[] = {(char *)(uintptr_t)path, NULL};
-    FTS *tree = fts_open(roots, how | FTS_NOCHDIR, by_name);
-    if (!tree) err_no_memory("reading %s: %s", path, strerror(errno));
-    return tree;
-}
-
-/* Whether one of the patterns, which have bars between them, is that of the file. */
-static bool is_read(const char *patterns, const char *name)
-{
-    char one[256];
-    for (const char *p = patterns; *p; p += strcspn(p, "|"), p += *p == '|') {
-        snprintf(one, sizeof one, "%.*s", (int)strcspn(p, "|"), p);
-        if (!fnmatch(one, name, FNM_PATHNAME)) return true;
-    }
-    return false;
-}
-
-/* One hash of names and contents of all files below a directory that match the patterns. */
-static Status hash_below(Sha256Hex *out, const char *dir, const char *patterns)
-{
-    enum { DEPTH = 4 }; /* of the patterns at most: the rest of a large directory is not looked through */
-    Sha256 all = sha256_begin();
-    Status status = OK;
-    FTS *tree = walk(dir, FTS_LOGICAL);
-    for (FTSENT *e; !status && (e = fts_read(tree));) {
-        Sha256Hex one;
-        const char *name = e->fts_path + strlen(dir);
-        name += strspn(name, "/");
-        if (e->fts_info == FTS_D && e->fts_level >= DEPTH) fts_set(tree, e, FTS_SKIP);
-        if (e->fts_info != FTS_F || !is_read(patterns, name)) continue;
-        status = sha256_file(&one, e->fts_path);
-        sha256_add(&all, name, strlen(name) + 1);
-        sha256_add(&all, one.hex, sizeof one.hex);
-    }
-    fts_close(tree);
-    *out = sha256_end(&all);
-    return status;
-}
-
-Status folder_reads(Folder *f, const char *key, const char *path, const char *patterns)
-{
-    Sha256Hex hash;
-    if (file_is_dir(path))
-        TRY(hash_below(&hash, path, patterns));
-    else
-        TRY(sha256_file(&hash, path));
-    folder_set(f, key, CONTENT "%.16s", hash.hex);
-    f->input[f->n - 1] = path;
-    return OK;
-}
-
-Status folder_input(Folder *f, const char *key, const char *path)
-{
-    return folder_reads(f, key, path, "*");
-}
+/* ---- settings ---- */
 
 const char *folder_hash(const Folder *f)
 {
@@ -141,7 +76,7 @@ static const char *value_in(const KeyValue *set, int n, const char *key)
 
 static bool is_content(const char *value)
 {
-    return value && !strncmp(value, CONTENT, strlen(CONTENT));
+    return value && !strncmp(value, FOLDER_CONTENT, strlen(FOLDER_CONTENT));
 }
 
 /* A value for a person, without hashes of files. */
@@ -255,7 +190,7 @@ static Status list_work(cJSON *list, const Folder *f)
 {
     Status status = OK;
     size_t skip = strlen(at(f, WORK, ""));
-    FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
+    FTS *tree = folder_walk(at(f, "", WORK), FTS_PHYSICAL);
     for (FTSENT *e; !status && (e = fts_read(tree));) {
         if (e->fts_info == FTS_D || e->fts_info == FTS_DP) continue;
         const char *name = e->fts_path + skip;
@@ -272,7 +207,7 @@ static Status list_work(cJSON *list, const Folder *f)
 static void empty_work(const Folder *f)
 {
     const char *last = at(f, WORK, MANIFEST);
-    FTS *tree = walk(at(f, "", WORK), FTS_PHYSICAL);
+    FTS *tree = folder_walk(at(f, "", WORK), FTS_PHYSICAL);
     for (FTSENT *e; (e = fts_read(tree));) {
         if (e->fts_info == FTS_D || !strcmp(e->fts_path, last)) continue;
         if (e->fts_info == FTS_DP)
@@ -297,7 +232,7 @@ static const char *strangers(const Folder *f, const char *path)
     enum { NAMED = 3 };
     Buf out = buf_open(f->arena);
     int n = 0;
-    FTS *tree = walk(path, FTS_PHYSICAL);
+    FTS *tree = folder_walk(path, FTS_PHYSICAL);
     for (FTSENT *e; n <= NAMED && (e = fts_read(tree));) {
         bool work = e->fts_level == 1 && !strcmp(e->fts_name, WORK);
         if (work) fts_set(tree, e, FTS_SKIP);

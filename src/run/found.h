@@ -2,6 +2,9 @@
 #ifndef RUN_FOUND_H
 #define RUN_FOUND_H
 
+#include <sys/types.h>
+
+#include <fts.h>
 #include <stdbool.h>
 
 #include "base/arena.h"
@@ -29,5 +32,9 @@ typedef struct {
 /* No file is no error, nor is a damaged manifest of this program.  E_FORMAT: any other file of that name. */
 Status found_read(Found *, Arena *, const char *path);
 bool found_lists(const Found *, const char *file);
+
+#define FOLDER_CONTENT "sha256 " /* the prefix of the value of a setting that names an input */
+/* The files below a directory in the order of their names, for fts_read() and fts_close(). */
+FTS *folder_walk(const char *path, int how);
 
 #endif

@@ -6,7 +6,7 @@
  *
  *            +                     6 shards: ((0+1) + (2+3)) + (4+5)
  *         /     \
- *       +         +                Ranks compute neighbouring shards and add what is a node of the tree by itself.
+ *       +         +                Ranks compute neighbouring shards and add those that are a node of the tree.
  *      / \       / \               Then each rank gets a stretch of the vectors of all others, goes on in the same tree,
  *     +   +     4   5              and hands its stretch of the sum to all: every rank sends and receives about twice
  *    0 1 2 3                       the size of one vector, however many ranks there are. */
@@ -38,7 +38,7 @@ typedef struct {
 } ShardSum;
 ShardSum shard_sum(Arena *, DType, int64_t size);
 void *shard_zero(ShardSum *);                      /* a vector to be filled and added */
-void shard_add(ShardSum *, ShardNode);             /* the node behind those that are there; completes what it can */
+void shard_add(ShardSum *, ShardNode);             /* the node behind those that are there; completes those it can */
 void *shard_total(ShardSum *);                     /* of all shards, the nodes being all there are */
 void *shard_total_of_ranks(ShardSum *, int64_t n); /* all ranks: of n shards, the nodes being those of this rank */
 

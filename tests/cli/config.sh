@@ -2,7 +2,7 @@
 . tests/cli/tap
 
 cd_file() { printf '%s\n' "$@" >"$t/c"; }
-same() { # NAME: what two commands wrote is the same, times left out
+same() { # NAME: two commands wrote the same, times left out
     diff -r -x manifest.json -x 'timings*' -x results.csv "$t/a" "$t/b" >"$t/out" 2>&1
     result $? "$1"
 }

@@ -34,12 +34,13 @@ told() {
 unknown_options() { # lines of code on standard input
     sed -n 's/^[$ ]*//; s/.*source <(//; s/^vernier //p' | sed 's/ [|&;#].*//' | while read -r line; do
         name=${line%% *}
-        case $name in --* | COMMAND | sweep) continue ;; esac # a sweep takes the words of another command, too
+        case $name in --* | COMMAND) continue ;; esac
         rest=${line#"$name"} second=${rest# }
         case $second in --task\ *) ;; *) second=${second%% *} ;; esac
         second=$(echo "$second" | cut -d ' ' -f 1-2)
         printf '%s\n' "$line" | grep -oE -- '(^| )--[a-z-]+' | while read -r option; do
-            told "$name" "$second" | grep -qE -- "$option([^a-z-]|$)|^ +$(echo "$option" | cut -c3-) " ||
+            { told "$name" "$second"; [ "$name" != sweep ] || told "${second%% *}" ''; } |
+                grep -qE -- "$option([^a-z-]|$)|^ +$(echo "$option" | cut -c3-) " ||
                 [ "$option" = --help ] || echo "$file: vernier $name has no $option"
         done
     done

@@ -1,4 +1,4 @@
-# vernier sweep: what its words mean, and that a sweep that was killed, has failing cells or meets another process ends
+# vernier sweep: the meaning of its words, and that a sweep that was killed, has failing cells or meets another process ends
 # in the same bytes.  TAP on stdout.
 . tests/cli/tap
 program=$PWD/$VERNIER

@@ -98,7 +98,7 @@ for r in 2 4; do
     result $? "embed on $r ranks writes the same vectors"
 done
 
-# ---- what cannot be
+# ---- refusals
 # refused CODE PATTERN NAME: of the last start, with the sentence on one line alone
 refused() {
     got=$?

@@ -92,7 +92,7 @@ sinfo -h -o %t 2>/dev/null | grep -q idle || {
     skip 'slurmctld and slurmd do not come up here'
 }
 
-# ---- what is asked
+# ---- the questions
 
 cd "$t" || exit 1
 ask() { "$program" "$@"; }
