@@ -1,4 +1,5 @@
-/* Learners (tasks/learner.h) beside models: fitted to the training commits, with the settings that validation chooses. */
+/* Learners (tasks/learner.h) beside models: fitted to the training commits, with the settings that validation
+ * chooses. */
 #ifndef PROBES_LEARNERS_H
 #define PROBES_LEARNERS_H
 

@@ -2,8 +2,8 @@
  *
  * A method is as good as full fine-tuning if its AUC is at most .02 lower, which is a little more than the standard
  * error of an AUC on the 5,480 test commits of JIT-Defects4J (.014), and its B-Norm at most half a point; both
- * margins were set before the runs.  It is better if its value is higher at all.  An interval of the difference over seeds
- * decides (num/claim.h), with 5 % shared among the comparisons of a finding. */
+ * margins were set before the runs.  It is better if its value is higher at all.  An interval of the difference over
+ * seeds decides (num/claim.h), with 5 % shared among the comparisons of a finding. */
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* The few messages that ranks exchange (ranks.h), over MPI.  wire.c is the only file that includes mpi.h; without
  * `make MPI=1` there is one rank, and a start of several processes is recognised by their environment.  Every
- * function but the first four is called by all ranks at once.  A rank that is lost ends the program with a sentence. */
+ * function but the first four is called by all ranks at once.  A lost rank ends the program with a sentence. */
 #ifndef BASE_WIRE_H
 #define BASE_WIRE_H
 

@@ -1,5 +1,5 @@
-/* Products in BF16: the inputs are rounded to BF16 (nearest, ties to even), their products are exact, and the sums are
- * in F32.  Only products with a weight that is held in BF16 are, once bf16_use(true) is set for the process; adapters,
+/* Products in BF16: the inputs are rounded to BF16 (nearest, ties to even), their products are exact, and the sums
+ * are in F32.  Only products with a weight that is held in BF16 are, once bf16_use(true) is set for the process; adapters,
  * norms, softmax, losses and optimiser stay in F32.
  *
  * Where the processor has AVX512-BF16 or AMX, and the build has oneDNN, its matrix product takes BF16 as it is.  Those
