@@ -1,11 +1,11 @@
 /* Products in BF16: the inputs are rounded to BF16 (nearest, ties to even), their products are exact, and the sums
- * are in F32.  Only products with a weight that is held in BF16 are, once bf16_use(true) is set for the process; adapters,
- * norms, softmax, losses and optimiser stay in F32.
+ * are in F32.  Only products with a weight that is held in BF16 are, once bf16_use(true) is set for the process;
+ * adapters, norms, softmax, losses and optimiser stay in F32.
  *
- * Where the processor has AVX512-BF16 or AMX, and the build has oneDNN, its matrix product takes BF16 as it is.  Those
- * instructions take subnormal inputs as zero and flush subnormal sums, and round no product; AVX512-BF16 adds products
- * in pairs.  Elsewhere rounded inputs are widened and multiplied in F32, where a product of two BF16 numbers is exact:
- * the same up to the order of sums and subnormal numbers, and slower than F32 by the roundings. */
+ * Where the processor has AVX512-BF16 or AMX, and the build has oneDNN, its matrix product takes BF16 as it is.
+ * Those instructions take subnormal inputs as zero and flush subnormal sums, and round no product; AVX512-BF16 adds
+ * products in pairs.  Elsewhere rounded inputs are widened and multiplied in F32, where a product of two BF16
+ * numbers is exact: the same up to the order of sums and subnormal numbers, and slower than F32 by the roundings. */
 #ifndef NUM_BF16_H
 #define NUM_BF16_H
 
