@@ -44,7 +44,7 @@ Param *params_at(const ParamSet *, int i);                      /* in the order 
 int params_train(ParamSet *, const char *glob, bool trainable); /* number of names matched */
 void param_train(Param *, bool trainable);
 void param_widen(Param *);              /* before its value is written to, where it may be held in a narrow type */
-void params_round(ParamSet *);           /* frozen matrices of F32 are rounded to BF16 and held so */
+void params_round(ParamSet *);          /* frozen matrices of F32 are rounded to BF16 and held so */
 int64_t params_bytes(const ParamSet *); /* of the values */
 void params_zero_grad(ParamSet *);      /* lasting zero gradients for trainable parameters */
 void params_drop_grad(ParamSet *);      /* no gradients; lasting ones keep their memory */

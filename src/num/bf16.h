@@ -19,8 +19,8 @@ bool bf16_takes(DType weight);                            /* a product with a we
 void bf16_round(float *to, const float *from, int64_t n); /* to the next BF16 number; `to` may be `from` */
 void bf16_narrow(uint16_t *to, const float *from, int64_t n);
 
-/* One slice of gemm_parallel(): C = op(A) op(B) + beta C with A and B in `dtype`, F32 or BF16, C in F32, and beta 0 or
- * 1, by oneDNN's matrix product.  False where the build or the processor lacks it. */
+/* One slice of gemm_parallel(): C = op(A) op(B) + beta C with A and B in `dtype`, F32 or BF16, C in F32, and beta 0
+ * or 1, by oneDNN's matrix product.  False where the build or the processor lacks it. */
 bool bf16_multiply(DType, int64_t m, int64_t n, int64_t k, Mat a, Mat b, double beta, float *c, int64_t c_stride);
 
 #endif

@@ -1,5 +1,4 @@
 /* The inputs of a command, each as the hash of its content. */
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,19 +7,6 @@
 #include "base/sha256.h"
 #include "run/folder.h"
 #include "run/found.h"
-
-static int by_name(const FTSENT **a, const FTSENT **b)
-{
-    return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
-FTS *folder_walk(const char *path, int how)
-{
-    char *roots[] = {(char *)(uintptr_t)path, NULL};
-    FTS *tree = fts_open(roots, how | FTS_NOCHDIR, by_name);
-    if (!tree) err_no_memory("reading %s: %s", path, strerror(errno));
-    return tree;
-}
 
 /* Whether one of the patterns, which have bars between them, is that of the file. */
 static bool is_read(const char *patterns, const char *name)

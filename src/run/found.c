@@ -2,6 +2,7 @@
  * leaves the directory is an error. */
 #include "run/found.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -93,4 +94,17 @@ bool found_lists(const Found *m, const char *file)
     for (int i = 0; i < m->files; i++)
         if (!strcmp(m->file[i].path, file)) return true;
     return false;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+FTS *folder_walk(const char *path, int how)
+{
+    char *roots[] = {(char *)(uintptr_t)path, NULL};
+    FTS *tree = fts_open(roots, how | FTS_NOCHDIR, by_name);
+    if (!tree) err_no_memory("reading %s: %s", path, strerror(errno));
+    return tree;
 }

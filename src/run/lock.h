@@ -17,6 +17,6 @@
  * file is not a lock of this program. */
 Status lock_take(int *fd, Arena *, const char *dir);
 bool lock_held(const char **who, Arena *, const char *dir); /* by another process; takes and changes nothing */
-void lock_give(int *fd, Arena *, const char *dir); /* removes it; fd becomes -1 */
+void lock_give(int *fd, Arena *, const char *dir);          /* removes it; fd becomes -1 */
 
 #endif

@@ -130,8 +130,8 @@ void jit_weigh(double weight[LOSS_TERMS], const Batch *x, void *user)
         if (j->label[x->row[i]] >= 0) weight[0] += j->label[x->row[i]] > 0 ? alpha : 1 - alpha;
 }
 
-/* The loss of the labelled commits: their mean, or with a weight the weighted mean, of which a part of a batch has its
- * share. */
+/* The loss of the labelled commits: their mean, or with a weight the weighted mean, of which a part of a batch has
+ * its share. */
 static Var *mean_loss(JitModel *j, const Pass *p, Var *y, const float *label, const Batch *x)
 {
     Tape *t = p->tape;

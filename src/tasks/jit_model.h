@@ -6,9 +6,9 @@
  *   expert    logit = u' drop(f) + b                             the transformer does not run
  *
  * which JIT-Fine calls semantic, semantic+expert and expert.  The loss is binary cross-entropy, the same for every
- * commit, or the focal loss with alpha 1/4 and gamma 2.  With a weight w of defective commits, either loss f is
- * sum w f / sum w, and there is no alpha: with the focal loss and w = 3 that is CCT5's.  Parameters are "peft.jit.*": they train with every
- * method of peft/ that is attached after them, and are saved apart from the base model.
+ * commit, or the focal loss with alpha 1/4 and gamma 2.  With a weight w of defective commits, either loss f is sum
+ * w f / sum w, and there is no alpha: with the focal loss and w = 3 that is CCT5's.  Parameters are "peft.jit.*":
+ * they train with every method of peft/ that is attached after them, and are saved apart from the base model.
  *
  *   JitModel j;
  *   jit_model_open(&j, model, JIT_CONCAT);  peft_attach(...);

@@ -2,13 +2,13 @@
  * them is a default that an option replaces.
  *
  *   jit-fine    Ni et al., FSE 2022: the whole encoder is trained, with a head on its first state and the features
- *   cct5        Lin et al., FSE 2023: the same on CCT5, with a weighted focal loss.  Its 2,500 steps, with an evaluation
+ *   cct5        Lin et al., FSE 2023: the same on CCT5, with a weighted focal loss.  Its 2,500 steps, evaluated
  *               every 100, are five epochs of five evaluations on JIT-Defects4J
  *
- * CCT5's published code makes its optimiser before it replaces the head by a fresh one.  That head is in no group of
- * parameters, so it stays as it was drawn, and the encoder is trained against it.  Before a head on the text alone the
- * dropout never stops, so predictions are random draws.  Features are standardised on each split by itself, and `fix`
- * is lost.  --as-published keeps all of these. */
+ * CCT5's published code makes its optimiser before it replaces the head by a fresh one.  That head is in no group
+ * of parameters, so it stays as it was drawn, and the encoder is trained against it.  Before a head on the text
+ * alone the dropout never stops, so predictions are random draws.  Features are standardised on each split by
+ * itself, and `fix` is lost.  --as-published keeps all of these. */
 #ifndef TASKS_RECIPE_H
 #define TASKS_RECIPE_H
 

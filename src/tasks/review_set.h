@@ -9,7 +9,7 @@
  * where even ones were meant.)
  *
  *   TRY(review_set(&s, &run, n, change, model, &plan, stream));
- *   config.loss = review_loss, config.weigh = review_weigh, config.user = &s;  trainer_open(...);       batches of s.x
+ *   config.loss = review_loss, config.weigh = review_weigh, config.user = &s;  trainer_open(...);  batches of s.x
  *   TRY(review_measure(score, model, hooks, &s, &step)); */
 #ifndef TASKS_REVIEW_SET_H
 #define TASKS_REVIEW_SET_H

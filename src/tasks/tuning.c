@@ -62,7 +62,7 @@ Status tuning_attach_defects(Tuning *t, JitHead head)
     jit_model_set(&t->jit, t->recipe, t->as_published);
     if (alone) leave_decoder_out(t);
     TRY(attach(t));
-    /* Full fine-tuning and trained biases are not bound to a stack, so stacks that never run are frozen afterwards. */
+    /* Full fine-tuning and trained biases are not bound to a stack, so one that never runs is frozen afterwards. */
     if (alone) freeze(t, "decoder.*|lm_head*");
     if (t->jit.published) freeze(t, "peft.jit.*");
     return OK;

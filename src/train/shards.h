@@ -7,7 +7,7 @@
  *            +                     6 shards: ((0+1) + (2+3)) + (4+5)
  *         /     \
  *       +         +                Ranks compute neighbouring shards and add those that are a node of the tree.
- *      / \       / \               Then each rank gets a stretch of the vectors of all others, goes on in the same tree,
+ *      / \       / \               Then each rank gets a stretch of the others' vectors, goes on in the tree,
  *     +   +     4   5              and hands its stretch of the sum to all: every rank sends and receives about twice
  *    0 1 2 3                       the size of one vector, however many ranks there are. */
 #ifndef TRAIN_SHARDS_H
@@ -17,8 +17,8 @@
 
 enum { SHARDS_LAUNCHED = 8, SHARDS_MOST = 65536 }; /* the default of a start by mpirun or srun */
 
-/* The batch as n batches, some of them perhaps without rows (b 0).  Rows are sorted by their tokens, the longest first,
- * and cut where a shard has its share of all tokens; a shard is padded to its own longest row. */
+/* The batch as n batches, some of them perhaps without rows (b 0).  Rows are sorted by their tokens, the longest
+ * first, and cut where a shard has its share of all tokens; a shard is padded to its own longest row. */
 Batch *shards_cut(Arena *step, const Batch *, int64_t n);
 /* The shards that a rank computes: [first, end). */
 int64_t shards_first(int64_t n, int rank, int ranks);

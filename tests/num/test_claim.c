@@ -84,7 +84,8 @@ static double coverage(gsl_rng *r, Draw *draw, double mean, int n, ClaimRange ra
     return (double)inside / TRIALS;
 }
 
-/* At three, five and ten seeds; what is skewed is covered less than nominally by so few, and not by less than said. */
+/* At three, five and ten seeds; what is skewed is covered less than nominally by so few, and not by less than
+ * said. */
 static void coverage_of_intervals(void **state)
 {
     (void)state;
