@@ -166,10 +166,11 @@ typedef struct {
 static Count counted(const Findings *f, const Finding *x)
 {
     Count c = {.power = 1};
+    const double level = 1 - ALPHA / x->n;
     for (int i = 0; i < x->n; i++) {
         const Claim claim = {MORE_THAN, -x->margin[i]};
-        c.of[claim_verdict(claim, claim_interval(x->gap[i], f->s->seeds, RANGE_ANY, 1 - ALPHA / x->n))]++;
-        double power = claim_power(claim, 0, stats_summary(x->gap[i], f->s->seeds).sd, f->s->seeds);
+        c.of[claim_verdict(claim, claim_interval(x->gap[i], f->s->seeds, RANGE_ANY, level))]++;
+        double power = claim_power(claim, 0, stats_summary(x->gap[i], f->s->seeds).sd, f->s->seeds, level);
         if (x->margin[i] > 0 && power < c.power) c.power = power;
     }
     return c;

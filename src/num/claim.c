@@ -47,13 +47,13 @@ Interval claim_interval(const double *x, int64_t n, ClaimRange range, double lev
 
 /* The mean is normal, and the standard deviation that the interval takes is that of a chi variable: the probability
  * is averaged over QUANTILES of it. */
-double claim_power(Claim c, double effect, double sd, int64_t n)
+double claim_power(Claim c, double effect, double sd, int64_t n, double level)
 {
     enum { QUANTILES = 512 };
     const double df = (double)(n - 1), error = sd / sqrt((double)n);
     double power = 0;
     if (n < 2 || !(sd > 0)) return NAN;
-    const double t = gsl_cdf_tdist_Pinv(0.5 + claim_level(c) / 2, df);
+    const double t = gsl_cdf_tdist_Pinv(0.5 + level / 2, df);
     for (int i = 0; i < QUANTILES; i++) {
         double half = t * error * sqrt(gsl_cdf_chisq_Pinv((i + 0.5) / QUANTILES, df) / df);
         double above = gsl_cdf_ugaussian_Q((c.margin + half - effect) / error); /* P(mean - half > margin) */

@@ -33,7 +33,8 @@ double claim_level(Claim);
 typedef enum { RANGE_ANY, RANGE_POSITIVE, RANGE_SHARE, RANGE_PERCENT } ClaimRange;
 Interval claim_interval(const double *x, int64_t n, ClaimRange, double level);
 
-/* The probability that n values with standard deviation sd about a true effect come out as supported. */
-double claim_power(Claim, double effect, double sd, int64_t n);
+/* The probability that n values with standard deviation sd about a true effect come out as supported by the interval
+ * of that level. */
+double claim_power(Claim, double effect, double sd, int64_t n, double level);
 
 #endif

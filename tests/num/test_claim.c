@@ -130,7 +130,7 @@ static void size_and_power(void **state)
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < 3; i++) {
             double size = supported(r, CLAIM[k], 1, 0.7, N[i]), power = supported(r, CLAIM[k], BEYOND[k], 0.7, N[i]);
-            double said = claim_power(CLAIM[k], BEYOND[k], 0.7, N[i]);
+            double said = claim_power(CLAIM[k], BEYOND[k], 0.7, N[i], claim_level(CLAIM[k]));
             EXPECT(size <= 0.06, "form %d at n %d: size %.3f", CLAIM[k].form, N[i], size);
             EXPECT(fabs(power - said) < 0.015, "form %d at n %d: power %.3f, said %.3f", CLAIM[k].form, N[i], power,
                    said);
