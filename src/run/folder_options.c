@@ -32,15 +32,45 @@ static void put(cJSON *to, Arena *a, const char *key, cJSON *value)
     cJSON_AddItemToArray(all, value);
 }
 
+/* The length of an option's name: "from (2)" is "from", and all operands are of one name. */
+static size_t name_length(const char *key)
+{
+    size_t n = strcspn(key, "(");
+    if (!strncmp(key, "operand ", 8)) return 7;
+    return key[n] && n ? n - 1 : strlen(key);
+}
+
+/* Before or after in the file: by name, and uses of one option in their order. */
+static int name_order(const char *a, const char *b)
+{
+    size_t n = name_length(a), m = name_length(b);
+    int order = strncmp(a, b, n < m ? n : m);
+    return order ? order : (n > m) - (n < m);
+}
+
+/* The settings' numbers by name, so that the file does not tell in which order they were given. */
+static int *by_name(const Folder *f)
+{
+    int *order = arena_take(f->arena, sizeof(int) * (size_t)(f->n + 1));
+    for (int i = 0; i < f->n; i++) {
+        int j = i;
+        for (; j && name_order(f->set[order[j - 1]].key, f->set[i].key) > 0; j--) order[j] = order[j - 1];
+        order[j] = i;
+    }
+    return order;
+}
+
 Status folder_options(const Folder *f)
 {
     Arena *a = f->arena;
+    const int *order = by_name(f);
     cJSON *root = cJSON_CreateObject(), *operands;
     size_t n = strcspn(f->command, " ");
     cJSON_AddStringToObject(root, "command", str_copy(a, f->command, n));
     operands = cJSON_AddArrayToObject(root, "operands");
     if (f->command[n]) cJSON_AddItemToArray(operands, cJSON_CreateString(f->command + n + 1));
-    for (int i = 0; i < f->n; i++) {
+    for (int k = 0; k < f->n; k++) {
+        int i = order[k];
         const char *key = f->set[i].key, *value = f->input[i] ? f->input[i] : f->set[i].value;
         if (!strcmp(key, "kernels") || !strcmp(key, "program")) continue; /* of the machine */
         if (!strncmp(key, "operand ", 8))

@@ -15,6 +15,10 @@ sed -i '/^json/d' "$t/c"
 expect 0 'written to' 'options of YAML' tune --config "$t/c" --out "$t/a"
 expect 0 'written to' 'the options it left' tune --config "$t/a/options.json" --quiet --out "$t/b"
 same 'they make the same result'
+expect 0 'written to' 'options in another order' tune --quiet --evaluations 1 --batch 16 --epochs 1 --task jit --train "$t/c.jsonl" \
+    --encoder layers=1,dim=32,heads=2,hidden=64,vocab=400,length=64,steps=5 --out "$t/d"
+cmp -s "$t/a/options.json" "$t/d/options.json"
+result $? 'leave the same file'
 rm -r "$t/b"
 expect 0 'written to' 'the command line wins' tune --config "$t/a/options.json" --epochs 2 --quiet --out "$t/b"
 grep -q '"epochs":.2' "$t/b/options.json" && ! grep -q '(2)' "$t/b/manifest.json"
