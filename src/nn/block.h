@@ -54,6 +54,8 @@ typedef struct {
     Turn turn[2];            /* rotary positions: the angles in layers without and with a window */
     const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
     int64_t k;
+    const Pack *pack, *kept;   /* of all rows and of the kept ones, where they are packed (block_run), or NULL */
+    const int32_t *packed;     /* (B*K) the kept rows among the packed ones */
     Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
     Var **layer_bias;          /* UMT5: such a bias of each layer, in the place of one for all; or NULL */
     Var *memory;               /* the encoder's result (B,S,C), or NULL */
