@@ -14,8 +14,10 @@
  * those alone; hidden states and targets then have shape (B,K). */
 typedef struct {
     int64_t b, t, s, k;
-    const int32_t *ids, *len; /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL */
-    const uint8_t *mask;      /* (B,T) key mask for special layouts, or NULL */
+    /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL.  Results for the rows behind a
+     * length are unspecified: nothing may read or score them. */
+    const int32_t *ids, *len;
+    const uint8_t *mask;     /* (B,T) key mask for special layouts, or NULL */
     const uint8_t *sees;     /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
                             sees nothing attends to all T evenly, as the references' do */
     bool causal;             /* rows of an encoder see no later rows, as in a decoder */
