@@ -35,7 +35,7 @@ Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */
 Var *op_scale(Tape *, Var *x, double s);
 Var *op_scale_cols(Tape *, Var *x, Var *s);                 /* x_rc s_c, s (C) */
 Var *op_dropout(Tape *, Var *x, double p, uint64_t stream); /* p = 0 returns x */
-/* Rows of unequal length without padding: rows at[b] .. at[b+1]-1 of a packed value (1,N,C) are the first of row b. */
+/* Rows of unequal length without padding: rows at[b] .. at[b+1]-1 of a packed value (1,N,C) are those of row b. */
 typedef struct Pack {
     int64_t b, most;   /* rows of the batch; T, at least the largest count */
     const int32_t *at; /* (B+1) */

@@ -18,10 +18,11 @@ static void draw(Tensor y, Tensor x, const DropoutSaved *s, bool add)
         k->dropout(y.data, x.data, s->p, s->stream, 0, tensor_count(y), add);
         return;
     }
-    for (int64_t b = 0; b < s->pack->b; b++) {
-        int64_t at = s->pack->at[b], n = s->pack->at[b + 1] - at;
-        k->dropout(tensor_place(y, at * c), tensor_place(x, at * c), s->p, s->stream, b * s->pack->most * c, n * c,
-                   add);
+    const int32_t *at = s->pack->at;
+    for (int64_t b = 0, end; b < s->pack->b; b = end) { /* rows without padding go together with the next one */
+        for (end = b + 1; end < s->pack->b && at[end] - at[end - 1] == s->pack->most;) end++;
+        k->dropout(tensor_place(y, at[b] * c), tensor_place(x, at[b] * c), s->p, s->stream, b * s->pack->most * c,
+                   (at[end] - at[b]) * c, add);
     }
 }
 

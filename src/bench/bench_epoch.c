@@ -1,8 +1,8 @@
 /* Speed of what users do: one epoch of LoRA over real commits of unequal length, in batches of neighbours in length.
  *
  * The model has RoBERTa-base's shape and random weights.  The commits come from --records, spread evenly over the
- * file, or are synthetic; their tokens are those of a byte-level BPE trained on commits of the same source.  The bound
- * is the time of the matrix products of each commit at its own length, so padding counts as a loss. */
+ * file, or are synthetic; their tokens are those of a byte-level BPE trained on commits of the same source.  The
+ * bound is the time of the matrix products of each commit at its own length, so padding counts as a loss. */
 #include <math.h>
 #include <stdio.h>
 #include <sys/resource.h>

@@ -57,12 +57,6 @@ static bool wants(const Pass *p, Where at, Site site)
     return hook_wants(p->hooks, at);
 }
 
-/* The rows of a layer that somebody reads. */
-static Var *kept_rows(Tape *t, Var *x, const Rows *r)
-{
-    return r->pack ? op_rows(t, x, r->packed, 1, r->b * r->k) : op_rows(t, x, r->keep, r->b, r->k);
-}
-
 /* ---- attention */
 
 /* A projection's output that was computed for all rows of the batch is put into the cache; attention then reads the
@@ -100,8 +94,8 @@ static Projected project_fused(Pass *p, const StackAttention *w, Where at, Var *
     Var *q = block_part(t, w->q, all);
     Var *xq = x;
     if (prune) {
-        q = kept_rows(t, q, r);
-        if (wants(p, at, SITE_Q)) xq = kept_rows(t, x, r);
+        q = rows_kept(t, q, r);
+        if (wants(p, at, SITE_Q)) xq = rows_kept(t, x, r);
     }
     return (Projected){
         .q = hook_run(p, w->q->at, xq, q),
@@ -115,7 +109,7 @@ static Projected project(Pass *p, const StackAttention *w, Where at, Var *x, Var
 {
     if (w->qkv && (w->q->run || wants(p, at, SITE_QKV))) return project_fused(p, w, at, x, r, prune);
     Cache *c = p->cache;
-    Projected y = {.q = block_linear(p, w->q, prune ? kept_rows(p->tape, x, r) : x)};
+    Projected y = {.q = block_linear(p, w->q, prune ? rows_kept(p->tape, x, r) : x)};
     bool cross = at.part == PART_CROSS, known = cross && c && c->memory_keys[at.layer].data;
     if (known) {
         y.k = tape_leaf(p->tape, c->memory_keys[at.layer]);
@@ -282,7 +276,7 @@ static Var *attention_sublayer(Pass *p, const Stack *s, const StackAttention *w,
     int mark = tape_enter(p->tape);
     at.site = SITE_ATTN_JOIN;
     Var *y = attention(p, s, w, at, begin(p, s, &w->norm, x), r, prune);
-    Var *residual = prune ? kept_rows(p->tape, x, r) : x;
+    Var *residual = prune ? rows_kept(p->tape, x, r) : x;
     return tape_leave(p->tape, mark, finish(p, s, &w->norm, at, residual, y));
 }
 
@@ -322,9 +316,9 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
     if (r->memory) r->memory = tape_view(t, r->memory); /* all layers share these two */
     if (r->bias) r->bias = tape_view(t, r->bias);
     Var *y = attention_sublayer(p, s, &w->self, self, x, r, prune && !r->bias);
-    if (prune && r->bias) y = kept_rows(t, y, r);
+    if (prune && r->bias) y = rows_kept(t, y, r);
     if (w->cross.q) y = attention_sublayer(p, s, &w->cross, cross, y, r, false);
-    Var *source = !s->parallel ? y : prune ? kept_rows(t, x, r) : x;
+    Var *source = !s->parallel ? y : prune ? rows_kept(t, x, r) : x;
     y = ffn_sublayer(p, s, &w->ffn, self, source, y);
     return tape_leave(t, mark, block_site(p, self, SITE_RESID, x, y));
 }
@@ -367,52 +361,14 @@ Var *block_turn_keys(Pass *p, const Stack *s, int layer, Var *keys)
     return op_rope(p->tape, keys, turn);
 }
 
-/* ---- packing */
-
-/* Rows of the given lengths, or of T. */
-static Pack *pack_new(Arena *a, int64_t b, int64_t t, const int32_t *len)
-{
-    Pack *k = NEW(a, Pack, 1);
-    int32_t *at = NEW(a, int32_t, b + 1);
-    for (int64_t i = 0; i < b; i++) at[i + 1] = at[i] + (len ? len[i] : (int32_t)t);
-    *k = (Pack){b, t, at};
-    return k;
-}
-
-/* Whether the rows of this pass may leave their padding out: every row sees all tokens of its text and nothing else,
- * and whoever looks in treats each row by itself. */
-static bool packs(const Pass *p, const Stack *s, const Rows *r)
-{
-    int64_t n = 0;
-    if (!r->len || r->mask || r->sees || r->even || r->causal || r->at || r->bias || r->layer_bias || r->memory ||
-        p->cache || s->causal || s->rope_dims || !hooks_by_row(p->hooks, s->part))
-        return false;
-    for (int64_t b = 0; b < r->b; b++) {
-        n += r->len[b];
-        if (r->len[b] < 1 || r->len[b] > r->t) return false;
-    }
-    for (int64_t i = 0; r->keep && i < r->b * r->k; i++)
-        if (r->keep[i] >= r->len[i / r->k]) return false;
-    return n + n / 64 < r->b * r->t;
-}
-
-static void pack_rows(Arena *a, Rows *r)
-{
-    r->pack = pack_new(a, r->b, r->t, r->len);
-    if (!r->keep) return;
-    int32_t *packed = NEW(a, int32_t, r->b * r->k);
-    for (int64_t i = 0; i < r->b * r->k; i++) packed[i] = r->keep[i] < 0 ? -1 : r->pack->at[i / r->k] + r->keep[i];
-    r->kept = pack_new(a, r->b, r->k, NULL);
-    r->packed = packed;
-}
-
-static Var *run_layers(Pass *p, const Stack *s, Var *x, const Rows *r)
+static Var *run_layers(const Pass *p, const Stack *s, Var *x, const Rows *r)
 {
     Tape *t = p->tape;
     Call *calls = NEW(tape_arena(t), Call, s->n);
     int mark = tape_enter(t);
     for (int l = 0; l < s->n; l++) {
         calls[l] = (Call){*p, s, *r, l};
+        calls[l].pass.pack = r->pack;
         Var *bias = r->layer_bias ? r->layer_bias[l] : r->bias;
         if (p->checkpoint && tape_records(t))
             x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, bias, NULL);
@@ -429,13 +385,10 @@ Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
     Tape *t = p->tape;
     Rows own = *rows, *r = &own;
     if (s->rope_dims) turn_rows(p, s, r);
-    if (!packs(p, s, r)) return run_layers(p, s, x, r);
-    pack_rows(tape_arena(t), r);
-    Pass packed = *p;
-    packed.pack = r->pack;
+    if (!rows_pack(p, s, r)) return run_layers(p, s, x, r);
     int mark = tape_enter(t);
-    return tape_leave(t, mark,
-                      op_unpack(t, run_layers(&packed, s, op_pack(t, x, r->pack), r), r->keep ? r->kept : r->pack));
+    Var *y = run_layers(p, s, op_pack(t, x, r->pack), r);
+    return tape_leave(t, mark, op_unpack(t, y, r->keep ? r->kept : r->pack));
 }
 
 /* ---- the input of a stack */

@@ -81,6 +81,9 @@ void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
 void rows_see(Pass *, Rows *r, Part, const Batch *);
 /* Sets the kept rows; NULL keeps all but the prompt. */
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
+/* Sets pack, kept and packed where the rows can leave their padding out; false: they cannot, or have too little. */
+bool rows_pack(const Pass *, const Stack *, Rows *r);
+Var *rows_kept(Tape *, Var *x, const Rows *); /* the kept rows of x, which has all */
 /* The input of cross-attention: the encoder's result, whose virtual rows are visible. */
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
 /* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks require;

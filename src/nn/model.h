@@ -11,13 +11,11 @@
 
 /* One batch, padded on the right.  Pointers are to arrays owned by the caller that outlive the step.
  * keep: when only some positions are scored or pooled, the last layer computes queries, feed-forward and head for
- * those alone; hidden states and targets then have shape (B,K). */
+ * those alone; hidden states and targets then have shape (B,K). Rows behind a length must not be read or scored. */
 typedef struct {
     int64_t b, t, s, k;
-    /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL.  Results for the rows behind a
-     * length are unspecified: nothing may read or score them. */
-    const int32_t *ids, *len;
-    const uint8_t *mask;     /* (B,T) key mask for special layouts, or NULL */
+    const int32_t *ids, *len; /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL */
+    const uint8_t *mask;      /* (B,T) key mask for special layouts, or NULL */
     const uint8_t *sees;     /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
                             sees nothing attends to all T evenly, as the references' do */
     bool causal;             /* rows of an encoder see no later rows, as in a decoder */

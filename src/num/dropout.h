@@ -1,11 +1,11 @@
 /* Which elements dropout keeps, for kernels that draw the mask themselves.
  *
- * An element is dropped when a decision of 16 bits is below cut = round(65536 p): p has a resolution of 2^-16, and the
- * gain of the kept elements is 1/(1-p) for the p that is drawn, so the expectation is exact.  The upper byte decides
- * but for one element in 256, where it equals that of the cut.  So elements go in groups of 128 that share eight
- * blocks of Philox4x32-7, the fewest rounds that pass all of BigCrush (Salmon et al., SC 2011): element e of group G
- * has byte e of the words of blocks 8 G .. 8 G + 7, first words first, so that a vector unit draws eight blocks
- * together.  An element whose byte ties takes its lower byte from a block of its own. */
+ * An element is dropped when a decision of 16 bits is below cut = round(65536 p): p has a resolution of 2^-16, and
+ * the gain of the kept elements is 1/(1-p) for the p that is drawn, so the expectation is exact.  The upper byte
+ * decides but for one element in 256, where it equals that of the cut.  So elements go in groups of 128 that share
+ * eight blocks of Philox4x32-7, the fewest rounds that pass all of BigCrush (Salmon et al., SC 2011): element e of
+ * group G has byte e of the words of blocks 8 G .. 8 G + 7, first words first, so that a vector unit draws eight
+ * blocks together.  An element whose byte ties takes its lower byte from a block of its own. */
 #ifndef NUM_DROPOUT_H
 #define NUM_DROPOUT_H
 
