@@ -6,8 +6,14 @@ PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpa
 FASTER := libdnnl-dev
 MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib cmocka
 
-MODE ?= release
+# With MPI the objects have a directory of their own; MPI_MODULE is pkg-config's name of Open MPI or MPICH.
+MODE ?= $(if $(MPI),mpi,release)
 OUT := build/$(MODE)
+ifneq ($(MPI),)
+MPI_MODULE ?= $(firstword $(foreach m,ompi-c mpi-c mpich,$(shell pkg-config --exists $m 2>/dev/null && echo $m)) ompi-c)
+PACKAGES += libopenmpi-dev openmpi-bin
+MODULES += $(MPI_MODULE)
+endif
 # The caller's CC, CPPFLAGS, CFLAGS and LDFLAGS hold: the flags come last, so that -O0 or -march=native win.
 ifeq ($(origin CC),default)
 CC := gcc
@@ -31,6 +37,7 @@ WARN := $(filter-out -Wdouble-promotion,$(WARN)) -Wno-pass-failed
 endif
 BASE := -std=c17 -D_GNU_SOURCE -Isrc -fPIC -fno-semantic-interposition -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
 release_FLAGS := -O3 -g
+mpi_FLAGS := $(release_FLAGS)
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 tsan_FLAGS := -O1 -g -DVERNIER_DEBUG -fsanitize=thread -fno-omit-frame-pointer
@@ -40,6 +47,9 @@ LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 l
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 LIBS += $(DNNL)
+ifneq ($(MPI),)
+LIBS += $(shell pkg-config --libs $(MPI_MODULE) 2>/dev/null)
+endif
 # The version is the release and git's state.  Sources that git does not know yet are built, too, and make a build dirty
 # like changed ones.  A tarball of `make dist` brings its state along, whatever repository it was unpacked in.
 UNTRACKED := $(shell git ls-files -o --exclude-standard -- src theory toy probes analysis packaging Makefile 2>/dev/null)
@@ -175,6 +185,13 @@ build/fuzz/seeds: tests/fuzz/seeds.c $(TESTED)
 .PHONY: fuzz fuzz-seeds
 .PRECIOUS: build/fuzz/%.o
 
+# Several processes: ranks of MPI on one machine and on four network namespaces, and Slurm.  A part that this machine
+# cannot run says so.
+check-scale: deps all $(OUT)/tests/tasks/test_lm ## run on several ranks, over four hosts in network namespaces and under Slurm (needs root and packages)
+	@+$(AGAIN) MPI=1 build/mpi/vernier
+	@VERNIER_SCALE=yes VERNIER_MPI=$(abspath build/mpi/vernier) VERBOSE=1 tests/run $(OUT) $(wildcard tests/scale/*.sh)
+.PHONY: check-scale
+
 N ?= 20
 mutate: all tests ## put N small faults (20) into FILE='src/...', one at a time, and list those that no test notices
 	@tests/mutate $(N) $(FILE)
@@ -242,6 +259,15 @@ $(OUT)/flags: force # changes only when the compiler or the flags do
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)) $(COMPILER)' | cmp -s - $@ || \
 	  echo '$(subst ','"'"',$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)) $(COMPILER)' >$@
+
+# The one file that knows MPI.
+ifneq ($(MPI),)
+$(OUT)/src/base/wire.o: FLAGS := -DVERNIER_MPI $(shell pkg-config --cflags $(MPI_MODULE) 2>/dev/null | sed 's/-I/-isystem /g')
+$(OUT)/src/base/wire.o: | mpi-there
+mpi-there:
+	@pkg-config --exists $(MPI_MODULE) || { echo "MPI=1: pkg-config finds neither Open MPI nor MPICH (make deps MPI=1)" >&2; exit 2; }
+.PHONY: mpi-there
+endif
 
 # The assembler puts the page into the object.
 $(OUT)/analysis/explorer.o: $(wildcard analysis/explorer/*)

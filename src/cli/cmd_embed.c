@@ -236,5 +236,6 @@ static const Command EMBED = {
     .choices = CHOICES,
     .least = 1,
     .most = -1,
+    .ranks = true,
     .run = embed};
 REGISTER(command, EMBED)

@@ -214,5 +214,6 @@ static const Command PREDICT = {
     .choices = CHOICES,
     .least = 1,
     .most = 2,
+    .ranks = true,
     .run = predict};
 REGISTER(command, PREDICT)

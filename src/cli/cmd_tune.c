@@ -2,13 +2,36 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "base/ranks.h"
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
+#include "train/shards.h"
 
 /* ---- options */
+
+/* A start by mpirun or srun takes shards for any number of ranks, so that one rank computes what several do. */
+static Status read_shards(TuneOptions *o, const Args *a)
+{
+    TRY(args_int(&o->shards, a, "shards", ranks_launched() ? SHARDS_LAUNCHED : 1, 1, SHARDS_MOST));
+    if (o->shards >= ranks_size()) return OK;
+    return err_fail(E_CONFIG, "--shards %lld: expected at least one for each of the %d ranks", (long long)o->shards,
+                    ranks_size());
+}
+
+/* A network alone is trained in steps that ranks share. */
+static Status check_shards(const TuneJob *j, const Args *a)
+{
+    if (j->p.peft) return OK;
+    if (args_given(a, "shards")) return err_fail(E_CONFIG, "--shards is for a network; %s has none", j->p.method);
+    if (ranks_size() == 1) return OK;
+    return err_fail(E_CONFIG,
+                    "--method %s runs as one process, and %d were started; expected a network, or a start "
+                    "without mpirun or srun",
+                    j->p.method, ranks_size());
+}
 
 static Status read_numbers(TuneOptions *o, const Args *a)
 {
@@ -17,6 +40,7 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     TRY(args_int(&o->epochs, a, "epochs", r ? r->epochs : t->epochs, 1, 100000));
     TRY(args_int(&o->batch, a, "batch", r ? r->batch : t->batch, 1, 65536));
     TRY(args_int(&o->parts, a, "accumulate", 1, 1, 65536));
+    TRY(read_shards(o, a));
     TRY(args_int(&o->parameters, a, "parameters", 0, 1, INT64_MAX));
     TRY(args_int(&o->evaluations, a, "evaluations", r ? r->evaluations : t->evaluations, 1, 1000));
     TRY(args_int(&o->patience, a, "patience", r ? r->patience : 25, 0, 1000000));
@@ -149,6 +173,7 @@ static Status tune(const Args *a)
     TRY(read_options(&j.o, a));
     if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
     TRY(tune_check(&j));
+    TRY(check_shards(&j, a));
     if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j.o.task)->input);
     TRY(tune_blocks(&j, a));
     TRY(tune_read(&j));
@@ -221,6 +246,10 @@ static const Option OPTIONS[] = {
     {"epochs", "N", "number of epochs (default 10; lm: 3)"},
     {"batch", "N", "examples in each step (default 32; lm: 8)"},
     {"accumulate", "N", "accumulate the gradient of a step over N parts of its batch: less memory, the same step"},
+    {"shards", "N",
+     "cut the batch of a step into N shards, which the ranks of mpirun or srun share out; the result depends on N "
+     "and "
+     "not on the ranks (default 8 under mpirun or srun, else 1)"},
     {"learning-rate", "RATE", "peak of the linear schedule; the default depends on task and method", .alias = "lr"},
     {"evaluations", "N", "evaluations in each epoch (default 5; lm: 2)"},
     {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
@@ -270,5 +299,6 @@ static const Command TUNE = {
                "  vernier predict defects new.jsonl",
     .options = OPTIONS,
     .choices = CHOICES,
+    .ranks = true,
     .run = tune};
 REGISTER(command, TUNE)

@@ -59,6 +59,7 @@ typedef struct {
     const char *among;          /* the words that operands are among; NULL: any, files as a rule */
     const Choice *choices;      /* ends with {0}; NULL: none */
     bool hidden;                /* the overview leaves it out */
+    bool ranks;                 /* several processes may work on it together (base/ranks.h) */
     const char *example;        /* one or more lines, each a command that works */
     const Option *options;      /* ends with {0}; NULL: none */
     bool settings;              /* options that are not in the table are kept: args_settings() */

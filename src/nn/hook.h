@@ -60,6 +60,7 @@ typedef struct { /* one forward pass */
     bool train;          /* dropout on */
     struct Cache *cache; /* decoding with a key/value cache, or NULL */
     bool checkpoint;     /* keep only each layer's input and run the layer again when going back */
+    const double *share; /* of the terms of a loss in a part of a batch (train/train.h), or NULL: 1 each */
 } Pass;
 uint64_t pass_stream(const Pass *, Where, const char *purpose); /* a dropout stream for one place */
 

@@ -10,6 +10,7 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/ranks.h"
 #include "run/folder.h"
 
 volatile sig_atomic_t signals_line;
@@ -25,7 +26,7 @@ _Noreturn static void end_now(void)
     dirs_unmake();
     folder_interrupted();
     if (signals_line) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
-    if (!parent) (void)!write(STDERR_FILENO, message, sizeof message - 1);
+    if (!parent && ranks_first()) (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(err_exit_status(E_INTERRUPT));
 }
 
@@ -81,7 +82,21 @@ void signals_watch(void)
     signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of writing like a full disk */
 }
 
-int signals_seen(void)
+void signals_ignore(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+}
+
+int signals_here(void)
 {
     return stopped;
+}
+
+/* Of several ranks all stop at the same step, for a signal that one of them has seen. */
+int signals_seen(void)
+{
+    if (ranks_size() == 1) return stopped;
+    if (ranks_signal()) stopped = ranks_signal();
+    return ranks_signal();
 }

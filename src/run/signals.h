@@ -11,7 +11,9 @@
 
 void signals_watch(void); /* installs the handlers; once in the program, and once in every job that it forks */
 void signals_wait(int change);
-int signals_seen(void); /* the last one noted, or 0 */
+void signals_ignore(void); /* from here on none ends the program: it ends by itself */
+int signals_seen(void); /* the last one noted, or 0; of several ranks the one that they agreed on */
+int signals_here(void); /* the last one that this process has noted */
 
 /* A line on the terminal waits to be rewritten; a signal that ends the program wipes it. */
 extern volatile sig_atomic_t signals_line;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "io/safetensors.h"
 #include "nn/finite.h"
 
@@ -120,26 +121,32 @@ Var *jit_loss(Model *m, Pass *p, const Batch *x, void *user)
                       j->focal ? op_focal(p->tape, y, label, FOCAL_ALPHA, FOCAL_GAMMA) : op_bce(p->tape, y, label));
 }
 
+static Status predict_batch(double *out, JitModel *j, const Hooks *hooks, Arena *step, const Batch *x)
+{
+    Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
+    Tensor y = jit_logits(j, &pass, x)->val;
+    for (int64_t i = 0; i < x->b; i++) out[x->row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
+    return model_blame(tensor_finite(y, "the logits of commits"), j->model);
+}
+
 Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bool (*each)(int64_t done, void *),
                    void *user)
 {
     Batcher *feed;
     Arena plan = arena_open(0);
     Status s = batcher_open(&feed, &plan, &j->tokens, &(BatchPlan){.tokens = 8192, .pad = j->model->config.pad});
-    for (int64_t done = 0; !s && done < j->tokens.n;) {
+    memset(out, 0, sizeof *out * (size_t)j->tokens.n);
+    for (int64_t done = 0, i = 0; !s && done < j->tokens.n; i++) {
         ArenaMark mark = arena_mark(step);
         Batch x;
         batcher_next(feed, step, &x, NULL);
-        Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
-        Tensor y = jit_logits(j, &pass, &x)->val;
-        s = model_blame(tensor_finite(y, "the logits of commits"), j->model);
-        for (int64_t i = 0; i < x.b; i++) out[x.row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
+        if (ranks_own(i)) s = predict_batch(out, j, hooks, step, &x);
         done += x.b;
         arena_drop(step, mark);
         if (!s && each && !each(done, user)) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&plan);
-    return s;
+    return ranks_unite(s, out, sizeof *out * (size_t)j->tokens.n);
 }
 
 /* Observes the attention of the last layer in one forward pass over the commit. */

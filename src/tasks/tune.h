@@ -54,6 +54,7 @@ typedef struct {
     bool score_all;     /* lm: prompts, too */
     const char *key;    /* lm: the member that holds a row's text */
     int64_t parts;      /* in which a step takes its batch */
+    int64_t shards;     /* in which it is shared out among ranks; 1: the batch as it is */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
     LoadOptions load;   /* how the model's weights are read, as predictor_open() takes it */

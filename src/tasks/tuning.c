@@ -101,7 +101,7 @@ static void judge_loss(double *score, double *tie, TuneMeasured *m, Arena *step,
 static Status judge_messages(double *score, double *tie, TuneMeasured *m, Arena *step, Tuning *t)
 {
     Evaluation e;
-    cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e);
+    TRY(cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e));
     judge_loss(score, tie, m, step, &e);
     return OK;
 }
@@ -163,7 +163,7 @@ Status tuning_open(Tuning *t)
     if (t->total > INT32_MAX) return err_fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
     c.total = t->total, c.lr = t->lr, c.parts = t->parts, c.checkpoint = t->checkpoint;
     c.schedule = SCHEDULE_LINEAR, c.seed = t->seed;
-    c.loss = t->loss, c.user = t->loss_user;
+    c.loss = t->loss, c.weigh = t->weigh, c.user = t->loss_user, c.shards = t->shards;
     t->stand = fit_begin();
     TRY(batcher_open(&t->feed, t->run, &t->train, &plan));
     return trainer_open(&t->trainer, t->run, t->model, t->hooks, &c);

@@ -73,6 +73,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     PeftConfig cfg;
     int64_t rows, total;     /* examples in a step; steps */
     int64_t parts;           /* in which a step takes them; 0: one */
+    int64_t shards;          /* TrainConfig's */
     int64_t every, patience; /* steps between evaluations; FitPlan's patience */
     double lr;
     bool checkpoint; /* TrainConfig's */
@@ -89,6 +90,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     Examples valid_texts;    /* language modelling */
     Examples train;          /* the training set */
     BatchLossFn *loss;
+    BatchWeighFn *weigh;
     void *loss_user;
     Status (*judge)(double *score, double *tie, TuneMeasured *, Arena *step, Tuning *);
     const void *judged; /* data of a task with its own judge */
