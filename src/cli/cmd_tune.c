@@ -86,7 +86,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
     static const char *const LOSSES[] = {"cross-entropy", "focal", NULL};
-    int task, head, score, loss, form, objectives;
+    int task, head, score, loss, form, objectives, trunk;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
     if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg, lm or pretrain");
     TRY(args_word(&task, a, "task", 0, names));
@@ -94,6 +94,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
     TRY(args_word(&loss, a, "loss", 0, LOSSES));
     TRY(args_word(&objectives, a, "objectives", 0, REVIEW_FORM));
+    TRY(args_word(&trunk, a, "trunk-cache", TRUNK_AUTO, TRUNK_KEEP));
     TRY(args_word(&form, a, "form", 0, (const char *const[]){"mcmd", "review", NULL}));
     *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
@@ -112,12 +113,29 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .objectives = (ReviewForm)objectives,
                        .key = args_text(a, "text-key", LM_KEY),
                        .as_published = args_given(a, "as-published"),
+                       .trunk = args_given(a, "no-trunk-cache") ? TRUNK_OFF : (TrunkKeep)trunk,
+                       .shared = args_text(a, "trunk-dir", NULL),
                        .best_threshold = args_given(a, "best-threshold")};
     o->recipe = recipe_find(o->method);
     if (o->recipe) o->method = o->recipe->method;
     TRY(check_task(a, o->task));
     TRY(read_load(&o->load, a));
     return read_numbers(o, a);
+}
+
+/* --layers, and the options that go with it. */
+static Status tune_layers(TuneJob *j, const Args *a)
+{
+    static const char *const WITH[] = {"trunk-cache", "no-trunk-cache", "trunk-dir"};
+    const char *list = args_text(a, "layers", NULL);
+    if (list) TRY(tune_set_layers(j, list));
+    if (args_given(a, "trunk-cache") && args_given(a, "no-trunk-cache"))
+        return err_fail(E_CONFIG, "--trunk-cache and --no-trunk-cache exclude each other");
+    if (args_given(a, "trunk-dir") && j->o.trunk != TRUNK_FILE)
+        return err_fail(E_CONFIG, "--trunk-dir requires --trunk-cache file");
+    for (size_t i = 0; !list && i < sizeof WITH / sizeof *WITH; i++)
+        if (args_given(a, WITH[i])) return err_fail(E_CONFIG, "--%s requires --layers", WITH[i]);
+    return OK;
 }
 
 /* ---- the command */
@@ -175,6 +193,7 @@ static Status tune(const Args *a)
     TRY(tune_check(&j));
     TRY(check_shards(&j, a));
     if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j.o.task)->input);
+    TRY(tune_layers(&j, a));
     TRY(tune_blocks(&j, a));
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
@@ -206,6 +225,21 @@ static const Option OPTIONS[] = {
      "(vernier list methods names all)"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
+    {"layers", "LIST",
+     "the method acts in these layers alone: top:2, bottom:3, 0,3-5, encoder:top:1 or all (default); full then "
+     "trains "
+     "those layers and the head.  The frozen layers below the first of them run without dropout, once for each text"},
+    {"trunk-cache", "WHERE",
+     "with --layers: what the frozen layers compute is kept in memory and, beyond a quarter of the machine's, in a "
+     "file "
+     "of the unfinished run (auto, default), in memory alone, in a file that later and parallel runs share (file), "
+     "or "
+     "not (off).  The results are the same bytes"},
+    {"no-trunk-cache", NULL, "the same as --trunk-cache off"},
+    {"trunk-dir", "DIR",
+     "the directory of --trunk-cache file (default: vernier/trunk in $XDG_CACHE_HOME or ~/.cache); it may be removed "
+     "at "
+     "any time"},
     {"full-blocks", "LIST",
      "layers of the model that train whole beside the method's parameters: 6-11, or encoder:0-2,decoder:5; alone "
      "with "
@@ -266,6 +300,7 @@ static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},
                                  {"head", "single|concat|expert"},
                                  {"score", "completion|all"},
                                  {"loss", "cross-entropy|focal"},
+                                 {"trunk-cache", "auto|off|memory|file"},
                                  {"form", "mcmd|review"},
                                  {"objectives", "codereviewer|cct5"},
                                  {"features", "13|14"},

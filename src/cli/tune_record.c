@@ -308,6 +308,11 @@ static void add_config(cJSON *root, const TuneJob *j)
     }
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "options", o->options);
+    if (o->layers) cJSON_AddStringToObject(c, "layers", o->layers);
+    if (j->t.trunk_layers) {
+        cJSON_AddNumberToObject(c, "frozen-layers-without-dropout", j->t.trunk_layers);
+        cJSON_AddStringToObject(c, "trunk-cache", TRUNK_KEEP[o->trunk]);
+    }
     if (o->blocks) cJSON_AddStringToObject(c, "full-blocks", o->blocks);
     cJSON_AddStringToObject(c, "model", o->model ? o->model : j->p.task->base + 2);
     if (o->tokenizer) cJSON_AddStringToObject(c, "tokenizer", o->tokenizer);

@@ -34,18 +34,44 @@ Status tune_check(TuneJob *j)
 }
 
 /* In the text of the options commas separate these, so the layers are separated by '|'. */
+static const char *with_bars(TuneJob *j, const char *list)
+{
+    char *own = str_copy(j->run, list, strlen(list));
+    for (char *c = own; (c = strchr(c, ','));) *c = '|';
+    return own;
+}
+
+/* The user's options of the method, and the lists that have options of the command. */
+static Status put_lists(TuneJob *j)
+{
+    Buf b = buf_open(j->run);
+    buf_print(&b, "%s", j->o.options);
+    if (j->o.layers) buf_print(&b, "%slayers=%s", b.len ? "," : "", j->o.layers);
+    if (j->o.blocks) buf_print(&b, "%sblocks=%s", b.len ? "," : "", j->o.blocks);
+    j->p.options = b.text;
+    return peft_set(&(PeftConfig){0}, j->run, b.text);
+}
+
+Status tune_set_layers(TuneJob *j, const char *list)
+{
+    const Predictor *p = &j->p;
+    if (!p->peft) return err_fail(E_CONFIG, "--layers is for the methods of peft; %s has no layers", p->method);
+    if (p->peft->before_layers)
+        return err_fail(E_CONFIG, "--layers: %s acts in front of all layers; expected a method that acts within them",
+                        p->method);
+    j->o.layers = with_bars(j, list);
+    return put_lists(j);
+}
+
 Status tune_set_blocks(TuneJob *j, const char *list)
 {
-    Predictor *p = &j->p;
-    char *own = str_copy(j->run, list, strlen(list));
+    const Predictor *p = &j->p;
     if (!p->peft) return err_fail(E_CONFIG, "--full-blocks is for the methods of peft; %s has no layers", p->method);
     if (p->peft->trains_all)
         return err_fail(E_CONFIG, "--full-blocks: %s trains every layer already; expected another --method",
                         p->method);
-    for (char *c = own; (c = strchr(c, ','));) *c = '|';
-    j->o.blocks = own;
-    p->options = str_print(j->run, "%s%sblocks=%s", j->o.options, *j->o.options ? "," : "", own);
-    return peft_set(&(PeftConfig){0}, j->run, p->options);
+    j->o.blocks = with_bars(j, list);
+    return put_lists(j);
 }
 
 Status tune_read(TuneJob *j)

@@ -39,6 +39,7 @@ typedef struct {
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
     const char *tokenizer;        /* NULL: the model's */
+    const char *layers;           /* in which the method acts, alone; NULL: all; tune_set_layers() */
     const char *blocks;           /* layers that train whole beside the method; NULL: none; tune_set_blocks() */
     const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
@@ -57,6 +58,8 @@ typedef struct {
     int64_t shards;     /* in which it is shared out among ranks; 1: the batch as it is */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
+    TrunkKeep trunk;    /* of what frozen layers compute, with `layers` */
+    const char *shared; /* TrunkPlan's */
     LoadOptions load;   /* how the model's weights are read, as predictor_open() takes it */
 } TuneOptions;
 
@@ -78,13 +81,15 @@ struct TuneJob {
 Status tune_check(TuneJob *);
 /* After the check: layers of the base that train whole beside the method (peft/blocks.h); a second call counts. */
 Status tune_set_blocks(TuneJob *, const char *list);
+/* Likewise, and before it: the layers in which the method acts (peft/layers.h). */
+Status tune_set_layers(TuneJob *, const char *list);
 Status tune_read(TuneJob *);
 /* Writes below `dir`; where `resume`, continues from the files of an interrupted call. */
 Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
 #define TUNE_SCRATCH                                                                                                 \
     "train.json|train-*.safetensors|best.sha256|metrics.sha256|draft.json|encoder.sha256|encoder.train.safetensors|" \
-    "writer.sha256"
+    "writer.sha256|trunk.cache"
 
 Status tune_commits(TuneJob *); /* the change records of --train and --valid, into train, valid and all */
 

@@ -344,6 +344,7 @@ Status tune_train(TuneJob *j, double lr)
     Tuning *t = &j->t;
     t->rows = o->batch, t->parts = o->parts, t->shards = o->shards, t->seed = (uint64_t)o->seed;
     t->total = tuning_epoch(t) * o->epochs, t->every = tuning_epoch(t) / o->evaluations;
+    t->trunk = (TrunkPlan){.keep = o->trunk, .scratch = j->p.dir, .shared = o->shared};
     t->patience = o->patience, t->lr = o->lr >= 0 ? o->lr : lr;
     TRY(tuning_open(t));
     Work w = {.j = j, .saved = -1, .settings = settings_of(j)};

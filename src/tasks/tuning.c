@@ -236,9 +236,38 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     return !is_stopped(w);
 }
 
+/* ---- frozen layers */
+
+/* Where the method acts in some layers alone, what is below them runs once for each text. */
+static Status open_trunk(Trunk **out, Tuning *t)
+{
+    TrunkPlan plan = t->trunk;
+    *out = NULL;
+    if (!t->cfg.layers) return OK;
+    plan.say = t->watch.remark, plan.user = t->watch.user;
+    TRY(trunk_open(out, t->run, t->model, t->hooks, &plan));
+    t->trunk_layers = trunk_layers(*out);
+    if (t->trunk_layers)
+        tuning_remark(&t->watch, t->run, "the first %s frozen and %s without dropout; trunk cache: %s",
+                      t->trunk_layers == 1 ? "layer is" : str_print(t->run, "%d layers are", t->trunk_layers),
+                      t->trunk_layers == 1 ? "runs" : "run", TRUNK_KEEP[plan.keep]);
+    return OK;
+}
+
+static void end_trunk(Trunk *trunk, const Tuning *t)
+{
+    if (!trunk) return;
+    TrunkCount n = trunk_count(trunk);
+    trunk_close(trunk);
+    if (t->trunk_layers)
+        tuning_remark(&t->watch, t->run, "the frozen layers ran for %lld texts; %lld were in the trunk cache",
+                      (long long)n.computed, (long long)n.found);
+}
+
 /* Continues the training with early stopping; the sink keeps the best weights and saves the state. */
 Status tuning_run(Tuning *t, const TuneSink *sink)
 {
+    Trunk *trunk;
     Work w = {.t = t};
     const FitPlan plan = {.every = t->every > 1 ? t->every : 1,
                           .patience = t->patience,
@@ -249,11 +278,13 @@ Status tuning_run(Tuning *t, const TuneSink *sink)
                           .each = each,
                           .user = &w};
     t->sink = sink;
+    TRY(open_trunk(&trunk, t));
     batcher_seek(t->feed, t->trainer->step);
     if (t->watch.begun) t->watch.begun("tuning", t->trainer->step, t->watch.user);
     set_idle(&t->watch, false);
     Status status = fit_run(t->trainer, t->feed, &plan, &t->stand);
     set_idle(&t->watch, true);
+    end_trunk(trunk, t);
     return status;
 }
 

@@ -15,6 +15,7 @@
 #ifndef TASKS_TUNING_H
 #define TASKS_TUNING_H
 
+#include "nn/trunk.h"
 #include "peft/peft.h"
 #include "tasks/cmg.h"
 #include "tasks/jit_model.h"
@@ -79,8 +80,10 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     bool checkpoint; /* TrainConfig's */
     uint64_t seed;
     TuneWatch watch;
+    TrunkPlan trunk; /* with cfg.layers: where results of the frozen layers are kept; its say is the watch's remark */
 
     int64_t parameters, trainable; /* once attached */
+    int trunk_layers;              /* once running: frozen layers below the first trained one, without dropout */
     JitModel jit, jit_valid;       /* defect prediction: the head over the training and the validation commits */
     const JitSet *valid;
     JitChoice choice;
