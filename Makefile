@@ -69,7 +69,7 @@ $(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o $(OUT)/src/num/matvec_av
 $(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o $(OUT)/src/num/matvec_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
 
 # Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
-$(OUT)/src/io/stored.o $(OUT)/src/io/blocks.o: FLAGS := -fno-trapping-math
+$(OUT)/src/io/stored.o $(OUT)/src/num/blocks.o: FLAGS := -fno-trapping-math
 
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
 default:
@@ -272,7 +272,7 @@ endif
 # The assembler puts the page into the object.
 $(OUT)/analysis/explorer.o: $(wildcard analysis/explorer/*)
 
-$(OUT)/src/num/gemm.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
+$(OUT)/src/num/gemm.o $(OUT)/src/num/bf16.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
 $(OUT)/src/num/gemm.o: $(OUT)/products
 $(OUT)/products: force # changes only when the library does
 	@mkdir -p $(@D)

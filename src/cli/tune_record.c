@@ -319,6 +319,7 @@ static void add_config(cJSON *root, const TuneJob *j)
     if (!o->model) cJSON_AddStringToObject(c, "encoder", o->small);
     if (o->language) cJSON_AddStringToObject(c, "language", o->language);
     if (o->load.widen) cJSON_AddStringToObject(c, "dtype", "float32");
+    if (o->load.bf16) cJSON_AddStringToObject(c, "dtype", "bf16");
     if (o->load.vocab_from_file) cJSON_AddBoolToObject(c, "vocab-from-file", true);
     cJSON_AddNumberToObject(c, "epochs", (double)o->epochs);
     cJSON_AddNumberToObject(c, "batch", (double)o->batch);
