@@ -23,6 +23,7 @@ Status file_read(Bytes *out, Arena *, const char *path); /* E_IO names the path 
 Status file_map(Bytes *out, const char *path);           /* read-only mapping, no final NUL; text NULL if empty */
 void file_unmap(Bytes);
 bool file_is_dir(const char *path);
+Status file_there(const char *path);                /* E_IO: nothing can be read there; NULL: nothing is asked for */
 const char *file_folder(Arena *, const char *path); /* that a file lies in; of anything else the path itself */
 Status file_make_dir(const char *path);             /* with its parents; an existing one is fine */
 

@@ -1,6 +1,7 @@
 /* vernier tune: a model for a task from the user's own data, as a directory that vernier predict reads. */
 #include <string.h>
 
+#include "base/hf_cache.h"
 #include "base/print.h"
 #include "base/ranks.h"
 #include "base/str.h"
@@ -183,17 +184,35 @@ static void print_remark(const char *line, void *user)
     print_err("%s\n", line);
 }
 
+/* The options, before any file is read. */
+static Status prepare(TuneJob *j, const Args *a)
+{
+    TRY(read_options(&j->o, a));
+    if (!args_given(a, "out")) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
+    TRY(tune_check(j));
+    TRY(check_shards(j, a));
+    if (!j->o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j->o.task)->input);
+    return tune_layers(j, a);
+}
+
+static Status check(const Args *a)
+{
+    TuneJob j = {.run = args_arena(a)};
+    const char *blocks = args_text(a, "full-blocks", NULL), *model;
+    TRY(prepare(&j, a));
+    if (blocks) TRY(tune_set_blocks(&j, blocks));
+    if (j.o.model) TRY(hf_cache_find(&model, j.run, j.o.model));
+    TRY(file_there(j.o.model ? model : NULL));
+    TRY(file_there(j.o.valid));
+    return file_there(j.o.train);
+}
+
 static Status tune(const Args *a)
 {
     TuneJob j = {.run = args_arena(a), .watch.remark = args_quiet(a) ? NULL : print_remark};
     Folder f;
     const char *out = args_text(a, "out", NULL);
-    TRY(read_options(&j.o, a));
-    if (!out) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
-    TRY(tune_check(&j));
-    TRY(check_shards(&j, a));
-    if (!j.o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j.o.task)->input);
-    TRY(tune_layers(&j, a));
+    TRY(prepare(&j, a));
     TRY(tune_blocks(&j, a));
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
@@ -335,5 +354,6 @@ static const Command TUNE = {
     .options = OPTIONS,
     .choices = CHOICES,
     .ranks = true,
-    .run = tune};
+    .run = tune,
+    .check = check};
 REGISTER(command, TUNE)

@@ -63,7 +63,7 @@ static const Option *find_in(const Option *table, const char *name, size_t n)
     return NULL;
 }
 
-static const Option *find(const Command *c, const char *name, size_t n)
+const Option *option_find(const Command *c, const char *name, size_t n)
 {
     const Option *o = find_in(c->options, name, n);
     return o ? o : find_in(COMMON_OPTIONS, name, n);
@@ -72,7 +72,7 @@ static const Option *find(const Command *c, const char *name, size_t n)
 /* The name that --help shows for an option, by any of its names. */
 static const char *shown_name(const Args *a, const char *option)
 {
-    const Option *o = find(a->command, option, strlen(option));
+    const Option *o = option_find(a->command, option, strlen(option));
     CHECK(o, "option --%s is not in the table of %s", option, a->command->name);
     return o->name;
 }
@@ -100,7 +100,7 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
 {
     const char *name = argv[*i] + 2, *equals = strchr(name, '=');
     size_t n = equals ? (size_t)(equals - name) : strlen(name);
-    const Option *o = find(a->command, name, n);
+    const Option *o = option_find(a->command, name, n);
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     if (!o && !a->command->settings) return unknown(a->command, str_copy(a->arena, name, n));
     if (o && !o->argument) {
@@ -177,7 +177,7 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
         else if (options && argv[i][0] == '-' && argv[i][1])
             return err_fail(E_CONFIG, "unknown option %s; options begin with two dashes", argv[i]);
         else
-            a->operand[a->n_operand++] = argv[i];
+            a->operand[a->n_operand++] = argv[i], options = options && !c->words;
     }
     if (args_help(a)) return OK;
     if (!a->n_operand && config.operands) a->operand = config.operand, a->n_operand = config.operands;
@@ -267,7 +267,7 @@ static Status check_inputs(const Args *a, const char *role, const char *path, in
         if (a->operand[i] != path && same_file(path, a->operand[i])) return twice(path, "an input", role);
     for (int i = 0; i < a->n_given; i++) {
         const KeyValue *p = &a->given[i];
-        const Option *o = find(a->command, p->key, strlen(p->key));
+        const Option *o = option_find(a->command, p->key, strlen(p->key));
         bool names_file = o->argument && str_glob("FILE|DIR|PATH|MODEL", o->argument);
         if (names_file && p->value != path && same_file(path, p->value))
             return twice(path, str_print(a->arena, "--%s", p->key), role);
@@ -398,7 +398,7 @@ static bool applies_to(const char *verb, const Option *o)
 Status args_of(const Args *a, const char *verb)
 {
     for (int i = 0; i < a->n_given; i++) {
-        const Option *o = find(a->command, a->given[i].key, strlen(a->given[i].key));
+        const Option *o = option_find(a->command, a->given[i].key, strlen(a->given[i].key));
         if (!applies_to(verb, o))
             return err_fail(E_CONFIG, "--%s is for %s", o->name, words_listed(a->arena, o->of, ", "));
     }

@@ -24,6 +24,7 @@ static void print_overview(Arena *a, FILE *to)
     for (const Command **c = commands(a); *c; c++) print_to(to, "  %-11s %s\n", (*c)->name, (*c)->summary);
     print_to(to, "\n'vernier COMMAND --help' shows the options; 'vernier --version' names the build\n"
                  "\nexit codes\n  0 done   1 the work failed   2 wrong usage   3 bad input file   130 interrupted\n"
+                 "  75 stopped by SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2; the same command continues\n"
                  "\nexample\n  vernier list\n");
 }
 
@@ -124,5 +125,5 @@ int cli_main(int argc, char **argv)
     if (status) print_err("vernier: %s\n", err_message());
     if (status && getenv("VERNIER_TRACE")) print_err("%s\n", err_trace());
     ranks_close();
-    return err_exit_status(status);
+    return status == E_INTERRUPT ? signals_exit_status() : err_exit_status(status);
 }
