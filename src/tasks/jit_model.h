@@ -45,7 +45,7 @@ void jit_model_set(JitModel *, const Recipe *r, bool as_published);
 void jit_model_show(JitModel *, Arena *, const JitSet *, const Examples *tokens, const JitScale *);
 Var *jit_logits(JitModel *, Pass *, const Batch *); /* (B,1,1) */
 BatchLossFn jit_loss;                               /* user: JitModel * */
-BatchWeighFn jit_weigh;                             /* the weights that its mean divides by, where there is a weight */
+BatchWeighFn jit_weigh; /* the weights that its mean divides by, where there is a weight */
 /* Probabilities (N) of the set shown.  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
 Status jit_predict(double *out, JitModel *, const Hooks *, Arena *step, bool (*each)(int64_t done, void *), void *);
 /* How much attention the pooled token of commit i of the set shown pays to each of its tokens, in the last layer, as
