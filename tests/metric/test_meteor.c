@@ -1,6 +1,6 @@
 /* nltk's METEOR: the rule as nltk states it, pair by pair, against meteor_nltk(), which compares no pairs; and the
- * scores that nltk 3.8.1 gives with the whole WordNet, where one is installed.  METEOR 1.5 with lists of words written
- * here; test_messages.c has its published scores, where the data are. */
+ * scores that nltk 3.8.1 gives with the whole WordNet, where one is installed.  METEOR 1.5 with lists of words that
+ * are written here; test_messages.c has its published scores, where the data are. */
 #include "expect.h"
 
 #include <string.h>

@@ -531,7 +531,7 @@ static void a_weighted_loss_is_its_formula(void **state)
     near(tape_scalar(jit_loss(m, &p, &batch, &j)), 0, 0, "no commit with a label");
 }
 
-/* As published, CCT5's head is the one drawn last, whatever the model brings; on the text alone its dropout goes on. */
+/* As published, CCT5's head is drawn anew, whatever the model brings; on the text alone its dropout goes on. */
 static void the_published_head_drops_while_it_scores(void **state)
 {
     (void)state;
