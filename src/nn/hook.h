@@ -52,16 +52,19 @@ const char *site_name(Site);
 const char *part_name(Part); /* "encoder", "decoder", "cross" */
 
 struct Cache;
+struct Below;
 struct Pack;
 typedef struct Hooks Hooks;
 typedef struct { /* one forward pass */
     Tape *tape;
-    const Hooks *hooks;      /* NULL: the base model */
-    uint64_t seed;           /* of this pass: dropout streams are named under it */
-    bool train;              /* dropout on */
-    struct Cache *cache;     /* decoding with a key/value cache, or NULL */
-    bool checkpoint;         /* keep only each layer's input and run the layer again when going back */
-    const struct Pack *pack; /* within a stack that runs without padding; set by block_run() */
+    const Hooks *hooks;        /* NULL: the base model */
+    uint64_t seed;             /* of this pass: dropout streams are named under it */
+    bool train;                /* dropout on */
+    struct Cache *cache;       /* decoding with a key/value cache, or NULL */
+    bool checkpoint;           /* keep only each layer's input and run the layer again when going back */
+    const struct Below *below; /* begins above frozen layers whose result is known (nn/trunk.h), or NULL */
+    const double *share;       /* of the terms of a loss in a part of a batch (train/train.h), or NULL: 1 each */
+    const struct Pack *pack;   /* within a stack that runs without padding; set by block_run() */
 } Pass;
 /* Dropout of a value within a pass, with p 0 when not training; packed or not, the same elements are dropped. */
 Var *pass_dropout(const Pass *, Var *x, double p, uint64_t stream);

@@ -1,6 +1,7 @@
 /* Rows of unequal length without their padding: when a stack may run so, and where its rows then begin.  Dropout and
  * attention keep the numbers of their elements, so nothing but the rows of padding differs. */
 #include "nn/block.h"
+#include "nn/trunk.h"
 
 /* Rows of the given lengths, or of T. */
 static Pack *pack_new(Arena *a, int64_t b, int64_t t, const int32_t *len)
@@ -18,7 +19,7 @@ static bool packs(const Pass *p, const Stack *s, const Rows *r)
 {
     int64_t n = 0;
     if (!r->len || r->mask || r->sees || r->even || r->causal || r->at || r->bias || r->layer_bias || r->memory ||
-        p->cache || s->causal || s->rope_dims || !hooks_by_row(p->hooks, s->part))
+        p->cache || (p->below && p->below->out) || s->causal || s->rope_dims || !hooks_by_row(p->hooks, s->part))
         return false;
     for (int64_t b = 0; b < r->b; b++) {
         n += r->len[b];
