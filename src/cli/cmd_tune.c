@@ -49,6 +49,7 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     TRY(args_int(&o->length, a, "length", 0, 1, 1 << 16));
     TRY(args_int(&o->target, a, "target", 0, 1, 1 << 16));
     TRY(args_int(&o->features, a, "features", N_FEATURES, N_FEATURES - 1, N_FEATURES));
+    TRY(args_real(&o->weight, a, "positive-weight", r ? r->weight : 0, 1e-3, 1e3));
     TRY(args_real(&o->lr, a, "learning-rate", r ? r->lr : -1, 0, 100));
     return args_real(&o->cut, a, "validation-fraction", 0.2, 0.01, 0.9);
 }
@@ -119,6 +120,7 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .best_threshold = args_given(a, "best-threshold")};
     o->recipe = recipe_find(o->method);
     if (o->recipe) o->method = o->recipe->method;
+    if (o->recipe && !args_given(a, "loss")) o->focal = o->recipe->focal;
     TRY(check_task(a, o->task));
     TRY(read_load(&o->load, a));
     return read_numbers(o, a);
@@ -237,8 +239,8 @@ static const Option OPTIONS[] = {
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
      "lora (default), adapter (Houlsby's), prefix, full, ...; jit: or jit-fine, which is full with the settings of "
-     "its "
-     "paper (learning rate 1e-5, batch 24, 50 epochs, patience 50), or a baseline: words, la, ... (vernier list)"},
+     "its paper (learning rate 1e-5, batch 24, 50 epochs, patience 50), or cct5 (2e-5, batch 32, 5 epochs, focal "
+     "loss, defects weighted 3), or a baseline: words, la, ... (vernier list)"},
     {"options", "K=V,..",
      "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
      "(vernier list methods names all)"},
@@ -274,6 +276,8 @@ static const Option OPTIONS[] = {
      "jit: single (text only), concat (text and features; default if every commit has features) or expert (features "
      "only)"},
     {"loss", "LOSS", "jit: cross-entropy (default) or focal (alpha 1/4, gamma 2)"},
+    {"positive-weight", "W",
+     "jit: the loss is a weighted mean in which a defective commit counts W times (and the focal loss has no alpha)"},
     {"features", "N", "jit: 14, or 13 without the feature fix, as in the published code (default 14)"},
     {"model", "DIR",
      "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
@@ -307,7 +311,8 @@ static const Option OPTIONS[] = {
     {"evaluations", "N", "evaluations in each epoch (default 5; lm: 2)"},
     {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
     {"best-threshold", NULL, "jit: use the threshold with the best validation F1 instead of 0.5"},
-    {"as-published", NULL, "jit: a baseline with the defects of its published code, which are mended by default"},
+    {"as-published", NULL,
+     "jit: a baseline, or cct5, with the defects of its published code, which are mended by default"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
     {"seed", "N", "random seed (default 33)"},
     {"resume", NULL, "continue a killed run of the same options; this is also the default"},

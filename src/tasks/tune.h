@@ -50,6 +50,7 @@ typedef struct {
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
     bool focal;        /* jit: the focal loss, not cross-entropy */
+    double weight;     /* jit: of a defective commit in the loss, against 1 of another; 0: as the loss has it */
     bool as_published; /* with the published defects of the method */
     int64_t epochs, batch, evaluations, patience, seed;
     bool score_all;     /* lm: prompts, too */

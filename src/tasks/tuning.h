@@ -79,6 +79,8 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     double lr;
     bool checkpoint; /* TrainConfig's */
     uint64_t seed;
+    const Recipe *recipe; /* defect prediction: the published settings, or NULL */
+    bool as_published;    /* with the defects of its published code */
     TuneWatch watch;
     TrunkPlan trunk; /* with cfg.layers: where results of the frozen layers are kept; its say is the watch's remark */
 
