@@ -20,7 +20,7 @@ typedef enum {
     E_MISMATCH, /* two inputs are each fine but do not fit each other      -> exit 3 */
     E_CONFIG,   /* an option or hyperparameter is unknown or out of range  -> exit 2 */
     E_NUMERIC,  /* a computation left the finite numbers and cannot go on  -> exit 1 */
-    E_INTERRUPT /* the user stopped the program                            -> exit 130 */
+    E_INTERRUPT /* the user stopped the program                            -> exit 130, or 75 (run/signals.h) */
 } Status;
 
 Status err_fail(Status, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* records; returns the code */

@@ -78,6 +78,11 @@ void file_unmap(Bytes b)
     if (b.text) munmap(b.text, b.len);
 }
 
+Status file_there(const char *path)
+{
+    return path && access(path, R_OK) ? err_fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
+}
+
 bool file_is_dir(const char *path)
 {
     struct stat st;

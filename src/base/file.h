@@ -2,7 +2,8 @@
  * reader, a full disk or Ctrl-C never sees half a file.  Writer errors are sticky: write freely, then TRY
  * writer_close(), which reports the first one and leaves no temporary file behind.  A path that names a device
  * or a pipe is written to directly: renaming over it would replace it by a file.  A symbolic link stays one: the
- * file that it leads to is replaced. */
+ * file that it leads to is replaced.  Of several ranks (ranks.h) the first one writes and removes, while the others
+ * wait. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -22,6 +23,7 @@ Status file_read(Bytes *out, Arena *, const char *path); /* E_IO names the path 
 Status file_map(Bytes *out, const char *path);           /* read-only mapping, no final NUL; text NULL if empty */
 void file_unmap(Bytes);
 bool file_is_dir(const char *path);
+Status file_there(const char *path);                /* E_IO: nothing can be read there; NULL: nothing is asked for */
 const char *file_folder(Arena *, const char *path); /* that a file lies in; of anything else the path itself */
 Status file_make_dir(const char *path);             /* with its parents; an existing one is fine */
 

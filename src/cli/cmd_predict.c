@@ -134,15 +134,30 @@ static const PredictKind *kind_of(const Task *task)
     return k->task ? k : NULL;
 }
 
+/* What can be said of the words before any file is read. */
+static Status check_words(const Args *a)
+{
+    if (args_given(a, "json") && args_given(a, "csv"))
+        return err_fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
+    if (!args_given(a, "repo") && args_count(a) < 2)
+        return err_fail(E_CONFIG, "predict needs a FILE of change records or texts, or --repo PATH");
+    return OK;
+}
+
+static Status check(const Args *a)
+{
+    TRY(check_words(a));
+    TRY(file_there(args_at(a, 0)));
+    return file_there(args_given(a, "repo") ? args_text(a, "repo", NULL) : args_at(a, 1));
+}
+
 static Status predict_with(Prediction *w)
 {
     const Args *a = w->args;
     const char *repository = args_text(a, "repo", NULL), *what = args_count(a) > 1 ? args_at(a, 1) : NULL;
-    w->json = args_given(a, "json"), w->csv = args_given(a, "csv");
-    if (w->json && w->csv) return err_fail(E_CONFIG, "--json and --csv are two forms of the same; give one");
-    if (!repository && !what)
-        return err_fail(E_CONFIG, "predict needs a FILE of change records or texts, or --repo PATH");
     LoadOptions how;
+    TRY(check_words(a));
+    w->json = args_given(a, "json"), w->csv = args_given(a, "csv");
     TRY(read_load(&how, a));
     TRY(predictor_open(&w->p, w->run, args_at(a, 0), &how));
     w->kind = kind_of(w->p.task);
@@ -214,5 +229,7 @@ static const Command PREDICT = {
     .choices = CHOICES,
     .least = 1,
     .most = 2,
-    .run = predict};
+    .ranks = true,
+    .run = predict,
+    .check = check};
 REGISTER(command, PREDICT)

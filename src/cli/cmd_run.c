@@ -66,11 +66,25 @@ static Status run_any(const Args *a)
     return launch_all(a, list, "runs", false);
 }
 
+static Status check_any(const Args *a)
+{
+    const Experiment **list;
+    TRY(chosen(&list, a, NULL));
+    return launch_check(a, list);
+}
+
 static Status run_theory(const Args *a)
 {
     const Experiment **list;
     TRY(chosen(&list, a, "theory"));
     return launch_all(a, list, "runs", false);
+}
+
+static Status check_theory(const Args *a)
+{
+    const Experiment **list;
+    TRY(chosen(&list, a, "theory"));
+    return launch_check(a, list);
 }
 
 static Status run_toy(const Args *a)
@@ -80,15 +94,35 @@ static Status run_toy(const Args *a)
     return launch_all(a, list, "runs", false);
 }
 
-static Status run_probe(const Args *a)
+static Status check_toy(const Args *a)
+{
+    const Experiment **list;
+    TRY(chosen(&list, a, "toy"));
+    return launch_check(a, list);
+}
+
+static Status chosen_task(const Experiment ***out, const Args *a)
 {
     Arena *arena = args_arena(a);
     const char *task = args_text(a, "task", NULL);
-    const Experiment **list = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
+    *out = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
     if (!task)
         return err_fail(E_CONFIG, "--task NAME is missing; 'vernier list' names the experiments of the group probes");
-    TRY(choose(list, arena, str_print(arena, "probes/%s", task)));
+    return choose(*out, arena, str_print(arena, "probes/%s", task));
+}
+
+static Status run_probe(const Args *a)
+{
+    const Experiment **list;
+    TRY(chosen_task(&list, a));
     return launch_all(a, list, "runs", false);
+}
+
+static Status check_probe(const Args *a)
+{
+    const Experiment **list;
+    TRY(chosen_task(&list, a));
+    return launch_check(a, list);
 }
 
 static void print_setting(Arena *a, const Setting *s)
@@ -146,6 +180,7 @@ static const Command RUN = {.name = "run",
                             .least = 1,
                             .most = -1,
                             .run = run_any,
+                            .check = check_any,
                             .more_help = help_any};
 static const Command THEORY = {.name = "theory",
                                .summary = "check theorems numerically; all of them when none is named",
@@ -157,6 +192,7 @@ static const Command THEORY = {.name = "theory",
                                .settings = true,
                                .most = -1,
                                .run = run_theory,
+                               .check = check_theory,
                                .more_help = help_any};
 static const Command TOY = {.name = "toy",
                             .summary = "run toy experiments; all of them when none is named",
@@ -168,6 +204,7 @@ static const Command TOY = {.name = "toy",
                             .settings = true,
                             .most = -1,
                             .run = run_toy,
+                            .check = check_toy,
                             .more_help = help_any};
 static const Command PROBE = {.name = "probe",
                               .summary = "train probing classifiers on a model's layers, on a code-change task",
@@ -179,6 +216,7 @@ static const Command PROBE = {.name = "probe",
                               .choices = PROBE_CHOICES,
                               .settings = true,
                               .run = run_probe,
+                              .check = check_probe,
                               .more_help = help_probe};
 REGISTER(command, RUN)
 REGISTER(command, THEORY)

@@ -28,6 +28,7 @@ typedef struct {
     const char *help;     /* a sentence; names the default */
     const char *of;       /* the verbs that it applies to, "mine|make changes" (make is any make); NULL: all */
     const char *alias;    /* other names that are accepted and not shown by --help: "max|length"; NULL: none */
+    bool repeated;        /* every use counts: args_all() */
 } Option;
 /* The row of every command that writes files of the user's choice; `verbs` as above. */
 #define OVERWRITE_OPTION_OF(verbs)                                                                                   \
@@ -58,11 +59,14 @@ typedef struct {
     const char *among;          /* the words that operands are among; NULL: any, files as a rule */
     const Choice *choices;      /* ends with {0}; NULL: none */
     bool hidden;                /* the overview leaves it out */
+    bool ranks;                 /* several processes may work on it together (base/ranks.h) */
     const char *example;        /* one or more lines, each a command that works */
     const Option *options;      /* ends with {0}; NULL: none */
     bool settings;              /* options that are not in the table are kept: args_settings() */
-    int least, most;            /* operands; most < 0: any number */
+    bool words;      /* the first operand ends the options, as env(1) has it: all that follow are operands */
+    int least, most; /* operands; most < 0: any number */
     Status (*run)(const Args *);
+    Status (*check)(const Args *);   /* would `run` accept them?  Reads no more than it must; NULL: nobody can say */
     void (*more_help)(const Args *); /* adds the part of --help that depends on the operands, before the options */
 } Command;
 
@@ -103,6 +107,7 @@ Status args_parse(Args **out, Arena *, const Command *, int argc,
 bool args_help(const Args *);
 Status command_help(const Command *, const Args *); /* E_CONFIG: an operand that is none of its verbs */
 const Command *command_find(const char *name);      /* NULL when there is none */
-Status cli_apply(const Args *);                     /* the common options take effect */
+const Option *option_find(const Command *, const char *name, size_t n); /* of the n bytes, or a common one; NULL */
+Status cli_apply(const Args *);                                         /* the common options take effect */
 
 #endif

@@ -90,14 +90,20 @@ static void announce(const char *name, int i, int n, double seconds)
         print_err("%d/%d %s\n", i + 1, n, name);
 }
 
-/* Checks all requests first, then runs them in turn. One that fails is reported and counted. */
-static Status launch_each(const Args *a, Request q, const Experiment **list, Tally *t)
+static Status check_each(const Args *a, Request q, const Experiment **list)
 {
-    for (int i = 0; i < t->n; i++) {
+    for (int i = 0; list[i]; i++) {
         TRY(check_keys(a, list[i]));
         q.experiment = list[i];
         TRY(run_check(&q));
     }
+    return OK;
+}
+
+/* Checks all requests first, then runs them in turn. One that fails is reported and counted. */
+static Status launch_each(const Args *a, Request q, const Experiment **list, Tally *t)
+{
+    TRY(check_each(a, q, list));
     double began = clock_now();
     for (int i = 0; i < t->n; i++) {
         const char *name = experiment_name(args_arena(a), list[i]);
@@ -131,6 +137,13 @@ static Status request_from(Request *q, const Args *a)
         return err_fail(E_CONFIG,
                         "--resume continues a run and --overwrite starts it anew; expected only one of them");
     return OK;
+}
+
+Status launch_check(const Args *a, const Experiment **list)
+{
+    Request q;
+    TRY(request_from(&q, a));
+    return check_each(a, q, list);
 }
 
 /* Runs the experiments in order and writes their report. With --gate, a claim that is not supported is an error. */

@@ -34,6 +34,7 @@
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
+Status launch_check(const Args *, const Experiment **list); /* would the options be accepted? */
 /* Runs the NULL-ended list in order.  A single one writes to --out, by default `otherwise`/GROUP/NAME/HASH.  Several,
  * or any number with `page`, write to PARENT/GROUP/NAME/HASH, where PARENT is --out, by default `otherwise`, and one
  * report is written next to them. */

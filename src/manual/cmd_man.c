@@ -180,11 +180,14 @@ static void examples(Buf *out, const char *text)
 
 static void finish(Buf *out, const char *see)
 {
-    static const char *const STATUS[][2] = {{"0", "done"},
-                                            {"1", "the work failed"},
-                                            {"2", "wrong usage"},
-                                            {"3", "bad input: a file, a repository or a model"},
-                                            {"130", "interrupted"}};
+    static const char *const STATUS[][2] = {
+        {"0", "done"},
+        {"1", "the work failed"},
+        {"2", "wrong usage"},
+        {"3", "bad input: a file, a repository or a model"},
+        {"75",
+         "stopped by SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, as batch systems send them; the same command continues"},
+        {"130", "interrupted"}};
     buf_print(out, ".SH EXIT STATUS\n");
     for (size_t i = 0; i < sizeof STATUS / sizeof *STATUS; i++)
         buf_print(out, ".TP\n.B %s\n%s\n", STATUS[i][0], STATUS[i][1]);

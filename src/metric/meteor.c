@@ -267,8 +267,8 @@ static int by_place(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-/* Appends the hypothesis' words that a stage matches with `word`, in their order and each once; the later stages leave
- * out equal words. */
+/* Appends the hypothesis' words that a stage matches with `word`, in their order and each once.  The later stages
+ * leave out equal words. */
 static int64_t add_matches(Match *found, bool *seen, Meteor *m, int stage, const Index *x, Words h, int32_t word)
 {
     const int32_t *key;

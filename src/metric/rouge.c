@@ -1,5 +1,5 @@
-/* The longest common subsequence by dynamic programming, 64 columns at a time.  Words that only one text has are dropped
- * before: they cannot be part of it.
+/* The longest common subsequence by dynamic programming, 64 columns at a time.  Words that only one text has are
+ * dropped before: they cannot be part of it.
  *
  * A row of the table never falls and rises by at most 1 from column to column, so a bit says all: 0 where it rises.
  * From one row to the next v becomes (v + (v & m)) | (v & ~m), where m has a bit for each column whose word is the

@@ -62,6 +62,7 @@ typedef struct { /* one forward pass */
     struct Cache *cache;       /* decoding with a key/value cache, or NULL */
     bool checkpoint;           /* keep only each layer's input and run the layer again when going back */
     const struct Below *below; /* begins above frozen layers whose result is known (nn/trunk.h), or NULL */
+    const double *share;       /* of the terms of a loss in a part of a batch (train/train.h), or NULL: 1 each */
 } Pass;
 uint64_t pass_stream(const Pass *, Where, const char *purpose); /* a dropout stream for one place */
 

@@ -8,12 +8,14 @@
 #include "nn/build.h"
 #include "nn/config.h"
 #include "nn/trunk_store.h"
+#include "num/bf16.h"
 #include "num/gemm.h"
 #include "num/kernels.h"
 
 const char *const TRUNK_KEEP[] = {"auto", "off", "memory", "file", NULL};
 
 struct Trunk {
+    Entry entry;
     Model *model;
     const Hooks *hooks;
     int n_hooks;
@@ -134,8 +136,9 @@ static Tensor gather(Trunk *t, Arena *step, const Batch *x)
     return all;
 }
 
-static void enter(Trunk *t, Pass *p, const Batch *x)
+static void enter(Entry *e, Pass *p, const Batch *x)
 {
+    Trunk *t = (Trunk *)e; /* its first member */
     if (p->below || p->cache || p->hooks != t->hooks || hooks_n(p->hooks) != t->n_hooks) return;
     Arena *step = tape_arena(p->tape);
     Below *below = NEW(step, Below, 1);
@@ -165,9 +168,10 @@ static const char *weights_key(Trunk *t, Arena *run)
     Sha256 h = sha256_begin();
     cJSON *config = config_write(&m->config, m->arch);
     char *text = json_printed(config, true);
-    const char *head = str_print(run, "trunk 1; %s; %s %s; %s %d; shift %lld; %s", text ? text : "", kernels_name(),
-                                 gemm_name(), part_name(t->part), t->depth[t->part],
-                                 (long long)hooks_shifted(t->hooks, t->part), dtype_name(params_dtype(m->params)));
+    const char *head =
+        str_print(run, "trunk 1; %s; %s %s %s; %s %d; shift %lld; %s", text ? text : "", kernels_name(), gemm_name(),
+                  bf16_used() ? bf16_name() : "f32", part_name(t->part), t->depth[t->part],
+                  (long long)hooks_shifted(t->hooks, t->part), dtype_name(params_dtype(m->params)));
     sha256_add(&h, head, strlen(head));
     cJSON_free(text);
     cJSON_Delete(config);
@@ -184,7 +188,7 @@ static const char *weights_key(Trunk *t, Arena *run)
 
 Status trunk_open(Trunk **out, Arena *run, Model *m, const Hooks *hooks, const TrunkPlan *plan)
 {
-    CHECK(!m->trunk, "a model is given a second trunk");
+    CHECK(!m->entry, "a model is given a second trunk");
     Trunk *t = *out = NEW(run, Trunk, 1);
     *t = (Trunk){.model = m, .hooks = hooks, .n_hooks = hooks_n(hooks)};
     t->part = m->encoder ? PART_ENCODER : PART_DECODER;
@@ -192,7 +196,8 @@ Status trunk_open(Trunk **out, Arena *run, Model *m, const Hooks *hooks, const T
     if (!t->depth[t->part]) return OK;
     size_t row = (size_t)m->config.dim * dtype_size(params_dtype(m->params));
     t->store = store_open(run, plan, plan->keep == TRUNK_FILE ? weights_key(t, run) : NULL, row);
-    m->trunk = t, m->enter = enter;
+    t->entry.enter = enter;
+    m->entry = &t->entry;
     return OK;
 }
 
@@ -211,5 +216,5 @@ void trunk_close(Trunk *t)
     if (!t || !t->store) return;
     store_close(t->store);
     t->store = NULL;
-    t->model->trunk = NULL;
+    t->model->entry = NULL;
 }

@@ -6,15 +6,15 @@
  *     ... train and evaluate: every pass with these hooks begins above the trunk
  *     trunk_close(trunk);
  *
- * The trunk runs in evaluation mode, without dropout, and each text runs by itself.  So its result depends on the text
- * alone and not on the batch, and training gives the same bytes whether results are kept in memory, in a file, or not
- * at all.
+ * The trunk runs in evaluation mode, without dropout, and each text runs by itself.  So its result depends on the
+ * text alone and not on the batch, and training gives the same bytes whether results are kept in memory, in a file, or
+ * not at all.
  *
- * How deep it is is asked of the tape, not of a method: one text passes, and the layers whose output needs no gradient
- * are the trunk.  In an encoder-decoder it is the encoder's; a decoder has layers without dropout where the whole
+ * Its depth is asked of the tape, not of a method: one text passes, and the layers whose output needs no gradient are
+ * the trunk.  In an encoder-decoder it is the encoder's; a decoder has layers without dropout where the whole
  * encoder and the decoder's first layers are frozen, but nothing of it is kept.
  *
- * A file may be shared by many processes (TRUNK_FILE): one appends to it under a lock, all read.  See trunk_store.h. */
+ * A file may be shared by many processes (TRUNK_FILE): one appends to it under a lock, all read (trunk_store.h). */
 #ifndef NN_TRUNK_H
 #define NN_TRUNK_H
 

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "nn/build.h"
 
 static const char RANDOM[] = "random:", TOP[] = "top:", BOTTOM[] = "bottom:";
 

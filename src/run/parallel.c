@@ -239,8 +239,7 @@ static void collect(Pool *p, int w)
     p->worker[w] = p->worker[--p->n_workers];
     Slot *s = p->slot + gone.job;
     if (WIFSIGNALED(how) || WEXITSTATUS(how)) {
-        bool stopped = WIFSIGNALED(how) && (WTERMSIG(how) == SIGTERM || WTERMSIG(how) == SIGINT);
-        s->status = stopped ? E_INTERRUPT : E_NUMERIC;
+        s->status = signals_ended(how) ? E_INTERRUPT : E_NUMERIC;
         if (WIFSIGNALED(how))
             snprintf(s->message, sizeof s->message, "job %d was ended by signal %d (%s)", gone.job, WTERMSIG(how),
                      strsignal(WTERMSIG(how)));

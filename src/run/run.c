@@ -73,28 +73,40 @@ static void stamp(char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+/* The path of a setting that names one, which may be a name of the hub; NULL: there is none.  The first of the files
+ * that are read, "config.json|*", must be there. */
+static Status find_input(const char **path, Run *r, const Setting *s, const char *value)
+{
+    const char *first = str_print(&r->arena, "/%.*s", (int)strcspn(s->reads, "|"), s->reads);
+    *path = NULL;
+    if (!*value || !strcmp(value, "none")) return OK;
+    *path = value;
+    bool hub = access(value, F_OK) && !strcmp(first, "/config.json");
+    if (hub) TRY(hf_cache_find(path, &r->arena, value));
+    if (!access(*path, F_OK)) return OK;
+    return err_fail(E_IO, "%s%s: %s", *path, strpbrk(first, "*?") ? "" : first, strerror(errno));
+}
+
 Status run_check(const Request *q)
 {
     Run r = {.arena = arena_open(1 << 20), .experiment = q->experiment};
+    const Setting *set = q->experiment->settings;
+    const char *path;
     Status status = resolve(&r, q);
+    for (int i = 0; !status && set && set[i].key; i++)
+        if (set[i].reads) status = find_input(&path, &r, set + i, r.value[i]);
     arena_close(&r.arena);
     return status;
 }
 
-/* A path counts by the content of its files; it may be one of the hub's names.  The first of the files that are read,
- * "config.json|*", must be there. */
+/* A path counts by the content of its files. */
 static Status add_input(Run *r, const Setting *s, const char *value)
 {
-    const char *path = value, *first = str_print(&r->arena, "/%.*s", (int)strcspn(s->reads, "|"), s->reads);
-    if (!*value || !strcmp(value, "none")) {
-        folder_set(&r->folder, s->key, "%s", value);
-        return OK;
-    }
-    bool hub = access(value, F_OK) && !strcmp(first, "/config.json");
-    if (hub) TRY(hf_cache_find(&path, &r->arena, value));
-    if (access(path, F_OK))
-        return err_fail(E_IO, "%s%s: %s", path, strpbrk(first, "*?") ? "" : first, strerror(errno));
-    return folder_reads(&r->folder, s->key, path, s->reads);
+    const char *path;
+    TRY(find_input(&path, r, s, value));
+    if (path) return folder_reads(&r->folder, s->key, path, s->reads);
+    folder_set(&r->folder, s->key, "%s", value);
+    return OK;
 }
 
 /* Numbers that are spelled otherwise are the same setting. */

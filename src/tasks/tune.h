@@ -50,11 +50,13 @@ typedef struct {
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
     bool focal;        /* jit: the focal loss, not cross-entropy */
+    double weight;     /* jit: of a defective commit in the loss, against 1 of another; 0: as the loss has it */
     bool as_published; /* with the published defects of the method */
     int64_t epochs, batch, evaluations, patience, seed;
     bool score_all;     /* lm: prompts, too */
     const char *key;    /* lm: the member that holds a row's text */
     int64_t parts;      /* in which a step takes its batch */
+    int64_t shards;     /* in which it is shared out among ranks; 1: the batch as it is */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
     TrunkKeep trunk;    /* of what frozen layers compute, with `layers` */

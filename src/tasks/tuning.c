@@ -35,12 +35,11 @@ static Status attach(Tuning *t)
     return OK;
 }
 
-/* Full fine-tuning and trained biases are not bound to a stack, so stacks that never run are frozen afterwards. */
-static void freeze_decoder(Tuning *t)
+static void freeze(Tuning *t, const char *glob)
 {
     for (int i = 0; i < params_n(t->model->params); i++) {
         Param *p = params_at(t->model->params, i);
-        if (str_glob("decoder.*|lm_head*", p->name)) p->trainable = false;
+        if (str_glob(glob, p->name)) p->trainable = false;
     }
     t->trainable = params_count(t->model->params, NULL, true);
 }
@@ -58,11 +57,14 @@ Status tuning_fit(Tuning *t, bool defects, int64_t budget)
 
 Status tuning_attach_defects(Tuning *t, JitHead head)
 {
+    bool alone = encoder_alone(t->model);
     jit_model_open(&t->jit, t->model, head);
-    if (!encoder_alone(t->model)) return attach(t);
-    leave_decoder_out(t);
+    jit_model_set(&t->jit, t->recipe, t->as_published);
+    if (alone) leave_decoder_out(t);
     TRY(attach(t));
-    freeze_decoder(t);
+    /* Full fine-tuning and trained biases are not bound to a stack, so stacks that never run are frozen afterwards. */
+    if (alone) freeze(t, "decoder.*|lm_head*");
+    if (t->jit.published) freeze(t, "peft.jit.*");
     return OK;
 }
 
@@ -101,7 +103,7 @@ static void judge_loss(double *score, double *tie, TuneMeasured *m, Arena *step,
 static Status judge_messages(double *score, double *tie, TuneMeasured *m, Arena *step, Tuning *t)
 {
     Evaluation e;
-    cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e);
+    TRY(cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e));
     judge_loss(score, tie, m, step, &e);
     return OK;
 }
@@ -124,6 +126,7 @@ Status tuning_show_defects(Tuning *t, const JitShown *train, const JitShown *val
     t->at = t->best_at = 0.5;
     t->train = *train->tokens;
     t->loss = jit_loss, t->loss_user = &t->jit;
+    if (t->jit.weight > 0) t->weigh = jit_weigh;
     t->judge = judge_defects;
     return OK;
 }
@@ -163,7 +166,7 @@ Status tuning_open(Tuning *t)
     if (t->total > INT32_MAX) return err_fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
     c.total = t->total, c.lr = t->lr, c.parts = t->parts, c.checkpoint = t->checkpoint;
     c.schedule = SCHEDULE_LINEAR, c.seed = t->seed;
-    c.loss = t->loss, c.user = t->loss_user;
+    c.loss = t->loss, c.weigh = t->weigh, c.user = t->loss_user, c.shards = t->shards;
     t->stand = fit_begin();
     TRY(batcher_open(&t->feed, t->run, &t->train, &plan));
     return trainer_open(&t->trainer, t->run, t->model, t->hooks, &c);

@@ -85,7 +85,7 @@ interrupted() {
         kill -$signal $pid
         wait $pid
         got=$?
-        [ $got = 130 ]
+        [ $got = "$([ $signal = INT ] && echo 130 || echo 75)" ]
         result $? "$signal: $* (exit $got)"
         left '... leaves nothing'
     done

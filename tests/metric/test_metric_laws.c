@@ -110,8 +110,8 @@ static int64_t common(Words a, Words b, int64_t i, int64_t j)
     return known[i][j];
 }
 
-/* Two texts of 100,000 words, of which one is the other with every third word replaced: word by word it would be 10^10
- * comparisons. */
+/* Two texts of 100,000 words, of which one is the other with every third word replaced: word by word it would be
+ * 10^10 comparisons. */
 static void rouge_of_long_texts(void **state)
 {
     (void)state;
