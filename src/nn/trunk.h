@@ -7,7 +7,7 @@
  *     trunk_close(trunk);
  *
  * The trunk runs in evaluation mode, without dropout, and each text runs by itself.  So its result depends on the
- * text alone and not on the batch, and training gives the same bytes whether results are kept in memory, in a file, or
+ * text alone and not on the batch, and training gives the same bytes whether results are kept in memory, in a file or
  * not at all.
  *
  * Its depth is asked of the tape, not of a method: one text passes, and the layers whose output needs no gradient are
