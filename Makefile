@@ -71,7 +71,7 @@ $(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o $(OUT)/src/num/matve
 # Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
 $(OUT)/src/io/stored.o $(OUT)/src/num/blocks.o: FLAGS := -fno-trapping-math
 
-.PHONY: all run test check bench bench-peers headers layers style deps clean help
+.PHONY: all run test check bench bench-growth bench-peers headers layers style deps clean help
 default:
 	@+$(AGAIN) all
 .PHONY: default
@@ -287,6 +287,9 @@ $(OUT)/version: force # changes only when the version does, so that a manifest n
 
 bench: all ## time training steps against this machine's own rate of matrix products
 	@build/vernier bench
+
+bench-growth: all $(OUT)/tests/bench/growth ## how time and memory grow with size, with exponents: docs/growth.md
+	@sh tests/bench/growth.sh
 
 bench-peers: all ## the same beside PyTorch; installs python3-torch where it is missing
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \

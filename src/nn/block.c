@@ -50,8 +50,7 @@ Var *block_norm(Pass *p, const Norm *n, Var *x, Var *residual)
 /* Whether dropout is on at a place: not in a trunk, nor in the embeddings below it.  Heads are above every layer. */
 static bool drops(const Pass *p, Where at)
 {
-    if (!p->train || !p->below || at.site == SITE_LOGITS) return p->train;
-    return at.layer >= p->below->quiet[at.part];
+    return p->train && (!p->below || at.site == SITE_LOGITS || at.layer >= p->below->quiet[at.part]);
 }
 
 Var *block_dropout(Pass *p, double rate, Where at, Var *x)
@@ -375,8 +374,7 @@ Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
     Call *calls = NEW(tape_arena(t), Call, s->n);
     int mark = tape_enter(t);
     const Below *w = p->below;
-    bool known = w && w->in.data && w->part == s->part, ends = w && w->out && w->part == s->part;
-    bool needs = x->needs;
+    bool mine = w && w->part == s->part, known = mine && w->in.data, ends = mine && w->out, needs = x->needs;
     if (known) x = tape_leaf(t, w->in);
     for (int l = known ? w->layers : 0; l < (ends ? w->layers : s->n); l++) {
         calls[l] = (Call){*p, s, *r, l};
